@@ -1,0 +1,62 @@
+package dtp
+
+import "bytes"
+
+// toNet makes the lines of a file the lines of the wire (RFC 959 §3.1.1.1): an
+// LF becomes CRLF, a CRLF stays one.
+type toNet struct{ cr bool } // the last byte was a CR
+
+func (t *toNet) append(dst, src []byte) []byte {
+	for len(src) > 0 {
+		i := bytes.IndexByte(src, '\n')
+		if i < 0 {
+			t.cr = src[len(src)-1] == '\r'
+			return append(dst, src...)
+		}
+		dst = append(dst, src[:i]...)
+		if i > 0 {
+			t.cr = src[i-1] == '\r'
+		}
+		if t.cr {
+			dst = append(dst, '\n')
+		} else {
+			dst = append(dst, '\r', '\n')
+		}
+		t.cr = false
+		src = src[i+1:]
+	}
+	return dst
+}
+
+func (t *toNet) flush(dst []byte) []byte { return dst }
+
+// fromNet makes the lines of the wire the lines of a file: CRLF becomes LF, a
+// CR that stands alone stays.
+type fromNet struct{ cr bool } // a CR is held back
+
+func (f *fromNet) append(dst, src []byte) []byte {
+	for len(src) > 0 {
+		if f.cr {
+			f.cr = false
+			if src[0] != '\n' {
+				dst = append(dst, '\r')
+			}
+		}
+		i := bytes.IndexByte(src, '\r')
+		if i < 0 {
+			return append(dst, src...)
+		}
+		dst = append(dst, src[:i]...)
+		f.cr = true
+		src = src[i+1:]
+	}
+	return dst
+}
+
+func (f *fromNet) flush(dst []byte) []byte {
+	if f.cr {
+		f.cr = false
+		return append(dst, '\r')
+	}
+	return dst
+}

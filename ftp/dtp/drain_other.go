@@ -1,0 +1,7 @@
+//go:build !unix
+
+package dtp
+
+const canDrain = false
+
+func (l *listener) drain() bool { return false }

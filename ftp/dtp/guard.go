@@ -1,0 +1,53 @@
+package dtp
+
+import (
+	"fmt"
+	"net/netip"
+
+	"miniftp/ftp"
+)
+
+// Guard says with whom a data connection may be made. It is one policy for all
+// four corners (RFC 2577):
+//
+//	          dials                                   listens
+//	server    PORT to a third host: refused (bounce)  a stranger calls: dropped (theft)
+//	user      227 names another host: not followed    a stranger calls: dropped
+//
+// The zero Guard trusts nobody but the peer of the control connection.
+type Guard struct {
+	AnyHost  bool // hosts other than the control connection's peer are fine
+	LowPorts bool // ports below 1024 are fine
+}
+
+// mayDial returns the address to dial in place of addr, or why not.
+func (g Guard) mayDial(side ftp.Side, addr netip.AddrPort, peer netip.Addr) (netip.AddrPort, error) {
+	host, port := addr.Addr().Unmap(), addr.Port()
+	if port == 0 || port < 1024 && !g.LowPorts {
+		return addr, &GuardError{Addr: addr, Why: "ports below 1024 belong to other services"}
+	}
+	if g.AnyHost || host == peer {
+		return netip.AddrPortFrom(host, port), nil
+	}
+	if side == ftp.UserPI {
+		// What a server announces is often a private address behind NAT, and now
+		// and then an attack: the host is known already, only the port is news.
+		return netip.AddrPortFrom(peer, port), nil
+	}
+	return addr, &GuardError{Addr: addr, Why: "it is not the host that you called from"}
+}
+
+// mayAccept reports whether remote is the peer.
+func (g Guard) mayAccept(remote netip.AddrPort, peer netip.Addr) bool {
+	return g.AnyHost || remote.Addr().Unmap() == peer
+}
+
+// GuardError is an address that the Guard refuses.
+type GuardError struct {
+	Addr netip.AddrPort
+	Why  string
+}
+
+func (e *GuardError) Error() string {
+	return fmt.Sprintf("a data connection to %v is refused: %s", e.Addr, e.Why)
+}

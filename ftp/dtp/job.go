@@ -1,0 +1,142 @@
+package dtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
+)
+
+// Job is one transfer: bytes from Source to the data connection, or from the
+// data connection to Sink. Exactly one of the two is set.
+//
+// A bare *os.File is moved by the kernel (sendfile, splice) as long as no stage
+// transforms the bytes: give it as it is, not wrapped. A Source that is not a
+// file is read with a buffer of at least 64 KiB, and what a Read returns is sent
+// at once.
+type Job struct {
+	Source io.Reader
+	Sink   io.Writer
+	// Size is how many bytes of Source to send at most; where it is all of them it
+	// saves the read that finds the end. 0: until the end.
+	Size int64
+	// Type is the representation type: in ASCII lines end in CRLF on the wire
+	// and in LF at either end.
+	Type ftp.Type
+	// Stall ends the transfer when no byte moved for that long; 0: DefaultStall.
+	Stall time.Duration
+	// Rates limit the bytes per second, each for all Jobs that share it; see
+	// NewRate. A nil one does not limit.
+	Rates []*rate.Limiter
+	// Opened is called once the data connection stands, before the first byte.
+	// An error ends the Job.
+	Opened func(*Conn) error
+	// Progress is told, now and then, how many bytes have moved so far.
+	Progress func(int64)
+}
+
+// DefaultStall is how long a transfer may stand still.
+const DefaultStall = 60 * time.Second
+
+// Result is how a Job ended.
+type Result struct {
+	Bytes  int64         // that went over the data connection
+	Opened bool          // the data connection stood
+	Took   time.Duration // since it stood
+	Err    error         // nil: all of Source was sent, or the peer ended the file
+}
+
+// Errors of a Job, beside *OpenError. Cancelling the Job's context ends it with
+// the context's cause.
+var (
+	// ErrStalled is a data connection on which nothing moved for too long.
+	ErrStalled = errors.New("the data connection stood still")
+)
+
+// LocalError is a failure of Source or Sink, not of the data connection.
+type LocalError struct{ Err error }
+
+func (e *LocalError) Error() string { return e.Err.Error() }
+func (e *LocalError) Unwrap() error { return e.Err }
+
+// BrokenError is a data connection that broke.
+type BrokenError struct{ Err error }
+
+func (e *BrokenError) Error() string { return fmt.Sprintf("the data connection broke: %v", e.Err) }
+func (e *BrokenError) Unwrap() error { return e.Err }
+
+// NewRate limits to so many bytes a second; nil (no limit) for 0 or less.
+func NewRate(bytesPerSecond int64) *rate.Limiter {
+	if bytesPerSecond <= 0 {
+		return nil
+	}
+	burst := min(max(bytesPerSecond/8, 1<<10), maxChunk)
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(burst))
+}
+
+// Run opens the data connection, moves the Job's bytes and closes it. It returns
+// early when ctx ends. The Opener is used up whatever happens.
+func Run(ctx context.Context, o *Opener, job Job) Result {
+	conn, err := o.Open(ctx)
+	if err != nil {
+		return Result{Err: err}
+	}
+	return RunOn(ctx, conn, job)
+}
+
+// RunOn is Run for a data connection that stands already; it closes conn.
+func RunOn(ctx context.Context, conn *Conn, job Job) Result {
+	if job.Opened != nil {
+		if err := job.Opened(conn); err != nil {
+			_ = conn.Close()
+			return Result{Opened: true, Err: err}
+		}
+	}
+	p := pump{job: &job, conn: conn.Conn, ctx: ctx, stall: job.Stall, start: time.Now()}
+	if p.stall <= 0 {
+		p.stall = DefaultStall
+	}
+	err := p.run()
+	if closeErr := conn.Close(); err == nil && closeErr != nil {
+		err = &BrokenError{plain(closeErr)}
+	}
+	return Result{Bytes: p.moved, Opened: true, Took: time.Since(p.start), Err: err}
+}
+
+// failed says on whose side err happened. The kernel's copy reports both sides'
+// errors from one call, so the error itself has to tell.
+func failed(err error) error {
+	var path *os.PathError
+	var op *net.OpError
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrStalled
+	case errors.As(err, &errno) && isNetErrno(errno), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+		return &BrokenError{plain(err)}
+	case errors.As(err, &path):
+		return &LocalError{err}
+	case errors.As(err, &op) && !errors.Is(err, syscall.EIO):
+		return &BrokenError{plain(err)}
+	}
+	return &LocalError{err}
+}
+
+func isNetErrno(e syscall.Errno) bool {
+	switch e {
+	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ETIMEDOUT, syscall.ENOTCONN,
+		syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.ENETRESET:
+		return true
+	}
+	return false
+}

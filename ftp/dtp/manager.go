@@ -1,0 +1,281 @@
+package dtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// Config is what the data connections of many control connections share. It is
+// not changed once a Manager uses it.
+type Config struct {
+	Side    ftp.Side
+	Ports   *Ports        // where to listen; nil: any free port
+	Guard   Guard         // with whom
+	Timeout time.Duration // for a data connection to come about; 0: DefaultTimeout
+	// Dial replaces the dialer of this package, for a proxy. It is given the
+	// address that the Guard agreed to.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// DefaultTimeout is how long a data connection may take to come about.
+const DefaultTimeout = 30 * time.Second
+
+func (c *Config) timeout() time.Duration {
+	if c.Timeout > 0 {
+		return c.Timeout
+	}
+	return DefaultTimeout
+}
+
+// Errors of a Manager.
+var (
+	// ErrNoOffer is a transfer that no PORT or PASV came before.
+	ErrNoOffer = errors.New("no data connection was agreed on: send PASV, EPSV, PORT or EPRT first")
+	// ErrNobodyCame is a wait for the peer's call that took too long.
+	ErrNobodyCame = errors.New("nobody came")
+)
+
+// Manager makes the data connections of one control connection. It holds at
+// most one offer, to listen or to dial; a new one replaces the last. It belongs
+// to the goroutine that owns the control connection; the Openers that it hands
+// out may go to others.
+type Manager struct {
+	cfg     *Config
+	local   netip.Addr
+	peer    netip.Addr
+	observe func(ftp.Happening)
+	next    *Opener
+}
+
+// NewManager makes the Manager of a control connection between local and peer.
+// It listens on local's address and dials from it. observe may be nil.
+func NewManager(cfg *Config, local, peer netip.AddrPort, observe func(ftp.Happening)) *Manager {
+	return &Manager{cfg: cfg, local: local.Addr().Unmap(), peer: peer.Addr().Unmap(), observe: observe}
+}
+
+// Listen offers to take the peer's call: it opens a port (or leases one that
+// stands open) and returns its address, to be told to the peer in PORT, EPRT,
+// 227 or 229. When the port range is used up the error is a *PortsError.
+func (m *Manager) Listen() (netip.AddrPort, error) {
+	m.Close()
+	l, err := m.cfg.Ports.lease(m.local)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	m.next = &Opener{m: m, stance: ftp.Listens, addr: l.addr, ln: l}
+	return l.addr, nil
+}
+
+// Dial offers to call the peer at the address that it told in PORT, EPRT, 227
+// or 229. Nothing is dialed yet. The Guard may refuse (a *GuardError).
+func (m *Manager) Dial(addr netip.AddrPort) error {
+	m.Close()
+	to, err := m.cfg.Guard.mayDial(m.cfg.Side, addr, m.peer)
+	if err != nil {
+		m.tell(ftp.DataFailed{Mode: m.mode(ftp.Dials), Stance: ftp.Dials, Addr: addr, Err: err})
+		return err
+	}
+	m.next = &Opener{m: m, stance: ftp.Dials, addr: to}
+	return nil
+}
+
+// Offered reports whether an offer stands that nobody took yet.
+func (m *Manager) Offered() bool { return m.next != nil }
+
+// Take hands over the Opener of the last offer, exactly once: ErrNoOffer if
+// there is none. Who takes it must Open or Close it.
+func (m *Manager) Take() (*Opener, error) {
+	o := m.next
+	m.next = nil
+	if o == nil {
+		return nil, ErrNoOffer
+	}
+	return o, nil
+}
+
+// Close takes an offer back that nobody took.
+func (m *Manager) Close() {
+	if m.next != nil {
+		m.next.Close()
+		m.next = nil
+	}
+}
+
+func (m *Manager) tell(h ftp.Happening) {
+	if m.observe != nil {
+		m.observe(h)
+	}
+}
+
+// mode is the data mode in which this side has that stance.
+func (m *Manager) mode(s ftp.Stance) ftp.DataMode {
+	if m.cfg.Side.Stance(ftp.Passive) == s {
+		return ftp.Passive
+	}
+	return ftp.Active
+}
+
+// Opener opens one data connection: the offer of a Manager, taken.
+type Opener struct {
+	m      *Manager
+	stance ftp.Stance
+	addr   netip.AddrPort
+	ln     *listener // when it listens
+}
+
+// Mode says who listens and who dials.
+func (o *Opener) Mode() ftp.DataMode { return o.m.mode(o.stance) }
+
+// Addr is where this end listens or will dial.
+func (o *Opener) Addr() netip.AddrPort { return o.addr }
+
+// Conn is a data connection. The net.Conn inside is the bare *net.TCPConn where
+// there is one, so that the kernel can move files by itself.
+type Conn struct {
+	net.Conn
+	Mode   ftp.DataMode
+	Stance ftp.Stance
+}
+
+// OpenError is a data connection that did not come about.
+type OpenError struct {
+	Mode   ftp.DataMode
+	Stance ftp.Stance
+	Addr   netip.AddrPort // where this end listened or dialed
+	Err    error
+}
+
+func (e *OpenError) Error() string {
+	if e.Stance == ftp.Listens {
+		return fmt.Sprintf("listened on %v for the data connection: %v", e.Addr, e.Err)
+	}
+	return fmt.Sprintf("no data connection to %v: %v", e.Addr, e.Err)
+}
+
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// Open makes the data connection: it takes the peer's call or calls it. It ends
+// after the Config's Timeout, or when ctx does. The Opener is used up. Errors
+// are *OpenError.
+func (o *Opener) Open(ctx context.Context) (*Conn, error) {
+	start := time.Now()
+	var nc net.Conn
+	var err error
+	if o.stance == ftp.Listens {
+		nc, err = o.accept(ctx, start.Add(o.m.cfg.timeout()))
+	} else {
+		nc, err = o.dial(ctx)
+	}
+	if o.ln != nil {
+		o.ln.giveBack()
+		o.ln = nil
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		err = &OpenError{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err}
+		o.m.tell(ftp.DataFailed{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err})
+		return nil, err
+	}
+	c := &Conn{Conn: nc, Mode: o.Mode(), Stance: o.stance}
+	if o.m.observe != nil {
+		o.m.tell(ftp.DataOpened{
+			Mode: c.Mode, Stance: c.Stance,
+			Local: addrPort(nc.LocalAddr()), Remote: addrPort(nc.RemoteAddr()),
+			Took: time.Since(start),
+		})
+	}
+	return c, nil
+}
+
+// Close gives up an Opener that was not opened, and its port back. Whoever
+// called on it already is hung up on.
+func (o *Opener) Close() {
+	if o.ln != nil {
+		o.ln.drain()
+		o.ln.giveBack()
+		o.ln = nil
+	}
+}
+
+// accept waits for the peer; strangers are dropped and the wait goes on.
+func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, error) {
+	if err := o.ln.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	if ctx.Done() != nil {
+		ln := o.ln
+		fired := make(chan struct{})
+		stop := context.AfterFunc(ctx, func() { _ = ln.SetDeadline(past); close(fired) })
+		defer func() {
+			if !stop() {
+				<-fired // the port goes back to the pool: nobody may touch it later
+			}
+		}()
+	}
+	for {
+		c, err := o.ln.AcceptTCP()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, fmt.Errorf("%w within %v", ErrNobodyCame, o.m.cfg.timeout())
+		}
+		if err != nil {
+			return nil, err
+		}
+		remote := addrPort(c.RemoteAddr())
+		if o.m.cfg.Guard.mayAccept(remote, o.m.peer) {
+			return c, nil
+		}
+		o.m.tell(ftp.StrangerRefused{Remote: remote})
+		_ = c.Close()
+	}
+}
+
+// dial calls the peer, from the address that the control connection has.
+func (o *Opener) dial(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, o.m.cfg.timeout(), fmt.Errorf("no answer within %v", o.m.cfg.timeout()))
+	defer cancel()
+	var c net.Conn
+	var err error
+	if o.m.cfg.Dial != nil {
+		c, err = o.m.cfg.Dial(ctx, "tcp", o.addr.String())
+	} else {
+		d := net.Dialer{KeepAlive: -1}
+		c, err = d.DialTCP(ctx, "tcp", netip.AddrPortFrom(o.m.local, 0), o.addr)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, plain(err)
+	}
+	return c, nil
+}
+
+// plain takes off what a net.OpError says about addresses: the OpenError names them.
+func plain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// past is a deadline that cancels whatever waits.
+var past = time.Unix(1, 0)
+
+// addrPort is a net.Addr as a value; the zero value for what is not TCP.
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}

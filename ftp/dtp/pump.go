@@ -1,0 +1,257 @@
+package dtp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// The pump moves the bytes of one Job. Limits, deadlines, progress and cancel
+// live in its loops, not in readers and writers round the file or the socket,
+// so that the kernel may move a file by itself.
+type pump struct {
+	job   *Job
+	conn  net.Conn
+	ctx   context.Context
+	stall time.Duration
+	start time.Time
+	moved int64
+}
+
+// Chunks of the kernel's copy grow while they are quick, so that a fast peer
+// costs few turns of the loop, and a slow one is not taken for an idle one.
+const (
+	minChunk  = 64 << 10
+	maxChunk  = 4 << 20
+	quick     = 250 * time.Millisecond
+	bufferLen = 256 << 10
+	textLen   = 64 << 10 // of ASCII; twice as much fits into a buffer
+)
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, bufferLen); return &b }}
+
+func (p *pump) run() error {
+	if p.ctx.Done() != nil {
+		conn := p.conn
+		stop := context.AfterFunc(p.ctx, func() { _ = conn.SetDeadline(past) })
+		defer stop()
+	}
+	err := p.move()
+	if p.ctx.Err() != nil && err != nil {
+		return context.Cause(p.ctx)
+	}
+	return err
+}
+
+func (p *pump) move() error {
+	stage := stageOf(p.job)
+	switch {
+	case stage == nil && p.bare():
+		return p.kernel()
+	case p.job.Source != nil:
+		return p.send(stage)
+	}
+	return p.receive(stage)
+}
+
+// bare reports whether the kernel can move the bytes: from a file to a TCP
+// connection or back, with nothing wrapped round either.
+func (p *pump) bare() bool {
+	if _, ok := p.conn.(*net.TCPConn); !ok {
+		return false
+	}
+	src, _ := p.job.Source.(*os.File)
+	dst, _ := p.job.Sink.(*os.File)
+	return src != nil || dst != nil
+}
+
+// await makes ready for the next n bytes: rate, deadline, cancel, in this order.
+// A cancel sets a deadline of its own, so it is looked at last.
+func (p *pump) await(n int64) error {
+	for _, r := range p.job.Rates {
+		if r != nil {
+			if err := r.WaitN(p.ctx, int(min(n, int64(r.Burst())))); err != nil {
+				return err
+			}
+		}
+	}
+	if err := p.conn.SetDeadline(time.Now().Add(p.stall)); err != nil {
+		return failed(err)
+	}
+	return p.ctx.Err()
+}
+
+func (p *pump) count(n int64) {
+	p.moved += n
+	if p.job.Progress != nil && n > 0 {
+		p.job.Progress(p.moved)
+	}
+}
+
+// limit is the most that may move at once.
+func (p *pump) limit(n int64) int64 {
+	for _, r := range p.job.Rates {
+		if r != nil {
+			n = min(n, int64(r.Burst()))
+		}
+	}
+	return n
+}
+
+// kernel copies by sendfile or splice, chunk by chunk.
+func (p *pump) kernel() error {
+	var dst io.Writer = p.conn
+	var src io.Reader = p.job.Source
+	if src == nil {
+		dst, src = p.job.Sink, p.conn
+	}
+	chunk := int64(minChunk)
+	for {
+		n := p.limit(chunk)
+		if p.job.Size > 0 {
+			if n = min(n, p.job.Size-p.moved); n <= 0 {
+				return nil
+			}
+		}
+		if err := p.await(n); err != nil {
+			return err
+		}
+		start := time.Now()
+		copied, err := io.CopyN(dst, src, n)
+		p.count(copied)
+		switch took := time.Since(start); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded) && copied > 0 && p.ctx.Err() == nil:
+			chunk = minChunk // slow, but not still
+		case err != nil:
+			return failed(err)
+		case took < quick:
+			chunk = min(2*chunk, maxChunk)
+		case took > 4*quick:
+			chunk = max(chunk/2, minChunk)
+		}
+	}
+}
+
+// send copies from Source through a buffer and, if there is one, the stage.
+func (p *pump) send(st stage) error {
+	in, out := borrow(st)
+	defer giveBack(in, out)
+	size := int64(len(*in))
+	if st != nil {
+		size = textLen
+	}
+	src := p.job.Source
+	if p.job.Size > 0 {
+		src = io.LimitReader(src, p.job.Size)
+	}
+	for {
+		n, readErr := src.Read((*in)[:p.limit(size)])
+		data := (*in)[:n]
+		if st != nil {
+			data = st.append((*out)[:0], data)
+			if readErr != nil {
+				data = st.flush(data)
+			}
+		}
+		if err := p.write(data); err != nil {
+			return err
+		}
+		switch {
+		case errors.Is(readErr, io.EOF):
+			return nil
+		case readErr != nil:
+			return &LocalError{readErr}
+		}
+	}
+}
+
+// write sends data whole; a write that got on before its deadline goes on.
+func (p *pump) write(data []byte) error {
+	for len(data) > 0 {
+		if err := p.await(int64(len(data))); err != nil {
+			return err
+		}
+		n, err := p.conn.Write(data)
+		p.count(int64(n))
+		data = data[n:]
+		if err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || p.ctx.Err() != nil) {
+			return failed(&net.OpError{Op: "write", Err: err})
+		}
+	}
+	return nil
+}
+
+// receive copies to Sink through a buffer and, if there is one, the stage.
+func (p *pump) receive(st stage) error {
+	in, out := borrow(st)
+	defer giveBack(in, out)
+	for {
+		want := p.limit(int64(len(*in)))
+		if err := p.await(want); err != nil {
+			return err
+		}
+		n, readErr := p.conn.Read((*in)[:want])
+		p.count(int64(n))
+		data := (*in)[:n]
+		if st != nil {
+			data = st.append((*out)[:0], data)
+			if errors.Is(readErr, io.EOF) {
+				data = st.flush(data)
+			}
+		}
+		if len(data) > 0 {
+			if _, err := p.job.Sink.Write(data); err != nil {
+				return &LocalError{err}
+			}
+		}
+		switch {
+		case errors.Is(readErr, io.EOF):
+			return nil
+		case readErr != nil:
+			return failed(&net.OpError{Op: "read", Err: readErr})
+		}
+	}
+}
+
+// borrow takes a buffer to read into and, for a stage, one for what comes of it.
+func borrow(st stage) (in, out *[]byte) {
+	in = buffers.Get().(*[]byte)
+	if st != nil {
+		out = buffers.Get().(*[]byte)
+	}
+	return in, out
+}
+
+func giveBack(in, out *[]byte) {
+	buffers.Put(in)
+	if out != nil {
+		buffers.Put(out)
+	}
+}
+
+// stageOf is what transforms the Job's bytes on their way; nil if nothing does.
+// A new stage is one more case here.
+func stageOf(j *Job) stage {
+	switch {
+	case j.Type != ftp.ASCII:
+		return nil
+	case j.Source != nil:
+		return new(toNet)
+	}
+	return new(fromNet)
+}
+
+// stage transforms bytes on their way. It appends to dst what src becomes; what
+// it holds back until it has seen more, flush appends at the end.
+type stage interface {
+	append(dst, src []byte) []byte
+	flush(dst []byte) []byte
+}

@@ -1,0 +1,112 @@
+package ftp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Observer is told what happens on control and data connections. One stream of
+// events feeds logs, metrics, the explain ladder and tests. Observe is called
+// in the order of things for one control connection, and from several
+// goroutines for several of them; it must not block. Events never hold a
+// secret: a Command's String masks them.
+type Observer interface {
+	Observe(Event)
+}
+
+// ObserverFunc is a function as an Observer.
+type ObserverFunc func(Event)
+
+// Observe calls f.
+func (f ObserverFunc) Observe(e Event) { f(e) }
+
+// Event is one thing that happened.
+type Event struct {
+	At      time.Time
+	Control *Control  // the control connection it belongs to
+	What    Happening // one of the types below
+}
+
+// Control names one control connection. It does not change once it is open.
+type Control struct {
+	ID     uint64         // counts up within one server or process
+	Side   Side           // whose view this is
+	Local  netip.AddrPort // our end
+	Remote netip.AddrPort // the peer's end
+}
+
+// Happening is the closed set of what an Event can tell.
+type Happening interface{ happening() }
+
+type (
+	// ControlOpened: the control connection stands.
+	ControlOpened struct{}
+
+	// CommandGiven: a command went over the control connection, from user to server.
+	CommandGiven struct{ Command Command }
+
+	// ReplyGiven: a reply went over the control connection, from server to user.
+	// Verb is the command that it answers, "" for a greeting.
+	ReplyGiven struct {
+		Verb  string
+		Reply Reply
+	}
+
+	// DataOffered: an address for a data connection travelled over the control
+	// connection: as the argument of PORT or EPRT, or in a 227 or 229 reply.
+	DataOffered struct {
+		Mode   DataMode
+		Stance Stance         // what this end will do
+		Addr   netip.AddrPort // where one end listens
+		Said   string         // "PORT", "EPRT", "227" or "229"
+	}
+
+	// DataOpened: the data connection stands.
+	DataOpened struct {
+		Mode   DataMode
+		Stance Stance
+		Local  netip.AddrPort
+		Remote netip.AddrPort
+		Took   time.Duration // since this end began to wait or dial
+	}
+
+	// DataFailed: the data connection did not come about, or an address was refused.
+	DataFailed struct {
+		Mode   DataMode
+		Stance Stance
+		Addr   netip.AddrPort // where this end listened or dialed
+		Err    error
+	}
+
+	// StrangerRefused: somebody other than the peer called on a data port. The wait goes on.
+	StrangerRefused struct{ Remote netip.AddrPort }
+
+	// TransferDone: a transfer is over. Err is nil when it is whole.
+	TransferDone struct {
+		Verb      string
+		Path      string // virtual and absolute on the server's side, as given on the client's
+		Direction Direction
+		Mode      DataMode
+		Offset    int64 // where it started: REST
+		Bytes     int64 // that went over the data connection
+		Took      time.Duration
+		Err       error
+	}
+
+	// LoggedInAs: a user was accepted.
+	LoggedInAs struct{ User string }
+
+	// ControlClosed: the control connection is gone; Err says why if not by QUIT.
+	ControlClosed struct{ Err error }
+)
+
+func (ControlOpened) happening()   {}
+func (CommandGiven) happening()    {}
+func (ReplyGiven) happening()      {}
+func (DataOffered) happening()     {}
+func (DataOpened) happening()      {}
+func (DataFailed) happening()      {}
+func (StrangerRefused) happening() {}
+func (TransferDone) happening()    {}
+func (LoggedInAs) happening()      {}
+func (ControlClosed) happening()   {}

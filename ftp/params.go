@@ -1,0 +1,56 @@
+package ftp
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ParseType reads the argument of TYPE: A, A N, A T, I, L 8, E (RFC 959 §4.1.2,
+// §5.3.2). A second parameter that files on disk do not have (A C) and any byte
+// size other than 8 are refused.
+func ParseType(arg string) (Type, error) {
+	f := strings.Fields(strings.ToUpper(arg))
+	form := ""
+	if len(f) == 2 {
+		form = f[1]
+	}
+	if len(f) == 1 || len(f) == 2 {
+		switch f[0] {
+		case "A":
+			if form == "" || form == "N" || form == "T" {
+				return ASCII, nil
+			}
+		case "I":
+			if form == "" {
+				return Image, nil
+			}
+		case "L":
+			if form == "8" {
+				return Local8, nil
+			}
+		case "E":
+			return EBCDIC, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: TYPE %q", ErrSyntax, arg)
+}
+
+// ParseStructure reads the argument of STRU (RFC 959 §5.3.2).
+func ParseStructure(arg string) (Structure, error) {
+	return parseLetter[Structure](arg, "FRP", "STRU")
+}
+
+// ParseTransferMode reads the argument of MODE (RFC 959 §5.3.2).
+func ParseTransferMode(arg string) (TransferMode, error) {
+	return parseLetter[TransferMode](arg, "SBCZ", "MODE")
+}
+
+func parseLetter[T ~uint8](arg, letters, verb string) (T, error) {
+	a := strings.ToUpper(strings.TrimRight(arg, " "))
+	if len(a) == 1 {
+		if i := strings.Index(letters, a); i >= 0 {
+			return T(i), nil
+		}
+	}
+	return 0, fmt.Errorf("%w: %s %q", ErrSyntax, verb, arg)
+}

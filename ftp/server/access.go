@@ -1,0 +1,104 @@
+package server
+
+import (
+	"errors"
+	"strings"
+
+	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+func accessRows() []row {
+	return []row{
+		{verb: "USER", anyone: true, syntax: wordArg.shape("<name>"), rfc: "959 §4.1.1", help: "say who you are", run: (*session).user},
+		{verb: "PASS", anyone: true, syntax: textArg.shape("<password>"), rfc: "959 §4.1.1", help: "prove it", run: (*session).pass},
+		{verb: "ACCT", anyone: true, syntax: textArg.shape("<account>"), rfc: "959 §4.1.1", help: "name an account; none is ever needed", run: (*session).acct},
+		{verb: "REIN", anyone: true, syntax: noArg, rfc: "959 §4.1.1", help: "log out and start over", run: (*session).rein},
+		{verb: "QUIT", anyone: true, syntax: noArg, rfc: "959 §4.1.1", help: "end the session, after a transfer that runs", run: (*session).quit},
+		{verb: "HOST", anyone: true, syntax: wordArg.shape("<name>"), rfc: "7151", feat: feature("HOST"), help: "name the host that you want to reach", run: (*session).host},
+	}
+}
+
+// user always asks for a password, so nobody learns which names exist, and drops
+// the rights of whoever was logged in before (RFC 959 §4.1.1).
+func (s *session) user(name string) ftp.Reply {
+	s.reset()
+	s.who.user = name
+	return ftp.NewReply(331, "Password, please.")
+}
+
+func (s *session) pass(password string) ftp.Reply {
+	if s.machine.Login == ftp.LoggedIn {
+		return ftp.NewReply(503, "You are logged in already.")
+	}
+	if s.machine.Login != ftp.NeedPass {
+		return ftp.NewReply(503, "Send USER first.")
+	}
+	account, err := s.srv.opts.Auth.Authenticate(s.ctx(), Login{
+		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
+	})
+	if err == nil && (account == nil || account.FS == nil) {
+		err = errors.New("the account has no files")
+	}
+	if err != nil {
+		if !errors.Is(err, ErrLogin) {
+			s.srv.opts.Log.Warn("a login failed", "session", s.control.ID, "user", s.who.user, "err", err)
+		}
+		return s.loginFailed()
+	}
+	s.account = account
+	s.rates = []*rate.Limiter{s.srv.rate, dtp.NewRate(account.Rate)}
+	s.cwd = cleanPath(account.Home)
+	s.failures = 0
+	s.tell(ftp.LoggedInAs{User: s.who.user})
+	return ftp.NewReply(230, "Welcome.")
+}
+
+func (s *session) loginFailed() ftp.Reply {
+	s.failures++
+	if s.failures >= maxFailures {
+		s.dead = errors.New("too many failed logins")
+		return ftp.NewReply(421, "Login incorrect, once too often. Goodbye.")
+	}
+	return ftp.NewReply(530, "Login incorrect.")
+}
+
+func (s *session) acct(string) ftp.Reply {
+	if s.machine.Login != ftp.LoggedIn {
+		return ftp.NewReply(503, "Send USER and PASS first.")
+	}
+	return ftp.NewReply(202, "No account is needed.")
+}
+
+func (s *session) rein(string) ftp.Reply {
+	s.reset()
+	s.who = who{}
+	return ftp.NewReply(220, "Start over.")
+}
+
+func (s *session) quit(string) ftp.Reply { return ftp.NewReply(221, "Goodbye.") }
+
+// host is for servers that answer to several names (RFC 7151 §3). A literal
+// address stands in brackets or by itself; the name reaches the Authenticator.
+func (s *session) host(name string) ftp.Reply {
+	if s.machine.Login == ftp.LoggedIn {
+		return ftp.NewReply(503, "HOST comes before USER.")
+	}
+	name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(name), "."))
+	if len(s.srv.opts.Hosts) > 0 && !contains(s.srv.opts.Hosts, name) {
+		return ftp.NewReply(504, "No such host here.")
+	}
+	s.who = who{host: name}
+	return ftp.Replyf(220, "%s", s.srv.opts.Greeting)
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if strings.EqualFold(x, s) {
+			return true
+		}
+	}
+	return false
+}

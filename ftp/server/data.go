@@ -1,0 +1,156 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+func dataRows() []row {
+	return []row{
+		{verb: "PASV", syntax: noArg, rfc: "959 §4.1.2", help: "I listen, you dial: say where (IPv4)", run: (*session).pasv},
+		{verb: "EPSV", syntax: textArg.shape("[1|2|ALL]"), rfc: "2428 §3", feat: feature("EPSV"), help: "I listen, you dial: say on which port", run: (*session).epsv},
+		{verb: "PORT", syntax: wordArg.shape("<h1,h2,h3,h4,p1,p2>"), rfc: "959 §4.1.2", help: "you listen, I dial there (IPv4)", run: (*session).port},
+		{verb: "EPRT", syntax: wordArg.shape("<|family|address|port|>"), rfc: "2428 §2", feat: feature("EPRT"), help: "you listen, I dial there", run: (*session).eprt},
+	}
+}
+
+var onlyEPSV = ftp.NewReply(503, "You said EPSV ALL: only EPSV is allowed until the next login.")
+
+// pasv: the server listens a second time, and says where.
+func (s *session) pasv(string) ftp.Reply {
+	switch {
+	case s.epsvAll:
+		return onlyEPSV
+	case !s.control.Local.Addr().Is4():
+		return ftp.NewReply(425, "PASV can't name an IPv6 address: use EPSV.")
+	}
+	addr, err := s.data.Listen()
+	if err != nil {
+		return noPort(err)
+	}
+	if public := s.srv.public.addr(s.ctx()); public.IsValid() && !s.control.Remote.Addr().IsLoopback() {
+		addr = netip.AddrPortFrom(public, addr.Port())
+	}
+	s.tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "227"})
+	return ftp.NewReply(227, ftp.Format227(addr))
+}
+
+func (s *session) epsv(arg string) ftp.Reply {
+	arg = strings.TrimSpace(arg)
+	switch {
+	case strings.EqualFold(arg, "ALL"):
+		s.epsvAll = true
+		return ftp.NewReply(200, "EPSV only, from now on.")
+	case arg == "", arg == s.family():
+	case arg == "1", arg == "2":
+		return s.wrongFamily()
+	default:
+		return ftp.NewReply(522, "Only the network protocols 1 and 2 are known, use ("+s.family()+")")
+	}
+	addr, err := s.data.Listen()
+	if err != nil {
+		return noPort(err)
+	}
+	s.tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "229"})
+	return ftp.NewReply(229, ftp.Format229(addr.Port()))
+}
+
+// port: the client listens, and says where; the server will dial.
+func (s *session) port(arg string) ftp.Reply {
+	if s.epsvAll {
+		return onlyEPSV
+	}
+	addr, err := ftp.ParseHostPort(arg)
+	if err != nil {
+		return ftp.NewReply(501, "The syntax is: PORT h1,h2,h3,h4,p1,p2 with numbers up to 255.")
+	}
+	return s.dial(addr, "PORT")
+}
+
+func (s *session) eprt(arg string) ftp.Reply {
+	if s.epsvAll {
+		return onlyEPSV
+	}
+	addr, err := ftp.ParseEPRT(arg)
+	switch {
+	case errors.Is(err, ftp.ErrProtocol):
+		return s.wrongFamily()
+	case err != nil:
+		return ftp.NewReply(501, "The syntax is: EPRT |1|132.235.1.2|6275| or EPRT |2|1080::8:800:200C:417A|5282|")
+	case addr.Addr().Unmap().Is4() != s.control.Local.Addr().Is4():
+		return s.wrongFamily()
+	}
+	return s.dial(addr, "EPRT")
+}
+
+func (s *session) dial(addr netip.AddrPort, verb string) ftp.Reply {
+	if err := s.data.Dial(addr); err != nil {
+		var guard *dtp.GuardError
+		if errors.As(err, &guard) {
+			// The code that RFC 2577 §3 suggests.
+			return ftp.Replyf(504, "I do not call %v: %s.", guard.Addr, guard.Why)
+		}
+		return ftp.NewReply(425, "I can't call that address.")
+	}
+	s.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr, Said: verb})
+	return ftp.Replyf(200, "I will call you at %v.", addr)
+}
+
+// family is the control connection's address family as RFC 2428 numbers it.
+func (s *session) family() string {
+	if s.control.Local.Addr().Is4() {
+		return "1"
+	}
+	return "2"
+}
+
+func (s *session) wrongFamily() ftp.Reply {
+	return ftp.NewReply(522, "Network protocol not supported, use ("+s.family()+")")
+}
+
+func noPort(err error) ftp.Reply {
+	var used *dtp.PortsError
+	if errors.As(err, &used) {
+		return ftp.NewReply(425, "All passive ports are in use. Try again in a moment.")
+	}
+	return ftp.NewReply(425, "I can't open a port to listen on.")
+}
+
+// publicIP is the address that 227 replies announce, looked up again now and
+// then if it is a host name. An old answer serves while there is no new one.
+type publicIP struct {
+	host string
+	mu   sync.Mutex
+	ip   netip.Addr
+	at   time.Time
+}
+
+const publicIPAge = time.Minute
+
+func (p *publicIP) addr(ctx context.Context) netip.Addr {
+	if p.host == "" {
+		return netip.Addr{}
+	}
+	if ip, err := netip.ParseAddr(p.host); err == nil {
+		return ip
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.at) > publicIPAge {
+		p.at = time.Now()
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		if ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", p.host); err == nil && len(ips) > 0 {
+			p.ip = ips[0].Unmap()
+		}
+	}
+	return p.ip
+}

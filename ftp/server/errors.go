@@ -1,0 +1,36 @@
+package server
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"miniftp/ftp"
+)
+
+// fileError is the reply to a failed file operation: the one place where errors
+// become replies. The text names the virtual path and never what the operating
+// system said about it, so no host path gets out.
+func fileError(err error, path string) ftp.Reply {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return ftp.Replyf(550, "%s: no such file or directory.", path)
+	case errors.Is(err, fs.ErrExist):
+		return ftp.Replyf(550, "%s: exists already.", path)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ELOOP):
+		return ftp.Replyf(550, "%s: permission denied.", path)
+	case errors.Is(err, syscall.ENOSPC):
+		return ftp.Replyf(452, "%s: the disk is full.", path)
+	case errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return ftp.Replyf(552, "%s: over the allowed size.", path)
+	case errors.Is(err, syscall.ENOTEMPTY):
+		return ftp.Replyf(550, "%s: the directory is not empty.", path)
+	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EILSEQ), errors.Is(err, fs.ErrInvalid), errors.Is(err, syscall.EINVAL):
+		return ftp.Replyf(553, "%s: the name is not allowed here.", path)
+	case errors.Is(err, syscall.EISDIR):
+		return ftp.Replyf(550, "%s: is a directory.", path)
+	case errors.Is(err, errors.ErrUnsupported):
+		return ftp.Replyf(504, "%s: this storage can't do that.", path)
+	}
+	return ftp.Replyf(451, "%s: the file could not be read or written.", path)
+}

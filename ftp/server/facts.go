@@ -1,0 +1,119 @@
+package server
+
+import (
+	"strings"
+	"time"
+
+	"miniftp/ftp"
+)
+
+func factRows() []row {
+	return []row{
+		{verb: "SIZE", perm: PermRead, syntax: pathArg, rfc: "3659 §4", feat: feature("SIZE"), help: "how many bytes a file has, in TYPE I", run: (*session).size},
+		{verb: "MDTM", perm: PermRead, syntax: pathArg.shape("[<time>] <path>"), rfc: "3659 §3", feat: feature("MDTM"), help: "when a file was modified; with a time: set it", run: (*session).mdtm},
+		{verb: "MFMT", perm: PermChange, syntax: pathArg.shape("<time> <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFMT"), help: "set the time of modification", run: (*session).mfmt},
+		{verb: "MFF", perm: PermChange, syntax: pathArg.shape("<fact>=<value>; <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFF Modify;UNIX.mode;"), help: "set facts: Modify, UNIX.mode", run: (*session).mff},
+	}
+}
+
+// size answers for files in TYPE I only: in ASCII the number would differ from
+// what RETR sends. For a name that is not there yet but whose upload was cut, it
+// is how many bytes are kept: the offset to go on from.
+func (s *session) size(arg string) ftp.Reply {
+	p := s.resolve(arg)
+	if s.params.Type == ftp.ASCII {
+		return ftp.NewReply(550, "SIZE is exact in TYPE I only.")
+	}
+	fi, err := s.account.FS.Stat(p)
+	if err != nil {
+		if kept, keptErr := lstat(s.account.FS, keptName(p)); keptErr == nil && kept.Mode().IsRegular() && s.account.Perm.Has(PermStore) {
+			return ftp.Replyf(213, "%d", kept.Size())
+		}
+		return fileError(err, p)
+	}
+	if !fi.Mode().IsRegular() {
+		return ftp.Replyf(550, "%s: is not a regular file.", p)
+	}
+	return ftp.Replyf(213, "%d", fi.Size())
+}
+
+// mdtm reads the time; with a time before the path it sets it, as some clients
+// do where there is no MFMT. A file whose name starts like a time is meant if it
+// is there.
+func (s *session) mdtm(arg string) ftp.Reply {
+	p := s.resolve(arg)
+	fi, err := s.account.FS.Stat(p)
+	if err != nil {
+		if at, rest, ok := timeAndPath(arg); ok {
+			if !s.account.Perm.Has(PermChange) {
+				return ftp.NewReply(550, "MDTM: permission denied: this account may not change files.")
+			}
+			return s.setTime(at, s.resolve(rest))
+		}
+		return fileError(err, p)
+	}
+	return ftp.NewReply(213, ftp.FormatTime(fi.ModTime()))
+}
+
+func (s *session) mfmt(arg string) ftp.Reply {
+	at, rest, ok := timeAndPath(arg)
+	if !ok {
+		return ftp.NewReply(501, "The syntax is: MFMT YYYYMMDDHHMMSS <path>")
+	}
+	p := s.resolve(rest)
+	if r := s.setTime(at, p); r.Code != 213 {
+		return r
+	}
+	return ftp.Replyf(213, "Modify=%s; %s", ftp.FormatTime(at), p)
+}
+
+func timeAndPath(arg string) (at time.Time, rest string, ok bool) {
+	word, rest, found := strings.Cut(arg, " ")
+	at, _, err := ftp.ParseTime(word)
+	return at, rest, found && err == nil && rest != ""
+}
+
+func (s *session) setTime(at time.Time, p string) ftp.Reply {
+	if _, err := s.account.FS.Stat(p); err != nil {
+		return fileError(err, p)
+	}
+	if err := s.account.FS.Chtimes(p, at, at); err != nil {
+		return fileError(err, p)
+	}
+	return ftp.Replyf(213, "%s", ftp.FormatTime(at))
+}
+
+// mff sets several facts; the reply names those that were set.
+func (s *session) mff(arg string) ftp.Reply {
+	facts, name, found := strings.Cut(arg, " ")
+	if !found || name == "" || facts == "" {
+		return ftp.NewReply(501, "The syntax is: MFF Modify=YYYYMMDDHHMMSS;UNIX.mode=0644; <path>")
+	}
+	p := s.resolve(name)
+	var set []func() ftp.Reply
+	for fact := range strings.SplitSeq(strings.TrimSuffix(facts, ";"), ";") {
+		key, value, _ := strings.Cut(fact, "=")
+		switch strings.ToLower(key) {
+		case "modify":
+			at, _, err := ftp.ParseTime(value)
+			if err != nil {
+				return ftp.NewReply(501, "Modify takes YYYYMMDDHHMMSS.")
+			}
+			set = append(set, func() ftp.Reply { return s.setTime(at, p) })
+		case "unix.mode":
+			mode, ok := parseMode(value)
+			if !ok {
+				return ftp.NewReply(501, "UNIX.mode takes an octal number up to 777.")
+			}
+			set = append(set, func() ftp.Reply { return s.setMode9(mode, p) })
+		default:
+			return ftp.Replyf(504, "The fact %q can't be set.", ftp.Printable(key))
+		}
+	}
+	for _, f := range set {
+		if r := f(); r.Code.Class() != ftp.Completion {
+			return r
+		}
+	}
+	return ftp.Replyf(213, "%s; %s", strings.TrimSuffix(facts, ";"), p)
+}

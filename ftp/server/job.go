@@ -1,0 +1,228 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// job is what runs beside the session: a transfer, or a hash of a large file.
+// It only works; the session says what came of it, closes files and replies.
+type job struct {
+	cmd    ftp.Command
+	path   string
+	dir    ftp.Direction
+	offset int64
+	total  int64 // 0: unknown
+	unique bool  // STOU: the 150 names the file
+	opener *dtp.Opener
+	work   func(ctx context.Context, j *job) dtp.Result
+	finish func(dtp.Result) ftp.Reply // on the session's goroutine, exactly once
+
+	opened chan ftp.Reply  // the 150, once the data connection stands
+	done   chan dtp.Result // the end
+	moved  atomic.Int64
+	cancel context.CancelCauseFunc
+}
+
+// Why a job was stopped.
+var (
+	errAborted  = errors.New("aborted")
+	errPanicked = errors.New("internal error")
+)
+
+func (j *job) abort(why error) { j.cancel(why) }
+
+// start lets j run beside the session. The zero reply says that it will come later.
+func (s *session) start(j *job) ftp.Reply {
+	j.opened, j.done = make(chan ftp.Reply, 1), make(chan dtp.Result, 1)
+	var ctx context.Context
+	ctx, j.cancel = context.WithCancelCause(s.ctx())
+	s.job = j
+	go func() {
+		defer s.wake()
+		defer func() {
+			if p := recover(); p != nil {
+				s.srv.opts.Log.Error("a transfer panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
+				j.done <- dtp.Result{Err: errPanicked}
+			}
+		}()
+		j.done <- j.work(ctx, j)
+	}()
+	return ftp.Reply{}
+}
+
+// hearJob takes up what the job has to tell; false if there is nothing new.
+func (s *session) hearJob() bool {
+	select {
+	case r := <-s.job.opened:
+		s.reply(s.job.cmd, r)
+		return true
+	default:
+	}
+	select {
+	case res := <-s.job.done:
+		s.finishJob(res)
+		return true
+	default:
+		return false
+	}
+}
+
+// waitJob waits for news of the job, and for nothing else.
+func (s *session) waitJob() {
+	s.flush()
+	select {
+	case r := <-s.job.opened:
+		s.reply(s.job.cmd, r)
+	case res := <-s.job.done:
+		s.finishJob(res)
+	}
+}
+
+// finishJob ends the job and gives its final reply.
+func (s *session) finishJob(res dtp.Result) {
+	j := s.job
+	select {
+	case r := <-j.opened:
+		s.reply(j.cmd, r)
+	default:
+	}
+	if res.Err == nil && j.dir == ftp.Store && j.opener != nil {
+		res.Err = s.settle()
+	}
+	r := j.finish(res)
+	j.cancel(nil)
+	s.job = nil
+	if j.opener != nil {
+		err := res.Err
+		if err == nil && r.Code.Class() > ftp.Completion {
+			err = &ftp.Error{Verb: j.cmd.Verb, Reply: r}
+		}
+		s.tell(ftp.TransferDone{
+			Verb: j.cmd.Verb, Path: j.path, Direction: j.dir, Mode: j.opener.Mode(),
+			Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Err: err,
+		})
+	}
+	s.reply(j.cmd, r)
+	if errors.Is(res.Err, errPanicked) {
+		s.dead = res.Err
+	}
+}
+
+// settle looks, at the end of an upload, whether the client is still there and
+// has not said ABOR: in stream mode the end of the file is only the end of the
+// data connection, and a client that was killed ends it too (RFC 959 §3.4.1).
+func (s *session) settle() error {
+	for s.dead == nil && len(s.held) < maxHeld {
+		if !s.lines.Pending() {
+			switch waiting(s.conn) {
+			case hungUp:
+				if !s.quitHeld() {
+					s.dead = errHungUp
+				}
+				return s.dead
+			case nothing:
+				return nil
+			}
+		}
+		_ = s.conn.SetReadDeadline(time.Now().Add(s.idle))
+		s.wakeAt = time.Time{}
+		line, err := s.lines.ReadLine()
+		if err != nil {
+			s.dead = err
+			return err
+		}
+		if cmd, err := ftp.ParseCommand(line); err == nil {
+			s.held = append(s.held, cmd)
+			if cmd.Verb == "ABOR" {
+				return errAborted
+			}
+		}
+	}
+	return s.dead
+}
+
+// transfer starts a job that moves d over the data connection that was agreed on.
+func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
+	opener, err := s.data.Take()
+	if err != nil {
+		j.finish(dtp.Result{Err: err})
+		return ftp.NewReply(425, "No data connection: send PASV, EPSV, PORT or EPRT first.")
+	}
+	j.opener = opener
+	d.Stall = s.srv.opts.StallTimeout
+	d.Rates = s.rates
+	d.Progress = j.moved.Store
+	d.Opened = func(c *dtp.Conn) error {
+		j.opened <- ftp.NewReply(150, j.opening(c))
+		s.wake()
+		return nil
+	}
+	j.work = func(ctx context.Context, j *job) dtp.Result { return dtp.Run(ctx, j.opener, d) }
+	return s.start(j)
+}
+
+// opening is the text of the 150. It ends with the size where that is known, as
+// clients look for it there.
+func (j *job) opening(c *dtp.Conn) string {
+	if j.unique {
+		return "FILE: " + j.path // RFC 1123 §4.1.2.9 asks for exactly this
+	}
+	what := "Sending"
+	switch {
+	case j.dir == ftp.Store:
+		what = "Receiving"
+	case ftp.IsTransfer(j.cmd.Verb) && j.cmd.Verb != "RETR":
+		what = "Listing"
+	}
+	who := "I dialed to you"
+	if c.Stance == ftp.Listens {
+		who = "you dialed"
+	}
+	if j.total > 0 {
+		return fmt.Sprintf("%s over the data connection that %s (%d bytes).", what, who, j.total)
+	}
+	return fmt.Sprintf("%s over the data connection that %s.", what, who)
+}
+
+// verdict is the final reply of a transfer that was whole, or what went wrong.
+func (s *session) verdict(j *job, res dtp.Result) ftp.Reply {
+	var open *dtp.OpenError
+	var local *dtp.LocalError
+	moved := fmt.Sprintf("after %d bytes", res.Bytes)
+	switch {
+	case res.Err == nil:
+		return ftp.Replyf(226, "Done: %d bytes.", res.Bytes)
+	case errors.Is(res.Err, errAborted):
+		return ftp.Replyf(426, "Aborted %s.", moved)
+	case errors.Is(res.Err, context.Canceled):
+		return ftp.Replyf(426, "The server is shutting down; the transfer ended %s.", moved)
+	case errors.Is(res.Err, errPanicked):
+		return ftp.NewReply(451, "Something went wrong here.")
+	case errors.As(res.Err, &open):
+		return ftp.NewReply(425, openFailure(open))
+	case errors.Is(res.Err, dtp.ErrStalled):
+		return ftp.Replyf(426, "Nothing moved on the data connection for %v; it ended %s.", s.srv.opts.StallTimeout, moved)
+	case errors.As(res.Err, &local):
+		return fileError(local, j.path)
+	}
+	return ftp.Replyf(426, "The data connection broke %s.", moved)
+}
+
+// openFailure says what a client can do about a data connection that never stood.
+func openFailure(e *dtp.OpenError) string {
+	if errors.Is(e, dtp.ErrNobodyCame) {
+		return fmt.Sprintf("You did not call my data port %d in time: a firewall may be in between.", e.Addr.Port())
+	}
+	if e.Stance == ftp.Listens {
+		return "No data connection: I could not listen."
+	}
+	return fmt.Sprintf("I could not call you at %v: if you are behind a firewall or NAT, use passive mode.", e.Addr)
+}

@@ -1,0 +1,197 @@
+package server
+
+import (
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+)
+
+// looker turns what the storage says about files into entries. It holds copies
+// of what it needs of the session, as a listing runs beside it.
+type looker struct {
+	fs    afero.Fs
+	perm  Perm
+	facts ftp.Facts // which facts are wanted; 0 for LIST
+	base  string    // what headings of LIST -R leave out
+
+	ids idNames
+}
+
+// dirReader reads a directory entry by entry, in the order of the disk. more
+// tells whether the next one is here already; the end is io.EOF.
+type dirReader interface {
+	next(e *ftp.Entry) (more bool, err error)
+	Close() error
+}
+
+// dir opens a directory.
+func (l *looker) dir(p string) (dirReader, error) {
+	f, err := l.fs.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil && !fi.IsDir() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	parent := l.rights(fi)
+	if d := l.fastDir(f, p, parent); d != nil {
+		return d, nil
+	}
+	return &plainDir{look: l, f: f, path: p, parent: parent}, nil
+}
+
+// plainDir reads any afero directory in batches.
+type plainDir struct {
+	look   *looker
+	f      afero.File
+	path   string
+	parent rights
+	batch  []fs.FileInfo
+}
+
+const dirBatch = 256
+
+func (d *plainDir) next(e *ftp.Entry) (bool, error) {
+	if len(d.batch) == 0 {
+		batch, err := d.f.Readdir(dirBatch)
+		if len(batch) == 0 {
+			if err == nil {
+				err = io.EOF
+			}
+			return false, err
+		}
+		d.batch = batch
+	}
+	fi := d.batch[0]
+	d.batch = d.batch[1:]
+	d.look.entry(e, fi, path.Join(d.path, fi.Name()), d.parent)
+	return len(d.batch) > 0, nil
+}
+
+func (d *plainDir) Close() error { return d.f.Close() }
+
+// entry fills e with what is known of the file at p.
+func (l *looker) entry(e *ftp.Entry, fi fs.FileInfo, p string, parent rights) {
+	*e = ftp.Entry{
+		Name: fi.Name(), Type: entryType(fi.Mode()), Size: fi.Size(), Modified: fi.ModTime(),
+		Mode: fi.Mode(), HasMode: true, Links: 1, Owner: "ftp", Group: "ftp",
+	}
+	l.fromSys(e, fi)
+	l.finish(e, p, l.rights(fi), parent)
+}
+
+// finish adds what does not come from the file's own record.
+func (l *looker) finish(e *ftp.Entry, p string, own, parent rights) {
+	if e.Type == ftp.LinkEntry {
+		e.Target = readlink(l.fs, p)
+	}
+	if l.facts&ftp.FactPerm != 0 {
+		e.Perm = l.permFact(e.IsDir(), own, parent)
+	}
+}
+
+func entryType(m fs.FileMode) ftp.EntryType {
+	switch {
+	case m.IsDir():
+		return ftp.DirEntry
+	case m.IsRegular():
+		return ftp.FileEntry
+	case m&fs.ModeSymlink != 0:
+		return ftp.LinkEntry
+	}
+	return ftp.OtherEntry
+}
+
+// rights is what the server's process may do with a file: r 4, w 2, x 1.
+type rights uint8
+
+const (
+	mayRead   rights = 4
+	mayWrite  rights = 2
+	maySearch rights = 1
+)
+
+// permFact is the MLSx perm fact (RFC 3659 §7.5.5): what the account may do
+// where the disk lets the server do it.
+func (l *looker) permFact(dir bool, own, parent rights) string {
+	var b [10]byte
+	out := b[:0]
+	add := func(c byte, ok bool) {
+		if ok {
+			out = append(out, c)
+		}
+	}
+	change := parent&mayWrite != 0 && parent&maySearch != 0
+	if dir {
+		inside := own&mayWrite != 0 && own&maySearch != 0
+		add('c', l.perm.Has(PermStore) && inside)
+		add('d', l.perm.Has(PermDelete) && change)
+		add('e', own&maySearch != 0)
+		add('f', l.perm.Has(PermRename) && change)
+		add('l', l.perm.Has(PermList) && own&mayRead != 0)
+		add('m', l.perm.Has(PermMakeDir) && inside)
+		add('p', l.perm.Has(PermDelete) && inside)
+	} else {
+		add('a', l.perm.Has(PermStore|PermOverwrite) && own&mayWrite != 0)
+		add('d', l.perm.Has(PermDelete) && change)
+		add('f', l.perm.Has(PermRename) && change)
+		add('r', l.perm.Has(PermRead) && own&mayRead != 0)
+		add('w', l.perm.Has(PermStore|PermOverwrite) && (own&mayWrite != 0 || change))
+	}
+	return permString(out)
+}
+
+// idNames keeps the last user and group numbers as text: a directory's files
+// mostly have the same.
+type idNames struct {
+	uid, gid     uint32
+	user, grp    string
+	haveU, haveG bool
+}
+
+func (n *idNames) owner(uid uint32) string {
+	if !n.haveU || n.uid != uid {
+		n.uid, n.haveU, n.user = uid, true, strconv.FormatUint(uint64(uid), 10)
+	}
+	return n.user
+}
+
+func (n *idNames) group(gid uint32) string {
+	if !n.haveG || n.gid != gid {
+		n.gid, n.haveG, n.grp = gid, true, strconv.FormatUint(uint64(gid), 10)
+	}
+	return n.grp
+}
+
+// permString is string(b) without a new string for the usual sets.
+func permString(b []byte) string {
+	switch string(b) {
+	case "r":
+		return "r"
+	case "el":
+		return "el"
+	case "adfrw":
+		return "adfrw"
+	case "cdeflmp":
+		return "cdeflmp"
+	}
+	return string(b)
+}
+
+// unique is the MLSx unique fact: device and inode, in hex.
+func unique(dev, ino uint64) string {
+	var b [34]byte
+	out := strconv.AppendUint(b[:0], dev, 16)
+	out = append(out, 'g')
+	return string(strconv.AppendUint(out, ino, 16))
+}

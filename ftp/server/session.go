@@ -1,0 +1,312 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// Bounds on what a client may send ahead.
+const (
+	maxLine     = 8 << 10 // bytes of one command
+	maxHeld     = 64      // commands that wait for a transfer's end
+	maxFailures = 3       // refused logins
+)
+
+// session is one control connection. Its fields belong to the goroutine that
+// runs serve; only stopping and conn's deadlines are touched by others.
+type session struct {
+	srv     *Server
+	conn    net.Conn
+	control ftp.Control
+	lines   *ftp.LineReader
+	machine ftp.Machine
+	params  ftp.Params
+	data    *dtp.Manager
+	who     who
+	account *Account
+	rates   []*rate.Limiter // of the server and of the account
+	cwd     string
+	pend    pending
+	job     *job          // what runs beside the session
+	held    []ftp.Command // what came while it ran
+	out     []byte        // replies that are not yet written
+
+	facts    ftp.Facts // OPTS MLST
+	hash     string    // OPTS HASH
+	idle     time.Duration
+	epsvAll  bool
+	failures int
+	dead     error // why the connection can't go on
+
+	wakeAt   time.Time // the read deadline that serve set
+	stopping atomic.Bool
+}
+
+// who is what the access commands said so far.
+type who struct{ user, host string }
+
+// pending is what the first half of a sequence left for the second.
+type pending struct {
+	from    string // RNFR
+	restart int64  // REST, RANG
+	end     int64  // RANG: the last byte; -1: to the end
+}
+
+func newSession(srv *Server, conn net.Conn) *session {
+	s := &session{srv: srv, conn: conn, idle: srv.opts.IdleTimeout}
+	s.control = ftp.Control{
+		ID: srv.ids.Add(1), Side: ftp.ServerPI,
+		Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr()),
+	}
+	s.lines = ftp.NewLineReader(conn, maxLine)
+	return s
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// reset puts the session back to the state after the greeting (REIN).
+func (s *session) reset() {
+	s.account, s.rates = nil, nil
+	s.who.user = ""
+	s.cwd = "/"
+	s.pend = pending{end: -1}
+	s.epsvAll = false
+	s.facts = ftp.AllFacts
+	s.hash = defaultHash
+	s.data.Close()
+}
+
+// serve is the life of a session.
+func (s *session) serve() {
+	var observe func(ftp.Happening)
+	if s.srv.opts.Observer != nil {
+		observe = s.tell
+	}
+	s.data = dtp.NewManager(&s.srv.data, s.control.Local, s.control.Remote, observe)
+	defer s.end()
+	s.reset()
+	s.tell(ftp.ControlOpened{})
+	s.reply(ftp.Command{}, ftp.NewReply(220, s.srv.opts.Greeting))
+	login := time.Now().Add(s.srv.opts.LoginTimeout)
+	for s.machine.Login != ftp.Closing && s.dead == nil {
+		if s.job != nil && s.hearJob() {
+			continue
+		}
+		if s.job == nil && len(s.held) > 0 {
+			next := s.held[0]
+			s.held = s.held[1:]
+			s.do(next)
+			continue
+		}
+		s.next(login)
+	}
+	s.flush()
+}
+
+// next waits for a line and runs it, or for whatever else wakes the session.
+func (s *session) next(login time.Time) {
+	if s.stopping.Load() && s.job == nil {
+		s.reply(ftp.Command{}, ftp.NewReply(421, "The server is shutting down."))
+		return
+	}
+	if !s.lines.Pending() {
+		s.flush()
+	}
+	if len(s.held) >= maxHeld {
+		s.waitJob() // no more is read: TCP makes the client wait
+		return
+	}
+	s.setDeadline(login)
+	if s.stopping.Load() && s.job == nil {
+		return // it was set while the deadline was
+	}
+	line, err := s.lines.ReadLine()
+	switch {
+	case err == nil:
+		s.command(line)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.timeout(login)
+	case errors.Is(err, ftp.ErrLineTooLong):
+		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
+		s.dead = err
+	case s.quitHeld():
+		s.waitJob() // the client said QUIT and hung up: its transfer may finish
+	default:
+		s.dead = err
+		if errors.Is(err, io.EOF) {
+			s.dead = errHungUp
+		}
+	}
+}
+
+var errHungUp = errors.New("the client hung up without QUIT")
+
+// setDeadline bounds the wait for the next line. A session that transfers is
+// not idle. Moving the deadline by less than a second is not worth the call.
+func (s *session) setDeadline(login time.Time) {
+	var at time.Time
+	if s.job == nil {
+		at = time.Now().Add(s.idle)
+		if s.machine.Login != ftp.LoggedIn && at.After(login) {
+			at = login
+		}
+	}
+	if d := at.Sub(s.wakeAt); s.wakeAt.IsZero() || at.IsZero() || d >= time.Second || d < 0 {
+		s.wakeAt = at
+		_ = s.conn.SetReadDeadline(at)
+	}
+}
+
+// timeout handles the read deadline: it is either a wake-up or the idle limit.
+func (s *session) timeout(login time.Time) {
+	at := s.wakeAt
+	s.wakeAt = time.Time{}
+	switch {
+	case at.IsZero() || time.Now().Before(at):
+		_ = s.conn.SetReadDeadline(time.Time{}) // woken; serve looks at what for
+	case s.machine.Login != ftp.LoggedIn && !at.Before(login):
+		s.reply(ftp.Command{}, ftp.Replyf(421, "No login within %v. Goodbye.", s.srv.opts.LoginTimeout))
+	default:
+		s.reply(ftp.Command{}, ftp.Replyf(421, "No command for %v. Goodbye.", s.idle))
+	}
+}
+
+// wake makes a waiting ReadLine return. It may be called from any goroutine: it
+// sets what serve will look at before it calls.
+func (s *session) wake() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
+
+// stop asks the session to end as soon as no transfer runs.
+func (s *session) stop() {
+	s.stopping.Store(true)
+	s.wake()
+}
+
+// command judges a line and runs it, now or when the transfer has ended.
+func (s *session) command(line []byte) {
+	cmd, err := ftp.ParseCommand(line)
+	if err != nil {
+		cmd = ftp.Command{Verb: "?"}
+	}
+	if s.job == nil {
+		s.do(cmd)
+		return
+	}
+	r, _ := s.srv.table.find(cmd)
+	if cmd.Verb == "ABOR" {
+		s.job.abort(errAborted)
+	}
+	if r != nil && r.now && cmd.Arg == "" && len(s.held) == 0 {
+		s.do(cmd)
+		return
+	}
+	s.held = append(s.held, cmd)
+}
+
+func (s *session) quitHeld() bool {
+	for _, c := range s.held {
+		if c.Verb == "QUIT" {
+			return true
+		}
+	}
+	return false
+}
+
+// do runs one command and writes its reply, unless a job will.
+func (s *session) do(cmd ftp.Command) {
+	s.tell(ftp.CommandGiven{Command: cmd})
+	r, arg, reply := s.judge(cmd)
+	if r != nil {
+		reply = r.run(s, arg)
+	}
+	if reply.Code != 0 {
+		s.reply(cmd, reply)
+	}
+}
+
+// reply appends a reply and lets it move the machine. Only the goroutine of
+// serve calls it, so replies leave in order.
+func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
+	s.out = r.Append(s.out)
+	verb := cmd.Verb
+	if main, ok := s.srv.table.byVerb[verb]; ok {
+		verb = main.verb // XCUP moves the machine as CDUP does
+	}
+	s.machine.Step(verb, r.Code)
+	s.params.Step(cmd, r.Code)
+	s.clearPending()
+	if s.srv.opts.Observer != nil {
+		s.tell(ftp.ReplyGiven{Verb: cmd.Verb, Reply: r})
+	}
+	if len(s.out) > 4<<10 {
+		s.flush()
+	}
+}
+
+// clearPending drops the values that the machine says are used up.
+func (s *session) clearPending() {
+	if s.machine.Pending != ftp.RenameFrom {
+		s.pend.from = ""
+	}
+	if s.machine.Pending != ftp.RestartAt {
+		s.pend.restart, s.pend.end = 0, -1
+	}
+}
+
+// flush writes the replies in one write.
+func (s *session) flush() {
+	if len(s.out) == 0 {
+		return
+	}
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.srv.opts.StallTimeout))
+	if _, err := s.conn.Write(s.out); err != nil && s.dead == nil {
+		s.dead = err
+	}
+	s.out = s.out[:0]
+	if cap(s.out) > 1<<10 {
+		s.out = nil // an idle session holds little
+	}
+}
+
+func (s *session) tell(h ftp.Happening) {
+	if s.srv.opts.Observer != nil {
+		s.srv.opts.Observer.Observe(ftp.Event{At: time.Now(), Control: &s.control, What: h})
+	}
+}
+
+// end cleans up, after a panic too: that is the end of this session only.
+func (s *session) end() {
+	if p := recover(); p != nil {
+		s.srv.opts.Log.Error("a session panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
+		s.dead = errors.New("internal error")
+		s.out = ftp.NewReply(421, "Something went wrong here. Goodbye.").Append(s.out)
+		s.flush()
+	}
+	if s.job != nil {
+		s.job.abort(errHungUp)
+		s.finishJob(<-s.job.done)
+	}
+	s.data.Close()
+	_ = s.conn.Close()
+	s.tell(ftp.ControlClosed{Err: s.dead})
+}
+
+// ctx is the context of what the session does: it ends with the server's.
+func (s *session) ctx() context.Context { return s.srv.ctx }

@@ -1,0 +1,130 @@
+package server
+
+import (
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+)
+
+func siteRows() []row {
+	return []row{
+		{verb: "SITE HELP", syntax: noArg, rfc: "959 §4.1.3", help: "list the SITE commands", run: (*session).siteHelp},
+		{verb: "SITE CHMOD", perm: PermChange, syntax: pathArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
+		{verb: "SITE UTIME", perm: PermChange, syntax: pathArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
+		{verb: "SITE SYMLINK", perm: PermMakeDir, syntax: pathArg.shape("<target> <path>"), help: "make a symbolic link that stays inside", run: (*session).symlink},
+		{verb: "SITE IDLE", syntax: textArg.shape("[<seconds>]"), help: "say or set how long you may be idle", run: (*session).setIdle},
+	}
+}
+
+func (s *session) siteHelp(string) ftp.Reply {
+	lines := []string{"SITE knows:"}
+	for _, r := range s.srv.table.rows {
+		if strings.HasPrefix(r.verb, "SITE ") {
+			lines = append(lines, " "+strings.TrimRight(r.verb+" "+r.syntax.text, " ")+"  "+r.help)
+		}
+	}
+	return ftp.NewReply(214, append(lines, "That is all.")...)
+}
+
+// parseMode reads permission bits: no set-uid, set-gid or sticky bit.
+func parseMode(s string) (fs.FileMode, bool) {
+	n, err := strconv.ParseUint(s, 8, 16)
+	return fs.FileMode(n), err == nil && n <= 0o777
+}
+
+func (s *session) chmod(arg string) ftp.Reply {
+	word, name, _ := strings.Cut(arg, " ")
+	mode, ok := parseMode(word)
+	if !ok || name == "" {
+		return ftp.NewReply(501, "The syntax is: SITE CHMOD 644 <path>")
+	}
+	return s.setMode9(mode, s.resolve(name))
+}
+
+// setMode9 sets the nine permission bits.
+func (s *session) setMode9(mode fs.FileMode, p string) ftp.Reply {
+	if _, err := s.account.FS.Stat(p); err != nil {
+		return fileError(err, p)
+	}
+	if err := s.account.FS.Chmod(p, mode); err != nil {
+		return fileError(err, p)
+	}
+	return ftp.Replyf(200, "%s has the mode %03o now.", p, mode)
+}
+
+// utime takes "YYYYMMDDhhmm[ss] path" and the longer "path atime mtime ctime UTC".
+func (s *session) utime(arg string) ftp.Reply {
+	if f := strings.Split(arg, " "); len(f) > 4 && strings.EqualFold(f[len(f)-1], "UTC") {
+		at, _, err := ftp.ParseTime(padSeconds(f[len(f)-3]))
+		if err != nil {
+			return ftp.NewReply(501, "The syntax is: SITE UTIME <path> <atime> <mtime> <ctime> UTC")
+		}
+		return s.siteTime(at, strings.Join(f[:len(f)-4], " "))
+	}
+	word, name, _ := strings.Cut(arg, " ")
+	at, _, err := ftp.ParseTime(padSeconds(word))
+	if err != nil || name == "" {
+		return ftp.NewReply(501, "The syntax is: SITE UTIME YYYYMMDDhhmmss <path>")
+	}
+	return s.siteTime(at, name)
+}
+
+func padSeconds(s string) string {
+	if len(s) == len("YYYYMMDDhhmm") {
+		return s + "00"
+	}
+	return s
+}
+
+func (s *session) siteTime(at time.Time, name string) ftp.Reply {
+	if r := s.setTime(at, s.resolve(name)); r.Code != 213 {
+		return r
+	}
+	return ftp.NewReply(200, "The time is set.")
+}
+
+// symlink makes a link where the storage can. The storage refuses a target that
+// leads out of the tree.
+func (s *session) symlink(arg string) ftp.Reply {
+	target, name, _ := strings.Cut(arg, " ")
+	if target == "" || name == "" {
+		return ftp.NewReply(501, "The syntax is: SITE SYMLINK <target> <path>")
+	}
+	l, ok := s.account.FS.(afero.Linker)
+	if !ok {
+		return ftp.NewReply(504, "This storage has no symbolic links.")
+	}
+	p := s.resolve(name)
+	if err := isDir(s.account.FS, path.Dir(p)); err != nil {
+		return fileError(err, path.Dir(p))
+	}
+	if err := l.SymlinkIfPossible(target, p); err != nil {
+		return fileError(err, p)
+	}
+	return ftp.Replyf(200, "%s is a link now.", p)
+}
+
+const (
+	minIdle = 10 * time.Second
+	maxIdle = time.Hour
+)
+
+func (s *session) setIdle(arg string) ftp.Reply {
+	if strings.TrimSpace(arg) == "" {
+		return ftp.Replyf(200, "You may be idle for %d seconds.", int(s.idle.Seconds()))
+	}
+	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
+	most := max(maxIdle, s.srv.opts.IdleTimeout)
+	if err != nil || n < int64(minIdle/time.Second) || n > int64(most/time.Second) {
+		return ftp.Replyf(501, "SITE IDLE takes %d to %d seconds.", int(minIdle.Seconds()), int(most.Seconds()))
+	}
+	s.idle = time.Duration(n) * time.Second
+	s.wakeAt = time.Time{} // the deadline is set anew
+	return ftp.Replyf(200, "You may be idle for %d seconds now.", n)
+}

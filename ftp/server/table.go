@@ -1,0 +1,154 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+
+	"miniftp/ftp"
+)
+
+// row says everything about a verb. FEAT, HELP, SITE HELP, the judgement of a
+// command and docs/protocol.md follow from it.
+type row struct {
+	verb    string // "RETR"; of a sub-verb both words: "SITE CHMOD"
+	aliases []string
+	anyone  bool   // works before login
+	now     bool   // is answered while a transfer runs; others wait for its end
+	perm    Perm   // what the account must have
+	syntax  syntax // of the argument
+	rfc     string // where it is specified
+	feat    func(*session) string
+	help    string // one line
+	run     func(s *session, arg string) ftp.Reply
+}
+
+// syntax is the shape of an argument: its notation and its check.
+type syntax struct {
+	text  string
+	check func(arg string) bool
+}
+
+// The shapes of arguments.
+var (
+	noArg       = syntax{"", func(string) bool { return true }} // tolerant: a stray argument is ignored
+	pathArg     = syntax{"<path>", func(a string) bool { return a != "" }}
+	optionalArg = syntax{"[<path>]", func(string) bool { return true }}
+	wordArg     = syntax{"<word>", func(a string) bool { return strings.TrimSpace(a) != "" }}
+	textArg     = syntax{"<text>", func(string) bool { return true }}
+)
+
+// shape is a syntax with another notation.
+func (s syntax) shape(text string) syntax { return syntax{text, s.check} }
+
+// table is all the rows of one server, by verb and alias.
+type table struct {
+	rows   []*row
+	byVerb map[string]*row
+}
+
+// newTable collects the rows of every family. It is built per server, and not a
+// package variable, because HELP's row reads the table.
+func newTable() *table {
+	t := &table{byVerb: map[string]*row{}}
+	for _, family := range [][]row{
+		accessRows(), dataRows(), paramRows(), transferRows(), treeRows(),
+		listRows(), factRows(), hashRows(), siteRows(), miscRows(),
+	} {
+		for i := range family {
+			t.add(&family[i])
+		}
+	}
+	return t
+}
+
+func (t *table) add(r *row) {
+	for _, verb := range append([]string{r.verb}, r.aliases...) {
+		if t.byVerb[verb] != nil {
+			panic(fmt.Sprintf("server: two rows for %s", verb))
+		}
+		t.byVerb[verb] = r
+	}
+	t.rows = append(t.rows, r)
+}
+
+// group reports whether the verb has sub-verbs of its own rows.
+func group(verb string) bool { return verb == "SITE" || verb == "OPTS" }
+
+// find is the row of a command, and the argument that is left for it.
+func (t *table) find(c ftp.Command) (*row, string) {
+	if !group(c.Verb) {
+		return t.byVerb[c.Verb], c.Arg
+	}
+	sub, rest, _ := strings.Cut(strings.TrimLeft(c.Arg, " "), " ")
+	return t.byVerb[c.Verb+" "+strings.ToUpper(sub)], rest
+}
+
+// judge decides whether a command may run, in the same order for every verb. A
+// nil row means that the reply says why not.
+func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
+	r, arg := s.srv.table.find(c)
+	switch {
+	case r == nil && group(c.Verb):
+		return nil, "", ftp.Replyf(501, "%s does not know that; HELP lists what it knows.", c.Verb)
+	case r == nil && c.Verb == "SMNT":
+		return nil, "", ftp.NewReply(502, "SMNT is not offered here.")
+	case r == nil:
+		return nil, "", ftp.Replyf(500, "%q is not a command that I know.", ftp.Printable(clip(c.Verb, 40)))
+	case !r.anyone && s.machine.Login != ftp.LoggedIn:
+		return nil, "", ftp.NewReply(530, "Log in first: USER and PASS.")
+	case !r.syntax.check(arg):
+		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
+	case r.perm != 0 && !s.account.Perm.Has(r.perm):
+		return nil, "", s.refuse(r)
+	}
+	return r, arg, ftp.Reply{}
+}
+
+// refuse says which permission is missing.
+func (s *session) refuse(r *row) ftp.Reply {
+	switch {
+	case s.account.Perm == ReadOnly:
+		return ftp.Replyf(550, "%s: permission denied: this account is read-only.", r.verb)
+	case s.account.Perm == DropBox:
+		return ftp.Replyf(550, "%s: permission denied: this account may only upload new files.", r.verb)
+	}
+	return ftp.Replyf(550, "%s: permission denied for this account.", r.verb)
+}
+
+// features is the FEAT lines of every row that has one (RFC 2389 §3.2).
+func (s *session) features() []string {
+	var lines []string
+	for _, r := range s.srv.table.rows {
+		if r.feat != nil {
+			lines = append(lines, r.feat(s))
+		}
+	}
+	return lines
+}
+
+// feature is a FEAT line that never changes.
+func feature(line string) func(*session) string { return func(*session) string { return line } }
+
+func clip(s string, n int) string { return s[:min(len(s), n)] }
+
+// Verb describes one row of the command table, for documentation.
+type Verb struct {
+	Name    string
+	Aliases []string
+	Syntax  string
+	Before  bool // works before login
+	Now     bool // is answered while a transfer runs
+	Perm    Perm
+	RFC     string
+	Help    string
+}
+
+// Verbs lists what a Server understands, in the table's order.
+func Verbs() []Verb {
+	t := newTable()
+	verbs := make([]Verb, 0, len(t.rows))
+	for _, r := range t.rows {
+		verbs = append(verbs, Verb{r.verb, r.aliases, r.syntax.text, r.anyone, r.now, r.perm, r.rfc, r.help})
+	}
+	return verbs
+}

@@ -1,0 +1,196 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+func transferRows() []row {
+	return []row{
+		{verb: "RETR", perm: PermRead, syntax: pathArg, rfc: "959 §4.1.3", help: "send a file to you", run: (*session).retr},
+		{verb: "STOR", perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "take a file from you", run: (*session).stor},
+		{verb: "STOU", perm: PermStore, syntax: optionalArg, rfc: "1123 §4.1.2.9", help: "take a file under a name that is new", run: (*session).stou},
+		{verb: "APPE", perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "add to a file, or make it", run: (*session).appe},
+		{verb: "REST", syntax: wordArg.shape("<offset>"), rfc: "3659 §5", feat: feature("REST STREAM"), help: "let the next transfer start at that byte", run: (*session).rest},
+		{verb: "RANG", syntax: wordArg.shape("<first> <last>"), rfc: "draft-bryan-ftp-range", feat: feature("RANG STREAM"), help: "let the next RETR or HASH cover those bytes", run: (*session).rang},
+		{verb: "ALLO", syntax: wordArg.shape("<bytes> [R <record>]"), rfc: "959 §4.1.3", help: "ask whether there is room for an upload", run: (*session).allo},
+		{verb: "ABOR", anyone: true, syntax: noArg, rfc: "959 §4.1.3", help: "stop the transfer that runs", run: (*session).abor},
+	}
+}
+
+func (s *session) retr(arg string) ftp.Reply {
+	path := s.resolve(arg)
+	f, size, reply := s.openFile(path)
+	if f == nil {
+		return reply
+	}
+	start, end := s.pend.restart, size
+	if s.pend.end >= 0 {
+		end = min(s.pend.end+1, size)
+	}
+	if start > size {
+		_ = f.Close()
+		return ftp.Replyf(554, "%s has only %d bytes: it can't be sent from %d on.", path, size, start)
+	}
+	if _, err := f.Seek(start, io.SeekStart); start > 0 && err != nil {
+		_ = f.Close()
+		return fileError(err, path)
+	}
+	j := &job{cmd: ftp.Command{Verb: "RETR", Arg: arg}, path: path, dir: ftp.Retrieve, offset: start}
+	image := s.params.Type != ftp.ASCII
+	want := end - start
+	if image {
+		j.total = want
+	}
+	j.finish = func(res dtp.Result) ftp.Reply {
+		_ = f.Close()
+		if res.Err == nil && image && res.Bytes < want {
+			return ftp.Replyf(451, "%s became shorter while it was sent: %d of %d bytes went.", path, res.Bytes, want)
+		}
+		return s.verdict(j, res)
+	}
+	d := dtp.Job{Source: f, Size: want, Type: s.params.Type}
+	if want == 0 {
+		d.Source = strings.NewReader("")
+	}
+	return s.transfer(j, d)
+}
+
+// openFile opens a regular file to read. A nil file means that the reply says why not.
+func (s *session) openFile(path string) (afero.File, int64, ftp.Reply) {
+	f, err := s.account.FS.Open(path)
+	if err != nil {
+		return nil, 0, fileError(err, path)
+	}
+	fi, err := f.Stat()
+	switch {
+	case err != nil:
+		_ = f.Close()
+		return nil, 0, fileError(err, path)
+	case fi.IsDir():
+		_ = f.Close()
+		return nil, 0, ftp.Replyf(550, "%s: is a directory.", path)
+	case !fi.Mode().IsRegular():
+		_ = f.Close()
+		return nil, 0, ftp.Replyf(550, "%s: is not a regular file.", path)
+	}
+	return f, fi.Size(), ftp.Reply{}
+}
+
+func (s *session) stor(arg string) ftp.Reply {
+	path := s.resolve(arg)
+	u, err := s.openUpload(path, s.pend.restart)
+	if err != nil {
+		return uploadError(err, path)
+	}
+	return s.receive(u, "STOR", arg)
+}
+
+func (s *session) appe(arg string) ftp.Reply {
+	if s.machine.Pending == ftp.RestartAt {
+		return ftp.NewReply(503, "APPE goes on at the end, REST somewhere else: use REST with STOR.")
+	}
+	path := s.resolve(arg)
+	u, err := s.openAppend(path)
+	if err != nil {
+		return uploadError(err, path)
+	}
+	return s.receive(u, "APPE", arg)
+}
+
+func (s *session) stou(arg string) ftp.Reply {
+	if arg == "" {
+		arg = "upload"
+	}
+	u, err := s.openUnique(s.resolve(arg))
+	if err != nil {
+		return uploadError(err, s.resolve(arg))
+	}
+	return s.receive(u, "STOU", arg)
+}
+
+// receive moves the data connection's bytes into an upload.
+func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
+	j := &job{cmd: ftp.Command{Verb: verb, Arg: arg}, path: u.path, dir: ftp.Store, offset: u.offset, unique: u.unique}
+	j.finish = func(res dtp.Result) ftp.Reply {
+		if res.Err == nil {
+			if err := u.commit(); err != nil {
+				return fileError(err, u.path)
+			}
+			if u.unique {
+				return ftp.Replyf(226, "Done: %d bytes. FILE: %s", res.Bytes, u.path)
+			}
+			return s.verdict(j, res)
+		}
+		kept := u.abandon(res.Opened)
+		reply := s.verdict(j, res)
+		if kept > 0 && reply.Code == 426 {
+			reply.Lines[0] += fmt.Sprintf(" The first %d are kept: REST %d and STOR, or APPE, go on.", kept, kept)
+		}
+		return reply
+	}
+	return s.transfer(j, dtp.Job{Sink: u.sink(), Type: s.params.Type})
+}
+
+func (s *session) rest(arg string) ftp.Reply {
+	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
+	if err != nil {
+		return ftp.NewReply(501, "REST takes a number of bytes.")
+	}
+	s.pend = pending{restart: n, end: -1}
+	return ftp.Replyf(350, "The next transfer starts at byte %d.", n)
+}
+
+// rang takes the first and the last byte; a first beyond the last takes it back.
+func (s *session) rang(arg string) ftp.Reply {
+	first, last, _ := strings.Cut(strings.TrimSpace(arg), " ")
+	from, err1 := ftp.ParseOffset(first)
+	to, err2 := ftp.ParseOffset(strings.TrimSpace(last))
+	if err1 != nil || err2 != nil {
+		return ftp.NewReply(501, "RANG takes the first and the last byte.")
+	}
+	if from == 1 && to == 0 {
+		s.pend = pending{end: -1}
+		return ftp.NewReply(350, "The whole file again.")
+	}
+	if from > to {
+		return ftp.NewReply(501, "The last byte comes before the first.")
+	}
+	s.pend = pending{restart: from, end: to}
+	return ftp.Replyf(350, "The next transfer covers the bytes %d to %d.", from, to)
+}
+
+// allo answers honestly where the storage can tell how much room there is.
+func (s *session) allo(arg string) ftp.Reply {
+	f := strings.Fields(arg)
+	n, err := ftp.ParseOffset(f[0])
+	if err != nil || len(f) != 1 && (len(f) != 3 || !strings.EqualFold(f[1], "R")) {
+		return ftp.NewReply(501, "ALLO takes a number of bytes.")
+	}
+	if free, err := s.free(s.cwd); err == nil && n > free {
+		return ftp.Replyf(452, "There is room for %d bytes only.", free)
+	}
+	return ftp.NewReply(200, "There is room.")
+}
+
+// free is the room left for files at path; errors.ErrUnsupported if the storage can't tell.
+func (s *session) free(path string) (int64, error) {
+	if d, ok := s.account.FS.(interface{ Free(string) (int64, error) }); ok {
+		return d.Free(path)
+	}
+	return 0, errors.ErrUnsupported
+}
+
+// abor finds nothing to stop: a transfer that ran has ended with its own 426
+// before the session comes to this (RFC 959 §4.1.3).
+func (s *session) abor(string) ftp.Reply {
+	s.data.Close()
+	return ftp.NewReply(226, "Nothing is transferred any more.")
+}

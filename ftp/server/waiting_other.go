@@ -1,0 +1,17 @@
+//go:build !unix
+
+package server
+
+import "net"
+
+// input is what a control connection has to read.
+type input uint8
+
+const (
+	nothing input = iota
+	something
+	hungUp
+)
+
+// waiting can't look without reading here.
+func waiting(net.Conn) input { return nothing }

@@ -1,0 +1,44 @@
+//go:build unix
+
+package server
+
+import (
+	"net"
+	"syscall"
+)
+
+// input is what a control connection has to read.
+type input uint8
+
+const (
+	nothing input = iota
+	something
+	hungUp
+)
+
+// waiting looks what has come on conn without reading or waiting.
+func waiting(conn net.Conn) input {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return nothing
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return hungUp
+	}
+	state := nothing
+	err = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		switch {
+		case n > 0:
+			state = something
+		case err == nil, err == syscall.ECONNRESET:
+			state = hungUp
+		}
+	})
+	if err != nil {
+		return hungUp
+	}
+	return state
+}
