@@ -1,0 +1,76 @@
+package fsroot
+
+import (
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/spf13/afero"
+)
+
+// memDir is an open directory of mem. afero's own reads the live directory at an
+// offset and panics when entries went away in between, so this one keeps what
+// was there when it was opened.
+type memDir struct {
+	afero.File
+	rest []fs.FileInfo
+}
+
+func readDir(f afero.File) (afero.File, error) {
+	live, err := f.Readdir(-1)
+	if err != nil {
+		return nil, err
+	}
+	d := &memDir{File: f, rest: make([]fs.FileInfo, len(live))}
+	for i, fi := range live {
+		d.rest[i] = snapshot(fi)
+	}
+	return d, nil
+}
+
+// Readdir returns the next count entries, or all that are left when count is not
+// positive; io.EOF says that none are left.
+func (d *memDir) Readdir(count int) ([]fs.FileInfo, error) {
+	if count > 0 && len(d.rest) == 0 {
+		return nil, io.EOF
+	}
+	if count <= 0 || count > len(d.rest) {
+		count = len(d.rest)
+	}
+	out := d.rest[:count]
+	d.rest = d.rest[count:]
+	return out, nil
+}
+
+// Readdirnames is Readdir for the names only.
+func (d *memDir) Readdirnames(count int) ([]string, error) {
+	infos, err := d.Readdir(count)
+	names := make([]string, len(infos))
+	for i, fi := range infos {
+		names[i] = fi.Name()
+	}
+	return names, err
+}
+
+// memInfo is a FileInfo that does not change with the file.
+type memInfo struct {
+	name    string
+	size    int64
+	mode    fs.FileMode
+	modTime time.Time
+}
+
+func snapshot(fi fs.FileInfo) fs.FileInfo {
+	i := memInfo{fi.Name(), fi.Size(), fi.Mode(), fi.ModTime()}
+	if i.name == "" { // the top
+		i.name = "/"
+	}
+	return i
+}
+
+func (i memInfo) Name() string       { return i.name }
+func (i memInfo) Size() int64        { return i.size }
+func (i memInfo) Mode() fs.FileMode  { return i.mode }
+func (i memInfo) ModTime() time.Time { return i.modTime }
+func (i memInfo) IsDir() bool        { return i.mode.IsDir() }
+func (i memInfo) Sys() any           { return nil }

@@ -1,0 +1,71 @@
+package fsroot
+
+import (
+	"errors"
+	"io"
+	"syscall"
+
+	afmem "github.com/spf13/afero/mem"
+)
+
+// memFile is an open file of mem. It mends what afero's own does unlike a disk:
+// ReadAt and WriteAt move the position, ReadAt stops short without io.EOF, a read
+// past the end is no EOF, a negative position panics and Seek to the end is a race
+// with whoever writes. There is nothing to lose by wrapping it: no system call
+// takes memory for a file.
+type memFile struct{ *afmem.File }
+
+func (f memFile) Read(b []byte) (int, error) {
+	n, err := f.File.Read(b)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// ReadAt may be called by several goroutines at once.
+func (f memFile) ReadAt(b []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, pathError("readat", f.Name(), syscall.EINVAL)
+	}
+	own := memFile{afmem.NewReadOnlyFileHandle(f.Data())}
+	if _, err := own.Seek(off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	n, err := io.ReadFull(own, b)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (f memFile) WriteAt(b []byte, off int64) (int, error) {
+	at, err := f.File.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := f.Seek(off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	n, err := f.Write(b)
+	_, back := f.Seek(at, io.SeekStart)
+	return n, errors.Join(err, back)
+}
+
+func (f memFile) Seek(offset int64, whence int) (int64, error) {
+	base := int64(0)
+	switch whence {
+	case io.SeekCurrent:
+		at, err := f.File.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return 0, err
+		}
+		base = at
+	case io.SeekEnd:
+		base = f.Info().Size()
+	}
+	if base+offset < 0 {
+		return 0, pathError("seek", f.Name(), syscall.EINVAL)
+	}
+	return f.File.Seek(base+offset, io.SeekStart)
+}

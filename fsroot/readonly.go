@@ -1,0 +1,86 @@
+package fsroot
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/afero"
+)
+
+// ReadOnly wraps a filesystem so that every change is refused with
+// fs.ErrPermission before it reaches the filesystem. Files and directories are
+// handed out as the inner filesystem opens them, so a bare *os.File stays bare.
+// Lstat, Readlink, Free and Sys are passed on to a filesystem that has them.
+//
+// afero's own read-only filter hides Free and Sys, and its errors carry no path.
+func ReadOnly(inner afero.Fs) afero.Fs { return &readOnly{inner} }
+
+type readOnly struct{ inner afero.Fs }
+
+var _ afero.Symlinker = (*readOnly)(nil)
+
+func refuse(op, name string) error { return pathError(op, name, fs.ErrPermission) }
+
+func (r *readOnly) Name() string { return "ReadOnly(" + r.inner.Name() + ")" }
+
+func (r *readOnly) Open(name string) (afero.File, error) { return r.inner.Open(name) }
+
+func (r *readOnly) OpenFile(name string, flag int, perm fs.FileMode) (afero.File, error) {
+	if flag&writeFlags != 0 {
+		return nil, refuse("open", name)
+	}
+	return r.inner.OpenFile(name, flag, perm)
+}
+
+// writeFlags are the flags of OpenFile that can change something.
+const writeFlags = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREATE | os.O_TRUNC
+
+func (r *readOnly) Stat(name string) (fs.FileInfo, error) { return r.inner.Stat(name) }
+
+func (r *readOnly) Create(name string) (afero.File, error)    { return nil, refuse("open", name) }
+func (r *readOnly) Mkdir(name string, _ fs.FileMode) error    { return refuse("mkdir", name) }
+func (r *readOnly) MkdirAll(name string, _ fs.FileMode) error { return refuse("mkdir", name) }
+func (r *readOnly) Remove(name string) error                  { return refuse("remove", name) }
+func (r *readOnly) RemoveAll(name string) error               { return refuse("remove", name) }
+func (r *readOnly) Rename(oldname, _ string) error            { return refuse("rename", oldname) }
+func (r *readOnly) Chmod(name string, _ fs.FileMode) error    { return refuse("chmod", name) }
+func (r *readOnly) Chown(name string, _, _ int) error         { return refuse("chown", name) }
+func (r *readOnly) Chtimes(name string, _, _ time.Time) error { return refuse("chtimes", name) }
+func (r *readOnly) SymlinkIfPossible(_, newname string) error { return refuse("symlink", newname) }
+
+func (r *readOnly) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
+	if l, ok := r.inner.(afero.Lstater); ok {
+		return l.LstatIfPossible(name)
+	}
+	fi, err := r.inner.Stat(name)
+	return fi, false, err
+}
+
+func (r *readOnly) ReadlinkIfPossible(name string) (string, error) {
+	if l, ok := r.inner.(afero.LinkReader); ok {
+		return l.ReadlinkIfPossible(name)
+	}
+	return "", pathError("readlink", name, afero.ErrNoReadlink)
+}
+
+// Free passes on to the inner filesystem; see Root.Free.
+func (r *readOnly) Free(name string) (int64, error) {
+	if f, ok := r.inner.(interface {
+		Free(name string) (int64, error)
+	}); ok {
+		return f.Free(name)
+	}
+	return 0, pathError("free", name, errors.ErrUnsupported)
+}
+
+// Sys passes on to the inner filesystem; see Root.Sys.
+func (r *readOnly) Sys(fi fs.FileInfo) (Sys, bool) {
+	if s, ok := r.inner.(interface {
+		Sys(fi fs.FileInfo) (Sys, bool)
+	}); ok {
+		return s.Sys(fi)
+	}
+	return Sys{}, false
+}

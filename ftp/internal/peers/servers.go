@@ -1,0 +1,186 @@
+package peers
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	osuser "os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// kind is one stock server: prepare writes its configuration and returns the
+// command that runs it in the foreground.
+type kind struct {
+	name    string
+	user    string
+	find    func() string
+	prepare func(site) ([]string, error)
+}
+
+var kinds = []kind{
+	{"vsftpd", "anonymous", func() string { return find("vsftpd") }, vsftpd},
+	{"proftpd", user, func() string { return find("proftpd") }, proftpd},
+	{"pure-ftpd", user, findPureFTPd, pureFTPd},
+	{"pyftpdlib", user, python, pyftpdlib},
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "YES"
+	}
+	return "NO"
+}
+
+// vsftpd serves anonymous as whoever runs the test: its other logins want PAM, and
+// its chroot refuses a writable directory for anonymous.
+func vsftpd(s site) ([]string, error) {
+	me, err := osuser.Current()
+	if err != nil {
+		return nil, err
+	}
+	lines := []string{
+		"listen_port=" + strconv.Itoa(s.port),
+		"background=NO", "run_as_launching_user=YES",
+		"ftp_username=" + me.Username, "nopriv_user=" + me.Username,
+		"anonymous_enable=YES", "local_enable=NO", "anon_root=" + s.root,
+		"write_enable=" + yesNo(!s.opts.ReadOnly),
+		"anon_upload_enable=YES", "anon_mkdir_write_enable=YES", "anon_other_write_enable=YES",
+		"anon_world_readable_only=NO", "anon_umask=022", "ls_recurse_enable=YES",
+		"seccomp_sandbox=NO", "isolate=NO", "isolate_network=NO",
+		"max_clients=10000", "max_per_ip=10000",
+	}
+	if s.opts.IPv6 {
+		lines = append(lines, "listen=NO", "listen_ipv6=YES", "listen_address6="+s.host)
+	} else {
+		lines = append(lines, "listen=YES", "listen_address="+s.host)
+	}
+	if first, last, ok := strings.Cut(s.opts.PassivePorts, "-"); ok {
+		lines = append(lines, "pasv_min_port="+first, "pasv_max_port="+last)
+	}
+	return []string{s.binary, s.path("vsftpd.conf")}, s.write("vsftpd.conf", lines...)
+}
+
+// proftpd knows one user of its own file, with the rights of whoever runs the test.
+func proftpd(s site) ([]string, error) {
+	me, err := osuser.Current()
+	if err != nil {
+		return nil, err
+	}
+	group, err := osuser.LookupGroupId(me.Gid)
+	if err != nil {
+		return nil, err
+	}
+	ipv6 := "off"
+	if s.opts.IPv6 {
+		ipv6 = "on"
+	}
+	lines := []string{
+		"ServerType standalone", "ServerName peer",
+		"ModulePath " + filepath.Join(filepath.Dir(s.binary), "../lib/proftpd"),
+		"UseIPv6 " + ipv6, "DefaultAddress " + s.host, "SocketBindTight on",
+		"Port " + strconv.Itoa(s.port),
+		"User " + me.Username, "Group " + group.Name, "RootLogin on",
+		"AuthOrder mod_auth_file.c", "AuthUserFile " + s.path("passwd"), "PersistentPasswd off",
+		"RequireValidShell off", "UseReverseDNS off", "DelayEngine off",
+		"WtmpLog off", "TransferLog none", "SystemLog none",
+		"PidFile " + s.path("pid"), "ScoreboardFile none",
+		"MaxInstances none", "Umask 022",
+		"AllowOverwrite on", "AllowStoreRestart on", "AllowRetrieveRestart on",
+	}
+	if me.Uid == "0" {
+		lines = append(lines, "DefaultRoot ~")
+	}
+	if s.opts.PassivePorts != "" {
+		lines = append(lines, "PassivePorts "+strings.Replace(s.opts.PassivePorts, "-", " ", 1))
+	}
+	if s.opts.ReadOnly {
+		lines = append(lines, "<Limit WRITE>", "DenyAll", "</Limit>")
+	}
+	if err := s.write("passwd", passwdLine(me.Uid, me.Gid, s.root)); err != nil {
+		return nil, err
+	}
+	return []string{s.binary, "-n", "-c", s.path("proftpd.conf")}, s.write("proftpd.conf", lines...)
+}
+
+func passwdLine(uid, gid, home string) string {
+	return fmt.Sprintf("%s:%s:%s:%s::%s:/bin/sh", user, secretHash, uid, gid, home)
+}
+
+// findPureFTPd finds it only for root: the stock build runs as no one else.
+func findPureFTPd() string {
+	if os.Getuid() != 0 || find("pure-pw") == "" {
+		return ""
+	}
+	return find("pure-ftpd")
+}
+
+// pureFTPd knows one user of its own database, who is nobody on the host.
+func pureFTPd(s site) ([]string, error) {
+	nobody, err := osuser.Lookup("nobody")
+	if err != nil {
+		return nil, err
+	}
+	if !s.opts.ReadOnly {
+		if err := giveAway(s.root, nobody); err != nil {
+			return nil, err
+		}
+	}
+	line := fmt.Sprintf("%s:%s:%s:%s::%s/./%s", user, secretHash, nobody.Uid, nobody.Gid, s.root,
+		strings.Repeat(":", 12)) // twelve limits, none set
+	if err := s.write("passwd", line); err != nil {
+		return nil, err
+	}
+	out, err := exec.Command(find("pure-pw"), "mkdb", s.path("db"), "-f", s.path("passwd")).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("pure-pw: %w: %s", err, out)
+	}
+	family := "-4"
+	if s.opts.IPv6 {
+		family = "-6"
+	}
+	argv := []string{
+		s.binary, family, "-S", s.host + "," + strconv.Itoa(s.port),
+		"-l", "puredb:" + s.path("db"), "-E", "-A", "-H", "-u", "1", "-U", "133:022",
+		"-c", "10000", "-C", "10000", "-f", "none", "-g", s.path("pid"),
+	}
+	if s.opts.PassivePorts != "" {
+		argv = append(argv, "-p", strings.Replace(s.opts.PassivePorts, "-", ":", 1))
+	}
+	return argv, nil
+}
+
+// giveAway hands a directory and all in it to a user.
+func giveAway(root string, to *osuser.User) error {
+	uid, err := strconv.Atoi(to.Uid)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.Atoi(to.Gid)
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, uid, gid)
+	})
+}
+
+// pyftpdlib runs from its own command line.
+func pyftpdlib(s site) ([]string, error) {
+	argv := []string{
+		s.binary, "-m", "pyftpdlib", "-i", s.host, "-p", strconv.Itoa(s.port),
+		"-d", s.root, "-u", user, "-P", password,
+	}
+	if !s.opts.ReadOnly {
+		argv = append(argv, "-w")
+	}
+	if s.opts.PassivePorts != "" {
+		argv = append(argv, "-r", s.opts.PassivePorts)
+	}
+	return argv, nil
+}
