@@ -56,7 +56,10 @@ func (p *ListParser) Parse(line string) (e Entry, ok bool, err error) {
 	if p.begins(line) || p.isHeading(line) {
 		return Entry{Size: -1}, false, err
 	}
-	return Entry{Size: -1}, false, &LineError{Line: begun + line}
+	if begun != "" {
+		line = begun + " " + line
+	}
+	return Entry{Size: -1}, false, &LineError{Line: line}
 }
 
 // End reports the first half of an entry that the end of the listing cut off.
@@ -123,7 +126,7 @@ func (p *ListParser) isHeading(line string) bool {
 		return true
 	}
 	// The name of a directory in ls -R.
-	return strings.HasSuffix(line, ":") && (strings.HasPrefix(line, "/") || strings.HasPrefix(line, ".") || f.n == 1)
+	return strings.HasSuffix(line, ":") && len(line) > 1 && (strings.HasPrefix(line, "/") || strings.HasPrefix(line, ".") || f.n == 1)
 }
 
 func isTotal(word string) bool {

@@ -43,7 +43,7 @@ func dosClock(f *words) (c clock, rest string, ok bool) {
 	switch strings.ToUpper(half) {
 	case "":
 	case "AM", "PM":
-		if c.hour < 1 || c.hour > 12 {
+		if c.hour > 12 {
 			return c, "", false
 		}
 		c.hour %= 12 // 12:30AM is half past midnight

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/dtp"
+)
+
+// link is a control connection that comes back: verbs work through do, which
+// dials, and dials again after a connection broke.
+type link struct {
+	e       *env
+	ctx     context.Context
+	remote  *remote
+	opts    client.Options
+	retries int
+	cl      *client.Client
+	once    bool // it stood before
+	explain *ladder
+	quiet   bool
+}
+
+// open prepares the connection to r's server; nothing is dialed yet.
+func (e *env) open(c *cli.Context, r *remote) (*link, error) {
+	opts, err := clientOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	if opts.User, opts.Password, err = e.login(c, r); err != nil {
+		return nil, err
+	}
+	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), quiet: c.Bool("quiet")}
+	var see observers
+	if c.Bool("verbose") {
+		see = append(see, wireLog(e.err))
+	}
+	if c.Bool("explain") {
+		k.explain = newLadder(e.err, terminalWidth(e.err))
+		see = append(see, k.explain)
+	}
+	if len(see) > 0 {
+		k.opts.Observer = see
+	}
+	return k, nil
+}
+
+// openArg is open for a verb's argument.
+func (e *env) openArg(c *cli.Context, url string) (*link, *remote, error) {
+	r, err := parseRemote(url)
+	if err != nil {
+		return nil, nil, err
+	}
+	k, err := e.open(c, r)
+	return k, r, err
+}
+
+// do runs f with a connection. When that breaks, it dials again, waits longer
+// each time, and runs f again; try counts from 0.
+func (k *link) do(f func(cl *client.Client, try int) error) error {
+	for try := 0; ; try++ {
+		err := k.dial()
+		if err == nil {
+			err = f(k.cl, try)
+		}
+		if err == nil || try >= k.retries || !k.again(err) {
+			return err
+		}
+		wait := waits(try)
+		if !k.quiet {
+			fmt.Fprintf(k.e.err, "miniftp: %v; trying again in %v\n", err, wait)
+		}
+		select {
+		case <-time.After(wait):
+		case <-k.ctx.Done():
+			return context.Cause(k.ctx)
+		}
+	}
+}
+
+func (k *link) dial() error {
+	if k.cl != nil && k.cl.Alive() {
+		return nil
+	}
+	k.close()
+	cl, err := client.Dial(k.ctx, k.remote.addr, &k.opts)
+	if err != nil {
+		return err
+	}
+	k.cl, k.once = cl, true
+	return nil
+}
+
+func (k *link) close() {
+	if k.cl != nil {
+		_ = k.cl.Close()
+		k.cl = nil
+	}
+}
+
+// again reports whether another try may end better.
+func (k *link) again(err error) bool {
+	if k.ctx.Err() != nil {
+		return false
+	}
+	var (
+		reply     *ftp.Error
+		connect   *client.ConnectError
+		dead      *client.DeadError
+		open      *client.OpenError
+		broken    *dtp.BrokenError
+		truncated *client.TruncatedError
+		local     *client.LocalError
+	)
+	switch {
+	case errors.As(err, &local):
+		return false
+	case errors.As(err, &reply):
+		return reply.Code == 421 || reply.Code == 425 || reply.Code == 426
+	case errors.As(err, &connect):
+		// A host that is not there, or does not listen, will not be a moment later
+		// unless it was a moment ago.
+		return k.once || errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, client.ErrTimeout)
+	}
+	return errors.As(err, &dead) || errors.As(err, &open) || errors.As(err, &broken) || errors.As(err, &truncated) ||
+		errors.Is(err, dtp.ErrStalled) || errors.Is(err, client.ErrTimeout) || errors.Is(err, client.ErrUnconfirmed)
+}
+
+// found is a remote path that a URL named, with what is known of it.
+type found struct {
+	path  string
+	entry ftp.Entry // zero if the path was named and not listed
+}
+
+// expand finds what a URL names: one path, or all that its pattern matches. A
+// pattern that matches nothing may be a name with odd characters in it.
+func (k *link) expand(r *remote) ([]found, error) {
+	if r.pattern == "" {
+		return []found{{path: r.path}}, nil
+	}
+	var all []client.WalkEntry
+	err := k.do(func(cl *client.Client, _ int) (err error) {
+		all, err = cl.Glob(k.ctx, r.pattern)
+		return err
+	})
+	if err != nil {
+		return nil, at(r.String(), err)
+	}
+	if len(all) == 0 {
+		return []found{{path: r.path}}, nil
+	}
+	files := make([]found, 0, len(all))
+	for _, e := range all {
+		files = append(files, found{e.Path, e.Entry})
+	}
+	return files, nil
+}
+
+// eachURL runs f for everything that the URLs name, over as few control
+// connections as there are servers.
+func (e *env) eachURL(c *cli.Context, urls []string, f func(k *link, r *remote, file found) error) error {
+	var k *link
+	defer func() {
+		if k != nil {
+			k.close()
+		}
+	}()
+	remotes := make([]*remote, 0, len(urls))
+	for _, u := range urls {
+		r, err := parseRemote(u)
+		if err != nil {
+			return err
+		}
+		remotes = append(remotes, r)
+	}
+	return each(e, remotes, func(r *remote) error {
+		if k == nil || !k.remote.sameServer(r) {
+			if k != nil {
+				k.close()
+			}
+			var err error
+			if k, err = e.open(c, r); err != nil {
+				return err
+			}
+		}
+		files, err := k.expand(r)
+		if err != nil {
+			return err
+		}
+		return each(e, files, func(file found) error { return f(k, r, file) })
+	})
+}

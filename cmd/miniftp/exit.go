@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/dtp"
+)
+
+// The exit codes; other people's scripts know them.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitConnect     = 3
+	exitLogin       = 4
+	exitRefused     = 5
+	exitIncomplete  = 6
+	exitLocal       = 8
+	exitInterrupted = 130
+)
+
+// report prints what went wrong, once, and says how to exit.
+func (e *env) report(err error) int {
+	if err == nil || errors.Is(err, errStopped) {
+		return exitOK
+	}
+	if !isReported(err) && e.ctx.Err() == nil {
+		e.sayError(err)
+	}
+	if e.ctx.Err() != nil {
+		fmt.Fprintln(e.err, "miniftp: interrupted")
+		return exitInterrupted
+	}
+	return exitCode(err)
+}
+
+func (e *env) sayError(err error) {
+	fmt.Fprintf(e.err, "miniftp: %s\n", strings.TrimSpace(err.Error()))
+}
+
+// exitCode is the one place that maps errors to exit codes. Its order is that
+// of what explains most: who was interrupted does not care which call failed.
+func exitCode(err error) int {
+	var (
+		usage     usageError
+		reply     *ftp.Error
+		connect   *client.ConnectError
+		open      *client.OpenError
+		truncated *client.TruncatedError
+		resume    *client.ResumeError
+		broken    *dtp.BrokenError
+		local     *client.LocalError
+		path      *fs.PathError
+	)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &local):
+		return exitLocal
+	case errors.As(err, &truncated), errors.As(err, &resume), errors.Is(err, client.ErrUnconfirmed):
+		return exitIncomplete
+	case errors.As(err, &reply):
+		return replyExit(reply)
+	case errors.As(err, &connect), errors.As(err, &open), errors.Is(err, client.ErrTimeout):
+		return exitConnect
+	case errors.As(err, &broken), errors.Is(err, dtp.ErrStalled):
+		return exitIncomplete
+	case errors.As(err, &path):
+		return exitLocal
+	}
+	var dead *client.DeadError
+	if errors.As(err, &dead) {
+		return exitConnect
+	}
+	return exitFailure
+}
+
+func replyExit(r *ftp.Error) int {
+	switch r.Verb {
+	case "USER", "PASS", "ACCT":
+		if r.Code != 421 {
+			return exitLogin
+		}
+	}
+	switch r.Code {
+	case 421, 425:
+		return exitConnect
+	case 426, 451:
+		return exitIncomplete
+	case 332, 530, 532:
+		return exitLogin
+	}
+	return exitRefused
+}
+
+// fatal reports whether it makes no sense to go on with the next file.
+func fatal(err error) bool {
+	var dead *client.DeadError
+	var usage usageError
+	if errors.As(err, &dead) || errors.As(err, &usage) || errors.Is(err, context.Canceled) {
+		return true
+	}
+	return exitCode(err) == exitConnect || exitCode(err) == exitLogin
+}
+
+// at puts the URL or file before an error: the line says what happened to what.
+func at(where string, err error) error {
+	if err == nil || isReported(err) {
+		return err
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", ftp.Printable(where), err)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// clientFlags are on every client verb.
+func clientFlags(own ...cli.Flag) []cli.Flag {
+	return append(own,
+		&cli.BoolFlag{Name: "active", Usage: "this end listens, the server dials back"},
+		&cli.BoolFlag{Name: "passive", Usage: "the server listens, this end dials (the default)"},
+		&cli.StringFlag{Name: "active-ports", Usage: "`LO-HI`: where to listen in active mode", DefaultText: "any free port"},
+		&cli.StringFlag{Name: "active-ip", Usage: "the `IP` to announce in active mode", DefaultText: "the control connection's own"},
+		&cli.BoolFlag{Name: "ascii", Usage: "text: lines end as they do at either end (TYPE A)"},
+		&cli.IntFlag{Name: "retries", Value: 2, Usage: "tries after a connection broke, with growing waits, each resuming"},
+		&cli.DurationFlag{Name: "timeout", Value: client.DefaultTimeout, Usage: "give up when nothing happened for so long"},
+		&cli.StringFlag{Name: "rate", Usage: "`BYTES` per second at most, such as 500k or 2M", DefaultText: "no limit"},
+		&cli.StringFlag{Name: "user", Usage: "the `NAME` to log in with", DefaultText: "anonymous"},
+		&cli.StringFlag{Name: "password-file", Usage: "the `FILE` whose first line is the password"},
+		&cli.BoolFlag{Name: "netrc", Usage: "take the login from ~/.netrc even if the URL names a user"},
+		&cli.BoolFlag{Name: "explain", Usage: "draw who listened, who dialed, and how the address travelled"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
+		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON"},
+		&cli.BoolFlag{Name: "no-progress", Usage: "draw no progress bars"},
+	)
+}
+
+func resumeFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "resume", Aliases: []string{"c"}, Usage: "go on where an earlier try stopped"}
+}
+
+// clientOptions reads the flags that a connection needs.
+func clientOptions(c *cli.Context) (client.Options, error) {
+	o := client.Options{Timeout: c.Duration("timeout")}
+	if o.Timeout <= 0 {
+		return o, usagef("--timeout %v: it must be longer than nothing", o.Timeout)
+	}
+	if c.Int("retries") < 0 {
+		return o, usagef("--retries %d: it can't be negative", c.Int("retries"))
+	}
+	if c.Bool("active") && c.Bool("passive") {
+		return o, usagef("--active and --passive exclude each other")
+	}
+	if c.Bool("active") {
+		o.Mode = ftp.Active
+	}
+	var err error
+	if o.ActivePorts, err = portRange("--active-ports", c.String("active-ports")); err != nil {
+		return o, err
+	}
+	if s := c.String("active-ip"); s != "" {
+		if o.ActiveIP, err = netip.ParseAddr(s); err != nil {
+			return o, usagef("--active-ip %q is not an IP address", s)
+		}
+	}
+	if (o.ActivePorts != [2]uint16{} || o.ActiveIP.IsValid()) && o.Mode != ftp.Active {
+		return o, usagef("--active-ports and --active-ip go with --active")
+	}
+	o.Rate, err = byteRate("--rate", c.String("rate"))
+	return o, err
+}
+
+// portRange reads LO-HI, or a single port.
+func portRange(flag, s string) (r [2]uint16, err error) {
+	if s == "" {
+		return r, nil
+	}
+	lo, hi, both := strings.Cut(s, "-")
+	if !both {
+		hi = lo
+	}
+	a, err1 := strconv.ParseUint(strings.TrimSpace(lo), 10, 16)
+	b, err2 := strconv.ParseUint(strings.TrimSpace(hi), 10, 16)
+	if err1 != nil || err2 != nil || a == 0 || a > b {
+		return r, usagef("%s %q: a range is written as 40000-40100", flag, s)
+	}
+	return [2]uint16{uint16(a), uint16(b)}, nil
+}
+
+// byteRate reads 1500, 500k, 2M or 1G.
+func byteRate(flag, s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	unit := int64(1)
+	digits := strings.TrimRight(s, "bB")
+	for suffix, n := range map[string]int64{"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "g": 1e9, "G": 1e9} {
+		if strings.HasSuffix(digits, suffix) {
+			unit, digits = n, strings.TrimSuffix(digits, suffix)
+			break
+		}
+	}
+	n, err := strconv.ParseFloat(digits, 64)
+	if err != nil || n < 0 || n*float64(unit) > 1e15 {
+		return 0, usagef("%s %q: a rate is written as 500k or 2M, in bytes per second", flag, s)
+	}
+	return int64(n * float64(unit)), nil
+}
+
+// waits is how long to wait before the n-th retry: 1 s, 2 s, 4 s … at most 30 s.
+func waits(n int) time.Duration { return min(time.Second<<min(n, 10), 30*time.Second) }
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return fmt.Sprintf("1 %s", word)
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+func (e *env) ls() *cli.Command {
+	return &cli.Command{
+		Name: "ls", Usage: "list a directory", ArgsUsage: "URL...",
+		Flags: clientFlags(
+			&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Usage: "type, permissions, size and time too"},
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "hidden names too"},
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"R"}, Usage: "all that is below, too"},
+			&cli.StringFlag{Name: "sort", Value: "name", Usage: "by `KEY`: name, size (largest first) or time (newest first)"}),
+		Description: examples("One name a line; a directory's ends in /. --json prints an array of objects.",
+			"miniftp ls ftp://127.0.0.1:2121/",
+			"miniftp ls -l --sort time ftp://127.0.0.1:2121/docs",
+			"miniftp ls --json -R 'ftp://127.0.0.1:2121/*.d'"),
+		Action: e.runLs,
+	}
+}
+
+// listed is one line of ls: the entry, and its name as it is shown.
+type listed struct {
+	name string
+	ftp.Entry
+}
+
+func (e *env) runLs(c *cli.Context) error {
+	if err := wantArgs(c, 1, -1); err != nil {
+		return err
+	}
+	order, ok := map[string]func(a, b listed) int{
+		"name": func(a, b listed) int { return cmp.Compare(a.name, b.name) },
+		"size": func(a, b listed) int { return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.name, b.name)) },
+		"time": func(a, b listed) int { return cmp.Or(b.Modified.Compare(a.Modified), cmp.Compare(a.name, b.name)) },
+	}[c.String("sort")]
+	if !ok {
+		return usagef("--sort %q: it is name, size or time", c.String("sort"))
+	}
+	var all []listed
+	err := e.eachURL(c, c.Args().Slice(), func(k *link, r *remote, f found) error {
+		more, err := e.listOne(c, k, r, f)
+		all = append(all, more...)
+		return at(r.join(f.path), err)
+	})
+	slices.SortStableFunc(all, order)
+	if c.Bool("json") {
+		return firstError(err, printJSON(e.out, jsonEntries(all)))
+	}
+	for _, it := range all {
+		if c.Bool("long") {
+			fmt.Fprintln(e.out, longLine(it))
+		} else {
+			fmt.Fprintln(e.out, shown(it))
+		}
+	}
+	return err
+}
+
+// listOne lists a directory, or tells about a file.
+func (e *env) listOne(c *cli.Context, k *link, r *remote, f found) (all []listed, err error) {
+	hidden := func(name string) bool { return !c.Bool("all") && strings.HasPrefix(path.Base(name), ".") }
+	if f.entry.Type != ftp.UnknownEntry && (!f.entry.IsDir() || r.pattern != "" && !c.Bool("recursive")) {
+		if hidden(f.path) {
+			return nil, nil
+		}
+		return []listed{{f.path, f.entry}}, nil
+	}
+	err = k.do(func(cl *client.Client, _ int) error {
+		all = all[:0]
+		if c.Bool("recursive") {
+			return e.listTree(k, cl, f.path, &all, hidden)
+		}
+		var bad error
+		for entry, err := range cl.List(k.ctx, f.path) {
+			switch {
+			case err != nil:
+				bad = firstError(bad, err)
+			case !hidden(entry.Name):
+				all = append(all, listed{entry.Name, entry})
+			}
+		}
+		return bad
+	})
+	if len(all) == 0 && f.path != "" {
+		if it, ok := e.listFile(k, f.path); ok {
+			return []listed{it}, nil // LIST of a file names it, or says no
+		}
+	}
+	return all, err
+}
+
+func (e *env) listTree(k *link, cl *client.Client, root string, all *[]listed, hidden func(string) bool) error {
+	var bad error
+	for entry, err := range cl.Walk(k.ctx, root) {
+		if err != nil {
+			bad = firstError(bad, err)
+			continue
+		}
+		name := strings.TrimPrefix(strings.TrimPrefix(entry.Path, strings.TrimRight(root, "/")), "/")
+		if !hidden(name) {
+			*all = append(*all, listed{name, entry.Entry})
+		}
+	}
+	return bad
+}
+
+func (e *env) listFile(k *link, p string) (it listed, ok bool) {
+	_ = k.do(func(cl *client.Client, _ int) error {
+		entry, err := cl.Stat(k.ctx, p)
+		if err == nil && !entry.IsDir() {
+			it, ok = listed{base(p), entry}, true
+		}
+		return nil
+	})
+	return it, ok
+}
+
+// shown is a name fit for a terminal, a directory's with a slash.
+func shown(it listed) string {
+	name := ftp.Printable(it.name)
+	if it.IsDir() {
+		name += "/"
+	}
+	return name
+}
+
+func longLine(it listed) string {
+	mode := "?????????"
+	if it.HasMode {
+		mode = it.Mode.Perm().String()[1:]
+	} else if it.Perm != "" {
+		mode = fmt.Sprintf("%-9s", it.Perm)
+	}
+	size := ""
+	if it.Size >= 0 && !it.IsDir() {
+		size = fmt.Sprint(it.Size)
+	}
+	when := ""
+	if !it.Modified.IsZero() {
+		when = it.Modified.UTC().Format("2006-01-02 15:04")
+	}
+	line := fmt.Sprintf("%s%s %13s  %-16s  %s", typeLetter(it.Entry), mode, size, when, shown(it))
+	if it.Target != "" {
+		line += " -> " + ftp.Printable(it.Target)
+	}
+	return line
+}
+
+func typeLetter(e ftp.Entry) string {
+	switch {
+	case e.IsDir():
+		return "d"
+	case e.Type == ftp.LinkEntry:
+		return "l"
+	case e.Type == ftp.FileEntry:
+		return "-"
+	}
+	return "?"
+}
+
+// jsonEntry is one object of ls --json and stat --json.
+type jsonEntry struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"` // file, dir, link, or other
+	Size     *int64 `json:"size,omitempty"`
+	Modified string `json:"modified,omitempty"` // RFC 3339
+	Mode     string `json:"mode,omitempty"`     // octal
+	Perm     string `json:"perm,omitempty"`     // the MLSx fact
+	Owner    string `json:"owner,omitempty"`
+	Group    string `json:"group,omitempty"`
+	Target   string `json:"target,omitempty"`
+	Unique   string `json:"unique,omitempty"`
+}
+
+func toJSON(it listed) jsonEntry {
+	j := jsonEntry{
+		Name: it.name, Type: it.Type.String(), Perm: it.Perm, Owner: it.Owner, Group: it.Group, Target: it.Target, Unique: it.Unique,
+	}
+	if it.IsDir() {
+		j.Type = "dir"
+	}
+	if it.Size >= 0 {
+		j.Size = &it.Size
+	}
+	if !it.Modified.IsZero() {
+		j.Modified = it.Modified.UTC().Format(time.RFC3339)
+	}
+	if it.HasMode {
+		j.Mode = fmt.Sprintf("%04o", it.Mode.Perm())
+	}
+	return j
+}
+
+func jsonEntries(all []listed) []jsonEntry {
+	list := make([]jsonEntry, 0, len(all))
+	for _, it := range all {
+		list = append(list, toJSON(it))
+	}
+	return list
+}

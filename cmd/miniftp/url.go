@@ -1,0 +1,169 @@
+package main
+
+import (
+	"net"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// remote is an ftp:// URL. Its path is relative to the login directory unless it
+// began with %2F or a second slash (RFC 1738 §3.2.2).
+type remote struct {
+	user, pass string
+	hasPass    bool
+	addr       string // host:port
+	path       string // decoded
+	pattern    string // the path as a pattern of path.Match; "" if it is none
+	ascii      bool   // ;type=a
+}
+
+// isURL tells a URL from a local name.
+func isURL(s string) bool { return strings.Contains(s, "://") }
+
+// parseRemote reads a URL. "?" and "#" are parts of names, as FTP has neither
+// queries nor fragments.
+func parseRemote(s string) (*remote, error) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return nil, usagef("%q is not a URL such as ftp://host/path", s)
+	}
+	if !strings.EqualFold(scheme, "ftp") {
+		return nil, usagef("%s:// is not spoken here: only ftp://", scheme)
+	}
+	authority, p, _ := strings.Cut(rest, "/")
+	r := &remote{}
+	if err := r.parseAuthority(authority); err != nil {
+		return nil, err
+	}
+	return r, r.parsePath(p)
+}
+
+func (r *remote) parseAuthority(s string) error {
+	if i := strings.LastIndex(s, "@"); i >= 0 {
+		user, pass, hasPass := strings.Cut(s[:i], ":")
+		var err1, err2 error
+		r.user, err1 = unescape(user)
+		r.pass, err2 = unescape(pass)
+		if err1 != nil {
+			return err1
+		}
+		if err2 != nil {
+			return usagef("the password in the URL is not written right: encode a percent sign as %%25")
+		}
+		r.hasPass = hasPass
+		s = s[i+1:]
+	}
+	host, port := s, "21"
+	if h, p, err := net.SplitHostPort(s); err == nil {
+		host, port = h, p
+	} else {
+		host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+		if strings.HasSuffix(host, ":") && !strings.HasPrefix(s, "[") {
+			host = strings.TrimSuffix(host, ":")
+		}
+	}
+	if host == "" {
+		return usagef("the URL names no host")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return usagef("%q is not a port", port)
+	}
+	if strings.ContainsAny(host, " \r\n\x00/%") && !strings.Contains(s, "[") {
+		return usagef("%q is not a host name", host)
+	}
+	r.addr = net.JoinHostPort(host, port)
+	return nil
+}
+
+func (r *remote) parsePath(p string) error {
+	if i := strings.LastIndex(strings.ToLower(p), ";type="); i >= 0 && len(p) == i+len(";type=")+1 {
+		switch p[len(p)-1] {
+		case 'a', 'A':
+			r.ascii = true
+		case 'i', 'I':
+		default:
+			return usagef(";type=%c is neither a (text) nor i (bytes)", p[len(p)-1])
+		}
+		p = p[:i]
+	}
+	var err error
+	if r.path, err = unescape(p); err != nil {
+		return err
+	}
+	if strings.ContainsAny(p, "*?[") {
+		if r.pattern, err = unescape(p, `\*?[`); err != nil {
+			return err
+		}
+		if _, err := path.Match(r.pattern, ""); err != nil {
+			return usagef("%q is not a pattern: a [ is not closed (write %%5B for the character)", p)
+		}
+	}
+	return nil
+}
+
+// unescape undoes the percent encoding. A CR, LF or NUL, however written, is
+// refused. What is in meta and was encoded comes out behind a backslash.
+func unescape(s string, meta ...string) (string, error) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c, coded := s[i], false
+		if c == '%' {
+			if i+2 >= len(s) {
+				return "", usagef("the URL ends in a broken %% sequence: write %%25 for a percent sign")
+			}
+			n, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			if err != nil {
+				return "", usagef("%q in the URL is no %% sequence: write %%25 for a percent sign", s[i:i+3])
+			}
+			c, coded = byte(n), true
+			i += 2
+		}
+		if c == '\r' || c == '\n' || c == 0 {
+			return "", usagef("a CR, LF or NUL can't be part of a URL")
+		}
+		if coded && len(meta) > 0 && strings.IndexByte(meta[0], c) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	return b.String(), nil
+}
+
+// String is the URL without its password.
+func (r *remote) String() string { return r.join(r.path) }
+
+// join is the URL of a path on the same server.
+func (r *remote) join(p string) string {
+	u := url.URL{Scheme: "ftp", Host: strings.TrimSuffix(r.addr, ":21")}
+	if r.user != "" {
+		u.User = url.User(r.user)
+	}
+	if strings.HasPrefix(p, "/") {
+		return u.String() + "/%2F" + escape(strings.TrimPrefix(p, "/"))
+	}
+	return u.String() + "/" + escape(p)
+}
+
+// escape leaves names readable and encodes what would be read as something else.
+func escape(p string) string {
+	var b strings.Builder
+	for i := range len(p) {
+		switch c := p[i]; {
+		case c <= ' ', c == 0x7f, strings.IndexByte(`%*?[;`, c) >= 0:
+			b.WriteString("%" + strings.ToUpper(strconv.FormatUint(uint64(c)|0x100, 16)[1:]))
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// sameServer reports whether both URLs can share a control connection.
+func (r *remote) sameServer(o *remote) bool {
+	return r.addr == o.addr && r.user == o.user && r.pass == o.pass && r.hasPass == o.hasPass
+}
+
+// base is the last component of a remote path.
+func base(p string) string { return path.Base(strings.TrimRight(p, "/")) }

@@ -1,0 +1,184 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// Options are how a Client connects and transfers. The zero value logs in as
+// anonymous and uses passive mode.
+type Options struct {
+	User     string // "": anonymous
+	Password string
+	Account  string // sent only if the server asks for it (RFC 959 §4.1.1)
+
+	// Mode says who opens data connections. The Client never changes it by itself:
+	// active mode tells the server this host's own address.
+	Mode ftp.DataMode
+	// Timeout is how long nothing may happen while connecting, waiting for a
+	// reply or moving data; 0 is 30 seconds.
+	Timeout time.Duration
+	// ActivePorts is the range to listen in when active; {0, 0}: any free port.
+	ActivePorts [2]uint16
+	// ActiveIP is announced in PORT and EPRT in place of the control connection's
+	// own address, for a host behind NAT.
+	ActiveIP netip.Addr
+	// TrustPassiveHost dials the host that a 227 reply names. Without it only
+	// its port is believed and the data connection goes to the control host.
+	TrustPassiveHost bool
+	// Rate is the limit in bytes per second of all transfers together; 0: none.
+	Rate int64
+	// Dial replaces the dialer for control and data connections, for a proxy. It
+	// is given the host as Dial got it, so that the proxy may resolve it.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Observer is told what happens; see ftp.Observer.
+	Observer ftp.Observer
+}
+
+// DefaultTimeout is the Timeout of zero Options.
+const DefaultTimeout = 30 * time.Second
+
+// Client is one control connection to a server (the user-PI of RFC 959). It
+// does one operation at a time: a call while another one runs gives ErrBusy at
+// once and changes nothing. Alive, Control, Features, Greeting and Close may be
+// called at any time. For several transfers at once use several Clients.
+//
+// When the control connection dies, every call gives a *DeadError.
+type Client struct {
+	opts     Options
+	addr     string // host and port
+	host     string // as Dial got it
+	conn     net.Conn
+	control  *ftp.Control
+	peer     netip.AddrPort // control.Remote, or something in its place
+	greeting ftp.Reply
+	features ftp.Features
+	ports    *dtp.Ports
+	data     *dtp.Manager
+	rate     *rate.Limiter
+
+	busy  atomic.Bool
+	dead  atomic.Pointer[DeadError]
+	tells sync.Mutex // orders events
+
+	// The replies, as the one goroutine that reads them passes them on.
+	replies chan ftp.Reply
+	readErr error         // why replies was closed
+	gone    atomic.Bool   // the reader ended, or read a 421
+	heard   atomic.Int64  // bytes that came, to tell a slow server from a silent one
+	quit    chan struct{} // closed when the connection is given up
+	stopped sync.WaitGroup
+
+	// What only the running operation touches.
+	line    []byte // the last command, to reuse its memory
+	machine ftp.Machine
+	params  ftp.Params
+	knows   memory
+	hash    string // the algorithm that OPTS HASH selected
+	// strayDone: a second 226 of the last transfer may still be on its way.
+	strayDone bool
+}
+
+// memory is what this server turned out not to do.
+type memory struct {
+	noEPSV, noEPRT, noMLSD, noMLST, noSIZE, noMDTM bool
+}
+
+// Features is what the server listed in its answer to FEAT; empty if it has none.
+func (c *Client) Features() ftp.Features { return c.features }
+
+// Greeting is the first reply of the server.
+func (c *Client) Greeting() ftp.Reply { return c.greeting }
+
+// Control names the control connection.
+func (c *Client) Control() ftp.Control { return *c.control }
+
+// Alive reports whether the control connection still stands, as far as is
+// known without a word to the server.
+func (c *Client) Alive() bool { return c.dead.Load() == nil && !c.gone.Load() }
+
+// Close says QUIT, waits for its answer for a moment, and closes the
+// connection. An operation that still runs is ended instead. It is safe to call
+// Close twice.
+func (c *Client) Close() error {
+	if c.begin() == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), min(c.opts.Timeout, shortWait))
+		quit := ftp.Command{Verb: "QUIT"}
+		if c.send(quit) == nil {
+			_, _ = c.answer(ctx, quit) // gone is gone, whatever it answers
+		}
+		cancel()
+		c.end()
+	}
+	_ = c.die(ErrClosed)
+	c.stopped.Wait()
+	return nil
+}
+
+// Command sends one command that needs no data connection, such as SITE, HELP
+// or NOOP, and returns the final reply. A 4xx or 5xx reply is also an *ftp.Error.
+// Verbs that open a data connection or change what its bytes mean are refused.
+func (c *Client) Command(ctx context.Context, verb, arg string) (ftp.Reply, error) {
+	verb = upper(verb)
+	switch verb {
+	case "PORT", "EPRT", "PASV", "EPSV", "MODE", "STRU", "AUTH", "PROT", "CCC":
+		return ftp.Reply{}, &ftp.Error{Verb: verb, Reply: ftp.NewReply(503, "the client sends "+verb+" by itself")}
+	}
+	if ftp.IsTransfer(verb) {
+		return ftp.Reply{}, errors.New(verb + " needs a data connection: use the method for it")
+	}
+	if err := c.begin(); err != nil {
+		return ftp.Reply{}, err
+	}
+	defer c.end()
+	return c.do(ctx, verb, arg)
+}
+
+// begin takes the Client for one operation.
+func (c *Client) begin() error {
+	if !c.busy.CompareAndSwap(false, true) {
+		return ErrBusy
+	}
+	if d := c.dead.Load(); d != nil {
+		c.end()
+		return d
+	}
+	return nil
+}
+
+func (c *Client) end() { c.busy.Store(false) }
+
+// die gives the connection up, once; the first cause is the one that lasts.
+func (c *Client) die(cause error) error {
+	d := &DeadError{Err: cause}
+	if !c.dead.CompareAndSwap(nil, d) {
+		return c.dead.Load()
+	}
+	close(c.quit)
+	_ = c.conn.Close()
+	if errors.Is(cause, ErrClosed) {
+		cause = nil
+	}
+	c.tell(ftp.ControlClosed{Err: cause})
+	return d
+}
+
+// tell passes an event on, in order, from whichever goroutine it comes.
+func (c *Client) tell(what ftp.Happening) {
+	if c.opts.Observer == nil {
+		return
+	}
+	c.tells.Lock()
+	defer c.tells.Unlock()
+	c.opts.Observer.Observe(ftp.Event{At: time.Now(), Control: c.control, What: what})
+}

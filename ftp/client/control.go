@@ -1,0 +1,223 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"miniftp/ftp"
+)
+
+const (
+	// maxLine bounds one line of a reply or a listing.
+	maxLine = 64 << 10
+	// shortWait is how long the server may take to answer what ends something:
+	// QUIT, ABOR, or the command that a cancel cut short.
+	shortWait = 2 * time.Second
+)
+
+// readReplies is the one reader of the control connection. It reads all the
+// time, so that a 421 or a lost connection is noticed while data is awaited.
+func (c *Client) readReplies() {
+	lr := ftp.NewLineReader(counted{c}, maxLine)
+	for {
+		r, err := ftp.ReadReply(lr)
+		if err != nil {
+			c.readErr = lost(err)
+			c.gone.Store(true)
+			close(c.replies)
+			return
+		}
+		if r.Code == 421 {
+			c.gone.Store(true)
+		}
+		select {
+		case c.replies <- r:
+		case <-c.quit:
+			return
+		}
+	}
+}
+
+// counted is the control connection; it notes that bytes come.
+type counted struct{ c *Client }
+
+func (r counted) Read(b []byte) (int, error) {
+	n, err := r.c.conn.Read(b)
+	r.c.heard.Add(int64(n))
+	return n, err
+}
+
+// lost is why a control connection ended, in plain words.
+func lost(err error) error {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the server closed it")
+	case errors.As(err, &op):
+		return op.Err
+	}
+	return err
+}
+
+// do is exchange with a 4xx or 5xx reply as an *ftp.Error.
+func (c *Client) do(ctx context.Context, verb, arg string) (ftp.Reply, error) {
+	r, err := c.exchange(ctx, verb, arg)
+	if err == nil {
+		err = refusal(verb, r)
+	}
+	return r, err
+}
+
+// exchange sends one command and waits for its final reply. When ctx ends first
+// the reply is waited for a moment longer: only then does the next one answer
+// the next command.
+func (c *Client) exchange(ctx context.Context, verb, arg string) (ftp.Reply, error) {
+	if ctx.Err() != nil {
+		return ftp.Reply{}, context.Cause(ctx)
+	}
+	cmd := ftp.Command{Verb: verb, Arg: arg}
+	if err := c.send(cmd); err != nil {
+		return ftp.Reply{}, err
+	}
+	r, err := c.answer(ctx, cmd)
+	if err != nil && ctx.Err() != nil && c.dead.Load() == nil {
+		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), shortWait)
+		defer cancel()
+		if _, late := c.answer(after, cmd); late != nil {
+			_ = c.die(fmt.Errorf("%w to %s", ErrTimeout, verb))
+		}
+	}
+	return r, err
+}
+
+// answer waits for the final reply to cmd; the zero Command is the greeting.
+func (c *Client) answer(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) {
+	for {
+		r, err := c.await(ctx, cmd)
+		if err != nil {
+			return r, err
+		}
+		stray := c.strayDone && r.Code == 226 && cmd.Verb != "ABOR"
+		c.strayDone = false
+		if r.Code.Class() != ftp.Preliminary && !stray {
+			return r, nil
+		}
+	}
+}
+
+// await waits for one reply. Slow is fine, silent is not.
+func (c *Client) await(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) {
+	p := c.newPatience()
+	defer p.timer.Stop()
+	for {
+		select {
+		case r, ok := <-c.replies:
+			if !ok {
+				return ftp.Reply{}, c.die(c.readErr)
+			}
+			return r, c.took(cmd, r)
+		case <-ctx.Done():
+			return ftp.Reply{}, context.Cause(ctx)
+		case <-p.timer.C:
+			if p.over() {
+				return ftp.Reply{}, c.dieSilent(cmd.Verb)
+			}
+		}
+	}
+}
+
+func (c *Client) dieSilent(verb string) error {
+	what := ""
+	if verb != "" {
+		what = " to " + verb
+	}
+	return c.die(fmt.Errorf("%w%s within %v", ErrTimeout, what, c.opts.Timeout))
+}
+
+// took makes the reply to cmd known: to the machine, the parameters and the
+// observer. A 421 is the end, whatever it answers.
+func (c *Client) took(cmd ftp.Command, r ftp.Reply) error {
+	c.machine.Step(cmd.Verb, r.Code)
+	c.params.Step(cmd, r.Code)
+	c.tell(ftp.ReplyGiven{Verb: cmd.Verb, Reply: r})
+	if r.Code == 421 {
+		return c.die(&ftp.Error{Verb: cmd.Verb, Reply: r})
+	}
+	return nil
+}
+
+// send writes a command: the one place where bytes leave on the control
+// connection. Replies that nobody asked for are taken off first, so that none of
+// them is mistaken for the answer.
+func (c *Client) send(cmd ftp.Command) error {
+	line, err := cmd.Append(c.line[:0])
+	if err != nil {
+		return err
+	}
+	c.line = line[:0]
+	for waiting := true; waiting; {
+		select {
+		case r, ok := <-c.replies:
+			if !ok {
+				return c.die(c.readErr)
+			}
+			if err := c.took(ftp.Command{}, r); err != nil {
+				return err
+			}
+		default:
+			waiting = false
+		}
+	}
+	c.tell(ftp.CommandGiven{Command: cmd})
+	if err = c.conn.SetWriteDeadline(time.Now().Add(c.opts.Timeout)); err == nil {
+		_, err = c.conn.Write(line)
+	}
+	if err != nil {
+		return c.die(lost(err))
+	}
+	return nil
+}
+
+// patience is a wait for replies that lasts as long as bytes keep coming.
+type patience struct {
+	c     *Client
+	timer *time.Timer
+	heard int64
+}
+
+func (c *Client) newPatience() *patience {
+	return &patience{c: c, timer: time.NewTimer(c.opts.Timeout), heard: c.heard.Load()}
+}
+
+func (p *patience) restart() {
+	p.heard = p.c.heard.Load()
+	p.timer.Reset(p.c.opts.Timeout)
+}
+
+// over is asked when the timer fired; it starts it again if something came.
+func (p *patience) over() bool {
+	now := p.c.heard.Load()
+	if now == p.heard {
+		return true
+	}
+	p.heard = now
+	p.timer.Reset(p.c.opts.Timeout)
+	return false
+}
+
+// sendable refuses what no command can carry, before the first of several is sent.
+func sendable(args ...string) error {
+	for _, a := range args {
+		if strings.ContainsAny(a, "\r\n\x00") {
+			return fmt.Errorf("%q: %w", clip(a), ftp.ErrLineBreak)
+		}
+	}
+	return nil
+}
+
+func upper(s string) string { return strings.ToUpper(s) }

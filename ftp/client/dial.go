@@ -1,0 +1,185 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+var lastID atomic.Uint64
+
+// Dial connects to the server at addr, "host:port" or "host" for port 21, logs
+// in, and asks for its features. ctx bounds the dialing and the login only. o
+// may be nil. A server that can't be reached is a *ConnectError, a refused login
+// an *ftp.Error whose Verb is USER, PASS or ACCT.
+func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
+	c := &Client{replies: make(chan ftp.Reply, 4), quit: make(chan struct{})}
+	if o != nil {
+		c.opts = *o
+	}
+	if c.opts.Timeout <= 0 {
+		c.opts.Timeout = DefaultTimeout
+	}
+	if c.opts.User == "" {
+		c.opts.User = "anonymous"
+	}
+	if c.opts.Password == "" && (c.opts.User == "anonymous" || c.opts.User == "ftp") {
+		c.opts.Password = "anonymous@"
+	}
+	if err := sendable(c.opts.User, c.opts.Password, c.opts.Account); err != nil {
+		return nil, err
+	}
+	if err := c.preparePorts(); err != nil {
+		return nil, err
+	}
+	if err := c.connect(ctx, addr); err != nil {
+		return nil, err
+	}
+	if err := c.logIn(ctx); err != nil {
+		_ = c.die(err)
+		c.stopped.Wait()
+		var dead *DeadError
+		if c.greeting.Code == 0 && errors.As(err, &dead) && !isReply(dead.Err) {
+			return nil, &ConnectError{Addr: c.addr, Err: dead.Err}
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Client) preparePorts() error {
+	lo, hi := c.opts.ActivePorts[0], c.opts.ActivePorts[1]
+	if lo == 0 && hi == 0 {
+		return nil
+	}
+	ports, err := dtp.NewPorts(lo, hi)
+	if err != nil {
+		return err
+	}
+	ports.Close() // keep none open between transfers: other Clients share the range
+	c.ports = ports
+	return nil
+}
+
+// connect makes the control connection and begins to read replies from it.
+func (c *Client) connect(ctx context.Context, addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		host, port = strings.Trim(addr, "[]"), "21"
+		addr = net.JoinHostPort(host, port)
+	}
+	dial := c.opts.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	late := fmt.Errorf("%w within %v", ErrTimeout, c.opts.Timeout)
+	dialCtx, cancel := context.WithTimeoutCause(ctx, c.opts.Timeout, late)
+	defer cancel()
+	conn, err := dial(dialCtx, "tcp", addr)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if dialCtx.Err() != nil {
+			err = late
+		}
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err // the address is named once
+		}
+		return &ConnectError{Addr: addr, Err: err}
+	}
+	c.conn, c.host, c.addr = conn, host, addr
+	c.control = &ftp.Control{
+		ID: lastID.Add(1), Side: ftp.UserPI,
+		Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr()),
+	}
+	c.rate = dtp.NewRate(c.opts.Rate)
+	c.peer = c.control.Remote
+	if !c.peer.IsValid() { // a proxy's connection has no address of its own
+		c.peer = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	c.data = dtp.NewManager(c.dataConfig(), c.control.Local, c.peer, c.tell)
+	c.tell(ftp.ControlOpened{})
+	c.stopped.Go(c.readReplies)
+	return nil
+}
+
+// dataConfig says how data connections are made. Through a proxy they go to the
+// control host by the name that Dial got, as only the proxy may know its address.
+func (c *Client) dataConfig() *dtp.Config {
+	cfg := &dtp.Config{
+		Side: ftp.UserPI, Ports: c.ports, Timeout: c.opts.Timeout,
+		Guard: dtp.Guard{AnyHost: c.opts.TrustPassiveHost},
+	}
+	if c.opts.Dial == nil {
+		return cfg
+	}
+	cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		to, err := netip.ParseAddrPort(address)
+		if err == nil && to.Addr() == c.peer.Addr() {
+			address = net.JoinHostPort(c.host, fmt.Sprint(to.Port()))
+		}
+		return c.opts.Dial(ctx, network, address)
+	}
+	return cfg
+}
+
+// logIn is the access sequence: greeting, USER, PASS, ACCT, each only if asked
+// for (RFC 959 §5.4), then FEAT.
+func (c *Client) logIn(ctx context.Context) error {
+	r, err := c.answer(ctx, ftp.Command{})
+	if err != nil {
+		return err
+	}
+	c.greeting = r
+	if r.Code.Class() != ftp.Completion {
+		return &ftp.Error{Reply: r}
+	}
+	steps := []ftp.Command{{Verb: "USER", Arg: c.opts.User}, {Verb: "PASS", Arg: c.opts.Password}, {Verb: "ACCT", Arg: c.opts.Account}}
+	for next := 0; ; {
+		step := steps[next]
+		if r, err = c.do(ctx, step.Verb, step.Arg); err != nil {
+			return err
+		}
+		switch {
+		case r.Code.Class() == ftp.Completion:
+			c.tell(ftp.LoggedInAs{User: c.opts.User})
+			return c.learn(ctx)
+		case r.Code == 331 && next == 0:
+			next = 1
+		case r.Code == 332 && next < 2 && c.opts.Account != "":
+			next = 2
+		default:
+			return &ftp.Error{Verb: step.Verb, Reply: r}
+		}
+	}
+}
+
+// learn asks what the server can do (RFC 2389) and for names in UTF-8 (RFC 2640).
+func (c *Client) learn(ctx context.Context) error {
+	r, err := c.exchange(ctx, "FEAT", "")
+	if err != nil {
+		return err
+	}
+	c.features = ftp.ParseFeatures(r)
+	if c.features.Has("UTF8") {
+		_, err = c.exchange(ctx, "OPTS", "UTF8 ON") // a refusal changes nothing
+	}
+	return err
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}

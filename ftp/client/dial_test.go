@@ -1,0 +1,265 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+func TestLoginSequences(t *testing.T) {
+	tests := []struct {
+		name string
+		set  func(f *fake)
+		opts *client.Options
+		want []string // commands
+		verb string   // of the refusal; "-" for none
+		code ftp.Code
+	}{
+		{"anonymous", nil, nil, []string{"USER anonymous", "PASS anonymous@", "FEAT", "OPTS UTF8 ON"}, "-", 0},
+		{"password", nil, &client.Options{User: "alice", Password: " s e "}, []string{"USER alice", "PASS  s e ", "FEAT", "OPTS UTF8 ON"}, "-", 0},
+		{"no password asked", func(f *fake) { f.on["USER"] = says("230 in") },
+			&client.Options{User: "a", Password: "secret"}, []string{"USER a", "FEAT", "OPTS UTF8 ON"}, "-", 0},
+		{"account", func(f *fake) { f.on["PASS"] = says("332 account?"); f.on["ACCT"] = says("230 in") },
+			&client.Options{User: "a", Password: "b", Account: "c"}, []string{"USER a", "PASS b", "ACCT c", "FEAT", "OPTS UTF8 ON"}, "-", 0},
+		{"account, none given", func(f *fake) { f.on["PASS"] = says("332 account?") },
+			&client.Options{User: "a", Password: "b"}, []string{"USER a", "PASS b"}, "PASS", 332},
+		{"wrong password", func(f *fake) { f.on["PASS"] = says("530 no") }, nil, nil, "PASS", 530},
+		{"too many", func(f *fake) { f.on["PASS"] = says("421 too many") }, nil, nil, "PASS", 421},
+		{"refused greeting", func(f *fake) { f.greeting = "530 not you\r\n" }, nil, nil, "", 530},
+		{"421 greeting", func(f *fake) { f.greeting = "421 full\r\n" }, nil, nil, "", 421},
+		{"120 first", func(f *fake) { f.greeting = "120 wait\r\n220 now\r\n" }, nil, nil, "-", 0},
+		{"foreign inner line", func(f *fake) { f.greeting = "220-hello\r\n221 not the end\r\n220- nor this\r\n220 end\r\n" }, nil, nil, "-", 0},
+		{"LF only", func(f *fake) { f.greeting = "220-hello\n220 end\n" }, nil, nil, "-", 0},
+		{"glued", func(f *fake) { f.greeting = "220-hello\r\n220 end\r\n" }, nil, nil, "-", 0},
+		{"no FEAT", func(f *fake) { f.feat = nil }, nil, []string{"USER anonymous", "PASS anonymous@", "FEAT"}, "-", 0},
+		{"UTF8 refused", func(f *fake) { f.on["OPTS"] = says("501 no") }, nil, nil, "-", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake(t, tt.set)
+			c, err := client.Dial(t.Context(), f.addr, tt.opts)
+			if tt.verb == "-" {
+				if err != nil {
+					t.Fatalf("Dial: %v", err)
+				}
+				if !c.Alive() || c.Greeting().Code != 220 {
+					t.Errorf("alive %v, greeting %v", c.Alive(), c.Greeting())
+				}
+				if tt.want != nil && !slices.Equal(f.commands(), tt.want) {
+					t.Errorf("commands %q, want %q", f.commands(), tt.want)
+				}
+				_ = c.Close()
+				return
+			}
+			var reply *ftp.Error
+			if !errors.As(err, &reply) || reply.Verb != tt.verb || reply.Code != tt.code {
+				t.Fatalf("Dial: %v (%+v)", err, reply)
+			}
+			if tt.want != nil && !slices.Equal(f.commands(), tt.want) {
+				t.Errorf("commands %q, want %q", f.commands(), tt.want)
+			}
+		})
+	}
+}
+
+func says(line string) func(*session, string) {
+	return func(s *session, _ string) { s.raw(line + "\r\n") }
+}
+
+func TestDialFails(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := ln.Addr().String()
+	_ = ln.Close()
+	var connect *client.ConnectError
+	if _, err := client.Dial(t.Context(), nobody, nil); !errors.As(err, &connect) || connect.Addr != nobody {
+		t.Errorf("nobody there: %v", err)
+	}
+	f := newFake(t, func(f *fake) { f.greeting = "" })
+	_, err = client.Dial(t.Context(), f.addr, &client.Options{Timeout: 50 * time.Millisecond})
+	if !errors.As(err, &connect) || !errors.Is(err, client.ErrTimeout) {
+		t.Errorf("silent server: %v", err)
+	}
+	cause := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if _, err := client.Dial(ctx, f.addr, nil); !errors.Is(err, cause) {
+		t.Errorf("cancelled: %v", err)
+	}
+	hangUp := newFake(t, func(f *fake) { f.on["USER"] = func(s *session, _ string) { _ = s.conn.Close() } })
+	var dead *client.DeadError
+	if _, err := client.Dial(t.Context(), hangUp.addr, nil); !errors.As(err, &dead) {
+		t.Errorf("hung up on: %v", err)
+	}
+}
+
+func TestDialRefusesLineBreaks(t *testing.T) {
+	f := newFake(t, nil)
+	for _, o := range []client.Options{{User: "a\r\nDELE x"}, {User: "a", Password: "b\nDELE x"}, {User: "a", Account: "c\x00"}} {
+		if _, err := client.Dial(t.Context(), f.addr, &o); !errors.Is(err, ftp.ErrLineBreak) {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	if got := f.commands(); len(got) != 0 {
+		t.Errorf("the server got %q", got)
+	}
+}
+
+// A hostile server must not make the client grow: both end after a bound.
+func TestEndlessReplies(t *testing.T) {
+	for name, chunk := range map[string]string{
+		"lines":    strings.Repeat("220-still not the end\r\n", 4096),
+		"one line": strings.Repeat("x", 64<<10),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var sent int
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				conn, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				for sent < 400<<20 {
+					n, err := io.WriteString(conn, chunk)
+					sent += n
+					if err != nil {
+						return
+					}
+				}
+			}()
+			_, err = client.Dial(t.Context(), ln.Addr().String(), nil)
+			<-done
+			if !errors.Is(err, ftp.ErrReplyTooLong) && !errors.Is(err, ftp.ErrLineTooLong) && !errors.Is(err, ftp.ErrSyntax) {
+				t.Errorf("Dial: %v", err)
+			}
+			if sent >= 100<<20 {
+				t.Errorf("the client took %d bytes", sent)
+			}
+		})
+	}
+}
+
+func TestBusy(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.dirs[""] = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n" })
+	c := f.dial(nil)
+	n := 0
+	for _, err := range c.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrBusy) {
+			t.Errorf("Pwd in the loop: %v", err)
+		}
+		for _, err := range c.List(t.Context(), "") {
+			if !errors.Is(err, client.ErrBusy) {
+				t.Errorf("List in the loop: %v", err)
+			}
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d entries", n)
+	}
+	if dir, err := c.Pwd(t.Context()); err != nil || dir != "/" {
+		t.Errorf("Pwd after it: %q, %v", dir, err)
+	}
+}
+
+func TestDead(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.on["NOOP"] = func(s *session, _ string) { s.raw("200 ok\r\n421 going down\r\n"); _ = s.conn.Close() }
+	})
+	c := f.dial(nil)
+	if _, err := c.Command(t.Context(), "noop", ""); err != nil {
+		t.Fatal(err)
+	}
+	for c.Alive() {
+		// the reader notices the 421 by itself
+	}
+	for range 2 {
+		_, err := c.Pwd(t.Context())
+		var dead *client.DeadError
+		var reply *ftp.Error
+		if !errors.As(err, &dead) || !errors.As(err, &reply) || reply.Code != 421 {
+			t.Errorf("Pwd: %v", err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClose(t *testing.T) {
+	f := newFake(t, nil)
+	c := f.dial(nil)
+	for range 2 {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if f.count("QUIT") != 1 {
+		t.Errorf("commands %q", f.commands())
+	}
+	if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrClosed) {
+		t.Errorf("Pwd: %v", err)
+	}
+}
+
+func TestCommand(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.on["STAT"] = says("211-a\r\n b\r\n211 c"); f.on["HELP"] = says("502 no") })
+	c := f.dial(nil)
+	r, err := c.Command(t.Context(), "stat", "")
+	if err != nil || r.Text() != "a\n b\nc" {
+		t.Errorf("STAT: %v, %v", r, err)
+	}
+	var reply *ftp.Error
+	if _, err := c.Command(t.Context(), "HELP", ""); !errors.As(err, &reply) || reply.Code != 502 || reply.Verb != "HELP" {
+		t.Errorf("HELP: %v", err)
+	}
+	for _, verb := range []string{"RETR", "list", "PASV", "PORT", "MODE", "AUTH"} {
+		if _, err := c.Command(t.Context(), verb, "x"); err == nil {
+			t.Errorf("%s went through", verb)
+		}
+	}
+	if _, err := c.Command(t.Context(), "NOOP", "\r\nDELE x"); !errors.Is(err, ftp.ErrLineBreak) {
+		t.Errorf("line break: %v", err)
+	}
+	if f.count("DELE")+f.count("RETR")+f.count("PASV") != 0 || !c.Alive() {
+		t.Errorf("commands %q", f.commands())
+	}
+}
+
+// A cancelled command takes its reply along: the next one gets its own.
+func TestCancelledCommand(t *testing.T) {
+	came, goOn := make(chan struct{}), make(chan struct{})
+	f := newFake(t, func(f *fake) {
+		f.on["NOOP"] = func(s *session, _ string) { close(came); <-goOn; s.say("200 late") }
+	})
+	c := f.dial(nil)
+	cause := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() { <-came; cancel(cause); close(goOn) }()
+	if _, err := c.Command(ctx, "NOOP", ""); err != nil && !errors.Is(err, cause) {
+		t.Errorf("NOOP: %v", err)
+	}
+	if dir, err := c.Pwd(t.Context()); err != nil || dir != "/" {
+		t.Errorf("Pwd: %q, %v", dir, err)
+	}
+}

@@ -1,0 +1,131 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// Errors of a Client. What the server refuses is an *ftp.Error.
+var (
+	// ErrBusy is a call while another one, an open reader or a listing, still
+	// uses the Client.
+	ErrBusy = errors.New("the client is busy with another operation")
+	// ErrClosed is a call after Close.
+	ErrClosed = errors.New("the client is closed")
+	// ErrUnconfirmed is a transfer whose bytes all went over, but whose final
+	// reply never came. Whether the file is whole takes a look at its size.
+	ErrUnconfirmed = errors.New("all bytes went over, but the server did not confirm them")
+	// ErrTimeout is a server that said nothing for the time of Options.Timeout.
+	ErrTimeout = errors.New("no answer")
+	// ErrTooMany is a listing, or a tree of them, with too many entries.
+	ErrTooMany = errors.New("the listing is too long")
+	// ErrTooDeep is a tree with too many levels, or one that contains itself.
+	ErrTooDeep = errors.New("the directory tree is too deep")
+)
+
+// LocalError is a failure of the local reader, writer or file, not of the server.
+type LocalError = dtp.LocalError
+
+// OpenError is a data connection that did not come about.
+type OpenError = dtp.OpenError
+
+// ConnectError is a server that could not be reached: the name is unknown, or
+// nobody answers there.
+type ConnectError struct {
+	Addr string // host and port
+	Err  error
+}
+
+func (e *ConnectError) Error() string { return fmt.Sprintf("no connection to %s: %v", e.Addr, e.Err) }
+
+// Unwrap returns the cause.
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// DeadError is a control connection that is gone. Every call of that Client
+// gives it from then on; only a new Dial helps. When the server said 421, the
+// cause is that reply, an *ftp.Error.
+type DeadError struct{ Err error }
+
+func (e *DeadError) Error() string {
+	var reply *ftp.Error
+	if errors.As(e.Err, &reply) || errors.Is(e.Err, ErrClosed) {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("the control connection is gone: %v", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *DeadError) Unwrap() error { return e.Err }
+
+// TruncatedError is a transfer that ended too early, whatever the server says.
+type TruncatedError struct {
+	Want  int64     // bytes of the whole file; -1 if unknown
+	Got   int64     // bytes of it that are there now, those before the offset included
+	Final ftp.Reply // zero if there was none
+	Err   error     // what cut it short; nil if the data just ended
+}
+
+func (e *TruncatedError) Error() string {
+	s := fmt.Sprintf("cut short after %d bytes", e.Got)
+	if e.Want >= 0 {
+		s = fmt.Sprintf("cut short: %d of %d bytes", e.Got, e.Want)
+	}
+	switch {
+	case e.Err != nil:
+		s += fmt.Sprintf(": %v", e.Err)
+	case e.Final.Code != 0:
+		s += fmt.Sprintf(", though the server says %v", e.Final)
+	}
+	return s
+}
+
+// Unwrap returns what cut the transfer short.
+func (e *TruncatedError) Unwrap() error { return e.Err }
+
+// ResumeError is a transfer that can't go on where an earlier one stopped. No
+// file was changed.
+type ResumeError struct {
+	Path   string
+	Offset int64 // where it would have gone on
+	Why    string
+}
+
+func (e *ResumeError) Error() string {
+	return fmt.Sprintf("%s can't be resumed at byte %d: %s", ftp.Printable(e.Path), e.Offset, e.Why)
+}
+
+// NameError is a name in a listing that is no name of a file in that directory:
+// it holds a slash or a NUL, or stands for another directory.
+type NameError struct{ Name string }
+
+func (e *NameError) Error() string {
+	return fmt.Sprintf("the listing holds %q, which is no file name", clip(e.Name))
+}
+
+// clip bounds what an error quotes of the server's words.
+func clip(s string) string { return s[:min(len(s), 80)] }
+
+// refusal is the error of a reply, if it says no.
+func refusal(verb string, r ftp.Reply) error {
+	if c := r.Code.Class(); c == ftp.TransientFail || c == ftp.PermanentFail {
+		return &ftp.Error{Verb: verb, Reply: r}
+	}
+	return nil
+}
+
+// refused reports whether err is the server's answer that it does not know or do
+// the command: another way may work.
+func refused(err error) bool {
+	var e *ftp.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case 500, 501, 502, 504, 522:
+		return true
+	}
+	return false
+}

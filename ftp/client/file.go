@@ -1,0 +1,136 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+)
+
+// FileOptions are how Download and Upload move a file. The zero value moves it
+// whole, as it is.
+type FileOptions struct {
+	// Resume goes on where an earlier try stopped, after a comparison of the last
+	// bytes that are there. In ASCII files are always moved whole.
+	Resume bool
+	ASCII  bool
+	// Size is the remote file's size in bytes for a Download, if it is known
+	// already; 0: ask.
+	Size     int64
+	Progress func(done, total int64) // as in Transfer
+	// KeepTime gives the copy the modification time of the original, as far as
+	// the server tells or takes it.
+	KeepTime bool
+}
+
+// Download copies the remote file to local in fsys. Until it is whole its name
+// is ".NAME.part", in the same directory; after a failure that stays, for Resume.
+// Resume goes on from there, or from a shorter local file. A failure of fsys is a
+// *LocalError; a resume that would not give the same file is a *ResumeError and
+// changes nothing.
+func (c *Client) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
+	if err := sendable(remote); err != nil {
+		return Result{}, err
+	}
+	if err := c.begin(); err != nil {
+		return Result{}, err
+	}
+	defer c.end()
+	d := download{c: c, fsys: fsys, remote: remote, local: local, part: partName(local), o: o, size: -1}
+	switch {
+	case o.ASCII:
+	case o.Size > 0:
+		d.size = o.Size
+	default:
+		var err error
+		if d.size, err = c.askSize(ctx, remote); err != nil {
+			return Result{}, err
+		}
+	}
+	res, resumed, err := d.resume(ctx)
+	if !resumed && err == nil {
+		res, err = d.fresh(ctx)
+	}
+	if err == nil && o.KeepTime {
+		err = d.keepTime(ctx)
+	}
+	if err == nil {
+		err = localError(fsys.Rename(d.part, local))
+	}
+	return res, err
+}
+
+// partName is where a file grows until it is whole.
+func partName(local string) string {
+	dir, name := filepath.Split(local)
+	return dir + "." + name + ".part"
+}
+
+// download is one Download under way.
+type download struct {
+	c                   *Client
+	fsys                afero.Fs
+	remote, local, part string
+	o                   FileOptions
+	size                int64 // of the remote file, -1 if unknown
+}
+
+// fresh fetches the whole file. A part file in which nothing arrived is no use.
+func (d *download) fresh(ctx context.Context) (Result, error) {
+	f, err := d.fsys.OpenFile(d.part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return Result{}, &LocalError{Err: err}
+	}
+	res, err := d.fetch(ctx, f, &job{})
+	if err != nil && res.Bytes == 0 {
+		_ = d.fsys.Remove(d.part)
+	}
+	return res, err
+}
+
+// fetch retrieves the file, or its rest, into f and closes it.
+func (d *download) fetch(ctx context.Context, f afero.File, j *job) (Result, error) {
+	j.take("RETR", ftp.Retrieve, Transfer{Path: d.remote, Offset: j.offset, ASCII: d.o.ASCII, Progress: d.o.Progress})
+	j.sink, j.want = bare(f), d.size
+	res, err := d.c.transfer(ctx, j)
+	if closeErr := f.Close(); err == nil {
+		err = localError(closeErr)
+	}
+	return res, err
+}
+
+// keepTime gives the part file the remote file's time.
+func (d *download) keepTime(ctx context.Context) error {
+	t, _, err := d.c.modTime(ctx, d.remote)
+	if isReply(err) || errors.Is(err, ftp.ErrSyntax) {
+		return nil // the server doesn't tell
+	}
+	if err != nil {
+		return err
+	}
+	return localError(d.fsys.Chtimes(d.part, time.Now(), t))
+}
+
+// bare is the file inside what afero wraps round it: only an *os.File itself is
+// moved by the kernel.
+func bare(f afero.File) afero.File {
+	for {
+		wrapped, ok := f.(*afero.BasePathFile)
+		if !ok {
+			return f
+		}
+		f = wrapped.File
+	}
+}
+
+func localError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &LocalError{Err: err}
+}

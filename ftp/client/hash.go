@@ -1,0 +1,109 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"miniftp/ftp"
+)
+
+// digests are the algorithms that servers have, the best first, with the verb of
+// those without HASH and the length of the sum in hexadecimal digits.
+var digests = []struct {
+	name, verb string
+	digits     int
+}{
+	{"SHA-256", "XSHA256", 64},
+	{"SHA-512", "XSHA512", 128},
+	{"SHA-1", "XSHA1", 40},
+	{"MD5", "XMD5", 32},
+	{"CRC32", "XCRC", 8},
+}
+
+// Hash asks for the hash of a file: by HASH where the server has it, else by
+// XSHA256 and the like. algo is SHA-256, SHA-512, SHA-1, MD5 or CRC32, in any
+// case and with or without the hyphen; "": the server's own choice, or the best
+// that it has. algorithm is the one used, sum is in lower-case hexadecimal.
+func (c *Client) Hash(ctx context.Context, path, algo string) (algorithm, sum string, err error) {
+	if err := c.begin(); err != nil {
+		return "", "", err
+	}
+	defer c.end()
+	if err := sendable(path, algo); err != nil {
+		return "", "", err
+	}
+	if err := c.setType(ctx, ftp.Image); err != nil {
+		return "", "", err
+	}
+	offered, selected := c.hashes()
+	for _, d := range digests {
+		if algo != "" && plainName(algo) != plainName(d.name) || algo == "" && selected != "" && plainName(selected) != plainName(d.name) {
+			continue
+		}
+		verb := d.verb
+		if name, ok := offered[plainName(d.name)]; ok {
+			verb = "HASH"
+			if err := c.selectHash(ctx, name, selected); err != nil {
+				return "", "", err
+			}
+		} else if !c.features.Has(verb) && (len(c.features) > 0 || algo == "") {
+			continue
+		}
+		r, err := c.do(ctx, verb, path)
+		if err != nil {
+			return "", "", err
+		}
+		sum, err := findSum(r, d.digits)
+		return d.name, sum, err
+	}
+	if algo == "" {
+		algo = "hash"
+	}
+	return "", "", &ftp.Error{Verb: "HASH", Reply: ftp.NewReply(504, "no "+algo+" here")}
+}
+
+// hashes reads the HASH feature, "SHA-1;SHA-256*;MD5": the names it offers by
+// their plain form, and the one that is selected.
+func (c *Client) hashes() (offered map[string]string, selected string) {
+	offered = map[string]string{}
+	for name := range strings.SplitSeq(c.features["HASH"], ";") {
+		name, star := strings.CutSuffix(strings.TrimSpace(name), "*")
+		if star {
+			selected = name
+		}
+		if name != "" {
+			offered[plainName(name)] = name
+		}
+	}
+	if c.hash != "" {
+		selected = c.hash
+	}
+	return offered, selected
+}
+
+// selectHash makes name the algorithm of the next HASH.
+func (c *Client) selectHash(ctx context.Context, name, selected string) error {
+	if strings.EqualFold(name, selected) {
+		return nil
+	}
+	_, err := c.do(ctx, "OPTS", "HASH "+name)
+	if err == nil {
+		c.hash = name
+	}
+	return err
+}
+
+// findSum finds the sum among the words of the reply: each server puts others
+// round it.
+func findSum(r ftp.Reply, digits int) (string, error) {
+	for word := range strings.FieldsSeq(r.Text()) {
+		if _, err := hex.DecodeString(word); err == nil && len(word) == digits {
+			return strings.ToLower(word), nil
+		}
+	}
+	return "", fmt.Errorf("no hash in the server's answer: %v", r)
+}
+
+func plainName(algo string) string { return strings.ReplaceAll(upper(algo), "-", "") }

@@ -1,0 +1,261 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// Pwd returns the current directory.
+func (c *Client) Pwd(ctx context.Context) (string, error) {
+	if err := c.begin(); err != nil {
+		return "", err
+	}
+	defer c.end()
+	return c.pwd(ctx)
+}
+
+func (c *Client) pwd(ctx context.Context) (string, error) {
+	r, err := c.do(ctx, "PWD", "")
+	if err != nil {
+		return "", err
+	}
+	return ftp.Parse257(r.Text())
+}
+
+// ChangeDir makes path the current directory, from which relative paths go.
+func (c *Client) ChangeDir(ctx context.Context, path string) error { return c.simple(ctx, "CWD", path) }
+
+// MakeDir makes one directory; its parent has to be there.
+func (c *Client) MakeDir(ctx context.Context, path string) error { return c.simple(ctx, "MKD", path) }
+
+// RemoveDir removes an empty directory.
+func (c *Client) RemoveDir(ctx context.Context, path string) error { return c.simple(ctx, "RMD", path) }
+
+// Delete removes a file or a link.
+func (c *Client) Delete(ctx context.Context, path string) error { return c.simple(ctx, "DELE", path) }
+
+// Chmod sets the permission bits of mode, where the server has SITE CHMOD.
+func (c *Client) Chmod(ctx context.Context, path string, mode fs.FileMode) error {
+	bits := uint32(mode.Perm())
+	for i, bit := range [...]fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
+		if mode&bit != 0 {
+			bits |= 0o1000 << i
+		}
+	}
+	return c.simple(ctx, "SITE", fmt.Sprintf("CHMOD %03o %s", bits, path))
+}
+
+// simple is an operation that is one command.
+func (c *Client) simple(ctx context.Context, verb, arg string) error {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.end()
+	_, err := c.do(ctx, verb, arg)
+	return err
+}
+
+// Rename moves a file or directory. Whether it replaces one is the server's choice.
+func (c *Client) Rename(ctx context.Context, from, to string) error {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.end()
+	if err := sendable(from, to); err != nil {
+		return err
+	}
+	if _, err := c.do(ctx, "RNFR", from); err != nil {
+		return err
+	}
+	_, err := c.do(ctx, "RNTO", to)
+	return err
+}
+
+// MakeDirAll makes a directory and those above it that are missing. One that is
+// there already is no error.
+func (c *Client) MakeDirAll(ctx context.Context, path string) error {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.end()
+	return c.makeDirAll(ctx, strings.TrimRight(path, "/"), 0)
+}
+
+func (c *Client) makeDirAll(ctx context.Context, path string, depth int) error {
+	if path == "" || path == "." {
+		return nil
+	}
+	_, err := c.do(ctx, "MKD", path)
+	if err == nil || !isReply(err) {
+		return err
+	}
+	is, e := c.isDir(ctx, path)
+	if is || e != nil {
+		return e
+	}
+	i := strings.LastIndexByte(path, '/')
+	if i <= 0 || depth == maxDepth {
+		return err
+	}
+	if e := c.makeDirAll(ctx, strings.TrimRight(path[:i], "/"), depth+1); e != nil {
+		return e
+	}
+	_, err = c.do(ctx, "MKD", path)
+	return err
+}
+
+// RemoveAll removes path and, if it is a directory, all in it. Links are removed,
+// never followed. Unlike os.RemoveAll it takes a path that isn't there for an
+// error: FTP has one code for that and for one that may not be touched.
+func (c *Client) RemoveAll(ctx context.Context, path string) error {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.end()
+	return c.removeAll(ctx, path, 0)
+}
+
+// removeAll tries DELE first: it takes a link for what it is, and can do no harm
+// to a directory.
+func (c *Client) removeAll(ctx context.Context, path string, depth int) error {
+	_, err := c.do(ctx, "DELE", path)
+	if err == nil || !isReply(err) {
+		return err
+	}
+	_, noDir := c.do(ctx, "RMD", path)
+	if noDir == nil || !isReply(noDir) {
+		return noDir
+	}
+	if is, e := c.isDir(ctx, path); e != nil {
+		return e
+	} else if !is {
+		return err
+	}
+	if depth == maxDepth {
+		return ErrTooDeep
+	}
+	entries, err := c.readDir(ctx, path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		child := join(path, e.Name)
+		if e.Type == ftp.DirEntry {
+			err = c.removeAll(ctx, child, depth+1)
+		} else if _, err = c.do(ctx, "DELE", child); e.Type == ftp.UnknownEntry && isReply(err) {
+			err = c.removeAll(ctx, child, depth+1)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err = c.do(ctx, "RMD", path)
+	return err
+}
+
+// Size returns the size of a file in bytes, as a binary transfer would move it
+// (RFC 3659 §4).
+func (c *Client) Size(ctx context.Context, path string) (int64, error) {
+	if err := c.begin(); err != nil {
+		return 0, err
+	}
+	defer c.end()
+	return c.size(ctx, path)
+}
+
+// hasSize: the server knows SIZE, as far as is known. One without FEAT is asked.
+func (c *Client) hasSize() bool {
+	return !c.knows.noSIZE && (len(c.features) == 0 || c.features.Has("SIZE"))
+}
+
+// askSize is size with -1 where the server does not tell.
+func (c *Client) askSize(ctx context.Context, path string) (int64, error) {
+	if !c.hasSize() {
+		return -1, nil
+	}
+	n, err := c.size(ctx, path)
+	if isReply(err) {
+		return -1, nil
+	}
+	return n, err
+}
+
+func (c *Client) size(ctx context.Context, path string) (int64, error) {
+	if err := c.setType(ctx, ftp.Image); err != nil {
+		return 0, err
+	}
+	r, err := c.do(ctx, "SIZE", path)
+	if err != nil {
+		c.knows.noSIZE = c.knows.noSIZE || isReply(err) && (r.Code == 500 || r.Code == 502)
+		return 0, err
+	}
+	n, err := ftp.ParseOffset(strings.TrimSpace(r.Last()))
+	if err != nil {
+		return 0, &ftp.Error{Verb: "SIZE", Reply: r}
+	}
+	return n, nil
+}
+
+// ModTime returns the time of a file's last change (MDTM, RFC 3659 §3).
+func (c *Client) ModTime(ctx context.Context, path string) (time.Time, error) {
+	if err := c.begin(); err != nil {
+		return time.Time{}, err
+	}
+	defer c.end()
+	t, _, err := c.modTime(ctx, path)
+	return t, err
+}
+
+func (c *Client) modTime(ctx context.Context, path string) (time.Time, time.Duration, error) {
+	r, err := c.do(ctx, "MDTM", path)
+	if err != nil {
+		return time.Time{}, 0, err
+	}
+	return ftp.ParseTime(strings.TrimSpace(r.Last()))
+}
+
+// SetModTime sets the time of a file's last change, to the second: by MFMT, by
+// MDTM with a time, or by SITE UTIME, whichever the server has.
+func (c *Client) SetModTime(ctx context.Context, path string, t time.Time) error {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.end()
+	return c.setModTime(ctx, path, t)
+}
+
+func (c *Client) setModTime(ctx context.Context, path string, t time.Time) error {
+	at := ftp.FormatTime(t)
+	if c.features.Has("MFMT") {
+		if _, err := c.do(ctx, "MFMT", at+" "+path); !refused(err) {
+			return err
+		}
+	}
+	if c.features.Has("MDTM") || len(c.features) == 0 {
+		if _, err := c.do(ctx, "MDTM", at+" "+path); err == nil || !isReply(err) {
+			return err
+		}
+	}
+	_, err := c.do(ctx, "SITE", "UTIME "+path+" "+at+" "+at+" "+at+" UTC")
+	if !isReply(err) {
+		return err
+	}
+	_, err = c.do(ctx, "SITE", "UTIME "+at+" "+path)
+	return err
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// join puts a name behind the path of its directory.
+func join(dir, name string) string {
+	if dir == "" || strings.HasSuffix(dir, "/") {
+		return dir + name
+	}
+	return dir + "/" + name
+}

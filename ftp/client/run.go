@@ -1,0 +1,257 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// run is a transfer under way: two connections, watched together. The data may
+// end before the final reply or after it; the transfer is over when both are in.
+type run struct {
+	c       *Client
+	j       *job
+	ctx     context.Context // of the data connection
+	cancel  context.CancelCauseFunc
+	conn    atomic.Pointer[dtp.Conn]
+	viaEPSV bool
+
+	goAhead chan struct{} // closed when an upload may send
+	results chan dtp.Result
+	grace   <-chan time.Time // then stop waiting for the data, or for a better reply
+
+	begun   bool      // a preliminary reply came
+	weak    ftp.Reply // a 200 in place of a preliminary reply
+	final   ftp.Reply
+	lost    error // the control connection died
+	data    dtp.Result
+	done    bool  // data is in
+	stopped error // why this end broke the data connection off
+	aborted bool  // the final reply may be no more than the echo of an ABOR
+}
+
+// watch waits for the end of the data and for the final reply, in any order. It
+// also ends when the data connection fails, and, with the cause, when ctx does.
+func (r *run) watch(ctx context.Context) error {
+	replies := r.c.replies
+	p := r.c.newPatience()
+	defer p.timer.Stop()
+	for !r.over() {
+		select {
+		case reply, ok := <-replies:
+			if ok {
+				r.reply(reply)
+			} else {
+				replies = nil
+				r.losing(r.c.die(r.c.readErr))
+			}
+		case r.data = <-r.results:
+			r.dataEnded()
+			p.restart()
+		case <-r.grace:
+			r.graceOver()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-p.timer.C:
+			if !r.onlyReplyMissing() {
+				p.restart()
+			} else if p.over() {
+				r.losing(r.c.dieSilent(r.j.verb))
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) over() bool { return r.done && (r.answered() || r.data.Err != nil) }
+
+// answered: there will be no better reply.
+func (r *run) answered() bool { return r.final.Code != 0 || r.lost != nil }
+
+// onlyReplyMissing: nothing can happen on the data connection before the server
+// has said something. Otherwise the data connection has its own time-out.
+func (r *run) onlyReplyMissing() bool {
+	return !r.answered() && (r.done || r.j.dir == ftp.Store && !r.begun)
+}
+
+// reply takes one reply to the transfer command.
+func (r *run) reply(reply ftp.Reply) {
+	if err := r.c.took(ftp.Command{Verb: r.j.verb, Arg: r.j.arg}, reply); err != nil {
+		r.losing(err)
+		return
+	}
+	switch class := reply.Code.Class(); {
+	case r.final.Code != 0: // a second final reply means nothing
+	case class == ftp.Preliminary:
+		r.begin(reply)
+	case reply.Code == 200 && !r.begun: // some servers say 200 before the 150
+		r.weak = reply
+		r.begin(reply)
+		if r.done {
+			r.grace = time.After(shortWait)
+		}
+	case class == ftp.Completion:
+		r.final = reply
+		r.agreed()
+		if r.j.dir == ftp.Store && !r.done {
+			r.stop(errors.New("the server did not wait for the data"))
+		}
+	default:
+		r.final = reply
+		r.failing()
+	}
+}
+
+func (r *run) begin(reply ftp.Reply) {
+	if r.begun {
+		return
+	}
+	r.begun = true
+	r.j.began = reply
+	close(r.goAhead)
+	r.agreed()
+}
+
+func (r *run) agreed() {
+	if r.j.agreed != nil {
+		r.j.agreed()
+		r.j.agreed = nil
+	}
+}
+
+// failing: the server gave up. What it sent before may still be on its way, so a
+// file that has begun gets a moment to end by itself; the rest of it is worth
+// having for a resume.
+func (r *run) failing() {
+	if r.j.dir == ftp.Retrieve && r.begun && r.final.Code != 425 && r.conn.Load() != nil {
+		r.grace = time.After(shortWait)
+		return
+	}
+	r.stop(refusal(r.j.verb, r.final))
+}
+
+// losing: the control connection is gone. A file that is coming may come to its
+// end all the same.
+func (r *run) losing(err error) {
+	r.lost = err
+	if r.j.dir == ftp.Store || !r.begun || errors.Is(err, ErrClosed) {
+		r.stop(err)
+	}
+}
+
+func (r *run) dataEnded() {
+	r.done = true
+	r.grace = nil
+	if r.weak.Code != 0 && !r.answered() {
+		r.grace = time.After(shortWait)
+	}
+}
+
+func (r *run) graceOver() {
+	r.grace = nil
+	if !r.done {
+		r.stop(refusal(r.j.verb, r.final))
+	} else if r.final.Code == 0 {
+		r.final = r.weak
+	}
+}
+
+// stop breaks the data connection off. A short upload must not look whole to the
+// server, whose only sign of the end is the close: so it is reset.
+func (r *run) stop(why error) {
+	if r.stopped != nil || r.done {
+		return
+	}
+	r.stopped = why
+	if conn := r.conn.Load(); conn != nil && r.j.dir == ftp.Store {
+		if tcp, ok := conn.Conn.(interface{ SetLinger(sec int) error }); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = conn.Close()
+	}
+	r.cancel(why)
+}
+
+// settle brings both connections to rest after watch: no goroutine and no reply
+// is left behind, or the Client is dead. why is set if the transfer was cancelled.
+func (r *run) settle(ctx context.Context, why error) {
+	defer r.cancel(nil)
+	if why != nil {
+		r.stop(why)
+		r.join()
+	}
+	if r.answered() || r.c.dead.Load() != nil {
+		return
+	}
+	var broken *dtp.BrokenError
+	if why == nil && errors.As(r.data.Err, &broken) {
+		after, cancel := context.WithTimeout(ctx, shortWait)
+		defer cancel()
+		if r.finish(after) || r.lost != nil {
+			return // the server noticed, too, and said so
+		}
+	}
+	r.abort(ctx)
+}
+
+// join waits for the data connection's goroutine. A source may block for ever:
+// it is left behind then, with its connection closed.
+func (r *run) join() {
+	if r.done {
+		return
+	}
+	var impatient <-chan time.Time
+	if r.j.source != nil {
+		impatient = time.After(shortWait)
+	}
+	select {
+	case r.data = <-r.results:
+	case <-impatient:
+		r.data.Err = r.stopped
+	}
+	r.done = true
+}
+
+// abort sends ABOR and takes the two replies that it brings, the transfer's and
+// its own (RFC 959 §4.1.3). Without both the next reply could be anybody's.
+func (r *run) abort(ctx context.Context) {
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), shortWait)
+	defer cancel()
+	abor := ftp.Command{Verb: "ABOR"}
+	r.aborted = true
+	if err := r.c.send(abor); err != nil {
+		r.lost = err
+		return
+	}
+	if r.finish(after) {
+		if _, err := r.c.answer(after, abor); err == nil {
+			return
+		}
+	}
+	if r.lost == nil {
+		_ = r.c.die(fmt.Errorf("%w to ABOR", ErrTimeout))
+	}
+}
+
+// finish waits for the transfer's final reply.
+func (r *run) finish(ctx context.Context) bool {
+	cmd := ftp.Command{Verb: r.j.verb, Arg: r.j.arg}
+	for r.final.Code == 0 {
+		reply, err := r.c.await(ctx, cmd)
+		if err != nil {
+			if r.c.dead.Load() != nil {
+				r.lost = err
+			}
+			return false
+		}
+		if reply.Code.Class() != ftp.Preliminary {
+			r.final = reply
+		}
+	}
+	return true
+}

@@ -1,0 +1,136 @@
+package client
+
+import (
+	"context"
+	"path"
+	"strings"
+
+	"miniftp/ftp"
+)
+
+// Stat says what is at path: by MLST (RFC 3659 §7), or, where the server has
+// none, by SIZE and MDTM, by CWD, or by a look into the directory above. What is
+// not there is an *ftp.Error that is fs.ErrNotExist.
+func (c *Client) Stat(ctx context.Context, path string) (ftp.Entry, error) {
+	if err := c.begin(); err != nil {
+		return ftp.Entry{}, err
+	}
+	defer c.end()
+	return c.stat(ctx, path)
+}
+
+func (c *Client) stat(ctx context.Context, path string) (ftp.Entry, error) {
+	if c.features.Has("MLST") && !c.knows.noMLST {
+		e, err := c.mlst(ctx, path)
+		if !refused(err) {
+			return e, err
+		}
+		c.knows.noMLST = true
+	}
+	e := ftp.Entry{Name: baseName(path), Type: ftp.FileEntry, Size: -1}
+	noSize := error(nil)
+	if !c.knows.noSIZE {
+		if e.Size, noSize = c.size(ctx, path); noSize != nil && !isReply(noSize) {
+			return ftp.Entry{}, noSize
+		}
+	}
+	if e.Size < 0 || noSize != nil {
+		return c.statOther(ctx, path)
+	}
+	return e, c.addTime(ctx, path, &e)
+}
+
+// statOther is stat for what has no size: a directory, or any file of a server
+// that does not know SIZE.
+func (c *Client) statOther(ctx context.Context, path string) (ftp.Entry, error) {
+	e := ftp.Entry{Name: baseName(path), Type: ftp.DirEntry, Size: -1}
+	noDir := c.within(ctx, path, func() error { return nil })
+	if noDir == nil {
+		return e, c.addTime(ctx, path, &e)
+	}
+	if !isReply(noDir) || !c.knows.noSIZE || e.Name == "" {
+		return ftp.Entry{}, noDir
+	}
+	entries, err := c.readDir(ctx, strings.TrimSuffix(path, e.Name))
+	if err != nil {
+		return ftp.Entry{}, err
+	}
+	for _, found := range entries {
+		if found.Name == e.Name {
+			return found, nil
+		}
+	}
+	return ftp.Entry{}, noDir
+}
+
+// addTime asks for the time; a server that doesn't tell leaves it unknown.
+func (c *Client) addTime(ctx context.Context, path string, e *ftp.Entry) error {
+	if c.knows.noMDTM {
+		return nil
+	}
+	t, precise, err := c.modTime(ctx, path)
+	switch {
+	case err == nil:
+		e.Modified, e.Precise = t, precise
+	case refused(err):
+		c.knows.noMDTM = true
+	case !isReply(err) && c.dead.Load() != nil:
+		return err
+	}
+	return ctx.Err()
+}
+
+// mlst reads the one entry of the answer to MLST, which stands on a line of its
+// own between the first and the last.
+func (c *Client) mlst(ctx context.Context, path string) (ftp.Entry, error) {
+	r, err := c.do(ctx, "MLST", path)
+	if err != nil {
+		return ftp.Entry{}, err
+	}
+	for i, line := range r.Lines {
+		if i == 0 || i == len(r.Lines)-1 || !strings.ContainsRune(line, '=') {
+			continue
+		}
+		e, err := ftp.ParseMLSx(line)
+		if err != nil {
+			continue
+		}
+		if name := baseName(path); name != "" {
+			e.Name = name // the server may say the whole path
+		}
+		if e.IsDir() {
+			e.Type = ftp.DirEntry
+		}
+		return e, nil
+	}
+	return ftp.Entry{}, &ftp.LineError{Line: r.Text()}
+}
+
+// isDir reports whether path is a directory, or a link to one. CWD is the only
+// test that every server passes.
+func (c *Client) isDir(ctx context.Context, path string) (bool, error) {
+	if c.features.Has("MLST") && !c.knows.noMLST {
+		e, err := c.mlst(ctx, path)
+		switch {
+		case err == nil && e.Type != ftp.LinkEntry && e.Type != ftp.UnknownEntry:
+			return e.IsDir(), nil
+		case err != nil && !isReply(err):
+			return false, err
+		}
+	}
+	err := c.within(ctx, path, func() error { return nil })
+	if isReply(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// baseName is the last component of a path, "" if it has no name of its own.
+func baseName(p string) string {
+	switch name := path.Base(p); name {
+	case ".", "..", "/":
+		return ""
+	default:
+		return name
+	}
+}

@@ -1,0 +1,254 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// Transfer says more about a transfer than its path.
+type Transfer struct {
+	Path string
+	// Offset is where in the file to begin (REST, RFC 3659 §5). A server that
+	// refuses it gives an *ftp.Error whose Verb is REST. A server that ignores it
+	// is not noticed here; Download and Upload do.
+	Offset int64
+	// Size is the expected size of the whole file in bytes. 0 or -1: unknown; the
+	// server is asked before a retrieve, if it knows SIZE.
+	Size int64
+	// ASCII makes lines end in CRLF on the wire and LF at either end. Sizes can't
+	// be compared then.
+	ASCII bool
+	// Progress is told now and then how far the transfer is: bytes of the file
+	// done and in total, -1 if unknown. It runs in another goroutine.
+	Progress func(done, total int64)
+}
+
+// Result is how a transfer went.
+type Result struct {
+	Bytes    int64         // that went over the data connection
+	Took     time.Duration // since the data connection stood
+	Mode     ftp.DataMode
+	Final    ftp.Reply
+	Verified string // what agreed: "size and reply" or "reply"
+}
+
+// Retrieve copies the file at path to dst and returns the number of bytes. Give
+// an *os.File bare, so that the kernel can move the bytes. An error means that
+// the file is not whole: an *ftp.Error if the server refused, a *TruncatedError,
+// ErrUnconfirmed, or a *LocalError from dst.
+func (c *Client) Retrieve(ctx context.Context, path string, dst io.Writer) (int64, error) {
+	res, err := c.RetrieveWith(ctx, Transfer{Path: path}, dst)
+	return res.Bytes, err
+}
+
+// RetrieveWith is Retrieve with an offset, a size, a type or a progress function.
+func (c *Client) RetrieveWith(ctx context.Context, t Transfer, dst io.Writer) (Result, error) {
+	if err := c.begin(); err != nil {
+		return Result{}, err
+	}
+	defer c.end()
+	return c.retrieve(ctx, t, &job{sink: dst})
+}
+
+// retrieve fills in the rest of j, which has a sink, and runs it.
+func (c *Client) retrieve(ctx context.Context, t Transfer, j *job) (Result, error) {
+	if err := sendable(t.Path); err != nil {
+		return Result{}, err
+	}
+	j.take("RETR", ftp.Retrieve, t)
+	if j.want < 0 && !t.ASCII {
+		var err error
+		if j.want, err = c.askSize(ctx, t.Path); err != nil {
+			return Result{}, err
+		}
+	}
+	return c.transfer(ctx, j)
+}
+
+// Store copies src to the file at path, replacing it, and returns the number of
+// bytes. Give an *os.File bare, so that the kernel can move the bytes. When ctx
+// ends while src blocks in a Read, Store returns without waiting for it.
+func (c *Client) Store(ctx context.Context, path string, src io.Reader) (int64, error) {
+	res, err := c.StoreWith(ctx, Transfer{Path: path}, src)
+	return res.Bytes, err
+}
+
+// StoreWith is Store with an offset, a size, a type or a progress function. With
+// an Offset src holds what belongs there; the bytes before it stay as they are.
+func (c *Client) StoreWith(ctx context.Context, t Transfer, src io.Reader) (Result, error) {
+	return c.storeAs(ctx, "STOR", t, src)
+}
+
+// Append adds src to the end of the file at path, which is made if missing (APPE).
+func (c *Client) Append(ctx context.Context, path string, src io.Reader) (int64, error) {
+	res, err := c.storeAs(ctx, "APPE", Transfer{Path: path}, src)
+	return res.Bytes, err
+}
+
+// StoreUnique copies src to a new file whose name the server chooses (STOU); path
+// is a hint, "" for none. name is what the server says it chose (RFC 1123
+// §4.1.2.9), "" if it doesn't say.
+func (c *Client) StoreUnique(ctx context.Context, path string, src io.Reader) (name string, n int64, err error) {
+	if err := c.begin(); err != nil {
+		return "", 0, err
+	}
+	defer c.end()
+	j := &job{source: src}
+	res, err := c.store(ctx, "STOU", Transfer{Path: path}, j)
+	return uniqueName(j.began, res.Final), res.Bytes, err
+}
+
+func (c *Client) storeAs(ctx context.Context, verb string, t Transfer, src io.Reader) (Result, error) {
+	if err := c.begin(); err != nil {
+		return Result{}, err
+	}
+	defer c.end()
+	return c.store(ctx, verb, t, &job{source: src})
+}
+
+// store fills in the rest of j, which has a source, and runs it.
+func (c *Client) store(ctx context.Context, verb string, t Transfer, j *job) (Result, error) {
+	j.take(verb, ftp.Store, t)
+	return c.transfer(ctx, j)
+}
+
+// job is one transfer as the Client runs it: exactly one of source and sink is set.
+type job struct {
+	verb, arg string
+	dir       ftp.Direction
+	typ       ftp.Type // to ask the server for, and of the bytes unless raw
+	anyType   bool     // the verb does not depend on TYPE
+	raw       bool     // the bytes are not to be converted
+	offset    int64
+	want      int64 // bytes of the whole file, -1 if unknown
+	source    io.Reader
+	length    int64 // bytes in source, 0: until its end
+	sink      io.Writer
+	progress  func(done, total int64)
+	// opened runs before the first byte of a retrieve; ctx ends with the transfer.
+	opened func(ctx context.Context, conn *dtp.Conn) error
+	agreed func() // runs when the server said that it begins
+
+	began   ftp.Reply // the first preliminary reply
+	skipped int64     // bytes that opened took off the connection
+}
+
+// take fills in what is to be done.
+func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
+	j.verb, j.arg, j.dir = verb, t.Path, dir
+	j.offset, j.want, j.progress, j.typ = t.Offset, -1, t.Progress, ftp.Image
+	if t.ASCII {
+		j.typ = ftp.ASCII
+	} else if t.Size > 0 {
+		j.want = t.Size
+	}
+}
+
+// transfer runs a job from TYPE to the verdict.
+func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
+	if err := sendable(j.arg); err != nil {
+		return Result{}, err
+	}
+	opener, err := c.prepare(ctx, j)
+	if err != nil {
+		c.data.Close()
+		return Result{}, err
+	}
+	r := c.start(j, opener)
+	err = c.send(ftp.Command{Verb: j.verb, Arg: j.arg})
+	if err == nil {
+		err = r.watch(ctx)
+	}
+	r.settle(ctx, err)
+	err = r.verdict(err)
+	c.strayDone = true
+	res := Result{Bytes: r.data.Bytes, Took: r.data.Took, Mode: c.opts.Mode, Final: r.final}
+	if err == nil {
+		res.Verified = r.verified()
+	}
+	c.tell(ftp.TransferDone{
+		Verb: j.verb, Path: j.arg, Direction: j.dir, Mode: c.opts.Mode,
+		Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Err: err,
+	})
+	return res, err
+}
+
+// prepare is everything before the transfer command: the type, the data
+// connection's address, the restart point.
+func (c *Client) prepare(ctx context.Context, j *job) (*dtp.Opener, error) {
+	if !j.anyType {
+		if err := c.setType(ctx, j.typ); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.offer(ctx); err != nil {
+		return nil, err
+	}
+	// A restart point that an earlier, failed transfer left behind is taken back.
+	if j.offset > 0 || c.machine.Pending == ftp.RestartAt {
+		if _, err := c.do(ctx, "REST", itoa(j.offset)); err != nil {
+			return nil, err
+		}
+	}
+	return c.data.Take()
+}
+
+func (c *Client) setType(ctx context.Context, t ftp.Type) error {
+	if c.params.Type == t {
+		return nil
+	}
+	_, err := c.do(ctx, "TYPE", t.String())
+	return err
+}
+
+// start lets the data connection come about, beside the control connection.
+func (c *Client) start(j *job, o *dtp.Opener) *run {
+	r := &run{
+		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && !c.knows.noEPSV,
+		goAhead: make(chan struct{}), results: make(chan dtp.Result, 1),
+	}
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	d := dtp.Job{
+		Source: j.source, Sink: j.sink, Size: j.length, Type: j.typ,
+		Stall: c.opts.Timeout, Rates: []*rate.Limiter{c.rate}, Opened: r.opened,
+	}
+	if j.raw {
+		d.Type = ftp.Image
+	}
+	if j.progress != nil {
+		d.Progress = func(n int64) { j.progress(j.offset+j.skipped+n, j.want) }
+	}
+	go func() { r.results <- dtp.Run(r.ctx, o, d) }()
+	return r
+}
+
+// opened runs in the data connection's goroutine, before the first byte: an
+// upload waits for the server's word.
+func (r *run) opened(conn *dtp.Conn) error {
+	r.conn.Store(conn)
+	if r.j.dir == ftp.Store {
+		select {
+		case <-r.goAhead:
+		case <-r.ctx.Done():
+			return context.Cause(r.ctx)
+		}
+	}
+	if r.j.opened != nil {
+		return r.j.opened(r.ctx, conn)
+	}
+	return nil
+}
+
+// isReply reports whether err is no more than the server's no.
+func isReply(err error) bool {
+	var dead *DeadError
+	var reply *ftp.Error
+	return errors.As(err, &reply) && !errors.As(err, &dead)
+}

@@ -1,0 +1,158 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"syscall"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+)
+
+// Upload copies the file local in fsys to remote. Afterwards the server's size of
+// it is compared, where it tells. Resume goes on where the server's file ends,
+// after a comparison of its last bytes if they may be read; one that differs or
+// is larger is a *ResumeError. A failure of fsys is a *LocalError.
+func (c *Client) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
+	if err := sendable(remote); err != nil {
+		return Result{}, err
+	}
+	if err := c.begin(); err != nil {
+		return Result{}, err
+	}
+	defer c.end()
+	f, err := fsys.Open(local)
+	if err != nil {
+		return Result{}, &LocalError{Err: err}
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = &fs.PathError{Op: "upload", Path: local, Err: syscall.EISDIR}
+	}
+	if err != nil {
+		return Result{}, &LocalError{Err: err}
+	}
+	u := upload{c: c, f: bare(f), local: local, remote: remote, o: o, size: -1}
+	if info.Mode().IsRegular() {
+		u.size = info.Size()
+	}
+	res, err := u.run(ctx)
+	if err != nil || !o.KeepTime {
+		return res, err
+	}
+	if err := c.setModTime(ctx, remote, info.ModTime()); err != nil && !isReply(err) {
+		return res, err
+	}
+	return res, nil
+}
+
+// upload is one Upload under way.
+type upload struct {
+	c             *Client
+	f             afero.File
+	local, remote string
+	o             FileOptions
+	size          int64 // of the local file, -1 if it is no regular one
+}
+
+func (u *upload) run(ctx context.Context) (Result, error) {
+	offset, err := u.restart(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if offset > 0 && offset == u.size {
+		return Result{Mode: u.c.opts.Mode, Verified: "size"}, nil
+	}
+	res, err := u.send(ctx, offset)
+	var no *ftp.Error
+	if offset > 0 && errors.As(err, &no) && no.Verb == "REST" && isReply(err) {
+		offset = 0
+		res, err = u.send(ctx, 0)
+	}
+	if err != nil || u.o.ASCII {
+		return res, err
+	}
+	n, err := u.c.askSize(ctx, u.remote)
+	if err != nil || n < 0 {
+		return res, err
+	}
+	if want := offset + res.Bytes; n != want {
+		return res, &TruncatedError{Want: want, Got: n, Final: res.Final}
+	}
+	res.Verified = "size and reply"
+	return res, nil
+}
+
+func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
+	j := &job{source: u.f}
+	j.take("STOR", ftp.Store, Transfer{Path: u.remote, Offset: offset, Size: u.size, ASCII: u.o.ASCII, Progress: u.o.Progress})
+	if u.size >= 0 {
+		j.length = u.size - offset
+		if _, err := u.f.Seek(offset, io.SeekStart); err != nil {
+			return Result{}, &LocalError{Err: err}
+		}
+	}
+	return u.c.transfer(ctx, j)
+}
+
+// restart finds where to go on: 0 if the file has to be sent whole.
+func (u *upload) restart(ctx context.Context) (int64, error) {
+	if !u.o.Resume || u.o.ASCII || u.size < 0 {
+		return 0, nil
+	}
+	there, err := u.c.askSize(ctx, u.remote)
+	if err != nil || there <= 0 {
+		return 0, err
+	}
+	if there > u.size {
+		return 0, u.cant(there, fmt.Sprintf("the file here has only %d bytes", u.size))
+	}
+	want := make([]byte, min(there, maxOverlap))
+	if _, err := u.f.ReadAt(want, there-int64(len(want))); err != nil && !errors.Is(err, io.EOF) {
+		return 0, &LocalError{Err: err}
+	}
+	got := &limited{max: len(want)}
+	j := &job{sink: got}
+	j.take("RETR", ftp.Retrieve, Transfer{Path: u.remote, Offset: there - int64(len(want)), Size: there})
+	_, err = u.c.transfer(ctx, j)
+	var no *ftp.Error
+	switch {
+	case errors.Is(err, errTooMuch):
+		return 0, u.cant(there, "the server does not go on where it is told to")
+	case isReply(err) && errors.As(err, &no) && no.Verb == "REST":
+		return 0, nil
+	case isReply(err):
+		return there, nil // it may not be read: an upload-only directory
+	case err != nil:
+		return 0, err
+	case !bytes.Equal(got.b, want):
+		return 0, u.cant(there, "what the server has is not what is here")
+	}
+	return there, nil
+}
+
+func (u *upload) cant(at int64, why string) error {
+	return &ResumeError{Path: u.remote, Offset: at, Why: why}
+}
+
+var errTooMuch = errors.New("more bytes came than were asked for")
+
+// limited keeps what it is given, up to a limit.
+type limited struct {
+	b   []byte
+	max int
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	if len(l.b)+len(b) > l.max {
+		return 0, errTooMuch
+	}
+	l.b = append(l.b, b...)
+	return len(b), nil
+}
