@@ -151,16 +151,10 @@ func (c *Client) took(cmd ftp.Command, r ftp.Reply) error {
 	return nil
 }
 
-// send writes a command: the one place where bytes leave on the control
-// connection. Replies that nobody asked for are taken off first, so that none of
-// them is mistaken for the answer.
+// send takes off the replies that nobody asked for, so that none of them is
+// mistaken for the answer, and writes a command.
 func (c *Client) send(cmd ftp.Command) error {
-	line, err := cmd.Append(c.line[:0])
-	if err != nil {
-		return err
-	}
-	c.line = line[:0]
-	for waiting := true; waiting; {
+	for {
 		select {
 		case r, ok := <-c.replies:
 			if !ok {
@@ -170,9 +164,18 @@ func (c *Client) send(cmd ftp.Command) error {
 				return err
 			}
 		default:
-			waiting = false
+			return c.write(cmd)
 		}
 	}
+}
+
+// write is the one place where bytes leave on the control connection.
+func (c *Client) write(cmd ftp.Command) error {
+	line, err := cmd.Append(c.line[:0])
+	if err != nil {
+		return err
+	}
+	c.line = line[:0]
 	c.tell(ftp.CommandGiven{Command: cmd})
 	if err = c.conn.SetWriteDeadline(time.Now().Add(c.opts.Timeout)); err == nil {
 		_, err = c.conn.Write(line)

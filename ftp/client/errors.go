@@ -26,6 +26,9 @@ var (
 	ErrTooDeep = errors.New("the directory tree is too deep")
 )
 
+// errEarly is an upload that the server called done before all was sent.
+var errEarly = errors.New("the server did not wait for the data")
+
 // LocalError is a failure of the local reader, writer or file, not of the server.
 type LocalError = dtp.LocalError
 

@@ -312,8 +312,8 @@ func (s *session) data() net.Conn {
 		c, err = net.Dial("tcp", s.port.String())
 	}
 	if err != nil {
-		a, b := net.Pipe() // the test ends or has failed: let the handler run out
-		_ = a.Close()
+		a, b := net.Pipe() // it is gone: let the handler run out
+		_, _ = a.Close(), b.Close()
 		return b
 	}
 	s.f.mu.Lock()

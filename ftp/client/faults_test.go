@@ -28,6 +28,7 @@ var (
 	truncated   = verdict{"truncated", isA[*client.TruncatedError], true}
 	unconfirmed = verdict{"unconfirmed", func(err error) bool { return errors.Is(err, client.ErrUnconfirmed) }, false}
 	dead        = verdict{"dead", isA[*client.DeadError], false}
+	broken      = verdict{"broken", func(err error) bool { return isA[*client.TruncatedError](err) || isA[*client.OpenError](err) }, true}
 	cutDead     = verdict{"truncated, dead", isA[*client.TruncatedError], false}
 )
 
@@ -109,7 +110,7 @@ func TestFaultMatrix(t *testing.T) {
 			_ = c.(*net.TCPConn).SetLinger(0)
 			_ = c.Close()
 			s.say("226 done")
-		}, truncated},
+		}, broken},
 		{"garbage for a reply", nil, func(s *session) { s.say("hello?") }, dead},
 	}
 	for _, tt := range tests {

@@ -187,6 +187,9 @@ func (c *Client) askSize(ctx context.Context, path string) (int64, error) {
 }
 
 func (c *Client) size(ctx context.Context, path string) (int64, error) {
+	if err := sendable(path); err != nil {
+		return 0, err
+	}
 	if err := c.setType(ctx, ftp.Image); err != nil {
 		return 0, err
 	}

@@ -98,12 +98,22 @@ func (r *run) reply(reply ftp.Reply) {
 	case class == ftp.Completion:
 		r.final = reply
 		r.agreed()
-		if r.j.dir == ftp.Store && !r.done {
-			r.stop(errors.New("the server did not wait for the data"))
-		}
+		r.early()
 	default:
 		r.final = reply
 		r.failing()
+	}
+}
+
+// early: the server is content. A retrieve goes on to its end, an upload has a
+// moment to notice that it is over.
+func (r *run) early() {
+	switch {
+	case r.done || r.j.dir == ftp.Retrieve:
+	case r.begun:
+		r.grace = time.After(shortWait)
+	default:
+		r.stop(errEarly)
 	}
 }
 
@@ -155,7 +165,11 @@ func (r *run) dataEnded() {
 func (r *run) graceOver() {
 	r.grace = nil
 	if !r.done {
-		r.stop(refusal(r.j.verb, r.final))
+		why := refusal(r.j.verb, r.final)
+		if why == nil {
+			why = errEarly
+		}
+		r.stop(why)
 	} else if r.final.Code == 0 {
 		r.final = r.weak
 	}
@@ -183,7 +197,7 @@ func (r *run) settle(ctx context.Context, why error) {
 	defer r.cancel(nil)
 	if why != nil {
 		r.stop(why)
-		r.join()
+		defer r.join()
 	}
 	if r.answered() || r.c.dead.Load() != nil {
 		return
@@ -207,7 +221,7 @@ func (r *run) join() {
 	}
 	var impatient <-chan time.Time
 	if r.j.source != nil {
-		impatient = time.After(shortWait)
+		impatient = time.After(shortWait / 4)
 	}
 	select {
 	case r.data = <-r.results:
@@ -224,7 +238,7 @@ func (r *run) abort(ctx context.Context) {
 	defer cancel()
 	abor := ftp.Command{Verb: "ABOR"}
 	r.aborted = true
-	if err := r.c.send(abor); err != nil {
+	if err := r.c.write(abor); err != nil {
 		r.lost = err
 		return
 	}

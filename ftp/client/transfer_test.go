@@ -347,7 +347,7 @@ func (closedListener) Addr() net.Addr            { return nil }
 // server does not get a whole file.
 func TestCancelUploadWithBlockedSource(t *testing.T) {
 	f := newFake(t, nil)
-	c := f.dial(&client.Options{Observer: ftp.ObserverFunc(func(e ftp.Event) { t.Logf("%T %+v", e.What, e.What) })})
+	c := f.dial(nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	src, feed := io.Pipe()
 	go func() {

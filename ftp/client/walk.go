@@ -119,10 +119,13 @@ func (c *Client) glob(ctx context.Context, pattern string) ([]WalkEntry, error) 
 		return []WalkEntry{{Path: pattern, Entry: e}}, err
 	}
 	dir, last := path.Split(strings.TrimRight(pattern, "/"))
+	if up := strings.TrimRight(dir, "/"); up != "" {
+		dir = up
+	}
 	dirs := []WalkEntry{{Path: dir}}
-	if up := strings.TrimRight(dir, "/"); hasMeta(up) {
+	if hasMeta(dir) {
 		var err error
-		if dirs, err = c.glob(ctx, up); err != nil {
+		if dirs, err = c.glob(ctx, dir); err != nil {
 			return nil, err
 		}
 	}

@@ -96,6 +96,7 @@ func Run(ctx context.Context, o *Opener, job Job) Result {
 func RunOn(ctx context.Context, conn *Conn, job Job) Result {
 	if job.Opened != nil {
 		if err := job.Opened(conn); err != nil {
+			conn.markShort(&job)
 			_ = conn.Close()
 			return Result{Opened: true, Err: err}
 		}
@@ -105,10 +106,23 @@ func RunOn(ctx context.Context, conn *Conn, job Job) Result {
 		p.stall = DefaultStall
 	}
 	err := p.run()
+	if err != nil {
+		conn.markShort(&job)
+	}
 	if closeErr := conn.Close(); err == nil && closeErr != nil {
 		err = &BrokenError{plain(closeErr)}
 	}
 	return Result{Bytes: p.moved, Opened: true, Took: time.Since(p.start), Err: err}
+}
+
+// markShort lets the close of a failed upload be a reset. The close is all that
+// tells the server where the file ends (RFC 959 §3.4.1): a plain one would make a
+// short file look whole. A server that fails has its reply to say so.
+func (c *Conn) markShort(job *Job) {
+	tcp, ok := c.Conn.(*net.TCPConn)
+	if ok && job.Source != nil && ftp.UserPI.Stance(c.Mode) == c.Stance {
+		_ = tcp.SetLinger(0)
+	}
 }
 
 // failed says on whose side err happened. The kernel's copy reports both sides'

@@ -261,9 +261,8 @@ func (o *Opener) dial(ctx context.Context) (net.Conn, error) {
 
 // plain takes off what a net.OpError says about addresses: the OpenError names them.
 func plain(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err
+	for op := new(net.OpError); errors.As(err, &op); {
+		err = op.Err
 	}
 	return err
 }

@@ -58,6 +58,12 @@ func (s *session) start(j *job) ftp.Reply {
 	return ftp.Reply{}
 }
 
+// hasNews reports whether hearJob would find something.
+func (j *job) hasNews() bool { return len(j.opened) > 0 || len(j.done) > 0 }
+
+// hasNews reports whether there is something for the session to hear.
+func (j *job) hasNews() bool { return len(j.opened)+len(j.done) > 0 }
+
 // hearJob takes up what the job has to tell; false if there is nothing new.
 func (s *session) hearJob() bool {
 	select {
@@ -120,6 +126,11 @@ func (s *session) finishJob(res dtp.Result) {
 // has not said ABOR: in stream mode the end of the file is only the end of the
 // data connection, and a client that was killed ends it too (RFC 959 §3.4.1).
 func (s *session) settle() error {
+	for _, c := range s.held {
+		if c.Verb == "ABOR" {
+			return errAborted // it came just before the end of the data
+		}
+	}
 	for s.dead == nil && len(s.held) < maxHeld {
 		if !s.lines.Pending() {
 			switch waiting(s.conn) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/spf13/afero"
+	"github.com/spf13/afero/mem"
 
 	"miniftp/ftp"
 )
@@ -63,7 +64,11 @@ const dirBatch = 256
 
 func (d *plainDir) next(e *ftp.Entry) (bool, error) {
 	if len(d.batch) == 0 {
-		batch, err := d.f.Readdir(dirBatch)
+		n := dirBatch
+		if _, inMemory := d.f.(*mem.File); inMemory {
+			n = -1 // it panics when names vanish between two batches, and holds them all anyway
+		}
+		batch, err := d.f.Readdir(n)
 		if len(batch) == 0 {
 			if err == nil {
 				err = io.EOF

@@ -44,7 +44,10 @@ func (s *session) help(arg string) ftp.Reply {
 			lines, line = append(lines, line), ""
 		}
 	}
-	return ftp.NewReply(214, append(lines, line, "HELP <verb> explains one.")...)
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return ftp.NewReply(214, append(lines, "HELP <verb> explains one.")...)
 }
 
 func (s *session) feat(string) ftp.Reply {

@@ -104,6 +104,9 @@ func New(opts Options) (*Server, error) {
 	if opts.MaxSessions < 0 || opts.MaxSessionsPerIP < 0 || opts.Rate < 0 {
 		return nil, errors.New("server: a limit is negative")
 	}
+	if ip, err := netip.ParseAddr(opts.PublicIP); err == nil && !ip.Is4() {
+		return nil, fmt.Errorf("server: the public IP %v is not an IPv4 address, and a 227 can name no other", ip)
+	}
 	opts.setDefaults()
 	ports, err := dtp.NewPorts(opts.PassivePorts[0], opts.PassivePorts[1])
 	if err != nil {

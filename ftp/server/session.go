@@ -135,8 +135,8 @@ func (s *session) next(login time.Time) {
 		return
 	}
 	s.setDeadline(login)
-	if s.stopping.Load() && s.job == nil {
-		return // it was set while the deadline was
+	if s.stopping.Load() && s.job == nil || s.job != nil && s.job.hasNews() {
+		return // a wake-up may have come just before the deadline was set, and is undone
 	}
 	line, err := s.lines.ReadLine()
 	switch {
