@@ -1,13 +1,373 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/dtp"
 )
 
-type ladder struct{ w io.Writer }
+// ladder draws, as it happens, the control connection and every data connection:
+// who listens, how the address travels, who dials, which way the bytes go, and
+// where it fails and why. The client is on the left and the server on the right,
+// whichever of them this program is. It is an ftp.Observer, safe for concurrent use.
+type ladder struct {
+	mu    sync.Mutex
+	w     io.Writer
+	pen   pen
+	talks map[uint64]*talk // by control connection
+	seen  int              // how many there were
+	out   strings.Builder  // what one event adds; it is written at once
+}
 
-func newLadder(w io.Writer, width int) *ladder { return &ladder{w} }
+// newLadder draws on w, at most width columns wide, in ASCII where the locale is
+// not UTF-8.
+func newLadder(w io.Writer, width int) *ladder {
+	return &ladder{w: w, pen: newPen(width, !utf8Locale(), plainColour(w)), talks: map[uint64]*talk{}}
+}
 
-func (l *ladder) Observe(ftp.Event) {}
+// talk is what is remembered of one control connection from event to event.
+type talk struct {
+	*ladder
+	control *ftp.Control
+	address ftp.Command     // a PORT or EPRT whose reply is awaited
+	offer   ftp.DataOffered // the last address that was agreed on
+	guarded error           // why this server will not call it
+	noEPSV  bool            // EPSV was just refused
+	next    string          // a transfer command, to be drawn below the data connection
+	busy    string          // the transfer command that runs
+	opened  bool            // and its data connection stood
+	final   ftp.Reply       // came before the end of the data
+	lost    *ftp.ControlClosed
+}
+
+// Observe draws what e adds to the picture.
+func (l *ladder) Observe(e ftp.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.talks[e.Control.ID]
+	if t == nil {
+		if _, ok := e.What.(ftp.ControlOpened); !ok {
+			return // what a closed connection leaves behind
+		}
+		t = &talk{ladder: l, control: e.Control}
+		l.talks[e.Control.ID] = t
+	}
+	t.hear(e.What)
+	if l.out.Len() > 0 {
+		_, _ = io.WriteString(l.w, l.out.String())
+		l.out.Reset()
+	}
+}
+
+func (t *talk) hear(what ftp.Happening) {
+	switch h := what.(type) {
+	case ftp.ControlOpened:
+		t.begin()
+	case ftp.CommandGiven:
+		t.command(h.Command)
+	case ftp.ReplyGiven:
+		t.reply(h.Verb, h.Reply)
+	case ftp.DataOffered:
+		t.offer = h
+	case ftp.DataOpened:
+		t.dataOpened(h)
+	case ftp.DataFailed:
+		t.dataFailed(h)
+	case ftp.StrangerRefused:
+		t.stranger(h)
+	case ftp.TransferDone:
+		t.transferDone(h)
+	case ftp.ControlClosed:
+		t.end(h)
+	}
+}
+
+// put draws one rung.
+func (t *talk) put(r rung) {
+	r.tag = fmt.Sprintf("#%d", t.control.ID)
+	t.out.WriteString(t.pen.draw(r))
+}
+
+// begin draws the control connection, below a header that says who is who. Once
+// a second one is seen, each rung says whose it is.
+func (t *talk) begin() {
+	t.seen++
+	if t.seen == 2 {
+		t.pen.tag = 5
+	}
+	if t.seen <= 2 {
+		t.out.WriteString(t.pen.header(t.control.Side))
+	}
+	user, server := t.ends(t.control.Local, t.control.Remote)
+	r := rung{label: "control", left: does(user, "dials"), arrow: t.pen.arrow(ftp.ServerPI, ""), right: does2("listens", server)}
+	if user.IsValid() && !user.Addr().IsLoopback() {
+		r.notes = []string{fmt.Sprintf("%v %s %v", user.Addr(), t.pen.to, server.Addr())}
+	}
+	t.put(r)
+}
+
+// ends sorts our address and the peer's into the client's and the server's.
+func (t *talk) ends(local, remote netip.AddrPort) (user, server netip.AddrPort) {
+	if t.control.Side == ftp.UserPI {
+		return local, remote
+	}
+	return remote, local
+}
+
+// does is ":51234 dials"; does2 is "dials :51234".
+func does(a netip.AddrPort, what string) string { return strings.TrimSpace(port(a) + " " + what) }
+
+func does2(what string, a netip.AddrPort) string { return strings.TrimSpace(what + " " + port(a)) }
+
+// port is ":51234", or nothing where a proxy hides it.
+func port(a netip.AddrPort) string {
+	if !a.IsValid() || a.Port() == 0 {
+		return ""
+	}
+	return fmt.Sprintf(":%d", a.Port())
+}
+
+// command draws the commands that have to do with data connections. PORT and
+// EPRT wait for their reply, to stand on one rung with it.
+func (t *talk) command(c ftp.Command) {
+	t.unanswered()
+	switch {
+	case c.Verb == "EPSV" && strings.EqualFold(c.Arg, "ALL"):
+	case c.Verb == "EPSV", c.Verb == "PASV":
+		r := rung{command: true, left: c.Verb, arrow: t.pen.arrow(ftp.ServerPI, "")}
+		if t.noEPSV && c.Verb == "PASV" {
+			r.right = "the older way, as EPSV was refused"
+		}
+		t.noEPSV = false
+		t.put(r)
+	case c.Verb == "EPRT", c.Verb == "PORT":
+		t.address = c
+	case ftp.IsTransfer(c.Verb):
+		t.busy, t.opened, t.final = c.Verb, false, ftp.Reply{}
+		t.next = c.Verb
+		if t.offer.Said == "" || t.offer.Mode == ftp.Active {
+			t.drawNext()
+		}
+	}
+}
+
+// drawNext draws the transfer command. In passive mode the client sends it and
+// dials at the same time, so it stands below the data connection whichever of
+// the two was noticed first.
+func (t *talk) drawNext() {
+	if t.next != "" {
+		t.put(rung{command: true, left: t.next, arrow: t.pen.arrow(ftp.ServerPI, "")})
+		t.next = ""
+	}
+}
+
+// unanswered draws a PORT or EPRT that no reply came to.
+func (t *talk) unanswered() {
+	if t.address.Verb != "" {
+		t.announced(ftp.Reply{})
+	}
+}
+
+// reply draws how an address was answered, the end of a transfer, and every no.
+func (t *talk) reply(verb string, r ftp.Reply) {
+	no := r.Code.Class() >= ftp.TransientFail
+	switch {
+	case verb != "" && verb == t.address.Verb:
+		t.announced(r)
+	case r.Code.Class() == ftp.Preliminary:
+	case verb != "" && verb == t.busy:
+		t.drawNext()
+		t.final = r
+		if t.control.Side == ftp.ServerPI { // the transfer never began
+			t.drawFinal()
+		}
+	case ftp.IsTransfer(verb), verb == "" && no:
+		t.final = r
+		t.drawFinal()
+	case verb == "EPSV", verb == "PASV":
+		t.listening(verb, r)
+	case no:
+		t.put(rung{command: true, left: verb, arrow: t.pen.arrow(ftp.ServerPI, ""), right: r.String(), bad: true})
+	}
+}
+
+// drawFinal draws the last reply: only its code, if all is well.
+func (t *talk) drawFinal() {
+	if t.final.Code == 0 {
+		return
+	}
+	r := rung{arrow: t.pen.arrow(ftp.UserPI, ""), right: fmt.Sprint(int(t.final.Code))}
+	if t.final.Code.Class() >= ftp.TransientFail {
+		r.right, r.bad = t.final.String(), true
+	}
+	t.put(r)
+	t.final = ftp.Reply{}
+	t.busy = ""
+}
+
+// listening draws the reply in which the server's address travels.
+func (t *talk) listening(verb string, reply ftp.Reply) {
+	r := rung{arrow: t.pen.arrow(ftp.UserPI, ""), right: reply.String()}
+	port, err229 := ftp.Parse229(reply.Text())
+	addr, err227 := ftp.Parse227(reply.Text())
+	switch {
+	case reply.Code == 229 && err229 == nil:
+		r.right = fmt.Sprintf("229 |||%d|", port)
+		r.notes = []string{fmt.Sprintf(`"I listen on %d"`, port)}
+	case reply.Code == 227 && err227 == nil:
+		_, server := t.ends(t.control.Local, t.control.Remote)
+		r.right = "227 " + ftp.FormatHostPort(addr)
+		r.notes = []string{fmt.Sprintf(`"I listen on %s"`, where(addr, server))}
+	case reply.Code.Class() == ftp.Completion:
+		return // EPSV ALL
+	default:
+		r.bad = true
+		t.noEPSV = verb == "EPSV"
+	}
+	t.put(r)
+}
+
+// announced draws PORT or EPRT, in which the client's address travels, and how
+// the server took it.
+func (t *talk) announced(reply ftp.Reply) {
+	parse := ftp.ParseHostPort
+	if t.address.Verb == "EPRT" {
+		parse = ftp.ParseEPRT
+	}
+	addr, _ := parse(t.address.Arg)
+	user, _ := t.ends(t.control.Local, t.control.Remote)
+	r := rung{command: true, left: t.address.Verb + " " + port(addr), arrow: t.pen.arrow(ftp.ServerPI, "")}
+	switch reply.Code.Class() {
+	case 0: // none came
+	case ftp.Completion:
+		r.right = fmt.Sprint(int(reply.Code))
+		r.notes = []string{fmt.Sprintf(`"call me on %s"`, where(addr, user))}
+	default:
+		r.right, r.bad = reply.String(), true
+		r.notes = []string{t.refusedAddress(addr)}
+	}
+	t.put(r)
+	t.address, t.guarded = ftp.Command{}, nil
+}
+
+// where is the port alone if the host is the one that is known already.
+func where(a, known netip.AddrPort) string {
+	if a.Addr() == known.Addr() {
+		return fmt.Sprint(a.Port())
+	}
+	return a.String()
+}
+
+// dataOpened draws the data connection: the same rung in both modes, with the
+// stances and the arrow the other way round.
+func (t *talk) dataOpened(h ftp.DataOpened) {
+	t.opened = true
+	user, server := t.ends(h.Local, h.Remote)
+	r := rung{label: "data", left: does(user, "dials"), arrow: t.pen.arrow(ftp.ServerPI, ""), right: does2("listens", server), notes: []string{"passive"}}
+	if h.Mode == ftp.Active {
+		r = rung{label: "data", left: does(user, "listens"), arrow: t.pen.arrow(ftp.UserPI, ""), right: does2("dials", server), notes: []string{"active: the roles are reversed"}}
+	}
+	if t.control.Side == ftp.UserPI && h.Mode == ftp.Passive && t.offer.Addr.IsValid() && t.offer.Addr.Addr() != h.Remote.Addr() && h.Remote.IsValid() {
+		r.notes = append(r.notes, fmt.Sprintf("227 named %v%s: the host of the control connection was called instead", t.offer.Addr.Addr(), ifPrivate(t.offer.Addr.Addr())))
+	}
+	t.put(r)
+	t.drawNext()
+}
+
+// transferDone draws the bytes, then what waited for them.
+func (t *talk) transferDone(h ftp.TransferDone) {
+	t.drawNext()
+	var reply *ftp.Error
+	if refused := errors.As(h.Err, &reply) && h.Bytes == 0; t.opened && !refused {
+		t.bytes(h)
+	}
+	t.busy, t.opened = "", false
+	t.drawFinal()
+	if t.lost != nil {
+		t.end(*t.lost)
+	}
+}
+
+// bytes draws the double arrow, from the sender to the receiver.
+func (t *talk) bytes(h ftp.TransferDone) {
+	took, speed := "in "+span(h.Took), ""
+	if h.Bytes > 0 {
+		speed = rate(h.Bytes, h.Took)
+	}
+	long, short := size(h.Bytes)+" "+took, size(h.Bytes)
+	r := rung{}
+	switch {
+	case t.pen.fits(long):
+		r.right = speed
+	case t.pen.fits(short):
+		r.right = strings.TrimSuffix(took+", "+speed, ", ")
+		long = short
+	default:
+		r.right = strings.TrimSuffix(long+", "+speed, ", ")
+		long = ""
+	}
+	to := ftp.UserPI
+	if h.Direction.Sender() == ftp.UserPI {
+		to = ftp.ServerPI
+	}
+	r.arrow = t.pen.bytes(to, long, false)
+	if why := cutShort(h.Err); why != "" {
+		r.arrow, r.bad = t.pen.bytes(to, long, true), true
+		r.notes = []string{why}
+	}
+	t.put(r)
+}
+
+// cutShort says why the bytes stopped; nothing if they all went over.
+func cutShort(err error) string {
+	var cut *client.TruncatedError
+	var reply *ftp.Error
+	switch {
+	case err == nil, errors.Is(err, client.ErrUnconfirmed):
+		return ""
+	case errors.As(err, &cut) && cut.Want >= 0:
+		return fmt.Sprintf("cut short: %d of %d bytes", cut.Got, cut.Want)
+	case errors.As(err, &cut):
+		return fmt.Sprintf("cut short after %d bytes", cut.Got)
+	case errors.As(err, &reply):
+		return "" // the reply says it
+	}
+	return reason(err)
+}
+
+// end draws why the control connection is gone, unless it ended by QUIT. A
+// transfer that it takes along is drawn first.
+func (t *talk) end(h ftp.ControlClosed) {
+	t.unanswered()
+	if t.busy != "" && t.control.Side == ftp.UserPI {
+		t.lost = &h
+		return
+	}
+	var said *ftp.Error // its reply was drawn
+	var broken *dtp.BrokenError
+	if h.Err != nil && !errors.As(h.Err, &said) && !errors.As(h.Err, &broken) {
+		t.put(t.pen.failure(rung{label: "control"}, ftp.UserPI, false, reason(h.Err)))
+	}
+	delete(t.talks, t.control.ID)
+}
+
+// span is a duration as people say it.
+func span(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1e3)
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", d.Seconds()*1e3)
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}

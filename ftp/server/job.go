@@ -61,9 +61,6 @@ func (s *session) start(j *job) ftp.Reply {
 // hasNews reports whether hearJob would find something.
 func (j *job) hasNews() bool { return len(j.opened) > 0 || len(j.done) > 0 }
 
-// hasNews reports whether there is something for the session to hear.
-func (j *job) hasNews() bool { return len(j.opened)+len(j.done) > 0 }
-
 // hearJob takes up what the job has to tell; false if there is nothing new.
 func (s *session) hearJob() bool {
 	select {
