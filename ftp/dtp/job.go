@@ -94,35 +94,61 @@ func Run(ctx context.Context, o *Opener, job Job) Result {
 
 // RunOn is Run for a data connection that stands already; it closes conn.
 func RunOn(ctx context.Context, conn *Conn, job Job) Result {
-	if job.Opened != nil {
-		if err := job.Opened(conn); err != nil {
-			conn.markShort(&job)
-			_ = conn.Close()
-			return Result{Opened: true, Err: err}
-		}
-	}
-	p := pump{job: &job, conn: conn.Conn, ctx: ctx, stall: job.Stall, start: time.Now()}
-	if p.stall <= 0 {
-		p.stall = DefaultStall
-	}
-	err := p.run()
-	if err != nil {
-		conn.markShort(&job)
-	}
-	if closeErr := conn.Close(); err == nil && closeErr != nil {
-		err = &BrokenError{plain(closeErr)}
-	}
-	return Result{Bytes: p.moved, Opened: true, Took: time.Since(p.start), Err: err}
+	return Begin(conn, job).Run(ctx)
 }
 
-// markShort lets the close of a failed upload be a reset. The close is all that
-// tells the server where the file ends (RFC 959 §3.4.1): a plain one would make a
-// short file look whole. A server that fails has its reply to say so.
-func (c *Conn) markShort(job *Job) {
-	tcp, ok := c.Conn.(*net.TCPConn)
-	if ok && job.Source != nil && ftp.UserPI.Stance(c.Mode) == c.Stance {
-		_ = tcp.SetLinger(0)
+// Transfer is a Job on its data connection.
+type Transfer struct {
+	pump pump
+	conn *Conn
+	err  error // of Job.Opened
+}
+
+// Begin puts a Job on a data connection that stands. Run must follow.
+func Begin(conn *Conn, job Job) *Transfer {
+	t := &Transfer{conn: conn, pump: pump{job: job, conn: conn.Conn, stall: job.Stall, start: time.Now()}}
+	if t.pump.stall <= 0 {
+		t.pump.stall = DefaultStall
 	}
+	if job.Opened != nil {
+		t.err = job.Opened(conn)
+	}
+	return t
+}
+
+// Brief moves a small file at once, within patience: it is not worth a goroutine.
+// False means that the Job is not over, or not of that kind, and Run must follow.
+func (t *Transfer) Brief(patience time.Duration) (Result, bool) {
+	if t.err != nil || !t.pump.small() {
+		return Result{}, false
+	}
+	t.pump.ctx = context.Background()
+	stall := t.pump.stall
+	t.pump.stall, t.pump.once = patience, true
+	err := t.pump.kernel()
+	t.pump.stall, t.pump.once = stall, false
+	if errors.Is(err, ErrStalled) {
+		return Result{}, false
+	}
+	return t.end(err), true
+}
+
+// Run moves the Job's bytes, or those that Brief left, and closes the data
+// connection. It returns early when ctx ends.
+func (t *Transfer) Run(ctx context.Context) Result {
+	t.pump.ctx = ctx
+	err := t.err
+	if err == nil {
+		err = t.pump.run()
+	}
+	return t.end(err)
+}
+
+func (t *Transfer) end(err error) Result {
+	if closeErr := t.conn.Close(); err == nil && closeErr != nil {
+		err = &BrokenError{plain(closeErr)}
+	}
+	return Result{Bytes: t.pump.moved, Opened: true, Took: time.Since(t.pump.start), Err: err}
 }
 
 // failed says on whose side err happened. The kernel's copy reports both sides'

@@ -161,6 +161,22 @@ func (e *OpenError) Error() string {
 
 func (e *OpenError) Unwrap() error { return e.Err }
 
+// OpenNow is Open for a peer that has called already, or does within patience;
+// nil means that Open must follow.
+func (o *Opener) OpenNow(patience time.Duration) *Conn {
+	if o.stance != ftp.Listens {
+		return nil
+	}
+	start := time.Now()
+	nc, err := o.accept(context.Background(), start.Add(patience))
+	if err != nil {
+		return nil
+	}
+	o.ln.giveBack()
+	o.ln = nil
+	return o.opened(nc, start)
+}
+
 // Open makes the data connection: it takes the peer's call or calls it. It ends
 // after the Config's Timeout, or when ctx does. The Opener is used up. Errors
 // are *OpenError.
@@ -185,6 +201,11 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 		o.m.tell(ftp.DataFailed{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err})
 		return nil, err
 	}
+	return o.opened(nc, start), nil
+}
+
+// opened tells about the data connection.
+func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
 	c := &Conn{Conn: nc, Mode: o.Mode(), Stance: o.stance}
 	if o.m.observe != nil {
 		o.m.tell(ftp.DataOpened{
@@ -193,7 +214,7 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 			Took: time.Since(start),
 		})
 	}
-	return c, nil
+	return c
 }
 
 // Close gives up an Opener that was not opened, and its port back. Whoever

@@ -16,12 +16,13 @@ import (
 // live in its loops, not in readers and writers round the file or the socket,
 // so that the kernel may move a file by itself.
 type pump struct {
-	job   *Job
+	job   Job
 	conn  net.Conn
 	ctx   context.Context
 	stall time.Duration
 	start time.Time
 	moved int64
+	once  bool // a deadline ends it, whatever moved
 }
 
 // Chunks of the kernel's copy grow while they are quick, so that a fast peer
@@ -50,7 +51,7 @@ func (p *pump) run() error {
 }
 
 func (p *pump) move() error {
-	stage := stageOf(p.job)
+	stage := stageOf(&p.job)
 	switch {
 	case stage == nil && p.bare():
 		return p.kernel()
@@ -69,6 +70,11 @@ func (p *pump) bare() bool {
 	src, _ := p.job.Source.(*os.File)
 	dst, _ := p.job.Sink.(*os.File)
 	return src != nil || dst != nil
+}
+
+// small reports whether it is a bare file that fits into one chunk.
+func (p *pump) small() bool {
+	return p.bare() && p.job.Source != nil && p.job.Type != ftp.ASCII && p.job.Size <= minChunk && p.limit(minChunk) == minChunk
 }
 
 // await makes ready for the next n bytes: rate, deadline, cancel, in this order.
@@ -128,7 +134,7 @@ func (p *pump) kernel() error {
 		switch took := time.Since(start); {
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, os.ErrDeadlineExceeded) && copied > 0 && p.ctx.Err() == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded) && copied > 0 && p.ctx.Err() == nil && !p.once:
 			chunk = minChunk // slow, but not still
 		case err != nil:
 			return failed(err)

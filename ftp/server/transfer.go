@@ -39,9 +39,11 @@ func (s *session) retr(arg string) ftp.Reply {
 		_ = f.Close()
 		return ftp.Replyf(554, "%s has only %d bytes: it can't be sent from %d on.", path, size, start)
 	}
-	if _, err := f.Seek(start, io.SeekStart); start > 0 && err != nil {
-		_ = f.Close()
-		return fileError(err, path)
+	if start > 0 {
+		if _, err := f.Seek(start, io.SeekStart); err != nil {
+			_ = f.Close()
+			return fileError(err, path)
+		}
 	}
 	j := &job{cmd: ftp.Command{Verb: "RETR", Arg: arg}, path: path, dir: ftp.Retrieve, offset: start}
 	image := s.params.Type != ftp.ASCII
@@ -56,11 +58,7 @@ func (s *session) retr(arg string) ftp.Reply {
 		}
 		return s.verdict(j, res)
 	}
-	d := dtp.Job{Source: f, Size: want, Type: s.params.Type}
-	if want == 0 {
-		d.Source = strings.NewReader("")
-	}
-	return s.transfer(j, d)
+	return s.transfer(j, dtp.Job{Source: f, Size: want, Type: s.params.Type})
 }
 
 // openFile opens a regular file to read. A nil file means that the reply says why not.
@@ -94,7 +92,7 @@ func (s *session) stor(arg string) ftp.Reply {
 }
 
 func (s *session) appe(arg string) ftp.Reply {
-	if s.machine.Pending == ftp.RestartAt {
+	if s.pend.restart > 0 { // REST 0 asks for nothing
 		return ftp.NewReply(503, "APPE goes on at the end, REST somewhere else: use REST with STOR.")
 	}
 	path := s.resolve(arg)

@@ -1,0 +1,138 @@
+package server
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+
+	"github.com/spf13/afero"
+	"golang.org/x/sys/unix"
+
+	"miniftp/ftp"
+)
+
+// fastDir reads a directory of the disk by its descriptor: getdents for the
+// names, fstatat into one reused record, no FileInfo per entry. It never goes by
+// path, so what happens to the path meanwhile can't lead it elsewhere.
+type fastDir struct {
+	look   *looker
+	f      *os.File
+	fd     int
+	path   string
+	parent rights
+	buf    []byte // directory records; those from at on are not yet read
+	at     int
+	st     unix.Stat_t
+}
+
+const direntBytes = 32 << 10
+
+// fastDir is nil for what is not a bare directory of the disk.
+func (l *looker) fastDir(f afero.File, p string, parent rights) dirReader {
+	file, ok := f.(*os.File)
+	if !ok {
+		return nil
+	}
+	return &fastDir{look: l, f: file, fd: int(file.Fd()), path: p, parent: parent, buf: make([]byte, 0, direntBytes)}
+}
+
+func (d *fastDir) Close() error { return d.f.Close() }
+
+func (d *fastDir) next(e *ftp.Entry) (bool, error) {
+	for {
+		name, err := d.name()
+		if err != nil {
+			return false, err
+		}
+		if string(name) == "." || string(name) == ".." {
+			continue
+		}
+		e.Name = string(name)
+		err = unix.Fstatat(d.fd, e.Name, &d.st, unix.AT_SYMLINK_NOFOLLOW)
+		if errors.Is(err, unix.ENOENT) {
+			continue // deleted since
+		}
+		if err != nil {
+			return false, err
+		}
+		d.entry(e)
+		return d.at < len(d.buf), nil
+	}
+}
+
+// name is the next directory record's name (struct linux_dirent64: inode 8
+// bytes, offset 8, length 2, type 1, name).
+func (d *fastDir) name() ([]byte, error) {
+	const lengthAt, nameAt = 16, 19
+	if d.at >= len(d.buf) {
+		n, err := unix.Getdents(d.fd, d.buf[:cap(d.buf)])
+		if err != nil {
+			return nil, err
+		}
+		if n <= 0 {
+			return nil, io.EOF
+		}
+		d.buf, d.at = d.buf[:n], 0
+	}
+	rec := d.buf[d.at:]
+	if len(rec) < nameAt {
+		return nil, io.ErrUnexpectedEOF
+	}
+	length := int(binary.NativeEndian.Uint16(rec[lengthAt:]))
+	if length < nameAt || length > len(rec) {
+		return nil, io.ErrUnexpectedEOF
+	}
+	d.at += length
+	name := rec[nameAt:length]
+	if i := bytes.IndexByte(name, 0); i >= 0 {
+		name = name[:i]
+	}
+	return name, nil
+}
+
+// entry fills e, whose name is set, from the record of fstatat.
+func (d *fastDir) entry(e *ftp.Entry) {
+	st := &d.st
+	mode := fileMode(st.Mode)
+	*e = ftp.Entry{
+		Name: e.Name, Type: entryType(mode), Size: st.Size, Modified: time.Unix(st.Mtim.Unix()),
+		Mode: mode, HasMode: true, Links: int(st.Nlink),
+		Owner: d.look.ids.owner(st.Uid), Group: d.look.ids.group(st.Gid),
+	}
+	if d.look.facts&ftp.FactUnique != 0 {
+		e.Unique = unique(uint64(st.Dev), st.Ino)
+	}
+	p := ""
+	if e.Type == ftp.LinkEntry {
+		p = path.Join(d.path, e.Name)
+	}
+	d.look.finish(e, p, rightsOf(mode.Perm(), st.Uid, st.Gid), d.parent)
+}
+
+// fileMode is a kernel mode as Go writes it.
+func fileMode(m uint32) fs.FileMode {
+	mode := fs.FileMode(m & 0o777)
+	switch m & unix.S_IFMT {
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	case unix.S_IFLNK:
+		mode |= fs.ModeSymlink
+	case unix.S_IFREG:
+	default:
+		mode |= fs.ModeIrregular
+	}
+	for _, bit := range []struct {
+		kernel uint32
+		mode   fs.FileMode
+	}{{unix.S_ISUID, fs.ModeSetuid}, {unix.S_ISGID, fs.ModeSetgid}, {unix.S_ISVTX, fs.ModeSticky}} {
+		if m&bit.kernel != 0 {
+			mode |= bit.mode
+		}
+	}
+	return mode
+}
