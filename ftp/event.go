@@ -39,20 +39,20 @@ type Control struct {
 type Happening interface{ happening() }
 
 type (
-	// ControlOpened: the control connection stands.
+	// ControlOpened tells that the control connection stands.
 	ControlOpened struct{}
 
-	// CommandGiven: a command went over the control connection, from user to server.
+	// CommandGiven tells that a command went over the control connection, from user to server.
 	CommandGiven struct{ Command Command }
 
-	// ReplyGiven: a reply went over the control connection, from server to user.
+	// ReplyGiven tells that a reply went over the control connection, from server to user.
 	// Verb is the command that it answers, "" for a greeting.
 	ReplyGiven struct {
 		Verb  string
 		Reply Reply
 	}
 
-	// DataOffered: an address for a data connection travelled over the control
+	// DataOffered tells that an address for a data connection travelled over the control
 	// connection: as the argument of PORT or EPRT, or in a 227 or 229 reply.
 	DataOffered struct {
 		Mode   DataMode
@@ -61,7 +61,7 @@ type (
 		Said   string         // "PORT", "EPRT", "227" or "229"
 	}
 
-	// DataOpened: the data connection stands.
+	// DataOpened tells that the data connection stands.
 	DataOpened struct {
 		Mode   DataMode
 		Stance Stance
@@ -70,7 +70,7 @@ type (
 		Took   time.Duration // since this end began to wait or dial
 	}
 
-	// DataFailed: the data connection did not come about, or an address was refused.
+	// DataFailed tells that the data connection did not come about, or an address was refused.
 	DataFailed struct {
 		Mode   DataMode
 		Stance Stance
@@ -78,10 +78,10 @@ type (
 		Err    error
 	}
 
-	// StrangerRefused: somebody other than the peer called on a data port. The wait goes on.
+	// StrangerRefused tells that somebody other than the peer called on a data port. The wait goes on.
 	StrangerRefused struct{ Remote netip.AddrPort }
 
-	// TransferDone: a transfer is over. Err is nil when it is whole.
+	// TransferDone tells that a transfer is over. Err is nil when it is whole.
 	TransferDone struct {
 		Verb      string
 		Path      string // virtual and absolute on the server's side, as given on the client's
@@ -93,10 +93,10 @@ type (
 		Err       error
 	}
 
-	// LoggedInAs: a user was accepted.
+	// LoggedInAs tells that a user was accepted.
 	LoggedInAs struct{ User string }
 
-	// ControlClosed: the control connection is gone; Err says why if not by QUIT.
+	// ControlClosed tells that the control connection is gone; Err says why if not by QUIT.
 	ControlClosed struct{ Err error }
 )
 

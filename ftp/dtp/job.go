@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -41,6 +42,10 @@ type Job struct {
 	Opened func(*Conn) error
 	// Progress is told, now and then, how many bytes have moved so far.
 	Progress func(int64)
+	// Reset makes a Job that fails end in a reset. Of an upload the close is all
+	// that tells the server where the file ends (RFC 959 §3.4.1): a plain one would
+	// make a short file look whole. A server that fails has its reply to say so.
+	Reset bool
 }
 
 // DefaultStall is how long a transfer may stand still.
@@ -94,43 +99,63 @@ func Run(ctx context.Context, o *Opener, job Job) Result {
 
 // RunOn is Run for a data connection that stands already; it closes conn.
 func RunOn(ctx context.Context, conn *Conn, job Job) Result {
-	return Begin(conn, job).Run(ctx)
+	return begin(conn.Conn, conn, job).Run(ctx)
 }
 
 // Transfer is a Job on its data connection.
 type Transfer struct {
 	pump pump
-	conn *Conn
 	err  error // of Job.Opened
+
+	quick  bool // the data connection is the bare descriptor fd
+	fd     int
+	remote netip.AddrPort
 }
 
-// Begin puts a Job on a data connection that stands. Run must follow.
-func Begin(conn *Conn, job Job) *Transfer {
-	t := &Transfer{conn: conn, pump: pump{job: job, conn: conn.Conn, stall: job.Stall, start: time.Now()}}
-	if t.pump.stall <= 0 {
-		t.pump.stall = DefaultStall
+func newPump(job Job, conn net.Conn) pump {
+	p := pump{job: job, conn: conn, stall: job.Stall, start: time.Now()}
+	if p.stall <= 0 {
+		p.stall = DefaultStall
 	}
+	return p
+}
+
+func begin(nc net.Conn, conn *Conn, job Job) *Transfer {
+	t := &Transfer{pump: newPump(job, nc)}
 	if job.Opened != nil {
 		t.err = job.Opened(conn)
 	}
 	return t
 }
 
-// Brief moves a small file at once, within patience: it is not worth a goroutine.
-// False means that the Job is not over, or not of that kind, and Run must follow.
-func (t *Transfer) Brief(patience time.Duration) (Result, bool) {
-	if t.err != nil || !t.pump.small() {
-		return Result{}, false
+// StartNow is for a peer that has called already, or does within patience: it
+// puts the Job on its data connection, without calling Job.Opened. Nil means that
+// there is none yet and Run must be given the Opener; else the Opener is used up
+// and Brief or the Transfer's Run must follow.
+func (o *Opener) StartNow(job Job, patience time.Duration) *Transfer {
+	if o.stance != ftp.Listens {
+		return nil
 	}
-	t.pump.ctx = context.Background()
-	stall := t.pump.stall
-	t.pump.stall, t.pump.once = patience, true
-	err := t.pump.kernel()
-	t.pump.stall, t.pump.once = stall, false
-	if errors.Is(err, ErrStalled) {
-		return Result{}, false
+	job.Opened = nil
+	if t := o.startQuick(job); t != nil {
+		return t
 	}
-	return t.end(err), true
+	start := time.Now()
+	nc, err := o.accept(context.Background(), start.Add(patience))
+	if err != nil {
+		return nil
+	}
+	o.giveBack()
+	return begin(nc, o.opened(nc, start), job)
+}
+
+// Brief moves a small file at once: it is not worth a goroutine. False means that
+// the Job is not over, or not of that kind, and Run must follow.
+func (t *Transfer) Brief() (Result, bool) {
+	if t.quick {
+		return t.sendQuick()
+	}
+	return Result{}, false
 }
 
 // Run moves the Job's bytes, or those that Brief left, and closes the data
@@ -141,14 +166,27 @@ func (t *Transfer) Run(ctx context.Context) Result {
 	if err == nil {
 		err = t.pump.run()
 	}
-	return t.end(err)
-}
-
-func (t *Transfer) end(err error) Result {
-	if closeErr := t.conn.Close(); err == nil && closeErr != nil {
+	if tcp, ok := t.pump.conn.(*net.TCPConn); ok && err != nil && t.pump.job.Reset {
+		_ = tcp.SetLinger(0)
+	}
+	if closeErr := t.pump.conn.Close(); err == nil && closeErr != nil {
 		err = &BrokenError{plain(closeErr)}
 	}
 	return Result{Bytes: t.pump.moved, Opened: true, Took: time.Since(t.pump.start), Err: err}
+}
+
+// smallFile reports whether the Job sends a bare file that fits into one chunk.
+func smallFile(j *Job) bool {
+	_, bare := j.Source.(*os.File)
+	if !bare || j.Type == ftp.ASCII || j.Size > minChunk {
+		return false
+	}
+	for _, r := range j.Rates {
+		if r != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // failed says on whose side err happened. The kernel's copy reports both sides'

@@ -161,22 +161,6 @@ func (e *OpenError) Error() string {
 
 func (e *OpenError) Unwrap() error { return e.Err }
 
-// OpenNow is Open for a peer that has called already, or does within patience;
-// nil means that Open must follow.
-func (o *Opener) OpenNow(patience time.Duration) *Conn {
-	if o.stance != ftp.Listens {
-		return nil
-	}
-	start := time.Now()
-	nc, err := o.accept(context.Background(), start.Add(patience))
-	if err != nil {
-		return nil
-	}
-	o.ln.giveBack()
-	o.ln = nil
-	return o.opened(nc, start)
-}
-
 // Open makes the data connection: it takes the peer's call or calls it. It ends
 // after the Config's Timeout, or when ctx does. The Opener is used up. Errors
 // are *OpenError.
@@ -189,10 +173,7 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 	} else {
 		nc, err = o.dial(ctx)
 	}
-	if o.ln != nil {
-		o.ln.giveBack()
-		o.ln = nil
-	}
+	o.giveBack()
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -222,6 +203,13 @@ func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
 func (o *Opener) Close() {
 	if o.ln != nil {
 		o.ln.drain()
+		o.giveBack()
+	}
+}
+
+// giveBack ends the lease of the port, if there is one.
+func (o *Opener) giveBack() {
+	if o.ln != nil {
 		o.ln.giveBack()
 		o.ln = nil
 	}

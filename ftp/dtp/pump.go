@@ -22,7 +22,6 @@ type pump struct {
 	stall time.Duration
 	start time.Time
 	moved int64
-	once  bool // a deadline ends it, whatever moved
 }
 
 // Chunks of the kernel's copy grow while they are quick, so that a fast peer
@@ -72,11 +71,6 @@ func (p *pump) bare() bool {
 	return src != nil || dst != nil
 }
 
-// small reports whether it is a bare file that fits into one chunk.
-func (p *pump) small() bool {
-	return p.bare() && p.job.Source != nil && p.job.Type != ftp.ASCII && p.job.Size <= minChunk && p.limit(minChunk) == minChunk
-}
-
 // await makes ready for the next n bytes: rate, deadline, cancel, in this order.
 // A cancel sets a deadline of its own, so it is looked at last.
 func (p *pump) await(n int64) error {
@@ -112,8 +106,7 @@ func (p *pump) limit(n int64) int64 {
 
 // kernel copies by sendfile or splice, chunk by chunk.
 func (p *pump) kernel() error {
-	var dst io.Writer = p.conn
-	var src io.Reader = p.job.Source
+	dst, src := io.Writer(p.conn), p.job.Source
 	if src == nil {
 		dst, src = p.job.Sink, p.conn
 	}
@@ -134,7 +127,7 @@ func (p *pump) kernel() error {
 		switch took := time.Since(start); {
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, os.ErrDeadlineExceeded) && copied > 0 && p.ctx.Err() == nil && !p.once:
+		case errors.Is(err, os.ErrDeadlineExceeded) && copied > 0 && p.ctx.Err() == nil:
 			chunk = minChunk // slow, but not still
 		case err != nil:
 			return failed(err)

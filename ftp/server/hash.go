@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -171,7 +172,7 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 			switch {
 			case res.Err == nil:
 				return answer(sum, start, end)
-			case s.ctx().Err() != nil, res.Err == errAborted:
+			case s.ctx().Err() != nil, errors.Is(res.Err, errAborted):
 				return ftp.Replyf(426, "Aborted after %d bytes.", res.Bytes)
 			}
 			return fileError(res.Err, p)
@@ -193,10 +194,10 @@ func hashRange(ctx context.Context, h hash.Hash, f afero.File, start, end int64,
 		h.Write(buf[:n])
 		left -= int64(n)
 		j.moved.Add(int64(n))
-		if err == io.EOF && left > 0 {
+		if errors.Is(err, io.EOF) && left > 0 {
 			return io.ErrUnexpectedEOF
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 	}

@@ -168,11 +168,11 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 	d.Stall = s.srv.opts.StallTimeout
 	d.Rates = s.rates
 	d.Progress = j.moved.Store
-	if conn := opener.OpenNow(briefly); conn != nil {
-		return s.transferOn(conn, j, d)
+	if t := opener.StartNow(d, briefly); t != nil {
+		return s.transferOn(t, j)
 	}
 	d.Opened = func(c *dtp.Conn) error {
-		j.opened <- ftp.NewReply(150, j.opening(c))
+		j.opened <- ftp.NewReply(150, j.opening(c.Stance))
 		s.wake()
 		return nil
 	}
@@ -180,16 +180,14 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 	return s.start(j)
 }
 
-// briefly is how long the session itself waits for what is most often there
-// already: a passive client has called before it sends RETR, and a small file
-// fits into the socket's buffer. It saves the switch to a goroutine and back.
+// briefly is how long the session itself waits for a passive client's call, which
+// most often came before its RETR. It saves the switch to a goroutine and back.
 const briefly = 2 * time.Millisecond
 
 // transferOn is transfer for a client that has called.
-func (s *session) transferOn(conn *dtp.Conn, j *job, d dtp.Job) ftp.Reply {
-	s.reply(j.cmd, ftp.NewReply(150, j.opening(conn)))
-	t := dtp.Begin(conn, d)
-	if res, over := t.Brief(briefly); over {
+func (s *session) transferOn(t *dtp.Transfer, j *job) ftp.Reply {
+	s.reply(j.cmd, ftp.NewReply(150, j.opening(ftp.Listens)))
+	if res, over := t.Brief(); over {
 		s.job, j.cancel = j, func(error) {}
 		s.finishJob(res)
 		return ftp.Reply{}
@@ -201,7 +199,7 @@ func (s *session) transferOn(conn *dtp.Conn, j *job, d dtp.Job) ftp.Reply {
 
 // opening is the text of the 150. It ends with the size where that is known, as
 // clients look for it there.
-func (j *job) opening(c *dtp.Conn) string {
+func (j *job) opening(stance ftp.Stance) string {
 	if j.unique {
 		return "FILE: " + j.path // RFC 1123 §4.1.2.9 asks for exactly this
 	}
@@ -213,7 +211,7 @@ func (j *job) opening(c *dtp.Conn) string {
 		what = "Listing"
 	}
 	who := "I dialed to you"
-	if c.Stance == ftp.Listens {
+	if stance == ftp.Listens {
 		who = "you dialed"
 	}
 	if j.total > 0 {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"path"
@@ -92,7 +93,9 @@ func (s *session) lsFlags(arg string) (string, lsFlags) {
 		if letters == "--" {
 			return after, flags
 		}
-		flags.add(letters[1:])
+		if !strings.HasPrefix(letters, "--") {
+			flags.add(letters[1:])
+		}
 		rest = strings.TrimLeft(after, " ")
 	}
 	return rest, flags
@@ -147,7 +150,7 @@ func (l *looker) glob(p, prefix string, flags lsFlags) ([]ftp.Entry, error) {
 	var found []ftp.Entry
 	for len(found) < sortMost {
 		var e ftp.Entry
-		if _, err := d.next(&e); err == io.EOF {
+		if _, err := d.next(&e); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			return nil, err

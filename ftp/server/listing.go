@@ -113,8 +113,10 @@ func (l *listing) fill(b []byte) []byte {
 			continue
 		}
 		if l.open == nil {
-			if b = l.nextDir(b); l.open == nil {
-				l.err = io.EOF
+			if b = l.nextDir(b); l.open == nil && len(l.ready) == 0 {
+				if l.err == nil {
+					l.err = io.EOF
+				}
 				return b
 			}
 			continue
@@ -163,7 +165,7 @@ func (l *listing) endDir(err error) {
 
 // nextDir opens the next directory of LIST -R; one that can't be opened shows empty.
 func (l *listing) nextDir(b []byte) []byte {
-	for l.err == nil && l.open == nil && len(l.dirs) > 0 {
+	for l.err == nil && l.open == nil && len(l.ready) == 0 && len(l.dirs) > 0 {
 		l.at = l.dirs[0]
 		l.dirs = l.dirs[1:]
 		b = append(append(append(b, "\r\n"...), strings.TrimPrefix(l.at.path, l.look.base)...), ":\r\n"...)

@@ -1,0 +1,35 @@
+# Every target is a line that can be typed; `make help` lists them.
+T ?= 20s
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 10
+
+check: ## format, vet, lint, and test with the race detector
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	go vet ./...
+	golangci-lint run ./...
+	go test -race -shuffle=on ./...
+
+test: ## the README's test command
+	go test ./...
+
+fuzz: ## every fuzz target for T each (T=20s)
+	@for pkg in $$(go list ./ftp/...); do \
+	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) $$pkg || exit 1; \
+	  done; \
+	done
+
+golden: ## write the golden files and generated docs anew
+	go test ./cmd/miniftp ./ftp/... -update
+
+bench: ## measure beside vsftpd and pure-ftpd; writes docs/performance.md
+	go test ./ftp/internal/bench -run '^$$' -bench Peers -benchtime 1x -timeout 60m -report $(CURDIR)/docs/performance.md
+
+interop: ## the tests against stock clients and servers; none may be missing
+	MINIFTP_REQUIRE_PEERS=1 go test -count=1 -run 'Interop|Stock|Peers' ./...
+
+386: ## the tests on 32 bits
+	GOARCH=386 go test ./ftp ./ftp/dtp ./fsroot
+
+.PHONY: help check test fuzz golden bench interop 386

@@ -1,0 +1,175 @@
+package ftptest
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+// Server is an FTP server for a test. Anyone may log in and do everything, until
+// WithUser says who may. Its methods are safe for concurrent use.
+type Server struct {
+	Addr string // host:port of the control connection
+	URL  string // "ftp://" and Addr, without a slash behind
+	FS   afero.Fs
+
+	tb    testing.TB
+	srv   *server.Server
+	inner string // the server behind the relay
+	front net.Listener
+
+	mu       sync.Mutex
+	faults   map[string]Fault // by verb
+	events   []ftp.Event
+	commands []ftp.Command
+	closed   bool
+	open     map[net.Conn]struct{} // of the relay; and its listeners
+	ports    map[net.Listener]struct{}
+	work     sync.WaitGroup
+}
+
+// Option changes how NewServer starts.
+type Option func(*config)
+
+type config struct {
+	opts  server.Options
+	users server.Static
+	host  string
+}
+
+// WithUser lets a user in; with it the anonymous login is gone. Perm says what
+// the user may do.
+func WithUser(name, password string, perm server.Perm) Option {
+	return func(c *config) {
+		c.users[name] = server.User{Password: password, Account: server.Account{Perm: perm}}
+	}
+}
+
+// WithOptions changes the server's options; Auth and Observer are the test's own
+// to set here too, and then replace those of this package.
+func WithOptions(change func(*server.Options)) Option {
+	return func(c *config) { change(&c.opts) }
+}
+
+// WithIPv6 listens on ::1.
+func WithIPv6() Option { return func(c *config) { c.host = "::1" } }
+
+// NewServer starts a server over fs on a free loopback port, and stops it when
+// the test ends. A nil fs is an empty memory.
+func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
+	tb.Helper()
+	if fs == nil {
+		fs = afero.NewMemMapFs()
+	}
+	s := &Server{
+		FS: fs, tb: tb, faults: map[string]Fault{},
+		open: map[net.Conn]struct{}{}, ports: map[net.Listener]struct{}{},
+	}
+	c := &config{users: server.Static{}, host: "127.0.0.1"}
+	c.opts.Observer = ftp.ObserverFunc(s.observe)
+	c.opts.Log = slog.New(slog.DiscardHandler)
+	for _, o := range options {
+		o(c)
+	}
+	if c.opts.Auth == nil {
+		c.opts.Auth = s.users(c.users)
+	}
+	var err error
+	if s.srv, err = server.New(c.opts); err != nil {
+		tb.Fatalf("ftptest: %v", err)
+	}
+	back := s.listen(c.host)
+	s.front = s.listen(c.host)
+	s.inner = back.Addr().String()
+	s.Addr = s.front.Addr().String()
+	s.URL = "ftp://" + s.Addr
+	s.work.Go(func() { _ = s.srv.Serve(back) })
+	s.work.Go(s.relay)
+	tb.Cleanup(s.Close)
+	return s
+}
+
+func (s *Server) users(named server.Static) server.Static {
+	if len(named) == 0 {
+		return server.Static{"anonymous": {Anyone: true, Account: server.Account{FS: s.FS, Perm: server.ReadWrite}}}
+	}
+	for name, u := range named {
+		u.Account.FS = s.FS
+		named[name] = u
+	}
+	return named
+}
+
+func (s *Server) listen(host string) net.Listener {
+	lc := net.ListenConfig{}
+	l, err := lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		s.tb.Fatalf("ftptest: %v", err)
+	}
+	return l
+}
+
+// Close stops the server; sessions end at once. NewServer calls it when the test
+// ends.
+func (s *Server) Close() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.closed = true
+	_ = s.front.Close()
+	for c := range s.open {
+		_ = c.Close()
+	}
+	for l := range s.ports {
+		_ = l.Close()
+	}
+	s.mu.Unlock()
+	_ = s.srv.Close()
+	s.work.Wait()
+}
+
+func (s *Server) observe(e ftp.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
+}
+
+// Events is what has happened at the server so far.
+func (s *Server) Events() []ftp.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]ftp.Event(nil), s.events...)
+}
+
+// Commands is what clients have sent so far, those that a fault answered
+// included. Passwords are masked in a Command's String.
+func (s *Server) Commands() []ftp.Command {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]ftp.Command(nil), s.commands...)
+}
+
+// WaitEvent waits, for a bounded time, for an event that match agrees to, those
+// that happened already included.
+func (s *Server) WaitEvent(match func(ftp.Event) bool) ftp.Event {
+	s.tb.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for _, e := range s.Events() {
+			if match(e) {
+				return e
+			}
+		}
+	}
+	s.tb.Fatalf("ftptest: no such event within 10 s")
+	return ftp.Event{}
+}

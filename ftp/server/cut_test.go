@@ -1,0 +1,246 @@
+package server_test
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/fsroot"
+)
+
+// cut starts an upload and ends it early in one of the ways of cuts.
+func cut(c *ctl, cmd, part, how string) {
+	c.t.Helper()
+	d := c.starts(cmd)
+	_, err := io.WriteString(d, part)
+	check(c.t, err)
+	awaitMoved(c, len(part))
+	switch how {
+	case "ABOR":
+		c.send("ABOR")
+		c.want(426)
+		c.want(226)
+		_ = d.Close()
+	case "reset":
+		check(c.t, d.SetLinger(0))
+		check(c.t, d.Close())
+		c.want(426)
+	case "hang up": // a client that is killed: both connections end
+		check(c.t, c.Close())
+		check(c.t, d.Close())
+	case "hang up, data first":
+		check(c.t, d.Close())
+		check(c.t, c.Close())
+	}
+}
+
+// awaitMoved waits until the server has taken n bytes.
+func awaitMoved(c *ctl, n int) {
+	c.t.Helper()
+	await(c.t, func() bool {
+		return strings.Contains(c.cmd("STAT", 211).Text(), fmt.Sprintf(": %d bytes", n))
+	})
+}
+
+// An upload that was cut leaves nothing under its final name, but what a resume
+// needs: SIZE tells how much is kept, and REST with STOR, or APPE, go on from
+// there. What results is byte for byte what was meant.
+func TestCutUploadResumes(t *testing.T) {
+	content := string(random(300_000))
+	for _, how := range []string{"ABOR", "reset", "hang up"} {
+		for _, resume := range []string{"REST", "APPE", "whole"} {
+			t.Run(how+", "+resume, func(t *testing.T) {
+				both(t, func(t *testing.T, fsys afero.Fs) {
+					s := serve(t, fsys)
+					cut(s.login(t, "rw"), "STOR f", content[:100_000], how)
+					c := s.login(t, "rw")
+					await(t, func() bool { return c.cmd("SIZE f").Code == 213 })
+					if exists(fsys, "/f") {
+						t.Error("a file that was cut stands under its final name")
+					}
+					c.cmd("RETR f", 550)
+					c.cmd("MDTM f", 550)
+					c.cmd("MLST f", 550)
+					if r := c.cmd("SIZE f", 213); r.Text() != "100000" {
+						t.Fatalf("SIZE of what is kept: %s", r.Text())
+					}
+					switch resume {
+					case "REST":
+						c.cmd("REST 100000", 350)
+						c.put("STOR f", []byte(content[100_000:]))
+					case "APPE":
+						c.put("APPE f", []byte(content[100_000:]))
+					case "whole":
+						c.put("STOR f", []byte(content))
+					}
+					if got := read(t, fsys, "/f"); got != content {
+						t.Errorf("after %s: %d bytes, hash %s, want %d, %s", resume, len(got), sum([]byte(got)), len(content), sum([]byte(content)))
+					}
+					if got := names(t, fsys, "/"); !slices.Equal(got, []string{"f"}) {
+						t.Errorf("left: %q", got)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Cut twice, at different places, and gone on with from before the end of what is kept.
+func TestCutUploadTwice(t *testing.T) {
+	fsys, _ := disk(t)
+	content := string(random(1000))
+	s := serve(t, fsys)
+	c := s.login(t, "rw")
+	cut(c, "STOR f", content[:400], "ABOR")
+	c.cmd("REST 400", 350)
+	d := c.epsv()
+	c.cmd("STOR f", 150)
+	_, err := io.WriteString(d, content[400:700])
+	check(t, err)
+	awaitMoved(c, 300)
+	c.send("ABOR")
+	c.want(426)
+	c.want(226)
+	if r := c.cmd("SIZE f", 213); r.Text() != "700" {
+		t.Errorf("kept after the second cut: %s", r.Text())
+	}
+	c.cmd("REST 701", 350)
+	c.cmd("STOR f", 554) // no holes
+	c.cmd("REST 500", 350)
+	c.put("STOR f", []byte(content[500:]))
+	if got := read(t, fsys, "/f"); got != content {
+		t.Errorf("hash %s, want %s", sum([]byte(got)), sum([]byte(content)))
+	}
+}
+
+// Whichever of its two connections of a killed client ends first, and however
+// little lies between: half a file never stands under the final name.
+func TestKilledClient(t *testing.T) {
+	fsys := fsroot.NewMem()
+	write(t, fsys, "/old", "old")
+	s := serve(t, fsys)
+	for range 40 {
+		for _, how := range []string{"hang up", "hang up, data first"} {
+			for _, name := range []string{"old", "new"} {
+				c := s.login(t, "rw")
+				d := c.starts("STOR " + name)
+				_, err := io.WriteString(d, "half")
+				check(t, err)
+				if how == "hang up" {
+					check(t, c.Close())
+					check(t, d.Close())
+				} else {
+					// The data ends in the same moment: the server hears of it first.
+					awaitMoved(c, 4)
+					check(t, c.Close())
+					check(t, d.Close())
+				}
+			}
+		}
+	}
+	check(t, s.Close())
+	if exists(fsys, "/new") || read(t, fsys, "/old") != "old" {
+		t.Errorf("half a file stands under its final name: %q", names(t, fsys, "/"))
+	}
+}
+
+// An upload over a file that is cut leaves the old file as it was, and nothing can
+// mix the two: going on where the old one ends is refused, as the new one did not
+// get that far.
+func TestCutUploadOverOldFile(t *testing.T) {
+	fsys, _ := disk(t)
+	older := strings.Repeat("o", 1000)
+	write(t, fsys, "/f", older)
+	c := serve(t, fsys).login(t, "rw")
+	newer := string(random(2000))
+	cut(c, "STOR f", newer[:500], "ABOR")
+	if got := read(t, fsys, "/f"); got != older {
+		t.Errorf("the old file holds %d bytes", len(got))
+	}
+	if r := c.cmd("SIZE f", 213); r.Text() != "1000" {
+		t.Errorf("SIZE %s: a download needs the old one's", r.Text())
+	}
+	c.cmd("REST 1000", 350)
+	c.cmd("STOR f", 554)
+	c.cmd("APPE f", 554)
+	if got := read(t, fsys, "/f"); got != older {
+		t.Errorf("the old file holds %d bytes", len(got))
+	}
+	c.cmd("REST 500", 350)
+	c.put("STOR f", []byte(newer[500:]))
+	if got := read(t, fsys, "/f"); got != newer {
+		t.Errorf("%d bytes, hash %s, want %s", len(got), sum([]byte(got)), sum([]byte(newer)))
+	}
+	c.put("APPE f", []byte("more"))
+	if got := read(t, fsys, "/f"); got != newer+"more" {
+		t.Errorf("after APPE: %d bytes", len(got))
+	}
+}
+
+// DELE of a name takes what is kept of a cut upload to it along.
+func TestDeleteTakesTheKeptPart(t *testing.T) {
+	for _, older := range []bool{false, true} {
+		fsys, _ := disk(t)
+		if older {
+			write(t, fsys, "/f", "old")
+		}
+		c := serve(t, fsys).login(t, "rw")
+		cut(c, "STOR f", "half", "ABOR")
+		c.cmd("DELE f", 250)
+		c.cmd("SIZE f", 550)
+		c.cmd("DELE f", 550)
+		if got := names(t, fsys, "/"); len(got) > 0 {
+			t.Errorf("left: %q", got)
+		}
+	}
+}
+
+// REST and STOR into a file that is there write at the offset and keep the tail;
+// behind its end is 554 (traps 9 and 10).
+func TestTrap10RestartedStore(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		write(t, fsys, "/f", "0123456789")
+		c := serve(t, fsys).login(t, "rw")
+		for _, tt := range []struct{ offset, data, want string }{
+			{"4", "abc", "0123abc789"}, {"10", "X", "0123abc789X"}, {"9", "YZ!", "0123abc78YZ!"},
+		} {
+			c.cmd("REST "+tt.offset, 350)
+			c.put("STOR f", []byte(tt.data))
+			if got := read(t, fsys, "/f"); got != tt.want {
+				t.Errorf("REST %s, STOR of %q: %q, want %q", tt.offset, tt.data, got, tt.want)
+			}
+		}
+		for _, name := range []string{"f", "missing"} {
+			c.cmd("REST 100", 350)
+			c.cmd("STOR "+name, 554)
+		}
+		c.cmd("REST 3", 350)
+		c.cmd("APPE f", 503) // ambiguous: refused, and used up
+		c.cmd("REST 0", 350)
+		c.put("APPE f", []byte("?"))
+		c.put("APPE made", []byte("new"))
+		if a, b := read(t, fsys, "/f"), read(t, fsys, "/made"); a != "0123abc78YZ!?" || b != "new" {
+			t.Errorf("after APPE: %q, %q", a, b)
+		}
+	})
+}
+
+// A transfer that fails before it begins leaves nothing at all.
+func TestUploadThatNeverBegan(t *testing.T) {
+	fsys, _ := disk(t)
+	write(t, fsys, "/f", "old")
+	c := serve(t, fsys).login(t, "rw")
+	for _, cmd := range []string{"STOR f", "STOR g", "APPE g", "STOU g"} {
+		c.cmd(cmd, 425)
+	}
+	if got := names(t, fsys, "/"); !slices.Equal(got, []string{"f"}) || read(t, fsys, "/f") != "old" {
+		t.Errorf("left: %q", got)
+	}
+	c.cmd("RNFR f", 350)
+	c.cmd("RNTO g", ftp.Code(250))
+}

@@ -1,0 +1,331 @@
+package server_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+	"miniftp/ftp/server"
+)
+
+// oneFile is a tree that holds /f only.
+func oneFile(t testing.TB, content string) afero.Fs {
+	fsys := fsroot.NewMem()
+	write(t, fsys, "/f", content)
+	return fsys
+}
+
+// listener is a port of the client for active mode.
+func listener(t testing.TB, host string) *net.TCPListener {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	check(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	return l.(*net.TCPListener)
+}
+
+func addrOf(l net.Listener) netip.AddrPort { return l.Addr().(*net.TCPAddr).AddrPort() }
+
+// accept takes the server's call.
+func accept(t testing.TB, l *net.TCPListener) net.Conn {
+	t.Helper()
+	_ = l.SetDeadline(time.Now().Add(patience))
+	d, err := l.Accept()
+	check(t, err)
+	t.Cleanup(func() { _ = d.Close() })
+	_ = d.SetDeadline(time.Now().Add(patience))
+	return d
+}
+
+// EPSV ALL: nothing else opens a data connection until the next login, failed
+// transfers or not (RFC 2428 §4).
+func TestTrap07EPSVAll(t *testing.T) {
+	c := serve(t, oneFile(t, "x")).login(t, "rw")
+	c.cmd("epsv all", 200)
+	for range 2 {
+		for _, cmd := range []string{"PASV", "PORT 127,0,0,1,200,10", "EPRT |1|127.0.0.1|51210|"} {
+			c.cmd(cmd, 503)
+		}
+		c.cmd("RETR /f", 425) // nothing was agreed on
+	}
+	if got := string(c.get("RETR /f")); got != "x" {
+		t.Errorf("by EPSV: %q", got)
+	}
+	c.cmd("PASV", 503)
+	c.cmd("USER rw", 331)
+	c.cmd("PASS rw", 230)
+	c.cmd("PASV", 227)
+}
+
+// A family that does not fit is 522 with the one that does (RFC 2428 §2, §3).
+func TestTrap08Families(t *testing.T) {
+	tests := []struct {
+		addr, use string
+		wrong     []string
+		right     string
+	}{
+		{"127.0.0.1:0", "(1)", []string{"EPSV 2", "EPSV 3", "EPSV x", "EPRT |2|::1|5282|", "EPRT |3|x|5282|", "EPRT |1|::1|5282|"}, "EPSV 1"},
+		{"[::1]:0", "(2)", []string{"EPSV 1", "EPSV 3", "EPRT |1|127.0.0.1|5282|", "EPRT |9|::1|5282|"}, "EPSV 2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.use, func(t *testing.T) {
+			c := serveOn(t, tt.addr, fsroot.NewMem()).login(t, "rw")
+			for _, cmd := range tt.wrong {
+				if r := c.cmd(cmd, 522); !strings.Contains(r.Text(), tt.use) {
+					t.Errorf("%s: %q does not name %s", cmd, r.Text(), tt.use)
+				}
+			}
+			c.cmd(tt.right, 229)
+			for _, bad := range []string{"EPRT |1|localhost|5282|", "EPRT |1|127.0.0.1|0|", "EPRT |1|127.0.0.1|65536|", "EPRT |2|::1%1|5282|", "EPRT 1"} {
+				c.cmd(bad, 501)
+			}
+		})
+	}
+}
+
+// PASV can't name an IPv6 address: 425 that says EPSV.
+func TestTrap19PASVOverIPv6(t *testing.T) {
+	c := serveOn(t, "[::1]:0", fsroot.NewMem()).login(t, "rw")
+	if r := c.cmd("PASV", 425); !strings.Contains(r.Text(), "EPSV") {
+		t.Errorf("%q does not name EPSV", r.Text())
+	}
+}
+
+// 227 names the address that the control connection came to; --public-ip is not
+// told to a client on loopback, whom it would not help.
+func TestTrap19PASVAddress(t *testing.T) {
+	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.PublicIP = "192.0.2.7" })
+	c := s.login(t, "rw")
+	addr, err := ftp.Parse227(c.cmd("PASV", 227).Text())
+	check(t, err)
+	if addr.Addr() != netip.MustParseAddr("127.0.0.1") || addr.Port() < 1024 {
+		t.Errorf("227 names %v", addr)
+	}
+}
+
+// 227 can name IPv4 addresses only.
+func TestPublicIPMustBeIPv4(t *testing.T) {
+	if _, err := server.New(server.Options{Auth: accounts(nil), PublicIP: "2001:db8::7"}); err == nil {
+		t.Error("an IPv6 PublicIP was accepted")
+	}
+}
+
+// A stranger on the passive port is hung up on, and the wait for the owner goes on.
+func TestTrap20PassiveTheft(t *testing.T) {
+	s := serve(t, oneFile(t, "secret"))
+	c := s.login(t, "ro")
+	for _, cmd := range []string{"PASV", "EPSV"} {
+		r := c.cmd(cmd, 227, 229)
+		port, err := ftp.Parse229(r.Text())
+		if cmd == "PASV" {
+			var a netip.AddrPort
+			a, err = ftp.Parse227(r.Text())
+			port = a.Port()
+		}
+		check(t, err)
+		thief, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Skipf("no second loopback address: %v", err)
+		}
+		c.send("RETR /f")
+		_ = thief.SetDeadline(time.Now().Add(patience))
+		if b, err := io.ReadAll(thief); len(b) > 0 || isTimeout(err) {
+			t.Errorf("the thief got %q, %v", b, err)
+		}
+		_ = thief.Close()
+		d := c.call(port)
+		c.want(150)
+		if got := string(rest(d)); got != "secret" {
+			t.Errorf("the owner got %q", got)
+		}
+		c.want(226)
+		_ = d.Close()
+	}
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// Each transfer has a data connection of its own, and a new PASV takes the last
+// one back: who dialed that is hung up on.
+func TestTrap21OneListenerPerTransfer(t *testing.T) {
+	c := serve(t, oneFile(t, "x")).login(t, "rw")
+	c.cmd("RETR /f", 425)
+	c.cmd("LIST", 425)
+	c.cmd("STOR /g", 425)
+	if got := string(c.get("RETR /f")); got != "x" {
+		t.Errorf("got %q", got)
+	}
+	c.cmd("RETR /f", 425) // the offer is used up
+	c.cmd("RETR /missing", 550)
+
+	old := c.epsv()
+	now := c.epsv()
+	if b := rest(old); len(b) > 0 {
+		t.Errorf("the replaced data connection got %q", b)
+	}
+	c.cmd("RETR /f", 150)
+	if got := string(rest(now)); got != "x" {
+		t.Errorf("got %q", got)
+	}
+	c.want(226)
+
+	l := listener(t, "127.0.0.1")
+	stale := c.epsv()
+	c.cmd("PORT "+ftp.FormatHostPort(addrOf(l)), 200) // PORT replaces EPSV too
+	if b := rest(stale); len(b) > 0 {
+		t.Errorf("the replaced data connection got %q", b)
+	}
+	c.send("RETR /f")
+	d := accept(t, l)
+	c.want(150)
+	if got := string(rest(d)); got != "x" {
+		t.Errorf("got %q", got)
+	}
+	c.want(226)
+}
+
+// A failed command keeps the offer for the next one.
+func TestOfferSurvivesARefusal(t *testing.T) {
+	c := serve(t, oneFile(t, "x")).login(t, "rw")
+	d := c.epsv()
+	c.cmd("RETR /missing", 550)
+	c.cmd("SIZE /f", 213)
+	c.cmd("RETR /f", 150)
+	if got := string(rest(d)); got != "x" {
+		t.Errorf("got %q", got)
+	}
+	c.want(226)
+}
+
+// PORT and EPRT are numbers, of the client's own address, above 1023.
+func TestTrap31Bounce(t *testing.T) {
+	s := serve(t, oneFile(t, "x"))
+	c := s.login(t, "rw")
+	for _, bad := range []string{
+		"PORT 999,0,0,1,200,10", "PORT localhost,1,2", "PORT 127,0,0,1,200", "PORT 127,0,0,1,200,10,1", "PORT 127,0,0,1,256,1",
+		"PORT 127,0,0,1,-1,1", "PORT 127,0,0,1,0,0", "PORT a,b,c,d,e,f", "PORT 0x7f,0,0,1,200,10", "EPRT |1|999.0.0.1|6275|",
+		"EPRT |1|localhost|6275|", "EPRT |1|127.1|6275|", "EPRT |1|127.0.0.1|-1|", "EPRT |1|127.0.0.1|0|",
+	} {
+		c.cmd(bad, 501)
+	}
+	for _, refused := range []string{
+		"PORT 127,0,0,1,3,255", "PORT 127,0,0,1,0,22", "EPRT |1|127.0.0.1|1023|", // low ports
+		"PORT 127,0,0,2,200,10", "PORT 192,0,2,1,200,10", "PORT 0,0,0,0,200,10", "EPRT |1|127.0.0.2|6275|", // other hosts
+	} {
+		c.cmd(refused, 504)
+		c.cmd("RETR /f", 425)
+	}
+	// What was agreed on before a refusal is gone: it must not be used by mistake.
+	l := listener(t, "127.0.0.1")
+	c.cmd("PORT "+ftp.FormatHostPort(addrOf(l)), 200)
+	c.cmd("PORT 127,0,0,2,200,10", 504)
+	c.cmd("RETR /f", 425)
+}
+
+// The guard can be opened on purpose.
+func TestGuardOpened(t *testing.T) {
+	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.Guard = dtp.Guard{AnyHost: true} })
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Skipf("no second loopback address: %v", err)
+	}
+	defer l.Close()
+	c := s.login(t, "ro")
+	c.cmd("EPRT "+ftp.FormatEPRT(addrOf(l)), 200)
+	c.send("RETR /f")
+	d := accept(t, l.(*net.TCPListener))
+	c.want(150)
+	if got := string(rest(d)); got != "x" {
+		t.Errorf("got %q", got)
+	}
+	c.want(226)
+}
+
+// A data connection that never comes about is 425, and the session goes on.
+func TestNoDataConnection(t *testing.T) {
+	fsys := oneFile(t, "old")
+	s := serve(t, fsys, func(o *server.Options) { o.DataTimeout = 30 * time.Millisecond })
+	c := s.login(t, "rw")
+	for _, cmd := range []string{"RETR /f", "LIST", "STOR /f", "STOR /new", "APPE /new", "STOU"} {
+		c.cmd("EPSV", 229)
+		if r := c.cmd(cmd, 425); !strings.Contains(r.Text(), "port") {
+			t.Errorf("%s: %q does not say what happened", cmd, r.Text())
+		}
+	}
+	l := listener(t, "127.0.0.1")
+	addr := addrOf(l)
+	_ = l.Close()
+	for _, cmd := range []string{"RETR /f", "STOR /f", "STOR /new"} {
+		c.cmd("PORT "+ftp.FormatHostPort(addr), 200)
+		if r := c.cmd(cmd, 425); !strings.Contains(r.Text(), addr.String()) {
+			t.Errorf("%s: %q does not name %v", cmd, r.Text(), addr)
+		}
+	}
+	if got := read(t, fsys, "/f"); got != "old" {
+		t.Errorf("/f holds %q", got)
+	}
+	if got := names(t, fsys, "/"); len(got) != 1 {
+		t.Errorf("left behind: %q", got)
+	}
+}
+
+// The port range is kept to; when it is used up 425 says so, and a port that is
+// given back serves again.
+func TestPassivePortRange(t *testing.T) {
+	lo := freePorts(t, 2)
+	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.PassivePorts = [2]uint16{lo, lo + 1} })
+	a, b, c := s.login(t, "ro"), s.login(t, "ro"), s.login(t, "ro")
+	for range 3 {
+		for _, c := range []*ctl{a, b} {
+			port, err := ftp.Parse229(c.cmd("EPSV", 229).Text())
+			check(t, err)
+			if port < lo || port > lo+1 {
+				t.Errorf("port %d is not in %d-%d", port, lo, lo+1)
+			}
+		}
+		if r := c.cmd("EPSV", 425); !strings.Contains(r.Text(), "in use") {
+			t.Errorf("%q does not say why", r.Text())
+		}
+		c.cmd("PASV", 425)
+		a.cmd("ABOR", 226) // gives the port back
+		if got := string(c.get("RETR /f")); got != "x" {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+// freePorts finds n ports in a row that nobody has.
+func freePorts(t testing.TB, n int) uint16 {
+	t.Helper()
+	for range 100 {
+		first := listener(t, "127.0.0.1")
+		lo := addrOf(first).Port()
+		taken := []net.Listener{first}
+		for i := 1; i < n; i++ {
+			if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", int(lo)+i)); err == nil {
+				taken = append(taken, l)
+			}
+		}
+		for _, l := range taken {
+			_ = l.Close()
+		}
+		if len(taken) == n {
+			return lo
+		}
+	}
+	t.Fatal("no free ports in a row")
+	return 0
+}
