@@ -11,7 +11,6 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
-	"miniftp/ftp/dtp"
 )
 
 // ladder draws, as it happens, the control connection and every data connection:
@@ -40,10 +39,12 @@ type talk struct {
 	address ftp.Command     // a PORT or EPRT whose reply is awaited
 	offer   ftp.DataOffered // the last address that was agreed on
 	guarded error           // why this server will not call it
+	advised string          // what was said last
 	noEPSV  bool            // EPSV was just refused
 	next    string          // a transfer command, to be drawn below the data connection
 	busy    string          // the transfer command that runs
-	opened  bool            // and its data connection stood
+	opened  bool            // its data connection stood
+	failed  bool            // or did not come about
 	final   ftp.Reply       // came before the end of the data
 	lost    *ftp.ControlClosed
 }
@@ -76,7 +77,7 @@ func (t *talk) hear(what ftp.Happening) {
 	case ftp.ReplyGiven:
 		t.reply(h.Verb, h.Reply)
 	case ftp.DataOffered:
-		t.offer = h
+		t.offer, t.opened, t.failed = h, false, false
 	case ftp.DataOpened:
 		t.dataOpened(h)
 	case ftp.DataFailed:
@@ -92,22 +93,24 @@ func (t *talk) hear(what ftp.Happening) {
 
 // put draws one rung.
 func (t *talk) put(r rung) {
-	r.tag = fmt.Sprintf("#%d", t.control.ID)
+	r.tag = t.tag()
 	t.out.WriteString(t.pen.draw(r))
 }
+
+func (t *talk) tag() string { return fmt.Sprintf("#%d", t.control.ID) }
 
 // begin draws the control connection, below a header that says who is who. Once
 // a second one is seen, each rung says whose it is.
 func (t *talk) begin() {
 	t.seen++
-	if t.seen == 2 {
-		t.pen.tag = 5
+	if t.seen > 1 {
+		t.pen.tag = max(t.pen.tag, 5, len(t.tag())+1)
 	}
 	if t.seen <= 2 {
 		t.out.WriteString(t.pen.header(t.control.Side))
 	}
 	user, server := t.ends(t.control.Local, t.control.Remote)
-	r := rung{label: "control", left: does(user, "dials"), arrow: t.pen.arrow(ftp.ServerPI, ""), right: does2("listens", server)}
+	r := rung{label: "control", left: t.onLeft(user, "dials"), arrow: t.pen.arrow(ftp.ServerPI), right: t.onRight("listens", server)}
 	if user.IsValid() && !user.Addr().IsLoopback() {
 		r.notes = []string{fmt.Sprintf("%v %s %v", user.Addr(), t.pen.to, server.Addr())}
 	}
@@ -122,15 +125,25 @@ func (t *talk) ends(local, remote netip.AddrPort) (user, server netip.AddrPort) 
 	return remote, local
 }
 
-// does is ":51234 dials"; does2 is "dials :51234".
-func does(a netip.AddrPort, what string) string { return strings.TrimSpace(port(a) + " " + what) }
+// onLeft is ":51234 dials"; onRight is "dials :51234".
+func (t *talk) onLeft(a netip.AddrPort, does string) string {
+	user, _ := t.ends(t.control.Local, t.control.Remote)
+	return strings.TrimSpace(port(a, user) + " " + does)
+}
 
-func does2(what string, a netip.AddrPort) string { return strings.TrimSpace(what + " " + port(a)) }
+func (t *talk) onRight(does string, a netip.AddrPort) string {
+	_, server := t.ends(t.control.Local, t.control.Remote)
+	return strings.TrimSpace(does + " " + port(a, server))
+}
 
-// port is ":51234", or nothing where a proxy hides it.
-func port(a netip.AddrPort) string {
-	if !a.IsValid() || a.Port() == 0 {
+// port is ":51234", with the host before it if that is not the known one, or
+// nothing where a proxy hides it.
+func port(a, known netip.AddrPort) string {
+	switch {
+	case !a.IsValid() || a.Port() == 0:
 		return ""
+	case a.Addr() != known.Addr():
+		return a.String()
 	}
 	return fmt.Sprintf(":%d", a.Port())
 }
@@ -142,7 +155,7 @@ func (t *talk) command(c ftp.Command) {
 	switch {
 	case c.Verb == "EPSV" && strings.EqualFold(c.Arg, "ALL"):
 	case c.Verb == "EPSV", c.Verb == "PASV":
-		r := rung{command: true, left: c.Verb, arrow: t.pen.arrow(ftp.ServerPI, "")}
+		r := rung{command: true, left: c.Verb, arrow: t.pen.arrow(ftp.ServerPI)}
 		if t.noEPSV && c.Verb == "PASV" {
 			r.right = "the older way, as EPSV was refused"
 		}
@@ -151,9 +164,8 @@ func (t *talk) command(c ftp.Command) {
 	case c.Verb == "EPRT", c.Verb == "PORT":
 		t.address = c
 	case ftp.IsTransfer(c.Verb):
-		t.busy, t.opened, t.final = c.Verb, false, ftp.Reply{}
-		t.next = c.Verb
-		if t.offer.Said == "" || t.offer.Mode == ftp.Active {
+		t.busy, t.next, t.final = c.Verb, c.Verb, ftp.Reply{}
+		if t.offer.Said == "" || t.offer.Mode == ftp.Active || t.opened || t.failed {
 			t.drawNext()
 		}
 	}
@@ -164,7 +176,7 @@ func (t *talk) command(c ftp.Command) {
 // the two was noticed first.
 func (t *talk) drawNext() {
 	if t.next != "" {
-		t.put(rung{command: true, left: t.next, arrow: t.pen.arrow(ftp.ServerPI, "")})
+		t.put(rung{command: true, left: t.next, arrow: t.pen.arrow(ftp.ServerPI)})
 		t.next = ""
 	}
 }
@@ -184,38 +196,34 @@ func (t *talk) reply(verb string, r ftp.Reply) {
 		t.announced(r)
 	case r.Code.Class() == ftp.Preliminary:
 	case verb != "" && verb == t.busy:
-		t.drawNext()
-		t.final = r
-		if t.control.Side == ftp.ServerPI { // the transfer never began
-			t.drawFinal()
+		if t.control.Side == ftp.UserPI {
+			t.final = r // the data may not be at its end
+			return
 		}
+		t.drawNext()
+		t.drawReply(r)
+		t.busy = "" // the transfer never began
 	case ftp.IsTransfer(verb), verb == "" && no:
-		t.final = r
-		t.drawFinal()
+		t.drawReply(r)
 	case verb == "EPSV", verb == "PASV":
 		t.listening(verb, r)
 	case no:
-		t.put(rung{command: true, left: verb, arrow: t.pen.arrow(ftp.ServerPI, ""), right: r.String(), bad: true})
+		t.put(rung{command: true, left: verb, arrow: t.pen.arrow(ftp.ServerPI), right: r.String(), bad: true})
 	}
 }
 
-// drawFinal draws the last reply: only its code, if all is well.
-func (t *talk) drawFinal() {
-	if t.final.Code == 0 {
-		return
-	}
-	r := rung{arrow: t.pen.arrow(ftp.UserPI, ""), right: fmt.Sprint(int(t.final.Code))}
-	if t.final.Code.Class() >= ftp.TransientFail {
-		r.right, r.bad = t.final.String(), true
+// drawReply draws a reply: only its code, if all is well.
+func (t *talk) drawReply(reply ftp.Reply) {
+	r := rung{arrow: t.pen.arrow(ftp.UserPI), right: fmt.Sprint(int(reply.Code))}
+	if reply.Code.Class() >= ftp.TransientFail {
+		r.right, r.bad = reply.String(), true
 	}
 	t.put(r)
-	t.final = ftp.Reply{}
-	t.busy = ""
 }
 
 // listening draws the reply in which the server's address travels.
 func (t *talk) listening(verb string, reply ftp.Reply) {
-	r := rung{arrow: t.pen.arrow(ftp.UserPI, ""), right: reply.String()}
+	r := rung{arrow: t.pen.arrow(ftp.UserPI), right: reply.String()}
 	port, err229 := ftp.Parse229(reply.Text())
 	addr, err227 := ftp.Parse227(reply.Text())
 	switch {
@@ -226,8 +234,8 @@ func (t *talk) listening(verb string, reply ftp.Reply) {
 		_, server := t.ends(t.control.Local, t.control.Remote)
 		r.right = "227 " + ftp.FormatHostPort(addr)
 		r.notes = []string{fmt.Sprintf(`"I listen on %s"`, where(addr, server))}
-	case reply.Code.Class() == ftp.Completion:
-		return // EPSV ALL
+	case reply.Code == 200:
+		return // to EPSV ALL
 	default:
 		r.bad = true
 		t.noEPSV = verb == "EPSV"
@@ -244,7 +252,7 @@ func (t *talk) announced(reply ftp.Reply) {
 	}
 	addr, _ := parse(t.address.Arg)
 	user, _ := t.ends(t.control.Local, t.control.Remote)
-	r := rung{command: true, left: t.address.Verb + " " + port(addr), arrow: t.pen.arrow(ftp.ServerPI, "")}
+	r := rung{command: true, left: fmt.Sprintf("%s :%d", t.address.Verb, addr.Port()), arrow: t.pen.arrow(ftp.ServerPI)}
 	switch reply.Code.Class() {
 	case 0: // none came
 	case ftp.Completion:
@@ -252,7 +260,7 @@ func (t *talk) announced(reply ftp.Reply) {
 		r.notes = []string{fmt.Sprintf(`"call me on %s"`, where(addr, user))}
 	default:
 		r.right, r.bad = reply.String(), true
-		r.notes = []string{t.refusedAddress(addr)}
+		r.notes = []string{t.once(t.refusedAddress(addr, reply.Code))}
 	}
 	t.put(r)
 	t.address, t.guarded = ftp.Command{}, nil
@@ -271,9 +279,9 @@ func where(a, known netip.AddrPort) string {
 func (t *talk) dataOpened(h ftp.DataOpened) {
 	t.opened = true
 	user, server := t.ends(h.Local, h.Remote)
-	r := rung{label: "data", left: does(user, "dials"), arrow: t.pen.arrow(ftp.ServerPI, ""), right: does2("listens", server), notes: []string{"passive"}}
+	r := rung{label: "data", left: t.onLeft(user, "dials"), arrow: t.pen.arrow(ftp.ServerPI), right: t.onRight("listens", server), notes: []string{"passive"}}
 	if h.Mode == ftp.Active {
-		r = rung{label: "data", left: does(user, "listens"), arrow: t.pen.arrow(ftp.UserPI, ""), right: does2("dials", server), notes: []string{"active: the roles are reversed"}}
+		r = rung{label: "data", left: t.onLeft(user, "listens"), arrow: t.pen.arrow(ftp.UserPI), right: t.onRight("dials", server), notes: []string{"active: the roles are reversed"}}
 	}
 	if t.control.Side == ftp.UserPI && h.Mode == ftp.Passive && t.offer.Addr.IsValid() && t.offer.Addr.Addr() != h.Remote.Addr() && h.Remote.IsValid() {
 		r.notes = append(r.notes, fmt.Sprintf("227 named %v%s: the host of the control connection was called instead", t.offer.Addr.Addr(), ifPrivate(t.offer.Addr.Addr())))
@@ -289,8 +297,10 @@ func (t *talk) transferDone(h ftp.TransferDone) {
 	if refused := errors.As(h.Err, &reply) && h.Bytes == 0; t.opened && !refused {
 		t.bytes(h)
 	}
-	t.busy, t.opened = "", false
-	t.drawFinal()
+	if t.final.Code != 0 {
+		t.drawReply(t.final)
+	}
+	t.busy, t.opened, t.final = "", false, ftp.Reply{}
 	if t.lost != nil {
 		t.end(*t.lost)
 	}
@@ -352,9 +362,8 @@ func (t *talk) end(h ftp.ControlClosed) {
 		return
 	}
 	var said *ftp.Error // its reply was drawn
-	var broken *dtp.BrokenError
-	if h.Err != nil && !errors.As(h.Err, &said) && !errors.As(h.Err, &broken) {
-		t.put(t.pen.failure(rung{label: "control"}, ftp.UserPI, false, reason(h.Err)))
+	if h.Err != nil && !errors.As(h.Err, &said) {
+		t.put(t.pen.failed(rung{label: "control"}, ftp.UserPI, false, reason(h.Err)))
 	}
 	delete(t.talks, t.control.ID)
 }

@@ -98,3 +98,15 @@ func (s Static) Authenticate(_ context.Context, login Login) (*Account, error) {
 	account := u.Account
 	return &account, nil
 }
+
+// String names the permissions.
+func (p Perm) String() string {
+	names := []string{"read", "list", "store", "overwrite", "delete", "rename", "make directories", "change"}
+	var set []string
+	for i, name := range names {
+		if p&(1<<i) != 0 {
+			set = append(set, name)
+		}
+	}
+	return strings.Join(set, ", ")
+}

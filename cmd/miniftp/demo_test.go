@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"unicode"
+
+	"miniftp/ftp/client"
+)
+
+// runDemo is the program's demo, in a UTF-8 locale.
+func runDemo(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	t.Setenv("LC_ALL", "C.UTF-8")
+	var o, e bytes.Buffer
+	code = run(t.Context(), func() {}, append([]string{"miniftp", "demo"}, args...), stdio{strings.NewReader(""), &o, &e})
+	return code, o.String(), e.String()
+}
+
+// masked is a picture without what differs from run to run: ports and times. It
+// keeps the columns.
+func masked(s string) string {
+	s = regexp.MustCompile(`\bin [0-9.]+ m?s, .*/s`).ReplaceAllString(s, "in TIME")
+	return regexp.MustCompile(`\b[0-9]{4,5}\b`).ReplaceAllStringFunc(s, func(p string) string { return strings.Repeat("N", len(p)) })
+}
+
+func TestDemoNarrow(t *testing.T) {
+	code, out, errs := runDemo(t, "--width", "80")
+	if code != 0 || errs != "" {
+		t.Fatalf("exit %d, %s", code, errs)
+	}
+	standInOrder(t, out,
+		"in passive mode, then in active mode",
+		"Passive mode:", "EPSV", `"I listen on `, " dials  ─", "▶  listens :", "  passive", "RETR", "◀═", "226",
+		"Active mode:", "EPRT :", `"call me on `, "RETR", " listens  ◀─", "─  dials :", "active: the roles are reversed", "◀═", "226",
+		"What flipped", "What did not", "Both copies are identical", "2100000 bytes")
+}
+
+// standInOrder checks that the parts stand in s, one after the other.
+func standInOrder(t *testing.T, s string, parts ...string) {
+	t.Helper()
+	rest := s
+	for _, p := range parts {
+		_, after, ok := strings.Cut(rest, p)
+		if !ok {
+			t.Fatalf("%q is missing, or not where it belongs, in\n%s", p, s)
+		}
+		rest = after
+	}
+}
+
+func TestDemoWide(t *testing.T) {
+	_, out, _ := runDemo(t, "--width", "160")
+	both := 0
+	for _, line := range strings.Split(out, "\n") {
+		if cells(line) > 160 || strings.TrimRight(line, " ") != line {
+			t.Errorf("%d columns: %q", cells(line), line)
+		}
+		if strings.Count(line, "you (client)") == 2 || strings.Contains(line, "EPSV") && strings.Contains(line, "EPRT") {
+			both++
+		}
+	}
+	if both != 2 {
+		t.Errorf("the ladders do not stand side by side:\n%s", out)
+	}
+}
+
+func TestDemoEmptyFile(t *testing.T) {
+	code, out, _ := runDemo(t, "--file-size", "0", "--width", "80")
+	if code != 0 || !strings.Contains(out, "identical to the server's file: 0 bytes") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
+func TestDemoUsage(t *testing.T) {
+	for _, args := range [][]string{{"--width", "43"}, {"--file-size", "-1"}, {"--file-size", "2000000000"}, {"surplus"}, {"--nonsense"}} {
+		code, out, errs := runDemo(t, args...)
+		if code != exitUsage || out != "" || strings.Count(errs, "\n") != 1 {
+			t.Errorf("demo %v: exit %d, %q, %q", args, code, out, errs)
+		}
+	}
+}
+
+func TestDemoASCII(t *testing.T) {
+	t.Setenv("LC_ALL", "C")
+	var out bytes.Buffer
+	if code := run(t.Context(), func() {}, []string{"miniftp", "demo", "--width", "80"}, stdio{nil, &out, &out}); code != 0 {
+		t.Fatalf("exit %d: %s", code, &out)
+	}
+	if i := strings.IndexFunc(out.String(), func(c rune) bool { return c > unicode.MaxASCII }); i >= 0 {
+		t.Errorf("not ASCII at %d: %q", i, out.String()[i:i+8])
+	}
+}
+
+func TestDemoInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out bytes.Buffer
+	if code := run(ctx, func() {}, []string{"miniftp", "demo"}, stdio{nil, &out, &out}); code != exitInterrupted {
+		t.Errorf("exit %d: %s", code, &out)
+	}
+}
+
+func TestDemoWrongCopy(t *testing.T) {
+	err := error(&wrongCopy{client.TruncatedError{Want: 2, Got: 2}})
+	if exitCode(err) != exitIncomplete {
+		t.Errorf("exit %d", exitCode(err))
+	}
+	if cut := new(client.TruncatedError); !errors.As(err, &cut) {
+		t.Error("it can't be told from other errors")
+	}
+}
+
+// serveOutput keeps what serve writes, and tells where it listens.
+type serveOutput struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+	url chan string
+}
+
+var announced = regexp.MustCompile(`ftp://127\.0\.0\.1:[0-9]+/`)
+
+func (s *serveOutput) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := announced.Find(b); u != nil && s.url != nil {
+		s.url <- string(u)
+		s.url = nil
+	}
+	return s.buf.Write(b)
+}
+
+// TestExplainRealRun: get and serve draw the same transfers, each from its side.
+func TestExplainRealRun(t *testing.T) {
+	t.Setenv("LC_ALL", "C.UTF-8")
+	t.Setenv("COLUMNS", "80")
+	t.Setenv("HOME", t.TempDir()) // no .netrc
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "report.pdf"), bytes.Repeat([]byte("line\n"), 20000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	url := make(chan string, 1)
+	served := &serveOutput{url: url}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int)
+	go func() {
+		ended <- run(ctx, func() {}, []string{"miniftp", "serve", "--explain", "--log-level", "error", "--listen", "127.0.0.1:0", root},
+			stdio{nil, &served.buf, served})
+	}()
+	at := <-url
+	var got bytes.Buffer
+	for _, flags := range [][]string{{"--passive"}, {"--active"}, {"--active", "--active-ip", "192.0.2.1"}} {
+		args := append(append([]string{"miniftp", "get", "--explain"}, flags...), at+"report.pdf", filepath.Join(t.TempDir(), "copy"))
+		_ = run(t.Context(), func() {}, args, stdio{nil, &got, &got})
+	}
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("serve ends with exit %d", code)
+	}
+	_, drawn, _ := strings.Cut(served.buf.String(), "Ctrl-C stops.\n")
+	golden(t, "real.golden", "== the client's side\n"+speeds.ReplaceAllString(masked(got.String()), "SPEED")+
+		"== the server's side\n"+strings.ReplaceAll(masked(drawn), at, "URL"))
+}
+
+var speeds = regexp.MustCompile(`[0-9.]+ [kMG]?B/s`)
+
+// fenced finds the fenced blocks of a document, each with the line above it.
+var fenced = regexp.MustCompile("(?m)^(.*)\n```([a-z]*)\n((?s:.*?))^```$")
+
+// TestDocQuotes: docs/active-passive.md quotes code that is there.
+func TestDocQuotes(t *testing.T) {
+	quotes, file := 0, ""
+	for _, m := range fenced.FindAllStringSubmatch(readDoc(t), -1) {
+		if m[2] != "go" {
+			continue
+		}
+		if name := strings.Trim(m[1], "`"); strings.HasSuffix(name, ".go") {
+			file = name // several quotes may follow one name
+		}
+		code, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(code), m[3]) {
+			t.Errorf("this is not in %s any more:\n%s", file, m[3])
+		}
+		quotes++
+	}
+	if quotes < 6 {
+		t.Errorf("only %d quotes were found", quotes)
+	}
+}
+
+// TestDocLadders: the ladders at the top are those of the demo.
+func TestDocLadders(t *testing.T) {
+	_, doc, ok := strings.Cut(readDoc(t), "$ miniftp demo --width 80\n")
+	doc, _, closed := strings.Cut(doc, "```")
+	_, out, _ := runDemo(t, "--width", "80")
+	if !ok || !closed || masked(doc) != masked(out) {
+		t.Errorf("docs/active-passive.md shows\n%s\nthe demo draws\n%s", doc, out)
+	}
+}
+
+func readDoc(t *testing.T) string {
+	t.Helper()
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "active-passive.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(doc)
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets the test binary be miniftp itself, for the scripts.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"miniftp": main})
+}
+
+// TestScripts runs the command line as users and scripts do: real processes, exit
+// codes, what goes to which stream.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("NETRC", e.WorkDir+"/.netrc")
+			e.Setenv("LANG", "C.UTF-8")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": cmdExits,
+			"serve": cmdServe,
+			"stop":  cmdStop,
+		},
+	})
+}
+
+// cmdExits is "exits N command…": the command ends with that code.
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code command…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit %d, want %d", got, want)
+	}
+}
+
+// cmdServe is "serve flags…": it starts miniftp serve on a free port and sets
+// URL to what its banner says.
+func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("serve can't be negated")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	cmd := exec.CommandContext(ctx, "miniftp", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir)
+	stderr, err := cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	log := &syncBuffer{done: make(chan struct{})}
+	r := bufio.NewReader(stderr)
+	for ts.Getenv("URL") == "" || log.Len() == 0 {
+		line, err := r.ReadString('\n')
+		log.WriteString(line)
+		if _, rest, ok := strings.Cut(line, "ftp://"); ok {
+			addr, _, _ := strings.Cut(rest, "/")
+			ts.Setenv("URL", "ftp://"+addr)
+			ts.Setenv("ADDR", addr)
+			ts.Setenv("SERVER_PID", strconv.Itoa(cmd.Process.Pid))
+			break
+		}
+		if err != nil {
+			ts.Fatalf("miniftp serve did not start: %s", log.String())
+		}
+	}
+	go func() {
+		defer close(log.done)
+		_, _ = log.ReadFrom(r)
+	}()
+	ts.Defer(func() {
+		_ = cmd.Process.Kill()
+		<-log.done
+		_ = cmd.Wait()
+		cancel()
+	})
+}
+
+type syncBuffer struct {
+	bytes.Buffer
+	done chan struct{}
+}
+
+// cmdStop sends the server a SIGTERM.
+func cmdStop(ts *testscript.TestScript, _ bool, _ []string) {
+	pid, err := strconv.Atoi(ts.Getenv("SERVER_PID"))
+	ts.Check(err)
+	p, err := os.FindProcess(pid)
+	ts.Check(err)
+	ts.Check(p.Signal(syscall.SIGTERM))
+}
