@@ -132,7 +132,7 @@ func (c *Client) Command(ctx context.Context, verb, arg string) (ftp.Reply, erro
 	verb = upper(verb)
 	switch verb {
 	case "PORT", "EPRT", "PASV", "EPSV", "MODE", "STRU", "AUTH", "PROT", "CCC":
-		return ftp.Reply{}, &ftp.Error{Verb: verb, Reply: ftp.NewReply(503, "the client sends "+verb+" by itself")}
+		return ftp.Reply{}, errors.New(verb + " is not sent by hand: it would change what data connections mean")
 	}
 	if ftp.IsTransfer(verb) {
 		return ftp.Reply{}, errors.New(verb + " needs a data connection: use the method for it")

@@ -42,7 +42,12 @@ func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
 	if err := c.connect(ctx, addr); err != nil {
 		return nil, err
 	}
-	if err := c.logIn(ctx); err != nil {
+	hangUp := context.AfterFunc(ctx, func() { _ = c.die(context.Cause(ctx)) })
+	err := c.logIn(ctx)
+	if !hangUp() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
 		_ = c.die(err)
 		c.stopped.Wait()
 		var dead *DeadError
@@ -70,10 +75,10 @@ func (c *Client) preparePorts() error {
 
 // connect makes the control connection and begins to read replies from it.
 func (c *Client) connect(ctx context.Context, addr string) error {
-	host, port, err := net.SplitHostPort(addr)
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		host, port = strings.Trim(addr, "[]"), "21"
-		addr = net.JoinHostPort(host, port)
+		host = strings.Trim(addr, "[]")
+		addr = net.JoinHostPort(host, "21")
 	}
 	dial := c.opts.Dial
 	if dial == nil {

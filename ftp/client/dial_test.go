@@ -25,12 +25,24 @@ func TestLoginSequences(t *testing.T) {
 	}{
 		{"anonymous", nil, nil, []string{"USER anonymous", "PASS anonymous@", "FEAT", "OPTS UTF8 ON"}, "-", 0},
 		{"password", nil, &client.Options{User: "alice", Password: " s e "}, []string{"USER alice", "PASS  s e ", "FEAT", "OPTS UTF8 ON"}, "-", 0},
-		{"no password asked", func(f *fake) { f.on["USER"] = says("230 in") },
-			&client.Options{User: "a", Password: "secret"}, []string{"USER a", "FEAT", "OPTS UTF8 ON"}, "-", 0},
-		{"account", func(f *fake) { f.on["PASS"] = says("332 account?"); f.on["ACCT"] = says("230 in") },
-			&client.Options{User: "a", Password: "b", Account: "c"}, []string{"USER a", "PASS b", "ACCT c", "FEAT", "OPTS UTF8 ON"}, "-", 0},
-		{"account, none given", func(f *fake) { f.on["PASS"] = says("332 account?") },
-			&client.Options{User: "a", Password: "b"}, []string{"USER a", "PASS b"}, "PASS", 332},
+		{
+			"no password asked", func(f *fake) { f.on["USER"] = says("230 in") },
+			&client.Options{User: "a", Password: "secret"},
+			[]string{"USER a", "FEAT", "OPTS UTF8 ON"},
+			"-", 0,
+		},
+		{
+			"account", func(f *fake) { f.on["PASS"] = says("332 account?"); f.on["ACCT"] = says("230 in") },
+			&client.Options{User: "a", Password: "b", Account: "c"},
+			[]string{"USER a", "PASS b", "ACCT c", "FEAT", "OPTS UTF8 ON"},
+			"-", 0,
+		},
+		{
+			"account, none given", func(f *fake) { f.on["PASS"] = says("332 account?") },
+			&client.Options{User: "a", Password: "b"},
+			[]string{"USER a", "PASS b"},
+			"PASS", 332,
+		},
 		{"wrong password", func(f *fake) { f.on["PASS"] = says("530 no") }, nil, nil, "PASS", 530},
 		{"too many", func(f *fake) { f.on["PASS"] = says("421 too many") }, nil, nil, "PASS", 421},
 		{"refused greeting", func(f *fake) { f.greeting = "530 not you\r\n" }, nil, nil, "", 530},
@@ -95,6 +107,15 @@ func TestDialFails(t *testing.T) {
 	cancel(cause)
 	if _, err := client.Dial(ctx, f.addr, nil); !errors.Is(err, cause) {
 		t.Errorf("cancelled: %v", err)
+	}
+	waiting := make(chan struct{})
+	slow := newFake(t, func(f *fake) {
+		f.on["USER"] = func(s *session, _ string) { close(waiting); s.next() }
+	})
+	ctx, cancel = context.WithCancelCause(t.Context())
+	go func() { <-waiting; cancel(cause) }()
+	if _, err := client.Dial(ctx, slow.addr, nil); !errors.Is(err, cause) {
+		t.Errorf("cancelled at the login: %v", err)
 	}
 	hangUp := newFake(t, func(f *fake) { f.on["USER"] = func(s *session, _ string) { _ = s.conn.Close() } })
 	var dead *client.DeadError

@@ -127,7 +127,7 @@ func refused(err error) bool {
 		return false
 	}
 	switch e.Code {
-	case 500, 501, 502, 504, 522:
+	case 500, 502, 504, 522:
 		return true
 	}
 	return false

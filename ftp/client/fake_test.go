@@ -125,7 +125,6 @@ type session struct {
 	ln     net.Listener
 	port   netip.AddrPort // of PORT or EPRT
 	offset int
-	from   string
 	ascii  bool
 }
 

@@ -3,8 +3,11 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/afero"
@@ -65,9 +68,15 @@ func (c *Client) Download(ctx context.Context, remote string, fsys afero.Fs, loc
 	return res, err
 }
 
-// partName is where a file grows until it is whole.
+// partName is where a file grows until it is whole. A name that leaves no room
+// for more is cut, and told apart by a sum.
 func partName(local string) string {
+	const longest = 255
 	dir, name := filepath.Split(local)
+	if len("."+name+".part") > longest {
+		sum := crc32.ChecksumIEEE([]byte(name))
+		name = fmt.Sprintf("%s~%08x", strings.ToValidUTF8(name[:240], ""), sum)
+	}
 	return dir + "." + name + ".part"
 }
 

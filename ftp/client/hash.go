@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -25,7 +26,7 @@ var digests = []struct {
 // Hash asks for the hash of a file: by HASH where the server has it, else by
 // XSHA256 and the like. algo is SHA-256, SHA-512, SHA-1, MD5 or CRC32, in any
 // case and with or without the hyphen; "": the server's own choice, or the best
-// that it has. algorithm is the one used, sum is in lower-case hexadecimal.
+// that it has. One that the server has not is errors.ErrUnsupported. algorithm is the one used, sum is in lower-case hexadecimal.
 func (c *Client) Hash(ctx context.Context, path, algo string) (algorithm, sum string, err error) {
 	if err := c.begin(); err != nil {
 		return "", "", err
@@ -38,18 +39,22 @@ func (c *Client) Hash(ctx context.Context, path, algo string) (algorithm, sum st
 		return "", "", err
 	}
 	offered, selected := c.hashes()
+	wanted := plainName(algo)
+	if wanted == "" {
+		wanted = plainName(selected)
+	}
+	guess := len(c.features) == 0 && algo != "" // no FEAT: it may have it all the same
 	for _, d := range digests {
-		if algo != "" && plainName(algo) != plainName(d.name) || algo == "" && selected != "" && plainName(selected) != plainName(d.name) {
-			continue
-		}
 		verb := d.verb
-		if name, ok := offered[plainName(d.name)]; ok {
+		name, hash := offered[plainName(d.name)]
+		switch {
+		case wanted != "" && wanted != plainName(d.name), !hash && !guess && !c.features.Has(verb):
+			continue
+		case hash:
 			verb = "HASH"
 			if err := c.selectHash(ctx, name, selected); err != nil {
 				return "", "", err
 			}
-		} else if !c.features.Has(verb) && (len(c.features) > 0 || algo == "") {
-			continue
 		}
 		r, err := c.do(ctx, verb, path)
 		if err != nil {
@@ -59,9 +64,9 @@ func (c *Client) Hash(ctx context.Context, path, algo string) (algorithm, sum st
 		return d.name, sum, err
 	}
 	if algo == "" {
-		algo = "hash"
+		algo = "hash that is known here"
 	}
-	return "", "", &ftp.Error{Verb: "HASH", Reply: ftp.NewReply(504, "no "+algo+" here")}
+	return "", "", fmt.Errorf("the server has no %s: %w", algo, errors.ErrUnsupported)
 }
 
 // hashes reads the HASH feature, "SHA-1;SHA-256*;MD5": the names it offers by

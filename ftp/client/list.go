@@ -135,7 +135,7 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 		_, err := c.transfer(ctx, j)
 		return err
 	}, func() {})
-	defer s.Close()
+	defer func() { _ = s.Close() }() // its verdict came with the last line
 	in := bufio.NewReaderSize(s, maxLine)
 	for n := 0; ; n++ {
 		line, err := in.ReadSlice('\n')

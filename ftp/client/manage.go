@@ -141,9 +141,30 @@ func (c *Client) removeAll(ctx context.Context, path string, depth int) error {
 		return ErrTooDeep
 	}
 	entries, err := c.readDir(ctx, path)
+	if err == nil {
+		err = c.removeEach(ctx, path, entries, depth)
+	}
 	if err != nil {
 		return err
 	}
+	_, err = c.do(ctx, "RMD", path)
+	if !isReply(err) {
+		return err
+	}
+	// Not empty yet: many servers leave hidden names out of a plain LIST.
+	entries, hiding := c.readHidden(ctx, path)
+	if hiding != nil || len(entries) == 0 {
+		return err
+	}
+	if err := c.removeEach(ctx, path, entries, depth); err != nil {
+		return err
+	}
+	_, err = c.do(ctx, "RMD", path)
+	return err
+}
+
+// removeEach removes what is in a directory.
+func (c *Client) removeEach(ctx context.Context, path string, entries []ftp.Entry, depth int) (err error) {
 	for _, e := range entries {
 		child := join(path, e.Name)
 		if e.Type == ftp.DirEntry {
@@ -155,8 +176,7 @@ func (c *Client) removeAll(ctx context.Context, path string, depth int) error {
 			return err
 		}
 	}
-	_, err = c.do(ctx, "RMD", path)
-	return err
+	return nil
 }
 
 // Size returns the size of a file in bytes, as a binary transfer would move it

@@ -37,8 +37,10 @@ func (d *download) resume(ctx context.Context) (res Result, resumed bool, err er
 		return Result{}, false, err
 	}
 	if d.size >= 0 && have > d.size {
-		return Result{}, false, &ResumeError{Path: d.local, Offset: have,
-			Why: fmt.Sprintf("the server's file has only %d bytes", d.size)}
+		return Result{}, false, &ResumeError{
+			Path: d.local, Offset: have,
+			Why: fmt.Sprintf("the server's file has only %d bytes", d.size),
+		}
 	}
 	tail, err := readTail(d.fsys, name, have)
 	if err != nil {
@@ -88,8 +90,10 @@ func (d *download) goOn(ctx context.Context, tail tail) (res Result, agreed bool
 	if err := d.cutBack(tail.end); err != nil {
 		return res, agreed, err
 	}
-	return res, agreed, &ResumeError{Path: d.local, Offset: tail.end,
-		Why: fmt.Sprintf("%d bytes came where %d were missing", res.Bytes, d.size-tail.end)}
+	return res, agreed, &ResumeError{
+		Path: d.local, Offset: tail.end,
+		Why: fmt.Sprintf("%d bytes came where %d were missing", res.Bytes, d.size-tail.end),
+	}
 }
 
 func (d *download) cutBack(size int64) error {

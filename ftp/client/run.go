@@ -53,6 +53,9 @@ func (r *run) watch(ctx context.Context) error {
 		case r.data = <-r.results:
 			r.dataEnded()
 			p.restart()
+			if r.data.Err != nil && ctx.Err() != nil {
+				return context.Cause(ctx) // the reason, not what came of it
+			}
 		case <-r.grace:
 			r.graceOver()
 		case <-ctx.Done():
@@ -242,13 +245,32 @@ func (r *run) abort(ctx context.Context) {
 		r.lost = err
 		return
 	}
-	if r.finish(after) {
-		if _, err := r.c.answer(after, abor); err == nil {
-			return
-		}
+	if r.finish(after) && r.c.inStep(after, abor) {
+		return
 	}
 	if r.lost == nil {
 		_ = r.c.die(fmt.Errorf("%w to ABOR", ErrTimeout))
+	}
+}
+
+// inStep waits for the last reply that is owed, the one to cmd. There are servers
+// that have one reply for the transfer and its ABOR together; what a NOOP is
+// answered with tells where the replies are.
+func (c *Client) inStep(ctx context.Context, cmd ftp.Command) bool {
+	soon, cancel := context.WithTimeout(ctx, shortWait/4)
+	defer cancel()
+	if _, err := c.answer(soon, cmd); err == nil {
+		return true
+	}
+	noop := ftp.Command{Verb: "NOOP"}
+	if c.write(noop) != nil {
+		return false
+	}
+	for {
+		r, err := c.answer(ctx, noop)
+		if err != nil || r.Code == 200 {
+			return err == nil
+		}
 	}
 }
 

@@ -97,6 +97,23 @@ func (c *Client) readDir(ctx context.Context, dir string) ([]ftp.Entry, error) {
 	return entries, err
 }
 
+// readHidden reads a directory by LIST -a.
+func (c *Client) readHidden(ctx context.Context, dir string) (entries []ftp.Entry, err error) {
+	var p ftp.ListParser
+	lines := func() error {
+		return c.lines(ctx, "LIST", "-a", func(line string) bool {
+			e, ok, err := p.Parse(line)
+			return err != nil || !ok || yieldEntry(e, nil, func(e ftp.Entry, err error) bool {
+				if err == nil {
+					entries = append(entries, e)
+				}
+				return true
+			})
+		})
+	}
+	return entries, c.within(ctx, dir, lines)
+}
+
 // Glob returns what matches a pattern of path.Match, component by component,
 // sorted. Nothing that matches is no error; path.ErrBadPattern is.
 func (c *Client) Glob(ctx context.Context, pattern string) ([]WalkEntry, error) {
@@ -131,6 +148,9 @@ func (c *Client) glob(ctx context.Context, pattern string) ([]WalkEntry, error) 
 	}
 	var found []WalkEntry
 	for _, d := range dirs {
+		if d.Type == ftp.FileEntry {
+			continue
+		}
 		entries, err := c.readDir(ctx, d.Path)
 		if err != nil && !isReply(err) {
 			return nil, err

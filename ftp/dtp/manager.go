@@ -178,9 +178,8 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		err = &OpenError{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err}
 		o.m.tell(ftp.DataFailed{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err})
-		return nil, err
+		return nil, &OpenError{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err}
 	}
 	return o.opened(nc, start), nil
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/afero"
 
-	"miniftp/ftp"
 	"miniftp/fsroot"
+	"miniftp/ftp"
 )
 
 // cut starts an upload and ends it early in one of the ways of cuts.

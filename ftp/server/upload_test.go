@@ -6,11 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/afero"
 
-	"miniftp/ftp/server"
 	"miniftp/fsroot"
+	"miniftp/ftp/server"
 )
 
 // While an upload runs its bytes are under a hidden name; the final name shows
@@ -51,9 +52,8 @@ func TestUploadIsHidden(t *testing.T) {
 // await tries until ok is true.
 func await(t testing.TB, ok func() bool) {
 	t.Helper()
-	tries := 0
-	for !ok() {
-		if tries++; tries > 1_000_000 {
+	for end := time.Now().Add(patience); !ok(); {
+		if time.Now().After(end) {
 			t.Fatal("it never came true")
 		}
 	}
