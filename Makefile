@@ -21,7 +21,7 @@ fuzz: ## every fuzz target for T each (T=20s)
 	done
 
 golden: ## write the golden files and generated docs anew
-	go test ./cmd/miniftp ./ftp/... -update
+	go test ./cmd/miniftp ./ftp/server -update
 
 bench: ## measure beside vsftpd and pure-ftpd; writes docs/performance.md
 	go test ./ftp/internal/bench -run '^$$' -bench Peers -benchtime 1x -timeout 60m -report $(CURDIR)/docs/performance.md

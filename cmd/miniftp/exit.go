@@ -25,6 +25,22 @@ const (
 	exitInterrupted = 130
 )
 
+// exitMeanings is the table of README.md.
+var exitMeanings = []struct {
+	code    int
+	meaning string
+}{
+	{exitOK, "done, all of it"},
+	{exitFailure, "any other failure"},
+	{exitUsage, "usage"},
+	{exitConnect, "no connection: refused, unreachable, timed out, unknown host"},
+	{exitLogin, "login refused"},
+	{exitRefused, "the server said no: not found, no permission"},
+	{exitIncomplete, "incomplete or wrong data: cut short, size or hash differs"},
+	{exitLocal, "the local side: disk full, no permission, not a directory"},
+	{exitInterrupted, "interrupted"},
+}
+
 // report prints what went wrong, once, and says how to exit.
 func (e *env) report(err error) int {
 	if err == nil || errors.Is(err, errStopped) {

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestReadme keeps the tables of README.md the same as the code.
+func TestReadme(t *testing.T) {
+	const name = "../../README.md"
+	old, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := string(old)
+	for mark, table := range map[string]string{"verbs": verbTable(), "exits": exitTable()} {
+		want = between(t, want, mark, table)
+	}
+	if updating() {
+		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if want != string(old) {
+		t.Errorf("%s is not what the code says: make golden writes its tables anew", name)
+	}
+}
+
+func between(t *testing.T, text, mark, table string) string {
+	t.Helper()
+	begin, end := "<!-- "+mark+": begin -->\n", "<!-- "+mark+": end -->"
+	head, rest, ok := strings.Cut(text, begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("README.md has no markers for %s", mark)
+	}
+	return head + begin + table + end + tail
+}
+
+func verbTable() string {
+	var b strings.Builder
+	b.WriteString("| verb | arguments | what it does |\n|---|---|---|\n")
+	e := &env{stdio: stdio{strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{}}, ctx: context.Background()}
+	for _, c := range newApp(e).Commands {
+		args := c.ArgsUsage
+		if args != "" {
+			args = "`" + strings.ReplaceAll(args, "|", `\|`) + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, args, c.Usage)
+	}
+	return b.String()
+}
+
+func exitTable() string {
+	var b strings.Builder
+	b.WriteString("| exit | meaning |\n|---|---|\n")
+	for _, e := range exitMeanings {
+		fmt.Fprintf(&b, "| %d | %s |\n", e.code, e.meaning)
+	}
+	return b.String()
+}
