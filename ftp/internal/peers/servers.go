@@ -49,6 +49,7 @@ func vsftpd(s site) ([]string, error) {
 		"write_enable=" + yesNo(!s.opts.ReadOnly),
 		"anon_upload_enable=YES", "anon_mkdir_write_enable=YES", "anon_other_write_enable=YES",
 		"anon_world_readable_only=NO", "anon_umask=022", "ls_recurse_enable=YES",
+		"ascii_download_enable=YES", "ascii_upload_enable=YES",
 		"seccomp_sandbox=NO", "isolate=NO", "isolate_network=NO",
 		"max_clients=10000", "max_per_ip=10000",
 	}
