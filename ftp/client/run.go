@@ -141,7 +141,7 @@ func (r *run) agreed() {
 // file that has begun gets a moment to end by itself; the rest of it is worth
 // having for a resume.
 func (r *run) failing() {
-	if r.j.dir == ftp.Retrieve && r.begun && r.final.Code != 425 && r.conn.Load() != nil {
+	if r.j.dir == ftp.Retrieve && r.begun && r.final.Code != 425 {
 		r.grace = time.After(shortWait)
 		return
 	}

@@ -99,6 +99,7 @@ func Run(ctx context.Context, o *Opener, job Job) Result {
 
 // RunOn is Run for a data connection that stands already; it closes conn.
 func RunOn(ctx context.Context, conn *Conn, job Job) Result {
+	defer conn.Close() // Opened may panic
 	return begin(conn.Conn, conn, job).Run(ctx)
 }
 
@@ -161,6 +162,7 @@ func (t *Transfer) Brief() (Result, bool) {
 // Run moves the Job's bytes, or those that Brief left, and closes the data
 // connection. It returns early when ctx ends.
 func (t *Transfer) Run(ctx context.Context) Result {
+	defer t.pump.conn.Close() // Source and Sink may panic
 	t.pump.ctx = ctx
 	err := t.err
 	if err == nil {

@@ -1,0 +1,236 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+func TestCancelRetrieve(t *testing.T) {
+	abort := func(s *session, c net.Conn) {
+		if verb, _, _ := s.next(); verb != "ABOR" {
+			s.f.t.Errorf("the server got %q, not ABOR", verb)
+		}
+		_ = c.Close()
+		s.raw("426 aborted\r\n226 aborted\r\n")
+	}
+	tests := []struct {
+		name string
+		retr func(s *session, cancel func())
+	}{
+		{"before the 150", func(s *session, cancel func()) { c := s.data(); cancel(); abort(s, c) }},
+		{"before the data connection", func(s *session, cancel func()) { s.say("150 yes"); cancel(); abort(s, s.conn2()) }},
+		{"in the data", func(s *session, cancel func()) {
+			s.say("150 yes")
+			c := s.data()
+			_, _ = io.WriteString(c, thousand[:100])
+			cancel()
+			abort(s, c)
+		}},
+		{"before the 226", func(s *session, cancel func()) {
+			s.say("150 yes")
+			c := s.data()
+			_, _ = io.WriteString(c, thousand)
+			_ = c.Close()
+			cancel()
+			abort(s, c)
+		}},
+	}
+	for _, tt := range tests {
+		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
+			t.Run(tt.name+"/"+mode.String(), func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				f := newFake(t, func(f *fake) {
+					f.files["a"] = thousand
+					f.on["RETR"] = func(s *session, arg string) {
+						if ctx.Err() == nil {
+							tt.retr(s, func() { cancel(errEnough) })
+							return
+						}
+						s.wellBehaved("RETR", arg)
+					}
+				})
+				c := f.dial(&client.Options{Mode: mode})
+				if _, err := c.Retrieve(ctx, "a", io.Discard); !errors.Is(err, errEnough) {
+					t.Errorf("Retrieve: %v", err)
+				}
+				if !c.Alive() {
+					t.Fatal("the client is dead")
+				}
+				if n, err := c.Retrieve(t.Context(), "a", io.Discard); n != 1000 || err != nil {
+					t.Errorf("the next: %d, %v", n, err)
+				}
+			})
+		}
+	}
+}
+
+// conn2 stands for a data connection that was never made.
+func (s *session) conn2() net.Conn { return closerConn{closedListener{}} }
+
+type closedListener struct{}
+
+func (closedListener) Accept() (net.Conn, error) { return nil, io.EOF }
+
+func (closedListener) Close() error { return nil }
+
+func (closedListener) Addr() net.Addr { return nil }
+
+// A source that never ends its Read does not hold a cancelled upload up, and the
+// server does not get a whole file.
+func TestCancelUploadWithBlockedSource(t *testing.T) {
+	f := newFake(t, nil)
+	c := f.dial(nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	src, feed := io.Pipe()
+	go func() {
+		_, _ = feed.Write([]byte(thousand)) // sent, and then the source blocks
+		cancel(errEnough)
+	}()
+	if _, err := c.Store(ctx, "up", src); !errors.Is(err, errEnough) {
+		t.Errorf("Store: %v", err)
+	}
+	if _, err := c.Pwd(t.Context()); err != nil {
+		t.Errorf("Pwd: %v", err)
+	}
+	if text, ok := f.file("up"); ok {
+		t.Errorf("the server took %d bytes for the file", len(text))
+	}
+	_ = feed.Close()
+}
+
+// A server that does not answer ABOR is given up, soon.
+func TestAbortUnanswered(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	f := newFake(t, func(f *fake) {
+		f.files["a"] = thousand
+		f.on["RETR"] = func(s *session, _ string) {
+			s.say("150 yes")
+			cancel(errEnough)
+			for {
+				if _, _, ok := s.next(); !ok {
+					return
+				}
+			}
+		}
+	})
+	c := f.dial(nil)
+	if _, err := c.Retrieve(ctx, "a", io.Discard); !errors.Is(err, errEnough) {
+		t.Errorf("Retrieve: %v", err)
+	}
+	if c.Alive() {
+		t.Error("the client is alive")
+	}
+}
+
+func TestOpen(t *testing.T) {
+	big := strings.Repeat(thousand, 5000)
+	f := newFake(t, func(f *fake) { f.files["a"], f.files["big"] = thousand, big })
+	c := f.dial(nil)
+	for range 3 {
+		r, err := c.Open(t.Context(), "a", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if string(got) != thousand[10:] || err != nil {
+			t.Errorf("ReadAll: %d bytes, %v", len(got), err)
+		}
+		if err := r.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	}
+	if _, err := c.Open(t.Context(), "nope", 0); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what is not there: %v", err)
+	}
+	r, err := c.Open(t.Context(), "big", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(r, make([]byte, 100)); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrBusy) {
+		t.Errorf("Pwd beside it: %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Errorf("Close half way: %v", err)
+	}
+	if _, err := c.Pwd(t.Context()); err != nil {
+		t.Errorf("Pwd: %v", err)
+	}
+}
+
+// A short file never ends in io.EOF.
+func TestOpenShort(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.files["a"] = thousand
+		f.on["RETR"] = func(s *session, _ string) { s.say("150 yes"); s.send(thousand[:400]); s.say("226 done") }
+	})
+	c := f.dial(nil)
+	r, err := c.Open(t.Context(), "a", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if len(got) != 400 || !isA[*client.TruncatedError](err) {
+		t.Errorf("ReadAll: %d bytes, %v", len(got), err)
+	}
+	if err := r.Close(); !isA[*client.TruncatedError](err) {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// A cancelled reader that nobody reads from ends all the same.
+func TestOpenCancel(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.files["big"] = strings.Repeat(thousand, 5000) })
+	c := f.dial(nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, err := c.Open(ctx, "big", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel(errEnough)
+	if _, err := io.ReadAll(r); !errors.Is(err, errEnough) {
+		t.Errorf("ReadAll: %v", err)
+	}
+	if err := r.Close(); !errors.Is(err, errEnough) {
+		t.Errorf("Close: %v", err)
+	}
+	if _, err := c.Pwd(t.Context()); err != nil {
+		t.Errorf("Pwd: %v", err)
+	}
+}
+
+// Close ends a transfer that another goroutine waits for.
+func TestCloseDuringTransfer(t *testing.T) {
+	begun := make(chan struct{})
+	f := newFake(t, func(f *fake) {
+		f.files["a"] = thousand
+		f.on["RETR"] = func(s *session, _ string) {
+			s.say("150 yes")
+			c := s.data()
+			_, _ = io.WriteString(c, "x")
+			close(begun)
+			s.next()
+			_ = c.Close()
+		}
+	})
+	c := f.dial(nil)
+	done := make(chan error)
+	go func() { _, err := c.Retrieve(t.Context(), "a", io.Discard); done <- err }()
+	<-begun
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; !errors.Is(err, client.ErrClosed) {
+		t.Errorf("Retrieve: %v", err)
+	}
+}

@@ -1,0 +1,407 @@
+package client_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// varied is 10000 bytes of which no two stretches are alike.
+var varied = func() string {
+	var b strings.Builder
+	for i := 0; b.Len() < 10000; i++ {
+		b.WriteString(strconv.Itoa(i) + ",")
+	}
+	return b.String()[:10000]
+}()
+
+const part = "dir/.a.part"
+
+// disk is a local filesystem with some files in it.
+func disk(t *testing.T, files map[string]string) afero.Fs {
+	t.Helper()
+	fsys := afero.NewMemMapFs()
+	for name, text := range files {
+		if err := afero.WriteFile(fsys, name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fsys
+}
+
+// holds checks what is in the directory.
+func holds(t *testing.T, fsys afero.Fs, want map[string]string) {
+	t.Helper()
+	infos, err := afero.ReadDir(fsys, "dir")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, info := range infos {
+		name := "dir/" + info.Name()
+		got, err := afero.ReadFile(fsys, name)
+		if text, ok := want[name]; err != nil || !ok || text != string(got) {
+			t.Errorf("%s has %d bytes, %v; wanted %d", name, len(got), err, len(text))
+		}
+	}
+	if len(infos) != len(want) {
+		t.Errorf("%d files, want %d", len(infos), len(want))
+	}
+}
+
+func TestDownload(t *testing.T) {
+	other := "x" + varied[1:] // as long, but another file
+	zeros := strings.Repeat("\x00", 10000)
+	restIgnored := func(f *fake) { f.on["REST"] = says("350 sure") }
+	restRefused := func(f *fake) { f.on["REST"] = says("502 what?") }
+	short := func(f *fake) {
+		f.on["RETR"] = func(s *session, _ string) { s.say("150 yes"); s.send(varied[:400]); s.say("226 done") }
+	}
+	a, p := "dir/a", part
+	tests := []struct {
+		name   string
+		set    func(f *fake)
+		remote string
+		disk   map[string]string
+		opts   client.FileOptions
+		want   map[string]string
+		check  func(err error) bool
+		bytes  int64 // over the data connection, -1: any
+	}{
+		{"new", nil, varied, nil, client.FileOptions{}, map[string]string{a: varied}, nil, 10000},
+		{"empty", nil, "", nil, client.FileOptions{}, map[string]string{a: ""}, nil, 0},
+		{"replaces", nil, varied, map[string]string{a: "old", p: "older"}, client.FileOptions{}, map[string]string{a: varied}, nil, 10000},
+		{"ASCII", nil, "x\r\ny\r\n", map[string]string{p: "x\n"}, client.FileOptions{ASCII: true, Resume: true, Size: 3}, map[string]string{a: "x\ny\n"}, nil, 6},
+		{"short", short, varied, nil, client.FileOptions{}, map[string]string{p: varied[:400]}, isA[*client.TruncatedError], 400},
+		{
+			"short, size given", func(f *fake) { short(f); f.feat = []string{"EPSV"} }, varied, nil,
+			client.FileOptions{Size: 10000},
+			map[string]string{p: varied[:400]},
+			isA[*client.TruncatedError], 400,
+		},
+		{"refused", func(f *fake) { f.on["RETR"] = says("550 no") }, varied, nil, client.FileOptions{}, nil, isA[*ftp.Error], 0},
+		{
+			"refused, something there", func(f *fake) { f.on["RETR"] = says("550 no") }, varied,
+			map[string]string{a: "old"},
+			client.FileOptions{},
+			map[string]string{a: "old"},
+			isA[*ftp.Error], 0,
+		},
+
+		{"resume, nothing there", nil, varied, nil, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 10000},
+		{"resume the part", nil, varied, map[string]string{p: varied[:6000], a: "old"}, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 4000},
+		{"resume a short part", nil, varied, map[string]string{p: varied[:400]}, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 9600},
+		{"resume the file", nil, varied, map[string]string{a: varied[:6000]}, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 4000},
+		{"resume the whole", nil, varied, map[string]string{a: varied}, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 0},
+		{
+			"resume another file", nil, varied,
+			map[string]string{p: other[:2000]},
+			client.FileOptions{Resume: true},
+			map[string]string{p: other[:2000]},
+			isA[*client.ResumeError], 0,
+		},
+		{
+			"resume another file, no part", nil, varied,
+			map[string]string{a: other[:2000]},
+			client.FileOptions{Resume: true},
+			map[string]string{a: other[:2000]},
+			isA[*client.ResumeError], 0,
+		},
+		{
+			"resume a longer file", nil, varied,
+			map[string]string{a: varied + "x"},
+			client.FileOptions{Resume: true},
+			map[string]string{a: varied + "x"},
+			isA[*client.ResumeError], 0,
+		},
+		{"resume, REST refused", restRefused, varied, map[string]string{a: varied[:6000]}, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 10000},
+		{"resume, REST refused, part", restRefused, varied, map[string]string{p: varied[:6000]}, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 10000},
+		{
+			"resume, REST ignored", restIgnored, varied,
+			map[string]string{p: varied[:6000]},
+			client.FileOptions{Resume: true},
+			map[string]string{p: varied[:6000]},
+			isA[*client.ResumeError], 0,
+		},
+		{
+			"resume, REST ignored, no part", restIgnored, varied,
+			map[string]string{a: varied[:6000]},
+			client.FileOptions{Resume: true},
+			map[string]string{a: varied[:6000]},
+			isA[*client.ResumeError], 0,
+		},
+		{
+			"resume, REST ignored, zeros", restIgnored, zeros,
+			map[string]string{p: zeros[:6000]},
+			client.FileOptions{Resume: true},
+			map[string]string{p: zeros[:6000]},
+			isA[*client.ResumeError], -1,
+		},
+		{
+			"resume, REST ignored, zeros, no SIZE", func(f *fake) { restIgnored(f); f.feat = []string{"EPSV"} }, zeros,
+			map[string]string{p: zeros[:6000]},
+			client.FileOptions{Resume: true},
+			map[string]string{a: zeros},
+			nil, 10000,
+		},
+		{
+			"resume, no SIZE", func(f *fake) { f.feat = []string{"EPSV"} }, varied,
+			map[string]string{p: varied[:6000]},
+			client.FileOptions{Resume: true},
+			map[string]string{a: varied},
+			nil, 4000,
+		},
+		{
+			"resume, 550", func(f *fake) { f.on["RETR"] = says("550 no") }, varied,
+			map[string]string{a: varied[:6000]},
+			client.FileOptions{Resume: true},
+			map[string]string{a: varied[:6000]},
+			isA[*ftp.Error], 0,
+		},
+		{
+			"resume, cut again", func(f *fake) {
+				f.on["RETR"] = func(s *session, _ string) { s.say("150 yes"); s.send(varied[s.offset:8000]); s.say("226 done") }
+			}, varied,
+			map[string]string{a: varied[:6000]},
+			client.FileOptions{Resume: true},
+			map[string]string{p: varied[:8000]},
+			isA[*client.TruncatedError], 2000,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake(t, tt.set)
+			f.setFile("r", tt.remote)
+			c := f.dial(nil)
+			fsys := disk(t, tt.disk)
+			res, err := c.Download(t.Context(), "r", fsys, a, tt.opts)
+			if tt.check == nil && err != nil || tt.check != nil && !tt.check(err) {
+				t.Errorf("Download: %v (%T)", err, err)
+			}
+			if tt.bytes >= 0 && res.Bytes != tt.bytes {
+				t.Errorf("%d bytes came, want %d", res.Bytes, tt.bytes)
+			}
+			holds(t, fsys, tt.want)
+			if _, err := c.Pwd(t.Context()); err != nil {
+				t.Errorf("Pwd: %v", err)
+			}
+		})
+	}
+}
+
+func TestDownloadToDisk(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.files["r"] = varied })
+	c := f.dial(nil)
+	dir := t.TempDir()
+	for _, fsys := range []afero.Fs{afero.NewOsFs(), afero.NewBasePathFs(afero.NewOsFs(), dir)} {
+		local := filepath.Join(dir, "a")
+		if fsys.Name() == "BasePathFs" {
+			local = "b"
+		}
+		var last int64
+		o := client.FileOptions{KeepTime: true, Progress: func(n, total int64) {
+			if n < last || total != 10000 {
+				t.Errorf("progress %d of %d after %d", n, total, last)
+			}
+			last = n
+		}}
+		res, err := c.Download(t.Context(), "r", fsys, local, o)
+		if err != nil || res.Verified != "size and reply" || last != 10000 {
+			t.Errorf("%s: %+v, %v, progress %d", fsys.Name(), res, err, last)
+		}
+		info, err := fsys.Stat(local)
+		if err != nil || !info.ModTime().Equal(time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)) || info.Size() != 10000 {
+			t.Errorf("%s: %v, %v", fsys.Name(), info, err)
+		}
+		// a resume on a real file
+		if err := afero.WriteFile(fsys, local, []byte(varied[:5000]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if res, err = c.Download(t.Context(), "r", fsys, local, client.FileOptions{Resume: true}); err != nil || res.Bytes != 5000 {
+			t.Errorf("%s: resume: %+v, %v", fsys.Name(), res, err)
+		}
+		if got, err := afero.ReadFile(fsys, local); err != nil || string(got) != varied {
+			t.Errorf("%s: %d bytes, %v", fsys.Name(), len(got), err)
+		}
+	}
+}
+
+// The longest name that fits is downloaded as well.
+func TestDownloadLongName(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.files["r"] = varied })
+	c := f.dial(nil)
+	dir := t.TempDir()
+	for _, name := range []string{strings.Repeat("x", 255), strings.Repeat("é", 127)} {
+		local := filepath.Join(dir, name)
+		if _, err := c.Download(t.Context(), "r", afero.NewOsFs(), local, client.FileOptions{}); err != nil {
+			t.Errorf("Download: %v", err)
+		}
+		if got, err := os.ReadFile(local); err != nil || string(got) != varied {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	}
+}
+
+func TestDownloadLocalTrouble(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.files["r"] = varied })
+	c := f.dial(nil)
+	for name, fsys := range map[string]afero.Fs{
+		"read only": afero.NewReadOnlyFs(afero.NewMemMapFs()),
+		"directory": afero.NewBasePathFs(afero.NewOsFs(), filepath.Join(t.TempDir(), "missing")),
+	} {
+		var local *client.LocalError
+		if _, err := c.Download(t.Context(), "r", fsys, "a", client.FileOptions{}); !errors.As(err, &local) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if f.count("RETR") != 0 {
+		t.Errorf("commands %q", f.commands())
+	}
+}
+
+func TestUpload(t *testing.T) {
+	other := "x" + varied[1:]
+	tests := []struct {
+		name   string
+		set    func(f *fake)
+		remote string // "-": none
+		opts   client.FileOptions
+		want   string
+		check  func(err error) bool
+		bytes  int64
+	}{
+		{"new", nil, "-", client.FileOptions{}, varied, nil, 10000},
+		{"replaces", nil, "old", client.FileOptions{}, varied, nil, 10000},
+		{"resume, nothing there", nil, "-", client.FileOptions{Resume: true}, varied, nil, 10000},
+		{"resume, empty", nil, "", client.FileOptions{Resume: true}, varied, nil, 10000},
+		{"resume", nil, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 4000},
+		{"resume, little there", nil, varied[:7], client.FileOptions{Resume: true}, varied, nil, 9993},
+		{"resume the whole", nil, varied, client.FileOptions{Resume: true}, varied, nil, 0},
+		{"resume another file", nil, other[:2000], client.FileOptions{Resume: true}, other[:2000], isA[*client.ResumeError], 0},
+		{"resume a longer file", nil, varied + "x", client.FileOptions{Resume: true}, varied + "x", isA[*client.ResumeError], 0},
+		{"resume, REST refused", func(f *fake) { f.on["REST"] = says("502 what?") }, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 10000},
+		{
+			"resume, REST ignored for RETR", func(f *fake) { f.on["REST"] = says("350 sure") }, varied[:6000],
+			client.FileOptions{Resume: true},
+			varied[:6000], isA[*client.ResumeError], 0,
+		},
+		{"resume, nothing may be read", func(f *fake) { f.on["RETR"] = says("550 upload only") }, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 4000},
+		{"resume, REST ignored for STOR", func(f *fake) {
+			f.on["STOR"] = func(s *session, arg string) { s.offset = 0; s.wellBehaved("STOR", arg) }
+		}, varied[:6000], client.FileOptions{Resume: true}, varied[6000:], isA[*client.TruncatedError], 4000},
+		{"the server lost some", func(f *fake) {
+			f.on["STOR"] = func(s *session, arg string) { s.wellBehaved("STOR", arg); f.setFile(arg, varied[:400]) }
+		}, "-", client.FileOptions{}, varied[:400], isA[*client.TruncatedError], 10000},
+		{"SIZE refused", func(f *fake) { f.on["SIZE"] = says("550 upload only") }, "-", client.FileOptions{}, varied, nil, 10000},
+	}
+	for _, tt := range tests {
+		for _, mem := range []bool{true, false} {
+			t.Run(tt.name+map[bool]string{true: "/memory", false: "/disk"}[mem], func(t *testing.T) {
+				f := newFake(t, tt.set)
+				if tt.remote != "-" {
+					f.setFile("r", tt.remote)
+				}
+				fsys := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
+				if mem {
+					fsys = afero.NewMemMapFs()
+				}
+				if err := afero.WriteFile(fsys, "a", []byte(varied), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				c := f.dial(nil)
+				res, err := c.Upload(t.Context(), fsys, "a", "r", tt.opts)
+				if tt.check == nil && err != nil || tt.check != nil && !tt.check(err) {
+					t.Errorf("Upload: %v (%T)", err, err)
+				}
+				if res.Bytes != tt.bytes {
+					t.Errorf("%d bytes went, want %d", res.Bytes, tt.bytes)
+				}
+				if got, _ := f.file("r"); got != tt.want {
+					t.Errorf("the server has %d bytes, want %d", len(got), len(tt.want))
+				}
+				if _, err := c.Pwd(t.Context()); err != nil {
+					t.Errorf("Pwd: %v", err)
+				}
+			})
+		}
+	}
+}
+
+func TestUploadKeepsTime(t *testing.T) {
+	for _, answer := range []string{"213 done", "550 no"} {
+		f := newFake(t, func(f *fake) { f.feat = []string{"MFMT", "SIZE"}; f.on["MFMT"] = says(answer) })
+		c := f.dial(nil)
+		fsys := disk(t, map[string]string{"a": "x"})
+		at := time.Date(2020, 2, 29, 1, 2, 3, 0, time.UTC)
+		if err := fsys.Chtimes("a", at, at); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Upload(t.Context(), fsys, "a", "r", client.FileOptions{KeepTime: true}); err != nil {
+			t.Errorf("%s: %v", answer, err)
+		}
+		if !slices.Contains(f.commands(), "MFMT 20200229010203 r") {
+			t.Errorf("commands %q", f.commands())
+		}
+	}
+}
+
+func TestUploadLocalTrouble(t *testing.T) {
+	f := newFake(t, nil)
+	c := f.dial(nil)
+	fsys := disk(t, nil)
+	if err := fsys.Mkdir("d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"nope", "d"} {
+		var local *client.LocalError
+		if _, err := c.Upload(t.Context(), fsys, name, "r", client.FileOptions{}); !errors.As(err, &local) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := c.Upload(t.Context(), fsys, "nope", "r", client.FileOptions{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("nope: %v", err)
+	}
+	if f.count("STOR") != 0 {
+		t.Errorf("commands %q", f.commands())
+	}
+}
+
+// A transfer that is cut and resumed until it is whole gives the same file.
+func TestDownloadInPieces(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.files["r"] = varied
+		f.on["RETR"] = func(s *session, _ string) {
+			s.say("150 yes")
+			c := s.data()
+			_, _ = io.WriteString(c, varied[s.offset:min(s.offset+5000, len(varied))])
+			_ = c.Close()
+			s.offset = 0
+			s.say("426 broken")
+		}
+	})
+	c := f.dial(nil)
+	fsys := disk(t, nil)
+	tries := 0
+	for ; tries < 100; tries++ {
+		if _, err := c.Download(t.Context(), "r", fsys, "dir/a", client.FileOptions{Resume: true}); err != nil && !isA[*ftp.Error](err) {
+			t.Fatal(err)
+		}
+		if info, err := fsys.Stat(part); err != nil || info.Size() == 10000 {
+			break
+		}
+	}
+	got, err := afero.ReadFile(fsys, part)
+	if err != nil || string(got) != varied || tries == 0 {
+		t.Errorf("after %d tries: %d bytes, %v", tries, len(got), err)
+	}
+}

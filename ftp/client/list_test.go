@@ -1,0 +1,295 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+var withMLST = []string{"SIZE", "MDTM", "MLST type*;size*;modify*;unique*;"}
+
+// collect reads a listing into names; what went wrong is told apart.
+func collect(t *testing.T, c *client.Client, dir string) (entries []ftp.Entry, errs []error) {
+	t.Helper()
+	for e, err := range c.List(t.Context(), dir) {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		entries = append(entries, e)
+	}
+	return entries, errs
+}
+
+func names(entries []ftp.Entry) (names []string) {
+	for _, e := range entries {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+func TestListMLSD(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.feat = withMLST
+		f.dirs["/pub"] = "type=cdir; /pub\r\ntype=pdir; /\r\ntype=dir;unique=1; sub\r\n" +
+			"Type=file;Size=3;Modify=20240102030405;  two blanks \r\nsize=4;type=file; a;b=c\nnonsense\r\ntype=file; last"
+	})
+	c := f.dial(nil)
+	entries, errs := collect(t, c, "/pub")
+	if want := []string{"sub", " two blanks ", "a;b=c", "last"}; !slices.Equal(names(entries), want) {
+		t.Errorf("names %q", names(entries))
+	}
+	if len(errs) != 1 || !isA[*ftp.LineError](errs[0]) {
+		t.Errorf("errors %v", errs)
+	}
+	if entries[1].Size != 3 || entries[1].Modified.IsZero() || entries[0].Type != ftp.DirEntry {
+		t.Errorf("entries %+v", entries)
+	}
+	if f.count("TYPE") != 0 {
+		t.Errorf("commands %q", f.commands())
+	}
+}
+
+func TestListFallsBackToLIST(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.feat = withMLST
+		f.on["MLSD"] = says("502 not here")
+		f.dirs[""] = "total 3\r\ndrwxr-xr-x 2 a b 4096 Jan  1 2020 .\r\ndrwxr-xr-x 2 a b 4096 Jan  1 2020 ..\r\n" +
+			"drwxr-xr-x 2 a b 4096 Jan  1 2020 sub\r\n-rw-r--r-- 1 a b 5 Jan  1 2020 x y\r\n?????\r\n"
+	})
+	c := f.dial(nil)
+	for range 2 {
+		entries, errs := collect(t, c, "")
+		if want := []string{"sub", "x y"}; !slices.Equal(names(entries), want) {
+			t.Errorf("names %q", names(entries))
+		}
+		if len(errs) != 1 || !isA[*ftp.LineError](errs[0]) {
+			t.Errorf("errors %v", errs)
+		}
+	}
+	if f.count("MLSD") != 1 || !slices.Contains(f.commands(), "LIST") {
+		t.Errorf("commands %q", f.commands())
+	}
+}
+
+// A listing can't name anything but what is in the directory.
+func TestListHostileNames(t *testing.T) {
+	for _, name := range []string{"../x", "/abs/x", "a/b", "..", ".", "nul\x00", "sub/"} {
+		for _, feat := range [][]string{withMLST, {}} {
+			f := newFake(t, func(f *fake) {
+				f.feat = feat
+				f.dirs[""] = "type=file;size=1; " + name + "\r\n"
+				if len(feat) == 0 {
+					f.dirs[""] = "-rw-r--r-- 1 a b 5 Jan  1 2020 " + name + "\r\n"
+				}
+			})
+			c := f.dial(nil)
+			entries, errs := collect(t, c, "")
+			if len(entries) != 0 {
+				t.Errorf("%q was listed as %q", name, entries[0].Name)
+			}
+			if name != "." && name != ".." && (len(errs) != 1 || !isA[*client.NameError](errs[0]) && !isA[*ftp.LineError](errs[0])) {
+				t.Errorf("%q: errors %v", name, errs)
+			}
+		}
+	}
+}
+
+func TestListErrors(t *testing.T) {
+	long := "type=file; " + strings.Repeat("x", 70<<10)
+	tests := []struct {
+		name  string
+		mlsd  func(s *session)
+		check func(err error) bool
+	}{
+		{"550", func(s *session) { s.say("550 no such directory") }, func(err error) bool { return errors.Is(err, os.ErrNotExist) }},
+		{"line too long", func(s *session) {
+			s.say("150 yes")
+			s.send(long)
+			s.say("226 done")
+		}, func(err error) bool { return errors.Is(err, ftp.ErrLineTooLong) }},
+		{"451 at the end", func(s *session) { s.say("150 yes"); s.send("type=file; a\r\n"); s.say("451 no") }, isA[*ftp.Error]},
+		{
+			"control dies", func(s *session) { s.say("150 yes"); s.send("type=file; a\r\n"); _ = s.conn.Close() },
+			func(err error) bool { return errors.Is(err, client.ErrUnconfirmed) },
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake(t, func(f *fake) { f.feat = withMLST; f.on["MLSD"] = func(s *session, _ string) { tt.mlsd(s) } })
+			c := f.dial(nil)
+			if _, errs := collect(t, c, "x"); len(errs) != 1 || !tt.check(errs[0]) {
+				t.Errorf("errors %v", errs)
+			}
+		})
+	}
+}
+
+// An endless listing streams: leaving the loop ends it.
+func TestListStreams(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.feat = withMLST
+		f.on["MLSD"] = func(s *session, _ string) {
+			s.say("150 yes")
+			c := s.data()
+			for i := 0; ; i++ {
+				if _, err := fmt.Fprintf(c, "type=file; %d\r\n", i); err != nil {
+					break
+				}
+			}
+			_ = c.Close()
+			s.say("426 broken")
+		}
+	})
+	c := f.dial(nil)
+	n := 0
+	for _, err := range c.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 5000 {
+			break
+		}
+	}
+	if _, err := c.Pwd(t.Context()); err != nil {
+		t.Errorf("Pwd: %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	var last error
+	for _, err := range c.List(ctx, "") {
+		cancel(errEnough)
+		last = err
+	}
+	if !errors.Is(last, errEnough) {
+		t.Errorf("cancelled: %v", last)
+	}
+	if _, err := c.Pwd(t.Context()); err != nil {
+		t.Errorf("Pwd: %v", err)
+	}
+}
+
+// What a LIST would take for flags, or for a pattern, is got at otherwise.
+func TestListOddPaths(t *testing.T) {
+	for dir, want := range map[string][]string{
+		"-la":    {"LIST ./-la"},
+		"[x]":    {"PWD", "CWD [x]", "LIST", "CWD /"},
+		" blank": {"PWD", "CWD  blank", "LIST", "CWD /"},
+		"a b":    {"LIST a b"},
+		"":       {"LIST"},
+	} {
+		f := newFake(t, func(f *fake) { f.dirs["[x]"], f.dirs[" blank"] = "", "" })
+		c := f.dial(nil)
+		before := len(f.commands())
+		if _, errs := collect(t, c, dir); errs != nil {
+			t.Errorf("%q: %v", dir, errs)
+		}
+		var got []string
+		for _, line := range f.commands()[before:] {
+			if line != "EPSV" {
+				got = append(got, line)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: commands %q, want %q", dir, got, want)
+		}
+	}
+}
+
+func TestListEmptyDirectory(t *testing.T) {
+	for _, code := range []string{"450", "550"} {
+		f := newFake(t, func(f *fake) { f.on["LIST"] = says(code + " no files found"); f.dirs["empty"] = "" })
+		c := f.dial(nil)
+		if entries, errs := collect(t, c, "empty"); entries != nil || errs != nil {
+			t.Errorf("%s: %v, %v", code, entries, errs)
+		}
+		if _, errs := collect(t, c, "missing"); len(errs) != 1 || !isA[*ftp.Error](errs[0]) {
+			t.Errorf("%s: missing: %v", code, errs)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.dirs["pub"] = "pub/a\r\n./b\r\n.\r\n..\r\n c \r\n"; f.dirs["bad"] = "../x\r\n" })
+	c := f.dial(nil)
+	got, err := c.Names(t.Context(), "pub")
+	if err != nil || !slices.Equal(got, []string{"a", "b", " c "}) {
+		t.Errorf("Names: %q, %v", got, err)
+	}
+	if _, err := c.Names(t.Context(), "bad"); !isA[*client.NameError](err) {
+		t.Errorf("Names of a hostile listing: %v", err)
+	}
+}
+
+func TestStat(t *testing.T) {
+	t.Run("MLST", func(t *testing.T) {
+		f := newFake(t, func(f *fake) {
+			f.feat = withMLST
+			f.on["MLST"] = func(s *session, arg string) {
+				switch arg {
+				case "/a/b.txt":
+					s.raw("250-Listing\r\n type=file;size=7;modify=20240102030405; /a/b.txt\r\n250 End\r\n")
+				case "":
+					s.raw("250-Listing\r\n type=cdir; /\r\n250 End\r\n")
+				case "odd":
+					s.raw("250 fine\r\n")
+				default:
+					s.say("550 no such file")
+				}
+			}
+		})
+		c := f.dial(nil)
+		e, err := c.Stat(t.Context(), "/a/b.txt")
+		if err != nil || e.Name != "b.txt" || e.Size != 7 || e.Type != ftp.FileEntry || e.Modified.Year() != 2024 {
+			t.Errorf("file: %+v, %v", e, err)
+		}
+		if e, err := c.Stat(t.Context(), ""); err != nil || e.Type != ftp.DirEntry {
+			t.Errorf("directory: %+v, %v", e, err)
+		}
+		if _, err := c.Stat(t.Context(), "nope"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("missing: %v", err)
+		}
+		if _, err := c.Stat(t.Context(), "odd"); !isA[*ftp.LineError](err) {
+			t.Errorf("odd: %v", err)
+		}
+	})
+	t.Run("without MLST", func(t *testing.T) {
+		f := newFake(t, func(f *fake) { f.files["/a/b.txt"] = "1234567"; f.dirs["/a"] = "" })
+		c := f.dial(nil)
+		e, err := c.Stat(t.Context(), "/a/b.txt")
+		if err != nil || e.Name != "b.txt" || e.Size != 7 || e.Type != ftp.FileEntry || e.Modified.Year() != 2024 {
+			t.Errorf("file: %+v, %v", e, err)
+		}
+		if e, err := c.Stat(t.Context(), "/a"); err != nil || e.Type != ftp.DirEntry || e.Name != "a" {
+			t.Errorf("directory: %+v, %v", e, err)
+		}
+		if _, err := c.Stat(t.Context(), "/nope"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("missing: %v", err)
+		}
+	})
+	t.Run("without SIZE", func(t *testing.T) {
+		f := newFake(t, func(f *fake) {
+			f.feat = nil
+			f.on["SIZE"], f.on["MDTM"] = says("500 what?"), says("500 what?")
+			f.dirs["/a/"] = "-rw-r--r-- 1 a b 5 Jan  1 2020 b.txt\r\n"
+		})
+		c := f.dial(nil)
+		e, err := c.Stat(t.Context(), "/a/b.txt")
+		if err != nil || e.Name != "b.txt" || e.Size != 5 || e.Type != ftp.FileEntry {
+			t.Errorf("file: %+v, %v", e, err)
+		}
+		if _, err := c.Stat(t.Context(), "/a/c.txt"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("missing: %v", err)
+		}
+		if f.count("SIZE") != 1 {
+			t.Errorf("commands %q", f.commands())
+		}
+	})
+}

@@ -1,0 +1,325 @@
+package client_test
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// since returns the commands that came after the first n.
+func (f *fake) since(n int) []string { return f.commands()[n:] }
+
+func TestManage(t *testing.T) {
+	at := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
+	tests := []struct {
+		name string
+		do   func(c *client.Client) error
+		want []string
+	}{
+		{"ChangeDir", func(c *client.Client) error { return c.ChangeDir(t.Context(), "/") }, []string{"CWD /"}},
+		{"MakeDir", func(c *client.Client) error { return c.MakeDir(t.Context(), " a b ") }, []string{"MKD  a b "}},
+		{"RemoveDir", func(c *client.Client) error { return c.RemoveDir(t.Context(), "a") }, []string{"RMD a"}},
+		{"Delete", func(c *client.Client) error { return c.Delete(t.Context(), "a") }, []string{"DELE a"}},
+		{"Rename", func(c *client.Client) error { return c.Rename(t.Context(), "a", "b") }, []string{"RNFR a", "RNTO b"}},
+		{"Chmod", func(c *client.Client) error { return c.Chmod(t.Context(), "a b", 0o644) }, []string{"SITE CHMOD 644 a b"}},
+		{"Chmod, sticky", func(c *client.Client) error { return c.Chmod(t.Context(), "a", fs.ModeSticky|0o755) }, []string{"SITE CHMOD 1755 a"}},
+		{"SetModTime", func(c *client.Client) error { return c.SetModTime(t.Context(), "a", at) }, []string{"MFMT 20240506070809 a"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake(t, func(f *fake) { f.feat = []string{"MFMT", "MDTM"} })
+			c := f.dial(nil)
+			n := len(f.commands())
+			if err := tt.do(c); err != nil {
+				t.Error(err)
+			}
+			if got := f.since(n); !slices.Equal(got, tt.want) {
+				t.Errorf("commands %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestManageRefused(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.on["DELE"] = says("550 Permission denied")
+		f.on["MKD"] = says("521 exists")
+		f.on["RNFR"] = says("550 No such file")
+	})
+	c := f.dial(nil)
+	if err := c.Delete(t.Context(), "a"); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("Delete: %v", err)
+	}
+	if err := c.MakeDir(t.Context(), "a"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("MakeDir: %v", err)
+	}
+	if err := c.Rename(t.Context(), "a", "b"); !errors.Is(err, fs.ErrNotExist) || f.count("RNTO") != 0 {
+		t.Errorf("Rename: %v, commands %q", err, f.commands())
+	}
+}
+
+func TestSetModTimeLadder(t *testing.T) {
+	at := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
+	f := newFake(t, func(f *fake) {
+		f.feat = []string{"MFMT", "MDTM"}
+		f.on["MFMT"] = says("502 not really")
+		f.on["MDTM"] = says("550 20240506070809 a: no such file")
+		f.on["SITE"] = func(s *session, arg string) {
+			if strings.HasSuffix(arg, "UTC") {
+				s.say("500 what?")
+				return
+			}
+			s.say("200 ok")
+		}
+	})
+	c := f.dial(nil)
+	n := len(f.commands())
+	if err := c.SetModTime(t.Context(), "a", at); err != nil {
+		t.Error(err)
+	}
+	want := []string{
+		"MFMT 20240506070809 a", "MDTM 20240506070809 a",
+		"SITE UTIME a 20240506070809 20240506070809 20240506070809 UTC", "SITE UTIME 20240506070809 a",
+	}
+	if got := f.since(n); !slices.Equal(got, want) {
+		t.Errorf("commands %q", got)
+	}
+}
+
+func TestSizeAndTime(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.files["a"] = thousand })
+	c := f.dial(nil)
+	if n, err := c.Size(t.Context(), "a"); n != 1000 || err != nil {
+		t.Errorf("Size: %d, %v", n, err)
+	}
+	if _, err := c.Size(t.Context(), "b"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Size of nothing: %v", err)
+	}
+	if at, err := c.ModTime(t.Context(), "a"); err != nil || !at.Equal(time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)) {
+		t.Errorf("ModTime: %v, %v", at, err)
+	}
+}
+
+func TestMakeDirAll(t *testing.T) {
+	var have []string
+	f := newFake(t, func(f *fake) {
+		have = []string{"/a"}
+		f.on["MKD"] = func(s *session, arg string) {
+			up := arg[:strings.LastIndexByte(arg, '/')]
+			if slices.Contains(have, arg) || !slices.Contains(have, up) {
+				s.say("550 no")
+				return
+			}
+			have = append(have, arg)
+			s.say("257 done")
+		}
+		f.on["CWD"] = func(s *session, arg string) {
+			if arg == "/" || slices.Contains(have, arg) {
+				s.say("250 ok")
+				return
+			}
+			s.say("550 no such directory")
+		}
+	})
+	c := f.dial(nil)
+	for _, dir := range []string{"/a/b/c/", "/a/b", "/"} {
+		if err := c.MakeDirAll(t.Context(), dir); err != nil {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if err := c.MakeDirAll(t.Context(), "/other/x"); !isA[*ftp.Error](err) {
+		t.Errorf("where nothing may be made: %v", err)
+	}
+	if want := []string{"/a", "/a/b", "/a/b/c"}; !slices.Equal(have, want) {
+		t.Errorf("made %q", have)
+	}
+}
+
+func TestRemoveAll(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.feat = withMLST
+		f.dirs["/d"] = "type=file; a\r\ntype=OS.unix=slink:/etc; link\r\ntype=dir; sub\r\n"
+		f.dirs["/d/sub"] = "type=file; b\r\n"
+		left := map[string]int{"/d": 3, "/d/sub": 1}
+		f.on["DELE"] = func(s *session, arg string) {
+			if _, isDir := left[arg]; isDir {
+				s.say("550 is a directory")
+				return
+			}
+			left[arg[:strings.LastIndexByte(arg, '/')]]--
+			s.say("250 done")
+		}
+		f.on["RMD"] = func(s *session, arg string) {
+			n, isDir := left[arg]
+			if !isDir || n > 0 {
+				s.say("550 no")
+				return
+			}
+			delete(left, arg)
+			left[arg[:strings.LastIndexByte(arg, '/')]]--
+			s.say("250 done")
+		}
+		f.on["MLST"] = func(s *session, arg string) { s.raw("250-\r\n type=dir; " + arg + "\r\n250 End\r\n") }
+	})
+	c := f.dial(nil)
+	if err := c.RemoveAll(t.Context(), "/d"); err != nil {
+		t.Error(err)
+	}
+	var done []string
+	for _, line := range f.commands() {
+		if strings.HasPrefix(line, "DELE") || strings.HasPrefix(line, "RMD") || strings.HasPrefix(line, "MLSD") {
+			done = append(done, line)
+		}
+	}
+	want := []string{
+		"DELE /d", "RMD /d", "MLSD /d", "DELE /d/a", "DELE /d/link",
+		"DELE /d/sub", "RMD /d/sub", "MLSD /d/sub", "DELE /d/sub/b", "RMD /d/sub", "RMD /d",
+	}
+	if !slices.Equal(done, want) {
+		t.Errorf("commands %q", done)
+	}
+}
+
+func TestRemoveAllOfNothing(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.on["DELE"] = says("550 no such file"); f.on["RMD"] = says("550 no such directory") })
+	c := f.dial(nil)
+	if err := c.RemoveAll(t.Context(), "/x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("RemoveAll: %v", err)
+	}
+}
+
+func TestHash(t *testing.T) {
+	sum256 := strings.Repeat("0aF1", 16)
+	sumMD5 := strings.Repeat("0aF1", 8)
+	tests := []struct {
+		name, algo string
+		feat       []string
+		wantAlgo   string
+		wantSum    string
+		want       []string
+	}{
+		{"selected", "", []string{"HASH MD5;SHA-256*;SHA-1"}, "SHA-256", sum256, []string{"HASH a"}},
+		{"named", "sha256", []string{"HASH MD5;SHA-256*"}, "SHA-256", sum256, []string{"HASH a"}},
+		{"another", "md5", []string{"HASH MD5;SHA-256*"}, "MD5", sumMD5, []string{"OPTS HASH MD5", "HASH a"}},
+		{"X command", "", []string{"XCRC", "XMD5"}, "MD5", sumMD5, []string{"XMD5 a"}},
+		{"X command by name", "MD-5", []string{"XCRC", "XMD5"}, "MD5", sumMD5, []string{"XMD5 a"}},
+		{"no FEAT", "MD5", nil, "MD5", sumMD5, []string{"XMD5 a"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake(t, func(f *fake) {
+				f.feat = tt.feat
+				md5 := false
+				f.on["OPTS"] = func(s *session, arg string) { md5 = arg == "HASH MD5"; s.say("200 " + arg) }
+				f.on["HASH"] = func(s *session, arg string) {
+					if md5 {
+						s.say("213 MD5 0-49 " + sumMD5 + " " + arg)
+						return
+					}
+					s.say("213 SHA-256 0-49 " + sum256 + " " + arg)
+				}
+				f.on["XMD5"] = says("250 " + sumMD5)
+			})
+			c := f.dial(nil)
+			n := len(f.commands())
+			algo, sum, err := c.Hash(t.Context(), "a", tt.algo)
+			if err != nil || algo != tt.wantAlgo || sum != strings.ToLower(tt.wantSum) {
+				t.Errorf("Hash: %q, %q, %v", algo, sum, err)
+			}
+			if got := f.since(n); !slices.Equal(got[1:], tt.want) || got[0] != "TYPE I" {
+				t.Errorf("commands %q, want %q", got, tt.want)
+			}
+		})
+	}
+	f := newFake(t, func(f *fake) { f.feat = []string{"XMD5", "XSHA1"}; f.on["XMD5"] = says("250 nothing here") })
+	c := f.dial(nil)
+	for _, algo := range []string{"sha512", "rot13", "md5"} {
+		_, _, err := c.Hash(t.Context(), "a", algo)
+		if err == nil || errors.Is(err, errors.ErrUnsupported) != (algo != "md5") {
+			t.Errorf("%s: %v", algo, err)
+		}
+	}
+}
+
+// No method sends a part of its arguments as a command of its own, or anything
+// before the argument that it refuses.
+func TestInjection(t *testing.T) {
+	ctx := t.Context()
+	mem := afero.NewMemMapFs()
+	if err := afero.WriteFile(mem, "x", []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	methods := map[string]func(c *client.Client, p string) error{
+		"Retrieve": func(c *client.Client, p string) error { _, err := c.Retrieve(ctx, p, io.Discard); return err },
+		"Store":    func(c *client.Client, p string) error { _, err := c.Store(ctx, p, strings.NewReader("")); return err },
+		"Append":   func(c *client.Client, p string) error { _, err := c.Append(ctx, p, strings.NewReader("")); return err },
+		"StoreUnique": func(c *client.Client, p string) error {
+			_, _, err := c.StoreUnique(ctx, p, strings.NewReader(""))
+			return err
+		},
+		"Open": func(c *client.Client, p string) error { _, err := c.Open(ctx, p, 0); return err },
+		"List": func(c *client.Client, p string) error {
+			for _, err := range c.List(ctx, p) {
+				return err
+			}
+			return nil
+		},
+		"Walk": func(c *client.Client, p string) error {
+			for _, err := range c.Walk(ctx, p) {
+				return err
+			}
+			return nil
+		},
+		"Names":      func(c *client.Client, p string) error { _, err := c.Names(ctx, p); return err },
+		"Stat":       func(c *client.Client, p string) error { _, err := c.Stat(ctx, p); return err },
+		"Glob":       func(c *client.Client, p string) error { _, err := c.Glob(ctx, p); return err },
+		"Glob *":     func(c *client.Client, p string) error { _, err := c.Glob(ctx, p+"/*"); return err },
+		"Size":       func(c *client.Client, p string) error { _, err := c.Size(ctx, p); return err },
+		"ModTime":    func(c *client.Client, p string) error { _, err := c.ModTime(ctx, p); return err },
+		"SetModTime": func(c *client.Client, p string) error { return c.SetModTime(ctx, p, time.Now()) },
+		"Chmod":      func(c *client.Client, p string) error { return c.Chmod(ctx, p, 0o600) },
+		"MakeDir":    func(c *client.Client, p string) error { return c.MakeDir(ctx, p) },
+		"MakeDirAll": func(c *client.Client, p string) error { return c.MakeDirAll(ctx, "a/"+p) },
+		"RemoveDir":  func(c *client.Client, p string) error { return c.RemoveDir(ctx, p) },
+		"RemoveAll":  func(c *client.Client, p string) error { return c.RemoveAll(ctx, p) },
+		"Delete":     func(c *client.Client, p string) error { return c.Delete(ctx, p) },
+		"Rename":     func(c *client.Client, p string) error { return c.Rename(ctx, p, "b") },
+		"Rename to":  func(c *client.Client, p string) error { return c.Rename(ctx, "a", p) },
+		"ChangeDir":  func(c *client.Client, p string) error { return c.ChangeDir(ctx, p) },
+		"Hash":       func(c *client.Client, p string) error { _, _, err := c.Hash(ctx, p, ""); return err },
+		"Command":    func(c *client.Client, p string) error { _, err := c.Command(ctx, "SITE", p); return err },
+		"Download": func(c *client.Client, p string) error {
+			_, err := c.Download(ctx, p, mem, "y", client.FileOptions{})
+			return err
+		},
+		"Upload": func(c *client.Client, p string) error {
+			_, err := c.Upload(ctx, mem, "x", p, client.FileOptions{Resume: true})
+			return err
+		},
+	}
+	f := newFake(t, func(f *fake) { f.feat = append([]string{"HASH MD5*", "MFMT"}, withMLST...) })
+	c := f.dial(nil)
+	n := len(f.commands())
+	for name, call := range methods {
+		for _, p := range []string{"a\r\nDELE b", "a\nDELE b", "a\rb", "a\x00b"} {
+			if err := call(c, p); !errors.Is(err, ftp.ErrLineBreak) {
+				t.Errorf("%s(%q): %v", name, p, err)
+			}
+		}
+	}
+	if got := f.since(n); len(got) > 0 {
+		t.Errorf("the server got %q", got)
+	}
+	if entries, err := afero.ReadDir(mem, "."); err != nil || len(entries) != 1 {
+		t.Errorf("files here: %v, %v", entries, err)
+	}
+}

@@ -1,0 +1,151 @@
+package client_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+func TestEvents(t *testing.T) {
+	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
+		t.Run(mode.String(), func(t *testing.T) {
+			var mu sync.Mutex
+			var told []string
+			var offer ftp.DataOffered
+			var done ftp.TransferDone
+			watch := ftp.ObserverFunc(func(e ftp.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				if e.At.IsZero() || e.Control.Side != ftp.UserPI {
+					t.Errorf("event %+v", e)
+				}
+				switch w := e.What.(type) {
+				case ftp.ControlOpened:
+					told = append(told, "opened")
+				case ftp.CommandGiven:
+					told = append(told, w.Command.String())
+				case ftp.LoggedInAs:
+					told = append(told, "in: "+w.User)
+				case ftp.DataOffered:
+					told = append(told, "offered by "+w.Said)
+					offer = w
+				case ftp.DataOpened:
+					told = append(told, "data "+w.Stance.String())
+				case ftp.TransferDone:
+					told = append(told, "done")
+					done = w
+				case ftp.ControlClosed:
+					told = append(told, "closed")
+					if w.Err != nil {
+						t.Errorf("closed by %v", w.Err)
+					}
+				}
+			})
+			f := newFake(t, func(f *fake) { f.files["a"] = thousand; f.feat = nil })
+			c := f.dial(&client.Options{User: "u", Password: "secret", Mode: mode, Observer: watch})
+			if _, err := c.Store(t.Context(), "b", strings.NewReader("x")); err != nil {
+				t.Fatal(err)
+			}
+			_ = c.Close()
+			want := []string{"opened", "USER u", "PASS ****", "in: u", "FEAT", "TYPE I", "EPSV", "offered by 229", "STOR b", "data dials", "done", "QUIT", "closed"}
+			if mode == ftp.Active {
+				want = []string{"opened", "USER u", "PASS ****", "in: u", "FEAT", "TYPE I", "EPRT", "offered by EPRT", "STOR b", "data listens", "done", "QUIT", "closed"}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			i, j := slices.Index(told, "STOR b"), slices.IndexFunc(told, func(s string) bool { return strings.HasPrefix(s, "data ") })
+			if j >= 0 && j < i { // the data connection comes about beside the command
+				told[i], told[j] = told[j], told[i]
+			}
+			for k, s := range told {
+				if strings.HasPrefix(s, "EPRT ") {
+					told[k] = "EPRT"
+				}
+			}
+			if !slices.Equal(told, want) {
+				t.Errorf("told %q\nwant %q", told, want)
+			}
+			if offer.Mode != mode || offer.Addr.Port() == 0 || offer.Addr.Addr() != netip.MustParseAddr("127.0.0.1") {
+				t.Errorf("offer %+v", offer)
+			}
+			if done.Verb != "STOR" || done.Path != "b" || done.Direction != ftp.Store || done.Bytes != 1 || done.Err != nil || done.Mode != mode {
+				t.Errorf("done %+v", done)
+			}
+		})
+	}
+}
+
+func TestActiveOptions(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.on["EPRT"] = says("501 no"); f.on["PORT"] = says("501 no") })
+	c := f.dial(&client.Options{Mode: ftp.Active, ActiveIP: netip.MustParseAddr("192.0.2.7"), ActivePorts: [2]uint16{40123, 40999}})
+	if _, err := c.Retrieve(t.Context(), "a", io.Discard); err == nil {
+		t.Error("Retrieve went through")
+	}
+	got := f.commands()
+	port, err := ftp.ParseHostPort(strings.TrimPrefix(got[len(got)-1], "PORT "))
+	if err != nil || port.Addr() != netip.MustParseAddr("192.0.2.7") || port.Port() < 40123 || port.Port() > 40999 {
+		t.Errorf("commands %q", got)
+	}
+	if _, err := client.Dial(t.Context(), f.addr, &client.Options{ActivePorts: [2]uint16{9, 3}}); err == nil {
+		t.Error("an empty port range was taken")
+	}
+}
+
+// Through a proxy both connections go to the name that Dial was given.
+func TestProxyDial(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.files["a"] = thousand; f.on["EPSV"] = says("500 what?") })
+	_, port, _ := net.SplitHostPort(f.addr)
+	var asked []string
+	var mu sync.Mutex
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(addr)
+		mu.Lock()
+		asked = append(asked, host)
+		mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		c, err := new(net.Dialer).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			return nil, err
+		}
+		return hidden{c}, nil
+	}
+	c, err := client.Dial(t.Context(), net.JoinHostPort("only.the.proxy.knows", port), &client.Options{Dial: dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if n, err := c.Retrieve(t.Context(), "a", io.Discard); n != 1000 || err != nil {
+		t.Errorf("Retrieve: %d, %v", n, err)
+	}
+	if n, err := c.Store(t.Context(), "b", strings.NewReader("x")); n != 1 || err != nil {
+		t.Errorf("Store: %d, %v", n, err)
+	}
+	if want := []string{"only.the.proxy.knows", "only.the.proxy.knows", "only.the.proxy.knows"}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %q", asked)
+	}
+}
+
+// hidden is a connection whose addresses are not its own, as a proxy's.
+type hidden struct{ net.Conn }
+
+func (hidden) RemoteAddr() net.Addr { return &net.UnixAddr{Name: "proxy"} }
+
+func (hidden) LocalAddr() net.Addr { return &net.UnixAddr{Name: "proxy"} }
+
+func TestRate(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.files["a"] = thousand })
+	c := f.dial(&client.Options{Rate: 100_000})
+	if n, err := c.Retrieve(t.Context(), "a", io.Discard); n != 1000 || err != nil {
+		t.Errorf("Retrieve: %d, %v", n, err)
+	}
+}
