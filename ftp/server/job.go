@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ type job struct {
 	total  int64 // 0: unknown
 	unique bool  // STOU: the 150 names the file
 	opener *dtp.Opener
+	begin  func() error // before the 150; may be nil
 	work   func(ctx context.Context, j *job) dtp.Result
 	finish func(dtp.Result) ftp.Reply // on the session's goroutine, exactly once
 
@@ -92,6 +94,7 @@ func (s *session) waitJob() {
 // finishJob ends the job and gives its final reply.
 func (s *session) finishJob(res dtp.Result) {
 	j := s.job
+	s.job = nil // first: if something here panics there is nothing to wait for
 	select {
 	case r := <-j.opened:
 		s.reply(j.cmd, r)
@@ -102,7 +105,6 @@ func (s *session) finishJob(res dtp.Result) {
 	}
 	r := j.finish(res)
 	j.cancel(nil)
-	s.job = nil
 	if j.opener != nil {
 		err := res.Err
 		if err == nil && r.Code.Class() > ftp.Completion {
@@ -123,6 +125,7 @@ func (s *session) finishJob(res dtp.Result) {
 // has not said ABOR: in stream mode the end of the file is only the end of the
 // data connection, and a client that was killed ends it too (RFC 959 §3.4.1).
 func (s *session) settle() error {
+	start := time.Now()
 	for _, c := range s.held {
 		if c.Verb == "ABOR" {
 			return errAborted // it came just before the end of the data
@@ -140,9 +143,12 @@ func (s *session) settle() error {
 				return nil
 			}
 		}
-		_ = s.conn.SetReadDeadline(time.Now().Add(s.idle))
+		_ = s.conn.SetReadDeadline(start.Add(s.idle))
 		s.wakeAt = time.Time{}
 		line, err := s.lines.ReadLine()
+		if errors.Is(err, os.ErrDeadlineExceeded) && !s.isIdle(start) {
+			continue // the job's own wake-up came late
+		}
 		if err != nil {
 			s.dead = err
 			return err
@@ -157,6 +163,8 @@ func (s *session) settle() error {
 	return s.dead
 }
 
+func (s *session) isIdle(since time.Time) bool { return time.Since(since) >= s.idle }
+
 // transfer starts a job that moves d over the data connection that was agreed on.
 func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 	opener, err := s.data.Take()
@@ -168,10 +176,17 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 	d.Stall = s.srv.opts.StallTimeout
 	d.Rates = s.rates
 	d.Progress = j.moved.Store
-	if t := opener.StartNow(d, briefly); t != nil {
-		return s.transferOn(t, j)
+	if j.begin == nil {
+		if t := opener.StartNow(d, briefly); t != nil {
+			return s.transferOn(t, j)
+		}
 	}
 	d.Opened = func(c *dtp.Conn) error {
+		if j.begin != nil {
+			if err := j.begin(); err != nil {
+				return &dtp.LocalError{Err: err}
+			}
+		}
 		j.opened <- ftp.NewReply(150, j.opening(c.Stance))
 		s.wake()
 		return nil

@@ -332,7 +332,12 @@ func (s *Server) Close() error {
 	s.stopListening()
 	s.cancel()
 	s.eachSession((*session).stop)
-	<-s.empty
+	select {
+	case <-s.empty:
+	case <-time.After(time.Second): // a client that reads no reply holds nobody up
+		s.eachSession(func(sess *session) { _ = sess.conn.Close() })
+		<-s.empty
+	}
 	s.data.Ports.Close()
 	return nil
 }

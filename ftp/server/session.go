@@ -296,16 +296,27 @@ func (s *session) tell(h ftp.Happening) {
 
 // end cleans up, after a panic too: that is the end of this session only.
 func (s *session) end() {
-	if p := recover(); p != nil {
-		s.srv.opts.Log.Error("a session panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
-		s.dead = errors.New("internal error")
-		s.out = ftp.NewReply(421, "Something went wrong here. Goodbye.").Append(s.out)
-		s.flush()
-	}
+	defer s.hangUp()
+	defer func() { s.panicked(recover()) }() // ending the transfer may panic too
+	s.panicked(recover())
 	if s.job != nil {
 		s.job.abort(errHungUp)
 		s.finishJob(<-s.job.done)
 	}
+}
+
+// panicked says goodbye if p is a panic.
+func (s *session) panicked(p any) {
+	if p == nil {
+		return
+	}
+	s.srv.opts.Log.Error("a session panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
+	s.dead = errPanicked
+	s.out = ftp.NewReply(421, "Something went wrong here. Goodbye.").Append(s.out)
+	s.flush()
+}
+
+func (s *session) hangUp() {
 	s.data.Close()
 	_ = s.conn.Close()
 	s.tell(ftp.ControlClosed{Err: s.dead})

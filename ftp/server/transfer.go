@@ -117,6 +117,9 @@ func (s *session) stou(arg string) ftp.Reply {
 // receive moves the data connection's bytes into an upload.
 func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
 	j := &job{cmd: ftp.Command{Verb: verb, Arg: arg}, path: u.path, dir: ftp.Store, offset: u.offset, unique: u.unique}
+	if u.empty {
+		j.begin = u.begin
+	}
 	j.finish = func(res dtp.Result) ftp.Reply {
 		if res.Err == nil {
 			if err := u.commit(); err != nil {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -60,12 +59,12 @@ func (s *session) rmdir(arg string) ftp.Reply {
 	if !fi.IsDir() {
 		return ftp.Replyf(550, "%s: is not a directory.", p)
 	}
-	if d, err := s.account.FS.Open(p); err == nil {
-		names, err := d.Readdirnames(1)
-		_ = d.Close()
-		if len(names) > 0 && (err == nil || err == io.EOF) {
-			return ftp.Replyf(550, "%s: the directory is not empty.", p)
-		}
+	kept, empty := s.onlyKept(p)
+	if !empty {
+		return ftp.Replyf(550, "%s: the directory is not empty.", p)
+	}
+	for _, name := range kept {
+		_ = s.account.FS.Remove(path.Join(p, name))
 	}
 	if err := s.account.FS.Remove(p); err != nil {
 		return fileError(err, p)
@@ -73,10 +72,31 @@ func (s *session) rmdir(arg string) ftp.Reply {
 	return ftp.Replyf(250, "%s is removed.", p)
 }
 
+// onlyKept reports whether nothing is in a directory but what is kept of uploads
+// that were cut: a client does not see that, so it must not be in its way.
+func (s *session) onlyKept(p string) (kept []string, empty bool) {
+	d, err := s.account.FS.Open(p)
+	if err != nil {
+		return nil, true // Remove will tell
+	}
+	defer d.Close()
+	const most = 1000
+	names, _ := d.Readdirnames(most)
+	for _, name := range names {
+		if !isKept(name) {
+			return nil, false
+		}
+	}
+	return names, len(names) < most
+}
+
+// dele takes what is kept of a cut upload to that name along.
 func (s *session) dele(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	fi, err := lstat(s.account.FS, p)
 	switch {
+	case err != nil && s.account.FS.Remove(keptName(p)) == nil:
+		return ftp.Replyf(250, "What was kept of %s is deleted.", p)
 	case err != nil:
 		return fileError(err, p)
 	case fi.IsDir():
@@ -85,6 +105,7 @@ func (s *session) dele(arg string) ftp.Reply {
 	if err := s.account.FS.Remove(p); err != nil {
 		return fileError(err, p)
 	}
+	_ = s.account.FS.Remove(keptName(p))
 	return ftp.Replyf(250, "%s is deleted.", p)
 }
 

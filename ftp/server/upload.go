@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/afero"
@@ -27,6 +28,7 @@ type upload struct {
 	file   afero.File
 	offset int64
 	had    fs.FileInfo // what it replaces, if anything
+	empty  bool        // what is there goes when the transfer begins
 	unique bool        // STOU: the name was made for it
 	append bool
 }
@@ -38,6 +40,11 @@ const uploadSuffix = ".upload"
 func isUpload(name string) bool {
 	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, uploadSuffix)
 }
+
+// isKept is isUpload without those that are coming in.
+func isKept(name string) bool { return isUpload(name) && !comingIn.MatchString(name) }
+
+var comingIn = regexp.MustCompile(`\.[0-9a-f]{8}\.upload$`)
 
 // keptName is the hidden name of what was kept of an upload to p.
 func keptName(p string) string { return hiddenName(p, "") }
@@ -60,6 +67,7 @@ var (
 	errExists   = errors.New("exists, and may not be replaced")
 	errIsDir    = errors.New("is a directory")
 	errPastEnd  = errors.New("starts past the end")
+	errWasCut   = errors.New("an upload was cut before that")
 	errNoParent = errors.New("no such directory")
 )
 
@@ -71,6 +79,8 @@ func uploadError(err error, p string) ftp.Reply {
 		return ftp.Replyf(550, "%s: is a directory.", p)
 	case errors.Is(err, errPastEnd):
 		return ftp.Replyf(554, "%s: there are fewer bytes than that: a file has no holes.", p)
+	case errors.Is(err, errWasCut):
+		return ftp.Replyf(554, "%s: an upload of it was cut, and less than that is kept: send it whole.", p)
 	case errors.Is(err, errNoParent):
 		return ftp.Replyf(550, "%s: no such directory.", path.Dir(p))
 	}
@@ -110,7 +120,8 @@ func (u *upload) look(perm Perm) error {
 func (u *upload) isLink() bool { return u.had != nil && u.had.Mode()&fs.ModeSymlink != 0 }
 
 // create starts a new file. A link is written through, not replaced; so is a
-// file in a directory that takes no new names.
+// file in a directory that takes no new names. What is written in place keeps its
+// content until the data connection stands.
 func (u *upload) create(inPlace bool) error {
 	if !inPlace && !u.isLink() {
 		u.temp = tempName(u.path)
@@ -119,12 +130,17 @@ func (u *upload) create(inPlace bool) error {
 			return err
 		}
 	}
-	u.temp = u.path
-	return u.open(os.O_WRONLY | os.O_CREATE | os.O_TRUNC)
+	u.temp, u.empty = u.path, true
+	return u.open(os.O_WRONLY | os.O_CREATE)
 }
+
+// begin empties a file that is written in place, once the data connection stands.
+func (u *upload) begin() error { return u.file.Truncate(0) }
 
 // resume goes on with what an earlier upload left, or in a file that is there:
 // behind the new bytes such a file keeps its tail (RFC 3659 §5.3 leaves it open).
+// A client that asks for more than is kept has taken the size of the file that
+// the upload was to replace for what arrived of its own: the two must not mix.
 func (u *upload) resume() error {
 	if u.claim(u.offset) {
 		if err := u.open(os.O_WRONLY); err != nil {
@@ -132,8 +148,11 @@ func (u *upload) resume() error {
 		}
 		return u.seek(u.file.Truncate(u.offset))
 	}
-	if u.had == nil {
+	switch {
+	case u.had == nil:
 		return errPastEnd
+	case u.wasCut():
+		return errWasCut
 	}
 	u.temp = u.path
 	if err := u.open(os.O_WRONLY); err != nil {
@@ -144,6 +163,12 @@ func (u *upload) resume() error {
 		err = errPastEnd
 	}
 	return u.seek(err)
+}
+
+// wasCut reports whether a part is kept of an upload that was cut.
+func (u *upload) wasCut() bool {
+	_, err := lstat(u.fs, keptName(u.path))
+	return err == nil
 }
 
 // claim takes the kept part of an earlier upload, if it has that many bytes, so
@@ -182,6 +207,8 @@ func (s *session) openAppend(p string) (*upload, error) {
 		return nil, err
 	}
 	switch {
+	case u.had != nil && u.wasCut():
+		return nil, errWasCut // as in resume
 	case u.had != nil:
 		u.temp = p
 	case u.claim(0):
@@ -258,7 +285,7 @@ func (u *upload) abandon(opened bool) int64 {
 	}
 	_ = u.file.Close()
 	switch {
-	case u.unique:
+	case u.unique, u.temp == u.path && u.had == nil && !opened:
 		_ = u.fs.Remove(u.path)
 		return 0
 	case u.temp == u.path:
