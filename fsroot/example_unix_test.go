@@ -1,0 +1,36 @@
+//go:build unix
+
+package fsroot_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+)
+
+// A directory of which nothing leads out, not even a link.
+func ExampleOpen() {
+	dir, err := os.MkdirTemp("", "fsroot")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	_ = os.Symlink("/etc/hostname", dir+"/way-out")
+
+	root, closer, err := fsroot.Open(dir)
+	if err != nil {
+		panic(err)
+	}
+	defer closer.Close()
+	fmt.Println(afero.WriteFile(root, "/notes.txt", []byte("inside"), 0o644))
+	_, err = root.Open("/way-out")
+	fmt.Println(errors.Is(err, fs.ErrPermission), err)
+	// Output:
+	// <nil>
+	// true open /way-out: permission denied
+}
