@@ -76,10 +76,18 @@ func (c Command) String() string {
 	return c.Verb + " " + c.masked()
 }
 
+// Masked is the command without its secret: what an Event may hold.
+func (c Command) Masked() Command {
+	c.Arg = c.masked()
+	return c
+}
+
 func (c Command) masked() string {
-	switch c.Verb {
+	switch strings.ToUpper(c.Verb) {
 	case "PASS", "ACCT", "ADAT":
-		return "****"
+		if c.Arg != "" {
+			return "****"
+		}
 	}
 	return c.Arg
 }

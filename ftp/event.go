@@ -9,7 +9,7 @@ import (
 // events feeds logs, metrics, the explain ladder and tests. Observe is called
 // in the order of things for one control connection, and from several
 // goroutines for several of them; it must not block. Events never hold a
-// secret: a Command's String masks them.
+// secret: passwords are masked.
 type Observer interface {
 	Observe(Event)
 }
@@ -43,7 +43,7 @@ type (
 	ControlOpened struct{}
 
 	// CommandGiven tells that a command went over the control connection, from user to server.
-	CommandGiven struct{ Command Command }
+	CommandGiven struct{ Command Command } // masked
 
 	// ReplyGiven tells that a reply went over the control connection, from server to user.
 	// Verb is the command that it answers, "" for a greeting.

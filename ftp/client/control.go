@@ -176,7 +176,7 @@ func (c *Client) write(cmd ftp.Command) error {
 		return err
 	}
 	c.line = line[:0]
-	c.tell(ftp.CommandGiven{Command: cmd})
+	c.tell(ftp.CommandGiven{Command: cmd.Masked()})
 	if err = c.conn.SetWriteDeadline(time.Now().Add(c.opts.Timeout)); err == nil {
 		_, err = c.conn.Write(line)
 	}

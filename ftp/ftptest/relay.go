@@ -108,7 +108,7 @@ func (x *session) commands() {
 			continue
 		}
 		x.s.mu.Lock()
-		x.s.commands = append(x.s.commands, cmd)
+		x.s.commands = append(x.s.commands, cmd.Masked())
 		x.s.mu.Unlock()
 		f := x.s.fault(cmd.Verb)
 		switch {

@@ -152,7 +152,7 @@ func (s *Server) Events() []ftp.Event {
 }
 
 // Commands is what clients have sent so far, those that a fault answered
-// included. Passwords are masked in a Command's String.
+// included. Passwords are masked.
 func (s *Server) Commands() []ftp.Command {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -130,6 +130,9 @@ func (s *session) next(login time.Time) {
 	if !s.lines.Pending() {
 		s.flush()
 	}
+	if s.dead != nil {
+		return // nobody reads our replies
+	}
 	if len(s.held) >= maxHeld {
 		s.waitJob() // no more is read: TCP makes the client wait
 		return
@@ -231,7 +234,7 @@ func (s *session) quitHeld() bool {
 
 // do runs one command and writes its reply, unless a job will.
 func (s *session) do(cmd ftp.Command) {
-	s.tell(ftp.CommandGiven{Command: cmd})
+	s.tell(ftp.CommandGiven{Command: cmd.Masked()})
 	r, arg, reply := s.judge(cmd)
 	if r != nil {
 		reply = r.run(s, arg)
