@@ -50,9 +50,9 @@ func TestFaults(t *testing.T) {
 			return errors.As(err, &e) && e.Code == code
 		}
 	}
-	cut := func(err error) bool {
+	cut := func(err error) bool { // the data's end or the server's 426 may be first
 		var e *client.TruncatedError
-		return errors.As(err, &e)
+		return errors.As(err, &e) || isReply(426)(err)
 	}
 	ok := func(err error) bool { return err == nil }
 	tests := []struct {

@@ -223,7 +223,7 @@ func TestUploadLongName(t *testing.T) {
 		t.Errorf("the tree is %q", got)
 	}
 	c.cmd("STOR "+long+"n", 550, 553)
-	cut(c, "STOR "+long[:250], "part", "hang up")
+	cut(c, fsys, "STOR "+long[:250], "part", "hang up")
 	c = s.login(t, "rw")
 	await(t, func() bool { return c.cmd("SIZE "+long[:250]).Code == 213 })
 	c.cmd("REST 4", 350)
