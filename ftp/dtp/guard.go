@@ -23,8 +23,14 @@ type Guard struct {
 // mayDial returns the address to dial in place of addr, or why not.
 func (g Guard) mayDial(side ftp.Side, addr netip.AddrPort, peer netip.Addr) (netip.AddrPort, error) {
 	host, port := addr.Addr().Unmap(), addr.Port()
+	if host == peer.WithZone("") {
+		host = peer // EPRT can't name the zone of a link-local address
+	}
 	if port == 0 || port < 1024 && !g.LowPorts {
 		return addr, &GuardError{Addr: addr, Why: "ports below 1024 belong to other services"}
+	}
+	if host == peer.WithZone("") {
+		host = peer // a zone means nothing to the other end, and is not told
 	}
 	if g.AnyHost || host == peer {
 		return netip.AddrPortFrom(host, port), nil

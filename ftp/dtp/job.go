@@ -162,6 +162,11 @@ func (t *Transfer) Brief() (Result, bool) {
 // Run moves the Job's bytes, or those that Brief left, and closes the data
 // connection. It returns early when ctx ends.
 func (t *Transfer) Run(ctx context.Context) Result {
+	if t.quick {
+		if res, over := t.sendQuick(); over {
+			return res
+		}
+	}
 	defer t.pump.conn.Close() // Source and Sink may panic
 	t.pump.ctx = ctx
 	err := t.err
@@ -180,7 +185,7 @@ func (t *Transfer) Run(ctx context.Context) Result {
 // smallFile reports whether the Job sends a bare file that fits into one chunk.
 func smallFile(j *Job) bool {
 	_, bare := j.Source.(*os.File)
-	if !bare || j.Type == ftp.ASCII || j.Size > minChunk {
+	if !bare || j.Type == ftp.ASCII || j.Size > minChunk || j.Reset {
 		return false
 	}
 	for _, r := range j.Rates {

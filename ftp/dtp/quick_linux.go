@@ -89,6 +89,9 @@ func (t *Transfer) sendfile() (done bool, err error) {
 		return false, err
 	}
 	size := t.pump.job.Size
+	if size == 0 {
+		size = minChunk // until the end: Run looks whether there is more
+	}
 	controlErr := raw.Control(func(fd uintptr) {
 		for t.pump.moved < size {
 			n, e := syscall.Sendfile(t.fd, int(fd), nil, int(size-t.pump.moved))
@@ -96,6 +99,8 @@ func (t *Transfer) sendfile() (done bool, err error) {
 			case errors.Is(e, syscall.EINTR):
 			case errors.Is(e, syscall.EAGAIN):
 				return
+			case errors.Is(e, syscall.EINVAL), errors.Is(e, syscall.EOPNOTSUPP), errors.Is(e, syscall.ENOSYS):
+				return // sendfile can't read this file: Run can
 			case e != nil:
 				err = os.NewSyscallError("sendfile", e)
 				return
@@ -106,7 +111,7 @@ func (t *Transfer) sendfile() (done bool, err error) {
 				t.pump.count(int64(n))
 			}
 		}
-		done = true
+		done = t.pump.job.Size > 0
 	})
 	if err == nil {
 		err = controlErr

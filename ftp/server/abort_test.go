@@ -24,6 +24,7 @@ var aborts = []struct {
 	{"urgent IAC, then DM", func(c *ctl) { c.urgent("\xff\xf4\xff"); c.raw("\xf2ABOR\r\n") }},
 	{"urgent DM", func(c *ctl) { c.raw("\xff\xf4\xff"); c.urgent("\xf2"); c.raw("ABOR\r\n") }},
 	{"all urgent", func(c *ctl) { c.urgent("\xff\xf4\xff\xf2"); c.raw("ABOR\r\n") }},
+	{"all of the line urgent", func(c *ctl) { c.urgent("ABOR\r\n") }},
 	{"urgent command", func(c *ctl) { c.urgent("\xff\xf4\xff\xf2"); c.raw("AB"); c.raw("OR\r\n") }},
 }
 

@@ -242,6 +242,9 @@ func TestFeatStars(t *testing.T) {
 // HELP names every verb, and explains each.
 func TestHelp(t *testing.T) {
 	c := serve(t, fsroot.NewMem()).connect(t)
+	if got := c.cmd("HELP site", 214).Text(); !strings.Contains(got, "SITE CHMOD") {
+		t.Errorf("HELP SITE: %q", got) // ncftp asks for it
+	}
 	all := strings.Fields(c.cmd("HELP", 214).Text())
 	for _, v := range server.Verbs() {
 		if word, _, _ := strings.Cut(v.Name, " "); !slices.Contains(all, word) {

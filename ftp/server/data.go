@@ -92,6 +92,9 @@ func (s *session) eprt(arg string) ftp.Reply {
 }
 
 func (s *session) dial(addr netip.AddrPort, verb string) ftp.Reply {
+	if addr.Addr().IsUnspecified() { // lftp calls itself "::" over IPv6; dialed, that would be this host
+		addr = netip.AddrPortFrom(s.control.Remote.Addr().WithZone(""), addr.Port())
+	}
 	if err := s.data.Dial(addr); err != nil {
 		var guard *dtp.GuardError
 		if errors.As(err, &guard) {

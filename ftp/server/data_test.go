@@ -223,7 +223,7 @@ func TestTrap31Bounce(t *testing.T) {
 	}
 	for _, refused := range []string{
 		"PORT 127,0,0,1,3,255", "PORT 127,0,0,1,0,22", "EPRT |1|127.0.0.1|1023|", // low ports
-		"PORT 127,0,0,2,200,10", "PORT 192,0,2,1,200,10", "PORT 0,0,0,0,200,10", "EPRT |1|127.0.0.2|6275|", // other hosts
+		"PORT 127,0,0,2,200,10", "PORT 192,0,2,1,200,10", "EPRT |1|127.0.0.2|6275|", // other hosts
 	} {
 		c.cmd(refused, 504)
 		c.cmd("RETR /f", 425)
@@ -328,4 +328,31 @@ func freePorts(t testing.TB, n int) uint16 {
 	}
 	t.Fatal("no free ports in a row")
 	return 0
+}
+
+// "Any address" is the client itself: lftp says so over IPv6. It must never become
+// the server's own host.
+func TestUnspecifiedAddress(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		t.Run(addr, func(t *testing.T) {
+			c := serveOn(t, addr, oneFile(t, "x"), func(o *server.Options) { o.Guard = dtp.Guard{AnyHost: true} }).login(t, "ro")
+			me := c.LocalAddr().(*net.TCPAddr).IP
+			l := listener(t, me.String())
+			any := netip.IPv4Unspecified()
+			if me.To4() == nil {
+				any = netip.IPv6Unspecified()
+			}
+			r := c.cmd("EPRT "+ftp.FormatEPRT(netip.AddrPortFrom(any, addrOf(l).Port())), 200)
+			if !strings.Contains(r.Text(), me.String()) {
+				t.Errorf("%q: who will be called?", r.Text())
+			}
+			c.send("RETR /f")
+			d := accept(t, l)
+			c.want(150)
+			if got := string(rest(d)); got != "x" {
+				t.Errorf("got %q", got)
+			}
+			c.want(226)
+		})
+	}
 }

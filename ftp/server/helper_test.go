@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds every wait of a test: only a failure waits that long.
-const patience = 3 * time.Second
+const patience = 20 * time.Second
 
 // site is a running server and what it wrote to its log.
 type site struct {

@@ -26,7 +26,9 @@ func miscRows() []row {
 
 // help is made from the table.
 func (s *session) help(arg string) ftp.Reply {
-	if verb := strings.ToUpper(strings.TrimSpace(arg)); verb != "" {
+	if verb := strings.ToUpper(strings.TrimSpace(arg)); verb == "SITE" {
+		return s.siteHelp("")
+	} else if verb != "" {
 		r := s.srv.table.byVerb[verb]
 		if r == nil {
 			return ftp.Replyf(501, "%q is not a command that I know.", ftp.Printable(clip(verb, 40)))

@@ -48,6 +48,7 @@ type session struct {
 	idle     time.Duration
 	epsvAll  bool
 	failures int
+	unknown  int   // commands before login that nobody knows
 	dead     error // why the connection can't go on
 
 	wakeAt   time.Time // the read deadline that serve set
@@ -70,6 +71,7 @@ func newSession(srv *Server, conn net.Conn) *session {
 		ID: srv.ids.Add(1), Side: ftp.ServerPI,
 		Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr()),
 	}
+	keepUrgent(conn)
 	s.lines = ftp.NewLineReader(conn, maxLine)
 	return s
 }
@@ -160,6 +162,9 @@ func (s *session) next(login time.Time) {
 	}
 }
 
+// errUnknown is a client that said too much that is no FTP.
+var errUnknown = errors.New("too many unknown commands before login")
+
 var errHungUp = errors.New("the client hung up without QUIT")
 
 // setDeadline bounds the wait for the next line. A session that transfers is
@@ -204,6 +209,9 @@ func (s *session) stop() {
 
 // command judges a line and runs it, now or when the transfer has ended.
 func (s *session) command(line []byte) {
+	if s.strange(line) {
+		return
+	}
 	cmd, err := ftp.ParseCommand(line)
 	if err != nil {
 		cmd = ftp.Command{Verb: "?"}
@@ -238,6 +246,11 @@ func (s *session) do(cmd ftp.Command) {
 	r, arg, reply := s.judge(cmd)
 	if r != nil {
 		reply = r.run(s, arg)
+	} else if reply.Code == 500 && s.machine.Login != ftp.LoggedIn {
+		if s.unknown++; s.unknown > maxUnknown {
+			s.dead = errUnknown
+			reply = ftp.NewReply(421, "Too many commands that I do not know. Goodbye.")
+		}
 	}
 	if reply.Code != 0 {
 		s.reply(cmd, reply)

@@ -15,3 +15,5 @@ const (
 
 // waiting can't look without reading here.
 func waiting(net.Conn) input { return nothing }
+
+func keepUrgent(net.Conn) {}

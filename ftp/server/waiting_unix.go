@@ -42,3 +42,18 @@ func waiting(conn net.Conn) input {
 	}
 	return state
 }
+
+// keepUrgent keeps urgent bytes in the stream of a control connection: Python's
+// ftplib sends all of "ABOR" and its line end as urgent data, of which the last
+// byte would be lost, and the line with it.
+func keepUrgent(conn net.Conn) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := sc.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_OOBINLINE, 1)
+		})
+	}
+}

@@ -1,0 +1,231 @@
+package dtp
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"miniftp/ftp"
+)
+
+// patience bounds every wait of a test: only a failure waits that long.
+const patience = 10 * time.Second
+
+var (
+	home     = netip.MustParseAddr("127.0.0.1")
+	stranger = netip.MustParseAddr("127.0.0.2")
+)
+
+// events records what a Manager tells.
+type events struct {
+	mu  sync.Mutex
+	all []ftp.Happening
+}
+
+func (e *events) observe(h ftp.Happening) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, h)
+}
+
+// told are the events of one kind.
+func told[T ftp.Happening](e *events) []T {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var list []T
+	for _, h := range e.all {
+		if x, ok := h.(T); ok {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// manage makes a Manager whose control connection is on loopback.
+func manage(t testing.TB, cfg *Config) (*Manager, *events) {
+	t.Helper()
+	noLeaks(t)
+	if cfg.Timeout == 0 {
+		cfg.Timeout = patience
+	}
+	e := &events{}
+	m := NewManager(cfg, netip.AddrPortFrom(home, 2121), netip.AddrPortFrom(home, 40000), e.observe)
+	t.Cleanup(func() {
+		m.Close()
+		if cfg.Ports != nil {
+			cfg.Ports.Close()
+		}
+	})
+	return m, e
+}
+
+// watched are the tests that run noLeaks: what they open before its second call
+// is closed after its check.
+var watched sync.Map
+
+// noLeaks checks, when the test has ended, that no goroutine, socket or file is
+// left of it.
+func noLeaks(t testing.TB) {
+	t.Helper()
+	if _, again := watched.LoadOrStore(t, true); again {
+		return
+	}
+	running := goleak.IgnoreCurrent()
+	before := openFiles()
+	t.Cleanup(func() {
+		watched.Delete(t)
+		if t.Failed() {
+			return
+		}
+		goleak.VerifyNone(t, running)
+		for _, f := range openFiles() {
+			if i := slices.Index(before, f); i >= 0 {
+				before = slices.Delete(before, i, i+1)
+				continue
+			}
+			t.Errorf("left open: %s", f)
+		}
+	})
+}
+
+// openFiles lists the sockets and files of the process, where that can be told.
+// Pipes are left out: package net keeps those that splice works through.
+func openFiles() []string {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	var open []string
+	dir, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range dir {
+		target, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if err == nil && (strings.HasPrefix(target, "socket:") || strings.HasPrefix(target, "/") && !strings.HasPrefix(target, "/proc")) {
+			open = append(open, target)
+		}
+	}
+	return open
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// within fails the test if f takes longer than anybody would wait.
+func within[T any](t testing.TB, f func() T) T {
+	t.Helper()
+	done := make(chan T, 1)
+	go func() { done <- f() }()
+	select {
+	case v := <-done:
+		return v
+	case <-time.After(patience):
+		t.Fatal("it does not return")
+		panic("not reached")
+	}
+}
+
+// random is n bytes that look different at every offset.
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)}).Read(b)
+	return b
+}
+
+// tempFile is a file with that content, open to read and write, at its start.
+func tempFile(t testing.TB, content []byte) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	check(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+	_, err = f.Write(content)
+	check(t, err)
+	_, err = f.Seek(0, io.SeekStart)
+	check(t, err)
+	return f
+}
+
+// pair is the two ends of a TCP connection.
+func pair(t testing.TB) (ours, theirs *net.TCPConn) {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(home, 0)))
+	check(t, err)
+	defer l.Close()
+	theirs = call(t, home, addrPort(l.Addr()))
+	ours, err = l.AcceptTCP()
+	check(t, err)
+	t.Cleanup(func() { _ = ours.Close() })
+	return ours, theirs
+}
+
+// call dials to from that address.
+func call(t testing.TB, from netip.Addr, to netip.AddrPort) *net.TCPConn {
+	t.Helper()
+	if from != home && runtime.GOOS != "linux" {
+		t.Skip("only Linux has all of 127.0.0.0/8")
+	}
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	c, err := d.Dial("tcp", to.String())
+	check(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(patience))
+	return c.(*net.TCPConn)
+}
+
+// hungUp wants the other end to have closed or reset c without a byte.
+func hungUp(t testing.TB, c net.Conn) {
+	t.Helper()
+	n, err := c.Read(make([]byte, 1))
+	if ne, ok := err.(net.Error); n > 0 || err == nil || ok && ne.Timeout() {
+		t.Errorf("%v to %v: read %d bytes, %v; it should be hung up", c.LocalAddr(), c.RemoteAddr(), n, err)
+	}
+}
+
+// listening takes an Opener that listens.
+func listening(t testing.TB, m *Manager) (*Opener, netip.AddrPort) {
+	t.Helper()
+	addr, err := m.Listen()
+	check(t, err)
+	o, err := m.Take()
+	check(t, err)
+	return o, addr
+}
+
+// open is Open, which must work.
+func open(t testing.TB, o *Opener) *Conn {
+	t.Helper()
+	c, err := o.Open(context.Background())
+	check(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// run is RunOn without waiting.
+func run(ctx context.Context, nc net.Conn, job Job) <-chan Result {
+	done := make(chan Result, 1)
+	go func() { done <- RunOn(ctx, &Conn{Conn: nc}, job) }()
+	return done
+}
+
+// wantBytes reads a data connection to its end.
+func wantBytes(t testing.TB, r io.Reader, want []byte) {
+	t.Helper()
+	got, err := io.ReadAll(r)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes came, %v; want %d, and the same", len(got), err, len(want))
+	}
+}

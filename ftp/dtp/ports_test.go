@@ -1,0 +1,369 @@
+package dtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// freeRange finds n ports in a row that are free on loopback, below those that
+// the kernel hands out by itself.
+func freeRange(t testing.TB, n uint16) (lo, hi uint16) {
+	t.Helper()
+	for range 1000 {
+		lo := 12000 + uint16(rand.IntN(15000))
+		var ls []net.Listener
+		for port := lo; port < lo+n; port++ {
+			if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+				ls = append(ls, l)
+			}
+		}
+		for _, l := range ls {
+			_ = l.Close()
+		}
+		if len(ls) == int(n) {
+			return lo, lo + n - 1
+		}
+	}
+	t.Fatal("no free ports")
+	return 0, 0
+}
+
+// ranged is a pool over n free ports.
+func ranged(t testing.TB, n uint16) *Ports {
+	t.Helper()
+	p, err := NewPorts(freeRange(t, n))
+	check(t, err)
+	return p
+}
+
+// drains skips what is only so where ports stand open between leases.
+func drains(t *testing.T) {
+	t.Helper()
+	if !canDrain {
+		t.Skip("here a port closes with its lease")
+	}
+}
+
+func TestEmptyRanges(t *testing.T) {
+	for _, r := range [][2]uint16{{2, 1}, {0, 1}, {65535, 0}} {
+		if p, err := NewPorts(r[0], r[1]); err == nil {
+			t.Errorf("%v: %+v", r, p)
+		}
+	}
+	for _, r := range [][2]uint16{{0, 0}, {1, 1}, {1, 65535}, {65535, 65535}} {
+		if _, err := NewPorts(r[0], r[1]); err != nil {
+			t.Errorf("%v: %v", r, err)
+		}
+	}
+}
+
+func TestRangeIsUsedUpAndReleased(t *testing.T) {
+	noLeaks(t)
+	ports := ranged(t, 3)
+	var ms []*Manager
+	var leased []uint16
+	for range 3 {
+		m, _ := manage(t, &Config{Side: ftp.ServerPI, Ports: ports, Timeout: 1})
+		addr, err := m.Listen()
+		check(t, err)
+		if p := addr.Port(); p < ports.lo || p > ports.hi || slices.Contains(leased, p) {
+			t.Fatalf("port %d of %d-%d, after %v", p, ports.lo, ports.hi, leased)
+		}
+		ms, leased = append(ms, m), append(leased, addr.Port())
+	}
+	late, _ := manage(t, &Config{Side: ftp.ServerPI, Ports: ports})
+	used := func() {
+		t.Helper()
+		_, err := late.Listen()
+		var pe *PortsError
+		if !errors.As(err, &pe) || pe.Lo != ports.lo || pe.Hi != ports.hi {
+			t.Fatalf("%v, want a *PortsError", err)
+		}
+		if late.Offered() {
+			t.Error("an offer without a port")
+		}
+	}
+	free := func(want uint16) {
+		t.Helper()
+		addr, err := late.Listen()
+		if err != nil || addr.Port() != want {
+			t.Fatalf("leased %v, %v; want port %d", addr, err, want)
+		}
+		late.Close()
+	}
+	used()
+	ms[0].Close() // an offer taken back
+	free(leased[0])
+	addr, err := ms[0].Listen() // and made again
+	check(t, err)
+	if addr.Port() != leased[0] {
+		t.Errorf("leased %v", addr)
+	}
+	used()
+	o, err := ms[1].Take() // an Opener whose wait failed
+	check(t, err)
+	if _, err := o.Open(context.Background()); !errors.Is(err, ErrNobodyCame) {
+		t.Fatal(err)
+	}
+	free(leased[1])
+	o, err = ms[2].Take() // an Opener that is given up
+	check(t, err)
+	o.Close()
+	o.Close()
+	call(t, home, o.addr) // keeps the port busy only as long as nobody leases it
+	if _, err := ms[2].Listen(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A data connection that stands does not hold its port.
+func TestOpenedConnectionFreesThePort(t *testing.T) {
+	ports := ranged(t, 1)
+	m, _ := manage(t, &Config{Side: ftp.ServerPI, Ports: ports})
+	for range 3 {
+		o, addr := listening(t, m)
+		call(t, home, addr)
+		open(t, o)
+	}
+}
+
+// A new offer replaces the last, also when the range has no second port.
+func TestListenAgainOnOnePort(t *testing.T) {
+	m, _ := manage(t, &Config{Side: ftp.ServerPI, Ports: ranged(t, 1)})
+	for range 5 {
+		if _, err := m.Listen(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestPortsOfOtherProgramsAreSkipped(t *testing.T) {
+	noLeaks(t)
+	ports := ranged(t, 2)
+	other, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(home, ports.lo)))
+	check(t, err)
+	a, _ := manage(t, &Config{Ports: ports})
+	b, _ := manage(t, &Config{Ports: ports})
+	if addr, err := a.Listen(); err != nil || addr.Port() != ports.hi {
+		t.Errorf("leased %v, %v; want port %d", addr, err, ports.hi)
+	}
+	var pe *PortsError
+	if addr, err := b.Listen(); !errors.As(err, &pe) {
+		t.Errorf("leased %v, %v; want a *PortsError", addr, err)
+	}
+	check(t, other.Close())
+	if addr, err := b.Listen(); err != nil || addr.Port() != ports.lo {
+		t.Errorf("leased %v, %v; want port %d, which is free again", addr, err, ports.lo)
+	}
+}
+
+// Each local address has the whole range.
+func TestRangePerAddress(t *testing.T) {
+	noLeaks(t)
+	ports := ranged(t, 1)
+	defer ports.Close()
+	for _, ip := range []netip.Addr{home, stranger} {
+		l, err := ports.lease(ip)
+		if err != nil {
+			if ip == stranger {
+				t.Skipf("no second loopback address: %v", err)
+			}
+			t.Fatal(err)
+		}
+		defer l.giveBack()
+		if _, err := ports.lease(ip); err == nil {
+			t.Errorf("%v: leased twice", ip)
+		}
+	}
+}
+
+func TestConcurrentLeasesNeverShareAPort(t *testing.T) {
+	for _, n := range []uint16{0, 5} {
+		t.Run(fmt.Sprintf("range of %d", n), func(t *testing.T) {
+			noLeaks(t)
+			ports, err := NewPorts(0, 0)
+			check(t, err)
+			if n > 0 {
+				ports = ranged(t, n)
+			}
+			defer ports.Close()
+			var mu sync.Mutex
+			leased := map[netip.AddrPort]bool{}
+			var all sync.WaitGroup
+			var got int
+			for range 8 {
+				all.Go(func() {
+					for range 100 {
+						l, err := ports.lease(home)
+						var pe *PortsError
+						if errors.As(err, &pe) && n > 0 {
+							continue
+						}
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						mu.Lock()
+						if leased[l.addr] {
+							t.Errorf("%v is leased twice", l.addr)
+						}
+						leased[l.addr] = true
+						got++
+						mu.Unlock()
+						mu.Lock()
+						delete(leased, l.addr)
+						mu.Unlock()
+						l.giveBack()
+					}
+				})
+			}
+			all.Wait()
+			if got < 100 {
+				t.Errorf("%d leases", got)
+			}
+		})
+	}
+}
+
+// Ports stand open between leases, and no more than a bound of them.
+func TestStandingListeners(t *testing.T) {
+	drains(t)
+	noLeaks(t)
+	ports, err := NewPorts(0, 0)
+	check(t, err)
+	var ls []*listener
+	for range maxStanding + 5 {
+		l, err := ports.lease(home)
+		check(t, err)
+		ls = append(ls, l)
+	}
+	for _, l := range ls {
+		l.giveBack()
+	}
+	if n := len(ports.idle[home]); n != maxStanding {
+		t.Errorf("%d ports stand open, want %d", n, maxStanding)
+	}
+	l, err := ports.lease(home)
+	check(t, err)
+	if !slices.Contains(ls, l) {
+		t.Error("a new port was opened while others stand")
+	}
+	ports.Close()
+	if _, err := net.Dial("tcp", ports.lentOr(ls, l).String()); err == nil {
+		t.Error("a port stands open after Close")
+	}
+	call(t, home, l.addr) // what is leased is left alone
+	l.giveBack()
+	if c, err := net.Dial("tcp", l.addr.String()); err == nil {
+		_ = c.Close()
+		t.Error("a port given back after Close stands open")
+	}
+}
+
+// lentOr is the address of one of ls that is not l.
+func (p *Ports) lentOr(ls []*listener, l *listener) netip.AddrPort {
+	if ls[0] == l {
+		return ls[1].addr
+	}
+	return ls[0].addr
+}
+
+// A closed listener in the pool is replaced, not handed out.
+func TestDeadStandingListener(t *testing.T) {
+	drains(t)
+	m, _ := manage(t, &Config{Ports: ranged(t, 1)})
+	_, err := m.Listen()
+	check(t, err)
+	check(t, m.next.ln.TCPListener.Close())
+	m.Close()
+	o, addr := listening(t, m)
+	call(t, home, addr)
+	open(t, o)
+}
+
+// Who called before the lease is never handed out: not by Open, not by StartNow.
+func TestEarlyCallersAreDrained(t *testing.T) {
+	drains(t)
+	for _, how := range []string{"Open", "StartNow with a file", "StartNow with a sink"} {
+		t.Run(how, func(t *testing.T) {
+			ports := ranged(t, 1)
+			m, _ := manage(t, &Config{Ports: ports})
+			addr, err := m.Listen()
+			check(t, err)
+			m.Close()
+			var early []*net.TCPConn
+			for range 20 {
+				early = append(early, call(t, home, addr))
+			}
+			o, again := listening(t, m)
+			if again != addr {
+				t.Fatalf("leased %v, want %v", again, addr)
+			}
+			late := call(t, home, addr)
+			want := addrPort(late.LocalAddr())
+			var got netip.AddrPort
+			switch how {
+			case "Open":
+				got = addrPort(open(t, o).RemoteAddr())
+			case "StartNow with a file":
+				tr := o.StartNow(Job{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1}, patience)
+				if res, over := tr.Brief(); !over {
+					res = tr.Run(context.Background())
+					check(t, res.Err)
+				}
+				b := make([]byte, 1)
+				if _, err := late.Read(b); err == nil {
+					got = want
+				}
+			default:
+				tr := o.StartNow(Job{Sink: tempFile(t, nil), Type: ftp.Image}, patience)
+				got = addrPort(tr.pump.conn.RemoteAddr())
+				check(t, late.Close())
+				check(t, tr.Run(context.Background()).Err)
+			}
+			if got != want {
+				t.Errorf("the data connection is with %v, want %v", got, want)
+			}
+			for _, c := range early {
+				hungUp(t, c)
+			}
+		})
+	}
+}
+
+// Closing an Opener hangs up on who called it.
+func TestOpenerCloseHangsUp(t *testing.T) {
+	for _, pooled := range []bool{false, true} {
+		cfg := &Config{Side: ftp.ServerPI}
+		if pooled {
+			cfg.Ports = ranged(t, 2)
+		}
+		m, _ := manage(t, cfg)
+		o, addr := listening(t, m)
+		c := call(t, home, addr)
+		o.Close()
+		hungUp(t, c)
+	}
+}
+
+// Without a pool a port closes with its lease.
+func TestNoPool(t *testing.T) {
+	m, _ := manage(t, &Config{Side: ftp.ServerPI})
+	addr, err := m.Listen()
+	check(t, err)
+	m.Close()
+	if c, err := net.DialTimeout("tcp", addr.String(), time.Minute); err == nil {
+		_ = c.Close()
+		t.Error("still listening")
+	}
+}

@@ -1,0 +1,323 @@
+package dtp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
+)
+
+// started offers a port, lets the peer call it and starts the job.
+func started(t testing.TB, job Job) (*Transfer, *net.TCPConn, *events) {
+	t.Helper()
+	m, e := manage(t, &Config{Side: ftp.ServerPI})
+	o, addr := listening(t, m)
+	c := call(t, home, addr)
+	tr := o.StartNow(job, patience)
+	if tr == nil {
+		t.Fatal("nobody came, it says")
+	}
+	return tr, c, e
+}
+
+// startedNarrow is started for a peer that takes little at once.
+func startedNarrow(t testing.TB, job Job) (*Transfer, *net.TCPConn) {
+	t.Helper()
+	m, _ := manage(t, &Config{Side: ftp.ServerPI})
+	o, addr := listening(t, m)
+	c := narrowCall(t, addr)
+	tr := o.StartNow(job, patience)
+	if tr == nil {
+		t.Fatal("nobody came, it says")
+	}
+	check(t, syscall.SetsockoptInt(tr.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4096))
+	return tr, c
+}
+
+// narrowCall is call from a socket with a small receive buffer, which has to be so
+// before it connects.
+func narrowCall(t testing.TB, to netip.AddrPort) *net.TCPConn {
+	t.Helper()
+	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		controlErr := raw.Control(func(fd uintptr) {
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096)
+		})
+		return errors.Join(err, controlErr)
+	}}
+	c, err := d.Dial("tcp", to.String())
+	check(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(patience))
+	return c.(*net.TCPConn)
+}
+
+// A small file goes at once, on a descriptor that is no connection of package net.
+func TestQuickWhole(t *testing.T) {
+	for _, size := range []int{0, 1, 4096, minChunk - 1, minChunk} {
+		for _, known := range []bool{true, false} { // a Size of 0: until the end
+			data := random(size)
+			job := Job{Source: tempFile(t, data), Type: ftp.Image}
+			if known {
+				job.Size = int64(size)
+			}
+			var progress int64
+			job.Progress = func(n int64) { progress = n }
+			tr, c, e := started(t, job)
+			if !tr.quick {
+				t.Fatalf("size %d: not quick", size)
+			}
+			res, over := tr.Brief()
+			if !over && size < minChunk {
+				t.Errorf("size %d, known %v: not over", size, known)
+			}
+			if !over {
+				res = tr.Run(context.Background())
+			}
+			if res.Err != nil || res.Bytes != int64(size) || !res.Opened || progress != int64(size) {
+				t.Errorf("size %d, known %v: %+v, progress %d", size, known, res, progress)
+			}
+			wantBytes(t, c, data)
+			if opened := told[ftp.DataOpened](e); len(opened) != 1 || opened[0].Remote.Addr() != home || opened[0].Mode != ftp.Passive {
+				t.Errorf("told of %+v", opened)
+			}
+		}
+	}
+}
+
+// Part of a file: from where it stands (REST), as many bytes as Size says.
+func TestQuickPart(t *testing.T) {
+	data := random(1000)
+	f := tempFile(t, data)
+	_, err := f.Seek(100, io.SeekStart)
+	check(t, err)
+	tr, c, _ := started(t, Job{Source: f, Type: ftp.Image, Size: 50})
+	if res, over := tr.Brief(); !over || res.Err != nil || res.Bytes != 50 {
+		t.Errorf("%+v, over %v", res, over)
+	}
+	wantBytes(t, c, data[100:150])
+}
+
+// What became shorter meanwhile is sent as far as it goes.
+func TestQuickShorterFile(t *testing.T) {
+	tr, c, _ := started(t, Job{Source: tempFile(t, []byte("0123456789")), Type: ftp.Image, Size: 1000})
+	if res, over := tr.Brief(); !over || res.Err != nil || res.Bytes != 10 {
+		t.Errorf("%+v, over %v", res, over)
+	}
+	wantBytes(t, c, []byte("0123456789"))
+}
+
+// What the socket does not take at once goes on in Run.
+func TestQuickGoesOnInRun(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		data := random(minChunk)
+		job := Job{Source: tempFile(t, data), Type: ftp.Image}
+		if known {
+			job.Size = minChunk
+		}
+		last := int64(0)
+		job.Progress = func(n int64) {
+			if n <= last {
+				t.Errorf("progress %d after %d", n, last)
+			}
+			last = n
+		}
+		tr, c := startedNarrow(t, job)
+		if res, over := tr.Brief(); over {
+			t.Fatalf("the socket took it all: %+v", res)
+		}
+		before := tr.pump.moved
+		if before == 0 || before >= minChunk {
+			t.Fatalf("%d bytes went at once", before)
+		}
+		done := make(chan Result, 1)
+		go func() { done <- tr.Run(context.Background()) }()
+		wantBytes(t, c, data)
+		if res := <-done; res.Err != nil || res.Bytes != minChunk || last != minChunk {
+			t.Errorf("%+v, progress %d", res, last)
+		}
+	}
+}
+
+// Cancel and stall work for what goes on in Run.
+func TestQuickCancelledInRun(t *testing.T) {
+	tr, c := startedNarrow(t, Job{Source: tempFile(t, random(minChunk)), Type: ftp.Image, Size: minChunk})
+	if _, over := tr.Brief(); over {
+		t.Fatal("the socket took it all")
+	}
+	ctx, _ := cancelled(true)
+	if res := within(t, func() Result { return tr.Run(ctx) }); !errors.Is(res.Err, errEnough) {
+		t.Errorf("%+v", res)
+	}
+	if b, err := io.ReadAll(c); len(b) >= minChunk {
+		t.Errorf("read %d bytes, %v", len(b), err)
+	}
+}
+
+// Run alone does what Brief would have done.
+func TestQuickWithoutBrief(t *testing.T) {
+	data := random(5000)
+	tr, c, _ := started(t, Job{Source: tempFile(t, data), Type: ftp.Image, Size: 5000})
+	if res := tr.Run(context.Background()); res.Err != nil || res.Bytes != 5000 {
+		t.Errorf("%+v", res)
+	}
+	wantBytes(t, c, data)
+}
+
+func TestQuickDropsStrangers(t *testing.T) {
+	m, e := manage(t, &Config{Side: ftp.ServerPI})
+	o, addr := listening(t, m)
+	job := Job{Source: tempFile(t, []byte("secret")), Type: ftp.Image, Size: 6}
+	thief := call(t, stranger, addr)
+	if tr := o.StartNow(job, time.Nanosecond); tr != nil {
+		t.Fatal("a stranger is served")
+	}
+	hungUp(t, thief)
+	thief = call(t, stranger, addr)
+	c := call(t, home, addr)
+	tr := o.StartNow(job, patience)
+	if tr == nil {
+		t.Fatal("the peer is not served")
+	}
+	if res, over := tr.Brief(); !over || res.Err != nil {
+		t.Errorf("%+v, over %v", res, over)
+	}
+	hungUp(t, thief)
+	wantBytes(t, c, []byte("secret"))
+	if refused := told[ftp.StrangerRefused](e); len(refused) != 2 || refused[1].Remote != addrPort(thief.LocalAddr()) {
+		t.Errorf("told of the strangers %v", refused)
+	}
+}
+
+// Nobody came yet: the Opener is as it was.
+func TestStartNowTooEarly(t *testing.T) {
+	m, _ := manage(t, &Config{Side: ftp.ServerPI})
+	o, addr := listening(t, m)
+	for _, job := range []Job{
+		{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1},
+		{Sink: tempFile(t, nil), Type: ftp.Image},
+	} {
+		if tr := o.StartNow(job, time.Nanosecond); tr != nil {
+			t.Fatalf("started %+v with nobody", tr)
+		}
+	}
+	c := call(t, home, addr)
+	res := Run(context.Background(), o, Job{Source: strings.NewReader("x"), Type: ftp.Image})
+	check(t, res.Err)
+	wantBytes(t, c, []byte("x"))
+
+	check(t, m.Dial(addr))
+	o, err := m.Take()
+	check(t, err)
+	if tr := o.StartNow(Job{Source: strings.NewReader("x")}, patience); tr != nil {
+		t.Error("who dials has nobody to wait for")
+	}
+}
+
+// What is not a small bare file goes the usual way, with the same bytes.
+func TestNotQuick(t *testing.T) {
+	slow := []*rate.Limiter{nil, NewRate(1 << 40)}
+	data := random(3000)
+	for name, job := range map[string]Job{
+		"rates":      {Source: tempFile(t, data), Type: ftp.Image, Size: 3000, Rates: slow},
+		"wrapped":    {Source: struct{ io.Reader }{tempFile(t, data)}, Type: ftp.Image, Size: 3000},
+		"text":       {Source: tempFile(t, []byte("a\nb\n")), Type: ftp.ASCII, Size: 4},
+		"large":      {Source: tempFile(t, random(minChunk+1)), Type: ftp.Image, Size: minChunk + 1},
+		"must reset": {Source: tempFile(t, data), Type: ftp.Image, Size: 3000, Reset: true},
+	} {
+		tr, c, _ := started(t, job)
+		if tr.quick {
+			t.Errorf("%s: quick", name)
+		}
+		if res, over := tr.Brief(); over {
+			t.Errorf("%s: over at once: %+v", name, res)
+		}
+		want := data
+		switch name {
+		case "text":
+			want = []byte("a\r\nb\r\n")
+		case "large":
+			want = random(minChunk + 1)
+		}
+		got := make(chan []byte, 1)
+		go func() { b, _ := io.ReadAll(c); got <- b }()
+		if res := tr.Run(context.Background()); res.Err != nil || res.Bytes != int64(len(want)) {
+			t.Errorf("%s: %+v", name, res)
+		}
+		if b := <-got; !bytes.Equal(b, want) {
+			t.Errorf("%s: %d bytes came, want %d, and the same", name, len(b), len(want))
+		}
+	}
+	if tr, _, _ := started(t, Job{Source: tempFile(t, data), Type: ftp.Image, Size: 1, Rates: []*rate.Limiter{nil, nil}}); !tr.quick {
+		t.Error("limiters that do not limit are in the way")
+	} else {
+		tr.Brief()
+	}
+}
+
+// A file that sendfile does not know how to read goes the usual way.
+func TestQuickFromAPipe(t *testing.T) {
+	noLeaks(t)
+	r, w, err := os.Pipe()
+	check(t, err)
+	defer r.Close()
+	_, err = io.WriteString(w, "through a pipe")
+	check(t, err)
+	check(t, w.Close())
+	tr, c, _ := started(t, Job{Source: r, Type: ftp.Image})
+	res, over := tr.Brief()
+	if !over {
+		res = tr.Run(context.Background())
+	}
+	if res.Err != nil || res.Bytes != 14 {
+		t.Errorf("%+v", res)
+	}
+	wantBytes(t, c, []byte("through a pipe"))
+}
+
+func TestQuickErrors(t *testing.T) {
+	closed := tempFile(t, []byte("x"))
+	check(t, closed.Close())
+	writeOnly, err := os.OpenFile(filepath.Join(t.TempDir(), "w"), os.O_WRONLY|os.O_CREATE, 0o600)
+	check(t, err)
+	defer writeOnly.Close()
+	for name, f := range map[string]*os.File{"closed": closed, "write only": writeOnly} {
+		tr, c, _ := started(t, Job{Source: f, Type: ftp.Image, Size: 1})
+		res, over := tr.Brief()
+		var local *LocalError
+		if !over || !errors.As(res.Err, &local) || res.Bytes != 0 {
+			t.Errorf("%s: %+v, over %v; want a *LocalError", name, res, over)
+		}
+		hungUp(t, c)
+	}
+}
+
+// The peer calls and resets before the file is sent.
+func TestQuickReset(t *testing.T) {
+	m, _ := manage(t, &Config{Side: ftp.ServerPI})
+	o, addr := listening(t, m)
+	c := call(t, home, addr)
+	tr := o.StartNow(Job{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1}, patience)
+	check(t, c.SetLinger(0))
+	check(t, c.Close())
+	res, over := tr.Brief()
+	var broken *BrokenError
+	if !over || !errors.As(res.Err, &broken) || res.Bytes != 0 {
+		t.Errorf("%+v, over %v; want a *BrokenError", res, over)
+	}
+	if text := fmt.Sprint(res.Err); strings.Contains(text, "127.0.0.1") {
+		t.Errorf("%q tells addresses", text)
+	}
+}

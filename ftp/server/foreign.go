@@ -1,0 +1,51 @@
+package server
+
+import (
+	"bytes"
+	"strings"
+
+	"miniftp/ftp"
+)
+
+// Another protocol on this port is a mistake or an attack: a web page can make a
+// browser send a request here whose body holds FTP commands. So its first word
+// ends the session, before login and after it.
+
+// foreignVerbs begin requests of HTTP and SMTP, and none of FTP.
+var foreignVerbs = map[string]string{
+	"GET": "HTTP", "HEAD": "HTTP", "POST": "HTTP", "PUT": "HTTP", "DELETE": "HTTP", "PATCH": "HTTP",
+	"OPTIONS": "HTTP", "CONNECT": "HTTP", "TRACE": "HTTP", "PRI": "HTTP",
+	"HELO": "SMTP", "EHLO": "SMTP",
+}
+
+// foreign names the protocol that a line is of; "" for FTP.
+func foreign(line []byte) string {
+	const tlsHandshake = 0x16
+	switch {
+	case len(line) > 0 && line[0] == tlsHandshake:
+		return "TLS"
+	case bytes.HasPrefix(line, []byte("SSH-")):
+		return "SSH"
+	}
+	verb, _, _ := bytes.Cut(line, []byte(" "))
+	return foreignVerbs[strings.ToUpper(string(verb))]
+}
+
+// maxUnknown is how many commands that nobody knows are borne before login.
+const maxUnknown = 3
+
+// strange ends a session whose client seems not to speak FTP.
+func (s *session) strange(line []byte) bool {
+	name := foreign(line)
+	if name == "" {
+		return false
+	}
+	s.dead = &strangeError{name}
+	s.reply(ftp.Command{}, ftp.Replyf(421, "This is FTP, not %s. Goodbye.", name))
+	return true
+}
+
+// strangeError is why the session ended.
+type strangeError struct{ protocol string }
+
+func (e *strangeError) Error() string { return "the client speaks " + e.protocol + ", not FTP" }

@@ -1,0 +1,114 @@
+package server_test
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+// 1,000 idle sessions and 300 that transfer at once: none fails, and the idle
+// ones still answer.
+func TestManySessions(t *testing.T) {
+	idle, busy := 1000, 300
+	roomFor(t, 2*idle+6*busy)
+	fsys, _ := disk(t)
+	content := random(1 << 20)
+	write(t, fsys, "/f", string(content))
+	s := serve(t, fsys)
+	sessions := make([]*ctl, idle)
+	for i := range sessions {
+		sessions[i] = s.login(t, "ro")
+	}
+	if n := runtime.NumGoroutine(); n > idle+200 {
+		t.Errorf("%d goroutines for %d idle sessions", n, idle)
+	}
+	transfers := make([]*ctl, busy)
+	data := make([]*net.TCPConn, busy)
+	for i := range transfers {
+		transfers[i] = s.login(t, "rw")
+		cmd := "RETR /f"
+		if i%3 == 0 {
+			cmd = "STOR /up" + string(rune('0'+i%9))
+		}
+		data[i] = transfers[i].starts(cmd) // all of them run from here on
+	}
+	var all sync.WaitGroup
+	for i, d := range data {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			_ = d.SetDeadline(time.Now().Add(patience))
+			if i%3 == 0 {
+				if _, err := d.Write(content); err != nil {
+					t.Errorf("upload %d: %v", i, err)
+				}
+			} else if b, err := io.ReadAll(d); err != nil || sum(b) != sum(content) {
+				t.Errorf("download %d: %d bytes, %v", i, len(b), err)
+			}
+			_ = d.Close()
+		}()
+	}
+	all.Wait()
+	for i, c := range transfers {
+		if r := c.reply(); r.Code != ftp.Code(226) {
+			t.Errorf("transfer %d: %v", i, r)
+		}
+	}
+	for _, c := range sessions {
+		c.cmd("NOOP", 200)
+	}
+}
+
+// Sessions that come and go all the time, with transfers in both directions and in
+// both modes, do not get in each other's way.
+func TestManyClientsAtOnce(t *testing.T) {
+	fsys := fsroot.NewMem()
+	content := random(100_000)
+	write(t, fsys, "/f", string(content))
+	lo := freePorts(t, 8) // fewer than clients: they have to share
+	s := serve(t, fsys, func(o *server.Options) { o.PassivePorts = [2]uint16{lo, lo + 7} })
+	var all sync.WaitGroup
+	for i := range 24 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for range 15 {
+				c := s.login(t, "rw")
+				if b := c.tryGet("/f"); b != nil && sum(b) != sum(content) {
+					t.Errorf("client %d got %d bytes", i, len(b))
+				}
+				c.cmd("MKD d", 257, 550)
+				c.cmd("RMD d", 250, 550)
+				c.cmd("QUIT", 221)
+				_ = c.Close()
+			}
+		}()
+	}
+	all.Wait()
+}
+
+// tryGet is get where the port range may be used up: nil then.
+func (c *ctl) tryGet(path string) []byte {
+	r := c.cmd("EPSV", 229, 425)
+	if r.Code == 425 {
+		return nil
+	}
+	port, err := ftp.Parse229(r.Text())
+	if err != nil {
+		c.t.Errorf("%v", err)
+		return nil
+	}
+	d := c.call(port)
+	c.cmd("RETR "+path, 150)
+	b := rest(d)
+	_ = d.Close()
+	c.want(226)
+	return b
+}

@@ -1,0 +1,26 @@
+//go:build unix
+
+package server_test
+
+import (
+	"syscall"
+	"testing"
+)
+
+// roomFor makes sure that n more descriptors can be opened.
+func roomFor(t testing.TB, n int) {
+	t.Helper()
+	var limit syscall.Rlimit
+	check(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	need := uint64(n) + 200
+	if uint64(limit.Cur) >= need {
+		return
+	}
+	old := limit
+	limit.Cur = need
+	if need > limit.Max {
+		t.Skipf("%d descriptors are the limit, %d are needed", limit.Max, need)
+	}
+	check(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	t.Cleanup(func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old) })
+}
