@@ -29,6 +29,7 @@ type Server struct {
 	mu       sync.Mutex
 	faults   map[string]Fault // by verb
 	events   []ftp.Event
+	more     chan struct{} // closed by the next event
 	commands []ftp.Command
 	closed   bool
 	open     map[net.Conn]struct{} // of the relay; and its listeners
@@ -70,7 +71,7 @@ func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 		fs = afero.NewMemMapFs()
 	}
 	s := &Server{
-		FS: fs, tb: tb, faults: map[string]Fault{},
+		FS: fs, tb: tb, faults: map[string]Fault{}, more: make(chan struct{}),
 		open: map[net.Conn]struct{}{}, ports: map[net.Listener]struct{}{},
 	}
 	c := &config{users: server.Static{}, host: "127.0.0.1"}
@@ -142,6 +143,8 @@ func (s *Server) observe(e ftp.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, e)
+	close(s.more)
+	s.more = make(chan struct{})
 }
 
 // Events is what has happened at the server so far.
@@ -163,13 +166,22 @@ func (s *Server) Commands() []ftp.Command {
 // that happened already included.
 func (s *Server) WaitEvent(match func(ftp.Event) bool) ftp.Event {
 	s.tb.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		for _, e := range s.Events() {
+	late := time.After(10 * time.Second)
+	for seen := 0; ; {
+		s.mu.Lock()
+		fresh, more := s.events[seen:], s.more
+		s.mu.Unlock()
+		for _, e := range fresh {
 			if match(e) {
 				return e
 			}
 		}
+		seen += len(fresh)
+		select {
+		case <-more:
+		case <-late:
+			s.tb.Fatalf("ftptest: no such event within 10 s")
+			return ftp.Event{}
+		}
 	}
-	s.tb.Fatalf("ftptest: no such event within 10 s")
-	return ftp.Event{}
 }
