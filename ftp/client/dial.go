@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 
@@ -33,8 +34,11 @@ func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
 	if c.opts.Password == "" && (c.opts.User == "anonymous" || c.opts.User == "ftp") {
 		c.opts.Password = "anonymous@"
 	}
-	if err := sendable(c.opts.User, c.opts.Password, c.opts.Account); err != nil {
+	if err := sendable(c.opts.User); err != nil {
 		return nil, err
+	}
+	if sendable(c.opts.Password, c.opts.Account) != nil { // never quoted
+		return nil, fmt.Errorf("the password: %w", ftp.ErrLineBreak)
 	}
 	if err := c.preparePorts(); err != nil {
 		return nil, err
@@ -95,11 +99,7 @@ func (c *Client) connect(ctx context.Context, addr string) error {
 		if dialCtx.Err() != nil {
 			err = late
 		}
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err // the address is named once
-		}
-		return &ConnectError{Addr: addr, Err: err}
+		return &ConnectError{Addr: addr, Err: plainly(err)}
 	}
 	c.conn, c.host, c.addr = conn, host, addr
 	c.control = &ftp.Control{
@@ -116,6 +116,35 @@ func (c *Client) connect(ctx context.Context, addr string) error {
 	c.stopped.Go(c.readReplies)
 	return nil
 }
+
+// plainly is what went wrong with a dial, without the address, which is named
+// already, and the call.
+func plainly(err error) error {
+	var name *net.DNSError
+	var op *net.OpError
+	var call *os.SyscallError
+	switch {
+	case errors.As(err, &name):
+		return nameError{name}
+	case errors.As(err, &call):
+		return call.Err
+	case errors.As(err, &op):
+		return op.Err
+	}
+	return err
+}
+
+// nameError is a host name that could not be looked up.
+type nameError struct{ err *net.DNSError }
+
+func (e nameError) Error() string {
+	if e.err.IsNotFound {
+		return "there is no host of that name"
+	}
+	return "the name can't be looked up: " + e.err.Err
+}
+
+func (e nameError) Unwrap() error { return e.err }
 
 // dataConfig says how data connections are made. Through a proxy they go to the
 // control host by the name that Dial got, as only the proxy may know its address.

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -60,7 +59,7 @@ func (c *Client) Download(ctx context.Context, remote string, fsys afero.Fs, loc
 		res, err = d.fresh(ctx)
 	}
 	if err == nil && o.KeepTime {
-		err = d.keepTime(ctx)
+		d.keepTime(ctx)
 	}
 	if err == nil {
 		err = localError(fsys.Rename(d.part, local))
@@ -113,16 +112,12 @@ func (d *download) fetch(ctx context.Context, f afero.File, j *job) (Result, err
 	return res, err
 }
 
-// keepTime gives the part file the remote file's time.
-func (d *download) keepTime(ctx context.Context) error {
-	t, _, err := d.c.modTime(ctx, d.remote)
-	if isReply(err) || errors.Is(err, ftp.ErrSyntax) {
-		return nil // the server doesn't tell
+// keepTime gives the part file the remote file's time, as far as that can be had.
+// The file is whole without it, even if the server is gone by now.
+func (d *download) keepTime(ctx context.Context) {
+	if t, _, err := d.c.modTime(ctx, d.remote); err == nil {
+		_ = d.fsys.Chtimes(d.part, time.Now(), t)
 	}
-	if err != nil {
-		return err
-	}
-	return localError(d.fsys.Chtimes(d.part, time.Now(), t))
 }
 
 // bare is the file inside what afero wraps round it: only an *os.File itself is

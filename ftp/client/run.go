@@ -151,6 +151,9 @@ func (r *run) failing() {
 // losing: the control connection is gone. A file that is coming may come to its
 // end all the same.
 func (r *run) losing(err error) {
+	if r.final.Code != 0 && !errors.Is(err, ErrClosed) {
+		return // what comes after the final reply is not about this transfer
+	}
 	r.lost = err
 	if r.j.dir == ftp.Store || !r.begun || errors.Is(err, ErrClosed) {
 		r.stop(err)

@@ -80,7 +80,7 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 	}
 	n, err := u.c.askSize(ctx, u.remote)
 	if err != nil || n < 0 {
-		return res, err
+		return res, nil // the final reply stands, even if the server is gone by now
 	}
 	if want := offset + res.Bytes; n != want {
 		return res, &TruncatedError{Want: want, Got: n, Final: res.Final}

@@ -63,9 +63,9 @@ func (r *run) rememberPort() {
 // unconfirmed judges a transfer without a final reply.
 func (r *run) unconfirmed() error {
 	switch {
-	case r.stopped != nil || !r.begun && r.got() == 0:
+	case !r.begun && r.got() == 0:
 		return r.lost
-	case r.data.Err != nil || r.got() < r.wants():
+	case r.stopped != nil || r.data.Err != nil || r.got() < r.wants():
 		return r.cut(r.lost)
 	}
 	return fmt.Errorf("%w: %w", ErrUnconfirmed, r.lost)

@@ -23,8 +23,9 @@ type WalkEntry struct {
 
 // Walk yields all that is below root, a directory before what is in it, each
 // directory sorted by name. Links are not followed. A directory that can't be
-// read is yielded as an error with its Path, and the walk goes on; so is one that
-// contains itself (ErrTooDeep). In the loop the Client is free: each directory is
+// read is yielded as an error with its Path, and the walk goes on; so are a line of
+// it that can't be read, a name that is none, and a directory that contains itself
+// (ErrTooDeep). In the loop the Client is free: each directory is
 // read whole before its entries are yielded.
 func (c *Client) Walk(ctx context.Context, root string) iter.Seq2[WalkEntry, error] {
 	return func(yield func(WalkEntry, error) bool) {
@@ -51,7 +52,7 @@ func (w *walker) dir(dir string, above []string) bool {
 		w.yield(here, err)
 		return false
 	}
-	entries, err := w.c.readDir(w.ctx, dir)
+	entries, odd, err := w.readDir(dir)
 	w.c.end()
 	w.left -= len(entries)
 	if err == nil && w.left < 0 {
@@ -60,6 +61,11 @@ func (w *walker) dir(dir string, above []string) bool {
 	if err != nil {
 		more := w.yield(here, err)
 		return more && w.left >= 0 && w.ctx.Err() == nil && w.c.Alive()
+	}
+	for _, err := range odd {
+		if !w.yield(here, err) {
+			return false
+		}
 	}
 	slices.SortFunc(entries, func(a, b ftp.Entry) int { return cmp.Compare(a.Name, b.Name) })
 	for _, e := range entries {
@@ -76,6 +82,22 @@ func (w *walker) dir(dir string, above []string) bool {
 		}
 	}
 	return true
+}
+
+// readDir reads a directory whole; odd are the first of the lines that can't be
+// read and of the names that are none.
+func (w *walker) readDir(dir string) (entries []ftp.Entry, odd []error, err error) {
+	const enough = 20
+	err = w.c.list(w.ctx, dir, func(e ftp.Entry, err error) bool {
+		switch {
+		case err == nil:
+			entries = append(entries, e)
+		case len(odd) < enough:
+			odd = append(odd, err)
+		}
+		return true
+	})
+	return entries, odd, err
 }
 
 // readDir reads a directory whole. A line that can't be read fails it: who works
