@@ -99,7 +99,7 @@ func Run(ctx context.Context, o *Opener, job Job) Result {
 
 // RunOn is Run for a data connection that stands already; it closes conn.
 func RunOn(ctx context.Context, conn *Conn, job Job) Result {
-	defer conn.Close() // Opened may panic
+	defer func() { _ = conn.Close() }() // Opened may panic
 	return begin(conn.Conn, conn, job).Run(ctx)
 }
 
@@ -167,7 +167,7 @@ func (t *Transfer) Run(ctx context.Context) Result {
 			return res
 		}
 	}
-	defer t.pump.conn.Close() // Source and Sink may panic
+	defer func() { _ = t.pump.conn.Close() }() // Source and Sink may panic
 	t.pump.ctx = ctx
 	err := t.err
 	if err == nil {
@@ -211,7 +211,7 @@ func failed(err error) error {
 		return &BrokenError{plain(err)}
 	case errors.As(err, &path):
 		return &LocalError{err}
-	case errors.As(err, &op) && !errors.Is(err, syscall.EIO):
+	case errors.As(err, &op) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EBADF): // sendfile tells of the file, too
 		return &BrokenError{plain(err)}
 	}
 	return &LocalError{err}

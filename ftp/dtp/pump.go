@@ -60,28 +60,48 @@ func (p *pump) move() error {
 	return p.receive(stage)
 }
 
-// bare reports whether the kernel can move the bytes: from a file to a TCP
-// connection or back, with nothing wrapped round either.
+// bare reports whether the kernel can move the bytes: from a regular file to a
+// TCP connection or back, with nothing wrapped round either. Of what is no regular
+// file package net and os may read ahead, and lose that at a deadline.
 func (p *pump) bare() bool {
 	if _, ok := p.conn.(*net.TCPConn); !ok {
 		return false
 	}
-	src, _ := p.job.Source.(*os.File)
-	dst, _ := p.job.Sink.(*os.File)
-	return src != nil || dst != nil
+	file, _ := p.job.Source.(*os.File)
+	if file == nil {
+		file, _ = p.job.Sink.(*os.File)
+	}
+	if file == nil {
+		return false
+	}
+	fi, err := file.Stat()
+	return err == nil && fi.Mode().IsRegular()
 }
 
-// await makes ready for the next n bytes: rate, deadline, cancel, in this order.
-// A cancel sets a deadline of its own, so it is looked at last.
-func (p *pump) await(n int64) error {
+// pay waits until every rate has room for n more bytes.
+func (p *pump) pay(n int64) error {
 	for _, r := range p.job.Rates {
-		if r != nil {
-			if err := r.WaitN(p.ctx, int(min(n, int64(r.Burst())))); err != nil {
+		if r == nil {
+			continue
+		}
+		for left := n; left > 0; left -= int64(r.Burst()) {
+			err := r.WaitN(p.ctx, int(min(left, int64(r.Burst()))))
+			if err != nil && p.ctx.Err() == nil {
+				return context.DeadlineExceeded // the context will be over by then
+			}
+			if err != nil {
 				return err
 			}
 		}
 	}
-	if err := p.conn.SetDeadline(time.Now().Add(p.stall)); err != nil {
+	return nil
+}
+
+// await makes ready for the next bytes: deadline, then cancel. A cancel sets a
+// deadline of its own, so it is looked at last.
+func (p *pump) await() error {
+	err := p.conn.SetDeadline(time.Now().Add(p.stall))
+	if err != nil && !errors.Is(err, io.ErrClosedPipe) { // a net.Pipe's peer is gone: Read tells it better
 		return failed(err)
 	}
 	return p.ctx.Err()
@@ -118,7 +138,10 @@ func (p *pump) kernel() error {
 				return nil
 			}
 		}
-		if err := p.await(n); err != nil {
+		if err := p.pay(n); err != nil {
+			return err
+		}
+		if err := p.await(); err != nil {
 			return err
 		}
 		start := time.Now()
@@ -174,8 +197,11 @@ func (p *pump) send(st stage) error {
 
 // write sends data whole; a write that got on before its deadline goes on.
 func (p *pump) write(data []byte) error {
+	if err := p.pay(int64(len(data))); err != nil {
+		return err
+	}
 	for len(data) > 0 {
-		if err := p.await(int64(len(data))); err != nil {
+		if err := p.await(); err != nil {
 			return err
 		}
 		n, err := p.conn.Write(data)
@@ -193,11 +219,10 @@ func (p *pump) receive(st stage) error {
 	in, out := borrow(st)
 	defer giveBack(in, out)
 	for {
-		want := p.limit(int64(len(*in)))
-		if err := p.await(want); err != nil {
+		if err := p.await(); err != nil {
 			return err
 		}
-		n, readErr := p.conn.Read((*in)[:want])
+		n, readErr := p.conn.Read((*in)[:p.limit(int64(len(*in)))])
 		p.count(int64(n))
 		data := (*in)[:n]
 		if st != nil {
@@ -216,6 +241,10 @@ func (p *pump) receive(st stage) error {
 			return nil
 		case readErr != nil:
 			return failed(&net.OpError{Op: "read", Err: readErr})
+		}
+		// Paid afterwards: what comes may be far less than what was asked for.
+		if err := p.pay(int64(n)); err != nil {
+			return err
 		}
 	}
 }
