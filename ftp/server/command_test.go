@@ -81,8 +81,19 @@ func TestVerbsThatNeedNoLogin(t *testing.T) {
 		line string
 		code ftp.Code
 	}{
-		{"FEAT", 211}, {"SYST", 215}, {"NOOP", 200}, {"HELP", 214}, {"HOST ftp.example", 220}, {"CLNT x", 200},
-		{"OPTS UTF8 ON", 200}, {"ABOR", 226}, {"ACCT x", 503}, {"PASS x", 503}, {"REIN", 220}, {"LANG en", 200}, {"QUIT", 221},
+		{"FEAT", 211},
+		{"SYST", 215},
+		{"NOOP", 200},
+		{"HELP", 214},
+		{"HOST ftp.example", 220},
+		{"CLNT x", 200},
+		{"OPTS UTF8 ON", 200},
+		{"ABOR", 226},
+		{"ACCT x", 503},
+		{"PASS x", 503},
+		{"REIN", 220},
+		{"LANG en", 200},
+		{"QUIT", 221},
 	} {
 		c.cmd(tt.line, tt.code)
 	}

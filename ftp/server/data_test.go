@@ -338,11 +338,11 @@ func TestUnspecifiedAddress(t *testing.T) {
 			c := serveOn(t, addr, oneFile(t, "x"), func(o *server.Options) { o.Guard = dtp.Guard{AnyHost: true} }).login(t, "ro")
 			me := c.LocalAddr().(*net.TCPAddr).IP
 			l := listener(t, me.String())
-			any := netip.IPv4Unspecified()
+			whoever := netip.IPv4Unspecified()
 			if me.To4() == nil {
-				any = netip.IPv6Unspecified()
+				whoever = netip.IPv6Unspecified()
 			}
-			r := c.cmd("EPRT "+ftp.FormatEPRT(netip.AddrPortFrom(any, addrOf(l).Port())), 200)
+			r := c.cmd("EPRT "+ftp.FormatEPRT(netip.AddrPortFrom(whoever, addrOf(l).Port())), 200)
 			if !strings.Contains(r.Text(), me.String()) {
 				t.Errorf("%q: who will be called?", r.Text())
 			}

@@ -188,3 +188,24 @@ func TestOddNames(t *testing.T) {
 		})
 	}
 }
+
+// A listener for both families: each client gets data connections of its own.
+func TestDualStack(t *testing.T) {
+	s := serveOn(t, "[::]:0", oneFile(t, "content"))
+	_, port, err := net.SplitHostPort(s.addr)
+	check(t, err)
+	for host, ways := range map[string][]string{"127.0.0.1": {"EPSV", "EPRT", "PASV", "PORT"}, "::1": {"EPSV", "EPRT"}} {
+		at := &site{s.Server, net.JoinHostPort(host, port), s.log}
+		conn, err := net.Dial("tcp", at.addr)
+		if err != nil {
+			t.Skipf("no %s here: %v", host, err)
+		}
+		_ = conn.Close()
+		c := at.login(t, "ro")
+		for _, way := range ways {
+			if got := c.transfer(way, "RETR f", nil); string(got) != "content" {
+				t.Errorf("%s by %s: %q", host, way, got)
+			}
+		}
+	}
+}

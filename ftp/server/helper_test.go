@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -90,7 +92,7 @@ func serveOn(t testing.TB, addr string, fsys afero.Fs, change ...func(*server.Op
 	go func() { done <- srv.Serve(l) }()
 	t.Cleanup(func() {
 		_ = srv.Close()
-		if err := <-done; err != server.ErrServerClosed {
+		if err := <-done; !errors.Is(err, server.ErrServerClosed) {
 			t.Errorf("Serve returned %v", err)
 		}
 	})
@@ -189,18 +191,15 @@ func sum(b []byte) string {
 	return hex.EncodeToString(h[:8])
 }
 
-// random is n bytes that do not compress and look different at every offset.
-func random(n int) []byte {
-	b := make([]byte, n)
-	x := uint64(n)*2654435761 + 88172645463325252
-	for i := range b {
-		x ^= x << 13
-		x ^= x >> 7
-		x ^= x << 17
-		b[i] = byte(x)
-	}
+// random is n bytes that look different at every offset. They are the same each
+// time and not to be written to.
+func random(n int) []byte { return pattern()[:n:n] }
+
+var pattern = sync.OnceValue(func() []byte {
+	b := make([]byte, 64<<20)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(b)
 	return b
-}
+})
 
 // ctl is a raw control connection: what a test writes is what the server gets.
 type ctl struct {
@@ -286,7 +285,7 @@ func (c *ctl) closed() {
 	_ = c.SetReadDeadline(time.Now().Add(patience))
 	if r, err := ftp.ReadReply(c.lr); err == nil {
 		c.t.Fatalf("reply %v, want the end of the connection", r)
-	} else if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	} else if isTimeout(err) {
 		c.t.Fatal("the server did not hang up")
 	}
 }

@@ -121,6 +121,9 @@ func (s *session) finishJob(res dtp.Result) {
 	}
 }
 
+// halfALine is how long the end of an upload waits for the rest of a command.
+const halfALine = time.Second
+
 // settle looks, at the end of an upload, whether the client is still there and
 // has not said ABOR: in stream mode the end of the file is only the end of the
 // data connection, and a client that was killed ends it too (RFC 959 §3.4.1).
@@ -143,10 +146,13 @@ func (s *session) settle() error {
 				return nil
 			}
 		}
-		_ = s.conn.SetReadDeadline(start.Add(s.idle))
+		_ = s.conn.SetReadDeadline(start.Add(halfALine))
 		s.wakeAt = time.Time{}
 		line, err := s.lines.ReadLine()
-		if errors.Is(err, os.ErrDeadlineExceeded) && !s.isIdle(start) {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if time.Since(start) >= halfALine {
+				return nil
+			}
 			continue // the job's own wake-up came late
 		}
 		if err != nil {
@@ -162,8 +168,6 @@ func (s *session) settle() error {
 	}
 	return s.dead
 }
-
-func (s *session) isIdle(since time.Time) bool { return time.Since(since) >= s.idle }
 
 // transfer starts a job that moves d over the data connection that was agreed on.
 func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {

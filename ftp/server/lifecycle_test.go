@@ -107,13 +107,13 @@ func TestServeAfterClose(t *testing.T) {
 	check(t, srv.Close())
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	if err := srv.Serve(l); err != server.ErrServerClosed {
+	if err := srv.Serve(l); !errors.Is(err, server.ErrServerClosed) {
 		t.Errorf("Serve: %v", err)
 	}
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the listener is open: %v", err)
 	}
-	if err := srv.ListenAndServe(context.Background()); err != server.ErrServerClosed {
+	if err := srv.ListenAndServe(context.Background()); !errors.Is(err, server.ErrServerClosed) {
 		t.Errorf("ListenAndServe: %v", err)
 	}
 }
@@ -172,7 +172,7 @@ func TestListenAndServe(t *testing.T) {
 			_ = d.Close()
 		}
 		c.want(421)
-		if err := <-done; err != server.ErrServerClosed {
+		if err := <-done; !errors.Is(err, server.ErrServerClosed) {
 			t.Errorf("ListenAndServe: %v", err)
 		}
 		check(t, srv.Close())

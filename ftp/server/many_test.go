@@ -112,3 +112,37 @@ func (c *ctl) tryGet(path string) []byte {
 	c.want(226)
 	return b
 }
+
+// A session that asks for port after port holds one, and the pool stays small.
+func TestManyPassivePorts(t *testing.T) {
+	c := serve(t, fsroot.NewMem()).login(t, "ro")
+	before := len(openFiles())
+	for range 500 {
+		c.cmd("EPSV", 229)
+		c.cmd("PASV", 227)
+	}
+	if n := len(openFiles()) - before; n > 70 {
+		t.Errorf("1,000 times PASV hold %d sockets", n)
+	}
+}
+
+// Many STOU of one name at once get as many names.
+func TestManyStoreUnique(t *testing.T) {
+	fsys := fsroot.NewMem()
+	s := serve(t, fsys)
+	var all sync.WaitGroup
+	for range 16 {
+		c := s.login(t, "drop")
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for range 5 {
+				c.put("STOU same", []byte("x"))
+			}
+		}()
+	}
+	all.Wait()
+	if got := names(t, fsys, "/"); len(got) != 80 {
+		t.Errorf("80 uploads made %d files", len(got))
+	}
+}

@@ -24,7 +24,7 @@ func miscRows() []row {
 	}
 }
 
-// help is made from the table.
+// help is made from the table. ncftp asks for HELP SITE.
 func (s *session) help(arg string) ftp.Reply {
 	if verb := strings.ToUpper(strings.TrimSpace(arg)); verb == "SITE" {
 		return s.siteHelp("")

@@ -13,10 +13,31 @@ import (
 // connection is closed, the log knows, the client does not, and the others go on.
 func TestPanicEndsOneSession(t *testing.T) {
 	for _, tt := range []struct{ in, cmd string }{
-		{"Stat", "CWD /d"}, {"Stat", "LIST"}, {"Open", "RETR /f"}, {"Open", "LIST"}, {"Open", "MLSD"}, {"File.Stat", "RETR /f"}, {"File.Read", "RETR /f"},
-		{"File.Close", "RETR /f"}, {"File.Readdir", "LIST"}, {"File.Readdir", "MLSD"}, {"File.Close", "MLSD"}, {"File.Close", "LIST -a"}, {"OpenFile", "STOR /g"},
-		{"File.Write", "STOR /g"}, {"File.Close", "STOR /g"}, {"Rename", "STOR /g"}, {"Remove", "STOR /g"}, {"File.Stat", "APPE /f"}, {"File.Write", "APPE /f"},
-		{"Remove", "DELE /f"}, {"Rename", "RNTO /g"}, {"File.Read", "HASH /f"}, {"File.Close", "HASH /f"}, {"File.Readdir", "LIST *"}, {"File.Readdir", "STAT /"},
+		{"Stat", "CWD /d"},
+		{"Stat", "LIST"},
+		{"Open", "RETR /f"},
+		{"Open", "LIST"},
+		{"Open", "MLSD"},
+		{"File.Stat", "RETR /f"},
+		{"File.Read", "RETR /f"},
+		{"File.Close", "RETR /f"},
+		{"File.Readdir", "LIST"},
+		{"File.Readdir", "MLSD"},
+		{"File.Close", "MLSD"},
+		{"File.Close", "LIST -a"},
+		{"OpenFile", "STOR /g"},
+		{"File.Write", "STOR /g"},
+		{"File.Close", "STOR /g"},
+		{"Rename", "STOR /g"},
+		{"Remove", "STOR /g"},
+		{"File.Stat", "APPE /f"},
+		{"File.Write", "APPE /f"},
+		{"Remove", "DELE /f"},
+		{"Rename", "RNTO /g"},
+		{"File.Read", "HASH /f"},
+		{"File.Close", "HASH /f"},
+		{"File.Readdir", "LIST *"},
+		{"File.Readdir", "STAT /"},
 	} {
 		t.Run(tt.in+" in "+tt.cmd, func(t *testing.T) {
 			inner := fsroot.NewMem()

@@ -112,7 +112,7 @@ func (s *session) serve() {
 		if s.job != nil && s.hearJob() {
 			continue
 		}
-		if s.job == nil && len(s.held) > 0 {
+		if s.job == nil && len(s.held) > 0 && !s.stopping.Load() {
 			next := s.held[0]
 			s.held = s.held[1:]
 			s.do(next)

@@ -4,12 +4,13 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
 )
@@ -122,31 +123,39 @@ func TestGlobIsBounded(t *testing.T) {
 	if n := len(c.lines("NLST *")); n < 1000 || n > 100_000 {
 		t.Errorf("NLST * lists %d", n)
 	}
+	c = serve(t, madeUp{Fs: fsroot.NewMem(), entries: 300}).login(t, "ro")
 	c.cmd("LIST "+strings.Repeat("*", 3000)+"x", 550, 553)
 	c.cmd("LIST "+strings.Repeat("[", 3000), 550, 553)
 	c.cmd("NLST */../*/../x", 550) // only the last name is a pattern
 }
 
-// A large directory on disk is listed whole, while names come and go in it.
-func TestLargeDirectoryOnDisk(t *testing.T) {
-	fsys, dir := disk(t)
-	const n = 3000
-	for i := range n {
-		check(t, os.WriteFile(dir+"/stays"+strconv.Itoa(i), nil, 0o644))
-		check(t, os.WriteFile(dir+"/goes"+strconv.Itoa(i), nil, 0o644))
-	}
-	c := serve(t, fsys).login(t, "ro")
-	for _, cmd := range []string{"MLSD", "LIST", "LIST -t", "NLST"} {
-		d := c.starts(cmd)
-		go func() {
-			for i := range n / 8 {
-				_ = os.Remove(dir + "/goes" + strconv.Itoa(i))
+// A large directory is listed whole, while names come and go in it.
+func TestLargeDirectoryThatChanges(t *testing.T) {
+	onDisk, _ := disk(t)
+	for kind, fsys := range map[string]afero.Fs{"disk": onDisk, "memory": fsroot.NewMem()} {
+		t.Run(kind, func(t *testing.T) {
+			const n = 1500
+			for i := range n {
+				write(t, fsys, "/stays"+strconv.Itoa(i), "")
+				write(t, fsys, "/goes"+strconv.Itoa(i), "")
 			}
-		}()
-		text := string(rest(d))
-		c.want(226)
-		if got := strings.Count(text, "stays"); got != n {
-			t.Errorf("%s lists %d of %d", cmd, got, n)
-		}
+			c := serve(t, fsys).login(t, "ro")
+			for at, cmd := range []string{"MLSD", "LIST", "LIST -t", "NLST"} {
+				d := c.starts(cmd)
+				gone := make(chan struct{})
+				go func() {
+					defer close(gone)
+					for i := range n / 4 {
+						_ = fsys.Remove("/goes" + strconv.Itoa(at*n/4+i))
+					}
+				}()
+				text := string(rest(d))
+				c.want(226)
+				<-gone
+				if got := strings.Count(text, "stays"); got != n {
+					t.Errorf("%s lists %d of %d", cmd, got, n)
+				}
+			}
+		})
 	}
 }

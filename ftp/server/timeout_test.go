@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -75,7 +76,7 @@ func (c *ctl) ends(d time.Duration) {
 	if took := time.Since(start); took != d {
 		c.t.Errorf("421 came after %v, want %v", took, d)
 	}
-	if _, err := c.lr.ReadLine(); err != io.EOF {
+	if _, err := c.lr.ReadLine(); !errors.Is(err, io.EOF) {
 		c.t.Errorf("after 421: %v", err)
 	}
 }

@@ -305,3 +305,20 @@ func TestFileGrows(t *testing.T) {
 	}
 	c.want(226)
 }
+
+// Half a command at the end of an upload is not waited for.
+func TestHalfALineAtTheEnd(t *testing.T) {
+	fsys := fsroot.NewMem()
+	c := serve(t, fsys).login(t, "rw")
+	d := c.starts("STOR f")
+	c.raw("NO")
+	_, err := io.WriteString(d, "content")
+	check(t, err)
+	check(t, d.Close())
+	c.want(226)
+	if got := read(t, fsys, "/f"); got != "content" {
+		t.Errorf("stored %q", got)
+	}
+	c.raw("OP\r\n")
+	c.want(200)
+}

@@ -203,8 +203,15 @@ func TestDirectories(t *testing.T) {
 	check(t, fsys.MkdirAll("/a/b", 0o755))
 	c := serve(t, fsys).login(t, "rw")
 	for _, tt := range []struct{ cmd, want string }{
-		{"CWD a", "/a"}, {"XCWD b", "/a/b"}, {"CDUP", "/a"}, {"XCUP", "/"}, {"CDUP", "/"}, {"CWD ../../a/./b/", "/a/b"}, {"CWD .", "/a/b"},
-		{"CWD //a", "/a"}, {"CWD /", "/"},
+		{"CWD a", "/a"},
+		{"XCWD b", "/a/b"},
+		{"CDUP", "/a"},
+		{"XCUP", "/"},
+		{"CDUP", "/"},
+		{"CWD ../../a/./b/", "/a/b"},
+		{"CWD .", "/a/b"},
+		{"CWD //a", "/a"},
+		{"CWD /", "/"},
 	} {
 		c.cmd(tt.cmd, 250)
 		if p, err := ftp.Parse257(c.cmd("XPWD", 257).Text()); err != nil || p != tt.want {

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin
 
 package server_test
 
@@ -13,7 +13,7 @@ func roomFor(t testing.TB, n int) {
 	var limit syscall.Rlimit
 	check(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
 	need := uint64(n) + 200
-	if uint64(limit.Cur) >= need {
+	if limit.Cur >= need {
 		return
 	}
 	old := limit
