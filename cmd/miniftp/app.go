@@ -4,27 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"miniftp/ftp/client"
 )
 
 // env is what every verb is given.
 type env struct {
 	stdio
-	ctx  context.Context
-	stop func() // gives the signals back to the system: a second one ends at once
-	raw  []string
+	ctx   context.Context
+	raw   []string // the command line
+	quiet bool
+	above io.Writer                 // where lines go while bars are drawn; nil: to err
+	wait  func(n int) time.Duration // before the n-th retry
 }
 
 // run is the program but for the process: it returns the exit code.
-func run(ctx context.Context, stop func(), args []string, io stdio) int {
-	e := &env{stdio: io, ctx: ctx, stop: stop, raw: args}
-	app := newApp(e)
-	err := app.RunContext(ctx, args)
-	return e.report(err)
+func run(ctx context.Context, args []string, io stdio) int {
+	return runWith(ctx, args, io, waits)
+}
+
+func runWith(ctx context.Context, args []string, io stdio, wait func(int) time.Duration) int {
+	out := &output{w: io.out}
+	io.out = out
+	e := &env{stdio: io, ctx: ctx, raw: args, wait: wait}
+	err := newApp(e).RunContext(ctx, args)
+	return e.report(firstError(err, out.err))
+}
+
+// output is standard output; it keeps the first error, so that not every line
+// that is printed has to ask for it.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err != nil && o.err == nil {
+		o.err = localProblem("standard output", err)
+	}
+	return n, err
 }
 
 // newApp is the command line. A new verb is one more line here and its file.
@@ -34,50 +59,70 @@ func newApp(e *env) *cli.App {
 		Usage:                     "an FTP server and client that shows who listens and who dials",
 		Version:                   version(),
 		HideHelpCommand:           true,
+		HideVersion:               true, // its -v would be taken for --verbose
 		DisableSliceFlagSeparator: true,
 		Reader:                    e.in,
 		Writer:                    e.out,
 		ErrWriter:                 e.err,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run decides
 		CommandNotFound:           func(*cli.Context, string) {},
-		Description: "Serve the current directory:\n  miniftp serve\nFetch from it, in another terminal:\n" +
-			"  miniftp get ftp://127.0.0.1:2121/README.md\nSee who listens and who dials, in both modes:\n  miniftp demo",
+		Flags:                     []cli.Flag{&cli.BoolFlag{Name: "version", Usage: "print the version"}},
+		Description: examples("Serve this directory, fetch a file from it in another terminal, and see who listens and who dials:",
+			"miniftp serve",
+			"miniftp get ftp://127.0.0.1:2121/README.md",
+			"miniftp demo"),
 		Commands: []*cli.Command{
 			e.serve(), e.get(), e.put(), e.ls(), e.cat(), e.stat(), e.rm(), e.mkdir(), e.mv(), e.chmod(), e.hash(), e.demo(),
 		},
 	}
-	app.Action = func(c *cli.Context) error {
-		if c.Args().Present() {
-			return usagef("%q is not a verb of miniftp: miniftp --help lists them", c.Args().First())
-		}
-		return cli.ShowAppHelp(c)
-	}
-	app.OnUsageError = onUsageError
+	app.Action = e.noVerb
+	app.OnUsageError = usageErrors("", app.Flags)
 	for _, c := range app.Commands {
 		e.prepare(c)
 	}
+	app.CustomAppHelpTemplate = appHelp(app)
 	return app
+}
+
+// noVerb is a command line whose first word is no verb.
+func (e *env) noVerb(c *cli.Context) error {
+	word := c.Args().First()
+	switch {
+	case c.Bool("version"):
+		_, err := fmt.Fprintln(e.out, c.App.Name, c.App.Version)
+		return err
+	case word == "help" && c.NArg() > 1 && c.App.Command(c.Args().Get(1)) != nil:
+		return cli.ShowCommandHelp(c, c.Args().Get(1))
+	case word == "" || word == "help":
+		return cli.ShowAppHelp(c)
+	case isURL(word):
+		return usagef("a verb comes first, as in  miniftp get %s", shellWord(maskPassword(word)))
+	}
+	return usagef("%q is not a verb of miniftp: miniftp --help lists them", maskPassword(word))
 }
 
 // prepare gives every verb the same manners.
 func (e *env) prepare(c *cli.Command) {
-	c.OnUsageError = onUsageError
+	for _, f := range c.Flags {
+		setEnv(f)
+	}
+	c.OnUsageError = usageErrors(c.Name, c.Flags)
 	c.HideHelpCommand = true
+	c.UseShortOptionHandling = true // ls -lR
+	c.CustomHelpTemplate = verbHelp(c)
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		if err := e.checkOrder(ctx); err != nil {
 			return err
 		}
+		e.quiet = ctx.Bool("quiet")
 		return action(ctx)
-	}
-	for _, f := range c.Flags {
-		setEnv(f)
 	}
 }
 
 // setEnv names the environment variable of a flag: MINIFTP_ and its name.
 func setEnv(f cli.Flag) {
-	name := []string{"MINIFTP_" + strings.ToUpper(strings.ReplaceAll(f.Names()[0], "-", "_"))}
+	name := []string{envName(f.Names()[0])}
 	switch f := f.(type) {
 	case *cli.BoolFlag:
 		f.EnvVars = name
@@ -92,39 +137,21 @@ func setEnv(f cli.Flag) {
 	}
 }
 
-func onUsageError(_ *cli.Context, err error, _ bool) error { return usageError{err.Error()} }
-
-// usageError is a command line that can't be understood: exit 2.
-type usageError struct{ text string }
-
-func (u usageError) Error() string { return u.text }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
-
-// checkOrder refuses a flag behind an argument: it would be taken for a file
-// name. Behind "--" everything is an argument.
-func (e *env) checkOrder(c *cli.Context) error {
-	args := c.Args().Slice()
-	free := 0
-	if i := slices.Index(e.raw, "--"); i >= 0 {
-		free = len(e.raw) - i - 1
-	}
-	for i, a := range args[:max(len(args)-free, 0)] {
-		if i > 0 && len(a) > 1 && a[0] == '-' {
-			rest := slices.Delete(slices.Clone(args), i, i+1)
-			return usagef("%s stands behind the arguments: flags come first, as in  miniftp %s %s %s", a, c.Command.Name, a, strings.Join(rest, " "))
-		}
-	}
-	return nil
+func envName(flag string) string {
+	return "MINIFTP_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // wantArgs is the error for a wrong number of arguments.
 func wantArgs(c *cli.Context, least, most int) error {
 	n := c.NArg()
-	if n < least || most >= 0 && n > most {
-		return usagef("miniftp %s takes %s", c.Command.Name, c.Command.ArgsUsage)
+	switch takes := c.Command.ArgsUsage; {
+	case n >= least && (most < 0 || n <= most):
+		return nil
+	case takes == "":
+		return usagef("miniftp %s takes no argument", c.Command.Name)
+	default:
+		return usagef("miniftp %s takes %s; miniftp %s --help shows examples", c.Command.Name, takes, c.Command.Name)
 	}
-	return nil
 }
 
 // version is the module's, as the go command recorded it.
@@ -135,13 +162,8 @@ func version() string {
 	return "(devel)"
 }
 
-// examples ends a verb's help.
-func examples(about string, lines ...string) string {
-	return about + "\n\nExamples:\n  " + strings.Join(lines, "\n  ")
-}
-
-// each runs f for every item and goes on after a failure; the first error
-// decides the exit code, all of them are reported.
+// each runs f for every item and goes on after a failure. All failures are
+// reported; the first one decides the exit code.
 func each[T any](e *env, items []T, f func(T) error) error {
 	var first error
 	for _, it := range items {
@@ -149,16 +171,9 @@ func each[T any](e *env, items []T, f func(T) error) error {
 		if err == nil {
 			continue
 		}
-		if first != nil {
-			e.sayError(first)
-			first = reported{first}
-		}
-		if first == nil {
-			first = err
-		} else {
-			e.sayError(err)
-		}
-		if fatal(err) {
+		e.sayError(err)
+		first = firstError(first, reported{err})
+		if fatal(err) || e.ctx.Err() != nil {
 			break
 		}
 	}
@@ -170,7 +185,41 @@ type reported struct{ error }
 
 func (r reported) Unwrap() error { return r.error }
 
-func isReported(err error) bool {
-	var r reported
-	return errors.As(err, &r)
+// say prints one line that is no data: above the bars if there are any.
+func (e *env) say(line string) {
+	if e.above != nil {
+		if _, err := io.WriteString(e.above, line+"\n"); err == nil {
+			return
+		}
+	}
+	fmt.Fprintln(e.err, line)
+}
+
+// sayError prints an error, once; what an interrupt brings about is not one.
+func (e *env) sayError(err error) {
+	var done reported
+	if errors.As(err, &done) || e.ctx.Err() != nil {
+		return
+	}
+	e.say("miniftp: " + strings.TrimSpace(err.Error()))
+}
+
+// note tells something that is no error.
+func (e *env) note(format string, args ...any) {
+	if !e.quiet {
+		e.say("miniftp: " + fmt.Sprintf(format, args...))
+	}
+}
+
+// localProblem is a failure of a local file: one line, the file and what it is.
+func localProblem(name string, err error) error {
+	return at(name, &client.LocalError{Err: cause(err)})
+}
+
+// firstError is a, or b where a is nil.
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 	"time"
 
@@ -23,9 +24,8 @@ type link struct {
 	opts    client.Options
 	retries int
 	cl      *client.Client
-	once    bool // it stood before
-	explain *ladder
-	quiet   bool
+	once    bool   // it stood before
+	at      string // what the connection is used for, to say so before a retry
 }
 
 // open prepares the connection to r's server; nothing is dialed yet.
@@ -37,14 +37,13 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 	if opts.User, opts.Password, err = e.login(c, r); err != nil {
 		return nil, err
 	}
-	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), quiet: c.Bool("quiet")}
+	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), at: r.String()}
 	var see observers
 	if c.Bool("verbose") {
 		see = append(see, wireLog(e.err))
 	}
 	if c.Bool("explain") {
-		k.explain = newLadder(e.err, terminalWidth(e.err))
-		see = append(see, k.explain)
+		see = append(see, newLadder(e.err, terminalWidth(e.err)))
 	}
 	if len(see) > 0 {
 		k.opts.Observer = see
@@ -73,10 +72,8 @@ func (k *link) do(f func(cl *client.Client, try int) error) error {
 		if err == nil || try >= k.retries || !k.again(err) {
 			return err
 		}
-		wait := waits(try)
-		if !k.quiet {
-			fmt.Fprintf(k.e.err, "miniftp: %v; trying again in %v\n", err, wait)
-		}
+		wait := k.e.wait(try)
+		k.e.note("%v; trying again in %v", at(k.at, err), wait)
 		select {
 		case <-time.After(wait):
 		case <-k.ctx.Done():
@@ -92,7 +89,7 @@ func (k *link) dial() error {
 	k.close()
 	cl, err := client.Dial(k.ctx, k.remote.addr, &k.opts)
 	if err != nil {
-		return err
+		return loginHint(err, k.opts)
 	}
 	k.cl, k.once = cl, true
 	return nil
@@ -139,8 +136,27 @@ type found struct {
 	entry ftp.Entry // zero if the path was named and not listed
 }
 
-// expand finds what a URL names: one path, or all that its pattern matches. A
-// pattern that matches nothing may be a name with odd characters in it.
+// size is the file's size, 0 if it has to be asked for: a link's is not that of
+// the file that it leads to.
+func (f found) size() int64 {
+	if f.entry.Type != ftp.FileEntry {
+		return 0
+	}
+	return max(f.entry.Size, 0)
+}
+
+// isDir reports whether a path is a directory, as far as the server tells.
+func (k *link) isDir(path string) bool {
+	dir := false
+	_ = k.do(func(cl *client.Client, _ int) error {
+		entry, err := cl.Stat(k.ctx, path)
+		dir = err == nil && entry.IsDir()
+		return err
+	})
+	return dir
+}
+
+// expand finds what a URL names: one path, or all that its pattern matches.
 func (k *link) expand(r *remote) ([]found, error) {
 	if r.pattern == "" {
 		return []found{{path: r.path}}, nil
@@ -153,8 +169,16 @@ func (k *link) expand(r *remote) ([]found, error) {
 	if err != nil {
 		return nil, at(r.String(), err)
 	}
-	if len(all) == 0 {
-		return []found{{path: r.path}}, nil
+	if len(all) == 0 { // it may be a name with odd characters in it
+		f := found{path: r.path}
+		err := k.do(func(cl *client.Client, _ int) (err error) {
+			f.entry, err = cl.Stat(k.ctx, r.path)
+			return err
+		})
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("nothing matches: %w", err)
+		}
+		return []found{f}, at(r.given(), err)
 	}
 	files := make([]found, 0, len(all))
 	for _, e := range all {
@@ -163,9 +187,21 @@ func (k *link) expand(r *remote) ([]found, error) {
 	return files, nil
 }
 
+// naming says whether a URL may be a pattern.
+type naming bool
+
+const (
+	globs   naming = true
+	asNamed naming = false
+)
+
 // eachURL runs f for everything that the URLs name, over as few control
 // connections as there are servers.
 func (e *env) eachURL(c *cli.Context, urls []string, f func(k *link, r *remote, file found) error) error {
+	return e.eachNamed(c, urls, globs, f)
+}
+
+func (e *env) eachNamed(c *cli.Context, urls []string, how naming, f func(k *link, r *remote, file found) error) error {
 	var k *link
 	defer func() {
 		if k != nil {
@@ -177,6 +213,9 @@ func (e *env) eachURL(c *cli.Context, urls []string, f func(k *link, r *remote, 
 		r, err := parseRemote(u)
 		if err != nil {
 			return err
+		}
+		if how == asNamed {
+			r.pattern = ""
 		}
 		remotes = append(remotes, r)
 	}
@@ -194,6 +233,9 @@ func (e *env) eachURL(c *cli.Context, urls []string, f func(k *link, r *remote, 
 		if err != nil {
 			return err
 		}
-		return each(e, files, func(file found) error { return f(k, r, file) })
+		return each(e, files, func(file found) error {
+			k.at = r.join(file.path)
+			return f(k, r, file)
+		})
 	})
 }

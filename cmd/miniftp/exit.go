@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
+	"os"
+	"syscall"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -43,21 +44,35 @@ var exitMeanings = []struct {
 
 // report prints what went wrong, once, and says how to exit.
 func (e *env) report(err error) int {
-	if err == nil || errors.Is(err, errStopped) {
+	switch {
+	case err == nil, errors.Is(err, errStopped):
 		return exitOK
-	}
-	if !isReported(err) && e.ctx.Err() == nil {
-		e.sayError(err)
-	}
-	if e.ctx.Err() != nil {
-		fmt.Fprintln(e.err, "miniftp: interrupted")
+	case e.ctx.Err() != nil:
+		e.say("miniftp: interrupted")
 		return exitInterrupted
 	}
+	e.sayError(err)
 	return exitCode(err)
 }
 
-func (e *env) sayError(err error) {
-	fmt.Fprintf(e.err, "miniftp: %s\n", strings.TrimSpace(err.Error()))
+// cause is what the operating system says, without the call and the name that
+// Go puts before it.
+func cause(err error) error {
+	for {
+		var path *fs.PathError
+		var link *os.LinkError
+		var call *os.SyscallError
+		switch {
+		case errors.As(err, &path):
+			err = path.Err
+		case errors.As(err, &link):
+			err = link.Err
+		case errors.As(err, &call):
+			err = call.Err
+		default:
+			return err
+		}
+	}
 }
 
 // exitCode is the one place that maps errors to exit codes. Its order is that
@@ -73,13 +88,15 @@ func exitCode(err error) int {
 		broken    *dtp.BrokenError
 		local     *client.LocalError
 		path      *fs.PathError
+		name      *client.NameError
+		line      *ftp.LineError
 	)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.Is(err, ftp.ErrLineBreak):
 		return exitUsage
 	case errors.As(err, &local):
 		return exitLocal
@@ -87,9 +104,13 @@ func exitCode(err error) int {
 		return exitIncomplete
 	case errors.As(err, &reply):
 		return replyExit(reply)
+	case errors.As(err, &open) && errors.Is(err, syscall.ECONNRESET): // it stood for a moment
+		return exitIncomplete
 	case errors.As(err, &connect), errors.As(err, &open), errors.Is(err, client.ErrTimeout):
 		return exitConnect
 	case errors.As(err, &broken), errors.Is(err, dtp.ErrStalled):
+		return exitIncomplete
+	case errors.As(err, &name), errors.As(err, &line): // a listing that can't be trusted to be all
 		return exitIncomplete
 	case errors.As(err, &path):
 		return exitLocal
@@ -131,11 +152,9 @@ func fatal(err error) bool {
 
 // at puts the URL or file before an error: the line says what happened to what.
 func at(where string, err error) error {
-	if err == nil || isReported(err) {
-		return err
-	}
 	var usage usageError
-	if errors.As(err, &usage) {
+	var done reported
+	if err == nil || errors.As(err, &done) || errors.As(err, &usage) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", ftp.Printable(where), err)

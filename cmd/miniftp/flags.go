@@ -1,8 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -17,16 +17,16 @@ import (
 func clientFlags(own ...cli.Flag) []cli.Flag {
 	return append(own,
 		&cli.BoolFlag{Name: "active", Usage: "this end listens, the server dials back"},
-		&cli.BoolFlag{Name: "passive", Usage: "the server listens, this end dials (the default)"},
-		&cli.StringFlag{Name: "active-ports", Usage: "`LO-HI`: where to listen in active mode", DefaultText: "any free port"},
+		&cli.BoolFlag{Name: "passive", Usage: "the server listens, this end dials", DefaultText: "true, unless --active is given"},
+		&cli.StringFlag{Name: "active-ports", Usage: "where to listen in active mode: `LO-HI`", DefaultText: "any free port"},
 		&cli.StringFlag{Name: "active-ip", Usage: "the `IP` to announce in active mode", DefaultText: "the control connection's own"},
 		&cli.BoolFlag{Name: "ascii", Usage: "text: lines end as they do at either end (TYPE A)"},
-		&cli.IntFlag{Name: "retries", Value: 2, Usage: "tries after a connection broke, with growing waits, each resuming"},
-		&cli.DurationFlag{Name: "timeout", Value: client.DefaultTimeout, Usage: "give up when nothing happened for so long"},
-		&cli.StringFlag{Name: "rate", Usage: "`BYTES` per second at most, such as 500k or 2M", DefaultText: "no limit"},
-		&cli.StringFlag{Name: "user", Usage: "the `NAME` to log in with", DefaultText: "anonymous"},
-		&cli.StringFlag{Name: "password-file", Usage: "the `FILE` whose first line is the password"},
-		&cli.BoolFlag{Name: "netrc", Usage: "take the login from ~/.netrc even if the URL names a user"},
+		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try `N` times more after a connection broke, with growing waits, each time going on where the last one stopped"},
+		&cli.DurationFlag{Name: "timeout", Value: client.DefaultTimeout, Usage: "give up when nothing happened for `TIME`, such as 500ms or 2m"},
+		&cli.StringFlag{Name: "rate", Usage: "at most `BYTES` per second, such as 500k or 2M", DefaultText: "no limit"},
+		&cli.StringFlag{Name: "user", Usage: "the `NAME` to log in with", DefaultText: "the URL's, else anonymous"},
+		&cli.StringFlag{Name: "password-file", Usage: "the `FILE` whose first line is the password", DefaultText: "none"},
+		&cli.BoolFlag{Name: "netrc", Usage: "take the login from ~/.netrc, whatever the URL says"},
 		&cli.BoolFlag{Name: "explain", Usage: "draw who listened, who dialed, and how the address travelled"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
@@ -48,13 +48,10 @@ func clientOptions(c *cli.Context) (client.Options, error) {
 	if c.Int("retries") < 0 {
 		return o, usagef("--retries %d: it can't be negative", c.Int("retries"))
 	}
-	if c.Bool("active") && c.Bool("passive") {
-		return o, usagef("--active and --passive exclude each other")
-	}
-	if c.Bool("active") {
-		o.Mode = ftp.Active
-	}
 	var err error
+	if o.Mode, err = dataMode(c); err != nil {
+		return o, err
+	}
 	if o.ActivePorts, err = portRange("--active-ports", c.String("active-ports")); err != nil {
 		return o, err
 	}
@@ -63,12 +60,39 @@ func clientOptions(c *cli.Context) (client.Options, error) {
 			return o, usagef("--active-ip %q is not an IP address", s)
 		}
 	}
-	if (o.ActivePorts != [2]uint16{} || o.ActiveIP.IsValid()) && o.Mode != ftp.Active {
+	if (asked(c, "active-ports") || asked(c, "active-ip")) && o.Mode != ftp.Active {
 		return o, usagef("--active-ports and --active-ip go with --active")
 	}
 	o.Rate, err = byteRate("--rate", c.String("rate"))
 	return o, err
 }
+
+// dataMode says who listens: a flag beats the environment.
+func dataMode(c *cli.Context) (ftp.DataMode, error) {
+	active, passive := c.Bool("active"), c.Bool("passive")
+	if active && passive {
+		active, passive = !fromEnv(c, "active"), !fromEnv(c, "passive")
+		if active == passive {
+			return ftp.Passive, usagef("--active and --passive exclude each other")
+		}
+	}
+	if active {
+		return ftp.Active, nil
+	}
+	return ftp.Passive, nil
+}
+
+// fromEnv reports whether a flag's value is that of its environment variable.
+func fromEnv(c *cli.Context, name string) bool {
+	v, ok := os.LookupEnv(envName(name))
+	if b, err := strconv.ParseBool(v); err == nil && c.Bool(name) == b && c.Value(name) == any(b) {
+		return ok
+	}
+	return ok && v == c.String(name)
+}
+
+// asked reports whether a flag stands on the command line.
+func asked(c *cli.Context, name string) bool { return c.IsSet(name) && !fromEnv(c, name) }
 
 // portRange reads LO-HI, or a single port.
 func portRange(flag, s string) (r [2]uint16, err error) {
@@ -109,10 +133,3 @@ func byteRate(flag, s string) (int64, error) {
 
 // waits is how long to wait before the n-th retry: 1 s, 2 s, 4 s … at most 30 s.
 func waits(n int) time.Duration { return min(time.Second<<min(n, 10), 30*time.Second) }
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return fmt.Sprintf("1 %s", word)
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/afero"
 	"github.com/urfave/cli/v2"
@@ -19,11 +22,10 @@ func (e *env) get() *cli.Command {
 		Name: "get", Usage: "fetch files", ArgsUsage: "URL... [LOCAL|-]",
 		Flags: clientFlags(resumeFlag(),
 			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "fetch directories with all that is in them"}),
-		Description: examples("As cp: one URL to a name, a directory or - (standard output); several to a directory.\nA file appears under its name only when it is whole; until then it is .NAME.part.",
+		Description: examples("As cp: one URL to a name, a directory or - (standard output); several to a directory. A file appears under its name only when it is whole; until then it is .NAME.part.",
 			"miniftp get ftp://127.0.0.1:2121/README.md",
-			"miniftp get -c ftp://127.0.0.1:2121/big.iso /tmp/",
-			"miniftp get -r ftp://127.0.0.1:2121/docs ./docs-copy",
-			"miniftp get 'ftp://127.0.0.1:2121/*.md' -"),
+			"miniftp get -c ftp://127.0.0.1:2121/README.md /tmp/copy.md",
+			"miniftp get -r ftp://127.0.0.1:2121/docs /tmp/docs-copy"),
 		Action: e.runGet,
 	}
 }
@@ -49,12 +51,15 @@ func (e *env) runGet(c *cli.Context) error {
 	if n := len(args); n > 0 && !isURL(args[n-1]) {
 		f.local, args = args[n-1], args[:n-1]
 	}
+	if len(args) == 0 && c.NArg() == 0 {
+		return wantArgs(c, 1, -1)
+	}
 	if len(args) == 0 {
-		return usagef("miniftp get takes %s", c.Command.ArgsUsage)
+		args = []string{f.local}
 	}
 	for _, a := range args {
 		if !isURL(a) {
-			return usagef("%q is not a URL such as ftp://host/path; only the last argument may be a local name", a)
+			return usagef("%q is not a URL such as ftp://host/path; only the last argument may be a local name", maskPassword(a))
 		}
 	}
 	f.results = e.newResults(c)
@@ -65,8 +70,11 @@ func (e *env) runGet(c *cli.Context) error {
 		return err
 	}
 	f.meter = e.newMeter(c)
-	defer f.meter.wait()
+	if f.local == "-" && isTerminal(e.out) {
+		f.meter.hide() // they would stand in the middle of the text
+	}
 	err := e.eachURL(c, args, f.fetch)
+	f.meter.wait()
 	return firstError(err, f.results.flush())
 }
 
@@ -75,14 +83,20 @@ func (f *fetcher) findTarget(urls []string) error {
 	if f.local == "-" {
 		return nil
 	}
-	many := len(urls) > 1 || strings.ContainsAny(urls[0], "*?[")
-	info, err := f.fs.Stat(max(f.local, "."))
+	info, err := f.fs.Stat(cmp.Or(f.local, "."))
 	isDir := err == nil && info.IsDir()
-	endsSlash := f.local == "" || strings.HasSuffix(f.local, "/") || os.IsPathSeparator(f.local[len(f.local)-1])
-	if !isDir && (endsSlash || many) && !f.recursive {
-		return at(f.local, &client.LocalError{Err: errors.New("is not a directory")})
+	many := len(urls) > 1 || strings.ContainsAny(urls[0], "*?[")
+	slash := f.local == "" || os.IsPathSeparator(f.local[len(f.local)-1])
+	switch {
+	case isDir || !slash && !many:
+	case err == nil:
+		return localProblem(f.local, syscall.ENOTDIR)
+	case !errors.Is(err, fs.ErrNotExist):
+		return localProblem(f.local, err)
+	case !f.recursive:
+		return localProblem(f.local, errors.New("no such directory"))
 	}
-	f.intoDir = isDir || many || endsSlash
+	f.intoDir = isDir || many
 	return nil
 }
 
@@ -91,7 +105,15 @@ func (f *fetcher) fetch(k *link, r *remote, file found) error {
 	if file.path == "" && !f.recursive {
 		return usagef("%s names no file; -r fetches a whole tree", r)
 	}
-	f.ascii = f.ascii || r.ascii
+	seen := len(f.results.list)
+	err := f.fetchPath(k, r, file)
+	if err != nil && len(f.results.list) == seen { // it failed before a transfer
+		f.results.add(transferResult{URL: r.join(file.path)}, err)
+	}
+	return err
+}
+
+func (f *fetcher) fetchPath(k *link, r *remote, file found) error {
 	if file.entry.Type == ftp.UnknownEntry && f.recursive {
 		err := k.do(func(cl *client.Client, _ int) (err error) {
 			file.entry, err = cl.Stat(k.ctx, file.path)
@@ -106,11 +128,28 @@ func (f *fetcher) fetch(k *link, r *remote, file found) error {
 		return f.tree(k, r, file)
 	case file.entry.IsDir():
 		return at(r.join(file.path), errors.New("is a directory: -r fetches it with all that is in it"))
+	case file.entry.Type == ftp.LinkEntry && f.recursive && r.pattern != "":
+		f.leaveOut(r.join(file.path), file.entry)
+		return nil
 	case f.local == "-":
 		return f.toStdout(k, r, file)
 	}
-	return f.file(k, r, file, f.target(base(file.path)))
+	err := f.file(k, r, file, f.target(base(file.path)))
+	var no *ftp.Error
+	if errors.As(err, &no) && no.Verb == "RETR" && file.entry.Type == ftp.UnknownEntry && k.isDir(file.path) {
+		return at(r.join(file.path), hinted{err: err, text: no.Error() + " (-r fetches it with all that is in it)"})
+	}
+	return err
 }
+
+// hinted is an error in other words.
+type hinted struct {
+	err  error
+	text string
+}
+
+func (h hinted) Error() string { return h.text }
+func (h hinted) Unwrap() error { return h.err }
 
 // target is the local name for a remote one.
 func (f *fetcher) target(name string) string {
@@ -122,89 +161,84 @@ func (f *fetcher) target(name string) string {
 
 // file fetches one file to its place.
 func (f *fetcher) file(k *link, r *remote, file found, local string) error {
-	if name := filepath.Base(local); !filepath.IsLocal(name) || name == "." {
-		return at(r.join(file.path), &client.LocalError{Err: errors.New("its name can't be a local file's name: say where to put it")})
+	url := r.join(file.path)
+	k.at = url
+	local, special, err := f.place(url, local)
+	if err != nil {
+		return err
 	}
 	m := f.meter.file(base(file.path))
 	var res client.Result
-	err := k.do(func(cl *client.Client, try int) (err error) {
-		res, err = cl.Download(k.ctx, file.path, f.fs, local, client.FileOptions{
-			Resume: f.resume || try > 0, ASCII: f.ascii, Size: max(file.entry.Size, 0), Progress: m.progress(), KeepTime: true,
+	if special {
+		res, err = f.into(k, file.path, local, r.ascii, m)
+	} else {
+		err = k.do(func(cl *client.Client, try int) (err error) {
+			res, err = cl.Download(k.ctx, file.path, f.fs, local, client.FileOptions{
+				Resume: f.resume || try > 0, ASCII: f.ascii || r.ascii, Size: file.size(), Progress: m.progress(), KeepTime: true,
+			})
+			return err
 		})
-		return err
-	})
+	}
 	m.done(res, err)
-	f.results.add(transferResult{URL: r.join(file.path), Local: local, Bytes: res.Bytes, Seconds: res.Took.Seconds(), Verified: res.Verified}, err)
-	return f.explainLocal(r.join(file.path), local, err)
+	err = explainLocal(url, local, withoutResume(f.resume, err))
+	f.results.add(transferResult{URL: url, Local: local, Bytes: res.Bytes, Seconds: res.Took.Seconds(), Verified: res.Verified}, err)
+	return err
+}
+
+// place is where a file goes: behind a link, as cp has it. special: it is a
+// device or pipe, which is written to and not replaced.
+func (f *fetcher) place(url, local string) (place string, special bool, err error) {
+	if name := filepath.Base(local); local == "" || !filepath.IsLocal(name) || name == "." {
+		return "", false, at(url, &client.LocalError{Err: errors.New("its name can't be a local file's name: say where to put it")})
+	}
+	if to, err := filepath.EvalSymlinks(local); err == nil {
+		local = to
+	}
+	info, err := f.fs.Stat(local)
+	switch {
+	case err != nil: // there is none yet, or Download will say what is wrong
+		return local, false, nil
+	case info.IsDir():
+		return "", false, localProblem(local, syscall.EISDIR)
+	}
+	return local, !info.Mode().IsRegular(), nil
+}
+
+// into writes a file to a device or a pipe.
+func (f *fetcher) into(k *link, path, local string, ascii bool, m *transfer) (client.Result, error) {
+	w, err := f.fs.OpenFile(local, os.O_WRONLY, 0)
+	if err != nil {
+		return client.Result{}, &client.LocalError{Err: err}
+	}
+	res, err := k.copyOut(path, f.ascii || ascii, w, m.progress())
+	if closed := w.Close(); err == nil && closed != nil {
+		err = &client.LocalError{Err: closed}
+	}
+	return res, err
 }
 
 // explainLocal puts the right name before an error: the local file's if it is
 // about that.
-func (f *fetcher) explainLocal(url, local string, err error) error {
+func explainLocal(url, local string, err error) error {
 	var lost *client.LocalError
 	if errors.As(err, &lost) {
-		var p *fs.PathError
-		if errors.As(err, &p) {
-			return at(local, &client.LocalError{Err: p.Err})
-		}
-		return at(local, err)
+		return localProblem(local, err)
 	}
 	return at(url, err)
 }
 
+// withoutResume says how a resume that can't be done is got round.
+func withoutResume(asked bool, err error) error {
+	var no *client.ResumeError
+	if asked && errors.As(err, &no) {
+		return fmt.Errorf("%w (without -c it begins anew)", err)
+	}
+	return err
+}
+
 func (f *fetcher) toStdout(k *link, r *remote, file found) error {
-	return at(r.join(file.path), k.copyOut(file.path, f.ascii, f.e.out))
-}
-
-// tree fetches a directory: as cp -r, into the target if that is there, else as
-// the target. Links are left out, and said so.
-func (f *fetcher) tree(k *link, r *remote, dir found) error {
-	root := max(f.local, ".")
-	if f.intoDir && base(dir.path) != "." && base(dir.path) != "/" && dir.path != "" {
-		root = filepath.Join(root, base(dir.path))
-	}
-	if err := f.fs.MkdirAll(root, 0o777); err != nil {
-		return f.explainLocal("", root, &client.LocalError{Err: err})
-	}
-	var all []client.WalkEntry
-	err := k.do(func(cl *client.Client, _ int) error {
-		all = all[:0]
-		var bad error
-		for entry, err := range cl.Walk(k.ctx, dir.path) {
-			if err != nil {
-				bad = firstError(bad, at(r.join(entry.Path), err))
-				continue
-			}
-			all = append(all, entry)
-		}
-		return bad
-	})
-	if err != nil && len(all) == 0 {
-		return at(r.join(dir.path), err)
-	}
-	if err != nil {
-		f.e.sayError(err)
-		err = reported{err}
-	}
-	return firstError(err, each(f.e, all, func(entry client.WalkEntry) error { return f.entry(k, r, dir.path, root, entry) }))
-}
-
-// entry fetches one entry of a tree.
-func (f *fetcher) entry(k *link, r *remote, top, root string, entry client.WalkEntry) error {
-	below := strings.TrimPrefix(strings.TrimPrefix(entry.Path, strings.TrimRight(top, "/")), "/")
-	if !filepath.IsLocal(filepath.FromSlash(below)) {
-		return at(r.join(entry.Path), &client.LocalError{Err: errors.New("its name can't be a local file's name")})
-	}
-	local := filepath.Join(root, filepath.FromSlash(below))
-	switch {
-	case entry.IsDir():
-		if err := f.fs.MkdirAll(local, 0o777); err != nil {
-			return f.explainLocal("", local, &client.LocalError{Err: err})
-		}
-		return nil
-	case entry.Type == ftp.LinkEntry, entry.Type == ftp.OtherEntry:
-		f.e.note("%s: left out: it is a link or no regular file", r.join(entry.Path))
-		return nil
-	}
-	return f.file(k, r, found{entry.Path, entry.Entry}, local)
+	m := f.meter.file(base(file.path))
+	res, err := k.copyOut(file.path, f.ascii || r.ascii, f.e.out, m.progress())
+	m.done(res, err)
+	return explainLocal(r.join(file.path), "standard output", err)
 }

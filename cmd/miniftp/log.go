@@ -61,6 +61,9 @@ func (l *eventLog) Observe(e ftp.Event) {
 		l.setUser(e.Control.ID, h.User)
 		l.log.Info("logged in", id, "user", ftp.Printable(h.User), "from", e.Control.Remote)
 	case ftp.ReplyGiven:
+		if l.log.Enabled(context.Background(), slog.LevelDebug) {
+			l.log.Debug("reply", id, "verb", h.Verb, "code", int(h.Reply.Code), "text", ftp.Printable(h.Reply.Last()))
+		}
 		if h.Verb == "PASS" && h.Reply.Code.Class() == ftp.PermanentFail {
 			l.log.Warn("login refused", id, "from", e.Control.Remote)
 		}
@@ -93,6 +96,8 @@ func (l *eventLog) transfer(id slog.Attr, session uint64, t ftp.TransferDone) {
 	why := t.Err.Error()
 	if errors.As(t.Err, &reply) {
 		why = reply.Reply.String()
+	} else if errors.Is(t.Err, context.Canceled) {
+		why = "broken off"
 	}
 	l.log.Warn("transfer failed", append(attrs, "err", why)...)
 }

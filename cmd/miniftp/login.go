@@ -2,128 +2,121 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"github.com/jdx/go-netrc"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
 )
 
 // login finds the user and the password: the flags and the URL first, then
 // MINIFTP_PASSWORD, then ~/.netrc, then a prompt on a terminal, else anonymous.
 func (e *env) login(c *cli.Context, r *remote) (user, pass string, err error) {
 	user = r.user
-	if name := c.String("user"); name != "" && (user == "" || c.IsSet("user") && !fromEnv(c, "user")) {
-		user = name
+	named := namedUser(c)
+	if named != "" && (user == "" || asked(c, "user")) {
+		user = named
 	}
 	if c.Bool("netrc") {
-		nu, np, ok, err := netrcLogin(r.addr, c.String("user"))
-		if err != nil {
-			return "", "", err
+		nu, np, ok, err := netrcLogin(r.addr, named)
+		if err == nil && !ok {
+			err = usagef("~/.netrc has no login for %s", r.addr)
 		}
-		if !ok {
-			return "", "", usagef("~/.netrc has no login for %s", r.addr)
-		}
-		return nu, np, nil
+		return nu, np, err
 	}
 	switch {
 	case c.String("password-file") != "":
 		pass, err = passwordFile(c.String("password-file"))
 		return user, pass, err
-	case r.hasPass:
+	case r.hasPass && (user == r.user || r.user == ""):
 		return user, r.pass, nil
 	}
 	if p, ok := os.LookupEnv("MINIFTP_PASSWORD"); ok && user != "" {
 		return user, p, nil
 	}
-	if nu, np, ok, err := netrcLogin(r.addr, user); err != nil || ok {
+	// One that may not be read is as good as none: it was not asked for.
+	if nu, np, ok, err := netrcLogin(r.addr, user); ok || err != nil && !errors.Is(err, fs.ErrPermission) {
 		return nu, np, err
 	}
-	if user == "" || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp") {
+	if isAnonymous(user) {
 		return user, "", nil
 	}
 	return e.prompt(r, user)
 }
 
-// fromEnv reports whether a flag's value came from its environment variable.
-func fromEnv(c *cli.Context, name string) bool {
-	v, ok := os.LookupEnv("MINIFTP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
-	return ok && v == c.String(name)
+// namedUser is the value of --user. In the environment it may be that of serve,
+// NAME:PASSWORD: the password is not sent as a part of the name.
+func namedUser(c *cli.Context) string {
+	name := c.String("user")
+	if fromEnv(c, "user") {
+		name, _, _ = strings.Cut(name, ":")
+	}
+	return name
 }
 
+func isAnonymous(user string) bool {
+	return user == "" || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp")
+}
+
+// prompt asks for the password. Where nobody can be asked it is left empty: not
+// every server wants one.
 func (e *env) prompt(r *remote, user string) (string, string, error) {
-	in, ok := e.in.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return user, "", usagef("no password for %s at %s: set MINIFTP_PASSWORD, or use --password-file or ~/.netrc", user, r.addr)
+	in, ok := file(e.in)
+	if !ok || !isTerminal(in) {
+		return user, "", nil
 	}
-	fmt.Fprintf(e.err, "Password of %s at %s: ", user, r.addr)
-	p, err := term.ReadPassword(int(in.Fd()))
+	fd := int(in.Fd())
+	was, err := term.GetState(fd)
+	if err != nil {
+		return user, "", err
+	}
+	fmt.Fprintf(e.err, "Password of %s at %s: ", ftp.Printable(user), r.addr)
+	typed := make(chan error, 1)
+	var pass []byte
+	go func() {
+		var err error
+		pass, err = term.ReadPassword(fd)
+		typed <- err
+	}()
+	select {
+	case err = <-typed:
+	case <-e.ctx.Done(): // nothing ends the read: the process will
+		fmt.Fprintln(e.err)
+		_ = term.Restore(fd, was)
+		return user, "", context.Cause(e.ctx)
+	}
 	fmt.Fprintln(e.err)
-	return user, string(p), err
+	if errors.Is(err, io.EOF) {
+		err = usagef("no password was typed")
+	}
+	return user, string(pass), err
+}
+
+// loginHint says what a refused login may have lacked.
+func loginHint(err error, o client.Options) error {
+	if exitCode(err) != exitLogin || o.Password != "" || isAnonymous(o.User) {
+		return err
+	}
+	return fmt.Errorf("%w (no password was given: set MINIFTP_PASSWORD, or use --password-file or ~/.netrc)", err)
 }
 
 func passwordFile(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return "", err
+		return "", localProblem(name, err)
 	}
 	defer f.Close()
 	line, err := bufio.NewReader(io.LimitReader(f, 4096)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
+		return "", localProblem(name, err)
 	}
 	return strings.TrimRight(line, "\r\n"), nil
-}
-
-// netrcLogin looks the host up in $NETRC or ~/.netrc. A user that is known
-// already must be the one of the entry.
-func netrcLogin(addr, user string) (string, string, bool, error) {
-	text, err := readNetrc()
-	if err != nil || text == "" {
-		return "", "", false, err
-	}
-	file, err := netrc.ParseString(text)
-	if err != nil {
-		return "", "", false, fmt.Errorf("~/.netrc: %w", err)
-	}
-	host, _, _ := net.SplitHostPort(addr)
-	for _, m := range file.Machines() {
-		if m.Name != host && !m.IsDefault {
-			continue
-		}
-		login, pass := m.Get("login"), m.Get("password")
-		if login != "" && (user == "" || user == login) {
-			return login, pass, true, nil
-		}
-	}
-	return "", "", false, nil
-}
-
-// readNetrc is the file's text; "" if there is none.
-func readNetrc() (string, error) {
-	name := os.Getenv("NETRC")
-	if name == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", nil // no home, no file
-		}
-		name = filepath.Join(home, ".netrc")
-	}
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 1<<20))
-	return string(text), err
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,11 +22,11 @@ func (e *env) ls() *cli.Command {
 			&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Usage: "type, permissions, size and time too"},
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "hidden names too"},
 			&cli.BoolFlag{Name: "recursive", Aliases: []string{"R"}, Usage: "all that is below, too"},
-			&cli.StringFlag{Name: "sort", Value: "name", Usage: "by `KEY`: name, size (largest first) or time (newest first)"}),
+			&cli.StringFlag{Name: "sort", Value: "name", Usage: "sort by `KEY`: name, size (largest first) or time (newest first)"}),
 		Description: examples("One name a line; a directory's ends in /. --json prints an array of objects.",
 			"miniftp ls ftp://127.0.0.1:2121/",
 			"miniftp ls -l --sort time ftp://127.0.0.1:2121/docs",
-			"miniftp ls --json -R 'ftp://127.0.0.1:2121/*.d'"),
+			"miniftp ls --json 'ftp://127.0.0.1:2121/*.md'"),
 		Action: e.runLs,
 	}
 }
@@ -51,6 +52,11 @@ func (e *env) runLs(c *cli.Context) error {
 	var all []listed
 	err := e.eachURL(c, c.Args().Slice(), func(k *link, r *remote, f found) error {
 		more, err := e.listOne(c, k, r, f)
+		if c.NArg() > 1 && f.entry.Type == ftp.UnknownEntry { // tell the directories apart
+			for i := range more {
+				more[i].name = below(f.path, more[i])
+			}
+		}
 		all = append(all, more...)
 		return at(r.join(f.path), err)
 	})
@@ -60,9 +66,9 @@ func (e *env) runLs(c *cli.Context) error {
 	}
 	for _, it := range all {
 		if c.Bool("long") {
-			fmt.Fprintln(e.out, longLine(it))
+			fmt.Fprintln(e.out, e.longLine(it))
 		} else {
-			fmt.Fprintln(e.out, shown(it))
+			fmt.Fprintln(e.out, e.shownAs(it))
 		}
 	}
 	return err
@@ -127,16 +133,44 @@ func (e *env) listFile(k *link, p string) (it listed, ok bool) {
 	return it, ok
 }
 
-// shown is a name fit for a terminal, a directory's with a slash.
-func shown(it listed) string {
-	name := ftp.Printable(it.name)
+// below is the path of what was listed in a directory, or of a file that was
+// listed itself.
+func below(dir string, it listed) string {
+	if dir == "" || base(dir) == it.name && !it.IsDir() {
+		return cmp.Or(dir, it.name)
+	}
+	return joinRemote(dir, it.name)
+}
+
+// shownAs is the name as it is printed, a directory's with a slash.
+func (e *env) shownAs(it listed) string {
+	name := e.shown(it.name)
 	if it.IsDir() {
 		name += "/"
 	}
 	return name
 }
 
-func longLine(it listed) string {
+// shown is a name as standard output takes it: without control characters, and
+// where a program reads it, with the bytes that are not UTF-8 as they are.
+func (e *env) shown(name string) string {
+	if isTerminal(e.out) || utf8.ValidString(name) {
+		return ftp.Printable(name)
+	}
+	var b strings.Builder
+	for name != "" {
+		c, n := utf8.DecodeRuneInString(name)
+		if c == utf8.RuneError && n == 1 {
+			b.WriteByte(name[0])
+		} else {
+			b.WriteString(ftp.Printable(name[:n]))
+		}
+		name = name[n:]
+	}
+	return b.String()
+}
+
+func (e *env) longLine(it listed) string {
 	mode := "?????????"
 	if it.HasMode {
 		mode = it.Mode.Perm().String()[1:]
@@ -151,9 +185,9 @@ func longLine(it listed) string {
 	if !it.Modified.IsZero() {
 		when = it.Modified.UTC().Format("2006-01-02 15:04")
 	}
-	line := fmt.Sprintf("%s%s %13s  %-16s  %s", typeLetter(it.Entry), mode, size, when, shown(it))
+	line := fmt.Sprintf("%s%s %13s  %-16s  %s", typeLetter(it.Entry), mode, size, when, e.shownAs(it))
 	if it.Target != "" {
-		line += " -> " + ftp.Printable(it.Target)
+		line += " -> " + e.shown(it.Target)
 	}
 	return line
 }

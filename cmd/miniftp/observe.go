@@ -48,15 +48,24 @@ func wireLog(w io.Writer) ftp.Observer {
 	})
 }
 
+// file is the file behind a stream of the process, if it is one.
+func file(w any) (*os.File, bool) {
+	if o, ok := w.(*output); ok {
+		w = o.w
+	}
+	f, ok := w.(*os.File)
+	return f, ok
+}
+
 // isTerminal reports whether w is a terminal.
 func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
+	f, ok := file(w)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // terminalWidth is the number of columns to draw in; 80 where nothing tells.
 func terminalWidth(w any) int {
-	if f, ok := w.(*os.File); ok {
+	if f, ok := file(w); ok {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
 			return n
 		}

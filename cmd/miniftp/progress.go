@@ -2,8 +2,9 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -20,89 +21,227 @@ type meter struct {
 	e       *env
 	bars    *mpb.Progress // nil: none
 	summary bool          // a line when a file is done
-	json    bool
+	width   int
 }
 
 func (e *env) newMeter(c *cli.Context) *meter {
 	tty := isTerminal(e.err)
-	noisy := c.Bool("explain") || c.Bool("verbose")
-	m := &meter{e: e, json: c.Bool("json"), summary: !c.Bool("quiet") && !c.Bool("json") && (tty || c.Bool("explain"))}
-	if tty && !noisy && !c.Bool("quiet") && !c.Bool("json") && !c.Bool("no-progress") && os.Getenv("TERM") != "dumb" {
-		m.bars = mpb.New(mpb.WithOutput(e.err), mpb.WithWidth(24), mpb.WithRefreshRate(120*time.Millisecond))
+	explain := c.Bool("explain")
+	silent := c.Bool("quiet") || c.Bool("json")
+	m := &meter{e: e, summary: !silent && (tty || explain), width: terminalWidth(e.err)}
+	if !tty || silent || explain || c.Bool("verbose") || c.Bool("no-progress") || os.Getenv("TERM") == "dumb" {
+		return m
 	}
+	m.bars = mpb.New(mpb.WithOutput(e.err), mpb.WithRefreshRate(100*time.Millisecond))
+	e.above = m.bars
 	return m
 }
 
-// file is the meter of one transfer.
-type file struct {
+// hide takes bars and summaries away.
+func (m *meter) hide() {
+	m.wait()
+	m.bars, m.summary = nil, false
+}
+
+// wait ends the bars; after it, lines go straight to the terminal again.
+func (m *meter) wait() {
+	if m.bars != nil {
+		m.bars.Wait()
+		m.e.above = nil
+	}
+}
+
+// barAfter is how long a transfer has to last to get a bar: many small files
+// would only flicker.
+const barAfter = 300 * time.Millisecond
+
+// transfer is the meter of one file.
+type transfer struct {
 	m    *meter
 	name string
-	bar  *mpb.Bar
-	last time.Time
+
+	mu    sync.Mutex
+	later *time.Timer // makes the bar
+	bar   *mpb.Bar
+	ended bool
+
+	// The bar reads it while it is drawn: never hold both locks.
+	paceMu sync.Mutex
+	pace   pace
 }
 
-func (m *meter) file(name string) *file {
-	f := &file{m: m, name: ftp.Printable(name), last: time.Now()}
+func (m *meter) file(name string) *transfer {
+	t := &transfer{m: m, name: ftp.Printable(name)}
 	if m.bars != nil {
-		f.bar = m.bars.New(0, mpb.BarStyle().Lbound("").Rbound("").Filler("█").Tip("▌").Padding(" "),
-			mpb.BarRemoveOnComplete(),
-			mpb.PrependDecorators(decor.Name(fit(f.name, 28), decor.WC{C: decor.DindentRight, W: 29})),
-			mpb.AppendDecorators(
-				decor.NewPercentage("%d", decor.WC{W: 5}),
-				decor.EwmaSpeed(decor.SizeB1000(0), " % .1f", 10, decor.WC{W: 13}),
-				decor.EwmaETA(decor.ET_STYLE_MMSS, 10, decor.WC{W: 7})))
+		t.later = time.AfterFunc(barAfter, t.draw)
 	}
-	return f
+	return t
 }
 
-// fit cuts a name in the middle so that its end, which tells most, is kept.
-func fit(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
+// The columns of a bar: the name takes what is left of the width.
+const (
+	leastName = 8
+	mostName  = 32
+	mostBar   = 24
+	numbers   = len(" 100 %  999 MB/s  00:00:00")
+)
+
+func (t *transfer) draw() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return
 	}
-	return string(r[:n/3]) + "…" + string(r[len(r)-(n-n/3-1):])
+	room := t.m.width - numbers - 2
+	name := min(max(room/2, leastName), mostName)
+	bar := min(max(room-name, 0), mostBar)
+	column := func(f func(p pace) string) decor.Decorator {
+		return decor.Any(func(decor.Statistics) string {
+			return f(t.now())
+		})
+	}
+	style := mpb.BarStyle().Lbound("").Rbound("").Filler("█").Tip("▌").Padding(" ")
+	if !utf8Locale() {
+		style = style.Filler("#").Tip("#")
+	}
+	t.bar = t.m.bars.New(0, style,
+		mpb.BarWidth(bar), mpb.BarFillerTrim(), mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name(pad(fit(t.name, name), name)+" ")),
+		mpb.AppendDecorators(column(pace.percent), column(pace.rate), column(pace.left)))
+	show(t.bar, t.now())
+}
+
+func (t *transfer) now() pace {
+	t.paceMu.Lock()
+	defer t.paceMu.Unlock()
+	return t.pace
 }
 
 // progress is what the client calls.
-func (f *file) progress() func(done, total int64) {
-	if f.bar == nil {
+func (t *transfer) progress() func(done, total int64) {
+	if t.m.bars == nil {
 		return nil
 	}
 	return func(done, total int64) {
-		now := time.Now()
-		if total > 0 {
-			f.bar.SetTotal(total, false)
+		t.paceMu.Lock()
+		t.pace.step(time.Now(), done, total)
+		now := t.pace
+		t.paceMu.Unlock()
+		t.mu.Lock()
+		bar := t.bar
+		t.mu.Unlock()
+		if bar != nil {
+			show(bar, now)
 		}
-		f.bar.EwmaSetCurrent(done, now.Sub(f.last))
-		f.last = now
+	}
+}
+
+func show(bar *mpb.Bar, p pace) {
+	if p.total > 0 {
+		bar.SetTotal(max(p.total, p.done+1), false) // never complete: done ends it
+		bar.SetCurrent(p.done)
 	}
 }
 
 // done ends the meter of one file, and tells how it went.
-func (f *file) done(res client.Result, err error) {
-	if f.bar != nil {
-		f.bar.Abort(true)
-		f.bar.Wait()
+func (t *transfer) done(res client.Result, err error) {
+	if t.later != nil {
+		t.later.Stop()
 	}
-	if err != nil || !f.m.summary {
+	t.mu.Lock()
+	t.ended = true
+	bar := t.bar
+	t.mu.Unlock()
+	if bar != nil {
+		bar.Abort(true)
+		bar.Wait()
+	}
+	if err != nil || !t.m.summary {
 		return
 	}
-	line := fmt.Sprintf("%s   %s   %s\n", f.name, size(res.Bytes), rate(res.Bytes, res.Took))
-	if res.Verified != "" {
-		line = fmt.Sprintf("%s   %s   %s   whole: %s agree\n", f.name, size(res.Bytes), rate(res.Bytes, res.Took), res.Verified)
+	line := fmt.Sprintf("   %s   %s%s", size(res.Bytes), rate(res.Bytes, res.Took), verdict(res.Verified))
+	if res.Verified == "size" {
+		line = "   was whole already: the sizes agree"
 	}
-	var w io.Writer = f.m.e.err
-	if f.m.bars != nil {
-		w = f.m.bars
-	}
-	_, _ = io.WriteString(w, line)
+	t.m.e.say(fit(t.name, max(t.m.width-1-cells(line), mostName)) + line)
 }
 
-func (m *meter) wait() {
-	if m.bars != nil {
-		m.bars.Wait()
+// verdict says why a file is known to be whole.
+func verdict(verified string) string {
+	switch verified {
+	case "":
+		return ""
+	case "reply":
+		return "   whole: the reply says so"
 	}
+	return "   whole: " + verified + " agree"
+}
+
+// pace is how far and how fast a transfer is.
+type pace struct {
+	done, total int64 // bytes; total is -1 if unknown
+	speed       float64
+	from        int64 // done at the last measurement
+	at          time.Time
+}
+
+// step takes news in. The speed is a mean that forgets within some seconds.
+func (p *pace) step(now time.Time, done, total int64) {
+	p.done, p.total = done, total
+	took := now.Sub(p.at)
+	if p.at.IsZero() || done < p.from {
+		p.at, p.from = now, done
+		return
+	}
+	if took < barAfter {
+		return
+	}
+	speed := float64(done-p.from) / took.Seconds()
+	if p.speed > 0 {
+		speed = p.speed + (speed-p.speed)*min(took.Seconds()/3, 1)
+	}
+	p.speed, p.at, p.from = speed, now, done
+}
+
+// percent is how much is done; in bytes where the total is not known.
+func (p pace) percent() string {
+	if p.total <= 0 {
+		return fmt.Sprintf("%8s", size(p.done))
+	}
+	return fmt.Sprintf(" %3d %%", min(p.done*100/p.total, 100))
+}
+
+func (p pace) rate() string {
+	if p.speed == 0 {
+		return strings.Repeat(" ", 12)
+	}
+	return fmt.Sprintf("%12s", humanize.Bytes(uint64(p.speed))+"/s")
+}
+
+func (p pace) left() string {
+	if p.speed < 1 || p.total <= 0 {
+		return strings.Repeat(" ", 9)
+	}
+	s := int64(float64(p.total-p.done)/p.speed + 0.5)
+	if s >= 3600 {
+		return fmt.Sprintf("%9s", fmt.Sprintf("%d:%02d:%02d", min(s/3600, 99), s/60%60, s%60))
+	}
+	return fmt.Sprintf("%9s", fmt.Sprintf("%d:%02d", s/60, s%60))
+}
+
+// fit cuts a name in the middle so that its end, which tells most, is kept. n is
+// in columns.
+func fit(s string, n int) string {
+	if cells(s) <= n {
+		return s
+	}
+	dots := "…"
+	if !utf8Locale() {
+		dots = "~"
+	}
+	head := screen.Truncate(s, n/3, "")
+	tail := screen.TruncateLeft(s, cells(s)-(n-1-cells(head)), "")
+	return head + dots + tail
 }
 
 func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }

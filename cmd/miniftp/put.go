@@ -2,8 +2,8 @@ package main
 
 import (
 	"errors"
-	"io"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -20,10 +20,10 @@ func (e *env) put() *cli.Command {
 		Name: "put", Usage: "send files", ArgsUsage: "LOCAL...|- URL",
 		Flags: clientFlags(resumeFlag(),
 			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "send directories with all that is in them"}),
-		Description: examples("As cp: a URL that ends in / is a directory; several files need one. - is standard input.",
-			"miniftp put report.pdf ftp://alice@127.0.0.1:2121/inbox/",
-			"miniftp put -c big.iso ftp://alice@127.0.0.1:2121/big.iso",
-			"tar c . | miniftp put - ftp://alice@127.0.0.1:2121/backup.tar"),
+		Description: examples("As cp: a URL that ends in / is a directory; several files need one. - is standard input. The server has to let you write, as  miniftp serve --anonymous rw  does.",
+			"miniftp put README.md ftp://127.0.0.1:2121/copy.md",
+			"miniftp put -r docs ftp://127.0.0.1:2121/docs-copy",
+			"tar c docs | miniftp put - ftp://127.0.0.1:2121/docs.tar"),
 		Action: e.runPut,
 	}
 }
@@ -38,7 +38,7 @@ type sender struct {
 	resume    bool
 	ascii     bool
 	recursive bool
-	intoDir   bool
+	intoDir   bool // the URL names a directory
 	results   *results
 }
 
@@ -47,28 +47,48 @@ func (e *env) runPut(c *cli.Context) error {
 		return err
 	}
 	args := c.Args().Slice()
-	last := len(args) - 1
-	k, r, err := e.openArg(c, args[last])
+	locals, url := args[:len(args)-1], args[len(args)-1]
+	for _, l := range locals {
+		switch {
+		case isURL(l):
+			return usagef("%q is a URL: put sends local files, and only the last argument is a URL", maskPassword(l))
+		case l == "-" && len(locals) > 1:
+			return usagef("- (standard input) is sent alone, to a file name in the URL; a file of that name is ./-")
+		}
+	}
+	k, r, err := e.openArg(c, url)
 	if err != nil {
 		return err
 	}
 	defer k.close()
-	locals := args[:last]
 	s := &sender{
 		e: e, fs: afero.NewOsFs(), k: k, remote: r, resume: c.Bool("resume"), ascii: c.Bool("ascii") || r.ascii,
 		recursive: c.Bool("recursive"), results: e.newResults(c),
 	}
 	s.intoDir = r.path == "" || strings.HasSuffix(r.path, "/") || len(locals) > 1
-	if len(locals) == 1 && locals[0] == "-" {
-		return s.stdin()
-	}
 	s.meter = e.newMeter(c)
-	defer s.meter.wait()
-	if s.recursive && !s.intoDir {
-		s.intoDir = s.isRemoteDir(r.path)
+	if locals[0] == "-" {
+		err = s.stdin()
+	} else {
+		err = s.all(locals)
 	}
-	err = each(e, locals, s.send)
+	s.meter.wait()
 	return firstError(err, s.results.flush())
+}
+
+// all sends the arguments, one after the other.
+func (s *sender) all(locals []string) error {
+	if s.recursive && !s.intoDir {
+		s.intoDir = s.k.isDir(s.remote.path)
+	}
+	return each(s.e, locals, func(local string) error {
+		seen := len(s.results.list)
+		err := s.send(local)
+		if err != nil && len(s.results.list) == seen { // it failed before a transfer
+			s.results.add(transferResult{URL: s.remote.join(s.target(local)), Local: local}, err)
+		}
+		return err
+	})
 }
 
 // stdin sends standard input. It can't be read twice, so nothing is tried again.
@@ -80,20 +100,21 @@ func (s *sender) stdin() error {
 		return usagef("-c does not go with - (standard input)")
 	}
 	s.k.retries = 0
+	m := s.meter.file("standard input")
 	var res client.Result
 	err := s.k.do(func(cl *client.Client, _ int) (err error) {
-		res, err = cl.StoreWith(s.k.ctx, client.Transfer{Path: s.remote.path, ASCII: s.ascii}, s.e.in)
+		t := client.Transfer{Path: s.remote.path, ASCII: s.ascii, Progress: m.progress()}
+		res, err = cl.StoreWith(s.k.ctx, t, s.e.in)
 		return err
 	})
+	m.done(res, err)
+	err = explainLocal(s.remote.String(), "standard input", err)
 	s.results.add(transferResult{URL: s.remote.String(), Local: "-", Bytes: res.Bytes, Seconds: res.Took.Seconds(), Verified: res.Verified}, err)
-	return firstError(at(s.remote.String(), err), s.results.flush())
+	return err
 }
 
 // send sends one argument.
 func (s *sender) send(local string) error {
-	if isURL(local) {
-		return usagef("%q is a URL: put sends local files; get fetches", local)
-	}
 	info, err := s.fs.Stat(local)
 	if err != nil {
 		return localProblem(local, err)
@@ -102,20 +123,11 @@ func (s *sender) send(local string) error {
 	case info.IsDir() && s.recursive:
 		return s.tree(local)
 	case info.IsDir():
-		return at(local, &client.LocalError{Err: errors.New("is a directory: -r sends it with all that is in it")})
+		return localProblem(local, errors.New("is a directory: -r sends it with all that is in it"))
 	case !info.Mode().IsRegular():
-		return at(local, &client.LocalError{Err: errors.New("is not a regular file")})
+		return localProblem(local, errors.New("is no regular file; - sends standard input"))
 	}
-	return s.file(local, s.target(local))
-}
-
-// localProblem is a failure of a local file: one line, the file and what it is.
-func localProblem(name string, err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return at(name, &client.LocalError{Err: err})
+	return s.file(local, s.target(local), s.intoDir)
 }
 
 // target is the remote path for a local file.
@@ -133,25 +145,22 @@ func joinRemote(dir, name string) string {
 	return dir + "/" + name
 }
 
-// file sends one file. If the target turns out to be a directory, it goes in there.
-func (s *sender) file(local, to string) error {
-	err := s.upload(local, to)
-	var reply *ftp.Error
-	if errors.As(err, &reply) && reply.Verb == "STOR" && !s.intoDir && s.isRemoteDir(to) {
+// file sends one file. If the target turns out to be a directory, it goes in
+// there, unless it was put together from one already.
+func (s *sender) file(local, to string, sure bool) error {
+	res, err := s.upload(local, to)
+	var no *ftp.Error
+	if errors.As(err, &no) && no.Verb == "STOR" && !sure && s.k.isDir(to) {
 		to = joinRemote(to, filepath.Base(local))
-		err = s.upload(local, to)
+		res, err = s.upload(local, to)
 	}
-	if errors.Is(err, io.EOF) && err != nil {
-		err = io.ErrUnexpectedEOF
-	}
-	var lost *client.LocalError
-	if errors.As(err, &lost) {
-		return localProblem(local, err)
-	}
-	return at(s.remote.join(to), err)
+	err = explainLocal(s.remote.join(to), local, withoutResume(s.resume, err))
+	s.results.add(transferResult{URL: s.remote.join(to), Local: local, Bytes: res.Bytes, Seconds: res.Took.Seconds(), Verified: res.Verified}, err)
+	return err
 }
 
-func (s *sender) upload(local, to string) error {
+func (s *sender) upload(local, to string) (client.Result, error) {
+	s.k.at = s.remote.join(to)
 	m := s.meter.file(filepath.Base(local))
 	var res client.Result
 	err := s.k.do(func(cl *client.Client, try int) (err error) {
@@ -161,56 +170,34 @@ func (s *sender) upload(local, to string) error {
 		return err
 	})
 	m.done(res, err)
-	s.results.add(transferResult{URL: s.remote.join(to), Local: local, Bytes: res.Bytes, Seconds: res.Took.Seconds(), Verified: res.Verified}, err)
-	return err
-}
-
-func (s *sender) isRemoteDir(p string) bool {
-	dir := false
-	_ = s.k.do(func(cl *client.Client, _ int) error {
-		entry, err := cl.Stat(s.k.ctx, p)
-		dir = err == nil && entry.IsDir()
-		return err
-	})
-	return dir
+	return res, err
 }
 
 // tree sends a directory, as cp -r: into the target if that is there, else as
-// the target. Links are followed only if they are the argument itself.
+// the target. Links are left out, and said so, but for the argument itself.
 func (s *sender) tree(local string) error {
 	top := strings.TrimRight(s.remote.path, "/")
-	if s.intoDir {
+	if s.intoDir && filepath.Base(local) != "." {
 		abs, err := filepath.Abs(local)
 		if err != nil {
 			return localProblem(local, err)
 		}
-		if filepath.Base(local) != "." {
-			top = path.Join(s.remote.path, filepath.Base(abs))
-		}
+		top = path.Join(s.remote.path, filepath.Base(abs))
 	}
+	root := local + string(os.PathSeparator) // behind a link
 	var files []string
-	err := afero.Walk(s.fs, local, func(name string, info fs.FileInfo, err error) error {
-		if err != nil {
-			return localProblem(name, err)
-		}
-		below, err := filepath.Rel(local, name)
-		if err != nil {
-			return err
-		}
-		to := top
-		if below != "." {
-			to = path.Join(top, filepath.ToSlash(below))
-		}
+	var unread error
+	err := afero.Walk(s.fs, root, func(name string, info fs.FileInfo, err error) error {
 		switch {
+		case err != nil: // this one can't be read; others may
+			s.e.sayError(localProblem(name, err))
+			unread = firstError(unread, reported{localProblem(name, err)})
 		case info.IsDir():
-			return at(s.remote.join(to), s.k.do(func(cl *client.Client, _ int) error {
-				if to == "" {
-					return nil
-				}
-				return cl.MakeDirAll(s.k.ctx, to)
-			}))
+			return s.makeDir(s.below(top, root, name))
+		case info.Mode()&fs.ModeSymlink != 0:
+			s.e.note("%s: left out: it is a link", ftp.Printable(name))
 		case !info.Mode().IsRegular():
-			s.e.note("%s: left out: it is a link or no regular file", name)
+			s.e.note("%s: left out: it is no regular file", ftp.Printable(name))
 		default:
 			files = append(files, name)
 		}
@@ -219,12 +206,24 @@ func (s *sender) tree(local string) error {
 	if err != nil {
 		return err
 	}
-	s.intoDir = true
-	return each(s.e, files, func(name string) error {
-		below, err := filepath.Rel(local, name)
-		if err != nil {
-			return localProblem(name, err)
-		}
-		return s.file(name, path.Join(top, filepath.ToSlash(below)))
-	})
+	return firstError(unread, each(s.e, files, func(name string) error {
+		return s.file(name, s.below(top, root, name), true)
+	}))
+}
+
+// below is the remote path of a file in a tree.
+func (s *sender) below(top, root, name string) string {
+	rel, err := filepath.Rel(root, name)
+	if err != nil || rel == "." {
+		return top
+	}
+	return path.Join(top, filepath.ToSlash(rel))
+}
+
+func (s *sender) makeDir(to string) error {
+	if to == "" {
+		return nil
+	}
+	s.k.at = s.remote.join(to)
+	return at(s.k.at, s.k.do(func(cl *client.Client, _ int) error { return cl.MakeDirAll(s.k.ctx, to) }))
 }

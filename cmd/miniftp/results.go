@@ -2,12 +2,9 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 
 	"github.com/urfave/cli/v2"
-
-	"miniftp/ftp/client"
 )
 
 // transferResult is one line of --json for get and put.
@@ -57,38 +54,4 @@ func printJSON[T any](w io.Writer, v T) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
-}
-
-// firstError is a, or b where a is nil.
-func firstError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-// note tells something that is no error.
-func (e *env) note(format string, args ...any) {
-	fmt.Fprintf(e.err, "miniftp: "+format+"\n", args...)
-}
-
-// copyOut sends a remote file to w; after a break it goes on where it stopped.
-func (k *link) copyOut(path string, ascii bool, w io.Writer) error {
-	counted := &countWriter{w: w}
-	return k.do(func(cl *client.Client, try int) error {
-		_, err := cl.RetrieveWith(k.ctx, client.Transfer{Path: path, Offset: counted.n, ASCII: ascii}, counted)
-		return err
-	})
-}
-
-// countWriter counts what was written, to go on from there.
-type countWriter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *countWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/url"
 	"path"
@@ -16,6 +17,7 @@ type remote struct {
 	addr       string // host:port
 	path       string // decoded
 	pattern    string // the path as a pattern of path.Match; "" if it is none
+	shown      string // the path as it was typed
 	ascii      bool   // ;type=a
 }
 
@@ -27,7 +29,7 @@ func isURL(s string) bool { return strings.Contains(s, "://") }
 func parseRemote(s string) (*remote, error) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
-		return nil, usagef("%q is not a URL such as ftp://host/path", s)
+		return nil, usagef("%q is not a URL such as ftp://host/path", maskPassword(s))
 	}
 	if !strings.EqualFold(scheme, "ftp") {
 		return nil, usagef("%s:// is not spoken here: only ftp://", scheme)
@@ -46,10 +48,12 @@ func (r *remote) parseAuthority(s string) error {
 		var err1, err2 error
 		r.user, err1 = unescape(user)
 		r.pass, err2 = unescape(pass)
-		if err1 != nil {
+		switch {
+		case err1 != nil:
 			return err1
-		}
-		if err2 != nil {
+		case errors.Is(err2, errURLBreak):
+			return err2
+		case err2 != nil: // it would quote the password
 			return usagef("the password in the URL is not written right: encode a percent sign as %%25")
 		}
 		r.hasPass = hasPass
@@ -68,10 +72,10 @@ func (r *remote) parseAuthority(s string) error {
 		return usagef("the URL names no host")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return usagef("%q is not a port", port)
+		return usagef("the port in the URL is no number from 1 to 65535 (a / or @ in a password is written %%2F or %%40)")
 	}
 	if strings.ContainsAny(host, " \r\n\x00/%") && !strings.Contains(s, "[") {
-		return usagef("%q is not a host name", host)
+		return usagef("%q is not a host name", maskPassword(host))
 	}
 	r.addr = net.JoinHostPort(host, port)
 	return nil
@@ -88,6 +92,7 @@ func (r *remote) parsePath(p string) error {
 		}
 		p = p[:i]
 	}
+	r.shown = p
 	var err error
 	if r.path, err = unescape(p); err != nil {
 		return err
@@ -102,6 +107,8 @@ func (r *remote) parsePath(p string) error {
 	}
 	return nil
 }
+
+var errURLBreak = usagef("a CR, LF or NUL can't be part of a URL")
 
 // unescape undoes the percent encoding. A CR, LF or NUL, however written, is
 // refused. What is in meta and was encoded comes out behind a backslash.
@@ -121,7 +128,7 @@ func unescape(s string, meta ...string) (string, error) {
 			i += 2
 		}
 		if c == '\r' || c == '\n' || c == 0 {
-			return "", usagef("a CR, LF or NUL can't be part of a URL")
+			return "", errURLBreak
 		}
 		if coded && len(meta) > 0 && strings.IndexByte(meta[0], c) >= 0 {
 			b.WriteByte('\\')
@@ -134,16 +141,24 @@ func unescape(s string, meta ...string) (string, error) {
 // String is the URL without its password.
 func (r *remote) String() string { return r.join(r.path) }
 
+// given is the URL as it was typed, without its password.
+func (r *remote) given() string { return r.server() + "/" + r.shown }
+
 // join is the URL of a path on the same server.
 func (r *remote) join(p string) string {
+	if strings.HasPrefix(p, "/") {
+		return r.server() + "/%2F" + escape(strings.TrimPrefix(p, "/"))
+	}
+	return r.server() + "/" + escape(p)
+}
+
+// server is the URL of the server, without a slash behind.
+func (r *remote) server() string {
 	u := url.URL{Scheme: "ftp", Host: strings.TrimSuffix(r.addr, ":21")}
 	if r.user != "" {
 		u.User = url.User(r.user)
 	}
-	if strings.HasPrefix(p, "/") {
-		return u.String() + "/%2F" + escape(strings.TrimPrefix(p, "/"))
-	}
-	return u.String() + "/" + escape(p)
+	return u.String()
 }
 
 // escape leaves names readable and encodes what would be read as something else.

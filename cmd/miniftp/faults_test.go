@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/ftptest"
+)
+
+// try runs the program in this process, with no wait before retries.
+func try(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
+	var o, e bytes.Buffer
+	code = runWith(t.Context(), append([]string{"miniftp"}, args...), stdio{strings.NewReader("from stdin"), &o, &e},
+		func(int) time.Duration { return 0 })
+	return code, o.String(), e.String()
+}
+
+// pattern is n bytes that differ from place to place.
+func pattern(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i * i / 251)
+	}
+	return b
+}
+
+// withFile is a server that has /a.bin.
+func withFile(t *testing.T, data []byte, options ...ftptest.Option) *ftptest.Server {
+	t.Helper()
+	files := afero.NewMemMapFs()
+	if err := afero.WriteFile(files, "/a.bin", data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return ftptest.NewServer(t, files, options...)
+}
+
+func readFile(t *testing.T, fsys afero.Fs, name string) []byte {
+	t.Helper()
+	b, err := afero.ReadFile(fsys, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestFaultExits: each way to fail has its exit code and its one line.
+func TestFaultExits(t *testing.T) {
+	data := pattern(100_000)
+	part := filepath.Join(t.TempDir(), "a.bin")
+	if err := os.WriteFile(filepath.Join(filepath.Dir(part), ".a.bin.part"), data[:50_000], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	full := func(*testing.T) []string { return []string{"get", "--retries", "0", "URL/a.bin", "-"} }
+	up := func(*testing.T) []string { return []string{"put", "--retries", "0", part, "URL/up.bin"} }
+	for _, tt := range []struct {
+		name  string
+		verb  string
+		fault ftptest.Fault
+		args  func(*testing.T) []string
+		code  int
+		says  string
+	}{
+		{"cut", "RETR", ftptest.CutAfter(50_000), full, exitIncomplete, "URL/a.bin: "},
+		{"short", "RETR", ftptest.ShortAfter(1000), full, exitIncomplete, "1000 of 100000 bytes, though the server says 226"},
+		{"unconfirmed", "RETR", ftptest.LoseReply(), full, exitIncomplete, "did not confirm"},
+		{"stalled", "RETR", ftptest.StallAfter(1000), func(*testing.T) []string {
+			return []string{"get", "--retries", "0", "--timeout", "300ms", "URL/a.bin", "-"}
+		}, exitIncomplete, "cut short"},
+		{"not resumed", "REST", ftptest.IgnoreREST(), func(*testing.T) []string {
+			return []string{"get", "-c", "URL/a.bin", part}
+		}, exitIncomplete, "can't be resumed at byte 50000"},
+		{"451", "RETR", ftptest.Reply(451, "Disk trouble."), full, exitIncomplete, "the server says 451 Disk trouble."},
+		{"550", "RETR", ftptest.Reply(550, "No such file."), full, exitRefused, "URL/a.bin: the server says 550 No such file."},
+		{"421", "RETR", ftptest.Reply(421, "Too many users."), full, exitConnect, "the server says 421 Too many users."},
+		{"425", "RETR", ftptest.Reply(425, "Can't open."), full, exitConnect, "425"},
+		{"silence", "SIZE", ftptest.Silence(), func(*testing.T) []string {
+			return []string{"get", "--retries", "0", "--timeout", "300ms", "URL/a.bin", "-"}
+		}, exitConnect, "within 300ms"},
+		{"hang up", "USER", ftptest.HangUp(), full, exitConnect, "the server closed it"},
+		{"530", "PASS", ftptest.Reply(530, "No."), full, exitLogin, "the server says 530 No."},
+		{"login 421", "PASS", ftptest.Reply(421, "Later."), full, exitConnect, "421 Later."},
+		{"552", "STOR", ftptest.Reply(552, "Quota."), up, exitRefused, "URL/up.bin: the server says 552 Quota."},
+		{"upload cut", "STOR", ftptest.CutAfter(1000), up, exitIncomplete, "URL/up.bin: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := withFile(t, data)
+			if err := os.WriteFile(part, data, 0o600); tt.args(t)[0] == "put" && err != nil {
+				t.Fatal(err)
+			}
+			srv.Fail(tt.verb, tt.fault)
+			args := tt.args(t)
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], "URL", srv.URL)
+			}
+			code, _, errs := try(t, args...)
+			if code != tt.code || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, strings.ReplaceAll(tt.says, "URL", srv.URL)) {
+				t.Errorf("exit %d, want %d: %s", code, tt.code, errs)
+			}
+		})
+	}
+}
+
+// offsets are those of the commands REST, in their order.
+func offsets(t *testing.T, srv *ftptest.Server) (all []int) {
+	t.Helper()
+	for _, c := range srv.Commands() {
+		if c.Verb == "REST" {
+			n, err := strconv.Atoi(c.Arg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// TestRetriesResume: a retry goes on where the last try stopped.
+func TestRetriesResume(t *testing.T) {
+	data := pattern(1_000_000)
+	srv := withFile(t, data)
+	local := filepath.Join(t.TempDir(), "copy")
+
+	srv.Fail("RETR", ftptest.CutAfter(300_000))
+	code, _, errs := try(t, "get", "--retries", "200", srv.URL+"/a.bin", local)
+	got, err := os.ReadFile(local)
+	if code != 0 || err != nil || !bytes.Equal(got, data) {
+		t.Fatalf("exit %d, %v, %d bytes: %s", code, err, len(got), errs)
+	}
+	if at := offsets(t, srv); len(at) < 3 || !slices.IsSorted(at) || at[0] < 1 {
+		t.Errorf("it went on at %v", at)
+	}
+	if tries := strings.Count(errs, "; trying again in 0s\n"); tries < 3 || tries != strings.Count(errs, "\n") ||
+		tries != strings.Count(errs, "miniftp: "+srv.URL+"/a.bin: ") {
+		t.Errorf("it says %s", errs)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(local), ".copy.part")); err == nil {
+		t.Error("the part file is still there")
+	}
+
+	code, out, errs := try(t, "cat", "-q", "--retries", "200", srv.URL+"/a.bin")
+	if code != 0 || errs != "" || out != string(data) {
+		t.Errorf("cat: exit %d, %d bytes: %s", code, len(out), errs)
+	}
+
+	srv.Heal()
+	srv.Fail("STOR", ftptest.CutAfter(300_000))
+	code, _, errs = try(t, "put", "-q", "--retries", "200", local, srv.URL+"/up.bin")
+	if code != 0 || !bytes.Equal(readFile(t, srv.FS, "/up.bin"), data) {
+		t.Errorf("put: exit %d: %s", code, errs)
+	}
+}
+
+// TestRetryComparesOutput: standard output takes nothing back, so a server that
+// ignores REST must not add the beginning to what was written.
+func TestRetryComparesOutput(t *testing.T) {
+	data := pattern(1_000_000)
+	srv := withFile(t, data)
+	srv.Fail("RETR", ftptest.CutAfter(300_000))
+	srv.Fail("REST", ftptest.IgnoreREST())
+	code, out, errs := try(t, "cat", "-q", "--retries", "200", srv.URL+"/a.bin")
+	if code != exitIncomplete || !strings.Contains(errs, "can't be resumed") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if !strings.HasPrefix(string(data), out) || len(out) == 0 {
+		t.Errorf("%d bytes came out that are not the file's beginning", len(out))
+	}
+
+	// Text differs at both ends, so that nobody could say where to go on.
+	srv.Heal("REST")
+	code, _, errs = try(t, "cat", "--ascii", srv.URL+"/a.bin")
+	if code != exitIncomplete || strings.Contains(errs, "trying again") {
+		t.Errorf("ascii: exit %d: %s", code, errs)
+	}
+}
+
+// TestStdinIsSentOnce: it can't be read twice.
+func TestStdinIsSentOnce(t *testing.T) {
+	srv := withFile(t, nil)
+	srv.Fail("STOR", ftptest.LoseReply())
+	code, _, errs := try(t, "put", "-", srv.URL+"/in.txt")
+	if code != exitIncomplete || strings.Contains(errs, "trying again") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	srv.Heal()
+	if code, _, errs := try(t, "put", "-", srv.URL+"/in.txt"); code != 0 || string(readFile(t, srv.FS, "/in.txt")) != "from stdin" {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+// TestHashReads: where the server has no hash, the file is read.
+func TestHashReads(t *testing.T) {
+	data := pattern(100_000)
+	sum := sha256.Sum256(data)
+	want := hex.EncodeToString(sum[:]) + "  a.bin\n"
+	srv := withFile(t, data)
+	for _, verbs := range [][]string{nil, {"FEAT"}, {"HASH"}, {"FEAT", "HASH", "XSHA256"}, {"OPTS", "HASH"}} {
+		srv.Heal()
+		for _, v := range verbs {
+			srv.Fail(v, ftptest.Refuse())
+		}
+		code, out, errs := try(t, "hash", srv.URL+"/a.bin")
+		if code != 0 || out != want || errs != "" {
+			t.Errorf("without %v: exit %d, %q: %s", verbs, code, out, errs)
+		}
+	}
+	srv.Heal()
+	srv.Fail("HASH", ftptest.Refuse())
+	if _, out, _ := try(t, "hash", "--json", srv.URL+"/a.bin"); !strings.Contains(out, `"by": "client"`) {
+		t.Errorf("it says %s", out)
+	}
+}
+
+// TestShutdownKeepsTransfer: a server that says goodbye once the file is whole
+// does not undo it.
+func TestShutdownKeepsTransfer(t *testing.T) {
+	for _, verb := range []string{"MDTM", "SIZE"} {
+		srv := withFile(t, pattern(1000))
+		dir := t.TempDir()
+		if verb == "SIZE" {
+			if code, _, errs := try(t, "get", srv.URL+"/a.bin", dir); code != 0 {
+				t.Fatalf("exit %d: %s", code, errs)
+			}
+		}
+		srv.Fail(verb, ftptest.Reply(421, "The server is shutting down."))
+		args := []string{"get", srv.URL + "/a.bin", dir}
+		if verb == "SIZE" {
+			args = []string{"put", filepath.Join(dir, "a.bin"), srv.URL + "/b.bin"}
+		}
+		if code, _, errs := try(t, args...); code != 0 || errs != "" {
+			t.Errorf("%s: exit %d: %s", verb, code, errs)
+		}
+	}
+}

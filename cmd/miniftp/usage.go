@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// usageError is a command line that can't be understood: exit 2.
+type usageError struct{ text string }
+
+func (u usageError) Error() string { return u.text }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
+
+// The words of package flag and of cli for a flag that is wrong.
+var (
+	unknownFlag = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+	noValue     = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
+	badSyntax   = regexp.MustCompile(`^bad flag syntax: (.*)$`)
+	badValue    = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^ :]+): `)
+	badEnv      = regexp.MustCompile(`^could not parse (".*") as .* from environment variable "(.*)" for flag ([^ ]+): `)
+)
+
+// usageErrors says in our words what is wrong with the flags of a verb; "" are
+// those before the verb.
+func usageErrors(verb string, flags []cli.Flag) cli.OnUsageErrorFunc {
+	return func(_ *cli.Context, err error, _ bool) error {
+		text := err.Error()
+		if m := unknownFlag.FindStringSubmatch(text); m != nil && verb == "" {
+			return usagef("miniftp has no flag %s: a verb comes first, then its flags, as in  miniftp get --verbose URL", dashed(m[1]))
+		} else if m != nil {
+			return usagef("miniftp %s has no flag %s: miniftp %s --help lists them; a name that begins with a dash stands behind --",
+				verb, dashed(m[1]), verb)
+		}
+		if m := noValue.FindStringSubmatch(text); m != nil {
+			return usagef("%s: %s stands behind it", dashed(m[1]), wanted(flags, m[1]))
+		}
+		if m := badSyntax.FindStringSubmatch(text); m != nil {
+			return usagef("%s is not a flag", maskPassword(m[1]))
+		}
+		if m := badValue.FindStringSubmatch(text); m != nil {
+			return usagef("%s %s: it takes %s", dashed(m[2]), m[1], wanted(flags, m[2]))
+		}
+		if m := badEnv.FindStringSubmatch(text); m != nil {
+			return usagef("%s=%s: it takes %s", m[2], m[1], wanted(flags, m[3]))
+		}
+		return usageError{text}
+	}
+}
+
+func dashed(flag string) string {
+	if len(flag) == 1 {
+		return "-" + flag
+	}
+	return "--" + flag
+}
+
+// wanted says what a flag's value is.
+func wanted(flags []cli.Flag, name string) string {
+	switch f := findFlag(flags, name).(type) {
+	case *cli.BoolFlag:
+		return "true or false"
+	case *cli.IntFlag:
+		return "a whole number"
+	case *cli.DurationFlag:
+		return "a time such as 500ms, 30s or 5m"
+	case cli.DocGenerationFlag:
+		if what, _ := placeholder(f.GetUsage()); what != "" {
+			return what
+		}
+	}
+	return "a value"
+}
+
+func findFlag(flags []cli.Flag, name string) cli.Flag {
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			if n == name {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// checkOrder refuses a flag behind an argument: it would be taken for a file
+// name. Behind "--" everything is an argument.
+func (e *env) checkOrder(c *cli.Context) error {
+	args := c.Args().Slice()
+	free := 0
+	for i, a := range e.raw {
+		if a == "--" {
+			free = len(e.raw) - i - 1
+			break
+		}
+	}
+	bound, rest := args[:max(len(args)-free, 0)], args[max(len(args)-free, 0):]
+	late := ""
+	line := []string{"miniftp", c.Command.Name}
+	var words []string
+	for i := 0; i < len(bound); i++ {
+		a := bound[i]
+		if i == 0 || len(a) < 2 || a[0] != '-' {
+			words = append(words, shellWord(maskPassword(a)))
+			continue
+		}
+		if late == "" {
+			late, _, _ = strings.Cut(a, "=")
+		}
+		line = append(line, shellWord(maskFlag(a)))
+		if takesValue(c.Command.Flags, a) && i+1 < len(bound) {
+			i++
+			line = append(line, shellWord(maskValue(a, bound[i])))
+		}
+	}
+	if late == "" {
+		return nil
+	}
+	for _, a := range rest {
+		words = append(words, shellWord(maskPassword(a)))
+	}
+	return usagef("%s stands behind the arguments: flags come first, as in  %s", late, strings.Join(append(line, words...), " "))
+}
+
+// takesValue reports whether the word behind this flag belongs to it.
+func takesValue(flags []cli.Flag, arg string) bool {
+	name := strings.TrimLeft(arg, "-")
+	f, ok := findFlag(flags, name).(cli.DocGenerationFlag)
+	return ok && f.TakesValue()
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./~-]+$`)
+
+// shellWord is s as a shell takes it for one word.
+func shellWord(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// maskPassword gives a word of the command line without the password that it may hold.
+// What looks like one is taken for one.
+func maskPassword(word string) string {
+	head, rest := "", word
+	if scheme, behind, ok := strings.Cut(word, "://"); ok {
+		head, rest = scheme+"://", behind
+	}
+	authority, path, _ := strings.Cut(rest, "/")
+	if path != "" {
+		path = "/" + path
+	}
+	if !strings.Contains(authority, "@") { // the password may hold a slash
+		if _, port, ok := strings.Cut(authority, ":"); !ok || isNumber(port) {
+			return word
+		}
+		authority, path = rest, ""
+	}
+	colon, end := strings.IndexByte(authority, ':'), strings.LastIndexByte(authority, '@')
+	if colon < 0 || end < colon {
+		return word
+	}
+	return head + authority[:colon] + ":****" + authority[end:] + path
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// maskValue is the value behind a flag: that of serve's --user has a password.
+func maskValue(flag, value string) string {
+	if name, _, ok := strings.Cut(value, ":"); ok && strings.TrimLeft(flag, "-") == "user" {
+		return name + ":****"
+	}
+	return maskPassword(value)
+}
+
+func maskFlag(arg string) string {
+	if flag, value, ok := strings.Cut(arg, "="); ok {
+		return flag + "=" + maskValue(flag, value)
+	}
+	return arg
+}
