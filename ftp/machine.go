@@ -35,7 +35,7 @@ type Pending uint8
 const (
 	NothingPending Pending = iota
 	RenameFrom             // RNFR 350: the next verb must be RNTO
-	RestartAt              // REST 350: the next transfer starts there
+	RestartAt              // REST or RANG 350: the next transfer starts there
 )
 
 func (p Pending) String() string { return pick(p, "nothing", "rename from", "restart at") }
@@ -114,7 +114,7 @@ func (m *Machine) stepPending(verb string, code Code) {
 		return // the final reply decides
 	case verb == "RNFR" && code == 350:
 		m.Pending = RenameFrom
-	case verb == "REST" && code == 350:
+	case (verb == "REST" || verb == "RANG") && code == 350:
 		m.Pending = RestartAt
 	case m.Pending == RenameFrom: // any verb clears it, RNTO uses it
 		m.Pending = NothingPending
@@ -127,7 +127,7 @@ func (m *Machine) stepPending(verb string, code Code) {
 // session starts over; PASV, TYPE, SIZE and even a listing leave it.
 func endsRestart(verb string, code Code) bool {
 	switch verb {
-	case "RETR", "STOR", "STOU", "APPE", "REST", "REIN", "USER", "AUTH", "HOST":
+	case "RETR", "STOR", "STOU", "APPE", "REST", "RANG", "HASH", "REIN", "USER", "AUTH", "HOST":
 		return true
 	case "ABOR":
 		return code.Class() == Completion

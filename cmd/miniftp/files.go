@@ -106,17 +106,26 @@ func (e *env) rm() *cli.Command {
 		Description: examples("Deletes files, and with -r directories. Links are deleted, never followed.",
 			"miniftp rm ftp://127.0.0.1:2121/copy.md",
 			"miniftp rm -r ftp://127.0.0.1:2121/docs-copy"),
-		Action: e.onEach(0, globs, func(c *cli.Context, k *link, cl *client.Client, f found) error {
-			switch path.Base(f.path) {
-			case ".", "..", "/":
-				return usagef("rm takes neither the top nor . nor ..: name what is to go")
+		Action: func(c *cli.Context) error {
+			for _, u := range c.Args().Slice() {
+				if r, err := parseRemote(u); err == nil && isTop(r.path) {
+					return usagef("rm takes neither the top nor . nor ..: name what is to go")
+				}
 			}
-			if !c.Bool("recursive") {
-				return cl.Delete(k.ctx, f.path)
-			}
-			return cl.RemoveAll(k.ctx, f.path)
-		}),
+			return e.onEach(0, globs, func(c *cli.Context, k *link, cl *client.Client, f found) error {
+				if !c.Bool("recursive") {
+					return cl.Delete(k.ctx, f.path)
+				}
+				return cl.RemoveAll(k.ctx, f.path)
+			})(c)
+		},
 	}
+}
+
+// isTop reports whether a path has no name of its own.
+func isTop(p string) bool {
+	name := path.Base(p)
+	return name == "." || name == ".." || name == "/"
 }
 
 func (e *env) mkdir() *cli.Command {

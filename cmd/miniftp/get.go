@@ -24,8 +24,8 @@ func (e *env) get() *cli.Command {
 			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "fetch directories with all that is in them"}),
 		Description: examples("As cp: one URL to a name, a directory or - (standard output); several to a directory. A file appears under its name only when it is whole; until then it is .NAME.part.",
 			"miniftp get ftp://127.0.0.1:2121/README.md",
-			"miniftp get -c ftp://127.0.0.1:2121/README.md /tmp/copy.md",
-			"miniftp get -r ftp://127.0.0.1:2121/docs /tmp/docs-copy"),
+			"miniftp get -c ftp://127.0.0.1:2121/README.md copy.md",
+			"miniftp get -r ftp://127.0.0.1:2121/docs docs-copy"),
 		Action: e.runGet,
 	}
 }

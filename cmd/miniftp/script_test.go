@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -34,9 +36,11 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits,
-			"serve": cmdServe,
-			"stop":  cmdStop,
+			"exits":    cmdExits,
+			"serve":    cmdServe,
+			"stop":     cmdStop,
+			"examples": cmdExamples,
+			"jsonlog":  cmdJSONLog,
 		},
 	})
 }
@@ -70,7 +74,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	cmd := exec.CommandContext(ctx, "miniftp", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir)
+	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "PATH="+ts.Getenv("PATH"))
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
@@ -94,6 +98,8 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 		defer close(log.done)
 		_, _ = log.ReadFrom(r)
 	}()
+	ts.Setenv("SERVE_LOG", strconv.Itoa(cmd.Process.Pid))
+	servers.Store(strconv.Itoa(cmd.Process.Pid), log)
 	ts.Defer(func() {
 		_ = cmd.Process.Kill()
 		<-log.done
@@ -114,4 +120,52 @@ func cmdStop(ts *testscript.TestScript, _ bool, _ []string) {
 	p, err := os.FindProcess(pid)
 	ts.Check(err)
 	ts.Check(p.Signal(syscall.SIGTERM))
+}
+
+// servers are the logs of those that run, by process.
+var servers sync.Map
+
+// cmdJSONLog is "jsonlog file": when the server has ended, what it wrote behind
+// its banner goes to the file; each line is a JSON object.
+func cmdJSONLog(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: jsonlog file")
+	}
+	found, ok := servers.Load(ts.Getenv("SERVE_LOG"))
+	if !ok {
+		ts.Fatalf("no server")
+	}
+	log := found.(*syncBuffer)
+	<-log.done
+	_, lines, ok := strings.Cut(log.String(), "Ctrl-C stops.\n")
+	if !ok {
+		ts.Fatalf("no banner in %s", log.String())
+	}
+	for line := range strings.Lines(lines) {
+		var any map[string]any
+		if err := json.Unmarshal([]byte(line), &any); err != nil {
+			ts.Fatalf("%q: %v", line, err)
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(lines), 0o600))
+}
+
+// cmdExamples is "examples verb…": it types the examples of each verb's help,
+// with the address of the server that runs.
+func cmdExamples(ts *testscript.TestScript, neg bool, args []string) {
+	for _, verb := range args {
+		ts.Check(ts.Exec("miniftp", verb, "--help"))
+		help := ts.ReadFile("stdout")
+		_, lines, ok := strings.Cut(help, "\nExamples:\n")
+		n := strings.Count(lines, "\n")
+		if neg || !ok || n < 2 || n > 3 {
+			ts.Fatalf("the help of %s does not end with two or three examples:\n%s", verb, help)
+		}
+		for line := range strings.Lines(lines) {
+			line = strings.ReplaceAll(strings.TrimSpace(line), "127.0.0.1:2121", ts.Getenv("ADDR"))
+			if err := ts.Exec("sh", "-c", line); err != nil {
+				ts.Fatalf("%s\n%v", line, err)
+			}
+		}
+	}
 }

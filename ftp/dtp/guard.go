@@ -29,9 +29,6 @@ func (g Guard) mayDial(side ftp.Side, addr netip.AddrPort, peer netip.Addr) (net
 	if port == 0 || port < 1024 && !g.LowPorts {
 		return addr, &GuardError{Addr: addr, Why: "ports below 1024 belong to other services"}
 	}
-	if host == peer.WithZone("") {
-		host = peer // a zone means nothing to the other end, and is not told
-	}
 	if g.AnyHost || host == peer {
 		return netip.AddrPortFrom(host, port), nil
 	}

@@ -265,9 +265,6 @@ func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 	if main, ok := s.srv.table.byVerb[verb]; ok {
 		verb = main.verb // XCUP moves the machine as CDUP does
 	}
-	if verb == "RANG" {
-		verb = "REST" // a range is a restart point that has an end
-	}
 	s.machine.Step(verb, r.Code)
 	s.params.Step(cmd, r.Code)
 	s.clearPending()
