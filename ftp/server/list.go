@@ -75,7 +75,7 @@ func (s *session) lsListing(arg string, line func([]byte, *ftp.Entry) []byte) (*
 		l.first = max(name, ".")
 	}
 	if flags.all {
-		l.ready = append(l.look.dots(p), l.ready...)
+		l.dots = l.look.dots(p)
 	}
 	return l, p, nil
 }

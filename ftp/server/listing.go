@@ -21,10 +21,12 @@ type listing struct {
 	look   looker
 	line   func(b []byte, e *ftp.Entry) []byte // one entry, without its end
 	flags  lsFlags
-	first  string    // a heading for the first directory: LIST -R
-	dirs   []subdir  // what -R still has to list
-	open   dirReader // nil between directories
-	at     subdir    // the directory that is open
+	first  string      // a heading for the first directory: LIST -R
+	dirs   []subdir    // what -R still has to list
+	open   dirReader   // nil between directories
+	at     subdir      // the directory that is open
+	fresh  bool        // nothing of it is read yet
+	dots   []ftp.Entry // "." and "..", to come first
 	ready  []ftp.Entry
 	err    error
 	buf    []byte
@@ -107,6 +109,9 @@ func (l *listing) fill(b []byte) []byte {
 		l.first = ""
 	}
 	for len(b) < batchBytes {
+		if l.fresh {
+			l.sort()
+		}
 		if len(l.ready) > 0 {
 			b = l.append(b, &l.ready[0])
 			l.ready = l.ready[1:]
@@ -176,7 +181,8 @@ func (l *listing) nextDir(b []byte) []byte {
 	return b
 }
 
-// enter opens a directory and, where an order is wanted, reads ahead.
+// enter opens a directory. Nothing is read yet: that is for the transfer, beside
+// the session.
 func (l *listing) enter(d subdir) error {
 	r, err := l.look.dir(d.path)
 	if err != nil {
@@ -186,12 +192,14 @@ func (l *listing) enter(d subdir) error {
 	if !l.flags.all {
 		l.open = visible{l.open}
 	}
-	return l.sort()
+	l.fresh = true
+	return nil
 }
 
 // sort reads ahead: the whole directory if it is small, or if an order was asked
 // for; a large one streams in the order of the disk.
-func (l *listing) sort() error {
+func (l *listing) sort() {
+	l.fresh = false
 	most := sortWindow
 	if l.flags.sorted() {
 		most = sortMost
@@ -205,14 +213,14 @@ func (l *listing) sort() error {
 		}
 		l.ready = append(l.ready, e)
 	}
-	if l.open != nil && !l.flags.sorted() {
-		return nil
+	if l.open == nil || l.flags.sorted() {
+		slices.SortStableFunc(l.ready, l.flags.compare)
+		if l.flags.reverse {
+			slices.Reverse(l.ready)
+		}
 	}
-	slices.SortStableFunc(l.ready, l.flags.compare)
-	if l.flags.reverse {
-		slices.Reverse(l.ready)
-	}
-	return nil
+	l.ready = append(l.dots, l.ready...)
+	l.dots = nil
 }
 
 func (f lsFlags) compare(a, b ftp.Entry) int {
