@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
@@ -101,7 +102,7 @@ func (s *session) finishJob(res dtp.Result) {
 	default:
 	}
 	if res.Err == nil && j.dir == ftp.Store && j.opener != nil {
-		res.Err = s.settle()
+		res.Err = s.settle(res.Took)
 	}
 	r := j.finish(res)
 	j.cancel(nil)
@@ -121,20 +122,33 @@ func (s *session) finishJob(res dtp.Result) {
 	}
 }
 
+// A client that is killed ends both of its connections, the upload's now and then
+// first: so the end of an upload that took long waits a moment, at most a hundredth
+// of that time, for the end of the control connection (seen with curl and ftplib).
+const (
+	tookLong   = 50 * time.Millisecond
+	lastMoment = 20 * time.Millisecond
+)
+
 // halfALine is how long the end of an upload waits for the rest of a command.
 const halfALine = time.Second
 
 // settle looks, at the end of an upload, whether the client is still there and
 // has not said ABOR: in stream mode the end of the file is only the end of the
 // data connection, and a client that was killed ends it too (RFC 959 §3.4.1).
-func (s *session) settle() error {
+func (s *session) settle(took time.Duration) error {
 	start := time.Now()
+	last := start
+	if took >= tookLong {
+		last = start.Add(min(took/100, lastMoment))
+	}
 	for _, c := range s.held {
 		if c.Verb == "ABOR" {
 			return errAborted // it came just before the end of the data
 		}
 	}
 	for s.dead == nil && len(s.held) < maxHeld {
+		until := start.Add(halfALine)
 		if !s.lines.Pending() {
 			switch waiting(s.conn) {
 			case hungUp:
@@ -143,17 +157,22 @@ func (s *session) settle() error {
 				}
 				return s.dead
 			case nothing:
-				return nil
+				if until = last; !time.Now().Before(until) {
+					return nil
+				}
 			}
 		}
-		_ = s.conn.SetReadDeadline(start.Add(halfALine))
+		_ = s.conn.SetReadDeadline(until)
 		s.wakeAt = time.Time{}
 		line, err := s.lines.ReadLine()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			if time.Since(start) >= halfALine {
 				return nil
 			}
-			continue // the job's own wake-up came late
+			continue // that was the last moment, or the job's own wake-up came late
+		}
+		if errors.Is(err, io.EOF) && until == last {
+			continue // it hung up meanwhile
 		}
 		if err != nil {
 			s.dead = err
