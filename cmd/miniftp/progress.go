@@ -163,7 +163,7 @@ func (t *transfer) done(res client.Result, err error) {
 	if res.Verified == "size" {
 		line = "   was whole already: the sizes agree"
 	}
-	t.m.e.say(fit(t.name, max(t.m.width-1-cells(line), mostName)) + line)
+	t.m.e.say(fit(t.name, max(t.m.width-1-cells(line), leastName)) + line)
 }
 
 // verdict says why a file is known to be whole.
@@ -241,7 +241,7 @@ func fit(s string, n int) string {
 	}
 	head := screen.Truncate(s, n/3, "")
 	tail := screen.TruncateLeft(s, cells(s)-(n-1-cells(head)), "")
-	return head + dots + tail
+	return head + dots + strings.TrimLeft(tail, " ") // half a wide character leaves a blank
 }
 
 func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }

@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("NETRC", e.WorkDir+"/.netrc")
 			e.Setenv("LANG", "C.UTF-8")
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each process of a -race run ends a second late
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -74,7 +75,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	cmd := exec.CommandContext(ctx, "miniftp", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "PATH="+ts.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "PATH="+ts.Getenv("PATH"), "GORACE="+ts.Getenv("GORACE"))
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
@@ -142,8 +143,8 @@ func cmdJSONLog(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("no banner in %s", log.String())
 	}
 	for line := range strings.Lines(lines) {
-		var any map[string]any
-		if err := json.Unmarshal([]byte(line), &any); err != nil {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			ts.Fatalf("%q: %v", line, err)
 		}
 	}
