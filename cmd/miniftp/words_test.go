@@ -157,10 +157,8 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestHostileNames: a server that lists names which are none gets nothing written
-// outside; the good ones are fetched, and the exit code tells.
-func TestHostileNames(t *testing.T) {
-	script := `
+// hostileListing is a server whose listing names files in other directories.
+const hostileListing = `
 S: 220 hi
 C: USER anonymous
 S: 331 …
@@ -194,7 +192,11 @@ S: 502 …
 C: QUIT
 S: 221 …
 `
-	s, err := ftptest.ReadScript("hostile", []byte(script))
+
+// TestHostileNames: a server that lists names which are none gets nothing written
+// outside; the good ones are fetched, and the exit code tells.
+func TestHostileNames(t *testing.T) {
+	s, err := ftptest.ReadScript("hostile", []byte(hostileListing))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -244,9 +244,9 @@ func (s *Server) admit(sess *session) string {
 	case s.closing:
 		return "The server is shutting down."
 	case s.opts.MaxSessions > 0 && len(s.sessions) >= s.opts.MaxSessions:
-		return fmt.Sprintf("Too many sessions: %d are the limit. Try again later.", s.opts.MaxSessions)
+		return fmt.Sprintf("Too many sessions: the limit is %d. Try again later.", s.opts.MaxSessions)
 	case s.opts.MaxSessionsPerIP > 0 && s.perIP[ip] >= s.opts.MaxSessionsPerIP:
-		return fmt.Sprintf("Too many sessions from your address: %d are the limit.", s.opts.MaxSessionsPerIP)
+		return fmt.Sprintf("Too many sessions from your address: the limit is %d.", s.opts.MaxSessionsPerIP)
 	}
 	s.sessions[sess] = struct{}{}
 	if s.opts.MaxSessionsPerIP > 0 {
