@@ -14,10 +14,14 @@ func TestParseMLSx(t *testing.T) {
 		line string
 		want Entry
 	}{
-		{"type=file;size=3;modify=20240229120000; name",
-			Entry{Name: "name", Type: FileEntry, Size: 3, Modified: noon, Precise: time.Second}},
-		{"TYPE=File;SiZe=3;Modify=20240229120000.000; name",
-			Entry{Name: "name", Type: FileEntry, Size: 3, Modified: noon, Precise: time.Millisecond}},
+		{
+			"type=file;size=3;modify=20240229120000; name",
+			Entry{Name: "name", Type: FileEntry, Size: 3, Modified: noon, Precise: time.Second},
+		},
+		{
+			"TYPE=File;SiZe=3;Modify=20240229120000.000; name",
+			Entry{Name: "name", Type: FileEntry, Size: 3, Modified: noon, Precise: time.Millisecond},
+		},
 		{" type=cdir;perm=el; /", Entry{Name: "/", Type: CDirEntry, Size: -1, Perm: "el"}},
 		{"type=pdir; ..", Entry{Name: "..", Type: PDirEntry, Size: -1}},
 		{"type=dir;sizd=4096; d", Entry{Name: "d", Type: DirEntry, Size: 4096}},
@@ -36,10 +40,14 @@ func TestParseMLSx(t *testing.T) {
 		{"type=OS.unix=chr-5/0; tty", Entry{Name: "tty", Type: OtherEntry, Size: -1}},
 		{"type=file;size=-1;modify=yesterday;UNIX.mode=9; x", Entry{Name: "x", Type: FileEntry, Size: -1}},
 		{"type=file;size=99999999999999999999; x", Entry{Name: "x", Type: FileEntry, Size: -1}},
-		{"type=file;unique=8U1;unix.mode=04755;UNIX.owner=0;UNIX.ownername=root;UNIX.group=9; x",
-			Entry{Name: "x", Type: FileEntry, Size: -1, Unique: "8U1", Mode: 0o755 | fs.ModeSetuid, HasMode: true, Owner: "root", Group: "9"}},
-		{"type=file;UNIX.groupname=staff;UNIX.gid=7;x.y=z=1;media-type=text/plain; x",
-			Entry{Name: "x", Type: FileEntry, Size: -1, Group: "staff"}},
+		{
+			"type=file;unique=8U1;unix.mode=04755;UNIX.owner=0;UNIX.ownername=root;UNIX.group=9; x",
+			Entry{Name: "x", Type: FileEntry, Size: -1, Unique: "8U1", Mode: 0o755 | fs.ModeSetuid, HasMode: true, Owner: "root", Group: "9"},
+		},
+		{
+			"type=file;UNIX.groupname=staff;UNIX.gid=7;x.y=z=1;media-type=text/plain; x",
+			Entry{Name: "x", Type: FileEntry, Size: -1, Group: "staff"},
+		},
 	}
 	for _, tt := range tests {
 		if got, err := ParseMLSx(tt.line); err != nil || got != tt.want {
@@ -62,8 +70,10 @@ func TestFacts(t *testing.T) {
 		{"", 0, "", "type;size;modify;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;"},
 		{"Type;Size;", FactType | FactSize, "type;size;", "type*;size*;modify;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;"},
 		{"size;type", FactType | FactSize, "type;size;", "type*;size*;modify;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;"},
-		{"unix.MODE;nonsense;; Perm ;", FactMode | FactPerm, "perm;UNIX.mode;",
-			"type;size;modify;perm*;unique;UNIX.mode*;UNIX.owner;UNIX.group;"},
+		{
+			"unix.MODE;nonsense;; Perm ;", FactMode | FactPerm, "perm;UNIX.mode;",
+			"type;size;modify;perm*;unique;UNIX.mode*;UNIX.owner;UNIX.group;",
+		},
 	}
 	for _, tt := range tests {
 		f := ParseFacts(tt.opts)

@@ -14,14 +14,22 @@ func TestParseFeatures(t *testing.T) {
 		reply Reply
 		want  Features
 	}{
-		{"RFC 2389", NewReply(211, "Extensions:", " SIZE", " MLST size*;create;", "End"),
-			Features{"SIZE": "", "MLST": "size*;create;"}},
-		{"lower case, tabs, no blank", NewReply(211, "Features", "utf8", "\tRest STREAM ", "End"),
-			Features{"UTF8": "", "REST": "STREAM"}},
-		{"a code on each line", NewReply(211, "Features", "211-MDTM", "211-AUTH TLS", "End"),
-			Features{"MDTM": "", "AUTH": "TLS"}},
-		{"a verb on several lines", NewReply(211, "Features", " AUTH TLS", " AUTH", " AUTH SSL", "End"),
-			Features{"AUTH": "TLS;SSL"}},
+		{
+			"RFC 2389", NewReply(211, "Extensions:", " SIZE", " MLST size*;create;", "End"),
+			Features{"SIZE": "", "MLST": "size*;create;"},
+		},
+		{
+			"lower case, tabs, no blank", NewReply(211, "Features", "utf8", "\tRest STREAM ", "End"),
+			Features{"UTF8": "", "REST": "STREAM"},
+		},
+		{
+			"a code on each line", NewReply(211, "Features", "211-MDTM", "211-AUTH TLS", "End"),
+			Features{"MDTM": "", "AUTH": "TLS"},
+		},
+		{
+			"a verb on several lines", NewReply(211, "Features", " AUTH TLS", " AUTH", " AUTH SSL", "End"),
+			Features{"AUTH": "TLS;SSL"},
+		},
 		{"empty lines", NewReply(211, "Features", "", " ", "End"), Features{}},
 		{"no features", NewReply(211, "No features"), Features{}},
 		{"refused", NewReply(500, "What?", " SIZE", "End"), Features{}},

@@ -12,10 +12,14 @@ var otherTests = []listTest{
 	{"+up4755,r,,x,\ta\tb", Entry{Name: "a\tb", Type: FileEntry, Size: -1, Mode: unixMode(0o4755), HasMode: true}},
 	{"+s-5,mx,up9,ui,\tx", Entry{Name: "x", Type: FileEntry, Size: -1}},
 	// NetWare.
-	{"d [R----F--] supervisor            512       May 10 12:30    login",
-		Entry{Name: "login", Type: DirEntry, Size: 512, Owner: "supervisor", Modified: may10, Precise: time.Minute}},
-	{"- [R----F--] rhesus             214059       Jan  1  2000    cx 1.exe",
-		Entry{Name: "cx 1.exe", Type: FileEntry, Size: 214059, Owner: "rhesus", Modified: y2k, Precise: day}},
+	{
+		"d [R----F--] supervisor            512       May 10 12:30    login",
+		Entry{Name: "login", Type: DirEntry, Size: 512, Owner: "supervisor", Modified: may10, Precise: time.Minute},
+	},
+	{
+		"- [R----F--] rhesus             214059       Jan  1  2000    cx 1.exe",
+		Entry{Name: "cx 1.exe", Type: FileEntry, Size: 214059, Owner: "rhesus", Modified: y2k, Precise: day},
+	},
 	{"-[RWCEAFMS] rhesus 3 May 10 12:30 x", Entry{Name: "x", Type: FileEntry, Size: 3, Owner: "rhesus", Modified: may10, Precise: time.Minute}},
 	// MVS data sets.
 	{"WEB3   3390   2001/06/05  1    1  FB      80  3120  PS  MY.DATA.SET", Entry{Name: "MY.DATA.SET", Type: FileEntry, Size: -1}},

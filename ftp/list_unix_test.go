@@ -41,8 +41,10 @@ var unixTests = []listTest{
 	{"-rw-r--r--+  1 alice    staff           3 May 10 12:30 x", plain},
 	{"-rw-r--r--@  1 alice    staff           3 May 10 12:30 x", plain},
 	// Special bits and types.
-	{"-rwsr-Sr-t   1 alice    staff           3 May 10 12:30 x",
-		file("x", 3, 0o745|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky, may10, time.Minute).of(1, "alice", "staff")},
+	{
+		"-rwsr-Sr-t   1 alice    staff           3 May 10 12:30 x",
+		file("x", 3, 0o745|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky, may10, time.Minute).of(1, "alice", "staff"),
+	},
 	{"-rw-r-lr-T   1 alice    staff           3 May 10 12:30 x", file("x", 3, 0o644|fs.ModeSticky, may10, time.Minute).of(1, "alice", "staff")},
 	{"prw-r--r--   1 alice    staff           0 May 10 12:30 x", file("x", 0, 0o644, may10, time.Minute).of(1, "alice", "staff").as(OtherEntry)},
 	{"srwxr-xr-x   1 alice    staff           0 May 10 12:30 x", file("x", 0, 0o755, may10, time.Minute).of(1, "alice", "staff").as(OtherEntry)},
@@ -72,8 +74,10 @@ var unixTests = []listTest{
 	{"-rw-r--r--   1 alice    staff           3 2024-05-10 12:30 x", plain},
 	{"-rw-r--r--   1 alice    staff           3 05-10 12:30 x", plain},
 	{"-rw-r--r--   1 alice    staff           3 2024-05-10  x", file("x", 3, 0o644, utc(2024, 5, 10, 0, 0, 0), day).of(1, "alice", "staff")},
-	{"-rw-r--r--   1 alice    staff           3 2024-05-10 12:30:59.123456789 +0230 x",
-		file("x", 3, 0o644, utc(2024, 5, 10, 10, 0, 59), time.Second).of(1, "alice", "staff")},
+	{
+		"-rw-r--r--   1 alice    staff           3 2024-05-10 12:30:59.123456789 +0230 x",
+		file("x", 3, 0o644, utc(2024, 5, 10, 10, 0, 59), time.Second).of(1, "alice", "staff"),
+	},
 	{"-rw-r--r--   1 alice    staff           3 2024-05-10 12:30:59 -0130 x", file("x", 3, 0o644, utc(2024, 5, 10, 14, 0, 59), time.Second).of(1, "alice", "staff")},
 	{"-rw-r--r--   1 alice    staff           3 5月 10 12:30 x", plain},
 	{"-rw-r--r--   1 alice    staff           3 5월 10일 12:30 x", plain},

@@ -14,8 +14,10 @@ var vmsTests = []listTest{
 	{"MANUAL.TEX;1  213/216  29-JAN-1996 03:33:12  [GROUP,OWNER]   (RWED,RWED,RE,)", vmsA},
 	{"MANUAL.TEX;32767  213  29-JAN-1996 03:33:12.45  [GROUP,OWNER]   (RWED,RWED,RE,)", vmsA},
 	{"MANUAL.TEX;1  29-JAN-1996 03:33:12  213/216  [GROUP, OWNER]", vmsA},
-	{"SUB.DIR;1  1   2-JUN-1994 07:47  [OWNER]  (RWE,RWE,RE,)",
-		Entry{Name: "SUB", Type: DirEntry, Size: -1, Modified: utc(1994, 6, 2, 7, 47, 0), Precise: time.Minute, Owner: "OWNER"}},
+	{
+		"SUB.DIR;1  1   2-JUN-1994 07:47  [OWNER]  (RWE,RWE,RE,)",
+		Entry{Name: "SUB", Type: DirEntry, Size: -1, Modified: utc(1994, 6, 2, 7, 47, 0), Precise: time.Minute, Owner: "OWNER"},
+	},
 	{"sub.dir;1  1   2-Jun-1994", Entry{Name: "sub", Type: DirEntry, Size: -1, Modified: utc(1994, 6, 2, 0, 0, 0), Precise: day}},
 	{".DIR;1  1   2-JUN-1994 07:47", Entry{Name: ".DIR", Type: FileEntry, Size: -1, Modified: utc(1994, 6, 2, 7, 47, 0), Precise: time.Minute}},
 	{"My File.txt;3  1   2-JUN-1994 07:47", Entry{Name: "My File.txt", Type: FileEntry, Size: -1, Modified: utc(1994, 6, 2, 7, 47, 0), Precise: time.Minute}},

@@ -14,23 +14,39 @@ func TestAppendList(t *testing.T) {
 		entry Entry
 		want  string
 	}{
-		{Entry{Name: "f", Type: FileEntry, Size: 1234, Modified: recent, Mode: 0o644, HasMode: true, Links: 1, Owner: "alice", Group: "staff"},
-			"-rw-r--r--   1 alice    staff            1234 Feb 29 09:05 f"},
-		{Entry{Name: " d ", Type: DirEntry, Size: 4096, Modified: old, Mode: 0o750, HasMode: true, Links: 12345, Owner: "averylongname", Group: "g"},
-			"drwxr-x--- 12345 averylongname g                4096 Nov  3  2023  d "},
-		{Entry{Name: "l", Type: LinkEntry, Size: 4, Modified: recent, Target: "../x y"},
-			"lrwxrwxrwx   1 ftp      ftp                 4 Feb 29 09:05 l -> ../x y"},
-		{Entry{Name: "tmp", Type: DirEntry, Size: -1, Modified: recent, Mode: 0o777 | fs.ModeSticky, HasMode: true},
-			"drwxrwxrwt   1 ftp      ftp                 0 Feb 29 09:05 tmp"},
-		{Entry{Name: "su", Type: FileEntry, Size: 1, Modified: recent, Mode: 0o755 | fs.ModeSetuid | fs.ModeSetgid, HasMode: true},
-			"-rwsr-sr-x   1 ftp      ftp                 1 Feb 29 09:05 su"},
-		{Entry{Name: "odd", Type: FileEntry, Size: 1, Modified: recent, Mode: fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky, HasMode: true},
-			"---S--S--T   1 ftp      ftp                 1 Feb 29 09:05 odd"},
+		{
+			Entry{Name: "f", Type: FileEntry, Size: 1234, Modified: recent, Mode: 0o644, HasMode: true, Links: 1, Owner: "alice", Group: "staff"},
+			"-rw-r--r--   1 alice    staff            1234 Feb 29 09:05 f",
+		},
+		{
+			Entry{Name: " d ", Type: DirEntry, Size: 4096, Modified: old, Mode: 0o750, HasMode: true, Links: 12345, Owner: "averylongname", Group: "g"},
+			"drwxr-x--- 12345 averylongname g                4096 Nov  3  2023  d ",
+		},
+		{
+			Entry{Name: "l", Type: LinkEntry, Size: 4, Modified: recent, Target: "../x y"},
+			"lrwxrwxrwx   1 ftp      ftp                 4 Feb 29 09:05 l -> ../x y",
+		},
+		{
+			Entry{Name: "tmp", Type: DirEntry, Size: -1, Modified: recent, Mode: 0o777 | fs.ModeSticky, HasMode: true},
+			"drwxrwxrwt   1 ftp      ftp                 0 Feb 29 09:05 tmp",
+		},
+		{
+			Entry{Name: "su", Type: FileEntry, Size: 1, Modified: recent, Mode: 0o755 | fs.ModeSetuid | fs.ModeSetgid, HasMode: true},
+			"-rwsr-sr-x   1 ftp      ftp                 1 Feb 29 09:05 su",
+		},
+		{
+			Entry{Name: "odd", Type: FileEntry, Size: 1, Modified: recent, Mode: fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky, HasMode: true},
+			"---S--S--T   1 ftp      ftp                 1 Feb 29 09:05 odd",
+		},
 		{Entry{Name: ".", Type: CDirEntry, Modified: recent}, "drwxr-xr-x   1 ftp      ftp                 0 Feb 29 09:05 ."},
-		{Entry{Name: "big", Type: FileEntry, Size: 1<<63 - 1, Modified: recent, Owner: "a b", Group: "c\nd"},
-			"-rw-r--r--   1 a_b      c_d      9223372036854775807 Feb 29 09:05 big"},
-		{Entry{Name: "p", Type: OtherEntry, Mode: fs.ModeNamedPipe | 0o600, HasMode: true, Modified: recent},
-			"prw-------   1 ftp      ftp                 0 Feb 29 09:05 p"},
+		{
+			Entry{Name: "big", Type: FileEntry, Size: 1<<63 - 1, Modified: recent, Owner: "a b", Group: "c\nd"},
+			"-rw-r--r--   1 a_b      c_d      9223372036854775807 Feb 29 09:05 big",
+		},
+		{
+			Entry{Name: "p", Type: OtherEntry, Mode: fs.ModeNamedPipe | 0o600, HasMode: true, Modified: recent},
+			"prw-------   1 ftp      ftp                 0 Feb 29 09:05 p",
+		},
 		{Entry{Name: "s", Type: OtherEntry, Mode: fs.ModeSocket, HasMode: true}, "s---------   1 ftp      ftp                 0 Jan  1  1970 s"},
 		{Entry{Name: "c", Type: OtherEntry, Mode: fs.ModeDevice | fs.ModeCharDevice, HasMode: true}, "c---------   1 ftp      ftp                 0 Jan  1  1970 c"},
 		{Entry{Name: "b", Type: OtherEntry, Mode: fs.ModeDevice, HasMode: true}, "b---------   1 ftp      ftp                 0 Jan  1  1970 b"},

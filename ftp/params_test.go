@@ -10,10 +10,19 @@ func TestParseType(t *testing.T) {
 		arg  string
 		want Type
 	}{
-		{"A", ASCII}, {"a", ASCII}, {"A N", ASCII}, {"a n", ASCII}, {"A T", ASCII}, {"A  N ", ASCII},
-		{"I", Image}, {"i", Image}, {" I", Image},
-		{"L 8", Local8}, {"l 8", Local8},
-		{"E", EBCDIC}, {"E N", EBCDIC},
+		{"A", ASCII},
+		{"a", ASCII},
+		{"A N", ASCII},
+		{"a n", ASCII},
+		{"A T", ASCII},
+		{"A  N ", ASCII},
+		{"I", Image},
+		{"i", Image},
+		{" I", Image},
+		{"L 8", Local8},
+		{"l 8", Local8},
+		{"E", EBCDIC},
+		{"E N", EBCDIC},
 	}
 	for _, tt := range tests {
 		if got, err := ParseType(tt.arg); err != nil || got != tt.want {

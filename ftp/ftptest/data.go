@@ -1,7 +1,6 @@
 package ftptest
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -13,8 +12,7 @@ import (
 func (x *session) listenFor(to string) (netip.AddrPort, bool) {
 	x.closePort()
 	host, _, _ := net.SplitHostPort(x.s.Addr)
-	lc := net.ListenConfig{}
-	l, err := lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, "0"))
+	l, err := listenTCP(host)
 	if err != nil {
 		return netip.AddrPort{}, false
 	}
@@ -35,7 +33,7 @@ func (x *session) listenFor(to string) (netip.AddrPort, bool) {
 			return
 		}
 		defer x.s.drop(in)
-		out, err := net.Dial("tcp", to)
+		out, err := dialTCP(to)
 		if err != nil || !x.s.keep(out) {
 			return
 		}

@@ -3,6 +3,7 @@ package ftptest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,7 @@ import (
 // commands, makes the data connections and compares every reply. It stops at the
 // first difference.
 func Play(s *Script, addr string) error {
-	conn, err := net.DialTimeout("tcp", addr, playTimeout)
+	conn, err := dialTCP(addr)
 	if err != nil {
 		return err
 	}
@@ -33,7 +34,7 @@ func Play(s *Script, addr string) error {
 // PlayClient runs a Script's server side on a loopback port, and do against it.
 // do is told the address, and to do what the script's "do:" line says.
 func PlayClient(s *Script, do func(addr string, words []string) error) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listenTCP("127.0.0.1")
 	if err != nil {
 		return err
 	}
@@ -59,6 +60,17 @@ func PlayClient(s *Script, do func(addr string, words []string) error) error {
 }
 
 const playTimeout = 10 * time.Second
+
+func dialTCP(addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: playTimeout}
+	return d.DialContext(context.Background(), "tcp", addr)
+}
+
+// listenTCP listens on a free port.
+func listenTCP(host string) (net.Listener, error) {
+	lc := net.ListenConfig{}
+	return lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, "0"))
+}
 
 // player is one side of a conversation.
 type player struct {
@@ -135,7 +147,7 @@ func matches(want, got string) bool {
 func (p *player) send(text string) error {
 	if strings.Contains(text, "{") {
 		p.closeData()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := listenTCP("127.0.0.1")
 		if err != nil {
 			return err
 		}
@@ -192,7 +204,7 @@ func (p *player) takeAddr(want, got string) error {
 
 func (p *player) call(addr netip.AddrPort) (err error) {
 	p.closeData()
-	p.dialed, err = net.DialTimeout("tcp", addr.String(), playTimeout)
+	p.dialed, err = dialTCP(addr.String())
 	return err
 }
 

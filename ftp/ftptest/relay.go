@@ -73,7 +73,7 @@ func (s *Server) session(client net.Conn) {
 		return
 	}
 	defer s.drop(client)
-	up, err := net.Dial("tcp", s.inner)
+	up, err := dialTCP(s.inner)
 	if err != nil || !s.keep(up) {
 		return
 	}

@@ -1,7 +1,6 @@
 package ftptest
 
 import (
-	"context"
 	"log/slog"
 	"net"
 	"sync"
@@ -110,8 +109,7 @@ func (s *Server) users(named server.Static) server.Static {
 }
 
 func (s *Server) listen(host string) net.Listener {
-	lc := net.ListenConfig{}
-	l, err := lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, "0"))
+	l, err := listenTCP(host)
 	if err != nil {
 		s.tb.Fatalf("ftptest: %v", err)
 	}
