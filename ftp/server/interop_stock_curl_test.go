@@ -63,8 +63,11 @@ func curlWays(d *desk, curl func(*desk, ...string) string) {
 	content := noise()[:100_000]
 	d.file(d.far("deep/er/file"), content)
 	ways := [][]string{
-		{"--ftp-method", "multicwd"}, {"--ftp-method", "singlecwd"}, {"--ftp-method", "nocwd"},
-		{"--ftp-skip-pasv-ip"}, {"--no-ftp-skip-pasv-ip"},
+		{"--ftp-method", "multicwd"},
+		{"--ftp-method", "singlecwd"},
+		{"--ftp-method", "nocwd"},
+		{"--ftp-skip-pasv-ip"},
+		{"--no-ftp-skip-pasv-ip"},
 	}
 	if d.host == "127.0.0.1" {
 		ways = append(ways, []string{"--disable-epsv", "--disable-eprt"}) // PASV and PORT

@@ -171,8 +171,11 @@ func (s *session) settle(took time.Duration) error {
 			}
 			continue // that was the last moment, or the job's own wake-up came late
 		}
-		if errors.Is(err, io.EOF) && until == last {
-			continue // it hung up meanwhile
+		if errors.Is(err, io.EOF) {
+			if !s.quitHeld() {
+				s.dead = errHungUp
+			}
+			return s.dead
 		}
 		if err != nil {
 			s.dead = err

@@ -1,0 +1,70 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// An upload has ended after so long; what comes over the control connection within
+// the last moment decides whether it counts.
+func TestLastMoment(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		took  time.Duration
+		after time.Duration // since the end of the data
+		says  string        // "": it hangs up
+		held  string        // a command that came before
+		want  error
+		waits time.Duration
+	}{
+		{"a quick upload is not held up", 49 * time.Millisecond, 0, "-", "", nil, 0},
+		{"a long one is, by a hundredth", time.Second, 0, "-", "", nil, 10 * time.Millisecond},
+		{"and no more than so much", time.Hour, 0, "-", "", nil, lastMoment},
+		{"killed", time.Second, 9 * time.Millisecond, "", "", errHungUp, 9 * time.Millisecond},
+		{"killed later", time.Second, 11 * time.Millisecond, "", "", nil, 10 * time.Millisecond},
+		{"said QUIT and hung up", time.Second, 9 * time.Millisecond, "", "QUIT", nil, 9 * time.Millisecond},
+		{"aborted", time.Second, 9 * time.Millisecond, "ABOR\r\n", "", errAborted, 9 * time.Millisecond},
+		{"sent ahead", time.Second, 9 * time.Millisecond, "NOOP\r\n", "", nil, 10 * time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, err := New(Options{Auth: Static{}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ours, theirs := net.Pipe()
+				defer ours.Close()
+				defer theirs.Close()
+				s := newSession(srv, ours)
+				if tc.held != "" {
+					s.held = []ftp.Command{{Verb: tc.held}}
+				}
+				said := make(chan struct{})
+				go func() {
+					defer close(said)
+					time.Sleep(tc.after) // on the test's own clock
+					switch tc.says {
+					case "":
+						_ = theirs.Close()
+					case "-":
+					default:
+						_, _ = io.WriteString(theirs, tc.says)
+					}
+				}()
+				start := time.Now()
+				err = s.settle(tc.took)
+				waited := time.Since(start)
+				<-said
+				if !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) || waited != tc.waits {
+					t.Errorf("%v after %v, want %v after %v", err, waited, tc.want, tc.waits)
+				}
+			})
+		})
+	}
+}
