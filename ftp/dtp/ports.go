@@ -2,11 +2,13 @@ package dtp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 )
 
 // Ports is where data connections are listened for. Listeners are leased: one
@@ -105,10 +107,14 @@ func (p *Ports) leaseInRange(local netip.Addr) (*listener, error) {
 		if !p.claim(addr) {
 			continue
 		}
-		if l, err := listen(p, addr); err == nil {
+		l, err := listen(p, addr)
+		if err == nil {
 			return l, nil
 		}
-		p.release(addr) // another program's
+		p.release(addr)
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			return nil, err // no port will do; of others this one may be another program's
+		}
 	}
 	for {
 		p.mu.Lock()
