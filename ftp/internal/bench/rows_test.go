@@ -125,6 +125,8 @@ var rows = []row{
 			if s.name != "miniftp" {
 				n = 200 // a process or two for each
 			}
+			s = again(tb, s) // memory that an earlier row left would count for nothing
+			login(tb, s).close()
 			before := pss(tb, s.pid)
 			var all []*control
 			for range n {

@@ -64,6 +64,15 @@ func startPeer(tb testing.TB, name, root string) *target {
 	return &target{name: name, addr: s.Addr, user: s.User, password: s.Password, root: s.Root, pid: s.PID}
 }
 
+// again starts another server of the same kind.
+func again(tb testing.TB, s *target) *target {
+	tb.Helper()
+	if s.name == "miniftp" {
+		return startMiniftp(tb, s.root)
+	}
+	return startPeer(tb, s.name, s.root)
+}
+
 // cpu is the processor time that a server has used so far, its sessions included.
 func cpu(tb testing.TB, pid int) time.Duration {
 	tb.Helper()
