@@ -61,7 +61,7 @@ func TestLineReader(t *testing.T) {
 	for _, tt := range lineTests {
 		for _, r := range readers {
 			got, err := readLines(r.wrap(strings.NewReader(tt.in)), 100)
-			if !slices.Equal(got, tt.want) || err != io.EOF {
+			if !slices.Equal(got, tt.want) || !errors.Is(err, io.EOF) {
 				t.Errorf("%s, %s: got %q, %v; want %q", tt.name, r.name, got, err, tt.want)
 			}
 		}
@@ -145,7 +145,7 @@ func TestLineReaderTimeoutLosesNothing(t *testing.T) {
 		case err == nil:
 			lines = append(lines, string(line))
 			continue
-		case err != io.EOF:
+		case !errors.Is(err, io.EOF):
 			t.Fatal(err)
 		}
 		break
@@ -214,7 +214,7 @@ func FuzzLineReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const limit = 64
 		whole, err := readLines(bytes.NewReader(in), limit)
-		if err != io.EOF && !errors.Is(err, ErrLineTooLong) {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, ErrLineTooLong) {
 			t.Fatal(err)
 		}
 		single, err2 := readLines(iotest.OneByteReader(bytes.NewReader(in)), limit)

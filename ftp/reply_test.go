@@ -54,7 +54,7 @@ func TestReadReplyGlued(t *testing.T) {
 			t.Errorf("got %v, %v; want %d", got, err, want)
 		}
 	}
-	if _, err := ReadReply(lr); err != io.EOF {
+	if _, err := ReadReply(lr); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, want EOF", err)
 	}
 }
@@ -82,7 +82,7 @@ func TestReadReplyRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		limit := 2000
-		if tt.want == ErrLineTooLong {
+		if errors.Is(tt.want, ErrLineTooLong) {
 			limit = 500
 		}
 		if got, err := ReadReply(NewLineReader(strings.NewReader(tt.in), limit)); !errors.Is(err, tt.want) {
@@ -172,7 +172,7 @@ func TestErrorIs(t *testing.T) {
 	for _, tt := range tests {
 		err := error(&Error{Verb: "RETR", Reply: NewReply(tt.code, tt.text)})
 		for _, kind := range []error{fs.ErrNotExist, fs.ErrExist, fs.ErrPermission} {
-			if got := errors.Is(err, kind); got != (kind == tt.want) {
+			if got := errors.Is(err, kind); got != errors.Is(kind, tt.want) {
 				t.Errorf("%d %s: Is(%v) is %v", tt.code, tt.text, kind, got)
 			}
 		}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -111,7 +112,7 @@ func drain(conn net.Conn, buf []byte) (n int64, err error) {
 	for {
 		m, err := conn.Read(buf)
 		n += int64(m)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return n, nil
 		}
 		if err != nil {
@@ -134,7 +135,7 @@ func (c *control) retr(line string, buf []byte) (n int64, first time.Duration) {
 		var rest int64
 		rest, err = drain(data, buf)
 		n += rest
-	} else if err == io.EOF {
+	} else if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	if err != nil {

@@ -22,7 +22,6 @@ type target struct {
 	user, password string
 	root           string
 	pid            int
-	base           string // what stands before a path, where the login directory is no "/"
 }
 
 // startMiniftp runs the real program, as a user would.
