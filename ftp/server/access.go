@@ -36,7 +36,7 @@ func (s *session) pass(password string) ftp.Reply {
 	if s.machine.Login != ftp.NeedPass {
 		return ftp.NewReply(503, "Send USER first.")
 	}
-	account, err := s.srv.opts.Auth.Authenticate(s.ctx(), Login{
+	account, err := s.set.Auth.Authenticate(s.ctx(), Login{
 		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
 	})
 	if err == nil && (account == nil || account.FS == nil) {
@@ -44,12 +44,12 @@ func (s *session) pass(password string) ftp.Reply {
 	}
 	if err != nil {
 		if !errors.Is(err, ErrLogin) {
-			s.srv.opts.Log.Warn("a login failed", "session", s.control.ID, "user", s.who.user, "err", err)
+			s.set.Log.Warn("a login failed", "session", s.control.ID, "user", s.who.user, "err", err)
 		}
 		return s.loginFailed()
 	}
 	s.account = account
-	s.rates = []*rate.Limiter{s.srv.rate, dtp.NewRate(account.Rate)}
+	s.rates = []*rate.Limiter{s.set.rate, dtp.NewRate(account.Rate)}
 	s.cwd = cleanPath(account.Home)
 	s.failures = 0
 	s.tell(ftp.LoggedInAs{User: s.who.user})
@@ -87,11 +87,11 @@ func (s *session) host(name string) ftp.Reply {
 		return ftp.NewReply(503, "HOST comes before USER.")
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(name), "."))
-	if len(s.srv.opts.Hosts) > 0 && !contains(s.srv.opts.Hosts, name) {
+	if len(s.set.Hosts) > 0 && !contains(s.set.Hosts, name) {
 		return ftp.NewReply(504, "No such host here.")
 	}
 	s.who = who{host: name}
-	return ftp.Replyf(220, "%s", s.srv.opts.Greeting)
+	return ftp.Replyf(220, "%s", s.set.Greeting)
 }
 
 func contains(list []string, s string) bool {

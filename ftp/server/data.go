@@ -36,7 +36,7 @@ func (s *session) pasv(string) ftp.Reply {
 	if err != nil {
 		return noPort(err)
 	}
-	if public := s.srv.public.addr(s.ctx()); public.IsValid() && !s.control.Remote.Addr().IsLoopback() {
+	if public := s.set.public.addr(s.ctx()); public.IsValid() && !s.control.Remote.Addr().IsLoopback() {
 		addr = netip.AddrPortFrom(public, addr.Port())
 	}
 	s.tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "227"})

@@ -52,7 +52,7 @@ func (s *session) start(j *job) ftp.Reply {
 		defer s.wake()
 		defer func() {
 			if p := recover(); p != nil {
-				s.srv.opts.Log.Error("a transfer panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
+				s.set.Log.Error("a transfer panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
 				j.done <- dtp.Result{Err: errPanicked}
 			}
 		}()
@@ -199,7 +199,7 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 		return ftp.NewReply(425, "No data connection: send PASV, EPSV, PORT or EPRT first.")
 	}
 	j.opener = opener
-	d.Stall = s.srv.opts.StallTimeout
+	d.Stall = s.set.StallTimeout
 	d.Rates = s.rates
 	d.Progress = j.moved.Store
 	if j.begin == nil {
@@ -278,7 +278,7 @@ func (s *session) verdict(j *job, res dtp.Result) ftp.Reply {
 	case errors.As(res.Err, &open):
 		return ftp.NewReply(425, openFailure(open))
 	case errors.Is(res.Err, dtp.ErrStalled):
-		return ftp.Replyf(426, "Nothing moved on the data connection for %v; it ended %s.", s.srv.opts.StallTimeout, moved)
+		return ftp.Replyf(426, "Nothing moved on the data connection for %v; it ended %s.", s.set.StallTimeout, moved)
 	case errors.As(res.Err, &local):
 		return fileError(local, j.path)
 	}

@@ -4,69 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
 
 	"miniftp/ftp"
-	"miniftp/ftp/dtp"
 )
-
-// Options say what a Server serves, to whom, and within which bounds. Only Auth
-// is needed; the zero value of everything else is a sensible default.
-type Options struct {
-	Auth Authenticator // who may log in, and to which files
-
-	Listen   []string // for ListenAndServe; default 127.0.0.1:2121
-	Greeting string   // the text of the 220; default "miniftp ready"
-	Hosts    []string // the names that HOST may ask for (RFC 7151); none: any name
-
-	PassivePorts [2]uint16 // the range of passive data ports; {0, 0}: any free port
-	PublicIP     string    // an IPv4 address, or a host that has one, to announce in 227 replies
-	Guard        dtp.Guard // with whom data connections may be made; zero: the session's client only
-
-	IdleTimeout  time.Duration // no command for so long ends the session; default 5 min
-	LoginTimeout time.Duration // from the greeting to a login; default 1 min
-	DataTimeout  time.Duration // for a data connection to come about; default 30 s
-	StallTimeout time.Duration // no byte on a data connection for so long; default 60 s
-	Grace        time.Duration // for transfers in flight when ListenAndServe's context ends; default 10 s
-
-	MaxSessions      int   // at once; 0: no limit
-	MaxSessionsPerIP int   // at once from one address; 0: no limit
-	Rate             int64 // bytes per second over all transfers; 0: no limit
-
-	// UploadInPlace writes uploads straight to their final name. By default they
-	// go to a hidden name and are renamed when they are whole.
-	UploadInPlace bool
-
-	Observer ftp.Observer // is told everything that happens
-	Log      *slog.Logger // is told of panics and of failures to accept; default slog.Default()
-}
-
-func (o *Options) setDefaults() {
-	defaultTo(&o.Greeting, "miniftp ready")
-	defaultTo(&o.IdleTimeout, 5*time.Minute)
-	defaultTo(&o.LoginTimeout, time.Minute)
-	defaultTo(&o.DataTimeout, dtp.DefaultTimeout)
-	defaultTo(&o.StallTimeout, dtp.DefaultStall)
-	defaultTo(&o.Grace, 10*time.Second)
-	defaultTo(&o.Log, slog.Default())
-	if len(o.Listen) == 0 {
-		o.Listen = []string{"127.0.0.1:2121"}
-	}
-}
-
-func defaultTo[T comparable](p *T, value T) {
-	var zero T
-	if *p == zero {
-		*p = value
-	}
-}
 
 // ErrServerClosed is what Serve and ListenAndServe return after Shutdown, Close
 // or the end of ListenAndServe's context.
@@ -74,11 +20,8 @@ var ErrServerClosed = errors.New("the server is closed")
 
 // Server is an FTP server. Its methods are safe for concurrent use.
 type Server struct {
-	opts   Options
+	set    atomic.Pointer[settings]
 	table  *table
-	data   dtp.Config
-	rate   *rate.Limiter
-	public publicIP
 	ids    atomic.Uint64
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -93,38 +36,37 @@ type Server struct {
 
 // New checks the options and makes a Server. It does no input or output.
 func New(opts Options) (*Server, error) {
-	if opts.Auth == nil {
-		return nil, errors.New("server: Options.Auth is missing: nobody could log in")
-	}
-	for _, d := range []time.Duration{opts.IdleTimeout, opts.LoginTimeout, opts.DataTimeout, opts.StallTimeout, opts.Grace} {
-		if d < 0 {
-			return nil, fmt.Errorf("server: a timeout of %v is negative", d)
-		}
-	}
-	if opts.MaxSessions < 0 || opts.MaxSessionsPerIP < 0 || opts.Rate < 0 {
-		return nil, errors.New("server: a limit is negative")
-	}
-	if ip, err := netip.ParseAddr(opts.PublicIP); err == nil && !ip.Is4() {
-		return nil, fmt.Errorf("server: the public IP %v is not an IPv4 address, and a 227 can name no other", ip)
-	}
-	opts.setDefaults()
-	ports, err := dtp.NewPorts(opts.PassivePorts[0], opts.PassivePorts[1])
+	set, err := newSettings(opts, nil)
 	if err != nil {
-		return nil, fmt.Errorf("server: %w", err)
+		return nil, err
 	}
 	s := &Server{
-		opts:      opts,
 		table:     newTable(),
-		rate:      dtp.NewRate(opts.Rate),
-		public:    publicIP{host: opts.PublicIP},
 		listeners: map[net.Listener]struct{}{},
 		sessions:  map[*session]struct{}{},
 		perIP:     map[netip.Addr]int{},
 		empty:     make(chan struct{}),
 	}
-	s.data = dtp.Config{Side: ftp.ServerPI, Ports: ports, Guard: opts.Guard, Timeout: opts.DataTimeout}
+	s.set.Store(set)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
+}
+
+// Reload changes the options for sessions that begin from now on; those that run
+// keep theirs. The listeners stay as they are, whatever opts.Listen says, and so
+// does the passive port pool while its range is the same. An error changes nothing.
+func (s *Server) Reload(opts Options) error {
+	set, err := newSettings(opts, s.set.Load())
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.set.Swap(set)
+	if old.data.Ports != set.data.Ports {
+		old.data.Ports.Close()
+	}
+	return nil
 }
 
 // ListenAndServe listens on every address of Options.Listen and serves until
@@ -146,7 +88,7 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 		}
 	case <-ctx.Done():
 		err = ErrServerClosed
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Grace)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.Load().Grace)
 		defer cancel()
 		if s.Shutdown(grace) != nil {
 			_ = s.Close()
@@ -160,7 +102,7 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 // address families.
 func (s *Server) ListenAll(ctx context.Context) ([]net.Listener, error) {
 	var ls []net.Listener
-	for _, addr := range s.opts.Listen {
+	for _, addr := range s.set.Load().Listen {
 		lc := net.ListenConfig{KeepAlive: -1}
 		l, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
@@ -211,7 +153,7 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 		// Out of descriptors, most likely: those inside go on, newcomers wait.
 		wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-		s.opts.Log.Warn("can't accept a session", "err", err, "again_in", wait)
+		s.set.Load().Log.Warn("can't accept a session", "err", err, "again_in", wait)
 		select {
 		case <-time.After(wait):
 		case <-s.ctx.Done():
@@ -243,13 +185,13 @@ func (s *Server) admit(sess *session) string {
 	switch {
 	case s.closing:
 		return "The server is shutting down."
-	case s.opts.MaxSessions > 0 && len(s.sessions) >= s.opts.MaxSessions:
-		return fmt.Sprintf("Too many sessions: the limit is %d. Try again later.", s.opts.MaxSessions)
-	case s.opts.MaxSessionsPerIP > 0 && s.perIP[ip] >= s.opts.MaxSessionsPerIP:
-		return fmt.Sprintf("Too many sessions from your address: the limit is %d.", s.opts.MaxSessionsPerIP)
+	case sess.set.MaxSessions > 0 && len(s.sessions) >= sess.set.MaxSessions:
+		return fmt.Sprintf("Too many sessions: the limit is %d. Try again later.", sess.set.MaxSessions)
+	case sess.set.MaxSessionsPerIP > 0 && s.perIP[ip] >= sess.set.MaxSessionsPerIP:
+		return fmt.Sprintf("Too many sessions from your address: the limit is %d.", sess.set.MaxSessionsPerIP)
 	}
 	s.sessions[sess] = struct{}{}
-	if s.opts.MaxSessionsPerIP > 0 {
+	if sess.set.MaxSessionsPerIP > 0 {
 		s.perIP[ip]++
 	}
 	return ""
@@ -319,7 +261,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-s.empty:
 		s.cancel()
-		s.data.Ports.Close()
+		s.set.Load().data.Ports.Close()
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -338,7 +280,7 @@ func (s *Server) Close() error {
 		s.eachSession(func(sess *session) { _ = sess.conn.Close() })
 		<-s.empty
 	}
-	s.data.Ports.Close()
+	s.set.Load().data.Ports.Close()
 	return nil
 }
 

@@ -28,6 +28,7 @@ const (
 // runs serve; only stopping and conn's deadlines are touched by others.
 type session struct {
 	srv     *Server
+	set     *settings // as they were when the session began
 	conn    net.Conn
 	control ftp.Control
 	lines   *ftp.LineReader
@@ -66,7 +67,8 @@ type pending struct {
 }
 
 func newSession(srv *Server, conn net.Conn) *session {
-	s := &session{srv: srv, conn: conn, idle: srv.opts.IdleTimeout}
+	set := srv.set.Load()
+	s := &session{srv: srv, conn: conn, set: set, idle: set.IdleTimeout}
 	s.control = ftp.Control{
 		ID: srv.ids.Add(1), Side: ftp.ServerPI,
 		Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr()),
@@ -99,15 +101,15 @@ func (s *session) reset() {
 // serve is the life of a session.
 func (s *session) serve() {
 	var observe func(ftp.Happening)
-	if s.srv.opts.Observer != nil {
+	if s.set.Observer != nil {
 		observe = s.tell
 	}
-	s.data = dtp.NewManager(&s.srv.data, s.control.Local, s.control.Remote, observe)
+	s.data = dtp.NewManager(&s.set.data, s.control.Local, s.control.Remote, observe)
 	defer s.end()
 	s.reset()
 	s.tell(ftp.ControlOpened{})
-	s.reply(ftp.Command{}, ftp.NewReply(220, s.srv.opts.Greeting))
-	login := time.Now().Add(s.srv.opts.LoginTimeout)
+	s.reply(ftp.Command{}, ftp.NewReply(220, s.set.Greeting))
+	login := time.Now().Add(s.set.LoginTimeout)
 	for s.machine.Login != ftp.Closing && s.dead == nil {
 		if s.job != nil && s.hearJob() {
 			continue
@@ -191,7 +193,7 @@ func (s *session) timeout(login time.Time) {
 	case at.IsZero() || time.Now().Before(at):
 		_ = s.conn.SetReadDeadline(time.Time{}) // woken; serve looks at what for
 	case s.machine.Login != ftp.LoggedIn && !at.Before(login):
-		s.reply(ftp.Command{}, ftp.Replyf(421, "No login within %v. Goodbye.", s.srv.opts.LoginTimeout))
+		s.reply(ftp.Command{}, ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout))
 	default:
 		s.reply(ftp.Command{}, ftp.Replyf(421, "No command for %v. Goodbye.", s.idle))
 	}
@@ -268,7 +270,7 @@ func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 	s.machine.Step(verb, r.Code)
 	s.params.Step(cmd, r.Code)
 	s.clearPending()
-	if s.srv.opts.Observer != nil {
+	if s.set.Observer != nil {
 		s.tell(ftp.ReplyGiven{Verb: cmd.Verb, Reply: r})
 	}
 	if len(s.out) > 4<<10 {
@@ -291,7 +293,7 @@ func (s *session) flush() {
 	if len(s.out) == 0 {
 		return
 	}
-	_ = s.conn.SetWriteDeadline(time.Now().Add(s.srv.opts.StallTimeout))
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.set.StallTimeout))
 	if _, err := s.conn.Write(s.out); err != nil && s.dead == nil {
 		s.dead = err
 	}
@@ -302,8 +304,8 @@ func (s *session) flush() {
 }
 
 func (s *session) tell(h ftp.Happening) {
-	if s.srv.opts.Observer != nil {
-		s.srv.opts.Observer.Observe(ftp.Event{At: time.Now(), Control: &s.control, What: h})
+	if s.set.Observer != nil {
+		s.set.Observer.Observe(ftp.Event{At: time.Now(), Control: &s.control, What: h})
 	}
 }
 
@@ -323,7 +325,7 @@ func (s *session) panicked(p any) {
 	if p == nil {
 		return
 	}
-	s.srv.opts.Log.Error("a session panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
+	s.set.Log.Error("a session panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
 	s.dead = errPanicked
 	s.out = ftp.NewReply(421, "Something went wrong here. Goodbye.").Append(s.out)
 	s.flush()

@@ -120,7 +120,7 @@ func (s *session) setIdle(arg string) ftp.Reply {
 		return ftp.Replyf(200, "You may be idle for %d seconds.", int(s.idle.Seconds()))
 	}
 	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
-	most := max(maxIdle, s.srv.opts.IdleTimeout)
+	most := max(maxIdle, s.set.IdleTimeout)
 	if err != nil || n < int64(minIdle/time.Second) || n > int64(most/time.Second) {
 		return ftp.Replyf(501, "SITE IDLE takes %d to %d seconds.", int(minIdle.Seconds()), int(most.Seconds()))
 	}

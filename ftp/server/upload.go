@@ -96,7 +96,7 @@ func (s *session) openUpload(p string, offset int64) (*upload, error) {
 	if offset > 0 {
 		return u, u.resume()
 	}
-	return u, u.create(s.srv.opts.UploadInPlace)
+	return u, u.create(s.set.UploadInPlace)
 }
 
 // look finds out what is at the final name.
@@ -214,7 +214,7 @@ func (s *session) openAppend(p string) (*upload, error) {
 	case u.claim(0):
 	default:
 		u.append = false
-		return u, u.create(s.srv.opts.UploadInPlace)
+		return u, u.create(s.set.UploadInPlace)
 	}
 	if err := u.open(os.O_WRONLY | os.O_APPEND); err != nil {
 		return nil, err

@@ -1,0 +1,121 @@
+package server
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// Options say what a Server serves, to whom, and within which bounds. Only Auth
+// is needed; the zero value of everything else is a sensible default.
+type Options struct {
+	Auth Authenticator // who may log in, and to which files
+
+	Listen   []string // for ListenAndServe; default 127.0.0.1:2121
+	Greeting string   // the text of the 220; default "miniftp ready"
+	Hosts    []string // the names that HOST may ask for (RFC 7151); none: any name
+
+	PassivePorts [2]uint16 // the range of passive data ports; {0, 0}: any free port
+	PublicIP     string    // an IPv4 address, or a host that has one, to announce in 227 replies
+	Guard        dtp.Guard // with whom data connections may be made; zero: the session's client only
+
+	IdleTimeout  time.Duration // no command for so long ends the session; default 5 min
+	LoginTimeout time.Duration // from the greeting to a login; default 1 min
+	DataTimeout  time.Duration // for a data connection to come about; default 30 s
+	StallTimeout time.Duration // no byte on a data connection for so long; default 60 s
+	Grace        time.Duration // for transfers in flight when ListenAndServe's context ends; default 10 s
+
+	MaxSessions      int   // at once; 0: no limit
+	MaxSessionsPerIP int   // at once from one address; 0: no limit
+	Rate             int64 // bytes per second over all transfers; 0: no limit
+
+	// UploadInPlace writes uploads straight to their final name. By default they
+	// go to a hidden name and are renamed when they are whole.
+	UploadInPlace bool
+
+	// TLS holds the certificates (RFC 4217); nil: AUTH is not offered. Certificates
+	// or GetCertificate must be set; TLS 1.2 is the least that is spoken.
+	TLS          *tls.Config
+	TLSRequired  bool      // no login before AUTH, no data without PROT P
+	SessionReuse dtp.Reuse // whether data connections must resume the control connection's TLS session
+	AllowCCC     bool      // CCC may take TLS off the control connection after the login
+
+	Observer ftp.Observer // is told everything that happens
+	Log      *slog.Logger // is told of panics and of failures to accept; default slog.Default()
+}
+
+func (o *Options) setDefaults() {
+	defaultTo(&o.Greeting, "miniftp ready")
+	defaultTo(&o.IdleTimeout, 5*time.Minute)
+	defaultTo(&o.LoginTimeout, time.Minute)
+	defaultTo(&o.DataTimeout, dtp.DefaultTimeout)
+	defaultTo(&o.StallTimeout, dtp.DefaultStall)
+	defaultTo(&o.Grace, 10*time.Second)
+	defaultTo(&o.Log, slog.Default())
+	if len(o.Listen) == 0 {
+		o.Listen = []string{"127.0.0.1:2121"}
+	}
+}
+
+func defaultTo[T comparable](p *T, value T) {
+	var zero T
+	if *p == zero {
+		*p = value
+	}
+}
+
+// settings are checked Options and what is made of them. A session keeps those
+// it began with.
+type settings struct {
+	Options
+	data   dtp.Config
+	rate   *rate.Limiter
+	public publicIP
+}
+
+// newSettings checks the options. old, if any, lends what need not be made anew.
+func newSettings(opts Options, old *settings) (*settings, error) {
+	if err := opts.check(); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	opts.setDefaults()
+	set := &settings{Options: opts, rate: dtp.NewRate(opts.Rate), public: publicIP{host: opts.PublicIP}}
+	var ports *dtp.Ports
+	if old != nil && old.PassivePorts == opts.PassivePorts {
+		ports = old.data.Ports
+	} else {
+		var err error
+		if ports, err = dtp.NewPorts(opts.PassivePorts[0], opts.PassivePorts[1]); err != nil {
+			return nil, fmt.Errorf("server: %w", err)
+		}
+	}
+	set.data = dtp.Config{Side: ftp.ServerPI, Ports: ports, Guard: opts.Guard, Timeout: opts.DataTimeout}
+	return set, nil
+}
+
+// check finds what can't be meant.
+func (o *Options) check() error {
+	if o.Auth == nil {
+		return errors.New("Options.Auth is missing: nobody could log in")
+	}
+	for _, d := range []time.Duration{o.IdleTimeout, o.LoginTimeout, o.DataTimeout, o.StallTimeout, o.Grace} {
+		if d < 0 {
+			return fmt.Errorf("a timeout of %v is negative", d)
+		}
+	}
+	if o.MaxSessions < 0 || o.MaxSessionsPerIP < 0 || o.Rate < 0 {
+		return errors.New("a limit is negative")
+	}
+	if ip, err := netip.ParseAddr(o.PublicIP); err == nil && !ip.Is4() {
+		return fmt.Errorf("the public IP %v is not an IPv4 address, and a 227 can name no other", ip)
+	}
+	return nil
+}
