@@ -70,6 +70,15 @@ type (
 		Took   time.Duration // since this end began to wait or dial
 	}
 
+	// ControlSecured tells that the control connection is under TLS from now on.
+	ControlSecured struct{ TLS TLS }
+
+	// DataSecured tells that the data connection is under TLS.
+	DataSecured struct{ TLS TLS }
+
+	// ControlCleared tells that CCC took TLS off the control connection again.
+	ControlCleared struct{}
+
 	// DataFailed tells that the data connection did not come about, or an address was refused.
 	DataFailed struct {
 		Mode   DataMode
@@ -90,7 +99,9 @@ type (
 		Offset    int64 // where it started: REST
 		Bytes     int64 // that went over the data connection
 		Took      time.Duration
-		Err       error
+		// Protection is that of the data connection: Private is TLS.
+		Protection Protection
+		Err        error
 	}
 
 	// LoggedInAs tells that a user was accepted.
@@ -100,7 +111,18 @@ type (
 	ControlClosed struct{ Err error }
 )
 
+// TLS describes a TLS connection.
+type TLS struct {
+	Version string // "TLS 1.3"
+	Suite   string // "TLS_AES_128_GCM_SHA256"
+	Resumed bool   // it goes on with an earlier session
+	Peer    string // the subject of the peer's certificate; "" if it showed none
+}
+
 func (ControlOpened) happening()   {}
+func (ControlSecured) happening()  {}
+func (DataSecured) happening()     {}
+func (ControlCleared) happening()  {}
 func (CommandGiven) happening()    {}
 func (ReplyGiven) happening()      {}
 func (DataOffered) happening()     {}

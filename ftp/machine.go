@@ -64,6 +64,7 @@ var loginEdges = []loginEdge{
 	{"USER", 331, NeedPass},
 	{"USER", 332, NeedAcct},
 	{"USER", 230, LoggedIn},
+	{"USER", 232, LoggedIn}, // RFC 2228 §5: the client certificate is enough
 	{"USER", 530, Fresh},
 	{"PASS", 230, LoggedIn},
 	{"PASS", 202, LoggedIn},

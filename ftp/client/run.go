@@ -189,10 +189,7 @@ func (r *run) stop(why error) {
 	}
 	r.stopped = why
 	if conn := r.conn.Load(); conn != nil && r.j.dir == ftp.Store {
-		if tcp, ok := conn.Conn.(interface{ SetLinger(sec int) error }); ok {
-			_ = tcp.SetLinger(0)
-		}
-		_ = conn.Close()
+		conn.Reset()
 	}
 	r.cancel(why)
 }

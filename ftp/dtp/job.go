@@ -37,9 +37,11 @@ type Job struct {
 	// Rates limit the bytes per second, each for all Jobs that share it; see
 	// NewRate. A nil one does not limit.
 	Rates []*rate.Limiter
-	// Opened is called once the data connection stands, before the first byte.
-	// An error ends the Job.
+	// Opened is called once the data connection stands, before the first byte and
+	// before a TLS handshake. An error ends the Job.
 	Opened func(*Conn) error
+	// Ready is called behind Opened and the handshake. An error ends the Job.
+	Ready func() error
 	// Progress is told, now and then, how many bytes have moved so far.
 	Progress func(int64)
 	// Reset makes a Job that fails end in a reset. Of an upload the close is all
@@ -56,7 +58,10 @@ type Result struct {
 	Bytes  int64         // that went over the data connection
 	Opened bool          // the data connection stood
 	Took   time.Duration // since it stood
-	Err    error         // nil: all of Source was sent, or the peer ended the file
+	// CutShort: the peer's end of the file came without TLS close_notify, so
+	// somebody else may have cut it short. Only the other signs can tell.
+	CutShort bool
+	Err      error // nil: all of Source was sent, or the peer ended the file
 }
 
 // Errors of a Job, beside *OpenError. Cancelling the Job's context ends it with
@@ -100,12 +105,13 @@ func Run(ctx context.Context, o *Opener, job Job) Result {
 // RunOn is Run for a data connection that stands already; it closes conn.
 func RunOn(ctx context.Context, conn *Conn, job Job) Result {
 	defer func() { _ = conn.Close() }() // Opened may panic
-	return begin(conn.Conn, conn, job).Run(ctx)
+	return begin(conn, job).Run(ctx)
 }
 
 // Transfer is a Job on its data connection.
 type Transfer struct {
 	pump pump
+	conn *Conn
 	err  error // of Job.Opened
 
 	quick  bool // the data connection is the bare descriptor fd
@@ -121,8 +127,8 @@ func newPump(job Job, conn net.Conn) pump {
 	return p
 }
 
-func begin(nc net.Conn, conn *Conn, job Job) *Transfer {
-	t := &Transfer{pump: newPump(job, nc)}
+func begin(conn *Conn, job Job) *Transfer {
+	t := &Transfer{pump: newPump(job, conn.Conn), conn: conn}
 	if job.Opened != nil {
 		t.err = job.Opened(conn)
 	}
@@ -147,7 +153,7 @@ func (o *Opener) StartNow(job Job, patience time.Duration) *Transfer {
 		return nil
 	}
 	o.giveBack()
-	return begin(nc, o.opened(nc, start), job)
+	return begin(o.opened(nc, start), job)
 }
 
 // Brief moves a small file at once: it is not worth a goroutine. False means that
@@ -171,15 +177,19 @@ func (t *Transfer) Run(ctx context.Context) Result {
 	t.pump.ctx = ctx
 	err := t.err
 	if err == nil {
-		err = t.pump.run()
+		err = t.pump.run(t.conn)
 	}
-	if tcp, ok := t.pump.conn.(*net.TCPConn); ok && err != nil && t.pump.job.Reset {
-		_ = tcp.SetLinger(0)
+	if err != nil && t.pump.job.Reset && t.conn != nil {
+		t.conn.Reset()
 	}
 	if closeErr := t.pump.conn.Close(); err == nil && closeErr != nil {
 		err = &BrokenError{plain(closeErr)}
 	}
-	return Result{Bytes: t.pump.moved, Opened: true, Took: time.Since(t.pump.start), Err: err}
+	res := Result{Bytes: t.pump.moved, Opened: true, Took: time.Since(t.pump.start), Err: err}
+	if c := t.pump.tls; c != nil && t.pump.job.Sink != nil {
+		res.CutShort = c.cutShort()
+	}
+	return res
 }
 
 // smallFile reports whether the Job sends a bare file that fits into one chunk.

@@ -51,6 +51,7 @@ type Manager struct {
 	local   netip.Addr
 	peer    netip.Addr
 	observe func(ftp.Happening)
+	tls     *Security // of data connections from now on; nil: they are clear
 	next    *Opener
 }
 
@@ -86,6 +87,10 @@ func (m *Manager) Dial(addr netip.AddrPort) error {
 	return nil
 }
 
+// Protect puts the data connections that are taken from now on under TLS, or,
+// with nil, leaves them clear (PROT P and PROT C of RFC 4217 §9).
+func (m *Manager) Protect(s *Security) { m.tls = s }
+
 // Offered reports whether an offer stands that nobody took yet.
 func (m *Manager) Offered() bool { return m.next != nil }
 
@@ -97,6 +102,7 @@ func (m *Manager) Take() (*Opener, error) {
 	if o == nil {
 		return nil, ErrNoOffer
 	}
+	o.tls = m.tls // PROT may come after PASV
 	return o, nil
 }
 
@@ -128,6 +134,7 @@ type Opener struct {
 	stance ftp.Stance
 	addr   netip.AddrPort
 	ln     *listener // when it listens
+	tls    *Security
 }
 
 // Mode says who listens and who dials.
@@ -137,11 +144,25 @@ func (o *Opener) Mode() ftp.DataMode { return o.m.mode(o.stance) }
 func (o *Opener) Addr() netip.AddrPort { return o.addr }
 
 // Conn is a data connection. The net.Conn inside is the bare *net.TCPConn where
-// there is one, so that the kernel can move files by itself.
+// there is one, so that the kernel can move files by itself. Under TLS the
+// handshake is made once the transfer has begun.
 type Conn struct {
 	net.Conn
 	Mode   ftp.DataMode
 	Stance ftp.Stance
+	o      *Opener
+}
+
+// Reset breaks the connection off so that the peer can't take it for the end of a file.
+func (c *Conn) Reset() {
+	nc := c.Conn
+	if s, ok := nc.(*secured); ok {
+		nc = s.wire.Conn
+	}
+	if tcp, ok := nc.(interface{ SetLinger(sec int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = nc.Close()
 }
 
 // OpenError is a data connection that did not come about.
@@ -186,7 +207,10 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 
 // opened tells about the data connection.
 func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
-	c := &Conn{Conn: nc, Mode: o.Mode(), Stance: o.stance}
+	c := &Conn{Conn: nc, Mode: o.Mode(), Stance: o.stance, o: o}
+	if o.tls != nil {
+		c.Conn = o.tls.secure(nc)
+	}
 	if o.m.observe != nil {
 		o.m.tell(ftp.DataOpened{
 			Mode: c.Mode, Stance: c.Stance,

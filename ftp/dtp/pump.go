@@ -18,6 +18,7 @@ import (
 type pump struct {
 	job   Job
 	conn  net.Conn
+	tls   *secured // conn, if it is under TLS
 	ctx   context.Context
 	stall time.Duration
 	start time.Time
@@ -32,21 +33,61 @@ const (
 	quick     = 250 * time.Millisecond
 	bufferLen = 256 << 10
 	textLen   = 64 << 10 // of ASCII; twice as much fits into a buffer
+	// recordsLen of plain bytes fit into a buffer as TLS records.
+	recordsLen = bufferLen - 8<<10
 )
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferLen); return &b }}
 
-func (p *pump) run() error {
+func (p *pump) run(conn *Conn) error {
 	if p.ctx.Done() != nil {
 		conn := p.conn
 		stop := context.AfterFunc(p.ctx, func() { _ = conn.SetDeadline(past) })
 		defer stop()
 	}
-	err := p.move()
+	err := p.secure(conn)
+	if err == nil && p.job.Ready != nil {
+		err = p.job.Ready()
+	}
+	if err == nil {
+		err = p.move()
+	}
+	if err == nil && p.tls != nil && p.job.Source != nil && p.tls.security.side == ftp.UserPI {
+		if err = p.tls.finish(lastWords); err != nil {
+			err = &BrokenError{plain(err)}
+		}
+	}
 	if p.ctx.Err() != nil && err != nil {
 		return context.Cause(p.ctx)
 	}
 	return err
+}
+
+// lastWords is how long a client that has sent a file under TLS waits for the
+// server's end of the connection.
+const lastWords = 2 * time.Second
+
+// secure shakes hands if the data connection is to be under TLS.
+func (p *pump) secure(conn *Conn) error {
+	c, ok := p.conn.(*secured)
+	if !ok {
+		return nil
+	}
+	c.receives = p.job.Sink != nil
+	if err := c.SetDeadline(time.Now().Add(conn.o.m.cfg.timeout())); err != nil {
+		return &BrokenError{plain(err)}
+	}
+	if p.ctx.Err() != nil {
+		return context.Cause(p.ctx)
+	}
+	if err := c.shakeHands(); err != nil {
+		conn.o.m.tell(ftp.DataFailed{Mode: conn.Mode, Stance: conn.Stance, Addr: conn.o.addr, Err: err})
+		return err
+	}
+	conn.o.m.tell(ftp.DataSecured{TLS: Describe(c.ConnectionState())})
+	p.tls = c
+	c.wire.await = p.await
+	return nil
 }
 
 func (p *pump) move() error {
@@ -100,7 +141,11 @@ func (p *pump) pay(n int64) error {
 // await makes ready for the next bytes: deadline, then cancel. A cancel sets a
 // deadline of its own, so it is looked at last.
 func (p *pump) await() error {
-	err := p.conn.SetDeadline(time.Now().Add(p.stall))
+	conn := p.conn
+	if p.tls != nil {
+		conn = p.tls.wire.Conn
+	}
+	err := conn.SetDeadline(time.Now().Add(p.stall))
 	if err != nil && !errors.Is(err, io.ErrClosedPipe) { // a net.Pipe's peer is gone: Read tells it better
 		return failed(err)
 	}
@@ -167,8 +212,14 @@ func (p *pump) send(st stage) error {
 	in, out := borrow(st)
 	defer giveBack(in, out)
 	size := int64(len(*in))
-	if st != nil {
+	switch {
+	case st != nil:
 		size = textLen
+	case p.tls != nil:
+		size = recordsLen
+	}
+	if p.tls != nil && p.job.Size > minChunk {
+		p.tls.wire.gather()
 	}
 	src := p.job.Source
 	if p.job.Size > 0 {
@@ -207,6 +258,9 @@ func (p *pump) write(data []byte) error {
 		n, err := p.conn.Write(data)
 		p.count(int64(n))
 		data = data[n:]
+		if p.tls != nil && err == nil {
+			err = p.tls.wire.flush()
+		}
 		if err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || p.ctx.Err() != nil) {
 			return failed(&net.OpError{Op: "write", Err: err})
 		}

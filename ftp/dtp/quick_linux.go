@@ -19,7 +19,7 @@ import (
 // startQuick begins such a Job; nil means that the usual way must be gone.
 func (o *Opener) startQuick(job Job) *Transfer {
 	t := &Transfer{pump: newPump(job, nil)}
-	if !smallFile(&job) {
+	if o.tls != nil || !smallFile(&job) {
 		return nil
 	}
 	raw, err := o.ln.SyscallConn()

@@ -31,7 +31,7 @@ func TestBothEndsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		here, there := net.Pipe()
-		s := newSession(srv, there)
+		s := newSession(srv, there, false)
 		ended := make(chan struct{})
 		go func() { defer close(ended); s.serve() }()
 		r := ftp.NewLineReader(bufio.NewReader(here), 64<<10)

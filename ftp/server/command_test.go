@@ -108,7 +108,7 @@ var verbCodes = map[string]ftp.Code{
 	"RMD": 250, "DELE": 250, "RNFR": 350, "RNTO": 503, "SIZE": 213, "MDTM": 213, "MFMT": 213, "MFF": 213, "HASH": 213,
 	"XCRC": 250, "XMD5": 250, "XSHA1": 250, "XSHA256": 250, "XSHA512": 250, "SITE HELP": 214, "SITE CHMOD": 200, "SITE UTIME": 200,
 	"SITE SYMLINK": 200, "SITE IDLE": 200, "SYST": 215, "NOOP": 200, "HELP": 214, "FEAT": 211, "OPTS UTF8": 200, "OPTS MLST": 200,
-	"OPTS HASH": 200, "CLNT": 200, "CSID": 200, "LANG": 200, "AVBL": 213,
+	"OPTS HASH": 200, "AUTH": 502, "PBSZ": 503, "PROT": 503, "CCC": 533, "CLNT": 200, "CSID": 200, "LANG": 200, "AVBL": 213,
 }
 
 // Every verb, alias and case, for an account that may do all, and for two that

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,16 +18,17 @@ import (
 // job is what runs beside the session: a transfer, or a hash of a large file.
 // It only works; the session says what came of it, closes files and replies.
 type job struct {
-	cmd    ftp.Command
-	path   string
-	dir    ftp.Direction
-	offset int64
-	total  int64 // 0: unknown
-	unique bool  // STOU: the 150 names the file
-	opener *dtp.Opener
-	begin  func() error // before the 150; may be nil
-	work   func(ctx context.Context, j *job) dtp.Result
-	finish func(dtp.Result) ftp.Reply // on the session's goroutine, exactly once
+	cmd        ftp.Command
+	path       string
+	dir        ftp.Direction
+	offset     int64
+	total      int64 // 0: unknown
+	unique     bool  // STOU: the 150 names the file
+	opener     *dtp.Opener
+	protection ftp.Protection // of the data connection
+	begin      func() error   // before the first byte; may be nil
+	work       func(ctx context.Context, j *job) dtp.Result
+	finish     func(dtp.Result) ftp.Reply // on the session's goroutine, exactly once
 
 	opened chan ftp.Reply  // the 150, once the data connection stands
 	done   chan dtp.Result // the end
@@ -38,6 +40,9 @@ type job struct {
 var (
 	errAborted  = errors.New("aborted")
 	errPanicked = errors.New("internal error")
+	// errCutShort: only close_notify says that an upload under TLS is whole; a FIN
+	// can be anybody's.
+	errCutShort = errors.New("the TLS data connection ended without close_notify")
 )
 
 func (j *job) abort(why error) { j.cancel(why) }
@@ -102,7 +107,9 @@ func (s *session) finishJob(res dtp.Result) {
 	default:
 	}
 	if res.Err == nil && j.dir == ftp.Store && j.opener != nil {
-		res.Err = s.settle(res.Took)
+		if res.Err = s.settle(res.Took); res.Err == nil && res.CutShort {
+			res.Err = errCutShort
+		}
 	}
 	r := j.finish(res)
 	j.cancel(nil)
@@ -113,7 +120,7 @@ func (s *session) finishJob(res dtp.Result) {
 		}
 		s.tell(ftp.TransferDone{
 			Verb: j.cmd.Verb, Path: j.path, Direction: j.dir, Mode: j.opener.Mode(),
-			Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Err: err,
+			Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Protection: j.protection, Err: err,
 		})
 	}
 	s.reply(j.cmd, r)
@@ -147,17 +154,18 @@ func (s *session) settle(took time.Duration) error {
 			return errAborted // it came just before the end of the data
 		}
 	}
+	_, inTLS := s.conn.(*tls.Conn) // which may hold a line that nobody sees until it is read
 	for s.dead == nil && len(s.held) < maxHeld {
 		until := start.Add(halfALine)
 		if !s.lines.Pending() {
-			switch waiting(s.conn) {
+			switch waiting(s.raw) {
 			case hungUp:
 				if !s.quitHeld() {
 					s.dead = errHungUp
 				}
 				return s.dead
 			case nothing:
-				if until = last; !time.Now().Before(until) {
+				if until = last; !time.Now().Before(until) && !inTLS {
 					return nil
 				}
 			}
@@ -166,7 +174,7 @@ func (s *session) settle(took time.Duration) error {
 		s.wakeAt = time.Time{}
 		line, err := s.lines.ReadLine()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if time.Since(start) >= halfALine {
+			if time.Since(start) >= halfALine || inTLS && until == last && !time.Now().Before(last) {
 				return nil
 			}
 			continue // that was the last moment, or the job's own wake-up came late
@@ -193,26 +201,29 @@ func (s *session) settle(took time.Duration) error {
 
 // transfer starts a job that moves d over the data connection that was agreed on.
 func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
+	s.protect()
 	opener, err := s.data.Take()
 	if err != nil {
 		j.finish(dtp.Result{Err: err})
 		return ftp.NewReply(425, "No data connection: send PASV, EPSV, PORT or EPRT first.")
 	}
 	j.opener = opener
+	j.protection = s.params.Protection
 	d.Stall = s.set.StallTimeout
 	d.Rates = s.rates
 	d.Progress = j.moved.Store
-	if j.begin == nil {
-		if t := opener.StartNow(d, briefly); t != nil {
-			return s.transferOn(t, j)
-		}
-	}
-	d.Opened = func(c *dtp.Conn) error {
-		if j.begin != nil {
+	if j.begin != nil {
+		d.Ready = func() error {
 			if err := j.begin(); err != nil {
 				return &dtp.LocalError{Err: err}
 			}
+			return nil
 		}
+	}
+	if t := opener.StartNow(d, briefly); t != nil {
+		return s.transferOn(t, j)
+	}
+	d.Opened = func(c *dtp.Conn) error {
 		j.opened <- ftp.NewReply(150, j.opening(c.Stance))
 		s.wake()
 		return nil
@@ -265,6 +276,7 @@ func (j *job) opening(stance ftp.Stance) string {
 func (s *session) verdict(j *job, res dtp.Result) ftp.Reply {
 	var open *dtp.OpenError
 	var local *dtp.LocalError
+	var noTLS *dtp.TLSError
 	moved := fmt.Sprintf("after %d bytes", res.Bytes)
 	switch {
 	case res.Err == nil:
@@ -275,6 +287,12 @@ func (s *session) verdict(j *job, res dtp.Result) ftp.Reply {
 		return ftp.Replyf(426, "The server is shutting down; the transfer ended %s.", moved)
 	case errors.Is(res.Err, errPanicked):
 		return ftp.NewReply(451, "Something went wrong here.")
+	case errors.Is(res.Err, errCutShort):
+		return ftp.Replyf(426, "The TLS connection ended without close_notify %s: who can say that this was all?", moved)
+	case errors.Is(res.Err, dtp.ErrNotResumed):
+		return ftp.NewReply(522, "The data connection must resume the TLS session of the control connection.")
+	case errors.As(res.Err, &noTLS):
+		return ftp.Replyf(522, "No TLS on the data connection: %s.", tlsProblem(noTLS))
 	case errors.As(res.Err, &open):
 		return ftp.NewReply(425, openFailure(open))
 	case errors.Is(res.Err, dtp.ErrStalled):

@@ -41,12 +41,14 @@ type Options struct {
 	// go to a hidden name and are renamed when they are whole.
 	UploadInPlace bool
 
-	// TLS holds the certificates (RFC 4217); nil: AUTH is not offered. Certificates
-	// or GetCertificate must be set; TLS 1.2 is the least that is spoken.
+	// TLS holds the certificates (RFC 4217), in Certificates or GetCertificate; nil:
+	// AUTH is not offered. TLS 1.2 is the least that is spoken. With ClientCAs and a
+	// ClientAuth that asks for certificates, Login.TLS tells the Authenticator of them.
 	TLS          *tls.Config
 	TLSRequired  bool      // no login before AUTH, no data without PROT P
 	SessionReuse dtp.Reuse // whether data connections must resume the control connection's TLS session
 	AllowCCC     bool      // CCC may take TLS off the control connection after the login
+	ListenTLS    []string  // for ListenAndServe: addresses where TLS comes first, without AUTH (implicit)
 
 	Observer ftp.Observer // is told everything that happens
 	Log      *slog.Logger // is told of panics and of failures to accept; default slog.Default()
@@ -60,7 +62,7 @@ func (o *Options) setDefaults() {
 	defaultTo(&o.StallTimeout, dtp.DefaultStall)
 	defaultTo(&o.Grace, 10*time.Second)
 	defaultTo(&o.Log, slog.Default())
-	if len(o.Listen) == 0 {
+	if len(o.Listen) == 0 && len(o.ListenTLS) == 0 {
 		o.Listen = []string{"127.0.0.1:2121"}
 	}
 }
@@ -77,6 +79,7 @@ func defaultTo[T comparable](p *T, value T) {
 type settings struct {
 	Options
 	data   dtp.Config
+	tls    *tls.Config // nil: no TLS
 	rate   *rate.Limiter
 	public publicIP
 }
@@ -88,6 +91,11 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 	}
 	opts.setDefaults()
 	set := &settings{Options: opts, rate: dtp.NewRate(opts.Rate), public: publicIP{host: opts.PublicIP}}
+	if opts.TLS != nil {
+		set.tls = opts.TLS.Clone()
+		set.tls.MinVersion = max(set.tls.MinVersion, tls.VersionTLS12)
+		set.tls.NextProtos = []string{"ftp"} // a client that means another protocol is refused (ALPACA)
+	}
 	var ports *dtp.Ports
 	if old != nil && old.PassivePorts == opts.PassivePorts {
 		ports = old.data.Ports
@@ -113,6 +121,16 @@ func (o *Options) check() error {
 	}
 	if o.MaxSessions < 0 || o.MaxSessionsPerIP < 0 || o.Rate < 0 {
 		return errors.New("a limit is negative")
+	}
+	switch c := o.TLS; {
+	case c == nil && (o.TLSRequired || len(o.ListenTLS) > 0):
+		return errors.New("TLS is asked for, and Options.TLS is missing")
+	case c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil:
+		return errors.New("Options.TLS has no certificate")
+	case c != nil && c.GetConfigForClient != nil:
+		return errors.New("Options.TLS.GetConfigForClient would be ignored: use GetCertificate, or Reload")
+	case o.SessionReuse > dtp.ReuseOff:
+		return errors.New("Options.SessionReuse is none of the three")
 	}
 	if ip, err := netip.ParseAddr(o.PublicIP); err == nil && !ip.Is4() {
 		return fmt.Errorf("the public IP %v is not an IPv4 address, and a 227 can name no other", ip)

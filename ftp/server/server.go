@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
 
 	"miniftp/ftp"
 )
@@ -97,12 +97,19 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	return err
 }
 
-// ListenAll opens the listeners of Options.Listen, for callers that want to
-// know the addresses before they Serve. "[::]:port" and ":port" listen on both
-// address families.
+// ImplicitTLS is l for sessions where TLS comes first and the greeting after it,
+// without AUTH (port 990): Serve looks for it. The Server needs Options.TLS.
+func ImplicitTLS(l net.Listener) net.Listener { return implicit{l} }
+
+type implicit struct{ net.Listener }
+
+// ListenAll opens the listeners of Options.Listen and ListenTLS, for callers that
+// want to know the addresses before they Serve. "[::]:port" and ":port" listen on
+// both address families.
 func (s *Server) ListenAll(ctx context.Context) ([]net.Listener, error) {
 	var ls []net.Listener
-	for _, addr := range s.set.Load().Listen {
+	set := s.set.Load()
+	for i, addr := range slices.Concat(set.Listen, set.ListenTLS) {
 		lc := net.ListenConfig{KeepAlive: -1}
 		l, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
@@ -110,6 +117,9 @@ func (s *Server) ListenAll(ctx context.Context) ([]net.Listener, error) {
 				_ = l.Close()
 			}
 			return nil, fmt.Errorf("can't listen on %s: %w", addr, listenError(err))
+		}
+		if i >= len(set.Listen) {
+			l = ImplicitTLS(l)
 		}
 		ls = append(ls, l)
 	}
@@ -137,11 +147,15 @@ func (s *Server) Serve(l net.Listener) error {
 		return ErrServerClosed
 	}
 	defer s.untrack(l)
+	_, tlsFirst := l.(implicit)
+	if tlsFirst && s.set.Load().tls == nil {
+		return errors.New("TLS is asked for, and Options.TLS is missing")
+	}
 	for wait := time.Duration(0); ; {
 		conn, err := l.Accept()
 		if err == nil {
 			wait = 0
-			s.take(conn)
+			s.take(conn, tlsFirst)
 			continue
 		}
 		if s.ctx.Err() != nil || s.isClosing() {
@@ -163,8 +177,8 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // take starts a session for conn, or turns it away.
-func (s *Server) take(conn net.Conn) {
-	sess := newSession(s, conn)
+func (s *Server) take(conn net.Conn, tlsFirst bool) {
+	sess := newSession(s, conn, tlsFirst)
 	if why := s.admit(sess); why != "" {
 		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = conn.Write(ftp.NewReply(421, why).Append(nil))
@@ -277,7 +291,7 @@ func (s *Server) Close() error {
 	select {
 	case <-s.empty:
 	case <-time.After(time.Second): // a client that reads no reply holds nobody up
-		s.eachSession(func(sess *session) { _ = sess.conn.Close() })
+		s.eachSession(func(sess *session) { _ = sess.raw.Close() })
 		<-s.empty
 	}
 	s.set.Load().data.Ports.Close()

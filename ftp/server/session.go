@@ -25,11 +25,13 @@ const (
 )
 
 // session is one control connection. Its fields belong to the goroutine that
-// runs serve; only stopping and conn's deadlines are touched by others.
+// runs serve; only stopping and raw are touched by others.
 type session struct {
 	srv     *Server
 	set     *settings // as they were when the session began
-	conn    net.Conn
+	raw     net.Conn  // the TCP connection; its deadlines may be set, and it be closed, by others
+	conn    net.Conn  // raw, or TLS over it
+	tls     *dtp.Security
 	control ftp.Control
 	lines   *ftp.LineReader
 	machine ftp.Machine
@@ -48,6 +50,10 @@ type session struct {
 	hash     string    // OPTS HASH
 	idle     time.Duration
 	epsvAll  bool
+	implicit bool // TLS comes first, then the greeting
+	secure   bool // AUTH was agreed to: the handshake comes next
+	clear    bool // CCC was agreed to
+	sized    bool // PBSZ came
 	failures int
 	unknown  int   // commands before login that nobody knows
 	dead     error // why the connection can't go on
@@ -66,14 +72,16 @@ type pending struct {
 	end     int64  // RANG: the last byte; -1: to the end
 }
 
-func newSession(srv *Server, conn net.Conn) *session {
+func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 	set := srv.set.Load()
-	s := &session{srv: srv, conn: conn, set: set, idle: set.IdleTimeout}
+	s := &session{srv: srv, raw: conn, conn: conn, implicit: implicit, set: set, idle: set.IdleTimeout}
 	s.control = ftp.Control{
 		ID: srv.ids.Add(1), Side: ftp.ServerPI,
 		Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr()),
 	}
-	keepUrgent(conn)
+	if !implicit {
+		keepUrgent(conn)
+	}
 	s.lines = ftp.NewLineReader(conn, maxLine)
 	return s
 }
@@ -108,10 +116,24 @@ func (s *session) serve() {
 	defer s.end()
 	s.reset()
 	s.tell(ftp.ControlOpened{})
-	s.reply(ftp.Command{}, ftp.NewReply(220, s.set.Greeting))
 	login := time.Now().Add(s.set.LoginTimeout)
+	if s.implicit {
+		s.startTLS(login)
+		s.sized, s.params.Protection = true, ftp.Private
+	}
+	if s.dead == nil {
+		s.reply(ftp.Command{}, ftp.NewReply(220, s.set.Greeting))
+	}
 	for s.machine.Login != ftp.Closing && s.dead == nil {
 		if s.job != nil && s.hearJob() {
+			continue
+		}
+		if s.secure {
+			s.startTLS(login)
+			continue
+		}
+		if s.clear {
+			s.endTLS()
 			continue
 		}
 		if s.job == nil && len(s.held) > 0 && !s.stopping.Load() {
@@ -201,7 +223,7 @@ func (s *session) timeout(login time.Time) {
 
 // wake makes a waiting ReadLine return. It may be called from any goroutine: it
 // sets what serve will look at before it calls.
-func (s *session) wake() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
+func (s *session) wake() { _ = s.raw.SetReadDeadline(time.Unix(1, 0)) }
 
 // stop asks the session to end as soon as no transfer runs.
 func (s *session) stop() {

@@ -41,7 +41,7 @@ func TestLastMoment(t *testing.T) {
 				ours, theirs := net.Pipe()
 				defer ours.Close()
 				defer theirs.Close()
-				s := newSession(srv, ours)
+				s := newSession(srv, ours, false)
 				if tc.held != "" {
 					s.held = []ftp.Command{{Verb: tc.held}}
 				}

@@ -51,7 +51,7 @@ type table struct {
 func newTable() *table {
 	t := &table{byVerb: map[string]*row{}}
 	for _, family := range [][]row{
-		accessRows(), dataRows(), paramRows(), transferRows(), treeRows(),
+		accessRows(), protectRows(), dataRows(), paramRows(), transferRows(), treeRows(),
 		listRows(), factRows(), hashRows(), siteRows(), miscRows(),
 	} {
 		for i := range family {
@@ -87,6 +87,7 @@ func (t *table) find(c ftp.Command) (*row, string) {
 // nil row means that the reply says why not.
 func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	r, arg := s.srv.table.find(c)
+	needsTLS, refused := s.needsTLS(r)
 	switch {
 	case r == nil && group(c.Verb):
 		return nil, "", ftp.Replyf(501, "%s does not know that; HELP lists what it knows.", c.Verb)
@@ -96,6 +97,8 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 		return nil, "", ftp.Replyf(500, "%q is not a command that I know.", ftp.Printable(clip(c.Verb, 40)))
 	case !r.anyone && s.machine.Login != ftp.LoggedIn:
 		return nil, "", ftp.NewReply(530, "Log in first: USER and PASS.")
+	case refused:
+		return nil, "", needsTLS
 	case !r.syntax.check(arg):
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
 	case r.perm != 0 && !s.account.Perm.Has(r.perm):
@@ -120,7 +123,9 @@ func (s *session) features() []string {
 	var lines []string
 	for _, r := range s.srv.table.rows {
 		if r.feat != nil {
-			lines = append(lines, r.feat(s))
+			if line := r.feat(s); line != "" {
+				lines = append(lines, line)
+			}
 		}
 	}
 	return lines

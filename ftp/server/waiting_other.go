@@ -17,3 +17,4 @@ const (
 func waiting(net.Conn) input { return nothing }
 
 func keepUrgent(net.Conn) {}
+func dropUrgent(net.Conn) {}

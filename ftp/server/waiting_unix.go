@@ -46,14 +46,20 @@ func waiting(conn net.Conn) input {
 // keepUrgent keeps urgent bytes in the stream of a control connection: Python's
 // ftplib sends all of "ABOR" and its line end as urgent data, of which the last
 // byte would be lost, and the line with it.
-func keepUrgent(conn net.Conn) {
+func keepUrgent(conn net.Conn) { urgentInline(conn, 1) }
+
+// dropUrgent leaves urgent bytes out again: in the middle of a TLS record they
+// would destroy it.
+func dropUrgent(conn net.Conn) { urgentInline(conn, 0) }
+
+func urgentInline(conn net.Conn, on int) {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return
 	}
 	if raw, err := sc.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) {
-			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_OOBINLINE, 1)
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_OOBINLINE, on)
 		})
 	}
 }

@@ -1,0 +1,326 @@
+package dtp
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// Reuse says what becomes of TLS sessions (RFC 4217 §10.2).
+type Reuse uint8
+
+// The choices for the data connections of a server.
+const (
+	ReusePrefer  Reuse = iota // they may resume the control connection's session
+	ReuseRequire              // they must: it proves that both ends are the same
+	ReuseOff                  // nothing is resumed
+)
+
+func (r Reuse) String() string {
+	return [...]string{"prefer", "require", "off"}[min(r, ReuseOff)]
+}
+
+// Security is the TLS of one control connection and of its data connections
+// (RFC 4217). The user is the TLS client and the server the TLS server on both,
+// whoever listens and whoever dials. It belongs to one control connection.
+type Security struct {
+	side  ftp.Side
+	base  *tls.Config // of the control connection
+	data  *tls.Config // of data connections, but for what each one needs for itself
+	reuse Reuse
+	id    []byte // a server's session tickets are bound to it
+	from  []byte // the id in the ticket that the control connection came with
+	leaf  []byte // the peer's certificate on the control connection
+}
+
+// tickets marks what miniftp adds to a session ticket: the control connection that it is for.
+const tickets = "miniftp control "
+
+// ServerSecurity secures one control connection of a server and its data
+// connections. base is shared by all and not changed.
+func ServerSecurity(base *tls.Config, reuse Reuse) *Security {
+	s := &Security{side: ftp.ServerPI, reuse: reuse}
+	s.id = append([]byte(tickets), rand.Text()...)
+	s.base = base.Clone()
+	s.base.SessionTicketsDisabled = s.base.SessionTicketsDisabled || reuse == ReuseOff
+	s.data = s.base.Clone()
+	s.data.NextProtos = nil // clients name the protocol on the control connection
+
+	s.base.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		state, err := base.DecryptTicket(ticket, cs)
+		if state == nil || bound(state) == nil {
+			return nil, err
+		}
+		s.from = bound(state)
+		return state, nil
+	}
+	s.base.WrapSession = func(cs tls.ConnectionState, state *tls.SessionState) ([]byte, error) {
+		s.adopt(cs)
+		state.Extra = append(state.Extra, s.id)
+		return base.EncryptTicket(cs, state)
+	}
+	s.data.WrapSession = func(cs tls.ConnectionState, state *tls.SessionState) ([]byte, error) {
+		state.Extra = append(state.Extra, s.id)
+		return base.EncryptTicket(cs, state)
+	}
+	s.data.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		state, err := base.DecryptTicket(ticket, cs)
+		if state == nil || !bytes.Equal(bound(state), s.id) {
+			return nil, err // somebody else's session is no session here
+		}
+		return state, nil
+	}
+	return s
+}
+
+// adopt binds a control connection that goes on with an earlier session to that
+// one: the tickets that the client has are as good as new ones.
+func (s *Security) adopt(cs tls.ConnectionState) {
+	if cs.DidResume && s.from != nil {
+		s.id = s.from
+	}
+}
+
+// bound is the control connection that a ticket is bound to.
+func bound(state *tls.SessionState) []byte {
+	for _, e := range state.Extra {
+		if bytes.HasPrefix(e, []byte(tickets)) {
+			return e
+		}
+	}
+	return nil
+}
+
+// ClientSecurity secures one control connection of a client and its data
+// connections, which resume its session. host is the name that the server's
+// certificate must be for, unless base has a ServerName. base is not changed;
+// nil is the system's roots.
+func ClientSecurity(base *tls.Config, host string) *Security {
+	if base == nil {
+		base = new(tls.Config)
+	}
+	s := &Security{side: ftp.UserPI, base: base.Clone()}
+	if s.base.ServerName == "" {
+		s.base.ServerName = host
+	}
+	// The key of a cached session is the ServerName: were it the address, no data
+	// connection would find the session.
+	s.base.ClientSessionCache = tls.NewLRUClientSessionCache(4)
+	s.data = s.base.Clone()
+	s.base.NextProtos = []string{"ftp"}
+	s.data.NextProtos = nil
+	s.data.VerifyConnection = func(cs tls.ConnectionState) error {
+		if err := s.same(cs); err != nil || base.VerifyConnection == nil {
+			return err
+		}
+		return base.VerifyConnection(cs)
+	}
+	return s
+}
+
+// ErrOtherPeer is a data connection whose peer shows another certificate than the
+// control connection's, or none.
+var ErrOtherPeer = errors.New("its certificate is not that of the control connection")
+
+// ErrNotResumed is a data connection that begins a TLS session of its own where
+// it has to resume the control connection's.
+var ErrNotResumed = errors.New("it does not resume the TLS session of the control connection")
+
+// same reports whether the peer of a data connection is that of the control connection.
+func (s *Security) same(cs tls.ConnectionState) error {
+	if s.leaf != nil && (len(cs.PeerCertificates) == 0 || !bytes.Equal(cs.PeerCertificates[0].Raw, s.leaf)) {
+		return ErrOtherPeer
+	}
+	return nil
+}
+
+// Control makes the TLS connection of the control connection conn and shakes hands
+// until the deadline. A failure is a *TLSError; conn is not closed.
+func (s *Security) Control(conn net.Conn, deadline time.Time) (*tls.Conn, error) {
+	c := s.wrap(conn, s.base)
+	err := conn.SetDeadline(deadline)
+	if err == nil {
+		err = c.Handshake()
+	}
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		return nil, &TLSError{Err: plain(err)}
+	}
+	cs := c.ConnectionState()
+	s.adopt(cs)
+	if len(cs.PeerCertificates) > 0 {
+		s.leaf = cs.PeerCertificates[0].Raw
+	}
+	return c, nil
+}
+
+// wrap is where the TLS roles are given: by side, never by stance.
+func (s *Security) wrap(conn net.Conn, cfg *tls.Config) *tls.Conn {
+	if s.side == ftp.ServerPI {
+		return tls.Server(conn, cfg)
+	}
+	return tls.Client(conn, cfg)
+}
+
+// TLSError is a TLS handshake that failed, on the control connection or on a data
+// connection.
+type TLSError struct {
+	Data bool
+	Err  error
+}
+
+func (e *TLSError) Error() string {
+	which := "control"
+	if e.Data {
+		which = "data"
+	}
+	return fmt.Sprintf("no TLS on the %s connection: %v", which, e.Err)
+}
+
+func (e *TLSError) Unwrap() error { return e.Err }
+
+// Describe puts a TLS connection into plain words, for events.
+func Describe(cs tls.ConnectionState) ftp.TLS {
+	t := ftp.TLS{Version: tls.VersionName(cs.Version), Suite: tls.CipherSuiteName(cs.CipherSuite), Resumed: cs.DidResume}
+	if len(cs.PeerCertificates) > 0 {
+		t.Peer = cs.PeerCertificates[0].Subject.String()
+	}
+	return t
+}
+
+// Leaf is the peer's certificate on the control connection; nil if it showed none.
+func (s *Security) Leaf() *x509.Certificate {
+	cert, err := x509.ParseCertificate(s.leaf)
+	if err != nil {
+		return nil
+	}
+	return cert
+}
+
+// secured is a data connection under TLS. Before the handshake receives must say
+// which way the bytes will go.
+type secured struct {
+	*tls.Conn
+	wire     *wire
+	security *Security
+	receives bool // this end only reads
+}
+
+func (s *Security) secure(nc net.Conn) *secured {
+	c := &secured{wire: &wire{Conn: nc}, security: s}
+	cfg := s.data
+	if s.side == ftp.ServerPI {
+		cfg = c.quiet(s.data.Clone())
+	}
+	c.Conn = s.wrap(c.wire, cfg)
+	return c
+}
+
+// quiet keeps a server from sending session tickets where they harm.
+//
+// On a data connection that only receives: a TLS 1.3 client that only writes never
+// reads the ticket, and then its close turns into a reset that destroys bytes in
+// flight (curl #6149, lftp #666). With TLS 1.2 the ticket is part of the handshake.
+//
+// On one that does not resume the control connection's session: it could be
+// anybody's, and the ticket would make it the client's.
+//
+// Tickets can't be disabled from the start, as no session could be resumed: so they
+// are when the client's ticket has been looked at, or when TLS 1.3 asks for the
+// certificate, which a resumed session does not need. Package crypto/tls does not
+// promise that it looks at the field so late; TestNoTicketOnUploads does.
+func (c *secured) quiet(cfg *tls.Config) *tls.Config {
+	unwrap, certificate, certificates := cfg.UnwrapSession, cfg.GetCertificate, cfg.Certificates
+	cfg.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		state, err := unwrap(ticket, cs)
+		if state == nil || c.receives && cs.Version >= tls.VersionTLS13 {
+			cfg.SessionTicketsDisabled = true
+		}
+		return state, err
+	}
+	cfg.Certificates = nil
+	cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if most := cfg.MaxVersion; (most == 0 || most >= tls.VersionTLS13) && slices.Contains(hello.SupportedVersions, tls.VersionTLS13) {
+			cfg.SessionTicketsDisabled = true // TLS 1.2 asks before it resumes
+		}
+		if certificate != nil && (len(certificates) == 0 || hello.ServerName != "") {
+			if cert, err := certificate(hello); cert != nil || err != nil {
+				return cert, err
+			}
+		}
+		for i := range certificates {
+			if hello.SupportsCertificate(&certificates[i]) == nil {
+				return &certificates[i], nil
+			}
+		}
+		if len(certificates) > 0 {
+			return &certificates[0], nil
+		}
+		return nil, errors.New("there is no certificate")
+	}
+	return cfg
+}
+
+// shakeHands makes the connection ready, once the server has said that the
+// transfer begins. Whoever cancels it sets a deadline in the past.
+func (c *secured) shakeHands() (err error) {
+	if err = c.Handshake(); err == nil {
+		cs := c.ConnectionState()
+		switch {
+		case c.security.side != ftp.ServerPI: // VerifyConnection has looked
+		case c.security.reuse == ReuseRequire && !cs.DidResume:
+			err = ErrNotResumed
+		default:
+			err = c.security.same(cs)
+		}
+	}
+	if err != nil {
+		return &TLSError{Data: true, Err: plain(err)}
+	}
+	return nil
+}
+
+// cutShort reports whether the peer closed the connection without close_notify:
+// somebody else may have ended it. Package tls calls a FIN between two records
+// the end, too.
+func (c *secured) cutShort() bool { return c.wire.ended }
+
+// finish ends what this end sent so that the last byte arrives: close_notify and
+// FIN, then whatever the server still says is read. A close with bytes unread
+// would be a reset.
+func (c *secured) finish(within time.Duration) error {
+	if err := c.CloseWrite(); err != nil {
+		return err
+	}
+	tcp, ok := c.wire.Conn.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	_ = tcp.CloseWrite()
+	_ = tcp.SetReadDeadline(time.Now().Add(within))
+	var rest [512]byte
+	for range 1 << 10 {
+		if _, err := tcp.Read(rest[:]); err != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// Close says close_notify and closes the connection. Of a peer that has gone
+// already, as it may after the last byte, that is no failure.
+func (c *secured) Close() error {
+	_ = c.Conn.Close()
+	c.wire.give()
+	return nil
+}

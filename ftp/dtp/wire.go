@@ -1,0 +1,91 @@
+package dtp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+)
+
+// wire is the TCP connection below TLS. TLS knows records only; what happens
+// between them is seen here: that bytes move, however slowly, and how the
+// connection ended.
+type wire struct {
+	net.Conn
+	await func() error // sets the next deadline; nil: the one that is set holds
+	ended bool         // the peer's FIN was read
+	out   *[]byte      // records that wait for flush; nil: they leave at once
+	n     int
+}
+
+func (w *wire) Read(b []byte) (int, error) {
+	if w.await != nil {
+		if err := w.await(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := w.Conn.Read(b)
+	if errors.Is(err, io.EOF) {
+		w.ended = true
+	}
+	return n, err
+}
+
+// Write sends a record, or keeps it: package tls writes 16 KiB at a time.
+func (w *wire) Write(b []byte) (int, error) {
+	if w.out == nil {
+		return w.send(b)
+	}
+	if w.n+len(b) > len(*w.out) {
+		if err := w.flush(); err != nil {
+			return 0, err
+		}
+	}
+	if len(b) > len(*w.out) {
+		return w.send(b)
+	}
+	w.n += copy((*w.out)[w.n:], b)
+	return len(b), nil
+}
+
+// gather collects records from now on, for whoever sends much at a time.
+func (w *wire) gather() {
+	if w.out == nil {
+		w.out = buffers.Get().(*[]byte)
+	}
+}
+
+func (w *wire) flush() error {
+	if w.n == 0 {
+		return nil
+	}
+	b := (*w.out)[:w.n]
+	w.n = 0
+	_, err := w.send(b)
+	return err
+}
+
+// give gives the memory back; what was not flushed is lost.
+func (w *wire) give() {
+	if w.out != nil {
+		buffers.Put(w.out)
+		w.out, w.n = nil, 0
+	}
+}
+
+// send writes b whole. A write that got on before its deadline goes on.
+func (w *wire) send(b []byte) (sent int, err error) {
+	for sent < len(b) {
+		if w.await != nil {
+			if err = w.await(); err != nil {
+				return sent, err
+			}
+		}
+		n, err := w.Conn.Write(b[sent:])
+		sent += n
+		if err != nil && (n == 0 || w.await == nil || !errors.Is(err, os.ErrDeadlineExceeded)) {
+			return sent, err
+		}
+	}
+	return sent, nil
+}

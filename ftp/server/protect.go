@@ -1,0 +1,237 @@
+package server
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+func protectRows() []row {
+	return []row{
+		{verb: "AUTH", anyone: true, syntax: wordArg.shape("TLS"), rfc: "4217 §4", feat: ifTLS("AUTH TLS"), help: "put the control connection under TLS", run: (*session).auth},
+		{verb: "PBSZ", anyone: true, syntax: wordArg.shape("0"), rfc: "4217 §8", feat: ifTLS("PBSZ"), help: "set the protection buffer size, which TLS does not have", run: (*session).pbsz},
+		{verb: "PROT", anyone: true, syntax: wordArg.shape("C | P"), rfc: "4217 §9", feat: ifTLS("PROT"), help: "leave data connections clear (C) or put them under TLS (P)", run: (*session).prot},
+		{verb: "CCC", syntax: noArg, rfc: "4217 §7", feat: ifCCC, help: "take TLS off the control connection", run: (*session).ccc},
+	}
+}
+
+func ifTLS(line string) func(*session) string {
+	return func(s *session) string {
+		if s.set.tls == nil {
+			return ""
+		}
+		return line
+	}
+}
+
+func ifCCC(s *session) string {
+	if !s.set.AllowCCC {
+		return ""
+	}
+	return ifTLS("CCC")(s)
+}
+
+// auth says yes; the handshake follows when the reply has left (secure).
+func (s *session) auth(mechanism string) ftp.Reply {
+	switch strings.ToUpper(strings.TrimSpace(mechanism)) {
+	case "TLS", "TLS-C", "SSL", "TLS-P":
+	default:
+		return ftp.NewReply(504, "Only AUTH TLS is known here.")
+	}
+	switch {
+	case s.set.tls == nil:
+		return ftp.NewReply(502, "There is no TLS here.")
+	case s.tls != nil:
+		return ftp.NewReply(503, "The control connection is or was under TLS already.")
+	}
+	s.secure = true
+	return ftp.NewReply(234, "Begin the TLS handshake.")
+}
+
+// errEarly is somebody between the client and here, or a client that does not wait:
+// what was sent in the clear must not count as said under TLS (CVE-2011-0411).
+var errEarly = errors.New("bytes came in the clear behind AUTH")
+
+// startTLS makes the handshake; the session is a new one then (RFC 4217 §4).
+func (s *session) startTLS(login time.Time) {
+	s.secure = false
+	s.flush()
+	if s.set.tls == nil && s.dead == nil {
+		s.dead = errors.New("there is no certificate any more") // Reload took it away
+	}
+	if s.dead != nil {
+		return
+	}
+	if s.lines.Buffered() > 0 || len(s.held) > 0 {
+		s.dead = errEarly
+		return
+	}
+	dropUrgent(s.conn)
+	raw := s.raw
+	if s.set.AllowCCC {
+		raw = &records{Conn: raw}
+	}
+	security := dtp.ServerSecurity(s.set.tls, s.set.SessionReuse)
+	conn, err := security.Control(raw, earlier(login, time.Now().Add(s.set.DataTimeout)))
+	s.wakeAt = time.Time{}
+	if err != nil {
+		s.dead = err
+		return
+	}
+	s.tls, s.conn = security, conn
+	s.lines = ftp.NewLineReader(conn, maxLine)
+	s.reset()
+	s.who = who{}
+	s.tell(ftp.ControlSecured{TLS: dtp.Describe(conn.ConnectionState())})
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// pbsz has nothing to agree on: TLS has a record size of its own.
+func (s *session) pbsz(arg string) ftp.Reply {
+	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
+	switch {
+	case s.tls == nil:
+		return ftp.NewReply(503, "PBSZ comes behind AUTH TLS.")
+	case err != nil || n > 1<<32-1:
+		return ftp.NewReply(501, "PBSZ takes a 32-bit number: PBSZ 0.")
+	}
+	s.sized = true
+	return ftp.NewReply(200, "PBSZ=0")
+}
+
+// prot never leaves clear what was asked to be protected. Params.Step, by the
+// reply, does the rest.
+func (s *session) prot(arg string) ftp.Reply {
+	level := strings.ToUpper(strings.TrimSpace(arg))
+	switch {
+	case s.tls == nil:
+		return ftp.NewReply(503, "PROT comes behind AUTH TLS and PBSZ.")
+	case !s.sized:
+		return ftp.NewReply(503, "Send PBSZ 0 first.")
+	case level == "S", level == "E":
+		return ftp.NewReply(536, "TLS knows the levels C and P only.")
+	case level != "C" && level != "P":
+		return ftp.NewReply(504, "PROT takes C (clear) or P (private).")
+	case level == "C" && s.set.TLSRequired:
+		return ftp.NewReply(534, "Data connections are under TLS here: PROT P.")
+	case level == "C":
+		return ftp.NewReply(200, "Data connections are clear.")
+	}
+	return ftp.NewReply(200, "Data connections are under TLS.")
+}
+
+// protect tells the data connections what PROT has agreed on.
+func (s *session) protect() {
+	if s.params.Protection == ftp.Private {
+		s.data.Protect(s.tls)
+	} else {
+		s.data.Protect(nil)
+	}
+}
+
+// needsTLS is why a command may not run as long as the connection is clear.
+func (s *session) needsTLS(r *row) (ftp.Reply, bool) {
+	switch {
+	case r == nil, !s.set.TLSRequired:
+	case s.tls == nil && (r.verb == "USER" || r.verb == "PASS" || r.verb == "ACCT"):
+		return ftp.NewReply(530, "TLS is required here: AUTH TLS comes before the login."), true
+	case ftp.IsTransfer(r.verb) && s.params.Protection != ftp.Private:
+		return ftp.NewReply(521, "Data connections must be under TLS: send PBSZ 0 and PROT P."), true
+	}
+	return ftp.Reply{}, false
+}
+
+// ccc serves firewalls that have to read PORT and 227. The login is over by
+// then; data connections stay as PROT has them.
+func (s *session) ccc(string) ftp.Reply {
+	switch _, secured := s.conn.(*tls.Conn); {
+	case !secured:
+		return ftp.NewReply(533, "The control connection is clear already.")
+	case !s.set.AllowCCC:
+		return ftp.NewReply(534, "The control connection stays under TLS here.")
+	}
+	s.clear = true
+	return ftp.NewReply(200, "The control connection is clear from now on.")
+}
+
+// endTLS exchanges close_notify and goes on without TLS.
+func (s *session) endTLS() {
+	s.clear = false
+	s.flush()
+	conn, ok := s.conn.(*tls.Conn)
+	if !ok || s.dead != nil {
+		return
+	}
+	if s.lines.Buffered() > 0 {
+		s.dead = errEarly
+		return
+	}
+	_ = conn.SetDeadline(time.Now().Add(s.set.DataTimeout))
+	s.wakeAt = time.Time{}
+	if err := conn.CloseWrite(); err != nil {
+		s.dead = err
+		return
+	}
+	var none [1]byte
+	if n, err := conn.Read(none[:]); n > 0 || !errors.Is(err, io.EOF) {
+		s.dead = errors.New("the client did not end TLS behind CCC")
+		return
+	}
+	s.conn = s.raw
+	_ = s.conn.SetDeadline(time.Time{})
+	keepUrgent(s.conn)
+	s.lines = ftp.NewLineReader(s.conn, maxLine)
+	s.tell(ftp.ControlCleared{})
+}
+
+// records reads at most to the end of a TLS record, so that what comes behind the
+// last one, in the clear, is still there for whoever reads next.
+type records struct {
+	net.Conn
+	head [5]byte // of the record: type, version, length
+	got  int     // bytes of head
+	left int     // bytes of the record behind it
+}
+
+func (r *records) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if r.left > 0 {
+		n, err := r.Conn.Read(b[:min(len(b), r.left)])
+		r.left -= n
+		return n, err
+	}
+	n, err := r.Conn.Read(b[:min(len(b), len(r.head)-r.got)])
+	r.got += copy(r.head[r.got:], b[:n])
+	if r.got == len(r.head) {
+		r.got, r.left = 0, int(r.head[3])<<8|int(r.head[4])
+	}
+	return n, err
+}
+
+// tlsProblem is what went wrong with a handshake, in the words for the client.
+func tlsProblem(e *dtp.TLSError) string {
+	switch {
+	case errors.Is(e, dtp.ErrOtherPeer):
+		return dtp.ErrOtherPeer.Error()
+	case errors.Is(e, os.ErrDeadlineExceeded):
+		return "the handshake took too long"
+	case errors.Is(e, io.EOF):
+		return "you closed it before the handshake was over"
+	}
+	return "the handshake failed"
+}

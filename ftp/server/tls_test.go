@@ -1,0 +1,535 @@
+package server_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	bignum "math/big"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+	"miniftp/ftp/server"
+)
+
+// authority is a CA of this test run and what it signed.
+var authority = sync.OnceValue(func() (a struct {
+	pool           *x509.CertPool
+	server, client tls.Certificate
+}) {
+	caKey, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ca := &x509.Certificate{
+		SerialNumber: bignum.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	if err != nil {
+		panic(err)
+	}
+	ca, _ = x509.ParseCertificate(der)
+	a.pool = x509.NewCertPool()
+	a.pool.AddCert(ca)
+	sign := func(cn string, usage x509.ExtKeyUsage) tls.Certificate {
+		key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		cert := &x509.Certificate{
+			SerialNumber: bignum.NewInt(2), Subject: pkix.Name{CommonName: cn}, DNSNames: []string{"localhost", cn}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{usage},
+		}
+		der, err := x509.CreateCertificate(rand.Reader, cert, ca, key.Public(), caKey)
+		if err != nil {
+			panic(err)
+		}
+		return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	}
+	a.server, a.client = sign("ftp.example", x509.ExtKeyUsageServerAuth), sign("rw", x509.ExtKeyUsageClientAuth)
+	return a
+})
+
+func withTLS(o *server.Options) {
+	o.TLS = &tls.Config{Certificates: []tls.Certificate{authority().server}}
+}
+
+func requireTLS(o *server.Options) { withTLS(o); o.TLSRequired = true }
+
+// tlsCtl is a raw control connection under TLS.
+type tlsCtl struct {
+	*ctl
+	cfg *tls.Config
+}
+
+func clientConfig(version uint16) *tls.Config {
+	return &tls.Config{
+		RootCAs: authority().pool, ServerName: "ftp.example", ClientSessionCache: tls.NewLRUClientSessionCache(4),
+		MinVersion: version, MaxVersion: version,
+	}
+}
+
+// secure says AUTH TLS and shakes hands.
+func (c *ctl) secure(cfg *tls.Config) *tlsCtl {
+	c.t.Helper()
+	c.cmd("AUTH TLS", 234)
+	return shake(c.t, c.Conn, cfg)
+}
+
+func shake(t testing.TB, conn net.Conn, cfg *tls.Config) *tlsCtl {
+	t.Helper()
+	tc := tls.Client(conn, cfg)
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	check(t, tc.Handshake())
+	return &tlsCtl{&ctl{t, tc, ftp.NewLineReader(tc, 64<<10)}, cfg}
+}
+
+// private logs in and asks for protected data connections.
+func (c *tlsCtl) private(user string) *tlsCtl {
+	c.t.Helper()
+	c.cmd("USER "+user, 331)
+	c.cmd("PASS "+user, 230)
+	c.cmd("PBSZ 0", 200)
+	c.cmd("PROT P", 200)
+	c.cmd("TYPE I", 200)
+	return c
+}
+
+// over begins a transfer and puts its data connection under TLS.
+func (c *tlsCtl) over(line string) *tls.Conn {
+	c.t.Helper()
+	d := c.epsv()
+	c.cmd(line, 150)
+	return tls.Client(d, c.cfg)
+}
+
+func (c *tlsCtl) get(line string) []byte {
+	c.t.Helper()
+	d := c.over(line)
+	b, err := io.ReadAll(d)
+	check(c.t, err)
+	check(c.t, d.Close())
+	c.want(226)
+	return b
+}
+
+var versions = map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13}
+
+func eachVersion(t *testing.T, f func(t *testing.T, version uint16)) {
+	for name, v := range versions {
+		t.Run(name, func(t *testing.T) { f(t, v) })
+	}
+}
+
+// An explicit session, from AUTH to a file either way, whoever listens.
+func TestTLS(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		fsys := fsroot.NewMem()
+		big := random(3 << 20)
+		write(t, fsys, "/big", string(big))
+		s := serve(t, fsys, requireTLS)
+		c := s.connect(t).secure(clientConfig(version)).private("rw")
+		if got := c.get("RETR big"); sum(got) != sum(big) {
+			t.Errorf("%d bytes came, or others than were sent", len(got))
+		}
+		d := c.over("STOR up")
+		_, err := d.Write(big)
+		check(t, err)
+		check(t, d.Close())
+		if c.want(226); !d.ConnectionState().DidResume {
+			t.Error("the upload did not resume the session")
+		}
+		if got := read(t, fsys, "/up"); got != string(big) {
+			t.Errorf("%d bytes arrived, or others than were sent", len(got))
+		}
+		c.cmd("TYPE A", 200)
+		if got := string(c.get("NLST")); got != "big\r\nup\r\n" {
+			t.Errorf("NLST: %q", got)
+		}
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		check(t, err)
+		defer ln.Close()
+		c.cmd("EPRT "+ftp.FormatEPRT(ln.Addr().(*net.TCPAddr).AddrPort()), 200)
+		c.send("NLST")
+		called, err := ln.Accept()
+		check(t, err)
+		c.want(150)
+		active := tls.Client(called, c.cfg) // the client is the TLS client here, too
+		b, err := io.ReadAll(active)
+		check(t, err)
+		check(t, active.Close())
+		if c.want(226); string(b) != "big\r\nup\r\n" || !active.ConnectionState().DidResume {
+			t.Errorf("active NLST: %q, resumed: %v", b, active.ConnectionState().DidResume)
+		}
+		c.cmd("QUIT", 221)
+	})
+}
+
+// The order of AUTH, PBSZ, PROT and the login, and what else is refused.
+func TestTLSRefusals(t *testing.T) {
+	s := serve(t, fsroot.NewMem(), requireTLS)
+	c := s.connect(t)
+	for line, code := range map[string]ftp.Code{
+		"AUTH KERBEROS_V4": 504, "AUTH": 501, "AUTH x y": 504, "PBSZ 0": 503, "PROT P": 503, "USER rw": 530, "PASS rw": 530, "ACCT x": 530, "CCC": 530,
+	} {
+		c.cmd(line, code)
+	}
+	sec := c.secure(clientConfig(tls.VersionTLS13))
+	for _, x := range []struct {
+		line string
+		code ftp.Code
+	}{
+		{"AUTH TLS", 503}, {"PROT P", 503}, {"PBSZ x", 501}, {"PBSZ 4294967296", 501}, {"PBSZ -1", 501}, {"PBSZ 100", 200},
+		{"PROT", 501}, {"PROT C", 534}, {"PROT S", 536}, {"PROT E", 536}, {"PROT X", 504}, {"PROT PP", 504}, {"prot p", 200},
+		{"USER rw", 331}, {"PASS rw", 230}, {"CCC", 534}, {"AUTH TLS", 503},
+	} {
+		sec.cmd(x.line, x.code)
+	}
+	sec.epsv()
+	clear := s.connect(t).secure(clientConfig(tls.VersionTLS12))
+	clear.cmd("USER rw", 331)
+	clear.cmd("PASS rw", 230)
+	clear.epsv()
+	for _, line := range []string{"RETR x", "STOR x", "LIST", "MLSD", "NLST", "STOU", "APPE x"} {
+		clear.cmd(line, 521)
+	}
+}
+
+// Without certificates nothing is offered; with them FEAT says so.
+func TestTLSFeatures(t *testing.T) {
+	feat := func(change ...func(*server.Options)) string {
+		return strings.Join(serve(t, fsroot.NewMem(), change...).connect(t).cmd("FEAT", 211).Lines, "\n")
+	}
+	for _, line := range []string{"AUTH TLS", "PBSZ", "PROT"} {
+		if off, on := strings.Contains(feat(), line), strings.Contains(feat(withTLS), line); off || !on {
+			t.Errorf("%s in FEAT: %v without a certificate, %v with one", line, off, on)
+		}
+	}
+	if strings.Contains(feat(withTLS), "CCC") || !strings.Contains(feat(withTLS, func(o *server.Options) { o.AllowCCC = true }), "CCC") {
+		t.Error("CCC is not in FEAT exactly when it is allowed")
+	}
+	serve(t, fsroot.NewMem()).connect(t).cmd("AUTH TLS", 502)
+}
+
+// What came in the clear behind AUTH never counts as said under TLS (CVE-2011-0411).
+func TestNothingBehindAUTH(t *testing.T) {
+	s := serve(t, fsroot.NewMem(), withTLS)
+	for _, line := range []string{"AUTH TLS\r\nUSER rw\r\n", "AUTH TLS\r\nU", "AUTH TLS\r\n\r\n"} {
+		c := s.connect(t)
+		c.raw(line)
+		c.want(234)
+		c.closed()
+	}
+	c := s.connect(t) // and not a moment later either
+	c.cmd("AUTH TLS", 234)
+	c.raw("USER rw\r\nPASS rw\r\n")
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	if b, err := io.ReadAll(c.Conn); len(b) > 7 || isTimeout(err) { // an alert at most
+		t.Errorf("the server says %q, %v", b, err)
+	}
+}
+
+// AUTH begins a new session (RFC 4217 §4).
+func TestAUTHForgetsTheLogin(t *testing.T) {
+	c := serve(t, fsroot.NewMem(), withTLS).login(t, "rw").secure(clientConfig(tls.VersionTLS13))
+	c.cmd("PWD", 530)
+	c.cmd("PASS rw", 503)
+	c.private("rw").cmd("PWD", 257)
+}
+
+// Implicit TLS: the handshake comes before the greeting, data is protected from
+// the start, PBSZ is not needed.
+func TestImplicitTLS(t *testing.T) {
+	fsys := fsroot.NewMem()
+	write(t, fsys, "/f", "content")
+	s := serve(t, fsys, requireTLS)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	go func() { _ = s.Serve(server.ImplicitTLS(l)) }()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	check(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	c := shake(t, conn, clientConfig(tls.VersionTLS13))
+	c.want(220)
+	c.cmd("AUTH TLS", 503)
+	c.cmd("USER rw", 331)
+	c.cmd("PASS rw", 230)
+	if got := c.get("RETR f"); string(got) != "content" {
+		t.Errorf("RETR: %q", got)
+	}
+	c.cmd("PROT P", 200)
+	if got := c.get("RETR f"); string(got) != "content" {
+		t.Errorf("RETR behind PROT P: %q", got)
+	}
+}
+
+// An upload is whole only if close_notify says so: a FIN can be anybody's.
+func TestUploadNeedsCloseNotify(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		fsys := fsroot.NewMem()
+		write(t, fsys, "/f", "old")
+		c := serve(t, fsys, requireTLS).connect(t).secure(clientConfig(version)).private("rw")
+		for _, body := range []string{"", "the new one"} {
+			d := c.over("STOR f")
+			check(t, d.Handshake())
+			_, err := io.WriteString(d, body)
+			check(t, err)
+			check(t, d.NetConn().(*net.TCPConn).CloseWrite())
+			if r := c.want(426); !strings.Contains(r.Text(), "close_notify") {
+				t.Errorf("the reply is %v", r)
+			}
+			if got := read(t, fsys, "/f"); got != "old" {
+				t.Errorf("what was cut short replaced the file: %q", got)
+			}
+		}
+		d := c.over("STOR f")
+		check(t, d.Handshake())
+		check(t, d.Close())
+		c.want(226)
+		if got := read(t, fsys, "/f"); got != "" {
+			t.Errorf("an empty upload left %q", got)
+		}
+	})
+}
+
+// reading is a connection that counts what the peer sent.
+type reading struct {
+	net.Conn
+	n int
+}
+
+func (r *reading) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	r.n += n
+	return n, err
+}
+
+// A client that only writes never reads a ticket, and its close would turn into a
+// reset: so none goes out on data connections that only receive (curl #6149). This
+// holds for full handshakes and for resumed ones, and rests on when package tls
+// reads SessionTicketsDisabled.
+func TestNoTicketOnUploads(t *testing.T) {
+	fsys := fsroot.NewMem()
+	for _, reuse := range []dtp.Reuse{dtp.ReusePrefer, dtp.ReuseOff} {
+		s := serve(t, fsys, requireTLS, func(o *server.Options) { o.SessionReuse = reuse })
+		c := s.connect(t).secure(clientConfig(tls.VersionTLS13)).private("rw")
+		for _, fresh := range []bool{false, true} {
+			d := c.epsv()
+			c.cmd("STOR up", 150)
+			seen := &reading{Conn: d}
+			cfg := c.cfg
+			if fresh {
+				cfg = clientConfig(tls.VersionTLS13)
+			}
+			up := tls.Client(seen, cfg)
+			check(t, up.Handshake())
+			if want := !fresh && reuse == dtp.ReusePrefer; up.ConnectionState().DidResume != want {
+				t.Errorf("%v: resumed is %v, want %v", reuse, !want, want)
+			}
+			handshake := seen.n
+			_, err := up.Write([]byte("content"))
+			check(t, err)
+			check(t, up.CloseWrite())
+			_, err = io.Copy(io.Discard, seen)
+			check(t, err)
+			c.want(226)
+			const closeNotify = 5 + 1 + 2 + 16 // header, type, alert, tag
+			if more := seen.n - handshake; more > closeNotify {
+				t.Errorf("%v, fresh %v: the server sent %d bytes on an upload, %d are a close_notify", reuse, fresh, more, closeNotify)
+			}
+		}
+		down := c.over("NLST") // while there a ticket is fine
+		_, err := io.ReadAll(down)
+		check(t, err)
+		c.want(226)
+	}
+}
+
+// Whoever must resume, and does not, or resumes somebody else's session, is
+// refused; the session goes on.
+func TestSessionReuseRequired(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		fsys := fsroot.NewMem()
+		write(t, fsys, "/f", "content")
+		s := serve(t, fsys, requireTLS, func(o *server.Options) { o.SessionReuse = dtp.ReuseRequire })
+		c := s.connect(t).secure(clientConfig(version)).private("rw")
+		other := s.connect(t).secure(clientConfig(version)).private("rw")
+		own := c.cfg
+		for name, cfg := range map[string]*tls.Config{"none": clientConfig(version), "somebody else's": other.cfg} {
+			c.cfg = cfg
+			d := c.over("RETR f")
+			if b, err := io.ReadAll(d); err == nil && len(b) > 0 {
+				t.Errorf("%s session: %q came", name, b)
+			}
+			_ = d.Close()
+			c.want(522)
+			d = c.over("STOR f")
+			_ = d.Handshake()
+			_ = d.Close()
+			c.want(522)
+		}
+		c.cfg = own
+		if got := string(c.get("RETR f")); got != "content" {
+			t.Errorf("RETR: %q", got)
+		}
+		if got := string(other.get("RETR f")); got != "content" {
+			t.Errorf("RETR of the other: %q", got)
+		}
+		again := s.connect(t).secure(own).private("rw") // a control connection that resumes
+		if got := string(again.get("RETR f")); got != "content" {
+			t.Errorf("RETR behind a resumed control connection: %q", got)
+		}
+		if names := names(t, fsys, "/"); !slices.Equal(names, []string{"f"}) {
+			t.Errorf("the tree is %q", names)
+		}
+	})
+}
+
+// Where sessions may be resumed, somebody else's is refused: the handshake is a
+// full one.
+func TestOthersSessionIsNoSession(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		s := serve(t, fsroot.NewMem(), requireTLS)
+		c := s.connect(t).secure(clientConfig(version)).private("rw")
+		other := s.connect(t).secure(clientConfig(version)).private("rw")
+		for _, x := range []struct {
+			cfg  *tls.Config
+			want bool
+		}{{other.cfg, false}, {c.cfg, true}} {
+			c := &tlsCtl{c.ctl, x.cfg}
+			d := c.over("NLST")
+			_, err := io.ReadAll(d)
+			check(t, err)
+			_ = d.Close()
+			c.want(226)
+			if got := d.ConnectionState().DidResume; got != x.want {
+				t.Errorf("resumed is %v, want %v", got, x.want)
+			}
+		}
+	})
+}
+
+// A client that showed a certificate shows it on data connections, too.
+func TestDataNeedsTheSameCertificate(t *testing.T) {
+	s := serve(t, fsroot.NewMem(), requireTLS, func(o *server.Options) {
+		o.TLS.ClientCAs, o.TLS.ClientAuth = authority().pool, tls.VerifyClientCertIfGiven
+		o.SessionReuse = dtp.ReuseOff
+	})
+	cfg := clientConfig(tls.VersionTLS13)
+	cfg.Certificates = []tls.Certificate{authority().client}
+	c := s.connect(t).secure(cfg).private("rw")
+	c.get("NLST")
+	c.cfg = clientConfig(tls.VersionTLS13)
+	d := c.over("NLST")
+	_, _ = io.ReadAll(d)
+	_ = d.Close()
+	if r := c.want(522); !strings.Contains(r.Text(), "certificate") {
+		t.Errorf("the reply is %v", r)
+	}
+}
+
+// A client that names another protocol is at the wrong door; one that names ftp,
+// or none, is not (ALPACA, CVE-2021-3618).
+func TestALPN(t *testing.T) {
+	s := serve(t, fsroot.NewMem(), withTLS)
+	for proto, ok := range map[string]bool{"ftp": true, "http/1.1": false, "h2": false, "smtp": false} {
+		c := s.connect(t)
+		c.cmd("AUTH TLS", 234)
+		cfg := clientConfig(tls.VersionTLS13)
+		cfg.NextProtos = []string{proto}
+		_ = c.SetDeadline(time.Now().Add(patience))
+		tc := tls.Client(c.Conn, cfg)
+		err := tc.Handshake()
+		if err == nil {
+			_, err = tc.Read(make([]byte, 0, 1)) // nothing yet
+		}
+		if (err == nil) != ok {
+			t.Errorf("ALPN %s: %v", proto, err)
+		}
+	}
+}
+
+// CCC ends TLS on the control connection exactly at its close_notify.
+func TestCCC(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		fsys := fsroot.NewMem()
+		write(t, fsys, "/f", "content")
+		s := serve(t, fsys, requireTLS, func(o *server.Options) { o.AllowCCC = true })
+		c := s.connect(t)
+		c.cmd("AUTH TLS", 234)
+		held := &holding{Conn: c.Conn}
+		sec := shake(t, held, clientConfig(version)).private("rw")
+		sec.cmd("CCC", 200)
+		tc := sec.Conn.(*tls.Conn)
+		if n, err := tc.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Fatalf("behind CCC: %d bytes, %v", n, err)
+		}
+		held.on = true
+		check(t, tc.CloseWrite())
+		_ = c.SetDeadline(time.Now().Add(patience)) // package tls left one in the past
+		c.raw(string(held.b) + "PWD\r\n") // close_notify and the next command in one segment
+		c.want(257)
+		c.cmd("CCC", 533)
+		c.cmd("AUTH TLS", 503)
+		clear := &tlsCtl{c, sec.cfg}
+		if got := string(clear.get("RETR f")); got != "content" {
+			t.Errorf("RETR under TLS behind CCC: %q", got)
+		}
+		c.cmd("PROT C", 534)
+	})
+}
+
+// holding keeps what is written back.
+type holding struct {
+	net.Conn
+	on bool
+	b  []byte
+}
+
+func (h *holding) Write(b []byte) (int, error) {
+	if !h.on {
+		return h.Conn.Write(b)
+	}
+	h.b = append(h.b, b...)
+	return len(b), nil
+}
+
+// A handshake that never comes ends with the login timeout, on data connections
+// with the data timeout.
+func TestTLSHandshakeHasADeadline(t *testing.T) {
+	s := serve(t, fsroot.NewMem(), requireTLS, func(o *server.Options) { o.LoginTimeout, o.DataTimeout = 200*time.Millisecond, 200*time.Millisecond })
+	c := s.connect(t)
+	c.cmd("AUTH TLS", 234)
+	if _, err := io.ReadAll(c.Conn); isTimeout(err) {
+		t.Error("a client that never shakes hands is waited for")
+	}
+	ok := s.connect(t).secure(clientConfig(tls.VersionTLS13)).private("rw")
+	d := ok.epsv()
+	ok.cmd("NLST", 150)
+	ok.want(522)
+	_ = d.Close()
+	ok.cmd("NOOP", 200)
+}
+
+// ABOR, a shutdown and replies during a transfer work under TLS as in the clear.
+func TestABORUnderTLS(t *testing.T) {
+	fsys := fsroot.NewMem()
+	c := serve(t, fsys, requireTLS).connect(t).secure(clientConfig(tls.VersionTLS13)).private("rw")
+	d := c.over("STOR f")
+	check(t, d.Handshake())
+	_, err := io.WriteString(d, "first")
+	check(t, err)
+	c.cmd("NOOP", 200)
+	await(t, func() bool { return strings.Contains(strings.Join(c.cmd("STAT").Lines, " "), "5") })
+	c.cmd("ABOR", 426)
+	c.want(226)
+	if exists(fsys, "/f") {
+		t.Error("what was aborted is there")
+	}
+	c.get("NLST")
+}
