@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -38,12 +39,28 @@ type Options struct {
 	TrustPassiveHost bool
 	// Rate is the limit in bytes per second of all transfers together; 0: none.
 	Rate int64
+	// TLS says how the connections are protected; the zero value leaves them clear.
+	// With TLS nothing is ever sent in the clear, whatever the server answers.
+	TLS TLSMode
+	// TLSConfig holds roots, a client certificate and the like; nil trusts the
+	// system's roots. The server's name is that of Dial unless ServerName is set.
+	TLSConfig *tls.Config
 	// Dial replaces the dialer for control and data connections, for a proxy. It
 	// is given the host as Dial got it, so that the proxy may resolve it.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Observer is told what happens; see ftp.Observer.
 	Observer ftp.Observer
 }
+
+// TLSMode is how TLS begins (RFC 4217).
+type TLSMode uint8
+
+// The TLS modes.
+const (
+	NoTLS       TLSMode = iota
+	ExplicitTLS         // AUTH TLS behind the greeting; the server has to agree
+	ImplicitTLS         // TLS first, the greeting after it: port 990
+)
 
 // DefaultTimeout is the Timeout of zero Options.
 const DefaultTimeout = 30 * time.Second
@@ -56,9 +73,11 @@ const DefaultTimeout = 30 * time.Second
 // When the control connection dies, every call gives a *DeadError.
 type Client struct {
 	opts     Options
-	addr     string // host and port
-	host     string // as Dial got it
-	conn     net.Conn
+	addr     string   // host and port
+	host     string   // as Dial got it
+	raw      net.Conn // the TCP connection
+	conn     net.Conn // raw, or TLS over it; of the operation that runs
+	security *dtp.Security
 	control  *ftp.Control
 	peer     netip.AddrPort // control.Remote, or something in its place
 	greeting ftp.Reply
@@ -76,6 +95,7 @@ type Client struct {
 	readErr error         // why replies was closed
 	gone    atomic.Bool   // the reader ended, or read a 421
 	heard   atomic.Int64  // bytes that came, to tell a slow server from a silent one
+	secured chan net.Conn // where to read from behind AUTH
 	quit    chan struct{} // closed when the connection is given up
 	stopped sync.WaitGroup
 
@@ -131,7 +151,7 @@ func (c *Client) Close() error {
 func (c *Client) Command(ctx context.Context, verb, arg string) (ftp.Reply, error) {
 	verb = upper(verb)
 	switch verb {
-	case "PORT", "EPRT", "PASV", "EPSV", "MODE", "STRU", "AUTH", "PROT", "CCC":
+	case "PORT", "EPRT", "PASV", "EPSV", "MODE", "STRU", "AUTH", "PBSZ", "PROT", "CCC":
 		return ftp.Reply{}, errors.New(verb + " is not sent by hand: it would change what data connections mean")
 	}
 	if ftp.IsTransfer(verb) {
@@ -165,7 +185,7 @@ func (c *Client) die(cause error) error {
 		return c.dead.Load()
 	}
 	close(c.quit)
-	_ = c.conn.Close()
+	_ = c.raw.Close()
 	if errors.Is(cause, ErrClosed) {
 		cause = nil
 	}

@@ -23,9 +23,12 @@ const (
 // readReplies is the one reader of the control connection. It reads all the
 // time, so that a 421 or a lost connection is noticed while data is awaited.
 func (c *Client) readReplies() {
-	lr := ftp.NewLineReader(counted{c}, maxLine)
+	lr := ftp.NewLineReader(counted{c, c.conn}, maxLine)
 	for {
 		r, err := ftp.ReadReply(lr)
+		if err == nil && r.Code == 234 && lr.Buffered() > 0 {
+			err = errEarlyBytes
+		}
 		if err != nil {
 			c.readErr = lost(err)
 			c.gone.Store(true)
@@ -40,14 +43,25 @@ func (c *Client) readReplies() {
 		case <-c.quit:
 			return
 		}
+		if r.Code == 234 { // the next byte is TLS's
+			select {
+			case conn := <-c.secured:
+				lr = ftp.NewLineReader(counted{c, conn}, maxLine)
+			case <-c.quit:
+				return
+			}
+		}
 	}
 }
 
 // counted is the control connection; it notes that bytes come.
-type counted struct{ c *Client }
+type counted struct {
+	c    *Client
+	conn net.Conn
+}
 
 func (r counted) Read(b []byte) (int, error) {
-	n, err := r.c.conn.Read(b)
+	n, err := r.conn.Read(b)
 	r.c.heard.Add(int64(n))
 	return n, err
 }

@@ -19,9 +19,10 @@ var lastID atomic.Uint64
 // Dial connects to the server at addr, "host:port" or "host" for port 21, logs
 // in, and asks for its features. ctx bounds the dialing and the login only. o
 // may be nil. A server that can't be reached is a *ConnectError, a refused login
-// an *ftp.Error whose Verb is USER, PASS or ACCT.
+// an *ftp.Error whose Verb is USER, PASS or ACCT, one that TLS can't be had of a
+// *TLSError.
 func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
-	c := &Client{replies: make(chan ftp.Reply, 4), quit: make(chan struct{})}
+	c := &Client{replies: make(chan ftp.Reply, 4), secured: make(chan net.Conn), quit: make(chan struct{})}
 	if o != nil {
 		c.opts = *o
 	}
@@ -101,7 +102,7 @@ func (c *Client) connect(ctx context.Context, addr string) error {
 		}
 		return &ConnectError{Addr: addr, Err: plainly(err)}
 	}
-	c.conn, c.host, c.addr = conn, host, addr
+	c.raw, c.conn, c.host, c.addr = conn, conn, host, addr
 	c.control = &ftp.Control{
 		ID: lastID.Add(1), Side: ftp.UserPI,
 		Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr()),
@@ -113,6 +114,11 @@ func (c *Client) connect(ctx context.Context, addr string) error {
 	}
 	c.data = dtp.NewManager(c.dataConfig(), c.control.Local, c.peer, c.tell)
 	c.tell(ftp.ControlOpened{})
+	if c.opts.TLS == ImplicitTLS {
+		if err := c.startTLS(ctx); err != nil {
+			return err
+		}
+	}
 	c.stopped.Go(c.readReplies)
 	return nil
 }
@@ -177,6 +183,11 @@ func (c *Client) logIn(ctx context.Context) error {
 	if r.Code.Class() != ftp.Completion {
 		return &ftp.Error{Reply: r}
 	}
+	if c.opts.TLS == ExplicitTLS {
+		if err := c.auth(ctx); err != nil {
+			return err
+		}
+	}
 	steps := []ftp.Command{{Verb: "USER", Arg: c.opts.User}, {Verb: "PASS", Arg: c.opts.Password}, {Verb: "ACCT", Arg: c.opts.Account}}
 	for next := 0; ; {
 		step := steps[next]
@@ -186,6 +197,9 @@ func (c *Client) logIn(ctx context.Context) error {
 		switch {
 		case r.Code.Class() == ftp.Completion:
 			c.tell(ftp.LoggedInAs{User: c.opts.User})
+			if err := c.protect(ctx); err != nil {
+				return err
+			}
 			return c.learn(ctx)
 		case r.Code == 331 && next == 0:
 			next = 1

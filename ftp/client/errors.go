@@ -26,11 +26,23 @@ var (
 	ErrTooDeep = errors.New("the directory tree is too deep")
 )
 
+// errEarlyBytes: somebody may sit in between and have put replies in, to be taken
+// for the server's own (CVE-2021-22947).
+var errEarlyBytes = errors.New("bytes came in the clear behind the answer to AUTH")
+
+// errNoEnd is a file under TLS of which nothing says that it is whole.
+var errNoEnd = errors.New("TLS did not end properly, and the server does not tell the size")
+
 // errEarly is an upload that the server called done before all was sent.
 var errEarly = errors.New("the server did not wait for the data")
 
 // LocalError is a failure of the local reader, writer or file, not of the server.
 type LocalError = dtp.LocalError
+
+// TLSError is TLS that did not come about, on the control connection or a data
+// connection: the server refuses it, its certificate is not trusted, the handshake
+// failed. An x509 error may be inside (errors.As).
+type TLSError = dtp.TLSError
 
 // OpenError is a data connection that did not come about.
 type OpenError = dtp.OpenError

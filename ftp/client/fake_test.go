@@ -3,6 +3,7 @@ package client_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -26,6 +27,7 @@ type fake struct {
 	t        *testing.T
 	addr     string
 	greeting string
+	implicit *tls.Config // TLS comes first
 	feat     []string // lines of FEAT; nil: 502
 	on       map[string]func(s *session, arg string)
 
@@ -70,6 +72,10 @@ func (f *fake) serve() {
 		f.mu.Unlock()
 		f.wg.Go(func() {
 			s := &session{f: f, conn: conn, in: bufio.NewReader(conn)}
+			if f.implicit != nil {
+				s.startTLS(f.implicit)
+				s.dataTLS = f.implicit
+			}
 			s.run()
 			s.dropData()
 			_ = conn.Close()
@@ -119,13 +125,14 @@ func (f *fake) setFile(name, text string) {
 
 // session is one control connection of the fake.
 type session struct {
-	f      *fake
-	conn   net.Conn
-	in     *bufio.Reader
-	ln     net.Listener
-	port   netip.AddrPort // of PORT or EPRT
-	offset int
-	ascii  bool
+	f       *fake
+	conn    net.Conn
+	in      *bufio.Reader
+	ln      net.Listener
+	port    netip.AddrPort // of PORT or EPRT
+	offset  int
+	ascii   bool
+	dataTLS *tls.Config // of data connections; nil: they are clear
 }
 
 func (s *session) run() {
@@ -318,6 +325,9 @@ func (s *session) data() net.Conn {
 	s.f.mu.Lock()
 	s.f.conns = append(s.f.conns, c)
 	s.f.mu.Unlock()
+	if s.dataTLS != nil {
+		return tls.Server(c, s.dataTLS)
+	}
 	return c
 }
 

@@ -206,7 +206,8 @@ func (r *run) settle(ctx context.Context, why error) {
 		return
 	}
 	var broken *dtp.BrokenError
-	if why == nil && errors.As(r.data.Err, &broken) {
+	var noTLS *dtp.TLSError
+	if why == nil && (errors.As(r.data.Err, &broken) || errors.As(r.data.Err, &noTLS)) {
 		after, cancel := context.WithTimeout(ctx, shortWait)
 		defer cancel()
 		if r.finish(after) || r.lost != nil {

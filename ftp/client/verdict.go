@@ -39,6 +39,8 @@ func (r *run) verdict(why error) error {
 		return r.cut(err)
 	case r.wants() >= 0 && r.got() < r.wants():
 		return r.cut(nil)
+	case r.data.CutShort && r.j.verb == "RETR" && r.wants() < 0:
+		return r.cut(errNoEnd)
 	case !r.begun && r.j.verb == "RETR" && r.got() == 0 && r.wants() != 0:
 		return r.cut(nil) // neither a beginning nor a byte: that was no transfer
 	}

@@ -7,8 +7,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"miniftp/ftp"
@@ -154,7 +157,7 @@ func (s *Security) Control(conn net.Conn, deadline time.Time) (*tls.Conn, error)
 		err = conn.SetDeadline(time.Time{})
 	}
 	if err != nil {
-		return nil, &TLSError{Err: plain(err)}
+		return nil, &TLSError{Err: handshakeError(err)}
 	}
 	cs := c.ConnectionState()
 	s.adopt(cs)
@@ -188,6 +191,29 @@ func (e *TLSError) Error() string {
 }
 
 func (e *TLSError) Unwrap() error { return e.Err }
+
+// handshakeError is err in plain words, where those of package tls are none.
+func handshakeError(err error) error {
+	err = plain(err)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return worded{"the handshake took too long", err}
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return worded{"the peer ended the connection instead of a handshake", err}
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return worded{"what the peer says is no TLS", err}
+	}
+	return err
+}
+
+// worded is an error in other words.
+type worded struct {
+	text string
+	err  error
+}
+
+func (e worded) Error() string { return e.text }
+func (e worded) Unwrap() error { return e.err }
 
 // Describe puts a TLS connection into plain words, for events.
 func Describe(cs tls.ConnectionState) ftp.TLS {
@@ -285,7 +311,7 @@ func (c *secured) shakeHands() (err error) {
 		}
 	}
 	if err != nil {
-		return &TLSError{Data: true, Err: plain(err)}
+		return &TLSError{Data: true, Err: handshakeError(err)}
 	}
 	return nil
 }

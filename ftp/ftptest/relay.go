@@ -2,6 +2,7 @@ package ftptest
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -49,6 +50,8 @@ type session struct {
 	waiting []asked    // commands without a final reply yet
 	data    *dataFaults
 
+	secured chan bool // what the server said to AUTH
+
 	portMu sync.Mutex
 	port   net.Listener // where the relay takes the next data connection
 }
@@ -78,7 +81,7 @@ func (s *Server) session(client net.Conn) {
 		return
 	}
 	defer s.drop(up)
-	x := &session{s: s, client: client, server: up, waiting: []asked{{}}, data: &dataFaults{}}
+	x := &session{s: s, client: client, server: up, waiting: []asked{{}}, data: &dataFaults{}, secured: make(chan bool, 1)}
 	done := make(chan struct{})
 	s.work.Go(func() {
 		defer close(done)
@@ -125,6 +128,10 @@ func (x *session) commands() {
 			return
 		}
 		if !x.pass(cmd, f) {
+			return
+		}
+		if cmd.Verb == "AUTH" && <-x.secured {
+			_, _ = io.Copy(x.server, x.client) // nobody but the two can read on
 			return
 		}
 	}
@@ -179,6 +186,7 @@ func (x *session) write(r ftp.Reply) {
 
 // replies passes on what the server says. The first is the greeting.
 func (x *session) replies() {
+	defer close(x.secured)
 	lines := ftp.NewLineReader(x.server, lineLimit)
 	for {
 		r, err := ftp.ReadReply(lines)
@@ -186,6 +194,10 @@ func (x *session) replies() {
 			return
 		}
 		if !x.answer(r) {
+			return
+		}
+		if r.Code == 234 {
+			_, _ = io.Copy(x.client, x.server)
 			return
 		}
 	}
@@ -204,6 +216,9 @@ func (x *session) answer(r ftp.Reply) bool {
 	final := r.Code.Class() != ftp.Preliminary
 	if final {
 		defer func() { x.waiting = x.waiting[1:] }()
+	}
+	if final && a.verb == "AUTH" {
+		x.secured <- r.Code == 234
 	}
 	switch {
 	case final && a.gone:

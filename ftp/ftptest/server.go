@@ -1,6 +1,8 @@
 package ftptest
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net"
 	"sync"
@@ -19,6 +21,7 @@ type Server struct {
 	Addr string // host:port of the control connection
 	URL  string // "ftp://" and Addr, without a slash behind
 	FS   afero.Fs
+	CAs  *x509.CertPool // what vouches for the server's certificate; nil without WithTLS
 
 	tb    testing.TB
 	srv   *server.Server
@@ -43,6 +46,7 @@ type config struct {
 	opts  server.Options
 	users server.Static
 	host  string
+	tls   bool
 }
 
 // WithUser lets a user in; with it the anonymous login is gone. Perm says what
@@ -57,6 +61,12 @@ func WithUser(name, password string, perm server.Perm) Option {
 // to set here too, and then replace those of this package.
 func WithOptions(change func(*server.Options)) Option {
 	return func(c *config) { change(&c.opts) }
+}
+
+// WithTLS lets clients say AUTH TLS. Faults reach what goes over the connections
+// before that, AUTH itself included.
+func WithTLS() Option {
+	return func(c *config) { c.tls = true }
 }
 
 // WithIPv6 listens on ::1.
@@ -76,6 +86,7 @@ func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 	c := &config{users: server.Static{}, host: "127.0.0.1"}
 	c.opts.Observer = ftp.ObserverFunc(s.observe)
 	c.opts.Log = slog.New(slog.DiscardHandler)
+	c.opts.FailureDelay, c.opts.MaxLoginFailures = -1, -1 // tests may log in wrongly as often as they like
 	for _, o := range options {
 		o(c)
 	}
@@ -83,6 +94,15 @@ func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 		c.opts.Auth = s.users(c.users)
 	}
 	var err error
+	if c.tls {
+		cert, err := server.SelfSigned()
+		if err != nil {
+			tb.Fatalf("ftptest: %v", err)
+		}
+		c.opts.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+		s.CAs = x509.NewCertPool()
+		s.CAs.AddCert(cert.Leaf)
+	}
 	if s.srv, err = server.New(c.opts); err != nil {
 		tb.Fatalf("ftptest: %v", err)
 	}

@@ -472,7 +472,7 @@ func TestCCC(t *testing.T) {
 		held.on = true
 		check(t, tc.CloseWrite())
 		_ = c.SetDeadline(time.Now().Add(patience)) // package tls left one in the past
-		c.raw(string(held.b) + "PWD\r\n") // close_notify and the next command in one segment
+		c.raw(string(held.b) + "PWD\r\n")           // close_notify and the next command in one segment
 		c.want(257)
 		c.cmd("CCC", 533)
 		c.cmd("AUTH TLS", 503)

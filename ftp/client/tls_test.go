@@ -1,0 +1,350 @@
+package client_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+	"miniftp/ftp/server"
+)
+
+// certificate is one that nobody vouches for, and the roots that make it trusted.
+func certificate(t *testing.T, hosts ...string) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	cert, err := server.SelfSigned(hosts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Leaf)
+	return cert, roots
+}
+
+// secureFake lets a fake speak TLS.
+func secureFake(t *testing.T, change func(f *fake, cfg *tls.Config)) (*fake, *client.Options) {
+	t.Helper()
+	cert, roots := certificate(t)
+	cfg := &tls.Config{Certificates: []tls.Certificate{cert}}
+	f := newFake(t, func(f *fake) {
+		f.on["AUTH"] = func(s *session, _ string) {
+			s.say("234 go")
+			s.startTLS(cfg)
+		}
+		f.on["PBSZ"] = func(s *session, _ string) { s.say("200 ok") }
+		f.on["PROT"] = func(s *session, _ string) {
+			s.say("200 ok")
+			s.dataTLS = cfg
+		}
+		if change != nil {
+			change(f, cfg)
+		}
+	})
+	return f, &client.Options{TLS: client.ExplicitTLS, TLSConfig: &tls.Config{RootCAs: roots}}
+}
+
+func (s *session) startTLS(cfg *tls.Config) {
+	c := tls.Server(s.conn, cfg)
+	s.conn, s.in = c, bufio.NewReader(c)
+}
+
+// Both versions, both modes, up and down; every data connection goes on with the
+// session of the control connection, and nothing is sent in the clear.
+func TestTLS(t *testing.T) {
+	body := noise(1 << 20)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
+			t.Run(tls.VersionName(version)+" "+mode.String(), func(t *testing.T) {
+				s := ftptest.NewServer(t, fsroot.NewMem(), ftptest.WithTLS(), ftptest.WithOptions(func(o *server.Options) { o.TLSRequired = true }))
+				var seen []ftp.TLS
+				c, err := client.Dial(t.Context(), s.Addr, &client.Options{
+					Mode: mode, TLS: client.ExplicitTLS, TLSConfig: &tls.Config{RootCAs: s.CAs, MinVersion: version, MaxVersion: version},
+					Observer: ftp.ObserverFunc(func(e ftp.Event) {
+						if d, ok := e.What.(ftp.DataSecured); ok {
+							seen = append(seen, d.TLS)
+						}
+					}),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				for _, b := range [][]byte{body, nil} {
+					if _, err := c.Store(t.Context(), "f", bytes.NewReader(b)); err != nil {
+						t.Fatalf("Store: %v", err)
+					}
+					var got bytes.Buffer
+					if _, err := c.Retrieve(t.Context(), "f", &got); err != nil || !bytes.Equal(got.Bytes(), b) {
+						t.Fatalf("Retrieve: %d of %d bytes, %v", got.Len(), len(b), err)
+					}
+				}
+				for _, err := range c.List(t.Context(), "") {
+					if err != nil {
+						t.Errorf("List: %v", err)
+					}
+				}
+				if state, ok := c.TLS(); !ok || state.Version != version {
+					t.Errorf("the control connection has %v", state.Version)
+				}
+				for i, x := range seen {
+					if !x.Resumed || x.Version != tls.VersionName(version) {
+						t.Errorf("data connection %d: %+v", i, x)
+					}
+				}
+				if len(seen) != 5 {
+					t.Errorf("%d data connections were under TLS, want 5", len(seen))
+				}
+				if said := s.Commands(); len(said) != 1 || said[0].Verb != "AUTH" {
+					t.Errorf("in the clear went %v", said)
+				}
+			})
+		}
+	}
+}
+
+// Whatever the server answers, nothing goes on in the clear (CVE-2021-22946).
+func TestNoFallBackToClear(t *testing.T) {
+	for name, change := range map[string]func(f *fake){
+		"AUTH 500":          func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("500 what?") } },
+		"AUTH 534":          func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("534 no") } },
+		"AUTH 200":          func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("200 fine") } },
+		"AUTH 230":          func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("230 you are in") } },
+		"AUTH 334":          func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("334 ADAT") } },
+		"a 230 as greeting": func(f *fake) { f.greeting = "230 you are in\r\n"; f.on["AUTH"] = func(s *session, _ string) { s.say("503 no need") } },
+		"a login behind the 234": func(f *fake) {
+			f.on["AUTH"] = func(s *session, _ string) { s.raw("234 go\r\n230 you are in\r\n") }
+		},
+		"half a line behind the 234": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.raw("234 go\r\n2") } },
+		"no handshake":               func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("234 go"); s.say("230 you are in") } },
+		"PROT refused":               nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, o := secureFake(t, func(f *fake, _ *tls.Config) {
+				if change != nil {
+					change(f)
+					return
+				}
+				f.on["PROT"] = func(s *session, _ string) { s.say("534 no") }
+			})
+			c, err := client.Dial(t.Context(), f.addr, o)
+			if err == nil {
+				_ = c.Close()
+				t.Fatal("Dial is content")
+			}
+			var noTLS *client.TLSError
+			var dead *client.DeadError
+			if !errors.As(err, &noTLS) && !errors.As(err, &dead) {
+				t.Errorf("the error is %T %v", err, err)
+			}
+			if change != nil && (f.count("USER") > 0 || f.count("PASS") > 0) {
+				t.Errorf("the login went over in the clear: %q", f.commands())
+			}
+			if f.count("FEAT")+f.count("EPSV") > 0 {
+				t.Errorf("it went on: %q", f.commands())
+			}
+		})
+	}
+}
+
+// A certificate that is not trusted, or for another host, ends it before the login.
+func TestCertificateIsChecked(t *testing.T) {
+	f, o := secureFake(t, nil)
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	for name, x := range map[string]struct {
+		cfg  *tls.Config
+		want any
+	}{
+		"unknown":    {&tls.Config{}, &unknown},
+		"nil":        {nil, &unknown},
+		"other host": {&tls.Config{RootCAs: o.TLSConfig.RootCAs, ServerName: "other.example"}, &host},
+	} {
+		_, err := client.Dial(t.Context(), f.addr, &client.Options{TLS: client.ExplicitTLS, TLSConfig: x.cfg})
+		var noTLS *client.TLSError
+		if !errors.As(err, &noTLS) || !errors.As(err, x.want) {
+			t.Errorf("%s: the error is %T %v", name, err, err)
+		}
+	}
+	if f.count("USER") > 0 {
+		t.Errorf("a login went out: %q", f.commands())
+	}
+}
+
+// The data connection's server has to be the control connection's.
+func TestDataShowsTheSameCertificate(t *testing.T) {
+	other, otherRoots := certificate(t)
+	f, o := secureFake(t, func(f *fake, cfg *tls.Config) {
+		cfg.SessionTicketsDisabled = true
+		f.setFile("f", "content")
+		f.on["PROT"] = func(s *session, _ string) {
+			s.say("200 ok")
+			s.dataTLS = &tls.Config{Certificates: []tls.Certificate{other}}
+		}
+	})
+	_ = otherRoots
+	o.TLSConfig.RootCAs.AddCert(other.Leaf) // trusted, and still another one
+	c := f.dial(o)
+	_, err := c.Retrieve(t.Context(), "f", io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "not that of the control connection") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// Without close_notify somebody may have cut the file short. The size tells;
+// without it nothing does.
+func TestRetrieveWithoutCloseNotify(t *testing.T) {
+	for name, x := range map[string]struct {
+		size bool
+		sent string
+		ok   bool
+	}{
+		"whole, size known": {true, "the content", true},
+		"short, size known": {true, "the con", false},
+		"size unknown":      {false, "the content", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, o := secureFake(t, func(f *fake, _ *tls.Config) {
+				f.setFile("f", "the content")
+				if !x.size {
+					f.on["SIZE"] = func(s *session, _ string) { s.say("502 what?") }
+				}
+				f.on["RETR"] = func(s *session, _ string) {
+					s.say("150 here it comes")
+					d := s.data().(*tls.Conn)
+					_, _ = io.WriteString(d, x.sent)
+					_ = d.NetConn().Close()
+					s.say("226 done")
+				}
+			})
+			var got bytes.Buffer
+			_, err := f.dial(o).Retrieve(t.Context(), "f", &got)
+			if (err == nil) != x.ok {
+				t.Errorf("%q, %v", got.String(), err)
+			}
+			var cut *client.TruncatedError
+			if err != nil && !errors.As(err, &cut) {
+				t.Errorf("the error is %T %v", err, err)
+			}
+		})
+	}
+}
+
+// A server that sends tickets on uploads, and reads slowly: the close must not
+// become a reset that destroys what is on its way (trap 23: 0 of 15 arrived).
+func TestUploadArrivesWhole(t *testing.T) {
+	body := noise(4 << 20)
+	arrived := make(chan error, 1)
+	f, o := secureFake(t, func(f *fake, _ *tls.Config) {
+		f.on["STOR"] = func(s *session, _ string) {
+			s.say("150 give")
+			d := s.data().(*tls.Conn)
+			var got bytes.Buffer
+			_, err := io.Copy(&got, io.LimitReader(d, 64<<10))
+			if err == nil { // the rest once the client is done
+				_, err = io.Copy(&got, d)
+			}
+			_ = d.Close()
+			if err == nil && !bytes.Equal(got.Bytes(), body) {
+				err = fmt.Errorf("%d of %d bytes arrived", got.Len(), len(body))
+			}
+			arrived <- err
+			s.say("226 got it")
+		}
+	})
+	c := f.dial(o)
+	for i := range 20 {
+		if _, err := c.Store(t.Context(), "f", bytes.NewReader(body)); err != nil {
+			t.Fatalf("upload %d: %v", i, err)
+		}
+		if err := <-arrived; err != nil {
+			t.Fatalf("upload %d: %v", i, err)
+		}
+	}
+}
+
+// TLS first: servers may refuse what goes without saying there.
+func TestImplicitTLS(t *testing.T) {
+	for _, refuses := range []bool{false, true} {
+		cert, roots := certificate(t)
+		cfg := &tls.Config{Certificates: []tls.Certificate{cert}}
+		f := newFake(t, func(f *fake) {
+			f.setFile("f", "content")
+			f.implicit = cfg
+			f.on["PROT"] = func(s *session, _ string) { s.say("200 ok") }
+			f.on["PBSZ"] = f.on["PROT"]
+			if refuses {
+				delete(f.on, "PROT")
+				delete(f.on, "PBSZ")
+			}
+		})
+		c := f.dial(&client.Options{TLS: client.ImplicitTLS, TLSConfig: &tls.Config{RootCAs: roots}})
+		var got bytes.Buffer
+		if _, err := c.Retrieve(t.Context(), "f", &got); err != nil || got.String() != "content" {
+			t.Errorf("PROT refused %v: %q, %v", refuses, got.String(), err)
+		}
+		if f.count("AUTH") > 0 {
+			t.Error("AUTH under TLS")
+		}
+	}
+}
+
+// TLS first at a server that speaks it not, or second: a clear error, soon.
+func TestImplicitTLSAtAClearServer(t *testing.T) {
+	f := newFake(t, nil)
+	_, err := client.Dial(t.Context(), f.addr, &client.Options{TLS: client.ImplicitTLS})
+	var noTLS *client.TLSError
+	if !errors.As(err, &noTLS) || !strings.Contains(err.Error(), "no TLS") {
+		t.Errorf("the error is %v", err)
+	}
+	silent := newFake(t, func(f *fake) { f.greeting = "" })
+	_, err = client.Dial(t.Context(), silent.addr, &client.Options{TLS: client.ImplicitTLS, Timeout: 50 * time.Millisecond})
+	if !errors.As(err, &noTLS) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// A server that wants what we do: the data connection resumes. Where one refuses
+// all the same, the session goes on.
+func TestServerRefusesTLSOnData(t *testing.T) {
+	f, o := secureFake(t, func(f *fake, _ *tls.Config) {
+		f.setFile("f", "content")
+		f.on["RETR"] = func(s *session, _ string) {
+			s.say("150 here it comes")
+			d := s.data().(*tls.Conn)
+			_ = d.NetConn().Close()
+			s.say("522 no session reuse, no data")
+		}
+	})
+	c := f.dial(o)
+	_, err := c.Retrieve(t.Context(), "f", io.Discard)
+	var reply *ftp.Error
+	if !errors.As(err, &reply) || reply.Code != 522 {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := c.Command(t.Context(), "NOOP", ""); err != nil {
+		t.Errorf("the session did not go on: %v", err)
+	}
+}
+
+// Nothing of the password is in an event or an error under TLS either, and no
+// command was sent before its time.
+func TestTLSOrder(t *testing.T) {
+	f, o := secureFake(t, nil)
+	o.User, o.Password = "u", "s3cr3t"
+	_ = f.dial(o).Close()
+	want := []string{"AUTH TLS", "USER u", "PASS s3cr3t", "PBSZ 0", "PROT P", "FEAT", "OPTS UTF8 ON", "QUIT"}
+	if got := f.commands(); !slices.Equal(got, want) {
+		t.Errorf("the commands are %q, want %q", got, want)
+	}
+}
