@@ -28,7 +28,7 @@ type fake struct {
 	addr     string
 	greeting string
 	implicit *tls.Config // TLS comes first
-	feat     []string // lines of FEAT; nil: 502
+	feat     []string    // lines of FEAT; nil: 502
 	on       map[string]func(s *session, arg string)
 
 	ln net.Listener

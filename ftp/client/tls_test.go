@@ -116,12 +116,15 @@ func TestTLS(t *testing.T) {
 // Whatever the server answers, nothing goes on in the clear (CVE-2021-22946).
 func TestNoFallBackToClear(t *testing.T) {
 	for name, change := range map[string]func(f *fake){
-		"AUTH 500":          func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("500 what?") } },
-		"AUTH 534":          func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("534 no") } },
-		"AUTH 200":          func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("200 fine") } },
-		"AUTH 230":          func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("230 you are in") } },
-		"AUTH 334":          func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("334 ADAT") } },
-		"a 230 as greeting": func(f *fake) { f.greeting = "230 you are in\r\n"; f.on["AUTH"] = func(s *session, _ string) { s.say("503 no need") } },
+		"AUTH 500": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("500 what?") } },
+		"AUTH 534": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("534 no") } },
+		"AUTH 200": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("200 fine") } },
+		"AUTH 230": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("230 you are in") } },
+		"AUTH 334": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("334 ADAT") } },
+		"a 230 as greeting": func(f *fake) {
+			f.greeting = "230 you are in\r\n"
+			f.on["AUTH"] = func(s *session, _ string) { s.say("503 no need") }
+		},
 		"a login behind the 234": func(f *fake) {
 			f.on["AUTH"] = func(s *session, _ string) { s.raw("234 go\r\n230 you are in\r\n") }
 		},

@@ -218,14 +218,17 @@ func (p *pump) send(st stage) error {
 	case p.tls != nil:
 		size = recordsLen
 	}
-	if p.tls != nil && p.job.Size > minChunk {
-		p.tls.wire.gather()
+	if p.tls != nil {
+		defer p.tls.wire.give() // close_notify leaves at once
 	}
 	src := p.job.Source
 	if p.job.Size > 0 {
 		src = io.LimitReader(src, p.job.Size)
 	}
 	for {
+		if p.tls != nil && p.moved >= minChunk {
+			p.tls.wire.gather()
+		}
 		n, readErr := src.Read((*in)[:p.limit(size)])
 		data := (*in)[:n]
 		if st != nil {

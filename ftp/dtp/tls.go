@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -195,11 +196,14 @@ func (e *TLSError) Unwrap() error { return e.Err }
 // handshakeError is err in plain words, where those of package tls are none.
 func handshakeError(err error) error {
 	err = plain(err)
+	var alert tls.AlertError
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return worded{"the handshake took too long", err}
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return worded{"the peer ended the connection instead of a handshake", err}
+	case errors.As(err, &alert):
+		return worded{"the peer refuses: " + strings.TrimPrefix(alert.Error(), "tls: "), err}
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return worded{"what the peer says is no TLS", err}
 	}

@@ -110,9 +110,15 @@ func (c *tlsCtl) over(line string) *tls.Conn {
 
 func (c *tlsCtl) get(line string) []byte {
 	c.t.Helper()
-	d := c.over(line)
+	raw := c.epsv()
+	c.cmd(line, 150)
+	seen := &reading{Conn: raw}
+	d := tls.Client(seen, c.cfg)
 	b, err := io.ReadAll(d)
 	check(c.t, err)
+	if seen.ended {
+		c.t.Errorf("%s ended without close_notify", line)
+	}
 	check(c.t, d.Close())
 	c.want(226)
 	return b
@@ -297,15 +303,17 @@ func TestUploadNeedsCloseNotify(t *testing.T) {
 	})
 }
 
-// reading is a connection that counts what the peer sent.
+// reading is a connection that counts what the peer sent, and notes its FIN.
 type reading struct {
 	net.Conn
-	n int
+	n     int
+	ended bool
 }
 
 func (r *reading) Read(b []byte) (int, error) {
 	n, err := r.Conn.Read(b)
 	r.n += n
+	r.ended = r.ended || err == io.EOF
 	return n, err
 }
 
