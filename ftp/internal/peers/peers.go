@@ -9,6 +9,7 @@ package peers
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -33,14 +34,20 @@ type Server struct {
 	// but under vsftpd (which can not hide it without PAM) by its host path.
 	Root string
 	PID  int // the process that listens; sessions are its children or within it
+	// Certs are what it shows and what to trust it by; nil if TLS is Off.
+	Certs *Certs
 }
 
 // Options say how a server is started; the zero value is IPv4, writable, any
-// passive port.
+// passive port, no TLS. Not every server can do all of TLS: see Can.
 type Options struct {
 	IPv6         bool   // listen on ::1 instead of 127.0.0.1
 	ReadOnly     bool   // refuse every change
 	PassivePorts string // "first-last"; empty: any
+
+	TLS          TLSMode
+	TLSVersion   uint16 // tls.VersionTLS12 or tls.VersionTLS13 and no other; 0: both
+	RequireReuse bool   // refuse a data connection that does not resume the control connection's session
 }
 
 const (
@@ -62,7 +69,8 @@ func Names() []string {
 }
 
 // Start starts a server on a free loopback port, waits for its greeting and stops
-// it when the test ends. The host directory root is where its user starts.
+// it when the test ends. The host directory root is where its user starts. Options
+// that the server Can not do fail the test.
 //
 // pure-ftpd refuses uid 0: run by root it gets root and all in it handed to the
 // user nobody, unless ReadOnly, and what a test puts there later it can read,
@@ -70,16 +78,20 @@ func Names() []string {
 func Start(tb testing.TB, name string, root string, opts Options) *Server {
 	tb.Helper()
 	for _, k := range kinds {
-		if k.name == name {
-			return k.start(tb, root, opts)
+		if k.name != name {
+			continue
 		}
+		if !k.can(opts) {
+			tb.Fatalf("peers: %s can not do %+v", name, opts)
+		}
+		return k.start(tb, root, opts)
 	}
 	tb.Fatalf("peers: no server is called %q", name)
 	return nil
 }
 
 // Client returns the path of a stock client: curl, lftp, wget, tnftp, ncftpget,
-// ncftpput or python3.
+// ncftpput, openssl, gnutls-cli or python3.
 func Client(tb testing.TB, name string) string {
 	tb.Helper()
 	path := ""
@@ -131,13 +143,16 @@ var python = sync.OnceValue(func() string {
 // start tries a few ports, for another process may take the one just found free.
 func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 	tb.Helper()
-	binary := k.find()
+	binary := k.find(opts)
 	if binary == "" || !canRun {
 		missing(tb, k.name)
 	}
 	at := site{binary: binary, root: root, dir: tb.TempDir(), opts: opts, host: "127.0.0.1"}
 	if opts.IPv6 {
 		at.host = "::1"
+	}
+	if opts.TLS != Off {
+		at.certs = NewCerts(tb)
 	}
 	var err error
 	for range 5 {
@@ -152,7 +167,7 @@ func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 		if pid, err = run(tb, at, argv); err == nil {
 			return &Server{
 				Name: k.name, Addr: at.addr(), Root: root, PID: pid,
-				User: k.user, Password: password,
+				User: k.user, Password: password, Certs: at.certs,
 			}
 		}
 		if !errors.Is(err, errExited) {
@@ -179,6 +194,7 @@ type site struct {
 	host         string
 	port         int
 	opts         Options
+	certs        *Certs // nil if TLS is Off
 }
 
 func (s site) addr() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
@@ -198,6 +214,16 @@ func (s site) output() string {
 	return string(b)
 }
 
+// dial opens a control connection on which the greeting is what comes first.
+func (s site) dial(ctx context.Context) (net.Conn, error) {
+	if s.opts.TLS == Implicit {
+		d := tls.Dialer{Config: &tls.Config{RootCAs: s.certs.CA}}
+		return d.DialContext(ctx, "tcp", s.addr())
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", s.addr())
+}
+
 // errExited says that a server ended before it greeted, as it does when its port
 // is taken.
 var errExited = errors.New("it ended before its greeting")
@@ -215,6 +241,9 @@ func run(tb testing.TB, at site, argv []string) (pid int, err error) {
 	defer out.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, at.dir
+	if cmd.Env, err = at.environment(); err != nil {
+		return 0, err
+	}
 	stop, err := startGroup(cmd)
 	if err != nil {
 		return 0, err
@@ -231,7 +260,7 @@ func run(tb testing.TB, at site, argv []string) (pid int, err error) {
 		stop()
 		<-exited
 	}
-	err = awaitGreeting(ctx, at.addr())
+	err = at.awaitGreeting(ctx)
 	select {
 	case <-exited:
 		err = errExited // whoever greeted was not ours
@@ -246,25 +275,24 @@ func run(tb testing.TB, at site, argv []string) (pid int, err error) {
 }
 
 // awaitGreeting dials until a 220 is read.
-func awaitGreeting(ctx context.Context, addr string) error {
+func (s site) awaitGreeting(ctx context.Context) error {
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
-		err := readGreeting(ctx, addr)
+		err := s.readGreeting(ctx)
 		if err == nil || errors.Is(err, errNotReady) {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("no greeting on %s: %w", addr, err)
+			return fmt.Errorf("no greeting on %s: %w", s.addr(), err)
 		case <-again.C:
 		}
 	}
 }
 
-func readGreeting(ctx context.Context, addr string) error {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", addr)
+func (s site) readGreeting(ctx context.Context) error {
+	conn, err := s.dial(ctx)
 	if err != nil {
 		return err
 	}

@@ -16,15 +16,17 @@ import (
 type kind struct {
 	name    string
 	user    string
-	find    func() string
+	find    func(Options) string
 	prepare func(site) ([]string, error)
+
+	implicit, reuse bool // see Can
 }
 
 var kinds = []kind{
-	{"vsftpd", "anonymous", func() string { return find("vsftpd") }, vsftpd},
-	{"proftpd", user, func() string { return find("proftpd") }, proftpd},
-	{"pure-ftpd", user, findPureFTPd, pureFTPd},
-	{"pyftpdlib", user, python, pyftpdlib},
+	{"vsftpd", "anonymous", func(Options) string { return find("vsftpd") }, vsftpd, true, true},
+	{"proftpd", user, findProFTPd, proftpd, true, true},
+	{"pure-ftpd", user, findPureFTPd, pureFTPd, false, false},
+	{"pyftpdlib", user, findPyftpdlib, pyftpdlib, true, false},
 }
 
 func yesNo(b bool) string {
@@ -53,6 +55,7 @@ func vsftpd(s site) ([]string, error) {
 		"seccomp_sandbox=NO", "isolate=NO", "isolate_network=NO",
 		"max_clients=10000", "max_per_ip=10000",
 	}
+	lines = append(lines, vsftpdTLS(s)...)
 	if s.opts.IPv6 {
 		lines = append(lines, "listen=NO", "listen_ipv6=YES", "listen_address6="+s.host)
 	} else {
@@ -80,7 +83,7 @@ func proftpd(s site) ([]string, error) {
 	}
 	lines := []string{
 		"ServerType standalone", "ServerName peer",
-		"ModulePath " + filepath.Join(filepath.Dir(s.binary), "../lib/proftpd"),
+		"ModulePath " + proftpdModules(s.binary),
 		"UseIPv6 " + ipv6, "DefaultAddress " + s.host, "SocketBindTight on",
 		"Port " + strconv.Itoa(s.port),
 		"User " + me.Username, "Group " + group.Name, "RootLogin on",
@@ -91,6 +94,7 @@ func proftpd(s site) ([]string, error) {
 		"MaxInstances none", "Umask 022",
 		"AllowOverwrite on", "AllowStoreRestart on", "AllowRetrieveRestart on",
 	}
+	lines = append(lines, proftpdTLS(s)...)
 	if me.Uid == "0" {
 		lines = append(lines, "DefaultRoot ~")
 	}
@@ -111,7 +115,7 @@ func passwdLine(uid, gid, home string) string {
 }
 
 // findPureFTPd finds it only for root: the stock build runs as no one else.
-func findPureFTPd() string {
+func findPureFTPd(Options) string {
 	if os.Getuid() != 0 || find("pure-pw") == "" {
 		return ""
 	}
@@ -150,6 +154,10 @@ func pureFTPd(s site) ([]string, error) {
 	if s.opts.PassivePorts != "" {
 		argv = append(argv, "-p", strings.Replace(s.opts.PassivePorts, "-", ":", 1))
 	}
+	if s.opts.TLS != Off {
+		// 3 refuses clear data connections too.
+		argv = append(argv, "-Y", "3", "-2", s.certs.CertFile+","+s.certs.KeyFile)
+	}
 	return argv, nil
 }
 
@@ -171,8 +179,11 @@ func giveAway(root string, to *osuser.User) error {
 	})
 }
 
-// pyftpdlib runs from its own command line.
+// pyftpdlib runs from its own command line, or by a few lines of Python for TLS.
 func pyftpdlib(s site) ([]string, error) {
+	if s.opts.TLS != Off {
+		return pyftpdlibTLS(s), nil
+	}
 	argv := []string{
 		s.binary, "-m", "pyftpdlib", "-i", s.host, "-p", strconv.Itoa(s.port),
 		"-d", s.root, "-u", user, "-P", password,
