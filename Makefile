@@ -20,6 +20,9 @@ fuzz: ## every fuzz target for T each (T=20s)
 	  done; \
 	done
 
+soak: ## the faults, for some three minutes, with the race detector
+	MINIFTP_SOAK=1 go test -race -count=1 -timeout 15m -run 'Fault|Sweep|Killed|Stopped' ./ftp/server ./cmd/miniftp
+
 golden: ## write the golden files and generated docs anew
 	go test ./cmd/miniftp ./ftp/server -update
 
@@ -32,4 +35,4 @@ interop: ## the tests against stock clients and servers; none may be missing
 386: ## the tests on 32 bits
 	GOARCH=386 go test ./ftp ./ftp/dtp ./fsroot
 
-.PHONY: help check test fuzz golden bench interop 386
+.PHONY: help check test fuzz soak golden bench interop 386

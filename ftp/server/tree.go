@@ -1,9 +1,12 @@
 package server
 
 import (
+	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 
 	"miniftp/ftp"
 )
@@ -46,7 +49,9 @@ func (s *session) mkdir(arg string) ftp.Reply {
 	return ftp.NewReply(257, ftp.Quote257(p)+" is made.")
 }
 
-// rmdir looks first: not every storage refuses to orphan what is inside.
+// rmdir looks first: not every storage refuses to orphan what is inside. What is
+// left of uploads that were cut is not in the way of a client that sees an empty
+// directory, and the reply says that it went too. An upload that runs is in the way.
 func (s *session) rmdir(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	if p == "/" {
@@ -59,35 +64,63 @@ func (s *session) rmdir(arg string) ftp.Reply {
 	if !fi.IsDir() {
 		return ftp.Replyf(550, "%s: is not a directory.", p)
 	}
-	kept, empty := s.onlyKept(p)
-	if !empty {
+	left, err := s.leftovers(p)
+	switch {
+	case errors.Is(err, errRuns):
+		return ftp.Replyf(550, "%s: the directory is not empty: an upload to it runs, or did a moment ago.", p)
+	case errors.Is(err, errNotEmpty):
 		return ftp.Replyf(550, "%s: the directory is not empty.", p)
+	case err != nil:
+		return fileError(err, p)
 	}
-	for _, name := range kept {
+	for _, name := range left {
 		_ = s.account.FS.Remove(path.Join(p, name))
 	}
 	if err := s.account.FS.Remove(p); err != nil {
 		return fileError(err, p)
 	}
+	if len(left) > 0 {
+		return ftp.Replyf(250, "%s is removed, and what was kept in it of uploads that were cut (%d).", p, len(left))
+	}
 	return ftp.Replyf(250, "%s is removed.", p)
 }
 
-// onlyKept reports whether nothing is in a directory but what is kept of uploads
-// that were cut: a client does not see that, so it must not be in its way.
-func (s *session) onlyKept(p string) (kept []string, empty bool) {
+// Why a directory stays.
+var (
+	errNotEmpty = errors.New("the directory is not empty")
+	errRuns     = errors.New("an upload to the directory runs")
+)
+
+// leftovers are the hidden files of uploads that were cut, of killed servers too. The
+// error says that there is something else in the directory.
+func (s *session) leftovers(p string) ([]string, error) {
 	d, err := s.account.FS.Open(p)
 	if err != nil {
-		return nil, true // Remove will tell
+		return nil, nil // it may be empty all the same: Remove will tell
 	}
 	defer d.Close()
 	const most = 1000
-	names, _ := d.Readdirnames(most)
+	names, err := d.Readdirnames(most)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if len(names) == most {
+		return nil, errNotEmpty
+	}
+	var runs error
 	for _, name := range names {
-		if !isKept(name) {
-			return nil, false
+		if !isUpload(name) {
+			return nil, errNotEmpty
+		}
+		fi, err := lstat(s.account.FS, path.Join(p, name))
+		if err == nil && !fi.Mode().IsRegular() {
+			return nil, errNotEmpty
+		}
+		if err == nil && !isKept(name) && time.Since(fi.ModTime()) < s.set.deadAfter() {
+			runs = errRuns
 		}
 	}
-	return names, len(names) < most
+	return names, runs
 }
 
 // dele takes what is kept of a cut upload to that name along.

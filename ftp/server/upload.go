@@ -11,6 +11,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -34,30 +35,41 @@ type upload struct {
 }
 
 // Hidden names: ".NAME.RANDOM.upload" while bytes come in, ".NAME.upload" for
-// what is kept of one that was cut. Listings do not show them.
+// what is kept of one that was cut. Listings do not show them. The one becomes the
+// other by leaving RANDOM out, for every NAME: Sweep knows nothing else of it.
 const uploadSuffix = ".upload"
 
 func isUpload(name string) bool {
-	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, uploadSuffix)
+	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, uploadSuffix) && len(name) > len("."+uploadSuffix)
 }
 
 // isKept is isUpload without those that are coming in.
 func isKept(name string) bool { return isUpload(name) && !comingIn.MatchString(name) }
 
-var comingIn = regexp.MustCompile(`\.[0-9a-f]{8}\.upload$`)
+var (
+	comingIn = regexp.MustCompile(`(?s)^\..+\.[0-9a-f]{8}\.upload$`)
+	tagged   = regexp.MustCompile(`[.~][0-9a-f]{8}$`)
+)
 
 // keptName is the hidden name of what was kept of an upload to p.
 func keptName(p string) string { return hiddenName(p, "") }
 
 func tempName(p string) string { return hiddenName(p, fmt.Sprintf(".%08x", rand.Uint32())) }
 
+// hiddenName shortens names that leave no room for the rest, and gives a hash to
+// them and to those that look as if they had RANDOM or a hash at their end, such as
+// log.20240131: what is kept of that must not be taken for an upload to log.
 func hiddenName(p, tag string) string {
+	const (
+		longest = 255
+		room    = longest - len(".") - len(".RANDOM--") - len(uploadSuffix)
+		hashLen = len("~HASH----")
+	)
 	dir, base := path.Split(p)
-	const longest = 255
-	if over := len(base) + len(tag) + len(uploadSuffix) + 1 - longest + 9; over > 9 {
+	if len(base) > room || tagged.MatchString(base) {
 		h := fnv.New32a()
 		_, _ = io.WriteString(h, base)
-		base = fmt.Sprintf("%s~%08x", base[:max(len(base)-over, 0)], h.Sum32())
+		base = fmt.Sprintf("%s~%08x", base[:min(len(base), room-hashLen)], h.Sum32())
 	}
 	return dir + "." + base + tag + uploadSuffix
 }
@@ -172,7 +184,9 @@ func (u *upload) wasCut() bool {
 }
 
 // claim takes the kept part of an earlier upload, if it has that many bytes, so
-// that nobody else goes on with it too.
+// that nobody else goes on with it too. It makes the part new before that: under
+// the name of an upload that is coming in nothing old may stand, as Sweep takes
+// what is old there for a leftover.
 func (u *upload) claim(offset int64) bool {
 	kept := keptName(u.path)
 	fi, err := lstat(u.fs, kept)
@@ -180,6 +194,8 @@ func (u *upload) claim(offset int64) bool {
 		return false
 	}
 	u.temp = tempName(u.path)
+	now := time.Now()
+	_ = u.fs.Chtimes(kept, now, now)
 	return u.fs.Rename(kept, u.temp) == nil
 }
 

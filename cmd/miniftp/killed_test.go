@@ -1,0 +1,338 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"miniftp/ftp/client"
+)
+
+// process is a server in a process of its own, that a test may kill.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	addr string
+	log  chan string // its lines, until it ends
+	read []string    // those that await has read
+}
+
+func startServer(t *testing.T, root string, flags ...string) *process {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	t.Cleanup(cancel)
+	p := &process{t: t, log: make(chan string, 100_000)}
+	p.cmd = exec.CommandContext(ctx, "miniftp", append(append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...), root)...)
+	p.cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "GORACE=atexit_sleep_ms=0")
+	stderr, err := p.cmd.StderrPipe()
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.log)
+		for s := bufio.NewScanner(stderr); s.Scan(); {
+			p.log <- s.Text()
+		}
+	}()
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	_, rest, _ := strings.Cut(p.await("ftp://"), "ftp://")
+	p.addr, _, _ = strings.Cut(rest, "/")
+	return p
+}
+
+// await waits for a line with the text.
+func (p *process) await(text string) string {
+	p.t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		select {
+		case line, ok := <-p.log:
+			if p.read = append(p.read, line); strings.Contains(line, text) {
+				return line
+			}
+			if !ok {
+				p.t.Fatalf("the server ended without %q:\n%s", text, strings.Join(p.read, "\n"))
+			}
+		case <-limit:
+			p.t.Fatalf("the server does not say %q:\n%s", text, strings.Join(p.read, "\n"))
+		}
+	}
+}
+
+// ends waits for the process and returns its exit code, -1 if it was killed.
+func (p *process) ends() int {
+	p.t.Helper()
+	for line := range p.log { // to the end, before Wait closes the pipe
+		p.read = append(p.read, line)
+	}
+	_ = p.cmd.Wait()
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// kill is SIGKILL: nothing is put in order.
+func (p *process) kill() {
+	p.t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.ends()
+}
+
+func (p *process) dial() *client.Client {
+	p.t.Helper()
+	c, err := client.Dial(p.t.Context(), p.addr, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// gated is a reader that hands out its content up to a gate, and the rest, if ever,
+// when that opens.
+type gated struct {
+	before, after io.Reader
+	open          <-chan struct{}
+}
+
+func (g *gated) Read(b []byte) (int, error) {
+	if n, err := g.before.Read(b); n > 0 || err == nil {
+		return n, nil
+	}
+	<-g.open
+	return g.after.Read(b)
+}
+
+// reaches waits until a file that matches the pattern has n bytes.
+func reaches(t *testing.T, pattern string, n int) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(time.Minute); ; <-tick.C {
+		found, err := filepath.Glob(pattern)
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("%s never had %d bytes: %v, %v", pattern, n, found, err)
+		}
+		for _, f := range found {
+			if fi, err := os.Stat(f); err == nil && fi.Size() >= int64(n) {
+				return
+			}
+		}
+	}
+}
+
+// hidden are the files below root that listings leave out.
+func hidden(t *testing.T, root string) []string {
+	t.Helper()
+	found, err := filepath.Glob(root + "/.*.upload")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func want(t *testing.T, file string, content []byte) {
+	t.Helper()
+	if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%s has %d bytes (%v), want %d that may differ too", filepath.Base(file), len(got), err, len(content))
+	}
+}
+
+// TestKilledServer: a server that is killed in the middle of two uploads, again and
+// again, leaves nothing half-written under a final name: one file is not there, of the
+// other the old one is. Once what it left is old, the next server makes it a part that
+// a client goes on with, to the exact bytes.
+func TestKilledServer(t *testing.T) {
+	root, content, old := t.TempDir(), pattern(3_000_000), []byte("the old one, whole")
+	local := filepath.Join(t.TempDir(), "local")
+	for file, b := range map[string][]byte{root + "/old": old, local: content} {
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	yesterday := time.Now().Add(-24 * time.Hour)
+	if err := os.Chtimes(root+"/old", yesterday, yesterday); err != nil {
+		t.Fatal(err)
+	}
+	rounds := 3
+	if os.Getenv("MINIFTP_SOAK") != "" {
+		rounds = 30
+	}
+	kept := 0
+	for range rounds {
+		p := startServer(t, root, "--anonymous", "rw")
+		if kept > 0 {
+			p.await("resumable=2")
+			want(t, root+"/.new.upload", content[:kept])
+		}
+		more := 1 + rand.IntN(len(content)/(rounds+1))
+		var uploads sync.WaitGroup
+		gate := make(chan struct{})
+		for name, from := range map[string]int{"/new": kept, "/old": 0} {
+			c := p.dial()
+			uploads.Go(func() {
+				src := &gated{bytes.NewReader(content[from : kept+more]), strings.NewReader(""), gate}
+				if _, err := c.StoreWith(context.Background(), client.Transfer{Path: name, Offset: int64(from)}, src); err == nil {
+					t.Errorf("%s: an upload to a server that was killed is said to be whole", name)
+				}
+			})
+		}
+		enough := kept + 1 + rand.IntN(more) // anywhere in the middle
+		reaches(t, root+"/.new.????????.upload", enough)
+		reaches(t, root+"/.old.????????.upload", 1)
+		p.kill()
+		close(gate)
+		uploads.Wait()
+		if _, err := os.Stat(root + "/new"); err == nil {
+			t.Fatal("half a file stands under its final name")
+		}
+		want(t, root+"/old", old)
+		left, err := filepath.Glob(root + "/.*.????????.upload")
+		if err != nil || len(left) != 2 {
+			t.Fatalf("left: %q, %v", left, err)
+		}
+		fi, err := os.Stat(left[0]) // that of /new
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = int(fi.Size())
+		for _, f := range left { // time passes
+			at := time.Now().Add(-time.Hour)
+			if err := os.Chtimes(f, at, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	p := startServer(t, root, "--anonymous", "rw")
+	p.await("resumable=2")
+	if code, _, errs := try(t, "put", "-c", "-v", local, "ftp://"+p.addr+"/new"); code != 0 || !strings.Contains(errs, fmt.Sprintf("> REST %d\n", kept)) {
+		t.Errorf("exit %d, and it went on elsewhere than at %d:\n%s", code, kept, errs)
+	}
+	if code, _, errs := try(t, "put", "-q", local, "ftp://"+p.addr+"/old"); code != 0 {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	want(t, root+"/new", content)
+	want(t, root+"/old", content)
+	if found := hidden(t, root); len(found) > 0 {
+		t.Errorf("left: %q", found)
+	}
+	p.kill()
+}
+
+// TestReadOnlyServerSweepsNothing: what lies about in a directory that nobody may
+// write to is none of the server's business.
+func TestReadOnlyServerSweepsNothing(t *testing.T) {
+	root := t.TempDir()
+	leftover := root + "/.f.0123abcd.upload"
+	if err := os.WriteFile(leftover, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now().Add(-100 * 24 * time.Hour)
+	if err := os.Chtimes(leftover, at, at); err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range [][]string{{"--user", "u:p:ro"}, {"--anonymous", "ro"}, {"--anonymous", "rw", "--upload-in-place"}} {
+		p := startServer(t, root, flags...)
+		c, err := client.Dial(t.Context(), p.addr, &client.Options{User: "u", Password: "p"})
+		if err == nil {
+			_ = c.Close()
+		}
+		p.kill()
+		want(t, leftover, []byte("x"))
+	}
+}
+
+// TestStoppedUnderLoad: after a SIGTERM what runs may finish, nothing new begins, the
+// server ends with exit 0, and whatever was said to be whole is.
+func TestStoppedUnderLoad(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no SIGTERM")
+	}
+	root, content := t.TempDir(), pattern(400_000)
+	if err := os.WriteFile(root+"/f", content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startServer(t, root, "--anonymous", "rw", "--grace", "1m")
+	gate := make(chan struct{})
+	var running, load sync.WaitGroup
+	for i := range 3 { // each half way when the signal comes
+		c := p.dial()
+		running.Go(func() {
+			src := &gated{bytes.NewReader(content[:200_000]), bytes.NewReader(content[200_000:]), gate}
+			if _, err := c.Store(t.Context(), fmt.Sprintf("/running%d", i), src); err != nil {
+				t.Errorf("an upload that ran was not let finish: %v", err)
+			}
+		})
+	}
+	whole := make(chan string, 100_000)
+	var enough sync.WaitGroup
+	for i := range 4 {
+		enough.Add(1)
+		c := p.dial()
+		load.Go(func() {
+			for n := 0; ; n++ {
+				if n == 5 {
+					enough.Done()
+				}
+				name := fmt.Sprintf("/load%d.%d", i, n)
+				if _, err := c.Store(t.Context(), name, bytes.NewReader(content)); err != nil {
+					return
+				}
+				whole <- name
+				var b bytes.Buffer
+				if _, err := c.Retrieve(t.Context(), "/f", &b); err != nil {
+					return
+				} else if !bytes.Equal(b.Bytes(), content) {
+					t.Errorf("a download that was said to be whole has %d bytes", b.Len())
+				}
+			}
+		})
+	}
+	enough.Wait()
+	for i := range 3 {
+		reaches(t, fmt.Sprintf("%s/.running%d.*.upload", root, i), 200_000)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.await("transfers may finish")
+	load.Wait()
+	if c, err := client.Dial(t.Context(), p.addr, nil); err == nil {
+		t.Error("it takes new sessions")
+		_ = c.Close()
+	}
+	close(gate)
+	running.Wait()
+	if code := p.ends(); code != 0 {
+		t.Errorf("exit %d:\n%s", code, strings.Join(p.read, "\n"))
+	}
+	close(whole)
+	for name := range whole {
+		want(t, root+name, content)
+	}
+	files, err := filepath.Glob(root + "/*")
+	if err != nil || len(files) < 3+4*5 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, f := range files { // those too whose client was not told
+		want(t, f, content)
+	}
+	if found := hidden(t, root); len(found) > 0 {
+		t.Errorf("left: %q", found)
+	}
+}

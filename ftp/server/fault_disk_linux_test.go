@@ -1,0 +1,47 @@
+package server_test
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"miniftp/fsroot"
+)
+
+// A real disk that is full, where the kernel moves the bytes and it is splice that
+// fails.
+func TestFaultRealDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("no disk to fill here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	root, err := fsroot.OpenRoot(dir)
+	check(t, err)
+	t.Cleanup(func() { _ = root.Close() })
+	content := random(3 << 20)
+	c := serve(t, root).login(t, "rw")
+	for _, cmd := range []string{"STOR f", "APPE f", "STOU f"} {
+		d := c.starts(cmd)
+		_, _ = d.Write(content)
+		if r := c.want(452); strings.Contains(r.Text(), dir) {
+			t.Errorf("%s: the reply tells a host path: %q", cmd, r.Text())
+		}
+		_ = d.Close()
+		if exists(root, "/f") {
+			t.Errorf("%s: a part of it stands under the final name", cmd)
+		}
+		if cmd == "STOU f" {
+			break
+		}
+		kept, err := os.ReadFile(dir + "/.f.upload")
+		check(t, err)
+		if len(kept) == 0 || string(kept) != string(content[:len(kept)]) {
+			t.Errorf("%s: what is kept (%d bytes) is not the beginning", cmd, len(kept))
+		}
+		c.cmd("DELE f", 250) // makes room
+		c.put("STOR g", content[:500_000])
+		c.cmd("DELE g", 250)
+	}
+}

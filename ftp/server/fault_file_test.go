@@ -1,0 +1,135 @@
+package server_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+)
+
+// broken is a filesystem whose files can't be read from byte at on, as when a network
+// disk goes away.
+type broken struct {
+	afero.Fs
+	at *atomic.Int64
+}
+
+func (b broken) Open(name string) (afero.File, error) {
+	f, err := b.Fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return &brokenFile{File: f, at: b.at}, nil
+}
+
+type brokenFile struct {
+	afero.File
+	at  *atomic.Int64
+	pos int64
+}
+
+func (f *brokenFile) Seek(offset int64, whence int) (int64, error) {
+	pos, err := f.File.Seek(offset, whence)
+	f.pos = pos
+	return pos, err
+}
+
+func (f *brokenFile) Read(b []byte) (int, error) {
+	at := f.at.Load()
+	if at >= 0 && f.pos >= at {
+		return 0, &fs.PathError{Op: "read", Path: "/the/host/path", Err: syscall.ESTALE}
+	}
+	if at >= 0 {
+		b = b[:min(int64(len(b)), at-f.pos)]
+	}
+	n, err := f.File.Read(b)
+	f.pos += int64(n)
+	return n, err
+}
+
+// A file that can't be read on is 451 after the bytes that could; the session lives,
+// and when the disk is back the download goes on from there.
+func TestFaultReadBreaks(t *testing.T) {
+	content := random(1 << 20)
+	fsys := broken{fsroot.NewMem(), new(atomic.Int64)}
+	write(t, fsys, "/f", string(content))
+	c := serve(t, fsys).login(t, "rw")
+	for _, at := range []int64{0, 1, 64 << 10, 700_001, 1<<20 - 1} {
+		for _, typ := range []string{"I", "A"} {
+			fsys.at.Store(at)
+			c.cmd("TYPE "+typ, 200)
+			d := c.starts("RETR f")
+			got := rest(d)
+			_ = d.Close()
+			if r := c.want(451); strings.Contains(r.Text(), "host") {
+				t.Errorf("the reply tells a host path: %q", r.Text())
+			}
+			want := content[:at]
+			if typ == "A" {
+				want = bytes.ReplaceAll(bytes.ReplaceAll(want, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
+			}
+			// Of text, what the last read brought may wait for more.
+			if !bytes.HasPrefix(want, got) || typ == "I" && len(got) < len(want) {
+				t.Errorf("broken at %d, TYPE %s: %d bytes came, the first %d are right", at, typ, len(got), len(want))
+			}
+			fsys.at.Store(-1)
+			if typ == "I" {
+				c.cmd("REST "+fmt.Sprint(len(got)), 350)
+				if more := c.get("RETR f"); string(got)+string(more) != string(content) {
+					t.Errorf("broken at %d: %d bytes and %d after", at, len(got), len(more))
+				}
+			}
+		}
+	}
+}
+
+// A file that is cut while it is sent is 451, with the right bytes so far; one that is
+// removed or replaced is sent whole, as it was: the storage keeps what is open.
+func TestFaultFileChangesInADownload(t *testing.T) {
+	content := random(48 << 20)
+	for _, tt := range []struct {
+		what string
+		do   func(dir string) error
+		code int
+	}{
+		{"cut", func(dir string) error { return os.Truncate(dir+"/big", 8<<20) }, 451},
+		{"emptied", func(dir string) error { return os.Truncate(dir+"/big", 0) }, 451},
+		{"removed", func(dir string) error { return os.Remove(dir + "/big") }, 226},
+		{"replaced", func(dir string) error { return os.Rename(dir+"/small", dir+"/big") }, 226},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			fsys, dir := disk(t)
+			check(t, os.WriteFile(dir+"/big", content, 0o600))
+			check(t, os.WriteFile(dir+"/small", []byte("another"), 0o600))
+			c := serve(t, fsys).login(t, "rw")
+			d := c.starts("RETR big")
+			got := make([]byte, 1<<20)
+			_, err := io.ReadFull(d, got)
+			check(t, err)
+			check(t, tt.do(dir))
+			got = append(got, rest(d)...)
+			_ = d.Close()
+			r := c.want(226, 451)
+			c.cmd("NOOP", 200)
+			if tt.code == 451 && len(got) == len(content) {
+				t.Skip("all of it was sent before")
+			}
+			if int(r.Code) != tt.code {
+				t.Errorf("%v after %d of %d bytes", r, len(got), len(content))
+			}
+			// What left before the cut was right; behind it nothing is made up.
+			if !bytes.HasPrefix(content, got) || tt.code == 226 && len(got) != len(content) {
+				t.Errorf("%d bytes came, and not those of the file", len(got))
+			}
+		})
+	}
+}

@@ -1,0 +1,178 @@
+package server_test
+
+import (
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/server"
+)
+
+// killed is an upload in the moment its server is killed: the files that are there go
+// to another directory, whose server has never heard of it. They are two hours old.
+func killed(t *testing.T, name, part string) afero.Fs {
+	t.Helper()
+	fsys, from := disk(t)
+	c := serve(t, fsys).login(t, "rw")
+	d := c.starts("STOR " + name)
+	_, err := io.WriteString(d, part)
+	check(t, err)
+	awaitHidden(t, fsys, len(part))
+	after, to := disk(t)
+	left, err := os.ReadDir(from)
+	check(t, err)
+	for _, f := range left {
+		b, err := os.ReadFile(from + "/" + f.Name())
+		check(t, err)
+		check(t, os.WriteFile(to+"/"+f.Name(), b, 0o600))
+		at := time.Now().Add(-2 * time.Hour)
+		check(t, os.Chtimes(to+"/"+f.Name(), at, at))
+	}
+	_ = d.Close()
+	c.want(226)
+	return after
+}
+
+// Whatever a file is called, what a killed server left of it can be gone on with
+// after a sweep, and nobody takes it for part of another file.
+func TestSweepNames(t *testing.T) {
+	long := strings.Repeat("n", 400)
+	all := []string{
+		"plain", "with blank", ".hidden", "a.b.c", "caf\xe9", "-la", "x.upload", ".x.upload", ".x.0123abcd.upload",
+		"log.20240131", "log.20240131.deadbeef", "log~20240131", "0123abcd", ".0123abcd", long[:225] + ".20240131",
+	}
+	for n := 220; n <= 255; n++ {
+		all = append(all, long[:n])
+	}
+	for _, name := range all {
+		t.Run(name, func(t *testing.T) {
+			fsys := killed(t, name, "first, ")
+			if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Kept: 1}) {
+				t.Fatalf("it did %+v, %v: %q", did, err, names(t, fsys, "/"))
+			}
+			if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
+				t.Fatalf("the second did %+v, %v: %q", did, err, names(t, fsys, "/"))
+			}
+			c := serve(t, fsys).login(t, "rw")
+			for cut := name; ; { // such as log, of log.20240131
+				i := strings.LastIndexAny(cut, ".~")
+				if i <= 0 {
+					break
+				}
+				cut = cut[:i]
+				c.cmd("SIZE "+cut, 550)
+			}
+			if r := c.cmd("SIZE "+name, 213); r.Text() != "7" {
+				t.Errorf("SIZE: %s", r.Text())
+			}
+			c.cmd("REST 7", 350)
+			c.put("STOR "+name, []byte("second"))
+			if got := stored(t, fsys); !slices.Equal(got, []string{"/" + name + "=first, second"}) {
+				t.Errorf("the tree is %q", got)
+			}
+		})
+	}
+}
+
+// What is kept of log.20240131 is no upload to log that comes in, and RMD knows it too.
+func TestSweepKeptPartOfADatedName(t *testing.T) {
+	fsys, _ := disk(t)
+	c := serve(t, fsys).login(t, "rw")
+	cut(c, fsys, "STOR log.20240131", "part", "ABOR")
+	before := names(t, fsys, "/")
+	for _, name := range before {
+		at := time.Now().Add(-day)
+		check(t, fsys.Chtimes("/"+name, at, at))
+	}
+	if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
+		t.Errorf("it did %+v, %v", did, err)
+	}
+	if got := names(t, fsys, "/"); !slices.Equal(got, before) {
+		t.Errorf("the tree is %q, was %q", got, before)
+	}
+	c.put("APPE log.20240131", []byte(" and rest"))
+	if got := stored(t, fsys); !slices.Equal(got, []string{"/log.20240131=part and rest"}) {
+		t.Errorf("the tree is %q", got)
+	}
+}
+
+// An upload that goes on with a part of last week runs, though not a byte of it has
+// come yet: no sweep may touch it.
+func TestSweepLeavesAResumedUpload(t *testing.T) {
+	for _, resume := range []string{"STOR", "APPE"} {
+		both(t, func(t *testing.T, fsys afero.Fs) {
+			aged(t, fsys, "/.f.upload", "first, ", 7*day)
+			c := serve(t, fsys).login(t, "rw")
+			if resume == "STOR" {
+				c.cmd("REST 7", 350)
+			}
+			d := c.starts(resume + " f")
+			if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
+				t.Errorf("%s: it did %+v, %v", resume, did, err)
+			}
+			_, err := io.WriteString(d, "second")
+			check(t, err)
+			check(t, d.Close())
+			c.want(226)
+			if got := stored(t, fsys); !slices.Equal(got, []string{"/f=first, second"}) {
+				t.Errorf("%s: the tree is %q", resume, got)
+			}
+		})
+	}
+}
+
+// RMD of a directory that looks empty to its client works, whatever is kept there of
+// uploads that were cut or whose server was killed, and says so. An upload that runs
+// is not taken from under its client.
+func TestRemoveDirectoryWithLeftovers(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		c := serve(t, fsys).login(t, "rw")
+		for _, tt := range []struct {
+			file string
+			age  time.Duration
+			code int
+			says string
+		}{
+			{"", 0, 250, "/d is removed."},
+			{".f.upload", time.Minute, 250, "what was kept in it of uploads that were cut (1)"},
+			{".f.0123abcd.upload", time.Hour, 250, "what was kept in it of uploads that were cut (1)"},
+			{".f.0123abcd.upload", time.Minute, 550, "an upload to it runs"},
+			{"f", time.Hour, 550, "not empty"},
+			{".profile", time.Hour, 550, "not empty"},
+			{".f.0123abcd.upload/x", time.Hour, 550, "not empty"},
+		} {
+			check(t, fsys.MkdirAll("/d", 0o755))
+			if tt.file != "" {
+				aged(t, fsys, "/d/"+tt.file, "x", tt.age)
+			}
+			r := c.cmd("RMD d")
+			if int(r.Code) != tt.code || !strings.Contains(r.Text(), tt.says) {
+				t.Errorf("%s, %v old: %v, want %d with %q", tt.file, tt.age, r, tt.code, tt.says)
+			}
+			if exists(fsys, "/d/"+tt.file) != (tt.code == 550) {
+				t.Errorf("%s, %v old: it stands or went", tt.file, tt.age)
+			}
+			check(t, fsys.RemoveAll("/d"))
+		}
+		check(t, fsys.MkdirAll("/d", 0o755))
+		write(t, fsys, "/d/.f.upload", "kept")
+		d := c.starts("STOR d/g")
+		other := serve(t, fsys).login(t, "rw") // another server on the same directory
+		other.cmd("RMD d", 550)
+		if got := read(t, fsys, "/d/.f.upload"); got != "kept" {
+			t.Errorf("a refused RMD left %q of what was kept", got)
+		}
+		_, err := io.WriteString(d, "whole")
+		check(t, err)
+		check(t, d.Close())
+		c.want(226)
+		if got := read(t, fsys, "/d/g"); got != "whole" {
+			t.Errorf("stored %q", got)
+		}
+	})
+}

@@ -1,0 +1,190 @@
+package server_test
+
+import (
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+// trickle writes a byte a second until that fails.
+func trickle(conn net.Conn) (done chan struct{}) {
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if _, err := io.WriteString(conn, "x"); err != nil {
+				return
+			}
+			time.Sleep(time.Second) // on the test's own clock
+		}
+	}()
+	return done
+}
+
+// A client that sends a byte a second and never ends a line has the time to log in, and
+// no more; what it has said before counts for nothing.
+func TestFaultSlowLogin(t *testing.T) {
+	for _, said := range [][]string{nil, {"NOOP"}, {"USER rw"}, {"USER rw", "PASS wrong"}} {
+		bubble(t, func(o *server.Options) { o.LoginTimeout = 40 * time.Second }, func(t *testing.T, c *ctl, _ *server.Server) {
+			for _, line := range said {
+				c.cmd(line)
+			}
+			done := trickle(c.Conn)
+			start := time.Now()
+			c.want(421)
+			if took := time.Since(start); took > 40*time.Second || took < 30*time.Second {
+				t.Errorf("after %q: 421 after %v", said, took)
+			}
+			_ = c.Close()
+			<-done
+		})
+	}
+}
+
+// Many clients that stand still hold nobody up and are all gone after their time: those
+// inside are served meanwhile, one file after the other.
+func TestFaultHalfOpenFlood(t *testing.T) {
+	flood := times(300, 3000)
+	roomFor(t, 2*flood+100)
+	fsys, _ := disk(t)
+	content := random(200_000)
+	write(t, fsys, "/f", string(content))
+	s := serve(t, fsys, func(o *server.Options) { o.LoginTimeout = 2 * time.Second })
+	inside := []*ctl{s.login(t, "rw"), s.login(t, "rw"), s.login(t, "ro")}
+	var slow sync.WaitGroup
+	for i := range flood {
+		conn, err := net.Dial("tcp", s.addr)
+		check(t, err)
+		c := newCtl(t, conn)
+		_, err = io.WriteString(conn, []string{"", "U", "USER rw\r\nPASS", "USER rw\r\n", strings.Repeat("x", 4000)}[i%5])
+		check(t, err)
+		slow.Go(func() { c.ends421() })
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		slow.Wait()
+	}()
+	var busy sync.WaitGroup
+	for i, c := range inside {
+		busy.Go(func() {
+			for served := 0; ; served++ {
+				select {
+				case <-over:
+					if served < 3 {
+						t.Errorf("client %d inside got %d files while the others stood still", i, served)
+					}
+					return
+				default:
+				}
+				if got := c.get("RETR f"); sum(got) != sum(content) {
+					t.Errorf("client %d got %d bytes", i, len(got))
+					return
+				}
+			}
+		})
+	}
+	busy.Wait()
+	<-over
+	s.login(t, "rw").cmd("NOOP", 200)
+}
+
+// ends421 wants a 421 and the end of the connection. Where too many stand at the door
+// the last of them may not get the words.
+func (c *ctl) ends421() {
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	told := ftp.Code(0)
+	for {
+		r, err := ftp.ReadReply(c.lr)
+		if err == nil {
+			told = r.Code
+			continue
+		}
+		if isTimeout(err) || told != 421 && !soaking {
+			c.t.Errorf("after %d: %v", told, err)
+		}
+		return
+	}
+}
+
+// On disk, where the kernel moves the bytes: a peer that stands still is cut, what came
+// is kept, and it can be gone on with.
+func TestFaultStandsStill(t *testing.T) {
+	fsys, _ := disk(t)
+	content := random(32 << 20)
+	write(t, fsys, "/big", string(content))
+	s := serve(t, fsys, func(o *server.Options) { o.StallTimeout = 200 * time.Millisecond })
+	c := s.login(t, "rw")
+	d := c.starts("RETR big")
+	c.want(426) // nobody reads
+	_ = d.Close()
+	d = c.starts("STOR f")
+	_, err := d.Write(content[:100_000])
+	check(t, err)
+	if r := c.want(426); !strings.Contains(r.Text(), "100000 are kept") {
+		t.Errorf("%q does not say what is kept", r.Text())
+	}
+	_ = d.Close()
+	c.cmd("REST 100000", 350)
+	c.put("STOR f", content[100_000:])
+	if got := read(t, fsys, "/f"); sum([]byte(got)) != sum(content) {
+		t.Errorf("stored %d bytes, hash %s, want %s", len(got), sum([]byte(got)), sum(content))
+	}
+}
+
+// A peer that is slow, but not still, is waited for however long it takes: each byte is
+// sent when the one before is on the disk, for much longer than nothing may move.
+func TestFaultTrickledUpload(t *testing.T) {
+	if !soaking {
+		t.Skip("it takes seconds; ftp/dtp has it on a clock of its own")
+	}
+	const stall = time.Second
+	fsys, dir := disk(t)
+	c := serve(t, fsys, func(o *server.Options) { o.StallTimeout = stall }).login(t, "rw")
+	d := c.starts("STOR f")
+	sent := 0
+	for end := time.Now().Add(4 * stall); time.Now().Before(end); sent++ {
+		_, err := d.Write([]byte("x"))
+		check(t, err)
+		awaitHidden(t, fsys, sent+1)
+	}
+	check(t, d.Close())
+	c.want(226)
+	if got := read(t, fsys, "/f"); got != strings.Repeat("x", sent) {
+		t.Errorf("%s: stored %d bytes of %d", dir, len(got), sent)
+	}
+}
+
+// Sessions that open a passive port, or call it too, and then vanish leave no listener
+// and no connection behind.
+func TestFaultPortsOfTheVanished(t *testing.T) {
+	n := times(100, 1500)
+	roomFor(t, 4*n)
+	s := serve(t, big(t))
+	before := len(openFiles())
+	gone := make([]*ctl, n)
+	for i := range gone {
+		c := s.login(t, "ro")
+		c.cmd([]string{"EPSV", "PASV"}[i%2])
+		if i%3 == 0 {
+			c.starts("RETR big") // and reads nothing of it
+		}
+		gone[i] = c
+	}
+	for i, c := range gone {
+		if i%2 == 0 {
+			_ = c.Conn.(*net.TCPConn).SetLinger(0)
+		}
+		_ = c.Close()
+	}
+	const pool = 70 // ports that wait for the next client, see TestManyPassivePorts
+	// The test's own ends of the data connections are still open, one in three.
+	await(t, func() bool { return len(openFiles()) <= before+pool+(n+2)/3 })
+	s.login(t, "ro").get("NLST")
+}

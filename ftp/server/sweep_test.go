@@ -1,0 +1,305 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp/server"
+)
+
+const day = 24 * time.Hour
+
+// aged writes a file that was last written to so long ago.
+func aged(t testing.TB, fsys afero.Fs, name, content string, age time.Duration) {
+	t.Helper()
+	write(t, fsys, name, content)
+	at := time.Now().Add(-age)
+	check(t, fsys.Chtimes(name, at, at))
+}
+
+// stored is all files with their content, as "name=content".
+func stored(t testing.TB, fsys afero.Fs) (all []string) {
+	t.Helper()
+	check(t, afero.Walk(fsys, "/", func(p string, fi fs.FileInfo, err error) error {
+		if err == nil && fi.Mode().IsRegular() {
+			all = append(all, p+"="+read(t, fsys, p))
+		}
+		return err
+	}))
+	slices.Sort(all)
+	return all
+}
+
+// What a killed server leaves becomes what can be gone on with, or goes; all else
+// stays as it is.
+func TestSweep(t *testing.T) {
+	const old, young = 2 * time.Hour, 20 * time.Minute // the limit is an hour
+	type file struct {
+		name string
+		age  time.Duration
+	}
+	for _, tt := range []struct {
+		name   string
+		before []file
+		after  []string // as the files above, under their new names
+		did    server.Swept
+	}{
+		{"a leftover", []file{{"/.f.0123abcd.upload", old}}, []string{"/.f.upload=0"}, server.Swept{Kept: 1}},
+		{"deep inside, in hidden directories too", []file{{"/a/.b/c/.f.0123abcd.upload", old}}, []string{"/a/.b/c/.f.upload=0"}, server.Swept{Kept: 1}},
+		{"one that runs", []file{{"/.f.0123abcd.upload", young}}, []string{"/.f.0123abcd.upload=0"}, server.Swept{}},
+		{"the future", []file{{"/.f.0123abcd.upload", -day}}, []string{"/.f.0123abcd.upload=0"}, server.Swept{}},
+		{"two of one file", []file{{"/.f.0123abcd.upload", 2 * old}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1"}, server.Swept{Kept: 2}},
+		{"two, the later one first", []file{{"/.f.0123abcd.upload", old}, {"/.f.abcdef01.upload", 2 * old}}, []string{"/.f.upload=0"}, server.Swept{Kept: 1, Removed: 1}},
+		{"an older part", []file{{"/.f.upload", day}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1"}, server.Swept{Kept: 1}},
+		{"a later part", []file{{"/.f.upload", young}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=0"}, server.Swept{Removed: 1}},
+		{"the old file", []file{{"/f", day}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1", "/f=0"}, server.Swept{Kept: 1}},
+		{"whole since", []file{{"/f", young}, {"/.f.abcdef01.upload", old}}, []string{"/f=0"}, server.Swept{Removed: 1}},
+		{"nobody went on", []file{{"/.f.upload", 31 * day}, {"/.g.abcdef01.upload", 31 * day}}, nil, server.Swept{Removed: 2}},
+		{"somebody may", []file{{"/.f.upload", 29 * day}, {"/.g.abcdef01.upload", 29 * day}}, []string{"/.f.upload=0", "/.g.upload=1"}, server.Swept{Kept: 1}},
+		{
+			"not ours",
+			[]file{
+				{"/.f.0123abc.upload", old},
+				{"/.f.0123ABCD.upload", old},
+				{"/f.0123abcd.upload", old},
+				{"/.upload", 400 * day},
+				{"/..upload", 400 * day},
+				{"/.0123abcd.upload", old},
+				{"/..0123abcd.upload", old},
+				{"/f.upload", 400 * day},
+				{"/.f.0123abcd.upload.bak", 400 * day},
+				{"/.d.0123abcd.upload/x", 400 * day},
+			},
+			[]string{
+				"/..0123abcd.upload=6", "/..upload=4", "/.0123abcd.upload=5", "/.d.0123abcd.upload/x=9", "/.f.0123ABCD.upload=1", "/.f.0123abc.upload=0",
+				"/.f.0123abcd.upload.bak=8", "/.upload=3", "/f.0123abcd.upload=2", "/f.upload=7",
+			},
+			server.Swept{},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			both(t, func(t *testing.T, fsys afero.Fs) {
+				for i, f := range tt.before {
+					aged(t, fsys, f.name, fmt.Sprint(i), f.age)
+				}
+				did, err := server.Sweep(t.Context(), fsys, time.Hour)
+				if err != nil || did != tt.did {
+					t.Errorf("it did %+v (%v), want %+v", did, err, tt.did)
+				}
+				if got := stored(t, fsys); !slices.Equal(got, tt.after) {
+					t.Errorf("the tree is %q, want %q", got, tt.after)
+				}
+				again, err := server.Sweep(t.Context(), fsys, time.Hour)
+				if err != nil || again != (server.Swept{}) {
+					t.Errorf("a second sweep did %+v (%v)", again, err)
+				}
+			})
+		})
+	}
+}
+
+// An empty leftover is of no use.
+func TestSweepEmpty(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		aged(t, fsys, "/.f.0123abcd.upload", "", 2*time.Hour)
+		if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Removed: 1}) {
+			t.Errorf("it did %+v, %v", did, err)
+		}
+		if got := names(t, fsys, "/"); len(got) > 0 {
+			t.Errorf("left: %q", got)
+		}
+	})
+}
+
+// A sweep goes through no symlink, out of the tree or round and round in it, and
+// takes none for an upload.
+func TestSweepFollowsNoSymlink(t *testing.T) {
+	fsys, dir := disk(t)
+	outer, outside := disk(t)
+	aged(t, outer, "/.f.0123abcd.upload", "outside", 2*time.Hour)
+	aged(t, fsys, "/target", "target", 2*time.Hour)
+	check(t, os.Mkdir(dir+"/d", 0o755))
+	for link, target := range map[string]string{
+		"out": outside, "loop": ".", "d/up": "..", ".f.0123abcd.upload": "target", ".g.0123abcd.upload": outside + "/.f.0123abcd.upload", ".h.upload": "target",
+	} {
+		check(t, os.Symlink(target, dir+"/"+link))
+	}
+	before := names(t, fsys, "/")
+	if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
+		t.Errorf("it did %+v, %v", did, err)
+	}
+	if got := names(t, fsys, "/"); !slices.Equal(got, before) {
+		t.Errorf("the tree is %q, was %q", got, before)
+	}
+	if got := stored(t, outer); !slices.Equal(got, []string{"/.f.0123abcd.upload=outside"}) {
+		t.Errorf("outside: %q", got)
+	}
+}
+
+// A large directory is read in batches, and a sweep ends with its context.
+func TestSweepIsBounded(t *testing.T) {
+	most := new(atomic.Int64)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	fsys := madeUp{Fs: fsroot.NewMem(), entries: 1 << 30, most: most, more: func(read int) error {
+		if read > 100_000 {
+			cancel()
+		}
+		return nil
+	}}
+	if did, err := server.Sweep(ctx, fsys, time.Hour); !errors.Is(err, context.Canceled) || did != (server.Swept{}) {
+		t.Errorf("it did %+v, %v", did, err)
+	}
+	if n := most.Load(); n > 1000 {
+		t.Errorf("%d entries were asked for at once", n)
+	}
+	if !soaking {
+		return // it takes seconds
+	}
+	fsys.more = nil
+	if _, err := server.Sweep(t.Context(), fsys, time.Hour); err == nil || !strings.Contains(err.Error(), "5000000 entries") {
+		t.Errorf("a tree without end: %v", err)
+	}
+}
+
+// The deepest directories are left alone, so that no chain of them holds a sweep up.
+func TestSweepDepth(t *testing.T) {
+	fsys := fsroot.NewMem()
+	p := "/" + strings.Repeat("d/", 31)
+	aged(t, fsys, p+".f.0123abcd.upload", "x", 2*time.Hour)
+	aged(t, fsys, p+"d/d/.f.0123abcd.upload", "x", 2*time.Hour)
+	if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Kept: 1}) {
+		t.Errorf("it did %+v, %v", did, err)
+	}
+	if !exists(fsys, p+".f.upload") || !exists(fsys, p+"d/d/.f.0123abcd.upload") {
+		t.Errorf("the tree is %q", stored(t, fsys))
+	}
+}
+
+// shut is a filesystem with a directory that can't be opened.
+type shut struct {
+	afero.Fs
+	dir string
+}
+
+func (s shut) Open(name string) (afero.File, error) {
+	if path.Clean(name) == s.dir {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EACCES}
+	}
+	return s.Fs.Open(name)
+}
+
+// What can't be read, or may not be written, is told and holds up nothing else.
+func TestSweepErrors(t *testing.T) {
+	fsys := fsroot.NewMem()
+	for _, dir := range []string{"/a", "/b", "/c"} {
+		aged(t, fsys, dir+"/.f.0123abcd.upload", dir, 2*time.Hour)
+	}
+	before := stored(t, fsys)
+	for _, r := range []afero.Fs{fsroot.ReadOnly(fsys), faulty{fsys, "Open", syscall.EIO, armed()}} {
+		if did, err := server.Sweep(t.Context(), r, time.Hour); err == nil || did != (server.Swept{}) {
+			t.Errorf("%s: it did %+v, %v", r.Name(), did, err)
+		}
+		if got := stored(t, fsys); !slices.Equal(got, before) {
+			t.Errorf("the tree is %q", got)
+		}
+	}
+	if did, err := server.Sweep(t.Context(), shut{fsys, "/b"}, time.Hour); !errors.Is(err, fs.ErrPermission) || did != (server.Swept{Kept: 2}) {
+		t.Errorf("it did %+v, %v", did, err)
+	}
+	if got := stored(t, fsys); !slices.Equal(got, []string{"/a/.f.upload=/a", "/b/.f.0123abcd.upload=/b", "/c/.f.upload=/c"}) {
+		t.Errorf("the tree is %q", got)
+	}
+}
+
+func armed() *atomic.Bool {
+	b := new(atomic.Bool)
+	b.Store(true)
+	return b
+}
+
+// KeepSwept sweeps at once, once more when what was young then is old enough, and
+// every six hours; it ends with its context or with the server.
+func TestKeepSwept(t *testing.T) {
+	for _, end := range []string{"context", "server"} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &lines{}
+			fsys, ro := fsroot.NewMem(), fsroot.NewMem()
+			srv, err := server.New(server.Options{Auth: accounts(fsys), Log: slog.New(slog.NewTextHandler(log, nil))})
+			check(t, err)
+			leave := func(name string, age time.Duration) { aged(t, fsys, "/."+name+".0123abcd.upload", "x", age) }
+			there := func(want ...string) {
+				t.Helper()
+				synctest.Wait()
+				if got := names(t, fsys, "/"); !slices.Equal(got, want) {
+					t.Errorf("after %v: %q, want %q", time.Now().UTC(), got, want)
+				}
+			}
+			leave("a", time.Hour)
+			leave("b", time.Minute)
+			aged(t, ro, "/.f.0123abcd.upload", "x", day)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				srv.KeepSwept(ctx, fsys, fsroot.ReadOnly(ro))
+			}()
+			there(".a.upload", ".b.0123abcd.upload")
+			time.Sleep(14 * time.Minute)
+			there(".a.upload", ".b.0123abcd.upload")
+			time.Sleep(3 * time.Minute)
+			there(".a.upload", ".b.upload")
+			leave("c", time.Hour)
+			time.Sleep(5 * time.Hour)
+			there(".a.upload", ".b.upload", ".c.0123abcd.upload")
+			time.Sleep(2 * time.Hour)
+			there(".a.upload", ".b.upload", ".c.upload")
+			if got := names(t, ro, "/"); !slices.Equal(got, []string{".f.0123abcd.upload"}) {
+				t.Errorf("read-only: %q", got)
+			}
+			if end == "context" {
+				cancel()
+			} else {
+				check(t, srv.Close())
+			}
+			<-done
+			check(t, srv.Close())
+			if n := strings.Count(log.String(), "resumable=1 removed=0"); n != 3 {
+				t.Errorf("the log says\n%s", log.String())
+			}
+		})
+	}
+}
+
+// In place there are no hidden names: what looks like one is somebody's file.
+func TestKeepSweptInPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := fsroot.NewMem()
+		aged(t, fsys, "/.f.0123abcd.upload", "x", 40*day)
+		srv, err := server.New(server.Options{Auth: accounts(fsys), UploadInPlace: true})
+		check(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), day)
+		defer cancel()
+		srv.KeepSwept(ctx, fsys)
+		check(t, srv.Close())
+		if !exists(fsys, "/.f.0123abcd.upload") {
+			t.Error("it went")
+		}
+	})
+}
