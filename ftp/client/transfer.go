@@ -230,13 +230,20 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	return r
 }
 
-// opened runs in the data connection's goroutine, before the first byte: an
-// upload waits for the server's word.
+// opened runs in the data connection's goroutine, before the first byte and the
+// TLS handshake: an upload waits for the server's word. So does a handshake, as
+// pyftpdlib hangs up on one that comes before the command; but not for ever, as
+// there are servers that have no such word.
 func (r *run) opened(conn *dtp.Conn) error {
 	r.conn.Store(conn)
-	if r.j.dir == ftp.Store {
+	if r.j.dir == ftp.Store || r.c.security != nil {
+		var impatient <-chan time.Time
+		if r.j.dir == ftp.Retrieve {
+			impatient = time.After(shortWait)
+		}
 		select {
 		case <-r.goAhead:
+		case <-impatient:
 		case <-r.ctx.Done():
 			return context.Cause(r.ctx)
 		}

@@ -15,6 +15,8 @@ func fileError(err error, path string) ftp.Reply {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return ftp.Replyf(550, "%s: no such file or directory.", path)
+	case errors.Is(err, syscall.ENOTEMPTY): // which is an fs.ErrExist, too
+		return ftp.Replyf(550, "%s: the directory is not empty.", path)
 	case errors.Is(err, fs.ErrExist):
 		return ftp.Replyf(550, "%s: exists already.", path)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ELOOP):
@@ -23,8 +25,6 @@ func fileError(err error, path string) ftp.Reply {
 		return ftp.Replyf(452, "%s: the disk is full.", path)
 	case errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return ftp.Replyf(552, "%s: over the allowed size.", path)
-	case errors.Is(err, syscall.ENOTEMPTY):
-		return ftp.Replyf(550, "%s: the directory is not empty.", path)
 	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EILSEQ), errors.Is(err, fs.ErrInvalid), errors.Is(err, syscall.EINVAL):
 		return ftp.Replyf(553, "%s: the name is not allowed here.", path)
 	case errors.Is(err, syscall.EISDIR):

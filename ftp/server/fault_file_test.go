@@ -95,7 +95,17 @@ func TestFaultReadBreaks(t *testing.T) {
 // A file that is cut while it is sent is 451, with the right bytes so far; one that is
 // removed or replaced is sent whole, as it was: the storage keeps what is open.
 func TestFaultFileChangesInADownload(t *testing.T) {
+	for _, typ := range []string{"I", "A"} {
+		t.Run("TYPE "+typ, func(t *testing.T) { fileChangesInADownload(t, typ) })
+	}
+}
+
+func fileChangesInADownload(t *testing.T, typ string) {
 	content := random(48 << 20)
+	sent := content // what goes over the wire
+	if typ == "A" {
+		sent = bytes.ReplaceAll(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
+	}
 	for _, tt := range []struct {
 		what string
 		do   func(dir string) error
@@ -111,6 +121,7 @@ func TestFaultFileChangesInADownload(t *testing.T) {
 			check(t, os.WriteFile(dir+"/big", content, 0o600))
 			check(t, os.WriteFile(dir+"/small", []byte("another"), 0o600))
 			c := serve(t, fsys).login(t, "rw")
+			c.cmd("TYPE "+typ, 200)
 			d := c.starts("RETR big")
 			got := make([]byte, 1<<20)
 			_, err := io.ReadFull(d, got)
@@ -120,14 +131,14 @@ func TestFaultFileChangesInADownload(t *testing.T) {
 			_ = d.Close()
 			r := c.want(226, 451)
 			c.cmd("NOOP", 200)
-			if tt.code == 451 && len(got) == len(content) {
+			if tt.code == 451 && len(got) == len(sent) {
 				t.Skip("all of it was sent before")
 			}
 			if int(r.Code) != tt.code {
-				t.Errorf("%v after %d of %d bytes", r, len(got), len(content))
+				t.Errorf("%v after %d of %d bytes", r, len(got), len(sent))
 			}
 			// What left before the cut was right; behind it nothing is made up.
-			if !bytes.HasPrefix(content, got) || tt.code == 226 && len(got) != len(content) {
+			if !bytes.HasPrefix(sent, got) || tt.code == 226 && len(got) != len(sent) {
 				t.Errorf("%d bytes came, and not those of the file", len(got))
 			}
 		})

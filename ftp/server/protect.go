@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -40,16 +41,16 @@ func ifCCC(s *session) string {
 
 // auth says yes; the handshake follows when the reply has left (secure).
 func (s *session) auth(mechanism string) ftp.Reply {
-	switch strings.ToUpper(strings.TrimSpace(mechanism)) {
-	case "TLS", "TLS-C", "SSL", "TLS-P":
-	default:
-		return ftp.NewReply(504, "Only AUTH TLS is known here.")
-	}
 	switch {
 	case s.set.tls == nil:
 		return ftp.NewReply(502, "There is no TLS here.")
 	case s.tls != nil:
 		return ftp.NewReply(503, "The control connection is or was under TLS already.")
+	}
+	switch strings.ToUpper(strings.TrimSpace(mechanism)) {
+	case "TLS", "TLS-C", "SSL", "TLS-P":
+	default:
+		return ftp.NewReply(504, "Only AUTH TLS is known here.")
 	}
 	s.secure = true
 	return ftp.NewReply(234, "Begin the TLS handshake.")
@@ -167,7 +168,12 @@ func (s *session) ccc(string) ftp.Reply {
 	return ftp.NewReply(200, "The control connection is clear from now on.")
 }
 
-// endTLS exchanges close_notify and goes on without TLS.
+// clientEndsTLS is how long a client has to end TLS first, behind CCC: lftp wants to
+// be the first, curl may want the server to be.
+const clientEndsTLS = 300 * time.Millisecond
+
+// endTLS goes on without TLS. Both ends say close_notify, but for clients that
+// just begin to speak in the clear, as curl does with --ftp-ssl-ccc-mode passive.
 func (s *session) endTLS() {
 	s.clear = false
 	s.flush()
@@ -179,21 +185,35 @@ func (s *session) endTLS() {
 		s.dead = errEarly
 		return
 	}
-	_ = conn.SetDeadline(time.Now().Add(s.set.DataTimeout))
 	s.wakeAt = time.Time{}
-	if err := conn.CloseWrite(); err != nil {
+	below := conn.NetConn().(*records)
+	_ = s.raw.SetDeadline(time.Now().Add(clientEndsTLS))
+	first, err := below.peek()
+	_ = s.raw.SetDeadline(time.Now().Add(s.set.DataTimeout))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = conn.CloseWrite()
+		if err == nil {
+			first, err = below.peek()
+		}
+	}
+	const lowest, highest = 20, 23 // of the types of TLS records
+	if err == nil && first >= lowest && first <= highest {
+		var none [1]byte
+		var n int
+		if n, err = conn.Read(none[:]); n > 0 || !errors.Is(err, io.EOF) {
+			err = errors.New("the client did not end TLS behind CCC")
+		} else {
+			err = conn.CloseWrite()
+		}
+	}
+	if err != nil {
 		s.dead = err
 		return
 	}
-	var none [1]byte
-	if n, err := conn.Read(none[:]); n > 0 || !errors.Is(err, io.EOF) {
-		s.dead = errors.New("the client did not end TLS behind CCC")
-		return
-	}
+	_ = s.raw.SetDeadline(time.Time{})
+	keepUrgent(s.raw)
 	s.conn = s.raw
-	_ = s.conn.SetDeadline(time.Time{})
-	keepUrgent(s.conn)
-	s.lines = ftp.NewLineReader(s.conn, maxLine)
+	s.lines = ftp.NewLineReader(io.MultiReader(bytes.NewReader(below.peeked), s.raw), maxLine)
 	s.tell(ftp.ControlCleared{})
 }
 
@@ -201,21 +221,36 @@ func (s *session) endTLS() {
 // last one, in the clear, is still there for whoever reads next.
 type records struct {
 	net.Conn
-	head [5]byte // of the record: type, version, length
-	got  int     // bytes of head
-	left int     // bytes of the record behind it
+	peeked []byte  // read ahead
+	head   [5]byte // of the record: type, version, length
+	got    int     // bytes of head
+	left   int     // bytes of the record behind it
 }
 
-func (r *records) Read(b []byte) (int, error) {
-	if len(b) == 0 {
-		return 0, nil
+// peek is the next byte, which stays.
+func (r *records) peek() (byte, error) {
+	var b [1]byte
+	if n, err := r.Conn.Read(b[:]); n == 0 {
+		return 0, err
 	}
-	if r.left > 0 {
-		n, err := r.Conn.Read(b[:min(len(b), r.left)])
+	r.peeked = b[:]
+	return b[0], nil
+}
+
+func (r *records) Read(b []byte) (n int, err error) {
+	switch {
+	case len(b) == 0:
+		return 0, nil
+	case r.left > 0:
+		n, err = r.Conn.Read(b[:min(len(b), r.left)])
 		r.left -= n
 		return n, err
+	case len(r.peeked) > 0:
+		n = copy(b, r.peeked)
+		r.peeked = r.peeked[n:]
+	default:
+		n, err = r.Conn.Read(b[:min(len(b), len(r.head)-r.got)])
 	}
-	n, err := r.Conn.Read(b[:min(len(b), len(r.head)-r.got)])
 	r.got += copy(r.head[r.got:], b[:n])
 	if r.got == len(r.head) {
 		r.got, r.left = 0, int(r.head[3])<<8|int(r.head[4])

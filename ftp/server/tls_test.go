@@ -462,34 +462,67 @@ func TestALPN(t *testing.T) {
 	}
 }
 
-// CCC ends TLS on the control connection exactly at its close_notify.
+// CCC ends TLS on the control connection exactly at the client's close_notify,
+// whoever ends it first, and for a client that never does.
 func TestCCC(t *testing.T) {
-	eachVersion(t, func(t *testing.T, version uint16) {
-		fsys := fsroot.NewMem()
-		write(t, fsys, "/f", "content")
-		s := serve(t, fsys, requireTLS, func(o *server.Options) { o.AllowCCC = true })
-		c := s.connect(t)
-		c.cmd("AUTH TLS", 234)
-		held := &holding{Conn: c.Conn}
-		sec := shake(t, held, clientConfig(version)).private("rw")
-		sec.cmd("CCC", 200)
-		tc := sec.Conn.(*tls.Conn)
-		if n, err := tc.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-			t.Fatalf("behind CCC: %d bytes, %v", n, err)
-		}
-		held.on = true
-		check(t, tc.CloseWrite())
-		_ = c.SetDeadline(time.Now().Add(patience)) // package tls left one in the past
-		c.raw(string(held.b) + "PWD\r\n")           // close_notify and the next command in one segment
-		c.want(257)
-		c.cmd("CCC", 533)
-		c.cmd("AUTH TLS", 503)
-		clear := &tlsCtl{c, sec.cfg}
-		if got := string(clear.get("RETR f")); got != "content" {
-			t.Errorf("RETR under TLS behind CCC: %q", got)
-		}
-		c.cmd("PROT C", 534)
-	})
+	const clientFirst, serverFirst, neither = "the client first", "the server first", "the server alone"
+	for _, how := range []string{clientFirst, serverFirst, neither} {
+		t.Run(how, func(t *testing.T) {
+			eachVersion(t, func(t *testing.T, version uint16) {
+				fsys := fsroot.NewMem()
+				write(t, fsys, "/f", "content")
+				s := serve(t, fsys, requireTLS, func(o *server.Options) { o.AllowCCC = true })
+				c := s.connect(t)
+				c.cmd("AUTH TLS", 234)
+				held := &holding{Conn: c.Conn}
+				sec := shake(t, held, clientConfig(version)).private("rw")
+				sec.cmd("CCC", 200)
+				tc := sec.Conn.(*tls.Conn)
+				ended := func() {
+					if n, err := tc.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+						t.Fatalf("behind CCC: %d bytes, %v", n, err)
+					}
+				}
+				if how != clientFirst {
+					ended()
+				}
+				held.on = true
+				if how != neither {
+					check(t, tc.CloseWrite())
+				}
+				_ = c.SetDeadline(time.Now().Add(patience)) // package tls left one in the past
+				c.raw(string(held.b) + "PWD\r\n")           // close_notify and the next command in one segment
+				if how == clientFirst {
+					sec.ended(c.Conn, version)
+				}
+				c.want(257)
+				c.cmd("CCC", 533)
+				c.cmd("AUTH TLS", 503)
+				clear := &tlsCtl{c, sec.cfg}
+				if got := string(clear.get("RETR f")); got != "content" {
+					t.Errorf("RETR under TLS behind CCC: %q", got)
+				}
+				c.cmd("PROT C", 534)
+			})
+		})
+	}
+}
+
+// ended reads the server's close_notify, and not a byte of what comes behind it.
+func (c *tlsCtl) ended(conn net.Conn, version uint16) {
+	c.t.Helper()
+	head := make([]byte, 5)
+	_, err := io.ReadFull(conn, head)
+	check(c.t, err)
+	want := byte(21) // alert
+	if version == tls.VersionTLS13 {
+		want = 23 // looks as data do
+	}
+	if head[0] != want {
+		c.t.Fatalf("behind CCC came %q", head)
+	}
+	_, err = io.CopyN(io.Discard, conn, int64(head[3])<<8|int64(head[4]))
+	check(c.t, err)
 }
 
 // holding keeps what is written back.

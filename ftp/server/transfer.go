@@ -52,9 +52,15 @@ func (s *session) retr(arg string) ftp.Reply {
 		j.total = want
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
+		got := res.Bytes
+		if !image && res.Err == nil { // more bytes go over the wire than there are in the file
+			if at, err := f.Seek(0, io.SeekCurrent); err == nil {
+				got = at - start
+			}
+		}
 		_ = f.Close()
-		if res.Err == nil && image && res.Bytes < want {
-			return ftp.Replyf(451, "%s became shorter while it was sent: %d of %d bytes went.", path, res.Bytes, want)
+		if res.Err == nil && got < want {
+			return ftp.Replyf(451, "%s became shorter while it was sent: %d of %d bytes went.", path, got, want)
 		}
 		return s.verdict(j, res)
 	}
