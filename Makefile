@@ -14,7 +14,7 @@ test: ## the README's test command
 	go test ./...
 
 fuzz: ## every fuzz target for T each (T=20s)
-	@for pkg in $$(go list ./ftp/...); do \
+	@for pkg in $$(go list ./...); do \
 	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) $$pkg || exit 1; \
 	  done; \
