@@ -90,6 +90,13 @@ type (
 	// StrangerRefused tells that somebody other than the peer called on a data port. The wait goes on.
 	StrangerRefused struct{ Remote netip.AddrPort }
 
+	// Refused tells that the server did not let somebody in, or held him back. Why is for
+	// the log, not for the peer; Option is the setting that decides, "" if none does.
+	Refused struct {
+		Why    string
+		Option string // as the command line spells it: "max-sessions-per-ip"
+	}
+
 	// TransferDone tells that a transfer is over. Err is nil when it is whole.
 	TransferDone struct {
 		Verb      string
@@ -129,6 +136,7 @@ func (DataOffered) happening()     {}
 func (DataOpened) happening()      {}
 func (DataFailed) happening()      {}
 func (StrangerRefused) happening() {}
+func (Refused) happening()         {}
 func (TransferDone) happening()    {}
 func (LoggedInAs) happening()      {}
 func (ControlClosed) happening()   {}

@@ -1,13 +1,9 @@
 package server
 
 import (
-	"errors"
 	"strings"
 
-	"golang.org/x/time/rate"
-
 	"miniftp/ftp"
-	"miniftp/ftp/dtp"
 )
 
 func accessRows() []row {
@@ -36,33 +32,7 @@ func (s *session) pass(password string) ftp.Reply {
 	if s.machine.Login != ftp.NeedPass {
 		return ftp.NewReply(503, "Send USER first.")
 	}
-	account, err := s.set.Auth.Authenticate(s.ctx(), Login{
-		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
-	})
-	if err == nil && (account == nil || account.FS == nil) {
-		err = errors.New("the account has no files")
-	}
-	if err != nil {
-		if !errors.Is(err, ErrLogin) {
-			s.set.Log.Warn("a login failed", "session", s.control.ID, "user", s.who.user, "err", err)
-		}
-		return s.loginFailed()
-	}
-	s.account = account
-	s.rates = []*rate.Limiter{s.set.rate, dtp.NewRate(account.Rate)}
-	s.cwd = cleanPath(account.Home)
-	s.failures = 0
-	s.tell(ftp.LoggedInAs{User: s.who.user})
-	return ftp.NewReply(230, "Welcome.")
-}
-
-func (s *session) loginFailed() ftp.Reply {
-	s.failures++
-	if s.failures >= maxFailures {
-		s.dead = errors.New("too many failed logins")
-		return ftp.NewReply(421, "Login incorrect, once too often. Goodbye.")
-	}
-	return ftp.NewReply(530, "Login incorrect.")
+	return s.logIn("PASS", password)
 }
 
 func (s *session) acct(string) ftp.Reply {

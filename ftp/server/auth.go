@@ -2,9 +2,8 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -17,6 +16,8 @@ type Login struct {
 	Password string
 	Host     string // the name given by HOST (RFC 7151), if any
 	Remote   netip.AddrPort
+
+	verifier *verifier // of the Server
 }
 
 // Authenticator decides who may log in. Authenticate is called from many
@@ -39,7 +40,11 @@ type Account struct {
 	FS   afero.Fs // its root is the session's "/"
 	Home string   // the directory after login; default "/"
 	Perm Perm
-	Rate int64 // bytes per second of one session; 0: no limit
+
+	RateDown, RateUp int64          // bytes per second of one session, to the client and from it; 0: no limit
+	MaxSessions      int            // at once; 0: no limit
+	Name             string         // by which MaxSessions counts; default: the name that USER gave
+	Networks         []netip.Prefix // from which the user may log in; none: from everywhere
 }
 
 // Perm is a set of permissions, by family of verbs.
@@ -72,31 +77,79 @@ var ErrLogin = errors.New("login incorrect")
 
 // User is one entry of Static.
 type User struct {
-	Password string // an empty one lets nobody in
+	Password string // a bcrypt hash ($2a$, $2b$, $2y$; see HashPassword) or clear text; an empty one lets nobody in
 	Anyone   bool   // any password will do: an anonymous user
 	Account  Account
 }
 
-// Static is a fixed set of users by name. The name "ftp" is taken for
-// "anonymous" where only the latter is there.
+// Static is a set of users by name; it must not change once a Server has it, so
+// give Reload a new one. The name "ftp" is taken for "anonymous" where only the
+// latter is there.
 type Static map[string]User
 
-// Authenticate implements Authenticator. It takes the same time for a user that
-// is not there as for a wrong password.
-func (s Static) Authenticate(_ context.Context, login Login) (*Account, error) {
-	u, ok := s[login.User]
-	if !ok && strings.EqualFold(login.User, "ftp") || strings.EqualFold(login.User, "anonymous") {
-		if anon, found := s["anonymous"]; found && !ok {
-			u, ok = anon, true
+// Check finds users who could never log in. New and Reload call it.
+func (s Static) Check() error {
+	for name, u := range s {
+		if _, err := costOf(u.Password); err != nil {
+			return fmt.Errorf("user %q: %w", name, err)
+		}
+		if err := checkNetworks(u.Account.Networks); err != nil {
+			return fmt.Errorf("user %q: %w", name, err)
+		}
+		if u.Account.MaxSessions < 0 || u.Account.RateDown < 0 || u.Account.RateUp < 0 {
+			return fmt.Errorf("user %q: a limit is negative", name)
 		}
 	}
-	want, got := sha256.Sum256([]byte(u.Password)), sha256.Sum256([]byte(login.Password))
-	same := subtle.ConstantTimeCompare(want[:], got[:]) == 1
-	if !ok || !u.Anyone && (!same || u.Password == "") {
-		return nil, ErrLogin
+	return nil
+}
+
+// Authenticate implements Authenticator. A user that is not there, a wrong password
+// and the right one from the wrong network all take the same time: that of the most
+// costly hash of the set.
+func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error) {
+	name, u, known := s.find(login.User)
+	var why error
+	switch {
+	case !known || u.Password == "" && !u.Anyone:
+		u, why = User{}, errNoUser
+	case !within(u.Account.Networks, login.Remote.Addr()):
+		u, why = User{}, errNetwork
+	case !u.Anyone:
+		why = login.by().matches(ctx, login.User, login.Password, u.Password)
+	}
+	if why != nil {
+		if errors.Is(why, ErrLogin) {
+			done, _ := costOf(u.Password)
+			login.by().work(ctx, login.Password, done, s.cost())
+		}
+		return nil, why
 	}
 	account := u.Account
+	if account.Name == "" {
+		account.Name = name
+	}
 	return &account, nil
+}
+
+// find is the user of that name, and how the set spells it.
+func (s Static) find(name string) (string, User, bool) {
+	u, ok := s[name]
+	if !ok && (strings.EqualFold(name, "ftp") || strings.EqualFold(name, "anonymous")) {
+		name = "anonymous"
+		u, ok = s[name]
+	}
+	return name, u, ok
+}
+
+// cost is that of the most costly hash.
+func (s Static) cost() int {
+	most := 0
+	for _, u := range s {
+		if cost, err := costOf(u.Password); err == nil {
+			most = max(most, cost)
+		}
+	}
+	return most
 }
 
 // String names the permissions.

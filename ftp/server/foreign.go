@@ -41,6 +41,7 @@ func (s *session) strange(line []byte) bool {
 		return false
 	}
 	s.dead = &strangeError{name}
+	s.refused(s.dead.Error(), "")
 	s.reply(ftp.Command{}, ftp.Replyf(421, "This is FTP, not %s. Goodbye.", name))
 	return true
 }

@@ -77,7 +77,7 @@ func serveOn(t testing.TB, addr string, fsys afero.Fs, change ...func(*server.Op
 	t.Helper()
 	noLeaks(t)
 	log := &lines{}
-	opts := server.Options{Auth: accounts(fsys), Log: slog.New(slog.NewTextHandler(log, nil)), DataTimeout: patience}
+	opts := server.Options{Auth: accounts(fsys), Log: slog.New(slog.NewTextHandler(log, nil)), DataTimeout: patience, FailureDelay: -1, MaxLoginFailures: -1}
 	for _, f := range change {
 		f(&opts)
 	}

@@ -24,6 +24,8 @@ type job struct {
 	offset     int64
 	total      int64 // 0: unknown
 	unique     bool  // STOU: the 150 names the file
+	login      bool  // PASS: ABOR does not stop it, the end of the server does
+	inTurn     bool  // nothing is answered before it
 	opener     *dtp.Opener
 	protection ftp.Protection // of the data connection
 	begin      func() error   // before the first byte; may be nil
@@ -33,6 +35,7 @@ type job struct {
 	opened chan ftp.Reply  // the 150, once the data connection stands
 	done   chan dtp.Result // the end
 	moved  atomic.Int64
+	ctx    context.Context // of the work
 	cancel context.CancelCauseFunc
 }
 
@@ -50,8 +53,7 @@ func (j *job) abort(why error) { j.cancel(why) }
 // start lets j run beside the session. The zero reply says that it will come later.
 func (s *session) start(j *job) ftp.Reply {
 	j.opened, j.done = make(chan ftp.Reply, 1), make(chan dtp.Result, 1)
-	var ctx context.Context
-	ctx, j.cancel = context.WithCancelCause(s.ctx())
+	j.ctx, j.cancel = context.WithCancelCause(s.ctx())
 	s.job = j
 	go func() {
 		defer s.wake()
@@ -61,7 +63,7 @@ func (s *session) start(j *job) ftp.Reply {
 				j.done <- dtp.Result{Err: errPanicked}
 			}
 		}()
-		j.done <- j.work(ctx, j)
+		j.done <- j.work(j.ctx, j)
 	}()
 	return ftp.Reply{}
 }
@@ -123,7 +125,9 @@ func (s *session) finishJob(res dtp.Result) {
 			Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Protection: j.protection, Err: err,
 		})
 	}
-	s.reply(j.cmd, r)
+	if r.Code != 0 { // else another job goes on with it
+		s.reply(j.cmd, r)
+	}
 	if errors.Is(res.Err, errPanicked) {
 		s.dead = res.Err
 	}
@@ -210,7 +214,7 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 	j.opener = opener
 	j.protection = s.params.Protection
 	d.Stall = s.set.StallTimeout
-	d.Rates = s.rates
+	d.Rates = s.rates(j.dir)
 	d.Progress = j.moved.Store
 	if j.begin != nil {
 		d.Ready = func() error {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"miniftp/ftp"
+	"miniftp/ftp/dtp"
 )
 
 func listRows() []row {
@@ -26,20 +28,19 @@ func (s *session) looker(facts ftp.Facts) looker {
 	return looker{fs: s.account.FS, perm: s.account.Perm, facts: facts}
 }
 
-func (s *session) list(arg string) ftp.Reply {
-	l, p, err := s.lsListing(arg, listLine())
-	if err != nil {
-		return fileError(err, p)
-	}
-	return s.send("LIST", arg, p, l)
-}
+func (s *session) list(arg string) ftp.Reply { return s.ls("LIST", arg, listLine()) }
 
-func (s *session) nlst(arg string) ftp.Reply {
-	l, p, err := s.lsListing(arg, nameLine)
-	if err != nil {
+func (s *session) nlst(arg string) ftp.Reply { return s.ls("NLST", arg, nameLine) }
+
+func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp.Reply {
+	l, p, err := s.lsListing(arg, line)
+	switch {
+	case err != nil:
 		return fileError(err, p)
+	case l.pattern != "":
+		return s.sendFound(verb, arg, p, l)
 	}
-	return s.send("NLST", arg, p, l)
+	return s.send(verb, arg, p, l)
 }
 
 // lsListing is what LIST and NLST show for their argument: flags, and a
@@ -47,10 +48,15 @@ func (s *session) nlst(arg string) ftp.Reply {
 func (s *session) lsListing(arg string, line func([]byte, *ftp.Entry) []byte) (*listing, string, error) {
 	name, flags := s.lsFlags(arg)
 	p := s.resolve(name)
-	look := s.looker(0)
+	l := &listing{look: s.looker(0), line: line, flags: flags, hidden: flags.all}
 	if globbed(s.account.FS, p) {
-		entries, err := look.glob(p, prefix(name), flags)
-		return few(look, entries, line), p, err
+		l.flags.recursive = false
+		l.pattern, l.prefix = path.Base(p), prefix(name)
+		l.hidden = flags.all || strings.HasPrefix(l.pattern, ".")
+		if _, err := path.Match(l.pattern, ""); err != nil {
+			return nil, p, fs.ErrNotExist
+		}
+		return l, p, l.enter(subdir{path: path.Dir(p)})
 	}
 	fi, err := s.account.FS.Stat(p)
 	if err != nil {
@@ -60,13 +66,12 @@ func (s *session) lsListing(arg string, line func([]byte, *ftp.Entry) []byte) (*
 		return nil, p, err
 	}
 	if !fi.IsDir() || flags.itself {
-		e, err := look.one(p)
+		e, err := l.look.one(p)
 		if e.Name = name; name == "" {
 			e.Name = "."
 		}
-		return few(look, []ftp.Entry{e}, line), p, err
+		return few(l.look, e, line), p, err
 	}
-	l := &listing{look: look, line: line, flags: flags}
 	l.look.base = strings.TrimSuffix(s.cwd, "/") + "/"
 	if err := l.enter(subdir{path: p}); err != nil {
 		return nil, p, err
@@ -133,43 +138,6 @@ func (l *looker) dots(p string) []ftp.Entry {
 	return entries
 }
 
-// glob finds what matches the last component of p; the names carry the prefix
-// that the client wrote, so that it can ask for them.
-func (l *looker) glob(p, prefix string, flags lsFlags) ([]ftp.Entry, error) {
-	if _, err := path.Match(path.Base(p), ""); err != nil {
-		return nil, fs.ErrNotExist
-	}
-	d, err := l.dir(path.Dir(p))
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	if !flags.all && !strings.HasPrefix(path.Base(p), ".") {
-		d = visible{d}
-	}
-	var found []ftp.Entry
-	for len(found) < sortMost {
-		var e ftp.Entry
-		if _, err := d.next(&e); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, err
-		}
-		if ok, _ := path.Match(path.Base(p), e.Name); ok && !isUpload(e.Name) {
-			e.Name = prefix + e.Name
-			found = append(found, e)
-		}
-	}
-	if len(found) == 0 {
-		return nil, fs.ErrNotExist
-	}
-	slices.SortStableFunc(found, flags.compare)
-	if flags.reverse {
-		slices.Reverse(found)
-	}
-	return found, nil
-}
-
 func (s *session) mlsd(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	look := s.looker(s.facts)
@@ -181,7 +149,7 @@ func (s *session) mlsd(arg string) ftp.Reply {
 		return ftp.Replyf(501, "%s: is not a directory: MLST tells its facts.", p)
 	}
 	facts := s.facts
-	l := &listing{look: look, flags: lsFlags{}, line: func(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, facts) }}
+	l := &listing{look: look, hidden: true, line: func(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, facts) }}
 	if l.open, err = l.look.dir(p); err != nil {
 		return fileError(err, p)
 	}
@@ -225,31 +193,51 @@ func (s *session) stat(arg string) ftp.Reply {
 	if err != nil {
 		return fileError(err, p)
 	}
-	defer l.Close()
 	code := ftp.Code(212)
 	if fi, err := s.account.FS.Stat(p); err == nil && !fi.IsDir() {
 		code = 213
 	}
-	lines := []string{"Status of " + p}
-	buf := make([]byte, batchBytes)
-	var text []byte
-	for len(text) < maxStatLines*64 {
-		n, err := l.Read(buf)
-		text = append(text, buf[:n]...)
-		if err != nil {
-			break
+	var lines []string
+	j := &job{cmd: ftp.Command{Verb: "STAT", Arg: arg}, path: p, inTurn: true}
+	j.work = func(ctx context.Context, _ *job) (res dtp.Result) {
+		if res = found(ctx, l); res.Err == nil {
+			if lines, res.Err = statLines(l); res.Err != nil {
+				res.Err = &dtp.LocalError{Err: res.Err}
+			}
 		}
+		return res
+	}
+	j.finish = func(res dtp.Result) ftp.Reply {
+		_ = l.Close()
+		if res.Err != nil {
+			return s.listed(j, res)
+		}
+		return ftp.NewReply(code, slices.Concat([]string{"Status of " + p}, lines, []string{"End"})...)
+	}
+	return s.start(j)
+}
+
+// statLines is a listing as the lines of a reply.
+func statLines(l *listing) (lines []string, err error) {
+	var text, buf []byte
+	buf = make([]byte, batchBytes)
+	for err == nil && len(text) < maxStatLines*64 {
+		var n int
+		n, err = l.Read(buf)
+		text = append(text, buf[:n]...)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
 	}
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(text), "\r\n"), "\r\n") {
-		if len(lines) > maxStatLines {
-			lines = append(lines, " … and more: LIST shows all.")
-			break
+		if len(lines) >= maxStatLines {
+			return append(lines, " … and more: LIST shows all."), nil
 		}
 		if line != "" {
 			lines = append(lines, " "+line)
 		}
 	}
-	return ftp.NewReply(code, append(lines, "End")...)
+	return lines, nil
 }
 
 func (s *session) status() ftp.Reply {

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -16,21 +18,30 @@ import (
 
 // listing is a listing as a stream of lines: an io.Reader that formats a batch
 // of entries when it is read. Its first line does not wait for the last, and its
-// memory does not grow with the directory.
+// memory does not grow with the directory. What takes long it does in slices, so
+// that it can be stopped.
 type listing struct {
-	look   looker
-	line   func(b []byte, e *ftp.Entry) []byte // one entry, without its end
-	flags  lsFlags
-	first  string      // a heading for the first directory: LIST -R
-	dirs   []subdir    // what -R still has to list
-	open   dirReader   // nil between directories
-	at     subdir      // the directory that is open
-	fresh  bool        // nothing of it is read yet
-	dots   []ftp.Entry // "." and "..", to come first
-	ready  []ftp.Entry
-	err    error
-	buf    []byte
-	unread []byte
+	look    looker
+	line    func(b []byte, e *ftp.Entry) []byte // one entry, without its end
+	flags   lsFlags
+	hidden  bool         // names that begin with a dot show
+	pattern string       // that names must match; "": all do
+	prefix  string       // what the client wrote before the pattern
+	first   string       // a heading for the first directory: LIST -R
+	dirs    []subdir     // what -R still has to list
+	pending int          // bytes of their paths
+	open    dirReader    // nil between directories
+	at      subdir       // the directory that is open
+	gathers bool         // it is read ahead, to be sorted
+	dots    []ftp.Entry  // "." and "..", to come first
+	ready   []ftp.Entry  // to be shown next
+	stop    func() error // why the listing should stop; may be nil
+	seen    int
+	spent   time.Duration // in here, not on the network
+	partial bool          // not all that -R asks for will be listed
+	err     error
+	buf     []byte
+	unread  []byte
 }
 
 // subdir is a directory to be listed, and how deep it lies.
@@ -41,12 +52,20 @@ type subdir struct {
 
 // Bounds on what one listing may do.
 const (
-	maxDepth   = 32      // of LIST -R
-	maxDirs    = 100_000 // that LIST -R remembers
-	sortWindow = 512     // entries: a smaller directory comes sorted by name
-	sortMost   = 100_000 // entries sorted for -t, -S and -r; beyond, they come as they are
-	batchBytes = 32 << 10
+	maxDepth    = 32        // of LIST -R
+	maxDirs     = 100_000   // that LIST -R remembers
+	maxDirBytes = 8 << 20   // of their paths
+	maxEntries  = 1_000_000 // of LIST -R
+	maxListTime = 2 * time.Minute
+	sortWindow  = 512    // entries: a smaller directory comes sorted by name
+	sortMost    = 20_000 // entries sorted for -t, -S and -r; beyond, they come as they are
+	batchBytes  = 32 << 10
+	listSlice   = 200 * time.Millisecond // without a line; then it is looked whether to stop
+	sliceSteps  = 64                     // entries between two looks at the clock
 )
+
+// errTooMuch is a listing that went over one of the bounds.
+var errTooMuch = errors.New("the listing is longer than one may be")
 
 // lsFlags are the letters of LIST that mean something here.
 type lsFlags struct {
@@ -80,9 +99,10 @@ func (f *lsFlags) add(letters string) {
 // sorted reports whether the order asked for needs all entries first.
 func (f lsFlags) sorted() bool { return f.byTime || f.bySize || f.reverse }
 
-// Read gives lines; it implements io.Reader for dtp.Job.
+// Read gives lines; it implements io.Reader for dtp.Job. It may give none, and no
+// error, when finding the next takes long.
 func (l *listing) Read(p []byte) (int, error) {
-	for len(l.unread) == 0 {
+	if len(l.unread) == 0 {
 		if l.err != nil {
 			return 0, l.err
 		}
@@ -104,45 +124,91 @@ func (l *listing) Close() error {
 
 // fill formats the next batch.
 func (l *listing) fill(b []byte) []byte {
+	began := time.Now()
+	defer func() { l.spent += time.Since(began) }()
 	if l.first != "" {
 		b = append(append(b, l.first...), ":\r\n"...)
 		l.first = ""
 	}
-	for len(b) < batchBytes {
-		if l.fresh {
-			l.sort()
+	for n := 1; len(b) < batchBytes && l.err == nil; n++ {
+		if n%sliceSteps == 0 && l.over(began) {
+			return b
 		}
-		if len(l.ready) > 0 {
+		switch {
+		case l.gathers:
+			l.gather()
+		case len(l.ready) > 0:
 			b = l.append(b, &l.ready[0])
 			l.ready = l.ready[1:]
-			continue
-		}
-		if l.open == nil {
-			if b = l.nextDir(b); l.open == nil && len(l.ready) == 0 {
-				if l.err == nil {
-					l.err = io.EOF
-				}
-				return b
+		case l.open == nil:
+			b = l.nextDir(b)
+		default:
+			var e ftp.Entry
+			more, err := l.open.next(&e)
+			if err != nil {
+				l.endDir(err)
+				continue
 			}
-			continue
-		}
-		var e ftp.Entry
-		more, err := l.open.next(&e)
-		if err != nil {
-			l.endDir(err)
-			continue
-		}
-		b = l.append(b, &e)
-		if !more && len(b) > 0 {
-			return b // the next batch has to be read from the disk: send this one
+			if l.wanted(&e) {
+				b = l.append(b, &e)
+			}
+			if !more && len(b) > 0 {
+				return b // the next batch has to be read from the disk: send this one
+			}
 		}
 	}
 	return b
 }
 
-// append adds one entry's line, if it is to be seen.
+// over reports whether the slice of time that began then is over, or the listing is.
+func (l *listing) over(began time.Time) bool {
+	took := time.Since(began)
+	if l.stop != nil && l.err == nil {
+		l.err = l.stop()
+	}
+	if l.spent+took > maxListTime && l.err == nil {
+		l.err = errTooMuch
+	}
+	return l.err != nil || took > listSlice
+}
+
+// find reads ahead, all of it or what is sorted at once, and fails if nothing
+// matches a pattern: that has to be said before the data connection is used.
+func (l *listing) find() error {
+	began := time.Now()
+	for n := 1; l.gathers && l.err == nil; n++ {
+		if l.gather(); n%sliceSteps == 0 {
+			l.over(began)
+		}
+	}
+	l.spent += time.Since(began)
+	if l.err == nil && l.pattern != "" && len(l.ready) == 0 {
+		l.err = fs.ErrNotExist
+	}
+	return l.err
+}
+
+// wanted reports whether an entry of the directory is to be seen.
+func (l *listing) wanted(e *ftp.Entry) bool {
+	if l.seen++; l.flags.recursive && l.seen > maxEntries {
+		l.err = errTooMuch
+		return false
+	}
+	if !l.hidden && strings.HasPrefix(e.Name, ".") || isUpload(e.Name) && (!l.flags.all || l.pattern != "") {
+		return false
+	}
+	if l.pattern != "" {
+		if ok, err := path.Match(l.pattern, e.Name); err != nil || !ok {
+			return false
+		}
+		e.Name = l.prefix + e.Name
+	}
+	return true
+}
+
+// append adds one entry's line, if it can be told in one.
 func (l *listing) append(b []byte, e *ftp.Entry) []byte {
-	if isUpload(e.Name) && !l.flags.all || !listable(e.Name) {
+	if !listable(e.Name) {
 		return b
 	}
 	l.queue(e)
@@ -152,10 +218,18 @@ func (l *listing) append(b []byte, e *ftp.Entry) []byte {
 // listable: a name with a line break can't be told in a line.
 func listable(name string) bool { return !strings.ContainsAny(name, "\r\n\x00") }
 
+// queue remembers a directory for LIST -R. Links are none, so there are no loops.
 func (l *listing) queue(e *ftp.Entry) {
-	if l.flags.recursive && e.Type == ftp.DirEntry && l.at.depth < maxDepth && len(l.dirs) < maxDirs && e.Name != "." && e.Name != ".." {
-		l.dirs = append(l.dirs, subdir{path.Join(l.at.path, e.Name), l.at.depth + 1})
+	if !l.flags.recursive || e.Type != ftp.DirEntry || l.at.depth >= maxDepth || e.Name == "." || e.Name == ".." {
+		return
 	}
+	p := path.Join(l.at.path, e.Name)
+	if len(l.dirs) >= maxDirs || l.pending+len(p) > maxDirBytes {
+		l.partial = true
+		return
+	}
+	l.pending += len(p)
+	l.dirs = append(l.dirs, subdir{p, l.at.depth + 1})
 }
 
 // endDir closes a directory that has ended. What can't be read any more ends the
@@ -170,14 +244,19 @@ func (l *listing) endDir(err error) {
 
 // nextDir opens the next directory of LIST -R; one that can't be opened shows empty.
 func (l *listing) nextDir(b []byte) []byte {
-	for l.err == nil && l.open == nil && len(l.ready) == 0 && len(l.dirs) > 0 {
-		l.at = l.dirs[0]
-		l.dirs = l.dirs[1:]
-		b = append(append(append(b, "\r\n"...), strings.TrimPrefix(l.at.path, l.look.base)...), ":\r\n"...)
-		if err := l.enter(l.at); err != nil {
-			continue
+	if len(l.dirs) == 0 {
+		l.err = io.EOF
+		if l.partial {
+			l.err = errTooMuch
 		}
+		return b
 	}
+	next := l.dirs[0]
+	l.dirs[0] = subdir{} // its path is garbage before the others are
+	l.dirs = l.dirs[1:]
+	l.pending -= len(next.path)
+	b = append(append(append(b, "\r\n"...), strings.TrimPrefix(next.path, l.look.base)...), ":\r\n"...)
+	_ = l.enter(next)
 	return b
 }
 
@@ -188,31 +267,28 @@ func (l *listing) enter(d subdir) error {
 	if err != nil {
 		return err
 	}
-	l.at, l.open = d, r
-	if !l.flags.all {
-		l.open = visible{l.open}
-	}
-	l.fresh = true
+	l.at, l.open, l.gathers = d, r, true
 	return nil
 }
 
-// sort reads ahead: the whole directory if it is small, or if an order was asked
-// for; a large one streams in the order of the disk.
-func (l *listing) sort() {
-	l.fresh = false
+// gather reads one entry ahead, and sorts when there are enough: the whole
+// directory if it is small, or if an order was asked for; a large one streams in the
+// order of the disk.
+func (l *listing) gather() {
 	most := sortWindow
 	if l.flags.sorted() {
 		most = sortMost
 	}
-	l.ready = nil
-	for len(l.ready) < most {
-		var e ftp.Entry
-		if _, err := l.open.next(&e); err != nil {
-			l.endDir(err)
-			break
-		}
+	var e ftp.Entry
+	if _, err := l.open.next(&e); err != nil {
+		l.endDir(err)
+	} else if l.wanted(&e) {
 		l.ready = append(l.ready, e)
 	}
+	if l.open != nil && len(l.ready) < most {
+		return
+	}
+	l.gathers = false
 	if l.open == nil || l.flags.sorted() {
 		slices.SortStableFunc(l.ready, l.flags.compare)
 		if l.flags.reverse {
@@ -236,31 +312,52 @@ func (f lsFlags) compare(a, b ftp.Entry) int {
 	return strings.Compare(a.Name, b.Name)
 }
 
-// visible leaves hidden names out.
-type visible struct{ dirReader }
-
-func (v visible) next(e *ftp.Entry) (bool, error) {
-	for {
-		more, err := v.dirReader.next(e)
-		if err != nil || !strings.HasPrefix(e.Name, ".") {
-			return more, err
-		}
-	}
-}
-
-// few is a listing of entries that are known: a file, or what a glob found.
-func few(look looker, entries []ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
-	return &listing{look: look, line: line, flags: lsFlags{all: true}, ready: entries}
+// few is a listing of what is known already: a file.
+func few(look looker, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
+	return &listing{look: look, line: line, flags: lsFlags{all: true}, ready: []ftp.Entry{e}}
 }
 
 // send starts the transfer of a listing.
 func (s *session) send(verb, arg, p string, l *listing) ftp.Reply {
 	j := &job{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
+	l.stop = func() error { return context.Cause(j.ctx) }
 	j.finish = func(res dtp.Result) ftp.Reply {
 		_ = l.Close()
-		return s.verdict(j, res)
+		return s.listed(j, res)
 	}
 	return s.transfer(j, dtp.Job{Source: l, Type: ftp.Image})
+}
+
+// sendFound looks for what matches a pattern, beside the session, and sends that.
+func (s *session) sendFound(verb, arg, p string, l *listing) ftp.Reply {
+	j := &job{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
+	j.work = func(ctx context.Context, _ *job) dtp.Result { return found(ctx, l) }
+	j.finish = func(res dtp.Result) ftp.Reply {
+		if res.Err == nil && s.dead == nil {
+			return s.send(verb, arg, p, l)
+		}
+		_ = l.Close()
+		return s.listed(j, res)
+	}
+	return s.start(j)
+}
+
+// found is what comes of looking for a pattern.
+func found(ctx context.Context, l *listing) dtp.Result {
+	l.stop = func() error { return context.Cause(ctx) }
+	if err := l.find(); err != nil {
+		return dtp.Result{Err: &dtp.LocalError{Err: err}}
+	}
+	return dtp.Result{}
+}
+
+// listed is the verdict on a listing.
+func (s *session) listed(j *job, res dtp.Result) ftp.Reply {
+	if errors.Is(res.Err, errTooMuch) {
+		s.refused("the listing was stopped: it is longer than one may be", "")
+		return ftp.NewReply(451, "That is more than can be listed at once: what came is not all.")
+	}
+	return s.verdict(j, res)
 }
 
 // listLine is a LIST line: now is taken once for a whole listing.

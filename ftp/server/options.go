@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,9 +34,20 @@ type Options struct {
 	StallTimeout time.Duration // no byte on a data connection for so long; default 60 s
 	Grace        time.Duration // for transfers in flight when ListenAndServe's context ends; default 10 s
 
+	// Limits on sessions. Of IPv6 a network of 64 bits counts as one address.
 	MaxSessions      int   // at once; 0: no limit
 	MaxSessionsPerIP int   // at once from one address; 0: no limit
+	MaxWaiting       int   // at once that are not logged in; default 1000, negative: no limit
+	CommandRate      int   // commands per second of one session; more are read more slowly; 0: no limit
 	Rate             int64 // bytes per second over all transfers; 0: no limit
+
+	// Networks: Deny wins over Allow; an empty Allow is everybody.
+	Allow, Deny []netip.Prefix
+
+	// Failed logins are counted by address (RFC 2577 §5). One is forgiven each minute.
+	FailureDelay     time.Duration // before the login behind the first; it doubles with each; default 1 s, negative: none
+	MaxLoginFailures int           // then the address is shut out; default 10, negative: never
+	BanTime          time.Duration // for so long; default 10 min
 
 	// UploadInPlace writes uploads straight to their final name. By default they
 	// go to a hidden name and are renamed when they are whole.
@@ -48,7 +60,10 @@ type Options struct {
 	TLSRequired  bool      // no login before AUTH, no data without PROT P
 	SessionReuse dtp.Reuse // whether data connections must resume the control connection's TLS session
 	AllowCCC     bool      // CCC may take TLS off the control connection after the login
-	ListenTLS    []string  // for ListenAndServe: addresses where TLS comes first, without AUTH (implicit)
+	// CertUser is the user that a client with that certificate, which ClientCAs vouch
+	// for, may log in as without a password; nil: certificates log nobody in.
+	CertUser  func(*x509.Certificate) string
+	ListenTLS []string // for ListenAndServe: addresses where TLS comes first, without AUTH (implicit)
 
 	Observer ftp.Observer // is told everything that happens
 	Log      *slog.Logger // is told of panics and of failures to accept; default slog.Default()
@@ -61,6 +76,10 @@ func (o *Options) setDefaults() {
 	defaultTo(&o.DataTimeout, dtp.DefaultTimeout)
 	defaultTo(&o.StallTimeout, dtp.DefaultStall)
 	defaultTo(&o.Grace, 10*time.Second)
+	defaultTo(&o.MaxWaiting, 1000)
+	defaultTo(&o.FailureDelay, time.Second)
+	defaultTo(&o.MaxLoginFailures, 10)
+	defaultTo(&o.BanTime, 10*time.Minute)
 	defaultTo(&o.Log, slog.Default())
 	if len(o.Listen) == 0 && len(o.ListenTLS) == 0 {
 		o.Listen = []string{"127.0.0.1:2121"}
@@ -114,13 +133,23 @@ func (o *Options) check() error {
 	if o.Auth == nil {
 		return errors.New("Options.Auth is missing: nobody could log in")
 	}
-	for _, d := range []time.Duration{o.IdleTimeout, o.LoginTimeout, o.DataTimeout, o.StallTimeout, o.Grace} {
+	for _, d := range []time.Duration{o.IdleTimeout, o.LoginTimeout, o.DataTimeout, o.StallTimeout, o.Grace, o.BanTime} {
 		if d < 0 {
 			return fmt.Errorf("a timeout of %v is negative", d)
 		}
 	}
-	if o.MaxSessions < 0 || o.MaxSessionsPerIP < 0 || o.Rate < 0 {
+	if o.MaxSessions < 0 || o.MaxSessionsPerIP < 0 || o.CommandRate < 0 || o.Rate < 0 {
 		return errors.New("a limit is negative")
+	}
+	for _, networks := range [][]netip.Prefix{o.Allow, o.Deny} {
+		if err := checkNetworks(networks); err != nil {
+			return err
+		}
+	}
+	if users, ok := o.Auth.(interface{ Check() error }); ok {
+		if err := users.Check(); err != nil {
+			return err
+		}
 	}
 	switch c := o.TLS; {
 	case c == nil && (o.TLSRequired || len(o.ListenTLS) > 0):

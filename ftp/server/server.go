@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"miniftp/ftp"
 )
 
 // ErrServerClosed is what Serve and ListenAndServe return after Shutdown, Close
@@ -29,9 +26,13 @@ type Server struct {
 	mu        sync.Mutex
 	closing   bool
 	listeners map[net.Listener]struct{}
-	sessions  map[*session]struct{}
-	perIP     map[netip.Addr]int
+	crowd     crowd
 	empty     chan struct{} // closed when closing and no session is left
+
+	bouncer  *bouncer
+	verifier *verifier
+	turned   chan struct{} // a place for each caller who is being turned away
+	turning  sync.WaitGroup
 }
 
 // New checks the options and makes a Server. It does no input or output.
@@ -43,8 +44,10 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		table:     newTable(),
 		listeners: map[net.Listener]struct{}{},
-		sessions:  map[*session]struct{}{},
-		perIP:     map[netip.Addr]int{},
+		crowd:     newCrowd(),
+		bouncer:   newBouncer(),
+		verifier:  newVerifier(),
+		turned:    make(chan struct{}, maxTurned),
 		empty:     make(chan struct{}),
 	}
 	s.set.Store(set)
@@ -179,10 +182,8 @@ func (s *Server) Serve(l net.Listener) error {
 // take starts a session for conn, or turns it away.
 func (s *Server) take(conn net.Conn, tlsFirst bool) {
 	sess := newSession(s, conn, tlsFirst)
-	if why := s.admit(sess); why != "" {
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = conn.Write(ftp.NewReply(421, why).Append(nil))
-		_ = conn.Close()
+	if no := s.admit(sess); no != nil {
+		s.turnAway(sess, no)
 		return
 	}
 	go func() {
@@ -191,40 +192,8 @@ func (s *Server) take(conn net.Conn, tlsFirst bool) {
 	}()
 }
 
-// admit counts the session in, or says why not.
-func (s *Server) admit(sess *session) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ip := sess.control.Remote.Addr()
-	switch {
-	case s.closing:
-		return "The server is shutting down."
-	case sess.set.MaxSessions > 0 && len(s.sessions) >= sess.set.MaxSessions:
-		return fmt.Sprintf("Too many sessions: the limit is %d. Try again later.", sess.set.MaxSessions)
-	case sess.set.MaxSessionsPerIP > 0 && s.perIP[ip] >= sess.set.MaxSessionsPerIP:
-		return fmt.Sprintf("Too many sessions from your address: the limit is %d.", sess.set.MaxSessionsPerIP)
-	}
-	s.sessions[sess] = struct{}{}
-	if sess.set.MaxSessionsPerIP > 0 {
-		s.perIP[ip]++
-	}
-	return ""
-}
-
-func (s *Server) leave(sess *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sessions, sess)
-	if ip := sess.control.Remote.Addr(); s.perIP[ip] > 1 {
-		s.perIP[ip]--
-	} else {
-		delete(s.perIP, ip)
-	}
-	s.checkEmpty()
-}
-
 func (s *Server) checkEmpty() {
-	if s.closing && len(s.sessions) == 0 {
+	if s.closing && len(s.crowd.sessions) == 0 {
 		select {
 		case <-s.empty:
 		default:
@@ -275,6 +244,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-s.empty:
 		s.cancel()
+		s.turning.Wait()
 		s.set.Load().data.Ports.Close()
 		return nil
 	case <-ctx.Done():
@@ -294,6 +264,7 @@ func (s *Server) Close() error {
 		s.eachSession(func(sess *session) { _ = sess.raw.Close() })
 		<-s.empty
 	}
+	s.turning.Wait()
 	s.set.Load().data.Ports.Close()
 	return nil
 }
@@ -301,7 +272,7 @@ func (s *Server) Close() error {
 func (s *Server) eachSession(f func(*session)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for sess := range s.sessions {
+	for sess := range s.crowd.sessions {
 		f(sess)
 	}
 }

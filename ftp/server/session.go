@@ -39,7 +39,8 @@ type session struct {
 	data    *dtp.Manager
 	who     who
 	account *Account
-	rates   []*rate.Limiter // of the server and of the account
+	down    *rate.Limiter // of the account
+	up      *rate.Limiter
 	cwd     string
 	pend    pending
 	job     *job          // what runs beside the session
@@ -55,11 +56,16 @@ type session struct {
 	clear    bool // CCC was agreed to
 	sized    bool // PBSZ came
 	failures int
-	unknown  int   // commands before login that nobody knows
-	dead     error // why the connection can't go on
+	slowed   bool          // pace was told of
+	commands *rate.Limiter // of pace; nil until it is needed
+	unknown  int           // commands before login that nobody knows
+	dead     error         // why the connection can't go on
 
 	wakeAt   time.Time // the read deadline that serve set
+	loginBy  time.Time // no login is waited for any longer
 	stopping atomic.Bool
+	dropped  atomic.Bool // stopping because others need the place
+	place    place       // the server's, under its lock
 }
 
 // who is what the access commands said so far.
@@ -96,7 +102,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 
 // reset puts the session back to the state after the greeting (REIN).
 func (s *session) reset() {
-	s.account, s.rates = nil, nil
+	s.logOut()
 	s.who.user = ""
 	s.cwd = "/"
 	s.pend = pending{end: -1}
@@ -117,6 +123,7 @@ func (s *session) serve() {
 	s.reset()
 	s.tell(ftp.ControlOpened{})
 	login := time.Now().Add(s.set.LoginTimeout)
+	s.loginBy = login
 	if s.implicit {
 		s.startTLS(login)
 		s.sized, s.params.Protection = true, ftp.Private
@@ -150,7 +157,7 @@ func (s *session) serve() {
 // next waits for a line and runs it, or for whatever else wakes the session.
 func (s *session) next(login time.Time) {
 	if s.stopping.Load() && s.job == nil {
-		s.reply(ftp.Command{}, ftp.NewReply(421, "The server is shutting down."))
+		s.reply(ftp.Command{}, ftp.NewReply(421, s.stopText()))
 		return
 	}
 	if !s.lines.Pending() {
@@ -167,6 +174,9 @@ func (s *session) next(login time.Time) {
 	if s.stopping.Load() && s.job == nil || s.job != nil && s.job.hasNews() {
 		return // a wake-up may have come just before the deadline was set, and is undone
 	}
+	if s.stopping.Load() && s.job != nil && s.job.login {
+		s.job.abort(errHungUp)
+	}
 	line, err := s.lines.ReadLine()
 	switch {
 	case err == nil:
@@ -174,6 +184,7 @@ func (s *session) next(login time.Time) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.timeout(login)
 	case errors.Is(err, ftp.ErrLineTooLong):
+		s.refused("a line is too long", "")
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
 		s.dead = err
 	case s.quitHeld():
@@ -240,15 +251,19 @@ func (s *session) command(line []byte) {
 	if err != nil {
 		cmd = ftp.Command{Verb: "?"}
 	}
+	if cmd.Verb == "PASS" {
+		clear(line) // a password stays no longer than it must
+	}
+	s.pace()
 	if s.job == nil {
 		s.do(cmd)
 		return
 	}
 	r, _ := s.srv.table.find(cmd)
-	if cmd.Verb == "ABOR" {
+	if cmd.Verb == "ABOR" && !s.job.login {
 		s.job.abort(errAborted)
 	}
-	if r != nil && r.now && cmd.Arg == "" && len(s.held) == 0 {
+	if r != nil && r.now && cmd.Arg == "" && len(s.held) == 0 && !s.job.inTurn {
 		s.do(cmd)
 		return
 	}

@@ -1,0 +1,258 @@
+package server_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+// enter logs in and goes on, to count as inside.
+func (s *street) enter(ip, user string) *ctl {
+	s.t.Helper()
+	c := s.from(ip)
+	c.want(220)
+	c.cmd("USER "+user, 331)
+	c.cmd("PASS "+user, 230)
+	return c
+}
+
+// A user's sessions are counted by user, whatever the address and however the name
+// is written; who logs out makes room.
+func TestMaxSessionsOfAUser(t *testing.T) {
+	inStreet(t, func(o *server.Options) {
+		users := accounts(fsroot.NewMem())
+		for _, name := range []string{"ro", "anonymous"} {
+			u := users[name]
+			u.Account.MaxSessions = 2
+			users[name] = u
+		}
+		o.Auth = users
+	}, func(t *testing.T, s *street) {
+		try := func(ip, user string) (*ctl, ftp.Reply) {
+			c := s.from(ip)
+			c.want(220)
+			c.cmd("USER "+user, 331)
+			return c, c.cmd("PASS ro")
+		}
+		for _, names := range [][3]string{{"ro", "ro", "ro"}, {"anonymous", "ftp", "AnOnYmOuS"}} {
+			a := s.from(alice)
+			a.want(220)
+			a.cmd("USER "+names[0], 331)
+			a.cmd("PASS ro", 230)
+			b, r := try(mallory, names[1])
+			if r.Code != 230 {
+				t.Fatal(r)
+			}
+			over, r := try("198.51.100.7", names[2])
+			if r.Code != 421 || !strings.Contains(r.Text(), "the limit is 2") {
+				t.Errorf("%v", r)
+			}
+			over.gone()
+			s.enter(alice, "rw") // others are not counted with them
+			a.cmd("REIN", 220)
+			c, r := try(alice, names[2])
+			if r.Code != 230 {
+				t.Errorf("after REIN: %v", r)
+			}
+			b.cmd("USER rw", 331) // whoever says USER is logged out
+			if d, r := try(alice, names[2]); r.Code != 230 {
+				t.Errorf("after USER: %v", r)
+			} else {
+				_ = d.Close()
+			}
+			_ = c.Close()
+			synctest.Wait()
+			s.twice(names[0])
+		}
+		if options, whys := s.refused(); !strings.Contains(options, "users.max-sessions") || !strings.Contains(whys, "2 sessions") {
+			t.Errorf("%s: %s", options, whys)
+		}
+	})
+}
+
+// twice logs in twice, which the limit allows when everybody has gone.
+func (s *street) twice(user string) {
+	s.t.Helper()
+	for range 2 {
+		c := s.from(alice)
+		c.want(220)
+		c.cmd("USER "+user, 331)
+		c.cmd("PASS ro", 230)
+	}
+}
+
+// A flood from one address that does not log in fills its own place: whoever comes
+// from elsewhere gets in, and who is inside is served.
+func TestFloodFromOneAddress(t *testing.T) {
+	for option, limit := range map[string]func(*server.Options){
+		"max-sessions": func(o *server.Options) { o.MaxSessions = 21 },
+		"max-waiting":  func(o *server.Options) { o.MaxWaiting = 20 },
+	} {
+		t.Run(option, func(t *testing.T) {
+			inStreet(t, limit, func(t *testing.T, s *street) {
+				inside := s.enter(alice, "rw")
+				var flood []*ctl
+				for range 20 {
+					c := s.from(mallory)
+					c.want(220)
+					flood = append(flood, c)
+				}
+				for range 50 { // who has most displaces nobody
+					c := s.from(mallory)
+					c.want(421)
+					c.gone()
+				}
+				inside.cmd("NOOP", 200)
+				var guests []*ctl
+				for i := range 5 {
+					c := s.from("198.51.100.7")
+					c.want(220)
+					guests = append(guests, c)
+					if r := flood[i].want(421); !strings.Contains(r.Text(), "place") {
+						t.Errorf("%q", r.Text())
+					}
+					flood[i].gone()
+				}
+				for _, c := range guests {
+					c.cmd("USER ro", 331)
+					c.cmd("PASS ro", 230)
+				}
+				inside.cmd("NOOP", 200)
+				options, whys := s.refused()
+				if strings.Count(options, option) != 50 {
+					t.Errorf("refusals by %s:\n%s", options, whys)
+				}
+				if option == "max-sessions" { // those who are in stay in
+					for range 20 {
+						c := s.from("203.0.113.9")
+						if c.want(220, 421).Code == 220 {
+							c.cmd("USER ro", 331)
+							c.cmd("PASS ro", 230)
+						}
+					}
+					inside.cmd("NOOP", 200)
+					s.from("203.0.113.10").want(421)
+				}
+			})
+		})
+	}
+}
+
+// A flood from very many addresses: each has its ten seconds, then it makes place.
+func TestFloodFromManyAddresses(t *testing.T) {
+	inStreet(t, func(o *server.Options) { o.MaxSessions = 30 }, func(t *testing.T, s *street) {
+		var flood []*ctl
+		for i := range 30 {
+			c := s.from(fmt.Sprintf("10.0.0.%d", i))
+			c.want(220)
+			flood = append(flood, c)
+		}
+		s.from(alice).want(421)
+		time.Sleep(10 * time.Second)
+		c := s.from(alice)
+		c.want(220)
+		flood[0].want(421)
+		c.cmd("USER rw", 331)
+		c.cmd("PASS rw", 230)
+	})
+}
+
+// Who is dropped and reads nothing is gone in a moment all the same, and so are all
+// that came and went.
+func TestDroppedSessionsAreGone(t *testing.T) {
+	inStreet(t, func(o *server.Options) { o.MaxSessions = 10 }, func(t *testing.T, s *street) {
+		for range 10 {
+			s.from(mallory) // which does not even read the greeting
+		}
+		for i := range 10 {
+			s.from(fmt.Sprintf("10.0.0.%d", i))
+			synctest.Wait()
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		all := s.everything()
+		if opened, closed := strings.Count(all, "ControlOpened"), strings.Count(all, "ControlClosed"); opened-closed != 10 {
+			t.Errorf("%d sessions opened and %d closed, want 10 left", opened, closed)
+		}
+	})
+}
+
+// Callers who are turned away and do not read do not keep others from coming in.
+func TestTurnedAwayDoNotBlock(t *testing.T) {
+	inStreet(t, func(o *server.Options) { o.Deny = prefixes(t, "192.0.2.66/32") }, func(t *testing.T, s *street) {
+		start := time.Now()
+		for range 500 {
+			s.from(mallory) // a pipe: nothing can be written until somebody reads
+		}
+		s.enter(alice, "rw").cmd("NOOP", 200)
+		if took := time.Since(start); took != 0 {
+			t.Errorf("the server was kept for %v", took)
+		}
+		time.Sleep(2 * time.Second)
+		c := s.from(mallory) // there is time to be polite again
+		c.want(421)
+		c.gone()
+	})
+}
+
+// The same over TCP: the words arrive although the client has sent something that
+// nobody reads.
+func TestTurnedAwayHearsWhy(t *testing.T) {
+	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.Deny = prefixes(t, "127.0.0.0/8") })
+	for range 100 {
+		conn, err := net.Dial("tcp", s.addr)
+		check(t, err)
+		c := newCtl(t, conn)
+		c.raw("USER x\r\nPASS y\r\n")
+		if r := c.want(421); !strings.Contains(r.Text(), "not use this server") {
+			t.Errorf("%q", r.Text())
+		}
+		c.closed()
+		_ = conn.Close()
+	}
+}
+
+// Of IPv6, addresses of one network of 64 bits count together.
+func TestMaxSessionsPerNetwork(t *testing.T) {
+	inStreet(t, func(o *server.Options) { o.MaxSessionsPerIP = 2 }, func(t *testing.T, s *street) {
+		s.from("2001:db8::1").want(220)
+		s.from("2001:db8::2").want(220)
+		s.from("2001:db8::3").want(421)
+		s.from("2001:db8:0:1::1").want(220)
+		if options, _ := s.refused(); options != "max-sessions-per-ip " {
+			t.Error(options)
+		}
+	})
+}
+
+// Commands beyond the rate are answered late, all of them and in order; a wait ends
+// with the server.
+func TestCommandRate(t *testing.T) {
+	inStreet(t, func(o *server.Options) { o.CommandRate = 5 }, func(t *testing.T, s *street) {
+		c := s.enter(alice, "rw")
+		start := time.Now()
+		go func() { c.raw(strings.Repeat("NOOP\r\n", 100) + "PWD\r\n") }()
+		for range 100 {
+			c.want(200)
+		}
+		c.want(257)
+		// 103 commands in all, 15 at once and the others at 5 a second.
+		if took, want := time.Since(start).Round(100*time.Millisecond), 88*time.Second/5; took != want.Round(100*time.Millisecond) {
+			t.Errorf("took %v, want %v", took, want)
+		}
+		if options, _ := s.refused(); options != "command-rate " {
+			t.Errorf("told %q, want it once", options)
+		}
+		time.Sleep(time.Minute)
+		if took := c.waits("NOOP", 200); took != 0 {
+			t.Errorf("after a rest a command took %v", took)
+		}
+	})
+}

@@ -1,0 +1,198 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+)
+
+// endless is a directory of files, each of which takes a while to read.
+type endless struct {
+	took time.Duration
+	name string
+	read *int
+}
+
+func (d endless) next(e *ftp.Entry) (bool, error) {
+	*d.read++
+	time.Sleep(d.took)
+	*e = ftp.Entry{Name: fmt.Sprint(d.name, *d.read), Type: ftp.FileEntry}
+	return true, nil
+}
+
+func (endless) Close() error { return nil }
+
+// drain reads a listing to its end.
+func drain(l *listing) (n int64, err error) {
+	buf := make([]byte, 32<<10)
+	for {
+		var m int
+		m, err = l.Read(buf)
+		n += int64(m)
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// A listing in which nothing is to be seen gives the hand back now and then, can be
+// stopped, and ends some time.
+func TestListingInSlices(t *testing.T) {
+	for _, pattern := range []string{"", "x*"} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine}
+			start := time.Now()
+			n, err := l.Read(make([]byte, 100))
+			if took := time.Since(start); n != 0 || err != nil || took > listSlice+sliceSteps*time.Millisecond {
+				t.Errorf("%d, %v after %v", n, err, took)
+			}
+			why := errors.New("enough")
+			l.stop = func() error { return why }
+			if _, err := drain(l); !errors.Is(err, why) || time.Since(start) > time.Second {
+				t.Errorf("%v after %v", err, time.Since(start))
+			}
+
+			l = &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine, gathers: true}
+			start = time.Now()
+			if _, err := drain(l); !errors.Is(err, errTooMuch) {
+				t.Errorf("%v", err)
+			}
+			if took := time.Since(start); took > maxListTime+time.Second {
+				t.Errorf("it went on for %v", took)
+			}
+		})
+	}
+}
+
+// Time on the network is not counted: a slow client gets the whole listing.
+func TestSlowReaderGetsAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := 0
+		l := &listing{open: endless{0, strings.Repeat("f", 200), &read}, line: nameLine}
+		buf := make([]byte, 8<<10)
+		for range 1000 {
+			if _, err := l.Read(buf); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// A search for what is not there is stopped too, and ends some time.
+func TestFindIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		l := &listing{open: endless{time.Millisecond, "f", new(int)}, pattern: "x*", gathers: true}
+		why := errors.New("enough")
+		l.stop = func() error {
+			if time.Since(start) < time.Second {
+				return nil
+			}
+			return why
+		}
+		if err := l.find(); !errors.Is(err, why) {
+			t.Error(err)
+		}
+		l = &listing{open: endless{time.Millisecond, "f", new(int)}, pattern: "x*", gathers: true}
+		if err := l.find(); !errors.Is(err, errTooMuch) {
+			t.Error(err)
+		}
+	})
+}
+
+// maze is a filesystem in which every directory holds so many others.
+type maze struct {
+	afero.Fs
+	wide int
+	name string
+}
+
+func (m maze) Open(name string) (afero.File, error) {
+	f, err := m.Fs.Open("/")
+	return &mazeDir{File: f, m: m}, err
+}
+
+type mazeDir struct {
+	afero.File
+	m   maze
+	pos int
+}
+
+func (d *mazeDir) Readdir(n int) ([]fs.FileInfo, error) {
+	var infos []fs.FileInfo
+	for ; len(infos) < n && d.pos < d.m.wide; d.pos++ {
+		infos = append(infos, mazeRoom(fmt.Sprint(d.m.name, d.pos)))
+	}
+	if len(infos) == 0 {
+		return nil, io.EOF
+	}
+	return infos, nil
+}
+
+type mazeRoom string
+
+func (r mazeRoom) Name() string     { return string(r) }
+func (mazeRoom) Size() int64        { return 0 }
+func (mazeRoom) Mode() fs.FileMode  { return fs.ModeDir | 0o755 }
+func (mazeRoom) ModTime() time.Time { return time.Unix(1e9, 0) }
+func (mazeRoom) IsDir() bool        { return true }
+func (mazeRoom) Sys() any           { return nil }
+
+// LIST -R through a tree without end stops with an error, not as if that were all,
+// and what it has to remember is bounded.
+func TestRecursionIsBounded(t *testing.T) {
+	for _, tt := range []struct {
+		wide int
+		name string
+	}{{2, "d"}, {300, strings.Repeat("n", 250)}, {1, "deep"}} {
+		m := maze{afero.NewMemMapFs(), tt.wide, tt.name}
+		l := &listing{look: looker{fs: m}, line: nameLine, flags: lsFlags{recursive: true}, seen: maxEntries - 45_000}
+		if err := l.enter(subdir{path: "/"}); err != nil {
+			t.Fatal(err)
+		}
+		most, buf := 0, make([]byte, batchBytes)
+		var err error
+		for n := 0; err == nil; n++ {
+			if _, err = l.Read(buf); n%32 != 0 {
+				most = max(most, l.pending)
+				continue
+			}
+			kept := 0
+			for _, d := range l.dirs {
+				kept += len(d.path)
+			}
+			if kept != l.pending {
+				t.Fatalf("%d bytes of paths are counted as %d", kept, l.pending)
+			}
+			most = max(most, kept)
+		}
+		want := errTooMuch
+		if tt.wide == 1 {
+			want = io.EOF // to a depth of 32, and no further
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("%d wide: %v, want %v", tt.wide, err, want)
+		}
+		if most > maxDirBytes {
+			t.Errorf("%d wide: %d bytes of paths are kept", tt.wide, most)
+		}
+	}
+}
+
+// A listing that left directories out does not end as if it were whole.
+func TestPartialRecursionIsTold(t *testing.T) {
+	l := &listing{flags: lsFlags{recursive: true}, pending: maxDirBytes - 2, line: nameLine, ready: []ftp.Entry{{Name: "dir", Type: ftp.DirEntry}}}
+	if n, err := drain(l); !errors.Is(err, errTooMuch) || n != int64(len("dir\r\n")) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}

@@ -1,0 +1,255 @@
+package server_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/server"
+)
+
+// The TestTLS… tests with the name of a stock client give it the same list of work
+// under TLS: explicit and implicit, in the modes that it has, on each version.
+
+// secureStock is a server for stock clients that speaks one version of TLS and
+// demands it, with what it told.
+type secureStock struct {
+	*stock
+	certs   *peers.Certs
+	version string
+	first   net.Addr // where TLS comes first
+
+	tlsMu sync.Mutex
+	last  map[uint64]ftp.TLS // of a session's last data connection
+	moved map[string]secured // by path: the last transfer that ended well
+	count int                // of uploads among those
+}
+
+// secured is a transfer that ended, and the TLS of its data connection.
+type secured struct {
+	ftp.TransferDone
+	tls ftp.TLS
+}
+
+func newSecureStock(t *testing.T, version uint16, reuse dtp.Reuse) *secureStock {
+	t.Helper()
+	fsys, dir := disk(t)
+	s := &secureStock{
+		stock: &stock{dir: dir, family: map[string]net.Addr{}}, certs: peers.NewCerts(t), version: tls.VersionName(version),
+		last: map[uint64]ftp.TLS{}, moved: map[string]secured{},
+	}
+	s.site = serve(t, fsys, func(o *server.Options) {
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{s.certs.Server}, MinVersion: version, MaxVersion: version}
+		o.TLSRequired, o.SessionReuse, o.DataTimeout = true, reuse, clientLimit
+		o.Observer = ftp.ObserverFunc(s.observe)
+	})
+	s.family["IPv4"], _ = net.ResolveTCPAddr("tcp", s.addr)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	s.first = l.Addr()
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = s.Serve(server.ImplicitTLS(l)) }()
+	t.Cleanup(func() { _ = l.Close(); <-ended })
+	return s
+}
+
+func (s *secureStock) observe(e ftp.Event) {
+	s.tlsMu.Lock()
+	defer s.tlsMu.Unlock()
+	switch what := e.What.(type) {
+	case ftp.DataSecured:
+		s.last[e.Control.ID] = what.TLS
+	case ftp.TransferDone:
+		if what.Err == nil {
+			s.moved[what.Path] = secured{what, s.last[e.Control.ID]}
+			if what.Direction == ftp.Store {
+				s.count++
+			}
+		}
+		delete(s.last, e.Control.ID)
+	}
+}
+
+// uploads is how many ended well.
+func (s *secureStock) uploads() int {
+	s.tlsMu.Lock()
+	defer s.tlsMu.Unlock()
+	return s.count
+}
+
+// secureDesk is where one client works.
+type secureDesk struct {
+	*desk
+	s        *secureStock
+	implicit bool
+}
+
+func (s *secureStock) open(t *testing.T, program string, implicit, active bool) *secureDesk {
+	t.Helper()
+	d := &secureDesk{desk: s.stock.open(t, program, "IPv4", active), s: s, implicit: implicit}
+	if implicit {
+		_, d.port, _ = net.SplitHostPort(s.first.String())
+	}
+	return d
+}
+
+// secureURL is the URL of a path, whose scheme is ftps where the client takes TLS first by it.
+func (d *secureDesk) secureURL(path string) string {
+	url := d.url(path)
+	if d.implicit {
+		return strings.Replace(url, "ftp://", "ftps://", 1)
+	}
+	return url
+}
+
+// went wants the last transfer of a file to have been under TLS, in the client's mode.
+func (d *secureDesk) went(verbs, name string, size int, c *tlsClient) {
+	d.t.Helper()
+	resumed := strings.Contains(c.resumes, d.s.version)
+	want := map[bool]ftp.DataMode{false: ftp.Passive, true: ftp.Active}[d.active]
+	d.s.tlsMu.Lock()
+	got, ok := d.s.moved[d.path(name)]
+	d.s.tlsMu.Unlock()
+	if !ok || !strings.Contains(verbs, got.Verb) || got.Mode != want || got.Bytes != int64(size) || got.Protection != ftp.Private ||
+		got.tls.Version != d.s.version || got.tls.Resumed != resumed {
+		d.t.Errorf("the transfer of %s was %+v, want %s of %d bytes, %v, %s, resumed %v", name, got, verbs, size, want, d.s.version, resumed)
+	}
+}
+
+// tlsClient is a stock client under TLS.
+type tlsClient struct {
+	program string
+	active  bool   // it can be active under TLS
+	resumes string // the versions on which its data connections resume the control connection's session
+	can     string // as a stockClient
+	run     func(d *secureDesk, steps ...step) string
+	more    func(d *secureDesk)
+}
+
+var tlsSizes = []int{0, 1, 64<<10 + 1, 1<<20 + 1}
+
+// work is the list.
+func (c *tlsClient) work(d *secureDesk) {
+	puts := strings.Contains(c.can, "put")
+	var steps []step
+	for _, size := range tlsSizes {
+		name := fmt.Sprintf("%d bytes", size)
+		if puts {
+			d.file(d.local(name), noise()[:size])
+			steps = append(steps, step{"put", name, d.path(name)})
+		} else {
+			d.file(d.far(name), noise()[:size])
+		}
+		steps = append(steps, step{"get", d.path(name), "back " + name})
+	}
+	c.run(d, steps...)
+	for _, size := range tlsSizes {
+		name := fmt.Sprintf("%d bytes", size)
+		d.holds("put "+name, d.far(name), noise()[:size])
+		d.holds("get "+name, d.local("back "+name), noise()[:size])
+		d.went("RETR", name, size, c)
+	}
+	if strings.Contains(c.can, "ls") {
+		if listing := c.run(d, step{"ls", d.there, ""}); !strings.Contains(listing, "65537 bytes") {
+			d.t.Errorf("ls:\n%s", listing)
+		}
+	}
+	c.goesOn(d, puts)
+	if c.more != nil {
+		c.more(d)
+	}
+}
+
+// goesOn goes on with transfers that were cut half-way.
+func (c *tlsClient) goesOn(d *secureDesk, puts bool) {
+	const half = 1 << 19
+	whole := noise()[:2*half]
+	d.file(d.far("down"), whole)
+	d.file(d.local("down"), whole[:half])
+	steps := []step{{"reget", d.path("down"), "down"}}
+	if puts {
+		d.file(d.far(".up.upload"), whole[:half])
+		d.file(d.local("up"), whole)
+		steps = append(steps, step{"reput", "up", d.path("up")})
+	}
+	c.run(d, steps...)
+	d.holds("reget", d.local("down"), whole)
+	d.went("RETR", "down", half, c)
+	if puts {
+		d.holds("reput", d.far("up"), whole)
+		d.went("STOR or APPE", "up", half, c)
+	}
+}
+
+// testTLS runs the list in all ways that the clients can go.
+func testTLS(t *testing.T, reuse dtp.Reuse, clients map[string]*tlsClient) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		s := newSecureStock(t, version, reuse)
+		for kind, c := range clients {
+			program := peers.Client(t, c.program)
+			for _, implicit := range []bool{false, true} {
+				for _, active := range []bool{false, true}[:1+map[bool]int{true: 1}[c.active]] {
+					way := kind + map[bool]string{false: " explicit", true: " implicit"}[implicit]
+					way += map[bool]string{false: " passive", true: " active"}[active]
+					t.Run(way, func(t *testing.T) {
+						t.Parallel()
+						c.work(s.open(t, program, implicit, active))
+					})
+				}
+			}
+		}
+	})
+}
+
+// killedUnderTLS kills a client in the middle of an upload from its standard input:
+// nothing may have the final name, for the FIN of a dead process is no close_notify.
+// What came is kept, and the step goes on with it.
+func (d *secureDesk) killedUnderTLS(c *tlsClient, program string, args ...string) {
+	d.t.Helper()
+	whole := noise()[:3<<20]
+	d.file(d.local("killed"), whole)
+	cmd, cancel := d.command(program, args...)
+	defer cancel()
+	stdin, err := cmd.StdinPipe()
+	check(d.t, err)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	check(d.t, cmd.Start())
+	if _, err = stdin.Write(whole[:1<<20]); err != nil {
+		_ = cmd.Wait()
+		d.t.Fatalf("%s %q: %v\n%s", program, args, err, out.String())
+	}
+	d.arrived("killed", 1)
+	check(d.t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	d.kept("killed")
+	fi, err := os.Stat(d.far(".killed.upload"))
+	check(d.t, err)
+	c.run(d, step{"reput", "killed", d.path("killed")})
+	d.same("reput of what was killed", d.local("killed"), d.far("killed"))
+	d.went("STOR or APPE", "killed", len(whole)-int(fi.Size()), c)
+}
+
+// many makes n small files here and wants them there after put.
+func (d *secureDesk) many(n int, put func(names []string)) {
+	d.t.Helper()
+	var names []string
+	for i := range n {
+		name := fmt.Sprintf("many%02d", i)
+		names = append(names, name)
+		d.file(d.local(name), noise()[i:i+i*i*100])
+	}
+	put(slices.Clone(names))
+	for _, name := range names {
+		d.same(name, d.local(name), d.far(name))
+	}
+}

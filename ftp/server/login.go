@@ -1,0 +1,125 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// errLoginLate is a login that was not through when the time for it was up.
+var errLoginLate = errors.New("no login in time")
+
+// logIn tries to log in, beside the session: it may have to wait, and a client
+// that hangs up meanwhile, or a server that stops, ends the wait. verb is the
+// command that is answered.
+func (s *session) logIn(verb, password string) ftp.Reply {
+	login := Login{
+		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
+		verifier: s.srv.verifier,
+	}
+	late := s.loginBy
+	var account *Account
+	j := &job{cmd: ftp.Command{Verb: verb}, login: true, inTurn: true}
+	j.work = func(ctx context.Context, _ *job) dtp.Result {
+		ctx, cancel := context.WithDeadlineCause(ctx, late, errLoginLate)
+		defer cancel()
+		err := s.srv.bouncer.try(ctx, origin(login.Remote.Addr()), s.set.guessing(), login.User, func() (err error) {
+			account, err = s.srv.authenticate(ctx, login)
+			return err
+		})
+		return dtp.Result{Err: err}
+	}
+	j.finish = func(res dtp.Result) ftp.Reply { return s.loggedIn(account, login.User, res.Err) }
+	return s.start(j)
+}
+
+// authenticate asks the Authenticator that is the Server's now: who was taken off
+// the list does not get in by a session that he began before.
+func (s *Server) authenticate(ctx context.Context, login Login) (*Account, error) {
+	account, err := s.set.Load().Auth.Authenticate(ctx, login)
+	switch {
+	case err != nil:
+		return nil, err
+	case account == nil || account.FS == nil:
+		return nil, errors.New("the account has no files")
+	case !within(account.Networks, login.Remote.Addr()):
+		return nil, errNetwork
+	}
+	return account, nil
+}
+
+// loggedIn is what comes of a login.
+func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
+	shown := ftp.Printable(clip(user, 64))
+	switch {
+	case errors.Is(err, errPanicked):
+		return ftp.NewReply(421, "Something went wrong here. Goodbye.")
+	case errors.Is(err, errShutOut):
+		s.dead = err
+		s.refused(shown+": too many failed logins from this address: it is shut out for a while", "max-login-failures")
+		return ftp.NewReply(421, shutOutText)
+	case errors.Is(err, errLoginLate):
+		return ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout)
+	case err != nil && (s.stopping.Load() || s.ctx().Err() != nil || errors.Is(err, errHungUp)):
+		return ftp.NewReply(421, s.stopText())
+	case err != nil:
+		return s.loginFailed(shown, err)
+	}
+	name := account.Name
+	if name == "" {
+		name = user
+	}
+	if no := s.srv.goIn(s, name, account.MaxSessions); no != nil {
+		s.refused(shown+": "+no.why, no.option)
+		return ftp.NewReply(421, no.text)
+	}
+	s.account = account
+	s.down, s.up = dtp.NewRate(account.RateDown), dtp.NewRate(account.RateUp)
+	s.cwd = cleanPath(account.Home)
+	s.failures = 0
+	s.tell(ftp.LoggedInAs{User: user})
+	return ftp.NewReply(230, "Welcome.")
+}
+
+// loginFailed says the same whatever was wrong.
+func (s *session) loginFailed(user string, err error) ftp.Reply {
+	if errors.Is(err, ErrLogin) {
+		s.refused(user+": "+err.Error(), "")
+	} else { // for the log only: who knows what an Authenticator says
+		s.set.Log.Warn("a login failed", "session", s.control.ID, "user", user, "err", err)
+		s.refused(user+": the login could not be judged", "")
+	}
+	s.failures++
+	if s.failures >= maxFailures {
+		s.dead = errors.New("too many failed logins")
+		s.refused(user+": as many failed logins as one session may have", "")
+		return ftp.NewReply(421, "Login incorrect, once too often. Goodbye.")
+	}
+	return ftp.NewReply(530, "Login incorrect.")
+}
+
+// logOut takes back what a login gave.
+func (s *session) logOut() {
+	s.srv.goOut(s)
+	s.account, s.down, s.up = nil, nil, nil
+}
+
+// rates are what limits a transfer in that direction.
+func (s *session) rates(dir ftp.Direction) []*rate.Limiter {
+	if dir == ftp.Store {
+		return []*rate.Limiter{s.set.rate, s.up}
+	}
+	return []*rate.Limiter{s.set.rate, s.down}
+}
+
+// guessing is what happens to who guesses passwords.
+func (s *settings) guessing() guessing {
+	return guessing{delay: s.FailureDelay, most: s.MaxLoginFailures, ban: s.BanTime}
+}
+
+// refused tells the Observer why something was refused, and which setting decides.
+func (s *session) refused(why, option string) { s.tell(ftp.Refused{Why: why, Option: option}) }

@@ -1,0 +1,88 @@
+package server_test
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+func prefixes(t testing.TB, list ...string) []netip.Prefix {
+	t.Helper()
+	var ps []netip.Prefix
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		check(t, err)
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+// Deny wins over Allow, an empty Allow is everybody, and an address is the same
+// however it is written.
+func TestAllowAndDeny(t *testing.T) {
+	for _, tt := range []struct {
+		allow, deny []string
+		ip          string
+		refused     string // by which setting
+	}{
+		{nil, nil, "192.0.2.1", ""},
+		{nil, []string{"192.0.2.0/24"}, "192.0.2.1", "deny "},
+		{nil, []string{"192.0.2.0/24"}, "192.0.3.1", ""},
+		{[]string{"10.0.0.0/8"}, nil, "10.255.0.1", ""},
+		{[]string{"10.0.0.0/8"}, nil, "11.0.0.1", "allow "},
+		{[]string{"10.0.0.0/8"}, []string{"10.0.0.1/32"}, "10.0.0.1", "deny "},
+		{[]string{"10.0.0.0/8"}, []string{"10.0.0.1/32"}, "10.0.0.2", ""},
+		{[]string{"10.0.0.0/8"}, nil, "::ffff:10.0.0.2", ""},
+		{[]string{"::ffff:10.0.0.0/104"}, nil, "10.0.0.2", ""},
+		{nil, []string{"::ffff:10.0.0.0/104"}, "10.0.0.2", "deny "},
+		{[]string{"10.0.0.0/8"}, nil, "2001:db8::1", "allow "},
+		{nil, []string{"2001:db8::/32"}, "2001:db8::1", "deny "},
+		{nil, []string{"::/0"}, "10.0.0.2", ""},
+		{nil, []string{"fe80::/10"}, "fe80::1%eth0", "deny "},
+		{[]string{"fe80::/10"}, nil, "fe80::1%eth0", ""},
+		{nil, []string{"0.0.0.0/0", "::/0"}, "2001:db8::1", "deny "},
+	} {
+		inStreet(t, func(o *server.Options) { o.Allow, o.Deny = prefixes(t, tt.allow...), prefixes(t, tt.deny...) }, func(t *testing.T, s *street) {
+			c := s.from(tt.ip)
+			want := ftp.Code(220)
+			if tt.refused != "" {
+				want = 421
+			}
+			c.want(want)
+			if options, _ := s.refused(); options != tt.refused {
+				t.Errorf("%+v: refused by %q", tt, options)
+			}
+		})
+	}
+}
+
+// Account.Networks holds for every Authenticator, not for Static only.
+func TestNetworksOfAnAccount(t *testing.T) {
+	inStreet(t, func(o *server.Options) {
+		account := &server.Account{FS: fsroot.NewMem(), Networks: prefixes(t, "10.0.0.0/8")}
+		o.Auth = server.AuthenticatorFunc(func(context.Context, server.Login) (*server.Account, error) { return account, nil })
+	}, func(t *testing.T, s *street) {
+		for ip, code := range map[string]ftp.Code{"10.0.0.9": 230, alice: 530} {
+			c := s.from(ip)
+			c.want(220)
+			c.cmd("USER x", 331)
+			c.cmd("PASS x", code)
+		}
+	})
+}
+
+// A network that can hold nobody is an error, not a list without effect.
+func TestBadNetworks(t *testing.T) {
+	for _, bad := range []netip.Prefix{{}, netip.PrefixFrom(netip.MustParseAddr("::ffff:1.2.3.4"), 64), netip.PrefixFrom(netip.MustParseAddr("1.2.3.4"), 33)} {
+		for _, o := range []server.Options{{Allow: []netip.Prefix{bad}}, {Deny: []netip.Prefix{bad}}} {
+			o.Auth = accounts(fsroot.NewMem())
+			if _, err := server.New(o); err == nil {
+				t.Errorf("%v was accepted", bad)
+			}
+		}
+	}
+}

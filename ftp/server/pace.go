@@ -1,0 +1,37 @@
+package server
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// paceBurst is how many commands may come at once beyond a second's worth: about
+// what a client says between the greeting and its first transfer.
+const paceBurst = 10
+
+// pace waits until the next command may run (Options.CommandRate). Meanwhile
+// nothing is read, and TCP makes the client wait. One wait is a second at most.
+func (s *session) pace() {
+	if s.set.CommandRate <= 0 {
+		return
+	}
+	if s.commands == nil {
+		s.commands = rate.NewLimiter(rate.Limit(s.set.CommandRate), s.set.CommandRate+paceBurst)
+	}
+	wait := s.commands.Reserve().Delay()
+	if wait <= 0 {
+		return
+	}
+	if !s.slowed {
+		s.slowed = true
+		s.refused("commands come faster than they may: they are read more slowly", "command-rate")
+	}
+	s.flush()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ctx().Done():
+	}
+}

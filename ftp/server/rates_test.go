@@ -1,0 +1,38 @@
+package server
+
+import (
+	"testing"
+
+	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// A transfer is limited by the server's rate and by the account's in its direction.
+func TestRatesByDirection(t *testing.T) {
+	all, down, up := dtp.NewRate(3<<20), dtp.NewRate(1<<20), dtp.NewRate(2<<20)
+	s := &session{set: &settings{rate: all}, down: down, up: up}
+	for dir, want := range map[ftp.Direction]*rate.Limiter{ftp.Retrieve: down, ftp.Store: up} {
+		if got := s.rates(dir); len(got) != 2 || got[0] != all || got[1] != want {
+			t.Errorf("%v: %v", dir, got)
+		}
+	}
+}
+
+// A login sets them, and the end of it takes them back.
+func TestRatesOfALogin(t *testing.T) {
+	srv, err := New(Options{Auth: Static{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{srv: srv, set: srv.set.Load()}
+	s.loggedIn(&Account{RateDown: 1 << 20, RateUp: 2 << 20}, "u", nil)
+	if s.down.Limit() != 1<<20 || s.up.Limit() != 2<<20 {
+		t.Errorf("down %v, up %v", s.down.Limit(), s.up.Limit())
+	}
+	s.logOut()
+	if s.down != nil || s.up != nil || s.account != nil || len(srv.crowd.users) != 0 {
+		t.Errorf("left over: %+v", s)
+	}
+}

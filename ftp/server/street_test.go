@@ -1,0 +1,353 @@
+package server_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+// street is a server in a bubble of fake time, to which clients come from any
+// address. It keeps what the Observer and the log were told.
+type street struct {
+	*server.Server
+	t    *testing.T
+	l    *pipes
+	log  *lines
+	mu   sync.Mutex
+	told []ftp.Event
+}
+
+// inStreet runs f with a server whose guards are on, as they are by default.
+func inStreet(t *testing.T, change func(*server.Options), f func(t *testing.T, s *street)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &street{t: t, l: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}, log: &lines{}}
+		opts := server.Options{Auth: accounts(fsroot.NewMem()), Log: slog.New(slog.NewTextHandler(s.log, nil)), Observer: s}
+		if change != nil {
+			change(&opts)
+		}
+		var err error
+		s.Server, err = server.New(opts)
+		check(t, err)
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(s.l) }()
+		f(t, s)
+		check(t, s.Close())
+		<-done
+	})
+}
+
+func (s *street) Observe(e ftp.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = append(s.told, e)
+}
+
+// refused is the settings that refusals named so far, and the reasons.
+func (s *street) refused() (options, whys string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.told {
+		if r, ok := e.What.(ftp.Refused); ok {
+			options += r.Option + " "
+			whys += r.Why + "\n"
+		}
+	}
+	return options, whys
+}
+
+// everything is all that was told and logged, as text.
+func (s *street) everything() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	for _, e := range s.told {
+		fmt.Fprintf(&b, "%T %+v %v\n", e.What, e.What, e.Control)
+	}
+	return b.String() + s.log.String()
+}
+
+// comer is the server's end of a connection from an address.
+type comer struct {
+	net.Conn
+	from *net.TCPAddr
+}
+
+func (c comer) RemoteAddr() net.Addr { return c.from }
+
+// from connects; the greeting is not read.
+func (s *street) from(ip string) *ctl {
+	s.t.Helper()
+	ours, theirs := net.Pipe()
+	s.l.conns <- comer{theirs, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 5000))}
+	s.t.Cleanup(func() { _ = ours.Close() })
+	return &ctl{s.t, patient{ours}, ftp.NewLineReader(ours, 64<<10)}
+}
+
+// waits is the time that cmd took.
+func (c *ctl) waits(cmd string, code ftp.Code) time.Duration {
+	c.t.Helper()
+	start := time.Now()
+	c.cmd(cmd, code)
+	return time.Since(start)
+}
+
+// gone wants the end of the connection.
+func (c *ctl) gone() {
+	c.t.Helper()
+	if line, err := c.lr.ReadLine(); err == nil {
+		c.t.Errorf("still there: %q", line)
+	}
+}
+
+const (
+	mallory = "192.0.2.66"
+	alice   = "192.0.2.1"
+)
+
+// guess fails to log in.
+func (c *ctl) guess(code ftp.Code) time.Duration {
+	c.t.Helper()
+	c.cmd("USER rw", 331)
+	return c.waits("PASS guess", code)
+}
+
+// Failures are counted over sessions: a new connection starts with the delay that
+// the last one earned, three end a session, and in the end nobody from there gets in.
+// Who is logged in from there stays.
+func TestBruteForce(t *testing.T) {
+	inStreet(t, func(o *server.Options) { o.MaxLoginFailures, o.BanTime = 5, time.Hour }, func(t *testing.T, s *street) {
+		inside := s.from(mallory)
+		inside.want(220)
+		inside.cmd("USER ro", 331)
+		inside.cmd("PASS ro", 230)
+
+		c := s.from(mallory)
+		c.want(220)
+		for i, want := range []time.Duration{0, time.Second} {
+			if took := c.guess(530); took != want {
+				t.Errorf("guess %d waited %v, want %v", i, took, want)
+			}
+		}
+		if took := c.guess(421); took != 2*time.Second {
+			t.Errorf("guess 3 waited %v", took)
+		}
+		c.gone()
+		waiting := s.from(mallory)
+		waiting.want(220)
+		c = s.from(mallory)
+		c.want(220)
+		if took := c.guess(530); took != 4*time.Second {
+			t.Errorf("guess 4, of another session, waited %v", took)
+		}
+		c.guess(421)
+		c.gone()
+
+		c = s.from(mallory)
+		if r := c.want(421); !strings.Contains(r.Text(), "failed logins") {
+			t.Errorf("%q", r.Text())
+		}
+		c.gone()
+		waiting.cmd("USER ro", 331)
+		waiting.cmd("PASS ro", 421) // also with the right password
+		waiting.gone()
+		inside.cmd("NOOP", 200)
+		neighbour := s.from(alice)
+		neighbour.want(220)
+		neighbour.cmd("USER ro", 331)
+		if took := neighbour.waits("PASS ro", 230); took != 0 {
+			t.Errorf("another address waited %v", took)
+		}
+		if options, _ := s.refused(); !strings.Contains(options, "max-login-failures") || !strings.Contains(options, "ban-time") {
+			t.Errorf("refusals name %s", options)
+		}
+		inside.cmd("QUIT", 221)
+		time.Sleep(time.Hour)
+		c = s.from(mallory)
+		c.want(220)
+		c.cmd("USER ro", 331)
+		c.cmd("PASS ro", 230)
+	})
+}
+
+// While PASS waits nothing is answered before it, whatever is sent ahead.
+func TestNothingOvertakesPASS(t *testing.T) {
+	inStreet(t, nil, func(t *testing.T, s *street) {
+		c := s.from(mallory)
+		c.want(220)
+		c.guess(530)
+		start := time.Now()
+		c.raw("USER rw\r\nPASS rw\r\nNOOP\r\nSTAT\r\nABOR\r\nPWD\r\n")
+		for _, code := range []ftp.Code{331, 230, 200, 211, 226, 257} {
+			c.want(code)
+		}
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("took %v, want a second", took)
+		}
+	})
+}
+
+// A wait for one's turn ends with the client, with Shutdown, with Close and with the
+// time for the login.
+func TestLoginWaitEnds(t *testing.T) {
+	waiting := func(s *street) *ctl {
+		c := s.from(mallory)
+		c.want(220)
+		c.guess(530)
+		c.guess(530)
+		check(s.t, c.Close())
+		c = s.from(mallory)
+		c.want(220)
+		c.cmd("USER rw", 331)
+		c.send("PASS rw")
+		synctest.Wait()
+		return c
+	}
+	for name, end := range map[string]func(*street, *ctl){
+		"hang-up": func(s *street, c *ctl) {
+			check(s.t, c.Close())
+			synctest.Wait()
+			if n := strings.Count(s.everything(), "ControlClosed"); n != 2 {
+				s.t.Error("the session goes on without its client")
+			}
+		},
+		"Close": func(s *street, c *ctl) {
+			done := make(chan error, 1)
+			go func() { done <- s.Close() }()
+			c.want(421)
+			c.gone()
+			check(s.t, <-done)
+		},
+		"Shutdown": func(s *street, c *ctl) {
+			done := make(chan error, 1)
+			go func() { done <- s.Shutdown(s.t.Context()) }()
+			c.want(421)
+			c.gone()
+			check(s.t, <-done)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inStreet(t, nil, func(t *testing.T, s *street) {
+				c := waiting(s)
+				start := time.Now()
+				end(s, c)
+				if took := time.Since(start); took >= time.Second {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+	t.Run("LoginTimeout", func(t *testing.T) {
+		inStreet(t, func(o *server.Options) { o.FailureDelay, o.LoginTimeout = time.Hour, time.Minute }, func(t *testing.T, s *street) {
+			c := s.from(mallory)
+			c.want(220)
+			c.guess(530)
+			c.cmd("USER rw", 331)
+			start := time.Now()
+			c.send("PASS rw")
+			if r := c.want(421); !strings.Contains(r.Text(), "1m0s") {
+				t.Errorf("%q", r.Text())
+			}
+			if took := time.Since(start); took != time.Minute {
+				t.Errorf("it took %v", took)
+			}
+			c.gone()
+		})
+	})
+}
+
+// No password, right or wrong, is in any event, log line or error.
+func TestNoPasswordIsTold(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("hunter-two"), bcrypt.MinCost)
+	check(t, err)
+	inStreet(t, func(o *server.Options) {
+		account := server.Account{FS: fsroot.NewMem(), MaxSessions: 1}
+		o.Auth = server.Static{"hashed": {Password: string(hash), Account: account}, "clear": {Password: "hunter-two", Account: account}}
+	}, func(t *testing.T, s *street) {
+		for _, user := range []string{"hashed", "clear", "nobody"} {
+			c := s.from(alice)
+			c.want(220)
+			for _, line := range []string{"USER " + user, "PASS hunter-three", "USER " + user, "pAsS hunter-two", "PASS hunter-two", "ACCT hunter-two"} {
+				c.cmd(line, 331, 530, 230, 503, 202, 421)
+			}
+			_ = c.Close()
+		}
+		if all := s.everything(); strings.Contains(all, "hunter") || !strings.Contains(all, "PASS") || !strings.Contains(all, "Refused") {
+			t.Errorf("told:\n%s", all)
+		}
+	})
+}
+
+// A wrong password, a user who is not there and one who may not come from there
+// read the same words; the log knows which it was.
+func TestRefusalsReadTheSame(t *testing.T) {
+	inStreet(t, func(o *server.Options) {
+		users := accounts(fsroot.NewMem())
+		ro := users["ro"]
+		ro.Account.Networks = prefixes(t, "10.0.0.0/8", "2001:db8::/32")
+		users["ro"] = ro
+		o.Auth = users
+	}, func(t *testing.T, s *street) {
+		var replies []string
+		for i, login := range [][2]string{{"rw", "bad"}, {"nobody", "bad"}, {"ro", "ro"}, {"ro", "bad"}} {
+			c := s.from(fmt.Sprintf("192.0.2.%d", i+1))
+			c.want(220)
+			said := c.cmd("USER "+login[0], 331).String()
+			replies = append(replies, said+c.cmd("PASS "+login[1], 530).String())
+			_ = c.Close()
+		}
+		for _, r := range replies {
+			if r != replies[0] {
+				t.Errorf("%q is not %q", r, replies[0])
+			}
+		}
+		_, whys := s.refused()
+		for _, want := range []string{"rw: login incorrect: wrong password", "nobody: login incorrect: there is no such user", "ro: login incorrect: the user may not log in from that address"} {
+			if !strings.Contains(whys, want) {
+				t.Errorf("the log does not know that %q:\n%s", want, whys)
+			}
+		}
+		for _, ip := range []string{"10.1.2.3", "::ffff:10.1.2.3", "2001:db8::9"} {
+			c := s.from(ip)
+			c.want(220)
+			c.cmd("USER ro", 331)
+			c.cmd("PASS ro", 230)
+		}
+	})
+}
+
+// A user who was taken off the list does not get in by an old session, and what the
+// server remembers of passwords and failures outlives a Reload.
+func TestReloadOfUsers(t *testing.T) {
+	users := accounts(fsroot.NewMem())
+	options := server.Options{Log: slog.New(slog.DiscardHandler)}
+	inStreet(t, func(o *server.Options) { o.Auth = users }, func(t *testing.T, s *street) {
+		c, m := s.from(alice), s.from(mallory)
+		c.want(220)
+		m.want(220)
+		m.guess(530)
+		options.Auth = server.Static{"new": {Password: "new", Account: server.Account{FS: fsroot.NewMem()}}}
+		check(t, s.Reload(options))
+		c.cmd("USER rw", 331)
+		c.cmd("PASS rw", 530)
+		other := s.from(mallory)
+		other.want(220)
+		other.cmd("USER new", 331)
+		if took := other.waits("PASS new", 230); took != time.Second {
+			t.Errorf("waited %v: Reload forgot the failure", took)
+		}
+		_, _ = io.WriteString(m.Conn, "QUIT\r\n")
+	})
+}
