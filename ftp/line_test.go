@@ -214,7 +214,7 @@ func FuzzLineReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const limit = 64
 		whole, err := readLines(bytes.NewReader(in), limit)
-		if !errors.Is(err, io.EOF) && !errors.Is(err, ErrLineTooLong) {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, ErrLineTooLong) && !errors.Is(err, ErrTLS) {
 			t.Fatal(err)
 		}
 		single, err2 := readLines(iotest.OneByteReader(bytes.NewReader(in)), limit)
@@ -227,4 +227,16 @@ func FuzzLineReader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A TLS handshake is no line, and nothing is waited for to see that.
+func TestLineReaderTLS(t *testing.T) {
+	r := io.MultiReader(strings.NewReader("NOOP\r\n"), strings.NewReader("\x16\x03\x01"), iotest.ErrReader(errors.New("waited")))
+	lr := NewLineReader(r, 100)
+	if line, err := lr.ReadLine(); string(line) != "NOOP" || err != nil {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if line, err := lr.ReadLine(); !errors.Is(err, ErrTLS) {
+		t.Errorf("%q, %v", line, err)
+	}
 }

@@ -18,10 +18,14 @@ func accessRows() []row {
 }
 
 // user always asks for a password, so nobody learns which names exist, and drops
-// the rights of whoever was logged in before (RFC 959 §4.1.1).
+// the rights of whoever was logged in before (RFC 959 §4.1.1). Only a client
+// certificate may make the password needless (RFC 4217 §11).
 func (s *session) user(name string) ftp.Reply {
 	s.reset()
 	s.who.user = name
+	if s.certified(name) {
+		return s.logIn("USER", "")
+	}
 	return ftp.NewReply(331, "Password, please.")
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -16,6 +17,10 @@ type Login struct {
 	Password string
 	Host     string // the name given by HOST (RFC 7151), if any
 	Remote   netip.AddrPort
+	TLS      *tls.ConnectionState // of the control connection; nil if it is clear
+	// Certified: the client's certificate is User's, as Options.CertUser says. There
+	// is no password then.
+	Certified bool
 
 	verifier *verifier // of the Server
 }
@@ -110,11 +115,11 @@ func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error)
 	name, u, known := s.find(login.User)
 	var why error
 	switch {
-	case !known || u.Password == "" && !u.Anyone:
+	case !known || u.Password == "" && !u.Anyone && !login.Certified:
 		u, why = User{}, errNoUser
 	case !within(u.Account.Networks, login.Remote.Addr()):
 		u, why = User{}, errNetwork
-	case !u.Anyone:
+	case !u.Anyone && !login.Certified:
 		why = login.by().matches(ctx, login.User, login.Password, u.Password)
 	}
 	if why != nil {

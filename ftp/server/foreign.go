@@ -18,13 +18,10 @@ var foreignVerbs = map[string]string{
 	"HELO": "SMTP", "EHLO": "SMTP",
 }
 
-// foreign names the protocol that a line is of; "" for FTP.
+// foreign names the protocol that a line is of; "" for FTP. TLS has no lines: the
+// LineReader tells of it.
 func foreign(line []byte) string {
-	const tlsHandshake = 0x16
-	switch {
-	case len(line) > 0 && line[0] == tlsHandshake:
-		return "TLS"
-	case bytes.HasPrefix(line, []byte("SSH-")):
+	if bytes.HasPrefix(line, []byte("SSH-")) {
 		return "SSH"
 	}
 	verb, _, _ := bytes.Cut(line, []byte(" "))
@@ -34,16 +31,11 @@ func foreign(line []byte) string {
 // maxUnknown is how many commands that nobody knows are borne before login.
 const maxUnknown = 3
 
-// strange ends a session whose client seems not to speak FTP.
-func (s *session) strange(line []byte) bool {
-	name := foreign(line)
-	if name == "" {
-		return false
-	}
+// strange ends a session whose client speaks that protocol.
+func (s *session) strange(name string) {
 	s.dead = &strangeError{name}
 	s.refused(s.dead.Error(), "")
 	s.reply(ftp.Command{}, ftp.Replyf(421, "This is FTP, not %s. Goodbye.", name))
-	return true
 }
 
 // strangeError is why the session ended.

@@ -19,7 +19,7 @@ var errLoginLate = errors.New("no login in time")
 func (s *session) logIn(verb, password string) ftp.Reply {
 	login := Login{
 		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
-		verifier: s.srv.verifier,
+		TLS: s.tlsState(), Certified: verb == "USER", verifier: s.srv.verifier,
 	}
 	late := s.loginBy
 	var account *Account
@@ -33,7 +33,13 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		})
 		return dtp.Result{Err: err}
 	}
-	j.finish = func(res dtp.Result) ftp.Reply { return s.loggedIn(account, login.User, res.Err) }
+	j.finish = func(res dtp.Result) ftp.Reply {
+		r := s.loggedIn(account, login.User, res.Err)
+		if r.Code == 230 && login.Certified {
+			return ftp.NewReply(232, "Welcome: your certificate is enough.")
+		}
+		return r
+	}
 	return s.start(j)
 }
 

@@ -87,10 +87,28 @@ func (s *session) startTLS(login time.Time) {
 		return
 	}
 	s.tls, s.conn = security, conn
+	if cs := conn.ConnectionState(); len(cs.VerifiedChains) > 0 {
+		s.cert = cs.PeerCertificates[0]
+	}
 	s.lines = ftp.NewLineReader(conn, maxLine)
 	s.reset()
 	s.who = who{}
 	s.tell(ftp.ControlSecured{TLS: dtp.Describe(conn.ConnectionState())})
+}
+
+// certified reports whether the client has shown a certificate of that user.
+func (s *session) certified(user string) bool {
+	return s.cert != nil && s.set.CertUser != nil && s.set.CertUser(s.cert) == user
+}
+
+// tlsState is the state of the control connection's TLS, nil if it is clear.
+func (s *session) tlsState() *tls.ConnectionState {
+	conn, ok := s.conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	cs := conn.ConnectionState()
+	return &cs
 }
 
 func earlier(a, b time.Time) time.Time {

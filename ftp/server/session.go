@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -32,6 +33,7 @@ type session struct {
 	raw     net.Conn  // the TCP connection; its deadlines may be set, and it be closed, by others
 	conn    net.Conn  // raw, or TLS over it
 	tls     *dtp.Security
+	cert    *x509.Certificate // of the client, if one of Options.TLS's authorities vouches for it
 	control ftp.Control
 	lines   *ftp.LineReader
 	machine ftp.Machine
@@ -183,6 +185,8 @@ func (s *session) next(login time.Time) {
 		s.command(line)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.timeout(login)
+	case errors.Is(err, ftp.ErrTLS):
+		s.strange("TLS")
 	case errors.Is(err, ftp.ErrLineTooLong):
 		s.refused("a line is too long", "")
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
@@ -244,7 +248,8 @@ func (s *session) stop() {
 
 // command judges a line and runs it, now or when the transfer has ended.
 func (s *session) command(line []byte) {
-	if s.strange(line) {
+	if name := foreign(line); name != "" {
+		s.strange(name)
 		return
 	}
 	cmd, err := ftp.ParseCommand(line)

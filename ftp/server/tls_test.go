@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -573,4 +574,61 @@ func TestABORUnderTLS(t *testing.T) {
 		t.Error("what was aborted is there")
 	}
 	c.get("NLST")
+}
+
+// A certificate that an authority vouches for logs its user in without a password,
+// where that is switched on, and nobody else.
+func TestCertificateLogsIn(t *testing.T) {
+	cert := func(on bool) func(*server.Options) {
+		return func(o *server.Options) {
+			o.TLS.ClientCAs, o.TLS.ClientAuth = authority().pool, tls.VerifyClientCertIfGiven
+			if on {
+				o.CertUser = func(c *x509.Certificate) string { return c.Subject.CommonName }
+			}
+		}
+	}
+	shown := func() *tls.Config {
+		cfg := clientConfig(tls.VersionTLS13)
+		cfg.Certificates = []tls.Certificate{authority().client}
+		return cfg
+	}
+	on := serve(t, fsroot.NewMem(), requireTLS, cert(true))
+	c := on.connect(t).secure(shown())
+	c.cmd("USER ro", 331) // it is another's certificate
+	c.cmd("PASS wrong", 530)
+	c.cmd("USER rw", 232)
+	c.cmd("PWD", 257)
+	c.cmd("PASS x", 503)
+	c.cmd("MKD d", 257) // with the rights of rw
+	c.cmd("USER rw", 232)
+	c.cmd("REIN", 220)
+	c.cmd("PWD", 530)
+	on.connect(t).secure(clientConfig(tls.VersionTLS13)).cmd("USER rw", 331) // none shown
+	off := serve(t, fsroot.NewMem(), requireTLS, cert(false))
+	off.connect(t).secure(shown()).cmd("USER rw", 331)
+
+	seen := make(chan server.Login, 1)
+	custom := serve(t, nil, requireTLS, cert(true), func(o *server.Options) {
+		o.Auth = server.AuthenticatorFunc(func(_ context.Context, l server.Login) (*server.Account, error) {
+			seen <- l
+			return &server.Account{FS: fsroot.NewMem(), Perm: server.ReadOnly}, nil
+		})
+	})
+	custom.connect(t).secure(shown()).cmd("USER rw", 232)
+	if l := <-seen; !l.Certified || l.TLS == nil || l.TLS.PeerCertificates[0].Subject.CommonName != "rw" {
+		t.Errorf("the Authenticator was told %+v", l)
+	}
+}
+
+// TLS on a clear port is answered at once, though its first record holds no line.
+func TestHandshakeOnAClearPort(t *testing.T) {
+	s := serve(t, fsroot.NewMem(), withTLS)
+	for _, hello := range []string{"\x16", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"} {
+		c := s.connect(t)
+		c.raw(hello)
+		if r := c.want(421); !strings.Contains(r.Text(), "TLS") {
+			t.Errorf("the reply is %v", r)
+		}
+		c.closed()
+	}
 }
