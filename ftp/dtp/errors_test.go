@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -278,4 +279,25 @@ func (s *stepped) Read(p []byte) (int, error) {
 	n := copy(p, s.text)
 	s.text = s.text[n:]
 	return n, nil
+}
+
+// A peer that takes the call and resets it at once can make connect itself fail:
+// the data connection stood all the same, and was cut.
+func TestResetDuringConnect(t *testing.T) {
+	cfg := &Config{Side: ftp.UserPI, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNRESET)}
+	}}
+	here := netip.MustParseAddrPort("127.0.0.1:50000")
+	m := NewManager(cfg, here, here, nil)
+	if err := m.Dial(here); err != nil {
+		t.Fatal(err)
+	}
+	o, err := m.Take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var broken *BrokenError
+	if res := Run(t.Context(), o, Job{Sink: io.Discard}); !errors.As(res.Err, &broken) || !errors.Is(res.Err, syscall.ECONNRESET) {
+		t.Errorf("the error is %T %v", res.Err, res.Err)
+	}
 }

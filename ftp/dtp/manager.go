@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"miniftp/ftp"
@@ -184,7 +185,7 @@ func (e *OpenError) Unwrap() error { return e.Err }
 
 // Open makes the data connection: it takes the peer's call or calls it. It ends
 // after the Config's Timeout, or when ctx does. The Opener is used up. Errors
-// are *OpenError.
+// are *OpenError, or *BrokenError for one that was reset at once.
 func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 	start := time.Now()
 	var nc net.Conn
@@ -200,6 +201,9 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 			err = context.Cause(ctx)
 		}
 		o.m.tell(ftp.DataFailed{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err})
+		if errors.Is(err, syscall.ECONNRESET) { // it stood, and was gone before connect could say so
+			return nil, &BrokenError{err}
+		}
 		return nil, &OpenError{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err}
 	}
 	return o.opened(nc, start), nil

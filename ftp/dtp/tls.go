@@ -305,6 +305,9 @@ func (c *secured) quiet(cfg *tls.Config) *tls.Config {
 // transfer begins. Whoever cancels it sets a deadline in the past.
 func (c *secured) shakeHands() (err error) {
 	if err = c.Handshake(); err == nil {
+		if c.receives {
+			ackAtOnce(c.wire.Conn)
+		}
 		cs := c.ConnectionState()
 		switch {
 		case c.security.side != ftp.ServerPI: // VerifyConnection has looked
