@@ -72,13 +72,13 @@ func newApp(e *env) *cli.App {
 			"miniftp get ftp://127.0.0.1:2121/README.md",
 			"miniftp demo"),
 		Commands: []*cli.Command{
-			e.serve(), e.get(), e.put(), e.ls(), e.cat(), e.stat(), e.rm(), e.mkdir(), e.mv(), e.chmod(), e.hash(), e.demo(),
+			e.serve(), e.config(), e.passwd(), e.get(), e.put(), e.ls(), e.cat(), e.stat(), e.rm(), e.mkdir(), e.mv(), e.chmod(), e.hash(), e.demo(),
 		},
 	}
 	app.Action = e.noVerb
 	app.OnUsageError = usageErrors("", app.Flags)
 	for _, c := range app.Commands {
-		e.prepare(c)
+		e.prepare(c, c.Name)
 	}
 	app.CustomAppHelpTemplate = appHelp(app)
 	return app
@@ -101,15 +101,18 @@ func (e *env) noVerb(c *cli.Context) error {
 	return usagef("%q is not a verb of miniftp: miniftp --help lists them", maskPassword(word))
 }
 
-// prepare gives every verb the same manners.
-func (e *env) prepare(c *cli.Command) {
+// prepare gives every verb the same manners; path is its name behind "miniftp".
+func (e *env) prepare(c *cli.Command, path string) {
+	for _, sub := range c.Subcommands {
+		e.prepare(sub, path+" "+sub.Name)
+	}
 	for _, f := range c.Flags {
 		setEnv(f)
 	}
-	c.OnUsageError = usageErrors(c.Name, c.Flags)
+	c.OnUsageError = usageErrors(path, c.Flags)
 	c.HideHelpCommand = true
 	c.UseShortOptionHandling = true // ls -lR
-	c.CustomHelpTemplate = verbHelp(c)
+	c.CustomHelpTemplate = verbHelp(c, path)
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		if err := e.checkOrder(ctx); err != nil {
@@ -134,6 +137,8 @@ func setEnv(f cli.Flag) {
 		f.EnvVars = name
 	case *cli.DurationFlag:
 		f.EnvVars = name
+	case *cli.GenericFlag:
+		f.EnvVars = name
 	}
 }
 
@@ -144,13 +149,13 @@ func envName(flag string) string {
 // wantArgs is the error for a wrong number of arguments.
 func wantArgs(c *cli.Context, least, most int) error {
 	n := c.NArg()
-	switch takes := c.Command.ArgsUsage; {
+	switch takes, verb := c.Command.ArgsUsage, c.Command.HelpName; {
 	case n >= least && (most < 0 || n <= most):
 		return nil
 	case takes == "":
-		return usagef("miniftp %s takes no argument", c.Command.Name)
+		return usagef("%s takes no argument", verb)
 	default:
-		return usagef("miniftp %s takes %s; miniftp %s --help shows examples", c.Command.Name, takes, c.Command.Name)
+		return usagef("%s takes %s; %s --help shows examples", verb, takes, verb)
 	}
 }
 

@@ -5,75 +5,114 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
+	"miniftp/ftp/server"
 )
 
 // banner says what is served, to whom, at which URL, and what a neighbour would type.
-func banner(root string, files afero.Fs, who admitted, ls []net.Listener) string {
-	rows := [][2]string{{"miniftp serves " + ftp.Printable(root), who.describe()}}
+func banner(cf *config, roots *roots, ls []net.Listener, t tlsBanner) string {
+	rows := [][2]string{{"miniftp serves " + ftp.Printable(cf.served()), cf.describe()}}
 	first := ""
-	for _, l := range ls {
-		u, reach := listenerURL(l)
+	for i, l := range ls {
+		u, reach := listenerURL(l, t.scheme(i))
 		rows = append(rows, [2]string{"  " + u, reach})
 		if first == "" {
 			first = u
 		}
 	}
+	var b strings.Builder
+	if cells(rows[0][0])+3+cells(rows[0][1]) > helpWidth {
+		fmt.Fprintln(&b, rows[0][0])
+		for _, line := range wrap(rows[0][1], helpWidth-2) {
+			fmt.Fprintln(&b, "  "+line)
+		}
+		rows = rows[1:]
+	}
 	column := 0
 	for _, r := range rows {
 		column = max(column, cells(r[0])+3)
 	}
-	var b strings.Builder
 	for _, r := range rows {
 		fmt.Fprintln(&b, strings.TrimRight(pad(r[0], column)+r[1], " "))
 	}
-	b.WriteString(who.invite(first, files))
+	b.WriteString(t.certificate)
+	b.WriteString(cf.invite(first, roots, t))
 	b.WriteString("Ctrl-C stops.\n")
 	return b.String()
 }
 
-// describe says who may do what.
-func (a admitted) describe() string {
-	anyone := map[string]string{"ro": "anyone may read", "rw": "anyone may read and write"}[a.anon]
-	if len(a.users) == 0 {
-		if a.anon == "ro" {
-			anyone += ", nobody may write"
-		}
-		return anyone
-	}
-	may := map[string]string{"ro": " may read", "rw": " may read and write", "drop": " may only upload"}
+// served is the root, or how many there are.
+func (cf *config) served() string {
 	var all []string
-	for _, u := range a.users {
-		all = append(all, ftp.Printable(u.name)+may[u.perm])
+	for _, a := range cf.users {
+		if spec := cf.rootOf(a); !slices.Contains(all, spec) {
+			all = append(all, spec)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return fmt.Sprintf("%d directories", len(all))
+}
+
+// describe says who may do what.
+func (cf *config) describe() string {
+	anyone := ""
+	var named []string
+	may := map[string]string{"ro": " may read", "rw": " may read and write", "drop": " may only upload"}
+	for _, a := range cf.users {
+		what, ok := may[a.word]
+		if !ok {
+			what = " may " + a.may()
+		}
+		if a.anyone {
+			anyone = "anyone" + what
+			continue
+		}
+		named = append(named, ftp.Printable(a.name)+what)
+	}
+	switch {
+	case len(named) == 0 && anyone == "anyone may read":
+		return anyone + ", nobody may write"
+	case len(named) > 4:
+		named = []string{fmt.Sprintf("%d users", len(named))}
 	}
 	if anyone != "" {
-		all = append(all, anyone)
+		named = append(named, anyone)
 	}
-	return strings.Join(all, "; ")
+	return strings.Join(named, "; ")
 }
 
 // invite is the commands to fetch with, for who may read, else those to upload.
-func (a admitted) invite(url string, files afero.Fs) string {
-	login, option := "", ""
-	reads := a.anon != "off"
-	for _, u := range a.users {
-		if !reads {
-			login, option = escapeAll(u.name)+"@", "-u "+shellWord(u.name)+" "
-			reads = u.perm != "drop"
+func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
+	who := cf.users[0]
+	for _, a := range cf.users {
+		if a.perm.Has(server.PermRead) && (a.anyone || !who.perm.Has(server.PermRead)) {
+			who = a
 		}
 	}
-	as := strings.Replace(url, "ftp://", "ftp://"+login, 1)
-	if !reads {
-		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put FILE %s\n", option, url, as)
+	login, option := "", t.curl
+	if !who.anyone {
+		login, option = escapeAll(who.name)+"@", t.curl+"-u "+shellWord(who.name)+" "
 	}
-	if name := escapeAll(sample(files)); name != "" {
-		return fmt.Sprintf("fetch from it:\n  curl %s-O %s%s\n  miniftp get %s%s\n", option, url, name, as, name)
+	as := strings.Replace(url, "://", "://"+login, 1)
+	url = strings.Replace(url, "ftpes://", "ftp://", 1) // curl calls that --ssl-reqd
+	if !who.perm.Has(server.PermRead) {
+		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.own, as)
 	}
-	return fmt.Sprintf("look into it:\n  curl %s%s\n  miniftp ls %s\n", option, url, as)
+	files, err := roots.get(cf.rootOf(who))
+	if err != nil {
+		return ""
+	}
+	if name := escapeAll(sample(files)); name != "" && who.home == "" {
+		return fmt.Sprintf("fetch from it:\n  curl %s-O %s%s\n  miniftp get %s%s%s\n", option, url, name, t.own, as, name)
+	}
+	return fmt.Sprintf("look into it:\n  curl %s%s\n  miniftp ls %s%s\n", option, url, t.own, as)
 }
 
 // escapeAll encodes all that a shell or another program could take for something else.
@@ -90,16 +129,16 @@ func escapeAll(s string) string {
 }
 
 // listenerURL is a URL that leads to a listener, and who can follow it.
-func listenerURL(l net.Listener) (url, reach string) {
+func listenerURL(l net.Listener, scheme string) (url, reach string) {
 	addr, err := netip.ParseAddrPort(l.Addr().String())
 	if err != nil {
-		return "ftp://" + l.Addr().String() + "/", ""
+		return scheme + "://" + l.Addr().String() + "/", ""
 	}
 	at := func(host string) string {
-		if addr.Port() == 21 {
-			return "ftp://" + host + "/"
+		if fmt.Sprint(addr.Port()) == ports[scheme] {
+			return scheme + "://" + host + "/"
 		}
-		return fmt.Sprintf("ftp://%s:%d/", host, addr.Port())
+		return fmt.Sprintf("%s://%s:%d/", scheme, host, addr.Port())
 	}
 	ip := addr.Addr()
 	switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -30,8 +31,12 @@ type link struct {
 
 // open prepares the connection to r's server; nothing is dialed yet.
 func (e *env) open(c *cli.Context, r *remote) (*link, error) {
+	debug.SetGCPercent(50) // what a long listing leaves behind goes sooner; transfers leave nothing
 	opts, err := clientOptions(c)
 	if err != nil {
+		return nil, err
+	}
+	if opts.TLS, opts.TLSConfig, err = clientTLS(c, r); err != nil {
 		return nil, err
 	}
 	if opts.User, opts.Password, err = e.login(c, r); err != nil {
@@ -89,7 +94,7 @@ func (k *link) dial() error {
 	k.close()
 	cl, err := client.Dial(k.ctx, k.remote.addr, &k.opts)
 	if err != nil {
-		return loginHint(err, k.opts)
+		return tlsHint(loginHint(err, k.opts), k.opts)
 	}
 	k.cl, k.once = cl, true
 	return nil
@@ -115,9 +120,10 @@ func (k *link) again(err error) bool {
 		broken    *dtp.BrokenError
 		truncated *client.TruncatedError
 		local     *client.LocalError
+		noTLS     *client.TLSError
 	)
 	switch {
-	case errors.As(err, &local):
+	case errors.As(err, &local), errors.As(err, &noTLS):
 		return false
 	case errors.As(err, &reply):
 		return reply.Code == 421 || reply.Code == 425 || reply.Code == 426
@@ -157,9 +163,9 @@ func (k *link) isDir(path string) bool {
 }
 
 // expand finds what a URL names: one path, or all that its pattern matches.
-func (k *link) expand(r *remote) ([]found, error) {
+func (k *link) expand(r *remote) ([]client.WalkEntry, error) {
 	if r.pattern == "" {
-		return []found{{path: r.path}}, nil
+		return []client.WalkEntry{{Path: r.path}}, nil
 	}
 	var all []client.WalkEntry
 	err := k.do(func(cl *client.Client, _ int) (err error) {
@@ -170,21 +176,17 @@ func (k *link) expand(r *remote) ([]found, error) {
 		return nil, at(r.String(), err)
 	}
 	if len(all) == 0 { // it may be a name with odd characters in it
-		f := found{path: r.path}
+		one := client.WalkEntry{Path: r.path}
 		err := k.do(func(cl *client.Client, _ int) (err error) {
-			f.entry, err = cl.Stat(k.ctx, r.path)
+			one.Entry, err = cl.Stat(k.ctx, r.path)
 			return err
 		})
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("nothing matches: %w", err)
 		}
-		return []found{f}, at(r.given(), err)
+		return []client.WalkEntry{one}, at(r.given(), err)
 	}
-	files := make([]found, 0, len(all))
-	for _, e := range all {
-		files = append(files, found{e.Path, e.Entry})
-	}
-	return files, nil
+	return all, nil
 }
 
 // naming says whether a URL may be a pattern.
@@ -233,9 +235,9 @@ func (e *env) eachNamed(c *cli.Context, urls []string, how naming, f func(k *lin
 		if err != nil {
 			return err
 		}
-		return each(e, files, func(file found) error {
-			k.at = r.join(file.path)
-			return f(k, r, file)
+		return each(e, files, func(file client.WalkEntry) error {
+			k.at = r.join(file.Path)
+			return f(k, r, found{file.Path, file.Entry})
 		})
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"syscall"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -22,6 +21,7 @@ const (
 	exitLogin       = 4
 	exitRefused     = 5
 	exitIncomplete  = 6
+	exitTLS         = 7
 	exitLocal       = 8
 	exitInterrupted = 130
 )
@@ -38,6 +38,7 @@ var exitMeanings = []struct {
 	{exitLogin, "login refused"},
 	{exitRefused, "the server said no: not found, no permission"},
 	{exitIncomplete, "incomplete or wrong data: cut short, size or hash differs"},
+	{exitTLS, "TLS: certificate not trusted, handshake failed, or the server has none"},
 	{exitLocal, "the local side: disk full, no permission, not a directory"},
 	{exitInterrupted, "interrupted"},
 }
@@ -90,6 +91,7 @@ func exitCode(err error) int {
 		path      *fs.PathError
 		name      *client.NameError
 		line      *ftp.LineError
+		noTLS     *client.TLSError
 	)
 	switch {
 	case err == nil:
@@ -100,12 +102,12 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &local):
 		return exitLocal
+	case errors.As(err, &noTLS):
+		return exitTLS
 	case errors.As(err, &truncated), errors.As(err, &resume), errors.Is(err, client.ErrUnconfirmed):
 		return exitIncomplete
 	case errors.As(err, &reply):
 		return replyExit(reply)
-	case errors.As(err, &open) && errors.Is(err, syscall.ECONNRESET): // it stood for a moment
-		return exitIncomplete
 	case errors.As(err, &connect), errors.As(err, &open), errors.Is(err, client.ErrTimeout):
 		return exitConnect
 	case errors.As(err, &broken), errors.Is(err, dtp.ErrStalled):
@@ -130,6 +132,10 @@ func replyExit(r *ftp.Error) int {
 		}
 	}
 	switch r.Code {
+	case 521, 522:
+		if ftp.IsTransfer(r.Verb) { // of a data connection that is not, or not rightly, under TLS
+			return exitTLS
+		}
 	case 421, 425:
 		return exitConnect
 	case 426, 451:
@@ -147,7 +153,8 @@ func fatal(err error) bool {
 	if errors.As(err, &dead) || errors.As(err, &usage) || errors.Is(err, context.Canceled) {
 		return true
 	}
-	return exitCode(err) == exitConnect || exitCode(err) == exitLogin
+	code := exitCode(err)
+	return code == exitConnect || code == exitLogin || code == exitTLS
 }
 
 // at puts the URL or file before an error: the line says what happened to what.

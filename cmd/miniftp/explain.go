@@ -76,6 +76,12 @@ func (t *talk) hear(what ftp.Happening) {
 		t.command(h.Command)
 	case ftp.ReplyGiven:
 		t.reply(h.Verb, h.Reply)
+	case ftp.ControlSecured:
+		t.secured(h.TLS)
+	case ftp.DataSecured:
+		t.secured(h.TLS)
+	case ftp.ControlCleared:
+		t.put(rung{left: "TLS ends", arrow: t.pen.arrow(ftp.ServerPI), right: "CCC: clear again"})
 	case ftp.DataOffered:
 		t.offer, t.opened, t.failed = h, false, false
 	case ftp.DataOpened:
@@ -288,6 +294,16 @@ func (t *talk) dataOpened(h ftp.DataOpened) {
 	}
 	t.put(r)
 	t.drawNext()
+}
+
+// secured draws a TLS handshake. The client is the TLS client whoever dialed: of
+// all the roles only listening and dialing are ever reversed.
+func (t *talk) secured(s ftp.TLS) {
+	how := s.Version
+	if s.Resumed {
+		how += ", resumed"
+	}
+	t.put(rung{left: "TLS client", arrow: t.pen.arrow(ftp.ServerPI), right: "TLS server", notes: []string{how}})
 }
 
 // transferDone draws the bytes, then what waited for them.

@@ -24,6 +24,12 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try `N` times more after a connection broke, with growing waits, each time going on where the last one stopped"},
 		&cli.DurationFlag{Name: "timeout", Value: client.DefaultTimeout, Usage: "give up when nothing happened for `TIME`, such as 500ms or 2m"},
 		&cli.StringFlag{Name: "rate", Usage: "at most `BYTES` per second, such as 500k or 2M", DefaultText: "no limit"},
+		&cli.GenericFlag{Name: "tls", Value: new(tlsWord), Usage: "protect an ftp:// URL by TLS (AUTH TLS), as ftpes:// does; nothing goes in the clear then", DefaultText: "false"},
+		&cli.StringFlag{Name: "ca-cert", Usage: "trust the authorities in `FILE` (PEM), and no others", DefaultText: "the system's"},
+		&cli.StringFlag{Name: "pin", Usage: "trust the one certificate whose `FINGERPRINT` is sha256:…", DefaultText: "none"},
+		&cli.StringFlag{Name: "cert", Usage: "show the client certificate in `FILE` (PEM)", DefaultText: "none"},
+		&cli.StringFlag{Name: "key", Usage: "the private key of --cert is in `FILE` (PEM)", DefaultText: "that of --cert"},
+		&cli.BoolFlag{Name: "insecure", Usage: "with TLS, trust any certificate: whoever sits in between can read along"},
 		&cli.StringFlag{Name: "user", Usage: "the `NAME` to log in with", DefaultText: "the URL's, else anonymous"},
 		&cli.StringFlag{Name: "password-file", Usage: "the `FILE` whose first line is the password", DefaultText: "none"},
 		&cli.BoolFlag{Name: "netrc", Usage: "take the login from ~/.netrc, whatever the URL says"},
@@ -125,7 +131,7 @@ func byteRate(flag, s string) (int64, error) {
 		}
 	}
 	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil || n < 0 || n*float64(unit) > 1e15 {
+	if err != nil || !(n >= 0 && n*float64(unit) <= 1e15) { // nor NaN
 		return 0, usagef("%s %q: a rate is written as 500k or 2M, in bytes per second", flag, s)
 	}
 	return int64(n * float64(unit)), nil

@@ -19,12 +19,20 @@ func examples(about string, lines ...string) string {
 	return about + examplesBelow + "  " + strings.Join(lines, "\n  ")
 }
 
-// verbHelp is what --help of a verb prints.
-func verbHelp(c *cli.Command) string {
+// verbHelp is what --help of a verb prints; path is its name behind "miniftp".
+func verbHelp(c *cli.Command, path string) string {
 	about, lines, _ := strings.Cut(c.Description, examplesBelow)
 	var b strings.Builder
-	usage := strings.TrimRight(fmt.Sprintf("miniftp %s [flags] %s", c.Name, c.ArgsUsage), " ")
-	fmt.Fprintf(&b, "miniftp %s - %s\n\nUsage:\n  %s\n\n%s\n\nFlags:\n", c.Name, c.Usage, usage, paragraphs(about))
+	usage := strings.TrimRight(fmt.Sprintf("miniftp %s [flags] %s", path, c.ArgsUsage), " ")
+	fmt.Fprintf(&b, "miniftp %s - %s\n\nUsage:\n  %s\n\n%s\n\n", path, c.Usage, usage, paragraphs(about))
+	if len(c.Subcommands) > 0 {
+		b.WriteString("Verbs:\n")
+		for _, sub := range c.Subcommands {
+			fmt.Fprintf(&b, "  %-8s %s\n", sub.Name, sub.Usage)
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("Flags:\n")
 	for _, f := range c.Flags {
 		if d, ok := f.(cli.DocGenerationFlag); ok {
 			b.WriteString(flagHelp(f.Names(), d))

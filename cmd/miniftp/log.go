@@ -3,117 +3,294 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"math"
+	"os"
+	"strings"
 	"sync"
-
-	"github.com/urfave/cli/v2"
+	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+	"miniftp/ftp/server"
 )
 
-// serverLog makes the log of serve: a line per session, login and transfer, and
-// for each refusal of a data connection. It is one more observer.
-func (e *env) serverLog(c *cli.Context) (*slog.Logger, ftp.Observer, error) {
-	level, ok := logLevels[c.String("log-level")]
-	if !ok {
-		return nil, nil, usagef("--log-level %q: it is debug, info, warn or error", c.String("log-level"))
+// logLevels are the words of --log-level.
+var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+
+// serverLogs are the logs of serve.
+type serverLogs struct {
+	level slog.LevelVar
+	out   *logFile // where the log goes
+	xfer  *logFile // the xferlog
+	log   *slog.Logger
+	see   ftp.Observer
+}
+
+// openLogs makes the logs: a line per session, login and transfer, and for each
+// refusal. They are one more observer.
+func (e *env) openLogs(cf *config) (*serverLogs, error) {
+	l := &serverLogs{out: &logFile{instead: e.err}, xfer: &logFile{instead: io.Discard}}
+	if err := l.reopen(cf); err != nil {
+		l.close()
+		return nil, err
 	}
-	if c.Bool("quiet") {
-		level = max(level, slog.LevelWarn)
+	opts := &slog.HandlerOptions{Level: &l.level}
+	if cf.str("log-format") == "json" {
+		l.log = slog.New(slog.NewJSONHandler(l.out, opts))
+	} else {
+		l.log = slog.New(slog.NewTextHandler(l.out, opts))
 	}
-	opts := &slog.HandlerOptions{Level: level}
-	var h slog.Handler
-	switch c.String("log-format") {
-	case "text":
-		h = slog.NewTextHandler(e.err, opts)
-	case "json":
-		h = slog.NewJSONHandler(e.err, opts)
-	default:
-		return nil, nil, usagef("--log-format %q: it is text or json", c.String("log-format"))
-	}
-	log := slog.New(h)
-	var see observers
-	if log.Enabled(context.Background(), slog.LevelWarn) {
-		see = append(see, &eventLog{log: log, users: map[uint64]string{}})
-	}
-	if c.Bool("verbose") {
+	see := observers{&eventLog{log: l.log, xfer: l.xfer, sessions: map[uint64]*seen{}}}
+	if cf.on("verbose") {
 		see = append(see, wireLog(e.err))
 	}
-	if c.Bool("explain") {
+	if cf.on("explain") {
 		see = append(see, newLadder(e.err, terminalWidth(e.err)))
 	}
-	return log, see, nil
+	l.see = see
+	return l, nil
+}
+
+// reopen takes over the level, and opens the files anew: theirs may have other names
+// by now, or have been renamed by logrotate.
+func (l *serverLogs) reopen(cf *config) error {
+	if err := l.out.open(cf.str("log-file")); err != nil {
+		return err
+	}
+	if err := l.xfer.open(cf.str("xferlog")); err != nil {
+		return err
+	}
+	level := logLevels[cf.str("log-level")]
+	if cf.on("quiet") {
+		level = max(level, slog.LevelWarn)
+	}
+	l.level.Set(level)
+	return nil
+}
+
+// use makes a server write to the logs.
+func (l *serverLogs) use(o *server.Options, certs *certificates) {
+	o.Log, o.Observer = l.log, l.see
+	if certs != nil {
+		certs.log = l.log
+	}
+}
+
+func (l *serverLogs) close() {
+	_ = l.out.open("")
+	_ = l.xfer.open("")
+}
+
+// logFile is a file that lines are appended to.
+type logFile struct {
+	instead io.Writer // where there is no file
+
+	mu sync.Mutex
+	f  *os.File
+}
+
+// open goes on in the file of that name, "" is none. An error leaves the old one.
+func (l *logFile) open(name string) (err error) {
+	var f *os.File
+	if name != "" {
+		if f, err = os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640); err != nil {
+			return localProblem(name, err)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f != nil {
+		_ = l.f.Close()
+	}
+	l.f = f
+	return nil
+}
+
+// Write writes whole lines.
+func (l *logFile) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f == nil {
+		return l.instead.Write(line)
+	}
+	return l.f.Write(line)
 }
 
 // eventLog writes events as log lines.
 type eventLog struct {
-	log   *slog.Logger
-	mu    sync.Mutex
-	users map[uint64]string // by session
+	log      *slog.Logger
+	xfer     io.Writer
+	mu       sync.Mutex
+	sessions map[uint64]*seen
+}
+
+// seen is what was seen of a session.
+type seen struct {
+	since     time.Time
+	user      string
+	control   string // TLS's version, or "clear"
+	data      string // of the data connection under TLS that came last
+	ascii     bool   // TYPE A
+	typeAsked string
+	commands  int
+	transfers int
+	down, up  int64
 }
 
 func (l *eventLog) Observe(e ftp.Event) {
-	id := slog.Uint64("session", e.Control.ID)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.sessions[e.Control.ID]
+	if s == nil { // of somebody who was not let in
+		s = &seen{since: e.At, control: inClear}
+	}
+	log := l.log.With("session", e.Control.ID)
+	from := e.Control.Remote
 	switch h := e.What.(type) {
 	case ftp.ControlOpened:
-		l.log.Info("session opened", id, "from", e.Control.Remote)
+		l.sessions[e.Control.ID] = s
+		log.Debug("session opened", "from", from)
+	case ftp.ControlSecured:
+		s.control = h.TLS.Version
+		log.Debug("control connection under TLS", "tls", h.TLS.Version, "suite", h.TLS.Suite, "resumed", h.TLS.Resumed, "peer", plain(h.TLS.Peer))
+	case ftp.ControlCleared:
+		s.control = inClear
+	case ftp.DataSecured:
+		s.data = h.TLS.Version
 	case ftp.LoggedInAs:
-		l.setUser(e.Control.ID, h.User)
-		l.log.Info("logged in", id, "user", ftp.Printable(h.User), "from", e.Control.Remote)
+		s.user = h.User
+		log.Info("logged in", "user", plain(h.User), "from", from, "tls", s.control)
+	case ftp.CommandGiven:
+		s.command(h.Command)
 	case ftp.ReplyGiven:
-		if l.log.Enabled(context.Background(), slog.LevelDebug) {
-			l.log.Debug("reply", id, "verb", h.Verb, "code", int(h.Reply.Code), "text", ftp.Printable(h.Reply.Last()))
-		}
-		if h.Verb == "PASS" && h.Reply.Code.Class() == ftp.PermanentFail {
-			l.log.Warn("login refused", id, "from", e.Control.Remote)
-		}
-	case ftp.StrangerRefused:
-		l.log.Warn("a stranger called on a data port", id, "from", h.Remote)
-	case ftp.DataFailed:
-		l.log.Warn("no data connection", id, "mode", h.Mode.String(), "addr", h.Addr, "err", h.Err)
+		s.reply(h)
+		log.Debug("reply", "verb", plain(h.Verb), "code", int(h.Reply.Code), "text", plain(h.Reply.Last()))
 	case ftp.TransferDone:
-		l.transfer(id, e.Control.ID, h)
+		l.transfer(log, e, s, h)
 	case ftp.ControlClosed:
-		l.setUser(e.Control.ID, "")
-		if h.Err != nil {
-			l.log.Info("session closed", id, "err", h.Err)
-			return
-		}
-		l.log.Info("session closed", id)
+		delete(l.sessions, e.Control.ID)
+		s.closed(log, e, h)
+	default:
+		refusal(log, from.String(), e.What)
 	}
 }
 
-func (l *eventLog) transfer(id slog.Attr, session uint64, t ftp.TransferDone) {
+// refusal logs what was refused, and the setting that decides.
+func refusal(log *slog.Logger, from string, what ftp.Happening) {
+	attrs := []any{"from", from}
+	var option string
+	msg := "refused"
+	switch h := what.(type) {
+	case ftp.Refused:
+		attrs, option = append(attrs, "why", plain(h.Why)), h.Option
+	case ftp.StrangerRefused:
+		attrs = append(attrs, "why", "a stranger called on a data port", "stranger", h.Remote)
+		option = "data-any-host"
+	case ftp.DataFailed:
+		var guard *dtp.GuardError
+		if !errors.As(h.Err, &guard) {
+			msg = "no data connection"
+		} else if option = "data-any-host"; guard.Addr.Port() < 1024 {
+			option = "data-low-ports"
+		}
+		attrs = append(attrs, "why", plain(h.Err.Error()), "mode", h.Mode.String(), "stance", h.Stance.String(), "addr", h.Addr)
+	default:
+		return
+	}
+	if option != "" {
+		attrs = append(attrs, "option", option)
+	}
+	log.Warn(msg, attrs...)
+}
+
+// inClear is a connection without TLS.
+const inClear = "clear"
+
+// plain is text without control characters and of a length that a line can bear:
+// most of what is logged was written by somebody else.
+func plain(s string) string {
+	const most = 1024
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return ftp.Printable(s)
+}
+
+// command counts, and keeps what TYPE asks for until its reply.
+func (s *seen) command(c ftp.Command) {
+	s.commands++
+	if c.Verb == "TYPE" {
+		s.typeAsked = strings.ToUpper(c.Arg)
+	}
+}
+
+func (s *seen) reply(r ftp.ReplyGiven) {
+	switch {
+	case r.Reply.Code.Class() != ftp.Completion:
+	case r.Verb == "TYPE":
+		s.ascii = strings.HasPrefix(s.typeAsked, "A")
+	case r.Verb == "REIN":
+		s.user, s.ascii = "", false
+	}
+}
+
+// closed is the one line about a session.
+func (s *seen) closed(log *slog.Logger, e ftp.Event, h ftp.ControlClosed) {
 	attrs := []any{
-		id, "user", l.user(session), "verb", t.Verb, "path", ftp.Printable(t.Path), "bytes", t.Bytes,
-		"seconds", t.Took.Seconds(), "mode", t.Mode.String(),
+		"user", plain(s.user), "from", e.Control.Remote, "tls", s.control, "seconds", seconds(e.At.Sub(s.since)),
+		"commands", s.commands, "transfers", s.transfers, "sent", s.down, "received", s.up,
+	}
+	if h.Err != nil {
+		attrs = append(attrs, "err", plain(h.Err.Error()))
+	}
+	log.Info("session closed", attrs...)
+}
+
+// transfer is the line about a transfer, and that in the xferlog.
+func (l *eventLog) transfer(log *slog.Logger, e ftp.Event, s *seen, t ftp.TransferDone) {
+	secured := inClear
+	if t.Protection == ftp.Private {
+		secured = s.data
+	}
+	s.transfers++
+	if t.Direction == ftp.Store {
+		s.up += t.Bytes
+	} else {
+		s.down += t.Bytes
+	}
+	attrs := []any{
+		"user", plain(s.user), "verb", t.Verb, "path", plain(t.Path), "bytes", t.Bytes, "seconds", seconds(t.Took),
+		"rate", perSecond(t.Bytes, t.Took), "mode", t.Mode.String(), "stance", e.Control.Side.Stance(t.Mode).String(),
+		"tls", secured, "from", e.Control.Remote,
+	}
+	if line := xferLine(e, s, t); line != "" {
+		_, _ = io.WriteString(l.xfer, line)
 	}
 	if t.Err == nil {
-		l.log.Info("transferred", attrs...)
+		log.Info("transferred", append(attrs, "result", "whole")...)
 		return
 	}
+	log.Warn("transfer failed", append(attrs, "result", plain(why(t.Err)))...)
+}
+
+// why is an error of a transfer in words.
+func why(err error) string {
 	var reply *ftp.Error
-	why := t.Err.Error()
-	if errors.As(t.Err, &reply) {
-		why = reply.Reply.String()
-	} else if errors.Is(t.Err, context.Canceled) {
-		why = "broken off"
+	switch {
+	case errors.As(err, &reply):
+		return reply.Reply.String()
+	case errors.Is(err, context.Canceled):
+		return "broken off"
 	}
-	l.log.Warn("transfer failed", append(attrs, "err", why)...)
+	return err.Error()
 }
 
-func (l *eventLog) setUser(session uint64, user string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if user == "" {
-		delete(l.users, session)
-		return
-	}
-	l.users[session] = ftp.Printable(user)
-}
+// seconds are rounded to milliseconds: no more can be told by them.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
 
-func (l *eventLog) user(session uint64) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.users[session]
+// perSecond is a rate in bytes per second.
+func perSecond(n int64, took time.Duration) int64 {
+	return int64(float64(n) / max(took, time.Microsecond).Seconds())
 }

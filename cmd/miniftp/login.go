@@ -102,10 +102,25 @@ func (e *env) prompt(r *remote, user string) (string, string, error) {
 
 // loginHint says what a refused login may have lacked.
 func loginHint(err error, o client.Options) error {
+	var reply *ftp.Error
+	if errors.As(err, &reply) && o.TLS == client.NoTLS && wantsTLS(reply.Reply) {
+		return fmt.Errorf("%w (the server wants TLS: use --tls, or ftpes:// in the URL)", err)
+	}
 	if exitCode(err) != exitLogin || o.Password != "" || isAnonymous(o.User) {
 		return err
 	}
 	return fmt.Errorf("%w (no password was given: set MINIFTP_PASSWORD, or use --password-file or ~/.netrc)", err)
+}
+
+// wantsTLS reads in the words of a refusal that TLS is missing; its code rarely says so.
+func wantsTLS(r ftp.Reply) bool {
+	text := strings.ToUpper(r.Text())
+	for _, word := range []string{"TLS", "SSL", "ENCRYPT", "AUTH "} {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
 }
 
 func passwordFile(name string) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    cmdExits,
 			"serve":    cmdServe,
-			"stop":     cmdStop,
+			"quit":     cmdQuit,
 			"examples": cmdExamples,
 			"jsonlog":  cmdJSONLog,
 		},
@@ -67,7 +68,8 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdServe is "serve flags…": it starts miniftp serve on a free port and sets
-// URL to what its banner says.
+// URL to what its banner says, ADDR to the host and port in it, TLS_URL to that of
+// a --listen-tls, and PIN to the fingerprint of its certificate.
 func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("serve can't be negated")
@@ -75,26 +77,29 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	cmd := exec.CommandContext(ctx, "miniftp", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "PATH="+ts.Getenv("PATH"), "GORACE="+ts.Getenv("GORACE"))
+	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "XDG_STATE_HOME=", "PATH="+ts.Getenv("PATH"), "GORACE="+ts.Getenv("GORACE"))
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
 	log := &syncBuffer{done: make(chan struct{})}
 	r := bufio.NewReader(stderr)
-	for ts.Getenv("URL") == "" || log.Len() == 0 {
-		line, err := r.ReadString('\n')
-		log.WriteString(line)
-		if _, rest, ok := strings.Cut(line, "ftp://"); ok {
-			addr, _, _ := strings.Cut(rest, "/")
-			ts.Setenv("URL", "ftp://"+addr)
-			ts.Setenv("ADDR", addr)
-			ts.Setenv("SERVER_PID", strconv.Itoa(cmd.Process.Pid))
-			break
+	names := []string{"URL", "TLS_URL"}
+	for line := ""; line != "Ctrl-C stops.\n"; {
+		if line, err = r.ReadString('\n'); err != nil {
+			ts.Fatalf("miniftp serve did not start: %s%s", log.String(), line)
 		}
-		if err != nil {
-			ts.Fatalf("miniftp serve did not start: %s", log.String())
+		log.WriteString(line)
+		if m := bannerURL.FindStringSubmatch(line); m != nil && len(names) > 0 {
+			ts.Setenv(names[0], m[1])
+			if names[0] == "URL" {
+				ts.Setenv("ADDR", m[2])
+			}
+			names = names[1:]
+		} else if strings.HasPrefix(line, "  sha256:") {
+			ts.Setenv("PIN", strings.TrimSpace(line))
 		}
 	}
+	ts.Setenv("SERVER_PID", strconv.Itoa(cmd.Process.Pid))
 	go func() {
 		defer close(log.done)
 		_, _ = log.ReadFrom(r)
@@ -109,13 +114,15 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
+var bannerURL = regexp.MustCompile(`^  (ftp(?:|e?s)://([^/]+))/ `)
+
 type syncBuffer struct {
 	bytes.Buffer
 	done chan struct{}
 }
 
-// cmdStop sends the server a SIGTERM.
-func cmdStop(ts *testscript.TestScript, _ bool, _ []string) {
+// cmdQuit sends the server a SIGTERM. (A "stop" of testscript's own ends the script.)
+func cmdQuit(ts *testscript.TestScript, _ bool, _ []string) {
 	pid, err := strconv.Atoi(ts.Getenv("SERVER_PID"))
 	ts.Check(err)
 	p, err := os.FindProcess(pid)

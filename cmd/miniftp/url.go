@@ -3,15 +3,18 @@ package main
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"path"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
-// remote is an ftp:// URL. Its path is relative to the login directory unless it
+// remote is an ftp://, ftpes:// or ftps:// URL. Its path is relative to the login directory unless it
 // began with %2F or a second slash (RFC 1738 §3.2.2).
 type remote struct {
+	scheme     string
 	user, pass string
 	hasPass    bool
 	addr       string // host:port
@@ -20,6 +23,9 @@ type remote struct {
 	shown      string // the path as it was typed
 	ascii      bool   // ;type=a
 }
+
+// ports are those that a URL of each scheme means if it names none.
+var ports = map[string]string{"ftp": "21", "ftpes": "21", "ftps": "990"}
 
 // isURL tells a URL from a local name.
 func isURL(s string) bool { return strings.Contains(s, "://") }
@@ -31,11 +37,11 @@ func parseRemote(s string) (*remote, error) {
 	if !ok {
 		return nil, usagef("%q is not a URL such as ftp://host/path", maskPassword(s))
 	}
-	if !strings.EqualFold(scheme, "ftp") {
-		return nil, usagef("%s:// is not spoken here: only ftp://", scheme)
+	r := &remote{scheme: strings.ToLower(scheme)}
+	if ports[r.scheme] == "" {
+		return nil, usagef("%s:// is not spoken here: only ftp://, ftpes:// (AUTH TLS) and ftps:// (TLS first)", scheme)
 	}
 	authority, p, _ := strings.Cut(rest, "/")
-	r := &remote{}
 	if err := r.parseAuthority(authority); err != nil {
 		return nil, err
 	}
@@ -59,7 +65,7 @@ func (r *remote) parseAuthority(s string) error {
 		r.hasPass = hasPass
 		s = s[i+1:]
 	}
-	host, port := s, "21"
+	host, port := s, ports[r.scheme]
 	if h, p, err := net.SplitHostPort(s); err == nil {
 		host, port = h, p
 	} else {
@@ -74,11 +80,27 @@ func (r *remote) parseAuthority(s string) error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return usagef("the port in the URL is no number from 1 to 65535 (a / or @ in a password is written %%2F or %%40)")
 	}
-	if strings.ContainsAny(host, " \r\n\x00/%") && !strings.Contains(s, "[") {
+	if strings.HasPrefix(s, "[") {
+		host = strings.Replace(host, "%25", "%", 1) // before the zone (RFC 6874)
+	}
+	if !isHost(host) {
 		return usagef("%q is not a host name", maskPassword(host))
 	}
 	r.addr = net.JoinHostPort(host, port)
 	return nil
+}
+
+// isHost reports whether s is an IP address or may be the name of a host.
+func isHost(s string) bool {
+	if ip, err := netip.ParseAddr(s); err == nil {
+		s = ip.Zone()
+	}
+	for _, c := range s {
+		if c < 0x80 && !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("-._", c) || c == unicode.ReplacementChar {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *remote) parsePath(p string) error {
@@ -154,7 +176,7 @@ func (r *remote) join(p string) string {
 
 // server is the URL of the server, without a slash behind.
 func (r *remote) server() string {
-	u := url.URL{Scheme: "ftp", Host: strings.TrimSuffix(r.addr, ":21")}
+	u := url.URL{Scheme: r.scheme, Host: strings.TrimSuffix(r.addr, ":"+ports[r.scheme])}
 	if r.user != "" {
 		u.User = url.User(r.user)
 	}
@@ -177,7 +199,7 @@ func escape(p string) string {
 
 // sameServer reports whether both URLs can share a control connection.
 func (r *remote) sameServer(o *remote) bool {
-	return r.addr == o.addr && r.user == o.user && r.pass == o.pass && r.hasPass == o.hasPass
+	return r.scheme == o.scheme && r.addr == o.addr && r.user == o.user && r.pass == o.pass && r.hasPass == o.hasPass
 }
 
 // base is the last component of a remote path.

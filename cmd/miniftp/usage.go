@@ -99,7 +99,7 @@ func (e *env) checkOrder(c *cli.Context) error {
 	}
 	bound, rest := args[:max(len(args)-free, 0)], args[max(len(args)-free, 0):]
 	late := ""
-	line := []string{"miniftp", c.Command.Name}
+	line := []string{c.Command.HelpName}
 	var words []string
 	for i := 0; i < len(bound); i++ {
 		a := bound[i]

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
 	"miniftp/ftp/ftptest"
 )
 
@@ -133,8 +135,19 @@ func TestHelp(t *testing.T) {
 	if len(app.Commands) < 12 {
 		t.Fatalf("only %d verbs", len(app.Commands))
 	}
+	type verb struct {
+		path []string
+		*cli.Command
+	}
+	var verbs []verb
 	for _, c := range app.Commands {
-		code, help, errs := try(t, c.Name, "--help")
+		verbs = append(verbs, verb{[]string{c.Name}, c})
+		for _, sub := range c.Subcommands {
+			verbs = append(verbs, verb{[]string{c.Name, sub.Name}, sub})
+		}
+	}
+	for _, c := range verbs {
+		code, help, errs := try(t, append(c.path, "--help")...)
 		if code != 0 || errs != "" {
 			t.Errorf("%s: exit %d: %s", c.Name, code, errs)
 		}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"miniftp/ftp/client"
+	"miniftp/ftp/server"
+)
+
+// certificates are those of a server, from files that are read again when they
+// change: a renewed certificate needs no restart.
+type certificates struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	pairs  []*pair
+	looked time.Time
+}
+
+// pair is a certificate and its key.
+type pair struct {
+	certFile, keyFile string
+	cert              *tls.Certificate
+	as                [2]stamp // of the files when they were read
+}
+
+// stamp tells one state of a file from another.
+type stamp struct {
+	at   time.Time
+	size int64
+}
+
+// lookAgain is how often the files are looked at, at most.
+const lookAgain = 5 * time.Second
+
+// loadCertificates reads the files; a key that is not named is in the certificate's.
+func loadCertificates(certFiles, keyFiles []string) (*certificates, error) {
+	if len(keyFiles) > len(certFiles) {
+		return nil, usagef("--tls-key goes with --tls-cert, one for one")
+	}
+	cs := &certificates{looked: time.Now()}
+	for i, file := range certFiles {
+		p := &pair{certFile: file, keyFile: file}
+		if i < len(keyFiles) {
+			p.keyFile = keyFiles[i]
+		}
+		if err := p.read(); err != nil {
+			return nil, err
+		}
+		cs.pairs = append(cs.pairs, p)
+	}
+	return cs, nil
+}
+
+func (p *pair) read() error {
+	as := p.stamps() // before the content: a change in between is seen the next time
+	cert, err := keyPair(p.certFile, p.keyFile)
+	if err != nil {
+		return err
+	}
+	p.cert, p.as = &cert, as
+	return nil
+}
+
+func (p *pair) stamps() (as [2]stamp) {
+	for i, name := range []string{p.certFile, p.keyFile} {
+		if fi, err := os.Stat(name); err == nil {
+			as[i] = stamp{fi.ModTime(), fi.Size()}
+		}
+	}
+	return as
+}
+
+// get chooses the certificate for the name that the client asks for (SNI), else
+// the first.
+func (cs *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if time.Since(cs.looked) >= lookAgain {
+		cs.refresh()
+	}
+	for _, p := range cs.pairs {
+		if hello.SupportsCertificate(p.cert) == nil {
+			return p.cert, nil
+		}
+	}
+	return cs.pairs[0].cert, nil
+}
+
+// refresh reads what has changed. A file that can't be used leaves the old
+// certificate in place.
+func (cs *certificates) refresh() {
+	cs.looked = time.Now()
+	for _, p := range cs.pairs {
+		as := p.stamps()
+		if as == p.as {
+			continue
+		}
+		if err := p.read(); err != nil {
+			p.as = as // said once
+			cs.log.Warn("the certificate can't be read again; the old one stays", "file", p.certFile, "err", err)
+			continue
+		}
+		cs.log.Info("certificate read again", "file", p.certFile, "until", p.cert.Leaf.NotAfter)
+	}
+}
+
+// fingerprint is that of the first certificate.
+func (cs *certificates) fingerprint() string { return fingerprint(cs.pairs[0].cert.Leaf) }
+
+// selfSigned is the certificate that is kept for this user, made when it is first
+// needed and when it has run out.
+func selfSigned() (file string, err error) {
+	dir, err := stateDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no place to keep a certificate: %w (use --tls-cert)", err)
+	}
+	file = filepath.Join(dir, "self-signed.pem")
+	pair, err := tls.LoadX509KeyPair(file, file)
+	if err == nil && time.Now().Before(pair.Leaf.NotAfter) {
+		return file, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", at(file, &client.LocalError{Err: fmt.Errorf("it holds no certificate with its key: %w (remove it and a new one is made)", cause(err))})
+	}
+	host, _ := os.Hostname()
+	if host == "" {
+		host = "localhost"
+	}
+	cert, err := server.SelfSigned(host)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", localProblem(dir, err)
+	}
+	return file, savePEM(file, cert)
+}
+
+// savePEM writes a certificate and its key, for this user's eyes only. It is
+// renamed into place, so that nobody reads half of it.
+func savePEM(file string, cert tls.Certificate) error {
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		return err
+	}
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
+	b = append(b, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	f, err := os.CreateTemp(filepath.Dir(file), "*.pem") // 0600
+	if err != nil {
+		return localProblem(file, err)
+	}
+	_, err = f.Write(b)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return localProblem(file, err)
+	}
+	return nil
+}
+
+// stateDir is where this user's programs keep what they made themselves.
+func stateDir() (string, error) {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "miniftp"), nil
+	}
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		dir, err := os.UserConfigDir()
+		return filepath.Join(dir, "miniftp"), err
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".local", "state", "miniftp"), err
+}

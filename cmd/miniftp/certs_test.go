@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"miniftp/ftp/client"
+)
+
+// makeCert is a certificate for a name, signed by parent or, without one, itself.
+func makeCert(t *testing.T, name string, until time.Time, parent *tls.Certificate) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<60))
+	c := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: until,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IsCA: parent == nil, BasicConstraintsValid: true,
+	}
+	by, sign := c, any(key)
+	if parent != nil {
+		by, sign = parent.Leaf, parent.PrivateKey
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, by, key.Public(), sign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// certFile writes a new certificate for a name, with its key.
+func certFile(t *testing.T, file, name string) tls.Certificate {
+	t.Helper()
+	cert := makeCert(t, name, time.Now().Add(time.Hour), nil)
+	if err := savePEM(file, cert); err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+// shows is the certificate that a client who asks for name is shown.
+func shows(t *testing.T, cs *certificates, name string) *x509.Certificate {
+	t.Helper()
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	go func() {
+		_ = tls.Server(a, &tls.Config{GetCertificate: cs.get, MinVersion: tls.VersionTLS12}).Handshake()
+	}()
+	c := tls.Client(b, &tls.Config{ServerName: name, InsecureSkipVerify: true})
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return c.ConnectionState().PeerCertificates[0]
+}
+
+// TestCertificatesByName: the name that a client asks for chooses; an unknown one gets
+// the first.
+func TestCertificatesByName(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a.pem"), filepath.Join(dir, "b.pem")
+	certFile(t, a, "a.example")
+	second := certFile(t, b, "b.example")
+	key := filepath.Join(dir, "b.key") // and a key of its own file
+	der, _ := x509.MarshalPKCS8PrivateKey(second.PrivateKey)
+	writeFile(t, key, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	writeFile(t, b, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: second.Certificate[0]})))
+	cs, err := loadCertificates([]string{b, a}, []string{key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"a.example": "a.example", "b.example": "b.example", "c.example": "b.example", "": "b.example"} {
+		if got := shows(t, cs, name).Subject.CommonName; got != want {
+			t.Errorf("%s is shown that of %s", name, got)
+		}
+	}
+	for _, files := range [][2][]string{{{a}, {key}}, {{filepath.Join(dir, "none")}, nil}, {{key}, nil}, {{a}, {a, key}}} {
+		if _, err := loadCertificates(files[0], files[1]); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v: %v", files, err)
+		}
+	}
+}
+
+// TestCertificatesChange: a renewed certificate is used from then on; one that is broken
+// leaves the old one, and is said once.
+func TestCertificatesChange(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.pem")
+	first := certFile(t, file, "h.example")
+	var log bytes.Buffer
+	cs, err := loadCertificates([]string{file}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cs.log = slog.New(slog.NewTextHandler(&log, nil))
+	is := func(want tls.Certificate, when string) {
+		t.Helper()
+		if got := shows(t, cs, "h.example"); !got.Equal(want.Leaf) {
+			t.Errorf("%s: another certificate", when)
+		}
+	}
+	later := func() { cs.looked = time.Now().Add(-2 * lookAgain) }
+	is(first, "at first")
+	second := certFile(t, file, "h.example")
+	if err := os.Chtimes(file, time.Time{}, time.Now().Add(time.Minute)); err != nil { // whatever the clock of the disk
+		t.Fatal(err)
+	}
+	is(first, "before it is time to look")
+	later()
+	is(second, "renewed")
+	writeFile(t, file, "nonsense")
+	for range 2 {
+		later()
+		is(second, "broken")
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	later()
+	is(second, "gone")
+	third := certFile(t, file, "h.example")
+	later()
+	is(third, "repaired")
+	if s := log.String(); strings.Count(s, "certificate read again") != 2 || strings.Count(s, "the old one stays") != 2 {
+		t.Errorf("the log says\n%s", s)
+	}
+}
+
+// TestSelfSigned: the certificate is kept, for its owner's eyes, until it runs out.
+func TestSelfSigned(t *testing.T) {
+	state := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", state)
+	kept := func() string {
+		t.Helper()
+		file, err := selfSigned()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Dir(filepath.Dir(file)) != state {
+			t.Errorf("it is in %s", file)
+		}
+		fi, err := os.Stat(file)
+		if err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", fi.Mode(), err)
+		}
+		cs, err := loadCertificates([]string{file}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf := cs.pairs[0].cert.Leaf
+		if leaf.VerifyHostname("127.0.0.1") != nil || leaf.VerifyHostname("localhost") != nil || leaf.PublicKeyAlgorithm != x509.ECDSA {
+			t.Errorf("it is for %v", leaf.DNSNames)
+		}
+		return cs.fingerprint()
+	}
+	first := kept()
+	if again := kept(); again != first || !strings.HasPrefix(first, "sha256:") {
+		t.Errorf("%s, then %s", first, again)
+	}
+	file := filepath.Join(state, "miniftp", "self-signed.pem")
+	if err := savePEM(file, makeCert(t, "old", time.Now().Add(-time.Minute), nil)); err != nil {
+		t.Fatal(err)
+	}
+	if again := kept(); again == first {
+		t.Error("one that has run out is as it was")
+	}
+	writeFile(t, file, "nonsense")
+	var local *client.LocalError
+	if _, err := selfSigned(); !errors.As(err, &local) || !strings.Contains(err.Error(), "remove it") {
+		t.Errorf("nonsense: %v", err)
+	}
+}
+
+// TestClientCertificates: with --tls-client-ca only who has one of that authority comes
+// in.
+func TestClientCertificates(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", dir)
+	ca := certFile(t, filepath.Join(dir, "ca.pem"), "authority")
+	for name, by := range map[string]*tls.Certificate{"good": &ca, "stranger": nil} {
+		if err := savePEM(filepath.Join(dir, name), makeCert(t, name, time.Now().Add(time.Hour), by)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := serveHere(t, "--tls", "required", "--tls-self-signed", "--tls-client-ca", filepath.Join(dir, "ca.pem"), "--user", "good:pw", "mem://")
+	_, addr, ok := strings.Cut(p.log.String(), "ftpes://")
+	addr, _, ok2 := strings.Cut(addr, "/")
+	if !ok || !ok2 {
+		t.Fatalf("no URL in %s", p.log.String())
+	}
+	t.Setenv("MINIFTP_PASSWORD", "pw")
+	for _, tt := range []struct {
+		flags []string
+		ok    bool
+	}{
+		{[]string{"--cert", filepath.Join(dir, "good")}, true},
+		{[]string{"--cert", filepath.Join(dir, "stranger")}, false},
+		{nil, false},
+	} {
+		args := append([]string{"ls", "--retries", "0", "--user", "good", "--ca-cert", filepath.Join(dir, "miniftp", "self-signed.pem")}, tt.flags...)
+		if code, out, errs := try(t, append(args, "ftpes://"+addr+"/")...); (code == 0) != tt.ok || !tt.ok && !strings.Contains(errs, "certificate") {
+			t.Errorf("%v: exit %d: %s%s", tt.flags, code, out, errs)
+		}
+	}
+}
+
+// TestClientCertificateLogsIn: with --tls-client-user the certificate is the login, of a
+// user without a password; its name is no login for others.
+func TestClientCertificateLogsIn(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", dir)
+	ca := certFile(t, filepath.Join(dir, "ca.pem"), "authority")
+	if err := savePEM(filepath.Join(dir, "cam"), makeCert(t, "cam", time.Now().Add(time.Hour), &ca)); err != nil {
+		t.Fatal(err)
+	}
+	file := writeFile(t, filepath.Join(dir, "m.toml"), `
+root = "mem://"
+[limits]
+failure-delay = "0s"
+[tls]
+mode = "required"
+self-signed = true
+client-ca = "ca.pem"
+client-user = true
+[users.cam]
+[users.other]
+password = "pw"
+`)
+	p := serveHere(t, "--config", file)
+	_, addr, _ := strings.Cut(p.log.String(), "ftpes://")
+	addr, _, _ = strings.Cut(addr, "/")
+	t.Setenv("MINIFTP_PASSWORD", "wrong")
+	for user, want := range map[string]int{"cam": 0, "other": exitLogin} {
+		code, out, errs := try(t, "ls", "--retries", "0", "--user", user, "--cert", filepath.Join(dir, "cam"),
+			"--ca-cert", filepath.Join(dir, "miniftp", "self-signed.pem"), "ftpes://"+addr+"/")
+		if code != want {
+			t.Errorf("%s: exit %d: %s%s", user, code, out, errs)
+		}
+	}
+}

@@ -1,0 +1,377 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+// origin is who said what a setting is. A later one beats an earlier one.
+type origin int
+
+const (
+	byDefault origin = iota
+	byFile
+	byEnv
+	byFlag
+)
+
+// value is what one setting is, and by whom.
+type value struct {
+	is   any // string, []string, bool, int or time.Duration
+	by   origin
+	line int    // in the file
+	key  string // in the file
+}
+
+// config is all that serve is told. The settings go by the name of their flag;
+// "root" is the argument.
+type config struct {
+	file     *configFile // nil: none
+	values   map[string]value
+	users    []*account
+	problems []error
+	warnings []string
+}
+
+// newConfig puts together what the flags, the environment and the file say: the one
+// place where a flag beats the environment, that the file, and that the default. No c
+// is neither flags nor environment. What is wrong is in problems.
+func newConfig(c *cli.Context, file string) *config {
+	cf := &config{values: map[string]value{"root": {is: ".", key: "root"}}}
+	known := []string{"root"}
+	flags := map[string]cli.Flag{"root": &cli.StringFlag{Name: "root"}}
+	for _, g := range serveGroups() {
+		for _, f := range g.flags {
+			name := f.Names()[0]
+			key := g.key(name)
+			cf.values[name] = value{is: defaultOf(f), key: key}
+			known = append(known, key)
+			flags[key] = f
+		}
+	}
+	if file != "" {
+		var err error
+		if cf.file, err = readConfig(file); err != nil {
+			cf.problems = append(cf.problems, err)
+		} else {
+			cf.readFile(flags, known)
+		}
+	}
+	if c != nil {
+		cf.readFlags(c, flags)
+	}
+	if len(cf.list("listen")) == 0 && len(cf.list("listen-tls")) == 0 {
+		cf.settle("listen", []string{"127.0.0.1:2121"})
+	}
+	switch {
+	case cf.str("tls") != "":
+	case cf.on("tls-self-signed") || len(cf.list("tls-cert")) > 0:
+		cf.settle("tls", "optional")
+	default:
+		cf.settle("tls", "off")
+	}
+	cf.collectUsers(c)
+	return cf
+}
+
+// settle says what a default comes to.
+func (cf *config) settle(name string, is any) {
+	v := cf.values[name]
+	v.is = is
+	cf.values[name] = v
+}
+
+// readFlags takes over what the command line and the environment say.
+func (cf *config) readFlags(c *cli.Context, flags map[string]cli.Flag) {
+	for _, f := range flags {
+		name := f.Names()[0]
+		if name == "root" || !c.IsSet(name) {
+			continue
+		}
+		v := cf.values[name]
+		v.is, v.by = flagValue(c, f), byFlag
+		if text := os.Getenv(envName(name)); text != "" && fmt.Sprint(envValue(f, text)) == fmt.Sprint(v.is) {
+			v.by = byEnv
+		}
+		cf.values[name] = v
+	}
+	if c.Command.Name == "serve" || c.Command.Name == "show" {
+		if arg := c.Args().First(); arg != "" {
+			cf.values["root"] = value{is: arg, by: byFlag, key: "root"}
+		}
+	}
+}
+
+// readFile takes over what the file says, [users] apart.
+func (cf *config) readFile(flags map[string]cli.Flag, known []string) {
+	tables := []string{"users"}
+	for _, g := range serveGroups() {
+		tables = append(tables, g.table)
+	}
+	for _, k := range cf.file.keys {
+		if k.path[0] == "users" {
+			continue
+		}
+		f, ok := flags[strings.Join(k.path, ".")]
+		switch {
+		case ok && k.value == nil:
+			cf.wrongKey(k, "it is a setting, not a table: write  %s = …", k)
+		case ok:
+			is, err := fileValue(f, k.value)
+			if err != nil {
+				cf.wrongKey(k, "%v", err)
+				continue
+			}
+			name := f.Names()[0]
+			if filePaths[name] || name == "root" {
+				is = cf.beside(is)
+			}
+			cf.values[name] = value{is: is, by: byFile, line: k.line, key: k.String()}
+		case k.value == nil && len(k.path) == 1 && slices.Contains(tables, k.path[0]):
+		case k.value != nil || !cf.hasKeysBelow(k):
+			cf.wrongKey(k, "there is no such setting%s", hint(k, known))
+		}
+	}
+}
+
+// hasKeysBelow: of a table that is unknown, its keys are complained about.
+func (cf *config) hasKeysBelow(head fileKey) bool {
+	return slices.ContainsFunc(cf.file.keys, func(k fileKey) bool {
+		return k.value != nil && len(k.path) > len(head.path) && slices.Equal(k.path[:len(head.path)], head.path)
+	})
+}
+
+// hint is what somebody who wrote that key may have meant.
+func hint(k fileKey, known []string) string {
+	last := k.path[len(k.path)-1]
+	for _, key := range known {
+		table, name, ok := strings.Cut(key, ".")
+		if !ok {
+			table, name = "", key
+		}
+		flag := strings.TrimSuffix(table+"-", "-") + "-" + name
+		switch {
+		case last != name && last != flag && strings.ReplaceAll(last, "_", "-") != name:
+		case table == "":
+			return ": did you mean " + name + ", at the top, before the first [table]?"
+		default:
+			return ": did you mean " + name + ", in [" + table + "]?"
+		}
+	}
+	if key := nearest(k.String(), append(known, "users")); key != "" {
+		return ": did you mean " + key + "?"
+	}
+	return "; docs/configuration.md lists them"
+}
+
+// beside makes the names of files in the file relative to it, not to wherever serve
+// was started.
+func (cf *config) beside(is any) any {
+	dir := filepath.Dir(cf.file.name)
+	one := func(name string) string {
+		if name == "" || filepath.IsAbs(name) || strings.Contains(name, "://") {
+			return name
+		}
+		return filepath.Join(dir, name)
+	}
+	switch v := is.(type) {
+	case string:
+		return one(v)
+	case []string:
+		all := make([]string, len(v))
+		for i, name := range v {
+			all[i] = one(name)
+		}
+		return all
+	}
+	return is
+}
+
+// fileValue is a value of the file as the flag would have it.
+func fileValue(f cli.Flag, raw any) (any, error) {
+	switch f.(type) {
+	case *cli.BoolFlag:
+		if b, ok := raw.(bool); ok {
+			return b, nil
+		}
+		return nil, errors.New("it is true or false")
+	case *cli.IntFlag:
+		if n, ok := raw.(int64); ok && n >= math.MinInt32 && n <= math.MaxInt32 {
+			return int(n), nil
+		}
+		return nil, errors.New("it is a whole number")
+	case *cli.DurationFlag:
+		s, _ := raw.(string)
+		if d, err := time.ParseDuration(s); err == nil {
+			return d, nil
+		}
+		return nil, errors.New(`it is a time with its unit, in quotes: "500ms", "30s" or "5m"`)
+	case *cli.StringSliceFlag:
+		return texts(raw)
+	}
+	switch v := raw.(type) {
+	case string:
+		return v, nil
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	}
+	return nil, errors.New(`it is a text, in quotes: "…"`)
+}
+
+// texts is a list of texts, or a single one.
+func texts(raw any) ([]string, error) {
+	if s, ok := raw.(string); ok {
+		return []string{s}, nil
+	}
+	list, ok := raw.([]any)
+	all := make([]string, 0, len(list))
+	for _, item := range list {
+		s, isText := item.(string)
+		ok = ok && isText
+		all = append(all, s)
+	}
+	if !ok {
+		return nil, errors.New(`it is a list of texts: ["…", "…"]`)
+	}
+	return all, nil
+}
+
+// flagValue is what the command line or the environment says.
+func flagValue(c *cli.Context, f cli.Flag) any {
+	name := f.Names()[0]
+	switch f.(type) {
+	case *cli.BoolFlag:
+		return c.Bool(name)
+	case *cli.IntFlag:
+		return c.Int(name)
+	case *cli.DurationFlag:
+		return c.Duration(name)
+	case *cli.StringSliceFlag:
+		return c.StringSlice(name)
+	}
+	return c.String(name)
+}
+
+// envValue is a variable's text as the flag would have it.
+func envValue(f cli.Flag, text string) any {
+	switch f.(type) {
+	case *cli.BoolFlag:
+		b, _ := strconv.ParseBool(text)
+		return b
+	case *cli.IntFlag:
+		n, _ := strconv.ParseInt(text, 0, 0)
+		return int(n)
+	case *cli.DurationFlag:
+		d, _ := time.ParseDuration(text)
+		return d
+	case *cli.StringSliceFlag:
+		return []string{text}
+	}
+	return text
+}
+
+func defaultOf(f cli.Flag) any {
+	switch f := f.(type) {
+	case *cli.BoolFlag:
+		return f.Value
+	case *cli.IntFlag:
+		return f.Value
+	case *cli.DurationFlag:
+		return f.Value
+	case *cli.StringSliceFlag:
+		return []string(nil)
+	case *cli.StringFlag:
+		return f.Value
+	}
+	return ""
+}
+
+func (cf *config) str(name string) string    { s, _ := cf.values[name].is.(string); return s }
+func (cf *config) list(name string) []string { l, _ := cf.values[name].is.([]string); return l }
+func (cf *config) on(name string) bool       { b, _ := cf.values[name].is.(bool); return b }
+func (cf *config) num(name string) int       { n, _ := cf.values[name].is.(int); return n }
+func (cf *config) time(name string) time.Duration {
+	d, _ := cf.values[name].is.(time.Duration)
+	return d
+}
+func (cf *config) given(name string) bool { return cf.values[name].by != byDefault }
+
+// label is how a setting was written, for an error about another one: --tls, MINIFTP_TLS,
+// or the file, the line and tls.mode.
+func (cf *config) label(name string) string {
+	if v := cf.values[name]; v.by == byFile {
+		return cf.file.place(v.line) + ": " + v.key
+	}
+	return cf.word(name)
+}
+
+// word is label without the place.
+func (cf *config) word(name string) string {
+	switch v := cf.values[name]; {
+	case v.by == byFile:
+		return v.key
+	case v.by == byEnv:
+		return envName(name)
+	case name == "root":
+		return "ROOT"
+	}
+	return "--" + name
+}
+
+// wrong notes that a setting can't be meant.
+func (cf *config) wrong(name, format string, args ...any) {
+	cf.blame(name, usagef("%s %s", cf.word(name), fmt.Sprintf(format, args...)))
+}
+
+// wrongKey notes that a key of the file can't be meant.
+func (cf *config) wrongKey(k fileKey, format string, args ...any) {
+	cf.problem(cf.file.at(k.line, usagef("%s: %s", k, fmt.Sprintf(format, args...))))
+}
+
+// blame notes an error, nil is none, that a setting brings about.
+func (cf *config) blame(name string, err error) {
+	if v := cf.values[name]; err != nil && v.by == byFile {
+		err = cf.file.at(v.line, err)
+	}
+	cf.problem(err)
+}
+
+// problem notes an error; nil is none.
+func (cf *config) problem(err error) {
+	if err != nil {
+		cf.problems = append(cf.problems, err)
+	}
+}
+
+// sayProblems prints what is wrong, that of a file by its lines; the first one decides
+// the exit code.
+func (e *env) sayProblems(cf *config) error {
+	if len(cf.problems) == 0 {
+		return nil
+	}
+	for _, err := range cf.sorted() {
+		e.sayError(err)
+	}
+	return reported{cf.problems[0]}
+}
+
+func (cf *config) sorted() []error {
+	line := func(err error) int {
+		var l *lineError
+		if errors.As(err, &l) {
+			return l.line
+		}
+		return 0
+	}
+	slices.SortStableFunc(cf.problems, func(a, b error) int { return line(a) - line(b) })
+	return cf.problems
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"miniftp/ftp"
+)
+
+// maxConfig bounds what is read of a configuration or users file.
+const maxConfig = 4 << 20
+
+// configFile is a configuration file, taken apart: what it says and in which lines.
+type configFile struct {
+	name   string
+	keys   []fileKey // in order
+	shared bool      // others than its owner and group may read it
+}
+
+// fileKey is a key with its value or, where that is nil, the head of a table.
+type fileKey struct {
+	path  []string
+	value any // string, int64, bool, []any … as package toml has them
+	line  int
+}
+
+// String is the key as it is written.
+func (k fileKey) String() string { return ftp.Printable(strings.Join(k.path, ".")) }
+
+// at puts the file and the line before an error of it.
+func (f *configFile) at(line int, err error) error { return &lineError{f.name, line, err} }
+
+// place is a line of the file, for people.
+func (f *configFile) place(line int) string { return fmt.Sprintf("%s:%d", ftp.Printable(f.name), line) }
+
+// lineError is an error in a line of a file.
+type lineError struct {
+	file string
+	line int
+	err  error
+}
+
+func (e *lineError) Error() string {
+	return fmt.Sprintf("%s:%d: %v", ftp.Printable(e.file), e.line, e.err)
+}
+
+func (e *lineError) Unwrap() error { return e.err }
+
+// readConfig reads and parses a file; an error of the file itself names the line.
+func readConfig(name string) (*configFile, error) {
+	text, mode, err := readLimited(name)
+	if err != nil {
+		return nil, err
+	}
+	f := &configFile{name: name, shared: mode.Perm()&0o004 != 0}
+	var values map[string]any
+	if err := toml.Unmarshal(text, &values); err != nil {
+		return nil, f.syntax(err)
+	}
+	var p unstable.Parser
+	p.Reset(text)
+	var table []string
+	for p.NextExpression() {
+		n := p.Expression()
+		path, line := nodeKey(&p, n)
+		switch n.Kind {
+		case unstable.KeyValue:
+			path = slices.Concat(table, path)
+			f.add(fileKey{path, lookUp(values, path), line})
+		case unstable.Table:
+			table = path
+			f.keys = append(f.keys, fileKey{path: path, line: line})
+		case unstable.ArrayTable:
+			return nil, f.at(line, usagef("[[%s]]: a table stands in single brackets here", strings.Join(path, ".")))
+		}
+	}
+	if err := p.Error(); err != nil {
+		return nil, f.syntax(err)
+	}
+	return f, nil
+}
+
+// readLimited reads a file that a person has written, and no more of it than one would.
+func readLimited(name string) ([]byte, os.FileMode, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, 0, localProblem(name, err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err == nil && fi.IsDir() {
+		err = errors.New("it is a directory")
+	}
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(f, maxConfig+1))
+	}
+	if err == nil && len(text) > maxConfig {
+		err = fmt.Errorf("it has more than %d bytes", maxConfig)
+	}
+	if err != nil {
+		return nil, 0, localProblem(name, err)
+	}
+	return text, fi.Mode(), nil
+}
+
+// nodeKey is the key of an expression, and its line.
+func nodeKey(p *unstable.Parser, n *unstable.Node) (path []string, line int) {
+	for it := n.Key(); it.Next(); {
+		k := it.Node()
+		if line == 0 {
+			line = p.Shape(k.Raw).Start.Line
+		}
+		path = append(path, string(k.Data))
+	}
+	return path, line
+}
+
+// lookUp finds the value of a key.
+func lookUp(values map[string]any, path []string) any {
+	var v any = values
+	for _, k := range path {
+		m, _ := v.(map[string]any)
+		v = m[k]
+	}
+	return v
+}
+
+// add takes inline tables for what they stand for.
+func (f *configFile) add(k fileKey) {
+	inline, ok := k.value.(map[string]any)
+	if !ok {
+		f.keys = append(f.keys, k)
+		return
+	}
+	f.keys = append(f.keys, fileKey{path: k.path, line: k.line})
+	names := make([]string, 0, len(inline))
+	for name := range inline {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		f.add(fileKey{slices.Concat(k.path, []string{name}), inline[name], k.line})
+	}
+}
+
+// syntax is a file that is no TOML.
+func (f *configFile) syntax(err error) error {
+	text := strings.TrimPrefix(err.Error(), "toml: ")
+	var decode *toml.DecodeError
+	if errors.As(err, &decode) {
+		line, _ := decode.Position()
+		return f.at(line, usagef("this is not TOML: %s", ftp.Printable(text)))
+	}
+	return usagef("%s: this is not TOML: %s", ftp.Printable(f.name), ftp.Printable(text))
+}
+
+// nearest is the word that somebody may have meant, "" if none is near.
+func nearest(word string, words []string) string {
+	best, least := "", 1+len(word)/3
+	for _, w := range words {
+		if len(word) >= 4 && strings.HasSuffix(w, "-"+word) {
+			return w
+		}
+		if d := distance(word, w); d <= least && (best == "" || d < least) {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters have to change, come or go.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return max(len(a), len(b))
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := diagonal
+			if a[i] != b[j] {
+				d++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(d, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+// group is a table of the configuration file, with the flags that say the same: a
+// new flag of serve is one more line here, and a key, a variable and a row of
+// docs/configuration.md come with it.
+type group struct {
+	table string // "" is the top of the file
+	about string
+	flags []cli.Flag
+}
+
+// key is the name of a flag in the file: in [tls], --tls-cert is cert and --tls is mode.
+func (g group) key(flag string) string {
+	switch {
+	case g.table == "":
+		return flag
+	case flag == g.table:
+		return g.table + ".mode"
+	}
+	return g.table + "." + strings.TrimPrefix(flag, g.table+"-")
+}
+
+// serveFlags are all flags of serve.
+func serveFlags() []cli.Flag {
+	all := []cli.Flag{
+		&cli.StringFlag{Name: "config", Usage: "read `FILE` (TOML) for what neither a flag nor the environment says; SIGHUP reads it again", DefaultText: "none"},
+		&cli.StringSliceFlag{Name: "user", Usage: "let `NAME:PASSWORD[:PERM]` log in; repeatable; PERM is ro, rw (if it is missing) or drop (upload only); the password may be a hash of miniftp passwd", DefaultText: "none"},
+	}
+	for _, g := range serveGroups() {
+		all = append(all, g.flags...)
+	}
+	return all
+}
+
+// serveGroups are the flags that are keys of the file, too, in its order.
+func serveGroups() []group {
+	return []group{
+		{about: "What is served, where, and to whom", flags: placeFlags()},
+		{table: "limits", about: "How much, how long, and who may knock", flags: limitFlags()},
+		{table: "tls", about: "TLS", flags: tlsFlags()},
+		{table: "log", about: "What is written about it", flags: logFlags()},
+	}
+}
+
+func placeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "listen", Usage: "listen on `ADDR`; repeatable, or with commas; :2121 is every address, IPv4 and IPv6", DefaultText: "127.0.0.1:2121"},
+		&cli.StringSliceFlag{Name: "listen-tls", Usage: "listen on `ADDR` for clients that begin with TLS (implicit, port 990), beside --listen", DefaultText: "none"},
+		&cli.StringFlag{Name: "anonymous", Usage: "what anyone may do, `MODE`: off, ro or rw", DefaultText: "ro where no user is named, else off"},
+		&cli.StringFlag{Name: "users-file", Usage: "more users, a line NAME:PASSWORD[:PERM] each, in `FILE`; miniftp passwd --file writes it", DefaultText: "none"},
+		&cli.StringFlag{Name: "greeting", Usage: "greet clients with `TEXT`", DefaultText: "miniftp ready"},
+		&cli.StringSliceFlag{Name: "host", Usage: "serve clients that ask for `NAME` by HOST, and refuse other names; repeatable", DefaultText: "any name"},
+		&cli.StringFlag{Name: "passive-ports", Usage: "where to listen for data connections: `LO-HI`", DefaultText: "any free port"},
+		&cli.StringFlag{Name: "public-ip", Usage: "the `IP|HOST` to announce in 227 replies, behind NAT", DefaultText: "the address that the client called"},
+		&cli.BoolFlag{Name: "data-any-host", Usage: "let data connections go to and come from any host, not the client's only: server-to-server copies need it, and so does who wants to misuse this server"},
+		&cli.BoolFlag{Name: "data-low-ports", Usage: "let data connections go to ports below 1024"},
+		&cli.BoolFlag{Name: "upload-in-place", Usage: "write uploads to their final name at once, not to a hidden one first"},
+		&cli.DurationFlag{Name: "grace", Value: 10 * time.Second, Usage: "after a signal to stop, let transfers go on for `TIME`"},
+	}
+}
+
+func limitFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "max-sessions", Usage: "at most `N` sessions at once", DefaultText: "no limit"},
+		&cli.IntFlag{Name: "max-sessions-per-ip", Usage: "at most `N` sessions at once from one address", DefaultText: "no limit"},
+		&cli.IntFlag{Name: "max-waiting", Value: 1000, Usage: "at most `N` sessions at once that are not logged in; 0 is no limit"},
+		&cli.StringSliceFlag{Name: "allow", Usage: "let in `NETWORK` only, such as 192.168.0.0/16; repeatable, or with commas", DefaultText: "everybody"},
+		&cli.StringSliceFlag{Name: "deny", Usage: "keep out `NETWORK`, whatever --allow says; repeatable, or with commas", DefaultText: "nobody"},
+		&cli.StringFlag{Name: "rate", Usage: "at most `BYTES` per second over all sessions, such as 500k or 2M", DefaultText: "no limit"},
+		&cli.IntFlag{Name: "command-rate", Usage: "read at most `N` commands per second from one session", DefaultText: "no limit"},
+		&cli.DurationFlag{Name: "idle-timeout", Value: 5 * time.Minute, Usage: "end a session after `TIME` without a command"},
+		&cli.DurationFlag{Name: "login-timeout", Value: time.Minute, Usage: "end a session that has not logged in within `TIME`"},
+		&cli.DurationFlag{Name: "data-timeout", Value: 30 * time.Second, Usage: "wait `TIME` for a data connection to come about"},
+		&cli.DurationFlag{Name: "stall-timeout", Value: time.Minute, Usage: "cut a transfer off after `TIME` without a byte"},
+		&cli.IntFlag{Name: "max-login-failures", Value: 10, Usage: "shut an address out after `N` failed logins; 0 is never"},
+		&cli.DurationFlag{Name: "ban-time", Value: 10 * time.Minute, Usage: "for `TIME`"},
+		&cli.DurationFlag{Name: "failure-delay", Value: time.Second, Usage: "answer the login after a failed one `TIME` later, twice as late after each; 0 is at once"},
+	}
+}
+
+// tlsFlags are what serveTLS reads; --listen-tls goes with them.
+func tlsFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "tls", Usage: "protect by TLS, `MODE`: off, optional, required (no login and no data in the clear) or implicit (TLS first on every --listen, and required)", DefaultText: "optional with a certificate, else off"},
+		&cli.StringSliceFlag{Name: "tls-cert", Usage: "the certificate in `FILE` (PEM), read again when it changes; repeatable: the name that a client asks for chooses", DefaultText: "none"},
+		&cli.StringSliceFlag{Name: "tls-key", Usage: "the private key in `FILE` (PEM), one for each --tls-cert", DefaultText: "that of --tls-cert"},
+		&cli.BoolFlag{Name: "tls-self-signed", Usage: "make a certificate, keep it for the next time, and print its fingerprint for --pin"},
+		&cli.StringFlag{Name: "tls-session-reuse", Value: "prefer", Usage: "data connections resume the control connection's TLS session, `HOW`: off, prefer or require"},
+		&cli.StringFlag{Name: "tls-client-ca", Usage: "clients must show a certificate that an authority in `FILE` signed", DefaultText: "none"},
+		&cli.BoolFlag{Name: "tls-client-user", Usage: "with --tls-client-ca: the common name of the certificate logs that user in without a password"},
+		&cli.BoolFlag{Name: "tls-ccc", Usage: "let clients take TLS off the control connection (CCC), for firewalls that read it"},
+	}
+}
+
+func logFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "log from `L` on: debug, info, warn or error"},
+		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "log as `F`: text or json (with -q nothing else is printed)"},
+		&cli.StringFlag{Name: "log-file", Usage: "append the log to `FILE`; SIGHUP opens it anew", DefaultText: "standard error"},
+		&cli.StringFlag{Name: "xferlog", Usage: "append a line for each file that was transferred, in the format of wu-ftpd's xferlog, to `FILE`; SIGHUP opens it anew", DefaultText: "none"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
+		&cli.BoolFlag{Name: "explain", Usage: "draw who listened, who dialed, and how the address travelled"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "log only what went wrong"},
+	}
+}
+
+// filePaths are the settings that name files: those of a configuration file are
+// looked for beside it.
+var filePaths = map[string]bool{
+	"users-file": true, "tls-cert": true, "tls-key": true, "tls-client-ca": true, "log-file": true, "xferlog": true,
+}
+
+// restartOnly are the settings that a reload can't change.
+var restartOnly = []string{"listen", "listen-tls", "log-format", "verbose", "explain"}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"miniftp/ftp/dtp"
+	"miniftp/ftp/server"
+)
+
+// options are what the server is told, but for users, TLS and the log. What is wrong
+// goes to cf.problems.
+func (cf *config) options() server.Options {
+	o := server.Options{
+		Greeting: cf.str("greeting"), Hosts: cf.names("host"),
+		PublicIP:    cf.str("public-ip"),
+		Guard:       dtp.Guard{AnyHost: cf.on("data-any-host"), LowPorts: cf.on("data-low-ports")},
+		IdleTimeout: cf.positive("idle-timeout"), LoginTimeout: cf.positive("login-timeout"),
+		DataTimeout: cf.positive("data-timeout"), StallTimeout: cf.positive("stall-timeout"),
+		Grace: cf.positive("grace"), BanTime: cf.positive("ban-time"),
+		MaxSessions: cf.count("max-sessions"), MaxSessionsPerIP: cf.count("max-sessions-per-ip"),
+		CommandRate:   cf.count("command-rate"),
+		UploadInPlace: cf.on("upload-in-place"),
+	}
+	// To the server 0 is the default, here it is none.
+	o.MaxWaiting = noneIsNegative(cf.count("max-waiting"))
+	o.MaxLoginFailures = noneIsNegative(cf.count("max-login-failures"))
+	o.FailureDelay = noneIsNegative(cf.time("failure-delay"))
+	if cf.time("failure-delay") < 0 {
+		cf.wrong("failure-delay", "%v: it can't be negative; 0 is at once", cf.time("failure-delay"))
+	}
+	if strings.ContainsAny(o.Greeting, "\r\n") {
+		cf.wrong("greeting", "%q: it is one line", o.Greeting)
+	}
+	var err error
+	o.Listen = cf.addresses("listen")
+	o.PassivePorts, err = portRange(cf.word("passive-ports"), cf.str("passive-ports"))
+	cf.blame("passive-ports", err)
+	o.Rate, err = byteRate(cf.word("rate"), cf.str("rate"))
+	cf.blame("rate", err)
+	if ip, err := netip.ParseAddr(o.PublicIP); err == nil && !ip.Is4() {
+		cf.wrong("public-ip", "%v: it is an IPv4 address or a host's name; a 227 can name no other", ip)
+	}
+	o.Allow, o.Deny = cf.networks("allow"), cf.networks("deny")
+	return o
+}
+
+func noneIsNegative[T int | time.Duration](n T) T {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// positive is a time that can't be nothing.
+func (cf *config) positive(name string) time.Duration {
+	d := cf.time(name)
+	if d <= 0 {
+		cf.wrong(name, "%v: it must be longer than nothing", d)
+	}
+	return d
+}
+
+// count is a number that can't be negative.
+func (cf *config) count(name string) int {
+	n := cf.num(name)
+	if n < 0 {
+		cf.wrong(name, "%d: it can't be negative; 0 is no limit", n)
+	}
+	return n
+}
+
+// addresses are those to listen on.
+func (cf *config) addresses(name string) []string {
+	all, err := listenAddrs(cf.word(name), cf.list(name))
+	cf.blame(name, err)
+	return all
+}
+
+func (cf *config) networks(name string) []netip.Prefix {
+	all, err := networks(cf.list(name))
+	if err != nil {
+		cf.wrong(name, "%v", err)
+	}
+	return all
+}
+
+// names are a list's words, taken apart at commas.
+func (cf *config) names(name string) []string {
+	var all []string
+	for _, item := range cf.list(name) {
+		for s := range strings.SplitSeq(item, ",") {
+			if s = strings.TrimSpace(s); s == "" {
+				cf.wrong(name, "%q: a name is missing", item)
+				continue
+			}
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// writes reports whether a user may upload.
+func (a *account) writes() bool { return a.perm&^server.ReadOnly != 0 }
+
+// users are the accounts with their files, which roots opens.
+func (cf *config) static(roots *roots) server.Static {
+	static := server.Static{}
+	for _, a := range cf.users {
+		files, err := roots.get(cf.rootOf(a))
+		if err != nil {
+			cf.rootFailed(a, err)
+			continue
+		}
+		if a.home != "" {
+			if fi, err := files.Stat(a.home); err != nil || !fi.IsDir() {
+				cf.userProblem(a, "home", fmt.Errorf("%q is no directory below %q", a.home, cf.rootOf(a)))
+			}
+		}
+		if !a.writes() { // where nothing may be written, nothing can be
+			files = readOnly(files)
+		}
+		static[a.name] = server.User{Password: a.password, Anyone: a.anyone, Account: server.Account{
+			FS: files, Home: a.home, Perm: a.perm, RateDown: a.down, RateUp: a.up,
+			MaxSessions: a.sessions, Networks: a.networks,
+		}}
+	}
+	return static
+}
+
+func (cf *config) rootOf(a *account) string {
+	if a.root != "" {
+		return a.root
+	}
+	return cf.str("root")
+}
+
+// rootFailed notes, once for each root, what is wrong with it.
+func (cf *config) rootFailed(a *account, err error) {
+	err = rootProblem(cf.rootOf(a), err)
+	switch {
+	case a.root != "":
+		cf.problem(cf.file.at(a.lines["root"], err))
+	case !slices.ContainsFunc(cf.problems, func(p error) bool { return strings.HasSuffix(p.Error(), err.Error()) }):
+		cf.blame("root", err)
+	}
+}

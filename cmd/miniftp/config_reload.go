@@ -1,0 +1,93 @@
+package main
+
+import (
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"miniftp/ftp/server"
+)
+
+type hangupSignals = <-chan os.Signal
+
+// prepare is what a configuration comes to: the server's options, with the roots
+// opened and the certificates loaded. What is wrong goes to cf.problems.
+func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
+	if len(cf.problems) > 0 && cf.file == nil {
+		return server.Options{}, nil // a file that can't be read: nothing is known
+	}
+	o := cf.options()
+	o.Auth = cf.static(roots)
+	certs := cf.serveTLS(&o)
+	if _, ok := logLevels[cf.str("log-level")]; !ok {
+		cf.wrong("log-level", "%q: it is debug, info, warn or error", cf.str("log-level"))
+	}
+	if f := cf.str("log-format"); f != "text" && f != "json" {
+		cf.wrong("log-format", "%q: it is text or json", f)
+	}
+	return o, certs
+}
+
+// hangups are the signals to reload, if there is any file to read or open again; else
+// a SIGHUP ends the server, as it does with what runs in a terminal that is closed.
+func (s *serving) hangups() (hangupSignals, func()) {
+	for _, name := range []string{"users-file", "tls-cert", "log-file", "xferlog"} {
+		if s.cf.given(name) {
+			return hangups()
+		}
+	}
+	if s.cf.file != nil {
+		return hangups()
+	}
+	return nil, func() {}
+}
+
+// reload reads everything again. Sessions that run keep what they have; a mistake in a
+// file changes nothing.
+func (s *serving) reload() {
+	cf := newConfig(s.c, s.c.String("config"))
+	opts, certs := cf.prepare(s.roots)
+	if s.tls && opts.TLS == nil && len(cf.problems) == 0 {
+		cf.wrong("tls", "off: this server listens for clients that begin with TLS; restart it")
+	}
+	if len(cf.problems) == 0 {
+		cf.problem(s.logs.reopen(cf))
+	}
+	if len(cf.problems) == 0 {
+		s.logs.use(&opts, certs)
+		cf.problem(s.srv.Reload(opts))
+	}
+	if len(cf.problems) > 0 {
+		for _, err := range cf.sorted() {
+			s.logs.log.Error("not reloaded, all stays as it was", "err", strings.TrimPrefix(err.Error(), "server: "))
+		}
+		return
+	}
+	for _, w := range cf.warnings {
+		s.logs.log.Warn(w)
+	}
+	for _, name := range restartOnly {
+		if old := s.cf.values[name]; !reflect.DeepEqual(old.is, cf.values[name].is) {
+			s.logs.log.Warn("only a restart changes this", "setting", old.key)
+			v := cf.values[name]
+			v.is = old.is
+			cf.values[name] = v // what it is, and to be said again the next time
+		}
+	}
+	if (s.cf.str("tls") == "implicit") != (cf.str("tls") == "implicit") {
+		s.logs.log.Warn("only a restart changes this", "setting", cf.values["tls"].key)
+	}
+	s.cf = cf
+	s.roots.keepSwept(s.srv, cf)
+	s.logs.log.Info("reloaded; it holds for sessions from now on", "users", len(cf.users))
+}
+
+// flagNames are the names of flags.
+func flagNames[T interface{ Names() []string }](flags []T) []string {
+	var all []string
+	for _, f := range flags {
+		all = append(all, f.Names()[0])
+	}
+	return slices.Clip(all)
+}

@@ -1,0 +1,27 @@
+//go:build unix
+
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// hangups are the SIGHUPs that this process gets, until stop is called.
+func hangups() (signals <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
+}
+
+// keepOwner gives a file the owner of the one that it replaces, as far as this user
+// can; the group of that one may go on reading it if it could.
+func keepOwner(f *os.File, old fs.FileInfo) error {
+	st, ok := old.Sys().(*syscall.Stat_t)
+	if !ok || f.Chown(int(st.Uid), int(st.Gid)) != nil {
+		return nil
+	}
+	return f.Chmod(0o600 | old.Mode().Perm()&0o040)
+}

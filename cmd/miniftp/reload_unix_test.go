@@ -1,0 +1,195 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// logIn dials with a user, and returns how it ended.
+func (p *process) logIn(user, password string) (*client.Client, error) {
+	c, err := client.Dial(p.t.Context(), p.addr, &client.Options{User: user, Password: password})
+	if err == nil {
+		p.t.Cleanup(func() { _ = c.Close() })
+	}
+	return c, err
+}
+
+func (p *process) mustLogIn(user, password string) *client.Client {
+	p.t.Helper()
+	c, err := p.logIn(user, password)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
+
+func (p *process) refuses(user, password string) {
+	p.t.Helper()
+	var reply *ftp.Error
+	if _, err := p.logIn(user, password); !errors.As(err, &reply) {
+		p.t.Errorf("the login of %s: %v", user, err)
+	}
+}
+
+// hangup is a SIGHUP; it waits for what the log says.
+func (p *process) hangup(says string) string {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.await(says)
+}
+
+// TestReload: SIGHUP takes over users, limits and roots without touching the sessions
+// that run; a mistake changes nothing and is named with its line; what only a restart
+// changes is said.
+func TestReload(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"one", "two"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, name, "f"), name)
+	}
+	file := filepath.Join(dir, "m.toml")
+	const head = "users-file = \"users\"\n[limits]\nfailure-delay = \"0s\"\nmax-sessions = 20\n"
+	writeFile(t, filepath.Join(dir, "users"), "bob:b1\n")
+	writeFile(t, file, head+"[users.alice]\npassword = \"a1\"\nroot = \"one\"\n[users.mem]\npassword = \"m\"\nroot = \"mem://\"\n")
+	p := startServer(t, filepath.Join(dir, "one"), "--config", file)
+	p.await("Ctrl-C stops.")
+
+	old, mem := p.mustLogIn("alice", "a1"), p.mustLogIn("mem", "m")
+	if _, err := mem.Store(t.Context(), "/kept", strings.NewReader("kept")); err != nil {
+		t.Fatal(err)
+	}
+	read := func(c *client.Client, name, want string) {
+		t.Helper()
+		var b bytes.Buffer
+		if _, err := c.Retrieve(t.Context(), name, &b); err != nil || b.String() != want {
+			t.Errorf("%s: %q, %v", name, b.String(), err)
+		}
+	}
+
+	// Other users, another root, another password, another limit.
+	writeFile(t, filepath.Join(dir, "users"), "bob:b2\neve:e\n")
+	writeFile(t, file, head+"[users.alice]\npassword = \"a2\"\nroot = \"two\"\nperm = \"ro\"\n[users.mem]\npassword = \"m\"\nroot = \"mem://\"\n[log]\nformat = \"json\"\n")
+	p.hangup("only a restart changes this")
+	p.await("reloaded; it holds for sessions from now on")
+	p.refuses("alice", "a1")
+	p.refuses("bob", "b1")
+	p.mustLogIn("bob", "b2")
+	p.mustLogIn("eve", "e")
+	read(p.mustLogIn("alice", "a2"), "/f", "two")
+	read(p.mustLogIn("mem", "m"), "/kept", "kept")
+	read(old, "/f", "one") // and the old session writes as it could
+	if _, err := old.Store(t.Context(), "/g", strings.NewReader("g")); err != nil {
+		t.Error(err)
+	}
+
+	// A mistake: all stays.
+	writeFile(t, file, head+"[users.alice]\npassword = \"a3\"\nrot = \"two\"\n")
+	if line := p.hangup("not reloaded"); !strings.Contains(line, file+":7: users.alice.rot: a user has no such setting: did you mean root?") {
+		t.Error(line)
+	}
+	read(p.mustLogIn("alice", "a2"), "/f", "two")
+
+	// A limit holds for whoever comes now; those inside stay.
+	writeFile(t, file, head+"max-sessions-per-ip = 1\n[users.alice]\npassword = \"a4\"\n")
+	p.hangup("reloaded")
+	p.refuses("alice", "a4")
+	p.await("option=max-sessions-per-ip")
+	read(old, "/f", "one")
+
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.ends(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// TestReopen: SIGHUP goes on in new files after logrotate has renamed the old ones.
+func TestReopen(t *testing.T) {
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(root, "f"), "text")
+	log, xfer := filepath.Join(dir, "log"), filepath.Join(dir, "xferlog")
+	p := startServer(t, root, "--log-file", log, "--xferlog", xfer)
+	p.await("Ctrl-C stops.")
+	fetch := func() {
+		t.Helper()
+		c := p.dial()
+		if _, err := c.Retrieve(t.Context(), "/f", io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+	}
+	fetch()
+	for _, name := range []string{log, xfer} {
+		if err := os.Rename(name, name+".1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	awaitFile(t, log, "reloaded")
+	fetch()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.ends(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	for _, name := range []string{log, log + ".1", xfer, xfer + ".1"} {
+		b, err := os.ReadFile(name)
+		if n := strings.Count(string(b), "/f"); err != nil || n != 1 {
+			t.Errorf("%s: %v, %d transfers:\n%s", name, err, n, b)
+		}
+	}
+}
+
+// TestHangupWithoutFiles: a server that has no file to read again ends by SIGHUP, as
+// what runs in a terminal does that is closed.
+func TestHangupWithoutFiles(t *testing.T) {
+	p := startServer(t, t.TempDir())
+	p.await("Ctrl-C stops.")
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.ends()
+	if st, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || st.Signal() != syscall.SIGHUP {
+		t.Errorf("it ended with %v", p.cmd.ProcessState)
+	}
+}
+
+// awaitFile waits until a file holds a text.
+func awaitFile(t *testing.T, name, text string) {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for tick := time.Tick(5 * time.Millisecond); ; {
+		if b, err := os.ReadFile(name); err == nil && strings.Contains(string(b), text) {
+			return
+		}
+		select {
+		case <-tick:
+		case <-limit:
+			t.Fatalf("%s does not say %q", name, text)
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// tlsWord is the value of the client's --tls. Its environment variable is that of
+// serve's --tls too, whose words it understands.
+type tlsWord bool
+
+func (w *tlsWord) String() string   { return strconv.FormatBool(bool(*w)) }
+func (w *tlsWord) IsBoolFlag() bool { return true }
+
+func (w *tlsWord) Set(s string) error {
+	switch strings.ToLower(s) {
+	case "off":
+		*w = false
+	case "optional", "required", "implicit":
+		*w = true
+	default:
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return errors.New("it is true or false")
+		}
+		*w = tlsWord(b)
+	}
+	return nil
+}
+
+// clientTLS says whether and how the connection to r is protected.
+func clientTLS(c *cli.Context, r *remote) (client.TLSMode, *tls.Config, error) {
+	mode := client.NoTLS
+	switch {
+	case r.scheme == "ftps":
+		mode = client.ImplicitTLS
+	case r.scheme == "ftpes", c.Bool("tls"):
+		mode = client.ExplicitTLS
+	}
+	if mode == client.NoTLS {
+		for _, name := range []string{"ca-cert", "pin", "cert", "key", "insecure"} {
+			if asked(c, name) {
+				return mode, nil, usagef("--%s goes with TLS: use --tls, ftpes:// or ftps://", name)
+			}
+		}
+		return mode, nil, nil
+	}
+	cfg := new(tls.Config)
+	cfg.InsecureSkipVerify = c.Bool("insecure")
+	var err error
+	if file := c.String("ca-cert"); file != "" {
+		if cfg.RootCAs, err = authorities(file); err != nil {
+			return mode, nil, err
+		}
+	}
+	if file := c.String("cert"); file != "" {
+		key := c.String("key")
+		if key == "" {
+			key = file
+		}
+		cert, err := keyPair(file, key)
+		if err != nil {
+			return mode, nil, err
+		}
+		cfg.Certificates = []tls.Certificate{cert}
+	} else if asked(c, "key") {
+		return mode, nil, usagef("--key goes with --cert")
+	}
+	return mode, cfg, pin(c, cfg)
+}
+
+// pin lets a certificate be trusted by its fingerprint: alone, or, with --ca-cert,
+// on top of what vouches for it.
+func pin(c *cli.Context, cfg *tls.Config) error {
+	s := c.String("pin")
+	if s == "" {
+		return nil
+	}
+	if cfg.InsecureSkipVerify {
+		return usagef("--pin and --insecure exclude each other")
+	}
+	want, err := hex.DecodeString(strings.ReplaceAll(strings.TrimPrefix(strings.ToLower(s), "sha256:"), ":", ""))
+	if err != nil || len(want) != sha256.Size {
+		return usagef("--pin %q: it is sha256: and 64 hexadecimal digits, as miniftp serve prints it", s)
+	}
+	cfg.InsecureSkipVerify = cfg.RootCAs == nil
+	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
+		if len(cs.PeerCertificates) > 0 && fingerprint(cs.PeerCertificates[0]) == "sha256:"+hex.EncodeToString(want) {
+			return nil
+		}
+		return &pinError{cs.PeerCertificates}
+	}
+	return nil
+}
+
+// pinError is a certificate that is not the one of --pin.
+type pinError struct{ shown []*x509.Certificate }
+
+func (e *pinError) Error() string { return "the certificate is not that of --pin" }
+
+// fingerprint names a certificate.
+func fingerprint(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.Raw)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// authorities reads a file of certificates.
+func authorities(file string) (*x509.CertPool, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, localProblem(file, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, at(file, &client.LocalError{Err: errors.New("there is no certificate (PEM) in it")})
+	}
+	return pool, nil
+}
+
+// keyPair reads a certificate and its private key.
+func keyPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := os.ReadFile(certFile)
+	if err != nil {
+		return tls.Certificate{}, localProblem(certFile, err)
+	}
+	key, err := os.ReadFile(keyFile)
+	if err != nil {
+		return tls.Certificate{}, localProblem(keyFile, err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		what := certFile
+		if keyFile != certFile {
+			what += " and " + keyFile
+		}
+		return pair, at(what, &client.LocalError{Err: fmt.Errorf("no certificate with its key: %s", strings.TrimPrefix(err.Error(), "tls: "))})
+	}
+	return pair, nil
+}
+
+// tlsHint says what can be done about TLS that did not come about.
+func tlsHint(err error, o client.Options) error {
+	var noTLS *client.TLSError
+	if !errors.As(err, &noTLS) {
+		return err
+	}
+	var untrusted *tls.CertificateVerificationError
+	var other *pinError
+	var reply *ftp.Error
+	switch {
+	case errors.As(err, &untrusted) && len(untrusted.UnverifiedCertificates) > 0:
+		return &trustError{noTLS, untrusted.UnverifiedCertificates[0], untrusted.Err}
+	case errors.As(err, &other) && len(other.shown) > 0:
+		return &trustError{noTLS, other.shown[0], other}
+	case errors.As(err, &reply) && reply.Verb == "AUTH":
+		return fmt.Errorf("%w (nothing was sent in the clear; without --tls or ftpes:// it would be)", err)
+	case o.TLS == client.ImplicitTLS && errors.As(err, new(tls.RecordHeaderError)):
+		return fmt.Errorf("%w (ftps:// is TLS from the first byte: is it ftpes://, AUTH TLS?)", err)
+	}
+	return err
+}
+
+// trustError is a certificate that nothing vouches for: one line that says whose it
+// is and what to do.
+type trustError struct {
+	noTLS *client.TLSError
+	cert  *x509.Certificate
+	why   error
+}
+
+func (e *trustError) Unwrap() error { return e.noTLS }
+
+func (e *trustError) Error() string {
+	mark := fingerprint(e.cert)
+	var host x509.HostnameError
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	why, do := e.why.Error(), "--pin "+mark+" trusts it"
+	switch {
+	case errors.As(e.why, &host):
+		why = "it is for " + ftp.Printable(names(e.cert)) + ", not for " + ftp.Printable(host.Host)
+	case errors.As(e.why, &unknown):
+		why = "it is signed by nobody known"
+		do = "--ca-cert FILE names who signed it, --pin " + mark + " trusts just this one"
+	case errors.As(e.why, &invalid) && invalid.Reason == x509.Expired:
+		why = "it is good only from " + e.cert.NotBefore.Format("2006-01-02") + " to " + e.cert.NotAfter.Format("2006-01-02")
+	case errors.As(e.why, new(*pinError)):
+		why, do = "it is not that of --pin", "its fingerprint is "+mark
+	}
+	return fmt.Sprintf("the server's certificate is not trusted: %s (%s)", why, do)
+}
+
+// names are the hosts that a certificate is for.
+func names(cert *x509.Certificate) string {
+	all := cert.DNSNames
+	for _, ip := range cert.IPAddresses {
+		all = append(all, ip.String())
+	}
+	if len(all) == 0 {
+		return "no host"
+	}
+	if len(all) > 3 {
+		all = append(all[:3:3], "…")
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"reflect"
+
+	"miniftp/ftp/dtp"
+	"miniftp/ftp/server"
+)
+
+var reuses = map[string]dtp.Reuse{"off": dtp.ReuseOff, "prefer": dtp.ReusePrefer, "require": dtp.ReuseRequire}
+
+// serveTLS fills in what o says about TLS. No certificates: there is none, or it can't
+// be, which cf.problems tells.
+func (cf *config) serveTLS(o *server.Options) *certificates {
+	mode, files := cf.str("tls"), cf.list("tls-cert")
+	switch mode {
+	case "off", "optional", "required", "implicit":
+	default:
+		cf.wrong("tls", "%q: it is off, optional, required or implicit", mode)
+		return nil
+	}
+	if cf.on("tls-self-signed") && len(files) > 0 {
+		cf.wrong("tls-self-signed", "and a certificate (%s) exclude each other", cf.label("tls-cert"))
+		return nil
+	}
+	own := cf.on("tls-self-signed")
+	if mode == "off" {
+		cf.noTLS()
+		return nil
+	}
+	if !own && len(files) == 0 {
+		cf.wrong("tls", "%s needs a certificate: --tls-cert FILE, or --tls-self-signed", mode)
+		return nil
+	}
+	certs, err := cf.certificates(own, files)
+	if err != nil {
+		name := "tls-cert"
+		if own {
+			name = "tls-self-signed"
+		}
+		cf.blame(name, err)
+		return nil
+	}
+	o.TLS = &tls.Config{GetCertificate: certs.get}
+	o.TLSRequired = mode != "optional"
+	o.AllowCCC = cf.on("tls-ccc")
+	reuse, ok := reuses[cf.str("tls-session-reuse")]
+	if !ok {
+		cf.wrong("tls-session-reuse", "%q: it is off, prefer or require", cf.str("tls-session-reuse"))
+	}
+	o.SessionReuse = reuse
+	o.ListenTLS = cf.addresses("listen-tls")
+	if mode == "implicit" {
+		if len(o.Listen) == 0 {
+			o.Listen = []string{"127.0.0.1:2121"}
+		}
+		o.Listen, o.ListenTLS = nil, append(o.Listen, o.ListenTLS...)
+	}
+	cf.clientCertificates(o)
+	return certs
+}
+
+// certificates loads those that are named, or the one that is made here.
+func (cf *config) certificates(own bool, files []string) (*certificates, error) {
+	if own {
+		file, err := selfSigned()
+		if err != nil {
+			return nil, err
+		}
+		files = []string{file}
+	}
+	return loadCertificates(files, cf.list("tls-key"))
+}
+
+// noTLS: without TLS a setting that asks for a part of it can't be meant. But who
+// switches it off need not take the certificate out of the file.
+func (cf *config) noTLS() {
+	for _, name := range append(flagNames(tlsFlags()), "listen-tls") {
+		v := cf.values[name]
+		empty := v.is == nil || reflect.ValueOf(v.is).IsZero() || name == "tls-session-reuse" && v.is == "prefer"
+		switch {
+		case name == "tls", empty, v.by != byFlag && v.by != byFile:
+		case v.by == byFlag && cf.values["tls"].by == byFlag:
+			cf.wrong(name, "and --tls off exclude each other")
+		case v.by == byFlag, cf.values["tls"].by == byDefault, name == "listen-tls" && cf.values["tls"].by == byFile:
+			cf.wrong(name, "without TLS: --tls-cert FILE or --tls-self-signed give it a certificate")
+		}
+	}
+}
+
+// clientCertificates asks clients for certificates.
+func (cf *config) clientCertificates(o *server.Options) {
+	file := cf.str("tls-client-ca")
+	switch {
+	case file == "" && cf.on("tls-client-user"):
+		cf.wrong("tls-client-user", "goes with --tls-client-ca")
+		return
+	case file == "":
+		return
+	case !o.TLSRequired:
+		cf.wrong("tls-client-ca", "asks for nothing where a login in the clear will do: add --tls required")
+		return
+	}
+	pool, err := authorities(file)
+	if err != nil {
+		cf.blame("tls-client-ca", err)
+		return
+	}
+	o.TLS.ClientCAs = pool
+	o.TLS.ClientAuth = tls.RequireAndVerifyClientCert
+	if cf.on("tls-client-user") {
+		o.CertUser = func(cert *x509.Certificate) string { return cert.Subject.CommonName }
+	}
+}
+
+// tlsBanner is what the banner says about TLS.
+type tlsBanner struct {
+	explicit    int    // listeners of that many are for AUTH TLS, those behind them for TLS first
+	required    bool   // and AUTH has to come
+	certificate string // a line of its own
+	curl, own   string // options of curl and of miniftp for it, with a blank behind
+}
+
+// scheme is that of the i-th listener's URL.
+func (t tlsBanner) scheme(i int) string {
+	switch {
+	case i >= t.explicit && t.certificate != "":
+		return "ftps"
+	case t.required:
+		return "ftpes"
+	}
+	return "ftp"
+}
+
+// tlsWords are what a client needs to know about the certificate.
+func (cf *config) tlsWords(o server.Options, certs *certificates) tlsBanner {
+	if certs == nil {
+		return tlsBanner{}
+	}
+	t := tlsBanner{explicit: len(o.Listen), required: o.TLSRequired}
+	if len(o.Listen) == 0 && len(o.ListenTLS) == 0 {
+		t.explicit = 1 // the default
+	}
+	how := map[bool]string{true: "required", false: "optional"}[o.TLSRequired]
+	t.certificate = fmt.Sprintf("  TLS is %s, the certificate's fingerprint is\n  %s\n", how, certs.fingerprint())
+	if o.TLSRequired && len(o.Listen) > 0 {
+		t.curl = "--ssl-reqd "
+	}
+	if o.TLSRequired && cf.on("tls-self-signed") {
+		t.curl += "--cacert " + shellWord(certs.pairs[0].certFile) + " "
+		t.own = "--pin " + certs.fingerprint() + " "
+	}
+	return t
+}
