@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,13 @@ const (
 	// shortWait is how long the server may take to answer what ends something:
 	// QUIT, ABOR, or the command that a cancel cut short.
 	shortWait = 2 * time.Second
+	// maxReplies is how many replies may come on one command: some servers say 150
+	// again and again in a long transfer.
+	maxReplies = 10_000
 )
+
+// errFlood is a server that sends replies without end.
+var errFlood = errors.New("the server sends replies without end")
 
 // readReplies is the one reader of the control connection. It reads all the
 // time, so that a 421 or a lost connection is noticed while data is awaited.
@@ -69,7 +76,10 @@ func (r counted) Read(b []byte) (int, error) {
 // lost is why a control connection ended, in plain words.
 func lost(err error) error {
 	var op *net.OpError
+	var alert tls.AlertError
 	switch {
+	case errors.As(err, &alert): // under TLS 1.3 a server says late what it thinks of our certificate
+		return &TLSError{Err: errors.New("the server refuses: " + strings.TrimPrefix(alert.Error(), "tls: "))}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the server closed it")
 	case errors.As(err, &op):
@@ -159,6 +169,9 @@ func (c *Client) took(cmd ftp.Command, r ftp.Reply) error {
 	c.machine.Step(cmd.Verb, r.Code)
 	c.params.Step(cmd, r.Code)
 	c.tell(ftp.ReplyGiven{Verb: cmd.Verb, Reply: r})
+	if c.came++; c.came > maxReplies {
+		return c.die(errFlood)
+	}
 	if r.Code == 421 {
 		return c.die(&ftp.Error{Verb: cmd.Verb, Reply: r})
 	}
@@ -189,7 +202,7 @@ func (c *Client) write(cmd ftp.Command) error {
 	if err != nil {
 		return err
 	}
-	c.line = line[:0]
+	c.line, c.came = line[:0], 0
 	c.tell(ftp.CommandGiven{Command: cmd.Masked()})
 	if err = c.conn.SetWriteDeadline(time.Now().Add(c.opts.Timeout)); err == nil {
 		_, err = c.conn.Write(line)

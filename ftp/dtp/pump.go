@@ -57,6 +57,9 @@ func (p *pump) run(conn *Conn) error {
 			err = &BrokenError{plain(err)}
 		}
 	}
+	if err != nil && p.tls != nil && !p.job.Reset {
+		_ = p.tls.wire.Conn.Close() // close_notify would call it whole, and wait for who stands still
+	}
 	if p.ctx.Err() != nil && err != nil {
 		return context.Cause(p.ctx)
 	}
@@ -259,11 +262,13 @@ func (p *pump) write(data []byte) error {
 			return err
 		}
 		n, err := p.conn.Write(data)
+		if p.tls != nil && err == nil {
+			if err = p.tls.wire.flush(); err != nil {
+				n = 0 // lost: behind half a record there is no going on
+			}
+		}
 		p.count(int64(n))
 		data = data[n:]
-		if p.tls != nil && err == nil {
-			err = p.tls.wire.flush()
-		}
 		if err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || p.ctx.Err() != nil) {
 			return failed(&net.OpError{Op: "write", Err: err})
 		}

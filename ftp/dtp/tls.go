@@ -2,6 +2,7 @@ package dtp
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -117,7 +118,7 @@ func ClientSecurity(base *tls.Config, host string) *Security {
 	}
 	// The key of a cached session is the ServerName: were it the address, no data
 	// connection would find the session.
-	s.base.ClientSessionCache = tls.NewLRUClientSessionCache(4)
+	s.base.ClientSessionCache = sessions{tls.NewLRUClientSessionCache(4)}
 	s.data = s.base.Clone()
 	s.base.NextProtos = []string{"ftp"}
 	s.data.NextProtos = nil
@@ -128,6 +129,18 @@ func ClientSecurity(base *tls.Config, host string) *Security {
 		return base.VerifyConnection(cs)
 	}
 	return s
+}
+
+// sessions keeps a session whatever becomes of a handshake with it. Package tls
+// drops one whose handshake failed, be it that somebody cancelled it: a server that
+// wants it resumed would refuse every data connection from then on.
+type sessions struct{ tls.ClientSessionCache }
+
+// Put is that of the cache; a nil session says to drop the one that is there.
+func (s sessions) Put(key string, state *tls.ClientSessionState) {
+	if state != nil {
+		s.ClientSessionCache.Put(key, state)
+	}
 }
 
 // ErrOtherPeer is a data connection whose peer shows another certificate than the
@@ -152,7 +165,7 @@ func (s *Security) Control(conn net.Conn, deadline time.Time) (*tls.Conn, error)
 	c := s.wrap(conn, s.base)
 	err := conn.SetDeadline(deadline)
 	if err == nil {
-		err = c.Handshake()
+		err = c.HandshakeContext(context.Background()) // the deadline ends it
 	}
 	if err == nil {
 		err = conn.SetDeadline(time.Time{})
@@ -304,7 +317,7 @@ func (c *secured) quiet(cfg *tls.Config) *tls.Config {
 // shakeHands makes the connection ready, once the server has said that the
 // transfer begins. Whoever cancels it sets a deadline in the past.
 func (c *secured) shakeHands() (err error) {
-	if err = c.Handshake(); err == nil {
+	if err = c.HandshakeContext(context.Background()); err == nil {
 		if c.receives {
 			ackAtOnce(c.wire.Conn)
 		}

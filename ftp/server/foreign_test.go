@@ -10,7 +10,7 @@ func TestForeign(t *testing.T) {
 	for line, want := range map[string]string{
 		"GET / HTTP/1.1": "HTTP", "post /x HTTP/1.0": "HTTP", "PRI * HTTP/2.0": "HTTP", "EHLO me": "SMTP",
 		"SSH-2.0-OpenSSH_9.2": "SSH",
-		"USER x": "", "HELP": "", "OPTS UTF8 ON": "", "DELE x": "", "STAT": "", "": "", "PASS GET": "",
+		"USER x":              "", "HELP": "", "OPTS UTF8 ON": "", "DELE x": "", "STAT": "", "": "", "PASS GET": "",
 	} {
 		if got := foreign([]byte(line)); got != want {
 			t.Errorf("%q is %q, want %q", line, got, want)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -42,7 +43,7 @@ func FuzzRecords(f *testing.F) {
 					head, left = 0, int(h[3])<<8|int(h[4])
 				}
 			}
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

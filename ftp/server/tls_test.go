@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"io"
 	bignum "math/big"
 	"net"
@@ -23,11 +24,13 @@ import (
 	"miniftp/ftp/server"
 )
 
-// authority is a CA of this test run and what it signed.
-var authority = sync.OnceValue(func() (a struct {
+// signed is a CA of this test run and what it signed.
+type signed struct {
 	pool           *x509.CertPool
 	server, client tls.Certificate
-}) {
+}
+
+var authority = sync.OnceValue(func() (a signed) {
 	caKey, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ca := &x509.Certificate{
 		SerialNumber: bignum.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true,
@@ -191,19 +194,33 @@ func TestTLSRefusals(t *testing.T) {
 		line string
 		code ftp.Code
 	}{
-		{"AUTH TLS", 503}, {"PROT P", 503}, {"PBSZ x", 501}, {"PBSZ 4294967296", 501}, {"PBSZ -1", 501}, {"PBSZ 100", 200},
-		{"PROT", 501}, {"PROT C", 534}, {"PROT S", 536}, {"PROT E", 536}, {"PROT X", 504}, {"PROT PP", 504}, {"prot p", 200},
-		{"USER rw", 331}, {"PASS rw", 230}, {"CCC", 534}, {"AUTH TLS", 503},
+		{"AUTH TLS", 503},
+		{"PROT P", 503},
+		{"PBSZ x", 501},
+		{"PBSZ 4294967296", 501},
+		{"PBSZ -1", 501},
+		{"PBSZ 100", 200},
+		{"PROT", 501},
+		{"PROT C", 534},
+		{"PROT S", 536},
+		{"PROT E", 536},
+		{"PROT X", 504},
+		{"PROT PP", 504},
+		{"prot p", 200},
+		{"USER rw", 331},
+		{"PASS rw", 230},
+		{"CCC", 534},
+		{"AUTH TLS", 503},
 	} {
 		sec.cmd(x.line, x.code)
 	}
 	sec.epsv()
-	clear := s.connect(t).secure(clientConfig(tls.VersionTLS12))
-	clear.cmd("USER rw", 331)
-	clear.cmd("PASS rw", 230)
-	clear.epsv()
+	open := s.connect(t).secure(clientConfig(tls.VersionTLS12))
+	open.cmd("USER rw", 331)
+	open.cmd("PASS rw", 230)
+	open.epsv()
 	for _, line := range []string{"RETR x", "STOR x", "LIST", "MLSD", "NLST", "STOU", "APPE x"} {
-		clear.cmd(line, 521)
+		open.cmd(line, 521)
 	}
 }
 
@@ -314,7 +331,7 @@ type reading struct {
 func (r *reading) Read(b []byte) (int, error) {
 	n, err := r.Conn.Read(b)
 	r.n += n
-	r.ended = r.ended || err == io.EOF
+	r.ended = r.ended || errors.Is(err, io.EOF)
 	return n, err
 }
 
@@ -480,7 +497,7 @@ func TestCCC(t *testing.T) {
 				sec.cmd("CCC", 200)
 				tc := sec.Conn.(*tls.Conn)
 				ended := func() {
-					if n, err := tc.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+					if n, err := tc.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 						t.Fatalf("behind CCC: %d bytes, %v", n, err)
 					}
 				}
@@ -499,8 +516,8 @@ func TestCCC(t *testing.T) {
 				c.want(257)
 				c.cmd("CCC", 533)
 				c.cmd("AUTH TLS", 503)
-				clear := &tlsCtl{c, sec.cfg}
-				if got := string(clear.get("RETR f")); got != "content" {
+				after := &tlsCtl{c, sec.cfg}
+				if got := string(after.get("RETR f")); got != "content" {
 					t.Errorf("RETR under TLS behind CCC: %q", got)
 				}
 				c.cmd("PROT C", 534)
