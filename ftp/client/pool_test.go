@@ -1,0 +1,189 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+	"miniftp/ftp/server"
+)
+
+// many runs f n times at once and gathers the errors.
+func many(n int, f func(i int) error) error {
+	var wg sync.WaitGroup
+	errs := make([]error, n)
+	for i := range n {
+		wg.Go(func() { errs[i] = f(i) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Many operations over few connections: all are done, none shares a connection with
+// another, and no more connections are made than there may be.
+func TestPool(t *testing.T) {
+	fsys := afero.NewMemMapFs()
+	body := noise(100_000)
+	if err := afero.WriteFile(fsys, "/f", body, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	srv := ftptest.NewServer(t, fsys)
+	p := client.NewPool(srv.Addr, nil, 3)
+	var inside, most atomic.Int32
+	err := many(24, func(i int) error {
+		return p.Do(t.Context(), func(c *client.Client) error {
+			most.Store(max(most.Load(), inside.Add(1)))
+			defer inside.Add(-1)
+			var got bytes.Buffer
+			if _, err := c.Retrieve(t.Context(), "/f", &got); err != nil || !bytes.Equal(got.Bytes(), body) {
+				return fmt.Errorf("retrieve: %d bytes, %w", got.Len(), err)
+			}
+			_, err := c.Store(t.Context(), fmt.Sprintf("/up%d", i), bytes.NewReader(body))
+			return err
+		})
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if most.Load() > 3 || p.Size() != 3 {
+		t.Errorf("%d were inside at once, the size is %d", most.Load(), p.Size())
+	}
+	if n := opened(srv); n > 3 {
+		t.Errorf("%d connections were made", n)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := p.Do(t.Context(), func(*client.Client) error { return nil }); !errors.Is(err, client.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// opened is how many control connections the server has seen.
+func opened(srv *ftptest.Server) (n int) {
+	for _, e := range srv.Events() {
+		if _, ok := e.What.(ftp.ControlOpened); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// A server that lets in fewer makes the pool smaller, and nothing fails.
+func TestPoolAdapts(t *testing.T) {
+	for name, limit := range map[string]func(o *server.Options){
+		"421 at the door": func(o *server.Options) { o.MaxSessions = 2 },
+		"one of a user":   func(o *server.Options) { o.Auth = limited() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fsys := afero.NewMemMapFs()
+			srv := ftptest.NewServer(t, fsys, ftptest.WithOptions(limit))
+			p := client.NewPool(srv.Addr, nil, 8)
+			defer p.Close()
+			err := many(40, func(i int) error {
+				return p.Do(t.Context(), func(c *client.Client) error {
+					_, err := c.Store(t.Context(), fmt.Sprintf("/up%d", i), bytes.NewReader([]byte("content")))
+					return err
+				})
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			if n := p.Size(); n > 2 {
+				t.Errorf("the size is %d", n)
+			}
+		})
+	}
+}
+
+func limited() server.Authenticator {
+	fsys := afero.NewMemMapFs()
+	return server.AuthenticatorFunc(func(context.Context, server.Login) (*server.Account, error) {
+		return &server.Account{FS: fsys, Perm: server.ReadWrite, MaxSessions: 2}, nil
+	})
+}
+
+// A refused login is an error, not a reason to wait for others.
+func TestPoolRefused(t *testing.T) {
+	srv := ftptest.NewServer(t, nil, ftptest.WithUser("u", "p", server.ReadWrite))
+	p := client.NewPool(srv.Addr, &client.Options{User: "u", Password: "wrong"}, 4)
+	defer p.Close()
+	err := p.Do(t.Context(), func(*client.Client) error { return nil })
+	var reply *ftp.Error
+	if !errors.As(err, &reply) || reply.Verb != "PASS" {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// A connection that died is replaced; who waits is served.
+func TestPoolReplacesTheDead(t *testing.T) {
+	srv := ftptest.NewServer(t, nil)
+	p := client.NewPool(srv.Addr, nil, 1)
+	defer p.Close()
+	srv.Fail("NOOP", ftptest.HangUp())
+	err := p.Do(t.Context(), func(c *client.Client) error {
+		_, err := c.Command(t.Context(), "NOOP", "")
+		return err
+	})
+	var dead *client.DeadError
+	if !errors.As(err, &dead) {
+		t.Errorf("the error is %v", err)
+	}
+	srv.Heal()
+	err = p.Do(t.Context(), func(c *client.Client) error {
+		_, err := c.Command(t.Context(), "NOOP", "")
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A wait for a connection ends with its context, and the turn goes to the next.
+func TestPoolWaitEnds(t *testing.T) {
+	srv := ftptest.NewServer(t, nil)
+	p := client.NewPool(srv.Addr, nil, 1)
+	c, err := p.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	gone := make(chan error, 1)
+	go func() {
+		_, err := p.Get(ctx)
+		gone <- err
+	}()
+	next := make(chan error, 1)
+	go func() { next <- p.Do(t.Context(), func(*client.Client) error { return nil }) }()
+	cancel(why)
+	if err := <-gone; !errors.Is(err, why) {
+		t.Errorf("the error is %v", err)
+	}
+	p.Put(c)
+	if err := <-next; err != nil {
+		t.Error(err)
+	}
+	closed := make(chan struct{})
+	c, err = p.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { defer close(closed); _ = p.Close() }()
+	if _, err := c.Retrieve(t.Context(), "/none", io.Discard); err == nil {
+		t.Error("a file that is not there was retrieved")
+	}
+	p.Put(c)
+	<-closed
+	_ = p.Close() // twice is fine
+}
