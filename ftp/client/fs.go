@@ -1,0 +1,229 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+)
+
+// Fs is a tree of an FTP server as an afero filesystem, over a Pool: each open
+// file that is read or written takes one connection until it is closed. Files are
+// read from any offset (REST), and written from one offset on. A file that is
+// written is there when Close has returned nil. For an io/fs.FS use
+// afero.NewIOFS. Its methods are safe for concurrent use; those of a file are for
+// one goroutine at a time.
+type Fs struct {
+	ctx  context.Context // of all that it does
+	pool *Pool
+	root string // absolute
+}
+
+// NewFs is the tree below root, a path on the server; a relative one is taken from
+// the login directory. ctx bounds everything that the Fs will ever do. The Pool
+// stays the caller's to close.
+func NewFs(ctx context.Context, p *Pool, root string) (*Fs, error) {
+	f := &Fs{ctx: ctx, pool: p, root: root}
+	if !strings.HasPrefix(root, "/") {
+		err := p.Do(ctx, func(c *Client) error {
+			home, err := c.Pwd(ctx)
+			f.root = path.Join("/", home, root)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// Name implements afero.Fs.
+func (f *Fs) Name() string { return "ftp" }
+
+// at is a name as the server knows it; nothing leads out of the root by "..".
+func (f *Fs) at(name string) string {
+	return path.Join(f.root, path.Clean("/"+filepath.ToSlash(name)))
+}
+
+// do runs an operation on a name and makes its error one of package fs.
+func (f *Fs) do(op, name string, run func(c *Client, path string) error) error {
+	return pathError(op, name, f.pool.Do(f.ctx, func(c *Client) error { return run(c, f.at(name)) }))
+}
+
+// pathError is err as programs that know files expect it. os.IsNotExist and its
+// like look for the very values of package fs.
+func pathError(op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var reply *ftp.Error
+	if errors.As(err, &reply) {
+		for _, known := range []error{fs.ErrNotExist, fs.ErrExist, fs.ErrPermission} {
+			if errors.Is(err, known) {
+				err = known
+			}
+		}
+	}
+	return &fs.PathError{Op: op, Path: name, Err: err}
+}
+
+// Stat implements afero.Fs. A link is followed.
+func (f *Fs) Stat(name string) (fi fs.FileInfo, err error) {
+	err = f.do("stat", name, func(c *Client, p string) (err error) {
+		fi, err = c.info(f.ctx, p)
+		return err
+	})
+	return fi, err
+}
+
+// info is stat as package fs has it.
+func (c *Client) info(ctx context.Context, p string) (fs.FileInfo, error) {
+	e, err := c.Stat(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	e.Name = path.Base(p)
+	if e.Type == ftp.LinkEntry || e.Type == ftp.UnknownEntry {
+		if err := c.begin(); err != nil {
+			return nil, err
+		}
+		defer c.end()
+		dir, err := c.isDir(ctx, p)
+		switch {
+		case err != nil:
+			return nil, err
+		case dir:
+			e.Type, e.Size = ftp.DirEntry, 0
+		default:
+			e.Type = ftp.FileEntry
+			if e.Size, err = c.size(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return entryInfo{e}, nil
+}
+
+// entryInfo is an Entry as a fs.FileInfo.
+type entryInfo struct{ e ftp.Entry }
+
+func (i entryInfo) Name() string       { return i.e.Name }
+func (i entryInfo) Size() int64        { return max(i.e.Size, 0) }
+func (i entryInfo) ModTime() time.Time { return i.e.Modified }
+func (i entryInfo) IsDir() bool        { return i.e.IsDir() }
+func (i entryInfo) Sys() any           { return i.e }
+
+// Mode has the server's permission bits, or usual ones where it tells none.
+func (i entryInfo) Mode() fs.FileMode {
+	mode := fs.FileMode(0o644)
+	switch i.e.Type {
+	case ftp.DirEntry, ftp.CDirEntry, ftp.PDirEntry:
+		mode = fs.ModeDir | 0o755
+	case ftp.LinkEntry:
+		mode = fs.ModeSymlink | 0o777
+	case ftp.OtherEntry:
+		mode = fs.ModeIrregular | 0o644
+	}
+	if i.e.HasMode {
+		mode = mode.Type() | i.e.Mode.Perm()
+	}
+	return mode
+}
+
+// Open implements afero.Fs.
+func (f *Fs) Open(name string) (afero.File, error) { return f.OpenFile(name, os.O_RDONLY, 0) }
+
+// Create implements afero.Fs.
+func (f *Fs) Create(name string) (afero.File, error) {
+	return f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0)
+}
+
+// OpenFile implements afero.Fs. A file is opened to read or to write, not for both;
+// perm is not passed on, as STOR has no place for it.
+func (f *Fs) OpenFile(name string, flag int, _ fs.FileMode) (afero.File, error) {
+	write := flag&(os.O_WRONLY|os.O_RDWR) != 0
+	if flag&os.O_RDWR != 0 {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.ErrUnsupported}
+	}
+	fi, err := f.Stat(name)
+	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case err != nil && !(missing && write && flag&os.O_CREATE != 0):
+		return nil, err
+	case err == nil && write && flag&os.O_EXCL != 0:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrExist}
+	case err == nil && fi.IsDir() && write:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errIsDir}
+	case err == nil && fi.IsDir():
+		return &dir{fs: f, name: name, info: fi}, nil
+	}
+	if !write {
+		return &reader{fs: f, name: name, info: fi}, nil
+	}
+	w := &writer{fs: f, name: name, fresh: fi == nil || flag&os.O_TRUNC != 0, append: flag&os.O_APPEND != 0}
+	if fi != nil && !w.fresh {
+		w.size = fi.Size()
+	}
+	return w, nil
+}
+
+var errIsDir = errors.New("is a directory")
+
+// Mkdir implements afero.Fs.
+func (f *Fs) Mkdir(name string, _ fs.FileMode) error {
+	return f.do("mkdir", name, func(c *Client, p string) error { return c.MakeDir(f.ctx, p) })
+}
+
+// MkdirAll implements afero.Fs.
+func (f *Fs) MkdirAll(name string, _ fs.FileMode) error {
+	return f.do("mkdir", name, func(c *Client, p string) error { return c.MakeDirAll(f.ctx, p) })
+}
+
+// Remove implements afero.Fs: a file, or a directory that is empty.
+func (f *Fs) Remove(name string) error {
+	return f.do("remove", name, func(c *Client, p string) error {
+		err := c.Delete(f.ctx, p)
+		if isReply(err) {
+			if dir := c.RemoveDir(f.ctx, p); dir == nil || !isReply(dir) {
+				return dir
+			}
+		}
+		return err
+	})
+}
+
+// RemoveAll implements afero.Fs.
+func (f *Fs) RemoveAll(name string) error {
+	err := f.do("remove", name, func(c *Client, p string) error { return c.RemoveAll(f.ctx, p) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Rename implements afero.Fs.
+func (f *Fs) Rename(from, to string) error {
+	return f.do("rename", from, func(c *Client, p string) error { return c.Rename(f.ctx, p, f.at(to)) })
+}
+
+// Chmod implements afero.Fs, by SITE CHMOD.
+func (f *Fs) Chmod(name string, mode fs.FileMode) error {
+	return f.do("chmod", name, func(c *Client, p string) error { return c.Chmod(f.ctx, p, mode) })
+}
+
+// Chtimes implements afero.Fs; the time of access is not kept.
+func (f *Fs) Chtimes(name string, _, modified time.Time) error {
+	return f.do("chtimes", name, func(c *Client, p string) error { return c.SetModTime(f.ctx, p, modified) })
+}
+
+// Chown implements afero.Fs; FTP has no such thing.
+func (f *Fs) Chown(name string, _, _ int) error {
+	return &fs.PathError{Op: "chown", Path: name, Err: errors.ErrUnsupported}
+}

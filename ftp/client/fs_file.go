@@ -1,0 +1,303 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"sort"
+
+	"miniftp/ftp"
+)
+
+// The three kinds of open files of an Fs: what each can't do is in notFile.
+
+// notFile is what no file here can do.
+type notFile struct{}
+
+func (notFile) Read([]byte) (int, error)           { return 0, errors.ErrUnsupported }
+func (notFile) ReadAt([]byte, int64) (int, error)  { return 0, errors.ErrUnsupported }
+func (notFile) Write([]byte) (int, error)          { return 0, errors.ErrUnsupported }
+func (notFile) WriteAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
+func (notFile) WriteString(string) (int, error)    { return 0, errors.ErrUnsupported }
+func (notFile) Seek(int64, int) (int64, error)     { return 0, errors.ErrUnsupported }
+func (notFile) Truncate(int64) error               { return errors.ErrUnsupported }
+func (notFile) Readdir(int) ([]fs.FileInfo, error) { return nil, errors.New("not a directory") }
+func (notFile) Readdirnames(int) ([]string, error) { return nil, errors.New("not a directory") }
+func (notFile) Sync() error                        { return nil }
+
+// reader is a file that is read: RETR begins with the first Read behind a Seek.
+type reader struct {
+	notFile
+	fs     *Fs
+	name   string
+	info   fs.FileInfo
+	pos    int64
+	stream io.ReadCloser // from pos on; nil before the first Read
+	conn   *Client       // that it runs over
+	closed bool
+}
+
+func (r *reader) Name() string               { return r.name }
+func (r *reader) Stat() (fs.FileInfo, error) { return r.info, nil }
+
+func (r *reader) Read(b []byte) (int, error) {
+	switch {
+	case r.closed:
+		return 0, fs.ErrClosed
+	case len(b) == 0:
+		return 0, nil
+	case r.stream == nil && r.info.Size() > 0 && r.pos >= r.info.Size():
+		return 0, io.EOF // REST beyond the end is an error of its own
+	}
+	if r.stream == nil {
+		if err := r.start(); err != nil {
+			return 0, pathError("read", r.name, err)
+		}
+	}
+	n, err := r.stream.Read(b)
+	r.pos += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = pathError("read", r.name, err)
+	}
+	return n, err
+}
+
+func (r *reader) start() error {
+	c, err := r.fs.pool.Get(r.fs.ctx)
+	if err != nil {
+		return err
+	}
+	s, err := c.Open(r.fs.ctx, r.fs.at(r.name), r.pos)
+	if err != nil {
+		r.fs.pool.Put(c)
+		return err
+	}
+	r.stream, r.conn = s, c
+	return nil
+}
+
+// stop ends the transfer, which may be in the middle of the file.
+func (r *reader) stop() error {
+	if r.stream == nil {
+		return nil
+	}
+	err := r.stream.Close()
+	r.fs.pool.Put(r.conn)
+	r.stream, r.conn = nil, nil
+	return err
+}
+
+func (r *reader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += r.pos
+	case io.SeekEnd:
+		offset += r.info.Size()
+	}
+	switch {
+	case r.closed:
+		return 0, fs.ErrClosed
+	case offset < 0:
+		return 0, &fs.PathError{Op: "seek", Path: r.name, Err: fs.ErrInvalid}
+	case offset != r.pos:
+		_ = r.stop() // what it would say is about bytes that nobody wants
+		r.pos = offset
+	}
+	return r.pos, nil
+}
+
+// ReadAt moves the position, so it is not for several goroutines at once.
+func (r *reader) ReadAt(b []byte, offset int64) (int, error) {
+	if _, err := r.Seek(offset, io.SeekStart); err != nil {
+		return 0, err
+	}
+	n, err := io.ReadFull(r, b)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (r *reader) Close() error {
+	if r.closed {
+		return fs.ErrClosed
+	}
+	r.closed = true
+	return pathError("close", r.name, r.stop())
+}
+
+// writer is a file that is written: STOR or APPE begins with the first Write, and
+// Close says whether all of it arrived.
+type writer struct {
+	notFile
+	fs     *Fs
+	name   string
+	fresh  bool // the file is new, or was emptied
+	append bool
+	pos    int64
+	size   int64 // of what is there
+	pipe   *io.PipeWriter
+	result chan error
+	closed bool
+}
+
+func (w *writer) Name() string { return w.name }
+
+func (w *writer) Stat() (fs.FileInfo, error) {
+	e := ftp.Entry{Name: baseName(w.fs.at(w.name)), Type: ftp.FileEntry, Size: max(w.size, w.pos)}
+	return entryInfo{e}, nil
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	if w.closed {
+		return 0, fs.ErrClosed
+	}
+	w.start()
+	n, err := w.pipe.Write(b)
+	w.pos += int64(n)
+	if err != nil {
+		err = pathError("write", w.name, err)
+	}
+	return n, err
+}
+
+// WriteString is Write.
+func (w *writer) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
+// WriteAt writes at the position only: a transfer has one beginning and goes on.
+func (w *writer) WriteAt(b []byte, offset int64) (int, error) {
+	if _, err := w.Seek(offset, io.SeekStart); err != nil {
+		return 0, err
+	}
+	return w.Write(b)
+}
+
+// start begins the transfer, beside the caller.
+func (w *writer) start() {
+	if w.pipe != nil {
+		return
+	}
+	var pr *io.PipeReader
+	pr, w.pipe = io.Pipe()
+	w.result = make(chan error, 1)
+	offset := w.pos
+	go func() {
+		err := w.fs.pool.Do(w.fs.ctx, func(c *Client) error {
+			if w.append && !w.fresh {
+				_, err := c.Append(w.fs.ctx, w.fs.at(w.name), pr)
+				return err
+			}
+			_, err := c.StoreWith(w.fs.ctx, Transfer{Path: w.fs.at(w.name), Offset: offset}, pr)
+			return err
+		})
+		_ = pr.CloseWithError(err) // who still writes hears why
+		w.result <- err
+	}()
+}
+
+// Seek chooses where to begin; once bytes went it can only say where they are.
+func (w *writer) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += w.pos
+	case io.SeekEnd:
+		offset += max(w.size, w.pos)
+	}
+	switch {
+	case w.closed:
+		return 0, fs.ErrClosed
+	case offset == w.pos:
+		return w.pos, nil
+	case offset < 0:
+		return 0, &fs.PathError{Op: "seek", Path: w.name, Err: fs.ErrInvalid}
+	case w.pipe != nil, w.append, offset > w.size: // no holes
+		return 0, &fs.PathError{Op: "seek", Path: w.name, Err: errors.ErrUnsupported}
+	}
+	w.pos = offset
+	return offset, nil
+}
+
+// Truncate empties a file that is about to be written, or changes nothing.
+func (w *writer) Truncate(size int64) error {
+	switch {
+	case w.closed:
+		return fs.ErrClosed
+	case size == max(w.size, w.pos):
+		return nil
+	case size == 0 && w.pipe == nil:
+		w.fresh, w.size, w.pos = true, 0, 0
+		return nil
+	}
+	return &fs.PathError{Op: "truncate", Path: w.name, Err: errors.ErrUnsupported}
+}
+
+func (w *writer) Close() error {
+	if w.closed {
+		return fs.ErrClosed
+	}
+	if w.fresh {
+		w.start() // a file without bytes is a file, too
+	}
+	w.closed = true
+	if w.pipe == nil {
+		return nil
+	}
+	_ = w.pipe.Close()
+	return pathError("close", w.name, <-w.result)
+}
+
+// dir is a directory that is listed, once, with the first Readdir.
+type dir struct {
+	notFile
+	fs     *Fs
+	name   string
+	info   fs.FileInfo
+	listed bool
+	left   []fs.FileInfo
+}
+
+func (d *dir) Name() string               { return d.name }
+func (d *dir) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d *dir) Close() error               { return nil }
+
+// Readdir is os.File's: sorted by name.
+func (d *dir) Readdir(n int) ([]fs.FileInfo, error) {
+	if !d.listed {
+		err := d.fs.do("readdir", d.name, func(c *Client, p string) error { return d.list(d.fs.ctx, c, p) })
+		if err != nil {
+			return nil, err
+		}
+		d.listed = true
+	}
+	some := d.left
+	if n > 0 {
+		if len(d.left) == 0 {
+			return nil, io.EOF
+		}
+		some = d.left[:min(n, len(d.left))]
+	}
+	d.left = d.left[len(some):]
+	return some, nil
+}
+
+func (d *dir) list(ctx context.Context, c *Client, p string) error {
+	d.left = nil
+	for e, err := range c.List(ctx, p) {
+		if err != nil {
+			return err
+		}
+		d.left = append(d.left, entryInfo{e})
+	}
+	sort.Slice(d.left, func(i, j int) bool { return d.left[i].Name() < d.left[j].Name() })
+	return nil
+}
+
+func (d *dir) Readdirnames(n int) ([]string, error) {
+	infos, err := d.Readdir(n)
+	names := make([]string, 0, len(infos))
+	for _, fi := range infos {
+		names = append(names, fi.Name())
+	}
+	return names, err
+}

@@ -1,0 +1,270 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+	"miniftp/ftp/server"
+)
+
+// remoteFs is the tree of a test server as a filesystem, and what the server serves.
+func remoteFs(t *testing.T, options ...ftptest.Option) (*client.Fs, afero.Fs) {
+	t.Helper()
+	files := fsroot.NewMem()
+	srv := ftptest.NewServer(t, files, options...)
+	p := client.NewPool(srv.Addr, nil, 3)
+	t.Cleanup(func() { _ = p.Close() })
+	f, err := client.NewFs(context.Background(), p, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, files
+}
+
+func put(t *testing.T, fsys afero.Fs, name, content string) {
+	t.Helper()
+	if err := afero.WriteFile(fsys, name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What package testing knows of filesystems holds for a server's tree.
+func TestFsIsAFileSystem(t *testing.T) {
+	f, files := remoteFs(t)
+	_ = files.MkdirAll("/d/deep", 0o755)
+	put(t, files, "/a.txt", "one")
+	put(t, files, "/d/b.txt", strings.Repeat("two", 1000))
+	put(t, files, "/d/deep/empty", "")
+	put(t, files, "/two words", "x")
+	if err := fstest.TestFS(afero.NewIOFS(f), "a.txt", "d/b.txt", "d/deep/empty", "two words"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file is read from anywhere, in any order; the connections go back.
+func TestFsReads(t *testing.T) {
+	f, files := remoteFs(t)
+	body := noise(300_000)
+	put(t, files, "/f", string(body))
+	for range 5 { // more than there are connections
+		r, err := f.Open("/f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := make([]byte, 1000)
+		for _, at := range []int64{0, 250_000, 10, 299_000} {
+			if n, err := r.ReadAt(part, at); n != 1000 || err != nil || !bytes.Equal(part, body[at:at+1000]) {
+				t.Errorf("ReadAt %d: %d bytes, %v", at, n, err)
+			}
+		}
+		if _, err := r.Seek(-5, io.SeekEnd); err != nil {
+			t.Error(err)
+		}
+		if rest, err := io.ReadAll(r); err != nil || !bytes.Equal(rest, body[299_995:]) {
+			t.Errorf("the end: %d bytes, %v", len(rest), err)
+		}
+		if n, err := r.ReadAt(part, 299_500); n != 500 || !errors.Is(err, io.EOF) {
+			t.Errorf("beyond the end: %d bytes, %v", n, err)
+		}
+		if _, err := r.Write(part); err == nil {
+			t.Error("a file that is read took a Write")
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What is written is there when Close says so.
+func TestFsWrites(t *testing.T) {
+	f, files := remoteFs(t)
+	put(t, f, "/f", "first")
+	for _, x := range []struct {
+		flag    int
+		content string
+		want    string
+	}{
+		{os.O_WRONLY | os.O_CREATE | os.O_TRUNC, "second", "second"},
+		{os.O_WRONLY | os.O_APPEND, " and more", "second and more"},
+		{os.O_WRONLY | os.O_CREATE | os.O_TRUNC, "", ""},
+		{os.O_WRONLY | os.O_CREATE, "third", "third"},
+	} {
+		w, err := f.OpenFile("/f", x.flag, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.content != "" {
+			if _, err := w.WriteString(x.content); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := afero.ReadFile(files, "/f"); string(got) != x.want {
+			t.Errorf("there is %q, want %q", got, x.want)
+		}
+	}
+	w, err := f.OpenFile("/f", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Seek(3, io.SeekStart); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.Write([]byte("RD")); err != nil {
+		t.Error(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if got, _ := afero.ReadFile(files, "/f"); string(got) != "thiRD" {
+		t.Errorf("there is %q", got)
+	}
+	if _, err := f.OpenFile("/f", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0); !os.IsExist(err) {
+		t.Errorf("O_EXCL over a file: %v", err)
+	}
+	if _, err := f.OpenFile("/f", os.O_RDWR, 0); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("O_RDWR: %v", err)
+	}
+}
+
+// Directories, names, times; and errors that programs know.
+func TestFsTree(t *testing.T) {
+	f, files := remoteFs(t)
+	if err := f.MkdirAll("/a/b/c", 0o755); err != nil {
+		t.Error(err)
+	}
+	put(t, f, "/a/b/f", "x")
+	when := time.Date(2020, 2, 29, 12, 0, 0, 0, time.UTC)
+	if err := f.Chtimes("/a/b/f", when, when); err != nil {
+		t.Error(err)
+	}
+	if err := f.Rename("/a/b/f", "/a/g"); err != nil {
+		t.Error(err)
+	}
+	if fi, err := f.Stat("/a/g"); err != nil || !fi.ModTime().Equal(when) || fi.Size() != 1 || fi.Mode().IsDir() {
+		t.Errorf("Stat: %+v, %v", fi, err)
+	}
+	d, err := f.Open("/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names, err := d.Readdirnames(-1); err != nil || !slices.Equal(names, []string{"b", "g"}) {
+		t.Errorf("the names are %q, %v", names, err)
+	}
+	_ = d.Close()
+	for name, err := range map[string]error{
+		"Stat": second(f.Stat("/nope")), "Open": second(f.Open("/nope/x")), "Remove": f.Remove("/nope"), "Rename": f.Rename("/nope", "/x"),
+	} {
+		if !os.IsNotExist(err) || !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s of nothing: %v", name, err)
+		}
+	}
+	if ok, err := afero.Exists(f, "/nope"); ok || err != nil {
+		t.Errorf("Exists: %v, %v", ok, err)
+	}
+	if err := f.Remove("/a"); err == nil {
+		t.Error("a directory that is not empty was removed")
+	}
+	if err := f.Remove("/a/g"); err != nil {
+		t.Error(err)
+	}
+	if err := f.RemoveAll("/a"); err != nil {
+		t.Error(err)
+	}
+	if err := f.RemoveAll("/a"); err != nil {
+		t.Errorf("RemoveAll of nothing: %v", err)
+	}
+	if left, _ := afero.ReadDir(files, "/"); len(left) > 0 {
+		t.Errorf("there is %v", left)
+	}
+	if _, err := f.Stat("/../../etc"); !os.IsNotExist(err) {
+		t.Errorf("above the root: %v", err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// A root is the tree below it, and nothing leads out.
+func TestFsRoot(t *testing.T) {
+	_, files := remoteFs(t)
+	_ = files.MkdirAll("/pub/in", 0o755)
+	put(t, files, "/secret", "no")
+	put(t, files, "/pub/in/f", "yes")
+	srv := ftptest.NewServer(t, files)
+	p := client.NewPool(srv.Addr, nil, 2)
+	defer p.Close()
+	for _, root := range []string{"/pub", "pub"} {
+		f, err := client.NewFs(t.Context(), p, root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := afero.ReadFile(f, "in/f"); string(b) != "yes" || err != nil {
+			t.Errorf("%s: %q, %v", root, b, err)
+		}
+		if _, err := f.Stat("../secret"); !os.IsNotExist(err) {
+			t.Errorf("%s: it leads out: %v", root, err)
+		}
+	}
+}
+
+// A server in front of another one: TLS before an old one, say. Uploads keep their
+// manners through it: whole under their name, or not at all.
+func TestServeAnotherServer(t *testing.T) {
+	f, files := remoteFs(t)
+	put(t, files, "/old", "what was there")
+	front := ftptest.NewServer(t, f, ftptest.WithTLS(), ftptest.WithOptions(func(o *server.Options) { o.TLSRequired = true }))
+	c, err := client.Dial(t.Context(), front.Addr, &client.Options{TLS: client.ExplicitTLS, TLSConfig: trusting(front)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	body := noise(200_000)
+	for _, name := range []string{"new", "old"} {
+		if _, err := c.Store(t.Context(), name, bytes.NewReader(body)); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := afero.ReadFile(files, "/"+name); !bytes.Equal(got, body) {
+			t.Errorf("%s: %d bytes arrived behind", name, len(got))
+		}
+		var back bytes.Buffer
+		if _, err := c.Retrieve(t.Context(), name, &back); err != nil || !bytes.Equal(back.Bytes(), body) {
+			t.Errorf("%s: %d bytes came back, %v", name, back.Len(), err)
+		}
+	}
+	var names []string
+	for e, err := range c.List(t.Context(), "") {
+		if err != nil {
+			t.Error(err)
+		}
+		names = append(names, e.Name)
+	}
+	slices.Sort(names)
+	if !slices.Equal(names, []string{"new", "old"}) {
+		t.Errorf("the names are %q", names)
+	}
+	if _, err := c.Retrieve(t.Context(), "nope", io.Discard); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what is not there: %v", err)
+	}
+	if err := c.Delete(t.Context(), "old"); err != nil {
+		t.Error(err)
+	}
+}
+
+func trusting(s *ftptest.Server) *tls.Config { return &tls.Config{RootCAs: s.CAs} }
