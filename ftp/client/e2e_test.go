@@ -91,11 +91,16 @@ type peer struct {
 	mode                 ftp.DataMode
 	all                  bool // what is optional has to work, too
 	odd                  func(name string) bool
+	also                 func(o *client.Options) // nil: nothing
 }
 
 func (p peer) dial(t *testing.T) *client.Client {
 	t.Helper()
-	c, err := client.Dial(t.Context(), p.addr, &client.Options{User: p.user, Password: p.password, Mode: p.mode})
+	o := &client.Options{User: p.user, Password: p.password, Mode: p.mode}
+	if p.also != nil {
+		p.also(o)
+	}
+	c, err := client.Dial(t.Context(), p.addr, o)
 	if err != nil {
 		t.Fatalf("Dial: %v", err)
 	}

@@ -71,7 +71,7 @@ func (l *line) Write(b []byte) (n int, err error) {
 
 // private is RunOn under TLS, on one end of a net.Pipe. The peer, at the other end,
 // has not shaken hands yet.
-func private(t testing.TB, ctx context.Context, side ftp.Side, version uint16, job Job) (peer *tls.Conn, l *line, done <-chan Result) {
+func private(ctx context.Context, t testing.TB, side ftp.Side, version uint16, job Job) (peer *tls.Conn, l *line, done <-chan Result) {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	l = &line{Conn: theirs, atOnce: 1}
@@ -113,7 +113,7 @@ func TestTLSStall(t *testing.T) {
 			eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {
 				job := job
 				job.Stall = stall
-				peer, _, done := private(t, t.Context(), side, version, job)
+				peer, _, done := private(t.Context(), t, side, version, job)
 				check(t, peer.Handshake())
 				start := time.Now()
 				res := <-done
@@ -133,7 +133,7 @@ func TestTLSStallLate(t *testing.T) {
 	for _, taken := range []int{1, 100 << 10, 1 << 20, 1<<20 + 77} {
 		eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {
 			data := random(4 << 20)
-			peer, _, done := private(t, t.Context(), side, version, Job{Source: bytes.NewReader(data), Type: ftp.Image, Stall: stall})
+			peer, _, done := private(t.Context(), t, side, version, Job{Source: bytes.NewReader(data), Type: ftp.Image, Stall: stall})
 			got := make([]byte, taken)
 			if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, data[:taken]) {
 				t.Errorf("%v, or others came than were sent", err)
@@ -161,7 +161,7 @@ func TestTLSSlowIsNotStill(t *testing.T) {
 	for size, atOnce := range map[int]int{len(text): 1, 1 << 20: 5000} {
 		eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {
 			data := random(size)
-			peer, l, done := private(t, t.Context(), side, version, Job{Source: bytes.NewReader(data), Type: ftp.Image, Stall: stall})
+			peer, l, done := private(t.Context(), t, side, version, Job{Source: bytes.NewReader(data), Type: ftp.Image, Stall: stall})
 			check(t, peer.Handshake())
 			l.atOnce = atOnce
 			l.every.Store(int64(stall - time.Millisecond))
@@ -177,7 +177,7 @@ func TestTLSSlowIsNotStill(t *testing.T) {
 	}
 	eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {
 		var got bytes.Buffer
-		peer, l, done := private(t, t.Context(), side, version, Job{Sink: &got, Type: ftp.Image, Stall: stall})
+		peer, l, done := private(t.Context(), t, side, version, Job{Sink: &got, Type: ftp.Image, Stall: stall})
 		check(t, peer.Handshake())
 		l.every.Store(int64(stall - time.Millisecond))
 		go func() { _, _ = io.Copy(io.Discard, l.Conn) }() // what the other end says in the end
@@ -199,7 +199,7 @@ func TestTLSSlowIsNotStill(t *testing.T) {
 func TestTLSHalfARecord(t *testing.T) {
 	const stall = 10 * time.Second
 	eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {
-		peer, l, done := private(t, t.Context(), side, version, Job{Sink: io.Discard, Type: ftp.Image, Stall: stall})
+		peer, l, done := private(t.Context(), t, side, version, Job{Sink: io.Discard, Type: ftp.Image, Stall: stall})
 		check(t, peer.Handshake())
 		go func() { _, _ = io.Copy(io.Discard, l.Conn) }()
 		_, err := l.Conn.Write([]byte{23, 3, 3, 0, 100, 1, 2, 3})
@@ -218,7 +218,7 @@ func TestTLSHandshakeThatNeverEnds(t *testing.T) {
 	for _, half := range []bool{false, true} {
 		eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {
 			start := time.Now()
-			_, l, done := private(t, t.Context(), side, version, Job{Sink: io.Discard, Type: ftp.Image, Stall: time.Hour})
+			_, l, done := private(t.Context(), t, side, version, Job{Sink: io.Discard, Type: ftp.Image, Stall: time.Hour})
 			go func() { _, _ = io.Copy(io.Discard, l.Conn) }()
 			if half {
 				_, err := l.Conn.Write([]byte{22, 3, 1, 0, 100, 1})
@@ -245,7 +245,7 @@ func TestTLSCancel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {
 				ctx, cancel := cancelled(false)
-				peer, l, done := private(t, ctx, side, version, job)
+				peer, l, done := private(ctx, t, side, version, job)
 				if name != "in the handshake" {
 					check(t, peer.Handshake())
 				}
@@ -277,7 +277,7 @@ func TestTLSRate(t *testing.T) {
 	}
 	eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {
 		start := time.Now()
-		peer, _, done := private(t, t.Context(), side, version, Job{Source: bytes.NewReader(data), Type: ftp.Image, Rates: []*rate.Limiter{NewRate(perSecond)}})
+		peer, _, done := private(t.Context(), t, side, version, Job{Source: bytes.NewReader(data), Type: ftp.Image, Rates: []*rate.Limiter{NewRate(perSecond)}})
 		got, err := io.ReadAll(peer)
 		if err != nil || !bytes.Equal(got, data) {
 			t.Errorf("%d bytes, %v", len(got), err)
@@ -287,7 +287,7 @@ func TestTLSRate(t *testing.T) {
 
 		start = time.Now()
 		var sink bytes.Buffer
-		peer, l, done := private(t, t.Context(), side, version, Job{Sink: &sink, Type: ftp.Image, Rates: []*rate.Limiter{NewRate(perSecond)}})
+		peer, l, done := private(t.Context(), t, side, version, Job{Sink: &sink, Type: ftp.Image, Rates: []*rate.Limiter{NewRate(perSecond)}})
 		check(t, peer.Handshake())
 		go func() { _, _ = io.Copy(io.Discard, l.Conn) }()
 		_, err = peer.Write(data)

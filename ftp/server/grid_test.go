@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -40,9 +41,15 @@ func (c *ctl) opening(cmd string) func() *net.TCPConn {
 // transfer stores content, or retrieves and returns it.
 func (c *ctl) transfer(how, cmd string, content []byte) []byte {
 	c.t.Helper()
+	return c.transferOver(how, cmd, content, func(d *net.TCPConn) net.Conn { return d })
+}
+
+// transferOver is transfer over what wrap makes of the data connection.
+func (c *ctl) transferOver(how, cmd string, content []byte, wrap func(*net.TCPConn) net.Conn) []byte {
+	c.t.Helper()
 	open := c.opening(how)
 	c.send(cmd)
-	d := open()
+	d := wrap(open())
 	c.want(150)
 	if content != nil {
 		if _, err := d.Write(content); err != nil {
@@ -59,36 +66,47 @@ func (c *ctl) transfer(how, cmd string, content []byte) []byte {
 	return b
 }
 
-// Who listens, which way the bytes go, the address family, the storage and the
-// size: each with each.
+// Who listens, which way the bytes go, the address family, the storage, the
+// protection and the size: each with each.
 func TestGrid(t *testing.T) {
 	storages := map[string]func(t testing.TB) afero.Fs{
 		"mem": func(testing.TB) afero.Fs { return fsroot.NewMem() }, "MemMapFs": func(testing.TB) afero.Fs { return afero.NewMemMapFs() },
 		"disk": func(t testing.TB) afero.Fs { fsys, _ := disk(t); return fsys },
 	}
-	sizes := []int{0, 1, 64 << 10, 64<<10 + 1, 8 << 20}
 	for _, family := range []string{"127.0.0.1:0", "[::1]:0"} {
 		ways := []string{"EPSV", "EPRT", "PASV", "PORT"}
 		if family == "[::1]:0" {
 			ways = ways[:2]
 		}
 		for kind, storage := range storages {
-			t.Run(family+" "+kind, func(t *testing.T) {
+			t.Run(family+" "+kind+" clear", func(t *testing.T) {
 				c := serveOn(t, family, storage(t)).login(t, "rw")
-				for _, way := range ways {
-					for _, size := range sizes {
-						content := random(size)
-						name := fmt.Sprintf("%s-%d", way, size)
-						c.transfer(way, "STOR "+name, content)
-						if got := c.transfer(way, "RETR "+name, nil); sum(got) != sum(content) {
-							t.Errorf("%s: %d bytes came back as %d", name, size, len(got))
-						}
-						if r := c.cmd("SIZE "+name, 213); r.Text() != fmt.Sprint(size) {
-							t.Errorf("SIZE %s: %s", name, r.Text())
-						}
-					}
-				}
+				c.grid(ways, 8<<20, func(d *net.TCPConn) net.Conn { return d })
 			})
+			for name, version := range versions {
+				t.Run(family+" "+kind+" "+name, func(t *testing.T) {
+					c := serveOn(t, family, storage(t), requireTLS).connect(t).secure(clientConfig(version)).private("rw")
+					c.grid(ways, 1<<20+1, func(d *net.TCPConn) net.Conn { return tls.Client(d, c.cfg) })
+				})
+			}
+		}
+	}
+}
+
+// grid stores and retrieves files of several sizes in each way.
+func (c *ctl) grid(ways []string, largest int, wrap func(*net.TCPConn) net.Conn) {
+	c.t.Helper()
+	for _, way := range ways {
+		for _, size := range []int{0, 1, 64 << 10, 64<<10 + 1, largest} {
+			content := random(size)
+			name := fmt.Sprintf("%s-%d", way, size)
+			c.transferOver(way, "STOR "+name, content, wrap)
+			if got := c.transferOver(way, "RETR "+name, nil, wrap); sum(got) != sum(content) {
+				c.t.Errorf("%s: %d bytes came back as %d", name, size, len(got))
+			}
+			if r := c.cmd("SIZE "+name, 213); r.Text() != fmt.Sprint(size) {
+				c.t.Errorf("SIZE %s: %s", name, r.Text())
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/internal/peers"
 )
 
 // curl speaks TLS by OpenSSL. It asks for no tickets, so that on TLS 1.2 it resumes
@@ -127,7 +128,7 @@ f.login(user, user)
 func ftplibTLS(resumes bool) *tlsClient {
 	c := &tlsClient{program: "python3", active: true, can: "put ls"}
 	class := "ftplib.FTP_TLS"
-	if resumes {
+	if c.brief = !resumes; resumes {
 		class, c.resumes = "Resuming", "TLS 1.2, TLS 1.3"
 	}
 	args := func(d *secureDesk, steps ...step) []string {
@@ -195,7 +196,7 @@ func wgetTLS() *tlsClient {
 		return out
 	}
 	c.more = func(d *secureDesk) {
-		for i := range 20 {
+		for i := range 6 {
 			d.file(d.far(fmt.Sprintf("tree/%d/file", i)), noise()[i:i+i*1000])
 		}
 		run(d, "-r", "-l", "9", "-nH", "--cut-dirs=1", "--no-parent", url(d, d.path("tree/")))
@@ -223,23 +224,63 @@ func TestTLSFtplib(t *testing.T) {
 
 // With sessions off nothing resumes, and all works.
 func TestTLSWithoutReuse(t *testing.T) {
-	testTLS(t, dtp.ReuseOff, map[string]*tlsClient{
-		"curl": quick(curlTLS()), "lftp": quick(lftpTLS()), "wget": quick(wgetTLS()), "ftplib": quick(ftplibTLS(true)),
-	})
+	clients := map[string]*tlsClient{"curl": curlTLS(), "lftp": lftpTLS(), "wget": wgetTLS(), "ftplib": ftplibTLS(true)}
+	for _, c := range clients {
+		c.resumes, c.more, c.active, c.brief = "", nil, false, true
+	}
+	testTLS(t, dtp.ReuseOff, clients)
 }
 
 // Where data connections must resume, clients that do are served all the same.
 func TestTLSWithReuseRequired(t *testing.T) {
-	testTLS(t, dtp.ReuseRequire, map[string]*tlsClient{"lftp": required(lftpTLS()), "wget": required(wgetTLS()), "ftplib": required(ftplibTLS(true))})
+	clients := map[string]*tlsClient{"lftp": lftpTLS(), "wget": wgetTLS(), "ftplib": ftplibTLS(true)}
+	for _, c := range clients {
+		c.more, c.brief = nil, true
+	}
+	testTLS(t, dtp.ReuseRequire, clients)
 }
 
-// quick is a client without what only it has, where nothing resumes.
-func quick(c *tlsClient) *tlsClient {
-	c.resumes, c.more, c.active = "", nil, false
-	return c
-}
+// ftplibAborts breaks transfers off by ABOR, up and down, in both modes, and wants
+// the next one to be whole.
+const ftplibAborts = `
+import ftplib, hashlib, io, ssl, sys
+host, port, ca, there, want = sys.argv[1:]
+f = ftplib.FTP_TLS(context=ssl.create_default_context(cafile=ca), timeout=50)
+f.connect(host, int(port))
+f.login("rw", "rw")
+f.prot_p()
+f.voidcmd("TYPE I")
+for active in (False, True):
+    f.set_pasv(not active)
+    for verb in ("RETR " + there + "big", "STOR " + there + "made"):
+        for moved in (0, 1, 100000):
+            conn = f.transfercmd(verb)
+            if verb.startswith("RETR"):
+                while moved > 0:
+                    moved -= len(conn.recv(8192))
+            else:
+                conn.sendall(b"x" * moved)
+            got = f.abort()
+            assert got.startswith("426"), got
+            got = f.getresp()
+            assert got.startswith("226"), got
+            conn.close()
+    h = hashlib.sha256()
+    f.retrbinary("RETR " + there + "big", h.update)
+    assert h.hexdigest() == want
+    f.storbinary("STOR " + there + "whole", io.BytesIO(b"whole"))
+f.quit()
+`
 
-func required(c *tlsClient) *tlsClient {
-	c.more = nil
-	return c
+func TestTLSFtplibAborts(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		s := newSecureStock(t, version, dtp.ReusePrefer)
+		d := s.open(t, peers.Client(t, "python3"), false, false)
+		d.file(d.far("big"), noise()[:20<<20])
+		want, err := hashFile(d.far("big"))
+		check(t, err)
+		d.do(d.program, "", "-c", ftplibAborts, d.host, d.port, s.certs.CAFile, d.path(""), fmt.Sprintf("%x", want))
+		d.gone("made")
+		d.holds("the next upload", d.far("whole"), []byte("whole"))
+	})
 }

@@ -1,0 +1,189 @@
+package client_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/internal/peers"
+)
+
+// secured keeps what a Client tells of the TLS of its data connections.
+type secured struct {
+	mu  sync.Mutex
+	all []ftp.TLS
+}
+
+func (s *secured) Observe(e ftp.Event) {
+	if d, ok := e.What.(ftp.DataSecured); ok {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all = append(s.all, d.TLS)
+	}
+}
+
+// taken is what it has kept since the last call.
+func (s *secured) taken() []ftp.TLS {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.all
+	s.all = nil
+	return all
+}
+
+// securePeer starts a stock server and is the way to it.
+func securePeer(t *testing.T, name string, o peers.Options, mode ftp.DataMode) (peer, *peers.Server, *secured) {
+	t.Helper()
+	s := peers.Start(t, name, t.TempDir(), o)
+	seen := &secured{}
+	return peer{
+		addr: s.Addr, user: s.User, password: s.Password, mode: mode,
+		odd: func(file string) bool { return !stumbles(name, file) },
+		also: func(c *client.Options) {
+			c.TLS = map[peers.TLSMode]client.TLSMode{peers.Explicit: client.ExplicitTLS, peers.Implicit: client.ImplicitTLS}[o.TLS]
+			c.TLSConfig, c.Observer = &tls.Config{RootCAs: s.Certs.CA}, seen
+		},
+	}, s, seen
+}
+
+// eachSecurePeer calls f for what the stock servers can do: explicit and implicit,
+// both versions, both modes. A server that can require it requires that data
+// connections resume: a client that does shows it by being served. Implicit differs
+// at the start only: half leaves out every other of its ways.
+func eachSecurePeer(t *testing.T, half bool, f func(t *testing.T, name string, o peers.Options, mode ftp.DataMode)) {
+	for _, name := range peers.Names() {
+		for _, how := range []peers.TLSMode{peers.Explicit, peers.Implicit} {
+			for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+				o := peers.Options{TLS: how, TLSVersion: version, RequireReuse: true}
+				if !peers.Can(name, o) {
+					o.RequireReuse = false
+				}
+				if !peers.Can(name, o) {
+					continue // pure-ftpd is never implicit
+				}
+				for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
+					if half && how == peers.Implicit && (mode == ftp.Active) == (version == tls.VersionTLS13) {
+						continue
+					}
+					way := map[peers.TLSMode]string{peers.Explicit: "explicit", peers.Implicit: "implicit"}[how]
+					t.Run(fmt.Sprintf("%s/%s %s %v", name, way, tls.VersionName(version), mode), func(t *testing.T) {
+						t.Parallel()
+						f(t, name, o, mode)
+					})
+				}
+			}
+		}
+	}
+}
+
+// resumesNothing: pure-ftpd takes no ticket of TLS 1.3 back.
+func resumesNothing(name string, version uint16) bool {
+	return name == "pure-ftpd" && version == tls.VersionTLS13
+}
+
+// TestAgainstPeersUnderTLS does under TLS what TestAgainstPeers does in the clear.
+// All data connections are under the version of TLS that the server is held to.
+func TestAgainstPeersUnderTLS(t *testing.T) {
+	eachSecurePeer(t, true, func(t *testing.T, name string, o peers.Options, mode ftp.DataMode) {
+		p, _, seen := securePeer(t, name, o, mode)
+		p.exercise(t)
+		all := seen.taken()
+		if len(all) < 50 {
+			t.Errorf("%d data connections were under TLS", len(all))
+		}
+		for i, x := range all {
+			if x.Version != tls.VersionName(o.TLSVersion) || x.Resumed == resumesNothing(name, o.TLSVersion) {
+				t.Fatalf("data connection %d of %d: %+v", i, len(all), x)
+			}
+		}
+	})
+}
+
+// The same over IPv6, once for each server, with what it does by itself.
+func TestAgainstPeersUnderTLSOverIPv6(t *testing.T) {
+	for i, name := range peers.Names() {
+		mode := []ftp.DataMode{ftp.Passive, ftp.Active}[i%2]
+		t.Run(name+" "+mode.String(), func(t *testing.T) {
+			t.Parallel()
+			p, _, _ := securePeer(t, name, peers.Options{TLS: peers.Explicit, IPv6: true}, mode)
+			p.exercise(t)
+		})
+	}
+}
+
+// Uploads in a row arrive whole, by servers that send tickets on them too
+// (traps-client 23).
+func TestUploadsToPeersArriveWhole(t *testing.T) {
+	sizes := []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1<<20 + 1}
+	eachSecurePeer(t, false, func(t *testing.T, name string, o peers.Options, mode ftp.DataMode) {
+		p, s, _ := securePeer(t, name, o, mode)
+		c := p.dial(t)
+		for i := range 30 {
+			body := noise(1<<20 + 100)[i:][:sizes[i%len(sizes)]]
+			file := fmt.Sprintf("upload%02d", i)
+			if n, err := c.Store(t.Context(), file, bytes.NewReader(body)); err != nil || n != int64(len(body)) {
+				t.Errorf("upload %d: %d of %d bytes, %v", i, n, len(body), err)
+			}
+			if b, err := os.ReadFile(filepath.Join(s.Root, file)); err != nil || !bytes.Equal(b, body) {
+				t.Errorf("upload %d: %d of %d bytes arrived: %v", i, len(b), len(body), err)
+			}
+		}
+	})
+}
+
+// A server whose certificate is not trusted, or is for another name, gets no
+// login; nor does one that is asked to be implicit and is not.
+func TestPeersWithWrongCertificates(t *testing.T) {
+	other := peers.NewCerts(t)
+	for _, name := range peers.Names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, s, _ := securePeer(t, name, peers.Options{TLS: peers.Explicit}, ftp.Passive)
+			for what, o := range map[string]client.Options{
+				"another authority": {TLS: client.ExplicitTLS, TLSConfig: &tls.Config{RootCAs: other.CA}},
+				"another name":      {TLS: client.ExplicitTLS, TLSConfig: &tls.Config{RootCAs: s.Certs.CA, ServerName: "example.org"}},
+				"implicit":          {TLS: client.ImplicitTLS, TLSConfig: &tls.Config{RootCAs: s.Certs.CA}},
+			} {
+				o.User, o.Password = p.user, p.password
+				c, err := client.Dial(t.Context(), p.addr, &o)
+				if err == nil {
+					_ = c.Close()
+				}
+				if !isA[*client.TLSError](err) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			// In the clear they refuse the login, and a TLS client never tries that.
+			c, err := client.Dial(t.Context(), p.addr, &client.Options{User: p.user, Password: p.password})
+			if err == nil {
+				_ = c.Close()
+				t.Error("the server takes a login in the clear")
+			}
+		})
+	}
+	t.Run("no TLS at all", func(t *testing.T) {
+		for _, name := range peers.Names() {
+			s := peers.Start(t, name, t.TempDir(), peers.Options{})
+			var said []string
+			_, err := client.Dial(t.Context(), s.Addr, &client.Options{
+				User: s.User, Password: s.Password, TLS: client.ExplicitTLS,
+				Observer: ftp.ObserverFunc(func(e ftp.Event) {
+					if c, ok := e.What.(ftp.CommandGiven); ok {
+						said = append(said, c.Command.Verb)
+					}
+				}),
+			})
+			if !isA[*client.TLSError](err) || !slices.Equal(said, []string{"AUTH"}) {
+				t.Errorf("%s: %v, after %s", name, err, strings.Join(said, " "))
+			}
+		}
+	})
+}
