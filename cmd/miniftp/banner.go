@@ -55,7 +55,7 @@ func (cf *config) served() string {
 		}
 	}
 	if len(all) == 1 {
-		return all[0]
+		return maskPassword(all[0])
 	}
 	return fmt.Sprintf("%d directories", len(all))
 }

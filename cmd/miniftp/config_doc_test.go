@@ -136,7 +136,7 @@ func example() string {
 	for _, g := range serveGroups() {
 		fmt.Fprintf(&b, "\n## %s\n", g.about)
 		if g.table == "" {
-			b.WriteString("\n# what is served: a directory, or mem://; where serve is started\n#root = \"/srv/ftp\"\n")
+			b.WriteString("\n# what is served: a directory, mem://, or another server's tree (ftp://, ftpes://,\n# ftps://); where serve is started\n#root = \"/srv/ftp\"\n")
 		} else {
 			fmt.Fprintf(&b, "\n[%s]\n", g.table)
 		}

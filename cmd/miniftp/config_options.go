@@ -117,7 +117,7 @@ func (cf *config) static(roots *roots) server.Static {
 		}
 		if a.home != "" {
 			if fi, err := files.Stat(a.home); err != nil || !fi.IsDir() {
-				cf.userProblem(a, "home", fmt.Errorf("%q is no directory below %q", a.home, cf.rootOf(a)))
+				cf.userProblem(a, "home", fmt.Errorf("%q is no directory below %q", a.home, maskPassword(cf.rootOf(a))))
 			}
 		}
 		if !a.writes() { // where nothing may be written, nothing can be

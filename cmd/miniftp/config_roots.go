@@ -33,7 +33,14 @@ func (r *roots) get(spec string) (afero.Fs, error) {
 	if files, ok := r.open[spec]; ok {
 		return files, nil
 	}
-	files, closer, err := fsroot.Open(spec)
+	var files afero.Fs
+	var closer io.Closer
+	var err error
+	if isRemote(spec) {
+		files, closer, err = openRemote(r.ctx, spec)
+	} else {
+		files, closer, err = fsroot.Open(spec)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +55,7 @@ func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	for _, a := range cf.users {
 		spec := cf.rootOf(a)
 		files, ok := r.open[spec]
-		if !a.writes() || !ok || r.swept[spec] {
+		if !a.writes() || !ok || r.swept[spec] || isRemote(spec) { // the server behind looks after itself
 			continue
 		}
 		r.swept[spec] = true

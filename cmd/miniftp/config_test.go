@@ -78,7 +78,7 @@ func TestConfigMistakes(t *testing.T) {
 			`m.toml:2: limits.allow "10.0.0.1/8" names more than a network: do you mean 10.0.0.0/8, or only 10.0.0.1?`, `m.toml:3: limits.deny "everybody" is no network`,
 		}},
 		{"root = \"none\"", []string{"m.toml:1: none: no such file"}},
-		{"root = \"ftp://x\"", []string{"m.toml:1: unknown storage"}},
+		{"root = \"s3://x\"", []string{"m.toml:1: unknown storage"}},
 		{"[users.a]\nroot = \"none\"\npassword = \"p\"\nhome = \"/h\"", []string{"m.toml:2: none: no such file"}},
 		{"[users.a]\npassword = \"p\"\nhome = \"/h\"", []string{`m.toml:3: user a: "/h" is no directory below`}},
 		{"[users.a]", []string{"m.toml:1: user a: there is no password"}},

@@ -124,7 +124,9 @@ func (e *env) runConfigShow(c *cli.Context) error {
 
 // settings are all that holds, in the order of the file. Passwords are masked.
 func (cf *config) settings() []setting {
-	all := []setting{cf.setting("root")}
+	root := cf.setting("root")
+	root.Value = maskPassword(cf.str("root"))
+	all := []setting{root}
 	for _, g := range serveGroups() {
 		for _, f := range g.flags {
 			one := cf.setting(f.Names()[0])
@@ -144,7 +146,7 @@ func (cf *config) settings() []setting {
 			add("password", "****")
 		}
 		add("perm", a.may())
-		add("root", cf.rootOf(a))
+		add("root", maskPassword(cf.rootOf(a)))
 		for _, x := range []struct {
 			key string
 			v   any

@@ -18,7 +18,7 @@ func (e *env) serve() *cli.Command {
 	return &cli.Command{
 		Name: "serve", Usage: "serve a directory", ArgsUsage: "[ROOT]",
 		Flags: serveFlags(),
-		Description: examples("Serves ROOT, a directory (this one if it is missing) or mem:// (a memory of its own), to this machine only, to anyone, read-only, until told otherwise.",
+		Description: examples("Serves ROOT, a directory (this one if it is missing) mem:// (a memory of its own) or the tree of another server (ftp://USER@HOST/PATH, ftpes://, ftps://), to this machine only, to anyone, read-only, until told otherwise.",
 			"miniftp serve",
 			"miniftp serve --listen :2121 --user alice:secret docs",
 			"miniftp serve --tls required --tls-self-signed --user alice:secret",
@@ -81,6 +81,9 @@ func rootProblem(root string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		return localProblem(root, err)
+	}
+	if exitCode(err) != exitFailure {
+		return err // of the server behind a remote root
 	}
 	return usagef("%v", err)
 }
