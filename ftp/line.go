@@ -24,7 +24,7 @@ var ErrLineTooLong = errors.New("the line is too long")
 // a doubled IAC becomes one. A line never takes more memory than the limit, and
 // an idle reader holds only a few hundred bytes.
 //
-// A TLS handshake, whose first byte begins no line, is ErrTLS at once.
+// A stream that begins with a TLS handshake is ErrTLS at once.
 //
 // An error of the underlying reader, a timeout among them, loses nothing:
 // ReadLine goes on where it stopped.
@@ -36,10 +36,12 @@ type LineReader struct {
 	end   int
 	scan  int    // buf[start:scan] holds no LF
 	skip  telnet // inside a Telnet command
+	begun bool   // a line was read
 	line  []byte
 }
 
-// ErrTLS is a TLS handshake where a line should begin. It may hold no LF to wait for.
+// ErrTLS is a TLS handshake where the first line should begin. It may hold no LF to
+// wait for.
 var ErrTLS = errors.New("a TLS handshake instead of a line")
 
 const tlsHandshake = 0x16
@@ -65,12 +67,13 @@ func NewLineReader(r io.Reader, limit int) *LineReader {
 // next call. At the end of the stream an unfinished line is dropped.
 func (l *LineReader) ReadLine() ([]byte, error) {
 	for {
-		if l.end > l.start && l.buf[l.start] == tlsHandshake {
+		if !l.begun && l.end > l.start && l.buf[l.start] == tlsHandshake {
 			return nil, ErrTLS
 		}
 		if i := bytes.IndexByte(l.buf[l.scan:l.end], '\n'); i >= 0 {
 			at := l.scan + i
 			line := l.buf[l.start:at]
+			l.begun = true
 			l.start, l.scan = at+1, at+1
 			if len(line) > l.limit {
 				return nil, ErrLineTooLong

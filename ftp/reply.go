@@ -67,10 +67,14 @@ func (r Reply) String() string {
 	return strings.TrimRight(fmt.Sprintf("%03d %s", int(r.Code), Printable(text)), " ")
 }
 
-// Printable is s without control characters, fit for a terminal or a log.
+// Printable is s without control characters, fit for a terminal or a log. Those
+// that end a line or turn the direction of writing, and so make a text look like
+// another one, are among them.
 func Printable(s string) string {
 	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) {
+		switch {
+		case c < ' ', c == 0x7f, c >= 0x80 && c < 0xa0,
+			c == 0x061c, c == 0x200e, c == 0x200f, c >= 0x2028 && c <= 0x202e, c >= 0x2066 && c <= 0x2069, c == 0xfeff:
 			return '?'
 		}
 		return c

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"miniftp/ftp"
@@ -32,10 +33,11 @@ type serverLogs struct {
 // refusal. They are one more observer.
 func (e *env) openLogs(cf *config) (*serverLogs, error) {
 	l := &serverLogs{out: &logFile{instead: e.err}, xfer: &logFile{instead: io.Discard}}
-	if err := l.reopen(cf); err != nil {
-		l.close()
+	files, err := openLogFiles(cf)
+	if err != nil {
 		return nil, err
 	}
+	l.take(cf, files)
 	opts := &slog.HandlerOptions{Level: &l.level}
 	if cf.str("log-format") == "json" {
 		l.log = slog.New(slog.NewJSONHandler(l.out, opts))
@@ -53,21 +55,52 @@ func (e *env) openLogs(cf *config) (*serverLogs, error) {
 	return l, nil
 }
 
-// reopen takes over the level, and opens the files anew: theirs may have other names
-// by now, or have been renamed by logrotate.
-func (l *serverLogs) reopen(cf *config) error {
-	if err := l.out.open(cf.str("log-file")); err != nil {
-		return err
+// logFiles are the files of the logs; nil is none.
+type logFiles struct{ out, xfer *os.File }
+
+// openLogFiles opens them anew: they may have other names by now, or have been renamed
+// by logrotate.
+func openLogFiles(cf *config) (f logFiles, err error) {
+	if f.out, err = openLog(cf, "log-file"); err == nil {
+		f.xfer, err = openLog(cf, "xferlog")
 	}
-	if err := l.xfer.open(cf.str("xferlog")); err != nil {
-		return err
+	if err != nil {
+		f.close()
 	}
+	return f, err
+}
+
+// openLog opens what a setting names. A pipe that nobody reads is an error, nothing to
+// wait for.
+func openLog(cf *config, setting string) (*os.File, error) {
+	name := cf.str(setting)
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o640)
+	if err != nil {
+		return nil, cf.located(setting, localProblem(name, err))
+	}
+	return f, nil
+}
+
+func (f logFiles) close() {
+	for _, one := range []*os.File{f.out, f.xfer} {
+		if one != nil {
+			_ = one.Close()
+		}
+	}
+}
+
+// take goes on with files, and at the level, of a configuration.
+func (l *serverLogs) take(cf *config, f logFiles) {
+	l.out.use(f.out)
+	l.xfer.use(f.xfer)
 	level := logLevels[cf.str("log-level")]
 	if cf.on("quiet") {
 		level = max(level, slog.LevelWarn)
 	}
 	l.level.Set(level)
-	return nil
 }
 
 // use makes a server write to the logs.
@@ -79,8 +112,8 @@ func (l *serverLogs) use(o *server.Options, certs *certificates) {
 }
 
 func (l *serverLogs) close() {
-	_ = l.out.open("")
-	_ = l.xfer.open("")
+	l.out.use(nil)
+	l.xfer.use(nil)
 }
 
 // logFile is a file that lines are appended to.
@@ -91,21 +124,14 @@ type logFile struct {
 	f  *os.File
 }
 
-// open goes on in the file of that name, "" is none. An error leaves the old one.
-func (l *logFile) open(name string) (err error) {
-	var f *os.File
-	if name != "" {
-		if f, err = os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640); err != nil {
-			return localProblem(name, err)
-		}
-	}
+// use goes on in that file; nil is none.
+func (l *logFile) use(f *os.File) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.f != nil {
 		_ = l.f.Close()
 	}
 	l.f = f
-	return nil
 }
 
 // Write writes whole lines.
@@ -157,6 +183,8 @@ func (l *eventLog) Observe(e ftp.Event) {
 		log.Debug("control connection under TLS", "tls", h.TLS.Version, "suite", h.TLS.Suite, "resumed", h.TLS.Resumed, "peer", plain(h.TLS.Peer))
 	case ftp.ControlCleared:
 		s.control = inClear
+	case ftp.DataOpened:
+		s.data = "none" // until the handshake is over
 	case ftp.DataSecured:
 		s.data = h.TLS.Version
 	case ftp.LoggedInAs:
@@ -190,7 +218,9 @@ func refusal(log *slog.Logger, from string, what ftp.Happening) {
 		option = "data-any-host"
 	case ftp.DataFailed:
 		var guard *dtp.GuardError
-		if !errors.As(h.Err, &guard) {
+		if errors.Is(h.Err, dtp.ErrNotResumed) {
+			option = "tls-session-reuse"
+		} else if !errors.As(h.Err, &guard) {
 			msg = "no data connection"
 		} else if option = "data-any-host"; guard.Addr.Port() < 1024 {
 			option = "data-low-ports"

@@ -34,7 +34,7 @@ func (c *Client) readReplies() {
 	for {
 		r, err := ftp.ReadReply(lr)
 		if err == nil && r.Code == 234 && lr.Buffered() > 0 {
-			err = errEarlyBytes
+			err = &TLSError{Err: errEarlyBytes}
 		}
 		if err != nil {
 			c.readErr = lost(err)

@@ -92,6 +92,13 @@ func NewRate(bytesPerSecond int64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(burst))
 }
 
+// SetRate changes a limit of NewRate, also for the Jobs that run. The burst only
+// grows, as they may be waiting for one of the size it had.
+func SetRate(l *rate.Limiter, bytesPerSecond int64) {
+	l.SetBurst(max(l.Burst(), NewRate(bytesPerSecond).Burst()))
+	l.SetLimit(rate.Limit(bytesPerSecond))
+}
+
 // Run opens the data connection, moves the Job's bytes and closes it. It returns
 // early when ctx ends. The Opener is used up whatever happens.
 func Run(ctx context.Context, o *Opener, job Job) Result {

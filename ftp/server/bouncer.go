@@ -57,7 +57,7 @@ func newBouncer() *bouncer {
 // origin is an address as limits count it: of IPv6 the network of 64 bits, since
 // whoever has one address there has them all.
 func origin(ip netip.Addr) netip.Addr {
-	if !ip.Is6() {
+	if !ip.Is6() || ip.IsLinkLocalUnicast() { // all neighbours share fe80::/64
 		return ip
 	}
 	p, err := ip.WithZone("").Prefix(64)

@@ -231,7 +231,7 @@ func TestOrigin(t *testing.T) {
 	for _, tt := range [][3]string{
 		{"192.0.2.1", "192.0.2.1", "192.0.2.2"},
 		{"2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"},
-		{"fe80::1%eth0", "fe80::2%eth0", "fe81::1"},
+		{"fe80::1%eth0", "fe80::1%eth0", "fe80::2%eth0"}, // neighbours share that network, and are not one
 	} {
 		a, same, other := netip.MustParseAddr(tt[0]), netip.MustParseAddr(tt[1]), netip.MustParseAddr(tt[2])
 		if origin(a) != origin(same) || origin(a) == origin(other) {

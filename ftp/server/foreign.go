@@ -18,11 +18,14 @@ var foreignVerbs = map[string]string{
 	"HELO": "SMTP", "EHLO": "SMTP",
 }
 
-// foreign names the protocol that a line is of; "" for FTP. TLS has no lines: the
-// LineReader tells of it.
+// foreign names the protocol that a line is of; "" for FTP. Of a TLS handshake
+// that comes first, which may hold no line at all, the LineReader tells.
 func foreign(line []byte) string {
-	if bytes.HasPrefix(line, []byte("SSH-")) {
+	switch {
+	case bytes.HasPrefix(line, []byte("SSH-")):
 		return "SSH"
+	case bytes.HasPrefix(line, []byte("\x16\x03")):
+		return "TLS"
 	}
 	verb, _, _ := bytes.Cut(line, []byte(" "))
 	return foreignVerbs[strings.ToUpper(string(verb))]

@@ -9,8 +9,8 @@ import (
 func TestForeign(t *testing.T) {
 	for line, want := range map[string]string{
 		"GET / HTTP/1.1": "HTTP", "post /x HTTP/1.0": "HTTP", "PRI * HTTP/2.0": "HTTP", "EHLO me": "SMTP",
-		"SSH-2.0-OpenSSH_9.2": "SSH",
-		"USER x":              "", "HELP": "", "OPTS UTF8 ON": "", "DELE x": "", "STAT": "", "": "", "PASS GET": "",
+		"SSH-2.0-OpenSSH_9.2": "SSH", "\x16\x03\x01\x02": "TLS",
+		"USER x": "", "HELP": "", "OPTS UTF8 ON": "", "DELE x": "", "STAT": "", "": "", "PASS GET": "",
 	} {
 		if got := foreign([]byte(line)); got != want {
 			t.Errorf("%q is %q, want %q", line, got, want)

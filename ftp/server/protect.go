@@ -84,6 +84,9 @@ func (s *session) startTLS(login time.Time) {
 	s.wakeAt = time.Time{}
 	if err != nil {
 		s.dead = err
+		if s.set.tls.ClientAuth != tls.NoClientCert {
+			s.refused(err.Error(), "tls-client-ca")
+		}
 		return
 	}
 	s.tls, s.conn = security, conn
@@ -145,6 +148,7 @@ func (s *session) prot(arg string) ftp.Reply {
 	case level != "C" && level != "P":
 		return ftp.NewReply(504, "PROT takes C (clear) or P (private).")
 	case level == "C" && s.set.TLSRequired:
+		s.refused("PROT C: TLS is required", "tls")
 		return ftp.NewReply(534, "Data connections are under TLS here: PROT P.")
 	case level == "C":
 		return ftp.NewReply(200, "Data connections are clear.")
@@ -180,6 +184,7 @@ func (s *session) ccc(string) ftp.Reply {
 	case !secured:
 		return ftp.NewReply(533, "The control connection is clear already.")
 	case !s.set.AllowCCC:
+		s.refused("CCC: the control connection stays under TLS", "tls-ccc")
 		return ftp.NewReply(534, "The control connection stays under TLS here.")
 	}
 	s.clear = true

@@ -36,3 +36,23 @@ func TestRatesOfALogin(t *testing.T) {
 		t.Errorf("left over: %+v", s)
 	}
 }
+
+// The limit over all sessions is one, also when it was read again or changed: those
+// inside and those who come later share it.
+func TestReloadKeepsTheRate(t *testing.T) {
+	opts := Options{Auth: Static{}, Rate: 1 << 20}
+	srv, err := New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := srv.set.Load().rate
+	for _, n := range []int64{1 << 20, 2 << 20, 1 << 19} {
+		opts.Rate = n
+		if err := srv.Reload(opts); err != nil {
+			t.Fatal(err)
+		}
+		if now := srv.set.Load().rate; now != before || now.Limit() != rate.Limit(n) || now.Burst() < int(n/8) {
+			t.Errorf("%d: another limiter %v, %v and %d", n, now != before, now.Limit(), now.Burst())
+		}
+	}
+}

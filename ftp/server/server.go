@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"miniftp/ftp/dtp"
 )
 
 // ErrServerClosed is what Serve and ListenAndServe return after Shutdown, Close
@@ -56,7 +58,8 @@ func New(opts Options) (*Server, error) {
 }
 
 // Reload changes the options for sessions that begin from now on; those that run
-// keep theirs. The listeners stay as they are, whatever opts.Listen says, and so
+// keep theirs, but for Rate, which is shared, and for the users: a login asks the new
+// Auth. The listeners stay as they are, whatever opts.Listen says, and so
 // does the passive port pool while its range is the same. An error changes nothing.
 func (s *Server) Reload(opts Options) error {
 	set, err := newSettings(opts, s.set.Load())
@@ -65,7 +68,12 @@ func (s *Server) Reload(opts Options) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.set.Swap(set)
+	old := s.set.Load()
+	if old.rate != nil && set.rate != nil { // one limit for all, those who are inside included
+		dtp.SetRate(old.rate, set.Rate)
+		set.rate = old.rate
+	}
+	s.set.Store(set)
 	if old.data.Ports != set.data.Ports {
 		old.data.Ports.Close()
 	}

@@ -230,8 +230,10 @@ func (s *session) timeout(login time.Time) {
 	case at.IsZero() || time.Now().Before(at):
 		_ = s.conn.SetReadDeadline(time.Time{}) // woken; serve looks at what for
 	case s.machine.Login != ftp.LoggedIn && !at.Before(login):
+		s.refused("no login in time", "login-timeout")
 		s.reply(ftp.Command{}, ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout))
 	default:
+		s.refused("no command for too long", "idle-timeout")
 		s.reply(ftp.Command{}, ftp.Replyf(421, "No command for %v. Goodbye.", s.idle))
 	}
 }

@@ -98,6 +98,7 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	case !r.anyone && s.machine.Login != ftp.LoggedIn:
 		return nil, "", ftp.NewReply(530, "Log in first: USER and PASS.")
 	case refused:
+		s.refused(r.verb+": TLS is required", "tls")
 		return nil, "", needsTLS
 	case !r.syntax.check(arg):
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
@@ -109,6 +110,7 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 
 // refuse says which permission is missing.
 func (s *session) refuse(r *row) ftp.Reply {
+	s.refused(r.verb+": the account has no permission to "+r.perm.String(), "users.perm")
 	switch {
 	case s.account.Perm == ReadOnly:
 		return ftp.Replyf(550, "%s: permission denied: this account is read-only.", r.verb)

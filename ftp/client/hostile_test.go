@@ -1,0 +1,218 @@
+package client_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// Every exported method of a Client that takes a string is one of TestInjection's, or
+// of these.
+func TestInjectionKnowsEveryMethod(t *testing.T) {
+	f := newFake(t, nil)
+	c := f.dial(nil)
+	n := len(f.commands())
+	for _, p := range []string{"a\r\nDELE b", "a\nDELE b", "a\x00b"} {
+		if _, err := c.RetrieveWith(t.Context(), client.Transfer{Path: p}, io.Discard); !errors.Is(err, ftp.ErrLineBreak) {
+			t.Errorf("RetrieveWith(%q): %v", p, err)
+		}
+		if _, err := c.StoreWith(t.Context(), client.Transfer{Path: p}, strings.NewReader("")); !errors.Is(err, ftp.ErrLineBreak) {
+			t.Errorf("StoreWith(%q): %v", p, err)
+		}
+	}
+	if got := f.since(n); len(got) > 0 {
+		t.Errorf("the server got %q", got)
+	}
+	known := ""
+	for _, name := range []string{"manage_test.go", "hostile_test.go"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known += string(b)
+	}
+	methods := 0
+	files, err := fs.Glob(os.DirFS("."), "*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Recv == nil || !f.Name.IsExported() || !takesString(f) {
+				continue
+			}
+			star, ok := f.Recv.List[0].Type.(*ast.StarExpr)
+			if !ok {
+				continue
+			}
+			if of, ok := star.X.(*ast.Ident); !ok || of.Name != "Client" {
+				continue
+			}
+			methods++
+			if !strings.Contains(known, "c."+f.Name.Name+"(") {
+				t.Errorf("%s takes a string: say in TestInjection what it does with a line break", f.Name.Name)
+			}
+		}
+	}
+	if methods < 20 {
+		t.Errorf("only %d methods were found", methods)
+	}
+}
+
+func takesString(f *ast.FuncDecl) bool {
+	return slices.ContainsFunc(f.Type.Params.List, func(p *ast.Field) bool {
+		switch x := p.Type.(type) {
+		case *ast.Ident:
+			return x.Name == "string" || x.Name == "Transfer"
+		}
+		return false
+	})
+}
+
+// Replies without end, before a command is answered and behind it, end the connection.
+func TestReplyFloods(t *testing.T) {
+	flood := func(line string) func(*session, string) {
+		return func(s *session, _ string) {
+			for range 1_000_000 {
+				if _, err := s.conn.Write([]byte(strings.Repeat(line+"\r\n", 100))); err != nil {
+					return
+				}
+			}
+		}
+	}
+	for name, x := range map[string]struct{ verb, line string }{
+		"120 at the login": {"USER", "120 in a moment"}, "150 at a transfer": {"RETR", "150 here it comes"}, "226 at a transfer": {"RETR", "226 done"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, func(f *fake) { f.on[x.verb] = flood(x.line); f.setFile("a", "content") })
+			c, err := client.Dial(t.Context(), f.addr, nil)
+			var dead *client.DeadError
+			for i := 0; !errors.As(err, &dead) && i < 20; i++ {
+				_, err = c.Retrieve(t.Context(), "a", io.Discard)
+			}
+			if !errors.As(err, &dead) || !strings.Contains(err.Error(), "without end") {
+				t.Errorf("the error is %v", err)
+			}
+			if c != nil {
+				_ = c.Close()
+			}
+		})
+	}
+}
+
+// bomb is a server on which every directory holds so many others.
+func bomb(t *testing.T, wide int) *client.Client {
+	t.Helper()
+	var listing strings.Builder
+	for i := range wide {
+		fmt.Fprintf(&listing, "type=dir; d%d\r\n", i)
+	}
+	f := newFake(t, func(f *fake) {
+		f.feat = withMLST
+		f.on["MLSD"] = func(s *session, _ string) { s.say("150 here it comes"); s.send(listing.String()); s.say("226 done") }
+		f.on["DELE"] = says("550 no")
+		f.on["RMD"] = says("550 no")
+		f.on["MLST"] = func(s *session, _ string) { s.say("250-facts\r\n type=dir; d\r\n250 end") }
+	})
+	return f.dial(nil)
+}
+
+// Trees and patterns that grow without end are given up: a pattern when what matched
+// takes too much, a tree that contains itself when it is too deep.
+func TestBombs(t *testing.T) {
+	if _, err := bomb(t, 500).Glob(t.Context(), "*/*/*/*/*/*/*/*"); !errors.Is(err, client.ErrTooMany) {
+		t.Errorf("a pattern: %v", err)
+	}
+	if err := bomb(t, 1).RemoveAll(t.Context(), "d"); !errors.Is(err, client.ErrTooDeep) {
+		t.Errorf("a removal: %v", err)
+	}
+	var last error
+	n := 0
+	for _, err := range bomb(t, 1).Walk(t.Context(), "d") {
+		if n++; err != nil {
+			last = err
+		}
+	}
+	if !errors.Is(last, client.ErrTooDeep) || n > 200 {
+		t.Errorf("a walk: %d entries, %v", n, last)
+	}
+}
+
+// A server that has only TLS 1.0 or 1.1 is none to log in at.
+func TestOldTLSServerIsRefused(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
+		f, o := secureFake(t, func(_ *fake, cfg *tls.Config) { cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS10, version })
+		c, err := client.Dial(t.Context(), f.addr, o)
+		var noTLS *client.TLSError
+		if !errors.As(err, &noTLS) {
+			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+		if err == nil {
+			_ = c.Close()
+		}
+		if f.count("USER") > 0 {
+			t.Errorf("%s: a login went out", tls.VersionName(version))
+		}
+	}
+}
+
+// What the server calls the current directory goes into later commands: nothing in it
+// becomes a command of its own.
+func TestHostile257(t *testing.T) {
+	for _, reply := range []string{`257 "/a`, `257 /a`, `257 "/a""`, `257 `, `257 "` + strings.Repeat("x", 60_000), "257 \"/a\x00b\"", "257 \"/a\rDELE b\"", `257 "" is nothing`} {
+		f := newFake(t, func(f *fake) {
+			f.on["PWD"] = says(reply)
+			f.on["CWD"] = says("250 there")
+			f.dirs[""] = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n"
+		})
+		c := f.dial(nil)
+		dir, err := c.Pwd(t.Context())
+		if err == nil && reply != `257 "" is nothing` {
+			t.Errorf("%.20q: %.20q", reply, dir)
+		}
+		if err != nil && !errors.Is(err, ftp.ErrSyntax) {
+			t.Errorf("%.20q: %v", reply, err)
+		}
+		for range c.List(t.Context(), "with [brackets]") { // goes there, and back to what PWD said
+		}
+		for _, line := range f.commands() {
+			if strings.HasPrefix(line, "DELE") || strings.ContainsAny(line, "\r\x00") {
+				t.Errorf("%.20q: the server got %q", reply, line)
+			}
+		}
+	}
+}
+
+// Where passive mode does not work the Client says so. It does not tell the server its
+// own address by trying active mode (CVE-2015-7665).
+func TestPassiveStaysPassive(t *testing.T) {
+	for _, no := range []string{"500 what?", "522 not that", "425 no", "530 no"} {
+		f := newFake(t, func(f *fake) {
+			f.on["EPSV"], f.on["PASV"] = says(no), says(no)
+			f.setFile("a", "content")
+		})
+		if _, err := f.dial(nil).Retrieve(t.Context(), "a", io.Discard); err == nil {
+			t.Errorf("%s: no error", no)
+		}
+		if n := f.count("PORT") + f.count("EPRT") + f.count("RETR"); n > 0 {
+			t.Errorf("%s: it went on: %q", no, f.commands())
+		}
+	}
+}

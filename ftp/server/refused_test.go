@@ -1,0 +1,64 @@
+package server_test
+
+import (
+	"crypto/tls"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+// Whatever is refused is told, with the setting that decides.
+func TestRefusalsNameTheSetting(t *testing.T) {
+	var mu sync.Mutex
+	var options []string
+	observed := func(o *server.Options) {
+		o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
+			if r, ok := e.What.(ftp.Refused); ok {
+				mu.Lock()
+				defer mu.Unlock()
+				options = append(options, r.Option)
+			}
+		})
+	}
+	told := func(option string) {
+		t.Helper()
+		await(t, func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Contains(options, option)
+		})
+		mu.Lock()
+		defer mu.Unlock()
+		options = nil
+	}
+
+	s := serve(t, fsroot.NewMem(), observed)
+	s.login(t, "ro").cmd("MKD d", 550)
+	told("users.perm")
+
+	s = serve(t, fsroot.NewMem(), observed, requireTLS)
+	s.connect(t).cmd("USER rw", 530)
+	told("tls")
+	c := s.connect(t).secure(clientConfig(tls.VersionTLS13))
+	c.cmd("PBSZ 0", 200)
+	c.cmd("PROT C", 534)
+	told("tls")
+	c.cmd("USER rw", 331)
+	c.cmd("PASS rw", 230)
+	c.cmd("CCC", 534)
+	told("tls-ccc")
+	c.cmd("NLST", 521)
+	told("tls")
+
+	s = serve(t, fsroot.NewMem(), observed, func(o *server.Options) { o.LoginTimeout = 50 * time.Millisecond })
+	s.connect(t).want(421)
+	told("login-timeout")
+	s = serve(t, fsroot.NewMem(), observed, func(o *server.Options) { o.IdleTimeout = 50 * time.Millisecond })
+	s.login(t, "rw").want(421)
+	told("idle-timeout")
+}
