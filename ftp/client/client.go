@@ -101,6 +101,7 @@ type Client struct {
 
 	// What only the running operation touches.
 	line    []byte // the last command, to reuse its memory
+	came    int    // replies since then
 	machine ftp.Machine
 	params  ftp.Params
 	knows   memory

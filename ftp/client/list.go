@@ -11,9 +11,6 @@ import (
 	"miniftp/ftp"
 )
 
-// maxEntries bounds one listing, and one walk.
-const maxEntries = 10_000_000
-
 // List yields the entries of the directory at path ("" for the current one) as
 // they come: by MLSD where the server has it (RFC 3659 §7), else by LIST. Without
 // "." and "..". A line that can't be read is yielded as an *ftp.LineError, a name
@@ -43,7 +40,7 @@ func (c *Client) list(ctx context.Context, path string, yield func(ftp.Entry, er
 			if err != nil {
 				err = &ftp.LineError{Line: line}
 			}
-			return yieldEntry(e, err, yield)
+			return yieldEntry(unpinned(e, line), err, yield)
 		})
 		if !refused(err) {
 			return err
@@ -53,7 +50,7 @@ func (c *Client) list(ctx context.Context, path string, yield func(ftp.Entry, er
 	var p ftp.ListParser
 	return c.listing(ctx, "LIST", path, func(line string) bool {
 		e, ok, err := p.Parse(line)
-		return !ok && err == nil || yieldEntry(e, err, yield)
+		return !ok && err == nil || yieldEntry(unpinned(e, line), err, yield)
 	})
 }
 
@@ -137,14 +134,15 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 	}, func() {})
 	defer func() { _ = s.Close() }() // its verdict came with the last line
 	in := bufio.NewReaderSize(s, maxLine)
-	for n := 0; ; n++ {
+	for n, size := 0, 0; ; n++ {
 		line, err := in.ReadSlice('\n')
+		size += len(line)
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			return ftp.ErrLineTooLong
 		case err != nil && !errors.Is(err, io.EOF):
 			return err
-		case n == maxEntries:
+		case n == maxEntries, size > maxListing:
 			return ErrTooMany
 		}
 		text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
@@ -169,6 +167,7 @@ func (c *Client) Names(ctx context.Context, path string) ([]string, error) {
 	}
 	var names []string
 	var bad error
+	room := newBudget()
 	err := c.listing(ctx, "NLST", path, func(line string) bool {
 		name := line
 		if prefix := strings.TrimSuffix(path, "/") + "/"; path != "" {
@@ -177,7 +176,9 @@ func (c *Client) Names(ctx context.Context, path string) ([]string, error) {
 		switch {
 		case name == "." || name == "..":
 		case isName(name):
-			names = append(names, name)
+			const header = 48 // of a string, in a slice that grows
+			names = append(names, strings.Clone(name))
+			bad = room.take(len(name) + header)
 		default:
 			bad = &NameError{Name: name}
 		}

@@ -118,12 +118,12 @@ func (c *Client) RemoveAll(ctx context.Context, path string) error {
 		return err
 	}
 	defer c.end()
-	return c.removeAll(ctx, path, 0)
+	return c.removeAll(ctx, path, newBudget(), 0)
 }
 
 // removeAll tries DELE first: it takes a link for what it is, and can do no harm
 // to a directory.
-func (c *Client) removeAll(ctx context.Context, path string, depth int) error {
+func (c *Client) removeAll(ctx context.Context, path string, b *budget, depth int) error {
 	_, err := c.do(ctx, "DELE", path)
 	if err == nil || !isReply(err) {
 		return err
@@ -140,10 +140,11 @@ func (c *Client) removeAll(ctx context.Context, path string, depth int) error {
 	if depth == maxDepth {
 		return ErrTooDeep
 	}
-	entries, err := c.readDir(ctx, path)
+	entries, err := c.readDir(ctx, path, b)
 	if err == nil {
 		err = c.removeEach(ctx, path, entries, depth)
 	}
+	entries.drop()
 	if err != nil {
 		return err
 	}
@@ -152,8 +153,9 @@ func (c *Client) removeAll(ctx context.Context, path string, depth int) error {
 		return err
 	}
 	// Not empty yet: many servers leave hidden names out of a plain LIST.
-	entries, hiding := c.readHidden(ctx, path)
-	if hiding != nil || len(entries) == 0 {
+	entries, hiding := c.readHidden(ctx, path, b)
+	defer entries.drop()
+	if hiding != nil || len(entries.at) == 0 {
 		return err
 	}
 	if err := c.removeEach(ctx, path, entries, depth); err != nil {
@@ -164,13 +166,14 @@ func (c *Client) removeAll(ctx context.Context, path string, depth int) error {
 }
 
 // removeEach removes what is in a directory.
-func (c *Client) removeEach(ctx context.Context, path string, entries []ftp.Entry, depth int) (err error) {
-	for _, e := range entries {
+func (c *Client) removeEach(ctx context.Context, path string, entries *kept, depth int) (err error) {
+	for i := range entries.at {
+		e := entries.entry(i)
 		child := join(path, e.Name)
 		if e.Type == ftp.DirEntry {
-			err = c.removeAll(ctx, child, depth+1)
+			err = c.removeAll(ctx, child, entries.budget, depth+1)
 		} else if _, err = c.do(ctx, "DELE", child); e.Type == ftp.UnknownEntry && isReply(err) {
-			err = c.removeAll(ctx, child, depth+1)
+			err = c.removeAll(ctx, child, entries.budget, depth+1)
 		}
 		if err != nil {
 			return err

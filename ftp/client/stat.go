@@ -51,16 +51,21 @@ func (c *Client) statOther(ctx context.Context, path string) (ftp.Entry, error) 
 	if !isReply(noDir) || !c.knows.noSIZE || e.Name == "" {
 		return ftp.Entry{}, noDir
 	}
-	entries, err := c.readDir(ctx, strings.TrimSuffix(path, e.Name))
-	if err != nil {
-		return ftp.Entry{}, err
-	}
-	for _, found := range entries {
-		if found.Name == e.Name {
-			return found, nil
+	var found *ftp.Entry
+	var bad error
+	err := c.list(ctx, strings.TrimSuffix(path, e.Name), func(other ftp.Entry, err error) bool {
+		if bad = err; err == nil && other.Name == e.Name {
+			found = &other
 		}
+		return bad == nil
+	})
+	switch err = firstOf(bad, err); {
+	case err != nil:
+		return ftp.Entry{}, err
+	case found == nil:
+		return ftp.Entry{}, noDir
 	}
-	return ftp.Entry{}, noDir
+	return *found, nil
 }
 
 // addTime asks for the time; a server that doesn't tell leaves it unknown.

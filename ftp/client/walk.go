@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"errors"
 	"iter"
 	"path"
 	"slices"
@@ -29,7 +28,7 @@ type WalkEntry struct {
 // read whole before its entries are yielded.
 func (c *Client) Walk(ctx context.Context, root string) iter.Seq2[WalkEntry, error] {
 	return func(yield func(WalkEntry, error) bool) {
-		w := walker{c: c, ctx: ctx, yield: yield, left: maxEntries}
+		w := walker{c: c, ctx: ctx, yield: yield, budget: newBudget()}
 		w.dir(root, nil)
 	}
 }
@@ -38,7 +37,7 @@ type walker struct {
 	c     *Client
 	ctx   context.Context
 	yield func(WalkEntry, error) bool
-	left  int // entries that may still be read
+	*budget
 }
 
 // dir yields what is below dir; above are the unique facts of the directories
@@ -54,21 +53,19 @@ func (w *walker) dir(dir string, above []string) bool {
 	}
 	entries, odd, err := w.readDir(dir)
 	w.c.end()
-	w.left -= len(entries)
-	if err == nil && w.left < 0 {
-		err = ErrTooMany
-	}
+	defer entries.drop()
 	if err != nil {
 		more := w.yield(here, err)
-		return more && w.left >= 0 && w.ctx.Err() == nil && w.c.Alive()
+		return more && w.entries >= 0 && w.ctx.Err() == nil && w.c.Alive()
 	}
 	for _, err := range odd {
 		if !w.yield(here, err) {
 			return false
 		}
 	}
-	slices.SortFunc(entries, func(a, b ftp.Entry) int { return cmp.Compare(a.Name, b.Name) })
-	for _, e := range entries {
+	entries.sort()
+	for i := range entries.at {
+		e := entries.entry(i)
 		at := WalkEntry{Path: join(dir, e.Name), Entry: e}
 		var loop error
 		if e.Type == ftp.DirEntry && e.Unique != "" && slices.Contains(above, e.Unique) {
@@ -86,55 +83,66 @@ func (w *walker) dir(dir string, above []string) bool {
 
 // readDir reads a directory whole; odd are the first of the lines that can't be
 // read and of the names that are none.
-func (w *walker) readDir(dir string) (entries []ftp.Entry, odd []error, err error) {
+func (w *walker) readDir(dir string) (entries *kept, odd []error, err error) {
 	const enough = 20
+	entries = &kept{budget: w.budget}
+	var full error
 	err = w.c.list(w.ctx, dir, func(e ftp.Entry, err error) bool {
 		switch {
 		case err == nil:
-			entries = append(entries, e)
+			full = entries.add(&e)
 		case len(odd) < enough:
 			odd = append(odd, err)
 		}
-		return true
+		return full == nil
 	})
-	return entries, odd, err
+	return entries, odd, firstOf(full, err)
+}
+
+// firstOf is why a listing ended: what its reader found wrong comes before what
+// came of stopping it.
+func firstOf(found, err error) error {
+	if found != nil {
+		return found
+	}
+	return err
 }
 
 // readDir reads a directory whole. A line that can't be read fails it: who works
 // on a whole tree must not miss part of it unknowingly.
-func (c *Client) readDir(ctx context.Context, dir string) ([]ftp.Entry, error) {
-	var entries []ftp.Entry
+func (c *Client) readDir(ctx context.Context, dir string, b *budget) (*kept, error) {
+	entries := &kept{budget: b}
 	var bad error
 	err := c.list(ctx, dir, func(e ftp.Entry, err error) bool {
-		if err != nil {
-			bad = errors.Join(bad, err)
-			return false
+		if bad = err; err == nil {
+			bad = entries.add(&e)
 		}
-		entries = append(entries, e)
-		return true
+		return bad == nil
 	})
-	if bad != nil {
-		err = bad
-	}
-	return entries, err
+	return entries, firstOf(bad, err)
 }
 
 // readHidden reads a directory by LIST -a.
-func (c *Client) readHidden(ctx context.Context, dir string) (entries []ftp.Entry, err error) {
+func (c *Client) readHidden(ctx context.Context, dir string, b *budget) (*kept, error) {
+	entries := &kept{budget: b}
 	var p ftp.ListParser
-	lines := func() error {
+	var bad error
+	err := c.within(ctx, dir, func() error {
 		return c.lines(ctx, "LIST", "-a", func(line string) bool {
 			e, ok, err := p.Parse(line)
 			return err != nil || !ok || yieldEntry(e, nil, func(e ftp.Entry, err error) bool {
 				if err == nil {
-					entries = append(entries, e)
+					bad = entries.add(&e)
 				}
-				return true
+				return bad == nil
 			})
 		})
-	}
-	return entries, c.within(ctx, dir, lines)
+	})
+	return entries, firstOf(bad, err)
 }
+
+// entryBytes is about what a WalkEntry takes beside its names, in a slice that grows.
+const entryBytes = 400
 
 // Glob returns what matches a pattern of path.Match, component by component,
 // sorted. Nothing that matches is no error; path.ErrBadPattern is.
@@ -146,10 +154,10 @@ func (c *Client) Glob(ctx context.Context, pattern string) ([]WalkEntry, error) 
 		return nil, err
 	}
 	defer c.end()
-	return c.glob(ctx, pattern)
+	return c.glob(ctx, pattern, newBudget())
 }
 
-func (c *Client) glob(ctx context.Context, pattern string) ([]WalkEntry, error) {
+func (c *Client) glob(ctx context.Context, pattern string, b *budget) ([]WalkEntry, error) {
 	if !hasMeta(pattern) {
 		e, err := c.stat(ctx, pattern)
 		if isReply(err) {
@@ -164,7 +172,7 @@ func (c *Client) glob(ctx context.Context, pattern string) ([]WalkEntry, error) 
 	dirs := []WalkEntry{{Path: dir}}
 	if hasMeta(dir) {
 		var err error
-		if dirs, err = c.glob(ctx, dir); err != nil {
+		if dirs, err = c.glob(ctx, dir, b); err != nil {
 			return nil, err
 		}
 	}
@@ -173,14 +181,19 @@ func (c *Client) glob(ctx context.Context, pattern string) ([]WalkEntry, error) 
 		if d.Type == ftp.FileEntry {
 			continue
 		}
-		entries, err := c.readDir(ctx, d.Path)
-		if err != nil && !isReply(err) {
-			return nil, err
-		}
-		for _, e := range entries {
-			if ok, _ := path.Match(last, e.Name); ok {
-				found = append(found, WalkEntry{Path: join(d.Path, e.Name), Entry: e})
+		var bad error
+		err := c.list(ctx, d.Path, func(e ftp.Entry, err error) bool {
+			if ok, _ := path.Match(last, e.Name); err != nil {
+				bad = err
+			} else if bad = b.take(0); ok && bad == nil {
+				at := join(d.Path, e.Name)
+				bad = b.take(len(at) + len(e.Name) + entryBytes)
+				found = append(found, WalkEntry{Path: at, Entry: e})
 			}
+			return bad == nil
+		})
+		if err = firstOf(bad, err); err != nil && !isReply(err) {
+			return nil, err
 		}
 	}
 	slices.SortFunc(found, func(a, b WalkEntry) int { return cmp.Compare(a.Path, b.Path) })

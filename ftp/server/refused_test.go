@@ -3,6 +3,7 @@ package server_test
 import (
 	"crypto/tls"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -61,4 +62,16 @@ func TestRefusalsNameTheSetting(t *testing.T) {
 	s = serve(t, fsroot.NewMem(), observed, func(o *server.Options) { o.IdleTimeout = 50 * time.Millisecond })
 	s.login(t, "rw").want(421)
 	told("idle-timeout")
+}
+
+// The last reply arrives though the client has said more than anybody reads: a close
+// with bytes unread would be a reset.
+func TestLastReplyArrives(t *testing.T) {
+	s := serve(t, fsroot.NewMem())
+	for range 20 {
+		c := s.connect(t)
+		c.raw(strings.Repeat("x", 100_000))
+		c.want(500)
+		c.closed()
+	}
 }

@@ -377,8 +377,27 @@ func (s *session) panicked(p any) {
 
 func (s *session) hangUp() {
 	s.data.Close()
+	s.linger()
 	_ = s.conn.Close()
 	s.tell(ftp.ControlClosed{Err: s.dead})
+}
+
+// Bounds on linger.
+const (
+	lingerTime  = 200 * time.Millisecond
+	lingerBytes = 256 << 10
+)
+
+// linger reads what the client has still to say, for a moment: a close with bytes
+// unread would be a reset, and take the last reply along.
+func (s *session) linger() {
+	tcp, ok := s.raw.(*net.TCPConn)
+	if !ok || waiting(s.raw) != something {
+		return
+	}
+	_ = tcp.CloseWrite()
+	_ = tcp.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, tcp, lingerBytes)
 }
 
 // ctx is the context of what the session does: it ends with the server's.
