@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"miniftp/ftp/client"
 	"miniftp/ftp/server"
 )
 
@@ -122,30 +121,61 @@ func (cs *certificates) fingerprint() string { return fingerprint(cs.pairs[0].ce
 // selfSigned is the certificate that is kept for this user, made when it is first
 // needed and when it has run out.
 func selfSigned() (file string, err error) {
+	file, kept, err := keptCertificate()
+	if err != nil || kept {
+		return file, err
+	}
+	cert, err := newCertificate()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return "", localProblem(filepath.Dir(file), err)
+	}
+	return file, savePEM(file, cert)
+}
+
+// keptCertificate is where this user's certificate is kept, and whether one is there
+// that is still good.
+func keptCertificate() (file string, kept bool, err error) {
 	dir, err := stateDir()
 	if err != nil {
-		return "", fmt.Errorf("there is no place to keep a certificate: %w (use --tls-cert)", err)
+		return "", false, fmt.Errorf("there is no place to keep a certificate: %w (use --tls-cert)", err)
 	}
 	file = filepath.Join(dir, "self-signed.pem")
-	pair, err := tls.LoadX509KeyPair(file, file)
-	if err == nil && time.Now().Before(pair.Leaf.NotAfter) {
-		return file, nil
+	pair, err := keyPair(file, file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return file, false, nil
+	case err != nil:
+		return "", false, fmt.Errorf("%w (remove it and a new one is made)", err)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", at(file, &client.LocalError{Err: fmt.Errorf("it holds no certificate with its key: %w (remove it and a new one is made)", cause(err))})
-	}
+	return file, time.Now().Before(pair.Leaf.NotAfter), nil
+}
+
+// newCertificate is one for this machine that nobody else vouches for.
+func newCertificate() (tls.Certificate, error) {
 	host, _ := os.Hostname()
 	if host == "" {
 		host = "localhost"
 	}
-	cert, err := server.SelfSigned(host)
+	return server.SelfSigned(host)
+}
+
+// wouldSign is what selfSigned comes to, without writing anything.
+func wouldSign() (*certificates, error) {
+	file, kept, err := keptCertificate()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", localProblem(dir, err)
+	if kept {
+		return loadCertificates([]string{file}, nil)
 	}
-	return file, savePEM(file, cert)
+	if err := mayCreate(file); err != nil {
+		return nil, err
+	}
+	cert, err := newCertificate()
+	return &certificates{looked: time.Now(), pairs: []*pair{{certFile: file, keyFile: file, cert: &cert}}}, err
 }
 
 // savePEM writes a certificate and its key, for this user's eyes only. It is

@@ -40,6 +40,7 @@ type config struct {
 	users    []*account
 	problems []error
 	warnings []string
+	trial    bool // only to be checked: nothing is written
 }
 
 // newConfig puts together what the flags, the environment and the file say: the one
@@ -153,6 +154,9 @@ func (cf *config) hasKeysBelow(head fileKey) bool {
 // hint is what somebody who wrote that key may have meant.
 func hint(k fileKey, known []string) string {
 	last := k.path[len(k.path)-1]
+	if k.path[0] == "user" {
+		return ": a user is a table here, [users.NAME], with password, perm and so on"
+	}
 	for _, key := range known {
 		table, name, ok := strings.Cut(key, ".")
 		if !ok {
@@ -338,11 +342,14 @@ func (cf *config) wrongKey(k fileKey, format string, args ...any) {
 }
 
 // blame notes an error, nil is none, that a setting brings about.
-func (cf *config) blame(name string, err error) {
+func (cf *config) blame(name string, err error) { cf.problem(cf.located(name, err)) }
+
+// located is an error that a setting brings about with the line of that, if it has one.
+func (cf *config) located(name string, err error) error {
 	if v := cf.values[name]; err != nil && v.by == byFile {
-		err = cf.file.at(v.line, err)
+		return cf.file.at(v.line, err)
 	}
-	cf.problem(err)
+	return err
 }
 
 // problem notes an error; nil is none.

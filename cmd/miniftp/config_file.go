@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -13,9 +11,6 @@ import (
 
 	"miniftp/ftp"
 )
-
-// maxConfig bounds what is read of a configuration or users file.
-const maxConfig = 4 << 20
 
 // configFile is a configuration file, taken apart: what it says and in which lines.
 type configFile struct {
@@ -85,30 +80,6 @@ func readConfig(name string) (*configFile, error) {
 		return nil, f.syntax(err)
 	}
 	return f, nil
-}
-
-// readLimited reads a file that a person has written, and no more of it than one would.
-func readLimited(name string) ([]byte, os.FileMode, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, 0, localProblem(name, err)
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err == nil && fi.IsDir() {
-		err = errors.New("it is a directory")
-	}
-	var text []byte
-	if err == nil {
-		text, err = io.ReadAll(io.LimitReader(f, maxConfig+1))
-	}
-	if err == nil && len(text) > maxConfig {
-		err = fmt.Errorf("it has more than %d bytes", maxConfig)
-	}
-	if err != nil {
-		return nil, 0, localProblem(name, err)
-	}
-	return text, fi.Mode(), nil
 }
 
 // nodeKey is the key of an expression, and its line.

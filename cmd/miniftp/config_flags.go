@@ -69,7 +69,7 @@ func placeFlags() []cli.Flag {
 func limitFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.IntFlag{Name: "max-sessions", Usage: "at most `N` sessions at once", DefaultText: "no limit"},
-		&cli.IntFlag{Name: "max-sessions-per-ip", Usage: "at most `N` sessions at once from one address", DefaultText: "no limit"},
+		&cli.IntFlag{Name: "max-sessions-per-ip", Usage: "at most `N` sessions at once from one address; of IPv6, from one /64 network, which is what a host has at least", DefaultText: "no limit"},
 		&cli.IntFlag{Name: "max-waiting", Value: 1000, Usage: "at most `N` sessions at once that are not logged in; 0 is no limit"},
 		&cli.StringSliceFlag{Name: "allow", Usage: "let in `NETWORK` only, such as 192.168.0.0/16; repeatable, or with commas", DefaultText: "everybody"},
 		&cli.StringSliceFlag{Name: "deny", Usage: "keep out `NETWORK`, whatever --allow says; repeatable, or with commas", DefaultText: "nobody"},
@@ -79,7 +79,7 @@ func limitFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "login-timeout", Value: time.Minute, Usage: "end a session that has not logged in within `TIME`"},
 		&cli.DurationFlag{Name: "data-timeout", Value: 30 * time.Second, Usage: "wait `TIME` for a data connection to come about"},
 		&cli.DurationFlag{Name: "stall-timeout", Value: time.Minute, Usage: "cut a transfer off after `TIME` without a byte"},
-		&cli.IntFlag{Name: "max-login-failures", Value: 10, Usage: "shut an address out after `N` failed logins; 0 is never"},
+		&cli.IntFlag{Name: "max-login-failures", Value: 10, Usage: "shut an address, of IPv6 its /64 network, out after `N` failed logins; 0 is never"},
 		&cli.DurationFlag{Name: "ban-time", Value: 10 * time.Minute, Usage: "for `TIME`"},
 		&cli.DurationFlag{Name: "failure-delay", Value: time.Second, Usage: "answer the login after a failed one `TIME` later, twice as late after each; 0 is at once"},
 	}
@@ -92,7 +92,7 @@ func tlsFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "tls-cert", Usage: "the certificate in `FILE` (PEM), read again when it changes; repeatable: the name that a client asks for chooses", DefaultText: "none"},
 		&cli.StringSliceFlag{Name: "tls-key", Usage: "the private key in `FILE` (PEM), one for each --tls-cert", DefaultText: "that of --tls-cert"},
 		&cli.BoolFlag{Name: "tls-self-signed", Usage: "make a certificate, keep it for the next time, and print its fingerprint for --pin"},
-		&cli.StringFlag{Name: "tls-session-reuse", Value: "prefer", Usage: "data connections resume the control connection's TLS session, `HOW`: off, prefer or require"},
+		&cli.StringFlag{Name: "tls-session-reuse", Value: "prefer", Usage: "data connections resume the control connection's TLS session, `HOW`: off, prefer or require (which refuses clients that do not resume: curl 7.88 with TLS 1.2, Python's ftplib without session=)"},
 		&cli.StringFlag{Name: "tls-client-ca", Usage: "clients must show a certificate that an authority in `FILE` signed", DefaultText: "none"},
 		&cli.BoolFlag{Name: "tls-client-user", Usage: "with --tls-client-ca: the common name of the certificate logs that user in without a password"},
 		&cli.BoolFlag{Name: "tls-ccc", Usage: "let clients take TLS off the control connection (CCC), for firewalls that read it"},

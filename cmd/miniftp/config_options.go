@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,7 +48,55 @@ func (cf *config) options() server.Options {
 		cf.wrong("public-ip", "%v: it is an IPv4 address or a host's name; a 227 can name no other", ip)
 	}
 	o.Allow, o.Deny = cf.networks("allow"), cf.networks("deny")
+	cf.checkWords()
 	return o
+}
+
+// checkWords finds settings that are none of the words they can be.
+func (cf *config) checkWords() {
+	for _, s := range []struct {
+		name, are string
+		known     bool
+	}{
+		{"tls", "off, optional, required or implicit", tlsModes[cf.str("tls")]},
+		{"tls-session-reuse", "off, prefer or require", has(reuses, cf.str("tls-session-reuse"))},
+		{"log-level", "debug, info, warn or error", has(logLevels, cf.str("log-level"))},
+		{"log-format", "text or json", cf.str("log-format") == "text" || cf.str("log-format") == "json"},
+	} {
+		if !s.known {
+			cf.wrong(s.name, "%q: it is %s", cf.str(s.name), s.are)
+		}
+	}
+}
+
+func has[V any](m map[string]V, key string) bool {
+	_, ok := m[key]
+	return ok
+}
+
+// sameTwice finds an address that stands there twice: nobody can listen there again.
+func (cf *config) sameTwice(o server.Options) {
+	seen := map[string]bool{}
+	for _, l := range []struct {
+		name  string
+		addrs []string
+	}{{"listen", o.Listen}, {"listen-tls", o.ListenTLS}} {
+		if !cf.given(l.name) {
+			l.name = "listen" // implicit: these are for TLS first
+		}
+		for _, a := range l.addrs {
+			host, port, _ := net.SplitHostPort(a)
+			n, err := net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
+			if ip, ipErr := netip.ParseAddr(host); ipErr == nil {
+				host = ip.String()
+			}
+			at := net.JoinHostPort(host, strconv.Itoa(n))
+			if seen[at] {
+				cf.wrong(l.name, "%s: that address stands there twice", a)
+			}
+			seen[at] = err == nil && n != 0 // 0 is another port each time
+		}
+	}
 }
 
 func noneIsNegative[T int | time.Duration](n T) T {

@@ -20,11 +20,13 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	o := cf.options()
 	o.Auth = cf.static(roots)
 	certs := cf.serveTLS(&o)
-	if _, ok := logLevels[cf.str("log-level")]; !ok {
-		cf.wrong("log-level", "%q: it is debug, info, warn or error", cf.str("log-level"))
-	}
-	if f := cf.str("log-format"); f != "text" && f != "json" {
-		cf.wrong("log-format", "%q: it is text or json", f)
+	cf.sameTwice(o)
+	if cf.trial {
+		for _, name := range []string{"log-file", "xferlog"} {
+			if file := cf.str(name); file != "" {
+				cf.blame(name, mayAppend(file))
+			}
+		}
 	}
 	return o, certs
 }
@@ -51,19 +53,24 @@ func (s *serving) reload() {
 	if s.tls && opts.TLS == nil && len(cf.problems) == 0 {
 		cf.wrong("tls", "off: this server listens for clients that begin with TLS; restart it")
 	}
+	var files logFiles
 	if len(cf.problems) == 0 {
-		cf.problem(s.logs.reopen(cf))
+		var err error
+		files, err = openLogFiles(cf)
+		cf.problem(err)
 	}
 	if len(cf.problems) == 0 {
 		s.logs.use(&opts, certs)
 		cf.problem(s.srv.Reload(opts))
 	}
 	if len(cf.problems) > 0 {
+		files.close()
 		for _, err := range cf.sorted() {
 			s.logs.log.Error("not reloaded, all stays as it was", "err", strings.TrimPrefix(err.Error(), "server: "))
 		}
 		return
 	}
+	s.logs.take(cf, files) // nothing can fail any more
 	for _, w := range cf.warnings {
 		s.logs.log.Warn(w)
 	}

@@ -121,8 +121,11 @@ func setPerms(_ *config, a *account, raw any) error {
 		known = append(known, f.name)
 	}
 	bad := fmt.Errorf(`it is "ro", "rw", "drop", or a list out of %s`, strings.Join(known, ", "))
-	if err != nil || len(list) == 0 {
+	if err != nil {
 		return bad
+	}
+	if len(list) == 0 {
+		return fmt.Errorf("the list is empty; %w", bad)
 	}
 	a.word, a.perm = "", 0
 	for _, name := range list {

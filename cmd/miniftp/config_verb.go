@@ -54,6 +54,7 @@ func (e *env) runConfigCheck(c *cli.Context) error {
 	}
 	name := c.Args().First()
 	cf := newConfig(nil, name)
+	cf.trial = true
 	roots := newRoots(c.Context)
 	defer roots.end()
 	opts, certs := cf.prepare(roots)

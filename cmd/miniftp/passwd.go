@@ -55,7 +55,11 @@ func (e *env) runPasswd(c *cli.Context) error {
 		return e.deleteUser(file, name)
 	}
 	if file != "" { // before the password is asked for
-		if _, _, err := readUsers(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		lines, _, err := readUsers(file)
+		if err == nil {
+			err = othersAreFine(file, lines, name)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -194,6 +198,7 @@ func readUsers(name string) (lines []userLine, shared bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
+	seen := map[string]bool{}
 	for s := range strings.Lines(string(text)) {
 		s = strings.TrimRight(s, "\r\n")
 		if t := strings.TrimSpace(s); t == "" || strings.HasPrefix(t, "#") {
@@ -204,6 +209,10 @@ func readUsers(name string) (lines []userLine, shared bool, err error) {
 		if why := badName(l.name); l.bad == "" && why != "" {
 			l.bad = "that name can't be: " + why
 		}
+		if l.bad == "" && seen[l.name] {
+			l.bad = "user " + ftp.Printable(l.name) + " stands here twice"
+		}
+		seen[l.name] = true
 		if l.name == "" {
 			l.name = "?" // it is no comment
 		}
@@ -218,6 +227,9 @@ func setUser(file string, user userLine) (did string, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
+	if err := othersAreFine(file, lines, user.name); err != nil {
+		return "", err
+	}
 	did = "added"
 	user.text = user.String()
 	i := slices.IndexFunc(lines, func(l userLine) bool { return l.name == user.name })
@@ -230,13 +242,29 @@ func setUser(file string, user userLine) (did string, err error) {
 		}
 		user.text = user.String()
 		lines[i] = user
+		rest := slices.DeleteFunc(lines[i+1:], func(l userLine) bool { return l.name == user.name })
+		lines = lines[:i+1+len(rest)]
 	}
 	return did, writeUsers(file, lines)
+}
+
+// othersAreFine finds a line that serve would refuse, and that is not about the user
+// who is to be changed: whose it is, and what he may, has to be asked of a person.
+func othersAreFine(file string, lines []userLine, but string) error {
+	for i, l := range lines {
+		if l.bad != "" && l.name != but {
+			return usagef("%s:%d: %s; nothing was changed", ftp.Printable(file), i+1, l.bad)
+		}
+	}
+	return nil
 }
 
 func (e *env) deleteUser(file, name string) error {
 	lines, _, err := readUsers(file)
 	if err != nil {
+		return err
+	}
+	if err := othersAreFine(file, lines, name); err != nil {
 		return err
 	}
 	left := slices.DeleteFunc(slices.Clone(lines), func(l userLine) bool { return l.name == name })

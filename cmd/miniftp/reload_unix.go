@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // hangups are the SIGHUPs that this process gets, until stop is called.
@@ -25,3 +27,6 @@ func keepOwner(f *os.File, old fs.FileInfo) error {
 	}
 	return f.Chmod(0o600 | old.Mode().Perm()&0o040)
 }
+
+// mayWrite is why no file can be made in a directory.
+func mayWrite(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }

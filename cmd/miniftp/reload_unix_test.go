@@ -164,6 +164,70 @@ func TestReopen(t *testing.T) {
 	}
 }
 
+// TestReloadKeepsLogs: where something can't be taken over, the log goes on in the old
+// file and at the old level.
+func TestReloadKeepsLogs(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "m.toml")
+	oldLog, newLog := filepath.Join(dir, "old"), filepath.Join(dir, "new")
+	writeFile(t, file, "[log]\nfile = \"old\"\n")
+	p := startServer(t, "mem://", "--config", file)
+	p.await("Ctrl-C stops.")
+	hangup := func() {
+		t.Helper()
+		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeFile(t, file, "[log]\nfile = \"new\"\nlevel = \"error\"\nxferlog = \"none/x\"\n")
+	hangup()
+	awaitFile(t, oldLog, file+":4: "+filepath.Join(dir, "none/x"))
+	if b, err := os.ReadFile(newLog); err != nil || len(b) > 0 {
+		t.Errorf("the new log: %q, %v", b, err)
+	}
+	p.dial() // and what is logged goes on being so
+	awaitFile(t, oldLog, "logged in")
+	writeFile(t, file, "[log]\nfile = \"new\"\n")
+	hangup()
+	awaitFile(t, newLog, "reloaded")
+}
+
+// TestPipes: a pipe that nobody writes to, or a device without an end, is refused where
+// a file is wanted; it holds nothing up.
+func TestPipes(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{pipe, "/dev/zero"} {
+		for name, err := range everyReader(file) {
+			if err == nil || !strings.Contains(err.Error(), file+": it is a pipe or a device, not a file") || exitCode(err) != exitLocal {
+				t.Errorf("%s as %s: %v", file, name, err)
+			}
+		}
+	}
+	if _, err := openLog(&config{values: map[string]value{"log-file": {is: pipe}}}, "log-file"); err == nil {
+		t.Error("a log goes to a pipe that nobody reads")
+	}
+
+	// A running server says so, goes on, and ends when it is told to.
+	users := writeFile(t, filepath.Join(dir, "users"), "bob:b\n")
+	p := startServer(t, "mem://", "--users-file", users)
+	p.await("Ctrl-C stops.")
+	if err := os.Rename(pipe, users); err != nil {
+		t.Fatal(err)
+	}
+	p.hangup("it is a pipe or a device")
+	p.mustLogIn("bob", "b")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.ends(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
 // TestHangupWithoutFiles: a server that has no file to read again ends by SIGHUP, as
 // what runs in a terminal does that is closed.
 func TestHangupWithoutFiles(t *testing.T) {

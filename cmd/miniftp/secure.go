@@ -7,7 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
+	"net"
 	"strconv"
 	"strings"
 
@@ -118,9 +118,9 @@ func fingerprint(cert *x509.Certificate) string {
 
 // authorities reads a file of certificates.
 func authorities(file string) (*x509.CertPool, error) {
-	b, err := os.ReadFile(file)
+	b, _, err := readLimited(file)
 	if err != nil {
-		return nil, localProblem(file, err)
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
@@ -131,13 +131,13 @@ func authorities(file string) (*x509.CertPool, error) {
 
 // keyPair reads a certificate and its private key.
 func keyPair(certFile, keyFile string) (tls.Certificate, error) {
-	cert, err := os.ReadFile(certFile)
+	cert, _, err := readLimited(certFile)
 	if err != nil {
-		return tls.Certificate{}, localProblem(certFile, err)
+		return tls.Certificate{}, err
 	}
-	key, err := os.ReadFile(keyFile)
+	key, _, err := readLimited(keyFile)
 	if err != nil {
-		return tls.Certificate{}, localProblem(keyFile, err)
+		return tls.Certificate{}, err
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
@@ -152,6 +152,10 @@ func keyPair(certFile, keyFile string) (tls.Certificate, error) {
 
 // tlsHint says what can be done about TLS that did not come about.
 func tlsHint(err error, o client.Options) error {
+	var silent *client.ConnectError
+	if errors.As(err, &silent) && errors.Is(err, client.ErrTimeout) && o.TLS != client.ImplicitTLS {
+		return silentHint(err, silent.Addr, o)
+	}
 	var noTLS *client.TLSError
 	if !errors.As(err, &noTLS) {
 		return err
@@ -161,13 +165,25 @@ func tlsHint(err error, o client.Options) error {
 	var reply *ftp.Error
 	switch {
 	case errors.As(err, &untrusted) && len(untrusted.UnverifiedCertificates) > 0:
-		return &trustError{noTLS, untrusted.UnverifiedCertificates[0], untrusted.Err}
+		return &trustError{noTLS, untrusted.UnverifiedCertificates[0], untrusted.Err, o.TLSConfig != nil && o.TLSConfig.RootCAs != nil}
 	case errors.As(err, &other) && len(other.shown) > 0:
-		return &trustError{noTLS, other.shown[0], other}
+		return &trustError{noTLS, other.shown[0], other, false}
 	case errors.As(err, &reply) && reply.Verb == "AUTH":
 		return fmt.Errorf("%w (nothing was sent in the clear; without --tls or ftpes:// it would be)", err)
 	case o.TLS == client.ImplicitTLS && errors.As(err, new(tls.RecordHeaderError)):
 		return fmt.Errorf("%w (ftps:// is TLS from the first byte: is it ftpes://, AUTH TLS?)", err)
+	}
+	return err
+}
+
+// silentHint is for a server that may be waiting for TLS while the client waits for
+// the greeting.
+func silentHint(err error, addr string, o client.Options) error {
+	if _, port, _ := net.SplitHostPort(addr); port == "990" {
+		return fmt.Errorf("%w (at port 990 TLS comes first: is it ftps://?)", err)
+	}
+	if o.TLS == client.ExplicitTLS {
+		return fmt.Errorf("%w (a server that waits for TLS first is silent, too: is it ftps://?)", err)
 	}
 	return err
 }
@@ -178,6 +194,7 @@ type trustError struct {
 	noTLS *client.TLSError
 	cert  *x509.Certificate
 	why   error
+	byCA  bool // --ca-cert decided
 }
 
 func (e *trustError) Unwrap() error { return e.noTLS }
@@ -187,13 +204,19 @@ func (e *trustError) Error() string {
 	var host x509.HostnameError
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
-	why, do := e.why.Error(), "--pin "+mark+" trusts it"
+	why, pin := e.why.Error(), "--pin "+mark
+	if e.byCA { // which a pin does not replace: both have to hold
+		pin += " instead of --ca-cert"
+	}
+	do := pin + " trusts it"
 	switch {
 	case errors.As(e.why, &host):
 		why = "it is for " + ftp.Printable(names(e.cert)) + ", not for " + ftp.Printable(host.Host)
+	case errors.As(e.why, &unknown) && e.byCA:
+		why = "it is signed by nobody in the file of --ca-cert"
 	case errors.As(e.why, &unknown):
 		why = "it is signed by nobody known"
-		do = "--ca-cert FILE names who signed it, --pin " + mark + " trusts just this one"
+		do = "--ca-cert FILE names who signed it, " + pin + " trusts just this one"
 	case errors.As(e.why, &invalid) && invalid.Reason == x509.Expired:
 		why = "it is good only from " + e.cert.NotBefore.Format("2006-01-02") + " to " + e.cert.NotAfter.Format("2006-01-02")
 	case errors.As(e.why, new(*pinError)):

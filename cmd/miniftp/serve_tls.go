@@ -10,17 +10,18 @@ import (
 	"miniftp/ftp/server"
 )
 
+// tlsModes are the words of --tls.
+var tlsModes = map[string]bool{"off": true, "optional": true, "required": true, "implicit": true}
+
+// reuses are those of --tls-session-reuse.
 var reuses = map[string]dtp.Reuse{"off": dtp.ReuseOff, "prefer": dtp.ReusePrefer, "require": dtp.ReuseRequire}
 
 // serveTLS fills in what o says about TLS. No certificates: there is none, or it can't
 // be, which cf.problems tells.
 func (cf *config) serveTLS(o *server.Options) *certificates {
 	mode, files := cf.str("tls"), cf.list("tls-cert")
-	switch mode {
-	case "off", "optional", "required", "implicit":
-	default:
-		cf.wrong("tls", "%q: it is off, optional, required or implicit", mode)
-		return nil
+	if !tlsModes[mode] {
+		return nil // checkWords has told
 	}
 	if cf.on("tls-self-signed") && len(files) > 0 {
 		cf.wrong("tls-self-signed", "and a certificate (%s) exclude each other", cf.label("tls-cert"))
@@ -32,7 +33,15 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 		return nil
 	}
 	if !own && len(files) == 0 {
-		cf.wrong("tls", "%s needs a certificate: --tls-cert FILE, or --tls-self-signed", mode)
+		cf.wrong("tls", "%s needs a certificate: %s", mode, cf.certificateWords(cf.values["tls"].by))
+		return nil
+	}
+	switch keys := len(cf.list("tls-key")); {
+	case own && keys > 0:
+		cf.wrong("tls-key", "and %s exclude each other", cf.label("tls-self-signed"))
+		return nil
+	case keys > len(files):
+		cf.wrong("tls-key", "names %d keys for %d of %s: they go together one for one", keys, len(files), cf.label("tls-cert"))
 		return nil
 	}
 	certs, err := cf.certificates(own, files)
@@ -47,11 +56,7 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 	o.TLS = &tls.Config{GetCertificate: certs.get}
 	o.TLSRequired = mode != "optional"
 	o.AllowCCC = cf.on("tls-ccc")
-	reuse, ok := reuses[cf.str("tls-session-reuse")]
-	if !ok {
-		cf.wrong("tls-session-reuse", "%q: it is off, prefer or require", cf.str("tls-session-reuse"))
-	}
-	o.SessionReuse = reuse
+	o.SessionReuse = reuses[cf.str("tls-session-reuse")]
 	o.ListenTLS = cf.addresses("listen-tls")
 	if mode == "implicit" {
 		if len(o.Listen) == 0 {
@@ -65,7 +70,10 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 
 // certificates loads those that are named, or the one that is made here.
 func (cf *config) certificates(own bool, files []string) (*certificates, error) {
-	if own {
+	switch {
+	case own && cf.trial:
+		return wouldSign()
+	case own:
 		file, err := selfSigned()
 		if err != nil {
 			return nil, err
@@ -86,9 +94,17 @@ func (cf *config) noTLS() {
 		case v.by == byFlag && cf.values["tls"].by == byFlag:
 			cf.wrong(name, "and --tls off exclude each other")
 		case v.by == byFlag, cf.values["tls"].by == byDefault, name == "listen-tls" && cf.values["tls"].by == byFile:
-			cf.wrong(name, "without TLS: --tls-cert FILE or --tls-self-signed give it a certificate")
+			cf.wrong(name, "without TLS, which needs a certificate: %s", cf.certificateWords(v.by))
 		}
 	}
+}
+
+// certificateWords are how whoever wrote something says where a certificate is.
+func (cf *config) certificateWords(by origin) string {
+	if by == byFile {
+		return `write  cert = "FILE"  or  self-signed = true  in [tls]`
+	}
+	return "--tls-cert FILE, or --tls-self-signed"
 }
 
 // clientCertificates asks clients for certificates.

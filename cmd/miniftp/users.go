@@ -46,6 +46,7 @@ func (cf *config) collectUsers(c *cli.Context) {
 		}
 		switch {
 		case a.anyone:
+		case a.password == "" && a.lines["password"] > 0: // which is wrong, and has been told
 		case a.password == "" && !cf.on("tls-client-user"):
 			cf.userProblem(a, "", errors.New("there is no password: miniftp passwd makes the hash of one"))
 		default:
@@ -99,7 +100,11 @@ func (cf *config) fileUsers() {
 			continue
 		}
 		if len(k.path) == 1 || len(k.path) == 2 && k.value != nil {
-			cf.wrongKey(k, "a user is a table: [users.%s] with password, perm and so on", ftp.Printable(k.path[len(k.path)-1]))
+			name := "NAME"
+			if len(k.path) == 2 {
+				name = ftp.Printable(quotedKey(k.path[1]))
+			}
+			cf.wrongKey(k, "a user is a table: [users.%s] with password, perm and so on", name)
 			continue
 		}
 		if k.path[1] == "" || strings.ContainsAny(k.path[1], "\r\n\x00") {
@@ -161,7 +166,6 @@ func (cf *config) usersFile() {
 		return
 	}
 	inClear := false
-	seen := map[string]bool{}
 	for i, line := range lines {
 		if line.name == "" {
 			continue
@@ -171,11 +175,6 @@ func (cf *config) usersFile() {
 			cf.problem(usagef("%s: %s", from, line.bad))
 			continue
 		}
-		if seen[line.name] {
-			cf.problem(usagef("%s: user %s stands here twice", from, ftp.Printable(line.name)))
-			continue
-		}
-		seen[line.name] = true
 		inClear = inClear || !strings.HasPrefix(line.password, "$2")
 		a := cf.user(line.name)
 		switch {
@@ -280,5 +279,10 @@ func (cf *config) anyone() {
 	}
 	if undecided {
 		cf.settle("anonymous", a.may())
+	}
+	for _, named := range cf.users { // as the server does, whatever the case
+		if strings.EqualFold(named.name, "ftp") {
+			cf.userProblem(named, "", errors.New(`clients take that name for anonymous, who may log in, too: call the user otherwise, or set anonymous to "off"`))
+		}
 	}
 }

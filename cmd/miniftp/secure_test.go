@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"miniftp/ftp/client"
+)
+
+// TestTrustHints: what an error about a certificate says to do works.
+func TestTrustHints(t *testing.T) {
+	dir := t.TempDir()
+	cert, other := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "other.pem")
+	certFile(t, cert, "localhost")
+	certFile(t, other, "somebody")
+	p := serveHere(t, "--tls", "required", "--tls-cert", cert, "mem://")
+	_, addr, _ := strings.Cut(p.log.String(), "ftpes://")
+	addr, _, _ = strings.Cut(addr, "/")
+	_, port, _ := strings.Cut(addr, ":")
+	for _, tt := range []struct{ host, ca, why, do string }{
+		{"localhost", "", "signed by nobody known", "trusts just this one)"},
+		{"127.0.0.1", "", "it is for localhost, not for 127.0.0.1", " trusts it)"},
+		{"127.0.0.1", cert, "it is for localhost, not for 127.0.0.1", " instead of --ca-cert trusts it)"},
+		{"localhost", other, "it is signed by nobody in the file of --ca-cert", " instead of --ca-cert trusts it)"},
+	} {
+		list := func(flags ...string) (int, string) {
+			code, _, errs := try(t, append(append([]string{"ls", "--retries", "0"}, flags...), "ftpes://"+tt.host+":"+port+"/")...)
+			return code, errs
+		}
+		var flags []string
+		if tt.ca != "" {
+			flags = []string{"--ca-cert", tt.ca}
+		}
+		code, errs := list(flags...)
+		if code != exitTLS || !strings.Contains(errs, tt.why) || !strings.Contains(errs, tt.do) {
+			t.Errorf("%v: exit %d: %s", flags, code, errs)
+		}
+		pin := regexp.MustCompile(`--pin (sha256:[0-9a-f]{64})`).FindStringSubmatch(errs)
+		if pin == nil {
+			t.Errorf("%v: no pin in %s", flags, errs)
+			continue
+		}
+		if code, errs := list("--pin", pin[1]); code != exitOK {
+			t.Errorf("with that pin: exit %d: %s", code, errs)
+		}
+		if tt.ca == "" {
+			continue
+		}
+		// Both have to hold: the pin beside the authorities is not enough, and that is said.
+		if code, errs := list("--ca-cert", tt.ca, "--pin", pin[1]); code != exitTLS || !strings.Contains(errs, tt.do) {
+			t.Errorf("with %s and that pin: exit %d: %s", tt.ca, code, errs)
+		}
+	}
+}
+
+// TestSilentHint: a server that says nothing may wait for TLS.
+func TestSilentHint(t *testing.T) {
+	late := fmt.Errorf("%w within 1s", client.ErrTimeout)
+	for _, tt := range []struct {
+		addr string
+		err  error
+		mode client.TLSMode
+		hint bool
+	}{
+		{"h:990", late, client.ExplicitTLS, true},
+		{"h:990", late, client.NoTLS, true},
+		{"h:990", late, client.ImplicitTLS, false},
+		{"h:990", errors.New("refused"), client.ExplicitTLS, false},
+		{"h:2121", late, client.ExplicitTLS, true},
+		{"h:2121", late, client.NoTLS, false},
+	} {
+		err := &client.ConnectError{Addr: tt.addr, Err: tt.err}
+		got := tlsHint(err, client.Options{TLS: tt.mode})
+		if strings.Contains(got.Error(), "is it ftps://?") != tt.hint || exitCode(got) != exitConnect {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}
