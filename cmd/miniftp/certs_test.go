@@ -213,14 +213,15 @@ func TestClientCertificates(t *testing.T) {
 	t.Setenv("MINIFTP_PASSWORD", "pw")
 	for _, tt := range []struct {
 		flags []string
-		ok    bool
+		exit  int
+		says  string
 	}{
-		{[]string{"--cert", filepath.Join(dir, "good")}, true},
-		{[]string{"--cert", filepath.Join(dir, "stranger")}, false},
-		{nil, false},
+		{[]string{"--cert", filepath.Join(dir, "good")}, exitOK, ""},
+		{[]string{"--cert", filepath.Join(dir, "stranger")}, exitTLS, "certificate"},
+		{nil, exitTLS, "show one with --cert and --key"},
 	} {
 		args := append([]string{"ls", "--retries", "0", "--user", "good", "--ca-cert", filepath.Join(dir, "miniftp", "self-signed.pem")}, tt.flags...)
-		if code, out, errs := try(t, append(args, "ftpes://"+addr+"/")...); (code == 0) != tt.ok || !tt.ok && !strings.Contains(errs, "certificate") {
+		if code, out, errs := try(t, append(args, "ftpes://"+addr+"/")...); code != tt.exit || !strings.Contains(errs, tt.says) {
 			t.Errorf("%v: exit %d: %s%s", tt.flags, code, out, errs)
 		}
 	}

@@ -170,6 +170,8 @@ func tlsHint(err error, o client.Options) error {
 		return &trustError{noTLS, other.shown[0], other, false}
 	case errors.As(err, &reply) && reply.Verb == "AUTH":
 		return fmt.Errorf("%w (nothing was sent in the clear; without --tls or ftpes:// it would be)", err)
+	case strings.Contains(noTLS.Error(), "certificate required") && (o.TLSConfig == nil || len(o.TLSConfig.Certificates) == 0):
+		return fmt.Errorf("%w (the server wants a client certificate: show one with --cert and --key)", err)
 	case o.TLS == client.ImplicitTLS && errors.As(err, new(tls.RecordHeaderError)):
 		return fmt.Errorf("%w (ftps:// is TLS from the first byte: is it ftpes://, AUTH TLS?)", err)
 	}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/dtp"
 )
 
 const (
@@ -76,10 +76,10 @@ func (r counted) Read(b []byte) (int, error) {
 // lost is why a control connection ended, in plain words.
 func lost(err error) error {
 	var op *net.OpError
-	var alert tls.AlertError
+	said, refused := dtp.Alert(err)
 	switch {
-	case errors.As(err, &alert): // under TLS 1.3 a server says late what it thinks of our certificate
-		return &TLSError{Err: errors.New("the server refuses: " + strings.TrimPrefix(alert.Error(), "tls: "))}
+	case refused: // under TLS 1.3 a server says late what it thinks of our certificate
+		return &TLSError{Err: errors.New("the server refuses: " + said)}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the server closed it")
 	case errors.As(err, &op):
