@@ -129,7 +129,7 @@ func (f *fetcher) fetchPath(k *link, r *remote, file found) error {
 	case file.entry.IsDir():
 		return at(r.join(file.path), errors.New("is a directory: -r fetches it with all that is in it"))
 	case file.entry.Type == ftp.LinkEntry && f.recursive && r.pattern != "":
-		f.leaveOut(r.join(file.path), file.entry)
+		f.leaveOut(r.join(file.path), file.entry.Type)
 		return nil
 	case f.local == "-":
 		return f.toStdout(k, r, file)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -41,52 +40,51 @@ func (e *env) runLs(c *cli.Context) error {
 	if err := wantArgs(c, 1, -1); err != nil {
 		return err
 	}
-	order, ok := map[string]func(a, b listed) int{
-		"name": func(a, b listed) int { return cmp.Compare(a.name, b.name) },
-		"size": func(a, b listed) int { return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.name, b.name)) },
-		"time": func(a, b listed) int { return cmp.Or(b.Modified.Compare(a.Modified), cmp.Compare(a.name, b.name)) },
+	key, ok := map[string]func(listed) int64{
+		"name": func(listed) int64 { return 0 },
+		"size": func(it listed) int64 { return -it.Size },
+		"time": func(it listed) int64 { return -it.Modified.UnixMicro() },
 	}[c.String("sort")]
 	if !ok {
 		return usagef("--sort %q: it is name, size or time", c.String("sort"))
 	}
-	var all []listed
+	out := &rows{e: e, key: key, text: e.shownAs}
+	switch {
+	case c.Bool("json"):
+		out.text, out.json = jsonText, true
+	case c.Bool("long"):
+		out.text = e.longLine
+	}
 	err := e.eachURL(c, c.Args().Slice(), func(k *link, r *remote, f found) error {
-		more, err := e.listOne(c, k, r, f)
+		name := func(it listed) string { return it.name }
 		if c.NArg() > 1 && f.entry.Type == ftp.UnknownEntry { // tell the directories apart
-			for i := range more {
-				more[i].name = below(f.path, more[i])
-			}
+			name = func(it listed) string { return below(f.path, it) }
 		}
-		all = append(all, more...)
-		return at(r.join(f.path), err)
+		return at(r.join(f.path), e.listOne(c, k, r, f, func(it listed) {
+			it.name = name(it)
+			out.add(it)
+		}, out))
 	})
-	slices.SortStableFunc(all, order)
-	if c.Bool("json") {
-		return firstError(err, printJSON(e.out, jsonEntries(all)))
-	}
-	for _, it := range all {
-		if c.Bool("long") {
-			fmt.Fprintln(e.out, e.longLine(it))
-		} else {
-			fmt.Fprintln(e.out, e.shownAs(it))
-		}
-	}
+	out.end()
 	return err
 }
 
 // listOne lists a directory, or tells about a file.
-func (e *env) listOne(c *cli.Context, k *link, r *remote, f found) (all []listed, err error) {
+func (e *env) listOne(c *cli.Context, k *link, r *remote, f found, add func(listed), out *rows) error {
 	hidden := func(name string) bool { return !c.Bool("all") && strings.HasPrefix(path.Base(name), ".") }
 	if f.entry.Type != ftp.UnknownEntry && (!f.entry.IsDir() || r.pattern != "" && !c.Bool("recursive")) {
-		if hidden(f.path) {
-			return nil, nil
+		if !hidden(f.path) {
+			add(listed{f.path, f.entry})
 		}
-		return []listed{{f.path, f.entry}}, nil
+		return nil
 	}
-	err = k.do(func(cl *client.Client, _ int) error {
-		all = all[:0]
+	before := out.n
+	err := k.do(func(cl *client.Client, _ int) error {
+		if err := out.back(before); err != nil {
+			return err
+		}
 		if c.Bool("recursive") {
-			return e.listTree(k, cl, f.path, &all, hidden)
+			return listTree(k, cl, f.path, add, hidden)
 		}
 		var bad error
 		for entry, err := range cl.List(k.ctx, f.path) {
@@ -94,20 +92,21 @@ func (e *env) listOne(c *cli.Context, k *link, r *remote, f found) (all []listed
 			case err != nil:
 				bad = firstError(bad, err)
 			case !hidden(entry.Name):
-				all = append(all, listed{entry.Name, entry})
+				add(listed{entry.Name, entry})
 			}
 		}
 		return bad
 	})
-	if len(all) == 0 && f.path != "" {
+	if out.n == before && f.path != "" {
 		if it, ok := e.listFile(k, f.path); ok {
-			return []listed{it}, nil // LIST of a file names it, or says no
+			add(it)
+			return nil // LIST of a file names it, or says no
 		}
 	}
-	return all, err
+	return err
 }
 
-func (e *env) listTree(k *link, cl *client.Client, root string, all *[]listed, hidden func(string) bool) error {
+func listTree(k *link, cl *client.Client, root string, add func(listed), hidden func(string) bool) error {
 	var bad error
 	for entry, err := range cl.Walk(k.ctx, root) {
 		if err != nil {
@@ -116,7 +115,7 @@ func (e *env) listTree(k *link, cl *client.Client, root string, all *[]listed, h
 		}
 		name := strings.TrimPrefix(strings.TrimPrefix(entry.Path, strings.TrimRight(root, "/")), "/")
 		if !hidden(name) {
-			*all = append(*all, listed{name, entry.Entry})
+			add(listed{name, entry.Entry})
 		}
 	}
 	return bad

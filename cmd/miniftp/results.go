@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 
 	"github.com/urfave/cli/v2"
@@ -48,10 +50,24 @@ func (r *results) flush() error {
 	return printJSON(r.out, r.list)
 }
 
-// printJSON writes v indented; a nil list is an empty one.
+// printJSON writes v indented; a nil list is an empty one. The control characters that
+// JSON would let through are escaped, too: terminals obey them.
 func printJSON[T any](w io.Writer, v T) error {
-	enc := json.NewEncoder(w)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	for _, c := range b.String() { // which is UTF-8 here
+		if c >= 0x7f && c < 0xa0 {
+			fmt.Fprintf(&text, "\\u%04x", c)
+		} else {
+			text.WriteRune(c)
+		}
+	}
+	_, err := w.Write(text.Bytes())
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"miniftp/ftp"
@@ -17,62 +18,118 @@ func (f *fetcher) tree(k *link, r *remote, dir found) error {
 	if name := base(dir.path); f.intoDir && filepath.IsLocal(name) && name != "." {
 		root = filepath.Join(root, name)
 	}
-	if err := f.fs.MkdirAll(root, 0o777); err != nil {
-		return localProblem(root, err)
-	}
-	all, err := f.walk(k, r, dir.path)
-	return firstError(err, each(f.e, all, func(entry client.WalkEntry) error { return f.entry(k, r, dir.path, root, entry) }))
+	t := &tree{fetcher: f, k: k, r: r, room: maxHeld, left: maxInTree}
+	return t.dir(dir.path, root, nil)
 }
 
-// walk lists a tree. What can't be read of it is reported and left out; the
+// tree is a directory that get -r fetches. Of what a server lists it holds one
+// directory of each level at a time, and no more than so much: a hostile one lists
+// without end.
+type tree struct {
+	*fetcher
+	k    *link
+	r    *remote
+	room int // bytes that may still be held
+	left int // entries that may still be listed
+}
+
+// Bounds on what a server may list.
+const (
+	maxHeld   = 8 << 20 // bytes in memory at once
+	maxInTree = 10_000_000
+	maxDepth  = 100
+)
+
+// branch is what has to be known of an entry to fetch it.
+type branch struct {
+	name   string
+	kind   ftp.EntryType
+	size   int64
+	unique string // of a directory
+}
+
+// branchBytes is what a branch takes beside its words, in a slice that grows.
+const branchBytes = 140
+
+// dir fetches all that is in a directory; above are the unique facts of those that
+// lead to it.
+func (t *tree) dir(path, local string, above []string) error {
+	if err := t.fs.MkdirAll(local, 0o777); err != nil {
+		return localProblem(local, err)
+	}
+	if len(above) == maxDepth {
+		return at(t.r.join(path), client.ErrTooDeep)
+	}
+	room := t.room
+	defer func() { t.room = room }()
+	entries, err := t.list(path)
+	return firstError(err, each(t.e, entries, func(b branch) error { return t.entry(path, local, b, above) }))
+}
+
+// list reads a directory. What can't be read of it is reported and left out; the
 // first such error is returned.
-func (f *fetcher) walk(k *link, r *remote, dir string) ([]client.WalkEntry, error) {
-	var all []client.WalkEntry
+func (t *tree) list(dir string) ([]branch, error) {
+	const enough = 20
+	var all []branch
 	var bad []error
-	err := k.do(func(cl *client.Client, _ int) error {
-		all, bad = all[:0], bad[:0]
-		for entry, err := range cl.Walk(k.ctx, dir) {
+	room := t.room
+	err := t.k.do(func(cl *client.Client, _ int) error {
+		all, bad, t.room = all[:0], bad[:0], room
+		for e, err := range cl.List(t.k.ctx, dir) {
+			var line *ftp.LineError
+			var name *client.NameError
 			switch {
-			case err == nil:
-				all = append(all, entry)
-			case k.again(err) || k.ctx.Err() != nil:
+			case errors.As(err, &line), errors.As(err, &name):
+				if len(bad) < enough {
+					bad = append(bad, at(t.r.join(dir), err))
+				}
+				continue
+			case err != nil:
 				return err
-			default:
-				bad = append(bad, at(r.join(entry.Path), err))
+			}
+			b := branch{name: strings.Clone(e.Name), kind: e.Type, size: e.Size}
+			if e.IsDir() {
+				b.unique = strings.Clone(e.Unique)
+			}
+			all = append(all, b)
+			t.left--
+			if t.room -= branchBytes + len(b.name) + len(b.unique); t.room < 0 || t.left < 0 {
+				return client.ErrTooMany
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, at(r.join(dir), err)
+		return nil, at(t.r.join(dir), err)
 	}
-	return all, each(f.e, bad, func(err error) error { return err })
+	slices.SortFunc(all, func(a, b branch) int { return cmp.Compare(a.name, b.name) })
+	return all, each(t.e, bad, func(err error) error { return err })
 }
 
-// entry fetches one entry of a tree.
-func (f *fetcher) entry(k *link, r *remote, top, root string, entry client.WalkEntry) error {
-	url := r.join(entry.Path)
-	below := filepath.FromSlash(strings.TrimPrefix(strings.TrimPrefix(entry.Path, strings.TrimRight(top, "/")), "/"))
-	if !filepath.IsLocal(below) {
+// entry fetches one entry of a directory. Only its name comes from the server.
+func (t *tree) entry(dir, into string, b branch, above []string) error {
+	path := joinRemote(dir, b.name)
+	url := t.r.join(path)
+	if !filepath.IsLocal(b.name) {
 		return at(url, &client.LocalError{Err: errors.New("its name can't be a local file's name")})
 	}
-	local := filepath.Join(root, below)
-	switch {
-	case entry.IsDir():
-		if err := f.fs.MkdirAll(local, 0o777); err != nil {
-			return localProblem(local, err)
+	local := filepath.Join(into, b.name)
+	switch b.kind {
+	case ftp.DirEntry:
+		if b.unique != "" && slices.Contains(above, b.unique) {
+			return at(url, client.ErrTooDeep)
 		}
-		return nil
-	case entry.Type == ftp.LinkEntry, entry.Type == ftp.OtherEntry:
-		f.leaveOut(url, entry.Entry)
+		return t.dir(path, local, append(above[:len(above):len(above)], b.unique))
+	case ftp.LinkEntry, ftp.OtherEntry:
+		t.leaveOut(url, b.kind)
 		return nil
 	}
-	return f.file(k, r, found{entry.Path, entry.Entry}, local)
+	return t.file(t.k, t.r, found{path, ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}}, local)
 }
 
-func (f *fetcher) leaveOut(url string, entry ftp.Entry) {
+func (f *fetcher) leaveOut(url string, kind ftp.EntryType) {
 	what := "no regular file"
-	if entry.Type == ftp.LinkEntry {
+	if kind == ftp.LinkEntry {
 		what = "a link"
 	}
 	f.e.note("%s: left out: it is %s", url, what)

@@ -1,0 +1,163 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// mostMemory is what the client may ever hold of the machine's memory, whatever a
+// server sends: its code and all. One that idles has about 13 MiB.
+const mostMemory = 32 << 20
+
+// builtProgram is miniftp as its users have it: the test binary is larger.
+var builtProgram = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "miniftp")
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "miniftp")
+	if out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return name, nil
+})
+
+// peak runs miniftp and returns the most memory that it held. What the system tells
+// when a process has ended counts its parent's in: so it is asked all the time.
+func peak(t *testing.T, dir string, args ...string) (code int, rss int64, errs string) {
+	t.Helper()
+	program, err := builtProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "NETRC="+filepath.Join(dir, "none"), "HOME="+dir)
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(over)
+	}()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for running := true; running; {
+		if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)); err == nil {
+			_, rest, _ := strings.Cut(string(status), "\nVmHWM:")
+			var kb int64
+			if _, err := fmt.Sscan(rest, &kb); err == nil {
+				rss = kb << 10
+			}
+		}
+		select {
+		case <-over:
+			running = false
+		case <-tick.C:
+		}
+	}
+	if ctx.Err() != nil {
+		t.Fatalf("%v goes on and on", args)
+	}
+	return cmd.ProcessState.ExitCode(), rss, said.String()
+}
+
+// endless writes text until nobody reads, at most so many bytes: then the test has
+// failed anyway.
+func endless(w io.Writer, text func(i int) string) {
+	for i, n := 0, 0; n < 3<<30; i++ {
+		m, err := io.WriteString(w, text(i))
+		if err != nil {
+			return
+		}
+		n += m
+	}
+}
+
+// TestHostileMemory: whatever comes without end, the client ends with one line and has
+// held little memory.
+func TestHostileMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the program")
+	}
+	lines := func(line string) func(c *victim, _ string) {
+		return func(c *victim, _ string) { endless(c, func(int) string { return strings.Repeat(line, 1000) }) }
+	}
+	listing := func(line func(i int) string) func(h *hostile) {
+		return func(h *hostile) {
+			var block strings.Builder // making each line anew takes longer than reading it
+			for i := range 1000 {
+				block.WriteString(line(i))
+			}
+			h.list = func(_, _ string, w io.Writer) { endless(w, func(int) string { return block.String() }) }
+		}
+	}
+	plain := func(i int) string { return fmt.Sprintf("type=file;size=1;perm=r;unique=%dg%d; file-%d\r\n", i, i, i) }
+	unix := func(i int) string { return fmt.Sprintf("-rw-r--r-- 1 owner group 5 Jan  1 2020 file-%d\r\n", i) }
+	long := func(i int) string {
+		return fmt.Sprintf("type=file;size=1;x=%s; %d\r\n", strings.Repeat("x", 6_000), i)
+	}
+	for name, x := range map[string]struct {
+		set  func(h *hostile)
+		args []string // URL stands for the server
+	}{
+		"greeting of endless lines": {func(h *hostile) { h.on["greeting"] = lines("220-and on it goes\r\n") }, []string{"ls", "URL/"}},
+		"greeting without an end":   {func(h *hostile) { h.on["greeting"] = lines("220 and on it goes") }, []string{"ls", "URL/"}},
+		"endless FEAT":              {func(h *hostile) { h.on["FEAT"] = lines("211-X\r\n") }, []string{"ls", "URL/"}},
+		"endless short FEAT":        {func(h *hostile) { h.on["FEAT"] = lines("211-\r\n") }, []string{"ls", "URL/"}},
+		"preliminary replies":       {func(h *hostile) { h.on["USER"] = lines("120 in a moment\r\n") }, []string{"ls", "URL/"}},
+		"replies nobody asked for":  {func(h *hostile) { h.on["USER"] = lines("331 what?\r\n") }, []string{"ls", "URL/"}},
+		"150 after 150":             {func(h *hostile) { h.on["RETR"] = lines("150 here it comes\r\n") }, []string{"get", "URL/f"}},
+		"listing":                   {listing(plain), []string{"ls", "URL/"}},
+		"listing, json":             {listing(plain), []string{"ls", "--json", "URL/"}},
+		"listing by LIST":           {func(h *hostile) { listing(unix)(h); h.feat = "" }, []string{"ls", "URL/"}},
+		"listing of long lines":     {listing(long), []string{"ls", "URL/"}},
+		"listing without an end of line": {func(h *hostile) {
+			h.list = func(_, _ string, w io.Writer) { endless(w, func(int) string { return strings.Repeat("x", 10_000) }) }
+		}, []string{"ls", "URL/"}},
+		"recursive listing":         {listing(plain), []string{"ls", "-R", "URL/"}},
+		"tree":                      {listing(plain), []string{"get", "-r", "URL/d", "."}},
+		"tree of long lines":        {listing(long), []string{"get", "-r", "URL/d", "."}},
+		"tree of odd names":         {listing(func(i int) string { return fmt.Sprintf("type=file; ../%d\r\n", i) }), []string{"get", "-r", "URL/d", "."}},
+		"glob":                      {listing(plain), []string{"get", "URL/*", "."}},
+		"glob of long lines":        {listing(long), []string{"stat", "URL/*"}},
+		"glob that matches nothing": {listing(plain), []string{"get", "URL/x*", "."}},
+		"removal of a tree":         {func(h *hostile) { listing(plain)(h); h.on["RMD"] = refuse; h.on["DELE"] = refuse }, []string{"rm", "-r", "URL/d"}},
+		"listing of unreadable lines": {func(h *hostile) {
+			h.feat = ""
+			listing(func(int) string { return "what is this?\r\n" })(h)
+		}, []string{"ls", "URL/"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHostile(t, x.set)
+			for i, arg := range x.args {
+				x.args[i] = strings.ReplaceAll(arg, "URL", "ftp://"+h.addr)
+			}
+			code, rss, errs := peak(t, t.TempDir(), append([]string{x.args[0], "--retries", "0", "--timeout", "3s"}, x.args[1:]...)...)
+			t.Logf("exit %d, %.1f MiB, %.300q", code, float64(rss)/(1<<20), errs)
+			if code == 0 || !strings.HasPrefix(errs, "miniftp: ") || len(errs) > 4000 {
+				t.Errorf("exit %d: %.4000s", code, errs)
+			}
+			if rss > mostMemory {
+				t.Errorf("it held %d MiB", rss>>20)
+			}
+		})
+	}
+}
+
+func refuse(c *victim, _ string) { c.say("550 no") }

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// hostileNames are what a listing may hold in place of a name. None may lead out of
+// the target directory; those that a disk can hold may stand in it.
+var hostileNames = []string{
+	"..", ".", "../x", "../../x", "/abs", "//abs", "a/b", "a/../../x", "..\\x", "\\abs", "\\\\host\\share", "C:x", "C:\\x", "C:/x", "CON", "NUL", "con.txt", "COM1",
+	"aux", "x:stream", "nul\x00byte", "", " ", "  lead", "trail ", "trail.", "-rf", "--help", "~", "~root", "|touch made", "$(touch made)", "`touch made`", "; touch made",
+	"file:///etc/passwd", "ftp://x/y", "%2e%2e%2fx", "..%2fx", "....//x", "\xff\xfe", "\xc0\xae\xc0\xae/x", "\x1b[2J", "\x1b]0;title\x07", "\u202egnp.exe", "\u009b31m", "a\rb", "a\tb",
+	strings.Repeat("n", 255), strings.Repeat("n", 256), strings.Repeat("n", 5000), strings.Repeat("../", 50) + "etc/x",
+}
+
+// hostileLines are names as lines of a listing.
+var hostileLines = map[string]func(kind, name string) string{
+	"MLSD": func(kind, name string) string { return fmt.Sprintf("type=%s;size=7; %s\r\n", kind, name) },
+	"LIST": func(kind, name string) string {
+		return fmt.Sprintf("%srwxr-xr-x 1 o g 7 Jan  1 2020 %s\r\n", map[string]string{"file": "-", "dir": "d"}[kind], name)
+	},
+}
+
+// outside fails the test if there is anything in top but below in.
+func outside(t *testing.T, top, in string) {
+	t.Helper()
+	_ = filepath.WalkDir(top, func(name string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && name == in {
+			return filepath.SkipDir
+		}
+		if err == nil && !strings.HasPrefix(in, name) {
+			t.Errorf("%s was made", name)
+		}
+		return nil
+	})
+}
+
+// TestHostileNamesStayInside: whatever a server lists, as a file or a directory, in
+// either form, nothing is written but in the target directory, and nothing raw comes
+// to the terminal.
+func TestHostileNamesStayInside(t *testing.T) {
+	for verb, line := range hostileLines {
+		for _, kind := range []string{"file", "dir"} {
+			for _, args := range [][]string{{"get", "-r", "URL/d"}, {"get", "URL/d/*"}, {"get", "-r", "URL/d/*"}, {"ls", "-l", "URL/d"}, {"ls", "-R", "URL/d"}, {"stat", "URL/d/*"}, {"ls", "--json", "URL/d"}} {
+				search, deep := strings.HasSuffix(args[len(args)-1], "*"), slices.Contains(args, "-r")
+				h := newHostile(t, func(h *hostile) {
+					if verb == "LIST" {
+						h.feat = ""
+					}
+					h.list = func(_, dir string, w io.Writer) {
+						if path.Base(dir) != "d" {
+							_, _ = io.WriteString(w, line("file", "leaf"))
+							return
+						}
+						for _, name := range hostileNames {
+							if search && (name == "" || strings.ContainsAny(name, "/\x00\r")) {
+								continue // such a name ends a search: what is found must be all
+							}
+							_, _ = io.WriteString(w, line(kind, name))
+						}
+					}
+				})
+				top := t.TempDir()
+				in := filepath.Join(top, "a", "b", "target")
+				if err := os.MkdirAll(in, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				t.Chdir(filepath.Join(top, "a")) // so that a name that goes up has somewhere to go
+				args = append([]string{args[0], "--retries", "0"}, args[1:]...)
+				for i := range args {
+					args[i] = strings.ReplaceAll(args[i], "URL", "ftp://"+h.addr)
+				}
+				if args[0] == "get" {
+					args = append(args, in)
+				}
+				_, out, errs := try(t, args...)
+				outside(t, top, in)
+				if found := rawControl.FindString(out + errs); found != "" {
+					t.Errorf("%s %v: %q in %q", verb, args[2:], found, out+errs)
+				}
+				if args[0] == "get" && (deep || kind == "file") && len(files(t, in)) == 0 {
+					t.Errorf("%s %v fetched nothing: %s", verb, args, errs)
+				}
+				t.Chdir(top)
+			}
+		}
+	}
+}
+
+// rawControl is what would move a cursor, or break a line that is none of ours.
+var rawControl = regexp.MustCompile("[\x00-\x08\x0b-\x1f\x7f]|\u009b")
+
+// files are the regular files below a directory.
+func files(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	_ = filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			rel, _ := filepath.Rel(dir, name)
+			all = append(all, filepath.ToSlash(rel))
+		}
+		return nil
+	})
+	return all
+}
+
+// TestHostileLinks: a link in a listing is never made, so that a directory of the same
+// name, listed before it or behind it, is not written through it (CVE-2014-4877).
+func TestHostileLinks(t *testing.T) {
+	top := t.TempDir()
+	victim, in := filepath.Join(top, "victim"), filepath.Join(top, "in")
+	for _, dir := range []string{victim, in} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for verb, lines := range map[string][]string{
+		"MLSD": {"type=OS.unix=slink:" + victim + "; evil\r\n", "type=dir; evil\r\n", "type=OS.unix=symlink; other\r\n", "type=file; other\r\n"},
+		"LIST": {"lrwxrwxrwx 1 o g 7 Jan  1 2020 evil -> " + victim + "\r\n", "drwxr-xr-x 1 o g 7 Jan  1 2020 evil\r\n", "lrwxrwxrwx 1 o g 7 Jan  1 2020 other -> ../victim/x\r\n", "-rw-r--r-- 1 o g 7 Jan  1 2020 other\r\n"},
+	} {
+		for _, backwards := range []bool{false, true} {
+			h := newHostile(t, func(h *hostile) {
+				if verb == "LIST" {
+					h.feat = ""
+				}
+				h.list = func(_, dir string, w io.Writer) {
+					ordered := slices.Clone(lines)
+					if path.Base(dir) == "evil" {
+						ordered = []string{hostileLines[verb]("file", "planted")}
+					} else if backwards {
+						slices.Reverse(ordered)
+					}
+					_, _ = io.WriteString(w, strings.Join(ordered, ""))
+				}
+			})
+			target := filepath.Join(in, fmt.Sprint(verb, backwards))
+			_, _, errs := try(t, "get", "--retries", "0", "-r", "ftp://"+h.addr+"/d", target)
+			if got := files(t, victim); len(got) > 0 {
+				t.Errorf("%s: %q were written through a link", verb, got)
+			}
+			if got := files(t, target); !slices.Equal(got, []string{"evil/planted", "other"}) || !strings.Contains(errs, "left out: it is a link") {
+				t.Errorf("%s: %q were fetched: %s", verb, got, errs)
+			}
+			_ = filepath.WalkDir(in, func(name string, e fs.DirEntry, _ error) error {
+				if e.Type()&fs.ModeSymlink != 0 {
+					t.Errorf("%s: the link %s was made", verb, name)
+				}
+				return nil
+			})
+		}
+	}
+}
+
+// TestLocalNamesAreTheUsers: the local name is what the user typed, whatever the server
+// says about it, and is a name only: no command, no pipe, no other file.
+func TestLocalNamesAreTheUsers(t *testing.T) {
+	h := newHostile(t, func(h *hostile) {
+		h.on["MLST"] = func(c *victim, _ string) { c.say("250-facts\r\n type=file;size=7; /elsewhere/../.profile\r\n250 end") }
+		h.on["RETR"] = func(c *victim, _ string) {
+			c.transferAs("150 FILE: ../.profile (7 bytes)", func(w io.Writer) { _, _ = io.WriteString(w, "content") })
+		}
+	})
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for typed, want := range map[string]string{
+		"/x/plain": "plain", "/|touch%20made": "|touch made", "/a/-rf": "-rf", "/%2Fetc/passwd": "passwd", "/$(touch made)": "$(touch made)", "/a%5Cb": "a\\b",
+	} {
+		if code, _, errs := try(t, "get", "--retries", "0", "ftp://"+h.addr+typed); code != 0 {
+			t.Errorf("%s: exit %d: %s", typed, code, errs)
+		}
+		if got := files(t, dir); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: there is %q, want %q", typed, got, want)
+		}
+		_ = os.Remove(want)
+	}
+	if code, _, errs := try(t, "get", "--retries", "0", "ftp://"+h.addr+"/x", "|touch made"); code != 0 {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if got := files(t, dir); !slices.Equal(got, []string{"|touch made"}) {
+		t.Errorf("there is %q", got)
+	}
+	_ = os.Remove("|touch made")
+	for _, none := range []string{"/a/..", "/..", "/.", "/a/."} {
+		if code, _, errs := try(t, "get", "--retries", "0", "ftp://"+h.addr+none); code != exitLocal {
+			t.Errorf("%s: exit %d: %s", none, code, errs)
+		}
+	}
+	if got := files(t, filepath.Dir(dir)); slices.ContainsFunc(got, func(name string) bool { return strings.HasSuffix(name, "made") || strings.HasSuffix(name, "profile") }) {
+		t.Errorf("there is %q", got)
+	}
+}
+
+// TestHostileWords: what a server says comes to the terminal without control
+// characters, whichever verb shows it and however chatty it is asked to be.
+func TestHostileWords(t *testing.T) {
+	const evil = "\x1b]0;owned\x07\x1b[31m\u009b2J\x08\x7f\x00\x0b"
+	h := newHostile(t, func(h *hostile) {
+		h.feat = " MLST type*;\r\n " + evil + "\r\n"
+		h.on["greeting"] = func(c *victim, _ string) { c.say("220-%s\r\n220 %s", evil, evil) }
+		h.on["RETR"] = func(c *victim, _ string) { c.say("550 %s", evil) }
+		h.on["DELE"] = h.on["RETR"]
+		h.on["RMD"] = h.on["RETR"]
+		h.on["MLST"] = func(c *victim, _ string) {
+			c.say("250-%s\r\n type=file;size=7;perm=%s;unix.owner=%s;unix.group=%s;unique=%s; %s\r\n250 %s", evil, evil, evil, evil, evil, evil, evil)
+		}
+		h.list = func(_, _ string, w io.Writer) {
+			fmt.Fprintf(w, "type=file;perm=%s;unix.owner=%s; x%s\r\ntype=OS.unix=slink:%s; l%s\r\n%s\r\n", evil, evil, evil, evil, evil, evil)
+		}
+		h.on["SITE"] = func(c *victim, _ string) { c.say("500 %s", evil) }
+		h.on["RNFR"] = h.on["RETR"]
+	})
+	t.Chdir(t.TempDir())
+	url := "ftp://" + h.addr
+	for _, args := range [][]string{
+		{"ls", "-v", "--explain", url + "/"},
+		{"ls", "-l", "-R", url + "/"},
+		{"ls", "--json", url + "/"},
+		{"stat", url + "/f"},
+		{"stat", "--json", url + "/f"},
+		{"get", "-v", "--explain", url + "/f"},
+		{"get", "--json", url + "/f"},
+		{"get", "-r", url + "/d"},
+		{"cat", url + "/f"},
+		{"rm", url + "/f"},
+		{"rm", "-r", "--json", url + "/f"},
+		{"chmod", "644", url + "/f"},
+		{"mv", url + "/f", "g"},
+		{"hash", url + "/f"},
+		{"mkdir", url + "/f"},
+	} {
+		_, out, errs := try(t, append([]string{args[0], "--retries", "0"}, args[1:]...)...)
+		if found := rawControl.FindString(out + errs); found != "" {
+			t.Errorf("%v: %q in\n%q\n%q", args, found, out, errs)
+		}
+	}
+	h = newHostile(t, func(h *hostile) {
+		h.on["greeting"] = func(c *victim, _ string) { c.say("530 %s", evil) }
+	})
+	if _, out, errs := try(t, "ls", "--retries", "0", "ftp://"+h.addr+"/"); rawControl.MatchString(out + errs) {
+		t.Errorf("a greeting: %q", errs)
+	}
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// hostile is a server that means harm. What a test does not make it do goes well: it
+// takes any login, every directory is there, and every file but d, which is one, holds
+// "content".
+type hostile struct {
+	addr string
+	feat string                               // lines of FEAT, each behind a blank
+	list func(verb, path string, w io.Writer) // what a listing sends
+	on   map[string]func(c *victim, arg string)
+
+	ln  net.Listener
+	wg  sync.WaitGroup
+	mu  sync.Mutex
+	got []string // the lines that came
+	in  map[net.Conn]bool
+}
+
+// victim is one client of it.
+type victim struct {
+	net.Conn
+	h    *hostile
+	r    *bufio.Reader
+	data net.Listener
+}
+
+// newHostile starts one on loopback; change may set it up before it listens.
+func newHostile(t *testing.T, change func(h *hostile)) *hostile {
+	t.Helper()
+	h := &hostile{feat: " MLST type*;size*;\r\n", on: map[string]func(*victim, string){}, in: map[net.Conn]bool{}}
+	change(h)
+	var err error
+	if h.ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	h.addr = h.ln.Addr().String()
+	h.wg.Go(func() {
+		for {
+			conn, err := h.ln.Accept()
+			if err != nil {
+				return
+			}
+			h.mu.Lock()
+			h.in[conn] = true
+			h.mu.Unlock()
+			h.wg.Go(func() { (&victim{Conn: conn, h: h, r: bufio.NewReader(conn)}).serve() })
+		}
+	})
+	t.Cleanup(func() {
+		_ = h.ln.Close()
+		h.mu.Lock()
+		for conn := range h.in {
+			_ = conn.Close()
+		}
+		h.mu.Unlock()
+		h.wg.Wait()
+	})
+	return h
+}
+
+// commands are the lines that came so far.
+func (h *hostile) commands() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]string(nil), h.got...)
+}
+
+func (c *victim) say(format string, args ...any) { _, _ = fmt.Fprintf(c, format+"\r\n", args...) }
+
+func (c *victim) serve() {
+	defer c.Close()
+	defer c.close()
+	if greet := c.h.on["greeting"]; greet != nil {
+		greet(c, "")
+	} else {
+		c.say("220 come in")
+	}
+	for {
+		line, err := c.r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimRight(line, "\r\n")
+		c.h.mu.Lock()
+		c.h.got = append(c.h.got, line)
+		c.h.mu.Unlock()
+		verb, arg, _ := strings.Cut(line, " ")
+		if f := c.h.on[verb]; f != nil {
+			f(c, arg)
+		} else {
+			c.well(verb, arg)
+		}
+	}
+}
+
+// well does what a good server would.
+func (c *victim) well(verb, arg string) {
+	switch verb {
+	case "USER":
+		c.say("331 and the password?")
+	case "PASS":
+		c.say("230 in")
+	case "FEAT":
+		c.say("211-I know\r\n%s211 End", c.h.feat)
+	case "PWD":
+		c.say(`257 "/"`)
+	case "CWD", "RMD", "DELE", "RNTO", "MKD":
+		c.say("250 done")
+	case "EPSV":
+		c.close()
+		var err error
+		if c.data, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			c.say("425 no")
+			return
+		}
+		c.say("229 (|||%d|)", c.data.Addr().(*net.TCPAddr).Port)
+	case "RETR":
+		c.transfer(func(w io.Writer) { _, _ = io.WriteString(w, "content") })
+	case "SIZE":
+		if path.Base(arg) == "d" {
+			c.say("550 that is a directory")
+			return
+		}
+		c.say("213 7")
+	case "LIST", "MLSD", "NLST":
+		c.transfer(func(w io.Writer) {
+			if c.h.list != nil {
+				c.h.list(verb, arg, w)
+			}
+		})
+	case "QUIT":
+		c.say("221 bye")
+	case "ABOR":
+		c.say("226 nothing runs")
+	case "TYPE", "OPTS", "NOOP", "REST":
+		c.say("%s fine", map[bool]string{true: "350", false: "200"}[verb == "REST"])
+	default:
+		c.say("502 no")
+	}
+}
+
+// transfer sends what f writes.
+func (c *victim) transfer(f func(io.Writer)) { c.transferAs("150 here it comes", f) }
+
+func (c *victim) transferAs(begin string, f func(io.Writer)) {
+	if c.data == nil {
+		c.say("425 where?")
+		return
+	}
+	c.say("%s", begin)
+	d, err := c.data.Accept()
+	if err == nil {
+		b := bufio.NewWriterSize(d, 64<<10)
+		f(b)
+		_ = b.Flush()
+		_ = d.Close()
+	}
+	c.close()
+	c.say("226 that was all")
+}
+
+func (c *victim) close() {
+	if c.data != nil {
+		_ = c.data.Close()
+		c.data = nil
+	}
+}
