@@ -13,7 +13,7 @@ import (
 // Offsets, sizes and ranges at the edges of what a number can be: each is refused or
 // means what it says, and the next transfer moves exactly that.
 func TestNumbersAtTheEdge(t *testing.T) {
-	const most = math.MaxInt64
+	const most int64 = math.MaxInt64
 	content := "0123456789"
 	fsys := oneFile(t, content)
 	s := serve(t, fsys)
