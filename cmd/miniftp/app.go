@@ -119,6 +119,9 @@ func (e *env) prepare(c *cli.Command, path string) {
 			return err
 		}
 		e.quiet = ctx.Bool("quiet")
+		if c.Name != "serve" {
+			debug.SetGCPercent(25) // a client holds little, and not much more than that
+		}
 		return action(ctx)
 	}
 }

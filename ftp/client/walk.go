@@ -141,8 +141,8 @@ func (c *Client) readHidden(ctx context.Context, dir string, b *budget) (*kept, 
 	return entries, firstOf(bad, err)
 }
 
-// entryBytes is about what a WalkEntry takes beside its names, in a slice that grows.
-const entryBytes = 400
+// entryBytes is about what a WalkEntry takes beside its names.
+const entryBytes = 300
 
 // Glob returns what matches a pattern of path.Match, component by component,
 // sorted. Nothing that matches is no error; path.ErrBadPattern is.
@@ -181,20 +181,27 @@ func (c *Client) glob(ctx context.Context, pattern string, b *budget) ([]WalkEnt
 		if d.Type == ftp.FileEntry {
 			continue
 		}
+		match := &kept{budget: b} // first packed, as a slice that grows takes twice its room
 		var bad error
 		err := c.list(ctx, d.Path, func(e ftp.Entry, err error) bool {
 			if ok, _ := path.Match(last, e.Name); err != nil {
 				bad = err
 			} else if bad = b.take(0); ok && bad == nil {
-				at := join(d.Path, e.Name)
-				bad = b.take(len(at) + len(e.Name) + entryBytes)
-				found = append(found, WalkEntry{Path: at, Entry: e})
+				if bad = b.take(len(d.Path) + len(e.Name) + entryBytes); bad == nil {
+					bad = match.add(&e)
+				}
 			}
 			return bad == nil
 		})
 		if err = firstOf(bad, err); err != nil && !isReply(err) {
 			return nil, err
 		}
+		found = slices.Grow(found, len(match.at))
+		for i := range match.at {
+			e := match.entry(i)
+			found = append(found, WalkEntry{Path: join(d.Path, e.Name), Entry: e})
+		}
+		match.drop()
 	}
 	slices.SortFunc(found, func(a, b WalkEntry) int { return cmp.Compare(a.Path, b.Path) })
 	return found, nil
