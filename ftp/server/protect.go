@@ -61,7 +61,7 @@ func (s *session) auth(mechanism string) ftp.Reply {
 var errEarly = errors.New("bytes came in the clear behind AUTH")
 
 // startTLS makes the handshake; the session is a new one then (RFC 4217 §4).
-func (s *session) startTLS(login time.Time) {
+func (s *session) startTLS() {
 	s.secure = false
 	s.flush()
 	if s.set.tls == nil && s.dead == nil {
@@ -80,7 +80,7 @@ func (s *session) startTLS(login time.Time) {
 		raw = &records{Conn: raw}
 	}
 	security := dtp.ServerSecurity(s.set.tls, s.set.SessionReuse)
-	conn, err := security.Control(raw, earlier(login, time.Now().Add(s.set.DataTimeout)))
+	conn, err := security.Control(raw, time.Now().Add(s.set.LoginTimeout))
 	s.wakeAt = time.Time{}
 	if err != nil {
 		s.dead = err
@@ -112,13 +112,6 @@ func (s *session) tlsState() *tls.ConnectionState {
 	}
 	cs := conn.ConnectionState()
 	return &cs
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 // pbsz has nothing to agree on: TLS has a record size of its own.

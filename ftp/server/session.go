@@ -127,7 +127,7 @@ func (s *session) serve() {
 	login := time.Now().Add(s.set.LoginTimeout)
 	s.loginBy = login
 	if s.implicit {
-		s.startTLS(login)
+		s.startTLS()
 		s.sized, s.params.Protection = true, ftp.Private
 	}
 	if s.dead == nil {
@@ -138,7 +138,7 @@ func (s *session) serve() {
 			continue
 		}
 		if s.secure {
-			s.startTLS(login)
+			s.startTLS()
 			continue
 		}
 		if s.clear {
