@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -13,29 +12,14 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/internal/peers"
 )
 
-// freeRange finds n ports in a row that are free on loopback, below those that
-// the kernel hands out by itself.
+// freeRange is n ports in a row that are free on loopback.
 func freeRange(t testing.TB, n uint16) (lo, hi uint16) {
 	t.Helper()
-	for range 1000 {
-		lo := 12000 + uint16(rand.IntN(15000))
-		var ls []net.Listener
-		for port := lo; port < lo+n; port++ {
-			if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
-				ls = append(ls, l)
-			}
-		}
-		for _, l := range ls {
-			_ = l.Close()
-		}
-		if len(ls) == int(n) {
-			return lo, lo + n - 1
-		}
-	}
-	t.Fatal("no free ports")
-	return 0, 0
+	lo = peers.FreePorts(t, int(n))
+	return lo, lo + n - 1
 }
 
 // ranged is a pool over n free ports.

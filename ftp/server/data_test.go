@@ -15,6 +15,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/internal/peers"
 	"miniftp/ftp/server"
 )
 
@@ -285,7 +286,7 @@ func TestNoDataConnection(t *testing.T) {
 // The port range is kept to; when it is used up 425 says so, and a port that is
 // given back serves again.
 func TestPassivePortRange(t *testing.T) {
-	lo := freePorts(t, 2)
+	lo := peers.FreePorts(t, 2)
 	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.PassivePorts = [2]uint16{lo, lo + 1} })
 	a, b, c := s.login(t, "ro"), s.login(t, "ro"), s.login(t, "ro")
 	for range 3 {
@@ -305,29 +306,6 @@ func TestPassivePortRange(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	}
-}
-
-// freePorts finds n ports in a row that nobody has.
-func freePorts(t testing.TB, n int) uint16 {
-	t.Helper()
-	for range 100 {
-		first := listener(t, "127.0.0.1")
-		lo := addrOf(first).Port()
-		taken := []net.Listener{first}
-		for i := 1; i < n; i++ {
-			if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", int(lo)+i)); err == nil {
-				taken = append(taken, l)
-			}
-		}
-		for _, l := range taken {
-			_ = l.Close()
-		}
-		if len(taken) == n {
-			return lo
-		}
-	}
-	t.Fatal("no free ports in a row")
-	return 0
 }
 
 // "Any address" is the client itself: lftp says so over IPv6. It must never become
