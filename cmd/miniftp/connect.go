@@ -6,27 +6,34 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime/debug"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
-	"miniftp/ftp/dtp"
 )
 
-// link is a control connection that comes back: verbs work through do, which
-// dials, and dials again after a connection broke.
+// link is a server that verbs work with, through do: it takes a connection out of a
+// pool of at most --parallel, dials if need be, and dials again after one broke. It is
+// safe for concurrent use.
 type link struct {
 	e       *env
 	ctx     context.Context
 	remote  *remote
 	opts    client.Options
+	pool    *client.Pool
 	retries int
-	cl      *client.Client
-	once    bool   // it stood before
-	at      string // what the connection is used for, to say so before a retry
+	stood   *atomic.Bool // a connection stood before
+	at      string       // what it is used for, to say so before a retry
+}
+
+// on is k, used for what has that name.
+func (k *link) on(name string) *link {
+	other := *k
+	other.at = name
+	return &other
 }
 
 // open prepares the connection to r's server; nothing is dialed yet.
@@ -42,7 +49,7 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 	if opts.User, opts.Password, err = e.login(c, r); err != nil {
 		return nil, err
 	}
-	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), at: r.String()}
+	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), stood: new(atomic.Bool), at: r.String()}
 	var see observers
 	if c.Bool("verbose") {
 		see = append(see, wireLog(e.err))
@@ -53,6 +60,7 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 	if len(see) > 0 {
 		k.opts.Observer = see
 	}
+	k.pool = client.NewPool(r.addr, &k.opts, c.Int("parallel"))
 	return k, nil
 }
 
@@ -66,75 +74,35 @@ func (e *env) openArg(c *cli.Context, url string) (*link, *remote, error) {
 	return k, r, err
 }
 
-// do runs f with a connection. When that breaks, it dials again, waits longer
-// each time, and runs f again; try counts from 0.
+// do runs f with a connection. When that breaks, it waits, longer each time, and
+// runs f again with another one; try counts from 0.
 func (k *link) do(f func(cl *client.Client, try int) error) error {
-	for try := 0; ; try++ {
-		err := k.dial()
-		if err == nil {
-			err = f(k.cl, try)
+	return k.retry().Do(k.ctx, func(try int) error {
+		cl, err := k.pool.Get(k.ctx)
+		if err != nil {
+			return tlsHint(loginHint(err, k.opts), k.opts)
 		}
-		if err == nil || try >= k.retries || !k.again(err) {
-			return err
-		}
-		wait := k.e.wait(try)
-		k.e.note("%v; trying again in %v", at(k.at, err), wait)
-		select {
-		case <-time.After(wait):
-		case <-k.ctx.Done():
-			return context.Cause(k.ctx)
-		}
+		k.stood.Store(true)
+		defer k.pool.Put(cl)
+		return f(cl, try)
+	})
+}
+
+// retry is how often and when what broke is tried again.
+func (k *link) retry() client.Retry {
+	return client.Retry{
+		Times: k.retries, Wait: k.e.wait,
+		Again: func(err error) bool {
+			// A host that is not there, or does not listen, will not be a moment later
+			// unless it was a moment ago.
+			var connect *client.ConnectError
+			return client.Temporary(err) || k.stood.Load() && errors.As(err, &connect)
+		},
+		Told: func(err error, wait time.Duration) { k.e.note("%v; trying again in %v", at(k.at, err), wait) },
 	}
 }
 
-func (k *link) dial() error {
-	if k.cl != nil && k.cl.Alive() {
-		return nil
-	}
-	k.close()
-	cl, err := client.Dial(k.ctx, k.remote.addr, &k.opts)
-	if err != nil {
-		return tlsHint(loginHint(err, k.opts), k.opts)
-	}
-	k.cl, k.once = cl, true
-	return nil
-}
-
-func (k *link) close() {
-	if k.cl != nil {
-		_ = k.cl.Close()
-		k.cl = nil
-	}
-}
-
-// again reports whether another try may end better.
-func (k *link) again(err error) bool {
-	if k.ctx.Err() != nil {
-		return false
-	}
-	var (
-		reply     *ftp.Error
-		connect   *client.ConnectError
-		dead      *client.DeadError
-		open      *client.OpenError
-		broken    *dtp.BrokenError
-		truncated *client.TruncatedError
-		local     *client.LocalError
-		noTLS     *client.TLSError
-	)
-	switch {
-	case errors.As(err, &local), errors.As(err, &noTLS):
-		return false
-	case errors.As(err, &reply):
-		return reply.Code == 421 || reply.Code == 425 || reply.Code == 426
-	case errors.As(err, &connect):
-		// A host that is not there, or does not listen, will not be a moment later
-		// unless it was a moment ago.
-		return k.once || errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, client.ErrTimeout)
-	}
-	return errors.As(err, &dead) || errors.As(err, &open) || errors.As(err, &broken) || errors.As(err, &truncated) ||
-		errors.Is(err, dtp.ErrStalled) || errors.Is(err, client.ErrTimeout) || errors.Is(err, client.ErrUnconfirmed)
-}
+func (k *link) close() { _ = k.pool.Close() }
 
 // found is a remote path that a URL named, with what is known of it.
 type found struct {
@@ -236,8 +204,7 @@ func (e *env) eachNamed(c *cli.Context, urls []string, how naming, f func(k *lin
 			return err
 		}
 		return each(e, files, func(file client.WalkEntry) error {
-			k.at = r.join(file.Path)
-			return f(k, r, found{file.Path, file.Entry})
+			return f(k.on(r.join(file.Path)), r, found{file.Path, file.Entry})
 		})
 	})
 }

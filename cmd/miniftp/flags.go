@@ -13,6 +13,9 @@ import (
 	"miniftp/ftp/client"
 )
 
+// maxParallel bounds --parallel.
+const maxParallel = 100
+
 // clientFlags are on every client verb.
 func clientFlags(own ...cli.Flag) []cli.Flag {
 	return append(own,
@@ -21,6 +24,7 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "active-ports", Usage: "where to listen in active mode: `LO-HI`", DefaultText: "any free port"},
 		&cli.StringFlag{Name: "active-ip", Usage: "the `IP` to announce in active mode", DefaultText: "the control connection's own"},
 		&cli.BoolFlag{Name: "ascii", Usage: "text: lines end as they do at either end (TYPE A)"},
+		&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Value: 1, Usage: "work over `N` connections at once; fewer where the server lets in fewer"},
 		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try `N` times more after a connection broke, with growing waits, each time going on where the last one stopped"},
 		&cli.DurationFlag{Name: "timeout", Value: client.DefaultTimeout, Usage: "give up when nothing happened for `TIME`, such as 500ms or 2m"},
 		&cli.StringFlag{Name: "rate", Usage: "at most `BYTES` per second, such as 500k or 2M", DefaultText: "no limit"},
@@ -53,6 +57,9 @@ func clientOptions(c *cli.Context) (client.Options, error) {
 	}
 	if c.Int("retries") < 0 {
 		return o, usagef("--retries %d: it can't be negative", c.Int("retries"))
+	}
+	if n := c.Int("parallel"); n < 1 || n > maxParallel {
+		return o, usagef("--parallel %d: it is a number from 1 to %d", n, maxParallel)
 	}
 	var err error
 	if o.Mode, err = dataMode(c); err != nil {

@@ -162,7 +162,7 @@ func (f *fetcher) target(name string) string {
 // file fetches one file to its place.
 func (f *fetcher) file(k *link, r *remote, file found, local string) error {
 	url := r.join(file.path)
-	k.at = url
+	k = k.on(url)
 	local, special, err := f.place(url, local)
 	if err != nil {
 		return err

@@ -160,10 +160,9 @@ func (s *sender) file(local, to string, sure bool) error {
 }
 
 func (s *sender) upload(local, to string) (client.Result, error) {
-	s.k.at = s.remote.join(to)
 	m := s.meter.file(filepath.Base(local))
 	var res client.Result
-	err := s.k.do(func(cl *client.Client, try int) (err error) {
+	err := s.k.on(s.remote.join(to)).do(func(cl *client.Client, try int) (err error) {
 		res, err = cl.Upload(s.k.ctx, s.fs, local, to, client.FileOptions{
 			Resume: s.resume || try > 0, ASCII: s.ascii, Progress: m.progress(),
 		})
@@ -224,6 +223,6 @@ func (s *sender) makeDir(to string) error {
 	if to == "" {
 		return nil
 	}
-	s.k.at = s.remote.join(to)
-	return at(s.k.at, s.k.do(func(cl *client.Client, _ int) error { return cl.MakeDirAll(s.k.ctx, to) }))
+	k := s.k.on(s.remote.join(to))
+	return at(k.at, k.do(func(cl *client.Client, _ int) error { return cl.MakeDirAll(s.k.ctx, to) }))
 }

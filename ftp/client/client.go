@@ -26,6 +26,8 @@ type Options struct {
 	// Mode says who opens data connections. The Client never changes it by itself:
 	// active mode tells the server this host's own address.
 	Mode ftp.DataMode
+	// Verbs are those by which the addresses of data connections are told.
+	Verbs Verbs
 	// Timeout is how long nothing may happen while connecting, waiting for a
 	// reply or moving data; 0 is 30 seconds.
 	Timeout time.Duration
@@ -51,6 +53,16 @@ type Options struct {
 	// Observer is told what happens; see ftp.Observer.
 	Observer ftp.Observer
 }
+
+// Verbs are ways to tell the address of a data connection.
+type Verbs uint8
+
+// The ways: RFC 2428's verbs with RFC 959's to fall back to, or one of them alone.
+const (
+	AnyVerbs      Verbs = iota
+	ExtendedVerbs       // EPSV and EPRT
+	ClassicVerbs        // PASV and PORT, which have no IPv6
+)
 
 // TLSMode is how TLS begins (RFC 4217).
 type TLSMode uint8

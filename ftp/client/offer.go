@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -16,7 +17,11 @@ import (
 // IPv6 does not have (RFC 2428).
 func (c *Client) offerPassive(ctx context.Context) error {
 	v6 := c.peer.Addr().Is6()
-	if !c.knows.noEPSV || v6 {
+	only := v6 || c.opts.Verbs == ExtendedVerbs
+	switch {
+	case c.opts.Verbs == ClassicVerbs && v6:
+		return errClassicIPv6
+	case c.opts.Verbs != ClassicVerbs && (!c.knows.noEPSV || only):
 		r, err := c.exchange(ctx, "EPSV", "")
 		if err != nil {
 			return err
@@ -25,7 +30,7 @@ func (c *Client) offerPassive(ctx context.Context) error {
 		if r.Code == 229 && bad == nil {
 			return c.offerDial(netip.AddrPortFrom(c.peer.Addr(), port), "229")
 		}
-		if v6 || r.Code == 530 {
+		if only || r.Code == 530 {
 			return unusable("EPSV", r)
 		}
 		c.knows.noEPSV = r.Code.Class() != ftp.TransientFail
@@ -43,6 +48,9 @@ func (c *Client) offerPassive(ctx context.Context) error {
 	}
 	return c.offerDial(addr, "227")
 }
+
+// errClassicIPv6: RFC 2428 is there because of this.
+var errClassicIPv6 = errors.New("PASV and PORT can't name an IPv6 address")
 
 // unusable is the error of a reply that refuses, or that makes no sense.
 func unusable(verb string, r ftp.Reply) error {
@@ -67,8 +75,12 @@ func (c *Client) offerActive(ctx context.Context) error {
 	if c.opts.ActiveIP.IsValid() {
 		addr = netip.AddrPortFrom(c.opts.ActiveIP.Unmap(), addr.Port())
 	}
-	v4 := addr.Addr().Is4()
-	if !c.knows.noEPRT || !v4 {
+	v6 := addr.Addr().Is6()
+	only := v6 || c.opts.Verbs == ExtendedVerbs
+	switch {
+	case c.opts.Verbs == ClassicVerbs && v6:
+		return errClassicIPv6
+	case c.opts.Verbs != ClassicVerbs && (!c.knows.noEPRT || only):
 		r, err := c.exchange(ctx, "EPRT", ftp.FormatEPRT(addr))
 		if err != nil {
 			return err
@@ -78,7 +90,7 @@ func (c *Client) offerActive(ctx context.Context) error {
 			c.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: addr, Said: "EPRT"})
 			return nil
 		}
-		if !v4 || r.Code == 530 {
+		if only || r.Code == 530 {
 			return no
 		}
 		c.knows.noEPRT = refused(no)

@@ -1,0 +1,77 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// Retry says how often something that broke is tried again. The zero value tries
+// once.
+type Retry struct {
+	Times int                                 // tries after the first
+	Wait  func(n int) time.Duration           // before the n-th retry, counted from 0; nil: 1 s, 2 s, 4 s … 30 s
+	Again func(err error) bool                // whether to try again; nil: Temporary
+	Told  func(err error, wait time.Duration) // before each wait; may be nil
+}
+
+// Do runs f until it succeeds, the tries are used up, or another one would end no
+// better. It gives f the number of earlier tries: those after the first go on where
+// the last one stopped. ctx ends the waits.
+func (r Retry) Do(ctx context.Context, f func(try int) error) error {
+	again, wait := r.Again, r.Wait
+	if again == nil {
+		again = Temporary
+	}
+	if wait == nil {
+		wait = func(n int) time.Duration { return min(time.Second<<min(n, 10), 30*time.Second) }
+	}
+	for try := 0; ; try++ {
+		err := f(try)
+		if err == nil || try >= r.Times || ctx.Err() != nil || !again(err) {
+			return err
+		}
+		pause := wait(try)
+		if r.Told != nil {
+			r.Told(err, pause)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Temporary reports whether another try may end better, over a new connection if
+// need be: something broke on the way, or the server says that it may work later.
+// What the server refuses, and what fails here, is not temporary; nor is a host that
+// is not there or does not listen.
+func Temporary(err error) bool {
+	var (
+		reply     *ftp.Error
+		connect   *ConnectError
+		dead      *DeadError
+		open      *OpenError
+		broken    *dtp.BrokenError
+		truncated *TruncatedError
+		local     *LocalError
+		noTLS     *TLSError
+	)
+	switch {
+	case errors.As(err, &local), errors.As(err, &noTLS):
+		return false
+	case errors.As(err, &reply):
+		return reply.Code == 421 || reply.Code == 425 || reply.Code == 426
+	case errors.As(err, &connect):
+		return errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, ErrTimeout)
+	}
+	return errors.As(err, &dead) || errors.As(err, &open) || errors.As(err, &broken) || errors.As(err, &truncated) ||
+		errors.Is(err, dtp.ErrStalled) || errors.Is(err, ErrTimeout) || errors.Is(err, ErrUnconfirmed)
+}
