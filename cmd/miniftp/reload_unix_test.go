@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -231,6 +232,9 @@ func TestPipes(t *testing.T) {
 // TestHangupWithoutFiles: a server that has no file to read again ends by SIGHUP, as
 // what runs in a terminal does that is closed.
 func TestHangupWithoutFiles(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // so that the server does not inherit nohup's deaf ear
+	defer signal.Stop(heard)
 	p := startServer(t, t.TempDir())
 	p.await("Ctrl-C stops.")
 	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {

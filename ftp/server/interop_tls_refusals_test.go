@@ -196,7 +196,7 @@ func TestTLSPlainClients(t *testing.T) {
 			if out, err := d.speak(gnutls, login, "221 ", gnutlsArgs...); err != nil || !strings.Contains(out, ok) {
 				t.Errorf("gnutls-cli: %v\n%s", err, out)
 			}
-			if version == tls.VersionTLS12 {
+			if version == tls.VersionTLS12 && !implicit { // there openssl may stumble over the greeting first
 				args := slices.DeleteFunc(sClient(), func(s string) bool { return s == "-quiet" }) // it takes R for a command
 				out, err := d.speak(openssl, "R\n", "never", args...)
 				if err == nil || !strings.Contains(out, "RENEGOTIATING") || !strings.Contains(out, "alert unexpected message") {
