@@ -234,3 +234,85 @@ func TestCloseDuringTransfer(t *testing.T) {
 		t.Errorf("Retrieve: %v", err)
 	}
 }
+
+func TestCreate(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.files["b"] = "0123456789" })
+	c := f.dial(nil)
+	for _, it := range []struct {
+		name   string
+		offset int64
+		want   string
+	}{{"a", 0, thousand + thousand}, {"b", 4, "0123" + thousand + thousand}} {
+		w, err := c.Create(t.Context(), it.name, it.offset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrBusy) {
+			t.Errorf("Pwd beside it: %v", err)
+		}
+		for range 2 {
+			if n, err := io.WriteString(w, thousand); n != 1000 || err != nil {
+				t.Errorf("Write: %d, %v", n, err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if text, _ := f.file(it.name); text != it.want {
+			t.Errorf("%s holds %d bytes", it.name, len(text))
+		}
+	}
+}
+
+// What goes wrong with an upload is heard from Create, Write or Close, and it is no
+// whole file then.
+func TestCreateFails(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.on["STOR"] = func(s *session, arg string) {
+			switch arg {
+			case "no":
+				s.say("553 no")
+			case "full":
+				s.say("150 give")
+				_, _ = io.ReadFull(s.data(), make([]byte, 10))
+				s.say("452 full")
+			default:
+				s.take("STOR", arg, "")
+			}
+		}
+	})
+	c := f.dial(nil)
+	if _, err := c.Create(t.Context(), "no", 0); !refusedWithCode(err, 553) {
+		t.Errorf("Create: %v", err)
+	}
+	w, err := c.Create(t.Context(), "full", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = io.WriteString(w, thousand)
+	}
+	if closed := w.Close(); !refusedWithCode(err, 452) || !refusedWithCode(closed, 452) {
+		t.Errorf("Write: %v, Close: %v", err, closed)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	if w, err = c.Create(ctx, "cut", 0); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(w, thousand)
+	cancel(errEnough)
+	if err := w.Close(); !errors.Is(err, errEnough) {
+		t.Errorf("Close: %v", err)
+	}
+	if _, ok := f.file("cut"); ok {
+		t.Error("half a file is there")
+	}
+	if _, err := c.Pwd(t.Context()); err != nil {
+		t.Errorf("Pwd: %v", err)
+	}
+}
+
+func refusedWithCode(err error, code ftp.Code) bool {
+	var no *ftp.Error
+	return errors.As(err, &no) && no.Code == code
+}

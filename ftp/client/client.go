@@ -41,6 +41,13 @@ type Options struct {
 	TrustPassiveHost bool
 	// Rate is the limit in bytes per second of all transfers together; 0: none.
 	Rate int64
+	// KeepAlive is how often a transfer under way has NOOP sent on the control
+	// connection, for servers and firewalls that end one that is silent for long; 0:
+	// never. A server that does not answer them is left alone from then on.
+	KeepAlive time.Duration
+	// Charset is the encoding of names in a server that does not write them in UTF-8;
+	// nil: as they are. With it UTF-8 is not asked for.
+	Charset Charset
 	// TLS says how the connections are protected; the zero value leaves them clear.
 	// With TLS nothing is ever sent in the clear, whatever the server answers.
 	TLS TLSMode
@@ -124,7 +131,7 @@ type Client struct {
 
 // memory is what this server turned out not to do.
 type memory struct {
-	noEPSV, noEPRT, noMLSD, noMLST, noSIZE, noMDTM bool
+	noEPSV, noEPRT, noMLSD, noMLST, noSIZE, noMDTM, noNOOP bool
 }
 
 // Features is what the server listed in its answer to FEAT; empty if it has none.

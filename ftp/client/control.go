@@ -45,6 +45,9 @@ func (c *Client) readReplies() {
 		if r.Code == 421 {
 			c.gone.Store(true)
 		}
+		for i := range r.Lines {
+			r.Lines[i] = c.decode(r.Lines[i])
+		}
 		select {
 		case c.replies <- r:
 		case <-c.quit:
@@ -198,7 +201,11 @@ func (c *Client) send(cmd ftp.Command) error {
 
 // write is the one place where bytes leave on the control connection.
 func (c *Client) write(cmd ftp.Command) error {
-	line, err := cmd.Append(c.line[:0])
+	encoded, err := c.encode(cmd)
+	if err != nil {
+		return err
+	}
+	line, err := encoded.Append(c.line[:0])
 	if err != nil {
 		return err
 	}

@@ -218,7 +218,7 @@ func (c *Client) learn(ctx context.Context) error {
 		return err
 	}
 	c.features = ftp.ParseFeatures(r)
-	if c.features.Has("UTF8") {
+	if c.features.Has("UTF8") && c.opts.Charset == nil {
 		_, err = c.exchange(ctx, "OPTS", "UTF8 ON") // a refusal changes nothing
 	}
 	return err

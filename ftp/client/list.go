@@ -146,7 +146,7 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 			return ErrTooMany
 		}
 		text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
-		if text != "" && !yield(text) {
+		if text != "" && !yield(c.decode(text)) {
 			return errStopped
 		}
 		if err != nil {

@@ -266,7 +266,8 @@ func TestInjection(t *testing.T) {
 			_, _, err := c.StoreUnique(ctx, p, strings.NewReader(""))
 			return err
 		},
-		"Open": func(c *client.Client, p string) error { _, err := c.Open(ctx, p, 0); return err },
+		"Open":   func(c *client.Client, p string) error { _, err := c.Open(ctx, p, 0); return err },
+		"Create": func(c *client.Client, p string) error { _, err := c.Create(ctx, p, 0); return err },
 		"List": func(c *client.Client, p string) error {
 			for _, err := range c.List(ctx, p) {
 				return err

@@ -33,6 +33,7 @@ type run struct {
 	done    bool  // data is in
 	stopped error // why this end broke the data connection off
 	aborted bool  // the final reply may be no more than the echo of an ABOR
+	owed    int   // NOOPs that were not answered yet
 }
 
 // watch waits for the end of the data and for the final reply, in any order. It
@@ -41,8 +42,12 @@ func (r *run) watch(ctx context.Context) error {
 	replies := r.c.replies
 	p := r.c.newPatience()
 	defer p.timer.Stop()
+	alive, stop := r.c.keepAlive()
+	defer stop()
 	for !r.over() {
 		select {
+		case <-alive:
+			r.stayAlive()
 		case reply, ok := <-replies:
 			if ok {
 				r.reply(reply)
@@ -89,6 +94,7 @@ func (r *run) reply(reply ftp.Reply) {
 		return
 	}
 	switch class := reply.Code.Class(); {
+	case r.isOwed(reply):
 	case r.final.Code != 0: // a second final reply means nothing
 	case class == ftp.Preliminary:
 		r.begin(reply)
@@ -202,6 +208,9 @@ func (r *run) settle(ctx context.Context, why error) {
 		r.stop(why)
 		defer r.join()
 	}
+	if r.final.Code != 0 && r.owed > 0 && r.lost == nil {
+		r.collect(ctx)
+	}
 	if r.answered() || r.c.dead.Load() != nil {
 		return
 	}
@@ -246,7 +255,10 @@ func (r *run) abort(ctx context.Context) {
 		r.lost = err
 		return
 	}
-	if r.finish(after) && r.c.inStep(after, abor) {
+	if r.owed > 0 && r.finish(after) && r.c.resync(after) == nil {
+		return
+	}
+	if r.owed == 0 && r.finish(after) && r.c.inStep(after, abor) {
 		return
 	}
 	if r.lost == nil {
@@ -286,7 +298,7 @@ func (r *run) finish(ctx context.Context) bool {
 			}
 			return false
 		}
-		if reply.Code.Class() != ftp.Preliminary {
+		if reply.Code.Class() != ftp.Preliminary && !r.isOwed(reply) {
 			r.final = reply
 		}
 	}

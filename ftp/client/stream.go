@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -81,4 +82,56 @@ func (c *Client) Open(ctx context.Context, path string, offset int64) (io.ReadCl
 		}
 		return s, nil
 	}
+}
+
+// Create writes the file at path from offset on, 0 for the whole; with one the bytes
+// before it stay as they are. The Client is busy until the writer is closed, which has
+// to happen in any case: Close gives the verdict, as of Store, and the file is there
+// when it is nil. A Write after the transfer has failed gives the reason. When ctx
+// ends, the transfer is broken off, and is no whole file to the server.
+func (c *Client) Create(ctx context.Context, path string, offset int64) (io.WriteCloser, error) {
+	if err := sendable(path); err != nil {
+		return nil, err
+	}
+	if err := c.begin(); err != nil {
+		return nil, err
+	}
+	pr, pw := io.Pipe()
+	u := &uploadStream{PipeWriter: pw, ctx: ctx, ended: make(chan struct{})}
+	agreed := make(chan struct{})
+	go func() {
+		_, err := c.store(ctx, "STOR", Transfer{Path: path, Offset: offset}, &job{source: pr, agreed: func() { close(agreed) }})
+		u.err = err
+		_ = pr.CloseWithError(cmp.Or(err, io.ErrClosedPipe))
+		c.end()
+		close(u.ended)
+	}()
+	select {
+	case <-agreed:
+		return u, nil
+	case <-u.ended:
+		return nil, cmp.Or(u.err, errEarly)
+	}
+}
+
+// uploadStream is a store that is written as it goes.
+type uploadStream struct {
+	*io.PipeWriter
+	ctx   context.Context
+	ended chan struct{} // closed when the transfer is over; err is set then
+	err   error
+}
+
+// Close ends the file and returns the verdict of the transfer.
+func (u *uploadStream) Close() error {
+	_ = u.PipeWriter.CloseWithError(context.Cause(u.ctx)) // which must not pass for the end
+	<-u.ended
+	return u.err
+}
+
+// CloseWithError breaks the transfer off: what came is not a whole file.
+func (u *uploadStream) CloseWithError(err error) error {
+	_ = u.PipeWriter.CloseWithError(err)
+	<-u.ended
+	return nil
 }
