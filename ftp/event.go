@@ -97,6 +97,9 @@ type (
 		Option string // as the command line spells it: "max-sessions-per-ip"
 	}
 
+	// Listed tells that a line of a listing came, as the server wrote it. Only clients tell it.
+	Listed struct{ Line string }
+
 	// TransferDone tells that a transfer is over. Err is nil when it is whole.
 	TransferDone struct {
 		Verb      string
@@ -137,6 +140,7 @@ func (DataOpened) happening()      {}
 func (DataFailed) happening()      {}
 func (StrangerRefused) happening() {}
 func (Refused) happening()         {}
+func (Listed) happening()          {}
 func (TransferDone) happening()    {}
 func (LoggedInAs) happening()      {}
 func (ControlClosed) happening()   {}

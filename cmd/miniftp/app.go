@@ -20,8 +20,10 @@ type env struct {
 	ctx   context.Context
 	raw   []string // the command line
 	quiet bool
-	above io.Writer                 // where lines go while bars are drawn; nil: to err
-	wait  func(n int) time.Duration // before the n-th retry
+
+	recorder *recorder                 // of --record; nil: none
+	above    io.Writer                 // where lines go while bars are drawn; nil: to err
+	wait     func(n int) time.Duration // before the n-th retry
 }
 
 // run is the program but for the process: it returns the exit code.

@@ -46,6 +46,9 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 	if opts.TLS, opts.TLSConfig, err = clientTLS(c, r); err != nil {
 		return nil, err
 	}
+	if opts.Dial, err = viaProxy(c, r, opts.Mode); err != nil {
+		return nil, err
+	}
 	if opts.User, opts.Password, err = e.login(c, r); err != nil {
 		return nil, err
 	}
@@ -56,6 +59,13 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 	}
 	if c.Bool("explain") {
 		see = append(see, newLadder(e.err, terminalWidth(e.err)))
+	}
+	if name := c.String("record"); name != "" {
+		rec, err := e.record(name)
+		if err != nil {
+			return nil, err
+		}
+		see = append(see, rec)
 	}
 	if len(see) > 0 {
 		k.opts.Observer = see

@@ -28,6 +28,10 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try `N` times more after a connection broke, with growing waits, each time going on where the last one stopped"},
 		&cli.DurationFlag{Name: "timeout", Value: client.DefaultTimeout, Usage: "give up when nothing happened for `TIME`, such as 500ms or 2m"},
 		&cli.StringFlag{Name: "rate", Usage: "at most `BYTES` per second, such as 500k or 2M", DefaultText: "no limit"},
+		&cli.StringFlag{Name: "proxy", Usage: "connect through the proxy at `URL`: socks5://host:port or http://host:port; none: through none", DefaultText: "ALL_PROXY's"},
+		&cli.DurationFlag{Name: "keep-alive", Usage: "send NOOP every `TIME` while a transfer runs, for what hangs up on a silent control connection", DefaultText: "never"},
+		&cli.StringFlag{Name: "charset", Usage: "the server's names are in `SET`, such as latin1, shift_jis or gbk", DefaultText: "UTF-8"},
+		&cli.StringFlag{Name: "account", Usage: "the `ACCOUNT`, for a server that asks for one (ACCT)", DefaultText: "none"},
 		&cli.GenericFlag{Name: "tls", Value: new(tlsWord), Usage: "protect an ftp:// URL by TLS (AUTH TLS), as ftpes:// does; nothing goes in the clear then", DefaultText: "false"},
 		&cli.StringFlag{Name: "ca-cert", Usage: "trust the authorities in `FILE` (PEM), and no others", DefaultText: "the system's"},
 		&cli.StringFlag{Name: "pin", Usage: "trust the one certificate whose `FINGERPRINT` is sha256:…", DefaultText: "none"},
@@ -39,6 +43,7 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 		&cli.BoolFlag{Name: "netrc", Usage: "take the login from ~/.netrc, whatever the URL says"},
 		&cli.BoolFlag{Name: "explain", Usage: "draw who listened, who dialed, and how the address travelled"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
+		&cli.StringFlag{Name: "record", Usage: "write what is said on the control connections to `FILE`, for a bug report; passwords are masked", DefaultText: "no"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
 		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON"},
 		&cli.BoolFlag{Name: "no-progress", Usage: "draw no progress bars"},
@@ -58,10 +63,17 @@ func clientOptions(c *cli.Context) (client.Options, error) {
 	if c.Int("retries") < 0 {
 		return o, usagef("--retries %d: it can't be negative", c.Int("retries"))
 	}
+	if o.KeepAlive = c.Duration("keep-alive"); o.KeepAlive != 0 && o.KeepAlive < time.Second {
+		return o, usagef("--keep-alive %v: it is a second or more", o.KeepAlive)
+	}
+	o.Account = c.String("account")
 	if n := c.Int("parallel"); n < 1 || n > maxParallel {
 		return o, usagef("--parallel %d: it is a number from 1 to %d", n, maxParallel)
 	}
 	var err error
+	if o.Charset, err = findCharset(c.String("charset")); err != nil {
+		return o, err
+	}
 	if o.Mode, err = dataMode(c); err != nil {
 		return o, err
 	}

@@ -146,6 +146,9 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 			return ErrTooMany
 		}
 		text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
+		if c.opts.Observer != nil && text != "" {
+			c.tell(ftp.Listed{Line: text})
+		}
 		if text != "" && !yield(c.decode(text)) {
 			return errStopped
 		}

@@ -89,8 +89,13 @@ func (p *player) run(side string) error {
 		var err error
 		_ = p.conn.SetDeadline(time.Now().Add(playTimeout))
 		switch {
-		case st.Kind == 'D':
-			err = p.transfer(i, side)
+		case st.Kind == 'D', st.Kind == 'B':
+			n := 1
+			for st.Kind == 'D' && i+n < len(steps) && steps[i+n].Kind == 'D' {
+				n++
+			}
+			err = p.transfer(i, n, side)
+			i += n - 1
 		case string(st.Kind) == side:
 			err = p.send(st.Text)
 		case len(st.Text) > 3 && st.Kind == 'S' && st.Text[3] == '-':
@@ -208,9 +213,9 @@ func (p *player) call(addr netip.AddrPort) (err error) {
 	return err
 }
 
-// transfer moves a D step's bytes. Who sends is told by the command before it.
-func (p *player) transfer(i int, side string) error {
-	text, err := strconv.Unquote(`"` + strings.ReplaceAll(p.script.Steps[i].Text, `"`, `\"`) + `"`)
+// transfer moves the bytes of n steps. Who sends is told by the command before them.
+func (p *player) transfer(i, n int, side string) error {
+	want, free, err := content(p.script.Steps[i : i+n])
 	if err != nil {
 		return err
 	}
@@ -221,14 +226,41 @@ func (p *player) transfer(i int, side string) error {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(playTimeout))
 	if (p.sender(i) == ftp.UserPI) == (side == "C") {
-		_, err = io.WriteString(conn, text)
+		_, err = conn.Write(want)
 		return err
 	}
-	got, err := io.ReadAll(io.LimitReader(conn, 1<<20))
-	if err == nil && !bytes.Equal(got, []byte(text)) {
-		err = fmt.Errorf("the data connection brought %q", got)
+	got, err := io.ReadAll(io.LimitReader(conn, mostContent))
+	switch {
+	case err != nil:
+		return err
+	case free && len(got) != len(want):
+		return fmt.Errorf("the data connection brought %d bytes", len(got))
+	case !free && !bytes.Equal(got, want):
+		return fmt.Errorf("the data connection brought %q", got)
 	}
-	return err
+	return nil
+}
+
+// mostContent bounds what a script's transfer moves.
+const mostContent = 64 << 20
+
+// content is what D steps or a B step move; free: any bytes will do.
+func content(steps []Step) (b []byte, free bool, err error) {
+	if steps[0].Kind == 'B' {
+		n, err := strconv.ParseUint(steps[0].Text, 10, 32)
+		if err != nil || n > mostContent {
+			return nil, true, fmt.Errorf("%q is no number of bytes", steps[0].Text)
+		}
+		return make([]byte, n), true, nil
+	}
+	for _, st := range steps {
+		text, err := strconv.Unquote(`"` + strings.ReplaceAll(st.Text, `"`, `\"`) + `"`)
+		if err != nil {
+			return nil, false, err
+		}
+		b = append(b, text...)
+	}
+	return b, false, nil
 }
 
 // sender is whose bytes the transfer before step i moves.

@@ -19,7 +19,9 @@ import (
 //	C: EPSV                 a command
 //	S: 229 Entering Extended Passive Mode (|||{port}|)
 //	C: RETR /a.txt
-//	D: hello                the transfer's bytes, as a Go string without quotes
+//	D: hello                the transfer's bytes, as a Go string without quotes; more
+//	                        of them on the lines behind, if they are D: too
+//	B: 1234                 in place of D: so many bytes, whatever they are
 //	S: 150 …
 //	-- before/a.txt --      the server's files before
 //	-- after/a.txt --       and after
@@ -37,7 +39,7 @@ type Script struct {
 
 // Step is one line of a Script.
 type Step struct {
-	Kind byte // 'C', 'S' or 'D'
+	Kind byte // 'C', 'S', 'D' or 'B'
 	Text string
 }
 
@@ -52,7 +54,7 @@ func ReadScript(name string, data []byte) (*Script, error) {
 		case line == "", strings.HasPrefix(line, "#"):
 		case ok && kind == "do":
 			s.Do = strings.Fields(text)
-		case ok && (kind == "C" || kind == "S" || kind == "D"):
+		case ok && (kind == "C" || kind == "S" || kind == "D" || kind == "B"):
 			s.Steps = append(s.Steps, Step{kind[0], text})
 		default:
 			return nil, fmt.Errorf("%s:%d: %q is no line of a script", name, i+1, line)
