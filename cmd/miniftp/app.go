@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -22,6 +23,7 @@ type env struct {
 	quiet bool
 
 	recorder *recorder                 // of --record; nil: none
+	saying   sync.Mutex                // one line at a time
 	above    io.Writer                 // where lines go while bars are drawn; nil: to err
 	wait     func(n int) time.Duration // before the n-th retry
 }
@@ -197,6 +199,8 @@ func (r reported) Unwrap() error { return r.error }
 
 // say prints one line that is no data: above the bars if there are any.
 func (e *env) say(line string) {
+	e.saying.Lock()
+	defer e.saying.Unlock()
 	if e.above != nil {
 		if _, err := io.WriteString(e.above, line+"\n"); err == nil {
 			return

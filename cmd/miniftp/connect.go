@@ -178,16 +178,20 @@ const (
 // eachURL runs f for everything that the URLs name, over as few control
 // connections as there are servers.
 func (e *env) eachURL(c *cli.Context, urls []string, f func(k *link, r *remote, file found) error) error {
-	return e.eachNamed(c, urls, globs, f)
+	return e.eachNamed(c, urls, globs, e.newCrew(1), f)
 }
 
-func (e *env) eachNamed(c *cli.Context, urls []string, how naming, f func(k *link, r *remote, file found) error) error {
+// eachNamed is eachURL for an f that leaves work to a crew: a connection is closed
+// when that is done.
+func (e *env) eachNamed(c *cli.Context, urls []string, how naming, work *crew, f func(k *link, r *remote, file found) error) error {
 	var k *link
-	defer func() {
+	done := func() {
+		_ = work.wait()
 		if k != nil {
 			k.close()
+			k = nil
 		}
-	}()
+	}
 	remotes := make([]*remote, 0, len(urls))
 	for _, u := range urls {
 		r, err := parseRemote(u)
@@ -199,11 +203,9 @@ func (e *env) eachNamed(c *cli.Context, urls []string, how naming, f func(k *lin
 		}
 		remotes = append(remotes, r)
 	}
-	return each(e, remotes, func(r *remote) error {
+	err := each(e, remotes, func(r *remote) error {
 		if k == nil || !k.remote.sameServer(r) {
-			if k != nil {
-				k.close()
-			}
+			done()
 			var err error
 			if k, err = e.open(c, r); err != nil {
 				return err
@@ -217,4 +219,6 @@ func (e *env) eachNamed(c *cli.Context, urls []string, how naming, f func(k *lin
 			return f(k.on(r.join(file.Path)), r, found{file.Path, file.Entry})
 		})
 	})
+	done()
+	return firstError(work.wait(), err)
 }

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -148,19 +149,25 @@ func (e *env) mkdir() *cli.Command {
 }
 
 // onEach is the action of a verb that does one thing to everything its URLs
-// name, from the argument first on.
+// name, from the argument first on, over as many connections as --parallel says.
 func (e *env) onEach(first int, how naming, f func(*cli.Context, *link, *client.Client, found) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if err := wantArgs(c, first+1, -1); err != nil {
 			return err
 		}
+		var mu sync.Mutex
 		done := []string{}
-		err := e.eachNamed(c, c.Args().Slice()[first:], how, func(k *link, r *remote, file found) error {
-			err := at(r.join(file.path), k.do(func(cl *client.Client, _ int) error { return f(c, k, cl, file) }))
-			if err == nil {
-				done = append(done, r.join(file.path))
-			}
-			return err
+		work := e.newCrew(c.Int("parallel"))
+		err := e.eachNamed(c, c.Args().Slice()[first:], how, work, func(k *link, r *remote, file found) error {
+			return work.do(func() error {
+				err := at(r.join(file.path), k.do(func(cl *client.Client, _ int) error { return f(c, k, cl, file) }))
+				if err == nil {
+					mu.Lock()
+					done = append(done, r.join(file.path))
+					mu.Unlock()
+				}
+				return err
+			})
 		})
 		return e.jsonDone(c, done, err)
 	}

@@ -41,12 +41,14 @@ type fetcher struct {
 	local     string // as given; "" is the current directory
 	intoDir   bool   // local is a directory
 	results   *results
+	crew      *crew
+	taken     targets
 }
 
 func (e *env) runGet(c *cli.Context) error {
 	args := c.Args().Slice()
 	f := &fetcher{
-		e: e, fs: afero.NewOsFs(), resume: c.Bool("resume"), ascii: c.Bool("ascii"), recursive: c.Bool("recursive"),
+		e: e, fs: afero.NewOsFs(), resume: c.Bool("resume"), ascii: c.Bool("ascii"), recursive: c.Bool("recursive"), taken: targets{},
 	}
 	if n := len(args); n > 0 && !isURL(args[n-1]) {
 		f.local, args = args[n-1], args[:n-1]
@@ -73,7 +75,11 @@ func (e *env) runGet(c *cli.Context) error {
 	if f.local == "-" && isTerminal(e.out) {
 		f.meter.hide() // they would stand in the middle of the text
 	}
-	err := e.eachURL(c, args, f.fetch)
+	f.crew = e.newCrew(c.Int("parallel"))
+	if f.local == "-" {
+		f.crew = e.newCrew(1) // in the order of the arguments
+	}
+	err := e.eachNamed(c, args, globs, f.crew, f.fetch)
 	f.meter.wait()
 	return firstError(err, f.results.flush())
 }
@@ -105,11 +111,14 @@ func (f *fetcher) fetch(k *link, r *remote, file found) error {
 	if file.path == "" && !f.recursive {
 		return usagef("%s names no file; -r fetches a whole tree", r)
 	}
-	seen := len(f.results.list)
-	err := f.fetchPath(k, r, file)
-	if err != nil && len(f.results.list) == seen { // it failed before a transfer
-		f.results.add(transferResult{URL: r.join(file.path)}, err)
+	var err error
+	if f.intoDir {
+		err = f.taken.claim(f.target(base(file.path)), r.join(file.path))
 	}
+	if err == nil {
+		err = f.fetchPath(k, r, file)
+	}
+	f.results.addFailure(transferResult{URL: r.join(file.path)}, err)
 	return err
 }
 
@@ -134,6 +143,15 @@ func (f *fetcher) fetchPath(k *link, r *remote, file found) error {
 	case f.local == "-":
 		return f.toStdout(k, r, file)
 	}
+	return f.crew.do(func() error {
+		err := f.named(k, r, file)
+		f.results.addFailure(transferResult{URL: r.join(file.path)}, err)
+		return err
+	})
+}
+
+// named fetches one file that a URL named, or tells that it is a directory.
+func (f *fetcher) named(k *link, r *remote, file found) error {
 	err := f.file(k, r, file, f.target(base(file.path)))
 	var no *ftp.Error
 	if errors.As(err, &no) && no.Verb == "RETR" && file.entry.Type == ftp.UnknownEntry && k.isDir(file.path) {
@@ -165,6 +183,7 @@ func (f *fetcher) file(k *link, r *remote, file found, local string) error {
 	k = k.on(url)
 	local, special, err := f.place(url, local)
 	if err != nil {
+		f.results.add(transferResult{URL: url, Local: local}, err)
 		return err
 	}
 	m := f.meter.file(base(file.path))

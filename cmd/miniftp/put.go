@@ -40,6 +40,8 @@ type sender struct {
 	recursive bool
 	intoDir   bool // the URL names a directory
 	results   *results
+	crew      *crew
+	taken     targets
 }
 
 func (e *env) runPut(c *cli.Context) error {
@@ -63,7 +65,7 @@ func (e *env) runPut(c *cli.Context) error {
 	defer k.close()
 	s := &sender{
 		e: e, fs: afero.NewOsFs(), k: k, remote: r, resume: c.Bool("resume"), ascii: c.Bool("ascii") || r.ascii,
-		recursive: c.Bool("recursive"), results: e.newResults(c),
+		recursive: c.Bool("recursive"), results: e.newResults(c), crew: e.newCrew(c.Int("parallel")), taken: targets{},
 	}
 	s.intoDir = r.path == "" || strings.HasSuffix(r.path, "/") || len(locals) > 1
 	s.meter = e.newMeter(c)
@@ -81,14 +83,15 @@ func (s *sender) all(locals []string) error {
 	if s.recursive && !s.intoDir {
 		s.intoDir = s.k.isDir(s.remote.path)
 	}
-	return each(s.e, locals, func(local string) error {
-		seen := len(s.results.list)
-		err := s.send(local)
-		if err != nil && len(s.results.list) == seen { // it failed before a transfer
-			s.results.add(transferResult{URL: s.remote.join(s.target(local)), Local: local}, err)
+	err := each(s.e, locals, func(local string) error {
+		err := s.taken.claim(s.target(local), local)
+		if err == nil || !s.intoDir {
+			err = s.send(local)
 		}
+		s.results.addFailure(transferResult{URL: s.remote.join(s.target(local)), Local: local}, err)
 		return err
 	})
+	return firstError(s.crew.wait(), err)
 }
 
 // stdin sends standard input. It can't be read twice, so nothing is tried again.
@@ -127,7 +130,7 @@ func (s *sender) send(local string) error {
 	case !info.Mode().IsRegular():
 		return localProblem(local, errors.New("is no regular file; - sends standard input"))
 	}
-	return s.file(local, s.target(local), s.intoDir)
+	return s.crew.do(func() error { return s.file(local, s.target(local), s.intoDir) })
 }
 
 // target is the remote path for a local file.
@@ -206,7 +209,7 @@ func (s *sender) tree(local string) error {
 		return err
 	}
 	return firstError(unread, each(s.e, files, func(name string) error {
-		return s.file(name, s.below(top, root, name), true)
+		return s.crew.do(func() error { return s.file(name, s.below(top, root, name), true) })
 	}))
 }
 

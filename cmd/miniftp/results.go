@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 )
@@ -20,9 +23,11 @@ type transferResult struct {
 	Exit     int     `json:"exit"`
 }
 
-// results gathers what --json prints in the end.
+// results gathers what --json prints in the end, in the order in which it came about.
+// It is safe for concurrent use.
 type results struct {
 	out  io.Writer // nil: no JSON
+	mu   sync.Mutex
 	list []transferResult
 }
 
@@ -40,7 +45,24 @@ func (r *results) add(t transferResult, err error) {
 	if err != nil {
 		t.Error, t.Exit = err.Error(), exitCode(err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.list = append(r.list, t)
+}
+
+// addFailure is add for what failed before there was a transfer; if there was one, it
+// is in the list already.
+func (r *results) addFailure(t transferResult, err error) {
+	var told reported
+	if err == nil || errors.As(err, &told) {
+		return
+	}
+	r.mu.Lock()
+	known := slices.ContainsFunc(r.list, func(other transferResult) bool { return other.URL == t.URL && other.Error != "" })
+	r.mu.Unlock()
+	if !known {
+		r.add(t, err)
+	}
 }
 
 func (r *results) flush() error {

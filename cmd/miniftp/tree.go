@@ -124,7 +124,9 @@ func (t *tree) entry(dir, into string, b branch, above []string) error {
 		t.leaveOut(url, b.kind)
 		return nil
 	}
-	return t.file(t.k, t.r, found{path, ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}}, local)
+	return t.crew.do(func() error {
+		return t.file(t.k, t.r, found{path, ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}}, local)
+	})
 }
 
 func (f *fetcher) leaveOut(url string, kind ftp.EntryType) {

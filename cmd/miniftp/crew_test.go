@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/ftptest"
+	"miniftp/ftp/server"
+)
+
+// forest is a tree of n files, three levels deep.
+func forest(t *testing.T, fsys afero.Fs, root string, n int) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for i := range n {
+		name := fmt.Sprintf("d%d/e%d/f%d", i%3, i%5, i)
+		all[name] = strings.Repeat(name, i)
+		if err := fsys.MkdirAll(filepath.Dir(root+"/"+name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := afero.WriteFile(fsys, root+"/"+name, []byte(all[name]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+func holdsAll(t *testing.T, fsys afero.Fs, root string, want map[string]string) {
+	t.Helper()
+	for name, text := range want {
+		if b, err := afero.ReadFile(fsys, root+"/"+name); err != nil || string(b) != text {
+			t.Errorf("%s: %d bytes, %v", name, len(b), err)
+		}
+	}
+}
+
+// logins counts the control connections that a server has had.
+func logins(s *ftptest.Server) (n int) {
+	for _, e := range s.Events() {
+		if _, ok := e.What.(ftp.LoggedInAs); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// Trees go over several connections at once, either way, and over fewer where the
+// server lets in fewer.
+func TestParallel(t *testing.T) {
+	for name, tt := range map[string]struct {
+		options []ftptest.Option
+		least   int
+		most    int
+	}{
+		"as many as asked for": {nil, 2, 4},
+		"the server has two":   {[]ftptest.Option{ftptest.WithOptions(func(o *server.Options) { o.MaxSessions = 2 })}, 2, 2},
+		"the server has one":   {[]ftptest.Option{ftptest.WithOptions(func(o *server.Options) { o.MaxSessionsPerIP = 1 })}, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := ftptest.NewServer(t, nil, tt.options...)
+			want := forest(t, s.FS, "/tree", 60)
+			dir := t.TempDir()
+			if code, _, errs := try(t, "get", "-r", "-j", "4", s.URL+"/tree", dir+"/copy"); code != 0 || errs != "" {
+				t.Errorf("get: exit %d, %s", code, errs)
+			}
+			holdsAll(t, afero.NewOsFs(), dir+"/copy", want)
+			if n := logins(s); n < tt.least || n > tt.most {
+				t.Errorf("get: %d logins", n)
+			}
+			if code, _, errs := try(t, "put", "-r", "-j", "4", dir+"/copy", s.URL+"/back"); code != 0 || errs != "" {
+				t.Errorf("put: exit %d, %s", code, errs)
+			}
+			holdsAll(t, s.FS, "/back", want)
+			args := []string{"rm", "-j", "4"}
+			for name := range want {
+				args = append(args, s.URL+"/back/"+name)
+			}
+			if code, _, errs := try(t, args...); code != 0 || errs != "" {
+				t.Errorf("rm: exit %d, %s", code, errs)
+			}
+			for name := range want {
+				if ok, _ := afero.Exists(s.FS, "/back/"+name); ok {
+					t.Errorf("%s is still there", name)
+				}
+			}
+		})
+	}
+}
+
+// One file that fails doesn't stop the others; each failure is told, and the JSON has
+// every file once.
+func TestParallelFailures(t *testing.T) {
+	s := ftptest.NewServer(t, nil)
+	forest(t, s.FS, "/tree", 20)
+	dir := t.TempDir()
+	if err := os.MkdirAll(dir+"/tree/d0/e0/f0/in the way", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := try(t, "get", "-r", "-j", "3", "--json", s.URL+"/tree", s.URL+"/nope", dir+"/")
+	if code != exitLocal && code != exitRefused || strings.Count(errs, "\n") != 2 || !strings.Contains(errs, "/nope") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if n := strings.Count(out, `"url"`); n != 21 {
+		t.Errorf("%d files in\n%s", n, out)
+	}
+}
+
+// As cp, a run does not put one file over another one of its own.
+func TestSameNameTwice(t *testing.T) {
+	s := ftptest.NewServer(t, nil)
+	for _, dir := range []string{"/a", "/b"} {
+		if err := s.FS.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := afero.WriteFile(s.FS, dir+"/f", []byte("of "+dir), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	code, _, errs := try(t, "get", s.URL+"/a/f", s.URL+"/b/f", dir)
+	if b, _ := os.ReadFile(dir + "/f"); code != exitFailure || string(b) != "of /a" || !strings.Contains(errs, "/b/f: left out: another file of this run is ") {
+		t.Errorf("exit %d, %q, %s", code, b, errs)
+	}
+	if err := os.MkdirAll(dir+"/x", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/x/f", []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs = try(t, "put", dir+"/f", dir+"/x/f", s.URL+"/c/")
+	if code == 0 {
+		t.Errorf("put: exit %d, %s", code, errs)
+	}
+}
