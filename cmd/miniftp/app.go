@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
 
@@ -22,7 +23,9 @@ type env struct {
 	raw   []string // the command line
 	quiet bool
 
-	recorder *recorder                 // of --record; nil: none
+	watching ftp.Observer              // of all connections; see watch
+	watched  bool                      // watching is set, be it nil
+	picture  *picture                  // of --explain=FILE; nil: none
 	saying   sync.Mutex                // one line at a time
 	above    io.Writer                 // where lines go while bars are drawn; nil: to err
 	wait     func(n int) time.Duration // before the n-th retry
@@ -38,7 +41,7 @@ func runWith(ctx context.Context, args []string, io stdio, wait func(int) time.D
 	io.out = out
 	e := &env{stdio: io, ctx: ctx, raw: args, wait: wait}
 	err := newApp(e).RunContext(ctx, args)
-	return e.report(firstError(err, out.err))
+	return e.report(firstError(err, firstError(out.err, e.picture.save())))
 }
 
 // output is standard output; it keeps the first error, so that not every line

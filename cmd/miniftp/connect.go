@@ -53,22 +53,8 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 		return nil, err
 	}
 	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), stood: new(atomic.Bool), at: r.String()}
-	var see observers
-	if c.Bool("verbose") {
-		see = append(see, wireLog(e.err))
-	}
-	if c.Bool("explain") {
-		see = append(see, newLadder(e.err, terminalWidth(e.err)))
-	}
-	if name := c.String("record"); name != "" {
-		rec, err := e.record(name)
-		if err != nil {
-			return nil, err
-		}
-		see = append(see, rec)
-	}
-	if len(see) > 0 {
-		k.opts.Observer = see
+	if k.opts.Observer, err = e.watch(c); err != nil {
+		return nil, err
 	}
 	k.pool = client.NewPool(r.addr, &k.opts, c.Int("parallel"))
 	return k, nil

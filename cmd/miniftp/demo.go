@@ -33,6 +33,7 @@ func (e *env) demo() *cli.Command {
 		Name: "demo", Usage: "see FTP's role reversal: one file, fetched in both modes",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "file-size", Value: 2_100_000, Usage: "`BYTES` of the file"},
+			&cli.GenericFlag{Name: "explain", Value: new(explainWord), Usage: "--explain=`FILE`.svg or FILE.html draws it as a picture, too", DefaultText: "only here"},
 			&cli.IntFlag{Name: "width", Usage: "`COLUMNS` to draw in; from 150 on side by side", DefaultText: "the terminal's"},
 		},
 		Description: examples("Runs a server and a client in this process, over a filesystem in memory, and draws both transfers.",
@@ -65,15 +66,20 @@ func (e *env) runDemo(c *cli.Context) error {
 		return err
 	}
 	defer stop()
+	if name := pictureName(c); name != "" {
+		d.picture = newPicture(name, "miniftp demo")
+		e.picture = d.picture
+	}
 	return d.show(e.out)
 }
 
 // demo is a server and a file in it.
 type demo struct {
-	ctx   context.Context
-	width int
-	addr  string
-	file  []byte
+	picture *picture // may be nil
+	ctx     context.Context
+	width   int
+	addr    string
+	file    []byte
 }
 
 // serve starts the server; stop ends it.
@@ -150,7 +156,14 @@ func (d *demo) show(out io.Writer) error {
 // fetch gets the file in one mode, compares it, and returns the picture of it.
 func (d *demo) fetch(mode ftp.DataMode, columns int) (picture string, err error) {
 	var drawn, got bytes.Buffer
-	cl, err := client.Dial(d.ctx, d.addr, &client.Options{Mode: mode, Observer: newLadder(&drawn, columns)})
+	see := observers{newLadder(&drawn, columns)}
+	if d.picture != nil {
+		d.picture.heading(mode.String() + " mode")
+		l := newLadder(io.Discard, pictureColumns)
+		l.page = d.picture
+		see = append(see, l)
+	}
+	cl, err := client.Dial(d.ctx, d.addr, &client.Options{Mode: mode, Observer: see})
 	if err != nil {
 		return "", err
 	}

@@ -23,7 +23,7 @@ type ladder struct {
 	pen   pen
 	talks map[uint64]*talk // by control connection
 	seen  int              // how many there were
-	out   strings.Builder  // what one event adds; it is written at once
+	page  *picture         // gets every rung, too; may be nil
 }
 
 // newLadder draws on w, at most width columns wide, in ASCII where the locale is
@@ -47,6 +47,8 @@ type talk struct {
 	failed  bool            // or did not come about
 	final   ftp.Reply       // came before the end of the data
 	lost    *ftp.ControlClosed
+	moving  bool   // from the address of a data connection to the end of its transfer
+	held    []rung // of that, while there are other sessions: each transfer is drawn as a whole
 }
 
 // Observe draws what e adds to the picture.
@@ -62,9 +64,29 @@ func (l *ladder) Observe(e ftp.Event) {
 		l.talks[e.Control.ID] = t
 	}
 	t.hear(e.What)
-	if l.out.Len() > 0 {
-		_, _ = io.WriteString(l.w, l.out.String())
-		l.out.Reset()
+	if len(l.talks) < 2 || !t.moving || t.lost != nil || len(t.held) == mostHeld {
+		t.flush()
+	}
+}
+
+// mostHeld bounds the rungs that wait until their transfer is over.
+const mostHeld = 50
+
+// flush draws the rungs that are held.
+func (t *talk) flush() {
+	var out strings.Builder
+	for _, r := range t.held {
+		r.tag = t.tag()
+		out.WriteString(t.pen.draw(r))
+		t.page.add(r)
+	}
+	t.held = t.held[:0]
+	t.write(out.String())
+}
+
+func (l *ladder) write(text string) {
+	if text != "" {
+		_, _ = io.WriteString(l.w, text)
 	}
 }
 
@@ -98,10 +120,7 @@ func (t *talk) hear(what ftp.Happening) {
 }
 
 // put draws one rung.
-func (t *talk) put(r rung) {
-	r.tag = t.tag()
-	t.out.WriteString(t.pen.draw(r))
-}
+func (t *talk) put(r rung) { t.held = append(t.held, r) }
 
 func (t *talk) tag() string { return fmt.Sprintf("#%d", t.control.ID) }
 
@@ -113,7 +132,8 @@ func (t *talk) begin() {
 		t.pen.tag = max(t.pen.tag, 5, len(t.tag())+1)
 	}
 	if t.seen <= 2 {
-		t.out.WriteString(t.pen.header(t.control.Side))
+		t.write(t.pen.header(t.control.Side))
+		t.page.header(t.control.Side)
 	}
 	user, server := t.ends(t.control.Local, t.control.Remote)
 	r := rung{label: "control", left: t.onLeft(user, "dials"), arrow: t.pen.arrow(ftp.ServerPI), right: t.onRight("listens", server)}
@@ -159,6 +179,10 @@ func port(a, known netip.AddrPort) string {
 func (t *talk) command(c ftp.Command) {
 	t.unanswered()
 	switch {
+	case c.Verb == "EPSV", c.Verb == "PASV", c.Verb == "EPRT", c.Verb == "PORT", ftp.IsTransfer(c.Verb):
+		t.moving = true
+	}
+	switch {
 	case c.Verb == "EPSV" && strings.EqualFold(c.Arg, "ALL"):
 	case c.Verb == "EPSV", c.Verb == "PASV":
 		r := rung{command: true, left: c.Verb, arrow: t.pen.arrow(ftp.ServerPI)}
@@ -197,6 +221,9 @@ func (t *talk) unanswered() {
 // reply draws how an address was answered, the end of a transfer, and every no.
 func (t *talk) reply(verb string, r ftp.Reply) {
 	no := r.Code.Class() >= ftp.TransientFail
+	if no {
+		t.moving = false
+	}
 	switch {
 	case verb != "" && verb == t.address.Verb:
 		t.announced(r)
@@ -316,7 +343,7 @@ func (t *talk) transferDone(h ftp.TransferDone) {
 	if t.final.Code != 0 {
 		t.drawReply(t.final)
 	}
-	t.busy, t.opened, t.final = "", false, ftp.Reply{}
+	t.busy, t.opened, t.moving, t.final = "", false, false, ftp.Reply{}
 	if t.lost != nil {
 		t.end(*t.lost)
 	}
@@ -381,6 +408,7 @@ func (t *talk) end(h ftp.ControlClosed) {
 	if h.Err != nil && !errors.As(h.Err, &said) {
 		t.put(t.pen.failed(rung{label: "control"}, ftp.UserPI, false, reason(h.Err)))
 	}
+	t.flush()
 	delete(t.talks, t.control.ID)
 }
 

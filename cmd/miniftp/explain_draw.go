@@ -74,10 +74,22 @@ type rung struct {
 	label   string   // "control" or "data"
 	left    string   // what the client does or says
 	command bool     // left is a command
-	arrow   string   // from arrow, bytes or failed
+	arrow   shaft    // from arrow, bytes or failed
 	right   string   // what the server does or says
 	notes   []string // beside that if there is room, else below
 	bad     bool
+}
+
+// shaft is the arrow of a rung: as the text that is drawn, and what it says.
+type shaft struct {
+	text   string
+	to     ftp.Side
+	bytes  bool   // of a transfer
+	label  string // what is written on it
+	cut    bool   // it does not get there
+	stub   bool   // a connection that did not come about, from the side that is not to
+	dialed bool   // that side dialed, and did not wait
+	why    string // it did not
 }
 
 func cells(s string) int { return screen.StringWidth(s) }
@@ -93,12 +105,14 @@ func (p *pen) serverLen() int {
 }
 
 // arrow is a message or a call, to that side.
-func (p *pen) arrow(to ftp.Side) string { return p.shaft(to, p.single, "", false) }
+func (p *pen) arrow(to ftp.Side) shaft {
+	return shaft{text: p.shaft(to, p.single, "", false), to: to}
+}
 
 // bytes is the arrow of a transfer, with text on it. It is cut just before its end
 // if the transfer was.
-func (p *pen) bytes(to ftp.Side, text string, cut bool) string {
-	return p.shaft(to, p.double, text, cut)
+func (p *pen) bytes(to ftp.Side, text string, cut bool) shaft {
+	return shaft{text: p.shaft(to, p.double, text, cut), to: to, bytes: true, label: text, cut: cut}
 }
 
 // fits reports whether text has room on an arrow.
@@ -132,19 +146,21 @@ func (p *pen) failed(r rung, from ftp.Side, dialed bool, why string) rung {
 		stub = strings.Repeat(p.single, len(stub))
 	}
 	why = p.clean(why)
+	r.arrow = shaft{to: 1 - from, cut: true, stub: true, dialed: dialed, why: why}
 	room := cells(stub)+2+cells(why) <= p.arrowLen()+gap-1
+	text := stub + p.cross
 	if from == ftp.UserPI {
-		r.arrow = stub + p.cross
 		if room {
-			r.arrow += " " + why
+			text += " " + why
 		}
 	} else {
-		r.arrow = p.cross + stub
+		text = p.cross + stub
 		if room {
-			r.arrow = why + " " + r.arrow
+			text = why + " " + text
 		}
-		r.arrow = strings.Repeat(" ", max(p.arrowLen()-cells(r.arrow), 0)) + r.arrow
+		text = strings.Repeat(" ", max(p.arrowLen()-cells(text), 0)) + text
 	}
+	r.arrow.text = text
 	if !room {
 		r.notes = append([]string{why}, r.notes...)
 	}
@@ -174,7 +190,7 @@ func (p *pen) draw(r rung) string {
 	if p.tag > 0 {
 		left = pad(r.tag, p.tag) + left
 	}
-	left = pad(left, p.tag+arrowAt) + r.arrow
+	left = pad(left, p.tag+arrowAt) + r.arrow.text
 	below := pad("", p.tag+arrowAt+p.arrowLen()+gap)
 	var b strings.Builder
 	for i, text := range p.serverLines(r) {

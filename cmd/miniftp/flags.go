@@ -41,7 +41,7 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "user", Usage: "the `NAME` to log in with", DefaultText: "the URL's, else anonymous"},
 		&cli.StringFlag{Name: "password-file", Usage: "the `FILE` whose first line is the password", DefaultText: "none"},
 		&cli.BoolFlag{Name: "netrc", Usage: "take the login from ~/.netrc, whatever the URL says"},
-		&cli.BoolFlag{Name: "explain", Usage: "draw who listened, who dialed, and how the address travelled"},
+		explainFlag(),
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
 		&cli.StringFlag{Name: "record", Usage: "write what is said on the control connections to `FILE`, for a bug report; passwords are masked", DefaultText: "no"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},

@@ -5,8 +5,10 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
+	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
 	"miniftp/ftp"
@@ -19,6 +21,56 @@ func (o observers) Observe(e ftp.Event) {
 	for _, one := range o {
 		one.Observe(e)
 	}
+}
+
+// watch is who is told what happens, as the flags of a client verb have it; nil:
+// nobody. All connections of a run tell the same.
+func (e *env) watch(c *cli.Context) (ftp.Observer, error) {
+	if e.watched {
+		return e.watching, nil
+	}
+	var see observers
+	if c.Bool("verbose") {
+		see = append(see, wireLog(e.err))
+	}
+	if c.Bool("explain") {
+		see = append(see, newLadder(e.err, terminalWidth(e.err)))
+	}
+	if name := pictureName(c); name != "" {
+		l := newLadder(io.Discard, pictureColumns)
+		l.page = newPicture(name, strings.Join(maskedWords(e.raw), " "))
+		e.picture = l.page
+		see = append(see, l)
+	}
+	if name := c.String("record"); name != "" {
+		rec, err := newRecorder(e, name)
+		if err != nil {
+			return nil, err
+		}
+		see = append(see, rec)
+	}
+	e.watched = true
+	if len(see) > 0 {
+		e.watching = see
+	}
+	return e.watching, nil
+}
+
+// maskedWords is the command line as it may be shown.
+func maskedWords(args []string) []string {
+	words := []string{"miniftp"}
+	for i, a := range args {
+		switch {
+		case i == 0 || strings.HasPrefix(a, "--explain="):
+		case i > 1 && strings.TrimLeft(args[i-1], "-") == "user":
+			words = append(words, shellWord(maskValue("user", a)))
+		case strings.HasPrefix(a, "-"):
+			words = append(words, shellWord(maskFlag(a)))
+		default:
+			words = append(words, shellWord(maskPassword(a)))
+		}
+	}
+	return words
 }
 
 // wireLog writes commands and replies as they go over the wire: "> " to the

@@ -34,20 +34,15 @@ type recording struct {
 	failed bool // a write failed, and that was said
 }
 
-// record is the recorder of this run.
-func (e *env) record(name string) (*recorder, error) {
-	if e.recorder != nil {
-		return e.recorder, nil
-	}
+func newRecorder(e *env, name string) (*recorder, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
 	if err != nil {
 		return nil, localProblem(name, err)
 	}
-	if err := f.Close(); err != nil {
-		return nil, localProblem(name, err)
-	}
-	e.recorder = &recorder{e: e, name: name, talks: map[uint64]*recording{}}
-	return e.recorder, nil
+	return &recorder{e: e, name: name, talks: map[uint64]*recording{}}, nil
 }
 
 // Observe writes what e tells.

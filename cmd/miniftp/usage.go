@@ -65,6 +65,10 @@ func wanted(flags []cli.Flag, name string) string {
 		return "true or false"
 	case *cli.IntFlag:
 		return "a whole number"
+	case *cli.GenericFlag:
+		if v, ok := f.Value.(interface{ takes() string }); ok {
+			return v.takes()
+		}
 	case *cli.DurationFlag:
 		return "a time such as 500ms, 30s or 5m"
 	case cli.DocGenerationFlag:

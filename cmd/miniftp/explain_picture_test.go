@@ -1,0 +1,156 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"miniftp/ftp"
+	"miniftp/ftp/ftptest"
+)
+
+// words are the texts of an SVG, which has to be well-formed and to hold nothing that
+// runs or loads anything.
+func words(t *testing.T, svg string) string {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(svg))
+	var all strings.Builder
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return all.String()
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, svg)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			if name := token.Name.Local; !strings.Contains(" svg title style text line rect path ", " "+name+" ") {
+				t.Errorf("there is a <%s>", name)
+			}
+			for _, a := range token.Attr {
+				if strings.HasPrefix(strings.ToLower(a.Name.Local), "on") || strings.Contains(a.Name.Local, "href") {
+					t.Errorf("there is an attribute %s", a.Name.Local)
+				}
+			}
+		case xml.CharData:
+			all.WriteString(string(token) + "\n")
+		}
+	}
+}
+
+// Every play is drawn as a picture, too: with all that its ladder says, in order.
+func TestPictures(t *testing.T) {
+	for _, p := range plays() {
+		l := newLadder(io.Discard, pictureColumns)
+		l.page = newPicture("x.svg", "miniftp get "+hostileTitle)
+		for _, e := range p.events {
+			l.Observe(e)
+		}
+		text := words(t, l.page.svg())
+		for _, r := range l.page.rungs {
+			for _, want := range []string{r.label, r.left} {
+				i := strings.Index(text, fitted(l.page.pen.clean(want), 24))
+				if i < 0 {
+					t.Errorf("%s: %q is missing, or not in its place, in\n%s", p.name, want, text)
+				}
+			}
+		}
+		if len(l.page.rungs) == 0 || !strings.Contains(text, "server") {
+			t.Errorf("%s: nothing is drawn", p.name)
+		}
+	}
+}
+
+const hostileTitle = `</title><script>alert(1)</script>&amp;"'`
+
+// A picture is bounded, and says what it leaves out.
+func TestPictureIsBounded(t *testing.T) {
+	p := newPicture("x.svg", "")
+	for range mostRungs + 7 {
+		p.add(rung{label: "data"})
+	}
+	if text := words(t, p.svg()); !strings.Contains(text, "and 7 steps more") || strings.Count(text, "data\n") != mostRungs {
+		t.Errorf("%d rungs", strings.Count(text, "data\n"))
+	}
+}
+
+// --explain=FILE draws on the file and not on the terminal, without passwords; what
+// can't be written is told.
+func TestExplainFile(t *testing.T) {
+	s := withFile(t, pattern(50_000))
+	dir := t.TempDir()
+	withLogin := strings.Replace(s.URL, "//", "//anonymous:hunter2@", 1)
+	for _, name := range []string{"a.svg", "b.html"} {
+		file := filepath.Join(dir, name)
+		code, _, errs := try(t, "get", "-j", "2", "--explain="+file, withLogin+"/a.bin", withLogin+"/nope", dir+"/")
+		if code != exitRefused || strings.Contains(errs, "listens") {
+			t.Errorf("%s: exit %d, %s", name, code, errs)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(b)
+		for _, want := range []string{"miniftp get -j 2 ", "ftp://anonymous:****@", "RETR", "listens :", "50 kB in ", "550 /nope"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not say %q:\n%s", name, want, text)
+			}
+		}
+		if strings.Contains(text, "hunter2") || strings.HasPrefix(text, "<!doctype html>") != (name == "b.html") {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+	s.Fail("RETR", ftptest.Reply(425, "No call came."))
+	if code, _, errs := try(t, "get", "--retries", "0", "--explain="+dir+"/no/a.svg", s.URL+"/a.bin", "-"); code == 0 || !strings.Contains(errs, "425") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	s.Heal("RETR")
+	if code, _, errs := try(t, "get", "--explain="+dir+"/no/a.svg", s.URL+"/a.bin", dir+"/"); code != exitLocal || !strings.Contains(errs, "no/a.svg: no such file or directory") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if code, _, errs := try(t, "get", "--explain=a.png", s.URL+"/a.bin", "-"); code != exitUsage || !strings.Contains(errs, "FILE.svg") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	file := filepath.Join(dir, "demo.svg")
+	if code, _, errs := try(t, "demo", "--explain="+file); code != 0 {
+		t.Errorf("demo: exit %d, %s", code, errs)
+	}
+	b, _ := os.ReadFile(file)
+	if text := words(t, string(b)); !strings.Contains(text, "passive mode\n") || !strings.Contains(text, "active mode\n") {
+		t.Errorf("demo draws\n%s", text)
+	}
+}
+
+// While several transfers run, each is drawn as a whole, when it is over.
+func TestLadderKeepsTransfersTogether(t *testing.T) {
+	var drawn strings.Builder
+	l := newLadder(&drawn, 100)
+	other := controlOf(2, ftp.UserPI, "127.0.0.1:51235", "127.0.0.1:2121")
+	var events [2][]ftp.Event
+	for i, c := range []*ftp.Control{atClient, other} {
+		events[i] = during(c, says("EPSV", ""), answers("EPSV", 229, "(|||40017|)"),
+			ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Dials, Said: "229"}, says("RETR", "/f"),
+			ftp.DataOpened{Mode: ftp.Passive, Stance: ftp.Dials}, answers("RETR", 226, "done"), ftp.TransferDone{Verb: "RETR", Bytes: 1})
+	}
+	for i := range events[0] {
+		l.Observe(events[0][i])
+		l.Observe(events[1][i])
+	}
+	var order []string
+	for line := range strings.Lines(drawn.String()) {
+		if tag, rest, ok := strings.Cut(line, " "); ok && strings.HasPrefix(tag, "#") && !strings.Contains(rest, "control") {
+			order = append(order, tag)
+		}
+	}
+	if got := strings.Join(order, ""); strings.Contains(strings.TrimLeft(got, "#1"), "#1#") && strings.Contains(got, "#1#2#1") {
+		t.Errorf("they are mixed:\n%s", drawn.String())
+	}
+	if len(order) != 11 && len(order) != 12 {
+		t.Errorf("%d rungs:\n%s", len(order), drawn.String())
+	}
+}
