@@ -227,7 +227,7 @@ func (p *Pool) Close() error {
 	p.wakeLocked()
 	p.mu.Unlock()
 	for _, w := range idle {
-		p.forget(w.c)
+		go p.forget(w.c) // side by side, as each waits for its server's goodbye
 	}
 	<-p.nothing
 	return nil

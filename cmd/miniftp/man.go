@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (e *env) man() *cli.Command {
+	return &cli.Command{
+		Name: "man", Usage: "print the manual page",
+		Description: examples("Prints miniftp(1), made from the program itself, as a source for man.",
+			"miniftp man > miniftp.1",
+			"miniftp man | man -l - | cat"),
+		Action: func(c *cli.Context) error {
+			if err := wantArgs(c, 0, 0); err != nil {
+				return err
+			}
+			_, err := fmt.Fprint(e.out, manPage(c.App))
+			return err
+		},
+	}
+}
+
+// manPage is miniftp(1) in the man macros.
+func manPage(app *cli.App) string {
+	var b roff
+	b.line(".TH MINIFTP 1 \"\" \"%s %s\"", app.Name, roffText(app.Version))
+	b.section("NAME")
+	b.line("%s \\- %s", app.Name, roffText(app.Usage))
+	b.section("SYNOPSIS")
+	for i, c := range app.Commands {
+		if i > 0 {
+			b.line(".br")
+		}
+		b.line(".B %s %s\n%s", app.Name, c.Name, roffText(strings.TrimSpace("[flags] "+c.ArgsUsage)))
+	}
+	about, lines, _ := strings.Cut(app.Description, examplesBelow)
+	b.section("DESCRIPTION")
+	b.text("A URL is ftp://host/path, or ftpes:// for TLS by AUTH TLS, or ftps:// for TLS from the first byte; " +
+		"user:password@ may stand before the host. A path is relative to the login directory; a leading %2F makes it absolute. " +
+		"Flags come before arguments. Data goes to standard output, everything else to standard error.")
+	b.text(about)
+	b.examples(lines)
+	b.section("VERBS")
+	for _, c := range app.Commands {
+		b.verb(c, c.Name)
+	}
+	b.section("CLIENT FLAGS")
+	b.text("Every verb that takes a URL has these.")
+	b.flags(clientFlags())
+	b.section("EXIT STATUS")
+	for _, x := range exitMeanings {
+		b.line(".TP\n.B %d\n%s", x.code, roffText(x.meaning))
+	}
+	b.section("ENVIRONMENT")
+	b.text("Each flag has a variable, which is named with it: MINIFTP_ and the flag in capitals. A flag beats the environment, and that beats a configuration file.")
+	for _, v := range [][2]string{
+		{"MINIFTP_PASSWORD", "the password, where the URL has none"},
+		{"NETRC", "the file to take logins from, in place of ~/.netrc"},
+		{"ALL_PROXY, NO_PROXY", "the proxy, and the hosts that are reached without it"},
+		{"NO_COLOR", "nothing is set off by colour or weight"},
+	} {
+		b.line(".TP\n.B %s\n%s", roffText(v[0]), roffText(v[1]))
+	}
+	b.section("STANDARDS")
+	b.text("RFC 959, 1123, 2228, 2389, 2428, 2577, 2640, 3659, 4217 and 7151.")
+	return b.String()
+}
+
+// roff gathers a page's source.
+type roff struct {
+	strings.Builder
+	fresh bool // right behind a heading
+}
+
+func (b *roff) line(format string, args ...any) {
+	fmt.Fprintf(b, format+"\n", args...)
+	b.fresh = false
+}
+
+func (b *roff) section(name string) {
+	b.line(".SH %s", name)
+	b.fresh = true
+}
+
+func (b *roff) text(s string) {
+	if s == "" {
+		return
+	}
+	for line := range strings.SplitSeq(s, "\n") {
+		if !b.fresh && !strings.HasPrefix(line, "  ") {
+			b.line(".PP")
+		}
+		b.line("%s", roffText(line))
+	}
+}
+
+func (b *roff) examples(lines string) {
+	b.line(".PP\n.RS 4\n.nf")
+	for line := range strings.Lines(lines) {
+		b.line("%s", roffText(strings.TrimSpace(line)))
+	}
+	b.line(".fi\n.RE")
+}
+
+// verb is the part about one verb; path is its name behind "miniftp".
+func (b *roff) verb(c *cli.Command, path string) {
+	about, lines, _ := strings.Cut(c.Description, examplesBelow)
+	b.line(".SS %s", roffText(strings.TrimSpace("miniftp "+path+" [flags] "+c.ArgsUsage)))
+	b.fresh = true
+	b.text(about)
+	own := slices.DeleteFunc(slices.Clone(c.Flags), isClientFlag)
+	b.flags(own)
+	if len(own) < len(c.Flags) {
+		b.text("And the client flags below.")
+	}
+	b.examples(lines)
+	for _, sub := range c.Subcommands {
+		b.verb(sub, path+" "+sub.Name)
+	}
+}
+
+// isClientFlag reports whether a flag is one of those that clientFlags adds.
+func isClientFlag(f cli.Flag) bool {
+	d, ok := f.(cli.DocGenerationFlag)
+	same, found := findFlag(clientFlags(), f.Names()[0]).(cli.DocGenerationFlag)
+	return ok && found && same.GetUsage() == d.GetUsage()
+}
+
+func (b *roff) flags(flags []cli.Flag) {
+	for _, f := range flags {
+		d, ok := f.(cli.DocGenerationFlag)
+		if !ok {
+			continue
+		}
+		what, usage := placeholder(d.GetUsage())
+		var names []string
+		for _, name := range f.Names() {
+			names = append(names, "\\fB"+roffText(dashed(name))+"\\fR")
+		}
+		head := strings.Join(names, ", ")
+		if d.TakesValue() {
+			head += " \\fI" + roffText(what) + "\\fR"
+		}
+		b.line(".TP\n%s\n%s", head, roffText(fmt.Sprintf("%s (default: %s)", usage, strings.Trim(d.GetDefaultText(), `"`))))
+	}
+}
+
+// roffText is text that no macro and no escape is read out of, in lines of the length
+// that lint likes.
+func roffText(s string) string {
+	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, "…", "...").Replace(s)
+	lines := []string{s}
+	if len(s) > 78 {
+		lines = wrap(s, 76)
+	}
+	for i, line := range lines {
+		if strings.HasPrefix(line, ".") {
+			lines[i] = `\&` + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
