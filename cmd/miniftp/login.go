@@ -115,7 +115,7 @@ func loginHint(err error, o client.Options) error {
 // wantsTLS reads in the words of a refusal that TLS is missing; its code rarely says so.
 func wantsTLS(r ftp.Reply) bool {
 	text := strings.ToUpper(r.Text())
-	for _, word := range []string{"TLS", "SSL", "ENCRYPT", "AUTH "} {
+	for _, word := range []string{"TLS", "SSL", "ENCRYPT", "AUTH ", "CLEARTEXT"} {
 		if strings.Contains(text, word) {
 			return true
 		}

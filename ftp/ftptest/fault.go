@@ -3,6 +3,7 @@ package ftptest
 import (
 	"net/netip"
 	"strings"
+	"time"
 
 	"miniftp/ftp"
 )
@@ -19,6 +20,11 @@ type Fault struct {
 	addr   netip.AddrPort
 	ignore bool // the server never hears the command, but the client reads a yes
 	drop   bool // the final reply is swallowed, and the control connection cut
+
+	host     netip.Addr // takes the place of that in the 227
+	swallow  bool       // calls to the data port are not answered
+	noCall   bool       // PORT leads nowhere
+	after425 time.Duration
 }
 
 type dataFault uint8

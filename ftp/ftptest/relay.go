@@ -52,6 +52,8 @@ type session struct {
 
 	secured chan bool // what the server said to AUTH
 
+	nowhere nowhere // a PORT that a fault answered
+
 	portMu sync.Mutex
 	port   net.Listener // where the relay takes the next data connection
 }
@@ -126,6 +128,9 @@ func (x *session) commands() {
 		case f.hangUp:
 			_ = x.client.Close()
 			return
+		}
+		if x.uncalled(cmd, f) {
+			continue
 		}
 		if !x.pass(cmd, f) {
 			return
@@ -249,11 +254,17 @@ func (x *session) readdress(r ftp.Reply, f Fault) ftp.Reply {
 		there = netip.AddrPortFrom(netip.MustParseAddr(host), port)
 	}
 	here := f.addr
+	if f.swallow {
+		here, _ = x.deafPort()
+	}
 	if !here.IsValid() {
 		var ok bool
 		if here, ok = x.listenFor(there.String()); !ok {
 			return r
 		}
+	}
+	if f.host.IsValid() {
+		here = netip.AddrPortFrom(f.host, here.Port())
 	}
 	if r.Code == 227 {
 		return ftp.NewReply(227, ftp.Format227(here))

@@ -1,0 +1,109 @@
+package ftptest_test
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/dtp"
+	"miniftp/ftp/ftptest"
+)
+
+// TestNetworkFaults makes what networks do, and looks what our client makes of it.
+func TestNetworkFaults(t *testing.T) {
+	isReply := func(code ftp.Code) func(error) bool {
+		return func(err error) bool {
+			var e *ftp.Error
+			return errors.As(err, &e) && e.Code == code
+		}
+	}
+	notOpened := func(err error) bool {
+		var open *dtp.OpenError
+		return errors.As(err, &open)
+	}
+	tests := []struct {
+		name  string
+		mode  ftp.DataMode
+		verbs client.Verbs
+		verb  string
+		fault ftptest.Fault
+		want  func(error) bool
+	}{
+		{"NAT", ftp.Passive, client.ClassicVerbs, "PASV", ftptest.Announce(netip.MustParseAddr("10.0.0.5")), func(err error) bool { return err == nil }},
+		{"EPSV swallowed", ftp.Passive, client.ExtendedVerbs, "EPSV", ftptest.SwallowCalls(), notOpened},
+		{"PASV swallowed", ftp.Passive, client.ClassicVerbs, "PASV", ftptest.SwallowCalls(), notOpened},
+		{"no call, 425", ftp.Active, client.AnyVerbs, "EPRT", ftptest.NoCall(time.Millisecond), isReply(425)},
+		{"no call by PORT, 425", ftp.Active, client.ClassicVerbs, "PORT", ftptest.NoCall(time.Millisecond), isReply(425)},
+		{"no call, silence", ftp.Active, client.AnyVerbs, "EPRT", ftptest.NoCall(0), notOpened},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			srv := ftptest.NewServer(t, files(t))
+			srv.Fail(tt.verb, tt.fault)
+			seen := make(chan netip.AddrPort, 10)
+			c, err := client.Dial(t.Context(), srv.Addr, &client.Options{
+				Mode: tt.mode, Verbs: tt.verbs, Timeout: 500 * time.Millisecond,
+				Observer: ftp.ObserverFunc(func(e ftp.Event) {
+					if o, ok := e.What.(ftp.DataOffered); ok {
+						seen <- o.Addr
+					}
+				}),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			var got bytes.Buffer
+			if _, err := c.RetrieveWith(t.Context(), wholeFile, &got); !tt.want(err) {
+				t.Errorf("the error is %v", err)
+			}
+			if addr := (<-seen).Addr(); (tt.name == "NAT") != (addr == netip.MustParseAddr("10.0.0.5")) {
+				t.Errorf("the address told is %v", addr)
+			}
+		})
+	}
+}
+
+// wholeFile is asked for with its size, so that nothing else is asked before.
+var wholeFile = client.Transfer{Path: "/f", Size: fileSize}
+
+// A PORT behind one that led nowhere is as good as ever.
+func TestNoCallHeals(t *testing.T) {
+	srv := ftptest.NewServer(t, files(t))
+	srv.Fail("EPRT", ftptest.NoCall(time.Millisecond))
+	c := dial(t, srv, ftp.Active)
+	if _, err := c.Retrieve(t.Context(), "/f", new(bytes.Buffer)); err == nil {
+		t.Error("a file came without a call")
+	}
+	srv.Heal()
+	var got bytes.Buffer
+	if _, err := c.Retrieve(t.Context(), "/f", &got); err != nil || got.Len() != fileSize {
+		t.Errorf("after the fault: %d bytes, %v", got.Len(), err)
+	}
+}
+
+// Where calls can be swallowed, they are: they end by time-out and are not refused.
+func TestSwallowed(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("calls are refused here")
+	}
+	srv := ftptest.NewServer(t, files(t))
+	srv.Fail("EPSV", ftptest.SwallowCalls())
+	c, err := client.Dial(t.Context(), srv.Addr, &client.Options{Verbs: client.ExtendedVerbs, Timeout: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Retrieve(t.Context(), "/f", new(bytes.Buffer))
+	var open *dtp.OpenError
+	if !errors.As(err, &open) || errors.Is(open.Err, syscall.ECONNREFUSED) {
+		t.Errorf("the error is %v", err)
+	}
+}
