@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
@@ -97,7 +98,7 @@ func (c *Client) connect(ctx context.Context, addr string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if dialCtx.Err() != nil {
+		if end, ok := dialCtx.Deadline(); ok && !time.Now().Before(end) || dialCtx.Err() != nil {
 			err = late
 		}
 		return &ConnectError{Addr: addr, Err: plainly(err)}
