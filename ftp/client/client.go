@@ -152,7 +152,7 @@ func (c *Client) Alive() bool { return c.dead.Load() == nil && !c.gone.Load() }
 // Close twice.
 func (c *Client) Close() error {
 	if c.begin() == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), min(c.opts.Timeout, shortWait))
+		ctx, cancel := context.WithTimeout(context.Background(), min(c.opts.Timeout, shortWait/4))
 		quit := ftp.Command{Verb: "QUIT"}
 		if c.send(quit) == nil {
 			_, _ = c.answer(ctx, quit) // gone is gone, whatever it answers

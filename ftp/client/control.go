@@ -19,6 +19,9 @@ const (
 	// shortWait is how long the server may take to answer what ends something:
 	// QUIT, ABOR, or the command that a cancel cut short.
 	shortWait = 2 * time.Second
+	// abortWait is the part of it that a cancelled transfer may take: who pressed
+	// Ctrl-C does not wait for two seconds.
+	abortWait = shortWait * 3 / 4
 	// maxReplies is how many replies may come on one command: some servers say 150
 	// again and again in a long transfer.
 	maxReplies = 10_000

@@ -247,7 +247,7 @@ func (r *run) join() {
 // abort sends ABOR and takes the two replies that it brings, the transfer's and
 // its own (RFC 959 §4.1.3). Without both the next reply could be anybody's.
 func (r *run) abort(ctx context.Context) {
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), shortWait)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortWait)
 	defer cancel()
 	abor := ftp.Command{Verb: "ABOR"}
 	r.aborted = true
