@@ -78,6 +78,7 @@ func hiddenName(p, tag string) string {
 var (
 	errExists   = errors.New("exists, and may not be replaced")
 	errIsDir    = errors.New("is a directory")
+	errNoFile   = errors.New("is a pipe, a socket or a device")
 	errPastEnd  = errors.New("starts past the end")
 	errWasCut   = errors.New("an upload was cut before that")
 	errNoParent = errors.New("no such directory")
@@ -89,6 +90,8 @@ func uploadError(err error, p string) ftp.Reply {
 		return ftp.Replyf(550, "%s: permission denied: it exists, and this account may not replace files.", p)
 	case errors.Is(err, errIsDir):
 		return ftp.Replyf(550, "%s: is a directory.", p)
+	case errors.Is(err, errNoFile):
+		return ftp.Replyf(550, "%s: is a pipe, a socket or a device, and stays one.", p)
 	case errors.Is(err, errPastEnd):
 		return ftp.Replyf(554, "%s: there are fewer bytes than that: a file has no holes.", p)
 	case errors.Is(err, errWasCut):
@@ -117,6 +120,8 @@ func (u *upload) look(perm Perm) error {
 	switch {
 	case err == nil && fi.IsDir():
 		return errIsDir
+	case err == nil && fi.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeDevice|fs.ModeIrregular) != 0:
+		return errNoFile
 	case err == nil && !perm.Has(PermOverwrite):
 		return errExists
 	case err == nil:
