@@ -72,6 +72,9 @@ func (e *env) runGet(c *cli.Context) error {
 		return err
 	}
 	f.meter = e.newMeter(c)
+	if f.recursive || len(args) > 1 || strings.ContainsAny(args[0], "*?[") {
+		f.meter.total()
+	}
 	if f.local == "-" && isTerminal(e.out) {
 		f.meter.hide() // they would stand in the middle of the text
 	}
@@ -143,6 +146,7 @@ func (f *fetcher) fetchPath(k *link, r *remote, file found) error {
 	case f.local == "-":
 		return f.toStdout(k, r, file)
 	}
+	f.meter.expect(file.size())
 	return f.crew.do(func() error {
 		err := f.named(k, r, file)
 		f.results.addFailure(transferResult{URL: r.join(file.path)}, err)

@@ -22,6 +22,7 @@ type meter struct {
 	bars    *mpb.Progress // nil: none
 	summary bool          // a line when a file is done
 	width   int
+	all     *total // nil: no line for all files together
 }
 
 func (e *env) newMeter(c *cli.Context) *meter {
@@ -46,6 +47,7 @@ func (m *meter) hide() {
 // wait ends the bars; after it, lines go straight to the terminal again.
 func (m *meter) wait() {
 	if m.bars != nil {
+		m.all.end()
 		m.bars.Wait()
 		m.e.above = nil
 	}
@@ -68,6 +70,7 @@ type transfer struct {
 	// The bar reads it while it is drawn: never hold both locks.
 	paceMu sync.Mutex
 	pace   pace
+	begun  bool // progress was told
 }
 
 func (m *meter) file(name string) *transfer {
@@ -124,6 +127,8 @@ func (t *transfer) progress() func(done, total int64) {
 	}
 	return func(done, total int64) {
 		t.paceMu.Lock()
+		t.m.all.add(done-t.pace.done, !t.begun)
+		t.begun = true
 		t.pace.step(time.Now(), done, total)
 		now := t.pace
 		t.paceMu.Unlock()
@@ -156,6 +161,7 @@ func (t *transfer) done(res client.Result, err error) {
 		bar.Abort(true)
 		bar.Wait()
 	}
+	t.m.all.fileDone()
 	if err != nil || !t.m.summary {
 		return
 	}
@@ -223,10 +229,15 @@ func (p pace) left() string {
 		return strings.Repeat(" ", 9)
 	}
 	s := int64(float64(p.total-p.done)/p.speed + 0.5)
+	return fmt.Sprintf("%9s", clock(s))
+}
+
+// clock is a number of seconds as people read it.
+func clock(s int64) string {
 	if s >= 3600 {
-		return fmt.Sprintf("%9s", fmt.Sprintf("%d:%02d:%02d", min(s/3600, 99), s/60%60, s%60))
+		return fmt.Sprintf("%d:%02d:%02d", min(s/3600, 99), s/60%60, s%60)
 	}
-	return fmt.Sprintf("%9s", fmt.Sprintf("%d:%02d", s/60, s%60))
+	return fmt.Sprintf("%d:%02d", s/60, s%60)
 }
 
 // fit cuts a name in the middle so that its end, which tells most, is kept. n is

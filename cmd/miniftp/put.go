@@ -69,6 +69,9 @@ func (e *env) runPut(c *cli.Context) error {
 	}
 	s.intoDir = r.path == "" || strings.HasSuffix(r.path, "/") || len(locals) > 1
 	s.meter = e.newMeter(c)
+	if s.recursive || len(locals) > 1 {
+		s.meter.total()
+	}
 	if locals[0] == "-" {
 		err = s.stdin()
 	} else {
@@ -130,6 +133,7 @@ func (s *sender) send(local string) error {
 	case !info.Mode().IsRegular():
 		return localProblem(local, errors.New("is no regular file; - sends standard input"))
 	}
+	s.meter.expect(info.Size())
 	return s.crew.do(func() error { return s.file(local, s.target(local), s.intoDir) })
 }
 
@@ -201,6 +205,7 @@ func (s *sender) tree(local string) error {
 		case !info.Mode().IsRegular():
 			s.e.note("%s: left out: it is no regular file", ftp.Printable(name))
 		default:
+			s.meter.expect(info.Size())
 			files = append(files, name)
 		}
 		return nil

@@ -102,6 +102,11 @@ func (t *tree) list(dir string) ([]branch, error) {
 	if err != nil {
 		return nil, at(t.r.join(dir), err)
 	}
+	for _, b := range all {
+		if b.kind == ftp.FileEntry {
+			t.meter.expect(b.size)
+		}
+	}
 	slices.SortFunc(all, func(a, b branch) int { return cmp.Compare(a.name, b.name) })
 	return all, each(t.e, bad, func(err error) error { return err })
 }

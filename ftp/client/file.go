@@ -28,6 +28,9 @@ type FileOptions struct {
 	// KeepTime gives the copy the modification time of the original, as far as
 	// the server tells or takes it.
 	KeepTime bool
+	// Modified is the remote file's time for KeepTime of a Download, if it is known
+	// already; zero: ask.
+	Modified time.Time
 }
 
 // Download copies the remote file to local in fsys. Until it is whole its name
@@ -115,9 +118,14 @@ func (d *download) fetch(ctx context.Context, f afero.File, j *job) (Result, err
 // keepTime gives the part file the remote file's time, as far as that can be had.
 // The file is whole without it, even if the server is gone by now.
 func (d *download) keepTime(ctx context.Context) {
-	if t, _, err := d.c.modTime(ctx, d.remote); err == nil {
-		_ = d.fsys.Chtimes(d.part, time.Now(), t)
+	t := d.o.Modified
+	if t.IsZero() {
+		var err error
+		if t, _, err = d.c.modTime(ctx, d.remote); err != nil {
+			return
+		}
 	}
+	_ = d.fsys.Chtimes(d.part, time.Now(), t)
 }
 
 // bare is the file inside what afero wraps round it: only an *os.File itself is

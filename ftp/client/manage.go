@@ -285,3 +285,15 @@ func join(dir, name string) string {
 	}
 	return dir + "/" + name
 }
+
+// Symlink makes a symbolic link at path that leads to target, where the server has
+// SITE SYMLINK. The target may hold no blank.
+func (c *Client) Symlink(ctx context.Context, target, path string) error {
+	if err := sendable(target, path); err != nil {
+		return err
+	}
+	if strings.Contains(target, " ") {
+		return errNoLinks
+	}
+	return c.simple(ctx, "SITE", "SYMLINK "+target+" "+path)
+}

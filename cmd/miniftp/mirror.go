@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/afero"
+	"github.com/urfave/cli/v2"
+
+	"miniftp/fsroot"
+	"miniftp/ftp/client"
+)
+
+func (e *env) mirror() *cli.Command {
+	all := new(filters)
+	return &cli.Command{
+		Name: "mirror", Usage: "make a directory hold what another one holds", ArgsUsage: "SRC DST",
+		Flags: clientFlags(
+			&cli.BoolFlag{Name: "delete", Usage: "remove what the source does not have"},
+			&cli.IntFlag{Name: "max-delete", Value: -1, Usage: "remove no more than `N` names", DefaultText: "no limit"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "change nothing, print what would be done"},
+			&cli.GenericFlag{Name: "include", Value: &filterWord{all, true}, Usage: "keep names that fit the pattern `G`; it may be repeated, as its opposite may: the first that fits decides", DefaultText: "none"},
+			&cli.GenericFlag{Name: "exclude", Value: &filterWord{all, false}, Usage: "leave out, and do not delete, names that fit the pattern `G`", DefaultText: "none"},
+			&cli.BoolFlag{Name: "checksum", Usage: "compare contents (by the server's HASH or XCRC, or by reading), not size and time"},
+			&cli.BoolFlag{Name: "newer", Usage: "copy only files that are newer at the source"},
+			&cli.BoolFlag{Name: "perms", Usage: "keep permissions, too"},
+			&cli.StringFlag{Name: "links", Value: "skip", Usage: "symbolic links: `HOW` is skip, follow, or copy (those that stay inside)"}),
+		Description: examples("Puts the contents of SRC into DST, which is made if missing: one is a URL and the other a directory, or both are either. Only files that differ in size or time are copied; what an interrupted run began is gone on with. "+
+			"Patterns are rsync's: *.iso is any name, docs/ directories only, /docs the one at the top, docs/** all below.",
+			"miniftp mirror ftp://127.0.0.1:2121/docs docs-mirror",
+			"miniftp mirror --delete --exclude '*.tmp' docs ftp://127.0.0.1:2121/copy",
+			"miniftp mirror --dry-run --json ftp://127.0.0.1:2121/docs docs-mirror"),
+		Action: func(c *cli.Context) error { return e.runMirror(c, *all) },
+	}
+}
+
+// mirrorSide is one of the two arguments.
+type mirrorSide struct {
+	tree  client.Tree
+	k     *link // of a URL
+	r     *remote
+	local string // as given, if it is no URL
+	made  bool   // the directory was made
+	open  io.Closer
+}
+
+func (s *mirrorSide) close() {
+	if s.k != nil {
+		s.k.close()
+	}
+	if s.open != nil {
+		_ = s.open.Close()
+	}
+}
+
+// name is a file of the tree in messages.
+func (s *mirrorSide) name(rel string) string {
+	switch {
+	case s.r != nil && rel == "":
+		return s.r.String()
+	case s.r != nil:
+		return s.r.join(joinRemote(s.r.path, rel))
+	}
+	return filepath.Join(s.local, filepath.FromSlash(rel))
+}
+
+func (e *env) runMirror(c *cli.Context, all filters) error {
+	if err := wantArgs(c, 2, 2); err != nil {
+		return err
+	}
+	o, err := mirrorOptions(c, all)
+	if err != nil {
+		return err
+	}
+	src, err := e.mirrorSource(c, c.Args().Get(0))
+	if err != nil {
+		return err
+	}
+	defer src.close()
+	dst, err := e.mirrorTarget(c, c.Args().Get(1))
+	if err != nil {
+		return err
+	}
+	defer dst.close()
+	show := e.newMirrorShow(c, src, dst)
+	o.Observe, o.Progress = show.observe, show.progress
+	if k := src.k; k != nil {
+		o.Retry = k.retry()
+	} else if k := dst.k; k != nil {
+		o.Retry = k.retry()
+	}
+	o.Retry.Told = show.told
+	if dst.made {
+		show.observe(client.Action{Kind: client.MakeDir})
+	}
+	res, err := client.Mirror(c.Context, dst.tree, src.tree, o)
+	if dst.made {
+		res.Dirs++
+	}
+	return show.end(res, err)
+}
+
+func mirrorOptions(c *cli.Context, all filters) (client.MirrorOptions, error) {
+	o := client.MirrorOptions{
+		Delete: c.Bool("delete"), DryRun: c.Bool("dry-run"), Checksum: c.Bool("checksum"), Newer: c.Bool("newer"),
+		Perms: c.Bool("perms"), Parallel: c.Int("parallel"),
+	}
+	if len(all) > 0 {
+		o.Select = all.selects
+	}
+	switch n := c.Int("max-delete"); {
+	case asked(c, "max-delete") && n < 0:
+		return o, usagef("--max-delete %d: it can't be negative", n)
+	case n == 0:
+		o.MaxDelete = -1
+	case n > 0:
+		o.MaxDelete = n
+	}
+	switch how := c.String("links"); how {
+	case "skip":
+	case "follow":
+		o.Links = client.FollowLinks
+	case "copy":
+		o.Links = client.CopyLinks
+	default:
+		return o, usagef("--links %q: it is skip, follow or copy", how)
+	}
+	if c.Bool("ascii") {
+		return o, usagef("--ascii does not go with mirror: sizes would differ each time")
+	}
+	return o, nil
+}
+
+// mirrorRemote opens the tree that a URL names.
+func (e *env) mirrorRemote(c *cli.Context, url string) (*mirrorSide, error) {
+	k, r, err := e.openArg(c, url)
+	if err != nil {
+		return nil, err
+	}
+	if r.ascii {
+		k.close()
+		return nil, usagef(";type=a does not go with mirror: sizes would differ each time")
+	}
+	s := &mirrorSide{k: k, r: r}
+	err = k.retry().Do(c.Context, func(int) error {
+		fsys, err := client.NewFs(c.Context, k.pool, r.path)
+		if err == nil { // the login, too, comes before anything is made
+			err = k.pool.Do(c.Context, func(*client.Client) error { return nil })
+		}
+		s.tree = client.Tree{FS: fsys}
+		return tlsHint(loginHint(err, k.opts), k.opts)
+	})
+	if err != nil {
+		k.close()
+		return nil, at(r.String(), err)
+	}
+	k.stood.Store(true)
+	return s, nil
+}
+
+func (e *env) mirrorSource(c *cli.Context, arg string) (*mirrorSide, error) {
+	if isURL(arg) {
+		s, err := e.mirrorRemote(c, arg)
+		if err == nil {
+			err = s.isDir()
+		}
+		return s, err
+	}
+	info, err := os.Stat(arg)
+	if err == nil && !info.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		return nil, localProblem(arg, err)
+	}
+	return plainSide(arg)
+}
+
+// isDir is why a URL is no directory: that is to be known before one is made for it.
+func (s *mirrorSide) isDir() error {
+	if s.r.path == "" {
+		return nil
+	}
+	err := s.k.do(func(cl *client.Client, _ int) error { return cl.ChangeDir(s.k.ctx, s.r.path) })
+	if err != nil {
+		s.close()
+	}
+	return at(s.r.String(), err)
+}
+
+// plainSide is a directory on the disk, whose links may lead anywhere.
+func plainSide(dir string) (*mirrorSide, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, localProblem(dir, err)
+	}
+	return &mirrorSide{local: dir, tree: client.Tree{FS: afero.NewOsFs(), Root: filepath.ToSlash(abs)}}, nil
+}
+
+// mirrorTarget opens the destination. Nothing is written outside of a local one,
+// whatever links are in it.
+func (e *env) mirrorTarget(c *cli.Context, arg string) (*mirrorSide, error) {
+	if isURL(arg) {
+		return e.mirrorRemote(c, arg)
+	}
+	if arg == "" {
+		return nil, usagef("the destination has no name")
+	}
+	info, err := os.Stat(arg)
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case missing && c.Bool("dry-run"):
+		return plainSide(arg)
+	case missing:
+		err = os.MkdirAll(arg, 0o777)
+	case err == nil && !info.IsDir():
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		return nil, localProblem(arg, err)
+	}
+	root, err := fsroot.OpenRoot(arg)
+	if err != nil {
+		return nil, localProblem(arg, err)
+	}
+	return &mirrorSide{local: arg, tree: client.Tree{FS: root, Root: "/"}, made: missing, open: root}, nil
+}
+
+// interrupted reports whether the user has had enough.
+func interrupted(ctx context.Context) bool { return ctx.Err() != nil }

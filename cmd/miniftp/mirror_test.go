@@ -1,0 +1,221 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+	"github.com/vbauerster/mpb/v8"
+
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+)
+
+// TestFilters: rsync's habits.
+func TestFilters(t *testing.T) {
+	for _, tt := range []struct {
+		pattern  string
+		fits     []string // a directory ends in /
+		fitsNone []string
+	}{
+		{"*.o", []string{"a.o", "x/y/b.o", "c.o/"}, []string{"a.oo", "o", "a.o/b"}},
+		{"docs", []string{"docs", "a/docs/"}, []string{"docs2", "docs/a"}},
+		{"docs/", []string{"docs/", "a/docs/"}, []string{"docs"}},
+		{"/docs", []string{"docs/", "docs"}, []string{"a/docs"}},
+		{"a/b", []string{"a/b", "x/a/b"}, []string{"b", "a/b/c", "xa/b"}},
+		{"/a/*", []string{"a/b", "a/c/"}, []string{"a/b/c", "a/", "x/a/b"}},
+		{"/a/**", []string{"a/b", "a/b/c"}, []string{"a/", "b/a/c"}},
+		{"a/**/z", []string{"a/z", "a/b/z", "a/b/c/z", "x/a/b/z"}, []string{"z", "a/b"}},
+		{"a/***", []string{"a/", "a/b", "x/a/b/c"}, []string{"b"}},
+		{"**/x", []string{"x", "a/b/x"}, []string{"xx"}},
+		{"[ab]?", []string{"ax", "d/b1"}, []string{"a", "cx"}},
+		{"{a,b}", []string{"{a,b}"}, []string{"a", "b"}},
+		{`\*`, []string{"*"}, []string{"a"}},
+		{"*", []string{"a", "b/", "b/c"}, nil},
+	} {
+		f, err := parseFilter(tt.pattern)
+		if err != nil {
+			t.Errorf("%q: %v", tt.pattern, err)
+			continue
+		}
+		for want, names := range map[bool][]string{true: tt.fits, false: tt.fitsNone} {
+			for _, name := range names {
+				if bare, dir := strings.CutSuffix(name, "/"); f.fits(bare, dir) != want {
+					t.Errorf("%q, %q: %v", tt.pattern, name, !want)
+				}
+			}
+		}
+	}
+	for _, bad := range []string{"", "/", "[", "a[b"} {
+		if f, err := parseFilter(bad); err == nil {
+			t.Errorf("%q is %+v", bad, f)
+		}
+	}
+}
+
+// TestMirrorHostile: whatever a server lists, nothing is written but in the target,
+// and nothing raw comes to the terminal.
+func TestMirrorHostile(t *testing.T) {
+	for verb, line := range hostileLines {
+		for _, kind := range []string{"file", "dir"} {
+			for _, links := range []string{"skip", "copy"} {
+				h := newHostile(t, func(h *hostile) {
+					if verb == "LIST" {
+						h.feat = ""
+					}
+					h.list = func(_, dir string, w io.Writer) {
+						if filepath.Base(dir) != "d" {
+							_, _ = io.WriteString(w, line("file", "leaf"))
+							return
+						}
+						for _, name := range hostileNames {
+							_, _ = io.WriteString(w, line(kind, name))
+						}
+					}
+				})
+				top := t.TempDir()
+				in := filepath.Join(top, "a", "b", "target")
+				if err := os.MkdirAll(in, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				t.Chdir(filepath.Join(top, "a"))
+				_, out, errs := try(t, "mirror", "--retries", "0", "--delete", "--links", links, "ftp://"+h.addr+"/d", in)
+				outside(t, top, in)
+				if found := rawControl.FindString(out + errs); found != "" {
+					t.Errorf("%s: %q in %q", verb, found, out+errs)
+				}
+				if len(files(t, in)) == 0 {
+					t.Errorf("%s %s: nothing came: %s", verb, kind, errs)
+				}
+				t.Chdir(top)
+			}
+		}
+	}
+}
+
+// TestMirrorExits: each failure has its exit code, and one line before the summary.
+func TestMirrorExits(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		verb  string
+		fault ftptest.Fault
+		code  int
+		says  string
+	}{
+		{"cut", "RETR", ftptest.CutAfter(1000), exitIncomplete, "URL/a.bin: "},
+		{"550", "RETR", ftptest.Reply(550, "No."), exitRefused, "URL/a.bin: the server says 550 No."},
+		{"login", "PASS", ftptest.Reply(530, "No."), exitLogin, "530"},
+		{"listing", "MLSD", ftptest.Reply(550, "No."), exitRefused, "URL/: the server says 550 No."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := withFile(t, pattern(100_000))
+			srv.Fail(tt.verb, tt.fault)
+			code, _, errs := try(t, "mirror", "--retries", "0", srv.URL, t.TempDir())
+			if code != tt.code || strings.Count(errs, "miniftp: ") != 1 || !strings.Contains(errs, strings.ReplaceAll(tt.says, "URL", srv.URL)) {
+				t.Errorf("exit %d, want %d: %s", code, tt.code, errs)
+			}
+		})
+	}
+}
+
+// TestMirrorFullDisk: one line, exit 8, and nothing more is tried.
+func TestMirrorFullDisk(t *testing.T) {
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skip("no device that is always full here")
+	}
+	files := afero.NewMemMapFs()
+	for i := range 5 {
+		if err := afero.WriteFile(files, fmt.Sprintf("/%d", i), pattern(1000), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here := t.TempDir()
+	if err := os.Symlink(full, filepath.Join(here, ".0.part")); err != nil {
+		t.Fatal(err)
+	}
+	var said []error
+	res, err := client.Mirror(t.Context(), client.Tree{FS: afero.NewOsFs(), Root: here}, client.Tree{FS: files, Root: "/"},
+		client.MirrorOptions{Observe: func(a client.Action) {
+			if a.Err != nil {
+				said = append(said, a.Err)
+			}
+		}})
+	if exitCode(err) != exitLocal || len(said) != 1 || res.Files != 0 {
+		t.Errorf("exit %d, %v, %v, %+v", exitCode(err), err, said, res)
+	}
+}
+
+// TestMirrorJSON: the plan and what was done are JSON, and agree.
+func TestMirrorJSON(t *testing.T) {
+	srv := withFile(t, pattern(1000))
+	here := t.TempDir()
+	if err := os.WriteFile(filepath.Join(here, "old\x1b"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	type row struct{ Action, Path, Why string }
+	var plan []row
+	_, out, errs := try(t, "mirror", "--dry-run", "--json", "--delete", srv.URL, here)
+	if err := json.Unmarshal([]byte(out), &plan); err != nil || len(plan) != 2 || errs != "" {
+		t.Fatalf("%v: %s%s", err, out, errs)
+	}
+	var did struct {
+		Done    []row
+		Summary struct{ Files, Deleted, Exit int }
+	}
+	_, out, errs = try(t, "mirror", "--json", "--delete", srv.URL, here)
+	if err := json.Unmarshal([]byte(out), &did); err != nil || errs != "" || did.Summary.Files != 1 || did.Summary.Deleted != 1 {
+		t.Fatalf("%v: %s%s", err, out, errs)
+	}
+	if fmt.Sprint(plan) != fmt.Sprint(did.Done) || plan[1] != (row{"get", "a.bin", "new"}) {
+		t.Errorf("%v\n%v", plan, did.Done)
+	}
+	_, out, _ = try(t, "mirror", "--dry-run", "--json", srv.URL, here)
+	if err := json.Unmarshal([]byte(out), &plan); err != nil || len(plan) != 0 {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestTotalLine: what the line below the bars says, and that it fits.
+func TestTotalLine(t *testing.T) {
+	t.Setenv("LC_ALL", "C.UTF-8")
+	m := &meter{e: &env{ctx: t.Context()}, width: 80, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh())}
+	m.total()
+	for range 1310 {
+		m.expect(9_600_000_000 / 1310)
+	}
+	m.all.files = 1204
+	m.all.add(100_000_000, true) // was there before
+	m.all.pace.at = time.Now().Add(-time.Second)
+	m.all.add(142_000_000, false)
+	line := m.all.line()
+	if !regexp.MustCompile(`^1,204 of 1,310 files   0\.2 of 9\.6 GB   14[0-3] MB/s   1:0\d left$`).MatchString(line) {
+		t.Errorf("%q", line)
+	}
+	m.width = 30
+	if line := m.all.line(); cells(line) > 29 {
+		t.Errorf("%q", line)
+	}
+	m.all.draw()
+	m.wait()
+	for _, tt := range []struct {
+		done, all int64
+		want      string
+	}{{0, 999, "0 of 999 B"}, {500, 2000, "0.5 of 2.0 kB"}, {100_000_000, 554_000_000, "100 of 554 MB"}, {8_100_000_000, 9_600_000_000, "8.1 of 9.6 GB"}} {
+		if got := ofSize(tt.done, tt.all); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+	var none *total
+	none.add(1, true)
+	none.fileDone()
+	none.end()
+	(&meter{}).expect(1)
+}

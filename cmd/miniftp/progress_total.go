@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// total is the line below the bars that counts all files. A nil one counts nothing.
+type total struct {
+	m     *meter
+	later *time.Timer // makes the line
+
+	mu       sync.Mutex
+	bar      *mpb.Bar
+	ended    bool
+	files    int64 // that are done
+	ofFiles  int64
+	had      int64 // bytes that were there when their files began
+	pace     pace  // of the other bytes; total is of all that is to come
+	expected int64 // bytes
+}
+
+// total draws a line for all files together below the bars. It is to be called once,
+// before the first file; expect counts what is to come.
+func (m *meter) total() {
+	if m.bars == nil || m.all != nil {
+		return
+	}
+	m.all = &total{m: m}
+	m.all.later = time.AfterFunc(barAfter, m.all.draw)
+}
+
+// expect counts one more file to come; size is in bytes, -1 if unknown.
+func (m *meter) expect(size int64) {
+	if m.all == nil {
+		return
+	}
+	m.all.mu.Lock()
+	defer m.all.mu.Unlock()
+	m.all.ofFiles++
+	m.all.expected += max(size, 0)
+}
+
+// add counts bytes; those with which a file begins may have been there before.
+func (t *total) add(n int64, first bool) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if first {
+		t.had += n
+		n = 0
+	}
+	t.pace.step(time.Now(), t.pace.done+n, t.expected-t.had)
+}
+
+func (t *total) fileDone() {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.files++
+	t.ofFiles = max(t.ofFiles, t.files)
+}
+
+func (t *total) draw() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return
+	}
+	t.bar = t.m.bars.New(0, mpb.NopStyle(), mpb.BarPriority(math.MaxInt32), mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return t.line() })))
+}
+
+func (t *total) end() {
+	if t == nil {
+		return
+	}
+	t.later.Stop()
+	t.mu.Lock()
+	t.ended = true
+	bar := t.bar
+	t.mu.Unlock()
+	if bar != nil {
+		bar.Abort(true)
+		bar.Wait()
+	}
+}
+
+// line is "1,204 of 1,310 files   8.1 of 9.6 GB   142 MB/s   0:11 left".
+func (t *total) line() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	parts := []string{fmt.Sprintf("%s of %s files", humanize.Comma(t.files), humanize.Comma(t.ofFiles))}
+	if done := t.had + t.pace.done; t.expected > 0 {
+		parts = append(parts, ofSize(min(done, t.expected), t.expected))
+	}
+	if t.pace.speed >= 1 {
+		parts = append(parts, humanize.Bytes(uint64(t.pace.speed))+"/s")
+		left := max(t.expected-t.had-t.pace.done, 0)
+		parts = append(parts, clock(int64(float64(left)/t.pace.speed+0.5))+" left")
+	}
+	return fit(strings.Join(parts, "   "), t.m.width-1)
+}
+
+// ofSize is "8.1 of 9.6 GB": both in the unit of the larger.
+func ofSize(done, all int64) string {
+	whole := size(all)
+	number, unit, _ := strings.Cut(whole, " ")
+	per := float64(1)
+	for _, u := range []string{"kB", "MB", "GB", "TB", "PB", "EB"} {
+		per *= 1000
+		if u == unit {
+			digits := 0
+			if strings.Contains(number, ".") {
+				digits = 1
+			}
+			return fmt.Sprintf("%.*f of %s", digits, float64(done)/per, whole)
+		}
+	}
+	return fmt.Sprintf("%d of %s", done, whole)
+}

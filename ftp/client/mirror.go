@@ -1,0 +1,331 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+)
+
+// Tree is one side of a Mirror: all that is below a directory of a filesystem. With
+// an *Fs its Pool is used directly; any other filesystem is taken for a local one.
+type Tree struct {
+	FS   afero.Fs
+	Root string // as FS names it; "" is "/" of an *Fs, and "." elsewhere
+}
+
+// MirrorOptions say what a Mirror does beyond copying what is missing or differs. The
+// zero value changes and removes nothing else, leaves links out, and copies one file
+// at a time.
+type MirrorOptions struct {
+	// Delete removes what the source does not have, in directories that both sides
+	// listed without an error.
+	Delete bool
+	// MaxDelete is how many names Delete may remove; 0: any number, negative: none.
+	// At the first one too many no more is removed, and ErrMaxDelete is an error.
+	MaxDelete int
+	DryRun    bool // change nothing; Observe is told the same as in a run
+	// Checksum compares contents, by the hash that a server offers (see Client.Hash),
+	// else by reading both; otherwise size and time tell whether files differ.
+	Checksum bool
+	Newer    bool // copy only files that are missing or older at the destination
+	Perms    bool // permission bits, too
+	Links    LinkPolicy
+	// Select says whether a name is in the mirror; path is the one below the root,
+	// with slashes. What is not is neither copied nor deleted. nil: all.
+	Select func(path string, dir bool) bool
+	// Parallel is how many files are copied at once; 0 is 1. A Pool should have as
+	// many connections. The last large files of a download are fetched in segments.
+	Parallel int
+	Retry    Retry // of everything that breaks on the way; copies resume
+	// Observe is told what is found to be done, begun and done, one call at a time.
+	Observe func(Action)
+	// Progress is told how far the copy of a file is, as in Transfer; for several
+	// files at once it runs in several goroutines.
+	Progress func(path string, done, total int64)
+}
+
+// LinkPolicy is what becomes of symbolic links in the source.
+type LinkPolicy uint8
+
+// The policies.
+const (
+	SkipLinks   LinkPolicy = iota // left out, and Observe is told
+	FollowLinks                   // what they lead to, as if it were there
+	CopyLinks                     // links, if relative and not leading out of the tree
+)
+
+// Action is one thing that a Mirror does.
+type Action struct {
+	Kind   ActionKind
+	Stage  Stage
+	Path   string // below the roots, with slashes; "" is the root itself
+	Dir    bool   // of Remove
+	Size   int64  // of CopyFile: bytes of the file, -1 if unknown
+	Why    string // "new", "size", "time", "content", "newer" for CopyFile; a reason for LeaveOut
+	Target string // of MakeLink
+	Result Result // of a CopyFile that is done
+	Err    error  // why it failed
+}
+
+// ActionKind is what an Action does.
+type ActionKind uint8
+
+// The kinds.
+const (
+	CopyFile ActionKind = iota
+	MakeDir
+	Remove
+	MakeLink
+	SetMode
+	SetTime
+	LeaveOut // what is left out, such as a link
+	ListDir  // reading a directory: told only when it fails
+)
+
+func (k ActionKind) String() string {
+	names := [...]string{"copy", "mkdir", "delete", "link", "chmod", "time", "skip", "list"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return "unknown"
+}
+
+// Stage is how far an Action is. Each one is told as done once; a CopyFile also as
+// planned and, but for a dry run, as begun.
+type Stage uint8
+
+// The stages.
+const (
+	ActionDone Stage = iota
+	ActionPlanned
+	ActionBegun
+)
+
+// MirrorResult counts what a Mirror did, or would have done.
+type MirrorResult struct {
+	Files     int64 // copied
+	Bytes     int64 // that went over; of a dry run: that are in those files
+	Unchanged int64 // files that were the same
+	Dirs      int64 // made
+	Links     int64 // made
+	Changed   int64 // times and modes that were set, beside copies
+	Deleted   int64
+	Skipped   int64
+	Failed    int64
+	Took      time.Duration
+}
+
+// ErrMaxDelete is a Mirror that would have removed more than MirrorOptions.MaxDelete.
+var ErrMaxDelete = errors.New("more would have been deleted than is allowed; nothing more was")
+
+// errInWay is a directory where a file should be.
+var errInWay = errors.New("a directory of that name is in the way")
+
+// MirrorError is an Action that failed.
+type MirrorError struct {
+	Kind ActionKind
+	Path string
+	Err  error
+}
+
+func (e *MirrorError) Error() string {
+	name := e.Path
+	if name == "" {
+		name = "."
+	}
+	return fmt.Sprintf("%s: %v", ftp.Printable(name), e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *MirrorError) Unwrap() error { return e.Err }
+
+// mirror is one Mirror under way.
+type mirror struct {
+	o        MirrorOptions
+	src, dst side
+	cancel   context.CancelCauseFunc
+	tasks    chan *task
+	parallel int
+	walked   atomic.Bool  // there will be no more tasks
+	busy     atomic.Int32 // workers that copy
+
+	mu      sync.Mutex // guards what follows, and orders Observe
+	res     MirrorResult
+	errs    []error
+	budget  *budget // of all listings that are held
+	deletes int
+	capped  bool // MaxDelete was reached
+	ahead   int  // listings that were begun before their turn
+}
+
+// maxMirror is how many bytes of listings a Mirror holds at most, and maxErrors how
+// many errors it returns.
+const (
+	maxMirror = 32 << 20
+	maxErrors = 20
+)
+
+// Mirror makes dst hold what src holds: directories that are missing, and files that
+// are missing or differ. A file that is copied has another name (".NAME.part") until
+// it is whole; one that is left by an interrupted Mirror is gone on with. What fails
+// does not stop the rest, but for a destination that is full and a server that is
+// gone: the error is that failure then. Otherwise it joins the first ones. Each is a
+// *MirrorError.
+func Mirror(ctx context.Context, dst, src Tree, o MirrorOptions) (MirrorResult, error) {
+	began := time.Now()
+	m := &mirror{o: o, parallel: max(o.Parallel, 1), budget: &budget{maxEntries, maxMirror}}
+	outer := ctx
+	ctx, m.cancel = context.WithCancelCause(ctx)
+	defer m.cancel(nil)
+	m.src, m.dst = m.side(src), m.side(dst)
+	a, isFs := m.src.(*remoteSide)
+	if b, alsoFs := m.dst.(*remoteSide); isFs && alsoFs && a.pool == b.pool {
+		return MirrorResult{}, errors.New("the two sides of a mirror need a Pool each")
+	}
+	const waiting = 4096
+	m.tasks = make(chan *task, waiting)
+	var workers sync.WaitGroup
+	for range m.parallel {
+		workers.Go(func() { m.work(ctx) })
+	}
+	m.walk(ctx)
+	m.walked.Store(true)
+	close(m.tasks)
+	workers.Wait()
+	m.res.Took = time.Since(began)
+	if outer.Err() != nil {
+		return m.res, context.Cause(outer)
+	}
+	if cause := context.Cause(ctx); cause != nil { // the others failed before, or because of it
+		return m.res, cause
+	}
+	if n := m.res.Failed - int64(len(m.errs)); n > 0 && len(m.errs) == maxErrors {
+		m.errs = append(m.errs, fmt.Errorf("and %d more", n))
+	}
+	return m.res, errors.Join(m.errs...)
+}
+
+// side makes a side of a Tree.
+func (m *mirror) side(t Tree) side {
+	if f, ok := t.FS.(*Fs); ok {
+		return &remoteSide{m: m, pool: f.pool, root: f.at(t.Root)}
+	}
+	root := t.Root
+	if root == "" {
+		root = "."
+	}
+	return &plainSide{fsys: t.FS, root: root}
+}
+
+// retry runs f until it works or there is no hope, and names what it is about.
+func (m *mirror) retry(ctx context.Context, kind ActionKind, rel string, f func(try int) error) error {
+	r := m.o.Retry
+	if told := r.Told; told != nil {
+		r.Told = func(err error, wait time.Duration) { told(&MirrorError{kind, rel, err}, wait) }
+	}
+	return r.Do(ctx, f)
+}
+
+// tell passes an Action on, and counts it when it is done.
+func (m *mirror) tell(ctx context.Context, a Action) {
+	if a.Err != nil && ctx.Err() != nil {
+		return // it is what came of stopping
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a.Stage == ActionDone {
+		m.count(&a)
+	}
+	if m.o.Observe != nil {
+		m.o.Observe(a)
+	}
+}
+
+func (m *mirror) count(a *Action) {
+	if a.Err != nil {
+		m.res.Failed++
+		a.Err = &MirrorError{a.Kind, a.Path, a.Err}
+		if len(m.errs) < maxErrors {
+			m.errs = append(m.errs, a.Err)
+		}
+		if hopeless(a.Err) {
+			m.cancel(a.Err) // what fails from now on fails because of this
+		}
+		return
+	}
+	switch a.Kind {
+	case CopyFile:
+		m.res.Files++
+		if m.o.DryRun {
+			m.res.Bytes += max(a.Size, 0)
+		} else {
+			m.res.Bytes += a.Result.Bytes
+		}
+	case MakeDir:
+		m.res.Dirs++
+	case Remove:
+		m.res.Deleted++
+	case MakeLink:
+		m.res.Links++
+	case SetMode, SetTime:
+		m.res.Changed++
+	case LeaveOut:
+		m.res.Skipped++
+	}
+}
+
+func (m *mirror) same() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.res.Unchanged++
+}
+
+// do runs one thing that changes the destination, unless this is a dry run, and tells
+// how it went.
+func (m *mirror) do(ctx context.Context, a Action, f func() error) error {
+	if !m.o.DryRun {
+		a.Err = m.retry(ctx, a.Kind, a.Path, func(int) error { return f() })
+	}
+	m.tell(ctx, a)
+	return a.Err
+}
+
+// hopeless: everything else would fail in the same way.
+func hopeless(err error) bool {
+	const windowsDiskFull = syscall.Errno(112)
+	var reply *ftp.Error
+	var connect *ConnectError
+	var noTLS *TLSError
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EROFS):
+		return true
+	case runtime.GOOS == "windows" && errors.Is(err, windowsDiskFull):
+		return true
+	case errors.As(err, &connect), errors.As(err, &noTLS), errors.Is(err, ErrClosed):
+		return true
+	case errors.As(err, &reply):
+		switch reply.Verb {
+		case "USER", "PASS", "ACCT":
+			return true
+		}
+		return reply.Code == 452 || reply.Code == 552
+	}
+	return false
+}
+
+// below is a path below a root, for names that were checked.
+func below(root, rel string) string { return path.Join(root, rel) }
+
+// isMissing reports whether err means that there is nothing of that name.
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,129 @@
+package client
+
+import (
+	"context"
+	"errors"
+
+	"miniftp/ftp"
+)
+
+// task is one file that is copied, or that may have to be.
+type task struct {
+	rel  string
+	src  ftp.Entry
+	dst  ftp.Entry // Name "" if there is none
+	part ftp.Entry // what an earlier run left; Name "" if nothing
+	why  string    // "": compare finds out
+}
+
+// quick compares what the listings tell. sure is false if it takes a closer look.
+func (m *mirror) quick(src, dst *ftp.Entry) (why string, sure bool) {
+	if dst.Type == ftp.LinkEntry || dst.Type == ftp.OtherEntry {
+		return "type", true
+	}
+	if m.o.Checksum && src.Size == dst.Size || m.o.Newer {
+		return "", false
+	}
+	if src.Size >= 0 && dst.Size >= 0 && src.Size != dst.Size {
+		return "size", true
+	}
+	if m.order(src, dst) == 0 {
+		return "", true
+	}
+	return "", false
+}
+
+// order is 1 if src was changed later than dst, -1 if earlier, and 0 if the times may
+// be the same, as exact as both sides know them.
+func (m *mirror) order(src, dst *ftp.Entry) int {
+	if src.Modified.IsZero() || dst.Modified.IsZero() {
+		return 0
+	}
+	from, to := m.src.span(src)
+	dstFrom, dstTo := m.dst.span(dst)
+	switch {
+	case !from.Before(dstTo):
+		return 1
+	case !dstFrom.Before(to):
+		return -1
+	}
+	return 0
+}
+
+// compare finds out why a file has to be copied; "" if it does not.
+func (m *mirror) compare(ctx context.Context, t *task) (why string, err error) {
+	known := t.src.Size >= 0 && t.dst.Size >= 0
+	if err := m.src.exact(ctx, t.rel, &t.src); err != nil {
+		return "", err
+	}
+	if err := m.dst.exact(ctx, t.rel, &t.dst); err != nil {
+		return "", err
+	}
+	order := m.order(&t.src, &t.dst)
+	switch {
+	case m.o.Newer && order <= 0:
+		return "", nil
+	case known && t.src.Size != t.dst.Size:
+		return "size", nil
+	case m.o.Checksum:
+		if same, err := m.sameSum(ctx, t.rel); err != nil || !same {
+			return "content", err
+		}
+		m.touch(ctx, t, order)
+		return "", nil
+	case m.o.Newer:
+		return "newer", nil
+	case order == 0:
+		return "", nil
+	case order < 0 && !m.canTouch(ctx, t):
+		return "", nil // the time there can only be that of the copying
+	}
+	return "time", nil
+}
+
+// canTouch reports whether times can be set at the destination: the file is given the
+// one that it has.
+func (m *mirror) canTouch(ctx context.Context, t *task) bool {
+	if s, ok := m.dst.(*remoteSide); ok && (s.noTime.Load() || t.dst.Precise > second) {
+		return false
+	}
+	return m.dst.setTime(ctx, t.rel, t.dst.Modified) == nil
+}
+
+// touch gives a file whose content is right the right time.
+func (m *mirror) touch(ctx context.Context, t *task, order int) {
+	if order == 0 || t.src.Modified.IsZero() || !m.canTouch(ctx, t) {
+		return
+	}
+	_ = m.do(ctx, Action{Kind: SetTime, Path: t.rel}, func() error {
+		return m.dst.setTime(ctx, t.rel, t.src.Modified)
+	})
+}
+
+// sameSum compares the contents of a file on both sides, by a hash that a server has
+// if there is one.
+func (m *mirror) sameSum(ctx context.Context, rel string) (bool, error) {
+	first, second := m.dst, m.src
+	if _, ok := m.src.(*remoteSide); ok {
+		first, second = m.src, m.dst
+	}
+	algo, a, err := first.sum(ctx, rel, "")
+	if err != nil {
+		return false, err
+	}
+	_, b, err := second.sum(ctx, rel, algo)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return false, nil
+	}
+	return a == b, err
+}
+
+// mode is the permissions that a copy of e gets. A directory stays one that its owner
+// can put files in.
+func mode(e *ftp.Entry) (bits uint32) {
+	bits = uint32(e.Mode.Perm())
+	if e.IsDir() {
+		bits |= 0o700
+	}
+	return bits
+}

@@ -1,0 +1,77 @@
+package client
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"miniftp/ftp"
+)
+
+// link deals with a link of the source that is not followed.
+func (v *visit) link(rel string, e, dst *ftp.Entry) {
+	m := v.m
+	if m.o.Links != CopyLinks {
+		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a link"})
+		return
+	}
+	target, err := m.src.readLink(rel, e)
+	if err != nil {
+		m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
+		return
+	}
+	if _, ok := inTree(v.b.rel, target); !ok {
+		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Target: target, Why: "it is a link that may lead out of the tree"})
+		return
+	}
+	if dst.Type == ftp.LinkEntry {
+		if has, err := m.dst.readLink(rel, dst); err == nil && has == target {
+			m.same()
+			return
+		}
+	}
+	switch {
+	case dst.IsDir():
+		if err := v.clear(rel, dst); err != nil {
+			m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
+			return
+		}
+	case dst.Name != "" && !m.remove(v.ctx, rel, false):
+		return
+	}
+	_ = m.do(v.ctx, Action{Kind: MakeLink, Path: rel, Target: target}, func() error {
+		return m.dst.link(v.ctx, target, rel)
+	})
+}
+
+// follow puts what a link leads to in its place. It reports whether that can be done:
+// not if it leads nowhere, or to a directory that it is in.
+func (v *visit) follow(e *ftp.Entry, b *branch) bool {
+	to, err := v.m.src.look(v.ctx, b.rel)
+	if err != nil {
+		v.m.tell(v.ctx, Action{Kind: CopyFile, Path: b.rel, Err: err})
+		return false
+	}
+	if to.IsDir() {
+		b.links++
+		if target, err := v.m.src.readLink(b.rel, e); err == nil && path.IsAbs(target) {
+			b.real = path.Clean(target)
+		} else if err == nil {
+			b.real = path.Join(v.b.real, target)
+		}
+		top := v.b.above[0]
+		if holds(b.real, top) || b.links > maxFollowed || slices.Contains(v.b.above, b.real) {
+			v.m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: ErrTooDeep})
+			return false
+		}
+	}
+	name := e.Name
+	*e = to
+	e.Name = name
+	return true
+}
+
+// holds reports whether the directory dir is top, or one of those above it.
+func holds(dir, top string) bool {
+	return dir == "/" || dir == top || strings.HasPrefix(top, dir+"/")
+}

@@ -1,0 +1,319 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// work copies files until there are no more.
+func (m *mirror) work(ctx context.Context) {
+	for t := range m.tasks {
+		if ctx.Err() == nil {
+			m.task(ctx, t)
+		}
+	}
+}
+
+// plan tells that a file will be copied.
+func (m *mirror) plan(ctx context.Context, t *task) {
+	m.tell(ctx, Action{Kind: CopyFile, Stage: ActionPlanned, Path: t.rel, Size: t.src.Size, Why: t.why})
+}
+
+func (m *mirror) task(ctx context.Context, t *task) {
+	if t.why == "" {
+		why, err := m.compare(ctx, t)
+		if err == nil && why == "" {
+			m.same()
+			m.perms(ctx, t.rel, &t.src, &t.dst)
+			return
+		}
+		t.why = why
+		if err == nil {
+			m.plan(ctx, t)
+		} else {
+			m.tell(ctx, Action{Kind: CopyFile, Path: t.rel, Size: t.src.Size, Err: err})
+			return
+		}
+	}
+	a := Action{Kind: CopyFile, Path: t.rel, Size: t.src.Size, Why: t.why}
+	if m.o.DryRun {
+		m.tell(ctx, a)
+		return
+	}
+	a.Stage = ActionBegun
+	m.tell(ctx, a)
+	a.Stage = ActionDone
+	m.busy.Add(1)
+	a.Err = m.retry(ctx, CopyFile, t.rel, func(try int) (err error) {
+		a.Result, err = m.move(ctx, t, try)
+		return err
+	})
+	m.busy.Add(-1)
+	m.tell(ctx, a)
+}
+
+// move copies one file; in a later try it goes on where the last one stopped.
+func (m *mirror) move(ctx context.Context, t *task, try int) (Result, error) {
+	from, isRemote := m.src.(*remoteSide)
+	to, toRemote := m.dst.(*remoteSide)
+	switch {
+	case isRemote && !toRemote:
+		return m.get(ctx, from, m.dst.(*plainSide), t, try)
+	case toRemote && !isRemote:
+		return m.put(ctx, m.src.(*plainSide), to, t, try)
+	case toRemote:
+		return m.across(ctx, from, to, t)
+	}
+	return m.local(ctx, m.src.(*plainSide), m.dst.(*plainSide), t)
+}
+
+func (m *mirror) progress(rel string) func(done, total int64) {
+	if m.o.Progress == nil {
+		return nil
+	}
+	return func(done, total int64) { m.o.Progress(rel, done, total) }
+}
+
+// get downloads a file.
+func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *task, try int) (Result, error) {
+	if err := src.exact(ctx, t.rel, &t.src); err != nil {
+		return Result{}, err
+	}
+	o := FileOptions{
+		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Modified: t.src.Modified,
+	}
+	if t.src.Precise >= time.Minute {
+		o.Modified, _ = src.span(&t.src)
+	}
+	local := dst.at(t.rel)
+	if try == 0 {
+		// A part that is older than the file is one of another file.
+		o.Resume = t.part.Name != "" && t.part.Size > 0 && t.part.Size <= t.src.Size && !t.src.Modified.After(t.part.Modified)
+	}
+	if try > 0 || o.Resume {
+		// Without a part a Download would go on from the file that is to be replaced.
+		have, err := regularSize(dst.fsys, partName(local))
+		if err != nil {
+			return Result{}, err
+		}
+		o.Resume = have > 0
+	}
+	res, err := src.pool.Download(ctx, src.at(t.rel), dst.fsys, local, o, m.share())
+	var no *ResumeError
+	if errors.As(err, &no) && o.Resume {
+		o.Resume = false
+		res, err = src.pool.Download(ctx, src.at(t.rel), dst.fsys, local, o, m.share())
+	}
+	if err == nil && m.o.Perms && t.src.HasMode {
+		err = dst.setMode(ctx, t.rel, t.src.Mode.Perm())
+	}
+	return res, err
+}
+
+// share is how many connections a file may have: more than one when there are not
+// enough files for all of them.
+func (m *mirror) share() int {
+	if !m.walked.Load() || len(m.tasks) > 0 {
+		return 1
+	}
+	return max(m.parallel-int(m.busy.Load())+1, 1)
+}
+
+// resumable is from which size on it is worth asking for a part that a listing does
+// not show: there are servers that hide them.
+const resumable = 256 << 10
+
+// put uploads a file to another name and renames it, or straight to its name where
+// the server or the user can't rename.
+func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *task, try int) (res Result, err error) {
+	err = dst.pool.Do(ctx, func(c *Client) error {
+		u := &putting{m: m, c: c, src: src, dst: dst, t: t}
+		res, err = u.run(ctx, try)
+		return err
+	})
+	return res, err
+}
+
+// putting is one put over one connection.
+type putting struct {
+	m   *mirror
+	c   *Client
+	src *plainSide
+	dst *remoteSide
+	t   *task
+}
+
+func (u *putting) run(ctx context.Context, try int) (Result, error) {
+	to := u.dst.at(u.t.rel)
+	if u.dst.noRename.Load() {
+		return u.send(ctx, to, try > 0 && u.t.dst.Name == "")
+	}
+	part := u.dst.at(u.dst.part(u.t.rel, &u.t.src))
+	res, err := u.send(ctx, part, try > 0 || u.t.part.Name != "" || u.t.src.Size >= resumable)
+	if err != nil {
+		return res, err
+	}
+	err = u.dst.rename(ctx, u.c, part, u.t)
+	if !isReply(err) {
+		return res, err
+	}
+	if res, err = u.send(ctx, to, false); err != nil {
+		return res, err
+	}
+	if err = u.c.Delete(ctx, part); isReply(err) {
+		err = nil // it stays; the file is whole
+	}
+	return res, err
+}
+
+// rename gives a part its final name. The server may not put it in the place of
+// another file by itself.
+func (s *remoteSide) rename(ctx context.Context, c *Client, part string, t *task) error {
+	to := s.at(t.rel)
+	err := c.Rename(ctx, part, to)
+	if isReply(err) && t.dst.Name != "" {
+		if gone := c.Delete(ctx, to); gone == nil || isReply(gone) {
+			err = c.Rename(ctx, part, to)
+		}
+	}
+	var no *ftp.Error
+	if isReply(err) && errors.As(err, &no) && no.Verb == "RNFR" {
+		s.noRename.Store(true)
+	}
+	return err
+}
+
+// send uploads the file and gives it its time and permissions.
+func (u *putting) send(ctx context.Context, to string, resume bool) (Result, error) {
+	o := FileOptions{Resume: resume, Progress: u.m.progress(u.t.rel)}
+	res, err := u.c.Upload(ctx, u.src.fsys, u.src.at(u.t.rel), to, o)
+	var no *ResumeError
+	if errors.As(err, &no) {
+		o.Resume = false
+		res, err = u.c.Upload(ctx, u.src.fsys, u.src.at(u.t.rel), to, o)
+	}
+	if err != nil {
+		return res, err
+	}
+	return res, u.dst.finish(ctx, u.c, to, &u.t.src, u.m.o.Perms)
+}
+
+// finish gives a file on a server its time and permissions. That it takes no time is
+// no error: the next Mirror knows what to make of it.
+func (s *remoteSide) finish(ctx context.Context, c *Client, to string, e *ftp.Entry, perms bool) error {
+	if !s.noTime.Load() && !e.Modified.IsZero() {
+		err := c.SetModTime(ctx, to, e.Modified)
+		if err != nil && !isReply(err) {
+			return err
+		}
+		s.noTime.Store(err != nil)
+	}
+	if !perms || !e.HasMode || s.noMode.Load() {
+		return nil
+	}
+	err := c.Chmod(ctx, to, e.Mode.Perm())
+	if refused(err) {
+		s.noMode.Store(true)
+	}
+	return err
+}
+
+// across streams a file from one server to another; it is not resumed.
+func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res Result, err error) {
+	if err := src.exact(ctx, t.rel, &t.src); err != nil {
+		return Result{}, err
+	}
+	part := ""
+	if !dst.noRename.Load() {
+		part = dst.at(dst.part(t.rel, &t.src))
+		var renamed error
+		res, err = m.stream(ctx, src, dst, t, part, func(c *Client) error {
+			renamed = dst.rename(ctx, c, part, t)
+			return renamed
+		})
+		if err == nil || !isReply(renamed) {
+			return res, err
+		}
+	}
+	return m.stream(ctx, src, dst, t, dst.at(t.rel), func(c *Client) error {
+		if part != "" {
+			_ = c.Delete(ctx, part) // the file is whole without it
+		}
+		return nil
+	})
+}
+
+// stream copies a file to another server, and does then when it is whole there.
+func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name string, then func(c *Client) error) (res Result, err error) {
+	err = src.pool.Do(ctx, func(from *Client) error {
+		in, err := from.Open(ctx, src.at(t.rel), 0)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		return dst.pool.Do(ctx, func(to *Client) error {
+			o := Transfer{Path: name, Size: t.src.Size, Progress: m.progress(t.rel)}
+			if res, err = to.StoreWith(ctx, o, in); err != nil {
+				return streamed(err)
+			}
+			if n, err := to.Size(ctx, name); err == nil && n != res.Bytes {
+				return &TruncatedError{Want: res.Bytes, Got: n, Final: res.Final}
+			}
+			if err := dst.finish(ctx, to, name, &t.src, m.o.Perms); err != nil {
+				return err
+			}
+			return then(to)
+		})
+	})
+	return res, err
+}
+
+// streamed is the error of a stream: what failed was the other server, not this host.
+func streamed(err error) error {
+	var local *LocalError
+	if errors.As(err, &local) {
+		return local.Err
+	}
+	return err
+}
+
+// local copies a file between two plain filesystems.
+func (m *mirror) local(ctx context.Context, src, dst *plainSide, t *task) (Result, error) {
+	in, err := src.fsys.Open(src.at(t.rel))
+	if err != nil {
+		return Result{}, &LocalError{Err: err}
+	}
+	defer in.Close()
+	part := partName(t.rel)
+	out, err := dst.fsys.OpenFile(dst.at(part), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return Result{}, &LocalError{Err: err}
+	}
+	began := time.Now()
+	var progress func(int64)
+	if told := m.progress(t.rel); told != nil {
+		progress = func(done int64) { told(done, t.src.Size) }
+	}
+	n, err := copyBytes(ctx, bare(out), bare(in), progress)
+	if closed := out.Close(); err == nil {
+		err = localError(closed)
+	}
+	if err == nil {
+		err = localError(dst.fsys.Chtimes(dst.at(part), time.Now(), t.src.Modified))
+	}
+	if err == nil && m.o.Perms {
+		err = localError(dst.fsys.Chmod(dst.at(part), fs.FileMode(mode(&t.src))))
+	}
+	if err == nil {
+		err = dst.replace(part, t.rel)
+	}
+	if err != nil {
+		_ = dst.fsys.Remove(dst.at(part)) // it is not gone on with
+	}
+	return Result{Bytes: n, Took: time.Since(began), Verified: "size"}, err
+}

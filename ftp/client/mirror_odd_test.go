@@ -1,0 +1,211 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+	"miniftp/ftp/server"
+)
+
+// TestMirrorFailures: one failing file does not stop the rest; a full disk does.
+func TestMirrorFailures(t *testing.T) {
+	site := fsroot.NewMem()
+	files := map[string]string{}
+	for i := range 20 {
+		files[fmt.Sprintf("/x/%02d", i)] = "text"
+	}
+	grow(t, site, files)
+	srv := ftptest.NewServer(t, site)
+	tree, _ := remoteTree(t, srv.Addr, nil, 2, "/x")
+	here := &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.07.part": fs.ErrPermission}}
+	res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Parallel: 2})
+	var m *client.MirrorError
+	if !errors.As(err, &m) || m.Path != "07" || !errors.Is(err, fs.ErrPermission) || res.Files != 19 || res.Failed != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	here = &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.05.part": syscall.ENOSPC}}
+	res, err = client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{})
+	if !errors.Is(err, syscall.ENOSPC) || res.Files != 5 {
+		t.Errorf("full: %+v, %v", res, err)
+	}
+	srv.Fail("STOR", ftptest.Reply(552, "Quota."))
+	up, _ := remoteTree(t, srv.Addr, nil, 1, "/y")
+	res, err = client.Mirror(t.Context(), up, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{})
+	if err == nil || res.Failed != 1 || !strings.Contains(err.Error(), "552") {
+		t.Errorf("quota: %+v, %v", res, err)
+	}
+}
+
+// picky fails to open some files to write.
+type picky struct {
+	afero.Fs
+	fails map[string]error
+}
+
+func (p *picky) OpenFile(name string, flag int, mode fs.FileMode) (afero.File, error) {
+	if err := p.fails[name]; err != nil && flag&os.O_WRONLY != 0 {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return p.Fs.OpenFile(name, flag, mode)
+}
+
+// TestMirrorCancel: an end of the context ends it soon, and leaves what the next run
+// goes on with.
+func TestMirrorCancel(t *testing.T) {
+	site, here := fsroot.NewMem(), fsroot.NewMem()
+	big := string(noise(3_000_000))
+	grow(t, site, map[string]string{"/x/big": big, "/x/z": "z"})
+	srv := ftptest.NewServer(t, site)
+	tree, _ := remoteTree(t, srv.Addr, nil, 2, "/x")
+	srv.Fail("RETR", ftptest.StallAfter(1_000_000))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	_, err := client.Mirror(ctx, client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{
+		Parallel: 2,
+		Progress: func(name string, done, _ int64) {
+			if name == "big" && done > 100_000 {
+				cancel(why)
+			}
+		},
+	})
+	if !errors.Is(err, why) {
+		t.Fatalf("%v", err)
+	}
+	if info, err := here.Stat("/.big.part"); err != nil || info.Size() < 100_000 {
+		t.Fatalf("no part is left: %v", err)
+	}
+	srv.Heal()
+	from := moved(srv, "RETR")
+	mustMirror(t, client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Delete: true})
+	sameShape(t, shape(t, here, "/"), map[string]string{"big": big, "z": "z"})
+	if n := moved(srv, "RETR") - from; n > 2_910_000 {
+		t.Errorf("%d bytes went over in the second run", n)
+	}
+}
+
+// TestMirrorLinks: left out, followed without end, or made if they stay inside.
+func TestMirrorLinks(t *testing.T) {
+	dir := t.TempDir()
+	src, err := fsroot.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	grow(t, src, map[string]string{"/f": "file", "/sub/g": "g"})
+	for name, to := range map[string]string{"to-f": "f", "to-sub": "sub", "sub/up": "..", "sub/self": ".", "dead": "nope", "sub/to-f": "../f"} {
+		if err := os.Symlink(filepath.FromSlash(to), filepath.Join(dir, name)); err != nil {
+			t.Skip(err)
+		}
+	}
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "out")); err != nil {
+		t.Fatal(err)
+	}
+	addr := serveHere(t, src, "127.0.0.1")
+	remote, _ := remoteTree(t, addr, &client.Options{User: "u", Password: "p"}, 2, "/")
+	for from, tree := range map[string]client.Tree{"disk": {FS: src, Root: "/"}, "server": remote} {
+		for policy, want := range map[client.LinkPolicy]map[string]string{
+			client.SkipLinks:   {"f": "file", "sub/": "", "sub/g": "g"},
+			client.FollowLinks: {"f": "file", "sub/": "", "sub/g": "g", "to-f": "file", "sub/to-f": "file", "to-sub/": "", "to-sub/g": "g", "to-sub/to-f": "file"},
+			client.CopyLinks:   {"f": "file", "sub/": "", "sub/g": "g", "to-f": "link", "to-sub": "link", "sub/self": "link", "sub/up": "link", "sub/to-f": "link", "dead": "link"},
+		} {
+			to := t.TempDir()
+			dst, err := fsroot.OpenRoot(to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = client.Mirror(t.Context(), client.Tree{FS: dst, Root: "/"}, tree, client.MirrorOptions{Links: policy})
+			got := shape(t, afero.NewBasePathFs(afero.NewOsFs(), to), "/")
+			_ = dst.Close()
+			t.Log(from, policy)
+			sameShape(t, got, want)
+		}
+	}
+}
+
+// TestMirrorHostileNames: nothing is written outside, through a link, or in place of
+// another name.
+func TestMirrorHostileNames(t *testing.T) {
+	var lines strings.Builder
+	for _, name := range []string{"..", "../x", "/abs", "a/b", "C:x", "good", "..\\x", "|cmd", "-rf", "nul\x00byte", strings.Repeat("n", 300)} {
+		fmt.Fprintf(&lines, "type=file;size=7;modify=20240102030405; %s\r\n", name)
+	}
+	lines.WriteString("type=OS.unix=slink:../victim; d\r\ntype=dir; d\r\ntype=dir; loop\r\n")
+	f := newFake(t, func(f *fake) {
+		f.feat = []string{"MLST type*;size*;modify*;", "SIZE"}
+		f.on["MLSD"] = func(s *session, arg string) {
+			s.say("150 here it comes")
+			if path.Base(arg) == "x" {
+				s.send(lines.String())
+			} else {
+				s.send("type=dir;unique=1; again\r\ntype=file;size=7;modify=20240102030405; in\r\n")
+			}
+			s.say("226 done")
+		}
+		f.on["CWD"] = func(s *session, _ string) { s.say("250 there") }
+		f.on["PWD"] = func(s *session, _ string) { s.say(`257 "/"`) }
+		f.on["SIZE"] = func(s *session, _ string) { s.say("213 7") }
+		f.on["RETR"] = func(s *session, _ string) {
+			s.say("150 here it comes")
+			s.send("hostile")
+			s.say("226 done")
+		}
+	})
+	top := t.TempDir()
+	victim, in := filepath.Join(top, "victim"), filepath.Join(top, "in")
+	for _, dir := range []string{victim, in} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+	for _, links := range []client.LinkPolicy{client.SkipLinks, client.CopyLinks} {
+		_, err := client.Mirror(t.Context(), client.Tree{FS: afero.NewOsFs(), Root: in}, tree, client.MirrorOptions{Links: links, Delete: true})
+		var name *client.NameError
+		if !errors.As(err, &name) || !strings.Contains(err.Error(), "twice") {
+			t.Errorf("%v", err)
+		}
+	}
+	if b, err := os.ReadFile(filepath.Join(in, "good")); err != nil || string(b) != "hostile" {
+		t.Errorf("good: %q, %v", b, err)
+	}
+	if names, _ := os.ReadDir(victim); len(names) != 0 {
+		t.Errorf("written through a link: %v", names)
+	}
+	if names, _ := os.ReadDir(top); len(names) != 2 {
+		t.Errorf("outside: %v", names)
+	}
+	if _, err := os.Lstat(filepath.Join(in, "loop", "again")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMirrorFewConnections: a server that lets in fewer is no error.
+func TestMirrorFewConnections(t *testing.T) {
+	site := fsroot.NewMem()
+	files := map[string]string{}
+	for i := range 60 {
+		files[fmt.Sprintf("/x/d%d/f%d", i%7, i)] = strings.Repeat("x", i*100)
+	}
+	grow(t, site, files)
+	srv := ftptest.NewServer(t, site, ftptest.WithOptions(func(o *server.Options) { o.MaxSessions = 2 }))
+	tree, pool := remoteTree(t, srv.Addr, nil, 6, "/x")
+	here := fsroot.NewMem()
+	res, _ := mustMirror(t, client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Parallel: 6})
+	if res.Files != 60 || pool.Size() > 2 {
+		t.Errorf("%+v over %d", res, pool.Size())
+	}
+	sameShape(t, shape(t, here, "/"), shape(t, site, "/x"))
+}

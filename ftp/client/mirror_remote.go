@@ -1,0 +1,218 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// remoteSide is a tree on a server.
+type remoteSide struct {
+	m    *mirror
+	pool *Pool
+	root string // absolute
+
+	mu    sync.Mutex
+	zone  time.Duration // of the times in LIST, to be taken off
+	knows zoneState
+
+	// What the server turned out not to do, for anything.
+	noRename, noTime, noMode, noHash, noHidden atomic.Bool
+	showsDots                                  atomic.Bool // LIST -a has "."
+}
+
+type zoneState uint8
+
+const (
+	zoneUnasked zoneState = iota
+	zoneKnown
+	zoneUnknown // the server does not tell times but in listings
+)
+
+// farOff is how far a clock may be off in an unknown zone.
+const farOff = 14 * time.Hour
+
+func (s *remoteSide) at(rel string) string { return path.Join(s.root, rel) }
+
+// do runs f with a connection, and again over another one if it breaks.
+func (s *remoteSide) do(ctx context.Context, kind ActionKind, rel string, f func(c *Client) error) error {
+	return s.m.retry(ctx, kind, rel, func(int) error { return s.pool.Do(ctx, f) })
+}
+
+func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err error) {
+	err = s.do(ctx, ListDir, rel, func(c *Client) error {
+		if is, err := c.asDir(ctx, s.at(rel)); is || err != nil {
+			e = ftp.Entry{Name: path.Base(rel), Type: ftp.DirEntry, Size: -1}
+			return err
+		}
+		info, err := c.info(ctx, s.at(rel))
+		if err == nil {
+			e = info.(entryInfo).e
+		}
+		return err
+	})
+	return e, err
+}
+
+// asDir asks first whether a path is a directory: there are servers that tell the size
+// of one.
+func (c *Client) asDir(ctx context.Context, path string) (bool, error) {
+	if err := c.begin(); err != nil {
+		return false, err
+	}
+	defer c.end()
+	return c.isDir(ctx, path)
+}
+
+// learnZone asks for the time of one file that LIST gave a time to the minute.
+func (s *remoteSide) learnZone(ctx context.Context, c *Client, rel string, listed time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.knows != zoneUnasked {
+		return nil
+	}
+	t, _, err := c.modTime(ctx, s.at(rel))
+	if err != nil && !isReply(err) {
+		return err
+	}
+	s.knows = zoneUnknown
+	if off := listed.Sub(t).Round(15 * time.Minute); err == nil && off.Abs() <= farOff {
+		s.zone, s.knows = off, zoneKnown
+	}
+	return nil
+}
+
+func (s *remoteSide) span(e *ftp.Entry) (from, to time.Time) {
+	from, to = e.Modified, e.Modified.Add(max(e.Precise, time.Second))
+	if e.Precise < time.Minute {
+		return from, to
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from, to = from.Add(-s.zone), to.Add(-s.zone)
+	if s.knows == zoneUnknown && s == s.m.dst {
+		from, to = from.Add(-farOff), to.Add(farOff)
+	}
+	return from, to
+}
+
+func (s *remoteSide) exact(ctx context.Context, rel string, e *ftp.Entry) error {
+	if e.Precise < time.Minute && !e.Modified.IsZero() {
+		return nil
+	}
+	return s.do(ctx, CopyFile, rel, func(c *Client) error {
+		if err := c.begin(); err != nil {
+			return err
+		}
+		defer c.end()
+		if c.knows.noMDTM {
+			return nil
+		}
+		t, precise, err := c.modTime(ctx, s.at(rel))
+		switch {
+		case err == nil:
+			e.Modified, e.Precise = t, precise
+		case refused(err):
+			c.knows.noMDTM = true
+		}
+		if isReply(err) {
+			return nil
+		}
+		return err
+	})
+}
+
+func (s *remoteSide) readLink(_ string, e *ftp.Entry) (string, error) {
+	if e.Target == "" {
+		return "", errors.New("the server does not say where the link leads to")
+	}
+	return e.Target, nil
+}
+
+func (s *remoteSide) makeDir(ctx context.Context, rel string) error {
+	return s.pool.Do(ctx, func(c *Client) error {
+		if rel == "" {
+			return c.MakeDirAll(ctx, s.at(rel))
+		}
+		return c.MakeDir(ctx, s.at(rel))
+	})
+}
+
+func (s *remoteSide) remove(ctx context.Context, rel string, dir bool) error {
+	return s.pool.Do(ctx, func(c *Client) error {
+		if dir {
+			return c.RemoveDir(ctx, s.at(rel))
+		}
+		return c.Delete(ctx, s.at(rel))
+	})
+}
+
+func (s *remoteSide) setTime(ctx context.Context, rel string, t time.Time) error {
+	if s.noTime.Load() {
+		return errors.ErrUnsupported
+	}
+	return s.pool.Do(ctx, func(c *Client) error { return c.SetModTime(ctx, s.at(rel), t) })
+}
+
+func (s *remoteSide) setMode(ctx context.Context, rel string, mode fs.FileMode) error {
+	return s.pool.Do(ctx, func(c *Client) error { return c.Chmod(ctx, s.at(rel), mode) })
+}
+
+func (s *remoteSide) link(ctx context.Context, target, rel string) error {
+	if strings.ContainsRune(target, ' ') {
+		return errNoLinks // SITE SYMLINK has no way to write it
+	}
+	return s.pool.Do(ctx, func(c *Client) error { return c.Symlink(ctx, target, s.at(rel)) })
+}
+
+// sum asks for a hash; "" gives the content's SHA-256, if the server has none.
+func (s *remoteSide) sum(ctx context.Context, rel, algo string) (algorithm, sum string, err error) {
+	err = s.do(ctx, CopyFile, rel, func(c *Client) (err error) {
+		if s.noHash.Load() {
+			err = errors.ErrUnsupported
+		} else {
+			algorithm, sum, err = c.Hash(ctx, s.at(rel), algo)
+		}
+		if !isReply(err) && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		if algo == "" && errors.Is(err, errors.ErrUnsupported) {
+			s.noHash.Store(true)
+		}
+		if algorithm = algo; algo == "" {
+			algorithm = "SHA-256"
+		}
+		h := newHash(algorithm)
+		if h == nil {
+			return errors.ErrUnsupported
+		}
+		_, err = c.Retrieve(ctx, s.at(rel), h)
+		sum = hex.EncodeToString(h.Sum(nil))
+		return err
+	})
+	return algorithm, sum, err
+}
+
+// part has the size and the time of the original in it: what is left of another one
+// can't be taken for it, even where it may not be read.
+func (s *remoteSide) part(rel string, e *ftp.Entry) string {
+	tag := crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", e.Size, e.Modified.UnixNano()))
+	return partName(fmt.Sprintf("%s.%08x", rel, tag))
+}
+
+func (s *remoteSide) badName(name string) error {
+	if !isName(name) {
+		return &NameError{Name: name}
+	}
+	return sendable(name)
+}

@@ -1,0 +1,256 @@
+package client
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+)
+
+// side is one of the two trees that a Mirror compares. Names are relative to its
+// root, with slashes, "" the root itself.
+type side interface {
+	at(rel string) string // as the side itself names it
+	// look is what is there, links followed; what is not there is fs.ErrNotExist.
+	look(ctx context.Context, rel string) (ftp.Entry, error)
+	// list gives all names of a directory to add, links as links; nil means that it
+	// begins anew.
+	list(ctx context.Context, rel string, add func(*ftp.Entry) error) (read, error)
+	readLink(rel string, e *ftp.Entry) (string, error)
+	makeDir(ctx context.Context, rel string) error // and those above, if it is the root
+	remove(ctx context.Context, rel string, dir bool) error
+	setTime(ctx context.Context, rel string, t time.Time) error
+	setMode(ctx context.Context, rel string, mode fs.FileMode) error
+	link(ctx context.Context, target, rel string) error
+	// exact makes the time of an entry as exact as it can be had.
+	exact(ctx context.Context, rel string, e *ftp.Entry) error
+	// span is when an entry was last changed: not before from, and before to.
+	span(e *ftp.Entry) (from, to time.Time)
+	// sum is the hash of a file; algo "" is the side's own choice. One that it has not
+	// is errors.ErrUnsupported.
+	sum(ctx context.Context, rel, algo string) (algorithm, sum string, err error)
+	// part is where a copy of e grows until it is whole.
+	part(rel string, e *ftp.Entry) string
+	badName(name string) error // it can't be a name there
+}
+
+// plainSide is a filesystem that is no *Fs.
+type plainSide struct {
+	fsys afero.Fs
+	root string
+}
+
+// read is how far a listing can be trusted.
+type read struct {
+	odd   []error // lines and names that can't be told
+	hides bool    // names that begin with a dot may be missing
+}
+
+func (s *plainSide) at(rel string) string { return below(s.root, rel) }
+
+func (s *plainSide) look(_ context.Context, rel string) (ftp.Entry, error) {
+	info, err := s.fsys.Stat(s.at(rel))
+	if err != nil {
+		return ftp.Entry{}, &LocalError{Err: err}
+	}
+	return plainEntry(info), nil
+}
+
+// plainEntry is a file of a filesystem as an Entry.
+func plainEntry(info fs.FileInfo) ftp.Entry {
+	e := ftp.Entry{
+		Name: info.Name(), Size: info.Size(), Modified: info.ModTime().UTC(), Precise: time.Nanosecond,
+		Mode: info.Mode().Perm(), HasMode: true,
+	}
+	switch {
+	case info.IsDir():
+		e.Type = ftp.DirEntry
+	case info.Mode()&fs.ModeSymlink != 0:
+		e.Type = ftp.LinkEntry
+	case info.Mode().IsRegular():
+		e.Type = ftp.FileEntry
+	default:
+		e.Type = ftp.OtherEntry
+	}
+	return e
+}
+
+func (s *plainSide) list(ctx context.Context, rel string, add func(*ftp.Entry) error) (read, error) {
+	f, err := s.fsys.Open(s.at(rel))
+	if err != nil {
+		return read{}, &LocalError{Err: err}
+	}
+	defer f.Close()
+	const some = 1000
+	for {
+		infos, err := f.Readdir(some)
+		for _, info := range infos {
+			e := plainEntry(info)
+			if err := add(&e); err != nil {
+				return read{}, err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), err == nil && len(infos) == 0:
+			return read{}, nil
+		case err != nil:
+			return read{}, &LocalError{Err: err}
+		case ctx.Err() != nil:
+			return read{}, context.Cause(ctx)
+		}
+	}
+}
+
+func (s *plainSide) readLink(rel string, _ *ftp.Entry) (string, error) {
+	r, ok := s.fsys.(afero.LinkReader)
+	if !ok {
+		return "", &LocalError{Err: errors.ErrUnsupported}
+	}
+	target, err := r.ReadlinkIfPossible(s.at(rel))
+	return filepath.ToSlash(target), localError(err)
+}
+
+func (s *plainSide) makeDir(_ context.Context, rel string) error {
+	if rel == "" {
+		return localError(s.fsys.MkdirAll(s.at(rel), 0o777))
+	}
+	return localError(s.fsys.Mkdir(s.at(rel), 0o777))
+}
+
+func (s *plainSide) remove(_ context.Context, rel string, _ bool) error {
+	return localError(s.fsys.Remove(s.at(rel)))
+}
+
+func (s *plainSide) setTime(_ context.Context, rel string, t time.Time) error {
+	return localError(s.fsys.Chtimes(s.at(rel), time.Now(), t))
+}
+
+func (s *plainSide) setMode(_ context.Context, rel string, mode fs.FileMode) error {
+	return localError(s.fsys.Chmod(s.at(rel), mode))
+}
+
+func (s *plainSide) link(_ context.Context, target, rel string) error {
+	l, ok := s.fsys.(afero.Linker)
+	if !ok {
+		return &LocalError{Err: errNoLinks}
+	}
+	return localError(l.SymlinkIfPossible(filepath.FromSlash(target), s.at(rel)))
+}
+
+var errNoLinks = errors.New("links can't be made here")
+
+func (s *plainSide) exact(context.Context, string, *ftp.Entry) error { return nil }
+
+func (s *plainSide) span(e *ftp.Entry) (from, to time.Time) {
+	return e.Modified, e.Modified.Add(max(e.Precise, time.Nanosecond))
+}
+
+func (s *plainSide) sum(ctx context.Context, rel, algo string) (algorithm, sum string, err error) {
+	if algo == "" {
+		algo = "SHA-256"
+	}
+	h := newHash(algo)
+	if h == nil {
+		return "", "", errors.ErrUnsupported
+	}
+	f, err := s.fsys.Open(s.at(rel))
+	if err != nil {
+		return "", "", &LocalError{Err: err}
+	}
+	defer f.Close()
+	if _, err := copyBytes(ctx, h, bare(f), nil); err != nil {
+		return "", "", err
+	}
+	return algo, hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// newHash is one of the algorithms of Client.Hash.
+func newHash(algo string) hash.Hash {
+	switch algo {
+	case "SHA-256":
+		return sha256.New()
+	case "SHA-512":
+		return sha512.New()
+	case "SHA-1":
+		return sha1.New()
+	case "MD5":
+		return md5.New()
+	case "CRC32":
+		return crc32.NewIEEE()
+	}
+	return nil
+}
+
+func (s *plainSide) part(rel string, _ *ftp.Entry) string { return partName(rel) }
+
+func (s *plainSide) badName(name string) error {
+	if !filepath.IsLocal(name) || name != filepath.Base(name) {
+		return &LocalError{Err: errors.New("its name can't be a local file's name")}
+	}
+	return nil
+}
+
+// copyBytes is io.Copy that ctx can end between two chunks. Failures of the file are
+// local ones.
+func copyBytes(ctx context.Context, dst io.Writer, src io.Reader, progress func(done int64)) (n int64, err error) {
+	const chunk = 4 << 20
+	for {
+		if ctx.Err() != nil {
+			return n, context.Cause(ctx)
+		}
+		some, err := io.CopyN(dst, src, chunk)
+		n += some
+		if progress != nil {
+			progress(n)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return n, nil
+		case err != nil:
+			return n, &LocalError{Err: err}
+		}
+	}
+}
+
+// isPart reports whether a name is that of a copy that is not whole.
+func isPart(name string) bool {
+	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".part") && len(name) > len("..part")
+}
+
+// replace renames a part in a plain filesystem to its final name.
+func (s *plainSide) replace(part, rel string) error {
+	err := s.fsys.Rename(s.at(part), s.at(rel))
+	if errors.Is(err, os.ErrExist) {
+		if err = s.fsys.Remove(s.at(rel)); err == nil {
+			err = s.fsys.Rename(s.at(part), s.at(rel))
+		}
+	}
+	return localError(err)
+}
+
+// inTree is where a relative link in the directory dir leads to, if that is in the
+// tree for certain: ".." behind a name might go up from where a link leads to.
+func inTree(dir, target string) (string, bool) {
+	clean := strings.TrimSuffix(target, "/")
+	if clean == "" || path.IsAbs(clean) || strings.ContainsAny(clean, "\x00\r\n\\") || path.Clean(clean) != clean {
+		return "", false
+	}
+	to := path.Join(dir, clean)
+	return to, to != ".." && !strings.HasPrefix(to, "../")
+}

@@ -1,0 +1,260 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"miniftp/ftp"
+)
+
+var (
+	errTwice  = errors.New("the listing has that name twice")
+	errNotDir = errors.New("not a directory")
+)
+
+// visit is what is done in one directory.
+type visit struct {
+	m        *mirror
+	ctx      context.Context
+	b        branch
+	l        *listing
+	complete bool            // all that the source has is known
+	left     map[string]bool // parts of earlier runs at the destination: whether they are of use
+	dirs     []branch
+}
+
+func (v *visit) at(name string) string { return below(v.b.rel, name) }
+
+// selected reports whether a name is in the mirror.
+func (m *mirror) selected(rel string, e *ftp.Entry) bool {
+	return m.o.Select == nil || m.o.Select(rel, e.IsDir())
+}
+
+// parts finds what earlier runs left at the destination.
+func (v *visit) parts() {
+	const most = 10_000
+	v.left = map[string]bool{}
+	for i := range v.l.dst.at {
+		if e := v.l.dst.entry(i); isPart(e.Name) && e.Type == ftp.FileEntry && len(v.left) < most {
+			v.left[e.Name] = false
+		}
+	}
+}
+
+// extraneous removes what the source does not have.
+func (v *visit) extraneous() {
+	for i := range v.l.dst.at {
+		e := v.l.dst.entry(i)
+		if isPart(e.Name) || v.ctx.Err() != nil || v.l.from.hides && strings.HasPrefix(e.Name, ".") {
+			continue
+		}
+		if _, ok := v.l.src.find(e.Name); !ok && v.m.selected(v.at(e.Name), &e) {
+			v.m.removeAll(v.ctx, v.at(e.Name), &e, 0)
+		}
+	}
+}
+
+// stale removes the parts that no file of the source can be made of.
+func (v *visit) stale() {
+	for _, name := range slices.Sorted(maps.Keys(v.left)) {
+		if !v.left[name] && v.ctx.Err() == nil {
+			v.m.remove(v.ctx, v.at(name), false)
+		}
+	}
+}
+
+// entries goes through the names of the source.
+func (v *visit) entries() {
+	for i := range v.l.src.at {
+		if v.ctx.Err() != nil {
+			return
+		}
+		e := v.l.src.entry(i)
+		rel := v.at(e.Name)
+		if isPart(e.Name) {
+			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is part of a file that is not whole"})
+			continue
+		}
+		dst, _ := v.l.dst.find(e.Name)
+		b := branch{rel: rel, real: path.Join(v.b.real, e.Name), links: v.b.links}
+		if e.Type == ftp.LinkEntry && v.m.o.Links == FollowLinks && v.m.selected(rel, &e) && !v.follow(&e, &b) {
+			continue
+		}
+		if !v.m.selected(rel, &e) {
+			continue
+		}
+		if err := v.m.dst.badName(e.Name); err != nil {
+			v.m.tell(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
+			continue
+		}
+		switch e.Type {
+		case ftp.FileEntry:
+			v.file(rel, &e, &dst)
+		case ftp.DirEntry:
+			v.branch(b, &e, &dst)
+		case ftp.LinkEntry:
+			v.link(rel, &e, &dst)
+		default:
+			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is no regular file"})
+		}
+	}
+}
+
+// file queues a file if it has to be copied, or looked at.
+func (v *visit) file(rel string, e, dst *ftp.Entry) {
+	m, t := v.m, &task{rel: rel, src: *e, dst: *dst, why: "new"}
+	switch {
+	case dst.Name == "":
+	case dst.IsDir():
+		if err := v.clear(rel, dst); err != nil {
+			m.tell(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
+			return
+		}
+		t.dst = ftp.Entry{}
+	default:
+		why, sure := m.quick(e, dst)
+		if t.why = why; sure && why == "" {
+			m.same()
+			m.perms(v.ctx, rel, e, dst)
+			return
+		}
+	}
+	for _, part := range [...]string{path.Base(m.dst.part(rel, e)), path.Base(partName(rel + ".segments"))} {
+		if _, ok := v.left[part]; ok {
+			v.left[part] = true
+			if t.part.Name == "" {
+				t.part, _ = v.l.dst.find(part)
+			}
+		}
+	}
+	if t.why != "" {
+		m.plan(v.ctx, t)
+	}
+	select {
+	case m.tasks <- t:
+	case <-v.ctx.Done():
+	}
+}
+
+// clear takes a directory away that is where a file should be.
+func (v *visit) clear(rel string, dst *ftp.Entry) error {
+	if !v.m.o.Delete {
+		return errInWay
+	}
+	if !v.m.removeAll(v.ctx, rel, dst, 0) {
+		return errInWay
+	}
+	return nil
+}
+
+// branch makes a directory, to be visited later.
+func (v *visit) branch(b branch, e, dst *ftp.Entry) {
+	m := v.m
+	unique := "unique " + e.Unique
+	b.depth = v.b.depth + 1
+	if b.depth > maxDepth || e.Unique != "" && slices.Contains(v.b.above, unique) {
+		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: ErrTooDeep})
+		return
+	}
+	b.above = append(v.b.above[:len(v.b.above):len(v.b.above)], b.real)
+	if e.Unique != "" {
+		b.above = append(b.above, unique)
+	}
+	b.there = dst.IsDir()
+	if !b.there {
+		if dst.Name != "" && !m.remove(v.ctx, b.rel, false) {
+			return
+		}
+		put := func() error { return m.dst.makeDir(v.ctx, b.rel) }
+		if m.do(v.ctx, Action{Kind: MakeDir, Path: b.rel, Dir: true}, put) != nil {
+			return
+		}
+	}
+	if m.o.Perms && e.HasMode && (!dst.HasMode || mode(e) != uint32(dst.Mode.Perm())) {
+		m.chmod(v.ctx, b.rel, fs.FileMode(mode(e)), b.there)
+	}
+	v.dirs = append(v.dirs, b)
+}
+
+// perms sets the permissions of a file that is the same but for them.
+func (m *mirror) perms(ctx context.Context, rel string, src, dst *ftp.Entry) {
+	if m.o.Perms && src.HasMode && dst.HasMode && mode(src) != mode(dst) {
+		m.chmod(ctx, rel, src.Mode.Perm(), true)
+	}
+}
+
+// chmod sets permissions; it is an Action of its own only for what was there before.
+func (m *mirror) chmod(ctx context.Context, rel string, mode fs.FileMode, was bool) {
+	if s, ok := m.dst.(*remoteSide); ok && s.noMode.Load() || !was && m.o.DryRun {
+		return
+	}
+	a := Action{Kind: SetMode, Path: rel}
+	if !m.o.DryRun {
+		a.Err = m.retry(ctx, SetMode, rel, func(int) error { return m.dst.setMode(ctx, rel, mode) })
+	}
+	if s, ok := m.dst.(*remoteSide); ok && refused(a.Err) {
+		s.noMode.Store(true) // said once
+	}
+	if was || a.Err != nil {
+		m.tell(ctx, a)
+	}
+}
+
+// remove removes one name. It reports whether that is gone.
+func (m *mirror) remove(ctx context.Context, rel string, dir bool) bool {
+	m.mu.Lock()
+	if most := m.o.MaxDelete; most < 0 || most > 0 && m.deletes >= most {
+		told := m.capped
+		m.capped = true
+		m.mu.Unlock()
+		if !told {
+			m.tell(ctx, Action{Kind: Remove, Path: rel, Dir: dir, Err: ErrMaxDelete})
+		}
+		return false
+	}
+	m.deletes++
+	m.mu.Unlock()
+	a := Action{Kind: Remove, Path: rel, Dir: dir}
+	return m.do(ctx, a, func() error { return m.dst.remove(ctx, rel, dir) }) == nil
+}
+
+// removeAll removes a name, and what is in it if it is a directory. Links are removed,
+// never followed; what is not in the mirror stays, and so does the directory then.
+func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth int) bool {
+	if !e.IsDir() {
+		return m.remove(ctx, rel, false)
+	}
+	if depth == maxDepth {
+		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: ErrTooDeep})
+		return false
+	}
+	inside := &kept{budget: m.budget}
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		inside.drop()
+	}()
+	got, err := m.read(ctx, m.dst, rel, inside)
+	if err == nil {
+		err = errors.Join(got.odd...)
+	}
+	if err != nil {
+		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: err})
+		return false
+	}
+	inside.sort()
+	all := true
+	for i := range inside.at {
+		e := inside.entry(i)
+		child := below(rel, e.Name)
+		if ctx.Err() != nil || !m.selected(child, &e) || !m.removeAll(ctx, child, &e, depth+1) {
+			all = false
+		}
+	}
+	return all && m.remove(ctx, rel, true)
+}

@@ -1,0 +1,213 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"miniftp/ftp"
+)
+
+const second = time.Second
+
+// listing is what a directory holds on both sides.
+type listing struct {
+	ready    chan struct{}
+	ahead    bool
+	src, dst *kept
+	from     read // of the source
+	noSrc    error
+	noDst    error
+}
+
+// branch is a directory that both sides are to have.
+type branch struct {
+	rel   string
+	there bool     // at the destination, too
+	real  string   // where it is in the source, links followed
+	above []string // the real names and unique facts of it and of the directories that lead here
+	depth int
+	links int // that were followed on the way
+}
+
+// maxFollowed is how many links may be followed on one path: trees behind links that
+// lead to each other grow without end.
+const maxFollowed = 8
+
+// walk goes through all directories, one after the other. The next ones are listed
+// meanwhile.
+func (m *mirror) walk(ctx context.Context) {
+	root, err := m.src.look(ctx, "")
+	if err == nil && !root.IsDir() {
+		err = &fs.PathError{Op: "mirror", Path: m.src.at(""), Err: errNotDir}
+	}
+	if err != nil {
+		m.tell(ctx, Action{Kind: ListDir, Err: err})
+		return
+	}
+	top := path.Join("/", m.src.at(""))
+	b := branch{real: top, above: []string{top}}
+	there, err := m.dst.look(ctx, "")
+	switch {
+	case err == nil && there.IsDir():
+		b.there = true
+	case err == nil:
+		err = &fs.PathError{Op: "mirror", Path: m.dst.at(""), Err: errNotDir}
+		m.tell(ctx, Action{Kind: MakeDir, Err: err})
+		return
+	case !isMissing(err):
+		m.tell(ctx, Action{Kind: MakeDir, Err: err})
+		return
+	default:
+		if m.do(ctx, Action{Kind: MakeDir}, func() error { return m.dst.makeDir(ctx, "") }) != nil {
+			return
+		}
+	}
+	m.dir(ctx, b, m.list(ctx, b, false))
+}
+
+// list reads a directory on both sides, beside the caller.
+func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
+	l := &listing{ready: make(chan struct{}), ahead: ahead, src: &kept{budget: m.budget}, dst: &kept{budget: m.budget}}
+	other := make(chan struct{})
+	go func() {
+		defer close(other)
+		if b.there {
+			_, l.noDst = m.read(ctx, m.dst, b.rel, l.dst)
+		}
+	}()
+	go func() {
+		defer close(l.ready)
+		l.from, l.noSrc = m.read(ctx, m.src, b.rel, l.src)
+		<-other
+	}()
+	return l
+}
+
+// read reads one directory.
+func (m *mirror) read(ctx context.Context, s side, rel string, into *kept) (read, error) {
+	return s.list(ctx, rel, func(e *ftp.Entry) error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if e == nil {
+			into.drop()
+			return nil
+		}
+		return into.add(e)
+	})
+}
+
+// drop gives the room of a listing back.
+func (m *mirror) drop(l *listing) {
+	<-l.ready
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l.src.drop()
+	l.dst.drop()
+	if l.ahead {
+		m.ahead--
+	}
+}
+
+// dir makes one directory what it should be, and then those in it.
+func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
+	defer m.drop(l)
+	<-l.ready
+	if ctx.Err() != nil {
+		return
+	}
+	if l.noSrc != nil {
+		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: l.noSrc})
+		return
+	}
+	for _, err := range l.from.odd {
+		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
+	}
+	if l.noDst != nil {
+		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: l.noDst})
+		return
+	}
+	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.odd) == 0}
+	v.sort()
+	v.parts()
+	if m.o.Delete && v.complete {
+		v.extraneous()
+	}
+	v.entries()
+	if m.o.Delete && v.complete {
+		v.stale()
+	}
+	m.branches(ctx, v.dirs)
+}
+
+// branches goes through directories; while it is in one, the next ones are listed.
+func (m *mirror) branches(ctx context.Context, all []branch) {
+	coming := make([]*listing, len(all))
+	for i, b := range all {
+		for j := i; j < min(i+1+m.parallel, len(all)) && ctx.Err() == nil; j++ {
+			if coming[j] == nil && (j == i || m.mayAhead()) {
+				coming[j] = m.list(ctx, all[j], j != i)
+			}
+		}
+		if coming[i] == nil {
+			break
+		}
+		m.dir(ctx, b, coming[i])
+		coming[i] = nil
+	}
+	for _, l := range coming {
+		if l != nil {
+			m.drop(l)
+		}
+	}
+}
+
+// mayAhead bounds the listings that are held before their turn.
+func (m *mirror) mayAhead() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ahead >= m.parallel {
+		return false
+	}
+	m.ahead++
+	return true
+}
+
+// sort puts the names of both sides in order. Of a name that comes twice, the second
+// is not taken: it may be a link first and then a directory (CVE-2014-4877).
+func (v *visit) sort() {
+	v.l.src.sort()
+	v.l.dst.sort()
+	at := v.l.src.at
+	for i := 1; i < len(at); i++ {
+		if bytes.Equal(v.l.src.name(i-1), v.l.src.name(i)) {
+			name := string(v.l.src.name(i))
+			v.complete = false
+			v.m.tell(v.ctx, Action{Kind: ListDir, Path: below(v.b.rel, name), Err: errTwice})
+			at = slices.Delete(at, i, i+1)
+			i--
+			v.l.src.at = at
+		}
+	}
+}
+
+func (k *kept) name(i int) []byte {
+	s, _ := word(k.bytes(i))
+	return s
+}
+
+// find is the entry of that name.
+func (k *kept) find(name string) (ftp.Entry, bool) {
+	i, ok := slices.BinarySearchFunc(k.at, name, func(at uint32, name string) int {
+		s, _ := word(k.pages[at>>16][at&(pageSize-1):])
+		return strings.Compare(string(s), name)
+	})
+	if !ok {
+		return ftp.Entry{}, false
+	}
+	return k.entry(i), true
+}
