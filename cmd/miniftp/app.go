@@ -37,11 +37,28 @@ func run(ctx context.Context, args []string, io stdio) int {
 }
 
 func runWith(ctx context.Context, args []string, io stdio, wait func(int) time.Duration) int {
+	args = detached(args)
 	out := &output{w: io.out}
 	io.out = out
 	e := &env{stdio: io, ctx: ctx, raw: args, wait: wait}
 	err := newApp(e).RunContext(ctx, args)
 	return e.report(firstError(err, firstError(out.err, e.picture.save())))
+}
+
+// detached writes -j4 as -j 4, as package flag has it.
+func detached(args []string) []string {
+	var all []string
+	for i, a := range args {
+		if a == "--" {
+			return append(all, args[i:]...)
+		}
+		if n, ok := strings.CutPrefix(a, "-j"); ok && isNumber(n) {
+			all = append(all, "-j", n)
+		} else {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // output is standard output; it keeps the first error, so that not every line

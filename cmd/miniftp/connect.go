@@ -84,6 +84,14 @@ func (k *link) do(f func(cl *client.Client, try int) error) error {
 	})
 }
 
+// doPool is do for what takes several connections.
+func (k *link) doPool(f func(p *client.Pool, try int) error) error {
+	if err := k.do(func(*client.Client, int) error { return nil }); err != nil {
+		return err // whatever stands in the way of the first connection is told as always
+	}
+	return k.retry().Do(k.ctx, func(try int) error { return f(k.pool, try) })
+}
+
 // retry is how often and when what broke is tried again.
 func (k *link) retry() client.Retry {
 	return client.Retry{

@@ -138,3 +138,31 @@ func TestSameNameTwice(t *testing.T) {
 		t.Errorf("put: exit %d, %s", code, errs)
 	}
 }
+
+// One large file comes in segments, and -j4 is -j 4.
+func TestSegmentedGet(t *testing.T) {
+	data := pattern(20 << 20)
+	s := withFile(t, data)
+	dir := t.TempDir()
+	if code, _, errs := try(t, "get", "-j4", s.URL+"/a.bin", dir+"/a"); code != 0 || errs != "" {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if b, err := os.ReadFile(dir + "/a"); err != nil || string(b) != string(data) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	retrs := 0
+	for _, c := range s.Commands() {
+		if c.Verb == "RETR" {
+			retrs++
+		}
+	}
+	if n := logins(s); n < 2 || retrs < 2 {
+		t.Errorf("%d logins, %d RETR", n, retrs)
+	}
+	if code, _, errs := try(t, "get", "-j4", s.URL+"/nope", dir+"/b"); code != exitRefused || strings.Count(errs, "\n") != 1 {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if code, _, errs := try(t, "get", "-j4", "--retries", "0", "ftp://127.0.0.1:1/a", dir+"/b"); code != exitConnect || strings.Count(errs, "\n") != 1 {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}

@@ -43,6 +43,7 @@ type fetcher struct {
 	results   *results
 	crew      *crew
 	taken     targets
+	segments  int // for one file; 0: whole
 }
 
 func (e *env) runGet(c *cli.Context) error {
@@ -74,6 +75,8 @@ func (e *env) runGet(c *cli.Context) error {
 	f.meter = e.newMeter(c)
 	if f.recursive || len(args) > 1 || strings.ContainsAny(args[0], "*?[") {
 		f.meter.total()
+	} else {
+		f.segments = c.Int("parallel")
 	}
 	if f.local == "-" && isTerminal(e.out) {
 		f.meter.hide() // they would stand in the middle of the text
@@ -195,17 +198,32 @@ func (f *fetcher) file(k *link, r *remote, file found, local string) error {
 	if special {
 		res, err = f.into(k, file.path, local, r.ascii, m)
 	} else {
-		err = k.do(func(cl *client.Client, try int) (err error) {
-			res, err = cl.Download(k.ctx, file.path, f.fs, local, client.FileOptions{
-				Resume: f.resume || try > 0, ASCII: f.ascii || r.ascii, Size: file.size(), Progress: m.progress(), KeepTime: true,
-			})
-			return err
+		res, err = f.download(k, file, local, client.FileOptions{
+			Resume: f.resume, ASCII: f.ascii || r.ascii, Size: file.size(), Progress: m.progress(), KeepTime: true,
 		})
 	}
 	m.done(res, err)
 	err = explainLocal(url, local, withoutResume(f.resume, err))
 	f.results.add(transferResult{URL: url, Local: local, Bytes: res.Bytes, Seconds: res.Took.Seconds(), Verified: res.Verified}, err)
 	return err
+}
+
+// download fetches a file to a name of its own; in segments if it is the only one.
+func (f *fetcher) download(k *link, file found, local string, o client.FileOptions) (res client.Result, err error) {
+	if f.segments > 1 {
+		err = k.doPool(func(p *client.Pool, try int) (err error) {
+			o.Resume = o.Resume || try > 0
+			res, err = p.Download(k.ctx, file.path, f.fs, local, o, f.segments)
+			return err
+		})
+		return res, err
+	}
+	err = k.do(func(cl *client.Client, try int) (err error) {
+		o.Resume = o.Resume || try > 0
+		res, err = cl.Download(k.ctx, file.path, f.fs, local, o)
+		return err
+	})
+	return res, err
 }
 
 // place is where a file goes: behind a link, as cp has it. special: it is a
