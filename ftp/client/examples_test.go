@@ -272,3 +272,27 @@ func ExampleNewFs() {
 	// index.html
 	// new.txt
 }
+
+// A second run of a mirror has nothing to do.
+func ExampleMirror() {
+	_, addr, stop := exampleClient("/pub/a.txt", "one", "/pub/docs/b.txt", "two")
+	defer stop()
+
+	pool := client.NewPool(addr, &client.Options{User: "alice", Password: "secret"}, 4)
+	defer pool.Close()
+	ctx := context.Background()
+	remote, err := client.NewFs(ctx, pool, "/")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	from := client.Tree{FS: remote, Root: "/pub"}
+	to := client.Tree{FS: afero.NewMemMapFs(), Root: "/copy"} // or afero.NewOsFs()
+	for range 2 {
+		res, err := client.Mirror(ctx, to, from, client.MirrorOptions{Delete: true, Parallel: 4})
+		fmt.Println(res.Files, "copied,", res.Unchanged, "unchanged,", err)
+	}
+	// Output:
+	// 2 copied, 0 unchanged, <nil>
+	// 0 copied, 2 unchanged, <nil>
+}
