@@ -24,7 +24,10 @@ soak: ## the faults, for some three minutes, with the race detector
 	MINIFTP_SOAK=1 go test -race -count=1 -timeout 15m -run 'Fault|Sweep|Killed|Stopped' ./ftp/server ./cmd/miniftp
 
 golden: ## write the golden files and generated docs anew
-	go test ./cmd/miniftp ./ftp/server -update
+	go test ./cmd/miniftp ./ftp/server ./ftp -run 'Readme|Ladder|Real|Doc|Config|Protocol|API' -update
+
+compare: ## ftp/client beside jlaffaye/ftp
+	cd testdata/jlaffaye && go test -v -bench .
 
 bench: ## measure beside vsftpd and pure-ftpd; writes docs/performance.md
 	go test ./ftp/internal/bench -run '^$$' -bench Peers -benchtime 1x -timeout 60m -report $(CURDIR)/docs/performance.md
@@ -35,4 +38,4 @@ interop: ## the tests against stock clients and servers; none may be missing
 386: ## the tests on 32 bits
 	GOARCH=386 go test ./ftp ./ftp/dtp ./fsroot
 
-.PHONY: help check test fuzz soak golden bench interop 386
+.PHONY: help check test fuzz soak golden compare bench interop 386

@@ -33,7 +33,7 @@ func perform(p play, width int) string {
 }
 
 // TestLadder compares every picture with testdata/ladders.golden, which is meant
-// to be read. MINIFTP_UPDATE=1 draws it anew.
+// to be read. go test -update draws it anew.
 func TestLadder(t *testing.T) {
 	var all strings.Builder
 	for _, p := range plays() {
