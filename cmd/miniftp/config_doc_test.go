@@ -85,10 +85,10 @@ func usersTable() string {
 // samples stand in the example for what has no default.
 var samples = map[string]string{
 	"listen-tls": `[":990"]`, "anonymous": `"off"`, "users-file": `"users"`, "greeting": `"ftp.example.org: no uploads, please"`,
-	"host": `["ftp.example.org"]`, "passive-ports": `"40000-40100"`, "public-ip": `"203.0.113.7"`,
+	"host": `["ftp.example.org"]`, "passive-ports": `"40000-40100"`, "fxp": `["alice"]`, "public-ip": `"203.0.113.7"`,
 	"max-sessions": "200", "max-sessions-per-ip": "10", "allow": `["192.168.0.0/16", "fd00::/8"]`, "deny": `["192.168.66.0/24"]`,
 	"rate": `"20M"`, "command-rate": "20",
-	"tls": `"required"`, "tls-cert": `["/etc/miniftp/cert.pem"]`, "tls-key": `["/etc/miniftp/key.pem"]`, "tls-client-ca": `"/etc/miniftp/clients.pem"`,
+	"tls": `"required"`, "tls-cert": `["/etc/miniftp/cert.pem"]`, "tls-key": `["/etc/miniftp/key.pem"]`, "tls-client-ca": `"/etc/miniftp/clients.pem"`, "tls-fxp-ca": `"/etc/miniftp/servers.pem"`,
 	"log-file": `"/var/log/miniftp/log"`, "xferlog": `"/var/log/miniftp/xferlog"`,
 }
 
@@ -122,6 +122,8 @@ const exampleUsers = `
 #max-sessions = 4
 # From where she may log in; everywhere.
 #networks = ["127.0.0.0/8", "::1"]
+# Copies from server to server, as --fxp allows them; false.
+#fxp = true
 
 # Anyone, with any password. This takes the place of "anonymous" above.
 #[users.anonymous]

@@ -59,7 +59,8 @@ func placeFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "host", Usage: "serve clients that ask for `NAME` by HOST, and refuse other names; repeatable", DefaultText: "any name"},
 		&cli.StringFlag{Name: "passive-ports", Usage: "where to listen for data connections: `LO-HI`", DefaultText: "any free port"},
 		&cli.StringFlag{Name: "public-ip", Usage: "the `IP|HOST` to announce in 227 replies, behind NAT", DefaultText: "the address that the client called"},
-		&cli.BoolFlag{Name: "data-any-host", Usage: "let data connections go to and come from any host, not the client's only: server-to-server copies need it, and so does who wants to misuse this server"},
+		&cli.StringSliceFlag{Name: "fxp", Usage: "let user `NAME` copy from server to server: his data connections go to and come from any host, so he can make this server call others, and lose a file to who calls first; repeatable", DefaultText: "nobody"},
+		&cli.BoolFlag{Name: "data-any-host", Usage: "let data connections go to and come from any host, not the client's only, whoever is logged in: who wants to misuse this server needs it, copies from server to server need only --fxp"},
 		&cli.BoolFlag{Name: "data-low-ports", Usage: "let data connections go to ports below 1024"},
 		&cli.BoolFlag{Name: "upload-in-place", Usage: "write uploads to their final name at once, not to a hidden one first"},
 		&cli.DurationFlag{Name: "grace", Value: 10 * time.Second, Usage: "after a signal to stop, let transfers go on for `TIME`"},
@@ -95,6 +96,7 @@ func tlsFlags() []cli.Flag {
 		&cli.StringFlag{Name: "tls-session-reuse", Value: "prefer", Usage: "data connections resume the control connection's TLS session, `HOW`: off, prefer or require (which refuses clients that do not resume: curl 7.88 with TLS 1.2, Python's ftplib without session=)"},
 		&cli.StringFlag{Name: "tls-client-ca", Usage: "clients must show a certificate that an authority in `FILE` signed", DefaultText: "none"},
 		&cli.BoolFlag{Name: "tls-client-user", Usage: "with --tls-client-ca: the common name of the certificate logs that user in without a password"},
+		&cli.StringFlag{Name: "tls-fxp-ca", Usage: "in copies from server to server (--fxp) that this end has to be the TLS client of, the other server's certificate must be for its IP address and signed by an authority in `FILE`", DefaultText: "any certificate will do"},
 		&cli.BoolFlag{Name: "tls-ccc", Usage: "let clients take TLS off the control connection (CCC), for firewalls that read it"},
 	}
 }
@@ -114,7 +116,7 @@ func logFlags() []cli.Flag {
 // filePaths are the settings that name files: those of a configuration file are
 // looked for beside it.
 var filePaths = map[string]bool{
-	"users-file": true, "tls-cert": true, "tls-key": true, "tls-client-ca": true, "log-file": true, "xferlog": true,
+	"users-file": true, "tls-cert": true, "tls-key": true, "tls-client-ca": true, "tls-fxp-ca": true, "log-file": true, "xferlog": true,
 }
 
 // restartOnly are the settings that a reload can't change.

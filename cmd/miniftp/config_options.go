@@ -176,7 +176,7 @@ func (cf *config) static(roots *roots) server.Static {
 		}
 		static[a.name] = server.User{Password: a.password, Anyone: a.anyone, Account: server.Account{
 			FS: files, Home: a.home, Perm: a.perm, RateDown: a.down, RateUp: a.up,
-			MaxSessions: a.sessions, Networks: a.networks,
+			MaxSessions: a.sessions, Networks: a.networks, FXP: a.fxp,
 		}}
 	}
 	return static

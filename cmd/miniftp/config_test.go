@@ -312,7 +312,7 @@ func TestEveryOption(t *testing.T) {
 	v := reflect.ValueOf(opts)
 	for i := range v.NumField() {
 		switch name := v.Type().Field(i).Name; name {
-		case "Observer", "Log", "CertUser": // the log's; --tls-client-user
+		case "Observer", "Log", "CertUser", "FXPTLS": // the log's; --tls-client-user; --tls-fxp-ca, which wants a file
 		default:
 			if v.Field(i).IsZero() {
 				t.Errorf("no flag sets %s", name)

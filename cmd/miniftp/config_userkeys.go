@@ -85,6 +85,16 @@ var userKeys = []struct {
 			return err
 		},
 	},
+	{
+		"fxp", "copies from server to server, as `--fxp` allows them", "`false`", func(_ *config, a *account, raw any) error {
+			on, ok := raw.(bool)
+			if !ok {
+				return errors.New("it is true or false")
+			}
+			a.fxp = on
+			return nil
+		},
+	},
 }
 
 func setText(to *string, raw any) error {

@@ -65,6 +65,7 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 		o.Listen, o.ListenTLS = nil, append(o.Listen, o.ListenTLS...)
 	}
 	cf.clientCertificates(o)
+	cf.otherServers(o)
 	return certs
 }
 
@@ -130,6 +131,20 @@ func (cf *config) clientCertificates(o *server.Options) {
 	if cf.on("tls-client-user") {
 		o.CertUser = func(cert *x509.Certificate) string { return cert.Subject.CommonName }
 	}
+}
+
+// otherServers says whom to trust in copies from server to server.
+func (cf *config) otherServers(o *server.Options) {
+	file := cf.str("tls-fxp-ca")
+	if file == "" {
+		return
+	}
+	pool, err := authorities(file)
+	if err != nil {
+		cf.blame("tls-fxp-ca", err)
+		return
+	}
+	o.FXPTLS = &tls.Config{RootCAs: pool}
 }
 
 // tlsBanner is what the banner says about TLS.

@@ -26,6 +26,7 @@ type account struct {
 	down, up   int64
 	sessions   int
 	networks   []netip.Prefix
+	fxp        bool
 
 	from  string         // whoever gave the password, for people: --user, users:3, miniftp.toml:12
 	lines map[string]int // of the configuration file, by key
@@ -40,6 +41,7 @@ func (cf *config) collectUsers(c *cli.Context) {
 		cf.flagUsers(c)
 	}
 	cf.anyone()
+	cf.copiers()
 	for _, a := range cf.users {
 		if a.perm == 0 {
 			a.setPerm("rw")
@@ -52,6 +54,21 @@ func (cf *config) collectUsers(c *cli.Context) {
 		default:
 			cf.userProblem(a, "password", server.Static{"": {Password: a.password}}.Check())
 		}
+	}
+}
+
+// copiers reads --fxp.
+func (cf *config) copiers() {
+	for _, name := range cf.names("fxp") {
+		a := cf.user(name)
+		if a == nil {
+			cf.wrong("fxp", "%s: there is no such user", ftp.Printable(name))
+			continue
+		}
+		a.fxp = true
+	}
+	if a := cf.user("anonymous"); a != nil && a.fxp {
+		cf.warn("anonymous may copy from server to server (fxp): anyone can make this server call other hosts")
 	}
 }
 

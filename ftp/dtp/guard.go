@@ -18,6 +18,11 @@ import (
 type Guard struct {
 	AnyHost  bool // hosts other than the control connection's peer are fine
 	LowPorts bool // ports below 1024 are fine
+	// FXP lets other hosts take part, for copies from server to server: at ports from
+	// 1024 on, whatever LowPorts says, and never at an address that means this host or
+	// its link to whoever stands here, unless the peer has a loopback address itself.
+	// With them no TLS session can be resumed, so none has to be.
+	FXP bool
 }
 
 // mayDial returns the address to dial in place of addr, or why not.
@@ -32,6 +37,9 @@ func (g Guard) mayDial(side ftp.Side, addr netip.AddrPort, peer netip.Addr) (net
 	if g.AnyHost || host == peer {
 		return netip.AddrPortFrom(host, port), nil
 	}
+	if g.FXP {
+		return g.mayCopy(netip.AddrPortFrom(host, port), peer)
+	}
 	if side == ftp.UserPI {
 		// What a server announces is often a private address behind NAT, and now
 		// and then an attack: the host is known already, only the port is news.
@@ -40,9 +48,27 @@ func (g Guard) mayDial(side ftp.Side, addr netip.AddrPort, peer netip.Addr) (net
 	return addr, &GuardError{Addr: addr, Why: "it is not the host that you called from"}
 }
 
-// mayAccept reports whether remote is the peer.
+// mayCopy is mayDial for another server.
+func (g Guard) mayCopy(addr netip.AddrPort, peer netip.Addr) (netip.AddrPort, error) {
+	host := addr.Addr()
+	near := host.IsLoopback() || host.IsUnspecified() || host.IsLinkLocalUnicast() || host.IsMulticast()
+	switch {
+	case addr.Port() < 1024:
+		return addr, &GuardError{Addr: addr, Why: "ports below 1024 belong to other services"}
+	case near && !peer.IsLoopback():
+		return addr, &GuardError{Addr: addr, Why: "it is an address of this host, or of its link alone"}
+	}
+	return addr, nil
+}
+
+// mayAccept reports whether remote is the peer, or may call all the same.
 func (g Guard) mayAccept(remote netip.AddrPort, peer netip.Addr) bool {
-	return g.AnyHost || remote.Addr().Unmap() == peer
+	return g.AnyHost || g.FXP || remote.Addr().Unmap() == peer
+}
+
+// copies reports whether a data connection with remote is one with another server.
+func (g Guard) copies(remote netip.AddrPort, peer netip.Addr) bool {
+	return g.FXP && remote.Addr().Unmap() != peer
 }
 
 // GuardError is an address that the Guard refuses.

@@ -12,7 +12,7 @@ import (
 
 func TestGuardOfWhomToCall(t *testing.T) {
 	const peer = "192.0.2.7"
-	anyHost, low := Guard{AnyHost: true}, Guard{LowPorts: true}
+	anyHost, low, fxp := Guard{AnyHost: true}, Guard{LowPorts: true}, Guard{FXP: true}
 	for _, tc := range []struct {
 		guard Guard
 		side  ftp.Side
@@ -35,8 +35,8 @@ func TestGuardOfWhomToCall(t *testing.T) {
 		{low, ftp.ServerPI, peer, "192.0.2.7:22", "192.0.2.7:22"},
 		{low, ftp.ServerPI, peer, "192.0.2.8:22", ""},
 		{low, ftp.UserPI, peer, "192.0.2.8:22", "192.0.2.7:22"},
-		{Guard{true, true}, ftp.ServerPI, peer, "192.0.2.7:0", ""},
-		{Guard{true, true}, ftp.UserPI, peer, "192.0.2.7:0", ""},
+		{Guard{AnyHost: true, LowPorts: true}, ftp.ServerPI, peer, "192.0.2.7:0", ""},
+		{Guard{AnyHost: true, LowPorts: true}, ftp.UserPI, peer, "192.0.2.7:0", ""},
 
 		{Guard{}, ftp.ServerPI, peer, "[::ffff:192.0.2.7]:1024", "192.0.2.7:1024"},
 		{Guard{}, ftp.ServerPI, "2001:db8::7", "[2001:db8::7]:1024", "[2001:db8::7]:1024"},
@@ -45,6 +45,27 @@ func TestGuardOfWhomToCall(t *testing.T) {
 		{Guard{}, ftp.ServerPI, "fe80::7%eth0", "[fe80::7]:1024", "[fe80::7%eth0]:1024"},
 		{anyHost, ftp.ServerPI, "fe80::7%eth0", "[fe80::7]:1024", "[fe80::7%eth0]:1024"},
 		{Guard{}, ftp.ServerPI, "fe80::7%eth0", "[fe80::8]:1024", ""},
+
+		// Copies from server to server.
+		{fxp, ftp.ServerPI, peer, "192.0.2.8:1024", "192.0.2.8:1024"},
+		{fxp, ftp.ServerPI, peer, "192.0.2.7:1024", "192.0.2.7:1024"},
+		{fxp, ftp.ServerPI, peer, "[::ffff:192.0.2.8]:1024", "192.0.2.8:1024"},
+		{fxp, ftp.ServerPI, peer, "192.0.2.8:1023", ""},
+		{fxp, ftp.ServerPI, peer, "192.0.2.8:0", ""},
+		{fxp, ftp.ServerPI, peer, "192.0.2.7:22", ""},
+		{Guard{FXP: true, LowPorts: true}, ftp.ServerPI, peer, "192.0.2.8:22", ""},
+		{Guard{FXP: true, LowPorts: true}, ftp.ServerPI, peer, "192.0.2.7:22", "192.0.2.7:22"},
+		{fxp, ftp.ServerPI, peer, "127.0.0.1:2000", ""},
+		{fxp, ftp.ServerPI, peer, "0.0.0.0:2000", ""},
+		{fxp, ftp.ServerPI, peer, "169.254.169.254:2000", ""},
+		{fxp, ftp.ServerPI, peer, "224.0.0.1:2000", ""},
+		{fxp, ftp.ServerPI, "2001:db8::7", "[::1]:2000", ""},
+		{fxp, ftp.ServerPI, "2001:db8::7", "[::]:2000", ""},
+		{fxp, ftp.ServerPI, "2001:db8::7", "[fe80::8]:2000", ""},
+		{fxp, ftp.ServerPI, "2001:db8::7", "[ff02::1]:2000", ""},
+		{fxp, ftp.ServerPI, "2001:db8::7", "[2001:db8::8]:2000", "[2001:db8::8]:2000"},
+		{fxp, ftp.ServerPI, "127.0.0.1", "127.0.0.2:2000", "127.0.0.2:2000"},
+		{fxp, ftp.ServerPI, "127.0.0.1", "127.0.0.2:22", ""},
 	} {
 		to, err := tc.guard.mayDial(tc.side, netip.MustParseAddrPort(tc.addr), netip.MustParseAddr(tc.peer))
 		var refused *GuardError

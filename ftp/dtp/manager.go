@@ -49,6 +49,7 @@ var (
 // out may go to others.
 type Manager struct {
 	cfg     *Config
+	guard   Guard
 	local   netip.Addr
 	peer    netip.Addr
 	observe func(ftp.Happening)
@@ -59,7 +60,7 @@ type Manager struct {
 // NewManager makes the Manager of a control connection between local and peer.
 // It listens on local's address and dials from it. observe may be nil.
 func NewManager(cfg *Config, local, peer netip.AddrPort, observe func(ftp.Happening)) *Manager {
-	return &Manager{cfg: cfg, local: local.Addr().Unmap(), peer: peer.Addr().Unmap(), observe: observe}
+	return &Manager{cfg: cfg, guard: cfg.Guard, local: local.Addr().Unmap(), peer: peer.Addr().Unmap(), observe: observe}
 }
 
 // Listen offers to take the peer's call: it opens a port (or leases one that
@@ -71,7 +72,7 @@ func (m *Manager) Listen() (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	m.next = &Opener{m: m, stance: ftp.Listens, addr: l.addr, ln: l}
+	m.next = &Opener{m: m, guard: m.guard, stance: ftp.Listens, addr: l.addr, ln: l}
 	return l.addr, nil
 }
 
@@ -79,13 +80,21 @@ func (m *Manager) Listen() (netip.AddrPort, error) {
 // or 229. Nothing is dialed yet. The Guard may refuse (a *GuardError).
 func (m *Manager) Dial(addr netip.AddrPort) error {
 	m.Close()
-	to, err := m.cfg.Guard.mayDial(m.cfg.Side, addr, m.peer)
+	to, err := m.guard.mayDial(m.cfg.Side, addr, m.peer)
 	if err != nil {
 		m.tell(ftp.DataFailed{Mode: m.mode(ftp.Dials), Stance: ftp.Dials, Addr: addr, Err: err})
 		return err
 	}
-	m.next = &Opener{m: m, stance: ftp.Dials, addr: to}
+	m.next = &Opener{m: m, guard: m.guard, stance: ftp.Dials, addr: to}
 	return nil
+}
+
+// Admit puts g in the place of the Config's Guard, from the next offer on: users
+// may differ in whom their data connections are made with. It takes an offer back
+// that nobody took.
+func (m *Manager) Admit(g Guard) {
+	m.Close()
+	m.guard = g
 }
 
 // Protect puts the data connections that are taken from now on under TLS, or,
@@ -132,6 +141,7 @@ func (m *Manager) mode(s ftp.Stance) ftp.DataMode {
 // Opener opens one data connection: the offer of a Manager, taken.
 type Opener struct {
 	m      *Manager
+	guard  Guard
 	stance ftp.Stance
 	addr   netip.AddrPort
 	ln     *listener // when it listens
@@ -213,7 +223,7 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
 	c := &Conn{Conn: nc, Mode: o.Mode(), Stance: o.stance, o: o}
 	if o.tls != nil {
-		c.Conn = o.tls.secure(nc)
+		c.Conn = o.tls.secure(nc, o.guard.copies(addrPort(nc.RemoteAddr()), o.m.peer))
 	}
 	if o.m.observe != nil {
 		o.m.tell(ftp.DataOpened{
@@ -266,7 +276,7 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 			return nil, err
 		}
 		remote := addrPort(c.RemoteAddr())
-		if o.m.cfg.Guard.mayAccept(remote, o.m.peer) {
+		if o.guard.mayAccept(remote, o.m.peer) {
 			return c, nil
 		}
 		o.m.tell(ftp.StrangerRefused{Remote: remote})
@@ -284,15 +294,27 @@ func (o *Opener) dial(ctx context.Context) (net.Conn, error) {
 		c, err = o.m.cfg.Dial(ctx, "tcp", o.addr.String())
 	} else {
 		d := net.Dialer{KeepAlive: -1}
-		c, err = d.DialTCP(ctx, "tcp", netip.AddrPortFrom(o.m.local, 0), o.addr)
+		c, err = d.DialTCP(ctx, "tcp", o.from(), o.addr)
 	}
 	if err != nil {
+		if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+			<-ctx.Done() // the dialer's clock was a moment ahead of ctx's
+		}
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return nil, plain(err)
 	}
 	return c, nil
+}
+
+// from is the address to call from: that of the control connection, unless it is
+// the loopback's and nobody else can be reached from there.
+func (o *Opener) from() netip.AddrPort {
+	if o.m.local.IsLoopback() && !o.addr.Addr().IsLoopback() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(o.m.local, 0)
 }
 
 // plain takes off what a net.OpError says about addresses: the OpenError names them.

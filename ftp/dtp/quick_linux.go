@@ -35,7 +35,7 @@ func (o *Opener) startQuick(job Job) *Transfer {
 				return
 			}
 			remote := sockaddr(sa)
-			if o.m.cfg.Guard.mayAccept(remote, o.m.peer) {
+			if o.guard.mayAccept(remote, o.m.peer) {
 				t.fd, t.remote, found = nfd, remote, true
 				return
 			}

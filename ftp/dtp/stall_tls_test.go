@@ -85,7 +85,7 @@ func private(ctx context.Context, t testing.TB, side ftp.Side, version uint16, j
 		s = ClientSecurity(client, "localhost")
 		peer = tls.Server(l, server)
 	}
-	conn := &Conn{Conn: s.secure(ours), o: &Opener{m: &Manager{cfg: &Config{Timeout: handshakes}}}}
+	conn := &Conn{Conn: s.secure(ours, false), o: &Opener{m: &Manager{cfg: &Config{Timeout: handshakes}}}}
 	ended := make(chan Result, 1)
 	go func() { ended <- RunOn(ctx, conn, job) }()
 	return peer, l, ended

@@ -261,20 +261,42 @@ func (s *Security) Leaf() *x509.Certificate {
 	return cert
 }
 
+// Reversed is s for data connections on which a server is the TLS client, as the
+// other end is a server, too (SSCN, CPSV). No session is resumed there. base says
+// whom to trust, with the other server's IP address for a name unless it has one;
+// nil: anybody, as nothing on the control connection names the other server.
+func (s *Security) Reversed(base *tls.Config) *Security {
+	r := &Security{side: ftp.UserPI, data: new(tls.Config)}
+	if base != nil {
+		r.data = base.Clone()
+	}
+	r.data.InsecureSkipVerify = base == nil || base.InsecureSkipVerify
+	r.data.MinVersion = max(r.data.MinVersion, s.base.MinVersion)
+	return r
+}
+
 // secured is a data connection under TLS. Before the handshake receives must say
 // which way the bytes will go.
 type secured struct {
 	*tls.Conn
 	wire     *wire
 	security *Security
+	copies   bool // with another server, which has nothing to do with the control connection
 	receives bool // this end only reads
 }
 
-func (s *Security) secure(nc net.Conn) *secured {
-	c := &secured{wire: &wire{Conn: nc}, security: s}
+func (s *Security) secure(nc net.Conn, copies bool) *secured {
+	c := &secured{wire: &wire{Conn: nc}, security: s, copies: copies}
 	cfg := s.data
-	if s.side == ftp.ServerPI {
+	switch {
+	case s.side == ftp.ServerPI:
 		cfg = c.quiet(s.data.Clone())
+		if copies { // it is no client, and has no certificate of one
+			cfg.ClientAuth, cfg.SessionTicketsDisabled = tls.NoClientCert, true
+		}
+	case cfg.ServerName == "":
+		cfg = cfg.Clone()
+		cfg.ServerName = addrPort(nc.RemoteAddr()).Addr().String()
 	}
 	c.Conn = s.wrap(c.wire, cfg)
 	return c
@@ -334,7 +356,7 @@ func (c *secured) shakeHands() (err error) {
 		}
 		cs := c.ConnectionState()
 		switch {
-		case c.security.side != ftp.ServerPI: // VerifyConnection has looked
+		case c.security.side != ftp.ServerPI, c.copies: // VerifyConnection has looked; there is nothing to look at
 		case c.security.reuse == ReuseRequire && !cs.DidResume:
 			err = ErrNotResumed
 		default:

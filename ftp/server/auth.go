@@ -50,6 +50,12 @@ type Account struct {
 	MaxSessions      int            // at once; 0: no limit
 	Name             string         // by which MaxSessions counts; default: the name that USER gave
 	Networks         []netip.Prefix // from which the user may log in; none: from everywhere
+
+	// FXP lets the user's data connections be made with other hosts than the one that
+	// he calls from, so that he can copy from server to server. It opens what is closed
+	// otherwise (RFC 2577): he can make this server call any host at any port from 1024
+	// on, and whoever finds the port that it listens on for him first gets the file.
+	FXP bool
 }
 
 // Perm is a set of permissions, by family of verbs.

@@ -102,7 +102,7 @@ func TestVerbsThatNeedNoLogin(t *testing.T) {
 
 // verbCodes is what each verb answers to a good argument when logged in.
 var verbCodes = map[string]ftp.Code{
-	"USER": 331, "PASS": 503, "ACCT": 202, "REIN": 220, "QUIT": 221, "HOST": 503, "PASV": 227, "EPSV": 229, "PORT": 200, "EPRT": 200,
+	"USER": 331, "PASS": 503, "ACCT": 202, "REIN": 220, "QUIT": 221, "HOST": 503, "PASV": 227, "EPSV": 229, "PORT": 200, "EPRT": 200, "CPSV": 550, "SSCN": 550,
 	"TYPE": 200, "STRU": 200, "MODE": 200, "REST": 350, "RANG": 350, "ALLO": 200, "ABOR": 226, "RETR": 425, "STOR": 425, "STOU": 425,
 	"APPE": 425, "LIST": 425, "NLST": 425, "MLSD": 425, "MLST": 250, "STAT": 213, "CWD": 250, "CDUP": 250, "PWD": 257, "MKD": 257,
 	"RMD": 250, "DELE": 250, "RNFR": 350, "RNTO": 503, "SIZE": 213, "MDTM": 213, "MFMT": 213, "MFF": 213, "HASH": 213,

@@ -32,6 +32,7 @@ func (s *session) pasv(string) ftp.Reply {
 	case !s.control.Local.Addr().Is4():
 		return ftp.NewReply(425, "PASV can't name an IPv6 address: use EPSV.")
 	}
+	s.fxp.cpsv = false
 	addr, err := s.data.Listen()
 	if err != nil {
 		return noPort(err)
@@ -55,6 +56,7 @@ func (s *session) epsv(arg string) ftp.Reply {
 	default:
 		return ftp.NewReply(522, "Only the network protocols 1 and 2 are known, use ("+s.family()+")")
 	}
+	s.fxp.cpsv = false
 	addr, err := s.data.Listen()
 	if err != nil {
 		return noPort(err)
@@ -95,13 +97,9 @@ func (s *session) dial(addr netip.AddrPort, verb string) ftp.Reply {
 	if addr.Addr().IsUnspecified() { // lftp calls itself "::" over IPv6; dialed, that would be this host
 		addr = netip.AddrPortFrom(s.control.Remote.Addr().WithZone(""), addr.Port())
 	}
+	s.fxp.cpsv = false
 	if err := s.data.Dial(addr); err != nil {
-		var guard *dtp.GuardError
-		if errors.As(err, &guard) {
-			// The code that RFC 2577 §3 suggests.
-			return ftp.Replyf(504, "I do not call %v: %s.", guard.Addr, guard.Why)
-		}
-		return ftp.NewReply(425, "I can't call that address.")
+		return s.notCalled(err, verb)
 	}
 	s.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr, Said: verb})
 	return ftp.Replyf(200, "I will call you at %v.", addr)

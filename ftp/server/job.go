@@ -205,7 +205,7 @@ func (s *session) settle(took time.Duration) error {
 
 // transfer starts a job that moves d over the data connection that was agreed on.
 func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
-	s.protect()
+	s.protect(j.cmd.Verb)
 	opener, err := s.data.Take()
 	if err != nil {
 		j.finish(dtp.Result{Err: err})

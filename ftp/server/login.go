@@ -35,6 +35,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
 		r := s.loggedIn(account, login.User, res.Err)
+		s.admit()
 		if r.Code == 230 && login.Certified {
 			return ftp.NewReply(232, "Welcome: your certificate is enough.")
 		}

@@ -62,7 +62,12 @@ type Options struct {
 	AllowCCC     bool      // CCC may take TLS off the control connection after the login
 	// CertUser is the user that a client with that certificate, which ClientCAs vouch
 	// for, may log in as without a password; nil: certificates log nobody in.
-	CertUser  func(*x509.Certificate) string
+	CertUser func(*x509.Certificate) string
+	// FXPTLS is for copies from server to server on which this one is the TLS client
+	// (SSCN, CPSV; see Account.FXP): whom to trust, and which certificate to show. The
+	// other server's has to be for its IP address, if no ServerName is set. nil: any
+	// certificate will do, as nothing says whose it should be.
+	FXPTLS    *tls.Config
 	ListenTLS []string // for ListenAndServe: addresses where TLS comes first, without AUTH (implicit)
 
 	Observer ftp.Observer // is told everything that happens

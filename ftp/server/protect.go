@@ -149,12 +149,15 @@ func (s *session) prot(arg string) ftp.Reply {
 	return ftp.NewReply(200, "Data connections are under TLS.")
 }
 
-// protect tells the data connections what PROT has agreed on.
-func (s *session) protect() {
-	if s.params.Protection == ftp.Private {
-		s.data.Protect(s.tls)
-	} else {
+// protect tells the data connection of a transfer what PROT has agreed on.
+func (s *session) protect(verb string) {
+	switch {
+	case s.params.Protection != ftp.Private:
 		s.data.Protect(nil)
+	case s.reversed(verb):
+		s.data.Protect(s.tls.Reversed(s.set.FXPTLS))
+	default:
+		s.data.Protect(s.tls)
 	}
 }
 

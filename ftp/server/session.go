@@ -45,6 +45,7 @@ type session struct {
 	up      *rate.Limiter
 	cwd     string
 	pend    pending
+	fxp     fxp
 	job     *job          // what runs beside the session
 	held    []ftp.Command // what came while it ran
 	out     []byte        // replies that are not yet written
@@ -111,7 +112,8 @@ func (s *session) reset() {
 	s.epsvAll = false
 	s.facts = ftp.AllFacts
 	s.hash = defaultHash
-	s.data.Close()
+	s.fxp = fxp{}
+	s.admit()
 }
 
 // serve is the life of a session.

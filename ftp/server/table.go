@@ -51,7 +51,7 @@ type table struct {
 func newTable() *table {
 	t := &table{byVerb: map[string]*row{}}
 	for _, family := range [][]row{
-		accessRows(), protectRows(), dataRows(), paramRows(), transferRows(), treeRows(),
+		accessRows(), protectRows(), dataRows(), fxpRows(), paramRows(), transferRows(), treeRows(),
 		listRows(), factRows(), hashRows(), siteRows(), miscRows(),
 	} {
 		for i := range family {

@@ -44,6 +44,7 @@ type Options struct {
 	IPv6         bool   // listen on ::1 instead of 127.0.0.1
 	ReadOnly     bool   // refuse every change
 	PassivePorts string // "first-last"; empty: any
+	FXP          bool   // take part in copies from server to server
 
 	TLS          TLSMode
 	TLSVersion   uint16 // tls.VersionTLS12 or tls.VersionTLS13 and no other; 0: both
@@ -178,13 +179,22 @@ func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 	return nil
 }
 
+// given are the ports that freePort has found. None is given twice: the greeting of the
+// server that came first would be taken for that of the other, which could not listen.
+var given sync.Map
+
 func freePort(host string) (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return 0, err
+	for {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			return 0, err
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		if _, twice := given.LoadOrStore(port, true); !twice {
+			return port, nil
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // site is where and how one server runs.

@@ -55,6 +55,7 @@ func vsftpd(s site) ([]string, error) {
 		"seccomp_sandbox=NO", "isolate=NO", "isolate_network=NO",
 		"max_clients=10000", "max_per_ip=10000",
 	}
+	lines = append(lines, "pasv_promiscuous="+yesNo(s.opts.FXP), "port_promiscuous="+yesNo(s.opts.FXP))
 	lines = append(lines, vsftpdTLS(s)...)
 	if s.opts.IPv6 {
 		lines = append(lines, "listen=NO", "listen_ipv6=YES", "listen_address6="+s.host)
@@ -93,6 +94,9 @@ func proftpd(s site) ([]string, error) {
 		"PidFile " + s.path("pid"), "ScoreboardFile none",
 		"MaxInstances none", "Umask 022",
 		"AllowOverwrite on", "AllowStoreRestart on", "AllowRetrieveRestart on",
+	}
+	if s.opts.FXP {
+		lines = append(lines, "AllowForeignAddress on")
 	}
 	lines = append(lines, proftpdTLS(s)...)
 	if me.Uid == "0" {
@@ -154,6 +158,9 @@ func pureFTPd(s site) ([]string, error) {
 	if s.opts.PassivePorts != "" {
 		argv = append(argv, "-p", strings.Replace(s.opts.PassivePorts, "-", ":", 1))
 	}
+	if s.opts.FXP {
+		argv = append(argv, "-w")
+	}
 	if s.opts.TLS != Off {
 		// 3 refuses clear data connections too.
 		argv = append(argv, "-Y", "3", "-2", s.certs.CertFile+","+s.certs.KeyFile)
@@ -179,10 +186,11 @@ func giveAway(root string, to *osuser.User) error {
 	})
 }
 
-// pyftpdlib runs from its own command line, or by a few lines of Python for TLS.
+// pyftpdlib runs from its own command line, or by a few lines of Python for what that
+// has no option for.
 func pyftpdlib(s site) ([]string, error) {
-	if s.opts.TLS != Off {
-		return pyftpdlibTLS(s), nil
+	if s.opts.TLS != Off || s.opts.FXP {
+		return pyftpdlibScript(s), nil
 	}
 	argv := []string{
 		s.binary, "-m", "pyftpdlib", "-i", s.host, "-p", strconv.Itoa(s.port),

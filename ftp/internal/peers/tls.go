@@ -128,6 +128,9 @@ func proftpdTLS(s site) []string {
 	if options != "" {
 		lines = append(lines, "TLSOptions"+options)
 	}
+	if s.opts.FXP { // as a TLS client it would not trust the other server
+		lines = append(lines, "TLSVerifyServer off")
+	}
 	return lines
 }
 
@@ -147,20 +150,25 @@ func findPyftpdlib(opts Options) string {
 	return pythonTLS()
 }
 
-// pyftpdlibCode serves with TLS, for which pyftpdlib's command line has no option. Implicit
-// is its own class with the handshake moved before the greeting.
+// pyftpdlibCode serves with TLS or copies from server to server, for which pyftpdlib's
+// command line has no option. Implicit is its own class with the handshake moved before
+// the greeting.
 const pyftpdlibCode = `
 import sys
 from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import TLS_FTPHandler
+from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
-host, port, root, perm, user, password, first, last, cert, key, implicit = sys.argv[1:]
+host, port, root, perm, user, password, first, last, cert, key, implicit, fxp = sys.argv[1:]
+if cert:
+    from pyftpdlib.handlers import TLS_FTPHandler as FTPHandler
 
-class Handler(TLS_FTPHandler):
-    certfile, keyfile = cert, key
-    tls_control_required = tls_data_required = True
+class Handler(FTPHandler):
+    if cert:
+        certfile, keyfile = cert, key
+        tls_control_required = tls_data_required = True
     authorizer = DummyAuthorizer()
     passive_ports = range(int(first), int(last) + 1) if first else None
+    permit_foreign_addresses = fxp == "YES"
 
     def handle(self):
         if implicit == "YES":
@@ -176,7 +184,11 @@ Handler.authorizer.add_user(user, password, root, perm=perm)
 FTPServer((host, int(port)), Handler).serve_forever()
 `
 
-func pyftpdlibTLS(s site) []string {
+func pyftpdlibScript(s site) []string {
+	cert, key := "", ""
+	if s.certs != nil {
+		cert, key = s.certs.CertFile, s.certs.KeyFile
+	}
 	first, last, _ := strings.Cut(s.opts.PassivePorts, "-")
 	perm := "elr"
 	if !s.opts.ReadOnly {
@@ -184,6 +196,6 @@ func pyftpdlibTLS(s site) []string {
 	}
 	return []string{
 		s.binary, "-c", pyftpdlibCode, s.host, strconv.Itoa(s.port), s.root, perm, user, password,
-		first, last, s.certs.CertFile, s.certs.KeyFile, yesNo(s.opts.TLS == Implicit),
+		first, last, cert, key, yesNo(s.opts.TLS == Implicit), yesNo(s.opts.FXP),
 	}
 }

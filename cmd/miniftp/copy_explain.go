@@ -1,0 +1,218 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"miniftp/ftp"
+)
+
+// copyLadder draws a copy from server to server: two control connections that begin
+// here, and a data connection that does not. The source is on the left, this program
+// in the middle, the destination on the right.
+type copyLadder struct {
+	mu      sync.Mutex
+	w       io.Writer
+	pen     pen
+	headed  bool
+	told    string // the port that one of them listens on
+	finals  []func()
+	pending ftp.Command // PORT or EPRT, to stand on one rung with its reply
+}
+
+// The columns of a copyLadder; the arrows stand between them.
+const (
+	copyLabel  = 9
+	copySource = 20
+	copyYou    = 16
+	copyArrow  = 9
+)
+
+func newCopyLadder(w io.Writer, p pen) *copyLadder {
+	p.tag = 0
+	return &copyLadder{w: w, pen: p}
+}
+
+// instead is see with the copyLadder in the place of the ladder with two columns.
+func (l *copyLadder) instead(see ftp.Observer, source bool) ftp.Observer {
+	all := observers{copySide{l, source}}
+	if list, ok := see.(observers); ok {
+		for _, o := range list {
+			if old, ok := o.(*ladder); ok && old.page == nil {
+				continue
+			}
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// copySide is what one of the two control connections tells.
+type copySide struct {
+	*copyLadder
+	source bool
+}
+
+// Observe draws what e adds to the picture.
+func (s copySide) Observe(e ftp.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch h := e.What.(type) {
+	case ftp.ControlOpened:
+		s.opened(e.Control)
+	case ftp.ControlSecured:
+		s.row("", "", s.pen.single, "TLS client", "TLS server")
+	case ftp.CommandGiven:
+		s.command(h.Command)
+	case ftp.ReplyGiven:
+		s.reply(h.Verb, h.Reply)
+	case ftp.TransferDone:
+		s.done(h)
+	case ftp.ControlClosed:
+		if h.Err != nil {
+			s.row("control", "", s.pen.cross, "", reason(h.Err))
+		}
+	}
+}
+
+// row is one rung between this program and one of the servers; arrow is what the
+// shaft ends in: cross, or nothing but its line for a message to the server.
+func (s copySide) row(label, head, line, you, server string) {
+	p := s.pen
+	shaft := strings.Repeat(line, copyArrow-1)
+	if line == p.cross {
+		shaft = pad(p.cross, copyArrow-1)
+	}
+	toServer := head != "reply"
+	left := s.source == toServer // the arrow points to the left
+	arrow := shaft + p.right
+	if left {
+		arrow = p.left + shaft
+	}
+	if line == p.cross {
+		arrow = pad(p.cross, copyArrow)
+	}
+	text := pad(label, copyLabel)
+	if s.source {
+		text += pad(fit(p.clean(server), copySource), copySource) + " " + arrow + " " + fit(p.clean(you), copyYou)
+		s.print(text)
+		if cells(p.clean(server)) > copySource {
+			for _, l := range wrap(p.clean(server), max(p.width-copyLabel, copySource)) {
+				s.print(pad("", copyLabel) + l)
+			}
+		}
+		return
+	}
+	text += pad("", copySource+copyArrow+2) + pad(fit(p.clean(you), copyYou), copyYou) + " " + arrow + " "
+	room := max(p.width-cells(text), leastServer)
+	for i, l := range wrap(p.clean(server), room) {
+		if i > 0 {
+			text = pad("", cells(text))
+		}
+		s.print(text + l)
+	}
+}
+
+func (l *copyLadder) print(text string) {
+	_, _ = io.WriteString(l.w, l.pen.finish(text, false))
+}
+
+func (s copySide) opened(c *ftp.Control) {
+	if !s.headed {
+		s.headed = true
+		s.print(pad("", copyLabel) + pad("source", copySource+copyArrow+2) + pad("you (client)", copyYou+copyArrow+2) + "destination")
+	}
+	s.row("control", "", s.pen.single, "dials "+port(c.Local, c.Local), "listens "+port(c.Remote, c.Remote))
+}
+
+// command draws what has to do with the data connection. PORT waits for its reply.
+func (s copySide) command(c ftp.Command) {
+	switch c.Verb {
+	case "EPSV", "PASV", "CPSV", "RETR", "STOR":
+		s.row("", "", s.pen.single, c.Verb, "")
+	case "SSCN":
+		s.row("", "", s.pen.single, c.Verb+" "+c.Arg, "")
+	case "PORT", "EPRT":
+		s.pending = c
+	}
+}
+
+func (s copySide) reply(verb string, r ftp.Reply) {
+	no := r.Code.Class() >= ftp.TransientFail
+	switch {
+	case r.Code.Class() == ftp.Preliminary:
+	case verb == "EPSV" || verb == "PASV" || verb == "CPSV":
+		s.listening(r)
+	case verb == "PORT" || verb == "EPRT":
+		said := fmt.Sprint(int(r.Code))
+		if no {
+			said = r.String()
+		}
+		s.row("", "", s.pen.single, verb+" "+s.told, said)
+	case verb == "RETR" || verb == "STOR":
+		s.finals = append(s.finals, func() {
+			said := fmt.Sprint(int(r.Code))
+			if no {
+				said = r.String()
+			}
+			s.row("", "reply", s.pen.single, "", said)
+		})
+	case no && (verb == "" || verb == "SSCN"):
+		s.row("", "reply", s.pen.single, "", r.String())
+	}
+}
+
+// listening draws the reply in which the address travels.
+func (s copySide) listening(r ftp.Reply) {
+	port, err229 := ftp.Parse229(r.Text())
+	addr, err227 := ftp.Parse227(r.Text())
+	switch {
+	case r.Code == 229 && err229 == nil:
+		s.told = fmt.Sprintf(":%d", port)
+		s.row("", "reply", s.pen.single, "", fmt.Sprintf("229 |||%d|", port))
+	case r.Code == 227 && err227 == nil:
+		s.told = fmt.Sprintf(":%d", addr.Port())
+		s.row("", "reply", s.pen.single, "", "227 … "+s.told)
+	default:
+		s.row("", "reply", s.pen.single, "", r.String())
+	}
+}
+
+// done draws the data connection and, when both servers have told of it, what they
+// said in the end.
+func (s copySide) done(h ftp.TransferDone) {
+	if !s.source {
+		for _, draw := range s.finals {
+			draw()
+		}
+		s.finals = nil
+		return
+	}
+	p := s.pen
+	source, dest := "dials", "listens "+s.told
+	if h.Mode == ftp.Passive {
+		source, dest = "listens "+s.told, "dials"
+	}
+	width, head := 2*copyArrow+copyYou+1, p.right
+	text := " " + size(h.Bytes) + " in " + span(h.Took) + " "
+	if h.Err != nil {
+		head, text = p.cross, ""
+	}
+	rest := max(width-cells(text), 2)
+	shaft := strings.Repeat(p.double, rest/2) + text + strings.Repeat(p.double, rest-rest/2)
+	line := pad("data", copyLabel) + pad(source, copySource) + " " + shaft + head + " "
+	s.print(line + fit(dest, max(p.width-cells(line), leastServer)))
+	note := "the data goes from server to server: it never comes here"
+	var refused *ftp.Error
+	if h.Err != nil {
+		if note = "no data connection"; !errors.As(h.Err, &refused) {
+			note = reason(h.Err)
+		}
+	}
+	for _, l := range wrap(p.clean(note), max(p.width-copyLabel-copySource-1, leastServer)) {
+		s.print(pad("", copyLabel+copySource+1) + l)
+	}
+}

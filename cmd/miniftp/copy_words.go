@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// fxpSetting is what a server's admin has to set: for an address that it is told to
+// call, and for a call of another server.
+type fxpSetting struct{ dials, listens string }
+
+// fxpSettings are those of the servers that are known, by the product's name.
+var fxpSettings = map[string]fxpSetting{
+	"vsftpd":    {"port_promiscuous=YES", "pasv_promiscuous=YES"},
+	"ProFTPD":   {"AllowForeignAddress on", "AllowForeignAddress on"},
+	"Pure-FTPd": {"-w, or AllowUserFXP yes", "-w, or AllowUserFXP yes"},
+	"pyftpdlib": {"handler.permit_foreign_addresses = True", "handler.permit_foreign_addresses = True"},
+	"miniftp":   {"--fxp, or fxp = true of the user", "--fxp, or fxp = true of the user"},
+}
+
+// tellTales are replies that tell a server by its words where the greeting does not.
+var tellTales = []struct{ words, product string }{
+	{"illegal port command.", "vsftpd"},
+	{"illegal eprt command.", "vsftpd"},
+	{"security: bad ip connecting", "vsftpd"},
+	{"illegal port command", "proftpd"},
+	{"i won't open a connection to", "pure-ftpd"},
+	{"rejected data connection", "pyftpdlib"},
+	{"fxp is off for this account", "miniftp"},
+}
+
+// productOf is the server that said that, as far as its words tell.
+func productOf(cl *client.Client, reply ftp.Reply) *product {
+	greeting := cl.Greeting()
+	if p := recognise(greeting.Text()); p != nil {
+		return p
+	}
+	text := strings.ToLower(reply.Text())
+	for _, t := range tellTales {
+		if strings.Contains(text, t.words) {
+			return recognise(t.product)
+		}
+	}
+	return nil
+}
+
+// whoForbids says, of a copy that the servers don't make, which setting of which
+// server stands in the way, and what works all the same.
+func whoForbids(err error, from, to *client.Client) error {
+	var no *client.NoWayError
+	if !errors.As(err, &no) {
+		return err
+	}
+	text := no.Error()
+	for _, one := range no.Causes() {
+		cl, which := to, "destination"
+		if one.Source {
+			cl, which = from, "source"
+		}
+		if hint := settingOf(one, cl); hint != "" && !strings.Contains(text, hint) {
+			text += fmt.Sprintf("\n  at the %s: %s", which, hint)
+		}
+	}
+	return hinted{err: err, text: text + "\n  --via-client copies through this program instead"}
+}
+
+// settingOf names the setting behind a refusal; "" if it is none.
+func settingOf(one *client.CopyError, cl *client.Client) string {
+	var reply *ftp.Error
+	var open *client.OpenError
+	var host *client.HostError
+	var said ftp.Reply
+	if errors.As(one.Err, &reply) {
+		said = reply.Reply
+	}
+	p := productOf(cl, said)
+	dials := reply != nil && (reply.Verb == "PORT" || reply.Verb == "EPRT")
+	switch text := strings.ToLower(said.Text()); {
+	case errors.As(one.Err, &host):
+		return "its public address is not set right; --trust-address believes what it says"
+	case strings.Contains(text, "reuse") || strings.Contains(text, "resume"):
+		if p != nil && p.settings[sessionReuse] != "" {
+			return p.name + " allows it with " + p.settings[sessionReuse]
+		}
+		return "it wants TLS sessions to be resumed, which another server can't"
+	case errors.As(one.Err, &open), dials && said.Code >= 500, reply != nil && ftp.IsTransfer(reply.Verb) && said.Code == 425:
+	default:
+		return ""
+	}
+	if p == nil || fxpSettings[p.name] == (fxpSetting{}) {
+		return "data connections with other hosts than the client's (FXP) are forbidden there, or a firewall is in between"
+	}
+	set := fxpSettings[p.name].listens
+	if dials {
+		set = fxpSettings[p.name].dials
+	}
+	return p.name + " allows it with " + set
+}
+
+// copyResult is one file of --json.
+type copyResult struct {
+	From     string  `json:"from"`
+	To       string  `json:"to"`
+	Bytes    int64   `json:"bytes"`
+	Seconds  float64 `json:"seconds"`
+	Direct   bool    `json:"direct"` // the data did not come here
+	Verified string  `json:"verified,omitempty"`
+	Error    string  `json:"error,omitempty"`
+	Exit     int     `json:"exit"`
+}
+
+// copyResults gathers what --json prints in the end. It is safe for concurrent use.
+type copyResults struct {
+	out  io.Writer // nil: no JSON
+	mu   sync.Mutex
+	list []copyResult
+}
+
+func (e *env) newCopyResults(c *cli.Context) *copyResults {
+	r := &copyResults{list: []copyResult{}}
+	if c.Bool("json") {
+		r.out = e.out
+	}
+	return r
+}
+
+func (r *copyResults) add(one copyResult, err error) {
+	if err != nil {
+		one.Error, one.Exit = err.Error(), exitCode(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.out != nil {
+		r.list = append(r.list, one)
+	}
+}
+
+func (r *copyResults) flush() error {
+	if r.out == nil {
+		return nil
+	}
+	return printJSON(r.out, r.list)
+}

@@ -1,0 +1,257 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// CopyOptions say more about a copy.
+type CopyOptions struct {
+	// KeepTime sets the copy's time to the file's, where the servers know times.
+	KeepTime bool
+	// Progress is told how far CopyThrough is: bytes of the file done and in total, -1
+	// if unknown. It runs in another goroutine. Copy never sees the bytes.
+	Progress func(done, total int64)
+}
+
+// CopyResult is how a copy went.
+type CopyResult struct {
+	Bytes         int64         // size of the file; -1 if no server tells
+	Took          time.Duration // from the transfer commands to their final replies
+	SourceListens bool          // the source listened and the destination dialed; else the other way round
+	Protection    ftp.Protection
+	Verified      string // what agreed: "sizes and replies" or "replies"
+}
+
+// Copy lets one server send a file straight to another one (FXP): the address that
+// one of them listens on is relayed to the other, so the bytes never come here.
+// Both ways round are tried, and under TLS each way to make one of the two the TLS
+// client (CPSV, SSCN). Either both Clients use TLS, or neither.
+//
+// A host that a 227 names is relayed only if it is the one that the Client is
+// connected to, unless its Options.TrustPassiveHost says otherwise. A file that is
+// there already is replaced by a rename, once the copy is whole. While the servers are
+// at work there is no time-out but theirs: ctx ends the copy. Both Clients are busy
+// meanwhile, and afterwards at rest or dead.
+//
+// What one of the servers refuses is a *CopyError that says which; where no way led
+// to a data connection, there is a *NoWayError with all of them, and CopyThrough may
+// do better. A copy that is not as large as the file is a *TruncatedError.
+func Copy(ctx context.Context, from *Client, path string, to *Client, dest string, o CopyOptions) (CopyResult, error) {
+	if err := sendable(path, dest); err != nil {
+		return CopyResult{}, err
+	}
+	if from == to {
+		return CopyResult{}, errors.New("a copy takes two connections, also to one server")
+	}
+	cp := &copying{
+		from: &end{c: from, source: true, verb: "RETR", arg: path},
+		to:   &end{c: to, verb: "STOR", arg: dest},
+		dest: dest, o: o,
+	}
+	for _, e := range cp.ends() {
+		if err := e.c.begin(); err != nil {
+			return CopyResult{}, e.failed(err)
+		}
+		defer e.c.end()
+	}
+	return cp.run(ctx)
+}
+
+// copying is one Copy under way.
+type copying struct {
+	from, to *end
+	dest     string // the final name; to.arg may be another one
+	o        CopyOptions
+	size     int64     // of the file, -1 if unknown
+	time     time.Time // of the file, for KeepTime
+	res      CopyResult
+	made     bool // to.arg was begun, and is nobody else's
+}
+
+func (cp *copying) ends() [2]*end { return [2]*end{cp.from, cp.to} }
+
+func (cp *copying) run(ctx context.Context) (CopyResult, error) {
+	ways, err := cp.ways()
+	if err == nil {
+		err = cp.look(ctx)
+	}
+	if err != nil {
+		return CopyResult{}, err
+	}
+	err = cp.whole(ctx, ways)
+	if err == nil && cp.to.arg != cp.dest {
+		if err = cp.rename(ctx); isReply(err) && cp.made { // not every user may: then over the old file
+			cp.remove()
+			cp.to.arg = cp.dest
+			err = cp.whole(ctx, ways)
+		}
+	}
+	if err == nil && !cp.time.IsZero() {
+		if no := cp.to.c.setModTime(ctx, cp.dest, cp.time); no != nil && !isReply(no) {
+			return cp.res, cp.to.failed(no)
+		}
+	}
+	if err != nil && cp.made {
+		cp.remove()
+	}
+	return cp.res, err
+}
+
+// whole copies the file to to.arg, by the first way that works.
+func (cp *copying) whole(ctx context.Context, ways []way) error {
+	no := &NoWayError{}
+	for _, w := range ways {
+		err := cp.try(ctx, w)
+		if err == nil {
+			return cp.compare(ctx)
+		}
+		var one *CopyError
+		if !otherwise(err) || cp.broke(err) || !errors.As(err, &one) {
+			return err
+		}
+		no.Tried = append(no.Tried, one)
+		if cp.from.c.dead.Load() != nil || cp.to.c.dead.Load() != nil { // it did not even stop waiting
+			break
+		}
+	}
+	return no
+}
+
+// broke: the data connection stood, and nothing else could have been in the way.
+func (cp *copying) broke(err error) bool {
+	var no *ftp.Error
+	return cp.res.Protection == ftp.Clear && cp.from.begun && cp.to.begun && errors.As(err, &no) && no.Code == 426
+}
+
+// look finds out what there is at both ends, before anything is changed there.
+func (cp *copying) look(ctx context.Context) error {
+	for _, e := range cp.ends() {
+		if err := e.c.setType(ctx, ftp.Image); err != nil {
+			return e.failed(err)
+		}
+		if e.c.machine.Pending == ftp.RestartAt {
+			if _, err := e.c.do(ctx, "REST", "0"); err != nil {
+				return e.failed(err)
+			}
+		}
+	}
+	cp.size = -1
+	if cp.from.c.hasSize() {
+		var err error
+		cp.size, err = cp.from.c.size(ctx, cp.from.arg)
+		switch {
+		case isReply(err) && cp.from.c.hasSize() && is550(err):
+			return cp.from.failed(err) // a STOR in vain could leave an empty file
+		case isReply(err):
+			cp.size = -1
+		case err != nil:
+			return cp.from.failed(err)
+		}
+	}
+	if cp.o.KeepTime {
+		var err error
+		if cp.time, _, err = cp.from.c.modTime(ctx, cp.from.arg); err != nil && cp.from.c.dead.Load() != nil {
+			return cp.from.failed(err)
+		}
+	}
+	there, err := cp.to.c.askSize(ctx, cp.dest)
+	if err != nil {
+		return cp.to.failed(err)
+	}
+	if there >= 0 || !cp.to.c.hasSize() {
+		cp.to.arg = besides(cp.dest)
+	}
+	return nil
+}
+
+func is550(err error) bool {
+	var no *ftp.Error
+	return errors.As(err, &no) && no.Code == 550
+}
+
+// besides is a name for a copy that is not whole yet. In stream mode a server takes
+// the end of its data connection for the end of the file, whatever the other one
+// says: what was there before must not be lost to that.
+func besides(dest string) string {
+	const most = 200 // of the name's bytes
+	name := baseName(dest)
+	dir := dest[:len(dest)-len(name)]
+	return dir + "." + name[:min(len(name), most)] + "." + rand.Text()[:8] + ".copy"
+}
+
+// compare asks both servers for the size, once both are done.
+func (cp *copying) compare(ctx context.Context) error {
+	got, err := cp.to.c.askSize(ctx, cp.to.arg)
+	if err != nil {
+		return cp.to.failed(err)
+	}
+	now, err := cp.from.c.askSize(ctx, cp.from.arg)
+	if err != nil {
+		return cp.from.failed(err)
+	}
+	cp.res.Bytes, cp.res.Verified = max(got, now), "replies"
+	switch {
+	case got < 0 || now < 0:
+	case got != now && got != cp.size: // it may have grown meanwhile
+		return &CopyError{Addr: cp.to.c.addr, Err: &TruncatedError{Want: now, Got: got, Final: cp.to.final}}
+	default:
+		cp.res.Bytes, cp.res.Verified = got, "sizes and replies"
+	}
+	return nil
+}
+
+// rename puts the copy in the place of what was there. There are servers that
+// replace nothing: on them the old file goes first.
+func (cp *copying) rename(ctx context.Context) error {
+	c := cp.to.c
+	move := func() error {
+		if _, err := c.do(ctx, "RNFR", cp.to.arg); err != nil {
+			return err
+		}
+		_, err := c.do(ctx, "RNTO", cp.dest)
+		return err
+	}
+	err := move()
+	if isReply(err) {
+		if _, no := c.do(ctx, "DELE", cp.dest); no == nil {
+			cp.made = false // the copy is all that is left
+			err = move()
+		}
+	}
+	if err != nil {
+		return cp.to.failed(err)
+	}
+	return nil
+}
+
+// remove takes back what a copy that failed has left, if the server lets it.
+func (cp *copying) remove() {
+	ctx, cancel := context.WithTimeout(context.Background(), shortWait)
+	defer cancel()
+	if cp.to.c.dead.Load() == nil {
+		_, _ = cp.to.c.exchange(ctx, "DELE", cp.to.arg)
+	}
+}
+
+// rest brings what still runs at either end to an end: no reply is left behind, or
+// that Client is dead.
+func (cp *copying) rest(ctx context.Context) {
+	var both sync.WaitGroup
+	for _, e := range cp.ends() {
+		e.c.strayDone = true
+		if e.sent && !e.over() && e.c.dead.Load() == nil {
+			both.Go(func() {
+				r := &run{c: e.c, j: &job{verb: e.verb, arg: e.arg}}
+				r.abort(ctx)
+				e.final, e.lost, e.aborted = r.final, r.lost, true
+			})
+		}
+	}
+	both.Wait()
+}

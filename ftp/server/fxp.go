@@ -1,0 +1,134 @@
+package server
+
+import (
+	"errors"
+	"strings"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// Copies from server to server (FXP): the client relays the address that one server
+// listens on, the other one dials it, and the client never sees the bytes. Under TLS
+// one of the two servers has to be the TLS client, which PASV and PORT do not decide:
+// SSCN and CPSV do. Both verbs are older than any paper about them; other servers have
+// them in the same words.
+
+func fxpRows() []row {
+	return []row{
+		{verb: "CPSV", syntax: noArg, feat: ifFXP("CPSV"), help: "as PASV, for another server to dial: I am the TLS client", run: (*session).cpsv},
+		{verb: "SSCN", syntax: textArg.shape("[ON|OFF]"), feat: ifFXP("SSCN"), help: "be the TLS client when files go from server to server", run: (*session).sscn},
+	}
+}
+
+// fxp is what a session has agreed on for copies.
+type fxp struct {
+	sscn bool // until SSCN OFF
+	cpsv bool // for the address that was told last
+}
+
+// ifFXP lists a verb for who may use it, and, if anybody may, before the login: there
+// are clients that ask only then, such as lftp.
+func ifFXP(line string) func(*session) string {
+	return func(s *session) string {
+		on := false
+		if s.account != nil {
+			on = s.account.FXP
+		} else if users, ok := s.set.Auth.(interface{ FXP() bool }); ok {
+			on = users.FXP()
+		}
+		if !on {
+			return ""
+		}
+		return ifTLS(line)(s)
+	}
+}
+
+// FXP reports whether any of the users may copy from server to server. An
+// Authenticator that has this method lets FEAT list SSCN and CPSV before the login,
+// where some clients look for them.
+func (s Static) FXP() bool {
+	for _, u := range s {
+		if u.Account.FXP {
+			return true
+		}
+	}
+	return false
+}
+
+// noFXP is why an account may not do that; false if it may.
+func (s *session) noFXP(verb string) (ftp.Reply, bool) {
+	switch {
+	case !s.account.FXP:
+		s.refused(verb+": the account may not copy from server to server", "fxp")
+		return ftp.NewReply(550, verb+" is for copies from server to server, and fxp is off for this account."), true
+	case s.tls == nil:
+		return ftp.NewReply(503, verb+" comes behind AUTH TLS."), true
+	}
+	return ftp.Reply{}, false
+}
+
+// sscn answers in the words that clients look for.
+func (s *session) sscn(arg string) ftp.Reply {
+	if no, refused := s.noFXP("SSCN"); refused {
+		return no
+	}
+	switch strings.ToUpper(strings.TrimSpace(arg)) {
+	case "":
+	case "ON":
+		s.fxp.sscn = true
+	case "OFF":
+		s.fxp.sscn = false
+	default:
+		return ftp.NewReply(501, "SSCN takes ON or OFF.")
+	}
+	if s.fxp.sscn {
+		return ftp.NewReply(200, "SSCN:CLIENT METHOD")
+	}
+	return ftp.NewReply(200, "SSCN:SERVER METHOD")
+}
+
+func (s *session) cpsv(string) ftp.Reply {
+	if no, refused := s.noFXP("CPSV"); refused {
+		return no
+	}
+	if s.params.Protection != ftp.Private {
+		return ftp.NewReply(503, "CPSV comes behind PROT P: without TLS it is PASV.")
+	}
+	r := s.pasv("")
+	s.fxp.cpsv = r.Code == 227
+	return r
+}
+
+// reversed reports whether the server is the TLS client of a transfer. A listing
+// is the client's, whatever SSCN says.
+func (s *session) reversed(verb string) bool {
+	switch verb {
+	case "RETR", "STOR", "APPE", "STOU":
+		return s.fxp.sscn || s.fxp.cpsv
+	}
+	return false
+}
+
+// admit says with whom the data connections of who is logged in, if anybody is, may
+// be made. One that was agreed on before is not.
+func (s *session) admit() {
+	guard := s.set.Guard
+	guard.FXP = guard.FXP || s.account != nil && s.account.FXP
+	s.data.Admit(guard)
+}
+
+// notCalled is the reply to PORT and EPRT with an address that is not dialed. The
+// code is the one that RFC 2577 §3 suggests.
+func (s *session) notCalled(err error, verb string) ftp.Reply {
+	var guard *dtp.GuardError
+	if !errors.As(err, &guard) {
+		return ftp.NewReply(425, "I can't call that address.")
+	}
+	text := ""
+	if guard.Addr.Port() >= 1024 && !s.account.FXP {
+		text = " (fxp is off for this account)"
+		s.refused(verb+": the account may not copy from server to server", "fxp")
+	}
+	return ftp.Replyf(504, "I do not call %v: %s%s.", guard.Addr, guard.Why, text)
+}
