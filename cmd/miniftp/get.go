@@ -211,16 +211,16 @@ func (f *fetcher) file(k *link, r *remote, file found, local string) error {
 // download fetches a file to a name of its own; in segments if it is the only one.
 func (f *fetcher) download(k *link, file found, local string, o client.FileOptions) (res client.Result, err error) {
 	if f.segments > 1 {
-		err = k.doPool(func(p *client.Pool, try int) (err error) {
-			o.Resume = o.Resume || try > 0
+		err = k.doPool(func(p *client.Pool, _ int) (err error) {
 			res, err = p.Download(k.ctx, file.path, f.fs, local, o, f.segments)
+			o.Retry = o.Retry || res.Bytes > 0
 			return err
 		})
 		return res, err
 	}
-	err = k.do(func(cl *client.Client, try int) (err error) {
-		o.Resume = o.Resume || try > 0
+	err = k.do(func(cl *client.Client, _ int) (err error) {
 		res, err = cl.Download(k.ctx, file.path, f.fs, local, o)
+		o.Retry = o.Retry || res.Bytes > 0 // the part is this run's own
 		return err
 	})
 	return res, err

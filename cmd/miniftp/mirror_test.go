@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -138,7 +139,12 @@ func TestMirrorFullDisk(t *testing.T) {
 		}
 	}
 	here := t.TempDir()
-	if err := os.Symlink(full, filepath.Join(here, ".0.part")); err != nil {
+	info, err := files.Stat("/0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag := crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", info.Size(), info.ModTime().UnixNano())) // of this version
+	if err := os.Symlink(full, filepath.Join(here, fmt.Sprintf(".0.%08x.part", tag))); err != nil {
 		t.Fatal(err)
 	}
 	var said []error

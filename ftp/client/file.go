@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -20,11 +21,18 @@ type FileOptions struct {
 	// Resume goes on where an earlier try stopped, after a comparison of the last
 	// bytes that are there. In ASCII files are always moved whole.
 	Resume bool
-	ASCII  bool
+	// Retry is Resume for a Download that is tried again: it goes on from the part that
+	// the try before has left, and never from a file that was at local before. If that
+	// would not give the same file, it begins anew.
+	Retry bool
+	ASCII bool
 	// Size is the remote file's size in bytes for a Download, if it is known
 	// already; 0: ask.
 	Size     int64
 	Progress func(done, total int64) // as in Transfer
+	// tag is put into the name of the part, so that what is left of another version of
+	// the file can't be taken for it.
+	tag string
 	// KeepTime gives the copy the modification time of the original, as far as
 	// the server tells or takes it.
 	KeepTime bool
@@ -46,7 +54,7 @@ func (c *Client) Download(ctx context.Context, remote string, fsys afero.Fs, loc
 		return Result{}, err
 	}
 	defer c.end()
-	d := download{c: c, fsys: fsys, remote: remote, local: local, part: partName(local), o: o, size: -1}
+	d := download{c: c, fsys: fsys, remote: remote, local: local, part: taggedPart(local, o.tag), o: o, size: -1}
 	switch {
 	case o.ASCII:
 	case o.Size > 0:
@@ -58,6 +66,10 @@ func (c *Client) Download(ctx context.Context, remote string, fsys afero.Fs, loc
 		}
 	}
 	res, resumed, err := d.resume(ctx)
+	var other *ResumeError
+	if o.Retry && !o.Resume && errors.As(err, &other) {
+		resumed, err = false, nil
+	}
 	if !resumed && err == nil {
 		res, err = d.fresh(ctx)
 	}
@@ -80,6 +92,14 @@ func partName(local string) string {
 		name = fmt.Sprintf("%s~%08x", strings.ToValidUTF8(name[:240], ""), sum)
 	}
 	return dir + "." + name + ".part"
+}
+
+// taggedPart is partName with a tag in it, if there is one.
+func taggedPart(local, tag string) string {
+	if tag != "" {
+		local += "." + tag
+	}
+	return partName(local)
 }
 
 // download is one Download under way.

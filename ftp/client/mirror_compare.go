@@ -13,6 +13,7 @@ type task struct {
 	src  ftp.Entry
 	dst  ftp.Entry // Name "" if there is none
 	part ftp.Entry // what an earlier run left; Name "" if nothing
+	tag  string    // in the name of the part, whose version it tells
 	why  string    // "": compare finds out
 }
 

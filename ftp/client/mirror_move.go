@@ -63,7 +63,7 @@ func (m *mirror) move(ctx context.Context, t *task, try int) (Result, error) {
 	to, toRemote := m.dst.(*remoteSide)
 	switch {
 	case isRemote && !toRemote:
-		return m.get(ctx, from, m.dst.(*plainSide), t, try)
+		return m.get(ctx, from, m.dst.(*plainSide), t)
 	case toRemote && !isRemote:
 		return m.put(ctx, m.src.(*plainSide), to, t, try)
 	case toRemote:
@@ -80,7 +80,7 @@ func (m *mirror) progress(rel string) func(done, total int64) {
 }
 
 // get downloads a file.
-func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *task, try int) (Result, error) {
+func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *task) (Result, error) {
 	if err := src.exact(ctx, t.rel, &t.src); err != nil {
 		return Result{}, err
 	}
@@ -91,18 +91,13 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 		o.Modified, _ = src.span(&t.src)
 	}
 	local := dst.at(t.rel)
-	if try == 0 {
-		// A part that is older than the file is one of another file.
-		o.Resume = t.part.Name != "" && t.part.Size > 0 && t.part.Size <= t.src.Size && !t.src.Modified.After(t.part.Modified)
+	o.tag = t.tag
+	// Without a part a Download would go on from the file that is to be replaced.
+	have, err := regularSize(dst.fsys, taggedPart(local, t.tag))
+	if err != nil {
+		return Result{}, err
 	}
-	if try > 0 || o.Resume {
-		// Without a part a Download would go on from the file that is to be replaced.
-		have, err := regularSize(dst.fsys, partName(local))
-		if err != nil {
-			return Result{}, err
-		}
-		o.Resume = have > 0
-	}
+	o.Resume = have > 0 && (t.src.Size < 0 || have <= t.src.Size)
 	res, err := src.pool.Download(ctx, src.at(t.rel), dst.fsys, local, o, m.share())
 	var no *ResumeError
 	if errors.As(err, &no) && o.Resume {
@@ -153,7 +148,7 @@ func (u *putting) run(ctx context.Context, try int) (Result, error) {
 	if u.dst.noRename.Load() {
 		return u.send(ctx, to, try > 0 && u.t.dst.Name == "")
 	}
-	part := u.dst.at(u.dst.part(u.t.rel, &u.t.src))
+	part := u.dst.at(taggedPart(u.t.rel, u.t.tag))
 	res, err := u.send(ctx, part, try > 0 || u.t.part.Name != "" || u.t.src.Size >= resumable)
 	if err != nil {
 		return res, err
@@ -230,7 +225,7 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 	}
 	part := ""
 	if !dst.noRename.Load() {
-		part = dst.at(dst.part(t.rel, &t.src))
+		part = dst.at(taggedPart(t.rel, t.tag))
 		var renamed error
 		res, err = m.stream(ctx, src, dst, t, part, func(c *Client) error {
 			renamed = dst.rename(ctx, c, part, t)
@@ -289,7 +284,7 @@ func (m *mirror) local(ctx context.Context, src, dst *plainSide, t *task) (Resul
 		return Result{}, &LocalError{Err: err}
 	}
 	defer in.Close()
-	part := partName(t.rel)
+	part := taggedPart(t.rel, t.tag)
 	out, err := dst.fsys.OpenFile(dst.at(part), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return Result{}, &LocalError{Err: err}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -30,13 +31,13 @@ func TestMirrorFailures(t *testing.T) {
 	grow(t, site, files)
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, nil, 2, "/x")
-	here := &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.07.part": fs.ErrPermission}}
+	here := &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.07.": fs.ErrPermission}}
 	res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Parallel: 2})
 	var m *client.MirrorError
 	if !errors.As(err, &m) || m.Path != "07" || !errors.Is(err, fs.ErrPermission) || res.Files != 19 || res.Failed != 1 {
 		t.Errorf("%+v, %v", res, err)
 	}
-	here = &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.05.part": syscall.ENOSPC}}
+	here = &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.05.": syscall.ENOSPC}}
 	res, err = client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{})
 	if !errors.Is(err, syscall.ENOSPC) || res.Files != 5 {
 		t.Errorf("full: %+v, %v", res, err)
@@ -52,12 +53,14 @@ func TestMirrorFailures(t *testing.T) {
 // picky fails to open some files to write.
 type picky struct {
 	afero.Fs
-	fails map[string]error
+	fails map[string]error // by how names begin
 }
 
 func (p *picky) OpenFile(name string, flag int, mode fs.FileMode) (afero.File, error) {
-	if err := p.fails[name]; err != nil && flag&os.O_WRONLY != 0 {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	for begin, err := range p.fails {
+		if strings.HasPrefix(name, begin) && flag&os.O_WRONLY != 0 {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
 	}
 	return p.Fs.OpenFile(name, flag, mode)
 }
@@ -84,8 +87,8 @@ func TestMirrorCancel(t *testing.T) {
 	if !errors.Is(err, why) {
 		t.Fatalf("%v", err)
 	}
-	if info, err := here.Stat("/.big.part"); err != nil || info.Size() < 100_000 {
-		t.Fatalf("no part is left: %v", err)
+	if info := partOf(t, here, "big"); info == nil || info.Size() < 100_000 {
+		t.Fatalf("no part is left: %v", info)
 	}
 	srv.Heal()
 	from := moved(srv, "RETR")
@@ -93,6 +96,60 @@ func TestMirrorCancel(t *testing.T) {
 	sameShape(t, shape(t, here, "/"), map[string]string{"big": big, "z": "z"})
 	if n := moved(srv, "RETR") - from; n > 2_910_000 {
 		t.Errorf("%d bytes went over in the second run", n)
+	}
+}
+
+// partOf is the part of a file at the top of a tree; nil if there is none.
+func partOf(t *testing.T, fsys afero.Fs, name string) fs.FileInfo {
+	t.Helper()
+	infos, err := afero.ReadDir(fsys, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, info := range infos {
+		if strings.HasPrefix(info.Name(), "."+name+".") && strings.HasSuffix(info.Name(), ".part") {
+			return info
+		}
+	}
+	return nil
+}
+
+// TestMirrorPartOfAnotherVersion: what an interrupted run left of a file is not gone on
+// with when the file is another one by then, were it older, of the same size, and the
+// same where the part ends.
+func TestMirrorPartOfAnotherVersion(t *testing.T) {
+	site, here := fsroot.NewMem(), fsroot.NewMem()
+	one := strings.Repeat("1", 1_000_000) + strings.Repeat("-", 1_000_000)
+	two := strings.Repeat("2", 1_000_000) + strings.Repeat("-", 1_000_000)
+	grow(t, site, map[string]string{"/x/big": one})
+	srv := ftptest.NewServer(t, site)
+	tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
+	srv.Fail("RETR", ftptest.ShortAfter(1_500_000))
+	if _, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{}); err == nil {
+		t.Fatal("no error")
+	}
+	if info := partOf(t, here, "big"); info == nil || info.Size() < 1_004_096 {
+		t.Fatalf("no part is left: %v", info)
+	}
+	srv.Heal()
+	grow(t, site, map[string]string{"/x/big": two})
+	old := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+	if err := site.Chtimes("/x/big", old, old); err != nil {
+		t.Fatal(err)
+	}
+	mustMirror(t, client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Delete: true})
+	sameShape(t, shape(t, here, "/"), map[string]string{"big": two})
+}
+
+// TestMirrorNamesLikeParts: files of people that look like parts are files.
+func TestMirrorNamesLikeParts(t *testing.T) {
+	site, here := fsroot.NewMem(), fsroot.NewMem()
+	files := map[string]string{".foo.part": "1", "a.part": "2", ".x.upload": "3"}
+	grow(t, site, map[string]string{"/x/.foo.part": "1", "/x/a.part": "2", "/x/.x.upload": "3"})
+	to := client.Tree{FS: here, Root: "/"}
+	for range 2 {
+		mustMirror(t, to, client.Tree{FS: site, Root: "/x"}, client.MirrorOptions{Delete: true})
+		sameShape(t, shape(t, here, "/"), files)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"path"
 	"strings"
@@ -201,13 +199,6 @@ func (s *remoteSide) sum(ctx context.Context, rel, algo string) (algorithm, sum 
 		return err
 	})
 	return algorithm, sum, err
-}
-
-// part has the size and the time of the original in it: what is left of another one
-// can't be taken for it, even where it may not be read.
-func (s *remoteSide) part(rel string, e *ftp.Entry) string {
-	tag := crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", e.Size, e.Modified.UnixNano()))
-	return partName(fmt.Sprintf("%s.%08x", rel, tag))
 }
 
 func (s *remoteSide) badName(name string) error {

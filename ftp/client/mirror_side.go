@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -45,8 +47,6 @@ type side interface {
 	// sum is the hash of a file; algo "" is the side's own choice. One that it has not
 	// is errors.ErrUnsupported.
 	sum(ctx context.Context, rel, algo string) (algorithm, sum string, err error)
-	// part is where a copy of e grows until it is whole.
-	part(rel string, e *ftp.Entry) string
 	badName(name string) error // it can't be a name there
 }
 
@@ -197,8 +197,6 @@ func newHash(algo string) hash.Hash {
 	return nil
 }
 
-func (s *plainSide) part(rel string, _ *ftp.Entry) string { return partName(rel) }
-
 func (s *plainSide) badName(name string) error {
 	if !filepath.IsLocal(name) || name != filepath.Base(name) {
 		return &LocalError{Err: errors.New("its name can't be a local file's name")}
@@ -228,10 +226,17 @@ func copyBytes(ctx context.Context, dst io.Writer, src io.Reader, progress func(
 	}
 }
 
-// isPart reports whether a name is that of a copy that is not whole.
-func isPart(name string) bool {
-	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".part") && len(name) > len("..part")
+// versionTag is of a file's size and time: what is left of another version can't be
+// taken for it, even where it may not be read.
+func versionTag(e *ftp.Entry) string {
+	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", e.Size, e.Modified.UnixNano())))
 }
+
+// partPattern is the name of a copy that is not whole: of a name and a tag, or of so
+// much of them as has room.
+var partPattern = regexp.MustCompile(`^\..+[.~][0-9a-f]{8}(\.segments)?\.part$`)
+
+func isPart(name string) bool { return partPattern.MatchString(name) }
 
 // replace renames a part in a plain filesystem to its final name.
 func (s *plainSide) replace(part, rel string) error {

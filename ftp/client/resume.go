@@ -24,12 +24,12 @@ const maxOverlap = 4096
 // resume goes on with what is there. It reports false, and has changed nothing,
 // if the file has to be fetched from its beginning.
 func (d *download) resume(ctx context.Context) (res Result, resumed bool, err error) {
-	if !d.o.Resume || d.o.ASCII {
+	if !d.o.Resume && !d.o.Retry || d.o.ASCII {
 		return Result{}, false, nil
 	}
 	name := d.part
 	have, err := regularSize(d.fsys, name)
-	if have == 0 && err == nil {
+	if have == 0 && err == nil && d.o.Resume {
 		name = d.local
 		have, err = regularSize(d.fsys, name)
 	}

@@ -26,7 +26,7 @@ const minSegment = 4 << 20
 // restart where it is told to, are fetched over one connection. After a failure
 // what came of the beginning without a gap is kept for Resume.
 func (p *Pool) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions, n int) (Result, error) {
-	s := &segments{p: p, fsys: fsys, remote: remote, local: local, part: partName(local), temp: partName(local + ".segments"), o: o}
+	s := &segments{p: p, fsys: fsys, remote: remote, local: local, part: taggedPart(local, o.tag), temp: segmentsName(local, o.tag), o: o}
 	cut := false
 	if n > 1 && !o.ASCII && (o.Size <= 0 || o.Size >= 2*minSegment) {
 		var err error
@@ -46,6 +46,14 @@ func (p *Pool) Download(ctx context.Context, remote string, fsys afero.Fs, local
 		return err
 	})
 	return res, err
+}
+
+// segmentsName is where a file has holes until all its segments are there.
+func segmentsName(local, tag string) string {
+	if tag != "" {
+		local += "." + tag
+	}
+	return partName(local + ".segments")
 }
 
 // errOneConnection: the file can't be put together from segments.
@@ -82,11 +90,11 @@ func (s *segments) plan(ctx context.Context, n int) (bool, error) {
 		return false, err
 	}
 	s.o.Size = s.size
-	if s.o.Resume {
+	if s.o.Resume || s.o.Retry {
 		if s.have, err = regularSize(s.fsys, s.part); err != nil {
 			return false, err
 		}
-		if other, err := regularSize(s.fsys, s.local); s.have == 0 && (other > 0 || err != nil) {
+		if other, err := regularSize(s.fsys, s.local); s.o.Resume && s.have == 0 && (other > 0 || err != nil) {
 			return false, nil // Client.Download goes on from that
 		}
 	}
