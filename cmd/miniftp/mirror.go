@@ -6,7 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/afero"
@@ -77,6 +79,9 @@ func (e *env) runMirror(c *cli.Context, all filters) error {
 	if err != nil {
 		return err
 	}
+	if err := apart(c.Args().Get(0), c.Args().Get(1)); err != nil {
+		return err
+	}
 	src, err := e.mirrorSource(c, c.Args().Get(0))
 	if err != nil {
 		return err
@@ -103,6 +108,55 @@ func (e *env) runMirror(c *cli.Context, all filters) error {
 		res.Dirs++
 	}
 	return show.end(res, err)
+}
+
+// apart refuses two trees of which one is in the other: --delete would take the source
+// for what it does not have, and without it copies would be copied without end.
+func apart(src, dst string) error {
+	if isURL(src) != isURL(dst) {
+		return nil
+	}
+	a, b := realPath(src), realPath(dst)
+	if isURL(src) {
+		from, err := parseRemote(src)
+		if err != nil {
+			return err
+		}
+		to, err := parseRemote(dst)
+		if err != nil || from.addr != to.addr {
+			return err
+		}
+		a, b = path.Join("/", from.path), path.Join("/", to.path)
+	}
+	if within(a, b) || within(b, a) {
+		return usagef("%s and %s are one in the other: such a mirror would never be done", maskPassword(src), maskPassword(dst))
+	}
+	return nil
+}
+
+// within reports whether path a is b, or in it.
+func within(a, b string) bool {
+	return a == b || strings.HasPrefix(a, strings.TrimRight(b, "/")+"/")
+}
+
+// realPath is a directory's path without links, as far as it is there.
+func realPath(dir string) string {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		abs = dir
+	}
+	missing := ""
+	for {
+		real, err := filepath.EvalSymlinks(abs)
+		if err == nil {
+			return filepath.ToSlash(filepath.Join(real, missing))
+		}
+		up := filepath.Dir(abs)
+		if up == abs {
+			return filepath.ToSlash(filepath.Join(abs, missing))
+		}
+		abs, missing = up, filepath.Join(filepath.Base(abs), missing)
+	}
 }
 
 func mirrorOptions(c *cli.Context, all filters) (client.MirrorOptions, error) {

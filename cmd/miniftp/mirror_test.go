@@ -225,3 +225,34 @@ func TestTotalLine(t *testing.T) {
 	none.end()
 	(&meter{}).expect(1)
 }
+
+// TestMirrorApart: two trees of which one is in the other are no mirror; nothing is
+// touched.
+func TestMirrorApart(t *testing.T) {
+	here := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(here, "a/b"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("a", filepath.Join(here, "link")); err != nil {
+		t.Skip(err)
+	}
+	srv := withFile(t, nil)
+	for _, args := range [][2]string{
+		{here + "/a/b", here + "/a"},
+		{here + "/a", here + "/a/new/c"},
+		{here + "/a", here + "/link/"},
+		{srv.URL + "/", srv.URL + "/x"},
+		{srv.URL + "/x/y", srv.URL + "/x/"},
+	} {
+		code, _, errs := try(t, "mirror", "--delete", args[0], args[1])
+		if code != exitUsage || !strings.Contains(errs, "one in the other") {
+			t.Errorf("%q: exit %d, %s", args, code, errs)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(here, "a/new")); err == nil {
+		t.Error("a directory was made")
+	}
+	if code, _, errs := try(t, "mirror", here+"/a", here+"/ab"); code != 0 {
+		t.Errorf("neighbours: exit %d, %s", code, errs)
+	}
+}

@@ -207,6 +207,11 @@ func (m *mirror) chmod(ctx context.Context, rel string, mode fs.FileMode, was bo
 
 // remove removes one name. It reports whether that is gone.
 func (m *mirror) remove(ctx context.Context, rel string, dir bool) bool {
+	return m.removeBy(ctx, rel, dir, func() error { return m.dst.remove(ctx, rel, dir) })
+}
+
+// removeBy is remove by f.
+func (m *mirror) removeBy(ctx context.Context, rel string, dir bool, f func() error) bool {
 	m.mu.Lock()
 	if most := m.o.MaxDelete; most < 0 || most > 0 && m.deletes >= most {
 		told := m.capped
@@ -219,8 +224,25 @@ func (m *mirror) remove(ctx context.Context, rel string, dir bool) bool {
 	}
 	m.deletes++
 	m.mu.Unlock()
-	a := Action{Kind: Remove, Path: rel, Dir: dir}
-	return m.do(ctx, a, func() error { return m.dst.remove(ctx, rel, dir) }) == nil
+	return m.do(ctx, Action{Kind: Remove, Path: rel, Dir: dir}, f) == nil
+}
+
+// unlink removes what a server lists as a directory, if it is a link to one: there are
+// servers that list what links lead to. DELE takes a link for what it is, and does no
+// harm to a directory.
+func (m *mirror) unlink(ctx context.Context, rel string) bool {
+	s, ok := m.dst.(*remoteSide)
+	if !ok || m.o.DryRun {
+		return false
+	}
+	m.mu.Lock()
+	most := m.o.MaxDelete
+	may := most == 0 || most > 0 && m.deletes < most
+	m.mu.Unlock()
+	if !may || s.remove(ctx, rel, false) != nil {
+		return false
+	}
+	return m.removeBy(ctx, rel, false, func() error { return nil }) // it is done
 }
 
 // removeAll removes a name, and what is in it if it is a directory. Links are removed,
@@ -232,6 +254,9 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 	if depth == maxDepth {
 		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: ErrTooDeep})
 		return false
+	}
+	if m.unlink(ctx, rel) {
+		return true
 	}
 	inside := &kept{budget: m.budget}
 	defer func() {
