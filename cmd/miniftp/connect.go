@@ -53,7 +53,7 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 		return nil, err
 	}
 	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), stood: new(atomic.Bool), at: r.String()}
-	if k.opts.Observer, err = e.watch(c); err != nil {
+	if k.opts.Observer, err = e.watch(c, r); err != nil {
 		return nil, err
 	}
 	k.pool = client.NewPool(r.addr, &k.opts, c.Int("parallel"))

@@ -166,3 +166,42 @@ func TestSegmentedGet(t *testing.T) {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 }
+
+// A link that stands where a file is to grow is not written through.
+func TestPartIsNoLink(t *testing.T) {
+	data := pattern(10 << 20)
+	s := withFile(t, data)
+	for _, j := range []string{"1", "3"} {
+		for _, c := range []string{"-c", "-q"} {
+			dir := t.TempDir()
+			victim := filepath.Join(dir, "victim")
+			if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{".a.part", ".a.segments.part"} {
+				if err := os.Symlink("victim", filepath.Join(dir, name)); err != nil {
+					t.Skip(err)
+				}
+			}
+			if code, _, errs := try(t, "get", "-j", j, c, s.URL+"/a.bin", dir+"/a"); code != 0 {
+				t.Errorf("-j %s %s: exit %d, %s", j, c, code, errs)
+			}
+			if b, _ := os.ReadFile(victim); string(b) != "precious" {
+				t.Errorf("-j %s %s: it was written through the link", j, c)
+			}
+			if info, err := os.Lstat(dir + "/a"); err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(data)) {
+				t.Errorf("-j %s %s: %v, %v", j, c, info, err)
+			}
+		}
+	}
+}
+
+// Segments that end where the next one begins do not look like failures.
+func TestExplainSegments(t *testing.T) {
+	s := withFile(t, pattern(20<<20))
+	t.Setenv("LC_ALL", "C.UTF-8")
+	code, _, errs := try(t, "get", "--explain", "-j", "3", s.URL+"/a.bin", t.TempDir()+"/a")
+	if code != 0 || strings.Contains(errs, lines.cross) || !strings.Contains(errs, "a segment") {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+}

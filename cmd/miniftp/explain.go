@@ -24,6 +24,7 @@ type ladder struct {
 	talks map[uint64]*talk // by control connection
 	seen  int              // how many there were
 	page  *picture         // gets every rung, too; may be nil
+	proxy string           // all goes through it, and has its address; "": there is none
 }
 
 // newLadder draws on w, at most width columns wide, in ASCII where the locale is
@@ -140,6 +141,9 @@ func (t *talk) begin() {
 	if user.IsValid() && !user.Addr().IsLoopback() {
 		r.notes = []string{fmt.Sprintf("%v %s %v", user.Addr(), t.pen.to, server.Addr())}
 	}
+	if t.proxy != "" {
+		r.notes = []string{"through the proxy " + t.proxy}
+	}
 	t.put(r)
 }
 
@@ -158,6 +162,9 @@ func (t *talk) onLeft(a netip.AddrPort, does string) string {
 }
 
 func (t *talk) onRight(does string, a netip.AddrPort) string {
+	if t.proxy != "" {
+		return does // the port is the proxy's
+	}
 	_, server := t.ends(t.control.Local, t.control.Remote)
 	return strings.TrimSpace(does + " " + port(a, server))
 }
@@ -316,7 +323,7 @@ func (t *talk) dataOpened(h ftp.DataOpened) {
 	if h.Mode == ftp.Active {
 		r = rung{label: "data", left: t.onLeft(user, "listens"), arrow: t.pen.arrow(ftp.UserPI), right: t.onRight("dials", server), notes: []string{"active: the roles are reversed"}}
 	}
-	if t.control.Side == ftp.UserPI && h.Mode == ftp.Passive && t.offer.Addr.IsValid() && t.offer.Addr.Addr() != h.Remote.Addr() && h.Remote.IsValid() {
+	if t.proxy == "" && t.control.Side == ftp.UserPI && h.Mode == ftp.Passive && t.offer.Addr.IsValid() && t.offer.Addr.Addr() != h.Remote.Addr() && h.Remote.IsValid() {
 		r.notes = append(r.notes, fmt.Sprintf("227 named %v%s: the host of the control connection was called instead", t.offer.Addr.Addr(), ifPrivate(t.offer.Addr.Addr())))
 	}
 	t.put(r)
@@ -340,7 +347,11 @@ func (t *talk) transferDone(h ftp.TransferDone) {
 	if refused := errors.As(h.Err, &reply) && h.Bytes == 0; t.opened && !refused {
 		t.bytes(h)
 	}
-	if t.final.Code != 0 {
+	switch {
+	case t.final.Code == 0:
+	case errors.Is(h.Err, client.ErrSeam): // it answers ABOR, which was meant
+		t.put(rung{arrow: t.pen.arrow(ftp.UserPI), right: fmt.Sprint(int(t.final.Code)), notes: []string{"as asked for"}})
+	default:
 		t.drawReply(t.final)
 	}
 	t.busy, t.opened, t.moving, t.final = "", false, false, ftp.Reply{}
@@ -372,6 +383,11 @@ func (t *talk) bytes(h ftp.TransferDone) {
 		to = ftp.ServerPI
 	}
 	r.arrow = t.pen.bytes(to, long, false)
+	if errors.Is(h.Err, client.ErrSeam) {
+		r.notes = []string{"a segment: " + client.ErrSeam.Error()}
+		t.put(r)
+		return
+	}
 	if why := cutShort(h.Err); why != "" {
 		r.arrow, r.bad = t.pen.bytes(to, long, true), true
 		r.notes = []string{why}

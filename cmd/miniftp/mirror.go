@@ -31,7 +31,7 @@ func (e *env) mirror() *cli.Command {
 			&cli.BoolFlag{Name: "checksum", Usage: "compare contents (by the server's HASH or XCRC, or by reading), not size and time"},
 			&cli.BoolFlag{Name: "newer", Usage: "copy only files that are newer at the source"},
 			&cli.BoolFlag{Name: "perms", Usage: "keep permissions, too"},
-			&cli.StringFlag{Name: "links", Value: "skip", Usage: "symbolic links: `HOW` is skip, follow, or copy (those that stay inside)"}),
+			&cli.StringFlag{Name: "links", Value: "skip", Usage: "what becomes of symbolic links: `skip|follow|copy`; copy takes those that stay inside"}),
 		Description: examples("Puts the contents of SRC into DST, which is made if missing: one is a URL and the other a directory, or both are either. Only files that differ in size or time are copied; what an interrupted run began is gone on with. "+
 			"Patterns are rsync's: *.iso is any name, docs/ directories only, /docs the one at the top, docs/** all below.",
 			"miniftp mirror ftp://127.0.0.1:2121/docs docs-mirror",

@@ -25,7 +25,7 @@ func (o observers) Observe(e ftp.Event) {
 
 // watch is who is told what happens, as the flags of a client verb have it; nil:
 // nobody. All connections of a run tell the same.
-func (e *env) watch(c *cli.Context) (ftp.Observer, error) {
+func (e *env) watch(c *cli.Context, r *remote) (ftp.Observer, error) {
 	if e.watched {
 		return e.watching, nil
 	}
@@ -34,10 +34,13 @@ func (e *env) watch(c *cli.Context) (ftp.Observer, error) {
 		see = append(see, wireLog(e.err))
 	}
 	if c.Bool("explain") {
-		see = append(see, newLadder(e.err, terminalWidth(e.err)))
+		l := newLadder(e.err, terminalWidth(e.err))
+		l.proxy = proxyShown(c, r)
+		see = append(see, l)
 	}
 	if name := pictureName(c); name != "" {
 		l := newLadder(io.Discard, pictureColumns)
+		l.proxy = proxyShown(c, r)
 		l.page = newPicture(name, strings.Join(maskedWords(e.raw), " "))
 		e.picture = l.page
 		see = append(see, l)

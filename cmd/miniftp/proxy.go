@@ -54,6 +54,18 @@ func viaProxy(c *cli.Context, r *remote, mode ftp.DataMode) (dialFunc, error) {
 	}, nil
 }
 
+// proxyShown is the proxy that connections to r go through, as it may be shown.
+func proxyShown(c *cli.Context, r *remote) string {
+	spec := c.String("proxy")
+	if spec == "" && !spared(r.addr, firstEnv("NO_PROXY", "no_proxy")) {
+		spec = firstEnv("ALL_PROXY", "all_proxy")
+	}
+	if u, err := proxyURL(spec); err == nil && spec != "none" {
+		return u.Scheme + "://" + u.Host
+	}
+	return ""
+}
+
 func firstEnv(names ...string) string {
 	for _, name := range names {
 		if v := os.Getenv(name); v != "" {

@@ -128,6 +128,10 @@ func TestProxyEnvironment(t *testing.T) {
 	if code, out, errs := try(t, "cat", "--active", "--proxy", "none", s.URL+"/a.bin"); code != 0 || out != "x" {
 		t.Errorf("--proxy none: exit %d, %s", code, errs)
 	}
+	through := "socks5://" + microsocks(t)
+	if code, _, errs := try(t, "cat", "--explain", "--proxy", through, s.URL+"/a.bin"); code != 0 || !strings.Contains(errs, "through the proxy") || !strings.Contains(errs, through) {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
 	t.Setenv("NO_PROXY", "example.com,127.0.0.0/8")
 	if code, out, errs := try(t, "cat", "--active", s.URL+"/a.bin"); code != 0 || out != "x" {
 		t.Errorf("NO_PROXY: exit %d, %s", code, errs)

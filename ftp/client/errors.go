@@ -22,6 +22,9 @@ var (
 	ErrTimeout = errors.New("no answer")
 	// ErrTooMany is a listing, or a tree of them, with too many entries.
 	ErrTooMany = errors.New("the listing is too long")
+	// ErrSeam is how a segment of a download ends where the next one begins: all is well.
+	// Only observers see it, in ftp.TransferDone.
+	ErrSeam = errors.New("the rest comes over another connection")
 	// ErrTooDeep is a tree with too many levels, or one that contains itself.
 	ErrTooDeep = errors.New("the directory tree is too deep")
 )

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -113,9 +112,9 @@ type download struct {
 
 // fresh fetches the whole file. A part file in which nothing arrived is no use.
 func (d *download) fresh(ctx context.Context) (Result, error) {
-	f, err := d.fsys.OpenFile(d.part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	f, err := freshPart(d.fsys, d.part)
 	if err != nil {
-		return Result{}, &LocalError{Err: err}
+		return Result{}, err
 	}
 	res, err := d.fetch(ctx, f, &job{})
 	if err != nil && res.Bytes == 0 {

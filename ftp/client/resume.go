@@ -161,9 +161,29 @@ func readTail(fsys afero.Fs, name string, end int64) (tail, error) {
 	return t, nil
 }
 
-// regularSize is the size of a file, 0 if there is none.
+// freshPart makes the file that a copy grows in, in place of whatever has its name: a
+// link there is not written through.
+func freshPart(fsys afero.Fs, name string) (afero.File, error) {
+	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, &LocalError{Err: err}
+	}
+	f, err := fsys.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, &LocalError{Err: err}
+	}
+	return f, nil
+}
+
+// regularSize is the size of a file, 0 if there is none, or what is there is a link.
 func regularSize(fsys afero.Fs, name string) (int64, error) {
-	info, err := fsys.Stat(name)
+	look := fsys.Stat
+	if l, ok := fsys.(afero.Lstater); ok {
+		look = func(name string) (fs.FileInfo, error) {
+			info, _, err := l.LstatIfPossible(name)
+			return info, err
+		}
+	}
+	info, err := look(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return 0, nil

@@ -59,9 +59,6 @@ func segmentsName(local, tag string) string {
 // errOneConnection: the file can't be put together from segments.
 var errOneConnection = errors.New("not to be fetched in segments")
 
-// errSeam ends a segment where the next one begins.
-var errSeam = errors.New("the rest comes over another connection")
-
 // segments is one file that is fetched over several connections. Its bytes go to a
 // file that nobody resumes, as it has holes; what has none becomes the part file.
 type segments struct {
@@ -169,11 +166,11 @@ func (s *segments) begin() error {
 	if s.have > 0 {
 		return localError(s.fsys.Rename(s.part, s.temp))
 	}
-	f, err := s.fsys.OpenFile(s.temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
-	if err == nil {
-		err = f.Close()
+	f, err := freshPart(s.fsys, s.temp)
+	if err != nil {
+		return err
 	}
-	return localError(err)
+	return localError(f.Close())
 }
 
 // keep leaves the first size bytes for a resume.
@@ -267,7 +264,7 @@ func (s *segments) piece(ctx context.Context, c *Client, g *segment) error {
 	switch {
 	case w.wrong != nil:
 		return w.wrong
-	case errors.Is(err, errSeam):
+	case errors.Is(err, ErrSeam):
 		err = nil
 	}
 	if err == nil && g.pos < g.to {
@@ -315,7 +312,7 @@ func (w *window) Write(b []byte) (int, error) {
 	n, err := w.f.Write(b[:min(int64(len(b)), w.g.to-w.g.pos)])
 	w.s.moved(w.g, int64(n))
 	if err == nil && w.g.pos == w.g.to && !w.last {
-		err = errSeam
+		err = ErrSeam
 	}
 	if err != nil {
 		return n, err
