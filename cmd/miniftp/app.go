@@ -29,6 +29,8 @@ type env struct {
 	saying   sync.Mutex                // one line at a time
 	above    io.Writer                 // where lines go while bars are drawn; nil: to err
 	wait     func(n int) time.Duration // before the n-th retry
+
+	line *shellLine // of the shell, that runs this verb; nil: none
 }
 
 // run is the program but for the process: it returns the exit code.
@@ -64,14 +66,18 @@ func detached(args []string) []string {
 // output is standard output; it keeps the first error, so that not every line
 // that is printed has to ask for it.
 type output struct {
-	w   io.Writer
-	err error
+	w    io.Writer
+	err  error
+	last byte // that was written
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
 	if err != nil && o.err == nil {
 		o.err = localProblem("standard output", err)
+	}
+	if n > 0 {
+		o.last = p[n-1]
 	}
 	return n, err
 }
@@ -96,7 +102,7 @@ func newApp(e *env) *cli.App {
 			"miniftp get ftp://127.0.0.1:2121/README.md",
 			"miniftp demo"),
 		Commands: []*cli.Command{
-			e.serve(), e.config(), e.passwd(), e.get(), e.put(), e.mirror(), e.copy(), e.ls(), e.cat(), e.stat(), e.rm(), e.mkdir(), e.mv(), e.chmod(), e.hash(), e.doctor(), e.demo(), e.completion(), e.man(),
+			e.serve(), e.config(), e.passwd(), e.get(), e.put(), e.mirror(), e.copy(), e.shell(), e.ls(), e.cat(), e.stat(), e.rm(), e.mkdir(), e.mv(), e.chmod(), e.hash(), e.doctor(), e.demo(), e.completion(), e.man(),
 		},
 	}
 	app.Action = e.noVerb
@@ -235,13 +241,21 @@ func (e *env) sayError(err error) {
 	if errors.As(err, &done) || e.ctx.Err() != nil {
 		return
 	}
-	e.say("miniftp: " + strings.TrimSpace(err.Error()))
+	e.say(e.told(strings.TrimSpace(err.Error())))
+}
+
+// told is a message with the name of who tells it: the program, or a line of the shell.
+func (e *env) told(text string) string {
+	if e.line != nil {
+		return e.line.told(text)
+	}
+	return "miniftp: " + text
 }
 
 // note tells something that is no error.
 func (e *env) note(format string, args ...any) {
 	if !e.quiet {
-		e.say("miniftp: " + fmt.Sprintf(format, args...))
+		e.say(e.told(fmt.Sprintf(format, args...)))
 	}
 }
 

@@ -27,6 +27,7 @@ type link struct {
 	retries int
 	stood   *atomic.Bool // a connection stood before
 	at      string       // what it is used for, to say so before a retry
+	lent    bool         // the pool is the shell's
 }
 
 // on is k, used for what has that name.
@@ -38,6 +39,9 @@ func (k *link) on(name string) *link {
 
 // open prepares the connection to r's server; nothing is dialed yet.
 func (e *env) open(c *cli.Context, r *remote) (*link, error) {
+	if k, err := e.line.lend(e, c, r); k != nil || err != nil {
+		return k, err
+	}
 	debug.SetGCPercent(50) // what a long listing leaves behind goes sooner; transfers leave nothing
 	opts, err := clientOptions(c)
 	if err != nil {
@@ -106,7 +110,11 @@ func (k *link) retry() client.Retry {
 	}
 }
 
-func (k *link) close() { _ = k.pool.Close() }
+func (k *link) close() {
+	if !k.lent {
+		_ = k.pool.Close()
+	}
+}
 
 // found is a remote path that a URL named, with what is known of it.
 type found struct {

@@ -123,7 +123,7 @@ func (t *transfer) now() pace {
 // progress is what the client calls.
 func (t *transfer) progress() func(done, total int64) {
 	if t.m.bars == nil {
-		return nil
+		return t.m.e.line.moved()
 	}
 	return func(done, total int64) {
 		t.paceMu.Lock()

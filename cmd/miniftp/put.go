@@ -219,7 +219,7 @@ func (r *retry) resume(cl *client.Client, try int) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	if try == 0 || r.sent == 0 {
+	if try == 0 {
 		r.before = now
 		return false, nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -28,6 +29,7 @@ type recorder struct {
 type recording struct {
 	f      *os.File
 	busy   string   // the transfer command that runs
+	begun  bool     // the server said so
 	moved  int64    // what went over its data connection; -1: there was none
 	late   []string // what comes behind the data
 	listed strings.Builder
@@ -76,7 +78,11 @@ func (r *recorder) Observe(e ftp.Event) {
 	case ftp.DataOpened:
 		t.moved = 0
 	case ftp.DataFailed:
-		r.write(t, "# no data connection: "+oneLine(h.Err.Error()))
+		var no *ftp.Error
+		if errors.As(h.Err, &no) && no.Code/10 != 42 {
+			return // the server refused the transfer; nothing is wrong with the connection
+		}
+		t.late = append(t.late, "# no data connection: "+oneLine(h.Err.Error()))
 	case ftp.ControlSecured:
 		r.write(t, "# "+h.TLS.Version+", "+h.TLS.Suite)
 	case ftp.Listed:
@@ -134,7 +140,7 @@ func (r *recorder) command(t *recording, c ftp.Command) {
 	}
 	switch {
 	case ftp.IsTransfer(c.Verb):
-		t.busy, t.moved = c.Verb, -1
+		t.busy, t.begun, t.moved = c.Verb, false, -1
 	case c.Verb == "PORT":
 		line = "PORT {addr}"
 	case c.Verb == "EPRT":
@@ -155,6 +161,9 @@ func (r *recorder) command(t *recording, c ftp.Command) {
 var sixNumbers = regexp.MustCompile(`\d+(\s*,\s*\d+){5}`)
 
 func (r *recorder) reply(t *recording, h ftp.ReplyGiven) {
+	if t.busy != "" && h.Reply.Code.Class() == ftp.Preliminary {
+		t.begun = true
+	}
 	var all []string
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(h.Reply.Append(nil)), "\r\n"), "\r\n") {
 		all = append(all, "S: "+oneLine(line))
@@ -179,7 +188,7 @@ func (r *recorder) flush(t *recording) {
 	switch {
 	case t.listed.Len() > 0:
 		r.write(t, strings.TrimSuffix(t.listed.String(), "\n"))
-	case t.moved >= 0:
+	case t.begun && t.moved >= 0:
 		r.write(t, fmt.Sprintf("B: %d", t.moved))
 	}
 	r.write(t, t.late...)

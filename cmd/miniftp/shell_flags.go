@@ -1,0 +1,131 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// understand finds the verb of a command, and tells its flags from its arguments. It
+// is nil if the help of the verb was wanted, and printed.
+func (s *session) understand(c command) (*call, error) {
+	name := c.words[0].text
+	v := s.verbs[name]
+	if v == nil {
+		return nil, usagef("not a verb: help lists them; !%s would run a program of this machine", maskPassword(name))
+	}
+	l := &call{command: c, verb: v, name: name, flags: v.flags, args: c.words[1:]}
+	if v.cli != "" {
+		line := s.commandLine(v.cli)
+		flags, args, err := splitFlags(line, name, l.args)
+		if err != nil {
+			return nil, err
+		}
+		l.args = args
+		for _, f := range flags {
+			switch f {
+			case "-R", "--reverse":
+				l.turn = l.turn || v.cli == "mirror"
+			case "-h", "--help":
+				return nil, s.help(s.e.out, v)
+			}
+			if v.cli != "mirror" || f != "-R" && f != "--reverse" {
+				l.flags = append(l.flags[:len(l.flags):len(l.flags)], f)
+			}
+		}
+	}
+	if n := len(l.args); n < v.least || v.most >= 0 && n > v.most {
+		if v.hint != "" && n > v.most {
+			return nil, usagef("it takes %s; %s", v.takes, v.hint)
+		}
+		if v.takes == "" {
+			return nil, usagef("it takes no argument")
+		}
+		return nil, usagef("it takes %s", v.takes)
+	}
+	return l, nil
+}
+
+// commandLine is a verb of the command line, to be looked at.
+func (s *session) commandLine(verb string) *cli.Command {
+	if s.app == nil {
+		s.app = newApp(&env{stdio: s.e.stdio, ctx: s.e.ctx})
+	}
+	return s.app.Command(verb)
+}
+
+// splitFlags tells flags from arguments, wherever they stand; behind -- there are only
+// arguments. Each flag is one element, with its value behind it in another.
+func splitFlags(c *cli.Command, name string, words []word) (flags []string, args []word, err error) {
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		switch {
+		case w.bare && w.text == "--":
+			return flags, append(args, words[i+1:]...), nil
+		case !w.isFlag():
+			args = append(args, w)
+			continue
+		}
+		some, wants, err := flagWords(c, name, w.text)
+		if err != nil {
+			return nil, nil, err
+		}
+		flags = append(flags, some...)
+		if wants {
+			if i++; i == len(words) {
+				return nil, nil, usagef("%s: %s stands behind it", w.text, wanted(c.Flags, strings.TrimLeft(some[len(some)-1], "-")))
+			}
+			flags = append(flags, words[i].text)
+		}
+	}
+	return flags, args, nil
+}
+
+// flagWords takes one word of flags apart, such as --sort=size, -lR or -j4. wants: the
+// value of the last one is the next word.
+func flagWords(c *cli.Command, verb, text string) (flags []string, wants bool, err error) {
+	long, value, hasValue := strings.Cut(text, "=")
+	if strings.HasPrefix(text, "--") || len(long) == 2 {
+		f, err := lineFlag(c, verb, long)
+		switch {
+		case err != nil:
+			return nil, false, err
+		case hasValue:
+			return []string{long + "=" + value}, false, nil
+		}
+		return []string{long}, f != nil && f.TakesValue(), nil
+	}
+	for i := 1; i < len(text); i++ {
+		f, err := lineFlag(c, verb, "-"+text[i:i+1])
+		if err != nil {
+			return nil, false, err
+		}
+		flags = append(flags, "-"+text[i:i+1])
+		if f != nil && f.TakesValue() {
+			if i+1 == len(text) {
+				return flags, true, nil
+			}
+			return append(flags, text[i+1:]), false, nil
+		}
+	}
+	return flags, false, nil
+}
+
+// lineFlag is a flag of a verb, if a line may have it; nil for those that the shell
+// knows by itself.
+func lineFlag(c *cli.Command, verb, name string) (cli.DocGenerationFlag, error) {
+	if name == "-h" || name == "--help" || c.Name == "mirror" && (name == "-R" || name == "--reverse") {
+		return nil, nil
+	}
+	f, ok := findFlag(c.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)
+	if !ok {
+		return nil, usagef("there is no flag %s: help %s lists them; a name that begins with a dash stands behind --", name, verb)
+	}
+	switch long := f.(cli.Flag).Names()[0]; {
+	case !connectionFlags[long]:
+		return f, nil
+	case long == "explain", long == "verbose", long == "active", long == "passive":
+		return nil, usagef("%s is a command of its own here: %s", name, long)
+	}
+	return nil, usagef("%s belongs to the connection: give it to  miniftp shell,  for all lines", name)
+}

@@ -1,0 +1,311 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/ftp"
+)
+
+// call is a command that was understood.
+type call struct {
+	command
+	verb  *shellVerb
+	name  string   // of the verb, as it was typed
+	flags []string // for the verb of the command line that does it
+	args  []word
+	turn  bool // -R of mirror
+	out   io.Writer
+}
+
+// runLine runs the commands of one line, until one fails or leaves the shell.
+func (s *session) runLine(line string) error {
+	all, err := splitLine(line)
+	if err != nil {
+		return s.failed("", err)
+	}
+	var last error
+	for _, c := range all {
+		if s.left || s.e.ctx.Err() != nil {
+			break
+		}
+		if err := s.runCommand(c); err != nil {
+			last = err
+			if !s.c.Bool("keep-going") {
+				break
+			}
+		}
+	}
+	return last
+}
+
+// failed tells an error of a command, once.
+func (s *session) failed(name string, err error) error {
+	var done reported
+	if err == nil || errors.As(err, &done) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	text := strings.TrimSpace(err.Error())
+	if name != "" {
+		text = name + ": " + text
+	}
+	s.say(s.where + text)
+	return reported{err}
+}
+
+// say prints a line that is no data.
+func (s *session) say(text string) {
+	if s.tty == nil {
+		text = "miniftp: " + text
+	}
+	fmt.Fprintln(s.e.err, text)
+}
+
+// runCommand runs one command, in the foreground or not.
+func (s *session) runCommand(c command) error {
+	l, err := s.understand(c)
+	if err != nil {
+		return s.failed(c.words[0].text, err)
+	}
+	if l == nil {
+		return nil // its help was wanted
+	}
+	if l.background {
+		if l.verb.cli == "" || l.pipe != "" {
+			return s.failed(l.name, usagef("it does not run in the background: verbs that transfer or list do"))
+		}
+		return s.failed(l.name, s.start(l))
+	}
+	ctx, cancel := context.WithCancel(s.e.ctx)
+	defer cancel()
+	s.mu.Lock()
+	s.stop = cancel
+	s.mu.Unlock()
+	err = s.foreground(ctx, l)
+	if l.verb.writes {
+		s.listings.forget()
+	}
+	if err != nil && ctx.Err() != nil && s.e.ctx.Err() == nil {
+		what := "interrupted"
+		if l.verb.cli == "get" || l.verb.cli == "put" {
+			what += "; with -c it goes on where it stopped"
+		}
+		s.say(what)
+		return reported{context.Canceled}
+	}
+	return s.failed(l.name, err)
+}
+
+// interrupt ends what runs in the foreground.
+func (s *session) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil {
+		s.stop()
+	}
+}
+
+// foreground runs a command, its output piped to a program of this machine if it is
+// to be.
+func (s *session) foreground(ctx context.Context, l *call) error {
+	if l.pipe == "" && l.verb.pager {
+		l.pipe = pager()
+	}
+	own, ok := s.e.out.(*output)
+	if !ok || l.pipe == "" {
+		out := s.e.out
+		if ok {
+			out = own.w
+		}
+		return s.runTo(ctx, l, out)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return localProblem("pipe", err)
+	}
+	defer r.Close()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.localShell(l.pipe, r)
+		r.Close() // what comes behind it goes nowhere
+	}()
+	err = s.runTo(ctx, l, w)
+	w.Close()
+	if failed := <-ended; failed != nil && err == nil {
+		err = failed
+	}
+	if errors.Is(err, syscall.EPIPE) { // it has seen enough
+		return nil
+	}
+	return err
+}
+
+// runTo runs a command whose standard output is out.
+func (s *session) runTo(ctx context.Context, l *call, out io.Writer) error {
+	io := stdio{in: s.e.in, out: out, err: s.e.err}
+	if l.verb.cli == "" {
+		o := &output{w: out}
+		l.out = o
+		err := firstError(l.verb.run(s, ctx, l), o.err)
+		s.ended(o)
+		return err
+	}
+	run, err := s.prepare(ctx, l, io, nil)
+	if err != nil {
+		return err
+	}
+	return run()
+}
+
+// ended notes whether a line of the terminal is still open.
+func (s *session) ended(o *output) {
+	if s.tty != nil && o.last != 0 && o.last != '\n' && isTerminal(o) {
+		fmt.Fprintln(o)
+	}
+}
+
+// prepare makes a verb of the command line ready to run: its flags as they are, its
+// names as URLs. run may be called beside other lines.
+func (s *session) prepare(ctx context.Context, l *call, io stdio, j *job) (run func() error, err error) {
+	operands, err := l.verb.operands(s, l)
+	if err != nil {
+		return nil, err
+	}
+	args := append(append([]string{"miniftp", l.verb.cli}, l.flags...), "--")
+	args = append(args, operands...)
+	out := &output{w: io.out}
+	cols := s.columns(l, out)
+	if cols != nil {
+		io.out = &output{w: cols}
+	} else {
+		io.out = out
+	}
+	e := &env{
+		stdio: io, ctx: ctx, raw: args, wait: s.e.wait, watching: s.see, watched: true,
+		line: &shellLine{s: s, name: l.name, k: s.k, job: j},
+	}
+	app := newApp(e)
+	s.defaults(app.Command(l.verb.cli))
+	return func() error {
+		err := app.RunContext(ctx, args)
+		if cols != nil {
+			cols.print(out)
+		}
+		if j == nil {
+			s.ended(out)
+		}
+		if err = firstError(err, out.err); errors.Is(err, syscall.EPIPE) || err == nil {
+			return err
+		}
+		e.sayError(err)
+		return reported{err}
+	}, nil
+}
+
+// lineFlags are the flags that make sense in a line of the shell, of those that all
+// client verbs have; the others are those of the connection.
+var lineFlags = map[string]bool{"ascii": true, "parallel": true, "retries": true, "quiet": true, "json": true, "no-progress": true}
+
+// connectionFlags are the names of the flags that hold for a connection, and with it for
+// all lines.
+var connectionFlags = func() map[string]bool {
+	all := map[string]bool{}
+	for _, f := range clientFlags() {
+		if name := f.Names()[0]; !lineFlags[name] {
+			all[name] = true
+		}
+	}
+	return all
+}()
+
+// defaults gives the flags of a verb the values that they have for the shell.
+func (s *session) defaults(c *cli.Command) {
+	verbose, explain := s.see.state()
+	for _, f := range c.Flags {
+		name := f.Names()[0]
+		if !connectionFlags[name] && !lineFlags[name] {
+			continue
+		}
+		switch name {
+		case "user", "password-file", "netrc", "account", "explain", "verbose", "record":
+			continue // the link has them, and no other server is told
+		}
+		switch f := f.(type) {
+		case *cli.BoolFlag:
+			f.Value, f.EnvVars = s.c.Bool(name), nil
+			switch name {
+			case "active":
+				f.Value = s.active()
+			case "passive":
+				f.Value = false
+			case "ascii":
+				f.Value = s.ascii
+			case "no-progress": // it would stand in the middle of these
+				f.Value = f.Value || verbose || explain
+			}
+		case *cli.StringFlag:
+			f.Value, f.EnvVars = s.c.String(name), nil
+		case *cli.IntFlag:
+			f.Value, f.EnvVars = s.c.Int(name), nil
+		case *cli.DurationFlag:
+			f.Value, f.EnvVars = s.c.Duration(name), nil
+		case *cli.GenericFlag:
+			f.EnvVars = nil
+			if s.c.Bool(name) {
+				_ = f.Value.Set("true")
+			}
+		}
+	}
+}
+
+func (s *session) active() bool { return s.k != nil && s.k.opts.Mode == ftp.Active }
+
+// localShell runs a command of the local shell, with the terminal as it was found.
+func (s *session) localShell(line string, in io.Reader) error {
+	name, args := "sh", []string{"-c", line}
+	switch {
+	case runtime.GOOS == "windows":
+		name, args = "cmd", []string{"/c", line}
+	case line == "":
+		if name = os.Getenv("SHELL"); name == "" {
+			name = "sh"
+		}
+		args = nil
+	}
+	program, err := exec.LookPath(name)
+	if err != nil {
+		return localProblem(name, err)
+	}
+	// No context ends it: Ctrl-C is its own business.
+	cmd := &exec.Cmd{Path: program, Args: append([]string{name}, args...), Stdin: in, Stdout: s.e.out, Stderr: s.e.err}
+	if f, ok := file(s.e.out); ok {
+		cmd.Stdout = f
+	}
+	s.tty.lend()
+	defer s.tty.takeBack()
+	err = cmd.Run()
+	var status *exec.ExitError
+	if errors.As(err, &status) {
+		return fmt.Errorf("%s: %w", ftp.Printable(line), status)
+	}
+	if err != nil {
+		return localProblem(name, err)
+	}
+	return nil
+}
+
+func pager() string {
+	if p := os.Getenv("PAGER"); p != "" {
+		return p
+	}
+	return "more"
+}
