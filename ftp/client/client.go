@@ -171,7 +171,7 @@ func (c *Client) Close() error {
 func (c *Client) Command(ctx context.Context, verb, arg string) (ftp.Reply, error) {
 	verb = upper(verb)
 	switch verb {
-	case "PORT", "EPRT", "PASV", "EPSV", "MODE", "STRU", "AUTH", "PBSZ", "PROT", "CCC":
+	case "PORT", "EPRT", "PASV", "EPSV", "CPSV", "MODE", "STRU", "AUTH", "PBSZ", "PROT", "SSCN", "CCC":
 		return ftp.Reply{}, errors.New(verb + " is not sent by hand: it would change what data connections mean")
 	}
 	if ftp.IsTransfer(verb) {

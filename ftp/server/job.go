@@ -113,8 +113,12 @@ func (s *session) finishJob(res dtp.Result) {
 			res.Err = errCutShort
 		}
 	}
+	why := context.Cause(j.ctx)
 	r := j.finish(res)
 	j.cancel(nil)
+	if why != nil && s.job != nil {
+		s.job.abort(why) // what was to stop this one is for the one that goes on with it, too
+	}
 	if j.opener != nil {
 		err := res.Err
 		if err == nil && r.Code.Class() > ftp.Completion {
