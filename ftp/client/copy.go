@@ -41,16 +41,19 @@ type CopyResult struct {
 //
 // What one of the servers refuses is a *CopyError that says which; where no way led
 // to a data connection, there is a *NoWayError with all of them, and CopyThrough may
-// do better. A copy that is not as large as the file is a *TruncatedError.
-func Copy(ctx context.Context, from *Client, path string, to *Client, dest string, o CopyOptions) (CopyResult, error) {
-	if err := sendable(path, dest); err != nil {
+// do better. A copy onto itself is ErrSameFile, and changes nothing. A copy that is not as large as the file is a *TruncatedError.
+func Copy(ctx context.Context, from *Client, file string, to *Client, dest string, o CopyOptions) (CopyResult, error) {
+	if err := sendable(file, dest); err != nil {
 		return CopyResult{}, err
 	}
 	if from == to {
 		return CopyResult{}, errors.New("a copy takes two connections, also to one server")
 	}
+	if err := apart(ctx, from, file, to, dest); err != nil {
+		return CopyResult{}, err
+	}
 	cp := &copying{
-		from: &end{c: from, source: true, verb: "RETR", arg: path},
+		from: &end{c: from, source: true, verb: "RETR", arg: file},
 		to:   &end{c: to, verb: "STOR", arg: dest},
 		dest: dest, o: o,
 	}

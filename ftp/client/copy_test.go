@@ -402,3 +402,19 @@ func TestCopyFails(t *testing.T) {
 		t.Errorf("neither can be the TLS client: %v", err)
 	}
 }
+
+// A file that is copied onto itself is still there.
+func TestCopyOntoItself(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.files["/a"] = thousand })
+	from, to := f.dial(nil), f.dial(nil)
+	for _, dest := range []string{"/a", "a", "/x/../a", "//a"} {
+		for _, copyBy := range []func(context.Context, *client.Client, string, *client.Client, string, client.CopyOptions) (client.CopyResult, error){client.Copy, client.CopyThrough} {
+			if _, err := copyBy(t.Context(), from, "/a", to, dest, client.CopyOptions{}); !errors.Is(err, client.ErrSameFile) {
+				t.Errorf("%s: %v", dest, err)
+			}
+		}
+	}
+	if text, _ := f.file("/a"); text != thousand || f.count("STOR") != 0 {
+		t.Error("it was written")
+	}
+}

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"errors"
+	"path"
+	"strings"
 	"time"
 
 	"miniftp/ftp"
@@ -12,26 +14,29 @@ import (
 // comes: nothing is kept here but a buffer. It needs no more of the servers than a
 // download and an upload do, and either of them may use TLS. The errors are those of
 // Copy.
-func CopyThrough(ctx context.Context, from *Client, path string, to *Client, dest string, o CopyOptions) (CopyResult, error) {
+func CopyThrough(ctx context.Context, from *Client, file string, to *Client, dest string, o CopyOptions) (CopyResult, error) {
 	source := func(err error) error { return &CopyError{Source: true, Addr: from.addr, Err: err} }
 	target := func(err error) error { return &CopyError{Addr: to.addr, Err: err} }
-	if err := sendable(path, dest); err != nil {
+	if err := sendable(file, dest); err != nil {
 		return CopyResult{}, err
 	}
 	if from == to {
 		return CopyResult{}, errors.New("a copy takes two connections, also to one server")
 	}
+	if err := apart(ctx, from, file, to, dest); err != nil {
+		return CopyResult{}, err
+	}
 	t := Transfer{Path: dest, Size: -1, Progress: o.Progress}
-	if n, err := from.Size(ctx, path); err == nil {
+	if n, err := from.Size(ctx, file); err == nil {
 		t.Size = n
 	} else if !isReply(err) {
 		return CopyResult{}, source(err)
 	}
 	var at time.Time
 	if o.KeepTime {
-		at, _ = from.ModTime(ctx, path) // a time that nobody tells can't be kept
+		at, _ = from.ModTime(ctx, file) // a time that nobody tells can't be kept
 	}
-	r, err := from.Open(ctx, path, 0)
+	r, err := from.Open(ctx, file, 0)
 	if err != nil {
 		return CopyResult{}, source(err)
 	}
@@ -64,4 +69,32 @@ func CopyThrough(ctx context.Context, from *Client, path string, to *Client, des
 		}
 	}
 	return res, nil
+}
+
+// ErrSameFile is a copy of a file onto itself: most servers would empty it first.
+var ErrSameFile = errors.New("that is the file itself")
+
+// apart is ErrSameFile if both names are of one file of one server, as far as names
+// tell.
+func apart(ctx context.Context, from *Client, file string, to *Client, dest string) error {
+	if from.addr != to.addr || from.opts.User != to.opts.User {
+		return nil
+	}
+	var at [2]string
+	for i, one := range []struct {
+		c    *Client
+		path string
+	}{{from, file}, {to, dest}} {
+		if at[i] = one.path; !strings.HasPrefix(one.path, "/") {
+			dir, err := one.c.Pwd(ctx)
+			if err != nil {
+				return err
+			}
+			at[i] = join(dir, one.path)
+		}
+	}
+	if path.Clean(at[0]) == path.Clean(at[1]) {
+		return &CopyError{Addr: to.addr, Err: ErrSameFile}
+	}
+	return nil
 }
