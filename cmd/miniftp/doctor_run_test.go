@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -197,5 +199,20 @@ func TestDoctorPaths(t *testing.T) {
 	}
 	if j, exit, stderr := examined(t, "ftp://"+closedPort(t).String()+"/"); exit != exitConnect || !slices.Equal(j.codes(), []string{"no-connection"}) {
 		t.Errorf("nobody listens: exit %d, %q, %s", exit, j.codes(), stderr)
+	}
+}
+
+// TestDoctorElsewhere: what is no FTP server at all is called so.
+func TestDoctorElsewhere(t *testing.T) {
+	web := httptest.NewServer(http.NotFoundHandler())
+	defer web.Close()
+	mail := newHostile(t, func(h *hostile) {
+		h.on["greeting"] = func(c *victim, _ string) { c.say("220 mx.example.net ESMTP ready") }
+	})
+	for name, addr := range map[string]string{"a web server": web.Listener.Addr().String(), "a mail server": mail.addr} {
+		code, out, errs := try(t, "doctor", "--timeout", "200ms", "ftp://"+addr+"/")
+		if code != exitConnect || !strings.Contains(out, "no FTP server") || !strings.Contains(strings.Join(strings.Fields(out), " "), name[2:]) {
+			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
+		}
 	}
 }

@@ -146,6 +146,9 @@ func (w *wire) logIn(o *opening, c corner) (err error) {
 	}
 	done := w.timed("greeting")
 	if o.greeting, err = w.answer(""); err != nil {
+		return &client.ConnectError{Addr: c.addr, Err: w.provoked(err)}
+	}
+	if err = stranger(o.greeting); err != nil {
 		return &client.ConnectError{Addr: c.addr, Err: err}
 	}
 	done()
