@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"miniftp/ftp"
-	"miniftp/ftp/client"
 )
 
 // ladder draws, as it happens, the control connection and every data connection:
@@ -328,104 +326,6 @@ func (t *talk) dataOpened(h ftp.DataOpened) {
 	}
 	t.put(r)
 	t.drawNext()
-}
-
-// secured draws a TLS handshake. The client is the TLS client whoever dialed: of
-// all the roles only listening and dialing are ever reversed.
-func (t *talk) secured(s ftp.TLS) {
-	how := s.Version
-	if s.Resumed {
-		how += ", resumed"
-	}
-	t.put(rung{left: "TLS client", arrow: t.pen.arrow(ftp.ServerPI), right: "TLS server", notes: []string{how}})
-}
-
-// transferDone draws the bytes, then what waited for them.
-func (t *talk) transferDone(h ftp.TransferDone) {
-	t.drawNext()
-	var reply *ftp.Error
-	if refused := errors.As(h.Err, &reply) && h.Bytes == 0; t.opened && !refused {
-		t.bytes(h)
-	}
-	switch {
-	case t.final.Code == 0:
-	case errors.Is(h.Err, client.ErrSeam): // it answers ABOR, which was meant
-		t.put(rung{arrow: t.pen.arrow(ftp.UserPI), right: fmt.Sprint(int(t.final.Code)), notes: []string{"as asked for"}})
-	default:
-		t.drawReply(t.final)
-	}
-	t.busy, t.opened, t.moving, t.final = "", false, false, ftp.Reply{}
-	if t.lost != nil {
-		t.end(*t.lost)
-	}
-}
-
-// bytes draws the double arrow, from the sender to the receiver.
-func (t *talk) bytes(h ftp.TransferDone) {
-	took, speed := "in "+span(h.Took), ""
-	if h.Bytes > 0 {
-		speed = rate(h.Bytes, h.Took)
-	}
-	long, short := size(h.Bytes)+" "+took, size(h.Bytes)
-	r := rung{}
-	switch {
-	case t.pen.fits(long):
-		r.right = speed
-	case t.pen.fits(short):
-		r.right = strings.TrimSuffix(took+", "+speed, ", ")
-		long = short
-	default:
-		r.right = strings.TrimSuffix(long+", "+speed, ", ")
-		long = ""
-	}
-	to := ftp.UserPI
-	if h.Direction.Sender() == ftp.UserPI {
-		to = ftp.ServerPI
-	}
-	r.arrow = t.pen.bytes(to, long, false)
-	if errors.Is(h.Err, client.ErrSeam) {
-		r.notes = []string{"a segment: " + client.ErrSeam.Error()}
-		t.put(r)
-		return
-	}
-	if why := cutShort(h.Err); why != "" {
-		r.arrow, r.bad = t.pen.bytes(to, long, true), true
-		r.notes = []string{why}
-	}
-	t.put(r)
-}
-
-// cutShort says why the bytes stopped; nothing if they all went over.
-func cutShort(err error) string {
-	var cut *client.TruncatedError
-	var reply *ftp.Error
-	switch {
-	case err == nil, errors.Is(err, client.ErrUnconfirmed):
-		return ""
-	case errors.As(err, &cut) && cut.Want >= 0:
-		return fmt.Sprintf("cut short: %d of %d bytes", cut.Got, cut.Want)
-	case errors.As(err, &cut):
-		return fmt.Sprintf("cut short after %d bytes", cut.Got)
-	case errors.As(err, &reply):
-		return "" // the reply says it
-	}
-	return reason(err)
-}
-
-// end draws why the control connection is gone, unless it ended by QUIT. A
-// transfer that it takes along is drawn first.
-func (t *talk) end(h ftp.ControlClosed) {
-	t.unanswered()
-	if t.busy != "" && t.control.Side == ftp.UserPI {
-		t.lost = &h
-		return
-	}
-	var said *ftp.Error // its reply was drawn
-	if h.Err != nil && !errors.As(h.Err, &said) {
-		t.put(t.pen.failed(rung{label: "control"}, ftp.UserPI, false, reason(h.Err)))
-	}
-	t.flush()
-	delete(t.talks, t.control.ID)
 }
 
 // span is a duration as people say it.

@@ -147,9 +147,9 @@ func realPath(dir string) string {
 	}
 	missing := ""
 	for {
-		real, err := filepath.EvalSymlinks(abs)
+		found, err := filepath.EvalSymlinks(abs)
 		if err == nil {
-			return filepath.ToSlash(filepath.Join(real, missing))
+			return filepath.ToSlash(filepath.Join(found, missing))
 		}
 		up := filepath.Dir(abs)
 		if up == abs {
