@@ -108,4 +108,3 @@ func (t *talk) end(h ftp.ControlClosed) {
 	t.flush()
 	delete(t.talks, t.control.ID)
 }
-

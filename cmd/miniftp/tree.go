@@ -79,7 +79,7 @@ func (t *tree) list(dir string) ([]branch, error) {
 			var line *ftp.LineError
 			var name *client.NameError
 			switch {
-			case errors.As(err, &line), errors.As(err, &name):
+			case errors.As(err, &line), errors.As(err, &name), errors.Is(err, client.ErrPartial):
 				if len(bad) < enough {
 					bad = append(bad, at(t.r.join(dir), err))
 				}

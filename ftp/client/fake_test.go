@@ -243,7 +243,11 @@ func (s *session) wellBehavedFile(verb, arg string) {
 		s.say("226 done")
 	case "LIST", "NLST", "MLSD":
 		s.say("150 here it comes")
-		s.send(s.f.dirs[arg])
+		list, ok := s.f.dirs[arg]
+		if !ok { // as ls takes it
+			list = s.f.dirs[strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(arg, "-a"), " "), "/")]
+		}
+		s.send(list)
 		s.say("226 done")
 	case "STOR", "APPE", "STOU":
 		s.take(verb, arg, text)

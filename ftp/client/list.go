@@ -4,18 +4,33 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"strings"
+	"sync/atomic"
 
 	"miniftp/ftp"
 )
 
+// ErrPartial is a listing of which the server says that it is not all, such as one
+// with more names than it lists. The error has the reply.
+var ErrPartial = errors.New("the listing is not complete")
+
+// errUnread is a listing without "." of a server that has it in others.
+var errUnread = errors.New("the listing has nothing, not even the directory itself: it may not be readable")
+
+// errHalfLine is a listing by MLSD that ends without the end of a line, which RFC 3659
+// §7.2 wants behind each.
+var errHalfLine = errors.New("the last line of the listing has no end")
+
 // List yields the entries of the directory at path ("" for the current one) as
-// they come: by MLSD where the server has it (RFC 3659 §7), else by LIST. Without
-// "." and "..". A line that can't be read is yielded as an *ftp.LineError, a name
-// that is none as a *NameError, and the loop goes on; any other error is the
-// last. The Client is busy while the loop runs; leaving the loop stops the transfer.
+// they come: by MLSD where the server has it (RFC 3659 §7), else by LIST, with -a where
+// the server takes that, as many leave the names that begin with a dot out of a plain
+// one. Without "." and "..". A line that can't be read is yielded as an *ftp.LineError, a
+// name that is none as a *NameError, and the loop goes on; any other error is the
+// last, ErrPartial among them. The Client is busy while the loop runs; leaving the
+// loop stops the transfer.
 func (c *Client) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, error] {
 	return func(yield func(ftp.Entry, error) bool) {
 		if err := c.begin(); err != nil {
@@ -31,27 +46,89 @@ func (c *Client) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, err
 
 // list is List while the Client is taken; errStopped if yield had enough.
 func (c *Client) list(ctx context.Context, path string, yield func(ftp.Entry, error) bool) error {
+	_, err := c.listAll(ctx, path, new(listWays), yield)
+	return err
+}
+
+// mlsd lists by MLSD; done is false if the server has none.
+func (c *Client) mlsd(ctx context.Context, path string, yield func(ftp.Entry, error) bool) (done bool, err error) {
 	if err := sendable(path); err != nil {
-		return err
+		return true, err
 	}
-	if !c.knows.noMLSD && (c.features.Has("MLST") || c.features.Has("MLSD")) {
-		err := c.lines(ctx, "MLSD", path, func(line string) bool {
-			e, err := ftp.ParseMLSx(line)
-			if err != nil {
-				err = &ftp.LineError{Line: line}
-			}
-			return yieldEntry(unpinned(e, line), err, yield)
-		})
-		if !refused(err) {
-			return err
+	if c.knows.noMLSD || !c.features.Has("MLST") && !c.features.Has("MLSD") {
+		return false, nil
+	}
+	err = c.lines(ctx, "MLSD", path, func(line string) bool {
+		e, err := ftp.ParseMLSx(line)
+		if err != nil {
+			err = &ftp.LineError{Line: line}
 		}
-		c.knows.noMLSD = true
-	}
-	var p ftp.ListParser
-	return c.listing(ctx, "LIST", path, func(line string) bool {
-		e, ok, err := p.Parse(line)
-		return !ok && err == nil || yieldEntry(unpinned(e, line), err, yield)
+		return yieldEntry(unpinned(e, line), err, yield)
 	})
+	c.knows.noMLSD = refused(err)
+	return !c.knows.noMLSD, err
+}
+
+// listWays is what a server's LIST turned out to be like; connections may share it.
+type listWays struct {
+	noHidden atomic.Bool // it does not take -a
+	dots     atomic.Bool // with -a it has "."
+}
+
+// listAll is list at a server of which more is known, or gets known. hides: hidden names
+// may be missing.
+func (c *Client) listAll(ctx context.Context, path string, w *listWays, yield func(ftp.Entry, error) bool) (hides bool, err error) {
+	if done, err := c.mlsd(ctx, path, yield); done {
+		return false, err
+	}
+	return c.byLIST(ctx, path, w, yield)
+}
+
+// byLIST is listAll without MLSD.
+func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield func(ftp.Entry, error) bool) (hides bool, err error) {
+	if !w.noHidden.Load() {
+		lines, hides, err := c.listHidden(ctx, path, w, yield)
+		switch {
+		case lines > 0, err != nil && !isNo(err):
+			return hides, err
+		case err == nil && w.dots.Load():
+			return false, errUnread
+		}
+	}
+	n := 0
+	var p ftp.ListParser
+	err = c.listing(ctx, "LIST", path, func(line string) bool {
+		e, ok, err := p.Parse(line)
+		if !ok && err == nil {
+			return true
+		}
+		n++
+		return yieldEntry(unpinned(e, line), err, yield)
+	})
+	if n > 0 {
+		w.noHidden.Store(true) // with -a there was nothing
+	}
+	return true, err
+}
+
+// listHidden lists by LIST -a and counts the lines. hides: nothing tells that -a was
+// taken for what it is.
+func (c *Client) listHidden(ctx context.Context, path string, w *listWays, yield func(ftp.Entry, error) bool) (lines int, hides bool, err error) {
+	hides = true
+	var p ftp.ListParser
+	err = c.inDir(ctx, "LIST", "-a", path, func(line string) bool {
+		lines++
+		e, ok, err := p.Parse(line)
+		if !ok && err == nil {
+			return true
+		}
+		if err == nil && e.Type == ftp.CDirEntry {
+			w.dots.Store(true)
+		}
+		hides = hides && (err != nil || !strings.HasPrefix(e.Name, "."))
+		return yieldEntry(unpinned(e, line), err, yield)
+	})
+	return lines, hides, err
 }
 
 // yieldEntry leaves out the directory itself and its parent, and what is no name.
@@ -72,18 +149,9 @@ func isName(s string) bool {
 	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00\r\n")
 }
 
-// listing is lines for LIST and NLST, whose argument some servers take for flags
-// or a pattern, and for which many refuse an empty directory.
+// listing is inDir where many refuse an empty directory.
 func (c *Client) listing(ctx context.Context, verb, path string, yield func(line string) bool) error {
-	err := error(nil)
-	if strings.HasPrefix(path, "-") {
-		path = "./" + path
-	}
-	if strings.ContainsAny(path, "*?[]{}") || path != strings.Trim(path, " ") {
-		err = c.within(ctx, path, func() error { return c.lines(ctx, verb, "", yield) })
-	} else {
-		err = c.lines(ctx, verb, path, yield)
-	}
+	err := c.inDir(ctx, verb, "", path, yield)
 	var no *ftp.Error
 	if !isReply(err) || !errors.As(err, &no) || no.Verb != verb || no.Code != 450 && no.Code != 550 {
 		return err
@@ -99,6 +167,40 @@ func (c *Client) listing(ctx context.Context, verb, path string, yield func(line
 		return err
 	}
 	return exists
+}
+
+// inDir is lines for LIST and NLST of a directory. Some servers take their argument for
+// flags or for a pattern: vsftpd does with a directory that it can't open, and then lists
+// the directory's own name. A slash behind it prevents that; servers that do not take a
+// slash, or have nothing to list with it, are asked without.
+func (c *Client) inDir(ctx context.Context, verb, flags, path string, yield func(line string) bool) error {
+	odd := "*?[]{}"
+	if flags != "" {
+		odd += ` \\`
+		flags += " "
+	}
+	if strings.HasPrefix(path, "-") {
+		path = "./" + path
+	}
+	if path == "" || strings.ContainsAny(path, odd) || path != strings.Trim(path, " ") {
+		return c.within(ctx, path, func() error { return c.lines(ctx, verb, strings.TrimSpace(flags), yield) })
+	}
+	n := 0
+	slashed := strings.TrimRight(path, "/") + "/"
+	err := c.lines(ctx, verb, flags+slashed, func(line string) bool {
+		n++
+		return yield(line)
+	})
+	if slashed == path || n > 0 || err != nil && !isNo(err) {
+		return err
+	}
+	return c.lines(ctx, verb, flags+path, yield)
+}
+
+// isNo reports whether err is the server's 4xx or 5xx.
+func isNo(err error) bool {
+	var no *ftp.Error
+	return isReply(err) && errors.As(err, &no) && no.Code >= 400
 }
 
 // within runs do with path as the current directory, and comes back.
@@ -126,10 +228,11 @@ func (c *Client) within(ctx context.Context, path string, do func() error) error
 // lines runs a listing and yields its lines without their ends, as they come;
 // errStopped if yield had enough.
 func (c *Client) lines(ctx context.Context, verb, path string, yield func(line string) bool) error {
-	s := c.stream(ctx, func(ctx context.Context, j *job) error {
+	var res Result // set when the stream has ended
+	s := c.stream(ctx, func(ctx context.Context, j *job) (err error) {
 		j.verb, j.arg, j.dir, j.want, j.raw = verb, path, ftp.Retrieve, -1, true
 		j.anyType = verb == "MLSD" // RFC 3659 §7.2
-		_, err := c.transfer(ctx, j)
+		res, err = c.transfer(ctx, j)
 		return err
 	}, func() {})
 	defer func() { _ = s.Close() }() // its verdict came with the last line
@@ -145,17 +248,42 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 		case n == maxEntries, size > maxListing:
 			return ErrTooMany
 		}
+		cut := err != nil && len(line) > 0
 		text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
 		if c.opts.Observer != nil && text != "" {
 			c.tell(ftp.Listed{Line: text})
 		}
-		if text != "" && !yield(c.decode(text)) {
+		switch {
+		case cut && verb == "MLSD":
+			return &TruncatedError{Want: -1, Got: res.Bytes, Final: res.Final, Err: errHalfLine}
+		case cut && verb == "LIST": // half a name is another name
+			return fmt.Errorf("the last line has no end: %w", &ftp.LineError{Line: c.decode(text)})
+		case text != "" && !yield(c.decode(text)):
 			return errStopped
-		}
-		if err != nil {
-			return nil
+		case err != nil:
+			return listed(verb, res.Final)
 		}
 	}
+}
+
+// listed is what the final reply to a listing says of it: there are servers that say 226
+// to a directory that they can't read, or have not listed to its end.
+func listed(verb string, final ftp.Reply) error {
+	text := strings.ToLower(strings.Join(final.Lines, "\n"))
+	switch {
+	case strings.Contains(text, "failed to open"), strings.Contains(text, "but failed"):
+		return &ftp.Error{Verb: verb, Reply: final}
+	case strings.Contains(text, "truncated"):
+		return fmt.Errorf("%w: the server says %v", ErrPartial, final)
+	}
+	return nil
+}
+
+// someOnly reports whether err, the end of a listing, leaves what was listed right, but
+// not all that there is.
+func someOnly(err error) bool {
+	var line *ftp.LineError
+	return errors.Is(err, ErrPartial) || errors.As(err, &line)
 }
 
 // Names returns the names in the directory at path, as NLST has them. Servers
@@ -174,7 +302,11 @@ func (c *Client) Names(ctx context.Context, path string) ([]string, error) {
 	err := c.listing(ctx, "NLST", path, func(line string) bool {
 		name := line
 		if prefix := strings.TrimSuffix(path, "/") + "/"; path != "" {
-			name = strings.TrimPrefix(strings.TrimPrefix(name, "./"), prefix)
+			if below, ok := strings.CutPrefix(strings.TrimPrefix(name, "./"), prefix); ok {
+				name = strings.TrimLeft(below, "/")
+			} else {
+				name = strings.TrimPrefix(name, "./")
+			}
 		}
 		switch {
 		case name == "." || name == "..":

@@ -39,7 +39,7 @@ func TestListMLSD(t *testing.T) {
 	f := newFake(t, func(f *fake) {
 		f.feat = withMLST
 		f.dirs["/pub"] = "type=cdir; /pub\r\ntype=pdir; /\r\ntype=dir;unique=1; sub\r\n" +
-			"Type=file;Size=3;Modify=20240102030405;  two blanks \r\nsize=4;type=file; a;b=c\nnonsense\r\ntype=file; last"
+			"Type=file;Size=3;Modify=20240102030405;  two blanks \r\nsize=4;type=file; a;b=c\nnonsense\r\ntype=file; last\r\n"
 	})
 	c := f.dial(nil)
 	entries, errs := collect(t, c, "/pub")
@@ -74,7 +74,7 @@ func TestListFallsBackToLIST(t *testing.T) {
 			t.Errorf("errors %v", errs)
 		}
 	}
-	if f.count("MLSD") != 1 || !slices.Contains(f.commands(), "LIST") {
+	if f.count("MLSD") != 1 || !slices.Contains(f.commands(), "LIST -a") {
 		t.Errorf("commands %q", f.commands())
 	}
 }
@@ -178,27 +178,129 @@ func TestListStreams(t *testing.T) {
 
 // What a LIST would take for flags, or for a pattern, is got at otherwise.
 func TestListOddPaths(t *testing.T) {
+	const line = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n"
 	for dir, want := range map[string][]string{
-		"-la":    {"LIST ./-la"},
-		"[x]":    {"PWD", "CWD [x]", "LIST", "CWD /"},
-		" blank": {"PWD", "CWD  blank", "LIST", "CWD /"},
-		"a b":    {"LIST a b"},
-		"":       {"LIST"},
+		"-la":    {"LIST -a ./-la/"},
+		"[x]":    {"PWD", "CWD [x]", "LIST -a", "CWD /"},
+		" blank": {"PWD", "CWD  blank", "LIST -a", "CWD /"},
+		"a b":    {"PWD", "CWD a b", "LIST -a", "CWD /"},
+		"plain":  {"LIST -a plain/"},
+		"":       {"LIST -a"},
 	} {
-		f := newFake(t, func(f *fake) { f.dirs["[x]"], f.dirs[" blank"] = "", "" })
+		f := newFake(t, func(f *fake) {
+			f.dirs[""], f.dirs["[x]"], f.dirs[" blank"], f.dirs["a b"], f.dirs["plain"], f.dirs["./-la"] = line, line, line, line, line, line
+		})
 		c := f.dial(nil)
 		before := len(f.commands())
-		if _, errs := collect(t, c, dir); errs != nil {
-			t.Errorf("%q: %v", dir, errs)
+		if entries, errs := collect(t, c, dir); errs != nil || len(entries) != 1 {
+			t.Errorf("%q: %v, %v", dir, entries, errs)
 		}
-		var got []string
-		for _, line := range f.commands()[before:] {
-			if line != "EPSV" {
-				got = append(got, line)
+		if got := since(f, before); !slices.Equal(got, want) {
+			t.Errorf("%q: commands %q, want %q", dir, got, want)
+		}
+	}
+}
+
+// since is what was said after the first n commands, but for EPSV.
+func since(f *fake, n int) (got []string) {
+	for _, line := range f.commands()[n:] {
+		if line != "EPSV" {
+			got = append(got, line)
+		}
+	}
+	return got
+}
+
+// TestListWays: servers that do not take -a, or no slash behind a directory, or nothing
+// of both.
+func TestListWays(t *testing.T) {
+	const line = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n"
+	for name, takes := range map[string]func(arg string) bool{
+		"all":      func(string) bool { return true },
+		"no -a":    func(arg string) bool { return !strings.HasPrefix(arg, "-a") },
+		"no slash": func(arg string) bool { return !strings.HasSuffix(arg, "/") },
+		"neither":  func(arg string) bool { return arg == "d" },
+	} {
+		for _, no := range []string{"", "550 no such directory", "501 what?", "450 no files"} {
+			f := newFake(t, func(f *fake) {
+				f.dirs["d"] = line
+				f.on["LIST"] = func(s *session, arg string) {
+					switch {
+					case takes(arg):
+						s.wellBehaved("LIST", arg)
+					case no != "":
+						s.say(no)
+					default:
+						s.say("150 here it comes")
+						s.send("")
+						s.say("226 done")
+					}
+				}
+			})
+			c := f.dial(nil)
+			if entries, errs := collect(t, c, "d"); errs != nil || !slices.Equal(names(entries), []string{"x"}) {
+				t.Errorf("%s, %q: %v, %v", name, no, entries, errs)
 			}
 		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%q: commands %q, want %q", dir, got, want)
+	}
+}
+
+// TestListNotAll: a 226 that says that the listing is not all, or none, is no success.
+func TestListNotAll(t *testing.T) {
+	const mlsd, list = "type=file;size=1; a\r\n", "-rw-r--r-- 1 a b 5 Jan  1 2020 a\r\n"
+	for final, check := range map[string]func(err error) bool{
+		"226-Options: -a -l \r\n226 Output truncated to 10000 matches": func(err error) bool { return errors.Is(err, client.ErrPartial) },
+		"226-Output truncated to 10000 matches\r\n226 3 matches total": func(err error) bool { return errors.Is(err, client.ErrPartial) },
+		"226 Transfer done (but failed to open directory).":            isA[*ftp.Error],
+	} {
+		for verb, lines := range map[string]string{"MLSD": mlsd, "LIST": list, "NLST": "a\r\n"} {
+			f := newFake(t, func(f *fake) {
+				if f.dirs["d"] = lines; verb == "MLSD" {
+					f.feat = withMLST
+				}
+				f.on[verb] = func(s *session, _ string) { s.say("150 yes"); s.send(lines); s.say(final) }
+			})
+			c := f.dial(nil)
+			if verb == "NLST" {
+				if got, err := c.Names(t.Context(), "d"); !check(err) || len(got) != 1 {
+					t.Errorf("%s: %q, %v", final, got, err)
+				}
+				continue
+			}
+			entries, errs := collect(t, c, "d")
+			if len(entries) != 1 || len(errs) != 1 || !check(errs[0]) || f.count(verb) != 1 {
+				t.Errorf("%s, %s: %v, %v", verb, final, entries, errs)
+			}
+			var walked []error
+			for _, err := range c.Walk(t.Context(), "d") {
+				if err != nil {
+					walked = append(walked, err)
+				}
+			}
+			if len(walked) != 1 || !check(walked[0]) {
+				t.Errorf("Walk, %s, %s: %v", verb, final, walked)
+			}
+			if _, err := c.Glob(t.Context(), "d/*"); errors.Is(errs[0], client.ErrPartial) && !errors.Is(err, client.ErrPartial) {
+				t.Errorf("Glob, %s, %s: %v", verb, final, err)
+			}
+		}
+	}
+}
+
+// TestListHalfLine: the name in a line without its end may be half of one.
+func TestListHalfLine(t *testing.T) {
+	for feat, lines := range map[string]string{
+		"MLST": "type=file;size=2; a\r\ntype=file;size=2; bb",
+		"":     "-rw-r--r-- 1 a b 5 Jan  1 2020 a\r\n-rw-r--r-- 1 a b 5 Jan  1 2020 bb",
+	} {
+		f := newFake(t, func(f *fake) { f.feat, f.dirs[""] = []string{"SIZE", feat}, lines })
+		c := f.dial(nil)
+		entries, errs := collect(t, c, "")
+		if !slices.Equal(names(entries), []string{"a"}) || len(errs) != 1 {
+			t.Fatalf("%q: %v, %v", feat, entries, errs)
+		}
+		if feat != "" && !isA[*client.TruncatedError](errs[0]) || feat == "" && !isA[*ftp.LineError](errs[0]) {
+			t.Errorf("%q: %v", feat, errs[0])
 		}
 	}
 }

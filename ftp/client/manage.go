@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -118,21 +119,28 @@ func (c *Client) RemoveAll(ctx context.Context, path string) error {
 		return err
 	}
 	defer c.end()
-	return c.removeAll(ctx, path, newBudget(), 0)
+	return (&removal{c: c, budget: newBudget()}).all(ctx, path, 0)
 }
 
-// removeAll tries DELE first: it takes a link for what it is, and can do no harm
-// to a directory.
-func (c *Client) removeAll(ctx context.Context, path string, b *budget, depth int) error {
-	_, err := c.do(ctx, "DELE", path)
+// removal is one RemoveAll.
+type removal struct {
+	c      *Client
+	ways   listWays
+	budget *budget
+}
+
+// all tries DELE first: it takes a link for what it is, and can do no harm to a
+// directory.
+func (r *removal) all(ctx context.Context, path string, depth int) error {
+	_, err := r.c.do(ctx, "DELE", path)
 	if err == nil || !isReply(err) {
 		return err
 	}
-	_, noDir := c.do(ctx, "RMD", path)
+	_, noDir := r.c.do(ctx, "RMD", path)
 	if noDir == nil || !isReply(noDir) {
 		return noDir
 	}
-	if is, e := c.isDir(ctx, path); e != nil {
+	if is, e := r.c.isDir(ctx, path); e != nil {
 		return e
 	} else if !is {
 		return err
@@ -140,46 +148,55 @@ func (c *Client) removeAll(ctx context.Context, path string, b *budget, depth in
 	if depth == maxDepth {
 		return ErrTooDeep
 	}
-	entries, err := c.readDir(ctx, path, b)
-	if err == nil {
-		err = c.removeEach(ctx, path, entries, depth)
+	for {
+		n, err := r.inside(ctx, path, depth, false)
+		if err != nil && (n == 0 || !errors.Is(err, ErrPartial)) {
+			return err
+		}
+		_, full := r.c.do(ctx, "RMD", path)
+		if !isReply(full) {
+			return full
+		}
+		if err == nil {
+			return r.rest(ctx, path, depth, full)
+		}
 	}
-	entries.drop()
-	if err != nil {
+}
+
+// rest removes a directory that is not empty yet, though all that MLSD lists is gone:
+// there are servers that leave hidden names out of that, too.
+func (r *removal) rest(ctx context.Context, path string, depth int, full error) error {
+	n, err := r.inside(ctx, path, depth, true)
+	switch {
+	case n == 0:
+		return full
+	case err != nil:
 		return err
 	}
-	_, err = c.do(ctx, "RMD", path)
-	if !isReply(err) {
-		return err
-	}
-	// Not empty yet: many servers leave hidden names out of a plain LIST.
-	entries, hiding := c.readHidden(ctx, path, b)
-	defer entries.drop()
-	if hiding != nil || len(entries.at) == 0 {
-		return err
-	}
-	if err := c.removeEach(ctx, path, entries, depth); err != nil {
-		return err
-	}
-	_, err = c.do(ctx, "RMD", path)
+	_, err = r.c.do(ctx, "RMD", path)
 	return err
 }
 
-// removeEach removes what is in a directory.
-func (c *Client) removeEach(ctx context.Context, path string, entries *kept, depth int) (err error) {
+// inside removes what is listed in a directory; n is how many names that were.
+func (r *removal) inside(ctx context.Context, path string, depth int, hidden bool) (n int, err error) {
+	entries, partial := r.c.readDir(ctx, path, &r.ways, r.budget, hidden)
+	defer entries.drop()
+	if partial != nil && !errors.Is(partial, ErrPartial) {
+		return 0, partial
+	}
 	for i := range entries.at {
 		e := entries.entry(i)
 		child := join(path, e.Name)
 		if e.Type == ftp.DirEntry {
-			err = c.removeAll(ctx, child, entries.budget, depth+1)
-		} else if _, err = c.do(ctx, "DELE", child); e.Type == ftp.UnknownEntry && isReply(err) {
-			err = c.removeAll(ctx, child, entries.budget, depth+1)
+			err = r.all(ctx, child, depth+1)
+		} else if _, err = r.c.do(ctx, "DELE", child); e.Type == ftp.UnknownEntry && isReply(err) {
+			err = r.all(ctx, child, depth+1)
 		}
 		if err != nil {
-			return err
+			return len(entries.at), err
 		}
 	}
-	return nil
+	return len(entries.at), partial
 }
 
 // Size returns the size of a file in bytes, as a binary transfer would move it

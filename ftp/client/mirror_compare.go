@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"time"
 
 	"miniftp/ftp"
 )
@@ -76,19 +77,28 @@ func (m *mirror) compare(ctx context.Context, t *task) (why string, err error) {
 		return "newer", nil
 	case order == 0:
 		return "", nil
-	case order < 0 && !m.canTouch(ctx, t):
+	case (order < 0 || t.src.Modified.After(time.Now())) && !m.canTouch(ctx, t):
 		return "", nil // the time there can only be that of the copying
 	}
 	return "time", nil
 }
 
-// canTouch reports whether times can be set at the destination: the file is given the
-// one that it has.
+// canTouch reports whether a file at the destination can have the time that it has in
+// the source. A server is asked for a time just beside it: what fails now must not leave
+// another version with the right time. A dry run believes FEAT.
 func (m *mirror) canTouch(ctx context.Context, t *task) bool {
-	if s, ok := m.dst.(*remoteSide); ok && (s.noTime.Load() || t.dst.Precise > second) {
+	s, ok := m.dst.(*remoteSide)
+	if !ok {
+		return true
+	}
+	if s.noTime.Load() || t.dst.Precise > second {
 		return false
 	}
-	return m.dst.setTime(ctx, t.rel, t.dst.Modified) == nil
+	if m.o.DryRun {
+		return s.offersTime(ctx)
+	}
+	_, to := m.src.span(&t.src)
+	return s.setTime(ctx, t.rel, to.Add(second)) == nil
 }
 
 // touch gives a file whose content is right the right time.

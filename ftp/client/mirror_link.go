@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -16,6 +17,10 @@ func (v *visit) link(rel string, e, dst *ftp.Entry) {
 		return
 	}
 	target, err := m.src.readLink(rel, e)
+	if errors.Is(err, errNoTarget) {
+		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a link, and " + err.Error()})
+		return
+	}
 	if err != nil {
 		m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
 		return
@@ -29,6 +34,10 @@ func (v *visit) link(rel string, e, dst *ftp.Entry) {
 			m.same()
 			return
 		}
+	}
+	if err := m.dst.canLink(v.ctx); err != nil {
+		m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
+		return
 	}
 	switch {
 	case dst.IsDir():
@@ -58,10 +67,13 @@ func (v *visit) follow(e *ftp.Entry, b *branch) bool {
 			b.real = path.Clean(target)
 		} else if err == nil {
 			b.real = path.Join(v.b.real, target)
+		} else {
+			b.links += maxFollowed / 2 // it can't be told whether it leads back
 		}
 		top := v.b.above[0]
-		if holds(b.real, top) || b.links > maxFollowed || slices.Contains(v.b.above, b.real) {
-			v.m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: ErrTooDeep})
+		unique := e.Unique != "" && slices.Contains(v.b.above, "unique "+e.Unique) // proftpd's is of what it leads to
+		if unique || holds(b.real, top) || b.links > maxFollowed || slices.Contains(v.b.above, b.real) {
+			v.m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
 			return false
 		}
 	}
@@ -70,6 +82,12 @@ func (v *visit) follow(e *ftp.Entry, b *branch) bool {
 	e.Name = name
 	return true
 }
+
+// loopError is a link that is not followed, as that would not end; an ErrTooDeep.
+type loopError struct{}
+
+func (loopError) Error() string        { return "the link leads back to a directory that it is in" }
+func (loopError) Is(target error) bool { return target == ErrTooDeep }
 
 // holds reports whether the directory dir is top, or one of those above it.
 func holds(dir, top string) bool {

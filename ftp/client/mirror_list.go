@@ -15,9 +15,9 @@ func (s *remoteSide) list(ctx context.Context, rel string, add func(*ftp.Entry) 
 			return err
 		}
 		defer c.end()
-		r := &reading{s: s, c: c, rel: rel, add: add}
+		r := &reading{s: s, c: c, rel: rel, add: add, ours: strings.HasPrefix(c.greeting.Text(), "miniftp ")}
 		err := r.run(ctx)
-		got = read{odd: r.odd, hides: r.hides}
+		got = read{odd: r.odd, partial: r.partial, hides: r.hides}
 		return err
 	})
 	return got, err
@@ -31,16 +31,15 @@ type reading struct {
 	add     func(*ftp.Entry) error
 	hides   bool
 	odd     []error
+	partial error // why it is not all of the listing
 	full    error
 	entries int
-	unknown []string // names of which it is not told what they are
-	sample  string   // a file whose time shows the zone of LIST
+	links   map[string]string // where those lead to that LIST has
+	ours    bool              // the server is miniftp and lists by LIST
+	unknown []string          // names of which it is not told what they are
+	sample  string            // a file whose time shows the zone of LIST
 	sampled time.Time
 }
-
-// errUnread is a listing without "." of a server that has it in others: vsftpd says 226
-// to one that it could not read.
-var errUnread = errors.New("the listing has nothing, not even the directory itself: it may not be readable")
 
 // enough of what is odd in a listing.
 const enough = 20
@@ -68,83 +67,58 @@ func (r *reading) run(ctx context.Context) error {
 	return nil
 }
 
-// names lists by MLSD, else by LIST -a, as a plain LIST leaves hidden names out.
-func (r *reading) names(ctx context.Context) error {
-	dir := r.s.at(r.rel)
-	if c := r.c; !c.knows.noMLSD && (c.features.Has("MLST") || c.features.Has("MLSD")) {
-		if err := r.add(nil); err != nil {
-			return err
-		}
-		if err := firstOf(r.full, c.list(ctx, dir, r.take)); err != nil || !c.knows.noMLSD {
-			return err
-		}
-	}
-	if !r.s.noHidden.Load() {
-		lines, err := r.all(ctx, dir)
-		switch {
-		case err == nil && lines > 0:
-			return nil
-		case err == nil && r.s.showsDots.Load():
-			return errUnread
-		case err != nil && !isReply(err):
-			return err
-		case err != nil:
-			r.s.noHidden.Store(true)
-		}
-	}
-	r.hides = true
-	if err := r.anew(); err != nil {
+// names lists the directory.
+func (r *reading) names(ctx context.Context) (err error) {
+	if err := r.add(nil); err != nil { // a connection may have broken
 		return err
 	}
-	err := firstOf(r.full, r.c.list(ctx, dir, r.take))
-	if r.entries > 0 {
-		r.s.noHidden.Store(true) // LIST -a said that there was nothing
+	if err := r.askLinks(ctx); err != nil {
+		return err
+	}
+	r.hides, err = r.c.listAll(ctx, r.s.at(r.rel), &r.s.ways, r.take)
+	if err = firstOf(r.full, err); someOnly(err) {
+		r.odd, r.partial = append(r.odd, err), err
+		return nil
 	}
 	return err
 }
 
-func (r *reading) anew() error {
-	r.odd, r.unknown, r.sample, r.entries, r.full = nil, nil, "", 0, nil
-	return r.add(nil)
+// askLinks finds out by LIST which names are links and where they lead to, when that
+// matters: there are servers whose MLSD does not tell, or that tell what they lead to.
+func (r *reading) askLinks(ctx context.Context) error {
+	m := r.s.m
+	if m.o.Links == SkipLinks || m.o.Links == FollowLinks && r.s != m.src || r.s.tellsLinks.Load() ||
+		r.c.knows.noMLSD || !r.c.features.Has("MLST") && !r.c.features.Has("MLSD") {
+		return nil
+	}
+	room := &budget{maxLinks, maxLinks * entryBytes}
+	r.links = map[string]string{}
+	_, err := r.c.byLIST(ctx, r.s.at(r.rel), &r.s.ways, func(e ftp.Entry, err error) bool {
+		if err == nil && e.Type == ftp.LinkEntry && e.Target != "" && room.take(entryBytes+len(e.Name)+len(e.Target)) == nil {
+			r.links[strings.Clone(e.Name)] = strings.Clone(e.Target)
+		}
+		return true
+	})
+	if isReply(err) || someOnly(err) || errors.Is(err, errUnread) {
+		return nil // MLSD will tell what it can
+	}
+	return err
 }
 
-// all lists by LIST -a and counts the lines.
-func (r *reading) all(ctx context.Context, dir string) (n int, err error) {
-	if err := r.anew(); err != nil {
-		return 0, err
-	}
-	r.hides = true
-	var p ftp.ListParser
-	list := func(arg string) error {
-		return r.c.lines(ctx, "LIST", arg, func(line string) bool {
-			n++
-			e, ok, err := p.Parse(line)
-			switch {
-			case !ok && err == nil:
-				return true
-			case err == nil && e.Type == ftp.CDirEntry:
-				r.hides = false
-				r.s.showsDots.Store(true)
-			case err == nil && strings.HasPrefix(e.Name, "."):
-				r.hides = false
-				if strings.HasSuffix(e.Name, ".upload") {
-					return true // what miniftp serve keeps of an upload, and hides but from LIST -a
-				}
-			}
-			return yieldEntry(unpinned(e, line), err, r.take)
-		})
-	}
-	if strings.ContainsAny(dir, " *?[]{}\\") {
-		err = r.c.within(ctx, dir, func() error { return list("-a") })
-	} else {
-		err = list("-a " + dir)
-	}
-	return n, firstOf(r.full, err)
-}
+// maxLinks is how many links of a directory are asked for.
+const maxLinks = 10_000
 
 // take is given each entry.
 func (r *reading) take(e ftp.Entry, err error) bool {
 	r.entries++
+	if err == nil && r.ours && strings.HasPrefix(e.Name, ".") && strings.HasSuffix(e.Name, ".upload") {
+		return true // what miniftp serve keeps of an upload, and hides but from LIST -a
+	}
+	if target, ok := r.links[e.Name]; ok && err == nil {
+		e.Type, e.Target = ftp.LinkEntry, target
+	} else if err == nil && e.Type == ftp.LinkEntry && e.Target != "" {
+		r.s.tellsLinks.Store(true)
+	}
 	switch {
 	case err != nil && len(r.odd) < enough:
 		r.odd = append(r.odd, err)

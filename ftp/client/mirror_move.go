@@ -146,7 +146,8 @@ type putting struct {
 func (u *putting) run(ctx context.Context, try int) (Result, error) {
 	to := u.dst.at(u.t.rel)
 	if u.dst.noRename.Load() {
-		return u.send(ctx, to, try > 0 && u.t.dst.Name == "")
+		res, err := u.send(ctx, to, try > 0 && u.t.dst.Name == "")
+		return res, u.perms(ctx, err)
 	}
 	part := u.dst.at(taggedPart(u.t.rel, u.t.tag))
 	res, err := u.send(ctx, part, try > 0 || u.t.part.Name != "" || u.t.src.Size >= resumable)
@@ -155,7 +156,7 @@ func (u *putting) run(ctx context.Context, try int) (Result, error) {
 	}
 	err = u.dst.rename(ctx, u.c, part, u.t)
 	if !isReply(err) {
-		return res, err
+		return res, u.perms(ctx, err)
 	}
 	if res, err = u.send(ctx, to, false); err != nil {
 		return res, err
@@ -163,7 +164,15 @@ func (u *putting) run(ctx context.Context, try int) (Result, error) {
 	if err = u.c.Delete(ctx, part); isReply(err) {
 		err = nil // it stays; the file is whole
 	}
-	return res, err
+	return res, u.perms(ctx, err)
+}
+
+// perms gives the file its permissions, if it is there: it stands without them, too.
+func (u *putting) perms(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	return u.dst.finishPerms(ctx, u.c, u.t)
 }
 
 // rename gives a part its final name. The server may not put it in the place of
@@ -183,7 +192,7 @@ func (s *remoteSide) rename(ctx context.Context, c *Client, part string, t *task
 	return err
 }
 
-// send uploads the file and gives it its time and permissions.
+// send uploads the file and gives it its time.
 func (u *putting) send(ctx context.Context, to string, resume bool) (Result, error) {
 	o := FileOptions{Resume: resume, Progress: u.m.progress(u.t.rel)}
 	res, err := u.c.Upload(ctx, u.src.fsys, u.src.at(u.t.rel), to, o)
@@ -195,27 +204,45 @@ func (u *putting) send(ctx context.Context, to string, resume bool) (Result, err
 	if err != nil {
 		return res, err
 	}
-	return res, u.dst.finish(ctx, u.c, to, &u.t.src, u.m.o.Perms)
+	return res, u.dst.finishTime(ctx, u.c, to, &u.t.src)
 }
 
-// finish gives a file on a server its time and permissions. That it takes no time is
-// no error: the next Mirror knows what to make of it.
-func (s *remoteSide) finish(ctx context.Context, c *Client, to string, e *ftp.Entry, perms bool) error {
-	if !s.noTime.Load() && !e.Modified.IsZero() {
-		err := c.SetModTime(ctx, to, e.Modified)
-		if err != nil && !isReply(err) {
-			return err
-		}
-		s.noTime.Store(err != nil)
-	}
-	if !perms || !e.HasMode || s.noMode.Load() {
+// finishTime gives a file on a server its time. That it takes none is no error: the next
+// Mirror knows what to make of it.
+func (s *remoteSide) finishTime(ctx context.Context, c *Client, to string, e *ftp.Entry) error {
+	if s.noTime.Load() || e.Modified.IsZero() {
 		return nil
 	}
-	err := c.Chmod(ctx, to, e.Mode.Perm())
+	err := c.SetModTime(ctx, to, e.Modified)
+	s.learnTime(err)
+	if isReply(err) {
+		return nil
+	}
+	return err
+}
+
+// finishPerms gives a file that has its name its permissions. That a server takes none
+// is told once, and does not make the file one that failed.
+func (s *remoteSide) finishPerms(ctx context.Context, c *Client, t *task) error {
+	if !s.m.o.Perms || !t.src.HasMode || s.noMode.Load() {
+		return nil
+	}
+	err := c.Chmod(ctx, s.at(t.rel), t.src.Mode.Perm())
+	if !isReply(err) {
+		return err
+	}
+	if s.tellsMode(err) {
+		s.m.tell(ctx, Action{Kind: SetMode, Path: t.rel, Err: err})
+	}
+	return nil
+}
+
+// tellsMode reports whether it has to be told that the server has not set permissions.
+func (s *remoteSide) tellsMode(err error) bool {
 	if refused(err) {
 		s.noMode.Store(true)
 	}
-	return err
+	return !s.toldMode.Swap(true)
 }
 
 // across streams a file from one server to another; it is not resumed.
@@ -259,10 +286,13 @@ func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name
 			if n, err := to.Size(ctx, name); err == nil && n != res.Bytes {
 				return &TruncatedError{Want: res.Bytes, Got: n, Final: res.Final}
 			}
-			if err := dst.finish(ctx, to, name, &t.src, m.o.Perms); err != nil {
+			if err := dst.finishTime(ctx, to, name, &t.src); err != nil {
 				return err
 			}
-			return then(to)
+			if err := then(to); err != nil {
+				return err
+			}
+			return dst.finishPerms(ctx, to, t)
 		})
 	})
 	return res, err

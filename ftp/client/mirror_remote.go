@@ -25,8 +25,14 @@ type remoteSide struct {
 	knows zoneState
 
 	// What the server turned out not to do, for anything.
-	noRename, noTime, noMode, noHash, noHidden atomic.Bool
-	showsDots                                  atomic.Bool // LIST -a has "."
+	noRename, noTime, noMode, noHash atomic.Bool
+
+	setsTime   atomic.Bool // it has set one
+	toldMode   atomic.Bool // that it did not set permissions
+	tellsLinks atomic.Bool // MLSD says where they lead to
+	ways       listWays
+	links      sync.Once // asks whether links can be made
+	noLinks    error     // its answer
 }
 
 type zoneState uint8
@@ -40,6 +46,8 @@ const (
 // farOff is how far a clock may be off in an unknown zone.
 const farOff = 14 * time.Hour
 
+var errNoTarget = errors.New("the server does not say where the link leads to")
+
 func (s *remoteSide) at(rel string) string { return path.Join(s.root, rel) }
 
 // do runs f with a connection, and again over another one if it breaks.
@@ -49,8 +57,8 @@ func (s *remoteSide) do(ctx context.Context, kind ActionKind, rel string, f func
 
 func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err error) {
 	err = s.do(ctx, ListDir, rel, func(c *Client) error {
-		if is, err := c.asDir(ctx, s.at(rel)); is || err != nil {
-			e = ftp.Entry{Name: path.Base(rel), Type: ftp.DirEntry, Size: -1}
+		if unique, is, err := c.asDir(ctx, s.at(rel)); is || err != nil {
+			e = ftp.Entry{Name: path.Base(rel), Type: ftp.DirEntry, Size: -1, Unique: unique}
 			return err
 		}
 		info, err := c.info(ctx, s.at(rel))
@@ -62,14 +70,20 @@ func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err err
 	return e, err
 }
 
-// asDir asks first whether a path is a directory: there are servers that tell the size
-// of one.
-func (c *Client) asDir(ctx context.Context, path string) (bool, error) {
+// asDir asks first whether a path is a directory, and which: there are servers that tell
+// the size of one.
+func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool, err error) {
 	if err := c.begin(); err != nil {
-		return false, err
+		return "", false, err
 	}
 	defer c.end()
-	return c.isDir(ctx, path)
+	if c.features.Has("MLST") && !c.knows.noMLST {
+		if e, err := c.mlst(ctx, path); err == nil && e.Type == ftp.DirEntry {
+			return e.Unique, true, nil
+		}
+	}
+	is, err = c.isDir(ctx, path)
+	return "", is, err
 }
 
 // learnZone asks for the time of one file that LIST gave a time to the minute.
@@ -132,7 +146,7 @@ func (s *remoteSide) exact(ctx context.Context, rel string, e *ftp.Entry) error 
 
 func (s *remoteSide) readLink(_ string, e *ftp.Entry) (string, error) {
 	if e.Target == "" {
-		return "", errors.New("the server does not say where the link leads to")
+		return "", errNoTarget
 	}
 	return e.Target, nil
 }
@@ -159,7 +173,28 @@ func (s *remoteSide) setTime(ctx context.Context, rel string, t time.Time) error
 	if s.noTime.Load() {
 		return errors.ErrUnsupported
 	}
-	return s.pool.Do(ctx, func(c *Client) error { return c.SetModTime(ctx, s.at(rel), t) })
+	err := s.pool.Do(ctx, func(c *Client) error { return c.SetModTime(ctx, s.at(rel), t) })
+	s.learnTime(err)
+	return err
+}
+
+// offersTime reports whether the server says that it can set times.
+func (s *remoteSide) offersTime(ctx context.Context) (offers bool) {
+	_ = s.pool.Do(ctx, func(c *Client) error {
+		offers = c.features.Has("MFMT") || c.features.Has("MDTM")
+		return nil
+	})
+	return offers
+}
+
+// learnTime notes what came of setting a time: it may be the one that the server does
+// not take, or that it knows no way at all.
+func (s *remoteSide) learnTime(err error) {
+	if err == nil {
+		s.setsTime.Store(true)
+	} else if refused(err) && !s.setsTime.Load() {
+		s.noTime.Store(true)
+	}
 }
 
 func (s *remoteSide) setMode(ctx context.Context, rel string, mode fs.FileMode) error {
@@ -171,6 +206,18 @@ func (s *remoteSide) link(ctx context.Context, target, rel string) error {
 		return errNoLinks // SITE SYMLINK has no way to write it
 	}
 	return s.pool.Do(ctx, func(c *Client) error { return c.Symlink(ctx, target, s.at(rel)) })
+}
+
+// canLink asks once. SITE SYMLINK without its arguments changes nothing, and who knows
+// it says 501.
+func (s *remoteSide) canLink(ctx context.Context) error {
+	s.links.Do(func() {
+		err := s.do(ctx, MakeLink, "", func(c *Client) error { return c.simple(ctx, "SITE", "SYMLINK") })
+		if refused(err) || err != nil && !isReply(err) {
+			s.noLinks = err
+		}
+	})
+	return s.noLinks
 }
 
 // sum asks for a hash; "" gives the content's SHA-256, if the server has none.

@@ -40,6 +40,7 @@ type side interface {
 	setTime(ctx context.Context, rel string, t time.Time) error
 	setMode(ctx context.Context, rel string, mode fs.FileMode) error
 	link(ctx context.Context, target, rel string) error
+	canLink(ctx context.Context) error // why no links can be made there, without a change
 	// exact makes the time of an entry as exact as it can be had.
 	exact(ctx context.Context, rel string, e *ftp.Entry) error
 	// span is when an entry was last changed: not before from, and before to.
@@ -58,8 +59,9 @@ type plainSide struct {
 
 // read is how far a listing can be trusted.
 type read struct {
-	odd   []error // lines and names that can't be told
-	hides bool    // names that begin with a dot may be missing
+	odd     []error // lines and names that can't be told, and partial
+	partial error   // why names are missing
+	hides   bool    // names that begin with a dot may be missing
 }
 
 func (s *plainSide) at(rel string) string { return below(s.root, rel) }
@@ -151,6 +153,13 @@ func (s *plainSide) link(_ context.Context, target, rel string) error {
 		return &LocalError{Err: errNoLinks}
 	}
 	return localError(l.SymlinkIfPossible(filepath.FromSlash(target), s.at(rel)))
+}
+
+func (s *plainSide) canLink(context.Context) error {
+	if _, ok := s.fsys.(afero.Linker); !ok {
+		return &LocalError{Err: errNoLinks}
+	}
+	return nil
 }
 
 var errNoLinks = errors.New("links can't be made here")

@@ -157,8 +157,12 @@ func (v *visit) branch(b branch, e, dst *ftp.Entry) {
 	m := v.m
 	unique := "unique " + e.Unique
 	b.depth = v.b.depth + 1
-	if b.depth > maxDepth || e.Unique != "" && slices.Contains(v.b.above, unique) {
+	switch {
+	case b.depth > maxDepth:
 		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: ErrTooDeep})
+		return
+	case e.Unique != "" && slices.Contains(v.b.above, unique):
+		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
 		return
 	}
 	b.above = append(v.b.above[:len(v.b.above):len(v.b.above)], b.real)
@@ -197,8 +201,8 @@ func (m *mirror) chmod(ctx context.Context, rel string, mode fs.FileMode, was bo
 	if !m.o.DryRun {
 		a.Err = m.retry(ctx, SetMode, rel, func(int) error { return m.dst.setMode(ctx, rel, mode) })
 	}
-	if s, ok := m.dst.(*remoteSide); ok && refused(a.Err) {
-		s.noMode.Store(true) // said once
+	if s, ok := m.dst.(*remoteSide); ok && isReply(a.Err) && !s.tellsMode(a.Err) {
+		return
 	}
 	if was || a.Err != nil {
 		m.tell(ctx, a)

@@ -51,6 +51,9 @@ func (m *mirror) walk(ctx context.Context) {
 	}
 	top := path.Join("/", m.src.at(""))
 	b := branch{real: top, above: []string{top}}
+	if root.Unique != "" {
+		b.above = append(b.above, "unique "+root.Unique)
+	}
 	there, err := m.dst.look(ctx, "")
 	switch {
 	case err == nil && there.IsDir():
@@ -77,7 +80,10 @@ func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
 	go func() {
 		defer close(other)
 		if b.there {
-			_, l.noDst = m.read(ctx, m.dst, b.rel, l.dst)
+			var to read
+			if to, l.noDst = m.read(ctx, m.dst, b.rel, l.dst); l.noDst == nil {
+				l.noDst = to.partial // what is missing in it is not missing there
+			}
 		}
 	}()
 	go func() {

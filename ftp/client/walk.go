@@ -20,11 +20,11 @@ type WalkEntry struct {
 	ftp.Entry
 }
 
-// Walk yields all that is below root, a directory before what is in it, each
-// directory sorted by name. Links are not followed. A directory that can't be
+// Walk yields all that is below root, hidden names too, a directory before what is in
+// it, each directory sorted by name. Links are not followed. A directory that can't be
 // read is yielded as an error with its Path, and the walk goes on; so are a line of
-// it that can't be read, a name that is none, and a directory that contains itself
-// (ErrTooDeep). In the loop the Client is free: each directory is
+// it that can't be read, a name that is none, a listing that is not all (ErrPartial), and
+// a directory that contains itself (ErrTooDeep). In the loop the Client is free: each directory is
 // read whole before its entries are yielded.
 func (c *Client) Walk(ctx context.Context, root string) iter.Seq2[WalkEntry, error] {
 	return func(yield func(WalkEntry, error) bool) {
@@ -37,6 +37,7 @@ type walker struct {
 	c     *Client
 	ctx   context.Context
 	yield func(WalkEntry, error) bool
+	ways  listWays
 	*budget
 }
 
@@ -87,7 +88,7 @@ func (w *walker) readDir(dir string) (entries *kept, odd []error, err error) {
 	const enough = 20
 	entries = &kept{budget: w.budget}
 	var full error
-	err = w.c.list(w.ctx, dir, func(e ftp.Entry, err error) bool {
+	_, err = w.c.listAll(w.ctx, dir, &w.ways, func(e ftp.Entry, err error) bool {
 		switch {
 		case err == nil:
 			full = entries.add(&e)
@@ -96,7 +97,10 @@ func (w *walker) readDir(dir string) (entries *kept, odd []error, err error) {
 		}
 		return full == nil
 	})
-	return entries, odd, firstOf(full, err)
+	if err = firstOf(full, err); someOnly(err) {
+		return entries, append(odd, err), nil
+	}
+	return entries, odd, err
 }
 
 // firstOf is why a listing ended: what its reader found wrong comes before what
@@ -108,36 +112,22 @@ func firstOf(found, err error) error {
 	return err
 }
 
-// readDir reads a directory whole. A line that can't be read fails it: who works
-// on a whole tree must not miss part of it unknowingly.
-func (c *Client) readDir(ctx context.Context, dir string, b *budget) (*kept, error) {
+// readDir reads a directory whole, if hidden by LIST -a and nothing else. A line that
+// can't be read fails it: who works on a whole tree must not miss part of it unknowingly.
+func (c *Client) readDir(ctx context.Context, dir string, w *listWays, b *budget, hidden bool) (*kept, error) {
 	entries := &kept{budget: b}
-	var bad error
-	err := c.list(ctx, dir, func(e ftp.Entry, err error) bool {
+	var bad, err error
+	add := func(e ftp.Entry, err error) bool {
 		if bad = err; err == nil {
 			bad = entries.add(&e)
 		}
 		return bad == nil
-	})
-	return entries, firstOf(bad, err)
-}
-
-// readHidden reads a directory by LIST -a.
-func (c *Client) readHidden(ctx context.Context, dir string, b *budget) (*kept, error) {
-	entries := &kept{budget: b}
-	var p ftp.ListParser
-	var bad error
-	err := c.within(ctx, dir, func() error {
-		return c.lines(ctx, "LIST", "-a", func(line string) bool {
-			e, ok, err := p.Parse(line)
-			return err != nil || !ok || yieldEntry(e, nil, func(e ftp.Entry, err error) bool {
-				if err == nil {
-					bad = entries.add(&e)
-				}
-				return bad == nil
-			})
-		})
-	})
+	}
+	if hidden {
+		_, _, err = c.listHidden(ctx, dir, w, add)
+	} else {
+		_, err = c.listAll(ctx, dir, w, add)
+	}
 	return entries, firstOf(bad, err)
 }
 

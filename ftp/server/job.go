@@ -113,7 +113,10 @@ func (s *session) finishJob(res dtp.Result) {
 			res.Err = errCutShort
 		}
 	}
-	why := context.Cause(j.ctx)
+	var why error
+	if j.ctx != nil { // none beside the session: it was done at once
+		why = context.Cause(j.ctx)
+	}
 	r := j.finish(res)
 	j.cancel(nil)
 	if why != nil && s.job != nil {
