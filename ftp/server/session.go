@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -353,53 +352,6 @@ func (s *session) tell(h ftp.Happening) {
 	if s.set.Observer != nil {
 		s.set.Observer.Observe(ftp.Event{At: time.Now(), Control: &s.control, What: h})
 	}
-}
-
-// end cleans up, after a panic too: that is the end of this session only.
-func (s *session) end() {
-	defer s.hangUp()
-	defer func() { s.panicked(recover()) }() // ending the transfer may panic too
-	s.panicked(recover())
-	if s.job != nil {
-		s.job.abort(errHungUp)
-		s.finishJob(<-s.job.done)
-	}
-}
-
-// panicked says goodbye if p is a panic.
-func (s *session) panicked(p any) {
-	if p == nil {
-		return
-	}
-	s.set.Log.Error("a session panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
-	s.dead = errPanicked
-	s.out = ftp.NewReply(421, "Something went wrong here. Goodbye.").Append(s.out)
-	s.flush()
-}
-
-func (s *session) hangUp() {
-	s.data.Close()
-	s.linger()
-	_ = s.conn.Close()
-	s.tell(ftp.ControlClosed{Err: s.dead})
-}
-
-// Bounds on linger.
-const (
-	lingerTime  = 200 * time.Millisecond
-	lingerBytes = 256 << 10
-)
-
-// linger reads what the client has still to say, for a moment: a close with bytes
-// unread would be a reset, and take the last reply along.
-func (s *session) linger() {
-	tcp, ok := s.raw.(*net.TCPConn)
-	if !ok || waiting(s.raw) != something {
-		return
-	}
-	_ = tcp.CloseWrite()
-	_ = tcp.SetReadDeadline(time.Now().Add(lingerTime))
-	_, _ = io.CopyN(io.Discard, tcp, lingerBytes)
 }
 
 // ctx is the context of what the session does: it ends with the server's.
