@@ -2,15 +2,9 @@ package main
 
 import (
 	"cmp"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -30,15 +24,12 @@ func (e *env) hash() *cli.Command {
 	}
 }
 
-var hashes = map[string]func() hash.Hash{
-	"SHA-256": sha256.New, "SHA-512": sha512.New, "SHA-1": sha1.New, "MD5": md5.New,
-	"CRC32": func() hash.Hash { return crc32.NewIEEE() },
-}
+var hashes = []string{"SHA-256", "SHA-512", "SHA-1", "MD5", "CRC32"}
 
 // algoName takes sha256, SHA-256 or sha_256 alike.
 func algoName(s string) (string, bool) {
 	plain := func(s string) string { return strings.NewReplacer("-", "", "_", "").Replace(strings.ToUpper(s)) }
-	for name := range hashes {
+	for _, name := range hashes {
 		if plain(name) == plain(s) {
 			return name, true
 		}
@@ -92,7 +83,7 @@ func (e *env) hashOne(k *link, p, algo string) (digest, by string, err error) {
 	}
 	if unsupported {
 		by = "client"
-		h := hashes[algo]()
+		h := client.NewHash(algo)
 		if _, err = k.copyOut(p, false, h, nil); err == nil {
 			digest = hex.EncodeToString(h.Sum(nil))
 		}

@@ -2,9 +2,15 @@ package client
 
 import (
 	"context"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"hash/crc32"
 	"strings"
 
 	"miniftp/ftp"
@@ -112,3 +118,21 @@ func findSum(r ftp.Reply, digits int) (string, error) {
 }
 
 func plainName(algo string) string { return strings.ReplaceAll(upper(algo), "-", "") }
+
+// NewHash computes here what Hash asks a server for; nil if algo is none of the names
+// that Hash returns.
+func NewHash(algo string) hash.Hash {
+	switch algo {
+	case "SHA-256":
+		return sha256.New()
+	case "SHA-512":
+		return sha512.New()
+	case "SHA-1":
+		return sha1.New()
+	case "MD5":
+		return md5.New()
+	case "CRC32":
+		return crc32.NewIEEE()
+	}
+	return nil
+}

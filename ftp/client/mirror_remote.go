@@ -237,7 +237,7 @@ func (s *remoteSide) sum(ctx context.Context, rel, algo string) (algorithm, sum 
 		if algorithm = algo; algo == "" {
 			algorithm = "SHA-256"
 		}
-		h := newHash(algorithm)
+		h := NewHash(algorithm)
 		if h == nil {
 			return errors.ErrUnsupported
 		}

@@ -2,14 +2,9 @@ package client
 
 import (
 	"context"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"hash/crc32"
 	"io"
 	"io/fs"
@@ -174,7 +169,7 @@ func (s *plainSide) sum(ctx context.Context, rel, algo string) (algorithm, sum s
 	if algo == "" {
 		algo = "SHA-256"
 	}
-	h := newHash(algo)
+	h := NewHash(algo)
 	if h == nil {
 		return "", "", errors.ErrUnsupported
 	}
@@ -187,23 +182,6 @@ func (s *plainSide) sum(ctx context.Context, rel, algo string) (algorithm, sum s
 		return "", "", err
 	}
 	return algo, hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// newHash is one of the algorithms of Client.Hash.
-func newHash(algo string) hash.Hash {
-	switch algo {
-	case "SHA-256":
-		return sha256.New()
-	case "SHA-512":
-		return sha512.New()
-	case "SHA-1":
-		return sha1.New()
-	case "MD5":
-		return md5.New()
-	case "CRC32":
-		return crc32.NewIEEE()
-	}
-	return nil
 }
 
 func (s *plainSide) badName(name string) error {
