@@ -187,22 +187,7 @@ func savePEM(file string, cert tls.Certificate) error {
 	}
 	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
 	b = append(b, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
-	f, err := os.CreateTemp(filepath.Dir(file), "*.pem") // 0600
-	if err != nil {
-		return localProblem(file, err)
-	}
-	_, err = f.Write(b)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return localProblem(file, err)
-	}
-	return nil
+	return replaceFile(file, b, nil)
 }
 
 // stateDir is where this user's programs keep what they made themselves.

@@ -288,26 +288,11 @@ func writeUsers(file string, lines []userLine) error {
 	for _, l := range lines {
 		fmt.Fprintln(&b, l.text)
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".users-*") // 0600
-	if err != nil {
-		return localProblem(file, err)
-	}
-	_, err = f.Write(b.Bytes())
-	if old, statErr := os.Stat(file); err == nil && statErr == nil {
-		err = keepOwner(f, old)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return localProblem(file, err)
-	}
-	return nil
+	return replaceFile(file, b.Bytes(), func(f *os.File) error {
+		old, err := os.Stat(file)
+		if err != nil {
+			return nil // there was none
+		}
+		return keepOwner(f, old)
+	})
 }

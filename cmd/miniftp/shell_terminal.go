@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -145,29 +144,10 @@ func (t *terminal) load() {
 	}
 	if n := len(t.history); n > mostHistory {
 		t.history = slices.Clone(t.history[n-mostHistory:])
-		if err := replaceFile(name, []byte(strings.Join(t.history, "\n")+"\n")); err != nil {
+		if err := replaceFile(name, []byte(strings.Join(t.history, "\n")+"\n"), nil); err != nil {
 			t.file = ""
 		}
 	}
-}
-
-// replaceFile writes a file of this user's in one go.
-func replaceFile(name string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".history-*") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = bytes.NewReader(text).WriteTo(f)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
 }
 
 // remember puts a line into the history, unless there is a password in it.

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// replaceFile writes a file for this user's eyes only, and renames it into place, so
+// that nobody reads half of it and a failure leaves the old one. prepare may change
+// who owns it before that; it may be nil.
+func replaceFile(file string, b []byte, prepare func(*os.File) error) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".miniftp-*") // 0600
+	if err != nil {
+		return localProblem(file, err)
+	}
+	_, err = f.Write(b)
+	if err == nil && prepare != nil {
+		err = prepare(f)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return localProblem(file, err)
+	}
+	return nil
+}
