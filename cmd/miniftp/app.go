@@ -102,7 +102,7 @@ func newApp(e *env) *cli.App {
 			"miniftp get ftp://127.0.0.1:2121/README.md",
 			"miniftp demo"),
 		Commands: []*cli.Command{
-			e.serve(), e.config(), e.passwd(), e.get(), e.put(), e.mirror(), e.copy(), e.shell(), e.ls(), e.cat(), e.stat(), e.rm(), e.mkdir(), e.mv(), e.chmod(), e.hash(), e.doctor(), e.demo(), e.completion(), e.man(),
+			e.serve(), e.config(), e.passwd(), e.get(), e.put(), e.mirror(), e.copy(), e.shell(), e.ls(), e.cat(), e.stat(), e.rm(), e.mkdir(), e.mv(), e.chmod(), e.hash(), e.doctor(), e.bench(), e.demo(), e.completion(), e.man(),
 		},
 	}
 	app.Action = e.noVerb
