@@ -87,6 +87,9 @@ func IsTransfer(verb string) bool {
 	return false
 }
 
+// Stores reports whether verb has the user send a file.
+func Stores(verb string) bool { return verb == "STOR" || verb == "STOU" || verb == "APPE" }
+
 // Step moves the machine by the reply that verb got. A greeting has the verb "".
 func (m *Machine) Step(verb string, code Code) {
 	m.stepLogin(verb, code)
@@ -164,6 +167,10 @@ func (p *Params) Step(c Command, code Code) {
 	case "TYPE":
 		if t, err := ParseType(c.Arg); err == nil {
 			p.Type = t
+		}
+	case "MODE":
+		if m, err := ParseTransferMode(c.Arg); err == nil {
+			p.Mode = m
 		}
 	case "REIN":
 		*p = Params{Protection: p.Protection}

@@ -32,6 +32,17 @@ type Job struct {
 	// Type is the representation type: in ASCII lines end in CRLF on the wire
 	// and in LF at either end.
 	Type ftp.Type
+	// Mode is how the bytes are laid on the wire (RFC 959 §3.4). In block mode a Job
+	// that ended well leaves the data connection in Result.Kept.
+	Mode ftp.TransferMode
+	// Level is how hard Deflate tries, 1 to 9; 0: 6.
+	Level int
+	// Marks has a long Source sent with restart markers in block mode, which tell the
+	// byte of the file; Offset is where in it Source begins.
+	Marks  bool
+	Offset int64
+	// Marker is told the restart markers of the sender when all before them is in Sink.
+	Marker func(string)
 	// Stall ends the transfer when no byte moved for that long; 0: DefaultStall.
 	Stall time.Duration
 	// Rates limit the bytes per second, each for all Jobs that share it; see
@@ -61,7 +72,9 @@ type Result struct {
 	// CutShort: the peer's end of the file came without TLS close_notify, so
 	// somebody else may have cut it short. Only the other signs can tell.
 	CutShort bool
-	Err      error // nil: all of Source was sent, or the peer ended the file
+	// Kept is the data connection, for Manager.Keep: block mode leaves it open.
+	Kept *Conn
+	Err  error // nil: all of Source was sent, or the peer ended the file
 }
 
 // Errors of a Job, beside *OpenError. Cancelling the Job's context ends it with
@@ -109,10 +122,18 @@ func Run(ctx context.Context, o *Opener, job Job) Result {
 	return RunOn(ctx, conn, job)
 }
 
-// RunOn is Run for a data connection that stands already; it closes conn.
+// RunOn is Run for a data connection that stands already; it closes conn, but in
+// block mode.
 func RunOn(ctx context.Context, conn *Conn, job Job) Result {
-	defer func() { _ = conn.Close() }() // Opened may panic
-	return begin(conn, job).Run(ctx)
+	begun := false
+	defer func() {
+		if !begun {
+			_ = conn.Close() // Opened has panicked
+		}
+	}()
+	t := begin(conn, job)
+	begun = true
+	return t.Run(ctx)
 }
 
 // Transfer is a Job on its data connection.
@@ -147,6 +168,10 @@ func begin(conn *Conn, job Job) *Transfer {
 // there is none yet and Run must be given the Opener; else the Opener is used up
 // and Brief or the Transfer's Run must follow.
 func (o *Opener) StartNow(job Job, patience time.Duration) *Transfer {
+	if o.standing != nil {
+		job.Opened = nil
+		return begin(o.standing, job)
+	}
 	if o.stance != ftp.Listens {
 		return nil
 	}
@@ -173,27 +198,42 @@ func (t *Transfer) Brief() (Result, bool) {
 }
 
 // Run moves the Job's bytes, or those that Brief left, and closes the data
-// connection. It returns early when ctx ends.
+// connection, but in block mode. It returns early when ctx ends.
 func (t *Transfer) Run(ctx context.Context) Result {
 	if t.quick {
 		if res, over := t.sendQuick(); over {
 			return res
 		}
 	}
-	defer func() { _ = t.pump.conn.Close() }() // Source and Sink may panic
+	kept := false
+	defer func() {
+		if !kept {
+			_ = t.pump.conn.Close() // Source and Sink may panic
+		}
+	}()
 	t.pump.ctx = ctx
 	err := t.err
 	if err == nil {
 		err = t.pump.run(t.conn)
 	}
+	res := Result{Bytes: t.pump.moved, Opened: true, Took: time.Since(t.pump.start), Err: err}
+	if err == nil && keeps(&t.pump.job) {
+		kept, res.Kept = true, t.conn
+		if t.pump.tls != nil {
+			t.pump.tls.wire.await = nil // this Job's deadlines and cancel are no longer its own
+		}
+		return res
+	}
 	if err != nil && t.pump.job.Reset && t.conn != nil {
 		t.conn.Reset()
 	}
 	if closeErr := t.pump.conn.Close(); err == nil && closeErr != nil {
-		err = &BrokenError{plain(closeErr)}
+		res.Err = &BrokenError{plain(closeErr)}
 	}
-	res := Result{Bytes: t.pump.moved, Opened: true, Took: time.Since(t.pump.start), Err: err}
-	if c := t.pump.tls; c != nil && t.pump.job.Sink != nil {
+	if t.conn != nil {
+		t.conn.ahead.drop()
+	}
+	if c := t.pump.tls; c != nil && t.pump.job.Sink != nil && t.pump.job.Mode == ftp.Stream {
 		res.CutShort = c.cutShort()
 	}
 	return res
@@ -202,7 +242,7 @@ func (t *Transfer) Run(ctx context.Context) Result {
 // smallFile reports whether the Job sends a bare file that fits into one chunk.
 func smallFile(j *Job) bool {
 	_, bare := j.Source.(*os.File)
-	if !bare || j.Type == ftp.ASCII || j.Size > minChunk || j.Reset {
+	if !bare || j.Type == ftp.ASCII || j.Mode != ftp.Stream || j.Size > minChunk || j.Reset {
 		return false
 	}
 	for _, r := range j.Rates {

@@ -44,7 +44,8 @@ var (
 )
 
 // Manager makes the data connections of one control connection. It holds at
-// most one offer, to listen or to dial; a new one replaces the last. It belongs
+// most one offer, to listen or to dial, or, in block mode, the data connection of the
+// last transfer; a new offer replaces either (RFC 959 §3.3). It belongs
 // to the goroutine that owns the control connection; the Openers that it hands
 // out may go to others.
 type Manager struct {
@@ -55,6 +56,7 @@ type Manager struct {
 	observe func(ftp.Happening)
 	tls     *Security // of data connections from now on; nil: they are clear
 	next    *Opener
+	kept    *Conn
 }
 
 // NewManager makes the Manager of a control connection between local and peer.
@@ -99,16 +101,39 @@ func (m *Manager) Admit(g Guard) {
 
 // Protect puts the data connections that are taken from now on under TLS, or,
 // with nil, leaves them clear (PROT P and PROT C of RFC 4217 §9).
-func (m *Manager) Protect(s *Security) { m.tls = s }
+func (m *Manager) Protect(s *Security) {
+	if s != m.tls {
+		m.Keep(nil)
+	}
+	m.tls = s
+}
+
+// Keep takes the data connection that a Job in block mode has left, for the next one;
+// nil closes the one that is kept.
+func (m *Manager) Keep(c *Conn) {
+	if m.kept != nil && m.kept != c {
+		m.kept.ahead.drop()
+		_ = m.kept.Close()
+	}
+	m.kept = c
+}
+
+// Stands reports whether the next Take is of a data connection that stands.
+func (m *Manager) Stands() bool { return m.next == nil && m.kept != nil }
 
 // Offered reports whether an offer stands that nobody took yet.
 func (m *Manager) Offered() bool { return m.next != nil }
 
-// Take hands over the Opener of the last offer, exactly once: ErrNoOffer if
-// there is none. Who takes it must Open or Close it.
+// Take hands over the Opener of the last offer, exactly once, or of the data
+// connection that was kept: ErrNoOffer if there is neither. Who takes it must Open or
+// Close it.
 func (m *Manager) Take() (*Opener, error) {
 	o := m.next
 	m.next = nil
+	if c := m.kept; o == nil && c != nil {
+		m.kept = nil
+		return &Opener{m: m, guard: m.guard, stance: c.Stance, addr: c.o.addr, tls: c.o.tls, standing: c}, nil
+	}
 	if o == nil {
 		return nil, ErrNoOffer
 	}
@@ -116,8 +141,9 @@ func (m *Manager) Take() (*Opener, error) {
 	return o, nil
 }
 
-// Close takes an offer back that nobody took.
+// Close takes an offer back that nobody took, and closes a data connection that was kept.
 func (m *Manager) Close() {
+	m.Keep(nil)
 	if m.next != nil {
 		m.next.Close()
 		m.next = nil
@@ -146,7 +172,12 @@ type Opener struct {
 	addr   netip.AddrPort
 	ln     *listener // when it listens
 	tls    *Security
+
+	standing *Conn // there is nothing to open
 }
+
+// Stands reports whether the data connection stands already (RFC 959 §5.4: 125).
+func (o *Opener) Stands() bool { return o.standing != nil }
 
 // Mode says who listens and who dials.
 func (o *Opener) Mode() ftp.DataMode { return o.m.mode(o.stance) }
@@ -162,6 +193,7 @@ type Conn struct {
 	Mode   ftp.DataMode
 	Stance ftp.Stance
 	o      *Opener
+	ahead  unread // block mode
 }
 
 // Reset breaks the connection off so that the peer can't take it for the end of a file.
@@ -197,6 +229,10 @@ func (e *OpenError) Unwrap() error { return e.Err }
 // after the Config's Timeout, or when ctx does. The Opener is used up. Errors
 // are *OpenError, or *BrokenError for one that was reset at once.
 func (o *Opener) Open(ctx context.Context) (*Conn, error) {
+	if c := o.standing; c != nil {
+		o.standing = nil
+		return c, nil
+	}
 	start := time.Now()
 	var nc net.Conn
 	var err error
@@ -238,6 +274,10 @@ func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
 // Close gives up an Opener that was not opened, and its port back. Whoever
 // called on it already is hung up on.
 func (o *Opener) Close() {
+	if o.standing != nil {
+		o.standing.ahead.drop()
+		_ = o.standing.Close()
+	}
 	if o.ln != nil {
 		o.ln.drain()
 		o.giveBack()

@@ -23,6 +23,7 @@ type pump struct {
 	stall time.Duration
 	start time.Time
 	moved int64
+	owes  int64 // bytes that came and are not paid yet
 }
 
 // Chunks of the kernel's copy grow while they are quick, so that a fast peer
@@ -40,19 +41,18 @@ const (
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferLen); return &b }}
 
 func (p *pump) run(conn *Conn) error {
-	if p.ctx.Done() != nil {
-		conn := p.conn
-		stop := context.AfterFunc(p.ctx, func() { _ = conn.SetDeadline(past) })
-		defer stop()
-	}
+	stop := p.stopWith(p.ctx)
 	err := p.secure(conn)
 	if err == nil && p.job.Ready != nil {
 		err = p.job.Ready()
 	}
 	if err == nil {
-		err = p.move()
+		err = p.move(conn)
 	}
-	if err == nil && p.tls != nil && p.job.Source != nil && p.tls.security.side == ftp.UserPI {
+	if !stop() && err == nil && keeps(&p.job) {
+		err = context.Cause(p.ctx) // the deadline is in the past: nothing more will go over it
+	}
+	if err == nil && p.tls != nil && !keeps(&p.job) && p.job.Source != nil && p.tls.security.side == ftp.UserPI {
 		if err = p.tls.finish(lastWords); err != nil {
 			err = &BrokenError{plain(err)}
 		}
@@ -66,6 +66,23 @@ func (p *pump) run(conn *Conn) error {
 	return err
 }
 
+// stopWith cancels the connection's reads and writes when ctx ends. stop ends that;
+// false means that it was too late.
+func (p *pump) stopWith(ctx context.Context) (stop func() bool) {
+	if ctx.Done() == nil {
+		return func() bool { return true }
+	}
+	conn, fired := p.conn, make(chan struct{})
+	after := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past); close(fired) })
+	return func() bool {
+		if after() {
+			return true
+		}
+		<-fired
+		return false
+	}
+}
+
 // lastWords is how long a client that has sent a file under TLS waits for the
 // server's end of the connection.
 const lastWords = 2 * time.Second
@@ -76,7 +93,11 @@ func (p *pump) secure(conn *Conn) error {
 	if !ok {
 		return nil
 	}
-	c.receives = p.job.Sink != nil
+	if c.ready { // a data connection that was kept
+		p.tls, c.wire.await = c, p.await
+		return nil
+	}
+	c.receives = p.job.Sink != nil || keeps(&p.job) // which an upload may follow
 	if err := c.SetDeadline(time.Now().Add(conn.o.m.cfg.timeout())); err != nil {
 		return &BrokenError{plain(err)}
 	}
@@ -88,20 +109,22 @@ func (p *pump) secure(conn *Conn) error {
 		return err
 	}
 	conn.o.m.tell(ftp.DataSecured{TLS: Describe(c.ConnectionState())})
-	p.tls = c
+	p.tls, c.ready = c, true
 	c.wire.await = p.await
 	return nil
 }
 
-func (p *pump) move() error {
+func (p *pump) move(conn *Conn) error {
 	stage := stageOf(&p.job)
-	switch {
-	case stage == nil && p.bare():
+	if stage == nil && p.job.Mode == ftp.Stream && p.bare() {
 		return p.kernel()
-	case p.job.Source != nil:
-		return p.send(stage)
 	}
-	return p.receive(stage)
+	f := p.frame(conn)
+	defer f.release()
+	if p.job.Source != nil {
+		return p.send(stage, f)
+	}
+	return p.receive(stage, f)
 }
 
 // bare reports whether the kernel can move the bytes: from a regular file to a
@@ -211,7 +234,7 @@ func (p *pump) kernel() error {
 }
 
 // send copies from Source through a buffer and, if there is one, the stage.
-func (p *pump) send(st stage) error {
+func (p *pump) send(st stage, f framing) error {
 	in, out := borrow(st)
 	defer giveBack(in, out)
 	size := int64(len(*in))
@@ -224,15 +247,22 @@ func (p *pump) send(st stage) error {
 	if p.tls != nil {
 		defer p.tls.wire.give() // close_notify leaves at once
 	}
-	src := p.job.Source
+	src, left := p.job.Source, int64(-1)
 	if p.job.Size > 0 {
-		src = io.LimitReader(src, p.job.Size)
+		left = p.job.Size
 	}
 	for {
 		if p.tls != nil && p.moved >= minChunk {
 			p.tls.wire.gather()
 		}
-		n, readErr := src.Read((*in)[:p.limit(size)])
+		most := p.limit(size)
+		if left >= 0 {
+			most = min(most, left)
+		}
+		n, readErr := src.Read((*in)[:most])
+		if left -= int64(n); left == 0 && readErr == nil {
+			readErr = io.EOF // all of Size
+		}
 		data := (*in)[:n]
 		if st != nil {
 			data = st.append((*out)[:0], data)
@@ -240,20 +270,24 @@ func (p *pump) send(st stage) error {
 				data = st.flush(data)
 			}
 		}
-		if err := p.write(data); err != nil {
+		if err := f.write(data); err != nil {
 			return err
 		}
 		switch {
 		case errors.Is(readErr, io.EOF):
-			return nil
+			return f.end()
 		case readErr != nil:
 			return &LocalError{readErr}
+		}
+		if err := f.flush(); err != nil {
+			return err
 		}
 	}
 }
 
-// write sends data whole; a write that got on before its deadline goes on.
-func (p *pump) write(data []byte) error {
+// write sends data whole; a write that got on before its deadline goes on. told is
+// given how much went, each time; it may be nil.
+func (p *pump) write(data []byte, told func(int64)) error {
 	if err := p.pay(int64(len(data))); err != nil {
 		return err
 	}
@@ -267,25 +301,38 @@ func (p *pump) write(data []byte) error {
 				n = 0 // lost: behind half a record there is no going on
 			}
 		}
-		p.count(int64(n))
+		if told != nil {
+			told(int64(n))
+		}
 		data = data[n:]
 		if err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || p.ctx.Err() != nil) {
-			return failed(&net.OpError{Op: "write", Err: err})
+			return netError("write", err)
 		}
 	}
 	return nil
 }
 
+// read takes what has come; io.EOF is the end of the connection.
+func (p *pump) read(b []byte) (int, error) {
+	// Paid afterwards: what comes may be far less than what is asked for.
+	err := p.pay(p.owes)
+	if p.owes = 0; err != nil {
+		return 0, err
+	}
+	if err := p.await(); err != nil {
+		return 0, err
+	}
+	n, err := p.conn.Read(b[:p.limit(int64(len(b)))])
+	p.owes = int64(n)
+	return n, netError("read", err)
+}
+
 // receive copies to Sink through a buffer and, if there is one, the stage.
-func (p *pump) receive(st stage) error {
+func (p *pump) receive(st stage, f framing) error {
 	in, out := borrow(st)
 	defer giveBack(in, out)
 	for {
-		if err := p.await(); err != nil {
-			return err
-		}
-		n, readErr := p.conn.Read((*in)[:p.limit(int64(len(*in)))])
-		p.count(int64(n))
+		n, readErr := f.read(*in)
 		data := (*in)[:n]
 		if st != nil {
 			data = st.append((*out)[:0], data)
@@ -302,11 +349,7 @@ func (p *pump) receive(st stage) error {
 		case errors.Is(readErr, io.EOF):
 			return nil
 		case readErr != nil:
-			return failed(&net.OpError{Op: "read", Err: readErr})
-		}
-		// Paid afterwards: what comes may be far less than what was asked for.
-		if err := p.pay(int64(n)); err != nil {
-			return err
+			return readErr
 		}
 	}
 }

@@ -34,7 +34,8 @@ func (r Reuse) String() string {
 type Security struct {
 	side  ftp.Side
 	base  *tls.Config // of the control connection
-	data  *tls.Config // of data connections, but for what each one needs for itself
+	data  *tls.Config // of data connections, of who is the TLS client there
+	keys  *tls.Config // a server's, shared by all: it has the keys of session tickets
 	reuse Reuse
 	id    []byte // a server's session tickets are bound to it
 	from  []byte // the id in the ticket that the control connection came with
@@ -47,13 +48,10 @@ const tickets = "miniftp control "
 // ServerSecurity secures one control connection of a server and its data
 // connections. base is shared by all and not changed.
 func ServerSecurity(base *tls.Config, reuse Reuse) *Security {
-	s := &Security{side: ftp.ServerPI, reuse: reuse}
+	s := &Security{side: ftp.ServerPI, keys: base, reuse: reuse}
 	s.id = append([]byte(tickets), rand.Text()...)
 	s.base = base.Clone()
 	s.base.SessionTicketsDisabled = s.base.SessionTicketsDisabled || reuse == ReuseOff
-	s.data = s.base.Clone()
-	s.data.NextProtos = nil // clients name the protocol on the control connection
-
 	s.base.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
 		state, err := base.DecryptTicket(ticket, cs)
 		if state == nil || bound(state) == nil {
@@ -67,18 +65,26 @@ func ServerSecurity(base *tls.Config, reuse Reuse) *Security {
 		state.Extra = append(state.Extra, s.id)
 		return base.EncryptTicket(cs, state)
 	}
-	s.data.WrapSession = func(cs tls.ConnectionState, state *tls.SessionState) ([]byte, error) {
+	return s
+}
+
+// fresh is the configuration of one data connection of a server. It is made when
+// there is one: most control connections that are idle have none.
+func (s *Security) fresh() *tls.Config {
+	cfg := s.base.Clone()
+	cfg.NextProtos = nil // clients name the protocol on the control connection
+	cfg.WrapSession = func(cs tls.ConnectionState, state *tls.SessionState) ([]byte, error) {
 		state.Extra = append(state.Extra, s.id)
-		return base.EncryptTicket(cs, state)
+		return s.keys.EncryptTicket(cs, state)
 	}
-	s.data.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
-		state, err := base.DecryptTicket(ticket, cs)
+	cfg.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		state, err := s.keys.DecryptTicket(ticket, cs)
 		if state == nil || !bytes.Equal(bound(state), s.id) {
 			return nil, err // somebody else's session is no session here
 		}
 		return state, nil
 	}
-	return s
+	return cfg
 }
 
 // adopt binds a control connection that goes on with an earlier session to that
@@ -224,6 +230,7 @@ type secured struct {
 	security *Security
 	copies   bool // with another server, which has nothing to do with the control connection
 	receives bool // this end only reads
+	ready    bool // the handshake was made
 }
 
 func (s *Security) secure(nc net.Conn, copies bool) *secured {
@@ -231,7 +238,7 @@ func (s *Security) secure(nc net.Conn, copies bool) *secured {
 	cfg := s.data
 	switch {
 	case s.side == ftp.ServerPI:
-		cfg = c.quiet(s.data.Clone())
+		cfg = c.quiet(s.fresh())
 		if copies { // it is no client, and has no certificate of one
 			cfg.ClientAuth, cfg.SessionTicketsDisabled = tls.NoClientCert, true
 		}

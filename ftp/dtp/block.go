@@ -1,0 +1,229 @@
+package dtp
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"strconv"
+
+	"miniftp/ftp"
+)
+
+// Descriptors of a block (RFC 959 §3.4.2).
+const (
+	endOfFile = 64
+	suspect   = 32
+	marker    = 16
+
+	blockHead  = 3         // descriptor, and the number of bytes in two more
+	blockMost  = 1<<16 - 1 // bytes in a block
+	markEvery  = 16 << 20  // bytes of a file between two restart markers
+	markerMost = 64        // bytes of a marker: of a peer's, as ours is a number
+)
+
+// blocks is MODE B: a file is a row of blocks that says where it ends, so the data
+// connection stays for the next one, and what was sent can be marked on the way.
+// What was read of the connection and belongs to the next file stays with it.
+type blocks struct {
+	p    *pump
+	conn *Conn
+
+	out    *[]byte
+	n      int // bytes in out
+	last   int // where the last header in out is; -1: nowhere
+	held   int64
+	marked int64 // bytes of the file since the last marker
+	sent   int64
+
+	left  int  // bytes of the block that is read
+	kind  byte // its descriptor
+	ended bool // it was the file's last
+}
+
+// unread is what was read of a data connection beyond the file's end.
+type unread struct {
+	buf      *[]byte
+	from, to int
+}
+
+func newBlocks(p *pump, conn *Conn) *blocks { return &blocks{p: p, conn: conn, last: -1} }
+
+func (b *blocks) write(data []byte) error {
+	for len(data) > 0 {
+		if b.out == nil {
+			b.out = buffers.Get().(*[]byte)
+		}
+		if b.p.job.Marks && b.marked >= markEvery {
+			if err := b.mark(); err != nil {
+				return err
+			}
+		}
+		room := min(len(*b.out)-b.n-blockHead, blockMost)
+		if room <= 0 {
+			if err := b.flush(); err != nil {
+				return err
+			}
+			continue
+		}
+		some := data[:min(len(data), room)]
+		b.append(0, some)
+		b.held += int64(len(some))
+		b.marked += int64(len(some))
+		data = data[len(some):]
+	}
+	return nil
+}
+
+func (b *blocks) append(descriptor byte, content []byte) {
+	buf := *b.out
+	b.last = b.n
+	buf[b.n] = descriptor
+	binary.BigEndian.PutUint16(buf[b.n+1:], uint16(len(content)))
+	b.n += blockHead + copy(buf[b.n+blockHead:], content)
+}
+
+// mark tells how far the file is, as REST has it (RFC 959 §3.5).
+func (b *blocks) mark() error {
+	at := strconv.AppendInt(nil, b.p.job.Offset+b.sent+b.held, 10)
+	if b.n+blockHead+len(at) > len(*b.out) {
+		if err := b.flush(); err != nil {
+			return err
+		}
+	}
+	b.append(marker, at)
+	b.marked = 0
+	return nil
+}
+
+func (b *blocks) flush() error {
+	if b.n == 0 {
+		return nil
+	}
+	data := (*b.out)[:b.n]
+	b.n, b.last = 0, -1
+	if err := b.p.write(data, nil); err != nil {
+		return err
+	}
+	b.sent += b.held
+	b.p.count(b.held)
+	b.held = 0
+	return nil
+}
+
+// end marks the last block, or makes one.
+func (b *blocks) end() error {
+	if b.last >= 0 && (*b.out)[b.last] == 0 {
+		(*b.out)[b.last] = endOfFile
+		return b.flush()
+	}
+	if b.out == nil {
+		b.out = buffers.Get().(*[]byte)
+	} else if b.n+blockHead > len(*b.out) {
+		if err := b.flush(); err != nil {
+			return err
+		}
+	}
+	b.append(endOfFile, nil)
+	return b.flush()
+}
+
+func (b *blocks) release() {
+	if b.out != nil {
+		buffers.Put(b.out)
+		b.out = nil
+	}
+	b.conn.ahead.release()
+}
+
+func (b *blocks) read(dst []byte) (int, error) {
+	for {
+		switch {
+		case b.left > 0 && b.kind&marker != 0:
+			if err := b.readMarker(); err != nil {
+				return 0, err
+			}
+		case b.left > 0:
+			if b.kind&suspect != 0 {
+				return 0, &BrokenError{errMarked}
+			}
+			have, err := b.more(1)
+			if err != nil {
+				return 0, err
+			}
+			n := copy(dst, have[:min(len(have), b.left)])
+			b.left -= n
+			b.conn.ahead.from += n
+			b.p.count(int64(n))
+			if b.left == 0 && b.ended {
+				return n, io.EOF
+			}
+			return n, nil
+		case b.ended:
+			return 0, io.EOF
+		default:
+			head, err := b.more(blockHead)
+			if err != nil {
+				return 0, err
+			}
+			b.kind, b.left = head[0], int(binary.BigEndian.Uint16(head[1:]))
+			b.ended = b.kind&endOfFile != 0
+			b.conn.ahead.from += blockHead
+		}
+	}
+}
+
+// errMarker is a restart marker that is none.
+var errMarker = errors.New("a restart marker is too long")
+
+func (b *blocks) readMarker() error {
+	if b.left > markerMost {
+		return &BrokenError{errMarker}
+	}
+	text, err := b.more(b.left)
+	if err != nil {
+		return err
+	}
+	if b.p.job.Marker != nil {
+		b.p.job.Marker(string(text[:b.left]))
+	}
+	b.conn.ahead.from += b.left
+	b.left = 0
+	return nil
+}
+
+// more is what was read ahead: at least n bytes.
+func (b *blocks) more(n int) ([]byte, error) {
+	u := &b.conn.ahead
+	if u.buf == nil {
+		*u = unread{buf: buffers.Get().(*[]byte)}
+	}
+	for u.to-u.from < n {
+		if u.from > 0 {
+			u.to = copy(*u.buf, (*u.buf)[u.from:u.to])
+			u.from = 0
+		}
+		got, err := b.p.read((*u.buf)[u.to:])
+		u.to += got
+		if err != nil && u.to-u.from < n {
+			return nil, cutShort(err)
+		}
+	}
+	return (*u.buf)[u.from:u.to], nil
+}
+
+// release gives the memory back if nothing is in it.
+func (u *unread) release() {
+	if u.buf != nil && u.from == u.to {
+		buffers.Put(u.buf)
+		*u = unread{}
+	}
+}
+
+// drop gives the memory back, whatever is in it.
+func (u *unread) drop() {
+	u.from = u.to
+	u.release()
+}
+
+// keeps reports whether the data connection outlives a Job.
+func keeps(j *Job) bool { return j.Mode == ftp.Block }
