@@ -2,6 +2,7 @@ package fsroot
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -193,6 +194,28 @@ func (r *Root) Chtimes(name string, atime, mtime time.Time) error {
 	return r.do("chtimes", name, true, func(rel string) error {
 		return r.root.Chtimes(rel, atime, mtime)
 	})
+}
+
+// Directory is what Dir opens. It is an alias of an unnamed interface for the same
+// reason as Sys.
+type Directory = interface {
+	afero.Fs
+	io.Closer
+}
+
+// Dir holds a directory open, for several operations in it: none of them walks to it
+// again, whatever becomes of the path meanwhile. Paths are as seen from it, and no
+// symlink leads out of it. Whoever asks closes it.
+func (r *Root) Dir(name string) (Directory, error) {
+	d := &Root{escape: r.escape}
+	err := r.do("open", name, true, func(rel string) (err error) {
+		d.root, err = r.root.OpenRoot(rel)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Free returns the bytes that an unprivileged user can still write to the

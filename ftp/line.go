@@ -102,6 +102,13 @@ func (l *LineReader) Pending() bool {
 // Buffered is the number of bytes that came and were not yet read as lines.
 func (l *LineReader) Buffered() int { return l.end - l.start }
 
+// GiveBack gives the buffer back if nothing in it is unread; the next ReadLine takes a new one.
+func (l *LineReader) GiveBack() {
+	if l.start == l.end {
+		l.buf, l.start, l.end, l.scan = nil, 0, 0, 0
+	}
+}
+
 // makeRoom leaves at least one byte to read into: it moves what is left to the
 // front, grows towards the limit, and gives a large buffer back when empty.
 func (l *LineReader) makeRoom() {

@@ -206,6 +206,9 @@ func (s *Server) leave(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.crowd
+	if _, admitted := c.sessions[sess]; !admitted {
+		return
+	}
 	delete(c.sessions, sess)
 	c.unlog(sess)
 	c.unwait(sess)

@@ -22,7 +22,7 @@ var argument = map[string]string{
 	"CWD": "/d", "RMD": "/empty", "MKD": "/new", "STOR": "/stored", "STOU": "/stored", "APPE": "/stored",
 	"MLSD": "/d", "MFMT": "20200101000000 /f", "MFF": "Modify=20200101000000; /f", "AVBL": "/d",
 	"SITE CHMOD": "600 /f", "SITE UTIME": "20200101000000 /f", "SITE SYMLINK": "f /link", "SITE IDLE": "60",
-	"OPTS UTF8": "ON", "OPTS MLST": "type;size;", "OPTS HASH": "SHA-256", "LANG": "en", "CLNT": "x", "CSID": "Name=x;",
+	"OPTS UTF8": "ON", "OPTS MLST": "type;size;", "OPTS HASH": "SHA-256", "OPTS MODE": "Z LEVEL 6", "LANG": "en", "CLNT": "x", "CSID": "Name=x;",
 	"SYST": "", "NOOP": "", "HELP": "", "FEAT": "", "REIN": "", "QUIT": "", "ABOR": "", "PWD": "", "CDUP": "", "SITE HELP": "",
 }
 
@@ -108,7 +108,7 @@ var verbCodes = map[string]ftp.Code{
 	"RMD": 250, "DELE": 250, "RNFR": 350, "RNTO": 503, "SIZE": 213, "MDTM": 213, "MFMT": 213, "MFF": 213, "HASH": 213,
 	"XCRC": 250, "XMD5": 250, "XSHA1": 250, "XSHA256": 250, "XSHA512": 250, "SITE HELP": 214, "SITE CHMOD": 200, "SITE UTIME": 200,
 	"SITE SYMLINK": 200, "SITE IDLE": 200, "SYST": 215, "NOOP": 200, "HELP": 214, "FEAT": 211, "OPTS UTF8": 200, "OPTS MLST": 200,
-	"OPTS HASH": 200, "AUTH": 502, "PBSZ": 503, "PROT": 503, "CCC": 533, "CLNT": 200, "CSID": 200, "LANG": 200, "AVBL": 213,
+	"OPTS HASH": 200, "OPTS MODE": 501, "AUTH": 502, "PBSZ": 503, "PROT": 503, "CCC": 533, "CLNT": 200, "CSID": 200, "LANG": 200, "AVBL": 213,
 }
 
 // Every verb, alias and case, for an account that may do all, and for two that
@@ -177,7 +177,7 @@ func TestSyntaxErrors(t *testing.T) {
 			t.Errorf("%q: reply %v, want 501", bad, r)
 		}
 	}
-	for _, bad := range []string{"TYPE E", "TYPE X", "TYPE L 36", "TYPE A C", "STRU R", "STRU P", "MODE B", "MODE C", "MODE Z", "MFF Create=20200101000000; /f", "LANG fr"} {
+	for _, bad := range []string{"TYPE E", "TYPE X", "TYPE L 36", "TYPE A C", "STRU R", "STRU P", "MODE C", "MODE Z", "MFF Create=20200101000000; /f", "LANG fr"} {
 		if r := c.cmd(bad); r.Code != 504 {
 			t.Errorf("%q: reply %v, want 504", bad, r)
 		}
@@ -224,7 +224,7 @@ func TestFeat(t *testing.T) {
 		}
 	}
 	f := ftp.ParseFeatures(r)
-	want := []string{"AVBL", "CLNT", "CSID", "EPRT", "EPSV", "HASH", "HOST", "LANG", "MDTM", "MFF", "MFMT", "MLST", "RANG", "REST", "SIZE", "TVFS", "UTF8", "XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512"}
+	want := []string{"AVBL", "CLNT", "CSID", "EPRT", "EPSV", "HASH", "HOST", "LANG", "MDTM", "MFF", "MFMT", "MLST", "MODE", "RANG", "REST", "SIZE", "TVFS", "UTF8", "XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512"}
 	for _, verb := range want {
 		if !f.Has(verb) {
 			t.Errorf("FEAT does not name %s", verb)

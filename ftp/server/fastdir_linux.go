@@ -1,13 +1,13 @@
 package server
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/spf13/afero"
@@ -26,6 +26,7 @@ type fastDir struct {
 	path   string
 	parent rights
 	buf    []byte // directory records; those from at on are not yet read
+	text   string // buf: a name is a piece of it, and needs no memory of its own
 	at     int
 	st     unix.Stat_t
 }
@@ -49,10 +50,10 @@ func (d *fastDir) next(e *ftp.Entry) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if string(name) == "." || string(name) == ".." {
+		if name == "." || name == ".." {
 			continue
 		}
-		e.Name = string(name)
+		e.Name = name
 		err = unix.Fstatat(d.fd, e.Name, &d.st, unix.AT_SYMLINK_NOFOLLOW)
 		if errors.Is(err, unix.ENOENT) {
 			continue // deleted since
@@ -67,29 +68,30 @@ func (d *fastDir) next(e *ftp.Entry) (bool, error) {
 
 // name is the next directory record's name (struct linux_dirent64: inode 8
 // bytes, offset 8, length 2, type 1, name).
-func (d *fastDir) name() ([]byte, error) {
+func (d *fastDir) name() (string, error) {
 	const lengthAt, nameAt = 16, 19
 	if d.at >= len(d.buf) {
 		n, err := unix.Getdents(d.fd, d.buf[:cap(d.buf)])
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		if n <= 0 {
-			return nil, io.EOF
+			return "", io.EOF
 		}
 		d.buf, d.at = d.buf[:n], 0
+		d.text = string(d.buf)
 	}
 	rec := d.buf[d.at:]
 	if len(rec) < nameAt {
-		return nil, io.ErrUnexpectedEOF
+		return "", io.ErrUnexpectedEOF
 	}
 	length := int(binary.NativeEndian.Uint16(rec[lengthAt:]))
 	if length < nameAt || length > len(rec) {
-		return nil, io.ErrUnexpectedEOF
+		return "", io.ErrUnexpectedEOF
 	}
+	name := d.text[d.at+nameAt : d.at+length]
 	d.at += length
-	name := rec[nameAt:length]
-	if i := bytes.IndexByte(name, 0); i >= 0 {
+	if i := strings.IndexByte(name, 0); i >= 0 {
 		name = name[:i]
 	}
 	return name, nil

@@ -11,11 +11,11 @@ import (
 
 // This file is how a session ends.
 
-// end cleans up, after a panic too: that is the end of this session only.
-func (s *session) end() {
+// end cleans up, after the panic p too: that is the end of this session only.
+func (s *session) end(p any) {
 	defer s.hangUp()
 	defer func() { s.panicked(recover()) }() // ending the transfer may panic too
-	s.panicked(recover())
+	s.panicked(p)
 	if s.job != nil {
 		s.job.abort(errHungUp)
 		s.finishJob(<-s.job.done)

@@ -109,7 +109,9 @@ func noLeaks(t testing.TB) {
 		if t.Failed() {
 			return
 		}
-		goleak.VerifyNone(t, running)
+		// A session that was here before may go on with a new goroutine; one that is
+		// left over shows by its socket.
+		goleak.VerifyNone(t, running, goleak.IgnoreAnyFunction("miniftp/ftp/server.(*session).doze"))
 		for _, f := range openFiles() {
 			if i := slices.Index(before, f); i >= 0 {
 				before = slices.Delete(before, i, i+1)

@@ -60,7 +60,7 @@ type stock struct {
 	done []ftp.TransferDone
 }
 
-func newStock(t *testing.T) *stock {
+func newStock(t *testing.T, change ...func(*server.Options)) *stock {
 	t.Helper()
 	fsys, dir := disk(t)
 	s := &stock{dir: dir, noise: filepath.Join(t.TempDir(), "noise"), family: map[string]net.Addr{}}
@@ -68,6 +68,9 @@ func newStock(t *testing.T) *stock {
 	s.site = serve(t, fsys, func(o *server.Options) {
 		o.DataTimeout = clientLimit
 		o.Observer = ftp.ObserverFunc(s.observe)
+		for _, f := range change {
+			f(o)
+		}
 	})
 	s.family["IPv4"], _ = net.ResolveTCPAddr("tcp", s.addr)
 	if l, err := net.Listen("tcp", "[::1]:0"); err == nil {

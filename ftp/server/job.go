@@ -27,6 +27,7 @@ type job struct {
 	login      bool  // PASS: ABOR does not stop it, the end of the server does
 	inTurn     bool  // nothing is answered before it
 	opener     *dtp.Opener
+	stands     bool           // the data connection stood before
 	protection ftp.Protection // of the data connection
 	begin      func() error   // before the first byte; may be nil
 	work       func(ctx context.Context, j *job) dtp.Result
@@ -35,6 +36,7 @@ type job struct {
 	opened chan ftp.Reply  // the 150, once the data connection stands
 	done   chan dtp.Result // the end
 	moved  atomic.Int64
+	wake   func()          // the session
 	ctx    context.Context // of the work
 	cancel context.CancelCauseFunc
 }
@@ -54,6 +56,7 @@ func (j *job) abort(why error) { j.cancel(why) }
 func (s *session) start(j *job) ftp.Reply {
 	j.opened, j.done = make(chan ftp.Reply, 1), make(chan dtp.Result, 1)
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx())
+	j.wake = s.wake
 	s.job = j
 	go func() {
 		defer s.wake()
@@ -108,7 +111,8 @@ func (s *session) finishJob(res dtp.Result) {
 		s.reply(j.cmd, r)
 	default:
 	}
-	if res.Err == nil && j.dir == ftp.Store && j.opener != nil {
+	s.keep(res.Kept)
+	if res.Err == nil && j.dir == ftp.Store && j.opener != nil && s.params.Mode == ftp.Stream {
 		if res.Err = s.settle(res.Took); res.Err == nil && res.CutShort {
 			res.Err = errCutShort
 		}
@@ -220,6 +224,7 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 	}
 	j.opener = opener
 	j.protection = s.params.Protection
+	d.Mode, d.Level = s.params.Mode, s.level
 	d.Stall = s.set.StallTimeout
 	d.Rates = s.rates(j.dir)
 	d.Progress = j.moved.Store
@@ -231,11 +236,12 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 			return nil
 		}
 	}
+	j.stands = opener.Stands()
 	if t := opener.StartNow(d, briefly); t != nil {
 		return s.transferOn(t, j)
 	}
 	d.Opened = func(c *dtp.Conn) error {
-		j.opened <- ftp.NewReply(150, j.opening(c.Stance))
+		j.opened <- j.opening(c.Stance)
 		s.wake()
 		return nil
 	}
@@ -249,20 +255,52 @@ const briefly = 2 * time.Millisecond
 
 // transferOn is transfer for a client that has called.
 func (s *session) transferOn(t *dtp.Transfer, j *job) ftp.Reply {
-	s.reply(j.cmd, ftp.NewReply(150, j.opening(ftp.Listens)))
+	s.reply(j.cmd, j.opening(ftp.Listens))
 	if res, over := t.Brief(); over {
 		s.job, j.cancel = j, func(error) {}
 		s.finishJob(res)
 		return ftp.Reply{}
 	}
 	s.flush() // an upload begins when the client reads the 150
+	if res, over := t.Early(briefly); over {
+		s.job, j.cancel = j, func(error) {}
+		s.finishJob(res)
+		return ftp.Reply{}
+	}
 	j.work = func(ctx context.Context, _ *job) dtp.Result { return t.Run(ctx) }
 	return s.start(j)
 }
 
-// opening is the text of the 150. It ends with the size where that is known, as
-// clients look for it there.
-func (j *job) opening(stance ftp.Stance) string {
+// keep takes the data connection that block mode has left, for the next transfer. One
+// that nobody waits for any more is closed with the session.
+func (s *session) keep(c *dtp.Conn) {
+	if c != nil {
+		s.data.Keep(c)
+	}
+}
+
+// mark answers a restart marker of the client's with the byte that it stands for here
+// (RFC 959 §4.2, 110). All before it is in the file.
+func (j *job) mark(theirs string) {
+	r := ftp.Replyf(110, "MARK %s = %d", ftp.Printable(theirs), j.offset+j.moved.Load())
+	select {
+	case j.opened <- r:
+		j.wake()
+	case <-j.ctx.Done():
+	}
+}
+
+// opening is the first reply of a transfer. It ends with the size where that is known,
+// as clients look for it there.
+func (j *job) opening(stance ftp.Stance) ftp.Reply {
+	code := ftp.Code(150)
+	if j.stands {
+		code = 125
+	}
+	return ftp.NewReply(code, j.openingText(stance))
+}
+
+func (j *job) openingText(stance ftp.Stance) string {
 	if j.unique {
 		return "FILE: " + j.path // RFC 1123 §4.1.2.9 asks for exactly this
 	}
@@ -274,7 +312,10 @@ func (j *job) opening(stance ftp.Stance) string {
 		what = "Listing"
 	}
 	who := "I dialed to you"
-	if stance == ftp.Listens {
+	switch {
+	case j.stands:
+		who = "stands"
+	case stance == ftp.Listens:
 		who = "you dialed"
 	}
 	if j.total > 0 {
@@ -310,6 +351,8 @@ func (s *session) verdict(j *job, res dtp.Result) ftp.Reply {
 		return ftp.Replyf(426, "Nothing moved on the data connection for %v; it ended %s.", s.set.StallTimeout, moved)
 	case errors.As(res.Err, &local):
 		return fileError(local, j.path)
+	case errors.Is(res.Err, dtp.ErrExpands):
+		return ftp.Replyf(426, "The compressed data became too much %s: send it in MODE S.", moved)
 	}
 	return ftp.Replyf(426, "The data connection broke %s.", moved)
 }

@@ -35,6 +35,7 @@ type listing struct {
 	gathers bool         // it is read ahead, to be sorted
 	dots    []ftp.Entry  // "." and "..", to come first
 	ready   []ftp.Entry  // to be shown next
+	entry   ftp.Entry    // the last that was read: one for all of them
 	stop    func() error // why the listing should stop; may be nil
 	seen    int
 	spent   time.Duration // in here, not on the network
@@ -143,14 +144,13 @@ func (l *listing) fill(b []byte) []byte {
 		case l.open == nil:
 			b = l.nextDir(b)
 		default:
-			var e ftp.Entry
-			more, err := l.open.next(&e)
+			more, err := l.open.next(&l.entry)
 			if err != nil {
 				l.endDir(err)
 				continue
 			}
-			if l.wanted(&e) {
-				b = l.append(b, &e)
+			if l.wanted(&l.entry) {
+				b = l.append(b, &l.entry)
 			}
 			if !more && len(b) > 0 {
 				return b // the next batch has to be read from the disk: send this one
@@ -279,11 +279,10 @@ func (l *listing) gather() {
 	if l.flags.sorted() {
 		most = sortMost
 	}
-	var e ftp.Entry
-	if _, err := l.open.next(&e); err != nil {
+	if _, err := l.open.next(&l.entry); err != nil {
 		l.endDir(err)
-	} else if l.wanted(&e) {
-		l.ready = append(l.ready, e)
+	} else if l.wanted(&l.entry) {
+		l.ready = append(l.ready, l.entry)
 	}
 	if l.open != nil && len(l.ready) < most {
 		return

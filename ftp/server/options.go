@@ -59,6 +59,7 @@ type Options struct {
 	TLS          *tls.Config
 	TLSRequired  bool      // no login before AUTH, no data without PROT P
 	SessionReuse dtp.Reuse // whether data connections must resume the control connection's TLS session
+	ModeZ        bool      // MODE Z: clients may have data compressed
 	AllowCCC     bool      // CCC may take TLS off the control connection after the login
 	// CertUser is the user that a client with that certificate, which ClientCAs vouch
 	// for, may log in as without a password; nil: certificates log nobody in.

@@ -1,6 +1,9 @@
 package server
 
 import (
+	"strconv"
+	"strings"
+
 	"miniftp/ftp"
 )
 
@@ -8,7 +11,8 @@ func paramRows() []row {
 	return []row{
 		{verb: "TYPE", syntax: wordArg.shape("A [N|T] | I | L 8"), rfc: "959 §4.1.2", help: "representation type: text lines or plain bytes", run: (*session).setType},
 		{verb: "STRU", syntax: wordArg.shape("F"), rfc: "959 §4.1.2", help: "file structure: only files without records", run: (*session).setStructure},
-		{verb: "MODE", syntax: wordArg.shape("S"), rfc: "959 §4.1.2", help: "transfer mode: stream", run: (*session).setMode},
+		{verb: "MODE", syntax: wordArg.shape("S | B | Z"), rfc: "959 §3.4", feat: feature("MODE B AHEAD"), help: "transfer mode: stream, blocks (the data connection stays), deflate", run: (*session).setMode},
+		{verb: "OPTS MODE", syntax: wordArg.shape("Z LEVEL <1-9>"), rfc: "draft-preston-ftpext-deflate", feat: ifModeZ, help: "choose how hard MODE Z compresses", run: (*session).optsMode},
 	}
 }
 
@@ -42,9 +46,42 @@ func (s *session) setMode(arg string) ftp.Reply {
 	m, err := ftp.ParseTransferMode(arg)
 	switch {
 	case err != nil:
-		return ftp.NewReply(501, "MODE takes S.")
-	case m != ftp.Stream:
-		return ftp.NewReply(504, "Only stream mode is offered: MODE S.")
+		return ftp.NewReply(501, "MODE takes S, B or Z.")
+	case m == ftp.Compressed:
+		return ftp.NewReply(504, "Mode C is not spoken here: MODE S or B.")
+	case m == ftp.Deflate && !s.set.ModeZ:
+		return ftp.NewReply(504, "Mode Z is not offered here: MODE S or B.")
+	case m != s.params.Mode:
+		s.data.Keep(nil) // what stands is of the other mode
 	}
-	return ftp.NewReply(200, "Mode S.")
+	return ftp.Replyf(200, "Mode %v.", m)
+}
+
+func ifModeZ(s *session) string {
+	if !s.set.ModeZ {
+		return ""
+	}
+	return "MODE Z"
+}
+
+// optsMode takes what the draft has, and ENGINE, which some clients send with it.
+func (s *session) optsMode(arg string) ftp.Reply {
+	f := strings.Fields(strings.ToUpper(arg))
+	if !s.set.ModeZ || f[0] != "Z" {
+		return ftp.NewReply(501, "There is nothing to choose for that mode.")
+	}
+	for f = f[1:]; len(f) >= 2; f = f[2:] {
+		n, err := strconv.Atoi(f[1])
+		switch {
+		case f[0] == "ENGINE" && f[1] == "ZLIB":
+		case f[0] == "LEVEL" && err == nil && n >= 1 && n <= 9:
+			s.level = n
+		default:
+			return ftp.Replyf(501, "%s %s: MODE Z has LEVEL 1 to 9.", ftp.Printable(clip(f[0], 40)), ftp.Printable(clip(f[1], 40)))
+		}
+	}
+	if len(f) > 0 {
+		return ftp.NewReply(501, "The syntax is: OPTS MODE Z LEVEL <1-9>")
+	}
+	return ftp.NewReply(200, "MODE Z is set.")
 }

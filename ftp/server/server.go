@@ -194,10 +194,7 @@ func (s *Server) take(conn net.Conn, tlsFirst bool) {
 		s.turnAway(sess, no)
 		return
 	}
-	go func() {
-		defer s.leave(sess)
-		sess.serve()
-	}()
+	go sess.serve()
 }
 
 func (s *Server) checkEmpty() {

@@ -24,8 +24,8 @@ const (
 	maxFailures = 3       // refused logins
 )
 
-// session is one control connection. Its fields belong to the goroutine that
-// runs serve; only stopping and raw are touched by others.
+// session is one control connection. Its fields belong to the goroutine that runs
+// live, or doze; only stopping, dropped, raw and place are touched by others.
 type session struct {
 	srv     *Server
 	set     *settings // as they were when the session began
@@ -51,6 +51,7 @@ type session struct {
 
 	facts    ftp.Facts // OPTS MLST
 	hash     string    // OPTS HASH
+	level    int       // OPTS MODE Z; 0: none was chosen
 	idle     time.Duration
 	epsvAll  bool
 	implicit bool // TLS comes first, then the greeting
@@ -63,8 +64,10 @@ type session struct {
 	unknown  int           // commands before login that nobody knows
 	dead     error         // why the connection can't go on
 
-	wakeAt   time.Time // the read deadline that serve set
-	loginBy  time.Time // no login is waited for any longer
+	wakeAt   time.Time // the read deadline that the owner set
+	idleBy   time.Time // no command is waited for any longer
+	loginBy  time.Time // no login is
+	canDoze  bool
 	stopping atomic.Bool
 	dropped  atomic.Bool // stopping because others need the place
 	place    place       // the server's, under its lock
@@ -90,6 +93,7 @@ func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 	if !implicit {
 		keepUrgent(conn)
 	}
+	s.canDoze = mayDoze(conn)
 	s.lines = ftp.NewLineReader(conn, maxLine)
 	return s
 }
@@ -110,23 +114,26 @@ func (s *session) reset() {
 	s.pend = pending{end: -1}
 	s.epsvAll = false
 	s.facts = ftp.AllFacts
-	s.hash = defaultHash
+	s.hash, s.level = defaultHash, 0
 	s.fxp = fxp{}
 	s.admit()
 }
 
-// serve is the life of a session.
+// serve is the life of a session, but for the times when it dozes.
 func (s *session) serve() {
 	var observe func(ftp.Happening)
 	if s.set.Observer != nil {
 		observe = s.tell
 	}
 	s.data = dtp.NewManager(&s.set.data, s.control.Local, s.control.Remote, observe)
-	defer s.end()
+	s.live(s.greet)
+}
+
+// greet begins a session.
+func (s *session) greet() {
 	s.reset()
 	s.tell(ftp.ControlOpened{})
-	login := time.Now().Add(s.set.LoginTimeout)
-	s.loginBy = login
+	s.loginBy = time.Now().Add(s.set.LoginTimeout)
 	if s.implicit {
 		s.startTLS()
 		s.sized, s.params.Protection = true, ftp.Private
@@ -134,6 +141,25 @@ func (s *session) serve() {
 	if s.dead == nil {
 		s.reply(ftp.Command{}, ftp.NewReply(220, s.set.Greeting))
 	}
+}
+
+// live is what a session does from begin on: until its end, or until it dozes and
+// another goroutine goes on with it.
+func (s *session) live(begin func()) {
+	if s.lives(begin) {
+		go s.doze()
+		return
+	}
+	s.srv.leave(s)
+}
+
+func (s *session) lives(begin func()) (dozes bool) {
+	defer func() {
+		if !dozes {
+			s.end(recover())
+		}
+	}()
+	begin()
 	for s.machine.Login != ftp.Closing && s.dead == nil {
 		if s.job != nil && s.hearJob() {
 			continue
@@ -152,30 +178,34 @@ func (s *session) serve() {
 			s.do(next)
 			continue
 		}
-		s.next(login)
+		if s.next() {
+			return true
+		}
 	}
 	s.flush()
+	return false
 }
 
-// next waits for a line and runs it, or for whatever else wakes the session.
-func (s *session) next(login time.Time) {
+// next waits for a line and runs it, or for whatever else wakes the session. It
+// reports whether the session may doze.
+func (s *session) next() (dozes bool) {
 	if s.stopping.Load() && s.job == nil {
 		s.reply(ftp.Command{}, ftp.NewReply(421, s.stopText()))
-		return
+		return false
 	}
 	if !s.lines.Pending() {
 		s.flush()
 	}
 	if s.dead != nil {
-		return // nobody reads our replies
+		return false // nobody reads our replies
 	}
 	if len(s.held) >= maxHeld {
 		s.waitJob() // no more is read: TCP makes the client wait
-		return
+		return false
 	}
-	s.setDeadline(login)
+	s.setDeadline()
 	if s.stopping.Load() && s.job == nil || s.job != nil && s.job.hasNews() {
-		return // a wake-up may have come just before the deadline was set, and is undone
+		return false // a wake-up may have come just before the deadline was set, and is undone
 	}
 	if s.stopping.Load() && s.job != nil && s.job.login {
 		s.job.abort(errHungUp)
@@ -185,7 +215,7 @@ func (s *session) next(login time.Time) {
 	case err == nil:
 		s.command(line)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.timeout(login)
+		return s.timeout()
 	case errors.Is(err, ftp.ErrTLS):
 		s.strange("TLS")
 	case errors.Is(err, ftp.ErrLineTooLong):
@@ -200,6 +230,7 @@ func (s *session) next(login time.Time) {
 			s.dead = errHungUp
 		}
 	}
+	return false
 }
 
 // errUnknown is a client that said too much that is no FTP.
@@ -207,40 +238,8 @@ var errUnknown = errors.New("too many unknown commands before login")
 
 var errHungUp = errors.New("the client hung up without QUIT")
 
-// setDeadline bounds the wait for the next line. A session that transfers is
-// not idle. Moving the deadline by less than a second is not worth the call.
-func (s *session) setDeadline(login time.Time) {
-	var at time.Time
-	if s.job == nil {
-		at = time.Now().Add(s.idle)
-		if s.machine.Login != ftp.LoggedIn && at.After(login) {
-			at = login
-		}
-	}
-	if d := at.Sub(s.wakeAt); s.wakeAt.IsZero() || at.IsZero() || d >= time.Second || d < 0 {
-		s.wakeAt = at
-		_ = s.conn.SetReadDeadline(at)
-	}
-}
-
-// timeout handles the read deadline: it is either a wake-up or the idle limit.
-func (s *session) timeout(login time.Time) {
-	at := s.wakeAt
-	s.wakeAt = time.Time{}
-	switch {
-	case at.IsZero() || time.Now().Before(at):
-		_ = s.conn.SetReadDeadline(time.Time{}) // woken; serve looks at what for
-	case s.machine.Login != ftp.LoggedIn && !at.Before(login):
-		s.refused("no login in time", "login-timeout")
-		s.reply(ftp.Command{}, ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout))
-	default:
-		s.refused("no command for too long", "idle-timeout")
-		s.reply(ftp.Command{}, ftp.Replyf(421, "No command for %v. Goodbye.", s.idle))
-	}
-}
-
-// wake makes a waiting ReadLine return. It may be called from any goroutine: it
-// sets what serve will look at before it calls.
+// wake makes a waiting ReadLine return. It may be called from any goroutine,
+// which sets what the owner will look at before it calls.
 func (s *session) wake() { _ = s.raw.SetReadDeadline(time.Unix(1, 0)) }
 
 // stop asks the session to end as soon as no transfer runs.
@@ -304,8 +303,8 @@ func (s *session) do(cmd ftp.Command) {
 	}
 }
 
-// reply appends a reply and lets it move the machine. Only the goroutine of
-// serve calls it, so replies leave in order.
+// reply appends a reply and lets it move the machine. Only the session's owner
+// calls it, so replies leave in order.
 func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 	s.out = r.Append(s.out)
 	verb := cmd.Verb
@@ -315,6 +314,9 @@ func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 	s.machine.Step(verb, r.Code)
 	s.params.Step(cmd, r.Code)
 	s.clearPending()
+	if s.params.Mode == ftp.Block && ftp.Stores(verb) && r.Code.Class() > ftp.Completion {
+		s.data.Close() // what is on its way is this file's, and must not become the next one's
+	}
 	if s.set.Observer != nil {
 		s.tell(ftp.ReplyGiven{Verb: cmd.Verb, Reply: r})
 	}

@@ -64,7 +64,7 @@ func (s *session) retr(arg string) ftp.Reply {
 		}
 		return s.verdict(j, res)
 	}
-	return s.transfer(j, dtp.Job{Source: f, Size: want, Type: s.params.Type})
+	return s.transfer(j, dtp.Job{Source: f, Size: want, Type: s.params.Type, Marks: image, Offset: start})
 }
 
 // openFile opens a regular file to read. A nil file means that the reply says why not.
@@ -143,7 +143,7 @@ func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
 		}
 		return reply
 	}
-	return s.transfer(j, dtp.Job{Sink: u.sink(), Type: s.params.Type})
+	return s.transfer(j, dtp.Job{Sink: u.sink(), Type: s.params.Type, Marker: j.mark})
 }
 
 func (s *session) rest(arg string) ftp.Reply {

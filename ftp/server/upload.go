@@ -24,8 +24,10 @@ import (
 // short is kept under another hidden name, from which REST or APPE go on.
 type upload struct {
 	fs     afero.Fs
-	path   string // the final name
-	temp   string // where the bytes go; path itself when in place
+	path   string    // the final name, for people
+	name   string    // the final name in fs
+	temp   string    // where the bytes go; name itself when in place
+	dir    io.Closer // fs, if it is the directory of the file and not the account's storage
 	file   afero.File
 	offset int64
 	had    fs.FileInfo // what it replaces, if anything
@@ -104,31 +106,80 @@ func uploadError(err error, p string) ftp.Reply {
 
 // openUpload prepares STOR, from offset on.
 func (s *session) openUpload(p string, offset int64) (*upload, error) {
-	u := &upload{fs: s.account.FS, path: p, offset: offset}
-	if err := u.look(s.account.Perm); err != nil {
+	u := s.newUpload(p)
+	u.offset = offset
+	err := u.look(s.account)
+	switch {
+	case err != nil:
+	case offset > 0:
+		err = u.resume()
+	default:
+		err = u.create(s.set.UploadInPlace)
+	}
+	return u.prepared(err)
+}
+
+// directory is a storage that is one directory, held open.
+type directory = interface {
+	afero.Fs
+	io.Closer
+}
+
+// newUpload begins an upload. A storage that can hold a directory open is asked to:
+// else each step of an upload walks to it anew.
+func (s *session) newUpload(p string) *upload {
+	u := &upload{fs: s.account.FS, path: p, name: p}
+	storage, ok := u.fs.(interface {
+		Dir(name string) (directory, error)
+	})
+	if parent, base := path.Split(p); ok && parent != "/" {
+		if d, err := storage.Dir(parent); err == nil { // else the first step tells what is wrong
+			u.fs, u.dir, u.name = d, d, base
+		}
+	}
+	return u
+}
+
+// prepared is u, unless preparing it went wrong.
+func (u *upload) prepared(err error) (*upload, error) {
+	if err != nil {
+		u.letGo()
 		return nil, err
 	}
-	if offset > 0 {
-		return u, u.resume()
+	return u, nil
+}
+
+// letGo gives up the directory.
+func (u *upload) letGo() {
+	if u.dir != nil {
+		_ = u.dir.Close()
+		u.dir = nil
 	}
-	return u, u.create(s.set.UploadInPlace)
+}
+
+// follow goes by the whole path: a link may lead out of its directory.
+func (u *upload) follow(storage afero.Fs) {
+	u.letGo()
+	u.fs, u.name = storage, u.path
 }
 
 // look finds out what is at the final name.
-func (u *upload) look(perm Perm) error {
-	fi, err := lstat(u.fs, u.path)
+func (u *upload) look(account *Account) error {
+	fi, err := lstat(u.fs, u.name)
 	switch {
 	case err == nil && fi.IsDir():
 		return errIsDir
 	case err == nil && fi.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeDevice|fs.ModeIrregular) != 0:
 		return errNoFile
-	case err == nil && !perm.Has(PermOverwrite):
+	case err == nil && !account.Perm.Has(PermOverwrite):
 		return errExists
 	case err == nil:
-		u.had = fi
+		if u.had = fi; u.isLink() {
+			u.follow(account.FS)
+		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
-	case isDir(u.fs, path.Dir(u.path)) != nil:
+	case u.dir == nil && isDir(u.fs, path.Dir(u.name)) != nil:
 		return errNoParent
 	}
 	return nil
@@ -141,13 +192,13 @@ func (u *upload) isLink() bool { return u.had != nil && u.had.Mode()&fs.ModeSyml
 // content until the data connection stands.
 func (u *upload) create(inPlace bool) error {
 	if !inPlace && !u.isLink() {
-		u.temp = tempName(u.path)
+		u.temp = tempName(u.name)
 		err := u.open(os.O_WRONLY | os.O_CREATE | os.O_EXCL)
 		if err == nil || u.had == nil || !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 	}
-	u.temp, u.empty = u.path, true
+	u.temp, u.empty = u.name, true
 	return u.open(os.O_WRONLY | os.O_CREATE)
 }
 
@@ -171,7 +222,7 @@ func (u *upload) resume() error {
 	case u.wasCut():
 		return errWasCut
 	}
-	u.temp = u.path
+	u.temp = u.name
 	if err := u.open(os.O_WRONLY); err != nil {
 		return err
 	}
@@ -184,7 +235,7 @@ func (u *upload) resume() error {
 
 // wasCut reports whether a part is kept of an upload that was cut.
 func (u *upload) wasCut() bool {
-	_, err := lstat(u.fs, keptName(u.path))
+	_, err := lstat(u.fs, keptName(u.name))
 	return err == nil
 }
 
@@ -193,12 +244,12 @@ func (u *upload) wasCut() bool {
 // the name of an upload that is coming in nothing old may stand, as Sweep takes
 // what is old there for a leftover.
 func (u *upload) claim(offset int64) bool {
-	kept := keptName(u.path)
+	kept := keptName(u.name)
 	fi, err := lstat(u.fs, kept)
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() < offset {
 		return false
 	}
-	u.temp = tempName(u.path)
+	u.temp = tempName(u.name)
 	now := time.Now()
 	_ = u.fs.Chtimes(kept, now, now)
 	return u.fs.Rename(kept, u.temp) == nil
@@ -223,22 +274,23 @@ func (u *upload) open(flag int) (err error) {
 // openAppend prepares APPE: at the end of the file, or of what is kept of an
 // upload that was cut, or in a new file.
 func (s *session) openAppend(p string) (*upload, error) {
-	u := &upload{fs: s.account.FS, path: p, append: true}
-	if err := u.look(s.account.Perm); err != nil {
-		return nil, err
+	u := s.newUpload(p)
+	u.append = true
+	if err := u.look(s.account); err != nil {
+		return u.prepared(err)
 	}
 	switch {
 	case u.had != nil && u.wasCut():
-		return nil, errWasCut // as in resume
+		return u.prepared(errWasCut) // as in resume
 	case u.had != nil:
-		u.temp = p
+		u.temp = u.name
 	case u.claim(0):
 	default:
 		u.append = false
-		return u, u.create(s.set.UploadInPlace)
+		return u.prepared(u.create(s.set.UploadInPlace))
 	}
 	if err := u.open(os.O_WRONLY | os.O_APPEND); err != nil {
-		return nil, err
+		return u.prepared(err)
 	}
 	if fi, err := u.file.Stat(); err == nil {
 		u.offset = fi.Size()
@@ -259,7 +311,7 @@ func (s *session) openUnique(p string) (*upload, error) {
 		if n > 0 {
 			u.path = fmt.Sprintf("%s.%d", p, n)
 		}
-		u.temp = u.path
+		u.name, u.temp = u.path, u.path
 		if err = u.open(os.O_WRONLY | os.O_CREATE | os.O_EXCL); !errors.Is(err, fs.ErrExist) {
 			break
 		}
@@ -279,37 +331,48 @@ func (u *upload) sink() io.Writer {
 
 // commit closes the file and gives it its final name.
 func (u *upload) commit() error {
+	defer u.letGo()
+	if u.temp != u.name && u.had != nil && u.had.Mode().IsRegular() {
+		u.chmod(u.had.Mode().Perm())
+	}
 	if err := u.file.Close(); err != nil {
 		u.keep()
 		return err
 	}
-	if u.temp == u.path {
+	if u.temp == u.name {
 		return nil
 	}
-	if u.had != nil && u.had.Mode().IsRegular() {
-		_ = u.fs.Chmod(u.temp, u.had.Mode().Perm())
-	}
-	if err := u.fs.Rename(u.temp, u.path); err != nil {
+	if err := u.fs.Rename(u.temp, u.name); err != nil {
 		u.keep()
 		return err
 	}
-	_ = u.fs.Remove(keptName(u.path)) // an older part is of no use any more
+	_ = u.fs.Remove(keptName(u.name)) // an older part is of no use any more
 	return nil
+}
+
+// chmod changes the mode of the open file, by its descriptor if it has one.
+func (u *upload) chmod(mode fs.FileMode) {
+	if f, ok := u.file.(*os.File); ok {
+		_ = f.Chmod(mode)
+		return
+	}
+	_ = u.fs.Chmod(u.temp, mode)
 }
 
 // abandon closes a file that is not whole. It returns how many bytes of it are
 // kept to go on from; a new name that got no byte leaves nothing.
 func (u *upload) abandon(opened bool) int64 {
+	defer u.letGo()
 	size := int64(0)
 	if fi, err := u.file.Stat(); err == nil {
 		size = fi.Size()
 	}
 	_ = u.file.Close()
 	switch {
-	case u.unique, u.temp == u.path && u.had == nil && !opened:
-		_ = u.fs.Remove(u.path)
+	case u.unique, u.temp == u.name && u.had == nil && !opened:
+		_ = u.fs.Remove(u.name)
 		return 0
-	case u.temp == u.path:
+	case u.temp == u.name:
 		return size
 	case size == 0 || !opened && u.offset == 0:
 		_ = u.fs.Remove(u.temp)
@@ -320,7 +383,7 @@ func (u *upload) abandon(opened bool) int64 {
 }
 
 func (u *upload) keep() {
-	if u.temp != u.path {
-		_ = u.fs.Rename(u.temp, keptName(u.path))
+	if u.temp != u.name {
+		_ = u.fs.Rename(u.temp, keptName(u.name))
 	}
 }

@@ -16,5 +16,10 @@ const (
 // waiting can't look without reading here.
 func waiting(net.Conn) input { return nothing }
 
+// mayDoze: there is no waiting without reading either.
+func mayDoze(net.Conn) bool { return false }
+
+func awaitInput(net.Conn) error { return nil }
+
 func keepUrgent(net.Conn) {}
 func dropUrgent(net.Conn) {}

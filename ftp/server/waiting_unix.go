@@ -43,6 +43,32 @@ func waiting(conn net.Conn) input {
 	return state
 }
 
+// mayDoze reports whether awaitInput works for conn.
+func mayDoze(conn net.Conn) bool {
+	_, ok := conn.(syscall.Conn)
+	return ok
+}
+
+// awaitInput waits until there is something to read on conn, or its end, and leaves
+// it there. A read deadline ends it with os.ErrDeadlineExceeded.
+func awaitInput(conn net.Conn) error {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return syscall.EINVAL
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Read(nothingYet)
+}
+
+func nothingYet(fd uintptr) (over bool) {
+	var b [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err != syscall.EAGAIN
+}
+
 // keepUrgent keeps urgent bytes in the stream of a control connection: Python's
 // ftplib sends all of "ABOR" and its line end as urgent data, of which the last
 // byte would be lost, and the line with it.

@@ -1,0 +1,73 @@
+//go:build unix
+
+package server_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/server"
+)
+
+// asleep waits until a session dozes.
+func asleep(t *testing.T) {
+	t.Helper()
+	stacks := make([]byte, 1<<20)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); runtime.Gosched() {
+		if bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("server.awaitInput")) {
+			return
+		}
+	}
+	t.Fatal("no session dozes")
+}
+
+// A session that has dozed hears the client, keeps what was half said, transfers, and
+// says goodbye when the server ends.
+func TestSessionDozes(t *testing.T) {
+	s := serve(t, afero.NewMemMapFs())
+	c := s.login(t, "rw")
+	asleep(t)
+	c.cmd("PWD", 257)
+	asleep(t)
+	c.raw("NO")
+	asleep(t) // it may be the first again, if the half was not read yet: that is well, too
+	c.raw("OP\r\n")
+	c.want(200)
+	asleep(t)
+	c.put("STOR /f", []byte("bytes"))
+	asleep(t)
+	if got := c.get("RETR /f"); string(got) != "bytes" {
+		t.Errorf("got %q", got)
+	}
+	asleep(t)
+	check(t, s.Close())
+	c.want(421)
+	c.closed()
+}
+
+func TestSessionDozesUntilItsLimit(t *testing.T) {
+	s := serve(t, afero.NewMemMapFs(), func(o *server.Options) { o.IdleTimeout = time.Second })
+	c := s.login(t, "rw")
+	asleep(t)
+	c.want(421)
+	c.closed()
+
+	c = s.connect(t)
+	asleep(t)
+	_ = c.Close() // without a word: the server must notice
+}
+
+func TestSessionDozesUnderTLS(t *testing.T) {
+	s := serve(t, afero.NewMemMapFs(), withTLS)
+	c := s.connect(t).secure(clientConfig(tls.VersionTLS13)).private("rw")
+	asleep(t)
+	c.cmd("NOOP", 200)
+	asleep(t)
+	check(t, s.Close())
+	c.want(421)
+}
