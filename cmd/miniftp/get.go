@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/afero"
 	"github.com/urfave/cli/v2"
@@ -200,12 +201,21 @@ func (f *fetcher) file(k *link, r *remote, file found, local string) error {
 	} else {
 		res, err = f.download(k, file, local, client.FileOptions{
 			Resume: f.resume, ASCII: f.ascii || r.ascii, Size: file.size(), Progress: m.progress(), KeepTime: true,
+			Modified: modified(file.entry), More: f.segments == 0,
 		})
 	}
 	m.done(res, err)
 	err = explainLocal(url, local, withoutResume(f.resume, err))
 	f.results.add(transferResult{URL: url, Local: local, Bytes: res.Bytes, Seconds: res.Took.Seconds(), Verified: res.Verified}, err)
 	return err
+}
+
+// modified is the time of a file in a listing, zero if it has to be asked for.
+func modified(e ftp.Entry) time.Time {
+	if e.Type != ftp.FileEntry || e.Precise > time.Second {
+		return time.Time{}
+	}
+	return e.Modified
 }
 
 // download fetches a file to a name of its own; in segments if it is the only one.

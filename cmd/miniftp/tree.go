@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -42,14 +43,15 @@ const (
 
 // branch is what has to be known of an entry to fetch it.
 type branch struct {
-	name   string
-	kind   ftp.EntryType
-	size   int64
-	unique string // of a directory
+	name     string
+	kind     ftp.EntryType
+	size     int64
+	modified int64  // Unix time, 0 if not known to the second
+	unique   string // of a directory
 }
 
 // branchBytes is what a branch takes beside its words, in a slice that grows.
-const branchBytes = 140
+const branchBytes = 160
 
 // dir fetches all that is in a directory; above are the unique facts of those that
 // lead to it.
@@ -91,6 +93,9 @@ func (t *tree) list(dir string) ([]branch, error) {
 			if e.IsDir() {
 				b.unique = strings.Clone(e.Unique)
 			}
+			if t := modified(e); !t.IsZero() {
+				b.modified = t.Unix()
+			}
 			all = append(all, b)
 			t.left--
 			if t.room -= branchBytes + len(b.name) + len(b.unique); t.room < 0 || t.left < 0 {
@@ -130,7 +135,11 @@ func (t *tree) entry(dir, into string, b branch, above []string) error {
 		return nil
 	}
 	return t.crew.do(func() error {
-		return t.file(t.k, t.r, found{path, ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}}, local)
+		e := ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}
+		if b.modified != 0 {
+			e.Modified, e.Precise = time.Unix(b.modified, 0), time.Second
+		}
+		return t.file(t.k, t.r, found{path, e}, local)
 	})
 }
 

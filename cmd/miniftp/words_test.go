@@ -182,6 +182,8 @@ S: 211-Features:
 S:  MLST type*;size*;
 S:  EPSV
 S: 211 End
+C: OPTS UTF8 ON
+S: 501 …
 C: MLST d
 S: 250-Listing
 S:  type=dir; d
@@ -200,6 +202,8 @@ C: RETR d/good
 S: 150 …
 D: ok
 S: 226 …
+C: EPSV
+S: 229 Extended (|||{port}|)
 C: MDTM d/good
 S: 502 …
 C: QUIT

@@ -78,8 +78,13 @@ func (c *Client) resync(ctx context.Context) error {
 	if err := c.write(pwd); err != nil {
 		return err
 	}
+	return c.untilPWD(ctx)
+}
+
+// untilPWD passes over replies until the one to PWD.
+func (c *Client) untilPWD(ctx context.Context) error {
 	for {
-		r, err := c.await(ctx, pwd)
+		r, err := c.await(ctx, ftp.Command{Verb: "PWD"})
 		if err != nil || r.Code == 257 {
 			return err
 		}

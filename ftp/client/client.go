@@ -28,6 +28,11 @@ type Options struct {
 	Mode ftp.DataMode
 	// Verbs are those by which the addresses of data connections are told.
 	Verbs Verbs
+	// TransferMode is how files are laid on the data connection.
+	TransferMode TransferMode
+	// Level is how hard DeflateMode tries on either end, 1 to 9; 0: 6 here, and what the
+	// server thinks best there.
+	Level int
 	// Timeout is how long nothing may happen while connecting, waiting for a
 	// reply or moving data; 0 is 30 seconds.
 	Timeout time.Duration
@@ -59,6 +64,8 @@ type Options struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Observer is told what happens; see ftp.Observer.
 	Observer ftp.Observer
+
+	lore *lore // what a Pool's connections share; nil: this one has its own
 }
 
 // Verbs are ways to tell the address of a data connection.
@@ -124,6 +131,9 @@ type Client struct {
 	machine ftp.Machine
 	params  ftp.Params
 	knows   memory
+	lore    *lore
+	ahead   *ahead // the next data connection, asked for before its turn
+	trial   bool   // it shows whether the server bears that
 	hash    string // the algorithm that OPTS HASH selected
 	// strayDone: a second 226 of the last transfer may still be on its way.
 	strayDone bool
@@ -154,10 +164,11 @@ func (c *Client) Close() error {
 	if c.begin() == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), min(c.opts.Timeout, shortWait/4))
 		quit := ftp.Command{Verb: "QUIT"}
-		if c.send(quit) == nil {
+		if c.takeIn(ctx) == nil && c.send(quit) == nil {
 			_, _ = c.answer(ctx, quit) // gone is gone, whatever it answers
 		}
 		cancel()
+		c.dropAhead()
 		c.end()
 	}
 	_ = c.die(ErrClosed)
@@ -196,7 +207,12 @@ func (c *Client) begin() error {
 	return nil
 }
 
-func (c *Client) end() { c.busy.Store(false) }
+func (c *Client) end() {
+	if c.dead.Load() != nil {
+		c.dropAhead()
+	}
+	c.busy.Store(false)
+}
 
 // die gives the connection up, once; the first cause is the one that lasts.
 func (c *Client) die(cause error) error {

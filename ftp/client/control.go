@@ -110,6 +110,12 @@ func (c *Client) exchange(ctx context.Context, verb, arg string) (ftp.Reply, err
 	if ctx.Err() != nil {
 		return ftp.Reply{}, context.Cause(ctx)
 	}
+	if err := c.takeIn(ctx); err != nil {
+		return ftp.Reply{}, err
+	}
+	if outdates(verb) {
+		c.dropAhead()
+	}
 	cmd := ftp.Command{Verb: verb, Arg: arg}
 	if err := c.send(cmd); err != nil {
 		return ftp.Reply{}, err
@@ -185,8 +191,8 @@ func (c *Client) took(cmd ftp.Command, r ftp.Reply) error {
 }
 
 // send takes off the replies that nobody asked for, so that none of them is
-// mistaken for the answer, and writes a command.
-func (c *Client) send(cmd ftp.Command) error {
+// mistaken for the answer, and writes commands.
+func (c *Client) send(cmds ...ftp.Command) error {
 	for {
 		select {
 		case r, ok := <-c.replies:
@@ -197,25 +203,31 @@ func (c *Client) send(cmd ftp.Command) error {
 				return err
 			}
 		default:
-			return c.write(cmd)
+			return c.write(cmds...)
 		}
 	}
 }
 
-// write is the one place where bytes leave on the control connection.
-func (c *Client) write(cmd ftp.Command) error {
-	encoded, err := c.encode(cmd)
-	if err != nil {
-		return err
+// write is the one place where bytes leave on the control connection: all of them in
+// one piece, or, if a command can't be written, none.
+func (c *Client) write(cmds ...ftp.Command) error {
+	lines := c.line[:0]
+	for _, cmd := range cmds {
+		encoded, err := c.encode(cmd)
+		if err != nil {
+			return err
+		}
+		if lines, err = encoded.Append(lines); err != nil {
+			return err
+		}
 	}
-	line, err := encoded.Append(c.line[:0])
-	if err != nil {
-		return err
+	c.line, c.came = lines[:0], 0
+	for _, cmd := range cmds {
+		c.tell(ftp.CommandGiven{Command: cmd.Masked()})
 	}
-	c.line, c.came = line[:0], 0
-	c.tell(ftp.CommandGiven{Command: cmd.Masked()})
-	if err = c.conn.SetWriteDeadline(time.Now().Add(c.opts.Timeout)); err == nil {
-		_, err = c.conn.Write(line)
+	err := c.conn.SetWriteDeadline(time.Now().Add(c.opts.Timeout))
+	if err == nil {
+		_, err = c.conn.Write(lines)
 	}
 	if err != nil {
 		return c.die(lost(err))

@@ -135,6 +135,9 @@ func (cp *copying) broke(err error) bool {
 // look finds out what there is at both ends, before anything is changed there.
 func (cp *copying) look(ctx context.Context) error {
 	for _, e := range cp.ends() {
+		if err := e.c.setMode(ctx, ftp.Stream); err != nil {
+			return err
+		}
 		if err := e.c.setType(ctx, ftp.Image); err != nil {
 			return e.failed(err)
 		}

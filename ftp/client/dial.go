@@ -23,9 +23,12 @@ var lastID atomic.Uint64
 // an *ftp.Error whose Verb is USER, PASS or ACCT, one that TLS can't be had of a
 // *TLSError.
 func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
-	c := &Client{replies: make(chan ftp.Reply, 4), secured: make(chan net.Conn), quit: make(chan struct{})}
+	c := &Client{lore: new(lore), replies: make(chan ftp.Reply, 4), secured: make(chan net.Conn), quit: make(chan struct{})}
 	if o != nil {
 		c.opts = *o
+	}
+	if c.opts.lore != nil {
+		c.lore = c.opts.lore
 	}
 	if c.opts.Timeout <= 0 {
 		c.opts.Timeout = DefaultTimeout
@@ -181,6 +184,7 @@ func (c *Client) logIn(ctx context.Context) error {
 		return err
 	}
 	c.greeting = r
+	c.lore.meet(r)
 	if r.Code.Class() != ftp.Completion {
 		return &ftp.Error{Reply: r}
 	}
@@ -212,17 +216,19 @@ func (c *Client) logIn(ctx context.Context) error {
 	}
 }
 
-// learn asks what the server can do (RFC 2389) and for names in UTF-8 (RFC 2640).
+// learn asks what the server can do (RFC 2389) and for names in UTF-8 (RFC 2640), whose
+// refusal changes nothing.
 func (c *Client) learn(ctx context.Context) error {
-	r, err := c.exchange(ctx, "FEAT", "")
+	cmds := []ftp.Command{{Verb: "FEAT"}}
+	if c.opts.Charset == nil {
+		cmds = append(cmds, ftp.Command{Verb: "OPTS", Arg: "UTF8 ON"})
+	}
+	replies, err := c.doAll(ctx, cmds...)
 	if err != nil {
 		return err
 	}
-	c.features = ftp.ParseFeatures(r)
-	if c.features.Has("UTF8") && c.opts.Charset == nil {
-		_, err = c.exchange(ctx, "OPTS", "UTF8 ON") // a refusal changes nothing
-	}
-	return err
+	c.features = ftp.ParseFeatures(replies[0])
+	return nil
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

@@ -51,7 +51,7 @@ func TestLoginSequences(t *testing.T) {
 		{"foreign inner line", func(f *fake) { f.greeting = "220-hello\r\n221 not the end\r\n220- nor this\r\n220 end\r\n" }, nil, nil, "-", 0},
 		{"LF only", func(f *fake) { f.greeting = "220-hello\n220 end\n" }, nil, nil, "-", 0},
 		{"glued", func(f *fake) { f.greeting = "220-hello\r\n220 end\r\n" }, nil, nil, "-", 0},
-		{"no FEAT", func(f *fake) { f.feat = nil }, nil, []string{"USER anonymous", "PASS anonymous@", "FEAT"}, "-", 0},
+		{"no FEAT", func(f *fake) { f.feat = nil }, nil, []string{"USER anonymous", "PASS anonymous@", "FEAT", "OPTS UTF8 ON"}, "-", 0},
 		{"UTF8 refused", func(f *fake) { f.on["OPTS"] = says("501 no") }, nil, nil, "-", 0},
 	}
 	for _, tt := range tests {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"path/filepath"
 	"strings"
 	"time"
@@ -32,12 +33,18 @@ type FileOptions struct {
 	// tag is put into the name of the part, so that what is left of another version of
 	// the file can't be taken for it.
 	tag string
+	// rename is the name that an Upload gives the file once it is whole; "": it has it.
+	// A refusal is an *ftp.Error whose Verb is RNFR or RNTO.
+	rename string
+	// timed is told what the server said when an Upload set the time.
+	timed func(error)
 	// KeepTime gives the copy the modification time of the original, as far as
 	// the server tells or takes it.
 	KeepTime bool
 	// Modified is the remote file's time for KeepTime of a Download, if it is known
 	// already; zero: ask.
 	Modified time.Time
+	More     bool // as in Transfer
 }
 
 // Download copies the remote file to local in fsys. Until it is whole its name
@@ -53,15 +60,19 @@ func (c *Client) Download(ctx context.Context, remote string, fsys afero.Fs, loc
 		return Result{}, err
 	}
 	defer c.end()
-	d := download{c: c, fsys: fsys, remote: remote, local: local, part: taggedPart(local, o.tag), o: o, size: -1}
+	d := download{c: c, transfer: c.transfer, fsys: fsys, remote: remote, local: local, part: taggedPart(local, o.tag), o: o, size: -1}
 	switch {
 	case o.ASCII:
 	case o.Size > 0:
 		d.size = o.Size
 	default:
 		var err error
-		if d.size, err = c.askSize(ctx, remote); err != nil {
+		timed := o.KeepTime && o.Modified.IsZero() && (len(c.features) == 0 || c.features.Has("MDTM"))
+		if d.size, d.o.Modified, err = c.look(ctx, remote, timed); err != nil {
 			return Result{}, err
+		}
+		if !timed {
+			d.o.Modified = o.Modified
 		}
 	}
 	res, resumed, err := d.resume(ctx)
@@ -104,6 +115,7 @@ func taggedPart(local, tag string) string {
 // download is one Download under way.
 type download struct {
 	c                   *Client
+	transfer            func(context.Context, *job) (Result, error) // c's, or a chain's
 	fsys                afero.Fs
 	remote, local, part string
 	o                   FileOptions
@@ -125,9 +137,17 @@ func (d *download) fresh(ctx context.Context) (Result, error) {
 
 // fetch retrieves the file, or its rest, into f and closes it.
 func (d *download) fetch(ctx context.Context, f afero.File, j *job) (Result, error) {
-	j.take("RETR", ftp.Retrieve, Transfer{Path: d.remote, Offset: j.offset, ASCII: d.o.ASCII, Progress: d.o.Progress})
+	j.take("RETR", ftp.Retrieve, Transfer{
+		Path: d.remote, Offset: j.offset, ASCII: d.o.ASCII, Progress: d.o.Progress, More: d.o.More,
+	})
 	j.sink, j.want = bare(f), d.size
-	res, err := d.c.transfer(ctx, j)
+	if at, err := f.Seek(0, io.SeekCurrent); err == nil {
+		j.rewind = func() error {
+			_, err := f.Seek(at, io.SeekStart)
+			return errors.Join(err, f.Truncate(at))
+		}
+	}
+	res, err := d.transfer(ctx, j)
 	if closeErr := f.Close(); err == nil {
 		err = localError(closeErr)
 	}

@@ -232,6 +232,7 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 	s := c.stream(ctx, func(ctx context.Context, j *job) (err error) {
 		j.verb, j.arg, j.dir, j.want, j.raw = verb, path, ftp.Retrieve, -1, true
 		j.anyType = verb == "MLSD" // RFC 3659 §7.2
+		j.anyMode = true
 		res, err = c.transfer(ctx, j)
 		return err
 	}, func() {})

@@ -68,6 +68,10 @@ func (c *Client) Rename(ctx context.Context, from, to string) error {
 		return err
 	}
 	defer c.end()
+	return c.rename(ctx, from, to)
+}
+
+func (c *Client) rename(ctx context.Context, from, to string) error {
 	if err := sendable(from, to); err != nil {
 		return err
 	}
@@ -233,16 +237,28 @@ func (c *Client) size(ctx context.Context, path string) (int64, error) {
 	if err := c.setType(ctx, ftp.Image); err != nil {
 		return 0, err
 	}
-	r, err := c.do(ctx, "SIZE", path)
+	r, err := c.exchange(ctx, "SIZE", path)
 	if err != nil {
-		c.knows.noSIZE = c.knows.noSIZE || isReply(err) && (r.Code == 500 || r.Code == 502)
 		return 0, err
 	}
-	n, err := ftp.ParseOffset(strings.TrimSpace(r.Last()))
-	if err != nil {
+	n := c.sizeIn(r)
+	if n < 0 {
 		return 0, &ftp.Error{Verb: "SIZE", Reply: r}
 	}
 	return n, nil
+}
+
+// sizeIn is what the reply to SIZE says, -1 if it has no size.
+func (c *Client) sizeIn(r ftp.Reply) int64 {
+	if no := refusal("SIZE", r); no != nil {
+		c.knows.noSIZE = c.knows.noSIZE || r.Code == 500 || r.Code == 502
+		return -1
+	}
+	n, err := ftp.ParseOffset(strings.TrimSpace(r.Last()))
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 // ModTime returns the time of a file's last change (MDTM, RFC 3659 §3).
@@ -274,23 +290,34 @@ func (c *Client) SetModTime(ctx context.Context, path string, t time.Time) error
 }
 
 func (c *Client) setModTime(ctx context.Context, path string, t time.Time) error {
+	for _, cmd := range c.timing(path, t) {
+		if _, err := c.do(ctx, cmd.Verb, cmd.Arg); settled(cmd.Verb, err) {
+			return err
+		}
+	}
 	at := ftp.FormatTime(t)
-	if c.features.Has("MFMT") {
-		if _, err := c.do(ctx, "MFMT", at+" "+path); !refused(err) {
-			return err
-		}
-	}
-	if c.features.Has("MDTM") || len(c.features) == 0 {
-		if _, err := c.do(ctx, "MDTM", at+" "+path); err == nil || !isReply(err) {
-			return err
-		}
-	}
 	_, err := c.do(ctx, "SITE", "UTIME "+path+" "+at+" "+at+" "+at+" UTC")
 	if !isReply(err) {
 		return err
 	}
 	_, err = c.do(ctx, "SITE", "UTIME "+at+" "+path)
 	return err
+}
+
+// timing are the commands that may set a file's time, before those of SITE.
+func (c *Client) timing(path string, t time.Time) (cmds []ftp.Command) {
+	for _, verb := range []string{"MFMT", "MDTM"} {
+		if c.features.Has(verb) || verb == "MDTM" && len(c.features) == 0 {
+			cmds = append(cmds, ftp.Command{Verb: verb, Arg: ftp.FormatTime(t) + " " + path})
+		}
+	}
+	return cmds
+}
+
+// settled: no other way is to be tried. MDTM with a time may have been taken for a
+// question about a file of an odd name.
+func settled(verb string, err error) bool {
+	return err == nil || !isReply(err) || verb == "MFMT" && !refused(err)
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -157,8 +157,10 @@ type mirror struct {
 	cancel   context.CancelCauseFunc
 	tasks    chan *task
 	parallel int
-	walked   atomic.Bool  // there will be no more tasks
-	busy     atomic.Int32 // workers that copy
+	slots    chan struct{} // one for each file that is copied alone
+	chain    *chain        // for small files; nil: none
+	walked   atomic.Bool   // there will be no more tasks
+	busy     atomic.Int32  // workers that copy
 
 	mu      sync.Mutex // guards what follows, and orders Observe
 	res     MirrorResult
@@ -195,14 +197,18 @@ func Mirror(ctx context.Context, dst, src Tree, o MirrorOptions) (MirrorResult, 
 	}
 	const waiting = 4096
 	m.tasks = make(chan *task, waiting)
+	m.slots = make(chan struct{}, m.parallel)
 	var workers sync.WaitGroup
-	for range m.parallel {
+	for range m.startChain(ctx) {
 		workers.Go(func() { m.work(ctx) })
 	}
 	m.walk(ctx)
 	m.walked.Store(true)
 	close(m.tasks)
 	workers.Wait()
+	if m.chain != nil {
+		m.chain.wait()
+	}
 	m.res.Took = time.Since(began)
 	if outer.Err() != nil {
 		return m.res, context.Cause(outer)

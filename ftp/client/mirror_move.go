@@ -48,13 +48,28 @@ func (m *mirror) task(ctx context.Context, t *task) {
 	a.Stage = ActionBegun
 	m.tell(ctx, a)
 	a.Stage = ActionDone
+	a.Result, a.Err = m.linked(ctx, t)
+	if unlinked(a.Err) && ctx.Err() == nil {
+		a.Result, a.Err = m.alone(ctx, t)
+	}
+	m.tell(ctx, a)
+}
+
+// alone copies a file over a connection, or several, that it has for itself.
+func (m *mirror) alone(ctx context.Context, t *task) (res Result, err error) {
+	select {
+	case m.slots <- struct{}{}:
+	case <-ctx.Done():
+		return Result{}, context.Cause(ctx)
+	}
+	defer func() { <-m.slots }()
 	m.busy.Add(1)
-	a.Err = m.retry(ctx, CopyFile, t.rel, func(try int) (err error) {
-		a.Result, err = m.move(ctx, t, try)
+	defer m.busy.Add(-1)
+	err = m.retry(ctx, CopyFile, t.rel, func(try int) (err error) {
+		res, err = m.move(ctx, t, try)
 		return err
 	})
-	m.busy.Add(-1)
-	m.tell(ctx, a)
+	return res, err
 }
 
 // move copies one file; in a later try it goes on where the last one stopped.
@@ -85,7 +100,7 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 		return Result{}, err
 	}
 	o := FileOptions{
-		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Modified: t.src.Modified,
+		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), More: m.more(), KeepTime: !t.src.Modified.IsZero(), Modified: t.src.Modified,
 	}
 	if t.src.Precise >= time.Minute {
 		o.Modified, _ = src.span(&t.src)
@@ -146,19 +161,21 @@ type putting struct {
 func (u *putting) run(ctx context.Context, try int) (Result, error) {
 	to := u.dst.at(u.t.rel)
 	if u.dst.noRename.Load() {
-		res, err := u.send(ctx, to, try > 0 && u.t.dst.Name == "")
+		res, err := u.send(ctx, to, "", try > 0 && u.t.dst.Name == "")
 		return res, u.perms(ctx, err)
 	}
 	part := u.dst.at(taggedPart(u.t.rel, u.t.tag))
-	res, err := u.send(ctx, part, try > 0 || u.t.part.Name != "" || u.t.src.Size >= resumable)
-	if err != nil {
+	res, err := u.send(ctx, part, to, try > 0 || u.t.part.Name != "" || u.t.src.Size >= resumable)
+	var no *ftp.Error
+	if isReply(err) && errors.As(err, &no) && (no.Verb == "RNFR" || no.Verb == "RNTO") {
+		err = u.dst.rename(ctx, u.c, part, u.t)
+	} else if err != nil {
 		return res, err
 	}
-	err = u.dst.rename(ctx, u.c, part, u.t)
 	if !isReply(err) {
 		return res, u.perms(ctx, err)
 	}
-	if res, err = u.send(ctx, to, false); err != nil {
+	if res, err = u.send(ctx, to, "", false); err != nil {
 		return res, err
 	}
 	if err = u.c.Delete(ctx, part); isReply(err) {
@@ -192,20 +209,23 @@ func (s *remoteSide) rename(ctx context.Context, c *Client, part string, t *task
 	return err
 }
 
-// send uploads the file and gives it its time.
-func (u *putting) send(ctx context.Context, to string, resume bool) (Result, error) {
-	o := FileOptions{Resume: resume, Progress: u.m.progress(u.t.rel)}
+// send uploads the file and gives it its time, and another name if there is one.
+func (u *putting) send(ctx context.Context, to, rename string, resume bool) (Result, error) {
+	o := FileOptions{
+		Resume: resume, Progress: u.m.progress(u.t.rel), More: u.m.more(), rename: rename,
+		KeepTime: !u.dst.noTime.Load() && !u.t.src.Modified.IsZero(), timed: u.dst.learnTime,
+	}
 	res, err := u.c.Upload(ctx, u.src.fsys, u.src.at(u.t.rel), to, o)
 	var no *ResumeError
 	if errors.As(err, &no) {
 		o.Resume = false
 		res, err = u.c.Upload(ctx, u.src.fsys, u.src.at(u.t.rel), to, o)
 	}
-	if err != nil {
-		return res, err
-	}
-	return res, u.dst.finishTime(ctx, u.c, to, &u.t.src)
+	return res, err
 }
+
+// more reports whether another file is to be copied.
+func (m *mirror) more() bool { return len(m.tasks) > 0 || !m.walked.Load() }
 
 // finishTime gives a file on a server its time. That it takes none is no error: the next
 // Mirror knows what to make of it.

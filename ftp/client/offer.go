@@ -5,48 +5,197 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
+	"time"
 
 	"miniftp/ftp"
 )
 
-// The next two functions are all that differs between passive and active mode:
-// who listens, and which way the address travels.
-
-// offerPassive asks the server to listen and makes ready to dial it. EPSV comes
-// first; a server that doesn't know it is asked for PASV from then on, which
-// IPv6 does not have (RFC 2428).
-func (c *Client) offerPassive(ctx context.Context) error {
-	v6 := c.peer.Addr().Is6()
-	only := v6 || c.opts.Verbs == ExtendedVerbs
-	switch {
-	case c.opts.Verbs == ClassicVerbs && v6:
-		return errClassicIPv6
-	case c.opts.Verbs != ClassicVerbs && (!c.knows.noEPSV || only):
-		r, err := c.exchange(ctx, "EPSV", "")
-		if err != nil {
-			return err
-		}
-		port, bad := ftp.Parse229(r.Text())
-		if r.Code == 229 && bad == nil {
-			return c.offerDial(netip.AddrPortFrom(c.peer.Addr(), port), "229")
-		}
-		if only || r.Code == 530 {
-			return unusable("EPSV", r)
-		}
-		c.knows.noEPSV = r.Code.Class() != ftp.TransientFail
-	}
-	r, err := c.do(ctx, "PASV", "")
+// ready agrees with the server on the type, the next data connection and the restart
+// point of j, in one write if the server bears that.
+func (c *Client) ready(ctx context.Context, j *job) error {
+	a, err := c.inHand(ctx)
 	if err != nil {
 		return err
 	}
-	if port, err := ftp.Parse229(r.Text()); r.Code == 229 && err == nil {
-		return c.offerDial(netip.AddrPortFrom(c.peer.Addr(), port), "229")
+	j.used = a != nil && a.behind
+	var cmds []ftp.Command
+	if !j.anyType && c.params.Type != j.typ {
+		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: j.typ.String()})
 	}
-	addr, err := ftp.Parse227(r.Text())
+	if a == nil {
+		if a, err = c.ask(false); err != nil {
+			return err
+		}
+		cmds = append(cmds, a.cmd)
+	}
+	// A restart point that an earlier, failed transfer left behind is taken back.
+	rest := j.offset > 0 || c.machine.Pending == ftp.RestartAt
+	if rest {
+		cmds = append(cmds, ftp.Command{Verb: "REST", Arg: itoa(j.offset)})
+	}
+	replies, err := c.together(ctx, cmds)
 	if err != nil {
-		return unusable("PASV", r)
+		return err
 	}
-	return c.offerDial(addr, "227")
+	for i, r := range replies {
+		if verb := cmds[i].Verb; verb == a.cmd.Verb {
+			a.reply = r
+		} else if no := refusal(verb, r); no != nil {
+			return no
+		}
+	}
+	again, err := c.agree(a)
+	if !again {
+		return err
+	}
+	if err = c.offer(ctx); err == nil && rest { // whatever came in between
+		_, err = c.do(ctx, "REST", itoa(j.offset))
+	}
+	return err
+}
+
+// together is doAll where one of the commands may offer a data connection: PORT and EPRT
+// go alone, as there are servers that dial at once and answer when that is done, behind
+// what came later.
+func (c *Client) together(ctx context.Context, cmds []ftp.Command) (replies []ftp.Reply, err error) {
+	if c.opts.Mode == ftp.Passive {
+		return c.doAll(ctx, cmds...)
+	}
+	for _, cmd := range cmds {
+		r, err := c.exchange(ctx, cmd.Verb, cmd.Arg)
+		if err != nil {
+			return nil, err
+		}
+		replies = append(replies, r)
+	}
+	return replies, nil
+}
+
+// offer agrees with the server on the next data connection by RFC 959's verbs.
+func (c *Client) offer(ctx context.Context) error {
+	a, err := c.ask(true)
+	if err != nil {
+		return err
+	}
+	if a.reply, err = c.exchange(ctx, a.cmd.Verb, a.cmd.Arg); err != nil {
+		return err
+	}
+	_, err = c.agree(a)
+	return err
+}
+
+// look asks for the size of a file that is to be retrieved, and for its time if it is
+// wanted, together with the data connection for it. -1 and the zero time are what the
+// server does not tell.
+func (c *Client) look(ctx context.Context, path string, timed bool) (size int64, t time.Time, err error) {
+	if !c.hasSize() {
+		return -1, t, nil
+	}
+	if c.lore.single.Load() {
+		size, err = c.askSize(ctx, path)
+		return size, t, err
+	}
+	if err := sendable(path); err != nil {
+		return 0, t, err
+	}
+	a, err := c.inHand(ctx)
+	if err != nil {
+		return 0, t, err
+	}
+	var cmds []ftp.Command
+	if c.params.Type != ftp.Image {
+		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: ftp.Image.String()})
+	}
+	cmds = append(cmds, ftp.Command{Verb: "SIZE", Arg: path})
+	if timed {
+		cmds = append(cmds, ftp.Command{Verb: "MDTM", Arg: path})
+	}
+	if a == nil && c.opts.Mode == ftp.Passive && !c.data.Stands() {
+		if a, err = c.ask(false); err != nil {
+			return 0, t, err
+		}
+		cmds = append(cmds, a.cmd)
+	}
+	replies, err := c.doAll(ctx, cmds...)
+	if err != nil {
+		c.data.Close()
+		c.endTrial()
+		return 0, t, err
+	}
+	size = -1
+	for i, r := range replies {
+		switch cmds[i].Verb {
+		case "TYPE":
+		case "SIZE":
+			size = c.sizeIn(r)
+		case "MDTM":
+			t, _, _ = ftp.ParseTime(strings.TrimSpace(r.Last()))
+		default:
+			a.reply = r
+		}
+	}
+	if c.ahead = a; a != nil {
+		a.since = time.Now()
+	}
+	return size, t, nil
+}
+
+// The next two pairs of functions are all that differs between passive and active mode:
+// who listens, and which way the address travels.
+
+// ask is the command that offers the next data connection, by RFC 959's verbs if
+// classic. When active, a port is opened.
+func (c *Client) ask(classic bool) (*ahead, error) {
+	if c.opts.Mode == ftp.Active {
+		return c.askActive(classic)
+	}
+	return c.askPassive(classic)
+}
+
+// agree takes the server's reply to it. again: it has to be asked by RFC 959's verb.
+func (c *Client) agree(a *ahead) (again bool, err error) {
+	if c.opts.Mode == ftp.Active {
+		return c.agreeActive(a)
+	}
+	return c.agreePassive(a)
+}
+
+// askPassive asks the server to listen. EPSV comes first; a server that doesn't know it
+// is asked for PASV from then on, which IPv6 does not have (RFC 2428).
+func (c *Client) askPassive(classic bool) (*ahead, error) {
+	v6 := c.peer.Addr().Is6()
+	switch {
+	case c.opts.Verbs == ClassicVerbs && v6:
+		return nil, errClassicIPv6
+	case c.opts.Verbs != ClassicVerbs && (!classic && !c.knows.noEPSV || c.onlyExtended(v6)):
+		return &ahead{cmd: ftp.Command{Verb: "EPSV"}}, nil
+	}
+	return &ahead{cmd: ftp.Command{Verb: "PASV"}}, nil
+}
+
+// onlyExtended: there is nothing to fall back to.
+func (c *Client) onlyExtended(v6 bool) bool { return v6 || c.opts.Verbs == ExtendedVerbs }
+
+// agreePassive makes ready to dial where the server listens.
+func (c *Client) agreePassive(a *ahead) (again bool, err error) {
+	r, peer := a.reply, c.peer.Addr()
+	port, bad := ftp.Parse229(r.Text())
+	if r.Code == 229 && bad == nil {
+		return false, c.offerDial(netip.AddrPortFrom(peer, port), "229")
+	}
+	if a.cmd.Verb == "EPSV" {
+		if c.onlyExtended(peer.Is6()) || r.Code == 530 {
+			return false, unusable("EPSV", r)
+		}
+		c.knows.noEPSV = r.Code.Class() != ftp.TransientFail
+		return true, nil
+	}
+	addr, bad := ftp.Parse227(r.Text())
+	if bad != nil || refusal("PASV", r) != nil {
+		return false, unusable("PASV", r)
+	}
+	return false, c.offerDial(addr, "227")
 }
 
 // errClassicIPv6: RFC 2428 is there because of this.
@@ -65,47 +214,39 @@ func (c *Client) offerDial(addr netip.AddrPort, said string) error {
 	return c.data.Dial(addr)
 }
 
-// offerActive listens and tells the server where. EPRT comes first; on IPv4
-// PORT does as well.
-func (c *Client) offerActive(ctx context.Context) error {
+// askActive listens and tells the server where. EPRT comes first; on IPv4 PORT does as
+// well.
+func (c *Client) askActive(classic bool) (*ahead, error) {
 	addr, err := c.data.Listen()
 	if err != nil {
-		return &LocalError{Err: err}
+		return nil, &LocalError{Err: err}
 	}
 	if c.opts.ActiveIP.IsValid() {
 		addr = netip.AddrPortFrom(c.opts.ActiveIP.Unmap(), addr.Port())
 	}
 	v6 := addr.Addr().Is6()
-	only := v6 || c.opts.Verbs == ExtendedVerbs
+	a := &ahead{cmd: ftp.Command{Verb: "PORT", Arg: ftp.FormatHostPort(addr)}, addr: addr}
 	switch {
 	case c.opts.Verbs == ClassicVerbs && v6:
-		return errClassicIPv6
-	case c.opts.Verbs != ClassicVerbs && (!c.knows.noEPRT || only):
-		r, err := c.exchange(ctx, "EPRT", ftp.FormatEPRT(addr))
-		if err != nil {
-			return err
-		}
-		no := refusal("EPRT", r)
-		if no == nil {
-			c.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: addr, Said: "EPRT"})
-			return nil
-		}
-		if only || r.Code == 530 {
-			return no
-		}
-		c.knows.noEPRT = refused(no)
+		c.data.Close()
+		return nil, errClassicIPv6
+	case c.opts.Verbs != ClassicVerbs && (!classic && !c.knows.noEPRT || c.onlyExtended(v6)):
+		a.cmd = ftp.Command{Verb: "EPRT", Arg: ftp.FormatEPRT(addr)}
 	}
-	if _, err := c.do(ctx, "PORT", ftp.FormatHostPort(addr)); err != nil {
-		return err
-	}
-	c.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: addr, Said: "PORT"})
-	return nil
+	return a, nil
 }
 
-// offer agrees with the server on the next data connection.
-func (c *Client) offer(ctx context.Context) error {
-	if c.opts.Mode == ftp.Active {
-		return c.offerActive(ctx)
+// agreeActive: the listener is there already.
+func (c *Client) agreeActive(a *ahead) (again bool, err error) {
+	verb := a.cmd.Verb
+	no := refusal(verb, a.reply)
+	if no == nil {
+		c.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: a.addr, Said: verb})
+		return false, nil
 	}
-	return c.offerPassive(ctx)
+	if verb == "PORT" || c.onlyExtended(a.addr.Addr().Is6()) || a.reply.Code == 530 {
+		return false, no
+	}
+	c.knows.noEPRT = refused(no)
+	return true, nil
 }

@@ -55,9 +55,9 @@ func TestEvents(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = c.Close()
-			want := []string{"opened", "USER u", "PASS ****", "in: u", "FEAT", "TYPE I", "EPSV", "offered by 229", "STOR b", "data dials", "done", "QUIT", "closed"}
+			want := []string{"opened", "USER u", "PASS ****", "in: u", "FEAT", "OPTS UTF8 ON", "TYPE I", "EPSV", "offered by 229", "STOR b", "data dials", "done", "QUIT", "closed"}
 			if mode == ftp.Active {
-				want = []string{"opened", "USER u", "PASS ****", "in: u", "FEAT", "TYPE I", "EPRT", "offered by EPRT", "STOR b", "data listens", "done", "QUIT", "closed"}
+				want = []string{"opened", "USER u", "PASS ****", "in: u", "FEAT", "OPTS UTF8 ON", "TYPE I", "EPRT", "offered by EPRT", "STOR b", "data listens", "done", "QUIT", "closed"}
 			}
 			mu.Lock()
 			defer mu.Unlock()

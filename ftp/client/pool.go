@@ -26,6 +26,7 @@ type Pool struct {
 	open    int       // that stand, or are being made
 	idle    []waiting // the one that was used last at the end
 	queue   []chan struct{}
+	coming  int // that were in the queue, and have not looked yet
 	closed  bool
 	nothing chan struct{} // closed when closed and none is open
 }
@@ -49,6 +50,7 @@ func NewPool(addr string, o *Options, size int) *Pool {
 	}
 	p.rate = dtp.NewRate(p.opts.Rate)
 	p.opts.Rate = 0
+	p.opts.lore = new(lore)
 	return p
 }
 
@@ -74,8 +76,10 @@ func (p *Pool) Do(ctx context.Context, f func(*Client) error) error {
 
 // Get takes a connection out, dialing if need be; it must go back by Put.
 func (p *Pool) Get(ctx context.Context) (*Client, error) {
+	woken := false
 	for {
-		c, dial, turn, err := p.next()
+		c, dial, turn, err := p.next(woken)
+		woken = false
 		switch {
 		case err != nil:
 			return nil, err
@@ -93,6 +97,7 @@ func (p *Pool) Get(ctx context.Context) (*Client, error) {
 		}
 		select {
 		case <-turn:
+			woken = true
 		case <-ctx.Done():
 			p.leave(turn)
 			return nil, context.Cause(ctx)
@@ -100,10 +105,41 @@ func (p *Pool) Get(ctx context.Context) (*Client, error) {
 	}
 }
 
-// next is what Get does next: use an idle connection, dial one, or wait for its turn.
-func (p *Pool) next() (c *waiting, dial bool, turn chan struct{}, err error) {
+// wanted reports whether somebody waits for a connection.
+func (p *Pool) wanted() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return len(p.queue)+p.coming > 0
+}
+
+// letPass waits until those who wait for a connection now have had theirs.
+func (p *Pool) letPass(ctx context.Context) {
+	p.mu.Lock()
+	if len(p.queue)+p.coming == 0 || p.closed {
+		p.mu.Unlock()
+		return
+	}
+	turn := make(chan struct{})
+	p.queue = append(p.queue, turn)
+	p.mu.Unlock()
+	select {
+	case <-turn:
+		p.mu.Lock()
+		p.coming--
+		p.mu.Unlock()
+	case <-ctx.Done():
+		p.leave(turn)
+	}
+}
+
+// next is what Get does next: use an idle connection, dial one, or wait for its turn.
+// woken: its turn has come.
+func (p *Pool) next(woken bool) (c *waiting, dial bool, turn chan struct{}, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if woken {
+		p.coming--
+	}
 	switch n := len(p.idle); {
 	case p.closed:
 		return nil, false, nil, ErrClosed
@@ -192,6 +228,7 @@ func (p *Pool) wakeLocked() {
 	if len(p.queue) > 0 {
 		close(p.queue[0])
 		p.queue = p.queue[1:]
+		p.coming++
 	}
 	if p.closed && p.open == 0 {
 		select {
@@ -212,6 +249,7 @@ func (p *Pool) leave(turn chan struct{}) {
 			return
 		}
 	}
+	p.coming--
 	p.wakeLocked()
 }
 

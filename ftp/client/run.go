@@ -34,6 +34,7 @@ type run struct {
 	stopped error // why this end broke the data connection off
 	aborted bool  // the final reply may be no more than the echo of an ABOR
 	owed    int   // NOOPs that were not answered yet
+	asked   bool  // the next data connection was asked for behind this transfer
 }
 
 // watch waits for the end of the data and for the final reply, in any order. It
@@ -89,11 +90,17 @@ func (r *run) onlyReplyMissing() bool {
 
 // reply takes one reply to the transfer command.
 func (r *run) reply(reply ftp.Reply) {
-	if err := r.c.took(ftp.Command{Verb: r.j.verb, Arg: r.j.arg}, reply); err != nil {
+	cmd, other := ftp.Command{Verb: r.j.verb, Arg: r.j.arg}, r.isAhead(reply)
+	if other {
+		cmd = r.c.ahead.cmd
+	}
+	if err := r.c.took(cmd, reply); err != nil {
 		r.losing(err)
 		return
 	}
 	switch class := reply.Code.Class(); {
+	case other:
+		r.takeAhead(reply)
 	case r.isOwed(reply):
 	case r.final.Code != 0: // a second final reply means nothing
 	case class == ftp.Preliminary:
@@ -169,7 +176,11 @@ func (r *run) losing(err error) {
 func (r *run) dataEnded() {
 	r.done = true
 	r.grace = nil
-	if r.weak.Code != 0 && !r.answered() {
+	switch {
+	case r.answered():
+	case r.outOfTurn(): // there is another try
+		r.grace = time.After(shortWait / 4)
+	case r.weak.Code != 0:
 		r.grace = time.After(shortWait)
 	}
 }
@@ -183,7 +194,9 @@ func (r *run) graceOver() {
 		}
 		r.stop(why)
 	} else if r.final.Code == 0 {
-		r.final = r.weak
+		if r.final = r.weak; r.final.Code == 0 {
+			r.unanswered()
+		}
 	}
 }
 
@@ -208,7 +221,12 @@ func (r *run) settle(ctx context.Context, why error) {
 		r.stop(why)
 		defer r.join()
 	}
-	if r.final.Code != 0 && r.owed > 0 && r.lost == nil {
+	switch {
+	case r.final.Code == 0 || r.owed == 0 || r.lost != nil:
+	case r.c.ahead != nil: // whose replies come behind is anybody's guess
+		r.c.dropAhead()
+		_ = r.c.realign(ctx)
+	default:
 		r.collect(ctx)
 	}
 	if r.answered() || r.c.dead.Load() != nil {
@@ -255,10 +273,9 @@ func (r *run) abort(ctx context.Context) {
 		r.lost = err
 		return
 	}
-	if r.owed > 0 && r.finish(after) && r.c.resync(after) == nil {
-		return
-	}
-	if r.owed == 0 && r.finish(after) && r.c.inStep(after, abor) {
+	unsure := r.owed > 0 || r.c.ahead != nil
+	if r.finish(after) && (unsure && r.c.resync(after) == nil || !unsure && r.c.inStep(after, abor)) {
+		r.c.dropAhead()
 		return
 	}
 	if r.lost == nil {
@@ -298,7 +315,10 @@ func (r *run) finish(ctx context.Context) bool {
 			}
 			return false
 		}
-		if reply.Code.Class() != ftp.Preliminary && !r.isOwed(reply) {
+		switch {
+		case r.isAhead(reply):
+			r.takeAhead(reply)
+		case reply.Code.Class() != ftp.Preliminary && !r.isOwed(reply):
 			r.final = reply
 		}
 	}

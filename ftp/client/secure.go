@@ -52,14 +52,12 @@ func (c *Client) protect(ctx context.Context) error {
 	if c.security == nil {
 		return nil
 	}
-	for _, cmd := range []ftp.Command{{Verb: "PBSZ", Arg: "0"}, {Verb: "PROT", Arg: "P"}} {
-		r, err := c.exchange(ctx, cmd.Verb, cmd.Arg)
-		if err != nil {
-			return err
-		}
-		if no := refusal(cmd.Verb, r); no != nil && cmd.Verb == "PROT" && c.opts.TLS == ExplicitTLS {
-			return &TLSError{Data: true, Err: no}
-		}
+	replies, err := c.doAll(ctx, ftp.Command{Verb: "PBSZ", Arg: "0"}, ftp.Command{Verb: "PROT", Arg: "P"})
+	if err != nil {
+		return err
+	}
+	if no := refusal("PROT", replies[1]); no != nil && c.opts.TLS == ExplicitTLS {
+		return &TLSError{Data: true, Err: no}
 	}
 	c.data.Protect(c.security)
 	return nil

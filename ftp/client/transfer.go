@@ -28,6 +28,11 @@ type Transfer struct {
 	// Progress is told now and then how far the transfer is: bytes of the file
 	// done and in total, -1 if unknown. It runs in another goroutine.
 	Progress func(done, total int64)
+	// More says that another transfer follows on this Client. The data connection for it
+	// is asked for right behind this one, which saves a round trip, where the server
+	// turned out to bear that and this file is small, of known size and, in a store,
+	// can be begun anew, as those of Upload can. If none follows no harm is done.
+	More bool
 }
 
 // Result is how a transfer went.
@@ -65,7 +70,7 @@ func (c *Client) retrieve(ctx context.Context, t Transfer, j *job) (Result, erro
 	j.take("RETR", ftp.Retrieve, t)
 	if j.want < 0 && !t.ASCII {
 		var err error
-		if j.want, err = c.askSize(ctx, t.Path); err != nil {
+		if j.want, _, err = c.look(ctx, t.Path, false); err != nil {
 			return Result{}, err
 		}
 	}
@@ -125,6 +130,7 @@ type job struct {
 	dir       ftp.Direction
 	typ       ftp.Type // to ask the server for, and of the bytes unless raw
 	anyType   bool     // the verb does not depend on TYPE
+	anyMode   bool     // it is short: it may come as the transfer mode is
 	raw       bool     // the bytes are not to be converted
 	offset    int64
 	want      int64 // bytes of the whole file, -1 if unknown
@@ -134,7 +140,10 @@ type job struct {
 	progress  func(done, total int64)
 	// opened runs before the first byte of a retrieve; ctx ends with the transfer.
 	opened func(ctx context.Context, conn *dtp.Conn) error
-	agreed func() // runs when the server said that it begins
+	agreed func()       // runs when the server said that it begins
+	more   bool         // another transfer follows
+	used   bool         // the data connection was asked for behind the transfer before
+	rewind func() error // source or sink to where they were at the start; nil: can't
 
 	began   ftp.Reply // the first preliminary reply
 	skipped int64     // bytes that opened took off the connection
@@ -143,7 +152,7 @@ type job struct {
 // take fills in what is to be done.
 func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 	j.verb, j.arg, j.dir = verb, t.Path, dir
-	j.offset, j.want, j.progress, j.typ = t.Offset, -1, t.Progress, ftp.Image
+	j.offset, j.want, j.progress, j.typ, j.more = t.Offset, -1, t.Progress, ftp.Image, t.More
 	if t.ASCII {
 		j.typ = ftp.ASCII
 	} else if t.Size > 0 {
@@ -151,25 +160,27 @@ func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 	}
 }
 
-// transfer runs a job from TYPE to the verdict.
-func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
+// attempt runs a job from TYPE to the verdict; blamed as conclude has it.
+func (c *Client) attempt(ctx context.Context, j *job) (res Result, blamed bool, err error) {
 	if err := sendable(j.arg); err != nil {
-		return Result{}, err
+		return Result{}, false, err
 	}
 	opener, err := c.prepare(ctx, j)
 	if err != nil {
 		c.data.Close()
-		return Result{}, err
+		c.endTrial()
+		return Result{}, false, err
 	}
+	stood := opener.Stands()
 	r := c.start(j, opener)
-	err = c.send(ftp.Command{Verb: j.verb, Arg: j.arg})
+	err = r.command()
 	if err == nil {
 		err = r.watch(ctx)
 	}
 	r.settle(ctx, err)
 	err = r.verdict(err)
 	c.strayDone = true
-	res := Result{Bytes: r.data.Bytes, Took: r.data.Took, Mode: c.opts.Mode, Final: r.final}
+	res = Result{Bytes: r.data.Bytes, Took: r.data.Took, Mode: c.opts.Mode, Final: r.final}
 	if err == nil {
 		res.Verified = r.verified()
 	}
@@ -177,27 +188,35 @@ func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
 		Verb: j.verb, Path: j.arg, Direction: j.dir, Mode: c.opts.Mode,
 		Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Err: err,
 	})
-	return res, err
+	c.keep(r.data.Kept, err)
+	stood = stood && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
+	return res, r.conclude(ctx, err) || stood, err
 }
 
 // prepare is everything before the transfer command: the type, the data
 // connection's address, the restart point.
 func (c *Client) prepare(ctx context.Context, j *job) (*dtp.Opener, error) {
-	if !j.anyType {
-		if err := c.setType(ctx, j.typ); err != nil {
+	if !j.anyMode || !c.staysInBlocks() {
+		if err := c.setMode(ctx, c.mode()); err != nil {
 			return nil, err
 		}
 	}
-	if err := c.offer(ctx); err != nil {
+	get := c.ready
+	if c.data.Stands() {
+		get = c.readyStanding
+	}
+	if err := get(ctx, j); err != nil {
 		return nil, err
 	}
-	// A restart point that an earlier, failed transfer left behind is taken back.
-	if j.offset > 0 || c.machine.Pending == ftp.RestartAt {
-		if _, err := c.do(ctx, "REST", itoa(j.offset)); err != nil {
-			return nil, err
-		}
-	}
 	return c.data.Take()
+}
+
+// told is the Job's Progress.
+func (j *job) told() func(int64) {
+	if j.progress == nil {
+		return nil
+	}
+	return func(n int64) { j.progress(j.offset+j.skipped+n, j.want) }
 }
 
 func (c *Client) setType(ctx context.Context, t ftp.Type) error {
@@ -216,16 +235,14 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	d := dtp.Job{
-		Source: j.source, Sink: j.sink, Size: j.length, Type: j.typ,
+		Source: j.source, Sink: j.sink, Size: j.length, Type: j.typ, Mode: c.params.Mode, Level: c.opts.Level,
 		Stall: c.opts.Timeout, Rates: []*rate.Limiter{c.rate}, Opened: r.opened,
 		Reset: j.dir == ftp.Store,
 	}
 	if j.raw {
 		d.Type = ftp.Image
 	}
-	if j.progress != nil {
-		d.Progress = func(n int64) { j.progress(j.offset+j.skipped+n, j.want) }
-	}
+	d.Progress = j.told()
 	go func() { r.results <- dtp.Run(r.ctx, o, d) }()
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"syscall"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -19,7 +20,7 @@ import (
 // after a comparison of its last bytes if they may be read; one that differs or
 // is larger is a *ResumeError. A failure of fsys is a *LocalError.
 func (c *Client) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
-	if err := sendable(remote); err != nil {
+	if err := sendable(remote, o.rename); err != nil {
 		return Result{}, err
 	}
 	if err := c.begin(); err != nil {
@@ -38,18 +39,11 @@ func (c *Client) Upload(ctx context.Context, fsys afero.Fs, local, remote string
 	if err != nil {
 		return Result{}, &LocalError{Err: err}
 	}
-	u := upload{c: c, f: bare(f), local: local, remote: remote, o: o, size: -1}
+	u := upload{c: c, f: bare(f), local: local, remote: remote, o: o, size: -1, modified: info.ModTime()}
 	if info.Mode().IsRegular() {
 		u.size = info.Size()
 	}
-	res, err := u.run(ctx)
-	if err != nil || !o.KeepTime {
-		return res, err
-	}
-	if err := c.setModTime(ctx, remote, info.ModTime()); err != nil && !isReply(err) {
-		return res, err
-	}
-	return res, nil
+	return u.run(ctx)
 }
 
 // upload is one Upload under way.
@@ -59,6 +53,7 @@ type upload struct {
 	local, remote string
 	o             FileOptions
 	size          int64 // of the local file, -1 if it is no regular one
+	modified      time.Time
 }
 
 func (u *upload) run(ctx context.Context) (Result, error) {
@@ -67,7 +62,7 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	if offset > 0 && offset == u.size {
-		return Result{Mode: u.c.opts.Mode, Verified: "size"}, nil
+		return Result{Mode: u.c.opts.Mode, Verified: "size"}, u.finish(ctx, confirmed{})
 	}
 	res, err := u.send(ctx, offset)
 	var no *ftp.Error
@@ -75,25 +70,105 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 		offset = 0
 		res, err = u.send(ctx, 0)
 	}
-	if err != nil || u.o.ASCII {
+	if err != nil {
 		return res, err
 	}
-	n, err := u.c.askSize(ctx, u.remote)
-	if err != nil || n < 0 {
-		return res, nil // the final reply stands, even if the server is gone by now
+	got, err := u.confirm(ctx)
+	if want := offset + res.Bytes; got.size >= 0 && got.size != want {
+		return res, &TruncatedError{Want: want, Got: got.size, Final: res.Final}
 	}
-	if want := offset + res.Bytes; n != want {
-		return res, &TruncatedError{Want: want, Got: n, Final: res.Final}
+	if got.size >= 0 {
+		res.Verified = "size and reply"
 	}
-	res.Verified = "size and reply"
-	return res, nil
+	if err != nil {
+		return res, err
+	}
+	return res, u.finish(ctx, got)
+}
+
+// finish gives a file that is whole its time and its name, as far as that is not done.
+func (u *upload) finish(ctx context.Context, got confirmed) error {
+	if u.o.KeepTime && !got.timed {
+		got.from = ftp.Reply{} // RNFR is void by now
+		err := u.c.setModTime(ctx, u.remote, u.modified)
+		u.timed(err)
+		if err != nil && !isReply(err) {
+			return err
+		}
+	}
+	switch {
+	case u.o.rename == "":
+		return nil
+	case got.from.Code == 0:
+		return u.c.rename(ctx, u.remote, u.o.rename)
+	}
+	if no := refusal("RNFR", got.from); no != nil {
+		return no
+	}
+	_, err := u.c.do(ctx, "RNTO", u.o.rename)
+	return err
+}
+
+func (u *upload) timed(err error) {
+	if u.o.timed != nil {
+		u.o.timed(err)
+	}
+}
+
+// confirmed is what a server says of a file that it has stored.
+type confirmed struct {
+	size  int64     // -1: it does not tell
+	timed bool      // the time is set, or can't be
+	from  ftp.Reply // to RNFR
+}
+
+// confirm asks for the size of what was stored, sets its time and says RNFR, in one write:
+// neither does harm to a file that is not whole. If only the size is wanted the final
+// reply stands without it, even if the server is gone by now.
+func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
+	c := u.c
+	var cmds []ftp.Command
+	if !u.o.ASCII && c.hasSize() {
+		cmds = append(cmds, ftp.Command{Verb: "SIZE", Arg: u.remote})
+	}
+	if ways := c.timing(u.remote, u.modified); u.o.KeepTime && len(ways) > 0 {
+		cmds = append(cmds, ways[0])
+	}
+	if u.o.rename != "" {
+		cmds = append(cmds, ftp.Command{Verb: "RNFR", Arg: u.remote})
+	}
+	replies, err := c.doAll(ctx, cmds...)
+	got.size = -1
+	for i, r := range replies {
+		switch verb := cmds[i].Verb; verb {
+		case "SIZE":
+			got.size = c.sizeIn(r)
+		case "RNFR":
+			got.from = r
+		default:
+			no := refusal(verb, r)
+			if got.timed = settled(verb, no); got.timed {
+				u.timed(no)
+			}
+		}
+	}
+	if !u.o.KeepTime && u.o.rename == "" {
+		err = nil
+	}
+	return got, err
 }
 
 func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
 	j := &job{source: u.f}
-	j.take("STOR", ftp.Store, Transfer{Path: u.remote, Offset: offset, Size: u.size, ASCII: u.o.ASCII, Progress: u.o.Progress})
+	j.take("STOR", ftp.Store, Transfer{
+		Path: u.remote, Offset: offset, Size: u.size, ASCII: u.o.ASCII, Progress: u.o.Progress, More: u.o.More,
+	})
 	if u.size >= 0 {
 		j.length = u.size - offset
+		j.rewind = func() error {
+			_, err := u.f.Seek(offset, io.SeekStart)
+			return err
+		}
 		if _, err := u.f.Seek(offset, io.SeekStart); err != nil {
 			return Result{}, &LocalError{Err: err}
 		}

@@ -62,7 +62,8 @@ type session struct {
 type asked struct {
 	verb  string
 	fault Fault
-	gone  bool // its final reply was given early
+	gone  bool   // its final reply was given early
+	reply []byte // in place of the server's, which never heard of it
 }
 
 // dataFaults is what the running transfer suffers.
@@ -118,12 +119,12 @@ func (x *session) commands() {
 		f := x.s.fault(cmd.Verb)
 		switch {
 		case f.reply != nil:
-			x.write(*f.reply)
+			x.inTurn(*f.reply)
 			continue
 		case f.silent:
 			continue
 		case f.ignore:
-			x.write(ftp.NewReply(350, "Restarting."))
+			x.inTurn(ftp.NewReply(350, "Restarting."))
 			continue
 		case f.hangUp:
 			_ = x.client.Close()
@@ -189,6 +190,27 @@ func (x *session) write(r ftp.Reply) {
 	_, _ = x.client.Write(r.Append(nil))
 }
 
+// inTurn gives a reply behind those to the commands before it.
+func (x *session) inTurn(r ftp.Reply) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.waiting) > 0 {
+		x.waiting = append(x.waiting, asked{reply: r.Append(nil)})
+		return
+	}
+	_, _ = x.client.Write(r.Append(nil))
+}
+
+// next: the first command has its final reply, and so have those behind it that the
+// server never heard of.
+func (x *session) next() {
+	x.waiting = x.waiting[1:]
+	for len(x.waiting) > 0 && x.waiting[0].reply != nil {
+		_, _ = x.client.Write(x.waiting[0].reply)
+		x.waiting = x.waiting[1:]
+	}
+}
+
 // replies passes on what the server says. The first is the greeting.
 func (x *session) replies() {
 	defer close(x.secured)
@@ -220,7 +242,7 @@ func (x *session) answer(r ftp.Reply) bool {
 	f := a.fault
 	final := r.Code.Class() != ftp.Preliminary
 	if final {
-		defer func() { x.waiting = x.waiting[1:] }()
+		defer x.next()
 	}
 	if final && a.verb == "AUTH" {
 		x.secured <- r.Code == 234

@@ -1,9 +1,11 @@
 package peers
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -20,7 +22,8 @@ import (
 
 // Certs are a certificate authority made for one test, and a server certificate
 // that it signed, valid for localhost, 127.0.0.1 and ::1. All keys are ECDSA on
-// P-256. The files are PEM, and go when the test ends.
+// P-256, but for the server's of NewRSACerts. The files are PEM, and go when the
+// test ends.
 type Certs struct {
 	CA     *x509.CertPool // the authority alone
 	CAFile string
@@ -37,13 +40,33 @@ type Certs struct {
 // trusted by what another made.
 func NewCerts(tb testing.TB) *Certs {
 	tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatalf("peers: a key: %v", err)
+	}
+	return certsFor(tb, key)
+}
+
+// NewRSACerts is NewCerts with a server key that is RSA, of 2048 bits.
+func NewRSACerts(tb testing.TB) *Certs {
+	tb.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		tb.Fatalf("peers: a key: %v", err)
+	}
+	return certsFor(tb, key)
+}
+
+// certsFor makes an authority and signs a certificate for a server's key.
+func certsFor(tb testing.TB, key crypto.Signer) *Certs {
+	tb.Helper()
 	dir := tb.TempDir()
 	c := &Certs{CA: x509.NewCertPool(), CAFile: filepath.Join(dir, "ca.pem")}
 	if err := c.found(); err != nil {
 		tb.Fatalf("peers: the test's certificate authority: %v", err)
 	}
 	var err error
-	c.Server, c.CertFile, c.KeyFile, err = c.issue(dir, &x509.Certificate{
+	c.Server, c.CertFile, c.KeyFile, err = c.issue(dir, key, &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "localhost"},
 		DNSNames:    []string{"localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
@@ -59,7 +82,11 @@ func NewCerts(tb testing.TB) *Certs {
 // common name, and writes it and its key to files.
 func (c *Certs) Client(tb testing.TB, commonName string) (cert tls.Certificate, certFile, keyFile string) {
 	tb.Helper()
-	cert, certFile, keyFile, err := c.issue(tb.TempDir(), &x509.Certificate{
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatalf("peers: a key: %v", err)
+	}
+	cert, certFile, keyFile, err = c.issue(tb.TempDir(), key, &x509.Certificate{
 		Subject:     pkix.Name{CommonName: commonName},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
@@ -94,12 +121,8 @@ func (c *Certs) found() (err error) {
 	return writePEM(c.CAFile, "CERTIFICATE", der)
 }
 
-// issue signs a certificate for a new key and writes both to dir.
-func (c *Certs) issue(dir string, template *x509.Certificate) (cert tls.Certificate, certFile, keyFile string, err error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return cert, "", "", err
-	}
+// issue signs a certificate for a key and writes both to dir.
+func (c *Certs) issue(dir string, key crypto.Signer, template *x509.Certificate) (cert tls.Certificate, certFile, keyFile string, err error) {
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.BasicConstraintsValid = true
 	if err = date(template); err != nil {

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"os"
@@ -46,5 +47,26 @@ func TestCerts(t *testing.T) {
 	out, err := exec.Command(Client(t, "openssl"), "verify", "-x509_strict", "-CAfile", c.CAFile, c.CertFile, certFile).CombinedOutput()
 	if err != nil {
 		t.Errorf("openssl: %v: %s", err, out)
+	}
+}
+
+// The key of a server may be RSA; the servers take either.
+func TestRSACerts(t *testing.T) {
+	c := NewRSACerts(t)
+	if _, ok := c.Server.PrivateKey.(*rsa.PrivateKey); !ok {
+		t.Errorf("the key is a %T", c.Server.PrivateKey)
+	}
+	for _, name := range Names() {
+		t.Run(name, func(t *testing.T) {
+			s := Start(t, name, t.TempDir(), Options{TLS: Explicit, Certs: c})
+			conn, lines, err := secure(t, s, Options{TLS: Explicit}, &tls.Config{RootCAs: c.CA, ServerName: "127.0.0.1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if shown := conn.ConnectionState().PeerCertificates[0]; !shown.Equal(c.Server.Leaf) {
+				t.Errorf("it shows another certificate, of %v", shown.Subject)
+			}
+			clearData(t, s, conn, lines)
+		})
 	}
 }

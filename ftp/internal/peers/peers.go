@@ -42,6 +42,7 @@ type Server struct {
 // passive port, no TLS. Not every server can do all of TLS: see Can.
 type Options struct {
 	IPv6         bool   // listen on ::1 instead of 127.0.0.1
+	Deflate      bool   // MODE Z, which of them only proftpd has
 	ReadOnly     bool   // refuse every change
 	PassivePorts string // "first-last"; empty: any
 	FXP          bool   // take part in copies from server to server
@@ -49,6 +50,9 @@ type Options struct {
 	TLS          TLSMode
 	TLSVersion   uint16 // tls.VersionTLS12 or tls.VersionTLS13 and no other; 0: both
 	RequireReuse bool   // refuse a data connection that does not resume the control connection's session
+	Certs        *Certs // what to show; nil: certificates made for it
+
+	PublicIP string // the IPv4 address to tell in 227 replies; empty: the one that was called
 }
 
 const (
@@ -153,7 +157,9 @@ func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 		at.host = "::1"
 	}
 	if opts.TLS != Off {
-		at.certs = NewCerts(tb)
+		if at.certs = opts.Certs; at.certs == nil {
+			at.certs = NewCerts(tb)
+		}
 	}
 	var err error
 	for range 5 {

@@ -313,3 +313,18 @@ func TestClients(t *testing.T) {
 		})
 	}
 }
+
+// PublicIP is what 227 replies tell.
+func TestPublicIP(t *testing.T) {
+	for _, name := range Names() {
+		t.Run(name, func(t *testing.T) {
+			s := Start(t, name, t.TempDir(), Options{PublicIP: "127.0.0.2"})
+			conn, lines := dial(t, s)
+			ask(t, conn, lines, "USER "+s.User)
+			ask(t, conn, lines, "PASS "+s.Password)
+			if reply := ask(t, conn, lines, "PASV"); !strings.HasPrefix(reply, "227 ") || !strings.Contains(reply, "127,0,0,2,") {
+				t.Errorf("PASV: %s", reply)
+			}
+		})
+	}
+}

@@ -65,6 +65,9 @@ func vsftpd(s site) ([]string, error) {
 	if first, last, ok := strings.Cut(s.opts.PassivePorts, "-"); ok {
 		lines = append(lines, "pasv_min_port="+first, "pasv_max_port="+last)
 	}
+	if s.opts.PublicIP != "" {
+		lines = append(lines, "pasv_address="+s.opts.PublicIP)
+	}
 	return []string{s.binary, s.path("vsftpd.conf")}, s.write("vsftpd.conf", lines...)
 }
 
@@ -98,12 +101,18 @@ func proftpd(s site) ([]string, error) {
 	if s.opts.FXP {
 		lines = append(lines, "AllowForeignAddress on")
 	}
+	if s.opts.Deflate {
+		lines = append(lines, "LoadModule mod_deflate.c", "DeflateEngine on")
+	}
 	lines = append(lines, proftpdTLS(s)...)
 	if me.Uid == "0" {
 		lines = append(lines, "DefaultRoot ~")
 	}
 	if s.opts.PassivePorts != "" {
 		lines = append(lines, "PassivePorts "+strings.Replace(s.opts.PassivePorts, "-", " ", 1))
+	}
+	if s.opts.PublicIP != "" {
+		lines = append(lines, "MasqueradeAddress "+s.opts.PublicIP)
 	}
 	if s.opts.ReadOnly {
 		lines = append(lines, "<Limit WRITE>", "DenyAll", "</Limit>")
@@ -158,6 +167,9 @@ func pureFTPd(s site) ([]string, error) {
 	if s.opts.PassivePorts != "" {
 		argv = append(argv, "-p", strings.Replace(s.opts.PassivePorts, "-", ":", 1))
 	}
+	if s.opts.PublicIP != "" {
+		argv = append(argv, "-P", s.opts.PublicIP)
+	}
 	if s.opts.FXP {
 		argv = append(argv, "-w")
 	}
@@ -184,23 +196,4 @@ func giveAway(root string, to *osuser.User) error {
 		}
 		return os.Lchown(path, uid, gid)
 	})
-}
-
-// pyftpdlib runs from its own command line, or by a few lines of Python for what that
-// has no option for.
-func pyftpdlib(s site) ([]string, error) {
-	if s.opts.TLS != Off || s.opts.FXP {
-		return pyftpdlibScript(s), nil
-	}
-	argv := []string{
-		s.binary, "-m", "pyftpdlib", "-i", s.host, "-p", strconv.Itoa(s.port),
-		"-d", s.root, "-u", user, "-P", password,
-	}
-	if !s.opts.ReadOnly {
-		argv = append(argv, "-w")
-	}
-	if s.opts.PassivePorts != "" {
-		argv = append(argv, "-r", s.opts.PassivePorts)
-	}
-	return argv, nil
 }

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"crypto/rsa"
 	"crypto/tls"
 	"os"
 	"os/exec"
@@ -120,9 +121,13 @@ func proftpdTLS(s site) []string {
 	if !s.opts.RequireReuse {
 		options += " NoSessionReuseRequired"
 	}
+	kind := "TLSEC"
+	if _, ok := s.certs.Server.PrivateKey.(*rsa.PrivateKey); ok {
+		kind = "TLSRSA"
+	}
 	lines := []string{
 		"LoadModule mod_tls.c", "TLSEngine on", "TLSRequired on",
-		"TLSECCertificateFile " + s.certs.CertFile, "TLSECCertificateKeyFile " + s.certs.KeyFile,
+		kind + "CertificateFile " + s.certs.CertFile, kind + "CertificateKeyFile " + s.certs.KeyFile,
 		"TLSVerifyClient off", "TLSLog " + s.path("tls.log"),
 	}
 	if options != "" {
@@ -150,15 +155,15 @@ func findPyftpdlib(opts Options) string {
 	return pythonTLS()
 }
 
-// pyftpdlibCode serves with TLS or copies from server to server, for which pyftpdlib's
-// command line has no option. Implicit is its own class with the handshake moved before
-// the greeting.
+// pyftpdlibCode serves by a few lines of Python: pyftpdlib's command line has no option
+// for TLS, for copies from server to server and for more than 512 sessions. Implicit is
+// its own class with the handshake moved before the greeting.
 const pyftpdlibCode = `
 import sys
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
-host, port, root, perm, user, password, first, last, cert, key, implicit, fxp = sys.argv[1:]
+host, port, root, perm, user, password, first, last, public, cert, key, implicit, fxp = sys.argv[1:]
 if cert:
     from pyftpdlib.handlers import TLS_FTPHandler as FTPHandler
 
@@ -168,6 +173,7 @@ class Handler(FTPHandler):
         tls_control_required = tls_data_required = True
     authorizer = DummyAuthorizer()
     passive_ports = range(int(first), int(last) + 1) if first else None
+    masquerade_address = public or None
     permit_foreign_addresses = fxp == "YES"
 
     def handle(self):
@@ -181,10 +187,11 @@ class Handler(FTPHandler):
             super().handle()
 
 Handler.authorizer.add_user(user, password, root, perm=perm)
+FTPServer.max_cons = 10000
 FTPServer((host, int(port)), Handler).serve_forever()
 `
 
-func pyftpdlibScript(s site) []string {
+func pyftpdlib(s site) ([]string, error) {
 	cert, key := "", ""
 	if s.certs != nil {
 		cert, key = s.certs.CertFile, s.certs.KeyFile
@@ -196,6 +203,6 @@ func pyftpdlibScript(s site) []string {
 	}
 	return []string{
 		s.binary, "-c", pyftpdlibCode, s.host, strconv.Itoa(s.port), s.root, perm, user, password,
-		first, last, cert, key, yesNo(s.opts.TLS == Implicit), yesNo(s.opts.FXP),
-	}
+		first, last, s.opts.PublicIP, cert, key, yesNo(s.opts.TLS == Implicit), yesNo(s.opts.FXP),
+	}, nil
 }
