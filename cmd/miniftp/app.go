@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -110,8 +111,18 @@ func newApp(e *env) *cli.App {
 	for _, c := range app.Commands {
 		e.prepare(c, c.Name)
 	}
-	app.CustomAppHelpTemplate = appHelp(app)
+	if e.asksForHelp() {
+		app.CustomAppHelpTemplate = appHelp(app)
+	}
 	return app
+}
+
+// asksForHelp reports whether help may be printed: to lay all of it out takes time, and
+// megabytes for the widths of characters.
+func (e *env) asksForHelp() bool {
+	return len(e.raw) < 2 || slices.ContainsFunc(e.raw[1:], func(a string) bool {
+		return a == "help" || len(a) > 1 && a[0] == '-' && strings.Contains(a, "h")
+	})
 }
 
 // noVerb is a command line whose first word is no verb.
@@ -142,7 +153,9 @@ func (e *env) prepare(c *cli.Command, path string) {
 	c.OnUsageError = usageErrors(path, c.Flags)
 	c.HideHelpCommand = true
 	c.UseShortOptionHandling = true // ls -lR
-	c.CustomHelpTemplate = verbHelp(c, path)
+	if e.asksForHelp() {
+		c.CustomHelpTemplate = verbHelp(c, path)
+	}
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		if err := e.checkOrder(ctx); err != nil {

@@ -84,7 +84,7 @@ func (e *env) bench() *cli.Command {
 }
 
 // notForBench are client flags that would be measured too, or that a bare client has no use for.
-var notForBench = []string{"ascii", "parallel", "retries", "rate", "keep-alive", "charset", "explain", "verbose", "record"}
+var notForBench = []string{"ascii", "parallel", "mode", "level", "retries", "rate", "keep-alive", "charset", "explain", "verbose", "record"}
 
 func (e *env) runBench(c *cli.Context) error {
 	if err := wantArgs(c, 1, 1); err != nil {

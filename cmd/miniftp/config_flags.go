@@ -62,6 +62,7 @@ func placeFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "fxp", Usage: "let user `NAME` copy from server to server: his data connections go to and come from any host, so he can make this server call others, and lose a file to who calls first; repeatable", DefaultText: "nobody"},
 		&cli.BoolFlag{Name: "data-any-host", Usage: "let data connections go to and come from any host, not the client's only, whoever is logged in: who wants to misuse this server needs it, copies from server to server need only --fxp"},
 		&cli.BoolFlag{Name: "data-low-ports", Usage: "let data connections go to ports below 1024"},
+		&cli.BoolFlag{Name: "mode-z", Usage: "let clients have data compressed on the way (MODE Z): for slow lines, as it costs processor time"},
 		&cli.BoolFlag{Name: "upload-in-place", Usage: "write uploads to their final name at once, not to a hidden one first"},
 		&cli.DurationFlag{Name: "grace", Value: 10 * time.Second, Usage: "after a signal to stop, let transfers go on for `TIME`"},
 	}

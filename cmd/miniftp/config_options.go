@@ -26,7 +26,7 @@ func (cf *config) options() server.Options {
 		Grace: cf.positive("grace"), BanTime: cf.positive("ban-time"),
 		MaxSessions: cf.count("max-sessions"), MaxSessionsPerIP: cf.count("max-sessions-per-ip"),
 		CommandRate:   cf.count("command-rate"),
-		UploadInPlace: cf.on("upload-in-place"),
+		UploadInPlace: cf.on("upload-in-place"), ModeZ: cf.on("mode-z"),
 	}
 	// To the server 0 is the default, here it is none.
 	o.MaxWaiting = noneIsNegative(cf.count("max-waiting"))

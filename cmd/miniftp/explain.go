@@ -42,6 +42,9 @@ type talk struct {
 	noEPSV  bool            // EPSV was just refused
 	next    string          // a transfer command, to be drawn below the data connection
 	busy    string          // the transfer command that runs
+	ahead   []string        // those that were sent before it was over
+	finals  []ftp.Reply     // to those
+	stands  bool            // the data connection outlives its transfers
 	opened  bool            // its data connection stood
 	failed  bool            // or did not come about
 	final   ftp.Reply       // came before the end of the data
@@ -104,7 +107,7 @@ func (t *talk) hear(what ftp.Happening) {
 	case ftp.ControlCleared:
 		t.put(rung{left: "TLS ends", arrow: t.pen.arrow(ftp.ServerPI), right: "CCC: clear again"})
 	case ftp.DataOffered:
-		t.offer, t.opened, t.failed = h, false, false
+		t.offer, t.opened, t.failed, t.stands = h, false, false, false
 	case ftp.DataOpened:
 		t.dataOpened(h)
 	case ftp.DataFailed:
@@ -198,9 +201,11 @@ func (t *talk) command(c ftp.Command) {
 		t.put(r)
 	case c.Verb == "EPRT", c.Verb == "PORT":
 		t.address = c
+	case ftp.IsTransfer(c.Verb) && t.busy != "":
+		t.ahead = append(t.ahead, c.Verb)
 	case ftp.IsTransfer(c.Verb):
 		t.busy, t.next, t.final = c.Verb, c.Verb, ftp.Reply{}
-		if t.offer.Said == "" || t.offer.Mode == ftp.Active || t.opened || t.failed {
+		if t.offer.Said == "" || t.stands || t.offer.Mode == ftp.Active || t.opened || t.failed {
 			t.drawNext()
 		}
 	}
@@ -232,7 +237,11 @@ func (t *talk) reply(verb string, r ftp.Reply) {
 	switch {
 	case verb != "" && verb == t.address.Verb:
 		t.announced(r)
+	case r.Code == 125:
+		t.stands = true
 	case r.Code.Class() == ftp.Preliminary:
+	case verb != "" && verb == t.busy && t.final.Code != 0:
+		t.finals = append(t.finals, r)
 	case verb != "" && verb == t.busy:
 		if t.control.Side == ftp.UserPI {
 			t.final = r // the data may not be at its end

@@ -25,7 +25,7 @@ func (t *talk) secured(s ftp.TLS) {
 func (t *talk) transferDone(h ftp.TransferDone) {
 	t.drawNext()
 	var reply *ftp.Error
-	if refused := errors.As(h.Err, &reply) && h.Bytes == 0; t.opened && !refused {
+	if refused := errors.As(h.Err, &reply) && h.Bytes == 0; (t.opened || t.stands) && !refused {
 		t.bytes(h)
 	}
 	switch {
@@ -36,6 +36,13 @@ func (t *talk) transferDone(h ftp.TransferDone) {
 		t.drawReply(t.final)
 	}
 	t.busy, t.opened, t.moving, t.final = "", false, false, ftp.Reply{}
+	if len(t.ahead) > 0 { // drawn as if it were sent only now: a transfer is drawn as a whole
+		t.busy, t.next, t.ahead = t.ahead[0], t.ahead[0], t.ahead[1:]
+		t.moving = true
+	}
+	if len(t.finals) > 0 {
+		t.final, t.finals = t.finals[0], t.finals[1:]
+	}
 	if t.lost != nil {
 		t.end(*t.lost)
 	}

@@ -30,6 +30,8 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "rate", Usage: "at most `BYTES` per second, such as 500k or 2M", DefaultText: "no limit"},
 		&cli.StringFlag{Name: "proxy", Usage: "connect through the proxy at `URL`: socks5://host:port or http://host:port; none: through none", DefaultText: "ALL_PROXY's"},
 		&cli.DurationFlag{Name: "keep-alive", Usage: "send NOOP every `TIME` while a transfer runs, for what hangs up on a silent control connection", DefaultText: "never"},
+		&cli.StringFlag{Name: "mode", Value: "auto", Usage: "lay files on the data connection as `MODE` has it: stream; block (MODE B: one data connection for all); deflate (MODE Z: compressed, for slow lines); auto is stream, and for a mirror of many small files block where the server has it"},
+		&cli.IntFlag{Name: "level", Usage: "with --mode deflate: compress as hard as `N`, 1 to 9", DefaultText: "6"},
 		&cli.StringFlag{Name: "charset", Usage: "the server's names are in `SET`, such as latin1, shift_jis or gbk", DefaultText: "UTF-8"},
 		&cli.StringFlag{Name: "account", Usage: "the `ACCOUNT`, for a server that asks for one (ACCT)", DefaultText: "none"},
 		&cli.GenericFlag{Name: "tls", Value: new(tlsWord), Usage: "protect an ftp:// URL by TLS (AUTH TLS), as ftpes:// does; nothing goes in the clear then", DefaultText: "false"},
@@ -77,6 +79,9 @@ func clientOptions(c *cli.Context) (client.Options, error) {
 	if o.Mode, err = dataMode(c); err != nil {
 		return o, err
 	}
+	if o.TransferMode, o.Level, err = transferMode(c); err != nil {
+		return o, err
+	}
 	if o.ActivePorts, err = portRange("--active-ports", c.String("active-ports")); err != nil {
 		return o, err
 	}
@@ -90,6 +95,25 @@ func clientOptions(c *cli.Context) (client.Options, error) {
 	}
 	o.Rate, err = byteRate("--rate", c.String("rate"))
 	return o, err
+}
+
+// transferModes are the words of --mode.
+var transferModes = map[string]client.TransferMode{
+	"auto": client.AutoMode, "stream": client.StreamMode, "block": client.BlockMode, "deflate": client.DeflateMode,
+}
+
+func transferMode(c *cli.Context) (client.TransferMode, int, error) {
+	mode, known := transferModes[c.String("mode")]
+	level := c.Int("level")
+	switch {
+	case !known:
+		return 0, 0, usagef("--mode %q: it is auto, stream, block or deflate", c.String("mode"))
+	case asked(c, "level") && mode != client.DeflateMode:
+		return 0, 0, usagef("--level goes with --mode deflate")
+	case asked(c, "level") && (level < 1 || level > 9):
+		return 0, 0, usagef("--level %d: it is a number from 1 to 9", level)
+	}
+	return mode, level, nil
 }
 
 // dataMode says who listens: a flag beats the environment.

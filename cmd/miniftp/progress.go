@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -22,7 +23,8 @@ type meter struct {
 	bars    *mpb.Progress // nil: none
 	summary bool          // a line when a file is done
 	width   int
-	all     *total // nil: no line for all files together
+	drawn   atomic.Int32 // bars
+	all     *total       // nil: no line for all files together
 }
 
 func (e *env) newMeter(c *cli.Context) *meter {
@@ -86,14 +88,20 @@ const (
 	leastName = 8
 	mostName  = 32
 	mostBar   = 24
+	mostBars  = 16 // at once
 	numbers   = len(" 100 %  999 MB/s  00:00:00")
 )
 
 func (t *transfer) draw() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ended {
+	now := t.now()
+	if t.ended || now.total > 0 && now.done >= now.total { // over, or soon
 		return
+	}
+	if t.m.drawn.Add(1) > mostBars {
+		t.m.drawn.Add(-1)
+		return // it counts in the last line
 	}
 	room := t.m.width - numbers - 2
 	name := min(max(room/2, leastName), mostName)
@@ -160,6 +168,7 @@ func (t *transfer) done(res client.Result, err error) {
 	if bar != nil {
 		bar.Abort(true)
 		bar.Wait()
+		t.m.drawn.Add(-1)
 	}
 	t.m.all.fileDone()
 	if err != nil || !t.m.summary {
