@@ -159,7 +159,7 @@ func TestChainFaults(t *testing.T) {
 				srv = ftptest.NewServer(t, site)
 				tree, _ = remoteTree(t, srv.Addr, nil, 1, "/x")
 				to, from = tree, client.Tree{FS: here, Root: "/x"}
-				here, site = site, here
+				here = site
 			}
 			srv.Fail(f.verb, f.fault)
 			first, err := client.Mirror(t.Context(), to, from, client.MirrorOptions{})

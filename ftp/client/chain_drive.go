@@ -1,0 +1,237 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// drive is a chain on one connection. Its goroutine owns the Client; another one owns
+// the data connection.
+type drive struct {
+	ch     *chain
+	c      *Client
+	opener *dtp.Opener
+	conn   *dtp.Conn  // opened by the one that moves files
+	files  chan *link // whose bytes come next
+	moved  chan *link // whose bytes are in
+	sent   []*link    // whose end is not in, in order
+	bytes  int        // of their commands
+	broke  bool       // the data connection did; no more is sent
+}
+
+func (d *drive) run() error {
+	ctx, cancel := context.WithCancelCause(d.ch.ctx)
+	defer cancel(nil)
+	var mover sync.WaitGroup
+	mover.Go(func() { d.move(ctx) })
+	err := d.loop()
+	if err != nil {
+		cancel(errChain) // the data connection has nothing to wait for
+	}
+	close(d.files)
+	mover.Wait()
+	for _, l := range d.sent {
+		l.finish(errChain)
+	}
+	switch {
+	case d.conn == nil: // it never stood
+	case err == nil && !d.broke:
+		d.c.data.Keep(d.conn)
+	default:
+		_ = d.conn.Close()
+	}
+	if err == nil && d.broke {
+		err = errChain
+	}
+	return err
+}
+
+// loop sends, and takes replies and news of the data, until all is in.
+func (d *drive) loop() error {
+	p := d.c.newPatience()
+	defer p.timer.Stop()
+	for {
+		if err := d.send(); err != nil {
+			return err
+		}
+		if len(d.sent) == 0 {
+			return nil
+		}
+		select {
+		case <-d.ch.news:
+		case r, ok := <-d.c.replies:
+			if !ok {
+				return d.c.die(d.c.readErr)
+			}
+			if err := d.reply(r); err != nil {
+				return err
+			}
+			p.restart()
+		case l := <-d.moved:
+			l.moved = true
+			if l.data.Kept == nil {
+				d.broke = true
+			}
+			d.settle()
+			p.restart()
+		case <-d.ch.ctx.Done():
+			return d.c.die(context.Cause(d.ch.ctx)) // the replies that are owed can't be waited for
+		case <-p.timer.C:
+			if p.over() {
+				return d.c.dieSilent(d.sent[0].cmds[len(d.sent[0].replies)].Verb)
+			}
+		}
+	}
+}
+
+// send sends what there is room for, in one write.
+func (d *drive) send() error {
+	if d.broke {
+		return nil
+	}
+	links := d.ch.take(chainWindow-len(d.sent), chainBytes-d.bytes)
+	if len(links) == 0 {
+		return nil
+	}
+	var cmds []ftp.Command
+	for _, l := range links {
+		cmds = append(cmds, l.cmds...)
+		d.bytes += l.length()
+	}
+	d.sent = append(d.sent, links...)
+	if err := d.c.write(cmds...); err != nil {
+		return err
+	}
+	if blocksAhead(d.c.features["MODE"]) {
+		for _, l := range links {
+			if l.job != nil && l.job.dir == ftp.Store {
+				d.give(l)
+			}
+		}
+	}
+	return nil
+}
+
+// give hands a file to the data connection.
+func (d *drive) give(l *link) {
+	if !l.given {
+		l.given = true
+		d.files <- l
+	}
+}
+
+// reply takes the next reply. It is to the first command that has none.
+func (d *drive) reply(r ftp.Reply) error {
+	l := d.waiting()
+	if l == nil {
+		return d.c.took(ftp.Command{}, r)
+	}
+	if err := d.c.took(l.cmds[len(l.replies)], r); err != nil {
+		return err
+	}
+	d.c.came = 0
+	switch {
+	case !fits(l.cmds[len(l.replies)].Verb, r.Code):
+		d.ch.turnOff()
+		return d.c.die(errOutOfTurn)
+	case r.Code.Class() != ftp.Preliminary:
+		l.replies = append(l.replies, r)
+		// The bytes of a store that is refused may be on their way.
+		d.broke = d.broke || l.job != nil && l.job.dir == ftp.Store && refusal(l.job.verb, r) != nil
+		d.settle()
+	case l.job == nil:
+		return d.c.die(fmt.Errorf("the answer to %s makes no sense: %v", l.cmds[0].Verb, r))
+	default:
+		l.begun, l.job.began = true, r
+		d.give(l)
+	}
+	return nil
+}
+
+// waiting is the link that the next reply is for.
+func (d *drive) waiting() *link {
+	for _, l := range d.sent {
+		if len(l.replies) < len(l.cmds) {
+			return l
+		}
+	}
+	return nil
+}
+
+// settle ends the links at the front that have all they wait for.
+func (d *drive) settle() {
+	for len(d.sent) > 0 {
+		l := d.sent[0]
+		if len(l.replies) < len(l.cmds) || l.given && !l.moved {
+			return
+		}
+		d.sent = d.sent[1:]
+		d.bytes -= l.length()
+		l.finish(d.verdict(l))
+	}
+}
+
+// verdict judges a link by its reply and, of a transfer, its bytes.
+func (d *drive) verdict(l *link) error {
+	if l.job == nil {
+		return nil
+	}
+	final := l.replies[0]
+	err := l.data.Err
+	var local *dtp.LocalError
+	switch no := refusal(l.job.verb, final); {
+	case errors.As(err, &local):
+	case no != nil && (l.begun || d.broke || final.Code/10 == 42):
+		err = errChain
+	case no != nil:
+		err = no
+	case err != nil, !l.given, l.job.want >= 0 && l.data.Bytes != l.job.want:
+		err = errChain
+	default:
+		d.ch.wentWell()
+	}
+	d.c.tell(ftp.TransferDone{
+		Verb: l.job.verb, Path: l.job.arg, Direction: l.job.dir, Mode: d.c.opts.Mode,
+		Bytes: l.data.Bytes, Took: l.data.Took, Err: err,
+	})
+	return err
+}
+
+func (ch *chain) wentWell() {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.breaks = 0
+}
+
+// move opens the data connection, at once, as either end may have to wait for that, and
+// moves the bytes of one file after the other.
+func (d *drive) move(ctx context.Context) {
+	conn, err := d.opener.Open(ctx)
+	d.conn = conn
+	for l := range d.files {
+		if err == nil {
+			l.data = dtp.RunOn(ctx, d.conn, l.job.data(d.c))
+			if l.data.Kept == nil {
+				err = errChain
+			}
+		} else {
+			l.data.Err = errChain
+		}
+		d.moved <- l
+	}
+}
+
+// data is a job as the data connection sees it.
+func (j *job) data(c *Client) dtp.Job {
+	return dtp.Job{
+		Source: j.source, Sink: j.sink, Size: j.length, Type: ftp.Image, Mode: ftp.Block,
+		Stall: c.opts.Timeout, Rates: []*rate.Limiter{c.rate}, Progress: j.told(),
+	}
+}
