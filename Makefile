@@ -29,8 +29,8 @@ golden: ## write the golden files and generated docs anew
 compare: ## ftp/client beside jlaffaye/ftp
 	cd testdata/jlaffaye && go test -v -bench .
 
-bench: ## measure beside vsftpd and pure-ftpd; writes docs/performance.md
-	go test ./ftp/internal/bench -run '^$$' -bench Peers -benchtime 1x -timeout 60m -report $(CURDIR)/docs/performance.md
+bench: ## measure servers, clients and growth for docs/performance.md (PART=clients: that only)
+	go test ./ftp/internal/bench -run '^$$' -bench Peers -benchtime 1x -timeout 60m -part '$(PART)' -report $(CURDIR)/docs/performance.md
 
 interop: ## the tests against stock clients and servers; none may be missing
 	MINIFTP_REQUIRE_PEERS=1 go test -count=1 -run 'Interop|Stock|Peers' ./...

@@ -1,55 +1,108 @@
 package bench
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"miniftp/ftp/internal/peers"
 )
 
 var (
+	part   = flag.String("part", "", "measure servers, clients or growth only")
 	rounds = flag.Int("rounds", 3, "interleaved rounds of each row")
-	only   = flag.String("only", "", "rows whose name holds this")
-	with   = flag.String("with", "vsftpd,pure-ftpd", "the stock servers to measure beside")
-	report = flag.String("report", "", "write the table to this file, between its markers")
+	only   = flag.String("only", "", "rows whose title holds this")
+	with   = flag.String("with", strings.Join(peers.Names(), ","), "the stock servers to measure beside")
+	brief  = flag.Bool("brief", false, "small amounts, to see that all of it works")
+	report = flag.String("report", "", "write what was measured to this file, between its markers, and the plots beside it")
 )
 
-// makeFiles lays out what is fetched, in memory where there is a tmpfs.
-func makeFiles(b *testing.B) string {
-	b.Helper()
-	root := b.TempDir()
-	if dir, err := os.MkdirTemp("/dev/shm", "miniftp-bench-"); err == nil {
-		b.Cleanup(func() { _ = os.RemoveAll(dir) })
-		root = dir
+// amounts are how much is moved, listed and opened.
+type amounts struct {
+	time         string // of a row with many operations
+	large, tls   int64  // bytes
+	text, twenty int64
+	small        int64
+	ten, hundred int // entries of directories
+	many         int // downloads at once
+	idle, forked int // sessions; of a server with a process for each
+	idleTLS      int
+
+	mirror, slow, chain, tree int // files
+	middle                    int64
+}
+
+func size() amounts {
+	if *brief {
+		return amounts{"100ms", 8 << 20, 4 << 20, 1 << 20, 1 << 20, 4 << 10, 100, 1000, 20, 40, 10, 20, 50, 5, 500, 1000, 4 << 20}
 	}
-	check(b, os.Chmod(root, 0o777))
-	write := func(name string, content []byte) { check(b, os.WriteFile(filepath.Join(root, name), content, 0o666)) }
-	big, err := os.Create(filepath.Join(root, "big"))
-	check(b, err)
-	for range gib / len(scratch) {
-		_, err = big.Write(scratch)
-		check(b, err)
+	return amounts{"500ms", gib, 256 << 20, 64 << 20, 20 << 20, 4 << 10, 10_000, 100_000, 300, 1000, 200, 300, 1000, 50, 10_000, 100_000, 256 << 20}
+}
+
+const gib = 1 << 30
+
+// parts are what can be measured, in this order.
+var parts = []struct {
+	name string
+	run  func(l *lab) string // what goes between the markers
+}{
+	{"servers", (*lab).servers},
+	{"clients", (*lab).clients},
+	{"growth", (*lab).growth},
+}
+
+// BenchmarkPeers measures all parts. It is one benchmark, whose one iteration is all of it.
+func BenchmarkPeers(b *testing.B) {
+	if *brief && *report != "" {
+		b.Fatal("-brief: such figures are not for a report")
 	}
-	check(b, big.Close())
-	write("twenty", make([]byte, 20<<20))
-	write("small", make([]byte, 4<<10))
-	write("empty", nil)
-	line := []byte(strings.Repeat("x", 59) + "\n")
-	write("text", bytes.Repeat(line, 256<<20/len(line)))
-	check(b, os.Mkdir(filepath.Join(root, "up"), 0o777))
-	check(b, os.Chmod(filepath.Join(root, "up"), 0o777))
-	for dir, n := range map[string]int{"ten": 10_000, "hundred": 100_000} {
-		check(b, os.Mkdir(filepath.Join(root, dir), 0o777))
-		for i := range n {
-			write(filepath.Join(dir, fmt.Sprintf("file-%06d.dat", i)), nil)
+	if *only != "" && *report != "" {
+		b.Fatal("-only: a report is for all rows")
+	}
+	l := newLab(b)
+	known := false
+	for b.Loop() {
+		for _, p := range parts {
+			if *part != "" && *part != p.name {
+				continue
+			}
+			known = true
+			text := p.run(l)
+			fmt.Fprintln(os.Stderr, text)
+			if *report != "" {
+				check(b, writeBlock(*report, p.name, text))
+			}
 		}
 	}
-	return root
+	if !known {
+		b.Fatalf("-part %q: there is no such part", *part)
+	}
+}
+
+// lab is where a run is made: the program, and the files in memory where there is a tmpfs.
+type lab struct {
+	tb   testing.TB
+	bin  string
+	root string
+	size amounts
+
+	ecdsa, rsa *peers.Certs
+}
+
+func newLab(tb testing.TB) *lab {
+	tb.Helper()
+	l := &lab{tb: tb, root: tb.TempDir(), size: size(), ecdsa: peers.NewCerts(tb), rsa: peers.NewRSACerts(tb)}
+	if dir, err := os.MkdirTemp("/dev/shm", "miniftp-bench-"); err == nil {
+		tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+		l.root = dir
+	}
+	check(tb, os.Chmod(l.root, 0o755)) // pure-ftpd's user is nobody
+	l.bin = build(tb)
+	return l
 }
 
 func check(tb testing.TB, err error) {
@@ -59,107 +112,43 @@ func check(tb testing.TB, err error) {
 	}
 }
 
-// BenchmarkPeers runs every row against miniftp and the stock servers in turn.
-// It is one benchmark, whose one iteration is all of it.
-func BenchmarkPeers(b *testing.B) {
-	root := makeFiles(b)
-	targets := []*target{startMiniftp(b, root)}
-	for name := range strings.SplitSeq(*with, ",") {
-		if name != "" {
-			targets = append(targets, startPeer(b, name, root))
-		}
-	}
-	table := map[string]map[string][]float64{} // measure, server
-	for b.Loop() {
-		for _, r := range rows {
-			if !strings.Contains(r.name, *only) {
-				continue
-			}
-			for round := range *rounds {
-				for i := range targets {
-					s := targets[(i+round)%len(targets)]
-					if !r.can(s) {
-						continue
-					}
-					for key, v := range r.run(b, s) {
-						id := r.name + "/" + key
-						if table[id] == nil {
-							table[id] = map[string][]float64{}
-						}
-						table[id][s.name] = append(table[id][s.name], v)
-					}
-				}
-			}
-			fmt.Fprint(os.Stderr, lines(r, targets, table))
-		}
-	}
-	if *report != "" {
-		check(b, writeReport(*report, targets, table))
-	}
+// say tells how far a run is.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
 }
 
-// lines is a row of the table for each measure.
-func lines(r row, targets []*target, table map[string]map[string][]float64) string {
-	var out strings.Builder
-	for _, m := range r.measures {
-		got := table[r.name+"/"+m.key]
-		fmt.Fprintf(&out, "| %s | %s |", m.title, m.unit)
-		ours := median(got[targets[0].name])
-		best := 0.0
-		for _, s := range targets {
-			v := median(got[s.name])
-			fmt.Fprintf(&out, " %s |", number(v))
-			if s.name != "miniftp" && v > 0 && (best == 0 || (v < best) == m.cost) {
-				best = v
-			}
-		}
-		ratio := "–"
-		switch {
-		case best == 0 || ours == 0:
-		case m.cost:
-			ratio = fmt.Sprintf("%.2f", best/ours)
-		default:
-			ratio = fmt.Sprintf("%.2f", ours/best)
-		}
-		spread := 0.0
-		for _, v := range got[targets[0].name] {
-			spread = max(spread, 100*max(v-ours, ours-v)/max(ours, 1e-9))
-		}
-		fmt.Fprintf(&out, " %s | ±%.0f %% |\n", ratio, spread)
+// dir is a directory of the lab that is made by fill when it is first asked for.
+func (l *lab) dir(name string, fill func(dir string)) string {
+	dir := filepath.Join(l.root, name)
+	if _, err := os.Stat(dir); err == nil {
+		return dir
 	}
-	return out.String()
+	check(l.tb, os.Mkdir(dir, 0o755))
+	fill(dir)
+	return dir
 }
 
-const beginMark, endMark = "<!-- table: begin -->\n", "<!-- table: end -->"
-
-// writeReport puts the table between the markers of a Markdown file.
-func writeReport(name string, targets []*target, table map[string]map[string][]float64) error {
-	old, err := os.ReadFile(name)
-	if err != nil {
-		return err
+// file writes a file of lines of text. Each page of it is there: a hole would be read
+// faster than any file.
+func (l *lab) file(name string, size int64) {
+	f, err := os.Create(name)
+	check(l.tb, err)
+	for size > 0 {
+		n, err := f.Write(lines[:min(size, int64(len(lines)))])
+		check(l.tb, err)
+		size -= int64(n)
 	}
-	head, rest, ok := strings.Cut(string(old), beginMark)
-	_, tail, ok2 := strings.Cut(rest, endMark)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no markers for the table", name)
-	}
-	var out strings.Builder
-	fmt.Fprintf(&out, "%d interleaved rounds, medians; %s, %s, %d processors, files in memory.\n\n", *rounds, kernel(), runtime.Version(), runtime.NumCPU())
-	names, dashes := "", ""
-	for _, s := range targets {
-		names, dashes = names+" "+s.name+" |", dashes+"---|"
-	}
-	fmt.Fprintf(&out, "| measure | unit |%s best peer ÷ ours, or ours ÷ best | spread |\n|---|---|%s---|---|\n", names, dashes)
-	for _, r := range rows {
-		out.WriteString(lines(r, targets, table))
-	}
-	return os.WriteFile(name, []byte(head+beginMark+out.String()+endMark+tail), 0o644)
+	check(l.tb, f.Close())
 }
 
-func kernel() string {
-	b, err := exec.Command("uname", "-sr").Output()
-	if err != nil {
-		return runtime.GOOS
+var lines = []byte(strings.Repeat(strings.Repeat("x", 63)+"\n", 1<<14))
+
+// fileName is the name of the i-th of many files, from 1 on.
+func fileName(i int) string { return fmt.Sprintf("f%06d", i) }
+
+// files are n files of a size.
+func (l *lab) files(dir string, n int, size int64) {
+	for i := range n {
+		check(l.tb, os.WriteFile(filepath.Join(dir, fileName(i+1)), lines[:size], 0o644))
 	}
-	return strings.TrimSpace(string(b))
 }

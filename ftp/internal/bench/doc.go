@@ -1,7 +1,8 @@
-// Package bench measures miniftp's server beside stock servers, in one run and
-// in turn, so that only ratios matter. It holds benchmarks only:
+// Package bench measures miniftp beside stock servers and clients, in one run and
+// in turn, so that only ratios matter, and how its cost grows. It holds benchmarks
+// only:
 //
 //	make bench
 //
-// runs them and writes docs/performance.md.
+// runs them and writes docs/performance.md and the plots beside it.
 package bench
