@@ -134,6 +134,13 @@ func (l *logFile) use(f *os.File) {
 	l.f = f
 }
 
+// kept reports whether what is written is kept anywhere.
+func (l *logFile) kept() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.f != nil || l.instead != io.Discard
+}
+
 // Write writes whole lines.
 func (l *logFile) Write(line []byte) (int, error) {
 	l.mu.Lock()
@@ -172,15 +179,20 @@ func (l *eventLog) Observe(e ftp.Event) {
 	if s == nil { // of somebody who was not let in
 		s = &seen{since: e.At, control: inClear}
 	}
-	log := l.log.With("session", e.Control.ID)
-	from := e.Control.Remote
+	id, from := e.Control.ID, e.Control.Remote
+	// What nobody reads is not put together: most replies are only told to a log at debug.
+	debug := l.log.Enabled(context.Background(), slog.LevelDebug)
 	switch h := e.What.(type) {
 	case ftp.ControlOpened:
 		l.sessions[e.Control.ID] = s
-		log.Debug("session opened", "from", from)
+		if debug {
+			l.log.Debug("session opened", "session", id, "from", from)
+		}
 	case ftp.ControlSecured:
 		s.control = h.TLS.Version
-		log.Debug("control connection under TLS", "tls", h.TLS.Version, "suite", h.TLS.Suite, "resumed", h.TLS.Resumed, "peer", plain(h.TLS.Peer))
+		if debug {
+			l.log.Debug("control connection under TLS", "session", id, "tls", h.TLS.Version, "suite", h.TLS.Suite, "resumed", h.TLS.Resumed, "peer", plain(h.TLS.Peer))
+		}
 	case ftp.ControlCleared:
 		s.control = inClear
 	case ftp.DataOpened:
@@ -189,28 +201,33 @@ func (l *eventLog) Observe(e ftp.Event) {
 		s.data = h.TLS.Version
 	case ftp.LoggedInAs:
 		s.user = h.User
-		log.Info("logged in", "user", plain(h.User), "from", from, "tls", s.control)
+		l.log.Info("logged in", "session", id, "user", plain(h.User), "from", from, "tls", s.control)
 	case ftp.CommandGiven:
 		s.command(h.Command)
 	case ftp.ReplyGiven:
 		s.reply(h)
-		log.Debug("reply", "verb", plain(h.Verb), "code", int(h.Reply.Code), "text", plain(h.Reply.Last()))
+		if debug {
+			l.log.Debug("reply", "session", id, "verb", plain(h.Verb), "code", int(h.Reply.Code), "text", plain(h.Reply.Last()))
+		}
 	case ftp.TransferDone:
-		l.transfer(log, e, s, h)
+		l.transfer(e, s, h)
 	case ftp.ControlClosed:
 		delete(l.sessions, e.Control.ID)
-		s.closed(log, e, h)
+		s.closed(l.log, e, h)
 	default:
-		refusal(log, from.String(), e.What)
+		refusal(l.log, e)
 	}
 }
 
 // refusal logs what was refused, and the setting that decides.
-func refusal(log *slog.Logger, from string, what ftp.Happening) {
-	attrs := []any{"from", from}
+func refusal(log *slog.Logger, e ftp.Event) {
+	if !log.Enabled(context.Background(), slog.LevelWarn) {
+		return
+	}
+	attrs := []any{"session", e.Control.ID, "from", e.Control.Remote.String()}
 	var option string
 	msg := "refused"
-	switch h := what.(type) {
+	switch h := e.What.(type) {
 	case ftp.Refused:
 		attrs, option = append(attrs, "why", plain(h.Why)), h.Option
 	case ftp.StrangerRefused:
@@ -268,8 +285,11 @@ func (s *seen) reply(r ftp.ReplyGiven) {
 
 // closed is the one line about a session.
 func (s *seen) closed(log *slog.Logger, e ftp.Event, h ftp.ControlClosed) {
+	if !log.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
 	attrs := []any{
-		"user", plain(s.user), "from", e.Control.Remote, "tls", s.control, "seconds", seconds(e.At.Sub(s.since)),
+		"session", e.Control.ID, "user", plain(s.user), "from", e.Control.Remote, "tls", s.control, "seconds", seconds(e.At.Sub(s.since)),
 		"commands", s.commands, "transfers", s.transfers, "sent", s.down, "received", s.up,
 	}
 	if h.Err != nil {
@@ -279,7 +299,7 @@ func (s *seen) closed(log *slog.Logger, e ftp.Event, h ftp.ControlClosed) {
 }
 
 // transfer is the line about a transfer, and that in the xferlog.
-func (l *eventLog) transfer(log *slog.Logger, e ftp.Event, s *seen, t ftp.TransferDone) {
+func (l *eventLog) transfer(e ftp.Event, s *seen, t ftp.TransferDone) {
 	secured := inClear
 	if t.Protection == ftp.Private {
 		secured = s.data
@@ -290,19 +310,28 @@ func (l *eventLog) transfer(log *slog.Logger, e ftp.Event, s *seen, t ftp.Transf
 	} else {
 		s.down += t.Bytes
 	}
+	if f, ok := l.xfer.(*logFile); !ok || f.kept() {
+		if line := xferLine(e, s, t); line != "" {
+			_, _ = io.WriteString(l.xfer, line)
+		}
+	}
+	level := slog.LevelInfo
+	if t.Err != nil {
+		level = slog.LevelWarn
+	}
+	if !l.log.Enabled(context.Background(), level) {
+		return
+	}
 	attrs := []any{
-		"user", plain(s.user), "verb", t.Verb, "path", plain(t.Path), "bytes", t.Bytes, "seconds", seconds(t.Took),
+		"session", e.Control.ID, "user", plain(s.user), "verb", t.Verb, "path", plain(t.Path), "bytes", t.Bytes, "seconds", seconds(t.Took),
 		"rate", perSecond(t.Bytes, t.Took), "mode", t.Mode.String(), "stance", e.Control.Side.Stance(t.Mode).String(),
 		"tls", secured, "from", e.Control.Remote,
 	}
-	if line := xferLine(e, s, t); line != "" {
-		_, _ = io.WriteString(l.xfer, line)
-	}
 	if t.Err == nil {
-		log.Info("transferred", append(attrs, "result", "whole")...)
+		l.log.Info("transferred", append(attrs, "result", "whole")...)
 		return
 	}
-	log.Warn("transfer failed", append(attrs, "result", plain(why(t.Err)))...)
+	l.log.Warn("transfer failed", append(attrs, "result", plain(why(t.Err)))...)
 }
 
 // why is an error of a transfer in words.

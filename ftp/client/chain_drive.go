@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -18,17 +17,19 @@ type drive struct {
 	ch     *chain
 	c      *Client
 	opener *dtp.Opener
-	conn   *dtp.Conn  // opened by the one that moves files
-	files  chan *link // whose bytes come next
-	moved  chan *link // whose bytes are in
-	sent   []*link    // whose end is not in, in order
-	bytes  int        // of their commands
-	broke  bool       // the data connection did; no more is sent
+	conn   *dtp.Conn               // opened by the one that moves files
+	files  chan *link              // whose bytes come next
+	moved  chan *link              // whose bytes are in
+	sent   []*link                 // whose end is not in, in order
+	bytes  int                     // of their commands
+	broke  bool                    // the data connection did; no more is sent
+	cancel context.CancelCauseFunc // of what moves on it
 }
 
 func (d *drive) run() error {
 	ctx, cancel := context.WithCancelCause(d.ch.ctx)
 	defer cancel(nil)
+	d.cancel = cancel
 	var mover sync.WaitGroup
 	mover.Go(func() { d.move(ctx) })
 	err := d.loop()
@@ -77,15 +78,20 @@ func (d *drive) loop() error {
 		case l := <-d.moved:
 			l.moved = true
 			if l.data.Kept == nil {
-				d.broke = true
+				d.hangUp()
 			}
 			d.settle()
 			p.restart()
 		case <-d.ch.ctx.Done():
 			return d.c.die(context.Cause(d.ch.ctx)) // the replies that are owed can't be waited for
 		case <-p.timer.C:
-			if p.over() {
-				return d.c.dieSilent(d.sent[0].cmds[len(d.sent[0].replies)].Verb)
+			switch l := d.waiting(); {
+			case !p.over():
+			case l != nil:
+				return d.c.dieSilent(l.cmds[len(l.replies)].Verb)
+			default: // all is answered, and bytes are missing
+				d.hangUp()
+				p.restart()
 			}
 		}
 	}
@@ -130,29 +136,44 @@ func (d *drive) give(l *link) {
 // reply takes the next reply. It is to the first command that has none.
 func (d *drive) reply(r ftp.Reply) error {
 	l := d.waiting()
-	if l == nil {
-		return d.c.took(ftp.Command{}, r)
+	cmd := ftp.Command{}
+	if l != nil {
+		cmd = l.cmds[len(l.replies)]
 	}
-	if err := d.c.took(l.cmds[len(l.replies)], r); err != nil {
+	if err := d.c.took(cmd, r); err != nil {
 		return err
 	}
-	d.c.came = 0
-	switch {
-	case !fits(l.cmds[len(l.replies)].Verb, r.Code):
+	if l == nil || d.outOfTurn(l, cmd, r) {
 		d.ch.turnOff()
 		return d.c.die(errOutOfTurn)
-	case r.Code.Class() != ftp.Preliminary:
-		l.replies = append(l.replies, r)
-		// The bytes of a store that is refused may be on their way.
-		d.broke = d.broke || l.job != nil && l.job.dir == ftp.Store && refusal(l.job.verb, r) != nil
-		d.settle()
-	case l.job == nil:
-		return d.c.die(fmt.Errorf("the answer to %s makes no sense: %v", l.cmds[0].Verb, r))
-	default:
+	}
+	if r.Code.Class() == ftp.Preliminary {
 		l.begun, l.job.began = true, r
 		d.give(l)
+		return nil
 	}
+	d.c.came = 0
+	l.replies = append(l.replies, r)
+	if refused := l.job != nil && refusal(cmd.Verb, r) != nil; refused && (l.begun || l.job.dir == ftp.Store) {
+		d.hangUp() // bytes of this file may be on their way, and must not become the next one's
+	}
+	d.settle()
 	return nil
+}
+
+// outOfTurn reports whether a reply can't be the one to the command that waits for it.
+// Whose bytes come when is known no more then.
+func (d *drive) outOfTurn(l *link, cmd ftp.Command, r ftp.Reply) bool {
+	if r.Code.Class() == ftp.Preliminary {
+		return l.job == nil
+	}
+	return !fits(cmd.Verb, r.Code) || l.job != nil && !l.begun && refusal(cmd.Verb, r) == nil
+}
+
+// hangUp ends the data connection: what is under way has to be done again.
+func (d *drive) hangUp() {
+	d.broke = true
+	d.cancel(errChain)
 }
 
 // waiting is the link that the next reply is for.
@@ -188,7 +209,7 @@ func (d *drive) verdict(l *link) error {
 	var local *dtp.LocalError
 	switch no := refusal(l.job.verb, final); {
 	case errors.As(err, &local):
-	case no != nil && (l.begun || d.broke || final.Code/10 == 42):
+	case d.broke, no != nil && (l.begun || final.Code/10 == 42):
 		err = errChain
 	case no != nil:
 		err = no
