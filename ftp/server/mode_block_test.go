@@ -129,7 +129,7 @@ func TestModeBlockAhead(t *testing.T) {
 // Uploads may be sent ahead, too: one that is refused ends the data connection, so that
 // its bytes do not become the next file's.
 func TestModeBlockUploadsAhead(t *testing.T) {
-	for name, refused := range map[string]string{"no directory": "STOR /none/b", "no permission": "STOR /a", "no name": "STOR"} {
+	for name, refused := range map[string]string{"no directory": "STOR /none/b", "no permission": "STOR /a", "no name": "STOR", "no line": "STOR x\x00y"} {
 		fsys := fsroot.NewMem()
 		user := "rw"
 		if name == "no permission" {
@@ -143,7 +143,7 @@ func TestModeBlockUploadsAhead(t *testing.T) {
 		check(t, err)
 		c.want(150)
 		c.want(226)
-		c.want(553, 550, 501)
+		c.want(553, 550, 501, 500)
 		c.want(425)
 		hungUp(t, d)
 		if exists(fsys, "/c") || exists(fsys, "/none") || read(t, fsys, "/a") != "for a" {

@@ -248,6 +248,9 @@ func (s *session) stop() {
 	s.wake()
 }
 
+// noVerb stands for a line that is no command; it may have been meant to store a file.
+const noVerb = "?"
+
 // command judges a line and runs it, now or when the transfer has ended.
 func (s *session) command(line []byte) {
 	if name := foreign(line); name != "" {
@@ -256,7 +259,7 @@ func (s *session) command(line []byte) {
 	}
 	cmd, err := ftp.ParseCommand(line)
 	if err != nil {
-		cmd = ftp.Command{Verb: "?"}
+		cmd = ftp.Command{Verb: noVerb}
 	}
 	if cmd.Verb == "PASS" {
 		clear(line) // a password stays no longer than it must
@@ -314,7 +317,7 @@ func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 	s.machine.Step(verb, r.Code)
 	s.params.Step(cmd, r.Code)
 	s.clearPending()
-	if s.params.Mode == ftp.Block && ftp.Stores(verb) && r.Code.Class() > ftp.Completion {
+	if s.params.Mode == ftp.Block && (ftp.Stores(verb) || verb == noVerb) && r.Code.Class() > ftp.Completion {
 		s.data.Close() // what is on its way is this file's, and must not become the next one's
 	}
 	if s.set.Observer != nil {

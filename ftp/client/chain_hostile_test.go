@@ -1,0 +1,136 @@
+package client_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"miniftp/fsroot"
+	"miniftp/ftp/client"
+)
+
+// blockServer is a fake with block mode, whose third RETR of it misbehaves. All files
+// have the same size, so that only the order of replies and bytes tells them apart.
+func blockServer(t *testing.T, third func(s *session, data net.Conn, block string)) *fake {
+	const files = 12
+	return newFake(t, func(f *fake) {
+		var list strings.Builder
+		for i := range files {
+			name := fmt.Sprintf("f%02d", i)
+			f.files["/d/"+name] = fmt.Sprintf("%010d", i)
+			fmt.Fprintf(&list, "type=file;size=10;modify=20240102030405; %s\r\n", name)
+		}
+		f.feat = append(f.feat, "MODE B", "MLST type*;size*;modify*;")
+		f.dirs["/d"] = list.String()
+		f.on["MLST"] = func(s *session, _ string) { s.raw("250-facts\r\n type=dir; /d\r\n250 end\r\n") }
+		var mu sync.Mutex
+		kept, n := map[*session]net.Conn{}, 0
+		f.on["MODE"] = func(s *session, arg string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if c := kept[s]; c != nil {
+				_ = c.Close()
+			}
+			delete(kept, s)
+			if arg == "B" {
+				kept[s] = nil
+			}
+			s.say("200 mode " + arg)
+		}
+		f.on["RETR"] = func(s *session, arg string) {
+			mu.Lock()
+			defer mu.Unlock()
+			data, inBlocks := kept[s]
+			if !inBlocks {
+				s.wellBehaved("RETR", arg)
+				return
+			}
+			if data == nil {
+				data = s.data()
+				kept[s] = data
+			}
+			text, _ := f.file(arg)
+			block := "\x40\x00\x0a" + text
+			if n++; n == 3 {
+				third(s, data, block)
+				return
+			}
+			s.say("125 here it comes")
+			_, _ = io.WriteString(data, block)
+			s.say("226 done")
+		}
+	})
+}
+
+// TestChainHostile: whatever one transfer of a chain does, no file gets another one's
+// bytes, and all of them come in the end.
+func TestChainHostile(t *testing.T) {
+	for name, third := range map[string]func(s *session, data net.Conn, block string){
+		"no reply before the bytes": func(s *session, data net.Conn, block string) {
+			_, _ = io.WriteString(data, block)
+			s.say("226 done")
+		},
+		"two final replies": func(s *session, data net.Conn, block string) {
+			s.say("125 here it comes")
+			_, _ = io.WriteString(data, block)
+			s.raw("226 done\r\n226 done\r\n")
+		},
+		"refused in the middle": func(s *session, data net.Conn, block string) {
+			s.say("125 here it comes")
+			_, _ = io.WriteString(data, "\x00"+block[1:8])
+			s.say("451 sorry")
+		},
+		"refused, and whole": func(s *session, data net.Conn, block string) {
+			s.say("125 here it comes")
+			_, _ = io.WriteString(data, block)
+			s.say("451 sorry")
+		},
+		"an answer to something else": func(s *session, _ net.Conn, _ string) { s.say("229 come (|||1|)") },
+		"another size": func(s *session, data net.Conn, block string) {
+			s.say("125 here it comes")
+			_, _ = io.WriteString(data, "\x40\x00\x05"+block[3:8])
+			s.say("226 done")
+		},
+		"no block at all": func(s *session, data net.Conn, _ string) {
+			s.say("125 here it comes")
+			_, _ = io.WriteString(data, "\xff\xff\xff")
+			_ = data.Close()
+			s.say("226 done")
+		},
+		"replies without end": func(s *session, _ net.Conn, _ string) {
+			for range 20_000 {
+				s.say("150 here it comes")
+			}
+		},
+		"hangs up": func(s *session, _ net.Conn, _ string) { _ = s.conn.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := blockServer(t, third)
+			tree, _ := remoteTree(t, f.addr, &client.Options{Timeout: 5 * time.Second}, 1, "/d")
+			here := fsroot.NewMem()
+			res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/d"}, tree, client.MirrorOptions{Retry: client.Retry{Times: 2}})
+			if err != nil || res.Files != 12 {
+				t.Errorf("%+v, %v", res, err)
+			}
+			for i := range 12 {
+				if got := contents(t, here, fmt.Sprintf("/d/f%02d", i)); got != fmt.Sprintf("%010d", i) {
+					t.Errorf("file %d: %q", i, got)
+				}
+			}
+		})
+	}
+}
+
+// Bytes that never come although their reply did are waited for as long as for any.
+func TestChainBytesMissing(t *testing.T) {
+	f := blockServer(t, func(s *session, _ net.Conn, _ string) { s.raw("125 here it comes\r\n226 done\r\n") })
+	tree, _ := remoteTree(t, f.addr, &client.Options{Timeout: time.Second}, 1, "/d")
+	res, err := client.Mirror(t.Context(), client.Tree{FS: fsroot.NewMem(), Root: "/d"}, tree, client.MirrorOptions{})
+	if err != nil || res.Files != 12 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
