@@ -14,6 +14,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/dtp"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/internal/peers"
 	"miniftp/ftp/server"
@@ -155,5 +156,24 @@ func TestModeDeflateAtPeers(t *testing.T) {
 				t.Error(err)
 			}
 		}
+	}
+}
+
+// A file that grows beyond all measure is refused by this end, and that is what is told.
+func TestModeDeflateBomb(t *testing.T) {
+	site := fsroot.NewMem()
+	grow(t, site, map[string]string{"/zeros": strings.Repeat("\x00", 40<<20)})
+	srv := ftptest.NewServer(t, site, ftptest.WithOptions(func(o *server.Options) { o.ModeZ = true }))
+	c, err := client.Dial(t.Context(), srv.Addr, &client.Options{TransferMode: client.DeflateMode})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Retrieve(t.Context(), "/zeros", io.Discard)
+	if !errors.Is(err, dtp.ErrExpands) || client.Temporary(err) {
+		t.Errorf("%v", err)
+	}
+	if n, err := c.Size(t.Context(), "/zeros"); err != nil || n != 40<<20 {
+		t.Errorf("behind it: %d, %v", n, err)
 	}
 }

@@ -65,7 +65,7 @@ func Temporary(err error) bool {
 		noTLS     *TLSError
 	)
 	switch {
-	case errors.As(err, &local), errors.As(err, &noTLS):
+	case errors.As(err, &local), errors.As(err, &noTLS), errors.Is(err, dtp.ErrExpands):
 		return false
 	case errors.As(err, &reply):
 		return reply.Code == 421 || reply.Code == 425 || reply.Code == 426

@@ -23,7 +23,7 @@ func (r *run) verdict(why error) error {
 	switch {
 	case why != nil:
 		return why
-	case errors.As(err, &local):
+	case errors.As(err, &local), errors.Is(err, dtp.ErrExpands): // what this end did not want
 		return err
 	case no != nil && !(r.aborted && r.final.Code/10 == 42):
 		return no

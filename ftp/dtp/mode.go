@@ -54,7 +54,7 @@ func (s stream) read(b []byte) (int, error) {
 var errMarked = errors.New("the sender marks a part of the file as damaged")
 
 // ErrExpands is a file whose compressed form grew beyond what a sane one does.
-var ErrExpands = errors.New("the compressed data grows beyond all measure")
+var ErrExpands = errors.New("the compressed data grows beyond all measure: stream mode takes it as it is")
 
 // cutShort is the end of a connection before the end of a file that says its own.
 func cutShort(err error) error {
