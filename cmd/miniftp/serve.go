@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -43,7 +42,6 @@ func (e *env) runServe(c *cli.Context) error {
 	if err := wantArgs(c, 0, 1); err != nil {
 		return err
 	}
-	debug.SetGCPercent(50) // what sessions leave behind goes sooner, and transfers leave little
 	s := &serving{e: e, c: c, cf: newConfig(c, c.String("config")), roots: newRoots(c.Context)}
 	defer s.roots.end()
 	opts, certs := s.cf.prepare(s.roots)
