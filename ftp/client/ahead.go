@@ -28,8 +28,9 @@ type ahead struct {
 }
 
 const (
-	// aheadMost is up to which size of a file its round trips count.
-	aheadMost = 8 << 20
+	// aheadMost is up to which size of a file its round trips count, and a file that has to
+	// be done again because of what was sent ahead is soon there.
+	aheadMost = 256 << 10
 	// aheadLasts is how long an offer may be kept: servers do not wait for ever.
 	aheadLasts = 10 * time.Second
 )

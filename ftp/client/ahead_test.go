@@ -143,7 +143,7 @@ func TestTwoRoundTrips(t *testing.T) {
 // TestAheadAtPeers: all files come over whole, whatever a server thinks of commands that
 // come before their turn.
 func TestAheadAtPeers(t *testing.T) {
-	const files = 200
+	const files = 100
 	for _, name := range peers.Names() {
 		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 			t.Run(name+"/"+mode.String(), func(t *testing.T) {

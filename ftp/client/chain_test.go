@@ -63,7 +63,7 @@ func (l lockedFs) Open(name string) (afero.File, error) {
 func manySmall(n int) map[string]string {
 	files := map[string]string{}
 	for i := range n {
-		files[fmt.Sprintf("/x/%03d/%d", i/500, i)] = strings.Repeat(fmt.Sprint(i), i%50)
+		files[fmt.Sprintf("/x/%03d/%d", i/250, i)] = strings.Repeat(fmt.Sprint(i), i%50)
 	}
 	return files
 }
@@ -73,17 +73,17 @@ func manySmall(n int) map[string]string {
 func TestChain(t *testing.T) {
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		site := fsroot.NewMem()
-		files := manySmall(1200)
+		files := manySmall(600)
 		grow(t, site, files)
 		srv := ftptest.NewServer(t, site)
 		seen := &counting{}
 		tree, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode, Observer: seen}, 1, "/x")
 		here := disk(t, nil)
 		res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{})
-		if err != nil || res.Files != 1200 {
+		if err != nil || res.Files != 600 {
 			t.Fatalf("%v: %+v, %v", mode, res, err)
 		}
-		if seen.opened > 2 || seen.commands["RETR"] != 1200 || seen.commands["SIZE"] > 0 {
+		if seen.opened > 2 || seen.commands["RETR"] != 600 || seen.commands["SIZE"] > 0 {
 			t.Errorf("%v: %d data connections, %v", mode, seen.opened, seen.commands)
 		}
 		for name, want := range files {
@@ -94,10 +94,10 @@ func TestChain(t *testing.T) {
 		seen = &counting{}
 		up, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode, Observer: seen}, 1, "/up")
 		res, err = client.Mirror(t.Context(), up, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{})
-		if err != nil || res.Files != 1200 {
+		if err != nil || res.Files != 600 {
 			t.Fatalf("%v: up: %+v, %v", mode, res, err)
 		}
-		if seen.opened > 2 || seen.commands["STOR"] != 1200 || seen.commands["RNTO"] != 1200 {
+		if seen.opened > 2 || seen.commands["STOR"] != 600 || seen.commands["RNTO"] != 600 {
 			t.Errorf("%v: up: %d data connections, %v", mode, seen.opened, seen.commands)
 		}
 		for name, want := range files {
@@ -202,7 +202,7 @@ func TestChainSomeRefused(t *testing.T) {
 // A cancel in the middle ends it soon, and nothing that is not whole has its name.
 func TestChainCancel(t *testing.T) {
 	site, here := fsroot.NewMem(), fsroot.NewMem()
-	files := manySmall(3000)
+	files := manySmall(1500)
 	grow(t, site, files)
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
