@@ -18,23 +18,13 @@ import (
 // server sends: its code and all. One that idles has about 13 MiB.
 const mostMemory = 32 << 20
 
-// buildProgram makes miniftp as its users have it: the test binary is larger.
-func buildProgram(t *testing.T) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "miniftp")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", name, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return name
-}
-
 // peak runs miniftp and returns the most memory that it held. What the system tells
 // when a process has ended counts its parent's in: so it is asked all the time.
-func peak(t *testing.T, program, dir string, args ...string) (code int, rss int64, errs string) {
+func peak(t *testing.T, dir string, args ...string) (code int, rss int64, errs string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, program(t), args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "NETRC="+filepath.Join(dir, "none"), "HOME="+dir)
 	var said strings.Builder
@@ -88,7 +78,6 @@ func TestHostileMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the program")
 	}
-	program := buildProgram(t)
 	lines := func(line string) func(c *victim, _ string) {
 		return func(c *victim, _ string) { endless(c, func(int) string { return strings.Repeat(line, 1000) }) }
 	}
@@ -146,7 +135,7 @@ func TestHostileMemory(t *testing.T) {
 			for i, arg := range x.args {
 				x.args[i] = strings.ReplaceAll(arg, "URL", "ftp://"+h.addr)
 			}
-			code, rss, errs := peak(t, program, t.TempDir(), append([]string{x.args[0], "--retries", "0", "--timeout", "3s"}, x.args[1:]...)...)
+			code, rss, errs := peak(t, t.TempDir(), append([]string{x.args[0], "--retries", "0", "--timeout", "3s"}, x.args[1:]...)...)
 			t.Logf("exit %d, %.1f MiB, %.300q", code, float64(rss)/(1<<20), errs)
 			if code == 0 || !strings.HasPrefix(errs, "miniftp: ") || len(errs) > 4000 {
 				t.Errorf("exit %d: %.4000s", code, errs)

@@ -34,8 +34,8 @@ func startServer(t *testing.T, root string, flags ...string) *process {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	p := &process{t: t, log: make(chan string, 100_000)}
-	p.cmd = exec.CommandContext(ctx, "miniftp", append(append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...), root)...)
-	p.cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "GORACE=atexit_sleep_ms=0")
+	p.cmd = exec.CommandContext(ctx, program(t), append(append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...), root)...)
+	p.cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	stderr, err := p.cmd.StderrPipe()
 	if err == nil {
 		err = p.cmd.Start()

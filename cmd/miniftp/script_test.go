@@ -19,14 +19,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the test binary be miniftp itself, for the scripts.
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"miniftp": main})
-}
-
 // TestScripts runs the command line as users and scripts do: real processes, exit
 // codes, what goes to which stream.
 func TestScripts(t *testing.T) {
+	program(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -34,7 +30,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("NETRC", e.WorkDir+"/.netrc")
 			e.Setenv("LANG", "C.UTF-8")
-			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each process of a -race run ends a second late
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -59,10 +59,10 @@ func startShell(t *testing.T, home string, args ...string) *screenTest {
 	}
 	defer tty.Close()
 	s := &screenTest{t: t, home: home, keys: keys, more: make(chan struct{})}
-	s.cmd = exec.Command("miniftp", append([]string{"shell"}, args...)...)
+	s.cmd = exec.Command(program(t), append([]string{"shell"}, args...)...)
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
 	s.cmd.Dir = home
-	s.cmd.Env = append(os.Environ(), "HOME="+home, "NETRC="+filepath.Join(home, "none"), "XDG_STATE_HOME=", "TERM=xterm", "LC_ALL=C.UTF-8", "GORACE=atexit_sleep_ms=0")
+	s.cmd.Env = append(os.Environ(), "HOME="+home, "NETRC="+filepath.Join(home, "none"), "XDG_STATE_HOME=", "TERM=xterm", "LC_ALL=C.UTF-8")
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

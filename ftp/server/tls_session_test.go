@@ -202,12 +202,13 @@ func (h *holding) Write(b []byte) (int, error) {
 // A handshake that never comes ends with the login timeout, on data connections
 // with the data timeout.
 func TestTLSHandshakeHasADeadline(t *testing.T) {
-	s := serve(t, fsroot.NewMem(), requireTLS, func(o *server.Options) { o.LoginTimeout, o.DataTimeout = 200*time.Millisecond, 200*time.Millisecond })
+	s := serve(t, fsroot.NewMem(), requireTLS, func(o *server.Options) { o.LoginTimeout = time.Second })
 	c := s.connect(t)
 	c.cmd("AUTH TLS", 234)
 	if _, err := io.ReadAll(c.Conn); isTimeout(err) {
 		t.Error("a client that never shakes hands is waited for")
 	}
+	s = serve(t, fsroot.NewMem(), requireTLS, func(o *server.Options) { o.DataTimeout = 500 * time.Millisecond })
 	ok := s.connect(t).secure(clientConfig(tls.VersionTLS13)).private("rw")
 	d := ok.epsv()
 	ok.cmd("NLST", 150)

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+)
+
+// bin holds the program that tests run in processes of its own; it is the first of PATH.
+var bin string
+
+// TestMain puts a directory for miniftp before the others of PATH.
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if bin, err = os.MkdirTemp("", "miniftp-bin"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(bin)
+		os.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+		return m.Run()
+	}())
+}
+
+// buildProgram makes miniftp once, as its users have it: without the race detector,
+// under which each process takes a second, but for MINIFTP_SOAK. What it runs is
+// tested inside the test binary, too.
+var buildProgram = sync.OnceValue(func() error {
+	args := []string{"build", "-o", programName()}
+	cmd := exec.Command("go", append(args, ".")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if os.Getenv("MINIFTP_SOAK") != "" {
+		os.Setenv("GORACE", "atexit_sleep_ms=0") // else each process ends a second late
+		cmd = exec.Command("go", append(args, "-race", ".")...)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return nil
+})
+
+// programName is where miniftp is once it is built.
+func programName() string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(bin, "miniftp.exe")
+	}
+	return filepath.Join(bin, "miniftp")
+}
+
+// program returns the built program: "miniftp" finds it, too.
+func program(t testing.TB) string {
+	t.Helper()
+	if err := buildProgram(); err != nil {
+		t.Fatal(err)
+	}
+	return programName()
+}
