@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -202,6 +203,7 @@ func (p *pump) kernel() error {
 		dst, src = p.job.Sink, p.conn
 	}
 	chunk := int64(minChunk)
+	runtime.Gosched() // who wants to begin comes first: a fast peer lets the kernel go on for long
 	for {
 		n := p.limit(chunk)
 		if p.job.Size > 0 {

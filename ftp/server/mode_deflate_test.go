@@ -64,7 +64,7 @@ func TestModeDeflateBomb(t *testing.T) {
 	c.cmd("MODE Z", 200)
 	var bomb bytes.Buffer
 	z := zlib.NewWriter(&bomb)
-	_, err := z.Write(make([]byte, 64<<20))
+	_, err := z.Write(make([]byte, 24<<20))
 	check(t, err)
 	check(t, z.Close())
 	d := c.epsv()
