@@ -28,6 +28,7 @@ type link struct {
 	stood   *atomic.Bool // a connection stood before
 	at      string       // what it is used for, to say so before a retry
 	lent    bool         // the pool is the shell's
+	many    *many
 }
 
 // on is k, used for what has that name.
@@ -56,7 +57,7 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 	if opts.User, opts.Password, err = e.login(c, r); err != nil {
 		return nil, err
 	}
-	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), stood: new(atomic.Bool), at: r.String()}
+	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), stood: new(atomic.Bool), many: &many{drawn: c.Bool("explain") || pictureName(c) != ""}, at: r.String()}
 	if k.opts.Observer, err = e.watch(c, r); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"miniftp/ftp"
@@ -14,6 +15,7 @@ import (
 type crew struct {
 	e     *env
 	slots chan struct{} // nil: one thing after the other
+	turns chan struct{} // of what needs a connection of its own
 	all   sync.WaitGroup
 
 	mu    sync.Mutex
@@ -22,11 +24,30 @@ type crew struct {
 }
 
 func (e *env) newCrew(size int) *crew {
-	c := &crew{e: e}
+	c := &crew{e: e, turns: make(chan struct{}, max(size, 1))}
 	if size > 1 {
 		c.slots = make(chan struct{}, size)
 	}
 	return c
+}
+
+// widen has more things done at once, of those that need no connection of their own.
+// It is for the goroutine that calls do.
+func (c *crew) widen(size int) { c.slots = make(chan struct{}, size) }
+
+// turn waits until there may be a connection for one more; done gives it back. The
+// error is that the work is over.
+func (c *crew) turn() (done func(), err error) {
+	select {
+	case c.turns <- struct{}{}:
+	case <-c.e.ctx.Done():
+		return nil, context.Cause(c.e.ctx)
+	}
+	if err := c.ended(); err != nil {
+		<-c.turns
+		return nil, err
+	}
+	return func() { <-c.turns }, nil
 }
 
 // do runs f, beside the caller if there is more than one at work; it waits until one
@@ -36,19 +57,21 @@ func (c *crew) do(f func() error) error {
 		c.judge(f())
 		return c.ended()
 	}
+	slots := c.slots
 	select {
-	case c.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	case <-c.e.ctx.Done():
 		return context.Cause(c.e.ctx)
 	}
 	if err := c.ended(); err != nil {
-		<-c.slots
+		<-slots
 		return err
 	}
 	c.all.Go(func() {
 		c.judge(f())
-		<-c.slots
+		<-slots
 	})
+	runtime.Gosched() // as good as in order
 	return nil
 }
 

@@ -151,6 +151,7 @@ func (f *fetcher) fetchPath(k *link, r *remote, file found) error {
 		return f.toStdout(k, r, file)
 	}
 	f.meter.expect(file.size())
+	f.comes(k, file)
 	return f.crew.do(func() error {
 		err := f.named(k, r, file)
 		f.results.addFailure(transferResult{URL: r.join(file.path)}, err)
@@ -218,8 +219,26 @@ func modified(e ftp.Entry) time.Time {
 	return e.Modified
 }
 
-// download fetches a file to a name of its own; in segments if it is the only one.
+// comes tells k of a file that is about to be fetched, if it could go in a chain.
+func (f *fetcher) comes(k *link, file found) {
+	if f.local != "-" && !f.resume && !f.ascii && file.entry.Type == ftp.FileEntry && !modified(file.entry).IsZero() {
+		k.expect(file.entry.Size, f.crew)
+	}
+}
+
+// download fetches a file to a name of its own: in a chain if it is one of many small
+// ones, in segments if it is the only one.
 func (f *fetcher) download(k *link, file found, local string, o client.FileOptions) (res client.Result, err error) {
+	if file.entry.Type == ftp.FileEntry && file.entry.Size >= 0 {
+		if res, err = k.chain().Download(k.ctx, file.path, f.fs, local, o); !errors.Is(err, client.ErrNotChained) {
+			return res, err
+		}
+	}
+	done, err := f.crew.turn()
+	if err != nil {
+		return client.Result{}, err
+	}
+	defer done()
 	if f.segments > 1 {
 		err = k.doPool(func(p *client.Pool, _ int) (err error) {
 			res, err = p.Download(k.ctx, file.path, f.fs, local, o, f.segments)

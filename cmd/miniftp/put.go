@@ -134,6 +134,7 @@ func (s *sender) send(local string) error {
 		return localProblem(local, errors.New("is no regular file; - sends standard input"))
 	}
 	s.meter.expect(info.Size())
+	s.comes(info.Size())
 	return s.crew.do(func() error { return s.file(local, s.target(local), s.intoDir) })
 }
 
@@ -166,8 +167,27 @@ func (s *sender) file(local, to string, sure bool) error {
 	return err
 }
 
+// comes tells the server's link of a file that is about to be sent, if it could go in a
+// chain.
+func (s *sender) comes(size int64) {
+	if !s.resume && !s.ascii {
+		s.k.expect(size, s.crew)
+	}
+}
+
+// upload sends a file: in a chain if it is one of many small ones.
 func (s *sender) upload(local, to string) (res client.Result, err error) {
 	m := s.meter.file(filepath.Base(local))
+	defer func() { m.done(res, err) }()
+	o := client.FileOptions{ASCII: s.ascii, Resume: s.resume, Progress: m.progress()}
+	if res, err = s.k.chain().Upload(s.k.ctx, s.fs, local, to, o); !errors.Is(err, client.ErrNotChained) {
+		return res, err
+	}
+	done, err := s.crew.turn()
+	if err != nil {
+		return client.Result{}, err
+	}
+	defer done()
 	again := s.newRetry(local, to)
 	err = s.k.on(s.remote.join(to)).do(func(cl *client.Client, try int) (err error) {
 		o := client.FileOptions{ASCII: s.ascii, Progress: m.progress(), More: s.recursive || s.intoDir}
@@ -186,7 +206,6 @@ func (s *sender) upload(local, to string) (res client.Result, err error) {
 		again.sent = max(again.sent, again.from+res.Bytes)
 		return err
 	})
-	m.done(res, err)
 	return res, err
 }
 
@@ -241,7 +260,11 @@ func (s *sender) tree(local string) error {
 		top = path.Join(s.remote.path, filepath.Base(abs))
 	}
 	root := local + string(os.PathSeparator) // behind a link
-	var files []string
+	type file struct {
+		name string
+		size int64
+	}
+	var files []file
 	var unread error
 	err := afero.Walk(s.fs, root, func(name string, info fs.FileInfo, err error) error {
 		switch {
@@ -256,15 +279,16 @@ func (s *sender) tree(local string) error {
 			s.e.note("%s: left out: it is no regular file", ftp.Printable(name))
 		default:
 			s.meter.expect(info.Size())
-			files = append(files, name)
+			files = append(files, file{name, info.Size()})
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return firstError(unread, each(s.e, files, func(name string) error {
-		return s.crew.do(func() error { return s.file(name, s.below(top, root, name), true) })
+	return firstError(unread, each(s.e, files, func(f file) error {
+		s.comes(f.size)
+		return s.crew.do(func() error { return s.file(f.name, s.below(top, root, f.name), true) })
 	}))
 }
 

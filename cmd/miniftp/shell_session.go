@@ -64,8 +64,9 @@ func (l *shellLine) lend(e *env, c *cli.Context, r *remote) (*link, error) {
 		r.pass, r.hasPass = l.k.opts.Password, true
 		return nil, nil
 	}
+	_, drawn := l.s.see.state()
 	k := *l.k
-	k.e, k.ctx, k.remote, k.at, k.retries = e, c.Context, r, r.String(), c.Int("retries")
+	k.e, k.ctx, k.remote, k.at, k.retries, k.many = e, c.Context, r, r.String(), c.Int("retries"), &many{drawn: drawn}
 	return &k, nil
 }
 

@@ -134,13 +134,13 @@ func (t *tree) entry(dir, into string, b branch, above []string) error {
 		t.leaveOut(url, b.kind)
 		return nil
 	}
-	return t.crew.do(func() error {
-		e := ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}
-		if b.modified != 0 {
-			e.Modified, e.Precise = time.Unix(b.modified, 0), time.Second
-		}
-		return t.file(t.k, t.r, found{path, e}, local)
-	})
+	e := ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}
+	if b.modified != 0 {
+		e.Modified, e.Precise = time.Unix(b.modified, 0), time.Second
+	}
+	file := found{path, e}
+	t.comes(t.k, file)
+	return t.crew.do(func() error { return t.file(t.k, t.r, file, local) })
 }
 
 func (f *fetcher) leaveOut(url string, kind ftp.EntryType) {

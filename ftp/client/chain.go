@@ -9,7 +9,7 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// chain runs the transfers of many callers over one control connection and, in block
+// Chain runs the transfers of many callers over one control connection and, in block
 // mode, one data connection (RFC 959 §3.3, §3.4.2). Commands are sent without waiting
 // for the replies to those before: a block says where its file ends, so the next file
 // may follow at once, and a round trip serves as many files as are under way. Each is
@@ -20,9 +20,11 @@ import (
 // its reply, but at a server that promises to end the data connection then (MODE B AHEAD
 // among its features).
 //
-// A connection is taken out of the Pool while there is something to do. What goes wrong
-// is told as errChain: the caller does it again in the ordinary way.
-type chain struct {
+// A connection is taken out of the Pool while there is something to do, and is given to
+// others who wait for one. What goes wrong is told as ErrNotChained: the caller does it
+// again in the ordinary way. A Chain is safe for concurrent use, and of use only so. It
+// needs no end.
+type Chain struct {
 	p   *Pool
 	ctx context.Context // of all that is done
 
@@ -52,30 +54,31 @@ type link struct {
 }
 
 const (
-	// chainWindow is how many links may be under way, and chainBytes how long their
-	// commands may be: a server that waits for data need not read more.
-	chainWindow = 256
-	chainBytes  = 32 << 10
-	// chainMost is up to which size a file is worth a link: a larger one is better
+	// ChainWindow is how many transfers of a Chain may be under way.
+	ChainWindow = 256
+	// ChainMost is up to how many bytes a file is worth a Chain: a larger one is better
 	// moved by the kernel.
-	chainMost = 256 << 10
-	maxBreaks = 3
+	ChainMost = 256 << 10
+	// chainBytes is how long the commands under way may be: a server that waits for data
+	// need not read more.
+	chainBytes = 32 << 10
+	maxBreaks  = 3
 )
 
-// errChain: the server does not go along, or the connection broke.
-var errChain = errors.New("it has to be done without sending ahead")
+// ErrNotChained is what has to be done in the ordinary way. The file is none for a Chain, the
+// server does not go along, or the connection broke.
+var ErrNotChained = errors.New("it has to be done without sending ahead")
 
 // errOutOfTurn is a server whose replies do not come in the order of the commands.
 var errOutOfTurn = errors.New("its replies are out of order")
 
-func newChain(ctx context.Context, p *Pool) *chain {
-	return &chain{p: p, ctx: ctx, news: make(chan struct{}, 1)}
-}
-
-// offered asks whether the server has block mode. One that does not list it is asked.
-func (ch *chain) offered() bool {
+// Chain asks the server for block mode, which costs a round trip or two. It returns nil
+// if it has none, or the Options ask for another mode: what is asked of a nil *Chain is
+// ErrNotChained. ctx is that of all that goes over it.
+func (p *Pool) Chain(ctx context.Context) *Chain {
+	ch := &Chain{p: p, ctx: ctx, news: make(chan struct{}, 1)}
 	yes := false
-	err := ch.p.Do(ch.ctx, func(c *Client) error {
+	err := p.Do(ctx, func(c *Client) error {
 		if c.opts.TransferMode != AutoMode && c.opts.TransferMode != BlockMode {
 			return nil
 		}
@@ -83,16 +86,18 @@ func (ch *chain) offered() bool {
 			return err
 		}
 		defer c.end()
-		err := c.setMode(ch.ctx, ftp.Block)
+		err := c.setMode(ctx, ftp.Block)
 		yes, ch.features = err == nil, c.features
 		return err
 	})
-	ch.off = !yes || err != nil
-	return yes
+	if !yes || err != nil {
+		return nil
+	}
+	return ch
 }
 
 // transfer runs a job. The Result's Final is the transfer's own reply.
-func (ch *chain) transfer(ctx context.Context, j *job) (Result, error) {
+func (ch *Chain) transfer(ctx context.Context, j *job) (Result, error) {
 	if err := sendable(j.arg); err != nil {
 		return Result{}, err
 	}
@@ -112,7 +117,7 @@ func (ch *chain) transfer(ctx context.Context, j *job) (Result, error) {
 }
 
 // commands runs commands of which each may be sent whatever is replied to the one before.
-func (ch *chain) commands(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, error) {
+func (ch *Chain) commands(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, error) {
 	for _, cmd := range cmds {
 		if err := sendable(cmd.Arg); err != nil {
 			return nil, err
@@ -125,12 +130,12 @@ func (ch *chain) commands(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply
 
 // do hands a link over and waits for its end, which comes also when ctx ends: that is
 // the end of the chain.
-func (ch *chain) do(ctx context.Context, l *link) error {
+func (ch *Chain) do(ctx context.Context, l *link) error {
 	l.done = make(chan struct{})
 	ch.mu.Lock()
 	if ch.off || ctx.Err() != nil {
 		ch.mu.Unlock()
-		return errChain
+		return ErrNotChained
 	}
 	ch.queue = append(ch.queue, l)
 	if !ch.running {
@@ -147,7 +152,7 @@ func (ch *chain) do(ctx context.Context, l *link) error {
 }
 
 // take is the next links to send, none if others wait for the connection.
-func (ch *chain) take(room, bytes int) []*link {
+func (ch *Chain) take(room, bytes int) []*link {
 	if ch.p.wanted() {
 		return nil
 	}
@@ -171,7 +176,7 @@ func (l *link) length() (n int) {
 }
 
 // run serves the queue until it is empty.
-func (ch *chain) run() {
+func (ch *Chain) run() {
 	for {
 		err := ch.serve()
 		ch.mu.Lock()
@@ -184,7 +189,7 @@ func (ch *chain) run() {
 			continue
 		}
 		for _, l := range ch.queue {
-			l.finish(errChain)
+			l.finish(ErrNotChained)
 		}
 		ch.queue, ch.running = nil, false
 		ch.mu.Unlock()
@@ -199,7 +204,7 @@ func (l *link) finish(err error) {
 
 // serve runs links over one connection of the Pool until there are none, or somebody
 // else wants it.
-func (ch *chain) serve() error {
+func (ch *Chain) serve() error {
 	ch.p.letPass(ch.ctx)
 	c, err := ch.p.Get(ch.ctx)
 	if err != nil {
@@ -217,18 +222,18 @@ func (ch *chain) serve() error {
 		}
 		return err
 	}
-	d := &drive{ch: ch, c: c, opener: opener, files: make(chan *link, chainWindow), moved: make(chan *link, chainWindow)}
+	d := &drive{ch: ch, c: c, opener: opener, files: make(chan *link, ChainWindow), moved: make(chan *link, ChainWindow)}
 	return d.run()
 }
 
-func (ch *chain) turnOff() {
+func (ch *Chain) turnOff() {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.off = true
 }
 
 // offer makes a connection ready for a chain: MODE B, TYPE I, a data connection.
-func (ch *chain) offer(c *Client) (*dtp.Opener, error) {
+func (ch *Chain) offer(c *Client) (*dtp.Opener, error) {
 	if err := c.setMode(ch.ctx, ftp.Block); err != nil {
 		return nil, err
 	}
@@ -245,4 +250,4 @@ func (ch *chain) offer(c *Client) (*dtp.Opener, error) {
 }
 
 // wait is the end of what still runs, at the end of the chain's context or of all links.
-func (ch *chain) wait() { ch.ended.Wait() }
+func (ch *Chain) wait() { ch.ended.Wait() }

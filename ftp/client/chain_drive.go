@@ -14,7 +14,7 @@ import (
 // drive is a chain on one connection. Its goroutine owns the Client; another one owns
 // the data connection.
 type drive struct {
-	ch     *chain
+	ch     *Chain
 	c      *Client
 	opener *dtp.Opener
 	conn   *dtp.Conn               // opened by the one that moves files
@@ -22,6 +22,7 @@ type drive struct {
 	moved  chan *link              // whose bytes are in
 	sent   []*link                 // whose end is not in, in order
 	bytes  int                     // of their commands
+	used   bool                    // a file was given to the data connection
 	broke  bool                    // the data connection did; no more is sent
 	cancel context.CancelCauseFunc // of what moves on it
 }
@@ -33,13 +34,13 @@ func (d *drive) run() error {
 	var mover sync.WaitGroup
 	mover.Go(func() { d.move(ctx) })
 	err := d.loop()
-	if err != nil {
-		cancel(errChain) // the data connection has nothing to wait for
+	if err != nil || !d.used {
+		cancel(ErrNotChained) // the data connection has nothing to wait for: an active one not even a call
 	}
 	close(d.files)
 	mover.Wait()
 	for _, l := range d.sent {
-		l.finish(errChain)
+		l.finish(ErrNotChained)
 	}
 	switch {
 	case d.conn == nil: // it never stood
@@ -49,7 +50,7 @@ func (d *drive) run() error {
 		_ = d.conn.Close()
 	}
 	if err == nil && d.broke {
-		err = errChain
+		err = ErrNotChained
 	}
 	return err
 }
@@ -102,7 +103,7 @@ func (d *drive) send() error {
 	if d.broke {
 		return nil
 	}
-	links := d.ch.take(chainWindow-len(d.sent), chainBytes-d.bytes)
+	links := d.ch.take(ChainWindow-len(d.sent), chainBytes-d.bytes)
 	if len(links) == 0 {
 		return nil
 	}
@@ -128,7 +129,7 @@ func (d *drive) send() error {
 // give hands a file to the data connection.
 func (d *drive) give(l *link) {
 	if !l.given {
-		l.given = true
+		l.given, d.used = true, true
 		d.files <- l
 	}
 }
@@ -173,7 +174,7 @@ func (d *drive) outOfTurn(l *link, cmd ftp.Command, r ftp.Reply) bool {
 // hangUp ends the data connection: what is under way has to be done again.
 func (d *drive) hangUp() {
 	d.broke = true
-	d.cancel(errChain)
+	d.cancel(ErrNotChained)
 }
 
 // waiting is the link that the next reply is for.
@@ -210,11 +211,11 @@ func (d *drive) verdict(l *link) error {
 	switch no := refusal(l.job.verb, final); {
 	case errors.As(err, &local):
 	case d.broke, no != nil && (l.begun || final.Code/10 == 42):
-		err = errChain
+		err = ErrNotChained
 	case no != nil:
 		err = no
 	case err != nil, !l.given, l.job.want >= 0 && l.data.Bytes != l.job.want:
-		err = errChain
+		err = ErrNotChained
 	default:
 		d.ch.wentWell()
 	}
@@ -225,7 +226,7 @@ func (d *drive) verdict(l *link) error {
 	return err
 }
 
-func (ch *chain) wentWell() {
+func (ch *Chain) wentWell() {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.breaks = 0
@@ -240,10 +241,10 @@ func (d *drive) move(ctx context.Context) {
 		if err == nil {
 			l.data = dtp.RunOn(ctx, d.conn, l.job.data(d.c))
 			if l.data.Kept == nil {
-				err = errChain
+				err = ErrNotChained
 			}
 		} else {
-			l.data.Err = errChain
+			l.data.Err = ErrNotChained
 		}
 		d.moved <- l
 	}

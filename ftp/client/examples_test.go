@@ -224,6 +224,38 @@ func ExamplePool() {
 	// Output: 17 bytes
 }
 
+// A Chain moves many small files over one connection. Where the server has no block mode
+// each goes in the ordinary way.
+func ExamplePool_Chain() {
+	_, addr, stop := exampleClient("/a.txt", "one", "/b.txt", "three", "/c.txt", "seventeen")
+	defer stop()
+
+	ctx := context.Background()
+	pool := client.NewPool(addr, &client.Options{User: "alice", Password: "secret"}, 1)
+	defer pool.Close()
+	here := afero.NewMemMapFs()
+	chain := pool.Chain(ctx)
+	var all sync.WaitGroup
+	for _, name := range []string{"/a.txt", "/b.txt", "/c.txt"} {
+		all.Go(func() {
+			_, err := chain.Download(ctx, name, here, name, client.FileOptions{})
+			if errors.Is(err, client.ErrNotChained) {
+				err = pool.Do(ctx, func(c *client.Client) error {
+					_, err := c.Download(ctx, name, here, name, client.FileOptions{})
+					return err
+				})
+			}
+			if err != nil {
+				fmt.Println(err)
+			}
+		})
+	}
+	all.Wait()
+	names, _ := afero.Glob(here, "/*.txt")
+	fmt.Println(names)
+	// Output: [/a.txt /b.txt /c.txt]
+}
+
 // What broke is tried again, and goes on where it stopped.
 func ExampleRetry() {
 	_, addr, stop := exampleClient("/hello.txt", "hello\n")

@@ -158,7 +158,7 @@ type mirror struct {
 	tasks    chan *task
 	parallel int
 	slots    chan struct{} // one for each file that is copied alone
-	chain    *chain        // for small files; nil: none
+	chain    *Chain        // for small files; nil: none
 	walked   atomic.Bool   // there will be no more tasks
 	busy     atomic.Int32  // workers that copy
 

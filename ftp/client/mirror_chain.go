@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 
 	"miniftp/ftp"
@@ -20,12 +19,10 @@ func (m *mirror) startChain(ctx context.Context) (workers int) {
 		return m.parallel
 	}
 	p := m.pool(from, to)
-	ch := newChain(ctx, p)
-	if !ch.offered() {
+	if m.chain = p.Chain(ctx); m.chain == nil {
 		return m.parallel
 	}
-	m.chain = ch
-	return max(m.parallel, chainWindow)
+	return max(m.parallel, ChainWindow)
 }
 
 func (m *mirror) pool(from, to *remoteSide) *Pool {
@@ -35,11 +32,11 @@ func (m *mirror) pool(from, to *remoteSide) *Pool {
 	return to.pool
 }
 
-// linked copies a file in the chain. errChain: it is not one for it, or did not get
+// linked copies a file in the chain. ErrNotChained: it is not one for it, or did not get
 // through.
 func (m *mirror) linked(ctx context.Context, t *task) (Result, error) {
 	if !m.chains(t) {
-		return Result{}, errChain
+		return Result{}, ErrNotChained
 	}
 	if to, ok := m.dst.(*plainSide); ok {
 		return m.chainGet(ctx, m.src.(*remoteSide), to, t)
@@ -50,7 +47,7 @@ func (m *mirror) linked(ctx context.Context, t *task) (Result, error) {
 // chains reports whether a file is one for the chain: small, of known size and time, and
 // nothing of it is there to go on with.
 func (m *mirror) chains(t *task) bool {
-	if m.chain == nil || t.src.Size < 0 || t.src.Size > chainMost || t.part.Name != "" {
+	if m.chain == nil || t.src.Size < 0 || t.src.Size > ChainMost || t.part.Name != "" {
 		return false
 	}
 	if to, ok := m.dst.(*remoteSide); ok {
@@ -61,25 +58,17 @@ func (m *mirror) chains(t *task) bool {
 
 // chainGet downloads a file.
 func (m *mirror) chainGet(ctx context.Context, src *remoteSide, dst *plainSide, t *task) (Result, error) {
-	d := download{
-		transfer: m.chain.transfer, fsys: dst.fsys, remote: src.at(t.rel), local: dst.at(t.rel),
-		o: FileOptions{Progress: m.progress(t.rel)}, size: t.src.Size,
+	local := dst.at(t.rel)
+	if have, err := regularSize(dst.fsys, taggedPart(local, t.tag)); have > 0 || err != nil {
+		return Result{}, ErrNotChained
 	}
-	d.part = taggedPart(d.local, t.tag)
-	if have, err := regularSize(d.fsys, d.part); have > 0 || err != nil {
-		return Result{}, errChain
-	}
-	res, err := d.fresh(ctx)
-	if err != nil {
-		return res, err
-	}
-	_ = d.fsys.Chtimes(d.part, time.Now(), t.src.Modified)
-	if m.o.Perms && t.src.HasMode {
-		if err := localError(d.fsys.Chmod(d.part, t.src.Mode.Perm())); err != nil {
-			return res, err
+	o := FileOptions{Progress: m.progress(t.rel), KeepTime: true, Modified: t.src.Modified, tag: t.tag}
+	return m.chain.download(ctx, src.at(t.rel), dst.fsys, local, o, t.src.Size, func(part string) error {
+		if !m.o.Perms || !t.src.HasMode {
+			return nil
 		}
-	}
-	return res, localError(d.fsys.Rename(d.part, d.local))
+		return localError(dst.fsys.Chmod(part, t.src.Mode.Perm()))
+	})
 }
 
 // chainPut uploads a file to another name. That it is whole is known before it gets its
@@ -92,13 +81,10 @@ func (m *mirror) chainPut(ctx context.Context, src *plainSide, dst *remoteSide, 
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Size() != t.src.Size {
-		return Result{}, errChain // it is another one by now
+		return Result{}, ErrNotChained // it is another one by now
 	}
 	part, to := dst.at(taggedPart(t.rel, t.tag)), dst.at(t.rel)
-	j := &job{source: bare(f)}
-	j.take("STOR", ftp.Store, Transfer{Path: part, Size: t.src.Size, Progress: m.progress(t.rel)})
-	j.want = t.src.Size
-	res, err := m.chain.transfer(ctx, j)
+	res, err := m.chain.store(ctx, f, part, t.src.Size, m.progress(t.rel))
 	if err != nil {
 		return res, err
 	}
@@ -121,7 +107,7 @@ func (m *mirror) chainPut(ctx context.Context, src *plainSide, dst *remoteSide, 
 			err := dst.rename(ctx, c, part, t)
 			if isReply(err) { // it has to be sent under its own name
 				if err = c.Delete(ctx, part); err == nil || isReply(err) {
-					return errChain
+					return ErrNotChained
 				}
 			}
 			if err != nil {
@@ -134,10 +120,5 @@ func (m *mirror) chainPut(ctx context.Context, src *plainSide, dst *remoteSide, 
 
 // unlinked reports whether a file has to be copied in the ordinary way.
 func unlinked(err error) bool {
-	return errors.Is(err, errChain) || err != nil && !isReply(err) && !isLocal(err)
-}
-
-func isLocal(err error) bool {
-	var local *LocalError
-	return errors.As(err, &local) || errors.Is(err, os.ErrPermission)
+	return errors.Is(err, ErrNotChained) || err != nil && !isReply(err) && !isLocal(err)
 }

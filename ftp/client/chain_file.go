@@ -1,0 +1,93 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+)
+
+// Download is Client.Download for a small file, most often one of many that are in work
+// at the same time. o.Size, if known, and with KeepTime o.Modified have to be what the
+// server listed. ErrNotChained, as for what is to be resumed and for ASCII: nothing was
+// done, or it did not get through.
+func (ch *Chain) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
+	size := o.Size
+	if size == 0 {
+		size = -1
+	}
+	return ch.download(ctx, remote, fsys, local, o, size, func(string) error { return nil })
+}
+
+// download is Download of a file whose size is known, or -1; last has the final say on
+// the part that holds it all.
+func (ch *Chain) download(
+	ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions, size int64, last func(part string) error,
+) (Result, error) {
+	if ch == nil || o.Resume || o.Retry || o.ASCII || size > ChainMost || o.KeepTime && o.Modified.IsZero() {
+		return Result{}, ErrNotChained
+	}
+	d := download{transfer: ch.transfer, fsys: fsys, remote: remote, local: local, part: taggedPart(local, o.tag), o: o, size: size}
+	res, err := d.fresh(ctx)
+	if err == nil && o.KeepTime {
+		_ = fsys.Chtimes(d.part, time.Now(), o.Modified)
+	}
+	if err == nil {
+		err = last(d.part)
+	}
+	if err == nil {
+		err = localError(fsys.Rename(d.part, local))
+	}
+	return res, ch.orElse(ctx, err)
+}
+
+// Upload is Client.Upload for a small file, most often one of many that are in work at
+// the same time. ErrNotChained, as for what is to be resumed, is larger or is no regular
+// file: it has to be done by an Upload, of which the server may have a piece.
+func (ch *Chain) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
+	if ch == nil || o.Resume || o.ASCII || o.KeepTime && !ch.features.Has("MFMT") {
+		return Result{}, ErrNotChained
+	}
+	f, err := fsys.Open(local)
+	if err != nil {
+		return Result{}, &LocalError{Err: err}
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() > ChainMost || o.Size > 0 && info.Size() != o.Size {
+		return Result{}, ErrNotChained
+	}
+	res, err := ch.store(ctx, f, remote, info.Size(), o.Progress)
+	if err == nil && o.KeepTime { // the file stands without it
+		_, err = ch.commands(ctx, ftp.Command{Verb: "MFMT", Arg: ftp.FormatTime(info.ModTime()) + " " + remote})
+	}
+	return res, ch.orElse(ctx, err)
+}
+
+// store sends a file of that size.
+func (ch *Chain) store(ctx context.Context, f afero.File, remote string, size int64, progress func(done, total int64)) (Result, error) {
+	j := &job{source: bare(f)}
+	j.take("STOR", ftp.Store, Transfer{Path: remote, Size: size, Progress: progress})
+	j.want = size
+	return ch.transfer(ctx, j)
+}
+
+// orElse is err, as ErrNotChained if the ordinary way may do better.
+func (ch *Chain) orElse(ctx context.Context, err error) error {
+	switch {
+	case err == nil, isReply(err), isLocal(err):
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return ErrNotChained
+}
+
+func isLocal(err error) bool {
+	var local *LocalError
+	return errors.As(err, &local) || errors.Is(err, os.ErrPermission)
+}

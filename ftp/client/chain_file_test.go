@@ -1,0 +1,137 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+)
+
+// Many go over one control connection and one data connection, both ways.
+func TestChainOfFiles(t *testing.T) {
+	srv := ftptest.NewServer(t, fsroot.NewMem())
+	seen := &counting{}
+	pool := client.NewPool(srv.Addr, &client.Options{Observer: seen}, 1)
+	defer pool.Close()
+	ch := pool.Chain(t.Context())
+	if ch == nil {
+		t.Fatal("no chain")
+	}
+	here, back := afero.NewMemMapFs(), afero.NewMemMapFs()
+	files := manySmall(400)
+	grow(t, here, files)
+	for i := range 2 {
+		if err := srv.FS.MkdirAll([]string{"/x/000", "/x/001"}[i], 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	each := func(do func(name, text string) (client.Result, error)) {
+		t.Helper()
+		var all sync.WaitGroup
+		for name, text := range files {
+			all.Go(func() {
+				res, err := do(name, text)
+				if err != nil || res.Bytes != int64(len(text)) || res.Final.Code != 226 {
+					t.Errorf("%s: %+v, %v", name, res, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	each(func(name, _ string) (client.Result, error) {
+		if err := here.Chtimes(name, old, old); err != nil {
+			return client.Result{}, err
+		}
+		return ch.Upload(t.Context(), here, name, name, client.FileOptions{KeepTime: true})
+	})
+	each(func(name, text string) (client.Result, error) {
+		return ch.Download(t.Context(), name, back, name, client.FileOptions{Size: int64(len(text)), KeepTime: true, Modified: old})
+	})
+	for name, text := range files {
+		if got := contents(t, back, name); got != text {
+			t.Errorf("%s is %q", name, got)
+		}
+		there, err := srv.FS.Stat(name)
+		if err != nil || !there.ModTime().Equal(old) {
+			t.Errorf("%s: %v, %v", name, there, err)
+		}
+		if info, err := back.Stat(name); err != nil || !info.ModTime().Equal(old) {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+	if n := seen.commands["STOR"] + seen.commands["RETR"]; n != 800 || seen.opened > 4 {
+		t.Errorf("%d transfers over %d data connections", n, seen.opened)
+	}
+}
+
+// What is none for a chain is left to the ordinary way, and nothing is changed.
+func TestNotChained(t *testing.T) {
+	srv := ftptest.NewServer(t, fsroot.NewMem())
+	grow(t, srv.FS, map[string]string{"/f": "text", "/short": "text"})
+	here := afero.NewMemMapFs()
+	grow(t, here, map[string]string{"/f": "here", "/big": strings.Repeat("x", client.ChainMost+1)})
+	if err := here.Mkdir("/dir", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	chain := func(o client.Options) *client.Chain {
+		pool := client.NewPool(srv.Addr, &o, 1)
+		t.Cleanup(func() { _ = pool.Close() })
+		return pool.Chain(t.Context())
+	}
+	if chain(client.Options{TransferMode: client.StreamMode}) != nil {
+		t.Error("a chain in stream mode")
+	}
+	if chain(client.Options{User: "nobody", Password: "x"}) != nil {
+		t.Error("a chain for who may not come in")
+	}
+	ch := chain(client.Options{})
+	var none *client.Chain
+	for name, err := range map[string]error{
+		"no chain":         errOf(none.Download(t.Context(), "/f", here, "/f", client.FileOptions{})),
+		"no chain to send": errOf(none.Upload(t.Context(), here, "/f", "/f", client.FileOptions{})),
+		"resume":           errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{Resume: true})),
+		"ascii":            errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{ASCII: true})),
+		"large":            errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{Size: client.ChainMost + 1})),
+		"no time":          errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{KeepTime: true})),
+		"another size":     errOf(ch.Download(t.Context(), "/short", here, "/f", client.FileOptions{Size: 5})),
+		"send large":       errOf(ch.Upload(t.Context(), here, "/big", "/f", client.FileOptions{})),
+		"send a directory": errOf(ch.Upload(t.Context(), here, "/dir", "/f", client.FileOptions{})),
+		"send the rest":    errOf(ch.Upload(t.Context(), here, "/f", "/f", client.FileOptions{Resume: true})),
+	} {
+		if !errors.Is(err, client.ErrNotChained) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if a, b := contents(t, srv.FS, "/f"), contents(t, here, "/f"); a != "text" || b != "here" {
+		t.Errorf("%q, %q", a, b)
+	}
+	var no *ftp.Error
+	if _, err := ch.Download(t.Context(), "/none", here, "/none", client.FileOptions{}); !errors.As(err, &no) || no.Code != 550 {
+		t.Errorf("%v", err)
+	}
+	var local *client.LocalError
+	if _, err := ch.Upload(t.Context(), here, "/none", "/none", client.FileOptions{}); !errors.As(err, &local) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := ch.Download(ended, "/f", here, "/f", client.FileOptions{}); err == nil {
+		t.Error("it goes on behind the end")
+	}
+	if res, err := ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{}); err != nil || res.Verified != "reply" || contents(t, here, "/f") != "text" {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+func errOf(_ client.Result, err error) error { return err }
