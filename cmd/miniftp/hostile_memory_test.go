@@ -95,7 +95,7 @@ func TestHostileMemory(t *testing.T) {
 	long := func(i int) string {
 		return fmt.Sprintf("type=file;size=1;x=%s; %d\r\n", strings.Repeat("x", 6_000), i)
 	}
-	slow := map[string]bool{"listing, json": true, "listing by LIST": true, "listing of unreadable lines": true} // they read all that a listing may have
+	slow := map[string]bool{"listing, json": true, "listing by LIST": true, "listing of unreadable lines": true, "listing": true, "tree of odd names": true} // they read all that a listing may have
 	for name, x := range map[string]struct {
 		set  func(h *hostile)
 		args []string // URL stands for the server

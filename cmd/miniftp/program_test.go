@@ -28,13 +28,13 @@ func TestMain(m *testing.M) {
 }
 
 // buildProgram makes miniftp once, as its users have it: without the race detector,
-// under which each process takes a second, but for MINIFTP_SOAK. What it runs is
-// tested inside the test binary, too.
+// under which each process starts slowly, but for a MINIFTP_SOAK that has it. What it
+// runs is tested inside the test binary, too.
 var buildProgram = sync.OnceValue(func() error {
 	args := []string{"build", "-o", programName()}
 	cmd := exec.Command("go", append(args, ".")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if os.Getenv("MINIFTP_SOAK") != "" {
+	if raceDetector && os.Getenv("MINIFTP_SOAK") != "" {
 		os.Setenv("GORACE", "atexit_sleep_ms=0") // else each process ends a second late
 		cmd = exec.Command("go", append(args, "-race", ".")...)
 	}
