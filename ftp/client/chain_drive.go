@@ -34,8 +34,11 @@ func (d *drive) run() error {
 	var mover sync.WaitGroup
 	mover.Go(func() { d.move(ctx) })
 	err := d.loop()
-	if err != nil || !d.used {
-		cancel(ErrNotChained) // the data connection has nothing to wait for: an active one not even a call
+	// The data connection has nothing to wait for; without a file an active one is not even
+	// called. A call to the server is made to the end: one that was given up may reach it
+	// late, and be taken for that of the next transfer.
+	if err != nil || !d.used && d.opener.Mode() == ftp.Active {
+		cancel(ErrNotChained)
 	}
 	close(d.files)
 	mover.Wait()
