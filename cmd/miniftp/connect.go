@@ -57,7 +57,8 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 	if opts.User, opts.Password, err = e.login(c, r); err != nil {
 		return nil, err
 	}
-	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), stood: new(atomic.Bool), many: &many{drawn: c.Bool("explain") || pictureName(c) != ""}, at: r.String()}
+	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), stood: new(atomic.Bool), at: r.String()}
+	k.many = &many{drawn: c.Bool("explain") || pictureName(c) != ""}
 	if k.opts.Observer, err = e.watch(c, r); err != nil {
 		return nil, err
 	}

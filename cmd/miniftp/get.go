@@ -221,7 +221,7 @@ func modified(e ftp.Entry) time.Time {
 
 // comes tells k of a file that is about to be fetched, if it could go in a chain.
 func (f *fetcher) comes(k *link, file found) {
-	if f.local != "-" && !f.resume && !f.ascii && file.entry.Type == ftp.FileEntry && !modified(file.entry).IsZero() {
+	if !f.resume && !f.ascii && file.entry.Type == ftp.FileEntry && !modified(file.entry).IsZero() {
 		k.expect(file.entry.Size, f.crew)
 	}
 }

@@ -109,7 +109,7 @@ func (ch *Chain) transfer(ctx context.Context, j *job) (Result, error) {
 	}
 	if err == nil {
 		res.Verified = "reply"
-		if j.want >= 0 {
+		if j.want >= 0 && j.dir == ftp.Retrieve {
 			res.Verified = "size and reply"
 		}
 	}

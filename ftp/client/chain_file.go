@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"time"
 
@@ -46,8 +47,9 @@ func (ch *Chain) download(
 }
 
 // Upload is Client.Upload for a small file, most often one of many that are in work at
-// the same time. ErrNotChained, as for what is to be resumed, is larger or is no regular
-// file: it has to be done by an Upload, of which the server may have a piece.
+// the same time. The server's size of it is compared here, too. ErrNotChained, as for what
+// is to be resumed, is larger or is no regular file: it has to be sent by an Upload,
+// whatever the server may have of it by now.
 func (ch *Chain) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
 	if ch == nil || o.Resume || o.ASCII || o.KeepTime && !ch.features.Has("MFMT") {
 		return Result{}, ErrNotChained
@@ -62,10 +64,38 @@ func (ch *Chain) Upload(ctx context.Context, fsys afero.Fs, local, remote string
 		return Result{}, ErrNotChained
 	}
 	res, err := ch.store(ctx, f, remote, info.Size(), o.Progress)
-	if err == nil && o.KeepTime { // the file stands without it
-		_, err = ch.commands(ctx, ftp.Command{Verb: "MFMT", Arg: ftp.FormatTime(info.ModTime()) + " " + remote})
+	if err == nil {
+		res.Verified, err = ch.confirm(ctx, remote, info, o)
 	}
 	return res, ch.orElse(ctx, err)
+}
+
+// confirm asks for the size of what was stored, and sets its time, without which the file
+// stands.
+func (ch *Chain) confirm(ctx context.Context, remote string, info fs.FileInfo, o FileOptions) (verified string, err error) {
+	var cmds []ftp.Command
+	if ch.features.Has("SIZE") {
+		cmds = append(cmds, ftp.Command{Verb: "SIZE", Arg: remote})
+	}
+	if o.KeepTime {
+		cmds = append(cmds, ftp.Command{Verb: "MFMT", Arg: ftp.FormatTime(info.ModTime()) + " " + remote})
+	}
+	if len(cmds) == 0 {
+		return "reply", nil
+	}
+	replies, err := ch.commands(ctx, cmds...)
+	if err != nil && !o.KeepTime {
+		return "reply", nil // the final reply stands, even if the server is gone by now
+	}
+	if err != nil || cmds[0].Verb != "SIZE" || refusal("SIZE", replies[0]) != nil {
+		return "reply", err
+	}
+	if n, err := sizeOf(replies[0]); err == nil && n != info.Size() {
+		return "", ErrNotChained
+	} else if err != nil {
+		return "reply", nil
+	}
+	return "size and reply", nil
 }
 
 // store sends a file of that size.

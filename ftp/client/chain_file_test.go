@@ -75,6 +75,34 @@ func TestChainOfFiles(t *testing.T) {
 	}
 }
 
+// A server that has another size than what was sent is not believed; one that does not
+// tell is.
+func TestChainComparesSizes(t *testing.T) {
+	srv := ftptest.NewServer(t, fsroot.NewMem())
+	pool := client.NewPool(srv.Addr, nil, 1)
+	defer pool.Close()
+	ch := pool.Chain(t.Context())
+	here := afero.NewMemMapFs()
+	grow(t, here, map[string]string{"/f": "text"})
+	for name, tt := range map[string]struct {
+		fault ftptest.Fault
+		want  string
+		err   error
+	}{
+		"the same":   {ftptest.Fault{}, "size and reply", nil},
+		"another":    {ftptest.Reply(213, "3"), "", client.ErrNotChained},
+		"no number":  {ftptest.Reply(213, "some"), "reply", nil},
+		"is refused": {ftptest.Reply(550, "No."), "reply", nil},
+		"hangs up":   {ftptest.HangUp(), "reply", nil},
+	} {
+		srv.Fail("SIZE", tt.fault)
+		res, err := ch.Upload(t.Context(), here, "/f", "/f", client.FileOptions{})
+		if !errors.Is(err, tt.err) || err == nil && res.Verified != tt.want {
+			t.Errorf("%s: %+v, %v", name, res, err)
+		}
+	}
+}
+
 // What is none for a chain is left to the ordinary way, and nothing is changed.
 func TestNotChained(t *testing.T) {
 	srv := ftptest.NewServer(t, fsroot.NewMem())

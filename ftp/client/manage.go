@@ -254,12 +254,15 @@ func (c *Client) sizeIn(r ftp.Reply) int64 {
 		c.knows.noSIZE = c.knows.noSIZE || r.Code == 500 || r.Code == 502
 		return -1
 	}
-	n, err := ftp.ParseOffset(strings.TrimSpace(r.Last()))
+	n, err := sizeOf(r)
 	if err != nil {
 		return -1
 	}
 	return n
 }
+
+// sizeOf reads a 213.
+func sizeOf(r ftp.Reply) (int64, error) { return ftp.ParseOffset(strings.TrimSpace(r.Last())) }
 
 // ModTime returns the time of a file's last change (MDTM, RFC 3659 §3).
 func (c *Client) ModTime(ctx context.Context, path string) (time.Time, error) {
