@@ -33,6 +33,7 @@ type Server struct {
 
 	bouncer  *bouncer
 	verifier *verifier
+	uploads  *uploads
 	turned   chan struct{} // a place for each caller who is being turned away
 	turning  sync.WaitGroup
 }
@@ -49,6 +50,7 @@ func New(opts Options) (*Server, error) {
 		crowd:     newCrowd(),
 		bouncer:   newBouncer(),
 		verifier:  newVerifier(),
+		uploads:   newUploads(),
 		turned:    make(chan struct{}, maxTurned),
 		empty:     make(chan struct{}),
 	}
