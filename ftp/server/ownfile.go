@@ -75,8 +75,7 @@ func (f *ownFile) move(name string, rename func(fsys afero.Fs, from, to string) 
 type uploads struct {
 	mu       sync.Mutex
 	hidden   map[string]struct{} // the names of the partial uploads that are written to
-	inPlace  map[any]int         // the final files that are written to: how many append, or writing
-	made     map[any]*ownFile    // the final files that an upload made and nobody else has opened since
+	inPlace  map[any]*finalFile  // the files that are written to in place
 	reserved map[reservation]struct{}
 	seen     sightings
 
@@ -85,14 +84,20 @@ type uploads struct {
 	parts atomic.Bool
 }
 
-// writing is the count of a file that one upload has for itself.
-const writing = -1
+// finalFile is a file that uploads write to in place.
+type finalFile struct {
+	opens   int  // uploads that have it open
+	writers int  // those that write to it; exclusive: one has it for itself
+	made    bool // one of them made it, and none has completed it yet
+}
+
+const exclusive = -1
 
 // reservation is a name that a STOU has told its client.
 type reservation struct{ fs, path string }
 
 func newUploads() *uploads {
-	return &uploads{hidden: map[string]struct{}{}, inPlace: map[any]int{}, made: map[any]*ownFile{}, reserved: map[reservation]struct{}{}, seen: sightings{}}
+	return &uploads{hidden: map[string]struct{}{}, inPlace: map[any]*finalFile{}, reserved: map[reservation]struct{}{}, seen: sightings{}}
 }
 
 func (u *uploads) add(hidden string) {
@@ -115,40 +120,47 @@ func (u *uploads) runs(hidden string) bool {
 	return ok
 }
 
-// errBusy is returned when a final file is being written to by another upload.
+// open notes that an upload has opened a file to write to it in place.
+func (u *uploads) open(id any, made bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	f := u.inPlace[id]
+	if f == nil {
+		f = &finalFile{}
+		u.inPlace[id] = f
+	}
+	f.opens++
+	f.made = f.made || made
+}
+
+// shut undoes open. It reports whether the file may be removed if it is of no use: no
+// other upload has it open, one of them made it, and none has completed it.
+func (u *uploads) shut(id any, completed bool) (removable bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	f := u.inPlace[id]
+	f.opens--
+	f.made = f.made && !completed
+	if f.opens == 0 {
+		delete(u.inPlace, id)
+	}
+	return f.made && f.opens == 0
+}
+
+// errBusy is returned when another upload is writing to the file.
 var errBusy = errors.New("another upload is writing to it")
 
-// open notes that f is a final file; shut undoes it and reports whether f was made by its
-// upload and not opened by another since, so that it may be removed.
-func (u *uploads) open(id any, f *ownFile) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.made, id)
-	if f.made {
-		u.made[id] = f
-	}
-}
-
-func (u *uploads) shut(id any, f *ownFile) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.made[id] != f {
-		return false
-	}
-	delete(u.made, id)
-	return true
-}
-
-// enter notes that a final file is written to; leave undoes it. Uploads that append may
-// share a file, as each of their writes goes to its end; others would mix theirs.
+// enter notes that an upload that has the file open begins to write; leave undoes it.
+// Uploads that append may share a file, as each of their writes goes to its end; others
+// would mix theirs.
 func (u *uploads) enter(id any, appends bool) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	switch n := u.inPlace[id]; {
-	case appends && n >= 0:
-		u.inPlace[id]++
-	case !appends && n == 0:
-		u.inPlace[id] = writing
+	switch f := u.inPlace[id]; {
+	case appends && f.writers >= 0:
+		f.writers++
+	case !appends && f.writers == 0:
+		f.writers = exclusive
 	default:
 		return errBusy
 	}
@@ -158,9 +170,8 @@ func (u *uploads) enter(id any, appends bool) error {
 func (u *uploads) leave(id any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.inPlace[id]--; u.inPlace[id] <= 0 { // one for itself: -1 becomes -2
-		delete(u.inPlace, id)
-	}
+	f := u.inPlace[id]
+	f.writers = max(0, f.writers-1)
 }
 
 // reserve keeps a name for one upload. It reports whether nobody else has it.

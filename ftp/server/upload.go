@@ -132,9 +132,6 @@ func (u *upload) release() {
 		running.drop(path.Base(u.own.name))
 		running.drop(u.part.String())
 	}
-	if u.writes {
-		running.leave(u.id)
-	}
 	if u.unique {
 		running.release(u.told)
 	}
@@ -358,7 +355,7 @@ func (u *upload) openFinal(flag int) error {
 		id = reserves(u.s.account, u.path)
 	}
 	u.own, u.id = own, id
-	u.s.srv.uploads.open(id, own)
+	u.s.srv.uploads.open(id, own.made)
 	return nil
 }
 
@@ -553,12 +550,14 @@ func (u *upload) commit() error {
 	if closeErr := u.own.Close(); err == nil {
 		err = closeErr
 	}
-	made := u.hidden || u.s.srv.uploads.shut(u.id, u.own)
+	made := u.own.made
 	switch {
-	case err != nil:
-	case !u.hidden && !u.own.at(u.name):
-		return errMoved
-	case u.hidden:
+	case !u.hidden:
+		u.shut(err == nil)
+		if err == nil && !u.own.at(u.name) {
+			err = errMoved
+		}
+	case err == nil:
 		err = u.takeName()
 	}
 	if err != nil {
@@ -569,6 +568,17 @@ func (u *upload) commit() error {
 		return d.SyncDir(path.Dir(u.name))
 	}
 	return nil
+}
+
+// shut is for an upload in place whose file is closed. It reports whether the file may be
+// removed if it is of no use.
+func (u *upload) shut(completed bool) (removable bool) {
+	running := u.s.srv.uploads
+	if u.writes {
+		running.leave(u.id)
+		u.writes = false
+	}
+	return running.shut(u.id, completed)
 }
 
 // takeName gives the hidden file its final name. What has appeared there since it was
@@ -673,7 +683,7 @@ func (u *upload) abandon(opened bool, err error) (kept int64) {
 	_ = u.own.identify()
 	_ = u.own.Close()
 	if !u.hidden {
-		u.own.made = u.s.srv.uploads.shut(u.id, u.own)
+		u.own.made = u.shut(false)
 	}
 	switch {
 	case noSpace(err), size == 0, u.unique:
