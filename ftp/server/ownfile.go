@@ -24,7 +24,7 @@ type ownFile struct {
 
 // openOwn opens a file to write to it. With os.O_EXCL it is a new one.
 func openOwn(fsys afero.Fs, name string, flag int, perm fs.FileMode) (*ownFile, error) {
-	f, err := fsys.OpenFile(name, flag, perm)
+	f, err := openFile(fsys, name, flag, perm)
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,34 @@ type directory = interface {
 	io.Closer
 }
 
+// openFile is OpenFile, and what can be done about two storages of afero: the OpenFile of
+// RegexpFs and CacheOnReadFs makes no file, but their Create does, and the latter opens
+// only what it has read before.
+func openFile(fsys afero.Fs, name string, flag int, perm fs.FileMode) (afero.File, error) {
+	if _, known := fsys.(exclusiveRenamer); known {
+		return fsys.OpenFile(name, flag, perm)
+	}
+	creates := flag&os.O_CREATE != 0
+	if _, err := fsys.Stat(name); err == nil && flag&os.O_EXCL != 0 {
+		return nil, fs.ErrExist
+	} else if err == nil {
+		creates = false
+	}
+	f, err := fsys.OpenFile(name, flag, perm)
+	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrExist) || noSpace(err) {
+		return f, err
+	}
+	if creates { // a failed CacheOnReadFs.OpenFile has left an empty file
+		return fsys.Create(name)
+	}
+	r, readErr := fsys.Open(name)
+	if readErr != nil {
+		return nil, err
+	}
+	_ = r.Close()
+	return fsys.OpenFile(name, flag, perm)
+}
+
 // renameNew renames without replacing anything. A storage that has no way to do so
 // in one step gets an empty file under the new name first, which nobody else can make
 // then, and which the rename replaces.
@@ -56,7 +84,7 @@ func renameNew(fsys afero.Fs, oldname, newname string) error {
 	if r, ok := fsys.(exclusiveRenamer); ok {
 		return r.RenameNew(oldname, newname)
 	}
-	f, err := fsys.OpenFile(newname, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := openFile(fsys, newname, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}

@@ -210,7 +210,7 @@ func (u *upload) create() error {
 	var old afero.File
 	if u.had != nil && onDisk(u.had) { // what may not be written to is not replaced either
 		var err error
-		if old, err = u.fs.OpenFile(u.name, os.O_WRONLY, 0); err != nil {
+		if old, err = openFile(u.fs, u.name, os.O_WRONLY, 0); err != nil {
 			return err
 		}
 		defer old.Close()
@@ -644,7 +644,7 @@ func (u *upload) appeared() error {
 	case !onDisk(fi):
 		return nil
 	}
-	old, err := u.fs.OpenFile(u.name, os.O_WRONLY, 0)
+	old, err := openFile(u.fs, u.name, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
