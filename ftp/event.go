@@ -90,11 +90,23 @@ type (
 	// StrangerRefused tells that somebody other than the peer called on a data port. The wait goes on.
 	StrangerRefused struct{ Remote netip.AddrPort }
 
-	// Refused tells that the server did not let somebody in, or held him back. Why is for
-	// the log, not for the peer; Option is the setting that decides, "" if none does.
+	// Refused tells that the server did not let a caller in, or did not let a user do
+	// something. Why is for the log, not for the peer; Option is the setting that decides,
+	// "" if none does.
 	Refused struct {
 		Why    string
 		Option string // as the command line spells it: "max-sessions-per-ip"
+		Verb   string // of the command that was refused; "" if it was none
+		Path   string // that the command was about, virtual and absolute; "" if there is none
+	}
+
+	// Changed tells that a command that changes files was answered: carried out, or, as the
+	// Reply says, not. An upload that has begun is told by TransferDone instead.
+	Changed struct {
+		Verb  string
+		Path  string // virtual and absolute
+		To    string // RNTO: the new name, likewise; else ""
+		Reply Reply
 	}
 
 	// Listed tells that a line of a listing came, as the server wrote it. Only clients tell it.
@@ -140,6 +152,7 @@ func (DataOpened) happening()      {}
 func (DataFailed) happening()      {}
 func (StrangerRefused) happening() {}
 func (Refused) happening()         {}
+func (Changed) happening()         {}
 func (Listed) happening()          {}
 func (TransferDone) happening()    {}
 func (LoggedInAs) happening()      {}

@@ -181,18 +181,23 @@ func TestHostileLogs(t *testing.T) {
 	}
 }
 
-// logged is what both logs say about events.
+// logged is what both logs say about events, one a second.
 func logged(form string, events ...ftp.Happening) (log, xfer string) {
+	return loggedEvery(time.Second, form, events...)
+}
+
+func loggedEvery(step time.Duration, form string, events ...ftp.Happening) (log, xfer string) {
 	var out, x bytes.Buffer
 	l, _ := (&env{stdio: stdio{err: &out}}).openLogs(&config{values: map[string]value{
 		"log-level": {is: "info"}, "log-format": {is: form},
 	}})
-	l.xfer.instead = &x
+	l.xfer.instead = &x // before anything is written
 	c := &ftp.Control{ID: 7, Side: ftp.ServerPI, Remote: netip.MustParseAddrPort("192.0.2.9:1234")}
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
 	for i, what := range events {
-		l.see.Observe(ftp.Event{At: at.Add(time.Duration(i) * time.Second), Control: c, What: what})
+		l.see.Observe(ftp.Event{At: at.Add(time.Duration(i) * step), Control: c, What: what})
 	}
+	l.close()
 	return out.String(), x.String()
 }
 
@@ -217,7 +222,7 @@ func TestLogLines(t *testing.T) {
 		`level=INFO msg="logged in" session=7 user="al ice" from=192.0.2.9:1234 tls="TLS 1.3"` + "\n",
 		`level=INFO msg=transferred session=7 user="al ice" verb=RETR path="/a b?c" bytes=3000 seconds=1.5 rate=2000 mode=active stance=dials tls="TLS 1.3" from=192.0.2.9:1234 result=whole` + "\n",
 		`level=WARN msg="transfer failed" session=7 user="al ice" verb=STOR path=/up bytes=5 seconds=0.001 rate=5000 mode=passive stance=listens tls=clear from=192.0.2.9:1234 result="426 cut?"` + "\n",
-		`level=INFO msg="session closed" session=7 user="al ice" from=192.0.2.9:1234 tls="TLS 1.3" seconds=13 commands=3 transfers=3 sent=3010 received=5` + "\n",
+		`level=INFO msg="session closed" session=7 user="al ice" from=192.0.2.9:1234 tls="TLS 1.3" seconds=13 commands=3 transfers=3 changes=0 sent=3010 received=5` + "\n",
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("%s is not in\n%s", want, log)

@@ -35,7 +35,7 @@ func TestStorages(t *testing.T) {
 		name    string
 		open    func(t *testing.T) afero.Fs
 		inPlace bool // readers see an upload before it is whole
-		rnto  ftp.Code
+		rnto    ftp.Code
 	}{
 		{"fsroot.Root", func(t *testing.T) afero.Fs { root, _ := disk(t); return root }, false, 250},
 		{"fsroot.NewMem", func(*testing.T) afero.Fs { return fsroot.NewMem() }, false, 250},
