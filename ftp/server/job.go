@@ -91,21 +91,44 @@ func (s *session) hearJob() bool {
 	}
 }
 
-// waitJob waits for news of the job, and for nothing else.
+// lastLogin is how long a client that has closed its side is logged in for: a script
+// that sent all it has to say takes less, and one that guesses passwords and is gone
+// shall not keep its place in the queue.
+const lastLogin = 5 * time.Second
+
+// waitJob waits for news of the job. A login ends with the server, too, and after
+// lastLogin if the client sends no more lines.
 func (s *session) waitJob() {
 	s.flush()
+	var stopped <-chan struct{}
+	var late <-chan time.Time
+	if s.job.login {
+		stopped = s.srv.stopped
+		if s.ended {
+			timer := time.NewTimer(lastLogin)
+			defer timer.Stop()
+			late = timer.C
+		}
+	}
 	select {
 	case r := <-s.job.opened:
 		s.reply(s.job.cmd, r)
+		return
 	case res := <-s.job.done:
 		s.finishJob(res)
+		return
+	case <-stopped:
+	case <-late:
 	}
+	s.job.abort(errHungUp)
+	s.finishJob(<-s.job.done)
 }
 
 // finishJob ends the job and gives its final reply.
 func (s *session) finishJob(res dtp.Result) {
 	j := s.job
 	s.job = nil // first: if something here panics there is nothing to wait for
+	s.idleBy = time.Time{}
 	select {
 	case r := <-j.opened:
 		s.reply(j.cmd, r)
@@ -204,11 +227,13 @@ func (s *session) settle(took time.Duration) error {
 			s.dead = err
 			return err
 		}
-		if cmd, err := ftp.ParseCommand(line); err == nil {
-			s.held = append(s.held, cmd)
-			if cmd.Verb == "ABOR" {
-				return errAborted
-			}
+		cmd, ok := s.heard(line)
+		if !ok {
+			return s.dead
+		}
+		s.held = append(s.held, cmd)
+		if cmd.Verb == "ABOR" {
+			return errAborted
 		}
 	}
 	return s.dead

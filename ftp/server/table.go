@@ -105,6 +105,9 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	case r.perm != 0 && !s.account.Perm.Has(r.perm):
 		return nil, "", s.refuse(r)
 	}
+	if no, misused := s.misused(r.verb); misused {
+		return nil, "", no
+	}
 	return r, arg, ftp.Reply{}
 }
 

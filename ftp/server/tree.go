@@ -43,7 +43,7 @@ func (s *session) mkdir(arg string) ftp.Reply {
 	if err := isDir(s.account.FS, path.Dir(p)); err != nil {
 		return fileError(err, path.Dir(p))
 	}
-	if err := s.account.FS.Mkdir(p, 0o777); err != nil {
+	if err := s.account.FS.Mkdir(p, 0o777&^s.umask); err != nil {
 		return fileError(err, p)
 	}
 	return ftp.NewReply(257, ftp.Quote257(p)+" is made.")

@@ -34,6 +34,7 @@ type upload struct {
 	empty  bool        // what is there goes when the transfer begins
 	unique bool        // STOU: the name was made for it
 	append bool
+	umask  fs.FileMode // of SITE UMASK
 }
 
 // Hidden names: ".NAME.RANDOM.upload" while bytes come in, ".NAME.upload" for
@@ -128,7 +129,7 @@ type directory = interface {
 // newUpload begins an upload. A storage that can hold a directory open is asked to:
 // else each step of an upload walks to it anew.
 func (s *session) newUpload(p string) *upload {
-	u := &upload{fs: s.account.FS, path: p, name: p}
+	u := &upload{fs: s.account.FS, path: p, name: p, umask: s.umask}
 	storage, ok := u.fs.(interface {
 		Dir(name string) (directory, error)
 	})
@@ -267,7 +268,7 @@ func (u *upload) seek(err error) error {
 }
 
 func (u *upload) open(flag int) (err error) {
-	u.file, err = u.fs.OpenFile(u.temp, flag, 0o666)
+	u.file, err = u.fs.OpenFile(u.temp, flag, 0o666&^u.umask)
 	return err
 }
 
@@ -304,7 +305,7 @@ func (s *session) openUnique(p string) (*upload, error) {
 	if isDir(s.account.FS, path.Dir(p)) != nil {
 		return nil, errNoParent
 	}
-	u := &upload{fs: s.account.FS, unique: true}
+	u := &upload{fs: s.account.FS, unique: true, umask: s.umask}
 	var err error
 	for n := range 10_000 {
 		u.path = p
