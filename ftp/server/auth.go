@@ -51,6 +51,9 @@ type Account struct {
 	Name             string         // by which MaxSessions counts; default: the name that USER gave
 	Networks         []netip.Prefix // from which the user may log in; none: from everywhere
 
+	// Accept are the doubtful ends of an upload that make a whole file all the same.
+	Accept Doubt
+
 	// FXP lets the user's data connections be made with other hosts than the one that
 	// he calls from, so that he can copy from server to server. It opens what is closed
 	// otherwise (RFC 2577): he can make this server call any host at any port from 1024

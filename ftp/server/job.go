@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
@@ -136,9 +137,7 @@ func (s *session) finishJob(res dtp.Result) {
 	}
 	s.keep(res.Kept)
 	if res.Err == nil && j.dir == ftp.Store && j.opener != nil && s.params.Mode == ftp.Stream {
-		if res.Err = s.settle(res.Took); res.Err == nil && res.CutShort {
-			res.Err = errCutShort
-		}
+		res.Err = s.whole(j, res)
 	}
 	var why error
 	if j.ctx != nil { // none beside the session: it was done at once
@@ -187,10 +186,8 @@ func (s *session) settle(took time.Duration) error {
 	if took >= tookLong {
 		last = start.Add(min(took/100, lastMoment))
 	}
-	for _, c := range s.held {
-		if c.Verb == "ABOR" {
-			return errAborted // it came just before the end of the data
-		}
+	if s.aborHeld() {
+		return errAborted // it came just before the end of the data
 	}
 	_, inTLS := s.conn.(*tls.Conn) // which may hold a line that nobody sees until it is read
 	for s.dead == nil && len(s.held) < maxHeld {
@@ -217,7 +214,8 @@ func (s *session) settle(took time.Duration) error {
 			}
 			continue // that was the last moment, or the job's own wake-up came late
 		}
-		if errors.Is(err, io.EOF) {
+		var op *net.OpError
+		if errors.Is(err, io.EOF) || errors.As(err, &op) { // a reset is a hang-up too: of a client that left replies unread
 			if !s.quitHeld() {
 				s.dead = errHungUp
 			}
@@ -367,7 +365,8 @@ func (s *session) verdict(j *job, res dtp.Result) ftp.Reply {
 	case errors.Is(res.Err, errCutShort):
 		return ftp.Replyf(426, "The TLS connection ended without close_notify %s: who can say that this was all?", moved)
 	case errors.Is(res.Err, dtp.ErrNotResumed):
-		return ftp.NewReply(522, "The data connection must resume the TLS session of the control connection.")
+		s.refused(j.cmd.Verb+": the data connection did not resume the TLS session by a ticket", "tls-session-reuse")
+		return ftp.NewReply(522, "The data connection must resume the TLS session of the control connection, by a session ticket: session IDs of TLS 1.2 are not kept here.")
 	case errors.As(res.Err, &noTLS):
 		return ftp.Replyf(522, "No TLS on the data connection: %s.", tlsProblem(noTLS))
 	case errors.As(res.Err, &open):

@@ -243,8 +243,8 @@ func (s *session) next() (dozes bool) {
 		s.refused("a line is too long", "")
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
 		s.dead = err
-	case s.quitHeld():
-		s.ended = true // the client said QUIT and hung up: its transfer may finish
+	case s.quitHeld(), s.mayBeWhole(): // nothing more comes, but the transfer may finish
+		s.ended = true
 	case !errors.Is(err, io.EOF):
 		s.dead = err
 	case s.job != nil && s.job.opener != nil:
@@ -310,15 +310,6 @@ func (s *session) command(line []byte) {
 		return
 	}
 	s.held = append(s.held, cmd)
-}
-
-func (s *session) quitHeld() bool {
-	for _, c := range s.held {
-		if c.Verb == "QUIT" {
-			return true
-		}
-	}
-	return false
 }
 
 // do runs one command and writes its reply, unless a job will.
