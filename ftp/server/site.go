@@ -15,9 +15,9 @@ import (
 func siteRows() []row {
 	return []row{
 		{verb: "SITE HELP", syntax: noArg, rfc: "959 §4.1.3", help: "list the SITE commands", run: (*session).siteHelp},
-		{verb: "SITE CHMOD", perm: PermChange, syntax: pathArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
-		{verb: "SITE UTIME", perm: PermChange, syntax: pathArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
-		{verb: "SITE SYMLINK", perm: PermMakeDir, syntax: pathArg.shape("<target> <path>"), help: "make a symbolic link that stays inside", run: (*session).symlink},
+		{verb: "SITE CHMOD", perm: PermChange, syntax: factArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
+		{verb: "SITE UTIME", perm: PermChange, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
+		{verb: "SITE SYMLINK", perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link that stays inside", run: (*session).symlink},
 		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "say or set which permission bits new files and directories lose", run: (*session).setUmask},
 		{verb: "SITE IDLE", syntax: textArg.shape("[<seconds>]"), help: "say or set how long you may be idle", run: (*session).setIdle},
 	}
@@ -45,18 +45,12 @@ func (s *session) chmod(arg string) ftp.Reply {
 	if !ok || name == "" {
 		return ftp.NewReply(501, "The syntax is: SITE CHMOD 644 <path>")
 	}
-	return s.setMode9(mode, s.resolve(name))
-}
-
-// setMode9 sets the nine permission bits.
-func (s *session) setMode9(mode fs.FileMode, p string) ftp.Reply {
-	if _, err := s.account.FS.Stat(p); err != nil {
-		return fileError(err, p)
+	p := s.resolve(name)
+	fi, no := s.setAttributes(p, attributes{mode: &mode})
+	if fi == nil {
+		return no
 	}
-	if err := s.account.FS.Chmod(p, mode); err != nil {
-		return fileError(err, p)
-	}
-	return ftp.Replyf(200, "%s has the mode %03o now.", p, mode)
+	return ftp.Replyf(200, "%s has the mode %03o now.", p, fi.Mode().Perm())
 }
 
 // utime takes "YYYYMMDDhhmm[ss] path" and the longer "path atime mtime ctime UTC".

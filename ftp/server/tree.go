@@ -26,7 +26,7 @@ func treeRows() []row {
 
 func (s *session) chdir(arg string) ftp.Reply {
 	p := s.resolve(arg)
-	if err := isDir(s.account.FS, p); err != nil {
+	if err := mayEnter(s.account.FS, p); err != nil {
 		return fileError(err, p)
 	}
 	s.cwd = p
