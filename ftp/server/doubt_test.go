@@ -3,6 +3,8 @@ package server_test
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"miniftp/fsroot"
@@ -70,7 +72,10 @@ func TestUploadOfAClientThatHangsUp(t *testing.T) {
 					await(t, func() bool { return exists(fsys, name) })
 					continue
 				}
-				await(t, func() bool { return exists(fsys, "/."+name[1:]+".upload") })
+				part := "." + name[1:] + ".upload"
+				await(t, func() bool { // until nothing of it comes in any more
+					return !slices.ContainsFunc(names(t, fsys, "/"), func(n string) bool { return strings.HasPrefix(n, "."+name[1:]+".") && n != part })
+				})
 				if exists(fsys, name) {
 					t.Errorf("%v: %s got the final name: %s", tc.accept, tc.cut[i-len(tc.whole)], name)
 				}
