@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -57,10 +58,11 @@ func (d *fastDir) next(e *ftp.Entry) (bool, error) {
 			return d.at < len(d.buf), nil
 		}
 		e.Name = name
-		switch err = unix.Fstatat(d.fd, e.Name, &d.st, unix.AT_SYMLINK_NOFOLLOW); err {
-		case nil:
+		err = unix.Fstatat(d.fd, e.Name, &d.st, unix.AT_SYMLINK_NOFOLLOW)
+		switch {
+		case err == nil:
 			d.entry(e)
-		case unix.ENOENT:
+		case errors.Is(err, unix.ENOENT):
 			continue // deleted since
 		default:
 			d.look.unseen(e, name, fileMode(uint32(typ)<<12)) // DT_DIR is S_IFDIR>>12, and so on

@@ -86,12 +86,12 @@ func (s *Server) Reload(opts Options) error {
 // Shutdown or Close, or until ctx ends: then no new session is taken, transfers
 // may finish within Options.Grace, and ErrServerClosed is returned.
 func (s *Server) ListenAndServe(ctx context.Context) error {
-	clear, tlsFirst, err := s.ListenAll(ctx)
+	plain, tlsFirst, err := s.ListenAll(ctx)
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, len(clear)+len(tlsFirst))
-	for _, l := range clear {
+	failed := make(chan error, len(plain)+len(tlsFirst))
+	for _, l := range plain {
 		go func() { failed <- s.Serve(l) }()
 	}
 	for _, l := range tlsFirst {
@@ -121,7 +121,7 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 1
 // ListenAll opens the listeners of Options.Listen, for Serve, and of ListenTLS, for
 // ServeTLS, for callers that want to know the addresses before they serve.
 // "[::]:port" and ":port" listen on both address families.
-func (s *Server) ListenAll(ctx context.Context) (clear, tlsFirst []net.Listener, err error) {
+func (s *Server) ListenAll(ctx context.Context) (plain, tlsFirst []net.Listener, err error) {
 	set := s.set.Load()
 	var ls []net.Listener
 	for _, addr := range slices.Concat(set.Listen, set.ListenTLS) {

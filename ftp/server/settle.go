@@ -1,7 +1,12 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
@@ -70,4 +75,75 @@ func (s *session) holds(verb string) bool {
 		}
 	}
 	return false
+}
+
+// A client that is killed ends both of its connections, the upload's now and then
+// first: so the end of an upload that took long waits a moment, at most a hundredth
+// of that time, for the end of the control connection (seen with curl and ftplib).
+const (
+	tookLong   = 50 * time.Millisecond
+	lastMoment = 20 * time.Millisecond
+)
+
+// halfALine is how long the end of an upload waits for the rest of a command.
+const halfALine = time.Second
+
+// settle looks, at the end of an upload, whether the client is still there and
+// has not said ABOR: in stream mode the end of the file is only the end of the
+// data connection, and a client that was killed ends it too (RFC 959 §3.4.1).
+func (s *session) settle(took time.Duration) error {
+	start := time.Now()
+	last := start
+	if took >= tookLong {
+		last = start.Add(min(took/100, lastMoment))
+	}
+	if s.aborHeld() {
+		return errAborted // it came just before the end of the data
+	}
+	_, inTLS := s.conn.(*tls.Conn) // which may hold a line that nobody sees until it is read
+	for s.dead == nil && len(s.held) < maxHeld {
+		until := start.Add(halfALine)
+		if !s.lines.Pending() {
+			switch waiting(s.raw) {
+			case hungUp:
+				if !s.quitHeld() {
+					s.dead = errHungUp
+				}
+				return s.dead
+			case nothing:
+				if until = last; !time.Now().Before(until) && !inTLS {
+					return nil
+				}
+			}
+		}
+		_ = s.conn.SetReadDeadline(until)
+		s.wakeAt = time.Time{}
+		line, err := s.lines.ReadLine()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if time.Since(start) >= halfALine || inTLS && until == last && !time.Now().Before(last) {
+				return nil
+			}
+			continue // that was the last moment, or the job's own wake-up came late
+		}
+		var op *net.OpError
+		if errors.Is(err, io.EOF) || errors.As(err, &op) { // a reset is a hang-up too: of a client that left replies unread
+			if !s.quitHeld() {
+				s.dead = errHungUp
+			}
+			return s.dead
+		}
+		if err != nil {
+			s.dead = err
+			return err
+		}
+		cmd, ok := s.heard(line)
+		if !ok {
+			return s.dead
+		}
+		s.held = append(s.held, cmd)
+		if cmd.Verb == "ABOR" {
+			return errAborted
+		}
+	}
+	return s.dead
 }
