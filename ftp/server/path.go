@@ -73,6 +73,15 @@ const (
 	maxLevels = 256
 )
 
+// tooFar reports whether the path in an argument is over a bound. A short argument in a
+// short working directory is not even looked at.
+func (s *session) tooFar(x syntax, arg string) bool {
+	if x.path == nil || len(s.cwd)+len(arg) < maxLevels {
+		return false
+	}
+	return tooLong(s.resolve(x.path(arg)))
+}
+
 // tooLong reports whether a path, absolute and clean, is over a bound.
 func tooLong(p string) bool {
 	return len(p) > maxPath || strings.Count(p, "/") > maxLevels

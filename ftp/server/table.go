@@ -131,7 +131,7 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
 	case r.perm != 0 && !s.account.Perm.Has(r.perm):
 		return nil, "", s.refuse(r)
-	case r.syntax.path != nil && s.account != nil && tooLong(s.resolve(r.syntax.path(arg))):
+	case s.tooFar(r.syntax, arg):
 		return nil, "", ftp.Replyf(553, "The path is too long: it may have %d bytes and %d levels.", maxPath, maxLevels)
 	}
 	if no, misused := s.misused(r.verb); misused {
