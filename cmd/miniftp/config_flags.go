@@ -99,7 +99,7 @@ func tlsFlags() []cli.Flag {
 		&cli.StringFlag{Name: "tls-client-ca", Usage: "clients must show a certificate that an authority in `FILE` signed", DefaultText: "none"},
 		&cli.BoolFlag{Name: "tls-client-user", Usage: "with --tls-client-ca: the common name of the certificate logs that user in without a password"},
 		&cli.StringFlag{Name: "tls-fxp-ca", Usage: "in copies from server to server (--fxp) that this end has to be the TLS client of, the other server's certificate must be for its IP address and signed by an authority in `FILE`", DefaultText: "any certificate will do"},
-		&cli.BoolFlag{Name: "tls-legacy", Usage: "offer the RSA key exchange and CBC ciphers of TLS 1.2 too, for old devices: such a connection has no forward secrecy, so whoever records it and gets the key later can read it"},
+		&cli.BoolFlag{Name: "tls-legacy", Usage: "offer the RSA key exchange and CBC ciphers of TLS 1.2 too, for old devices: such a connection has no forward secrecy: anyone who records it and later gets the key can read it"},
 		&cli.BoolFlag{Name: "tls-ccc", Usage: "let clients take TLS off the control connection (CCC), for firewalls that read it"},
 	}
 }

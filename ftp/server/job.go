@@ -290,7 +290,6 @@ func (s *session) verdict(j *job, res dtp.Result) ftp.Reply {
 	case errors.Is(res.Err, errCutShort):
 		return ftp.Replyf(426, "The TLS connection ended without close_notify %s: who can say that this was all?", moved)
 	case errors.Is(res.Err, dtp.ErrNotResumed):
-		s.refused(j.cmd.Verb+": the data connection did not resume the TLS session by a ticket", "tls-session-reuse")
 		return ftp.NewReply(522, "The data connection must resume the TLS session of the control connection, by a session ticket: session IDs of TLS 1.2 are not kept here.")
 	case errors.As(res.Err, &noTLS):
 		return ftp.Replyf(522, "No TLS on the data connection: %s.", tlsProblem(noTLS))

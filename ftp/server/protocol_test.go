@@ -52,7 +52,7 @@ What this server does where the RFCs leave a choice, or other servers choose oth
 - **Times and modes** (MFMT, MDTM with a time, MFF, SITE UTIME, SITE CHMOD) are read back: what the storage does not hold is
   undone and refused (504), and MFF sets all facts or none. Times before 1678 and after 2262 are refused (501).
 - **SITE CHMOD and MFF** do not take rights of its owner away from a directory that is the root or the home of any user (550):
-  nobody could log in there, and no FTP command could undo it. Any other file or directory may get any mode.
+  no user could log in there, and no FTP command could undo it. Any other file or directory may get any mode.
 - **SITE UMASK** takes bits away from what the session creates, beside those of the server's own umask.
 - **SITE IDLE** takes times up to ` + "`--idle-timeout`" + `. The time counts from the last whole command line.
 - **Paths** have at most 4096 bytes and 256 levels (553).

@@ -184,7 +184,7 @@ func links(fsys afero.Fs) bool {
 	return ok
 }
 
-// noSearch is a directory of the disk that this process may not search, whoever it is.
+// noSearch is a directory of the disk that this process may not search, even as root.
 type noSearch struct {
 	afero.Fs
 	dir string
