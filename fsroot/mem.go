@@ -125,8 +125,9 @@ func (m *mem) open(name string, flag int, perm fs.FileMode) (afero.File, error) 
 	if fi != nil && fi.IsDir() {
 		return readDir(f)
 	}
-	file := memFile{f.(*afmem.File)}
+	file := memFile{File: f.(*afmem.File)}
 	if flag&os.O_APPEND != 0 {
+		file.appends = &m.mu
 		_, err = file.Seek(0, io.SeekEnd)
 	}
 	return file, err

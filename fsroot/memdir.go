@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
+	afmem "github.com/spf13/afero/mem"
 )
 
 // memDir is an open directory of mem. afero's own reads the live directory at an
@@ -52,16 +53,21 @@ func (d *memDir) Readdirnames(count int) ([]string, error) {
 	return names, err
 }
 
-// memInfo is a FileInfo that does not change with the file.
+// memInfo is a FileInfo that does not change with the file. Sys identifies the file: it
+// is the same for all descriptions of it, whatever its name.
 type memInfo struct {
 	name    string
 	size    int64
 	mode    fs.FileMode
 	modTime time.Time
+	data    *afmem.FileData
 }
 
 func snapshot(fi fs.FileInfo) fs.FileInfo {
-	i := memInfo{fi.Name(), fi.Size(), fi.Mode(), fi.ModTime()}
+	i := memInfo{name: fi.Name(), size: fi.Size(), mode: fi.Mode(), modTime: fi.ModTime()}
+	if live, ok := fi.(*afmem.FileInfo); ok {
+		i.data = live.FileData
+	}
 	if i.name == "" { // the top
 		i.name = "/"
 	}
@@ -73,4 +79,4 @@ func (i memInfo) Size() int64        { return i.size }
 func (i memInfo) Mode() fs.FileMode  { return i.mode }
 func (i memInfo) ModTime() time.Time { return i.modTime }
 func (i memInfo) IsDir() bool        { return i.mode.IsDir() }
-func (i memInfo) Sys() any           { return nil }
+func (i memInfo) Sys() any           { return i.data }

@@ -3,6 +3,7 @@ package fsroot
 import (
 	"errors"
 	"io"
+	"sync"
 	"syscall"
 
 	afmem "github.com/spf13/afero/mem"
@@ -11,9 +12,27 @@ import (
 // memFile is an open file of mem. It mends what afero's own does unlike a disk:
 // ReadAt and WriteAt move the position, ReadAt stops short without io.EOF, a read
 // past the end is no EOF, a negative position panics and Seek to the end is a race
-// with whoever writes. There is nothing to lose by wrapping it: no system call
-// takes memory for a file.
-type memFile struct{ *afmem.File }
+// with whoever writes; and O_APPEND is a position at the time of opening. There is
+// nothing to lose by wrapping it: no system call takes memory for a file.
+type memFile struct {
+	*afmem.File
+	appends *sync.RWMutex // each write goes to the end, one after the other; nil: to the position
+}
+
+func (f memFile) Write(b []byte) (int, error) {
+	if f.appends == nil {
+		return f.File.Write(b)
+	}
+	f.appends.Lock()
+	defer f.appends.Unlock()
+	if _, err := f.Seek(0, io.SeekEnd); err != nil {
+		return 0, err
+	}
+	return f.File.Write(b)
+}
+
+// WriteString is Write for a string.
+func (f memFile) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
 
 func (f memFile) Read(b []byte) (int, error) {
 	n, err := f.File.Read(b)
@@ -28,7 +47,7 @@ func (f memFile) ReadAt(b []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, pathError("readat", f.Name(), syscall.EINVAL)
 	}
-	own := memFile{afmem.NewReadOnlyFileHandle(f.Data())}
+	own := memFile{File: afmem.NewReadOnlyFileHandle(f.Data())}
 	if _, err := own.Seek(off, io.SeekStart); err != nil {
 		return 0, err
 	}

@@ -2,8 +2,13 @@
 
 package fsroot
 
-import "io/fs"
+import (
+	"io/fs"
+	"os"
+)
 
 const openFlags = 0
 
 func sysOf(fs.FileInfo) (Sys, bool) { return Sys{}, false }
+
+func inheritOwner(*os.File, fs.FileInfo, fs.FileInfo) error { return nil }

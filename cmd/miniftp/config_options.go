@@ -28,6 +28,7 @@ func (cf *config) options() server.Options {
 		CommandRate:   cf.count("command-rate"),
 		UploadInPlace: cf.on("upload-in-place"), ModeZ: cf.on("mode-z"),
 	}
+	o.Sync = syncs[cf.str("sync")]
 	// To the server 0 is the default, here it is none.
 	o.MaxWaiting = noneIsNegative(cf.count("max-waiting"))
 	o.MaxLoginFailures = noneIsNegative(cf.count("max-login-failures"))
@@ -59,6 +60,7 @@ func (cf *config) checkWords() {
 		known     bool
 	}{
 		{"tls", "off, optional, required or implicit", tlsModes[cf.str("tls")]},
+		{"sync", "off, file or full", has(syncs, cf.str("sync"))},
 		{"tls-session-reuse", "off, prefer or require", has(reuses, cf.str("tls-session-reuse"))},
 		{"log-level", "debug, info, warn or error", has(logLevels, cf.str("log-level"))},
 		{"log-format", "text or json", cf.str("log-format") == "text" || cf.str("log-format") == "json"},
@@ -68,6 +70,9 @@ func (cf *config) checkWords() {
 		}
 	}
 }
+
+// syncs are the words of --sync.
+var syncs = map[string]server.Sync{"off": server.SyncOff, "file": server.SyncFile, "full": server.SyncFull}
 
 func has[V any](m map[string]V, key string) bool {
 	_, ok := m[key]

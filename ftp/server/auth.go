@@ -54,11 +54,23 @@ type Account struct {
 	// Accept are the doubtful ends of an upload that make a whole file all the same.
 	Accept Doubt
 
+	// Owner is whose partial uploads the user's are: nobody else resumes them. The default
+	// is Name. Static gives anonymous users their address, as they may be anyone.
+	Owner string
+
 	// FXP lets the user's data connections be made with other hosts than the one that
 	// he calls from, so that he can copy from server to server. It opens what is closed
 	// otherwise (RFC 2577): he can make this server call any host at any port from 1024
 	// on, and whoever finds the port that it listens on for him first gets the file.
 	FXP bool
+}
+
+// owner returns Owner or its default for a user of that name.
+func (a *Account) owner(name string) string {
+	if a.Owner == "" {
+		return name
+	}
+	return a.Owner
 }
 
 // Perm is a set of permissions, by family of verbs.
@@ -141,6 +153,9 @@ func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error)
 	account := u.Account
 	if account.Name == "" {
 		account.Name = name
+	}
+	if u.Anyone && account.Owner == "" {
+		account.Owner = account.Name + "@" + origin(login.Remote.Addr()).String()
 	}
 	return &account, nil
 }

@@ -3,11 +3,11 @@ package server_test
 import (
 	"crypto/tls"
 	"fmt"
-	"slices"
-	"strings"
+	"sync/atomic"
 	"testing"
 
 	"miniftp/fsroot"
+	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
 
@@ -35,7 +35,14 @@ func TestUploadOfAClientThatHangsUp(t *testing.T) {
 		{server.DoubtHangUp | server.DoubtNoCloseNotify, []string{clear, notify, bare}, nil},
 	} {
 		fsys := fsroot.NewMem()
-		s := serve(t, fsys, withTLS, accepts(tc.accept))
+		var over atomic.Int32
+		s := serve(t, fsys, withTLS, accepts(tc.accept), func(o *server.Options) {
+			o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
+				if _, done := e.What.(ftp.TransferDone); done {
+					over.Add(1)
+				}
+			})
+		})
 		upload := func(how, name string) {
 			c := s.connect(t)
 			raw := c.Conn
@@ -65,19 +72,13 @@ func TestUploadOfAClientThatHangsUp(t *testing.T) {
 				upload(how, fmt.Sprintf("/%d.%d", i, n))
 			}
 		}
-		for i := range len(tc.whole) + len(tc.cut) {
+		hows := append(append([]string{}, tc.whole...), tc.cut...)
+		await(t, func() bool { return int(over.Load()) == 10*len(hows) })
+		for i, how := range hows {
 			for n := range 10 {
 				name := fmt.Sprintf("/%d.%d", i, n)
-				if i < len(tc.whole) {
-					await(t, func() bool { return exists(fsys, name) })
-					continue
-				}
-				part := "." + name[1:] + ".upload"
-				await(t, func() bool { // until nothing of it comes in any more
-					return !slices.ContainsFunc(names(t, fsys, "/"), func(n string) bool { return strings.HasPrefix(n, "."+name[1:]+".") && n != part })
-				})
-				if exists(fsys, name) {
-					t.Errorf("%v: %s got the final name: %s", tc.accept, tc.cut[i-len(tc.whole)], name)
+				if got, want := exists(fsys, name), i < len(tc.whole); got != want {
+					t.Errorf("%v: %s: %s has the final name: %v, want %v", tc.accept, how, name, got, want)
 				}
 			}
 		}

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"path"
 	"strings"
 	"time"
 
@@ -27,8 +30,10 @@ func (s *session) size(arg string) ftp.Reply {
 	}
 	fi, err := s.account.FS.Stat(p)
 	if err != nil {
-		if kept, keptErr := lstat(s.account.FS, keptName(p)); keptErr == nil && kept.Mode().IsRegular() && s.account.Perm.Has(PermStore) {
-			return ftp.Replyf(213, "%d", kept.Size())
+		if part := partialOf(path.Base(p), s.owner, nil).sibling(p); errors.Is(err, fs.ErrNotExist) && s.account.Perm.Has(PermStore) {
+			if kept, err := lstat(s.account.FS, part); err == nil && kept.Mode().IsRegular() {
+				return ftp.Replyf(213, "%d", kept.Size())
+			}
 		}
 		return fileError(err, p)
 	}

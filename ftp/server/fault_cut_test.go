@@ -124,7 +124,7 @@ func (c *cutter) upload(content []byte, older string) bool {
 	defer done()
 	await(c.t, func() bool { return !c.comesIn() }) // a session that was cut may still be at it
 	from, cmd := 0, "STOR "
-	if kept, err := afero.ReadFile(c.fs, "/."+c.name+".upload"); err == nil {
+	if kept, err := afero.ReadFile(c.fs, c.kept()); err == nil {
 		if string(kept) != string(content[:len(kept)]) {
 			c.t.Errorf("%s: the %d bytes that are kept are not its beginning", c.name, len(kept))
 		}
@@ -169,11 +169,20 @@ func (c *cutter) upload(content []byte, older string) bool {
 func (c *cutter) comesIn() bool {
 	infos, _ := afero.ReadDir(c.fs, "/")
 	for _, fi := range infos {
-		if strings.HasPrefix(fi.Name(), "."+c.name+".") && fi.Name() != "."+c.name+".upload" {
+		if base, running, ok := server.ParsePartial(fi.Name()); ok && running && base == c.name {
 			return true
 		}
 	}
 	return false
+}
+
+// kept is the hidden name of what was kept of the file.
+func (c *cutter) kept() string {
+	target, err := c.fs.Stat("/" + c.name)
+	if err != nil {
+		target = nil
+	}
+	return "/" + server.PartialName(c.name, "rw", target, 0)
 }
 
 // download gets what is missing of a file, or a part of that.

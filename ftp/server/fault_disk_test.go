@@ -44,8 +44,8 @@ func (f fullFile) Write(b []byte) (int, error) {
 }
 
 // A disk that gets full in an upload is 452: nothing half-written stands under the
-// final name, the old file is as it was, and when there is room again the upload goes
-// on where it stopped.
+// final name, the old file is as it was, and nothing that no listing shows keeps the disk
+// full.
 func TestFaultDiskFull(t *testing.T) {
 	content := random(100_000)
 	const fits = 60_000
@@ -55,8 +55,8 @@ func TestFaultDiskFull(t *testing.T) {
 		size  string // SIZE tells it then, or "" if the upload can't be gone on with
 		whole string
 	}{
-		{"STOR new", "-", "60000", string(content)},
-		{"APPE new", "-", "60000", string(content)},
+		{"STOR new", "-", "", ""},
+		{"APPE new", "-", "", ""},
 		{"STOR old", "old", "", ""},
 		{"APPE old", "old" + string(content[:fits]), "60003", "old" + string(content)},
 		{"STOU new", "-", "", ""},
@@ -72,6 +72,9 @@ func TestFaultDiskFull(t *testing.T) {
 				t.Errorf("the reply tells a host path: %q", r.Text())
 			}
 			_ = d.Close()
+			if got := names(t, fsys, "/"); len(got) != 1 {
+				t.Errorf("%q keep the disk full", got)
+			}
 			name := strings.Fields(tt.cmd)[1]
 			if tt.then == "-" && exists(fsys, "/"+name) || tt.then != "-" && read(t, fsys, "/"+name) != tt.then {
 				t.Errorf("a part of it stands under the final name")

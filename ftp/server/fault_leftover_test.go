@@ -106,7 +106,7 @@ func TestSweepKeptPartOfADatedName(t *testing.T) {
 func TestSweepLeavesAResumedUpload(t *testing.T) {
 	for _, resume := range []string{"STOR", "APPE"} {
 		both(t, func(t *testing.T, fsys afero.Fs) {
-			aged(t, fsys, "/.f.upload", "first, ", 7*day)
+			aged(t, fsys, server.Hidden("/.f.upload"), "first, ", 7*day)
 			c := serve(t, fsys).login(t, "rw")
 			if resume == "STOR" {
 				c.cmd("REST 7", 350)
@@ -139,14 +139,17 @@ func TestRemoveDirectoryWithLeftovers(t *testing.T) {
 			says string
 		}{
 			{"", 0, 250, "/d is removed."},
-			{".f.upload", time.Minute, 250, "what was kept in it of uploads that were cut (1)"},
-			{".f.0123abcd.upload", time.Hour, 250, "what was kept in it of uploads that were cut (1)"},
-			{".f.0123abcd.upload", time.Minute, 550, "an upload to it runs"},
+			{".f.upload", time.Minute, 250, "with the interrupted uploads in it (1)"},
+			{".f.0123abcd.upload", time.Hour, 250, "with the interrupted uploads in it (1)"},
+			{".f.0123abcd.upload", time.Second, 550, "an upload to it is running"},
 			{"f", time.Hour, 550, "not empty"},
 			{".profile", time.Hour, 550, "not empty"},
 			{".f.0123abcd.upload/x", time.Hour, 550, "not empty"},
 		} {
 			check(t, fsys.MkdirAll("/d", 0o755))
+			if !strings.Contains(tt.file, "/") {
+				tt.file = server.Hidden(tt.file)
+			}
 			if tt.file != "" {
 				aged(t, fsys, "/d/"+tt.file, "x", tt.age)
 			}
@@ -160,11 +163,11 @@ func TestRemoveDirectoryWithLeftovers(t *testing.T) {
 			check(t, fsys.RemoveAll("/d"))
 		}
 		check(t, fsys.MkdirAll("/d", 0o755))
-		write(t, fsys, "/d/.f.upload", "kept")
+		write(t, fsys, server.Hidden("/d/.f.upload"), "kept")
 		d := c.starts("STOR d/g")
 		other := serve(t, fsys).login(t, "rw") // another server on the same directory
 		other.cmd("RMD d", 550)
-		if got := read(t, fsys, "/d/.f.upload"); got != "kept" {
+		if got := read(t, fsys, server.Hidden("/d/.f.upload")); got != "kept" {
 			t.Errorf("a refused RMD left %q of what was kept", got)
 		}
 		_, err := io.WriteString(d, "whole")

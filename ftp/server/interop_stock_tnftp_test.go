@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"miniftp/ftp/server"
 )
 
 // tnftp runs commands that tnftp reads from its standard input. It goes on after a
@@ -56,7 +58,7 @@ func TestStockTnftp(t *testing.T) {
 func (d *desk) keptSize(path string) int64 {
 	d.t.Helper()
 	name := strings.TrimPrefix(path, d.path(""))
-	fi, err := os.Stat(d.far("." + name + ".upload"))
+	fi, err := os.Stat(d.far(server.PartialName(name, "rw", nil, 0)))
 	check(d.t, err)
 	return fi.Size()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/server"
 )
 
 // peer is a stock client, what it needs to know, and where it works.
@@ -108,7 +109,7 @@ func (p *peer) half(name string) {
 	p.t.Helper()
 	half := p.content[:len(p.content)/2]
 	check(p.t, os.WriteFile(p.path(name), half, 0o644))
-	write(p.t, p.fs, "/."+name+".upload", string(half))
+	write(p.t, p.fs, "/"+server.PartialName(name, "rw", nil, 0), string(half))
 }
 
 func (p *peer) gone(names ...string) {

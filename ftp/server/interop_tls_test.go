@@ -178,7 +178,7 @@ func (c *tlsClient) goesOn(d *secureDesk, puts bool) {
 	d.file(d.local("down"), whole[:half])
 	steps := []step{{"reget", d.path("down"), "down"}}
 	if puts {
-		d.file(d.far(".up.upload"), whole[:half])
+		d.file(d.far(server.PartialName("up", "rw", nil, 0)), whole[:half])
 		d.file(d.local("up"), whole)
 		steps = append(steps, step{"reput", "up", d.path("up")})
 	}
@@ -236,7 +236,7 @@ func (d *secureDesk) killedUnderTLS(c *tlsClient, program string, args ...string
 	check(d.t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	d.kept("killed")
-	fi, err := os.Stat(d.far(".killed.upload"))
+	fi, err := os.Stat(d.far(server.PartialName("killed", "rw", nil, 0)))
 	check(d.t, err)
 	c.run(d, step{"reput", "killed", d.path("killed")})
 	d.same("reput of what was killed", d.local("killed"), d.far("killed"))

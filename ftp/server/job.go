@@ -27,6 +27,7 @@ type job struct {
 	stands     bool           // the data connection stood before
 	protection ftp.Protection // of the data connection
 	begin      func() error   // before the first byte; may be nil
+	beside     func()         // before the transfer runs beside the session; may be nil
 	work       func(ctx context.Context, j *job) dtp.Result
 	finish     func(dtp.Result) ftp.Reply // on the session's goroutine, exactly once
 
@@ -55,6 +56,9 @@ func (s *session) start(j *job) ftp.Reply {
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx())
 	j.wake = s.wake
 	s.job = j
+	if j.beside != nil {
+		j.beside()
+	}
 	go func() {
 		defer s.wake()
 		defer func() {

@@ -203,7 +203,7 @@ func (l *listing) wanted(e *ftp.Entry) bool {
 		l.err = errTooMuch
 		return false
 	}
-	if !l.hidden && strings.HasPrefix(e.Name, ".") || isUpload(e.Name) && (!l.flags.all || l.pattern != "") {
+	if !l.hidden && strings.HasPrefix(e.Name, ".") || isPartial(e.Name) {
 		return false
 	}
 	if l.pattern != "" {

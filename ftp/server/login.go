@@ -85,6 +85,8 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 		return ftp.NewReply(421, no.text)
 	}
 	s.account = account
+	s.owner = ownerHash(account.owner(name))
+	s.canRename, s.noRename, s.interrupted = false, false, ""
 	s.down, s.up = dtp.NewRate(account.RateDown), dtp.NewRate(account.RateUp)
 	s.cwd = cleanPath(account.Home)
 	s.failures = 0

@@ -53,6 +53,9 @@ type Options struct {
 	// go to a hidden name and are renamed when they are whole.
 	UploadInPlace bool
 
+	// Sync says what has reached the disk when an upload is answered 226.
+	Sync Sync
+
 	// TLS holds the certificates (RFC 4217), in Certificates or GetCertificate; nil:
 	// AUTH is not offered. TLS 1.2 is the least that is spoken. With ClientCAs and a
 	// ClientAuth that asks for certificates, Login.TLS tells the Authenticator of them.
@@ -164,6 +167,8 @@ func (o *Options) check() error {
 		return errors.New("Options.TLS has no certificate")
 	case c != nil && c.GetConfigForClient != nil:
 		return errors.New("Options.TLS.GetConfigForClient would be ignored: use GetCertificate, or Reload")
+	case o.Sync > SyncFull:
+		return errors.New("Options.Sync is none of the three")
 	case o.SessionReuse > dtp.ReuseOff:
 		return errors.New("Options.SessionReuse is none of the three")
 	}

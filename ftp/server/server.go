@@ -34,6 +34,7 @@ type Server struct {
 
 	bouncer  *bouncer
 	verifier *verifier
+	uploads  *uploads
 	turned   chan struct{} // a place for each caller who is being turned away
 	turning  sync.WaitGroup
 }
@@ -50,6 +51,7 @@ func New(opts Options) (*Server, error) {
 		crowd:     newCrowd(),
 		bouncer:   newBouncer(),
 		verifier:  newVerifier(),
+		uploads:   newUploads(),
 		turned:    make(chan struct{}, maxTurned),
 		stopped:   make(chan struct{}),
 		empty:     make(chan struct{}),

@@ -46,9 +46,16 @@ type session struct {
 	cwd     string
 	pend    pending
 	fxp     fxp
-	job     *job          // what runs beside the session
-	held    []ftp.Command // what came while it ran
-	out     []byte        // replies that are not yet written
+
+	owner       uint32    // of the account's partial uploads
+	began       time.Time // when the greeting was sent
+	interrupted string    // the final name of the last upload that was
+	canRename   bool      // the storage was seen to
+	noRename    bool      // or was seen not to
+
+	job  *job          // what runs beside the session
+	held []ftp.Command // what came while it ran
+	out  []byte        // replies that are not yet written
 
 	facts    ftp.Facts // OPTS MLST
 	hash     string    // OPTS HASH
@@ -136,6 +143,7 @@ func (s *session) serve() {
 func (s *session) greet() {
 	s.reset()
 	s.tell(ftp.ControlOpened{})
+	s.began = time.Now()
 	s.loginBy = time.Now().Add(s.set.LoginTimeout)
 	if s.implicit {
 		s.startTLS()

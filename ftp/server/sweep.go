@@ -7,37 +7,41 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"strings"
 	"time"
 
 	"github.com/spf13/afero"
 	"github.com/spf13/afero/mem"
 )
 
-// A server that is killed leaves its uploads under their hidden names. Nobody else
-// can tell them from uploads that run, in this server or in another one on the same
-// directory, but by their age: an upload that runs writes to its file, or ends, well
-// within the timeouts of its data connection.
+// A server that is killed leaves its partial uploads under the names of running ones.
+// Whether such a file is still written to is known, of this server's own, from memory; of
+// those of other servers on this host, from the lock that they hold; of any other, from
+// its size and time, which have to stay the same between two sweeps that are far enough
+// apart: the clock of the storage may be wrong.
 const (
-	deadFactor = 15                  // so many timeouts without a write: it is dead
-	keptFor    = 30 * 24 * time.Hour // a part that nobody went on with for so long goes
+	deadFactor = 15                  // so many timeouts without a write: it is abandoned
+	keptFor    = 30 * 24 * time.Hour // an interrupted upload that nobody resumed for so long is removed
+	staleFor   = 24 * time.Hour      // one that can't be resumed any more, as the file has changed
+	unlocked   = time.Minute         // a running upload has its lock by then
 	sweepEvery = 6 * time.Hour
 )
 
 // Bounds on one sweep.
 const (
 	sweepEntries = 5_000_000
-	sweepAtOnce  = 10_000 // leftovers in one directory; the next sweep takes the rest
+	sweepAtOnce  = 10_000 // partial uploads in one directory; the next sweep takes the rest
+	maxSightings = 10_000
 )
 
-// errSweepBound is a tree that is larger than a sweep looks at.
+// errSweepBound is returned for a tree that is larger than a sweep looks at.
 var errSweepBound = fmt.Errorf("it holds more than %d entries: not all were looked at", sweepEntries)
 
-// deadAfter is the age from which on a file that comes in is a leftover. Rates that
-// many sessions share make them wait for each other, which no timeout counts: hence
-// the large factor.
+// deadAfter returns how long a running upload may go without a write. Rates that many
+// sessions share make them wait for each other, which no timeout counts: hence the large
+// factor.
 func (s *settings) deadAfter() time.Duration {
-	return deadFactor * max(s.StallTimeout, s.DataTimeout, time.Minute)
+	timeout := max(s.StallTimeout, s.DataTimeout, time.Minute)
+	return deadFactor * min(timeout, keptFor/deadFactor)
 }
 
 // Swept is what a sweep did.
@@ -72,52 +76,59 @@ func (s *Server) KeepSwept(ctx context.Context, roots ...afero.Fs) {
 	}
 }
 
-// sweep is Sweep with what it did in the log.
+// sweep is Sweep for this server's own tree. It logs what it did.
 func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) {
-	did, err := Sweep(ctx, root, set.deadAfter())
-	if did != (Swept{}) {
-		set.Log.Info("swept up after uploads that were cut off", "resumable", did.Kept, "removed", did.Removed)
+	w := &sweeper{ctx: ctx, fs: root, now: time.Now(), idle: set.deadAfter(), left: sweepEntries, uploads: s.uploads}
+	w.walk()
+	if w.did != (Swept{}) {
+		set.Log.Info("removed or kept partial uploads", "resumable", w.did.Kept, "removed", w.did.Removed)
 	}
-	if err != nil && ctx.Err() == nil {
-		set.Log.Warn("could not sweep up after uploads that were cut off", "err", err)
+	if w.err != nil && ctx.Err() == nil {
+		set.Log.Warn("can't look after partial uploads", "err", w.err)
 	}
 }
 
-// Sweep walks a tree and puts in order what servers that were killed left of
-// uploads: a file under the hidden name of an upload that comes in, not written to
-// for idle, becomes the part that REST or APPE go on from. It is removed if it is
-// empty, or if since then the file came whole or a later upload of it was cut. Such
-// parts go too, when nobody went on with them for 30 days.
+// Sweep walks a tree and puts in order what servers that were killed left of uploads: a
+// partial upload that nobody writes to, for idle, is kept as one that REST or APPE resume.
+// It is removed if it is empty, if a later one was kept, if the file has changed for a day
+// since, so that it can't be resumed, or if nobody resumed it for 30 days. It touches no
+// file whose name this server did not make.
 //
 // The walk follows no symlink, is bounded in depth and entries, and asks the storage
 // for no more than names and kinds of what is not such a file. What can't be read is
 // left out; the first such error is returned at the end, and ctx's if that ends it.
 func Sweep(ctx context.Context, fsys afero.Fs, idle time.Duration) (Swept, error) {
-	w := &sweeper{ctx: ctx, fs: fsys, now: time.Now(), idle: idle, left: sweepEntries}
+	w := &sweeper{ctx: ctx, fs: fsys, now: time.Now(), idle: idle, left: sweepEntries, once: true}
+	w.walk()
+	return w.did, w.err
+}
+
+type sweeper struct {
+	ctx     context.Context
+	fs      afero.Fs
+	now     time.Time
+	idle    time.Duration
+	left    int      // entries that may still be looked at
+	uploads *uploads // of the server; nil: it is not known which uploads run
+	once    bool     // there is no other sweep to compare with: the age decides
+	did     Swept
+	err     error // the first
+}
+
+func (w *sweeper) walk() {
 	dirs := []subdir{{path: "/"}}
-	for len(dirs) > 0 && ctx.Err() == nil && w.left > 0 {
+	for len(dirs) > 0 && w.ctx.Err() == nil && w.left > 0 {
 		d := dirs[len(dirs)-1]
 		inside, found := w.look(d, dirs[:len(dirs)-1])
 		for _, name := range found {
-			w.judge(d.path, name)
+			w.judge(path.Join(d.path, name))
 		}
 		dirs = inside
 	}
 	if w.left <= 0 {
 		w.note(errSweepBound)
 	}
-	w.note(ctx.Err())
-	return w.did, w.err
-}
-
-type sweeper struct {
-	ctx  context.Context
-	fs   afero.Fs
-	now  time.Time
-	idle time.Duration
-	left int // entries that may still be looked at
-	did  Swept
-	err  error // the first
+	w.note(w.ctx.Err())
 }
 
 // note keeps the first error. What has vanished meanwhile is none.
@@ -145,7 +156,7 @@ func (w *sweeper) look(d subdir, dirs []subdir) (_ []subdir, found []string) {
 				if d.depth < maxDepth && len(dirs) < maxDirs {
 					dirs = append(dirs, subdir{path.Join(d.path, e.name), d.depth + 1})
 				}
-			case e.kind.IsRegular() && isUpload(e.name) && len(found) < sweepAtOnce:
+			case e.kind.IsRegular() && isPartial(e.name) && len(found) < sweepAtOnce:
 				found = append(found, e.name)
 			}
 		}
@@ -191,23 +202,32 @@ func kinds(f afero.File) (batch []kind, err error) {
 	return batch, err
 }
 
-// judge does with one hidden file what its age asks for.
-func (w *sweeper) judge(dir, name string) {
-	p := path.Join(dir, name)
+// judge does with one partial upload what its age and state ask for.
+func (w *sweeper) judge(p string) {
+	n, _ := parsePartial(path.Base(p))
 	fi, err := lstat(w.fs, p)
 	if err != nil || !fi.Mode().IsRegular() {
 		w.note(err)
 		return
 	}
+	if n.random != 0 {
+		free, ok := w.take(p, fi)
+		if !ok {
+			return
+		}
+		defer free()
+	} else if w.uploads != nil {
+		w.uploads.parts.Store(true)
+	}
 	age := w.now.Sub(fi.ModTime())
-	switch {
-	case age >= keptFor:
+	switch kept := n.interrupted().sibling(p); {
+	case age >= keptFor, fi.Size() == 0, age >= staleFor && w.isStale(p, n):
 		w.remove(p)
-	case isKept(name) || age < w.idle:
-	case fi.Size() == 0 || w.outdated(p, fi):
+	case n.random == 0:
+	case w.isLater(kept, fi), w.isFinal(p, n, fi):
 		w.remove(p)
 	default:
-		if err := w.fs.Rename(p, keptOf(p)); err != nil {
+		if err := w.fs.Rename(p, kept); err != nil {
 			w.note(err)
 			return
 		}
@@ -215,18 +235,59 @@ func (w *sweeper) judge(dir, name string) {
 	}
 }
 
-// outdated reports whether a leftover is of no use: its file came whole later, or a
-// later upload of it was cut. The later one counts, even if it is shorter, as it does
-// when a connection is cut: what its client sends next must not be put behind bytes of
-// another version.
-func (w *sweeper) outdated(p string, fi fs.FileInfo) bool {
-	for _, name := range []string{keptOf(p), finalOf(p)} {
-		other, err := lstat(w.fs, name)
-		if err == nil && other.Mode().IsRegular() && other.ModTime().After(fi.ModTime()) {
-			return true
-		}
+// take reports whether nobody writes to the partial upload. Until free is called no other
+// server on this host takes it either.
+func (w *sweeper) take(p string, fi fs.FileInfo) (free func(), ok bool) {
+	age := w.now.Sub(fi.ModTime())
+	if w.uploads != nil && w.uploads.runs(path.Base(p)) {
+		return nil, false
+	}
+	f, err := w.fs.Open(p)
+	if err != nil {
+		w.note(err)
+		return nil, false
+	}
+	free = func() { _ = f.Close() }
+	locked, err := lock(w.fs, f)
+	switch {
+	case err == nil:
+		ok = locked && age >= min(unlocked, w.idle)
+	default:
+		ok = age >= w.idle && (w.once || w.uploads.seenLongAgo(p, fi, w.idle))
+	}
+	if !ok {
+		free()
+	}
+	return free, ok
+}
+
+// isStale reports whether the file is not the one that the upload was to replace any
+// more. That can't be told where the final name had to be shortened.
+func (w *sweeper) isStale(p string, n partialName) bool {
+	fi, err := lstat(w.fs, path.Join(path.Dir(p), n.base))
+	switch {
+	case err == nil:
+		return n.target != fingerprint(fi)
+	case errors.Is(err, fs.ErrNotExist):
+		return n.target != 0
 	}
 	return false
+}
+
+// isFinal reports whether the partial upload has its final name already: a server was
+// killed between the two steps of a rename by a hard link.
+func (w *sweeper) isFinal(p string, n partialName, fi fs.FileInfo) bool {
+	_, known := fileID(fi)
+	final, err := lstat(w.fs, path.Join(path.Dir(p), n.base))
+	return known && err == nil && sameFile(final, fi)
+}
+
+// isLater reports whether another interrupted upload is there and later. The later one
+// counts, even if it is shorter: what its client sends next must not be put after bytes of
+// another version.
+func (w *sweeper) isLater(kept string, fi fs.FileInfo) bool {
+	other, err := lstat(w.fs, kept)
+	return err == nil && other.Mode().IsRegular() && other.ModTime().After(fi.ModTime())
 }
 
 func (w *sweeper) remove(p string) {
@@ -237,14 +298,44 @@ func (w *sweeper) remove(p string) {
 	w.did.Removed++
 }
 
-// keptOf is the keptName that belongs to a tempName.
-func keptOf(temp string) string {
-	return temp[:len(temp)-len(".RANDOM--"+uploadSuffix)] + uploadSuffix
+// sightings are the running uploads of others that a sweep has seen, by path.
+type sightings map[string]sighting
+
+type sighting struct {
+	fi fs.FileInfo
+	at time.Time // with its monotonic clock
 }
 
-// finalOf is the final name that belongs to a tempName. Of one with a hash in it that
-// can't be told: it names nothing then.
-func finalOf(temp string) string {
-	dir, base := path.Split(strings.TrimSuffix(keptOf(temp), uploadSuffix))
-	return dir + base[len("."):]
+// seenLongAgo reports whether the file was seen for so long without a change. It notes
+// that it was seen now.
+func (u *uploads) seenLongAgo(p string, fi fs.FileInfo, idle time.Duration) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	before, ok := u.seen[p]
+	if ok && sameFile(before.fi, fi) && before.fi.Size() == fi.Size() && before.fi.ModTime().Equal(fi.ModTime()) {
+		if time.Since(before.at) < idle {
+			return false
+		}
+		delete(u.seen, p)
+		return true
+	}
+	if !ok && len(u.seen) >= maxSightings {
+		clear(u.seen) // the next sweeps see them again
+	}
+	u.seen[p] = sighting{fi, time.Now()}
+	return false
+}
+
+// abandoned reports whether nobody writes to a partial upload, which is to be removed with
+// its directory.
+func (s *session) abandoned(p string, fi fs.FileInfo) bool {
+	if n, _ := parsePartial(path.Base(p)); n.random == 0 {
+		return true
+	}
+	w := &sweeper{fs: s.account.FS, now: time.Now(), idle: s.set.deadAfter(), uploads: s.srv.uploads, once: true}
+	free, ok := w.take(p, fi)
+	if ok {
+		free()
+	}
+	return ok
 }

@@ -61,20 +61,25 @@ func TestSweep(t *testing.T) {
 	}{
 		{"a leftover", []file{{"/.f.0123abcd.upload", old}}, []string{"/.f.upload=0"}, server.Swept{Kept: 1}},
 		{"deep inside, in hidden directories too", []file{{"/a/.b/c/.f.0123abcd.upload", old}}, []string{"/a/.b/c/.f.upload=0"}, server.Swept{Kept: 1}},
-		{"one that runs", []file{{"/.f.0123abcd.upload", young}}, []string{"/.f.0123abcd.upload=0"}, server.Swept{}},
+		{"one that runs", []file{{"/.f.0123abcd.upload", time.Second}}, []string{"/.f.0123abcd.upload=0"}, server.Swept{}},
 		{"the future", []file{{"/.f.0123abcd.upload", -day}}, []string{"/.f.0123abcd.upload=0"}, server.Swept{}},
 		{"two of one file", []file{{"/.f.0123abcd.upload", 2 * old}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1"}, server.Swept{Kept: 2}},
 		{"two, the later one first", []file{{"/.f.0123abcd.upload", old}, {"/.f.abcdef01.upload", 2 * old}}, []string{"/.f.upload=0"}, server.Swept{Kept: 1, Removed: 1}},
 		{"an older part", []file{{"/.f.upload", day}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1"}, server.Swept{Kept: 1}},
 		{"a later part", []file{{"/.f.upload", young}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=0"}, server.Swept{Removed: 1}},
-		{"the old file", []file{{"/f", day}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1", "/f=0"}, server.Swept{Kept: 1}},
-		{"whole since", []file{{"/f", young}, {"/.f.abcdef01.upload", old}}, []string{"/f=0"}, server.Swept{Removed: 1}},
+		{"the old file", []file{{"/f", 2 * day}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1", "/f=0"}, server.Swept{Kept: 1}},
+		{"whole since", []file{{"/f", young}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1", "/f=0"}, server.Swept{Kept: 1}},
+		{"whole for a day", []file{{"/f", young}, {"/.f.abcdef01.upload", day}}, []string{"/f=0"}, server.Swept{Removed: 1}},
+		{"kept, and whole for a day", []file{{"/f", young}, {"/.f.upload", day}}, []string{"/f=0"}, server.Swept{Removed: 1}},
 		{"nobody went on", []file{{"/.f.upload", 31 * day}, {"/.g.abcdef01.upload", 31 * day}}, nil, server.Swept{Removed: 2}},
 		{"somebody may", []file{{"/.f.upload", 29 * day}, {"/.g.abcdef01.upload", 29 * day}}, []string{"/.f.upload=0", "/.g.upload=1"}, server.Swept{Kept: 1}},
 		{
 			"not ours",
 			[]file{
 				{"/.f.0123abc.upload", old},
+				{"/.f.0123abcd.upload", old},
+				{"/.f.upload", 400 * day},
+				{"/.f.00112233445566778899aabbccddeeff.upload", 400 * day},
 				{"/.f.0123ABCD.upload", old},
 				{"/f.0123abcd.upload", old},
 				{"/.upload", 400 * day},
@@ -86,23 +91,34 @@ func TestSweep(t *testing.T) {
 				{"/.d.0123abcd.upload/x", 400 * day},
 			},
 			[]string{
-				"/..0123abcd.upload=6", "/..upload=4", "/.0123abcd.upload=5", "/.d.0123abcd.upload/x=9", "/.f.0123ABCD.upload=1", "/.f.0123abc.upload=0",
-				"/.f.0123abcd.upload.bak=8", "/.upload=3", "/f.0123abcd.upload=2", "/f.upload=7",
+				"/..0123abcd.upload=9", "/..upload=7", "/.0123abcd.upload=8", "/.d.0123abcd.upload/x=12", "/.f.00112233445566778899aabbccddeeff.upload=3",
+				"/.f.0123ABCD.upload=4", "/.f.0123abc.upload=0", "/.f.0123abcd.upload=1", "/.f.0123abcd.upload.bak=11", "/.f.upload=2", "/.upload=6",
+				"/f.0123abcd.upload=5", "/f.upload=10",
 			},
 			server.Swept{},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			both(t, func(t *testing.T, fsys afero.Fs) {
+				hidden := server.Hidden
+				if tt.name == "not ours" {
+					hidden = func(name string) string { return name }
+				}
 				for i, f := range tt.before {
-					aged(t, fsys, f.name, fmt.Sprint(i), f.age)
+					aged(t, fsys, hidden(f.name), fmt.Sprint(i), f.age)
 				}
 				did, err := server.Sweep(t.Context(), fsys, time.Hour)
 				if err != nil || did != tt.did {
 					t.Errorf("it did %+v (%v), want %+v", did, err, tt.did)
 				}
-				if got := stored(t, fsys); !slices.Equal(got, tt.after) {
-					t.Errorf("the tree is %q, want %q", got, tt.after)
+				want := make([]string, len(tt.after))
+				for i, f := range tt.after {
+					name, content, _ := strings.Cut(f, "=")
+					want[i] = hidden(name) + "=" + content
+				}
+				slices.Sort(want)
+				if got := stored(t, fsys); !slices.Equal(got, want) {
+					t.Errorf("the tree is %q, want %q", got, want)
 				}
 				again, err := server.Sweep(t.Context(), fsys, time.Hour)
 				if err != nil || again != (server.Swept{}) {
@@ -116,7 +132,7 @@ func TestSweep(t *testing.T) {
 // An empty leftover is of no use.
 func TestSweepEmpty(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
-		aged(t, fsys, "/.f.0123abcd.upload", "", 2*time.Hour)
+		aged(t, fsys, server.Hidden("/.f.0123abcd.upload"), "", 2*time.Hour)
 		if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Removed: 1}) {
 			t.Errorf("it did %+v, %v", did, err)
 		}
@@ -131,11 +147,11 @@ func TestSweepEmpty(t *testing.T) {
 func TestSweepFollowsNoSymlink(t *testing.T) {
 	fsys, dir := disk(t)
 	outer, outside := disk(t)
-	aged(t, outer, "/.f.0123abcd.upload", "outside", 2*time.Hour)
+	aged(t, outer, server.Hidden("/.f.0123abcd.upload"), "outside", 2*time.Hour)
 	aged(t, fsys, "/target", "target", 2*time.Hour)
 	check(t, os.Mkdir(dir+"/d", 0o755))
 	for link, target := range map[string]string{
-		"out": outside, "loop": ".", "d/up": "..", ".f.0123abcd.upload": "target", ".g.0123abcd.upload": outside + "/.f.0123abcd.upload", ".h.upload": "target",
+		"out": outside, "loop": ".", "d/up": "..", server.Hidden(".f.0123abcd.upload"): "target", server.Hidden(".g.0123abcd.upload"): outside + server.Hidden("/.f.0123abcd.upload"), server.Hidden(".h.upload"): "target",
 	} {
 		check(t, os.Symlink(target, dir+"/"+link))
 	}
@@ -146,7 +162,7 @@ func TestSweepFollowsNoSymlink(t *testing.T) {
 	if got := names(t, fsys, "/"); !slices.Equal(got, before) {
 		t.Errorf("the tree is %q, was %q", got, before)
 	}
-	if got := stored(t, outer); !slices.Equal(got, []string{"/.f.0123abcd.upload=outside"}) {
+	if got := stored(t, outer); !slices.Equal(got, []string{server.Hidden("/.f.0123abcd.upload") + "=outside"}) {
 		t.Errorf("outside: %q", got)
 	}
 }
@@ -181,12 +197,12 @@ func TestSweepIsBounded(t *testing.T) {
 func TestSweepDepth(t *testing.T) {
 	fsys := fsroot.NewMem()
 	p := "/" + strings.Repeat("d/", 31)
-	aged(t, fsys, p+".f.0123abcd.upload", "x", 2*time.Hour)
-	aged(t, fsys, p+"d/d/.f.0123abcd.upload", "x", 2*time.Hour)
+	aged(t, fsys, p+server.Hidden(".f.0123abcd.upload"), "x", 2*time.Hour)
+	aged(t, fsys, p+"d/d/"+server.Hidden(".f.0123abcd.upload"), "x", 2*time.Hour)
 	if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Kept: 1}) {
 		t.Errorf("it did %+v, %v", did, err)
 	}
-	if !exists(fsys, p+".f.upload") || !exists(fsys, p+"d/d/.f.0123abcd.upload") {
+	if !exists(fsys, p+server.Hidden(".f.upload")) || !exists(fsys, p+"d/d/"+server.Hidden(".f.0123abcd.upload")) {
 		t.Errorf("the tree is %q", stored(t, fsys))
 	}
 }
@@ -208,7 +224,7 @@ func (s shut) Open(name string) (afero.File, error) {
 func TestSweepErrors(t *testing.T) {
 	fsys := fsroot.NewMem()
 	for _, dir := range []string{"/a", "/b", "/c"} {
-		aged(t, fsys, dir+"/.f.0123abcd.upload", dir, 2*time.Hour)
+		aged(t, fsys, dir+server.Hidden("/.f.0123abcd.upload"), dir, 2*time.Hour)
 	}
 	before := stored(t, fsys)
 	for _, r := range []afero.Fs{fsroot.ReadOnly(fsys), faulty{fsys, "Open", syscall.EIO, armed()}} {
@@ -222,7 +238,7 @@ func TestSweepErrors(t *testing.T) {
 	if did, err := server.Sweep(t.Context(), shut{fsys, "/b"}, time.Hour); !errors.Is(err, fs.ErrPermission) || did != (server.Swept{Kept: 2}) {
 		t.Errorf("it did %+v, %v", did, err)
 	}
-	if got := stored(t, fsys); !slices.Equal(got, []string{"/a/.f.upload=/a", "/b/.f.0123abcd.upload=/b", "/c/.f.upload=/c"}) {
+	if got := stored(t, fsys); !slices.Equal(got, []string{server.Hidden("/a/.f.upload") + "=/a", server.Hidden("/b/.f.0123abcd.upload") + "=/b", server.Hidden("/c/.f.upload") + "=/c"}) {
 		t.Errorf("the tree is %q", got)
 	}
 }
@@ -242,7 +258,9 @@ func TestKeepSwept(t *testing.T) {
 			fsys, ro := fsroot.NewMem(), fsroot.NewMem()
 			srv, err := server.New(server.Options{Auth: accounts(fsys), Log: slog.New(slog.NewTextHandler(log, nil))})
 			check(t, err)
-			leave := func(name string, age time.Duration) { aged(t, fsys, "/."+name+".0123abcd.upload", "x", age) }
+			leave := func(name string, age time.Duration) {
+				aged(t, fsys, server.Hidden("/."+name+".0123abcd.upload"), "x", age)
+			}
 			there := func(want ...string) {
 				t.Helper()
 				synctest.Wait()
@@ -252,7 +270,7 @@ func TestKeepSwept(t *testing.T) {
 			}
 			leave("a", time.Hour)
 			leave("b", time.Minute)
-			aged(t, ro, "/.f.0123abcd.upload", "x", day)
+			aged(t, ro, server.Hidden("/.f.0123abcd.upload"), "x", day)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			done := make(chan struct{})
@@ -260,17 +278,17 @@ func TestKeepSwept(t *testing.T) {
 				defer close(done)
 				srv.KeepSwept(ctx, fsys, fsroot.ReadOnly(ro))
 			}()
-			there(".a.upload", ".b.0123abcd.upload")
+			there(server.Hidden(".a.upload"), server.Hidden(".b.0123abcd.upload"))
 			time.Sleep(14 * time.Minute)
-			there(".a.upload", ".b.0123abcd.upload")
+			there(server.Hidden(".a.upload"), server.Hidden(".b.0123abcd.upload"))
 			time.Sleep(3 * time.Minute)
-			there(".a.upload", ".b.upload")
+			there(server.Hidden(".a.upload"), server.Hidden(".b.upload"))
 			leave("c", time.Hour)
 			time.Sleep(5 * time.Hour)
-			there(".a.upload", ".b.upload", ".c.0123abcd.upload")
+			there(server.Hidden(".a.upload"), server.Hidden(".b.upload"), server.Hidden(".c.0123abcd.upload"))
 			time.Sleep(2 * time.Hour)
-			there(".a.upload", ".b.upload", ".c.upload")
-			if got := names(t, ro, "/"); !slices.Equal(got, []string{".f.0123abcd.upload"}) {
+			there(server.Hidden(".a.upload"), server.Hidden(".b.upload"), server.Hidden(".c.upload"))
+			if got := names(t, ro, "/"); !slices.Equal(got, []string{server.Hidden(".f.0123abcd.upload")}) {
 				t.Errorf("read-only: %q", got)
 			}
 			if end == "context" {
@@ -291,14 +309,14 @@ func TestKeepSwept(t *testing.T) {
 func TestKeepSweptInPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fsys := fsroot.NewMem()
-		aged(t, fsys, "/.f.0123abcd.upload", "x", 40*day)
+		aged(t, fsys, server.Hidden("/.f.0123abcd.upload"), "x", 40*day)
 		srv, err := server.New(server.Options{Auth: accounts(fsys), UploadInPlace: true})
 		check(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), day)
 		defer cancel()
 		srv.KeepSwept(ctx, fsys)
 		check(t, srv.Close())
-		if !exists(fsys, "/.f.0123abcd.upload") {
+		if !exists(fsys, server.Hidden("/.f.0123abcd.upload")) {
 			t.Error("it went")
 		}
 	})

@@ -4,6 +4,7 @@ package server
 
 import (
 	"io/fs"
+	"syscall"
 
 	"miniftp/ftp"
 )
@@ -11,3 +12,16 @@ import (
 func (l *looker) rights(fs.FileInfo) rights { return mayRead | mayWrite | maySearch }
 
 func (l *looker) fromSys(*ftp.Entry, fs.FileInfo) {}
+
+// sysID identifies a file on this machine.
+type sysID struct{ dev, ino uint64 }
+
+func sysOf(fs.FileInfo) (sysID, bool) { return sysID{}, false }
+func hasLinks(fs.FileInfo) bool       { return false }
+func mine(fs.FileInfo) bool           { return true }
+func othersOwn(fs.FileInfo) bool      { return false }
+
+func onDisk(fi fs.FileInfo) bool {
+	_, ok := fi.Sys().(*syscall.Win32FileAttributeData)
+	return ok
+}

@@ -54,3 +54,41 @@ func (l *looker) fromSys(e *ftp.Entry, fi fs.FileInfo) {
 		e.Unique = unique(uint64(st.Dev), uint64(st.Ino))
 	}
 }
+
+// sysID identifies a file on this machine.
+type sysID struct{ dev, ino uint64 }
+
+// sysOf returns the identity of a file of the disk.
+func sysOf(fi fs.FileInfo) (sysID, bool) {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return sysID{}, false
+	}
+	return sysID{uint64(st.Dev), uint64(st.Ino)}, true
+}
+
+// onDisk reports whether fi describes a file of the disk, of which the system decides
+// who may write to it.
+func onDisk(fi fs.FileInfo) bool {
+	_, ok := fi.Sys().(*syscall.Stat_t)
+	return ok
+}
+
+// hasLinks reports whether a file has several names.
+func hasLinks(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && fi.Mode().IsRegular() && st.Nlink > 1
+}
+
+// othersOwn reports whether a file belongs to another user than this process, which is
+// not root.
+func othersOwn(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && process.uid != 0 && st.Uid != process.uid
+}
+
+// mine reports whether a file belongs to the user of this process.
+func mine(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return !ok || st.Uid == process.uid
+}

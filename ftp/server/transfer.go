@@ -124,23 +124,24 @@ func (s *session) stou(arg string) ftp.Reply {
 // receive moves the data connection's bytes into an upload.
 func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
 	j := &job{cmd: ftp.Command{Verb: verb, Arg: arg}, path: u.path, dir: ftp.Store, offset: u.offset, unique: u.unique}
-	if u.empty {
-		j.begin = u.begin
-	}
+	j.begin, j.beside = u.begin, u.beside
 	j.finish = func(res dtp.Result) ftp.Reply {
 		if res.Err == nil {
 			if err := u.commit(); err != nil {
-				return fileError(err, u.path)
+				return uploadError(err, u.path)
 			}
 			if u.unique {
 				return ftp.Replyf(226, "Done: %d bytes. FILE: %s", res.Bytes, u.path)
 			}
 			return s.verdict(j, res)
 		}
-		kept := u.abandon(res.Opened)
+		kept := u.abandon(res.Opened, res.Err)
+		if noSpace(res.Err) && kept == 0 || errors.Is(res.Err, errBusy) {
+			return uploadError(res.Err, u.path)
+		}
 		reply := s.verdict(j, res)
 		if kept > 0 && reply.Code == 426 {
-			reply.Lines[0] += fmt.Sprintf(" The first %d are kept: REST %d and STOR, or APPE, go on.", kept, kept)
+			reply.Lines[0] += fmt.Sprintf(" The first %d are kept: REST %d and STOR, or APPE, resume.", kept, kept)
 		}
 		return reply
 	}

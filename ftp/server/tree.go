@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path"
 	"strings"
-	"time"
 
 	"miniftp/ftp"
 )
@@ -49,9 +48,9 @@ func (s *session) mkdir(arg string) ftp.Reply {
 	return ftp.NewReply(257, ftp.Quote257(p)+" is made.")
 }
 
-// rmdir looks first: not every storage refuses to orphan what is inside. What is
-// left of uploads that were cut is not in the way of a client that sees an empty
-// directory, and the reply says that it went too. An upload that runs is in the way.
+// rmdir looks first: not every storage refuses to orphan what is inside. Interrupted
+// uploads are not in the way of a client that sees an empty directory, and the reply says
+// that they went too. A running upload is in the way.
 func (s *session) rmdir(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	if p == "/" {
@@ -67,7 +66,7 @@ func (s *session) rmdir(arg string) ftp.Reply {
 	left, err := s.leftovers(p)
 	switch {
 	case errors.Is(err, errRuns):
-		return ftp.Replyf(550, "%s: the directory is not empty: an upload to it runs, or did a moment ago.", p)
+		return ftp.Replyf(550, "%s: the directory is not empty: an upload to it is running, or was a moment ago.", p)
 	case errors.Is(err, errNotEmpty):
 		return ftp.Replyf(550, "%s: the directory is not empty.", p)
 	case err != nil:
@@ -80,7 +79,7 @@ func (s *session) rmdir(arg string) ftp.Reply {
 		return fileError(err, p)
 	}
 	if len(left) > 0 {
-		return ftp.Replyf(250, "%s is removed, and what was kept in it of uploads that were cut (%d).", p, len(left))
+		return ftp.Replyf(250, "%s is removed, with the interrupted uploads in it (%d).", p, len(left))
 	}
 	return ftp.Replyf(250, "%s is removed.", p)
 }
@@ -91,8 +90,8 @@ var (
 	errRuns     = errors.New("an upload to the directory runs")
 )
 
-// leftovers are the hidden files of uploads that were cut, of killed servers too. The
-// error says that there is something else in the directory.
+// leftovers returns the partial uploads in a directory. The error says that something
+// else is in it.
 func (s *session) leftovers(p string) ([]string, error) {
 	d, err := s.account.FS.Open(p)
 	if err != nil {
@@ -109,27 +108,28 @@ func (s *session) leftovers(p string) ([]string, error) {
 	}
 	var runs error
 	for _, name := range names {
-		if !isUpload(name) {
+		if !isPartial(name) {
 			return nil, errNotEmpty
 		}
 		fi, err := lstat(s.account.FS, path.Join(p, name))
-		if err == nil && !fi.Mode().IsRegular() {
+		switch {
+		case err == nil && !fi.Mode().IsRegular():
 			return nil, errNotEmpty
-		}
-		if err == nil && !isKept(name) && time.Since(fi.ModTime()) < s.set.deadAfter() {
+		case err == nil && !s.abandoned(path.Join(p, name), fi):
 			runs = errRuns
 		}
 	}
 	return names, runs
 }
 
-// dele takes what is kept of a cut upload to that name along.
+// dele takes an interrupted upload of the same account to that name along.
 func (s *session) dele(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	fi, err := lstat(s.account.FS, p)
+	part := partialOf(path.Base(p), s.owner, fi).sibling(p)
 	switch {
-	case err != nil && s.account.FS.Remove(keptName(p)) == nil:
-		return ftp.Replyf(250, "What was kept of %s is deleted.", p)
+	case errors.Is(err, fs.ErrNotExist) && s.account.FS.Remove(part) == nil:
+		return ftp.Replyf(250, "The interrupted upload of %s is deleted.", p)
 	case err != nil:
 		return fileError(err, p)
 	case fi.IsDir():
@@ -138,7 +138,9 @@ func (s *session) dele(arg string) ftp.Reply {
 	if err := s.account.FS.Remove(p); err != nil {
 		return fileError(err, p)
 	}
-	_ = s.account.FS.Remove(keptName(p))
+	if s.srv.uploads.parts.Load() {
+		_ = s.account.FS.Remove(part)
+	}
 	return ftp.Replyf(250, "%s is deleted.", p)
 }
 
@@ -165,18 +167,49 @@ func (s *session) rnto(arg string) ftp.Reply {
 	if to == "/" || strings.HasPrefix(to, from+"/") {
 		return ftp.Replyf(553, "%s can't go into itself.", from)
 	}
-	if fi, err := lstat(s.account.FS, to); err == nil {
-		switch {
-		case fi.IsDir():
-			return fileError(fs.ErrExist, to)
-		case !s.account.Perm.Has(PermOverwrite):
-			return uploadError(errExists, to)
-		}
-	} else if err := isDir(s.account.FS, path.Dir(to)); err != nil {
-		return fileError(err, path.Dir(to))
-	}
-	if err := s.account.FS.Rename(from, to); err != nil {
-		return fileError(err, from)
+	if r := s.rename(from, to); r.Code != 0 {
+		return r
 	}
 	return ftp.Replyf(250, "%s is %s now.", from, to)
+}
+
+// rename moves a file or a directory. It replaces a file only if the account may, and
+// only one that it has seen.
+func (s *session) rename(from, to string) ftp.Reply {
+	files := s.account.FS
+	source, err := lstat(files, from)
+	if err != nil {
+		return fileError(err, from)
+	}
+	target, err := lstat(files, to)
+	switch {
+	case err == nil && sameFile(source, target): // another spelling, or a hard link
+		err = files.Rename(from, to)
+	case err == nil && target.IsDir():
+		return fileError(fs.ErrExist, to)
+	case err == nil && !s.account.Perm.Has(PermOverwrite):
+		return uploadError(errExists, to)
+	case err == nil && source.IsDir():
+		return ftp.Replyf(553, "%s: is a file, which a directory can't replace.", to)
+	case err == nil:
+		err = files.Rename(from, to)
+	case errors.Is(err, fs.ErrNotExist):
+		if err := isDir(files, path.Dir(to)); err != nil {
+			return fileError(err, path.Dir(to))
+		}
+		err = renameNew(files, from, to)
+		if errors.Is(err, fs.ErrExist) { // since it was looked for
+			return fileError(err, to)
+		}
+	default:
+		return fileError(err, to)
+	}
+	if err == nil {
+		return ftp.Reply{}
+	}
+	blamed := from
+	if _, gone := lstat(files, from); gone == nil && !errors.Is(err, fs.ErrPermission) {
+		blamed = to
+	}
+	return fileError(err, blamed)
 }

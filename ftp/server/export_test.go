@@ -1,0 +1,35 @@
+package server
+
+import (
+	"io/fs"
+	"path"
+	"regexp"
+)
+
+// PartialName returns the hidden name of an upload to base by owner that replaces
+// target. With random it is a running one.
+func PartialName(base, owner string, target fs.FileInfo, random uint32) string {
+	n := partialOf(base, ownerHash(owner), target)
+	n.random = random
+	return n.String()
+}
+
+// ParsePartial returns the final name of a partial upload.
+func ParsePartial(name string) (base string, running, ok bool) {
+	n, ok := parsePartial(name)
+	return n.base, n.random != 0, ok
+}
+
+var shortPartial = regexp.MustCompile(`(?s)^\.(.+?)(?:\.([0-9a-f]{8}))?\.upload$`)
+
+// Hidden spells a partial upload out that a test writes as ".NAME.upload", or as
+// ".NAME.01234567.upload" while it is running. The owner is the user rw, and nothing is to
+// be replaced.
+func Hidden(p string) string {
+	dir, base := path.Split(p)
+	m := shortPartial.FindStringSubmatch(base)
+	if m == nil {
+		return p
+	}
+	return dir + PartialName(m[1], "rw", nil, hex32(m[2]))
+}

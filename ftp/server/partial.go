@@ -1,0 +1,155 @@
+package server
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/afero"
+)
+
+// partialName is the hidden name of a partial upload: a file whose upload is running,
+// or was interrupted and can be resumed. It names the final file and carries what must
+// not be forgotten if the server is killed: who uploads, and which file was to be
+// replaced. A check value tells such a name from any that a user chose, so nothing but
+// this server's own files is ever swept, resumed or hidden.
+//
+//	.NAME.OWNER+TARGET+CHECK.upload            interrupted
+//	.NAME.OWNER+TARGET+RANDOM+CHECK.upload     running
+//
+// Each value is eight hexadecimal digits. Clients cannot use such names (553).
+type partialName struct {
+	base   string // the final name, shortened if there is no room for it
+	owner  uint32 // a hash of Account.Owner
+	target uint32 // identifies the file to be replaced; 0: there was none
+	random uint32 // 0: interrupted
+}
+
+const (
+	partialSuffix = ".upload"
+	longestName   = 255 // bytes; what most filesystems take
+	partialRoom   = longestName - len("..") - 4*8 - len(partialSuffix)
+)
+
+var partialPattern = regexp.MustCompile(`(?s)^\.(.+)\.([0-9a-f]{8})([0-9a-f]{8})([0-9a-f]{8})?([0-9a-f]{8})\.upload$`)
+
+// partialOf returns the name of an interrupted upload to base by owner, when target is
+// what was there when it began (nil: nothing).
+func partialOf(base string, owner uint32, target fs.FileInfo) partialName {
+	if len(base) > partialRoom {
+		const mark = "~01234567"
+		end := partialRoom - len(mark)
+		for end > 0 && !utf8.RuneStart(base[end]) { // some filesystems take valid UTF-8 only
+			end--
+		}
+		base = fmt.Sprintf("%s~%08x", base[:end], hash32(base))
+	}
+	return partialName{base: base, owner: owner, target: fingerprint(target)}
+}
+
+// running returns n for a new upload. The random value makes it unique.
+func (n partialName) running() partialName {
+	n.random = 1 + rand.Uint32N(1<<32-1)
+	return n
+}
+
+// interrupted returns n for an upload that has ended early.
+func (n partialName) interrupted() partialName {
+	n.random = 0
+	return n
+}
+
+func (n partialName) String() string {
+	random := ""
+	if n.random != 0 {
+		random = fmt.Sprintf("%08x", n.random)
+	}
+	return fmt.Sprintf(".%s.%08x%08x%s%08x%s", n.base, n.owner, n.target, random, n.check(), partialSuffix)
+}
+
+func (n partialName) check() uint32 {
+	return hash32(fmt.Sprintf("miniftp partial upload\x00%s\x00%08x%08x%08x", n.base, n.owner, n.target, n.random))
+}
+
+// parsePartial reads the last component of a path. It reports false for every name that
+// this server did not make.
+func parsePartial(base string) (partialName, bool) {
+	if !strings.HasSuffix(base, partialSuffix) || !strings.HasPrefix(base, ".") { // nearly all
+		return partialName{}, false
+	}
+	m := partialPattern.FindStringSubmatch(base)
+	if m == nil {
+		return partialName{}, false
+	}
+	n := partialName{base: m[1], owner: hex32(m[2]), target: hex32(m[3]), random: hex32(m[4])}
+	return n, n.check() == hex32(m[5]) && (m[4] == "" || n.random != 0)
+}
+
+// isPartial reports whether base is the name of a partial upload.
+func isPartial(base string) bool {
+	_, ok := parsePartial(base)
+	return ok
+}
+
+func hex32(s string) uint32 {
+	n, _ := strconv.ParseUint(s, 16, 32)
+	return uint32(n)
+}
+
+func hash32(s string) uint32 {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, s)
+	return h.Sum32()
+}
+
+// fingerprint identifies a version of a file: the inode, where there is one, the size
+// and the time. It is 0 for nil only.
+func fingerprint(fi fs.FileInfo) uint32 {
+	if fi == nil {
+		return 0
+	}
+	id, _ := sysOf(fi)
+	return max(1, hash32(fmt.Sprintf("%x %x %x %x", id.dev, id.ino, fi.Size(), fi.ModTime().UnixNano())))
+}
+
+// ownerHash returns the hash of an Account.Owner as partial uploads carry it.
+func ownerHash(owner string) uint32 { return hash32("owner\x00" + owner) }
+
+// fits reports whether n is a partial upload to base, to whatever file was there.
+func (n partialName) fits(base string, owner uint32) bool {
+	return n.owner == owner && n.base == partialOf(base, owner, nil).base
+}
+
+// partialsOf reports whether dir holds an interrupted upload to base by owner, to any
+// version of the file. It looks at no more than partialScan names.
+func hasPartials(fsys afero.Fs, dir, base string, owner uint32) bool {
+	d, err := fsys.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	for seen := 0; seen < partialScan; {
+		batch, err := kinds(d)
+		for _, e := range batch {
+			if n, ok := parsePartial(e.name); ok && n.random == 0 && n.fits(base, owner) {
+				return true
+			}
+		}
+		if seen += len(batch); err != nil || len(batch) == 0 {
+			return false
+		}
+	}
+	return false
+}
+
+const partialScan = 100_000
+
+// sibling returns the path of n beside p.
+func (n partialName) sibling(p string) string { return path.Join(path.Dir(p), n.String()) }

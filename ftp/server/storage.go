@@ -1,0 +1,146 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/afero"
+	"github.com/spf13/afero/mem"
+)
+
+// What a storage may offer beyond afero.Fs. Each is optional; fsroot.Root has them all.
+type (
+	// A dirOpener holds a directory open, so that the steps of one operation do not
+	// walk to it again and are not led elsewhere when a path changes meanwhile.
+	dirOpener interface {
+		Dir(name string) (directory, error)
+	}
+
+	// An exclusiveRenamer renames without replacing: an existing newname is fs.ErrExist.
+	exclusiveRenamer interface {
+		RenameNew(oldname, newname string) error
+	}
+
+	// An inheritor gives dst the owner, group, mode, access control list and extended
+	// attributes of src. An error says that the storage, or the rights of this
+	// process, do not allow it.
+	inheritor interface {
+		Inherit(dst, src afero.File) error
+	}
+
+	// A dirSyncer writes a directory's names to the disk.
+	dirSyncer interface {
+		SyncDir(name string) error
+	}
+
+	// A fileLocker marks an open file as in use until it is closed. It reports false if
+	// another open file, in this process or another, has the mark. The error is
+	// errors.ErrUnsupported where such marks are not reliable, as on network filesystems.
+	fileLocker interface {
+		Lock(f afero.File) (bool, error)
+	}
+)
+
+// directory is a storage that is one directory, held open.
+type directory = interface {
+	afero.Fs
+	io.Closer
+}
+
+// openFile is OpenFile, and what can be done about two storages of afero: the OpenFile of
+// RegexpFs and CacheOnReadFs makes no file, but their Create does, and the latter opens
+// only what it has read before.
+func openFile(fsys afero.Fs, name string, flag int, perm fs.FileMode) (afero.File, error) {
+	if _, known := fsys.(exclusiveRenamer); known {
+		return fsys.OpenFile(name, flag, perm)
+	}
+	creates := flag&os.O_CREATE != 0
+	if _, err := fsys.Stat(name); err == nil && flag&os.O_EXCL != 0 {
+		return nil, fs.ErrExist
+	} else if err == nil {
+		creates = false
+	}
+	f, err := fsys.OpenFile(name, flag, perm)
+	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrExist) || noSpace(err) {
+		return f, err
+	}
+	if creates { // a failed CacheOnReadFs.OpenFile has left an empty file
+		return fsys.Create(name)
+	}
+	r, readErr := fsys.Open(name)
+	if readErr != nil {
+		return nil, err
+	}
+	_ = r.Close()
+	return fsys.OpenFile(name, flag, perm)
+}
+
+// renameNew renames without replacing anything. A storage that has no way to do so
+// in one step gets an empty file under the new name first, which nobody else can make
+// then, and which the rename replaces.
+func renameNew(fsys afero.Fs, oldname, newname string) error {
+	if r, ok := fsys.(exclusiveRenamer); ok {
+		return r.RenameNew(oldname, newname)
+	}
+	f, err := openFile(fsys, newname, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	_ = f.Close()
+	if err := fsys.Rename(oldname, newname); err != nil {
+		_ = fsys.Remove(newname)
+		return err
+	}
+	return nil
+}
+
+// sameFile reports whether two descriptions are of one file. Where the storage has no
+// identities, they are taken for one if they are equal.
+func sameFile(a, b fs.FileInfo) bool {
+	if os.SameFile(a, b) {
+		return true
+	}
+	sysA, okA := sysOf(a)
+	sysB, okB := sysOf(b)
+	switch {
+	case okA && okB:
+		return sysA == sysB
+	case okA != okB:
+		return false
+	}
+	if dataA, dataB := memData(a), memData(b); dataA != nil || dataB != nil {
+		return dataA == dataB
+	}
+	return a.Mode().Type() == b.Mode().Type()
+}
+
+// fileID identifies a file for as long as it is open; ok is false where the storage
+// has no identities.
+func fileID(fi fs.FileInfo) (id any, ok bool) {
+	if sys, ok := sysOf(fi); ok {
+		return sys, true
+	}
+	if data := memData(fi); data != nil {
+		return data, true
+	}
+	return nil, false
+}
+
+// memData returns what identifies a file in memory; nil for any other.
+func memData(fi fs.FileInfo) *mem.FileData {
+	if m, ok := fi.(*mem.FileInfo); ok {
+		return m.FileData
+	}
+	data, _ := fi.Sys().(*mem.FileData)
+	return data
+}
+
+// lock is fileLocker.Lock for any storage.
+func lock(fsys afero.Fs, f afero.File) (bool, error) {
+	if l, ok := fsys.(fileLocker); ok {
+		return l.Lock(f)
+	}
+	return false, errors.ErrUnsupported
+}

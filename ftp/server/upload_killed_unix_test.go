@@ -1,0 +1,78 @@
+//go:build unix
+
+package server_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"miniftp/ftp/server"
+)
+
+// A server that is killed at any moment of an upload leaves what the model says, and the
+// sweep of another server makes an upload of it that can be resumed. While the first
+// one runs that sweep leaves its uploads alone, whatever the clocks say.
+func TestUploadModelKilled(t *testing.T) {
+	for name, w := range uploadWays {
+		t.Run(name, func(t *testing.T) {
+			for _, at := range uploadMoments {
+				for _, e := range uploadEvents[:3] {
+					if at == "open" && !w.hidden() && e.name != "nothing" {
+						continue
+					}
+					t.Run(at+", "+e.name, func(t *testing.T) { newUploadTrial(t, w, "disk", false).killed(at, e) })
+				}
+			}
+		})
+	}
+}
+
+func (tr *uploadTrial) killed(at string, e uploadEvent) {
+	var env []string
+	if tr.way.inPlace {
+		env = append(env, childRoot+"_IN_PLACE=1")
+	}
+	c := startChild(tr.t, tr.dir, 0, env...)
+	tr.s = c.site
+	a, b := c.login(tr.t, tr.way.user), c.login(tr.t, "rw")
+	tr.to(a, at)
+	if got, want := e.do(b), e.want(tr.uploadWorld); got != want {
+		tr.t.Fatalf("B was told %d, want %d", got, want)
+	}
+	if runtime.GOOS == "linux" {
+		if tr.way.hidden() {
+			tr.awaitLock(tr.running())
+		}
+		if did, err := server.Sweep(tr.t.Context(), tr.fs, 0); err != nil || did != (server.Swept{}) {
+			tr.t.Fatalf("a sweep beside the server did %+v, %v", did, err)
+		}
+	}
+	check(tr.t, c.cmd.Process.Kill())
+	_ = c.cmd.Wait()
+	if _, err := server.Sweep(tr.t.Context(), tr.fs, 0); err != nil {
+		tr.t.Fatal(err)
+	}
+	if tr.way.hidden() && len(tr.own.content) == 0 {
+		tr.part = nil
+	}
+	tr.compare()
+	tr.serve()
+	tr.resume()
+}
+
+// awaitLock waits until a file is locked, as an upload that takes more than a moment is.
+func (tr *uploadTrial) awaitLock(name string) {
+	tr.t.Helper()
+	fi, err := os.Stat(tr.dir + name)
+	check(tr.t, err)
+	inode := fmt.Sprintf(":%d 0 EOF", fi.Sys().(*syscall.Stat_t).Ino)
+	await(tr.t, func() bool {
+		locks, err := os.ReadFile("/proc/locks")
+		check(tr.t, err)
+		return strings.Contains(string(locks), inode)
+	})
+}
