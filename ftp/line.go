@@ -19,8 +19,8 @@ const (
 // usable behind it.
 var ErrLineTooLong = errors.New("the line is too long")
 
-// LineReader frames the lines of a control connection. Lines end in CRLF or in
-// a bare LF; Telnet commands (IAC …, the Synch before an ABOR) are taken out and
+// LineReader frames the lines of a control connection. Lines end in CRLF, in CR CR
+// LF or in a bare LF; Telnet commands (IAC …, the Synch before an ABOR) are taken out and
 // a doubled IAC becomes one. A line never takes more memory than the limit, and
 // an idle reader holds only a few hundred bytes.
 //
@@ -127,12 +127,11 @@ func (l *LineReader) makeRoom() {
 	l.start = 0
 }
 
-// clean strips the CR of a CRLF and Telnet's commands. Most lines hold neither
-// and are returned as they are.
+// clean strips the CR of a CRLF and Telnet's commands. Most lines hold no Telnet
+// command and are returned as they are. Some devices end a line in CR CR LF: no
+// name can end in a CR, so all of them belong to the end.
 func (l *LineReader) clean(line []byte) []byte {
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
+	line = bytes.TrimRight(line, "\r")
 	if l.skip == noTelnet && bytes.IndexByte(line, iac) < 0 {
 		return line
 	}

@@ -1,7 +1,5 @@
 package ftp
 
-import "strings"
-
 // Machine is the state of one control connection. Replies move it: both peers
 // step the same machine with each verb and the code it was answered with, so
 // the user knows what the server knows (RFC 959 §6). It is a value; the zero
@@ -158,28 +156,32 @@ type Params struct {
 	Protection Protection
 }
 
-// Step takes over a parameter that the server agreed to.
+// Step takes over a parameter that the server agreed to. The server's own reply
+// comes from the same Parse function, so that it can't agree to something else.
 func (p *Params) Step(c Command, code Code) {
 	if code.Class() != Completion {
 		return
 	}
 	switch c.Verb {
 	case "TYPE":
-		if t, err := ParseType(c.Arg); err == nil {
-			p.Type = t
-		}
+		take(&p.Type, ParseType, c.Arg)
+	case "STRU":
+		take(&p.Structure, ParseStructure, c.Arg)
 	case "MODE":
-		if m, err := ParseTransferMode(c.Arg); err == nil {
-			p.Mode = m
-		}
+		take(&p.Mode, ParseTransferMode, c.Arg)
+	case "PROT":
+		take(&p.Protection, ParseProtection, c.Arg)
+	case "AUTH":
+		take(&p.Protection, ParseAuth, c.Arg)
 	case "REIN":
 		*p = Params{Protection: p.Protection}
-	case "PROT":
-		switch strings.ToUpper(c.Arg) {
-		case "P":
-			p.Protection = Private
-		case "C":
-			p.Protection = Clear
-		}
+	}
+}
+
+// take sets a parameter to what parse reads; an argument that it can't read
+// changes nothing.
+func take[T any](p *T, parse func(string) (T, error), arg string) {
+	if v, err := parse(arg); err == nil {
+		*p = v
 	}
 }

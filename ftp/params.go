@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -45,8 +46,32 @@ func ParseTransferMode(arg string) (TransferMode, error) {
 	return parseLetter[TransferMode](arg, "SBCZ", "MODE")
 }
 
+// ParseProtection reads the argument of PROT (RFC 4217 §9). The levels S and E of
+// RFC 2228, which TLS does not have, are errors.ErrUnsupported.
+func ParseProtection(arg string) (Protection, error) {
+	level, err := parseLetter[Protection](arg, "CPSE", "PROT")
+	if err == nil && level > Private {
+		return Clear, fmt.Errorf("PROT %q: %w", arg, errors.ErrUnsupported)
+	}
+	return level, err
+}
+
+// ParseAuth reads the mechanism in the argument of AUTH and returns the protection
+// of data connections that it brings along: TLS leaves them clear until PROT (RFC
+// 4217 §4), while TLS-P, and SSL of the drafts before that RFC, protect them.
+func ParseAuth(arg string) (Protection, error) {
+	switch strings.ToUpper(strings.Trim(arg, " ")) {
+	case "TLS", "TLS-C":
+		return Clear, nil
+	case "TLS-P", "SSL":
+		return Private, nil
+	}
+	return 0, fmt.Errorf("%w: AUTH %q", ErrSyntax, arg)
+}
+
+// parseLetter reads one letter with any blanks around it.
 func parseLetter[T ~uint8](arg, letters, verb string) (T, error) {
-	a := strings.ToUpper(strings.TrimRight(arg, " "))
+	a := strings.ToUpper(strings.Trim(arg, " "))
 	if len(a) == 1 {
 		if i := strings.Index(letters, a); i >= 0 {
 			return T(i), nil

@@ -85,7 +85,7 @@ func usersTable() string {
 // samples stand in the example for what has no default.
 var samples = map[string]string{
 	"listen-tls": `[":990"]`, "anonymous": `"off"`, "users-file": `"users"`, "greeting": `"ftp.example.org: no uploads, please"`,
-	"host": `["ftp.example.org"]`, "passive-ports": `"40000-40100"`, "fxp": `["alice"]`, "public-ip": `"203.0.113.7"`,
+	"host": `["ftp.example.org"]`, "passive-ports": `"40000-40100"`, "fxp": `["alice"]`, "accept-upload": `["hang-up"]`, "public-ip": `"203.0.113.7"`,
 	"max-sessions": "200", "max-sessions-per-ip": "10", "allow": `["192.168.0.0/16", "fd00::/8"]`, "deny": `["192.168.66.0/24"]`,
 	"rate": `"20M"`, "command-rate": "20",
 	"tls": `"required"`, "tls-cert": `["/etc/miniftp/cert.pem"]`, "tls-key": `["/etc/miniftp/key.pem"]`, "tls-client-ca": `"/etc/miniftp/clients.pem"`, "tls-fxp-ca": `"/etc/miniftp/servers.pem"`,
@@ -124,6 +124,8 @@ const exampleUsers = `
 #networks = ["127.0.0.0/8", "::1"]
 # Copies from server to server, as --fxp allows them; false.
 #fxp = true
+# Uploads of devices that always end them in such a way; those of accept-upload above.
+#accept-upload = ["hang-up", "no-close-notify"]
 
 # Anyone, with any password. This takes the place of "anonymous" above.
 #[users.anonymous]

@@ -64,6 +64,7 @@ func placeFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "data-low-ports", Usage: "let data connections go to ports below 1024"},
 		&cli.BoolFlag{Name: "mode-z", Usage: "let clients have data compressed on the way (MODE Z): for slow lines, as it costs processor time"},
 		&cli.BoolFlag{Name: "upload-in-place", Usage: "write uploads to their final name at once, not to a hidden one first"},
+		&cli.StringSliceFlag{Name: "accept-upload", Usage: "take an upload for whole though it ended by `WORD`: hang-up (the client closed both connections right behind the data, without waiting for the 226) or no-close-notify (under TLS, without TLS's own end); both for devices that always do so, as half a file may then get the final name; repeatable, or with commas", DefaultText: "neither"},
 		&cli.StringFlag{Name: "sync", Value: "off", Usage: "what is on the disk when an upload is answered 226, `WHAT`: off (the system writes it within seconds), file (the content) or full (the content and the name: it survives a power failure)"},
 		&cli.DurationFlag{Name: "grace", Value: 10 * time.Second, Usage: "after a signal to stop, let transfers go on for `TIME`"},
 	}
@@ -95,10 +96,11 @@ func tlsFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "tls-cert", Usage: "the certificate in `FILE` (PEM), read again when it changes; repeatable: the name that a client asks for chooses", DefaultText: "none"},
 		&cli.StringSliceFlag{Name: "tls-key", Usage: "the private key in `FILE` (PEM), one for each --tls-cert", DefaultText: "that of --tls-cert"},
 		&cli.BoolFlag{Name: "tls-self-signed", Usage: "make a certificate, keep it for the next time, and print its fingerprint for --pin"},
-		&cli.StringFlag{Name: "tls-session-reuse", Value: "prefer", Usage: "data connections resume the control connection's TLS session, `HOW`: off, prefer or require (which refuses clients that do not resume: curl 7.88 with TLS 1.2, Python's ftplib without session=)"},
+		&cli.StringFlag{Name: "tls-session-reuse", Value: "prefer", Usage: "data connections resume the control connection's TLS session, `HOW`: off, prefer or require (which refuses clients that do not resume, or do so by session IDs of TLS 1.2 instead of tickets: curl 7.88 with TLS 1.2, Python's ftplib without session=)"},
 		&cli.StringFlag{Name: "tls-client-ca", Usage: "clients must show a certificate that an authority in `FILE` signed", DefaultText: "none"},
 		&cli.BoolFlag{Name: "tls-client-user", Usage: "with --tls-client-ca: the common name of the certificate logs that user in without a password"},
 		&cli.StringFlag{Name: "tls-fxp-ca", Usage: "in copies from server to server (--fxp) that this end has to be the TLS client of, the other server's certificate must be for its IP address and signed by an authority in `FILE`", DefaultText: "any certificate will do"},
+		&cli.BoolFlag{Name: "tls-legacy", Usage: "offer the RSA key exchange and CBC ciphers of TLS 1.2 too, for old devices: such a connection has no forward secrecy: anyone who records it and later gets the key can read it"},
 		&cli.BoolFlag{Name: "tls-ccc", Usage: "let clients take TLS off the control connection (CCC), for firewalls that read it"},
 	}
 }

@@ -165,6 +165,8 @@ func (a *account) writes() bool { return a.perm&^server.ReadOnly != 0 }
 // users are the accounts with their files, which roots opens.
 func (cf *config) static(roots *roots) server.Static {
 	static := server.Static{}
+	everybody, err := doubts(cf.list("accept-upload"))
+	cf.blame("accept-upload", err)
 	for _, a := range cf.users {
 		files, err := roots.get(cf.rootOf(a))
 		if err != nil {
@@ -182,6 +184,7 @@ func (cf *config) static(roots *roots) server.Static {
 		static[a.name] = server.User{Password: a.password, Anyone: a.anyone, Account: server.Account{
 			FS: files, Home: a.home, Perm: a.perm, RateDown: a.down, RateUp: a.up,
 			MaxSessions: a.sessions, Networks: a.networks, FXP: a.fxp,
+			Accept: a.accept | everybody,
 		}}
 	}
 	return static

@@ -95,6 +95,32 @@ var userKeys = []struct {
 			return nil
 		},
 	},
+	{
+		"accept-upload", "doubtful ends of an upload that make a whole file all the same, as `--accept-upload` says", "those of `--accept-upload`", func(_ *config, a *account, raw any) error {
+			list, err := texts(raw)
+			if err == nil {
+				a.accept, err = doubts(list)
+			}
+			return err
+		},
+	},
+}
+
+// doubtful are the words of --accept-upload.
+var doubtful = map[string]server.Doubt{"hang-up": server.DoubtHangUp, "no-close-notify": server.DoubtNoCloseNotify}
+
+// doubts reads words of --accept-upload, taken apart at commas.
+func doubts(list []string) (all server.Doubt, err error) {
+	for _, item := range list {
+		for word := range strings.SplitSeq(item, ",") {
+			d, ok := doubtful[strings.TrimSpace(word)]
+			if !ok {
+				return 0, fmt.Errorf("%q: it is hang-up or no-close-notify", word)
+			}
+			all |= d
+		}
+	}
+	return all, nil
 }
 
 func setText(to *string, raw any) error {

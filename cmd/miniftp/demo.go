@@ -96,7 +96,7 @@ func (d *demo) serve() (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	ls, err := srv.ListenAll(d.ctx)
+	ls, _, err := srv.ListenAll(d.ctx)
 	if err != nil {
 		return nil, err
 	}

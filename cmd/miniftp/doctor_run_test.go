@@ -27,7 +27,7 @@ func TestDoctorFamilies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ls, err := srv.ListenAll(t.Context())
+	ls, _, err := srv.ListenAll(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

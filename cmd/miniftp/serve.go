@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func (e *env) runServe(c *cli.Context) error {
 	if s.srv, err = server.New(opts); err != nil {
 		return usagef("%s", strings.TrimPrefix(err.Error(), "server: "))
 	}
-	ls, err := s.srv.ListenAll(c.Context)
+	plain, tlsFirst, err := s.srv.ListenAll(c.Context)
 	if err != nil {
 		return err
 	}
@@ -69,10 +70,10 @@ func (e *env) runServe(c *cli.Context) error {
 	hup, stop := s.hangups() // before anybody knows that the server is there
 	defer stop()
 	if !e.quiet {
-		fmt.Fprint(e.err, banner(s.cf, s.roots, ls, s.cf.tlsWords(opts, certs)))
+		fmt.Fprint(e.err, banner(s.cf, s.roots, slices.Concat(plain, tlsFirst), s.cf.tlsWords(opts, certs)))
 	}
 	s.roots.keepSwept(s.srv, s.cf)
-	return s.serveAll(hup, ls)
+	return s.serveAll(hup, plain, tlsFirst)
 }
 
 // rootProblem is what is wrong with what is to be served: the directory, or the
@@ -89,10 +90,13 @@ func rootProblem(root string, err error) error {
 }
 
 // serveAll serves until a signal comes, then lets transfers finish.
-func (s *serving) serveAll(hup hangupSignals, ls []net.Listener) error {
-	failed := make(chan error, len(ls))
-	for _, l := range ls {
+func (s *serving) serveAll(hup hangupSignals, plain, tlsFirst []net.Listener) error {
+	failed := make(chan error, len(plain)+len(tlsFirst))
+	for _, l := range plain {
 		go func() { failed <- s.srv.Serve(l) }()
+	}
+	for _, l := range tlsFirst {
+		go func() { failed <- s.srv.ServeTLS(l) }()
 	}
 	for done := false; !done; {
 		select {

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/server"
@@ -54,6 +56,9 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 		return nil
 	}
 	o.TLS = &tls.Config{GetCertificate: certs.get}
+	if cf.on("tls-legacy") {
+		o.TLS.CipherSuites = legacySuites()
+	}
 	o.TLSRequired = mode != "optional"
 	o.AllowCCC = cf.on("tls-ccc")
 	o.SessionReuse = reuses[cf.str("tls-session-reuse")]
@@ -67,6 +72,18 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 	cf.clientCertificates(o)
 	cf.otherServers(o)
 	return certs
+}
+
+// legacySuites are the default cipher suites of TLS 1.2 and those with AES that package
+// tls has dropped from them: RSA key exchange, and CBC.
+func legacySuites() []uint16 {
+	var all []uint16
+	for _, c := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if slices.Contains(c.SupportedVersions, tls.VersionTLS12) && (!c.Insecure || strings.Contains(c.Name, "_AES_")) {
+			all = append(all, c.ID)
+		}
+	}
+	return all
 }
 
 // certificates loads those that are named, or the one that is made here.

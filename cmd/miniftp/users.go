@@ -27,6 +27,7 @@ type account struct {
 	sessions   int
 	networks   []netip.Prefix
 	fxp        bool
+	accept     server.Doubt
 
 	from  string         // whoever gave the password, for people: --user, users:3, miniftp.toml:12
 	lines map[string]int // of the configuration file, by key

@@ -50,11 +50,12 @@ func serveSecure(t *testing.T, fsys afero.Fs, host string, version uint16) *secu
 			t.Skip("no such address here:", err)
 		}
 		*addr = ln.Addr().String()
+		serve := srv.Serve
 		if addr == &s.implicit {
-			ln = server.ImplicitTLS(ln)
+			serve = srv.ServeTLS
 		}
 		served.Go(func() {
-			if err := srv.Serve(ln); !errors.Is(err, server.ErrServerClosed) {
+			if err := serve(ln); !errors.Is(err, server.ErrServerClosed) {
 				t.Errorf("Serve: %v", err)
 			}
 		})

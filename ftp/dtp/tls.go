@@ -150,7 +150,7 @@ var ErrOtherPeer = errors.New("its certificate is not that of the control connec
 
 // ErrNotResumed is a data connection that begins a TLS session of its own where
 // it has to resume the control connection's.
-var ErrNotResumed = errors.New("it does not resume the TLS session of the control connection")
+var ErrNotResumed = errors.New("it does not resume the TLS session of the control connection by a ticket (session IDs of TLS 1.2 are not kept)")
 
 // same reports whether the peer of a data connection is that of the control connection.
 func (s *Security) same(cs tls.ConnectionState) error {

@@ -51,6 +51,9 @@ type Account struct {
 	Name             string         // by which MaxSessions counts; default: the name that USER gave
 	Networks         []netip.Prefix // from which the user may log in; none: from everywhere
 
+	// Accept are the doubtful ends of an upload that make a whole file all the same.
+	Accept Doubt
+
 	// Owner is whose partial uploads the user's are: nobody else resumes them. The default
 	// is Name. Static gives anonymous users their address, as they may be anyone.
 	Owner string

@@ -49,7 +49,7 @@ func drain(l *listing) (n int64, err error) {
 func TestListingInSlices(t *testing.T) {
 	for _, pattern := range []string{"", "x*"} {
 		synctest.Test(t, func(t *testing.T) {
-			l := &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine}
+			l := &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine("")}
 			start := time.Now()
 			n, err := l.Read(make([]byte, 100))
 			if took := time.Since(start); n != 0 || err != nil || took > listSlice+sliceSteps*time.Millisecond {
@@ -61,7 +61,7 @@ func TestListingInSlices(t *testing.T) {
 				t.Errorf("%v after %v", err, time.Since(start))
 			}
 
-			l = &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine, gathers: true}
+			l = &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine(""), gathers: true}
 			start = time.Now()
 			if _, err := drain(l); !errors.Is(err, errTooMuch) {
 				t.Errorf("%v", err)
@@ -77,7 +77,7 @@ func TestListingInSlices(t *testing.T) {
 func TestSlowReaderGetsAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		read := 0
-		l := &listing{open: endless{0, strings.Repeat("f", 200), &read}, line: nameLine}
+		l := &listing{open: endless{0, strings.Repeat("f", 200), &read}, line: nameLine("")}
 		buf := make([]byte, 8<<10)
 		for range 1000 {
 			if _, err := l.Read(buf); err != nil {
@@ -156,7 +156,7 @@ func TestRecursionIsBounded(t *testing.T) {
 		name string
 	}{{2, "d"}, {300, strings.Repeat("n", 250)}, {1, "deep"}} {
 		m := maze{afero.NewMemMapFs(), tt.wide, tt.name}
-		l := &listing{look: looker{fs: m}, line: nameLine, flags: lsFlags{recursive: true}, seen: maxEntries - 45_000}
+		l := &listing{look: looker{fs: m}, line: nameLine(""), flags: lsFlags{recursive: true}, seen: maxEntries - 45_000}
 		if err := l.enter(subdir{path: "/"}); err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestRecursionIsBounded(t *testing.T) {
 
 // A listing that left directories out does not end as if it were whole.
 func TestPartialRecursionIsTold(t *testing.T) {
-	l := &listing{flags: lsFlags{recursive: true}, pending: maxDirBytes - 2, line: nameLine, ready: []ftp.Entry{{Name: "dir", Type: ftp.DirEntry}}}
+	l := &listing{flags: lsFlags{recursive: true}, pending: maxDirBytes - 2, line: nameLine(""), ready: []ftp.Entry{{Name: "dir", Type: ftp.DirEntry}}}
 	if n, err := drain(l); !errors.Is(err, errTooMuch) || n != int64(len("dir\r\n")) {
 		t.Errorf("%d bytes, %v", n, err)
 	}

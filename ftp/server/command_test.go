@@ -21,7 +21,7 @@ var argument = map[string]string{
 	"TYPE": "I", "STRU": "F", "MODE": "S", "REST": "0", "RANG": "0 1", "ALLO": "1",
 	"CWD": "/d", "RMD": "/empty", "MKD": "/new", "STOR": "/stored", "STOU": "/stored", "APPE": "/stored",
 	"MLSD": "/d", "MFMT": "20200101000000 /f", "MFF": "Modify=20200101000000; /f", "AVBL": "/d",
-	"SITE CHMOD": "600 /f", "SITE UTIME": "20200101000000 /f", "SITE SYMLINK": "f /link", "SITE IDLE": "60",
+	"SITE CHMOD": "600 /f", "SITE UTIME": "20200101000000 /f", "SITE SYMLINK": "f /link", "SITE IDLE": "60", "SITE UMASK": "022",
 	"OPTS UTF8": "ON", "OPTS MLST": "type;size;", "OPTS HASH": "SHA-256", "OPTS MODE": "Z LEVEL 6", "LANG": "en", "CLNT": "x", "CSID": "Name=x;",
 	"SYST": "", "NOOP": "", "HELP": "", "FEAT": "", "REIN": "", "QUIT": "", "ABOR": "", "PWD": "", "CDUP": "", "SITE HELP": "",
 }
@@ -107,7 +107,7 @@ var verbCodes = map[string]ftp.Code{
 	"APPE": 425, "LIST": 425, "NLST": 425, "MLSD": 425, "MLST": 250, "STAT": 213, "CWD": 250, "CDUP": 250, "PWD": 257, "MKD": 257,
 	"RMD": 250, "DELE": 250, "RNFR": 350, "RNTO": 503, "SIZE": 213, "MDTM": 213, "MFMT": 213, "MFF": 213, "HASH": 213,
 	"XCRC": 250, "XMD5": 250, "XSHA1": 250, "XSHA256": 250, "XSHA512": 250, "SITE HELP": 214, "SITE CHMOD": 200, "SITE UTIME": 200,
-	"SITE SYMLINK": 200, "SITE IDLE": 200, "SYST": 215, "NOOP": 200, "HELP": 214, "FEAT": 211, "OPTS UTF8": 200, "OPTS MLST": 200,
+	"SITE SYMLINK": 200, "SITE IDLE": 200, "SITE UMASK": 200, "SYST": 215, "NOOP": 200, "HELP": 214, "FEAT": 211, "OPTS UTF8": 200, "OPTS MLST": 200,
 	"OPTS HASH": 200, "OPTS MODE": 501, "AUTH": 502, "PBSZ": 503, "PROT": 503, "CCC": 533, "CLNT": 200, "CSID": 200, "LANG": 200, "AVBL": 213,
 }
 

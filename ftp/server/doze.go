@@ -18,13 +18,16 @@ const (
 )
 
 // setDeadline bounds the wait for the next line. A session that transfers is
-// not idle. Moving the deadline a little is not worth the call.
+// not idle. The idle limit counts from the last command: bytes that are not a whole
+// line do not move it. Moving the deadline a little is not worth the call.
 func (s *session) setDeadline() {
 	var at time.Time
 	little := time.Second
 	if s.job == nil {
 		now := time.Now()
-		s.idleBy = now.Add(s.idle)
+		if s.idleBy.IsZero() {
+			s.idleBy = now.Add(s.idle)
+		}
 		if s.machine.Login != ftp.LoggedIn && s.idleBy.After(s.loginBy) {
 			s.idleBy = s.loginBy
 		}

@@ -13,14 +13,26 @@ import (
 // system said about it, so no host path gets out.
 func fileError(err error, path string) ftp.Reply {
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+	case errors.Is(err, fs.ErrNotExist):
 		return ftp.Replyf(550, "%s: no such file or directory.", path)
+	case errors.Is(err, syscall.ENOTDIR): // path itself, or what it goes through
+		return ftp.Replyf(550, "%s: not a directory.", path)
 	case errors.Is(err, syscall.ENOTEMPTY): // which is an fs.ErrExist, too
 		return ftp.Replyf(550, "%s: the directory is not empty.", path)
 	case errors.Is(err, fs.ErrExist):
 		return ftp.Replyf(550, "%s: exists already.", path)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ELOOP):
+	case errors.Is(err, syscall.EROFS):
+		return ftp.Replyf(550, "%s: the file system is read-only.", path)
+	case errors.Is(err, syscall.ELOOP):
+		return ftp.Replyf(550, "%s: too many symbolic links on the way.", path)
+	case errors.Is(err, syscall.EXDEV):
+		return ftp.Replyf(550, "%s: lies on another file system.", path)
+	case errors.Is(err, fs.ErrPermission):
 		return ftp.Replyf(550, "%s: permission denied.", path)
+	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.ETXTBSY):
+		return ftp.Replyf(450, "%s: is in use.", path)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return ftp.Replyf(451, "%s: too many files are open here. Try again in a moment.", path)
 	case errors.Is(err, syscall.ENOSPC):
 		return ftp.Replyf(452, "%s: the disk is full.", path)
 	case errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):

@@ -114,7 +114,7 @@ func TestTrap03StorageErrors(t *testing.T) {
 		{"Mkdir", "MKD d", syscall.ENOSPC, 452},
 		{"Mkdir", "MKD d", syscall.EDQUOT, 552},
 		{"Remove", "DELE f", syscall.EPERM, 550},
-		{"Remove", "DELE f", syscall.EBUSY, 451},
+		{"Remove", "DELE f", syscall.EBUSY, 450},
 		{"Chtimes", "MFMT 20200101000000 f", syscall.EPERM, 550},
 		{"Chtimes", "MFMT 20200101000000 f", errors.ErrUnsupported, 504},
 		{"Open", "HASH f", syscall.ELOOP, 550},

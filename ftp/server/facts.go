@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -13,9 +14,9 @@ import (
 func factRows() []row {
 	return []row{
 		{verb: "SIZE", perm: PermRead, syntax: pathArg, rfc: "3659 §4", feat: feature("SIZE"), help: "how many bytes a file has, in TYPE I", run: (*session).size},
-		{verb: "MDTM", perm: PermRead, syntax: pathArg.shape("[<time>] <path>"), rfc: "3659 §3", feat: feature("MDTM"), help: "when a file was modified; with a time: set it", run: (*session).mdtm},
-		{verb: "MFMT", perm: PermChange, syntax: pathArg.shape("<time> <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFMT"), help: "set the time of modification", run: (*session).mfmt},
-		{verb: "MFF", perm: PermChange, syntax: pathArg.shape("<fact>=<value>; <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFF Modify;UNIX.mode;"), help: "set facts: Modify, UNIX.mode", run: (*session).mff},
+		{verb: "MDTM", perm: PermRead, syntax: timeArg, rfc: "3659 §3", feat: feature("MDTM"), help: "when a file was modified; with a time: set it", run: (*session).mdtm},
+		{verb: "MFMT", perm: PermChange, syntax: factArg.shape("<time> <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFMT"), help: "set the time of modification", run: (*session).mfmt},
+		{verb: "MFF", perm: PermChange, syntax: factArg.shape("<fact>=<value>; <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFF Modify;UNIX.mode;"), help: "set facts: Modify, UNIX.mode", run: (*session).mff},
 	}
 }
 
@@ -66,10 +67,11 @@ func (s *session) mfmt(arg string) ftp.Reply {
 		return ftp.NewReply(501, "The syntax is: MFMT YYYYMMDDHHMMSS <path>")
 	}
 	p := s.resolve(rest)
-	if r := s.setTime(at, p); r.Code != 213 {
+	r := s.setTime(at, p)
+	if r.Code != 213 {
 		return r
 	}
-	return ftp.Replyf(213, "Modify=%s; %s", ftp.FormatTime(at), p)
+	return ftp.Replyf(213, "Modify=%s; %s", r.Text(), p)
 }
 
 func timeAndPath(arg string) (at time.Time, rest string, ok bool) {
@@ -78,24 +80,22 @@ func timeAndPath(arg string) (at time.Time, rest string, ok bool) {
 	return at, rest, found && err == nil && rest != ""
 }
 
+// setTime answers 213 with the time that the file has then.
 func (s *session) setTime(at time.Time, p string) ftp.Reply {
-	if _, err := s.account.FS.Stat(p); err != nil {
-		return fileError(err, p)
+	fi, no := s.setAttributes(p, attributes{time: &at})
+	if fi == nil {
+		return no
 	}
-	if err := s.account.FS.Chtimes(p, at, at); err != nil {
-		return fileError(err, p)
-	}
-	return ftp.Replyf(213, "%s", ftp.FormatTime(at))
+	return ftp.NewReply(213, ftp.FormatTime(fi.ModTime()))
 }
 
-// mff sets several facts; the reply names those that were set.
+// mff sets several facts, all or none; the reply names those that were set.
 func (s *session) mff(arg string) ftp.Reply {
 	facts, name, found := strings.Cut(arg, " ")
 	if !found || name == "" || facts == "" {
 		return ftp.NewReply(501, "The syntax is: MFF Modify=YYYYMMDDHHMMSS;UNIX.mode=0644; <path>")
 	}
-	p := s.resolve(name)
-	var set []func() ftp.Reply
+	var a attributes
 	for fact := range strings.SplitSeq(strings.TrimSuffix(facts, ";"), ";") {
 		key, value, _ := strings.Cut(fact, "=")
 		switch strings.ToLower(key) {
@@ -104,21 +104,28 @@ func (s *session) mff(arg string) ftp.Reply {
 			if err != nil {
 				return ftp.NewReply(501, "Modify takes YYYYMMDDHHMMSS.")
 			}
-			set = append(set, func() ftp.Reply { return s.setTime(at, p) })
+			a.time = &at
 		case "unix.mode":
 			mode, ok := parseMode(value)
 			if !ok {
 				return ftp.NewReply(501, "UNIX.mode takes an octal number up to 777.")
 			}
-			set = append(set, func() ftp.Reply { return s.setMode9(mode, p) })
+			a.mode = &mode
 		default:
 			return ftp.Replyf(504, "The fact %q can't be set.", ftp.Printable(key))
 		}
 	}
-	for _, f := range set {
-		if r := f(); r.Code.Class() != ftp.Completion {
-			return r
-		}
+	p := s.resolve(name)
+	fi, no := s.setAttributes(p, a)
+	if fi == nil {
+		return no
 	}
-	return ftp.Replyf(213, "%s; %s", strings.TrimSuffix(facts, ";"), p)
+	set := ""
+	if a.time != nil {
+		set += "Modify=" + ftp.FormatTime(fi.ModTime()) + ";"
+	}
+	if a.mode != nil {
+		set += fmt.Sprintf("UNIX.mode=%04o;", fi.Mode().Perm())
+	}
+	return ftp.Replyf(213, "%s %s", set, p)
 }

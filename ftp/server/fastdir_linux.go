@@ -46,55 +46,60 @@ func (d *fastDir) Close() error { return d.f.Close() }
 
 func (d *fastDir) next(e *ftp.Entry) (bool, error) {
 	for {
-		name, err := d.name()
+		name, typ, err := d.name()
 		if err != nil {
 			return false, err
 		}
 		if name == "." || name == ".." {
 			continue
 		}
+		if d.look.namesOnly {
+			*e = ftp.Entry{Name: name}
+			return d.at < len(d.buf), nil
+		}
 		e.Name = name
 		err = unix.Fstatat(d.fd, e.Name, &d.st, unix.AT_SYMLINK_NOFOLLOW)
-		if errors.Is(err, unix.ENOENT) {
+		switch {
+		case err == nil:
+			d.entry(e)
+		case errors.Is(err, unix.ENOENT):
 			continue // deleted since
+		default:
+			d.look.unseen(e, name, fileMode(uint32(typ)<<12)) // DT_DIR is S_IFDIR>>12, and so on
 		}
-		if err != nil {
-			return false, err
-		}
-		d.entry(e)
 		return d.at < len(d.buf), nil
 	}
 }
 
-// name is the next directory record's name (struct linux_dirent64: inode 8
+// name is the next directory record's name and type (struct linux_dirent64: inode 8
 // bytes, offset 8, length 2, type 1, name).
-func (d *fastDir) name() (string, error) {
-	const lengthAt, nameAt = 16, 19
+func (d *fastDir) name() (name string, typ byte, err error) {
+	const lengthAt, typeAt, nameAt = 16, 18, 19
 	if d.at >= len(d.buf) {
 		n, err := unix.Getdents(d.fd, d.buf[:cap(d.buf)])
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
 		if n <= 0 {
-			return "", io.EOF
+			return "", 0, io.EOF
 		}
 		d.buf, d.at = d.buf[:n], 0
 		d.text = string(d.buf)
 	}
 	rec := d.buf[d.at:]
 	if len(rec) < nameAt {
-		return "", io.ErrUnexpectedEOF
+		return "", 0, io.ErrUnexpectedEOF
 	}
 	length := int(binary.NativeEndian.Uint16(rec[lengthAt:]))
 	if length < nameAt || length > len(rec) {
-		return "", io.ErrUnexpectedEOF
+		return "", 0, io.ErrUnexpectedEOF
 	}
-	name := d.text[d.at+nameAt : d.at+length]
+	name = d.text[d.at+nameAt : d.at+length]
 	d.at += length
 	if i := strings.IndexByte(name, 0); i >= 0 {
 		name = name[:i]
 	}
-	return name, nil
+	return name, rec[typeAt], nil
 }
 
 // entry fills e, whose name is set, from the record of fstatat.

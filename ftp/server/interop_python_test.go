@@ -23,7 +23,7 @@ for user in ("anonymous", "rw"):
     f.connect(host, port)
     f.login(user, "rw")
     f.set_pasv(not active)
-    assert sorted(f.nlst("names")) == sorted(names), f.nlst("names")
+    assert sorted(f.nlst("names")) == sorted("names/" + n for n in names), f.nlst("names")
     assert sorted(n for n, facts in f.mlsd("names") if facts["type"] == "file") == sorted(names)
     lines = []
     f.retrlines("LIST", lines.append)

@@ -57,7 +57,7 @@ func newSecureStock(t *testing.T, version uint16, reuse dtp.Reuse) *secureStock 
 	check(t, err)
 	s.first = l.Addr()
 	ended := make(chan struct{})
-	go func() { defer close(ended); _ = s.Serve(server.ImplicitTLS(l)) }()
+	go func() { defer close(ended); _ = s.ServeTLS(l) }()
 	t.Cleanup(func() { _ = l.Close(); <-ended })
 	return s
 }

@@ -2,11 +2,8 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -95,21 +92,44 @@ func (s *session) hearJob() bool {
 	}
 }
 
-// waitJob waits for news of the job, and for nothing else.
+// lastLogin is how long a client that has closed its side is logged in for: a script
+// that sent all it has to say takes less, and one that guesses passwords and is gone
+// shall not keep its place in the queue.
+const lastLogin = 5 * time.Second
+
+// waitJob waits for news of the job. A login ends with the server, too, and after
+// lastLogin if the client sends no more lines.
 func (s *session) waitJob() {
 	s.flush()
+	var stopped <-chan struct{}
+	var late <-chan time.Time
+	if s.job.login {
+		stopped = s.srv.stopped
+		if s.ended {
+			timer := time.NewTimer(lastLogin)
+			defer timer.Stop()
+			late = timer.C
+		}
+	}
 	select {
 	case r := <-s.job.opened:
 		s.reply(s.job.cmd, r)
+		return
 	case res := <-s.job.done:
 		s.finishJob(res)
+		return
+	case <-stopped:
+	case <-late:
 	}
+	s.job.abort(errHungUp)
+	s.finishJob(<-s.job.done)
 }
 
 // finishJob ends the job and gives its final reply.
 func (s *session) finishJob(res dtp.Result) {
 	j := s.job
 	s.job = nil // first: if something here panics there is nothing to wait for
+	s.idleBy = time.Time{}
 	select {
 	case r := <-j.opened:
 		s.reply(j.cmd, r)
@@ -117,9 +137,7 @@ func (s *session) finishJob(res dtp.Result) {
 	}
 	s.keep(res.Kept)
 	if res.Err == nil && j.dir == ftp.Store && j.opener != nil && s.params.Mode == ftp.Stream {
-		if res.Err = s.settle(res.Took); res.Err == nil && res.CutShort {
-			res.Err = errCutShort
-		}
+		res.Err = s.whole(j, res)
 	}
 	var why error
 	if j.ctx != nil { // none beside the session: it was done at once
@@ -146,76 +164,6 @@ func (s *session) finishJob(res dtp.Result) {
 	if errors.Is(res.Err, errPanicked) {
 		s.dead = res.Err
 	}
-}
-
-// A client that is killed ends both of its connections, the upload's now and then
-// first: so the end of an upload that took long waits a moment, at most a hundredth
-// of that time, for the end of the control connection (seen with curl and ftplib).
-const (
-	tookLong   = 50 * time.Millisecond
-	lastMoment = 20 * time.Millisecond
-)
-
-// halfALine is how long the end of an upload waits for the rest of a command.
-const halfALine = time.Second
-
-// settle looks, at the end of an upload, whether the client is still there and
-// has not said ABOR: in stream mode the end of the file is only the end of the
-// data connection, and a client that was killed ends it too (RFC 959 §3.4.1).
-func (s *session) settle(took time.Duration) error {
-	start := time.Now()
-	last := start
-	if took >= tookLong {
-		last = start.Add(min(took/100, lastMoment))
-	}
-	for _, c := range s.held {
-		if c.Verb == "ABOR" {
-			return errAborted // it came just before the end of the data
-		}
-	}
-	_, inTLS := s.conn.(*tls.Conn) // which may hold a line that nobody sees until it is read
-	for s.dead == nil && len(s.held) < maxHeld {
-		until := start.Add(halfALine)
-		if !s.lines.Pending() {
-			switch waiting(s.raw) {
-			case hungUp:
-				if !s.quitHeld() {
-					s.dead = errHungUp
-				}
-				return s.dead
-			case nothing:
-				if until = last; !time.Now().Before(until) && !inTLS {
-					return nil
-				}
-			}
-		}
-		_ = s.conn.SetReadDeadline(until)
-		s.wakeAt = time.Time{}
-		line, err := s.lines.ReadLine()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if time.Since(start) >= halfALine || inTLS && until == last && !time.Now().Before(last) {
-				return nil
-			}
-			continue // that was the last moment, or the job's own wake-up came late
-		}
-		if errors.Is(err, io.EOF) {
-			if !s.quitHeld() {
-				s.dead = errHungUp
-			}
-			return s.dead
-		}
-		if err != nil {
-			s.dead = err
-			return err
-		}
-		if cmd, err := ftp.ParseCommand(line); err == nil {
-			s.held = append(s.held, cmd)
-			if cmd.Verb == "ABOR" {
-				return errAborted
-			}
-		}
-	}
-	return s.dead
 }
 
 // transfer starts a job that moves d over the data connection that was agreed on.
@@ -346,7 +294,7 @@ func (s *session) verdict(j *job, res dtp.Result) ftp.Reply {
 	case errors.Is(res.Err, errCutShort):
 		return ftp.Replyf(426, "The TLS connection ended without close_notify %s: who can say that this was all?", moved)
 	case errors.Is(res.Err, dtp.ErrNotResumed):
-		return ftp.NewReply(522, "The data connection must resume the TLS session of the control connection.")
+		return ftp.NewReply(522, "The data connection must resume the TLS session of the control connection, by a session ticket: session IDs of TLS 1.2 are not kept here.")
 	case errors.As(res.Err, &noTLS):
 		return ftp.Replyf(522, "No TLS on the data connection: %s.", tlsProblem(noTLS))
 	case errors.As(res.Err, &open):

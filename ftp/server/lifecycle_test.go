@@ -143,7 +143,7 @@ func TestListenAndServe(t *testing.T) {
 		srv, err := server.New(server.Options{Auth: accounts(fsys), Grace: grace, Listen: []string{"127.0.0.1:0", "127.0.0.1:0"}})
 		check(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
-		ls, err := srv.ListenAll(ctx)
+		ls, _, err := srv.ListenAll(ctx)
 		check(t, err)
 		addr := ls[0].Addr().String()
 		for _, l := range ls {

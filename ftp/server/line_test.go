@@ -99,7 +99,9 @@ func TestTrap24LineEnds(t *testing.T) {
 	c.want(500)
 	c.want(200)
 	c.want(500)
-	c.raw("PWD\r\r\n") // a CR can't be part of a command
+	c.raw("PWD\r\r\n") // some devices end a line like that
+	c.want(257)
+	c.raw("PWD\rx\r\n") // a CR can't be part of a command
 	c.want(500, 501)
 	c.raw("NOOP\r\nPWD")
 	c.want(200) // and half a line waits

@@ -16,11 +16,11 @@ import (
 
 func listRows() []row {
 	return []row{
-		{verb: "LIST", perm: PermList, syntax: optionalArg.shape("[-aRtSrd] [<path>]"), rfc: "959 §4.1.3", feat: feature("TVFS"), help: "list a directory, for people; the last name may have * ? [ ]", run: (*session).list},
-		{verb: "NLST", perm: PermList, syntax: optionalArg.shape("[-a] [<path>]"), rfc: "959 §4.1.3", help: "list names only", run: (*session).nlst},
+		{verb: "LIST", perm: PermList, syntax: flagsArg.shape("[-aRtSrd] [<path>]"), rfc: "959 §4.1.3", feat: feature("TVFS"), help: "list a directory, for people; the last name may have * ? [ ]", run: (*session).list},
+		{verb: "NLST", perm: PermList, syntax: flagsArg.shape("[-a] [<path>]"), rfc: "959 §4.1.3", help: "list names only", run: (*session).nlst},
 		{verb: "MLSD", perm: PermList, syntax: optionalArg, rfc: "3659 §7", help: "list a directory, for programs", run: (*session).mlsd},
 		{verb: "MLST", perm: PermList, syntax: optionalArg, rfc: "3659 §7", feat: func(s *session) string { return "MLST " + s.facts.Feature() }, help: "tell the facts of one path", run: (*session).mlst},
-		{verb: "STAT", now: true, syntax: optionalArg, rfc: "959 §4.1.3", help: "the state of the session, or list a path here", run: (*session).stat},
+		{verb: "STAT", now: true, syntax: flagsArg.shape("[<path>]"), rfc: "959 §4.1.3", help: "the state of the session, or list a path here", run: (*session).stat},
 	}
 }
 
@@ -30,10 +30,10 @@ func (s *session) looker(facts ftp.Facts) looker {
 
 func (s *session) list(arg string) ftp.Reply { return s.ls("LIST", arg, listLine()) }
 
-func (s *session) nlst(arg string) ftp.Reply { return s.ls("NLST", arg, nameLine) }
+func (s *session) nlst(arg string) ftp.Reply { return s.ls("NLST", arg, nameLine("")) }
 
 func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp.Reply {
-	l, p, err := s.lsListing(arg, line)
+	l, p, err := s.lsListing(verb, arg, line)
 	switch {
 	case err != nil:
 		return fileError(err, p)
@@ -45,10 +45,11 @@ func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp
 
 // lsListing is what LIST and NLST show for their argument: flags, and a
 // directory, a file or a pattern.
-func (s *session) lsListing(arg string, line func([]byte, *ftp.Entry) []byte) (*listing, string, error) {
+func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []byte) (*listing, string, error) {
 	name, flags := s.lsFlags(arg)
 	p := s.resolve(name)
 	l := &listing{look: s.looker(0), line: line, flags: flags, hidden: flags.all}
+	l.look.namesOnly = verb == "NLST" && !flags.sorted() && !flags.recursive
 	if globbed(s.account.FS, p) {
 		l.flags.recursive = false
 		l.pattern, l.prefix = path.Base(p), prefix(name)
@@ -78,6 +79,8 @@ func (s *session) lsListing(arg string, line func([]byte, *ftp.Entry) []byte) (*
 	}
 	if flags.recursive {
 		l.first = max(name, ".")
+	} else if verb == "NLST" {
+		l.line = nameLine(dirPrefix(name))
 	}
 	if flags.all {
 		l.dots = l.look.dots(p)
@@ -104,6 +107,19 @@ func (s *session) lsFlags(arg string) (string, lsFlags) {
 		rest = strings.TrimLeft(after, " ")
 	}
 	return rest, flags
+}
+
+// dirPrefix is what NLST writes before the names in a directory, so that they are
+// pathnames that RETR takes (RFC 1123 §4.1.2.7): the directory as the client wrote it.
+// The names in the working directory are pathnames by themselves.
+func dirPrefix(name string) string {
+	switch {
+	case name == "", name == ".":
+		return ""
+	case strings.HasSuffix(name, "/"):
+		return name
+	}
+	return name + "/"
 }
 
 // prefix is the part of a pathname before its last component.
@@ -189,7 +205,7 @@ func (s *session) stat(arg string) ftp.Reply {
 	if !s.account.Perm.Has(PermList) {
 		return ftp.NewReply(550, "STAT: permission denied: this account may not list.")
 	}
-	l, p, err := s.lsListing(arg, listLine())
+	l, p, err := s.lsListing("STAT", arg, listLine())
 	if err != nil {
 		return fileError(err, p)
 	}

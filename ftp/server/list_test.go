@@ -67,7 +67,7 @@ func TestListOrders(t *testing.T) {
 			{"LIST c.txt", "c.txt"},
 			{"LIST /sub/x", "/sub/x"},
 			{"NLST", "a b c.txt d.txt sub"},
-			{"NLST sub", "deep x y.txt"},
+			{"NLST sub", "sub/deep sub/x sub/y.txt"},
 			{"NLST -a", ". .. .hidden a b c.txt d.txt sub"},
 			{"NLST c.txt", "c.txt"},
 			{"NLST *.txt", "c.txt d.txt"},
@@ -116,7 +116,7 @@ func TestTrap16FileNamedLikeFlags(t *testing.T) {
 		write(t, fsys, "/f", "x")
 		c := serve(t, fsys).login(t, "rw")
 		for cmd, want := range map[string]string{
-			"LIST -la": "-la", "NLST -la": "-la", "LIST -d": "in", "LIST -a": ". .. -d -la f", "LIST -l -la": "-la", "LIST -- -la": "-la", "NLST -d": "in", "STAT -la": "-la",
+			"LIST -la": "-la", "NLST -la": "-la", "LIST -d": "in", "LIST -a": ". .. -d -la f", "LIST -l -la": "-la", "LIST -- -la": "-la", "NLST -d": "-d/in", "STAT -la": "-la",
 		} {
 			var got []string
 			if strings.HasPrefix(cmd, "STAT") {

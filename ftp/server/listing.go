@@ -36,6 +36,7 @@ type listing struct {
 	dots    []ftp.Entry  // "." and "..", to come first
 	ready   []ftp.Entry  // to be shown next
 	entry   ftp.Entry    // the last that was read: one for all of them
+	dear    bool         // reading it may have taken long
 	stop    func() error // why the listing should stop; may be nil
 	seen    int
 	spent   time.Duration // in here, not on the network
@@ -132,7 +133,7 @@ func (l *listing) fill(b []byte) []byte {
 		l.first = ""
 	}
 	for n := 1; len(b) < batchBytes && l.err == nil; n++ {
-		if n%sliceSteps == 0 && l.over(began) {
+		if (l.dear || n%sliceSteps == 0) && l.over(began) {
 			return b
 		}
 		switch {
@@ -144,7 +145,7 @@ func (l *listing) fill(b []byte) []byte {
 		case l.open == nil:
 			b = l.nextDir(b)
 		default:
-			more, err := l.open.next(&l.entry)
+			more, err := l.read()
 			if err != nil {
 				l.endDir(err)
 				continue
@@ -158,6 +159,14 @@ func (l *listing) fill(b []byte) []byte {
 		}
 	}
 	return b
+}
+
+// read reads the next entry. One of a link may have been dear: its target was looked
+// for, over as many links as a path may have.
+func (l *listing) read() (more bool, err error) {
+	more, err = l.open.next(&l.entry)
+	l.dear = l.entry.Type == ftp.LinkEntry
+	return more, err
 }
 
 // over reports whether the slice of time that began then is over, or the listing is.
@@ -177,7 +186,7 @@ func (l *listing) over(began time.Time) bool {
 func (l *listing) find() error {
 	began := time.Now()
 	for n := 1; l.gathers && l.err == nil; n++ {
-		if l.gather(); n%sliceSteps == 0 {
+		if l.gather(); l.dear || n%sliceSteps == 0 {
 			l.over(began)
 		}
 	}
@@ -279,7 +288,7 @@ func (l *listing) gather() {
 	if l.flags.sorted() {
 		most = sortMost
 	}
-	if _, err := l.open.next(&l.entry); err != nil {
+	if _, err := l.read(); err != nil {
 		l.endDir(err)
 	} else if l.wanted(&l.entry) {
 		l.ready = append(l.ready, l.entry)
@@ -365,7 +374,10 @@ func listLine() func([]byte, *ftp.Entry) []byte {
 	return func(b []byte, e *ftp.Entry) []byte { return ftp.AppendList(b, e, now) }
 }
 
-func nameLine(b []byte, e *ftp.Entry) []byte { return append(b, e.Name...) }
+// nameLine is an NLST line: a name behind prefix.
+func nameLine(prefix string) func([]byte, *ftp.Entry) []byte {
+	return func(b []byte, e *ftp.Entry) []byte { return append(append(b, prefix...), e.Name...) }
+}
 
 // globbed reports whether p is a pattern and not the name of something.
 func globbed(fsys afero.Fs, p string) bool {

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/afero"
@@ -19,6 +21,8 @@ type looker struct {
 	perm  Perm
 	facts ftp.Facts // which facts are wanted; 0 for LIST
 	base  string    // what headings of LIST -R leave out
+
+	namesOnly bool // nothing but names is wanted
 
 	ids idNames
 }
@@ -69,6 +73,10 @@ func (d *plainDir) next(e *ftp.Entry) (bool, error) {
 			n = -1 // it panics when names vanish between two batches, and holds them all anyway
 		}
 		batch, err := d.f.Readdir(n)
+		if name, ok := statFailed(err); ok && len(batch) == 0 {
+			d.look.unseen(e, name, fs.ModeIrregular)
+			return true, nil
+		}
 		if len(batch) == 0 {
 			if err == nil {
 				err = io.EOF
@@ -83,6 +91,16 @@ func (d *plainDir) next(e *ftp.Entry) (bool, error) {
 	return len(d.batch) > 0, nil
 }
 
+// statFailed returns the name of the one entry that package os could not look at,
+// which is no failure of the directory.
+func statFailed(err error) (string, bool) {
+	var p *fs.PathError
+	if !errors.As(err, &p) || p.Op != "lstat" {
+		return "", false
+	}
+	return filepath.Base(p.Path), true
+}
+
 func (d *plainDir) Close() error { return d.f.Close() }
 
 // entry fills e with what is known of the file at p.
@@ -93,6 +111,13 @@ func (l *looker) entry(e *ftp.Entry, fi fs.FileInfo, p string, parent rights) {
 	}
 	l.fromSys(e, fi)
 	l.finish(e, p, l.rights(fi), parent)
+}
+
+// unseen fills e with what is known of an entry that can't be looked at, such as the
+// mount point of a file system that is gone: its name, and perhaps its type. MLSD
+// leaves the facts out; a line of LIST shows that nobody may do anything with it.
+func (l *looker) unseen(e *ftp.Entry, name string, typ fs.FileMode) {
+	*e = ftp.Entry{Name: name, Type: entryType(typ), Mode: typ, Size: -1, HasMode: l.facts == 0}
 }
 
 // finish adds what does not come from the file's own record.

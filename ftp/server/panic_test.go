@@ -73,7 +73,7 @@ func TestPanicEndsOneSession(t *testing.T) {
 			}
 			armed.Store(false)
 			other.cmd("PWD", 257)
-			if got := string(other.get("NLST /d")); got != "x\r\n" {
+			if got := string(other.get("NLST /d")); got != "/d/x\r\n" {
 				t.Errorf("another session lists %q", got)
 			}
 		})

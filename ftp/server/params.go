@@ -70,12 +70,13 @@ func (s *session) optsMode(arg string) ftp.Reply {
 	if !s.set.ModeZ || f[0] != "Z" {
 		return ftp.NewReply(501, "There is nothing to choose for that mode.")
 	}
+	level := s.level // taken over only if all of the line can be
 	for f = f[1:]; len(f) >= 2; f = f[2:] {
 		n, err := strconv.Atoi(f[1])
 		switch {
 		case f[0] == "ENGINE" && f[1] == "ZLIB":
 		case f[0] == "LEVEL" && err == nil && n >= 1 && n <= 9:
-			s.level = n
+			level = n
 		default:
 			return ftp.Replyf(501, "%s %s: MODE Z has LEVEL 1 to 9.", ftp.Printable(clip(f[0], 40)), ftp.Printable(clip(f[1], 40)))
 		}
@@ -83,5 +84,8 @@ func (s *session) optsMode(arg string) ftp.Reply {
 	if len(f) > 0 {
 		return ftp.NewReply(501, "The syntax is: OPTS MODE Z LEVEL <1-9>")
 	}
-	return ftp.NewReply(200, "MODE Z is set.")
+	if s.level = level; level == 0 {
+		return ftp.NewReply(200, "MODE Z has its usual level.")
+	}
+	return ftp.Replyf(200, "MODE Z has level %d.", level)
 }

@@ -1,9 +1,12 @@
 package server
 
 import (
+	"errors"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/afero"
 )
@@ -42,7 +45,44 @@ func readlink(fsys afero.Fs, name string) string {
 func isDir(fsys afero.Fs, name string) error {
 	fi, err := fsys.Stat(name)
 	if err == nil && !fi.IsDir() {
-		err = fs.ErrNotExist
+		err = syscall.ENOTDIR
 	}
 	return err
+}
+
+// mayEnter reports whether the directory can be the working directory. That takes the
+// right to search it, which a name looked up in it tells, be the name there or not.
+func mayEnter(fsys afero.Fs, dir string) error {
+	fi, err := fsys.Stat(dir)
+	switch {
+	case err != nil:
+	case !fi.IsDir():
+		err = syscall.ENOTDIR
+	case os.SameFile(fi, fi): // a disk: other storages have no such right, or are far away
+		if _, inside := lstat(fsys, path.Join(dir, "x")); errors.Is(inside, fs.ErrPermission) {
+			err = inside
+		}
+	}
+	return err
+}
+
+// Bounds on a path. A client gets deeper than the host's own limit by CWD, and each
+// of its commands, and of its sessions, would pay for the depth.
+const (
+	maxPath   = 4096 // bytes, as PATH_MAX of Linux
+	maxLevels = 256
+)
+
+// tooFar reports whether the path in an argument is over a bound. A short argument in a
+// short working directory is not even looked at.
+func (s *session) tooFar(x syntax, arg string) bool {
+	if x.path == nil || len(s.cwd)+len(arg) < maxLevels {
+		return false
+	}
+	return tooLong(s.resolve(x.path(arg)))
+}
+
+// tooLong reports whether a path, absolute and clean, is over a bound.
+func tooLong(p string) bool {
+	return len(p) > maxPath || strings.Count(p, "/") > maxLevels
 }

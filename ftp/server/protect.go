@@ -47,12 +47,14 @@ func (s *session) auth(mechanism string) ftp.Reply {
 	case s.tls != nil:
 		return ftp.NewReply(503, "The control connection is or was under TLS already.")
 	}
-	switch strings.ToUpper(strings.TrimSpace(mechanism)) {
-	case "TLS", "TLS-C", "SSL", "TLS-P":
-	default:
+	level, err := ftp.ParseAuth(mechanism)
+	if err != nil {
 		return ftp.NewReply(504, "Only AUTH TLS is known here.")
 	}
 	s.secure = true
+	if level == ftp.Private {
+		return ftp.NewReply(234, "Begin the TLS handshake; data connections are under TLS too.")
+	}
 	return ftp.NewReply(234, "Begin the TLS handshake.")
 }
 
@@ -127,23 +129,23 @@ func (s *session) pbsz(arg string) ftp.Reply {
 	return ftp.NewReply(200, "PBSZ=0")
 }
 
-// prot never leaves clear what was asked to be protected. Params.Step, by the
-// reply, does the rest.
+// prot agrees to a protection level. The level changes by the reply, in
+// ftp.Params.Step.
 func (s *session) prot(arg string) ftp.Reply {
-	level := strings.ToUpper(strings.TrimSpace(arg))
+	level, err := ftp.ParseProtection(arg)
 	switch {
 	case s.tls == nil:
 		return ftp.NewReply(503, "PROT comes behind AUTH TLS and PBSZ.")
 	case !s.sized:
 		return ftp.NewReply(503, "Send PBSZ 0 first.")
-	case level == "S", level == "E":
-		return ftp.NewReply(536, "TLS knows the levels C and P only.")
-	case level != "C" && level != "P":
+	case errors.Is(err, errors.ErrUnsupported): // S or E of RFC 2228 §3
+		return ftp.NewReply(536, "PROT takes C (clear) or P (private): TLS has no other level.")
+	case err != nil:
 		return ftp.NewReply(504, "PROT takes C (clear) or P (private).")
-	case level == "C" && s.set.TLSRequired:
+	case level == ftp.Clear && s.set.TLSRequired:
 		s.refused("PROT C: TLS is required", "tls")
 		return ftp.NewReply(534, "Data connections are under TLS here: PROT P.")
-	case level == "C":
+	case level == ftp.Clear:
 		return ftp.NewReply(200, "Data connections are clear.")
 	}
 	return ftp.NewReply(200, "Data connections are under TLS.")

@@ -29,6 +29,7 @@ type Server struct {
 	closing   bool
 	listeners map[net.Listener]struct{}
 	crowd     crowd
+	stopped   chan struct{} // closed with closing
 	empty     chan struct{} // closed when closing and no session is left
 
 	bouncer  *bouncer
@@ -52,6 +53,7 @@ func New(opts Options) (*Server, error) {
 		verifier:  newVerifier(),
 		uploads:   newUploads(),
 		turned:    make(chan struct{}, maxTurned),
+		stopped:   make(chan struct{}),
 		empty:     make(chan struct{}),
 	}
 	s.set.Store(set)
@@ -86,13 +88,16 @@ func (s *Server) Reload(opts Options) error {
 // Shutdown or Close, or until ctx ends: then no new session is taken, transfers
 // may finish within Options.Grace, and ErrServerClosed is returned.
 func (s *Server) ListenAndServe(ctx context.Context) error {
-	ls, err := s.ListenAll(ctx)
+	plain, tlsFirst, err := s.ListenAll(ctx)
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, len(ls))
-	for _, l := range ls {
+	failed := make(chan error, len(plain)+len(tlsFirst))
+	for _, l := range plain {
 		go func() { failed <- s.Serve(l) }()
+	}
+	for _, l := range tlsFirst {
+		go func() { failed <- s.ServeTLS(l) }()
 	}
 	select {
 	case err = <-failed:
@@ -110,33 +115,30 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	return err
 }
 
-// ImplicitTLS is l for sessions where TLS comes first and the greeting after it,
-// without AUTH (port 990): Serve looks for it. The Server needs Options.TLS.
-func ImplicitTLS(l net.Listener) net.Listener { return implicit{l} }
+// keepAlive finds clients that are gone without a word, during a transfer too, and
+// keeps a control connection that is still for the length of a transfer known to
+// the NAT routers on its way.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 8}
 
-type implicit struct{ net.Listener }
-
-// ListenAll opens the listeners of Options.Listen and ListenTLS, for callers that
-// want to know the addresses before they Serve. "[::]:port" and ":port" listen on
-// both address families.
-func (s *Server) ListenAll(ctx context.Context) ([]net.Listener, error) {
-	var ls []net.Listener
+// ListenAll opens the listeners of Options.Listen, for Serve, and of ListenTLS, for
+// ServeTLS, for callers that want to know the addresses before they serve.
+// "[::]:port" and ":port" listen on both address families.
+func (s *Server) ListenAll(ctx context.Context) (plain, tlsFirst []net.Listener, err error) {
 	set := s.set.Load()
-	for i, addr := range slices.Concat(set.Listen, set.ListenTLS) {
-		lc := net.ListenConfig{KeepAlive: -1}
+	var ls []net.Listener
+	for _, addr := range slices.Concat(set.Listen, set.ListenTLS) {
+		lc := net.ListenConfig{KeepAliveConfig: keepAlive}
 		l, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
 			for _, l := range ls {
 				_ = l.Close()
 			}
-			return nil, fmt.Errorf("can't listen on %s: %w", addr, listenError(err))
-		}
-		if i >= len(set.Listen) {
-			l = ImplicitTLS(l)
+			return nil, nil, fmt.Errorf("can't listen on %s: %w", addr, listenError(err))
 		}
 		ls = append(ls, l)
 	}
-	return ls, nil
+	n := len(set.Listen)
+	return ls[:n:n], ls[n:], nil
 }
 
 // listenError keeps what the operating system said, without the address again.
@@ -154,16 +156,25 @@ func listenError(err error) error {
 
 // Serve takes control connections from l until Shutdown or Close, which make it
 // return ErrServerClosed. It closes l.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) error { return s.serve(l, false) }
+
+// ServeTLS is Serve for sessions that begin with a TLS handshake, without AUTH
+// (implicit TLS, port 990). It takes bare TCP connections from l, and needs
+// Options.TLS.
+func (s *Server) ServeTLS(l net.Listener) error {
+	if s.set.Load().tls == nil {
+		_ = l.Close()
+		return errors.New("server: ServeTLS needs Options.TLS")
+	}
+	return s.serve(l, true)
+}
+
+func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 	defer l.Close()
 	if !s.track(l) {
 		return ErrServerClosed
 	}
 	defer s.untrack(l)
-	_, tlsFirst := l.(implicit)
-	if tlsFirst && s.set.Load().tls == nil {
-		return errors.New("TLS is asked for, and Options.TLS is missing")
-	}
 	for wait := time.Duration(0); ; {
 		conn, err := l.Accept()
 		if err == nil {
@@ -235,7 +246,10 @@ func (s *Server) isClosing() bool {
 func (s *Server) stopListening() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closing = true
+	if !s.closing {
+		s.closing = true
+		close(s.stopped)
+	}
 	for l := range s.listeners {
 		_ = l.Close()
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -61,18 +62,20 @@ type session struct {
 	level    int       // OPTS MODE Z; 0: none was chosen
 	idle     time.Duration
 	epsvAll  bool
-	implicit bool // TLS comes first, then the greeting
-	secure   bool // AUTH was agreed to: the handshake comes next
-	clear    bool // CCC was agreed to
-	sized    bool // PBSZ came
+	umask    fs.FileMode // SITE UMASK
+	implicit bool        // TLS comes first, then the greeting
+	secure   bool        // AUTH was agreed to: the handshake comes next
+	clear    bool        // CCC was agreed to
+	sized    bool        // PBSZ came
 	failures int
 	slowed   bool          // pace was told of
 	commands *rate.Limiter // of pace; nil until it is needed
 	unknown  int           // commands before login that nobody knows
 	dead     error         // why the connection can't go on
+	ended    bool          // the client has closed its side: no more lines come
 
 	wakeAt   time.Time // the read deadline that the owner set
-	idleBy   time.Time // no command is waited for any longer
+	idleBy   time.Time // the idle limit; zero: to be counted from now on
 	loginBy  time.Time // no login is
 	canDoze  bool
 	stopping atomic.Bool
@@ -122,7 +125,7 @@ func (s *session) reset() {
 	s.epsvAll = false
 	s.facts = ftp.AllFacts
 	s.hash, s.level = defaultHash, 0
-	s.fxp = fxp{}
+	s.fxp, s.umask = fxp{}, 0
 	s.admit()
 }
 
@@ -186,12 +189,30 @@ func (s *session) lives(begin func()) (dozes bool) {
 			s.do(next)
 			continue
 		}
+		if s.ended {
+			s.lastJobs()
+			continue
+		}
 		if s.next() {
 			return true
 		}
 	}
 	s.flush()
 	return false
+}
+
+// lastJobs is next for a session whose client sends no more lines. What it sent
+// before is carried out and answered: a script may send all it has to say and close
+// its side of the connection.
+func (s *session) lastJobs() {
+	switch {
+	case s.job != nil:
+		s.waitJob()
+	case s.stopping.Load():
+		s.reply(ftp.Command{}, ftp.NewReply(421, s.stopText()))
+	default:
+		s.dead = errHungUp
+	}
 }
 
 // next waits for a line and runs it, or for whatever else wakes the session. It
@@ -230,13 +251,14 @@ func (s *session) next() (dozes bool) {
 		s.refused("a line is too long", "")
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
 		s.dead = err
-	case s.quitHeld():
-		s.waitJob() // the client said QUIT and hung up: its transfer may finish
-	default:
+	case s.quitHeld(), s.mayBeWhole(): // nothing more comes, but the transfer may finish
+		s.ended = true
+	case !errors.Is(err, io.EOF):
 		s.dead = err
-		if errors.Is(err, io.EOF) {
-			s.dead = errHungUp
-		}
+	case s.job != nil && s.job.opener != nil:
+		s.dead = errHungUp // a client that is killed leaves its transfer like that
+	default:
+		s.ended = true
 	}
 	return false
 }
@@ -256,23 +278,33 @@ func (s *session) stop() {
 	s.wake()
 }
 
-// noVerb stands for a line that is no command; it may have been meant to store a file.
+// noVerb is the verb of a line that is not a command. The line may have been meant to
+// store a file.
 const noVerb = "?"
 
-// command judges a line and runs it, now or when the transfer has ended.
-func (s *session) command(line []byte) {
+// heard makes a command of a line: every line that is read comes here, whatever the
+// session is doing. It returns false for a line of another protocol, which ends the session.
+func (s *session) heard(line []byte) (ftp.Command, bool) {
 	if name := foreign(line); name != "" {
 		s.strange(name)
-		return
+		return ftp.Command{}, false
 	}
 	cmd, err := ftp.ParseCommand(line)
 	if err != nil {
 		cmd = ftp.Command{Verb: noVerb}
 	}
 	if cmd.Verb == "PASS" {
-		clear(line) // a password stays no longer than it must
+		clear(line) // a password is kept no longer than needed
 	}
-	s.pace()
+	return cmd, true
+}
+
+// command runs the command of a line, now or when the transfer has ended.
+func (s *session) command(line []byte) {
+	cmd, ok := s.heard(line)
+	if !ok {
+		return
+	}
 	if s.job == nil {
 		s.do(cmd)
 		return
@@ -288,17 +320,10 @@ func (s *session) command(line []byte) {
 	s.held = append(s.held, cmd)
 }
 
-func (s *session) quitHeld() bool {
-	for _, c := range s.held {
-		if c.Verb == "QUIT" {
-			return true
-		}
-	}
-	return false
-}
-
 // do runs one command and writes its reply, unless a job will.
 func (s *session) do(cmd ftp.Command) {
+	s.pace()
+	s.idleBy = time.Time{}
 	s.tell(ftp.CommandGiven{Command: cmd.Masked()})
 	r, arg, reply := s.judge(cmd)
 	if r != nil {
@@ -318,11 +343,14 @@ func (s *session) do(cmd ftp.Command) {
 // calls it, so replies leave in order.
 func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 	s.out = r.Append(s.out)
-	verb := cmd.Verb
+	verb, was := cmd.Verb, s.machine.Login
 	if main, ok := s.srv.table.byVerb[verb]; ok {
 		verb = main.verb // XCUP moves the machine as CDUP does
 	}
 	s.machine.Step(verb, r.Code)
+	if was == ftp.LoggedIn && s.machine.Login != was { // REIN, USER, AUTH
+		s.loginBy = time.Now().Add(s.set.LoginTimeout)
+	}
 	s.params.Step(cmd, r.Code)
 	s.clearPending()
 	if s.params.Mode == ftp.Block && (ftp.Stores(verb) || verb == noVerb) && r.Code.Class() > ftp.Completion {

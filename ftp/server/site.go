@@ -15,9 +15,10 @@ import (
 func siteRows() []row {
 	return []row{
 		{verb: "SITE HELP", syntax: noArg, rfc: "959 §4.1.3", help: "list the SITE commands", run: (*session).siteHelp},
-		{verb: "SITE CHMOD", perm: PermChange, syntax: pathArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
-		{verb: "SITE UTIME", perm: PermChange, syntax: pathArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
-		{verb: "SITE SYMLINK", perm: PermMakeDir, syntax: pathArg.shape("<target> <path>"), help: "make a symbolic link that stays inside", run: (*session).symlink},
+		{verb: "SITE CHMOD", perm: PermChange, syntax: factArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
+		{verb: "SITE UTIME", perm: PermChange, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
+		{verb: "SITE SYMLINK", perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link that stays inside", run: (*session).symlink},
+		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "say or set which permission bits new files and directories lose", run: (*session).setUmask},
 		{verb: "SITE IDLE", syntax: textArg.shape("[<seconds>]"), help: "say or set how long you may be idle", run: (*session).setIdle},
 	}
 }
@@ -44,18 +45,12 @@ func (s *session) chmod(arg string) ftp.Reply {
 	if !ok || name == "" {
 		return ftp.NewReply(501, "The syntax is: SITE CHMOD 644 <path>")
 	}
-	return s.setMode9(mode, s.resolve(name))
-}
-
-// setMode9 sets the nine permission bits.
-func (s *session) setMode9(mode fs.FileMode, p string) ftp.Reply {
-	if _, err := s.account.FS.Stat(p); err != nil {
-		return fileError(err, p)
+	p := s.resolve(name)
+	fi, no := s.setAttributes(p, attributes{mode: &mode})
+	if fi == nil {
+		return no
 	}
-	if err := s.account.FS.Chmod(p, mode); err != nil {
-		return fileError(err, p)
-	}
-	return ftp.Replyf(200, "%s has the mode %03o now.", p, mode)
+	return ftp.Replyf(200, "%s has the mode %03o now.", p, fi.Mode().Perm())
 }
 
 // utime takes "YYYYMMDDhhmm[ss] path" and the longer "path atime mtime ctime UTC".
@@ -110,19 +105,32 @@ func (s *session) symlink(arg string) ftp.Reply {
 	return ftp.Replyf(200, "%s is a link now.", p)
 }
 
-const (
-	minIdle = 10 * time.Second
-	maxIdle = time.Hour
-)
+// setUmask is for what this session makes: it can take more rights away than the
+// server's process does by its own umask, and none fewer.
+func (s *session) setUmask(arg string) ftp.Reply {
+	if arg = strings.TrimSpace(arg); arg != "" {
+		mask, ok := parseMode(arg)
+		if !ok {
+			return ftp.NewReply(501, "SITE UMASK takes an octal number up to 777.")
+		}
+		s.umask = mask
+	}
+	return ftp.Replyf(200, "New files and directories lose the bits %03o, and those of the server's own umask.", s.umask)
+}
+
+// minIdle is the shortest time that SITE IDLE takes, but for an even shorter
+// Options.IdleTimeout, which is the longest.
+const minIdle = 10 * time.Second
 
 func (s *session) setIdle(arg string) ftp.Reply {
 	if strings.TrimSpace(arg) == "" {
 		return ftp.Replyf(200, "You may be idle for %d seconds.", int(s.idle.Seconds()))
 	}
 	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
-	most := max(maxIdle, s.set.IdleTimeout)
-	if err != nil || n < int64(minIdle/time.Second) || n > int64(most/time.Second) {
-		return ftp.Replyf(501, "SITE IDLE takes %d to %d seconds.", int(minIdle.Seconds()), int(most.Seconds()))
+	most := s.set.IdleTimeout
+	least := min(minIdle, most)
+	if err != nil || n < int64(least/time.Second) || n > int64(most/time.Second) {
+		return ftp.Replyf(501, "SITE IDLE takes %d to %d seconds.", int(least.Seconds()), int(most.Seconds()))
 	}
 	s.idle = time.Duration(n) * time.Second
 	s.wakeAt = time.Time{} // the deadline is set anew

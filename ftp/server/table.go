@@ -22,23 +22,50 @@ type row struct {
 	run     func(s *session, arg string) ftp.Reply
 }
 
-// syntax is the shape of an argument: its notation and its check.
+// syntax is the shape of an argument: its notation, its check, and the path in it.
 type syntax struct {
 	text  string
 	check func(arg string) bool
+	path  func(arg string) string // nil: there is none
 }
 
 // The shapes of arguments.
 var (
-	noArg       = syntax{"", func(string) bool { return true }} // tolerant: a stray argument is ignored
-	pathArg     = syntax{"<path>", func(a string) bool { return a != "" }}
-	optionalArg = syntax{"[<path>]", func(string) bool { return true }}
-	wordArg     = syntax{"<word>", func(a string) bool { return strings.TrimSpace(a) != "" }}
-	textArg     = syntax{"<text>", func(string) bool { return true }}
+	noArg       = syntax{"", func(string) bool { return true }, nil} // tolerant: a stray argument is ignored
+	pathArg     = syntax{"<path>", func(a string) bool { return a != "" }, allOfIt}
+	optionalArg = syntax{"[<path>]", func(string) bool { return true }, allOfIt}
+	wordArg     = syntax{"<word>", func(a string) bool { return strings.TrimSpace(a) != "" }, nil}
+	textArg     = syntax{"<text>", func(string) bool { return true }, nil}
+	factArg     = syntax{"<fact> <path>", pathArg.check, behindWord}
+	timeArg     = syntax{"[<time>] <path>", pathArg.check, behindTime}
+	flagsArg    = syntax{"[-<flags>] [<path>]", optionalArg.check, behindFlags}
 )
 
+func allOfIt(arg string) string { return arg }
+
+// behindWord is the path of an argument that begins with a word of another kind.
+func behindWord(arg string) string {
+	_, rest, _ := strings.Cut(arg, " ")
+	return rest
+}
+
+func behindTime(arg string) string {
+	word, rest, _ := strings.Cut(arg, " ")
+	if _, _, err := ftp.ParseTime(padSeconds(word)); err == nil {
+		return rest
+	}
+	return arg
+}
+
+func behindFlags(arg string) string {
+	for strings.HasPrefix(arg, "-") {
+		arg = strings.TrimLeft(behindWord(arg), " ")
+	}
+	return arg
+}
+
 // shape is a syntax with another notation.
-func (s syntax) shape(text string) syntax { return syntax{text, s.check} }
+func (s syntax) shape(text string) syntax { s.text = text; return s }
 
 // table is all the rows of one server, by verb and alias.
 type table struct {
@@ -104,6 +131,11 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
 	case r.perm != 0 && !s.account.Perm.Has(r.perm):
 		return nil, "", s.refuse(r)
+	case s.tooFar(r.syntax, arg):
+		return nil, "", ftp.Replyf(553, "The path is too long: it may have %d bytes and %d levels.", maxPath, maxLevels)
+	}
+	if no, misused := s.misused(r.verb); misused {
+		return nil, "", no
 	}
 	return r, arg, ftp.Reply{}
 }

@@ -126,7 +126,7 @@ func TestLoginTimeout(t *testing.T) {
 	})
 }
 
-// After the login it does not run any more.
+// After the login it does not run any more, and begins anew when the session logs out.
 func TestLoginTimeoutEnds(t *testing.T) {
 	bubble(t, func(o *server.Options) { o.LoginTimeout, o.IdleTimeout = time.Minute, time.Hour }, func(t *testing.T, c *ctl, _ *server.Server) {
 		c.cmd("USER rw", 331)
@@ -134,7 +134,12 @@ func TestLoginTimeoutEnds(t *testing.T) {
 		time.Sleep(50 * time.Minute)
 		c.cmd("NOOP", 200)
 		c.cmd("REIN", 220)
-		c.ends(0) // who logs out has used up the time to log in
+		time.Sleep(50 * time.Second)
+		c.cmd("USER rw", 331)
+		c.cmd("PASS rw", 230)
+		time.Sleep(50 * time.Minute)
+		c.cmd("USER rw", 331)
+		c.ends(time.Minute) // it begins anew with each login that is given up
 	})
 }
 
@@ -157,16 +162,46 @@ func TestSiteIdle(t *testing.T) {
 	})
 }
 
-// The time for SITE IDLE may grow too, within an hour.
+// The time for SITE IDLE may grow again, up to Options.IdleTimeout.
 func TestSiteIdleLonger(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, c *ctl, _ *server.Server) {
 		c.cmd("USER rw", 331)
 		c.cmd("PASS rw", 230)
-		c.cmd("SITE IDLE 3600", 200)
-		c.cmd("SITE IDLE 3601", 501)
-		time.Sleep(59 * time.Minute)
-		c.ends(time.Minute)
+		c.cmd("SITE IDLE 30", 200)
+		c.cmd("SITE IDLE 300", 200)
+		for _, more := range []string{"301", "3600", "9223372036854775807"} {
+			c.cmd("SITE IDLE "+more, 501)
+		}
+		c.ends(5 * time.Minute)
 	})
+}
+
+// Bytes that are not a whole line do not move the idle limit, on a connection whose
+// session is parked between them either.
+func TestIdleTimeoutOfDribbledBytes(t *testing.T) {
+	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.IdleTimeout = 500 * time.Millisecond })
+	c := s.login(t, "rw")
+	tick := time.NewTicker(20 * time.Millisecond) // as a client would; nothing is measured by it
+	defer tick.Stop()
+	end := make(chan ftp.Code, 1)
+	go func() {
+		r, _ := ftp.ReadReply(c.lr)
+		end <- r.Code
+	}()
+	for n := 0; ; n++ {
+		select {
+		case code := <-end:
+			if code != 421 {
+				t.Errorf("the session ended with %d", code)
+			}
+			return
+		case <-tick.C:
+			_, _ = io.WriteString(c.Conn, "x")
+		}
+		if n > 5000 { // 100 s, or more: 200 times the limit
+			t.Fatal("the session is still there")
+		}
+	}
 }
 
 // What is idle when the server shuts down hears of it at once.

@@ -272,7 +272,7 @@ func TestImplicitTLS(t *testing.T) {
 	s := serve(t, fsys, requireTLS)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	go func() { _ = s.Serve(server.ImplicitTLS(l)) }()
+	go func() { _ = s.ServeTLS(struct{ net.Listener }{l}) }() // wrapped, as callers do
 	conn, err := net.Dial("tcp", l.Addr().String())
 	check(t, err)
 	t.Cleanup(func() { _ = conn.Close() })

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/spf13/afero"
@@ -149,14 +150,18 @@ func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
 
 func (s *session) rest(arg string) ftp.Reply {
 	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
-	if err != nil {
+	switch {
+	case err != nil:
 		return ftp.NewReply(501, "REST takes a number of bytes.")
+	case n > 0 && s.params.Type == ftp.ASCII:
+		return noOffsets
 	}
 	s.pend = pending{restart: n, end: -1}
 	return ftp.Replyf(350, "The next transfer starts at byte %d.", n)
 }
 
-// rang takes the first and the last byte; a first beyond the last takes it back.
+// rang takes the first and the last byte; RANG 1 0 withdraws the range. A last byte
+// beyond what a file can have is the largest number that leaves room for one more.
 func (s *session) rang(arg string) ftp.Reply {
 	first, last, _ := strings.Cut(strings.TrimSpace(arg), " ")
 	from, err1 := ftp.ParseOffset(first)
@@ -171,8 +176,42 @@ func (s *session) rang(arg string) ftp.Reply {
 	if from > to {
 		return ftp.NewReply(501, "The last byte comes before the first.")
 	}
+	if s.params.Type == ftp.ASCII {
+		return noOffsets
+	}
+	from, to = min(from, maxOffset), min(to, maxOffset)
 	s.pend = pending{restart: from, end: to}
 	return ftp.Replyf(350, "The next transfer covers the bytes %d to %d.", from, to)
+}
+
+const maxOffset = math.MaxInt64 - 1
+
+// noOffsets refuses an offset in TYPE A. The marker of REST counts the bytes of the
+// transfer (RFC 3659 §5.1), and in ASCII these are others than the file's.
+var noOffsets = ftp.NewReply(504, "Offsets are exact in TYPE I only: send TYPE I first.")
+
+// misused returns the refusal of a verb that can't do what REST or RANG, which came
+// before it, have asked for: the wrong bytes would be read or written.
+func (s *session) misused(verb string) (ftp.Reply, bool) {
+	restarts, ranges := s.pend.restart > 0, s.pend.end >= 0
+	switch verb {
+	case "RETR", "HASH":
+	case "STOR":
+		if ranges {
+			return ftp.NewReply(503, "RANG is for RETR and HASH: use REST with STOR."), true
+		}
+	case "STOU":
+		if restarts || ranges {
+			return ftp.NewReply(503, "STOU makes a new file: use REST with STOR."), true
+		}
+	case "APPE":
+		if restarts || ranges {
+			return ftp.NewReply(503, "APPE continues at the end of the file: use REST with STOR."), true
+		}
+	default:
+		return ftp.Reply{}, false
+	}
+	return noOffsets, (restarts || ranges) && s.params.Type == ftp.ASCII
 }
 
 // allo answers honestly where the storage can tell how much room there is.

@@ -25,7 +25,7 @@ func treeRows() []row {
 
 func (s *session) chdir(arg string) ftp.Reply {
 	p := s.resolve(arg)
-	if err := isDir(s.account.FS, p); err != nil {
+	if err := mayEnter(s.account.FS, p); err != nil {
 		return fileError(err, p)
 	}
 	s.cwd = p
@@ -42,7 +42,7 @@ func (s *session) mkdir(arg string) ftp.Reply {
 	if err := isDir(s.account.FS, path.Dir(p)); err != nil {
 		return fileError(err, path.Dir(p))
 	}
-	if err := s.account.FS.Mkdir(p, 0o777); err != nil {
+	if err := s.account.FS.Mkdir(p, 0o777&^s.umask); err != nil {
 		return fileError(err, p)
 	}
 	return ftp.NewReply(257, ftp.Quote257(p)+" is made.")

@@ -215,7 +215,7 @@ func (u *upload) create() error {
 		}
 		defer old.Close()
 	}
-	perm := fs.FileMode(0o666)
+	perm := fs.FileMode(0o666) &^ u.s.umask
 	if u.had != nil {
 		perm = u.had.Mode().Perm() // never more open than what it replaces
 	}
@@ -342,7 +342,7 @@ func (u *upload) openInPlace() error {
 
 // openFinal opens the final file.
 func (u *upload) openFinal(flag int) error {
-	own, err := openOwn(u.fs, u.name, flag, 0o666)
+	own, err := openOwn(u.fs, u.name, flag, 0o666&^u.s.umask)
 	if err != nil {
 		return err
 	}

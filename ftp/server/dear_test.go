@@ -1,0 +1,101 @@
+package server
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+)
+
+// links is a directory of links without end, each of which is counted.
+type links struct{ read *int }
+
+func (d links) next(e *ftp.Entry) (bool, error) {
+	*d.read++
+	*e = ftp.Entry{Name: "link", Type: ftp.LinkEntry}
+	return true, nil
+}
+
+func (links) Close() error { return nil }
+
+// To resolve a link can take long, so a listing looks behind each whether to stop.
+func TestListingStopsBehindADearEntry(t *testing.T) {
+	for _, gathers := range []bool{false, true} {
+		read, asked := 0, 0
+		l := &listing{open: links{&read}, gathers: gathers, line: nameLine("")}
+		why := errors.New("ABOR")
+		l.stop = func() error {
+			if asked++; asked == 3 {
+				return why
+			}
+			return nil
+		}
+		if _, err := drain(l); !errors.Is(err, why) || read > 4 {
+			t.Errorf("%d links were read until %v", read, err)
+		}
+	}
+}
+
+// oneBad is a directory of which package os can't look at one entry, as it reports that
+// where there is no fastDir.
+type oneBad struct {
+	afero.File
+	calls int
+}
+
+func (d *oneBad) Readdir(int) ([]fs.FileInfo, error) {
+	fi, err := os.Stat(".")
+	if err != nil {
+		return nil, err
+	}
+	switch d.calls++; d.calls {
+	case 1, 3:
+		return []fs.FileInfo{fi}, nil
+	case 2:
+		return nil, &fs.PathError{Op: "lstat", Path: filepath.Join("host", "dead"), Err: errors.New("not connected")}
+	}
+	return nil, nil
+}
+
+func (*oneBad) Close() error { return nil }
+
+func TestOneBadEntryOfAPlainDirectory(t *testing.T) {
+	l := &listing{line: nameLine(""), hidden: true}
+	l.open = &plainDir{look: &l.look, f: &oneBad{}}
+	buf := make([]byte, 100)
+	text := ""
+	for l.err == nil {
+		n, _ := l.Read(buf)
+		text += string(buf[:n])
+	}
+	if want := ".\r\ndead\r\n.\r\n"; text != want {
+		t.Errorf("%q, want %q: %v", text, want, l.err)
+	}
+}
+
+// The limit on idling counts from the last command: neither bytes nor wake-ups move it.
+func TestIdleLimitIsOfCommands(t *testing.T) {
+	srv, err := New(Options{Auth: Static{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	s := newSession(srv, nowhere{}, false)
+	s.machine.Login = ftp.LoggedIn
+	s.setDeadline()
+	first := s.idleBy
+	time.Sleep(time.Millisecond) // so that the clock has moved
+	if s.setDeadline(); s.idleBy != first {
+		t.Error("the limit has moved without a command")
+	}
+	s.do(ftp.Command{Verb: "NOOP"})
+	if s.setDeadline(); !s.idleBy.After(first) {
+		t.Error("a command does not move the limit")
+	}
+}

@@ -1,0 +1,107 @@
+package server_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+func accepts(d server.Doubt) func(*server.Options) {
+	return func(o *server.Options) {
+		users := o.Auth.(server.Static)
+		u := users["rw"]
+		u.Account.Accept = d
+		users["rw"] = u
+	}
+}
+
+// Devices that hang up right behind the last byte, in the clear and under TLS, with and
+// without close_notify: which of their uploads get the final name.
+func TestUploadOfAClientThatHangsUp(t *testing.T) {
+	const clear, notify, bare = "clear", "TLS", "TLS without close_notify"
+	for _, tc := range []struct {
+		accept server.Doubt
+		whole  []string
+		cut    []string
+	}{
+		{0, []string{notify}, []string{clear, bare}},
+		{server.DoubtHangUp, []string{clear, notify}, []string{bare}},
+		{server.DoubtNoCloseNotify, []string{notify}, []string{clear, bare}},
+		{server.DoubtHangUp | server.DoubtNoCloseNotify, []string{clear, notify, bare}, nil},
+	} {
+		fsys := fsroot.NewMem()
+		var over atomic.Int32
+		s := serve(t, fsys, withTLS, accepts(tc.accept), func(o *server.Options) {
+			o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
+				if _, done := e.What.(ftp.TransferDone); done {
+					over.Add(1)
+				}
+			})
+		})
+		upload := func(how, name string) {
+			c := s.connect(t)
+			raw := c.Conn
+			var d interface {
+				Write(b []byte) (int, error)
+				Close() error
+			}
+			if how == clear {
+				c.cmd("USER rw", 331)
+				c.cmd("PASS rw", 230)
+				d = c.starts("STOR " + name)
+			} else {
+				sec := c.secure(clientConfig(tls.VersionTLS13)).private("rw")
+				conn := sec.over("STOR " + name)
+				check(t, conn.Handshake())
+				if d = conn; how == bare {
+					d = &bareEnd{conn}
+				}
+			}
+			_, err := d.Write(random(100_000))
+			check(t, err)
+			check(t, raw.Close()) // before the data, so that the server is sure to see it
+			check(t, d.Close())
+		}
+		for i, how := range append(append([]string{}, tc.whole...), tc.cut...) {
+			for n := range 10 {
+				upload(how, fmt.Sprintf("/%d.%d", i, n))
+			}
+		}
+		hows := append(append([]string{}, tc.whole...), tc.cut...)
+		await(t, func() bool { return int(over.Load()) == 10*len(hows) })
+		for i, how := range hows {
+			for n := range 10 {
+				name := fmt.Sprintf("/%d.%d", i, n)
+				if got, want := exists(fsys, name), i < len(tc.whole); got != want {
+					t.Errorf("%v: %s: %s has the final name: %v, want %v", tc.accept, how, name, got, want)
+				}
+			}
+		}
+	}
+}
+
+// bareEnd closes the TCP connection without close_notify.
+type bareEnd struct{ *tls.Conn }
+
+func (b *bareEnd) Close() error { return b.NetConn().Close() }
+
+// A device that ends TLS uploads without close_notify and waits for the reply gets 226
+// where its account accepts that.
+func TestAcceptNoCloseNotify(t *testing.T) {
+	fsys := fsroot.NewMem()
+	s := serve(t, fsys, withTLS, accepts(server.DoubtNoCloseNotify))
+	c := s.connect(t).secure(clientConfig(tls.VersionTLS13)).private("rw")
+	d := c.over("STOR f")
+	_, err := d.Write([]byte("content"))
+	check(t, err)
+	check(t, d.NetConn().Close())
+	c.want(226)
+	if got := read(t, fsys, "/f"); got != "content" {
+		t.Errorf("stored %q", got)
+	}
+}

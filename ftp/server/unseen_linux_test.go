@@ -1,0 +1,89 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"miniftp/ftp"
+)
+
+// In a directory that may be read but not searched no entry can be looked at: each is
+// listed all the same, without the facts that nobody knows.
+func TestEntriesThatCannotBeLookedAt(t *testing.T) {
+	runtime.LockOSThread() // and never unlocked: the thread ends with the user that it has
+	dir := filepath.Join(t.TempDir(), "d")
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(dir, "sub"), 0o755), os.WriteFile(filepath.Join(dir, "file"), []byte("x"), 0o644),
+		os.Symlink("file", filepath.Join(dir, "link")), os.Chmod(dir, 0o744),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() != 0 {
+		if err := os.Chmod(dir, 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
+	for _, tt := range []struct {
+		look looker
+		line func(b []byte, e *ftp.Entry) []byte
+		want []string
+	}{
+		{looker{}, listLine(), []string{"d---------", "----------", "l---------"}},
+		{looker{facts: ftp.AllFacts}, func(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, ftp.AllFacts) }, []string{
+			"type=dir;perm=; sub", "type=file;perm=; file", "type=OS.unix=slink;perm=; link",
+		}},
+		{looker{namesOnly: true}, nameLine("d/"), []string{"d/sub", "d/file", "d/link"}},
+	} {
+		f, err := os.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &listing{look: tt.look, line: tt.line}
+		l.open = l.look.fastDir(f, "/d", 0)
+		if os.Geteuid() == 0 {
+			unix.SetfsuidRetUid(12345)
+		}
+		text, err := io.ReadAll(l)
+		if os.Geteuid() == 0 {
+			unix.SetfsuidRetUid(0)
+		}
+		if err != nil {
+			t.Errorf("%v: %v", tt.want, err)
+		}
+		lines := strings.Split(strings.TrimSpace(string(text)), "\r\n")
+		for _, want := range tt.want {
+			found := false
+			for _, line := range lines {
+				found = found || strings.HasPrefix(line, want)
+			}
+			if !found || len(lines) != len(tt.want) {
+				t.Errorf("%q is not in %q", want, lines)
+			}
+		}
+	}
+}
+
+// What fails of the directory itself ends the listing with an error.
+func TestDirectoryThatCannotBeReadOn(t *testing.T) {
+	f, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &listing{line: nameLine("")}
+	l.open = l.look.fastDir(f, "/d", 0)
+	_ = f.Close()
+	l.open.(*fastDir).fd = -1
+	if _, err := io.ReadAll(l); !errors.Is(err, unix.EBADF) {
+		t.Errorf("%v, want EBADF", err)
+	}
+}
