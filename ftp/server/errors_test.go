@@ -16,6 +16,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
+	"miniftp/ftp/server"
 )
 
 // faulty is a filesystem in which one method fails, once it is told to.
@@ -141,7 +142,7 @@ func TestTrap03StorageErrors(t *testing.T) {
 				t.Error("what failed stands under its final name")
 			}
 			for _, name := range names(t, inner, "/") {
-				if !slices.Contains([]string{"f", "d", ".g.upload"}, name) {
+				if !slices.Contains([]string{"f", "d", server.Hidden(".g.upload")}, name) {
 					t.Errorf("left: %s", name)
 				}
 			}

@@ -325,6 +325,7 @@ func (s *session) do(cmd ftp.Command) {
 	s.pace()
 	s.idleBy = time.Time{}
 	s.tell(ftp.CommandGiven{Command: cmd.Masked()})
+	renamed := s.pend.from
 	r, arg, reply := s.judge(cmd)
 	if r != nil {
 		reply = r.run(s, arg)
@@ -334,8 +335,12 @@ func (s *session) do(cmd ftp.Command) {
 			reply = ftp.NewReply(421, "Too many commands that I do not know. Goodbye.")
 		}
 	}
-	if reply.Code != 0 {
-		s.reply(cmd, reply)
+	if reply.Code == 0 { // a transfer's replies come later
+		return
+	}
+	s.reply(cmd, reply)
+	if r != nil || reply.Code == 553 || reply.Code == 503 { // else the refusal was told, or it was no change
+		s.changed(cmd, renamed, reply)
 	}
 }
 

@@ -15,9 +15,9 @@ import (
 func siteRows() []row {
 	return []row{
 		{verb: "SITE HELP", syntax: noArg, rfc: "959 §4.1.3", help: "list the SITE commands", run: (*session).siteHelp},
-		{verb: "SITE CHMOD", perm: PermChange, syntax: factArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
-		{verb: "SITE UTIME", perm: PermChange, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
-		{verb: "SITE SYMLINK", perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link that stays inside", run: (*session).symlink},
+		{verb: "SITE CHMOD", changes: true, perm: PermChange, syntax: factArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
+		{verb: "SITE UTIME", changes: true, perm: PermChange, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
+		{verb: "SITE SYMLINK", changes: true, perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link that stays inside", run: (*session).symlink},
 		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "say or set which permission bits new files and directories lose", run: (*session).setUmask},
 		{verb: "SITE IDLE", syntax: textArg.shape("[<seconds>]"), help: "say or set how long you may be idle", run: (*session).setIdle},
 	}
@@ -90,6 +90,9 @@ func (s *session) symlink(arg string) ftp.Reply {
 	target, name, _ := strings.Cut(arg, " ")
 	if target == "" || name == "" {
 		return ftp.NewReply(501, "The syntax is: SITE SYMLINK <target> <path>")
+	}
+	if isPartial(path.Base(target)) {
+		return ftp.NewReply(553, "Names like that are reserved for partial uploads.")
 	}
 	l, ok := s.account.FS.(afero.Linker)
 	if !ok {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/spf13/afero"
 	"github.com/spf13/afero/mem"
@@ -63,7 +64,7 @@ func openFile(fsys afero.Fs, name string, flag int, perm fs.FileMode) (afero.Fil
 		creates = false
 	}
 	f, err := fsys.OpenFile(name, flag, perm)
-	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrExist) || noSpace(err) {
+	if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EBADF) {
 		return f, err
 	}
 	if creates { // a failed CacheOnReadFs.OpenFile has left an empty file

@@ -14,6 +14,7 @@ type row struct {
 	aliases []string
 	anyone  bool   // works before login
 	now     bool   // is answered while a transfer runs; others wait for its end
+	changes bool   // changes files: an ftp.Changed tells that it did, or was refused
 	perm    Perm   // what the account must have
 	syntax  syntax // of the argument
 	rfc     string // where it is specified
@@ -125,14 +126,16 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	case !r.anyone && s.machine.Login != ftp.LoggedIn:
 		return nil, "", ftp.NewReply(530, "Log in first: USER and PASS.")
 	case refused:
-		s.refused(r.verb+": TLS is required", "tls")
+		s.refusedCommand(r, arg, r.verb+": TLS is required", "tls")
 		return nil, "", needsTLS
 	case !r.syntax.check(arg):
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
 	case r.perm != 0 && !s.account.Perm.Has(r.perm):
-		return nil, "", s.refuse(r)
+		return nil, "", s.refuse(r, arg)
 	case s.tooFar(r.syntax, arg):
 		return nil, "", ftp.Replyf(553, "The path is too long: it may have %d bytes and %d levels.", maxPath, maxLevels)
+	case s.isHidden(r.syntax, arg):
+		return nil, "", ftp.NewReply(553, "Names like that are reserved for partial uploads.")
 	}
 	if no, misused := s.misused(r.verb); misused {
 		return nil, "", no
@@ -141,8 +144,8 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 }
 
 // refuse says which permission is missing.
-func (s *session) refuse(r *row) ftp.Reply {
-	s.refused(r.verb+": the account has no permission to "+r.perm.String(), "users.perm")
+func (s *session) refuse(r *row, arg string) ftp.Reply {
+	s.refusedCommand(r, arg, "the account has no permission to "+r.perm.String(), "users.perm")
 	switch {
 	case s.account.Perm == ReadOnly:
 		return ftp.Replyf(550, "%s: permission denied: this account is read-only.", r.verb)
@@ -150,6 +153,45 @@ func (s *session) refuse(r *row) ftp.Reply {
 		return ftp.Replyf(550, "%s: permission denied: this account may only upload new files.", r.verb)
 	}
 	return ftp.Replyf(550, "%s: permission denied for this account.", r.verb)
+}
+
+// refusedCommand tells the Observer why a command was refused, and which setting decides.
+func (s *session) refusedCommand(r *row, arg, why, option string) {
+	if s.set.Observer != nil {
+		s.tell(ftp.Refused{Why: why, Option: option, Verb: r.verb, Path: s.subject(r, arg)})
+	}
+}
+
+// subject returns the path that a command is about; "" if there is none, or if nobody is
+// logged in.
+func (s *session) subject(r *row, arg string) string {
+	if r.syntax.path == nil || s.account == nil {
+		return ""
+	}
+	return clip(s.resolve(r.syntax.path(arg)), maxPath)
+}
+
+// changed tells the Observer what came of a command that changes files. renamed is the
+// path that RNFR named before it. An upload that has begun is told of by TransferDone.
+func (s *session) changed(cmd ftp.Command, renamed string, reply ftp.Reply) {
+	r, arg := s.srv.table.find(cmd)
+	class := reply.Code.Class()
+	switch {
+	case s.set.Observer == nil || r == nil || !r.changes || s.account == nil:
+		return
+	case class == ftp.Preliminary || class == ftp.Intermediate:
+		return
+	case r.verb == "MDTM" && r.syntax.path(arg) == arg: // it asks for the time
+		return
+	}
+	c := ftp.Changed{Verb: r.verb, Path: s.subject(r, arg), Reply: reply}
+	switch r.verb {
+	case "RNTO":
+		c.Path, c.To = renamed, c.Path
+	case "SITE SYMLINK":
+		c.To, _, _ = strings.Cut(arg, " ")
+	}
+	s.tell(c)
 }
 
 // features is the FEAT lines of every row that has one (RFC 2389 §3.2).

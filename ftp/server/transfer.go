@@ -16,9 +16,9 @@ import (
 func transferRows() []row {
 	return []row{
 		{verb: "RETR", perm: PermRead, syntax: pathArg, rfc: "959 §4.1.3", help: "send a file to you", run: (*session).retr},
-		{verb: "STOR", perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "take a file from you", run: (*session).stor},
-		{verb: "STOU", perm: PermStore, syntax: optionalArg, rfc: "1123 §4.1.2.9", help: "take a file under a name that is new", run: (*session).stou},
-		{verb: "APPE", perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "add to a file, or make it", run: (*session).appe},
+		{verb: "STOR", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "take a file from you", run: (*session).stor},
+		{verb: "STOU", changes: true, perm: PermStore, syntax: optionalArg, rfc: "1123 §4.1.2.9", help: "take a file under a name that is new", run: (*session).stou},
+		{verb: "APPE", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "add to a file, or make it", run: (*session).appe},
 		{verb: "REST", syntax: wordArg.shape("<offset>"), rfc: "3659 §5", feat: feature("REST STREAM"), help: "let the next transfer start at that byte", run: (*session).rest},
 		{verb: "RANG", syntax: wordArg.shape("<first> <last>"), rfc: "draft-bryan-ftp-range", feat: feature("RANG STREAM"), help: "let the next RETR or HASH cover those bytes", run: (*session).rang},
 		{verb: "ALLO", syntax: wordArg.shape("<bytes> [R <record>]"), rfc: "959 §4.1.3", help: "ask whether there is room for an upload", run: (*session).allo},

@@ -15,11 +15,11 @@ func treeRows() []row {
 		{verb: "CWD", aliases: []string{"XCWD"}, syntax: pathArg, rfc: "959 §4.1.1", help: "go to a directory", run: (*session).chdir},
 		{verb: "CDUP", aliases: []string{"XCUP"}, syntax: noArg, rfc: "959 §4.1.1", help: "go to the parent directory", run: func(s *session, _ string) ftp.Reply { return s.chdir("..") }},
 		{verb: "PWD", aliases: []string{"XPWD"}, syntax: noArg, rfc: "959 §4.1.3", help: "say where you are", run: (*session).pwd},
-		{verb: "MKD", aliases: []string{"XMKD"}, perm: PermMakeDir, syntax: pathArg, rfc: "959 §4.1.3", help: "make a directory", run: (*session).mkdir},
-		{verb: "RMD", aliases: []string{"XRMD"}, perm: PermDelete, syntax: pathArg, rfc: "959 §4.1.3", help: "remove an empty directory", run: (*session).rmdir},
-		{verb: "DELE", perm: PermDelete, syntax: pathArg, rfc: "959 §4.1.3", help: "delete a file", run: (*session).dele},
-		{verb: "RNFR", perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "name what is to be renamed", run: (*session).rnfr},
-		{verb: "RNTO", perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "and give it its new name", run: (*session).rnto},
+		{verb: "MKD", aliases: []string{"XMKD"}, changes: true, perm: PermMakeDir, syntax: pathArg, rfc: "959 §4.1.3", help: "make a directory", run: (*session).mkdir},
+		{verb: "RMD", aliases: []string{"XRMD"}, changes: true, perm: PermDelete, syntax: pathArg, rfc: "959 §4.1.3", help: "remove an empty directory", run: (*session).rmdir},
+		{verb: "DELE", changes: true, perm: PermDelete, syntax: pathArg, rfc: "959 §4.1.3", help: "delete a file", run: (*session).dele},
+		{verb: "RNFR", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "name what is to be renamed", run: (*session).rnfr},
+		{verb: "RNTO", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "and give it its new name", run: (*session).rnto},
 	}
 }
 

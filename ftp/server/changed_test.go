@@ -1,0 +1,82 @@
+package server_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+// Every command that changes a file, or is not allowed or able to, is told of once, with
+// its path: by Changed, by Refused for want of a permission, or by TransferDone once a
+// transfer has begun. What only asks is not.
+func TestEveryChangeIsTold(t *testing.T) {
+	type told struct {
+		event, verb, path, to string
+		code                  ftp.Code
+	}
+	var mu sync.Mutex
+	var all []told
+	fsys := fsroot.NewMem()
+	write(t, fsys, "/f", "content")
+	s := serve(t, fsys, func(o *server.Options) {
+		o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			switch h := e.What.(type) {
+			case ftp.Changed:
+				all = append(all, told{"changed", h.Verb, h.Path, h.To, h.Reply.Code})
+			case ftp.Refused:
+				all = append(all, told{"refused", h.Verb, h.Path, "", 0})
+			case ftp.TransferDone:
+				all = append(all, told{"transfer", h.Verb, h.Path, "", 0})
+			}
+		})
+	})
+	rw, ro := s.login(t, "rw"), s.login(t, "ro")
+	for _, tt := range []struct {
+		c    *ctl
+		cmd  string
+		want []told
+	}{
+		{rw, "MKD d", []told{{"changed", "MKD", "/d", "", 257}}},
+		{rw, "MKD d", []told{{"changed", "MKD", "/d", "", 550}}},
+		{rw, "XMKD d/e", []told{{"changed", "MKD", "/d/e", "", 257}}},
+		{rw, "CWD d", nil},
+		{rw, "RMD e", []told{{"changed", "RMD", "/d/e", "", 250}}},
+		{rw, "DELE nothing", []told{{"changed", "DELE", "/d/nothing", "", 550}}},
+		{rw, "RNFR /f", nil},
+		{rw, "RNTO g", []told{{"changed", "RNTO", "/f", "/d/g", 250}}},
+		{rw, "RNFR nothing", []told{{"changed", "RNFR", "/d/nothing", "", 550}}},
+		{rw, "RNTO x", []told{{"changed", "RNTO", "", "/d/x", 503}}},
+		{rw, "SITE CHMOD 600 g", []told{{"changed", "SITE CHMOD", "/d/g", "", 200}}},
+		{rw, "SITE CHMOD 999 g", []told{{"changed", "SITE CHMOD", "/d/g", "", 501}}},
+		{rw, "MFMT 20200101000000 g", []told{{"changed", "MFMT", "/d/g", "", 213}}},
+		{rw, "MDTM 20200101000000 g", []told{{"changed", "MDTM", "/d/g", "", 213}}},
+		{rw, "MDTM g", nil},
+		{rw, "SIZE g", nil},
+		{rw, "STOR g", []told{{"changed", "STOR", "/d/g", "", 425}}},
+		{rw, "STOR /", []told{{"changed", "STOR", "/", "", 550}}},
+		{rw, "RETR nothing", nil},
+		{ro, "DELE d/g", []told{{"refused", "DELE", "/d/g", "", 0}}},
+		{ro, "STOR x", []told{{"refused", "STOR", "/x", "", 0}}},
+		{ro, "LIST", nil},
+	} {
+		tt.c.cmd(tt.cmd)
+		mu.Lock()
+		if !slices.Equal(all, tt.want) {
+			t.Errorf("%s: %+v, want %+v", tt.cmd, all, tt.want)
+		}
+		all = nil
+		mu.Unlock()
+	}
+	rw.put("STOR new", []byte("x"))
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []told{{"transfer", "STOR", "/d/new", "", 0}}; !slices.Equal(all, want) {
+		t.Errorf("STOR: %+v, want %+v", all, want)
+	}
+}

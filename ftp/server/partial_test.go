@@ -1,0 +1,80 @@
+package server_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/server"
+)
+
+// The hidden name of a partial upload is reserved: no command of a client takes it, in
+// any spelling, whatever is there. Names that only look like one are anybody's.
+func TestPartialNamesAreReserved(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		kept := server.PartialName("f", "drop", nil, 0)
+		running := server.PartialName("f", "drop", nil, 1)
+		write(t, fsys, "/"+kept, "of another account")
+		write(t, fsys, "/mine", "x")
+		c := serve(t, fsys).login(t, "rw")
+		for _, name := range []string{kept, running, "/" + kept, "./" + kept, "x/../" + kept, kept + "/"} {
+			for _, cmd := range []string{
+				"RETR %s", "STOR %s", "APPE %s", "STOU %s", "SIZE %s", "MDTM %s", "MDTM 20200101000000 %s", "MFMT 20200101000000 %s", "MFF Modify=20200101000000; %s",
+				"DELE %s", "RNFR %s", "MKD %s", "RMD %s", "CWD %s", "LIST %s", "LIST -a %s", "NLST %s", "MLST %s", "MLSD %s", "STAT %s", "HASH %s", "SITE CHMOD 777 %s",
+				"SITE SYMLINK mine %s", "SITE UTIME 20200101000000 %s",
+			} {
+				c.cmd(fmt.Sprintf(cmd, name), 553)
+			}
+			c.cmd("RNFR mine", 350)
+			c.cmd("RNTO "+name, 553)
+		}
+		c.cmd("SITE SYMLINK "+kept+" l", 553)
+		if got := read(t, fsys, "/"+kept); got != "of another account" {
+			t.Errorf("it holds %q", got)
+		}
+		for _, verb := range []string{"LIST -a", "NLST -a", "MLSD", "NLST .*"} {
+			if verb == "NLST .*" {
+				c.cmd(verb, 550)
+				continue
+			}
+			for _, line := range c.lines(verb) {
+				if strings.Contains(line, "upload") {
+					t.Errorf("%s lists %q", verb, line)
+				}
+			}
+		}
+		for _, name := range []string{".f.upload", ".f.0123abcd.upload", strings.Replace(kept, "0", "1", 1), kept + ".bak"} {
+			c.put("STOR "+name, []byte("anybody's"))
+			c.cmd("DELE "+name, 250)
+		}
+	})
+}
+
+// A partial upload belongs to the account that sent it: another one neither resumes nor
+// cuts nor removes it, by any command, and anonymous users are told apart by address.
+func TestPartialUploadsHaveOwners(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		kept := "/" + server.PartialName("f", "drop", nil, 0)
+		write(t, fsys, kept, "first, ")
+		s := serve(t, fsys)
+		other, owner := s.login(t, "rw"), s.login(t, "drop")
+		other.cmd("SIZE f", 550)
+		other.cmd("DELE f", 550)
+		other.cmd("REST 7", 350)
+		other.cmd("EPSV", 229)
+		other.cmd("STOR f", 554)
+		other.put("APPE f", []byte("another file"))
+		other.put("STOR f", []byte("a third"))
+		other.cmd("DELE f", 250)
+		if got := read(t, fsys, kept); got != "first, " {
+			t.Errorf("it holds %q", got)
+		}
+		owner.cmd("REST 7", 350)
+		owner.put("STOR f", []byte("second"))
+		if got := read(t, fsys, "/f"); got != "first, second" {
+			t.Errorf("/f holds %q", got)
+		}
+	})
+}
