@@ -24,7 +24,7 @@ type pump struct {
 	stall time.Duration
 	start time.Time
 	moved int64
-	owes  int64 // bytes that came and are not paid yet
+	owes  int64 // bytes that moved and are not yet charged to the rates
 }
 
 // Chunks of the kernel's copy grow while they are quick, so that a fast peer
@@ -48,7 +48,7 @@ func (p *pump) run(conn *Conn) error {
 		err = p.job.Ready()
 	}
 	if err == nil {
-		err = p.move(conn)
+		err = p.settle(p.move(conn))
 	}
 	if !stop() && err == nil && keeps(&p.job) {
 		err = context.Cause(p.ctx) // the deadline is in the past: nothing more will go over it
@@ -146,6 +146,26 @@ func (p *pump) bare() bool {
 	return err == nil && fi.Mode().IsRegular()
 }
 
+// settle charges the rates for the last bytes of a Job that ended with err. A Job that
+// failed does not wait for it, but its bytes count: breaking off must not be cheaper.
+func (p *pump) settle(err error) error {
+	owes := p.owes
+	p.owes = 0
+	if err == nil {
+		return p.pay(owes)
+	}
+	now := time.Now()
+	for _, r := range p.job.Rates {
+		if r == nil {
+			continue
+		}
+		for left := owes; left > 0; left -= int64(r.Burst()) {
+			r.ReserveN(now, int(min(left, int64(r.Burst()))))
+		}
+	}
+	return err
+}
+
 // pay waits until every rate has room for n more bytes.
 func (p *pump) pay(n int64) error {
 	for _, r := range p.job.Rates {
@@ -211,15 +231,18 @@ func (p *pump) kernel() error {
 				return nil
 			}
 		}
-		if err := p.pay(n); err != nil {
+		// Charged afterwards, as in read: of a small file far less than n moves.
+		if err := p.pay(p.owes); err != nil {
 			return err
 		}
+		p.owes = 0
 		if err := p.await(); err != nil {
 			return err
 		}
 		start := time.Now()
 		copied, err := io.CopyN(dst, src, n)
 		p.count(copied)
+		p.owes = copied
 		switch took := time.Since(start); {
 		case errors.Is(err, io.EOF):
 			return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -88,7 +87,7 @@ func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 	s := &session{srv: srv, raw: conn, conn: conn, implicit: implicit, set: set, idle: set.IdleTimeout}
 	s.control = ftp.Control{
 		ID: srv.ids.Add(1), Side: ftp.ServerPI,
-		Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr()),
+		Local: dtp.AddrPort(conn.LocalAddr()), Remote: dtp.AddrPort(conn.RemoteAddr()),
 	}
 	if !implicit {
 		keepUrgent(conn)
@@ -96,14 +95,6 @@ func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 	s.canDoze = mayDoze(conn)
 	s.lines = ftp.NewLineReader(conn, maxLine)
 	return s
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
-		ap := t.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
 }
 
 // reset puts the session back to the state after the greeting (REIN).
