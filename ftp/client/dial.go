@@ -230,4 +230,3 @@ func (c *Client) learn(ctx context.Context) error {
 	c.features = ftp.ParseFeatures(replies[0])
 	return nil
 }
-

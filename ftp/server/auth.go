@@ -23,6 +23,7 @@ type Login struct {
 	Certified bool
 
 	verifier *verifier // of the Server
+	regular  bool      // User has logged in from there before
 }
 
 // Authenticator decides who may log in. Authenticate is called from many
@@ -126,12 +127,12 @@ func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error)
 	case !within(u.Account.Networks, login.Remote.Addr()):
 		u, why = User{}, errNetwork
 	case !u.Anyone && !login.Certified:
-		why = login.by().matches(ctx, login.User, login.Password, u.Password)
+		why = login.by().matches(ctx, login, u.Password)
 	}
 	if why != nil {
 		if errors.Is(why, ErrLogin) {
 			done, _ := costOf(u.Password)
-			login.by().work(ctx, login.Password, done, s.cost())
+			login.by().work(ctx, login, done, s.cost())
 		}
 		return nil, why
 	}

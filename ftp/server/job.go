@@ -170,7 +170,7 @@ func (s *session) settle(took time.Duration) error {
 		}
 	}
 	_, inTLS := s.conn.(*tls.Conn) // which may hold a line that nobody sees until it is read
-	for s.dead == nil && len(s.held) < maxHeld {
+	for s.dead == nil && !s.holdsEnough() {
 		until := start.Add(halfALine)
 		if !s.lines.Pending() {
 			switch waiting(s.raw) {
@@ -205,7 +205,7 @@ func (s *session) settle(took time.Duration) error {
 			return err
 		}
 		if cmd, err := ftp.ParseCommand(line); err == nil {
-			s.held = append(s.held, cmd)
+			s.hold(cmd)
 			if cmd.Verb == "ABOR" {
 				return errAborted
 			}
@@ -220,6 +220,9 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 	opener, err := s.data.Take()
 	if err != nil {
 		j.finish(dtp.Result{Err: err})
+		if errors.Is(err, dtp.ErrOfferRevoked) {
+			return ftp.Replyf(425, "You did not use the data port within %v, and another session needed it: send PASV or EPSV again.", s.set.DataTimeout)
+		}
 		return ftp.NewReply(425, "No data connection: send PASV, EPSV, PORT or EPRT first.")
 	}
 	j.opener = opener

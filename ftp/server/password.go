@@ -90,10 +90,10 @@ var (
 func (l Login) Verify(ctx context.Context, stored string) error {
 	v := l.by()
 	if stored == "" {
-		v.work(ctx, l.Password, 0, hashCost)
+		v.work(ctx, l, 0, hashCost)
 		return errNoUser
 	}
-	return v.matches(ctx, l.User, l.Password, stored)
+	return v.matches(ctx, l, stored)
 }
 
 // by is who verifies: the Server's, where it made the Login.
@@ -114,17 +114,19 @@ const (
 
 // verifier compares passwords with hashes.
 type verifier struct {
-	slots   chan struct{}                     // of hashes computed at once
+	slots   *fairQueue                        // of hashes computed at once
 	compare func(hash, password []byte) error // bcrypt
 	key     [sha256.Size]byte                 // of this process
 	mu      sync.Mutex
 	known   map[[sha256.Size]byte]time.Time // what matched, and until when that is believed
 }
 
+// halfOfTheProcessors is how many may compute hashes: sessions need the others.
+func halfOfTheProcessors() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
+
 func newVerifier() *verifier {
 	v := &verifier{
-		// Half of the processors: those who are inside need the others.
-		slots:   make(chan struct{}, (runtime.GOMAXPROCS(0)+1)/2),
+		slots:   newFairQueue(halfOfTheProcessors()),
 		compare: bcrypt.CompareHashAndPassword,
 		known:   map[[sha256.Size]byte]time.Time{},
 	}
@@ -133,7 +135,8 @@ func newVerifier() *verifier {
 }
 
 // matches compares the password with what is stored, which is not empty.
-func (v *verifier) matches(ctx context.Context, user, password, stored string) error {
+func (v *verifier) matches(ctx context.Context, l Login, stored string) error {
+	password := l.Password
 	cost, err := costOf(stored)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLogin, err)
@@ -145,14 +148,14 @@ func (v *verifier) matches(ctx context.Context, user, password, stored string) e
 		}
 		return nil
 	}
-	id := v.id(user, password, stored)
+	id := v.id(l.User, password, stored)
 	if v.remembers(id) {
 		return nil
 	}
-	if err := v.slot(ctx); err != nil {
+	if err := v.slot(ctx, l); err != nil {
 		return err
 	}
-	defer v.giveBack()
+	defer v.slots.release()
 	seen := password[:min(len(password), maxPassword)]
 	switch err := v.compare([]byte(stored), []byte(seen)); {
 	case len(password) > maxPassword:
@@ -166,15 +169,15 @@ func (v *verifier) matches(ctx context.Context, user, password, stored string) e
 
 // work computes for nothing, until a refusal that has taken the time of a hash of
 // cost done (0: none) has taken that of cost most: so it can't be told from others.
-func (v *verifier) work(ctx context.Context, password string, done, most int) {
+func (v *verifier) work(ctx context.Context, l Login, done, most int) {
 	if most == 0 || done >= most {
 		return
 	}
-	if v.slot(ctx) != nil {
+	if v.slot(ctx, l) != nil {
 		return
 	}
-	defer v.giveBack()
-	seen := []byte(password[:min(len(password), maxPassword)])
+	defer v.slots.release()
+	seen := []byte(l.Password[:min(len(l.Password), maxPassword)])
 	if done == 0 {
 		_ = v.compare(nobody(most), seen)
 		return
@@ -189,16 +192,13 @@ func nobody(cost int) []byte {
 	return fmt.Appendf(nil, "$2b$%02d$%s", cost, strings.Repeat(".", 53))
 }
 
-func (v *verifier) slot(ctx context.Context) error {
-	select {
-	case v.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// slot waits for the login's turn. Its keys are what the client said and where it comes
+// from, never whether the user exists: the wait would tell.
+func (v *verifier) slot(ctx context.Context, l Login) error {
+	type name string
+	ip := l.Remote.Addr()
+	return v.slots.acquire(ctx, l.regular, name(l.User), origin(ip), site(ip))
 }
-
-func (v *verifier) giveBack() { <-v.slots }
 
 // id stands for user, password and hash together: who changes one of them is not
 // remembered. Without the key nothing can be told from it.

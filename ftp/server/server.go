@@ -31,6 +31,7 @@ type Server struct {
 	crowd     crowd
 	empty     chan struct{} // closed when closing and no session is left
 
+	ahead    atomic.Int64 // bytes of commands that sessions hold while their logins are judged
 	bouncer  *bouncer
 	verifier *verifier
 	turned   chan struct{} // a place for each caller who is being turned away

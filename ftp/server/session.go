@@ -19,7 +19,6 @@ import (
 // Bounds on what a client may send ahead.
 const (
 	maxLine     = 8 << 10 // bytes of one command
-	maxHeld     = 64      // commands that wait for a transfer's end
 	maxFailures = 3       // refused logins
 )
 
@@ -44,9 +43,12 @@ type session struct {
 	cwd     string
 	pend    pending
 	fxp     fxp
-	job     *job          // what runs beside the session
-	held    []ftp.Command // what came while it ran
-	out     []byte        // replies that are not yet written
+	job     *job                // what runs beside the session
+	held    []ftp.Command       // what came while it ran: see held.go
+	ahead   int                 // bytes of held
+	charged int                 // of ahead, that srv.ahead counts
+	login   atomic.Pointer[job] // the job, if it is a login
+	out     []byte              // replies that are not yet written
 
 	facts    ftp.Facts // OPTS MLST
 	hash     string    // OPTS HASH
@@ -164,9 +166,7 @@ func (s *session) lives(begin func()) (dozes bool) {
 			continue
 		}
 		if s.job == nil && len(s.held) > 0 && !s.stopping.Load() {
-			next := s.held[0]
-			s.held = s.held[1:]
-			s.do(next)
+			s.do(s.nextHeld())
 			continue
 		}
 		if s.next() {
@@ -190,16 +190,13 @@ func (s *session) next() (dozes bool) {
 	if s.dead != nil {
 		return false // nobody reads our replies
 	}
-	if len(s.held) >= maxHeld {
+	if s.holdsEnough() {
 		s.waitJob() // no more is read: TCP makes the client wait
 		return false
 	}
 	s.setDeadline()
 	if s.stopping.Load() && s.job == nil || s.job != nil && s.job.hasNews() {
 		return false // a wake-up may have come just before the deadline was set, and is undone
-	}
-	if s.stopping.Load() && s.job != nil && s.job.login {
-		s.job.abort(errHungUp)
 	}
 	line, err := s.lines.ReadLine()
 	switch {
@@ -233,9 +230,13 @@ var errHungUp = errors.New("the client hung up without QUIT")
 // which sets what the owner will look at before it calls.
 func (s *session) wake() { _ = s.raw.SetReadDeadline(time.Unix(1, 0)) }
 
-// stop asks the session to end as soon as no transfer runs.
+// stop asks the session to end as soon as no transfer runs. A login that runs ends at
+// once: the session may be waiting for nothing else.
 func (s *session) stop() {
 	s.stopping.Store(true)
+	if j := s.login.Load(); j != nil {
+		j.abort(errHungUp)
+	}
 	s.wake()
 }
 
@@ -268,7 +269,7 @@ func (s *session) command(line []byte) {
 		s.do(cmd)
 		return
 	}
-	s.held = append(s.held, cmd)
+	s.hold(cmd)
 }
 
 func (s *session) quitHeld() bool {
