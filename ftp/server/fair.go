@@ -14,7 +14,8 @@ import (
 // keep out callers that do not share it. With equal counts it is first come, first served.
 type fairQueue struct {
 	mu      sync.Mutex
-	free    int
+	slots   int
+	free    int       // fewer than none after resize, while more than slots are taken
 	waiting []*waiter // in order of arrival
 	tallies map[any]*tally
 	decayed time.Time
@@ -40,7 +41,7 @@ type tally struct {
 const tallyDecay = 30 * time.Second
 
 func newFairQueue(slots int) *fairQueue {
-	return &fairQueue{free: max(slots, 1), tallies: map[any]*tally{}, decayed: time.Now()}
+	return &fairQueue{slots: max(slots, 1), free: max(slots, 1), tallies: map[any]*tally{}, decayed: time.Now()}
 }
 
 // acquire waits for a slot, until ctx ends. Keys are values that can be compared; those of
@@ -80,6 +81,15 @@ func (q *fairQueue) release() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.free++
+	q.grant()
+}
+
+// resize changes the number of slots.
+func (q *fairQueue) resize(slots int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.free += max(slots, 1) - q.slots
+	q.slots = max(slots, 1)
 	q.grant()
 }
 

@@ -34,6 +34,7 @@ type Server struct {
 	ahead    atomic.Int64 // bytes of commands that sessions hold while their logins are judged
 	bouncer  *bouncer
 	verifier *verifier
+	hashes   *fairQueue    // of files
 	turned   chan struct{} // a place for each caller who is being turned away
 	turning  sync.WaitGroup
 }
@@ -50,6 +51,7 @@ func New(opts Options) (*Server, error) {
 		crowd:     newCrowd(),
 		bouncer:   newBouncer(),
 		verifier:  newVerifier(),
+		hashes:    newFairQueue(set.MaxHashes),
 		turned:    make(chan struct{}, maxTurned),
 		empty:     make(chan struct{}),
 	}
@@ -74,6 +76,11 @@ func (s *Server) Reload(opts Options) error {
 		dtp.SetRate(old.rate, set.Rate)
 		set.rate = old.rate
 	}
+	if old.hashRate != nil && set.hashRate != nil {
+		dtp.SetRate(old.hashRate, set.HashRate)
+		set.hashRate = old.hashRate
+	}
+	s.hashes.resize(set.MaxHashes)
 	s.set.Store(set)
 	if old.data.Ports != set.data.Ports {
 		old.data.Ports.Close()

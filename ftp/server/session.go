@@ -211,6 +211,7 @@ func (s *session) next() (dozes bool) {
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
 		s.dead = err
 	case s.quitHeld():
+		s.job.inputEnded()
 		s.waitJob() // the client said QUIT and hung up: its transfer may finish
 	default:
 		s.dead = err
