@@ -32,6 +32,7 @@ type Server struct {
 	empty     chan struct{} // closed when closing and no session is left
 
 	ahead    atomic.Int64 // bytes of commands that sessions hold while their logins are judged
+	sorts    atomic.Int64 // entries that listings keep for an order
 	bouncer  *bouncer
 	verifier *verifier
 	hashes   *fairQueue    // of files
