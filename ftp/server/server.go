@@ -159,6 +159,9 @@ func listenError(err error) error {
 	return err
 }
 
+// acceptAgain is the pause after an Accept that failed.
+const acceptAgain = 50 * time.Millisecond
+
 // Serve takes control connections from l until Shutdown or Close, which make it
 // return ErrServerClosed. It closes l.
 func (s *Server) Serve(l net.Listener) error {
@@ -171,10 +174,10 @@ func (s *Server) Serve(l net.Listener) error {
 	if tlsFirst && s.set.Load().tls == nil {
 		return errors.New("TLS is asked for, and Options.TLS is missing")
 	}
-	for wait := time.Duration(0); ; {
+	for full := false; ; {
 		conn, err := l.Accept()
 		if err == nil {
-			wait = 0
+			full = false
 			s.take(conn, tlsFirst)
 			continue
 		}
@@ -185,11 +188,13 @@ func (s *Server) Serve(l net.Listener) error {
 		if !errors.As(err, &ne) || errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		// Out of descriptors, most likely: those inside go on, newcomers wait.
-		wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-		s.set.Load().Log.Warn("can't accept a session", "err", err, "again_in", wait)
+		// Out of descriptors, most likely: sessions continue, new ones wait in the backlog.
+		if !full {
+			full = true
+			s.set.Load().Log.Warn("can't accept sessions: raise the limit on open files, or lower max-sessions", "err", err)
+		}
 		select {
-		case <-time.After(wait):
+		case <-time.After(acceptAgain):
 		case <-s.ctx.Done():
 			return ErrServerClosed
 		}
