@@ -113,6 +113,7 @@ func (s *serving) serveAll(hup hangupSignals, ls []net.Listener) error {
 	})
 	defer wait.Stop()
 	if s.srv.Shutdown(ctx) != nil {
+		s.roots.cut() // a server behind that does not answer holds no session up
 		_ = s.srv.Close()
 	}
 	return errStopped
