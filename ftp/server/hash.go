@@ -225,11 +225,7 @@ func (w *hashing) run(ctx context.Context, h hash.Hash, start, end int64, moved 
 		return err
 	}
 	for left := end - start; left > 0; {
-		if err := w.slots.acquire(ctx, false, w.keys...); err != nil {
-			return err
-		}
 		n, err := w.slice(ctx, h, left, moved)
-		w.slots.release()
 		if left -= n; err != nil {
 			return err
 		}
@@ -237,9 +233,13 @@ func (w *hashing) run(ctx context.Context, h hash.Hash, start, end int64, moved 
 	return nil
 }
 
-// slice hashes until all is done, or a slice is and somebody else waits for the slot. It
-// reads in steps, so that it can be stopped.
+// slice takes a slot and hashes until all is done, or a slice is and somebody else waits.
+// It reads in steps, so that it can be stopped.
 func (w *hashing) slice(ctx context.Context, h hash.Hash, left int64, moved *atomic.Int64) (did int64, err error) {
+	if err := w.slots.acquire(ctx, false, w.keys...); err != nil {
+		return 0, err
+	}
+	defer w.slots.release() // the storage may panic
 	pooled := hashBuffers.Get().(*[]byte) // of those who have a slot only
 	defer hashBuffers.Put(pooled)
 	buf := *pooled

@@ -376,7 +376,8 @@ func TestReloadOfUsers(t *testing.T) {
 		c, m := s.from(alice), s.from(mallory)
 		c.want(220)
 		m.want(220)
-		m.guess(530)
+		m.cmd("USER new", 331)
+		m.cmd("PASS guess", 530)
 		options.Auth = server.Static{"new": {Password: "new", Account: server.Account{FS: fsroot.NewMem()}}}
 		check(t, s.Reload(options))
 		c.cmd("USER rw", 331)
