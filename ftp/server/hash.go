@@ -239,7 +239,7 @@ func (w *hashing) slice(ctx context.Context, h hash.Hash, left int64, moved *ato
 	if err := w.slots.acquire(ctx, false, w.keys...); err != nil {
 		return 0, err
 	}
-	defer w.slots.release() // the storage may panic
+	defer w.slots.release()               // the storage may panic
 	pooled := hashBuffers.Get().(*[]byte) // of those who have a slot only
 	defer hashBuffers.Put(pooled)
 	buf := *pooled
