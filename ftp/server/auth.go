@@ -120,21 +120,17 @@ func (s Static) Check() error {
 // costly hash of the set.
 func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error) {
 	name, u, known := s.find(login.User)
-	var why error
 	switch {
 	case !known || u.Password == "" && !u.Anyone && !login.Certified:
-		u, why = User{}, errNoUser
+		login.by().work(ctx, login, s.cost())
+		return nil, errNoUser
 	case !within(u.Account.Networks, login.Remote.Addr()):
-		u, why = User{}, errNetwork
+		login.by().work(ctx, login, s.cost())
+		return nil, errNetwork
 	case !u.Anyone && !login.Certified:
-		why = login.by().matches(ctx, login, u.Password)
-	}
-	if why != nil {
-		if errors.Is(why, ErrLogin) {
-			done, _ := costOf(u.Password)
-			login.by().work(ctx, login, done, s.cost())
+		if err := login.by().matches(ctx, login, u.Password, s.cost); err != nil {
+			return nil, err
 		}
-		return nil, why
 	}
 	account := u.Account
 	if account.Name == "" {

@@ -90,10 +90,10 @@ var (
 func (l Login) Verify(ctx context.Context, stored string) error {
 	v := l.by()
 	if stored == "" {
-		v.work(ctx, l, 0, hashCost)
+		v.work(ctx, l, hashCost)
 		return errNoUser
 	}
-	return v.matches(ctx, l, stored)
+	return v.matches(ctx, l, stored, func() int { return 0 })
 }
 
 // by is who verifies: the Server's, where it made the Login.
@@ -134,16 +134,19 @@ func newVerifier() *verifier {
 	return v
 }
 
-// matches compares the password with what is stored, which is not empty.
-func (v *verifier) matches(ctx context.Context, l Login, stored string) error {
+// matches compares the password with what is stored, which is not empty. A refusal takes the
+// time of a hash of cost most, in one turn: a second wait for a slot would tell, too.
+func (v *verifier) matches(ctx context.Context, l Login, stored string, most func() int) error {
 	password := l.Password
 	cost, err := costOf(stored)
 	if err != nil {
+		v.work(ctx, l, most())
 		return fmt.Errorf("%w: %w", ErrLogin, err)
 	}
 	if cost == 0 {
 		want, got := sha256.Sum256([]byte(stored)), sha256.Sum256([]byte(password))
 		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			v.work(ctx, l, most())
 			return errPassword
 		}
 		return nil
@@ -156,34 +159,34 @@ func (v *verifier) matches(ctx context.Context, l Login, stored string) error {
 		return err
 	}
 	defer v.slots.release()
-	seen := password[:min(len(password), maxPassword)]
-	switch err := v.compare([]byte(stored), []byte(seen)); {
-	case len(password) > maxPassword:
-		return errTooLong
-	case err != nil || password == "":
-		return errPassword
+	seen := []byte(password[:min(len(password), maxPassword)])
+	err = v.compare([]byte(stored), seen)
+	if err == nil && password != "" && len(password) <= maxPassword {
+		v.remember(id)
+		return nil
 	}
-	v.remember(id)
-	return nil
+	v.pad(seen, cost, most())
+	if len(password) > maxPassword {
+		return errTooLong
+	}
+	return errPassword
 }
 
-// work computes for nothing, until a refusal that has taken the time of a hash of
-// cost done (0: none) has taken that of cost most: so it can't be told from others.
-func (v *verifier) work(ctx context.Context, l Login, done, most int) {
-	if most == 0 || done >= most {
-		return
-	}
-	if v.slot(ctx, l) != nil {
+// work computes for nothing what a hash of cost most takes, so that a refusal without one
+// can't be told from others.
+func (v *verifier) work(ctx context.Context, l Login, most int) {
+	if most == 0 || v.slot(ctx, l) != nil {
 		return
 	}
 	defer v.slots.release()
-	seen := []byte(l.Password[:min(len(l.Password), maxPassword)])
-	if done == 0 {
-		_ = v.compare(nobody(most), seen)
-		return
-	}
-	for ; done < most; done++ { // 2^done + 2^done + 2^(done+1) + … is 2^most
-		_ = v.compare(nobody(done), seen)
+	_ = v.compare(nobody(most), []byte(l.Password[:min(len(l.Password), maxPassword)]))
+}
+
+// pad continues the work of a hash of cost done to that of one of cost most:
+// 2^done + 2^done + 2^(done+1) + … is 2^most.
+func (v *verifier) pad(password []byte, done, most int) {
+	for ; done < most; done++ {
+		_ = v.compare(nobody(done), password)
 	}
 }
 
