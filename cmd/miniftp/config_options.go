@@ -25,11 +25,15 @@ func (cf *config) options() server.Options {
 		DataTimeout: cf.positive("data-timeout"), StallTimeout: cf.positive("stall-timeout"),
 		Grace: cf.positive("grace"), BanTime: cf.positive("ban-time"),
 		MaxSessions: cf.count("max-sessions"), MaxSessionsPerIP: cf.count("max-sessions-per-ip"),
-		CommandRate:   cf.count("command-rate"),
+		CommandRate: cf.count("command-rate"), MaxHashes: cf.count("max-hashes"),
 		UploadInPlace: cf.on("upload-in-place"), ModeZ: cf.on("mode-z"),
 	}
 	o.Sync = syncs[cf.str("sync")]
 	// To the server 0 is the default, here it is none.
+	o.HashTimeout = noneIsNegative(cf.time("hash-timeout"))
+	if cf.time("hash-timeout") < 0 {
+		cf.wrong("hash-timeout", "%v: it can't be negative; 0 is no limit", cf.time("hash-timeout"))
+	}
 	o.MaxWaiting = noneIsNegative(cf.count("max-waiting"))
 	o.MaxLoginFailures = noneIsNegative(cf.count("max-login-failures"))
 	o.FailureDelay = noneIsNegative(cf.time("failure-delay"))
@@ -45,6 +49,8 @@ func (cf *config) options() server.Options {
 	cf.blame("passive-ports", err)
 	o.Rate, err = byteRate(cf.word("rate"), cf.str("rate"))
 	cf.blame("rate", err)
+	o.HashRate, err = byteRate(cf.word("hash-rate"), cf.str("hash-rate"))
+	cf.blame("hash-rate", err)
 	if ip, err := netip.ParseAddr(o.PublicIP); err == nil && !ip.Is4() {
 		cf.wrong("public-ip", "%v: it is an IPv4 address or a host's name; a 227 can name no other", ip)
 	}

@@ -21,11 +21,15 @@ type roots struct {
 	stop   context.CancelFunc
 	ctx    context.Context
 	sweeps sync.WaitGroup
+	// life is the context of remote roots: transfers may finish after ctx has ended.
+	life context.Context
+	cut  context.CancelFunc
 }
 
 func newRoots(ctx context.Context) *roots {
 	r := &roots{open: map[string]afero.Fs{}, swept: map[string]bool{}}
 	r.ctx, r.stop = context.WithCancel(ctx)
+	r.life, r.cut = context.WithCancel(context.WithoutCancel(ctx))
 	return r
 }
 
@@ -37,7 +41,7 @@ func (r *roots) get(spec string) (afero.Fs, error) {
 	var closer io.Closer
 	var err error
 	if isRemote(spec) {
-		files, closer, err = openRemote(r.ctx, spec)
+		files, closer, err = openRemote(r.life, r.ctx, spec)
 	} else {
 		files, closer, err = fsroot.Open(spec)
 	}
@@ -66,6 +70,7 @@ func (r *roots) keepSwept(srv *server.Server, cf *config) {
 // end closes them all.
 func (r *roots) end() {
 	r.stop()
+	r.cut()
 	r.sweeps.Wait()
 	for _, c := range r.close {
 		_ = c.Close()

@@ -11,8 +11,12 @@ import (
 )
 
 // remoteSessions is how many control connections to the server behind a remote root
-// are made at most; sessions that need more wait for one.
-const remoteSessions = 16
+// are made at most; remoteReserve of them are for commands that transfer no file. Sessions
+// that need more wait for one, as long as for a reply of that server.
+const (
+	remoteSessions = 16
+	remoteReserve  = 4
+)
 
 // isRemote reports whether what is to be served is another server's tree.
 func isRemote(spec string) bool {
@@ -26,8 +30,9 @@ func isRemote(spec string) bool {
 
 // openRemote makes a tree of files of the server that a URL names: miniftp stands in
 // front of it, with TLS, users or passive mode that the other one lacks. The login is
-// the URL's, else that of MINIFTP_PASSWORD or ~/.netrc, else anonymous.
-func openRemote(ctx context.Context, spec string) (afero.Fs, io.Closer, error) {
+// the URL's, else that of MINIFTP_PASSWORD or ~/.netrc, else anonymous. ctx ends all that is
+// done there; when quit does, which is before, nothing waits for a connection any more.
+func openRemote(ctx, quit context.Context, spec string) (afero.Fs, io.Closer, error) {
 	r, err := parseRemote(spec)
 	if err != nil {
 		return nil, nil, err
@@ -47,10 +52,15 @@ func openRemote(ctx context.Context, spec string) (afero.Fs, io.Closer, error) {
 		}
 	}
 	pool := client.NewPool(r.addr, &o, remoteSessions)
-	files, err := client.NewFs(ctx, pool, r.path)
+	var files *client.Fs
+	err = pool.Do(quit, func(*client.Client) error { return nil }) // the first login ends with quit, too
+	if err == nil {
+		files, err = client.NewFs(ctx, pool, r.path)
+	}
 	if err != nil {
 		_ = pool.Close()
 		return nil, nil, at(r.String(), tlsHint(loginHint(err, o), o))
 	}
+	files.Reserve, files.Quit = remoteReserve, quit
 	return files, pool, nil
 }

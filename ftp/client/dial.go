@@ -109,7 +109,7 @@ func (c *Client) connect(ctx context.Context, addr string) error {
 	c.raw, c.conn, c.host, c.addr = conn, conn, host, addr
 	c.control = &ftp.Control{
 		ID: lastID.Add(1), Side: ftp.UserPI,
-		Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr()),
+		Local: dtp.AddrPort(conn.LocalAddr()), Remote: dtp.AddrPort(conn.RemoteAddr()),
 	}
 	c.rate = dtp.NewRate(c.opts.Rate)
 	c.peer = c.control.Remote
@@ -229,12 +229,4 @@ func (c *Client) learn(ctx context.Context) error {
 	}
 	c.features = ftp.ParseFeatures(replies[0])
 	return nil
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
-		ap := t.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
 }

@@ -22,9 +22,19 @@ import (
 // afero.NewIOFS. Its methods are safe for concurrent use; those of a file are for
 // one goroutine at a time.
 type Fs struct {
-	ctx  context.Context // of all that it does
-	pool *Pool
-	root string // absolute
+	// Reserve is how many of the Pool's connections are kept for operations that are
+	// short: files that are read or written wait for another one to be closed. Wait is how
+	// long an operation waits for a connection, after which it fails with ErrNoneFree; 0:
+	// DefaultTimeout. Quit, if not nil, ends such waits when it ends, and lets what has a
+	// connection continue. They must not change once the Fs is in use.
+	Reserve int
+	Wait    time.Duration
+	Quit    context.Context
+
+	ctx     context.Context // of all that it does
+	pool    *Pool
+	root    string // absolute
+	streams streams
 }
 
 // NewFs is the tree below root, a path on the server; a relative one is taken from
@@ -55,7 +65,7 @@ func (f *Fs) at(name string) string {
 
 // do runs an operation on a name and makes its error one of package fs.
 func (f *Fs) do(op, name string, run func(c *Client, path string) error) error {
-	return pathError(op, name, f.pool.Do(f.ctx, func(c *Client) error { return run(c, f.at(name)) }))
+	return pathError(op, name, f.with(func(c *Client) error { return run(c, f.at(name)) }))
 }
 
 // pathError is err as programs that know files expect it. os.IsNotExist and its

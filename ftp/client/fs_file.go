@@ -64,13 +64,13 @@ func (r *reader) Read(b []byte) (int, error) {
 }
 
 func (r *reader) start() error {
-	c, err := r.fs.pool.Get(r.fs.ctx)
+	c, err := r.fs.getStream()
 	if err != nil {
 		return err
 	}
 	s, err := c.Open(r.fs.ctx, r.fs.at(r.name), r.pos)
 	if err != nil {
-		r.fs.pool.Put(c)
+		r.fs.putStream(c)
 		return err
 	}
 	r.stream, r.conn = s, c
@@ -83,7 +83,7 @@ func (r *reader) stop() error {
 		return nil
 	}
 	err := r.stream.Close()
-	r.fs.pool.Put(r.conn)
+	r.fs.putStream(r.conn)
 	r.stream, r.conn = nil, nil
 	return err
 }
@@ -183,7 +183,7 @@ func (w *writer) start() {
 	w.result = make(chan error, 1)
 	offset := w.pos
 	go func() {
-		err := w.fs.pool.Do(w.fs.ctx, func(c *Client) error {
+		err := w.fs.withStream(func(c *Client) error {
 			if w.append && !w.fresh {
 				_, err := c.Append(w.fs.ctx, w.fs.at(w.name), pr)
 				return err

@@ -19,6 +19,7 @@ const (
 	blockMost  = 1<<16 - 1 // bytes in a block
 	markEvery  = 16 << 20  // bytes of a file between two restart markers
 	markerMost = 64        // bytes of a marker: of a peer's, as ours is a number
+	aheadMost  = 16 << 10  // bytes that are read beyond the block at hand: they may stay with an idle session
 )
 
 // blocks is MODE B: a file is a row of blocks that says where it ends, so the data
@@ -194,15 +195,14 @@ func (b *blocks) readMarker() error {
 // more is what was read ahead: at least n bytes.
 func (b *blocks) more(n int) ([]byte, error) {
 	u := &b.conn.ahead
-	if u.buf == nil {
-		*u = unread{buf: buffers.Get().(*[]byte)}
-	}
+	u.grow()
 	for u.to-u.from < n {
 		if u.from > 0 {
 			u.to = copy(*u.buf, (*u.buf)[u.from:u.to])
 			u.from = 0
 		}
-		got, err := b.p.read((*u.buf)[u.to:])
+		most := min(max(n, b.left)+aheadMost-(u.to-u.from), len(*u.buf)-u.to)
+		got, err := b.p.read((*u.buf)[u.to : u.to+most])
 		u.to += got
 		if err != nil && u.to-u.from < n {
 			return nil, cutShort(err)
@@ -211,12 +211,37 @@ func (b *blocks) more(n int) ([]byte, error) {
 	return (*u.buf)[u.from:u.to], nil
 }
 
+// grow makes room to read: what shrink has cut is a buffer again.
+func (u *unread) grow() {
+	if u.buf != nil && len(*u.buf) == bufferLen {
+		return
+	}
+	old := *u
+	*u = unread{buf: buffers.Get().(*[]byte)}
+	if old.buf != nil {
+		u.to = copy(*u.buf, (*old.buf)[old.from:old.to])
+	}
+}
+
+// shrink keeps what is in it in as much memory as that takes: nobody reads for a while.
+func (u *unread) shrink() {
+	if u.buf == nil || len(*u.buf) != bufferLen {
+		return
+	}
+	left := append([]byte(nil), (*u.buf)[u.from:u.to]...)
+	buffers.Put(u.buf)
+	*u = unread{buf: &left, to: len(left)}
+}
+
 // release gives the memory back if nothing is in it.
 func (u *unread) release() {
-	if u.buf != nil && u.from == u.to {
-		buffers.Put(u.buf)
-		*u = unread{}
+	if u.buf == nil || u.from < u.to {
+		return
 	}
+	if len(*u.buf) == bufferLen {
+		buffers.Put(u.buf)
+	}
+	*u = unread{}
 }
 
 // drop gives the memory back, whatever is in it.

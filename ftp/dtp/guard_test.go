@@ -98,18 +98,18 @@ func strangerCalls(t *testing.T, side ftp.Side) {
 	thieves := []*net.TCPConn{call(t, stranger, addr), call(t, stranger, addr)}
 	peer := call(t, home, addr)
 	c := open(t, o)
-	if got := addrPort(c.RemoteAddr()); got != addrPort(peer.LocalAddr()) {
+	if got := AddrPort(c.RemoteAddr()); got != AddrPort(peer.LocalAddr()) {
 		t.Errorf("the data connection is with %v, want the peer %v", got, peer.LocalAddr())
 	}
 	for _, thief := range thieves {
 		hungUp(t, thief)
 	}
 	refused := told[ftp.StrangerRefused](e)
-	if len(refused) != 2 || refused[0].Remote != addrPort(thieves[0].LocalAddr()) {
+	if len(refused) != 2 || refused[0].Remote != AddrPort(thieves[0].LocalAddr()) {
 		t.Errorf("told of the strangers %v, want %v first", refused, thieves[0].LocalAddr())
 	}
 	opened := told[ftp.DataOpened](e)
-	if len(opened) != 1 || opened[0].Remote != addrPort(peer.LocalAddr()) || opened[0].Local != addr || opened[0].Stance != ftp.Listens || opened[0].Mode != o.Mode() {
+	if len(opened) != 1 || opened[0].Remote != AddrPort(peer.LocalAddr()) || opened[0].Local != addr || opened[0].Stance != ftp.Listens || opened[0].Mode != o.Mode() {
 		t.Errorf("told of %+v", opened)
 	}
 }
@@ -118,7 +118,7 @@ func anybodyCalls(t *testing.T, side ftp.Side) {
 	m, e := manage(t, &Config{Side: side, Guard: Guard{AnyHost: true}})
 	o, addr := listening(t, m)
 	other := call(t, stranger, addr)
-	if got := addrPort(open(t, o).RemoteAddr()); got != addrPort(other.LocalAddr()) {
+	if got := AddrPort(open(t, o).RemoteAddr()); got != AddrPort(other.LocalAddr()) {
 		t.Errorf("the data connection is with %v, want %v", got, other.LocalAddr())
 	}
 	if refused := told[ftp.StrangerRefused](e); refused != nil {
@@ -132,7 +132,7 @@ func elsewhere(t *testing.T) (here, there *net.TCPListener) {
 	for range 20 {
 		here, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(home, 0)))
 		check(t, err)
-		port := addrPort(here.Addr()).Port()
+		port := AddrPort(here.Addr()).Port()
 		there, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(stranger, port)))
 		if err == nil {
 			t.Cleanup(func() { _, _ = here.Close(), there.Close() })
@@ -148,17 +148,17 @@ func elsewhere(t *testing.T) (here, there *net.TCPListener) {
 func strangerNamed(t *testing.T, side ftp.Side) {
 	m, e := manage(t, &Config{Side: side})
 	here, there := elsewhere(t)
-	err := m.Dial(addrPort(there.Addr()))
+	err := m.Dial(AddrPort(there.Addr()))
 	if side == ftp.ServerPI {
 		var refused *GuardError
-		if !errors.As(err, &refused) || refused.Addr != addrPort(there.Addr()) {
+		if !errors.As(err, &refused) || refused.Addr != AddrPort(there.Addr()) {
 			t.Errorf("a PORT to a third host: %v", err)
 		}
 		if m.Offered() {
 			t.Error("a refused address stands as an offer")
 		}
 		failed := told[ftp.DataFailed](e)
-		if len(failed) != 1 || failed[0].Mode != ftp.Active || failed[0].Stance != ftp.Dials || failed[0].Addr != addrPort(there.Addr()) || !errors.As(failed[0].Err, &refused) {
+		if len(failed) != 1 || failed[0].Mode != ftp.Active || failed[0].Stance != ftp.Dials || failed[0].Addr != AddrPort(there.Addr()) || !errors.As(failed[0].Err, &refused) {
 			t.Errorf("told of %+v", failed)
 		}
 		return
@@ -166,7 +166,7 @@ func strangerNamed(t *testing.T, side ftp.Side) {
 	check(t, err)
 	o, err := m.Take()
 	check(t, err)
-	if o.Addr() != addrPort(here.Addr()) || o.Mode() != ftp.Passive {
+	if o.Addr() != AddrPort(here.Addr()) || o.Mode() != ftp.Passive {
 		t.Errorf("will dial %v (%v), want %v", o.Addr(), o.Mode(), here.Addr())
 	}
 	open(t, o)
@@ -178,11 +178,11 @@ func strangerNamed(t *testing.T, side ftp.Side) {
 func anybodyNamed(t *testing.T, side ftp.Side) {
 	m, _ := manage(t, &Config{Side: side, Guard: Guard{AnyHost: true}})
 	_, there := elsewhere(t)
-	check(t, m.Dial(addrPort(there.Addr())))
+	check(t, m.Dial(AddrPort(there.Addr())))
 	o, err := m.Take()
 	check(t, err)
 	c := open(t, o)
-	if from := addrPort(c.LocalAddr()).Addr(); from != home {
+	if from := AddrPort(c.LocalAddr()).Addr(); from != home {
 		t.Errorf("called from %v, want the control connection's %v", from, home)
 	}
 	got, err := there.Accept()

@@ -166,7 +166,7 @@ func pair(t testing.TB) (ours, theirs *net.TCPConn) {
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(home, 0)))
 	check(t, err)
 	defer l.Close()
-	theirs = call(t, home, addrPort(l.Addr()))
+	theirs = call(t, home, AddrPort(l.Addr()))
 	ours, err = l.AcceptTCP()
 	check(t, err)
 	t.Cleanup(func() { _ = ours.Close() })

@@ -39,6 +39,9 @@ func (c *Config) timeout() time.Duration {
 var (
 	// ErrNoOffer is a transfer that no PORT or PASV came before.
 	ErrNoOffer = errors.New("no data connection was agreed on: send PASV, EPSV, PORT or EPRT first")
+	// ErrOfferRevoked is returned when an offer to listen was not used for the
+	// Config's Timeout and its port was needed for another control connection.
+	ErrOfferRevoked = errors.New("the data port was not used in time and went to another session")
 	// ErrNobodyCame is a wait for the peer's call that took too long.
 	ErrNobodyCame = errors.New("nobody came")
 )
@@ -70,7 +73,7 @@ func NewManager(cfg *Config, local, peer netip.AddrPort, observe func(ftp.Happen
 // 227 or 229. When the port range is used up the error is a *PortsError.
 func (m *Manager) Listen() (netip.AddrPort, error) {
 	m.Close()
-	l, err := m.cfg.Ports.lease(m.local)
+	l, err := m.cfg.Ports.lease(m.local, m.cfg.timeout())
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
@@ -118,6 +121,14 @@ func (m *Manager) Keep(c *Conn) {
 	m.kept = c
 }
 
+// Shrink gives back memory that the Manager needs only during transfers. A control
+// connection that is idle calls it.
+func (m *Manager) Shrink() {
+	if m.kept != nil {
+		m.kept.ahead.shrink()
+	}
+}
+
 // Stands reports whether the next Take is of a data connection that stands.
 func (m *Manager) Stands() bool { return m.next == nil && m.kept != nil }
 
@@ -125,8 +136,8 @@ func (m *Manager) Stands() bool { return m.next == nil && m.kept != nil }
 func (m *Manager) Offered() bool { return m.next != nil }
 
 // Take hands over the Opener of the last offer, exactly once, or of the data
-// connection that was kept: ErrNoOffer if there is neither. Who takes it must Open or
-// Close it.
+// connection that was kept: ErrNoOffer if there is neither, ErrOfferRevoked if the port
+// of the offer has gone to another Manager. The caller must Open or Close the Opener.
 func (m *Manager) Take() (*Opener, error) {
 	o := m.next
 	m.next = nil
@@ -137,6 +148,9 @@ func (m *Manager) Take() (*Opener, error) {
 	if o == nil {
 		return nil, ErrNoOffer
 	}
+	if o.ln != nil && !o.ln.take() {
+		return nil, ErrOfferRevoked
+	}
 	o.tls = m.tls // PROT may come after PASV
 	return o, nil
 }
@@ -144,9 +158,12 @@ func (m *Manager) Take() (*Opener, error) {
 // Close takes an offer back that nobody took, and closes a data connection that was kept.
 func (m *Manager) Close() {
 	m.Keep(nil)
-	if m.next != nil {
-		m.next.Close()
+	if o := m.next; o != nil {
 		m.next = nil
+		if o.ln != nil && !o.ln.take() {
+			return // revoked: the port is another Opener's
+		}
+		o.Close()
 	}
 }
 
@@ -259,12 +276,12 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
 	c := &Conn{Conn: nc, Mode: o.Mode(), Stance: o.stance, o: o}
 	if o.tls != nil {
-		c.Conn = o.tls.secure(nc, o.guard.copies(addrPort(nc.RemoteAddr()), o.m.peer))
+		c.Conn = o.tls.secure(nc, o.guard.copies(AddrPort(nc.RemoteAddr()), o.m.peer))
 	}
 	if o.m.observe != nil {
 		o.m.tell(ftp.DataOpened{
 			Mode: c.Mode, Stance: c.Stance,
-			Local: addrPort(nc.LocalAddr()), Remote: addrPort(nc.RemoteAddr()),
+			Local: AddrPort(nc.LocalAddr()), Remote: AddrPort(nc.RemoteAddr()),
 			Took: time.Since(start),
 		})
 	}
@@ -315,7 +332,7 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 		if err != nil {
 			return nil, err
 		}
-		remote := addrPort(c.RemoteAddr())
+		remote := AddrPort(c.RemoteAddr())
 		if o.guard.mayAccept(remote, o.m.peer) {
 			return c, nil
 		}
@@ -368,8 +385,10 @@ func plain(err error) error {
 // past is a deadline that cancels whatever waits.
 var past = time.Unix(1, 0)
 
-// addrPort is a net.Addr as a value; the zero value for what is not TCP.
-func addrPort(a net.Addr) netip.AddrPort {
+// AddrPort returns the address of a TCP connection or listener as a value, an IPv4
+// address as one, and a link-local one with its zone. It returns the zero value if a
+// is no *net.TCPAddr.
+func AddrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
 		ap := t.AddrPort()
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

@@ -101,7 +101,7 @@ func TestModes(t *testing.T) {
 		}
 		for i, opened := range told[ftp.DataOpened](e) {
 			c := []*Conn{dialed, accepted}[i]
-			if opened.Mode != c.Mode || opened.Stance != c.Stance || opened.Local != addrPort(c.LocalAddr()) || opened.Remote != addrPort(c.RemoteAddr()) {
+			if opened.Mode != c.Mode || opened.Stance != c.Stance || opened.Local != AddrPort(c.LocalAddr()) || opened.Remote != AddrPort(c.RemoteAddr()) {
 				t.Errorf("%v: told of %+v", tc.side, opened)
 			}
 		}
@@ -177,7 +177,7 @@ func TestRefusedCall(t *testing.T) {
 	m, e := manage(t, &Config{Side: ftp.ServerPI})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	addr := addrPort(l.Addr())
+	addr := AddrPort(l.Addr())
 	check(t, l.Close())
 	check(t, m.Dial(addr))
 	o, err := m.Take()

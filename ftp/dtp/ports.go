@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Ports is where data connections are listened for. Listeners are leased: one
-// that is given back stands open for the next lease, which saves the socket,
+// that is given back stays open for the next lease, which saves the socket,
 // bind, listen and close of every small file. It is safe for concurrent use by
 // many control connections; a nil *Ports opens any free port and keeps none.
 type Ports struct {
@@ -21,15 +23,18 @@ type Ports struct {
 	mu     sync.Mutex
 	closed bool
 	idle   map[netip.Addr][]*listener
-	open   map[netip.AddrPort]struct{} // of a range: what is listened on
+	count  int                          // of all idle ones
+	sweeps *time.Timer                  // nil: nothing has been idle yet
+	open   map[netip.AddrPort]*listener // of a range: what is listened on; nil: about to be
 }
 
-// Standing listeners kept for one local address. New ones are opened until
-// minStanding stand, so that quick transfers spread over several ports and one
-// port's closed connections are not in the way of the next.
+// Bounds on listeners that are open between leases. For one local address new ones
+// are opened until there are minStanding, so that quick transfers spread over several
+// ports and one port's closed connections are not in the way of the next.
 const (
 	minStanding = 8
-	maxStanding = 64
+	maxStanding = 64          // over all local addresses, of which a host may have millions (AnyIP, 127/8)
+	sweepEvery  = time.Minute // what was not leased between two sweeps is closed
 )
 
 // NewPorts is the port range lo to hi; 0, 0 is any free port.
@@ -37,7 +42,7 @@ func NewPorts(lo, hi uint16) (*Ports, error) {
 	if lo > hi || (lo == 0) != (hi == 0) {
 		return nil, fmt.Errorf("the port range %d-%d is empty", lo, hi)
 	}
-	return &Ports{lo: lo, hi: hi, idle: map[netip.Addr][]*listener{}, open: map[netip.AddrPort]struct{}{}}, nil
+	return &Ports{lo: lo, hi: hi, idle: map[netip.Addr][]*listener{}, open: map[netip.AddrPort]*listener{}}, nil
 }
 
 // PortsError is a port range that is used up.
@@ -52,39 +57,119 @@ type listener struct {
 	*net.TCPListener
 	addr  netip.AddrPort
 	ports *Ports
+	state atomic.Uint32 // of the lease: offered, taken or revoked
+	since time.Time     // the lease, where offers can be revoked; guarded by ports.mu
+	stale bool          // idle since before the last sweep; guarded by ports.mu
 }
 
-// lease returns a listener on that local address whose backlog is empty.
-func (p *Ports) lease(local netip.Addr) (*listener, error) {
+// States of a lease. Whoever moves it from offered to another one owns the port.
+const (
+	offered uint32 = iota // told to the peer, not used yet
+	taken                 // by an Opener that opens or closes it
+	revoked               // another lease needed the port
+)
+
+// take claims a port that is offered; false if the offer was revoked.
+func (l *listener) take() bool { return l.state.CompareAndSwap(offered, taken) }
+
+// lease returns a listener on that local address whose backlog is empty. If a range is
+// used up, the oldest offer that nobody has used for the time grace is revoked.
+func (p *Ports) lease(local netip.Addr, grace time.Duration) (*listener, error) {
 	if p == nil {
 		return listen(nil, netip.AddrPortFrom(local, 0))
 	}
-	if l := p.takeIdle(local); l != nil {
-		if l.drain() {
-			return l, nil
-		}
-		p.forget(l)
+	if l := p.takeIdle(local, minStanding); l != nil {
+		return l, nil
 	}
+	l, err := p.openNew(local)
+	if err == nil {
+		return l, nil
+	}
+	if outOfDescriptors(err) {
+		p.closeIdle(local) // of other addresses: two descriptors for this one
+	}
+	if l := p.takeIdle(local, 1); l != nil {
+		return l, nil
+	}
+	if outOfDescriptors(err) {
+		return p.openNew(local)
+	}
+	if l := p.revoke(local, grace); l != nil {
+		return l, nil
+	}
+	return nil, err
+}
+
+func (p *Ports) openNew(local netip.Addr) (*listener, error) {
 	if p.lo == 0 {
 		return listen(p, netip.AddrPortFrom(local, 0))
 	}
-	return p.leaseInRange(local)
+	return p.openInRange(local)
 }
 
-// takeIdle picks one at random, so that the next port can't be told from the last.
-func (p *Ports) takeIdle(local netip.Addr) *listener {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	idle := p.idle[local]
-	enough := minStanding
+// outOfDescriptors reports whether no port would have done better.
+func outOfDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// revoke takes the oldest offer on that address that is at least grace old for a new
+// lease. The Opener that had it finds its listener revoked.
+func (p *Ports) revoke(local netip.Addr, grace time.Duration) *listener {
+	if p.lo == 0 {
+		return nil
+	}
+	for {
+		p.mu.Lock()
+		now := time.Now()
+		var oldest *listener
+		for addr, l := range p.open {
+			if l != nil && addr.Addr() == local && l.state.Load() == offered && now.Sub(l.since) >= grace &&
+				(oldest == nil || l.since.Before(oldest.since)) {
+				oldest = l
+			}
+		}
+		if oldest == nil {
+			p.mu.Unlock()
+			return nil
+		}
+		if !oldest.state.CompareAndSwap(offered, revoked) {
+			p.mu.Unlock()
+			continue
+		}
+		l := &listener{TCPListener: oldest.TCPListener, addr: oldest.addr, ports: p, since: now}
+		p.open[l.addr] = l
+		p.mu.Unlock()
+		if l.drain() {
+			return l
+		}
+		p.forget(l)
+	}
+}
+
+// takeIdle returns an idle listener if there are enough of them. It picks one at
+// random, so that the next port can't be told from the last.
+func (p *Ports) takeIdle(local netip.Addr, enough int) *listener {
 	if p.lo != 0 {
 		enough = min(enough, int(p.hi-p.lo)+1)
 	}
-	if len(idle) < enough {
-		return nil
+	for {
+		p.mu.Lock()
+		idle := p.idle[local]
+		if len(idle) < enough {
+			p.mu.Unlock()
+			return nil
+		}
+		l := p.cut(local, rand.IntN(len(idle)))
+		if p.lo != 0 {
+			l.since = time.Now()
+		}
+		l.state.Store(offered)
+		p.mu.Unlock()
+		if l.drain() {
+			return l
+		}
+		p.forget(l)
 	}
-	i := rand.IntN(len(idle))
-	return p.cut(local, i)
 }
 
 // cut takes the i-th idle listener out. The lock is held.
@@ -94,12 +179,15 @@ func (p *Ports) cut(local netip.Addr, i int) *listener {
 	last := len(idle) - 1
 	idle[i], idle[last] = idle[last], nil
 	p.idle[local] = idle[:last]
+	p.count--
+	if last == 0 && len(p.idle) > 1 {
+		delete(p.idle, local) // there may be millions of addresses
+	}
 	return l
 }
 
-// leaseInRange opens a port of the range, from a random one upwards; if none is
-// left it takes a standing one.
-func (p *Ports) leaseInRange(local netip.Addr) (*listener, error) {
+// openInRange opens a port of the range, from a random one upwards.
+func (p *Ports) openInRange(local netip.Addr) (*listener, error) {
 	n := int(p.hi-p.lo) + 1
 	first := rand.IntN(n)
 	for i := range n {
@@ -109,26 +197,18 @@ func (p *Ports) leaseInRange(local netip.Addr) (*listener, error) {
 		}
 		l, err := listen(p, addr)
 		if err == nil {
+			p.mu.Lock()
+			l.since = time.Now()
+			p.open[addr] = l
+			p.mu.Unlock()
 			return l, nil
 		}
 		p.release(addr)
-		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-			return nil, err // no port will do; of others this one may be another program's
+		if outOfDescriptors(err) {
+			return nil, err // of other errors the port may be the cause: another program has it
 		}
 	}
-	for {
-		p.mu.Lock()
-		if len(p.idle[local]) == 0 {
-			p.mu.Unlock()
-			return nil, &PortsError{p.lo, p.hi}
-		}
-		l := p.cut(local, rand.IntN(len(p.idle[local])))
-		p.mu.Unlock()
-		if l.drain() {
-			return l, nil
-		}
-		p.forget(l)
-	}
+	return nil, &PortsError{p.lo, p.hi}
 }
 
 func (p *Ports) claim(addr netip.AddrPort) bool {
@@ -137,7 +217,7 @@ func (p *Ports) claim(addr netip.AddrPort) bool {
 	if _, taken := p.open[addr]; taken {
 		return false
 	}
-	p.open[addr] = struct{}{}
+	p.open[addr] = nil
 	return true
 }
 
@@ -153,37 +233,109 @@ func (p *Ports) forget(l *listener) {
 	p.release(l.addr)
 }
 
-// giveBack ends the lease: the listener stands for the next one, or closes.
+// giveBack ends the lease: the listener stays open for the next one, or closes.
 func (l *listener) giveBack() {
 	p := l.ports
 	if p == nil {
 		_ = l.TCPListener.Close()
 		return
 	}
+	l.state.Store(taken) // nobody may revoke what is idle
+	local := l.addr.Addr()
 	p.mu.Lock()
-	keep := canDrain && !p.closed && len(p.idle[l.addr.Addr()]) < maxStanding
+	keep := canDrain && !p.closed
+	var displaced *listener
+	if keep && p.count >= maxStanding {
+		if keep = len(p.idle[local]) < minStanding; keep {
+			displaced = p.cutFromMost()
+		}
+	}
 	if keep {
-		p.idle[l.addr.Addr()] = append(p.idle[l.addr.Addr()], l)
+		l.stale = false
+		p.idle[local] = append(p.idle[local], l)
+		p.count++
+		if p.sweeps == nil {
+			p.sweeps = time.AfterFunc(sweepEvery, p.sweep)
+		} else if p.count == 1 {
+			p.sweeps.Reset(sweepEvery)
+		}
 	}
 	p.mu.Unlock()
+	if displaced != nil {
+		p.forget(displaced)
+	}
 	if !keep {
 		p.forget(l)
 	}
 }
 
-// Close closes the ports that stand open; those that are leased close when they
+// cutFromMost takes an idle listener out of those of the address that has most, the
+// one that was given back first. The lock is held.
+func (p *Ports) cutFromMost() *listener {
+	var most netip.Addr
+	for addr, idle := range p.idle {
+		if len(idle) > len(p.idle[most]) {
+			most = addr
+		}
+	}
+	return p.cut(most, 0)
+}
+
+// sweep closes what has not been leased since the last sweep.
+func (p *Ports) sweep() {
+	p.mu.Lock()
+	var old []*listener
+	for addr, idle := range p.idle {
+		kept := idle[:0]
+		for _, l := range idle {
+			if l.stale {
+				old = append(old, l)
+				continue
+			}
+			l.stale = true
+			kept = append(kept, l)
+		}
+		clear(idle[len(kept):])
+		if p.idle[addr] = kept; len(kept) == 0 {
+			delete(p.idle, addr)
+		}
+	}
+	if p.count -= len(old); p.count > 0 {
+		p.sweeps.Reset(sweepEvery)
+	}
+	p.mu.Unlock()
+	for _, l := range old {
+		p.forget(l)
+	}
+}
+
+// closeIdle closes the idle listeners of other addresses than local.
+func (p *Ports) closeIdle(local netip.Addr) {
+	p.mu.Lock()
+	var old []*listener
+	for addr, idle := range p.idle {
+		if addr != local {
+			old = append(old, idle...)
+			delete(p.idle, addr)
+		}
+	}
+	p.count -= len(old)
+	p.mu.Unlock()
+	for _, l := range old {
+		p.forget(l)
+	}
+}
+
+// Close closes the ports that are idle; those that are leased close when they
 // are given back.
 func (p *Ports) Close() {
 	p.mu.Lock()
-	idle := p.idle
-	p.idle = map[netip.Addr][]*listener{}
 	p.closed = true
-	p.mu.Unlock()
-	for _, ls := range idle {
-		for _, l := range ls {
-			p.forget(l)
-		}
+	if p.sweeps != nil {
+		p.sweeps.Stop()
 	}
+	p.mu.Unlock()
+	p.closeIdle(netip.Addr{})
 }
 
 func listen(p *Ports, addr netip.AddrPort) (*listener, error) {
@@ -192,5 +344,5 @@ func listen(p *Ports, addr netip.AddrPort) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("can't listen on %v: %w", addr, plain(err))
 	}
-	return &listener{TCPListener: l.(*net.TCPListener), addr: addrPort(l.Addr()), ports: p}, nil
+	return &listener{TCPListener: l.(*net.TCPListener), addr: AddrPort(l.Addr()), ports: p}, nil
 }

@@ -157,7 +157,7 @@ func TestRangePerAddress(t *testing.T) {
 	ports := ranged(t, 1)
 	defer ports.Close()
 	for _, ip := range []netip.Addr{home, stranger} {
-		l, err := ports.lease(ip)
+		l, err := ports.lease(ip, time.Hour)
 		if err != nil {
 			if ip == stranger {
 				t.Skipf("no second loopback address: %v", err)
@@ -165,7 +165,7 @@ func TestRangePerAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.giveBack()
-		if _, err := ports.lease(ip); err == nil {
+		if _, err := ports.lease(ip, time.Hour); err == nil {
 			t.Errorf("%v: leased twice", ip)
 		}
 	}
@@ -188,7 +188,7 @@ func TestConcurrentLeasesNeverShareAPort(t *testing.T) {
 			for range 8 {
 				all.Go(func() {
 					for range 100 {
-						l, err := ports.lease(home)
+						l, err := ports.lease(home, time.Hour)
 						var pe *PortsError
 						if errors.As(err, &pe) && n > 0 {
 							continue
@@ -227,7 +227,7 @@ func TestStandingListeners(t *testing.T) {
 	check(t, err)
 	var ls []*listener
 	for range maxStanding + 5 {
-		l, err := ports.lease(home)
+		l, err := ports.lease(home, time.Hour)
 		check(t, err)
 		ls = append(ls, l)
 	}
@@ -237,7 +237,7 @@ func TestStandingListeners(t *testing.T) {
 	if n := len(ports.idle[home]); n != maxStanding {
 		t.Errorf("%d ports stand open, want %d", n, maxStanding)
 	}
-	l, err := ports.lease(home)
+	l, err := ports.lease(home, time.Hour)
 	check(t, err)
 	if !slices.Contains(ls, l) {
 		t.Error("a new port was opened while others stand")
@@ -294,11 +294,11 @@ func TestEarlyCallersAreDrained(t *testing.T) {
 				t.Fatalf("leased %v, want %v", again, addr)
 			}
 			late := call(t, home, addr)
-			want := addrPort(late.LocalAddr())
+			want := AddrPort(late.LocalAddr())
 			var got netip.AddrPort
 			switch how {
 			case "Open":
-				got = addrPort(open(t, o).RemoteAddr())
+				got = AddrPort(open(t, o).RemoteAddr())
 			case "StartNow with a file":
 				tr := o.StartNow(Job{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1}, patience)
 				if res, over := tr.Brief(); !over {
@@ -311,7 +311,7 @@ func TestEarlyCallersAreDrained(t *testing.T) {
 				}
 			default:
 				tr := o.StartNow(Job{Sink: tempFile(t, nil), Type: ftp.Image}, patience)
-				got = addrPort(tr.pump.conn.RemoteAddr())
+				got = AddrPort(tr.pump.conn.RemoteAddr())
 				check(t, late.Close())
 				check(t, tr.Run(context.Background()).Err)
 			}

@@ -24,7 +24,7 @@ type pump struct {
 	stall time.Duration
 	start time.Time
 	moved int64
-	owes  int64 // bytes that came and are not paid yet
+	owes  int64 // bytes that moved and are not yet charged to the rates
 }
 
 // Chunks of the kernel's copy grow while they are quick, so that a fast peer
@@ -48,7 +48,7 @@ func (p *pump) run(conn *Conn) error {
 		err = p.job.Ready()
 	}
 	if err == nil {
-		err = p.move(conn)
+		err = p.settle(p.move(conn))
 	}
 	if !stop() && err == nil && keeps(&p.job) {
 		err = context.Cause(p.ctx) // the deadline is in the past: nothing more will go over it
@@ -146,25 +146,6 @@ func (p *pump) bare() bool {
 	return err == nil && fi.Mode().IsRegular()
 }
 
-// pay waits until every rate has room for n more bytes.
-func (p *pump) pay(n int64) error {
-	for _, r := range p.job.Rates {
-		if r == nil {
-			continue
-		}
-		for left := n; left > 0; left -= int64(r.Burst()) {
-			err := r.WaitN(p.ctx, int(min(left, int64(r.Burst()))))
-			if err != nil && p.ctx.Err() == nil {
-				return context.DeadlineExceeded // the context will be over by then
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // await makes ready for the next bytes: deadline, then cancel. A cancel sets a
 // deadline of its own, so it is looked at last.
 func (p *pump) await() error {
@@ -186,16 +167,6 @@ func (p *pump) count(n int64) {
 	}
 }
 
-// limit is the most that may move at once.
-func (p *pump) limit(n int64) int64 {
-	for _, r := range p.job.Rates {
-		if r != nil {
-			n = min(n, int64(r.Burst()))
-		}
-	}
-	return n
-}
-
 // kernel copies by sendfile or splice, chunk by chunk.
 func (p *pump) kernel() error {
 	dst, src := io.Writer(p.conn), p.job.Source
@@ -211,15 +182,18 @@ func (p *pump) kernel() error {
 				return nil
 			}
 		}
-		if err := p.pay(n); err != nil {
+		// Charged afterwards, as in read: of a small file far less than n moves.
+		if err := p.pay(p.owes); err != nil {
 			return err
 		}
+		p.owes = 0
 		if err := p.await(); err != nil {
 			return err
 		}
 		start := time.Now()
 		copied, err := io.CopyN(dst, src, n)
 		p.count(copied)
+		p.owes = copied
 		switch took := time.Since(start); {
 		case errors.Is(err, io.EOF):
 			return nil

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -54,14 +55,27 @@ func (o *Opener) startQuick(job Job) *Transfer {
 	return t
 }
 
+// sockaddr is sa as AddrPort reads it from a net.Addr: with the zone of a link-local
+// address, which tells the neighbors of one interface from those of another.
 func sockaddr(sa syscall.Sockaddr) netip.AddrPort {
 	switch a := sa.(type) {
 	case *syscall.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+		return AddrPort(&net.TCPAddr{IP: a.Addr[:], Port: a.Port})
 	case *syscall.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+		return AddrPort(&net.TCPAddr{IP: a.Addr[:], Port: a.Port, Zone: zone(a.ZoneId)})
 	}
 	return netip.AddrPort{}
+}
+
+// zone is what package net calls the zone with that index.
+func zone(index uint32) string {
+	if index == 0 {
+		return ""
+	}
+	if i, err := net.InterfaceByIndex(int(index)); err == nil {
+		return i.Name
+	}
+	return strconv.FormatUint(uint64(index), 10)
 }
 
 // sendQuick sends the file as far as the socket takes it at once. False means

@@ -199,7 +199,7 @@ func TestQuickDropsStrangers(t *testing.T) {
 	}
 	hungUp(t, thief)
 	wantBytes(t, c, []byte("secret"))
-	if refused := told[ftp.StrangerRefused](e); len(refused) != 2 || refused[1].Remote != addrPort(thief.LocalAddr()) {
+	if refused := told[ftp.StrangerRefused](e); len(refused) != 2 || refused[1].Remote != AddrPort(thief.LocalAddr()) {
 		t.Errorf("told of the strangers %v", refused)
 	}
 }
@@ -323,4 +323,63 @@ func TestQuickReset(t *testing.T) {
 	if text := fmt.Sprint(res.Err); strings.Contains(text, "127.0.0.1") {
 		t.Errorf("%q tells addresses", text)
 	}
+}
+
+// The descriptor's address is read as a net.Conn's is: with its zone, or a client at a
+// link-local address would be a stranger to the quick path.
+func TestSockaddrHasTheZone(t *testing.T) {
+	lo, err := net.InterfaceByIndex(1)
+	check(t, err)
+	fe80 := netip.MustParseAddr("fe80::1")
+	for sa, want := range map[syscall.Sockaddr]string{
+		&syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 21}:                       "127.0.0.1:21",
+		&syscall.SockaddrInet6{Addr: netip.MustParseAddr("::ffff:1.2.3.4").As16(), Port: 1}: "1.2.3.4:1",
+		&syscall.SockaddrInet6{Addr: netip.MustParseAddr("2001:db8::1").As16(), Port: 2}:    "[2001:db8::1]:2",
+		&syscall.SockaddrInet6{Addr: fe80.As16(), Port: 3, ZoneId: 1}:                       "[fe80::1%" + lo.Name + "]:3",
+		&syscall.SockaddrInet6{Addr: fe80.As16(), Port: 4, ZoneId: 1 << 30}:                 "[fe80::1%1073741824]:4",
+	} {
+		if got := sockaddr(sa); got.String() != want {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+}
+
+// A small file goes to a client at a link-local address at once. Only machines that have
+// such an address run it.
+func TestQuickToLinkLocal(t *testing.T) {
+	local := linkLocal(t)
+	noLeaks(t)
+	e := &events{}
+	m := NewManager(&Config{Side: ftp.ServerPI, Timeout: patience}, netip.AddrPortFrom(local, 2121), netip.AddrPortFrom(local, 40000), e.observe)
+	t.Cleanup(m.Close)
+	o, addr := listening(t, m)
+	c := call(t, local, addr)
+	tr := o.StartNow(Job{Source: tempFile(t, []byte("hello")), Type: ftp.Image, Size: 5}, patience)
+	if tr == nil || !tr.quick {
+		t.Fatalf("the quick path was not taken: %+v; strangers %v", tr, told[ftp.StrangerRefused](e))
+	}
+	if res, over := tr.Brief(); !over || res.Err != nil {
+		t.Errorf("%+v, over %v", res, over)
+	}
+	wantBytes(t, c, []byte("hello"))
+}
+
+func linkLocal(t *testing.T) netip.Addr {
+	t.Helper()
+	all, err := net.Interfaces()
+	check(t, err)
+	for _, i := range all {
+		addrs, _ := i.Addrs()
+		for _, a := range addrs {
+			n, ok := a.(*net.IPNet)
+			if !ok || i.Flags&net.FlagUp == 0 {
+				continue
+			}
+			if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Is6() && ip.IsLinkLocalUnicast() {
+				return ip.WithZone(i.Name)
+			}
+		}
+	}
+	t.Skip("no IPv6 link-local address here")
+	return netip.Addr{}
 }

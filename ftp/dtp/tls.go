@@ -244,7 +244,7 @@ func (s *Security) secure(nc net.Conn, copies bool) *secured {
 		}
 	case cfg.ServerName == "":
 		cfg = cfg.Clone()
-		cfg.ServerName = addrPort(nc.RemoteAddr()).Addr().String()
+		cfg.ServerName = AddrPort(nc.RemoteAddr()).Addr().String()
 	}
 	c.Conn = s.wrap(c.wire, cfg)
 	return c

@@ -51,6 +51,10 @@ func newCrowd() crowd {
 // and the setting that changes it.
 type refusal struct{ text, why, option string }
 
+// noDescriptors is a refusal that may not wait until the words are read: sessions need the
+// descriptor.
+var noDescriptors = &refusal{"Too many sessions. Try again in a moment.", "the process has few descriptors left: raise its limit on open files", "max-sessions"}
+
 // admit counts the session in, or says why not.
 func (s *Server) admit(sess *session) *refusal {
 	ip := sess.control.Remote.Addr()
@@ -64,6 +68,7 @@ func (s *Server) admit(sess *session) *refusal {
 	case s.bouncer.shutOut(from):
 		return &refusal{shutOutText, "the address is shut out after too many failed logins", "ban-time"}
 	}
+	scarce := descriptorsScarce(sess.raw)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.crowd
@@ -89,6 +94,10 @@ func (s *Server) admit(sess *session) *refusal {
 			"Too many sessions wait to log in. Try again in a moment.",
 			fmt.Sprintf("%d sessions are not logged in", c.waiting.Len()), "max-waiting",
 		}
+	}
+	if scarce {
+		c.makePlace(n.waiting) // for the next one: this descriptor belongs to the sessions
+		return noDescriptors
 	}
 	c.origins[from] = n
 	c.sessions[sess] = struct{}{}
@@ -229,6 +238,12 @@ func (s *Server) leave(sess *session) {
 func (s *Server) turnAway(sess *session, no *refusal) {
 	sess.refused(no.why, no.option)
 	if sess.implicit { // words in the clear would be noise to TLS
+		_ = sess.raw.Close()
+		return
+	}
+	if no == noDescriptors {
+		_ = sess.raw.SetWriteDeadline(time.Now().Add(time.Millisecond)) // the first write finds room
+		_, _ = sess.raw.Write(ftp.NewReply(421, no.text).Append(nil))
 		_ = sess.raw.Close()
 		return
 	}

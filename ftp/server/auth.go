@@ -23,6 +23,7 @@ type Login struct {
 	Certified bool
 
 	verifier *verifier // of the Server
+	regular  bool      // User has logged in from there before
 }
 
 // Authenticator decides who may log in. Authenticate is called from many
@@ -134,21 +135,17 @@ func (s Static) Check() error {
 // costly hash of the set.
 func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error) {
 	name, u, known := s.find(login.User)
-	var why error
 	switch {
 	case !known || u.Password == "" && !u.Anyone && !login.Certified:
-		u, why = User{}, errNoUser
+		login.by().work(ctx, login, s.cost())
+		return nil, errNoUser
 	case !within(u.Account.Networks, login.Remote.Addr()):
-		u, why = User{}, errNetwork
+		login.by().work(ctx, login, s.cost())
+		return nil, errNetwork
 	case !u.Anyone && !login.Certified:
-		why = login.by().matches(ctx, login.User, login.Password, u.Password)
-	}
-	if why != nil {
-		if errors.Is(why, ErrLogin) {
-			done, _ := costOf(u.Password)
-			login.by().work(ctx, login.Password, done, s.cost())
+		if err := login.by().matches(ctx, login, u.Password, s.cost); err != nil {
+			return nil, err
 		}
-		return nil, why
 	}
 	account := u.Account
 	if account.Name == "" {

@@ -6,52 +6,83 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
 
-// Bounds on the memory of failed logins.
+// Bounds on failed logins.
 const (
-	forgivenEvery = time.Minute      // one failure of an address is forgotten
+	forgivenEvery = time.Minute      // one failure is forgotten
 	maxDelay      = 30 * time.Second // before a login; more only if Options.FailureDelay is
-	maxVisitors   = 10_000           // addresses that are remembered
+	maxVisitors   = 10_000           // addresses that are remembered, and networks
+	maxNames      = 64               // names that are remembered of one address; more only if Options.MaxLoginFailures is
+	maxRegulars   = 10_000           // pairs of an address and a name that logged in
+	nameShare     = 3                // failures of one name that count for its address
+	siteShare     = 16               // a network of 48 bits may have so many times the failures of one of 64
 )
 
-// bouncer slows down who guesses passwords, and shuts him out (RFC 2577 §5). It
-// counts by address, as a guesser opens as many sessions as he likes; logins of
-// one address go one after the other, so that no delay is got round by trying at once.
+// bouncer slows down guessing of passwords, and ends it (RFC 2577 §5). Failures are counted
+// by address and name together, which delays and bans that name at that address only: a
+// device with an old password is no trouble to others behind the same NAT. For the address
+// as a whole each name counts for nameShare failures at most, so a guesser who tries many
+// names has it delayed and banned. A name that has logged in from an address before is a
+// regular there: what other names do at that address does not delay or ban it.
+//
+// Guesses of one name, and those of the names at an address that are no regulars, are
+// judged one after the other, so that no delay is got round by many connections.
 type bouncer struct {
 	seed maphash.Seed
 
 	mu       sync.Mutex
-	visitors map[netip.Addr]*visitor
+	visitors map[netip.Addr]*visitor    // by origin
+	sites    map[netip.Prefix]*failures // IPv6 networks of 48 bits
+	regulars map[netip.Addr]map[uint64]struct{}
+	pairs    int // in regulars
 }
 
-// visitor is an address that logs in or failed to.
+// visitor is an address from which logins run or failed.
 type visitor struct {
-	turn  chan struct{} // held by the login that runs
-	users int           // logins that run or wait
-
-	failures int
-	since    time.Time // the last failure, or when one was last forgotten
-	name     uint64    // a hash of the name that failed last
-	inARow   int       // failures with that name, without another between
-	next     time.Time // no login before
-	until    time.Time // shut out
+	turn     chan struct{} // held by the login that runs, of a name that is no regular
+	users    int           // logins that run or wait
+	names    map[uint64]*attempts
+	failures // of all names; regulars need not care
 }
 
-// guessing is what happens to who guesses: settings of Options.
+// attempts are the logins of one name from one address.
+type attempts struct {
+	failures
+	shared int           // of these failures, how many count for the address
+	turn   chan struct{} // held by the login that runs
+	users  int
+}
+
+// failures are counted until they are forgiven, one by one, or lead to a ban.
+type failures struct {
+	count int
+	since time.Time // the last failure, or when one was last forgotten
+	next  time.Time // no login before
+	until time.Time // banned
+}
+
+// guessing is how guesses are answered: settings of Options.
 type guessing struct {
-	delay time.Duration // of the first failure; it doubles with each
-	most  int           // failures before the address is shut out
+	delay time.Duration // behind the first failure; it doubles with each
+	most  int           // failures before a ban
 	ban   time.Duration
 }
 
-// errShutOut is a login from an address that had too many failures.
+// errShutOut is returned for a login from an address that had too many failures.
 var errShutOut = errors.New("too many failed logins from this address")
 
+// errNameShutOut is the same for one name at that address.
+var errNameShutOut = fmt.Errorf("%w as that user", errShutOut)
+
 func newBouncer() *bouncer {
-	return &bouncer{seed: maphash.MakeSeed(), visitors: map[netip.Addr]*visitor{}}
+	return &bouncer{
+		seed:     maphash.MakeSeed(),
+		visitors: map[netip.Addr]*visitor{}, sites: map[netip.Prefix]*failures{}, regulars: map[netip.Addr]map[uint64]struct{}{},
+	}
 }
 
 // origin is an address as limits count it: of IPv6 the network of 64 bits, since
@@ -67,68 +98,119 @@ func origin(ip netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// shutOut reports whether nobody at that origin may come in now.
+// shutOut reports whether no login from that origin can succeed now.
 func (b *bouncer) shutOut(from netip.Addr) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	v := b.visitors[from]
-	return v != nil && time.Now().Before(v.until)
+	return len(b.regulars[from]) == 0 && b.banned(from, time.Now())
 }
 
-// try runs login when it is the turn of that origin and its delay is over, and
-// counts how it ended. The error is login's, errShutOut or the cause of ctx; with
-// the failure that shuts the origin out it is both of the first.
+// banned reports whether that origin, or the network that it is in, is banned. The lock is held.
+func (b *bouncer) banned(from netip.Addr, now time.Time) bool {
+	if v := b.visitors[from]; v != nil && now.Before(v.until) {
+		return true
+	}
+	f := b.sites[site(from)]
+	return f != nil && now.Before(f.until)
+}
+
+// regular reports whether user has logged in from that origin before.
+func (b *bouncer) regular(from netip.Addr, user string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.regulars[from][b.hash(user)]
+	return ok
+}
+
+func (b *bouncer) hash(user string) uint64 { return maphash.String(b.seed, user) }
+
+// try runs login when its turn has come and the delays are over, and counts how it ended.
+// The error is login's, errShutOut or the cause of ctx; with the failure that leads to the
+// ban it is both of the first.
 func (b *bouncer) try(ctx context.Context, from netip.Addr, g guessing, user string, login func() error) error {
 	if g.delay <= 0 && g.most <= 0 {
 		return login()
 	}
-	v := b.enter(from)
-	defer b.leave(from, v)
-	select {
-	case v.turn <- struct{}{}:
+	v, a := b.enter(from, g, b.hash(user))
+	defer b.leave(from, v, b.hash(user), a)
+	if err := take(ctx, a.turn); err != nil {
+		return err
+	}
+	defer func() { <-a.turn }()
+	if err := b.wait(ctx, func() (time.Time, bool) { return a.next, time.Now().Before(a.until) }, errNameShutOut); err != nil {
+		return err
+	}
+	if !b.regular(from, user) {
+		if err := take(ctx, v.turn); err != nil {
+			return err
+		}
 		defer func() { <-v.turn }()
+		if err := b.wait(ctx, func() (time.Time, bool) { return v.next, b.banned(from, time.Now()) }, errShutOut); err != nil {
+			return err
+		}
+	}
+	err := login()
+	return b.judge(from, v, a, g, user, err)
+}
+
+// take waits for a turn.
+func take(ctx context.Context, turn chan struct{}) error {
+	select {
+	case turn <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := b.wait(ctx, v); err != nil {
-		return err
-	}
-	err := login()
-	return b.judge(v, g, maphash.String(b.seed, user), err)
 }
 
-func (b *bouncer) enter(from netip.Addr) *visitor {
+func (b *bouncer) enter(from netip.Addr, g guessing, name uint64) (*visitor, *attempts) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := b.visitors[from]
 	if v == nil {
 		if len(b.visitors) >= maxVisitors {
-			b.forget()
+			forget(b.visitors, (*visitor).weight)
 		}
-		v = &visitor{turn: make(chan struct{}, 1)}
+		v = &visitor{turn: make(chan struct{}, 1), names: map[uint64]*attempts{}}
 		b.visitors[from] = v
 	}
+	a := v.names[name]
+	if a == nil {
+		if len(v.names) >= max(maxNames, g.most) {
+			forget(v.names, (*attempts).weight)
+		}
+		a = &attempts{turn: make(chan struct{}, 1)}
+		v.names[name] = a
+	}
 	v.users++
-	return v
+	a.users++
+	return v, a
 }
 
-func (b *bouncer) leave(from netip.Addr, v *visitor) {
+func (b *bouncer) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if v.users--; v.users == 0 && v.weight(time.Now()) == 0 {
+	now := time.Now()
+	v.users--
+	a.users--
+	if a.weight(now) == 0 && v.names[name] == a {
+		delete(v.names, name)
+	}
+	if v.weight(now) == 0 && b.visitors[from] == v {
 		delete(b.visitors, from)
 	}
 }
 
-// wait lets the delay pass.
-func (b *bouncer) wait(ctx context.Context, v *visitor) error {
+// wait lets a delay pass. state tells when it is over, and whether a ban is in force, in
+// which case wait returns out.
+func (b *bouncer) wait(ctx context.Context, state func() (time.Time, bool), out error) error {
 	b.mu.Lock()
-	now := time.Now()
-	delay, out := v.next.Sub(now), now.Before(v.until)
+	next, banned := state()
 	b.mu.Unlock()
+	delay := time.Until(next)
 	switch {
-	case out:
-		return errShutOut
+	case banned:
+		return out
 	case delay <= 0:
 		return nil
 	}
@@ -142,41 +224,98 @@ func (b *bouncer) wait(ctx context.Context, v *visitor) error {
 	}
 }
 
-// judge counts a login that ended with err. A success forgives the failures just
-// before it that were with the same name: somebody mistyped. Those with other
-// names stay, or who has an account of his own would guess the passwords of others
-// for ever, logging in between.
-func (b *bouncer) judge(v *visitor, g guessing, name uint64, err error) error {
+// judge counts a login that ended with err. A success forgives the failures of that name
+// at that address, of somebody who mistyped. Those of other names stay, or an account of
+// one's own would be a way to guess the passwords of others for ever.
+func (b *bouncer) judge(from netip.Addr, v *visitor, a *attempts, g guessing, user string, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	v.forgive(now)
 	switch {
-	case err == nil && v.name == name:
-		v.failures -= min(v.inARow, v.failures)
-		v.inARow = 0
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, errLoginLate), errors.Is(err, errHungUp):
-	default:
-		if v.name != name {
-			v.name, v.inARow = name, 0
-		}
-		if v.failures == 0 {
-			v.since = now
-		}
-		v.failures++
-		v.inARow++
-		v.next = now.Add(g.after(v.failures))
-		if g.most > 0 && v.failures >= g.most {
-			v.failures, v.inARow, v.until = 0, 0, now.Add(g.ban)
-			return fmt.Errorf("%w: %w", errShutOut, err)
+	case err == nil:
+		v.count -= min(a.shared, v.count)
+		a.failures, a.shared = failures{}, 0
+		b.remember(from, user)
+		return nil
+	case errors.Is(err, context.Canceled), errors.Is(err, errLoginLate), errors.Is(err, errHungUp):
+		return err
+	}
+	if a.failures.forgive(now); !now.Before(a.until) {
+		a.shared = min(a.shared, a.count)
+	}
+	if a.fail(now, g, g.most, 0) {
+		err = fmt.Errorf("%w: %w", errNameShutOut, err)
+	}
+	share := nameShare
+	if g.most > 0 {
+		share = min(share, max(1, g.most-1))
+	}
+	if a.shared < share {
+		a.shared++
+		if v.fail(now, g, g.most, share) { // one name alone delays no other
+			err = fmt.Errorf("%w: %w", errShutOut, err)
 		}
 	}
+	b.failSite(from, now, g)
 	return err
+}
+
+// failSite counts a failure for the IPv6 network of 48 bits, in which one owner may have
+// 65,536 origins.
+func (b *bouncer) failSite(from netip.Addr, now time.Time, g guessing) {
+	if !from.Is6() || from.IsLinkLocalUnicast() || g.most <= 0 {
+		return
+	}
+	f := b.sites[site(from)]
+	if f == nil {
+		if len(b.sites) >= maxVisitors {
+			forget(b.sites, (*failures).weight)
+		}
+		f = &failures{}
+		b.sites[site(from)] = f
+	}
+	f.fail(now, g, g.most*siteShare, g.most*siteShare)
+}
+
+// remember makes a regular of user at that origin. Anybody can log in as an anonymous user,
+// who therefore is none.
+func (b *bouncer) remember(from netip.Addr, user string) {
+	name := b.hash(user)
+	if _, known := b.regulars[from][name]; known || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp") {
+		return
+	}
+	for origin, names := range b.regulars { // in random order
+		if b.pairs < maxRegulars {
+			break
+		}
+		b.pairs -= len(names)
+		delete(b.regulars, origin)
+	}
+	if b.regulars[from] == nil {
+		b.regulars[from] = map[uint64]struct{}{}
+	}
+	b.regulars[from][name] = struct{}{}
+	b.pairs++
+}
+
+// fail counts a failure and reports whether it is the last before a ban. The first ones,
+// as many as free, lead to no delay.
+func (f *failures) fail(now time.Time, g guessing, most, free int) (out bool) {
+	f.forgive(now)
+	if f.count == 0 {
+		f.since = now
+	}
+	f.count++
+	f.next = now.Add(g.after(f.count - free))
+	if out = most > 0 && f.count >= most; out {
+		f.count, f.until = 0, now.Add(g.ban)
+	}
+	return out
 }
 
 // after is the delay behind the n-th failure.
 func (g guessing) after(n int) time.Duration {
-	if g.delay <= 0 {
+	if g.delay <= 0 || n <= 0 {
 		return 0
 	}
 	d := g.delay
@@ -187,44 +326,64 @@ func (g guessing) after(n int) time.Duration {
 }
 
 // forgive forgets failures as time goes by.
-func (v *visitor) forgive(now time.Time) {
-	if n := int(now.Sub(v.since) / forgivenEvery); n > 0 {
-		v.failures = max(0, v.failures-n)
-		v.since = v.since.Add(time.Duration(n) * forgivenEvery)
+func (f *failures) forgive(now time.Time) {
+	if n := int(now.Sub(f.since) / forgivenEvery); n > 0 {
+		f.count = max(0, f.count-n)
+		f.since = f.since.Add(time.Duration(n) * forgivenEvery)
 	}
 }
 
-// weight is what would be lost with v: 0 is nothing, shut out is most.
-func (v *visitor) weight(now time.Time) int {
-	v.forgive(now)
-	if now.Before(v.until) {
-		return 1 << 30
-	}
-	if v.failures == 0 && now.Before(v.next) {
+// Weights say what would be lost by forgetting: 0 is nothing, a ban is most. What is in
+// use is never forgotten; there is no more of it than sessions.
+const (
+	inUse     = 1<<31 - 1
+	banWeight = 1 << 30
+)
+
+func (f *failures) weight(now time.Time) int {
+	f.forgive(now)
+	switch {
+	case now.Before(f.until):
+		return banWeight
+	case f.count == 0 && now.Before(f.next):
 		return 1
 	}
-	return v.failures
+	return f.count
 }
 
-// forget makes room for another: of a few it drops the one that matters least.
-// Those who are logging in stay; there are not more of them than sessions.
-func (b *bouncer) forget() {
+func (a *attempts) weight(now time.Time) int {
+	if a.users > 0 {
+		return inUse
+	}
+	return a.failures.weight(now)
+}
+
+func (v *visitor) weight(now time.Time) int {
+	if v.users > 0 {
+		return inUse
+	}
+	n := v.failures.weight(now)
+	for _, a := range v.names {
+		n = min(n+a.weight(now), banWeight)
+	}
+	return n
+}
+
+// forget makes room in a table: of a few entries it drops the lightest.
+func forget[K comparable, V any](table map[K]V, weight func(V, time.Time) int) {
 	const few = 16
 	now, seen := time.Now(), 0
-	var least netip.Addr
-	lightest := -1
-	for from, v := range b.visitors { // in random order
+	var least K
+	lightest := inUse
+	for k, v := range table { // in random order
 		if seen++; seen > few {
 			break
 		}
-		if v.users > 0 {
-			continue
-		}
-		if w := v.weight(now); lightest < 0 || w < lightest {
-			least, lightest = from, w
+		if w := weight(v, now); w < lightest {
+			least, lightest = k, w
 		}
 	}
-	if lightest >= 0 {
-		delete(b.visitors, least)
+	if lightest < inUse {
+		delete(table, least)
 	}
 }

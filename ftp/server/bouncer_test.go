@@ -49,31 +49,114 @@ func TestDelayGrows(t *testing.T) {
 	}
 }
 
-// After some failures the address is shut out, and let in again.
+// After some failures a name is banned at that address, and let in again. Other names
+// there are neither delayed nor banned: they may be other people, behind one NAT.
 func TestBan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, g := newBouncer(), guessing{delay: time.Second, most: 5, ban: 10 * time.Minute}
 		for range 4 {
 			b.tries(t, g, villain, "root", wrong, errPassword)
 		}
-		if b.shutOut(villain) {
-			t.Error("shut out too early")
-		}
-		b.tries(t, g, villain, "root", wrong, errShutOut)
-		if !b.shutOut(villain) || b.shutOut(netip.MustParseAddr("192.0.2.67")) {
-			t.Error("the wrong one is shut out")
-		}
+		b.tries(t, g, villain, "root", wrong, errNameShutOut)
 		asked := false
-		b.tries(t, g, villain, "root", func() error { asked = true; return nil }, errShutOut)
+		b.tries(t, g, villain, "root", func() error { asked = true; return nil }, errNameShutOut)
 		if asked {
 			t.Error("a password of one who is shut out was looked at")
 		}
-		time.Sleep(g.ban)
-		if b.shutOut(villain) {
-			t.Error("shut out for ever")
+		if took := b.tries(t, g, villain, "alice", right, nil); took != 0 || b.shutOut(villain) {
+			t.Errorf("another name waited %v; the address is banned: %v", took, b.shutOut(villain))
 		}
+		b.tries(t, g, netip.MustParseAddr("192.0.2.67"), "root", right, nil)
+		time.Sleep(g.ban)
 		b.tries(t, g, villain, "root", right, nil)
 	})
+}
+
+// Many names from one address are a guesser: the address is delayed, then banned, but
+// for names that have logged in from there.
+func TestManyNamesFromOneAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBouncer()
+		b.tries(t, rules, villain, "alice", right, nil)
+		guesses, start := 0, time.Now()
+		for guesses < 100 {
+			guesses++
+			if err := b.try(t.Context(), villain, rules, fmt.Sprint("user", guesses), wrong); errors.Is(err, errShutOut) {
+				break
+			}
+		}
+		if took := time.Since(start); guesses > rules.most+2 || took < time.Minute { // one or two are forgiven meanwhile
+			t.Errorf("%d guesses in %v", guesses, took)
+		}
+		b.tries(t, rules, villain, "bob", right, errShutOut)
+		if took := b.tries(t, rules, villain, "alice", right, nil); took != 0 {
+			t.Errorf("a regular waited %v", took)
+		}
+		if b.shutOut(villain) {
+			t.Error("a regular's connection is turned away before he can say who he is")
+		}
+		delete(b.regulars, villain)
+		if !b.shutOut(villain) || b.shutOut(netip.MustParseAddr("192.0.2.67")) {
+			t.Error("the wrong address is banned")
+		}
+		time.Sleep(rules.ban)
+		if b.shutOut(villain) {
+			t.Error("banned for ever")
+		}
+		b.tries(t, rules, villain, "bob", right, nil)
+	})
+}
+
+// However the names are chosen, and with an account of one's own, guesses from one
+// address are few.
+func TestGuessesOfAnAddressAreBounded(t *testing.T) {
+	for _, names := range []int{1, 2, 3, 4, 10, 50} {
+		synctest.Test(t, func(t *testing.T) {
+			b, guesses := newBouncer(), 0
+			b.tries(t, rules, villain, "mallory", right, nil)
+			for start := time.Now(); time.Since(start) < rules.ban; time.Sleep(2 * time.Second) {
+				for i := range names {
+					_ = b.try(t.Context(), villain, rules, fmt.Sprint("user", i), func() error { guesses++; return errPassword })
+					b.tries(t, rules, villain, "mallory", right, nil)
+				}
+			}
+			if guesses > 3*rules.most {
+				t.Errorf("%d names: %d guesses within %v", names, guesses, rules.ban)
+			}
+		})
+	}
+}
+
+// One name from many addresses bans neither the name nor the address where its owner is.
+func TestOneNameFromManyAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, fast := newBouncer(), guessing{most: 3, ban: time.Hour}
+		for i := range 1000 {
+			_ = b.try(t.Context(), netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), fast, "alice", wrong)
+		}
+		if took := b.tries(t, fast, villain, "alice", right, nil); took != 0 {
+			t.Errorf("waited %v", took)
+		}
+	})
+}
+
+// An IPv6 network of 48 bits has 65,536 of 64 bits. Together they have not so many guesses.
+func TestBotnetInOneSite(t *testing.T) {
+	b, fast, guesses := newBouncer(), guessing{most: 10, ban: time.Hour}, 0
+	net := func(i int) netip.Addr {
+		return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, byte(i >> 8), byte(i)})
+	}
+	b.tries(t, fast, net(1), "alice", right, nil)
+	for i := range 5000 {
+		_ = b.try(t.Context(), net(i+2), fast, fmt.Sprint("user", i), func() error { guesses++; return errPassword })
+	}
+	if guesses != fast.most*siteShare {
+		t.Errorf("%d guesses", guesses)
+	}
+	if !b.shutOut(net(60000)) || b.shutOut(netip.MustParseAddr("2001:db8:2::")) {
+		t.Error("the wrong network is banned")
+	}
+	b.tries(t, fast, net(1), "alice", right, nil)
 }
 
 // Many at once wait for each other: they get no more guesses than one after the other.
@@ -102,7 +185,7 @@ func TestDelayIsSharedByAnAddress(t *testing.T) {
 		}
 		synctest.Wait()
 		mu.Lock()
-		if guesses != 1 {
+		if guesses != nameShare+1 { // what one name may use up without a delay for others
 			t.Errorf("%d guesses at once", guesses)
 		}
 		mu.Unlock()
@@ -111,7 +194,7 @@ func TestDelayIsSharedByAnAddress(t *testing.T) {
 			t.Errorf("another address waited %v", took)
 		}
 		all.Wait()
-		if guesses != 5 || out != 195 { // after 0, 1, 3, 7, 15 s
+		if guesses != nameShare+5 || out != 200-nameShare-5 { // the others after 1, 3, 7, 15 s
 			t.Errorf("%d guesses in half a minute, %d given up", guesses, out)
 		}
 	})
@@ -212,7 +295,13 @@ func TestTurnIsGivenBack(t *testing.T) {
 func TestBouncerIsBounded(t *testing.T) {
 	b := newBouncer()
 	now := time.Now()
-	b.visitors[villain] = &visitor{until: now.Add(time.Hour), turn: make(chan struct{}, 1)}
+	b.visitors[villain] = &visitor{failures: failures{until: now.Add(time.Hour)}, turn: make(chan struct{}, 1)}
+	for i := range 3 * maxRegulars {
+		b.remember(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), "user")
+	}
+	if b.pairs > maxRegulars || len(b.regulars) != b.pairs {
+		t.Errorf("%d regulars of %d addresses are remembered", b.pairs, len(b.regulars))
+	}
 	fast := guessing{delay: -1, most: 100}
 	for i := range 3 * maxVisitors {
 		from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
@@ -221,6 +310,21 @@ func TestBouncerIsBounded(t *testing.T) {
 	if n := len(b.visitors); n > maxVisitors || n < maxVisitors/2 {
 		t.Errorf("%d addresses are remembered", n)
 	}
+	for i := range 3 * maxVisitors {
+		_ = b.try(t.Context(), netip.AddrFrom16([16]byte{0x20, 1, 3: byte(i >> 16), 4: byte(i >> 8), 5: byte(i)}), fast, "a", wrong)
+	}
+	if n := len(b.sites); n > maxVisitors || n < maxVisitors/2 {
+		t.Errorf("%d networks are remembered", n)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBouncer()
+		for i := range 3 * maxNames {
+			_ = b.try(t.Context(), villain, guessing{delay: 1, most: -1}, fmt.Sprint(i), wrong)
+		}
+		if n := len(b.visitors[villain].names); n > maxNames || n < maxNames/2 {
+			t.Errorf("%d names of an address are remembered", n)
+		}
+	})
 	if !b.shutOut(villain) {
 		t.Error("a flood made the table forget who is shut out")
 	}

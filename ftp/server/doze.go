@@ -69,6 +69,7 @@ func (s *session) timeout() (dozes bool) {
 func (s *session) doze() {
 	s.out = nil
 	s.lines.GiveBack()
+	s.data.Shrink()
 	s.wakeAt = s.idleBy
 	_ = s.raw.SetReadDeadline(s.idleBy)
 	var err error

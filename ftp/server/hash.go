@@ -12,8 +12,12 @@ import (
 	"hash/crc32"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/spf13/afero"
+	"golang.org/x/time/rate"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
@@ -144,6 +148,18 @@ func parseRange(words []string) (start, end int64, ok bool) {
 	return start, end, end < 0 || start <= end
 }
 
+// Bounds on hashing: one short command reads and computes for as long as a file is large.
+const (
+	hashBuffer = 256 << 10
+	hashSlice  = 8 << 20         // bytes between two looks whether others wait for the slot
+	hashAlone  = 5 * time.Second // a hash goes on for so long if nothing more can come from the client
+)
+
+var hashBuffers = sync.Pool{New: func() any { b := make([]byte, hashBuffer); return &b }}
+
+// errHashTime is returned by a hash that took longer than Options.HashTimeout.
+var errHashTime = errors.New("the hash took too long")
+
 // startHash hashes beside the session: a large file takes a while, and ABOR
 // must reach it.
 func (s *session) startHash(verb string, a algorithm, p string, start, end int64, answer func(sum string, from, to int64) ftp.Reply) ftp.Reply {
@@ -159,11 +175,17 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 		return ftp.Replyf(554, "%s has only %d bytes.", p, size)
 	}
 	sum := ""
+	work := &hashing{slots: s.srv.hashes, rate: s.set.hashRate, keys: s.hashKeys(), file: f}
 	return s.start(&job{
-		cmd: ftp.Command{Verb: verb, Arg: p}, path: p, total: end - start,
+		cmd: ftp.Command{Verb: verb, Arg: p}, path: p, total: end - start, alone: hashAlone,
 		work: func(ctx context.Context, j *job) dtp.Result {
+			if s.set.HashTimeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeoutCause(ctx, s.set.HashTimeout, errHashTime)
+				defer cancel()
+			}
 			h := a.new()
-			err := hashRange(ctx, h, f, start, end, j)
+			err := work.run(ctx, h, start, end, &j.moved)
 			sum = hex.EncodeToString(h.Sum(nil))
 			return dtp.Result{Bytes: j.moved.Load(), Err: err}
 		},
@@ -172,6 +194,9 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 			switch {
 			case res.Err == nil:
 				return answer(sum, start, end)
+			case errors.Is(res.Err, errHashTime):
+				s.refused("a hash took longer than it may", "hash-timeout")
+				return ftp.Replyf(550, "%s: a hash may take %v, which was enough for %d bytes: ask for a part of the file.", p, s.set.HashTimeout, res.Bytes)
 			case s.ctx().Err() != nil, errors.Is(res.Err, errAborted):
 				return ftp.Replyf(426, "Aborted after %d bytes.", res.Bytes)
 			}
@@ -180,26 +205,72 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 	})
 }
 
-// hashRange reads in steps, so that it can be stopped.
-func hashRange(ctx context.Context, h hash.Hash, f afero.File, start, end int64, j *job) error {
-	if _, err := f.Seek(start, io.SeekStart); err != nil {
+// hashKeys are what the queue for hashes is fair between: accounts and addresses.
+func (s *session) hashKeys() []any {
+	type account string
+	return []any{account(s.account.Name), origin(s.control.Remote.Addr())}
+}
+
+// hashing is one hash of a file. It has a slot while it computes and passes it on, after a
+// slice, if others wait.
+type hashing struct {
+	slots *fairQueue
+	rate  *rate.Limiter // of all hashes together; may be nil
+	keys  []any
+	file  afero.File
+}
+
+func (w *hashing) run(ctx context.Context, h hash.Hash, start, end int64, moved *atomic.Int64) error {
+	if _, err := w.file.Seek(start, io.SeekStart); err != nil {
 		return err
 	}
-	buf := make([]byte, 256<<10)
 	for left := end - start; left > 0; {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		n, err := f.Read(buf[:min(left, int64(len(buf)))])
-		h.Write(buf[:n])
-		left -= int64(n)
-		j.moved.Add(int64(n))
-		if errors.Is(err, io.EOF) && left > 0 {
-			return io.ErrUnexpectedEOF
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		n, err := w.slice(ctx, h, left, moved)
+		if left -= n; err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// slice takes a slot and hashes until all is done, or a slice is and somebody else waits.
+// It reads in steps, so that it can be stopped.
+func (w *hashing) slice(ctx context.Context, h hash.Hash, left int64, moved *atomic.Int64) (did int64, err error) {
+	if err := w.slots.acquire(ctx, false, w.keys...); err != nil {
+		return 0, err
+	}
+	defer w.slots.release()               // the storage may panic
+	pooled := hashBuffers.Get().(*[]byte) // of those who have a slot only
+	defer hashBuffers.Put(pooled)
+	buf := *pooled
+	for did < left && (did < hashSlice || !w.slots.contended()) {
+		step := min(left-did, int64(len(buf)))
+		if w.rate != nil {
+			step = min(step, int64(w.rate.Burst()))
+			if err := w.rate.WaitN(ctx, int(step)); err != nil {
+				return did, context.Cause(waited(ctx))
+			}
+		}
+		if ctx.Err() != nil {
+			return did, context.Cause(ctx)
+		}
+		n, err := w.file.Read(buf[:step])
+		h.Write(buf[:n])
+		did += int64(n)
+		moved.Add(int64(n))
+		if errors.Is(err, io.EOF) && did < left {
+			return did, io.ErrUnexpectedEOF
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return did, err
+		}
+	}
+	return did, nil
+}
+
+// waited returns ctx when it has ended: a limiter gives up as soon as it sees that the
+// deadline comes first.
+func waited(ctx context.Context) context.Context {
+	<-ctx.Done()
+	return ctx
 }

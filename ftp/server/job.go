@@ -15,14 +15,17 @@ import (
 // job is what runs beside the session: a transfer, or a hash of a large file.
 // It only works; the session says what came of it, closes files and replies.
 type job struct {
-	cmd        ftp.Command
-	path       string
-	dir        ftp.Direction
-	offset     int64
-	total      int64 // 0: unknown
-	unique     bool  // STOU: the 150 names the file
-	login      bool  // PASS: ABOR does not stop it, the end of the server does
-	inTurn     bool  // nothing is answered before it
+	cmd    ftp.Command
+	path   string
+	dir    ftp.Direction
+	offset int64
+	total  int64 // 0: unknown
+	unique bool  // STOU: the 150 names the file
+	login  bool  // PASS: ABOR does not stop it, the end of the server does
+	inTurn bool  // nothing is answered before it
+	// alone, if not 0, is how long it may go on once nothing more can come from the client,
+	// who may be gone: a transfer has its data connection to tell, a hash has not.
+	alone      time.Duration
 	opener     *dtp.Opener
 	stands     bool           // the data connection stood before
 	protection ftp.Protection // of the data connection
@@ -49,6 +52,14 @@ var (
 )
 
 func (j *job) abort(why error) { j.cancel(why) }
+
+// inputEnded tells the job that the client's end of the control connection is closed.
+func (j *job) inputEnded() {
+	if j.alone > 0 {
+		t := time.AfterFunc(j.alone, func() { j.abort(errHungUp) })
+		context.AfterFunc(j.ctx, func() { t.Stop() })
+	}
+}
 
 // start lets j run beside the session. The zero reply says that it will come later.
 func (s *session) start(j *job) ftp.Reply {
@@ -172,6 +183,9 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 	opener, err := s.data.Take()
 	if err != nil {
 		j.finish(dtp.Result{Err: err})
+		if errors.Is(err, dtp.ErrOfferRevoked) {
+			return ftp.Replyf(425, "You did not use the data port within %v, and another session needed it: send PASV or EPSV again.", s.set.DataTimeout)
+		}
 		return ftp.NewReply(425, "No data connection: send PASV, EPSV, PORT or EPRT first.")
 	}
 	j.opener = opener

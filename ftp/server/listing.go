@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/afero"
@@ -24,20 +25,22 @@ type listing struct {
 	look    looker
 	line    func(b []byte, e *ftp.Entry) []byte // one entry, without its end
 	flags   lsFlags
-	hidden  bool         // names that begin with a dot show
-	pattern string       // that names must match; "": all do
-	prefix  string       // what the client wrote before the pattern
-	first   string       // a heading for the first directory: LIST -R
-	dirs    []subdir     // what -R still has to list
-	pending int          // bytes of their paths
-	open    dirReader    // nil between directories
-	at      subdir       // the directory that is open
-	gathers bool         // it is read ahead, to be sorted
-	dots    []ftp.Entry  // "." and "..", to come first
-	ready   []ftp.Entry  // to be shown next
-	entry   ftp.Entry    // the last that was read: one for all of them
-	dear    bool         // reading it may have taken long
-	stop    func() error // why the listing should stop; may be nil
+	hidden  bool          // names that begin with a dot show
+	pattern string        // that names must match; "": all do
+	prefix  string        // what the client wrote before the pattern
+	first   string        // a heading for the first directory: LIST -R
+	dirs    []subdir      // what -R still has to list
+	pending int           // bytes of their paths
+	open    dirReader     // nil between directories
+	at      subdir        // the directory that is open
+	gathers bool          // it is read ahead, to be sorted
+	dots    []ftp.Entry   // "." and "..", to come first
+	ready   []ftp.Entry   // to be shown next
+	entry   ftp.Entry     // the last that was read: one for all of them
+	sorts   *atomic.Int64 // entries that all listings keep for an order; may be nil
+	charged int64         // of these, how many this one has
+	dear    bool          // reading it may have taken long
+	stop    func() error  // why the listing should stop; may be nil
 	seen    int
 	spent   time.Duration // in here, not on the network
 	partial bool          // not all that -R asks for will be listed
@@ -118,6 +121,7 @@ func (l *listing) Read(p []byte) (int, error) {
 
 // Close ends the listing early or late.
 func (l *listing) Close() error {
+	l.keeps(0)
 	if l.open != nil {
 		return l.open.Close()
 	}
@@ -285,7 +289,7 @@ func (l *listing) enter(d subdir) error {
 // order of the disk.
 func (l *listing) gather() {
 	most := sortWindow
-	if l.flags.sorted() {
+	if l.flags.sorted() && (len(l.ready) < sortWindow || l.keeps(int64(len(l.ready))+1)) {
 		most = sortMost
 	}
 	if _, err := l.read(); err != nil {
@@ -329,6 +333,7 @@ func few(look looker, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listin
 func (s *session) send(verb, arg, p string, l *listing) ftp.Reply {
 	j := &job{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
 	l.stop = func() error { return context.Cause(j.ctx) }
+	l.sorts = &s.srv.sorts
 	j.finish = func(res dtp.Result) ftp.Reply {
 		_ = l.Close()
 		return s.listed(j, res)
@@ -339,6 +344,7 @@ func (s *session) send(verb, arg, p string, l *listing) ftp.Reply {
 // sendFound looks for what matches a pattern, beside the session, and sends that.
 func (s *session) sendFound(verb, arg, p string, l *listing) ftp.Reply {
 	j := &job{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
+	l.sorts = &s.srv.sorts
 	j.work = func(ctx context.Context, _ *job) dtp.Result { return found(ctx, l) }
 	j.finish = func(res dtp.Result) ftp.Reply {
 		if res.Err == nil && s.dead == nil {

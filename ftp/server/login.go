@@ -21,6 +21,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
 		TLS: s.tlsState(), Certified: verb == "USER", verifier: s.srv.verifier,
 	}
+	login.regular = s.srv.bouncer.regular(origin(login.Remote.Addr()), login.User)
 	late := s.loginBy
 	var account *Account
 	j := &job{cmd: ftp.Command{Verb: verb}, login: true, inTurn: true}
@@ -34,6 +35,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		return dtp.Result{Err: err}
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
+		s.judging(nil)
 		r := s.loggedIn(account, login.User, res.Err)
 		s.admit()
 		if r.Code == 230 && login.Certified {
@@ -41,7 +43,9 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		}
 		return r
 	}
-	return s.start(j)
+	r := s.start(j)
+	s.judging(j)
+	return r
 }
 
 // authenticate asks the Authenticator that is the Server's now: who was taken off
@@ -67,6 +71,10 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 		return ftp.NewReply(421, "Something went wrong here. Goodbye.")
 	case errors.Is(err, errShutOut):
 		s.dead = err
+		if errors.Is(err, errNameShutOut) {
+			s.refused(shown+": too many failed logins as that user from this address: he is shut out there for a while", "max-login-failures")
+			return ftp.NewReply(421, "Too many failed logins as that user from your address. Try again later.")
+		}
 		s.refused(shown+": too many failed logins from this address: it is shut out for a while", "max-login-failures")
 		return ftp.NewReply(421, shutOutText)
 	case errors.Is(err, errLoginLate):

@@ -41,12 +41,19 @@ type Options struct {
 	CommandRate      int   // commands per second of one session; more are read more slowly; 0: no limit
 	Rate             int64 // bytes per second over all transfers; 0: no limit
 
+	// Limits on HASH, XMD5 and their like, which read and compute without a transfer. Rate
+	// does not count what they read, as it does not go over the network.
+	MaxHashes   int           // at once, over all sessions and in turns; default half of the processors
+	HashTimeout time.Duration // of one, waiting included; default 5 min, negative: no limit
+	HashRate    int64         // bytes per second read for all of them; 0: no limit
+
 	// Networks: Deny wins over Allow; an empty Allow is everybody.
 	Allow, Deny []netip.Prefix
 
-	// Failed logins are counted by address (RFC 2577 §5). One is forgiven each minute.
+	// Failed logins are counted by address and name (RFC 2577 §5), and for the address as a
+	// whole, of which one name counts for three at most. One is forgiven each minute.
 	FailureDelay     time.Duration // before the login behind the first; it doubles with each; default 1 s, negative: none
-	MaxLoginFailures int           // then the address is shut out; default 10, negative: never
+	MaxLoginFailures int           // then the name, or the address, is shut out; default 10, negative: never
 	BanTime          time.Duration // for so long; default 10 min
 
 	// UploadInPlace writes uploads straight to their final name. By default they
@@ -89,6 +96,8 @@ func (o *Options) setDefaults() {
 	defaultTo(&o.FailureDelay, time.Second)
 	defaultTo(&o.MaxLoginFailures, 10)
 	defaultTo(&o.BanTime, 10*time.Minute)
+	defaultTo(&o.MaxHashes, halfOfTheProcessors())
+	defaultTo(&o.HashTimeout, 5*time.Minute)
 	defaultTo(&o.Log, slog.Default())
 	if len(o.Listen) == 0 && len(o.ListenTLS) == 0 {
 		o.Listen = []string{"127.0.0.1:2121"}
@@ -106,10 +115,12 @@ func defaultTo[T comparable](p *T, value T) {
 // it began with.
 type settings struct {
 	Options
-	data   dtp.Config
-	tls    *tls.Config // nil: no TLS
-	rate   *rate.Limiter
-	public publicIP
+	data dtp.Config
+	tls  *tls.Config // nil: no TLS
+	rate *rate.Limiter
+	// hashRate is the limit of HashRate, which all sessions share.
+	hashRate *rate.Limiter
+	public   publicIP
 }
 
 // newSettings checks the options. old, if any, lends what need not be made anew.
@@ -118,7 +129,7 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	opts.setDefaults()
-	set := &settings{Options: opts, rate: dtp.NewRate(opts.Rate), public: publicIP{host: opts.PublicIP}}
+	set := &settings{Options: opts, rate: dtp.NewRate(opts.Rate), hashRate: dtp.NewRate(opts.HashRate), public: publicIP{host: opts.PublicIP}}
 	if opts.TLS != nil {
 		set.tls = opts.TLS.Clone()
 		set.tls.MinVersion = max(set.tls.MinVersion, tls.VersionTLS12)
@@ -147,7 +158,7 @@ func (o *Options) check() error {
 			return fmt.Errorf("a timeout of %v is negative", d)
 		}
 	}
-	if o.MaxSessions < 0 || o.MaxSessionsPerIP < 0 || o.CommandRate < 0 || o.Rate < 0 {
+	if o.MaxSessions < 0 || o.MaxSessionsPerIP < 0 || o.CommandRate < 0 || o.Rate < 0 || o.MaxHashes < 0 || o.HashRate < 0 {
 		return errors.New("a limit is negative")
 	}
 	for _, networks := range [][]netip.Prefix{o.Allow, o.Deny} {

@@ -90,10 +90,10 @@ var (
 func (l Login) Verify(ctx context.Context, stored string) error {
 	v := l.by()
 	if stored == "" {
-		v.work(ctx, l.Password, 0, hashCost)
+		v.work(ctx, l, hashCost)
 		return errNoUser
 	}
-	return v.matches(ctx, l.User, l.Password, stored)
+	return v.matches(ctx, l, stored, func() int { return 0 })
 }
 
 // by is who verifies: the Server's, where it made the Login.
@@ -114,17 +114,19 @@ const (
 
 // verifier compares passwords with hashes.
 type verifier struct {
-	slots   chan struct{}                     // of hashes computed at once
+	slots   *fairQueue                        // of hashes computed at once
 	compare func(hash, password []byte) error // bcrypt
 	key     [sha256.Size]byte                 // of this process
 	mu      sync.Mutex
 	known   map[[sha256.Size]byte]time.Time // what matched, and until when that is believed
 }
 
+// halfOfTheProcessors is how many may compute hashes: sessions need the others.
+func halfOfTheProcessors() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
+
 func newVerifier() *verifier {
 	v := &verifier{
-		// Half of the processors: those who are inside need the others.
-		slots:   make(chan struct{}, (runtime.GOMAXPROCS(0)+1)/2),
+		slots:   newFairQueue(halfOfTheProcessors()),
 		compare: bcrypt.CompareHashAndPassword,
 		known:   map[[sha256.Size]byte]time.Time{},
 	}
@@ -132,55 +134,59 @@ func newVerifier() *verifier {
 	return v
 }
 
-// matches compares the password with what is stored, which is not empty.
-func (v *verifier) matches(ctx context.Context, user, password, stored string) error {
+// matches compares the password with what is stored, which is not empty. A refusal takes the
+// time of a hash of cost most, in one turn: a second wait for a slot would tell, too.
+func (v *verifier) matches(ctx context.Context, l Login, stored string, most func() int) error {
+	password := l.Password
 	cost, err := costOf(stored)
 	if err != nil {
+		v.work(ctx, l, most())
 		return fmt.Errorf("%w: %w", ErrLogin, err)
 	}
 	if cost == 0 {
 		want, got := sha256.Sum256([]byte(stored)), sha256.Sum256([]byte(password))
 		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			v.work(ctx, l, most())
 			return errPassword
 		}
 		return nil
 	}
-	id := v.id(user, password, stored)
+	id := v.id(l.User, password, stored)
 	if v.remembers(id) {
 		return nil
 	}
-	if err := v.slot(ctx); err != nil {
+	if err := v.slot(ctx, l); err != nil {
 		return err
 	}
-	defer v.giveBack()
-	seen := password[:min(len(password), maxPassword)]
-	switch err := v.compare([]byte(stored), []byte(seen)); {
-	case len(password) > maxPassword:
-		return errTooLong
-	case err != nil || password == "":
-		return errPassword
+	defer v.slots.release()
+	seen := []byte(password[:min(len(password), maxPassword)])
+	err = v.compare([]byte(stored), seen)
+	if err == nil && password != "" && len(password) <= maxPassword {
+		v.remember(id)
+		return nil
 	}
-	v.remember(id)
-	return nil
+	v.pad(seen, cost, most())
+	if len(password) > maxPassword {
+		return errTooLong
+	}
+	return errPassword
 }
 
-// work computes for nothing, until a refusal that has taken the time of a hash of
-// cost done (0: none) has taken that of cost most: so it can't be told from others.
-func (v *verifier) work(ctx context.Context, password string, done, most int) {
-	if most == 0 || done >= most {
+// work computes for nothing what a hash of cost most takes, so that a refusal without one
+// can't be told from others.
+func (v *verifier) work(ctx context.Context, l Login, most int) {
+	if most == 0 || v.slot(ctx, l) != nil {
 		return
 	}
-	if v.slot(ctx) != nil {
-		return
-	}
-	defer v.giveBack()
-	seen := []byte(password[:min(len(password), maxPassword)])
-	if done == 0 {
-		_ = v.compare(nobody(most), seen)
-		return
-	}
-	for ; done < most; done++ { // 2^done + 2^done + 2^(done+1) + … is 2^most
-		_ = v.compare(nobody(done), seen)
+	defer v.slots.release()
+	_ = v.compare(nobody(most), []byte(l.Password[:min(len(l.Password), maxPassword)]))
+}
+
+// pad continues the work of a hash of cost done to that of one of cost most:
+// 2^done + 2^done + 2^(done+1) + … is 2^most.
+func (v *verifier) pad(password []byte, done, most int) {
+	for ; done < most; done++ {
+		_ = v.compare(nobody(done), password)
 	}
 }
 
@@ -189,16 +195,13 @@ func nobody(cost int) []byte {
 	return fmt.Appendf(nil, "$2b$%02d$%s", cost, strings.Repeat(".", 53))
 }
 
-func (v *verifier) slot(ctx context.Context) error {
-	select {
-	case v.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// slot waits for the login's turn. Its keys are what the client said and where it comes
+// from, never whether the user exists: the wait would tell.
+func (v *verifier) slot(ctx context.Context, l Login) error {
+	type name string
+	ip := l.Remote.Addr()
+	return v.slots.acquire(ctx, l.regular, name(l.User), origin(ip), site(ip))
 }
-
-func (v *verifier) giveBack() { <-v.slots }
 
 // id stands for user, password and hash together: who changes one of them is not
 // remembered. Without the key nothing can be told from it.

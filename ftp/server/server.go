@@ -32,9 +32,12 @@ type Server struct {
 	stopped   chan struct{} // closed with closing
 	empty     chan struct{} // closed when closing and no session is left
 
+	ahead    atomic.Int64 // bytes of commands that sessions hold while their logins are judged
+	sorts    atomic.Int64 // entries that listings keep for an order
 	bouncer  *bouncer
 	verifier *verifier
 	uploads  *uploads
+	hashes   *fairQueue    // of files
 	turned   chan struct{} // a place for each caller who is being turned away
 	turning  sync.WaitGroup
 }
@@ -52,6 +55,7 @@ func New(opts Options) (*Server, error) {
 		bouncer:   newBouncer(),
 		verifier:  newVerifier(),
 		uploads:   newUploads(),
+		hashes:    newFairQueue(set.MaxHashes),
 		turned:    make(chan struct{}, maxTurned),
 		stopped:   make(chan struct{}),
 		empty:     make(chan struct{}),
@@ -77,6 +81,11 @@ func (s *Server) Reload(opts Options) error {
 		dtp.SetRate(old.rate, set.Rate)
 		set.rate = old.rate
 	}
+	if old.hashRate != nil && set.hashRate != nil {
+		dtp.SetRate(old.hashRate, set.HashRate)
+		set.hashRate = old.hashRate
+	}
+	s.hashes.resize(set.MaxHashes)
 	s.set.Store(set)
 	if old.data.Ports != set.data.Ports {
 		old.data.Ports.Close()
@@ -154,6 +163,9 @@ func listenError(err error) error {
 	return err
 }
 
+// acceptAgain is the pause after an Accept that failed.
+const acceptAgain = 50 * time.Millisecond
+
 // Serve takes control connections from l until Shutdown or Close, which make it
 // return ErrServerClosed. It closes l.
 func (s *Server) Serve(l net.Listener) error { return s.serve(l, false) }
@@ -175,10 +187,10 @@ func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 		return ErrServerClosed
 	}
 	defer s.untrack(l)
-	for wait := time.Duration(0); ; {
+	for full := false; ; {
 		conn, err := l.Accept()
 		if err == nil {
-			wait = 0
+			full = false
 			s.take(conn, tlsFirst)
 			continue
 		}
@@ -189,11 +201,13 @@ func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 		if !errors.As(err, &ne) || errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		// Out of descriptors, most likely: those inside go on, newcomers wait.
-		wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-		s.set.Load().Log.Warn("can't accept a session", "err", err, "again_in", wait)
+		// Out of descriptors, most likely: sessions continue, new ones wait in the backlog.
+		if !full {
+			full = true
+			s.set.Load().Log.Warn("can't accept sessions: raise the limit on open files, or lower max-sessions", "err", err)
+		}
 		select {
-		case <-time.After(wait):
+		case <-time.After(acceptAgain):
 		case <-s.ctx.Done():
 			return ErrServerClosed
 		}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -21,7 +20,6 @@ import (
 // Bounds on what a client may send ahead.
 const (
 	maxLine     = 8 << 10 // bytes of one command
-	maxHeld     = 64      // commands that wait for a transfer's end
 	maxFailures = 3       // refused logins
 )
 
@@ -53,9 +51,12 @@ type session struct {
 	canRename   bool      // the storage was seen to
 	noRename    bool      // or was seen not to
 
-	job  *job          // what runs beside the session
-	held []ftp.Command // what came while it ran
-	out  []byte        // replies that are not yet written
+	job     *job                // what runs beside the session
+	held    []ftp.Command       // what came while it ran: see held.go
+	ahead   int                 // bytes of held
+	charged int                 // of ahead, that srv.ahead counts
+	login   atomic.Pointer[job] // the job, if it is a login
+	out     []byte              // replies that are not yet written
 
 	facts    ftp.Facts // OPTS MLST
 	hash     string    // OPTS HASH
@@ -98,7 +99,7 @@ func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 	s := &session{srv: srv, raw: conn, conn: conn, implicit: implicit, set: set, idle: set.IdleTimeout}
 	s.control = ftp.Control{
 		ID: srv.ids.Add(1), Side: ftp.ServerPI,
-		Local: addrPort(conn.LocalAddr()), Remote: addrPort(conn.RemoteAddr()),
+		Local: dtp.AddrPort(conn.LocalAddr()), Remote: dtp.AddrPort(conn.RemoteAddr()),
 	}
 	if !implicit {
 		keepUrgent(conn)
@@ -106,14 +107,6 @@ func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 	s.canDoze = mayDoze(conn)
 	s.lines = ftp.NewLineReader(conn, maxLine)
 	return s
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
-		ap := t.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
 }
 
 // reset puts the session back to the state after the greeting (REIN).
@@ -184,9 +177,7 @@ func (s *session) lives(begin func()) (dozes bool) {
 			continue
 		}
 		if s.job == nil && len(s.held) > 0 && !s.stopping.Load() {
-			next := s.held[0]
-			s.held = s.held[1:]
-			s.do(next)
+			s.do(s.nextHeld())
 			continue
 		}
 		if s.ended {
@@ -199,6 +190,14 @@ func (s *session) lives(begin func()) (dozes bool) {
 	}
 	s.flush()
 	return false
+}
+
+// endInput notes that the client sends no more lines.
+func (s *session) endInput() {
+	s.ended = true
+	if s.job != nil {
+		s.job.inputEnded()
+	}
 }
 
 // lastJobs is next for a session whose client sends no more lines. What it sent
@@ -228,16 +227,13 @@ func (s *session) next() (dozes bool) {
 	if s.dead != nil {
 		return false // nobody reads our replies
 	}
-	if len(s.held) >= maxHeld {
+	if s.holdsEnough() {
 		s.waitJob() // no more is read: TCP makes the client wait
 		return false
 	}
 	s.setDeadline()
 	if s.stopping.Load() && s.job == nil || s.job != nil && s.job.hasNews() {
 		return false // a wake-up may have come just before the deadline was set, and is undone
-	}
-	if s.stopping.Load() && s.job != nil && s.job.login {
-		s.job.abort(errHungUp)
 	}
 	line, err := s.lines.ReadLine()
 	switch {
@@ -252,13 +248,13 @@ func (s *session) next() (dozes bool) {
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
 		s.dead = err
 	case s.quitHeld(), s.mayBeWhole(): // nothing more comes, but the transfer may finish
-		s.ended = true
+		s.endInput()
 	case !errors.Is(err, io.EOF):
 		s.dead = err
 	case s.job != nil && s.job.opener != nil:
 		s.dead = errHungUp // a client that is killed leaves its transfer like that
 	default:
-		s.ended = true
+		s.endInput()
 	}
 	return false
 }
@@ -272,9 +268,13 @@ var errHungUp = errors.New("the client hung up without QUIT")
 // which sets what the owner will look at before it calls.
 func (s *session) wake() { _ = s.raw.SetReadDeadline(time.Unix(1, 0)) }
 
-// stop asks the session to end as soon as no transfer runs.
+// stop asks the session to end as soon as no transfer runs. A login that runs ends at
+// once: the session may be waiting for nothing else.
 func (s *session) stop() {
 	s.stopping.Store(true)
+	if j := s.login.Load(); j != nil {
+		j.abort(errHungUp)
+	}
 	s.wake()
 }
 
@@ -317,7 +317,7 @@ func (s *session) command(line []byte) {
 		s.do(cmd)
 		return
 	}
-	s.held = append(s.held, cmd)
+	s.hold(cmd)
 }
 
 // do runs one command and writes its reply, unless a job will.

@@ -101,7 +101,7 @@ func (s *session) settle(took time.Duration) error {
 		return errAborted // it came just before the end of the data
 	}
 	_, inTLS := s.conn.(*tls.Conn) // which may hold a line that nobody sees until it is read
-	for s.dead == nil && len(s.held) < maxHeld {
+	for s.dead == nil && !s.holdsEnough() {
 		until := start.Add(halfALine)
 		if !s.lines.Pending() {
 			switch waiting(s.raw) {
@@ -140,7 +140,7 @@ func (s *session) settle(took time.Duration) error {
 		if !ok {
 			return s.dead
 		}
-		s.held = append(s.held, cmd)
+		s.hold(cmd)
 		if cmd.Verb == "ABOR" {
 			return errAborted
 		}

@@ -115,6 +115,8 @@ func (c *ctl) gone() {
 const (
 	mallory = "192.0.2.66"
 	alice   = "192.0.2.1"
+
+	stranger = "192.0.2.99"
 )
 
 // guess fails to log in.
@@ -155,14 +157,39 @@ func TestBruteForce(t *testing.T) {
 		c.guess(421)
 		c.gone()
 
+		waiting.cmd("USER rw", 331)
+		if r := waiting.cmd("PASS rw", 421); !strings.Contains(r.Text(), "failed logins as that user") { // also with the right password
+			t.Errorf("%q", r.Text())
+		}
+		waiting.gone()
+		other := s.from(mallory) // another user behind the same address
+		other.want(220)
+		other.cmd("USER drop", 331)
+		if took := other.waits("PASS drop", 230); took != 0 {
+			t.Errorf("another user behind the address waited %v", took)
+		}
+		for i := range 10 { // the guesser tries other names
+			c = s.from(mallory)
+			c.want(220)
+			c.cmd(fmt.Sprint("USER name", i), 331)
+			if c.cmd("PASS guess", 530, 421).Code == 421 {
+				break
+			}
+			check(t, c.Close())
+		}
 		c = s.from(mallory)
-		if r := c.want(421); !strings.Contains(r.Text(), "failed logins") {
+		c.want(220) // there are regulars at that address
+		c.cmd("USER nobody", 331)
+		if r := c.cmd("PASS guess", 421); !strings.Contains(r.Text(), "from your address") {
 			t.Errorf("%q", r.Text())
 		}
 		c.gone()
-		waiting.cmd("USER ro", 331)
-		waiting.cmd("PASS ro", 421) // also with the right password
-		waiting.gone()
+		again := s.from(mallory)
+		again.want(220)
+		again.cmd("USER ro", 331)
+		if took := again.waits("PASS ro", 230); took != 0 {
+			t.Errorf("a regular behind the address waited %v", took)
+		}
 		inside.cmd("NOOP", 200)
 		neighbour := s.from(alice)
 		neighbour.want(220)
@@ -170,6 +197,18 @@ func TestBruteForce(t *testing.T) {
 		if took := neighbour.waits("PASS ro", 230); took != 0 {
 			t.Errorf("another address waited %v", took)
 		}
+		for i := range 5 { // where nobody is a regular, the address is turned away at once
+			c = s.from(stranger)
+			c.want(220)
+			c.cmd(fmt.Sprint("USER name", i), 331)
+			c.cmd("PASS guess", 530, 421)
+			check(t, c.Close())
+		}
+		c = s.from(stranger)
+		if r := c.want(421); !strings.Contains(r.Text(), "failed logins") {
+			t.Errorf("%q", r.Text())
+		}
+		c.gone()
 		if options, _ := s.refused(); !strings.Contains(options, "max-login-failures") || !strings.Contains(options, "ban-time") {
 			t.Errorf("refusals name %s", options)
 		}
@@ -344,7 +383,8 @@ func TestReloadOfUsers(t *testing.T) {
 		c, m := s.from(alice), s.from(mallory)
 		c.want(220)
 		m.want(220)
-		m.guess(530)
+		m.cmd("USER new", 331)
+		m.cmd("PASS guess", 530)
 		options.Auth = server.Static{"new": {Password: "new", Account: server.Account{FS: fsroot.NewMem()}}}
 		check(t, s.Reload(options))
 		c.cmd("USER rw", 331)
@@ -357,4 +397,33 @@ func TestReloadOfUsers(t *testing.T) {
 		}
 		_, _ = io.WriteString(m.Conn, "QUIT\r\n")
 	})
+}
+
+// A client that sends as much ahead as is held, and more, still hears the end of the
+// server at once while its login waits, and everything is answered if the server stays.
+func TestMuchAheadOfALogin(t *testing.T) {
+	for _, stop := range []bool{false, true} {
+		inStreet(t, nil, func(t *testing.T, s *street) {
+			c := s.from(mallory)
+			c.want(220)
+			c.guess(530)
+			c.cmd("USER rw", 331)
+			c.send("PASS rw")
+			go func() { _, _ = io.WriteString(c.Conn, strings.Repeat("NOOP\r\n", 200)) }()
+			synctest.Wait()
+			if stop {
+				start := time.Now()
+				go func() { check(t, s.Shutdown(t.Context())) }()
+				c.want(421)
+				if took := time.Since(start); took != 0 {
+					t.Errorf("the end came after %v", took)
+				}
+				return
+			}
+			c.want(230)
+			for range 200 {
+				c.want(200)
+			}
+		})
+	}
 }

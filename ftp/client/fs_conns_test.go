@@ -1,0 +1,99 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+)
+
+// busyFs is a tree of which so many files are being read, by readers that stand still.
+func busyFs(t *testing.T, size, reserve, readers int) (*client.Fs, []afero.File) {
+	t.Helper()
+	files := fsroot.NewMem()
+	put(t, files, "/big", strings.Repeat("x", 4<<20))
+	srv := ftptest.NewServer(t, files)
+	p := client.NewPool(srv.Addr, nil, size)
+	t.Cleanup(func() { _ = p.Close() })
+	f, err := client.NewFs(t.Context(), p, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Reserve, f.Wait = reserve, 50*time.Millisecond
+	var open []afero.File
+	for range readers {
+		r, err := f.Open("/big")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() }) // before the Pool
+		if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, r)
+	}
+	return f, open
+}
+
+// Readers that stand still leave connections to other operations, and one more reader
+// waits for a while, not for ever, or until another one is closed.
+func TestFsReserve(t *testing.T) {
+	f, open := busyFs(t, 4, 1, 3)
+	if _, err := f.Stat("/big"); err != nil {
+		t.Error(err)
+	}
+	late, err := f.Open("/big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	if _, err := late.Read(make([]byte, 10)); !errors.Is(err, client.ErrNoneFree) {
+		t.Errorf("one reader too many: %v", err)
+	}
+	if err := afero.WriteFile(f, "/new", []byte("x"), 0o644); !errors.Is(err, client.ErrNoneFree) {
+		t.Errorf("a writer too many: %v", err)
+	}
+	_ = open[0].Close()
+	if n, err := io.ReadFull(late, make([]byte, 10)); err != nil || n != 10 {
+		t.Errorf("%d, %v after another one was closed", n, err)
+	}
+}
+
+// Where all connections are taken, any operation waits no longer than Wait.
+func TestFsWait(t *testing.T) {
+	f, open := busyFs(t, 2, 0, 2)
+	if _, err := f.Stat("/big"); !errors.Is(err, client.ErrNoneFree) {
+		t.Error(err)
+	}
+	_ = open[0].Close()
+	if _, err := f.Stat("/big"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Quit ends waits, and nothing else.
+func TestFsQuit(t *testing.T) {
+	f, open := busyFs(t, 2, 1, 1)
+	ctx, quit := context.WithCancel(t.Context())
+	f.Quit, f.Wait = ctx, time.Hour
+	late, err := f.Open("/big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	time.AfterFunc(20*time.Millisecond, quit)
+	if _, err := late.Read(make([]byte, 10)); err == nil || errors.Is(err, client.ErrNoneFree) {
+		t.Error(err)
+	}
+	if n, err := io.Copy(io.Discard, open[0]); err != nil || n != 4<<20-10 {
+		t.Errorf("%d bytes, %v after Quit", n, err)
+	}
+}

@@ -1,0 +1,16 @@
+//go:build unix
+
+package server
+
+import "testing"
+
+// Newcomers leave some descriptors to the sessions, however low the limit is.
+func TestReservedDescriptors(t *testing.T) {
+	for _, tt := range []struct {
+		limit, first uint64 // first is the lowest that is reserved
+	}{{60, 45}, {1024, 960}, {1 << 20, 1<<20 - 64}, {1<<63 - 1, 1<<63 - 65}} {
+		if reserved(tt.first-1, tt.limit) || !reserved(tt.first, tt.limit) || !reserved(tt.limit-1, tt.limit) {
+			t.Errorf("limit %d: from %d on they are not reserved, or others are", tt.limit, tt.first)
+		}
+	}
+}

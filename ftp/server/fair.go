@@ -1,0 +1,197 @@
+package server
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// fairQueue hands out a few slots for work that costs processor time: bcrypt and hashes
+// of files. A slot that becomes free goes to the one waiting whose keys, such as its
+// address, its network and the name given, have had the fewest lately. So whoever sends
+// much waits for himself: a flood that shares a name, an address or a network does not
+// keep out callers that do not share it. With equal counts it is first come, first served.
+type fairQueue struct {
+	mu      sync.Mutex
+	slots   int
+	free    int       // fewer than none after resize, while more than slots are taken
+	waiting []*waiter // in order of arrival
+	tallies map[any]*tally
+	decayed time.Time
+}
+
+// waiter is a caller of acquire. All but ready is guarded by the queue's lock.
+type waiter struct {
+	keys    []*tally
+	first   bool // before those who are not, whatever the counts
+	ready   chan struct{}
+	granted bool
+}
+
+// tally counts the slots that went to one key. It exists while the count matters or a
+// waiter has it.
+type tally struct {
+	key     any
+	count   int
+	waiters int
+}
+
+// tallyDecay is the time after which a count is worth half.
+const tallyDecay = 30 * time.Second
+
+func newFairQueue(slots int) *fairQueue {
+	return &fairQueue{slots: max(slots, 1), free: max(slots, 1), tallies: map[any]*tally{}, decayed: time.Now()}
+}
+
+// acquire waits for a slot, until ctx ends. Keys are values that can be compared; those of
+// different kinds must have different types. first callers come before the others.
+func (q *fairQueue) acquire(ctx context.Context, first bool, keys ...any) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	q.mu.Lock()
+	w := &waiter{first: first, keys: q.tally(keys), ready: make(chan struct{})}
+	q.waiting = append(q.waiting, w)
+	q.grant()
+	q.mu.Unlock()
+	select {
+	case <-w.ready:
+		return nil
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.granted { // just now: pass it on
+		q.free++
+		q.grant()
+		return context.Cause(ctx)
+	}
+	for i, other := range q.waiting {
+		if other == w {
+			q.remove(i)
+			break
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// release gives a slot back.
+func (q *fairQueue) release() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.free++
+	q.grant()
+}
+
+// resize changes the number of slots.
+func (q *fairQueue) resize(slots int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.free += max(slots, 1) - q.slots
+	q.slots = max(slots, 1)
+	q.grant()
+}
+
+// contended reports whether others wait for a slot.
+func (q *fairQueue) contended() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) > 0
+}
+
+// grant gives the free slots to those who come next. The lock is held.
+func (q *fairQueue) grant() {
+	for q.free > 0 && len(q.waiting) > 0 {
+		q.decay()
+		next := 0
+		for i, w := range q.waiting {
+			if w.before(q.waiting[next]) {
+				next = i
+			}
+		}
+		w := q.waiting[next]
+		for _, k := range w.keys {
+			k.count++
+		}
+		q.free--
+		w.granted = true
+		q.remove(next)
+		close(w.ready)
+	}
+}
+
+func (w *waiter) before(v *waiter) bool {
+	if w.first != v.first {
+		return w.first
+	}
+	return w.had() < v.had()
+}
+
+func (w *waiter) had() int {
+	n := 0
+	for _, k := range w.keys {
+		n += k.count
+	}
+	return n
+}
+
+// remove takes the i-th waiter out. The lock is held.
+func (q *fairQueue) remove(i int) {
+	w := q.waiting[i]
+	copy(q.waiting[i:], q.waiting[i+1:])
+	q.waiting[len(q.waiting)-1] = nil
+	q.waiting = q.waiting[:len(q.waiting)-1]
+	for _, k := range w.keys {
+		k.waiters--
+		q.drop(k)
+	}
+}
+
+func (q *fairQueue) tally(keys []any) []*tally {
+	all := make([]*tally, 0, len(keys))
+	for _, key := range keys {
+		t := q.tallies[key]
+		if t == nil {
+			t = &tally{key: key}
+			q.tallies[key] = t
+		}
+		t.waiters++
+		all = append(all, t)
+	}
+	return all
+}
+
+func (q *fairQueue) drop(t *tally) {
+	if t.count == 0 && t.waiters == 0 {
+		delete(q.tallies, t.key)
+	}
+}
+
+// decay halves the counts as time goes by. The lock is held.
+func (q *fairQueue) decay() {
+	now := time.Now()
+	n := int(now.Sub(q.decayed) / tallyDecay)
+	if n == 0 {
+		return
+	}
+	q.decayed = q.decayed.Add(time.Duration(n) * tallyDecay)
+	for _, t := range q.tallies {
+		t.count >>= min(n, 62)
+		q.drop(t)
+	}
+}
+
+// site is the network that an address belongs to as the owners of many addresses have
+// them: 48 bits of IPv6, 24 of IPv4. It is coarser than origin.
+func site(ip netip.Addr) netip.Prefix {
+	bits := 24
+	switch {
+	case ip.Is6() && ip.IsLinkLocalUnicast(): // fe80::/48 are all neighbors
+		return netip.PrefixFrom(ip, ip.BitLen())
+	case ip.Is6():
+		bits = 48
+	}
+	p, _ := ip.WithZone("").Prefix(bits) // the zero Prefix for the zero Addr
+	return p
+}

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/dtp"
+)
+
+// slowFile has no end, and counts who reads it and its like at the same time.
+type slowFile struct {
+	afero.File
+	c *concurrency
+}
+
+type concurrency struct {
+	mu        sync.Mutex
+	now, most int
+	read      int64
+}
+
+func (slowFile) Seek(int64, int) (int64, error) { return 0, nil }
+
+func (f slowFile) Read(p []byte) (int, error) {
+	f.c.mu.Lock()
+	f.c.now++
+	f.c.most = max(f.c.most, f.c.now)
+	f.c.read += int64(len(p))
+	f.c.mu.Unlock()
+	time.Sleep(time.Millisecond)
+	f.c.mu.Lock()
+	f.c.now--
+	f.c.mu.Unlock()
+	return len(p), nil
+}
+
+// Hashes take turns: no more than the slots are read at once, and an account with many of
+// them does not keep another one waiting. The cost is counted in bytes read.
+func TestHashesTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, c := newFairQueue(2), &concurrency{}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var all sync.WaitGroup
+		var many atomic.Int64
+		for range 30 {
+			all.Go(func() {
+				w := &hashing{slots: q, keys: []any{"mallory"}, file: slowFile{c: c}}
+				if err := w.run(ctx, sha256.New(), 0, 1<<40, &many); !errors.Is(err, errAborted) {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		const size = 10 * hashSlice
+		var one atomic.Int64
+		before := many.Load()
+		w := &hashing{slots: q, keys: []any{"alice"}, file: slowFile{c: c}}
+		if err := w.run(ctx, sha256.New(), 0, size, &one); err != nil || one.Load() != size {
+			t.Error(err)
+		}
+		if others := many.Load() - before; others > 3*size { // one slot is theirs anyway, the other in turns
+			t.Errorf("30 hashes of another account read %d bytes meanwhile, and this one %d", others, size)
+		}
+		cancel(errAborted)
+		all.Wait()
+		if c.most != 2 || q.free != 2 {
+			t.Errorf("%d read at once, want 2; %d slots are free", c.most, q.free)
+		}
+	})
+}
+
+// A rate counts what is read for hashes, also one that the rest of the time can't pay for.
+func TestHashRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &concurrency{}
+		w := &hashing{slots: newFairQueue(1), rate: dtp.NewRate(1 << 20), file: slowFile{c: c}}
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, errHashTime)
+		defer cancel()
+		var moved atomic.Int64
+		if err := w.run(ctx, sha256.New(), 0, 1<<40, &moved); !errors.Is(err, errHashTime) {
+			t.Error(err)
+		}
+		if c.read > 11<<20 || c.read < 9<<20 {
+			t.Errorf("%d bytes were read in 10 seconds of 1 MiB", c.read)
+		}
+	})
+}
+
+// A file that became shorter, or can't be read, is no hash.
+func TestHashOfAShorterFile(t *testing.T) {
+	f, err := afero.TempFile(afero.NewMemMapFs(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(f, "hello")
+	w := &hashing{slots: newFairQueue(1), file: f}
+	var moved atomic.Int64
+	if err := w.run(t.Context(), sha256.New(), 0, 6, &moved); !errors.Is(err, io.ErrUnexpectedEOF) || w.slots.free != 1 {
+		t.Errorf("%v; %d slots free", err, w.slots.free)
+	}
+}
+
+// What costs work goes on for a moment only when nothing more can come from the client.
+func TestHashWithoutItsClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, alone := range []time.Duration{0, hashAlone} {
+			j := &job{alone: alone}
+			j.ctx, j.cancel = context.WithCancelCause(t.Context())
+			start := time.Now()
+			j.inputEnded()
+			select {
+			case <-j.ctx.Done():
+			case <-time.After(time.Hour):
+			}
+			if took := time.Since(start); alone > 0 && (took != alone || !errors.Is(context.Cause(j.ctx), errHungUp)) || alone == 0 && took != time.Hour {
+				t.Errorf("%v: ended after %v", alone, took)
+			}
+			j.cancel(nil)
+		}
+	})
+}
+
+// More slots let more in at once, fewer take effect as slots are given back.
+func TestFairQueueResize(t *testing.T) {
+	q := newFairQueue(1)
+	q.resize(3)
+	for range 3 {
+		if err := q.acquire(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q.resize(1)
+	q.release()
+	q.release()
+	if q.free != 0 {
+		t.Errorf("%d free", q.free)
+	}
+	q.release()
+	if q.free != 1 {
+		t.Errorf("%d free", q.free)
+	}
+}

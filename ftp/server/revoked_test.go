@@ -1,0 +1,30 @@
+package server_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"miniftp/fsroot"
+	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/server"
+)
+
+// A session that holds the only passive port without using it loses it to one that needs
+// it, and is told so.
+func TestUnusedPassivePortIsRevoked(t *testing.T) {
+	fsys := fsroot.NewMem()
+	write(t, fsys, "/f", "content")
+	lo := peers.FreePorts(t, 1)
+	s := serve(t, fsys, func(o *server.Options) {
+		o.PassivePorts, o.DataTimeout = [2]uint16{lo, lo}, 20*time.Millisecond
+	})
+	idle, other := s.login(t, "rw"), s.login(t, "rw")
+	idle.cmd("EPSV", 229)
+	await(t, func() bool { return other.cmd("EPSV", 229, 425).Code == 229 })
+	if r := idle.cmd("RETR f", 425); !strings.Contains(r.Text(), "another session needed it") {
+		t.Errorf("%q", r.Text())
+	}
+	other.call(lo)
+	idle.cmd("NOOP", 200)
+}
