@@ -85,9 +85,26 @@ func (noClose) Close() error { return nil }
 // virtual gives the cleaned absolute form of a path, as it appears in errors.
 func virtual(name string) string { return path.Clean("/" + name) }
 
+// Limits of a path. Each level costs a system call in each operation, so a client must
+// not be able to make paths as long as it likes.
+const (
+	maxPath   = 4096 // bytes, as Linux
+	maxLevels = 256
+)
+
+// errLong is returned for a path beyond the limits.
+var errLong = &longError{}
+
+type longError struct{}
+
+func (*longError) Error() string {
+	return fmt.Sprintf("the path has more than %d bytes or %d levels", maxPath, maxLevels)
+}
+func (*longError) Is(target error) bool { return target == fs.ErrInvalid }
+
 // local gives the path relative to the top of the storage, with slashes; the top
 // itself is ".". Names that the host could not hold, or would take apart in
-// another way than we do, are refused.
+// another way than we do, are refused with fs.ErrInvalid.
 func local(name string) (string, error) {
 	if strings.IndexByte(name, 0) >= 0 {
 		return "", fs.ErrInvalid
@@ -95,6 +112,9 @@ func local(name string) (string, error) {
 	rel := strings.TrimPrefix(virtual(name), "/")
 	if rel == "" {
 		return ".", nil
+	}
+	if len(rel) > maxPath || strings.Count(rel, "/") >= maxLevels {
+		return "", errLong
 	}
 	if runtime.GOOS == "windows" {
 		// Elsewhere Localize would do harm: it refuses names that are not UTF-8.

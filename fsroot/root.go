@@ -144,10 +144,14 @@ func (r *Root) RemoveAll(name string) error {
 
 // Rename moves oldname to newname, which it replaces if it is a file; a directory
 // is never replaced. Symlinks are moved, not followed. "/" is refused with
-// fs.ErrPermission on either side.
+// fs.ErrPermission on either side, and so is a move that would change what a link with
+// ".." in its target leads to (see mayMove).
 func (r *Root) Rename(oldname, newname string) error {
 	if virtual(oldname) == "/" || virtual(newname) == "/" {
 		return pathError("rename", oldname, fs.ErrPermission)
+	}
+	if err := r.mayMove(oldname, newname); err != nil {
+		return r.fail("rename", oldname, err)
 	}
 	return r.do("rename", oldname, false, func(from string) error {
 		to, err := local(newname)
@@ -216,6 +220,24 @@ func (r *Root) Dir(name string) (Directory, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// Sub opens the directory name below r as a Root of its own. Symlinks on the way are
+// followed as far as they stay below r, so nobody who can change what is in r makes it
+// anything outside.
+func (r *Root) Sub(name string) (*Root, error) {
+	sub := &Root{escape: r.escape}
+	err := r.do("open", name, true, func(rel string) (err error) {
+		sub.root, err = r.root.OpenRoot(rel)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, prefix := range r.prefixes {
+		sub.prefixes = append(sub.prefixes, trimSeparator(prefix+filepath.FromSlash(virtual(name))))
+	}
+	return sub, nil
 }
 
 // Free returns the bytes that an unprivileged user can still write to the

@@ -200,13 +200,17 @@ func TestSymlink(t *testing.T) {
 	}{
 		{"in/f", "/l", "in/f"},
 		{"/in/f", "/l", "in/f"},
-		{"/in/f", "/in/deep/l", "../f"},
-		{"/in/f", "/absdir/deep/l", "../f"},
-		{"/", "/in/deep/l", "../.."},
+		{"/in/deep/x", "/absdir/deep/l", "x"},
+		{"/in/deep", "/in/deep/l", "."},
+		{"/reldir/f", "/in/l", "f"}, // what is really below is below
+		{"/in/f", "/in/deep/l", ""}, // the only way is up
+		{"/in/f", "/absdir/deep/l", ""},
+		{"/", "/in/deep/l", ""},
 		{"/../../in/f", "/l", "in/f"},
-		{"../f", "/in/deep/l", "../f"},
+		{"../f", "/in/deep/l", ""},
+		{"../in/f", "/in/l", "f"},
 		{"missing", "/l", "missing"},
-		{"missing/../in", "/l", "missing/../in"},
+		{"missing/../in", "/l", "in"},
 		{"../secret", "/l", ""},
 		{"../../../secret", "/in/deep/l", ""},
 		{"../../secret", "/absdir/l", ""},
