@@ -37,8 +37,8 @@ var schemes = []scheme{
 // or a URL of a known scheme, today only "mem://". Close the closer when the
 // storage is no longer used.
 func Open(spec string) (afero.Fs, io.Closer, error) {
-	name, rest, found := strings.Cut(spec, "://")
-	if !found || !isScheme(name) {
+	name, rest, _ := strings.Cut(spec, "://")
+	if !IsURL(spec) {
 		if spec == "" {
 			spec = "."
 		}
@@ -56,6 +56,12 @@ func Open(spec string) (afero.Fs, io.Closer, error) {
 		known = append(known, s.name+"://")
 	}
 	return nil, nil, fmt.Errorf("unknown storage %q: want a directory or %s", spec, strings.Join(known, ", "))
+}
+
+// IsURL reports whether Open takes spec for a URL and not for a directory.
+func IsURL(spec string) bool {
+	name, _, found := strings.Cut(spec, "://")
+	return found && isScheme(name)
 }
 
 // isScheme reports whether s has the form of a URL scheme (RFC 3986 §3.1), so

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/server"
 )
@@ -35,6 +38,9 @@ func (cf *config) options() server.Options {
 	o.FailureDelay = noneIsNegative(cf.time("failure-delay"))
 	if cf.time("failure-delay") < 0 {
 		cf.wrong("failure-delay", "%v: it can't be negative; 0 is at once", cf.time("failure-delay"))
+	}
+	if cf.str("root") == "" {
+		cf.wrong("root", "is empty: name a directory; . is the one where serve is started")
 	}
 	if strings.ContainsAny(o.Greeting, "\r\n") {
 		cf.wrong("greeting", "%q: it is one line", o.Greeting)
@@ -162,25 +168,33 @@ func (cf *config) names(name string) []string {
 // writes reports whether a user may upload.
 func (a *account) writes() bool { return a.perm&^server.ReadOnly != 0 }
 
-// users are the accounts with their files, which roots opens.
+// static are the accounts with their files, which roots opens at each login. What is
+// wrong with the root or the home of one user is a warning: it is that user's alone.
 func (cf *config) static(roots *roots) server.Static {
 	static := server.Static{}
 	for _, a := range cf.users {
-		files, err := roots.get(cf.rootOf(a))
+		tree := roots.get(cf.rootOf(a))
+		files, lease, err := tree.acquire()
 		if err != nil {
 			cf.rootFailed(a, err)
-			continue
-		}
-		if a.home != "" {
-			if fi, err := files.Stat(a.home); err != nil || !fi.IsDir() {
-				cf.userProblem(a, "home", fmt.Errorf("%q is no directory below %q", a.home, maskPassword(cf.rootOf(a))))
+		} else {
+			if a.home != "" {
+				if fi, err := files.Stat(a.home); err != nil || !fi.IsDir() {
+					cf.warn("%s: user %s: the home %q is no directory below %q: sessions begin in /", cf.userFrom(a, "home"), ftp.Printable(a.name), a.home, maskPassword(cf.rootOf(a)))
+				}
 			}
+			_ = lease.Close()
 		}
-		if !a.writes() { // where nothing may be written, nothing can be
-			files = readOnly(files)
-		}
+		writes := a.writes()
 		static[a.name] = server.User{Password: a.password, Anyone: a.anyone, Account: server.Account{
-			FS: files, Home: a.home, Perm: a.perm, RateDown: a.down, RateUp: a.up,
+			Open: func(context.Context) (afero.Fs, io.Closer, error) {
+				files, lease, err := tree.acquire()
+				if err == nil && !writes { // where nothing may be written, nothing can be
+					files = readOnly(files)
+				}
+				return files, lease, err
+			},
+			Home: a.home, Perm: a.perm, RateDown: a.down, RateUp: a.up,
 			MaxSessions: a.sessions, Networks: a.networks, FXP: a.fxp,
 		}}
 	}
@@ -194,10 +208,15 @@ func (cf *config) rootOf(a *account) string {
 	return cf.str("root")
 }
 
-// rootFailed notes, once for each root, what is wrong with it.
+// rootFailed notes what is wrong with the root of a user. The root of all is a mistake
+// of whoever started the server, unless other users may have removed it.
 func (cf *config) rootFailed(a *account, err error) {
-	err = rootProblem(cf.rootOf(a), err)
+	spec := cf.rootOf(a)
+	err = rootProblem(spec, err)
+	_, _, nested := cf.nesting.Outer(spec)
 	switch {
+	case exitCode(err) != exitUsage && (a.root != "" || isDirectory(spec) && nested):
+		cf.warn("%s: user %s: %s: logins are refused until it can be opened", cf.userFrom(a, "root"), ftp.Printable(a.name), ftp.Printable(err.Error()))
 	case a.root != "":
 		cf.problem(cf.file.at(a.lines["root"], err))
 	case !slices.ContainsFunc(cf.problems, func(p error) bool { return strings.HasSuffix(p.Error(), err.Error()) }):
