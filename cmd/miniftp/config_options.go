@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ import (
 func (cf *config) options() server.Options {
 	o := server.Options{
 		Greeting: cf.str("greeting"), Hosts: cf.names("host"),
-		PublicIP:    cf.str("public-ip"),
+		PublicIP: cf.str("public-ip"), PublicIPAlways: cf.on("public-ip-always"),
 		Guard:       dtp.Guard{AnyHost: cf.on("data-any-host"), LowPorts: cf.on("data-low-ports")},
 		IdleTimeout: cf.positive("idle-timeout"), LoginTimeout: cf.positive("login-timeout"),
 		DataTimeout: cf.positive("data-timeout"), StallTimeout: cf.positive("stall-timeout"),
@@ -51,13 +52,32 @@ func (cf *config) options() server.Options {
 	cf.blame("passive-ports", err)
 	o.Rate, err = byteRate(cf.word("rate"), cf.str("rate"))
 	cf.blame("rate", err)
-	if ip, err := netip.ParseAddr(o.PublicIP); err == nil && !ip.Is4() {
-		cf.wrong("public-ip", "%v: it is an IPv4 address or a host's name; a 227 can name no other", ip)
-	}
+	cf.checkPublicIP(o.PublicIP)
 	o.Allow, o.Deny = cf.networks("allow"), cf.networks("deny")
 	cf.checkWords()
 	return o
 }
+
+// checkPublicIP finds what is neither an address nor a name. A name that can't be looked
+// up now is no mistake, as it may be known later; the server logs it, and config check
+// warns of it.
+func (cf *config) checkPublicIP(host string) {
+	ip, err := netip.ParseAddr(host)
+	last := host[strings.LastIndex(host, ".")+1:]
+	switch {
+	case err == nil && !ip.Is4(), host != "" && err != nil && !hostName.MatchString(host), err != nil && host != "" && strings.Trim(last, "0123456789") == "":
+		cf.wrong("public-ip", "%q: it is an IPv4 address or a host's name; a 227 can name no other", host)
+	case cf.trial && host != "" && err != nil:
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if _, err := server.LookupPublicIP(ctx, host); err != nil {
+			cf.warn("%s %s can't be looked up (%s): until it can, clients are told the address that they called", cf.label("public-ip"), host, ftp.Printable(err.Error()))
+		}
+	}
+}
+
+// hostName is what the name of a host looks like, in ASCII.
+var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
 
 // checkWords finds settings that are none of the words they can be.
 func (cf *config) checkWords() {

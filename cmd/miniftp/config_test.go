@@ -72,7 +72,7 @@ func TestConfigMistakes(t *testing.T) {
 			"m.toml:4: limits.max-waiting: it is a whole number", "m.toml:5: limits.failure-delay -1s: it can't be negative",
 		}},
 		{"public-ip = \"::1\"\npassive-ports = \"9-1\"\nhost = \"a,,b\"\ngreeting = \"a\\r\\nb\"", []string{
-			"m.toml:1: public-ip ::1: it is an IPv4 address", `m.toml:2: passive-ports "9-1": a range is written`, `m.toml:3: host "a,,b": a name is missing`, `m.toml:4: greeting "a\r\nb": it is one line`,
+			"m.toml:1: public-ip \"::1\": it is an IPv4 address", `m.toml:2: passive-ports "9-1": a range is written`, `m.toml:3: host "a,,b": a name is missing`, `m.toml:4: greeting "a\r\nb": it is one line`,
 		}},
 		{"[limits]\nallow = [\"10.0.0.0/8\", \"10.0.0.1/8\"]\ndeny = \"everybody\"", []string{
 			`m.toml:2: limits.allow "10.0.0.1/8" names more than a network: do you mean 10.0.0.0/8, or only 10.0.0.1?`, `m.toml:3: limits.deny "everybody" is no network`,
@@ -81,6 +81,11 @@ func TestConfigMistakes(t *testing.T) {
 		{"root = \"s3://x\"", []string{"m.toml:1: unknown storage"}},
 		{"[users.a]\nroot = \"none\"\npassword = \"p\"\nhome = \"/h\"", nil}, // a warning: TestOneUsersProblem
 		{"[users.a]\nroot = \"gopher://x\"\npassword = \"p\"", []string{"m.toml:2: unknown storage"}},
+		{"public-ip = \"ftp.example.org\"", nil}, // it is looked up when the server runs
+		{"public-ip = \"2001:db8::7\"", []string{`m.toml:1: public-ip "2001:db8::7": it is an IPv4 address`}},
+		{"public-ip = \"999.1.1.1\"", []string{`m.toml:1: public-ip "999.1.1.1": it is an IPv4 address`}},
+		{"public-ip = \"ftp.example.org:21\"", []string{`m.toml:1: public-ip "ftp.example.org:21": it is`}},
+		{"public-ip = \"two names\"", []string{`m.toml:1: public-ip "two names": it is`}},
 		{"root = \"\"", []string{"m.toml:1: root is empty"}},
 		{"users-file = \"\"", []string{"m.toml:1: users-file is empty"}},
 		{"[users.a]", []string{"m.toml:1: user a: there is no password"}},
@@ -300,7 +305,7 @@ perm = "drop"
 
 // TestEveryOption: all that the server can be told can be told by a flag.
 func TestEveryOption(t *testing.T) {
-	cf := parsed(t, "--listen", ":0", "--greeting", "g", "--host", "h", "--passive-ports", "1-2", "--public-ip", "1.2.3.4",
+	cf := parsed(t, "--listen", ":0", "--greeting", "g", "--host", "h", "--passive-ports", "1-2", "--public-ip", "1.2.3.4", "--public-ip-always",
 		"--data-any-host", "--upload-in-place", "--mode-z", "--max-sessions", "1", "--max-sessions-per-ip", "1", "--command-rate", "1", "--rate", "1",
 		"--allow", "10.0.0.0/8,127.0.0.1", "--deny", "::1", "--tls", "required", "--tls-self-signed", "--tls-session-reuse", "require", "--tls-ccc",
 		"--listen-tls", ":0")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -117,14 +118,16 @@ func ImplicitTLS(l net.Listener) net.Listener { return implicit{l} }
 type implicit struct{ net.Listener }
 
 // ListenAll opens the listeners of Options.Listen and ListenTLS, for callers that
-// want to know the addresses before they Serve. "[::]:port" and ":port" listen on
-// both address families.
+// want to know the addresses before they Serve. "0.0.0.0:port" listens on IPv4 only;
+// ":port" listens on both address families, and so does "[::]:port" unless
+// "0.0.0.0:port" is there as well.
 func (s *Server) ListenAll(ctx context.Context) ([]net.Listener, error) {
 	var ls []net.Listener
 	set := s.set.Load()
-	for i, addr := range slices.Concat(set.Listen, set.ListenTLS) {
+	all := slices.Concat(set.Listen, set.ListenTLS)
+	for i, addr := range all {
 		lc := net.ListenConfig{KeepAlive: -1}
-		l, err := lc.Listen(ctx, "tcp", addr)
+		l, err := lc.Listen(ctx, networkOf(addr, all), addr)
 		if err != nil {
 			for _, l := range ls {
 				_ = l.Close()
@@ -137,6 +140,22 @@ func (s *Server) ListenAll(ctx context.Context) ([]net.Listener, error) {
 		ls = append(ls, l)
 	}
 	return ls, nil
+}
+
+// networkOf returns the network to listen in: package net takes 0.0.0.0 in "tcp" for
+// every address of IPv6 too.
+func networkOf(addr string, all []string) string {
+	host, port, _ := net.SplitHostPort(addr)
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return "tcp"
+	case ip.Unmap().Is4():
+		return "tcp4"
+	case ip == netip.IPv6Unspecified() && !slices.Contains(all, "0.0.0.0:"+port):
+		return "tcp"
+	}
+	return "tcp6"
 }
 
 // listenError keeps what the operating system said, without the address again.
@@ -164,6 +183,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if tlsFirst && s.set.Load().tls == nil {
 		return errors.New("TLS is asked for, and Options.TLS is missing")
 	}
+	s.publicIP(s.set.Load()) // so that it is known when the first client asks
 	for wait := time.Duration(0); ; {
 		conn, err := l.Accept()
 		if err == nil {
