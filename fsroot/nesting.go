@@ -149,7 +149,7 @@ func (n *Nesting) open(dir string, depth int) (*Root, error) {
 	sub, err := r.Sub(rest)
 	if err != nil {
 		err = cause(err)
-		if err == fs.ErrPermission { // what Root says of a path that leads out, not the host
+		if err == fs.ErrPermission { //nolint:errorlint // the host's own refusal, EACCES, is not meant
 			err = fmt.Errorf("it lies in %s, where users may write, and is a link that leads out of that", outer)
 		}
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}

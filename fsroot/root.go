@@ -223,8 +223,8 @@ func (r *Root) Dir(name string) (Directory, error) {
 }
 
 // Sub opens the directory name below r as a Root of its own. Symlinks on the way are
-// followed as far as they stay below r, so nobody who can change what is in r makes it
-// anything outside.
+// followed only as far as they stay below r: whoever can change what is in r can't make
+// the name lead to anything outside.
 func (r *Root) Sub(name string) (*Root, error) {
 	sub := &Root{escape: r.escape}
 	err := r.do("open", name, true, func(rel string) (err error) {
