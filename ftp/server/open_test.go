@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -37,8 +38,13 @@ func TestAccountOpen(t *testing.T) {
 	want := func(events chan string, all ...string) {
 		t.Helper()
 		for _, e := range all {
-			if got := <-events; got != e {
-				t.Fatalf("%s, want %s", got, e)
+			select {
+			case got := <-events:
+				if got != e {
+					t.Fatalf("%s, want %s", got, e)
+				}
+			case <-time.After(patience):
+				t.Fatalf("nothing happened, want %s", e)
 			}
 		}
 	}
