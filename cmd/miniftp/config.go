@@ -103,7 +103,7 @@ func (cf *config) readFlags(c *cli.Context, flags map[string]cli.Flag) {
 		}
 		v := cf.values[name]
 		v.is, v.by = flagValue(c, f), byFlag
-		if text := os.Getenv(envName(name)); text != "" && fmt.Sprint(envValue(f, text)) == fmt.Sprint(v.is) {
+		if text, ok := os.LookupEnv(envName(name)); ok && fmt.Sprint(envValue(f, text)) == fmt.Sprint(v.is) {
 			v.by = byEnv
 		}
 		cf.values[name] = v

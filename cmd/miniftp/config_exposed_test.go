@@ -116,6 +116,7 @@ func TestNoUserIsNotAnyone(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"--users-file", ""},
+		{"--anonymous", ""},
 		{"--user", ""},
 		{"--user", "cam:pw:dorp"},
 		{"--user", "cam::"},

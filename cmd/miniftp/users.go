@@ -280,6 +280,9 @@ func (cf *config) anyone(sources bool) {
 	}
 	undecided := cf.values["anonymous"].by == byDefault
 	switch {
+	case cf.given("anonymous") && cf.str("anonymous") == "":
+		cf.wrong("anonymous", "is empty: it is off, ro or rw")
+		return
 	case word == "" && named:
 		cf.settle("anonymous", "off")
 		return
