@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +21,10 @@ const replaces = server.PermOverwrite | server.PermDelete | server.PermRename
 // nestingOf returns the Nesting of the directories that are served to some users.
 func (cf *config) nestingOf(to func(*account) bool) *fsroot.Nesting {
 	var dirs []string
+	seen := map[string]bool{}
 	for _, a := range cf.users {
-		if spec := cf.rootOf(a); to(a) && isDirectory(spec) && !slices.Contains(dirs, spec) {
+		if spec := cf.rootOf(a); to(a) && isDirectory(spec) && !seen[spec] {
+			seen[spec] = true
 			dirs = append(dirs, spec)
 		}
 	}
@@ -31,14 +35,7 @@ func (cf *config) nestingOf(to func(*account) bool) *fsroot.Nesting {
 // about the server is a mistake where users could replace it.
 func (cf *config) exposed(certs *certificates) {
 	served := cf.nestingOf(func(*account) bool { return true })
-	warned := map[string]bool{}
-	for _, a := range cf.users {
-		spec := cf.rootOf(a)
-		if outer, _, ok := served.Outer(spec); ok && isDirectory(spec) && !warned[spec] {
-			warned[spec] = true
-			cf.warn("the root of %s, %s, lies in %s: its files are also those of %s", cf.usersOf(spec), ftp.Printable(spec), ftp.Printable(outer), cf.usersOf(outer))
-		}
-	}
+	cf.rootsInRoots(served)
 	for _, s := range cf.secrets() {
 		var perm server.Perm
 		at := ""
@@ -65,6 +62,30 @@ func (cf *config) exposed(certs *certificates) {
 	}
 	if geteuid() == 0 {
 		cf.warn("running as root: a fault of the server would be root's; docs/configuration.md shows how a user of its own may have port 21")
+	}
+}
+
+// rootsInRoots warns of users who see the files of others, in a line for each root that
+// holds other ones.
+func (cf *config) rootsInRoots(served *fsroot.Nesting) {
+	inner := map[string][]string{}
+	seen := map[string]bool{}
+	for _, a := range cf.users {
+		spec := cf.rootOf(a)
+		if seen[spec] || !isDirectory(spec) {
+			continue
+		}
+		seen[spec] = true
+		if outer, _, ok := served.Outer(spec); ok {
+			inner[outer] = append(inner[outer], spec)
+		}
+	}
+	for _, outer := range slices.Sorted(maps.Keys(inner)) {
+		one, more := inner[outer][0], ""
+		if n := len(inner[outer]) - 1; n > 0 {
+			more = fmt.Sprintf(" (and %d more)", n)
+		}
+		cf.warn("the root of %s, %s%s, lies in %s: its files are also those of %s", cf.usersOf(one), ftp.Printable(one), more, ftp.Printable(outer), cf.usersOf(outer))
 	}
 }
 

@@ -43,6 +43,7 @@ func TestExposed(t *testing.T) {
 		{"users file, replaced", "root = \"srv\"\nusers-file = \"srv/users\"\n", exitUsage, "m.toml:2: srv/users, the users file, lies in srv, which is served, and users may replace it"},
 		{"log, in a tree in a tree", "root = \"srv\"\n" + rw + "[users.c]\npassword = \"c\"\nperm = \"ro\"\nroot = \"srv/b\"\n[log]\nfile = \"srv/b/log\"", exitUsage, "srv/b/log, the log, lies in srv/b"},
 		{"root in root", "root = \"srv\"\n" + rw + "[users.c]\npassword = \"c\"\nroot = \"srv/b\"\n", exitOK, "the root of c, srv/b, lies in srv: its files are also those of a"},
+		{"roots in root", "root = \"srv\"\n" + rw + "[users.c]\npassword = \"c\"\nroot = \"srv/b\"\n[users.d]\npassword = \"c\"\nroot = \"srv/a\"\n", exitOK, "the root of c, srv/b (and 1 more), lies in srv: its files"},
 		{"key", "root = \"srv\"\n[tls]\ncert = \"srv/a/good.pem\"\n", exitOK, "srv/a/good.pem, a certificate with its private key, lies in srv"},
 		{"expired", "root = \"srv\"\n[tls]\ncert = \"conf/old.pem\"\n", exitOK, "conf/old.pem: the certificate expired at "},
 		{"netrc", "root = \"home\"\n" + rw, exitOK, "home/.netrc, which holds passwords, lies in home"},
