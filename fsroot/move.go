@@ -78,7 +78,7 @@ func (r *Root) level(dir string) (int, error) {
 
 // climbsNot returns errMoved if a link in the directory rel climbs out of it.
 func (r *Root) climbsNot(rel string) error {
-	top, err := r.root.OpenRoot(rel)
+	top, err := openDir(r.root, rel)
 	if err != nil {
 		return err
 	}

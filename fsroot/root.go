@@ -47,7 +47,7 @@ func OpenRoot(dir string) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(abs)
+	root, err := os.OpenRoot(trimSeparator(abs) + string(filepath.Separator)) // with it, a FIFO is refused at once
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ type Directory = interface {
 func (r *Root) Dir(name string) (Directory, error) {
 	d := &Root{escape: r.escape}
 	err := r.do("open", name, true, func(rel string) (err error) {
-		d.root, err = r.root.OpenRoot(rel)
+		d.root, err = openDir(r.root, rel)
 		return err
 	})
 	if err != nil {
@@ -228,7 +228,7 @@ func (r *Root) Dir(name string) (Directory, error) {
 func (r *Root) Sub(name string) (*Root, error) {
 	sub := &Root{escape: r.escape}
 	err := r.do("open", name, true, func(rel string) (err error) {
-		sub.root, err = r.root.OpenRoot(rel)
+		sub.root, err = openDir(r.root, rel)
 		return err
 	})
 	if err != nil {

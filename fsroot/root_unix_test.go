@@ -284,6 +284,18 @@ func TestSpecialFilesRefused(t *testing.T) {
 			wantErr(t, err, fs.ErrInvalid, name, j.top)
 		}
 		check(t, stat(j, name))
+		for what, f := range map[string]func() error{
+			"link through it":  func() error { return j.SymlinkIfPossible(name[1:]+"/x", "/l") },
+			"absolute link":    func() error { return j.SymlinkIfPossible(name+"/x/../../in/f", "/in/l2") },
+			"directory":        func() error { _, err := j.Dir(name); return err },
+			"root":             func() error { _, err := j.Sub(name); return err },
+			"root of the host": func() error { _, err := OpenRoot(filepath.Join(j.top, "root", name)); return err },
+			"move to it":       func() error { return j.Rename("/in/deep", name+"/deep") },
+		} {
+			if err := f(); what != "absolute link" && !errors.Is(err, syscall.ENOTDIR) {
+				t.Errorf("%s: %s: %v", name, what, err)
+			}
+		}
 	}
 }
 

@@ -108,7 +108,7 @@ func (w *walk) enter(part string, more bool) (target string, isLink bool, err er
 		return target, err == nil, err
 	}
 	if more {
-		next, err := dir.OpenRoot(part)
+		next, err := openDir(dir, part)
 		if err != nil {
 			return "", false, err
 		}
@@ -131,9 +131,13 @@ func (w *walk) dir() (*os.Root, error) {
 		return nil, err
 	}
 	var err error
-	w.at, err = w.root.root.OpenRoot(strings.Join(w.done, "/"))
+	w.at, err = openDir(w.root.root, strings.Join(w.done, "/"))
 	return w.at, err
 }
+
+// openDir opens a directory in root. With the slash the system is asked first whether it
+// is one: the open of a FIFO would wait for a writer.
+func openDir(root *os.Root, rel string) (*os.Root, error) { return root.OpenRoot(rel + "/") }
 
 // move takes the walk back to the first n components of what is done.
 func (w *walk) move(n int) {
