@@ -45,6 +45,12 @@ func TestMovedLinksStayInside(t *testing.T) {
 		{"/in/deep/b2", "/in/deep/b3", true},
 		{"/a/abs", "/abs2", true}, // an absolute link means the same anywhere
 	} {
+		if err := j.RenameNew(tt.from, tt.to); !tt.ok && !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s to %s, which is new: %v", tt.from, tt.to, err)
+		} else if tt.ok {
+			check(t, err)
+			check(t, os.Rename(filepath.Join(host, tt.to), filepath.Join(host, tt.from))) // as a client may not
+		}
 		err := j.Rename(tt.from, tt.to)
 		if tt.ok != (err == nil) || err != nil && !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s to %s: %v", tt.from, tt.to, err)

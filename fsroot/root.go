@@ -147,6 +147,12 @@ func (r *Root) RemoveAll(name string) error {
 // fs.ErrPermission on either side, and so is a move that would change what a link with
 // ".." in its target leads to (see mayMove).
 func (r *Root) Rename(oldname, newname string) error {
+	return r.move(oldname, newname, r.root.Rename)
+}
+
+// move runs step, which renames one relative path to another, for two names that may be
+// renamed so. All renames come through here.
+func (r *Root) move(oldname, newname string, step func(from, to string) error) error {
 	if virtual(oldname) == "/" || virtual(newname) == "/" {
 		return pathError("rename", oldname, fs.ErrPermission)
 	}
@@ -158,10 +164,10 @@ func (r *Root) Rename(oldname, newname string) error {
 		if err != nil {
 			return err
 		}
-		err = r.root.Rename(from, to)
+		err = step(from, to)
 		if errors.Is(err, r.escape) {
 			if to, err = r.resolve(to, false); err == nil {
-				err = r.root.Rename(from, to)
+				err = step(from, to)
 			}
 		}
 		return err
