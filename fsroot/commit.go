@@ -18,22 +18,7 @@ import (
 // fs.ErrExist and nothing has changed. It is one step, so of several callers that want
 // one name only one gets it. Symlinks are moved, not followed.
 func (r *Root) RenameNew(oldname, newname string) error {
-	if virtual(oldname) == "/" || virtual(newname) == "/" {
-		return pathError("rename", oldname, fs.ErrPermission)
-	}
-	return r.do("rename", oldname, false, func(from string) error {
-		to, err := local(newname)
-		if err != nil {
-			return err
-		}
-		err = r.renameNew(from, to)
-		if errors.Is(err, r.escape) {
-			if to, err = r.resolve(to, false); err == nil {
-				err = r.renameNew(from, to)
-			}
-		}
-		return err
-	})
+	return r.move(oldname, newname, r.renameNew)
 }
 
 func (r *Root) renameNew(from, to string) error {
@@ -81,7 +66,7 @@ func (r *Root) parents(from, to string) (dirs []*os.File, err error) {
 		if len(dirs) == 1 && dir == path.Dir(from) {
 			break
 		}
-		f, err := r.root.OpenFile(dir, os.O_RDONLY|openFlags, 0) // with them it takes fewer system calls
+		f, err := r.root.OpenFile(dir, os.O_RDONLY|openFlags, 0) // which does not wait for the writer of a FIFO
 		if err != nil {
 			closeAll(dirs)
 			return nil, err

@@ -37,8 +37,8 @@ var schemes = []scheme{
 // or a URL of a known scheme, today only "mem://". Close the closer when the
 // storage is no longer used.
 func Open(spec string) (afero.Fs, io.Closer, error) {
-	name, rest, found := strings.Cut(spec, "://")
-	if !found || !isScheme(name) {
+	name, rest, _ := strings.Cut(spec, "://")
+	if !IsURL(spec) {
 		if spec == "" {
 			spec = "."
 		}
@@ -56,6 +56,12 @@ func Open(spec string) (afero.Fs, io.Closer, error) {
 		known = append(known, s.name+"://")
 	}
 	return nil, nil, fmt.Errorf("unknown storage %q: want a directory or %s", spec, strings.Join(known, ", "))
+}
+
+// IsURL reports whether Open takes spec for a URL and not for a directory.
+func IsURL(spec string) bool {
+	name, _, found := strings.Cut(spec, "://")
+	return found && isScheme(name)
 }
 
 // isScheme reports whether s has the form of a URL scheme (RFC 3986 §3.1), so
@@ -85,9 +91,26 @@ func (noClose) Close() error { return nil }
 // virtual gives the cleaned absolute form of a path, as it appears in errors.
 func virtual(name string) string { return path.Clean("/" + name) }
 
+// Limits of a path. Each level costs a system call in each operation, so a client must
+// not be able to make paths as long as it likes.
+const (
+	maxPath   = 4096 // bytes, as Linux
+	maxLevels = 256
+)
+
+// errLong is returned for a path beyond the limits.
+var errLong = &longError{}
+
+type longError struct{}
+
+func (*longError) Error() string {
+	return fmt.Sprintf("the path has more than %d bytes or %d levels", maxPath, maxLevels)
+}
+func (*longError) Is(target error) bool { return target == fs.ErrInvalid }
+
 // local gives the path relative to the top of the storage, with slashes; the top
 // itself is ".". Names that the host could not hold, or would take apart in
-// another way than we do, are refused.
+// another way than we do, are refused with fs.ErrInvalid.
 func local(name string) (string, error) {
 	if strings.IndexByte(name, 0) >= 0 {
 		return "", fs.ErrInvalid
@@ -95,6 +118,9 @@ func local(name string) (string, error) {
 	rel := strings.TrimPrefix(virtual(name), "/")
 	if rel == "" {
 		return ".", nil
+	}
+	if len(rel) > maxPath || strings.Count(rel, "/") >= maxLevels {
+		return "", errLong
 	}
 	if runtime.GOOS == "windows" {
 		// Elsewhere Localize would do harm: it refuses names that are not UTF-8.

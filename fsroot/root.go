@@ -47,7 +47,7 @@ func OpenRoot(dir string) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(abs)
+	root, err := os.OpenRoot(trimSeparator(abs) + string(filepath.Separator)) // with it, a FIFO is refused at once
 	if err != nil {
 		return nil, err
 	}
@@ -144,20 +144,30 @@ func (r *Root) RemoveAll(name string) error {
 
 // Rename moves oldname to newname, which it replaces if it is a file; a directory
 // is never replaced. Symlinks are moved, not followed. "/" is refused with
-// fs.ErrPermission on either side.
+// fs.ErrPermission on either side, and so is a move that would change what a link with
+// ".." in its target leads to (see mayMove).
 func (r *Root) Rename(oldname, newname string) error {
+	return r.move(oldname, newname, r.root.Rename)
+}
+
+// move runs step, which renames one relative path to another, for two names that may be
+// renamed so. All renames come through here.
+func (r *Root) move(oldname, newname string, step func(from, to string) error) error {
 	if virtual(oldname) == "/" || virtual(newname) == "/" {
 		return pathError("rename", oldname, fs.ErrPermission)
+	}
+	if err := r.mayMove(oldname, newname); err != nil {
+		return r.fail("rename", oldname, err)
 	}
 	return r.do("rename", oldname, false, func(from string) error {
 		to, err := local(newname)
 		if err != nil {
 			return err
 		}
-		err = r.root.Rename(from, to)
+		err = step(from, to)
 		if errors.Is(err, r.escape) {
 			if to, err = r.resolve(to, false); err == nil {
-				err = r.root.Rename(from, to)
+				err = step(from, to)
 			}
 		}
 		return err
@@ -209,13 +219,31 @@ type Directory = interface {
 func (r *Root) Dir(name string) (Directory, error) {
 	d := &Root{escape: r.escape}
 	err := r.do("open", name, true, func(rel string) (err error) {
-		d.root, err = r.root.OpenRoot(rel)
+		d.root, err = openDir(r.root, rel)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// Sub opens the directory name below r as a Root of its own. Symlinks on the way are
+// followed only as far as they stay below r: whoever can change what is in r can't make
+// the name lead to anything outside.
+func (r *Root) Sub(name string) (*Root, error) {
+	sub := &Root{escape: r.escape}
+	err := r.do("open", name, true, func(rel string) (err error) {
+		sub.root, err = openDir(r.root, rel)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, prefix := range r.prefixes {
+		sub.prefixes = append(sub.prefixes, trimSeparator(prefix+filepath.FromSlash(virtual(name))))
+	}
+	return sub, nil
 }
 
 // Free returns the bytes that an unprivileged user can still write to the

@@ -200,13 +200,17 @@ func TestSymlink(t *testing.T) {
 	}{
 		{"in/f", "/l", "in/f"},
 		{"/in/f", "/l", "in/f"},
-		{"/in/f", "/in/deep/l", "../f"},
-		{"/in/f", "/absdir/deep/l", "../f"},
-		{"/", "/in/deep/l", "../.."},
+		{"/in/deep/x", "/absdir/deep/l", "x"},
+		{"/in/deep", "/in/deep/l", "."},
+		{"/reldir/f", "/in/l", "f"}, // what is really below is below
+		{"/in/f", "/in/deep/l", ""}, // the only way is up
+		{"/in/f", "/absdir/deep/l", ""},
+		{"/", "/in/deep/l", ""},
 		{"/../../in/f", "/l", "in/f"},
-		{"../f", "/in/deep/l", "../f"},
+		{"../f", "/in/deep/l", ""},
+		{"../in/f", "/in/l", "f"},
 		{"missing", "/l", "missing"},
-		{"missing/../in", "/l", "missing/../in"},
+		{"missing/../in", "/l", "in"},
 		{"../secret", "/l", ""},
 		{"../../../secret", "/in/deep/l", ""},
 		{"../../secret", "/absdir/l", ""},
@@ -280,6 +284,18 @@ func TestSpecialFilesRefused(t *testing.T) {
 			wantErr(t, err, fs.ErrInvalid, name, j.top)
 		}
 		check(t, stat(j, name))
+		for what, f := range map[string]func() error{
+			"link through it":  func() error { return j.SymlinkIfPossible(name[1:]+"/x", "/l") },
+			"absolute link":    func() error { return j.SymlinkIfPossible(name+"/x/../../in/f", "/in/l2") },
+			"directory":        func() error { _, err := j.Dir(name); return err },
+			"root":             func() error { _, err := j.Sub(name); return err },
+			"root of the host": func() error { _, err := OpenRoot(filepath.Join(j.top, "root", name)); return err },
+			"move to it":       func() error { return j.Rename("/in/deep", name+"/deep") },
+		} {
+			if err := f(); what != "absolute link" && !errors.Is(err, syscall.ENOTDIR) {
+				t.Errorf("%s: %s: %v", name, what, err)
+			}
+		}
 	}
 }
 

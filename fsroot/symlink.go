@@ -1,19 +1,10 @@
 package fsroot
 
 import (
-	"errors"
 	"io/fs"
 	"path"
 	"path/filepath"
 	"strings"
-	"syscall"
-)
-
-// Limits of one path resolution, so that links which a client made can cost it
-// only a bounded number of system calls.
-const (
-	maxLinks = 40   // as Linux
-	maxSteps = 4096 // components of the path and of all link targets on the way
 )
 
 // LstatIfPossible describes a file without following a symlink at its end. The
@@ -28,8 +19,8 @@ func (r *Root) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 }
 
 // ReadlinkIfPossible returns the target of a symlink as a virtual path: a relative
-// one as it is, an absolute one as seen from "/". A target outside is not told
-// (fs.ErrPermission).
+// one as it is, an absolute one as seen from "/". A target outside is refused with
+// fs.ErrPermission.
 func (r *Root) ReadlinkIfPossible(name string) (string, error) {
 	var target string
 	err := r.do("readlink", name, false, func(rel string) error {
@@ -37,17 +28,18 @@ func (r *Root) ReadlinkIfPossible(name string) (string, error) {
 		if err != nil {
 			return err
 		}
-		dir, err := r.resolve(path.Dir(rel), true)
+		inner, from, ok := raw, ".", true
+		switch {
+		case filepath.IsAbs(raw):
+			inner, ok = r.inside(raw)
+		case climbs(raw) > 0: // only then it matters where the link is
+			from, err = r.resolve(path.Dir(rel), true)
+		}
 		if err != nil {
 			return err
 		}
-		inner, ok := raw, true
-		if filepath.IsAbs(raw) {
-			dir = "."
-			inner, ok = r.inside(raw)
-		}
 		inner = filepath.ToSlash(inner)
-		joined := path.Join(dir, inner)
+		joined := path.Join(from, inner)
 		if !ok || joined == ".." || strings.HasPrefix(joined, "../") {
 			return fs.ErrPermission
 		}
@@ -59,103 +51,91 @@ func (r *Root) ReadlinkIfPossible(name string) (string, error) {
 	return target, err
 }
 
-// SymlinkIfPossible makes newname a symlink to oldname. An absolute oldname is a
-// virtual path and becomes a relative link, so that it means the same to the
-// host. A link that would lead out is refused with fs.ErrPermission; one to a
-// missing file is not.
+// SymlinkIfPossible makes newname a symlink to oldname, which is relative to the
+// directory of the link or, if it is absolute, a virtual path. The link is stored as a
+// relative path without "..", so that it leads to nothing outside, for other programs
+// of the host too, wherever it or a directory above it is moved later. A target that
+// can't be written so, as it is not below the directory of the link, is refused with
+// fs.ErrPermission, as one that leads out is. The target need not exist.
 func (r *Root) SymlinkIfPossible(oldname, newname string) error {
 	rel, err := local(newname)
 	if err != nil {
 		return r.fail("symlink", newname, err)
 	}
-	// The real directory of the link, not the path to it, is what ".." starts from.
+	// The real directory of the link, not the path to it, is what its target starts from.
 	dir, err := r.resolve(path.Dir(rel), true)
 	if err != nil {
 		return r.fail("symlink", newname, err)
 	}
-	target := filepath.ToSlash(oldname)
-	if filepath.VolumeName(oldname) != "" { // Windows: a drive is not a virtual path
-		return r.fail("symlink", newname, fs.ErrPermission)
-	}
-	if path.IsAbs(target) {
-		if target, err = filepath.Rel("/"+dir, virtual(target)); err != nil {
-			return r.fail("symlink", newname, err)
-		}
-		target = filepath.ToSlash(target)
-	}
-	if _, err = r.resolve(dir+"/"+target, true); err == nil {
+	target, err := r.storable(oldname, dir)
+	if err == nil {
 		err = r.root.Symlink(filepath.FromSlash(target), path.Join(dir, path.Base(rel)))
 	}
 	return r.fail("symlink", newname, err)
 }
 
-// resolve walks rel component by component and returns the path without symlinks,
-// still relative to the directory. Absolute targets under the directory are taken
-// as relative ones; anything that leads out is fs.ErrPermission. Components that
-// do not exist are kept. The answer is a hint only: whoever uses it goes through
-// os.Root, which checks it again.
-func (r *Root) resolve(rel string, followLast bool) (string, error) {
-	todo := strings.Split(rel, "/")
-	var done []string
-	links := 0
-	for steps := 0; len(todo) > 0; steps++ {
-		if steps > maxSteps {
-			return "", syscall.ENAMETOOLONG
-		}
-		part := todo[0]
-		todo = todo[1:]
-		if part == "" || part == "." {
-			continue
-		}
-		if part == ".." {
-			if len(done) == 0 {
-				return "", fs.ErrPermission
-			}
-			done = done[:len(done)-1]
-			continue
-		}
-		done = append(done, part)
-		if len(todo) == 0 && !followLast {
-			break
-		}
-		target, isLink, err := r.linkTarget(strings.Join(done, "/"))
-		if err != nil {
-			return "", err
-		}
-		if !isLink {
-			continue
-		}
-		if links++; links > maxLinks {
-			return "", syscall.ELOOP
-		}
-		done = done[:len(done)-1]
-		if filepath.IsAbs(target) {
-			var ok bool
-			if target, ok = r.inside(target); !ok {
-				return "", fs.ErrPermission
-			}
-			done = done[:0]
-		}
-		todo = append(strings.Split(filepath.ToSlash(target), "/"), todo...)
+// storable returns the form without ".." of a link target in the directory dir.
+func (r *Root) storable(oldname, dir string) (string, error) {
+	if filepath.VolumeName(oldname) != "" { // Windows: a drive is not a virtual path
+		return "", fs.ErrPermission
 	}
-	if len(done) == 0 {
-		return ".", nil
+	target := filepath.ToSlash(oldname)
+	full, ok := target, true
+	if path.IsAbs(target) {
+		full = virtual(target)[1:]
+		target, ok = below(dir, full)
+	} else {
+		full = dir + "/" + target
 	}
-	return strings.Join(done, "/"), nil
+	if _, err := local(full); err != nil {
+		return "", err
+	}
+	real, err := r.resolve(full, true)
+	if err != nil {
+		return "", err
+	}
+	if !ok || climbs(target) > 0 {
+		target, ok = below(dir, real)
+	}
+	if !ok {
+		return "", errUpward
+	}
+	return target, nil
 }
 
-// linkTarget reads the symlink rel. What is missing is no link.
-func (r *Root) linkTarget(rel string) (target string, isLink bool, err error) {
-	fi, err := r.root.Lstat(rel)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", false, nil
+// below returns the path of p as seen from dir, if it is dir or below it. Both are
+// relative to the root and clean.
+func below(dir, p string) (rest string, ok bool) {
+	switch {
+	case p == "" || p == dir:
+		return ".", p == dir || dir == "."
+	case dir == ".":
+		return p, true
 	}
-	if err != nil || fi.Mode()&fs.ModeSymlink == 0 {
-		return "", false, err
-	}
-	target, err = r.root.Readlink(rel)
-	return target, err == nil, err
+	return strings.CutPrefix(p, dir+"/")
 }
+
+// climbs returns how many components of a path are "..".
+func climbs(p string) int {
+	n := 0
+	for part := range strings.SplitSeq(filepath.ToSlash(p), "/") {
+		if part == ".." {
+			n++
+		}
+	}
+	return n
+}
+
+// errUpward is returned for a link that would lead to what is not below its own
+// directory.
+var errUpward = &upwardError{}
+
+type upwardError struct{}
+
+func (*upwardError) Error() string {
+	return "a link may only lead to what is below its own directory"
+}
+func (*upwardError) Is(target error) bool { return target == fs.ErrPermission }
 
 // inside turns an absolute host path under the directory into one relative to it.
 // It compares whole components, so "/root_evil" is not inside "/root".

@@ -105,10 +105,11 @@ func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	if !who.perm.Has(server.PermRead) {
 		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.own, as)
 	}
-	files, err := roots.get(cf.rootOf(who))
+	files, lease, err := roots.get(cf.rootOf(who)).acquire()
 	if err != nil {
 		return ""
 	}
+	defer lease.Close()
 	if name := escapeAll(sample(files)); name != "" && who.home == "" {
 		return fmt.Sprintf("fetch from it:\n  curl %s-O %s%s\n  miniftp get %s%s%s\n", option, url, name, t.own, as, name)
 	}

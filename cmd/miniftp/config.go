@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"miniftp/fsroot"
 )
 
 // origin is who said what a setting is. A later one beats an earlier one.
@@ -40,7 +42,8 @@ type config struct {
 	users    []*account
 	problems []error
 	warnings []string
-	trial    bool // only to be checked: nothing is written
+	nesting  *fsroot.Nesting // of the directories in which users may write
+	trial    bool            // only to be checked: nothing is written
 }
 
 // newConfig puts together what the flags, the environment and the file say: the one
@@ -100,14 +103,14 @@ func (cf *config) readFlags(c *cli.Context, flags map[string]cli.Flag) {
 		}
 		v := cf.values[name]
 		v.is, v.by = flagValue(c, f), byFlag
-		if text := os.Getenv(envName(name)); text != "" && fmt.Sprint(envValue(f, text)) == fmt.Sprint(v.is) {
+		if text, ok := os.LookupEnv(envName(name)); ok && fmt.Sprint(envValue(f, text)) == fmt.Sprint(v.is) {
 			v.by = byEnv
 		}
 		cf.values[name] = v
 	}
 	if c.Command.Name == "serve" || c.Command.Name == "show" {
-		if arg := c.Args().First(); arg != "" {
-			cf.values["root"] = value{is: arg, by: byFlag, key: "root"}
+		if c.Args().Present() {
+			cf.values["root"] = value{is: c.Args().First(), by: byFlag, key: "root"}
 		}
 	}
 }

@@ -31,7 +31,7 @@ func (g group) key(flag string) string {
 func serveFlags() []cli.Flag {
 	all := []cli.Flag{
 		&cli.StringFlag{Name: "config", Usage: "read `FILE` (TOML) for what neither a flag nor the environment says; SIGHUP reads it again", DefaultText: "none"},
-		&cli.StringSliceFlag{Name: "user", Usage: "let `NAME:PASSWORD[:PERM]` log in; repeatable; PERM is ro, rw (if it is missing) or drop (upload only); the password may be a hash of miniftp passwd", DefaultText: "none"},
+		&cli.StringSliceFlag{Name: "user", Usage: "let `NAME:PASSWORD[:PERM]` log in; repeatable; PERM is ro, rw (if it is missing) or drop (upload only); the password may be a hash of miniftp passwd, and one with a colon needs a PERM behind it", DefaultText: "none"},
 	}
 	for _, g := range serveGroups() {
 		all = append(all, g.flags...)
@@ -51,14 +51,15 @@ func serveGroups() []group {
 
 func placeFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "listen", Usage: "listen on `ADDR`; repeatable, or with commas; :2121 is every address, IPv4 and IPv6", DefaultText: "127.0.0.1:2121"},
+		&cli.StringSliceFlag{Name: "listen", Usage: "listen on `ADDR`; repeatable, or with commas; :2121 and [::]:2121 are every address, 0.0.0.0:2121 is every one of IPv4", DefaultText: "127.0.0.1:2121"},
 		&cli.StringSliceFlag{Name: "listen-tls", Usage: "listen on `ADDR` for clients that begin with TLS (implicit, port 990), beside --listen", DefaultText: "none"},
-		&cli.StringFlag{Name: "anonymous", Usage: "what anyone may do, `MODE`: off, ro or rw", DefaultText: "ro where no user is named, else off"},
+		&cli.StringFlag{Name: "anonymous", Usage: "what anyone may do, `MODE`: off, ro or rw", DefaultText: "ro where neither a user nor a users file is named, else off"},
 		&cli.StringFlag{Name: "users-file", Usage: "more users, a line NAME:PASSWORD[:PERM] each, in `FILE`; miniftp passwd --file writes it", DefaultText: "none"},
 		&cli.StringFlag{Name: "greeting", Usage: "greet clients with `TEXT`", DefaultText: "miniftp ready"},
 		&cli.StringSliceFlag{Name: "host", Usage: "serve clients that ask for `NAME` by HOST, and refuse other names; repeatable", DefaultText: "any name"},
 		&cli.StringFlag{Name: "passive-ports", Usage: "where to listen for data connections: `LO-HI`", DefaultText: "any free port"},
 		&cli.StringFlag{Name: "public-ip", Usage: "the `IP|HOST` to announce in 227 replies, behind NAT", DefaultText: "the address that the client called"},
+		&cli.BoolFlag{Name: "public-ip-always", Usage: "announce --public-ip to clients on this machine and its private networks too, who otherwise are told the address that they called: for a server behind a proxy or a container that hides where its clients are"},
 		&cli.StringSliceFlag{Name: "fxp", Usage: "let user `NAME` copy from server to server: his data connections go to and come from any host, so he can make this server call others, and lose a file to who calls first; repeatable", DefaultText: "nobody"},
 		&cli.BoolFlag{Name: "data-any-host", Usage: "let data connections go to and come from any host, not the client's only, whoever is logged in: who wants to misuse this server needs it, copies from server to server need only --fxp"},
 		&cli.BoolFlag{Name: "data-low-ports", Usage: "let data connections go to ports below 1024"},

@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/server"
 )
@@ -19,7 +23,7 @@ import (
 func (cf *config) options() server.Options {
 	o := server.Options{
 		Greeting: cf.str("greeting"), Hosts: cf.names("host"),
-		PublicIP:    cf.str("public-ip"),
+		PublicIP: cf.str("public-ip"), PublicIPAlways: cf.on("public-ip-always"),
 		Guard:       dtp.Guard{AnyHost: cf.on("data-any-host"), LowPorts: cf.on("data-low-ports")},
 		IdleTimeout: cf.positive("idle-timeout"), LoginTimeout: cf.positive("login-timeout"),
 		DataTimeout: cf.positive("data-timeout"), StallTimeout: cf.positive("stall-timeout"),
@@ -40,6 +44,9 @@ func (cf *config) options() server.Options {
 	if cf.time("failure-delay") < 0 {
 		cf.wrong("failure-delay", "%v: it can't be negative; 0 is at once", cf.time("failure-delay"))
 	}
+	if cf.str("root") == "" {
+		cf.wrong("root", "is empty: name a directory; . is the one where serve is started")
+	}
 	if strings.ContainsAny(o.Greeting, "\r\n") {
 		cf.wrong("greeting", "%q: it is one line", o.Greeting)
 	}
@@ -51,13 +58,32 @@ func (cf *config) options() server.Options {
 	cf.blame("rate", err)
 	o.HashRate, err = byteRate(cf.word("hash-rate"), cf.str("hash-rate"))
 	cf.blame("hash-rate", err)
-	if ip, err := netip.ParseAddr(o.PublicIP); err == nil && !ip.Is4() {
-		cf.wrong("public-ip", "%v: it is an IPv4 address or a host's name; a 227 can name no other", ip)
-	}
+	cf.checkPublicIP(o.PublicIP)
 	o.Allow, o.Deny = cf.networks("allow"), cf.networks("deny")
 	cf.checkWords()
 	return o
 }
+
+// checkPublicIP finds what is neither an address nor a name. A name that can't be looked
+// up now is no mistake, as it may be known later; the server logs it, and config check
+// warns of it.
+func (cf *config) checkPublicIP(host string) {
+	ip, err := netip.ParseAddr(host)
+	last := host[strings.LastIndex(host, ".")+1:]
+	switch {
+	case err == nil && !ip.Is4(), host != "" && err != nil && !hostName.MatchString(host), err != nil && host != "" && strings.Trim(last, "0123456789") == "":
+		cf.wrong("public-ip", "%q: it is an IPv4 address or a host's name; a 227 can name no other", host)
+	case cf.trial && host != "" && err != nil:
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if _, err := server.LookupPublicIP(ctx, host); err != nil {
+			cf.warn("%s %s can't be looked up (%s): until it can, clients are told the address that they called", cf.label("public-ip"), host, ftp.Printable(err.Error()))
+		}
+	}
+}
+
+// hostName is what the name of a host looks like, in ASCII.
+var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
 
 // checkWords finds settings that are none of the words they can be.
 func (cf *config) checkWords() {
@@ -168,27 +194,35 @@ func (cf *config) names(name string) []string {
 // writes reports whether a user may upload.
 func (a *account) writes() bool { return a.perm&^server.ReadOnly != 0 }
 
-// users are the accounts with their files, which roots opens.
+// static are the accounts with their files, which roots opens at each login. What is
+// wrong with the root or the home of one user is a warning: it is that user's alone.
 func (cf *config) static(roots *roots) server.Static {
 	static := server.Static{}
 	everybody, err := doubts(cf.list("accept-upload"))
 	cf.blame("accept-upload", err)
 	for _, a := range cf.users {
-		files, err := roots.get(cf.rootOf(a))
+		tree := roots.get(cf.rootOf(a))
+		files, lease, err := tree.acquire()
 		if err != nil {
 			cf.rootFailed(a, err)
-			continue
-		}
-		if a.home != "" {
-			if fi, err := files.Stat(a.home); err != nil || !fi.IsDir() {
-				cf.userProblem(a, "home", fmt.Errorf("%q is no directory below %q", a.home, maskPassword(cf.rootOf(a))))
+		} else {
+			if a.home != "" {
+				if fi, err := files.Stat(a.home); err != nil || !fi.IsDir() {
+					cf.warn("%s: user %s: the home %q is no directory below %q: sessions begin in /", cf.userFrom(a, "home"), ftp.Printable(a.name), a.home, maskPassword(cf.rootOf(a)))
+				}
 			}
+			_ = lease.Close()
 		}
-		if !a.writes() { // where nothing may be written, nothing can be
-			files = readOnly(files)
-		}
+		writes := a.writes()
 		static[a.name] = server.User{Password: a.password, Anyone: a.anyone, Account: server.Account{
-			FS: files, Home: a.home, Perm: a.perm, RateDown: a.down, RateUp: a.up,
+			Open: func(context.Context) (afero.Fs, io.Closer, error) {
+				files, lease, err := tree.acquire()
+				if err == nil && !writes { // where nothing may be written, nothing can be
+					files = readOnly(files)
+				}
+				return files, lease, err
+			},
+			Home: a.home, Perm: a.perm, RateDown: a.down, RateUp: a.up,
 			MaxSessions: a.sessions, Networks: a.networks, FXP: a.fxp,
 			Accept: a.accept | everybody,
 		}}
@@ -203,10 +237,15 @@ func (cf *config) rootOf(a *account) string {
 	return cf.str("root")
 }
 
-// rootFailed notes, once for each root, what is wrong with it.
+// rootFailed notes what is wrong with the root of a user. The root of all is a mistake
+// of whoever started the server, unless other users may have removed it.
 func (cf *config) rootFailed(a *account, err error) {
-	err = rootProblem(cf.rootOf(a), err)
+	spec := cf.rootOf(a)
+	err = rootProblem(spec, err)
+	_, _, nested := cf.nesting.Outer(spec)
 	switch {
+	case exitCode(err) != exitUsage && (a.root != "" || isDirectory(spec) && nested):
+		cf.warn("%s: user %s: %s: logins are refused until it can be opened", cf.userFrom(a, "root"), ftp.Printable(a.name), ftp.Printable(err.Error()))
 	case a.root != "":
 		cf.problem(cf.file.at(a.lines["root"], err))
 	case !slices.ContainsFunc(cf.problems, func(p error) bool { return strings.HasSuffix(p.Error(), err.Error()) }):

@@ -18,8 +18,11 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 		return server.Options{}, nil // a file that can't be read: nothing is known
 	}
 	o := cf.options()
+	cf.nesting = cf.nestingOf(func(a *account) bool { return a.writes() })
+	undo := roots.nest(cf.nesting)
 	o.Auth = cf.static(roots)
 	certs := cf.serveTLS(&o)
+	cf.exposed(certs)
 	cf.sameTwice(o)
 	if cf.trial {
 		for _, name := range []string{"log-file", "xferlog"} {
@@ -27,6 +30,9 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 				cf.blame(name, mayAppend(file))
 			}
 		}
+	}
+	if len(cf.problems) > 0 {
+		undo() // the one before stays
 	}
 	return o, certs
 }
@@ -86,6 +92,7 @@ func (s *serving) reload() {
 		s.logs.log.Warn("only a restart changes this", "setting", cf.values["tls"].key)
 	}
 	s.cf = cf
+	s.roots.retire(cf)
 	s.roots.keepSwept(s.srv, cf)
 	s.logs.log.Info("reloaded; it holds for sessions from now on", "users", len(cf.users))
 }

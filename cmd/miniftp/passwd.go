@@ -177,7 +177,9 @@ func (l userLine) String() string {
 	return s
 }
 
-// parseUser reads NAME:PASSWORD[:PERM].
+// parseUser reads NAME:PASSWORD[:PERM]. A password may hold a colon only if a permission
+// follows it: else a mistyped permission would be part of the password, and the user
+// could do everything.
 func parseUser(s string) userLine {
 	l := userLine{text: s}
 	name, rest, ok := strings.Cut(s, ":")
@@ -186,6 +188,8 @@ func parseUser(s string) userLine {
 	}
 	if !ok || name == "" || rest == "" {
 		l.bad = "a line is NAME:PASSWORD or NAME:PASSWORD:PERM, with PERM ro, rw or drop"
+	} else if i := strings.LastIndex(rest, ":"); i >= 0 && l.perm == "" {
+		l.bad = fmt.Sprintf("a line is NAME:PASSWORD or NAME:PASSWORD:PERM, and %q is no PERM: it is ro, rw or drop (a password with a colon needs one behind it)", rest[i+1:])
 	}
 	l.name, l.password = name, rest
 	return l
@@ -275,6 +279,9 @@ func (e *env) deleteUser(file, name string) error {
 		return err
 	}
 	e.note("%s: %s is deleted", ftp.Printable(file), ftp.Printable(name))
+	if !slices.ContainsFunc(left, func(l userLine) bool { return l.name != "" }) {
+		e.note("%s: no user is left in it: a server does not start with it, and one that runs keeps the users it has", ftp.Printable(file))
+	}
 	return nil
 }
 

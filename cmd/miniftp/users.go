@@ -41,7 +41,7 @@ func (cf *config) collectUsers(c *cli.Context) {
 	if c != nil {
 		cf.flagUsers(c)
 	}
-	cf.anyone()
+	cf.anyone(cf.namesUsers(c))
 	cf.copiers()
 	for _, a := range cf.users {
 		if a.perm == 0 {
@@ -176,9 +176,15 @@ func (cf *config) userKey(a *account, k fileKey) {
 func (cf *config) usersFile() {
 	name := cf.str("users-file")
 	if name == "" {
+		if cf.given("users-file") {
+			cf.wrong("users-file", "is empty: name a file, or leave it out")
+		}
 		return
 	}
 	lines, shared, err := readUsers(name)
+	if err == nil && !slices.ContainsFunc(lines, func(l userLine) bool { return l.name != "" }) {
+		err = usagef("%s: no user is in it: miniftp passwd --file adds one; without a users file, take %s out", ftp.Printable(name), cf.word("users-file"))
+	}
 	if err != nil {
 		cf.blame("users-file", err)
 		return
@@ -226,7 +232,7 @@ func (cf *config) flagUsers(c *cli.Context) {
 	for _, u := range c.StringSlice("user") {
 		line := parseUser(u)
 		if line.bad != "" || line.name == "" {
-			cf.problem(usagef("%s takes NAME:PASSWORD or NAME:PASSWORD:PERM with PERM ro, rw or drop", from))
+			cf.problem(usagef("%s %s", from, strings.Replace(line.bad, "a line is", "takes", 1)))
 			continue
 		}
 		if seen[line.name] {
@@ -253,11 +259,21 @@ func (a *account) take(line userLine, from string) {
 	}
 }
 
-// anyone decides about the anonymous user.
-func (cf *config) anyone() {
+// namesUsers reports whether the configuration names a source of users, whatever is in
+// it. What a file holds when it is read never lets anyone in.
+func (cf *config) namesUsers(c *cli.Context) bool {
+	if cf.file != nil && slices.ContainsFunc(cf.file.keys, func(k fileKey) bool { return k.path[0] == "users" }) {
+		return true
+	}
+	return cf.given("users-file") || c != nil && c.IsSet("user")
+}
+
+// anyone decides about the anonymous user. It is on by default only if no source of users
+// is named, or if a table [users.anonymous] describes it.
+func (cf *config) anyone(sources bool) {
 	a, word := cf.user("anonymous"), cf.str("anonymous")
 	named := a != nil && a.password != ""
-	if word == "" && !named && (a != nil || len(cf.users) == 0) {
+	if word == "" && !named && (a != nil || !sources) {
 		word = "ro"
 		if a != nil && a.perm != 0 {
 			word = a.word
@@ -265,6 +281,9 @@ func (cf *config) anyone() {
 	}
 	undecided := cf.values["anonymous"].by == byDefault
 	switch {
+	case cf.given("anonymous") && cf.str("anonymous") == "":
+		cf.wrong("anonymous", "is empty: it is off, ro or rw")
+		return
 	case word == "" && named:
 		cf.settle("anonymous", "off")
 		return
@@ -272,7 +291,7 @@ func (cf *config) anyone() {
 		if !named {
 			cf.users = slices.DeleteFunc(cf.users, func(a *account) bool { return a.name == "anonymous" })
 		}
-		if len(cf.users) == 0 {
+		if len(cf.users) == 0 && len(cf.problems) == 0 {
 			cf.wrong("anonymous", "off without a user: nobody could log in (--user names one)")
 		}
 		cf.settle("anonymous", "off")

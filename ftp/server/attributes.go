@@ -95,11 +95,26 @@ func (s *session) locksOut(mode fs.FileMode, p string, fi fs.FileInfo) bool {
 	}
 	users, _ := s.srv.set.Load().Auth.(Static)
 	for _, u := range users {
-		if u.Account.FS != nil && isHomeOf(&u.Account, s.account.FS, p, fi) {
+		if s.isHomeOfUser(u.Account, p, fi) {
 			return true
 		}
 	}
 	return false
+}
+
+// isHomeOfUser is isHomeOf for an account that nobody may have logged in as.
+func (s *session) isHomeOfUser(a Account, p string, fi fs.FileInfo) bool {
+	if a.Open != nil {
+		files, closer, err := a.Open(s.ctx())
+		if err != nil {
+			return false // there is no such directory now
+		}
+		if closer != nil {
+			defer closer.Close()
+		}
+		a.FS = files
+	}
+	return a.FS != nil && isHomeOf(&a, s.account.FS, p, fi)
 }
 
 // isHomeOf reports whether the directory fi at path p of fsys is the root or the home of

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 
@@ -44,8 +45,14 @@ func (f AuthenticatorFunc) Authenticate(ctx context.Context, login Login) (*Acco
 // Account is what a user gets: a tree of files and what may be done with it.
 type Account struct {
 	FS   afero.Fs // its root is the session's "/"
-	Home string   // the directory after login; default "/"
+	Home string   // the directory after login; default "/", also if it is missing at the login
 	Perm Perm
+
+	// Open, if it is not nil, opens the files at each login, in place of FS: they are
+	// what their name means then. The closer, which may be nil, is closed when the
+	// session no longer uses the files. An error refuses the login; it is logged, and
+	// does not count as a failed one.
+	Open func(context.Context) (afero.Fs, io.Closer, error)
 
 	RateDown, RateUp int64          // bytes per second of one session, to the client and from it; 0: no limit
 	MaxSessions      int            // at once; 0: no limit

@@ -1,13 +1,9 @@
 package server
 
 import (
-	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"strings"
-	"sync"
-	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
@@ -37,7 +33,7 @@ func (s *session) pasv(string) ftp.Reply {
 	if err != nil {
 		return noPort(err)
 	}
-	if public := s.set.public.addr(s.ctx()); public.IsValid() && !s.control.Remote.Addr().IsLoopback() {
+	if public, ok := s.publicAddr(); ok {
 		addr = netip.AddrPortFrom(public, addr.Port())
 	}
 	s.tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "227"})
@@ -123,35 +119,4 @@ func noPort(err error) ftp.Reply {
 		return ftp.NewReply(425, "All passive ports are in use. Try again in a moment.")
 	}
 	return ftp.NewReply(425, "I can't open a port to listen on.")
-}
-
-// publicIP is the address that 227 replies announce, looked up again now and
-// then if it is a host name. An old answer serves while there is no new one.
-type publicIP struct {
-	host string
-	mu   sync.Mutex
-	ip   netip.Addr
-	at   time.Time
-}
-
-const publicIPAge = time.Minute
-
-func (p *publicIP) addr(ctx context.Context) netip.Addr {
-	if p.host == "" {
-		return netip.Addr{}
-	}
-	if ip, err := netip.ParseAddr(p.host); err == nil {
-		return ip
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if time.Since(p.at) > publicIPAge {
-		p.at = time.Now()
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-		defer cancel()
-		if ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", p.host); err == nil && len(ips) > 0 {
-			p.ip = ips[0].Unmap()
-		}
-	}
-	return p.ip
 }

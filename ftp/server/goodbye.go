@@ -14,6 +14,7 @@ import (
 // end cleans up, after the panic p too: that is the end of this session only.
 func (s *session) end(p any) {
 	defer s.hangUp()
+	defer s.closeFiles()
 	defer func() { s.panicked(recover()) }() // ending the transfer may panic too
 	s.panicked(p)
 	if s.job != nil {

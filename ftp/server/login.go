@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io"
 
 	"golang.org/x/time/rate"
 
@@ -24,6 +25,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 	login.regular = s.srv.bouncer.regular(origin(login.Remote.Addr()), login.User)
 	late := s.loginBy
 	var account *Account
+	var files io.Closer
 	j := &job{cmd: ftp.Command{Verb: verb}, login: true, inTurn: true}
 	j.work = func(ctx context.Context, _ *job) dtp.Result {
 		ctx, cancel := context.WithDeadlineCause(ctx, late, errLoginLate)
@@ -32,11 +34,18 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 			account, err = s.srv.authenticate(ctx, login)
 			return err
 		})
+		if err == nil {
+			account, files, err = s.srv.openFiles(ctx, account, login.User)
+		}
 		return dtp.Result{Err: err}
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
 		s.judging(nil)
+		s.files = files
 		r := s.loggedIn(account, login.User, res.Err)
+		if s.account == nil {
+			s.closeFiles()
+		}
 		s.admit()
 		if r.Code == 230 && login.Certified {
 			return ftp.NewReply(232, "Welcome: your certificate is enough.")
@@ -55,12 +64,46 @@ func (s *Server) authenticate(ctx context.Context, login Login) (*Account, error
 	switch {
 	case err != nil:
 		return nil, err
-	case account == nil || account.FS == nil:
+	case account == nil || account.FS == nil && account.Open == nil:
 		return nil, errors.New("the account has no files")
 	case !within(account.Networks, login.Remote.Addr()):
 		return nil, errNetwork
 	}
 	return account, nil
+}
+
+// filesError is returned when the files of an account can't be opened.
+type filesError struct{ err error }
+
+func (e *filesError) Error() string { return "the files can't be opened: " + e.err.Error() }
+func (e *filesError) Unwrap() error { return e.err }
+
+// openFiles returns the account as it is for one session: its files are open, and its
+// home is a directory that exists.
+func (s *Server) openFiles(ctx context.Context, account *Account, user string) (*Account, io.Closer, error) {
+	own := *account
+	var files io.Closer
+	if own.Open != nil {
+		var err error
+		if own.FS, files, err = own.Open(ctx); err != nil {
+			return nil, nil, &filesError{err}
+		}
+	}
+	if home := cleanPath(own.Home); home != "/" {
+		if err := isDir(own.FS, home); err != nil {
+			s.set.Load().Log.Warn("the home of a user is missing: the session begins in /", "user", ftp.Printable(clip(user, 64)), "home", ftp.Printable(home), "err", err)
+			own.Home = "/"
+		}
+	}
+	return &own, files, nil
+}
+
+// closeFiles closes what Account.Open has opened for the session.
+func (s *session) closeFiles() {
+	if s.files != nil {
+		_ = s.files.Close()
+		s.files = nil
+	}
 }
 
 // loggedIn is what comes of a login.
@@ -104,6 +147,11 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 
 // loginFailed says the same whatever was wrong.
 func (s *session) loginFailed(user string, err error) ftp.Reply {
+	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the login itself is right
+		s.set.Log.Warn("a login failed", "session", s.control.ID, "user", user, "err", err)
+		s.refused(user+": the files of the account can't be opened", "")
+		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask whoever runs this server.")
+	}
 	if errors.Is(err, ErrLogin) {
 		s.refused(user+": "+err.Error(), "")
 	} else { // for the log only: who knows what an Authenticator says
@@ -123,6 +171,7 @@ func (s *session) loginFailed(user string, err error) ftp.Reply {
 func (s *session) logOut() {
 	s.srv.goOut(s)
 	s.account, s.down, s.up = nil, nil, nil
+	s.closeFiles()
 }
 
 // rates are what limits a transfer in that direction.

@@ -26,7 +26,11 @@ type Options struct {
 
 	PassivePorts [2]uint16 // the range of passive data ports; {0, 0}: any free port
 	PublicIP     string    // an IPv4 address, or a host that has one, to announce in 227 replies
-	Guard        dtp.Guard // with whom data connections may be made; zero: the session's client only
+	// PublicIPAlways announces PublicIP to clients on this host and on its private networks
+	// too, which are told the address that they called otherwise. It is for servers behind
+	// a proxy or a router that hides the addresses of its clients.
+	PublicIPAlways bool
+	Guard          dtp.Guard // with whom data connections may be made; zero: the session's client only
 
 	IdleTimeout  time.Duration // no command for so long ends the session; default 5 min
 	LoginTimeout time.Duration // from the greeting to a login; default 1 min
@@ -120,7 +124,7 @@ type settings struct {
 	rate *rate.Limiter
 	// hashRate is the limit of HashRate, which all sessions share.
 	hashRate *rate.Limiter
-	public   publicIP
+	public   *publicIP
 }
 
 // newSettings checks the options. old, if any, lends what need not be made anew.
@@ -129,7 +133,7 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	opts.setDefaults()
-	set := &settings{Options: opts, rate: dtp.NewRate(opts.Rate), hashRate: dtp.NewRate(opts.HashRate), public: publicIP{host: opts.PublicIP}}
+	set := &settings{Options: opts, rate: dtp.NewRate(opts.Rate), hashRate: dtp.NewRate(opts.HashRate), public: newPublicIP(opts.PublicIP, old)}
 	if opts.TLS != nil {
 		set.tls = opts.TLS.Clone()
 		set.tls.MinVersion = max(set.tls.MinVersion, tls.VersionTLS12)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -131,13 +132,15 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 1
 
 // ListenAll opens the listeners of Options.Listen, for Serve, and of ListenTLS, for
 // ServeTLS, for callers that want to know the addresses before they serve.
-// "[::]:port" and ":port" listen on both address families.
+// "0.0.0.0:port" listens on IPv4 only; ":port" listens on both address families, and so
+// does "[::]:port" unless "0.0.0.0:port" is there as well.
 func (s *Server) ListenAll(ctx context.Context) (plain, tlsFirst []net.Listener, err error) {
 	set := s.set.Load()
 	var ls []net.Listener
-	for _, addr := range slices.Concat(set.Listen, set.ListenTLS) {
+	all := slices.Concat(set.Listen, set.ListenTLS)
+	for _, addr := range all {
 		lc := net.ListenConfig{KeepAliveConfig: keepAlive}
-		l, err := lc.Listen(ctx, "tcp", addr)
+		l, err := lc.Listen(ctx, networkOf(addr, all), addr)
 		if err != nil {
 			for _, l := range ls {
 				_ = l.Close()
@@ -148,6 +151,22 @@ func (s *Server) ListenAll(ctx context.Context) (plain, tlsFirst []net.Listener,
 	}
 	n := len(set.Listen)
 	return ls[:n:n], ls[n:], nil
+}
+
+// networkOf returns the network to listen in: package net takes 0.0.0.0 in "tcp" for
+// every address of IPv6 too.
+func networkOf(addr string, all []string) string {
+	host, port, _ := net.SplitHostPort(addr)
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return "tcp"
+	case ip.Unmap().Is4():
+		return "tcp4"
+	case ip == netip.IPv6Unspecified() && !slices.Contains(all, "0.0.0.0:"+port):
+		return "tcp"
+	}
+	return "tcp6"
 }
 
 // listenError keeps what the operating system said, without the address again.
@@ -187,6 +206,7 @@ func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 		return ErrServerClosed
 	}
 	defer s.untrack(l)
+	s.publicIP(s.set.Load()) // so that it is known when the first client asks
 	for full := false; ; {
 		conn, err := l.Accept()
 		if err == nil {

@@ -39,6 +39,7 @@ type session struct {
 	data    *dtp.Manager
 	who     who
 	account *Account
+	files   io.Closer     // of the account, if it opens them for each session
 	down    *rate.Limiter // of the account
 	up      *rate.Limiter
 	cwd     string

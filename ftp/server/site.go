@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io/fs"
 	"path"
 	"strconv"
@@ -17,7 +18,7 @@ func siteRows() []row {
 		{verb: "SITE HELP", syntax: noArg, rfc: "959 §4.1.3", help: "list the SITE commands", run: (*session).siteHelp},
 		{verb: "SITE CHMOD", changes: true, perm: PermChange, syntax: factArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
 		{verb: "SITE UTIME", changes: true, perm: PermChange, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
-		{verb: "SITE SYMLINK", changes: true, perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link that stays inside", run: (*session).symlink},
+		{verb: "SITE SYMLINK", changes: true, perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link to what is below its directory", run: (*session).symlink},
 		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "say or set which permission bits new files and directories lose", run: (*session).setUmask},
 		{verb: "SITE IDLE", syntax: textArg.shape("[<seconds>]"), help: "say or set how long you may be idle", run: (*session).setIdle},
 	}
@@ -102,7 +103,11 @@ func (s *session) symlink(arg string) ftp.Reply {
 	if err := isDir(s.account.FS, path.Dir(p)); err != nil {
 		return fileError(err, path.Dir(p))
 	}
-	if err := l.SymlinkIfPossible(target, p); err != nil {
+	err := l.SymlinkIfPossible(target, p)
+	if errors.Is(err, fs.ErrPermission) {
+		return ftp.Replyf(550, "%s: permission denied. A link may lead only to what is in its own directory or below it.", p)
+	}
+	if err != nil {
 		return fileError(err, p)
 	}
 	return ftp.Replyf(200, "%s is a link now.", p)

@@ -52,17 +52,17 @@ type Swept struct {
 
 // KeepSwept looks after what servers that were killed left of uploads below the
 // roots (see Sweep): now, once more when what a server left just before is old enough,
-// and then every six hours. It returns when ctx ends or the server does. Roots must
-// be such that uploads may go to; with Options.UploadInPlace nothing is done.
-func (s *Server) KeepSwept(ctx context.Context, roots ...afero.Fs) {
+// and then every six hours. It returns when ctx ends or the server does. roots returns,
+// each time, those that uploads may go to; with Options.UploadInPlace nothing is done.
+func (s *Server) KeepSwept(ctx context.Context, roots func() []afero.Fs) {
 	for first := true; ; first = false {
 		set := s.set.Load()
 		wait := sweepEvery
 		if first {
 			wait = min(wait, set.deadAfter()+time.Minute)
 		}
-		for _, root := range roots {
-			if !set.UploadInPlace {
+		if !set.UploadInPlace {
+			for _, root := range roots() {
 				s.sweep(ctx, set, root)
 			}
 		}

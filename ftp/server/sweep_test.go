@@ -276,7 +276,7 @@ func TestKeepSwept(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				srv.KeepSwept(ctx, fsys, fsroot.ReadOnly(ro))
+				srv.KeepSwept(ctx, func() []afero.Fs { return []afero.Fs{fsys, fsroot.ReadOnly(ro)} })
 			}()
 			there(server.Hidden(".a.upload"), server.Hidden(".b.0123abcd.upload"))
 			time.Sleep(14 * time.Minute)
@@ -314,7 +314,7 @@ func TestKeepSweptInPlace(t *testing.T) {
 		check(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), day)
 		defer cancel()
-		srv.KeepSwept(ctx, fsys)
+		srv.KeepSwept(ctx, func() []afero.Fs { return []afero.Fs{fsys} })
 		check(t, srv.Close())
 		if !exists(fsys, server.Hidden("/.f.0123abcd.upload")) {
 			t.Error("it went")

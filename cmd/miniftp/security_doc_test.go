@@ -1,0 +1,163 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// defaultRow is a row of the table of defaults in docs/security.md.
+type defaultRow struct{ setting, with, is string }
+
+// tableOf returns the cells of a table's rows, without the heading.
+func tableOf(text string) (rows [][]string) {
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "|") {
+			continue
+		}
+		var cells []string
+		for cell := range strings.SplitSeq(strings.Trim(strings.TrimSpace(line), "|"), "|") {
+			cells = append(cells, strings.Trim(strings.TrimSpace(cell), "`"))
+		}
+		rows = append(rows, cells)
+	}
+	return rows[min(2, len(rows)):]
+}
+
+// settingsWith are the settings as config show prints them, or nil if serve refuses.
+func settingsWith(t *testing.T, args string) map[string]string {
+	t.Helper()
+	code, out, errs := try(t, append([]string{"config", "show", "--json"}, strings.Fields(args)...)...)
+	if code != exitOK {
+		if strings.Contains(errs, "panic") {
+			t.Error(errs)
+		}
+		return nil
+	}
+	var all []setting
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		t.Fatal(err)
+	}
+	byFlag := map[string]string{}
+	for _, s := range all {
+		if strings.HasPrefix(s.Key, "users.") {
+			continue // who they are, which is no default
+		}
+		is := fmt.Sprint(s.Value)
+		if list, ok := s.Value.([]any); ok {
+			is = strings.Trim(fmt.Sprint(list), "[]")
+		}
+		byFlag[flagOfKey(s.Key)] = is
+	}
+	return byFlag
+}
+
+// flagOfKey is the flag that says the same as a key of the file.
+func flagOfKey(key string) string {
+	for _, g := range serveGroups() {
+		for _, f := range g.flags {
+			if name := f.Names()[0]; g.key(name) == key {
+				return name
+			}
+		}
+	}
+	return key
+}
+
+// worlds are what a server may find around it when it starts; no default depends on it.
+var worlds = map[string]func(t *testing.T){
+	"nothing": func(*testing.T) {},
+	"files in the directory": func(t *testing.T) {
+		for _, name := range []string{"a", ".netrc", "miniftp.toml", "b.pem"} {
+			writeFile(t, name, "x")
+		}
+	},
+	"a certificate that is kept": func(t *testing.T) {
+		if _, err := selfSigned(); err != nil {
+			t.Fatal(err)
+		}
+	},
+	"more users, all of them read-only": func(t *testing.T) { writeFile(t, "users", "a:b:ro\nc:d:ro\nanonymous:x:ro\n") },
+	"one user, who is called ftp":       func(t *testing.T) { writeFile(t, "users", "ftp:x:drop\n") },
+	"a users file of blanks":            func(t *testing.T) { writeFile(t, "empty", "\n# a:b\n\n") },
+	"it runs as root":                   func(*testing.T) { geteuid = func() int { return 0 } },
+}
+
+// TestDefaultsDependOnConfigurationOnly walks the table of defaults of docs/security.md:
+// each setting is what its row says, whatever else is there, and no setting changes by
+// another one unless a row says so.
+func TestDefaultsDependOnConfigurationOnly(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(doc), "<!-- defaults: begin -->\n")
+	table, rest, ok2 := strings.Cut(rest, "<!-- defaults: end -->")
+	if !ok || !ok2 {
+		t.Fatal("the table of defaults is not between its marks")
+	}
+	rows := map[string][]defaultRow{} // by what it is started with
+	for _, c := range tableOf(table) {
+		if len(c) != 4 {
+			t.Fatalf("%d cells: %v", len(c), c)
+		}
+		rows[c[1]] = append(rows[c[1]], defaultRow{c[0], c[1], c[2]})
+	}
+	// What loosens a default has a row that says what the default is.
+	loosen, _, _ := strings.Cut(rest, "Without a limit")
+	for _, flag := range regexp.MustCompile("`--([a-z-]+)").FindAllStringSubmatch(loosen, -1) {
+		if strings.Contains("user|tls-fxp-ca", flag[1]) {
+			continue // no setting; what fxp says of it
+		}
+		if !slices.ContainsFunc(rows[""], func(r defaultRow) bool { return r.setting == flag[1] }) {
+			t.Errorf("--%s loosens something, and its default has no row", flag[1])
+		}
+	}
+	uid := geteuid
+	defer func() { geteuid = uid }()
+	for name, arrange := range worlds {
+		t.Run(name, func(t *testing.T) {
+			geteuid = uid
+			t.Chdir(t.TempDir())
+			for _, v := range []string{"HOME", "XDG_STATE_HOME"} {
+				dir, _ := filepath.Abs(v)
+				t.Setenv(v, dir)
+			}
+			writeFile(t, "users", "a:b\n")
+			writeFile(t, "empty", "# nobody\n")
+			writeFile(t, "some.toml", "[users.a]\npassword = \"b\"\n")
+			writeFile(t, "none.toml", "[users]\n")
+			certPEM(t, "cert.pem", time.Now().Add(time.Hour))
+			arrange(t)
+			bare := settingsWith(t, "")
+			for _, with := range slices.Sorted(maps.Keys(rows)) {
+				walkDefaults(t, with, rows[with], bare)
+			}
+		})
+	}
+}
+
+// walkDefaults compares the settings of one command line with their rows.
+func walkDefaults(t *testing.T, with string, rows []defaultRow, bare map[string]string) {
+	t.Helper()
+	got := settingsWith(t, with)
+	said := map[string]bool{}
+	for _, r := range rows {
+		said[r.setting] = true
+		if is, ok := got[r.setting]; (r.is == "refused") != (got == nil) || got != nil && (!ok || is != r.is) {
+			t.Errorf("serve %s: %s is %q, want %q", with, r.setting, is, r.is)
+		}
+	}
+	for name, is := range got {
+		if is != bare[name] && !said[name] && !strings.Contains(with, "--"+name+" ") && !strings.HasSuffix(with, "--"+name) {
+			t.Errorf("serve %s: %s is %q, without that it is %q, and no row says so", with, name, is, bare[name])
+		}
+	}
+}

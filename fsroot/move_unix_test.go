@@ -1,0 +1,157 @@
+//go:build unix
+
+package fsroot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestMovedLinksStayInside: whatever a client makes and moves about, no link leads out
+// of the root for the host's other programs; links that the host's users made still work.
+func TestMovedLinksStayInside(t *testing.T) {
+	j := newJail(t)
+	host := filepath.Join(j.top, "root")
+	// A link that would lead out as soon as it is moved up can't be made.
+	check(t, j.MkdirAll("/a/b/c", 0o755))
+	for _, target := range []string{"../../../secret", "../../../../secret", "../../in/../../../secret", "/in/f", "../x", ".."} {
+		wantErr(t, j.SymlinkIfPossible(target, "/a/b/c/l"), fs.ErrPermission, "/a/b/c/l", j.top)
+	}
+	// One that the host's users made is renamed in its directory, and moved nowhere else,
+	// by itself or with a directory, unless that does not lead up.
+	check(t, os.Symlink("../../../in/f", filepath.Join(host, "a/b/c/up")))
+	check(t, os.Symlink("../c/inner", filepath.Join(host, "a/b/c/near")))
+	check(t, os.Symlink(filepath.Join(host, "absdir")+"/../rel", filepath.Join(host, "a/abs")))
+	if got := get(t, j, "/a/b/c/up"); got != "root/in/f" {
+		t.Errorf("it holds %q", got)
+	}
+	check(t, j.Rename("/a/b/c/up", "/a/b/c/up2"))
+	for _, tt := range []struct {
+		from, to string
+		ok       bool
+	}{
+		{"/a/b/c/up2", "/up", false},
+		{"/a/b/c/up2", "/in/deep/up", false},
+		{"/a/b/c", "/c", false},
+		{"/a/b", "/b2", false},
+		{"/a/b", "/abstop/b2", false}, // the real level counts, not that of the path
+		{"/a/b", "/in/deep/b2", true},
+		{"/in/deep/b2/c", "/in/deep/c", false},
+		{"/in/deep/b2", "/in/deep/b3", true},
+		{"/a/abs", "/abs2", true}, // an absolute link means the same anywhere
+	} {
+		if err := j.RenameNew(tt.from, tt.to); !tt.ok && !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s to %s, which is new: %v", tt.from, tt.to, err)
+		} else if tt.ok {
+			check(t, err)
+			check(t, os.Rename(filepath.Join(host, tt.to), filepath.Join(host, tt.from))) // as a client may not
+		}
+		err := j.Rename(tt.from, tt.to)
+		if tt.ok != (err == nil) || err != nil && !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s to %s: %v", tt.from, tt.to, err)
+		}
+	}
+	// Without such links a directory goes anywhere.
+	check(t, j.MkdirAll("/p/q/r", 0o755))
+	check(t, j.SymlinkIfPossible("r/x", "/p/q/l"))
+	check(t, os.Symlink("../r/x", filepath.Join(host, "p/q/r/back")))
+	check(t, j.Rename("/p/q", "/q"))
+	if target, err := os.Readlink(filepath.Join(host, "q/l")); err != nil || target != "r/x" {
+		t.Errorf("%q, %v", target, err)
+	}
+	// What a client can make and move never resolves to anything outside.
+	check(t, filepath.WalkDir(filepath.Join(host, "q"), func(p string, _ fs.DirEntry, err error) error {
+		if to, err := filepath.EvalSymlinks(p); err == nil && !strings.HasPrefix(to, host) {
+			t.Errorf("%s leads to %s", p, to)
+		}
+		return err
+	}))
+}
+
+// TestMoveUpIsBounded: a directory is looked through for links only so far, and is not
+// moved up if that is not all of it.
+func TestMoveUpIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	check(t, err)
+	defer root.Close()
+	for i := range 300 {
+		check(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o600))
+	}
+	left := 300
+	if _, err := linksStay(root, ".", &left); err != nil || left != 0 {
+		t.Errorf("%v, %d left", err, left)
+	}
+	left = 299
+	if _, err := linksStay(root, ".", &left); !errors.Is(err, errMoved) {
+		t.Errorf("one entry too many: %v", err)
+	}
+}
+
+// TestPathsAreBounded: no path of more than 4096 bytes or 256 levels reaches the host.
+func TestPathsAreBounded(t *testing.T) {
+	j := newJail(t)
+	for _, fsys := range []interface {
+		Mkdir(name string, perm fs.FileMode) error
+	}{j, NewMem()} {
+		for path, kind := range map[string]error{
+			strings.Repeat("/d", maxLevels):           fs.ErrNotExist,
+			strings.Repeat("/d", maxLevels+1):         fs.ErrInvalid,
+			longPath + "x":                            fs.ErrInvalid,
+			strings.Repeat("/d/..", 5000) + "/no/way": fs.ErrNotExist, // as it is once it is clean
+		} {
+			if err := fsys.Mkdir(path, 0o755); !errors.Is(err, kind) {
+				t.Errorf("%d bytes: %.80v…, want %v", len(path), err, kind)
+			}
+		}
+	}
+	wantErr(t, j.SymlinkIfPossible(strings.Repeat("x/", 3000), "/l"), fs.ErrInvalid, "/l", j.top)
+}
+
+var longPath = strings.Repeat("/"+strings.Repeat("n", 240), 17)[:maxPath+1] // with the slash that does not count
+
+// TestResolveIsLinear counts what the resolution of a path hands to the system: so many
+// components for each of its own, however deep it is and however often it goes up.
+func TestResolveIsLinear(t *testing.T) {
+	j := newJail(t)
+	const deep = 200
+	p := strings.Repeat("d/", deep-1) + "d"
+	check(t, j.MkdirAll(p, 0o755))
+	check(t, os.Symlink(strings.Repeat("../", deep)+"in/f", filepath.Join(j.top, "root", p, "up")))
+	for _, tt := range []struct {
+		path string
+		most int
+	}{
+		{p, 2 * deep},
+		{p + "/new", 2*deep + 4},
+		{p + "/" + strings.Repeat("../", 100) + "d", 2*deep + 100 + 100 + 4}, // up once, whatever the number of steps
+		{p + "/up", 3*deep + 10},
+	} {
+		w := walk{root: j.Root, missing: -1}
+		_, err := w.resolve(tt.path, true)
+		w.close()
+		if err != nil || w.steps > tt.most {
+			t.Errorf("%.20s…: %d steps, want at most %d (%v)", tt.path, w.steps, tt.most, err)
+		}
+	}
+	// The dearest path that there is ends at a fixed price.
+	dear := walk{root: j.Root, missing: -1}
+	_, err := dear.resolve(p+strings.Repeat("/../d", 600), true)
+	dear.close()
+	if err == nil || dear.steps > maxSteps+deep {
+		t.Errorf("%d steps, %v", dear.steps, err)
+	}
+	// A target without ".." is not resolved at all: a listing of many links reads each once.
+	check(t, j.SymlinkIfPossible("x", "/"+p+"/l"))
+	if got, err := j.ReadlinkIfPossible("/" + p + "/l"); err != nil || got != "x" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := j.ReadlinkIfPossible("/" + p + "/up"); err != nil || got != strings.Repeat("../", deep)+"in/f" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

@@ -1,0 +1,91 @@
+//go:build unix
+
+package fsroot
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestNesting: a directory that lies in another one of the set is opened through it,
+// under whatever name it is asked for, so what is put in its place leads nowhere else.
+func TestNesting(t *testing.T) {
+	top := t.TempDir()
+	at := func(name string) string { return filepath.Join(top, name) }
+	for _, dir := range []string{"srv/a/b/c", "srv/a/own", "srv/other", "out", "free"} {
+		check(t, os.MkdirAll(at(dir), 0o755))
+	}
+	for _, dir := range []string{"srv/a/b/c", "srv/a/own", "srv/other", "out", "free"} {
+		check(t, os.WriteFile(at(dir+"/f"), []byte(dir), 0o644))
+	}
+	check(t, os.Symlink("srv", at("alias")))
+	check(t, os.Symlink("free", at("current")))
+	check(t, os.Symlink(at("srv/a/b"), at("deep")))
+	set := func() *Nesting { return NewNesting([]string{at("srv"), at("srv/a"), at("srv/a/b"), at("missing")}) }
+	n := set()
+	for name, want := range map[string][2]string{
+		"srv": {}, "free": {}, "current/x": {}, "srv_evil/x": {},
+		"srv/a": {"srv", "a"}, "alias/a": {"srv", "a"}, "alias/x/y": {"srv", "x/y"},
+		"srv/a/b": {"srv/a", "b"}, "alias/a/b": {"srv/a", "b"}, "deep": {"srv/a", "b"},
+		"srv/a/b/c": {"srv/a/b", "c"}, "deep/c": {"srv/a/b", "c"}, "srv/a/own/../b/c": {"srv/a/b", "c"},
+		"missing/x": {"missing", "x"},
+	} {
+		dir, rest, ok := n.Outer(at(name))
+		if ok != (want[0] != "") || ok && (dir != at(want[0]) || rest != want[1]) {
+			t.Errorf("%s: %s, %s, %v, want %v", name, dir, rest, ok, want)
+		}
+	}
+	holds := func(name, want string) {
+		t.Helper()
+		r, err := set().Open(at(name)) // as after a restart
+		if err != nil {
+			if want != "" {
+				t.Errorf("%s: %v", name, err)
+			}
+			return
+		}
+		defer r.Close()
+		if want == "" {
+			t.Errorf("%s was opened", name)
+		} else if got := get(t, r, "/f"); got != want {
+			t.Errorf("%s holds %s, want %s", name, got, want)
+		}
+	}
+	swap := func(name, target string) {
+		t.Helper()
+		check(t, os.RemoveAll(at(name)))
+		check(t, os.Symlink(target, at(name)))
+	}
+	holds("srv/a/b/c", "srv/a/b/c")
+	holds("alias/a/b/c", "srv/a/b/c")
+	holds("current", "free") // outside the set links are the administrator's
+	swap("srv/a/b/c", "../own")
+	holds("srv/a/b/c", "") // out of b, though not of a
+	swap("srv/a/b", "own")
+	holds("srv/a/b", "srv/a/own") // a's users may let it lead to a's own files
+	swap("srv/a/b", "../other")
+	holds("srv/a/b", "") // and to nothing else of srv
+	swap("srv/a/b", at("out"))
+	holds("srv/a/b", "")
+	holds("deep", "")
+	swap("srv/a", at("out"))
+	holds("srv/a/b", "")
+	holds("alias/a", "")
+}
+
+// TestNestingInACircle: links that make two directories lie in each other are an error.
+func TestNestingInACircle(t *testing.T) {
+	top := t.TempDir()
+	at := func(name string) string { return filepath.Join(top, name) }
+	for _, dir := range []string{"one", "two"} {
+		check(t, os.Mkdir(at(dir), 0o755))
+	}
+	check(t, os.Symlink("../one", at("two/l")))
+	check(t, os.Symlink("../two", at("one/l")))
+	n := NewNesting([]string{at("one/l"), at("two/l")})
+	if r, err := n.Open(at("one/l")); err == nil {
+		_ = r.Close()
+		t.Error("it was opened")
+	}
+}

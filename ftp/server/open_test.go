@@ -1,0 +1,107 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp/server"
+)
+
+type closer func() error
+
+func (c closer) Close() error { return c() }
+
+// TestAccountOpen: the files of an account are opened at each login and closed when the
+// session no longer uses them, however that comes about. A login whose files can't be
+// opened is refused, and is no failed login.
+func TestAccountOpen(t *testing.T) {
+	events := make(chan string, 100)
+	fails := false
+	n := 0
+	open := func(context.Context) (afero.Fs, io.Closer, error) {
+		if fails {
+			return nil, nil, errors.New("/the/host/path is gone")
+		}
+		fsys := fsroot.NewMem()
+		n++
+		write(t, fsys, "/generation", strings.Repeat("x", n))
+		events <- "open"
+		return fsys, closer(func() error { events <- "close"; return nil }), nil
+	}
+	want := func(events chan string, all ...string) {
+		t.Helper()
+		for _, e := range all {
+			select {
+			case got := <-events:
+				if got != e {
+					t.Fatalf("%s, want %s", got, e)
+				}
+			case <-time.After(patience):
+				t.Fatalf("nothing happened, want %s", e)
+			}
+		}
+	}
+	s := serve(t, nil, func(o *server.Options) {
+		o.MaxLoginFailures = 1
+		o.Auth = server.Static{
+			"u":    {Password: "u", Account: server.Account{Open: open, Perm: server.ReadWrite}},
+			"one":  {Password: "one", Account: server.Account{Open: open, MaxSessions: 1}},
+			"home": {Password: "home", Account: server.Account{Open: open, Home: "/gone", Perm: server.ReadWrite}},
+		}
+	})
+	a, b := s.login(t, "u"), s.login(t, "u")
+	want(events, "open", "open")
+	if x, y := a.cmd("SIZE generation", 213).Text(), b.cmd("SIZE generation", 213).Text(); x != "1" || y != "2" {
+		t.Errorf("the sessions see %s and %s", x, y)
+	}
+	a.cmd("USER u", 331) // the one before is logged out
+	want(events, "close")
+	a.cmd("PASS u", 230)
+	want(events, "open")
+	a.cmd("REIN", 220)
+	want(events, "close")
+	b.cmd("QUIT", 221)
+	want(events, "close")
+	b = s.login(t, "u")
+	want(events, "open")
+	_ = b.Close() // without QUIT
+	want(events, "close")
+
+	// One that is refused behind the password gives back what was opened.
+	one := s.login(t, "one")
+	c := s.connect(t)
+	c.cmd("USER one", 331)
+	c.cmd("PASS one", 421)
+	want(events, "open", "open", "close")
+	one.cmd("QUIT", 221)
+	want(events, "close")
+
+	// A home that is gone is no reason to shut its owner out.
+	h := s.login(t, "home")
+	want(events, "open")
+	if r := h.cmd("PWD", 257); !strings.HasPrefix(r.Text(), `"/"`) {
+		t.Errorf("%q", r.Text())
+	}
+	h.cmd("QUIT", 221)
+	want(events, "close")
+
+	fails = true
+	for range 5 { // more than the failures that there may be
+		c := s.connect(t)
+		c.cmd("USER u", 331)
+		if r := c.cmd("PASS u", 530); strings.Contains(r.Text(), "host") || strings.Contains(r.Text(), "incorrect") {
+			t.Errorf("%q", r.Text())
+		}
+		c.cmd("QUIT", 221)
+	}
+	if log := s.log.String(); !strings.Contains(log, "/the/host/path is gone") || !strings.Contains(log, "home=/gone") {
+		t.Errorf("the log does not say why:\n%s", log)
+	}
+}
