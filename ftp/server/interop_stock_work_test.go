@@ -13,6 +13,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/server"
 )
 
 // stockTest runs the list of work for a client, in both modes and over the address
@@ -155,7 +156,7 @@ func (c *stockClient) resumes(d *desk) {
 		if done, _ := d.last(d.path("up")); done.Offset != int64(len(half)) {
 			d.t.Errorf("reput started at %d, want %d (%+v)", done.Offset, len(half), done)
 		}
-		d.gone(".up.upload")
+		d.gone(server.PartialName("up", "rw", nil, 0))
 	}
 }
 
@@ -177,18 +178,20 @@ func (d *desk) arrived(name string, size int64) {
 	d.t.Helper()
 	eventually(d.t, name+" arrives", func() bool {
 		found, _ := filepath.Glob(d.dir + d.there + "/." + name + ".*.upload")
-		if len(found) != 1 {
-			return false
+		for _, f := range found {
+			if _, running, ok := server.ParsePartial(filepath.Base(f)); ok && running {
+				fi, err := os.Stat(f)
+				return err == nil && fi.Size() >= size
+			}
 		}
-		fi, err := os.Stat(found[0])
-		return err == nil && fi.Size() >= size
+		return false
 	})
 }
 
 // kept waits until an upload that was cut is put by.
 func (d *desk) kept(name string) {
 	d.t.Helper()
-	eventually(d.t, name+" is kept", func() bool { _, err := os.Stat(d.far("." + name + ".upload")); return err == nil })
+	eventually(d.t, name+" is kept", func() bool { _, err := os.Stat(d.far(server.PartialName(name, "rw", nil, 0))); return err == nil })
 	d.gone(name)
 }
 
@@ -236,7 +239,7 @@ func (d *desk) kill(beginning []byte, program string, args ...string) {
 	check(d.t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	eventually(d.t, "the server sees that the client is gone", func() bool {
-		for _, name := range []string{"killed", ".killed.upload"} {
+		for _, name := range []string{"killed", server.PartialName("killed", "rw", nil, 0)} {
 			if _, err := os.Stat(d.far(name)); err == nil {
 				return true
 			}
