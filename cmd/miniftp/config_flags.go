@@ -112,7 +112,7 @@ func tlsFlags() []cli.Flag {
 func logFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "log from `L` on: debug, info, warn or error"},
-		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "log as `F`: text or json (with -q nothing else is printed)"},
+		&cli.StringFlag{Name: "log-format", Usage: "log as `F`: console (lines for people), text (logfmt) or json (with -q nothing else is printed)", DefaultText: "console on a terminal, else text"},
 		&cli.StringFlag{Name: "log-file", Usage: "append the log to `FILE`; SIGHUP opens it anew", DefaultText: "standard error"},
 		&cli.StringFlag{Name: "xferlog", Usage: "append a line for each file that was transferred, in the format of wu-ftpd's xferlog, to `FILE`; SIGHUP opens it anew", DefaultText: "none"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},

@@ -95,7 +95,7 @@ func (cf *config) checkWords() {
 		{"sync", "off, file or full", has(syncs, cf.str("sync"))},
 		{"tls-session-reuse", "off, prefer or require", has(reuses, cf.str("tls-session-reuse"))},
 		{"log-level", "debug, info, warn or error", has(logLevels, cf.str("log-level"))},
-		{"log-format", "text or json", cf.str("log-format") == "text" || cf.str("log-format") == "json"},
+		{"log-format", "console, text or json", slices.Contains([]string{"", "console", "text", "json"}, cf.str("log-format"))},
 	} {
 		if !s.known {
 			cf.wrong(s.name, "%q: it is %s", cf.str(s.name), s.are)

@@ -138,7 +138,7 @@ func TestConsoleLines(t *testing.T) {
 		"alice deleted /old.txt",
 		"alice renamed /a to /b",
 		"alice refused MKD /d: 550 /d: exists already.",
-		"alice refused DELE /x?: the account has no permission to delete (--users.perm)",
+		"alice refused DELE /x?: the account has no permission to delete (users.perm)",
 		"alice left after 9.0 s",
 	}
 	got := strings.Split(strings.TrimSuffix(log, "\n"), "\n")

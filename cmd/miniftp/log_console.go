@@ -131,7 +131,9 @@ var consoleTexts = map[string]func(consoleAttrs) string{
 			line += " " + strings.TrimSpace(verb+" "+a.str("path"))
 		}
 		line += ": " + a.str("why")
-		if option := a.str("option"); option != "" {
+		if option := a.str("option"); strings.Contains(option, ".") { // a key of the file
+			line += " (" + option + ")"
+		} else if option != "" {
 			line += " (--" + option + ")"
 		}
 		return line

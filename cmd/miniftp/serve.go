@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -50,14 +52,14 @@ func (e *env) runServe(c *cli.Context) error {
 		return err
 	}
 	e.quiet = s.cf.on("quiet")
-	for _, w := range s.cf.warnings {
-		e.note("%s", w)
-	}
 	var err error
 	if s.logs, err = e.openLogs(s.cf); err != nil {
 		return err
 	}
 	defer s.logs.close()
+	for _, w := range s.cf.warnings {
+		s.warn(w)
+	}
 	s.logs.use(&opts, certs)
 	if s.srv, err = server.New(opts); err != nil {
 		return usagef("%s", strings.TrimPrefix(err.Error(), "server: "))
@@ -73,7 +75,37 @@ func (e *env) runServe(c *cli.Context) error {
 		fmt.Fprint(e.err, banner(s.cf, s.roots, slices.Concat(plain, tlsFirst), s.cf.tlsWords(opts, certs)))
 	}
 	s.roots.keepSwept(s.srv, s.cf)
-	return s.serveAll(hup, plain, tlsFirst)
+	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, plain, tlsFirst) })
+}
+
+// warn says what is risky about the configuration: on the terminal, or in the log if
+// nobody looks at one.
+func (s *serving) warn(text string) {
+	if s.e.quiet || logFormat(s.cf, s.e.err) != "console" {
+		s.logs.log.Warn(text)
+		return
+	}
+	s.e.note("%s", text)
+}
+
+// logged is serve with lines in the log for the start and the end.
+func (s *serving) logged(ls []net.Listener, serve func() error) error {
+	addrs := make([]string, len(ls))
+	for i, l := range ls {
+		addrs[i] = l.Addr().String()
+	}
+	start := time.Now()
+	s.logs.log.Info("started", "version", s.c.App.Version, "pid", os.Getpid(), "root", s.cf.served(), "listen", strings.Join(addrs, " "), "users", len(s.cf.users))
+	err := serve()
+	if logFormat(s.cf, s.e.err) == "console" {
+		_, _ = io.WriteString(s.logs.queue.to(s.e.err), "\n") // after the ^C
+	}
+	why := "signal"
+	if err != nil && !errors.Is(err, errStopped) {
+		why = plain(err.Error())
+	}
+	s.logs.log.Info("stopped", "seconds", seconds(time.Since(start)), "why", why)
+	return err
 }
 
 // rootProblem is what is wrong with what is to be served: the directory, or the
