@@ -155,3 +155,21 @@ func TestResolveIsLinear(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// In a tree of its own a program may make links that lead up, as a copy of another tree
+// has them; they lead out of it no more than others.
+func TestUpwardLinks(t *testing.T) {
+	j := newJail(t)
+	up := j.WithUpwardLinks()
+	check(t, up.MkdirAll("/a/b/c", 0o755))
+	for target, want := range map[string]string{"../../../in/f": "../../../in/f", "/in/f": "../../../in/f", "../..": "../..", "x": "x"} {
+		check(t, up.SymlinkIfPossible(target, "/a/b/c/l"))
+		if got, err := os.Readlink(filepath.Join(j.top, "root/a/b/c/l")); err != nil || got != want {
+			t.Errorf("%s is stored as %q (%v), want %q", target, got, err, want)
+		}
+		check(t, up.Remove("/a/b/c/l"))
+	}
+	for _, target := range []string{"../../../../secret", "../../../../../etc/passwd"} {
+		wantErr(t, up.SymlinkIfPossible(target, "/a/b/c/l"), fs.ErrPermission, "/a/b/c/l", j.top)
+	}
+}

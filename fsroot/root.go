@@ -26,6 +26,7 @@ type Root struct {
 	root     *os.Root
 	prefixes []string // host paths that mean this directory, without final slash
 	escape   error    // what os.Root answers for a path that leads out
+	upward   bool     // see WithUpwardLinks
 }
 
 var (

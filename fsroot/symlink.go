@@ -56,7 +56,8 @@ func (r *Root) ReadlinkIfPossible(name string) (string, error) {
 // relative path without "..", so that it leads to nothing outside, for other programs
 // of the host too, wherever it or a directory above it is moved later. A target that
 // can't be written so, as it is not below the directory of the link, is refused with
-// fs.ErrPermission, as one that leads out is. The target need not exist.
+// fs.ErrPermission, as one that leads out is (but see WithUpwardLinks). The target need
+// not exist.
 func (r *Root) SymlinkIfPossible(oldname, newname string) error {
 	rel, err := local(newname)
 	if err != nil {
@@ -94,13 +95,29 @@ func (r *Root) storable(oldname, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !ok || climbs(target) > 0 {
-		target, ok = below(dir, real)
+	switch {
+	case ok && climbs(target) == 0:
+		return target, nil
+	case r.upward && !path.IsAbs(filepath.ToSlash(oldname)):
+		return filepath.ToSlash(oldname), nil
+	case r.upward:
+		target, err = filepath.Rel("/"+dir, "/"+full)
+		return filepath.ToSlash(target), err
 	}
-	if !ok {
+	if target, ok = below(dir, real); !ok {
 		return "", errUpward
 	}
 	return target, nil
+}
+
+// WithUpwardLinks returns the same directory as a Root that also makes symlinks with ".."
+// in them, as long as they lead to nothing outside from where they are. It is for a tree
+// in which no stranger renames anything, such as a copy of another one. Either of the two
+// may be closed, and both are closed then.
+func (r *Root) WithUpwardLinks() *Root {
+	with := *r
+	with.upward = true
+	return &with
 }
 
 // below returns the path of p as seen from dir, if it is dir or below it. Both are

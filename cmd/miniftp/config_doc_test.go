@@ -89,7 +89,7 @@ var samples = map[string]string{
 	"max-sessions": "200", "max-sessions-per-ip": "10", "allow": `["192.168.0.0/16", "fd00::/8"]`, "deny": `["192.168.66.0/24"]`,
 	"rate": `"20M"`, "command-rate": "20", "max-hashes": "2", "hash-rate": `"100M"`,
 	"tls": `"required"`, "tls-cert": `["/etc/miniftp/cert.pem"]`, "tls-key": `["/etc/miniftp/key.pem"]`, "tls-client-ca": `"/etc/miniftp/clients.pem"`, "tls-fxp-ca": `"/etc/miniftp/servers.pem"`,
-	"log-file": `"/var/log/miniftp/log"`, "xferlog": `"/var/log/miniftp/xferlog"`,
+	"log-format": `"json"`, "log-file": `"/var/log/miniftp/log"`, "xferlog": `"/var/log/miniftp/xferlog"`,
 }
 
 const exampleHead = `# miniftp.toml: what "miniftp serve --config miniftp.toml" reads.

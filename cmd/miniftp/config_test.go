@@ -126,7 +126,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"listen-tls = \":0\"\n[tls]\nmode = \"off\"", []string{"m.toml:1: listen-tls without TLS"}},
 		{"[tls]\nccc = true\nmode = \"off\"", nil},
 		{"[tls]\nccc = true", []string{"m.toml:2: tls.ccc without TLS"}},
-		{"[log]\nlevel = \"loud\"\nformat = \"xml\"", []string{`m.toml:2: log.level "loud": it is debug`, `m.toml:3: log.format "xml": it is text or json`}},
+		{"[log]\nlevel = \"loud\"\nformat = \"xml\"", []string{`m.toml:2: log.level "loud": it is debug`, `m.toml:3: log.format "xml": it is console, text or json`}},
 		{"users-file = \"m.toml\"", []string{"m.toml:1: a line is NAME:PASSWORD"}},
 		{"users-file = \"none\"", []string{"m.toml:1: none: no such file"}},
 	} {

@@ -282,7 +282,7 @@ func (e *env) mirrorTarget(c *cli.Context, arg string) (*mirrorSide, error) {
 	if err != nil {
 		return nil, localProblem(arg, err)
 	}
-	return &mirrorSide{local: arg, tree: client.Tree{FS: root, Root: "/"}, made: missing, open: root}, nil
+	return &mirrorSide{local: arg, tree: client.Tree{FS: root.WithUpwardLinks(), Root: "/"}, made: missing, open: root}, nil
 }
 
 // interrupted reports whether the user has had enough.

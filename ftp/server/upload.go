@@ -220,8 +220,8 @@ func (u *upload) create() error {
 		perm = u.had.Mode().Perm() // never more open than what it replaces
 	}
 	err := u.createHidden(perm)
-	if errors.Is(err, errNoRename) || u.had != nil && errors.Is(err, fs.ErrPermission) {
-		return u.openInPlace()
+	if errors.Is(err, errNoRename) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
+		return u.openInPlace() // which fails for a reason of its own, if it does
 	}
 	if err != nil || u.had == nil {
 		return err
