@@ -22,7 +22,7 @@ const (
 	deadFactor = 15                  // so many timeouts without a write: it is abandoned
 	keptFor    = 30 * 24 * time.Hour // an interrupted upload that nobody resumed for so long is removed
 	staleFor   = 24 * time.Hour      // one that can't be resumed any more, as the file has changed
-	unlocked   = time.Minute         // a running upload has its lock by then
+	unlocked   = 5 * time.Second     // a running upload has its lock by then
 	sweepEvery = 6 * time.Hour
 )
 
@@ -51,20 +51,25 @@ type Swept struct {
 }
 
 // KeepSwept looks after what servers that were killed left of uploads below the
-// roots (see Sweep): now, once more when what a server left just before is old enough,
-// and then every six hours. It returns when ctx ends or the server does. roots returns,
+// roots (see Sweep): now, once more when what a server left just before is old enough
+// (seconds where it can be locked, else a quarter of an hour), and then every six hours. It returns when ctx ends or the server does. roots returns,
 // each time, those that uploads may go to; with Options.UploadInPlace nothing is done.
 func (s *Server) KeepSwept(ctx context.Context, roots func() []afero.Fs) {
-	for first := true; ; first = false {
+	again, later := true, true // there is a second look within seconds, and one within a quarter of an hour
+	for {
 		set := s.set.Load()
-		wait := sweepEvery
-		if first {
-			wait = min(wait, set.deadAfter()+time.Minute)
-		}
+		young := false
 		if !set.UploadInPlace {
 			for _, root := range roots() {
-				s.sweep(ctx, set, root)
+				young = s.sweep(ctx, set, root) || young
 			}
+		}
+		wait := sweepEvery
+		switch {
+		case again && young:
+			wait, again = 2*unlocked, false
+		case later:
+			wait, later = min(wait, set.deadAfter()+time.Minute), false
 		}
 		select {
 		case <-time.After(wait):
@@ -76,8 +81,9 @@ func (s *Server) KeepSwept(ctx context.Context, roots func() []afero.Fs) {
 	}
 }
 
-// sweep is Sweep for this server's own tree. It logs what it did.
-func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) {
+// sweep is Sweep for this server's own tree. It logs what it did, and reports whether
+// there is something that is only too young.
+func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) (young bool) {
 	w := &sweeper{ctx: ctx, fs: root, now: time.Now(), idle: set.deadAfter(), left: sweepEntries, uploads: s.uploads}
 	w.walk()
 	if w.did != (Swept{}) {
@@ -86,6 +92,7 @@ func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) {
 	if w.err != nil && ctx.Err() == nil {
 		set.Log.Warn("can't look after partial uploads", "err", w.err)
 	}
+	return w.young
 }
 
 // Sweep walks a tree and puts in order what servers that were killed left of uploads: a
@@ -110,6 +117,7 @@ type sweeper struct {
 	idle    time.Duration
 	left    int      // entries that may still be looked at
 	uploads *uploads // of the server; nil: it is not known which uploads run
+	young   bool     // nobody writes to a partial upload, but it is younger than unlocked
 	once    bool     // there is no other sweep to compare with: the age decides
 	did     Swept
 	err     error // the first
@@ -252,8 +260,11 @@ func (w *sweeper) take(p string, fi fs.FileInfo) (free func(), ok bool) {
 	switch {
 	case err == nil:
 		ok = locked && age >= min(unlocked, w.idle)
+		w.young = w.young || locked && !ok
+	case w.once:
+		ok = age >= w.idle
 	default:
-		ok = age >= w.idle && (w.once || w.uploads.seenLongAgo(p, fi, w.idle))
+		ok = w.uploads.seenLongAgo(p, fi, w.idle) && age >= w.idle
 	}
 	if !ok {
 		free()

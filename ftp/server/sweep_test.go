@@ -250,7 +250,8 @@ func armed() *atomic.Bool {
 }
 
 // KeepSwept sweeps at once, once more when what was young then is old enough, and
-// every six hours; it ends with its context or with the server.
+// every six hours; it ends with its context or with the server. Where nothing can be locked
+// it takes what has not changed between two of them.
 func TestKeepSwept(t *testing.T) {
 	for _, end := range []string{"context", "server"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -278,16 +279,18 @@ func TestKeepSwept(t *testing.T) {
 				defer close(done)
 				srv.KeepSwept(ctx, func() []afero.Fs { return []afero.Fs{fsys, fsroot.ReadOnly(ro)} })
 			}()
-			there(server.Hidden(".a.upload"), server.Hidden(".b.0123abcd.upload"))
+			running := func(name string) string { return server.Hidden("." + name + ".0123abcd.upload") }
+			kept := func(name string) string { return server.Hidden("." + name + ".upload") }
+			there(running("a"), running("b")) // memory has no locks: each is looked at twice
 			time.Sleep(14 * time.Minute)
-			there(server.Hidden(".a.upload"), server.Hidden(".b.0123abcd.upload"))
+			there(running("a"), running("b"))
 			time.Sleep(3 * time.Minute)
-			there(server.Hidden(".a.upload"), server.Hidden(".b.upload"))
+			there(kept("a"), kept("b"))
 			leave("c", time.Hour)
-			time.Sleep(5 * time.Hour)
-			there(server.Hidden(".a.upload"), server.Hidden(".b.upload"), server.Hidden(".c.0123abcd.upload"))
-			time.Sleep(2 * time.Hour)
-			there(server.Hidden(".a.upload"), server.Hidden(".b.upload"), server.Hidden(".c.upload"))
+			time.Sleep(7 * time.Hour)
+			there(kept("a"), kept("b"), running("c"))
+			time.Sleep(6 * time.Hour)
+			there(kept("a"), kept("b"), kept("c"))
 			if got := names(t, ro, "/"); !slices.Equal(got, []string{server.Hidden(".f.0123abcd.upload")}) {
 				t.Errorf("read-only: %q", got)
 			}
@@ -298,7 +301,7 @@ func TestKeepSwept(t *testing.T) {
 			}
 			<-done
 			check(t, srv.Close())
-			if n := strings.Count(log.String(), "resumable=1 removed=0"); n != 3 {
+			if one, two := strings.Count(log.String(), "resumable=1 removed=0"), strings.Count(log.String(), "resumable=2 removed=0"); one != 1 || two != 1 {
 				t.Errorf("the log says\n%s", log.String())
 			}
 		})
