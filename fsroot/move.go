@@ -82,7 +82,7 @@ func (r *Root) climbsNot(rel string) error {
 	if err != nil {
 		return err
 	}
-	defer top.Close()
+	defer func() { _ = top.Close() }()
 	left := maxMoved
 	dirs := []string{"."}
 	for len(dirs) > 0 {

@@ -53,8 +53,8 @@ func identity(dir string) any {
 	if sys, ok := sysOf(fi); ok {
 		return [2]uint64{sys.Dev, sys.Ino}
 	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		return real
+	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+		return resolved
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func (n *Nesting) open(dir string, depth int) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	sub, err := r.Sub(rest)
 	if err != nil {
 		err = cause(err)

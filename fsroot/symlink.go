@@ -81,17 +81,15 @@ func (r *Root) storable(oldname, dir string) (string, error) {
 		return "", fs.ErrPermission
 	}
 	target := filepath.ToSlash(oldname)
-	full, ok := target, true
+	full, ok := dir+"/"+target, true
 	if path.IsAbs(target) {
 		full = virtual(target)[1:]
 		target, ok = below(dir, full)
-	} else {
-		full = dir + "/" + target
 	}
 	if _, err := local(full); err != nil {
 		return "", err
 	}
-	real, err := r.resolve(full, true)
+	resolved, err := r.resolve(full, true)
 	if err != nil {
 		return "", err
 	}
@@ -104,7 +102,7 @@ func (r *Root) storable(oldname, dir string) (string, error) {
 		target, err = filepath.Rel("/"+dir, "/"+full)
 		return filepath.ToSlash(target), err
 	}
-	if target, ok = below(dir, real); !ok {
+	if target, ok = below(dir, resolved); !ok {
 		return "", errUpward
 	}
 	return target, nil

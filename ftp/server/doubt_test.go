@@ -20,19 +20,19 @@ func accepts(d server.Doubt) func(*server.Options) {
 	}
 }
 
-// Devices that hang up right behind the last byte, in the clear and under TLS, with and
+// Devices that hang up right behind the last byte, in the inClear and under TLS, with and
 // without close_notify: which of their uploads get the final name.
 func TestUploadOfAClientThatHangsUp(t *testing.T) {
-	const clear, notify, bare = "clear", "TLS", "TLS without close_notify"
+	const inClear, notify, bare = "clear", "TLS", "TLS without close_notify"
 	for _, tc := range []struct {
 		accept server.Doubt
 		whole  []string
 		cut    []string
 	}{
-		{0, []string{notify}, []string{clear, bare}},
-		{server.DoubtHangUp, []string{clear, notify}, []string{bare}},
-		{server.DoubtNoCloseNotify, []string{notify}, []string{clear, bare}},
-		{server.DoubtHangUp | server.DoubtNoCloseNotify, []string{clear, notify, bare}, nil},
+		{0, []string{notify}, []string{inClear, bare}},
+		{server.DoubtHangUp, []string{inClear, notify}, []string{bare}},
+		{server.DoubtNoCloseNotify, []string{notify}, []string{inClear, bare}},
+		{server.DoubtHangUp | server.DoubtNoCloseNotify, []string{inClear, notify, bare}, nil},
 	} {
 		fsys := fsroot.NewMem()
 		var over atomic.Int32
@@ -50,7 +50,7 @@ func TestUploadOfAClientThatHangsUp(t *testing.T) {
 				Write(b []byte) (int, error)
 				Close() error
 			}
-			if how == clear {
+			if how == inClear {
 				c.cmd("USER rw", 331)
 				c.cmd("PASS rw", 230)
 				d = c.starts("STOR " + name)

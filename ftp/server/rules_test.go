@@ -57,8 +57,11 @@ func TestOffsetsOnlyWhereTheyAreExact(t *testing.T) {
 	}
 	c.cmd("TYPE I", 200)
 	for _, tt := range [][2]string{
-		{"RANG 3 9223372036854775807", "bb\ncc\n"}, {"RANG 0 9223372036854775807", "aa\nbb\ncc\n"},
-		{"RANG 3 9223372036854775806", "bb\ncc\n"}, {"RANG 3 4", "bb"}, {"REST 6", "cc\n"},
+		{"RANG 3 9223372036854775807", "bb\ncc\n"},
+		{"RANG 0 9223372036854775807", "aa\nbb\ncc\n"},
+		{"RANG 3 9223372036854775806", "bb\ncc\n"},
+		{"RANG 3 4", "bb"},
+		{"REST 6", "cc\n"},
 	} {
 		c.cmd(tt[0], 350)
 		if got := string(c.get("RETR f")); got != tt[1] {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -143,7 +144,7 @@ func spelling(t *testing.T, first, verb, arg string, says func(state) string) bo
 		s.out = nil
 		s.do(cmd)
 		r, err := ftp.ReadReply(ftp.NewLineReader(strings.NewReader(string(s.out)), 1<<16))
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			t.Fatalf("%q: %v", line, err)
 		}
 		mine.Step(cmd, r.Code)

@@ -73,18 +73,6 @@ func (w uploadWay) hidden() bool {
 	return !w.inPlace && (w.old == "" || !w.appends() && w.rest == 0)
 }
 
-// whole is what a reader finds when all of A's bytes are there.
-func (w uploadWay) whole() string {
-	switch {
-	case w.appends():
-		return w.old + w.part + half + half
-	case w.rest > 0:
-		before := (w.old + w.part)[:w.rest]
-		return (before + half + half + strings.Repeat("?", len(w.old)))[:max(len(before)+2*len(half), len(w.old))]
-	}
-	return half + half
-}
-
 func newUploadWorld(w uploadWay) *uploadWorld {
 	m := &uploadWorld{names: map[string]*modelFile{"other": {"another file"}}, way: w}
 	if w.old != "" {
