@@ -232,10 +232,20 @@ func TestNLSTGivesPathnames(t *testing.T) {
 		write(t, fsys, "/d/e/f", "content")
 		c := serve(t, fsys).login(t, "rw")
 		for _, tt := range [][3]string{
-			{"/", "NLST d/e", "d/e/f"}, {"/", "NLST d/e/", "d/e/f"}, {"/", "NLST ./d/e", "./d/e/f"}, {"/", "NLST /d//e", "/d//e/f"},
-			{"/d", "NLST e", "e/f"}, {"/d", "NLST ../d/e", "../d/e/f"}, {"/d/e", "NLST", "f"}, {"/d/e", "NLST .", "f"},
-			{"/d/e", "NLST ./", "./f"}, {"/d/e", "NLST f", "f"}, {"/d/e", "NLST ../e", "../e/f"}, {"/d", "NLST -l e", "e/f"},
-			{"/", "NLST d/e/*", "d/e/f"}, {"/d/e", "NLST *", "f"},
+			{"/", "NLST d/e", "d/e/f"},
+			{"/", "NLST d/e/", "d/e/f"},
+			{"/", "NLST ./d/e", "./d/e/f"},
+			{"/", "NLST /d//e", "/d//e/f"},
+			{"/d", "NLST e", "e/f"},
+			{"/d", "NLST ../d/e", "../d/e/f"},
+			{"/d/e", "NLST", "f"},
+			{"/d/e", "NLST .", "f"},
+			{"/d/e", "NLST ./", "./f"},
+			{"/d/e", "NLST f", "f"},
+			{"/d/e", "NLST ../e", "../e/f"},
+			{"/d", "NLST -l e", "e/f"},
+			{"/", "NLST d/e/*", "d/e/f"},
+			{"/d/e", "NLST *", "f"},
 		} {
 			c.cmd("CWD "+tt[0], 250)
 			got := c.lines(tt[1])
