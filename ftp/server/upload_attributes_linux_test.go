@@ -150,3 +150,35 @@ func TestUploadDropsSetUserID(t *testing.T) {
 		t.Errorf("mode %v", fi.Mode())
 	}
 }
+
+// A file that is replaced does not get an access control list from its directory: the
+// list could let others read what the old file's mode kept from them.
+func TestUploadTakesNoListOfItsDirectory(t *testing.T) {
+	fsys, dir := disk(t)
+	f := filepath.Join(dir, "f")
+	check(t, os.WriteFile(f, []byte("old"), 0o600))
+	check(t, os.Chmod(f, 0o640))
+	list := "\x02\x00\x00\x00" + // version 2; then tag, permissions and id of each entry
+		"\x01\x00\x07\x00\xff\xff\xff\xff" + "\x02\x00\x07\x00\xd2\x04\x00\x00" + "\x04\x00\x05\x00\xff\xff\xff\xff" +
+		"\x10\x00\x07\x00\xff\xff\xff\xff" + "\x20\x00\x05\x00\xff\xff\xff\xff"
+	if err := unix.Setxattr(dir, "system.posix_acl_default", []byte(list), 0); errors.Is(err, unix.ENOTSUP) {
+		t.Skip("the directory of the tests has no access control lists")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	c := serve(t, fsys).login(t, "rw")
+	c.put("STOR f", []byte("new"))
+	n, err := unix.Getxattr(f, "system.posix_acl_access", make([]byte, 100))
+	if !errors.Is(err, unix.ENODATA) {
+		t.Errorf("it has a list of %d bytes (%v)", n, err)
+	}
+	fi, err := os.Stat(f)
+	check(t, err)
+	if fi.Mode() != 0o640 {
+		t.Errorf("mode %v", fi.Mode())
+	}
+	c.put("STOR new", []byte("a new file has the list"))
+	if _, err := unix.Getxattr(filepath.Join(dir, "new"), "system.posix_acl_access", make([]byte, 100)); err != nil {
+		t.Error(err)
+	}
+}
