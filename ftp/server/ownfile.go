@@ -47,6 +47,23 @@ func (f *ownFile) at(name string) bool {
 	return err == nil && f.info != nil && sameFile(now, f.info)
 }
 
+// reopen opens the file again, after Close. The error is fs.ErrNotExist if its name
+// leads to another file now.
+func (f *ownFile) reopen() (afero.File, error) {
+	again, err := openOwn(f.fs, f.name, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err = again.identify(); err == nil && !sameFile(again.info, f.info) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		_ = again.Close()
+		return nil, err
+	}
+	return again.File, nil
+}
+
 // remove removes the file if this server made it and it still has its name.
 func (f *ownFile) remove() {
 	if f.made && f.at(f.name) {
@@ -54,7 +71,8 @@ func (f *ownFile) remove() {
 	}
 }
 
-// moveNew gives the file a name that nothing has: else the error is fs.ErrExist.
+// moveNew gives the file a name that nothing has: else the error is fs.ErrExist. If its
+// own name leads to another file, the error is fs.ErrNotExist.
 func (f *ownFile) moveNew(name string) error { return f.move(name, renameNew) }
 
 // moveOver gives the file a name and replaces the file that has it.
@@ -63,6 +81,9 @@ func (f *ownFile) moveOver(name string) error {
 }
 
 func (f *ownFile) move(name string, rename func(fsys afero.Fs, from, to string) error) error {
+	if f.info != nil && !f.at(f.name) {
+		return fs.ErrNotExist
+	}
 	if err := rename(f.fs, f.name, name); err != nil {
 		return err
 	}

@@ -38,7 +38,8 @@ type upload struct {
 	unique bool // STOU: the name is reserved
 	told   reservation
 	append bool
-	id     any // of a final file, in uploads
+	adds   bool // APPE: it replaces no file
+	id     any  // of a final file, in uploads
 	writes bool
 }
 
@@ -62,6 +63,7 @@ var (
 	errNoParent = errors.New("no such directory")
 	errReserved = errors.New("the name is reserved")
 	errTaken    = errors.New("the name was taken meanwhile")
+	errAppeared = errors.New("the file was made meanwhile")
 	errMoved    = errors.New("the file was replaced or removed meanwhile")
 	errPaused   = errors.New("an upload was interrupted a moment ago")
 )
@@ -86,6 +88,8 @@ func uploadError(err error, p string) ftp.Reply {
 		return ftp.Replyf(450, "%s: another upload is writing to it: try again later.", p)
 	case errors.Is(err, errTaken):
 		return ftp.Replyf(550, "%s: it was stored by another upload meanwhile, and this one may not replace it.", p)
+	case errors.Is(err, errAppeared):
+		return ftp.Replyf(450, "%s: another upload made it meanwhile, and APPE replaces no file: append again.", p)
 	case errors.Is(err, errMoved):
 		return ftp.Replyf(450, "%s: it was replaced or removed while you wrote to it: what you sent is lost.", p)
 	case errors.Is(err, errPaused):
@@ -202,7 +206,7 @@ func (u *upload) isLink() bool { return u.had != nil && u.had.Mode()&fs.ModeSyml
 // symlink leads to it, and if a new file could not take its place: because it has other
 // names, the directory lets nobody but its owner replace it or takes no new names, the
 // new file can't have its owner, its mode or its attributes, or the storage has no
-// rename. What is written in place keeps its content until the data connection is open.
+// rename or takes no names as long as the hidden one. What is written in place keeps its content until the data connection is open.
 func (u *upload) create() error {
 	if u.s.set.UploadInPlace || u.isLink() || u.had != nil && (hasLinks(u.had) || u.keptBySticky()) {
 		return u.openInPlace()
@@ -220,17 +224,21 @@ func (u *upload) create() error {
 		perm = u.had.Mode().Perm() // never more open than what it replaces
 	}
 	err := u.createHidden(perm)
-	if errors.Is(err, errNoRename) || u.had != nil && errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, errNoRename) || errors.Is(err, syscall.ENAMETOOLONG) || u.had != nil && errors.Is(err, fs.ErrPermission) {
 		return u.openInPlace()
 	}
 	if err != nil || u.had == nil {
 		return err
 	}
-	if u.inherit(old) != nil {
-		u.discard()
-		return u.openInPlace()
+	err = u.inherit(old)
+	if err == nil {
+		return nil
 	}
-	return nil
+	u.discard()
+	if noSpace(err) { // in place, the old content would go for new one that has no room
+		return err
+	}
+	return u.openInPlace()
 }
 
 // keptBySticky reports whether the sticky bit of the directory lets only others replace
@@ -280,14 +288,15 @@ func (u *upload) tryRename() error {
 	if _, ok := u.fs.(exclusiveRenamer); ok || u.s.canRename {
 		return nil
 	}
-	before := path.Base(u.own.name)
+	before := u.own.name
 	err := u.own.moveOver(u.hide())
-	u.s.srv.uploads.drop(before)
+	u.s.srv.uploads.drop(path.Base(before))
 	if err == nil {
 		_, err = lstat(u.fs, u.own.name)
 	}
 	if err != nil {
 		u.s.noRename = true
+		u.own.name = before
 		u.discard()
 		return errNoRename
 	}
@@ -433,7 +442,8 @@ func (u *upload) claim(least int64) error {
 		err = own.moveNew(name)
 	}
 	u.own, u.hidden = own, true
-	if err == nil && !own.at(name) { // between the two steps it was another's
+	if err == nil && !own.at(name) { // it became another upload's between the two steps
+		_ = renameNew(u.fs, name, kept)
 		err = fs.ErrNotExist
 	}
 	if err != nil {
@@ -465,7 +475,7 @@ const appendPause = 5 * time.Minute
 // same account, or in a new file.
 func (s *session) openAppend(p string) (*upload, error) {
 	u := s.newUpload(p)
-	u.append = true
+	u.append, u.adds = true, true
 	err := u.look()
 	switch {
 	case err != nil:
@@ -507,14 +517,15 @@ func (s *session) openUnique(p string) (*upload, error) {
 		if n > 0 {
 			name = fmt.Sprintf("%s.%d", p, n)
 		}
+		told := reserves(s.account, name)
+		if !s.srv.uploads.reserve(told) { // before the look: whoever had it may have stored the file since
+			continue
+		}
 		if _, err := lstat(s.account.FS, name); !errors.Is(err, fs.ErrNotExist) {
+			s.srv.uploads.release(told)
 			if err != nil {
 				return nil, err
 			}
-			continue
-		}
-		told := reserves(s.account, name)
-		if !s.srv.uploads.reserve(told) {
 			continue
 		}
 		u := s.newUpload(name)
@@ -547,6 +558,9 @@ func (u *upload) commit() error {
 	if err == nil && sync != SyncOff {
 		err = u.own.Sync()
 	}
+	if err == nil && !u.hidden && !u.own.at(u.name) { // while it is open no other file can have its inode
+		err = errMoved
+	}
 	if closeErr := u.own.Close(); err == nil {
 		err = closeErr
 	}
@@ -554,9 +568,6 @@ func (u *upload) commit() error {
 	switch {
 	case !u.hidden:
 		u.shut(err == nil)
-		if err == nil && !u.own.at(u.name) {
-			err = errMoved
-		}
 	case err == nil:
 		err = u.takeName()
 	}
@@ -611,8 +622,8 @@ func (u *upload) move() error {
 	}
 	now, err := lstat(u.fs, u.name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && !sameFile(now, u.had):
-		return errMoved
+	case errors.Is(err, fs.ErrNotExist), err == nil && (!sameFile(now, u.had) || now.Mode() != u.had.Mode()):
+		return errMoved // the mode tells, too, that a new file has got the inode of a removed one
 	case err != nil:
 		return err
 	}
@@ -626,21 +637,23 @@ const maxTries = 10
 // appeared looks at what has come to the final name since the upload began.
 func (u *upload) appeared() error {
 	fi, err := lstat(u.fs, u.name)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		u.had = nil
 		return nil
-	}
-	if err == nil && u.unique {
+	case err != nil:
+		return err
+	case u.unique, fi.Mode()&fs.ModeSymlink != 0: // a link is written through, not replaced
 		return errTaken
 	}
-	if err == nil {
-		err = u.replaces(fi)
-	}
+	err = u.replaces(fi)
 	switch {
-	case errors.Is(err, errExists), err == nil && !fi.Mode().IsRegular():
+	case errors.Is(err, errExists):
 		return errTaken
 	case err != nil:
 		return err
+	case u.adds:
+		return errAppeared
 	case !onDisk(fi):
 		return nil
 	}
@@ -649,7 +662,7 @@ func (u *upload) appeared() error {
 		return err
 	}
 	defer old.Close()
-	f, err := u.fs.OpenFile(u.own.name, os.O_WRONLY, 0)
+	f, err := u.own.reopen()
 	if err != nil {
 		return err
 	}
