@@ -278,15 +278,16 @@ func TestKeepSwept(t *testing.T) {
 				defer close(done)
 				srv.KeepSwept(ctx, fsys, fsroot.ReadOnly(ro))
 			}()
-			there(server.Hidden(".a.upload"), server.Hidden(".b.0123abcd.upload"))
+			// This storage has no locks: only what two sweeps have seen unchanged is abandoned.
+			there(server.Hidden(".a.0123abcd.upload"), server.Hidden(".b.0123abcd.upload"))
 			time.Sleep(14 * time.Minute)
-			there(server.Hidden(".a.upload"), server.Hidden(".b.0123abcd.upload"))
+			there(server.Hidden(".a.0123abcd.upload"), server.Hidden(".b.0123abcd.upload"))
 			time.Sleep(3 * time.Minute)
 			there(server.Hidden(".a.upload"), server.Hidden(".b.upload"))
 			leave("c", time.Hour)
-			time.Sleep(5 * time.Hour)
+			time.Sleep(7 * time.Hour)
 			there(server.Hidden(".a.upload"), server.Hidden(".b.upload"), server.Hidden(".c.0123abcd.upload"))
-			time.Sleep(2 * time.Hour)
+			time.Sleep(6 * time.Hour)
 			there(server.Hidden(".a.upload"), server.Hidden(".b.upload"), server.Hidden(".c.upload"))
 			if got := names(t, ro, "/"); !slices.Equal(got, []string{server.Hidden(".f.0123abcd.upload")}) {
 				t.Errorf("read-only: %q", got)
@@ -298,7 +299,7 @@ func TestKeepSwept(t *testing.T) {
 			}
 			<-done
 			check(t, srv.Close())
-			if n := strings.Count(log.String(), "resumable=1 removed=0"); n != 3 {
+			if text := log.String(); !strings.Contains(text, "resumable=2 removed=0") || !strings.Contains(text, "resumable=1 removed=0") {
 				t.Errorf("the log says\n%s", log.String())
 			}
 		})
