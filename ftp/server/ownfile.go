@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/afero"
 )
@@ -99,6 +100,7 @@ type uploads struct {
 	inPlace  map[any]*finalFile  // the files that are written to in place
 	reserved map[reservation]struct{}
 	seen     sightings
+	since    time.Time
 
 	// parts is set when an interrupted upload was kept since the start, or was found:
 	// only then is there one to look for.
@@ -118,7 +120,7 @@ const exclusive = -1
 type reservation struct{ fs, path string }
 
 func newUploads() *uploads {
-	return &uploads{hidden: map[string]struct{}{}, inPlace: map[any]*finalFile{}, reserved: map[reservation]struct{}{}, seen: sightings{}}
+	return &uploads{hidden: map[string]struct{}{}, inPlace: map[any]*finalFile{}, reserved: map[reservation]struct{}{}, seen: sightings{}, since: time.Now()}
 }
 
 func (u *uploads) add(hidden string) {

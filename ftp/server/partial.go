@@ -127,9 +127,10 @@ func (n partialName) fits(base string, owner uint32) bool {
 	return n.owner == owner && n.base == partialOf(base, owner, nil).base
 }
 
-// partialsOf reports whether dir holds an interrupted upload to base by owner, to any
-// version of the file. It looks at no more than partialScan names.
-func hasPartials(fsys afero.Fs, dir, base string, owner uint32) bool {
+// hasPartials reports whether dir holds an interrupted upload to base by owner, to any
+// version of the file. One that a killed server left under the name of a running one
+// counts, those in running do not. It looks at no more than partialScan names.
+func hasPartials(fsys afero.Fs, dir, base string, owner uint32, running *uploads) bool {
 	d, err := fsys.Open(dir)
 	if err != nil {
 		return false
@@ -138,7 +139,7 @@ func hasPartials(fsys afero.Fs, dir, base string, owner uint32) bool {
 	for seen := 0; seen < partialScan; {
 		batch, err := kinds(d)
 		for _, e := range batch {
-			if n, ok := parsePartial(e.name); ok && n.random == 0 && n.fits(base, owner) {
+			if n, ok := parsePartial(e.name); ok && n.fits(base, owner) && !running.runs(e.name) {
 				return true
 			}
 		}

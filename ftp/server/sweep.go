@@ -252,8 +252,10 @@ func (w *sweeper) take(p string, fi fs.FileInfo) (free func(), ok bool) {
 	switch {
 	case err == nil:
 		ok = locked && age >= min(unlocked, w.idle)
-	default:
-		ok = age >= w.idle && (w.once || w.uploads.seenLongAgo(p, fi, w.idle))
+	case w.once:
+		ok = age >= w.idle
+	default: // whatever its age, of which the clock of the storage may be wrong
+		ok = w.uploads.seenLongAgo(p, fi, w.idle)
 	}
 	if !ok {
 		free()

@@ -402,7 +402,7 @@ func (u *upload) resume() error {
 	switch {
 	case u.had == nil:
 		return errPastEnd
-	case hasPartials(u.fs, path.Dir(u.name), path.Base(u.name), u.s.owner):
+	case u.wasInterrupted():
 		return errWasCut
 	}
 	if err := u.openFinal(os.O_WRONLY); err != nil {
@@ -503,7 +503,16 @@ func (s *session) openAppend(p string) (*upload, error) {
 // another one, is no client that comes back.
 func (u *upload) mayBeResuming() bool {
 	fi, err := lstat(u.fs, partialOf(path.Base(u.name), u.s.owner, u.had).sibling(u.name))
-	return err == nil && time.Since(fi.ModTime()) < appendPause && (u.s.interrupted == u.path || u.s.began.After(fi.ModTime()))
+	if err != nil { // a server that was killed just now has left it under another name
+		return time.Since(u.s.srv.uploads.since) < appendPause && u.wasInterrupted()
+	}
+	return time.Since(fi.ModTime()) < appendPause && (u.s.interrupted == u.path || u.s.began.After(fi.ModTime()))
+}
+
+// wasInterrupted reports whether there is an interrupted upload of the same account to any
+// version of the file.
+func (u *upload) wasInterrupted() bool {
+	return hasPartials(u.fs, path.Dir(u.name), path.Base(u.name), u.s.owner, u.s.srv.uploads)
 }
 
 // openUnique prepares STOU: a name that nobody has and nobody else is told

@@ -151,3 +151,23 @@ func TestUploadWithoutRoomForAttributes(t *testing.T) {
 		t.Errorf("there are %q", got)
 	}
 }
+
+// After a server was killed, and before a sweep has put in order what it left, a client
+// that takes the size of the old file for what arrived of its own upload is refused.
+func TestResumeRightAfterAKill(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		write(t, fsys, "/f", "old")
+		fi, err := fsys.Stat("/f")
+		check(t, err)
+		write(t, fsys, "/"+server.PartialName("f", "rw", fi, 1), "new con")
+		c := serve(t, fsys).login(t, "rw")
+		c.cmd("EPSV", 229)
+		c.cmd("APPE f", 450)
+		c.cmd("REST 3", 350)
+		c.cmd("STOR f", 554)
+		if got := read(t, fsys, "/f"); got != "old" {
+			t.Errorf("/f holds %q", got)
+		}
+		c.put("STOR f", []byte("new content"))
+	})
+}
