@@ -13,6 +13,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/server"
 )
 
 // stockTest runs the list of work for a client, in both modes and over the address
@@ -188,7 +189,7 @@ func (d *desk) arrived(name string, size int64) {
 // kept waits until an upload that was cut is put by.
 func (d *desk) kept(name string) {
 	d.t.Helper()
-	eventually(d.t, name+" is kept", func() bool { _, err := os.Stat(d.far("." + name + ".upload")); return err == nil })
+	eventually(d.t, name+" is kept", func() bool { _, err := os.Stat(d.far(server.Hidden("." + name + ".upload"))); return err == nil })
 	d.gone(name)
 }
 

@@ -182,3 +182,31 @@ func TestUploadTakesNoListOfItsDirectory(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What an upload replaces is what is there at its end: it keeps the attributes of that, not of
+// the file that was there at its beginning.
+func TestUploadKeepsWhatBelongsToAFileThatCame(t *testing.T) {
+	fsys, dir := disk(t)
+	f, came := filepath.Join(dir, "f"), filepath.Join(dir, "came")
+	check(t, os.WriteFile(f, []byte("old"), 0o644))
+	check(t, os.WriteFile(came, []byte("newer"), 0o644))
+	if err := unix.Setxattr(came, "user.origin", []byte("camera 4"), 0); errors.Is(err, unix.ENOTSUP) {
+		t.Skip("the directory of the tests has no extended attributes")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	c := serve(t, fsys).login(t, "rw")
+	d := c.starts("STOR f")
+	check(t, os.Rename(came, f))
+	_, err := io.WriteString(d, "newest")
+	check(t, err)
+	check(t, d.Close())
+	c.want(226)
+	value := make([]byte, 100)
+	if n, err := unix.Getxattr(f, "user.origin", value); err != nil || string(value[:n]) != "camera 4" {
+		t.Errorf("user.origin is %q (%v)", value[:max(n, 0)], err)
+	}
+	if got := read(t, fsys, "/f"); got != "newest" {
+		t.Errorf("it holds %q", got)
+	}
+}
