@@ -128,9 +128,10 @@ func (n partialName) fits(base string, owner uint32) bool {
 }
 
 // hasPartials reports whether dir holds an interrupted upload to base by owner, to any
-// version of the file. One that a killed server left under the name of a running one
-// counts, those in running do not. It looks at no more than partialScan names.
-func hasPartials(fsys afero.Fs, dir, base string, owner uint32, running *uploads) bool {
+// version of the file for which match is true. One that a killed server left under the
+// name of a running one counts, those in running do not. It looks at no more than
+// partialScan names.
+func hasPartials(fsys afero.Fs, dir, base string, owner uint32, running *uploads, match func(partialName) bool) bool {
 	d, err := fsys.Open(dir)
 	if err != nil {
 		return false
@@ -139,7 +140,7 @@ func hasPartials(fsys afero.Fs, dir, base string, owner uint32, running *uploads
 	for seen := 0; seen < partialScan; {
 		batch, err := kinds(d)
 		for _, e := range batch {
-			if n, ok := parsePartial(e.name); ok && n.fits(base, owner) && !running.runs(e.name) {
+			if n, ok := parsePartial(e.name); ok && n.fits(base, owner) && match(n) && !running.runs(e.name) {
 				return true
 			}
 		}

@@ -402,7 +402,7 @@ func (u *upload) resume() error {
 	switch {
 	case u.had == nil:
 		return errPastEnd
-	case u.wasInterrupted():
+	case u.wasInterrupted(func(partialName) bool { return true }):
 		return errWasCut
 	}
 	if err := u.openFinal(os.O_WRONLY); err != nil {
@@ -504,15 +504,16 @@ func (s *session) openAppend(p string) (*upload, error) {
 func (u *upload) mayBeResuming() bool {
 	fi, err := lstat(u.fs, partialOf(path.Base(u.name), u.s.owner, u.had).sibling(u.name))
 	if err != nil { // a server that was killed just now has left it under another name
-		return time.Since(u.s.srv.uploads.since) < appendPause && u.wasInterrupted()
+		left := func(n partialName) bool { return n.random != 0 && n.target == fingerprint(u.had) }
+		return time.Since(u.s.srv.uploads.since) < appendPause && u.wasInterrupted(left)
 	}
 	return time.Since(fi.ModTime()) < appendPause && (u.s.interrupted == u.path || u.s.began.After(fi.ModTime()))
 }
 
 // wasInterrupted reports whether there is an interrupted upload of the same account to any
-// version of the file.
-func (u *upload) wasInterrupted() bool {
-	return hasPartials(u.fs, path.Dir(u.name), path.Base(u.name), u.s.owner, u.s.srv.uploads)
+// version of the file for which match is true.
+func (u *upload) wasInterrupted(match func(partialName) bool) bool {
+	return hasPartials(u.fs, path.Dir(u.name), path.Base(u.name), u.s.owner, u.s.srv.uploads, match)
 }
 
 // openUnique prepares STOU: a name that nobody has and nobody else is told
