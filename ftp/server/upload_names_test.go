@@ -171,3 +171,21 @@ func TestResumeRightAfterAKill(t *testing.T) {
 		c.put("STOR f", []byte("new content"))
 	})
 }
+
+// A whole upload removes what an earlier one of the same account left: it could be resumed
+// when the file is gone again.
+func TestWholeUploadRemovesInterruptedOne(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		c := serve(t, fsys).login(t, "rw")
+		d := c.starts("STOR f")
+		_, err := io.WriteString(d, "half")
+		check(t, err)
+		check(t, d.SetLinger(0))
+		check(t, d.Close())
+		c.want(426)
+		c.put("STOR f", []byte("whole"))
+		if got := names(t, fsys, "/"); !slices.Equal(got, []string{"f"}) {
+			t.Errorf("there are %q", got)
+		}
+	})
+}
