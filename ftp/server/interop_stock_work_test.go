@@ -156,7 +156,7 @@ func (c *stockClient) resumes(d *desk) {
 		if done, _ := d.last(d.path("up")); done.Offset != int64(len(half)) {
 			d.t.Errorf("reput started at %d, want %d (%+v)", done.Offset, len(half), done)
 		}
-		d.gone(".up.upload")
+		d.gone(server.Hidden(".up.upload"))
 	}
 }
 
@@ -237,7 +237,7 @@ func (d *desk) kill(beginning []byte, program string, args ...string) {
 	check(d.t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	eventually(d.t, "the server sees that the client is gone", func() bool {
-		for _, name := range []string{"killed", ".killed.upload"} {
+		for _, name := range []string{"killed", server.Hidden(".killed.upload")} {
 			if _, err := os.Stat(d.far(name)); err == nil {
 				return true
 			}
