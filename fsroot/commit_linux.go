@@ -34,15 +34,30 @@ func (r *Root) renameExclusive(from, to string) error {
 // file that is written to.
 var lostOnWrite = []string{"security.capability", "security.ima", "security.evm"}
 
+// accessList is the attribute that holds the access control list of a file.
+const accessList = "system.posix_acl_access"
+
 // inheritAttributes copies the extended attributes, of which access control lists are
-// one.
+// one. A list that the new file has got from its directory goes if the old one has none:
+// it may let others in.
 func inheritAttributes(to, from *os.File) error {
 	return withFD(from, func(from int) error {
 		names, err := listAttributes(from)
-		if err != nil || len(names) == 0 {
+		if err != nil {
 			return err
 		}
-		return withFD(to, func(to int) error { return copyAttributes(to, from, names) })
+		return withFD(to, func(to int) error {
+			if !slices.Contains(names, accessList) {
+				err := unix.Fremovexattr(to, accessList)
+				if err != nil && !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.ENOSYS) {
+					return err
+				}
+			}
+			if len(names) == 0 {
+				return nil
+			}
+			return copyAttributes(to, from, names)
+		})
 	})
 }
 

@@ -156,7 +156,7 @@ func (c *stockClient) resumes(d *desk) {
 		if done, _ := d.last(d.path("up")); done.Offset != int64(len(half)) {
 			d.t.Errorf("reput started at %d, want %d (%+v)", done.Offset, len(half), done)
 		}
-		d.gone(server.PartialName("up", "rw", nil, 0))
+		d.gone(server.Hidden(".up.upload"))
 	}
 }
 
@@ -191,7 +191,7 @@ func (d *desk) arrived(name string, size int64) {
 // kept waits until an upload that was cut is put by.
 func (d *desk) kept(name string) {
 	d.t.Helper()
-	eventually(d.t, name+" is kept", func() bool { _, err := os.Stat(d.far(server.PartialName(name, "rw", nil, 0))); return err == nil })
+	eventually(d.t, name+" is kept", func() bool { _, err := os.Stat(d.far(server.Hidden("." + name + ".upload"))); return err == nil })
 	d.gone(name)
 }
 
@@ -239,7 +239,7 @@ func (d *desk) kill(beginning []byte, program string, args ...string) {
 	check(d.t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	eventually(d.t, "the server sees that the client is gone", func() bool {
-		for _, name := range []string{"killed", server.PartialName("killed", "rw", nil, 0)} {
+		for _, name := range []string{"killed", server.Hidden(".killed.upload")} {
 			if _, err := os.Stat(d.far(name)); err == nil {
 				return true
 			}

@@ -78,7 +78,7 @@ func (s *session) optsMLST(arg string) ftp.Reply {
 
 func (s *session) csid(string) ftp.Reply {
 	caseSensitive := 1
-	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+	if foldsCase {
 		caseSensitive = 0
 	}
 	return ftp.Replyf(200, "Name=miniftp; OS=%s; CaseSensitive=%d; DirSep=/;", runtime.GOOS, caseSensitive)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/afero"
 )
@@ -47,6 +48,23 @@ func (f *ownFile) at(name string) bool {
 	return err == nil && f.info != nil && sameFile(now, f.info)
 }
 
+// reopen opens the file again, after Close. The error is fs.ErrNotExist if its name
+// leads to another file now.
+func (f *ownFile) reopen() (afero.File, error) {
+	again, err := openOwn(f.fs, f.name, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err = again.identify(); err == nil && !sameFile(again.info, f.info) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		_ = again.Close()
+		return nil, err
+	}
+	return again.File, nil
+}
+
 // remove removes the file if this server made it and it still has its name.
 func (f *ownFile) remove() {
 	if f.made && f.at(f.name) {
@@ -54,7 +72,8 @@ func (f *ownFile) remove() {
 	}
 }
 
-// moveNew gives the file a name that nothing has: else the error is fs.ErrExist.
+// moveNew gives the file a name that nothing has: else the error is fs.ErrExist. If its
+// own name leads to another file, the error is fs.ErrNotExist.
 func (f *ownFile) moveNew(name string) error { return f.move(name, renameNew) }
 
 // moveOver gives the file a name and replaces the file that has it.
@@ -63,6 +82,9 @@ func (f *ownFile) moveOver(name string) error {
 }
 
 func (f *ownFile) move(name string, rename func(fsys afero.Fs, from, to string) error) error {
+	if f.info != nil && !f.at(f.name) {
+		return fs.ErrNotExist
+	}
 	if err := rename(f.fs, f.name, name); err != nil {
 		return err
 	}
@@ -74,10 +96,11 @@ func (f *ownFile) move(name string, rename func(fsys afero.Fs, from, to string) 
 // that are not in it is decided by what is on the disk.
 type uploads struct {
 	mu       sync.Mutex
-	hidden   map[string]struct{} // the names of the partial uploads that are written to
-	inPlace  map[any]*finalFile  // the files that are written to in place
+	hidden   map[string]time.Time // since when the partial upload of that name is written to
+	inPlace  map[any]*finalFile   // the files that are written to in place
 	reserved map[reservation]struct{}
 	seen     sightings
+	since    time.Time
 
 	// parts is set when an interrupted upload was kept since the start, or was found:
 	// only then is there one to look for.
@@ -97,19 +120,32 @@ const exclusive = -1
 type reservation struct{ fs, path string }
 
 func newUploads() *uploads {
-	return &uploads{hidden: map[string]struct{}{}, inPlace: map[any]*finalFile{}, reserved: map[reservation]struct{}{}, seen: sightings{}}
+	return &uploads{hidden: map[string]time.Time{}, inPlace: map[any]*finalFile{}, reserved: map[reservation]struct{}{}, seen: sightings{}, since: time.Now()}
 }
 
 func (u *uploads) add(hidden string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.hidden[hidden] = struct{}{}
+	u.hidden[hidden] = time.Now()
 }
 
 func (u *uploads) drop(hidden string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.hidden, hidden)
+}
+
+// older returns the partial uploads to base by owner, in any directory, that began before
+// that moment.
+func (u *uploads) older(base string, owner uint32, than time.Time) (names []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for name, since := range u.hidden {
+		if n, ok := parsePartial(name); since.Before(than) && ok && n.fits(base, owner) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // runs reports whether a partial upload of that name is being written to.

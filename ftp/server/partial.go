@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -98,6 +99,14 @@ func isPartial(base string) bool {
 	return ok
 }
 
+// isReservedName reports whether clients can't use base. On systems whose storages mostly
+// take names for equal that differ in case only, that is each name of the form.
+func isReservedName(base string) bool {
+	return isPartial(base) || foldsCase && partialPattern.MatchString(strings.ToLower(base))
+}
+
+const foldsCase = runtime.GOOS == "windows" || runtime.GOOS == "darwin"
+
 func hex32(s string) uint32 {
 	n, _ := strconv.ParseUint(s, 16, 32)
 	return uint32(n)
@@ -127,9 +136,11 @@ func (n partialName) fits(base string, owner uint32) bool {
 	return n.owner == owner && n.base == partialOf(base, owner, nil).base
 }
 
-// partialsOf reports whether dir holds an interrupted upload to base by owner, to any
-// version of the file. It looks at no more than partialScan names.
-func hasPartials(fsys afero.Fs, dir, base string, owner uint32) bool {
+// hasPartials reports whether dir holds an interrupted upload to base by owner, to any
+// version of the file for which match is true. One that a killed server left under the
+// name of a running one counts, those in running do not. It looks at no more than
+// partialScan names.
+func hasPartials(fsys afero.Fs, dir, base string, owner uint32, running *uploads, match func(partialName) bool) bool {
 	d, err := fsys.Open(dir)
 	if err != nil {
 		return false
@@ -138,7 +149,7 @@ func hasPartials(fsys afero.Fs, dir, base string, owner uint32) bool {
 	for seen := 0; seen < partialScan; {
 		batch, err := kinds(d)
 		for _, e := range batch {
-			if n, ok := parsePartial(e.name); ok && n.random == 0 && n.fits(base, owner) {
+			if n, ok := parsePartial(e.name); ok && n.fits(base, owner) && match(n) && !running.runs(e.name) {
 				return true
 			}
 		}

@@ -78,3 +78,34 @@ func TestPartialUploadsHaveOwners(t *testing.T) {
 		}
 	})
 }
+
+// A client that has lost its connection may come back while the server still takes its
+// upload for running. It can't resume then, and above all not in the old file, whose size
+// it is told.
+func TestResumeBesideTheLostSession(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		write(t, fsys, "/f", "the old file")
+		write(t, fsys, "/d/f", "another file of that name")
+		s := serve(t, fsys)
+		earlier := s.login(t, "rw")
+		lost := s.login(t, "rw")
+		d := lost.starts("STOR f")
+		back := s.login(t, "rw")
+		back.cmd("REST 4", 350)
+		back.cmd("EPSV", 229)
+		back.cmd("STOR f", 450)
+		back.cmd("APPE f", 450)
+		back.put("APPE d/f", []byte(", longer"))
+		earlier.put("APPE f", []byte(", longer"))
+		if got := read(t, fsys, "/f"); got != "the old file, longer" {
+			t.Errorf("/f holds %q", got)
+		}
+		_, err := d.Write([]byte("the new file"))
+		check(t, err)
+		check(t, d.Close())
+		lost.want(226)
+		if got := read(t, fsys, "/f"); got != "the new file" {
+			t.Errorf("/f holds %q", got)
+		}
+	})
+}

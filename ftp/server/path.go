@@ -84,7 +84,10 @@ func (s *session) tooFar(x syntax, arg string) bool {
 
 // isHidden reports whether the path in an argument is the hidden name of a partial upload.
 func (s *session) isHidden(x syntax, arg string) bool {
-	return x.path != nil && s.account != nil && strings.Contains(arg, partialSuffix) && isPartial(path.Base(s.resolve(x.path(arg))))
+	if x.path == nil || s.account == nil || !strings.Contains(arg, partialSuffix) && !foldsCase { // nearly always
+		return false
+	}
+	return isReservedName(path.Base(s.resolve(x.path(arg))))
 }
 
 // tooLong reports whether a path, absolute and clean, is over a bound.

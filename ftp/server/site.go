@@ -92,7 +92,7 @@ func (s *session) symlink(arg string) ftp.Reply {
 	if target == "" || name == "" {
 		return ftp.NewReply(501, "The syntax is: SITE SYMLINK <target> <path>")
 	}
-	if isPartial(path.Base(target)) {
+	if isReservedName(path.Base(target)) {
 		return ftp.NewReply(553, "Names like that are reserved for partial uploads.")
 	}
 	l, ok := s.account.FS.(afero.Linker)

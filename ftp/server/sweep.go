@@ -263,8 +263,8 @@ func (w *sweeper) take(p string, fi fs.FileInfo) (free func(), ok bool) {
 		w.young = w.young || locked && !ok
 	case w.once:
 		ok = age >= w.idle
-	default:
-		ok = w.uploads.seenLongAgo(p, fi, w.idle) && age >= w.idle
+	default: // whatever its age, of which the clock of the storage may be wrong
+		ok = w.uploads.seenLongAgo(p, fi, w.idle)
 	}
 	if !ok {
 		free()

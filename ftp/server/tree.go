@@ -122,7 +122,9 @@ func (s *session) leftovers(p string) ([]string, error) {
 	return names, runs
 }
 
-// dele takes an interrupted upload of the same account to that name along.
+// dele takes interrupted uploads of the same account to that name along: one that was to
+// replace the file, and one that began before there was a file, which could be resumed
+// again now.
 func (s *session) dele(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	fi, err := lstat(s.account.FS, p)
@@ -138,9 +140,8 @@ func (s *session) dele(arg string) ftp.Reply {
 	if err := s.account.FS.Remove(p); err != nil {
 		return fileError(err, p)
 	}
-	if s.srv.uploads.parts.Load() {
-		_ = s.account.FS.Remove(part)
-	}
+	_ = s.account.FS.Remove(part)
+	_ = s.account.FS.Remove(partialOf(path.Base(p), s.owner, nil).sibling(p))
 	return ftp.Replyf(250, "%s is deleted.", p)
 }
 

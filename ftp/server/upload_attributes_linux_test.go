@@ -150,3 +150,63 @@ func TestUploadDropsSetUserID(t *testing.T) {
 		t.Errorf("mode %v", fi.Mode())
 	}
 }
+
+// A file that is replaced does not get an access control list from its directory: the
+// list could let others read what the old file's mode kept from them.
+func TestUploadTakesNoListOfItsDirectory(t *testing.T) {
+	fsys, dir := disk(t)
+	f := filepath.Join(dir, "f")
+	check(t, os.WriteFile(f, []byte("old"), 0o600))
+	check(t, os.Chmod(f, 0o640))
+	list := "\x02\x00\x00\x00" + // version 2; then tag, permissions and id of each entry
+		"\x01\x00\x07\x00\xff\xff\xff\xff" + "\x02\x00\x07\x00\xd2\x04\x00\x00" + "\x04\x00\x05\x00\xff\xff\xff\xff" +
+		"\x10\x00\x07\x00\xff\xff\xff\xff" + "\x20\x00\x05\x00\xff\xff\xff\xff"
+	if err := unix.Setxattr(dir, "system.posix_acl_default", []byte(list), 0); errors.Is(err, unix.ENOTSUP) {
+		t.Skip("the directory of the tests has no access control lists")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	c := serve(t, fsys).login(t, "rw")
+	c.put("STOR f", []byte("new"))
+	n, err := unix.Getxattr(f, "system.posix_acl_access", make([]byte, 100))
+	if !errors.Is(err, unix.ENODATA) {
+		t.Errorf("it has a list of %d bytes (%v)", n, err)
+	}
+	fi, err := os.Stat(f)
+	check(t, err)
+	if fi.Mode() != 0o640 {
+		t.Errorf("mode %v", fi.Mode())
+	}
+	c.put("STOR new", []byte("a new file has the list"))
+	if _, err := unix.Getxattr(filepath.Join(dir, "new"), "system.posix_acl_access", make([]byte, 100)); err != nil {
+		t.Error(err)
+	}
+}
+
+// What an upload replaces is what is there at its end: it keeps the attributes of that, not of
+// the file that was there at its beginning.
+func TestUploadKeepsWhatBelongsToAFileThatCame(t *testing.T) {
+	fsys, dir := disk(t)
+	f, came := filepath.Join(dir, "f"), filepath.Join(dir, "came")
+	check(t, os.WriteFile(f, []byte("old"), 0o644))
+	check(t, os.WriteFile(came, []byte("newer"), 0o644))
+	if err := unix.Setxattr(came, "user.origin", []byte("camera 4"), 0); errors.Is(err, unix.ENOTSUP) {
+		t.Skip("the directory of the tests has no extended attributes")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	c := serve(t, fsys).login(t, "rw")
+	d := c.starts("STOR f")
+	check(t, os.Rename(came, f))
+	_, err := io.WriteString(d, "newest")
+	check(t, err)
+	check(t, d.Close())
+	c.want(226)
+	value := make([]byte, 100)
+	if n, err := unix.Getxattr(f, "user.origin", value); err != nil || string(value[:n]) != "camera 4" {
+		t.Errorf("user.origin is %q (%v)", value[:max(n, 0)], err)
+	}
+	if got := read(t, fsys, "/f"); got != "newest" {
+		t.Errorf("it holds %q", got)
+	}
+}

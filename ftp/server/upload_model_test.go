@@ -23,7 +23,10 @@ import (
 // have A's replies and what A can resume.
 
 // modelFile is a file of the model. Names lead to files, as on a disk.
-type modelFile struct{ content string }
+type modelFile struct {
+	content string
+	link    bool // a link to another file, which has the content
+}
 
 // uploadWorld is the model.
 type uploadWorld struct {
@@ -74,12 +77,12 @@ func (w uploadWay) hidden() bool {
 }
 
 func newUploadWorld(w uploadWay) *uploadWorld {
-	m := &uploadWorld{names: map[string]*modelFile{"other": {"another file"}}, way: w}
+	m := &uploadWorld{names: map[string]*modelFile{"other": {content: "another file"}}, way: w}
 	if w.old != "" {
-		m.names["f"] = &modelFile{w.old}
+		m.names["f"] = &modelFile{content: w.old}
 	}
 	if w.part != "" {
-		m.part = &modelFile{w.part}
+		m.part = &modelFile{content: w.part}
 	}
 	return m
 }
@@ -131,8 +134,10 @@ func (m *uploadWorld) finish() ftp.Code {
 		return 450
 	case !m.way.hidden():
 		return 226
-	case there && now == nil, there && (m.way.unique() || !m.way.overwrites()):
+	case there && now == nil, there && (now.link || m.way.unique() || !m.way.overwrites()):
 		return 550
+	case there && m.way.appends(): // what is appended replaces nothing
+		return 450
 	}
 	m.names["f"] = m.own
 	m.part = nil
@@ -179,7 +184,7 @@ var uploadEvents = []uploadEvent{
 		case there && m.way.inPlace:
 			f.content, m.made = "from B", false
 		default:
-			m.names["f"] = &modelFile{"from B"}
+			m.names["f"] = &modelFile{content: "from B"}
 		}
 		return 226
 	}},
@@ -194,7 +199,7 @@ var uploadEvents = []uploadEvent{
 			f.content += "from B"
 			m.made = m.made && f != m.own
 		default:
-			m.names["f"] = &modelFile{"from B"}
+			m.names["f"] = &modelFile{content: "from B"}
 		}
 		return 226
 	}},
@@ -234,6 +239,13 @@ var uploadEvents = []uploadEvent{
 		m.names["f"] = nil
 		return 257
 	}},
+	{"put a link there", func(b *ctl) ftp.Code {
+		b.cmd("DELE f")
+		return b.cmd("SITE SYMLINK other f").Code
+	}, func(m *uploadWorld) ftp.Code {
+		m.names["f"] = &modelFile{content: m.names["other"].content, link: true}
+		return 200
+	}},
 }
 
 // try is put that takes any reply.
@@ -256,7 +268,7 @@ var uploadEnds = []string{"finish", "abort", "reset", "gone", "close", "full"}
 
 func TestUploadModel(t *testing.T) {
 	for name, w := range uploadWays {
-		for _, storage := range []string{"disk", "memory", "simple"} {
+		for _, storage := range []string{"disk", "a directory on disk", "memory", "simple"} {
 			t.Run(name+" on "+storage, func(t *testing.T) {
 				for _, at := range uploadMoments {
 					for _, e := range uploadEvents {
@@ -266,6 +278,8 @@ func TestUploadModel(t *testing.T) {
 								continue // there is no connection yet
 							case at == "open" && !w.hidden() && e.name != "nothing":
 								continue // nothing tells that A has begun to write
+							case e.name == "put a link there" && (!strings.HasSuffix(storage, "disk") || end == "full"):
+								continue // the storage has none
 							}
 							if !t.Failed() {
 								t.Run(at+", "+e.name+", "+end, func(t *testing.T) { newUploadTrial(t, w, storage, end == "full").run(at, e, end) })
@@ -282,7 +296,8 @@ func TestUploadModel(t *testing.T) {
 type uploadTrial struct {
 	*uploadWorld
 	t    *testing.T
-	fs   afero.Fs
+	fs   afero.Fs      // the directory of the uploads
+	root afero.Fs      // what is served; nil: fs
 	dir  string        // of the host, on disk
 	room *atomic.Int64 // nil: without end
 	s    *site
@@ -296,6 +311,13 @@ func newUploadTrial(t *testing.T, w uploadWay, storage string, bounded bool) *up
 	switch storage {
 	case "disk":
 		tr.fs, tr.dir = disk(t)
+	case "a directory on disk": // which an upload holds open
+		tr.root, tr.dir = disk(t)
+		check(t, tr.root.Mkdir("/d", 0o755))
+		below, err := fsroot.OpenRoot(tr.dir + "/d")
+		check(t, err)
+		t.Cleanup(func() { _ = below.Close() })
+		tr.fs = below
 	case "simple":
 		tr.fs = struct{ afero.Fs }{tr.fs}
 	}
@@ -309,6 +331,9 @@ func newUploadTrial(t *testing.T, w uploadWay, storage string, bounded bool) *up
 		tr.room = new(atomic.Int64)
 		tr.room.Store(1 << 20)
 		tr.fs = full{tr.fs, tr.room}
+		if tr.root != nil {
+			tr.root = full{tr.root, tr.room}
+		}
 	}
 	return tr
 }
@@ -316,7 +341,11 @@ func newUploadTrial(t *testing.T, w uploadWay, storage string, bounded bool) *up
 func (tr *uploadTrial) serve() {
 	gone := make(chan struct{})
 	tr.gone = gone
-	tr.s = serve(tr.t, tr.fs, func(o *server.Options) {
+	root := tr.fs
+	if tr.root != nil {
+		root = tr.root
+	}
+	tr.s = serve(tr.t, root, func(o *server.Options) {
 		o.UploadInPlace = tr.way.inPlace
 		o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
 			if _, closed := e.What.(ftp.ControlClosed); closed && e.Control.ID == 1 {
@@ -326,10 +355,19 @@ func (tr *uploadTrial) serve() {
 	})
 }
 
+// login is site.login, in the directory of the uploads.
+func (tr *uploadTrial) login(user string) *ctl {
+	c := tr.s.login(tr.t, user)
+	if tr.root != nil {
+		c.cmd("CWD d", 250)
+	}
+	return c
+}
+
 // run does it all.
 func (tr *uploadTrial) run(at string, e uploadEvent, end string) {
 	tr.serve()
-	a, b := tr.s.login(tr.t, tr.way.user), tr.s.login(tr.t, "rw")
+	a, b := tr.login(tr.way.user), tr.login("rw")
 	d := tr.to(a, at)
 	if got, want := e.do(b), e.want(tr.uploadWorld); got != want {
 		tr.t.Fatalf("B was told %d, want %d", got, want)
@@ -485,7 +523,7 @@ func (tr *uploadTrial) resume() {
 	}
 	_ = tr.s.Close()
 	tr.serve()
-	a := tr.s.login(tr.t, tr.way.user)
+	a := tr.login(tr.way.user)
 	n := len(tr.part.content)
 	a.cmd(fmt.Sprint("REST ", n), 350)
 	whole := tr.way.part + half + half
@@ -495,7 +533,7 @@ func (tr *uploadTrial) resume() {
 		if got != 226 {
 			tr.t.Errorf("the resumed upload was answered %d", got)
 		}
-		tr.names["f"], tr.part = &modelFile{whole}, nil
+		tr.names["f"], tr.part = &modelFile{content: whole}, nil
 	case there && f == nil, there && !tr.way.overwrites():
 		if got != 550 {
 			tr.t.Errorf("a resume over what is there was answered %d", got)

@@ -1,0 +1,182 @@
+package server
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+)
+
+// commit closes the file and gives it its final name.
+func (u *upload) commit() error {
+	defer u.release()
+	sync := u.s.set.Sync
+	err := u.own.identify()
+	if err == nil && sync != SyncOff {
+		err = u.own.Sync()
+	}
+	if err == nil && !u.hidden && !u.own.at(u.name) { // while it is open no other file can have its inode
+		err = errMoved
+	}
+	if closeErr := u.own.Close(); err == nil {
+		err = closeErr
+	}
+	made := u.own.made
+	switch {
+	case !u.hidden:
+		u.shut(err == nil)
+	case err == nil:
+		err = u.takeName()
+	}
+	if err != nil {
+		u.keep(err)
+		return err
+	}
+	if d, ok := u.fs.(dirSyncer); ok && sync == SyncFull && made {
+		return d.SyncDir(path.Dir(u.name))
+	}
+	return nil
+}
+
+// shut is for an upload in place whose file is closed. It reports whether the file may be
+// removed if it is of no use.
+func (u *upload) shut(completed bool) (removable bool) {
+	running := u.s.srv.uploads
+	if u.writes {
+		running.leave(u.id)
+		u.writes = false
+	}
+	return running.shut(u.id, completed)
+}
+
+// takeName gives the hidden file its final name. What has appeared there since it was
+// looked at is looked at as what was there then.
+func (u *upload) takeName() error {
+	older := u.part.interrupted()
+	for range maxTries {
+		err := u.move()
+		switch {
+		case err == nil:
+			if u.s.srv.uploads.parts.Load() {
+				_ = u.fs.Remove(older.sibling(u.name)) // is of no use any more
+			}
+			return nil
+		case errors.Is(err, fs.ErrExist), errors.Is(err, errMoved):
+			if err := u.appeared(); err != nil {
+				return err
+			}
+		case !errors.Is(err, fs.ErrNotExist), !u.wasSwept():
+			return err
+		}
+	}
+	return errTaken
+}
+
+// move renames the hidden file, if what is at the final name is what was looked at.
+func (u *upload) move() error {
+	if u.had == nil {
+		return u.own.moveNew(u.name)
+	}
+	now, err := lstat(u.fs, u.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && (!sameFile(now, u.had) || now.Mode() != u.had.Mode()):
+		return errMoved // the mode tells, too, that a new file has got the inode of a removed one
+	case err != nil:
+		return err
+	}
+	return u.own.moveOver(u.name)
+}
+
+// maxTries is how often an upload looks at its final name again because others changed
+// it at that very moment.
+const maxTries = 10
+
+// appeared looks at what has come to the final name since the upload began.
+func (u *upload) appeared() error {
+	fi, err := lstat(u.fs, u.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		u.had = nil
+		return nil
+	case err != nil:
+		return err
+	case u.unique, fi.Mode()&fs.ModeSymlink != 0: // a link is written through, not replaced
+		return errTaken
+	}
+	err = u.replaces(fi)
+	switch {
+	case errors.Is(err, errExists):
+		return errTaken
+	case err != nil:
+		return err
+	case u.adds:
+		return errAppeared
+	case !onDisk(fi):
+		return nil
+	}
+	old, err := openFile(u.fs, u.name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	f, err := u.own.reopen()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if i, ok := u.fs.(inheritor); ok {
+		return i.Inherit(f, old)
+	}
+	return nil
+}
+
+// wasSwept finds the file where another server's sweep, which took it for abandoned, has
+// put it.
+func (u *upload) wasSwept() bool {
+	kept := u.part.interrupted().sibling(u.name)
+	if u.own.name == kept || !u.own.at(kept) {
+		return false
+	}
+	u.own.name = kept
+	return true
+}
+
+// abandon closes a file that is not whole, because of err. It returns how many bytes of
+// it are kept to be resumed. A new file that got no byte leaves nothing, and neither
+// does one that filled the disk: it would keep it full.
+func (u *upload) abandon(opened bool, err error) (kept int64) {
+	defer u.release()
+	size := int64(0)
+	if fi, statErr := u.own.Stat(); statErr == nil {
+		size = fi.Size()
+	}
+	_ = u.own.identify()
+	_ = u.own.Close()
+	if !u.hidden {
+		u.own.made = u.shut(false)
+	}
+	switch {
+	case noSpace(err), size == 0, u.unique:
+		u.own.remove()
+		return 0
+	case !u.hidden:
+		return size
+	}
+	u.keep(err)
+	if opened {
+		u.s.interrupted = u.path
+	}
+	return size
+}
+
+// keep gives a hidden file the name under which it can be resumed.
+func (u *upload) keep(err error) {
+	switch {
+	case !u.hidden:
+	case noSpace(err):
+		u.own.remove()
+	default:
+		u.s.srv.uploads.parts.Store(true)
+		_ = u.own.moveOver(u.part.interrupted().sibling(u.name))
+	}
+}

@@ -1,0 +1,191 @@
+package server_test
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp/server"
+)
+
+// pretends is a storage whose Rename says that it did, and did nothing.
+type pretends struct{ afero.Fs }
+
+func (pretends) Rename(string, string) error { return nil }
+
+// shortNames is a storage that takes names of up to 143 bytes, as eCryptfs does.
+type shortNames struct{ afero.Fs }
+
+func (s shortNames) OpenFile(name string, flag int, perm fs.FileMode) (afero.File, error) {
+	if len(path.Base(name)) > 143 {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENAMETOOLONG}
+	}
+	return s.Fs.OpenFile(name, flag, perm)
+}
+
+// Where a hidden name can't be used the upload is written to its final name, and
+// nothing else is left.
+func TestUploadWithoutHiddenName(t *testing.T) {
+	name := strings.Repeat("n", 140)
+	for kind, wrap := range map[string]func(afero.Fs) afero.Fs{
+		"pretends to rename": func(fsys afero.Fs) afero.Fs { return pretends{fsys} },
+		"takes short names":  func(fsys afero.Fs) afero.Fs { return shortNames{fsys} },
+	} {
+		fsys := fsroot.NewMem()
+		c := serve(t, wrap(fsys)).login(t, "rw")
+		c.put("STOR "+name, []byte("first"))
+		c.put("STOR "+name, []byte("second"))
+		if got := read(t, fsys, "/"+name); got != "second" {
+			t.Errorf("%s: it holds %q", kind, got)
+		}
+		if got := names(t, fsys, "/"); !slices.Equal(got, []string{name}) {
+			t.Errorf("%s: there are %q", kind, got)
+		}
+	}
+}
+
+// lateLook is a storage that answers the first question for a name late: do runs
+// after the answer is known.
+type lateLook struct {
+	afero.Fs
+	name string
+	done *atomic.Bool
+	do   func()
+}
+
+func (l lateLook) Stat(name string) (fs.FileInfo, error) {
+	fi, err := l.Fs.Stat(name)
+	if name == l.name && l.done.CompareAndSwap(false, true) {
+		l.do()
+	}
+	return fi, err
+}
+
+// A STOU never tells its client the name of another one that ends while this one
+// looks for a name.
+func TestStoreUniqueBesideAnother(t *testing.T) {
+	fsys := fsroot.NewMem()
+	late := lateLook{fsys, "/u", new(atomic.Bool), nil}
+	var other *ctl
+	late.do = func() { other.put("STOU u", []byte("the other")) }
+	s := serve(t, &late)
+	other = s.login(t, "rw")
+	s.login(t, "rw").put("STOU u", []byte("this one"))
+	var contents []string
+	for _, name := range names(t, fsys, "/") {
+		contents = append(contents, read(t, fsys, "/"+name))
+	}
+	slices.Sort(contents)
+	if !slices.Equal(contents, []string{"the other", "this one"}) {
+		t.Errorf("the files hold %q", contents)
+	}
+}
+
+// DELE removes what could be resumed under that name from then on: also an upload that
+// was interrupted before there was a file.
+func TestDeleteTakesInterruptedUploads(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		write(t, fsys, "/f", "whole")
+		fi, err := fsys.Stat("/f")
+		check(t, err)
+		write(t, fsys, "/"+server.PartialName("f", "rw", nil, 0), "before there was a file")
+		write(t, fsys, "/"+server.PartialName("f", "rw", fi, 0), "to replace it")
+		write(t, fsys, "/"+server.PartialName("f", "drop", nil, 0), "another's")
+		c := serve(t, fsys).login(t, "rw")
+		c.cmd("DELE f", 250)
+		c.cmd("SIZE f", 550)
+		if got := names(t, fsys, "/"); len(got) != 1 {
+			t.Errorf("there are %q", got)
+		}
+	})
+}
+
+// A hidden file that another program has put something else in the place of does not
+// become the final one.
+func TestUploadWhoseHiddenFileIsReplaced(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		write(t, fsys, "/other", "another file")
+		c := serve(t, fsys).login(t, "rw")
+		d := c.starts("STOR f")
+		for _, name := range names(t, fsys, "/") {
+			if _, _, ok := server.ParsePartial(name); ok {
+				check(t, fsys.Rename("/other", "/"+name))
+			}
+		}
+		_, err := io.WriteString(d, "content")
+		check(t, err)
+		check(t, d.Close())
+		c.want(550)
+		if exists(fsys, "/f") {
+			t.Errorf("/f holds %q", read(t, fsys, "/f"))
+		}
+	})
+}
+
+// noAttributes is a storage that has no room for the attributes of a file.
+type noAttributes struct{ afero.Fs }
+
+func (noAttributes) Inherit(afero.File, afero.File) error { return syscall.ENOSPC }
+
+// If there is no room for the attributes of the old file, it is not cut to be written in
+// place.
+func TestUploadWithoutRoomForAttributes(t *testing.T) {
+	fsys, dir := disk(t)
+	write(t, fsys, "/f", "old")
+	c := serve(t, noAttributes{fsys}).login(t, "rw")
+	c.cmd("EPSV", 229)
+	c.cmd("STOR f", 452)
+	if b, err := os.ReadFile(path.Join(dir, "f")); err != nil || string(b) != "old" {
+		t.Errorf("it holds %q, %v", b, err)
+	}
+	if got := names(t, fsys, "/"); len(got) != 1 {
+		t.Errorf("there are %q", got)
+	}
+}
+
+// After a server was killed, and before a sweep has put in order what it left, a client
+// that takes the size of the old file for what arrived of its own upload is refused.
+func TestResumeRightAfterAKill(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		write(t, fsys, "/f", "old")
+		fi, err := fsys.Stat("/f")
+		check(t, err)
+		write(t, fsys, "/"+server.PartialName("f", "rw", fi, 1), "new con")
+		c := serve(t, fsys).login(t, "rw")
+		c.cmd("EPSV", 229)
+		c.cmd("APPE f", 450)
+		c.cmd("REST 3", 350)
+		c.cmd("STOR f", 554)
+		if got := read(t, fsys, "/f"); got != "old" {
+			t.Errorf("/f holds %q", got)
+		}
+		c.put("STOR f", []byte("new content"))
+	})
+}
+
+// A whole upload removes what an earlier one of the same account left: it could be resumed
+// when the file is gone again.
+func TestWholeUploadRemovesInterruptedOne(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		c := serve(t, fsys).login(t, "rw")
+		d := c.starts("STOR f")
+		_, err := io.WriteString(d, "half")
+		check(t, err)
+		check(t, d.SetLinger(0))
+		check(t, d.Close())
+		c.want(426)
+		c.put("STOR f", []byte("whole"))
+		if got := names(t, fsys, "/"); !slices.Equal(got, []string{"f"}) {
+			t.Errorf("there are %q", got)
+		}
+	})
+}
