@@ -202,7 +202,7 @@ func (cf *config) static(roots *roots) server.Static {
 	cf.blame("accept-upload", err)
 	for _, a := range cf.users {
 		tree := roots.get(cf.rootOf(a))
-		files, lease, err := tree.acquire()
+		files, lease, err := tree.acquire(roots.ctx)
 		if err != nil {
 			cf.rootFailed(a, err)
 		} else {
@@ -215,8 +215,8 @@ func (cf *config) static(roots *roots) server.Static {
 		}
 		writes := a.writes()
 		static[a.name] = server.User{Password: a.password, Anyone: a.anyone, Account: server.Account{
-			Open: func(context.Context) (afero.Fs, io.Closer, error) {
-				files, lease, err := tree.acquire()
+			Open: func(ctx context.Context) (afero.Fs, io.Closer, error) {
+				files, lease, err := tree.acquire(ctx)
 				if err == nil && !writes { // where nothing may be written, nothing can be
 					files = readOnly(files)
 				}
