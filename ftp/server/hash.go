@@ -197,6 +197,9 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 			case errors.Is(res.Err, errHashTime):
 				s.refused("a hash took longer than it may", "hash-timeout")
 				return ftp.Replyf(550, "%s: a hash may take %v, which was enough for %d bytes: ask for a part of the file.", p, s.set.HashTimeout, res.Bytes)
+			case errors.Is(res.Err, errHungUp): // nor are the hashes computed that it has asked for behind this one
+				s.dead = errHungUp
+				return ftp.Replyf(426, "Aborted after %d bytes.", res.Bytes)
 			case s.ctx().Err() != nil, errors.Is(res.Err, errAborted):
 				return ftp.Replyf(426, "Aborted after %d bytes.", res.Bytes)
 			}

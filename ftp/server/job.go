@@ -70,6 +70,9 @@ func (s *session) start(j *job) ftp.Reply {
 	if j.beside != nil {
 		j.beside()
 	}
+	if s.ended { // before this job began
+		j.inputEnded()
+	}
 	go func() {
 		defer s.wake()
 		defer func() {
