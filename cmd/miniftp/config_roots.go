@@ -76,7 +76,7 @@ func (r *roots) open(ctx context.Context, spec string) (afero.Fs, io.Closer, err
 func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	writable := map[string]bool{}
 	for _, a := range cf.users {
-		if spec := cf.rootOf(a); a.writes() && !isRemote(spec) { // the server behind looks after itself
+		if spec := cf.rootOf(a); a.writes() && !isRemote(spec) { // that server sweeps its own
 			writable[spec] = true
 		}
 	}

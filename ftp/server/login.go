@@ -151,7 +151,7 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 func (s *session) loginFailed(user string, err error) ftp.Reply {
 	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the login itself is right
 		s.refused(user+": "+err.Error(), "")
-		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask whoever runs this server.")
+		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask the administrator of this server.")
 	}
 	if errors.Is(err, ErrLogin) {
 		s.refused(user+": "+err.Error(), "")
