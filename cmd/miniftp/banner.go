@@ -105,7 +105,7 @@ func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	if !who.perm.Has(server.PermRead) {
 		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.own, as)
 	}
-	files, lease, err := roots.get(cf.rootOf(who)).acquire()
+	files, lease, err := roots.get(cf.rootOf(who)).acquire(roots.ctx)
 	if err != nil {
 		return ""
 	}

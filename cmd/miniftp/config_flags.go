@@ -65,7 +65,7 @@ func placeFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "data-low-ports", Usage: "let data connections go to ports below 1024"},
 		&cli.BoolFlag{Name: "mode-z", Usage: "let clients have data compressed on the way (MODE Z): for slow lines, as it costs processor time"},
 		&cli.BoolFlag{Name: "upload-in-place", Usage: "write uploads to their final name at once, not to a hidden one first"},
-		&cli.StringSliceFlag{Name: "accept-upload", Usage: "take an upload for whole though it ended by `WORD`: hang-up (the client closed both connections right behind the data, without waiting for the 226) or no-close-notify (under TLS, without TLS's own end); both for devices that always do so, as half a file may then get the final name; repeatable, or with commas", DefaultText: "neither"},
+		&cli.StringSliceFlag{Name: "accept-upload", Usage: "take an upload for whole though it ended by `WORD`: hang-up (the client closed both connections right after the data, without waiting for the 226) or no-close-notify (under TLS, without TLS's own end); both for devices that always do so, as half a file may then get the final name; repeatable, or with commas", DefaultText: "neither"},
 		&cli.StringFlag{Name: "sync", Value: "off", Usage: "what is on the disk when an upload is answered 226, `WHAT`: off (the system writes it within seconds), file (the content) or full (the content and the name: it survives a power failure)"},
 		&cli.DurationFlag{Name: "grace", Value: 10 * time.Second, Usage: "after a signal to stop, let transfers go on for `TIME`"},
 	}

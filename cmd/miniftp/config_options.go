@@ -29,11 +29,14 @@ func (cf *config) options() server.Options {
 		DataTimeout: cf.positive("data-timeout"), StallTimeout: cf.positive("stall-timeout"),
 		Grace: cf.positive("grace"), BanTime: cf.positive("ban-time"),
 		MaxSessions: cf.count("max-sessions"), MaxSessionsPerIP: cf.count("max-sessions-per-ip"),
-		CommandRate: cf.count("command-rate"), MaxHashes: cf.count("max-hashes"),
+		CommandRate: cf.count("command-rate"), MaxHashes: cf.num("max-hashes"),
 		UploadInPlace: cf.on("upload-in-place"), ModeZ: cf.on("mode-z"),
 	}
 	o.Sync = syncs[cf.str("sync")]
 	// To the server 0 is the default, here it is none.
+	if o.MaxHashes < 0 {
+		cf.wrong("max-hashes", "%d: it can't be negative; 0 is half of the processors", o.MaxHashes)
+	}
 	o.HashTimeout = noneIsNegative(cf.time("hash-timeout"))
 	if cf.time("hash-timeout") < 0 {
 		cf.wrong("hash-timeout", "%v: it can't be negative; 0 is no limit", cf.time("hash-timeout"))
@@ -199,10 +202,12 @@ func (a *account) writes() bool { return a.perm&^server.ReadOnly != 0 }
 func (cf *config) static(roots *roots) server.Static {
 	static := server.Static{}
 	everybody, err := doubts(cf.list("accept-upload"))
-	cf.blame("accept-upload", err)
+	if err != nil {
+		cf.wrong("accept-upload", "%v", err)
+	}
 	for _, a := range cf.users {
 		tree := roots.get(cf.rootOf(a))
-		files, lease, err := tree.acquire()
+		files, lease, err := tree.acquire(roots.ctx)
 		if err != nil {
 			cf.rootFailed(a, err)
 		} else {
@@ -215,8 +220,8 @@ func (cf *config) static(roots *roots) server.Static {
 		}
 		writes := a.writes()
 		static[a.name] = server.User{Password: a.password, Anyone: a.anyone, Account: server.Account{
-			Open: func(context.Context) (afero.Fs, io.Closer, error) {
-				files, lease, err := tree.acquire()
+			Open: func(ctx context.Context) (afero.Fs, io.Closer, error) {
+				files, lease, err := tree.acquire(ctx)
 				if err == nil && !writes { // where nothing may be written, nothing can be
 					files = readOnly(files)
 				}

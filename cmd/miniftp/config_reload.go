@@ -19,7 +19,7 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	}
 	o := cf.options()
 	cf.nesting = cf.nestingOf(func(a *account) bool { return a.writes() })
-	undo := roots.nest(cf.nesting)
+	roots.nest(cf.nesting)
 	o.Auth = cf.static(roots)
 	certs := cf.serveTLS(&o)
 	cf.exposed(certs)
@@ -30,9 +30,6 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 				cf.blame(name, mayAppend(file))
 			}
 		}
-	}
-	if len(cf.problems) > 0 {
-		undo() // the one before stays
 	}
 	return o, certs
 }
@@ -70,6 +67,7 @@ func (s *serving) reload() {
 		cf.problem(s.srv.Reload(opts))
 	}
 	if len(cf.problems) > 0 {
+		s.roots.nest(s.cf.nesting)
 		files.close()
 		for _, err := range cf.sorted() {
 			s.logs.log.Error("not reloaded, all stays as it was", "err", strings.TrimPrefix(err.Error(), "server: "))

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/spf13/afero"
 
@@ -24,13 +25,15 @@ type roots struct {
 	life context.Context
 	cut  context.CancelFunc
 
-	mu      sync.Mutex
-	trees   map[string]*servedTree
-	nesting *fsroot.Nesting // of the directories in which users may write
+	nesting atomic.Pointer[fsroot.Nesting] // of the directories in which users may write
+
+	mu    sync.Mutex // a tree's lock may be taken after it, never before it
+	trees map[string]*servedTree
 }
 
 func newRoots(ctx context.Context) *roots {
-	r := &roots{trees: map[string]*servedTree{}, nesting: fsroot.NewNesting(nil)}
+	r := &roots{trees: map[string]*servedTree{}}
+	r.nesting.Store(fsroot.NewNesting(nil))
 	r.ctx, r.stop = context.WithCancel(ctx)
 	r.life, r.cut = context.WithCancel(context.WithoutCancel(ctx))
 	return r
@@ -42,33 +45,26 @@ func (r *roots) get(spec string) *servedTree {
 	defer r.mu.Unlock()
 	t, ok := r.trees[spec]
 	if !ok {
-		t = &servedTree{spec: spec, roots: r}
+		t = &servedTree{spec: spec, roots: r, turn: make(chan struct{}, 1)}
 		r.trees[spec] = t
 	}
 	return t
 }
 
 // nest has directories that lie in one of those in which users may write opened through
-// it. It returns what takes that back.
-func (r *roots) nest(n *fsroot.Nesting) (undo func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	old := r.nesting
-	r.nesting = n
-	return func() { r.nest(old) }
-}
+// it.
+func (r *roots) nest(n *fsroot.Nesting) { r.nesting.Store(n) }
 
-func (r *roots) open(spec string) (afero.Fs, io.Closer, error) {
+// open opens a tree anew. It takes no lock of r, and ends with ctx if the tree is on
+// another server.
+func (r *roots) open(ctx context.Context, spec string) (afero.Fs, io.Closer, error) {
 	switch {
 	case isRemote(spec):
-		return openRemote(r.life, r.ctx, spec)
+		return openRemote(ctx, r.life, r.ctx, spec)
 	case !isDirectory(spec):
 		return fsroot.Open(spec)
 	}
-	r.mu.Lock()
-	nesting := r.nesting
-	r.mu.Unlock()
-	root, err := nesting.Open(spec)
+	root, err := r.nesting.Load().Open(spec)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,7 +76,7 @@ func (r *roots) open(spec string) (afero.Fs, io.Closer, error) {
 func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	writable := map[string]bool{}
 	for _, a := range cf.users {
-		if spec := cf.rootOf(a); a.writes() && !isRemote(spec) { // the server behind looks after itself
+		if spec := cf.rootOf(a); a.writes() && !isRemote(spec) { // that server sweeps its own
 			writable[spec] = true
 		}
 	}
@@ -126,8 +122,9 @@ func (r *roots) end() {
 type servedTree struct {
 	spec  string
 	roots *roots
+	turn  chan struct{} // held while the tree is opened, which may take long
 
-	mu       sync.Mutex
+	mu       sync.Mutex  // never held while a file or a server is asked for anything
 	now      *generation // nil: not open
 	swept    bool        // somebody may upload to it
 	sweeping bool        // and it is looked after
@@ -143,37 +140,58 @@ type generation struct {
 }
 
 // acquire returns the files as they are now, for one session, which closes the lease.
-func (t *servedTree) acquire() (afero.Fs, io.Closer, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.renew(); err != nil {
+// The wait for another login that opens them ends with ctx.
+func (t *servedTree) acquire(ctx context.Context) (afero.Fs, io.Closer, error) {
+	g, err := t.renew(ctx, 1)
+	if err != nil {
 		return nil, nil, err
 	}
-	t.now.users++
-	return t.now.files, &lease{t: t, g: t.now}, nil
+	return g.files, &lease{t: t, g: g}, nil
 }
 
-// renew opens the tree, and keeps the one that is open if it is the same directory.
-func (t *servedTree) renew() error {
-	if t.now != nil && t.now.dir == nil {
-		return nil
+// renew opens the tree, or keeps the one that is open if it is the same directory. It
+// counts so many users more.
+func (t *servedTree) renew(ctx context.Context, users int) (*generation, error) {
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	files, closer, err := t.roots.open(t.spec)
+	if g := t.forAll(users); g != nil {
+		return g, nil
+	}
+	files, closer, err := t.roots.open(ctx, t.spec)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	g := &generation{files: files, closer: closer}
 	if isDirectory(t.spec) {
 		if g.dir, err = files.Stat("/"); err != nil {
 			_ = closer.Close()
-			return err
-		}
-		if t.now != nil && os.SameFile(g.dir, t.now.dir) {
-			return closer.Close()
+			return nil, err
 		}
 	}
-	t.swap(g)
-	return nil
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.now != nil && g.dir != nil && os.SameFile(g.dir, t.now.dir) {
+		_ = closer.Close()
+	} else {
+		t.swap(g)
+	}
+	t.now.users += users
+	return t.now, nil
+}
+
+// forAll returns the tree if it is open and is opened once and for all.
+func (t *servedTree) forAll(users int) *generation {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.now == nil || t.now.dir != nil {
+		return nil
+	}
+	t.now.users += users
+	return t.now
 }
 
 // replace is swap for callers that do not hold the lock.
@@ -222,11 +240,16 @@ func (t *servedTree) sweep(on bool) bool {
 // toSweep returns the files as they are now, if they are still to be looked after.
 func (t *servedTree) toSweep() []afero.Fs {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.swept || t.renew() != nil {
+	swept := t.swept
+	t.mu.Unlock()
+	if !swept {
 		return nil
 	}
-	return []afero.Fs{t.now.files}
+	g, err := t.renew(t.roots.ctx, 0)
+	if err != nil {
+		return nil
+	}
+	return []afero.Fs{g.files}
 }
 
 // isDirectory reports whether a root is a directory of this host.

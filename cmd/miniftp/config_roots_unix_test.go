@@ -3,12 +3,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -28,7 +31,7 @@ func dirWithFile(t *testing.T, dir string) string {
 // acquired opens a root as a login does, and says what is in it.
 func acquired(t *testing.T, r *roots, spec string) (afero.Fs, io.Closer, string) {
 	t.Helper()
-	files, lease, err := r.get(spec).acquire()
+	files, lease, err := r.get(spec).acquire(r.ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +102,7 @@ func TestRootFollowsItsName(t *testing.T) {
 	if err := os.Remove(current); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := r.get(current).acquire(); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := r.get(current).acquire(r.ctx); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a root that is gone: %v", err)
 	}
 	if !r.get(current).sweep(true) || r.get(current).sweep(true) {
@@ -145,7 +148,7 @@ func TestRootInARoot(t *testing.T) {
 		defer after.end()
 		after.nest(fsroot.NewNesting([]string{outer}))
 		for _, r := range []*roots{r, after} {
-			if files, _, err := r.get(inner).acquire(); err == nil {
+			if files, _, err := r.get(inner).acquire(r.ctx); err == nil {
 				t.Errorf("%s: it holds %s", target, namesIn(t, files))
 			}
 		}
@@ -153,4 +156,52 @@ func TestRootInARoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestRootsReloadDuringLogins: logins and reloads that come at the same time do not wait
+// for each other's locks, and a login waits for another one's opening no longer than its
+// own context lasts.
+func TestRootsReloadDuringLogins(t *testing.T) {
+	dir := dirWithFile(t, filepath.Join(t.TempDir(), "one"))
+	r := newRoots(t.Context())
+	tree := r.get(dir)
+	cf := &config{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for range 500 {
+					if _, lease, err := tree.acquire(r.ctx); err != nil {
+						t.Error(err)
+					} else {
+						_ = lease.Close()
+					}
+				}
+			})
+			all.Go(func() {
+				for range 500 {
+					r.nest(fsroot.NewNesting(nil))
+					r.keepSwept(nil, cf)
+					r.retire(cf)
+				}
+			})
+		}
+		all.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("a login and a reload wait for each other")
+	}
+
+	tree.turn <- struct{}{} // as a login that opens a directory on a disk that is gone
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := tree.acquire(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("the other login: %v", err)
+	}
+	r.retire(cf)
+	r.keepSwept(nil, cf)
 }

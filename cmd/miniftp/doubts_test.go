@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"miniftp/ftp/server"
@@ -26,6 +27,19 @@ func TestAcceptUpload(t *testing.T) {
 	for _, bad := range []string{"", "hangup", "hang-up,", "true"} {
 		if _, err := doubts([]string{bad}); err == nil {
 			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+// A mistake names the setting that it is in.
+func TestMistakesNameTheirSetting(t *testing.T) {
+	for flag, want := range map[string]string{
+		"--accept-upload x": `--accept-upload "x": it is hang-up or no-close-notify`,
+		"--max-hashes -1":   "--max-hashes -1: it can't be negative; 0 is half of the processors",
+	} {
+		args := append([]string{"serve", "--listen", "127.0.0.1:0"}, strings.Fields(flag)...)
+		if code, _, errs := try(t, args...); code != exitUsage || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d, %s", flag, code, errs)
 		}
 	}
 }

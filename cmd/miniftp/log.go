@@ -46,7 +46,9 @@ func (e *env) openLogs(cf *config) (*serverLogs, error) {
 	default:
 		l.log = slog.New(slog.NewTextHandler(out, opts))
 	}
-	l.queue.onDropped = func(lines int) { l.log.Warn("lines of the log were dropped, as nobody read them", "lines", lines) }
+	l.queue.onDropped = func(lines int) {
+		l.log.Warn("lines of the log were dropped: nothing read them in time", "lines", lines)
+	}
 	l.events = newEventLog(l.log, l.queue.to(l.xfer), l.xfer.kept)
 	see := observers{l.events}
 	if cf.on("verbose") {

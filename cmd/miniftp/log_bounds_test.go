@@ -32,6 +32,7 @@ func TestLogIsBounded(t *testing.T) {
 	}{
 		{"a user's refused changes", repeat(1000, refused), "msg=refused", 10, `reason="DELE answered 550" more=990`},
 		{"a user's refusals", repeat(1000, ftp.Refused{Why: "no", Option: "users.perm", Verb: "DELE"}), "msg=refused", 10, `reason="refused DELE users.perm" more=990`},
+		{"logins in one session", repeat(1000, ftp.LoggedInAs{User: "anonymous"}), `msg="logged in"`, 10, `reason="logged in" more=991`},
 		{"changes", repeat(1000, ftp.Changed{Verb: "DELE", Path: "/x", Reply: ftp.NewReply(250, "")}), "msg=changed", 1000, ""},
 	} {
 		log, _ := logged("text", append(append([]ftp.Happening{ftp.ControlOpened{}, ftp.LoggedInAs{User: "alice"}}, tt.events...), ftp.ControlClosed{})...)

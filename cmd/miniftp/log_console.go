@@ -56,7 +56,7 @@ func (a consoleAttrs) str(name string) string {
 	return v.String()
 }
 
-// who is the user, or the address of a caller who is nobody yet.
+// who returns the user, or the address of a client that has not logged in.
 func (a consoleAttrs) who() string {
 	if user := a.str("user"); user != "" {
 		return user

@@ -43,7 +43,7 @@ type seen struct {
 	transfers int
 	changes   int
 	down, up  int64
-	refused   tally
+	limited   tally // lines that a client can cause at will: refusals and logins
 }
 
 func (l *eventLog) Observe(e ftp.Event) {
@@ -51,7 +51,7 @@ func (l *eventLog) Observe(e ftp.Event) {
 	defer l.mu.Unlock()
 	s, admitted := l.sessions[e.Control.ID]
 	if !admitted { // a caller who was not let in, or who comes now
-		s = &seen{since: e.At, control: inClear, refused: tally{most: linesPerSession}}
+		s = &seen{since: e.At, control: inClear, limited: tally{most: linesPerSession}}
 	}
 	id, from := e.Control.ID, e.Control.Remote
 	// What nobody reads is not put together: most replies are only told to a log at debug.
@@ -75,6 +75,9 @@ func (l *eventLog) Observe(e ftp.Event) {
 		s.data = h.TLS.Version
 	case ftp.LoggedInAs:
 		s.user, s.everIn = h.User, true
+		if !s.limited.allow("logged in") {
+			return
+		}
 		l.log.Info("logged in", "session", id, "user", plain(h.User), "from", from, "tls", s.control)
 	case ftp.CommandGiven:
 		s.command(h.Command)
@@ -89,7 +92,7 @@ func (l *eventLog) Observe(e ftp.Event) {
 		l.changed(e, s, h)
 	case ftp.ControlClosed:
 		delete(l.sessions, e.Control.ID)
-		s.refused.rest(l.log, "session", id, "user", plain(s.user), "from", from)
+		s.limited.rest(l.log, "session", id, "user", plain(s.user), "from", from)
 		if s.everIn || l.strange.allow(l.log, e.At, "session closed without a login") {
 			s.closed(l.log, e, h)
 		}
@@ -114,7 +117,7 @@ func (l *eventLog) changed(e ftp.Event, s *seen, c ftp.Changed) {
 	if c.Reply.Code.Class() == ftp.Completion {
 		s.changes++
 		l.log.Info("changed", attrs...)
-	} else if s.refused.allow(fmt.Sprintf("%s answered %d", c.Verb, c.Reply.Code)) {
+	} else if s.limited.allow(fmt.Sprintf("%s answered %d", c.Verb, c.Reply.Code)) {
 		l.log.Warn("refused", append(attrs, "why", plain(c.Reply.String()))...)
 	}
 }
@@ -160,7 +163,7 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 		attrs = append(attrs, "option", option)
 	}
 	reason = strings.Join(strings.Fields(msg+" "+reason+" "+option), " ")
-	if s.everIn && s.refused.allow(reason) || !s.everIn && l.strange.allow(l.log, e.At, reason) && (!admitted || s.refused.allow(reason)) {
+	if s.everIn && s.limited.allow(reason) || !s.everIn && l.strange.allow(l.log, e.At, reason) && (!admitted || s.limited.allow(reason)) {
 		l.log.Warn(msg, attrs...)
 	}
 }

@@ -189,7 +189,7 @@ func parseUser(s string) userLine {
 	if !ok || name == "" || rest == "" {
 		l.bad = "a line is NAME:PASSWORD or NAME:PASSWORD:PERM, with PERM ro, rw or drop"
 	} else if i := strings.LastIndex(rest, ":"); i >= 0 && l.perm == "" {
-		l.bad = fmt.Sprintf("a line is NAME:PASSWORD or NAME:PASSWORD:PERM, and %q is no PERM: it is ro, rw or drop (a password with a colon needs one behind it)", rest[i+1:])
+		l.bad = fmt.Sprintf("a line is NAME:PASSWORD or NAME:PASSWORD:PERM, and %q is no PERM: it is ro, rw or drop (a password with a colon needs one after it)", rest[i+1:])
 	}
 	l.name, l.password = name, rest
 	return l

@@ -30,9 +30,10 @@ func isRemote(spec string) bool {
 
 // openRemote makes a tree of files of the server that a URL names: miniftp stands in
 // front of it, with TLS, users or passive mode that the other one lacks. The login is
-// the URL's, else that of MINIFTP_PASSWORD or ~/.netrc, else anonymous. ctx ends all that is
-// done there; when quit does, which is before, nothing waits for a connection any more.
-func openRemote(ctx, quit context.Context, spec string) (afero.Fs, io.Closer, error) {
+// the URL's, else that of MINIFTP_PASSWORD or ~/.netrc, else anonymous. opening bounds the
+// first login there. ctx ends all that is done there; when quit does, which is before,
+// nothing waits for a connection any more.
+func openRemote(opening, ctx, quit context.Context, spec string) (afero.Fs, io.Closer, error) {
 	r, err := parseRemote(spec)
 	if err != nil {
 		return nil, nil, err
@@ -53,7 +54,10 @@ func openRemote(ctx, quit context.Context, spec string) (afero.Fs, io.Closer, er
 	}
 	pool := client.NewPool(r.addr, &o, remoteSessions)
 	var files *client.Fs
-	err = pool.Do(quit, func(*client.Client) error { return nil }) // the first login ends with quit, too
+	first, cancel := context.WithCancel(opening)
+	defer cancel()
+	defer context.AfterFunc(quit, cancel)()
+	err = pool.Do(first, func(*client.Client) error { return nil })
 	if err == nil {
 		files, err = client.NewFs(ctx, pool, r.path)
 	}

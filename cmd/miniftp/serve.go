@@ -149,7 +149,7 @@ func (s *serving) serveAll(hup hangupSignals, plain, tlsFirst []net.Listener) er
 	})
 	defer wait.Stop()
 	if s.srv.Shutdown(ctx) != nil {
-		s.roots.cut() // a server behind that does not answer holds no session up
+		s.roots.cut() // a remote root that does not answer delays no session
 		_ = s.srv.Close()
 	}
 	return errStopped

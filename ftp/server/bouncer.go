@@ -24,7 +24,7 @@ const (
 
 // bouncer slows down guessing of passwords, and ends it (RFC 2577 §5). Failures are counted
 // by address and name together, which delays and bans that name at that address only: a
-// device with an old password is no trouble to others behind the same NAT. For the address
+// device with an old password does not affect others at the same NAT address. For the address
 // as a whole each name counts for nameShare failures at most, so a guesser who tries many
 // names has it delayed and banned. A name that has logged in from an address before is a
 // regular there: what other names do at that address does not delay or ban it.
@@ -67,7 +67,7 @@ type failures struct {
 
 // guessing is how guesses are answered: settings of Options.
 type guessing struct {
-	delay time.Duration // behind the first failure; it doubles with each
+	delay time.Duration // after the first failure; it doubles with each
 	most  int           // failures before a ban
 	ban   time.Duration
 }
@@ -226,7 +226,7 @@ func (b *bouncer) wait(ctx context.Context, state func() (time.Time, bool), out 
 
 // judge counts a login that ended with err. A success forgives the failures of that name
 // at that address, of somebody who mistyped. Those of other names stay, or an account of
-// one's own would be a way to guess the passwords of others for ever.
+// one's own would be a way to guess the passwords of others without end.
 func (b *bouncer) judge(from netip.Addr, v *visitor, a *attempts, g guessing, user string, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -277,8 +277,8 @@ func (b *bouncer) failSite(from netip.Addr, now time.Time, g guessing) {
 	f.fail(now, g, g.most*siteShare, g.most*siteShare)
 }
 
-// remember makes a regular of user at that origin. Anybody can log in as an anonymous user,
-// who therefore is none.
+// remember makes user a regular at that origin, unless it is an anonymous user: anybody can
+// log in as one.
 func (b *bouncer) remember(from netip.Addr, user string) {
 	name := b.hash(user)
 	if _, known := b.regulars[from][name]; known || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp") {

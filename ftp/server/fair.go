@@ -9,9 +9,8 @@ import (
 
 // fairQueue hands out a few slots for work that costs processor time: bcrypt and hashes
 // of files. A slot that becomes free goes to the one waiting whose keys, such as its
-// address, its network and the name given, have had the fewest lately. So whoever sends
-// much waits for himself: a flood that shares a name, an address or a network does not
-// keep out callers that do not share it. With equal counts it is first come, first served.
+// address, its network and the name given, have had the fewest lately. So a flood that
+// shares a name, an address or a network does not keep out callers that do not share it. With equal counts it is first come, first served.
 type fairQueue struct {
 	mu      sync.Mutex
 	slots   int
@@ -24,7 +23,7 @@ type fairQueue struct {
 // waiter is a caller of acquire. All but ready is guarded by the queue's lock.
 type waiter struct {
 	keys    []*tally
-	first   bool // before those who are not, whatever the counts
+	first   bool // granted before those that are not, whatever the counts
 	ready   chan struct{}
 	granted bool
 }
@@ -100,7 +99,7 @@ func (q *fairQueue) contended() bool {
 	return len(q.waiting) > 0
 }
 
-// grant gives the free slots to those who come next. The lock is held.
+// grant gives the free slots to the waiters that are next. The lock is held.
 func (q *fairQueue) grant() {
 	for q.free > 0 && len(q.waiting) > 0 {
 		q.decay()

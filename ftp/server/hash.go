@@ -152,7 +152,7 @@ func parseRange(words []string) (start, end int64, ok bool) {
 const (
 	hashBuffer = 256 << 10
 	hashSlice  = 8 << 20         // bytes between two looks whether others wait for the slot
-	hashAlone  = 5 * time.Second // a hash goes on for so long if nothing more can come from the client
+	hashAlone  = 5 * time.Second // a hash continues for so long if nothing more can come from the client
 )
 
 var hashBuffers = sync.Pool{New: func() any { b := make([]byte, hashBuffer); return &b }}
@@ -197,6 +197,9 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 			case errors.Is(res.Err, errHashTime):
 				s.refused("a hash took longer than it may", "hash-timeout")
 				return ftp.Replyf(550, "%s: a hash may take %v, which was enough for %d bytes: ask for a part of the file.", p, s.set.HashTimeout, res.Bytes)
+			case errors.Is(res.Err, errHungUp): // the hashes that it asked for after this one are not computed
+				s.dead = errHungUp
+				return ftp.Replyf(426, "Aborted after %d bytes.", res.Bytes)
 			case s.ctx().Err() != nil, errors.Is(res.Err, errAborted):
 				return ftp.Replyf(426, "Aborted after %d bytes.", res.Bytes)
 			}
@@ -240,7 +243,7 @@ func (w *hashing) slice(ctx context.Context, h hash.Hash, left int64, moved *ato
 		return 0, err
 	}
 	defer w.slots.release()               // the storage may panic
-	pooled := hashBuffers.Get().(*[]byte) // of those who have a slot only
+	pooled := hashBuffers.Get().(*[]byte) // only as many as there are slots
 	defer hashBuffers.Put(pooled)
 	buf := *pooled
 	for did < left && (did < hashSlice || !w.slots.contended()) {

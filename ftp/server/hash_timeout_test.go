@@ -1,7 +1,11 @@
 package server_test
 
 import (
+	"io"
+	"net"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,5 +55,49 @@ func TestHashTimeout(t *testing.T) {
 		c.cmd("RANG 0 4", 350)
 		c.cmd("HASH f", 213)
 		c.cmd("QUIT", 221)
+	})
+}
+
+// halfClosed is a connection whose client has closed its side after what it said.
+type halfClosed struct {
+	net.Conn
+	said *strings.Reader
+}
+
+func (h halfClosed) Read(p []byte) (int, error) { return h.said.Read(p) }
+
+// opensFs counts how often a file is opened.
+type opensFs struct {
+	afero.Fs
+	opened *atomic.Int32
+}
+
+func (f opensFs) Open(name string) (afero.File, error) {
+	f.opened.Add(1)
+	return f.Fs.Open(name)
+}
+
+// A hash that a client asked for before it closed its side of the connection, and that
+// begins only then, gets a moment as one that is running does, and is the last one.
+func TestHashesBehindAHalfClose(t *testing.T) {
+	var opened atomic.Int32
+	inStreet(t, func(o *server.Options) {
+		fsys := fsroot.NewMem()
+		write(t, fsys, "/f", strings.Repeat("x", 1000))
+		o.Auth = accounts(opensFs{slowFs{fsys}, &opened})
+	}, func(t *testing.T, s *street) {
+		ours, theirs := net.Pipe()
+		over := make(chan struct{})
+		go func() { defer close(over); _, _ = io.Copy(io.Discard, ours) }()
+		start := time.Now()
+		said := "USER rw\r\nPASS rw\r\n" + strings.Repeat("XMD5 f\r\n", 10)
+		s.l.conns <- comer{halfClosed{theirs, strings.NewReader(said)}, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(alice), 5000))}
+		<-over
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("the session ended after %v", took)
+		}
+		if n := opened.Load(); n != 1 {
+			t.Errorf("%d hashes began", n)
+		}
 	})
 }

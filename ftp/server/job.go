@@ -23,8 +23,8 @@ type job struct {
 	unique bool  // STOU: the 150 names the file
 	login  bool  // PASS: ABOR does not stop it, the end of the server does
 	inTurn bool  // nothing is answered before it
-	// alone, if not 0, is how long it may go on once nothing more can come from the client,
-	// who may be gone: a transfer has its data connection to tell, a hash has not.
+	// alone, if not 0, is how long the job may continue once nothing more can come from the
+	// client, which may be gone. A transfer learns that from its data connection, a hash can't.
 	alone      time.Duration
 	opener     *dtp.Opener
 	stands     bool           // the data connection stood before
@@ -69,6 +69,9 @@ func (s *session) start(j *job) ftp.Reply {
 	s.job = j
 	if j.beside != nil {
 		j.beside()
+	}
+	if s.ended { // before this job began
+		j.inputEnded()
 	}
 	go func() {
 		defer s.wake()

@@ -238,7 +238,11 @@ func (s *site) connectWhenFree(t testing.TB) *ctl {
 		conn, err := net.Dial("tcp", s.addr)
 		check(t, err)
 		c = newCtl(t, conn)
-		return c.want(220, 421).Code == 220
+		if c.want(220, 421).Code == 220 {
+			return true
+		}
+		check(t, conn.Close()) // of those that wait for the end of a 421 there may be maxTurned
+		return false
 	})
 	return c
 }

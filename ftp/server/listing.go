@@ -39,7 +39,7 @@ type listing struct {
 	entry   ftp.Entry     // the last that was read: one for all of them
 	sorts   *atomic.Int64 // entries that all listings keep for an order; may be nil
 	charged int64         // of these, how many this one has
-	dear    bool          // reading it may have taken long
+	slow    bool          // reading entry may have taken long
 	stop    func() error  // why the listing should stop; may be nil
 	seen    int
 	spent   time.Duration // in here, not on the network
@@ -137,7 +137,7 @@ func (l *listing) fill(b []byte) []byte {
 		l.first = ""
 	}
 	for n := 1; len(b) < batchBytes && l.err == nil; n++ {
-		if (l.dear || n%sliceSteps == 0) && l.over(began) {
+		if (l.slow || n%sliceSteps == 0) && l.over(began) {
 			return b
 		}
 		switch {
@@ -165,11 +165,11 @@ func (l *listing) fill(b []byte) []byte {
 	return b
 }
 
-// read reads the next entry. One of a link may have been dear: its target was looked
+// read reads the next entry. A link may have taken long: its target was looked
 // for, over as many links as a path may have.
 func (l *listing) read() (more bool, err error) {
 	more, err = l.open.next(&l.entry)
-	l.dear = l.entry.Type == ftp.LinkEntry
+	l.slow = l.entry.Type == ftp.LinkEntry
 	return more, err
 }
 
@@ -190,7 +190,7 @@ func (l *listing) over(began time.Time) bool {
 func (l *listing) find() error {
 	began := time.Now()
 	for n := 1; l.gathers && l.err == nil; n++ {
-		if l.gather(); l.dear || n%sliceSteps == 0 {
+		if l.gather(); l.slow || n%sliceSteps == 0 {
 			l.over(began)
 		}
 	}
@@ -380,7 +380,7 @@ func listLine() func([]byte, *ftp.Entry) []byte {
 	return func(b []byte, e *ftp.Entry) []byte { return ftp.AppendList(b, e, now) }
 }
 
-// nameLine is an NLST line: a name behind prefix.
+// nameLine returns what makes an NLST line: prefix and a name.
 func nameLine(prefix string) func([]byte, *ftp.Entry) []byte {
 	return func(b []byte, e *ftp.Entry) []byte { return append(append(b, prefix...), e.Name...) }
 }

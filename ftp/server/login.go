@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"golang.org/x/time/rate"
@@ -26,6 +27,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 	late := s.loginBy
 	var account *Account
 	var files io.Closer
+	var noHome error
 	j := &job{cmd: ftp.Command{Verb: verb}, login: true, inTurn: true}
 	j.work = func(ctx context.Context, _ *job) dtp.Result {
 		ctx, cancel := context.WithDeadlineCause(ctx, late, errLoginLate)
@@ -35,7 +37,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 			return err
 		})
 		if err == nil {
-			account, files, err = s.srv.openFiles(ctx, account, login.User)
+			account, files, noHome, err = openFiles(ctx, account)
 		}
 		return dtp.Result{Err: err}
 	}
@@ -47,6 +49,9 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 			s.closeFiles()
 		}
 		s.admit()
+		if noHome != nil && s.account != nil {
+			s.refused(ftp.Printable(clip(login.User, 64))+": "+noHome.Error(), "users.home")
+		}
 		if r.Code == 230 && login.Certified {
 			return ftp.NewReply(232, "Welcome: your certificate is enough.")
 		}
@@ -79,23 +84,20 @@ func (e *filesError) Error() string { return "the files can't be opened: " + e.e
 func (e *filesError) Unwrap() error { return e.err }
 
 // openFiles returns the account as it is for one session: its files are open, and its
-// home is a directory that exists.
-func (s *Server) openFiles(ctx context.Context, account *Account, user string) (*Account, io.Closer, error) {
-	own := *account
-	var files io.Closer
-	if own.Open != nil {
-		var err error
-		if own.FS, files, err = own.Open(ctx); err != nil {
-			return nil, nil, &filesError{err}
+// home is a directory that exists. If the home is missing it is "/", and noHome says why.
+func openFiles(ctx context.Context, account *Account) (own *Account, files io.Closer, noHome, err error) {
+	a := *account
+	if a.Open != nil {
+		if a.FS, files, err = a.Open(ctx); err != nil {
+			return nil, nil, nil, &filesError{err}
 		}
 	}
-	if home := cleanPath(own.Home); home != "/" {
-		if err := isDir(own.FS, home); err != nil {
-			s.set.Load().Log.Warn("the home of a user is missing: the session begins in /", "user", ftp.Printable(clip(user, 64)), "home", ftp.Printable(home), "err", err)
-			own.Home = "/"
+	if home := cleanPath(a.Home); home != "/" {
+		if err := isDir(a.FS, home); err != nil {
+			a.Home, noHome = "/", fmt.Errorf("the session begins in /, as its home %s is missing: %w", ftp.Printable(home), err)
 		}
 	}
-	return &own, files, nil
+	return &a, files, noHome, nil
 }
 
 // closeFiles closes what Account.Open has opened for the session.
@@ -148,15 +150,13 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 // loginFailed says the same whatever was wrong.
 func (s *session) loginFailed(user string, err error) ftp.Reply {
 	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the login itself is right
-		s.set.Log.Warn("a login failed", "session", s.control.ID, "user", user, "err", err)
-		s.refused(user+": the files of the account can't be opened", "")
-		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask whoever runs this server.")
+		s.refused(user+": "+err.Error(), "")
+		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask the administrator of this server.")
 	}
 	if errors.Is(err, ErrLogin) {
 		s.refused(user+": "+err.Error(), "")
-	} else { // for the log only: who knows what an Authenticator says
-		s.set.Log.Warn("a login failed", "session", s.control.ID, "user", user, "err", err)
-		s.refused(user+": the login could not be judged", "")
+	} else { // the client is not told what an Authenticator says
+		s.refused(user+": the login could not be judged: "+err.Error(), "")
 	}
 	s.failures++
 	if s.failures >= maxFailures {

@@ -15,7 +15,9 @@ import (
 // for the log; the client always reads the same.
 func TestAuthenticator(t *testing.T) {
 	var last server.Login
+	var why reasons
 	s := serve(t, nil, func(o *server.Options) {
+		o.Observer = &why
 		o.Hosts = []string{"Files.Example", "192.0.2.7"}
 		o.Auth = server.AuthenticatorFunc(func(_ context.Context, l server.Login) (*server.Account, error) {
 			last = l
@@ -39,8 +41,8 @@ func TestAuthenticator(t *testing.T) {
 			t.Errorf("%s: %q", user, r.Text())
 		}
 	}
-	if log := s.log.String(); !strings.Contains(log, "is down") || !strings.Contains(log, "no files") {
-		t.Errorf("the log does not know why:\n%s", log)
+	if all := why.String(); !strings.Contains(all, "is down") || !strings.Contains(all, "no files") {
+		t.Errorf("the observer does not know why:\n%s", all)
 	}
 	c := s.connect(t)
 	c.cmd("USER panic", 331)

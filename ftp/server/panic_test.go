@@ -29,7 +29,6 @@ func TestPanicEndsOneSession(t *testing.T) {
 		{"File.Write", "STOR /g"},
 		{"File.Close", "STOR /g"},
 		{"Rename", "STOR /g"},
-		{"Remove", "STOR /g"},
 		{"File.Stat", "APPE /f"},
 		{"File.Write", "APPE /f"},
 		{"Remove", "DELE /f"},

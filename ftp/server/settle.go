@@ -14,13 +14,13 @@ import (
 
 // Doubt is a set of reasons to doubt that an upload in stream mode is whole, of which
 // only the end of its data connection tells. By default each of them cuts the upload
-// short; what came is kept, to go on from. Some devices always end their uploads in
+// short; what came is kept, to be resumed. Some devices always end their uploads in
 // such a way.
 type Doubt uint8
 
 // The doubts.
 const (
-	// DoubtHangUp: the client closed the control connection right behind the data,
+	// DoubtHangUp: the client closed the control connection right after the data,
 	// without waiting for the 226. A client that is killed in the middle of a file does
 	// the same, so half a file may get the final name.
 	DoubtHangUp Doubt = 1 << iota

@@ -121,6 +121,8 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 		return nil, "", ftp.Replyf(501, "%s does not know that; HELP lists what it knows.", c.Verb)
 	case r == nil && c.Verb == "SMNT":
 		return nil, "", ftp.NewReply(502, "SMNT is not offered here.")
+	case c.Verb == noVerb:
+		return nil, "", ftp.NewReply(500, "That line is not a command.")
 	case r == nil:
 		return nil, "", ftp.Replyf(500, "%q is not a command that I know.", ftp.Printable(clip(c.Verb, 40)))
 	case !r.anyone && s.machine.Login != ftp.LoggedIn:
