@@ -100,6 +100,7 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	if logFormat(s.cf, s.e.err) == "console" {
 		_, _ = io.WriteString(s.logs.queue.to(s.e.err), "\n") // after the ^C
 	}
+	s.logs.events.end()
 	why := "signal"
 	if err != nil && !errors.Is(err, errStopped) {
 		why = plain(err.Error())
