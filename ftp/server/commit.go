@@ -15,11 +15,19 @@ func (u *upload) commit() error {
 	if err == nil && sync != SyncOff {
 		err = u.own.Sync()
 	}
-	if err == nil && !u.hidden && !u.own.at(u.name) { // while it is open no other file can have its inode
-		err = errMoved
+	// While the file is open no other one can have its inode. Where files have no
+	// identity, as on another server, it may be there only after Close.
+	known := false
+	if err == nil && !u.hidden {
+		if _, known = fileID(u.own.info); known && !u.own.at(u.name) {
+			err = errMoved
+		}
 	}
 	if closeErr := u.own.Close(); err == nil {
 		err = closeErr
+	}
+	if err == nil && !u.hidden && !known && !u.own.at(u.name) {
+		err = errMoved
 	}
 	made := u.own.made
 	switch {
