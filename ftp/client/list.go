@@ -63,7 +63,7 @@ func (c *Client) mlsd(ctx context.Context, path string, yield func(ftp.Entry, er
 		if err != nil {
 			err = &ftp.LineError{Line: line}
 		}
-		return yieldEntry(unpinned(e, line), err, yield)
+		return yieldEntry(unpinned(e, len(line)), err, yield)
 	})
 	c.knows.noMLSD = refused(err)
 	return !c.knows.noMLSD, err
@@ -95,16 +95,20 @@ func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield fun
 			return false, errUnread
 		}
 	}
-	n := 0
+	n, longest := 0, 0
 	var p ftp.ListParser
-	err = c.listing(ctx, "LIST", path, func(line string) bool {
-		e, ok, err := p.Parse(line)
-		if !ok && err == nil {
-			return true
-		}
+	read := func(see func(line string) bool) {
+		err = c.listing(ctx, "LIST", path, func(line string) bool {
+			longest = max(longest, len(line))
+			return see(line)
+		})
+	}
+	for e, bad := range p.Entries(read) {
 		n++
-		return yieldEntry(unpinned(e, line), err, yield)
-	})
+		if !yieldEntry(unpinned(e, longest), bad, yield) {
+			break
+		}
+	}
 	if n > 0 {
 		w.noHidden.Store(true) // with -a there was nothing
 	}
@@ -115,19 +119,24 @@ func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield fun
 // taken for what it is.
 func (c *Client) listHidden(ctx context.Context, path string, w *listWays, yield func(ftp.Entry, error) bool) (lines int, hides bool, err error) {
 	hides = true
+	longest := 0
 	var p ftp.ListParser
-	err = c.inDir(ctx, "LIST", "-a", path, func(line string) bool {
-		lines++
-		e, ok, err := p.Parse(line)
-		if !ok && err == nil {
-			return true
-		}
-		if err == nil && e.Type == ftp.CDirEntry {
+	read := func(see func(line string) bool) {
+		err = c.inDir(ctx, "LIST", "-a", path, func(line string) bool {
+			lines++
+			longest = max(longest, len(line))
+			return see(line)
+		})
+	}
+	for e, bad := range p.Entries(read) {
+		if bad == nil && e.Type == ftp.CDirEntry {
 			w.dots.Store(true)
 		}
-		hides = hides && (err != nil || !strings.HasPrefix(e.Name, "."))
-		return yieldEntry(unpinned(e, line), err, yield)
-	})
+		hides = hides && (bad != nil || !strings.HasPrefix(e.Name, "."))
+		if !yieldEntry(unpinned(e, longest), bad, yield) {
+			break
+		}
+	}
 	return lines, hides, err
 }
 
@@ -257,7 +266,7 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 		switch {
 		case cut && verb == "MLSD":
 			return &TruncatedError{Want: -1, Got: res.Bytes, Final: res.Final, Err: errHalfLine}
-		case cut && verb == "LIST": // half a name is another name
+		case cut && verb == "LIST" && res.cutShort: // half a name is another name
 			return fmt.Errorf("the last line has no end: %w", &ftp.LineError{Line: c.decode(text)})
 		case text != "" && !yield(c.decode(text)):
 			return errStopped

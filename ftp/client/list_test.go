@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -287,7 +288,8 @@ func TestListNotAll(t *testing.T) {
 	}
 }
 
-// TestListHalfLine: the name in a line without its end may be half of one.
+// TestListHalfLine: MLSD ends each line, so a name in one without its end may be half a
+// name. The lines of LIST have no standard: there are servers that leave the last end out.
 func TestListHalfLine(t *testing.T) {
 	for feat, lines := range map[string]string{
 		"MLST": "type=file;size=2; a\r\ntype=file;size=2; bb",
@@ -296,11 +298,37 @@ func TestListHalfLine(t *testing.T) {
 		f := newFake(t, func(f *fake) { f.feat, f.dirs[""] = []string{"SIZE", feat}, lines })
 		c := f.dial(nil)
 		entries, errs := collect(t, c, "")
-		if !slices.Equal(names(entries), []string{"a"}) || len(errs) != 1 {
-			t.Fatalf("%q: %v, %v", feat, entries, errs)
+		switch {
+		case feat == "":
+			if !slices.Equal(names(entries), []string{"a", "bb"}) || errs != nil {
+				t.Errorf("LIST: %v, %v", entries, errs)
+			}
+		case !slices.Equal(names(entries), []string{"a"}) || len(errs) != 1 || !isA[*client.TruncatedError](errs[0]):
+			t.Errorf("MLSD: %v, %v", entries, errs)
 		}
-		if feat != "" && !isA[*client.TruncatedError](errs[0]) || feat == "" && !isA[*ftp.LineError](errs[0]) {
-			t.Errorf("%q: %v", feat, errs[0])
+	}
+}
+
+// TestListStyle: what a later line shows, or the end, holds for the whole listing.
+func TestListStyle(t *testing.T) {
+	for _, tt := range []struct {
+		name, lines string
+		want        []string
+		bad         int
+	}{
+		{"order of dates", "A 1 04/12/14 14:19:31 *STMF one\r\nA 2 28/11/15 15:19:30 *STMF two\r\n", []string{"one 2014-12-04", "two 2015-11-28"}, 0},
+		{"year on the left", "-rw-r--r-- 1 a b 5 Jan 01 2020  a\r\n-rw-r--r-- 1 a b 5 Jan 02 2020  b\r\n", []string{"a 2020-01-01", "b 2020-01-02"}, 0},
+		{"leading blank", "-rw-r--r-- 1 a b 5 Jan 01 2020  a\r\n-rw-r--r-- 1 a b 5 Jan 02 2020 b\r\n", []string{" a 2020-01-01", "b 2020-01-02"}, 0},
+		{"cut OpenVMS entry", "A.TXT;1  2  18-APR-2000 10:40:39\r\nA-LONG-NAME.TXT;1\r\n", []string{"A.TXT 2000-04-18"}, 1},
+	} {
+		f := newFake(t, func(f *fake) { f.feat, f.dirs[""] = []string{"SIZE"}, tt.lines })
+		entries, errs := collect(t, f.dial(nil), "")
+		var got []string
+		for _, e := range entries {
+			got = append(got, e.Name+" "+e.Modified.Format(time.DateOnly))
+		}
+		if !slices.Equal(got, tt.want) || len(errs) != tt.bad || tt.bad > 0 && !isA[*ftp.LineError](errs[0]) {
+			t.Errorf("%s: got %q, %v", tt.name, got, errs)
 		}
 	}
 }
