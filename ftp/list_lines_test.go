@@ -3,7 +3,6 @@ package ftp
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,34 +10,38 @@ import (
 	"time"
 )
 
-// TestListLines reads the lines of testdata/list-*.tsv, each file a table of kind,
+// TestListLines reads the lines of testdata/list-*.tsv, tables of kind,
 // line, type, name, size and time. `\r\n` in a line stands for a line break, `\r` for
 // a carriage return, "-" for what is unknown; the type "none" is no entry, "err" an
 // unreadable line. It is 2026-11-28, and the server's clock is UTC.
 func TestListLines(t *testing.T) {
-	files, err := filepath.Glob("testdata/list-*.tsv")
-	if err != nil || len(files) < 2 {
-		t.Fatalf("%q, %v", files, err)
+	for _, row := range listRows(t) {
+		if got := lineAsRow(row[0], row[1]); !slices.Equal(got, row[2:]) {
+			t.Errorf("%s: %s\n got %q\nwant %q", row[0], row[1], got, row[2:])
+		}
 	}
-	for _, file := range files {
+}
+
+// listRows reads the tables.
+func listRows(t testing.TB) (rows [][]string) {
+	t.Helper()
+	for _, file := range []string{"testdata/list-lines.tsv", "testdata/list-more.tsv"} {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for n, row := range strings.Split(strings.TrimSuffix(string(b), "\n"), "\n") {
-			if row == "" || row[0] == '#' {
-				continue
-			}
-			f := strings.Split(row, "\t")
-			if len(f) != 6 {
-				t.Errorf("%s:%d: %d columns", file, n+1, len(f))
-				continue
-			}
-			if got := lineAsRow(f[0], f[1]); !slices.Equal(got, f[2:]) {
-				t.Errorf("%s:%d: %s\n got %q\nwant %q", file, n+1, f[1], got, f[2:])
+		for n, line := range strings.Split(strings.TrimSuffix(string(b), "\n"), "\n") {
+			row := strings.Split(line, "\t")
+			switch {
+			case strings.HasPrefix(line, "#"):
+			case len(row) != 6:
+				t.Fatalf("%s:%d: %d columns", file, n+1, len(row))
+			default:
+				rows = append(rows, row)
 			}
 		}
 	}
+	return rows
 }
 
 // lineAsRow reads a listing and returns the type, name, size and time of its first entry.

@@ -165,6 +165,10 @@ func FuzzListParser(f *testing.F) {
 			f.Add(tt.line, "")
 		}
 	}
+	for _, row := range listRows(f) {
+		first, second, _ := strings.Cut(row[1], `\r\n`)
+		f.Add(first, second)
+	}
 	f.Add("A-LONG-NAME.TXT;2", "   213/216  29-JAN-1996 03:33  [G,O]")
 	f.Add(" Name     VV.MM   Created", "ALPHA")
 	f.Add("Volume Unit", "total 3")
@@ -180,6 +184,12 @@ func FuzzListParser(f *testing.F) {
 			}
 			if ok && (e.Type == FileEntry || e.Type == DirEntry) {
 				checkRoundTrip(t, e)
+			}
+		}
+		p, n := ListParser{Now: listNow}, 0
+		for e, err := range p.Entries(slices.Values([]string{line1, line2})) {
+			if n++; n > 4 || (err == nil) == (e.Name == "") {
+				t.Fatalf("%q, %q: %+v, %v", line1, line2, e, err)
 			}
 		}
 	})

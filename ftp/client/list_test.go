@@ -368,6 +368,14 @@ func TestStat(t *testing.T) {
 					s.raw("250-Listing\r\n type=file;size=7;modify=20240102030405; /a/b.txt\r\n250 End\r\n")
 				case "":
 					s.raw("250-Listing\r\n type=cdir; /\r\n250 End\r\n")
+				case "blanks":
+					s.raw("250-Listing\r\n   type=file;size=7; blanks\r\n250 End\r\n")
+				case "code":
+					s.raw("250-Listing\r\n250-type=file;size=7; code\r\n250 End\r\n")
+				case "first":
+					s.raw("250-type=file;size=7; first\r\n250 End of a=b\r\n")
+				case "alone":
+					s.raw("250 type=file;size=7; alone\r\n")
 				case "odd":
 					s.raw("250 fine\r\n")
 				default:
@@ -382,6 +390,11 @@ func TestStat(t *testing.T) {
 		}
 		if e, err := c.Stat(t.Context(), ""); err != nil || e.Type != ftp.DirEntry {
 			t.Errorf("directory: %+v, %v", e, err)
+		}
+		for _, name := range []string{"blanks", "code", "first", "alone"} {
+			if e, err := c.Stat(t.Context(), name); err != nil || e.Name != name || e.Size != 7 || e.Type != ftp.FileEntry {
+				t.Errorf("%s: %+v, %v", name, e, err)
+			}
 		}
 		if _, err := c.Stat(t.Context(), "nope"); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("missing: %v", err)

@@ -43,6 +43,7 @@ func (m *mirror) order(src, dst *ftp.Entry) int {
 	}
 	from, to := m.src.span(src)
 	dstFrom, dstTo := m.dst.span(dst)
+	from, dstFrom = earliest(from, src), earliest(dstFrom, dst)
 	switch {
 	case !from.Before(dstTo):
 		return 1
@@ -50,6 +51,15 @@ func (m *mirror) order(src, dst *ftp.Entry) int {
 		return -1
 	}
 	return 0
+}
+
+// earliest is from, or earlier if it is in doubt what of the date is day and month:
+// then the file may be older as well as younger.
+func earliest(from time.Time, e *ftp.Entry) time.Time {
+	if e.Precise > 24*time.Hour {
+		return from.Add(-e.Precise)
+	}
+	return from
 }
 
 // compare finds out why a file has to be copied; "" if it does not.
