@@ -48,10 +48,13 @@ func parseClock(s string) (c clock, ok bool) {
 	return c, true // makeTime looks at the ranges
 }
 
+// firstYear is the earliest year of a file: Windows counts from 1601.
+const firstYear = 1601
+
 // parseYear reads the four digits of a year.
 func parseYear(s string) (int, bool) {
 	n, ok := smallNumber(s)
-	return n, ok && len(s) == 4 && n >= 1900
+	return n, ok && len(s) == 4 && n >= firstYear
 }
 
 // parseDay reads a day of the month: 7, 07, "7.", "7," and "7日".

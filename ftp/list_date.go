@@ -52,9 +52,9 @@ func (w *dateWord) fits() bool {
 	case w.parts != 3 || w.month == 0 && w.digits[1] > 2:
 		return false
 	case first == 4:
-		return last <= 2
+		return last <= 2 && w.n[0] >= firstYear
 	}
-	return first <= 2 && last >= 2
+	return first <= 2 && last >= 2 && (last < 4 || w.n[2] >= firstYear)
 }
 
 // yearFirst reports whether the year is in front, without doubt.

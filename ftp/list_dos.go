@@ -77,6 +77,8 @@ func (p *ListParser) dosEnd(e *Entry, rest string) bool {
 	pad := 1
 	if end := blanks + i; end == iis || end == dir && i < huge {
 		pad = 0
+	} else if countBlanks(name) > 2 && !p.seen.tight {
+		return false // a column of another width, or a name that begins with blanks
 	}
 	var ok1, ok2 bool
 	e.Type = FileEntry

@@ -9,7 +9,8 @@ func (p *ListParser) isHeading(line string) bool {
 	switch {
 	case isSum(&f, first):
 		return true
-	case first == "directory" && strings.HasSuffix(strings.TrimRight(line, " "), "]"): // OpenVMS
+	case first == "directory" && strings.HasSuffix(strings.TrimRight(line, " "), "]"), // OpenVMS
+		strings.HasPrefix(line, "%DIRECT-W-NOFILES"):
 		return true
 	case f.n == 1 && strings.Contains(f.word(0), ":[") && strings.HasSuffix(f.word(0), "]"): // OpenVMS with MultiNet
 		return true

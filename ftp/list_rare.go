@@ -81,7 +81,8 @@ func (p *ListParser) enterprise(line string) (Entry, bool) {
 }
 
 // numeric reads "0100644   500  101   12345    123456789       name": the mode of
-// stat(2), owner, group, size, and the time in seconds since 1970.
+// stat(2), owner, group, size, and the time in seconds since 1970. The width of the last
+// column is not known, so all blanks before the name belong to it.
 func (p *ListParser) numeric(line string) (Entry, bool) {
 	e := Entry{Size: -1}
 	f := splitWords(line)

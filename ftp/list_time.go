@@ -131,7 +131,9 @@ func (p *ListParser) eastern(f *words, i, year int) (date, bool) {
 	if c, ok := parseClock(f.word(i + 3)); ok && f.gap(i+2) == 1 {
 		return p.at(year, month, day, c, i+3)
 	}
-	return p.at(year, month, day, clock{precise: 24 * time.Hour}, i+2)
+	d, ok := p.at(year, month, day, clock{precise: 24 * time.Hour}, i+2)
+	d.pad = 1
+	return d, ok
 }
 
 // oneWord reads 2005-04-14, 24-04-2003 or 01-jun-99, with or without a time and a

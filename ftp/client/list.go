@@ -259,7 +259,7 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 			return ErrTooMany
 		}
 		cut := err != nil && len(line) > 0
-		text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
+		text := strings.TrimRight(strings.TrimSuffix(string(line), "\n"), "\r") // some end lines in CR CR LF
 		if c.opts.Observer != nil && text != "" {
 			c.tell(ftp.Listed{Line: text})
 		}

@@ -347,7 +347,7 @@ func TestListEmptyDirectory(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.dirs["pub"] = "pub/a\r\n./b\r\n.\r\n..\r\n c \r\n"; f.dirs["bad"] = "../x\r\n" })
+	f := newFake(t, func(f *fake) { f.dirs["pub"] = "pub/a\r\n./b\r\r\n.\r\n..\r\n c \r\n"; f.dirs["bad"] = "../x\r\n" })
 	c := f.dial(nil)
 	got, err := c.Names(t.Context(), "pub")
 	if err != nil || !slices.Equal(got, []string{"a", "b", " c "}) {
