@@ -28,7 +28,7 @@ var errHalfLine = errors.New("the last line of the listing has no end")
 // they come: by MLSD where the server has it (RFC 3659 §7), else by LIST, with -a where
 // the server takes that, as many leave the names that begin with a dot out of a plain
 // one. Without "." and "..". A line that can't be read is yielded as an *ftp.LineError, a
-// name that is none as a *NameError, and the loop goes on; any other error is the
+// name that no file can have as a *NameError, and the loop continues; any other error is the
 // last, ErrPartial among them. The Client is busy while the loop runs; leaving the
 // loop stops the transfer.
 func (c *Client) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, error] {

@@ -30,7 +30,7 @@ func (m *mirror) quick(src, dst *ftp.Entry) (why string, sure bool) {
 		return "size", true
 	}
 	if m.order(src, dst) == 0 {
-		return "", true
+		return "", !inDoubt(src) && !inDoubt(dst)
 	}
 	return "", false
 }
@@ -53,10 +53,14 @@ func (m *mirror) order(src, dst *ftp.Entry) int {
 	return 0
 }
 
-// earliest is from, or earlier if it is in doubt what of the date is day and month:
-// then the file may be older as well as younger.
+// inDoubt reports whether the listing does not show which number of e's date is the day,
+// the month or the year.
+func inDoubt(e *ftp.Entry) bool { return e.Precise > 24*time.Hour }
+
+// earliest is from, or earlier if the date is in doubt: then the file may be older as
+// well as younger.
 func earliest(from time.Time, e *ftp.Entry) time.Time {
-	if e.Precise > 24*time.Hour {
+	if inDoubt(e) {
 		return from.Add(-e.Precise)
 	}
 	return from
