@@ -96,6 +96,7 @@ func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield fun
 		}
 	}
 	n, longest := 0, 0
+	var stopped error // also by an entry that was kept back until the end
 	var p ftp.ListParser
 	read := func(see func(line string) bool) {
 		err = c.listing(ctx, "LIST", path, func(line string) bool {
@@ -106,13 +107,14 @@ func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield fun
 	for e, bad := range p.Entries(read) {
 		n++
 		if !yieldEntry(unpinned(e, longest), bad, yield) {
+			stopped = errStopped
 			break
 		}
 	}
 	if n > 0 {
 		w.noHidden.Store(true) // with -a there was nothing
 	}
-	return true, err
+	return true, firstOf(stopped, err)
 }
 
 // listHidden lists by LIST -a and counts the lines. hides: nothing tells that -a was
@@ -120,6 +122,7 @@ func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield fun
 func (c *Client) listHidden(ctx context.Context, path string, w *listWays, yield func(ftp.Entry, error) bool) (lines int, hides bool, err error) {
 	hides = true
 	longest := 0
+	var stopped error
 	var p ftp.ListParser
 	read := func(see func(line string) bool) {
 		err = c.inDir(ctx, "LIST", "-a", path, func(line string) bool {
@@ -134,10 +137,11 @@ func (c *Client) listHidden(ctx context.Context, path string, w *listWays, yield
 		}
 		hides = hides && (bad != nil || !strings.HasPrefix(e.Name, "."))
 		if !yieldEntry(unpinned(e, longest), bad, yield) {
+			stopped = errStopped
 			break
 		}
 	}
-	return lines, hides, err
+	return lines, hides, firstOf(stopped, err)
 }
 
 // yieldEntry leaves out the directory itself and its parent, and what is no name.

@@ -333,6 +333,34 @@ func TestListStyle(t *testing.T) {
 	}
 }
 
+// TestListStopsAmongHeld: the loop may end at an entry that was kept back, when the
+// transfer has failed already.
+func TestListStopsAmongHeld(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.feat = []string{"SIZE"}
+		f.on["LIST"] = func(s *session, _ string) {
+			s.say("150 yes")
+			s.send("03/02/2024  05:04 7 a\r\n03/02/2024  05:04 7 b\r\n")
+			s.say("426 no")
+		}
+	})
+	c := f.dial(nil)
+	n := 0
+	for _, err := range c.List(t.Context(), "") {
+		if n++; err != nil {
+			t.Error(err)
+		}
+		break
+	}
+	if n != 1 {
+		t.Errorf("%d entries", n)
+	}
+	entries, errs := collect(t, c, "")
+	if len(entries) != 2 || len(errs) != 1 {
+		t.Errorf("%v, %v", entries, errs)
+	}
+}
+
 func TestListEmptyDirectory(t *testing.T) {
 	for _, code := range []string{"450", "550"} {
 		f := newFake(t, func(f *fake) { f.on["LIST"] = says(code + " no files found"); f.dirs["empty"] = "" })
