@@ -95,53 +95,54 @@ func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield fun
 			return false, errUnread
 		}
 	}
-	n, longest := 0, 0
-	var stopped error // also by an entry that was kept back until the end
-	var p ftp.ListParser
-	read := func(see func(line string) bool) {
-		err = c.listing(ctx, "LIST", path, func(line string) bool {
-			longest = max(longest, len(line))
-			return see(line)
-		})
-	}
-	for e, bad := range p.Entries(read) {
+	n := 0
+	err = parsed(func(see func(string) bool) error { return c.listing(ctx, "LIST", path, see) }, func(e ftp.Entry, bad error) bool {
 		n++
-		if !yieldEntry(unpinned(e, longest), bad, yield) {
-			stopped = errStopped
-			break
-		}
-	}
+		return yieldEntry(e, bad, yield)
+	})
 	if n > 0 {
 		w.noHidden.Store(true) // with -a there was nothing
 	}
-	return true, firstOf(stopped, err)
+	return true, err
 }
 
 // listHidden lists by LIST -a and counts the lines. hides: nothing tells that -a was
 // taken for what it is.
 func (c *Client) listHidden(ctx context.Context, path string, w *listWays, yield func(ftp.Entry, error) bool) (lines int, hides bool, err error) {
 	hides = true
-	longest := 0
-	var stopped error
-	var p ftp.ListParser
-	read := func(see func(line string) bool) {
-		err = c.inDir(ctx, "LIST", "-a", path, func(line string) bool {
+	list := func(see func(string) bool) error {
+		return c.inDir(ctx, "LIST", "-a", path, func(line string) bool {
 			lines++
-			longest = max(longest, len(line))
 			return see(line)
 		})
 	}
-	for e, bad := range p.Entries(read) {
+	err = parsed(list, func(e ftp.Entry, bad error) bool {
 		if bad == nil && e.Type == ftp.CDirEntry {
 			w.dots.Store(true)
 		}
 		hides = hides && (bad != nil || !strings.HasPrefix(e.Name, "."))
-		if !yieldEntry(unpinned(e, longest), bad, yield) {
-			stopped = errStopped
-			break
+		return yieldEntry(e, bad, yield)
+	})
+	return lines, hides, err
+}
+
+// parsed yields the entries of the LIST that list runs. It returns errStopped if yield
+// had enough, also of an entry that was kept back until the end of the listing.
+func parsed(list func(see func(line string) bool) error, yield func(ftp.Entry, error) bool) (err error) {
+	longest := 0
+	read := func(see func(line string) bool) {
+		err = list(func(line string) bool {
+			longest = max(longest, len(line))
+			return see(line)
+		})
+	}
+	var p ftp.ListParser
+	for e, bad := range p.Entries(read) {
+		if !yield(unpinned(e, longest), bad) {
+			return errStopped
 		}
 	}
-	return lines, hides, firstOf(stopped, err)
+	return err
 }
 
 // yieldEntry leaves out the directory itself and its parent, and what is no name.
