@@ -29,7 +29,10 @@ type Entry struct {
 	Type     EntryType
 	Size     int64     // in bytes; -1 if unknown
 	Modified time.Time // UTC; the zero time if unknown
-	// Precise is how exact Modified is: a second for MLSx, a minute or a day for LIST.
+	// Precise is how exact Modified is: a second for MLSx, a minute or a day for LIST,
+	// which leave out the rest, so that the file is up to Precise younger. More than a
+	// day means that the listing does not show which number of a date is the day, the
+	// month or the year: the file is up to Precise younger or older.
 	Precise time.Duration
 	Mode    fs.FileMode // permission bits; valid if HasMode
 	HasMode bool

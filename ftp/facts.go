@@ -70,12 +70,13 @@ func (f Facts) Feature() string {
 }
 
 // ParseMLSx reads one entry of MLSD or MLST, "type=file;size=3; name" (RFC 3659
-// §7.2). The name is everything behind the first blank, byte for byte. One
-// blank before the facts, as MLST has it, and a missing last ';' are tolerated;
-// a fact that makes no sense counts as not told. An entry without a name is refused.
+// §7.2). The name is everything after the first blank, byte for byte. Blanks or
+// "250-" before the facts, as in MLST, a missing last ';', and carriage returns at
+// the end are tolerated; a fact that makes no sense counts as unknown. An entry
+// without a name is refused.
 func ParseMLSx(line string) (Entry, error) {
 	e := Entry{Size: -1}
-	facts, name, ok := splitMLSx(line)
+	facts, name, ok := splitMLSx(strings.TrimRight(line, "\r"))
 	if !ok || name == "" {
 		return e, fmt.Errorf("%w: %q is no MLSx entry", ErrSyntax, clipText(line))
 	}
@@ -97,8 +98,11 @@ func ParseMLSx(line string) (Entry, error) {
 
 // splitMLSx parts facts and name.
 func splitMLSx(line string) (facts, name string, ok bool) {
+	if rest, found := strings.CutPrefix(line, "250-"); found {
+		line = rest
+	}
 	if line != "" && line[0] == ' ' {
-		facts, name, ok = strings.Cut(line[1:], " ")
+		facts, name, ok = strings.Cut(strings.TrimLeft(line, " "), " ")
 		if !ok || !strings.HasSuffix(facts, ";") || !strings.Contains(facts, "=") {
 			return "", line[1:], true // no facts at all
 		}

@@ -30,6 +30,14 @@ func TestParseMLSx(t *testing.T) {
 		{"type=file;  lead and trail  ", Entry{Name: " lead and trail  ", Type: FileEntry, Size: -1}},
 		{"type=file; a;b=c; d", Entry{Name: "a;b=c; d", Type: FileEntry, Size: -1}},
 		{"type=file; \xff\xc3\xa9\t", Entry{Name: "\xff\xc3\xa9\t", Type: FileEntry, Size: -1}},
+		{"  type=file;size=3; a b", Entry{Name: "a b", Type: FileEntry, Size: 3}},
+		{"    Type=dir;  d ", Entry{Name: " d ", Type: DirEntry, Size: -1}},
+		{"250-type=file;size=3; a", Entry{Name: "a", Type: FileEntry, Size: 3}},
+		{"250- type=file; 250-x", Entry{Name: "250-x", Type: FileEntry, Size: -1}},
+		{"type=file;size=3; a\r", Entry{Name: "a", Type: FileEntry, Size: 3}},
+		{"type=file;size=3; a \r\r", Entry{Name: "a ", Type: FileEntry, Size: 3}},
+		{"   three blanks", Entry{Name: "  three blanks", Size: -1}},
+		{"  a= b", Entry{Name: " a= b", Size: -1}},
 		{" name only", Entry{Name: "name only", Size: -1}},
 		{" a=b c", Entry{Name: "a=b c", Size: -1}},
 		{"size=3; x", Entry{Name: "x", Size: 3}},
@@ -54,7 +62,7 @@ func TestParseMLSx(t *testing.T) {
 			t.Errorf("%q:\n got %+v, %v\nwant %+v", tt.line, got, err, tt.want)
 		}
 	}
-	for _, line := range []string{"", " ", "type=file;", "type=file; ", "name", "total 12", "-rw-r--r-- 1 a b", "type; x"} {
+	for _, line := range []string{"", " ", "type=file;", "type=file; ", "type=file; \r", "250-", "250-type=file;", "name", "total 12", "-rw-r--r-- 1 a b", "type; x"} {
 		if got, err := ParseMLSx(line); !errors.Is(err, ErrSyntax) || got.Name != "" {
 			t.Errorf("%q: got %+v, %v; want ErrSyntax", line, got, err)
 		}
@@ -186,7 +194,7 @@ func FuzzParseMLSx(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if e.Name == "" || !strings.HasSuffix(s, e.Name) || e.Size < -1 {
+		if e.Name == "" || !strings.HasSuffix(strings.TrimRight(s, "\r"), e.Name) || e.Size < -1 {
 			t.Fatalf("%q: %+v", s, e)
 		}
 		line := string(AppendMLSx(nil, &e, AllFacts))

@@ -1,20 +1,26 @@
 package ftp
 
 import (
+	"iter"
 	"strings"
 	"time"
 )
 
 // ListParser reads the answer to LIST line by line, in the formats of Unix,
-// MS-DOS, EPLF, NetWare, OpenVMS, MVS, OS/400 and OS/2. The zero value is ready;
-// it is not safe for concurrent use, and each listing needs a parser of its own,
-// as some formats spread over lines.
+// MS-DOS, EPLF, NetWare, OpenVMS, MVS, JES, OS/400, OS/2, HP NonStop, VShell and
+// Connect:Enterprise. The zero value is ready; it is not safe for concurrent use,
+// and each listing needs a parser of its own, as some formats spread over lines
+// and as lines explain each other. A line in doubt is unreadable: a name read
+// wrong would be another file.
 type ListParser struct {
 	Now      time.Time      // for dates without a year; the zero time is the present
 	Location *time.Location // of the server's clock; nil is UTC
 
 	begun   string // the first line of an OpenVMS entry
 	members bool   // below the heading of an MVS member list
+
+	line evidence // what the current line says about its listing
+	seen style    // what the lines so far have said
 }
 
 // LineError is a line of a listing that no known format fits.
@@ -26,18 +32,51 @@ func (e *LineError) Error() string {
 }
 
 // Parse reads one line. It returns ok false and no error for a line that holds
-// no entry, such as a heading or a total, and a *LineError for one that can't be
-// read. An entry and an error come together if the line before was the one that
-// can't be read, the first half of an entry that did not go on.
+// no entry, such as a heading, a total, or an older version of the OpenVMS file
+// before it, and a *LineError for one that can't be read. An entry and an error
+// come together if the line before was the one that can't be read, the first half
+// of an entry that did not continue.
 //
-// The size is -1 where the format counts in blocks or not at all. A date without
-// a year is the last such date up to tomorrow. "." and ".." are CDirEntry and PDirEntry.
+// The size is -1 where the format counts in blocks, is garbled or is missing. A
+// date without a year is the last such date up to tomorrow. "." and ".." are
+// CDirEntry and PDirEntry. Parse knows only the lines so far; Entries also uses
+// the lines that follow.
 func (p *ListParser) Parse(line string) (e Entry, ok bool, err error) {
+	e, ok, err = p.parse(line)
+	if ok {
+		p.finish(&e, &p.line)
+	}
+	return e, ok, err
+}
+
+// Entries reads a whole listing: its entries, and a *LineError for each line that
+// can't be read, an entry that the end of the listing cut off included. It keeps
+// back lines whose dates or names depend on the style of the listing until a line
+// shows it, at most some 256 KiB of them.
+func (p *ListParser) Entries(lines iter.Seq[string]) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		h := holder{p: p, yield: yield}
+		for line := range lines {
+			if !h.take(line) {
+				return
+			}
+		}
+		if !h.release() {
+			return
+		}
+		if err := p.End(); err != nil {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+// parse reads a line and leaves in p.line what finish needs to know.
+func (p *ListParser) parse(line string) (e Entry, ok bool, err error) {
 	line = strings.TrimRight(line, "\r\n")
 	begun := p.begun
 	if p.begun = ""; begun != "" {
-		if e, ok := p.vms(begun + " " + line); ok && startsBlank(line) {
-			return e, true, nil
+		if e, ok := p.continues(begun, line); ok {
+			return p.accept(e, line, nil)
 		}
 		err = &LineError{Line: begun}
 	}
@@ -45,13 +84,7 @@ func (p *ListParser) Parse(line string) (e Entry, ok bool, err error) {
 		return Entry{Size: -1}, false, err
 	}
 	if e, ok := p.entry(line); ok {
-		switch e.Name {
-		case ".":
-			e.Type = CDirEntry
-		case "..":
-			e.Type = PDirEntry
-		}
-		return e, true, err
+		return p.accept(e, line, err)
 	}
 	if p.begins(line) || p.isHeading(line) {
 		return Entry{Size: -1}, false, err
@@ -62,7 +95,26 @@ func (p *ListParser) Parse(line string) (e Entry, ok bool, err error) {
 	return Entry{Size: -1}, false, &LineError{Line: line}
 }
 
-// End reports the first half of an entry that the end of the listing cut off.
+// accept takes an entry unless it contradicts the lines before.
+func (p *ListParser) accept(e Entry, line string, before error) (Entry, bool, error) {
+	if p.isOlder(&e) {
+		return Entry{Size: -1}, false, before
+	}
+	if !p.seen.add(&p.line) {
+		return Entry{Size: -1}, false, &LineError{Line: line}
+	}
+	p.seen.dated = p.seen.dated || !e.Modified.IsZero()
+	switch e.Name {
+	case ".":
+		e.Type = CDirEntry
+	case "..":
+		e.Type = PDirEntry
+	}
+	return e, true, before
+}
+
+// End returns an error for the first half of an entry that the end of the listing
+// cut off.
 func (p *ListParser) End() error {
 	if p.begun == "" {
 		return nil
@@ -72,70 +124,35 @@ func (p *ListParser) End() error {
 	return err
 }
 
-// entry tries the formats, the most frequent first.
+// listFormats are the formats in the order in which they are tried, the most
+// frequent first.
+var listFormats = [...]func(*ListParser, string) (Entry, bool){
+	(*ListParser).unix,
+	(*ListParser).dos,
+	(*ListParser).eplf,
+	(*ListParser).netware,
+	(*ListParser).vms,
+	(*ListParser).os400,
+	(*ListParser).os2,
+	(*ListParser).jes,
+	(*ListParser).nonstop,
+	(*ListParser).vshell,
+	(*ListParser).enterprise,
+	(*ListParser).numeric,
+	(*ListParser).mvs,
+}
+
 func (p *ListParser) entry(line string) (Entry, bool) {
-	if e, ok := p.unix(line); ok {
-		return e, true
+	for _, read := range listFormats {
+		p.line = evidence{}
+		if e, ok := read(p, line); ok {
+			return e, true
+		}
+		if p.line.unix {
+			break
+		}
 	}
-	if e, ok := p.dos(line); ok {
-		return e, true
-	}
-	if e, ok := eplf(line); ok {
-		return e, true
-	}
-	if e, ok := p.netware(line); ok {
-		return e, true
-	}
-	if e, ok := p.vms(line); ok {
-		return e, true
-	}
-	if e, ok := p.os400(line); ok {
-		return e, true
-	}
-	if e, ok := p.os2(line); ok {
-		return e, true
-	}
-	return p.mvs(line)
-}
-
-// begins keeps a line that is only the name of an OpenVMS entry.
-func (p *ListParser) begins(line string) bool {
-	name := strings.TrimRight(line, " ")
-	if _, rest, ok := vmsName(name); !ok || rest != "" || strings.ContainsAny(name, " \t") {
-		return false
-	}
-	p.begun = name
-	return true
-}
-
-// isHeading finds lines that are about the listing, not in it.
-func (p *ListParser) isHeading(line string) bool {
-	f := splitWords(line)
-	first := strings.ToLower(f.word(0))
-	switch {
-	case f.n == 2 && isTotal(first) && isDigit(f.word(1)[0]): // "total 12"
-		return true
-	case strings.HasPrefix(line, "Total of "), strings.HasPrefix(line, "Grand total of "), // OpenVMS
-		first == "directory" && strings.HasSuffix(strings.TrimRight(line, " "), "]"):
-		return true
-	case first == "volume" && f.word(1) == "Unit": // MVS data sets
-		p.members = false
-		return true
-	case first == "name" && (f.word(1) == "VV.MM" || f.word(1) == "Size" && f.word(2) == "TTR"):
-		p.members = true
-		return true
-	}
-	// The name of a directory in ls -R.
-	return strings.HasSuffix(line, ":") && len(line) > 1 && (strings.HasPrefix(line, "/") || strings.HasPrefix(line, ".") || f.n == 1)
-}
-
-func isTotal(word string) bool {
-	switch word {
-	case "total", "totale", "totaal", "totalt", "insgesamt", "summe", "razem", "celkem", "yhteensä", "toplam", "összesen",
-		"итого", "всего", "合計", "总计", "总用量":
-		return true
-	}
-	return false
+	return Entry{}, false
 }
 
 func (p *ListParser) now() time.Time {
@@ -151,49 +168,3 @@ func (p *ListParser) location() *time.Location {
 	}
 	return p.Location
 }
-
-// words are the first words of a line and where they stand; names come behind
-// them and are never split.
-type words struct {
-	line string
-	at   [16]struct{ from, to int }
-	n    int
-}
-
-func splitWords(line string) words {
-	f := words{line: line}
-	for i := 0; f.n < len(f.at); f.n++ {
-		for i < len(line) && (line[i] == ' ' || line[i] == '\t') {
-			i++
-		}
-		from := i
-		for i < len(line) && line[i] != ' ' && line[i] != '\t' {
-			i++
-		}
-		if i == from {
-			break
-		}
-		f.at[f.n].from, f.at[f.n].to = from, i
-	}
-	return f
-}
-
-// word is the i-th word, or "".
-func (f *words) word(i int) string {
-	if i < 0 || i >= f.n {
-		return ""
-	}
-	return f.line[f.at[i].from:f.at[i].to]
-}
-
-// behind is what follows the i-th word.
-func (f *words) behind(i int) string {
-	if i < 0 || i >= f.n {
-		return ""
-	}
-	return f.line[f.at[i].to:]
-}
-
-func startsBlank(s string) bool { return s != "" && (s[0] == ' ' || s[0] == '\t') }
-
-func isBlank(s string) bool { return skipBlanks(s) == "" }

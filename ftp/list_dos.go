@@ -1,74 +1,97 @@
 package ftp
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
 // dos reads a line of IIS or dir: "06-05-03  03:19PM  1973 name".
 func (p *ListParser) dos(line string) (Entry, bool) {
 	e := Entry{Size: -1}
-	if !isDigit(line[0]) {
-		return e, false
-	}
 	f := splitWords(line)
-	year, month, day, ok := parseDashed(f.word(0))
+	w, ok := parseDateWord(f.word(0))
+	if !ok || w.parts != 3 || w.month != 0 {
+		return e, false
+	}
+	c, last, half, ok := dosClock(&f)
 	if !ok {
 		return e, false
 	}
-	c, rest, ok := dosClock(&f)
-	if !ok {
-		return e, false
+	prefer, usual := monthFirst, half == glued && w.separator == '-' // as IIS in each country
+	if w.separator == '.' {
+		prefer, usual = dayFirst, true
 	}
-	e.Modified, ok = makeTime(year, month, day, c.hour, c.minute, c.second, p.location())
-	if !ok {
-		return e, false
-	}
-	e.Modified, e.Precise = e.Modified.UTC(), c.precise
-	return e, e.dosEnd(rest)
+	d, ok := p.dated(w, c, prefer, usual)
+	e.Modified, e.Precise = d.time, d.precise
+	ok = ok && p.dosEnd(&e, f.behind(last))
+	p.line.date = d.doubt
+	return e, ok
 }
 
-// dosClock reads 14:22, 02:22PM and 02:22 PM at the second word.
-func dosClock(f *words) (c clock, rest string, ok bool) {
+// half is how a time of day says before or after noon.
+type half uint8
+
+const (
+	noHalf half = iota // 14:22
+	glued              // 02:22PM
+	parted             // 02:22 PM
+)
+
+// dosClock reads a time of day at the second word, and returns its last word.
+func dosClock(f *words) (c clock, last int, how half, ok bool) {
 	word, last := f.word(1), 1
-	half := ""
+	noon := ""
 	if n := len(word); n > 2 && (word[n-1]|0x20) == 'm' {
-		word, half = word[:n-2], word[n-2:]
+		word, noon, how = word[:n-2], word[n-2:], glued
 	} else if s := f.word(2); strings.EqualFold(s, "AM") || strings.EqualFold(s, "PM") {
-		half, last = s, 2
+		noon, last, how = s, 2, parted
 	}
 	if c, ok = parseClock(word); !ok {
-		return c, "", false
+		return c, 0, how, false
 	}
-	switch strings.ToUpper(half) {
-	case "":
-	case "AM", "PM":
-		if c.hour > 12 {
-			return c, "", false
-		}
+	switch {
+	case noon == "":
+	case c.hour > 12 || !strings.EqualFold(noon, "AM") && !strings.EqualFold(noon, "PM"):
+		return c, 0, how, false
+	default:
 		c.hour %= 12 // 12:30AM is half past midnight
-		if half[0]|0x20 == 'p' {
+		if noon[0]|0x20 == 'p' {
 			c.hour += 12
 		}
-	default:
-		return c, "", false
 	}
-	return c, f.behind(last), true
+	return c, last, how, true
 }
 
 // dosEnd reads what follows the time: <DIR> or a size, and the name.
-func (e *Entry) dosEnd(rest string) bool {
-	rest = skipBlanks(rest)
-	i := strings.IndexByte(rest, ' ')
-	if i < 0 {
+func (p *ListParser) dosEnd(e *Entry, rest string) bool {
+	blanks := countBlanks(rest)
+	kind, name := rest[blanks:], ""
+	i := strings.IndexByte(kind, ' ')
+	if i < 1 {
 		return false
 	}
-	kind, name := rest[:i], rest[i+1:]
-	if kind[0] != '<' {
-		size, err := ParseOffset(strings.ReplaceAll(kind, ",", ""))
-		e.Type, e.Size, e.Name = FileEntry, size, name
-		return err == nil && name != ""
+	kind, name = kind[:i], kind[i:]
+	if kind[0] == '<' {
+		return e.dosKind(kind, name[1:])
 	}
+	// The size is right-aligned in a column of 21 characters by IIS and of 18 by dir,
+	// and one blank follows. Other programs leave two.
+	const iis, dir, huge = 21, 18, len("99,999,999,999")
+	pad := 1
+	if end := blanks + i; end == iis || end == dir && i < huge {
+		pad = 0
+	} else if countBlanks(name) > 2 && !p.seen.tight {
+		return false // a column of another width, or a name that begins with blanks
+	}
+	var ok1, ok2 bool
+	e.Type = FileEntry
+	e.Size, ok1 = parseGrouped(kind)
+	e.Name, ok2 = p.nameIn(name, pad)
+	if ok2 && pad == 0 && e.Name[0] != ' ' {
+		p.line.tight = true
+	}
+	return ok1 && ok2
+}
+
+// dosKind reads the name of what has no size.
+func (e *Entry) dosKind(kind, name string) bool {
 	// The size's column follows and is empty: its nine blanks, if they are there,
 	// are not part of the name.
 	const column = "         "
@@ -92,69 +115,28 @@ func (e *Entry) dosEnd(rest string) bool {
 	return e.Name != ""
 }
 
-// parseDashed reads 06-05-03, 06-05-2003, 2003-06-05 and the same with '/' or
-// '.', the month before the day unless it can't be one.
-func parseDashed(s string) (year, month, day int, ok bool) {
-	i := strings.IndexAny(s, "-/.")
-	if i < 0 {
-		return 0, 0, 0, false
-	}
-	a, b, _ := strings.Cut(s, s[i:i+1])
-	b, c, _ := strings.Cut(b, s[i:i+1])
-	if len(a) > 4 || len(b) > 2 || len(c) > 4 {
-		return 0, 0, 0, false
-	}
-	n1, ok1 := smallNumber(a)
-	n2, ok2 := smallNumber(b)
-	n3, ok3 := smallNumber(c)
-	switch {
-	case !ok1 || !ok2 || !ok3:
-		return 0, 0, 0, false
-	case len(a) == 4 || n1 > 31: // the year is first
-		return fullYear(n1, len(a)), n2, n3, true
-	case n1 > 12: // the day is first
-		n1, n2 = n2, n1
-	}
-	return fullYear(n3, len(c)), n1, n2, true
-}
-
-// fullYear completes a year of two digits, and one that counts from 1900.
-func fullYear(n, digits int) int {
-	switch {
-	case digits > 3:
-		return n
-	case n < 70:
-		return 2000 + n
-	}
-	return 1900 + n
-}
-
 // os2 reads a line of OS/2: "  612  A  07-28-95  16:18  name".
 func (p *ListParser) os2(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
 	f := splitWords(line)
-	size, err := ParseOffset(f.word(0))
-	if err != nil {
+	size, ok := parseGrouped(f.word(0))
+	if !ok {
 		return e, false
 	}
 	e.Size = size
 	for i := 1; i < 5; i++ {
-		year, month, day, ok := parseDashed(f.word(i))
-		if !ok {
+		w, ok := parseDateWord(f.word(i))
+		if !ok || w.parts != 3 || w.month != 0 {
 			if f.word(i) == "DIR" {
 				e.Type, e.Size = DirEntry, -1
 			}
 			continue
 		}
-		c, ok := parseClock(f.word(i + 1))
-		if !ok {
-			return e, false
-		}
-		var t time.Time
-		t, ok = makeTime(year, month, day, c.hour, c.minute, c.second, p.location())
-		e.Modified, e.Precise = t.UTC(), c.precise
+		c, ok1 := parseClock(f.word(i + 1))
+		d, ok2 := p.dated(w, c, monthFirst, false)
+		e.Modified, e.Precise, p.line.date = d.time, d.precise, d.doubt
 		e.Name = skipBlanks(f.behind(i + 1))
-		return e, ok && e.Name != ""
+		return e, ok1 && ok2 && e.Name != ""
 	}
 	return e, false
 }

@@ -19,8 +19,8 @@ var dosTests = []listTest{
 	{"01-16-02  11:14AM       <DIR>          pub", bare("pub", DirEntry, -1, jan16, time.Minute)},
 	{"06-05-03  03:19PM                 1973 readme.txt", bare("readme.txt", FileEntry, 1973, jun5, time.Minute)},
 	{"06-05-2003  03:19PM                 1973 readme.txt", bare("readme.txt", FileEntry, 1973, jun5, time.Minute)},
-	{"06-05-2003  15:19                 1973 readme.txt", bare("readme.txt", FileEntry, 1973, jun5, time.Minute)},
-	{"06/05/2003  03:19 PM             1,973 readme.txt", bare("readme.txt", FileEntry, 1973, jun5, time.Minute)},
+	{"06-05-2003  15:19                 1973 readme.txt", bare("readme.txt", FileEntry, 1973, jun5, 30*day+time.Minute)},
+	{"06/05/2003  03:19 PM             1,973 readme.txt", bare("readme.txt", FileEntry, 1973, jun5, 30*day+time.Minute)},
 	{"2003-06-05  15:19                 1973 readme.txt", bare("readme.txt", FileEntry, 1973, jun5, time.Minute)},
 	{"16.01.2002  11:14       <DIR>          pub", bare("pub", DirEntry, -1, jan16, time.Minute)},
 	{"01-16-102  11:14AM       <DIR>          pub", bare("pub", DirEntry, -1, jan16, time.Minute)},
@@ -40,9 +40,9 @@ var dosTests = []listTest{
 	{"01-16-02  11:14AM    <SYMLINKD>     l", bare("l", LinkEntry, -1, jan16, time.Minute)},
 	{"01-16-02  11:14AM    <MYSTERY>      m", bare("m", OtherEntry, -1, jan16, time.Minute)},
 	// OS/2.
-	{"                 0           DIR   04-11-95   16:26  ADDRESS", bare("ADDRESS", DirEntry, -1, utc(1995, 4, 11, 16, 26, 0), time.Minute)},
+	{"                 0           DIR   04-11-95   16:26  ADDRESS", bare("ADDRESS", DirEntry, -1, utc(1995, 4, 11, 16, 26, 0), 207*day+time.Minute)},
 	{"               612      A          07-28-95   16:18  air 1.bag", bare("air 1.bag", FileEntry, 612, utc(1995, 7, 28, 16, 18, 0), time.Minute)},
-	{"            123098                 04-10-95   16:18  x", bare("x", FileEntry, 123098, utc(1995, 4, 10, 16, 18, 0), time.Minute)},
+	{"            123098                 04-10-95   16:18  x", bare("x", FileEntry, 123098, utc(1995, 4, 10, 16, 18, 0), 177*day+time.Minute)},
 }
 
 func TestListDOS(t *testing.T) { checkLines(t, dosTests) }

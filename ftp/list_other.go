@@ -7,7 +7,7 @@ import (
 )
 
 // eplf reads D. J. Bernstein's easily parsed format: "+i8388621.29609,m824255902,r,s10376,\tname".
-func eplf(line string) (Entry, bool) {
+func (p *ListParser) eplf(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
 	facts, name, ok := strings.Cut(line, "\t")
 	if !ok || facts == "" || facts[0] != '+' || name == "" {
@@ -61,81 +61,11 @@ func (p *ListParser) netware(line string) (Entry, bool) {
 		if !ok || !endsInSize(f.word(i-1)) {
 			continue
 		}
-		e.Modified, e.Precise = d.time, d.precise
-		e.takeColumns(&f, 0, i)
+		e.Modified, e.Precise, p.line.date = d.time, d.precise, d.doubt
 		e.Name = skipBlanks(f.behind(d.last))
-		return e, e.Name != ""
+		return e, e.takeColumns(&f, 0, i) && e.Name != ""
 	}
 	return e, false
-}
-
-// mvs reads a line of a data set list or, below its heading, of a member list.
-// Data sets are measured in tracks, and the date is that of the last use, so
-// neither size nor time is known.
-func (p *ListParser) mvs(line string) (Entry, bool) {
-	f := splitWords(line)
-	if e, ok := p.mvsMember(&f); ok {
-		return e, true
-	}
-	e := Entry{Size: -1, Name: strings.Trim(f.word(f.n-1), "'")}
-	if p.members || f.n == len(f.at) || e.Name == "" {
-		return e, false
-	}
-	switch kind := f.word(f.n - 2); {
-	case f.n == 2 && kind == "Migrated":
-	case f.n == 3 && kind == "Directory" && f.word(0) == "Pseudo":
-		e.Type = DirEntry
-	case f.n > 5 && strings.Contains(line, " Not Direct Access Device "):
-	case f.n < 4 || !isVolume(&f):
-		return e, false
-	case strings.HasPrefix(kind, "PO"): // partitioned: its members are files
-		e.Type = DirEntry
-	case kind == "PS", kind == "VSAM", kind == "DA":
-		e.Type = FileEntry
-	default:
-		e.Type = OtherEntry
-	}
-	return e, true
-}
-
-// isVolume finds the name of a volume, its unit, such as 3390, and the date.
-func isVolume(f *words) bool {
-	_, isUnit := smallNumber(f.word(1))
-	if len(f.word(0)) > 6 || len(f.word(1)) != 4 || !isUnit {
-		return false
-	}
-	referred := f.word(2)
-	_, _, _, isDate := parseDashed(referred)
-	return isDate || referred == "**NONE**" || referred == "VSAM"
-}
-
-// mvsMember reads a member with statistics, "NAME 01.01 2001/12/06 2002/01/15
-// 13:30 19 …", or below the heading of a member list one without.
-func (p *ListParser) mvsMember(f *words) (Entry, bool) {
-	e := Entry{Size: -1, Type: FileEntry, Name: f.word(0)}
-	version := f.word(1)
-	hasStats := len(version) == 5 && version[2] == '.' && isDigit(version[0]) && f.n >= 8
-	if !isMember(e.Name) || !hasStats && !p.members {
-		return e, false
-	}
-	if !hasStats {
-		return e, true
-	}
-	year, month, day, ok1 := parseDashed(f.word(3))
-	c, ok2 := parseClock(f.word(4))
-	t, ok3 := makeTime(year, month, day, c.hour, c.minute, c.second, p.location())
-	e.Modified, e.Precise = t.UTC(), c.precise
-	return e, ok1 && ok2 && ok3
-}
-
-// isMember tells the name of a member: eight capitals, digits and $, # or @.
-func isMember(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < 'A' && !isDigit(c) && c != '$' && c != '#' && c != '@' || c > 'Z' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 8
 }
 
 // os400 reads "OWNER  77824 02/23/00 15:09:55 *DIR  NAME/", and members, that
@@ -147,13 +77,16 @@ func (p *ListParser) os400(line string) (Entry, bool) {
 	if f.word(1) != "*MEM" {
 		kind = 4
 		size, err := ParseOffset(f.word(1))
-		year, month, day, ok1 := parseDashed(f.word(2))
+		w, ok1 := parseDateWord(f.word(2))
 		c, ok2 := parseClock(f.word(3))
-		t, ok3 := makeTime(year, month, day, c.hour, c.minute, c.second, p.location())
-		if err != nil || !ok1 || !ok2 || !ok3 || !strings.HasPrefix(f.word(4), "*") {
+		if err != nil || !ok1 || !ok2 || w.parts != 3 || !strings.HasPrefix(f.word(4), "*") {
 			return e, false
 		}
-		e.Size, e.Modified, e.Precise = size, t.UTC(), c.precise
+		d, ok := p.dated(w, c, yearFirst, false)
+		if !ok {
+			return e, false
+		}
+		e.Size, e.Modified, e.Precise, p.line.date = size, d.time, d.precise, d.doubt
 	}
 	name := skipBlanks(f.behind(kind))
 	if strings.HasSuffix(name, "/") || strings.HasSuffix(f.word(kind), "DIR") || f.word(kind) == "*LIB" {

@@ -34,8 +34,8 @@ var otherTests = []listTest{
 	{" ADATAB    01.01 2001/12/06 2002/01/15 13:30    19    19     0 USERID", Entry{Name: "ADATAB", Type: FileEntry, Size: -1, Modified: utc(2002, 1, 15, 13, 30, 0), Precise: time.Minute}},
 	// OS/400.
 	{"QSYS            77824 02/23/00 15:09:55 *DIR       QOpenSys/", Entry{Name: "QOpenSys", Type: DirEntry, Size: -1, Owner: "QSYS", Modified: utc(2000, 2, 23, 15, 9, 55), Precise: time.Second}},
-	{"PEP             36864 23/02/04 14:19:34 *STMF      a b.txt", Entry{Name: "a b.txt", Type: FileEntry, Size: 36864, Owner: "PEP", Modified: utc(2004, 2, 23, 14, 19, 34), Precise: time.Second}},
-	{"PEP              4096 04/02/23 14:19:34 *LIB       MYLIB", Entry{Name: "MYLIB", Type: DirEntry, Size: -1, Owner: "PEP", Modified: utc(2023, 4, 2, 14, 19, 34), Precise: time.Second}},
+	{"PEP             36864 31/12/04 14:19:34 *STMF      a b.txt", Entry{Name: "a b.txt", Type: FileEntry, Size: 36864, Owner: "PEP", Modified: utc(2004, 12, 31, 14, 19, 34), Precise: time.Second}},
+	{"PEP              4096 04/02/23 14:19:34 *LIB       MYLIB", Entry{Name: "MYLIB", Type: DirEntry, Size: -1, Owner: "PEP", Modified: utc(2004, 2, 23, 14, 19, 34), Precise: 6978*day + time.Second}},
 	{"PEP             *MEM                               LIB.FILE/ONE.MBR", Entry{Name: "ONE.MBR", Type: FileEntry, Size: -1, Owner: "PEP"}},
 }
 

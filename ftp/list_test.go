@@ -165,6 +165,10 @@ func FuzzListParser(f *testing.F) {
 			f.Add(tt.line, "")
 		}
 	}
+	for _, row := range listRows(f) {
+		first, second, _ := strings.Cut(row[1], `\r\n`)
+		f.Add(first, second)
+	}
 	f.Add("A-LONG-NAME.TXT;2", "   213/216  29-JAN-1996 03:33  [G,O]")
 	f.Add(" Name     VV.MM   Created", "ALPHA")
 	f.Add("Volume Unit", "total 3")
@@ -175,11 +179,17 @@ func FuzzListParser(f *testing.F) {
 			if ok == (e.Name == "") || e.Size < -1 || len(e.Name)+len(e.Target) > len(line1)+len(line2)+1 {
 				t.Fatalf("%q: %+v, %v, %v", line, e, ok, err)
 			}
-			if ok && !e.Modified.IsZero() && (e.Precise < time.Second || e.Precise > day) {
+			if ok && !e.Modified.IsZero() && (e.Precise < time.Second || e.Precise > 101*366*day) {
 				t.Fatalf("%q: precise to %v", line, e.Precise)
 			}
 			if ok && (e.Type == FileEntry || e.Type == DirEntry) {
 				checkRoundTrip(t, e)
+			}
+		}
+		p, n := ListParser{Now: listNow}, 0
+		for e, err := range p.Entries(slices.Values([]string{line1, line2})) {
+			if n++; n > 4 || (err == nil) == (e.Name == "") {
+				t.Fatalf("%q, %q: %+v, %v", line1, line2, e, err)
 			}
 		}
 	})

@@ -5,33 +5,33 @@ import (
 	"strings"
 )
 
-// unix reads a line of ls -l. Between the mode and the date stand links, owner,
+// unix reads a line of ls -l. Between the mode and the date are links, owner,
 // group and size; servers leave some of them out or glue two together, so the
-// date is what is looked for and the rest is told by its place before it.
+// date is what is looked for and the rest follows from its place before it.
 func (p *ListParser) unix(line string) (Entry, bool) {
 	e := Entry{Size: -1}
-	if !e.takeMode(line) {
+	rest, ok := e.takeMode(line)
+	if !ok {
 		return e, false
 	}
-	f := splitWords(line)
+	p.line.unix = true
+	f := splitWords(rest)
 	for _, needSize := range [...]bool{true, false} {
-		for i := 1; i < f.n; i++ {
+		for i := range f.n {
 			if needSize && !endsInSize(f.word(i-1)) {
 				continue
 			}
 			d, ok := p.date(&f, i)
-			if !ok || i == 2 && needSize && p.sizeAndDate(&f, 5) {
-				continue // at 2 it is an owner with the name of a month
+			if !ok || i == 1 && needSize && p.sizeAndDate(&f, 4) {
+				continue // at 1 it is an owner with the name of a month
 			}
-			if e.takeUnix(&f, i, d) {
-				return e, true
-			}
+			return e, p.takeUnix(&e, &f, i, &d)
 		}
 	}
-	return e, false
+	return e, p.dateless(&e, &f)
 }
 
-// sizeAndDate reports whether a date stands at the i-th word and a size before it.
+// sizeAndDate reports whether a date is at the i-th word and a size before it.
 func (p *ListParser) sizeAndDate(f *words, i int) bool {
 	if !endsInSize(f.word(i - 1)) {
 		return false
@@ -40,28 +40,53 @@ func (p *ListParser) sizeAndDate(f *words, i int) bool {
 	return ok
 }
 
-// takeUnix reads the line with the date at the i-th word.
-func (e *Entry) takeUnix(f *words, i int, d date) bool {
-	name := f.behind(d.last)
-	if len(f.word(d.last)) == len("2005-04-14") && strings.HasPrefix(name, "  ") {
-		name = name[1:] // ls --time-style=iso leaves room for a time
-	}
-	if len(name) < 2 || !startsBlank(name) {
+// takeUnix reads the line with the date d at the i-th word.
+func (p *ListParser) takeUnix(e *Entry, f *words, i int, d *date) bool {
+	name, ok := p.nameAfter(f, d)
+	if !ok || !e.takeColumns(f, 0, i) {
 		return false
 	}
+	if d.year == yearLeft && p.line.pad == 0 {
+		d.year = yearTight
+	}
+	p.line.date, p.line.year = d.doubt, d.year
 	e.Modified, e.Precise = d.time, d.precise
-	e.takeColumns(f, 1, i)
-	e.Name = name[1:] // one blank parts them, more belong to the name
+	e.Name = name
 	if e.Type == LinkEntry {
 		e.splitLink()
 	}
 	return true
 }
 
-// takeMode reads "drwxr-xr-x" and a mark for an ACL or attributes behind it.
-func (e *Entry) takeMode(line string) bool {
-	if len(line) < 11 {
+// dateless reads "drwxr-xr-x 3 own grp 512 name" of a listing without dates. The
+// name must not be a part of a date, as that of a line which is cut or unreadable.
+func (p *ListParser) dateless(e *Entry, f *words) bool {
+	if f.n != 5 || p.seen.dated || f.gap(3) != 1 || f.behind(4) != "" {
 		return false
+	}
+	links, ok := smallNumber(f.word(0))
+	size, err := ParseOffset(f.word(3))
+	name := f.word(4)
+	if _, isMonth := parseMonth(name); !ok || err != nil || isMonth || isDigit(name[0]) || len(name) < 4 {
+		return false
+	}
+	e.Links, e.Owner, e.Group, e.Size, e.Name = links, f.word(1), f.word(2), size, name
+	return true
+}
+
+// takeMode reads "drwxr-xr-x" and a mark for an ACL or attributes after it, and
+// returns the columns that follow. The letters come first and the number of links
+// may be glued to them. Some servers leave out the type, or the last letters.
+func (e *Entry) takeMode(line string) (rest string, ok bool) {
+	line = skipBlanks(line)
+	if line == "" {
+		return "", false
+	}
+	if line[0] == 'r' { // no type
+		e.Type = FileEntry
+		n := e.takeLetters(line)
+		e.HasMode = n == 9 && startsBlank(line[n:])
+		return line[n:], e.HasMode
 	}
 	switch line[0] {
 	case '-':
@@ -73,11 +98,30 @@ func (e *Entry) takeMode(line string) bool {
 	case 'b', 'c', 'p', 's', 'D', 'C', 'M', 'n', 'P', 'w', '?':
 		e.Type = OtherEntry
 	default:
-		return false
+		return "", false
 	}
+	n := e.takeLetters(line[1:])
+	rest = strings.TrimLeft(line[1+n:], ".@+")
+	switch {
+	case rest == "" || n < 6:
+		return "", false
+	case n < 9: // what the letters left out would have said is unknown
+		e.Mode = 0
+		return rest, startsBlank(rest)
+	}
+	e.HasMode = true
+	return rest, startsBlank(rest) || isDigit(rest[0])
+}
+
+// takeLetters reads the letters of the permissions that are in their places and
+// returns how many they are, at most 9.
+func (e *Entry) takeLetters(s string) int {
 	for i := range 9 {
+		if i == len(s) {
+			return i
+		}
 		bit := fs.FileMode(1) << (8 - i)
-		switch c := line[1+i]; c {
+		switch c := s[i]; c {
 		case "rwx"[i%3]:
 			e.Mode |= bit
 		case 's', 't':
@@ -86,72 +130,14 @@ func (e *Entry) takeMode(line string) bool {
 			e.Mode |= specialBit(i)
 		case '-', 'l', 'L': // l is a mandatory lock
 		default:
-			return false
+			return i
 		}
 	}
-	rest := strings.TrimLeft(line[10:], ".@+")
-	e.HasMode = startsBlank(rest)
-	return e.HasMode
+	return 9
 }
 
 func specialBit(i int) fs.FileMode {
 	return [...]fs.FileMode{fs.ModeSetuid, fs.ModeSetgid, fs.ModeSticky}[i/3]
-}
-
-// takeColumns reads links, owner, group and size from the words between mode and date.
-func (e *Entry) takeColumns(f *words, from, to int) {
-	glued := ""
-	switch size := f.word(to - 1); {
-	case e.Type == OtherEntry && strings.HasSuffix(f.word(to-2), ","): // "8, 0" are major and minor
-		to -= 2
-	case e.Type == OtherEntry && strings.Contains(size, ","):
-		to--
-	case endsInSize(size):
-		glued, e.Size = splitSize(size)
-		to--
-	}
-	if n, ok := smallNumber(f.word(from)); ok && from < to {
-		e.Links = n
-		from++
-	}
-	if from < to {
-		e.Owner = f.word(from)
-		from++
-	}
-	switch {
-	case from < to: // a group may be of several words
-		e.Group = f.line[f.at[from].from:f.at[to-1].to]
-		if glued != "" {
-			e.Group = strings.TrimSpace(e.Group + " " + glued)
-		}
-	case glued != "":
-		e.Group = glued
-	}
-}
-
-// endsInSize reports whether s may be a size, or one glued to a group.
-func endsInSize(s string) bool {
-	if s == "" {
-		return false
-	}
-	if isDigit(s[len(s)-1]) {
-		return true
-	}
-	return isDigit(s[0]) && strings.IndexByte("KMGTPB", s[len(s)-1]) >= 0 // ls -h
-}
-
-// splitSize parts a size from what is glued before it. The rounded ones of ls -h
-// are no sizes.
-func splitSize(s string) (glued string, size int64) {
-	i := len(s)
-	for i > 0 && isDigit(s[i-1]) {
-		i--
-	}
-	n, err := ParseOffset(s[i:])
-	if err != nil {
-		return "", -1
-	}
-	return s[:i], n
 }
 
 // splitLink parts "name -> target". If the arrow is there more than once, the

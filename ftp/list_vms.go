@@ -1,20 +1,17 @@
 package ftp
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
 // vms reads an entry of OpenVMS, "NAME.TXT;1  213/216  29-JAN-1996 03:33:12
 // [GROUP,OWNER]  (RWED,RWED,RE,)". The version is taken off the name and ".DIR"
 // off a directory's. Sizes count blocks, so they are not sizes.
 func (p *ListParser) vms(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
-	name, rest, ok := vmsName(line)
+	name, version, rest, ok := vmsName(line)
 	if !ok || isBlank(rest) {
 		return e, false
 	}
-	e.Name = name
+	e.Name, p.line.number = name, version
 	if n := len(name) - len(".DIR"); n > 0 && strings.EqualFold(name[n:], ".DIR") {
 		e.Type, e.Name = DirEntry, name[:n]
 	}
@@ -23,17 +20,13 @@ func (p *ListParser) vms(line string) (Entry, bool) {
 		return e, true // it is there, but we may not know more
 	}
 	for i := range f.n {
-		year, month, day, ok := vmsDate(f.word(i))
-		if !ok {
+		w, ok := parseDateWord(f.word(i))
+		if !ok || w.month == 0 || w.digits[2] != 4 {
 			continue
 		}
-		e.Precise = 24 * time.Hour
-		c, ok := parseClock(f.word(i + 1))
-		if ok {
-			e.Precise = c.precise
-		}
-		t, ok := makeTime(year, month, day, c.hour, c.minute, c.second, p.location())
-		e.Modified = t.UTC()
+		c, _ := parseClock(f.word(i + 1))
+		d, ok := p.dated(w, c, dayFirst, true)
+		e.Modified, e.Precise = d.time, d.precise
 		e.takeVMSOwner(rest)
 		return e, ok
 	}
@@ -41,27 +34,52 @@ func (p *ListParser) vms(line string) (Entry, bool) {
 }
 
 // vmsName takes "NAME.TXT;1" off a line.
-func vmsName(line string) (name, rest string, ok bool) {
+func vmsName(line string) (name string, version int, rest string, ok bool) {
 	i := strings.IndexByte(line, ';')
 	if i <= 0 || startsBlank(line) {
-		return "", "", false
+		return "", 0, "", false
 	}
 	end := i + 1
 	for end < len(line) && isDigit(line[end]) {
 		end++
 	}
 	rest = line[end:]
-	return line[:i], rest, end > i+1 && end <= i+6 && (rest == "" || startsBlank(rest))
+	version, ok = smallNumber(line[i+1 : end])
+	return line[:i], version, rest, ok && end <= i+6 && (rest == "" || startsBlank(rest))
 }
 
-// vmsDate reads 29-JAN-1996.
-func vmsDate(s string) (year, month, day int, ok bool) {
-	a, b, _ := strings.Cut(s, "-")
-	b, c, _ := strings.Cut(b, "-")
-	day, ok1 := parseDay(a)
-	month, ok2 := parseMonth(b)
-	year, ok3 := parseYear(c)
-	return year, month, day, ok1 && ok2 && ok3
+// begins keeps a line that is only the name of an OpenVMS entry.
+func (p *ListParser) begins(line string) bool {
+	name := strings.TrimRight(line, " ")
+	if _, _, rest, ok := vmsName(name); !ok || rest != "" || strings.ContainsAny(name, " \t") {
+		return false
+	}
+	p.begun = name
+	return true
+}
+
+// continues reads the second line of an OpenVMS entry that begun is the name of. It
+// begins with blanks, or with the number of blocks.
+func (p *ListParser) continues(begun, line string) (Entry, bool) {
+	if !startsBlank(line) && (line == "" || !isDigit(line[0]) || strings.IndexByte(line, ';') >= 0) {
+		return Entry{}, false
+	}
+	p.line = evidence{}
+	return p.vms(begun + " " + line)
+}
+
+// isOlder reports whether an entry is an older version of the file before it: OpenVMS
+// lists the newest first, and that is the one that a name without a version means.
+func (p *ListParser) isOlder(e *Entry) bool {
+	number, s := p.line.number, &p.seen
+	if number > 0 && number < s.number && e.Name == s.name && e.Type == s.kind {
+		return true
+	}
+	s.name, s.kind, s.number = "", e.Type, number
+	if number > 0 {
+		s.name = e.Name
+	}
+	return false
 }
 
 // takeVMSOwner reads [GROUP,OWNER] or [OWNER].

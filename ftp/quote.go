@@ -11,13 +11,14 @@ func Quote257(path string) string {
 	return `"` + strings.ReplaceAll(path, `"`, `""`) + `"`
 }
 
-// Parse257 takes the path out of the text of a 257 reply. A text without a
-// quoted path, without the closing quote, or with a CR, LF or NUL in the path
-// is refused (ErrSyntax).
+// Parse257 takes the path out of the text of a 257 reply. Of a text without quotes
+// it takes what can only be the path: the only word, or what precedes " is the current
+// directory" or " created". A text without a path, without the closing quote, or with
+// a CR, LF or NUL in the path is refused (ErrSyntax).
 func Parse257(text string) (string, error) {
 	i := strings.IndexByte(text, '"')
 	if i < 0 {
-		return "", fmt.Errorf("%w: no quoted path in %q", ErrSyntax, clipText(text))
+		return unquoted257(text)
 	}
 	var path strings.Builder
 	for rest := text[i+1:]; ; {
@@ -37,6 +38,39 @@ func Parse257(text string) (string, error) {
 		return "", fmt.Errorf("%w: a control character in %q", ErrSyntax, clipText(text))
 	}
 	return path.String(), nil
+}
+
+// unquoted257 is Parse257 of a text without quotes, "/ is the current directory".
+func unquoted257(text string) (string, error) {
+	path := strings.TrimSpace(text)
+	if before, ok := cutComment(path); ok {
+		path = before
+	} else if strings.ContainsAny(path, " \t") {
+		path = ""
+	}
+	if path == "" || hasLineBreak(path) {
+		return "", fmt.Errorf("%w: no path in %q", ErrSyntax, clipText(text))
+	}
+	return path, nil
+}
+
+// cutComment cuts off what servers say after the path in a 257 reply.
+func cutComment(text string) (path string, ok bool) {
+	i := strings.LastIndex(text, " is ")
+	if i < 0 {
+		return strings.CutSuffix(strings.TrimSuffix(text, "."), " created")
+	}
+	for word := range strings.FieldsSeq(text[i+len(" is "):]) {
+		switch strings.ToLower(strings.Trim(word, ".")) {
+		case "the", "your", "current", "working":
+			ok = false
+		case "directory", "dir", "folder", "location", "cwd":
+			ok = true
+		default:
+			return "", false
+		}
+	}
+	return text[:i], ok
 }
 
 // hasLineBreak finds what can't be part of a name on a line of its own.

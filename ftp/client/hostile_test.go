@@ -176,7 +176,7 @@ func TestOldTLSServerIsRefused(t *testing.T) {
 // What the server calls the current directory goes into later commands: nothing in it
 // becomes a command of its own.
 func TestHostile257(t *testing.T) {
-	for _, reply := range []string{`257 "/a`, `257 /a`, `257 "/a""`, `257 `, `257 "` + strings.Repeat("x", 60_000), "257 \"/a\x00b\"", "257 \"/a\rDELE b\"", `257 "" is nothing`} {
+	for _, reply := range []string{`257 "/a`, `257 a b`, `257 "/a""`, `257 `, `257 "` + strings.Repeat("x", 60_000), "257 \"/a\x00b\"", "257 \"/a\rDELE b\"", `257 "" is nothing`} {
 		f := newFake(t, func(f *fake) {
 			f.on["PWD"] = says(reply)
 			f.on["CWD"] = says("250 there")

@@ -132,10 +132,11 @@ func (k *kept) sort() {
 	slices.SortFunc(k.at, func(a, b uint32) int { return slices.Compare(name(a), name(b)) })
 }
 
-// unpinned is e without the line that it was cut from, if that is much longer.
-func unpinned(e ftp.Entry, line string) ftp.Entry {
+// unpinned is e without the line that it was cut from, if that is of a length that may
+// be much longer.
+func unpinned(e ftp.Entry, length int) ftp.Entry {
 	const short = 256
-	if len(line) > short {
+	if length > short {
 		for _, s := range [...]*string{&e.Name, &e.Perm, &e.Unique, &e.Owner, &e.Group, &e.Target} {
 			*s = strings.Clone(*s)
 		}

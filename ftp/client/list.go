@@ -28,7 +28,7 @@ var errHalfLine = errors.New("the last line of the listing has no end")
 // they come: by MLSD where the server has it (RFC 3659 §7), else by LIST, with -a where
 // the server takes that, as many leave the names that begin with a dot out of a plain
 // one. Without "." and "..". A line that can't be read is yielded as an *ftp.LineError, a
-// name that is none as a *NameError, and the loop goes on; any other error is the
+// name that no file can have as a *NameError, and the loop continues; any other error is the
 // last, ErrPartial among them. The Client is busy while the loop runs; leaving the
 // loop stops the transfer.
 func (c *Client) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, error] {
@@ -63,7 +63,7 @@ func (c *Client) mlsd(ctx context.Context, path string, yield func(ftp.Entry, er
 		if err != nil {
 			err = &ftp.LineError{Line: line}
 		}
-		return yieldEntry(unpinned(e, line), err, yield)
+		return yieldEntry(unpinned(e, len(line)), err, yield)
 	})
 	c.knows.noMLSD = refused(err)
 	return !c.knows.noMLSD, err
@@ -96,14 +96,9 @@ func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield fun
 		}
 	}
 	n := 0
-	var p ftp.ListParser
-	err = c.listing(ctx, "LIST", path, func(line string) bool {
-		e, ok, err := p.Parse(line)
-		if !ok && err == nil {
-			return true
-		}
+	err = parsed(func(see func(string) bool) error { return c.listing(ctx, "LIST", path, see) }, func(e ftp.Entry, bad error) bool {
 		n++
-		return yieldEntry(unpinned(e, line), err, yield)
+		return yieldEntry(e, bad, yield)
 	})
 	if n > 0 {
 		w.noHidden.Store(true) // with -a there was nothing
@@ -115,20 +110,39 @@ func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield fun
 // taken for what it is.
 func (c *Client) listHidden(ctx context.Context, path string, w *listWays, yield func(ftp.Entry, error) bool) (lines int, hides bool, err error) {
 	hides = true
-	var p ftp.ListParser
-	err = c.inDir(ctx, "LIST", "-a", path, func(line string) bool {
-		lines++
-		e, ok, err := p.Parse(line)
-		if !ok && err == nil {
-			return true
-		}
-		if err == nil && e.Type == ftp.CDirEntry {
+	list := func(see func(string) bool) error {
+		return c.inDir(ctx, "LIST", "-a", path, func(line string) bool {
+			lines++
+			return see(line)
+		})
+	}
+	err = parsed(list, func(e ftp.Entry, bad error) bool {
+		if bad == nil && e.Type == ftp.CDirEntry {
 			w.dots.Store(true)
 		}
-		hides = hides && (err != nil || !strings.HasPrefix(e.Name, "."))
-		return yieldEntry(unpinned(e, line), err, yield)
+		hides = hides && (bad != nil || !strings.HasPrefix(e.Name, "."))
+		return yieldEntry(e, bad, yield)
 	})
 	return lines, hides, err
+}
+
+// parsed yields the entries of the LIST that list runs. It returns errStopped if yield
+// had enough, also of an entry that was kept back until the end of the listing.
+func parsed(list func(see func(line string) bool) error, yield func(ftp.Entry, error) bool) (err error) {
+	longest := 0
+	read := func(see func(line string) bool) {
+		err = list(func(line string) bool {
+			longest = max(longest, len(line))
+			return see(line)
+		})
+	}
+	var p ftp.ListParser
+	for e, bad := range p.Entries(read) {
+		if !yield(unpinned(e, longest), bad) {
+			return errStopped
+		}
+	}
+	return err
 }
 
 // yieldEntry leaves out the directory itself and its parent, and what is no name.
@@ -250,14 +264,14 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 			return ErrTooMany
 		}
 		cut := err != nil && len(line) > 0
-		text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
+		text := strings.TrimRight(strings.TrimSuffix(string(line), "\n"), "\r") // some end lines in CR CR LF
 		if c.opts.Observer != nil && text != "" {
 			c.tell(ftp.Listed{Line: text})
 		}
 		switch {
 		case cut && verb == "MLSD":
 			return &TruncatedError{Want: -1, Got: res.Bytes, Final: res.Final, Err: errHalfLine}
-		case cut && verb == "LIST": // half a name is another name
+		case cut && verb == "LIST" && res.cutShort: // half a name is another name
 			return fmt.Errorf("the last line has no end: %w", &ftp.LineError{Line: c.decode(text)})
 		case text != "" && !yield(c.decode(text)):
 			return errStopped

@@ -30,7 +30,7 @@ func (m *mirror) quick(src, dst *ftp.Entry) (why string, sure bool) {
 		return "size", true
 	}
 	if m.order(src, dst) == 0 {
-		return "", true
+		return "", !inDoubt(src) && !inDoubt(dst)
 	}
 	return "", false
 }
@@ -43,6 +43,7 @@ func (m *mirror) order(src, dst *ftp.Entry) int {
 	}
 	from, to := m.src.span(src)
 	dstFrom, dstTo := m.dst.span(dst)
+	from, dstFrom = earliest(from, src), earliest(dstFrom, dst)
 	switch {
 	case !from.Before(dstTo):
 		return 1
@@ -50,6 +51,19 @@ func (m *mirror) order(src, dst *ftp.Entry) int {
 		return -1
 	}
 	return 0
+}
+
+// inDoubt reports whether the listing does not show which number of e's date is the day,
+// the month or the year.
+func inDoubt(e *ftp.Entry) bool { return e.Precise > 24*time.Hour }
+
+// earliest is from, or earlier if the date is in doubt: then the file may be older as
+// well as younger.
+func earliest(from time.Time, e *ftp.Entry) time.Time {
+	if inDoubt(e) {
+		return from.Add(-e.Precise)
+	}
+	return from
 }
 
 // compare finds out why a file has to be copied; "" if it does not.

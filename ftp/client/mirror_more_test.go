@@ -287,6 +287,36 @@ func TestMirrorZone(t *testing.T) {
 	}
 }
 
+// TestMirrorDateInDoubt: where nothing shows which number is the day, a file is not
+// copied again for having been changed on the other day, but for being of another month.
+func TestMirrorDateInDoubt(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.feat = nil
+		f.on["MDTM"] = says("500 no")
+		f.files["/x/a"], f.files["/x/b"] = "seven!!", "seven!!"
+		f.dirs["/x"] = "03/02/2024  05:04 7 a\r\n03/02/2024  05:04 7 b\r\n"
+	})
+	here := fsroot.NewMem()
+	plant(t, here, "/a", "seven!!", time.Date(2024, 2, 3, 5, 4, 5, 0, time.UTC))
+	plant(t, here, "/b", "seven!!", time.Date(2024, 12, 3, 5, 4, 5, 0, time.UTC))
+	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+	dst := client.Tree{FS: here, Root: "/"}
+	res, did := mustMirror(t, dst, tree, client.MirrorOptions{})
+	if res.Unchanged != 1 || !slices.Equal(did, []string{"copy b time"}) {
+		t.Errorf("%+v %q", res, did)
+	}
+	// MDTM removes the doubt.
+	f = newFake(t, func(f *fake) {
+		f.feat = nil
+		f.on["MDTM"] = says("213 20240302050405")
+		f.files["/x/a"], f.dirs["/x"] = "seven!!", "03/02/2024  05:04 7 a\r\n"
+	})
+	tree, _ = remoteTree(t, f.addr, nil, 1, "/x")
+	if res, did := mustMirror(t, dst, tree, client.MirrorOptions{}); res.Files != 1 || !slices.Equal(did, []string{"copy a time"}) {
+		t.Errorf("with MDTM: %+v %q", res, did)
+	}
+}
+
 // TestMirrorUnread: a directory that the server shows as empty because it can't read it
 // is no reason to delete.
 func TestMirrorUnread(t *testing.T) {

@@ -31,7 +31,7 @@ func TestMirrorPartialListing(t *testing.T) {
 		"truncated LIST":    {"SIZE", la, "226-Output truncated to 1 matches\r\n226 done", 1},
 		"not opened":        {"SIZE", "", "226 Transfer done (but failed to open directory).", 0},
 		"half a line":       {"MLST type*;", a + "type=file;size=7; bb", "226 done", 0},
-		"half a LIST line":  {"SIZE", la + "-rw-r--r-- 1 o g 7 Jan  2 2024 bb", "226 done", 1},
+		"half a LIST line":  {"SIZE", la + "-rw-r--r-- 1 o g 7 Jan  2 2024", "226 done", 1},
 		"only half of LIST": {"SIZE", "-rw-r--r-- 1 o g 7 Jan  2 20", "226 done", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -85,15 +85,18 @@ func (c *Client) addTime(ctx context.Context, path string, e *ftp.Entry) error {
 	return ctx.Err()
 }
 
-// mlst reads the one entry of the answer to MLST, which stands on a line of its
-// own between the first and the last.
+// mlst reads the one entry of the answer to MLST: a line of its own between the first
+// and the last (RFC 3659 §7.2), or, from servers that know no better, one of these.
 func (c *Client) mlst(ctx context.Context, path string) (ftp.Entry, error) {
 	r, err := c.do(ctx, "MLST", path)
 	if err != nil {
 		return ftp.Entry{}, err
 	}
-	for i, line := range r.Lines {
-		if i == 0 || i == len(r.Lines)-1 || !strings.ContainsRune(line, '=') {
+	last := len(r.Lines) - 1
+	for i := 1; i <= last+1; i++ {
+		line := r.Lines[i%(last+1)] // the first comes last
+		facts, _, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
+		if !strings.ContainsRune(line, '=') || (i >= last) && !strings.HasSuffix(facts, ";") {
 			continue
 		}
 		e, err := ftp.ParseMLSx(line)

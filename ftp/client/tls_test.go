@@ -243,6 +243,30 @@ func TestRetrieveWithoutCloseNotify(t *testing.T) {
 	}
 }
 
+// Half a name is another name: a last line without its end that TLS does not end either
+// is no entry of a LIST.
+func TestListHalfLineWithoutCloseNotify(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		f, o := secureFake(t, func(f *fake, _ *tls.Config) {
+			f.feat = []string{"SIZE"}
+			f.on["LIST"] = func(s *session, _ string) {
+				s.say("150 here it comes")
+				d := s.data().(*tls.Conn)
+				_, _ = io.WriteString(d, "-rw-r--r-- 1 a b 5 Jan  1  2020 a\r\n-rw-r--r-- 1 a b 5 Jan  1  2020 bb")
+				if whole {
+					_ = d.Close()
+				}
+				_ = d.NetConn().Close()
+				s.say("226 done")
+			}
+		})
+		entries, errs := collect(t, f.dial(o), "")
+		if whole && (len(entries) != 2 || errs != nil) || !whole && (len(entries) != 1 || len(errs) != 1 || !isA[*ftp.LineError](errs[0])) {
+			t.Errorf("whole %v: %v, %v", whole, entries, errs)
+		}
+	}
+}
+
 // A server that sends tickets on uploads, and reads slowly: the close must not
 // become a reset that destroys what is on its way (trap 23: 0 of 15 arrived).
 func TestUploadArrivesWhole(t *testing.T) {

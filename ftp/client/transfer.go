@@ -42,6 +42,8 @@ type Result struct {
 	Mode     ftp.DataMode
 	Final    ftp.Reply
 	Verified string // what agreed: "size and reply" or "reply"
+
+	cutShort bool // TLS did not end as it should
 }
 
 // Retrieve copies the file at path to dst and returns the number of bytes. Give
@@ -180,7 +182,7 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, blamed bool, 
 	r.settle(ctx, err)
 	err = r.verdict(err)
 	c.strayDone = true
-	res = Result{Bytes: r.data.Bytes, Took: r.data.Took, Mode: c.opts.Mode, Final: r.final}
+	res = Result{Bytes: r.data.Bytes, Took: r.data.Took, Mode: c.opts.Mode, Final: r.final, cutShort: r.data.CutShort}
 	if err == nil {
 		res.Verified = r.verified()
 	}
