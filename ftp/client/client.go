@@ -107,6 +107,7 @@ type Client struct {
 	control  *ftp.Control
 	peer     netip.AddrPort // control.Remote, or something in its place
 	greeting ftp.Reply
+	halfLine bool // the last listing ended without the end of a line
 	features ftp.Features
 	ports    *dtp.Ports
 	data     *dtp.Manager

@@ -268,6 +268,7 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 		if c.opts.Observer != nil && text != "" {
 			c.tell(ftp.Listed{Line: text})
 		}
+		c.halfLine = cut
 		switch {
 		case cut && verb == "MLSD":
 			return &TruncatedError{Want: -1, Got: res.Bytes, Final: res.Final, Err: errHalfLine}

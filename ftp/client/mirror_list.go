@@ -17,7 +17,7 @@ func (s *remoteSide) list(ctx context.Context, rel string, add func(*ftp.Entry) 
 		defer c.end()
 		r := &reading{s: s, c: c, rel: rel, add: add, ours: strings.HasPrefix(c.greeting.Text(), "miniftp ")}
 		err := r.run(ctx)
-		got = read{odd: r.odd, partial: r.partial, hides: r.hides}
+		got = read{odd: r.odd, partial: r.partial, hides: r.hides, halves: c.halfLine}
 		return err
 	})
 	return got, err
@@ -75,6 +75,7 @@ func (r *reading) names(ctx context.Context) (err error) {
 	if err := r.askLinks(ctx); err != nil {
 		return err
 	}
+	r.c.halfLine = false
 	r.hides, err = r.c.listAll(ctx, r.s.at(r.rel), &r.s.ways, r.take)
 	if err = firstOf(r.full, err); someOnly(err) {
 		r.odd, r.partial = append(r.odd, err), err

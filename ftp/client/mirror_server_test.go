@@ -54,6 +54,23 @@ func TestMirrorPartialListing(t *testing.T) {
 			}
 		})
 	}
+	// A LIST may end without the end of its last line, and then its last name may be half
+	// of another one: nothing is deleted by it.
+	half := newFake(t, func(f *fake) {
+		f.feat = []string{"SIZE"}
+		f.dirs["/x"], f.files["/x/a"], f.files["/x/bb"] = "", "seven!!", "seven!!"
+		f.on["LIST"] = func(s *session, _ string) {
+			s.say("150 yes")
+			s.send(la + strings.TrimSuffix(strings.Replace(la, " a\r\n", " bb\r\n", 1), "\r\n"))
+			s.say("226 done")
+		}
+	})
+	halves, _ := remoteTree(t, half.addr, nil, 1, "/x")
+	whole := fsroot.NewMem()
+	grow(t, whole, map[string]string{"/bbbb": "b"})
+	if res, err := client.Mirror(t.Context(), client.Tree{FS: whole, Root: "/"}, halves, client.MirrorOptions{Delete: true}); err != nil || res.Deleted != 0 || res.Files != 2 {
+		t.Errorf("%+v, %v", res, err)
+	}
 	// At the destination: nothing is copied again because it is not shown.
 	f := newFake(t, func(f *fake) {
 		f.feat = []string{"MLST type*;"}

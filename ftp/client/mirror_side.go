@@ -57,6 +57,7 @@ type read struct {
 	odd     []error // lines and names that can't be told, and partial
 	partial error   // why names are missing
 	hides   bool    // names that begin with a dot may be missing
+	halves  bool    // the last line has no end: its name may be half of another one
 }
 
 func (s *plainSide) at(rel string) string { return below(s.root, rel) }

@@ -137,7 +137,7 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: l.noDst})
 		return
 	}
-	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.odd) == 0}
+	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.odd) == 0 && !l.from.halves}
 	v.sort()
 	v.parts()
 	if m.o.Delete && v.complete {
