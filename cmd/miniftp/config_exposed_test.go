@@ -99,7 +99,7 @@ func TestOneUsersProblem(t *testing.T) {
 }
 
 // TestNoUserIsNotAnyone: a source of users that holds none lets nobody in, and a
-// permission that is none is no part of a password.
+// wrong permission is not taken for a part of the password.
 func TestNoUserIsNotAnyone(t *testing.T) {
 	dir := t.TempDir()
 	users := filepath.Join(dir, "users")

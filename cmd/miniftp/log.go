@@ -144,7 +144,7 @@ type logFile struct {
 	f  *os.File
 }
 
-// use continues in that file; nil is none. A write that is still waiting for the old one
+// use continues in that file, or, with nil, in none. A write that is still waiting for the old one
 // does not delay it.
 func (l *logFile) use(f *os.File) {
 	l.mu.Lock()

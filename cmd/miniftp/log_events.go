@@ -50,7 +50,7 @@ func (l *eventLog) Observe(e ftp.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, admitted := l.sessions[e.Control.ID]
-	if !admitted { // a caller who was not let in, or who comes now
+	if !admitted { // a new caller, or one who was not let in
 		s = &seen{since: e.At, control: inClear, limited: tally{most: linesPerSession}}
 	}
 	id, from := e.Control.ID, e.Control.Remote

@@ -288,7 +288,7 @@ func TestMirrorZone(t *testing.T) {
 }
 
 // TestMirrorDateInDoubt: where nothing shows which number is the day, a file is not
-// copied again for having been changed on the other day, but for being of another month.
+// copied again because its date may be of another month, not because of the day.
 func TestMirrorDateInDoubt(t *testing.T) {
 	f := newFake(t, func(f *fake) {
 		f.feat = nil

@@ -11,6 +11,28 @@ import (
 
 // This file is how a session ends.
 
+// endInput notes that the client sends no more lines.
+func (s *session) endInput() {
+	s.ended = true
+	if s.job != nil {
+		s.job.inputEnded()
+	}
+}
+
+// lastJobs is next for a session whose client sends no more lines. What it sent
+// before is carried out and answered: a script may send all it has to say and close
+// its side of the connection.
+func (s *session) lastJobs() {
+	switch {
+	case s.job != nil:
+		s.waitJob()
+	case s.stopping.Load():
+		s.reply(ftp.Command{}, ftp.NewReply(421, s.stopText()))
+	default:
+		s.dead = errHungUp
+	}
+}
+
 // end cleans up, after the panic p too: that is the end of this session only.
 func (s *session) end(p any) {
 	defer s.hangUp()

@@ -193,28 +193,6 @@ func (s *session) lives(begin func()) (dozes bool) {
 	return false
 }
 
-// endInput notes that the client sends no more lines.
-func (s *session) endInput() {
-	s.ended = true
-	if s.job != nil {
-		s.job.inputEnded()
-	}
-}
-
-// lastJobs is next for a session whose client sends no more lines. What it sent
-// before is carried out and answered: a script may send all it has to say and close
-// its side of the connection.
-func (s *session) lastJobs() {
-	switch {
-	case s.job != nil:
-		s.waitJob()
-	case s.stopping.Load():
-		s.reply(ftp.Command{}, ftp.NewReply(421, s.stopText()))
-	default:
-		s.dead = errHungUp
-	}
-}
-
 // next waits for a line and runs it, or for whatever else wakes the session. It
 // reports whether the session may doze.
 func (s *session) next() (dozes bool) {
