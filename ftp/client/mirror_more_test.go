@@ -288,7 +288,7 @@ func TestMirrorZone(t *testing.T) {
 }
 
 // TestMirrorDateInDoubt: where nothing shows which number is the day, a file is not
-// copied again because its date may be of another month, not because of the day.
+// copied again if its time is that of the other reading, and is if it is of neither.
 func TestMirrorDateInDoubt(t *testing.T) {
 	f := newFake(t, func(f *fake) {
 		f.feat = nil
