@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -253,6 +254,10 @@ func (e *env) sayError(err error) {
 	var done reported
 	if errors.As(err, &done) || e.ctx.Err() != nil {
 		return
+	}
+	var local *client.LocalError
+	if e.line != nil && e.line.piped && errors.As(err, &local) && errors.Is(err, syscall.EPIPE) {
+		return // the status of the program tells what matters
 	}
 	e.say(e.told(strings.TrimSpace(err.Error())))
 }

@@ -140,13 +140,11 @@ func (s *session) foreground(ctx context.Context, l *call) error {
 	}()
 	err = s.runTo(ctx, l, w)
 	w.Close()
-	if failed := <-ended; failed != nil && err == nil {
-		err = failed
+	failed := <-ended
+	if errors.Is(err, syscall.EPIPE) { // the program did not read to the end: its status decides
+		err = nil
 	}
-	if errors.Is(err, syscall.EPIPE) { // it has seen enough
-		return nil
-	}
-	return err
+	return firstError(err, failed)
 }
 
 // runTo runs a command whose standard output is out.
@@ -191,7 +189,7 @@ func (s *session) prepare(ctx context.Context, l *call, io stdio, j *job) (run f
 	}
 	e := &env{
 		stdio: io, ctx: ctx, raw: args, wait: s.e.wait, watching: s.see, watched: true,
-		line: &shellLine{s: s, name: l.name, k: s.k, job: j},
+		line: &shellLine{s: s, name: l.name, k: s.k, job: j, piped: l.pipe != ""},
 	}
 	app := newApp(e)
 	s.defaults(app.Command(l.verb.cli))
