@@ -32,6 +32,8 @@ type env struct {
 	above    io.Writer                 // where lines go while bars are drawn; nil: to err
 	wait     func(n int) time.Duration // before the n-th retry
 
+	resume string // resumeHint of what runs
+
 	line *shellLine // of the shell, that runs this verb; nil: none
 }
 

@@ -95,11 +95,7 @@ func (s *session) runCommand(c command) error {
 		s.listings.forget()
 	}
 	if err != nil && ctx.Err() != nil && s.e.ctx.Err() == nil {
-		what := "interrupted"
-		if l.verb.cli == "get" || l.verb.cli == "put" {
-			what += "; with -c it goes on where it stopped"
-		}
-		s.say(what)
+		s.say("interrupted" + resumeHint(l.verb.cli))
 		return reported{context.Canceled}
 	}
 	return s.failed(l.name, err)
