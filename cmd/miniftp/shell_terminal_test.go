@@ -285,7 +285,7 @@ func TestShellDumbTerminal(t *testing.T) {
 }
 
 // An interrupt ends what runs while its bars are drawn, by Ctrl-C and by SIGTERM; the last
-// line says how to continue. The terminal shows what is typed, and its cursor, as before.
+// line says how to continue. The terminal echoes what is typed, and shows its cursor.
 func TestInterruptAtATerminal(t *testing.T) {
 	srv := withFile(t, pattern(4<<20))
 	dir := t.TempDir()
@@ -316,9 +316,12 @@ func TestInterruptAtATerminal(t *testing.T) {
 		} {
 			t.Run(strings.Join(tt.args[:2], " ")+" "+name, func(t *testing.T) {
 				s := startTerminal(t, dir, "xterm", append([]string{tt.args[0], "--rate", "64k"}, tt.args[1:]...)...)
-				s.await("B/s")
+				shown := s.await("B/s")
 				stop(s)
-				s.await("miniftp: interrupted" + tt.hint + "\r\n")
+				shown += s.await("miniftp: interrupted" + tt.hint + "\r\n")
+				if strings.Contains(shown, "\x1b[?25l") {
+					t.Error("the cursor was hidden")
+				}
 				_ = s.cmd.Wait()
 				if code := s.cmd.ProcessState.ExitCode(); code != exitInterrupted {
 					t.Errorf("exit %d", code)
