@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -30,6 +31,8 @@ type env struct {
 	saying   sync.Mutex                // one line at a time
 	above    io.Writer                 // where lines go while bars are drawn; nil: to err
 	wait     func(n int) time.Duration // before the n-th retry
+
+	resume string // resumeHint of what runs
 
 	line *shellLine // of the shell, that runs this verb; nil: none
 }
@@ -253,6 +256,10 @@ func (e *env) sayError(err error) {
 	var done reported
 	if errors.As(err, &done) || e.ctx.Err() != nil {
 		return
+	}
+	var local *client.LocalError
+	if e.line != nil && e.line.piped && errors.As(err, &local) && errors.Is(err, syscall.EPIPE) {
+		return // the status of the program tells what matters
 	}
 	e.say(e.told(strings.TrimSpace(err.Error())))
 }

@@ -49,11 +49,27 @@ func (e *env) report(err error) int {
 	case err == nil, errors.Is(err, errStopped):
 		return exitOK
 	case e.ctx.Err() != nil:
-		e.say("miniftp: interrupted")
+		line := "miniftp: interrupted"
+		if isTerminal(e.err) { // scripts know the bare line
+			line += e.resume
+		}
+		e.say(line)
 		return exitInterrupted
 	}
 	e.sayError(err)
 	return exitCode(err)
+}
+
+// resumeHint says how to continue the named verb after an interrupt, as the end of the line
+// that reports the interrupt. It is empty if the verb can only begin anew.
+func resumeHint(verb string) string {
+	switch verb {
+	case "get", "put":
+		return "; with -c it continues where it stopped"
+	case "mirror":
+		return "; the same command continues where it stopped"
+	}
+	return ""
 }
 
 // cause is what the operating system says, without the call and the name that

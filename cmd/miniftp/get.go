@@ -85,6 +85,7 @@ func (e *env) runGet(c *cli.Context) error {
 	f.crew = e.newCrew(c.Int("parallel"))
 	if f.local == "-" {
 		f.crew = e.newCrew(1) // in the order of the arguments
+		e.resume = ""         // -c does not go with -
 	}
 	err := e.eachNamed(c, args, globs, f.crew, f.fetch)
 	f.meter.wait()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -63,5 +64,32 @@ func (t *transfer) draw2nd(tb *testing.T) {
 	t.draw()
 	if t.bar != bar || bar == nil {
 		tb.Error("another bar was drawn")
+	}
+}
+
+// TestMeterEndsOpenBars: wait ends the bars of files whose done was not called, as those of
+// a run that was interrupted; what is called after it is harmless.
+func TestMeterEndsOpenBars(t *testing.T) {
+	e := &env{stdio: stdio{nil, nil, io.Discard}, ctx: t.Context()}
+	m := &meter{e: e, width: 80, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh(), mpb.WithRefreshRate(time.Millisecond))}
+	m.total()
+	m.all.draw()
+	drawn, waiting := m.file("drawn"), m.file("waiting")
+	drawn.draw()
+	step := drawn.progress()
+	step(1, 100)
+	m.wait()
+	if n := m.drawn.Load(); n != 0 {
+		t.Errorf("%d bars are left", n)
+	}
+	step(2, 100)
+	waiting.draw()
+	late := m.file("late")
+	late.draw()
+	for _, f := range []*transfer{drawn, waiting, late} {
+		if f.bar != nil {
+			t.Errorf("%s has a bar", f.name)
+		}
+		f.done(client.Result{}, nil)
 	}
 }

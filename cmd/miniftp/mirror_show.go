@@ -51,6 +51,7 @@ func (e *env) newMirrorShow(c *cli.Context, src, dst *mirrorSide) *mirrorShow {
 	}
 	s.meter.summary = false // the names of all files would scroll by
 	if s.dry {
+		e.resume = ""
 		s.meter.hide()
 	}
 	s.meter.total()

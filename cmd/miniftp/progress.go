@@ -25,9 +25,14 @@ type meter struct {
 	width   int
 	drawn   atomic.Int32 // bars
 	all     *total       // nil: no line for all files together
+
+	mu    sync.Mutex
+	open  map[*transfer]struct{} // files whose done was not called yet
+	ended bool
 }
 
 func (e *env) newMeter(c *cli.Context) *meter {
+	e.resume = resumeHint(c.Command.Name)
 	tty := isTerminal(e.err)
 	explain := c.Bool("explain")
 	silent := c.Bool("quiet") || c.Bool("json")
@@ -46,13 +51,24 @@ func (m *meter) hide() {
 	m.bars, m.summary = nil, false
 }
 
-// wait ends the bars; after it, lines go straight to the terminal again.
+// wait ends the bars, including those of files for which done was never called, as
+// when a run is interrupted: mpb would wait for them forever. After it, lines go straight
+// to the terminal again.
 func (m *meter) wait() {
-	if m.bars != nil {
-		m.all.end()
-		m.bars.Wait()
-		m.e.above = nil
+	if m.bars == nil {
+		return
 	}
+	m.mu.Lock()
+	m.ended = true
+	open := m.open
+	m.open = nil
+	m.mu.Unlock()
+	for t := range open {
+		t.end()
+	}
+	m.all.end()
+	m.bars.Wait()
+	m.e.above = nil
 }
 
 // barAfter is how long a transfer has to last to get a bar: many small files
@@ -77,9 +93,20 @@ type transfer struct {
 
 func (m *meter) file(name string) *transfer {
 	t := &transfer{m: m, name: ftp.Printable(name)}
-	if m.bars != nil {
-		t.later = time.AfterFunc(barAfter, t.draw)
+	if m.bars == nil {
+		return t
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		t.ended = true
+		return t
+	}
+	if m.open == nil {
+		m.open = map[*transfer]struct{}{}
+	}
+	m.open[t] = struct{}{}
+	t.later = time.AfterFunc(barAfter, t.draw)
 	return t
 }
 
@@ -156,20 +183,28 @@ func show(bar *mpb.Bar, p pace) {
 	}
 }
 
-// done ends the meter of one file, and tells how it went.
-func (t *transfer) done(res client.Result, err error) {
+// end removes the bar, if there is one, and prevents another. It may be called twice.
+func (t *transfer) end() {
 	if t.later != nil {
 		t.later.Stop()
 	}
 	t.mu.Lock()
-	t.ended = true
 	bar := t.bar
+	t.bar, t.ended = nil, true
 	t.mu.Unlock()
 	if bar != nil {
 		bar.Abort(true)
 		bar.Wait()
 		t.m.drawn.Add(-1)
 	}
+}
+
+// done ends the meter of one file, and tells how it went.
+func (t *transfer) done(res client.Result, err error) {
+	t.m.mu.Lock()
+	delete(t.m.open, t)
+	t.m.mu.Unlock()
+	t.end()
 	t.m.all.fileDone()
 	if err != nil || !t.m.summary {
 		return

@@ -106,6 +106,7 @@ func (s *sender) stdin() error {
 		return usagef("-c does not go with - (standard input)")
 	}
 	s.k.retries = 0
+	s.e.resume = ""
 	m := s.meter.file("standard input")
 	var res client.Result
 	err := s.k.do(func(cl *client.Client, _ int) (err error) {

@@ -95,11 +95,7 @@ func (s *session) runCommand(c command) error {
 		s.listings.forget()
 	}
 	if err != nil && ctx.Err() != nil && s.e.ctx.Err() == nil {
-		what := "interrupted"
-		if l.verb.cli == "get" || l.verb.cli == "put" {
-			what += "; with -c it goes on where it stopped"
-		}
-		s.say(what)
+		s.say("interrupted" + resumeHint(l.verb.cli))
 		return reported{context.Canceled}
 	}
 	return s.failed(l.name, err)
@@ -140,13 +136,11 @@ func (s *session) foreground(ctx context.Context, l *call) error {
 	}()
 	err = s.runTo(ctx, l, w)
 	w.Close()
-	if failed := <-ended; failed != nil && err == nil {
-		err = failed
+	failed := <-ended
+	if errors.Is(err, syscall.EPIPE) { // the program did not read to the end: its status decides
+		err = nil
 	}
-	if errors.Is(err, syscall.EPIPE) { // it has seen enough
-		return nil
-	}
-	return err
+	return firstError(err, failed)
 }
 
 // runTo runs a command whose standard output is out.
@@ -191,7 +185,7 @@ func (s *session) prepare(ctx context.Context, l *call, io stdio, j *job) (run f
 	}
 	e := &env{
 		stdio: io, ctx: ctx, raw: args, wait: s.e.wait, watching: s.see, watched: true,
-		line: &shellLine{s: s, name: l.name, k: s.k, job: j},
+		line: &shellLine{s: s, name: l.name, k: s.k, job: j, piped: l.pipe != ""},
 	}
 	app := newApp(e)
 	s.defaults(app.Command(l.verb.cli))

@@ -50,6 +50,8 @@ type shellLine struct {
 	name string // of the verb, as it was typed
 	k    *link  // the shell's
 	job  *job   // if it runs in the background
+
+	piped bool // its output goes to a program, which may stop reading
 }
 
 // lend gives a verb the shell's link, if it is one to the server that the verb wants.

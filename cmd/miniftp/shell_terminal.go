@@ -78,7 +78,7 @@ func (t *terminal) next(prompt string) (string, error) {
 		if line != "" {
 			err = nil
 		}
-		return line, err
+		return strings.TrimRight(line, "\r\n"), err
 	}
 	_ = t.editing.ApplyMode() // whatever ran may have left another one
 	line, err := t.editor.Prompt(prompt)

@@ -38,6 +38,12 @@ type screenTest struct {
 // startShell runs miniftp shell at a new terminal.
 func startShell(t *testing.T, home string, args ...string) *screenTest {
 	t.Helper()
+	return startTerminal(t, home, "xterm", append([]string{"shell"}, args...)...)
+}
+
+// startTerminal runs miniftp at a new terminal of the type term.
+func startTerminal(t *testing.T, home, term string, args ...string) *screenTest {
+	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Skipf("no terminals here: %v", err)
@@ -59,10 +65,10 @@ func startShell(t *testing.T, home string, args ...string) *screenTest {
 	}
 	defer tty.Close()
 	s := &screenTest{t: t, home: home, keys: keys, more: make(chan struct{})}
-	s.cmd = exec.Command(program(t), append([]string{"shell"}, args...)...)
+	s.cmd = exec.Command(program(t), args...)
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
 	s.cmd.Dir = home
-	s.cmd.Env = append(os.Environ(), "HOME="+home, "NETRC="+filepath.Join(home, "none"), "XDG_STATE_HOME=", "TERM=xterm", "LC_ALL=C.UTF-8")
+	s.cmd.Env = append(os.Environ(), "HOME="+home, "NETRC="+filepath.Join(home, "none"), "XDG_STATE_HOME=", "TERM="+term, "LC_ALL=C.UTF-8")
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -231,7 +237,7 @@ func TestShellCtrlC(t *testing.T) {
 	s.press("get a.bin\r")
 	<-opened
 	s.press(ctrlC)
-	s.await("interrupted; with -c it goes on where it stopped\r\n" + prompt)
+	s.await("interrupted; with -c it continues where it stopped\r\n" + prompt)
 	srv.Heal()
 	s.line("pwd", "\r\n/\r\n"+prompt)
 	s.line("ls", "a.bin\r\n"+prompt)
@@ -256,6 +262,75 @@ func TestShellCtrlC(t *testing.T) {
 	for _, name := range []string{"a.bin", "third"} {
 		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != string(pattern(1<<20)) {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+}
+
+// A terminal that can't move its cursor hands over lines with their line breaks, which are
+// no part of a name.
+func TestShellDumbTerminal(t *testing.T) {
+	srv := withFile(t, pattern(1000))
+	dir := t.TempDir()
+	s := startTerminal(t, dir, "dumb", "shell", srv.URL)
+	prompt := "miniftp " + srv.Addr + ":/> "
+	s.await(prompt)
+	s.press("get a.bin copy\n")
+	s.await("whole: ")
+	s.await(prompt)
+	s.press("bye\n")
+	s.end()
+	if got, err := os.ReadFile(filepath.Join(dir, "copy")); err != nil || string(got) != string(pattern(1000)) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// An interrupt ends what runs while its bars are drawn, by Ctrl-C and by SIGTERM; the last
+// line says how to continue. The terminal echoes what is typed, and shows its cursor.
+func TestInterruptAtATerminal(t *testing.T) {
+	srv := withFile(t, pattern(4<<20))
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "b.bin"), pattern(4<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "tree"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "b.bin"), filepath.Join(dir, "tree", "b.bin")); err != nil {
+		t.Fatal(err)
+	}
+	const withC, again = "; with -c it continues where it stopped", "; the same command continues where it stopped"
+	for _, tt := range []struct {
+		args []string
+		hint string
+	}{
+		{[]string{"get", srv.URL + "/a.bin", "one"}, withC},
+		{[]string{"get", "-r", srv.URL, "many"}, withC},
+		{[]string{"put", "tree/b.bin", srv.URL + "/up"}, withC},
+		{[]string{"put", "-r", "tree", srv.URL + "/ups/"}, withC},
+		{[]string{"mirror", srv.URL, "down"}, again},
+		{[]string{"mirror", "tree", srv.URL + "/there"}, again},
+	} {
+		for name, stop := range map[string]func(*screenTest){
+			"Ctrl-C":  func(s *screenTest) { s.press(ctrlC) },
+			"SIGTERM": func(s *screenTest) { _ = s.cmd.Process.Signal(syscall.SIGTERM) },
+		} {
+			t.Run(strings.Join(tt.args[:2], " ")+" "+name, func(t *testing.T) {
+				s := startTerminal(t, dir, "xterm", append([]string{tt.args[0], "--rate", "64k"}, tt.args[1:]...)...)
+				shown := s.await("B/s")
+				stop(s)
+				shown += s.await("miniftp: interrupted" + tt.hint + "\r\n")
+				if strings.Contains(shown, "\x1b[?25l") {
+					t.Error("the cursor was hidden")
+				}
+				_ = s.cmd.Wait()
+				if code := s.cmd.ProcessState.ExitCode(); code != exitInterrupted {
+					t.Errorf("exit %d", code)
+				}
+				mode, err := unix.IoctlGetTermios(int(s.keys.Fd()), unix.TCGETS)
+				if err != nil || mode.Lflag&unix.ECHO == 0 || mode.Lflag&unix.ICANON == 0 {
+					t.Errorf("the terminal: %+v, %v", mode, err)
+				}
+			})
 		}
 	}
 }

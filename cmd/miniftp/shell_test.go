@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -193,6 +194,45 @@ func TestShellJobs(t *testing.T) {
 	want := []string{"miniftp: [1] /nope: the server says 550 /nope: no such file or directory.", "miniftp: [1] failed get nope", ""}
 	if code != exitRefused || strings.TrimSpace(out) != "100000" || !slices.Equal(told, want) {
 		t.Errorf("exit %d, %s\n%s", code, out, errs)
+	}
+}
+
+// The status of a line with a pipe is the worse of both: a program that fails counts even if
+// it read only a part, and one that succeeds after a part is no failure.
+func TestShellPipeStatus(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("no sh here")
+	}
+	srv := withFile(t, pattern(4<<20))
+	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
+	for line, want := range map[string]struct {
+		code int
+		errs string
+	}{
+		`cat a.bin | sh -c "exit 7"`:                 {exitFailure, "miniftp: cat: sh -c \"exit 7\": exit status 7\n"},
+		`cat a.bin | sh -c "cat >/dev/null; exit 7"`: {exitFailure, "miniftp: cat: sh -c \"cat >/dev/null; exit 7\": exit status 7\n"},
+		`cat a.bin | sh -c "exit 0"`:                 {exitOK, ""},
+		`cat nope | cat`:                             {exitRefused, "miniftp: cat: /nope: the server says 550 /nope: no such file or directory.\n"},
+		`cat nope | sh -c "exit 7"`:                  {exitRefused, "miniftp: cat: /nope: the server says 550 /nope: no such file or directory.\n"},
+	} {
+		errs, err := os.Create(filepath.Join(t.TempDir(), "errs")) // the program writes to it, too
+		if err != nil {
+			t.Fatal(err)
+		}
+		code := runWith(t.Context(), []string{"miniftp", "shell", "-c", line, srv.URL}, stdio{strings.NewReader(""), new(bytes.Buffer), errs}, waits)
+		errs.Close()
+		if said, err := os.ReadFile(errs.Name()); err != nil || code != want.code || string(said) != want.errs {
+			t.Errorf("%s: exit %d, %q, %v", line, code, said, err)
+		}
+	}
+}
+
+// A NUL in a line is refused before anything of the line is run.
+func TestShellNUL(t *testing.T) {
+	srv := ftptest.NewServer(t, nil)
+	code, out, errs := tryShell(t, "pwd; mkdir a\x00b", srv.URL)
+	if code != exitUsage || out != "" || !strings.Contains(errs, "NUL") || timesSent(srv, "MKD") != 0 {
+		t.Errorf("exit %d, %q, %q", code, out, errs)
 	}
 }
 

@@ -72,6 +72,9 @@ type lexer struct {
 
 // splitLine takes a line apart.
 func splitLine(line string) ([]command, error) {
+	if strings.IndexByte(line, 0) >= 0 {
+		return nil, usagef("the line holds a NUL character, which no file name or command can hold")
+	}
 	l := &lexer{line: line}
 	if err := l.split(); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
@@ -49,6 +50,7 @@ type link struct {
 	given   bool // to the data connection
 	data    dtp.Result
 	moved   bool // data is in
+	took    time.Duration
 	err     error
 	done    chan struct{}
 }
@@ -103,7 +105,7 @@ func (ch *Chain) transfer(ctx context.Context, j *job) (Result, error) {
 	}
 	l := &link{cmds: []ftp.Command{{Verb: j.verb, Arg: j.arg}}, job: j}
 	err := ch.do(ctx, l)
-	res := Result{Bytes: l.data.Bytes, Took: l.data.Took, Mode: ch.p.opts.Mode}
+	res := Result{Bytes: l.data.Bytes, Took: l.took, Mode: ch.p.opts.Mode}
 	if len(l.replies) > 0 {
 		res.Final = l.replies[0]
 	}

@@ -222,9 +222,10 @@ func (d *drive) verdict(l *link) error {
 	default:
 		d.ch.wentWell()
 	}
+	l.took = lasted(l.data)
 	d.c.tell(ftp.TransferDone{
 		Verb: l.job.verb, Path: l.job.arg, Direction: l.job.dir, Mode: d.c.opts.Mode,
-		Bytes: l.data.Bytes, Took: l.data.Took, Err: err,
+		Bytes: l.data.Bytes, Took: l.took, Err: err,
 	})
 	return err
 }

@@ -38,7 +38,7 @@ type Transfer struct {
 // Result is how a transfer went.
 type Result struct {
 	Bytes    int64         // that went over the data connection
-	Took     time.Duration // since the data connection stood
+	Took     time.Duration // from the opened data connection to the final reply
 	Mode     ftp.DataMode
 	Final    ftp.Reply
 	Verified string // what agreed: "size and reply" or "reply"
@@ -182,7 +182,7 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, blamed bool, 
 	r.settle(ctx, err)
 	err = r.verdict(err)
 	c.strayDone = true
-	res = Result{Bytes: r.data.Bytes, Took: r.data.Took, Mode: c.opts.Mode, Final: r.final, cutShort: r.data.CutShort}
+	res = Result{Bytes: r.data.Bytes, Took: lasted(r.data), Mode: c.opts.Mode, Final: r.final, cutShort: r.data.CutShort}
 	if err == nil {
 		res.Verified = r.verified()
 	}
@@ -193,6 +193,16 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, blamed bool, 
 	c.keep(r.data.Kept, err)
 	stood = stood && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
 	return res, r.conclude(ctx, err) || stood, err
+}
+
+// lasted returns the time since the data connection of d was ready; it is to be called when
+// the final reply is there. The bytes of an upload are written long before that: up to
+// megabytes of them wait in the buffers of the sockets.
+func lasted(d dtp.Result) time.Duration {
+	if d.Began.IsZero() {
+		return 0
+	}
+	return time.Since(d.Began)
 }
 
 // prepare is everything before the transfer command: the type, the data

@@ -68,7 +68,8 @@ const DefaultStall = 60 * time.Second
 type Result struct {
 	Bytes  int64         // that went over the data connection
 	Opened bool          // the data connection stood
-	Took   time.Duration // since it stood
+	Began  time.Time     // when the Job began on it
+	Took   time.Duration // from Began to the end of its bytes
 	// CutShort: the peer's end of the file came without TLS close_notify, so
 	// somebody else may have cut it short. Only the other signs can tell.
 	CutShort bool
@@ -216,7 +217,7 @@ func (t *Transfer) Run(ctx context.Context) Result {
 	if err == nil {
 		err = t.pump.run(t.conn)
 	}
-	res := Result{Bytes: t.pump.moved, Opened: true, Took: time.Since(t.pump.start), Err: err}
+	res := Result{Bytes: t.pump.moved, Opened: true, Began: t.pump.start, Took: time.Since(t.pump.start), Err: err}
 	if err == nil && keeps(&t.pump.job) {
 		kept, res.Kept = true, t.conn
 		if t.pump.tls != nil {

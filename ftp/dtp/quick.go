@@ -63,7 +63,7 @@ func (t *Transfer) ended(err error) Result {
 	if closeErr := t.pump.conn.Close(); err == nil && closeErr != nil {
 		err = &BrokenError{plain(closeErr)}
 	}
-	return Result{Bytes: t.pump.moved, Opened: true, Took: time.Since(t.pump.start), Err: err}
+	return Result{Bytes: t.pump.moved, Opened: true, Began: t.pump.start, Took: time.Since(t.pump.start), Err: err}
 }
 
 // limited reports whether a rate limits the Job.

@@ -93,7 +93,7 @@ func (t *Transfer) sendQuick() (Result, bool) {
 		}
 		t.quick = false
 	}
-	return Result{Bytes: t.pump.moved, Opened: true, Took: time.Since(t.pump.start), Err: failed(err)}, true
+	return Result{Bytes: t.pump.moved, Opened: true, Began: t.pump.start, Took: time.Since(t.pump.start), Err: failed(err)}, true
 }
 
 func (t *Transfer) sendfile() (done bool, err error) {

@@ -1,0 +1,86 @@
+package client_test
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+)
+
+// storing is how long a lateFs needs to store a file that has arrived.
+const storing = 60 * time.Millisecond
+
+// lateFs has files whose Close takes time, as on a slow disk.
+type lateFs struct{ afero.Fs }
+
+func (l lateFs) OpenFile(name string, flag int, perm os.FileMode) (afero.File, error) {
+	f, err := l.Fs.OpenFile(name, flag, perm)
+	if err != nil || flag&(os.O_WRONLY|os.O_RDWR) == 0 {
+		return f, err
+	}
+	return lateFile{f}, nil
+}
+
+type lateFile struct{ afero.File }
+
+func (l lateFile) Close() error {
+	time.Sleep(storing)
+	return l.File.Close()
+}
+
+// stores collects how long each STOR took.
+type stores struct {
+	mu   sync.Mutex
+	took []time.Duration
+}
+
+func (s *stores) Observe(e ftp.Event) {
+	if h, ok := e.What.(ftp.TransferDone); ok && h.Verb == "STOR" {
+		s.mu.Lock()
+		s.took = append(s.took, h.Took)
+		s.mu.Unlock()
+	}
+}
+
+// An upload takes until the final reply: its bytes are written to the socket before that.
+func TestTookUntilFinalReply(t *testing.T) {
+	srv := ftptest.NewServer(t, lateFs{fsroot.NewMem()})
+	seen := new(stores)
+	c, err := client.Dial(t.Context(), srv.Addr, &client.Options{Observer: seen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	res, err := c.StoreWith(t.Context(), client.Transfer{Path: "a"}, strings.NewReader("text"))
+	if err != nil || res.Took < storing || len(seen.took) != 1 || seen.took[0] < storing {
+		t.Errorf("%v, %v, %v", res.Took, seen.took, err)
+	}
+	if res, err := c.RetrieveWith(t.Context(), client.Transfer{Path: "a"}, new(strings.Builder)); err != nil || res.Took <= 0 {
+		t.Errorf("%v, %v", res.Took, err)
+	}
+}
+
+// The files of a chain, too.
+func TestTookOfChain(t *testing.T) {
+	srv := ftptest.NewServer(t, lateFs{fsroot.NewMem()})
+	seen := new(stores)
+	up, _ := remoteTree(t, srv.Addr, &client.Options{Observer: seen}, 1, "/up")
+	here := disk(t, map[string]string{"/a": "one", "/b": "two", "/c": "three"})
+	res, err := client.Mirror(t.Context(), up, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{})
+	if err != nil || res.Files != 3 || len(seen.took) != 3 {
+		t.Fatalf("%+v, %v, %v", res, seen.took, err)
+	}
+	for _, took := range seen.took {
+		if took < storing {
+			t.Errorf("%v", took)
+		}
+	}
+}
