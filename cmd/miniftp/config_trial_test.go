@@ -131,6 +131,8 @@ func everyReader(file string) map[string]error {
 	errs := map[string]error{}
 	_, errs["configuration"] = readConfig(file)
 	_, _, errs["users"] = readUsers(file)
+	_, errs["netrc"] = netrcText(file)
+	_, errs["password"] = passwordFile(file)
 	_, errs["authorities"] = authorities(file)
 	_, errs["certificate"] = keyPair(file, file)
 	_, errs["certificates"] = loadCertificates([]string{file}, nil)
