@@ -211,7 +211,7 @@ func (f *Fs) Remove(name string) error {
 
 // RemoveAll implements afero.Fs.
 func (f *Fs) RemoveAll(name string) error {
-	if baseName(filepath.ToSlash(name)) == "" {
+	if !isRemovable(filepath.ToSlash(name)) {
 		return &fs.PathError{Op: "remove", Path: name, Err: errNoName}
 	}
 	err := f.do("remove", name, func(c *Client, p string) error { return c.RemoveAll(f.ctx, p) })

@@ -117,25 +117,36 @@ func (c *Client) makeDirAll(ctx context.Context, path string, depth int) error {
 
 // RemoveAll removes path and, if it is a directory, all in it. Links are removed,
 // never followed: a link that may not be removed is an error, also if path ends in a
-// slash. A path without a name of its own, such as "", "." or "..", is an error. Unlike
+// slash. A path without a name of its own, such as "", "." or "..", is an error; "/" is
+// all that the server shows. Unlike
 // os.RemoveAll it takes a path that isn't there for an error: FTP has one code for that
 // and for one that may not be touched.
 func (c *Client) RemoveAll(ctx context.Context, path string) error {
 	name := baseName(path)
-	if name == "" {
+	if !isRemovable(path) {
 		return &fs.PathError{Op: "remove", Path: path, Err: errNoName}
 	}
 	if err := c.begin(); err != nil {
 		return err
 	}
 	defer c.end()
-	path = strings.TrimRight(path, "/")
-	top := &siblings{dir: strings.TrimSuffix(path, name), name: name}
+	top := &siblings{read: true} // nothing is beside /
+	if name == "" {
+		path = "/"
+	} else {
+		path = strings.TrimRight(path, "/")
+		top = &siblings{dir: strings.TrimSuffix(path, name), name: name}
+	}
 	return (&removal{c: c, budget: newBudget()}).all(ctx, path, top, 0)
 }
 
 // errNoName is returned by RemoveAll for a path such as "" or "..".
-var errNoName = errors.New("neither the top nor . nor .. is removed: name a file or directory")
+var errNoName = errors.New("the path has no name of its own: name a file or directory")
+
+// isRemovable reports whether RemoveAll takes a path: one that names something, or "/".
+func isRemovable(p string) bool {
+	return baseName(p) != "" || p != "" && strings.Trim(p, "/") == ""
+}
 
 // removal is one RemoveAll.
 type removal struct {
