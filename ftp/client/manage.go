@@ -118,9 +118,8 @@ func (c *Client) makeDirAll(ctx context.Context, path string, depth int) error {
 // RemoveAll removes path and, if it is a directory, all in it. Links are removed,
 // never followed: a link that may not be removed is an error, also if path ends in a
 // slash. A path without a name of its own, such as "", "." or "..", is an error; "/" is
-// all that the server shows. Unlike
-// os.RemoveAll it takes a path that isn't there for an error: FTP has one code for that
-// and for one that may not be touched.
+// all that the server shows. Unlike os.RemoveAll it takes a path that isn't there for an
+// error: FTP has one code for that and for one that may not be touched.
 func (c *Client) RemoveAll(ctx context.Context, path string) error {
 	name := baseName(path)
 	if !isRemovable(path) {

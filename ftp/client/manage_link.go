@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"miniftp/ftp"
 )
@@ -58,7 +59,7 @@ func (r *removal) readLinks(ctx context.Context, in *siblings) error {
 			const header = 48 // of a string and its place in the map
 			full = r.budget.take(len(e.Name) + header)
 			in.links[e.Name] = true
-		case e.Type == ftp.DirEntry && e.Name == in.name:
+		case e.Type == ftp.DirEntry && strings.EqualFold(e.Name, in.name): // many servers ignore case
 			in.found = true
 		}
 		return full == nil
