@@ -151,7 +151,9 @@ func (e *env) prepare(c *cli.Command, path string) {
 		e.prepare(sub, path+" "+sub.Name)
 	}
 	for _, f := range c.Flags {
-		setEnv(f)
+		if !noVariable[path+" --"+f.Names()[0]] {
+			setEnv(f)
+		}
 	}
 	c.OnUsageError = usageErrors(path, c.Flags)
 	c.HideHelpCommand = true
@@ -171,6 +173,10 @@ func (e *env) prepare(c *cli.Command, path string) {
 		return action(ctx)
 	}
 }
+
+// noVariable are the flags that turn a harmless command line into one that deletes. They
+// have no environment variable: one that is set for a verb must not delete in another.
+var noVariable = map[string]bool{"mirror --delete": true, "passwd --delete": true, "rm --recursive": true}
 
 // setEnv names the environment variable of a flag: MINIFTP_ and its name.
 func setEnv(f cli.Flag) {

@@ -74,6 +74,9 @@ func newConfig(c *cli.Context, file string) *config {
 		cf.readFlags(c, flags)
 	}
 	if len(cf.list("listen")) == 0 && len(cf.list("listen-tls")) == 0 {
+		if cf.values["listen"].by == byFile {
+			cf.wrong("listen", "is empty: name an address such as 127.0.0.1:2121, or leave it out for that one")
+		}
 		cf.settle("listen", []string{"127.0.0.1:2121"})
 	}
 	switch {
@@ -121,6 +124,7 @@ func (cf *config) readFile(flags map[string]cli.Flag, known []string) {
 	for _, g := range serveGroups() {
 		tables = append(tables, g.table)
 	}
+	withKeys := cf.file.tablesWithKeys()
 	for _, k := range cf.file.keys {
 		if k.path[0] == "users" {
 			continue
@@ -141,17 +145,23 @@ func (cf *config) readFile(flags map[string]cli.Flag, known []string) {
 			}
 			cf.values[name] = value{is: is, by: byFile, line: k.line, key: k.String()}
 		case k.value == nil && len(k.path) == 1 && slices.Contains(tables, k.path[0]):
-		case k.value != nil || !cf.hasKeysBelow(k):
+		case k.value != nil || !withKeys[strings.Join(k.path, "\x00")]:
 			cf.wrongKey(k, "there is no such setting%s", hint(k, known))
 		}
 	}
 }
 
-// hasKeysBelow: of a table that is unknown, its keys are complained about.
-func (cf *config) hasKeysBelow(head fileKey) bool {
-	return slices.ContainsFunc(cf.file.keys, func(k fileKey) bool {
-		return k.value != nil && len(k.path) > len(head.path) && slices.Equal(k.path[:len(head.path)], head.path)
-	})
+// tablesWithKeys returns the tables in which the file sets keys. If such a table is
+// unknown, errors name its keys rather than the table.
+func (f *configFile) tablesWithKeys() map[string]bool {
+	const deepest = 8 // no setting is as deep
+	tables := map[string]bool{}
+	for _, k := range f.keys {
+		for i := 1; k.value != nil && i < min(len(k.path), deepest); i++ {
+			tables[strings.Join(k.path[:i], "\x00")] = true
+		}
+	}
+	return tables
 }
 
 // hint is what somebody who wrote that key may have meant.

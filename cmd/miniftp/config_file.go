@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -62,9 +63,11 @@ func readConfig(name string) (*configFile, error) {
 	var p unstable.Parser
 	p.Reset(text)
 	var table []string
+	lines := lineCounter{text: text, line: 1}
 	for p.NextExpression() {
 		n := p.Expression()
-		path, line := nodeKey(&p, n)
+		path, offset := nodeKey(n)
+		line := lines.at(offset)
 		switch n.Kind {
 		case unstable.KeyValue:
 			path = slices.Concat(table, path)
@@ -82,16 +85,32 @@ func readConfig(name string) (*configFile, error) {
 	return f, nil
 }
 
-// nodeKey is the key of an expression, and its line.
-func nodeKey(p *unstable.Parser, n *unstable.Node) (path []string, line int) {
+// nodeKey is the key of an expression, and where it begins.
+func nodeKey(n *unstable.Node) (path []string, offset int) {
 	for it := n.Key(); it.Next(); {
 		k := it.Node()
-		if line == 0 {
-			line = p.Shape(k.Raw).Start.Line
+		if path == nil {
+			offset = int(k.Raw.Offset)
 		}
 		path = append(path, string(k.Data))
 	}
-	return path, line
+	return path, offset
+}
+
+// lineCounter tells the line of an offset. The offsets ascend, so that the text is read
+// only once.
+type lineCounter struct {
+	text   []byte
+	offset int
+	line   int
+}
+
+func (l *lineCounter) at(offset int) int {
+	if offset > l.offset {
+		l.line += bytes.Count(l.text[l.offset:offset], []byte("\n"))
+		l.offset = offset
+	}
+	return l.line
 }
 
 // lookUp finds the value of a key.
@@ -139,6 +158,9 @@ func nearest(word string, words []string) string {
 	for _, w := range words {
 		if len(word) >= 4 && strings.HasSuffix(w, "-"+word) {
 			return w
+		}
+		if max(len(w)-len(word), len(word)-len(w)) > least {
+			continue // the distance is no less than that
 		}
 		if d := distance(word, w); d <= least && (best == "" || d < least) {
 			best, least = w, d

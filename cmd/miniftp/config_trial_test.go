@@ -131,8 +131,41 @@ func everyReader(file string) map[string]error {
 	errs := map[string]error{}
 	_, errs["configuration"] = readConfig(file)
 	_, _, errs["users"] = readUsers(file)
+	_, errs["netrc"] = netrcText(file)
+	_, errs["password"] = passwordFile(file)
 	_, errs["authorities"] = authorities(file)
 	_, errs["certificate"] = keyPair(file, file)
 	_, errs["certificates"] = loadCertificates([]string{file}, nil)
 	return errs
+}
+
+// TestLinesInOneGo: the lines of the keys are found by reading the file once, so that a
+// check of a long file takes time in proportion to its length.
+func TestLinesInOneGo(t *testing.T) {
+	text := []byte("a = 1\n\nb = 2\n[c]\nd = 3")
+	l := lineCounter{text: text, line: 1}
+	for _, tt := range []struct{ offset, line int }{{0, 1}, {7, 3}, {14, 4}, {17, 5}} {
+		if got := l.at(tt.offset); got != tt.line || l.offset != tt.offset {
+			t.Errorf("offset %d: line %d, read to %d", tt.offset, got, l.offset)
+		}
+	}
+}
+
+// TestListenThatCannotBe: an address that nothing can listen on, and no address at all,
+// are mistakes in a file.
+func TestListenThatCannotBe(t *testing.T) {
+	for text, want := range map[string]string{
+		`listen = ["999.1.1.1:21"]`:                    "m.toml:1: listen \"999.1.1.1:21\": an address is written as",
+		`listen = []`:                                  "m.toml:1: listen is empty",
+		"listen = [\"127.0.0.1:2121\"]":                "",
+		"listen = [\"localhost:2121\"]":                "",
+		"[unknown]\nx = 1\n[unknown.below]\n[other]\n": "m.toml:2: unknown.x: there is no such setting",
+		"listen = [\"1.1:2121\"]":                      "m.toml:1: listen \"1.1:2121\"",
+	} {
+		name := writeFile(t, filepath.Join(t.TempDir(), "m.toml"), text)
+		code, _, errs := try(t, "config", "check", name)
+		if want == "" && code != exitOK || want != "" && (code != exitUsage || !strings.Contains(errs, want)) {
+			t.Errorf("%s: exit %d: %s", text, code, errs)
+		}
+	}
 }

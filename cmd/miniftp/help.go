@@ -80,7 +80,11 @@ func flagHelp(names []string, f cli.DocGenerationFlag) string {
 		head += " " + what
 	}
 	lines := wrap(usage, helpWidth-helpColumn)
-	for _, unit := range []string{"(default: " + strings.Trim(f.GetDefaultText(), `"`) + ")", "[$" + strings.Join(f.GetEnvVars(), ", $") + "]"} {
+	units := []string{"(default: " + strings.Trim(f.GetDefaultText(), `"`) + ")"}
+	if vars := f.GetEnvVars(); len(vars) > 0 {
+		units = append(units, "[$"+strings.Join(vars, ", $")+"]")
+	}
+	for _, unit := range units {
 		if last := &lines[len(lines)-1]; cells(*last)+1+cells(unit) <= helpWidth-helpColumn {
 			*last += " " + unit
 		} else {

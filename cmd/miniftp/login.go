@@ -123,7 +123,14 @@ func wantsTLS(r ftp.Reply) bool {
 	return false
 }
 
+// passwordFile returns the first line of a file. Only an open file by its number, such as
+// /dev/stdin or the /dev/fd/63 of a shell's <(…), may be a pipe.
 func passwordFile(name string) (string, error) {
+	if name != os.DevNull && name != "/dev/stdin" && !strings.HasPrefix(name, "/dev/fd/") && !strings.HasPrefix(name, "/proc/self/fd/") {
+		text, _, err := readLimited(name)
+		line, _, _ := strings.Cut(string(text), "\n")
+		return strings.TrimRight(line, "\r"), err
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return "", localProblem(name, err)

@@ -56,7 +56,7 @@ func manPage(app *cli.App) string {
 		b.line(".TP\n.B %d\n%s", x.code, roffText(x.meaning))
 	}
 	b.section("ENVIRONMENT")
-	b.text("Each flag has a variable, which is named with it: MINIFTP_ and the flag in capitals. A flag beats the environment, and that beats a configuration file.")
+	b.text("Each flag but those that delete has a variable, which is named with it: MINIFTP_ and the flag in capitals. A flag beats the environment, and that beats a configuration file.")
 	for _, v := range [][2]string{
 		{"MINIFTP_PASSWORD", "the password, where the URL has none"},
 		{"NETRC", "the file to take logins from, in place of ~/.netrc"},

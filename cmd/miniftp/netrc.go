@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/spf13/afero"
 )
 
 // netrcEntry is one login of a .netrc file.
@@ -21,9 +19,9 @@ type netrcEntry struct {
 // netrcLogin looks the host up in $NETRC or ~/.netrc. A user that is known
 // already must be the one of the entry.
 func netrcLogin(addr, user string) (login, password string, ok bool, err error) {
-	name, text, err := readNetrc()
+	text, err := readNetrc()
 	if err != nil {
-		return "", "", false, localProblem(name, err)
+		return "", "", false, err
 	}
 	host, _, _ := net.SplitHostPort(addr)
 	for _, m := range parseNetrc(text) {
@@ -37,20 +35,29 @@ func netrcLogin(addr, user string) (login, password string, ok bool, err error) 
 	return "", "", false, nil
 }
 
-// readNetrc is the file's name and text; no text if there is none.
-func readNetrc() (name, text string, err error) {
-	if name = os.Getenv("NETRC"); name == "" {
+// readNetrc returns the text of $NETRC or ~/.netrc; none if there is no such file.
+func readNetrc() (string, error) {
+	name := os.Getenv("NETRC")
+	if name == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", "", nil // no home, no file
+			return "", nil // no home, no file
 		}
 		name = filepath.Join(home, ".netrc")
 	}
-	b, err := afero.ReadFile(afero.NewOsFs(), name)
+	return netrcText(name)
+}
+
+// netrcText reads the file of that name; no text if there is none, or if it is /dev/null.
+func netrcText(name string) (string, error) {
+	if name == os.DevNull {
+		return "", nil
+	}
+	b, _, err := readLimited(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return name, string(b), err
+	return string(b), err
 }
 
 // parseNetrc reads the words of a .netrc file: machine NAME or default, then

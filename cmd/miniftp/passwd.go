@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -77,7 +78,7 @@ func (e *env) runPasswd(c *cli.Context) error {
 		_, err := fmt.Fprintln(e.out, line)
 		return err
 	}
-	did, err := setUser(file, line)
+	did, err := setUser(e.ctx, file, line)
 	if err == nil {
 		e.note("%s: %s is %s", ftp.Printable(file), ftp.Printable(name), did)
 	}
@@ -226,7 +227,12 @@ func readUsers(name string) (lines []userLine, shared bool, err error) {
 }
 
 // setUser puts a user into the file, or a new password to one who is there.
-func setUser(file string, user userLine) (did string, err error) {
+func setUser(ctx context.Context, file string, user userLine) (did string, err error) {
+	unlock, err := lockFile(ctx, file)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	lines, _, err := readUsers(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
@@ -264,6 +270,11 @@ func othersAreFine(file string, lines []userLine, but string) error {
 }
 
 func (e *env) deleteUser(file, name string) error {
+	unlock, err := lockFile(e.ctx, file)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	lines, _, err := readUsers(file)
 	if err != nil {
 		return err

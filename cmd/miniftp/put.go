@@ -58,6 +58,9 @@ func (e *env) runPut(c *cli.Context) error {
 			return usagef("- (standard input) is sent alone, to a file name in the URL; a file of that name is ./-")
 		}
 	}
+	if in, ok := e.in.(*os.File); ok && locals[0] == "-" && closedAtStart(in) {
+		return localProblem("standard input", errors.New("it is closed: nothing was sent (</dev/null sends an empty file)"))
+	}
 	k, r, err := e.openArg(c, url)
 	if err != nil {
 		return err

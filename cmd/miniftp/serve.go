@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -165,7 +166,10 @@ func listenAddrs(flag string, given []string) ([]string, error) {
 	for _, g := range given {
 		for a := range strings.SplitSeq(g, ",") {
 			a = strings.TrimSpace(a)
-			_, port, err := net.SplitHostPort(a)
+			host, port, err := net.SplitHostPort(a)
+			if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
+				_, err = netip.ParseAddr(host) // it can't be a name
+			}
 			if err == nil {
 				_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
 			}

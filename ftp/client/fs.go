@@ -211,8 +211,11 @@ func (f *Fs) Remove(name string) error {
 
 // RemoveAll implements afero.Fs.
 func (f *Fs) RemoveAll(name string) error {
+	if !isRemovable(filepath.ToSlash(name)) {
+		return &fs.PathError{Op: "remove", Path: name, Err: errNoName}
+	}
 	err := f.do("remove", name, func(c *Client, p string) error { return c.RemoveAll(f.ctx, p) })
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errIsLink) {
 		return nil
 	}
 	return err

@@ -116,14 +116,35 @@ func (c *Client) makeDirAll(ctx context.Context, path string, depth int) error {
 }
 
 // RemoveAll removes path and, if it is a directory, all in it. Links are removed,
-// never followed. Unlike os.RemoveAll it takes a path that isn't there for an
+// never followed: a link that may not be removed is an error, also if path ends in a
+// slash. A path without a name of its own, such as "", "." or "..", is an error; "/" is
+// all that the server shows. Unlike os.RemoveAll it takes a path that isn't there for an
 // error: FTP has one code for that and for one that may not be touched.
 func (c *Client) RemoveAll(ctx context.Context, path string) error {
+	name := baseName(path)
+	if !isRemovable(path) {
+		return &fs.PathError{Op: "remove", Path: path, Err: errNoName}
+	}
 	if err := c.begin(); err != nil {
 		return err
 	}
 	defer c.end()
-	return (&removal{c: c, budget: newBudget()}).all(ctx, path, 0)
+	top := &siblings{read: true} // nothing is beside /
+	if name == "" {
+		path = "/"
+	} else {
+		path = strings.TrimRight(path, "/")
+		top = &siblings{dir: strings.TrimSuffix(path, name), name: name}
+	}
+	return (&removal{c: c, budget: newBudget()}).all(ctx, path, top, 0)
+}
+
+// errNoName is returned by RemoveAll for a path such as "" or "..".
+var errNoName = errors.New("the path has no name of its own: name a file or directory")
+
+// isRemovable reports whether RemoveAll takes a path: one that names something, or "/".
+func isRemovable(p string) bool {
+	return baseName(p) != "" || p != "" && strings.Trim(p, "/") == ""
 }
 
 // removal is one RemoveAll.
@@ -135,7 +156,7 @@ type removal struct {
 
 // all tries DELE first: it takes a link for what it is, and can do no harm to a
 // directory.
-func (r *removal) all(ctx context.Context, path string, depth int) error {
+func (r *removal) all(ctx context.Context, path string, in *siblings, depth int) error {
 	_, err := r.c.do(ctx, "DELE", path)
 	if err == nil || !isReply(err) {
 		return err
@@ -148,6 +169,11 @@ func (r *removal) all(ctx context.Context, path string, depth int) error {
 		return e
 	} else if !is {
 		return err
+	}
+	if link, e := r.isLink(ctx, path, in); e != nil {
+		return e
+	} else if link {
+		return fmt.Errorf("%w: %w", errIsLink, err)
 	}
 	if depth == maxDepth {
 		return ErrTooDeep
@@ -188,13 +214,14 @@ func (r *removal) inside(ctx context.Context, path string, depth int, hidden boo
 	if partial != nil && !errors.Is(partial, ErrPartial) {
 		return 0, partial
 	}
+	in := &siblings{dir: path}
 	for i := range entries.at {
 		e := entries.entry(i)
 		child := join(path, e.Name)
 		if e.Type == ftp.DirEntry {
-			err = r.all(ctx, child, depth+1)
+			err = r.all(ctx, child, in, depth+1)
 		} else if _, err = r.c.do(ctx, "DELE", child); e.Type == ftp.UnknownEntry && isReply(err) {
-			err = r.all(ctx, child, depth+1)
+			err = r.all(ctx, child, in, depth+1)
 		}
 		if err != nil {
 			return len(entries.at), err

@@ -190,6 +190,79 @@ func TestRemoveAll(t *testing.T) {
 	}
 }
 
+// TestRemoveAllLeavesLinks: a link to a directory that can't be removed is left, though
+// CWD, or even MLST and MLSD, take it for a directory.
+func TestRemoveAllLeavesLinks(t *testing.T) {
+	const link = "lrwxrwxrwx 1 0 0 8 Jan  1  2020 link -> precious\r\n"
+	for name, tt := range map[string]struct {
+		feat []string
+		path string
+		list string
+	}{
+		"LIST":           {nil, "/link", link},
+		"a slash behind": {nil, "/link/", link},
+		"MLST follows":   {withMLST, "/link", link},
+		"below":          {withMLST, "/d", "drwxr-xr-x 2 0 0 8 Jan  1  2020 d\r\n"},
+		"nothing tells":  {nil, "/link", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, func(f *fake) {
+				f.feat = tt.feat
+				f.on["DELE"], f.on["RMD"], f.on["CWD"] = says("550 no"), says("550 no"), says("250 ok")
+				f.on["PWD"] = says(`257 "/"`)
+				f.on["MLST"] = func(s *session, arg string) { s.raw("250-\r\n type=dir; " + arg + "\r\n250 End\r\n") }
+				f.dirs["/d"] = "type=dir; link\r\n"
+				f.dirs["/link"], f.dirs["/d/link"] = "type=file; data\r\n", "type=file; data\r\n"
+				f.on["LIST"] = func(s *session, arg string) {
+					s.say("150 here")
+					switch strings.TrimPrefix(arg, "-a ") {
+					case "/":
+						s.send(tt.list)
+					case "/d/":
+						s.send(link)
+					default:
+						s.send("-rw-r--r-- 1 0 0 8 Jan  1  2020 data\r\n")
+					}
+					s.say("226 done")
+				}
+			})
+			c := f.dial(nil)
+			if err := c.RemoveAll(t.Context(), tt.path); err == nil {
+				t.Error("no error")
+			}
+			for _, line := range f.commands() {
+				if strings.HasSuffix(line, "/data") || strings.HasPrefix(line, "DELE") && strings.HasSuffix(line, "/") {
+					t.Errorf("%s", line)
+				}
+			}
+		})
+	}
+}
+
+// TestRemoveAllWithoutName: a path without a name of its own sends nothing.
+func TestRemoveAllWithoutName(t *testing.T) {
+	f := newFake(t, nil)
+	c := f.dial(nil)
+	n := len(f.commands())
+	for _, p := range []string{"", ".", "..", "a/..", "a/.", "../", "./", "/.", "/.."} {
+		if err := c.RemoveAll(t.Context(), p); err == nil {
+			t.Errorf("Client.RemoveAll(%q): no error", p)
+		}
+	}
+	files, err := client.NewFs(t.Context(), new(client.Pool), "/pub") // the Pool is not used
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{"", ".", "..", "a/.."} {
+		if err := files.RemoveAll(p); err == nil {
+			t.Errorf("Fs.RemoveAll(%q): no error", p)
+		}
+	}
+	if got := f.since(n); len(got) > 0 {
+		t.Errorf("sent %q", got)
+	}
+}
+
 func TestRemoveAllOfNothing(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.on["DELE"] = says("550 no such file"); f.on["RMD"] = says("550 no such directory") })
 	c := f.dial(nil)
