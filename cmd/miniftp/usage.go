@@ -157,8 +157,8 @@ func maskPassword(word string) string {
 	if path != "" {
 		path = "/" + path
 	}
-	if !strings.Contains(authority, "@") { // the password may hold a slash
-		if _, port, ok := strings.Cut(authority, ":"); !ok || isNumber(port) {
+	if !strings.Contains(authority, "@") { // the user or the password may hold a slash
+		if _, port, ok := strings.Cut(authority, ":"); ok && isNumber(port) && !strings.Contains(path, ":") {
 			return word
 		}
 		authority, path = rest, ""
