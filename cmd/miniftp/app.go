@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -86,13 +85,16 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// cli would print help for any flag whose name is h, such as that of ls.
+func init() { cli.HelpFlag = nil }
+
 // newApp is the command line. A new verb is one more line here and its file.
 func newApp(e *env) *cli.App {
 	app := &cli.App{
 		Name:                      "miniftp",
 		Usage:                     "an FTP server and client that shows who listens and who dials",
 		Version:                   version(),
-		HideHelpCommand:           true,
+		HideHelp:                  true, // see helpAsked
 		HideVersion:               true, // its -v would be taken for --verbose
 		DisableSliceFlagSeparator: true,
 		Reader:                    e.in,
@@ -110,22 +112,11 @@ func newApp(e *env) *cli.App {
 		},
 	}
 	app.Action = e.noVerb
-	app.OnUsageError = usageErrors("", app.Flags)
+	app.OnUsageError = e.usageErrors("", app.Flags)
 	for _, c := range app.Commands {
 		e.prepare(c, c.Name)
 	}
-	if e.asksForHelp() {
-		app.CustomAppHelpTemplate = appHelp(app)
-	}
 	return app
-}
-
-// asksForHelp reports whether help may be printed: to lay all of it out takes time, and
-// megabytes for the widths of characters.
-func (e *env) asksForHelp() bool {
-	return len(e.raw) < 2 || slices.ContainsFunc(e.raw[1:], func(a string) bool {
-		return a == "help" || len(a) > 1 && a[0] == '-' && strings.Contains(a, "h")
-	})
 }
 
 // noVerb is a command line whose first word is no verb.
@@ -135,14 +126,12 @@ func (e *env) noVerb(c *cli.Context) error {
 	case c.Bool("version"):
 		_, err := fmt.Fprintln(e.out, c.App.Name, c.App.Version)
 		return err
-	case word == "help" && c.NArg() > 1 && c.App.Command(c.Args().Get(1)) != nil:
-		return cli.ShowCommandHelp(c, c.Args().Get(1))
 	case word == "" || word == "help":
-		return cli.ShowAppHelp(c)
+		return e.showHelp(c.App, c.Args().Tail())
 	case isURL(word):
 		return usagef("a verb comes first, as in  miniftp get %s", shellWord(maskPassword(word)))
 	}
-	return usagef("%q is not a verb of miniftp: miniftp --help lists them", maskPassword(word))
+	return noSuchVerb(word, c.App.Commands)
 }
 
 // prepare gives every verb the same manners; path is its name behind "miniftp".
@@ -155,12 +144,9 @@ func (e *env) prepare(c *cli.Command, path string) {
 			setEnv(f)
 		}
 	}
-	c.OnUsageError = usageErrors(path, c.Flags)
-	c.HideHelpCommand = true
+	c.OnUsageError = e.usageErrors(path, c.Flags)
+	c.HideHelp = true
 	c.UseShortOptionHandling = true // ls -lR
-	if e.asksForHelp() {
-		c.CustomHelpTemplate = verbHelp(c, path)
-	}
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		if err := e.checkOrder(ctx); err != nil {

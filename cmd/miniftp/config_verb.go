@@ -41,7 +41,8 @@ func (e *env) config() *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
-				return usagef("miniftp config has no verb %q: it is check or show", maskPassword(c.Args().First()))
+				return usagef("miniftp config has no verb %q%s: it is check or show", maskPassword(c.Args().First()),
+					didYouMean(nearest(c.Args().First(), verbNames(c.Command.Subcommands))))
 			}
 			return usagef("miniftp config takes check or show; miniftp config --help shows examples")
 		},

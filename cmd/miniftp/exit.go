@@ -180,5 +180,8 @@ func at(where string, err error) error {
 	if err == nil || errors.As(err, &done) || errors.As(err, &usage) {
 		return err
 	}
+	if isURL(where) {
+		where = maskPassword(where) // of ftp://al/ice:pw@host/ the path is a password
+	}
 	return fmt.Errorf("%s: %w", ftp.Printable(where), err)
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -74,7 +73,7 @@ func (e *env) runGet(c *cli.Context) error {
 		return err
 	}
 	f.meter = e.newMeter(c)
-	if f.recursive || len(args) > 1 || strings.ContainsAny(args[0], "*?[") {
+	if f.recursive || len(args) > 1 || namesSeveral(args[0]) {
 		f.meter.total()
 	} else {
 		f.segments = c.Int("parallel")
@@ -99,7 +98,7 @@ func (f *fetcher) findTarget(urls []string) error {
 	}
 	info, err := f.fs.Stat(cmp.Or(f.local, "."))
 	isDir := err == nil && info.IsDir()
-	many := len(urls) > 1 || strings.ContainsAny(urls[0], "*?[")
+	many := len(urls) > 1 || namesSeveral(urls[0])
 	slash := f.local == "" || os.IsPathSeparator(f.local[len(f.local)-1])
 	switch {
 	case isDir || !slash && !many:

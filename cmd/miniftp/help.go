@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -39,7 +41,7 @@ func verbHelp(c *cli.Command, path string) string {
 		}
 	}
 	fmt.Fprintf(&b, "%-*s%s\n\nExamples:\n%s\n", helpColumn, "  -h, --help", "show this", lines)
-	return template(b.String())
+	return b.String()
 }
 
 // appHelp is what miniftp --help prints.
@@ -52,7 +54,67 @@ func appHelp(app *cli.App) string {
 	}
 	fmt.Fprintf(&b, "\nFlags:\n  %-12s show this; miniftp VERB --help tells all about one verb\n  %-12s print the version\n", "-h, --help", "--version")
 	fmt.Fprintf(&b, "\n%s\n%s\n", paragraphs(about), lines)
-	return template(b.String())
+	return b.String()
+}
+
+// helpWord reports whether a word of the command line asks for help.
+func helpWord(word string) bool {
+	name, _, _ := strings.Cut(word, "=")
+	return name == "-h" || name == "--help" || name == "-help"
+}
+
+// helpAsked prints the help of a verb if the command line asks for nothing else; path is
+// empty for that of the program. A command that names something to work on is refused: it
+// would not be done.
+func (e *env) helpAsked(app *cli.App, path string) error {
+	at := slices.IndexFunc(e.raw, helpWord)
+	if at < 0 {
+		return e.showHelp(app, strings.Fields(path))
+	}
+	rest := slices.DeleteFunc(slices.Clone(e.raw[at+1:]), func(a string) bool { return strings.HasPrefix(a, "-") })
+	if path == "" && len(rest) == 1 && app.Command(rest[0]) != nil {
+		path, rest = rest[0], nil
+	}
+	if len(rest) > 0 {
+		return helpBeside(e.raw[at], path)
+	}
+	return e.showHelp(app, strings.Fields(path))
+}
+
+func helpBeside(word, path string) error {
+	return usagef("%s shows the help only without arguments: %s", word, strings.Join(strings.Fields("miniftp "+path+" --help"), " "))
+}
+
+// showHelp prints the help of the verb at path, that of the program if it is empty.
+func (e *env) showHelp(app *cli.App, path []string) error {
+	text := ""
+	verbs := app.Commands
+	for i, name := range path {
+		n := slices.IndexFunc(verbs, func(c *cli.Command) bool { return c.HasName(name) })
+		if n < 0 {
+			return noSuchVerb(name, verbs)
+		}
+		text = verbHelp(verbs[n], strings.Join(path[:i+1], " "))
+		verbs = verbs[n].Subcommands
+	}
+	if len(path) == 0 {
+		text = appHelp(app)
+	}
+	_, err := io.WriteString(e.out, text)
+	return err
+}
+
+// noSuchVerb is the error for a word that is not one of verbs.
+func noSuchVerb(word string, verbs []*cli.Command) error {
+	return usagef("%q is not a verb of miniftp%s: miniftp --help lists them", maskPassword(word), didYouMean(nearest(word, verbNames(verbs))))
+}
+
+// didYouMean is the end of an error for a mistyped word; it is empty if no word is near.
+func didYouMean(near string) string {
+	if near == "" {
+		return ""
+	}
+	return " (did you mean " + near + "?)"
 }
 
 // paragraphs breaks each line of a text where it is too long.
@@ -63,9 +125,6 @@ func paragraphs(text string) string {
 	}
 	return strings.Join(all, "\n")
 }
-
-// template makes cli's template engine print the text as it is.
-func template(text string) string { return strings.ReplaceAll(text, "{{", `{{"{{"}}`) }
 
 // flagHelp is what the help says about one flag: its names, what it does, its
 // default and its environment variable.

@@ -69,6 +69,11 @@ func (r *results) flush() error {
 	if r.out == nil {
 		return nil
 	}
+	for i, t := range r.list {
+		if t.Error != "" {
+			r.list[i].URL = maskPassword(t.URL) // as in the error
+		}
+	}
 	return printJSON(r.out, r.list)
 }
 

@@ -26,7 +26,13 @@ func (s *session) understand(c command) (*call, error) {
 			switch f {
 			case "-R", "--reverse":
 				l.turn = l.turn || v.cli == "mirror"
-			case "-h", "--help":
+			case "--help", "-h":
+				if f == "-h" && findFlag(line.Flags, "h") != nil {
+					break
+				}
+				if len(args) > 0 {
+					return nil, usagef("%s shows the help only without arguments: help %s", f, name)
+				}
 				return nil, s.help(s.e.out, v)
 			}
 			if v.cli != "mirror" || f != "-R" && f != "--reverse" {
@@ -114,7 +120,7 @@ func flagWords(c *cli.Command, verb, text string) (flags []string, wants bool, e
 // lineFlag is a flag of a verb, if a line may have it; nil for those that the shell
 // knows by itself.
 func lineFlag(c *cli.Command, verb, name string) (cli.DocGenerationFlag, error) {
-	if name == "-h" || name == "--help" || c.Name == "mirror" && (name == "-R" || name == "--reverse") {
+	if name == "-h" && findFlag(c.Flags, "h") == nil || name == "--help" || c.Name == "mirror" && (name == "-R" || name == "--reverse") {
 		return nil, nil
 	}
 	f, ok := findFlag(c.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)

@@ -202,5 +202,12 @@ func (r *remote) sameServer(o *remote) bool {
 	return r.scheme == o.scheme && r.addr == o.addr && r.user == o.user && r.pass == o.pass && r.hasPass == o.hasPass
 }
 
+// namesSeveral reports whether the path of the URL is a pattern. The host, the user and the
+// password are not looked at: [::1] is no pattern.
+func namesSeveral(url string) bool {
+	r, err := parseRemote(url)
+	return err == nil && r.pattern != ""
+}
+
 // base is the last component of a remote path.
 func base(p string) string { return path.Base(strings.TrimRight(p, "/")) }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"flag"
 	"fmt"
 	"regexp"
 	"strings"
@@ -26,14 +28,17 @@ var (
 
 // usageErrors says in our words what is wrong with the flags of a verb; "" are
 // those before the verb.
-func usageErrors(verb string, flags []cli.Flag) cli.OnUsageErrorFunc {
-	return func(_ *cli.Context, err error, _ bool) error {
+func (e *env) usageErrors(verb string, flags []cli.Flag) cli.OnUsageErrorFunc {
+	return func(c *cli.Context, err error, _ bool) error {
+		if errors.Is(err, flag.ErrHelp) {
+			return e.helpAsked(c.App, verb)
+		}
 		text := err.Error()
 		if m := unknownFlag.FindStringSubmatch(text); m != nil && verb == "" {
-			return usagef("miniftp has no flag %s: a verb comes first, then its flags, as in  miniftp get --verbose URL", dashed(m[1]))
+			return usagef("miniftp has no flag %s: a verb comes first, then its flags, as in  miniftp get --verbose URL", e.typed(m[1]))
 		} else if m != nil {
-			return usagef("miniftp %s has no flag %s: miniftp %s --help lists them; a name that begins with a dash stands behind --",
-				verb, dashed(m[1]), verb)
+			return usagef("miniftp %s has no flag %s%s: miniftp %s --help lists them; a name that begins with a dash stands behind --",
+				verb, e.typed(m[1]), didYouMean(nearestFlag(m[1], flags)), verb)
 		}
 		if m := noValue.FindStringSubmatch(text); m != nil {
 			return usagef("%s: %s stands behind it", dashed(m[1]), wanted(flags, m[1]))
@@ -49,6 +54,31 @@ func usageErrors(verb string, flags []cli.Flag) cli.OnUsageErrorFunc {
 		}
 		return usageError{text}
 	}
+}
+
+// typed is a flag as the command line has it: with one dash or two.
+func (e *env) typed(name string) string {
+	for _, a := range e.raw {
+		if word, _, _ := strings.Cut(a, "="); strings.TrimLeft(word, "-") == name && word != name {
+			return word
+		}
+	}
+	return dashed(name)
+}
+
+// nearestFlag is the long flag that a mistyped one may mean, or empty.
+func nearestFlag(name string, flags []cli.Flag) string {
+	if len(name) < 3 {
+		return "" // a letter, or a cluster of them
+	}
+	var names []string
+	for _, f := range flags {
+		names = append(names, f.Names()[0])
+	}
+	if near := nearest(name, names); near != "" {
+		return dashed(near)
+	}
+	return ""
 }
 
 func dashed(flag string) string {
@@ -123,6 +153,9 @@ func (e *env) checkOrder(c *cli.Context) error {
 	if late == "" {
 		return nil
 	}
+	if helpWord(late) {
+		return helpBeside(late, strings.TrimPrefix(c.Command.HelpName, "miniftp "))
+	}
 	for _, a := range rest {
 		words = append(words, shellWord(maskPassword(a)))
 	}
@@ -157,8 +190,8 @@ func maskPassword(word string) string {
 	if path != "" {
 		path = "/" + path
 	}
-	if !strings.Contains(authority, "@") { // the password may hold a slash
-		if _, port, ok := strings.Cut(authority, ":"); !ok || isNumber(port) {
+	if !strings.Contains(authority, "@") { // the user or the password may hold a slash
+		if _, port, ok := strings.Cut(authority, ":"); ok && isNumber(port) && !strings.Contains(path, ":") {
 			return word
 		}
 		authority, path = rest, ""
@@ -181,8 +214,8 @@ func maskValue(flag, value string) string {
 }
 
 func maskFlag(arg string) string {
-	if flag, value, ok := strings.Cut(arg, "="); ok {
-		return flag + "=" + maskValue(flag, value)
+	if name, value, ok := strings.Cut(arg, "="); ok {
+		return name + "=" + maskValue(name, value)
 	}
 	return arg
 }

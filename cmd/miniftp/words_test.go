@@ -76,11 +76,32 @@ func TestMaskPassword(t *testing.T) {
 		{"ftp://u:p@q@h/a", "ftp://u:****@h/a"},
 		{"ftp://u:p/q@h/a", "ftp://u:****@h/a"},
 		{"u:p@h/a", "u:****@h/a"},
+		{"ftp://al/ice:pw@h/a", "ftp://al/ice:****@h/a"},
+		{"ftp://al/ice:p/w@h/a", "ftp://al/ice:****@h/a"},
+		{"ftp://al:21/ice:pw@h/a", "ftp://al:****@h/a"},
+		{"ftp:///u:p@h/a", "ftp:///u:****@h/a"},
+		{"FTPS://u:p@h", "FTPS://u:****@h"},
+		{"ftp:/u:p@h", "ftp:****@h"},
+		{"al/ice:pw@h/a", "al/ice:****@h/a"},
+		{"ftp://h/a@b", "ftp://h/a@b"},
+		{"ftp://h/a:b", "ftp://h/a:b"},
 		{"README.md", "README.md"},
 		{"10:30", "10:30"},
 	} {
 		if got := maskPassword(tt.word); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.word, got, tt.want)
+		}
+	}
+}
+
+// Pattern characters make a pattern in the path of a URL only.
+func TestNamesSeveral(t *testing.T) {
+	for url, want := range map[string]bool{
+		"ftp://[::1]/a": false, "ftp://[::1]:2121/a": false, "ftp://u*:p?[x]@h/a": false, "ftp://h/a%2A": false, "ftp://h/%5Ba": false,
+		"ftp://h/a*": true, "ftp://[::1]/a?": true, "ftp://h/[ab]": true,
+	} {
+		if namesSeveral(url) != want {
+			t.Errorf("%s: %v, want %v", url, !want, want)
 		}
 	}
 }
