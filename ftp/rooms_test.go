@@ -13,15 +13,16 @@ var rooms = map[string]struct {
 	may   []string // rooms of this module
 	never []string // prefixes of other packages
 }{
-	"miniftp/ftp":                {never: []string{"net", "os", "crypto/tls", "github.com/"}},
-	"miniftp/ftp/dtp":            {may: []string{"miniftp/ftp"}, never: []string{"github.com/"}},
-	"miniftp/ftp/server":         {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/urfave"}},
-	"miniftp/ftp/client":         {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/urfave"}},
-	"miniftp/ftp/ftptest":        {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot"}, never: []string{"github.com/urfave"}},
-	"miniftp/fsroot":             {never: []string{"github.com/urfave"}},
-	"miniftp/cmd/miniftp":        {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot"}},
-	"miniftp/ftp/internal/peers": {},
-	"miniftp/ftp/internal/bench": {},
+	"miniftp/ftp":                   {never: []string{"net", "os", "crypto/tls", "github.com/"}},
+	"miniftp/ftp/dtp":               {may: []string{"miniftp/ftp"}, never: []string{"github.com/"}},
+	"miniftp/ftp/server":            {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/urfave"}},
+	"miniftp/ftp/client":            {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/urfave"}},
+	"miniftp/ftp/ftptest":           {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot", "miniftp/ftp/internal/testutil"}, never: []string{"github.com/urfave"}},
+	"miniftp/fsroot":                {never: []string{"github.com/urfave"}},
+	"miniftp/cmd/miniftp":           {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot"}},
+	"miniftp/ftp/internal/testutil": {},
+	"miniftp/ftp/internal/peers":    {may: []string{"miniftp/ftp/internal/testutil"}},
+	"miniftp/ftp/internal/bench":    {},
 }
 
 // netValues are the parts of net that are values only.

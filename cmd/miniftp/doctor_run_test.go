@@ -20,8 +20,9 @@ import (
 // Both families: one server that listens on both, by a name that has both.
 func TestDoctorFamilies(t *testing.T) {
 	fsys, _ := readable(t)
+	free := ftptest.ClosedPort(t)
 	srv, err := server.New(server.Options{
-		Listen: []string{"127.0.0.1:0"},
+		Listen: []string{free.String()},
 		Auth:   server.Static{"anonymous": {Anyone: true, Account: server.Account{FS: fsys, Perm: server.ReadOnly}}},
 	})
 	if err != nil {
@@ -37,7 +38,7 @@ func TestDoctorFamilies(t *testing.T) {
 	go func() { done <- srv.Serve(ls[0]) }()
 	other, err := listenOn(t, netip.AddrPortFrom(netip.IPv6Loopback(), port))
 	if err != nil {
-		t.Skipf("no IPv6, or the port is taken there: %v", err)
+		t.Skipf("no IPv6 here: %v", err)
 	}
 	go func() { done <- srv.Serve(other) }()
 	defer func() {
@@ -197,7 +198,7 @@ func TestDoctorPaths(t *testing.T) {
 	if text := page(t, empty.URL); !strings.Contains(text, "restart not tried (no small file to read)") {
 		t.Errorf("it reads\n%s", text)
 	}
-	if j, exit, stderr := examined(t, "ftp://"+closedPort(t).String()+"/"); exit != exitConnect || !slices.Equal(j.codes(), []string{"no-connection"}) {
+	if j, exit, stderr := examined(t, "ftp://"+ftptest.ClosedPort(t).String()+"/"); exit != exitConnect || !slices.Equal(j.codes(), []string{"no-connection"}) {
 		t.Errorf("nobody listens: exit %d, %q, %s", exit, j.codes(), stderr)
 	}
 }

@@ -113,7 +113,7 @@ func TestDoctorFaults(t *testing.T) {
 			codes: []string{"data-port-timeout"}, says: "time out: a firewall before the server swallows the calls. The server's admin should open the passive ports", use: "--active",
 		},
 		{
-			name: "data ports refuse", faults: []fail{{"PASV", ftptest.Lie(closedPort(t))}, {"EPSV", ftptest.Lie(closedPort(t))}}, states: "fails fails works works",
+			name: "data ports refuse", faults: []fail{{"PASV", ftptest.Lie(ftptest.ClosedPort(t))}, {"EPSV", ftptest.Lie(ftptest.ClosedPort(t))}}, states: "fails fails works works",
 			codes: []string{"data-port-refused"}, says: "refuse the call", use: "--active",
 		},
 		{
@@ -182,17 +182,6 @@ func TestDoctorFaults(t *testing.T) {
 			}
 		})
 	}
-}
-
-// closedPort is one where nobody listens.
-func closedPort(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := listenOn(t, netip.MustParseAddrPort("127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return tcpAddr(l.Addr())
 }
 
 // The command that doctor ends with works as it is typed.

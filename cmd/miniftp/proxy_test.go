@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,12 +21,7 @@ import (
 // proxyProcess starts a stock proxy, and returns its address once it answers.
 func proxyProcess(t *testing.T, name string, args func(port string) []string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
+	port := fmt.Sprint(ftptest.ClosedPort(t).Port())
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, stockProgram(t, name), args(port)...)
 	if err := cmd.Start(); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 func TestLoginSequences(t *testing.T) {
@@ -87,18 +88,13 @@ func says(line string) func(*session, string) {
 }
 
 func TestDialFails(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := ln.Addr().String()
-	_ = ln.Close()
+	nobody := testutil.ClosedPort(t).String()
 	var connect *client.ConnectError
 	if _, err := client.Dial(t.Context(), nobody, nil); !errors.As(err, &connect) || connect.Addr != nobody {
 		t.Errorf("nobody there: %v", err)
 	}
 	f := newFake(t, func(f *fake) { f.greeting = "" })
-	_, err = client.Dial(t.Context(), f.addr, &client.Options{Timeout: 50 * time.Millisecond})
+	_, err := client.Dial(t.Context(), f.addr, &client.Options{Timeout: 50 * time.Millisecond})
 	if !errors.As(err, &connect) || !errors.Is(err, client.ErrTimeout) {
 		t.Errorf("silent server: %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 var thousand = strings.Repeat("0123456789", 100)
@@ -298,12 +299,7 @@ func TestExtendedPassive(t *testing.T) {
 
 // A port from EPSV that nobody answers on makes PASV the next try.
 func TestDeadExtendedPort(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := ln.Addr().(*net.TCPAddr).Port
-	_ = ln.Close()
+	port := testutil.ClosedPort(t).Port()
 	f := newFake(t, func(f *fake) {
 		f.files["a.bin"] = thousand
 		f.on["EPSV"] = says(fmt.Sprintf("229 (|||%d|)", port))

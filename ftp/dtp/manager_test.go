@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 )
 
 func TestTakeExactlyOnce(t *testing.T) {
@@ -175,10 +176,7 @@ func TestOwnDialer(t *testing.T) {
 
 func TestRefusedCall(t *testing.T) {
 	m, e := manage(t, &Config{Side: ftp.ServerPI})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	addr := AddrPort(l.Addr())
-	check(t, l.Close())
+	addr := testutil.ClosedPort(t)
 	check(t, m.Dial(addr))
 	o, err := m.Take()
 	check(t, err)

@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"miniftp/ftp"
-	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 )
 
 // freeRange is n ports in a row that are free on loopback.
 func freeRange(t testing.TB, n uint16) (lo, hi uint16) {
 	t.Helper()
-	lo = peers.FreePorts(t, int(n))
+	lo = testutil.FreePorts(t, int(n))
 	return lo, lo + n - 1
 }
 

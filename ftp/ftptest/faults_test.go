@@ -16,6 +16,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -129,7 +130,7 @@ func TestUploadFaults(t *testing.T) {
 
 // TestLie: a 227 that names another host is not followed there.
 func TestLie(t *testing.T) {
-	trap, err := net.Listen("tcp", "127.0.0.2:0")
+	trap, err := net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", testutil.FreePorts(t, 1)))
 	if err != nil {
 		t.Skipf("no second loopback address: %v", err)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
-	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -100,7 +100,7 @@ func TestThievesRaceTheOwner(t *testing.T) {
 // the next, with a range and without. Of 400 leases a rule that is no rule hits about
 // 50; that it hits 200 by chance is less likely than once in the life of the universe.
 func TestPassivePortsAreNotPredictable(t *testing.T) {
-	lo := peers.FreePorts(t, 20)
+	lo := testutil.FreePorts(t, 20)
 	for name, ports := range map[string][2]uint16{"any": {}, "range": {lo, lo + 19}} {
 		c := serve(t, fsroot.NewMem(), func(o *server.Options) { o.PassivePorts = ports }).login(t, "ro")
 		const leases = 400

@@ -15,7 +15,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
-	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -266,9 +266,7 @@ func TestNoDataConnection(t *testing.T) {
 			t.Errorf("%s: %q does not say what happened", cmd, r.Text())
 		}
 	}
-	l := listener(t, "127.0.0.1")
-	addr := addrOf(l)
-	_ = l.Close()
+	addr := testutil.ClosedPort(t)
 	for _, cmd := range []string{"RETR /f", "STOR /f", "STOR /new"} {
 		c.cmd("PORT "+ftp.FormatHostPort(addr), 200)
 		if r := c.cmd(cmd, 425); !strings.Contains(r.Text(), addr.String()) {
@@ -286,7 +284,7 @@ func TestNoDataConnection(t *testing.T) {
 // The port range is kept to; when it is used up 425 says so, and a port that is
 // given back serves again.
 func TestPassivePortRange(t *testing.T) {
-	lo := peers.FreePorts(t, 2)
+	lo := testutil.FreePorts(t, 2)
 	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.PassivePorts = [2]uint16{lo, lo + 1} })
 	a, b, c := s.login(t, "ro"), s.login(t, "ro"), s.login(t, "ro")
 	for range 3 {

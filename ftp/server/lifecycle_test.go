@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"miniftp/fsroot"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -140,7 +142,7 @@ func TestListenAndServe(t *testing.T) {
 	for _, grace := range []time.Duration{patience, time.Millisecond} {
 		noLeaks(t)
 		fsys := fsroot.NewMem()
-		srv, err := server.New(server.Options{Auth: accounts(fsys), Grace: grace, Listen: []string{"127.0.0.1:0", "127.0.0.1:0"}})
+		srv, err := server.New(server.Options{Auth: accounts(fsys), Grace: grace, Listen: []string{fmt.Sprintf("127.0.0.1:%d", testutil.FreePorts(t, 1)), "127.0.0.1:0"}})
 		check(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
 		ls, _, err := srv.ListenAll(ctx)

@@ -10,7 +10,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
-	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -73,7 +73,7 @@ func TestManyClientsAtOnce(t *testing.T) {
 	fsys := fsroot.NewMem()
 	content := random(100_000)
 	write(t, fsys, "/f", string(content))
-	lo := peers.FreePorts(t, 8) // fewer than clients: they have to share
+	lo := testutil.FreePorts(t, 8) // fewer than clients: they have to share
 	s := serve(t, fsys, func(o *server.Options) { o.PassivePorts = [2]uint16{lo, lo + 7} })
 	var all sync.WaitGroup
 	for i := range 24 {

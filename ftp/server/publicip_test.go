@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 )
 
 // TestPublicIPIsLookedUpAside: no session waits for a lookup, one runs at a time, an old
@@ -127,7 +129,7 @@ func TestListenFamilies(t *testing.T) {
 			t.Errorf("%v: %s, want %s", tt.listen, got, tt.want)
 		}
 	}
-	srv, err := New(Options{Auth: Static{}, Listen: []string{"0.0.0.0:0"}})
+	srv, err := New(Options{Auth: Static{}, Listen: []string{fmt.Sprintf("0.0.0.0:%d", testutil.FreePorts(t, 1))}})
 	if err != nil {
 		t.Fatal(err)
 	}

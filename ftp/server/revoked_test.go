@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"miniftp/fsroot"
-	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -15,7 +15,7 @@ import (
 func TestUnusedPassivePortIsRevoked(t *testing.T) {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")
-	lo := peers.FreePorts(t, 1)
+	lo := testutil.FreePorts(t, 1)
 	s := serve(t, fsys, func(o *server.Options) {
 		o.PassivePorts, o.DataTimeout = [2]uint16{lo, lo}, 20*time.Millisecond
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 )
 
 // oneWay is half the round trip of the long line.
@@ -118,7 +119,7 @@ const passive = 200
 // where far says so.
 func (l *lab) newField(s *scope, name, root string, far bool) *field {
 	const behind = "127.0.0.2"
-	first := peers.FreePorts(s, passive)
+	first := testutil.FreePorts(s, passive)
 	opts := peers.Options{PassivePorts: fmt.Sprintf("%d-%d", first, first+passive-1)}
 	if far {
 		opts.PublicIP = behind

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"miniftp/ftp/internal/testutil"
 )
 
 var update = flag.Bool("update", false, "write the runs in docs/doctor.md anew")
@@ -189,7 +191,7 @@ func masked(text string, s *Server) string {
 
 // ownPage is doctor's page on miniftp serve.
 func ownPage(t *testing.T, p program) string {
-	root, port := t.TempDir(), fmt.Sprint(FreePorts(t, 1))
+	root, port := t.TempDir(), fmt.Sprint(testutil.FreePorts(t, 1))
 	write(t, filepath.Join(root, "a.txt"), strings.Repeat("a line of a file\n", 20))
 	certs := NewCerts(t)
 	s := &Server{Addr: "127.0.0.1:" + port, Root: root, Certs: certs}

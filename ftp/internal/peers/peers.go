@@ -21,6 +21,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"miniftp/ftp/internal/testutil"
 )
 
 // Server is a running stock server. It allows all that it can do to the one user
@@ -145,7 +147,7 @@ var python = sync.OnceValue(func() string {
 	return ""
 })
 
-// start tries a few ports, for another process may take the one just found free.
+// start tries a few ports, for a program that is no test may take the one just found free.
 func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 	tb.Helper()
 	binary := k.find(opts)
@@ -163,9 +165,7 @@ func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 	}
 	var err error
 	for range 5 {
-		if at.port, err = freePort(at.host); err != nil {
-			break
-		}
+		at.port = int(testutil.FreePorts(tb, 1))
 		var argv []string
 		if argv, err = k.prepare(at); err != nil {
 			break
@@ -183,24 +183,6 @@ func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 	}
 	tb.Fatalf("%s did not start: %v\n%s", k.name, err, at.output())
 	return nil
-}
-
-// given are the ports that freePort has found. None is given twice: the greeting of the
-// server that came first would be taken for that of the other, which could not listen.
-var given sync.Map
-
-func freePort(host string) (int, error) {
-	for {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			return 0, err
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		if _, twice := given.LoadOrStore(port, true); !twice {
-			return port, nil
-		}
-	}
 }
 
 // site is where and how one server runs.

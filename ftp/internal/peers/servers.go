@@ -62,13 +62,21 @@ func vsftpd(s site) ([]string, error) {
 	} else {
 		lines = append(lines, "listen=YES", "listen_address="+s.host)
 	}
-	if first, last, ok := strings.Cut(s.opts.PassivePorts, "-"); ok {
-		lines = append(lines, "pasv_min_port="+first, "pasv_max_port="+last)
-	}
+	first, last, _ := strings.Cut(s.passivePorts(), "-")
+	lines = append(lines, "pasv_min_port="+first, "pasv_max_port="+last)
 	if s.opts.PublicIP != "" {
 		lines = append(lines, "pasv_address="+s.opts.PublicIP)
 	}
 	return []string{s.binary, s.path("vsftpd.conf")}, s.write("vsftpd.conf", lines...)
+}
+
+// passivePorts are those above the ports that tests pick, for servers that would
+// otherwise take any.
+func (s site) passivePorts() string {
+	if s.opts.PassivePorts != "" {
+		return s.opts.PassivePorts
+	}
+	return "32768-60999"
 }
 
 // proftpd knows one user of its own file, with the rights of whoever runs the test.
@@ -163,9 +171,7 @@ func pureFTPd(s site) ([]string, error) {
 		s.binary, family, "-S", s.host + "," + strconv.Itoa(s.port),
 		"-l", "puredb:" + s.path("db"), "-E", "-A", "-H", "-u", "1", "-U", "133:022",
 		"-c", "10000", "-C", "10000", "-f", "none", "-g", s.path("pid"),
-	}
-	if s.opts.PassivePorts != "" {
-		argv = append(argv, "-p", strings.Replace(s.opts.PassivePorts, "-", ":", 1))
+		"-p", strings.Replace(s.passivePorts(), "-", ":", 1),
 	}
 	if s.opts.PublicIP != "" {
 		argv = append(argv, "-P", s.opts.PublicIP)
