@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -66,7 +67,7 @@ func TestNoVerbGetsRoundAPermission(t *testing.T) {
 			})
 			for _, v := range server.Verbs() {
 				all := append(spellings(v), strings.ToLower(v.Name), strings.ToUpper(v.Name[:1])+strings.ToLower(v.Name[1:]))
-				if !soaking {
+				if !testutil.Soaking {
 					all = spellings(v) // TestEveryVerbByAccount has the others
 				}
 				for _, script := range pathCommands[v.Name] {
