@@ -194,7 +194,7 @@ func (s *sender) upload(local, to string) (res client.Result, err error) {
 	defer done()
 	again := s.newRetry(local, to)
 	err = s.k.on(s.remote.join(to)).do(func(cl *client.Client, try int) (err error) {
-		o := client.FileOptions{ASCII: s.ascii, Progress: m.progress(), More: s.recursive || s.intoDir}
+		o := client.FileOptions{ASCII: s.ascii, Progress: m.progress()}
 		if o.Resume, err = again.resume(cl, try); err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ type Options struct {
 	// Observer is told what happens; see ftp.Observer.
 	Observer ftp.Observer
 
-	lore *lore // what a Pool's connections share; nil: this one has its own
+	history *history // what a Pool's connections share; nil: this one has its own
 }
 
 // Verbs are ways to tell the address of a data connection.
@@ -132,9 +132,9 @@ type Client struct {
 	machine ftp.Machine
 	params  ftp.Params
 	knows   memory
-	lore    *lore
-	ahead   *ahead // the next data connection, asked for before its turn
-	trial   bool   // it shows whether the server bears that
+	history *history
+	batcher bool   // the greeting is that of a server in the table of batchers
+	offered *offer // the next data connection, agreed on together with SIZE
 	hash    string // the algorithm that OPTS HASH selected
 	// strayDone: a second 226 of the last transfer may still be on its way.
 	strayDone bool
@@ -165,11 +165,11 @@ func (c *Client) Close() error {
 	if c.begin() == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), min(c.opts.Timeout, shortWait/4))
 		quit := ftp.Command{Verb: "QUIT"}
-		if c.takeIn(ctx) == nil && c.send(quit) == nil {
+		if c.send(quit) == nil {
 			_, _ = c.answer(ctx, quit) // gone is gone, whatever it answers
 		}
 		cancel()
-		c.dropAhead()
+		c.dropOffer()
 		c.end()
 	}
 	_ = c.die(ErrClosed)
@@ -210,7 +210,7 @@ func (c *Client) begin() error {
 
 func (c *Client) end() {
 	if c.dead.Load() != nil {
-		c.dropAhead()
+		c.dropOffer()
 	}
 	c.busy.Store(false)
 }

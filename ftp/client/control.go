@@ -110,17 +110,17 @@ func (c *Client) exchange(ctx context.Context, verb, arg string) (ftp.Reply, err
 	if ctx.Err() != nil {
 		return ftp.Reply{}, context.Cause(ctx)
 	}
-	if err := c.takeIn(ctx); err != nil {
-		return ftp.Reply{}, err
-	}
 	if outdates(verb) {
-		c.dropAhead()
+		c.dropOffer()
 	}
 	cmd := ftp.Command{Verb: verb, Arg: arg}
 	if err := c.send(cmd); err != nil {
 		return ftp.Reply{}, err
 	}
 	r, err := c.answer(ctx, cmd)
+	if err == nil && !fitsLoosely(verb, r.Code) {
+		err = c.outOfStep(verb, r)
+	}
 	if err != nil && ctx.Err() != nil && c.dead.Load() == nil {
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), shortWait)
 		defer cancel()

@@ -44,7 +44,6 @@ type FileOptions struct {
 	// Modified is the remote file's time for KeepTime of a Download, if it is known
 	// already; zero: ask.
 	Modified time.Time
-	More     bool // as in Transfer
 }
 
 // Download copies the remote file to local in fsys. Until it is whole its name
@@ -138,7 +137,7 @@ func (d *download) fresh(ctx context.Context) (Result, error) {
 // fetch retrieves the file, or its rest, into f and closes it.
 func (d *download) fetch(ctx context.Context, f afero.File, j *job) (Result, error) {
 	j.take("RETR", ftp.Retrieve, Transfer{
-		Path: d.remote, Offset: j.offset, ASCII: d.o.ASCII, Progress: d.o.Progress, More: d.o.More,
+		Path: d.remote, Offset: j.offset, ASCII: d.o.ASCII, Progress: d.o.Progress,
 	})
 	j.sink, j.want = bare(f), d.size
 	if at, err := f.Seek(0, io.SeekCurrent); err == nil {

@@ -100,7 +100,7 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 		return Result{}, err
 	}
 	o := FileOptions{
-		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), More: m.more(), KeepTime: !t.src.Modified.IsZero(), Modified: t.src.Modified,
+		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Modified: t.src.Modified,
 	}
 	if t.src.Precise >= time.Minute {
 		o.Modified, _ = src.span(&t.src)
@@ -212,7 +212,7 @@ func (s *remoteSide) rename(ctx context.Context, c *Client, part string, t *task
 // send uploads the file and gives it its time, and another name if there is one.
 func (u *putting) send(ctx context.Context, to, rename string, resume bool) (Result, error) {
 	o := FileOptions{
-		Resume: resume, Progress: u.m.progress(u.t.rel), More: u.m.more(), rename: rename,
+		Resume: resume, Progress: u.m.progress(u.t.rel), rename: rename,
 		KeepTime: !u.dst.noTime.Load() && !u.t.src.Modified.IsZero(), timed: u.dst.learnTime,
 	}
 	res, err := u.c.Upload(ctx, u.src.fsys, u.src.at(u.t.rel), to, o)
@@ -223,9 +223,6 @@ func (u *putting) send(ctx context.Context, to, rename string, resume bool) (Res
 	}
 	return res, err
 }
-
-// more reports whether another file is to be copied.
-func (m *mirror) more() bool { return len(m.tasks) > 0 || !m.walked.Load() }
 
 // finishTime gives a file on a server its time. That it takes none is no error: the next
 // Mirror knows what to make of it.

@@ -34,7 +34,6 @@ type run struct {
 	stopped error // why this end broke the data connection off
 	aborted bool  // the final reply may be no more than the echo of an ABOR
 	owed    int   // NOOPs that were not answered yet
-	asked   bool  // the next data connection was asked for behind this transfer
 }
 
 // watch waits for the end of the data and for the final reply, in any order. It
@@ -90,17 +89,11 @@ func (r *run) onlyReplyMissing() bool {
 
 // reply takes one reply to the transfer command.
 func (r *run) reply(reply ftp.Reply) {
-	cmd, other := ftp.Command{Verb: r.j.verb, Arg: r.j.arg}, r.isAhead(reply)
-	if other {
-		cmd = r.c.ahead.cmd
-	}
-	if err := r.c.took(cmd, reply); err != nil {
+	if err := r.c.took(ftp.Command{Verb: r.j.verb, Arg: r.j.arg}, reply); err != nil {
 		r.losing(err)
 		return
 	}
 	switch class := reply.Code.Class(); {
-	case other:
-		r.takeAhead(reply)
 	case r.isOwed(reply):
 	case r.final.Code != 0: // a second final reply means nothing
 	case class == ftp.Preliminary:
@@ -178,8 +171,6 @@ func (r *run) dataEnded() {
 	r.grace = nil
 	switch {
 	case r.answered():
-	case r.outOfTurn(): // there is another try
-		r.grace = time.After(shortWait / 4)
 	case r.weak.Code != 0:
 		r.grace = time.After(shortWait)
 	}
@@ -194,9 +185,7 @@ func (r *run) graceOver() {
 		}
 		r.stop(why)
 	} else if r.final.Code == 0 {
-		if r.final = r.weak; r.final.Code == 0 {
-			r.unanswered()
-		}
+		r.final = r.weak
 	}
 }
 
@@ -221,12 +210,7 @@ func (r *run) settle(ctx context.Context, why error) {
 		r.stop(why)
 		defer r.join()
 	}
-	switch {
-	case r.final.Code == 0 || r.owed == 0 || r.lost != nil:
-	case r.c.ahead != nil: // whose replies come behind is anybody's guess
-		r.c.dropAhead()
-		_ = r.c.realign(ctx)
-	default:
+	if r.final.Code != 0 && r.owed > 0 && r.lost == nil {
 		r.collect(ctx)
 	}
 	if r.answered() || r.c.dead.Load() != nil {
@@ -273,34 +257,11 @@ func (r *run) abort(ctx context.Context) {
 		r.lost = err
 		return
 	}
-	unsure := r.owed > 0 || r.c.ahead != nil
-	if r.finish(after) && (unsure && r.c.resync(after) == nil || !unsure && r.c.inStep(after, abor)) {
-		r.c.dropAhead()
+	if r.finish(after) && r.c.resync(after) == nil {
 		return
 	}
 	if r.lost == nil {
 		_ = r.c.die(fmt.Errorf("%w to ABOR", ErrTimeout))
-	}
-}
-
-// inStep waits for the last reply that is owed, the one to cmd. There are servers
-// that have one reply for the transfer and its ABOR together; what a NOOP is
-// answered with tells where the replies are.
-func (c *Client) inStep(ctx context.Context, cmd ftp.Command) bool {
-	soon, cancel := context.WithTimeout(ctx, shortWait/4)
-	defer cancel()
-	if _, err := c.answer(soon, cmd); err == nil {
-		return true
-	}
-	noop := ftp.Command{Verb: "NOOP"}
-	if c.write(noop) != nil {
-		return false
-	}
-	for {
-		r, err := c.answer(ctx, noop)
-		if err != nil || r.Code == 200 {
-			return err == nil
-		}
 	}
 }
 
@@ -315,10 +276,7 @@ func (r *run) finish(ctx context.Context) bool {
 			}
 			return false
 		}
-		switch {
-		case r.isAhead(reply):
-			r.takeAhead(reply)
-		case reply.Code.Class() != ftp.Preliminary && !r.isOwed(reply):
+		if reply.Code.Class() != ftp.Preliminary && !r.isOwed(reply) {
 			r.final = reply
 		}
 	}

@@ -28,11 +28,6 @@ type Transfer struct {
 	// Progress is told now and then how far the transfer is: bytes of the file
 	// done and in total, -1 if unknown. It runs in another goroutine.
 	Progress func(done, total int64)
-	// More says that another transfer follows on this Client. The data connection for it
-	// is asked for right behind this one, which saves a round trip, where the server
-	// turned out to bear that and this file is small, of known size and, in a store,
-	// can be begun anew, as those of Upload can. If none follows no harm is done.
-	More bool
 }
 
 // Result is how a transfer went.
@@ -143,8 +138,6 @@ type job struct {
 	// opened runs before the first byte of a retrieve; ctx ends with the transfer.
 	opened func(ctx context.Context, conn *dtp.Conn) error
 	agreed func()       // runs when the server said that it begins
-	more   bool         // another transfer follows
-	used   bool         // the data connection was asked for behind the transfer before
 	rewind func() error // source or sink to where they were at the start; nil: can't
 
 	began   ftp.Reply // the first preliminary reply
@@ -154,7 +147,7 @@ type job struct {
 // take fills in what is to be done.
 func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 	j.verb, j.arg, j.dir = verb, t.Path, dir
-	j.offset, j.want, j.progress, j.typ, j.more = t.Offset, -1, t.Progress, ftp.Image, t.More
+	j.offset, j.want, j.progress, j.typ = t.Offset, -1, t.Progress, ftp.Image
 	if t.ASCII {
 		j.typ = ftp.ASCII
 	} else if t.Size > 0 {
@@ -162,21 +155,42 @@ func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 	}
 }
 
-// attempt runs a job from TYPE to the verdict; blamed as conclude has it.
-func (c *Client) attempt(ctx context.Context, j *job) (res Result, blamed bool, err error) {
+// transfer runs a job from TYPE to the verdict. Block mode keeps its data connection
+// between transfers, and the server may have closed it meanwhile: then the job is done
+// again over a new one.
+func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
+	res, closed, err := c.attempt(ctx, j)
+	if closed && ctx.Err() == nil && c.dead.Load() == nil && j.again(res) {
+		res, _, err = c.attempt(ctx, j)
+	}
+	return res, err
+}
+
+// again makes a job ready to be done again, if none of its bytes would be lost or come
+// twice.
+func (j *job) again(res Result) bool {
+	ok := j.dir == ftp.Retrieve && res.Bytes == 0 && j.skipped == 0
+	if !ok && j.rewind != nil {
+		ok = j.rewind() == nil
+	}
+	j.skipped, j.began = 0, ftp.Reply{}
+	return ok
+}
+
+// attempt is transfer without the second try. closed reports whether the failure may come
+// of a kept data connection that the server had closed.
+func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, err error) {
 	if err := sendable(j.arg); err != nil {
 		return Result{}, false, err
 	}
 	opener, err := c.prepare(ctx, j)
 	if err != nil {
 		c.data.Close()
-		c.endTrial()
 		return Result{}, false, err
 	}
 	stood := opener.Stands()
 	r := c.start(j, opener)
-	err = r.command()
-	if err == nil {
+	if err = c.send(ftp.Command{Verb: j.verb, Arg: j.arg}); err == nil {
 		err = r.watch(ctx)
 	}
 	r.settle(ctx, err)
@@ -191,8 +205,8 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, blamed bool, 
 		Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Err: err,
 	})
 	c.keep(r.data.Kept, err)
-	stood = stood && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
-	return res, r.conclude(ctx, err) || stood, err
+	closed = stood && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
+	return res, closed, err
 }
 
 // lasted returns the time since the data connection of d was ready; it is to be called when

@@ -161,7 +161,7 @@ func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
 func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
 	j := &job{source: u.f}
 	j.take("STOR", ftp.Store, Transfer{
-		Path: u.remote, Offset: offset, Size: u.size, ASCII: u.o.ASCII, Progress: u.o.Progress, More: u.o.More,
+		Path: u.remote, Offset: offset, Size: u.size, ASCII: u.o.ASCII, Progress: u.o.Progress,
 	})
 	if u.size >= 0 {
 		j.length = u.size - offset

@@ -16,7 +16,7 @@ func (r *run) verdict(why error) error {
 	var open *dtp.OpenError
 	var local *dtp.LocalError
 	isOpen := errors.As(err, &open)
-	if isOpen && why == nil && !r.j.used {
+	if isOpen && why == nil {
 		r.rememberPort()
 	}
 	no := refusal(r.j.verb, r.final)
