@@ -44,6 +44,12 @@ func startShell(t *testing.T, home string, args ...string) *screenTest {
 // startTerminal runs miniftp at a new terminal of the type term.
 func startTerminal(t *testing.T, home, term string, args ...string) *screenTest {
 	t.Helper()
+	return startScreen(t, home, term, 80, args...)
+}
+
+// startScreen runs miniftp at a new terminal of so many columns.
+func startScreen(t *testing.T, home, term string, cols uint16, args ...string) *screenTest {
+	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Skipf("no terminals here: %v", err)
@@ -54,7 +60,7 @@ func startTerminal(t *testing.T, home, term string, args ...string) *screenTest 
 		err = unix.IoctlSetPointerInt(int(keys.Fd()), unix.TIOCSPTLCK, 0)
 	}
 	if err == nil {
-		err = unix.IoctlSetWinsize(int(keys.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
+		err = unix.IoctlSetWinsize(int(keys.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: cols})
 	}
 	if err != nil {
 		t.Fatal(err)
