@@ -129,18 +129,26 @@ func (v *visit) list(verb string) (all []ftp.Entry) {
 	if o.err != nil {
 		return nil
 	}
-	var p ftp.ListParser
-	for line := range strings.Lines(string(o.text)) {
-		line = strings.TrimRight(line, "\r\n")
-		e, ok, err := ftp.Entry{}, true, error(nil)
-		if verb == "MLSD" {
-			e, err = ftp.ParseMLSx(line)
-		} else {
-			e, ok, err = p.Parse(line)
-		}
-		if ok && err == nil && e.Type == ftp.FileEntry && e.Name != "" && !strings.ContainsAny(e.Name, "/\x00") {
+	see := func(e ftp.Entry, err error) {
+		if err == nil && e.Type == ftp.FileEntry && e.Name != "" && !strings.ContainsAny(e.Name, "/\x00") {
 			all = append(all, e)
 		}
+	}
+	lines := func(yield func(string) bool) {
+		for line := range strings.Lines(string(o.text)) {
+			if !yield(strings.TrimRight(line, "\r\n")) {
+				return
+			}
+		}
+	}
+	if verb == "LIST" {
+		for e, err := range new(ftp.ListParser).Entries(lines) {
+			see(e, err)
+		}
+		return all
+	}
+	for line := range lines {
+		see(ftp.ParseMLSx(line))
 	}
 	return all
 }

@@ -7,7 +7,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
+	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/server"
 )
@@ -55,6 +57,11 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 		cf.blame(name, err)
 		return nil
 	}
+	for _, p := range certs.pairs {
+		if problem := outOfTime(p.cert.Leaf, time.Now()); problem != "" {
+			cf.warn("%s: %s", ftp.Printable(p.certFile), problem)
+		}
+	}
 	o.TLS = &tls.Config{GetCertificate: certs.get}
 	if cf.on("tls-legacy") {
 		o.TLS.CipherSuites = legacySuites()
@@ -72,6 +79,18 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 	cf.clientCertificates(o)
 	cf.otherServers(o)
 	return certs
+}
+
+// outOfTime says what is wrong with the time of a certificate; it is empty if nothing is.
+func outOfTime(leaf *x509.Certificate, now time.Time) string {
+	const day = "2006-01-02 15:04 MST"
+	switch {
+	case now.After(leaf.NotAfter):
+		return "the certificate expired on " + leaf.NotAfter.Local().Format(day) + ": clients will refuse it; put a new one in its place"
+	case now.Before(leaf.NotBefore):
+		return "the certificate is not valid before " + leaf.NotBefore.Local().Format(day) + ": clients will refuse it; is the clock right?"
+	}
+	return ""
 }
 
 // legacySuites are the default cipher suites of TLS 1.2 and those with AES that package
