@@ -22,8 +22,8 @@ type meter struct {
 	e       *env
 	bars    *mpb.Progress // nil: none
 	summary bool          // a line when a file is done
-	drawn   atomic.Int32 // bars
-	all     *total       // nil: no line for all files together
+	drawn   atomic.Int32  // bars
+	all     *total        // nil: no line for all files together
 
 	mu    sync.Mutex
 	open  map[*transfer]struct{} // files whose done was not called yet

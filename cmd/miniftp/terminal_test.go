@@ -237,23 +237,28 @@ var transferRuns = []struct {
 	{"mirror tree URL/there", "the same command continues where it stopped"},
 }
 
-// eachTransferRun calls f for each of transferRuns, with a server and a directory of its own.
+// eachTransferRun calls f for each of transferRuns, with a server and a directory of its
+// own. They run at the same time, since they wait most of it.
 func eachTransferRun(t *testing.T, f func(t *testing.T, srv *ftptest.Server, start func(pty) *screenTest, hint string)) {
+	program(t)
+	var runs sync.WaitGroup
+	defer runs.Wait()
 	for _, run := range transferRuns {
-		t.Run(strings.ReplaceAll(run.args, "/", " "), func(t *testing.T) {
-			t.Parallel() // they wait most of the time
-			srv, dir := withFile(t, pattern(1<<20)), t.TempDir()
-			if err := os.Mkdir(filepath.Join(dir, "tree"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, "tree", "b.bin"), pattern(1<<20), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			f(t, srv, func(at pty) *screenTest {
-				verb, rest, _ := strings.Cut(run.args, " ")
-				args := append([]string{verb, "--rate", "64k", "--retries", "0"}, strings.Fields(strings.ReplaceAll(rest, "URL", srv.URL))...)
-				return at.start(t, dir, args...)
-			}, run.hint)
+		runs.Go(func() {
+			t.Run(strings.ReplaceAll(run.args, "/", " "), func(t *testing.T) {
+				srv, dir := withFile(t, pattern(1<<20)), t.TempDir()
+				if err := os.Mkdir(filepath.Join(dir, "tree"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, "tree", "b.bin"), pattern(1<<20), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				f(t, srv, func(at pty) *screenTest {
+					verb, rest, _ := strings.Cut(run.args, " ")
+					args := append([]string{verb, "--rate", "64k", "--retries", "0"}, strings.Fields(strings.ReplaceAll(rest, "URL", srv.URL))...)
+					return at.start(t, dir, args...)
+				}, run.hint)
+			})
 		})
 	}
 }
@@ -372,5 +377,15 @@ func TestPlainAtATerminal(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The demo can be interrupted, too.
+func TestInterruptedDemo(t *testing.T) {
+	s := pty{}.start(t, t.TempDir(), "demo", "--file-size", "300000000")
+	s.await("Passive mode")
+	s.press(ctrlC)
+	if rest := s.leaves(exitInterrupted); !strings.HasSuffix(rest, "miniftp: interrupted\r\n") {
+		t.Errorf("at the end: %q", rest)
 	}
 }
