@@ -383,7 +383,14 @@ func TestPlainAtATerminal(t *testing.T) {
 // The demo can be interrupted, too.
 func TestInterruptedDemo(t *testing.T) {
 	s := pty{}.start(t, t.TempDir(), "demo", "--file-size", "300000000")
-	s.await("Passive mode")
+	for sockets := 0; sockets == 0; time.Sleep(time.Millisecond) { // its server listens
+		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.cmd.Process.Pid))
+		for _, link := range links {
+			if to, _ := os.Readlink(link); strings.HasPrefix(to, "socket:") {
+				sockets++
+			}
+		}
+	}
 	s.press(ctrlC)
 	if rest := s.leaves(exitInterrupted); !strings.HasSuffix(rest, "miniftp: interrupted\r\n") {
 		t.Errorf("at the end: %q", rest)
