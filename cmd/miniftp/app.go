@@ -121,7 +121,7 @@ func (e *env) noVerb(c *cli.Context) error {
 		_, err := fmt.Fprintln(e.out, c.App.Name, c.App.Version)
 		return err
 	case word == "" || word == "help":
-		return e.showHelp(c.App, c.Args().Tail())
+		return e.showHelp(c.App, c.Args().Tail(), false)
 	case isURL(word):
 		return usagef("a verb comes first, as in  miniftp get %s", shellWord(maskPassword(word)))
 	}

@@ -24,7 +24,7 @@ func (e *env) config() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "check", Usage: "find what is wrong with a configuration file", ArgsUsage: "FILE",
-				Flags: []cli.Flag{&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"}},
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"}},
 				Description: examples("Reads the file as serve would, with the directories, certificates and users that it names, and serves nothing. Each mistake is a line with its place.",
 					"miniftp config check miniftp.toml",
 					"miniftp config check -q /etc/miniftp/miniftp.toml && systemctl reload miniftp"),

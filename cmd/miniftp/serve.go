@@ -73,7 +73,11 @@ func (e *env) runServe(c *cli.Context) error {
 	hup, closed, stop := s.hangups() // before anybody knows that the server is there
 	defer stop()
 	if !e.quiet {
-		fmt.Fprint(e.err, banner(s.cf, s.roots, slices.Concat(plain, tlsFirst), s.cf.tlsWords(opts, certs)))
+		width := 0
+		if isTerminal(e.err) {
+			width = min(terminalWidth(e.err), helpWidth)
+		}
+		fmt.Fprint(e.err, banner(s.cf, s.roots, slices.Concat(plain, tlsFirst), s.cf.tlsWords(opts, certs), width))
 	}
 	s.roots.keepSwept(s.srv, s.cf)
 	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, closed, plain, tlsFirst) })

@@ -187,7 +187,8 @@ func (cf *config) otherServers(o *server.Options) {
 type tlsBanner struct {
 	explicit    int    // listeners of that many are for AUTH TLS, those behind them for TLS first
 	required    bool   // and AUTH has to come
-	certificate string // a line of its own
+	certificate string // about the fingerprint, which follows
+	fingerprint string
 	curl, own   string // options of curl and of miniftp for it, with a blank behind
 }
 
@@ -212,13 +213,14 @@ func (cf *config) tlsWords(o server.Options, certs *certificates) tlsBanner {
 		t.explicit = 1 // the default
 	}
 	how := map[bool]string{true: "required", false: "optional"}[o.TLSRequired]
-	t.certificate = fmt.Sprintf("  TLS is %s, the certificate's fingerprint is\n  %s\n", how, certs.fingerprint())
+	t.certificate = fmt.Sprintf("TLS is %s, the certificate's fingerprint is", how)
+	t.fingerprint = certs.fingerprint()
 	if o.TLSRequired && len(o.Listen) > 0 {
 		t.curl = "--ssl-reqd "
 	}
 	if o.TLSRequired && cf.on("tls-self-signed") {
 		t.curl += "--cacert " + shellWord(certs.pairs[0].certFile) + " "
-		t.own = "--pin " + certs.fingerprint() + " "
+		t.own = "--pin " + t.fingerprint + " "
 	}
 	return t
 }
