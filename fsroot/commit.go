@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/afero"
 	afmem "github.com/spf13/afero/mem"
+
+	"miniftp/internal/osfile"
 )
 
 // This file has the steps by which an upload becomes a file: a rename that replaces
@@ -93,28 +95,7 @@ func (r *Root) Inherit(dst, src afero.File) error {
 	if !okTo || !okFrom {
 		return pathError("inherit", "", errors.ErrUnsupported)
 	}
-	fi, err := from.Stat()
-	if err != nil {
-		return pathError("inherit", "", err)
-	}
-	had, err := to.Stat()
-	if err != nil {
-		return pathError("inherit", "", err)
-	}
-	if err := inheritOwner(to, had, fi); err != nil {
-		return pathError("inherit", "", err)
-	}
-	if err := inheritAttributes(to, from); err != nil {
-		return pathError("inherit", "", err)
-	}
-	mode := fi.Mode() & (fs.ModePerm | fs.ModeSticky | fs.ModeSetgid)
-	if mode&0o010 != 0 {
-		mode &^= fs.ModeSetgid
-	}
-	if had.Mode()&(fs.ModePerm|fs.ModeSticky|fs.ModeSetgid|fs.ModeSetuid) != mode {
-		err = to.Chmod(mode)
-	}
-	return pathError("inherit", "", err)
+	return pathError("inherit", "", osfile.Inherit(to, from))
 }
 
 // SyncDir writes the names in a directory to the disk, so that they survive a power
@@ -141,7 +122,7 @@ func (r *Root) Lock(f afero.File) (bool, error) {
 	if !ok {
 		return false, errors.ErrUnsupported
 	}
-	return lockFile(file)
+	return osfile.Lock(file)
 }
 
 // RenameNew is Root.RenameNew.

@@ -1,12 +1,9 @@
 package fsroot
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path"
-	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,104 +25,6 @@ func (r *Root) renameExclusive(from, to string) error {
 		return errors.ErrUnsupported
 	}
 	return err
-}
-
-// lostOnWrite are attributes that describe the content, and that the kernel takes from a
-// file that is written to.
-var lostOnWrite = []string{"security.capability", "security.ima", "security.evm"}
-
-// accessList is the attribute that holds the access control list of a file.
-const accessList = "system.posix_acl_access"
-
-// inheritAttributes copies the extended attributes, of which access control lists are
-// one. A list that the new file has got from its directory goes if the old one has none:
-// it may let others in.
-func inheritAttributes(to, from *os.File) error {
-	return withFD(from, func(from int) error {
-		names, err := listAttributes(from)
-		if err != nil {
-			return err
-		}
-		return withFD(to, func(to int) error {
-			if !slices.Contains(names, accessList) {
-				err := unix.Fremovexattr(to, accessList)
-				if err != nil && !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.ENOSYS) {
-					return err
-				}
-			}
-			if len(names) == 0 {
-				return nil
-			}
-			return copyAttributes(to, from, names)
-		})
-	})
-}
-
-func listAttributes(fd int) ([]string, error) {
-	var few [1 << 10]byte
-	names := few[:]
-	n, err := unix.Flistxattr(fd, names)
-	if errors.Is(err, unix.ERANGE) {
-		names = make([]byte, maxAttribute)
-		n, err = unix.Flistxattr(fd, names)
-	}
-	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOSYS) {
-		return nil, nil
-	}
-	if err != nil || n == 0 {
-		return nil, err
-	}
-	return strings.Split(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00"), nil
-}
-
-// maxAttribute is the most that the kernel returns of names or of a value, in bytes.
-const maxAttribute = 64 << 10
-
-func copyAttributes(to, from int, names []string) error {
-	value, old := make([]byte, maxAttribute), make([]byte, maxAttribute)
-	for _, name := range names {
-		if slices.Contains(lostOnWrite, name) {
-			continue
-		}
-		n, err := unix.Fgetxattr(from, name, value)
-		if errors.Is(err, unix.ENODATA) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if m, err := unix.Fgetxattr(to, name, old); err == nil && bytes.Equal(old[:m], value[:n]) {
-			continue // such as a label that the system sets, and that only it may set
-		}
-		if err := unix.Fsetxattr(to, name, value[:n], 0); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// networkFilesystems are kinds (statfs(2)) whose locks are another machine's.
-var networkFilesystems = map[uint32]bool{
-	0x6969: true, 0x517b: true, 0xff534d42: true, 0xfe534d42: true, // NFS, SMB, CIFS, SMB2
-	0x65735546: true, 0x01021997: true, 0x00c36400: true, // FUSE, 9P, Ceph
-	0x0bd00bd0: true, 0x5346414f: true, 0x73757245: true, 0x01161970: true, // Lustre, AFS, Coda, GFS2
-}
-
-func lockFile(f *os.File) (bool, error) {
-	err := withFD(f, func(fd int) error {
-		var st unix.Statfs_t
-		if err := unix.Fstatfs(fd, &st); err != nil || networkFilesystems[uint32(st.Type)] {
-			return errors.ErrUnsupported
-		}
-		return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-	})
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, unix.EWOULDBLOCK):
-		return false, nil
-	}
-	return false, errors.ErrUnsupported
 }
 
 // withFD calls f with the descriptor. Unlike File.Fd it leaves the file as it is.

@@ -60,7 +60,7 @@ func (e *env) bench() *cli.Command {
 		Name: "bench", Usage: "measure a server under load", ArgsUsage: "URL",
 		Flags: clientFlags(
 			&cli.StringFlag{Name: "only", Usage: "the `ROWS` to run, such as login,get-small", DefaultText: "all"},
-			&cli.DurationFlag{Name: "time", Value: 2 * time.Second, Usage: "end a row after `TIME`; what has begun is finished first"},
+			newDuration("time", 2*time.Second, "", "end a row after `DURATION`; what has begun is finished first"),
 			&cli.IntFlag{Name: "count", Usage: "end a row after `N` operations, if its time is not over before", DefaultText: "0, no bound"},
 			&cli.StringFlag{Name: "size", Value: "256M", Usage: "`BYTES` of a large file: 256M is 256 MiB; a text has at most a quarter of it"},
 			&cli.IntFlag{Name: "at-once", Value: 16, Usage: "`N` logins at a time"},
@@ -231,19 +231,13 @@ func rowNames() string {
 	return strings.Join(names, ", ")
 }
 
-// benchSize reads 1000, 4K, 256M or 2G; the units are powers of 1024.
+// benchSize reads 1000, 4K, 256M or 2GiB; the units are powers of 1024.
 func benchSize(s string) (int64, error) {
-	digits, shift := s, 0
-	for i, unit := range []string{"K", "M", "G"} {
-		if cut, ok := strings.CutSuffix(strings.ToUpper(s), unit); ok {
-			digits, shift = cut, 10*(i+1)
-		}
+	n, err := parseSize(s, 1024)
+	if err != nil || n < 1 || n > mostBenchSize {
+		return 0, usagef("--size %q: it is written as 500K, 256M or 1GiB, and at most 64G", s)
 	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 1 || n > mostBenchSize>>shift {
-		return 0, usagef("--size %q: it is written as 500K, 256M or 1G, and at most 64G", s)
-	}
-	return n << shift, nil
+	return n, nil
 }
 
 // run runs the rows. Behind a refusal it goes on with the next one.

@@ -32,6 +32,7 @@ func serveFlags() []cli.Flag {
 	all := []cli.Flag{
 		&cli.StringFlag{Name: "config", Usage: "read `FILE` (TOML) for what neither a flag nor the environment says; SIGHUP reads it again", DefaultText: "none"},
 		&cli.StringSliceFlag{Name: "user", Usage: "let `NAME:PASSWORD[:PERM]` log in; repeatable; PERM is ro, rw (if it is missing) or drop (upload only); the password may be a hash of miniftp passwd, and one with a colon needs a PERM behind it", DefaultText: "none"},
+		&cli.IntFlag{Name: "port", Aliases: []string{"p"}, Usage: "listen on port `N` of this machine only, 127.0.0.1", DefaultText: "2121"},
 	}
 	for _, g := range serveGroups() {
 		all = append(all, g.flags...)
@@ -67,7 +68,7 @@ func placeFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "upload-in-place", Usage: "write uploads to their final name at once, not to a hidden one first"},
 		&cli.StringSliceFlag{Name: "accept-upload", Usage: "take an upload for whole though it ended by `WORD`: hang-up (the client closed both connections right after the data, without waiting for the 226) or no-close-notify (under TLS, without TLS's own end); both for devices that always do so, as half a file may then get the final name; repeatable, or with commas", DefaultText: "neither"},
 		&cli.StringFlag{Name: "sync", Value: "off", Usage: "what is on the disk when an upload is answered 226, `WHAT`: off (the system writes it within seconds), file (the content) or full (the content and the name: it survives a power failure)"},
-		&cli.DurationFlag{Name: "grace", Value: 10 * time.Second, Usage: "after a signal to stop, let transfers go on for `TIME`"},
+		newDuration("grace", 10*time.Second, "", "after a signal to stop, let transfers go on for `DURATION`"),
 	}
 }
 
@@ -80,16 +81,16 @@ func limitFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "deny", Usage: "keep out `NETWORK`, whatever --allow says; repeatable, or with commas", DefaultText: "nobody"},
 		&cli.StringFlag{Name: "rate", Usage: "at most `BYTES` per second over all sessions, such as 500k or 2M", DefaultText: "no limit"},
 		&cli.IntFlag{Name: "max-hashes", Usage: "compute at most `N` hashes of files at once (HASH, XMD5 and their like); more take turns", DefaultText: "half of the processors"},
-		&cli.DurationFlag{Name: "hash-timeout", Value: 5 * time.Minute, Usage: "refuse a hash that takes longer than `TIME`, turns included; 0 is no limit"},
+		newDuration("hash-timeout", 5*time.Minute, "", "refuse a hash that takes longer than `DURATION`, turns included; 0 is no limit"),
 		&cli.StringFlag{Name: "hash-rate", Usage: "read at most `BYTES` per second for all hashes together; --rate does not count them, as a hash does not go over the network", DefaultText: "no limit"},
 		&cli.IntFlag{Name: "command-rate", Usage: "read at most `N` commands per second from one session", DefaultText: "no limit"},
-		&cli.DurationFlag{Name: "idle-timeout", Value: 5 * time.Minute, Usage: "end a session after `TIME` without a command"},
-		&cli.DurationFlag{Name: "login-timeout", Value: time.Minute, Usage: "end a session that has not logged in within `TIME`"},
-		&cli.DurationFlag{Name: "data-timeout", Value: 30 * time.Second, Usage: "wait `TIME` for a data connection to come about"},
-		&cli.DurationFlag{Name: "stall-timeout", Value: time.Minute, Usage: "cut a transfer off after `TIME` without a byte"},
+		newDuration("idle-timeout", 5*time.Minute, "", "end a session after `DURATION` without a command"),
+		newDuration("login-timeout", time.Minute, "", "end a session that has not logged in within `DURATION`"),
+		newDuration("data-timeout", 30*time.Second, "", "wait `DURATION` for a data connection to come about"),
+		newDuration("stall-timeout", time.Minute, "", "cut a transfer off after `DURATION` without a byte"),
 		&cli.IntFlag{Name: "max-login-failures", Value: 10, Usage: "shut a name out at an address, of IPv6 its /64 network, after `N` failed logins, and the address after as many, of which one name counts for three at most; 0 is never"},
-		&cli.DurationFlag{Name: "ban-time", Value: 10 * time.Minute, Usage: "for `TIME`"},
-		&cli.DurationFlag{Name: "failure-delay", Value: time.Second, Usage: "answer the login after a failed one `TIME` later, twice as late after each; 0 is at once"},
+		newDuration("ban-time", 10*time.Minute, "", "for `DURATION`"),
+		newDuration("failure-delay", time.Second, "", "answer the login after a failed one `DURATION` later, twice as late after each; 0 is at once"),
 	}
 }
 

@@ -184,7 +184,7 @@ func (cf *config) setting(name string) setting {
 	case byFlag:
 		s.From = cf.label(name)
 	case byEnv:
-		s.From = envName(name)
+		s.From = cf.word(name)
 	case byFile:
 		s.From = fmt.Sprintf("%s:%d", ftp.Printable(cf.file.name), v.line)
 	}

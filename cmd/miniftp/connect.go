@@ -172,11 +172,12 @@ func (k *link) expand(r *remote) ([]client.WalkEntry, error) {
 }
 
 // naming says whether a URL may be a pattern.
-type naming bool
+type naming int
 
 const (
-	globs   naming = true
-	asNamed naming = false
+	asNamed     naming = iota
+	globs              // one that nothing matches is an error
+	globsOrNone        // one that nothing matches names nothing
 )
 
 // eachURL runs f for everything that the URLs name, over as few control
@@ -216,6 +217,9 @@ func (e *env) eachNamed(c *cli.Context, urls []string, how naming, work *crew, f
 			}
 		}
 		files, err := k.expand(r)
+		if how == globsOrNone && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

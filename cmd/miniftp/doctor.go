@@ -24,7 +24,7 @@ const doctorTimeout = 5 * time.Second
 func (e *env) doctor() *cli.Command {
 	flags := clientFlags(&cli.BoolFlag{Name: "write", Usage: "try an upload, too: a small file under a random name in the directory of the URL, which is removed again"})
 	for _, f := range flags {
-		if d, ok := f.(*cli.DurationFlag); ok && d.Name == "timeout" {
+		if d, ok := f.(*durationFlag); ok && d.Name == "timeout" {
 			d.Value = doctorTimeout
 		}
 	}

@@ -26,10 +26,10 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 		&cli.BoolFlag{Name: "ascii", Usage: "text: lines end as they do at either end (TYPE A)"},
 		&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Value: 1, Usage: "work over `N` connections at once; fewer where the server lets in fewer"},
 		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try `N` times more after a connection broke, with growing waits, each time going on where the last one stopped"},
-		&cli.DurationFlag{Name: "timeout", Value: client.DefaultTimeout, Usage: "give up when nothing happened for `TIME`, such as 500ms or 2m"},
+		newDuration("timeout", client.DefaultTimeout, "", "give up when nothing happened for `DURATION`, such as 500ms or 2m"),
 		&cli.StringFlag{Name: "rate", Usage: "at most `BYTES` per second, such as 500k or 2M", DefaultText: "no limit"},
 		&cli.StringFlag{Name: "proxy", Usage: "connect through the proxy at `URL`: socks5://host:port or http://host:port; none: through none", DefaultText: "ALL_PROXY's"},
-		&cli.DurationFlag{Name: "keep-alive", Usage: "send NOOP every `TIME` while a transfer runs, for what hangs up on a silent control connection", DefaultText: "never"},
+		newDuration("keep-alive", 0, "never", "send NOOP every `DURATION` while a transfer runs, for what hangs up on a silent control connection"),
 		&cli.StringFlag{Name: "mode", Value: "auto", Usage: "lay files on the data connection as `MODE` has it: stream; block (MODE B: one data connection for all); deflate (MODE Z: compressed, for slow lines); auto is stream, and for a mirror of many small files block where the server has it"},
 		&cli.IntFlag{Name: "level", Usage: "with --mode deflate: compress as hard as `N`, 1 to 9", DefaultText: "6"},
 		&cli.StringFlag{Name: "charset", Usage: "the server's names are in `SET`, such as latin1, shift_jis or gbk", DefaultText: "UTF-8"},
@@ -134,7 +134,11 @@ func dataMode(c *cli.Context) (ftp.DataMode, error) {
 // fromEnv reports whether a flag's value is that of its environment variable.
 func fromEnv(c *cli.Context, name string) bool {
 	v, ok := os.LookupEnv(envName(name))
-	if b, err := strconv.ParseBool(v); err == nil && c.Bool(name) == b && c.Value(name) == any(b) {
+	b, err := strconv.ParseBool(v)
+	if v == "" { // of a switch: off
+		b, err = false, nil
+	}
+	if err == nil && c.Bool(name) == b && c.Value(name) == any(b) {
 		return ok
 	}
 	return ok && v == c.String(name)
@@ -158,26 +162,6 @@ func portRange(flag, s string) (r [2]uint16, err error) {
 		return r, usagef("%s %q: a range is written as 40000-40100", flag, s)
 	}
 	return [2]uint16{uint16(a), uint16(b)}, nil
-}
-
-// byteRate reads 1500, 500k, 2M or 1G.
-func byteRate(flag, s string) (int64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	unit := int64(1)
-	digits := strings.TrimRight(s, "bB")
-	for suffix, n := range map[string]int64{"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "g": 1e9, "G": 1e9} {
-		if strings.HasSuffix(digits, suffix) {
-			unit, digits = n, strings.TrimSuffix(digits, suffix)
-			break
-		}
-	}
-	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil || !(n >= 0 && n*float64(unit) <= 1e15) { // nor NaN
-		return 0, usagef("%s %q: a rate is written as 500k or 2M, in bytes per second", flag, s)
-	}
-	return int64(n * float64(unit)), nil
 }
 
 // waits is how long to wait before the n-th retry: 1 s, 2 s, 4 s … at most 30 s.

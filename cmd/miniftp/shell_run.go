@@ -250,7 +250,7 @@ func (s *session) defaults(c *cli.Command) {
 			f.Value, f.EnvVars = s.c.String(name), nil
 		case *cli.IntFlag:
 			f.Value, f.EnvVars = s.c.Int(name), nil
-		case *cli.DurationFlag:
+		case *durationFlag:
 			f.Value, f.EnvVars = s.c.Duration(name), nil
 		case *cli.GenericFlag:
 			f.EnvVars = nil

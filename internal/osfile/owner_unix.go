@@ -1,6 +1,6 @@
 //go:build unix
 
-package fsroot
+package osfile
 
 import (
 	"io/fs"
