@@ -9,7 +9,7 @@ import (
 
 // keepAlive is the beat at which NOOP is sent while a transfer runs.
 func (c *Client) keepAlive() (beat <-chan time.Time, stop func()) {
-	if c.opts.KeepAlive <= 0 || c.knows.noNOOP {
+	if c.opts.KeepAlive <= 0 || c.history.noNOOP.Load() {
 		return nil, func() {}
 	}
 	t := time.NewTicker(c.opts.KeepAlive)
@@ -63,7 +63,7 @@ func (r *run) collect(ctx context.Context) {
 	for r.owed > 0 && !r.doubt {
 		reply, err := r.c.await(soon, ftp.Command{Verb: "NOOP"})
 		if err != nil {
-			r.c.knows.noNOOP = true
+			r.c.history.noNOOP.Store(true)
 			break
 		}
 		r.isOwed(reply)

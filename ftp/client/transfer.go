@@ -261,7 +261,7 @@ func (c *Client) setType(ctx context.Context, t ftp.Type) error {
 // start lets the data connection come about, beside the control connection.
 func (c *Client) start(j *job, o *dtp.Opener) *run {
 	r := &run{
-		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && !c.knows.noEPSV,
+		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && c.opts.Verbs != ClassicVerbs && !c.history.noEPSV.Load(),
 		goAhead: make(chan struct{}), results: make(chan dtp.Result, 1),
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())

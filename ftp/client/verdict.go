@@ -61,7 +61,7 @@ func isData(err error) bool {
 func (r *run) rememberPort() {
 	no := r.refusal()
 	if r.viaEPSV && (no == nil || r.final.Code/10 == 42) {
-		r.c.knows.noEPSV = true
+		r.c.history.noEPSV.Store(true)
 	}
 }
 
