@@ -10,6 +10,14 @@ import (
 // history is what connections to one server have learned about it. The connections of a
 // Pool share it, so that it outlives each of them. The zero value knows nothing yet.
 type history struct {
+	noEPSV atomic.Bool // it was refused, or its ports can't be reached
+	noEPRT atomic.Bool
+	noMLSD atomic.Bool
+	noMLST atomic.Bool
+	noSIZE atomic.Bool
+	noMDTM atomic.Bool
+	noNOOP atomic.Bool // during a transfer
+
 	// lockStep is set when the server lost, or answered out of turn, commands that came in
 	// one write, although it is in the table of batchers.
 	lockStep atomic.Bool
