@@ -155,7 +155,7 @@ func replyExit(r *ftp.Error) int {
 		return exitConnect
 	case 426, 451:
 		return exitIncomplete
-	case 332, 530, 532:
+	case 530:
 		return exitLogin
 	}
 	return exitRefused

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"net/netip"
 	"os"
 	"strconv"
@@ -19,8 +21,8 @@ const maxParallel = 100
 // clientFlags are on every client verb.
 func clientFlags(own ...cli.Flag) []cli.Flag {
 	return append(own,
-		&cli.BoolFlag{Name: "active", Usage: "active mode: this end listens and the server connects to it"},
-		&cli.BoolFlag{Name: "passive", Usage: "passive mode: the server listens and this end connects to it", DefaultText: "true, unless --active is given"},
+		&cli.GenericFlag{Name: "active", Value: new(dataWord), Usage: "active mode: this end listens and the server connects to it; =extended uses EPRT only, =classic PORT only", DefaultText: "false"},
+		&cli.GenericFlag{Name: "passive", Value: new(dataWord), Usage: "passive mode: the server listens and this end connects to it; =extended uses EPSV only, =classic PASV only", DefaultText: "true, unless --active is given"},
 		&cli.StringFlag{Name: "active-ports", Usage: "in active mode, listen on ports `LO-HI`", DefaultText: "any free port"},
 		&cli.StringFlag{Name: "active-ip", Usage: "in active mode, announce the address `IP`", DefaultText: "that of the control connection"},
 		&cli.BoolFlag{Name: "ascii", Usage: "transfer text, with the line ends of each side (TYPE A)"},
@@ -76,7 +78,7 @@ func clientOptions(c *cli.Context) (client.Options, error) {
 	if o.Charset, err = findCharset(c.String("charset")); err != nil {
 		return o, err
 	}
-	if o.Mode, err = dataMode(c); err != nil {
+	if o.Mode, o.Verbs, err = dataMode(c); err != nil {
 		return o, err
 	}
 	if o.TransferMode, o.Level, err = transferMode(c); err != nil {
@@ -116,20 +118,52 @@ func transferMode(c *cli.Context) (client.TransferMode, int, error) {
 	return mode, level, nil
 }
 
-// dataMode says who listens: a flag beats the environment.
-func dataMode(c *cli.Context) (ftp.DataMode, error) {
-	active, passive := c.Bool("active"), c.Bool("passive")
+// dataWord is the value of --active and --passive: false, true, or the verbs by which the
+// addresses of data connections are told. A bare flag is true.
+type dataWord string
+
+func (w *dataWord) String() string   { return cmp.Or(string(*w), "false") }
+func (w *dataWord) IsBoolFlag() bool { return true }
+func (w *dataWord) takes() string    { return "true, false, extended or classic" }
+
+func (w *dataWord) Set(s string) error {
+	b, err := strconv.ParseBool(s)
+	switch s = strings.ToLower(s); {
+	case err == nil:
+		*w = dataWord(strconv.FormatBool(b))
+	case s == "extended", s == "classic":
+		*w = dataWord(s)
+	default:
+		return errors.New("it is true, false, extended or classic")
+	}
+	return nil
+}
+
+// dataMode returns who listens, and by which verbs that is agreed on: a flag overrides the
+// environment.
+func dataMode(c *cli.Context) (ftp.DataMode, client.Verbs, error) {
+	active, passive := isOn(c, "active"), isOn(c, "passive")
 	if active && passive {
 		active, passive = !fromEnv(c, "active"), !fromEnv(c, "passive")
 		if active == passive {
-			return ftp.Passive, usagef("--active and --passive exclude each other")
+			return ftp.Passive, 0, usagef("--active and --passive exclude each other")
 		}
 	}
+	mode, name := ftp.Passive, "passive"
 	if active {
-		return ftp.Active, nil
+		mode, name = ftp.Active, "active"
 	}
-	return ftp.Passive, nil
+	switch c.String(name) {
+	case "extended":
+		return mode, client.ExtendedVerbs, nil
+	case "classic":
+		return mode, client.ClassicVerbs, nil
+	}
+	return mode, client.AnyVerbs, nil
 }
+
+// isOn reports whether a flag with a dataWord is given, with verbs or without.
+func isOn(c *cli.Context, name string) bool { w := c.String(name); return w != "" && w != "false" }
 
 // fromEnv reports whether a flag's value is that of its environment variable.
 func fromEnv(c *cli.Context, name string) bool {
@@ -138,7 +172,7 @@ func fromEnv(c *cli.Context, name string) bool {
 	if v == "" { // of a switch: off
 		b, err = false, nil
 	}
-	if err == nil && c.Bool(name) == b && c.Value(name) == any(b) {
+	if now, bad := strconv.ParseBool(c.String(name)); err == nil && bad == nil && now == b {
 		return ok
 	}
 	return ok && v == c.String(name)

@@ -23,7 +23,7 @@ var (
 	noValue     = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
 	badSyntax   = regexp.MustCompile(`^bad flag syntax: (.*)$`)
 	badValue    = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^ :]+): `)
-	badEnv      = regexp.MustCompile(`^could not parse (".*") as .* from environment variable "(.*)" for flag ([^ ]+): `)
+	badEnv      = regexp.MustCompile(`^could not parse (".*?") (?:as .* )?from environment variable "(.*?)" (?:as value )?for flag ([^ ]+): `)
 )
 
 // usageErrors says in our words what is wrong with the flags of a verb; "" are

@@ -131,18 +131,12 @@ type Client struct {
 	came    int    // replies since then
 	machine ftp.Machine
 	params  ftp.Params
-	knows   memory
 	history *history
 	batcher bool   // the greeting is that of a server in the table of batchers
 	offered *offer // the next data connection, agreed on together with SIZE
 	hash    string // the algorithm that OPTS HASH selected
 	// strayDone: a second 226 of the last transfer may still be on its way.
 	strayDone bool
-}
-
-// memory is what this server turned out not to do.
-type memory struct {
-	noEPSV, noEPRT, noMLSD, noMLST, noSIZE, noMDTM, noNOOP bool
 }
 
 // Features is what the server listed in its answer to FEAT; empty if it has none.

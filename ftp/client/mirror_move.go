@@ -3,8 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
 	"time"
 
 	"miniftp/ftp"
@@ -105,24 +103,8 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 	if t.src.Precise >= time.Minute {
 		o.Modified, _ = src.span(&t.src)
 	}
-	local := dst.at(t.rel)
-	o.tag = t.tag
-	// Without a part a Download would go on from the file that is to be replaced.
-	have, err := regularSize(dst.fsys, taggedPart(local, t.tag))
-	if err != nil {
-		return Result{}, err
-	}
-	o.Resume = have > 0 && (t.src.Size < 0 || have <= t.src.Size)
-	res, err := src.pool.Download(ctx, src.at(t.rel), dst.fsys, local, o, m.share())
-	var no *ResumeError
-	if errors.As(err, &no) && o.Resume {
-		o.Resume = false
-		res, err = src.pool.Download(ctx, src.at(t.rel), dst.fsys, local, o, m.share())
-	}
-	if err == nil && m.o.Perms && t.src.HasMode {
-		err = dst.setMode(ctx, t.rel, t.src.Mode.Perm())
-	}
-	return res, err
+	o.tag, o.perms, o.Tries = t.tag, m.permsOf(t), &t.tries
+	return src.pool.Download(ctx, src.at(t.rel), dst.fsys, dst.at(t.rel), o, m.share())
 }
 
 // share is how many connections a file may have: more than one when there are not
@@ -164,7 +146,7 @@ func (u *putting) run(ctx context.Context, try int) (Result, error) {
 		res, err := u.send(ctx, to, "", try > 0 && u.t.dst.Name == "")
 		return res, u.perms(ctx, err)
 	}
-	part := u.dst.at(taggedPart(u.t.rel, u.t.tag))
+	part := u.dst.at(partName(u.t.rel, u.t.tag))
 	res, err := u.send(ctx, part, to, try > 0 || u.t.part.Name != "" || u.t.src.Size >= resumable)
 	var no *ftp.Error
 	if isReply(err) && errors.As(err, &no) && (no.Verb == "RNFR" || no.Verb == "RNTO") {
@@ -269,7 +251,7 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 	}
 	part := ""
 	if !dst.noRename.Load() {
-		part = dst.at(taggedPart(t.rel, t.tag))
+		part = dst.at(partName(t.rel, t.tag))
 		var renamed error
 		res, err = m.stream(ctx, src, dst, t, part, func(c *Client) error {
 			renamed = dst.rename(ctx, c, part, t)
@@ -331,31 +313,27 @@ func (m *mirror) local(ctx context.Context, src, dst *plainSide, t *task) (Resul
 		return Result{}, &LocalError{Err: err}
 	}
 	defer in.Close()
-	part := taggedPart(t.rel, t.tag)
-	out, err := dst.fsys.OpenFile(dst.at(part), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	info, err := in.Stat()
 	if err != nil {
 		return Result{}, &LocalError{Err: err}
+	}
+	v := localVersion(info)
+	out, err := newPart(dst.fsys, dst.at(t.rel), versionTag(v.size, v.modified), m.permsOf(t))
+	if err != nil {
+		return Result{}, err
 	}
 	began := time.Now()
 	var progress func(int64)
 	if told := m.progress(t.rel); told != nil {
 		progress = func(done int64) { told(done, t.src.Size) }
 	}
-	n, err := copyBytes(ctx, bare(out), bare(in), progress)
-	if closed := out.Close(); err == nil {
-		err = localError(closed)
-	}
+	n, err := copyBytes(ctx, out.f, bare(in), progress)
 	if err == nil {
-		err = localError(dst.fsys.Chtimes(dst.at(part), time.Now(), t.src.Modified))
-	}
-	if err == nil && m.o.Perms {
-		err = localError(dst.fsys.Chmod(dst.at(part), fs.FileMode(mode(&t.src))))
-	}
-	if err == nil {
-		err = dst.replace(part, t.rel)
+		err = out.finish(v.modified)
 	}
 	if err != nil {
-		_ = dst.fsys.Remove(dst.at(part)) // it is not gone on with
+		out.close()
+		out.remove() // it is not continued
 	}
 	return Result{Bytes: n, Took: time.Since(began), Verified: "size"}, err
 }

@@ -200,7 +200,7 @@ func (c *Client) askPassive(classic bool) (*offer, error) {
 	switch {
 	case c.opts.Verbs == ClassicVerbs && v6:
 		return nil, errClassicIPv6
-	case c.opts.Verbs != ClassicVerbs && (!classic && !c.knows.noEPSV || c.onlyExtended(v6)):
+	case c.opts.Verbs != ClassicVerbs && (!classic && !c.history.noEPSV.Load() || c.onlyExtended(v6)):
 		return &offer{cmd: ftp.Command{Verb: "EPSV"}}, nil
 	}
 	return &offer{cmd: ftp.Command{Verb: "PASV"}}, nil
@@ -220,7 +220,9 @@ func (c *Client) agreePassive(a *offer) (again bool, err error) {
 		if c.onlyExtended(peer.Is6()) || r.Code == 530 {
 			return false, unusable("EPSV", r)
 		}
-		c.knows.noEPSV = r.Code.Class() != ftp.TransientFail
+		if r.Code.Class() != ftp.TransientFail {
+			c.history.noEPSV.Store(true)
+		}
 		return true, nil
 	}
 	addr, bad := ftp.Parse227(r.Text())
@@ -262,7 +264,7 @@ func (c *Client) askActive(classic bool) (*offer, error) {
 	case c.opts.Verbs == ClassicVerbs && v6:
 		c.data.Close()
 		return nil, errClassicIPv6
-	case c.opts.Verbs != ClassicVerbs && (!classic && !c.knows.noEPRT || c.onlyExtended(v6)):
+	case c.opts.Verbs != ClassicVerbs && (!classic && !c.history.noEPRT.Load() || c.onlyExtended(v6)):
 		a.cmd = ftp.Command{Verb: "EPRT", Arg: ftp.FormatEPRT(addr)}
 	}
 	return a, nil
@@ -279,6 +281,8 @@ func (c *Client) agreeActive(a *offer) (again bool, err error) {
 	if verb == "PORT" || c.onlyExtended(a.addr.Addr().Is6()) || a.reply.Code == 530 {
 		return false, no
 	}
-	c.knows.noEPRT = refused(no)
+	if refused(no) {
+		c.history.noEPRT.Store(true)
+	}
 	return true, nil
 }

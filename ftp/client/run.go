@@ -34,6 +34,7 @@ type run struct {
 	stopped error // why this end broke the data connection off
 	aborted bool  // the final reply may be no more than the echo of an ABOR
 	owed    int   // NOOPs that were not answered yet
+	doubt   bool  // a reply may have been a NOOP's or the transfer's
 }
 
 // watch waits for the end of the data and for the final reply, in any order. It
@@ -95,9 +96,13 @@ func (r *run) reply(reply ftp.Reply) {
 	}
 	switch class := reply.Code.Class(); {
 	case r.isOwed(reply):
+	case r.doubt && r.final.Code != 0: // what was taken for the final reply was a NOOP's
+		r.final = reply
 	case r.final.Code != 0: // a second final reply means nothing
 	case class == ftp.Preliminary:
 		r.begin(reply)
+	case class == ftp.Completion && !fitsLoosely(r.j.verb, reply.Code):
+		r.losing(r.c.outOfStep(r.j.verb, reply))
 	case reply.Code == 200 && !r.begun: // some servers say 200 before the 150
 		r.weak = reply
 		r.begin(reply)
@@ -151,7 +156,16 @@ func (r *run) failing() {
 		r.grace = time.After(shortWait)
 		return
 	}
-	r.stop(refusal(r.j.verb, r.final))
+	r.stop(r.refusal())
+}
+
+// refusal returns the error of the final reply if it is not one of success. A transfer has
+// no use for a 3xx, by which a server may ask for an account.
+func (r *run) refusal() error {
+	if r.final.Code.Class() == ftp.Intermediate {
+		return &ftp.Error{Verb: r.j.verb, Reply: r.final}
+	}
+	return refusal(r.j.verb, r.final)
 }
 
 // losing: the control connection is gone. A file that is coming may come to its
@@ -179,7 +193,7 @@ func (r *run) dataEnded() {
 func (r *run) graceOver() {
 	r.grace = nil
 	if !r.done {
-		why := refusal(r.j.verb, r.final)
+		why := r.refusal()
 		if why == nil {
 			why = errEarly
 		}
@@ -210,7 +224,7 @@ func (r *run) settle(ctx context.Context, why error) {
 		r.stop(why)
 		defer r.join()
 	}
-	if r.final.Code != 0 && r.owed > 0 && r.lost == nil {
+	if r.final.Code != 0 && (r.owed > 0 || r.doubt) && r.lost == nil {
 		r.collect(ctx)
 	}
 	if r.answered() || r.c.dead.Load() != nil {
@@ -246,22 +260,66 @@ func (r *run) join() {
 	r.done = true
 }
 
-// abort sends ABOR and takes the two replies that it brings, the transfer's and
-// its own (RFC 959 §4.1.3). Without both the next reply could be anybody's.
+// abort sends ABOR, which brings the transfer's reply and one of its own (RFC 959 §4.1.3).
+// There are servers that have one reply for both, or three, and those that do not know
+// ABOR. So PWD follows: what comes before its reply belongs to the transfer. If the
+// transfer has no reply then, it may still come, and the connection is given up.
 func (r *run) abort(ctx context.Context) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortWait)
 	defer cancel()
-	abor := ftp.Command{Verb: "ABOR"}
 	r.aborted = true
-	if err := r.c.write(abor); err != nil {
+	if err := r.c.write(ftp.Command{Verb: "ABOR"}); err != nil {
 		r.lost = err
 		return
 	}
-	if r.finish(after) && r.c.resync(after) == nil {
+	known := r.finish(after)
+	if r.lost != nil {
 		return
 	}
-	if r.lost == nil {
-		_ = r.c.die(fmt.Errorf("%w to ABOR", ErrTimeout))
+	if known && r.isUnknown(r.final) {
+		r.final = ftp.Reply{}
+	}
+	err := fmt.Errorf("%w to ABOR", ErrTimeout)
+	if known {
+		err = r.realign(after)
+	}
+	if err == nil && r.final.Code == 0 {
+		err = errNoABOR
+	}
+	if err != nil && r.lost == nil {
+		_ = r.c.die(err)
+	}
+}
+
+// errNoABOR is returned when the server does not know ABOR, so that the reply to the
+// transfer may come at any time.
+var errNoABOR = errors.New("the server can't end a transfer on demand")
+
+// isUnknown reports whether a reply says that a command is unknown, unimplemented or
+// untimely. Behind an ABOR it is to that, not to the transfer before.
+func (r *run) isUnknown(reply ftp.Reply) bool { return reply.Code/10 == 50 }
+
+// realign finds the place among the replies again by PWD: only that is answered by 257.
+func (r *run) realign(ctx context.Context) error {
+	pwd := ftp.Command{Verb: "PWD"}
+	if err := r.c.write(pwd); err != nil {
+		r.lost = err
+		return err
+	}
+	for {
+		reply, err := r.c.await(ctx, pwd)
+		switch {
+		case err != nil:
+			if r.c.dead.Load() != nil {
+				r.lost = err
+			}
+			return err
+		case reply.Code == 257:
+			return nil
+		case reply.Code.Class() == ftp.Preliminary, reply.Code == 200, r.isUnknown(reply):
+		case r.final.Code == 0, r.doubt:
+			r.final, r.doubt = reply, false
+		}
 	}
 }
 

@@ -157,9 +157,14 @@ func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 
 // transfer runs a job from TYPE to the verdict. Block mode keeps its data connection
 // between transfers, and the server may have closed it meanwhile: then the job is done
-// again over a new one.
+// again over a new one. So it is once the server has got the account that it asked for.
 func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
 	res, closed, err := c.attempt(ctx, j)
+	if isReply(err) && res.Final.Code == 332 && c.opts.Account != "" && j.again(res) {
+		if err = c.giveAccount(ctx, j.verb, res.Final); err == nil {
+			res, closed, err = c.attempt(ctx, j)
+		}
+	}
 	if closed && ctx.Err() == nil && c.dead.Load() == nil && j.again(res) {
 		res, _, err = c.attempt(ctx, j)
 	}
@@ -169,7 +174,7 @@ func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
 // again makes a job ready to be done again, if none of its bytes would be lost or come
 // twice.
 func (j *job) again(res Result) bool {
-	ok := j.dir == ftp.Retrieve && res.Bytes == 0 && j.skipped == 0
+	ok := res.Bytes == 0 && j.skipped == 0 && (j.dir == ftp.Retrieve || j.began.Code == 0)
 	if !ok && j.rewind != nil {
 		ok = j.rewind() == nil
 	}
@@ -256,7 +261,7 @@ func (c *Client) setType(ctx context.Context, t ftp.Type) error {
 // start lets the data connection come about, beside the control connection.
 func (c *Client) start(j *job, o *dtp.Opener) *run {
 	r := &run{
-		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && !c.knows.noEPSV,
+		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && c.opts.Verbs != ClassicVerbs && !c.history.noEPSV.Load(),
 		goAhead: make(chan struct{}), results: make(chan dtp.Result, 1),
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())

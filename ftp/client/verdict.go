@@ -19,13 +19,13 @@ func (r *run) verdict(why error) error {
 	if isOpen && why == nil {
 		r.rememberPort()
 	}
-	no := refusal(r.j.verb, r.final)
+	no := r.refusal()
 	switch {
 	case why != nil:
 		return why
 	case errors.As(err, &local), errors.Is(err, dtp.ErrExpands): // what this end did not want
 		return err
-	case no != nil && !(r.aborted && r.final.Code/10 == 42):
+	case no != nil && !(r.aborted && isEcho(r.final)):
 		return no
 	case err != nil && r.stopped == nil && !isOpen && !isData(err):
 		return err // the job's own check failed
@@ -47,6 +47,9 @@ func (r *run) verdict(why error) error {
 	return nil
 }
 
+// isEcho reports whether a reply may say no more than that an ABOR ended the transfer.
+func isEcho(r ftp.Reply) bool { return r.Code/10 == 42 || r.Code == 450 || r.Code == 451 }
+
 // isData reports whether err is a failure of the data connection.
 func isData(err error) bool {
 	var broken *dtp.BrokenError
@@ -56,9 +59,9 @@ func isData(err error) bool {
 // rememberPort: a server whose EPSV gives ports that can't be reached is asked
 // for PASV next time; there are firewalls that only read the latter.
 func (r *run) rememberPort() {
-	no := refusal(r.j.verb, r.final)
+	no := r.refusal()
 	if r.viaEPSV && (no == nil || r.final.Code/10 == 42) {
-		r.c.knows.noEPSV = true
+		r.c.history.noEPSV.Store(true)
 	}
 }
 
