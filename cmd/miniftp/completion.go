@@ -122,7 +122,7 @@ _miniftp() {
 		}
 		b.WriteString("        esac\n")
 		fmt.Fprintf(&b, "        [[ $cur == -* ]] && words='%s'\n", strings.Join(names, " "))
-		if words := argumentWords(v); words != nil {
+		if words := argumentWords(v, verbs); words != nil {
 			fmt.Fprintf(&b, "        [[ $cur == -* ]] || words='%s'\n", strings.Join(words, " "))
 		}
 		b.WriteString("        ;;\n")
@@ -135,8 +135,12 @@ complete -o default -F _miniftp miniftp
 	return b.String()
 }
 
-// argumentWords are the words that a verb's first argument can be; nil: any.
-func argumentWords(v *cli.Command) []string {
+// argumentWords are the words that a verb's first argument can be; nil: any. verbs are those
+// of the program.
+func argumentWords(v *cli.Command, verbs []*cli.Command) []string {
+	if v.ArgsUsage == "[VERB]" {
+		return verbNames(verbs)
+	}
 	if len(v.Subcommands) > 0 {
 		return verbNames(v.Subcommands)
 	}
@@ -189,7 +193,7 @@ func zshCompletion(verbs []*cli.Command) string {
 				fmt.Fprintf(&b, " \\\n            %s", shellWord(spec))
 			}
 		}
-		if words := argumentWords(v); words != nil {
+		if words := argumentWords(v, verbs); words != nil {
 			fmt.Fprintf(&b, " \\\n            %s", shellWord("1:what:("+strings.Join(words, " ")+")"))
 		} else {
 			fmt.Fprintf(&b, " \\\n            %s", shellWord("*:"+colons.Replace(strings.ToLower(v.ArgsUsage))+":_files"))
@@ -209,7 +213,7 @@ func fishCompletion(verbs []*cli.Command) string {
 	}
 	for _, v := range verbs {
 		when := "-n '__fish_seen_subcommand_from " + v.Name + "'"
-		if words := argumentWords(v); words != nil {
+		if words := argumentWords(v, verbs); words != nil {
 			fmt.Fprintf(&b, "complete -c miniftp %s -f -a %s\n", when, shellWord(strings.Join(words, " ")))
 		}
 		for _, f := range completedFlags(v) {
