@@ -193,7 +193,7 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 		return 0, &LocalError{Err: err}
 	}
 	got := &limited{max: len(want)}
-	j := &job{sink: got}
+	j := &job{sink: got, unbounded: true}
 	j.take("RETR", ftp.Retrieve, Transfer{Path: u.remote, Offset: there - int64(len(want)), Size: there})
 	_, err = u.c.transfer(ctx, j)
 	var no *ftp.Error
