@@ -103,8 +103,8 @@ func (k *link) retry() client.Retry {
 	return client.Retry{
 		Times: k.retries, Wait: k.e.wait,
 		Again: func(err error) bool {
-			// A host that is not there, or does not listen, will not be a moment later
-			// unless it was a moment ago.
+			// A host that can't be found will not be a moment later, unless it was there a
+			// moment ago.
 			var connect *client.ConnectError
 			return client.Temporary(err) || k.stood.Load() && errors.As(err, &connect)
 		},

@@ -36,6 +36,8 @@ type FileOptions struct {
 	// rename is the name that an Upload gives the file once it is whole; "": it has it.
 	// A refusal is an *ftp.Error whose Verb is RNFR or RNTO.
 	rename string
+	// replaces is the file that has that name, if one is known to.
+	replaces *ftp.Entry
 	// timed is told what the server said when an Upload set the time.
 	timed func(error)
 	// KeepTime gives the copy the modification time of the original, as far as

@@ -109,7 +109,7 @@ func (m *mirror) chainPut(ctx context.Context, src *plainSide, dst *remoteSide, 
 	}
 	return res, dst.pool.Do(ctx, func(c *Client) error {
 		if !renamed {
-			err := dst.rename(ctx, c, part, t)
+			err := dst.place(ctx, c, part, t)
 			if isReply(err) { // it has to be sent under its own name
 				if err = c.Delete(ctx, part); err == nil || isReply(err) {
 					return ErrNotChained

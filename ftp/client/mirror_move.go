@@ -142,25 +142,32 @@ type putting struct {
 
 func (u *putting) run(ctx context.Context, try int) (Result, error) {
 	to := u.dst.at(u.t.rel)
+	replaces := u.t.dst.Name != ""
 	if u.dst.noRename.Load() {
-		res, err := u.send(ctx, to, "", try > 0 && u.t.dst.Name == "")
+		res, err := u.send(ctx, to, "", try > 0 && !replaces)
 		return res, u.perms(ctx, err)
 	}
 	part := u.dst.at(partName(u.t.rel, u.t.tag))
 	res, err := u.send(ctx, part, to, try > 0 || u.t.part.Name != "" || u.t.src.Size >= resumable)
-	var no *ftp.Error
-	if isReply(err) && errors.As(err, &no) && (no.Verb == "RNFR" || no.Verb == "RNTO") {
-		err = u.dst.rename(ctx, u.c, part, u.t)
-	} else if err != nil {
-		return res, err
-	}
-	if !isReply(err) {
+	named := refusedName(err, replaces)
+	switch {
+	case refusedRename(err, "RNFR"):
+		u.dst.noRename.Store(true)
+	case refusedRename(err, "RNTO") && !mayWriteOver(err, replaces):
+		return res, leftAs(part, err) // it is continued by the next run
+	case !named && !refusedRename(err, "RNTO"):
 		return res, u.perms(ctx, err)
 	}
+	// It has to be sent under its own name.
 	if res, err = u.send(ctx, to, "", false); err != nil {
+		if !named && isReply(err) {
+			err = leftAs(part, err)
+		}
 		return res, err
 	}
-	if err = u.c.Delete(ctx, part); isReply(err) {
+	if named {
+		u.dst.noRename.Store(true)
+	} else if err = u.c.Delete(ctx, part); isReply(err) {
 		err = nil // it stays; the file is whole
 	}
 	return res, u.perms(ctx, err)
@@ -174,18 +181,14 @@ func (u *putting) perms(ctx context.Context, err error) error {
 	return u.dst.finishPerms(ctx, u.c, u.t)
 }
 
-// rename gives a part its final name. The server may not put it in the place of
-// another file by itself.
-func (s *remoteSide) rename(ctx context.Context, c *Client, part string, t *task) error {
-	to := s.at(t.rel)
-	err := c.Rename(ctx, part, to)
-	if isReply(err) && t.dst.Name != "" {
-		if gone := c.Delete(ctx, to); gone == nil || isReply(gone) {
-			err = c.Rename(ctx, part, to)
-		}
+// place gives a part its final name.
+func (s *remoteSide) place(ctx context.Context, c *Client, part string, t *task) error {
+	if err := c.begin(); err != nil {
+		return err
 	}
-	var no *ftp.Error
-	if isReply(err) && errors.As(err, &no) && no.Verb == "RNFR" {
+	defer c.end()
+	err := c.place(ctx, part, s.at(t.rel), t.dst.Name != "", nil)
+	if refusedRename(err, "RNFR") {
 		s.noRename.Store(true)
 	}
 	return err
@@ -196,6 +199,9 @@ func (u *putting) send(ctx context.Context, to, rename string, resume bool) (Res
 	o := FileOptions{
 		Resume: resume, Progress: u.m.progress(u.t.rel), rename: rename,
 		KeepTime: !u.dst.noTime.Load() && !u.t.src.Modified.IsZero(), timed: u.dst.learnTime,
+	}
+	if u.t.dst.Name != "" {
+		o.replaces = &u.t.dst
 	}
 	res, err := u.c.Upload(ctx, u.src.fsys, u.src.at(u.t.rel), to, o)
 	var no *ResumeError
@@ -254,7 +260,7 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 		part = dst.at(partName(t.rel, t.tag))
 		var renamed error
 		res, err = m.stream(ctx, src, dst, t, part, func(c *Client) error {
-			renamed = dst.rename(ctx, c, part, t)
+			renamed = dst.place(ctx, c, part, t)
 			return renamed
 		})
 		if err == nil || !isReply(renamed) {

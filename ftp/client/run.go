@@ -20,6 +20,7 @@ type run struct {
 	cancel  context.CancelCauseFunc
 	conn    atomic.Pointer[dtp.Conn]
 	viaEPSV bool
+	came    atomic.Int64 // bytes that went over the data connection so far
 
 	goAhead chan struct{} // closed when an upload may send
 	results chan dtp.Result
@@ -119,11 +120,16 @@ func (r *run) reply(reply ftp.Reply) {
 	}
 }
 
-// early: the server is content. A retrieve goes on to its end, an upload has a
-// moment to notice that it is over.
+// early is called when the server calls the transfer done. A retrieve continues to its end,
+// which is that of the data connection, or its known size if that end does not come. An
+// upload has a moment to notice that it is over.
 func (r *run) early() {
 	switch {
-	case r.done || r.j.dir == ftp.Retrieve:
+	case r.done:
+	case r.j.dir == ftp.Retrieve:
+		if r.j.verb == "RETR" && r.wants() >= 0 && r.c.params.Mode == ftp.Stream {
+			r.grace = time.After(shortWait / 4)
+		}
 	case r.begun:
 		r.grace = time.After(shortWait)
 	default:
@@ -159,6 +165,10 @@ func (r *run) failing() {
 	r.stop(r.refusal())
 }
 
+// errAllCame stops a download when its size and the final reply agree, but the end of the
+// data connection does not come.
+var errAllCame = errors.New("all bytes came")
+
 // refusal returns the error of the final reply if it is not one of success. A transfer has
 // no use for a 3xx, by which a server may ask for an account.
 func (r *run) refusal() error {
@@ -183,6 +193,9 @@ func (r *run) losing(err error) {
 func (r *run) dataEnded() {
 	r.done = true
 	r.grace = nil
+	if errors.Is(r.data.Err, dtp.ErrMore) {
+		r.data.Bytes = min(r.data.Bytes, r.j.want-r.j.offset)
+	}
 	switch {
 	case r.answered():
 	case r.weak.Code != 0:
@@ -192,6 +205,14 @@ func (r *run) dataEnded() {
 
 func (r *run) graceOver() {
 	r.grace = nil
+	if !r.done && r.j.dir == ftp.Retrieve && r.refusal() == nil && r.final.Code != 0 {
+		if r.j.opened == nil && r.j.offset+r.came.Load() == r.wants() {
+			r.stop(errAllCame)
+		} else {
+			r.grace = time.After(shortWait / 4)
+		}
+		return
+	}
 	if !r.done {
 		why := r.refusal()
 		if why == nil {

@@ -20,7 +20,7 @@ type Transfer struct {
 	// is not noticed here; Download and Upload do.
 	Offset int64
 	// Size is the expected size of the whole file in bytes. 0 or -1: unknown; the
-	// server is asked before a retrieve, if it knows SIZE.
+	// server is asked before a retrieve, if it knows SIZE. A retrieve takes no more bytes.
 	Size int64
 	// ASCII makes lines end in CRLF on the wire and LF at either end. Sizes can't
 	// be compared then.
@@ -36,7 +36,9 @@ type Result struct {
 	Took     time.Duration // from the opened data connection to the final reply
 	Mode     ftp.DataMode
 	Final    ftp.Reply
-	Verified string // what agreed: "size and reply" or "reply"
+	// Verified is what agreed: "size and reply", "reply" where the size is not known, or
+	// "size" if the file has grown and only the bytes that were announced were taken.
+	Verified string
 
 	cutShort bool // TLS did not end as it should
 }
@@ -127,6 +129,7 @@ type job struct {
 	dir       ftp.Direction
 	typ       ftp.Type // to ask the server for, and of the bytes unless raw
 	anyType   bool     // the verb does not depend on TYPE
+	unbounded bool     // more bytes than want are taken, for sink to judge
 	anyMode   bool     // it is short: it may come as the transfer mode is
 	raw       bool     // the bytes are not to be converted
 	offset    int64
@@ -273,7 +276,16 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	if j.raw {
 		d.Type = ftp.Image
 	}
-	d.Progress = j.told()
+	if j.dir == ftp.Retrieve && j.typ == ftp.Image && j.want >= j.offset && !j.unbounded {
+		d.Size, d.Bounded = j.want-j.offset, true
+	}
+	told := j.told()
+	d.Progress = func(n int64) {
+		r.came.Store(n)
+		if told != nil {
+			told(n)
+		}
+	}
 	go func() { r.results <- dtp.Run(r.ctx, o, d) }()
 	return r
 }

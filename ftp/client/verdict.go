@@ -27,6 +27,8 @@ func (r *run) verdict(why error) error {
 		return err
 	case no != nil && !(r.aborted && isEcho(r.final)):
 		return no
+	case errors.Is(err, dtp.ErrMore), errors.Is(r.stopped, errAllCame):
+		return nil // the file has grown, or only its end is missing
 	case err != nil && r.stopped == nil && !isOpen && !isData(err):
 		return err // the job's own check failed
 	case r.lost != nil:
@@ -95,7 +97,10 @@ func (r *run) wants() int64 {
 }
 
 func (r *run) verified() string {
-	if r.j.dir == ftp.Retrieve && r.wants() >= 0 {
+	switch {
+	case errors.Is(r.data.Err, dtp.ErrMore):
+		return "size"
+	case r.j.dir == ftp.Retrieve && r.wants() >= 0 && r.got() == r.wants():
 		return "size and reply"
 	}
 	return "reply"

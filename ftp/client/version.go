@@ -83,7 +83,9 @@ func (c *Client) version(ctx context.Context, path string) (v version, err error
 type Tries struct {
 	begun   bool
 	version version
-	part    *part // of a Download, closed
+	part    *part  // of a Download, closed
+	name    string // of what an Upload or a copy writes to on the server
+	made    bool   // that is there
 }
 
 // left notes what a try has left.
