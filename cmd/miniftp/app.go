@@ -157,9 +157,10 @@ func (e *env) prepare(c *cli.Command, path string) {
 	}
 }
 
-// noVariable are the flags that turn a harmless command line into one that deletes. They
-// have no environment variable: one that is set for a verb must not delete in another.
-var noVariable = map[string]bool{"mirror --delete": true, "passwd --delete": true, "rm --recursive": true, "rm --force": true}
+// noVariable are the flags that turn a harmless command line into one that deletes, or that
+// writes to a file. They have no environment variable: one that is set for a verb must not
+// do so in another.
+var noVariable = map[string]bool{"mirror --delete": true, "passwd --delete": true, "passwd --file": true, "rm --recursive": true, "rm --force": true}
 
 // setEnv names the environment variable of a flag: MINIFTP_ and its name.
 func setEnv(f cli.Flag) {
