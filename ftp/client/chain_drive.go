@@ -92,7 +92,7 @@ func (d *drive) loop() error {
 			switch l := d.waiting(); {
 			case !p.over():
 			case l != nil:
-				return d.c.dieSilent(l.cmds[len(l.replies)].Verb)
+				return d.c.dieSilent(l.cmds[len(l.replies)].Verb, p.limit)
 			default: // all is answered, and bytes are missing
 				d.hangUp()
 				p.restart()

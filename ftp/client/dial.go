@@ -23,7 +23,9 @@ var lastID atomic.Uint64
 // an *ftp.Error whose Verb is USER, PASS or ACCT, one that TLS can't be had of a
 // *TLSError.
 func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
-	c := &Client{history: new(history), replies: make(chan ftp.Reply, 4), secured: make(chan net.Conn), quit: make(chan struct{})}
+	c := &Client{connection: &connection{
+		history: new(history), replies: make(chan ftp.Reply, 4), secured: make(chan net.Conn), quit: make(chan struct{}),
+	}}
 	if o != nil {
 		c.opts = *o
 	}
