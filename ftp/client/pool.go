@@ -23,8 +23,8 @@ type Pool struct {
 	rate *rate.Limiter // of all connections together
 
 	mu      sync.Mutex
-	size    int       // as NewPool was told
-	most    int       // connections at once; never less than 1, less than size for a while after a 421
+	size    int // as NewPool was told
+	most    int // connections at once; never less than 1, less than size for a while after a 421
 	grows   *time.Timer
 	open    int       // that stand, or are being made
 	idle    []waiting // the one that was used last at the end
