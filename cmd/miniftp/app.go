@@ -61,12 +61,17 @@ type output struct {
 	w    io.Writer
 	err  error
 	last byte // that was written
+
+	failed func(error) // is called with err; nil: nobody is waiting for it
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
 	if err != nil && o.err == nil {
 		o.err = localProblem("standard output", err)
+		if o.failed != nil {
+			o.failed(o.err)
+		}
 	}
 	if n > 0 {
 		o.last = p[n-1]
@@ -116,7 +121,7 @@ func (e *env) noVerb(c *cli.Context) error {
 		_, err := fmt.Fprintln(e.out, c.App.Name, c.App.Version)
 		return err
 	case word == "" || word == "help":
-		return e.showHelp(c.App, c.Args().Tail())
+		return e.showHelp(c.App, c.Args().Tail(), false)
 	case isURL(word):
 		return usagef("a verb comes first, as in  miniftp get %s", shellWord(maskPassword(word)))
 	}

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -107,8 +110,10 @@ func (e *env) runBench(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := e.whileRead(c.Context)
+	defer stop()
 	b := &benchmark{
-		load: l, e: e, ctx: c.Context, r: r, target: target,
+		load: l, e: e, ctx: ctx, r: r, target: target,
 		dialer: net.Dialer{KeepAlive: -1},
 		files:  &benchFiles{dir: "miniftp-bench-" + randomName()},
 		status: e.newBenchStatus(c),
@@ -118,10 +123,29 @@ func (e *env) runBench(c *cli.Context) error {
 	}
 	shown := b.show(c)
 	err = b.run(shown)
-	if c.Context.Err() != nil {
-		return context.Cause(c.Context)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return firstError(shown.end(), err)
+}
+
+// whileRead returns a context that ends when standard output can't be written any more.
+// Until stop is called, a closed pipe does not end the program at once.
+func (e *env) whileRead(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	out, ok := e.out.(*output)
+	if ok {
+		out.failed = cancel
+	}
+	return ctx, func() {
+		cancel(nil)
+		signal.Stop(pipe)
+		if ok {
+			out.failed = nil
+		}
+	}
 }
 
 // prepare finds the host, which has to be this one unless the user says otherwise, and

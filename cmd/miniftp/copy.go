@@ -205,8 +205,9 @@ func (p *copier) file(from, to string) error {
 	src, dst := p.from.remote.join(from), p.to.remote.join(to)
 	m := p.meter.file(base(from))
 	var res client.CopyResult
+	tries := new(client.Tries)
 	err := p.from.on(src).retry().Do(p.ctx, func(int) (err error) {
-		res, err = p.try(from, to, client.CopyOptions{KeepTime: true, Progress: m.progress()})
+		res, err = p.try(from, to, client.CopyOptions{KeepTime: true, Tries: tries, Progress: m.progress()})
 		return err
 	})
 	m.done(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}, err)

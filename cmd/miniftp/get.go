@@ -239,17 +239,16 @@ func (f *fetcher) download(k *link, file found, local string, o client.FileOptio
 		return client.Result{}, err
 	}
 	defer done()
+	o.Tries = new(client.Tries)
 	if f.segments > 1 {
 		err = k.doPool(func(p *client.Pool, _ int) (err error) {
 			res, err = p.Download(k.ctx, file.path, f.fs, local, o, f.segments)
-			o.Retry = o.Retry || res.Bytes > 0
 			return err
 		})
 		return res, err
 	}
 	err = k.do(func(cl *client.Client, _ int) (err error) {
 		res, err = cl.Download(k.ctx, file.path, f.fs, local, o)
-		o.Retry = o.Retry || res.Bytes > 0 // the part is this run's own
 		return err
 	})
 	return res, err

@@ -270,7 +270,7 @@ func TestUploadRenamed(t *testing.T) {
 		{name: "no size", verb: "SIZE", reply: "500 no", commands: "STOR /part SIZE MFMT RNFR RNTO"},
 		{name: "too short", verb: "SIZE", reply: "213 3", want: &client.TruncatedError{}, commands: "STOR /part SIZE MFMT RNFR"},
 		{name: "no time", verb: "MFMT", reply: "500 no", commands: "STOR /part SIZE MFMT RNFR MFMT MDTM SITE RNFR RNTO"},
-		{name: "no rename", verb: "RNFR", reply: "550 no", want: &ftp.Error{}, commands: "STOR /part SIZE MFMT RNFR"},
+		{name: "no rename", verb: "RNFR", reply: "550 no", want: &ftp.Error{}, commands: "STOR /part SIZE MFMT RNFR SIZE"},
 		{name: "not that name", verb: "RNTO", reply: "553 no", want: &ftp.Error{}, commands: "STOR /part SIZE MFMT RNFR RNTO"},
 		{name: "out of step", verb: "SIZE", reply: "229 what?", want: &client.DeadError{}, commands: "STOR /part SIZE"},
 	} {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/spf13/afero"
 
@@ -21,28 +20,16 @@ func (ch *Chain) Download(ctx context.Context, remote string, fsys afero.Fs, loc
 	if size == 0 {
 		size = -1
 	}
-	return ch.download(ctx, remote, fsys, local, o, size, func(string) error { return nil })
+	return ch.download(ctx, remote, fsys, local, o, size)
 }
 
-// download is Download of a file whose size is known, or -1; last has the final say on
-// the part that holds it all.
-func (ch *Chain) download(
-	ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions, size int64, last func(part string) error,
-) (Result, error) {
-	if ch == nil || o.Resume || o.Retry || o.ASCII || size > ChainMost || o.KeepTime && o.Modified.IsZero() {
+// download is Download of a file whose size is known, or -1.
+func (ch *Chain) download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions, size int64) (Result, error) {
+	if ch == nil || o.Resume || o.Tries != nil || o.ASCII || size > ChainMost || o.KeepTime && o.Modified.IsZero() {
 		return Result{}, ErrNotChained
 	}
-	d := download{transfer: ch.transfer, fsys: fsys, remote: remote, local: local, part: taggedPart(local, o.tag), o: o, size: size}
+	d := download{transfer: ch.transfer, fsys: fsys, remote: remote, local: local, o: o, v: version{size: size, modified: o.Modified}}
 	res, err := d.fresh(ctx)
-	if err == nil && o.KeepTime {
-		_ = fsys.Chtimes(d.part, time.Now(), o.Modified)
-	}
-	if err == nil {
-		err = last(d.part)
-	}
-	if err == nil {
-		err = localError(fsys.Rename(d.part, local))
-	}
 	return res, ch.orElse(ctx, err)
 }
 

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -14,6 +13,9 @@ import (
 type CopyOptions struct {
 	// KeepTime sets the copy's time to the file's, where the servers know times.
 	KeepTime bool
+	// Tries is what several tries of one copy share: each has to copy the file that the
+	// first one found.
+	Tries *Tries
 	// Progress is told how far CopyThrough is: bytes of the file done and in total, -1
 	// if unknown. It runs in another goroutine. Copy never sees the bytes.
 	Progress func(done, total int64)
@@ -55,7 +57,7 @@ func Copy(ctx context.Context, from *Client, file string, to *Client, dest strin
 	cp := &copying{
 		from: &end{c: from, source: true, verb: "RETR", arg: file},
 		to:   &end{c: to, verb: "STOR", arg: dest},
-		dest: dest, o: o,
+		at:   target{c: to, dest: dest}, o: o,
 	}
 	for _, e := range cp.ends() {
 		if err := e.c.begin(); err != nil {
@@ -69,12 +71,10 @@ func Copy(ctx context.Context, from *Client, file string, to *Client, dest strin
 // copying is one Copy under way.
 type copying struct {
 	from, to *end
-	dest     string // the final name; to.arg may be another one
+	at       target // where to.arg is
 	o        CopyOptions
-	size     int64     // of the file, -1 if unknown
-	time     time.Time // of the file, for KeepTime
+	v        version // of the file
 	res      CopyResult
-	made     bool // to.arg was begun, and is nobody else's
 }
 
 func (cp *copying) ends() [2]*end { return [2]*end{cp.from, cp.to} }
@@ -85,23 +85,23 @@ func (cp *copying) run(ctx context.Context) (CopyResult, error) {
 		err = cp.look(ctx)
 	}
 	if err != nil {
-		return CopyResult{}, err
+		return CopyResult{}, cp.at.remove(err)
 	}
 	err = cp.whole(ctx, ways)
-	if err == nil && cp.to.arg != cp.dest {
-		if err = cp.rename(ctx); isReply(err) && cp.made { // not every user may: then over the old file
-			cp.remove()
-			cp.to.arg = cp.dest
+	if err == nil && cp.at.name != cp.at.dest {
+		if err = cp.place(ctx); cp.at.made && cp.at.mayWriteOver(err, cp.v) { // not every user may: then over the old file
+			cp.at.writeOver()
+			cp.to.arg = cp.at.dest
 			err = cp.whole(ctx, ways)
 		}
 	}
-	if err == nil && !cp.time.IsZero() {
-		if no := cp.to.c.setModTime(ctx, cp.dest, cp.time); no != nil && !isReply(no) {
+	if err == nil && cp.o.KeepTime && !cp.v.modified.IsZero() {
+		if no := cp.to.c.setModTime(ctx, cp.at.dest, cp.v.modified); no != nil && !isReply(no) {
 			return cp.res, cp.to.failed(no)
 		}
 	}
-	if err != nil && cp.made {
-		cp.remove()
+	if err != nil {
+		err = cp.at.remove(err)
 	}
 	return cp.res, err
 }
@@ -147,48 +147,48 @@ func (cp *copying) look(ctx context.Context) error {
 			}
 		}
 	}
-	cp.size = -1
-	if cp.from.c.hasSize() {
-		var err error
-		cp.size, err = cp.from.c.size(ctx, cp.from.arg)
-		switch {
-		case isReply(err) && cp.from.c.hasSize() && is550(err):
-			return cp.from.failed(err) // a STOR in vain could leave an empty file
-		case isReply(err):
-			cp.size = -1
-		case err != nil:
-			return cp.from.failed(err)
-		}
-	}
-	if cp.o.KeepTime {
-		var err error
-		if cp.time, _, err = cp.from.c.modTime(ctx, cp.from.arg); err != nil && cp.from.c.dead.Load() != nil {
-			return cp.from.failed(err)
-		}
-	}
-	there, err := cp.to.c.askSize(ctx, cp.dest)
-	if err != nil {
+	if err := cp.at.choose(ctx, cp.o.Tries); err != nil {
 		return cp.to.failed(err)
 	}
-	if there >= 0 || !cp.to.c.hasSize() {
-		cp.to.arg = besides(cp.dest)
+	if err := cp.source(ctx); err != nil {
+		return err
+	}
+	if same, err := cp.at.isFile(ctx, cp.from.c, cp.from.arg, cp.v); same || err != nil {
+		return cp.to.failed(firstOf(err, ErrSameFile))
+	}
+	cp.to.arg = cp.at.name
+	return nil
+}
+
+// source finds out which version of the file is copied.
+func (cp *copying) source(ctx context.Context) error {
+	c := cp.from.c
+	cp.v = version{size: -1}
+	if c.hasSize() {
+		_, err := c.size(ctx, cp.from.arg)
+		if is550(err) && isReply(err) || err != nil && !isReply(err) {
+			return cp.from.failed(err) // a STOR in vain could leave an empty file
+		}
+	}
+	now, err := c.version(ctx, cp.from.arg)
+	if err != nil {
+		return cp.from.failed(err)
+	}
+	if cp.v = cp.o.Tries.first(now); shrunk(cp.v, now) {
+		return cp.from.failed(&TruncatedError{Want: cp.v.size, Got: now.size, Err: errShrunk})
 	}
 	return nil
 }
 
+// errShrunk is returned when a file has become shorter since the first try of its copy.
+var errShrunk = errors.New("the file has become shorter since the copy began")
+
+// shrunk reports whether less is there of a file than at first: it was cut, or was replaced.
+func shrunk(first, now version) bool { return now.size >= 0 && now.size < first.size }
+
 func is550(err error) bool {
 	var no *ftp.Error
 	return errors.As(err, &no) && no.Code == 550
-}
-
-// besides is a name for a copy that is not whole yet. In stream mode a server takes
-// the end of its data connection for the end of the file, whatever the other one
-// says: what was there before must not be lost to that.
-func besides(dest string) string {
-	const most = 200 // of the name's bytes
-	name := baseName(dest)
-	dir := dest[:len(dest)-len(name)]
-	return dir + "." + name[:min(len(name), most)] + "." + rand.Text()[:8] + ".copy"
 }
 
 // compare asks both servers for the size, once both are done.
@@ -204,45 +204,26 @@ func (cp *copying) compare(ctx context.Context) error {
 	cp.res.Bytes, cp.res.Verified = max(got, now), "replies"
 	switch {
 	case got < 0 || now < 0:
-	case got != now && got != cp.size: // it may have grown meanwhile
-		return &CopyError{Addr: cp.to.c.addr, Err: &TruncatedError{Want: now, Got: got, Final: cp.to.final}}
+	case got < cp.v.size || got != now && got != cp.v.size: // it may have grown meanwhile
+		return &CopyError{Addr: cp.to.c.addr, Err: &TruncatedError{Want: max(now, cp.v.size), Got: got, Final: cp.to.final}}
 	default:
 		cp.res.Bytes, cp.res.Verified = got, "sizes and replies"
 	}
 	return nil
 }
 
-// rename puts the copy in the place of what was there. There are servers that
-// replace nothing: on them the old file goes first.
-func (cp *copying) rename(ctx context.Context) error {
-	c := cp.to.c
-	move := func() error {
-		if _, err := c.do(ctx, "RNFR", cp.to.arg); err != nil {
-			return err
-		}
-		_, err := c.do(ctx, "RNTO", cp.dest)
-		return err
+// place gives the copy its final name.
+func (cp *copying) place(ctx context.Context) error {
+	err := cp.to.c.place(ctx, cp.at.name, cp.at.dest, cp.at.replaces, nil)
+	if err == nil {
+		cp.at.made = false
+		return nil
 	}
-	err := move()
-	if isReply(err) {
-		if _, no := c.do(ctx, "DELE", cp.dest); no == nil {
-			cp.made = false // the copy is all that is left
-			err = move()
-		}
+	var left *leftError
+	if errors.As(err, &left) {
+		cp.at.made = false // it may be all that is left
 	}
-	if err != nil {
-		return cp.to.failed(err)
-	}
-	return nil
-}
-
-// remove takes back what a copy that failed has left, if the server lets it.
-func (cp *copying) remove() {
-	ctx, cancel := context.WithTimeout(context.Background(), shortWait)
-	defer cancel()
-	if cp.to.c.dead.Load() == nil {
-		_, _ = cp.to.c.exchange(ctx, "DELE", cp.to.arg)
-	}
+	return cp.to.failed(err)
 }
 
 // rest brings what still runs at either end to an end: no reply is left behind, or

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"path"
 	"strings"
-	"time"
 
 	"miniftp/ftp"
 )
@@ -15,8 +14,6 @@ import (
 // download and an upload do, and either of them may use TLS. The errors are those of
 // Copy.
 func CopyThrough(ctx context.Context, from *Client, file string, to *Client, dest string, o CopyOptions) (CopyResult, error) {
-	source := func(err error) error { return &CopyError{Source: true, Addr: from.addr, Err: err} }
-	target := func(err error) error { return &CopyError{Addr: to.addr, Err: err} }
 	if err := sendable(file, dest); err != nil {
 		return CopyResult{}, err
 	}
@@ -26,49 +23,142 @@ func CopyThrough(ctx context.Context, from *Client, file string, to *Client, des
 	if err := apart(ctx, from, file, to, dest); err != nil {
 		return CopyResult{}, err
 	}
-	t := Transfer{Path: dest, Size: -1, Progress: o.Progress}
-	if n, err := from.Size(ctx, file); err == nil {
-		t.Size = n
-	} else if !isReply(err) {
-		return CopyResult{}, source(err)
+	th := &through{from: from, file: file, to: to, at: target{c: to, dest: dest}, o: o}
+	var res CopyResult
+	err := th.look(ctx)
+	if err == nil {
+		res, err = th.stream(ctx)
 	}
-	var at time.Time
-	if o.KeepTime {
-		at, _ = from.ModTime(ctx, file) // a time that nobody tells can't be kept
+	if err == nil {
+		err = th.settle(ctx, &res)
 	}
-	r, err := from.Open(ctx, file, 0)
 	if err != nil {
-		return CopyResult{}, source(err)
+		err = to.claim(func() error { return th.at.remove(err) })
 	}
-	sent, err := to.StoreWith(ctx, t, r)
+	return res, err
+}
+
+// through is one CopyThrough under way.
+type through struct {
+	from, to *Client
+	file     string
+	at       target
+	o        CopyOptions
+	v        version // of the file
+}
+
+func (th *through) source(err error) error {
+	return &CopyError{Source: true, Addr: th.from.addr, Err: err}
+}
+
+func (th *through) target(err error) error { return &CopyError{Addr: th.to.addr, Err: err} }
+
+// claim runs f while nobody else may use the Client.
+func (c *Client) claim(f func() error) error {
+	if err := c.begin(); err != nil && c.dead.Load() == nil {
+		return err
+	} else if err == nil {
+		defer c.end()
+	}
+	return f()
+}
+
+// look finds out what there is at both ends.
+func (th *through) look(ctx context.Context) error {
+	if err := th.to.claim(func() error { return th.at.choose(ctx, th.o.Tries) }); err != nil {
+		return th.target(err)
+	}
+	err := th.from.claim(func() error {
+		now, err := th.from.version(ctx, th.file)
+		if th.v = th.o.Tries.first(now); err == nil && shrunk(th.v, now) {
+			err = &TruncatedError{Want: th.v.size, Got: now.size, Err: errShrunk}
+		}
+		return err
+	})
+	if err != nil {
+		return th.source(err)
+	}
+	return th.sameFile(ctx)
+}
+
+func (th *through) sameFile(ctx context.Context) error {
+	return th.from.claim(func() error {
+		same, err := th.at.isFile(ctx, th.from, th.file, th.v)
+		switch {
+		case err != nil:
+			return th.source(err)
+		case same:
+			return th.target(ErrSameFile)
+		}
+		return nil
+	})
+}
+
+// stream copies the bytes.
+func (th *through) stream(ctx context.Context) (CopyResult, error) {
+	r, err := th.from.Open(ctx, th.file, 0)
+	if err != nil {
+		return CopyResult{}, th.source(err)
+	}
+	sent, err := th.to.StoreWith(ctx, Transfer{Path: th.at.name, Size: th.v.size, Progress: th.o.Progress}, r)
 	lost := r.Close()
+	th.at.made = sent.Bytes > 0 || err == nil || !isReply(err)
 	res := CopyResult{Bytes: sent.Bytes, Took: sent.Took, Verified: "replies"}
+	if th.from.security != nil && th.to.security != nil {
+		res.Protection = ftp.Private
+	}
 	var local *LocalError
 	switch {
 	case ctx.Err() != nil:
 		return res, context.Cause(ctx)
 	case errors.As(err, &local):
-		return res, source(firstOf(lost, local.Err))
+		return res, th.source(firstOf(lost, local.Err))
 	case err != nil:
-		return res, target(err)
+		return res, th.target(err)
 	case lost != nil:
-		return res, source(lost)
+		return res, th.source(lost)
+	case sent.Bytes < th.v.size:
+		return res, th.source(&TruncatedError{Want: th.v.size, Got: sent.Bytes, Err: errShrunk})
 	}
-	if n, err := to.Size(ctx, dest); err == nil {
+	if n, err := th.to.Size(ctx, th.at.name); err == nil {
 		if n != sent.Bytes {
-			return res, target(&TruncatedError{Want: sent.Bytes, Got: n, Final: sent.Final})
+			return res, th.target(&TruncatedError{Want: sent.Bytes, Got: n, Final: sent.Final})
 		}
 		res.Verified = "sizes and replies"
 	}
-	if from.security != nil && to.security != nil {
-		res.Protection = ftp.Private
-	}
-	if !at.IsZero() {
-		if err := to.SetModTime(ctx, dest, at); err != nil && !isReply(err) {
-			return res, target(err)
+	return res, th.sameFile(ctx)
+}
+
+// settle gives the whole copy its time and its name.
+func (th *through) settle(ctx context.Context, res *CopyResult) error {
+	over := false
+	err := th.to.claim(func() error {
+		if th.o.KeepTime && !th.v.modified.IsZero() {
+			if err := th.to.setModTime(ctx, th.at.name, th.v.modified); err != nil && !isReply(err) {
+				return th.target(err)
+			}
+		}
+		if th.at.name == th.at.dest {
+			return nil
+		}
+		err := th.to.place(ctx, th.at.name, th.at.dest, th.at.replaces, nil)
+		if err == nil {
+			return nil
+		}
+		var left *leftError
+		if errors.As(err, &left) {
+			th.at.made = false // it may be all that is left
+		} else if over = th.at.mayWriteOver(err, th.v); over { // not every user may rename
+			th.at.writeOver()
+		}
+		return th.target(err)
+	})
+	if over {
+		if *res, err = th.stream(ctx); err == nil {
+			err = th.settle(ctx, res)
 		}
 	}
-	return res, nil
+	return err
 }
 
 // ErrSameFile is a copy of a file onto itself: most servers would empty it first.

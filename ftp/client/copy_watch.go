@@ -178,7 +178,7 @@ func (e *CopyError) Error() string {
 		which = "source"
 	}
 	var no *ftp.Error
-	if errors.As(e.Err, &no) && no.Verb != "" {
+	if errors.As(e.Err, &no) && no.Verb != "" && e.Err.Error() == no.Error() {
 		return fmt.Sprintf("the %s %s refuses %s: %v", which, e.Addr, no.Verb, no.Reply)
 	}
 	return fmt.Sprintf("the %s %s: %v", which, e.Addr, e.Err)

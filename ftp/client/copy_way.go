@@ -85,7 +85,7 @@ func (cp *copying) try(ctx context.Context, w way) (err error) {
 	lost := cp.lost()
 	cp.rest(ctx)
 	cp.res.Took, cp.res.SourceListens = time.Since(start), w.listener.source
-	cp.made = cp.made || cp.to.sent && (cp.to.begun || cp.to.aborted || cp.to.final.Code.Class() == ftp.TransientFail)
+	cp.at.made = cp.at.made || cp.to.sent && (cp.to.begun || cp.to.aborted || cp.to.final.Code.Class() == ftp.TransientFail)
 	if err == nil && lost != nil {
 		err = lost
 	} else if err == nil {
@@ -103,7 +103,7 @@ func (cp *copying) try(ctx context.Context, w way) (err error) {
 			done.Mode = ftp.Passive
 		}
 		if err == nil {
-			done.Bytes = max(cp.size, 0)
+			done.Bytes = max(cp.v.size, 0)
 		}
 		e.c.tell(done)
 	}

@@ -13,3 +13,8 @@ func Renamed(o FileOptions, to string) FileOptions {
 	o.rename = to
 	return o
 }
+
+// PartOf returns the name of the part of a version of a file.
+func PartOf(name string, size int64, at time.Time) string {
+	return partName(name, versionTag(size, at))
+}

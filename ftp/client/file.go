@@ -3,11 +3,8 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
-	"hash/crc32"
 	"io"
-	"path/filepath"
-	"strings"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/afero"
@@ -21,10 +18,10 @@ type FileOptions struct {
 	// Resume goes on where an earlier try stopped, after a comparison of the last
 	// bytes that are there. In ASCII files are always moved whole.
 	Resume bool
-	// Retry is Resume for a Download that is tried again: it goes on from the part that
-	// the try before has left, and never from a file that was at local before. If that
-	// would not give the same file, it begins anew.
-	Retry bool
+	// Tries is what several tries of one transfer share: each continues where the one
+	// before stopped, if the file is still the same, and otherwise begins anew. A file that
+	// was there before is not continued. nil: every try begins anew.
+	Tries *Tries
 	ASCII bool
 	// Size is the remote file's size in bytes for a Download, if it is known
 	// already; 0: ask.
@@ -33,9 +30,14 @@ type FileOptions struct {
 	// tag is put into the name of the part, so that what is left of another version of
 	// the file can't be taken for it.
 	tag string
+	// perms are the permissions that a Download gives the file before it has its name; nil:
+	// those of the file that it replaces, or of a new file.
+	perms *fs.FileMode
 	// rename is the name that an Upload gives the file once it is whole; "": it has it.
 	// A refusal is an *ftp.Error whose Verb is RNFR or RNTO.
 	rename string
+	// replaces is the file that has that name, if one is known to.
+	replaces *ftp.Entry
 	// timed is told what the server said when an Upload set the time.
 	timed func(error)
 	// KeepTime gives the copy the modification time of the original, as far as
@@ -46,11 +48,13 @@ type FileOptions struct {
 	Modified time.Time
 }
 
-// Download copies the remote file to local in fsys. Until it is whole its name
-// is ".NAME.part", in the same directory; after a failure that stays, for Resume.
-// Resume goes on from there, or from a shorter local file. A failure of fsys is a
-// *LocalError; a resume that would not give the same file is a *ResumeError and
-// changes nothing.
+// Download copies the remote file to local in fsys. Until it is whole its name is
+// ".NAME.part", in the same directory, or one with more in it if that is taken; after a
+// failure that stays, for Resume. Resume continues it, or a shorter local file, unless the
+// remote file has changed since. A part that another run is writing to is not continued.
+// The file that local names stays until the new one takes its name, owner and permissions.
+// A failure of fsys is a *LocalError; a resume that would not give the same file is a
+// *ResumeError and changes nothing.
 func (c *Client) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
 	if err := sendable(remote); err != nil {
 		return Result{}, err
@@ -59,111 +63,106 @@ func (c *Client) Download(ctx context.Context, remote string, fsys afero.Fs, loc
 		return Result{}, err
 	}
 	defer c.end()
-	d := download{c: c, transfer: c.transfer, fsys: fsys, remote: remote, local: local, part: taggedPart(local, o.tag), o: o, size: -1}
-	switch {
-	case o.ASCII:
-	case o.Size > 0:
-		d.size = o.Size
-	default:
-		var err error
-		timed := o.KeepTime && o.Modified.IsZero() && (len(c.features) == 0 || c.features.Has("MDTM"))
-		if d.size, d.o.Modified, err = c.look(ctx, remote, timed); err != nil {
-			return Result{}, err
-		}
-		if !timed {
-			d.o.Modified = o.Modified
-		}
+	d := download{c: c, transfer: c.transfer, fsys: fsys, remote: remote, local: local, o: o, v: version{size: -1}}
+	if err := d.look(ctx); err != nil {
+		return Result{}, err
 	}
-	res, resumed, err := d.resume(ctx)
+	p, err := d.left(ctx)
 	var other *ResumeError
-	if o.Retry && !o.Resume && errors.As(err, &other) {
-		resumed, err = false, nil
+	switch {
+	case err == nil && p != nil:
+		var res Result
+		var again bool
+		if res, again, err = d.proceed(ctx, p); !again {
+			return res, err
+		}
+	case errors.As(err, &other) && !o.Resume, err == nil:
+	default:
+		return Result{}, err
 	}
-	if !resumed && err == nil {
-		res, err = d.fresh(ctx)
-	}
-	if err == nil && o.KeepTime {
-		d.keepTime(ctx)
-	}
-	if err == nil {
-		err = localError(fsys.Rename(d.part, local))
-	}
-	return res, err
-}
-
-// partName is where a file grows until it is whole. A name that leaves no room
-// for more is cut, and told apart by a sum.
-func partName(local string) string {
-	const longest = 255
-	dir, name := filepath.Split(local)
-	if len("."+name+".part") > longest {
-		sum := crc32.ChecksumIEEE([]byte(name))
-		name = fmt.Sprintf("%s~%08x", strings.ToValidUTF8(name[:240], ""), sum)
-	}
-	return dir + "." + name + ".part"
-}
-
-// taggedPart is partName with a tag in it, if there is one.
-func taggedPart(local, tag string) string {
-	if tag != "" {
-		local += "." + tag
-	}
-	return partName(local)
+	return d.fresh(ctx)
 }
 
 // download is one Download under way.
 type download struct {
-	c                   *Client
-	transfer            func(context.Context, *job) (Result, error) // c's, or a chain's
-	fsys                afero.Fs
-	remote, local, part string
-	o                   FileOptions
-	size                int64 // of the remote file, -1 if unknown
+	c             *Client
+	transfer      func(context.Context, *job) (Result, error) // c's, or a chain's
+	fsys          afero.Fs
+	remote, local string
+	o             FileOptions
+	v             version // of the remote file
+	asked         bool    // v is what the server says now
+}
+
+// look finds out the version of the remote file, as far as it is not known.
+func (d *download) look(ctx context.Context) error {
+	d.v.modified = d.o.Modified
+	switch {
+	case d.o.ASCII:
+		return nil
+	case d.o.Size > 0:
+		d.v.size = d.o.Size
+		return nil
+	}
+	has := len(d.c.features) == 0 || d.c.features.Has("MDTM")
+	timed := has && d.o.Modified.IsZero() && (d.o.KeepTime || d.o.Resume || d.o.Tries != nil)
+	size, modified, err := d.c.look(ctx, d.remote, timed)
+	if d.v.size = size; timed {
+		d.v.modified, d.asked = modified, true
+	}
+	return err
 }
 
 // fresh fetches the whole file. A part file in which nothing arrived is no use.
 func (d *download) fresh(ctx context.Context) (Result, error) {
-	f, err := freshPart(d.fsys, d.part)
+	p, err := newPart(d.fsys, d.local, d.o.tag, d.o.perms)
 	if err != nil {
 		return Result{}, err
 	}
-	res, err := d.fetch(ctx, f, &job{})
-	if err != nil && res.Bytes == 0 {
-		_ = d.fsys.Remove(d.part)
-	}
-	return res, err
+	res, err := d.fetch(ctx, p, &job{})
+	return res, d.end(ctx, p, err)
 }
 
-// fetch retrieves the file, or its rest, into f and closes it.
-func (d *download) fetch(ctx context.Context, f afero.File, j *job) (Result, error) {
+// end gives a whole file its name, and keeps what a failed try has of it.
+func (d *download) end(ctx context.Context, p *part, err error) error {
+	var modified time.Time
+	if d.o.KeepTime && err == nil {
+		modified = d.time(ctx)
+	}
+	if err == nil {
+		return p.finish(modified)
+	}
+	p.keep(d.v.modified)
+	d.o.Tries.left(d.v, p)
+	return err
+}
+
+// fetch retrieves the file, or its rest, into the part.
+func (d *download) fetch(ctx context.Context, p *part, j *job) (Result, error) {
 	j.take("RETR", ftp.Retrieve, Transfer{
 		Path: d.remote, Offset: j.offset, ASCII: d.o.ASCII, Progress: d.o.Progress,
 	})
-	j.sink, j.want = bare(f), d.size
-	if at, err := f.Seek(0, io.SeekCurrent); err == nil {
+	if j.want = d.v.size; j.sink == nil {
+		j.sink = p.f
+	}
+	if at, err := p.f.Seek(0, io.SeekCurrent); err == nil {
 		j.rewind = func() error {
-			_, err := f.Seek(at, io.SeekStart)
-			return errors.Join(err, f.Truncate(at))
+			_, err := p.f.Seek(at, io.SeekStart)
+			return errors.Join(err, p.f.Truncate(at))
 		}
 	}
-	res, err := d.transfer(ctx, j)
-	if closeErr := f.Close(); err == nil {
-		err = localError(closeErr)
-	}
-	return res, err
+	return d.transfer(ctx, j)
 }
 
-// keepTime gives the part file the remote file's time, as far as that can be had.
-// The file is whole without it, even if the server is gone by now.
-func (d *download) keepTime(ctx context.Context) {
-	t := d.o.Modified
-	if t.IsZero() {
-		var err error
-		if t, _, err = d.c.modTime(ctx, d.remote); err != nil {
-			return
+// time returns the time that the copy gets, zero if the server does not tell. The file is
+// whole without it, even if the server is gone by now.
+func (d *download) time(ctx context.Context) time.Time {
+	if d.v.modified.IsZero() && d.c != nil && !d.asked {
+		if t, _, err := d.c.modTime(ctx, d.remote); err == nil {
+			return t
 		}
 	}
-	_ = d.fsys.Chtimes(d.part, time.Now(), t)
+	return d.v.modified
 }
 
 // bare is the file inside what afero wraps round it: only an *os.File itself is

@@ -80,7 +80,8 @@ func TestDownload(t *testing.T) {
 	}{
 		{"new", nil, varied, nil, client.FileOptions{}, map[string]string{a: varied}, nil, 10000},
 		{"empty", nil, "", nil, client.FileOptions{}, map[string]string{a: ""}, nil, 0},
-		{"replaces", nil, varied, map[string]string{a: "old", p: "older"}, client.FileOptions{}, map[string]string{a: varied}, nil, 10000},
+		{"replaces", nil, varied, map[string]string{a: "old", p: "older"}, client.FileOptions{}, map[string]string{a: varied, p: "older"}, nil, 10000},
+		{"replaces, and sweeps", nil, varied, map[string]string{a: "old", p: varied[:5000]}, client.FileOptions{}, map[string]string{a: varied}, nil, 10000},
 		{"ASCII", nil, "x\r\ny\r\n", map[string]string{p: "x\n"}, client.FileOptions{ASCII: true, Resume: true, Size: 3}, map[string]string{a: "x\ny\n"}, nil, 6},
 		{"short", short, varied, nil, client.FileOptions{}, map[string]string{p: varied[:400]}, isA[*client.TruncatedError], 400},
 		{

@@ -31,8 +31,7 @@ type history struct {
 //
 // TestBatchers measures each entry: 300 small files go to the real server and back, with
 // all of these commands, in passive and in active mode, and no reply is lost or out of
-// turn. It was true of vsftpd 3.0.3 and 3.0.5, ProFTPD 1.3.8 and Pure-FTPd 1.0.50 and
-// 1.0.51. Our own server is known by the feature ftp.FeatureMiniftp.
+// turn. It was true of vsftpd 3.0.3, ProFTPD 1.3.8 and Pure-FTPd 1.0.50. Our own server is known by the feature ftp.FeatureMiniftp.
 var batchers = []struct {
 	product  string
 	greeting string // a part of its greeting, in lower case

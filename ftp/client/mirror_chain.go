@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"miniftp/ftp"
@@ -59,16 +60,20 @@ func (m *mirror) chains(t *task) bool {
 // chainGet downloads a file.
 func (m *mirror) chainGet(ctx context.Context, src *remoteSide, dst *plainSide, t *task) (Result, error) {
 	local := dst.at(t.rel)
-	if have, err := regularSize(dst.fsys, taggedPart(local, t.tag)); have > 0 || err != nil {
+	if info, err := lstat(dst.fsys, partName(local, t.tag)); err == nil && info.Size() > 0 {
 		return Result{}, ErrNotChained
 	}
-	o := FileOptions{Progress: m.progress(t.rel), KeepTime: true, Modified: t.src.Modified, tag: t.tag}
-	return m.chain.download(ctx, src.at(t.rel), dst.fsys, local, o, t.src.Size, func(part string) error {
-		if !m.o.Perms || !t.src.HasMode {
-			return nil
-		}
-		return localError(dst.fsys.Chmod(part, t.src.Mode.Perm()))
-	})
+	o := FileOptions{Progress: m.progress(t.rel), KeepTime: true, Modified: t.src.Modified, tag: t.tag, perms: m.permsOf(t)}
+	return m.chain.download(ctx, src.at(t.rel), dst.fsys, local, o, t.src.Size)
+}
+
+// permsOf returns the permissions that a copy gets; nil if they are not copied.
+func (m *mirror) permsOf(t *task) *fs.FileMode {
+	if !m.o.Perms || !t.src.HasMode {
+		return nil
+	}
+	mode := t.src.Mode.Perm()
+	return &mode
 }
 
 // chainPut uploads a file to another name. That it is whole is known before it gets its
@@ -83,7 +88,7 @@ func (m *mirror) chainPut(ctx context.Context, src *plainSide, dst *remoteSide, 
 	if err != nil || !info.Mode().IsRegular() || info.Size() != t.src.Size {
 		return Result{}, ErrNotChained // it is another one by now
 	}
-	part, to := dst.at(taggedPart(t.rel, t.tag)), dst.at(t.rel)
+	part, to := dst.at(partName(t.rel, t.tag)), dst.at(t.rel)
 	res, err := m.chain.store(ctx, f, part, t.src.Size, m.progress(t.rel))
 	if err != nil {
 		return res, err
@@ -104,7 +109,7 @@ func (m *mirror) chainPut(ctx context.Context, src *plainSide, dst *remoteSide, 
 	}
 	return res, dst.pool.Do(ctx, func(c *Client) error {
 		if !renamed {
-			err := dst.rename(ctx, c, part, t)
+			err := dst.place(ctx, c, part, t)
 			if isReply(err) { // it has to be sent under its own name
 				if err = c.Delete(ctx, part); err == nil || isReply(err) {
 					return ErrNotChained

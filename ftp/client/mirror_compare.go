@@ -10,12 +10,13 @@ import (
 
 // task is one file that is copied, or that may have to be.
 type task struct {
-	rel  string
-	src  ftp.Entry
-	dst  ftp.Entry // Name "" if there is none
-	part ftp.Entry // what an earlier run left; Name "" if nothing
-	tag  string    // in the name of the part, whose version it tells
-	why  string    // "": compare finds out
+	rel   string
+	src   ftp.Entry
+	dst   ftp.Entry // Name "" if there is none
+	part  ftp.Entry // what an earlier run left; Name "" if nothing
+	tag   string    // in the name of the part, whose version it tells
+	tries Tries
+	why   string // "": compare finds out
 }
 
 // quick compares what the listings tell. sure is false if it takes a closer look.

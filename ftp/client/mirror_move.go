@@ -3,8 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
 	"time"
 
 	"miniftp/ftp"
@@ -105,24 +103,8 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 	if t.src.Precise >= time.Minute {
 		o.Modified, _ = src.span(&t.src)
 	}
-	local := dst.at(t.rel)
-	o.tag = t.tag
-	// Without a part a Download would go on from the file that is to be replaced.
-	have, err := regularSize(dst.fsys, taggedPart(local, t.tag))
-	if err != nil {
-		return Result{}, err
-	}
-	o.Resume = have > 0 && (t.src.Size < 0 || have <= t.src.Size)
-	res, err := src.pool.Download(ctx, src.at(t.rel), dst.fsys, local, o, m.share())
-	var no *ResumeError
-	if errors.As(err, &no) && o.Resume {
-		o.Resume = false
-		res, err = src.pool.Download(ctx, src.at(t.rel), dst.fsys, local, o, m.share())
-	}
-	if err == nil && m.o.Perms && t.src.HasMode {
-		err = dst.setMode(ctx, t.rel, t.src.Mode.Perm())
-	}
-	return res, err
+	o.tag, o.perms, o.Tries = t.tag, m.permsOf(t), &t.tries
+	return src.pool.Download(ctx, src.at(t.rel), dst.fsys, dst.at(t.rel), o, m.share())
 }
 
 // share is how many connections a file may have: more than one when there are not
@@ -160,25 +142,32 @@ type putting struct {
 
 func (u *putting) run(ctx context.Context, try int) (Result, error) {
 	to := u.dst.at(u.t.rel)
+	replaces := u.t.dst.Name != ""
 	if u.dst.noRename.Load() {
-		res, err := u.send(ctx, to, "", try > 0 && u.t.dst.Name == "")
+		res, err := u.send(ctx, to, "", try > 0 && !replaces)
 		return res, u.perms(ctx, err)
 	}
-	part := u.dst.at(taggedPart(u.t.rel, u.t.tag))
+	part := u.dst.at(partName(u.t.rel, u.t.tag))
 	res, err := u.send(ctx, part, to, try > 0 || u.t.part.Name != "" || u.t.src.Size >= resumable)
-	var no *ftp.Error
-	if isReply(err) && errors.As(err, &no) && (no.Verb == "RNFR" || no.Verb == "RNTO") {
-		err = u.dst.rename(ctx, u.c, part, u.t)
-	} else if err != nil {
-		return res, err
-	}
-	if !isReply(err) {
+	named := refusedName(err, replaces)
+	switch {
+	case refusedRename(err, "RNFR"):
+		u.dst.noRename.Store(true)
+	case refusedRename(err, "RNTO") && !mayWriteOver(err, replaces):
+		return res, leftAs(part, err) // it is continued by the next run
+	case !named && !refusedRename(err, "RNTO"):
 		return res, u.perms(ctx, err)
 	}
+	// It has to be sent under its own name.
 	if res, err = u.send(ctx, to, "", false); err != nil {
+		if !named && isReply(err) {
+			err = leftAs(part, err)
+		}
 		return res, err
 	}
-	if err = u.c.Delete(ctx, part); isReply(err) {
+	if named {
+		u.dst.noRename.Store(true)
+	} else if err = u.c.Delete(ctx, part); isReply(err) {
 		err = nil // it stays; the file is whole
 	}
 	return res, u.perms(ctx, err)
@@ -192,18 +181,14 @@ func (u *putting) perms(ctx context.Context, err error) error {
 	return u.dst.finishPerms(ctx, u.c, u.t)
 }
 
-// rename gives a part its final name. The server may not put it in the place of
-// another file by itself.
-func (s *remoteSide) rename(ctx context.Context, c *Client, part string, t *task) error {
-	to := s.at(t.rel)
-	err := c.Rename(ctx, part, to)
-	if isReply(err) && t.dst.Name != "" {
-		if gone := c.Delete(ctx, to); gone == nil || isReply(gone) {
-			err = c.Rename(ctx, part, to)
-		}
+// place gives a part its final name.
+func (s *remoteSide) place(ctx context.Context, c *Client, part string, t *task) error {
+	if err := c.begin(); err != nil {
+		return err
 	}
-	var no *ftp.Error
-	if isReply(err) && errors.As(err, &no) && no.Verb == "RNFR" {
+	defer c.end()
+	err := c.place(ctx, part, s.at(t.rel), t.dst.Name != "", nil)
+	if refusedRename(err, "RNFR") {
 		s.noRename.Store(true)
 	}
 	return err
@@ -214,6 +199,9 @@ func (u *putting) send(ctx context.Context, to, rename string, resume bool) (Res
 	o := FileOptions{
 		Resume: resume, Progress: u.m.progress(u.t.rel), rename: rename,
 		KeepTime: !u.dst.noTime.Load() && !u.t.src.Modified.IsZero(), timed: u.dst.learnTime,
+	}
+	if u.t.dst.Name != "" {
+		o.replaces = &u.t.dst
 	}
 	res, err := u.c.Upload(ctx, u.src.fsys, u.src.at(u.t.rel), to, o)
 	var no *ResumeError
@@ -269,10 +257,10 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 	}
 	part := ""
 	if !dst.noRename.Load() {
-		part = dst.at(taggedPart(t.rel, t.tag))
+		part = dst.at(partName(t.rel, t.tag))
 		var renamed error
 		res, err = m.stream(ctx, src, dst, t, part, func(c *Client) error {
-			renamed = dst.rename(ctx, c, part, t)
+			renamed = dst.place(ctx, c, part, t)
 			return renamed
 		})
 		if err == nil || !isReply(renamed) {
@@ -331,31 +319,27 @@ func (m *mirror) local(ctx context.Context, src, dst *plainSide, t *task) (Resul
 		return Result{}, &LocalError{Err: err}
 	}
 	defer in.Close()
-	part := taggedPart(t.rel, t.tag)
-	out, err := dst.fsys.OpenFile(dst.at(part), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	info, err := in.Stat()
 	if err != nil {
 		return Result{}, &LocalError{Err: err}
+	}
+	v := localVersion(info)
+	out, err := newPart(dst.fsys, dst.at(t.rel), versionTag(v.size, v.modified), m.permsOf(t))
+	if err != nil {
+		return Result{}, err
 	}
 	began := time.Now()
 	var progress func(int64)
 	if told := m.progress(t.rel); told != nil {
 		progress = func(done int64) { told(done, t.src.Size) }
 	}
-	n, err := copyBytes(ctx, bare(out), bare(in), progress)
-	if closed := out.Close(); err == nil {
-		err = localError(closed)
-	}
+	n, err := copyBytes(ctx, out.f, bare(in), progress)
 	if err == nil {
-		err = localError(dst.fsys.Chtimes(dst.at(part), time.Now(), t.src.Modified))
-	}
-	if err == nil && m.o.Perms {
-		err = localError(dst.fsys.Chmod(dst.at(part), fs.FileMode(mode(&t.src))))
-	}
-	if err == nil {
-		err = dst.replace(part, t.rel)
+		err = out.finish(v.modified)
 	}
 	if err != nil {
-		_ = dst.fsys.Remove(dst.at(part)) // it is not gone on with
+		out.close()
+		out.remove() // it is not continued
 	}
 	return Result{Bytes: n, Took: time.Since(began), Verified: "size"}, err
 }

@@ -59,7 +59,7 @@ type picky struct {
 
 func (p *picky) OpenFile(name string, flag int, mode fs.FileMode) (afero.File, error) {
 	for begin, err := range p.fails {
-		if strings.HasPrefix(name, begin) && flag&os.O_WRONLY != 0 {
+		if strings.HasPrefix(name, begin) && flag&(os.O_WRONLY|os.O_RDWR) != 0 {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 		}
 	}

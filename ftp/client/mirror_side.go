@@ -8,10 +8,8 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -216,25 +214,8 @@ func copyBytes(ctx context.Context, dst io.Writer, src io.Reader, progress func(
 
 // versionTag is of a file's size and time: what is left of another version can't be
 // taken for it, even where it may not be read.
-func versionTag(e *ftp.Entry) string {
-	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", e.Size, e.Modified.UnixNano())))
-}
-
-// partPattern is the name of a copy that is not whole: of a name and a tag, or of so
-// much of them as has room.
-var partPattern = regexp.MustCompile(`^\..+[.~][0-9a-f]{8}(\.segments)?\.part$`)
-
-func isPart(name string) bool { return partPattern.MatchString(name) }
-
-// replace renames a part in a plain filesystem to its final name.
-func (s *plainSide) replace(part, rel string) error {
-	err := s.fsys.Rename(s.at(part), s.at(rel))
-	if errors.Is(err, os.ErrExist) {
-		if err = s.fsys.Remove(s.at(rel)); err == nil {
-			err = s.fsys.Rename(s.at(part), s.at(rel))
-		}
-	}
-	return localError(err)
+func versionTag(size int64, modified time.Time) string {
+	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", size, modified.UnixNano())))
 }
 
 // inTree is where a relative link in the directory dir leads to, if that is in the

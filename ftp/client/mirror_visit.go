@@ -107,7 +107,7 @@ func (v *visit) entries() {
 
 // file queues a file if it has to be copied, or looked at.
 func (v *visit) file(rel string, e, dst *ftp.Entry) {
-	m, t := v.m, &task{rel: rel, src: *e, dst: *dst, why: "new", tag: versionTag(e)}
+	m, t := v.m, &task{rel: rel, src: *e, dst: *dst, why: "new", tag: versionTag(e.Size, e.Modified)}
 	switch {
 	case dst.Name == "":
 	case dst.IsDir():
@@ -124,7 +124,7 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 			return
 		}
 	}
-	for _, part := range [...]string{taggedPart(e.Name, t.tag), segmentsName(e.Name, t.tag)} {
+	for _, part := range [...]string{partName(e.Name, t.tag), segmentsName(e.Name, t.tag)} {
 		if _, ok := v.left[part]; ok {
 			v.left[part] = true
 			if t.part.Name == "" {

@@ -129,7 +129,11 @@ func (c *Client) look(ctx context.Context, path string, timed bool) (size int64,
 		return -1, t, nil
 	}
 	if !c.batches() {
-		size, err = c.askSize(ctx, path)
+		if size, err = c.askSize(ctx, path); err == nil && timed {
+			if t, _, err = c.modTime(ctx, path); isReply(err) {
+				err = nil
+			}
+		}
 		return size, t, err
 	}
 	if err := sendable(path); err != nil {

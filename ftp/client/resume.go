@@ -10,8 +10,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/spf13/afero"
-
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 )
@@ -21,88 +19,223 @@ import (
 // that is another one by now, is found out by them.
 const maxOverlap = 4096
 
-// resume goes on with what is there. It reports false, and has changed nothing,
-// if the file has to be fetched from its beginning.
-func (d *download) resume(ctx context.Context) (res Result, resumed bool, err error) {
-	if !d.o.Resume && !d.o.Retry || d.o.ASCII {
-		return Result{}, false, nil
+// left opens what an earlier try or run has left of the file. It is nil if the file has to
+// be fetched from its beginning.
+func (d *download) left(ctx context.Context) (*part, error) {
+	if d.o.ASCII {
+		return nil, nil
 	}
-	name := d.part
-	have, err := regularSize(d.fsys, name)
-	if have == 0 && err == nil && d.o.Resume {
-		name = d.local
-		have, err = regularSize(d.fsys, name)
+	if p := d.o.Tries.reopen(); p != nil {
+		return d.continuing(ctx, p, d.o.Tries.version)
 	}
-	if have == 0 || err != nil {
-		return Result{}, false, err
+	if d.o.tag != "" {
+		p, err := openPart(d.fsys, partName(d.local, d.o.tag), d.local, d.o.perms)
+		if err != nil {
+			return nil, nil
+		}
+		return d.continuing(ctx, p, d.v)
 	}
-	if d.size >= 0 && have > d.size {
-		return Result{}, false, &ResumeError{
-			Path: d.local, Offset: have,
-			Why: fmt.Sprintf("the server's file has only %d bytes", d.size),
+	if !d.o.Resume {
+		return nil, nil
+	}
+	for _, name := range []string{partName(d.local, untagged), partName(d.local, ""), d.local} {
+		p, err := openPart(d.fsys, name, d.local, d.o.perms)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if p, err = d.resuming(ctx, p); p != nil || err != nil {
+			return p, err
 		}
 	}
-	tail, err := readTail(d.fsys, name, have)
-	if err != nil {
-		return Result{}, false, err
-	}
-	if d.size < 0 && tail.ambiguous {
-		return Result{}, false, nil
-	}
-	if name != d.part {
-		if err := d.fsys.Rename(name, d.part); err != nil {
-			return Result{}, false, &LocalError{Err: err}
-		}
-	}
-	res, agreed, err := d.goOn(ctx, tail)
-	if !agreed && name != d.part {
-		err = errors.Join(err, localError(d.fsys.Rename(d.part, name)))
-	}
-	var no *ftp.Error
-	if errors.As(err, &no) && no.Verb == "REST" && isReply(err) {
-		return Result{}, false, nil
-	}
-	return res, true, err
+	return nil, nil
 }
 
-// goOn appends the rest to the part file. agreed: the overlap was the same, and
-// the file may have grown.
-func (d *download) goOn(ctx context.Context, tail tail) (res Result, agreed bool, err error) {
-	f, err := d.fsys.OpenFile(d.part, os.O_WRONLY, 0)
-	if err != nil {
-		return Result{}, false, &LocalError{Err: err}
+// continuing compares the version that a part is of with that of the remote file now. A
+// part of another version goes.
+func (d *download) continuing(ctx context.Context, p *part, of version) (*part, error) {
+	if !d.asked {
+		now, err := d.c.version(ctx, d.remote)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		if d.asked = true; now.differs(d.v) && d.o.tag != "" {
+			d.o.tag = versionTag(now.size, now.modified)
+		}
+		if d.v = now; now.size < 0 {
+			d.v.size = of.size
+		}
 	}
-	if _, err := f.Seek(tail.end, io.SeekStart); err != nil {
-		_ = f.Close()
+	if have := p.size(); !of.differs(d.v) && have > 0 && (d.v.size < 0 || have <= d.v.size) {
+		return p, nil
+	}
+	p.close()
+	p.remove()
+	return nil, nil
+}
+
+// resuming checks whether what an earlier run has left can be of the file as it is now. It
+// is nil if nothing is left.
+func (d *download) resuming(ctx context.Context, p *part) (*part, error) {
+	have := p.size()
+	if have == 0 {
+		p.close()
+		return nil, nil
+	}
+	now := d.v
+	if !d.asked && now.modified.IsZero() {
+		var err error
+		if now, err = d.c.version(ctx, d.remote); err != nil {
+			p.close()
+			return nil, err
+		}
+	}
+	no := &ResumeError{Path: d.local, Offset: have}
+	switch {
+	case d.v.size >= 0 && have > d.v.size:
+		no.Why = fmt.Sprintf("the server's file has only %d bytes", d.v.size)
+	case now.modified.Truncate(time.Second).After(p.info.ModTime()):
+		no.Why = "the server's file was changed after that"
+	default:
+		return p, nil
+	}
+	p.close()
+	return nil, no
+}
+
+// proceed appends the rest to a part. again reports that the file has to be fetched from
+// its beginning.
+func (d *download) proceed(ctx context.Context, p *part) (res Result, again bool, err error) {
+	tail, err := readTail(p)
+	if err != nil {
+		p.close()
+		return Result{}, false, err
+	}
+	if d.v.size < 0 && tail.ambiguous {
+		p.close()
+		return Result{}, true, nil
+	}
+	was := p.name
+	if was == p.final { // a shorter file under the final name
+		if err := p.moveAside(); err != nil {
+			p.close()
+			return Result{}, false, err
+		}
+	}
+	res, agreed, err := d.goOn(ctx, p, tail)
+	if !agreed && p.name != was {
+		err = errors.Join(err, p.rename(was))
+	}
+	var no *ftp.Error
+	var other *ResumeError
+	switch {
+	case errors.As(err, &no) && no.Verb == "REST" && isReply(err), errors.As(err, &other) && !d.o.Resume:
+		p.close()
+		return Result{}, true, nil
+	case errors.As(err, &other):
+		p.close()
+		return res, false, err
+	case err == nil:
+		if again, err = d.changed(ctx); again && err == nil {
+			p.close()
+			p.remove()
+			return Result{}, true, nil
+		}
+	}
+	return res, false, d.end(ctx, p, err)
+}
+
+// changed reports whether the remote file has become another one while its rest came.
+func (d *download) changed(ctx context.Context) (bool, error) {
+	now, err := d.c.version(ctx, d.remote)
+	if err != nil || !now.differs(d.v) {
+		return false, err
+	}
+	if d.v = now; d.o.tag != "" {
+		d.o.tag = versionTag(now.size, now.modified)
+	}
+	return true, nil
+}
+
+// moveAside gives a file that is not whole the name of a part, if nothing has that.
+func (p *part) moveAside() error {
+	for _, name := range []string{partName(p.final, ""), partName(p.final, untagged), partName(p.final, randomTag())} {
+		if _, err := lstat(p.fsys, name); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		return p.rename(name)
+	}
+	return localError(&fs.PathError{Op: "rename", Path: p.name, Err: fs.ErrExist})
+}
+
+// goOn appends the rest to the part. agreed: the overlap was the same, and the file may
+// have grown.
+func (d *download) goOn(ctx context.Context, p *part, tail tail) (res Result, agreed bool, err error) {
+	if _, err := p.f.Seek(tail.end, io.SeekStart); err != nil {
 		return Result{}, false, &LocalError{Err: err}
 	}
 	j := &job{offset: tail.end - int64(len(tail.bytes))}
-	j.opened = func(ctx context.Context, conn *dtp.Conn) error {
-		err := d.compare(ctx, conn, j, tail)
-		agreed = err == nil
-		return err
+	seam := &seam{Writer: p.f, want: tail.bytes}
+	if d.c.mode() == ftp.Stream { // else the bytes on the connection are not those of the file
+		j.opened = func(ctx context.Context, conn *dtp.Conn) error {
+			err := d.compare(ctx, conn, j, tail)
+			agreed = err == nil
+			return err
+		}
+	} else {
+		j.sink = seam
 	}
-	res, err = d.fetch(ctx, f, j)
-	if err != nil || d.size < 0 || tail.end+res.Bytes == d.size {
+	res, err = d.fetch(ctx, p, j)
+	if j.sink == seam {
+		agreed = len(seam.want) == 0
+		res.Bytes = max(0, res.Bytes-int64(len(tail.bytes)))
+		switch {
+		case seam.wrong:
+			err = d.cant(tail, notTheSame)
+		case !agreed && err == nil:
+			err = d.cant(tail, notThere)
+		}
+	}
+	if err != nil || d.v.size < 0 || tail.end+res.Bytes == d.v.size {
 		return res, agreed, err
 	}
 	// More came than was missing. The bytes before are still as they were.
-	if err := d.cutBack(tail.end); err != nil {
-		return res, agreed, err
+	if err := p.f.Truncate(tail.end); err != nil {
+		return res, agreed, &LocalError{Err: err}
 	}
-	return res, agreed, &ResumeError{
-		Path: d.local, Offset: tail.end,
-		Why: fmt.Sprintf("%d bytes came where %d were missing", res.Bytes, d.size-tail.end),
-	}
+	return res, agreed, d.cant(tail, fmt.Sprintf("%d bytes came where %d were missing", res.Bytes, d.v.size-tail.end))
 }
 
-func (d *download) cutBack(size int64) error {
-	f, err := d.fsys.OpenFile(d.part, os.O_WRONLY, 0)
-	if err != nil {
-		return &LocalError{Err: err}
+const (
+	notTheSame = "what is here is not what the server sends"
+	notThere   = "the server's file is shorter, or it did not come"
+)
+
+func (d *download) cant(tail tail, why string) error {
+	return &ResumeError{Path: d.local, Offset: tail.end, Why: why}
+}
+
+// seam is a writer that compares the first bytes instead of writing them.
+type seam struct {
+	io.Writer
+	want  []byte
+	wrong bool
+}
+
+func (s *seam) Write(b []byte) (int, error) {
+	n := min(len(b), len(s.want))
+	if !bytes.Equal(b[:n], s.want[:n]) {
+		s.wrong = true
+		return 0, errors.New(notTheSame)
 	}
-	err = f.Truncate(size)
-	return localError(errors.Join(err, f.Close()))
+	if s.want = s.want[n:]; n == len(b) {
+		return n, nil
+	}
+	more, err := s.Writer.Write(b[n:])
+	return n + more, err
 }
 
 // compare takes the overlap off the data connection, before the kernel moves the
@@ -123,15 +256,15 @@ func (d *download) compare(ctx context.Context, conn *dtp.Conn, j *job, tail tai
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return dtp.ErrStalled
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		why = "the server's file is shorter, or it did not come"
+		why = notThere
 	case err != nil:
 		return &dtp.BrokenError{Err: lost(err)}
 	case !bytes.Equal(got, tail.bytes):
-		why = "what is here is not what the server sends"
+		why = notTheSame
 	default:
 		return nil
 	}
-	return &ResumeError{Path: d.local, Offset: tail.end, Why: why}
+	return d.cant(tail, why)
 }
 
 // tail is the end of what is there of a file.
@@ -143,54 +276,16 @@ type tail struct {
 	ambiguous bool
 }
 
-func readTail(fsys afero.Fs, name string, end int64) (tail, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return tail{}, &LocalError{Err: err}
-	}
-	defer f.Close()
+func readTail(p *part) (tail, error) {
+	end := p.size()
 	t := tail{bytes: make([]byte, min(end, maxOverlap)), end: end}
 	head := make([]byte, len(t.bytes))
 	start := end - int64(len(t.bytes))
 	for at, b := range map[int64][]byte{0: head, start: t.bytes} {
-		if _, err := f.ReadAt(b, at); err != nil && !errors.Is(err, io.EOF) {
+		if _, err := p.f.ReadAt(b, at); err != nil && !errors.Is(err, io.EOF) {
 			return tail{}, &LocalError{Err: err}
 		}
 	}
 	t.ambiguous = start > 0 && bytes.Equal(head, t.bytes)
 	return t, nil
-}
-
-// freshPart makes the file that a copy grows in, in place of whatever has its name: a
-// link there is not written through.
-func freshPart(fsys afero.Fs, name string) (afero.File, error) {
-	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, &LocalError{Err: err}
-	}
-	f, err := fsys.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return nil, &LocalError{Err: err}
-	}
-	return f, nil
-}
-
-// regularSize is the size of a file, 0 if there is none, or what is there is a link.
-func regularSize(fsys afero.Fs, name string) (int64, error) {
-	look := fsys.Stat
-	if l, ok := fsys.(afero.Lstater); ok {
-		look = func(name string) (fs.FileInfo, error) {
-			info, _, err := l.LstatIfPossible(name)
-			return info, err
-		}
-	}
-	info, err := look(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return 0, nil
-	case err != nil:
-		return 0, &LocalError{Err: err}
-	case !info.Mode().IsRegular():
-		return 0, nil
-	}
-	return info.Size(), nil
 }

@@ -2,11 +2,13 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -22,11 +24,12 @@ const minSegment = 4 << 20
 // Download is Client.Download over up to n connections at once, each of which
 // fetches its part of the file (REST, RFC 3659 §5). Neighbours fetch some bytes
 // twice, which have to be the same, and the size has to be right in the end. A file
-// that is small, has no known size, changes meanwhile, or a server that does not
-// restart where it is told to, are fetched over one connection. After a failure
+// that is small, whose size and time the server does not tell, or that changes meanwhile,
+// is fetched over one connection, as from a server that does not restart where it is told
+// to. After a failure
 // what came of the beginning without a gap is kept for Resume.
 func (p *Pool) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions, n int) (Result, error) {
-	s := &segments{p: p, fsys: fsys, remote: remote, local: local, part: taggedPart(local, o.tag), temp: segmentsName(local, o.tag), o: o}
+	s := &segments{p: p, fsys: fsys, remote: remote, local: local, o: o}
 	cut := false
 	if n > 1 && !o.ASCII && (o.Size <= 0 || o.Size >= 2*minSegment) {
 		var err error
@@ -48,12 +51,12 @@ func (p *Pool) Download(ctx context.Context, remote string, fsys afero.Fs, local
 	return res, err
 }
 
-// segmentsName is where a file has holes until all its segments are there.
+// segmentsName returns the name of a file that has holes until all its segments are there.
 func segmentsName(local, tag string) string {
-	if tag != "" {
-		local += "." + tag
+	if tag == "" {
+		tag = untagged
 	}
-	return partName(local + ".segments")
+	return partName(local+".segments", tag)
 }
 
 // errOneConnection: the file can't be put together from segments.
@@ -62,16 +65,18 @@ var errOneConnection = errors.New("not to be fetched in segments")
 // segments is one file that is fetched over several connections. Its bytes go to a
 // file that nobody resumes, as it has holes; what has none becomes the part file.
 type segments struct {
-	p                         *Pool
-	fsys                      afero.Fs
-	remote, local, part, temp string
-	o                         FileOptions
-	size                      int64
-	modified                  time.Time // zero: unknown
-	have                      int64     // bytes that an earlier try left
-	parts                     []*segment
-	mu                        sync.Mutex
-	done                      int64 // for progress
+	p             *Pool
+	fsys          afero.Fs
+	remote, local string
+	o             FileOptions
+	v             version // of the remote file
+	size          int64   // v's
+	out           *part   // that they go to; guarded by mu once they come
+	was           string  // the name that an earlier try gave it; "" if it is new
+	have          int64   // bytes that an earlier try left
+	parts         []*segment
+	mu            sync.Mutex
+	done          int64 // for progress
 }
 
 // segment is the bytes from from to to; those before pos are there.
@@ -80,21 +85,21 @@ type segment struct {
 	seam          []byte // what the server has right before from
 }
 
-// plan cuts the file up. It reports false if that is not worth it.
+// plan cuts the file up. It reports false if that is not worth it, or if nothing would tell
+// a change of the file meanwhile.
 func (s *segments) plan(ctx context.Context, n int) (bool, error) {
-	err := s.p.Do(ctx, func(c *Client) error { return s.look(ctx, c) })
-	if err != nil || s.size < 2*minSegment {
+	v, err := s.ask(ctx)
+	if err != nil {
+		return false, err
+	}
+	s.v, s.size = v, v.size
+	if s.size < 2*minSegment || !s.v.known() {
+		return false, nil
+	}
+	if err := s.left(ctx); err != nil {
 		return false, err
 	}
 	s.o.Size = s.size
-	if s.o.Resume || s.o.Retry {
-		if s.have, err = regularSize(s.fsys, s.part); err != nil {
-			return false, err
-		}
-		if other, err := regularSize(s.fsys, s.local); s.o.Resume && s.have == 0 && (other > 0 || err != nil) {
-			return false, nil // Client.Download goes on from that
-		}
-	}
 	left := s.size - s.have
 	n = int(min(int64(n), left/minSegment))
 	for i := range int64(n) {
@@ -106,25 +111,47 @@ func (s *segments) plan(ctx context.Context, n int) (bool, error) {
 		s.parts = append(s.parts, &segment{from: from, to: to, pos: from})
 	}
 	s.done = s.have
+	if n <= 1 && s.out != nil {
+		s.out.close()
+		s.out = nil
+	}
 	return n > 1, nil
 }
 
-// look asks for what must not change meanwhile.
-func (s *segments) look(ctx context.Context, c *Client) (err error) {
-	if err := c.begin(); err != nil {
+// left opens the part that an earlier try or run has left, as Client.Download would.
+func (s *segments) left(ctx context.Context) error {
+	return s.p.Do(ctx, func(c *Client) (err error) {
+		if err := c.begin(); err != nil {
+			return err
+		}
+		defer c.end()
+		d := &download{c: c, fsys: s.fsys, remote: s.remote, local: s.local, o: s.o, v: s.v, asked: true}
+		s.out, err = d.left(ctx)
+		var no *ResumeError
+		if errors.As(err, &no) && !s.o.Resume {
+			err = nil
+		}
+		if s.out != nil && s.out.name == s.local { // Client.Download goes on from that
+			s.out.close()
+			s.out = nil
+		} else if s.out != nil {
+			s.was, s.have = s.out.name, s.out.size()
+		}
 		return err
-	}
-	defer c.end()
-	s.modified = time.Time{}
-	if s.size, err = c.askSize(ctx, s.remote); err != nil {
+	})
+}
+
+// ask asks for what must not change meanwhile.
+func (s *segments) ask(ctx context.Context) (v version, err error) {
+	err = s.p.Do(ctx, func(c *Client) error {
+		if err := c.begin(); err != nil {
+			return err
+		}
+		defer c.end()
+		v, err = c.version(ctx, s.remote)
 		return err
-	}
-	if t, _, err := c.modTime(ctx, s.remote); err == nil {
-		s.modified = t
-	} else if !isReply(err) {
-		return err
-	}
-	return nil
+	})
+	return v, err
 }
 
 func (s *segments) run(ctx context.Context) (Result, error) {
@@ -132,6 +159,7 @@ func (s *segments) run(ctx context.Context) (Result, error) {
 	if err := s.begin(); err != nil {
 		return Result{}, err
 	}
+	defer s.out.close()
 	err := s.fetch(ctx)
 	if err == nil {
 		err = s.check(ctx)
@@ -141,51 +169,65 @@ func (s *segments) run(ctx context.Context) (Result, error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, errOneConnection), errors.As(err, &no) && no.Verb == "REST" && isReply(err):
-		s.o.Resume = s.have > 0
-		return Result{}, errors.Join(errOneConnection, s.keep(s.have))
+		err = s.keep(s.have)
+		s.o.Tries.left(s.v, s.out)
+		return Result{}, errors.Join(errOneConnection, err)
 	case errors.As(err, &notSame):
 		return Result{}, errors.Join(err, s.keep(s.have))
 	default:
-		return Result{Bytes: s.fetched()}, errors.Join(err, s.keep(s.head()))
+		err = errors.Join(err, s.keep(s.head()))
+		s.o.Tries.left(s.v, s.out)
+		return Result{Bytes: s.fetched()}, err
 	}
+	var modified time.Time
 	if s.o.KeepTime {
-		t := s.o.Modified
-		if t.IsZero() {
-			t = s.modified
-		}
-		if !t.IsZero() {
-			_ = s.fsys.Chtimes(s.temp, time.Now(), t)
+		if modified = s.o.Modified; modified.IsZero() {
+			modified = s.v.modified
 		}
 	}
 	res := Result{Bytes: s.fetched(), Took: time.Since(began), Mode: s.p.opts.Mode, Verified: "size and reply"}
-	return res, localError(s.fsys.Rename(s.temp, s.local))
+	return res, s.out.finish(modified)
 }
 
-// begin makes the file that the segments go to.
-func (s *segments) begin() error {
-	if s.have > 0 {
-		return localError(s.fsys.Rename(s.part, s.temp))
-	}
-	f, err := freshPart(s.fsys, s.temp)
-	if err != nil {
+// begin makes the file that the segments go to, under a name that no resume looks for, as
+// it has holes.
+func (s *segments) begin() (err error) {
+	if s.out == nil {
+		s.out, err = newPartNamed(s.fsys, s.local, s.local+".segments", cmp.Or(s.o.tag, untagged), s.o.perms)
 		return err
 	}
-	return localError(f.Close())
+	temp := segmentsName(s.local, s.o.tag)
+	if !removeDead(s.fsys, temp) {
+		if _, err := lstat(s.fsys, temp); !errors.Is(err, fs.ErrNotExist) {
+			temp = segmentsName(s.local, randomTag())
+		}
+	}
+	err = s.out.rename(temp)
+	if err != nil {
+		s.out.close()
+	}
+	return err
 }
 
 // keep leaves the first size bytes for a resume.
 func (s *segments) keep(size int64) error {
 	if size == 0 {
-		return localError(s.fsys.Remove(s.temp))
+		s.out.close()
+		s.out.remove()
+		return nil
 	}
-	f, err := s.fsys.OpenFile(s.temp, os.O_WRONLY, 0)
-	if err != nil {
-		return &LocalError{Err: err}
+	err := localError(s.out.f.Truncate(size))
+	for _, name := range []string{s.was, partName(s.local, s.o.tag), partName(s.local, untagged), partName(s.local, randomTag())} {
+		if name == "" || err != nil {
+			continue
+		}
+		if _, other := lstat(s.fsys, name); errors.Is(other, fs.ErrNotExist) || isPart(filepath.Base(name)) && removeDead(s.fsys, name) {
+			err = s.out.rename(name)
+			break
+		}
 	}
-	if err = errors.Join(f.Truncate(size), f.Close()); err == nil {
-		err = s.fsys.Rename(s.temp, s.part)
-	}
-	return localError(err)
+	s.out.keep(s.v.modified)
+	return err
 }
 
 // head is how many bytes are there from the beginning on without a gap.
@@ -239,15 +281,7 @@ func (s *segments) segment(ctx context.Context, g *segment) error {
 // piece gets what is missing of a segment. It begins some bytes earlier: those show
 // whether the server begins where it was told to.
 func (s *segments) piece(ctx context.Context, c *Client, g *segment) error {
-	f, err := s.fsys.OpenFile(s.temp, os.O_WRONLY, 0)
-	if err != nil {
-		return &LocalError{Err: err}
-	}
-	defer f.Close()
-	if _, err := f.Seek(g.pos, io.SeekStart); err != nil {
-		return &LocalError{Err: err}
-	}
-	w := &window{s: s, g: g, f: f, last: g.to == s.size}
+	w := &window{s: s, g: g, last: g.to == s.size}
 	start := int64(0) // of the bytes that can be compared at once
 	if g.pos > g.from && g.from > 0 {
 		start = g.from
@@ -260,7 +294,7 @@ func (s *segments) piece(ctx context.Context, c *Client, g *segment) error {
 	defer c.end()
 	j := &job{sink: w}
 	j.take("RETR", ftp.Retrieve, Transfer{Path: s.remote, Offset: g.pos - int64(w.overlap), Size: s.size})
-	_, err = c.transfer(ctx, j)
+	_, err := c.transfer(ctx, j)
 	switch {
 	case w.wrong != nil:
 		return w.wrong
@@ -270,93 +304,28 @@ func (s *segments) piece(ctx context.Context, c *Client, g *segment) error {
 	if err == nil && g.pos < g.to {
 		err = &TruncatedError{Want: s.size, Got: g.pos}
 	}
-	return localClose(f, err)
-}
-
-// localClose makes sure of what was written.
-func localClose(f afero.File, err error) error {
-	if closed := f.Close(); err == nil {
-		err = localError(closed)
-	}
 	return err
 }
 
-// window writes one segment's bytes and ends it at its seam.
-type window struct {
-	s       *segments
-	g       *segment
-	f       afero.File
-	head    []byte
-	overlap int  // bytes that come before those that are missing
-	later   bool // they can be compared only when the segment before is there
-	last    bool
-	wrong   error
-}
-
-func (w *window) Write(b []byte) (int, error) {
-	all := len(b)
-	if missing := w.overlap - len(w.head); missing > 0 {
-		n := min(missing, len(b))
-		w.head = append(w.head, b[:n]...)
-		b = b[n:]
-		if n == missing {
-			if w.wrong = w.compare(); w.wrong != nil {
-				return 0, w.wrong
-			}
-		}
-	}
-	if int64(len(b)) > w.g.to-w.g.pos && w.last {
-		w.wrong = errOneConnection // more than the file has
-		return 0, w.wrong
-	}
-	n, err := w.f.Write(b[:min(int64(len(b)), w.g.to-w.g.pos)])
-	w.s.moved(w.g, int64(n))
-	if err == nil && w.g.pos == w.g.to && !w.last {
-		err = ErrSeam
-	}
-	if err != nil {
-		return n, err
-	}
-	return all, nil
-}
-
-// compare looks at the bytes that are here, too, or keeps them for check.
-func (w *window) compare() error {
-	if w.later {
-		w.g.seam = w.head
-		return nil
-	}
-	same, err := w.s.same(w.head, w.g.pos)
-	switch {
-	case err != nil:
-		return err
-	case same:
-		return nil
-	case w.g.pos == w.s.have:
-		return &ResumeError{Path: w.s.local, Offset: w.g.pos, Why: "what is here is not what the server sends"}
-	}
-	return errOneConnection
-}
-
-func (s *segments) moved(g *segment, n int64) {
+// write writes the next bytes of a segment.
+func (s *segments) write(g *segment, b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.pos += n
-	s.done += n
+	n, err := s.out.f.WriteAt(b, g.pos)
+	g.pos += int64(n)
+	s.done += int64(n)
 	if s.o.Progress != nil && n > 0 {
 		s.o.Progress(s.done, s.size)
 	}
+	return n, err
 }
 
 // same compares bytes with those in the file right before end.
 func (s *segments) same(b []byte, end int64) (bool, error) {
-	f, err := s.fsys.Open(s.temp)
-	if err != nil {
-		return false, &LocalError{Err: err}
-	}
-	defer f.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	here := make([]byte, len(b))
-	if _, err := f.ReadAt(here, end-int64(len(b))); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := s.out.f.ReadAt(here, end-int64(len(b))); err != nil && !errors.Is(err, io.EOF) {
 		return false, &LocalError{Err: err}
 	}
 	return bytes.Equal(here, b), nil
@@ -372,17 +341,14 @@ func (s *segments) check(ctx context.Context) error {
 			return errOneConnection
 		}
 	}
-	size, modified := s.size, s.modified
-	err := s.p.Do(ctx, func(c *Client) error { return s.look(ctx, c) })
-	switch have, local := regularSize(s.fsys, s.temp); {
+	now, err := s.ask(ctx)
+	switch have := s.out.size(); {
 	case err != nil:
 		return err
-	case s.size != size, !s.modified.Equal(modified):
+	case now.differs(s.v):
 		return errOneConnection
-	case local != nil:
-		return local
-	case have != size:
-		return &LocalError{Err: fmt.Errorf("%s has %d bytes where %d were written", s.temp, have, size)}
+	case have != s.size:
+		return &LocalError{Err: fmt.Errorf("%s has %d bytes where %d were written", s.out.name, have, s.size)}
 	}
 	return nil
 }

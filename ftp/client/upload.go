@@ -96,18 +96,31 @@ func (u *upload) finish(ctx context.Context, got confirmed) error {
 			return err
 		}
 	}
-	switch {
-	case u.o.rename == "":
+	if u.o.rename == "" {
 		return nil
-	case got.from.Code == 0:
-		return u.c.rename(ctx, u.remote, u.o.rename)
 	}
-	if no := refusal("RNFR", got.from); no != nil {
+	if old := u.o.replaces; old != nil && old.HasMode && old.Mode.Perm() != usualMode {
+		got.from = ftp.Reply{}
+		if _, err := u.c.do(ctx, "SITE", fmt.Sprintf("CHMOD %03o %s", old.Mode.Perm(), u.remote)); err != nil && !isReply(err) {
+			return err
+		}
+	}
+	no := refusal("RNFR", got.from)
+	if got.from.Code != 0 && no == nil {
+		_, no = u.c.do(ctx, "RNTO", u.o.rename)
+		if no == nil {
+			return nil
+		}
+	}
+	if no != nil && !isReply(no) {
 		return no
 	}
-	_, err := u.c.do(ctx, "RNTO", u.o.rename)
-	return err
+	return u.c.place(ctx, u.remote, u.o.rename, u.o.replaces != nil, no)
 }
+
+// usualMode is what servers give to new files. A file that replaces one of another mode is
+// given that.
+const usualMode = 0o644
 
 func (u *upload) timed(err error) {
 	if u.o.timed != nil {

@@ -266,9 +266,8 @@ var uploadMoments = []string{"waiting", "open", "half", "all"}
 // ends are those of A's upload.
 var uploadEnds = []string{"finish", "abort", "reset", "gone", "close", "full"}
 
-//
-// There are more than 6,000 combinations. A soak runs all of them and an ordinary test
-// every seventh.
+// TestUploadModel: there are more than 6,000 combinations. A soak runs all of them and an
+// ordinary test every seventh.
 func TestUploadModel(t *testing.T) {
 	combination, every := 0, times(7, 1)
 	for _, name := range slices.Sorted(maps.Keys(uploadWays)) {

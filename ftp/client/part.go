@@ -1,0 +1,397 @@
+package client
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/internal/osfile"
+)
+
+// part is a local file that a download is written to until it is whole. It is created
+// exclusively or opened under a lock, so no two runs write to one part. It gets the final
+// name only while its own name still leads to it.
+type part struct {
+	fsys  afero.Fs
+	name  string // now
+	final string
+	f     afero.File   // nil after close
+	info  fs.FileInfo  // which file it is
+	old   fs.FileInfo  // the file that it replaces; nil if there was none
+	perms *fs.FileMode // the permissions that it gets; nil: those of old, or of a new file
+	free  func()       // ends the lock of this process
+}
+
+// errPartBusy is returned for a part that another run is writing to.
+var errPartBusy = errors.New("another run is writing to it; try again when that has ended")
+
+// newPart creates the part of the file final. An existing file is replaced only if its
+// name shows that this program made it, and if no other run is writing to it. tag is a part
+// of the name that tells the version of the file; "" is for a name as people read it.
+func newPart(fsys afero.Fs, final, tag string, perms *fs.FileMode) (*part, error) {
+	return newPartNamed(fsys, final, final, tag, perms)
+}
+
+// newPartNamed is newPart with a name that is made of stem.
+func newPartNamed(fsys afero.Fs, final, stem, tag string, perms *fs.FileMode) (*part, error) {
+	p := &part{fsys: fsys, final: final, perms: perms}
+	if old, err := lstat(fsys, final); err == nil && old.Mode().IsRegular() {
+		p.old = old
+	}
+	mode := fs.FileMode(0o600)
+	if p.old == nil && perms == nil {
+		mode = 0o666
+	}
+	names := []string{partName(stem, tag)}
+	if tag == "" {
+		names = append(names, partName(stem, untagged))
+	}
+	for _, name := range names {
+		err := p.create(name, mode)
+		if errors.Is(err, fs.ErrExist) && isPart(filepath.Base(name)) && removeDead(fsys, name) {
+			err = p.create(name, mode)
+		}
+		if err == nil || !errors.Is(err, fs.ErrExist) {
+			return p, p.ready(err)
+		}
+	}
+	return p, p.ready(p.create(partName(stem, randomTag()), mode))
+}
+
+// ready gives a new part the attributes of the file that it replaces, before its first
+// byte.
+func (p *part) ready(err error) error {
+	if err == nil && p.old != nil {
+		err = p.inherit()
+	}
+	if err != nil {
+		p.close()
+		p.remove()
+	}
+	return localError(err)
+}
+
+func (p *part) create(name string, mode fs.FileMode) error {
+	free, ok := reserve(p.fsys, name)
+	if !ok {
+		return fs.ErrExist
+	}
+	f, err := p.fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		free()
+		return err
+	}
+	p.name, p.f, p.free = name, bare(f), free
+	if held, err := lockPart(p.f); err == nil && !held { // a run that looks whether it is dead
+		p.close()
+		return fs.ErrExist
+	}
+	if p.info, err = p.f.Stat(); err == nil && !p.stands() { // as that run has removed it
+		p.close()
+		return fs.ErrExist
+	}
+	return err
+}
+
+// openPart opens a part that an earlier run or try has left. The error is errPartBusy if
+// another run is writing to it, and fs.ErrNotExist if there is no such regular file.
+func openPart(fsys afero.Fs, name, final string, perms *fs.FileMode) (*part, error) {
+	was, err := lstat(fsys, name)
+	if err == nil && !was.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, localError(err)
+	}
+	free, ok := reserve(fsys, name)
+	if !ok {
+		return nil, localError(&fs.PathError{Op: "resume", Path: name, Err: errPartBusy})
+	}
+	f, err := fsys.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		free()
+		return nil, localError(err)
+	}
+	p := &part{fsys: fsys, name: name, final: final, f: bare(f), free: free, perms: perms}
+	if old, err := lstat(fsys, final); err == nil && old.Mode().IsRegular() && name != final {
+		p.old = old
+	}
+	held, err := lockPart(p.f)
+	if err == nil && !held {
+		err = &fs.PathError{Op: "resume", Path: name, Err: errPartBusy}
+	}
+	if err == nil || errors.Is(err, errors.ErrUnsupported) {
+		p.info, err = p.f.Stat()
+	}
+	if err == nil && !sameFile(was, p.info) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		p.close()
+		return nil, localError(err)
+	}
+	return p, nil
+}
+
+// inherit gives the part what the file has that it replaces. Without the right to do so it
+// gets at least the permissions.
+func (p *part) inherit() error {
+	mode := p.old.Mode().Perm()
+	to, ok := p.f.(*os.File)
+	if !ok {
+		return p.fsys.Chmod(p.name, mode|0o600)
+	}
+	opened, err := p.fsys.OpenFile(p.final, os.O_RDONLY, 0)
+	if err == nil {
+		defer opened.Close()
+		from, ok := bare(opened).(*os.File)
+		if ok && osfile.Inherit(to, from) == nil {
+			if mode&0o600 == 0o600 {
+				return nil
+			}
+			return to.Chmod(mode | 0o600) // until it is whole
+		}
+	}
+	return to.Chmod(mode | 0o600)
+}
+
+// size returns how many bytes the part has.
+func (p *part) size() int64 {
+	info, err := p.f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// syncFrom is the size from which a new file is written to the disk before it gets its
+// name. A file that replaces another one always is: a power failure must not leave neither.
+const syncFrom = 1 << 20
+
+// finish gives the whole file its time and its name, and closes it. A zero time leaves the
+// time as it is.
+func (p *part) finish(modified time.Time) error {
+	defer p.close()
+	size := p.size()
+	err := p.setMode()
+	if err == nil && (p.old != nil || size >= syncFrom) {
+		err = p.f.Sync()
+	}
+	if _, onDisk := p.f.(*os.File); err == nil && (!onDisk || runtime.GOOS == "windows") {
+		err = p.f.Close() // which may set a time, or be what a rename waits for
+		p.f = nil
+	}
+	if err == nil && !modified.IsZero() {
+		_ = p.fsys.Chtimes(p.name, time.Now(), modified) // the file is whole without it
+	}
+	if err == nil && !p.stands() {
+		err = &fs.PathError{Op: "rename", Path: p.name, Err: errReplaced}
+	}
+	if err == nil {
+		err = p.fsys.Rename(p.name, p.final)
+	}
+	if err == nil {
+		p.name = p.final
+		p.sweep(size)
+	}
+	return localError(err)
+}
+
+// rename gives the part another name, if its own still leads to it.
+func (p *part) rename(name string) error {
+	if !p.stands() {
+		return localError(&fs.PathError{Op: "rename", Path: p.name, Err: errReplaced})
+	}
+	if runtime.GOOS == "windows" { // open files can't be renamed there
+		if err := p.f.Close(); err != nil {
+			return localError(err)
+		}
+	}
+	err := p.fsys.Rename(p.name, name)
+	if err == nil {
+		p.name = name
+	}
+	if runtime.GOOS == "windows" {
+		f, again := p.fsys.OpenFile(p.name, os.O_RDWR, 0)
+		if err = errors.Join(err, again); again == nil {
+			p.f = bare(f)
+		}
+	}
+	return localError(err)
+}
+
+// errReplaced is returned for a part whose name leads to another file by now.
+var errReplaced = errors.New("another program has put another file there")
+
+// setMode gives the part its permissions, if it does not have them by now.
+func (p *part) setMode() error {
+	switch {
+	case p.perms != nil:
+		return p.fsys.Chmod(p.name, *p.perms)
+	case p.old != nil && p.old.Mode().Perm()&0o600 != 0o600:
+		return p.fsys.Chmod(p.name, p.old.Mode().Perm())
+	}
+	return nil
+}
+
+// stands reports whether the name of the part still leads to it.
+func (p *part) stands() bool {
+	now, err := lstat(p.fsys, p.name)
+	return err == nil && sameFile(now, p.info)
+}
+
+// keep closes the part and leaves it for a resume. Its time tells the version that it is
+// of: a resume by a later run compares it.
+func (p *part) keep(version time.Time) {
+	empty := p.size() == 0
+	p.close()
+	switch {
+	case empty:
+		p.remove()
+	case !version.IsZero() && p.stands():
+		_ = p.fsys.Chtimes(p.name, time.Now(), version)
+	}
+}
+
+// remove removes the part, if its name still leads to it.
+func (p *part) remove() {
+	if p.info != nil && p.name != p.final && p.stands() {
+		_ = p.fsys.Remove(p.name)
+	}
+}
+
+func (p *part) close() {
+	if p.f != nil {
+		_ = p.f.Close()
+		p.f = nil
+	}
+	if p.free != nil {
+		p.free()
+		p.free = nil
+	}
+}
+
+// sweep removes what earlier runs have left of the file, which is whole now: parts of which
+// the name shows that this program made them, and a file with the plain name of a part if
+// the whole file begins with all that it holds.
+func (p *part) sweep(size int64) {
+	removeDead(p.fsys, partName(p.final, untagged))
+	plain := partName(p.final, "")
+	info, err := lstat(p.fsys, plain)
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > size {
+		return
+	}
+	left, err := openPart(p.fsys, plain, p.final, nil)
+	if err != nil {
+		return
+	}
+	whole, err := p.fsys.Open(p.final)
+	if err == nil {
+		var same bool
+		if same, err = begins(whole, left.f); err == nil && same {
+			defer left.remove()
+		}
+		_ = whole.Close()
+	}
+	left.close()
+}
+
+// begins reports whether the file whole begins with all that head holds.
+func begins(whole, head io.Reader) (bool, error) {
+	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, err := io.ReadFull(head, a)
+		if n > 0 {
+			if _, err := io.ReadFull(whole, b[:n]); err != nil || !bytes.Equal(a[:n], b[:n]) {
+				return false, err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return true, nil
+		case err != nil:
+			return false, err
+		}
+	}
+}
+
+// removeDead removes a part whose name shows that this program made it, unless a run is
+// writing to it. It reports whether it is gone.
+func removeDead(fsys afero.Fs, name string) bool {
+	p, err := openPart(fsys, name, name, nil)
+	if err != nil {
+		return false
+	}
+	err = errPartBusy
+	if p.stands() {
+		err = fsys.Remove(name)
+	}
+	p.close()
+	return err == nil
+}
+
+// lockPart locks an open part. The lock ends when it is closed. Where there are no locks
+// the error is errors.ErrUnsupported.
+func lockPart(f afero.File) (bool, error) {
+	if file, ok := f.(*os.File); ok {
+		return osfile.Lock(file)
+	}
+	return false, errors.ErrUnsupported
+}
+
+// longestName is how many bytes the name of a file may have.
+const longestName = 255
+
+// untagged stands in the name of a part that tells no version.
+const untagged = "00000000"
+
+func randomTag() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// partName returns the name of the part of a file, in the same directory: ".NAME.part", or
+// with a tag ".NAME.TAG" and a check over that, which no other program puts there. A name
+// that leaves no room for more is cut, and told apart by a sum.
+func partName(final, tag string) string {
+	dir, name := filepath.Split(final)
+	const suffix = len(".") + 2*len(untagged) + len(".part")
+	if len(".")+len(name)+suffix > longestName {
+		sum := crc32.ChecksumIEEE([]byte(name))
+		name = fmt.Sprintf("%s~%08x", strings.ToValidUTF8(name[:min(len(name), longestName-suffix-10)], ""), sum)
+	}
+	if tag == "" {
+		return dir + "." + name + ".part"
+	}
+	name = "." + name + "." + tag
+	return dir + name + nameCheck(name) + ".part"
+}
+
+// nameCheck is in the names of parts that can't be taken for other files.
+func nameCheck(name string) string {
+	return fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte("miniftp part "+name)))
+}
+
+// partPattern is the form of a name that partName returns with a tag. Group 1 is what the
+// check in group 2 is over.
+var partPattern = regexp.MustCompile(`^(?s)(\..+\.[0-9a-f]{8})([0-9a-f]{8})\.part$`)
+
+// isPart reports whether this program made a file of that name, as a part.
+func isPart(name string) bool {
+	m := partPattern.FindStringSubmatch(name)
+	return m != nil && m[2] == nameCheck(m[1])
+}

@@ -1,0 +1,73 @@
+package client
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sync"
+
+	"github.com/spf13/afero"
+	"github.com/spf13/afero/mem"
+)
+
+// reserved holds the parts that this process is writing to: not every filesystem has locks.
+var reserved = struct {
+	sync.Mutex
+	names map[reservation]struct{}
+}{names: map[reservation]struct{}{}}
+
+type reservation struct {
+	fsys afero.Fs
+	name string
+}
+
+// reserve notes that this process writes to a part. It reports false if it does so already.
+func reserve(fsys afero.Fs, name string) (free func(), ok bool) {
+	if !reflect.ValueOf(fsys).Comparable() {
+		return func() {}, true
+	}
+	r := reservation{fsys, filepath.Clean(name)}
+	reserved.Lock()
+	defer reserved.Unlock()
+	if _, taken := reserved.names[r]; taken {
+		return nil, false
+	}
+	reserved.names[r] = struct{}{}
+	return func() {
+		reserved.Lock()
+		defer reserved.Unlock()
+		delete(reserved.names, r)
+	}, true
+}
+
+// lstat describes a name, and does not follow a link where the filesystem can tell.
+func lstat(fsys afero.Fs, name string) (fs.FileInfo, error) {
+	if l, ok := fsys.(afero.Lstater); ok {
+		info, _, err := l.LstatIfPossible(name)
+		return info, err
+	}
+	return fsys.Stat(name)
+}
+
+// sameFile reports whether two descriptions are of one file. Where the filesystem has no
+// identities, two regular files are taken for one.
+func sameFile(a, b fs.FileInfo) bool {
+	if os.SameFile(a, b) {
+		return true
+	}
+	if dataA, dataB := memData(a), memData(b); dataA != nil || dataB != nil {
+		return dataA == dataB
+	}
+	known := os.SameFile(a, a) || os.SameFile(b, b)
+	return !known && a.Mode().Type() == b.Mode().Type()
+}
+
+// memData returns what identifies a file in memory; nil for any other.
+func memData(fi fs.FileInfo) *mem.FileData {
+	if m, ok := fi.(*mem.FileInfo); ok {
+		return m.FileData
+	}
+	data, _ := fi.Sys().(*mem.FileData)
+	return data
+}

@@ -1,0 +1,147 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"miniftp/ftp"
+)
+
+// place gives the whole file temp on the server the name final. no is the refusal of a
+// rename that was tried already; nil if none was. A file that has the name keeps it until
+// the new one gets it: a server that replaces nothing has the old file moved aside first,
+// and moved back if the new one does not get the name. The error is that of the first
+// rename where nothing came of it, and names what is left under other names.
+func (c *Client) place(ctx context.Context, temp, final string, replaces bool, no error) error {
+	if no == nil {
+		if no = c.rename(ctx, temp, final); no == nil {
+			return nil
+		}
+	}
+	if !refusedRename(no, "RNTO") {
+		return c.stillThere(ctx, temp, no)
+	}
+	if !replaces {
+		return no
+	}
+	old := partName(final, randomTag())
+	if err := c.rename(ctx, final, old); err != nil {
+		if !isReply(err) || !saysExists(no) {
+			return firstOf(notReply(err), no)
+		}
+		return c.placeAnew(ctx, temp, final, no)
+	}
+	if err := c.rename(ctx, temp, final); err != nil {
+		if back := c.rename(ctx, old, final); back != nil {
+			return &leftError{err, fmt.Sprintf("the old file is on the server as %s, the new one as %s", ftp.Printable(old), ftp.Printable(temp))}
+		}
+		return no
+	}
+	if _, err := c.do(ctx, "DELE", old); err != nil {
+		return &leftError{err, "the new file is there, and the old one is still on the server as " + ftp.Printable(old)}
+	}
+	return nil
+}
+
+// placeAnew is place where the old file can be removed only, as the server says that it is
+// in the way.
+func (c *Client) placeAnew(ctx context.Context, temp, final string, no error) error {
+	if _, err := c.do(ctx, "DELE", final); err != nil {
+		return firstOf(notReply(err), no)
+	}
+	if err := c.rename(ctx, temp, final); err != nil {
+		return leftAs(temp, err)
+	}
+	return nil
+}
+
+// stillThere is the refusal of an RNFR. It is another error if temp is not there any more.
+func (c *Client) stillThere(ctx context.Context, temp string, no error) error {
+	if !refusedRename(no, "RNFR") || !c.hasSize() {
+		return no
+	}
+	size, err := c.askSize(ctx, temp)
+	if err == nil && size < 0 && c.hasSize() && errors.Is(no, fs.ErrNotExist) {
+		err = &TruncatedError{Want: -1, Err: fmt.Errorf("%s is gone from the server: does another run use it, too?", ftp.Printable(temp))}
+	}
+	return firstOf(err, no)
+}
+
+// leftAs is err with the name of what an upload has left on the server.
+func leftAs(temp string, err error) error {
+	return &leftError{err, "what was written is on the server as " + ftp.Printable(temp)}
+}
+
+// leftError is an error that leaves files on a server under other names, which it tells.
+type leftError struct {
+	err  error
+	left string
+}
+
+func (e *leftError) Error() string { return e.err.Error() + "; " + e.left }
+
+// Unwrap returns the cause.
+func (e *leftError) Unwrap() error { return e.err }
+
+// refusedRename reports whether err is the server's refusal of one of the two commands of a
+// rename; "" is either.
+func refusedRename(err error, verb string) bool {
+	var no *ftp.Error
+	if !isReply(err) || !errors.As(err, &no) {
+		return false
+	}
+	return no.Verb == verb || verb == "" && (no.Verb == "RNFR" || no.Verb == "RNTO")
+}
+
+// saysExists reports whether a refusal says that the name is taken.
+func saysExists(err error) bool {
+	var no *ftp.Error
+	if !errors.As(err, &no) {
+		return false
+	}
+	text := strings.ToLower(no.Text())
+	for _, word := range []string{"not exist", "n't exist", "no such"} {
+		if strings.Contains(text, word) {
+			return false
+		}
+	}
+	return strings.Contains(text, "exist")
+}
+
+// notReply is err, nil if it is only the server's no.
+func notReply(err error) error {
+	if isReply(err) {
+		return nil
+	}
+	return err
+}
+
+// refusedName reports whether err may be about the name of a part: there are servers that
+// take no names that begin with a dot. replaces: a file would be written over instead, so
+// the server has to say that it is the name.
+func refusedName(err error, replaces bool) bool {
+	var no *ftp.Error
+	if !isReply(err) || !errors.As(err, &no) || no.Verb != "STOR" {
+		return false
+	}
+	return no.Code == 553 || no.Code == 501 || no.Code == 550 && !replaces
+}
+
+// mayWriteOver reports whether a file may be written straight to its name after a rename to
+// that was refused: the user may have no right to rename. Where a file has the name it stays
+// if the refusal may be about anything else, such as a quota.
+func mayWriteOver(err error, replaces bool) bool {
+	var no *ftp.Error
+	var left *leftError
+	if !refusedRename(err, "") || !errors.As(err, &no) || errors.As(err, &left) {
+		return false
+	}
+	switch no.Code {
+	case 500, 501, 502, 504, 530, 532, 550, 553:
+		return true
+	}
+	return !replaces
+}

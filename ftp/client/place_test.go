@@ -1,0 +1,269 @@
+package client_test
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/client"
+)
+
+// remembering has a fake keep what is stored, and rename and delete files.
+func remembering(f *fake) {
+	var from string
+	f.on["STOR"] = func(s *session, arg string) {
+		s.f.set(arg, "")
+		s.say("150 send it")
+		c := s.data()
+		b, _ := io.ReadAll(c)
+		_ = c.Close()
+		s.f.set(arg, string(b))
+		s.say("226 done")
+	}
+	f.on["RNFR"] = func(s *session, arg string) {
+		if _, ok := s.f.get(arg); !ok {
+			s.say("550 no such file")
+			return
+		}
+		from = arg
+		s.say("350 to what?")
+	}
+	f.on["RNTO"] = func(s *session, arg string) {
+		text, _ := s.f.get(from)
+		s.f.drop(from)
+		s.f.set(arg, text)
+		s.say("250 done")
+	}
+	f.on["DELE"] = func(s *session, arg string) {
+		if _, ok := s.f.get(arg); !ok {
+			s.say("550 no such file")
+			return
+		}
+		s.f.drop(arg)
+		s.say("250 gone")
+	}
+}
+
+func (f *fake) set(name, text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.files[name] = text
+}
+
+func (f *fake) get(name string) (string, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	text, ok := f.files[name]
+	return text, ok
+}
+
+func (f *fake) drop(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.files, name)
+}
+
+func (f *fake) names() (all []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name := range f.files {
+		all = append(all, name)
+	}
+	return all
+}
+
+// TestOldFileStays: whatever a server refuses of putting a new file in the place of an old
+// one, one of the two is there under the name, and what has another name is told.
+func TestOldFileStays(t *testing.T) {
+	refuse := map[string]func(f *fake){
+		"nothing":     func(*fake) {},
+		"RNFR":        func(f *fake) { f.on["RNFR"] = says("550 no") },
+		"RNTO":        func(f *fake) { f.on["RNTO"] = says("553 no") },
+		"RNTO, quota": func(f *fake) { f.on["RNTO"] = says("552 quota exceeded") },
+		"RNTO, RNFR and STOR behind": func(f *fake) {
+			f.on["RNFR"] = says("550 no")
+			stor := f.on["STOR"]
+			f.on["STOR"] = func(s *session, arg string) {
+				if s.f.count("RNFR") > 0 {
+					s.say("452 disk full")
+					return
+				}
+				stor(s, arg)
+			}
+		},
+		"replacing": func(f *fake) { // only that: as on Windows
+			rnto := f.on["RNTO"]
+			f.on["RNTO"] = func(s *session, arg string) {
+				if _, ok := s.f.get(arg); ok {
+					s.say("550 a file of that name exists")
+					return
+				}
+				rnto(s, arg)
+			}
+		},
+		"all renames to f": func(f *fake) {
+			rnto := f.on["RNTO"]
+			var aside atomic.Bool
+			f.on["RNTO"] = func(s *session, arg string) {
+				if strings.HasSuffix(arg, "/f") && !aside.CompareAndSwap(true, false) {
+					s.say("550 not that name")
+					return
+				}
+				if !strings.HasSuffix(arg, "/f") {
+					aside.Store(false)
+				}
+				rnto(s, arg)
+			}
+		},
+		"DELE":      func(f *fake) { f.on["DELE"] = says("550 no") },
+		"dots":      noDots("553 no such names"),
+		"dots, 550": noDots("550 forbidden filename"),
+		"everything": func(f *fake) {
+			f.on["STOR"], f.on["RNFR"], f.on["DELE"] = says("550 no"), says("550 no"), says("550 no")
+		},
+	}
+	const old, text = "the old file", "the new and longer file"
+	here := afero.NewMemMapFs()
+	must(t, afero.WriteFile(here, "/s/f", []byte(text), 0o600))
+	for what, change := range refuse {
+		for how, put := range map[string]func(f *fake) error{
+			"mirror": func(f *fake) error {
+				f.dirs["/d"] = "-rw-r--r-- 1 u u 12 2020-03-02 10:00 f\r\n"
+				dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
+				_, err := client.Mirror(t.Context(), dst, client.Tree{FS: here, Root: "/s"}, client.MirrorOptions{})
+				return err
+			},
+			"copy through": func(f *fake) error {
+				src := newFake(t, func(f *fake) { f.files["/f"] = text })
+				_, err := client.CopyThrough(t.Context(), src.dial(nil), "/f", f.dial(nil), "/d/f", client.CopyOptions{})
+				return err
+			},
+			"copy": func(f *fake) error {
+				src := newFake(t, func(f *fake) { f.files["/f"] = text })
+				_, err := client.Copy(t.Context(), src.dial(nil), "/f", f.dial(nil), "/d/f", client.CopyOptions{})
+				return err
+			},
+			"upload": func(f *fake) error {
+				_, err := f.dial(nil).Upload(t.Context(), here, "/s/f", "/d/f", client.FileOptions{})
+				return err
+			},
+		} {
+			f := newFake(t, func(f *fake) {
+				f.files["/d/f"] = old
+				remembering(f)
+				change(f)
+			})
+			err := put(f)
+			got, _ := f.get("/d/f")
+			switch {
+			case err == nil && got != text:
+				t.Errorf("%s refused, %s: no error, and the file is %q", what, how, got)
+			case err != nil && got != old && got != text && !toldOld(f, err, old):
+				t.Errorf("%s refused, %s: %v, and the file is %q; %q", what, how, err, got, f.got)
+			}
+			for _, name := range f.names() {
+				if base := name[strings.LastIndex(name, "/")+1:]; base != "f" && (err == nil && what != "DELE" && what != "RNFR" || err != nil && !strings.Contains(err.Error(), base)) {
+					t.Errorf("%s refused, %s: %v, and %s is left", what, how, err, name)
+				}
+			}
+		}
+	}
+}
+
+// toldOld reports whether the old file is there under a name that the error tells.
+func toldOld(f *fake, err error, old string) bool {
+	for _, name := range f.names() {
+		if text, _ := f.get(name); text == old && strings.Contains(err.Error(), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// noDots has a server take no names that begin with a dot.
+func noDots(reply string) func(f *fake) {
+	return func(f *fake) {
+		stor := f.on["STOR"]
+		f.on["STOR"] = func(s *session, arg string) {
+			if strings.Contains(arg, "/.") {
+				s.say(reply)
+				return
+			}
+			stor(s, arg)
+		}
+	}
+}
+
+// TestMirrorWithoutDots: names with a dot in front are refused, and all files arrive.
+func TestMirrorWithoutDots(t *testing.T) {
+	here := afero.NewMemMapFs()
+	must(t, afero.WriteFile(here, "/s/a", []byte("1"), 0o600))
+	must(t, afero.WriteFile(here, "/s/b", []byte("22"), 0o600))
+	for _, reply := range []string{"553 no such names", "550 forbidden filename"} {
+		f := newFake(t, func(f *fake) { remembering(f); noDots(reply)(f); f.dirs["/d"] = "" })
+		dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
+		_, err := client.Mirror(t.Context(), dst, client.Tree{FS: here, Root: "/s"}, client.MirrorOptions{})
+		a, _ := f.get("/d/a")
+		if b, _ := f.get("/d/b"); err != nil || a != "1" || b != "22" {
+			t.Errorf("%s: %v, %q, %q", reply, err, a, b)
+		}
+		if n := f.count("STOR"); n != 3 {
+			t.Errorf("%s: %d times STOR", reply, n)
+		}
+	}
+}
+
+// TestCopyOntoAnAlias: a copy onto the same file by another name of its server is refused,
+// and the file is whole.
+func TestCopyOntoAnAlias(t *testing.T) {
+	text := strings.Repeat("text", 1000)
+	f := newFake(t, func(f *fake) { f.files["/f"] = text; remembering(f) })
+	through := f.dial(nil)
+	other := f.dial(&client.Options{User: "somebody"})
+	_, err := client.CopyThrough(t.Context(), through, "/f", other, "/f", client.CopyOptions{})
+	if !errors.Is(err, client.ErrSameFile) {
+		t.Errorf("%v", err)
+	}
+	if got, _ := f.get("/f"); got != text || len(f.names()) != 1 {
+		t.Errorf("%d bytes are left, %q", len(got), f.names())
+	}
+}
+
+// TestCopyOfAShrunkenFile: a later try does not copy less than the first one found.
+func TestCopyOfAShrunkenFile(t *testing.T) {
+	for name, copies := range map[string]func(from, to *client.Client, o client.CopyOptions) error{
+		"through": func(from, to *client.Client, o client.CopyOptions) error {
+			_, err := client.CopyThrough(t.Context(), from, "/f", to, "/f", o)
+			return err
+		},
+		"direct": func(from, to *client.Client, o client.CopyOptions) error {
+			_, err := client.Copy(t.Context(), from, "/f", to, "/f", o)
+			return err
+		},
+	} {
+		a := newFake(t, func(f *fake) {
+			f.files["/f"] = "all of the text"
+			f.on["RETR"] = func(s *session, arg string) {
+				if s.f.count("RETR") == 1 {
+					s.say("451 not now")
+					return
+				}
+				s.wellBehavedFile("RETR", arg)
+			}
+		})
+		b := newFake(t, remembering)
+		o := client.CopyOptions{Tries: new(client.Tries)}
+		if err := copies(a.dial(nil), b.dial(nil), o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		a.set("/f", "all")
+		err := copies(a.dial(nil), b.dial(nil), o)
+		if err == nil || len(b.names()) != 0 {
+			t.Errorf("%s: %v, %q", name, err, b.names())
+		}
+	}
+}

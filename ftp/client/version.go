@@ -1,0 +1,124 @@
+package client
+
+import (
+	"context"
+	"io/fs"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// version tells one version of a file from another. It is taken with the first byte that is
+// read of a file, and compared before a transfer is continued and at the end of one that
+// was put together from several tries.
+type version struct {
+	size     int64         // -1: unknown
+	modified time.Time     // zero: unknown
+	precise  time.Duration // of modified; 0: to the second, as servers tell it
+	unique   string        // the fact of MLSx; "": unknown
+	info     fs.FileInfo   // of a local file; nil: it is remote
+}
+
+// localVersion is the version of an open local file.
+func localVersion(info fs.FileInfo) version {
+	return version{size: info.Size(), modified: info.ModTime(), precise: time.Nanosecond, info: info}
+}
+
+// listedVersion is the version of a file in a listing.
+func listedVersion(e *ftp.Entry) version {
+	return version{size: e.Size, modified: e.Modified, precise: e.Precise, unique: e.Unique}
+}
+
+// known reports whether a change of the file shows in more than its size.
+func (v version) known() bool { return v.size >= 0 && (!v.modified.IsZero() || v.unique != "") }
+
+// differs reports whether the two are certainly of different files, or of two versions of
+// one.
+func (v version) differs(w version) bool {
+	switch {
+	case v.size >= 0 && w.size >= 0 && v.size != w.size,
+		v.unique != "" && w.unique != "" && v.unique != w.unique,
+		v.info != nil && w.info != nil && !sameFile(v.info, w.info):
+		return true
+	case v.modified.IsZero() || w.modified.IsZero():
+		return false
+	}
+	step := max(v.precise, w.precise)
+	if step == 0 {
+		step = time.Second
+	}
+	return !v.modified.Truncate(step).Equal(w.modified.Truncate(step))
+}
+
+// version asks for the version of a file. What the server does not tell is unknown.
+func (c *Client) version(ctx context.Context, path string) (v version, err error) {
+	if err := c.setType(ctx, ftp.Image); err != nil { // a size is of a type
+		return version{size: -1}, err
+	}
+	if c.features.Has("MLST") && !c.history.noMLST.Load() {
+		e, err := c.mlst(ctx, path)
+		if err == nil && e.Size >= 0 && !e.Modified.IsZero() {
+			return listedVersion(&e), nil
+		}
+		if err != nil && !isReply(err) {
+			return version{size: -1}, err
+		}
+	}
+	if v.size, err = c.askSize(ctx, path); err != nil || c.history.noMDTM.Load() {
+		return v, err
+	}
+	t, precise, err := c.modTime(ctx, path)
+	switch {
+	case err == nil:
+		v.modified, v.precise = t, precise
+	case c.dead.Load() != nil || ctx.Err() != nil:
+		return v, err
+	}
+	return v, nil
+}
+
+// Tries is what the tries of one transfer share: which version of the file they move, and
+// what the last one has left. The zero value is ready for the first try. A Tries is for one
+// transfer, and for one try at a time.
+type Tries struct {
+	begun   bool
+	version version
+	part    *part  // of a Download, closed
+	name    string // of what an Upload or a copy writes to on the server
+	made    bool   // that is there
+}
+
+// left notes what a try has left.
+func (t *Tries) left(v version, p *part) {
+	if t != nil {
+		t.begun, t.version, t.part = true, v, p
+	}
+}
+
+// first notes the version of the first try, and returns it in all tries.
+func (t *Tries) first(v version) version {
+	switch {
+	case t == nil:
+		return v
+	case !t.begun:
+		t.begun, t.version = true, v
+	}
+	return t.version
+}
+
+// reopen opens what the last try of a Download has left; nil if there is nothing.
+func (t *Tries) reopen() *part {
+	if t == nil || t.part == nil {
+		return nil
+	}
+	was := t.part
+	p, err := openPart(was.fsys, was.name, was.final, was.perms)
+	if err != nil {
+		return nil
+	}
+	if !sameFile(p.info, was.info) {
+		p.close()
+		return nil
+	}
+	return p
+}
