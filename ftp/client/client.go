@@ -143,6 +143,7 @@ type Client struct {
 // memory is what this server turned out not to do.
 type memory struct {
 	noEPSV, noEPRT, noMLSD, noMLST, noSIZE, noMDTM, noNOOP bool
+	noBeside                                               bool // it does not rename, or refuses names that begin with a dot
 }
 
 // Features is what the server listed in its answer to FEAT; empty if it has none.

@@ -15,7 +15,7 @@ func (s *remoteSide) list(ctx context.Context, rel string, add func(*ftp.Entry) 
 			return err
 		}
 		defer c.end()
-		r := &reading{s: s, c: c, rel: rel, add: add, ours: strings.HasPrefix(c.greeting.Text(), "miniftp ")}
+		r := &reading{s: s, c: c, rel: rel, add: add, ours: c.storesWhole()}
 		err := r.run(ctx)
 		got = read{odd: r.odd, partial: r.partial, hides: r.hides, halves: c.halfLine}
 		return err
