@@ -192,64 +192,12 @@ func (s *sender) upload(local, to string) (res client.Result, err error) {
 		return client.Result{}, err
 	}
 	defer done()
-	again := s.newRetry(local, to)
-	err = s.k.on(s.remote.join(to)).do(func(cl *client.Client, try int) (err error) {
-		o := client.FileOptions{ASCII: s.ascii, Progress: m.progress()}
-		if o.Resume, err = again.resume(cl, try); err != nil {
-			return err
-		}
+	o.Tries = new(client.Tries)
+	err = s.k.on(s.remote.join(to)).do(func(cl *client.Client, _ int) (err error) {
 		res, err = cl.Upload(s.k.ctx, s.fs, local, to, o)
-		var other *client.ResumeError
-		if errors.As(err, &other) && !s.resume { // nobody asked for more than the file
-			o.Resume = false
-			res, err = cl.Upload(s.k.ctx, s.fs, local, to, o)
-		}
-		if !o.Resume {
-			again.from = 0
-		}
-		again.sent = max(again.sent, again.from+res.Bytes)
 		return err
 	})
 	return res, err
-}
-
-// retry decides whether another try of an upload goes on with what the server has: only
-// if that is what the try before has left, and not a file that was there all the time.
-type retry struct {
-	*sender
-	to     string
-	large  bool  // it is worth a question
-	before int64 // size of the server's file before the first try; -1 if there was none
-	sent   int64 // of the file's bytes, how many a try has reached
-	from   int64 // where the running try begins
-}
-
-func (s *sender) newRetry(local, to string) *retry {
-	const worth = 256 << 10
-	info, err := s.fs.Stat(local)
-	return &retry{sender: s, to: to, large: err == nil && info.Size() >= worth && s.k.retries > 0 && !s.ascii, before: -1}
-}
-
-func (r *retry) resume(cl *client.Client, try int) (bool, error) {
-	if r.sender.resume || !r.large {
-		return r.sender.resume, nil
-	}
-	now, err := cl.Size(r.k.ctx, r.to)
-	var no *ftp.Error
-	switch {
-	case errors.As(err, &no) && no.Code != 421:
-		now = -1
-	case err != nil:
-		return false, err
-	}
-	if try == 0 {
-		r.before = now
-		return false, nil
-	}
-	if r.from = now; now <= 0 || now == r.before || now > r.sent {
-		r.from = 0
-	}
-	return r.from > 0, nil
 }
 
 // tree sends a directory, as cp -r: into the target if that is there, else as

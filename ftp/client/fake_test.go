@@ -125,6 +125,7 @@ func (f *fake) setFile(name, text string) {
 
 // session is one control connection of the fake.
 type session struct {
+	from    string // of RNFR
 	f       *fake
 	conn    net.Conn
 	in      *bufio.Reader
@@ -195,9 +196,16 @@ func (s *session) wellBehaved(verb, arg string) {
 			return
 		}
 		s.say("250 there")
-	case "MKD", "RMD", "DELE", "RNTO":
+	case "MKD", "RMD", "DELE":
+		s.say("250 done")
+	case "RNTO":
+		if text, ok := s.f.get(s.from); ok {
+			s.f.drop(s.from)
+			s.f.set(arg, text)
+		}
 		s.say("250 done")
 	case "RNFR":
+		s.from = arg
 		s.say("350 to?")
 	case "ABOR":
 		s.say("226 nothing to abort")

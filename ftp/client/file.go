@@ -33,10 +33,14 @@ type FileOptions struct {
 	// perms are the permissions that a Download gives the file before it has its name; nil:
 	// those of the file that it replaces, or of a new file.
 	perms *fs.FileMode
+	// placing is where an Upload writes to until the file is whole, and learned is told that
+	// the server turned out not to take such names or to rename.
+	placing placing
+	resumes bool // what is under another name may be continued
+	learned func()
 	// rename is the name that an Upload gives the file once it is whole; "": it has it.
-	// A refusal is an *ftp.Error whose Verb is RNFR or RNTO.
 	rename string
-	// replaces is the file that has that name, if one is known to.
+	// replaces is the file that has the final name, if one is known to.
 	replaces *ftp.Entry
 	// timed is told what the server said when an Upload set the time.
 	timed func(error)

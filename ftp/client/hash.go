@@ -66,7 +66,7 @@ func (c *Client) Hash(ctx context.Context, path, algo string) (algorithm, sum st
 		if err != nil {
 			return "", "", err
 		}
-		sum, err := findSum(r, d.digits)
+		sum, err := findSum(r, d.digits, path)
 		return d.name, sum, err
 	}
 	if algo == "" {
@@ -107,15 +107,33 @@ func (c *Client) selectHash(ctx context.Context, name, selected string) error {
 }
 
 // findSum finds the sum among the words of the reply: each server puts others
-// round it.
-func findSum(r ftp.Reply, digits int) (string, error) {
-	for word := range strings.FieldsSeq(r.Text()) {
-		if _, err := hex.DecodeString(word); err == nil && len(word) == digits {
-			return strings.ToLower(word), nil
+// round it, such as the path, which may look like a sum itself. A CRC may lack the zeros in
+// front.
+func findSum(r ftp.Reply, digits int, path string) (string, error) {
+	words := strings.Fields(r.Text())
+	name := ""
+	for i := len(words) - 1; i >= 0; i-- {
+		word := strings.TrimPrefix(strings.ToLower(words[i]), "0x")
+		short := digits == crcDigits && len(word) < digits && i == len(words)-1
+		if short {
+			word = strings.Repeat("0", digits-len(word)) + word
 		}
+		if _, err := hex.DecodeString(word); err != nil || len(word) != digits {
+			continue
+		}
+		if words[i] != path && words[i] != baseName(path) {
+			return word, nil
+		}
+		name = word
+	}
+	if name != "" { // it has that very sum
+		return name, nil
 	}
 	return "", fmt.Errorf("no hash in the server's answer: %v", r)
 }
+
+// crcDigits are those of CRC32.
+const crcDigits = 8
 
 func plainName(algo string) string { return strings.ReplaceAll(upper(algo), "-", "") }
 

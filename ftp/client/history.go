@@ -18,6 +18,8 @@ type history struct {
 	noMDTM atomic.Bool
 	noNOOP atomic.Bool // during a transfer
 
+	noBeside atomic.Bool // it does not rename, or refuses names that begin with a dot
+
 	// lockStep is set when the server lost, or answered out of turn, commands that came in
 	// one write, although it is in the table of batchers.
 	lockStep atomic.Bool

@@ -15,7 +15,7 @@ func (s *remoteSide) list(ctx context.Context, rel string, add func(*ftp.Entry) 
 			return err
 		}
 		defer c.end()
-		r := &reading{s: s, c: c, rel: rel, add: add, ours: c.features.Has(ftp.FeatureMiniftp)}
+		r := &reading{s: s, c: c, rel: rel, add: add, ours: c.storesWhole()}
 		err := r.run(ctx)
 		got = read{odd: r.odd, partial: r.partial, hides: r.hides, halves: c.halfLine}
 		return err
@@ -52,6 +52,15 @@ func (r *reading) run(ctx context.Context) error {
 		e, err := r.c.stat(ctx, r.s.at(below(r.rel, name)))
 		if err != nil {
 			return err
+		}
+		if e.Type == ftp.UnknownEntry { // nor does MLST tell
+			is, err := r.c.isDir(ctx, r.s.at(below(r.rel, name)))
+			if err != nil {
+				return err
+			}
+			if e.Type = ftp.FileEntry; is {
+				e.Type = ftp.DirEntry
+			}
 		}
 		e.Name = name
 		if err := r.add(&e); err != nil {
@@ -106,6 +115,10 @@ func (r *reading) askLinks(ctx context.Context) error {
 	return err
 }
 
+// maxUnknown is how many names of a directory are asked for one by one, as a listing does
+// not say what they are.
+const maxUnknown = 10_000
+
 // maxLinks is how many links of a directory are asked for.
 const maxLinks = 10_000
 
@@ -124,7 +137,7 @@ func (r *reading) take(e ftp.Entry, err error) bool {
 	case err != nil && len(r.odd) < enough:
 		r.odd = append(r.odd, err)
 	case err != nil:
-	case e.Type == ftp.UnknownEntry && len(r.unknown) < enough:
+	case e.Type == ftp.UnknownEntry && len(r.unknown) < maxUnknown:
 		r.unknown = append(r.unknown, strings.Clone(e.Name))
 	default:
 		if r.sample == "" && e.Type == ftp.FileEntry && e.Precise == time.Minute {

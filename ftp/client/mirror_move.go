@@ -63,22 +63,22 @@ func (m *mirror) alone(ctx context.Context, t *task) (res Result, err error) {
 	defer func() { <-m.slots }()
 	m.busy.Add(1)
 	defer m.busy.Add(-1)
-	err = m.retry(ctx, CopyFile, t.rel, func(try int) (err error) {
-		res, err = m.move(ctx, t, try)
+	err = m.retry(ctx, CopyFile, t.rel, func(int) (err error) {
+		res, err = m.move(ctx, t)
 		return err
 	})
 	return res, err
 }
 
 // move copies one file; in a later try it goes on where the last one stopped.
-func (m *mirror) move(ctx context.Context, t *task, try int) (Result, error) {
+func (m *mirror) move(ctx context.Context, t *task) (Result, error) {
 	from, isRemote := m.src.(*remoteSide)
 	to, toRemote := m.dst.(*remoteSide)
 	switch {
 	case isRemote && !toRemote:
 		return m.get(ctx, from, m.dst.(*plainSide), t)
 	case toRemote && !isRemote:
-		return m.put(ctx, m.src.(*plainSide), to, t, try)
+		return m.put(ctx, m.src.(*plainSide), to, t)
 	case toRemote:
 		return m.across(ctx, from, to, t)
 	}
@@ -122,10 +122,10 @@ const resumable = 256 << 10
 
 // put uploads a file to another name and renames it, or straight to its name where
 // the server or the user can't rename.
-func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *task, try int) (res Result, err error) {
+func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *task) (res Result, err error) {
 	err = dst.pool.Do(ctx, func(c *Client) error {
 		u := &putting{m: m, c: c, src: src, dst: dst, t: t}
-		res, err = u.run(ctx, try)
+		res, err = u.run(ctx)
 		return err
 	})
 	return res, err
@@ -140,36 +140,21 @@ type putting struct {
 	t   *task
 }
 
-func (u *putting) run(ctx context.Context, try int) (Result, error) {
-	to := u.dst.at(u.t.rel)
-	replaces := u.t.dst.Name != ""
-	if u.dst.noRename.Load() {
-		res, err := u.send(ctx, to, "", try > 0 && !replaces)
-		return res, u.perms(ctx, err)
+func (u *putting) run(ctx context.Context) (Result, error) {
+	src, dst, t := u.src, u.dst, u.t
+	o := FileOptions{
+		Progress: u.m.progress(t.rel), Tries: &t.tries,
+		KeepTime: !dst.noTime.Load() && !t.src.Modified.IsZero(), timed: dst.learnTime,
+		placing: besideAlways, learned: func() { dst.noRename.Store(true) },
+		resumes: t.part.Name != "" || t.src.Size >= resumable,
 	}
-	part := u.dst.at(partName(u.t.rel, u.t.tag))
-	res, err := u.send(ctx, part, to, try > 0 || u.t.part.Name != "" || u.t.src.Size >= resumable)
-	named := refusedName(err, replaces)
-	switch {
-	case refusedRename(err, "RNFR"):
-		u.dst.noRename.Store(true)
-	case refusedRename(err, "RNTO") && !mayWriteOver(err, replaces):
-		return res, leftAs(part, err) // it is continued by the next run
-	case !named && !refusedRename(err, "RNTO"):
-		return res, u.perms(ctx, err)
+	if dst.noRename.Load() {
+		o.placing, o.resumes = straight, false
 	}
-	// It has to be sent under its own name.
-	if res, err = u.send(ctx, to, "", false); err != nil {
-		if !named && isReply(err) {
-			err = leftAs(part, err)
-		}
-		return res, err
+	if t.dst.Name != "" {
+		o.replaces = &t.dst
 	}
-	if named {
-		u.dst.noRename.Store(true)
-	} else if err = u.c.Delete(ctx, part); isReply(err) {
-		err = nil // it stays; the file is whole
-	}
+	res, err := u.c.Upload(ctx, src.fsys, src.at(t.rel), dst.at(t.rel), o)
 	return res, u.perms(ctx, err)
 }
 
@@ -192,24 +177,6 @@ func (s *remoteSide) place(ctx context.Context, c *Client, part string, t *task)
 		s.noRename.Store(true)
 	}
 	return err
-}
-
-// send uploads the file and gives it its time, and another name if there is one.
-func (u *putting) send(ctx context.Context, to, rename string, resume bool) (Result, error) {
-	o := FileOptions{
-		Resume: resume, Progress: u.m.progress(u.t.rel), rename: rename,
-		KeepTime: !u.dst.noTime.Load() && !u.t.src.Modified.IsZero(), timed: u.dst.learnTime,
-	}
-	if u.t.dst.Name != "" {
-		o.replaces = &u.t.dst
-	}
-	res, err := u.c.Upload(ctx, u.src.fsys, u.src.at(u.t.rel), to, o)
-	var no *ResumeError
-	if errors.As(err, &no) {
-		o.Resume = false
-		res, err = u.c.Upload(ctx, u.src.fsys, u.src.at(u.t.rel), to, o)
-	}
-	return res, err
 }
 
 // finishTime gives a file on a server its time. That it takes none is no error: the next
@@ -263,7 +230,10 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 			renamed = dst.place(ctx, c, part, t)
 			return renamed
 		})
-		if err == nil || !isReply(renamed) {
+		switch {
+		case renamed != nil && !mayWriteOver(renamed, t.dst.Name != ""):
+			return res, leftAs(part, err)
+		case renamed == nil && !refusedName(err, t.dst.Name != ""):
 			return res, err
 		}
 	}

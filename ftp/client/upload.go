@@ -8,17 +8,17 @@ import (
 	"io"
 	"io/fs"
 	"syscall"
-	"time"
 
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
 )
 
-// Upload copies the file local in fsys to remote. Afterwards the server's size of
-// it is compared, where it tells. Resume goes on where the server's file ends,
-// after a comparison of its last bytes if they may be read; one that differs or
-// is larger is a *ResumeError. A failure of fsys is a *LocalError.
+// Upload copies the file local in fsys to remote. A file that is there keeps the name until
+// the new one is whole under another name, if the server lets it be renamed. Afterwards the
+// server's size of it is compared, where it tells. Resume continues where the server's file
+// ends, after a comparison of its last bytes if they may be read; one that differs or is
+// larger is a *ResumeError. A failure of fsys is a *LocalError.
 func (c *Client) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
 	if err := sendable(remote, o.rename); err != nil {
 		return Result{}, err
@@ -39,7 +39,7 @@ func (c *Client) Upload(ctx context.Context, fsys afero.Fs, local, remote string
 	if err != nil {
 		return Result{}, &LocalError{Err: err}
 	}
-	u := upload{c: c, f: bare(f), local: local, remote: remote, o: o, size: -1, modified: info.ModTime()}
+	u := upload{c: c, f: bare(f), local: local, remote: remote, to: remote, o: o, size: -1, v: localVersion(info)}
 	if info.Mode().IsRegular() {
 		u.size = info.Size()
 	}
@@ -51,13 +51,20 @@ type upload struct {
 	c             *Client
 	f             afero.File
 	local, remote string
+	to            string // that is written to, and renamed to o.rename if there is one
 	o             FileOptions
-	size          int64 // of the local file, -1 if it is no regular one
-	modified      time.Time
+	size          int64   // of the local file, -1 if it is no regular one
+	v             version // of the local file
+	resumes       bool    // what is at to may be continued
 }
 
-func (u *upload) run(ctx context.Context) (Result, error) {
+// whole sends the file to its place and gives it its time and its name.
+func (u *upload) whole(ctx context.Context) (Result, error) {
 	offset, err := u.restart(ctx)
+	var other *ResumeError
+	if errors.As(err, &other) && !u.o.Resume {
+		offset, err = 0, nil
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -69,6 +76,10 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 	if offset > 0 && errors.As(err, &no) && no.Verb == "REST" && isReply(err) {
 		offset = 0
 		res, err = u.send(ctx, 0)
+	}
+	u.o.Tries.sent(u.to, offset+res.Bytes, u.v)
+	if err == nil && offset > 0 {
+		err = u.unchanged()
 	}
 	if err != nil {
 		return res, err
@@ -86,11 +97,24 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 	return res, u.finish(ctx, got)
 }
 
+// unchanged makes sure that a file of which an earlier try has sent the beginning is still
+// the same.
+func (u *upload) unchanged() error {
+	info, err := u.f.Stat()
+	if err != nil {
+		return &LocalError{Err: err}
+	}
+	if now := localVersion(info); now.differs(u.v) {
+		return &TruncatedError{Want: now.size, Got: 0, Err: errors.New("the file here has changed while it was sent")}
+	}
+	return nil
+}
+
 // finish gives a file that is whole its time and its name, as far as that is not done.
 func (u *upload) finish(ctx context.Context, got confirmed) error {
 	if u.o.KeepTime && !got.timed {
 		got.from = ftp.Reply{} // RNFR is void by now
-		err := u.c.setModTime(ctx, u.remote, u.modified)
+		err := u.c.setModTime(ctx, u.to, u.v.modified)
 		u.timed(err)
 		if err != nil && !isReply(err) {
 			return err
@@ -101,7 +125,7 @@ func (u *upload) finish(ctx context.Context, got confirmed) error {
 	}
 	if old := u.o.replaces; old != nil && old.HasMode && old.Mode.Perm() != usualMode {
 		got.from = ftp.Reply{}
-		if _, err := u.c.do(ctx, "SITE", fmt.Sprintf("CHMOD %03o %s", old.Mode.Perm(), u.remote)); err != nil && !isReply(err) {
+		if _, err := u.c.do(ctx, "SITE", fmt.Sprintf("CHMOD %03o %s", old.Mode.Perm(), u.to)); err != nil && !isReply(err) {
 			return err
 		}
 	}
@@ -115,7 +139,7 @@ func (u *upload) finish(ctx context.Context, got confirmed) error {
 	if no != nil && !isReply(no) {
 		return no
 	}
-	return u.c.place(ctx, u.remote, u.o.rename, u.o.replaces != nil, no)
+	return u.c.place(ctx, u.to, u.o.rename, u.o.replaces != nil, no)
 }
 
 // usualMode is what servers give to new files. A file that replaces one of another mode is
@@ -142,13 +166,13 @@ func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
 	c := u.c
 	var cmds []ftp.Command
 	if !u.o.ASCII && c.hasSize() {
-		cmds = append(cmds, ftp.Command{Verb: "SIZE", Arg: u.remote})
+		cmds = append(cmds, ftp.Command{Verb: "SIZE", Arg: u.to})
 	}
-	if ways := c.timing(u.remote, u.modified); u.o.KeepTime && len(ways) > 0 {
+	if ways := c.timing(u.to, u.v.modified); u.o.KeepTime && len(ways) > 0 {
 		cmds = append(cmds, ways[0])
 	}
 	if u.o.rename != "" {
-		cmds = append(cmds, ftp.Command{Verb: "RNFR", Arg: u.remote})
+		cmds = append(cmds, ftp.Command{Verb: "RNFR", Arg: u.to})
 	}
 	replies, err := c.doAll(ctx, cmds...)
 	got.size = -1
@@ -174,7 +198,7 @@ func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
 func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
 	j := &job{source: u.f}
 	j.take("STOR", ftp.Store, Transfer{
-		Path: u.remote, Offset: offset, Size: u.size, ASCII: u.o.ASCII, Progress: u.o.Progress,
+		Path: u.to, Offset: offset, Size: u.size, ASCII: u.o.ASCII, Progress: u.o.Progress,
 	})
 	if u.size >= 0 {
 		j.length = u.size - offset
@@ -191,12 +215,15 @@ func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
 
 // restart finds where to go on: 0 if the file has to be sent whole.
 func (u *upload) restart(ctx context.Context) (int64, error) {
-	if !u.o.Resume || u.o.ASCII || u.size < 0 {
+	if !u.resumes || u.o.ASCII || u.size < 0 {
 		return 0, nil
 	}
-	there, err := u.c.askSize(ctx, u.remote)
+	there, err := u.c.askSize(ctx, u.to)
 	if err != nil || there <= 0 {
 		return 0, err
+	}
+	if !u.o.Resume && u.o.Tries.before(u.to) >= 0 && there > u.o.Tries.before(u.to) {
+		return 0, nil // not what an earlier try has left
 	}
 	if there > u.size {
 		return 0, u.cant(there, fmt.Sprintf("the file here has only %d bytes", u.size))
@@ -207,7 +234,7 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 	}
 	got := &limited{max: len(want)}
 	j := &job{sink: got, unbounded: true}
-	j.take("RETR", ftp.Retrieve, Transfer{Path: u.remote, Offset: there - int64(len(want)), Size: there})
+	j.take("RETR", ftp.Retrieve, Transfer{Path: u.to, Offset: there - int64(len(want)), Size: there})
 	_, err = u.c.transfer(ctx, j)
 	var no *ftp.Error
 	switch {

@@ -86,6 +86,7 @@ type Tries struct {
 	part    *part  // of a Download, closed
 	name    string // of what an Upload or a copy writes to on the server
 	made    bool   // that is there
+	bytes   int64  // that were sent there
 }
 
 // left notes what a try has left.

@@ -1,0 +1,139 @@
+package client
+
+import (
+	"context"
+
+	"miniftp/ftp"
+)
+
+// placing is where an Upload writes to until the file is whole.
+type placing uint8
+
+const (
+	besideOld    placing = iota // to another name if a file has the final one
+	besideAlways                // to another name
+	straight                    // to the final name
+)
+
+// run sends the file, and straight to its name where the server does not take it otherwise.
+func (u *upload) run(ctx context.Context) (Result, error) {
+	if err := u.choose(ctx); err != nil {
+		return Result{}, err
+	}
+	if !u.o.Resume && !u.o.resumes && u.o.Tries.before(u.to) < 0 {
+		u.resumes = false
+	}
+	res, err := u.whole(ctx)
+	if err == nil || u.to == u.remote {
+		return res, err
+	}
+	named := refusedName(err, u.o.replaces != nil)
+	switch {
+	case named:
+	case refusedRename(err, "") && !mayWriteOver(err, u.o.replaces != nil):
+		return res, leftAs(u.to, err)
+	case !refusedRename(err, ""):
+		return res, err
+	}
+	beside, renames := u.to, !refusedRename(err, "RNFR")
+	u.to, u.o.rename, u.resumes = u.remote, "", false
+	if res, err = u.whole(ctx); err != nil {
+		if !named && isReply(err) {
+			err = leftAs(beside, err)
+		}
+		return res, err
+	}
+	if named || !renames {
+		u.c.history.noBeside.Store(true)
+		if u.o.learned != nil {
+			u.o.learned()
+		}
+	}
+	if !named {
+		if _, err = u.c.do(ctx, "DELE", beside); isReply(err) {
+			err = nil // it stays; the file is whole
+		}
+	}
+	return res, err
+}
+
+// choose finds the name that the file is sent to, and whether what is there may be
+// continued.
+func (u *upload) choose(ctx context.Context) error {
+	o, t := &u.o, u.o.Tries
+	beside := partName(u.remote, versionTag(u.size, u.v.modified))
+	again := t != nil && t.begun && !u.v.differs(t.version)
+	u.resumes = o.Resume || o.resumes || again
+	switch {
+	case o.rename != "" || u.size < 0:
+		return nil
+	case o.placing == straight || u.c.history.noBeside.Load():
+		return nil
+	case o.placing == besideAlways:
+		u.to, o.rename = beside, u.remote
+		return nil
+	case u.c.storesWhole():
+		return nil
+	case again:
+		if u.to = t.name; u.to != u.remote {
+			o.rename = u.remote
+		}
+		return nil
+	}
+	if o.Resume {
+		if n, err := u.c.askSize(ctx, beside); n > 0 || err != nil {
+			u.to, o.rename = beside, u.remote
+			return err
+		}
+		return nil // what is there may be what an earlier run has left
+	}
+	old, err := u.c.there(ctx, u.remote)
+	if old != nil {
+		u.to, o.rename, o.replaces = beside, u.remote, old
+	}
+	return err
+}
+
+// storesWhole reports whether the server itself keeps the old file until the new one is
+// whole, and gives that the old one's owner and permissions: miniftp does (ftp.FeatureMiniftp).
+func (c *Client) storesWhole() bool { return c.features.Has(ftp.FeatureMiniftp) }
+
+// there describes the file that has a name; nil if none is known to.
+func (c *Client) there(ctx context.Context, path string) (*ftp.Entry, error) {
+	if c.features.Has("MLST") && !c.history.noMLST.Load() {
+		e, err := c.mlst(ctx, path)
+		switch {
+		case err == nil && e.Type == ftp.FileEntry:
+			return &e, nil
+		case err == nil, isReply(err) && !refused(err):
+			return nil, nil
+		case !isReply(err) && (c.dead.Load() != nil || ctx.Err() != nil):
+			return nil, err
+		}
+	}
+	size, err := c.askSize(ctx, path)
+	if err != nil || size < 0 && c.hasSize() {
+		return nil, err
+	}
+	return &ftp.Entry{Name: baseName(path), Type: ftp.FileEntry, Size: size}, nil
+}
+
+// sent notes what a try of an Upload has sent, and where to.
+func (t *Tries) sent(name string, bytes int64, v version) {
+	if t == nil {
+		return
+	}
+	if !t.begun || t.name != name || v.differs(t.version) {
+		t.bytes = 0
+	}
+	t.begun, t.name, t.version, t.bytes = true, name, v, max(t.bytes, bytes)
+}
+
+// before returns how many bytes of a file the tries before have sent to a name; -1 if none
+// was.
+func (t *Tries) before(name string) int64 {
+	if t == nil || !t.begun || t.name != name {
+		return -1
+	}
+	return t.bytes
+}
