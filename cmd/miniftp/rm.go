@@ -50,12 +50,19 @@ func remove(c *cli.Context, k *link, cl *client.Client, f found) error {
 	}
 	entry, missing := cl.Stat(k.ctx, f.path)
 	switch {
-	case c.Bool("force") && errors.Is(missing, fs.ErrNotExist) && !denies(no.Reply):
+	case c.Bool("force") && isMissing(missing) && isMissing(err):
 		return nil
 	case !c.Bool("recursive") && missing == nil && entry.IsDir():
 		return hinted{err: err, text: "is a directory: rm -r deletes it with all that is in it"}
 	}
 	return err
+}
+
+// isMissing reports whether an error says that a file is not there, as far as the words of
+// the reply tell.
+func isMissing(err error) bool {
+	var no *ftp.Error
+	return errors.Is(err, fs.ErrNotExist) && (!errors.As(err, &no) || !denies(no.Reply))
 }
 
 // denies reads in the words of a refusal that permission is missing; its code is that of a
