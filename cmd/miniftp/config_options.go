@@ -24,7 +24,7 @@ func (cf *config) options() server.Options {
 	o := server.Options{
 		Greeting: cf.str("greeting"), Hosts: cf.names("host"),
 		PublicIP: cf.str("public-ip"), PublicIPAlways: cf.on("public-ip-always"),
-		Guard:       dtp.Guard{AnyHost: cf.on("data-any-host"), LowPorts: cf.on("data-low-ports")},
+		Guard:       dtp.Guard{DialAnyHost: cf.on("data-any-host"), AcceptAnyHost: cf.on("data-any-host"), LowPorts: cf.on("data-low-ports")},
 		IdleTimeout: cf.positive("idle-timeout"), LoginTimeout: cf.positive("login-timeout"),
 		DataTimeout: cf.positive("data-timeout"), StallTimeout: cf.positive("stall-timeout"),
 		Grace: cf.positive("grace"), BanTime: cf.positive("ban-time"),

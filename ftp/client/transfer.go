@@ -32,10 +32,10 @@ type Transfer struct {
 
 // Result is how a transfer went.
 type Result struct {
-	Bytes    int64         // that went over the data connection
-	Took     time.Duration // from the opened data connection to the final reply
-	Mode     ftp.DataMode
-	Final    ftp.Reply
+	Bytes int64         // that went over the data connection
+	Took  time.Duration // from the opened data connection to the final reply
+	Mode  ftp.DataMode
+	Final ftp.Reply
 	// Verified is what agreed: "size and reply", "reply" where the size is not known, or
 	// "size" if the file has grown and only the bytes that were announced were taken.
 	Verified string
