@@ -17,6 +17,9 @@ type history struct {
 	noSIZE atomic.Bool
 	noMDTM atomic.Bool
 	noNOOP atomic.Bool // during a transfer
+	noTime atomic.Bool // it knows no command that sets the time of a file
+
+	setsTime atomic.Bool // it has set one
 
 	noBeside atomic.Bool // it does not rename, or refuses names that begin with a dot
 
