@@ -10,6 +10,11 @@ import (
 // with their parameters (RFC 2389 §3.2).
 type Features map[string]string
 
+// FeatureMiniftp is the feature by which our server makes itself known. It promises what
+// clients can't ask for: commands that come in one write are answered in their turn, and
+// LIST -a names the partial uploads, which other listings hide.
+const FeatureMiniftp = "X-MINIFTP"
+
 // ParseFeatures reads the answer to FEAT. A refusal has no features. Verbs that
 // stand on several lines have their parameters joined by ';'.
 func ParseFeatures(r Reply) Features {

@@ -33,6 +33,8 @@ type env struct {
 
 	resume string // resumeHint of what runs
 
+	jsonFailed func(error) // prints a failure for --json; nil: none is wanted
+
 	line *shellLine // of the shell, that runs this verb; nil: none
 }
 
@@ -42,28 +44,15 @@ func run(ctx context.Context, args []string, io stdio) int {
 }
 
 func runWith(ctx context.Context, args []string, io stdio, wait func(int) time.Duration) int {
-	args = detached(args)
 	out := &output{w: io.out}
 	io.out = out
 	e := &env{stdio: io, ctx: ctx, raw: args, wait: wait}
-	err := newApp(e).RunContext(ctx, args)
-	return e.report(firstError(err, firstError(out.err, e.picture.save())))
-}
-
-// detached writes -j4 as -j 4, as package flag has it.
-func detached(args []string) []string {
-	var all []string
-	for i, a := range args {
-		if a == "--" {
-			return append(all, args[i:]...)
-		}
-		if n, ok := strings.CutPrefix(a, "-j"); ok && isNumber(n) {
-			all = append(all, "-j", n)
-		} else {
-			all = append(all, a)
-		}
+	app := newApp(e)
+	args, err := asTyped(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
 	}
-	return all
+	return e.report(firstError(err, firstError(out.err, e.picture.save())))
 }
 
 // output is standard output; it keeps the first error, so that not every line
@@ -72,12 +61,17 @@ type output struct {
 	w    io.Writer
 	err  error
 	last byte // that was written
+
+	failed func(error) // is called with err; nil: nobody is waiting for it
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
 	if err != nil && o.err == nil {
 		o.err = localProblem("standard output", err)
+		if o.failed != nil {
+			o.failed(o.err)
+		}
 	}
 	if n > 0 {
 		o.last = p[n-1]
@@ -127,7 +121,7 @@ func (e *env) noVerb(c *cli.Context) error {
 		_, err := fmt.Fprintln(e.out, c.App.Name, c.App.Version)
 		return err
 	case word == "" || word == "help":
-		return e.showHelp(c.App, c.Args().Tail())
+		return e.showHelp(c.App, c.Args().Tail(), false)
 	case isURL(word):
 		return usagef("a verb comes first, as in  miniftp get %s", shellWord(maskPassword(word)))
 	}
@@ -146,7 +140,6 @@ func (e *env) prepare(c *cli.Command, path string) {
 	}
 	c.OnUsageError = e.usageErrors(path, c.Flags)
 	c.HideHelp = true
-	c.UseShortOptionHandling = true // ls -lR
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		if err := e.checkOrder(ctx); err != nil {
@@ -162,7 +155,7 @@ func (e *env) prepare(c *cli.Command, path string) {
 
 // noVariable are the flags that turn a harmless command line into one that deletes. They
 // have no environment variable: one that is set for a verb must not delete in another.
-var noVariable = map[string]bool{"mirror --delete": true, "passwd --delete": true, "rm --recursive": true}
+var noVariable = map[string]bool{"mirror --delete": true, "passwd --delete": true, "rm --recursive": true, "rm --force": true}
 
 // setEnv names the environment variable of a flag: MINIFTP_ and its name.
 func setEnv(f cli.Flag) {
@@ -176,7 +169,7 @@ func setEnv(f cli.Flag) {
 		f.EnvVars = name
 	case *cli.IntFlag:
 		f.EnvVars = name
-	case *cli.DurationFlag:
+	case *durationFlag:
 		f.EnvVars = name
 	case *cli.GenericFlag:
 		f.EnvVars = name
@@ -254,6 +247,9 @@ func (e *env) sayError(err error) {
 		return // the status of the program tells what matters
 	}
 	e.say(e.told(strings.TrimSpace(err.Error())))
+	if e.jsonFailed != nil {
+		e.jsonFailed(err)
+	}
 }
 
 // told is a message with the name of who tells it: the program, or a line of the shell.

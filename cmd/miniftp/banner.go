@@ -14,8 +14,10 @@ import (
 	"miniftp/ftp/server"
 )
 
-// banner says what is served, to whom, at which URL, and what a neighbour would type.
-func banner(cf *config, roots *roots, ls []net.Listener, t tlsBanner) string {
+// banner says what is served, to whom, at which URL, and what a neighbour would type. Text is
+// broken at width, the columns of the terminal; URLs, fingerprints and commands are not. width
+// is 0 for what is no terminal: there, a URL and who can reach it are one line.
+func banner(cf *config, roots *roots, ls []net.Listener, t tlsBanner, width int) string {
 	rows := [][2]string{{"miniftp serves " + ftp.Printable(cf.served()), cf.describe()}}
 	first := ""
 	for i, l := range ls {
@@ -26,24 +28,58 @@ func banner(cf *config, roots *roots, ls []net.Listener, t tlsBanner) string {
 		}
 	}
 	var b strings.Builder
-	if cells(rows[0][0])+3+cells(rows[0][1]) > helpWidth {
-		fmt.Fprintln(&b, rows[0][0])
-		for _, line := range wrap(rows[0][1], helpWidth-2) {
-			fmt.Fprintln(&b, "  "+line)
-		}
+	oneLine := width == 0
+	if oneLine {
+		width = helpWidth
+	}
+	if !fits(rows[:1], width) {
+		writeBelow(&b, rows[0], "  ", width)
 		rows = rows[1:]
 	}
-	column := 0
-	for _, r := range rows {
-		column = max(column, cells(r[0])+3)
+	if oneLine || fits(rows, width) {
+		for _, r := range rows {
+			fmt.Fprintln(&b, strings.TrimRight(pad(r[0], column(rows))+r[1], " "))
+		}
+	} else {
+		for _, r := range rows {
+			writeBelow(&b, r, "    ", width)
+		}
 	}
-	for _, r := range rows {
-		fmt.Fprintln(&b, strings.TrimRight(pad(r[0], column)+r[1], " "))
+	if t.certificate != "" {
+		writeBelow(&b, [2]string{"", t.certificate}, "  ", width)
+		fmt.Fprintln(&b, "  "+t.fingerprint)
 	}
-	b.WriteString(t.certificate)
 	b.WriteString(cf.invite(first, roots, t))
 	b.WriteString("Ctrl-C stops.\n")
 	return b.String()
+}
+
+// column is where the second halves of rows begin.
+func column(rows [][2]string) (n int) {
+	for _, r := range rows {
+		n = max(n, cells(r[0])+3)
+	}
+	return n
+}
+
+// fits reports whether rows can stand in two columns.
+func fits(rows [][2]string, width int) bool {
+	for _, r := range rows {
+		if column(rows)+cells(r[1]) > width {
+			return false
+		}
+	}
+	return true
+}
+
+// writeBelow writes the second half of a row below the first one.
+func writeBelow(b *strings.Builder, r [2]string, indent string, width int) {
+	if r[0] != "" {
+		fmt.Fprintln(b, r[0])
+	}
+	for _, line := range wrap(r[1], max(width-len(indent), 20)) {
+		fmt.Fprintln(b, indent+line)
+	}
 }
 
 // served is the root, or how many there are.

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -60,7 +63,7 @@ func (e *env) bench() *cli.Command {
 		Name: "bench", Usage: "measure a server under load", ArgsUsage: "URL",
 		Flags: clientFlags(
 			&cli.StringFlag{Name: "only", Usage: "the `ROWS` to run, such as login,get-small", DefaultText: "all"},
-			&cli.DurationFlag{Name: "time", Value: 2 * time.Second, Usage: "end a row after `TIME`; what has begun is finished first"},
+			newDuration("time", 2*time.Second, "", "end a row after `DURATION`; what has begun is finished first"),
 			&cli.IntFlag{Name: "count", Usage: "end a row after `N` operations, if its time is not over before", DefaultText: "0, no bound"},
 			&cli.StringFlag{Name: "size", Value: "256M", Usage: "`BYTES` of a large file: 256M is 256 MiB; a text has at most a quarter of it"},
 			&cli.IntFlag{Name: "at-once", Value: 16, Usage: "`N` logins at a time"},
@@ -107,8 +110,10 @@ func (e *env) runBench(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := e.whileRead(c.Context)
+	defer stop()
 	b := &benchmark{
-		load: l, e: e, ctx: c.Context, r: r, target: target,
+		load: l, e: e, ctx: ctx, r: r, target: target,
 		dialer: net.Dialer{KeepAlive: -1},
 		files:  &benchFiles{dir: "miniftp-bench-" + randomName()},
 		status: e.newBenchStatus(c),
@@ -118,10 +123,29 @@ func (e *env) runBench(c *cli.Context) error {
 	}
 	shown := b.show(c)
 	err = b.run(shown)
-	if c.Context.Err() != nil {
-		return context.Cause(c.Context)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return firstError(shown.end(), err)
+}
+
+// whileRead returns a context that ends when standard output can't be written any more.
+// Until stop is called, a closed pipe does not end the program at once.
+func (e *env) whileRead(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	out, ok := e.out.(*output)
+	if ok {
+		out.failed = cancel
+	}
+	return ctx, func() {
+		cancel(nil)
+		signal.Stop(pipe)
+		if ok {
+			out.failed = nil
+		}
+	}
 }
 
 // prepare finds the host, which has to be this one unless the user says otherwise, and
@@ -231,19 +255,13 @@ func rowNames() string {
 	return strings.Join(names, ", ")
 }
 
-// benchSize reads 1000, 4K, 256M or 2G; the units are powers of 1024.
+// benchSize reads 1000, 4K, 256M or 2GiB; the units are powers of 1024.
 func benchSize(s string) (int64, error) {
-	digits, shift := s, 0
-	for i, unit := range []string{"K", "M", "G"} {
-		if cut, ok := strings.CutSuffix(strings.ToUpper(s), unit); ok {
-			digits, shift = cut, 10*(i+1)
-		}
+	n, err := parseSize(s, 1024)
+	if err != nil || n < 1 || n > mostBenchSize {
+		return 0, usagef("--size %q: it is written as 500K, 256M or 1GiB, and at most 64G", s)
 	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 1 || n > mostBenchSize>>shift {
-		return 0, usagef("--size %q: it is written as 500K, 256M or 1G, and at most 64G", s)
-	}
-	return n << shift, nil
+	return n, nil
 }
 
 // run runs the rows. Behind a refusal it goes on with the next one.

@@ -100,9 +100,8 @@ func (u *userPI) removeDir(dir string) error {
 func (u *userPI) empty() error {
 	var rest []string
 	for _, how := range []string{"-a", ""} { // who knows no options finds no file of that name
-		var list ftp.ListParser
-		err := u.lineByLine("LIST", how, func(line string) {
-			if e, ok, err := list.Parse(line); err == nil && ok && !e.IsDir() {
+		err := u.list(how, func(e ftp.Entry) {
+			if !e.IsDir() {
 				rest = append(rest, e.Name)
 			}
 		})

@@ -272,18 +272,27 @@ func (b *benchmark) best(files []benchFile) []benchFile {
 // entries lists a directory, hidden names included where LIST shows them: by MLSD, or
 // by LIST.
 func (u *userPI) entries(dir string, see func(e ftp.Entry)) error {
-	var list ftp.ListParser
 	err := u.lineByLine("MLSD", dir, func(line string) {
 		if e, err := ftp.ParseMLSx(line); err == nil && (e.Type == ftp.FileEntry || e.Type == ftp.DirEntry || e.Type == ftp.LinkEntry) {
 			see(e)
 		}
 	})
 	if isRefusal(err) {
-		err = u.lineByLine("LIST", dir, func(line string) {
-			if e, ok, err := list.Parse(line); err == nil && ok {
-				see(e)
-			}
-		})
+		err = u.list(dir, see)
+	}
+	return err
+}
+
+// list reads a listing by LIST. Lines that can't be read are left out.
+func (u *userPI) list(arg string, see func(e ftp.Entry)) (err error) {
+	lines := func(yield func(string) bool) {
+		more := true
+		err = u.lineByLine("LIST", arg, func(line string) { more = more && yield(line) })
+	}
+	for e, unreadable := range new(ftp.ListParser).Entries(lines) {
+		if unreadable == nil {
+			see(e)
+		}
 	}
 	return err
 }

@@ -347,12 +347,12 @@ func TestHistogram(t *testing.T) {
 }
 
 func TestBenchSize(t *testing.T) {
-	for s, want := range map[string]int64{"1": 1, "4K": 4096, "256M": 256 << 20, "2g": 2 << 30, "64G": 64 << 30} {
+	for s, want := range map[string]int64{"1": 1, "4K": 4096, "256M": 256 << 20, "2g": 2 << 30, "64G": 64 << 30, "1.5G": 3 << 29, "2GiB": 2 << 30, "1kB": 1024} {
 		if got, err := benchSize(s); got != want || err != nil {
 			t.Errorf("%s: %d, %v", s, got, err)
 		}
 	}
-	for _, s := range []string{"", "K", "-1", "1.5G", "1T", "65G", "9223372036854775807", "99999999999999999999"} {
+	for _, s := range []string{"", "K", "-1", "1T", "65G", "9223372036854775807", "99999999999999999999"} {
 		if got, err := benchSize(s); err == nil {
 			t.Errorf("%q: %d", s, got)
 		}

@@ -261,3 +261,32 @@ password = "pw"
 		}
 	}
 }
+
+// TestCertificateOutOfTime: a certificate that clients will refuse is a warning, at the start
+// and of config check.
+func TestCertificateOutOfTime(t *testing.T) {
+	dir := t.TempDir()
+	expired := makeCert(t, "old", time.Now().Add(-time.Minute), nil)
+	early := *expired.Leaf
+	early.NotBefore, early.NotAfter = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
+	if got := outOfTime(&early, time.Now()); !strings.Contains(got, "not valid before") {
+		t.Errorf("early: %q", got)
+	}
+	if got := outOfTime(makeCert(t, "new", time.Now().Add(time.Hour), nil).Leaf, time.Now()); got != "" {
+		t.Errorf("valid: %q", got)
+	}
+	file := filepath.Join(dir, "old.pem")
+	if err := savePEM(file, expired); err != nil {
+		t.Fatal(err)
+	}
+	name := writeFile(t, filepath.Join(dir, "m.toml"), "[tls]\ncert = \"old.pem\"\n")
+	if code, _, errs := try(t, "config", "check", name); code != exitOK || !strings.Contains(errs, "old.pem: the certificate expired on ") {
+		t.Errorf("config check: exit %d: %s", code, errs)
+	}
+	if filepath.Separator == '/' {
+		p := startServer(t, dir, "--tls-cert", file)
+		if got := strings.Join(p.read, "\n"); !strings.Contains(got, "old.pem: the certificate expired on ") {
+			t.Errorf("serve: %s", got)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -54,19 +55,33 @@ func completedFlags(c *cli.Command) (all []completed) {
 		for _, name := range f.Names() {
 			one.dashed = append(one.dashed, dashed(name))
 		}
-		if d.TakesValue() {
+		if wantsValue(d) {
 			one.value = value
 			if one.value == "" {
 				one.value = "VALUE"
 			}
 			one.files = value == "FILE"
-			if strings.Contains(value, "|") {
-				one.words = strings.Split(value, "|")
-			}
+			one.words = flagWords[f.Names()[0]]
 		}
 		all = append(all, one)
 	}
 	return append(all, completed{dashed: []string{"--help", "-h"}, usage: "show this"})
+}
+
+// flagWords are the values of the flags that take one of a few words.
+var flagWords = map[string][]string{
+	"accept-upload":     slices.Sorted(maps.Keys(doubtful)),
+	"algo":              hashes,
+	"anonymous":         {"off", "ro", "rw"},
+	"links":             {"skip", "follow", "copy"},
+	"log-format":        {"console", "text", "json"},
+	"log-level":         {"debug", "info", "warn", "error"},
+	"mode":              {"auto", "stream", "block", "deflate"},
+	"perm":              {"ro", "rw", "drop"},
+	"sort":              {"name", "size", "time"},
+	"sync":              {"off", "file", "full"},
+	"tls":               {"off", "optional", "required", "implicit"},
+	"tls-session-reuse": {"off", "prefer", "require"},
 }
 
 // firstClause is as much of a usage as stands in a menu.

@@ -4,8 +4,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/urfave/cli/v2"
 )
 
 // Each shell takes its script, and completes verbs, flags and what flags take.
@@ -17,18 +21,18 @@ func TestCompletion(t *testing.T) {
 		"bash": {
 			`source "$1"
 try() { COMP_WORDS=(miniftp "$@"); COMP_CWORD=$#; compopt() { :; }; _miniftp; echo "$*: ${COMPREPLY[*]}"; }
-try m; try get --re; try config ''; try get --rate ''; complete -p miniftp`,
-			[]string{"m: mirror mkdir mv man\n", "get --re: --resume --recursive --retries --record\n", "config : check show\n", "get --rate : \n", "-F _miniftp miniftp\n"},
+try m; try get --re; try config ''; try get --rate ''; try serve --tls ''; try serve --public-ip ''; try ls --sort s; try get --tls ''; complete -p miniftp`,
+			[]string{"m: mirror mkdir mv man\n", "get --re: --resume --recursive --retries --record\n", "config : check show\n", "get --rate : \n", "serve --tls : off optional required implicit\n", "serve --public-ip : \n", "ls --sort s: size\n", "get --tls : \n", "-F _miniftp miniftp\n"},
 		},
 		"zsh": {
 			`autoload -U compinit; compinit -u -D; source "$1"; echo "$_comps[miniftp]"
 _arguments() { print -rl -- "$@" }; _describe() { print -rl -- $verbs }
 words=(miniftp ''); CURRENT=2; _miniftp; words=(miniftp get -); CURRENT=3; _miniftp`,
-			[]string{"_miniftp\n", "\nget:fetch files\n", "\n(-c)--resume[go on where an earlier try stopped]\n", "\n*--ca-cert[", "]:FILE:_files\n"},
+			[]string{"_miniftp\n", "\nget:fetch files\n", "\n(-c)--resume[resume where an earlier try stopped]\n", "\n*--ca-cert[", "]:FILE:_files\n"},
 		},
 		"fish": {
 			`source $argv[1]; complete -C "miniftp mi"; complete -C "miniftp get --resu"; complete -C "miniftp completion "`,
-			[]string{"mirror\t", "--resume\tgo on where an earlier try stopped\n", "fish\n"},
+			[]string{"mirror\t", "--resume\tresume where an earlier try stopped\n", "fish\n"},
 		},
 	} {
 		t.Run(shell, func(t *testing.T) {
@@ -90,5 +94,59 @@ func TestManPage(t *testing.T) {
 				t.Errorf("%s: nothing about %s", c.Name, name)
 			}
 		}
+	}
+}
+
+// TestFlagWords: the words that are offered for a flag are the ones that it takes, and no
+// flag is missing whose help lists such words.
+func TestFlagWords(t *testing.T) {
+	app := newApp(&env{ctx: t.Context()})
+	for _, c := range app.Commands {
+		for _, f := range c.Flags {
+			d, ok := f.(cli.DocGenerationFlag)
+			name := f.Names()[0]
+			if !ok || !wantsValue(d) {
+				continue
+			}
+			for _, word := range flagWords[name] {
+				if !strings.Contains(d.GetUsage(), word) {
+					t.Errorf("%s --%s: the help does not name %q: %s", c.Name, name, word, d.GetUsage())
+				}
+			}
+			if regexp.MustCompile("`[A-Z|a-z]+`: [a-z-]+( \\([^)]*\\))?(, [a-z-]+)+ .*or ").MatchString(d.GetUsage()) && flagWords[name] == nil {
+				t.Errorf("%s --%s offers no words: %s", c.Name, name, d.GetUsage())
+			}
+		}
+	}
+	for _, args := range [][]string{
+		{"serve", "--tls"}, {"serve", "--anonymous"}, {"serve", "--log-level"}, {"serve", "--log-format"}, {"serve", "--sync"},
+		{"serve", "--tls-session-reuse"}, {"serve", "--accept-upload"}, {"ls", "--sort"}, {"hash", "--algo"}, {"get", "--mode"},
+	} {
+		for _, word := range flagWords[strings.TrimPrefix(args[1], "--")] {
+			line := append(slices.Clone(args), word, "--retries=0", "ftp://127.0.0.1:1/x")
+			if args[0] == "serve" {
+				line = []string{"config", "show", "--user", "a:b", args[1], word}
+				if args[1] == "--tls" && word != "off" {
+					line = append(line, "--tls-self-signed")
+				}
+			}
+			if code, _, errs := try(t, line...); code == exitUsage {
+				t.Errorf("%v: %s", line, errs)
+			}
+		}
+	}
+}
+
+// TestManVerb: each verb has a page of its own.
+func TestManVerb(t *testing.T) {
+	for _, line := range [][]string{{"man", "get"}, {"man", "config", "check"}, {"man", "serve"}, {"man", "completion"}} {
+		code, page, errs := try(t, line...)
+		title := `.TH MINIFTP\-` + strings.ToUpper(strings.Join(line[1:], `\-`)) + " 1"
+		if code != exitOK || !strings.HasPrefix(page, title) || !strings.Contains(page, ".SH EXAMPLES") || strings.Contains(page, "CLIENT FLAGS") {
+			t.Errorf("%v: exit %d, %s: %.200s", line, code, errs, page)
+		}
+	}
+	if code, _, errs := try(t, "man", "gte"); code != exitUsage || !strings.Contains(errs, "did you mean get?") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }

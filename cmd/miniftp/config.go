@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -32,6 +32,7 @@ type value struct {
 	by   origin
 	line int    // in the file
 	key  string // in the file
+	flag string // that set it, if not its own
 }
 
 // config is all that serve is told. The settings go by the name of their flag;
@@ -111,11 +112,34 @@ func (cf *config) readFlags(c *cli.Context, flags map[string]cli.Flag) {
 		}
 		cf.values[name] = v
 	}
+	cf.readPort(c)
 	if c.Command.Name == "serve" || c.Command.Name == "show" {
 		if c.Args().Present() {
 			cf.values["root"] = value{is: c.Args().First(), by: byFlag, key: "root"}
 		}
 	}
+}
+
+// readPort takes over --port, one more address to listen on.
+func (cf *config) readPort(c *cli.Context) {
+	port := value{is: []string{net.JoinHostPort("127.0.0.1", c.String("port"))}, by: byFlag, key: "listen", flag: "port"}
+	if fromEnv(c, "port") {
+		port.by = byEnv
+	}
+	v := cf.values["listen"]
+	if !c.IsSet("port") || port.by < v.by {
+		return
+	}
+	if n := c.Int("port"); n < 0 || n > 65535 {
+		cf.values["listen"] = port
+		cf.wrong("listen", "%d: a port is a number from 0 to 65535", n)
+		return
+	}
+	if port.by == v.by {
+		v.is = append(slices.Clone(cf.list("listen")), port.is.([]string)...)
+		port = v
+	}
+	cf.values["listen"] = port
 }
 
 // readFile takes over what the file says, [users] apart.
@@ -213,105 +237,6 @@ func (cf *config) beside(is any) any {
 	return is
 }
 
-// fileValue is a value of the file as the flag would have it.
-func fileValue(f cli.Flag, raw any) (any, error) {
-	switch f.(type) {
-	case *cli.BoolFlag:
-		if b, ok := raw.(bool); ok {
-			return b, nil
-		}
-		return nil, errors.New("it is true or false")
-	case *cli.IntFlag:
-		if n, ok := raw.(int64); ok && n >= math.MinInt32 && n <= math.MaxInt32 {
-			return int(n), nil
-		}
-		return nil, errors.New("it is a whole number")
-	case *cli.DurationFlag:
-		s, _ := raw.(string)
-		if d, err := time.ParseDuration(s); err == nil {
-			return d, nil
-		}
-		return nil, errors.New(`it is a time with its unit, in quotes: "500ms", "30s" or "5m"`)
-	case *cli.StringSliceFlag:
-		return texts(raw)
-	}
-	switch v := raw.(type) {
-	case string:
-		return v, nil
-	case int64:
-		return strconv.FormatInt(v, 10), nil
-	}
-	return nil, errors.New(`it is a text, in quotes: "…"`)
-}
-
-// texts is a list of texts, or a single one.
-func texts(raw any) ([]string, error) {
-	if s, ok := raw.(string); ok {
-		return []string{s}, nil
-	}
-	list, ok := raw.([]any)
-	all := make([]string, 0, len(list))
-	for _, item := range list {
-		s, isText := item.(string)
-		ok = ok && isText
-		all = append(all, s)
-	}
-	if !ok {
-		return nil, errors.New(`it is a list of texts: ["…", "…"]`)
-	}
-	return all, nil
-}
-
-// flagValue is what the command line or the environment says.
-func flagValue(c *cli.Context, f cli.Flag) any {
-	name := f.Names()[0]
-	switch f.(type) {
-	case *cli.BoolFlag:
-		return c.Bool(name)
-	case *cli.IntFlag:
-		return c.Int(name)
-	case *cli.DurationFlag:
-		return c.Duration(name)
-	case *cli.StringSliceFlag:
-		return c.StringSlice(name)
-	}
-	return c.String(name)
-}
-
-// envValue is a variable's text as the flag would have it.
-func envValue(f cli.Flag, text string) any {
-	switch f.(type) {
-	case *cli.BoolFlag:
-		b, _ := strconv.ParseBool(text)
-		return b
-	case *cli.IntFlag:
-		n, _ := strconv.ParseInt(text, 0, 0)
-		return int(n)
-	case *cli.DurationFlag:
-		d, _ := time.ParseDuration(text)
-		return d
-	case *cli.StringSliceFlag:
-		return []string{text}
-	}
-	return text
-}
-
-func defaultOf(f cli.Flag) any {
-	switch f := f.(type) {
-	case *cli.BoolFlag:
-		return f.Value
-	case *cli.IntFlag:
-		return f.Value
-	case *cli.DurationFlag:
-		return f.Value
-	case *cli.StringSliceFlag:
-		return []string(nil)
-	case *cli.StringFlag:
-		return f.Value
-	}
-	return ""
-}
-
 func (cf *config) str(name string) string    { s, _ := cf.values[name].is.(string); return s }
 func (cf *config) list(name string) []string { l, _ := cf.values[name].is.([]string); return l }
 func (cf *config) on(name string) bool       { b, _ := cf.values[name].is.(bool); return b }
@@ -337,11 +262,12 @@ func (cf *config) word(name string) string {
 	case v.by == byFile:
 		return v.key
 	case v.by == byEnv:
-		return envName(name)
+		return envName(cmp.Or(v.flag, name))
 	case name == "root":
 		return "ROOT"
+	default:
+		return "--" + cmp.Or(v.flag, name)
 	}
-	return "--" + name
 }
 
 // wrong notes that a setting can't be meant.

@@ -59,7 +59,7 @@ func settingsTable() string {
 			d, _ := f.(cli.DocGenerationFlag)
 			name := f.Names()[0]
 			otherwise := strings.Trim(d.GetDefaultText(), `"`)
-			if d, ok := f.(*cli.DurationFlag); ok {
+			if d, ok := f.(*durationFlag); ok {
 				otherwise = shortTime(d.Value)
 			}
 			_, key, ok := strings.Cut(g.key(name), ".")
@@ -177,7 +177,7 @@ func literal(f cli.Flag) string {
 		if f.Value != 0 {
 			return fmt.Sprint(f.Value)
 		}
-	case *cli.DurationFlag:
+	case *durationFlag:
 		return fmt.Sprintf("%q", shortTime(f.Value))
 	case *cli.StringFlag:
 		if f.Value != "" {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 
 	"miniftp/ftp/server"
 )
@@ -34,18 +36,21 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	return o, certs
 }
 
-// hangups are the signals to reload, if there is any file to read or open again; else
-// a SIGHUP ends the server, as it does with what runs in a terminal that is closed.
-func (s *serving) hangups() (hangupSignals, func()) {
+// hangups returns the signals to reload, if there is any file to read or open again; else
+// closed, the signals that end the server, as its terminal was closed. stop ends both.
+func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
+	files := s.cf.file != nil
 	for _, name := range []string{"users-file", "tls-cert", "log-file", "xferlog"} {
-		if s.cf.given(name) {
-			return hangups()
-		}
+		files = files || s.cf.given(name)
 	}
-	if s.cf.file != nil {
-		return hangups()
+	if !files && signal.Ignored(syscall.SIGHUP) { // by nohup
+		return nil, nil, func() {}
 	}
-	return nil, func() {}
+	signals, stop := hangups()
+	if files {
+		return signals, nil, stop
+	}
+	return nil, signals, stop
 }
 
 // reload reads everything again. Sessions that run keep what they have; a mistake in a

@@ -64,8 +64,8 @@ func TestConfigMistakes(t *testing.T) {
 		{"listen = { a = 1 }", []string{"m.toml:1: listen: it is a setting, not a table", "m.toml:1: listen.a: there is no such setting"}},
 		{"a = \n", []string{"m.toml:1: this is not TOML: "}},
 		{"[tls]\nmode = \"off\"\n[tls]", []string{"m.toml:3: this is not TOML: "}},
-		{"grace = 1\ngreeting = 1.5\nupload-in-place = \"yes\"\nlisten = [1]", []string{
-			"m.toml:1: grace: it is a time with its unit", "m.toml:2: greeting: it is a text", "m.toml:3: upload-in-place: it is true or false", "m.toml:4: listen: it is a list of texts",
+		{"grace = true\ngreeting = 1.5\nupload-in-place = \"yes\"\nlisten = [1]", []string{
+			"m.toml:1: grace: it is a number of seconds, or a time in quotes", "m.toml:2: greeting: it is a text", "m.toml:3: upload-in-place: it is true or false", "m.toml:4: listen: it is a list of texts",
 		}},
 		{"[limits]\nmax-sessions = -1\nidle-timeout = \"0s\"\nmax-waiting = 99999999999\nfailure-delay = \"-1s\"", []string{
 			"m.toml:2: limits.max-sessions -1: it can't be negative", "m.toml:3: limits.idle-timeout 0s: it must be longer than nothing",

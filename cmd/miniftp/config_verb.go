@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func (e *env) config() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "check", Usage: "find what is wrong with a configuration file", ArgsUsage: "FILE",
-				Flags: []cli.Flag{&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"}},
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"}},
 				Description: examples("Reads the file as serve would, with the directories, certificates and users that it names, and serves nothing. Each mistake is a line with its place.",
 					"miniftp config check miniftp.toml",
 					"miniftp config check -q /etc/miniftp/miniftp.toml && systemctl reload miniftp"),
@@ -86,6 +87,11 @@ func (e *env) runConfigCheck(c *cli.Context) error {
 	return err
 }
 
+func isRegular(name string) bool {
+	fi, err := os.Stat(name)
+	return err == nil && fi.Mode().IsRegular()
+}
+
 // setting is one line of config show.
 type setting struct {
 	Key   string `json:"key"`
@@ -98,6 +104,10 @@ type setting struct {
 func (e *env) runConfigShow(c *cli.Context) error {
 	if err := wantArgs(c, 0, 1); err != nil {
 		return err
+	}
+	if root := c.Args().First(); c.String("config") == "" && isRegular(root) {
+		return usagef("%s is a file, and config show takes the directory to serve; to read it as a configuration:  miniftp config show --config %s",
+			ftp.Printable(root), shellWord(root))
 	}
 	cf := newConfig(c, c.String("config"))
 	if len(cf.problems) == 0 || cf.file != nil {
@@ -184,7 +194,7 @@ func (cf *config) setting(name string) setting {
 	case byFlag:
 		s.From = cf.label(name)
 	case byEnv:
-		s.From = envName(name)
+		s.From = cf.word(name)
 	case byFile:
 		s.From = fmt.Sprintf("%s:%d", ftp.Printable(cf.file.name), v.line)
 	}

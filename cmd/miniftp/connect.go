@@ -103,8 +103,8 @@ func (k *link) retry() client.Retry {
 	return client.Retry{
 		Times: k.retries, Wait: k.e.wait,
 		Again: func(err error) bool {
-			// A host that is not there, or does not listen, will not be a moment later
-			// unless it was a moment ago.
+			// A host that can't be found will not be a moment later, unless it was there a
+			// moment ago.
 			var connect *client.ConnectError
 			return client.Temporary(err) || k.stood.Load() && errors.As(err, &connect)
 		},
@@ -172,11 +172,12 @@ func (k *link) expand(r *remote) ([]client.WalkEntry, error) {
 }
 
 // naming says whether a URL may be a pattern.
-type naming bool
+type naming int
 
 const (
-	globs   naming = true
-	asNamed naming = false
+	asNamed     naming = iota
+	globs              // one that nothing matches is an error
+	globsOrNone        // one that nothing matches names nothing
 )
 
 // eachURL runs f for everything that the URLs name, over as few control
@@ -216,6 +217,9 @@ func (e *env) eachNamed(c *cli.Context, urls []string, how naming, work *crew, f
 			}
 		}
 		files, err := k.expand(r)
+		if how == globsOrNone && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

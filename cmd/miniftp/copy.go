@@ -43,7 +43,7 @@ func (e *env) runCopy(c *cli.Context) error {
 	if err := wantArgs(c, 2, 2); err != nil {
 		return err
 	}
-	if c.Bool("ascii") || c.Bool("active") {
+	if c.Bool("ascii") || isOn(c, "active") {
 		return usagef("copy moves bytes as they are, and each of the two servers may have to listen: neither --ascii nor --active goes with it")
 	}
 	p := &copier{

@@ -33,7 +33,7 @@ func (e *env) demo() *cli.Command {
 		Name: "demo", Usage: "see FTP's role reversal: one file, fetched in both modes",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "file-size", Value: 2_100_000, Usage: "`BYTES` of the file"},
-			&cli.GenericFlag{Name: "explain", Value: new(explainWord), Usage: "--explain=`FILE`.svg or FILE.html draws it as a picture, too", DefaultText: "only here"},
+			&cli.GenericFlag{Name: "explain", Value: new(explainWord), Usage: "write the drawing to `FILE`.svg or .html, too", DefaultText: "only here"},
 			&cli.IntFlag{Name: "width", Usage: "`COLUMNS` to draw in; from 150 on side by side", DefaultText: "the terminal's"},
 		},
 		Description: examples("Runs a server and a client in this process, over a filesystem in memory, and draws both transfers.",

@@ -24,7 +24,7 @@ const doctorTimeout = 5 * time.Second
 func (e *env) doctor() *cli.Command {
 	flags := clientFlags(&cli.BoolFlag{Name: "write", Usage: "try an upload, too: a small file under a random name in the directory of the URL, which is removed again"})
 	for _, f := range flags {
-		if d, ok := f.(*cli.DurationFlag); ok && d.Name == "timeout" {
+		if d, ok := f.(*durationFlag); ok && d.Name == "timeout" {
 			d.Value = doctorTimeout
 		}
 	}
@@ -135,6 +135,10 @@ type report struct {
 func (x *exam) report(r *remote, c *cli.Context) *report {
 	s := &report{x: x, findings: x.judge()}
 	row, way := x.use()
+	if row == nil && x.checks.noReading != nil && !x.triedByWriting() {
+		s.err = hinted{err: x.checks.noReading, text: "the account may not read, so no way could be tried (" + replyText(x.checks.noReading) + "): --write tries uploads"}
+		return s
+	}
 	if row == nil {
 		s.err = fmt.Errorf("no way works: %w", x.why())
 		return s
@@ -216,6 +220,9 @@ func (x *exam) bestCommand(r *remote, c *cli.Context, row *gridRow, way int) str
 	add("proxy", maskPassword(c.String("proxy")))
 	x.onlyFamily(&to, row)
 	switch dir := parentOf(x.path); {
+	case row.cells[way].written:
+		words[1] = "put"
+		words = append(words, "FILE", shellWord(to.String()))
 	case x.isFile && x.checks.unread != nil:
 		words[1] = "ls"
 		words = append(words, shellWord(to.join(dir)))

@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -29,6 +27,9 @@ type checks struct {
 	second      error     // of a second connection at once
 	alone       bool      // a second connection was turned away
 	write       *written  // nil: not tried
+	noReading   error     // why the account may not list; nil: it may
+	left        []string  // files that the trials of the ways left behind
+	notDeleted  error     // why
 }
 
 // told is a size and who says so.
@@ -117,7 +118,10 @@ func (d *doctor) check(ctx context.Context, r *gridRow, way int) {
 			break
 		}
 	}
-	if d.write {
+	if k.noReading != nil {
+		k.noFile = "the account may not read"
+	}
+	if d.write && !d.x.triedByWriting() {
 		v.upload()
 	}
 	v.second()
@@ -129,18 +133,26 @@ func (v *visit) list(verb string) (all []ftp.Entry) {
 	if o.err != nil {
 		return nil
 	}
-	var p ftp.ListParser
-	for line := range strings.Lines(string(o.text)) {
-		line = strings.TrimRight(line, "\r\n")
-		e, ok, err := ftp.Entry{}, true, error(nil)
-		if verb == "MLSD" {
-			e, err = ftp.ParseMLSx(line)
-		} else {
-			e, ok, err = p.Parse(line)
-		}
-		if ok && err == nil && e.Type == ftp.FileEntry && e.Name != "" && !strings.ContainsAny(e.Name, "/\x00") {
+	see := func(e ftp.Entry, err error) {
+		if err == nil && e.Type == ftp.FileEntry && e.Name != "" && !strings.ContainsAny(e.Name, "/\x00") {
 			all = append(all, e)
 		}
+	}
+	lines := func(yield func(string) bool) {
+		for line := range strings.Lines(string(o.text)) {
+			if !yield(strings.TrimRight(line, "\r\n")) {
+				return
+			}
+		}
+	}
+	if verb == "LIST" {
+		for e, err := range new(ftp.ListParser).Entries(lines) {
+			see(e, err)
+		}
+		return all
+	}
+	for line := range lines {
+		see(ftp.ParseMLSx(line))
 	}
 	return all
 }
@@ -280,55 +292,4 @@ func (v *visit) second() {
 	if errors.As(o.err, &no) && (no.Code == 421 || no.Code == 530) {
 		v.d.x.checks.second, v.d.x.checks.alone = o.err, true
 	}
-}
-
-// written is what came of an upload.
-type written struct {
-	name string
-	size int64
-	err  error // of STOR
-	came int64 // the size that the server says; -1 if it doesn't
-	left error // of DELE
-}
-
-// upload puts a small file under a name that nobody has, and takes it away.
-func (v *visit) upload() {
-	out := &written{name: "miniftp-doctor-" + strings.ToLower(rand.Text()[:10]) + ".tmp", size: 1000, came: -1}
-	v.d.x.checks.write = out
-	text := bytes.Repeat([]byte("miniftp!\r\n"), int(out.size)/10)
-	o := v.run(errand{cmd: ftp.Command{Verb: "STOR", Arg: out.name}, source: bytes.NewReader(text)})
-	var no *ftp.Error
-	if out.err = o.err; errors.As(o.err, &no) && no.Code.Class() == ftp.PermanentFail {
-		return // there is no file
-	}
-	if o.err == nil {
-		back := v.run(errand{cmd: ftp.Command{Verb: "RETR", Arg: out.name}, most: wholeFile})
-		if errors.As(back.err, &no) { // one may write there, and not read
-			if n, ok := v.size(out.name); ok {
-				out.came = n
-			}
-		} else if out.came = int64(len(back.text)); back.err == nil && out.came == out.size && !bytes.Equal(back.text, text) {
-			out.err = errors.New("other bytes came back than were sent")
-		}
-	}
-	if _, err := v.do("DELE", out.name); err != nil && (o.err == nil || !isGone(err)) {
-		out.left = err
-	}
-}
-
-// isGone: there was nothing to delete.
-func isGone(err error) bool {
-	var no *ftp.Error
-	return errors.As(err, &no) && no.Code == 550
-}
-
-// remains says what became of the file, for people.
-func (o *written) String() string {
-	switch {
-	case o.err != nil:
-		return "refused"
-	case o.left != nil:
-		return fmt.Sprintf("yes, and %s is left", o.name)
-	}
-	return "yes"
 }

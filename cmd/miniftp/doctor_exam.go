@@ -28,6 +28,8 @@ type exam struct {
 	system   string // the answer to SYST
 	features ftp.Features
 	hasFEAT  bool
+	asked    bool     // whether FEAT was asked for: it is behind the login
+	unasked  error    // why FEAT was not answered
 	server   *product // nil if its words don't tell
 	steps    []step
 	rows     []*gridRow
@@ -53,7 +55,8 @@ type gridRow struct {
 
 // gridCell is one way of a row.
 type gridCell struct {
-	state cellState
+	state   cellState
+	written bool // tried by an upload
 	outcome
 }
 
@@ -62,6 +65,7 @@ type cellState uint8
 const (
 	untried cellState = iota
 	absent            // the server does not know it, or it can't be
+	unread            // the account may not read, and nothing was written to try it
 	works
 	fails
 )
@@ -178,7 +182,14 @@ func (d *doctor) probe(ctx context.Context, r *gridRow) {
 				return
 			}
 			w = o.w
-			d.learn(w)
+			if d.learn(w); w.broken { // an answer that comes late is not that to the next command
+				w.leave()
+				if o = d.open(ctx, r); o.err != nil {
+					r.err, w = o.err, nil
+					return
+				}
+				w = o.w
+			}
 		}
 		d.try(w, r, way)
 	}
@@ -210,11 +221,15 @@ func (d *doctor) learn(w *wire) {
 	if d.learned {
 		return
 	}
-	d.learned = true
-	if r, err := w.say("SYST", ""); err == nil && r.Code.Class() == ftp.Completion {
+	d.learned, d.x.asked = true, true
+	r, err := w.say("SYST", "")
+	if err == nil && r.Code.Class() == ftp.Completion {
 		d.x.system = r.Last()
 	}
-	if r, err := w.say("FEAT", ""); err == nil {
+	if !w.broken {
+		r, err = w.say("FEAT", "")
+	}
+	if d.x.unasked = err; err == nil {
 		d.x.features, d.x.hasFEAT = ftp.ParseFeatures(r), r.Code.Class() == ftp.Completion
 	}
 	d.x.server = recognise(d.x.greeting.Text() + "\n" + d.x.system)
@@ -272,7 +287,11 @@ func (d *doctor) try(w *wire, r *gridRow, way int) {
 		e.cmd.Verb, e.plain = "LIST", false
 		c.outcome = w.run(e)
 	}
+	if c.offered && isNoReading(c.err) {
+		d.byWriting(w, c, e)
+	}
 	switch {
+	case c.state == unread:
 	case c.err == nil:
 		c.state = works
 	case !c.offered && errors.As(c.err, &no) && no.Code.Class() == ftp.PermanentFail:
@@ -283,6 +302,7 @@ func (d *doctor) try(w *wire, r *gridRow, way int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
+	case c.written:
 	case c.state == works:
 		d.x.addSteps([]step{{"first listing", c.took}})
 		r.resumes = r.resumes || c.tls != nil && c.tls.Resumed
@@ -295,7 +315,7 @@ func (d *doctor) try(w *wire, r *gridRow, way int) {
 // they do.
 func (d *doctor) withoutReuse(ctx context.Context, r *gridRow) {
 	way := r.best()
-	if way < 0 || !r.resumes {
+	if way < 0 || !r.resumes || r.cells[way].written {
 		return
 	}
 	alone := *r

@@ -73,7 +73,7 @@ type jsonFinding struct {
 	Do       string `json:"do"`
 }
 
-var cellStates = [...]string{"untried", "absent", "works", "fails"}
+var cellStates = [...]string{"untried", "absent", "unread", "works", "fails"}
 
 // json is a report as data.
 func (s *report) json() jsonReport {
@@ -115,6 +115,8 @@ func (x *exam) jsonChecks() jsonChecks {
 	switch {
 	case k.mlsdRefused:
 		c.MLSD = string(refused)
+	case !x.asked || x.unasked != nil:
+		c.MLSD = notAsked
 	default:
 		c.MLSD = yesNo(x.hasMLSD())
 	}

@@ -49,7 +49,7 @@ var (
 // healthyExam is an examination of a server at a public address, from a private one, in
 // which all works.
 func healthyExam(change func(x *exam)) *exam {
-	x := &exam{host: "files.example.net", port: "21", scheme: "ftp", greeting: ftp.NewReply(220, "ProFTPD ready"), hasFEAT: true, features: ftp.Features{"MLST": "", "EPSV": ""}}
+	x := &exam{host: "files.example.net", port: "21", scheme: "ftp", greeting: ftp.NewReply(220, "ProFTPD ready"), asked: true, hasFEAT: true, features: ftp.Features{"MLST": "", "EPSV": ""}}
 	x.server = recognise("ProFTPD ready")
 	x.checks.restart = honest
 	for _, version := range []uint16{0, tls.VersionTLS12, tls.VersionTLS13} {

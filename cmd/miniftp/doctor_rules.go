@@ -66,6 +66,8 @@ var rules = []rule{
 	{"tls-control-only", broken, admin, seeControlOnly},
 	{"login-refused", broken, you, seeLogin},
 	{"no-directory", broken, you, seeNoDir},
+	{"read-refused", broken, you, seeNoReading},
+	{"time-out", broken, you, seeTimeOut},
 	{"no-file", broken, you, seeNoFile},
 	{"passive-address-private", warning, admin, seePrivate},
 	{"passive-address-loopback", warning, admin, seeLoopback},

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
 )
 
 const (
@@ -35,6 +37,8 @@ func (s *report) print(out io.Writer) error {
 	}
 	if s.command != "" {
 		p.line("Use:  " + s.command)
+	} else if s.x.checks.noReading != nil && !s.x.triedByWriting() {
+		p.line("No way could be tried.")
 	} else {
 		p.line("No way works.")
 	}
@@ -99,6 +103,12 @@ func (s *report) head(p *sheet) {
 		facts = append(facts, fit(ftp.Printable(x.system), 40))
 	}
 	switch missing := x.missing(); {
+	case !x.asked:
+		facts = append(facts, "FEAT "+notAsked)
+	case errors.Is(x.unasked, client.ErrTimeout):
+		facts = append(facts, "FEAT not answered in time")
+	case x.unasked != nil:
+		facts = append(facts, "FEAT not answered")
 	case !x.hasFEAT:
 		facts = append(facts, "no FEAT")
 	case len(missing) > 0:
@@ -205,6 +215,8 @@ func (x *exam) words() [][2]string {
 	switch {
 	case k.mlsdRefused:
 		add("MLSD", "refused")
+	case x.greeting.Code != 0 && (!x.asked || x.unasked != nil):
+		add("MLSD", notAsked)
 	case x.greeting.Code != 0:
 		add("MLSD", yesNo(x.hasMLSD()))
 	}
@@ -214,11 +226,17 @@ func (x *exam) words() [][2]string {
 		add("LIST times", "another zone")
 	}
 	add("TLS session reuse", x.tlsWords())
+	if x.triedByWriting() {
+		add("the ways", "tried by uploads, as the account may not read")
+	}
 	if k.write != nil {
 		add("upload", k.write.String())
 	}
 	return all
 }
+
+// notAsked is what stands for an answer that could not be asked for without a login.
+const notAsked = "not asked"
 
 func (x *exam) sizeWord() string {
 	if len(x.checks.sizes) == 0 {

@@ -191,6 +191,10 @@ func seeLogin(x *exam) []sign {
 		if refusesClear(r.err) && x.scheme == "ftp" {
 			return "The login is refused in the clear: " + sentence(replyText(r.err)), "Use ftpes:// in the URL, or --tls."
 		}
+		var no *ftp.Error
+		if errors.As(r.err, &no) && (no.Code == 332 || no.Verb == "ACCT") {
+			return "The server asks for an account at the login: " + sentence(replyText(r.err)), "Name the account with --account."
+		}
 		return "The login is refused: " + sentence(replyText(r.err)), "Look at the user's name and the password."
 	})
 }

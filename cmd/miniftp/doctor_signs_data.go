@@ -285,10 +285,17 @@ func seeWriteDamaged(x *exam) []sign {
 }
 
 func seeWriteLeft(x *exam) []sign {
+	names, err := x.checks.left, x.checks.notDeleted
 	if o := x.checks.write; o != nil && o.left != nil {
-		return []sign{{what: "The file of the trial, " + o.name + ", is still there: " + sentence(o.left.Error()), do: "Have it removed by somebody who may."}}
+		names, err = append(slices.Clone(names), o.name), o.left
 	}
-	return nil
+	switch len(names) {
+	case 0:
+		return nil
+	case 1:
+		return []sign{{what: "The file of the trial, " + names[0] + ", is still there: " + sentence(err.Error()), do: "Have it removed by somebody who may."}}
+	}
+	return []sign{{what: "The files of the trials, " + strings.Join(names, ", ") + ", are still there: " + sentence(err.Error()), do: "Have them removed by somebody who may."}}
 }
 
 func count(n int64) string {

@@ -214,11 +214,8 @@ func (w *wire) startTLS(o *opening, c corner) error {
 // access is USER, PASS and ACCT, each only if asked for.
 func (w *wire) access() error {
 	done := w.timed("login")
-	steps := []ftp.Command{{Verb: "USER", Arg: w.s.opts.User}, {Verb: "PASS", Arg: w.s.opts.Password}, {Verb: "ACCT", Arg: w.s.opts.Account}}
-	for i, cmd := range steps {
-		if i == 2 && cmd.Arg == "" {
-			break
-		}
+	cmd := ftp.Command{Verb: "USER", Arg: w.s.opts.User}
+	for {
 		r, err := w.say(cmd.Verb, cmd.Arg)
 		if err != nil {
 			return err
@@ -228,11 +225,14 @@ func (w *wire) access() error {
 			done()
 			w.tell(ftp.LoggedInAs{User: w.s.opts.User})
 			return nil
-		case r.Code.Class() != ftp.Intermediate || i == 1 && (r.Code != 332 || w.s.opts.Account == "") || i == 2:
+		case r.Code == 332 && cmd.Verb != "ACCT" && w.s.opts.Account != "":
+			cmd = ftp.Command{Verb: "ACCT", Arg: w.s.opts.Account}
+		case r.Code.Class() == ftp.Intermediate && r.Code != 332 && cmd.Verb == "USER":
+			cmd = ftp.Command{Verb: "PASS", Arg: w.s.opts.Password}
+		default:
 			return &ftp.Error{Verb: cmd.Verb, Reply: r}
 		}
 	}
-	return errors.New("the server asks for ever more at the login")
 }
 
 // protect asks for data connections under TLS. Servers that speak TLS first may

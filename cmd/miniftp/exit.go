@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -156,7 +155,7 @@ func replyExit(r *ftp.Error) int {
 		return exitConnect
 	case 426, 451:
 		return exitIncomplete
-	case 332, 530, 532:
+	case 530:
 		return exitLogin
 	}
 	return exitRefused
@@ -183,5 +182,14 @@ func at(where string, err error) error {
 	if isURL(where) {
 		where = maskPassword(where) // of ftp://al/ice:pw@host/ the path is a password
 	}
-	return fmt.Errorf("%s: %w", ftp.Printable(where), err)
+	return &placed{where, err}
 }
+
+// placed is an error with the URL or the file that it is about.
+type placed struct {
+	where string
+	err   error
+}
+
+func (p *placed) Error() string { return ftp.Printable(p.where) + ": " + p.err.Error() }
+func (p *placed) Unwrap() error { return p.err }

@@ -46,7 +46,7 @@ func (w *explainWord) Set(s string) error {
 func explainFlag() cli.Flag {
 	return &cli.GenericFlag{
 		Name: "explain", Value: new(explainWord), DefaultText: "false",
-		Usage: "draw who listened, who dialed, and how the address travelled; --explain=FILE.svg or FILE.html draws a picture",
+		Usage: "draw who listened, who dialed, and how the address was announced; with =`FILE`.svg or .html, also as a picture",
 	}
 }
 

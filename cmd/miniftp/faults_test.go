@@ -85,7 +85,7 @@ func TestFaultExits(t *testing.T) {
 		{"550", "RETR", ftptest.Reply(550, "No such file."), full, exitRefused, "URL/a.bin: the server says 550 No such file."},
 		{"421", "RETR", ftptest.Reply(421, "Too many users."), full, exitConnect, "the server says 421 Too many users."},
 		{"425", "RETR", ftptest.Reply(425, "Can't open."), full, exitConnect, "425"},
-		{"silence", "SIZE", ftptest.Silence(), func(*testing.T) []string {
+		{"silence", "USER", ftptest.Silence(), func(*testing.T) []string {
 			return []string{"get", "--retries", "0", "--timeout", "300ms", "URL/a.bin", "-"}
 		}, exitConnect, "within 300ms"},
 		{"hang up", "USER", ftptest.HangUp(), full, exitConnect, "the server closed it"},

@@ -7,7 +7,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -48,7 +47,7 @@ func (e *env) stat() *cli.Command {
 			if err := wantArgs(c, 1, -1); err != nil {
 				return err
 			}
-			var all []listed
+			lines, n := e.newJSONLines(c), 0
 			err := e.eachURL(c, c.Args().Slice(), func(k *link, r *remote, f found) error {
 				err := k.do(func(cl *client.Client, _ int) (err error) {
 					f.entry, err = cl.Stat(k.ctx, f.path)
@@ -58,22 +57,20 @@ func (e *env) stat() *cli.Command {
 					return at(r.join(f.path), err)
 				}
 				it := listed{cmp.Or(f.path, "/"), f.entry}
-				if !c.Bool("json") {
-					if len(all) > 0 {
-						fmt.Fprintln(e.out)
-					}
-					fmt.Fprint(e.out, e.statText(it))
+				lines.result(toJSON(it))
+				if n++; lines.on {
+					return nil
 				}
-				all = append(all, it)
+				if n > 1 {
+					fmt.Fprintln(e.out)
+				}
+				fmt.Fprint(e.out, e.statText(it))
 				return nil
 			})
-			if !c.Bool("json") {
-				return err
+			if c.NArg() == 1 && !namesSeveral(c.Args().First()) {
+				return e.sayLast(err) // the one object is all
 			}
-			if len(all) == 1 && c.NArg() == 1 {
-				return firstError(err, printJSON(e.out, toJSON(all[0])))
-			}
-			return firstError(err, printJSON(e.out, jsonEntries(all)))
+			return lines.end(err)
 		},
 	}
 }
@@ -98,29 +95,6 @@ func (e *env) statText(it listed) string {
 	line("group", j.Group)
 	line("target", j.Target)
 	return b.String()
-}
-
-func (e *env) rm() *cli.Command {
-	return &cli.Command{
-		Name: "rm", Usage: "delete files", ArgsUsage: "URL...",
-		Flags: clientFlags(&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "delete directories with all that is in them"}),
-		Description: examples("Deletes files, and with -r directories. Links are deleted, never followed.",
-			"miniftp rm ftp://127.0.0.1:2121/copy.md",
-			"miniftp rm -r ftp://127.0.0.1:2121/docs-copy"),
-		Action: func(c *cli.Context) error {
-			for _, u := range c.Args().Slice() {
-				if r, err := parseRemote(u); err == nil && isTop(r.path) {
-					return usagef("rm takes neither the top nor . nor ..: name what is to go")
-				}
-			}
-			return e.onEach(0, globs, func(c *cli.Context, k *link, cl *client.Client, f found) error {
-				if !c.Bool("recursive") {
-					return cl.Delete(k.ctx, f.path)
-				}
-				return cl.RemoveAll(k.ctx, f.path)
-			})(c)
-		},
-	}
 }
 
 // isTop reports whether a path has no name of its own.
@@ -155,60 +129,18 @@ func (e *env) onEach(first int, how naming, f func(*cli.Context, *link, *client.
 		if err := wantArgs(c, first+1, -1); err != nil {
 			return err
 		}
-		var mu sync.Mutex
-		done := []string{}
+		lines := e.newJSONLines(c)
 		work := e.newCrew(c.Int("parallel"))
 		err := e.eachNamed(c, c.Args().Slice()[first:], how, work, func(k *link, r *remote, file found) error {
 			return work.do(func() error {
 				err := at(r.join(file.path), k.do(func(cl *client.Client, _ int) error { return f(c, k, cl, file) }))
 				if err == nil {
-					mu.Lock()
-					done = append(done, r.join(file.path))
-					mu.Unlock()
+					lines.resultAt(r.join(file.path))
 				}
 				return err
 			})
 		})
-		return e.jsonDone(c, done, err)
-	}
-}
-
-// jsonDone prints, with --json, what a verb has done.
-func (e *env) jsonDone(c *cli.Context, done []string, err error) error {
-	if !c.Bool("json") {
-		return err
-	}
-	return firstError(err, printJSON(e.out, map[string]any{"verb": c.Command.Name, "done": done}))
-}
-
-func (e *env) mv() *cli.Command {
-	return &cli.Command{
-		Name: "mv", Usage: "rename a file or directory", ArgsUsage: "URL NEWPATH", Flags: clientFlags(),
-		Description: examples("NEWPATH is a plain path on the same server, from the login directory if relative.",
-			"miniftp mv ftp://127.0.0.1:2121/copy.md docs/copy.md",
-			"miniftp mv ftp://127.0.0.1:2121/docs/copy.md /copy.md"),
-		Action: func(c *cli.Context) error {
-			if err := wantArgs(c, 2, 2); err != nil {
-				return err
-			}
-			to := c.Args().Get(1)
-			if isURL(to) {
-				return usagef("NEWPATH is a plain path such as dir/new.txt, not a URL")
-			}
-			k, r, err := e.openArg(c, c.Args().First())
-			if err != nil {
-				return err
-			}
-			defer k.close()
-			if r.path == "" || to == "" {
-				return usagef("miniftp mv takes URL NEWPATH, and each has to name something")
-			}
-			err = at(r.String(), k.do(func(cl *client.Client, _ int) error { return cl.Rename(k.ctx, r.path, to) }))
-			if err != nil {
-				return e.jsonDone(c, []string{}, err)
-			}
-			return e.jsonDone(c, []string{r.join(to)}, nil)
-		},
+		return lines.end(err)
 	}
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"net/netip"
 	"os"
 	"strconv"
@@ -19,41 +21,41 @@ const maxParallel = 100
 // clientFlags are on every client verb.
 func clientFlags(own ...cli.Flag) []cli.Flag {
 	return append(own,
-		&cli.BoolFlag{Name: "active", Usage: "this end listens, the server dials back"},
-		&cli.BoolFlag{Name: "passive", Usage: "the server listens, this end dials", DefaultText: "true, unless --active is given"},
-		&cli.StringFlag{Name: "active-ports", Usage: "where to listen in active mode: `LO-HI`", DefaultText: "any free port"},
-		&cli.StringFlag{Name: "active-ip", Usage: "the `IP` to announce in active mode", DefaultText: "the control connection's own"},
-		&cli.BoolFlag{Name: "ascii", Usage: "text: lines end as they do at either end (TYPE A)"},
-		&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Value: 1, Usage: "work over `N` connections at once; fewer where the server lets in fewer"},
-		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try `N` times more after a connection broke, with growing waits, each time going on where the last one stopped"},
-		&cli.DurationFlag{Name: "timeout", Value: client.DefaultTimeout, Usage: "give up when nothing happened for `TIME`, such as 500ms or 2m"},
-		&cli.StringFlag{Name: "rate", Usage: "at most `BYTES` per second, such as 500k or 2M", DefaultText: "no limit"},
-		&cli.StringFlag{Name: "proxy", Usage: "connect through the proxy at `URL`: socks5://host:port or http://host:port; none: through none", DefaultText: "ALL_PROXY's"},
-		&cli.DurationFlag{Name: "keep-alive", Usage: "send NOOP every `TIME` while a transfer runs, for what hangs up on a silent control connection", DefaultText: "never"},
-		&cli.StringFlag{Name: "mode", Value: "auto", Usage: "lay files on the data connection as `MODE` has it: stream; block (MODE B: one data connection for all); deflate (MODE Z: compressed, for slow lines); auto is stream, and for a mirror of many small files block where the server has it"},
-		&cli.IntFlag{Name: "level", Usage: "with --mode deflate: compress as hard as `N`, 1 to 9", DefaultText: "6"},
-		&cli.StringFlag{Name: "charset", Usage: "the server's names are in `SET`, such as latin1, shift_jis or gbk", DefaultText: "UTF-8"},
-		&cli.StringFlag{Name: "account", Usage: "the `ACCOUNT`, for a server that asks for one (ACCT)", DefaultText: "none"},
-		&cli.GenericFlag{Name: "tls", Value: new(tlsWord), Usage: "protect an ftp:// URL by TLS (AUTH TLS), as ftpes:// does; nothing goes in the clear then", DefaultText: "false"},
-		&cli.StringFlag{Name: "ca-cert", Usage: "trust the authorities in `FILE` (PEM), and no others", DefaultText: "the system's"},
-		&cli.StringFlag{Name: "pin", Usage: "trust the one certificate whose `FINGERPRINT` is sha256:…", DefaultText: "none"},
-		&cli.StringFlag{Name: "cert", Usage: "show the client certificate in `FILE` (PEM)", DefaultText: "none"},
+		&cli.GenericFlag{Name: "active", Value: new(dataWord), Usage: "active mode: this end listens and the server connects to it; =extended uses EPRT only, =classic PORT only", DefaultText: "false"},
+		&cli.GenericFlag{Name: "passive", Value: new(dataWord), Usage: "passive mode: the server listens and this end connects to it; =extended uses EPSV only, =classic PASV only", DefaultText: "true, unless --active is given"},
+		&cli.StringFlag{Name: "active-ports", Usage: "in active mode, listen on ports `LO-HI`", DefaultText: "any free port"},
+		&cli.StringFlag{Name: "active-ip", Usage: "in active mode, announce the address `IP`", DefaultText: "that of the control connection"},
+		&cli.BoolFlag{Name: "ascii", Usage: "transfer text, with the line ends of each side (TYPE A)"},
+		&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Value: 1, Usage: "use `N` connections at once, or fewer if the server allows fewer"},
+		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try up to `N` times more after a connection broke, with growing pauses; each try resumes where the last one stopped"},
+		newDuration("timeout", client.DefaultTimeout, "", "give up when nothing happened for `DURATION`, such as 500ms, 2m or plain seconds"),
+		&cli.StringFlag{Name: "rate", Usage: "transfer at most `BYTES` per second, such as 500k, 2M or 2MiB", DefaultText: "no limit"},
+		&cli.StringFlag{Name: "proxy", Usage: "connect through the proxy at `URL`: socks5://host:port or http://host:port; none means no proxy", DefaultText: "ALL_PROXY's"},
+		newDuration("keep-alive", 0, "never", "send NOOP every `DURATION` during a transfer, for firewalls that end a silent control connection"),
+		&cli.StringFlag{Name: "mode", Value: "auto", Usage: "the transfer mode, `MODE`: stream, block (MODE B: one data connection for several files), deflate (MODE Z: compressed, for slow lines) or auto (stream, but block for a mirror of many small files if the server supports it)"},
+		&cli.IntFlag{Name: "level", Usage: "with --mode deflate: the compression level `N`, from 1 (fast) to 9 (small)", DefaultText: "6"},
+		&cli.StringFlag{Name: "charset", Usage: "the server's file names are encoded in `SET`, such as latin1, shift_jis or gbk", DefaultText: "UTF-8"},
+		&cli.StringFlag{Name: "account", Usage: "send `ACCOUNT` to a server that asks for an account (ACCT)", DefaultText: "none"},
+		&cli.GenericFlag{Name: "tls", Value: new(tlsWord), Usage: "use TLS for an ftp:// URL (AUTH TLS), as ftpes:// does; nothing is sent without it", DefaultText: "false"},
+		&cli.StringFlag{Name: "ca-cert", Usage: "trust the certificate authorities in `FILE` (PEM) and no others", DefaultText: "the system's"},
+		&cli.StringFlag{Name: "pin", Usage: "trust only the certificate with the `FINGERPRINT` sha256:…", DefaultText: "none"},
+		&cli.StringFlag{Name: "cert", Usage: "present the client certificate in `FILE` (PEM)", DefaultText: "none"},
 		&cli.StringFlag{Name: "key", Usage: "the private key of --cert is in `FILE` (PEM)", DefaultText: "that of --cert"},
-		&cli.BoolFlag{Name: "insecure", Usage: "with TLS, trust any certificate: whoever sits in between can read along"},
-		&cli.StringFlag{Name: "user", Usage: "the `NAME` to log in with", DefaultText: "the URL's, else anonymous"},
-		&cli.StringFlag{Name: "password-file", Usage: "the `FILE` whose first line is the password", DefaultText: "none"},
-		&cli.BoolFlag{Name: "netrc", Usage: "take the login from ~/.netrc, whatever the URL says"},
+		&cli.BoolFlag{Name: "insecure", Usage: "with TLS, trust any certificate; someone in between can then read everything"},
+		&cli.StringFlag{Name: "user", Usage: "log in as user `NAME`", DefaultText: "the URL's, else anonymous"},
+		&cli.StringFlag{Name: "password-file", Usage: "read the password from the first line of `FILE`", DefaultText: "none"},
+		&cli.BoolFlag{Name: "netrc", Usage: "use the login in ~/.netrc instead of the one in the URL"},
 		explainFlag(),
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
-		&cli.StringFlag{Name: "record", Usage: "write what is said on the control connections to `FILE`, for a bug report; passwords are masked", DefaultText: "no"},
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
+		&cli.StringFlag{Name: "record", Usage: "write the commands and replies to `FILE`, for a bug report; passwords are masked", DefaultText: "no"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"},
 		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON"},
 		&cli.BoolFlag{Name: "no-progress", Usage: "draw no progress bars"},
 	)
 }
 
 func resumeFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "resume", Aliases: []string{"c"}, Usage: "go on where an earlier try stopped"}
+	return &cli.BoolFlag{Name: "resume", Aliases: []string{"c"}, Usage: "resume where an earlier try stopped"}
 }
 
 // clientOptions reads the flags that a connection needs.
@@ -76,7 +78,7 @@ func clientOptions(c *cli.Context) (client.Options, error) {
 	if o.Charset, err = findCharset(c.String("charset")); err != nil {
 		return o, err
 	}
-	if o.Mode, err = dataMode(c); err != nil {
+	if o.Mode, o.Verbs, err = dataMode(c); err != nil {
 		return o, err
 	}
 	if o.TransferMode, o.Level, err = transferMode(c); err != nil {
@@ -116,25 +118,61 @@ func transferMode(c *cli.Context) (client.TransferMode, int, error) {
 	return mode, level, nil
 }
 
-// dataMode says who listens: a flag beats the environment.
-func dataMode(c *cli.Context) (ftp.DataMode, error) {
-	active, passive := c.Bool("active"), c.Bool("passive")
+// dataWord is the value of --active and --passive: false, true, or the verbs by which the
+// addresses of data connections are told. A bare flag is true.
+type dataWord string
+
+func (w *dataWord) String() string   { return cmp.Or(string(*w), "false") }
+func (w *dataWord) IsBoolFlag() bool { return true }
+func (w *dataWord) takes() string    { return "true, false, extended or classic" }
+
+func (w *dataWord) Set(s string) error {
+	b, err := strconv.ParseBool(s)
+	switch s = strings.ToLower(s); {
+	case err == nil:
+		*w = dataWord(strconv.FormatBool(b))
+	case s == "extended", s == "classic":
+		*w = dataWord(s)
+	default:
+		return errors.New("it is true, false, extended or classic")
+	}
+	return nil
+}
+
+// dataMode returns who listens, and by which verbs that is agreed on: a flag overrides the
+// environment.
+func dataMode(c *cli.Context) (ftp.DataMode, client.Verbs, error) {
+	active, passive := isOn(c, "active"), isOn(c, "passive")
 	if active && passive {
 		active, passive = !fromEnv(c, "active"), !fromEnv(c, "passive")
 		if active == passive {
-			return ftp.Passive, usagef("--active and --passive exclude each other")
+			return ftp.Passive, 0, usagef("--active and --passive exclude each other")
 		}
 	}
+	mode, name := ftp.Passive, "passive"
 	if active {
-		return ftp.Active, nil
+		mode, name = ftp.Active, "active"
 	}
-	return ftp.Passive, nil
+	switch c.String(name) {
+	case "extended":
+		return mode, client.ExtendedVerbs, nil
+	case "classic":
+		return mode, client.ClassicVerbs, nil
+	}
+	return mode, client.AnyVerbs, nil
 }
+
+// isOn reports whether a flag with a dataWord is given, with verbs or without.
+func isOn(c *cli.Context, name string) bool { w := c.String(name); return w != "" && w != "false" }
 
 // fromEnv reports whether a flag's value is that of its environment variable.
 func fromEnv(c *cli.Context, name string) bool {
 	v, ok := os.LookupEnv(envName(name))
-	if b, err := strconv.ParseBool(v); err == nil && c.Bool(name) == b && c.Value(name) == any(b) {
+	b, err := strconv.ParseBool(v)
+	if v == "" { // of a switch: off
+		b, err = false, nil
+	}
+	if now, bad := strconv.ParseBool(c.String(name)); err == nil && bad == nil && now == b {
 		return ok
 	}
 	return ok && v == c.String(name)
@@ -158,26 +196,6 @@ func portRange(flag, s string) (r [2]uint16, err error) {
 		return r, usagef("%s %q: a range is written as 40000-40100", flag, s)
 	}
 	return [2]uint16{uint16(a), uint16(b)}, nil
-}
-
-// byteRate reads 1500, 500k, 2M or 1G.
-func byteRate(flag, s string) (int64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	unit := int64(1)
-	digits := strings.TrimRight(s, "bB")
-	for suffix, n := range map[string]int64{"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "g": 1e9, "G": 1e9} {
-		if strings.HasSuffix(digits, suffix) {
-			unit, digits = n, strings.TrimSuffix(digits, suffix)
-			break
-		}
-	}
-	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil || !(n >= 0 && n*float64(unit) <= 1e15) { // nor NaN
-		return 0, usagef("%s %q: a rate is written as 500k or 2M, in bytes per second", flag, s)
-	}
-	return int64(n * float64(unit)), nil
 }
 
 // waits is how long to wait before the n-th retry: 1 s, 2 s, 4 s … at most 30 s.

@@ -202,7 +202,7 @@ func (f *fetcher) file(k *link, r *remote, file found, local string) error {
 	} else {
 		res, err = f.download(k, file, local, client.FileOptions{
 			Resume: f.resume, ASCII: f.ascii || r.ascii, Size: file.size(), Progress: m.progress(), KeepTime: true,
-			Modified: modified(file.entry), More: f.segments == 0,
+			Modified: modified(file.entry),
 		})
 	}
 	m.done(res, err)

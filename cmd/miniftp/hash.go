@@ -51,22 +51,19 @@ func (e *env) runHash(c *cli.Context) error {
 		Sum  string `json:"sum"`
 		By   string `json:"by"` // server, or client
 	}
-	sums := []sum{}
+	lines := e.newJSONLines(c)
 	err := e.eachURL(c, c.Args().Slice(), func(k *link, r *remote, f found) error {
 		digest, by, err := e.hashOne(k, f.path, algo)
 		if err != nil {
 			return at(r.join(f.path), err)
 		}
-		sums = append(sums, sum{r.join(f.path), algo, digest, by})
+		lines.result(sum{r.join(f.path), algo, digest, by})
 		if !c.Bool("json") {
 			fmt.Fprintf(e.out, "%s  %s\n", digest, e.shown(cmp.Or(f.path, "/")))
 		}
 		return nil
 	})
-	if c.Bool("json") {
-		return firstError(err, printJSON(e.out, sums))
-	}
-	return err
+	return lines.end(err)
 }
 
 // hashOne asks the server, and reads the file where it can't answer.

@@ -21,8 +21,9 @@ func examples(about string, lines ...string) string {
 	return about + examplesBelow + "  " + strings.Join(lines, "\n  ")
 }
 
-// verbHelp is what --help of a verb prints; path is its name behind "miniftp".
-func verbHelp(c *cli.Command, path string) string {
+// verbHelp is what --help of a verb prints: the flags that matter most or, for --help=all,
+// the whole. path is its name behind "miniftp".
+func verbHelp(c *cli.Command, path string, whole bool) string {
 	about, lines, _ := strings.Cut(c.Description, examplesBelow)
 	var b strings.Builder
 	usage := strings.TrimRight(fmt.Sprintf("miniftp %s [flags] %s", path, c.ArgsUsage), " ")
@@ -34,13 +35,27 @@ func verbHelp(c *cli.Command, path string) string {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("Flags:\n")
-	for _, f := range c.Flags {
-		if d, ok := f.(cli.DocGenerationFlag); ok {
-			b.WriteString(flagHelp(f.Names(), d))
-		}
+	all := sections(c, path)
+	shown := all
+	if !whole {
+		shown = mattering(all, path)
 	}
-	fmt.Fprintf(&b, "%-*s%s\n\nExamples:\n%s\n", helpColumn, "  -h, --help", "show this", lines)
+	more := flagCount(all) - flagCount(shown)
+	for i, group := range shown {
+		fmt.Fprintf(&b, "%s:\n", group.title)
+		for _, f := range group.flags {
+			b.WriteString(flagHelp(f))
+		}
+		if i == 0 {
+			about := "show this"
+			if more > 0 {
+				about = fmt.Sprintf("show this; --help=all shows %d flags more", more)
+			}
+			fmt.Fprintf(&b, "%-*s%s\n", helpColumn, "  -h, --help", about)
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "Examples:\n%s\n", lines)
 	return b.String()
 }
 
@@ -52,7 +67,7 @@ func appHelp(app *cli.App) string {
 	for _, c := range app.Commands {
 		fmt.Fprintf(&b, "  %-8s %s\n", c.Name, c.Usage)
 	}
-	fmt.Fprintf(&b, "\nFlags:\n  %-12s show this; miniftp VERB --help tells all about one verb\n  %-12s print the version\n", "-h, --help", "--version")
+	fmt.Fprintf(&b, "\nFlags:\n  %-12s show this; miniftp VERB --help tells about one verb\n  %-12s print the version\n", "-h, --help", "--version")
 	fmt.Fprintf(&b, "\n%s\n%s\n", paragraphs(about), lines)
 	return b.String()
 }
@@ -69,7 +84,11 @@ func helpWord(word string) bool {
 func (e *env) helpAsked(app *cli.App, path string) error {
 	at := slices.IndexFunc(e.raw, helpWord)
 	if at < 0 {
-		return e.showHelp(app, strings.Fields(path))
+		return e.showHelp(app, strings.Fields(path), false)
+	}
+	_, how, _ := strings.Cut(e.raw[at], "=")
+	if how != "" && how != "all" {
+		return usagef("%s: it is --help, or --help=all for all flags", maskFlag(e.raw[at]))
 	}
 	rest := slices.DeleteFunc(slices.Clone(e.raw[at+1:]), func(a string) bool { return strings.HasPrefix(a, "-") })
 	if path == "" && len(rest) == 1 && app.Command(rest[0]) != nil {
@@ -78,7 +97,7 @@ func (e *env) helpAsked(app *cli.App, path string) error {
 	if len(rest) > 0 {
 		return helpBeside(e.raw[at], path)
 	}
-	return e.showHelp(app, strings.Fields(path))
+	return e.showHelp(app, strings.Fields(path), how == "all")
 }
 
 func helpBeside(word, path string) error {
@@ -86,7 +105,7 @@ func helpBeside(word, path string) error {
 }
 
 // showHelp prints the help of the verb at path, that of the program if it is empty.
-func (e *env) showHelp(app *cli.App, path []string) error {
+func (e *env) showHelp(app *cli.App, path []string, whole bool) error {
 	text := ""
 	verbs := app.Commands
 	for i, name := range path {
@@ -94,11 +113,16 @@ func (e *env) showHelp(app *cli.App, path []string) error {
 		if n < 0 {
 			return noSuchVerb(name, verbs)
 		}
-		text = verbHelp(verbs[n], strings.Join(path[:i+1], " "))
+		text = verbHelp(verbs[n], strings.Join(path[:i+1], " "), whole)
 		verbs = verbs[n].Subcommands
 	}
 	if len(path) == 0 {
 		text = appHelp(app)
+		for _, c := range app.Commands {
+			if whole {
+				text += "\n" + verbHelp(c, c.Name, true)
+			}
+		}
 	}
 	_, err := io.WriteString(e.out, text)
 	return err
@@ -117,10 +141,14 @@ func didYouMean(near string) string {
 	return " (did you mean " + near + "?)"
 }
 
-// paragraphs breaks each line of a text where it is too long.
+// paragraphs breaks each line of a text where it is too long, but for those of a table.
 func paragraphs(text string) string {
 	var all []string
 	for line := range strings.SplitSeq(text, "\n") {
+		if strings.HasPrefix(line, "  ") { // of a table
+			all = append(all, line)
+			continue
+		}
 		all = append(all, wrap(line, helpWidth)...)
 	}
 	return strings.Join(all, "\n")
@@ -128,16 +156,18 @@ func paragraphs(text string) string {
 
 // flagHelp is what the help says about one flag: its names, what it does, its
 // default and its environment variable.
-func flagHelp(names []string, f cli.DocGenerationFlag) string {
+func flagHelp(flag cli.Flag) string {
+	f, ok := flag.(cli.DocGenerationFlag)
+	if !ok {
+		return ""
+	}
 	what, usage := placeholder(f.GetUsage())
+	names := flag.Names()
 	var dashes []string
 	for i := len(names) - 1; i >= 0; i-- {
 		dashes = append(dashes, dashed(names[i]))
 	}
-	head := "  " + strings.Join(dashes, ", ")
-	if f.TakesValue() {
-		head += " " + what
-	}
+	head := "  " + strings.Join(dashes, ", ") + valueHelp(f, what)
 	lines := wrap(usage, helpWidth-helpColumn)
 	units := []string{"(default: " + strings.Trim(f.GetDefaultText(), `"`) + ")"}
 	if vars := f.GetEnvVars(); len(vars) > 0 {
@@ -160,6 +190,17 @@ func flagHelp(names []string, f cli.DocGenerationFlag) string {
 		head = ""
 	}
 	return b.String()
+}
+
+// valueHelp is what the help writes after the names of a flag for its value.
+func valueHelp(f cli.DocGenerationFlag, what string) string {
+	switch {
+	case wantsValue(f):
+		return " " + what
+	case what != "": // that may be left out
+		return "[=" + what + "]"
+	}
+	return ""
 }
 
 // placeholder finds the word in backquotes that stands for the flag's value, and

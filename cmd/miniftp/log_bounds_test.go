@@ -138,8 +138,8 @@ func TestConsoleLines(t *testing.T) {
 		"alice STOR /cut failed: 426 cut",
 		"alice deleted /old.txt",
 		"alice renamed /a to /b",
-		"alice refused MKD /d: 550 /d: exists already.",
-		"alice refused DELE /x?: the account has no permission to delete (users.perm)",
+		"alice: MKD /d refused: 550 /d: exists already.",
+		"alice: DELE /x? refused: the account has no permission to delete (users.perm)",
 		"alice left after 9.0 s",
 	}
 	got := strings.Split(strings.TrimSuffix(log, "\n"), "\n")

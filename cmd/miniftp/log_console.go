@@ -126,11 +126,11 @@ var consoleTexts = map[string]func(consoleAttrs) string{
 		return line
 	},
 	"refused": func(a consoleAttrs) string {
-		line := a.who() + " refused"
+		line := a.who()
 		if verb := a.str("verb"); verb != "" {
-			line += " " + strings.TrimSpace(verb+" "+a.str("path"))
+			line += ": " + strings.TrimSpace(verb+" "+a.str("path"))
 		}
-		line += ": " + a.str("why")
+		line += " refused: " + a.str("why")
 		if option := a.str("option"); strings.Contains(option, ".") { // a key of the file
 			line += " (" + option + ")"
 		} else if option != "" {

@@ -106,6 +106,9 @@ func loginHint(err error, o client.Options) error {
 	if errors.As(err, &reply) && o.TLS == client.NoTLS && wantsTLS(reply.Reply) {
 		return fmt.Errorf("%w (the server wants TLS: use --tls, or ftpes:// in the URL)", err)
 	}
+	if errors.As(err, &reply) && (reply.Code == 332 || reply.Verb == "ACCT" && o.Account == "") {
+		return fmt.Errorf("%w (the server asks for an account: name it with --account)", err)
+	}
 	if exitCode(err) != exitLogin || o.Password != "" || isAnonymous(o.User) {
 		return err
 	}

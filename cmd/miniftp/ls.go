@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
@@ -20,11 +19,17 @@ func (e *env) ls() *cli.Command {
 		Flags: clientFlags(
 			&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Usage: "type, permissions, size and time too"},
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "hidden names too"},
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"R"}, Usage: "all that is below, too"},
-			&cli.StringFlag{Name: "sort", Value: "name", Usage: "sort by `KEY`: name, size (largest first) or time (newest first)"}),
-		Description: examples("One name a line; a directory's ends in /. --json prints an array of objects.",
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"R"}, Usage: "everything below the directory, too"},
+			&cli.BoolFlag{Name: "directory", Aliases: []string{"d"}, Usage: "list a directory itself, not what is in it"},
+			&cli.BoolFlag{Name: "human", Aliases: []string{"h"}, Usage: "sizes such as 12.8 kB, in the long lines of -l"},
+			&cli.StringFlag{Name: "sort", Value: "name", Usage: "sort by `KEY`: name, size (largest first) or time (newest first)"},
+			&cli.BoolFlag{Name: "by-time", Aliases: []string{"t"}, Usage: "short for --sort time"},
+			&cli.BoolFlag{Name: "by-size", Aliases: []string{"S"}, Usage: "short for --sort size"},
+			&cli.BoolFlag{Name: "reverse", Aliases: []string{"r"}, Usage: "in the opposite order"},
+			&cli.BoolFlag{Name: "names", Aliases: []string{"1"}, Usage: "one bare name a line, as without -l", DefaultText: "true, unless --long is given"}),
+		Description: examples("One name a line; a directory's ends in /. --json prints an array of objects, one a line, in the order of the server unless a flag sorts them.",
 			"miniftp ls ftp://127.0.0.1:2121/",
-			"miniftp ls -l --sort time ftp://127.0.0.1:2121/docs",
+			"miniftp ls -lh --sort time ftp://127.0.0.1:2121/docs",
 			"miniftp ls --json 'ftp://127.0.0.1:2121/*.md'"),
 		Action: e.runLs,
 	}
@@ -40,22 +45,11 @@ func (e *env) runLs(c *cli.Context) error {
 	if err := wantArgs(c, 1, -1); err != nil {
 		return err
 	}
-	key, ok := map[string]func(listed) int64{
-		"name": func(listed) int64 { return 0 },
-		"size": func(it listed) int64 { return -it.Size },
-		"time": func(it listed) int64 { return -it.Modified.UnixMicro() },
-	}[c.String("sort")]
-	if !ok {
-		return usagef("--sort %q: it is name, size or time", c.String("sort"))
+	out, err := e.newRows(c)
+	if err != nil {
+		return err
 	}
-	out := &rows{e: e, key: key, text: e.shownAs}
-	switch {
-	case c.Bool("json"):
-		out.text, out.json = jsonText, true
-	case c.Bool("long"):
-		out.text = e.longLine
-	}
-	err := e.eachURL(c, c.Args().Slice(), func(k *link, r *remote, f found) error {
+	err = e.eachURL(c, c.Args().Slice(), func(k *link, r *remote, f found) error {
 		name := func(it listed) string { return it.name }
 		if c.NArg() > 1 && f.entry.Type == ftp.UnknownEntry { // tell the directories apart
 			name = func(it listed) string { return below(f.path, it) }
@@ -65,12 +59,16 @@ func (e *env) runLs(c *cli.Context) error {
 			out.add(it)
 		}, out))
 	})
+	err = e.sayLast(err)
 	out.end()
 	return err
 }
 
 // listOne lists a directory, or tells about a file.
 func (e *env) listOne(c *cli.Context, k *link, r *remote, f found, add func(listed), out *rows) error {
+	if c.Bool("directory") {
+		return e.listItself(k, f, add)
+	}
 	hidden := func(name string) bool { return !c.Bool("all") && strings.HasPrefix(path.Base(name), ".") }
 	if f.entry.Type != ftp.UnknownEntry && (!f.entry.IsDir() || r.pattern != "" && !c.Bool("recursive")) {
 		if !hidden(f.path) {
@@ -78,6 +76,7 @@ func (e *env) listOne(c *cli.Context, k *link, r *remote, f found, add func(list
 		}
 		return nil
 	}
+	out.begin()
 	before := out.n
 	err := k.do(func(cl *client.Client, _ int) error {
 		if err := out.back(before); err != nil {
@@ -104,6 +103,21 @@ func (e *env) listOne(c *cli.Context, k *link, r *remote, f found, add func(list
 		}
 	}
 	return err
+}
+
+// listItself lists what a URL names, be it a directory.
+func (e *env) listItself(k *link, f found, add func(listed)) error {
+	if f.entry.Type == ftp.UnknownEntry {
+		err := k.do(func(cl *client.Client, _ int) (err error) {
+			f.entry, err = cl.Stat(k.ctx, f.path)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	add(listed{cmp.Or(f.path, "."), f.entry})
+	return nil
 }
 
 func listTree(k *link, cl *client.Client, root string, add func(listed), hidden func(string) bool) error {
@@ -169,7 +183,8 @@ func (e *env) shown(name string) string {
 	return b.String()
 }
 
-func (e *env) longLine(it listed) string {
+// longLine is a line of ls -l; bytes writes its size.
+func (e *env) longLine(it listed, bytes func(int64) string) string {
 	mode := "?????????"
 	if it.HasMode {
 		mode = it.Mode.Perm().String()[1:]
@@ -178,7 +193,7 @@ func (e *env) longLine(it listed) string {
 	}
 	size := ""
 	if it.Size >= 0 && !it.IsDir() {
-		size = fmt.Sprint(it.Size)
+		size = bytes(it.Size)
 	}
 	when := ""
 	if !it.Modified.IsZero() {
@@ -201,45 +216,4 @@ func typeLetter(e ftp.Entry) string {
 		return "-"
 	}
 	return "?"
-}
-
-// jsonEntry is one object of ls --json and stat --json.
-type jsonEntry struct {
-	Name     string `json:"name"`
-	Type     string `json:"type"` // file, dir, link, or other
-	Size     *int64 `json:"size,omitempty"`
-	Modified string `json:"modified,omitempty"` // RFC 3339
-	Mode     string `json:"mode,omitempty"`     // octal
-	Perm     string `json:"perm,omitempty"`     // the MLSx fact
-	Owner    string `json:"owner,omitempty"`
-	Group    string `json:"group,omitempty"`
-	Target   string `json:"target,omitempty"`
-	Unique   string `json:"unique,omitempty"`
-}
-
-func toJSON(it listed) jsonEntry {
-	j := jsonEntry{
-		Name: it.name, Type: it.Type.String(), Perm: it.Perm, Owner: it.Owner, Group: it.Group, Target: it.Target, Unique: it.Unique,
-	}
-	if it.IsDir() {
-		j.Type = "dir"
-	}
-	if it.Size >= 0 {
-		j.Size = &it.Size
-	}
-	if !it.Modified.IsZero() {
-		j.Modified = it.Modified.UTC().Format(time.RFC3339)
-	}
-	if it.HasMode {
-		j.Mode = fmt.Sprintf("%04o", it.Mode.Perm())
-	}
-	return j
-}
-
-func jsonEntries(all []listed) []jsonEntry {
-	list := make([]jsonEntry, 0, len(all))
-	for _, it := range all {
-		list = append(list, toJSON(it))
-	}
-	return list
 }

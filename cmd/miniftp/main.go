@@ -13,7 +13,7 @@ import (
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, endings(os.Args)...)
 	go func() {
 		<-signals
 		cancel()
@@ -21,6 +21,24 @@ func main() {
 		os.Exit(exitInterrupted)
 	}()
 	os.Exit(run(ctx, os.Args, stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// endings returns the signals that end a command line, so that it can remove what it would
+// leave behind: an interrupt, SIGTERM and SIGHUP, which is a terminal that was closed. To
+// serve, SIGHUP is the order to read its configuration again.
+func endings(args []string) []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	verb := ""
+	if len(args) > 1 {
+		verb = args[1]
+	}
+	if verb != "serve" && !signal.Ignored(syscall.SIGHUP) { // nohup has it ignored
+		all = append(all, syscall.SIGHUP)
+	}
+	if verb == "bench" { // of others, SIGQUIT prints what they are at
+		all = append(all, syscall.SIGQUIT)
+	}
+	return all
 }
 
 // stdio is what a verb reads and writes: data goes to out, all else to err.

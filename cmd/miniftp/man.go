@@ -10,18 +10,66 @@ import (
 
 func (e *env) man() *cli.Command {
 	return &cli.Command{
-		Name: "man", Usage: "print the manual page",
-		Description: examples("Prints miniftp(1), made from the program itself, as a source for man.",
+		Name: "man", Usage: "print the manual page", ArgsUsage: "[VERB]",
+		Description: examples("Prints miniftp(1), made from the program itself, as a source for man; with a VERB, the page about that verb.",
 			"miniftp man > miniftp.1",
-			"miniftp man | man -l - | cat"),
+			"miniftp man get | man -l - | cat"),
 		Action: func(c *cli.Context) error {
-			if err := wantArgs(c, 0, 0); err != nil {
+			if err := wantArgs(c, 0, 2); err != nil {
 				return err
 			}
-			_, err := fmt.Fprint(e.out, manPage(c.App))
+			page := manPage(c.App)
+			if c.NArg() > 0 {
+				verb, verbs := (*cli.Command)(nil), c.App.Commands
+				for _, name := range c.Args().Slice() {
+					if verb = verbNamed(verbs, name); verb == nil {
+						return noSuchVerb(name, verbs)
+					}
+					verbs = verb.Subcommands
+				}
+				page = verbPage(c.App, verb, strings.Join(c.Args().Slice(), " "))
+			}
+			_, err := fmt.Fprint(e.out, page)
 			return err
 		},
 	}
+}
+
+// verbPage is the page about one verb; path is its name behind "miniftp".
+func verbPage(app *cli.App, c *cli.Command, path string) string {
+	var b roff
+	name := roffText("miniftp-" + strings.ReplaceAll(path, " ", "-"))
+	b.line(".TH %s 1 \"\" \"%s %s\"", strings.ToUpper(name), app.Name, roffText(app.Version))
+	b.section("NAME")
+	b.line("%s \\- %s", name, roffText(c.Usage))
+	b.section("SYNOPSIS")
+	b.line(".B %s %s\n%s", app.Name, roffText(path), roffText(strings.TrimSpace("[flags] "+c.ArgsUsage)))
+	about, lines, _ := strings.Cut(c.Description, examplesBelow)
+	b.section("DESCRIPTION")
+	b.text(about)
+	for _, group := range sections(c, path) {
+		if len(group.flags) == 0 {
+			continue
+		}
+		if group.title == "Flags" {
+			b.section("FLAGS")
+		} else {
+			b.section(strings.ToUpper(roffText(group.title)))
+		}
+		b.flags(group.flags)
+	}
+	if len(c.Subcommands) > 0 {
+		b.section("VERBS")
+		for _, sub := range c.Subcommands {
+			b.verb(sub, path+" "+sub.Name)
+		}
+	}
+	b.section("EXAMPLES")
+	b.examples(lines)
+	b.exits()
+	b.section("SEE ALSO")
+	b.line(".BR miniftp (1)")
+	return b.String()
 }
 
 // manPage is miniftp(1) in the man macros.
@@ -51,10 +99,7 @@ func manPage(app *cli.App) string {
 	b.section("CLIENT FLAGS")
 	b.text("Every verb that takes a URL has these.")
 	b.flags(clientFlags())
-	b.section("EXIT STATUS")
-	for _, x := range exitMeanings {
-		b.line(".TP\n.B %d\n%s", x.code, roffText(x.meaning))
-	}
+	b.exits()
 	b.section("ENVIRONMENT")
 	b.text("Each flag but those that delete has a variable, which is named with it: MINIFTP_ and the flag in capitals. A flag beats the environment, and that beats a configuration file.")
 	for _, v := range [][2]string{
@@ -130,6 +175,14 @@ func isClientFlag(f cli.Flag) bool {
 	return ok && found && same.GetUsage() == d.GetUsage()
 }
 
+// exits is the section about the exit codes.
+func (b *roff) exits() {
+	b.section("EXIT STATUS")
+	for _, x := range exitMeanings {
+		b.line(".TP\n.B %d\n%s", x.code, roffText(x.meaning))
+	}
+}
+
 func (b *roff) flags(flags []cli.Flag) {
 	for _, f := range flags {
 		d, ok := f.(cli.DocGenerationFlag)
@@ -142,8 +195,9 @@ func (b *roff) flags(flags []cli.Flag) {
 			names = append(names, "\\fB"+roffText(dashed(name))+"\\fR")
 		}
 		head := strings.Join(names, ", ")
-		if d.TakesValue() {
-			head += " \\fI" + roffText(what) + "\\fR"
+		if value := valueHelp(d, what); value != "" {
+			before, after, _ := strings.Cut(value, what)
+			head += roffText(before) + "\\fI" + roffText(what) + "\\fR" + after
 		}
 		b.line(".TP\n%s\n%s", head, roffText(fmt.Sprintf("%s (default: %s)", usage, strings.Trim(d.GetDefaultText(), `"`))))
 	}

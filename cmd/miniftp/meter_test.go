@@ -18,7 +18,7 @@ func TestMeter(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	var screen, errs bytes.Buffer
 	e := &env{stdio: stdio{nil, nil, &errs}, ctx: t.Context()}
-	m := &meter{e: e, summary: true, width: 80, bars: mpb.New(mpb.WithOutput(&screen), mpb.WithAutoRefresh(), mpb.WithRefreshRate(time.Millisecond))}
+	m := &meter{e: e, summary: true, bars: mpb.New(mpb.WithOutput(&screen), mpb.WithAutoRefresh(), mpb.WithRefreshRate(time.Millisecond))}
 	e.above = m.bars
 	for i, name := range []string{"one.bin", "漢字.bin", "a\x1bname.bin", "unknown.bin"} {
 		f := m.file(name)
@@ -71,7 +71,7 @@ func (t *transfer) draw2nd(tb *testing.T) {
 // a run that was interrupted; what is called after it is harmless.
 func TestMeterEndsOpenBars(t *testing.T) {
 	e := &env{stdio: stdio{nil, nil, io.Discard}, ctx: t.Context()}
-	m := &meter{e: e, width: 80, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh(), mpb.WithRefreshRate(time.Millisecond))}
+	m := &meter{e: e, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh(), mpb.WithRefreshRate(time.Millisecond))}
 	m.total()
 	m.all.draw()
 	drawn, waiting := m.file("drawn"), m.file("waiting")

@@ -200,7 +200,7 @@ func TestMirrorJSON(t *testing.T) {
 // TestTotalLine: what the line below the bars says, and that it fits.
 func TestTotalLine(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
-	m := &meter{e: &env{ctx: t.Context()}, width: 80, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh())}
+	m := &meter{e: &env{ctx: t.Context()}, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh())}
 	m.total()
 	for range 1310 {
 		m.expect(9_600_000_000 / 1310)
@@ -209,12 +209,11 @@ func TestTotalLine(t *testing.T) {
 	m.all.add(100_000_000, true) // was there before
 	m.all.pace.at = time.Now().Add(-time.Second)
 	m.all.add(142_000_000, false)
-	line := m.all.line()
+	line := m.all.line(80)
 	if !regexp.MustCompile(`^1,204 of 1,310 files   0\.2 of 9\.6 GB   14[0-3] MB/s   1:0\d left$`).MatchString(line) {
 		t.Errorf("%q", line)
 	}
-	m.width = 30
-	if line := m.all.line(); cells(line) > 29 {
+	if line := m.all.line(30); cells(line) > 29 {
 		t.Errorf("%q", line)
 	}
 	m.all.draw()

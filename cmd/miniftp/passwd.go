@@ -28,7 +28,7 @@ func (e *env) passwd() *cli.Command {
 			&cli.StringFlag{Name: "file", Usage: "set the password in `FILE`, for --users-file of serve; it is made if it is missing", DefaultText: "none: print the line"},
 			&cli.StringFlag{Name: "perm", Usage: "the user may `PERM`: ro, rw or drop (upload only)", DefaultText: "what it is, else rw"},
 			&cli.BoolFlag{Name: "delete", Usage: "with --file: take the user out"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"},
 		},
 		Description: examples("Asks for the password twice; where there is no terminal, it is the first line of standard input. The hash is bcrypt's. A server reads a users file again on SIGHUP.",
 			"echo secret | miniftp passwd alice",

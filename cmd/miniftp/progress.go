@@ -22,9 +22,8 @@ type meter struct {
 	e       *env
 	bars    *mpb.Progress // nil: none
 	summary bool          // a line when a file is done
-	width   int
-	drawn   atomic.Int32 // bars
-	all     *total       // nil: no line for all files together
+	drawn   atomic.Int32  // bars
+	all     *total        // nil: no line for all files together
 
 	mu    sync.Mutex
 	open  map[*transfer]struct{} // files whose done was not called yet
@@ -36,7 +35,7 @@ func (e *env) newMeter(c *cli.Context) *meter {
 	tty := isTerminal(e.err)
 	explain := c.Bool("explain")
 	silent := c.Bool("quiet") || c.Bool("json")
-	m := &meter{e: e, summary: !silent && (tty || explain), width: terminalWidth(e.err)}
+	m := &meter{e: e, summary: !silent && (tty || explain)}
 	if !tty || silent || explain || c.Bool("verbose") || c.Bool("no-progress") || os.Getenv("TERM") == "dumb" {
 		return m
 	}
@@ -130,9 +129,6 @@ func (t *transfer) draw() {
 		t.m.drawn.Add(-1)
 		return // it counts in the last line
 	}
-	room := t.m.width - numbers - 2
-	name := min(max(room/2, leastName), mostName)
-	bar := min(max(room-name, 0), mostBar)
 	column := func(f func(p pace) string) decor.Decorator {
 		return decor.Any(func(decor.Statistics) string {
 			return f(t.now())
@@ -143,10 +139,18 @@ func (t *transfer) draw() {
 		style = style.Filler("#").Tip("#")
 	}
 	t.bar = t.m.bars.New(0, style,
-		mpb.BarWidth(bar), mpb.BarFillerTrim(), mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(pad(fit(t.name, name), name)+" ")),
+		mpb.BarWidth(mostBar), mpb.BarFillerTrim(), mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string {
+			name := nameWidth(s.AvailableWidth)
+			return pad(fit(t.name, name), name) + " "
+		})),
 		mpb.AppendDecorators(column(pace.percent), column(pace.rate), column(pace.left)))
 	show(t.bar, t.now())
+}
+
+// nameWidth is how many columns of a bar its name gets on a terminal of this width.
+func nameWidth(width int) int {
+	return min(max((width-numbers-2)/2, leastName), mostName)
 }
 
 func (t *transfer) now() pace {
@@ -213,7 +217,7 @@ func (t *transfer) done(res client.Result, err error) {
 	if res.Verified == "size" {
 		line = "   was whole already: the sizes agree"
 	}
-	t.m.e.say(fit(t.name, max(t.m.width-1-cells(line), leastName)) + line)
+	t.m.e.say(fit(t.name, max(terminalWidth(t.m.e.err)-1-cells(line), leastName)) + line)
 }
 
 // verdict says why a file is known to be whole.

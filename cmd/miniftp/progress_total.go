@@ -79,7 +79,7 @@ func (t *total) draw() {
 		return
 	}
 	t.bar = t.m.bars.New(0, mpb.NopStyle(), mpb.BarPriority(math.MaxInt32), mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return t.line() })))
+		mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string { return t.line(s.AvailableWidth) })))
 }
 
 func (t *total) end() {
@@ -97,8 +97,9 @@ func (t *total) end() {
 	}
 }
 
-// line is "1,204 of 1,310 files   8.1 of 9.6 GB   142 MB/s   0:11 left".
-func (t *total) line() string {
+// line is "1,204 of 1,310 files   8.1 of 9.6 GB   142 MB/s   0:11 left", cut to the
+// width of the terminal.
+func (t *total) line(width int) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	parts := []string{fmt.Sprintf("%s of %s files", humanize.Comma(t.files), humanize.Comma(t.ofFiles))}
@@ -110,7 +111,7 @@ func (t *total) line() string {
 		left := max(t.expected-t.had-t.pace.done, 0)
 		parts = append(parts, clock(int64(float64(left)/t.pace.speed+0.5))+" left")
 	}
-	return fit(strings.Join(parts, "   "), t.m.width-1)
+	return fit(strings.Join(parts, "   "), width-1)
 }
 
 // ofSize is "8.1 of 9.6 GB": both in the unit of the larger.

@@ -192,7 +192,7 @@ func (s *sender) upload(local, to string) (res client.Result, err error) {
 		return client.Result{}, err
 	}
 	defer done()
-	o.Tries, o.More = new(client.Tries), s.recursive || s.intoDir
+	o.Tries = new(client.Tries)
 	err = s.k.on(s.remote.join(to)).do(func(cl *client.Client, _ int) (err error) {
 		res, err = cl.Upload(s.k.ctx, s.fs, local, to, o)
 		return err

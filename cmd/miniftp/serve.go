@@ -70,13 +70,17 @@ func (e *env) runServe(c *cli.Context) error {
 		return err
 	}
 	s.tls = len(opts.ListenTLS) > 0
-	hup, stop := s.hangups() // before anybody knows that the server is there
+	hup, closed, stop := s.hangups() // before anybody knows that the server is there
 	defer stop()
 	if !e.quiet {
-		fmt.Fprint(e.err, banner(s.cf, s.roots, slices.Concat(plain, tlsFirst), s.cf.tlsWords(opts, certs)))
+		width := 0
+		if isTerminal(e.err) {
+			width = min(terminalWidth(e.err), helpWidth)
+		}
+		fmt.Fprint(e.err, banner(s.cf, s.roots, slices.Concat(plain, tlsFirst), s.cf.tlsWords(opts, certs), width))
 	}
 	s.roots.keepSwept(s.srv, s.cf)
-	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, plain, tlsFirst) })
+	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
 }
 
 // warn says what is risky about the configuration: on the terminal, or in the log if
@@ -124,7 +128,7 @@ func rootProblem(root string, err error) error {
 }
 
 // serveAll serves until a signal comes, then lets transfers finish.
-func (s *serving) serveAll(hup hangupSignals, plain, tlsFirst []net.Listener) error {
+func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.Listener) error {
 	failed := make(chan error, len(plain)+len(tlsFirst))
 	for _, l := range plain {
 		go func() { failed <- s.srv.Serve(l) }()
@@ -139,6 +143,8 @@ func (s *serving) serveAll(hup hangupSignals, plain, tlsFirst []net.Listener) er
 			return err
 		case <-hup:
 			s.reload()
+		case <-closed:
+			done = true
 		case <-s.c.Context.Done():
 			done = true
 		}

@@ -7,7 +7,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
+	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/server"
 )
@@ -55,6 +57,11 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 		cf.blame(name, err)
 		return nil
 	}
+	for _, p := range certs.pairs {
+		if problem := outOfTime(p.cert.Leaf, time.Now()); problem != "" {
+			cf.warn("%s: %s", ftp.Printable(p.certFile), problem)
+		}
+	}
 	o.TLS = &tls.Config{GetCertificate: certs.get}
 	if cf.on("tls-legacy") {
 		o.TLS.CipherSuites = legacySuites()
@@ -72,6 +79,18 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 	cf.clientCertificates(o)
 	cf.otherServers(o)
 	return certs
+}
+
+// outOfTime says what is wrong with the time of a certificate; it is empty if nothing is.
+func outOfTime(leaf *x509.Certificate, now time.Time) string {
+	const day = "2006-01-02 15:04 MST"
+	switch {
+	case now.After(leaf.NotAfter):
+		return "the certificate expired on " + leaf.NotAfter.Local().Format(day) + ": clients will refuse it; put a new one in its place"
+	case now.Before(leaf.NotBefore):
+		return "the certificate is not valid before " + leaf.NotBefore.Local().Format(day) + ": clients will refuse it; is the clock right?"
+	}
+	return ""
 }
 
 // legacySuites are the default cipher suites of TLS 1.2 and those with AES that package
@@ -168,7 +187,8 @@ func (cf *config) otherServers(o *server.Options) {
 type tlsBanner struct {
 	explicit    int    // listeners of that many are for AUTH TLS, those behind them for TLS first
 	required    bool   // and AUTH has to come
-	certificate string // a line of its own
+	certificate string // about the fingerprint, which follows
+	fingerprint string
 	curl, own   string // options of curl and of miniftp for it, with a blank behind
 }
 
@@ -193,13 +213,14 @@ func (cf *config) tlsWords(o server.Options, certs *certificates) tlsBanner {
 		t.explicit = 1 // the default
 	}
 	how := map[bool]string{true: "required", false: "optional"}[o.TLSRequired]
-	t.certificate = fmt.Sprintf("  TLS is %s, the certificate's fingerprint is\n  %s\n", how, certs.fingerprint())
+	t.certificate = fmt.Sprintf("TLS is %s, the certificate's fingerprint is", how)
+	t.fingerprint = certs.fingerprint()
 	if o.TLSRequired && len(o.Listen) > 0 {
 		t.curl = "--ssl-reqd "
 	}
 	if o.TLSRequired && cf.on("tls-self-signed") {
 		t.curl += "--cacert " + shellWord(certs.pairs[0].certFile) + " "
-		t.own = "--pin " + certs.fingerprint() + " "
+		t.own = "--pin " + t.fingerprint + " "
 	}
 	return t
 }

@@ -72,49 +72,19 @@ func splitFlags(c *cli.Command, name string, words []word) (flags []string, args
 			args = append(args, w)
 			continue
 		}
-		some, wants, err := flagWords(c, name, w.text)
+		some, wants, err := takeApart(w.text, func(flag string) (cli.DocGenerationFlag, error) { return lineFlag(c, name, flag) })
 		if err != nil {
 			return nil, nil, err
 		}
 		flags = append(flags, some...)
 		if wants {
 			if i++; i == len(words) {
-				return nil, nil, usagef("%s: %s stands behind it", w.text, wanted(c.Flags, strings.TrimLeft(some[len(some)-1], "-")))
+				return nil, nil, usagef("flag needs an argument: %s %s", w.text, wanted(c.Flags, strings.TrimLeft(some[len(some)-1], "-")))
 			}
 			flags = append(flags, words[i].text)
 		}
 	}
 	return flags, args, nil
-}
-
-// flagWords takes one word of flags apart, such as --sort=size, -lR or -j4. wants: the
-// value of the last one is the next word.
-func flagWords(c *cli.Command, verb, text string) (flags []string, wants bool, err error) {
-	long, value, hasValue := strings.Cut(text, "=")
-	if strings.HasPrefix(text, "--") || len(long) == 2 {
-		f, err := lineFlag(c, verb, long)
-		switch {
-		case err != nil:
-			return nil, false, err
-		case hasValue:
-			return []string{long + "=" + value}, false, nil
-		}
-		return []string{long}, f != nil && f.TakesValue(), nil
-	}
-	for i := 1; i < len(text); i++ {
-		f, err := lineFlag(c, verb, "-"+text[i:i+1])
-		if err != nil {
-			return nil, false, err
-		}
-		flags = append(flags, "-"+text[i:i+1])
-		if f != nil && f.TakesValue() {
-			if i+1 == len(text) {
-				return flags, true, nil
-			}
-			return append(flags, text[i+1:]), false, nil
-		}
-	}
-	return flags, false, nil
 }
 
 // lineFlag is a flag of a verb, if a line may have it; nil for those that the shell

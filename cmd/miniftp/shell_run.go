@@ -237,10 +237,6 @@ func (s *session) defaults(c *cli.Command) {
 		case *cli.BoolFlag:
 			f.Value, f.EnvVars = s.c.Bool(name), nil
 			switch name {
-			case "active":
-				f.Value = s.active()
-			case "passive":
-				f.Value = false
 			case "ascii":
 				f.Value = s.ascii
 			case "no-progress": // it would stand in the middle of these
@@ -250,12 +246,20 @@ func (s *session) defaults(c *cli.Command) {
 			f.Value, f.EnvVars = s.c.String(name), nil
 		case *cli.IntFlag:
 			f.Value, f.EnvVars = s.c.Int(name), nil
-		case *cli.DurationFlag:
+		case *durationFlag:
 			f.Value, f.EnvVars = s.c.Duration(name), nil
 		case *cli.GenericFlag:
 			f.EnvVars = nil
-			if s.c.Bool(name) {
-				_ = f.Value.Set("true")
+			word := s.c.String(name)
+			switch chosen := s.active() == (name == "active"); {
+			case name != "active" && name != "passive":
+			case !chosen:
+				word = "false"
+			case !isOn(s.c, name) && s.active():
+				word = "true"
+			}
+			if word != "" {
+				_ = f.Value.Set(word)
 			}
 		}
 	}

@@ -4,153 +4,16 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/spf13/afero"
-	"golang.org/x/sys/unix"
 
 	"miniftp/ftp"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/server"
-)
-
-// screenTest is miniftp at a terminal of 80 columns, and somebody who waits for what it
-// shows before the next key.
-type screenTest struct {
-	t    *testing.T
-	home string
-	keys *os.File
-	cmd  *exec.Cmd
-
-	mu    sync.Mutex
-	shown string // and not yet waited for
-	more  chan struct{}
-	ended bool
-}
-
-// startShell runs miniftp shell at a new terminal.
-func startShell(t *testing.T, home string, args ...string) *screenTest {
-	t.Helper()
-	return startTerminal(t, home, "xterm", append([]string{"shell"}, args...)...)
-}
-
-// startTerminal runs miniftp at a new terminal of the type term.
-func startTerminal(t *testing.T, home, term string, args ...string) *screenTest {
-	t.Helper()
-	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skipf("no terminals here: %v", err)
-	}
-	t.Cleanup(func() { keys.Close() })
-	number, err := unix.IoctlGetInt(int(keys.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(keys.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(int(keys.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err := os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tty.Close()
-	s := &screenTest{t: t, home: home, keys: keys, more: make(chan struct{})}
-	s.cmd = exec.Command(program(t), args...)
-	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
-	s.cmd.Dir = home
-	s.cmd.Env = append(os.Environ(), "HOME="+home, "NETRC="+filepath.Join(home, "none"), "XDG_STATE_HOME=", "TERM="+term, "LC_ALL=C.UTF-8")
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var reader sync.WaitGroup
-	reader.Go(s.read)
-	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
-		reader.Wait()
-	})
-	return s
-}
-
-func (s *screenTest) read() {
-	buf := make([]byte, 4096)
-	for {
-		n, err := s.keys.Read(buf)
-		s.mu.Lock()
-		s.shown += string(buf[:n])
-		s.ended = err != nil
-		close(s.more)
-		s.more = make(chan struct{})
-		s.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-// await waits until the screen shows a text, behind what was waited for before. It
-// returns what came up to its end.
-func (s *screenTest) await(text string) string {
-	s.t.Helper()
-	late := time.After(30 * time.Second)
-	for {
-		s.mu.Lock()
-		i, more, shown, ended := strings.Index(s.shown, text), s.more, s.shown, s.ended
-		if i >= 0 {
-			i += len(text)
-			head := s.shown[:i]
-			s.shown = s.shown[i:]
-			s.mu.Unlock()
-			return head
-		}
-		s.mu.Unlock()
-		if ended {
-			s.t.Fatalf("it ended without %q: %q", text, shown)
-		}
-		select {
-		case <-more:
-		case <-late:
-			s.t.Fatalf("no %q in %q", text, shown)
-		}
-	}
-}
-
-func (s *screenTest) press(keys string) {
-	s.t.Helper()
-	if _, err := s.keys.WriteString(keys); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// line types a line and waits for a text that comes of it.
-func (s *screenTest) line(keys, want string) string {
-	s.t.Helper()
-	s.press(keys + "\r")
-	return s.await(want)
-}
-
-func (s *screenTest) end() {
-	s.t.Helper()
-	if err := s.cmd.Wait(); err != nil {
-		s.t.Errorf("it left with %v", err)
-	}
-}
-
-const (
-	ctrlC = "\x03"
-	ctrlD = "\x04"
-	ctrlR = "\x12"
 )
 
 func TestShellAtATerminal(t *testing.T) {
@@ -229,10 +92,7 @@ func TestShellCtrlC(t *testing.T) {
 	opened := make(chan struct{})
 	go func() {
 		defer close(opened)
-		srv.WaitEvent(func(e ftp.Event) bool {
-			_, ok := e.What.(ftp.DataOpened)
-			return ok
-		})
+		srv.WaitEvent(isDataOpened)
 	}()
 	s.press("get a.bin\r")
 	<-opened
@@ -271,7 +131,7 @@ func TestShellCtrlC(t *testing.T) {
 func TestShellDumbTerminal(t *testing.T) {
 	srv := withFile(t, pattern(1000))
 	dir := t.TempDir()
-	s := startTerminal(t, dir, "dumb", "shell", srv.URL)
+	s := pty{kind: "dumb"}.start(t, dir, "shell", srv.URL)
 	prompt := "miniftp " + srv.Addr + ":/> "
 	s.await(prompt)
 	s.press("get a.bin copy\n")
@@ -284,55 +144,9 @@ func TestShellDumbTerminal(t *testing.T) {
 	}
 }
 
-// An interrupt ends what runs while its bars are drawn, by Ctrl-C and by SIGTERM; the last
-// line says how to continue. The terminal echoes what is typed, and shows its cursor.
-func TestInterruptAtATerminal(t *testing.T) {
-	srv := withFile(t, pattern(4<<20))
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "b.bin"), pattern(4<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(filepath.Join(dir, "tree"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(filepath.Join(dir, "b.bin"), filepath.Join(dir, "tree", "b.bin")); err != nil {
-		t.Fatal(err)
-	}
-	const withC, again = "; with -c it continues where it stopped", "; the same command continues where it stopped"
-	for _, tt := range []struct {
-		args []string
-		hint string
-	}{
-		{[]string{"get", srv.URL + "/a.bin", "one"}, withC},
-		{[]string{"get", "-r", srv.URL, "many"}, withC},
-		{[]string{"put", "tree/b.bin", srv.URL + "/up"}, withC},
-		{[]string{"put", "-r", "tree", srv.URL + "/ups/"}, withC},
-		{[]string{"mirror", srv.URL, "down"}, again},
-		{[]string{"mirror", "tree", srv.URL + "/there"}, again},
-	} {
-		for name, stop := range map[string]func(*screenTest){
-			"Ctrl-C":  func(s *screenTest) { s.press(ctrlC) },
-			"SIGTERM": func(s *screenTest) { _ = s.cmd.Process.Signal(syscall.SIGTERM) },
-		} {
-			t.Run(strings.Join(tt.args[:2], " ")+" "+name, func(t *testing.T) {
-				s := startTerminal(t, dir, "xterm", append([]string{tt.args[0], "--rate", "64k"}, tt.args[1:]...)...)
-				shown := s.await("B/s")
-				stop(s)
-				shown += s.await("miniftp: interrupted" + tt.hint + "\r\n")
-				if strings.Contains(shown, "\x1b[?25l") {
-					t.Error("the cursor was hidden")
-				}
-				_ = s.cmd.Wait()
-				if code := s.cmd.ProcessState.ExitCode(); code != exitInterrupted {
-					t.Errorf("exit %d", code)
-				}
-				mode, err := unix.IoctlGetTermios(int(s.keys.Fd()), unix.TCGETS)
-				if err != nil || mode.Lflag&unix.ECHO == 0 || mode.Lflag&unix.ICANON == 0 {
-					t.Errorf("the terminal: %+v, %v", mode, err)
-				}
-			})
-		}
-	}
+func isDataOpened(e ftp.Event) bool {
+	_, ok := e.What.(ftp.DataOpened)
+	return ok
 }
 
 // SIGTERM ends the shell, and leaves the terminal as it was.
@@ -343,12 +157,5 @@ func TestShellTerminated(t *testing.T) {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	_ = s.cmd.Wait()
-	if code := s.cmd.ProcessState.ExitCode(); code != exitInterrupted {
-		t.Errorf("exit %d", code)
-	}
-	mode, err := unix.IoctlGetTermios(int(s.keys.Fd()), unix.TCGETS)
-	if err != nil || mode.Lflag&unix.ECHO == 0 || mode.Lflag&unix.ICANON == 0 {
-		t.Errorf("the terminal: %+v, %v", mode, err)
-	}
+	s.leaves(exitInterrupted)
 }

@@ -147,9 +147,7 @@ func (s *session) help(w io.Writer, v *shellVerb) error {
 		fmt.Fprintf(w, "    also: %s\n", strings.Join(v.names[1:], ", "))
 	}
 	for _, f := range flags {
-		if d, ok := f.(cli.DocGenerationFlag); ok {
-			fmt.Fprint(w, flagHelp(f.Names(), d))
-		}
+		fmt.Fprint(w, flagHelp(f))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ var (
 	noValue     = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
 	badSyntax   = regexp.MustCompile(`^bad flag syntax: (.*)$`)
 	badValue    = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^ :]+): `)
-	badEnv      = regexp.MustCompile(`^could not parse (".*") as .* from environment variable "(.*)" for flag ([^ ]+): `)
+	badEnv      = regexp.MustCompile(`^could not parse (".*?") (?:as .* )?from environment variable "(.*?)" (?:as value )?for flag ([^ ]+): `)
 )
 
 // usageErrors says in our words what is wrong with the flags of a verb; "" are
@@ -37,11 +37,11 @@ func (e *env) usageErrors(verb string, flags []cli.Flag) cli.OnUsageErrorFunc {
 		if m := unknownFlag.FindStringSubmatch(text); m != nil && verb == "" {
 			return usagef("miniftp has no flag %s: a verb comes first, then its flags, as in  miniftp get --verbose URL", e.typed(m[1]))
 		} else if m != nil {
-			return usagef("miniftp %s has no flag %s%s: miniftp %s --help lists them; a name that begins with a dash stands behind --",
-				verb, e.typed(m[1]), didYouMean(nearestFlag(m[1], flags)), verb)
+			word := e.typed(m[1])
+			return noSuchFlag(verb, word, word, flags)
 		}
 		if m := noValue.FindStringSubmatch(text); m != nil {
-			return usagef("%s: %s stands behind it", dashed(m[1]), wanted(flags, m[1]))
+			return usagef("flag needs an argument: %s %s", dashed(m[1]), wanted(flags, m[1]))
 		}
 		if m := badSyntax.FindStringSubmatch(text); m != nil {
 			return usagef("%s is not a flag", maskPassword(m[1]))
@@ -99,8 +99,8 @@ func wanted(flags []cli.Flag, name string) string {
 		if v, ok := f.Value.(interface{ takes() string }); ok {
 			return v.takes()
 		}
-	case *cli.DurationFlag:
-		return "a time such as 500ms, 30s or 5m"
+	case *durationFlag:
+		return "DURATION (500ms, 30s, 5m or plain seconds)"
 	case cli.DocGenerationFlag:
 		if what, _ := placeholder(f.GetUsage()); what != "" {
 			return what
@@ -166,7 +166,7 @@ func (e *env) checkOrder(c *cli.Context) error {
 func takesValue(flags []cli.Flag, arg string) bool {
 	name := strings.TrimLeft(arg, "-")
 	f, ok := findFlag(flags, name).(cli.DocGenerationFlag)
-	return ok && f.TakesValue()
+	return ok && wantsValue(f)
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./~-]+$`)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -168,7 +169,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	for _, c := range verbs {
-		code, help, errs := try(t, append(c.path, "--help")...)
+		code, help, errs := try(t, append(c.path, "--help=all")...)
 		if code != 0 || errs != "" {
 			t.Errorf("%s: exit %d: %s", c.Name, code, errs)
 		}
@@ -181,7 +182,7 @@ func TestHelp(t *testing.T) {
 		flat := strings.Join(strings.Fields(flags), " ")
 		for _, f := range c.Flags {
 			name := f.Names()[0]
-			_, after, ok := strings.Cut(flat, "--"+name+" ")
+			_, after, ok := strings.Cut(strings.Replace(flat, "--"+name+"[=", "--"+name+" [=", 1), "--"+name+" ")
 			ours, variable, _ := strings.Cut(after, " [$")
 			if noVariable[strings.Join(append(slices.Clone(c.path), "--"+name), " ")] {
 				ours, _, _ = strings.Cut(after, ")")
@@ -195,6 +196,49 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%s --%s: %q", c.Name, name, ours)
 			}
 		}
+	}
+}
+
+// TestShortHelp: --help shows a dozen flags and says how many there are more, or all if
+// these are few.
+func TestShortHelp(t *testing.T) {
+	app := newApp(&env{ctx: t.Context()})
+	for _, c := range app.Commands {
+		_, help, _ := try(t, c.Name, "--help")
+		shown := 0
+		for line := range strings.Lines(help) {
+			if strings.HasPrefix(line, "  -") {
+				shown++
+			}
+		}
+		if shown--; shown > 14 || shown < min(len(c.Flags), 7) {
+			t.Errorf("%s --help shows %d of %d flags", c.Name, shown, len(c.Flags))
+		}
+		if more := fmt.Sprintf("--help=all shows %d flags more", len(c.Flags)-shown); len(c.Flags) > shown && !strings.Contains(help, more) {
+			t.Errorf("%s --help does not say %q:\n%s", c.Name, more, help)
+		}
+		for _, name := range matters[c.Name] {
+			if f := findFlag(c.Flags, name); f == nil || f.Names()[0] != name {
+				t.Errorf("%s has no flag --%s", c.Name, name)
+			}
+		}
+	}
+	grouped := map[string]bool{}
+	for _, g := range clientSections {
+		for _, name := range g.names {
+			grouped[name] = true
+		}
+	}
+	for _, f := range clientFlags() {
+		if name := f.Names()[0]; !grouped[name] {
+			t.Errorf("--%s is in no group of the help", name)
+		}
+	}
+	if code, out, _ := try(t, "serve", "--help=all"); code != exitOK || !strings.Contains(out, "\nTLS:\n") || !strings.Contains(out, "--ban-time") {
+		t.Errorf("serve --help=all: exit %d", code)
+	}
+	if code, _, errs := try(t, "serve", "--help=more"); code != exitUsage || !strings.Contains(errs, "--help=all") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }
 
@@ -230,8 +274,6 @@ C: RETR d/good
 S: 150 …
 D: ok
 S: 226 …
-C: EPSV
-S: 229 Extended (|||{port}|)
 C: MDTM d/good
 S: 502 …
 C: QUIT

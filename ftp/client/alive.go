@@ -9,7 +9,7 @@ import (
 
 // keepAlive is the beat at which NOOP is sent while a transfer runs.
 func (c *Client) keepAlive() (beat <-chan time.Time, stop func()) {
-	if c.opts.KeepAlive <= 0 || c.knows.noNOOP {
+	if c.opts.KeepAlive <= 0 || c.history.noNOOP.Load() {
 		return nil, func() {}
 	}
 	t := time.NewTicker(c.opts.KeepAlive)
@@ -34,14 +34,19 @@ func (r *run) stayAlive() {
 }
 
 // isOwed reports whether a reply is to a NOOP of stayAlive. A transfer that began
-// ends with 226, 250, 4xx or a 55x; NOOP is answered by 200, or by what an unknown or
-// untimely command is.
+// ends with 226, 250, 4xx or a 55x. NOOP is answered by 200, or by what an unknown or
+// untimely command is. Some servers answer 250: that does not end an upload whose bytes
+// are still on their way, and of a download it is the end only until another one comes.
 func (r *run) isOwed(reply ftp.Reply) bool {
 	if r.owed == 0 {
 		return false
 	}
-	switch code := reply.Code; {
-	case code == 200, code/10 == 50, code == 530, r.final.Code != 0 && code.Class() == ftp.Completion:
+	code := reply.Code
+	r.doubt = r.doubt || code == 250
+	switch {
+	case code == 200, r.isUnknown(reply), code == 530,
+		r.final.Code != 0 && r.final.Code != 250 && code.Class() == ftp.Completion,
+		code == 250 && r.final.Code == 0 && r.j.dir == ftp.Store && !r.done:
 		r.owed--
 		return true
 	}
@@ -55,38 +60,18 @@ func (r *run) collect(ctx context.Context) {
 	defer cancel()
 	soon, cancelSoon := context.WithTimeout(after, shortWait/4)
 	defer cancelSoon()
-	for r.owed > 0 {
+	for r.owed > 0 && !r.doubt {
 		reply, err := r.c.await(soon, ftp.Command{Verb: "NOOP"})
-		switch {
-		case r.c.dead.Load() != nil:
-			return
-		case err != nil:
-			r.c.knows.noNOOP = true
-			if err := r.c.resync(after); err != nil && r.c.dead.Load() == nil {
-				_ = r.c.die(err)
-			}
-			return
+		if err != nil {
+			r.c.history.noNOOP.Store(true)
+			break
 		}
 		r.isOwed(reply)
 	}
-}
-
-// resync finds the place among the replies again when it is not known how many are
-// owed: only PWD is answered by 257.
-func (c *Client) resync(ctx context.Context) error {
-	pwd := ftp.Command{Verb: "PWD"}
-	if err := c.write(pwd); err != nil {
-		return err
+	if r.c.dead.Load() != nil || r.owed == 0 && !r.doubt {
+		return
 	}
-	return c.untilPWD(ctx)
-}
-
-// untilPWD passes over replies until the one to PWD.
-func (c *Client) untilPWD(ctx context.Context) error {
-	for {
-		r, err := c.await(ctx, ftp.Command{Verb: "PWD"})
-		if err != nil || r.Code == 257 {
-			return err
-		}
+	if err := r.realign(after); err != nil && r.c.dead.Load() == nil {
+		_ = r.c.die(err)
 	}
 }

@@ -17,9 +17,9 @@ import (
 // judged by its own reply.
 //
 // RETR may be sent behind a RETR whatever becomes of that one: a file that is refused has
-// no bytes. The bytes of a STOR that is refused would be the next one's, so they wait for
-// its reply, but at a server that promises to end the data connection then (MODE B AHEAD
-// among its features).
+// no bytes. The bytes of a STOR that is refused would be the next one's, but that the
+// server ends the data connection then, as ours promises by its feature MODE B AHEAD.
+// Only servers that name this feature get a Chain.
 //
 // A connection is taken out of the Pool while there is something to do, and is given to
 // others who wait for one. What goes wrong is told as ErrNotChained: the caller does it
@@ -71,17 +71,18 @@ const (
 // server does not go along, or the connection broke.
 var ErrNotChained = errors.New("it has to be done without sending ahead")
 
-// errOutOfTurn is a server whose replies do not come in the order of the commands.
-var errOutOfTurn = errors.New("its replies are out of order")
-
-// Chain asks the server for block mode, which costs a round trip or two. It returns nil
-// if it has none, or the Options ask for another mode: what is asked of a nil *Chain is
-// ErrNotChained. ctx is that of all that goes over it.
+// Chain agrees with the server on block mode, which costs a round trip or two. It returns
+// nil if the server does not name the feature MODE B AHEAD, or the Options ask for another
+// mode. The methods of a nil *Chain return ErrNotChained. ctx is that of all that goes
+// over it.
 func (p *Pool) Chain(ctx context.Context) *Chain {
 	ch := &Chain{p: p, ctx: ctx, news: make(chan struct{}, 1)}
 	yes := false
 	err := p.Do(ctx, func(c *Client) error {
 		if c.opts.TransferMode != AutoMode && c.opts.TransferMode != BlockMode {
+			return nil
+		}
+		if !blocksAhead(c.features["MODE"]) {
 			return nil
 		}
 		if err := c.begin(); err != nil {

@@ -119,11 +119,9 @@ func (d *drive) send() error {
 	if err := d.c.write(cmds...); err != nil {
 		return err
 	}
-	if blocksAhead(d.c.features["MODE"]) {
-		for _, l := range links {
-			if l.job != nil && l.job.dir == ftp.Store {
-				d.give(l)
-			}
+	for _, l := range links {
+		if l.job != nil && l.job.dir == ftp.Store {
+			d.give(l)
 		}
 	}
 	return nil
@@ -149,7 +147,7 @@ func (d *drive) reply(r ftp.Reply) error {
 	}
 	if l == nil || d.outOfTurn(l, cmd, r) {
 		d.ch.turnOff()
-		return d.c.die(errOutOfTurn)
+		return d.c.outOfStep(cmd.Verb, r)
 	}
 	if r.Code.Class() == ftp.Preliminary {
 		l.begun, l.job.began = true, r

@@ -65,7 +65,7 @@ type Options struct {
 	// Observer is told what happens; see ftp.Observer.
 	Observer ftp.Observer
 
-	lore *lore // what a Pool's connections share; nil: this one has its own
+	history *history // what a Pool's connections share; nil: this one has its own
 }
 
 // Verbs are ways to tell the address of a data connection.
@@ -131,19 +131,12 @@ type Client struct {
 	came    int    // replies since then
 	machine ftp.Machine
 	params  ftp.Params
-	knows   memory
-	lore    *lore
-	ahead   *ahead // the next data connection, asked for before its turn
-	trial   bool   // it shows whether the server bears that
+	history *history
+	batcher bool   // the greeting is that of a server in the table of batchers
+	offered *offer // the next data connection, agreed on together with SIZE
 	hash    string // the algorithm that OPTS HASH selected
 	// strayDone: a second 226 of the last transfer may still be on its way.
 	strayDone bool
-}
-
-// memory is what this server turned out not to do.
-type memory struct {
-	noEPSV, noEPRT, noMLSD, noMLST, noSIZE, noMDTM, noNOOP bool
-	noBeside                                               bool // it does not rename, or refuses names that begin with a dot
 }
 
 // Features is what the server listed in its answer to FEAT; empty if it has none.
@@ -166,11 +159,11 @@ func (c *Client) Close() error {
 	if c.begin() == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), min(c.opts.Timeout, shortWait/4))
 		quit := ftp.Command{Verb: "QUIT"}
-		if c.takeIn(ctx) == nil && c.send(quit) == nil {
+		if c.send(quit) == nil {
 			_, _ = c.answer(ctx, quit) // gone is gone, whatever it answers
 		}
 		cancel()
-		c.dropAhead()
+		c.dropOffer()
 		c.end()
 	}
 	_ = c.die(ErrClosed)
@@ -211,7 +204,7 @@ func (c *Client) begin() error {
 
 func (c *Client) end() {
 	if c.dead.Load() != nil {
-		c.dropAhead()
+		c.dropOffer()
 	}
 	c.busy.Store(false)
 }

@@ -94,13 +94,32 @@ func lost(err error) error {
 	return err
 }
 
-// do is exchange with a 4xx or 5xx reply as an *ftp.Error.
+// do is exchange with a 4xx or 5xx reply as an *ftp.Error. If the server needs an account
+// for the command, it gets that of the Options.
 func (c *Client) do(ctx context.Context, verb, arg string) (ftp.Reply, error) {
 	r, err := c.exchange(ctx, verb, arg)
+	if err == nil && r.Code == 332 && verb != "USER" && verb != "PASS" {
+		if err = c.giveAccount(ctx, verb, r); err == nil {
+			r, err = c.exchange(ctx, verb, arg)
+		}
+	}
 	if err == nil {
 		err = refusal(verb, r)
 	}
 	return r, err
+}
+
+// giveAccount answers a 332 to a command by ACCT (RFC 959 §4.1.1). The error is the 332 if
+// there is no account to give.
+func (c *Client) giveAccount(ctx context.Context, verb string, needs ftp.Reply) error {
+	if c.opts.Account == "" || verb == "ACCT" {
+		return &ftp.Error{Verb: verb, Reply: needs}
+	}
+	r, err := c.exchange(ctx, "ACCT", c.opts.Account)
+	if err == nil {
+		err = refusal("ACCT", r)
+	}
+	return err
 }
 
 // exchange sends one command and waits for its final reply. When ctx ends first
@@ -110,17 +129,17 @@ func (c *Client) exchange(ctx context.Context, verb, arg string) (ftp.Reply, err
 	if ctx.Err() != nil {
 		return ftp.Reply{}, context.Cause(ctx)
 	}
-	if err := c.takeIn(ctx); err != nil {
-		return ftp.Reply{}, err
-	}
 	if outdates(verb) {
-		c.dropAhead()
+		c.dropOffer()
 	}
 	cmd := ftp.Command{Verb: verb, Arg: arg}
 	if err := c.send(cmd); err != nil {
 		return ftp.Reply{}, err
 	}
 	r, err := c.answer(ctx, cmd)
+	if err == nil && !fitsLoosely(verb, r.Code) {
+		err = c.outOfStep(verb, r)
+	}
 	if err != nil && ctx.Err() != nil && c.dead.Load() == nil {
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), shortWait)
 		defer cancel()

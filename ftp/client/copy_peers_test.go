@@ -77,7 +77,7 @@ func copyBetween(t *testing.T, from, to string, a, b *party, body string) {
 			res, err = client.CopyThrough(t.Context(), ca, "f", cb, "copy", client.CopyOptions{KeepTime: true})
 		case secure && from == "proftpd" && to != "miniftp" && err != nil:
 			// It sends without reading the session tickets of the other one, and what
-			// was on its way is lost (traps-client 23). That has to be noticed.
+			// was on its way is lost. That has to be noticed.
 			if !isA[*client.CopyError](err) {
 				t.Fatalf("a copy that was cut short: %v", err)
 			}

@@ -235,7 +235,7 @@ func (e *end) listen(ctx context.Context, w way) (netip.AddrPort, error) {
 func (e *end) epsv(ctx context.Context, host netip.Addr) (addr netip.AddrPort, ok bool, err error) {
 	c := e.c
 	only := host.Is6() || c.opts.Verbs == ExtendedVerbs
-	if !only && (c.knows.noEPSV || c.opts.Verbs == ClassicVerbs) {
+	if !only && (c.history.noEPSV.Load() || c.opts.Verbs == ClassicVerbs) {
 		return addr, false, nil
 	}
 	r, err := c.exchange(ctx, "EPSV", "")
@@ -251,7 +251,9 @@ func (e *end) epsv(ctx context.Context, host netip.Addr) (addr netip.AddrPort, o
 	if only || r.Code == 530 {
 		return addr, false, unusable("EPSV", r)
 	}
-	c.knows.noEPSV = r.Code.Class() == ftp.PermanentFail
+	if r.Code.Class() == ftp.PermanentFail {
+		c.history.noEPSV.Store(true)
+	}
 	return addr, false, nil
 }
 

@@ -23,12 +23,12 @@ var lastID atomic.Uint64
 // an *ftp.Error whose Verb is USER, PASS or ACCT, one that TLS can't be had of a
 // *TLSError.
 func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
-	c := &Client{lore: new(lore), replies: make(chan ftp.Reply, 4), secured: make(chan net.Conn), quit: make(chan struct{})}
+	c := &Client{history: new(history), replies: make(chan ftp.Reply, 4), secured: make(chan net.Conn), quit: make(chan struct{})}
 	if o != nil {
 		c.opts = *o
 	}
-	if c.opts.lore != nil {
-		c.lore = c.opts.lore
+	if c.opts.history != nil {
+		c.history = c.opts.history
 	}
 	if c.opts.Timeout <= 0 {
 		c.opts.Timeout = DefaultTimeout
@@ -184,7 +184,7 @@ func (c *Client) logIn(ctx context.Context) error {
 		return err
 	}
 	c.greeting = r
-	c.lore.meet(r)
+	c.batcher = isBatcher(r)
 	if r.Code.Class() != ftp.Completion {
 		return &ftp.Error{Reply: r}
 	}

@@ -58,7 +58,7 @@ func TestFaultMatrix(t *testing.T) {
 		{"well behaved", nil, func(s *session) { s.say("150 yes"); s.send(thousand); s.say("226 done") }, whole},
 		{"short, 226", nil, func(s *session) { s.say("150 yes"); s.send(thousand[:400]); s.say("226 done") }, truncated},
 		{"short, 226, size in the 150", noSize, func(s *session) { s.say("150 a.bin (1000 bytes)"); s.send(thousand[:400]); s.say("226 done") }, truncated},
-		{"grown", nil, func(s *session) { s.say("150 yes"); s.send(thousand + "more"); s.say("226 done") }, whole},
+		{"grown: what was announced is taken", nil, func(s *session) { s.say("150 yes"); s.send(thousand + "more"); s.say("226 done") }, whole},
 		{"whole, then 426", nil, func(s *session) { s.say("150 yes"); s.send(thousand); s.say("426 broke") }, refusedWith(426)},
 		{"whole, then 451", nil, func(s *session) { s.say("150 yes"); s.send(thousand); s.say("451 disk") }, refusedWith(451)},
 		{"552 in the middle", nil, func(s *session) {

@@ -50,7 +50,6 @@ type FileOptions struct {
 	// Modified is the remote file's time for KeepTime of a Download, if it is known
 	// already; zero: ask.
 	Modified time.Time
-	More     bool // as in Transfer
 }
 
 // Download copies the remote file to local in fsys. Until it is whole its name is
@@ -145,7 +144,7 @@ func (d *download) end(ctx context.Context, p *part, err error) error {
 // fetch retrieves the file, or its rest, into the part.
 func (d *download) fetch(ctx context.Context, p *part, j *job) (Result, error) {
 	j.take("RETR", ftp.Retrieve, Transfer{
-		Path: d.remote, Offset: j.offset, ASCII: d.o.ASCII, Progress: d.o.Progress, More: d.o.More,
+		Path: d.remote, Offset: j.offset, ASCII: d.o.ASCII, Progress: d.o.Progress,
 	})
 	if j.want = d.v.size; j.sink == nil {
 		j.sink = p.f

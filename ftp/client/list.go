@@ -55,7 +55,7 @@ func (c *Client) mlsd(ctx context.Context, path string, yield func(ftp.Entry, er
 	if err := sendable(path); err != nil {
 		return true, err
 	}
-	if c.knows.noMLSD || !c.features.Has("MLST") && !c.features.Has("MLSD") {
+	if c.history.noMLSD.Load() || !c.features.Has("MLST") && !c.features.Has("MLSD") {
 		return false, nil
 	}
 	err = c.lines(ctx, "MLSD", path, func(line string) bool {
@@ -65,8 +65,11 @@ func (c *Client) mlsd(ctx context.Context, path string, yield func(ftp.Entry, er
 		}
 		return yieldEntry(unpinned(e, len(line)), err, yield)
 	})
-	c.knows.noMLSD = refused(err)
-	return !c.knows.noMLSD, err
+	no := refused(err)
+	if no {
+		c.history.noMLSD.Store(true)
+	}
+	return !no, err
 }
 
 // listWays is what a server's LIST turned out to be like; connections may share it.

@@ -242,7 +242,7 @@ func (c *Client) Size(ctx context.Context, path string) (int64, error) {
 
 // hasSize: the server knows SIZE, as far as is known. One without FEAT is asked.
 func (c *Client) hasSize() bool {
-	return !c.knows.noSIZE && (len(c.features) == 0 || c.features.Has("SIZE"))
+	return !c.history.noSIZE.Load() && (len(c.features) == 0 || c.features.Has("SIZE"))
 }
 
 // askSize is size with -1 where the server does not tell.
@@ -278,7 +278,9 @@ func (c *Client) size(ctx context.Context, path string) (int64, error) {
 // sizeIn is what the reply to SIZE says, -1 if it has no size.
 func (c *Client) sizeIn(r ftp.Reply) int64 {
 	if no := refusal("SIZE", r); no != nil {
-		c.knows.noSIZE = c.knows.noSIZE || r.Code == 500 || r.Code == 502
+		if r.Code == 500 || r.Code == 502 {
+			c.history.noSIZE.Store(true)
+		}
 		return -1
 	}
 	n, err := sizeOf(r)

@@ -98,7 +98,7 @@ func (r *reading) names(ctx context.Context) (err error) {
 func (r *reading) askLinks(ctx context.Context) error {
 	m := r.s.m
 	if m.o.Links == SkipLinks || m.o.Links == FollowLinks && r.s != m.src || r.s.tellsLinks.Load() ||
-		r.c.knows.noMLSD || !r.c.features.Has("MLST") && !r.c.features.Has("MLSD") {
+		r.c.history.noMLSD.Load() || !r.c.features.Has("MLST") && !r.c.features.Has("MLSD") {
 		return nil
 	}
 	room := &budget{maxLinks, maxLinks * entryBytes}

@@ -98,7 +98,7 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 		return Result{}, err
 	}
 	o := FileOptions{
-		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), More: m.more(), KeepTime: !t.src.Modified.IsZero(), Modified: t.src.Modified,
+		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Modified: t.src.Modified,
 	}
 	if t.src.Precise >= time.Minute {
 		o.Modified, _ = src.span(&t.src)
@@ -143,7 +143,7 @@ type putting struct {
 func (u *putting) run(ctx context.Context) (Result, error) {
 	src, dst, t := u.src, u.dst, u.t
 	o := FileOptions{
-		Progress: u.m.progress(t.rel), More: u.m.more(), Tries: &t.tries,
+		Progress: u.m.progress(t.rel), Tries: &t.tries,
 		KeepTime: !dst.noTime.Load() && !t.src.Modified.IsZero(), timed: dst.learnTime,
 		placing: besideAlways, learned: func() { dst.noRename.Store(true) },
 		resumes: t.part.Name != "" || t.src.Size >= resumable,
@@ -178,9 +178,6 @@ func (s *remoteSide) place(ctx context.Context, c *Client, part string, t *task)
 	}
 	return err
 }
-
-// more reports whether another file is to be copied.
-func (m *mirror) more() bool { return len(m.tasks) > 0 || !m.walked.Load() }
 
 // finishTime gives a file on a server its time. That it takes none is no error: the next
 // Mirror knows what to make of it.

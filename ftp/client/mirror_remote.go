@@ -77,7 +77,7 @@ func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool
 		return "", false, err
 	}
 	defer c.end()
-	if c.features.Has("MLST") && !c.knows.noMLST {
+	if c.features.Has("MLST") && !c.history.noMLST.Load() {
 		if e, err := c.mlst(ctx, path); err == nil && e.Type == ftp.DirEntry {
 			return e.Unique, true, nil
 		}
@@ -127,7 +127,7 @@ func (s *remoteSide) exact(ctx context.Context, rel string, e *ftp.Entry) error 
 			return err
 		}
 		defer c.end()
-		if c.knows.noMDTM {
+		if c.history.noMDTM.Load() {
 			return nil
 		}
 		t, precise, err := c.modTime(ctx, s.at(rel))
@@ -135,7 +135,7 @@ func (s *remoteSide) exact(ctx context.Context, rel string, e *ftp.Entry) error 
 		case err == nil:
 			e.Modified, e.Precise = t, precise
 		case refused(err):
-			c.knows.noMDTM = true
+			c.history.noMDTM.Store(true)
 		}
 		if isReply(err) {
 			return nil

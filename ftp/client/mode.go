@@ -44,10 +44,7 @@ func (c *Client) setMode(ctx context.Context, m ftp.TransferMode) error {
 	if c.params.Mode == m {
 		return nil
 	}
-	if err := c.takeIn(ctx); err != nil {
-		return err
-	}
-	c.dropAhead()
+	c.dropOffer()
 	c.data.Keep(nil)
 	if level := c.opts.Level; m == ftp.Deflate && level > 0 {
 		if _, err := c.do(ctx, "OPTS", "MODE Z LEVEL "+strconv.Itoa(level)); err != nil && !isReply(err) {
@@ -66,9 +63,6 @@ func (c *Client) staysInBlocks() bool {
 
 // readyStanding is ready for a data connection that stands: there is nothing to offer.
 func (c *Client) readyStanding(ctx context.Context, j *job) error {
-	if err := c.takeIn(ctx); err != nil {
-		return err
-	}
 	if !j.anyType {
 		if err := c.setType(ctx, j.typ); err != nil {
 			return err

@@ -11,14 +11,50 @@ import (
 	"miniftp/ftp"
 )
 
+// offer is a data connection that one end has offered to the other.
+type offer struct {
+	cmd   ftp.Command
+	addr  netip.AddrPort // that cmd announces, when active
+	reply ftp.Reply
+	since time.Time // when it was agreed on, before the transfer that needs it
+}
+
+// offerLasts is how long an offer may be kept: servers do not wait for ever.
+const offerLasts = 10 * time.Second
+
+// outdates reports whether a command voids an earlier offer.
+func outdates(verb string) bool {
+	switch verb {
+	case "EPSV", "PASV", "LPSV", "CPSV", "EPRT", "PORT", "LPRT", "MODE", "PROT", "SSCN", "REIN", "QUIT":
+		return true
+	}
+	return false
+}
+
+// dropOffer forgets an offer that was not used.
+func (c *Client) dropOffer() {
+	if c.offered != nil {
+		c.offered = nil
+		c.data.Close()
+	}
+}
+
+// inHand returns the offer that look has made, nil if there is none.
+func (c *Client) inHand() *offer {
+	a := c.offered
+	if a != nil && time.Since(a.since) > offerLasts {
+		c.dropOffer()
+		a = nil
+	}
+	c.offered = nil
+	return a
+}
+
 // ready agrees with the server on the type, the next data connection and the restart
 // point of j, in one write if the server bears that.
 func (c *Client) ready(ctx context.Context, j *job) error {
-	a, err := c.inHand(ctx)
-	if err != nil {
-		return err
-	}
-	j.used = a != nil && a.behind
+	var err error
+	a := c.inHand()
 	var cmds []ftp.Command
 	if !j.anyType && c.params.Type != j.typ {
 		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: j.typ.String()})
@@ -92,17 +128,18 @@ func (c *Client) look(ctx context.Context, path string, timed bool) (size int64,
 	if !c.hasSize() {
 		return -1, t, nil
 	}
-	if c.lore.single.Load() {
-		size, err = c.askSize(ctx, path)
+	if !c.batches() {
+		if size, err = c.askSize(ctx, path); err == nil && timed {
+			if t, _, err = c.modTime(ctx, path); isReply(err) {
+				err = nil
+			}
+		}
 		return size, t, err
 	}
 	if err := sendable(path); err != nil {
 		return 0, t, err
 	}
-	a, err := c.inHand(ctx)
-	if err != nil {
-		return 0, t, err
-	}
+	a := c.inHand()
 	var cmds []ftp.Command
 	if c.params.Type != ftp.Image {
 		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: ftp.Image.String()})
@@ -120,7 +157,6 @@ func (c *Client) look(ctx context.Context, path string, timed bool) (size int64,
 	replies, err := c.doAll(ctx, cmds...)
 	if err != nil {
 		c.data.Close()
-		c.endTrial()
 		return 0, t, err
 	}
 	size = -1
@@ -135,7 +171,7 @@ func (c *Client) look(ctx context.Context, path string, timed bool) (size int64,
 			a.reply = r
 		}
 	}
-	if c.ahead = a; a != nil {
+	if c.offered = a; a != nil {
 		a.since = time.Now()
 	}
 	return size, t, nil
@@ -146,7 +182,7 @@ func (c *Client) look(ctx context.Context, path string, timed bool) (size int64,
 
 // ask is the command that offers the next data connection, by RFC 959's verbs if
 // classic. When active, a port is opened.
-func (c *Client) ask(classic bool) (*ahead, error) {
+func (c *Client) ask(classic bool) (*offer, error) {
 	if c.opts.Mode == ftp.Active {
 		return c.askActive(classic)
 	}
@@ -154,7 +190,7 @@ func (c *Client) ask(classic bool) (*ahead, error) {
 }
 
 // agree takes the server's reply to it. again: it has to be asked by RFC 959's verb.
-func (c *Client) agree(a *ahead) (again bool, err error) {
+func (c *Client) agree(a *offer) (again bool, err error) {
 	if c.opts.Mode == ftp.Active {
 		return c.agreeActive(a)
 	}
@@ -163,22 +199,22 @@ func (c *Client) agree(a *ahead) (again bool, err error) {
 
 // askPassive asks the server to listen. EPSV comes first; a server that doesn't know it
 // is asked for PASV from then on, which IPv6 does not have (RFC 2428).
-func (c *Client) askPassive(classic bool) (*ahead, error) {
+func (c *Client) askPassive(classic bool) (*offer, error) {
 	v6 := c.peer.Addr().Is6()
 	switch {
 	case c.opts.Verbs == ClassicVerbs && v6:
 		return nil, errClassicIPv6
-	case c.opts.Verbs != ClassicVerbs && (!classic && !c.knows.noEPSV || c.onlyExtended(v6)):
-		return &ahead{cmd: ftp.Command{Verb: "EPSV"}}, nil
+	case c.opts.Verbs != ClassicVerbs && (!classic && !c.history.noEPSV.Load() || c.onlyExtended(v6)):
+		return &offer{cmd: ftp.Command{Verb: "EPSV"}}, nil
 	}
-	return &ahead{cmd: ftp.Command{Verb: "PASV"}}, nil
+	return &offer{cmd: ftp.Command{Verb: "PASV"}}, nil
 }
 
 // onlyExtended: there is nothing to fall back to.
 func (c *Client) onlyExtended(v6 bool) bool { return v6 || c.opts.Verbs == ExtendedVerbs }
 
 // agreePassive makes ready to dial where the server listens.
-func (c *Client) agreePassive(a *ahead) (again bool, err error) {
+func (c *Client) agreePassive(a *offer) (again bool, err error) {
 	r, peer := a.reply, c.peer.Addr()
 	port, bad := ftp.Parse229(r.Text())
 	if r.Code == 229 && bad == nil {
@@ -188,7 +224,9 @@ func (c *Client) agreePassive(a *ahead) (again bool, err error) {
 		if c.onlyExtended(peer.Is6()) || r.Code == 530 {
 			return false, unusable("EPSV", r)
 		}
-		c.knows.noEPSV = r.Code.Class() != ftp.TransientFail
+		if r.Code.Class() != ftp.TransientFail {
+			c.history.noEPSV.Store(true)
+		}
 		return true, nil
 	}
 	addr, bad := ftp.Parse227(r.Text())
@@ -216,7 +254,7 @@ func (c *Client) offerDial(addr netip.AddrPort, said string) error {
 
 // askActive listens and tells the server where. EPRT comes first; on IPv4 PORT does as
 // well.
-func (c *Client) askActive(classic bool) (*ahead, error) {
+func (c *Client) askActive(classic bool) (*offer, error) {
 	addr, err := c.data.Listen()
 	if err != nil {
 		return nil, &LocalError{Err: err}
@@ -225,19 +263,19 @@ func (c *Client) askActive(classic bool) (*ahead, error) {
 		addr = netip.AddrPortFrom(c.opts.ActiveIP.Unmap(), addr.Port())
 	}
 	v6 := addr.Addr().Is6()
-	a := &ahead{cmd: ftp.Command{Verb: "PORT", Arg: ftp.FormatHostPort(addr)}, addr: addr}
+	a := &offer{cmd: ftp.Command{Verb: "PORT", Arg: ftp.FormatHostPort(addr)}, addr: addr}
 	switch {
 	case c.opts.Verbs == ClassicVerbs && v6:
 		c.data.Close()
 		return nil, errClassicIPv6
-	case c.opts.Verbs != ClassicVerbs && (!classic && !c.knows.noEPRT || c.onlyExtended(v6)):
+	case c.opts.Verbs != ClassicVerbs && (!classic && !c.history.noEPRT.Load() || c.onlyExtended(v6)):
 		a.cmd = ftp.Command{Verb: "EPRT", Arg: ftp.FormatEPRT(addr)}
 	}
 	return a, nil
 }
 
 // agreeActive: the listener is there already.
-func (c *Client) agreeActive(a *ahead) (again bool, err error) {
+func (c *Client) agreeActive(a *offer) (again bool, err error) {
 	verb := a.cmd.Verb
 	no := refusal(verb, a.reply)
 	if no == nil {
@@ -247,6 +285,8 @@ func (c *Client) agreeActive(a *ahead) (again bool, err error) {
 	if verb == "PORT" || c.onlyExtended(a.addr.Addr().Is6()) || a.reply.Code == 530 {
 		return false, no
 	}
-	c.knows.noEPRT = refused(no)
+	if refused(no) {
+		c.history.noEPRT.Store(true)
+	}
 	return true, nil
 }

@@ -119,8 +119,7 @@ func TestAgainstPeersUnderTLSOverIPv6(t *testing.T) {
 	}
 }
 
-// Uploads in a row arrive whole, by servers that send tickets on them too
-// (traps-client 23).
+// Uploads in a row arrive whole, by servers that send tickets on them too.
 func TestUploadsToPeersArriveWhole(t *testing.T) {
 	sizes := []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1<<20 + 1}
 	eachSecurePeer(t, false, func(t *testing.T, name string, o peers.Options, mode ftp.DataMode) {

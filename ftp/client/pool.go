@@ -50,7 +50,7 @@ func NewPool(addr string, o *Options, size int) *Pool {
 	}
 	p.rate = dtp.NewRate(p.opts.Rate)
 	p.opts.Rate = 0
-	p.opts.lore = new(lore)
+	p.opts.history = new(history)
 	return p
 }
 

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
+	"os"
 	"syscall"
 	"time"
 
@@ -49,10 +51,11 @@ func (r Retry) Do(ctx context.Context, f func(try int) error) error {
 	}
 }
 
-// Temporary reports whether another try may end better, over a new connection if
-// need be: something broke on the way, or the server says that it may work later.
-// What the server refuses, and what fails here, is not temporary; nor is a host that
-// is not there or does not listen.
+// Temporary reports whether another try may end better, over a new connection if need be:
+// the network failed, or the server says that it may work later. A refused connection is
+// temporary, too, as servers restart. What is decided is not: a refusal, a wrong password,
+// a certificate that is not trusted, servers that can't send to each other, a host name
+// that does not exist, or a failure of the local side.
 func Temporary(err error) bool {
 	var (
 		reply     *ftp.Error
@@ -63,15 +66,31 @@ func Temporary(err error) bool {
 		truncated *TruncatedError
 		local     *LocalError
 		noTLS     *TLSError
+		noWay     *NoWayError
 	)
 	switch {
-	case errors.As(err, &local), errors.As(err, &noTLS), errors.Is(err, dtp.ErrExpands):
+	case errors.As(err, &local), errors.Is(err, dtp.ErrExpands), errors.As(err, &noWay):
 		return false
+	case errors.As(err, &noTLS):
+		return onWire(noTLS.Err) || noTLS.Data && errors.Is(noTLS.Err, io.EOF)
 	case errors.As(err, &reply):
-		return reply.Code == 421 || reply.Code == 425 || reply.Code == 426
+		switch reply.Code {
+		case 421, 425, 426, 450, 451:
+			return true
+		}
+		return false
 	case errors.As(err, &connect):
-		return errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, ErrTimeout)
+		return onWire(err) || errors.Is(err, ErrTimeout)
 	}
 	return errors.As(err, &dead) || errors.As(err, &open) || errors.As(err, &broken) || errors.As(err, &truncated) ||
 		errors.Is(err, dtp.ErrStalled) || errors.Is(err, ErrTimeout) || errors.Is(err, ErrUnconfirmed)
+}
+
+// onWire reports whether the cause of err is the network, not what somebody decided.
+func onWire(err error) bool {
+	var code syscall.Errno
+	if errors.As(err, &code) {
+		return code != syscall.EACCES && code != syscall.EPERM
+	}
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }

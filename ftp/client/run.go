@@ -20,6 +20,7 @@ type run struct {
 	cancel  context.CancelCauseFunc
 	conn    atomic.Pointer[dtp.Conn]
 	viaEPSV bool
+	came    atomic.Int64 // bytes that went over the data connection so far
 
 	goAhead chan struct{} // closed when an upload may send
 	results chan dtp.Result
@@ -34,7 +35,7 @@ type run struct {
 	stopped error // why this end broke the data connection off
 	aborted bool  // the final reply may be no more than the echo of an ABOR
 	owed    int   // NOOPs that were not answered yet
-	asked   bool  // the next data connection was asked for behind this transfer
+	doubt   bool  // a reply may have been a NOOP's or the transfer's
 }
 
 // watch waits for the end of the data and for the final reply, in any order. It
@@ -90,21 +91,19 @@ func (r *run) onlyReplyMissing() bool {
 
 // reply takes one reply to the transfer command.
 func (r *run) reply(reply ftp.Reply) {
-	cmd, other := ftp.Command{Verb: r.j.verb, Arg: r.j.arg}, r.isAhead(reply)
-	if other {
-		cmd = r.c.ahead.cmd
-	}
-	if err := r.c.took(cmd, reply); err != nil {
+	if err := r.c.took(ftp.Command{Verb: r.j.verb, Arg: r.j.arg}, reply); err != nil {
 		r.losing(err)
 		return
 	}
 	switch class := reply.Code.Class(); {
-	case other:
-		r.takeAhead(reply)
 	case r.isOwed(reply):
+	case r.doubt && r.final.Code != 0: // what was taken for the final reply was a NOOP's
+		r.final = reply
 	case r.final.Code != 0: // a second final reply means nothing
 	case class == ftp.Preliminary:
 		r.begin(reply)
+	case class == ftp.Completion && !fitsLoosely(r.j.verb, reply.Code):
+		r.losing(r.c.outOfStep(r.j.verb, reply))
 	case reply.Code == 200 && !r.begun: // some servers say 200 before the 150
 		r.weak = reply
 		r.begin(reply)
@@ -121,11 +120,16 @@ func (r *run) reply(reply ftp.Reply) {
 	}
 }
 
-// early: the server is content. A retrieve goes on to its end, an upload has a
-// moment to notice that it is over.
+// early is called when the server calls the transfer done. A retrieve continues to its end,
+// which is that of the data connection, or its known size if that end does not come. An
+// upload has a moment to notice that it is over.
 func (r *run) early() {
 	switch {
-	case r.done || r.j.dir == ftp.Retrieve:
+	case r.done:
+	case r.j.dir == ftp.Retrieve:
+		if r.j.verb == "RETR" && r.wants() >= 0 && r.c.params.Mode == ftp.Stream {
+			r.grace = time.After(shortWait / 4)
+		}
 	case r.begun:
 		r.grace = time.After(shortWait)
 	default:
@@ -158,7 +162,20 @@ func (r *run) failing() {
 		r.grace = time.After(shortWait)
 		return
 	}
-	r.stop(refusal(r.j.verb, r.final))
+	r.stop(r.refusal())
+}
+
+// errAllCame stops a download when its size and the final reply agree, but the end of the
+// data connection does not come.
+var errAllCame = errors.New("all bytes came")
+
+// refusal returns the error of the final reply if it is not one of success. A transfer has
+// no use for a 3xx, by which a server may ask for an account.
+func (r *run) refusal() error {
+	if r.final.Code.Class() == ftp.Intermediate {
+		return &ftp.Error{Verb: r.j.verb, Reply: r.final}
+	}
+	return refusal(r.j.verb, r.final)
 }
 
 // losing: the control connection is gone. A file that is coming may come to its
@@ -176,10 +193,11 @@ func (r *run) losing(err error) {
 func (r *run) dataEnded() {
 	r.done = true
 	r.grace = nil
+	if errors.Is(r.data.Err, dtp.ErrMore) {
+		r.data.Bytes = min(r.data.Bytes, r.j.want-r.j.offset)
+	}
 	switch {
 	case r.answered():
-	case r.outOfTurn(): // there is another try
-		r.grace = time.After(shortWait / 4)
 	case r.weak.Code != 0:
 		r.grace = time.After(shortWait)
 	}
@@ -187,16 +205,22 @@ func (r *run) dataEnded() {
 
 func (r *run) graceOver() {
 	r.grace = nil
+	if !r.done && r.j.dir == ftp.Retrieve && r.refusal() == nil && r.final.Code != 0 {
+		if r.j.opened == nil && r.j.offset+r.came.Load() == r.wants() {
+			r.stop(errAllCame)
+		} else {
+			r.grace = time.After(shortWait / 4)
+		}
+		return
+	}
 	if !r.done {
-		why := refusal(r.j.verb, r.final)
+		why := r.refusal()
 		if why == nil {
 			why = errEarly
 		}
 		r.stop(why)
 	} else if r.final.Code == 0 {
-		if r.final = r.weak; r.final.Code == 0 {
-			r.unanswered()
-		}
+		r.final = r.weak
 	}
 }
 
@@ -221,12 +245,7 @@ func (r *run) settle(ctx context.Context, why error) {
 		r.stop(why)
 		defer r.join()
 	}
-	switch {
-	case r.final.Code == 0 || r.owed == 0 || r.lost != nil:
-	case r.c.ahead != nil: // whose replies come behind is anybody's guess
-		r.c.dropAhead()
-		_ = r.c.realign(ctx)
-	default:
+	if r.final.Code != 0 && (r.owed > 0 || r.doubt) && r.lost == nil {
 		r.collect(ctx)
 	}
 	if r.answered() || r.c.dead.Load() != nil {
@@ -262,44 +281,65 @@ func (r *run) join() {
 	r.done = true
 }
 
-// abort sends ABOR and takes the two replies that it brings, the transfer's and
-// its own (RFC 959 §4.1.3). Without both the next reply could be anybody's.
+// abort sends ABOR, which brings the transfer's reply and one of its own (RFC 959 §4.1.3).
+// There are servers that have one reply for both, or three, and those that do not know
+// ABOR. So PWD follows: what comes before its reply belongs to the transfer. If the
+// transfer has no reply then, it may still come, and the connection is given up.
 func (r *run) abort(ctx context.Context) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortWait)
 	defer cancel()
-	abor := ftp.Command{Verb: "ABOR"}
 	r.aborted = true
-	if err := r.c.write(abor); err != nil {
+	if err := r.c.write(ftp.Command{Verb: "ABOR"}); err != nil {
 		r.lost = err
 		return
 	}
-	unsure := r.owed > 0 || r.c.ahead != nil
-	if r.finish(after) && (unsure && r.c.resync(after) == nil || !unsure && r.c.inStep(after, abor)) {
-		r.c.dropAhead()
+	known := r.finish(after)
+	if r.lost != nil {
 		return
 	}
-	if r.lost == nil {
-		_ = r.c.die(fmt.Errorf("%w to ABOR", ErrTimeout))
+	if known && r.isUnknown(r.final) {
+		r.final = ftp.Reply{}
+	}
+	err := fmt.Errorf("%w to ABOR", ErrTimeout)
+	if known {
+		err = r.realign(after)
+	}
+	if err == nil && r.final.Code == 0 {
+		err = errNoABOR
+	}
+	if err != nil && r.lost == nil {
+		_ = r.c.die(err)
 	}
 }
 
-// inStep waits for the last reply that is owed, the one to cmd. There are servers
-// that have one reply for the transfer and its ABOR together; what a NOOP is
-// answered with tells where the replies are.
-func (c *Client) inStep(ctx context.Context, cmd ftp.Command) bool {
-	soon, cancel := context.WithTimeout(ctx, shortWait/4)
-	defer cancel()
-	if _, err := c.answer(soon, cmd); err == nil {
-		return true
-	}
-	noop := ftp.Command{Verb: "NOOP"}
-	if c.write(noop) != nil {
-		return false
+// errNoABOR is returned when the server does not know ABOR, so that the reply to the
+// transfer may come at any time.
+var errNoABOR = errors.New("the server can't end a transfer on demand")
+
+// isUnknown reports whether a reply says that a command is unknown, unimplemented or
+// untimely. Behind an ABOR it is to that, not to the transfer before.
+func (r *run) isUnknown(reply ftp.Reply) bool { return reply.Code/10 == 50 }
+
+// realign finds the place among the replies again by PWD: only that is answered by 257.
+func (r *run) realign(ctx context.Context) error {
+	pwd := ftp.Command{Verb: "PWD"}
+	if err := r.c.write(pwd); err != nil {
+		r.lost = err
+		return err
 	}
 	for {
-		r, err := c.answer(ctx, noop)
-		if err != nil || r.Code == 200 {
-			return err == nil
+		reply, err := r.c.await(ctx, pwd)
+		switch {
+		case err != nil:
+			if r.c.dead.Load() != nil {
+				r.lost = err
+			}
+			return err
+		case reply.Code == 257:
+			return nil
+		case reply.Code.Class() == ftp.Preliminary, reply.Code == 200, r.isUnknown(reply):
+		case r.final.Code == 0, r.doubt:
+			r.final, r.doubt = reply, false
 		}
 	}
 }
@@ -315,10 +355,7 @@ func (r *run) finish(ctx context.Context) bool {
 			}
 			return false
 		}
-		switch {
-		case r.isAhead(reply):
-			r.takeAhead(reply)
-		case reply.Code.Class() != ftp.Preliminary && !r.isOwed(reply):
+		if reply.Code.Class() != ftp.Preliminary && !r.isOwed(reply) {
 			r.final = reply
 		}
 	}

@@ -20,16 +20,16 @@ func (c *Client) Stat(ctx context.Context, path string) (ftp.Entry, error) {
 }
 
 func (c *Client) stat(ctx context.Context, path string) (ftp.Entry, error) {
-	if c.features.Has("MLST") && !c.knows.noMLST {
+	if c.features.Has("MLST") && !c.history.noMLST.Load() {
 		e, err := c.mlst(ctx, path)
 		if !refused(err) {
 			return e, err
 		}
-		c.knows.noMLST = true
+		c.history.noMLST.Store(true)
 	}
 	e := ftp.Entry{Name: baseName(path), Type: ftp.FileEntry, Size: -1}
 	noSize := error(nil)
-	if !c.knows.noSIZE {
+	if !c.history.noSIZE.Load() {
 		if e.Size, noSize = c.size(ctx, path); noSize != nil && !isReply(noSize) {
 			return ftp.Entry{}, noSize
 		}
@@ -48,7 +48,7 @@ func (c *Client) statOther(ctx context.Context, path string) (ftp.Entry, error) 
 	if noDir == nil {
 		return e, c.addTime(ctx, path, &e)
 	}
-	if !isReply(noDir) || !c.knows.noSIZE || e.Name == "" {
+	if !isReply(noDir) || !c.history.noSIZE.Load() || e.Name == "" {
 		return ftp.Entry{}, noDir
 	}
 	var found *ftp.Entry
@@ -70,7 +70,7 @@ func (c *Client) statOther(ctx context.Context, path string) (ftp.Entry, error) 
 
 // addTime asks for the time; a server that doesn't tell leaves it unknown.
 func (c *Client) addTime(ctx context.Context, path string, e *ftp.Entry) error {
-	if c.knows.noMDTM {
+	if c.history.noMDTM.Load() {
 		return nil
 	}
 	t, precise, err := c.modTime(ctx, path)
@@ -78,7 +78,7 @@ func (c *Client) addTime(ctx context.Context, path string, e *ftp.Entry) error {
 	case err == nil:
 		e.Modified, e.Precise = t, precise
 	case refused(err):
-		c.knows.noMDTM = true
+		c.history.noMDTM.Store(true)
 	case !isReply(err) && c.dead.Load() != nil:
 		return err
 	}
@@ -117,7 +117,7 @@ func (c *Client) mlst(ctx context.Context, path string) (ftp.Entry, error) {
 // isDir reports whether path is a directory, or a link to one. CWD is the only
 // test that every server passes.
 func (c *Client) isDir(ctx context.Context, path string) (bool, error) {
-	if c.features.Has("MLST") && !c.knows.noMLST {
+	if c.features.Has("MLST") && !c.history.noMLST.Load() {
 		e, err := c.mlst(ctx, path)
 		switch {
 		case err == nil && e.Type != ftp.LinkEntry && e.Type != ftp.UnknownEntry:

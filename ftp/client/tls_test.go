@@ -268,7 +268,7 @@ func TestListHalfLineWithoutCloseNotify(t *testing.T) {
 }
 
 // A server that sends tickets on uploads, and reads slowly: the close must not
-// become a reset that destroys what is on its way (trap 23: 0 of 15 arrived).
+// become a reset that destroys what is on its way (0 of 15 uploads arrived at vsftpd).
 func TestUploadArrivesWhole(t *testing.T) {
 	body := noise(4 << 20)
 	arrived := make(chan error, 1)

@@ -20,7 +20,7 @@ type Transfer struct {
 	// is not noticed here; Download and Upload do.
 	Offset int64
 	// Size is the expected size of the whole file in bytes. 0 or -1: unknown; the
-	// server is asked before a retrieve, if it knows SIZE.
+	// server is asked before a retrieve, if it knows SIZE. A retrieve takes no more bytes.
 	Size int64
 	// ASCII makes lines end in CRLF on the wire and LF at either end. Sizes can't
 	// be compared then.
@@ -28,20 +28,17 @@ type Transfer struct {
 	// Progress is told now and then how far the transfer is: bytes of the file
 	// done and in total, -1 if unknown. It runs in another goroutine.
 	Progress func(done, total int64)
-	// More says that another transfer follows on this Client. The data connection for it
-	// is asked for right behind this one, which saves a round trip, where the server
-	// turned out to bear that and this file is small, of known size and, in a store,
-	// can be begun anew, as those of Upload can. If none follows no harm is done.
-	More bool
 }
 
 // Result is how a transfer went.
 type Result struct {
-	Bytes    int64         // that went over the data connection
-	Took     time.Duration // from the opened data connection to the final reply
-	Mode     ftp.DataMode
-	Final    ftp.Reply
-	Verified string // what agreed: "size and reply" or "reply"
+	Bytes int64         // that went over the data connection
+	Took  time.Duration // from the opened data connection to the final reply
+	Mode  ftp.DataMode
+	Final ftp.Reply
+	// Verified is what agreed: "size and reply", "reply" where the size is not known, or
+	// "size" if the file has grown and only the bytes that were announced were taken.
+	Verified string
 
 	cutShort bool // TLS did not end as it should
 }
@@ -132,6 +129,7 @@ type job struct {
 	dir       ftp.Direction
 	typ       ftp.Type // to ask the server for, and of the bytes unless raw
 	anyType   bool     // the verb does not depend on TYPE
+	unbounded bool     // more bytes than want are taken, for sink to judge
 	anyMode   bool     // it is short: it may come as the transfer mode is
 	raw       bool     // the bytes are not to be converted
 	offset    int64
@@ -143,8 +141,6 @@ type job struct {
 	// opened runs before the first byte of a retrieve; ctx ends with the transfer.
 	opened func(ctx context.Context, conn *dtp.Conn) error
 	agreed func()       // runs when the server said that it begins
-	more   bool         // another transfer follows
-	used   bool         // the data connection was asked for behind the transfer before
 	rewind func() error // source or sink to where they were at the start; nil: can't
 
 	began   ftp.Reply // the first preliminary reply
@@ -154,7 +150,7 @@ type job struct {
 // take fills in what is to be done.
 func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 	j.verb, j.arg, j.dir = verb, t.Path, dir
-	j.offset, j.want, j.progress, j.typ, j.more = t.Offset, -1, t.Progress, ftp.Image, t.More
+	j.offset, j.want, j.progress, j.typ = t.Offset, -1, t.Progress, ftp.Image
 	if t.ASCII {
 		j.typ = ftp.ASCII
 	} else if t.Size > 0 {
@@ -162,21 +158,47 @@ func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 	}
 }
 
-// attempt runs a job from TYPE to the verdict; blamed as conclude has it.
-func (c *Client) attempt(ctx context.Context, j *job) (res Result, blamed bool, err error) {
+// transfer runs a job from TYPE to the verdict. Block mode keeps its data connection
+// between transfers, and the server may have closed it meanwhile: then the job is done
+// again over a new one. So it is once the server has got the account that it asked for.
+func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
+	res, closed, err := c.attempt(ctx, j)
+	if isReply(err) && res.Final.Code == 332 && c.opts.Account != "" && j.again(res) {
+		if err = c.giveAccount(ctx, j.verb, res.Final); err == nil {
+			res, closed, err = c.attempt(ctx, j)
+		}
+	}
+	if closed && ctx.Err() == nil && c.dead.Load() == nil && j.again(res) {
+		res, _, err = c.attempt(ctx, j)
+	}
+	return res, err
+}
+
+// again makes a job ready to be done again, if none of its bytes would be lost or come
+// twice.
+func (j *job) again(res Result) bool {
+	ok := res.Bytes == 0 && j.skipped == 0 && (j.dir == ftp.Retrieve || j.began.Code == 0)
+	if !ok && j.rewind != nil {
+		ok = j.rewind() == nil
+	}
+	j.skipped, j.began = 0, ftp.Reply{}
+	return ok
+}
+
+// attempt is transfer without the second try. closed reports whether the failure may come
+// of a kept data connection that the server had closed.
+func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, err error) {
 	if err := sendable(j.arg); err != nil {
 		return Result{}, false, err
 	}
 	opener, err := c.prepare(ctx, j)
 	if err != nil {
 		c.data.Close()
-		c.endTrial()
 		return Result{}, false, err
 	}
 	stood := opener.Stands()
 	r := c.start(j, opener)
-	err = r.command()
-	if err == nil {
+	if err = c.send(ftp.Command{Verb: j.verb, Arg: j.arg}); err == nil {
 		err = r.watch(ctx)
 	}
 	r.settle(ctx, err)
@@ -191,8 +213,8 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, blamed bool, 
 		Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Err: err,
 	})
 	c.keep(r.data.Kept, err)
-	stood = stood && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
-	return res, r.conclude(ctx, err) || stood, err
+	closed = stood && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
+	return res, closed, err
 }
 
 // lasted returns the time since the data connection of d was ready; it is to be called when
@@ -242,7 +264,7 @@ func (c *Client) setType(ctx context.Context, t ftp.Type) error {
 // start lets the data connection come about, beside the control connection.
 func (c *Client) start(j *job, o *dtp.Opener) *run {
 	r := &run{
-		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && !c.knows.noEPSV,
+		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && c.opts.Verbs != ClassicVerbs && !c.history.noEPSV.Load(),
 		goAhead: make(chan struct{}), results: make(chan dtp.Result, 1),
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
@@ -254,7 +276,16 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	if j.raw {
 		d.Type = ftp.Image
 	}
-	d.Progress = j.told()
+	if j.dir == ftp.Retrieve && j.typ == ftp.Image && j.want >= j.offset && !j.unbounded {
+		d.Size, d.Bounded = j.want-j.offset, true
+	}
+	told := j.told()
+	d.Progress = func(n int64) {
+		r.came.Store(n)
+		if told != nil {
+			told(n)
+		}
+	}
 	go func() { r.results <- dtp.Run(r.ctx, o, d) }()
 	return r
 }

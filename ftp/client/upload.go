@@ -198,7 +198,7 @@ func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
 func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
 	j := &job{source: u.f}
 	j.take("STOR", ftp.Store, Transfer{
-		Path: u.to, Offset: offset, Size: u.size, ASCII: u.o.ASCII, Progress: u.o.Progress, More: u.o.More,
+		Path: u.to, Offset: offset, Size: u.size, ASCII: u.o.ASCII, Progress: u.o.Progress,
 	})
 	if u.size >= 0 {
 		j.length = u.size - offset
@@ -233,7 +233,7 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 		return 0, &LocalError{Err: err}
 	}
 	got := &limited{max: len(want)}
-	j := &job{sink: got}
+	j := &job{sink: got, unbounded: true}
 	j.take("RETR", ftp.Retrieve, Transfer{Path: u.to, Offset: there - int64(len(want)), Size: there})
 	_, err = u.c.transfer(ctx, j)
 	var no *ftp.Error

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"strings"
 
 	"miniftp/ftp"
 )
@@ -45,7 +44,7 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 		return res, err
 	}
 	if named || !renames {
-		u.c.knows.noBeside = true
+		u.c.history.noBeside.Store(true)
 		if u.o.learned != nil {
 			u.o.learned()
 		}
@@ -68,7 +67,7 @@ func (u *upload) choose(ctx context.Context) error {
 	switch {
 	case o.rename != "" || u.size < 0:
 		return nil
-	case o.placing == straight || u.c.knows.noBeside:
+	case o.placing == straight || u.c.history.noBeside.Load():
 		return nil
 	case o.placing == besideAlways:
 		u.to, o.rename = beside, u.remote
@@ -97,11 +96,11 @@ func (u *upload) choose(ctx context.Context) error {
 
 // storesWhole reports whether the server itself keeps the old file until the new one is
 // whole, and gives that the old one's owner and permissions: miniftp says who it is.
-func (c *Client) storesWhole() bool { return strings.HasPrefix(c.greeting.Text(), "miniftp ") }
+func (c *Client) storesWhole() bool { return c.features.Has(ftp.FeatureMiniftp) }
 
 // there describes the file that has a name; nil if none is known to.
 func (c *Client) there(ctx context.Context, path string) (*ftp.Entry, error) {
-	if c.features.Has("MLST") && !c.knows.noMLST {
+	if c.features.Has("MLST") && !c.history.noMLST.Load() {
 		e, err := c.mlst(ctx, path)
 		switch {
 		case err == nil && e.Type == ftp.FileEntry:

@@ -16,17 +16,19 @@ func (r *run) verdict(why error) error {
 	var open *dtp.OpenError
 	var local *dtp.LocalError
 	isOpen := errors.As(err, &open)
-	if isOpen && why == nil && !r.j.used {
+	if isOpen && why == nil {
 		r.rememberPort()
 	}
-	no := refusal(r.j.verb, r.final)
+	no := r.refusal()
 	switch {
 	case why != nil:
 		return why
 	case errors.As(err, &local), errors.Is(err, dtp.ErrExpands): // what this end did not want
 		return err
-	case no != nil && !(r.aborted && r.final.Code/10 == 42):
+	case no != nil && !(r.aborted && isEcho(r.final)):
 		return no
+	case errors.Is(err, dtp.ErrMore), errors.Is(r.stopped, errAllCame):
+		return nil // the file has grown, or only its end is missing
 	case err != nil && r.stopped == nil && !isOpen && !isData(err):
 		return err // the job's own check failed
 	case r.lost != nil:
@@ -47,6 +49,9 @@ func (r *run) verdict(why error) error {
 	return nil
 }
 
+// isEcho reports whether a reply may say no more than that an ABOR ended the transfer.
+func isEcho(r ftp.Reply) bool { return r.Code/10 == 42 || r.Code == 450 || r.Code == 451 }
+
 // isData reports whether err is a failure of the data connection.
 func isData(err error) bool {
 	var broken *dtp.BrokenError
@@ -56,9 +61,9 @@ func isData(err error) bool {
 // rememberPort: a server whose EPSV gives ports that can't be reached is asked
 // for PASV next time; there are firewalls that only read the latter.
 func (r *run) rememberPort() {
-	no := refusal(r.j.verb, r.final)
+	no := r.refusal()
 	if r.viaEPSV && (no == nil || r.final.Code/10 == 42) {
-		r.c.knows.noEPSV = true
+		r.c.history.noEPSV.Store(true)
 	}
 }
 
@@ -92,7 +97,10 @@ func (r *run) wants() int64 {
 }
 
 func (r *run) verified() string {
-	if r.j.dir == ftp.Retrieve && r.wants() >= 0 {
+	switch {
+	case errors.Is(r.data.Err, dtp.ErrMore):
+		return "size"
+	case r.j.dir == ftp.Retrieve && r.wants() >= 0 && r.got() == r.wants():
 		return "size and reply"
 	}
 	return "reply"

@@ -55,7 +55,7 @@ func (c *Client) version(ctx context.Context, path string) (v version, err error
 	if err := c.setType(ctx, ftp.Image); err != nil { // a size is of a type
 		return version{size: -1}, err
 	}
-	if c.features.Has("MLST") && !c.knows.noMLST {
+	if c.features.Has("MLST") && !c.history.noMLST.Load() {
 		e, err := c.mlst(ctx, path)
 		if err == nil && e.Size >= 0 && !e.Modified.IsZero() {
 			return listedVersion(&e), nil
@@ -64,7 +64,7 @@ func (c *Client) version(ctx context.Context, path string) (v version, err error
 			return version{size: -1}, err
 		}
 	}
-	if v.size, err = c.askSize(ctx, path); err != nil || c.knows.noMDTM {
+	if v.size, err = c.askSize(ctx, path); err != nil || c.history.noMDTM.Load() {
 		return v, err
 	}
 	t, precise, err := c.modTime(ctx, path)

@@ -29,6 +29,9 @@ type Job struct {
 	// Size is how many bytes of Source to send at most; where it is all of them it
 	// saves the read that finds the end. 0: until the end.
 	Size int64
+	// Bounded has Sink take no more than Size bytes. If more come, the Job ends with
+	// ErrMore.
+	Bounded bool
 	// Type is the representation type: in ASCII lines end in CRLF on the wire
 	// and in LF at either end.
 	Type ftp.Type
@@ -83,6 +86,8 @@ type Result struct {
 var (
 	// ErrStalled is a data connection on which nothing moved for too long.
 	ErrStalled = errors.New("the data connection stood still")
+	// ErrMore is returned when a Job that is Bounded has all its bytes, and more came.
+	ErrMore = errors.New("more bytes came than were expected")
 )
 
 // LocalError is a failure of Source or Sink, not of the data connection.

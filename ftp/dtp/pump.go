@@ -177,9 +177,9 @@ func (p *pump) kernel() error {
 	runtime.Gosched() // who wants to begin comes first: a fast peer lets the kernel go on for long
 	for {
 		n := p.limit(chunk)
-		if p.job.Size > 0 {
+		if p.job.Size > 0 || p.job.Bounded {
 			if n = min(n, p.job.Size-p.moved); n <= 0 {
-				return nil
+				return p.bound()
 			}
 		}
 		// Charged afterwards, as in read: of a small file far less than n moves.
@@ -206,6 +206,25 @@ func (p *pump) kernel() error {
 		case took > 4*quick:
 			chunk = max(chunk/2, minChunk)
 		}
+	}
+}
+
+// bound ends a Job that has moved Size bytes. A Sink gets no more of them, but the peer may
+// have more.
+func (p *pump) bound() error {
+	if p.job.Sink == nil {
+		return nil
+	}
+	if err := p.await(); err != nil {
+		return err
+	}
+	switch n, err := p.conn.Read(make([]byte, 1)); {
+	case n > 0:
+		return ErrMore
+	case errors.Is(err, io.EOF):
+		return nil
+	default:
+		return netError("read", err)
 	}
 }
 
@@ -307,9 +326,16 @@ func (p *pump) read(b []byte) (int, error) {
 func (p *pump) receive(st stage, f framing) error {
 	in, out := borrow(st)
 	defer giveBack(in, out)
+	left := p.job.Size
 	for {
 		n, readErr := f.read(*in)
 		data := (*in)[:n]
+		if p.job.Bounded {
+			if int64(n) > left {
+				data, readErr = data[:left], ErrMore
+			}
+			left -= int64(len(data))
+		}
 		if st != nil {
 			data = st.append((*out)[:0], data)
 			if errors.Is(readErr, io.EOF) {

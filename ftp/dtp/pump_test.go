@@ -3,6 +3,7 @@ package dtp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -130,6 +131,24 @@ func TestSize(t *testing.T) {
 }
 
 // Of text Size bounds the source's bytes, Bytes counts the wire's.
+// TestBounded: a Sink gets no more than Size bytes, and whether more came is told.
+func TestBounded(t *testing.T) {
+	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
+		data := random(size + 1)
+		f := file(nil)
+		done := run(context.Background(), ours, Job{Sink: f, Type: ftp.Image, Size: int64(size), Bounded: true})
+		go func() { _, _ = theirs.Write(data); _ = theirs.Close() }()
+		res := <-done
+		_, err := f.Seek(0, io.SeekStart)
+		check(t, err)
+		got, err := io.ReadAll(f)
+		check(t, err)
+		if !errors.Is(res.Err, ErrMore) || !bytes.Equal(got, data[:size]) {
+			t.Errorf("%d bytes of %d are there, %v", len(got), size, res.Err)
+		}
+	})
+}
+
 func TestSizeOfText(t *testing.T) {
 	for kind, file := range storage {
 		ours, theirs := pair(t)

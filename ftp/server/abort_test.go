@@ -36,7 +36,7 @@ func big(t testing.TB) afero.Fs {
 }
 
 // ABOR with nothing running is 226, once, and the session goes on.
-func TestTrap04AbortIdle(t *testing.T) {
+func TestAbortIdle(t *testing.T) {
 	s := serve(t, fsroot.NewMem())
 	c := s.login(t, "rw")
 	for _, how := range aborts {
@@ -55,7 +55,7 @@ func TestTrap04AbortIdle(t *testing.T) {
 
 // ABOR in a transfer is 426 and then 226 (RFC 959 §4.1.3), and the data
 // connection ends.
-func TestTrap04AbortTransfer(t *testing.T) {
+func TestAbortTransfer(t *testing.T) {
 	fsys := big(t)
 	s := serve(t, fsys)
 	c := s.login(t, "rw")
@@ -87,7 +87,7 @@ func TestTrap04AbortTransfer(t *testing.T) {
 }
 
 // ABOR while the server still waits for the data connection.
-func TestTrap04AbortAwaited(t *testing.T) {
+func TestAbortAwaited(t *testing.T) {
 	fsys := oneFile(t, "old")
 	s := serve(t, fsys)
 	c := s.login(t, "rw")
@@ -111,7 +111,7 @@ func TestTrap04AbortAwaited(t *testing.T) {
 
 // Who says ABOR and hangs up on the data connection at once has not sent a whole
 // file: whichever the server hears first, the upload does not count.
-func TestTrap04AbortAndEndAtOnce(t *testing.T) {
+func TestAbortAndEndAtOnce(t *testing.T) {
 	fsys := fsroot.NewMem()
 	s := serve(t, fsys)
 	c := s.login(t, "rw")

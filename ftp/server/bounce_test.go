@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Beyond TestTrap31Bounce: addresses in other clothes, and verbs that other servers
+// Beyond TestBounce: addresses in other clothes, and verbs that other servers
 // have for the same thing.
 func TestBounceInOtherClothes(t *testing.T) {
 	c := serve(t, oneFile(t, "x")).login(t, "rw")

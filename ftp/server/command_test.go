@@ -224,7 +224,7 @@ func TestFeat(t *testing.T) {
 		}
 	}
 	f := ftp.ParseFeatures(r)
-	want := []string{"AVBL", "CLNT", "CSID", "EPRT", "EPSV", "HASH", "HOST", "LANG", "MDTM", "MFF", "MFMT", "MLST", "MODE", "RANG", "REST", "SIZE", "TVFS", "UTF8", "XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512"}
+	want := []string{"AVBL", "CLNT", "CSID", "EPRT", "EPSV", "HASH", "HOST", "LANG", "MDTM", "MFF", "MFMT", "MLST", "MODE", "RANG", "REST", "SIZE", "TVFS", "UTF8", "X-MINIFTP", "XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512"}
 	for _, verb := range want {
 		if !f.Has(verb) {
 			t.Errorf("FEAT does not name %s", verb)

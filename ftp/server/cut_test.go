@@ -204,7 +204,7 @@ func TestDeleteTakesTheKeptPart(t *testing.T) {
 
 // REST and STOR into a file that is there write at the offset and keep the tail;
 // behind its end is 554 (traps 9 and 10).
-func TestTrap10RestartedStore(t *testing.T) {
+func TestRestartedStore(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/f", "0123456789")
 		c := serve(t, fsys).login(t, "rw")

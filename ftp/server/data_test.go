@@ -50,7 +50,7 @@ func accept(t testing.TB, l *net.TCPListener) net.Conn {
 
 // EPSV ALL: nothing else opens a data connection until the next login, failed
 // transfers or not (RFC 2428 §4).
-func TestTrap07EPSVAll(t *testing.T) {
+func TestEPSVAll(t *testing.T) {
 	c := serve(t, oneFile(t, "x")).login(t, "rw")
 	c.cmd("epsv all", 200)
 	for range 2 {
@@ -69,7 +69,7 @@ func TestTrap07EPSVAll(t *testing.T) {
 }
 
 // A family that does not fit is 522 with the one that does (RFC 2428 §2, §3).
-func TestTrap08Families(t *testing.T) {
+func TestFamilies(t *testing.T) {
 	tests := []struct {
 		addr, use string
 		wrong     []string
@@ -95,7 +95,7 @@ func TestTrap08Families(t *testing.T) {
 }
 
 // PASV can't name an IPv6 address: 425 that says EPSV.
-func TestTrap19PASVOverIPv6(t *testing.T) {
+func TestPASVOverIPv6(t *testing.T) {
 	c := serveOn(t, "[::1]:0", fsroot.NewMem()).login(t, "rw")
 	if r := c.cmd("PASV", 425); !strings.Contains(r.Text(), "EPSV") {
 		t.Errorf("%q does not name EPSV", r.Text())
@@ -104,7 +104,7 @@ func TestTrap19PASVOverIPv6(t *testing.T) {
 
 // 227 names the address that the control connection came to; --public-ip is not
 // told to a client on loopback, whom it would not help.
-func TestTrap19PASVAddress(t *testing.T) {
+func TestPASVAddress(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.PublicIP = "192.0.2.7" })
 	c := s.login(t, "rw")
 	addr, err := ftp.Parse227(c.cmd("PASV", 227).Text())
@@ -122,7 +122,7 @@ func TestPublicIPMustBeIPv4(t *testing.T) {
 }
 
 // A stranger on the passive port is hung up on, and the wait for the owner goes on.
-func TestTrap20PassiveTheft(t *testing.T) {
+func TestPassiveTheft(t *testing.T) {
 	s := serve(t, oneFile(t, "secret"))
 	c := s.login(t, "ro")
 	for _, cmd := range []string{"PASV", "EPSV"} {
@@ -161,7 +161,7 @@ func isTimeout(err error) bool {
 
 // Each transfer has a data connection of its own, and a new PASV takes the last
 // one back: who dialed that is hung up on.
-func TestTrap21OneListenerPerTransfer(t *testing.T) {
+func TestOneListenerPerTransfer(t *testing.T) {
 	c := serve(t, oneFile(t, "x")).login(t, "rw")
 	c.cmd("RETR /f", 425)
 	c.cmd("LIST", 425)
@@ -212,7 +212,7 @@ func TestOfferSurvivesARefusal(t *testing.T) {
 }
 
 // PORT and EPRT are numbers, of the client's own address, above 1023.
-func TestTrap31Bounce(t *testing.T) {
+func TestBounce(t *testing.T) {
 	s := serve(t, oneFile(t, "x"))
 	c := s.login(t, "rw")
 	for _, bad := range []string{

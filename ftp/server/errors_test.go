@@ -88,7 +88,7 @@ func (f faultyFile) Close() error { return errors.Join(f.fs.at("File.Close"), f.
 
 // What the storage says becomes the code that RFC 959 has for it, and a text of
 // our own: the storage's words name the host.
-func TestTrap03StorageErrors(t *testing.T) {
+func TestStorageErrors(t *testing.T) {
 	for _, tt := range []struct {
 		in, cmd string
 		err     error

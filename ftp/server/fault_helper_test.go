@@ -1,16 +1,10 @@
 package server_test
 
-import (
-	"os"
-)
-
-// soaking is set for make soak: what the ordinary tests do a few times is then done
-// for minutes.
-var soaking = os.Getenv("MINIFTP_SOAK") != ""
+import "miniftp/ftp/internal/testutil"
 
 // times is how often a test does something.
 func times(usually, soaked int) int {
-	if soaking {
+	if testutil.Soaking {
 		return soaked
 	}
 	return usually

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -106,7 +107,7 @@ func (c *ctl) ends421() {
 			told = r.Code
 			continue
 		}
-		if isTimeout(err) || told != 421 && !soaking {
+		if isTimeout(err) || told != 421 && !testutil.Soaking {
 			c.t.Errorf("after %d: %v", told, err)
 		}
 		return
@@ -141,7 +142,7 @@ func TestFaultStandsStill(t *testing.T) {
 // A peer that is slow, but not still, is waited for however long it takes: each byte is
 // sent when the one before is on the disk, for much longer than nothing may move.
 func TestFaultTrickledUpload(t *testing.T) {
-	if !soaking {
+	if !testutil.Soaking {
 		t.Skip("it takes seconds; ftp/dtp has it on a clock of its own")
 	}
 	const stall = time.Second

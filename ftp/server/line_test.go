@@ -13,7 +13,7 @@ import (
 )
 
 // IAC IAC in a name is one byte 255 of it (RFC 854), both ways.
-func TestTrap06TelnetInNames(t *testing.T) {
+func TestTelnetInNames(t *testing.T) {
 	fsys, _ := disk(t)
 	c := serve(t, fsys).login(t, "rw")
 	c.put("STOR /a\xff\xffb c", []byte("x"))
@@ -34,7 +34,7 @@ func TestTrap06TelnetInNames(t *testing.T) {
 }
 
 // Many commands in one segment are answered in order.
-func TestTrap24Pipelined(t *testing.T) {
+func TestPipelined(t *testing.T) {
 	s := serve(t, oneFile(t, "content"))
 	c := s.connect(t)
 	c.raw("USER rw\r\nPASS rw\r\nTYPE I\r\nPWD\r\nMKD a\r\nCWD a\r\nPWD\r\nNOPE\r\nRNFR /f\r\nRNTO g\r\nSIZE g\r\nQUIT\r\n")
@@ -45,7 +45,7 @@ func TestTrap24Pipelined(t *testing.T) {
 }
 
 // So are those behind a transfer that was asked for in the same segment.
-func TestTrap24PipelinedTransfers(t *testing.T) {
+func TestPipelinedTransfers(t *testing.T) {
 	fsys := oneFile(t, "content")
 	c := serve(t, fsys).login(t, "rw")
 	l := listener(t, "127.0.0.1")
@@ -82,7 +82,7 @@ func TestTrap24PipelinedTransfers(t *testing.T) {
 }
 
 // Byte by byte, and with every way to end a line.
-func TestTrap24LineEnds(t *testing.T) {
+func TestLineEnds(t *testing.T) {
 	s := serve(t, oneFile(t, "content"))
 	for _, end := range []string{"\r\n", "\n"} {
 		c := s.connect(t)
@@ -110,7 +110,7 @@ func TestTrap24LineEnds(t *testing.T) {
 }
 
 // Blanks in front of and behind a name belong to it.
-func TestTrap24Blanks(t *testing.T) {
+func TestBlanks(t *testing.T) {
 	fsys, _ := disk(t)
 	c := serve(t, fsys).login(t, "rw")
 	for _, name := range []string{" lead", "trail ", "  two  ", " ", "in side", "\ttab\t"} {
@@ -138,7 +138,7 @@ func TestTrap24Blanks(t *testing.T) {
 }
 
 // A line that is too long is 500, once, and the end.
-func TestTrap25LongLines(t *testing.T) {
+func TestLongLines(t *testing.T) {
 	s := serve(t, fsroot.NewMem())
 	c := s.login(t, "rw")
 	c.cmd("CWD "+strings.Repeat("x", 4000), 550, 553) // long, but a line
@@ -161,7 +161,7 @@ func TestOtherProtocols(t *testing.T) {
 }
 
 // 257 doubles the quotes, and MKD's names the whole path (RFC 959 appendix II).
-func TestTrap13Quotes(t *testing.T) {
+func TestQuotes(t *testing.T) {
 	c := serve(t, fsroot.NewMem()).login(t, "rw")
 	for _, name := range []string{`a"b`, `"`, `""x""`, `quoted "dir" here`} {
 		r := c.cmd("MKD "+name, 257)

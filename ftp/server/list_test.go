@@ -93,7 +93,7 @@ func TestListOrders(t *testing.T) {
 }
 
 // An empty directory is an empty listing, and whole.
-func TestTrap15EmptyDirectory(t *testing.T) {
+func TestEmptyDirectory(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		check(t, fsys.MkdirAll("/e", 0o755))
 		c := serve(t, fsys).login(t, "ro")
@@ -109,7 +109,7 @@ func TestTrap15EmptyDirectory(t *testing.T) {
 }
 
 // A file that is truly named like a flag is listed, by LIST as by all else.
-func TestTrap16FileNamedLikeFlags(t *testing.T) {
+func TestFileNamedLikeFlags(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/-la", "x")
 		write(t, fsys, "/-d/in", "x")
@@ -134,7 +134,7 @@ func TestTrap16FileNamedLikeFlags(t *testing.T) {
 
 // The columns are those of ls: mode by hand, and the year for what is older than
 // half a year or in the future.
-func TestTrap17Columns(t *testing.T) {
+func TestColumns(t *testing.T) {
 	fsys, dir := disk(t)
 	now := time.Now()
 	files := []struct {

@@ -13,7 +13,7 @@ func miscRows() []row {
 		{verb: "SYST", anyone: true, syntax: noArg, rfc: "959 §4.1.3", help: "the kind of system, for reading LIST", run: func(*session, string) ftp.Reply { return ftp.NewReply(215, "UNIX Type: L8") }},
 		{verb: "NOOP", anyone: true, now: true, syntax: noArg, rfc: "959 §4.1.3", help: "do nothing, and say so", run: func(*session, string) ftp.Reply { return ftp.NewReply(200, "Here I am.") }},
 		{verb: "HELP", anyone: true, syntax: textArg.shape("[<verb>]"), rfc: "959 §4.1.3", help: "list the commands, or explain one", run: (*session).help},
-		{verb: "FEAT", anyone: true, syntax: noArg, rfc: "2389 §3", help: "list what goes beyond RFC 959", run: (*session).feat},
+		{verb: "FEAT", anyone: true, syntax: noArg, rfc: "2389 §3", feat: feature(ftp.FeatureMiniftp), help: "list what goes beyond RFC 959", run: (*session).feat},
 		{verb: "OPTS UTF8", aliases: []string{"OPTS UTF-8"}, anyone: true, syntax: textArg.shape("[ON|OFF]"), rfc: "2640", feat: feature("UTF8"), help: "names are UTF-8, byte for byte, in any case", run: (*session).optsUTF8},
 		{verb: "OPTS MLST", syntax: textArg.shape("[<fact>;…]"), rfc: "3659 §7.9", help: "choose the facts of MLST and MLSD", run: (*session).optsMLST},
 		{verb: "OPTS HASH", syntax: textArg.shape("[<algorithm>]"), rfc: "draft-bryan-ftpext-hash", help: "choose the algorithm of HASH", run: (*session).optsHASH},

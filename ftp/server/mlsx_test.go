@@ -38,7 +38,7 @@ func (c *ctl) mlst(path string) (ftp.Entry, string) {
 	return e, r.Lines[1]
 }
 
-func TestTrap18MLSD(t *testing.T) {
+func TestMLSD(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		tree(t, fsys)
 		c := serve(t, fsys).login(t, "rw")
@@ -72,7 +72,7 @@ func TestTrap18MLSD(t *testing.T) {
 }
 
 // Links are told as links, with their target; two names of one file are the same.
-func TestTrap18Links(t *testing.T) {
+func TestLinks(t *testing.T) {
 	fsys, dir := disk(t)
 	tree(t, fsys)
 	check(t, os.Symlink("sub", dir+"/toSub"))
@@ -101,7 +101,7 @@ func TestTrap18Links(t *testing.T) {
 }
 
 // perm is what the account may do.
-func TestTrap18Perm(t *testing.T) {
+func TestPerm(t *testing.T) {
 	fsys, _ := disk(t)
 	tree(t, fsys)
 	perms := map[string][2]string{"rw": {"adfrw", "cdeflmp"}, "ro": {"r", "el"}, "lister": {"", "el"}}
@@ -119,7 +119,7 @@ func TestTrap18Perm(t *testing.T) {
 
 // OPTS MLST chooses the facts, in the server's order; unknown ones are left out,
 // and without any only names are told.
-func TestTrap18OptsMLST(t *testing.T) {
+func TestOptsMLST(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", "abc")
 	c := serve(t, fsys).login(t, "rw")

@@ -37,6 +37,8 @@ const differences = `
 
 What this server does where the RFCs leave a choice, or other servers choose otherwise:
 
+- **X-MINIFTP** in FEAT names this server, whatever its greeting says. It promises that commands that come in one write are
+  answered in their turn, and that LIST -a names partial uploads, which other listings hide.
 - **REST and RANG** count bytes of the file. In TYPE A other bytes are sent, so an offset is refused there (504), by
   whichever command completes the combination. REST works with RETR and STOR, RANG with RETR and HASH; with others they are refused
   (503), as a tail would be stored as a whole file.

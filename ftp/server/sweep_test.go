@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -184,7 +185,7 @@ func TestSweepIsBounded(t *testing.T) {
 	if n := most.Load(); n > 1000 {
 		t.Errorf("%d entries were asked for at once", n)
 	}
-	if !soaking {
+	if !testutil.Soaking {
 		return // it takes seconds
 	}
 	fsys.more = nil

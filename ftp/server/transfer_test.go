@@ -15,7 +15,7 @@ import (
 
 // 150 comes when the data connection stands and not before; a missing file is
 // 550 at once, and never 150 first.
-func TestTrap01WhenToSay150(t *testing.T) {
+func TestWhenToSay150(t *testing.T) {
 	c := serve(t, oneFile(t, "content")).login(t, "rw")
 	port, err := ftp.Parse229(c.cmd("EPSV", 229).Text())
 	check(t, err)
@@ -37,7 +37,7 @@ func TestTrap01WhenToSay150(t *testing.T) {
 
 // 226 comes after the file is in place and the data connection closed, without
 // waiting for the client to close its end.
-func TestTrap02WhenToSay226(t *testing.T) {
+func TestWhenToSay226(t *testing.T) {
 	fsys := oneFile(t, "content")
 	c := serve(t, fsys).login(t, "rw")
 	d := c.starts("RETR /f")
@@ -55,7 +55,7 @@ func TestTrap02WhenToSay226(t *testing.T) {
 }
 
 // Which code for which end of a transfer.
-func TestTrap03Codes(t *testing.T) {
+func TestCodes(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/big", string(random(16<<20)))
 	c := serve(t, fsys).login(t, "rw")
@@ -76,7 +76,7 @@ func TestTrap03Codes(t *testing.T) {
 
 // A restart point lasts over what prepares a transfer and over a listing, is
 // used up by a transfer, and is a number.
-func TestTrap09RestartPoint(t *testing.T) {
+func TestRestartPoint(t *testing.T) {
 	c := serve(t, oneFile(t, "0123456789")).login(t, "rw")
 	for _, between := range []string{"TYPE I", "NOOP", "SIZE /f", "MDTM /f", "EPSV", "PASV", "PORT 127,0,0,1,200,10", "CWD /", "STAT /f", "MLST /f"} {
 		c.cmd("REST 4", 350)
@@ -132,7 +132,7 @@ func TestRange(t *testing.T) {
 }
 
 // A restart point at the end sends nothing, behind it is 554.
-func TestTrap11RestartPastEnd(t *testing.T) {
+func TestRestartPastEnd(t *testing.T) {
 	c := serve(t, oneFile(t, "0123456789")).login(t, "ro")
 	c.cmd("REST 10", 350)
 	if got := c.get("RETR /f"); len(got) > 0 {
@@ -145,7 +145,7 @@ func TestTrap11RestartPastEnd(t *testing.T) {
 }
 
 // SIZE is exact or 550.
-func TestTrap12Size(t *testing.T) {
+func TestSize(t *testing.T) {
 	fsys := oneFile(t, "a\nb\n")
 	check(t, fsys.MkdirAll("/d", 0o755))
 	c := serve(t, fsys).login(t, "ro")
@@ -161,7 +161,7 @@ func TestTrap12Size(t *testing.T) {
 
 // NOOP and STAT are answered at once while a transfer runs; what else comes waits
 // for its end and is answered in order.
-func TestTrap22CommandsDuringTransfer(t *testing.T) {
+func TestCommandsDuringTransfer(t *testing.T) {
 	fsys := fsroot.NewMem()
 	c := serve(t, fsys).login(t, "rw")
 	d := c.starts("STOR /up")
@@ -219,7 +219,7 @@ func TestManyCommandsDuringTransfer(t *testing.T) {
 
 // QUIT in a transfer lets it finish, then says goodbye; so does QUIT and a
 // hang-up of the sending half.
-func TestTrap23QuitDuringTransfer(t *testing.T) {
+func TestQuitDuringTransfer(t *testing.T) {
 	content := random(1 << 20)
 	fsys := oneFile(t, string(content))
 	s := serve(t, fsys)

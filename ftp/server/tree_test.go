@@ -11,7 +11,7 @@ import (
 )
 
 // What is there already, or of the wrong kind, is 550, and nothing is changed.
-func TestTrap14WrongKind(t *testing.T) {
+func TestWrongKind(t *testing.T) {
 	for _, kind := range []string{"memory", "disk"} {
 		t.Run(kind, func(t *testing.T) {
 			fsys := fsroot.NewMem()
@@ -46,7 +46,7 @@ func TestTrap14WrongKind(t *testing.T) {
 }
 
 // Any verb between RNFR and RNTO clears the former.
-func TestTrap32RenameSequence(t *testing.T) {
+func TestRenameSequence(t *testing.T) {
 	fsys := oneFile(t, "x")
 	write(t, fsys, "/other", "y")
 	c := serve(t, fsys).login(t, "rw")
@@ -72,7 +72,7 @@ func TestTrap32RenameSequence(t *testing.T) {
 
 // STOU makes a name of its own, says it in the 150 as RFC 1123 §4.1.2.9 wants, and
 // never takes one that is there.
-func TestTrap32StoreUnique(t *testing.T) {
+func TestStoreUnique(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", "mine")
 	s := serve(t, fsys)
@@ -112,7 +112,7 @@ func TestTrap32StoreUnique(t *testing.T) {
 }
 
 // USER after a login takes the rights away until PASS, and all that was set up.
-func TestTrap33UserAfterLogin(t *testing.T) {
+func TestUserAfterLogin(t *testing.T) {
 	fsys := oneFile(t, "x")
 	check(t, fsys.MkdirAll("/d", 0o755))
 	c := serve(t, fsys).login(t, "rw")

@@ -56,6 +56,7 @@ func await(t testing.TB, ok func() bool) {
 		if time.Now().After(end) {
 			t.Fatal("it never came true")
 		}
+		time.Sleep(50 * time.Microsecond) // leave the processor to the server
 	}
 }
 

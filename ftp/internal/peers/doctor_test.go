@@ -100,6 +100,9 @@ func TestDoctorOnPeers(t *testing.T) {
 	pages := map[string]string{}
 	for _, tt := range patients() {
 		t.Run(fmt.Sprintf("%s tls %v reuse %v ipv6 %v", tt.server, tt.options.TLS == Explicit, tt.options.RequireReuse, tt.options.IPv6), func(t *testing.T) {
+			if !*update {
+				t.Parallel()
+			}
 			root := t.TempDir()
 			write(t, filepath.Join(root, "a.txt"), strings.Repeat("a line of a file\n", 20))
 			s := Start(t, tt.server, root, tt.options)
@@ -124,7 +127,7 @@ func TestDoctorOnPeers(t *testing.T) {
 			if b, err := os.ReadFile(filepath.Join(dir, "a.txt")); err != nil || len(b) != 340 {
 				t.Errorf("%d bytes, %v", len(b), err)
 			}
-			if tt.shown {
+			if tt.shown && *update {
 				flags[1] = "--timeout=" + (5 * time.Second).String()
 				text, _ := p.run(t, append(flags, u.String())...)
 				pages[tt.server] = masked(text, s)

@@ -66,11 +66,13 @@ const (
 	startTimeout = 20 * time.Second
 )
 
-// Names lists the servers that Start knows.
+// Names lists the servers that Start knows, but FTPSrv.
 func Names() []string {
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
-		names[i] = k.name
+	var names []string
+	for _, k := range kinds {
+		if !k.narrow {
+			names = append(names, k.name)
+		}
 	}
 	return names
 }
@@ -123,17 +125,24 @@ func missing(tb testing.TB, name string) {
 
 // find looks where .ci/peers unpacks, then where programs are.
 func find(name string) string {
-	unpacked := os.Getenv("MINIFTP_PEERS")
-	if unpacked == "" {
-		unpacked = "/opt/miniftp-peers"
-	}
-	for _, dir := range []string{unpacked + "/usr/sbin", unpacked + "/usr/bin", "", "/usr/sbin"} {
+	for _, dir := range []string{unpacked() + "/usr/sbin", unpacked() + "/usr/bin", "", "/usr/sbin"} {
 		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
 			return path
 		}
 	}
 	return ""
 }
+
+// unpacked is the directory into which .ci/peers unpacks.
+func unpacked() string {
+	if dir := os.Getenv("MINIFTP_PEERS"); dir != "" {
+		return dir
+	}
+	return "/opt/miniftp-peers"
+}
+
+// modules is the directory of the packages for node.
+func modules() string { return unpacked() + "/node/node_modules" }
 
 // python finds the Python that has pyftpdlib; the system's own is asked first,
 // since the first in PATH may be another.

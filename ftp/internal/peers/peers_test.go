@@ -328,3 +328,21 @@ func TestPublicIP(t *testing.T) {
 		})
 	}
 }
+
+// TestFTPSrv: ftp-srv takes a file and gives it back, by curl.
+func TestFTPSrv(t *testing.T) {
+	root := t.TempDir()
+	s := Start(t, FTPSrv, root, Options{})
+	url := "ftp://" + s.User + ":" + s.Password + "@" + s.Addr + "/there"
+	put := exec.Command(Client(t, "curl"), "-sS", "-T", "-", url)
+	put.Stdin = strings.NewReader("content")
+	if out, err := put.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if data, err := os.ReadFile(filepath.Join(root, "there")); err != nil || string(data) != "content" {
+		t.Errorf("%q, %v", data, err)
+	}
+	if out, err := exec.Command(Client(t, "curl"), "-sS", url).CombinedOutput(); err != nil || string(out) != "content" {
+		t.Errorf("%q, %v", out, err)
+	}
+}

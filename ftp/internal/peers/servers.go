@@ -20,13 +20,53 @@ type kind struct {
 	prepare func(site) ([]string, error)
 
 	implicit, reuse bool // see Can
+	narrow          bool // IPv4 in the clear only, and not in Names
 }
 
 var kinds = []kind{
-	{"vsftpd", "anonymous", func(Options) string { return find("vsftpd") }, vsftpd, true, true},
-	{"proftpd", user, findProFTPd, proftpd, true, true},
-	{"pure-ftpd", user, findPureFTPd, pureFTPd, false, false},
-	{"pyftpdlib", user, findPyftpdlib, pyftpdlib, true, false},
+	{name: "vsftpd", user: "anonymous", find: func(Options) string { return find("vsftpd") }, prepare: vsftpd, implicit: true, reuse: true},
+	{name: "proftpd", user: user, find: findProFTPd, prepare: proftpd, implicit: true, reuse: true},
+	{name: "pure-ftpd", user: user, find: findPureFTPd, prepare: pureFTPd},
+	{name: "pyftpdlib", user: user, find: findPyftpdlib, prepare: pyftpdlib, implicit: true},
+	{name: FTPSrv, user: user, find: findFTPSrv, prepare: ftpSrv, narrow: true},
+}
+
+// FTPSrv is the server of the npm package ftp-srv. It is not in Names, since it
+// lacks too much of what the other servers can do.
+const FTPSrv = "ftp-srv"
+
+func findFTPSrv(Options) string {
+	if _, err := os.Stat(modules() + "/ftp-srv"); err != nil {
+		return ""
+	}
+	return find("node")
+}
+
+// ftpSrvCode serves by a few lines of JavaScript: the package's command line can
+// not restrict the passive ports.
+const ftpSrvCode = `
+const [port, root, blacklist, user, password, min, max] = process.argv.slice(1);
+const { FtpSrv } = require("ftp-srv");
+const server = new FtpSrv({
+	url: "ftp://127.0.0.1:" + port, pasv_url: "127.0.0.1", pasv_min: +min, pasv_max: +max,
+	blacklist: blacklist ? blacklist.split(",") : [],
+	log: require("bunyan").createLogger({ name: "ftp-srv", level: "fatal" }),
+});
+server.on("login", (login, resolve, reject) =>
+	login.username === user && login.password === password ? resolve({ root }) : reject(new Error("no")));
+server.listen();
+`
+
+func ftpSrv(s site) ([]string, error) {
+	blacklist := ""
+	if s.opts.ReadOnly {
+		blacklist = "STOR,APPE,DELE,RNFR,RNTO,MKD,RMD,SITE"
+	}
+	first, last, _ := strings.Cut(s.passivePorts(), "-")
+	return []string{
+		"env", "NODE_PATH=" + modules(), s.binary, "-e", ftpSrvCode,
+		strconv.Itoa(s.port), s.root, blacklist, user, password, first, last,
+	}, nil
 }
 
 func yesNo(b bool) string {

@@ -40,6 +40,9 @@ func Can(name string, opts Options) bool {
 }
 
 func (k kind) can(opts Options) bool {
+	if k.narrow && (opts.TLS != Off || opts.IPv6 || opts.Deflate || opts.FXP || opts.PublicIP != "") {
+		return false
+	}
 	switch opts.TLSVersion {
 	case 0, tls.VersionTLS12, tls.VersionTLS13:
 	default:

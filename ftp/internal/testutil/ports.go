@@ -2,6 +2,7 @@
 package testutil
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -24,7 +25,7 @@ func FreePorts(tb testing.TB, n int) uint16 {
 	tb.Helper()
 	for range 1000 {
 		lo := firstPort + rand.IntN(lastPort-firstPort-n)
-		reserved, err := reserve(lo, n)
+		reserved, err := reserve(tb.Context(), lo, n)
 		if err == nil {
 			tb.Cleanup(func() { release(reserved) })
 			return uint16(lo)
@@ -42,19 +43,19 @@ func ClosedPort(tb testing.TB) netip.AddrPort {
 }
 
 // reserve takes n ports from lo for the callers of FreePorts, if all are free for TCP.
-func reserve(lo, n int) (reserved []net.PacketConn, err error) {
+func reserve(ctx context.Context, lo, n int) (reserved []net.PacketConn, err error) {
 	defer func() {
 		if err != nil {
 			release(reserved)
 		}
 	}()
 	for port := lo; port < lo+n; port++ {
-		c, err := net.ListenPacket("udp4", fmt.Sprintf("127.0.0.1:%d", port))
+		c, err := new(net.ListenConfig).ListenPacket(ctx, "udp4", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			return reserved, err
 		}
 		reserved = append(reserved, c)
-		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf(":%d", port))
 		if err != nil {
 			return reserved, err
 		}

@@ -13,7 +13,7 @@ import (
 
 // An HTTP request whose body holds commands runs none of them, before login and
 // after it; nor may a client try one unknown command after the other.
-func TestTrap30CrossProtocol(t *testing.T) {
+func TestCrossProtocol(t *testing.T) {
 	s := serve(t, fsroot.NewMem())
 	login := "USER rw\r\nPASS rw\r\n"
 	for _, text := range []string{

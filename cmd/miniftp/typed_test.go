@@ -1,0 +1,76 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAsTyped: clusters are taken apart up to the first argument, and are errors as typed.
+func TestAsTyped(t *testing.T) {
+	app := newApp(&env{ctx: t.Context()})
+	for line, want := range map[string]string{
+		"ls -lah ftp://h/":          "ls -l -a -h ftp://h/",
+		"ls -lj4 ftp://h/ -lR":      "ls -l -j 4 ftp://h/ -lR",
+		"ls -lj=4 ftp://h/":         "ls -l -j 4 ftp://h/",
+		"ls -j=4 -v=false ftp://h/": "ls -j=4 -v=false ftp://h/",
+		"ls -user -lR ftp://h/":     "ls -user -lR ftp://h/",
+		"ls --user -lR -lR u":       "ls --user -lR -l -R u",
+		"ls -- -lR":                 "ls -- -lR",
+		"ls -l - -la":               "ls -l - -la",
+		"ls --tls -lR u":            "ls --tls -l -R u",
+		"ls -h":                     "ls --help",
+		"get -h":                    "get --help",
+		"serve -p2121 .":            "serve -p 2121 .",
+		"config check -q f":         "config check -q f",
+		"mirror -nq a b":            "mirror -n -q a b",
+		"ls -lX u":                  "error: ls has no flag -lX (-X is unknown)",
+		"rm -rh u":                  "error: -h in -rh",
+		"config show -pX":           "config show -p X",
+		"-lR ls":                    "-lR ls",
+		"nosuch -lR":                "nosuch -lR",
+	} {
+		args := append([]string{"miniftp"}, strings.Fields(line)...)
+		got, err := asTyped(app, args)
+		if message, fails := strings.CutPrefix(want, "error: "); fails {
+			if err == nil || !strings.Contains(err.Error(), message) {
+				t.Errorf("%s: %q, %v; want the error %s", line, got, err, message)
+			}
+			continue
+		}
+		if want := append([]string{"miniftp"}, strings.Fields(want)...); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v; want %q", line, got, err, want)
+		}
+	}
+}
+
+func TestParseDuration(t *testing.T) {
+	for s, want := range map[string]time.Duration{
+		"5": 5 * time.Second, "0": 0, "0.5": 500 * time.Millisecond, "-1": -time.Second, "1m30s": 90 * time.Second, " 7 ": 7 * time.Second,
+	} {
+		if got, err := parseDuration(s); got != want || err != nil {
+			t.Errorf("%q: %v, %v; want %v", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "soon", "5 s", "NaN", "inf", "1e30", "0x10", "1_000", "5s5", "true"} {
+		if got, err := parseDuration(s); err == nil {
+			t.Errorf("%q: %v", s, got)
+		}
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for s, want := range map[string]int64{
+		"0": 0, "1500": 1500, "500k": 500e3, "1M": 1e6, "1.5MB": 15e5, "2GiB": 2 << 30, "2Gi": 2 << 30, "4KiB": 4096, "3b": 3, "1t": 1e12,
+	} {
+		if got, err := parseSize(s, 1000); got != want || err != nil {
+			t.Errorf("%q: %d, %v; want %d", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "k", "-1", "NaN", "1e3", "1x", "1iB", "i", "1 M", "99999T", "0x10"} {
+		if got, err := parseSize(s, 1000); err == nil {
+			t.Errorf("%q: %d", s, got)
+		}
+	}
+}

@@ -1,0 +1,310 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/internal/peers"
+)
+
+// flights counts how often a client turns to the server and has to wait: each write on
+// the control connection, and each handshake of a data connection.
+type flights struct{ n atomic.Int64 }
+
+// options are those of a client whose flights are counted.
+func (f *flights) options(mode ftp.DataMode) *client.Options {
+	var first atomic.Bool
+	return &client.Options{
+		Mode: mode,
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if first.CompareAndSwap(false, true) {
+				c = flightConn{c, f}
+			}
+			return c, err
+		},
+		Observer: ftp.ObserverFunc(func(e ftp.Event) {
+			if _, ok := e.What.(ftp.DataOpened); ok {
+				f.n.Add(1)
+			}
+		}),
+	}
+}
+
+type flightConn struct {
+	net.Conn
+	f *flights
+}
+
+func (c flightConn) Write(b []byte) (int, error) {
+	c.f.n.Add(1)
+	return c.Conn.Write(b)
+}
+
+// small is the content of the i-th of many small files: no two are the same.
+func small(i int) string { return fmt.Sprintf("file %d %s", i, strings.Repeat("x", i*7)) }
+
+// plantSmall makes n small files in a directory.
+func plantSmall(t *testing.T, fsys afero.Fs, n int) {
+	t.Helper()
+	for i := range n {
+		if err := afero.WriteFile(fsys, fmt.Sprintf("/%d", i), []byte(small(i)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// checkSmall reports which of n small files are not whole.
+func checkSmall(t *testing.T, fsys afero.Fs, n int) {
+	t.Helper()
+	for i := range n {
+		if b, err := afero.ReadFile(fsys, fmt.Sprintf("/%d", i)); err != nil || string(b) != small(i) {
+			t.Errorf("file %d: %q, %v", i, b, err)
+		}
+	}
+}
+
+// getSmall downloads n small files.
+func getSmall(t *testing.T, c *client.Client, dir string, n int) {
+	t.Helper()
+	mem := fsroot.NewMem()
+	for i := range n {
+		name := fmt.Sprintf("/%d", i)
+		o := client.FileOptions{Size: int64(len(small(i)))}
+		if res, err := c.Download(t.Context(), dir+name, mem, name, o); err != nil || res.Verified != "size and reply" {
+			t.Fatalf("file %d: %+v, %v", i, res, err)
+		}
+	}
+	checkSmall(t, mem, n)
+}
+
+// putSmall uploads n small files.
+func putSmall(t *testing.T, c *client.Client, dir string, n int) {
+	t.Helper()
+	mem := fsroot.NewMem()
+	plantSmall(t, mem, n)
+	for i := range n {
+		name := fmt.Sprintf("/%d", i)
+		if _, err := c.Upload(t.Context(), mem, name, dir+name, client.FileOptions{KeepTime: true}); err != nil {
+			t.Fatalf("file %d: %v", i, err)
+		}
+	}
+}
+
+// TestRoundTrips: a small file takes three round trips with our server, which takes several
+// commands in one write; an upload takes one more for the word to begin, and one for its
+// size and its time together.
+func TestRoundTrips(t *testing.T) {
+	const files = 50
+	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
+		t.Run(mode.String(), func(t *testing.T) {
+			site := fsroot.NewMem()
+			plantSmall(t, site, files)
+			var down, up flights
+			addr := serveHere(t, site, "127.0.0.1")
+			for _, tt := range []struct {
+				name string
+				f    *flights
+				run  func(*testing.T, *client.Client, string, int)
+				each int64
+			}{{"down", &down, getSmall, 3}, {"up", &up, putSmall, 4}} {
+				o := tt.f.options(mode)
+				o.User, o.Password = "u", "p"
+				c, err := client.Dial(t.Context(), addr, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				login := tt.f.n.Load()
+				if login > 4 {
+					t.Errorf("logging in took %d flights", login)
+				}
+				tt.run(t, c, "", files)
+				if n := tt.f.n.Load() - login; n > tt.each*files+4 {
+					t.Errorf("%s: %d flights for %d files", tt.name, n, files)
+				}
+				_ = c.Close()
+			}
+			checkSmall(t, site, files)
+		})
+	}
+}
+
+// together counts the writes of a client that hold more than one command.
+type together struct{ n atomic.Int64 }
+
+func (w *together) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	return writeCounter{c, w}, err
+}
+
+type writeCounter struct {
+	net.Conn
+	w *together
+}
+
+func (c writeCounter) Write(b []byte) (int, error) {
+	if bytes.Count(b, []byte("\r\n")) > 1 {
+		c.w.n.Add(1)
+	}
+	return c.Conn.Write(b)
+}
+
+// TestBatchers measures the servers that get several commands in one write: all that the
+// client ever sends so comes in one row, for hundreds of files both ways, and each reply
+// answers its own command. A server that is missing in the table gets one at a time.
+func TestBatchers(t *testing.T) {
+	const files = 300
+	for _, name := range peers.Names() {
+		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
+			t.Run(name+"/"+mode.String(), func(t *testing.T) {
+				t.Parallel()
+				s := peers.Start(t, name, t.TempDir(), peers.Options{})
+				var w together
+				o := &client.Options{Mode: mode, User: s.User, Password: s.Password}
+				if mode == ftp.Passive { // a dialer of ours would hide the kernel's sockets
+					o.Dial = w.dial
+				}
+				c, err := client.Dial(t.Context(), s.Addr, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = c.Close() })
+				dir, err := c.Pwd(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				dir = strings.TrimSuffix(dir, "/")
+				putSmall(t, c, dir, files)
+				getSmall(t, c, dir, files)
+				mem := fsroot.NewMem()
+				for i := range files {
+					name := fmt.Sprintf("/%d", i)
+					res, err := c.Download(t.Context(), dir+name, mem, name, client.FileOptions{KeepTime: true})
+					if err != nil || res.Verified != "size and reply" {
+						t.Fatalf("file %d: %+v, %v", i, res, err)
+					}
+				}
+				checkSmall(t, mem, files)
+				if again, err := c.Pwd(t.Context()); err != nil || strings.TrimSuffix(again, "/") != dir {
+					t.Errorf("PWD: %q, %v", again, err)
+				}
+				if n, known := w.n.Load(), name != "pyftpdlib"; mode == ftp.Passive && (n > files) != known {
+					t.Errorf("%d writes of several commands", n)
+				}
+			})
+		}
+	}
+}
+
+// TestOneCommandAtATime: only servers of the table get several commands in one write. One
+// that only calls itself so, and loses all but the first, gets one at a time over the next
+// connection of the Pool.
+func TestOneCommandAtATime(t *testing.T) {
+	for _, tt := range []struct {
+		name, greeting string
+		most           int64 // pieces with more than one command
+	}{{"unknown", "220 ready\r\n", 0}, {"liar", "220 (vsFTPd 3.0.5)\r\n", 1}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var pieces atomic.Int64
+			f := newFake(t, func(f *fake) {
+				f.greeting = tt.greeting
+				f.files["/0"], f.files["/1"] = small(0), small(1)
+				for _, verb := range []string{"FEAT", "OPTS", "TYPE", "SIZE", "MDTM", "EPSV", "RETR"} {
+					f.on[verb] = func(s *session, arg string) {
+						if n := s.in.Buffered(); n > 0 {
+							pieces.Add(1)
+							_, _ = s.in.Discard(n)
+						}
+						s.wellBehaved(verb, arg)
+					}
+				}
+			})
+			p := client.NewPool(f.addr, &client.Options{Timeout: time.Second}, 1)
+			t.Cleanup(func() { _ = p.Close() })
+			mem := fsroot.NewMem()
+			retry := client.Retry{Times: 1, Wait: func(int) time.Duration { return 0 }}
+			for _, name := range []string{"/0", "/1"} {
+				err := retry.Do(t.Context(), func(int) error {
+					return p.Do(t.Context(), func(c *client.Client) error {
+						_, err := c.Download(t.Context(), name, mem, name, client.FileOptions{KeepTime: true})
+						return err
+					})
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			checkSmall(t, mem, 2)
+			if n := pieces.Load(); n != tt.most {
+				t.Errorf("%d times several commands came together, want %d", n, tt.most)
+			}
+		})
+	}
+}
+
+// TestUploadRenamed: a file gets its name only when its size is right; the server is asked
+// for that, told the time and asked to rename in one go.
+func TestUploadRenamed(t *testing.T) {
+	mem := fsroot.NewMem()
+	plantSmall(t, mem, 2)
+	for _, tt := range []struct {
+		name, verb string
+		reply      string // in place of the good one
+		want       error
+		commands   string
+	}{
+		{name: "good", commands: "STOR /part SIZE MFMT RNFR RNTO"},
+		{name: "no size", verb: "SIZE", reply: "500 no", commands: "STOR /part SIZE MFMT RNFR RNTO"},
+		{name: "too short", verb: "SIZE", reply: "213 3", want: &client.TruncatedError{}, commands: "STOR /part SIZE MFMT RNFR"},
+		{name: "no time", verb: "MFMT", reply: "500 no", commands: "STOR /part SIZE MFMT RNFR MFMT MDTM SITE RNFR RNTO"},
+		{name: "no rename", verb: "RNFR", reply: "550 no", want: &ftp.Error{}, commands: "STOR /part SIZE MFMT RNFR SIZE"},
+		{name: "not that name", verb: "RNTO", reply: "553 no", want: &ftp.Error{}, commands: "STOR /part SIZE MFMT RNFR RNTO"},
+		{name: "out of step", verb: "SIZE", reply: "229 what?", want: &client.DeadError{}, commands: "STOR /part SIZE"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake(t, func(f *fake) {
+				f.feat = append(f.feat, "MFMT")
+				if tt.verb != "" {
+					f.on[tt.verb] = func(s *session, _ string) { s.say(tt.reply) }
+				}
+			})
+			c := f.dial(nil)
+			o := client.Renamed(client.FileOptions{KeepTime: true}, "/whole")
+			_, err := c.Upload(t.Context(), mem, "/1", "/part", o)
+			if (err == nil) != (tt.want == nil) || err != nil && fmt.Sprintf("%T", err) != fmt.Sprintf("%T", tt.want) {
+				t.Errorf("Upload: %T %v, want %T", err, err, tt.want)
+			}
+			var sent []string
+			for _, line := range f.commands() {
+				verb, _, _ := strings.Cut(line, " ")
+				if verb == "STOR" {
+					sent = []string{line}
+				} else if sent != nil {
+					sent = append(sent, verb)
+				}
+			}
+			if got := strings.Join(sent, " "); got != tt.commands {
+				t.Errorf("sent %q, want %q", got, tt.commands)
+			}
+			if errors.Is(err, client.ErrOutOfStep) {
+				return
+			}
+			if dir, err := c.Pwd(t.Context()); err != nil || dir != "/" {
+				t.Errorf("PWD: %q, %v", dir, err)
+			}
+		})
+	}
+}

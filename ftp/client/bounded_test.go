@@ -1,0 +1,98 @@
+package client_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// TestNoMoreThanAnnounced: a server that sends on and on fills no disk, and "size and
+// reply" is said only where both agree.
+func TestNoMoreThanAnnounced(t *testing.T) {
+	const text = "ten bytes."
+	for _, tt := range []struct {
+		name, verified string
+		send           func(c io.Writer)
+		feat           []string
+	}{
+		{"as it says", "size and reply", func(c io.Writer) { _, _ = io.WriteString(c, text) }, nil},
+		{"a file that grows", "size", func(c io.Writer) { _, _ = io.WriteString(c, text+" and more") }, nil},
+		{"without end", "size", func(c io.Writer) {
+			_, _ = io.WriteString(c, text)
+			for {
+				if _, err := io.WriteString(c, strings.Repeat("z", 1<<20)); err != nil {
+					return
+				}
+			}
+		}, nil},
+		{"of unknown size", "reply", func(c io.Writer) { _, _ = io.WriteString(c, text) }, []string{"EPSV"}},
+	} {
+		for _, disk := range []afero.Fs{afero.NewMemMapFs(), afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())} {
+			t.Run(tt.name+"/"+disk.Name(), func(t *testing.T) {
+				t.Parallel()
+				f := newFake(t, func(f *fake) {
+					if f.files["/f"] = text; tt.feat != nil {
+						f.feat = tt.feat
+					}
+					f.on["RETR"] = func(s *session, _ string) {
+						s.say("150 here it comes")
+						c := s.data()
+						tt.send(c)
+						_ = c.Close()
+						s.say("226 done")
+					}
+				})
+				c := f.dial(&client.Options{Timeout: 5 * time.Second})
+				res, err := c.Download(t.Context(), "/f", disk, "/f", client.FileOptions{})
+				got, _ := afero.ReadFile(disk, "/f")
+				if err != nil || res.Verified != tt.verified || string(got) != text || res.Bytes != int64(len(text)) {
+					t.Errorf("%+v, %v: %d bytes are there", res, err, len(got))
+				}
+				if dir, err := c.Pwd(t.Context()); err != nil || dir != "/" {
+					t.Errorf("PWD: %q, %v", dir, err)
+				}
+			})
+		}
+	}
+}
+
+// TestEndThatDoesNotCome: where the size and the final reply agree a download is whole,
+// though nobody ends the data connection.
+func TestEndThatDoesNotCome(t *testing.T) {
+	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			stop := make(chan struct{})
+			f := newFake(t, func(f *fake) {
+				f.files["/f"] = "hello"
+				f.on["RETR"] = func(s *session, arg string) {
+					s.say("150 here it comes")
+					c := s.data()
+					_, _ = io.WriteString(c, "hello")
+					s.say("226 done")
+					go func() { <-stop; _ = c.Close() }()
+				}
+			})
+			defer close(stop)
+			c := f.dial(&client.Options{Mode: mode, Timeout: 20 * time.Second})
+			disk := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
+			began := time.Now()
+			res, err := c.Download(t.Context(), "/f", disk, "/f", client.FileOptions{})
+			if got, _ := afero.ReadFile(disk, "/f"); err != nil || string(got) != "hello" || res.Verified != "size and reply" {
+				t.Errorf("%q, %+v, %v", got, res, err)
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if n, err := c.Size(t.Context(), "/f"); err != nil || n != 5 {
+				t.Errorf("SIZE: %d, %v", n, err)
+			}
+		})
+	}
+}

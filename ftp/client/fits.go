@@ -1,0 +1,69 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"miniftp/ftp"
+)
+
+// ErrOutOfStep is returned, inside a *DeadError, when a reply can't be one to the command
+// that waits for it. Which reply answers which command is not known then, so the
+// connection is closed. Another one may do better.
+var ErrOutOfStep = errors.New("the server's replies are out of step with the commands")
+
+// outOfStep ends the connection because of a reply that does not fit its command.
+func (c *Client) outOfStep(verb string, r ftp.Reply) error {
+	if verb == "" {
+		verb = "nothing that was sent"
+	}
+	return c.die(fmt.Errorf("%w: %q was the answer to %s", ErrOutOfStep, clip(r.String()), verb))
+}
+
+// Groups of reply codes that mean much the same (RFC 959 §4.2.1): 20 stands for 200 to 209.
+const (
+	syntax = 20
+	login  = 23
+	file   = 25
+)
+
+// ends are the codes of success by which a command may end: those of RFC 959 §5.4, 2389,
+// 2428 and 3659, and those that servers give in their place. A command that is missing here
+// may end by any code but those in named.
+var ends = map[string][]ftp.Code{
+	"USER": {login, syntax, 331, 336}, "PASS": {login, syntax}, "ACCT": {login, syntax, file},
+	"CWD": {file, syntax, 257}, "CDUP": {file, syntax, 257}, "PWD": {257, file, syntax},
+	"MKD": {257, file, syntax}, "RMD": {file, syntax}, "DELE": {file, syntax}, "RNFR": {350}, "RNTO": {file, syntax},
+	"EPSV": {229}, "PASV": {227, 229}, "CPSV": {227, 229}, "EPRT": {syntax, file}, "PORT": {syntax, file},
+	"TYPE": {syntax, file}, "MODE": {syntax, file}, "STRU": {syntax, file}, "REST": {350}, "ALLO": {syntax, file},
+	"PBSZ": {syntax, file}, "PROT": {syntax, file}, "NOOP": {syntax, file}, "OPTS": {syntax, 21, file},
+	"SIZE": {213}, "MDTM": {213, syntax, file}, "MFMT": {213, syntax, file}, "MLST": {file, syntax, 21},
+	"FEAT": {21, syntax, file}, "SYST": {215, syntax}, "HASH": {213, syntax, file},
+	"XCRC": {syntax, 21, file}, "XMD5": {syntax, 21, file}, "XSHA1": {syntax, 21, file},
+	"XSHA256": {syntax, 21, file}, "XSHA512": {syntax, 21, file},
+	"RETR": {225, 226, syntax, file}, "STOR": {225, 226, syntax, file}, "APPE": {225, 226, syntax, file}, "STOU": {225, 226, syntax, file},
+	"LIST": {225, 226, syntax, file, 21}, "NLST": {225, 226, syntax, file, 21}, "MLSD": {225, 226, syntax, file, 21},
+	"ABOR": {225, 226, syntax, file},
+}
+
+// named are codes that mean one thing only, in whose group others do not: they fit only
+// where they are listed themselves.
+var named = []ftp.Code{227, 228, 229, 257}
+
+// fits reports whether a reply can be the final one to a command. Any command may be
+// refused, or may need an account.
+func fits(verb string, code ftp.Code) bool {
+	if class := code.Class(); class == ftp.TransientFail || class == ftp.PermanentFail || code == 332 {
+		return true
+	}
+	only := slices.Contains(named, code)
+	legal, known := ends[verb]
+	return !known && !only || slices.Contains(legal, code) || !only && slices.Contains(legal, code/10)
+}
+
+// fitsLoosely is fits for a server that gets one command at a time. There are some that
+// answer 200 to whatever they do not know.
+func fitsLoosely(verb string, code ftp.Code) bool {
+	return fits(verb, code) || code == 200 || code == 202
+}

@@ -1,0 +1,248 @@
+package client_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// TestReplyMustFit: a reply that can't be one to its command ends the connection, as
+// nobody knows what the next ones answer. What a server may well say does not.
+func TestReplyMustFit(t *testing.T) {
+	for _, tt := range []struct {
+		verb, reply string
+		fits        bool
+	}{
+		{"SIZE", "226 transfer complete", false}, {"SIZE", "250 done", false}, {"SIZE", "257 \"/\"", false},
+		{"SIZE", "213 1", true}, {"SIZE", "550 no", true}, {"SIZE", "200 whatever", true},
+		{"CWD", "226 closing", false}, {"CWD", "229 (|||5|)", false}, {"CWD", "200 ok", true},
+		{"NOOP", "226 done", false}, {"NOOP", "225 aborted", false}, {"NOOP", "250 ok", true}, {"NOOP", "500 what?", true},
+		{"DELE", "213 20240102030405", false}, {"DELE", "257 \"/\"", false}, {"DELE", "202 ok", true},
+		{"MDTM", "226 done", false}, {"RNFR", "250 done", false}, {"RNFR", "350 to?", true},
+		{"MLST", "226 done", false}, {"SITE", "229 (|||5|)", false}, {"SITE", "211 help", true},
+		{"RETR", "213 5", false}, {"RETR", "257 \"/\"", false}, {"RETR", "229 (|||5|)", false}, {"RETR", "350 what?", true},
+		{"STOR", "213 5", false}, {"LIST", "257 \"/\"", false},
+	} {
+		t.Run(tt.verb+" "+tt.reply[:3], func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t, func(f *fake) {
+				f.files["/f"] = "x"
+				f.feat = append(f.feat, "MLST")
+				f.on[tt.verb] = func(s *session, _ string) { s.say(tt.reply) }
+			})
+			c := f.dial(nil)
+			ctx := t.Context()
+			call := map[string]func() error{
+				"SIZE": func() error { _, err := c.Size(ctx, "/f"); return err },
+				"CWD":  func() error { return c.ChangeDir(ctx, "/") },
+				"DELE": func() error { return c.Delete(ctx, "/f") },
+				"MDTM": func() error { _, err := c.ModTime(ctx, "/f"); return err },
+				"RNFR": func() error { return c.Rename(ctx, "/f", "/g") },
+				"MLST": func() error { _, err := c.Stat(ctx, "/f"); return err },
+				"RETR": func() error { _, err := c.Retrieve(ctx, "/f", io.Discard); return err },
+				"STOR": func() error { _, err := c.Store(ctx, "/f", strings.NewReader("y")); return err },
+				"LIST": func() error { _, errs := collect(t, c, "/"); return errors.Join(errs...) },
+			}[tt.verb]
+			if call == nil {
+				call = func() error { _, err := c.Command(ctx, tt.verb, ""); return err }
+			}
+			if tt.verb == "LIST" {
+				f.feat = nil
+				c = f.dial(nil)
+			}
+			err := call()
+			if errors.Is(err, client.ErrOutOfStep) == tt.fits || c.Alive() != tt.fits {
+				t.Errorf("%v, alive: %v", err, c.Alive())
+			}
+			if !tt.fits && !client.Temporary(err) {
+				t.Errorf("another connection may do better: %v", err)
+			}
+		})
+	}
+}
+
+// abortAnd has a fake send a part of a file, wait for ABOR and then do what the test says.
+func (f *fake) abortAnd(then func(s *session)) {
+	f.on["RETR"] = func(s *session, arg string) {
+		s.say("150 here it comes")
+		conn := s.data()
+		text, _ := s.f.file(arg)
+		_, _ = io.WriteString(conn, text[:1000])
+		verb, _, _ := s.next()
+		_ = conn.Close()
+		if verb == "ABOR" {
+			then(s)
+		}
+	}
+}
+
+// TestRepliesToABOR: however many replies a server has for a transfer and its ABOR, later
+// ones answer their own commands, and a Client that can't know is dead.
+func TestRepliesToABOR(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		then  func(s *session)
+		alive bool
+	}{
+		{"two", func(s *session) { s.say("426 aborted"); s.say("226 done") }, true},
+		{"one", func(s *session) { s.say("226 aborted") }, true},
+		{"two good ones", func(s *session) { s.say("226 sent"); s.say("225 nothing to abort") }, true},
+		{"the third late", func(s *session) {
+			s.say("426 aborted")
+			s.say("226 closing")
+			if verb, _, _ := s.next(); verb != "PWD" { // PWD waits for it
+				s.f.t.Errorf("%s, not PWD", verb)
+			}
+			s.say("225 ABOR command successful")
+			s.wellBehaved("PWD", "")
+		}, true},
+		{"unknown, after the transfer's", func(s *session) { s.say("426 broken"); s.say("500 ABOR?") }, true},
+		{"unknown, and the transfer's is to come", func(s *session) { s.say("502 ABOR?") }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t, func(f *fake) {
+				f.files["/f"] = strings.Repeat("x", 1<<20)
+				f.files["/a"], f.files["/b"] = "1", "22"
+				f.abortAnd(tt.then)
+			})
+			c := f.dial(nil)
+			r, err := c.Open(t.Context(), "/f", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.ReadFull(r, make([]byte, 10))
+			if err := r.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			if c.Alive() != tt.alive {
+				t.Fatalf("alive: %v", c.Alive())
+			}
+			for path, want := range map[string]int64{"/a": 1, "/b": 2} {
+				if n, err := c.Size(t.Context(), path); tt.alive && (err != nil || n != want) {
+					t.Errorf("SIZE %s: %d, %v", path, n, err)
+				}
+			}
+		})
+	}
+}
+
+// TestStalledWithoutABOR: a transfer that stands still has stalled, whatever a server that
+// does not know ABOR says to that, and may be tried again.
+func TestStalledWithoutABOR(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.files["/f"] = strings.Repeat("x", 1<<20)
+		f.abortAnd(func(s *session) { s.say("500 ABOR not understood") })
+	})
+	c := f.dial(&client.Options{Timeout: 300 * time.Millisecond})
+	_, err := c.Retrieve(t.Context(), "/f", io.Discard)
+	var cut *client.TruncatedError
+	if !errors.As(err, &cut) || strings.Contains(err.Error(), "ABOR") || !client.Temporary(err) {
+		t.Errorf("%T %v", err, err)
+	}
+}
+
+// TestNOOPAnswered250: a server that answers NOOP by 250 does not end a transfer with it.
+func TestNOOPAnswered250(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.files["/f"] = "half of it and the rest"
+		f.on["STOR"] = func(s *session, arg string) {
+			s.say("150 give")
+			data := s.data()
+			if verb, _, _ := s.next(); verb == "NOOP" {
+				s.say("250 NOOP ok")
+			}
+			b, _ := io.ReadAll(data)
+			_ = data.Close()
+			s.f.setFile(arg, string(b))
+			s.say("226 got it")
+		}
+		f.on["RETR"] = func(s *session, arg string) {
+			s.say("150 here it comes")
+			data := s.data()
+			text, _ := s.f.file(arg)
+			_, _ = io.WriteString(data, text[:4])
+			if verb, _, _ := s.next(); verb == "NOOP" {
+				s.say("250 NOOP ok")
+			}
+			_, _ = io.WriteString(data, text[4:])
+			_ = data.Close()
+			s.say("451 the disk is broken")
+		}
+	})
+	c := f.dial(&client.Options{KeepAlive: 30 * time.Millisecond, Timeout: 5 * time.Second})
+	pr, pw := io.Pipe()
+	go func() {
+		for f.count("NOOP") == 0 {
+			_, _ = io.WriteString(pw, strings.Repeat("y", 1000))
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond)
+		_, _ = io.WriteString(pw, "the end")
+		_ = pw.Close()
+	}()
+	n, err := c.Store(t.Context(), "/g", pr)
+	if got, _ := f.file("/g"); err != nil || n != int64(len(got)) || !strings.HasSuffix(got, "the end") {
+		t.Errorf("Store: %d sent, %d stored, %v", n, len(got), err)
+	}
+	var no *ftp.Error
+	if _, err := c.Retrieve(t.Context(), "/f", io.Discard); !errors.As(err, &no) || no.Code != 451 {
+		t.Errorf("Retrieve: %v", err)
+	}
+	if n, err := c.Size(t.Context(), "/f"); err != nil || n != 23 {
+		t.Errorf("SIZE: %d, %v", n, err)
+	}
+}
+
+// TestTransferAnswered3xx: a 3xx to a transfer is an error with the server's words; a 332
+// is answered by ACCT where there is an account.
+func TestTransferAnswered3xx(t *testing.T) {
+	for _, tt := range []struct {
+		reply, account string
+		works          bool
+	}{{"332 need account", "", false}, {"332 need account", "acme", true}, {"350 go on", "acme", false}, {"331 who?", "", false}} {
+		t.Run(tt.reply[:3]+tt.account, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t, func(f *fake) {
+				f.files["/f"], f.dirs["/d"] = "x", "type=file;size=1; f\r\n"
+				f.feat = append(f.feat, "MLST")
+				for _, verb := range []string{"RETR", "STOR", "MLSD", "DELE"} {
+					asked := false
+					f.on[verb] = func(s *session, arg string) {
+						if !asked || !tt.works {
+							asked = true
+							s.say(tt.reply)
+							return
+						}
+						s.wellBehaved(verb, arg)
+					}
+				}
+				f.on["ACCT"] = func(s *session, _ string) { s.say("230 thank you") }
+			})
+			c := f.dial(&client.Options{Account: tt.account, Timeout: 5 * time.Second})
+			ctx := t.Context()
+			for name, call := range map[string]func() error{
+				"RETR": func() error { _, err := c.Retrieve(ctx, "/f", io.Discard); return err },
+				"STOR": func() error { _, err := c.Store(ctx, "/g", io.MultiReader(strings.NewReader("y"))); return err },
+				"MLSD": func() error { _, errs := collect(t, c, "/d"); return errors.Join(errs...) },
+			} {
+				err := call()
+				var no *ftp.Error
+				if (err == nil) != tt.works || err != nil && (!errors.As(err, &no) || !strings.HasPrefix(tt.reply, fmt.Sprint(no.Code))) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if tt.reply[:3] == "332" {
+				if err := c.Delete(ctx, "/f"); (err == nil) != tt.works {
+					t.Errorf("DELE: %v", err)
+				}
+			}
+		})
+	}
+}
