@@ -337,6 +337,15 @@ func removeDead(fsys afero.Fs, name string) bool {
 	return err == nil
 }
 
+// partBusy reports whether a run is writing to a part.
+func partBusy(fsys afero.Fs, name string) bool {
+	p, err := openPart(fsys, name, name, nil)
+	if err == nil {
+		p.close()
+	}
+	return errors.Is(err, errPartBusy)
+}
+
 // lockPart locks an open part. The lock ends when it is closed. Where there are no locks
 // the error is errors.ErrUnsupported.
 func lockPart(f afero.File) (bool, error) {
