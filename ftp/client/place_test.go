@@ -3,12 +3,14 @@ package client_test
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/spf13/afero"
 
+	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
 
@@ -265,5 +267,39 @@ func TestCopyOfAShrunkenFile(t *testing.T) {
 		if err == nil || len(b.names()) != 0 {
 			t.Errorf("%s: %v, %q", name, err, b.names())
 		}
+	}
+}
+
+// TestUploadOntoADirectory: a directory is not moved out of the way of a file, on a server
+// that tells the size of one, too.
+func TestUploadOntoADirectory(t *testing.T) {
+	here := afero.NewMemMapFs()
+	must(t, afero.WriteFile(here, "/f", []byte("text"), 0o600))
+	f := newFake(t, func(f *fake) {
+		f.dirs["/d"] = ""
+		remembering(f)
+		rnto, stor := f.on["RNTO"], f.on["STOR"]
+		refuse := func(verb func(*session, string)) func(*session, string) {
+			return func(s *session, arg string) {
+				if arg == "/d" {
+					s.say("550 is a directory")
+					return
+				}
+				verb(s, arg)
+			}
+		}
+		f.on["RNTO"], f.on["STOR"] = refuse(rnto), refuse(stor)
+		f.on["SIZE"] = func(s *session, arg string) {
+			if arg == "/d" {
+				s.say("213 4096")
+				return
+			}
+			s.wellBehaved("SIZE", arg)
+		}
+	})
+	_, err := f.dial(nil).Upload(t.Context(), here, "/f", "/d", client.FileOptions{})
+	var no *ftp.Error
+	if !errors.As(err, &no) || no.Verb != "STOR" || len(f.names()) != 0 || slices.Contains(f.commands(), "RNFR /d") {
+		t.Errorf("%v, %q; %q", err, f.names(), f.commands())
 	}
 }

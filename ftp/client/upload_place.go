@@ -39,7 +39,9 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 	u.to, u.o.rename, u.resumes = u.remote, "", false
 	if res, err = u.whole(ctx); err != nil {
 		if !named && isReply(err) {
-			err = leftAs(beside, err)
+			if _, no := u.c.do(ctx, "DELE", beside); no != nil {
+				err = leftAs(beside, err)
+			}
 		}
 		return res, err
 	}
