@@ -303,3 +303,35 @@ func TestUploadOntoADirectory(t *testing.T) {
 		t.Errorf("%v, %q; %q", err, f.names(), f.commands())
 	}
 }
+
+// TestMirrorBetweenNamesWhatIsLeft: what a copy that broke has left at the other server is
+// told, as no run continues it; the old file is as it was.
+func TestMirrorBetweenNamesWhatIsLeft(t *testing.T) {
+	a := newFake(t, func(f *fake) {
+		f.files["/s/f"] = strings.Repeat("text", 100_000)
+		f.dirs["/s"] = "-rw-r--r-- 1 u u 400000 2024-03-02 10:00 f\r\n"
+	})
+	b := newFake(t, func(f *fake) {
+		remembering(f)
+		f.files["/d/f"], f.dirs["/d"] = "old", "-rw-r--r-- 1 u u 3 2020-03-02 10:00 f\r\n"
+		f.on["STOR"] = func(s *session, arg string) {
+			s.say("150 send it")
+			c := s.data()
+			some := make([]byte, 1000)
+			_, _ = io.ReadFull(c, some)
+			s.f.set(arg, string(some))
+			_, _ = io.Copy(io.Discard, c)
+			_ = c.Close()
+			s.say("451 the disk broke")
+		}
+	})
+	src, _ := remoteTree(t, a.addr, nil, 1, "/s")
+	dst, _ := remoteTree(t, b.addr, nil, 1, "/d")
+	_, err := client.Mirror(t.Context(), dst, src, client.MirrorOptions{})
+	old, _ := b.get("/d/f")
+	for _, name := range b.names() {
+		if err == nil || old != "old" || name != "/d/f" && !strings.Contains(err.Error(), name) {
+			t.Errorf("%v, %q, %s", err, old, name)
+		}
+	}
+}
