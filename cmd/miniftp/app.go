@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -117,11 +118,14 @@ func newApp(e *env) *cli.App {
 func (e *env) noVerb(c *cli.Context) error {
 	word := c.Args().First()
 	switch {
+	case c.Bool("version") && word != "":
+		return usagef("--version takes no argument")
 	case c.Bool("version"):
 		_, err := fmt.Fprintln(e.out, c.App.Name, c.App.Version)
 		return err
 	case word == "" || word == "help":
-		return e.showHelp(c.App, c.Args().Tail(), false)
+		path := slices.DeleteFunc(slices.Clone(c.Args().Tail()), func(a string) bool { return a == "-h" || a == "--help" })
+		return e.showHelp(c.App, path, false)
 	case isURL(word):
 		return usagef("a verb comes first, as in  miniftp get %s", shellWord(maskPassword(word)))
 	}
@@ -153,9 +157,10 @@ func (e *env) prepare(c *cli.Command, path string) {
 	}
 }
 
-// noVariable are the flags that turn a harmless command line into one that deletes. They
-// have no environment variable: one that is set for a verb must not delete in another.
-var noVariable = map[string]bool{"mirror --delete": true, "passwd --delete": true, "rm --recursive": true, "rm --force": true}
+// noVariable are the flags that turn a harmless command line into one that deletes, or that
+// writes to a file. They have no environment variable: one that is set for a verb must not
+// do so in another.
+var noVariable = map[string]bool{"mirror --delete": true, "passwd --delete": true, "passwd --file": true, "rm --recursive": true, "rm --force": true}
 
 // setEnv names the environment variable of a flag: MINIFTP_ and its name.
 func setEnv(f cli.Flag) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -42,6 +41,7 @@ type completed struct {
 	value  string   // what it takes; "" for nothing
 	files  bool     // that is a file
 	words  []string // or one of these
+	maybe  []string // the same, of a flag that may have a value or none
 }
 
 func completedFlags(c *cli.Command) (all []completed) {
@@ -62,26 +62,12 @@ func completedFlags(c *cli.Command) (all []completed) {
 			}
 			one.files = value == "FILE"
 			one.words = flagWords[f.Names()[0]]
+		} else if value != "" {
+			one.maybe = flagWords[f.Names()[0]]
 		}
 		all = append(all, one)
 	}
 	return append(all, completed{dashed: []string{"--help", "-h"}, usage: "show this"})
-}
-
-// flagWords are the values of the flags that take one of a few words.
-var flagWords = map[string][]string{
-	"accept-upload":     slices.Sorted(maps.Keys(doubtful)),
-	"algo":              hashes,
-	"anonymous":         {"off", "ro", "rw"},
-	"links":             {"skip", "follow", "copy"},
-	"log-format":        {"console", "text", "json"},
-	"log-level":         {"debug", "info", "warn", "error"},
-	"mode":              {"auto", "stream", "block", "deflate"},
-	"perm":              {"ro", "rw", "drop"},
-	"sort":              {"name", "size", "time"},
-	"sync":              {"off", "file", "full"},
-	"tls":               {"off", "optional", "required", "implicit"},
-	"tls-session-reuse": {"off", "prefer", "require"},
 }
 
 // firstClause is as much of a usage as stands in a menu.
@@ -119,6 +105,9 @@ _miniftp() {
 		fmt.Fprintf(&b, "    %s)\n        case $prev in\n", v.Name)
 		for _, f := range completedFlags(v) {
 			names = append(names, f.dashed...)
+			for _, word := range f.maybe {
+				names = append(names, f.dashed[0]+"="+word)
+			}
 			switch {
 			case f.words != nil:
 				fmt.Fprintf(&b, "        %s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", strings.Join(f.dashed, "|"), strings.Join(f.words, " "))
@@ -133,7 +122,7 @@ _miniftp() {
 		}
 		b.WriteString("        esac\n")
 		fmt.Fprintf(&b, "        [[ $cur == -* ]] && words='%s'\n", strings.Join(names, " "))
-		if words := argumentWords(v); words != nil {
+		if words := argumentWords(v, verbs); words != nil {
 			fmt.Fprintf(&b, "        [[ $cur == -* ]] || words='%s'\n", strings.Join(words, " "))
 		}
 		b.WriteString("        ;;\n")
@@ -146,8 +135,12 @@ complete -o default -F _miniftp miniftp
 	return b.String()
 }
 
-// argumentWords are the words that a verb's first argument can be; nil: any.
-func argumentWords(v *cli.Command) []string {
+// argumentWords are the words that a verb's first argument can be; nil: any. verbs are those
+// of the program.
+func argumentWords(v *cli.Command, verbs []*cli.Command) []string {
+	if v.ArgsUsage == "[VERB]" {
+		return verbNames(verbs)
+	}
 	if len(v.Subcommands) > 0 {
 		return verbNames(v.Subcommands)
 	}
@@ -186,6 +179,9 @@ func zshCompletion(verbs []*cli.Command) string {
 			case f.value != "":
 				value = ":" + colons.Replace(f.value) + ": "
 			}
+			for _, word := range f.maybe {
+				fmt.Fprintf(&b, " \\\n            %s", shellWord("*"+f.dashed[0]+"="+word+"["+colons.Replace(f.usage)+"]"))
+			}
 			for _, name := range f.dashed {
 				others := strings.Join(slices.DeleteFunc(slices.Clone(f.dashed), func(s string) bool { return s == name }), " ")
 				spec := name + "[" + colons.Replace(f.usage) + "]" + value
@@ -197,7 +193,7 @@ func zshCompletion(verbs []*cli.Command) string {
 				fmt.Fprintf(&b, " \\\n            %s", shellWord(spec))
 			}
 		}
-		if words := argumentWords(v); words != nil {
+		if words := argumentWords(v, verbs); words != nil {
 			fmt.Fprintf(&b, " \\\n            %s", shellWord("1:what:("+strings.Join(words, " ")+")"))
 		} else {
 			fmt.Fprintf(&b, " \\\n            %s", shellWord("*:"+colons.Replace(strings.ToLower(v.ArgsUsage))+":_files"))
@@ -217,7 +213,7 @@ func fishCompletion(verbs []*cli.Command) string {
 	}
 	for _, v := range verbs {
 		when := "-n '__fish_seen_subcommand_from " + v.Name + "'"
-		if words := argumentWords(v); words != nil {
+		if words := argumentWords(v, verbs); words != nil {
 			fmt.Fprintf(&b, "complete -c miniftp %s -f -a %s\n", when, shellWord(strings.Join(words, " ")))
 		}
 		for _, f := range completedFlags(v) {

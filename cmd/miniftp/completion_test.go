@@ -21,8 +21,8 @@ func TestCompletion(t *testing.T) {
 		"bash": {
 			`source "$1"
 try() { COMP_WORDS=(miniftp "$@"); COMP_CWORD=$#; compopt() { :; }; _miniftp; echo "$*: ${COMPREPLY[*]}"; }
-try m; try get --re; try config ''; try get --rate ''; try serve --tls ''; try serve --public-ip ''; try ls --sort s; try get --tls ''; complete -p miniftp`,
-			[]string{"m: mirror mkdir mv man\n", "get --re: --resume --recursive --retries --record\n", "config : check show\n", "get --rate : \n", "serve --tls : off optional required implicit\n", "serve --public-ip : \n", "ls --sort s: size\n", "get --tls : \n", "-F _miniftp miniftp\n"},
+try m; try get --re; try config ''; try man ge; try get --rate ''; try serve --tls ''; try serve --public-ip ''; try ls --sort s; try get --tls ''; try get --passi; complete -p miniftp`,
+			[]string{"m: mirror mkdir mv man\n", "get --re: --resume --recursive --retries --record\n", "config : check show\n", "man ge: get\n", "get --rate : \n", "serve --tls : off optional required implicit\n", "serve --public-ip : \n", "ls --sort s: size\n", "get --tls : \n", "get --passi: --passive --passive=extended --passive=classic\n", "-F _miniftp miniftp\n"},
 		},
 		"zsh": {
 			`autoload -U compinit; compinit -u -D; source "$1"; echo "$_comps[miniftp]"

@@ -24,7 +24,7 @@ func (cf *config) options() server.Options {
 	o := server.Options{
 		Greeting: cf.str("greeting"), Hosts: cf.names("host"),
 		PublicIP: cf.str("public-ip"), PublicIPAlways: cf.on("public-ip-always"),
-		Guard:       dtp.Guard{AnyHost: cf.on("data-any-host"), LowPorts: cf.on("data-low-ports")},
+		Guard:       dtp.Guard{DialAnyHost: cf.on("data-any-host"), AcceptAnyHost: cf.on("data-any-host"), LowPorts: cf.on("data-low-ports")},
 		IdleTimeout: cf.positive("idle-timeout"), LoginTimeout: cf.positive("login-timeout"),
 		DataTimeout: cf.positive("data-timeout"), StallTimeout: cf.positive("stall-timeout"),
 		Grace: cf.positive("grace"), BanTime: cf.positive("ban-time"),
@@ -90,29 +90,16 @@ var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)(
 
 // checkWords finds settings that are none of the words they can be.
 func (cf *config) checkWords() {
-	for _, s := range []struct {
-		name, are string
-		known     bool
-	}{
-		{"tls", "off, optional, required or implicit", tlsModes[cf.str("tls")]},
-		{"sync", "off, file or full", has(syncs, cf.str("sync"))},
-		{"tls-session-reuse", "off, prefer or require", has(reuses, cf.str("tls-session-reuse"))},
-		{"log-level", "debug, info, warn or error", has(logLevels, cf.str("log-level"))},
-		{"log-format", "console, text or json", slices.Contains([]string{"", "console", "text", "json"}, cf.str("log-format"))},
-	} {
-		if !s.known {
-			cf.wrong(s.name, "%q: it is %s", cf.str(s.name), s.are)
+	for _, name := range []string{"tls", "sync", "tls-session-reuse", "log-level", "log-format"} {
+		word := cf.str(name)
+		if !slices.Contains(flagWords[name], word) && (name != "log-format" || word != "") {
+			cf.wrong(name, "%q: %s", word, itIs(name, word))
 		}
 	}
 }
 
 // syncs are the words of --sync.
 var syncs = map[string]server.Sync{"off": server.SyncOff, "file": server.SyncFile, "full": server.SyncFull}
-
-func has[V any](m map[string]V, key string) bool {
-	_, ok := m[key]
-	return ok
-}
 
 // sameTwice finds an address that stands there twice: nobody can listen there again.
 func (cf *config) sameTwice(o server.Options) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -212,6 +213,10 @@ func (p *copier) file(from, to string) error {
 	})
 	m.done(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}, err)
 	var no *ftp.Error
+	var one *client.CopyError
+	if errors.As(err, &one) && !p.viaClient && p.from.opts.TLS != client.NoTLS && client.Temporary(err) {
+		err = hinted{err: err, text: fmt.Sprintf("%v\n  the servers may not trust each other's certificates: --via-client copies through this program instead", err)}
+	}
 	if errors.As(err, &no) && (no.Verb == "SIZE" || no.Verb == "RETR") && !p.recursive && p.from.isDir(from) {
 		err = hinted{err: err, text: "is a directory: -r copies it with all that is in it"}
 	}

@@ -21,8 +21,8 @@ const maxParallel = 100
 // clientFlags are on every client verb.
 func clientFlags(own ...cli.Flag) []cli.Flag {
 	return append(own,
-		&cli.GenericFlag{Name: "active", Value: new(dataWord), Usage: "active mode: this end listens and the server connects to it; =extended uses EPRT only, =classic PORT only", DefaultText: "false"},
-		&cli.GenericFlag{Name: "passive", Value: new(dataWord), Usage: "passive mode: the server listens and this end connects to it; =extended uses EPSV only, =classic PASV only", DefaultText: "true, unless --active is given"},
+		&cli.GenericFlag{Name: "active", Value: new(dataWord), Usage: "active mode: this end listens and the server connects to it; `extended|classic` uses only EPRT or only PORT", DefaultText: "false"},
+		&cli.GenericFlag{Name: "passive", Value: new(dataWord), Usage: "passive mode: the server listens and this end connects to it; `extended|classic` uses only EPSV or only PASV", DefaultText: "true, unless --active is given"},
 		&cli.StringFlag{Name: "active-ports", Usage: "in active mode, listen on ports `LO-HI`", DefaultText: "any free port"},
 		&cli.StringFlag{Name: "active-ip", Usage: "in active mode, announce the address `IP`", DefaultText: "that of the control connection"},
 		&cli.BoolFlag{Name: "ascii", Usage: "transfer text, with the line ends of each side (TYPE A)"},
@@ -109,7 +109,7 @@ func transferMode(c *cli.Context) (client.TransferMode, int, error) {
 	level := c.Int("level")
 	switch {
 	case !known:
-		return 0, 0, usagef("--mode %q: it is auto, stream, block or deflate", c.String("mode"))
+		return 0, 0, usagef("--mode %q: %s", c.String("mode"), itIs("mode", c.String("mode")))
 	case asked(c, "level") && mode != client.DeflateMode:
 		return 0, 0, usagef("--level goes with --mode deflate")
 	case asked(c, "level") && (level < 1 || level > 9):

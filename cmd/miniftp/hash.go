@@ -43,7 +43,7 @@ func (e *env) runHash(c *cli.Context) error {
 	}
 	algo, ok := algoName(c.String("algo"))
 	if !ok {
-		return usagef("--algo %q: it is SHA-256, SHA-512, SHA-1, MD5 or CRC32", c.String("algo"))
+		return usagef("--algo %q: %s", c.String("algo"), itIs("algo", strings.ToUpper(c.String("algo"))))
 	}
 	type sum struct {
 		URL  string `json:"url"`

@@ -54,7 +54,7 @@ func (e *env) newRows(c *cli.Context) (*rows, error) {
 	}
 	switch {
 	case out.key == nil:
-		return nil, usagef("--sort %q: it is name, size or time", word)
+		return nil, usagef("--sort %q: %s", word, itIs("sort", word))
 	case out.json:
 		out.text = jsonText
 		out.stream = word == "name" && !asked(c, "sort") && !out.reverse

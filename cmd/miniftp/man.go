@@ -101,7 +101,7 @@ func manPage(app *cli.App) string {
 	b.flags(clientFlags())
 	b.exits()
 	b.section("ENVIRONMENT")
-	b.text("Each flag but those that delete has a variable, which is named with it: MINIFTP_ and the flag in capitals. A flag beats the environment, and that beats a configuration file.")
+	b.text("Each flag but those that delete or overwrite has a variable, which is named with it: MINIFTP_ and the flag in capitals. A flag beats the environment, and that beats a configuration file.")
 	for _, v := range [][2]string{
 		{"MINIFTP_PASSWORD", "the password, where the URL has none"},
 		{"NETRC", "the file to take logins from, in place of ~/.netrc"},

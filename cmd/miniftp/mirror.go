@@ -182,7 +182,7 @@ func mirrorOptions(c *cli.Context, all filters) (client.MirrorOptions, error) {
 	case "copy":
 		o.Links = client.CopyLinks
 	default:
-		return o, usagef("--links %q: it is skip, follow or copy", how)
+		return o, usagef("--links %q: %s", how, itIs("links", how))
 	}
 	if c.Bool("ascii") {
 		return o, usagef("--ascii does not go with mirror: sizes would differ each time")

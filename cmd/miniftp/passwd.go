@@ -47,7 +47,7 @@ func (e *env) runPasswd(c *cli.Context) error {
 	case badName(name) != "":
 		return usagef("%q can't stand in a users file: %s", name, badName(name))
 	case perm != "" && presets[perm] == 0:
-		return usagef("--perm %q: it is ro, rw or drop", perm)
+		return usagef("--perm %q: %s", perm, itIs("perm", perm))
 	case c.Bool("delete") && file == "":
 		return usagef("--delete goes with --file")
 	case c.Bool("delete") && perm != "":

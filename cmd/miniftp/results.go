@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -148,9 +147,7 @@ var failureKinds = map[int]string{
 // newFailure describes err, a failure of the named verb.
 func newFailure(verb string, err error) *failure {
 	f := &failure{Verb: verb, Error: strings.TrimSpace(err.Error()), Exit: exitCode(err)}
-	if f.Kind = failureKinds[f.Exit]; f.Exit == exitRefused && errors.Is(err, fs.ErrNotExist) {
-		f.Kind = "not-found"
-	}
+	f.Kind = failureKinds[f.Exit]
 	var where *placed
 	if errors.As(err, &where) && isURL(where.where) {
 		f.URL = where.where

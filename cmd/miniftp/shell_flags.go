@@ -79,7 +79,7 @@ func splitFlags(c *cli.Command, name string, words []word) (flags []string, args
 		flags = append(flags, some...)
 		if wants {
 			if i++; i == len(words) {
-				return nil, nil, usagef("flag needs an argument: %s %s", w.text, wanted(c.Flags, strings.TrimLeft(some[len(some)-1], "-")))
+				return nil, nil, noArgument(some[len(some)-1], c.Flags)
 			}
 			flags = append(flags, words[i].text)
 		}

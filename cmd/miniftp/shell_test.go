@@ -139,7 +139,7 @@ func TestShellScriptFailures(t *testing.T) {
 		{"ls -v", exitUsage, "ls: -v is a command of its own here: verbose\n"},
 		{"ls -Z", exitUsage, "ls: there is no flag -Z: help ls lists them; a name that begins with a dash stands behind --\n"},
 		{"ls --sort=x", exitUsage, "ls: --sort \"x\": it is name, size or time\n"},
-		{"get -j", exitUsage, "get: flag needs an argument: -j a whole number\n"},
+		{"get -j", exitUsage, "get: flag needs an argument: -j N (a whole number)\n"},
 		{"mget -jx a", exitUsage, "mget: -j \"x\": it takes a whole number\n"},
 		{"quote CWD x", exitUsage, "quote: CWD is what cd is for here: there are several connections\n"},
 		{"quote MODE B", exitFailure, "quote: MODE is not sent by hand: it would change what data connections mean\n"},

@@ -339,7 +339,9 @@ func TestWidthAtATerminal(t *testing.T) {
 				for i, width := range widths {
 					if i > 0 {
 						s.resize(width)
-						s.await("B/s") // perhaps of before
+						for range 4 { // two frames of two lines that may be of before
+							s.await("B/s")
+						}
 					}
 					shown := s.await("B/s")
 					shown += s.await("B/s")

@@ -41,7 +41,7 @@ func (e *env) usageErrors(verb string, flags []cli.Flag) cli.OnUsageErrorFunc {
 			return noSuchFlag(verb, word, word, flags)
 		}
 		if m := noValue.FindStringSubmatch(text); m != nil {
-			return usagef("flag needs an argument: %s %s", dashed(m[1]), wanted(flags, m[1]))
+			return noArgument(dashed(m[1]), flags)
 		}
 		if m := badSyntax.FindStringSubmatch(text); m != nil {
 			return usagef("%s is not a flag", maskPassword(m[1]))
@@ -107,6 +107,18 @@ func wanted(flags []cli.Flag, name string) string {
 		}
 	}
 	return "a value"
+}
+
+// noArgument is the error for a flag, with its dashes, that needs a value and has none.
+func noArgument(flag string, flags []cli.Flag) error {
+	name := strings.TrimLeft(flag, "-")
+	what := wanted(flags, name)
+	if f, ok := findFlag(flags, name).(*cli.IntFlag); ok {
+		if n, _ := placeholder(f.Usage); n != "" {
+			what = n + " (" + what + ")"
+		}
+	}
+	return usagef("flag needs an argument: %s %s", flag, what)
 }
 
 func findFlag(flags []cli.Flag, name string) cli.Flag {

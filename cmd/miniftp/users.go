@@ -297,7 +297,7 @@ func (cf *config) anyone(sources bool) {
 		cf.settle("anonymous", "off")
 		return
 	case cf.str("anonymous") != "" && word != "ro" && word != "rw":
-		cf.wrong("anonymous", "%q: it is off, ro or rw", word)
+		cf.wrong("anonymous", "%q: %s", word, itIs("anonymous", word))
 		return
 	case named:
 		cf.wrong("anonymous", "%s and a password of the user anonymous (%s) exclude each other", word, a.from)

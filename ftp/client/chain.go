@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"miniftp/ftp"
@@ -36,6 +38,7 @@ type Chain struct {
 	running bool
 	off     bool // there is nothing to be had of it
 	news    chan struct{}
+	leave   chan struct{} // somebody waits no longer for a link that was sent
 	ended   sync.WaitGroup
 	breaks  int // without a transfer that went well
 }
@@ -53,6 +56,8 @@ type link struct {
 	took    time.Duration
 	err     error
 	done    chan struct{}
+
+	unwanted atomic.Bool // nobody waits for it any more
 }
 
 const (
@@ -76,7 +81,7 @@ var ErrNotChained = errors.New("it has to be done without sending ahead")
 // mode. The methods of a nil *Chain return ErrNotChained. ctx is that of all that goes
 // over it.
 func (p *Pool) Chain(ctx context.Context) *Chain {
-	ch := &Chain{p: p, ctx: ctx, news: make(chan struct{}, 1)}
+	ch := &Chain{p: p, ctx: ctx, news: make(chan struct{}, 1), leave: make(chan struct{}, 1)}
 	yes := false
 	err := p.Do(ctx, func(c *Client) error {
 		if c.opts.TransferMode != AutoMode && c.opts.TransferMode != BlockMode {
@@ -131,8 +136,9 @@ func (ch *Chain) commands(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply
 	return l.replies, err
 }
 
-// do hands a link over and waits for its end, which comes also when ctx ends: that is
-// the end of the chain.
+// do hands a link over and waits for its end. If ctx ends before, a link that was not sent
+// yet is taken back, and one that was sent ends the data connection: nothing can end one
+// file of it alone. The others are done again.
 func (ch *Chain) do(ctx context.Context, l *link) error {
 	l.done = make(chan struct{})
 	ch.mu.Lock()
@@ -150,8 +156,36 @@ func (ch *Chain) do(ctx context.Context, l *link) error {
 	case ch.news <- struct{}{}:
 	default:
 	}
+	select {
+	case <-l.done:
+		return l.err
+	case <-ctx.Done():
+	}
+	if ch.takeBack(l) {
+		return context.Cause(ctx)
+	}
+	l.unwanted.Store(true)
+	select {
+	case ch.leave <- struct{}{}:
+	default:
+	}
 	<-l.done
-	return l.err
+	if l.err == nil {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+// takeBack removes a link from the queue. It returns false if the link was sent.
+func (ch *Chain) takeBack(l *link) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	i := slices.Index(ch.queue, l)
+	if i < 0 {
+		return false
+	}
+	ch.queue = slices.Delete(slices.Clone(ch.queue), i, i+1)
+	return true
 }
 
 // take is the next links to send, none if others wait for the connection.

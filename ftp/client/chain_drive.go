@@ -3,7 +3,10 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -62,6 +65,7 @@ func (d *drive) run() error {
 func (d *drive) loop() error {
 	p := d.c.newPatience()
 	defer p.timer.Stop()
+	var enough <-chan time.Time
 	for {
 		if err := d.send(); err != nil {
 			return err
@@ -86,13 +90,20 @@ func (d *drive) loop() error {
 			}
 			d.settle()
 			p.restart()
+		case <-d.ch.leave:
+			if enough == nil && slices.ContainsFunc(d.sent, func(l *link) bool { return l.unwanted.Load() }) {
+				d.hangUp()
+				enough = time.After(abortWait)
+			}
+		case <-enough:
+			return d.c.die(fmt.Errorf("%w within %v", ErrTimeout, abortWait))
 		case <-d.ch.ctx.Done():
 			return d.c.die(context.Cause(d.ch.ctx)) // the replies that are owed can't be waited for
 		case <-p.timer.C:
 			switch l := d.waiting(); {
 			case !p.over():
 			case l != nil:
-				return d.c.dieSilent(l.cmds[len(l.replies)].Verb)
+				return d.c.dieSilent(l.cmds[len(l.replies)].Verb, p.limit)
 			default: // all is answered, and bytes are missing
 				d.hangUp()
 				p.restart()

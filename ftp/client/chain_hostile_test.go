@@ -1,6 +1,8 @@
 package client_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,7 +26,7 @@ func blockServer(t *testing.T, third func(s *session, data net.Conn, block strin
 			f.files["/d/"+name] = fmt.Sprintf("%010d", i)
 			fmt.Fprintf(&list, "type=file;size=10;modify=20240102030405; %s\r\n", name)
 		}
-		f.feat = append(f.feat, "MODE B", "MLST type*;size*;modify*;")
+		f.feat = append(f.feat, "MODE B AHEAD", "MLST type*;size*;modify*;")
 		f.dirs["/d"] = list.String()
 		f.on["MLST"] = func(s *session, _ string) { s.raw("250-facts\r\n type=dir; /d\r\n250 end\r\n") }
 		var mu sync.Mutex
@@ -40,6 +42,23 @@ func blockServer(t *testing.T, third func(s *session, data net.Conn, block strin
 				kept[s] = nil
 			}
 			s.say("200 mode " + arg)
+		}
+		f.on["MLSD"] = func(s *session, arg string) {
+			mu.Lock()
+			defer mu.Unlock()
+			data, inBlocks := kept[s]
+			if !inBlocks {
+				s.wellBehaved("MLSD", arg)
+				return
+			}
+			if data == nil {
+				data = s.data()
+				kept[s] = data
+			}
+			s.say("125 here it comes")
+			text := f.dirs[arg]
+			_, _ = data.Write(append([]byte{0x40, byte(len(text) >> 8), byte(len(text))}, text...))
+			s.say("226 done")
 		}
 		f.on["RETR"] = func(s *session, arg string) {
 			mu.Lock()
@@ -132,5 +151,51 @@ func TestChainBytesMissing(t *testing.T) {
 	res, err := client.Mirror(t.Context(), client.Tree{FS: fsroot.NewMem(), Root: "/d"}, tree, client.MirrorOptions{})
 	if err != nil || res.Files != 12 {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// TestChainHeedsContext: a Download that waits in a chain, for a server that has stopped
+// talking, ends soon after its context does, whether it was sent or still waits.
+func TestChainHeedsContext(t *testing.T) {
+	f := blockServer(t, func(s *session, _ net.Conn, _ string) { _, _ = io.Copy(io.Discard, s.in) })
+	p := client.NewPool(f.addr, &client.Options{Timeout: 30 * time.Second}, 1)
+	t.Cleanup(func() { _ = p.Close() })
+	all, end := context.WithCancel(t.Context())
+	defer end()
+	chain := p.Chain(all)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	errs := make([]error, 12)
+	_ = many(len(errs), func(i int) error {
+		name := fmt.Sprintf("f%02d", i)
+		_, errs[i] = chain.Download(ctx, "/d/"+name, fsroot.NewMem(), name, client.FileOptions{Size: 10})
+		return nil
+	})
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	cancelled := 0
+	for _, err := range errs {
+		if errors.Is(err, context.DeadlineExceeded) {
+			cancelled++
+		}
+	}
+	if cancelled == 0 {
+		t.Errorf("got %v", errs)
+	}
+}
+
+// TestChainNeedsFeature: a server that says 200 to MODE B, but does not name it among its
+// features, is not asked for it.
+func TestChainNeedsFeature(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.feat = []string{"SIZE", "MODE Z", "EPSV"}
+		f.on["MODE"] = func(s *session, _ string) { s.say("200 whatever you say") }
+	})
+	p := client.NewPool(f.addr, nil, 1)
+	t.Cleanup(func() { _ = p.Close() })
+	if p.Chain(t.Context()) != nil || f.count("MODE") > 0 {
+		t.Errorf("there is a chain; MODE was sent %d times", f.count("MODE"))
 	}
 }

@@ -36,6 +36,9 @@ type Options struct {
 	// Timeout is how long nothing may happen while connecting, waiting for a
 	// reply or moving data; 0 is 30 seconds.
 	Timeout time.Duration
+	// WorkTimeout is how long the server may be silent before it answers what takes work:
+	// the end of an upload, HASH, RNTO. 0 is 3 minutes, or Timeout if that is longer.
+	WorkTimeout time.Duration
 	// ActivePorts is the range to listen in when active; {0, 0}: any free port.
 	ActivePorts [2]uint16
 	// ActiveIP is announced in PORT and EPRT in place of the control connection's
@@ -91,6 +94,9 @@ const (
 // DefaultTimeout is the Timeout of zero Options.
 const DefaultTimeout = 30 * time.Second
 
+// DefaultWorkTimeout is the WorkTimeout of zero Options.
+const DefaultWorkTimeout = 3 * time.Minute
+
 // Client is one control connection to a server (the user-PI of RFC 959). It
 // does one operation at a time: a call while another one runs gives ErrBusy at
 // once and changes nothing. Alive, Control, Features, Greeting and Close may be
@@ -98,6 +104,13 @@ const DefaultTimeout = 30 * time.Second
 //
 // When the control connection dies, every call gives a *DeadError.
 type Client struct {
+	*connection
+	returned atomic.Bool // to its Pool
+}
+
+// connection is what a Client works with. A Pool makes another Client of it each time
+// that it is lent.
+type connection struct {
 	opts     Options
 	addr     string   // host and port
 	host     string   // as Dial got it
@@ -192,6 +205,9 @@ func (c *Client) Command(ctx context.Context, verb, arg string) (ftp.Reply, erro
 
 // begin takes the Client for one operation.
 func (c *Client) begin() error {
+	if c.returned.Load() {
+		return errReturned
+	}
 	if !c.busy.CompareAndSwap(false, true) {
 		return ErrBusy
 	}

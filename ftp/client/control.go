@@ -169,6 +169,9 @@ func (c *Client) answer(ctx context.Context, cmd ftp.Command) (ftp.Reply, error)
 func (c *Client) await(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) {
 	p := c.newPatience()
 	defer p.timer.Stop()
+	if isWork(cmd.Verb) {
+		p.allow(c.workTimeout())
+	}
 	for {
 		select {
 		case r, ok := <-c.replies:
@@ -180,18 +183,36 @@ func (c *Client) await(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) 
 			return ftp.Reply{}, context.Cause(ctx)
 		case <-p.timer.C:
 			if p.over() {
-				return ftp.Reply{}, c.dieSilent(cmd.Verb)
+				return ftp.Reply{}, c.dieSilent(cmd.Verb, p.limit)
 			}
 		}
 	}
 }
 
-func (c *Client) dieSilent(verb string) error {
+// isWork reports whether a server may have to read a whole file before it answers a
+// command: to hash it, or to rename it in a store of objects.
+func isWork(verb string) bool {
+	switch verb {
+	case "HASH", "MD5", "XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512", "RNTO":
+		return true
+	}
+	return false
+}
+
+// workTimeout is how long the server may work without a word.
+func (c *Client) workTimeout() time.Duration {
+	if c.opts.WorkTimeout > 0 {
+		return c.opts.WorkTimeout
+	}
+	return max(DefaultWorkTimeout, c.opts.Timeout)
+}
+
+func (c *Client) dieSilent(verb string, limit time.Duration) error {
 	what := ""
 	if verb != "" {
 		what = " to " + verb
 	}
-	return c.die(fmt.Errorf("%w%s within %v", ErrTimeout, what, c.opts.Timeout))
+	return c.die(fmt.Errorf("%w%s within %v", ErrTimeout, what, limit))
 }
 
 // took makes the reply to cmd known: to the machine, the parameters and the
@@ -257,27 +278,35 @@ func (c *Client) write(cmds ...ftp.Command) error {
 // patience is a wait for replies that lasts as long as bytes keep coming.
 type patience struct {
 	c     *Client
+	limit time.Duration // of a silence
 	timer *time.Timer
 	heard int64
 }
 
 func (c *Client) newPatience() *patience {
-	return &patience{c: c, timer: time.NewTimer(c.opts.Timeout), heard: c.heard.Load()}
+	limit := c.opts.Timeout
+	return &patience{c: c, limit: limit, timer: time.NewTimer(limit), heard: c.heard.Load()}
+}
+
+// allow begins the wait anew, with another limit.
+func (p *patience) allow(limit time.Duration) {
+	p.limit = limit
+	p.restart()
 }
 
 func (p *patience) restart() {
 	p.heard = p.c.heard.Load()
-	p.timer.Reset(p.c.opts.Timeout)
+	p.timer.Reset(p.limit)
 }
 
-// over is asked when the timer fired; it starts it again if something came.
+// over is called when the timer fired. It starts the timer again if something came.
 func (p *patience) over() bool {
 	now := p.c.heard.Load()
 	if now == p.heard {
 		return true
 	}
 	p.heard = now
-	p.timer.Reset(p.c.opts.Timeout)
+	p.timer.Reset(p.limit)
 	return false
 }
 

@@ -105,7 +105,9 @@ func (cp *copying) patience(silence time.Duration) time.Duration {
 		return shortWait
 	case one.over() && (!other.begun || one == cp.to): // which saw the end of what the source sent
 		return min(silence, aloneWait)
-	case one.over(), !one.begun, !other.begun:
+	case one.over(): // the destination may have to work on the file
+		return max(silence, other.c.workTimeout())
+	case !one.begun, !other.begun:
 		return silence
 	}
 	return 0

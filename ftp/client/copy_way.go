@@ -36,7 +36,7 @@ func (cp *copying) ways() ([]way, error) {
 	cp.res.Protection = ftp.Private
 	var all []way
 	for _, w := range both {
-		if w.listener.c.features.Has("CPSV") && !w.listener.c.peer.Addr().Is6() {
+		if w.listener.c.features.Has("CPSV") && !w.listener.c.address().Is6() {
 			all = append(all, way{listener: w.listener, dialer: w.dialer, cpsv: true})
 		}
 		// One that has CPSV, too, is the better client: proftpd looks for the certificate's
@@ -193,15 +193,14 @@ func (e *HostError) Error() string {
 // listen asks the server for an address that the other one can call.
 func (e *end) listen(ctx context.Context, w way) (netip.AddrPort, error) {
 	c := e.c
-	host := c.peer.Addr().WithZone("")
-	other := w.dialer.c.peer.Addr()
+	host, other := c.address(), w.dialer.c.address()
 	switch {
-	case host.Is4() != other.Is4():
+	case host.IsUnspecified() && !c.opts.TrustPassiveHost:
+		return netip.AddrPort{}, errProxied
+	case !host.IsUnspecified() && !other.IsUnspecified() && host.Is4() != other.Is4():
 		return netip.AddrPort{}, errFamilies
 	case host.IsLoopback() && !other.IsLoopback() && !c.opts.TrustPassiveHost:
 		return netip.AddrPort{}, errLoopback
-	case host.IsUnspecified() && !c.opts.TrustPassiveHost:
-		return netip.AddrPort{}, errProxied
 	}
 	if !w.cpsv && !c.opts.TrustPassiveHost || host.Is6() {
 		if addr, ok, err := e.epsv(ctx, host); ok || err != nil {

@@ -23,7 +23,9 @@ var lastID atomic.Uint64
 // an *ftp.Error whose Verb is USER, PASS or ACCT, one that TLS can't be had of a
 // *TLSError.
 func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
-	c := &Client{history: new(history), replies: make(chan ftp.Reply, 4), secured: make(chan net.Conn), quit: make(chan struct{})}
+	c := &Client{connection: &connection{
+		history: new(history), replies: make(chan ftp.Reply, 4), secured: make(chan net.Conn), quit: make(chan struct{}),
+	}}
 	if o != nil {
 		c.opts = *o
 	}
@@ -127,6 +129,15 @@ func (c *Client) connect(ctx context.Context, addr string) error {
 	return nil
 }
 
+// address returns the server's address as far as it is known, else 0.0.0.0: a dialer of
+// the Options may lead through a proxy, and then the control connection has the proxy's.
+func (c *Client) address() netip.Addr {
+	if c.opts.Dial != nil && c.addr != c.peer.String() {
+		return netip.IPv4Unspecified()
+	}
+	return c.peer.Addr().WithZone("")
+}
+
 // plainly is what went wrong with a dial, without the address, which is named
 // already, and the call.
 func plainly(err error) error {
@@ -161,7 +172,7 @@ func (e nameError) Unwrap() error { return e.err }
 func (c *Client) dataConfig() *dtp.Config {
 	cfg := &dtp.Config{
 		Side: ftp.UserPI, Ports: c.ports, Timeout: c.opts.Timeout,
-		Guard: dtp.Guard{AnyHost: c.opts.TrustPassiveHost},
+		Guard: dtp.Guard{DialAnyHost: c.opts.TrustPassiveHost},
 	}
 	if c.opts.Dial == nil {
 		return cfg

@@ -29,6 +29,9 @@ var (
 	ErrTooDeep = errors.New("the directory tree is too deep")
 )
 
+// errReturned is returned when a Client is used after Pool.Put.
+var errReturned = fmt.Errorf("%w: it was put back into its pool", ErrClosed)
+
 // errEarlyBytes: somebody may sit in between and have put replies in, to be taken
 // for the server's own (CVE-2021-22947).
 var errEarlyBytes = errors.New("bytes came in the clear behind the answer to AUTH")

@@ -27,7 +27,7 @@ func busyFs(t *testing.T, size, reserve, readers int) (*client.Fs, []afero.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Reserve, f.Wait = reserve, 50*time.Millisecond
+	f.Reserve = reserve
 	var open []afero.File
 	for range readers {
 		r, err := f.Open("/big")
@@ -40,6 +40,7 @@ func busyFs(t *testing.T, size, reserve, readers int) (*client.Fs, []afero.File)
 		}
 		open = append(open, r)
 	}
+	f.Wait = 200 * time.Millisecond
 	return f, open
 }
 

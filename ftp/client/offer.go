@@ -200,7 +200,7 @@ func (c *Client) agree(a *offer) (again bool, err error) {
 // askPassive asks the server to listen. EPSV comes first; a server that doesn't know it
 // is asked for PASV from then on, which IPv6 does not have (RFC 2428).
 func (c *Client) askPassive(classic bool) (*offer, error) {
-	v6 := c.peer.Addr().Is6()
+	v6 := c.address().Is6()
 	switch {
 	case c.opts.Verbs == ClassicVerbs && v6:
 		return nil, errClassicIPv6
@@ -221,7 +221,7 @@ func (c *Client) agreePassive(a *offer) (again bool, err error) {
 		return false, c.offerDial(netip.AddrPortFrom(peer, port), "229")
 	}
 	if a.cmd.Verb == "EPSV" {
-		if c.onlyExtended(peer.Is6()) || r.Code == 530 {
+		if c.onlyExtended(c.address().Is6()) || r.Code == 530 {
 			return false, unusable("EPSV", r)
 		}
 		if r.Code.Class() != ftp.TransientFail {

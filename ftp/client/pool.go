@@ -14,7 +14,8 @@ import (
 
 // Pool holds control connections to one server, as one user, for several
 // operations at once. Connections are made when they are needed and kept for the
-// next one. A server that lets in fewer than the Pool may have makes it smaller.
+// next one. A server that lets in fewer than the Pool may have makes it smaller for a
+// minute.
 // Its methods are safe for concurrent use.
 type Pool struct {
 	addr string
@@ -22,7 +23,9 @@ type Pool struct {
 	rate *rate.Limiter // of all connections together
 
 	mu      sync.Mutex
-	most    int       // connections at once; never less than 1
+	size    int // as NewPool was told
+	most    int // connections at once; never less than 1, less than size for a while after a 421
+	grows   *time.Timer
 	open    int       // that stand, or are being made
 	idle    []waiting // the one that was used last at the end
 	queue   []chan struct{}
@@ -44,7 +47,7 @@ const stale = 15 * time.Second
 // addr. Nothing is dialed yet. Options are those of Dial; Rate limits all
 // connections together.
 func NewPool(addr string, o *Options, size int) *Pool {
-	p := &Pool{addr: addr, most: max(size, 1), nothing: make(chan struct{})}
+	p := &Pool{addr: addr, size: max(size, 1), most: max(size, 1), nothing: make(chan struct{})}
 	if o != nil {
 		p.opts = *o
 	}
@@ -55,7 +58,7 @@ func NewPool(addr string, o *Options, size int) *Pool {
 }
 
 // Size is how many connections the Pool may have at once: as many as were asked
-// for, or fewer if the server said that these were too many.
+// for, or fewer if the server said within the last minute that these were too many.
 func (p *Pool) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +77,8 @@ func (p *Pool) Do(ctx context.Context, f func(*Client) error) error {
 	return f(c)
 }
 
-// Get takes a connection out, dialing if need be; it must go back by Put.
+// Get takes a connection out, dialing if need be; it must go back by Put. The Client is
+// good until then: each Get returns another one.
 func (p *Pool) Get(ctx context.Context) (*Client, error) {
 	woken := false
 	for {
@@ -84,7 +88,7 @@ func (p *Pool) Get(ctx context.Context) (*Client, error) {
 		case err != nil:
 			return nil, err
 		case c != nil && p.stands(ctx, c):
-			return c.c, nil
+			return &Client{connection: c.c.connection}, nil
 		case c != nil:
 			p.forget(c.c)
 			continue
@@ -187,11 +191,31 @@ func (p *Pool) dial(ctx context.Context) (c *Client, again bool, err error) {
 	p.mu.Lock()
 	p.open--
 	if again = tooMany(err) && p.open > 0; again {
-		p.most = p.open
+		p.shrinkLocked()
 	}
 	p.wakeLocked()
 	p.mu.Unlock()
 	return nil, again, err
+}
+
+// shrinkFor is how long a Pool asks for no more connections after the server has refused
+// one: others may have gone by then.
+var shrinkFor = time.Minute
+
+// shrinkLocked leaves the Pool the connections that it has, for a while.
+func (p *Pool) shrinkLocked() {
+	p.most = p.open
+	if p.grows != nil {
+		p.grows.Stop()
+	}
+	p.grows = time.AfterFunc(shrinkFor, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.most = p.size
+		for range min(p.most-p.open, len(p.queue)) {
+			p.wakeLocked()
+		}
+	})
 }
 
 // tooMany reports whether a refused login may have been one too many: servers say
@@ -201,8 +225,13 @@ func tooMany(err error) bool {
 	return errors.As(err, &reply) && (reply.Code == 421 || reply.Code == 530)
 }
 
-// Put gives a connection of Get back. One that died is replaced when it is needed.
+// Put gives a connection of Get back. One that died is replaced when it is needed. A
+// second Put of the same Client does nothing.
 func (p *Pool) Put(c *Client) {
+	if !c.returned.CompareAndSwap(false, true) {
+		return
+	}
+	c = &Client{connection: c.connection}
 	p.mu.Lock()
 	if !p.closed && c.Alive() && p.open <= p.most {
 		p.idle = append(p.idle, waiting{c, time.Now()})
@@ -259,6 +288,9 @@ func (p *Pool) Close() error {
 	p.mu.Lock()
 	idle := p.idle
 	p.idle, p.closed = nil, true
+	if p.grows != nil {
+		p.grows.Stop()
+	}
 	for len(p.queue) > 0 {
 		p.wakeLocked()
 	}

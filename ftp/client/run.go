@@ -59,6 +59,9 @@ func (r *run) watch(ctx context.Context) error {
 			}
 		case r.data = <-r.results:
 			r.dataEnded()
+			if r.j.dir == ftp.Store && r.data.Err == nil {
+				p.allow(r.c.workTimeout()) // to check the file, or to put it where it belongs
+			}
 			p.restart()
 			if r.data.Err != nil && ctx.Err() != nil {
 				return context.Cause(ctx) // the reason, not what came of it
@@ -71,7 +74,7 @@ func (r *run) watch(ctx context.Context) error {
 			if !r.onlyReplyMissing() {
 				p.restart()
 			} else if p.over() {
-				r.losing(r.c.dieSilent(r.j.verb))
+				r.losing(r.c.dieSilent(r.j.verb, p.limit))
 			}
 		}
 	}

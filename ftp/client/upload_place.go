@@ -113,7 +113,7 @@ func (u *upload) choose(ctx context.Context) error {
 }
 
 // storesWhole reports whether the server itself keeps the old file until the new one is
-// whole, and gives that the old one's owner and permissions: miniftp says who it is.
+// whole, and gives that the old one's owner and permissions: miniftp does (ftp.FeatureMiniftp).
 func (c *Client) storesWhole() bool { return c.features.Has(ftp.FeatureMiniftp) }
 
 // there describes the file that has a name; nil if none is known to.

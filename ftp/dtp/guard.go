@@ -16,8 +16,9 @@ import (
 //
 // The zero Guard trusts nobody but the peer of the control connection.
 type Guard struct {
-	AnyHost  bool // hosts other than the control connection's peer are fine
-	LowPorts bool // ports below 1024 are fine
+	DialAnyHost   bool // this end may call hosts other than the control connection's peer
+	AcceptAnyHost bool // such hosts may call this end
+	LowPorts      bool // ports below 1024 are fine
 	// FXP lets other hosts take part, for copies from server to server: at ports from
 	// 1024 on, whatever LowPorts says, and never at an address that means this host or
 	// its link to whoever stands here, unless the peer has a loopback address itself.
@@ -34,7 +35,7 @@ func (g Guard) mayDial(side ftp.Side, addr netip.AddrPort, peer netip.Addr) (net
 	if port == 0 || port < 1024 && !g.LowPorts {
 		return addr, &GuardError{Addr: addr, Why: "ports below 1024 belong to other services"}
 	}
-	if g.AnyHost || host == peer {
+	if g.DialAnyHost || host == peer {
 		return netip.AddrPortFrom(host, port), nil
 	}
 	if g.FXP {
@@ -63,7 +64,7 @@ func (g Guard) mayCopy(addr netip.AddrPort, peer netip.Addr) (netip.AddrPort, er
 
 // mayAccept reports whether remote is the peer, or may call all the same.
 func (g Guard) mayAccept(remote netip.AddrPort, peer netip.Addr) bool {
-	return g.AnyHost || g.FXP || remote.Addr().Unmap() == peer
+	return g.AcceptAnyHost || g.FXP || remote.Addr().Unmap() == peer
 }
 
 // copies reports whether a data connection with remote is one with another server.

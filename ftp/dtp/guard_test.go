@@ -12,7 +12,7 @@ import (
 
 func TestGuardOfWhomToCall(t *testing.T) {
 	const peer = "192.0.2.7"
-	anyHost, low, fxp := Guard{AnyHost: true}, Guard{LowPorts: true}, Guard{FXP: true}
+	anyHost, low, fxp := Guard{DialAnyHost: true}, Guard{LowPorts: true}, Guard{FXP: true}
 	for _, tc := range []struct {
 		guard Guard
 		side  ftp.Side
@@ -35,8 +35,8 @@ func TestGuardOfWhomToCall(t *testing.T) {
 		{low, ftp.ServerPI, peer, "192.0.2.7:22", "192.0.2.7:22"},
 		{low, ftp.ServerPI, peer, "192.0.2.8:22", ""},
 		{low, ftp.UserPI, peer, "192.0.2.8:22", "192.0.2.7:22"},
-		{Guard{AnyHost: true, LowPorts: true}, ftp.ServerPI, peer, "192.0.2.7:0", ""},
-		{Guard{AnyHost: true, LowPorts: true}, ftp.UserPI, peer, "192.0.2.7:0", ""},
+		{Guard{DialAnyHost: true, AcceptAnyHost: true, LowPorts: true}, ftp.ServerPI, peer, "192.0.2.7:0", ""},
+		{Guard{DialAnyHost: true, AcceptAnyHost: true, LowPorts: true}, ftp.UserPI, peer, "192.0.2.7:0", ""},
 
 		{Guard{}, ftp.ServerPI, peer, "[::ffff:192.0.2.7]:1024", "192.0.2.7:1024"},
 		{Guard{}, ftp.ServerPI, "2001:db8::7", "[2001:db8::7]:1024", "[2001:db8::7]:1024"},
@@ -93,7 +93,7 @@ func TestGuardsFourCorners(t *testing.T) {
 
 // strangerCalls: a stranger is dropped, the wait goes on until the peer comes.
 func strangerCalls(t *testing.T, side ftp.Side) {
-	m, e := manage(t, &Config{Side: side})
+	m, e := manage(t, &Config{Side: side, Guard: Guard{DialAnyHost: true}}) // which is about the other way
 	o, addr := listening(t, m)
 	thieves := []*net.TCPConn{call(t, stranger, addr), call(t, stranger, addr)}
 	peer := call(t, home, addr)
@@ -115,7 +115,7 @@ func strangerCalls(t *testing.T, side ftp.Side) {
 }
 
 func anybodyCalls(t *testing.T, side ftp.Side) {
-	m, e := manage(t, &Config{Side: side, Guard: Guard{AnyHost: true}})
+	m, e := manage(t, &Config{Side: side, Guard: Guard{AcceptAnyHost: true}})
 	o, addr := listening(t, m)
 	other := call(t, stranger, addr)
 	if got := AddrPort(open(t, o).RemoteAddr()); got != AddrPort(other.LocalAddr()) {
@@ -176,7 +176,7 @@ func strangerNamed(t *testing.T, side ftp.Side) {
 }
 
 func anybodyNamed(t *testing.T, side ftp.Side) {
-	m, _ := manage(t, &Config{Side: side, Guard: Guard{AnyHost: true}})
+	m, _ := manage(t, &Config{Side: side, Guard: Guard{DialAnyHost: true}})
 	_, there := elsewhere(t)
 	check(t, m.Dial(AddrPort(there.Addr())))
 	o, err := m.Take()

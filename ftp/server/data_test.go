@@ -238,7 +238,7 @@ func TestBounce(t *testing.T) {
 
 // The guard can be opened on purpose.
 func TestGuardOpened(t *testing.T) {
-	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.Guard = dtp.Guard{AnyHost: true} })
+	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.Guard = dtp.Guard{DialAnyHost: true, AcceptAnyHost: true} })
 	l, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
 		t.Skipf("no second loopback address: %v", err)
@@ -311,7 +311,7 @@ func TestPassivePortRange(t *testing.T) {
 func TestUnspecifiedAddress(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(addr, func(t *testing.T) {
-			c := serveOn(t, addr, oneFile(t, "x"), func(o *server.Options) { o.Guard = dtp.Guard{AnyHost: true} }).login(t, "ro")
+			c := serveOn(t, addr, oneFile(t, "x"), func(o *server.Options) { o.Guard = dtp.Guard{DialAnyHost: true, AcceptAnyHost: true} }).login(t, "ro")
 			me := c.LocalAddr().(*net.TCPAddr).IP
 			l := listener(t, me.String())
 			whoever := netip.IPv4Unspecified()

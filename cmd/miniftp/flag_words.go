@@ -1,0 +1,33 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// flagWords are the values of the flags that take one of a few words.
+var flagWords = map[string][]string{
+	"accept-upload":     slices.Sorted(maps.Keys(doubtful)),
+	"active":            {"extended", "classic"},
+	"algo":              hashes,
+	"anonymous":         {"off", "ro", "rw"},
+	"links":             {"skip", "follow", "copy"},
+	"log-format":        {"console", "text", "json"},
+	"log-level":         {"debug", "info", "warn", "error"},
+	"mode":              {"auto", "stream", "block", "deflate"},
+	"passive":           {"extended", "classic"},
+	"perm":              {"ro", "rw", "drop"},
+	"sort":              {"name", "size", "time"},
+	"sync":              {"off", "file", "full"},
+	"tls":               {"off", "optional", "required", "implicit"},
+	"tls-session-reuse": {"off", "prefer", "require"},
+}
+
+// itIs is the end of the error for a word that a flag does not take: the words that it
+// takes, and the one that may be meant.
+func itIs(flag, word string) string {
+	words := flagWords[flag]
+	last := len(words) - 1
+	return "it is " + strings.Join(words[:last], ", ") + " or " + words[last] + didYouMean(nearest(word, words))
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+)
+
+func TestNewFailure(t *testing.T) {
+	reply := &ftp.Error{Verb: "DELE", Reply: ftp.NewReply(550, "No.")}
+	for _, tt := range []struct {
+		err  error
+		want failure
+	}{
+		{at("ftp://h/a", reply), failure{"rm", "ftp://h/a", "ftp://h/a: the server says 550 No.", "refused", exitRefused, "550 No."}},
+		{at("ftp://u:pw@h/a", reply), failure{"rm", "ftp://u:****@h/a", "", "refused", exitRefused, "550 No."}},
+		{at("there", &client.LocalError{Err: errors.New("full")}), failure{"rm", "", "there: full", "local", exitLocal, ""}},
+		{usagef("no"), failure{"rm", "", "no", "usage", exitUsage, ""}},
+		{context.Canceled, failure{"rm", "", "context canceled", "interrupted", exitInterrupted, ""}},
+		{errors.New("odd"), failure{"rm", "", "odd", "failure", exitFailure, ""}},
+	} {
+		got := *newFailure("rm", tt.err)
+		if tt.want.Error == "" {
+			got.Error = ""
+		}
+		if got != tt.want {
+			t.Errorf("%v: %+v, want %+v", tt.err, got, tt.want)
+		}
+	}
+	for _, x := range exitMeanings {
+		if x.code != exitOK && failureKinds[x.code] == "" {
+			t.Errorf("exit %d has no kind", x.code)
+		}
+	}
+}
+
+// cancelAt ends a context when a text is written to it.
+type cancelAt struct {
+	mu     sync.Mutex
+	buf    bytes.Buffer
+	text   string
+	cancel context.CancelFunc
+}
+
+func (c *cancelAt) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), c.text) {
+		c.cancel()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.buf.Write(p)
+}
+
+// TestJSONInterrupted: an interrupt leaves whole lines: the interrupt and the summary.
+func TestJSONInterrupted(t *testing.T) {
+	fsys := afero.NewMemMapFs()
+	if err := afero.WriteFile(fsys, "/a", []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	srv := ftptest.NewServer(t, fsys)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	srv.Fail("DELE", ftptest.Silence())
+	var out bytes.Buffer
+	errs := &cancelAt{text: "> DELE", cancel: cancel}
+	code := run(ctx, []string{"miniftp", "rm", "-v", "--json", srv.URL + "/a"}, stdio{strings.NewReader(""), &out, errs})
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if code != exitInterrupted || len(lines) != 2 || !strings.Contains(lines[0], `"kind": "interrupted", "exit": 130`) || !strings.Contains(lines[1], `"done": 0, "failed": 1, "exit": 130`) {
+		t.Errorf("exit %d: %s%s", code, out.String(), errs.buf.String())
+	}
+	for _, line := range lines {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("not JSON: %s", line)
+		}
+	}
+}

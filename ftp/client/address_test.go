@@ -1,0 +1,109 @@
+package client_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// TestStrangerCallsInActiveMode: TrustPassiveHost is about whom to call. It lets no
+// stranger call.
+func TestStrangerCallsInActiveMode(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.files["/f"] = "from the server"
+		f.on["RETR"] = func(s *session, arg string) {
+			s.say("150 here it comes")
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+			if c, err := d.Dial("tcp", s.port.String()); err != nil {
+				t.Log(err)
+			} else {
+				_, _ = io.WriteString(c, "from a stranger")
+				_, _ = io.ReadAll(c) // until it is hung up on
+				_ = c.Close()
+			}
+			text, _ := s.f.file(arg)
+			s.send(text)
+			s.say("226 done")
+		}
+	})
+	c := f.dial(&client.Options{Mode: ftp.Active, TrustPassiveHost: true, Timeout: 5 * time.Second})
+	var b strings.Builder
+	if _, err := c.Retrieve(t.Context(), "/f", &b); err != nil || b.String() != "from the server" {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+// relayAt is a dialer through a proxy that listens on an address of its own.
+func relayAt(t *testing.T, ip string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	t.Helper()
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ln, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+		if err != nil {
+			return nil, err
+		}
+		defer ln.Close()
+		accepted := make(chan net.Conn, 1)
+		go func() {
+			c, _ := ln.Accept()
+			accepted <- c
+		}()
+		c, err := new(net.Dialer).DialContext(ctx, network, ln.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		in := <-accepted
+		out, err := net.Dial("tcp", addr)
+		if err != nil {
+			_, _ = c.Close(), in.Close()
+			return nil, err
+		}
+		go func() { _, _ = io.Copy(out, in); _ = out.(*net.TCPConn).CloseWrite() }()
+		go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
+		return c, nil
+	}
+}
+
+// TestProxyAtIPv6: the address of a proxy says nothing of the server's: PASV is tried
+// where there is no EPSV.
+func TestProxyAtIPv6(t *testing.T) {
+	if ln, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skip("there is no IPv6 here")
+	} else {
+		_ = ln.Close()
+	}
+	for _, verbs := range []client.Verbs{client.AnyVerbs, client.ClassicVerbs} {
+		f := newFake(t, func(f *fake) {
+			f.files["/a"] = "hello"
+			f.on["EPSV"] = func(s *session, _ string) { s.say("500 what?") }
+		})
+		c := f.dial(&client.Options{Dial: relayAt(t, "::1"), Timeout: 3 * time.Second, Verbs: verbs})
+		if _, err := c.Retrieve(t.Context(), "/a", io.Discard); err != nil || f.count("PASV") != 1 {
+			t.Errorf("verbs %v: %v, PASV was sent %d times", verbs, err, f.count("PASV"))
+		}
+		_ = c.Close()
+	}
+}
+
+// TestCopyThroughProxyTellsNoAddress: a server that is reached through a proxy has an
+// unknown address. The other server is never told to call the proxy.
+func TestCopyThroughProxyTellsNoAddress(t *testing.T) {
+	there := newFake(t, func(f *fake) { f.files["/a"] = "hello" })
+	here := newFake(t, nil)
+	far, near := there.dial(&client.Options{Dial: relayAt(t, "127.0.0.2"), Timeout: time.Second}), here.dial(&client.Options{Timeout: time.Second})
+	if _, err := client.Copy(t.Context(), far, "/a", near, "/b", client.CopyOptions{}); err == nil {
+		t.Error("it worked")
+	}
+	for _, f := range []*fake{there, here} {
+		for _, line := range f.commands() {
+			if strings.HasPrefix(line, "PORT 127,0,0,2") || strings.Contains(line, "|127.0.0.2|") || strings.Contains(line, "0,0,0,0") {
+				t.Errorf("a server was told: %s", line)
+			}
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package client_test
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"miniftp/ftp/client"
+)
+
+// oneAtATime has a fake refuse every login but the first, as long as closed is set.
+func oneAtATime(f *fake, closed *atomic.Bool) {
+	var n atomic.Int32
+	f.on["USER"] = func(s *session, _ string) {
+		if n.Add(1) > 1 && closed.Load() {
+			s.say("421 busy, try again in a second")
+			return
+		}
+		s.say("331 password?")
+	}
+}
+
+// TestPoolGrowsAgain: a server that refused one connection is asked again after a while.
+func TestPoolGrowsAgain(t *testing.T) {
+	before := client.ShrinkFor(200 * time.Millisecond)
+	defer client.ShrinkFor(before)
+	var closed atomic.Bool
+	closed.Store(true)
+	f := newFake(t, func(f *fake) { oneAtATime(f, &closed) })
+	p := client.NewPool(f.addr, nil, 4)
+	t.Cleanup(func() { _ = p.Close() })
+	a, err := p.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error)
+	go func() {
+		b, err := p.Get(t.Context())
+		if err == nil {
+			p.Put(b)
+		}
+		got <- err
+	}()
+	for p.Size() != 1 {
+		time.Sleep(time.Millisecond)
+	}
+	closed.Store(false)
+	select { // while the first connection stays away
+	case err = <-got:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody got a second connection")
+	}
+	if err != nil || p.Size() != 4 {
+		t.Errorf("size %d, %v", p.Size(), err)
+	}
+	p.Put(a)
+}
+
+// TestPutTwice: a connection that is put back twice is lent to one only, and who put it
+// back can't use it any more.
+func TestPutTwice(t *testing.T) {
+	f := newFake(t, nil)
+	p := client.NewPool(f.addr, nil, 2)
+	t.Cleanup(func() { _ = p.Close() })
+	get := func() *client.Client {
+		t.Helper()
+		c, err := p.Get(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := get()
+	p.Put(c)
+	p.Put(c)
+	x := get()
+	p.Put(c) // when it is another one's
+	y := get()
+	if n := f.count("USER"); n != 2 {
+		t.Errorf("two connections are lent, %d were made", n)
+	}
+	if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrClosed) {
+		t.Errorf("after Put: %v", err)
+	}
+	for _, c := range []*client.Client{x, y} {
+		if _, err := c.Pwd(t.Context()); err != nil {
+			t.Error(err)
+		}
+		p.Put(c)
+	}
+}
+
+// TestFsCopyOnShrunkenPool: a copy within one Fs, whose reader has the only connection that
+// the server gives, fails and does not wait without end.
+func TestFsCopyOnShrunkenPool(t *testing.T) {
+	var closed atomic.Bool
+	closed.Store(true)
+	f := newFake(t, func(f *fake) {
+		oneAtATime(f, &closed)
+		f.files["/f"] = strings.Repeat("x", 1<<20)
+	})
+	p := client.NewPool(f.addr, nil, 4)
+	t.Cleanup(func() { _ = p.Close() })
+	fsys, err := client.NewFs(t.Context(), p, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsys.Wait = 200 * time.Millisecond
+	r, err := fsys.Open("/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := fsys.Create("/g")
+	if err == nil {
+		if _, err = r.Read(make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = w.Write([]byte("x")); err == nil {
+			err = w.Close()
+		} else {
+			_ = w.Close()
+		}
+	}
+	if !errors.Is(err, client.ErrNoneFree) {
+		t.Errorf("got %v", err)
+	}
+	_ = r.Close()
+}
+
+// TestWorkTakesTime: a server may be silent for longer than Timeout while it works on a
+// file, and no upload is sent again because of that.
+func TestWorkTakesTime(t *testing.T) {
+	const timeout = 200 * time.Millisecond
+	f := newFake(t, func(f *fake) {
+		f.feat = append(f.feat, "HASH SHA-256*")
+		f.on["STOR"] = func(s *session, arg string) {
+			s.say("150 give")
+			data := s.data()
+			b, _ := io.ReadAll(data)
+			_ = data.Close()
+			time.Sleep(2 * timeout) // it looks for viruses
+			s.f.setFile(arg, string(b))
+			s.say("226 got it")
+		}
+		f.on["HASH"] = func(s *session, _ string) {
+			time.Sleep(2 * timeout)
+			s.say("213 SHA-256 0-1 " + strings.Repeat("0", 64) + " f")
+		}
+		f.on["SIZE"] = func(s *session, _ string) { time.Sleep(2 * timeout) }
+	})
+	c := f.dial(&client.Options{Timeout: timeout})
+	if _, err := c.Store(t.Context(), "/f", strings.NewReader("x")); err != nil {
+		t.Errorf("Store: %v", err)
+	}
+	if _, _, err := c.Hash(t.Context(), "/f", ""); err != nil {
+		t.Errorf("Hash: %v", err)
+	}
+	if _, err := c.Size(t.Context(), "/f"); !errors.Is(err, client.ErrTimeout) {
+		t.Errorf("Size: %v", err)
+	}
+	c = f.dial(&client.Options{Timeout: timeout, WorkTimeout: timeout})
+	if _, err := c.Store(t.Context(), "/f", strings.NewReader("x")); !errors.Is(err, client.ErrUnconfirmed) {
+		t.Errorf("Store with a short WorkTimeout: %v", err)
+	}
+}
