@@ -16,9 +16,9 @@ type history struct {
 	noMLST atomic.Bool
 	noSIZE atomic.Bool
 	noMDTM atomic.Bool
-	noNOOP atomic.Bool // during a transfer
-
-	noBeside atomic.Bool // it does not rename, or refuses names that begin with a dot
+	// noBeside: it does not rename, or refuses names that begin with a dot.
+	noBeside atomic.Bool
+	noNOOP   atomic.Bool // during a transfer
 
 	// lockStep is set when the server lost, or answered out of turn, commands that came in
 	// one write, although it is in the table of batchers.
