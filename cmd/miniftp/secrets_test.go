@@ -38,7 +38,7 @@ func TestRepeatedPassword(t *testing.T) {
 				{"stat", "--retries", "0", "--json", url},
 				{"doctor", "--timeout", "1s", url},
 				{"doctor", "--timeout", "1s", "--json", url},
-				{"shell", "-v", "-c", "get f", url},
+				{"shell", "-v", "-c", "cat f", url},
 			} {
 				_, out, errs := try(t, args...)
 				shown += out + errs
