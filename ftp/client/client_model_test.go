@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -241,14 +242,20 @@ func (w *modelWorld) plant(name string) {
 	if w.way.up {
 		if _, ok := w.fake.get("/d/" + name); !ok {
 			w.fake.set("/d/"+name, "mine")
-			w.theirs[name] = "mine"
+			w.own(name)
 		}
 		return
 	}
 	if _, err := os.Lstat(filepath.Join(w.dir, "d", name)); err != nil {
 		must(w.t, os.WriteFile(filepath.Join(w.dir, "d", name), []byte("mine"), 0o600))
-		w.theirs[name] = "mine"
+		w.own(name)
 	}
+}
+
+func (w *modelWorld) own(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.theirs[name] = "mine"
 }
 
 // trial is one run that is disturbed, and the retry of it.
@@ -287,7 +294,7 @@ func (w *modelWorld) judge(err error) {
 	files := w.target()
 	final := files["f"]
 	w.mu.Lock()
-	had, now := w.had, w.now
+	had, now, all := w.had, w.now, maps.Clone(w.theirs)
 	w.mu.Unlock()
 	known := -1
 	for i, text := range w.versions[:now+1] {
@@ -302,7 +309,7 @@ func (w *modelWorld) judge(err error) {
 		w.t.Errorf("no error, and the file is version %d, which was gone before the run began (%d, now %d)", known, had, now)
 	}
 	for name, text := range files {
-		want, theirs := w.theirs[name]
+		want, theirs := all[name]
 		switch {
 		case name == "f" || theirs && text == want || client.IsPart(name):
 		case name == ".f.part" && !theirs && w.begins(text):
@@ -310,7 +317,7 @@ func (w *modelWorld) judge(err error) {
 			w.t.Errorf("%s holds %d bytes: %.20q", name, len(text), text)
 		}
 	}
-	for name := range w.theirs {
+	for name := range all {
 		if _, ok := files[name]; !ok {
 			w.t.Errorf("%s of the user is gone", name)
 		}
