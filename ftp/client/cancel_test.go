@@ -11,6 +11,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 func TestCancelRetrieve(t *testing.T) {
@@ -108,6 +109,7 @@ func TestCancelUploadWithBlockedSource(t *testing.T) {
 
 // A server that does not answer ABOR is given up, soon.
 func TestAbortUnanswered(t *testing.T) {
+	testutil.Long(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	f := newFake(t, func(f *fake) {
 		f.files["a"] = thousand
