@@ -86,10 +86,21 @@ func (c Command) masked() string {
 	switch strings.ToUpper(c.Verb) {
 	case "PASS", "ACCT", "ADAT":
 		if c.Arg != "" {
-			return "****"
+			return mask
+		}
+	case "SITE":
+		if word, rest, _ := strings.Cut(strings.TrimLeft(c.Arg, " "), " "); secretSites[strings.ToUpper(word)] && rest != "" {
+			return word + " " + mask
 		}
 	}
 	return c.Arg
+}
+
+// secretSites are SITE commands of ProFTPD, glFTPd, Serv-U, wu-ftpd and their kin whose
+// arguments hold a password.
+var secretSites = map[string]bool{
+	"PSWD": true, "PASSWD": true, "PASS": true, "CPWD": true, "CHPASS": true, "CHPW": true, "ADDUSER": true,
+	"GADDUSER": true, "USERADD": true, "GPASS": true,
 }
 
 // appendTelnet adds s with every IAC doubled, as the control connection is a

@@ -119,8 +119,16 @@ func TestFlagWords(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"serve", "--tls"}, {"serve", "--anonymous"}, {"serve", "--log-level"}, {"serve", "--log-format"}, {"serve", "--sync"},
-		{"serve", "--tls-session-reuse"}, {"serve", "--accept-upload"}, {"ls", "--sort"}, {"hash", "--algo"}, {"get", "--mode"},
+		{"serve", "--tls"},
+		{"serve", "--anonymous"},
+		{"serve", "--log-level"},
+		{"serve", "--log-format"},
+		{"serve", "--sync"},
+		{"serve", "--tls-session-reuse"},
+		{"serve", "--accept-upload"},
+		{"ls", "--sort"},
+		{"hash", "--algo"},
+		{"get", "--mode"},
 	} {
 		for _, word := range flagWords[strings.TrimPrefix(args[1], "--")] {
 			line := append(slices.Clone(args), word, "--retries=0", "ftp://127.0.0.1:1/x")

@@ -42,7 +42,7 @@ func TestDataVerbs(t *testing.T) {
 		}
 	})
 	t.Run("another word", func(t *testing.T) {
-		if code, _, errs := try(t, "ls", "--passive=clasic", "ftp://127.0.0.1:1/"); code != exitUsage || !strings.Contains(errs, "classic") {
+		if code, _, errs := try(t, "ls", "--passive=classik", "ftp://127.0.0.1:1/"); code != exitUsage || !strings.Contains(errs, "classic") {
 			t.Errorf("exit %d, %s", code, errs)
 		}
 	})

@@ -223,6 +223,7 @@ func (d *doctor) learn(w *wire) {
 	}
 	d.learned, d.x.asked = true, true
 	r, err := w.say("SYST", "")
+	r = w.secrets.MaskReply(r)
 	if err == nil && r.Code.Class() == ftp.Completion {
 		d.x.system = r.Last()
 	}

@@ -26,6 +26,7 @@ type wire struct {
 	raw      net.Conn
 	conn     net.Conn // raw, or TLS over it
 	lines    *ftp.LineReader
+	secrets  ftp.Secrets
 	control  *ftp.Control
 	security *dtp.Security
 	unhook   func() bool
@@ -277,6 +278,7 @@ func (w *wire) send(verb, arg string) error {
 	if err != nil {
 		return err
 	}
+	w.secrets.Learn(cmd)
 	w.tell(ftp.CommandGiven{Command: cmd.Masked()})
 	if err = w.conn.SetWriteDeadline(time.Now().Add(w.wait)); err == nil {
 		_, err = w.conn.Write(line)
@@ -307,7 +309,8 @@ func (w *wire) read(verb string) (ftp.Reply, error) {
 	if err != nil {
 		return ftp.Reply{}, w.lost(verb, err)
 	}
-	w.tell(ftp.ReplyGiven{Verb: verb, Reply: r})
+	w.tell(ftp.ReplyGiven{Verb: verb, Reply: w.secrets.MaskReply(r)})
+	r = w.secrets.MaskRefused(r)
 	if r.Code == 421 {
 		w.broken = true
 		return r, &ftp.Error{Verb: verb, Reply: r}

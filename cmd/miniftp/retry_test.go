@@ -63,3 +63,13 @@ func TestRetriesDoNotMixVersions(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusedConnectionIsRetried: a server that does not listen may be starting.
+func TestRefusedConnectionIsRetried(t *testing.T) {
+	for retries, want := range map[string]int{"0": 0, "2": 2} {
+		code, _, errs := try(t, "get", "--retries", retries, "ftp://127.0.0.1:1/f", t.TempDir())
+		if n := strings.Count(errs, "trying again"); code != exitConnect || n != want {
+			t.Errorf("--retries %s: exit %d, %d more tries: %s", retries, code, n, errs)
+		}
+	}
+}

@@ -105,7 +105,7 @@ func (j *job) line() string {
 func (s *session) start(l *call) error {
 	ctx, cancel := context.WithCancel(s.e.ctx)
 	s.lastJob++
-	j := &job{n: s.lastJob, text: maskLine(strings.TrimSpace(strings.TrimSuffix(l.text, "&"))), stop: cancel, done: make(chan struct{})}
+	j := &job{n: s.lastJob, text: s.maskLine(strings.TrimSpace(strings.TrimSuffix(l.text, "&"))), stop: cancel, done: make(chan struct{})}
 	run, err := s.prepare(ctx, l, stdio{in: strings.NewReader(""), out: &j.out, err: &j.err}, j)
 	if err != nil {
 		cancel()
@@ -151,17 +151,6 @@ func (s *session) tell() (first error) {
 	s.jobs = left
 	s.closeOld()
 	return first
-}
-
-// maskLine is a line without the passwords that it may hold.
-func maskLine(line string) string {
-	words := strings.Split(line, " ")
-	for i, w := range words {
-		if isURL(w) {
-			words[i] = maskPassword(w)
-		}
-	}
-	return strings.Join(words, " ")
 }
 
 // job is the one of a number.

@@ -321,6 +321,7 @@ func (s *session) send(ctx context.Context, l *call, verb string, args []word) e
 	for _, w := range args {
 		words = append(words, w.text)
 	}
+	s.secrets.Learn(ftp.Command{Verb: verb, Arg: strings.Join(words, " ")})
 	var refused error // which is no reason to try again
 	err := s.do(ctx, verb, func(cl *client.Client) error {
 		if path.IsAbs(s.dir) {
@@ -329,6 +330,7 @@ func (s *session) send(ctx context.Context, l *call, verb string, args []word) e
 			}
 		}
 		reply, err := cl.Command(ctx, verb, strings.Join(words, " "))
+		reply = s.secrets.MaskReply(reply)
 		var no *ftp.Error
 		if err != nil && !errors.As(err, &no) {
 			return err

@@ -29,6 +29,8 @@ type session struct {
 	ascii bool
 	where string // the line of a script that runs, in front of its messages
 
+	secrets ftp.Secrets // that were typed, or belong to its connections
+
 	k         *link  // nil: not connected
 	home, dir string // on the server: that of the login, and the current one
 	before    string // where cd - leads
@@ -157,6 +159,7 @@ func (s *session) credentials(r *remote) error {
 		}
 	}
 	r.user, r.pass, r.hasPass = user, pass, true
+	s.secrets.Add(user, pass)
 	return nil
 }
 

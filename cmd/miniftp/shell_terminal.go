@@ -153,7 +153,8 @@ func (t *terminal) load() {
 // remember puts a line into the history, unless there is a password in it.
 func (t *terminal) remember(line string) {
 	line = strings.TrimSpace(line)
-	if line == "" || !typeable(line) || hasPassword(line) || len(t.history) > 0 && t.history[len(t.history)-1] == line {
+	_, err := splitLine(line)
+	if line == "" || err != nil || !typeable(line) || t.s.maskLine(line) != line || len(t.history) > 0 && t.history[len(t.history)-1] == line {
 		return
 	}
 	t.history = append(t.history, line)
@@ -172,30 +173,4 @@ func (t *terminal) remember(line string) {
 	}
 	defer f.Close()
 	_, _ = f.WriteString(line + "\n") // a history that can't be kept is no reason to stop
-}
-
-// hasPassword reports whether a line may hold a password. What can't be understood may.
-func hasPassword(line string) bool {
-	all, err := splitLine(line)
-	if err != nil {
-		return true
-	}
-	for _, c := range all {
-		words := c.words
-		if len(words) > 1 && (words[0].text == "quote" || words[0].text == "literal") {
-			words = words[1:]
-		}
-		switch strings.ToLower(words[0].text) {
-		case "user", "pass", "acct":
-			if len(c.words) > 2 || words[0].text != "user" {
-				return true
-			}
-		}
-		for _, w := range words {
-			if maskPassword(w.text) != w.text {
-				return true
-			}
-		}
-	}
-	return false
 }

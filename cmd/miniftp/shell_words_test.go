@@ -171,23 +171,33 @@ func TestLocalNames(t *testing.T) {
 	}
 }
 
-// No line with a password in it is kept.
-func TestHasPassword(t *testing.T) {
-	for line, want := range map[string]bool{
-		"get a":                             false,
-		"open ftp://alice@host/":            false,
-		"open ftp://alice:secret@host/":     true,
-		"ls; open ftp://alice:secret@host/": true,
-		"user alice":                        false,
-		"user alice secret":                 true,
-		"quote PASS secret":                 true,
-		"literal acct x":                    true,
-		"!curl ftp://a:b@host/":             true,
-		"copy a ftp://x:y@host/b &":         true,
-		"get 'not closed":                   true,
+// Wherever a line of the shell is shown or kept, the passwords in it are masked.
+func TestMaskLine(t *testing.T) {
+	s := &session{}
+	s.secrets.Add("bob", "known-one")
+	for line, want := range map[string]string{
+		"get a":                                     "get a",
+		"get pass word; ls site":                    "get pass word; ls site",
+		"open ftp://alice@host:21/a@b:c":            "open ftp://alice@host:21/a@b:c",
+		"open ftp://alice:secret@host/":             "open ftp://alice:****@host/",
+		"ls; open ftp://alice:secret@host/":         "ls; open ftp://alice:****@host/",
+		"get 'ftp://alice:se cr@et@host/a b' c":     "get 'ftp://alice:****@host/a b' c",
+		"cat x | curl -T - ftp://u:secret@host/y":   "cat x | curl -T - ftp://u:****@host/y",
+		"# ftp://u:secret@host/":                    "# ftp://u:****@host/",
+		"user alice":                                "user alice",
+		"user alice secret":                         "user alice ****",
+		"quote PASS secret":                         "quote PASS ****",
+		"literal acct x":                            "literal acct ****",
+		"quote 'pass' secret":                       "quote 'pass' ****",
+		"site pswd old new":                         "site pswd ****",
+		"ls;quote site adduser bob secret *@* ; ls": "ls;quote site adduser ****; ls",
+		"site chmod 644 a":                          "site chmod 644 a",
+		"!curl ftp://a:b@host/":                     "!curl ftp://a:****@host/",
+		"copy a ftp://x:y@host/b &":                 "copy a ftp://x:****@host/b &",
+		"get known-one":                             "get ****",
 	} {
-		if got := hasPassword(line); got != want {
-			t.Errorf("%q: %v", line, got)
+		if got := s.maskLine(line); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
 		}
 	}
 }

@@ -148,6 +148,7 @@ type connection struct {
 	batcher bool   // the greeting is that of a server in the table of batchers
 	offered *offer // the next data connection, agreed on together with SIZE
 	hash    string // the algorithm that OPTS HASH selected
+	secrets ftp.Secrets
 	// strayDone: a second 226 of the last transfer may still be on its way.
 	strayDone bool
 }

@@ -51,6 +51,7 @@ func (c *Client) readReplies() {
 		for i := range r.Lines {
 			r.Lines[i] = c.decode(r.Lines[i])
 		}
+		r = c.secrets.MaskRefused(r)
 		select {
 		case c.replies <- r:
 		case <-c.quit:
@@ -220,7 +221,9 @@ func (c *Client) dieSilent(verb string, limit time.Duration) error {
 func (c *Client) took(cmd ftp.Command, r ftp.Reply) error {
 	c.machine.Step(cmd.Verb, r.Code)
 	c.params.Step(cmd, r.Code)
-	c.tell(ftp.ReplyGiven{Verb: cmd.Verb, Reply: r})
+	if c.opts.Observer != nil {
+		c.tell(ftp.ReplyGiven{Verb: cmd.Verb, Reply: c.secrets.MaskReply(r)})
+	}
 	if c.came++; c.came > maxReplies {
 		return c.die(errFlood)
 	}
@@ -263,6 +266,7 @@ func (c *Client) write(cmds ...ftp.Command) error {
 	}
 	c.line, c.came = lines[:0], 0
 	for _, cmd := range cmds {
+		c.secrets.Learn(cmd)
 		c.tell(ftp.CommandGiven{Command: cmd.Masked()})
 	}
 	err := c.conn.SetWriteDeadline(time.Now().Add(c.opts.Timeout))

@@ -18,7 +18,7 @@ func (c *Client) outOfStep(verb string, r ftp.Reply) error {
 	if verb == "" {
 		verb = "nothing that was sent"
 	}
-	return c.die(fmt.Errorf("%w: %q was the answer to %s", ErrOutOfStep, clip(r.String()), verb))
+	return c.die(fmt.Errorf("%w: %q was the answer to %s", ErrOutOfStep, clip(c.secrets.Mask(r.String())), verb))
 }
 
 // Groups of reply codes that mean much the same (RFC 959 §4.2.1): 20 stands for 200 to 209.

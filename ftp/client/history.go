@@ -16,12 +16,11 @@ type history struct {
 	noMLST atomic.Bool
 	noSIZE atomic.Bool
 	noMDTM atomic.Bool
-	noNOOP atomic.Bool // during a transfer
-	noTime atomic.Bool // it knows no command that sets the time of a file
-
+	// noBeside: it does not rename, or refuses names that begin with a dot.
+	noBeside atomic.Bool
+	noNOOP   atomic.Bool // during a transfer
+	noTime   atomic.Bool // it knows no command that sets the time of a file
 	setsTime atomic.Bool // it has set one
-
-	noBeside atomic.Bool // it does not rename, or refuses names that begin with a dot
 
 	// lockStep is set when the server lost, or answered out of turn, commands that came in
 	// one write, although it is in the table of batchers.
@@ -34,9 +33,10 @@ type history struct {
 // lose a command that comes before its turn (IIS, MikroTik and MadGoat in some versions,
 // and the npm package ftp-srv). So everyone else gets one command at a time.
 //
-// TestBatchers measures each entry: 300 small files go to the real server and back, with
-// all of these commands, in passive and in active mode, and no reply is lost or out of
-// turn. It was true of vsftpd 3.0.3, ProFTPD 1.3.8 and Pure-FTPd 1.0.50. Our own server is known by the feature ftp.FeatureMiniftp.
+// Each entry was measured against the real server, and TestBatchers does it again: 300
+// small files go there and back, in passive and in active mode, and no reply is lost or out
+// of turn. TestAgainstPeersUnderTLS does it for PBSZ with PROT. That was with vsftpd 3.0.3,
+// ProFTPD 1.3.8 and Pure-FTPd 1.0.50. Our own server is known by ftp.FeatureMiniftp.
 var batchers = []struct {
 	product  string
 	greeting string // a part of its greeting, in lower case

@@ -348,8 +348,10 @@ func hopeless(err error) bool {
 		return true
 	case runtime.GOOS == "windows" && errors.Is(err, windowsDiskFull):
 		return true
-	case errors.As(err, &connect), errors.As(err, &noTLS), errors.Is(err, ErrClosed):
+	case errors.As(err, &connect), errors.Is(err, ErrClosed):
 		return true
+	case errors.As(err, &noTLS): // the next file may fare better than one whose handshake was reset
+		return !Temporary(err)
 	case errors.As(err, &reply):
 		switch reply.Verb {
 		case "USER", "PASS", "ACCT":

@@ -234,6 +234,8 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 		switch {
 		case renamed != nil && !mayWriteOver(renamed, t.dst.Name != ""):
 			return res, leftAs(part, err)
+		case renamed == nil && err != nil && res.Bytes > 0:
+			return res, leftAs(part, err) // no run continues it
 		case renamed == nil && !refusedName(err, t.dst.Name != ""):
 			return res, err
 		}

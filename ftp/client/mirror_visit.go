@@ -62,6 +62,9 @@ func (v *visit) extraneous() {
 // stale removes the parts that no file of the source can be made of.
 func (v *visit) stale() {
 	for _, name := range slices.Sorted(maps.Keys(v.left)) {
+		if s, ok := v.m.dst.(*plainSide); ok && partBusy(s.fsys, s.at(v.at(name))) {
+			continue
+		}
 		if !v.left[name] && v.ctx.Err() == nil {
 			v.m.remove(v.ctx, v.at(name), false)
 		}

@@ -2,18 +2,12 @@ package client
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/spf13/afero"
@@ -343,6 +337,15 @@ func removeDead(fsys afero.Fs, name string) bool {
 	return err == nil
 }
 
+// partBusy reports whether a run is writing to a part.
+func partBusy(fsys afero.Fs, name string) bool {
+	p, err := openPart(fsys, name, name, nil)
+	if err == nil {
+		p.close()
+	}
+	return errors.Is(err, errPartBusy)
+}
+
 // lockPart locks an open part. The lock ends when it is closed. Where there are no locks
 // the error is errors.ErrUnsupported.
 func lockPart(f afero.File) (bool, error) {
@@ -350,48 +353,4 @@ func lockPart(f afero.File) (bool, error) {
 		return osfile.Lock(file)
 	}
 	return false, errors.ErrUnsupported
-}
-
-// longestName is how many bytes the name of a file may have.
-const longestName = 255
-
-// untagged stands in the name of a part that tells no version.
-const untagged = "00000000"
-
-func randomTag() string {
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
-
-// partName returns the name of the part of a file, in the same directory: ".NAME.part", or
-// with a tag ".NAME.TAG" and a check over that, which no other program puts there. A name
-// that leaves no room for more is cut, and told apart by a sum.
-func partName(final, tag string) string {
-	dir, name := filepath.Split(final)
-	const suffix = len(".") + 2*len(untagged) + len(".part")
-	if len(".")+len(name)+suffix > longestName {
-		sum := crc32.ChecksumIEEE([]byte(name))
-		name = fmt.Sprintf("%s~%08x", strings.ToValidUTF8(name[:min(len(name), longestName-suffix-10)], ""), sum)
-	}
-	if tag == "" {
-		return dir + "." + name + ".part"
-	}
-	name = "." + name + "." + tag
-	return dir + name + nameCheck(name) + ".part"
-}
-
-// nameCheck is in the names of parts that can't be taken for other files.
-func nameCheck(name string) string {
-	return fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte("miniftp part "+name)))
-}
-
-// partPattern is the form of a name that partName returns with a tag. Group 1 is what the
-// check in group 2 is over.
-var partPattern = regexp.MustCompile(`^(?s)(\..+\.[0-9a-f]{8})([0-9a-f]{8})\.part$`)
-
-// isPart reports whether this program made a file of that name, as a part.
-func isPart(name string) bool {
-	m := partPattern.FindStringSubmatch(name)
-	return m != nil && m[2] == nameCheck(m[1])
 }

@@ -279,3 +279,30 @@ func TestDownloadKeepsMode(t *testing.T) {
 		}
 	}
 }
+
+// TestMirrorLeavesARunningPart: --delete removes what dead runs have left, and not what
+// another run is writing to.
+func TestMirrorLeavesARunningPart(t *testing.T) {
+	dir := t.TempDir()
+	to, empty := client.Tree{FS: afero.NewOsFs(), Root: dir}, afero.NewMemMapFs()
+	must(t, empty.Mkdir("/e", 0o755))
+	dead := filepath.Join(dir, client.PartOf("dead", 1, time.Unix(0, 0)))
+	must(t, os.WriteFile(dead, []byte("x"), 0o600))
+	f := newFake(t, func(f *fake) {
+		f.files["/s/f"] = "text"
+		f.dirs["/s"] = "-rw-r--r-- 1 u u 4 2024-03-02 10:00 f\r\n"
+		f.on["RETR"] = func(s *session, arg string) {
+			_, err := client.Mirror(t.Context(), to, client.Tree{FS: empty, Root: "/e"}, client.MirrorOptions{Delete: true})
+			if err != nil {
+				t.Error(err)
+			}
+			s.wellBehavedFile("RETR", arg)
+		}
+	})
+	src, _ := remoteTree(t, f.addr, nil, 1, "/s")
+	_, err := client.Mirror(t.Context(), to, src, client.MirrorOptions{})
+	must(t, err)
+	if got := namesIn(t, afero.NewBasePathFs(afero.NewOsFs(), dir)); !slices.Equal(got, []string{"f"}) {
+		t.Errorf("%q", got)
+	}
+}

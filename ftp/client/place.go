@@ -27,6 +27,9 @@ func (c *Client) place(ctx context.Context, temp, final string, replaces bool, n
 	if !replaces {
 		return no
 	}
+	if is, err := c.isDir(ctx, final); is || err != nil { // there are servers that tell the size of one
+		return firstOf(err, no)
+	}
 	old := partName(final, randomTag())
 	if err := c.rename(ctx, final, old); err != nil {
 		if !isReply(err) || !saysExists(no) {

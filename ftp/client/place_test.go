@@ -3,13 +3,16 @@ package client_test
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/spf13/afero"
 
+	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 // remembering has a fake keep what is stored, and rename and delete files.
@@ -235,6 +238,7 @@ func TestCopyOntoAnAlias(t *testing.T) {
 
 // TestCopyOfAShrunkenFile: a later try does not copy less than the first one found.
 func TestCopyOfAShrunkenFile(t *testing.T) {
+	testutil.Long(t)
 	for name, copies := range map[string]func(from, to *client.Client, o client.CopyOptions) error{
 		"through": func(from, to *client.Client, o client.CopyOptions) error {
 			_, err := client.CopyThrough(t.Context(), from, "/f", to, "/f", o)
@@ -264,6 +268,72 @@ func TestCopyOfAShrunkenFile(t *testing.T) {
 		err := copies(a.dial(nil), b.dial(nil), o)
 		if err == nil || len(b.names()) != 0 {
 			t.Errorf("%s: %v, %q", name, err, b.names())
+		}
+	}
+}
+
+// TestUploadOntoADirectory: a directory is not moved out of the way of a file, on a server
+// that tells the size of one, too.
+func TestUploadOntoADirectory(t *testing.T) {
+	here := afero.NewMemMapFs()
+	must(t, afero.WriteFile(here, "/f", []byte("text"), 0o600))
+	f := newFake(t, func(f *fake) {
+		f.dirs["/d"] = ""
+		remembering(f)
+		rnto, stor := f.on["RNTO"], f.on["STOR"]
+		refuse := func(verb func(*session, string)) func(*session, string) {
+			return func(s *session, arg string) {
+				if arg == "/d" {
+					s.say("550 is a directory")
+					return
+				}
+				verb(s, arg)
+			}
+		}
+		f.on["RNTO"], f.on["STOR"] = refuse(rnto), refuse(stor)
+		f.on["SIZE"] = func(s *session, arg string) {
+			if arg == "/d" {
+				s.say("213 4096")
+				return
+			}
+			s.wellBehaved("SIZE", arg)
+		}
+	})
+	_, err := f.dial(nil).Upload(t.Context(), here, "/f", "/d", client.FileOptions{})
+	var no *ftp.Error
+	if !errors.As(err, &no) || no.Verb != "STOR" || len(f.names()) != 0 || slices.Contains(f.commands(), "RNFR /d") {
+		t.Errorf("%v, %q; %q", err, f.names(), f.commands())
+	}
+}
+
+// TestMirrorBetweenNamesWhatIsLeft: what a copy that broke has left at the other server is
+// told, as no run continues it; the old file is as it was.
+func TestMirrorBetweenNamesWhatIsLeft(t *testing.T) {
+	a := newFake(t, func(f *fake) {
+		f.files["/s/f"] = strings.Repeat("text", 100_000)
+		f.dirs["/s"] = "-rw-r--r-- 1 u u 400000 2024-03-02 10:00 f\r\n"
+	})
+	b := newFake(t, func(f *fake) {
+		remembering(f)
+		f.files["/d/f"], f.dirs["/d"] = "old", "-rw-r--r-- 1 u u 3 2020-03-02 10:00 f\r\n"
+		f.on["STOR"] = func(s *session, arg string) {
+			s.say("150 send it")
+			c := s.data()
+			some := make([]byte, 1000)
+			_, _ = io.ReadFull(c, some)
+			s.f.set(arg, string(some))
+			_, _ = io.Copy(io.Discard, c)
+			_ = c.Close()
+			s.say("451 the disk broke")
+		}
+	})
+	src, _ := remoteTree(t, a.addr, nil, 1, "/s")
+	dst, _ := remoteTree(t, b.addr, nil, 1, "/d")
+	_, err := client.Mirror(t.Context(), dst, src, client.MirrorOptions{})
+	old, _ := b.get("/d/f")
+	for _, name := range b.names() {
+		if err == nil || old != "old" || name != "/d/f" && !strings.Contains(err.Error(), name) {
+			t.Errorf("%v, %q, %s", err, old, name)
 		}
 	}
 }

@@ -39,7 +39,9 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 	u.to, u.o.rename, u.resumes = u.remote, "", false
 	if res, err = u.whole(ctx); err != nil {
 		if !named && isReply(err) {
-			err = leftAs(beside, err)
+			if _, no := u.c.do(ctx, "DELE", beside); no != nil {
+				err = leftAs(beside, err)
+			}
 		}
 		return res, err
 	}
@@ -69,8 +71,14 @@ func (u *upload) choose(ctx context.Context) error {
 		return nil
 	case o.placing == straight || u.c.history.noBeside.Load():
 		return nil
-	case o.placing == besideAlways:
+	case o.placing == besideAlways && again && t.name != u.remote:
+		u.to, o.rename = t.name, u.remote
+		return nil
+	case o.placing == besideAlways && o.resumes:
 		u.to, o.rename = beside, u.remote
+		return nil
+	case o.placing == besideAlways: // no other run has that name
+		u.to, o.rename = partName(u.remote, randomTag()), u.remote
 		return nil
 	case u.c.storesWhole():
 		return nil
@@ -88,10 +96,20 @@ func (u *upload) choose(ctx context.Context) error {
 		return nil // what is there may be what an earlier run has left
 	}
 	old, err := u.c.there(ctx, u.remote)
-	if old != nil {
-		u.to, o.rename, o.replaces = beside, u.remote, old
+	if old == nil || err != nil {
+		return err
 	}
-	return err
+	u.to, o.rename, o.replaces = beside, u.remote, old
+	taken := int64(0)
+	if u.size >= resumable { // what this run may leave is worth a name that the next one finds
+		if taken, err = u.c.askSize(ctx, beside); err != nil {
+			return err
+		}
+	}
+	if taken >= 0 { // another run may be writing to it
+		u.to = partName(u.remote, randomTag())
+	}
+	return nil
 }
 
 // storesWhole reports whether the server itself keeps the old file until the new one is
