@@ -52,9 +52,12 @@ func (t transferResult) moved(res client.Result) transferResult {
 type results struct {
 	*jsonLines
 	began time.Time
+	one   bool // only one file was asked for, whose line needs no summary
 }
 
-func (e *env) newResults(c *cli.Context) *results { return &results{e.newJSONLines(c), time.Now()} }
+func (e *env) newResults(c *cli.Context) *results {
+	return &results{e.newJSONLines(c), time.Now(), c.NArg() <= 2 && !c.Bool("recursive")}
+}
 
 // add prints a line. It returns err, which has one then.
 func (r *results) add(t transferResult, err error) error {
@@ -90,8 +93,15 @@ func (r *results) addFailure(t transferResult, err error) error {
 	return r.add(t, err)
 }
 
-// end prints the summary, with what the meter has counted. It returns err.
+// end prints the summary, with what the meter has counted, unless all is said by the line
+// of the one file that was asked for. It returns err.
 func (r *results) end(err error, m *meter) error {
+	if r.on && r.one {
+		err = r.e.sayLast(err)
+		if r.done+r.failed == 1 {
+			return err
+		}
+	}
 	return r.endWith(err, func(s summary) any {
 		m.mu.Lock()
 		defer m.mu.Unlock()
