@@ -286,3 +286,32 @@ func diskServer(t *testing.T, root string) *ftptest.Server {
 	t.Cleanup(func() { _ = files.Close() })
 	return ftptest.NewServer(t, files)
 }
+
+// A file that is on the server stays sent if the server goes before it has its time, and a
+// server that knows no command for times is asked once, not for each file.
+func TestPutTimesFail(t *testing.T) {
+	s, dir := ftptest.NewServer(t, nil), t.TempDir()
+	for _, name := range []string{"/a", "/b", "/c"} {
+		write(t, afero.NewOsFs(), dir+"/tree"+name, "text", time.Now())
+	}
+	s.Fail("MFMT", ftptest.HangUp())
+	if code, _, errs := try(t, "put", "--retries", "0", dir+"/tree/a", s.URL+"/x"); code != 0 {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	for _, verb := range []string{"MFMT", "MDTM", "SITE"} {
+		s.Fail(verb, ftptest.Reply(502, "No."))
+	}
+	before := len(s.Commands())
+	if code, _, errs := try(t, "put", "-r", "-j1", dir+"/tree", s.URL+"/y"); code != 0 {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	asked := 0
+	for _, c := range s.Commands()[before:] {
+		if c.Verb == "MFMT" {
+			asked++
+		}
+	}
+	if asked != 1 {
+		t.Errorf("MFMT was tried %d times", asked)
+	}
+}

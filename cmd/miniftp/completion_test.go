@@ -28,11 +28,11 @@ try m; try get --re; try config ''; try man ge; try get --rate ''; try serve --t
 			`autoload -U compinit; compinit -u -D; source "$1"; echo "$_comps[miniftp]"
 _arguments() { print -rl -- "$@" }; _describe() { print -rl -- $verbs }
 words=(miniftp ''); CURRENT=2; _miniftp; words=(miniftp get -); CURRENT=3; _miniftp`,
-			[]string{"_miniftp\n", "\nget:fetch files\n", "\n(-c)--resume[resume where an earlier try stopped]\n", "\n*--ca-cert[", "]:FILE:_files\n"},
+			[]string{"_miniftp\n", "\nget:fetch files\n", "\n(-c)--resume[resume where an earlier run stopped, if the file has not changed]\n", "\n*--ca-cert[", "]:FILE:_files\n"},
 		},
 		"fish": {
 			`source $argv[1]; complete -C "miniftp mi"; complete -C "miniftp get --resu"; complete -C "miniftp completion "; complete -C "miniftp get --passive="`,
-			[]string{"mirror\t", "--resume\tresume where an earlier try stopped\n", "fish\n", "--passive=extended", "--passive=classic"},
+			[]string{"mirror\t", "--resume\tresume where an earlier run stopped, if the file has not changed\n", "fish\n", "--passive=extended", "--passive=classic"},
 		},
 	} {
 		t.Run(shell, func(t *testing.T) {
