@@ -28,7 +28,9 @@ type side interface {
 	// begins anew.
 	list(ctx context.Context, rel string, add func(*ftp.Entry) error) (read, error)
 	readLink(rel string, e *ftp.Entry) (string, error)
-	makeDir(ctx context.Context, rel string) error // and those above, if it is the root
+	// makeDir makes a directory, and those above it if it is the root. there reports whether
+	// it was there already.
+	makeDir(ctx context.Context, rel string) (there bool, err error)
 	remove(ctx context.Context, rel string, dir bool) error
 	setTime(ctx context.Context, rel string, t time.Time) error
 	setMode(ctx context.Context, rel string, mode fs.FileMode) error
@@ -122,11 +124,17 @@ func (s *plainSide) readLink(rel string, _ *ftp.Entry) (string, error) {
 	return filepath.ToSlash(target), localError(err)
 }
 
-func (s *plainSide) makeDir(_ context.Context, rel string) error {
+func (s *plainSide) makeDir(_ context.Context, rel string) (there bool, err error) {
 	if rel == "" {
-		return localError(s.fsys.MkdirAll(s.at(rel), 0o777))
+		return false, localError(s.fsys.MkdirAll(s.at(rel), 0o777))
 	}
-	return localError(s.fsys.Mkdir(s.at(rel), 0o777))
+	err = s.fsys.Mkdir(s.at(rel), 0o777)
+	if l, ok := s.fsys.(afero.Lstater); ok && errors.Is(err, fs.ErrExist) { // another program made it
+		if info, _, e := l.LstatIfPossible(s.at(rel)); e == nil && info.IsDir() {
+			return true, nil
+		}
+	}
+	return false, localError(err)
 }
 
 func (s *plainSide) remove(_ context.Context, rel string, _ bool) error {

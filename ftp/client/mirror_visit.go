@@ -177,8 +177,8 @@ func (v *visit) branch(b branch, e, dst *ftp.Entry) {
 		if dst.Name != "" && !m.remove(v.ctx, b.rel, false) {
 			return
 		}
-		put := func() error { return m.dst.makeDir(v.ctx, b.rel) }
-		if m.do(v.ctx, Action{Kind: MakeDir, Path: b.rel, Dir: true}, put) != nil {
+		var ok bool
+		if b.there, ok = m.makeDir(v.ctx, b.rel); !ok {
 			return
 		}
 	}
@@ -186,6 +186,22 @@ func (v *visit) branch(b branch, e, dst *ftp.Entry) {
 		m.chmod(v.ctx, b.rel, fs.FileMode(mode(e)), b.there)
 	}
 	v.dirs = append(v.dirs, b)
+}
+
+// makeDir makes a directory, unless this is a dry run. there reports whether it was there,
+// though no listing had it; ok, whether it is there now.
+func (m *mirror) makeDir(ctx context.Context, rel string) (there, ok bool) {
+	a := Action{Kind: MakeDir, Path: rel, Dir: rel != ""}
+	if !m.o.DryRun {
+		a.Err = m.retry(ctx, a.Kind, rel, func(int) (err error) {
+			there, err = m.dst.makeDir(ctx, rel)
+			return err
+		})
+	}
+	if a.Err != nil || !there {
+		m.tell(ctx, a)
+	}
+	return there, a.Err == nil
 }
 
 // perms sets the permissions of a file that is the same but for them.

@@ -66,7 +66,8 @@ func (m *mirror) walk(ctx context.Context) {
 		m.tell(ctx, Action{Kind: MakeDir, Err: err})
 		return
 	default:
-		if m.do(ctx, Action{Kind: MakeDir}, func() error { return m.dst.makeDir(ctx, "") }) != nil {
+		var ok bool
+		if b.there, ok = m.makeDir(ctx, ""); !ok {
 			return
 		}
 	}
