@@ -181,11 +181,11 @@ func TestListStreams(t *testing.T) {
 func TestListOddPaths(t *testing.T) {
 	const line = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n"
 	for dir, want := range map[string][]string{
-		"-la":    {"PWD", "LIST -a ./-la/"},
+		"-la":    {"LIST -a ./-la/"},
 		"[x]":    {"PWD", "CWD [x]", "LIST -a", "CWD /"},
 		" blank": {"PWD", "CWD  blank", "LIST -a", "CWD /"},
 		"a b":    {"PWD", "CWD a b", "LIST -a", "CWD /"},
-		"plain":  {"PWD", "LIST -a plain/"},
+		"plain":  {"LIST -a plain/"},
 		"":       {"LIST -a"},
 	} {
 		f := newFake(t, func(f *fake) {

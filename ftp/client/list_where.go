@@ -156,10 +156,9 @@ func (h *heldLines) hold(line string) bool {
 // to path. If the listing has such a name, or path is not below the current directory, the
 // listing is compared with one of path as the current directory.
 func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(line string) bool) error {
-	was, err := c.pwd(ctx)
-	if err != nil && !isReply(err) {
-		was = ""
-		if c.dead.Load() != nil || ctx.Err() != nil {
+	was, err := "", error(nil)
+	if path.IsAbs(p) {
+		if was, err = c.pwd(ctx); err != nil && (c.dead.Load() != nil || ctx.Err() != nil) {
 			return err
 		}
 	}
