@@ -224,7 +224,7 @@ func (s *sender) tree(local string) error {
 			s.e.sayError(localProblem(name, err))
 			unread = firstError(unread, reported{localProblem(name, err)})
 		case info.IsDir():
-			return s.makeDir(s.below(top, root, name))
+			return s.leaveOutOf(&unread, s.makeDir(s.below(top, root, name)))
 		case info.Mode()&fs.ModeSymlink != 0:
 			s.e.note("%s: left out: it is a link", ftp.Printable(name))
 		case !info.Mode().IsRegular():
@@ -242,6 +242,17 @@ func (s *sender) tree(local string) error {
 		s.comes(f.size)
 		return s.crew.do(func() error { return s.file(f.name, s.below(top, root, f.name), true) })
 	}))
+}
+
+// leaveOutOf leaves out a directory that can't be made, with all that is in it, and notes
+// the error in first. An error that everything else would meet ends the walk.
+func (s *sender) leaveOutOf(first *error, err error) error {
+	if err == nil || fatal(err) || s.e.ctx.Err() != nil {
+		return err
+	}
+	s.e.sayError(err)
+	*first = firstError(*first, reported{err})
+	return filepath.SkipDir
 }
 
 // below is the remote path of a file in a tree.
