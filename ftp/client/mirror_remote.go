@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -186,6 +187,13 @@ func (s *remoteSide) remove(ctx context.Context, rel string, dir bool) error {
 			return c.RemoveDir(ctx, s.at(rel))
 		}
 		return c.Delete(ctx, s.at(rel))
+	})
+}
+
+func (s *remoteSide) writeSmall(ctx context.Context, rel string, content []byte) error {
+	return s.do(ctx, Remove, rel, func(c *Client) error {
+		_, err := c.Store(ctx, s.at(rel), bytes.NewReader(content))
+		return err
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,7 @@ type side interface {
 	// it was there already.
 	makeDir(ctx context.Context, rel string) (there bool, err error)
 	remove(ctx context.Context, rel string, dir bool) error
+	writeSmall(ctx context.Context, rel string, content []byte) error // a new file
 	setTime(ctx context.Context, rel string, t time.Time) error
 	setMode(ctx context.Context, rel string, mode fs.FileMode) error
 	link(ctx context.Context, target, rel string) error
@@ -139,6 +141,15 @@ func (s *plainSide) makeDir(_ context.Context, rel string) (there bool, err erro
 
 func (s *plainSide) remove(_ context.Context, rel string, _ bool) error {
 	return localError(s.fsys.Remove(s.at(rel)))
+}
+
+func (s *plainSide) writeSmall(_ context.Context, rel string, content []byte) error {
+	f, err := s.fsys.OpenFile(s.at(rel), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return localError(err)
+	}
+	_, err = f.Write(content)
+	return localError(errors.Join(err, f.Close()))
 }
 
 func (s *plainSide) setTime(_ context.Context, rel string, t time.Time) error {

@@ -140,6 +140,9 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 	}
 	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.odd) == 0 && !l.from.halves}
 	v.sort()
+	if b.rel == "" && m.o.Delete {
+		m.noteRoot(l.src)
+	}
 	v.parts()
 	if m.o.Delete && v.complete {
 		v.extraneous()
