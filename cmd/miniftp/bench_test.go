@@ -173,6 +173,7 @@ func TestBenchRefusals(t *testing.T) {
 
 // A server that dies, or falls silent, ends the run with one line.
 func TestBenchServerDies(t *testing.T) {
+	long(t)
 	for _, tt := range []struct {
 		name, verb string
 		fault      ftptest.Fault
@@ -201,6 +202,7 @@ func TestBenchServerDies(t *testing.T) {
 
 // What can't be removed is named.
 func TestBenchLeftBehind(t *testing.T) {
+	long(t)
 	fsys := afero.NewMemMapFs()
 	srv := ftptest.NewServer(t, fsys)
 	srv.Fail("DELE", ftptest.Reply(550, "it stays"))

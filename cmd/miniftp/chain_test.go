@@ -32,6 +32,7 @@ func dataConnections(s *ftptest.Server) (n int) {
 // Many small files go over few data connections, named by a tree, a pattern or one by
 // one, and over one each where another mode is asked for.
 func TestManySmallFiles(t *testing.T) {
+	long(t)
 	const files, few = 300, 60
 	for name, flags := range map[string][]string{
 		"passive": nil, "active": {"--active", "--timeout", "10m"}, "four at once": {"-j", "4"}, "block": {"--mode", "block"}, "stream": {"--mode", "stream"}, "explained": {"--explain"},

@@ -78,6 +78,7 @@ const allWork = "works works works works"
 
 // TestDoctorFaults: each way to be broken gives its finding and no other.
 func TestDoctorFaults(t *testing.T) {
+	long(t)
 	_, when := readable(t)
 	byTime := func(d time.Duration) ftptest.Fault { return ftptest.Reply(213, ftp.FormatTime(when.Add(d))) }
 	nat := netip.MustParseAddr("10.0.0.5")

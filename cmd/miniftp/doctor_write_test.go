@@ -58,6 +58,7 @@ func (j *jsonReport) finding(code string) string {
 // TestDoctorNotAsked: what could not be asked for is not said to be missing, and what did
 // not come in time is not called broken.
 func TestDoctorNotAsked(t *testing.T) {
+	long(t)
 	fsys, _ := readable(t)
 	for _, tt := range []struct {
 		name       string

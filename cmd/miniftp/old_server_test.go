@@ -82,6 +82,7 @@ func TestAccount(t *testing.T) {
 // An interrupt ends all connections at once, whatever the server does: it is 130, soon,
 // and what has come can be resumed.
 func TestInterruptedWithMany(t *testing.T) {
+	long(t)
 	for _, silent := range []bool{false, true} {
 		s := ftptest.NewServer(t, nil)
 		for _, name := range []string{"/a", "/b", "/c"} {

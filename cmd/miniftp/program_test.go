@@ -53,9 +53,18 @@ func programName() string {
 	return filepath.Join(bin, "miniftp")
 }
 
+// long skips a test that takes more than a moment where the tests run with -short.
+func long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: it takes more than a moment")
+	}
+}
+
 // program returns the built program: "miniftp" finds it, too.
 func program(t testing.TB) string {
 	t.Helper()
+	long(t)
 	if err := buildProgram(); err != nil {
 		t.Fatal(err)
 	}

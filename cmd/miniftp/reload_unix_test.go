@@ -57,6 +57,7 @@ func (p *process) hangup(says string) string {
 // that run; a mistake changes nothing and is named with its line; what only a restart
 // changes is said.
 func TestReload(t *testing.T) {
+	long(t)
 	dir := t.TempDir()
 	for _, name := range []string{"one", "two"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {

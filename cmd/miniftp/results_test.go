@@ -63,6 +63,7 @@ func (c *cancelAt) Write(p []byte) (int, error) {
 
 // TestJSONInterrupted: an interrupt leaves whole lines: the interrupt and the summary.
 func TestJSONInterrupted(t *testing.T) {
+	long(t)
 	fsys := afero.NewMemMapFs()
 	if err := afero.WriteFile(fsys, "/a", []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
@@ -82,5 +83,23 @@ func TestJSONInterrupted(t *testing.T) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("not JSON: %s", line)
 		}
+	}
+}
+
+// One file that is asked for is one object, which other programs can parse as it is.
+func TestJSONOfOneFile(t *testing.T) {
+	srv, dir := withFile(t, pattern(1000)), t.TempDir()
+	for _, args := range [][]string{
+		{"get", "--json", srv.URL + "/a.bin", dir + "/a"}, {"put", "--json", dir + "/a", srv.URL + "/b"}, {"get", "--json", srv.URL + "/none", dir + "/n"},
+	} {
+		_, out, errs := try(t, args...)
+		var one transferResult
+		if err := json.Unmarshal([]byte(out), &one); err != nil || one.URL == "" {
+			t.Errorf("%q: %v; %q, %s", args[0], err, out, errs)
+		}
+	}
+	_, out, _ := try(t, "get", "--json", srv.URL+"/[ab]*", dir)
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 3 || !strings.Contains(lines[2], `"done": 2`) {
+		t.Errorf("of two files: %q", out)
 	}
 }

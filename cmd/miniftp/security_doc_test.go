@@ -94,6 +94,7 @@ var worlds = map[string]func(t *testing.T){
 // each setting is what its row says, whatever else is there, and no setting changes by
 // another one unless a row says so.
 func TestDefaultsDependOnConfigurationOnly(t *testing.T) {
+	long(t)
 	doc, err := os.ReadFile("../../docs/security.md")
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 // answersNOOP is a RETR during which two NOOPs have to come. each is what the server
@@ -33,6 +34,7 @@ func answersNOOP(each func(s *session), after func(s *session, noops int)) func(
 // NOOPs that keep the control connection alive are answered at once, later, with a no,
 // or never: no other command gets their replies.
 func TestKeepAlive(t *testing.T) {
+	testutil.Long(t)
 	nothing := func(*session) {}
 	for name, retr := range map[string]func(*session, string){
 		"at once":   answersNOOP(func(s *session) { s.say("200 ok") }, func(*session, int) {}),

@@ -11,6 +11,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 func TestCancelRetrieve(t *testing.T) {
@@ -108,6 +109,7 @@ func TestCancelUploadWithBlockedSource(t *testing.T) {
 
 // A server that does not answer ABOR is given up, soon.
 func TestAbortUnanswered(t *testing.T) {
+	testutil.Long(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	f := newFake(t, func(f *fake) {
 		f.files["a"] = thousand
@@ -315,4 +317,34 @@ func TestCreateFails(t *testing.T) {
 func refusedWithCode(err error, code ftp.Code) bool {
 	var no *ftp.Error
 	return errors.As(err, &no) && no.Code == code
+}
+
+// TestCancelledDownloadIsReset: the server sees a reset, not the end of the connection. ProFTPD
+// under TLS ends the session if it writes to a data connection that was closed (EPIPE), but
+// not to one that was reset.
+func TestCancelledDownloadIsReset(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ends := make(chan error, 1)
+	f := newFake(t, func(f *fake) {
+		f.on["RETR"] = func(s *session, _ string) {
+			s.say("150 yes")
+			c := s.data()
+			_, _ = io.WriteString(c, thousand[:100])
+			_, err := c.Read(make([]byte, 1))
+			ends <- err
+			s.next() // ABOR
+			_ = c.Close()
+			s.raw("426 aborted\r\n226 aborted\r\n")
+		}
+	})
+	c := f.dial(&client.Options{Mode: ftp.Passive})
+	if _, err := c.Retrieve(ctx, "a", cancelling{cancel}); !errors.Is(err, errEnough) {
+		t.Errorf("Retrieve: %v", err)
+	}
+	if err := <-ends; err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("the data connection ended with %v, not with a reset", err)
+	}
+	if !c.Alive() {
+		t.Error("the client is dead")
+	}
 }

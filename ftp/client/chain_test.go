@@ -15,6 +15,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/testutil"
 )
 
 // counting counts what a mirror costs on the wire.
@@ -71,6 +72,7 @@ func manySmall(n int) map[string]string {
 // Small files go over one data connection, both ways, active and passive, and each has a
 // transfer command of its own.
 func TestChain(t *testing.T) {
+	testutil.Long(t)
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		site := fsroot.NewMem()
 		files := manySmall(600)
@@ -114,6 +116,7 @@ func TestChain(t *testing.T) {
 
 // A server that does not have block mode is not asked for every file.
 func TestChainNotOffered(t *testing.T) {
+	testutil.Long(t)
 	for name, f := range map[string]ftptest.Fault{"504": ftptest.Reply(504, "Only MODE S."), "502": ftptest.Refuse()} {
 		site := fsroot.NewMem()
 		grow(t, site, manySmall(50))
@@ -131,6 +134,7 @@ func TestChainNotOffered(t *testing.T) {
 // Whatever goes wrong in a chain, the files come, or their own reasons are told; nothing
 // takes another one's place.
 func TestChainFaults(t *testing.T) {
+	testutil.Long(t)
 	for name, f := range map[string]struct {
 		verb  string
 		fault ftptest.Fault

@@ -17,7 +17,7 @@ func (w *modelWorld) retr(s *session, arg string, _ func(*session, string)) {
 		return
 	}
 	text, _ := s.f.get(arg) // the server holds it open
-	text, s.offset = text[min(int(s.offset), len(text)):], 0
+	text, s.offset = text[min(s.offset, len(text)):], 0
 	at = min(at, len(text))
 	s.say("150 here it comes")
 	c := s.data()
@@ -43,7 +43,7 @@ func (w *modelWorld) stor(s *session, arg string, _ func(*session, string)) {
 	text, offset := "", s.offset
 	if offset > 0 {
 		before, _ := s.f.get(arg)
-		text = before[:min(int(offset), len(before))]
+		text = before[:min(offset, len(before))]
 	}
 	s.offset = 0
 	s.f.set(arg, text)

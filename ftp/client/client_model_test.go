@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 // This file holds a model of what transfers may leave, and drives the client beside it. A run
@@ -131,6 +132,7 @@ var modelEvents = map[string]func(w *modelWorld){
 }
 
 func TestClientModel(t *testing.T) {
+	testutil.Long(t)
 	moments := []int{5000, modelSize}
 	if os.Getenv("MINIFTP_SOAK") != "" {
 		moments = []int{0, 1, 4096, 5000, 12_000, 20_000, modelSize}

@@ -19,6 +19,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -346,6 +347,7 @@ func TestCopyCancelled(t *testing.T) {
 
 // What goes wrong at one end is told with that end; what came of it there is no file.
 func TestCopyFails(t *testing.T) {
+	testutil.Long(t)
 	b := ours(t, "127.0.0.1", true)
 	b.write(t, "old", "what was there")
 	for name, tc := range map[string]struct {

@@ -24,6 +24,8 @@ type history struct {
 	// noBeside: it does not rename, or refuses names that begin with a dot.
 	noBeside atomic.Bool
 	noNOOP   atomic.Bool // during a transfer
+	noTime   atomic.Bool // it knows no command that sets the time of a file
+	setsTime atomic.Bool // it has set one
 
 	// lockStep is set when the server lost, or answered out of turn, commands that came in
 	// one write, although it is in the table of batchers.

@@ -53,7 +53,13 @@ func (s *remoteSide) at(rel string) string { return path.Join(s.root, rel) }
 
 // do runs f with a connection, and again over another one if it breaks.
 func (s *remoteSide) do(ctx context.Context, kind ActionKind, rel string, f func(c *Client) error) error {
-	return s.m.retry(ctx, kind, rel, func(int) error { return s.pool.Do(ctx, f) })
+	return s.m.retry(ctx, kind, rel, func(int) error {
+		err := s.pool.Do(ctx, f)
+		if s == s.m.dst {
+			err = atDst(err)
+		}
+		return err
+	})
 }
 
 func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err error) {
@@ -282,3 +288,5 @@ func (s *remoteSide) badName(name string) error {
 	}
 	return sendable(name)
 }
+
+func (s *remoteSide) unsendable(name string) string { return Unsendable(name, s.pool.opts.Charset) }

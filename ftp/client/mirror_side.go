@@ -46,6 +46,9 @@ type side interface {
 	// is errors.ErrUnsupported.
 	sum(ctx context.Context, rel, algo string) (algorithm, sum string, err error)
 	badName(name string) error // it can't be a name there
+	// unsendable is why a name can't be sent there, as a clause that begins with "its name";
+	// "" if it can.
+	unsendable(name string) string
 }
 
 // plainSide is a filesystem that is no *Fs.
@@ -209,6 +212,8 @@ func (s *plainSide) badName(name string) error {
 	return nil
 }
 
+func (s *plainSide) unsendable(string) string { return "" }
+
 // copyBytes is io.Copy that ctx can end between two chunks. Failures of the file are
 // local ones.
 func copyBytes(ctx context.Context, dst io.Writer, src io.Reader, progress func(done int64)) (n int64, err error) {
@@ -237,13 +242,15 @@ func versionTag(size int64, modified time.Time) string {
 	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", size, modified.UnixNano())))
 }
 
-// inTree is where a relative link in the directory dir leads to, if that is in the
-// tree for certain: ".." behind a name might go up from where a link leads to.
-func inTree(dir, target string) (string, bool) {
+// LinkStaysInside reports whether a link with that target, in the directory dir of a tree,
+// certainly leads to a place in the tree, whatever other links are in it. dir is relative to
+// the root of the tree, which is "" or ".".
+// A ".." after a name might go up from where a link leads to.
+func LinkStaysInside(dir, target string) bool {
 	clean := strings.TrimSuffix(target, "/")
 	if clean == "" || path.IsAbs(clean) || strings.ContainsAny(clean, "\x00\r\n\\") || path.Clean(clean) != clean {
-		return "", false
+		return false
 	}
 	to := path.Join(dir, clean)
-	return to, to != ".." && !strings.HasPrefix(to, "../")
+	return to != ".." && !strings.HasPrefix(to, "../")
 }

@@ -83,6 +83,10 @@ func (v *visit) entries() {
 		if !v.m.selected(rel, &e) {
 			continue
 		}
+		if why := v.m.dst.unsendable(e.Name); why != "" {
+			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: why})
+			continue
+		}
 		if err := v.m.dst.badName(e.Name); err != nil {
 			v.m.tell(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
 			continue
@@ -139,10 +143,10 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 // clear takes a directory away that is where a file should be.
 func (v *visit) clear(rel string, dst *ftp.Entry) error {
 	if !v.m.o.Delete {
-		return errInWay
+		return atDst(errInWay)
 	}
 	if !v.m.removeAll(v.ctx, rel, dst, 0) {
-		return errInWay
+		return atDst(errInWay)
 	}
 	return nil
 }
@@ -249,7 +253,7 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		return m.remove(ctx, rel, false)
 	}
 	if depth == maxDepth {
-		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: ErrTooDeep})
+		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(ErrTooDeep)})
 		return false
 	}
 	if m.unlink(ctx, rel) {
@@ -266,7 +270,7 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		err = errors.Join(got.odd...)
 	}
 	if err != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: err})
+		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(err)})
 		return false
 	}
 	if err := m.isSource(ctx, rel, inside); err != nil {

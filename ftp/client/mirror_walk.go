@@ -135,7 +135,7 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
 	}
 	if l.noDst != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: l.noDst})
+		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: atDst(l.noDst)})
 		return
 	}
 	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.odd) == 0 && !l.from.halves}

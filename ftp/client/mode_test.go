@@ -17,6 +17,7 @@ import (
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -62,6 +63,7 @@ func bothWays(t *testing.T, c *client.Client, dir string) {
 }
 
 func TestTransferModes(t *testing.T) {
+	testutil.Long(t)
 	for name, mode := range map[string]client.TransferMode{"stream": client.StreamMode, "block": client.BlockMode, "deflate": client.DeflateMode} {
 		for _, data := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 			for _, secure := range []bool{false, true} {

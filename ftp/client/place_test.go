@@ -12,6 +12,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 // remembering has a fake keep what is stored, and rename and delete files.
@@ -237,6 +238,7 @@ func TestCopyOntoAnAlias(t *testing.T) {
 
 // TestCopyOfAShrunkenFile: a later try does not copy less than the first one found.
 func TestCopyOfAShrunkenFile(t *testing.T) {
+	testutil.Long(t)
 	for name, copies := range map[string]func(from, to *client.Client, o client.CopyOptions) error{
 		"through": func(from, to *client.Client, o client.CopyOptions) error {
 			_, err := client.CopyThrough(t.Context(), from, "/f", to, "/f", o)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 // oneAtATime has a fake refuse every login but the first, as long as closed is set.
@@ -133,6 +134,7 @@ func TestFsCopyOnShrunkenPool(t *testing.T) {
 // TestWorkTakesTime: a server may be silent for longer than Timeout while it works on a
 // file, and no upload is sent again because of that.
 func TestWorkTakesTime(t *testing.T) {
+	testutil.Long(t)
 	const timeout = 200 * time.Millisecond
 	f := newFake(t, func(f *fake) {
 		f.feat = append(f.feat, "HASH SHA-256*")

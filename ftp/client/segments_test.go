@@ -17,6 +17,7 @@ import (
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -98,6 +99,7 @@ func TestSegmentsPeers(t *testing.T) {
 // TestSegmentsFaults: what is no reason to fail ends in the right file, and what is
 // one leaves nothing under its name.
 func TestSegmentsFaults(t *testing.T) {
+	testutil.Long(t)
 	body := noise(20 << 20)
 	site := fsroot.NewMem()
 	if err := afero.WriteFile(site, "/f", body, 0o644); err != nil {

@@ -167,6 +167,15 @@ func (c *Client) mlst(ctx context.Context, path string) (ftp.Entry, error) {
 	return ftp.Entry{}, &ftp.LineError{Line: r.Text()}
 }
 
+// IsDir reports whether path is a directory, or a link to one.
+func (c *Client) IsDir(ctx context.Context, path string) (bool, error) {
+	if err := c.begin(); err != nil {
+		return false, err
+	}
+	defer c.end()
+	return c.isDir(ctx, path)
+}
+
 // isDir reports whether path is a directory, or a link to one. CWD is the only
 // test that every server passes.
 func (c *Client) isDir(ctx context.Context, path string) (bool, error) {

@@ -271,7 +271,7 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	d := dtp.Job{
 		Source: j.source, Sink: j.sink, Size: j.length, Type: j.typ, Mode: c.params.Mode, Level: c.opts.Level,
 		Stall: c.opts.Timeout, Rates: []*rate.Limiter{c.rate}, Opened: r.opened,
-		Reset: j.dir == ftp.Store,
+		Reset: true,
 	}
 	if j.raw {
 		d.Type = ftp.Image

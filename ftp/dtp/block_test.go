@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 )
 
 // block is one block as RFC 959 §3.4.2 draws it.
@@ -44,6 +45,7 @@ func unblock(t testing.TB, r io.Reader) (content []byte, markers []string) {
 }
 
 func TestBlocksSendFilesOverOneConnection(t *testing.T) {
+	testutil.Long(t)
 	for wire, connect := range wires {
 		for kind, file := range storage {
 			noLeaks(t)

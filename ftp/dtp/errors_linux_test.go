@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 )
 
 // full is a file on a disk that is full after 64 KiB, or a device that always is.
@@ -74,6 +75,7 @@ func filled(t testing.TB, data []byte) *os.File {
 // went whenever the pump tells its progress, which is before it sets the next
 // deadline.
 func TestSlowTCPIsNotStill(t *testing.T) {
+	testutil.Long(t)
 	data := random(100_000)
 	for name, source := range map[string]func(testing.TB, []byte) *os.File{"file": tempFile, "system pipe": filled} {
 		m, _ := manage(t, &Config{Side: ftp.ServerPI})

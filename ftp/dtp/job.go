@@ -60,7 +60,9 @@ type Job struct {
 	Progress func(int64)
 	// Reset makes a Job that fails end in a reset. Of an upload the close is all
 	// that tells the server where the file ends (RFC 959 §3.4.1): a plain one would
-	// make a short file look whole. A server that fails has its reply to say so.
+	// make a short file look whole. Of a download under TLS, ProFTPD takes a reset in
+	// its stride, but ends the session if it writes after a plain close, which is
+	// EPIPE to it. A server that fails has its reply to say so.
 	Reset bool
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -224,6 +225,7 @@ var beyondPaths = map[string]string{"MKD": "MKD /made", "RMD": "RMD /empty", "ST
 // Whatever method of the storage fails, and however, no reply to any verb holds the
 // host's path, the storage's words, or what a panic says.
 func TestNoReplyTellsTheHost(t *testing.T) {
+	testutil.Long(t)
 	inner, dir := disk(t)
 	b := brittle{inner: inner.(*fsroot.Root), fail: new(atomic.Pointer[failure])}
 	s := serve(t, b, func(o *server.Options) { o.UploadInPlace = false })

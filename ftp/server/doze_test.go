@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -51,6 +52,7 @@ func TestSessionDozes(t *testing.T) {
 }
 
 func TestSessionDozesUntilItsLimit(t *testing.T) {
+	testutil.Long(t)
 	s := serve(t, afero.NewMemMapFs(), func(o *server.Options) { o.IdleTimeout = time.Second })
 	c := s.login(t, "rw")
 	asleep(t)

@@ -51,6 +51,7 @@ func TestFaultSlowLogin(t *testing.T) {
 // Many clients that stand still hold nobody up and are all gone after their time: those
 // inside are served meanwhile, one file after the other.
 func TestFaultHalfOpenFlood(t *testing.T) {
+	testutil.Long(t)
 	flood := times(300, 3000)
 	roomFor(t, 2*flood+100)
 	fsys, _ := disk(t)
@@ -117,6 +118,7 @@ func (c *ctl) ends421() {
 // On disk, where the kernel moves the bytes: a peer that stands still is cut, what came
 // is kept, and it can be gone on with.
 func TestFaultStandsStill(t *testing.T) {
+	testutil.Long(t)
 	fsys, _ := disk(t)
 	content := random(32 << 20)
 	write(t, fsys, "/big", string(content))

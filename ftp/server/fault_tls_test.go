@@ -14,6 +14,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -43,6 +44,7 @@ func brokenOff(t testing.TB, raw net.Conn, cfg *tls.Config, meanwhile func()) *t
 // A peer that stands still under TLS is cut, what came is kept, and it can be gone
 // on with.
 func TestTLSStandsStill(t *testing.T) {
+	testutil.Long(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		fsys, _ := disk(t)
 		content := random(16 << 20)
@@ -75,6 +77,7 @@ func TestTLSStandsStill(t *testing.T) {
 // Whatever comes in place of a handshake: 522, nothing is stored, and the session
 // goes on.
 func TestTLSNoHandshakeOnData(t *testing.T) {
+	testutil.Long(t)
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")
 	s := serve(t, fsys, requireTLS, func(o *server.Options) { o.DataTimeout = 500 * time.Millisecond })
@@ -242,6 +245,7 @@ func TestTLSClose(t *testing.T) {
 // Many sessions at once, each way, up and down: every file is whole, and each data
 // connection goes on with its own session.
 func TestTLSManySessions(t *testing.T) {
+	testutil.Long(t)
 	const sessions, rounds = 24, 8
 	fsys := fsroot.NewMem()
 	var mu sync.Mutex

@@ -13,6 +13,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 )
 
 // opening makes a data connection in one of the ways: it says the command, and the
@@ -69,6 +70,7 @@ func (c *ctl) transferOver(how, cmd string, content []byte, wrap func(*net.TCPCo
 // Who listens, which way the bytes go, the address family, the storage, the
 // protection and the size: each with each.
 func TestGrid(t *testing.T) {
+	testutil.Long(t)
 	storages := map[string]func(t testing.TB) afero.Fs{
 		"mem": func(testing.TB) afero.Fs { return fsroot.NewMem() }, "MemMapFs": func(testing.TB) afero.Fs { return afero.NewMemMapFs() },
 		"disk": func(t testing.TB) afero.Fs { fsys, _ := disk(t); return fsys },

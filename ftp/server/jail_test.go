@@ -14,6 +14,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -104,6 +105,7 @@ func (j jail) waysOut() []string {
 // Nothing leads out of the jail, by whichever verb and path; what lies outside is
 // neither read nor changed, and no reply names the host.
 func TestNothingLeadsOut(t *testing.T) {
+	testutil.Long(t)
 	var now afero.Fs
 	s := serve(t, nil, func(o *server.Options) {
 		o.Auth = server.AuthenticatorFunc(func(context.Context, server.Login) (*server.Account, error) {

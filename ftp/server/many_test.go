@@ -17,6 +17,7 @@ import (
 // 1,000 idle sessions and 300 that transfer at once: none fails, and the idle
 // ones still answer.
 func TestManySessions(t *testing.T) {
+	testutil.Long(t)
 	idle, busy := 1000, 300
 	roomFor(t, 2*idle+6*busy)
 	fsys, _ := disk(t)

@@ -16,6 +16,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -135,6 +136,7 @@ func monkey(addr string, r *rand.Rand) {
 
 // Sessions in all sorts of states when the server shuts down.
 func TestShutdownInTheMiddle(t *testing.T) {
+	testutil.Long(t)
 	for range 20 {
 		fsys := fsroot.NewMem()
 		write(t, fsys, "/f", string(random(1<<20)))

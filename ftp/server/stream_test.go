@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
+	"miniftp/ftp/internal/testutil"
 )
 
 // The first line of a listing comes before the last entry is read.
@@ -131,6 +132,7 @@ func TestGlobIsBounded(t *testing.T) {
 
 // A large directory is listed whole, while names come and go in it.
 func TestLargeDirectoryThatChanges(t *testing.T) {
+	testutil.Long(t)
 	onDisk, _ := disk(t)
 	for kind, fsys := range map[string]afero.Fs{"disk": onDisk, "memory": fsroot.NewMem()} {
 		t.Run(kind, func(t *testing.T) {

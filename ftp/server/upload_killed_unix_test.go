@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -17,6 +18,7 @@ import (
 // sweep of another server makes an upload of it that can be resumed. While the first
 // one runs that sweep leaves its uploads alone, whatever the clocks say.
 func TestUploadModelKilled(t *testing.T) {
+	testutil.Long(t)
 	for name, w := range uploadWays {
 		t.Run(name, func(t *testing.T) {
 			for _, at := range uploadMoments {

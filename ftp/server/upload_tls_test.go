@@ -12,6 +12,7 @@ import (
 
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 )
 
 // A client that only writes and then closes must lose nothing, whichever library
@@ -232,6 +233,7 @@ f.quit()
 
 // Without close_notify an upload is not whole: 426, and what was there stays.
 func TestTLSUploadWithoutCloseNotify(t *testing.T) {
+	testutil.Long(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		s := newSecureStock(t, version, dtp.ReusePrefer)
 		for _, there := range []bool{false, true} {

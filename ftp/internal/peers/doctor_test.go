@@ -92,6 +92,7 @@ func patients() []patient {
 // TestDoctorOnPeers: what doctor says of the stock servers, which are well, and that
 // the command which it ends with works.
 func TestDoctorOnPeers(t *testing.T) {
+	testutil.Long(t)
 	name := filepath.Join(t.TempDir(), "miniftp")
 	if out, err := exec.Command("go", "build", "-o", name, "miniftp/cmd/miniftp").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

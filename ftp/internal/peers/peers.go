@@ -3,7 +3,7 @@
 // miniftp's server. The script .ci/peers installs them.
 //
 // A peer that is missing skips the test, unless MINIFTP_REQUIRE_PEERS is 1: then
-// the test fails.
+// the test fails. With -short all tests with peers are skipped.
 package peers
 
 import (
@@ -103,6 +103,7 @@ func Start(tb testing.TB, name string, root string, opts Options) *Server {
 // ncftpput, openssl, gnutls-cli or python3.
 func Client(tb testing.TB, name string) string {
 	tb.Helper()
+	testutil.Long(tb)
 	path := ""
 	if name == "python3" {
 		path = python()
@@ -159,6 +160,7 @@ var python = sync.OnceValue(func() string {
 // start tries a few ports, for a program that is no test may take the one just found free.
 func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 	tb.Helper()
+	testutil.Long(tb)
 	binary := k.find(opts)
 	if binary == "" || !canRun {
 		missing(tb, k.name)
