@@ -65,7 +65,12 @@ func (w *putWalk) fail(err error) {
 
 // dir goes through a directory; above are the directories that lead here, and itself.
 func (w *putWalk) dir(local, to string, above []fs.FileInfo) {
-	if w.stop = w.makeDir(to); w.stop != nil {
+	switch err := w.makeDir(to); {
+	case err != nil && (fatal(err) || w.e.ctx.Err() != nil):
+		w.stop = err
+		return
+	case err != nil: // what is in it is left out
+		w.fail(err)
 		return
 	}
 	if len(above) > maxDepth {

@@ -248,7 +248,7 @@ func (s *session) defaults(c *cli.Command) {
 		case *cli.StringFlag:
 			f.Value, f.EnvVars = s.c.String(name), nil
 		case *cli.IntFlag:
-			f.Value, f.EnvVars = s.c.Int(name), nil
+			f.Value, f.EnvVars, f.HasBeenSet = s.c.Int(name), nil, s.c.IsSet(name)
 		case *durationFlag:
 			f.Value, f.EnvVars = s.c.Duration(name), nil
 		case *cli.GenericFlag:

@@ -16,6 +16,11 @@ type history struct {
 	noMLST atomic.Bool
 	noSIZE atomic.Bool
 	noMDTM atomic.Bool
+	// MLSD and MLST have worked: their refusals are about a path, not about the command.
+	mlsdWorks, mlstWorks         atomic.Bool
+	mlsdPath, listPath, nlstPath pathUse
+	// SIZE refuses a directory, or does not, once it was asked for one.
+	sizeIsOfFile, sizeIsOfAny atomic.Bool
 	// noBeside: it does not rename, or refuses names that begin with a dot.
 	noBeside atomic.Bool
 	noNOOP   atomic.Bool // during a transfer

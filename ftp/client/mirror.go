@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"path"
 	"runtime"
@@ -162,6 +163,9 @@ type mirror struct {
 	chain    *Chain        // for small files; nil: none
 	walked   atomic.Bool   // there will be no more tasks
 	busy     atomic.Int32  // workers that copy
+
+	seed      maphash.Seed
+	rootNames []uint64 // hashes of the names in the root of the source, sorted
 
 	mu      sync.Mutex // guards what follows, and orders Observe
 	res     MirrorResult

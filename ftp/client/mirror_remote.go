@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -23,6 +24,7 @@ type remoteSide struct {
 	mu    sync.Mutex
 	zone  time.Duration // of the times in LIST, to be taken off
 	knows zoneState
+	weeks map[int64]bool // of times in LIST: whether the zone is right for them
 
 	// What the server turned out not to do, for anything.
 	noRename, noTime, noMode, noHash atomic.Bool
@@ -83,13 +85,22 @@ func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool
 		return "", false, err
 	}
 	defer c.end()
-	if c.features.Has("MLST") && !c.history.noMLST.Load() {
+	if c.hasMLST() {
 		if e, err := c.mlst(ctx, path); err == nil && e.Type == ftp.DirEntry {
 			return e.Unique, true, nil
 		}
 	}
 	is, err = c.isDir(ctx, path)
 	return "", is, err
+}
+
+// dirThere is isDir while the Client is free.
+func (c *Client) dirThere(ctx context.Context, path string) (bool, error) {
+	if err := c.begin(); err != nil {
+		return false, err
+	}
+	defer c.end()
+	return c.isDir(ctx, path)
 }
 
 // learnZone asks for the time of one file that LIST gave a time to the minute.
@@ -106,6 +117,35 @@ func (s *remoteSide) learnZone(ctx context.Context, c *Client, rel string, liste
 	s.knows = zoneUnknown
 	if off := listed.Sub(t).Round(15 * time.Minute); err == nil && off.Abs() <= farOff {
 		s.zone, s.knows = off, zoneKnown
+		s.weeks = map[int64]bool{week(listed): true}
+	}
+	return nil
+}
+
+// week numbers the weeks. A server that lists local times has another zone in summer, so
+// the zone that one file shows is taken to be right for files of the same week only.
+func week(t time.Time) int64 { return t.Unix() / (7 * 24 * 60 * 60) }
+
+// dated finds out the time of a file that is about to be copied. The minute of LIST will do
+// where the zone is known; a day, or no time at all, will not.
+func (s *remoteSide) dated(ctx context.Context, rel string, e *ftp.Entry) error {
+	listed := e.Modified
+	minute := e.Precise == time.Minute && !listed.IsZero()
+	if minute {
+		s.mu.Lock()
+		right := s.weeks[week(listed)]
+		s.mu.Unlock()
+		if right {
+			return nil
+		}
+	}
+	if err := s.exact(ctx, rel, e); err != nil || !minute || e.Precise >= time.Minute {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.knows == zoneKnown {
+		s.weeks[week(listed)] = listed.Sub(e.Modified).Round(15*time.Minute) == s.zone
 	}
 	return nil
 }
@@ -157,13 +197,24 @@ func (s *remoteSide) readLink(_ string, e *ftp.Entry) (string, error) {
 	return e.Target, nil
 }
 
-func (s *remoteSide) makeDir(ctx context.Context, rel string) error {
-	return s.pool.Do(ctx, func(c *Client) error {
+// makeDir asks whether a directory that the server refuses to make is there: listings may
+// hide it, and others may have made it meanwhile.
+func (s *remoteSide) makeDir(ctx context.Context, rel string) (there bool, err error) {
+	err = s.pool.Do(ctx, func(c *Client) error {
 		if rel == "" {
 			return c.MakeDirAll(ctx, s.at(rel))
 		}
-		return c.MakeDir(ctx, s.at(rel))
+		err := c.MakeDir(ctx, s.at(rel))
+		if !isReply(err) {
+			return err
+		}
+		is, e := c.dirThere(ctx, s.at(rel))
+		if there = is; is || e != nil {
+			return e
+		}
+		return err
 	})
+	return there, err
 }
 
 func (s *remoteSide) remove(ctx context.Context, rel string, dir bool) error {
@@ -172,6 +223,13 @@ func (s *remoteSide) remove(ctx context.Context, rel string, dir bool) error {
 			return c.RemoveDir(ctx, s.at(rel))
 		}
 		return c.Delete(ctx, s.at(rel))
+	})
+}
+
+func (s *remoteSide) writeSmall(ctx context.Context, rel string, content []byte) error {
+	return s.do(ctx, Remove, rel, func(c *Client) error {
+		_, err := c.Store(ctx, s.at(rel), bytes.NewReader(content))
+		return err
 	})
 }
 
