@@ -152,6 +152,11 @@ func (p *copier) tree(from, to string) error {
 		return err
 	}
 	for _, f := range entries {
+		if f.kind == ftp.FileEntry {
+			p.meter.expect(f.size)
+		}
+	}
+	for _, f := range entries {
 		below := joinRemote(to, strings.TrimPrefix(strings.TrimPrefix(f.path, strings.TrimSuffix(from, "/")), "/"))
 		switch f.kind {
 		case ftp.DirEntry:
@@ -174,6 +179,7 @@ func (p *copier) tree(from, to string) error {
 type listedFile struct {
 	path string
 	kind ftp.EntryType
+	size int64
 }
 
 // list reads the whole tree. What can't be read of it is reported, and left out.
@@ -190,7 +196,7 @@ func (p *copier) list(dir string) ([]listedFile, error) {
 				p.crew.judge(at(p.from.remote.join(f.Path), err))
 				continue
 			}
-			all = append(all, listedFile{strings.Clone(f.Path), f.Type})
+			all = append(all, listedFile{strings.Clone(f.Path), f.Type, f.Size})
 			if p.roomInTree -= len(f.Path) + branchBytes; p.roomInTree < 0 {
 				return client.ErrTooMany
 			}
