@@ -181,6 +181,7 @@ func TestLadderOfNoServer(t *testing.T) {
 	addr := ftptest.ClosedPort(t).String()
 	for _, args := range [][]string{
 		{"get", "--explain", "--retries", "1", "ftp://" + addr + "/a", t.TempDir()},
+		{"shell", "--explain", "-c", "ls", "ftp://" + addr + "/"},
 		{"copy", "--explain", "--retries", "1", "ftp://" + addr + "/a", "ftp://" + addr + "/b"},
 	} {
 		code, _, errs := try(t, args...)
