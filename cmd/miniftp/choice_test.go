@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -157,6 +158,17 @@ func TestLeftOut(t *testing.T) {
 		code, _, errs = try(t, slices.Insert(slices.Clone(args), 1, "--strict")...)
 		if code != exitIncomplete || !strings.Contains(errs, "--strict was given") {
 			t.Errorf("%v: with --strict exit %d, %s", args, code, errs)
+		}
+		if args[0] == "mirror" {
+			continue // its lines have the action skip
+		}
+		names := 4
+		if args[0] == "put" {
+			names = 5
+		}
+		_, out, _ := try(t, slices.Insert(slices.Clone(args), 1, "--json")...)
+		if n := strings.Count(out, `"left_out": "it`); n != names || !strings.Contains(out, fmt.Sprintf(`"left_out": %d}`, names)) {
+			t.Errorf("%v: %d left out in %s", args, n, out)
 		}
 	}
 }

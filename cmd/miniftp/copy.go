@@ -64,6 +64,7 @@ func (e *env) runCopy(c *cli.Context) error {
 		*k = l
 	}
 	defer func() { p.from.close(); p.to.close() }()
+	p.left.told = func(from, why string) { p.json.omit(transferResult{From: from}, why) }
 	p.rewire(c)
 	p.meter = e.newMeter(c)
 	if p.recursive {
