@@ -44,7 +44,7 @@ func NewFs(ctx context.Context, p *Pool, root string) (*Fs, error) {
 	f := &Fs{ctx: ctx, pool: p, root: root}
 	if !strings.HasPrefix(root, "/") {
 		err := p.Do(ctx, func(c *Client) error {
-			home, err := c.Pwd(ctx)
+			home, err := c.home(ctx)
 			f.root = path.Join("/", home, root)
 			return err
 		})

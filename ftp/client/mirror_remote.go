@@ -79,11 +79,17 @@ func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool
 	}
 	defer c.end()
 	if c.features.Has("MLST") && !c.history.noMLST.Load() {
-		if e, err := c.mlst(ctx, path); err == nil && e.Type == ftp.DirEntry {
+		e, err := c.mlst(ctx, path)
+		switch {
+		case err == nil && e.Type == ftp.DirEntry:
 			return e.Unique, true, nil
+		case err == nil && e.Type != ftp.LinkEntry && e.Type != ftp.UnknownEntry:
+			return "", false, nil
+		case err != nil && !isReply(err):
+			return "", false, err
 		}
 	}
-	is, err = c.isDir(ctx, path)
+	is, err = c.canEnter(ctx, path)
 	return "", is, err
 }
 
