@@ -17,8 +17,9 @@ func (e *env) copy() *cli.Command {
 		Name: "copy", Usage: "copy from server to server", ArgsUsage: "URL URL",
 		Flags: clientFlags(
 			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "copy directories with all that is in them"},
-			&cli.BoolFlag{Name: "via-client", Usage: "let the bytes come through this program, which keeps nothing of them: for servers that may not or can't talk to each other"},
-			&cli.BoolFlag{Name: "trust-address", Usage: "let one server call whatever address the other one says it listens on, and not only its own"}),
+			&cli.BoolFlag{Name: "via-client", Usage: "copy through this program, which stores nothing, for servers that may not or can't connect to each other"},
+			&cli.BoolFlag{Name: "trust-address", Usage: "let one server connect to any address that the other says it listens on, not only to the other's own"},
+			strictFlag()),
 		Description: examples("One server sends straight to the other (FXP): the data never comes here. Both have to allow it, as  miniftp serve --fxp USER  does. A second URL that ends in / is a directory. Each URL has its own login (in the URL or ~/.netrc); flags and MINIFTP_PASSWORD hold for both.",
 			"miniftp copy ftp://127.0.0.1:2121/README.md ftp://127.0.0.1:2121/again.md",
 			"miniftp copy -r ftp://127.0.0.1:2121/docs ftp://127.0.0.1:2121/docs-again"),
@@ -36,7 +37,8 @@ type copier struct {
 	intoDir    bool // the second URL is a directory
 	meter      *meter
 	crew       *crew
-	json       *copyResults
+	json       *results
+	left       *omissions
 	roomInTree int // bytes of names that may still be held
 }
 
@@ -49,7 +51,7 @@ func (e *env) runCopy(c *cli.Context) error {
 	}
 	p := &copier{
 		e: e, ctx: c.Context, recursive: c.Bool("recursive"), viaClient: c.Bool("via-client"),
-		json: e.newCopyResults(c), crew: e.newCrew(c.Int("parallel")), roomInTree: maxHeld,
+		json: e.newResults(c), left: e.newOmissions(c), crew: e.newCrew(c.Int("parallel")), roomInTree: maxHeld,
 	}
 	for i, k := range []**link{&p.from, &p.to} {
 		l, r, err := e.openArg(c, c.Args().Get(i))
@@ -64,9 +66,14 @@ func (e *env) runCopy(c *cli.Context) error {
 	defer func() { p.from.close(); p.to.close() }()
 	p.rewire(c)
 	p.meter = e.newMeter(c)
+	if p.recursive {
+		p.meter.total(true)
+	}
 	err := p.run()
 	p.meter.wait()
-	return firstError(err, p.json.flush())
+	err = firstError(err, p.left.tell())
+	p.meter.sumUp("copied")
+	return p.json.end(err, p.meter)
 }
 
 // rewire gives both links what only copy has: whom to trust, and a ladder with three
@@ -150,9 +157,9 @@ func (p *copier) tree(from, to string) error {
 		case ftp.DirEntry:
 			err = p.makeDir(below)
 		case ftp.LinkEntry:
-			p.e.note("%s: left out: it is a link", p.from.remote.join(f.path))
+			p.left.add(p.from.remote.join(f.path), leftLink)
 		case ftp.OtherEntry:
-			p.e.note("%s: left out: it is no regular file", p.from.remote.join(f.path))
+			p.left.add(p.from.remote.join(f.path), "it is no regular file")
 		default:
 			err = p.crew.do(func() error { return p.file(f.path, below) })
 		}
@@ -220,8 +227,9 @@ func (p *copier) file(from, to string) error {
 	if errors.As(err, &no) && (no.Verb == "SIZE" || no.Verb == "RETR") && !p.recursive && p.from.isDir(from) {
 		err = hinted{err: err, text: "is a directory: -r copies it with all that is in it"}
 	}
-	p.json.add(copyResult{From: src, To: dst, Bytes: res.Bytes, Seconds: res.Took.Seconds(), Direct: !p.viaClient, Verified: res.Verified}, err)
-	return at(src, err)
+	direct := !p.viaClient
+	row := transferResult{From: src, To: dst, Direct: &direct}
+	return p.json.add(row.moved(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}), at(src, err))
 }
 
 func (p *copier) try(from, to string, o client.CopyOptions) (client.CopyResult, error) {

@@ -3,11 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
-	"sync"
-
-	"github.com/urfave/cli/v2"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -103,49 +99,4 @@ func settingOf(one *client.CopyError, cl *client.Client) string {
 		set = fxpSettings[p.name].dials
 	}
 	return p.name + " allows it with " + set
-}
-
-// copyResult is one file of --json.
-type copyResult struct {
-	From     string  `json:"from"`
-	To       string  `json:"to"`
-	Bytes    int64   `json:"bytes"`
-	Seconds  float64 `json:"seconds"`
-	Direct   bool    `json:"direct"` // the data did not come here
-	Verified string  `json:"verified,omitempty"`
-	Error    string  `json:"error,omitempty"`
-	Exit     int     `json:"exit"`
-}
-
-// copyResults gathers what --json prints in the end. It is safe for concurrent use.
-type copyResults struct {
-	out  io.Writer // nil: no JSON
-	mu   sync.Mutex
-	list []copyResult
-}
-
-func (e *env) newCopyResults(c *cli.Context) *copyResults {
-	r := &copyResults{list: []copyResult{}}
-	if c.Bool("json") {
-		r.out = e.out
-	}
-	return r
-}
-
-func (r *copyResults) add(one copyResult, err error) {
-	if err != nil {
-		one.Error, one.Exit = err.Error(), exitCode(err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.out != nil {
-		r.list = append(r.list, one)
-	}
-}
-
-func (r *copyResults) flush() error {
-	if r.out == nil {
-		return nil
-	}
-	return printJSON(r.out, r.list)
 }

@@ -119,7 +119,7 @@ func exitCode(err error) int {
 		return exitLocal
 	case errors.As(err, &noTLS):
 		return exitTLS
-	case errors.As(err, &truncated), errors.As(err, &resume), errors.Is(err, client.ErrUnconfirmed), errors.Is(err, client.ErrPartial):
+	case errors.As(err, &truncated), errors.As(err, &resume), errors.Is(err, client.ErrUnconfirmed), errors.Is(err, client.ErrPartial), errors.Is(err, errStrict):
 		return exitIncomplete
 	case errors.As(err, &reply):
 		return replyExit(reply)

@@ -20,9 +20,9 @@ import (
 func (e *env) get() *cli.Command {
 	return &cli.Command{
 		Name: "get", Usage: "fetch files", ArgsUsage: "URL... [LOCAL|-]",
-		Flags: clientFlags(resumeFlag(),
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "fetch directories with all that is in them"}),
-		Description: examples("As cp: one URL to a name, a directory or - (standard output); several to a directory. A file appears under its name only when it is whole; until then it is .NAME.part.",
+		Flags: clientFlags(append(choiceFlags(), resumeFlag(),
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "fetch directories and all that is in them"})...),
+		Description: examples("Like cp: one URL goes to a name, a directory or - (standard output); several go to a directory. A file gets its name only when it is whole; until then it is .NAME.part. On a terminal -r ends with one line for all files; with -v there is one for each.",
 			"miniftp get ftp://127.0.0.1:2121/README.md",
 			"miniftp get -c ftp://127.0.0.1:2121/README.md copy.md",
 			"miniftp get -r ftp://127.0.0.1:2121/docs docs-copy"),
@@ -38,18 +38,24 @@ type fetcher struct {
 	resume    bool
 	ascii     bool
 	recursive bool
-	local     string // as given; "" is the current directory
-	intoDir   bool   // local is a directory
-	results   *results
-	crew      *crew
-	taken     targets
-	segments  int // for one file; 0: whole
+	choice
+	left     *omissions
+	local    string // as given; "" is the current directory
+	intoDir  bool   // local is a directory
+	results  *results
+	crew     *crew
+	taken    targets
+	segments int // for one file; 0: whole
 }
 
 func (e *env) runGet(c *cli.Context) error {
 	args := c.Args().Slice()
 	f := &fetcher{
 		e: e, fs: afero.NewOsFs(), resume: c.Bool("resume"), ascii: c.Bool("ascii"), recursive: c.Bool("recursive"), taken: targets{},
+	}
+	var err error
+	if f.choice, err = choiceOf(c); err != nil {
+		return err
 	}
 	if n := len(args); n > 0 && !isURL(args[n-1]) {
 		f.local, args = args[n-1], args[:n-1]
@@ -65,16 +71,16 @@ func (e *env) runGet(c *cli.Context) error {
 			return usagef("%q is not a URL such as ftp://host/path; only the last argument may be a local name", maskPassword(a))
 		}
 	}
-	f.results = e.newResults(c)
-	if f.local == "-" && (c.Bool("json") || f.resume || f.recursive) {
-		return usagef("--json, -c and -r do not go with - (standard output)")
+	if f.local == "-" && (c.Bool("json") || f.resume || f.recursive || f.some()) {
+		return usagef("--json, -c, -r, --no-clobber and --newer do not go with - (standard output)")
 	}
+	f.results, f.left = e.newResults(c), e.newOmissions(c)
 	if err := f.findTarget(args); err != nil {
 		return err
 	}
 	f.meter = e.newMeter(c)
 	if f.recursive || len(args) > 1 || namesSeveral(args[0]) {
-		f.meter.total()
+		f.meter.total(f.recursive || namesSeveral(args[0]))
 	} else {
 		f.segments = parallel(c)
 	}
@@ -86,9 +92,11 @@ func (e *env) runGet(c *cli.Context) error {
 		f.crew = e.newCrew(1) // in the order of the arguments
 		e.resume = ""         // -c does not go with -
 	}
-	err := e.eachNamed(c, args, globs, f.crew, f.fetch)
+	err = e.eachNamed(c, args, globs, f.crew, f.fetch)
 	f.meter.wait()
-	return firstError(err, f.results.flush())
+	err = firstError(err, f.left.tell())
+	f.meter.sumUp("fetched")
+	return f.results.end(err, f.meter)
 }
 
 // findTarget decides, as cp does, whether the local name is a directory.
@@ -125,8 +133,7 @@ func (f *fetcher) fetch(k *link, r *remote, file found) error {
 	if err == nil {
 		err = f.fetchPath(k, r, file)
 	}
-	f.results.addFailure(transferResult{URL: r.join(file.path)}, err)
-	return err
+	return f.results.addFailure(transferResult{URL: r.join(file.path)}, err)
 }
 
 func (f *fetcher) fetchPath(k *link, r *remote, file found) error {
@@ -144,8 +151,8 @@ func (f *fetcher) fetchPath(k *link, r *remote, file found) error {
 		return f.tree(k, r, file)
 	case file.entry.IsDir():
 		return at(r.join(file.path), errors.New("is a directory: -r fetches it with all that is in it"))
-	case file.entry.Type == ftp.LinkEntry && f.recursive && r.pattern != "":
-		f.leaveOut(r.join(file.path), file.entry.Type)
+	case file.entry.Type == ftp.LinkEntry && f.recursive && r.pattern != "" && f.links != followLinks:
+		f.left.add(r.join(file.path), leftLink)
 		return nil
 	case f.local == "-":
 		return f.toStdout(k, r, file)
@@ -154,8 +161,7 @@ func (f *fetcher) fetchPath(k *link, r *remote, file found) error {
 	f.comes(k, file)
 	return f.crew.do(func() error {
 		err := f.named(k, r, file)
-		f.results.addFailure(transferResult{URL: r.join(file.path)}, err)
-		return err
+		return f.results.addFailure(transferResult{URL: r.join(file.path)}, err)
 	})
 }
 
@@ -192,8 +198,10 @@ func (f *fetcher) file(k *link, r *remote, file found, local string) error {
 	k = k.on(url)
 	local, special, err := f.place(url, local)
 	if err != nil {
-		f.results.add(transferResult{URL: url, Local: local}, err)
-		return err
+		return f.results.add(transferResult{URL: url, Local: local}, err)
+	}
+	if why, err := f.keeps(k, file, local); why != "" || err != nil {
+		return f.kept(transferResult{URL: url, Local: local, LeftOut: why}, file.size(), at(url, err))
 	}
 	m := f.meter.file(base(file.path))
 	var res client.Result
@@ -207,8 +215,7 @@ func (f *fetcher) file(k *link, r *remote, file found, local string) error {
 	}
 	m.done(res, err)
 	err = explainLocal(url, local, withoutResume(f.resume, err))
-	f.results.add(transferResult{URL: url, Local: local, Bytes: res.Bytes, Seconds: res.Took.Seconds(), Verified: res.Verified}, err)
-	return err
+	return f.results.add(transferResult{URL: url, Local: local}.moved(res), err)
 }
 
 // modified is the time of a file in a listing, zero if it has to be asked for.
@@ -221,7 +228,7 @@ func modified(e ftp.Entry) time.Time {
 
 // comes tells k of a file that is about to be fetched, if it could go in a chain.
 func (f *fetcher) comes(k *link, file found) {
-	if !f.resume && !f.ascii && file.entry.Type == ftp.FileEntry && !modified(file.entry).IsZero() {
+	if !f.resume && !f.ascii && !f.some() && file.entry.Type == ftp.FileEntry && !modified(file.entry).IsZero() {
 		k.expect(file.entry.Size, f.crew)
 	}
 }

@@ -72,7 +72,7 @@ func (t *transfer) draw2nd(tb *testing.T) {
 func TestMeterEndsOpenBars(t *testing.T) {
 	e := &env{stdio: stdio{nil, nil, io.Discard}, ctx: t.Context()}
 	m := &meter{e: e, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh(), mpb.WithRefreshRate(time.Millisecond))}
-	m.total()
+	m.total(false)
 	m.all.draw()
 	drawn, waiting := m.file("drawn"), m.file("waiting")
 	drawn.draw()

@@ -21,18 +21,19 @@ import (
 func (e *env) mirror() *cli.Command {
 	all := new(filters)
 	return &cli.Command{
-		Name: "mirror", Usage: "make a directory hold what another one holds", ArgsUsage: "SRC DST",
+		Name: "mirror", Usage: "make a directory a copy of another one", ArgsUsage: "SRC DST",
 		Flags: clientFlags(
-			&cli.BoolFlag{Name: "delete", Usage: "remove what the source does not have"},
-			&cli.IntFlag{Name: "max-delete", Value: -1, Usage: "remove no more than `N` names", DefaultText: "no limit"},
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "change nothing, print what would be done"},
-			&cli.GenericFlag{Name: "include", Value: &filterWord{all, true}, Usage: "keep names that fit the pattern `G`; it may be repeated, as its opposite may: the first that fits decides", DefaultText: "none"},
-			&cli.GenericFlag{Name: "exclude", Value: &filterWord{all, false}, Usage: "leave out, and do not delete, names that fit the pattern `G`", DefaultText: "none"},
-			&cli.BoolFlag{Name: "checksum", Usage: "compare contents (by the server's HASH or XCRC, or by reading), not size and time"},
+			&cli.BoolFlag{Name: "delete", Usage: "delete what the source does not have"},
+			&cli.IntFlag{Name: "max-delete", Value: -1, Usage: "delete at most `N` names", DefaultText: "no limit"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "change nothing; print what would be done"},
+			&cli.GenericFlag{Name: "include", Value: &filterWord{all, true}, Usage: "mirror names that match the pattern `G`; it may be repeated and mixed with --exclude: the first pattern that matches decides", DefaultText: "none"},
+			&cli.GenericFlag{Name: "exclude", Value: &filterWord{all, false}, Usage: "neither copy nor delete names that match the pattern `G`", DefaultText: "none"},
+			&cli.BoolFlag{Name: "checksum", Usage: "compare contents instead of size and time: by the server's HASH or XCRC, or by reading the files"},
 			&cli.BoolFlag{Name: "newer", Usage: "copy only files that are newer at the source"},
-			&cli.BoolFlag{Name: "perms", Usage: "keep permissions, too"},
-			&cli.StringFlag{Name: "links", Value: "skip", Usage: "what becomes of symbolic links: `skip|follow|copy`; copy takes those that stay inside"}),
-		Description: examples("Puts the contents of SRC into DST, which is made if missing: one is a URL and the other a directory, or both are either. Only files that differ in size or time are copied; what an interrupted run began is gone on with. "+
+			&cli.BoolFlag{Name: "perms", Usage: "copy permissions, too"},
+			&cli.StringFlag{Name: "links", Value: "skip", Usage: "treat symbolic links as `skip|follow|copy` says: leave them out, copy what they lead to, or make links, if they stay inside the tree"},
+			strictFlag()),
+		Description: examples("Puts the contents of SRC into DST, which is made if missing. Each is a URL or a directory. Only files that differ in size or time are copied. A run that was interrupted is continued by the next one. Links and names that FTP can't send are left out and told once, at the end. "+
 			"Patterns are rsync's: *.iso is any name, docs/ directories only, /docs the one at the top, docs/** all below.",
 			"miniftp mirror ftp://127.0.0.1:2121/docs docs-mirror",
 			"miniftp mirror --delete --exclude '*.tmp' docs ftp://127.0.0.1:2121/copy",
@@ -82,17 +83,18 @@ func (e *env) runMirror(c *cli.Context, all filters) error {
 	if err := apart(c.Args().Get(0), c.Args().Get(1)); err != nil {
 		return err
 	}
+	lines := e.newJSONLines(c)
 	src, err := e.mirrorSource(c, c.Args().Get(0))
 	if err != nil {
-		return err
+		return lines.end(err)
 	}
 	defer src.close()
 	dst, err := e.mirrorTarget(c, c.Args().Get(1))
 	if err != nil {
-		return err
+		return lines.end(err)
 	}
 	defer dst.close()
-	show := e.newMirrorShow(c, src, dst)
+	show := e.newMirrorShow(c, lines, src, dst)
 	o.Observe, o.Progress = show.observe, show.progress
 	if k := src.k; k != nil {
 		o.Retry = k.retry()

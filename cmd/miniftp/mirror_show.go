@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
@@ -22,8 +20,8 @@ type mirrorShow struct {
 	src, dst *mirrorSide
 	copying  string // the word for it
 	dry      bool
-	json     bool
-	list     *jsonList
+	lines    *jsonLines
+	left     *omissions
 	meter    *meter
 
 	mu    sync.Mutex
@@ -32,10 +30,10 @@ type mirrorShow struct {
 	first error
 }
 
-func (e *env) newMirrorShow(c *cli.Context, src, dst *mirrorSide) *mirrorShow {
+func (e *env) newMirrorShow(c *cli.Context, lines *jsonLines, src, dst *mirrorSide) *mirrorShow {
 	s := &mirrorShow{
-		e: e, src: src, dst: dst, copying: "copy", dry: c.Bool("dry-run"), json: c.Bool("json"),
-		meter: e.newMeter(c), bars: map[string]*transfer{}, draws: map[string]func(done, total int64){},
+		e: e, src: src, dst: dst, copying: "copy", dry: c.Bool("dry-run"), lines: lines,
+		meter: e.newMeter(c), left: e.newOmissions(c), bars: map[string]*transfer{}, draws: map[string]func(done, total int64){},
 	}
 	switch {
 	case src.r != nil && dst.r == nil:
@@ -43,18 +41,12 @@ func (e *env) newMirrorShow(c *cli.Context, src, dst *mirrorSide) *mirrorShow {
 	case dst.r != nil && src.r == nil:
 		s.copying = "put"
 	}
-	if s.json {
-		s.list = &jsonList{w: e.out, indent: "  "}
-		if !s.dry {
-			s.list.head, s.list.indent = "{\n  \"done\": ", "    "
-		}
-	}
 	s.meter.summary = false // the names of all files would scroll by
 	if s.dry {
 		e.resume = ""
 		s.meter.hide()
 	}
-	s.meter.total()
+	s.meter.total(true)
 	return s
 }
 
@@ -93,20 +85,18 @@ func (s *mirrorShow) progress(path string, done, total int64) {
 // done tells of one Action: an error, a line of the plan, or JSON.
 func (s *mirrorShow) done(a client.Action) {
 	err := s.explain(a.Err)
-	if err != nil {
-		s.e.sayError(err)
-		if s.first == nil {
-			s.first = err
-		}
-	}
 	switch {
-	case s.json:
-		s.list.add(s.row(a, err))
 	case err != nil:
-	case a.Kind == client.LeaveOut:
-		s.e.note("%s: left out: %s", s.src.name(a.Path), a.Why)
-	case s.dry:
+		err = s.lines.failedRow(s.row(a, err), err)
+		s.e.sayError(err)
+		s.first = firstError(s.first, err)
+	case s.lines.on:
+		s.lines.result(s.row(a, nil))
+	case s.dry && a.Kind != client.LeaveOut:
 		fmt.Fprintln(s.e.out, s.planLine(a))
+	}
+	if err == nil && a.Kind == client.LeaveOut {
+		s.left.add(s.src.name(a.Path), a.Why)
 	}
 }
 
@@ -143,18 +133,10 @@ func (s *mirrorShow) explain(err error) error {
 		return err
 	}
 	side := s.src
+	if m.Dst {
+		side = s.dst
+	}
 	var local *client.LocalError
-	switch isLocal := errors.As(m.Err, &local); {
-	case m.Kind == client.Remove, m.Kind == client.MakeDir, m.Kind == client.SetMode, m.Kind == client.SetTime, m.Kind == client.MakeLink:
-		side = s.dst
-	case isLocal != (s.src.r == nil):
-		side = s.dst
-	case s.dst.r != nil && s.src.r == nil:
-		side = s.dst
-	}
-	if isReplyOf(m.Err, "STOR", "RNFR", "RNTO") && s.dst.r != nil {
-		side = s.dst
-	}
 	if errors.As(m.Err, &local) {
 		return localProblem(side.name(m.Path), m.Err)
 	}
@@ -163,19 +145,6 @@ func (s *mirrorShow) explain(err error) error {
 		inner = tlsHint(loginHint(inner, side.k.opts), side.k.opts)
 	}
 	return at(side.name(m.Path), inner)
-}
-
-func isReplyOf(err error, verbs ...string) bool {
-	var no *ftp.Error
-	if !errors.As(err, &no) {
-		return false
-	}
-	for _, v := range verbs {
-		if no.Verb == v {
-			return true
-		}
-	}
-	return false
 }
 
 // told says that something is tried again.
@@ -196,14 +165,11 @@ func (s *mirrorShow) end(res client.MirrorResult, err error) error {
 			}
 		}
 	}
-	if s.json {
-		s.list.end()
-		if !s.dry {
-			fmt.Fprintf(s.e.out, ",\n  \"summary\": %s\n}\n", s.summaryJSON(res, failed))
-		} else {
-			fmt.Fprintln(s.e.out)
-		}
-	} else if !s.e.quiet && !interrupted(s.e.ctx) {
+	failed = firstError(failed, s.left.tell())
+	if s.lines.on {
+		return s.lines.endWith(failed, func(sum summary) any { return mirrorSummary(sum, res) })
+	}
+	if !s.e.quiet && !interrupted(s.e.ctx) {
 		s.e.say(s.summary(res))
 	}
 	return failed
@@ -220,7 +186,7 @@ func (s *mirrorShow) summary(r client.MirrorResult) string {
 	if r.Files > 0 {
 		head := fileCount(r.Files) + " " + copied + ", " + size(r.Bytes)
 		if !s.dry {
-			head += fmt.Sprintf(" in %s (%s)", took(r.Took), rate(r.Bytes, r.Took))
+			head += fmt.Sprintf(" in %s (%s)", inSeconds(r.Took), rate(r.Bytes, r.Took))
 		}
 		parts = append(parts, head)
 	} else {
@@ -254,87 +220,9 @@ func plural(n int64, one, many string) string {
 
 func fileCount(n int64) string { return humanize.Comma(n) + " " + plural(n, "file", "files") }
 
-func took(d time.Duration) string {
+func inSeconds(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
 	return clock(int64(d.Seconds()+0.5)) + " min"
-}
-
-// mirrorRow is one Action in JSON.
-type mirrorRow struct {
-	Action  string  `json:"action"`
-	Path    string  `json:"path"`
-	Size    *int64  `json:"size,omitempty"`
-	Why     string  `json:"why,omitempty"`
-	Target  string  `json:"target,omitempty"`
-	Bytes   *int64  `json:"bytes,omitempty"`
-	Seconds float64 `json:"seconds,omitempty"`
-	Error   string  `json:"error,omitempty"`
-	Exit    int     `json:"exit,omitempty"`
-}
-
-func (s *mirrorShow) row(a client.Action, err error) mirrorRow {
-	row := mirrorRow{Action: s.word(a), Path: a.Path, Why: a.Why, Target: a.Target, Seconds: a.Result.Took.Seconds()}
-	if row.Path == "" {
-		row.Path = "."
-	}
-	if a.Kind == client.CopyFile && a.Size >= 0 {
-		row.Size = &a.Size
-		if !s.dry {
-			row.Bytes = &a.Result.Bytes
-		}
-	}
-	if err != nil {
-		row.Error, row.Exit = err.Error(), exitCode(err)
-	}
-	return row
-}
-
-func (s *mirrorShow) summaryJSON(r client.MirrorResult, err error) string {
-	var b bytes.Buffer
-	_ = printJSON(&b, struct { // a buffer takes all
-		Files     int64   `json:"files"`
-		Bytes     int64   `json:"bytes"`
-		Unchanged int64   `json:"unchanged"`
-		Dirs      int64   `json:"directories"`
-		Links     int64   `json:"links"`
-		Changed   int64   `json:"changed"`
-		Deleted   int64   `json:"deleted"`
-		Skipped   int64   `json:"left_out"`
-		Failed    int64   `json:"failed"`
-		Seconds   float64 `json:"seconds"`
-		Exit      int     `json:"exit"`
-	}{r.Files, r.Bytes, r.Unchanged, r.Dirs, r.Links, r.Changed, r.Deleted, r.Skipped, r.Failed, r.Took.Seconds(), exitCode(err)})
-	return strings.ReplaceAll(strings.TrimSpace(b.String()), "\n", "\n  ")
-}
-
-// jsonList writes an array element by element: there may be very many.
-type jsonList struct {
-	w            io.Writer
-	head, indent string
-	begun        bool
-}
-
-func (l *jsonList) add(row mirrorRow) {
-	open := ","
-	if !l.begun {
-		open = l.head + "["
-	}
-	l.begun = true
-	var b bytes.Buffer
-	_ = printJSON(&b, row) // a buffer takes all
-	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimSpace(line)
-	}
-	fmt.Fprintf(l.w, "%s\n%s{%s}", open, l.indent, strings.Join(lines[1:len(lines)-1], " "))
-}
-
-func (l *jsonList) end() {
-	if !l.begun {
-		fmt.Fprint(l.w, l.head+"[]")
-		return
-	}
-	fmt.Fprintf(l.w, "\n%s]", strings.TrimSuffix(l.indent, "  "))
 }

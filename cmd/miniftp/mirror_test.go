@@ -174,26 +174,35 @@ func TestMirrorJSON(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(here, "old\x1b"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	type row struct{ Action, Path, Why string }
-	var plan []row
-	_, out, errs := try(t, "mirror", "--dry-run", "--json", "--delete", srv.URL, here)
-	if err := json.Unmarshal([]byte(out), &plan); err != nil || len(plan) != 2 || errs != "" {
-		t.Fatalf("%v: %s%s", err, out, errs)
+	type row struct {
+		Action, Path, Why, Verb string
+		Files, Deleted, Done    int
 	}
-	var did struct {
-		Done    []row
-		Summary struct{ Files, Deleted, Exit int }
+	rows := func(args ...string) (all []row) {
+		t.Helper()
+		code, out, errs := try(t, append([]string{"mirror", "--json"}, args...)...)
+		for line := range strings.Lines(out) {
+			var r row
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatalf("%v: %q", err, line)
+			}
+			all = append(all, r)
+		}
+		if code != 0 || errs != "" || len(all) == 0 || all[len(all)-1].Verb != "mirror" {
+			t.Fatalf("exit %d, %s%s", code, out, errs)
+		}
+		return all
 	}
-	_, out, errs = try(t, "mirror", "--json", "--delete", srv.URL, here)
-	if err := json.Unmarshal([]byte(out), &did); err != nil || errs != "" || did.Summary.Files != 1 || did.Summary.Deleted != 1 {
-		t.Fatalf("%v: %s%s", err, out, errs)
+	plan := rows("--dry-run", "--delete", srv.URL, here)
+	did := rows("--delete", srv.URL, here)
+	if fmt.Sprint(plan) != fmt.Sprint(did) || len(plan) != 3 || plan[1] != (row{Action: "get", Path: "a.bin", Why: "new"}) {
+		t.Errorf("%v\n%v", plan, did)
 	}
-	if fmt.Sprint(plan) != fmt.Sprint(did.Done) || plan[1] != (row{"get", "a.bin", "new"}) {
-		t.Errorf("%v\n%v", plan, did.Done)
+	if sum := did[2]; sum.Files != 1 || sum.Deleted != 1 || sum.Done != 2 {
+		t.Errorf("%+v", sum)
 	}
-	_, out, _ = try(t, "mirror", "--dry-run", "--json", srv.URL, here)
-	if err := json.Unmarshal([]byte(out), &plan); err != nil || len(plan) != 0 {
-		t.Errorf("%v: %s", err, out)
+	if all := rows("--dry-run", srv.URL, here); len(all) != 1 {
+		t.Errorf("%v", all)
 	}
 }
 
@@ -201,7 +210,7 @@ func TestMirrorJSON(t *testing.T) {
 func TestTotalLine(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	m := &meter{e: &env{ctx: t.Context()}, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh())}
-	m.total()
+	m.total(false)
 	for range 1310 {
 		m.expect(9_600_000_000 / 1310)
 	}

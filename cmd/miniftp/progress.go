@@ -22,12 +22,19 @@ type meter struct {
 	e       *env
 	bars    *mpb.Progress // nil: none
 	summary bool          // a line when a file is done
+	totals  bool          // a line when several files are done
+	verbose bool          // a line for each file, even of a tree
+	several bool          // there may be more than one file
 	drawn   atomic.Int32  // bars
 	all     *total        // nil: no line for all files together
+	began   time.Time
 
 	mu    sync.Mutex
 	open  map[*transfer]struct{} // files whose done was not called yet
 	ended bool
+
+	files, failed, kept int64 // transferred, not transferred, and left as they are
+	bytes               int64 // of files
 }
 
 func (e *env) newMeter(c *cli.Context) *meter {
@@ -35,7 +42,10 @@ func (e *env) newMeter(c *cli.Context) *meter {
 	tty := isTerminal(e.err)
 	explain := c.Bool("explain")
 	silent := c.Bool("quiet") || c.Bool("json")
-	m := &meter{e: e, summary: !silent && (tty || explain)}
+	m := &meter{
+		e: e, summary: !silent && (tty || explain), verbose: explain || c.Bool("verbose"), began: time.Now(),
+	}
+	m.totals = !silent && (tty || m.verbose)
 	if !tty || silent || explain || c.Bool("verbose") || c.Bool("no-progress") || os.Getenv("TERM") == "dumb" {
 		return m
 	}
@@ -47,7 +57,7 @@ func (e *env) newMeter(c *cli.Context) *meter {
 // hide takes bars and summaries away.
 func (m *meter) hide() {
 	m.wait()
-	m.bars, m.summary = nil, false
+	m.bars, m.summary, m.totals = nil, false, false
 }
 
 // wait ends the bars, including those of files for which done was never called, as
@@ -105,8 +115,20 @@ func (m *meter) file(name string) *transfer {
 		m.open = map[*transfer]struct{}{}
 	}
 	m.open[t] = struct{}{}
-	t.later = time.AfterFunc(barAfter, t.draw)
+	if m.all == nil {
+		t.begin()
+	}
 	return t
+}
+
+// begin makes the bar appear after a moment. Of several files each gets one only when its
+// first bytes move: files that wait for a connection have none.
+func (t *transfer) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended && t.later == nil {
+		t.later = time.AfterFunc(barAfter, t.draw)
+	}
 }
 
 // The columns of a bar: the name takes what is left of the width.
@@ -122,7 +144,7 @@ func (t *transfer) draw() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
-	if t.ended || now.total > 0 && now.done >= now.total { // over, or soon
+	if t.ended || t.bar != nil || now.total > 0 && now.done >= now.total { // over, or soon
 		return
 	}
 	if t.m.drawn.Add(1) > mostBars {
@@ -166,11 +188,17 @@ func (t *transfer) progress() func(done, total int64) {
 	}
 	return func(done, total int64) {
 		t.paceMu.Lock()
-		t.m.all.add(done-t.pace.done, !t.begun)
+		first := !t.begun
+		t.m.all.add(done-t.pace.done, first)
 		t.begun = true
 		t.pace.step(time.Now(), done, total)
 		now := t.pace
 		t.paceMu.Unlock()
+		if t.m.all != nil && total > 0 && done >= total {
+			t.drop(false) // only its reply is awaited, maybe behind other files
+		} else {
+			t.begin()
+		}
 		t.mu.Lock()
 		bar := t.bar
 		t.mu.Unlock()
@@ -188,13 +216,16 @@ func show(bar *mpb.Bar, p pace) {
 }
 
 // end removes the bar, if there is one, and prevents another. It may be called twice.
-func (t *transfer) end() {
+func (t *transfer) end() { t.drop(true) }
+
+// drop removes the bar, if there is one. Unless it is for good, more bytes give it another.
+func (t *transfer) drop(forGood bool) {
+	t.mu.Lock()
 	if t.later != nil {
 		t.later.Stop()
 	}
-	t.mu.Lock()
 	bar := t.bar
-	t.bar, t.ended = nil, true
+	t.bar, t.later, t.ended = nil, nil, t.ended || forGood
 	t.mu.Unlock()
 	if bar != nil {
 		bar.Abort(true)
@@ -207,6 +238,12 @@ func (t *transfer) end() {
 func (t *transfer) done(res client.Result, err error) {
 	t.m.mu.Lock()
 	delete(t.m.open, t)
+	if err != nil {
+		t.m.failed++
+	} else {
+		t.m.files++
+		t.m.bytes += res.Bytes
+	}
 	t.m.mu.Unlock()
 	t.end()
 	t.m.all.fileDone()

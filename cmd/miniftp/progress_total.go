@@ -28,8 +28,11 @@ type total struct {
 }
 
 // total draws a line for all files together below the bars. It is to be called once,
-// before the first file; expect counts what is to come.
-func (m *meter) total() {
+// before the first file; expect counts what is to come. Of the files of a tree only -v tells
+// each one.
+func (m *meter) total(tree bool) {
+	m.several = true
+	m.summary = m.summary && (!tree || m.verbose)
 	if m.bars == nil || m.all != nil {
 		return
 	}
@@ -46,6 +49,42 @@ func (m *meter) expect(size int64) {
 	defer m.all.mu.Unlock()
 	m.all.ofFiles++
 	m.all.expected += max(size, 0)
+}
+
+// keep counts a file that was expected and is left as it is.
+func (m *meter) keep(size int64) {
+	m.mu.Lock()
+	m.kept++
+	m.mu.Unlock()
+	if m.all == nil {
+		return
+	}
+	m.all.mu.Lock()
+	defer m.all.mu.Unlock()
+	m.all.ofFiles--
+	m.all.expected -= max(size, 0)
+}
+
+// sumUp prints what became of several files; done is what was done to each, as "fetched". A
+// script, which has no terminal, gets no line if all went well.
+func (m *meter) sumUp(done string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.totals || !m.several || m.files+m.kept == 0 || m.e.ctx.Err() != nil {
+		return
+	}
+	took := time.Since(m.began)
+	text := "nothing " + done
+	if m.files > 0 {
+		text = fmt.Sprintf("%s %s, %s in %s (%s)", fileCount(m.files), done, size(m.bytes), inSeconds(took), rate(m.bytes, took))
+	}
+	if m.kept > 0 {
+		text += fmt.Sprintf("; %s left as %s", humanize.Comma(m.kept), plural(m.kept, "it is", "they are"))
+	}
+	if m.failed > 0 {
+		text += fmt.Sprintf("; %s failed", humanize.Comma(m.failed))
+	}
+	m.e.say(text)
 }
 
 // add counts bytes; those with which a file begins may have been there before.

@@ -18,9 +18,11 @@ import (
 func (e *env) put() *cli.Command {
 	return &cli.Command{
 		Name: "put", Usage: "send files", ArgsUsage: "LOCAL...|- URL",
-		Flags: clientFlags(resumeFlag(),
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "send directories with all that is in them"}),
-		Description: examples("As cp: a URL that ends in / is a directory; several files need one. - is standard input. The server has to let you write, as  miniftp serve --anonymous rw  does.",
+		Flags: clientFlags(append(choiceFlags(), resumeFlag(),
+			&cli.BoolFlag{Name: "mkdir", Usage: "make the directories of the URL that are missing"},
+			&cli.BoolFlag{Name: "no-times", Usage: "do not give the files on the server the times of the local ones"},
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "send directories and all that is in them"})...),
+		Description: examples("Like cp: a URL that ends in / is a directory; several files need one. - is standard input. Files keep their times, if the server can set them (MFMT). On a terminal -r ends with one line for all files; with -v there is one for each. The server has to let you write, as  miniftp serve --anonymous rw  does.",
 			"miniftp put README.md ftp://127.0.0.1:2121/copy.md",
 			"miniftp put -r docs ftp://127.0.0.1:2121/docs-copy",
 			"tar c docs | miniftp put - ftp://127.0.0.1:2121/docs.tar"),
@@ -38,10 +40,13 @@ type sender struct {
 	resume    bool
 	ascii     bool
 	recursive bool
-	intoDir   bool // the URL names a directory
-	results   *results
-	crew      *crew
-	taken     targets
+	times     bool // files keep theirs
+	choice
+	left    *omissions
+	intoDir bool // the URL names a directory
+	results *results
+	crew    *crew
+	taken   targets
 }
 
 func (e *env) runPut(c *cli.Context) error {
@@ -58,6 +63,10 @@ func (e *env) runPut(c *cli.Context) error {
 			return usagef("- (standard input) is sent alone, to a file name in the URL; a file of that name is ./-")
 		}
 	}
+	choice, err := choiceOf(c)
+	if err != nil {
+		return err
+	}
 	if in, ok := e.in.(*os.File); ok && locals[0] == "-" && closedAtStart(in) {
 		return localProblem("standard input", errors.New("it is closed: nothing was sent (</dev/null sends an empty file)"))
 	}
@@ -68,20 +77,27 @@ func (e *env) runPut(c *cli.Context) error {
 	defer k.close()
 	s := &sender{
 		e: e, fs: afero.NewOsFs(), k: k, remote: r, resume: c.Bool("resume"), ascii: c.Bool("ascii") || r.ascii,
-		recursive: c.Bool("recursive"), results: e.newResults(c), crew: e.newCrew(parallel(c)), taken: targets{},
+		recursive: c.Bool("recursive"), times: !c.Bool("no-times"), choice: choice, left: e.newOmissions(c), results: e.newResults(c), crew: e.newCrew(parallel(c)), taken: targets{},
 	}
 	s.intoDir = r.path == "" || strings.HasSuffix(r.path, "/") || len(locals) > 1
 	s.meter = e.newMeter(c)
 	if s.recursive || len(locals) > 1 {
-		s.meter.total()
+		s.meter.total(s.recursive)
 	}
-	if locals[0] == "-" {
+	if c.Bool("mkdir") {
+		err = s.makeDir(s.parent())
+	}
+	switch {
+	case err != nil:
+	case locals[0] == "-":
 		err = s.stdin()
-	} else {
+	default:
 		err = s.all(locals)
 	}
 	s.meter.wait()
-	return firstError(err, s.results.flush())
+	err = firstError(err, s.left.tell())
+	s.meter.sumUp("sent")
+	return s.results.end(err, s.meter)
 }
 
 // all sends the arguments, one after the other.
@@ -94,8 +110,7 @@ func (s *sender) all(locals []string) error {
 		if err == nil || !s.intoDir {
 			err = s.send(local)
 		}
-		s.results.addFailure(transferResult{URL: s.remote.join(s.target(local)), Local: local}, err)
-		return err
+		return s.results.addFailure(transferResult{URL: s.remote.join(s.target(local)), Local: local}, err)
 	})
 	return firstError(s.crew.wait(), err)
 }
@@ -105,8 +120,13 @@ func (s *sender) stdin() error {
 	if s.intoDir {
 		return usagef("standard input needs a file name in the URL")
 	}
-	if s.resume {
-		return usagef("-c does not go with - (standard input)")
+	if s.resume || s.newer {
+		return usagef("-c and --newer do not go with - (standard input)")
+	}
+	t := transferResult{URL: s.remote.String(), Local: "-"}
+	if why, err := s.keeps(nil, s.remote.path); why != "" || err != nil {
+		t.LeftOut = why
+		return s.kept(t, 0, at(t.URL, err))
 	}
 	s.k.retries = 0
 	s.e.resume = ""
@@ -119,8 +139,7 @@ func (s *sender) stdin() error {
 	})
 	m.done(res, err)
 	err = explainLocal(s.remote.String(), "standard input", err)
-	s.results.add(transferResult{URL: s.remote.String(), Local: "-", Bytes: res.Bytes, Seconds: res.Took.Seconds(), Verified: res.Verified}, err)
-	return err
+	return s.results.add(t.moved(res), err)
 }
 
 // send sends one argument.
@@ -139,7 +158,7 @@ func (s *sender) send(local string) error {
 	}
 	s.meter.expect(info.Size())
 	s.comes(info.Size())
-	return s.crew.do(func() error { return s.file(local, s.target(local), s.intoDir) })
+	return s.crew.do(func() error { return s.file(localFile{local, info}, s.target(local), s.intoDir) })
 }
 
 // target is the remote path for a local file.
@@ -159,22 +178,47 @@ func joinRemote(dir, name string) string {
 
 // file sends one file. If the target turns out to be a directory, it goes in
 // there, unless it was put together from one already.
-func (s *sender) file(local, to string, sure bool) error {
-	res, err := s.upload(local, to)
-	var no *ftp.Error
-	if errors.As(err, &no) && no.Verb == "STOR" && !sure && s.k.isDir(to) {
-		to = joinRemote(to, filepath.Base(local))
-		res, err = s.upload(local, to)
+func (s *sender) file(local localFile, to string, sure bool) error {
+	t := transferResult{URL: s.remote.join(to), Local: local.name}
+	why, err := s.keeps(local.info, to)
+	if why != "" || err != nil {
+		t.LeftOut = why
+		return s.kept(t, local.info.Size(), at(t.URL, err))
 	}
-	err = explainLocal(s.remote.join(to), local, withoutResume(s.resume, err))
-	s.results.add(transferResult{URL: s.remote.join(to), Local: local, Bytes: res.Bytes, Seconds: res.Took.Seconds(), Verified: res.Verified}, err)
-	return err
+	res, err := s.upload(local.name, to)
+	var no *ftp.Error
+	if errors.As(err, &no) && no.Verb == "STOR" {
+		if !sure && s.k.isDir(to) {
+			return s.file(local, joinRemote(to, filepath.Base(local.name)), true)
+		}
+		if dir := path.Dir(to); dir != "." && dir != "/" && !s.k.isDir(dir) {
+			err = hinted{err: err, text: no.Error() + " (there is no directory " + ftp.Printable(dir) + "; --mkdir makes it)"}
+		}
+	}
+	return s.results.add(t.moved(res), explainLocal(t.URL, local.name, withoutResume(s.resume, err)))
+}
+
+// localFile is a file to send.
+type localFile struct {
+	name string
+	info fs.FileInfo
+}
+
+// parent is the directory that the files are sent to; "" is that of the login.
+func (s *sender) parent() string {
+	if s.intoDir {
+		return strings.TrimRight(s.remote.path, "/")
+	}
+	if dir := path.Dir(s.remote.path); dir != "." && dir != "/" {
+		return dir
+	}
+	return ""
 }
 
 // comes tells the server's link of a file that is about to be sent, if it could go in a
 // chain.
 func (s *sender) comes(size int64) {
-	if !s.resume && !s.ascii {
+	if !s.resume && !s.ascii && !s.some() {
 		s.k.expect(size, s.crew)
 	}
 }
@@ -183,7 +227,7 @@ func (s *sender) comes(size int64) {
 func (s *sender) upload(local, to string) (res client.Result, err error) {
 	m := s.meter.file(filepath.Base(local))
 	defer func() { m.done(res, err) }()
-	o := client.FileOptions{ASCII: s.ascii, Resume: s.resume, Progress: m.progress()}
+	o := client.FileOptions{ASCII: s.ascii, Resume: s.resume, Progress: m.progress(), KeepTime: s.times}
 	if res, err = s.k.chain().Upload(s.k.ctx, s.fs, local, to, o); !errors.Is(err, client.ErrNotChained) {
 		return res, err
 	}
@@ -198,65 +242,4 @@ func (s *sender) upload(local, to string) (res client.Result, err error) {
 		return err
 	})
 	return res, err
-}
-
-// tree sends a directory, as cp -r: into the target if that is there, else as
-// the target. Links are left out, and said so, but for the argument itself.
-func (s *sender) tree(local string) error {
-	top := strings.TrimRight(s.remote.path, "/")
-	if s.intoDir && filepath.Base(local) != "." {
-		abs, err := filepath.Abs(local)
-		if err != nil {
-			return localProblem(local, err)
-		}
-		top = path.Join(s.remote.path, filepath.Base(abs))
-	}
-	root := local + string(os.PathSeparator) // behind a link
-	type file struct {
-		name string
-		size int64
-	}
-	var files []file
-	var unread error
-	err := afero.Walk(s.fs, root, func(name string, info fs.FileInfo, err error) error {
-		switch {
-		case err != nil: // this one can't be read; others may
-			s.e.sayError(localProblem(name, err))
-			unread = firstError(unread, reported{localProblem(name, err)})
-		case info.IsDir():
-			return s.makeDir(s.below(top, root, name))
-		case info.Mode()&fs.ModeSymlink != 0:
-			s.e.note("%s: left out: it is a link", ftp.Printable(name))
-		case !info.Mode().IsRegular():
-			s.e.note("%s: left out: it is no regular file", ftp.Printable(name))
-		default:
-			s.meter.expect(info.Size())
-			files = append(files, file{name, info.Size()})
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return firstError(unread, each(s.e, files, func(f file) error {
-		s.comes(f.size)
-		return s.crew.do(func() error { return s.file(f.name, s.below(top, root, f.name), true) })
-	}))
-}
-
-// below is the remote path of a file in a tree.
-func (s *sender) below(top, root, name string) string {
-	rel, err := filepath.Rel(root, name)
-	if err != nil || rel == "." {
-		return top
-	}
-	return path.Join(top, filepath.ToSlash(rel))
-}
-
-func (s *sender) makeDir(to string) error {
-	if to == "" {
-		return nil
-	}
-	k := s.k.on(s.remote.join(to))
-	return at(k.at, k.do(func(cl *client.Client, _ int) error { return cl.MakeDirAll(s.k.ctx, to) }))
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 
@@ -15,71 +14,6 @@ import (
 
 	"miniftp/ftp"
 )
-
-// transferResult is one line of --json for get and put.
-type transferResult struct {
-	URL      string  `json:"url"`
-	Local    string  `json:"local"`
-	Bytes    int64   `json:"bytes"`
-	Seconds  float64 `json:"seconds"`
-	Verified string  `json:"verified,omitempty"`
-	Error    string  `json:"error,omitempty"`
-	Exit     int     `json:"exit"`
-}
-
-// results gathers what --json prints in the end, in the order in which it came about.
-// It is safe for concurrent use.
-type results struct {
-	out  io.Writer // nil: no JSON
-	mu   sync.Mutex
-	list []transferResult
-}
-
-func (e *env) newResults(c *cli.Context) *results {
-	if !c.Bool("json") {
-		return &results{}
-	}
-	return &results{out: e.out}
-}
-
-func (r *results) add(t transferResult, err error) {
-	if r.out == nil {
-		return
-	}
-	if err != nil {
-		t.Error, t.Exit = err.Error(), exitCode(err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.list = append(r.list, t)
-}
-
-// addFailure is add for what failed before there was a transfer; if there was one, it
-// is in the list already.
-func (r *results) addFailure(t transferResult, err error) {
-	var told reported
-	if err == nil || errors.As(err, &told) {
-		return
-	}
-	r.mu.Lock()
-	known := slices.ContainsFunc(r.list, func(other transferResult) bool { return other.URL == t.URL && other.Error != "" })
-	r.mu.Unlock()
-	if !known {
-		r.add(t, err)
-	}
-}
-
-func (r *results) flush() error {
-	if r.out == nil {
-		return nil
-	}
-	for i, t := range r.list {
-		if t.Error != "" {
-			r.list[i].URL = maskPassword(t.URL) // as in the error
-		}
-	}
-	return printJSON(r.out, r.list)
-}
 
 // printJSON writes v indented; a nil list is an empty one.
 func printJSON[T any](w io.Writer, v T) error {
@@ -198,27 +132,57 @@ func (l *jsonLines) resultAt(url string) {
 	}{l.verb, url})
 }
 
+// failedRow prints v, which describes err, in place of the line of fail. The error that it
+// returns is err for everyone else.
+func (l *jsonLines) failedRow(v any, err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed++
+	if l.on {
+		_, _ = io.WriteString(l.e.out, jsonLine(v)+"\n")
+	}
+	return rowed{err}
+}
+
+// rowed is an error of which --json has a line already.
+type rowed struct{ error }
+
+func (r rowed) Unwrap() error { return r.error }
+
 func (l *jsonLines) fail(err error) {
+	var done rowed
+	if errors.As(err, &done) {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failed++
 	_, _ = io.WriteString(l.e.out, jsonLine(newFailure(l.verb, err))+"\n")
 }
 
+// summary is the last line of --json.
+type summary struct {
+	Verb   string `json:"verb"`
+	Done   int    `json:"done"`
+	Failed int    `json:"failed"`
+	Exit   int    `json:"exit"`
+}
+
 // end prints the summary, and err unless that was done before. It returns err.
 func (l *jsonLines) end(err error) error {
+	return l.endWith(err, func(s summary) any { return s })
+}
+
+// endWith is end for a verb whose summary has more in it.
+func (l *jsonLines) endWith(err error, more func(summary) any) error {
 	if !l.on {
 		return err
 	}
 	err = l.e.sayLast(err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, _ = io.WriteString(l.e.out, jsonLine(struct {
-		Verb   string `json:"verb"`
-		Done   int    `json:"done"`
-		Failed int    `json:"failed"`
-		Exit   int    `json:"exit"`
-	}{l.verb, l.done, l.failed, exitCode(err)})+"\n")
+	s := summary{l.verb, l.done, l.failed, exitCode(err)}
+	_, _ = io.WriteString(l.e.out, jsonLine(more(s))+"\n")
 	return err
 }
 

@@ -85,3 +85,21 @@ func TestJSONInterrupted(t *testing.T) {
 		}
 	}
 }
+
+// One file that is asked for is one object, which other programs can parse as it is.
+func TestJSONOfOneFile(t *testing.T) {
+	srv, dir := withFile(t, pattern(1000)), t.TempDir()
+	for _, args := range [][]string{
+		{"get", "--json", srv.URL + "/a.bin", dir + "/a"}, {"put", "--json", dir + "/a", srv.URL + "/b"}, {"get", "--json", srv.URL + "/none", dir + "/n"},
+	} {
+		_, out, errs := try(t, args...)
+		var one transferResult
+		if err := json.Unmarshal([]byte(out), &one); err != nil || one.URL == "" {
+			t.Errorf("%q: %v; %q, %s", args[0], err, out, errs)
+		}
+	}
+	_, out, _ := try(t, "get", "--json", srv.URL+"/[ab]*", dir)
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 3 || !strings.Contains(lines[2], `"done": 2`) {
+		t.Errorf("of two files: %q", out)
+	}
+}

@@ -22,7 +22,7 @@ func (e *env) serve() *cli.Command {
 	return &cli.Command{
 		Name: "serve", Usage: "serve a directory", ArgsUsage: "[ROOT]",
 		Flags: serveFlags(),
-		Description: examples("Serves ROOT, a directory (this one if it is missing) mem:// (a memory of its own) or the tree of another server (ftp://USER@HOST/PATH, ftpes://, ftps://), to this machine only, to anyone, read-only, until told otherwise.",
+		Description: examples("Serves ROOT: a directory (default: the current one), mem:// (files in memory) or the tree of another server (ftp://USER@HOST/PATH, ftpes://, ftps://). Without flags, only this machine can connect, anyone can log in, and nothing can be changed.",
 			"miniftp serve",
 			"miniftp serve --listen :2121 --user alice:secret docs",
 			"miniftp serve --tls required --tls-self-signed --user alice:secret",

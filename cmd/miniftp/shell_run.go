@@ -98,6 +98,9 @@ func (s *session) runCommand(c command) error {
 		s.say("interrupted" + resumeHint(l.verb.cli))
 		return reported{context.Canceled}
 	}
+	if err != nil && s.e.ctx.Err() != nil {
+		s.e.resume = resumeHint(l.verb.cli) // for the last line of the program
+	}
 	return s.failed(l.name, err)
 }
 

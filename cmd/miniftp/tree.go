@@ -3,6 +3,9 @@ package main
 import (
 	"cmp"
 	"errors"
+	"io/fs"
+	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,15 +15,15 @@ import (
 	"miniftp/ftp/client"
 )
 
-// tree fetches a directory: as cp -r, into the target if that is there, else as
-// the target. Links are left out, and said so.
+// tree fetches a directory, as cp -r does: into the target if that exists, else as the
+// target. --links decides about the links in it.
 func (f *fetcher) tree(k *link, r *remote, dir found) error {
 	root := cmp.Or(f.local, ".")
 	if name := base(dir.path); f.intoDir && filepath.IsLocal(name) && name != "." {
 		root = filepath.Join(root, name)
 	}
-	t := &tree{fetcher: f, k: k, r: r, room: maxHeld, left: maxInTree}
-	return t.dir(dir.path, root, nil)
+	t := &tree{fetcher: f, k: k, r: r, room: maxHeld, most: maxInTree}
+	return t.dir(place{path: dir.path, local: root, real: path.Clean("/" + dir.path)})
 }
 
 // tree is a directory that get -r fetches. Of what a server lists it holds one
@@ -31,7 +34,7 @@ type tree struct {
 	k    *link
 	r    *remote
 	room int // bytes that may still be held
-	left int // entries that may still be listed
+	most int // entries that may still be listed
 }
 
 // Bounds on what a server may list.
@@ -48,24 +51,50 @@ type branch struct {
 	size     int64
 	modified int64  // Unix time, 0 if not known to the second
 	unique   string // of a directory
+	target   string // of a link
 }
 
 // branchBytes is what a branch takes beside its words, in a slice that grows.
 const branchBytes = 160
 
-// dir fetches all that is in a directory; above are the unique facts of those that
-// lead to it.
-func (t *tree) dir(path, local string, above []string) error {
-	if err := t.fs.MkdirAll(local, 0o777); err != nil {
-		return localProblem(local, err)
+// place is a directory of the tree.
+type place struct {
+	path  string   // on the server
+	local string   // where it goes
+	rel   string   // below the root, with slashes
+	real  string   // on the server, if links were followed
+	above []string // the real paths and unique facts of it and of those that lead to it
+	depth int
+	links int // that were followed on the way
+}
+
+// dir fetches all that is in a directory.
+func (t *tree) dir(here place) error {
+	if err := t.makeDir(here); err != nil {
+		return err
 	}
-	if len(above) == maxDepth {
-		return at(t.r.join(path), client.ErrTooDeep)
+	if here.depth == maxDepth {
+		return at(t.r.join(here.path), client.ErrTooDeep)
 	}
 	room := t.room
 	defer func() { t.room = room }()
-	entries, err := t.list(path)
-	return firstError(err, each(t.e, entries, func(b branch) error { return t.entry(path, local, b, above) }))
+	here.above = append(here.above[:len(here.above):len(here.above)], here.real)
+	entries, err := t.list(here.path)
+	return firstError(err, each(t.e, entries, func(b branch) error { return t.entry(here, b) }))
+}
+
+// makeDir makes the local directory. With --links copy a link in its place may be one that
+// the server made up.
+func (t *tree) makeDir(p place) error {
+	if t.links == copyLinks && p.depth > 0 {
+		if info, err := os.Lstat(p.local); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return localProblem(p.local, errors.New("a link is where a directory should be"))
+		}
+	}
+	if err := t.fs.MkdirAll(p.local, 0o777); err != nil {
+		return localProblem(p.local, err)
+	}
+	return nil
 }
 
 // list reads a directory. What can't be read of it is reported and left out; the
@@ -90,15 +119,18 @@ func (t *tree) list(dir string) ([]branch, error) {
 				return err
 			}
 			b := branch{name: strings.Clone(e.Name), kind: e.Type, size: e.Size}
-			if e.IsDir() {
+			switch {
+			case e.IsDir():
 				b.unique = strings.Clone(e.Unique)
+			case e.Type == ftp.LinkEntry && t.links != skipLinks:
+				b.target = strings.Clone(e.Target)
 			}
 			if t := modified(e); !t.IsZero() {
 				b.modified = t.Unix()
 			}
 			all = append(all, b)
-			t.left--
-			if t.room -= branchBytes + len(b.name) + len(b.unique); t.room < 0 || t.left < 0 {
+			t.most--
+			if t.room -= branchBytes + len(b.name) + len(b.unique) + len(b.target); t.room < 0 || t.most < 0 {
 				return client.ErrTooMany
 			}
 		}
@@ -117,36 +149,41 @@ func (t *tree) list(dir string) ([]branch, error) {
 }
 
 // entry fetches one entry of a directory. Only its name comes from the server.
-func (t *tree) entry(dir, into string, b branch, above []string) error {
-	path := joinRemote(dir, b.name)
-	url := t.r.join(path)
+func (t *tree) entry(in place, b branch) error {
+	below := place{
+		path: joinRemote(in.path, b.name), local: filepath.Join(in.local, b.name), rel: path.Join(in.rel, b.name),
+		real: path.Join(in.real, b.name), above: in.above, depth: in.depth + 1, links: in.links,
+	}
+	url := t.r.join(below.path)
 	if !filepath.IsLocal(b.name) {
 		return at(url, &client.LocalError{Err: errors.New("its name can't be a local file's name")})
 	}
-	local := filepath.Join(into, b.name)
+	if b.kind == ftp.LinkEntry && t.links == followLinks {
+		var err error
+		if b, below, err = t.follow(in, below, b); err != nil {
+			return at(url, err)
+		}
+	}
 	switch b.kind {
 	case ftp.DirEntry:
-		if b.unique != "" && slices.Contains(above, b.unique) {
-			return at(url, client.ErrTooDeep)
+		if b.unique != "" {
+			if slices.Contains(in.above, "unique "+b.unique) {
+				return at(url, client.ErrTooDeep)
+			}
+			below.above = append(in.above[:len(in.above):len(in.above)], "unique "+b.unique)
 		}
-		return t.dir(path, local, append(above[:len(above):len(above)], b.unique))
-	case ftp.LinkEntry, ftp.OtherEntry:
-		t.leaveOut(url, b.kind)
+		return t.dir(below)
+	case ftp.LinkEntry:
+		return t.link(in, below, b)
+	case ftp.OtherEntry:
+		t.left.add(url, "it is no regular file")
 		return nil
 	}
 	e := ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}
 	if b.modified != 0 {
 		e.Modified, e.Precise = time.Unix(b.modified, 0), time.Second
 	}
-	file := found{path, e}
+	file := found{below.path, e}
 	t.comes(t.k, file)
-	return t.crew.do(func() error { return t.file(t.k, t.r, file, local) })
-}
-
-func (f *fetcher) leaveOut(url string, kind ftp.EntryType) {
-	what := "no regular file"
-	if kind == ftp.LinkEntry {
-		what = "a link"
-	}
-	f.e.note("%s: left out: it is %s", url, what)
+	return t.crew.do(func() error { return t.file(t.k, t.r, file, below.local) })
 }

@@ -35,3 +35,17 @@ func (c *Client) decode(line string) string {
 	}
 	return c.opts.Charset.Decode(line)
 }
+
+// Unsendable returns why a file of that name can't be named to a server with that charset,
+// which may be nil, as a clause that begins with "its name". It returns "" if it can.
+func Unsendable(name string, set Charset) string {
+	if sendable(name) != nil {
+		return "its name has a line break, which FTP can't send"
+	}
+	if set != nil {
+		if _, err := set.Encode(name); err != nil {
+			return "its name has characters that the server's character set lacks"
+		}
+	}
+	return ""
+}

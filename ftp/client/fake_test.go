@@ -131,6 +131,7 @@ type session struct {
 	in      *bufio.Reader
 	ln      net.Listener
 	port    netip.AddrPort // of PORT or EPRT
+	dir     string         // the current directory; "" is that of the login
 	offset  int
 	ascii   bool
 	dataTLS *tls.Config // of data connections; nil: they are clear
@@ -195,6 +196,9 @@ func (s *session) wellBehaved(verb, arg string) {
 			s.say("550 no such directory")
 			return
 		}
+		if s.dir = arg; arg == "/" {
+			s.dir = ""
+		}
 		s.say("250 there")
 	case "MKD", "RMD", "DELE":
 		s.say("250 done")
@@ -251,6 +255,9 @@ func (s *session) wellBehavedFile(verb, arg string) {
 		s.say("226 done")
 	case "LIST", "NLST", "MLSD":
 		s.say("150 here it comes")
+		if arg == "" || arg == "-a" {
+			arg = s.dir
+		}
 		list, ok := s.f.dirs[arg]
 		if !ok { // as ls takes it
 			list = s.f.dirs[strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(arg, "-a"), " "), "/")]

@@ -16,9 +16,16 @@ type history struct {
 	noMLST atomic.Bool
 	noSIZE atomic.Bool
 	noMDTM atomic.Bool
+	// MLSD and MLST have worked: their refusals are about a path, not about the command.
+	mlsdWorks, mlstWorks         atomic.Bool
+	mlsdPath, listPath, nlstPath pathUse
+	// SIZE refuses a directory, or does not, once it was asked for one.
+	sizeIsOfFile, sizeIsOfAny atomic.Bool
 	// noBeside: it does not rename, or refuses names that begin with a dot.
 	noBeside atomic.Bool
 	noNOOP   atomic.Bool // during a transfer
+	noTime   atomic.Bool // it knows no command that sets the time of a file
+	setsTime atomic.Bool // it has set one
 
 	// lockStep is set when the server lost, or answered out of turn, commands that came in
 	// one write, although it is in the table of batchers.

@@ -127,6 +127,7 @@ func bomb(t *testing.T, wide int) *client.Client {
 	f := newFake(t, func(f *fake) {
 		f.feat = withMLST
 		f.on["MLSD"] = func(s *session, _ string) { s.say("150 here it comes"); s.send(listing.String()); s.say("226 done") }
+		f.on["CWD"] = says("250 there")
 		f.on["DELE"] = says("550 no")
 		f.on["RMD"] = says("550 no")
 		f.on["MLST"] = func(s *session, _ string) { s.say("250-facts\r\n type=dir; d\r\n250 end") }

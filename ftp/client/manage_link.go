@@ -38,7 +38,7 @@ func (r *removal) isLink(ctx context.Context, path string, in *siblings) (bool, 
 		return true, nil
 	case in.name == "" || in.found:
 		return false, nil
-	case r.c.features.Has("MLST") && !r.c.history.noMLST.Load():
+	case r.c.hasMLST():
 		e, err := r.c.mlst(ctx, path)
 		if err == nil && e.Type == ftp.DirEntry || err != nil && !isReply(err) {
 			return false, err

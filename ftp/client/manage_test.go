@@ -355,6 +355,7 @@ func TestInjection(t *testing.T) {
 			return nil
 		},
 		"Names":      func(c *client.Client, p string) error { _, err := c.Names(ctx, p); return err },
+		"IsDir":      func(c *client.Client, p string) error { _, err := c.IsDir(ctx, p); return err },
 		"Stat":       func(c *client.Client, p string) error { _, err := c.Stat(ctx, p); return err },
 		"Glob":       func(c *client.Client, p string) error { _, err := c.Glob(ctx, p); return err },
 		"Glob *":     func(c *client.Client, p string) error { _, err := c.Glob(ctx, p+"/*"); return err },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"path"
 	"runtime"
@@ -136,6 +137,7 @@ var errInWay = errors.New("a directory of that name is in the way")
 type MirrorError struct {
 	Kind ActionKind
 	Path string
+	Dst  bool // it failed at the destination, not at the source
 	Err  error
 }
 
@@ -161,6 +163,9 @@ type mirror struct {
 	chain    *Chain        // for small files; nil: none
 	walked   atomic.Bool   // there will be no more tasks
 	busy     atomic.Int32  // workers that copy
+
+	seed      maphash.Seed
+	rootNames []uint64 // hashes of the names in the root of the source, sorted
 
 	mu      sync.Mutex // guards what follows, and orders Observe
 	res     MirrorResult
@@ -238,9 +243,38 @@ func (m *mirror) side(t Tree) side {
 func (m *mirror) retry(ctx context.Context, kind ActionKind, rel string, f func(try int) error) error {
 	r := m.o.Retry
 	if told := r.Told; told != nil {
-		r.Told = func(err error, wait time.Duration) { told(&MirrorError{kind, rel, err}, wait) }
+		r.Told = func(err error, wait time.Duration) { told(m.failed(kind, rel, err), wait) }
 	}
 	return r.Do(ctx, f)
+}
+
+// failed returns the MirrorError of err.
+func (m *mirror) failed(kind ActionKind, rel string, err error) *MirrorError {
+	e := &MirrorError{Kind: kind, Path: rel, Err: err}
+	var there *dstError
+	var local *LocalError
+	_, up := m.dst.(*remoteSide)
+	_, down := m.src.(*remoteSide)
+	switch isLocal := errors.As(err, &local); {
+	case kind == MakeDir, kind == Remove, kind == MakeLink, kind == SetMode, kind == SetTime, errors.As(err, &there):
+		e.Dst = true
+	case up != down && kind == CopyFile:
+		e.Dst = isLocal == down
+	}
+	return e
+}
+
+// dstError marks an error of the destination where nothing else tells its side.
+type dstError struct{ err error }
+
+func (e *dstError) Error() string { return e.err.Error() }
+func (e *dstError) Unwrap() error { return e.err }
+
+func atDst(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &dstError{err}
 }
 
 // tell passes an Action on, and counts it when it is done.
@@ -261,7 +295,7 @@ func (m *mirror) tell(ctx context.Context, a Action) {
 func (m *mirror) count(a *Action) {
 	if a.Err != nil {
 		m.res.Failed++
-		a.Err = &MirrorError{a.Kind, a.Path, a.Err}
+		a.Err = m.failed(a.Kind, a.Path, a.Err)
 		if len(m.errs) < maxErrors {
 			m.errs = append(m.errs, a.Err)
 		}

@@ -25,7 +25,7 @@ func (v *visit) link(rel string, e, dst *ftp.Entry) {
 		m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
 		return
 	}
-	if _, ok := inTree(v.b.rel, target); !ok {
+	if !LinkStaysInside(v.b.rel, target) {
 		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Target: target, Why: "it is a link that may lead out of the tree"})
 		return
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"miniftp/ftp"
@@ -256,7 +257,7 @@ func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name
 			return err
 		}
 		defer in.Close()
-		return dst.pool.Do(ctx, func(to *Client) error {
+		return atDst(dst.pool.Do(ctx, func(to *Client) error {
 			o := Transfer{Path: name, Size: t.src.Size, Progress: m.progress(t.rel)}
 			if res, err = to.StoreWith(ctx, o, in); err != nil {
 				return streamed(err)
@@ -271,7 +272,7 @@ func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name
 				return err
 			}
 			return dst.finishPerms(ctx, to, t)
-		})
+		}))
 	})
 	return res, err
 }
@@ -299,7 +300,7 @@ func (m *mirror) local(ctx context.Context, src, dst *plainSide, t *task) (Resul
 	v := localVersion(info)
 	out, err := newPart(dst.fsys, dst.at(t.rel), versionTag(v.size, v.modified), m.permsOf(t))
 	if err != nil {
-		return Result{}, err
+		return Result{}, atDst(err)
 	}
 	began := time.Now()
 	var progress func(int64)
@@ -307,8 +308,12 @@ func (m *mirror) local(ctx context.Context, src, dst *plainSide, t *task) (Resul
 		progress = func(done int64) { told(done, t.src.Size) }
 	}
 	n, err := copyBytes(ctx, out.f, bare(in), progress)
+	var where *fs.PathError
+	if errors.As(err, &where) && where.Path == out.f.Name() {
+		err = atDst(err)
+	}
 	if err == nil {
-		err = out.finish(v.modified)
+		err = atDst(out.finish(v.modified))
 	}
 	if err != nil {
 		out.close()

@@ -206,14 +206,14 @@ func TestMirrorHostileNames(t *testing.T) {
 		f.feat = []string{"MLST type*;size*;modify*;", "SIZE"}
 		f.on["MLSD"] = func(s *session, arg string) {
 			s.say("150 here it comes")
-			if path.Base(arg) == "x" {
+			if path.Base(arg+s.dir) == "x" {
 				s.send(lines.String())
 			} else {
 				s.send("type=dir;unique=1; again\r\ntype=file;size=7;modify=20240102030405; in\r\n")
 			}
 			s.say("226 done")
 		}
-		f.on["CWD"] = func(s *session, _ string) { s.say("250 there") }
+		f.on["CWD"] = func(s *session, arg string) { s.dir = arg; s.say("250 there") }
 		f.on["PWD"] = func(s *session, _ string) { s.say(`257 "/"`) }
 		f.on["SIZE"] = func(s *session, _ string) { s.say("213 7") }
 		f.on["RETR"] = func(s *session, _ string) {

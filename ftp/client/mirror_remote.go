@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -53,7 +54,13 @@ func (s *remoteSide) at(rel string) string { return path.Join(s.root, rel) }
 
 // do runs f with a connection, and again over another one if it breaks.
 func (s *remoteSide) do(ctx context.Context, kind ActionKind, rel string, f func(c *Client) error) error {
-	return s.m.retry(ctx, kind, rel, func(int) error { return s.pool.Do(ctx, f) })
+	return s.m.retry(ctx, kind, rel, func(int) error {
+		err := s.pool.Do(ctx, f)
+		if s == s.m.dst {
+			err = atDst(err)
+		}
+		return err
+	})
 }
 
 func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err error) {
@@ -78,7 +85,7 @@ func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool
 		return "", false, err
 	}
 	defer c.end()
-	if c.features.Has("MLST") && !c.history.noMLST.Load() {
+	if c.hasMLST() {
 		e, err := c.mlst(ctx, path)
 		switch {
 		case err == nil && e.Type == ftp.DirEntry:
@@ -91,6 +98,15 @@ func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool
 	}
 	is, err = c.canEnter(ctx, path)
 	return "", is, err
+}
+
+// dirThere is isDir while the Client is free.
+func (c *Client) dirThere(ctx context.Context, path string) (bool, error) {
+	if err := c.begin(); err != nil {
+		return false, err
+	}
+	defer c.end()
+	return c.isDir(ctx, path)
 }
 
 // learnZone asks for the time of one file that LIST gave a time to the minute.
@@ -187,13 +203,24 @@ func (s *remoteSide) readLink(_ string, e *ftp.Entry) (string, error) {
 	return e.Target, nil
 }
 
-func (s *remoteSide) makeDir(ctx context.Context, rel string) error {
-	return s.pool.Do(ctx, func(c *Client) error {
+// makeDir asks whether a directory that the server refuses to make is there: listings may
+// hide it, and others may have made it meanwhile.
+func (s *remoteSide) makeDir(ctx context.Context, rel string) (there bool, err error) {
+	err = s.pool.Do(ctx, func(c *Client) error {
 		if rel == "" {
 			return c.MakeDirAll(ctx, s.at(rel))
 		}
-		return c.MakeDir(ctx, s.at(rel))
+		err := c.MakeDir(ctx, s.at(rel))
+		if !isReply(err) {
+			return err
+		}
+		is, e := c.dirThere(ctx, s.at(rel))
+		if there = is; is || e != nil {
+			return e
+		}
+		return err
 	})
+	return there, err
 }
 
 func (s *remoteSide) remove(ctx context.Context, rel string, dir bool) error {
@@ -202,6 +229,13 @@ func (s *remoteSide) remove(ctx context.Context, rel string, dir bool) error {
 			return c.RemoveDir(ctx, s.at(rel))
 		}
 		return c.Delete(ctx, s.at(rel))
+	})
+}
+
+func (s *remoteSide) writeSmall(ctx context.Context, rel string, content []byte) error {
+	return s.do(ctx, Remove, rel, func(c *Client) error {
+		_, err := c.Store(ctx, s.at(rel), bytes.NewReader(content))
+		return err
 	})
 }
 
@@ -290,3 +324,5 @@ func (s *remoteSide) badName(name string) error {
 	}
 	return sendable(name)
 }
+
+func (s *remoteSide) unsendable(name string) string { return Unsendable(name, s.pool.opts.Charset) }

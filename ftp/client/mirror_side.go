@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -28,8 +29,11 @@ type side interface {
 	// begins anew.
 	list(ctx context.Context, rel string, add func(*ftp.Entry) error) (read, error)
 	readLink(rel string, e *ftp.Entry) (string, error)
-	makeDir(ctx context.Context, rel string) error // and those above, if it is the root
+	// makeDir makes a directory, and those above it if it is the root. there reports whether
+	// it was there already.
+	makeDir(ctx context.Context, rel string) (there bool, err error)
 	remove(ctx context.Context, rel string, dir bool) error
+	writeSmall(ctx context.Context, rel string, content []byte) error // a new file
 	setTime(ctx context.Context, rel string, t time.Time) error
 	setMode(ctx context.Context, rel string, mode fs.FileMode) error
 	link(ctx context.Context, target, rel string) error
@@ -42,6 +46,9 @@ type side interface {
 	// is errors.ErrUnsupported.
 	sum(ctx context.Context, rel, algo string) (algorithm, sum string, err error)
 	badName(name string) error // it can't be a name there
+	// unsendable is why a name can't be sent there, as a clause that begins with "its name";
+	// "" if it can.
+	unsendable(name string) string
 }
 
 // plainSide is a filesystem that is no *Fs.
@@ -122,15 +129,30 @@ func (s *plainSide) readLink(rel string, _ *ftp.Entry) (string, error) {
 	return filepath.ToSlash(target), localError(err)
 }
 
-func (s *plainSide) makeDir(_ context.Context, rel string) error {
+func (s *plainSide) makeDir(_ context.Context, rel string) (there bool, err error) {
 	if rel == "" {
-		return localError(s.fsys.MkdirAll(s.at(rel), 0o777))
+		return false, localError(s.fsys.MkdirAll(s.at(rel), 0o777))
 	}
-	return localError(s.fsys.Mkdir(s.at(rel), 0o777))
+	err = s.fsys.Mkdir(s.at(rel), 0o777)
+	if l, ok := s.fsys.(afero.Lstater); ok && errors.Is(err, fs.ErrExist) { // another program made it
+		if info, _, e := l.LstatIfPossible(s.at(rel)); e == nil && info.IsDir() {
+			return true, nil
+		}
+	}
+	return false, localError(err)
 }
 
 func (s *plainSide) remove(_ context.Context, rel string, _ bool) error {
 	return localError(s.fsys.Remove(s.at(rel)))
+}
+
+func (s *plainSide) writeSmall(_ context.Context, rel string, content []byte) error {
+	f, err := s.fsys.OpenFile(s.at(rel), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return localError(err)
+	}
+	_, err = f.Write(content)
+	return localError(errors.Join(err, f.Close()))
 }
 
 func (s *plainSide) setTime(_ context.Context, rel string, t time.Time) error {
@@ -190,6 +212,8 @@ func (s *plainSide) badName(name string) error {
 	return nil
 }
 
+func (s *plainSide) unsendable(string) string { return "" }
+
 // copyBytes is io.Copy that ctx can end between two chunks. Failures of the file are
 // local ones.
 func copyBytes(ctx context.Context, dst io.Writer, src io.Reader, progress func(done int64)) (n int64, err error) {
@@ -218,13 +242,15 @@ func versionTag(size int64, modified time.Time) string {
 	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", size, modified.UnixNano())))
 }
 
-// inTree is where a relative link in the directory dir leads to, if that is in the
-// tree for certain: ".." behind a name might go up from where a link leads to.
-func inTree(dir, target string) (string, bool) {
+// LinkStaysInside reports whether a link with that target, in the directory dir of a tree,
+// certainly leads to a place in the tree, whatever other links are in it. dir is relative to
+// the root of the tree, which is "" or ".".
+// A ".." after a name might go up from where a link leads to.
+func LinkStaysInside(dir, target string) bool {
 	clean := strings.TrimSuffix(target, "/")
 	if clean == "" || path.IsAbs(clean) || strings.ContainsAny(clean, "\x00\r\n\\") || path.Clean(clean) != clean {
-		return "", false
+		return false
 	}
 	to := path.Join(dir, clean)
-	return to, to != ".." && !strings.HasPrefix(to, "../")
+	return to != ".." && !strings.HasPrefix(to, "../")
 }

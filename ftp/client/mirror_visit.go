@@ -3,11 +3,11 @@ package client
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"io/fs"
 	"maps"
 	"path"
 	"slices"
-	"strings"
 
 	"miniftp/ftp"
 )
@@ -26,6 +26,8 @@ type visit struct {
 	complete bool            // all that the source has is known
 	left     map[string]bool // parts of earlier runs at the destination: whether they are of use
 	dirs     []branch
+	seed     maphash.Seed
+	others   map[uint64]int // names at the destination that the source does not have, folded
 }
 
 func (v *visit) at(name string) string { return below(v.b.rel, name) }
@@ -42,19 +44,6 @@ func (v *visit) parts() {
 	for i := range v.l.dst.at {
 		if e := v.l.dst.entry(i); isPart(e.Name) && e.Type == ftp.FileEntry && len(v.left) < most {
 			v.left[e.Name] = false
-		}
-	}
-}
-
-// extraneous removes what the source does not have.
-func (v *visit) extraneous() {
-	for i := range v.l.dst.at {
-		e := v.l.dst.entry(i)
-		if isPart(e.Name) || v.ctx.Err() != nil || v.l.from.hides && strings.HasPrefix(e.Name, ".") {
-			continue
-		}
-		if _, ok := v.l.src.find(e.Name); !ok && v.m.selected(v.at(e.Name), &e) {
-			v.m.removeAll(v.ctx, v.at(e.Name), &e, 0)
 		}
 	}
 }
@@ -83,12 +72,19 @@ func (v *visit) entries() {
 			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is part of a file that is not whole"})
 			continue
 		}
-		dst, _ := v.l.dst.find(e.Name)
+		dst, ok := v.l.dst.find(e.Name)
+		if !ok && len(v.l.dst.at) > 0 {
+			dst, _ = v.sameName(e.Name)
+		}
 		b := branch{rel: rel, real: path.Join(v.b.real, e.Name), links: v.b.links}
 		if e.Type == ftp.LinkEntry && v.m.o.Links == FollowLinks && v.m.selected(rel, &e) && !v.follow(&e, &b) {
 			continue
 		}
 		if !v.m.selected(rel, &e) {
+			continue
+		}
+		if why := v.m.dst.unsendable(e.Name); why != "" {
+			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: why})
 			continue
 		}
 		if err := v.m.dst.badName(e.Name); err != nil {
@@ -147,10 +143,10 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 // clear takes a directory away that is where a file should be.
 func (v *visit) clear(rel string, dst *ftp.Entry) error {
 	if !v.m.o.Delete {
-		return errInWay
+		return atDst(errInWay)
 	}
 	if !v.m.removeAll(v.ctx, rel, dst, 0) {
-		return errInWay
+		return atDst(errInWay)
 	}
 	return nil
 }
@@ -177,8 +173,8 @@ func (v *visit) branch(b branch, e, dst *ftp.Entry) {
 		if dst.Name != "" && !m.remove(v.ctx, b.rel, false) {
 			return
 		}
-		put := func() error { return m.dst.makeDir(v.ctx, b.rel) }
-		if m.do(v.ctx, Action{Kind: MakeDir, Path: b.rel, Dir: true}, put) != nil {
+		var ok bool
+		if b.there, ok = m.makeDir(v.ctx, b.rel); !ok {
 			return
 		}
 	}
@@ -186,6 +182,22 @@ func (v *visit) branch(b branch, e, dst *ftp.Entry) {
 		m.chmod(v.ctx, b.rel, fs.FileMode(mode(e)), b.there)
 	}
 	v.dirs = append(v.dirs, b)
+}
+
+// makeDir makes a directory, unless this is a dry run. there reports whether it was there,
+// though no listing had it; ok, whether it is there now.
+func (m *mirror) makeDir(ctx context.Context, rel string) (there, ok bool) {
+	a := Action{Kind: MakeDir, Path: rel, Dir: rel != ""}
+	if !m.o.DryRun {
+		a.Err = m.retry(ctx, a.Kind, rel, func(int) (err error) {
+			there, err = m.dst.makeDir(ctx, rel)
+			return err
+		})
+	}
+	if a.Err != nil || !there {
+		m.tell(ctx, a)
+	}
+	return there, a.Err == nil
 }
 
 // perms sets the permissions of a file that is the same but for them.
@@ -234,24 +246,6 @@ func (m *mirror) removeBy(ctx context.Context, rel string, dir bool, f func() er
 	return m.do(ctx, Action{Kind: Remove, Path: rel, Dir: dir}, f) == nil
 }
 
-// unlink removes what a server lists as a directory, if it is a link to one: there are
-// servers that list what links lead to. DELE takes a link for what it is, and does no
-// harm to a directory.
-func (m *mirror) unlink(ctx context.Context, rel string) bool {
-	s, ok := m.dst.(*remoteSide)
-	if !ok || m.o.DryRun {
-		return false
-	}
-	m.mu.Lock()
-	most := m.o.MaxDelete
-	may := most == 0 || most > 0 && m.deletes < most
-	m.mu.Unlock()
-	if !may || s.remove(ctx, rel, false) != nil {
-		return false
-	}
-	return m.removeBy(ctx, rel, false, func() error { return nil }) // it is done
-}
-
 // removeAll removes a name, and what is in it if it is a directory. Links are removed,
 // never followed; what is not in the mirror stays, and so does the directory then.
 func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth int) bool {
@@ -259,7 +253,7 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		return m.remove(ctx, rel, false)
 	}
 	if depth == maxDepth {
-		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: ErrTooDeep})
+		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(ErrTooDeep)})
 		return false
 	}
 	if m.unlink(ctx, rel) {
@@ -276,7 +270,11 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		err = errors.Join(got.odd...)
 	}
 	if err != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: err})
+		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(err)})
+		return false
+	}
+	if err := m.isSource(ctx, rel, inside); err != nil {
+		m.tell(ctx, Action{Kind: Remove, Path: rel, Dir: true, Err: err})
 		return false
 	}
 	inside.sort()

@@ -66,7 +66,8 @@ func (m *mirror) walk(ctx context.Context) {
 		m.tell(ctx, Action{Kind: MakeDir, Err: err})
 		return
 	default:
-		if m.do(ctx, Action{Kind: MakeDir}, func() error { return m.dst.makeDir(ctx, "") }) != nil {
+		var ok bool
+		if b.there, ok = m.makeDir(ctx, ""); !ok {
 			return
 		}
 	}
@@ -134,11 +135,14 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
 	}
 	if l.noDst != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: l.noDst})
+		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: atDst(l.noDst)})
 		return
 	}
 	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.odd) == 0 && !l.from.halves}
 	v.sort()
+	if b.rel == "" && m.o.Delete {
+		m.noteRoot(l.src)
+	}
 	v.parts()
 	if m.o.Delete && v.complete {
 		v.extraneous()

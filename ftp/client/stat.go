@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"path"
 	"strings"
@@ -19,14 +20,38 @@ func (c *Client) Stat(ctx context.Context, path string) (ftp.Entry, error) {
 	return c.stat(ctx, path)
 }
 
+// hasMLST reports whether the server has MLST, as far as is known.
+func (c *Client) hasMLST() bool { return c.features.Has("MLST") && !c.history.noMLST.Load() }
+
 func (c *Client) stat(ctx context.Context, path string) (ftp.Entry, error) {
-	if c.features.Has("MLST") && !c.history.noMLST.Load() {
+	var no error // by MLST, which may be about the command
+	if c.hasMLST() {
 		e, err := c.mlst(ctx, path)
-		if !refused(err) {
+		switch {
+		case refused(err):
+			c.history.noMLST.Store(true)
+		case err == nil:
+			c.history.mlstWorks.Store(true)
+			return e, nil
+		case c.history.mlstWorks.Load() || c.isMeasured() || !isBroken(err) || saysMissing(err):
 			return e, err
+		default:
+			no = err
 		}
-		c.history.noMLST.Store(true)
 	}
+	e, err := c.statPlain(ctx, path)
+	switch {
+	case no == nil:
+	case err == nil:
+		c.history.noMLST.Store(true)
+	case isReply(err):
+		err = no
+	}
+	return e, err
+}
+
+// statPlain is stat without MLST.
+func (c *Client) statPlain(ctx context.Context, path string) (ftp.Entry, error) {
 	e := ftp.Entry{Name: baseName(path), Type: ftp.FileEntry, Size: -1}
 	noSize := error(nil)
 	if !c.history.noSIZE.Load() {
@@ -35,37 +60,65 @@ func (c *Client) stat(ctx context.Context, path string) (ftp.Entry, error) {
 		}
 	}
 	if e.Size < 0 || noSize != nil {
-		return c.statOther(ctx, path)
+		return c.statOther(ctx, path, noSize)
+	}
+	if ofFile, err := c.sizeTellsFile(ctx); err != nil {
+		return ftp.Entry{}, err
+	} else if !ofFile {
+		switch noDir := c.within(ctx, path, func() error { return nil }); {
+		case noDir == nil:
+			e.Type, e.Size = ftp.DirEntry, -1
+		case !isReply(noDir):
+			return ftp.Entry{}, noDir
+		}
 	}
 	return e, c.addTime(ctx, path, &e)
 }
 
-// statOther is stat for what has no size: a directory, or any file of a server
-// that does not know SIZE.
-func (c *Client) statOther(ctx context.Context, path string) (ftp.Entry, error) {
+// sizeTellsFile reports whether SIZE has an answer for files only. There are servers that
+// tell the size of a directory: / is asked for, once.
+func (c *Client) sizeTellsFile(ctx context.Context) (bool, error) {
+	h := c.history
+	if c.isMeasured() || h.sizeIsOfFile.Load() || h.sizeIsOfAny.Load() {
+		return !h.sizeIsOfAny.Load(), nil
+	}
+	_, err := c.size(ctx, "/")
+	switch {
+	case err == nil:
+		h.sizeIsOfAny.Store(true)
+	case isReply(err):
+		h.sizeIsOfFile.Store(true)
+		err = nil
+	}
+	return !h.sizeIsOfAny.Load(), err
+}
+
+// statOther is stat for what has no size, as noSize says: a directory, a file that may not
+// be read, or any file of a server without SIZE.
+func (c *Client) statOther(ctx context.Context, path string, noSize error) (ftp.Entry, error) {
 	e := ftp.Entry{Name: baseName(path), Type: ftp.DirEntry, Size: -1}
 	noDir := c.within(ctx, path, func() error { return nil })
 	if noDir == nil {
 		return e, c.addTime(ctx, path, &e)
 	}
-	if !isReply(noDir) || !c.history.noSIZE.Load() || e.Name == "" {
+	if !isReply(noDir) || e.Name == "" || saysMissing(noSize) && !c.history.noSIZE.Load() {
 		return ftp.Entry{}, noDir
 	}
 	var found *ftp.Entry
 	var bad error
 	err := c.list(ctx, strings.TrimSuffix(path, e.Name), func(other ftp.Entry, err error) bool {
-		if bad = err; err == nil && other.Name == e.Name {
+		if bad = cmp.Or(bad, err); err == nil && other.Name == e.Name {
 			found = &other
 		}
-		return bad == nil
+		return found == nil
 	})
-	switch err = firstOf(bad, err); {
-	case err != nil:
-		return ftp.Entry{}, err
-	case found == nil:
+	switch {
+	case found != nil:
+		return *found, nil
+	case isReply(err) || firstOf(bad, err) == nil:
 		return ftp.Entry{}, noDir
 	}
-	return *found, nil
+	return ftp.Entry{}, firstOf(bad, err)
 }
 
 // addTime asks for the time; a server that doesn't tell leaves it unknown.
@@ -114,10 +167,19 @@ func (c *Client) mlst(ctx context.Context, path string) (ftp.Entry, error) {
 	return ftp.Entry{}, &ftp.LineError{Line: r.Text()}
 }
 
+// IsDir reports whether path is a directory, or a link to one.
+func (c *Client) IsDir(ctx context.Context, path string) (bool, error) {
+	if err := c.begin(); err != nil {
+		return false, err
+	}
+	defer c.end()
+	return c.isDir(ctx, path)
+}
+
 // isDir reports whether path is a directory, or a link to one. CWD is the only
 // test that every server passes.
 func (c *Client) isDir(ctx context.Context, path string) (bool, error) {
-	if c.features.Has("MLST") && !c.history.noMLST.Load() {
+	if c.hasMLST() {
 		e, err := c.mlst(ctx, path)
 		switch {
 		case err == nil && e.Type != ftp.LinkEntry && e.Type != ftp.UnknownEntry:

@@ -112,11 +112,11 @@ func (u *upload) unchanged() error {
 
 // finish gives a file that is whole its time and its name, as far as that is not done.
 func (u *upload) finish(ctx context.Context, got confirmed) error {
-	if u.o.KeepTime && !got.timed {
+	if u.keepsTime() && !got.timed {
 		got.from = ftp.Reply{} // RNFR is void by now
 		err := u.c.setModTime(ctx, u.to, u.v.modified)
 		u.timed(err)
-		if err != nil && !isReply(err) {
+		if err != nil && !isReply(err) && !u.wholeWithoutTime() {
 			return err
 		}
 	}
@@ -146,7 +146,19 @@ func (u *upload) finish(ctx context.Context, got confirmed) error {
 // given that.
 const usualMode = 0o644
 
+func (u *upload) keepsTime() bool { return u.o.KeepTime && !u.c.history.noTime.Load() }
+
+// wholeWithoutTime reports whether the file is as it should be even if the connection breaks
+// before it has its time. A mirror needs the time.
+func (u *upload) wholeWithoutTime() bool { return u.o.rename == "" && u.o.timed == nil }
+
+// timed notes what the server said when the time was set.
 func (u *upload) timed(err error) {
+	if h := u.c.history; err == nil {
+		h.setsTime.Store(true)
+	} else if refused(err) && !h.setsTime.Load() {
+		h.noTime.Store(true)
+	}
 	if u.o.timed != nil {
 		u.o.timed(err)
 	}
@@ -168,7 +180,7 @@ func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
 	if !u.o.ASCII && c.hasSize() {
 		cmds = append(cmds, ftp.Command{Verb: "SIZE", Arg: u.to})
 	}
-	if ways := c.timing(u.to, u.v.modified); u.o.KeepTime && len(ways) > 0 {
+	if ways := c.timing(u.to, u.v.modified); u.keepsTime() && len(ways) > 0 {
 		cmds = append(cmds, ways[0])
 	}
 	if u.o.rename != "" {
@@ -189,7 +201,7 @@ func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
 			}
 		}
 	}
-	if !u.o.KeepTime && u.o.rename == "" {
+	if u.o.rename == "" && (!u.o.KeepTime || u.wholeWithoutTime()) {
 		err = nil
 	}
 	return got, err

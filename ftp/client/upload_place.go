@@ -118,7 +118,7 @@ func (c *Client) storesWhole() bool { return c.features.Has(ftp.FeatureMiniftp) 
 
 // there describes the file that has a name; nil if none is known to.
 func (c *Client) there(ctx context.Context, path string) (*ftp.Entry, error) {
-	if c.features.Has("MLST") && !c.history.noMLST.Load() {
+	if c.hasMLST() {
 		e, err := c.mlst(ctx, path)
 		switch {
 		case err == nil && e.Type == ftp.FileEntry:

@@ -55,7 +55,7 @@ func (c *Client) version(ctx context.Context, path string) (v version, err error
 	if err := c.setType(ctx, ftp.Image); err != nil { // a size is of a type
 		return version{size: -1}, err
 	}
-	if c.features.Has("MLST") && !c.history.noMLST.Load() {
+	if c.hasMLST() {
 		e, err := c.mlst(ctx, path)
 		if err == nil && e.Size >= 0 && !e.Modified.IsZero() {
 			return listedVersion(&e), nil

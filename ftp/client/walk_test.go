@@ -81,6 +81,7 @@ func TestWalkDepth(t *testing.T) {
 	f := newFake(t, func(f *fake) {
 		f.feat = withMLST
 		f.on["MLSD"] = func(s *session, _ string) { s.say("150 yes"); s.send("type=dir; d\r\n"); s.say("226 done") }
+		f.on["CWD"] = says("250 there")
 	})
 	c := f.dial(nil)
 	n := 0

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// tree sends a directory, as cp -r does: into the target if that exists, else as the
+// target. --links decides about the links in it; the argument itself may be one.
+func (s *sender) tree(local string) error {
+	top := strings.TrimRight(s.remote.path, "/")
+	if s.intoDir && filepath.Base(local) != "." {
+		abs, err := filepath.Abs(local)
+		if err != nil {
+			return localProblem(local, err)
+		}
+		top = path.Join(s.remote.path, filepath.Base(abs))
+	}
+	w := &putWalk{sender: s, root: local + string(os.PathSeparator), top: top} // behind a link
+	info, err := s.fs.Stat(w.root)
+	if err == nil {
+		w.dir(w.root, top, []fs.FileInfo{info})
+	} else {
+		w.fail(localProblem(local, err))
+	}
+	if w.stop != nil {
+		return w.stop
+	}
+	return firstError(w.first, each(s.e, w.files, func(f treeFile) error {
+		s.comes(f.info.Size())
+		return s.crew.do(func() error { return s.file(f.localFile, f.to, true) })
+	}))
+}
+
+// putWalk makes the directories of a tree, and finds the files to send.
+type putWalk struct {
+	*sender
+	root  string
+	top   string // its remote path
+	files []treeFile
+	first error // of what could not be read
+	stop  error // nothing more can be done
+}
+
+type treeFile struct {
+	localFile
+	to string
+}
+
+// fail tells an error about one name; the others follow.
+func (w *putWalk) fail(err error) {
+	w.e.sayError(err)
+	w.first = firstError(w.first, reported{err})
+}
+
+// dir goes through a directory; above are the directories that lead here, and itself.
+func (w *putWalk) dir(local, to string, above []fs.FileInfo) {
+	switch err := w.makeDir(to); {
+	case err != nil && (fatal(err) || w.e.ctx.Err() != nil):
+		w.stop = err
+		return
+	case err != nil: // what is in it is left out
+		w.fail(err)
+		return
+	}
+	if len(above) > maxDepth {
+		w.fail(localProblem(local, client.ErrTooDeep))
+		return
+	}
+	infos, err := afero.ReadDir(w.fs, local)
+	if err != nil {
+		w.fail(localProblem(local, err))
+	}
+	for _, info := range infos {
+		if w.stop != nil || w.e.ctx.Err() != nil {
+			return
+		}
+		w.entry(filepath.Join(local, info.Name()), path.Join(to, info.Name()), info, above)
+	}
+}
+
+// entry deals with one name.
+func (w *putWalk) entry(local, to string, info fs.FileInfo, above []fs.FileInfo) {
+	if why := client.Unsendable(info.Name(), w.k.opts.Charset); why != "" {
+		w.left.add(local, why)
+		return
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		switch w.links {
+		case followLinks:
+			at, err := w.fs.Stat(local)
+			if err != nil {
+				w.fail(localProblem(local, err))
+				return
+			}
+			if slices.ContainsFunc(above, func(dir fs.FileInfo) bool { return os.SameFile(dir, at) }) {
+				w.fail(localProblem(local, errors.New("the link leads back to a directory that it is in")))
+				return
+			}
+			info = at
+		case copyLinks:
+			if err := w.link(local, to); err != nil {
+				w.fail(err)
+			}
+			return
+		default:
+			w.left.add(local, leftLink)
+			return
+		}
+	}
+	switch {
+	case info.IsDir():
+		w.dir(local, to, append(above[:len(above):len(above)], info))
+	case !info.Mode().IsRegular():
+		w.left.add(local, "it is no regular file")
+	default:
+		w.meter.expect(info.Size())
+		w.files = append(w.files, treeFile{localFile{local, info}, to})
+	}
+}
+
+// link makes a link on the server as the local one is.
+func (w *putWalk) link(local, to string) error {
+	target, err := os.Readlink(local)
+	if err != nil {
+		return localProblem(local, err)
+	}
+	target = filepath.ToSlash(target)
+	rel := strings.TrimPrefix(strings.TrimPrefix(to, w.top), "/")
+	if !client.LinkStaysInside(path.Dir(rel), target) {
+		w.left.add(local, leftOutside)
+		return nil
+	}
+	k := w.k.on(w.remote.join(to))
+	err = k.do(func(cl *client.Client, _ int) error {
+		if e, err := cl.Stat(w.k.ctx, to); err == nil && e.Type == ftp.LinkEntry && e.Target == target {
+			return nil
+		}
+		return cl.Symlink(w.k.ctx, target, to)
+	})
+	return at(k.at, err)
+}
+
+// leftOutside is the reason for leaving out a link with --links copy.
+const leftOutside = "it is a link that may lead out of the tree"
+
+func (s *sender) makeDir(to string) error {
+	if to == "" {
+		return nil
+	}
+	k := s.k.on(s.remote.join(to))
+	return at(k.at, k.do(func(cl *client.Client, _ int) error { return cl.MakeDirAll(s.k.ctx, to) }))
+}

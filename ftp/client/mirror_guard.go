@@ -1,0 +1,196 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	"miniftp/ftp"
+)
+
+// This file decides what a Mirror may delete. Nothing is deleted in a directory unless both
+// sides listed it completely, see visit.complete and listed; a server that may have listed
+// another directory gives ErrPartial, see Client.proving.
+
+var (
+	// errIsSource is returned for a directory at the destination that is the source.
+	errIsSource = errors.New("not deleted: it is the source of this mirror")
+	// errMayBeSource is returned for one that may be the source.
+	errMayBeSource = errors.New("not deleted: it looks like the source of this mirror, and no file can be made in it to find out")
+)
+
+// extraneous removes what the source does not have.
+func (v *visit) extraneous() {
+	var spelled *spellings
+	for i := range v.l.dst.at {
+		e := v.l.dst.entry(i)
+		if isPart(e.Name) || v.ctx.Err() != nil || v.l.from.hides && strings.HasPrefix(e.Name, ".") {
+			continue
+		}
+		if _, ok := v.l.src.find(e.Name); ok || !v.m.selected(v.at(e.Name), &e) {
+			continue
+		}
+		if spelled == nil {
+			spelled = spellingsOf(v.l)
+		}
+		if spelled.has(e.Name) {
+			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: v.at(e.Name), Why: "the source has a name that only differs in its spelling"})
+			continue
+		}
+		v.m.removeAll(v.ctx, v.at(e.Name), &e, 0)
+	}
+}
+
+// spellings are the names of a directory of the source that the destination does not have,
+// without what systems may change in a name.
+type spellings struct {
+	seed   maphash.Seed
+	folded []uint64 // sorted
+}
+
+func spellingsOf(l *listing) *spellings {
+	s := &spellings{seed: maphash.MakeSeed()}
+	for i := range l.src.at {
+		name := string(l.src.name(i))
+		if _, there := l.dst.find(name); !there {
+			s.folded = append(s.folded, s.of(name), s.of(withoutColumn(name)))
+		}
+	}
+	slices.Sort(s.folded)
+	s.folded = slices.Compact(s.folded)
+	return s
+}
+
+func (s *spellings) of(name string) uint64 { return maphash.String(s.seed, fold(name)) }
+
+// has reports whether the source has a name that may be the same one: some systems change
+// case or the form of accents, and a listing that is misread may add blanks or a column.
+func (s *spellings) has(name string) bool {
+	for _, name := range [...]string{name, withoutColumn(name)} {
+		if _, ok := slices.BinarySearch(s.folded, s.of(name)); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// fold returns a name without the differences that systems ignore: case, the form of
+// accents (NFC or NFD), and blanks at either end.
+func fold(name string) string {
+	return strings.ToLower(norm.NFC.String(strings.ToUpper(norm.NFC.String(strings.TrimSpace(name)))))
+}
+
+// withoutColumn returns a name without a year, a clock or another number before it, which
+// may be a column of a listing.
+func withoutColumn(name string) string {
+	column, rest, ok := strings.Cut(strings.TrimSpace(name), " ")
+	if rest = strings.TrimSpace(rest); ok && rest != "" && strings.Trim(column, "0123456789:.") == "" {
+		return rest
+	}
+	return name
+}
+
+// sameName returns the entry at the destination that a name of the source leads to though
+// it is spelled otherwise there, if there is one: then the file system ignores the
+// difference.
+func (v *visit) sameName(name string) (ftp.Entry, bool) {
+	if v.others == nil {
+		v.seed, v.others = maphash.MakeSeed(), map[uint64]int{}
+		for i := range v.l.dst.at {
+			at := string(v.l.dst.name(i))
+			if _, ok := v.l.src.find(at); !ok {
+				v.others[maphash.String(v.seed, fold(at))] = i
+			}
+		}
+	}
+	i, ok := v.others[maphash.String(v.seed, fold(name))]
+	if !ok || fold(string(v.l.dst.name(i))) != fold(name) {
+		return ftp.Entry{}, false
+	}
+	if _, err := v.m.dst.look(v.ctx, v.at(name)); err != nil {
+		return ftp.Entry{}, false
+	}
+	return v.l.dst.entry(i), true
+}
+
+// unlink removes what is listed as a directory if that takes one command: a link to a
+// directory, as some servers list what links lead to; a junction; a directory that is empty.
+// DELE takes a link for what it is and does no harm to a directory, and RMD takes a junction,
+// not what it leads to. There are servers whose RMD removes all that is in a directory, so
+// RMD is not tried if part of that may have to be kept.
+func (m *mirror) unlink(ctx context.Context, rel string) bool {
+	s, ok := m.dst.(*remoteSide)
+	if !ok || m.o.DryRun {
+		return false
+	}
+	m.mu.Lock()
+	most := m.o.MaxDelete
+	may := most == 0 || most > 0 && m.deletes < most
+	m.mu.Unlock()
+	if !may {
+		return false
+	}
+	dir := false
+	err := s.remove(ctx, rel, false)
+	if isReply(err) && m.o.Select == nil && most == 0 {
+		dir, err = true, s.remove(ctx, rel, true)
+	}
+	return err == nil && m.removeBy(ctx, rel, dir, func() error { return nil }) // it is done
+}
+
+// noteRoot notes the names in the root of the source, by which the source is known if it
+// is found at the destination.
+func (m *mirror) noteRoot(names *kept) {
+	m.seed = maphash.MakeSeed()
+	for i := range names.at {
+		m.rootNames = append(m.rootNames, maphash.Bytes(m.seed, names.name(i)))
+	}
+	slices.Sort(m.rootNames)
+}
+
+// isSource returns an error if a directory at the destination, which is to be removed and
+// holds those names, is or may be the root of the source: both may be on one server that has
+// several names. If it has half of the source's names, a file is made in it and looked for in
+// the source.
+func (m *mirror) isSource(ctx context.Context, rel string, names *kept) error {
+	same := 0
+	for i := range names.at {
+		if _, ok := slices.BinarySearch(m.rootNames, maphash.Bytes(m.seed, names.name(i))); ok {
+			same++
+		}
+	}
+	if same == 0 || same < (len(m.rootNames)+1)/2 {
+		return nil
+	}
+	if m.o.DryRun {
+		return nil
+	}
+	probe := probeName()
+	at := below(rel, probe)
+	if err := m.dst.writeSmall(ctx, at, []byte(probe)); err != nil {
+		if errors.Is(err, context.Cause(ctx)) && ctx.Err() != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %w", errMayBeSource, err)
+	}
+	_, err := m.src.look(ctx, probe)
+	if gone := m.dst.remove(ctx, at, false); gone != nil {
+		return fmt.Errorf("not deleted: the file %s, made to find out whether it is the source of this mirror, remains in it: %w", probe, gone)
+	}
+	switch {
+	case err == nil:
+		return errIsSource
+	case isMissing(err):
+		return nil
+	}
+	return fmt.Errorf("not deleted, as it may be the source of this mirror: %w", err)
+}
+
+// probeName is the name of a file that nobody else has.
+func probeName() string { return "miniftp-probe-" + strings.ToLower(rand.Text()[:12]) }

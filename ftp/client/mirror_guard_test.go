@@ -1,0 +1,146 @@
+package client_test
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/client"
+)
+
+// folding is a filesystem that ignores case, and keeps names in small letters.
+type folding struct{ afero.Fs }
+
+func (f folding) Open(n string) (afero.File, error) { return f.Fs.Open(strings.ToLower(n)) }
+func (f folding) OpenFile(n string, flag int, m fs.FileMode) (afero.File, error) {
+	return f.Fs.OpenFile(strings.ToLower(n), flag, m)
+}
+func (f folding) Create(n string) (afero.File, error) { return f.Fs.Create(strings.ToLower(n)) }
+func (f folding) Stat(n string) (fs.FileInfo, error)  { return f.Fs.Stat(strings.ToLower(n)) }
+func (f folding) Remove(n string) error               { return f.Fs.Remove(strings.ToLower(n)) }
+func (f folding) Rename(a, b string) error {
+	return f.Fs.Rename(strings.ToLower(a), strings.ToLower(b))
+}
+func (f folding) Mkdir(n string, m fs.FileMode) error    { return f.Fs.Mkdir(strings.ToLower(n), m) }
+func (f folding) MkdirAll(n string, m fs.FileMode) error { return f.Fs.MkdirAll(strings.ToLower(n), m) }
+func (f folding) Chtimes(n string, a, m time.Time) error {
+	return f.Fs.Chtimes(strings.ToLower(n), a, m)
+}
+
+// A name that the destination spells otherwise is the same file: it is neither deleted nor
+// copied in each run.
+func TestMirrorOtherSpelling(t *testing.T) {
+	src, dst := afero.NewMemMapFs(), folding{afero.NewMemMapFs()}
+	for _, name := range []string{"/s/README", "/s/Dir/File"} {
+		if err := afero.WriteFile(src, name, []byte("hello"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from, to := client.Tree{FS: src, Root: "/s"}, client.Tree{FS: dst, Root: "/x"}
+	for run := range 2 {
+		res, _ := mustMirror(t, to, from, client.MirrorOptions{Delete: true})
+		if files := int64(2 - 2*run); res.Files != files || res.Deleted != 0 {
+			t.Errorf("run %d: %+v", run, res)
+		}
+	}
+}
+
+// Where both spellings may be, the one that the source does not have is deleted once the
+// other one is there.
+func TestMirrorSpellings(t *testing.T) {
+	for name, x := range map[string]struct{ src, dst string }{
+		"case": {"README", "readme"}, "accents": {"\u00e9", "e\u0301"}, "blank": {"a", " a"}, "clock": {"12:30 a", "a"}, "year": {"a", "2024 a"},
+	} {
+		src, dst := afero.NewMemMapFs(), afero.NewMemMapFs()
+		for _, err := range []error{
+			afero.WriteFile(src, "/s/"+x.src, []byte("new"), 0o644), afero.WriteFile(dst, "/x/"+x.dst, []byte("old"), 0o644),
+			afero.WriteFile(dst, "/x/other", []byte("old"), 0o644),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for run := range 2 {
+			res, _ := mustMirror(t, client.Tree{FS: dst, Root: "/x"}, client.Tree{FS: src, Root: "/s"}, client.MirrorOptions{Delete: true})
+			if ok, _ := afero.Exists(dst, "/x/"+x.dst); ok != (run == 0) || res.Deleted != 1 {
+				t.Errorf("%s, run %d: there: %v, %+v", name, run, ok, res)
+			}
+		}
+	}
+}
+
+// A source that is in the destination, by another name of the server or of the directory, is
+// not deleted. A copy of it is.
+func TestMirrorSourceInDestination(t *testing.T) {
+	for _, local := range []bool{true, false} {
+		mem := afero.NewMemMapFs()
+		for i := range 5 {
+			for _, dir := range []string{"/all/site/pub", "/all/old"} {
+				if err := afero.WriteFile(mem, fmt.Sprintf("%s/f%d", dir, i), []byte("1"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		dst, src := client.Tree{FS: mem, Root: "/all"}, client.Tree{FS: afero.NewBasePathFs(mem, "/all/site/pub"), Root: "/"}
+		if !local {
+			o := &client.Options{User: "u", Password: "p"}
+			dst, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all")
+			src, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all/site/pub")
+		}
+		_, err := client.Mirror(t.Context(), dst, src, client.MirrorOptions{Delete: true})
+		if err == nil || !strings.Contains(err.Error(), "site/pub: not deleted: it is the source") {
+			t.Errorf("local %v: %v", local, err)
+		}
+		left, _ := afero.ReadDir(mem, "/all/site/pub")
+		if old, _ := afero.Exists(mem, "/all/old"); len(left) != 5 || old {
+			t.Errorf("local %v: %d files are left, the copy is there: %v", local, len(left), old)
+		}
+	}
+}
+
+// A junction is listed as a directory, and DELE refuses it. RMD takes it, and not what it
+// leads to.
+func TestMirrorJunction(t *testing.T) {
+	var mu sync.Mutex
+	var deleted []string
+	note := func(verb string, no ...string) func(*session, string) {
+		return func(s *session, arg string) {
+			if slices.Contains(no, arg) {
+				s.say("550 Access is denied.")
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			deleted = append(deleted, verb+" "+arg)
+			s.say("250 gone")
+		}
+	}
+	f := newFake(t, func(f *fake) {
+		f.feat = []string{"MLST type*;size*;modify*;", "SIZE", "MDTM", "EPSV"}
+		f.on["MLST"] = func(s *session, arg string) { s.raw("250-x\r\n type=dir; " + arg + "\r\n250 end\r\n") }
+		f.dirs["/d"] = "type=dir;modify=20240102030405; junction\r\n"
+		f.dirs["/d/junction"] = "type=file;size=5;modify=20240102030405; precious\r\n"
+		f.on["DELE"] = note("DELE", "/d/junction")
+		f.on["RMD"] = note("RMD")
+	})
+	dst, p := remoteTree(t, f.addr, nil, 1, "/d")
+	here := afero.NewMemMapFs()
+	_ = here.MkdirAll("/s", 0o755)
+	res, _ := mustMirror(t, dst, client.Tree{FS: here, Root: "/s"}, client.MirrorOptions{Delete: true})
+	if want := []string{"RMD /d/junction"}; !slices.Equal(deleted, want) || res.Deleted != 1 {
+		t.Errorf("%q, %+v", deleted, res)
+	}
+	deleted = nil
+	if err := p.Do(t.Context(), func(c *client.Client) error { return c.RemoveAll(t.Context(), "/d/junction") }); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"RMD /d/junction"}; !slices.Equal(deleted, want) {
+		t.Errorf("RemoveAll: %q", deleted)
+	}
+}
