@@ -158,7 +158,7 @@ func (h *heldLines) hold(line string) bool {
 func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(line string) bool) error {
 	was, err := "", error(nil)
 	if path.IsAbs(p) {
-		if was, err = c.pwd(ctx); err != nil && (c.dead.Load() != nil || ctx.Err() != nil) {
+		if was, err = c.here(ctx); err != nil && (c.dead.Load() != nil || ctx.Err() != nil) {
 			return err
 		}
 	}
@@ -306,11 +306,9 @@ func (c *Client) within(ctx context.Context, path string, do func() error) error
 
 // enter makes path the current directory, and returns which one it was before.
 func (c *Client) enter(ctx context.Context, path string) (was string, err error) {
-	if was = c.cwd; was != "" || !c.batches() {
-		if was == "" {
-			if was, err = c.pwd(ctx); err != nil {
-				return "", err
-			}
+	if c.cwd != "" || !c.batches() {
+		if was, err = c.here(ctx); err != nil {
+			return "", err
 		}
 		if _, err = c.do(ctx, "CWD", path); isReply(err) {
 			c.cwd = was

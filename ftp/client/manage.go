@@ -27,6 +27,11 @@ func (c *Client) home(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer c.end()
+	return c.here(ctx)
+}
+
+// here is pwd that is not asked again if nothing has changed the directory since.
+func (c *Client) here(ctx context.Context) (string, error) {
 	if c.cwd != "" {
 		return c.cwd, nil
 	}
