@@ -247,6 +247,10 @@ func (s *mirrorSide) isDir() error {
 		return nil
 	}
 	err := s.k.retry().Do(s.k.ctx, func(int) error { return fsys.CheckRoot() })
+	var no *fs.PathError
+	if errors.As(err, &no) { // the server has its own words for it
+		err = s.k.do(func(cl *client.Client, _ int) error { return cl.ChangeDir(s.k.ctx, s.r.path) })
+	}
 	if err != nil {
 		s.close()
 	}
