@@ -42,6 +42,13 @@ type (
 	// ControlOpened tells that the control connection stands.
 	ControlOpened struct{}
 
+	// DialFailed tells that a client's control connection did not come about. No other event
+	// of that Control follows.
+	DialFailed struct {
+		Addr string // host and port
+		Err  error
+	}
+
 	// CommandGiven tells that a command went over the control connection, from user to server.
 	CommandGiven struct{ Command Command } // masked
 
@@ -142,6 +149,7 @@ type TLS struct {
 }
 
 func (ControlOpened) happening()   {}
+func (DialFailed) happening()      {}
 func (ControlSecured) happening()  {}
 func (DataSecured) happening()     {}
 func (ControlCleared) happening()  {}

@@ -62,7 +62,7 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 	if k.opts.Observer, err = e.watch(c, r); err != nil {
 		return nil, err
 	}
-	k.pool = client.NewPool(r.addr, &k.opts, c.Int("parallel"))
+	k.pool = client.NewPool(r.addr, &k.opts, parallel(c))
 	return k, nil
 }
 

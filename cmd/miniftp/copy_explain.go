@@ -63,6 +63,9 @@ func (s copySide) Observe(e ftp.Event) {
 	switch h := e.What.(type) {
 	case ftp.ControlOpened:
 		s.opened(e.Control)
+	case ftp.DialFailed:
+		s.head()
+		s.row("control", "", s.pen.cross, "dials "+h.Addr, reason(h.Err))
 	case ftp.ControlSecured:
 		s.row("", "", s.pen.single, "TLS client", "TLS server")
 	case ftp.CommandGiven:
@@ -120,19 +123,25 @@ func (l *copyLadder) print(text string) {
 	_, _ = io.WriteString(l.w, l.pen.finish(text, false))
 }
 
-func (s copySide) opened(c *ftp.Control) {
+func (s copySide) head() {
 	if !s.headed {
 		s.headed = true
 		s.print(pad("", copyLabel) + pad("source", copySource+copyArrow+2) + pad("you (client)", copyYou+copyArrow+2) + "destination")
 	}
+}
+
+func (s copySide) opened(c *ftp.Control) {
+	s.head()
 	s.row("control", "", s.pen.single, "dials "+port(c.Local, c.Local), "listens "+port(c.Remote, c.Remote))
 }
 
 // command draws what has to do with the data connection. PORT waits for its reply.
 func (s copySide) command(c ftp.Command) {
 	switch c.Verb {
-	case "EPSV", "PASV", "CPSV", "RETR", "STOR":
+	case "EPSV", "PASV", "CPSV":
 		s.row("", "", s.pen.single, c.Verb, "")
+	case "RETR", "STOR":
+		s.row("", "", s.pen.single, c.Verb+" "+base(c.Arg), "")
 	case "SSCN":
 		s.row("", "", s.pen.single, c.Verb+" "+c.Arg, "")
 	case "PORT", "EPRT":

@@ -11,7 +11,7 @@ import (
 
 // crew does several things at once, over the connections that --parallel allows, and
 // treats failures as each does: every one is told, the first one decides the exit
-// code, and one that would befall the rest as well ends the work.
+// code, and one that would befall the rest as well is told once and ends the work.
 type crew struct {
 	e     *env
 	slots chan struct{} // nil: one thing after the other
@@ -79,9 +79,12 @@ func (c *crew) judge(err error) {
 	if err == nil {
 		return
 	}
-	c.e.sayError(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.over && fatal(err) {
+		return // the connections beside the first one end for the same reason
+	}
+	c.e.sayError(err)
 	if c.first == nil {
 		c.first = reported{err}
 	}

@@ -58,25 +58,33 @@ func TestParallel(t *testing.T) {
 		least   int
 		most    int
 	}{
-		"as many as asked for": {nil, 2, 4},
-		"the server has two":   {[]ftptest.Option{ftptest.WithOptions(func(o *server.Options) { o.MaxSessions = 2 })}, 2, 2},
-		"the server has one":   {[]ftptest.Option{ftptest.WithOptions(func(o *server.Options) { o.MaxSessionsPerIP = 1 })}, 1, 1},
+		"four":               {nil, 2, 4},
+		"the server has two": {[]ftptest.Option{ftptest.WithOptions(func(o *server.Options) { o.MaxSessions = 2 })}, 2, 2},
+		"the server has one": {[]ftptest.Option{ftptest.WithOptions(func(o *server.Options) { o.MaxSessionsPerIP = 1 })}, 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := ftptest.NewServer(t, nil, tt.options...)
 			want := forest(t, s.FS, "/tree", 60)
 			dir := t.TempDir()
-			if code, _, errs := try(t, "get", "-r", "-j", "4", s.URL+"/tree", dir+"/copy"); code != 0 || errs != "" {
+			if code, _, errs := try(t, "get", "-r", s.URL+"/tree", dir+"/copy"); code != 0 || errs != "" {
 				t.Errorf("get: exit %d, %s", code, errs)
 			}
 			holdsAll(t, afero.NewOsFs(), dir+"/copy", want)
 			if n := logins(s); n < tt.least || n > tt.most {
 				t.Errorf("get: %d logins", n)
 			}
-			if code, _, errs := try(t, "put", "-r", "-j", "4", dir+"/copy", s.URL+"/back"); code != 0 || errs != "" {
+			if code, _, errs := try(t, "put", "-r", dir+"/copy", s.URL+"/back"); code != 0 || errs != "" {
 				t.Errorf("put: exit %d, %s", code, errs)
 			}
 			holdsAll(t, s.FS, "/back", want)
+			before := logins(s)
+			if code, _, errs := try(t, "mirror", "-q", "--mode", "stream", s.URL+"/tree", dir+"/mirrored"); code != 0 || errs != "" {
+				t.Errorf("mirror: exit %d, %s", code, errs)
+			}
+			holdsAll(t, afero.NewOsFs(), dir+"/mirrored", want)
+			if n := logins(s) - before; n < tt.least || n > tt.most {
+				t.Errorf("mirror: %d logins", n)
+			}
 			args := []string{"rm", "-j", "4"}
 			for name := range want {
 				args = append(args, s.URL+"/back/"+name)
@@ -90,6 +98,41 @@ func TestParallel(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestParallelSmall: -j1 has one connection, and so has a tree of one file.
+func TestParallelSmall(t *testing.T) {
+	s := ftptest.NewServer(t, nil)
+	want := forest(t, s.FS, "/tree", 40)
+	one := forest(t, s.FS, "/one", 1)
+	for _, args := range [][]string{
+		{"get", "-r", "-j1", s.URL + "/tree", "TO"},
+		{"mirror", "-q", "-j1", "--mode", "stream", s.URL + "/tree", "TO"},
+		{"get", "-r", s.URL + "/one", "TO"},
+		{"mirror", "-q", s.URL + "/one", "TO"},
+		{"get", s.URL + "/tree/d*/e*/f*", "TO"},
+	} {
+		dir := filepath.Join(t.TempDir(), "to")
+		args[len(args)-1] = dir
+		if strings.Contains(args[len(args)-2], "*") {
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := logins(s)
+		if code, _, errs := try(t, args...); code != 0 || errs != "" {
+			t.Errorf("%q: exit %d, %s", args, code, errs)
+		}
+		switch {
+		case strings.HasSuffix(args[len(args)-2], "/one"):
+			holdsAll(t, afero.NewOsFs(), dir, one)
+		case !strings.Contains(args[len(args)-2], "*"):
+			holdsAll(t, afero.NewOsFs(), dir, want)
+		}
+		if n := logins(s) - before; n != 1 {
+			t.Errorf("%q: %d logins", args, n)
+		}
 	}
 }
 

@@ -203,6 +203,13 @@ func TestDocLadders(t *testing.T) {
 	_, doc, ok := strings.Cut(readDoc(t), "$ miniftp demo --width 80\n")
 	doc, _, closed := strings.Cut(doc, "```")
 	_, out, _ := runDemo(t, "--width", "80")
+	if ok && closed && updating() {
+		name := filepath.Join("..", "..", "docs", "active-passive.md")
+		if err := os.WriteFile(name, []byte(strings.Replace(readDoc(t), doc, out, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	if !ok || !closed || masked(doc) != masked(out) {
 		t.Errorf("docs/active-passive.md shows\n%s\nthe demo draws\n%s", doc, out)
 	}

@@ -266,7 +266,7 @@ func seeAlone(x *exam) []sign {
 	}
 	return []sign{{
 		what: "The server lets in one connection at a time: to a second one it says " + sentence(replyText(x.checks.second)),
-		do:   "Leave --parallel at 1. The server's admin can allow more" + x.inBrackets(moreConnections) + ".",
+		do:   "Nothing has to be done: miniftp works over one connection there. The server's admin can allow more" + x.inBrackets(moreConnections) + ".",
 	}}
 }
 

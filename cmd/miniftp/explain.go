@@ -21,6 +21,7 @@ type ladder struct {
 	pen   pen
 	talks map[uint64]*talk // by control connection
 	seen  int              // how many there were
+	tried bool             // one could not be dialed, below a header
 	page  *picture         // gets every rung, too; may be nil
 	proxy string           // all goes through it, and has its address; "": there is none
 }
@@ -42,8 +43,9 @@ type talk struct {
 	noEPSV  bool            // EPSV was just refused
 	next    string          // a transfer command, to be drawn below the data connection
 	busy    string          // the transfer command that runs
-	ahead   []string        // those that were sent before it was over
+	ahead   []ftp.Command   // those that were sent before it was over
 	finals  []ftp.Reply     // to those
+	began   ftp.Reply       // 150, to be drawn below the data connection
 	stands  bool            // the data connection outlives its transfers
 	opened  bool            // its data connection stood
 	failed  bool            // or did not come about
@@ -59,7 +61,12 @@ func (l *ladder) Observe(e ftp.Event) {
 	defer l.mu.Unlock()
 	t := l.talks[e.Control.ID]
 	if t == nil {
-		if _, ok := e.What.(ftp.ControlOpened); !ok {
+		switch h := e.What.(type) {
+		case ftp.ControlOpened:
+		case ftp.DialFailed:
+			l.dialFailed(e.Control, h)
+			return
+		default:
 			return // what a closed connection leaves behind
 		}
 		t = &talk{ladder: l, control: e.Control}
@@ -126,6 +133,22 @@ func (t *talk) put(r rung) { t.held = append(t.held, r) }
 
 func (t *talk) tag() string { return fmt.Sprintf("#%d", t.control.ID) }
 
+// dialFailed draws a control connection that did not come about.
+func (l *ladder) dialFailed(c *ftp.Control, h ftp.DialFailed) {
+	if l.seen == 0 && !l.tried {
+		l.write(l.pen.header(c.Side))
+		l.page.header(c.Side)
+	}
+	l.tried = true
+	r := rung{label: "control", left: "dials", right: h.Addr}
+	if l.proxy != "" {
+		r.notes = []string{"through the proxy " + l.proxy}
+	}
+	r = l.pen.failed(r, ftp.UserPI, true, reason(h.Err))
+	l.write(l.pen.draw(r))
+	l.page.add(r)
+}
+
 // begin draws the control connection, below a header that says who is who. Once
 // a second one is seen, each rung says whose it is.
 func (t *talk) begin() {
@@ -133,7 +156,7 @@ func (t *talk) begin() {
 	if t.seen > 1 {
 		t.pen.tag = max(t.pen.tag, 5, len(t.tag())+1)
 	}
-	if t.seen <= 2 {
+	if t.seen == 1 && !t.tried || t.seen == 2 {
 		t.write(t.pen.header(t.control.Side))
 		t.page.header(t.control.Side)
 	}
@@ -202,22 +225,36 @@ func (t *talk) command(c ftp.Command) {
 	case c.Verb == "EPRT", c.Verb == "PORT":
 		t.address = c
 	case ftp.IsTransfer(c.Verb) && t.busy != "":
-		t.ahead = append(t.ahead, c.Verb)
+		t.ahead = append(t.ahead, c)
 	case ftp.IsTransfer(c.Verb):
-		t.busy, t.next, t.final = c.Verb, c.Verb, ftp.Reply{}
+		t.busy, t.next, t.final, t.began = c.Verb, t.named(c), ftp.Reply{}, ftp.Reply{}
 		if t.offer.Said == "" || t.stands || t.offer.Mode == ftp.Active || t.opened || t.failed {
 			t.drawNext()
 		}
 	}
 }
 
-// drawNext draws the transfer command. In passive mode the client sends it and
+// named is a transfer command with the end of its path, which tells more than its beginning.
+func (t *talk) named(c ftp.Command) string {
+	text := t.pen.clean(strings.TrimSpace(c.Verb + " " + c.Arg))
+	if over := cells(text) - (arrowAt - gap); over > 0 {
+		room := arrowAt - gap - cells(c.Verb+" "+t.pen.more)
+		return c.Verb + " " + t.pen.more + screen.TruncateLeft(text, cells(text)-room, "")
+	}
+	return text
+}
+
+// drawNext draws the transfer command, and the reply that it has begun. In passive mode the client sends it and
 // dials at the same time, so it stands below the data connection whichever of
 // the two was noticed first.
 func (t *talk) drawNext() {
 	if t.next != "" {
 		t.put(rung{command: true, left: t.next, arrow: t.pen.arrow(ftp.ServerPI)})
 		t.next = ""
+	}
+	if t.began.Code != 0 && (t.opened || t.stands || t.failed) {
+		t.drawReply(t.began)
+		t.began = ftp.Reply{}
 	}
 }
 
@@ -237,8 +274,11 @@ func (t *talk) reply(verb string, r ftp.Reply) {
 	switch {
 	case verb != "" && verb == t.address.Verb:
 		t.announced(r)
-	case r.Code == 125:
-		t.stands = true
+	case r.Code.Class() == ftp.Preliminary && verb != "" && verb == t.busy && t.final.Code == 0:
+		t.began = r
+		if t.stands = t.stands || r.Code == 125; t.next == "" {
+			t.drawNext()
+		}
 	case r.Code.Class() == ftp.Preliminary:
 	case verb != "" && verb == t.busy && t.final.Code != 0:
 		t.finals = append(t.finals, r)
@@ -304,7 +344,7 @@ func (t *talk) announced(reply ftp.Reply) {
 	case 0: // none came
 	case ftp.Completion:
 		r.right = fmt.Sprint(int(reply.Code))
-		r.notes = []string{fmt.Sprintf(`"call me on %s"`, where(addr, user))}
+		r.said = fmt.Sprintf(`"call me on %s"`, where(addr, user))
 	default:
 		r.right, r.bad = reply.String(), true
 		r.notes = []string{t.once(t.refusedAddress(addr, reply.Code))}

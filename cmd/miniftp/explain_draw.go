@@ -74,6 +74,7 @@ type rung struct {
 	label   string   // "control" or "data"
 	left    string   // what the client does or says
 	command bool     // left is a command
+	said    string   // what the client says by it, below
 	arrow   shaft    // from arrow, bytes or failed
 	right   string   // what the server does or says
 	notes   []string // beside that if there is room, else below
@@ -185,7 +186,12 @@ func (p *pen) header(us ftp.Side) string {
 func (p *pen) draw(r rung) string {
 	left := pad(p.clean(r.label), arrowAt-gap-cells(r.left)) + p.clean(r.left)
 	if r.command {
-		left = pad("", commandAt) + screen.Truncate(p.clean(r.left), arrowAt-commandAt-1, p.more)
+		left = screen.Truncate(p.clean(r.left), arrowAt-gap, p.more)
+		at := commandAt
+		if commandAt+cells(left) >= arrowAt { // a file name that is longer
+			at = arrowAt - gap - cells(left)
+		}
+		left = pad("", at) + left
 	}
 	if p.tag > 0 {
 		left = pad(r.tag, p.tag) + left
@@ -199,6 +205,10 @@ func (p *pen) draw(r rung) string {
 		} else {
 			b.WriteString(p.finish(below+text, r.bad))
 		}
+	}
+	if r.said != "" {
+		said := p.clean(r.said)
+		b.WriteString(p.finish(pad("", p.tag+max(arrowAt-gap-cells(said), 0))+said, r.bad))
 	}
 	return b.String()
 }

@@ -142,6 +142,10 @@ func (p *picture) html(svg string) string {
 func (p *picture) step(b *bytes.Buffer, r rung, y int) int {
 	notes := p.notes(r)
 	next := y + max(stepTall, 11+lineTall*len(notes))
+	if r.said != "" {
+		next = max(next, y+11+2*lineTall)
+		textAt(b, userAt-14, y+stepTall/2+5+lineTall, "note", "end", fitted(p.pen.clean(r.said), 36))
+	}
 	at := y + stepTall/2
 	if r.label == "data" || r.arrow.bytes {
 		fmt.Fprintf(b, `<rect class="band" x="0" y="%d" width="%d" height="%d"/>`+"\n", y, pageWidth, next-y)

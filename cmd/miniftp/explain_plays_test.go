@@ -19,6 +19,12 @@ import (
 
 // The pictures that TestLadder draws.
 
+// noDial is a server that nothing listens at.
+var noDial = []ftp.Event{{
+	Control: &ftp.Control{ID: 1, Side: ftp.UserPI},
+	What:    ftp.DialFailed{Addr: "203.0.113.7:21", Err: errRefused},
+}}
+
 // play is a picture to draw: what happens on one or more control connections.
 type play struct {
 	name   string
@@ -195,6 +201,7 @@ func failedPlays() []play {
 	says425 := &ftp.Error{Verb: "RETR", Reply: ftp.NewReply(425, "Can't open data connection.")}
 	says426 := &ftp.Error{Verb: "RETR", Reply: ftp.NewReply(426, "The data connection broke after 1000000 bytes.")}
 	return []play{
+		{name: "the server can't be reached", width: 80, events: noDial},
 		{name: "active behind NAT, nobody came", width: 120, events: natPORT(notOpened(ftp.Active, ftp.Listens, "192.168.1.20:51241", errNobody),
 			answers("RETR", 425, "Can't open data connection."), transferred("RETR", ftp.Active, 0, says425))},
 		{name: "active behind NAT, nobody came", width: 80, events: natPORT(notOpened(ftp.Active, ftp.Listens, "192.168.1.20:51241", errNobody))},

@@ -168,8 +168,8 @@ func TestLadderConcurrent(t *testing.T) {
 		}
 	}
 	for id := 1; id <= 8; id++ {
-		if n := perSession[fmt.Sprintf("#%d", id)]; n != 6 {
-			t.Errorf("session %d has %d labelled rungs, want 6", id, n)
+		if n := perSession[fmt.Sprintf("#%d", id)]; n != 7 {
+			t.Errorf("session %d has %d labelled rungs, want 7", id, n)
 		}
 	}
 }

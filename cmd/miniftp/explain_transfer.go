@@ -24,6 +24,10 @@ func (t *talk) secured(s ftp.TLS) {
 // transferDone draws the bytes, then what waited for them.
 func (t *talk) transferDone(h ftp.TransferDone) {
 	t.drawNext()
+	if t.began.Code != 0 { // there is no data connection to stand below
+		t.drawReply(t.began)
+		t.began = ftp.Reply{}
+	}
 	var reply *ftp.Error
 	if refused := errors.As(h.Err, &reply) && h.Bytes == 0; (t.opened || t.stands) && !refused {
 		t.bytes(h)
@@ -37,7 +41,7 @@ func (t *talk) transferDone(h ftp.TransferDone) {
 	}
 	t.busy, t.opened, t.moving, t.final = "", false, false, ftp.Reply{}
 	if len(t.ahead) > 0 { // drawn as if it were sent only now: a transfer is drawn as a whole
-		t.busy, t.next, t.ahead = t.ahead[0], t.ahead[0], t.ahead[1:]
+		t.busy, t.next, t.ahead = t.ahead[0].Verb, t.named(t.ahead[0]), t.ahead[1:]
 		t.moving = true
 	}
 	if len(t.finals) > 0 {

@@ -130,7 +130,7 @@ func (e *env) onEach(first int, how naming, f func(*cli.Context, *link, *client.
 			return err
 		}
 		lines := e.newJSONLines(c)
-		work := e.newCrew(c.Int("parallel"))
+		work := e.newCrew(parallel(c))
 		err := e.eachNamed(c, c.Args().Slice()[first:], how, work, func(k *link, r *remote, file found) error {
 			return work.do(func() error {
 				err := at(r.join(file.path), k.do(func(cl *client.Client, _ int) error { return f(c, k, cl, file) }))

@@ -15,8 +15,20 @@ import (
 	"miniftp/ftp/client"
 )
 
-// maxParallel bounds --parallel.
-const maxParallel = 100
+// maxParallel bounds --parallel; treeParallel is its default for trees of files.
+const (
+	maxParallel  = 100
+	treeParallel = 4
+)
+
+// parallel returns how many connections a verb may have at once. The default is for verbs
+// that move trees of files.
+func parallel(c *cli.Context) int {
+	if c.IsSet("parallel") || c.Command.Name != "mirror" && !(c.Bool("recursive") && (c.Command.Name == "get" || c.Command.Name == "put")) {
+		return c.Int("parallel")
+	}
+	return max(c.Int("parallel"), treeParallel)
+}
 
 // clientFlags are on every client verb.
 func clientFlags(own ...cli.Flag) []cli.Flag {
@@ -26,7 +38,7 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "active-ports", Usage: "in active mode, listen on ports `LO-HI`", DefaultText: "any free port"},
 		&cli.StringFlag{Name: "active-ip", Usage: "in active mode, announce the address `IP`", DefaultText: "that of the control connection"},
 		&cli.BoolFlag{Name: "ascii", Usage: "transfer text, with the line ends of each side (TYPE A)"},
-		&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Value: 1, Usage: "use `N` connections at once, or fewer if the server allows fewer"},
+		&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Value: 1, Usage: "use `N` connections at once, or fewer if the server allows fewer", DefaultText: "4 for mirror, get -r and put -r, else 1"},
 		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try up to `N` times more after a connection broke, with growing pauses; each try resumes where the last one stopped"},
 		newDuration("timeout", client.DefaultTimeout, "", "give up when nothing happened for `DURATION`, such as 500ms, 2m or plain seconds"),
 		&cli.StringFlag{Name: "rate", Usage: "transfer at most `BYTES` per second, such as 500k, 2M or 2MiB", DefaultText: "no limit"},

@@ -82,12 +82,12 @@ func (e *env) runGet(c *cli.Context) error {
 	if f.recursive || len(args) > 1 || namesSeveral(args[0]) {
 		f.meter.total(f.recursive || namesSeveral(args[0]))
 	} else {
-		f.segments = c.Int("parallel")
+		f.segments = parallel(c)
 	}
 	if f.local == "-" && isTerminal(e.out) {
 		f.meter.hide() // they would stand in the middle of the text
 	}
-	f.crew = e.newCrew(c.Int("parallel"))
+	f.crew = e.newCrew(parallel(c))
 	if f.local == "-" {
 		f.crew = e.newCrew(1) // in the order of the arguments
 		e.resume = ""         // -c does not go with -

@@ -164,7 +164,7 @@ func realPath(dir string) string {
 func mirrorOptions(c *cli.Context, all filters) (client.MirrorOptions, error) {
 	o := client.MirrorOptions{
 		Delete: c.Bool("delete"), DryRun: c.Bool("dry-run"), Checksum: c.Bool("checksum"), Newer: c.Bool("newer"),
-		Perms: c.Bool("perms"), Parallel: c.Int("parallel"),
+		Perms: c.Bool("perms"), Parallel: parallel(c),
 	}
 	if len(all) > 0 {
 		o.Select = all.selects

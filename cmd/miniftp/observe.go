@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,15 +78,31 @@ func maskedWords(args []string) []string {
 }
 
 // wireLog writes commands and replies as they go over the wire: "> " to the
-// server, "< " from it. Secrets are masked, control characters shown as "?".
+// server, "< " from it. Secrets are masked, control characters shown as "?". The lines of a
+// client's second connection begin with [2], and so on.
 func wireLog(w io.Writer) ftp.Observer {
 	var mu sync.Mutex
+	var open []uint64 // IDs of control connections, 0 where one has ended
 	return ftp.ObserverFunc(func(e ftp.Event) {
 		mu.Lock()
 		defer mu.Unlock()
 		tag := ""
 		if e.Control.Side == ftp.ServerPI {
 			tag = "[" + strconv.FormatUint(e.Control.ID, 10) + "] "
+		} else {
+			n := slices.Index(open, e.Control.ID)
+			if n < 0 {
+				if n = slices.Index(open, 0); n < 0 {
+					n, open = len(open), append(open, 0)
+				}
+				open[n] = e.Control.ID
+			}
+			if n > 0 {
+				tag = "[" + strconv.Itoa(n+1) + "] "
+			}
+			if _, ended := e.What.(ftp.ControlClosed); ended {
+				open[n] = 0
+			}
 		}
 		switch h := e.What.(type) {
 		case ftp.CommandGiven:

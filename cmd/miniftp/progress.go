@@ -144,7 +144,7 @@ func (t *transfer) draw() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
-	if t.ended || now.total > 0 && now.done >= now.total { // over, or soon
+	if t.ended || t.bar != nil || now.total > 0 && now.done >= now.total { // over, or soon
 		return
 	}
 	if t.m.drawn.Add(1) > mostBars {
@@ -194,7 +194,9 @@ func (t *transfer) progress() func(done, total int64) {
 		t.pace.step(time.Now(), done, total)
 		now := t.pace
 		t.paceMu.Unlock()
-		if first {
+		if t.m.all != nil && total > 0 && done >= total {
+			t.drop(false) // only its reply is awaited, maybe behind other files
+		} else {
 			t.begin()
 		}
 		t.mu.Lock()
@@ -214,13 +216,16 @@ func show(bar *mpb.Bar, p pace) {
 }
 
 // end removes the bar, if there is one, and prevents another. It may be called twice.
-func (t *transfer) end() {
+func (t *transfer) end() { t.drop(true) }
+
+// drop removes the bar, if there is one. Unless it is for good, more bytes give it another.
+func (t *transfer) drop(forGood bool) {
 	t.mu.Lock()
 	if t.later != nil {
 		t.later.Stop()
 	}
 	bar := t.bar
-	t.bar, t.ended = nil, true
+	t.bar, t.later, t.ended = nil, nil, t.ended || forGood
 	t.mu.Unlock()
 	if bar != nil {
 		bar.Abort(true)

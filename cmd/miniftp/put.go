@@ -77,7 +77,7 @@ func (e *env) runPut(c *cli.Context) error {
 	defer k.close()
 	s := &sender{
 		e: e, fs: afero.NewOsFs(), k: k, remote: r, resume: c.Bool("resume"), ascii: c.Bool("ascii") || r.ascii,
-		recursive: c.Bool("recursive"), times: !c.Bool("no-times"), choice: choice, left: e.newOmissions(c), results: e.newResults(c), crew: e.newCrew(c.Int("parallel")), taken: targets{},
+		recursive: c.Bool("recursive"), times: !c.Bool("no-times"), choice: choice, left: e.newOmissions(c), results: e.newResults(c), crew: e.newCrew(parallel(c)), taken: targets{},
 	}
 	s.intoDir = r.path == "" || strings.HasSuffix(r.path, "/") || len(locals) > 1
 	s.meter = e.newMeter(c)

@@ -183,6 +183,7 @@ func (s *session) talk() {
 		was := s.leaving
 		_ = s.runLine(line)
 		s.leaving = s.leaving && !was // it was said for the line before this one
+		s.left = s.left || s.e.ctx.Err() != nil
 	}
 }
 

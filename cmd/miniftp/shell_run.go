@@ -98,6 +98,9 @@ func (s *session) runCommand(c command) error {
 		s.say("interrupted" + resumeHint(l.verb.cli))
 		return reported{context.Canceled}
 	}
+	if err != nil && s.e.ctx.Err() != nil {
+		s.e.resume = resumeHint(l.verb.cli) // for the last line of the program
+	}
 	return s.failed(l.name, err)
 }
 
@@ -245,7 +248,7 @@ func (s *session) defaults(c *cli.Command) {
 		case *cli.StringFlag:
 			f.Value, f.EnvVars = s.c.String(name), nil
 		case *cli.IntFlag:
-			f.Value, f.EnvVars = s.c.Int(name), nil
+			f.Value, f.EnvVars, f.HasBeenSet = s.c.Int(name), nil, s.c.IsSet(name)
 		case *durationFlag:
 			f.Value, f.EnvVars = s.c.Duration(name), nil
 		case *cli.GenericFlag:

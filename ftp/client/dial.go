@@ -106,7 +106,10 @@ func (c *Client) connect(ctx context.Context, addr string) error {
 		if end, ok := dialCtx.Deadline(); ok && !time.Now().Before(end) || dialCtx.Err() != nil {
 			err = late
 		}
-		return &ConnectError{Addr: addr, Err: plainly(err)}
+		err = plainly(err)
+		c.control = &ftp.Control{ID: lastID.Add(1), Side: ftp.UserPI}
+		c.tell(ftp.DialFailed{Addr: addr, Err: err})
+		return &ConnectError{Addr: addr, Err: err}
 	}
 	c.raw, c.conn, c.host, c.addr = conn, conn, host, addr
 	c.control = &ftp.Control{

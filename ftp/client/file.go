@@ -50,6 +50,7 @@ type FileOptions struct {
 	// Modified is the remote file's time for KeepTime of a Download, if it is known
 	// already; zero: ask.
 	Modified time.Time
+	precise  time.Duration // of Modified; 0: to the second
 }
 
 // Download copies the remote file to local in fsys. Until it is whole its name is
@@ -100,7 +101,7 @@ type download struct {
 
 // look finds out the version of the remote file, as far as it is not known.
 func (d *download) look(ctx context.Context) error {
-	d.v.modified = d.o.Modified
+	d.v.modified, d.v.precise = d.o.Modified, d.o.precise
 	switch {
 	case d.o.ASCII:
 		return nil

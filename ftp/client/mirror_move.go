@@ -95,11 +95,12 @@ func (m *mirror) progress(rel string) func(done, total int64) {
 
 // get downloads a file.
 func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *task) (Result, error) {
-	if err := src.exact(ctx, t.rel, &t.src); err != nil {
+	if err := src.dated(ctx, t.rel, &t.src); err != nil {
 		return Result{}, err
 	}
 	o := FileOptions{
-		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Modified: t.src.Modified,
+		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(),
+		Modified: t.src.Modified, precise: t.src.Precise,
 	}
 	if t.src.Precise >= time.Minute {
 		o.Modified, _ = src.span(&t.src)
@@ -220,7 +221,7 @@ func (s *remoteSide) tellsMode(err error) bool {
 
 // across streams a file from one server to another; it is not resumed.
 func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res Result, err error) {
-	if err := src.exact(ctx, t.rel, &t.src); err != nil {
+	if err := src.dated(ctx, t.rel, &t.src); err != nil {
 		return Result{}, err
 	}
 	part := ""

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -266,4 +267,51 @@ func TestMirrorFewConnections(t *testing.T) {
 		t.Errorf("%+v over %d", res, pool.Size())
 	}
 	sameShape(t, shape(t, here, "/"), shape(t, site, "/x"))
+}
+
+// TestMirrorMinutes: the times of files are asked for only where the minute of LIST does not
+// decide: once for each week, as the server's zone may be another one in summer.
+func TestMirrorMinutes(t *testing.T) {
+	names := []string{"a", "b", "c", "p", "q", "r"}
+	f := newFake(t, func(f *fake) {
+		f.feat = nil
+		f.files["/x/a"] = "seven!!"
+		for _, name := range names {
+			f.files["/x/"+name] = "seven!!"
+			day := "2024-01-02 05:04"
+			if name >= "p" {
+				day = "2024-07-02 06:04"
+			}
+			f.dirs["/x"] += "-rw-r--r-- 1 o g 7 " + day + " " + name + "\r\n"
+		}
+		f.on["MDTM"] = func(s *session, arg string) {
+			if arg >= "/x/p" {
+				s.say("213 20240702030405")
+				return
+			}
+			s.say("213 20240102030405")
+		}
+	})
+	here := fsroot.NewMem()
+	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+	res, _ := mustMirror(t, client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{})
+	var asked []string
+	for _, line := range f.commands() {
+		if name, ok := strings.CutPrefix(line, "MDTM /x/"); ok {
+			asked = append(asked, name)
+		}
+	}
+	// All in July, as one has shown that the zone of January does not hold there.
+	if res.Files != 6 || !slices.Equal(asked, []string{"a", "p", "q", "r"}) {
+		t.Errorf("%+v, MDTM of %q", res, asked)
+	}
+	for _, name := range names {
+		want := time.Date(2024, 1, 2, 3, 4, 0, 0, time.UTC)
+		if name >= "p" {
+			want = time.Date(2024, 7, 2, 3, 4, 5, 0, time.UTC)
+		}
+		if info, err := here.Stat("/" + name); err != nil || !info.ModTime().Equal(want) {
+			t.Errorf("%s: %v, %v", name, info.ModTime(), err)
+		}
+	}
 }

@@ -24,6 +24,7 @@ type remoteSide struct {
 	mu    sync.Mutex
 	zone  time.Duration // of the times in LIST, to be taken off
 	knows zoneState
+	weeks map[int64]bool // of times in LIST: whether the zone is right for them
 
 	// What the server turned out not to do, for anything.
 	noRename, noTime, noMode, noHash atomic.Bool
@@ -116,6 +117,35 @@ func (s *remoteSide) learnZone(ctx context.Context, c *Client, rel string, liste
 	s.knows = zoneUnknown
 	if off := listed.Sub(t).Round(15 * time.Minute); err == nil && off.Abs() <= farOff {
 		s.zone, s.knows = off, zoneKnown
+		s.weeks = map[int64]bool{week(listed): true}
+	}
+	return nil
+}
+
+// week numbers the weeks. A server that lists local times has another zone in summer, so
+// the zone that one file shows is taken to be right for files of the same week only.
+func week(t time.Time) int64 { return t.Unix() / (7 * 24 * 60 * 60) }
+
+// dated finds out the time of a file that is about to be copied. The minute of LIST will do
+// where the zone is known; a day, or no time at all, will not.
+func (s *remoteSide) dated(ctx context.Context, rel string, e *ftp.Entry) error {
+	listed := e.Modified
+	minute := e.Precise == time.Minute && !listed.IsZero()
+	if minute {
+		s.mu.Lock()
+		right := s.weeks[week(listed)]
+		s.mu.Unlock()
+		if right {
+			return nil
+		}
+	}
+	if err := s.exact(ctx, rel, e); err != nil || !minute || e.Precise >= time.Minute {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.knows == zoneKnown {
+		s.weeks[week(listed)] = listed.Sub(e.Modified).Round(15*time.Minute) == s.zone
 	}
 	return nil
 }

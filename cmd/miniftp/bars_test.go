@@ -1,0 +1,67 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/spf13/afero"
+)
+
+// cursorUp moves the cursor to the first of the lines that are drawn again.
+var cursorUp = regexp.MustCompile("\x1b\\[([0-9]+)A")
+
+// Of many files only those have a bar that a connection works on, and there is one line for
+// all of them.
+func TestBarsAtATerminal(t *testing.T) {
+	const files, connections = 40, 4
+	program(t)
+	var runs sync.WaitGroup
+	defer runs.Wait()
+	for _, args := range []string{"get -r URL/tree got", "put -r tree URL/put", "mirror URL/tree down", "mirror tree URL/up"} {
+		for _, size := range []int{30_000, 300_000} { // in a chain, and one by one
+			runs.Go(func() {
+				t.Run(fmt.Sprintf("%s %d", strings.ReplaceAll(args, "/", " "), size), func(t *testing.T) {
+					srv, dir := withFile(t, nil), t.TempDir()
+					if err := os.Mkdir(filepath.Join(dir, "tree"), 0o700); err != nil {
+						t.Fatal(err)
+					}
+					for i := range files {
+						name := fmt.Sprintf("tree/f%02d", i)
+						err := os.WriteFile(filepath.Join(dir, name), pattern(size), 0o600)
+						if err == nil {
+							err = afero.WriteFile(srv.FS, "/"+name, pattern(size), 0o644)
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+					}
+					verb, rest, _ := strings.Cut(args, " ")
+					words := []string{verb, "-j", strconv.Itoa(connections), "--rate", "40k"}
+					s := pty{columns: 100}.start(t, dir, append(words, strings.Fields(strings.ReplaceAll(rest, "URL", srv.URL))...)...)
+					shown := ""
+					for range 40 {
+						shown += s.await(" of 40 files")
+					}
+					s.press(ctrlC)
+					s.leaves(exitInterrupted)
+					most := 0
+					for _, up := range cursorUp.FindAllStringSubmatch(shown, -1) {
+						n, _ := strconv.Atoi(up[1])
+						most = max(most, n)
+					}
+					if most > connections+1 || most < 2 {
+						t.Errorf("%d lines are drawn: %q", most, shown[max(0, len(shown)-2000):])
+					}
+				})
+			})
+		}
+	}
+}
