@@ -4,23 +4,26 @@ import (
 	"encoding/binary"
 	"io/fs"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
 	"miniftp/ftp"
 )
 
-// Bounds on what a server may list.
+// Bounds on what a server may list. What does not fit in memory is kept in a temporary file.
 const (
 	maxEntries = 10_000_000 // of one listing, and of one walk
-	maxListing = 128 << 20  // bytes of one listing
+	maxListing = 1 << 30    // bytes of one listing
 	maxKept    = 8 << 20    // bytes of entries that are held in memory at once
+	maxOnDisk  = 1 << 30    // bytes of entries that are held in files at once
+	minKept    = 64 << 10   // bytes that each listing may hold in memory in any case
 )
 
 // budget is what one walk may still read, and hold at once.
-type budget struct{ entries, room int }
+type budget struct{ entries, room, disk int }
 
-func newBudget() *budget { return &budget{maxEntries, maxKept} }
+func newBudget() *budget { return &budget{maxEntries, maxKept, maxOnDisk} }
 
 // take is ErrTooMany if there is no room for one more entry of n bytes.
 func (b *budget) take(n int) error {
@@ -32,20 +35,23 @@ func (b *budget) take(n int) error {
 	return nil
 }
 
-// kept is the entries of a directory, packed: there may be very many of them, and
-// packed they take about what their lines took.
+// kept is the entries of a directory, packed: there may be very many of them, and packed
+// they take about what their lines took. Those for which the budget has no room are in a
+// temporary file.
 type kept struct {
 	budget *budget
 	took   int
 	pages  [][]byte
-	at     []uint32 // of each entry: page<<16 + offset
+	at     []uint64 // of each entry: page<<16 + offset
 	buf    []byte
+	disk   *diskKept // nil: all are in memory
+	hint   int       // about where find looks next
 }
 
 const pageSize = 1 << 16
 
-func (k *kept) add(e *ftp.Entry) error {
-	b := k.buf[:0]
+// pack appends an entry to b.
+func pack(b []byte, e *ftp.Entry) []byte {
 	for _, s := range [...]string{e.Name, e.Perm, e.Unique, e.Owner, e.Group, e.Target} {
 		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 	}
@@ -58,43 +64,68 @@ func (k *kept) add(e *ftp.Entry) error {
 	} {
 		b = binary.AppendVarint(b, n)
 	}
-	k.buf = b
-	const index = 8 // of at, which grows ahead
-	if err := k.grow(len(b), index); err != nil {
-		return err
+	return b
+}
+
+func (k *kept) add(e *ftp.Entry) error {
+	k.buf = pack(k.buf[:0], e)
+	if k.budget.entries--; k.budget.entries < 0 {
+		return ErrTooMany
 	}
+	if k.budget.room < len(k.buf)+pageSize && k.took >= minKept {
+		if err := k.spill(); err != nil {
+			return err
+		}
+	}
+	k.grow(len(k.buf))
 	last := len(k.pages) - 1
-	k.at = append(k.at, uint32(last)<<16|uint32(len(k.pages[last])))
-	k.pages[last] = append(k.pages[last], b...)
+	k.at = append(k.at, uint64(last)<<16|uint64(len(k.pages[last])))
+	k.pages[last] = append(k.pages[last], k.buf...)
 	return nil
 }
 
 // grow makes room for n more bytes on the last page.
-func (k *kept) grow(n, index int) error {
+func (k *kept) grow(n int) {
+	const index = 16 // of at, which grows ahead
 	size := 512
 	if i := len(k.pages) - 1; i >= 0 {
 		if cap(k.pages[i])-len(k.pages[i]) >= n {
 			k.took += index
-			return k.budget.take(index)
+			k.budget.room -= index
+			return
 		}
 		size = min(pageSize, 4*cap(k.pages[i]))
 	}
 	size = max(size, n)
 	k.took += size + index
-	if err := k.budget.take(size + index); err != nil {
-		return err
-	}
+	k.budget.room -= size + index
 	k.pages = append(k.pages, make([]byte, 0, size))
-	return nil
 }
 
-// drop gives the room back.
+// drop gives the room back, and removes the file.
 func (k *kept) drop() {
-	k.budget.room += k.took
-	k.took, k.pages, k.at, k.buf = 0, nil, nil, nil
+	k.release()
+	k.buf, k.hint = nil, 0
+	if k.disk != nil {
+		k.budget.disk += int(k.disk.size)
+		k.disk.close()
+		k.disk = nil
+	}
 }
 
-func (k *kept) bytes(i int) []byte { return k.pages[k.at[i]>>16][k.at[i]&(pageSize-1):] }
+// release gives the room in memory back.
+func (k *kept) release() {
+	k.budget.room += k.took
+	k.took, k.pages, k.at = 0, nil, nil
+}
+
+// len is how many entries there are.
+func (k *kept) len() int {
+	if k.disk != nil {
+		return k.disk.n + len(k.at)
+	}
+	return len(k.at)
+}
 
 func word(b []byte) (s, rest []byte) {
 	n, size := binary.Uvarint(b)
@@ -102,9 +133,34 @@ func word(b []byte) (s, rest []byte) {
 	return b[:n], b[n:]
 }
 
-// entry unpacks one.
-func (k *kept) entry(i int) ftp.Entry {
-	b := k.bytes(i)
+// bytes returns one entry as it is packed. It is valid until the next call.
+func (k *kept) bytes(i int) ([]byte, error) {
+	if k.disk != nil {
+		return k.disk.bytes(i)
+	}
+	return k.pages[k.at[i]>>16][k.at[i]&(pageSize-1):], nil
+}
+
+// name returns the name of an entry, valid until the next call.
+func (k *kept) name(i int) ([]byte, error) {
+	b, err := k.bytes(i)
+	if err != nil {
+		return nil, err
+	}
+	name, _ := word(b)
+	return name, nil
+}
+
+// entry unpacks one. An error is one of the temporary file.
+func (k *kept) entry(i int) (ftp.Entry, error) {
+	b, err := k.bytes(i)
+	if err != nil {
+		return ftp.Entry{}, err
+	}
+	return unpack(b), nil
+}
+
+func unpack(b []byte) ftp.Entry {
 	var e ftp.Entry
 	for _, s := range [...]*string{&e.Name, &e.Perm, &e.Unique, &e.Owner, &e.Group, &e.Target} {
 		var w []byte
@@ -123,13 +179,50 @@ func (k *kept) entry(i int) ftp.Entry {
 	return e
 }
 
-// sort orders the entries by name.
-func (k *kept) sort() {
-	name := func(at uint32) []byte {
+// sort orders the entries by name. It is to be called once all were added, before any is
+// read.
+func (k *kept) sort() error {
+	if k.disk != nil {
+		return k.merge()
+	}
+	k.sortPages()
+	return nil
+}
+
+// sortPages orders those that are in memory.
+func (k *kept) sortPages() {
+	name := func(at uint64) []byte {
 		s, _ := word(k.pages[at>>16][at&(pageSize-1):])
 		return s
 	}
-	slices.SortFunc(k.at, func(a, b uint32) int { return slices.Compare(name(a), name(b)) })
+	slices.SortFunc(k.at, func(a, b uint64) int { return slices.Compare(name(a), name(b)) })
+}
+
+// find returns the entry of that name. It is quick if names are looked for in their order.
+func (k *kept) find(name string) (e ftp.Entry, ok bool, err error) {
+	compare := func(i int) int {
+		at, bad := k.name(i)
+		if bad != nil && err == nil {
+			err = bad
+		}
+		return strings.Compare(string(at), name)
+	}
+	from, to := 0, k.len()
+	if k.hint < to && compare(k.hint) <= 0 {
+		from = k.hint
+		step := 1
+		for from+step < to && compare(from+step) <= 0 {
+			from, step = from+step, 2*step
+		}
+		to = min(to, from+step)
+	}
+	i := from + sort.Search(to-from, func(i int) bool { return compare(from+i) >= 0 })
+	k.hint = min(i, max(k.len()-1, 0))
+	if err != nil || i == k.len() || compare(i) != 0 {
+		return ftp.Entry{}, false, err
+	}
+	e, err = k.entry(i)
+	return e, err == nil, err
 }
 
 // unpinned is e without the line that it was cut from, if that is of a length that may

@@ -232,8 +232,11 @@ func (r *removal) inside(ctx context.Context, path string, depth int, hidden boo
 		return 0, partial
 	}
 	in := &siblings{dir: path}
-	for i := range entries.at {
-		e := entries.entry(i)
+	for i := range entries.len() {
+		e, err := entries.entry(i)
+		if err != nil {
+			return entries.len(), err
+		}
 		child := join(path, e.Name)
 		if e.Type == ftp.DirEntry {
 			err = r.all(ctx, child, in, depth+1)
@@ -241,10 +244,10 @@ func (r *removal) inside(ctx context.Context, path string, depth int, hidden boo
 			err = r.all(ctx, child, in, depth+1)
 		}
 		if err != nil {
-			return len(entries.at), err
+			return entries.len(), err
 		}
 	}
-	return len(entries.at), partial
+	return entries.len(), partial
 }
 
 // Size returns the size of a file in bytes, as a binary transfer would move it

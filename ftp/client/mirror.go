@@ -176,10 +176,10 @@ type mirror struct {
 	ahead   int  // listings that were begun before their turn
 }
 
-// maxMirror is how many bytes of listings a Mirror holds at most, and maxErrors how
-// many errors it returns.
+// maxMirror is how many bytes of listings a Mirror holds in memory, and maxErrors how many
+// errors it returns.
 const (
-	maxMirror = 32 << 20
+	maxMirror = 16 << 20
 	maxErrors = 20
 )
 
@@ -191,7 +191,7 @@ const (
 // *MirrorError.
 func Mirror(ctx context.Context, dst, src Tree, o MirrorOptions) (MirrorResult, error) {
 	began := time.Now()
-	m := &mirror{o: o, parallel: max(o.Parallel, 1), budget: &budget{maxEntries, maxMirror}}
+	m := &mirror{o: o, parallel: max(o.Parallel, 1), budget: &budget{maxEntries, maxMirror, maxOnDisk}}
 	outer := ctx
 	ctx, m.cancel = context.WithCancelCause(ctx)
 	defer m.cancel(nil)

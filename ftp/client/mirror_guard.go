@@ -28,16 +28,16 @@ var (
 // extraneous removes what the source does not have.
 func (v *visit) extraneous() {
 	var spelled *spellings
-	for i := range v.l.dst.at {
-		e := v.l.dst.entry(i)
-		if isPart(e.Name) || v.ctx.Err() != nil || v.l.from.hides && strings.HasPrefix(e.Name, ".") {
+	for i := range v.l.dst.len() {
+		e, ok := v.m.entry(v.l.dst, i)
+		if !ok || isPart(e.Name) || v.ctx.Err() != nil || v.l.from.hides && strings.HasPrefix(e.Name, ".") {
 			continue
 		}
-		if _, ok := v.l.src.find(e.Name); ok || !v.m.selected(v.at(e.Name), &e) {
+		if _, ok := v.m.find(v.l.src, e.Name); ok || !v.m.selected(v.at(e.Name), &e) {
 			continue
 		}
 		if spelled == nil {
-			spelled = spellingsOf(v.l)
+			spelled = v.m.spellingsOf(v.l)
 		}
 		if spelled.has(e.Name) {
 			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: v.at(e.Name), Why: "the source has a name that only differs in its spelling"})
@@ -54,11 +54,12 @@ type spellings struct {
 	folded []uint64 // sorted
 }
 
-func spellingsOf(l *listing) *spellings {
+func (m *mirror) spellingsOf(l *listing) *spellings {
 	s := &spellings{seed: maphash.MakeSeed()}
-	for i := range l.src.at {
-		name := string(l.src.name(i))
-		if _, there := l.dst.find(name); !there {
+	for i := range l.src.len() {
+		e, _ := m.entry(l.src, i)
+		name := e.Name
+		if _, there := m.find(l.dst, name); !there {
 			s.folded = append(s.folded, s.of(name), s.of(withoutColumn(name)))
 		}
 	}
@@ -102,21 +103,25 @@ func withoutColumn(name string) string {
 func (v *visit) sameName(name string) (ftp.Entry, bool) {
 	if v.others == nil {
 		v.seed, v.others = maphash.MakeSeed(), map[uint64]int{}
-		for i := range v.l.dst.at {
-			at := string(v.l.dst.name(i))
-			if _, ok := v.l.src.find(at); !ok {
-				v.others[maphash.String(v.seed, fold(at))] = i
+		for i := range v.l.dst.len() {
+			e, _ := v.m.entry(v.l.dst, i)
+			if _, ok := v.m.find(v.l.src, e.Name); !ok {
+				v.others[maphash.String(v.seed, fold(e.Name))] = i
 			}
 		}
 	}
 	i, ok := v.others[maphash.String(v.seed, fold(name))]
-	if !ok || fold(string(v.l.dst.name(i))) != fold(name) {
+	if !ok {
+		return ftp.Entry{}, false
+	}
+	e, ok := v.m.entry(v.l.dst, i)
+	if !ok || fold(e.Name) != fold(name) {
 		return ftp.Entry{}, false
 	}
 	if _, err := v.m.dst.look(v.ctx, v.at(name)); err != nil {
 		return ftp.Entry{}, false
 	}
-	return v.l.dst.entry(i), true
+	return e, true
 }
 
 // unlink removes what is listed as a directory if that takes one command: a link to a
@@ -148,8 +153,9 @@ func (m *mirror) unlink(ctx context.Context, rel string) bool {
 // is found at the destination.
 func (m *mirror) noteRoot(names *kept) {
 	m.seed = maphash.MakeSeed()
-	for i := range names.at {
-		m.rootNames = append(m.rootNames, maphash.Bytes(m.seed, names.name(i)))
+	for i := range names.len() {
+		e, _ := m.entry(names, i)
+		m.rootNames = append(m.rootNames, maphash.String(m.seed, e.Name))
 	}
 	slices.Sort(m.rootNames)
 }
@@ -160,8 +166,9 @@ func (m *mirror) noteRoot(names *kept) {
 // the source.
 func (m *mirror) isSource(ctx context.Context, rel string, names *kept) error {
 	same := 0
-	for i := range names.at {
-		if _, ok := slices.BinarySearch(m.rootNames, maphash.Bytes(m.seed, names.name(i))); ok {
+	for i := range names.len() {
+		e, _ := m.entry(names, i)
+		if _, ok := slices.BinarySearch(m.rootNames, maphash.String(m.seed, e.Name)); ok {
 			same++
 		}
 	}

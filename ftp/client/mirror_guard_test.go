@@ -27,8 +27,11 @@ func (f folding) Remove(n string) error               { return f.Fs.Remove(strin
 func (f folding) Rename(a, b string) error {
 	return f.Fs.Rename(strings.ToLower(a), strings.ToLower(b))
 }
-func (f folding) Mkdir(n string, m fs.FileMode) error    { return f.Fs.Mkdir(strings.ToLower(n), m) }
+
+func (f folding) Mkdir(n string, m fs.FileMode) error { return f.Fs.Mkdir(strings.ToLower(n), m) }
+
 func (f folding) MkdirAll(n string, m fs.FileMode) error { return f.Fs.MkdirAll(strings.ToLower(n), m) }
+
 func (f folding) Chtimes(n string, a, m time.Time) error {
 	return f.Fs.Chtimes(strings.ToLower(n), a, m)
 }

@@ -101,7 +101,7 @@ func (r *reading) askLinks(ctx context.Context) error {
 		r.c.history.noMLSD.Load() || !r.c.features.Has("MLST") && !r.c.features.Has("MLSD") {
 		return nil
 	}
-	room := &budget{maxLinks, maxLinks * entryBytes}
+	room := &budget{entries: maxLinks, room: maxLinks * entryBytes}
 	r.links = map[string]string{}
 	_, err := r.c.byLIST(ctx, r.s.at(r.rel), &r.s.ways, func(e ftp.Entry, err error) bool {
 		if err == nil && e.Type == ftp.LinkEntry && e.Target != "" && room.take(entryBytes+len(e.Name)+len(e.Target)) == nil {

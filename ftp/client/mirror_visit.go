@@ -41,8 +41,8 @@ func (m *mirror) selected(rel string, e *ftp.Entry) bool {
 func (v *visit) parts() {
 	const most = 10_000
 	v.left = map[string]bool{}
-	for i := range v.l.dst.at {
-		if e := v.l.dst.entry(i); isPart(e.Name) && e.Type == ftp.FileEntry && len(v.left) < most {
+	for i := range v.l.dst.len() {
+		if e, ok := v.m.entry(v.l.dst, i); ok && isPart(e.Name) && e.Type == ftp.FileEntry && len(v.left) < most {
 			v.left[e.Name] = false
 		}
 	}
@@ -62,18 +62,23 @@ func (v *visit) stale() {
 
 // entries goes through the names of the source.
 func (v *visit) entries() {
-	for i := range v.l.src.at {
-		if v.ctx.Err() != nil {
+	before := ""
+	for i := range v.l.src.len() {
+		e, ok := v.m.entry(v.l.src, i)
+		if v.ctx.Err() != nil || !ok {
 			return
 		}
-		e := v.l.src.entry(i)
+		if i > 0 && e.Name == before {
+			continue // see sort
+		}
+		before = e.Name
 		rel := v.at(e.Name)
 		if isPart(e.Name) {
 			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is part of a file that is not whole"})
 			continue
 		}
-		dst, ok := v.l.dst.find(e.Name)
-		if !ok && len(v.l.dst.at) > 0 {
+		dst, ok := v.m.find(v.l.dst, e.Name)
+		if !ok && v.l.dst.len() > 0 {
 			dst, _ = v.sameName(e.Name)
 		}
 		b := branch{rel: rel, real: path.Join(v.b.real, e.Name), links: v.b.links}
@@ -127,7 +132,7 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 		if _, ok := v.left[part]; ok {
 			v.left[part] = true
 			if t.part.Name == "" {
-				t.part, _ = v.l.dst.find(part)
+				t.part, _ = v.m.find(v.l.dst, part)
 			}
 		}
 	}
@@ -277,10 +282,12 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		m.tell(ctx, Action{Kind: Remove, Path: rel, Dir: true, Err: err})
 		return false
 	}
-	inside.sort()
 	all := true
-	for i := range inside.at {
-		e := inside.entry(i)
+	for i := range inside.len() {
+		e, ok := m.entry(inside, i)
+		if !ok {
+			return false
+		}
 		child := below(rel, e.Name)
 		if ctx.Err() != nil || !m.selected(child, &e) || !m.removeAll(ctx, child, &e, depth+1) {
 			all = false

@@ -1,12 +1,9 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"io/fs"
 	"path"
-	"slices"
-	"strings"
 	"time"
 
 	"miniftp/ftp"
@@ -97,7 +94,7 @@ func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
 
 // read reads one directory.
 func (m *mirror) read(ctx context.Context, s side, rel string, into *kept) (read, error) {
-	return s.list(ctx, rel, func(e *ftp.Entry) error {
+	got, err := s.list(ctx, rel, func(e *ftp.Entry) error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if e == nil {
@@ -106,6 +103,12 @@ func (m *mirror) read(ctx context.Context, s side, rel string, into *kept) (read
 		}
 		return into.add(e)
 	})
+	if err == nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		err = into.sort()
+	}
+	return got, err
 }
 
 // drop gives the room of a listing back.
@@ -187,37 +190,41 @@ func (m *mirror) mayAhead() bool {
 	return true
 }
 
-// sort puts the names of both sides in order. Of a name that comes twice, the second
-// is not taken: it may be a link first and then a directory (CVE-2014-4877).
+// sort tells of the names that come twice in the source. Of such a name, the second is not
+// taken: it may be a link first and then a directory (CVE-2014-4877).
 func (v *visit) sort() {
-	v.l.src.sort()
-	v.l.dst.sort()
-	at := v.l.src.at
-	for i := 1; i < len(at); i++ {
-		if bytes.Equal(v.l.src.name(i-1), v.l.src.name(i)) {
-			name := string(v.l.src.name(i))
-			v.complete = false
-			v.m.tell(v.ctx, Action{Kind: ListDir, Path: below(v.b.rel, name), Err: errTwice})
-			at = slices.Delete(at, i, i+1)
-			i--
-			v.l.src.at = at
+	before := ""
+	for i := range v.l.src.len() {
+		name, err := v.l.src.name(i)
+		if err != nil {
+			v.m.cancel(err)
+			return
 		}
+		if i > 0 && string(name) == before {
+			v.complete = false
+			v.m.tell(v.ctx, Action{Kind: ListDir, Path: below(v.b.rel, before), Err: errTwice})
+		}
+		before = string(name)
 	}
 }
 
-func (k *kept) name(i int) []byte {
-	s, _ := word(k.bytes(i))
-	return s
+// entry returns an entry of a listing. ok is false if the listing can't be read any more:
+// then the mirror ends.
+func (m *mirror) entry(k *kept, i int) (e ftp.Entry, ok bool) {
+	e, err := k.entry(i)
+	if err != nil {
+		m.cancel(err)
+	}
+	return e, err == nil
 }
 
-// find is the entry of that name.
-func (k *kept) find(name string) (ftp.Entry, bool) {
-	i, ok := slices.BinarySearchFunc(k.at, name, func(at uint32, name string) int {
-		s, _ := word(k.pages[at>>16][at&(pageSize-1):])
-		return strings.Compare(string(s), name)
-	})
-	if !ok {
-		return ftp.Entry{}, false
+// find returns the entry of that name. If the listing can't be read any more, the mirror
+// ends, and ok is true, so that nothing is taken for missing.
+func (m *mirror) find(k *kept, name string) (e ftp.Entry, ok bool) {
+	e, ok, err := k.find(name)
+	if err != nil {
+		m.cancel(err)
+		return e, true
 	}
-	return k.entry(i), true
+	return e, ok
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"path"
 	"slices"
@@ -64,9 +65,11 @@ func (w *walker) dir(dir string, above []string) bool {
 			return false
 		}
 	}
-	entries.sort()
-	for i := range entries.at {
-		e := entries.entry(i)
+	for i := range entries.len() {
+		e, err := entries.entry(i)
+		if err != nil {
+			return w.yield(here, err)
+		}
 		at := WalkEntry{Path: join(dir, e.Name), Entry: e}
 		var loop error
 		if e.Type == ftp.DirEntry && e.Unique != "" && slices.Contains(above, e.Unique) {
@@ -97,8 +100,12 @@ func (w *walker) readDir(dir string) (entries *kept, odd []error, err error) {
 		}
 		return full == nil
 	})
-	if err = firstOf(full, err); someOnly(err) {
-		return entries, append(odd, err), nil
+	err = firstOf(full, err)
+	if someOnly(err) {
+		odd, err = append(odd, err), nil
+	}
+	if err == nil {
+		err = entries.sort()
 	}
 	return entries, odd, err
 }
@@ -128,7 +135,11 @@ func (c *Client) readDir(ctx context.Context, dir string, w *listWays, b *budget
 	} else {
 		_, err = c.listAll(ctx, dir, w, add)
 	}
-	return entries, firstOf(bad, err)
+	err = firstOf(bad, err)
+	if err == nil || errors.Is(err, ErrPartial) {
+		err = cmp.Or(entries.sort(), err)
+	}
+	return entries, err
 }
 
 // entryBytes is about what a WalkEntry takes beside its names.
@@ -186,9 +197,15 @@ func (c *Client) glob(ctx context.Context, pattern string, b *budget) ([]WalkEnt
 		if err = firstOf(bad, err); err != nil && !isReply(err) {
 			return nil, err
 		}
-		found = slices.Grow(found, len(match.at))
-		for i := range match.at {
-			e := match.entry(i)
+		if err := match.sort(); err != nil {
+			return nil, err
+		}
+		found = slices.Grow(found, match.len())
+		for i := range match.len() {
+			e, err := match.entry(i)
+			if err != nil {
+				return nil, err
+			}
 			found = append(found, WalkEntry{Path: join(d.Path, e.Name), Entry: e})
 		}
 		match.drop()
