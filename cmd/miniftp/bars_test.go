@@ -47,7 +47,7 @@ func TestBarsAtATerminal(t *testing.T) {
 					words := []string{verb, "-j", strconv.Itoa(connections), "--rate", "40k"}
 					s := pty{columns: 100}.start(t, dir, append(words, strings.Fields(strings.ReplaceAll(rest, "URL", srv.URL))...)...)
 					shown := ""
-					for range 40 {
+					for range 20 {
 						shown += s.await(" of 40 files")
 					}
 					s.press(ctrlC)
@@ -62,6 +62,24 @@ func TestBarsAtATerminal(t *testing.T) {
 					}
 				})
 			})
+		}
+	}
+}
+
+// A tree that was moved at a terminal is summed up in one line; -v has a line for each file.
+func TestTotalAtATerminal(t *testing.T) {
+	srv, dir := withFile(t, pattern(1000)), t.TempDir()
+	writeFile(t, filepath.Join(dir, "one"), "1")
+	for _, tt := range []struct{ args, want, not string }{
+		{"get -r URL got", "\n1 file fetched, 1.0 kB in ", "whole: "},
+		{"get -r -v URL got2", "whole: ", "\x00"},
+		{"get URL/a.bin got3", "whole: ", " fetched, "},
+		{"put -r . URL/put/", " files sent, ", "whole: "},
+		{"mirror URL down", " copied, ", "whole: "},
+	} {
+		s := pty{}.start(t, dir, strings.Fields(strings.ReplaceAll(tt.args, "URL", srv.URL))...)
+		if rest := "\n" + s.leaves(exitOK); !strings.Contains(rest, tt.want) || strings.Contains(rest, tt.not) {
+			t.Errorf("%s: %q", tt.args, rest)
 		}
 	}
 }

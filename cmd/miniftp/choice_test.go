@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -158,6 +159,17 @@ func TestLeftOut(t *testing.T) {
 		if code != exitIncomplete || !strings.Contains(errs, "--strict was given") {
 			t.Errorf("%v: with --strict exit %d, %s", args, code, errs)
 		}
+		if args[0] == "mirror" {
+			continue // its lines have the action skip
+		}
+		names := 4
+		if args[0] == "put" {
+			names = 5
+		}
+		_, out, _ := try(t, slices.Insert(slices.Clone(args), 1, "--json")...)
+		if n := strings.Count(out, `"left_out": "it`); n != names || !strings.Contains(out, fmt.Sprintf(`"left_out": %d}`, names)) {
+			t.Errorf("%v: %d left out in %s", args, n, out)
+		}
 	}
 }
 
@@ -285,4 +297,33 @@ func diskServer(t *testing.T, root string) *ftptest.Server {
 	}
 	t.Cleanup(func() { _ = files.Close() })
 	return ftptest.NewServer(t, files)
+}
+
+// A file that is on the server stays sent if the server goes before it has its time, and a
+// server that knows no command for times is asked for the first file only.
+func TestPutTimesFail(t *testing.T) {
+	s, dir := ftptest.NewServer(t, nil), t.TempDir()
+	for _, name := range []string{"/a", "/b", "/c"} {
+		write(t, afero.NewOsFs(), dir+"/tree"+name, "text", time.Now())
+	}
+	s.Fail("MFMT", ftptest.HangUp())
+	if code, _, errs := try(t, "put", "--retries", "0", dir+"/tree/a", s.URL+"/x"); code != 0 {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	for _, verb := range []string{"MFMT", "MDTM", "SITE"} {
+		s.Fail(verb, ftptest.Reply(502, "No."))
+	}
+	before := len(s.Commands())
+	if code, _, errs := try(t, "put", "-r", "-j1", dir+"/tree", s.URL+"/y"); code != 0 {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	asked := 0
+	for _, c := range s.Commands()[before:] {
+		if c.Verb == "MFMT" {
+			asked++
+		}
+	}
+	if asked < 1 || asked > 2 { // with SIZE, and among all the ways
+		t.Errorf("MFMT was tried %d times", asked)
+	}
 }

@@ -89,43 +89,22 @@ func bashCompletion(verbs []*cli.Command) string {
 	var b strings.Builder
 	b.WriteString(`# bash completion of miniftp
 _miniftp() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= words= i
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= sub= words= i
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         if [[ ${COMP_WORDS[i]} != -* ]]; then
+            [[ -n $verb ]] && sub=${COMP_WORDS[i]} && break
             verb=${COMP_WORDS[i]}
-            break
         fi
     done
-    case $verb in
+    case "$verb $sub" in
 `)
-	fmt.Fprintf(&b, "    '') words='%s --help --version' ;;\n", strings.Join(verbNames(verbs), " "))
+	fmt.Fprintf(&b, "    ' ') words='%s --help --version' ;;\n", strings.Join(verbNames(verbs), " "))
 	for _, v := range verbs {
-		var free, names []string // of flags that take a value that nobody can guess; of all
-		fmt.Fprintf(&b, "    %s)\n        case $prev in\n", v.Name)
-		for _, f := range completedFlags(v) {
-			names = append(names, f.dashed...)
-			for _, word := range f.maybe {
-				names = append(names, f.dashed[0]+"="+word)
-			}
-			switch {
-			case f.words != nil:
-				fmt.Fprintf(&b, "        %s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", strings.Join(f.dashed, "|"), strings.Join(f.words, " "))
-			case f.files:
-				fmt.Fprintf(&b, "        %s) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", strings.Join(f.dashed, "|"))
-			case f.value != "":
-				free = append(free, f.dashed...)
-			}
+		for _, sub := range v.Subcommands {
+			bashVerb(&b, "'"+v.Name+" "+sub.Name+"'", sub, verbs)
 		}
-		if free != nil {
-			fmt.Fprintf(&b, "        %s) compopt +o default; return ;;\n", strings.Join(free, "|"))
-		}
-		b.WriteString("        esac\n")
-		fmt.Fprintf(&b, "        [[ $cur == -* ]] && words='%s'\n", strings.Join(names, " "))
-		if words := argumentWords(v, verbs); words != nil {
-			fmt.Fprintf(&b, "        [[ $cur == -* ]] || words='%s'\n", strings.Join(words, " "))
-		}
-		b.WriteString("        ;;\n")
+		bashVerb(&b, "'"+v.Name+" '*", v, verbs)
 	}
 	b.WriteString(`    esac
     [[ -n $words ]] && COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -133,6 +112,35 @@ _miniftp() {
 complete -o default -F _miniftp miniftp
 `)
 	return b.String()
+}
+
+// bashVerb writes what follows a verb; pattern is that of its case.
+func bashVerb(b *strings.Builder, pattern string, v *cli.Command, verbs []*cli.Command) {
+	var free, names []string // of flags that take a value that nobody can guess; of all
+	fmt.Fprintf(b, "    %s)\n        case $prev in\n", pattern)
+	for _, f := range completedFlags(v) {
+		names = append(names, f.dashed...)
+		for _, word := range f.maybe {
+			names = append(names, f.dashed[0]+"="+word)
+		}
+		switch {
+		case f.words != nil:
+			fmt.Fprintf(b, "        %s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", strings.Join(f.dashed, "|"), strings.Join(f.words, " "))
+		case f.files:
+			fmt.Fprintf(b, "        %s) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", strings.Join(f.dashed, "|"))
+		case f.value != "":
+			free = append(free, f.dashed...)
+		}
+	}
+	if free != nil {
+		fmt.Fprintf(b, "        %s) compopt +o default; return ;;\n", strings.Join(free, "|"))
+	}
+	b.WriteString("        esac\n")
+	fmt.Fprintf(b, "        [[ $cur == -* ]] && words='%s'\n", strings.Join(names, " "))
+	if words := argumentWords(v, verbs); words != nil {
+		fmt.Fprintf(b, "        [[ $cur == -* ]] || words='%s'\n", strings.Join(words, " "))
+	}
+	b.WriteString("        ;;\n")
 }
 
 // argumentWords are the words that a verb's first argument can be; nil: any. verbs are those
@@ -232,6 +240,8 @@ func fishCompletion(verbs []*cli.Command) string {
 				line += " -r -F"
 			case f.value != "":
 				line += " -x"
+			case f.maybe != nil: // as --passive=classic; a bare flag is fine, too
+				line += " -f -a " + shellWord(strings.Join(f.maybe, " "))
 			}
 			fmt.Fprintf(&b, "%s -d %s\n", line, shellWord(f.usage))
 		}

@@ -21,18 +21,18 @@ func TestCompletion(t *testing.T) {
 		"bash": {
 			`source "$1"
 try() { COMP_WORDS=(miniftp "$@"); COMP_CWORD=$#; compopt() { :; }; _miniftp; echo "$*: ${COMPREPLY[*]}"; }
-try m; try get --re; try config ''; try man ge; try get --rate ''; try serve --tls ''; try serve --public-ip ''; try ls --sort s; try get --tls ''; try get --passi; complete -p miniftp`,
-			[]string{"m: mirror mkdir mv man\n", "get --re: --resume --recursive --retries --record\n", "config : check show\n", "man ge: get\n", "get --rate : \n", "serve --tls : off optional required implicit\n", "serve --public-ip : \n", "ls --sort s: size\n", "get --tls : \n", "get --passi: --passive --passive=extended --passive=classic\n", "-F _miniftp miniftp\n"},
+try m; try get --re; try config ''; try man ge; try get --rate ''; try serve --tls ''; try serve --public-ip ''; try ls --sort s; try get --tls ''; try get --passi; try config show --tls-c; try config show --sync ""; complete -p miniftp`,
+			[]string{"m: mirror mkdir mv man\n", "get --re: --resume --recursive --retries --record\n", "config : check show\n", "man ge: get\n", "get --rate : \n", "serve --tls : off optional required implicit\n", "serve --public-ip : \n", "ls --sort s: size\n", "get --tls : \n", "get --passi: --passive --passive=extended --passive=classic\n", "config show --tls-c: --tls-cert", "config show --sync : off file full\n", "-F _miniftp miniftp\n"},
 		},
 		"zsh": {
 			`autoload -U compinit; compinit -u -D; source "$1"; echo "$_comps[miniftp]"
 _arguments() { print -rl -- "$@" }; _describe() { print -rl -- $verbs }
 words=(miniftp ''); CURRENT=2; _miniftp; words=(miniftp get -); CURRENT=3; _miniftp`,
-			[]string{"_miniftp\n", "\nget:fetch files\n", "\n(-c)--resume[resume where an earlier try stopped]\n", "\n*--ca-cert[", "]:FILE:_files\n"},
+			[]string{"_miniftp\n", "\nget:fetch files\n", "\n(-c)--resume[resume where an earlier run stopped, if the file has not changed]\n", "\n*--ca-cert[", "]:FILE:_files\n"},
 		},
 		"fish": {
-			`source $argv[1]; complete -C "miniftp mi"; complete -C "miniftp get --resu"; complete -C "miniftp completion "`,
-			[]string{"mirror\t", "--resume\tresume where an earlier try stopped\n", "fish\n"},
+			`source $argv[1]; complete -C "miniftp mi"; complete -C "miniftp get --resu"; complete -C "miniftp completion "; complete -C "miniftp get --passive="`,
+			[]string{"mirror\t", "--resume\tresume where an earlier run stopped, if the file has not changed\n", "fish\n", "--passive=extended", "--passive=classic"},
 		},
 	} {
 		t.Run(shell, func(t *testing.T) {

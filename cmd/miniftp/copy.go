@@ -16,11 +16,11 @@ func (e *env) copy() *cli.Command {
 	return &cli.Command{
 		Name: "copy", Usage: "copy from server to server", ArgsUsage: "URL URL",
 		Flags: clientFlags(
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "copy directories with all that is in them"},
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "copy directories and all that is in them"},
 			&cli.BoolFlag{Name: "via-client", Usage: "copy through this program, which stores nothing, for servers that may not or can't connect to each other"},
 			&cli.BoolFlag{Name: "trust-address", Usage: "let one server connect to any address that the other says it listens on, not only to the other's own"},
 			strictFlag()),
-		Description: examples("One server sends straight to the other (FXP): the data never comes here. Both have to allow it, as  miniftp serve --fxp USER  does. A second URL that ends in / is a directory. Each URL has its own login (in the URL or ~/.netrc); flags and MINIFTP_PASSWORD hold for both.",
+		Description: examples("One server sends straight to the other (FXP), so the data never comes here. Both must allow it, as  miniftp serve --fxp USER  does. A second URL that ends in / is a directory. Each URL has its own login, in the URL or ~/.netrc; flags and MINIFTP_PASSWORD apply to both.",
 			"miniftp copy ftp://127.0.0.1:2121/README.md ftp://127.0.0.1:2121/again.md",
 			"miniftp copy -r ftp://127.0.0.1:2121/docs ftp://127.0.0.1:2121/docs-again"),
 		Action: e.runCopy,
@@ -64,6 +64,7 @@ func (e *env) runCopy(c *cli.Context) error {
 		*k = l
 	}
 	defer func() { p.from.close(); p.to.close() }()
+	p.left.told = func(from, why string) { p.json.omit(transferResult{From: from}, why) }
 	p.rewire(c)
 	p.meter = e.newMeter(c)
 	if p.recursive {
@@ -152,6 +153,11 @@ func (p *copier) tree(from, to string) error {
 		return err
 	}
 	for _, f := range entries {
+		if f.kind == ftp.FileEntry {
+			p.meter.expect(f.size)
+		}
+	}
+	for _, f := range entries {
 		below := joinRemote(to, strings.TrimPrefix(strings.TrimPrefix(f.path, strings.TrimSuffix(from, "/")), "/"))
 		switch f.kind {
 		case ftp.DirEntry:
@@ -174,6 +180,7 @@ func (p *copier) tree(from, to string) error {
 type listedFile struct {
 	path string
 	kind ftp.EntryType
+	size int64
 }
 
 // list reads the whole tree. What can't be read of it is reported, and left out.
@@ -190,7 +197,7 @@ func (p *copier) list(dir string) ([]listedFile, error) {
 				p.crew.judge(at(p.from.remote.join(f.Path), err))
 				continue
 			}
-			all = append(all, listedFile{strings.Clone(f.Path), f.Type})
+			all = append(all, listedFile{strings.Clone(f.Path), f.Type, f.Size})
 			if p.roomInTree -= len(f.Path) + branchBytes; p.roomInTree < 0 {
 				return client.ErrTooMany
 			}

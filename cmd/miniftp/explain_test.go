@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"miniftp/ftp"
+	"miniftp/ftp/ftptest"
 )
 
 func init() {
@@ -170,6 +171,28 @@ func TestLadderConcurrent(t *testing.T) {
 	for id := 1; id <= 8; id++ {
 		if n := perSession[fmt.Sprintf("#%d", id)]; n != 7 {
 			t.Errorf("session %d has %d labelled rungs, want 7", id, n)
+		}
+	}
+}
+
+// A server that can't be reached is drawn, at each try, and so is one that can't be of a copy.
+func TestLadderOfNoServer(t *testing.T) {
+	t.Setenv("LC_ALL", "C.UTF-8")
+	addr := ftptest.ClosedPort(t).String()
+	for _, args := range [][]string{
+		{"get", "--explain", "--retries", "1", "ftp://" + addr + "/a", t.TempDir()},
+		{"shell", "--explain", "-c", "ls", "ftp://" + addr + "/"},
+		{"copy", "--explain", "--retries", "1", "ftp://" + addr + "/a", "ftp://" + addr + "/b"},
+	} {
+		code, _, errs := try(t, args...)
+		drawn := 0
+		for line := range strings.Lines(errs) {
+			if strings.HasPrefix(line, "control") && strings.Contains(line, "✗") && strings.Contains(line, "connection refused") {
+				drawn++
+			}
+		}
+		if code != exitConnect || drawn == 0 || strings.Count(errs, "you (client)") != 1 {
+			t.Errorf("%s: exit %d, %d rungs\n%s", args[0], code, drawn, errs)
 		}
 	}
 }

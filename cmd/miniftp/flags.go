@@ -67,7 +67,7 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 }
 
 func resumeFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "resume", Aliases: []string{"c"}, Usage: "resume where an earlier try stopped"}
+	return &cli.BoolFlag{Name: "resume", Aliases: []string{"c"}, Usage: "resume where an earlier run stopped, if the file has not changed"}
 }
 
 // clientOptions reads the flags that a connection needs.

@@ -75,6 +75,7 @@ func (e *env) runGet(c *cli.Context) error {
 		return usagef("--json, -c, -r, --no-clobber and --newer do not go with - (standard output)")
 	}
 	f.results, f.left = e.newResults(c), e.newOmissions(c)
+	f.left.told = func(url, why string) { f.results.omit(transferResult{URL: url}, why) }
 	if err := f.findTarget(args); err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func files(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// TestHostileLinks: a link in a listing is never made, so that a directory of the same
+// TestHostileLinks: a link in a listing that leads out of the tree is never made, so that a directory of the same
 // name, listed before it or behind it, is not written through it (CVE-2014-4877).
 func TestHostileLinks(t *testing.T) {
 	top := t.TempDir()
@@ -126,7 +126,8 @@ func TestHostileLinks(t *testing.T) {
 		"MLSD": {"type=OS.unix=slink:" + victim + "; evil\r\n", "type=dir; evil\r\n", "type=OS.unix=symlink; other\r\n", "type=file; other\r\n"},
 		"LIST": {"lrwxrwxrwx 1 o g 7 Jan  1 2020 evil -> " + victim + "\r\n", "drwxr-xr-x 1 o g 7 Jan  1 2020 evil\r\n", "lrwxrwxrwx 1 o g 7 Jan  1 2020 other -> ../victim/x\r\n", "-rw-r--r-- 1 o g 7 Jan  1 2020 other\r\n"},
 	} {
-		for _, backwards := range []bool{false, true} {
+		for n := range 4 {
+			backwards, how := n%2 > 0, []string{"skip", "copy"}[n/2]
 			h := newHostile(t, func(h *hostile) {
 				if verb == "LIST" {
 					h.feat = ""
@@ -141,12 +142,12 @@ func TestHostileLinks(t *testing.T) {
 					_, _ = io.WriteString(w, strings.Join(ordered, ""))
 				}
 			})
-			target := filepath.Join(in, fmt.Sprint(verb, backwards))
-			_, _, errs := try(t, "get", "--retries", "0", "-r", "ftp://"+h.addr+"/d", target)
+			target := filepath.Join(in, fmt.Sprint(verb, n))
+			_, _, errs := try(t, "get", "--retries", "0", "-r", "--links", how, "ftp://"+h.addr+"/d", target)
 			if got := files(t, victim); len(got) > 0 {
 				t.Errorf("%s: %q were written through a link", verb, got)
 			}
-			if got := files(t, target); !slices.Equal(got, []string{"evil/planted", "other"}) || !strings.Contains(errs, "each is a link") {
+			if got := files(t, target); !slices.Equal(got, []string{"evil/planted", "other"}) || !strings.Contains(errs, "is a link") {
 				t.Errorf("%s: %q were fetched: %s", verb, got, errs)
 			}
 			_ = filepath.WalkDir(in, func(name string, e fs.DirEntry, _ error) error {
@@ -246,5 +247,30 @@ func TestHostileWords(t *testing.T) {
 	})
 	if _, out, errs := try(t, "ls", "--retries", "0", "ftp://"+h.addr+"/"); rawControl.MatchString(out + errs) {
 		t.Errorf("a greeting: %q", errs)
+	}
+}
+
+// TestHostileLinkInside: a link that --links copy made is not gone through by a directory of
+// the same name, in which a link could then lead out of the tree.
+func TestHostileLinkInside(t *testing.T) {
+	h := newHostile(t, func(h *hostile) {
+		h.list = func(_, dir string, w io.Writer) {
+			all := "type=OS.unix=slink:sub; a\r\ntype=dir; a\r\ntype=dir; sub\r\n"
+			if path.Base(dir) != "d" {
+				all = "type=OS.unix=slink:../..; up\r\n"
+			}
+			if path.Base(dir) == "sub" {
+				all = ""
+			}
+			_, _ = io.WriteString(w, all)
+		}
+	})
+	top := t.TempDir()
+	code, _, errs := try(t, "get", "--retries", "0", "-r", "--links", "copy", "ftp://"+h.addr+"/d", filepath.Join(top, "in"))
+	if code != exitLocal || !strings.Contains(errs, "in/a: a link is where a directory should be") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if target, err := os.Readlink(filepath.Join(top, "in", "sub", "up")); err == nil {
+		t.Errorf("a link to %s was made through another one", target)
 	}
 }

@@ -242,7 +242,15 @@ func (s *mirrorSide) isDir() error {
 	if s.r.path == "" {
 		return nil
 	}
-	err := s.k.do(func(cl *client.Client, _ int) error { return cl.ChangeDir(s.k.ctx, s.r.path) })
+	fsys, ok := s.tree.FS.(*client.Fs)
+	if !ok {
+		return nil
+	}
+	err := s.k.retry().Do(s.k.ctx, func(int) error { return fsys.CheckRoot() })
+	var no *fs.PathError
+	if errors.As(err, &no) { // the server has its own words for it
+		err = s.k.do(func(cl *client.Client, _ int) error { return cl.ChangeDir(s.k.ctx, s.r.path) })
+	}
 	if err != nil {
 		s.close()
 	}

@@ -18,6 +18,7 @@ type omissions struct {
 	e      *env
 	strict bool // what was left out makes the run fail
 	hint   string
+	told   func(name, why string) // is called for each name; nil: nobody is waiting for it
 
 	mu     sync.Mutex
 	groups []*leftGroup
@@ -53,6 +54,9 @@ func (e *env) newOmissions(c *cli.Context) *omissions {
 
 // add notes a name, and why it was left out: a sentence that begins with "it is" or "its".
 func (l *omissions) add(name, why string) {
+	if l.told != nil {
+		l.told(name, why)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var g *leftGroup

@@ -79,6 +79,7 @@ func (e *env) runPut(c *cli.Context) error {
 		e: e, fs: afero.NewOsFs(), k: k, remote: r, resume: c.Bool("resume"), ascii: c.Bool("ascii") || r.ascii,
 		recursive: c.Bool("recursive"), times: !c.Bool("no-times"), choice: choice, left: e.newOmissions(c), results: e.newResults(c), crew: e.newCrew(parallel(c)), taken: targets{},
 	}
+	s.left.told = func(local, why string) { s.results.omit(transferResult{Local: local}, why) }
 	s.intoDir = r.path == "" || strings.HasSuffix(r.path, "/") || len(locals) > 1
 	s.meter = e.newMeter(c)
 	if s.recursive || len(locals) > 1 {

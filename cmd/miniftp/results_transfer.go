@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"time"
 	"unicode/utf8"
 
@@ -52,11 +53,13 @@ func (t transferResult) moved(res client.Result) transferResult {
 type results struct {
 	*jsonLines
 	began time.Time
-	one   bool // only one file was asked for, whose line needs no summary
+
+	omitted int64 // guarded by mu
+	one     bool  // only one file was asked for, whose line needs no summary
 }
 
 func (e *env) newResults(c *cli.Context) *results {
-	return &results{e.newJSONLines(c), time.Now(), c.NArg() <= 2 && !c.Bool("recursive")}
+	return &results{jsonLines: e.newJSONLines(c), began: time.Now(), one: c.NArg() <= 2 && !c.Bool("recursive")}
 }
 
 // add prints a line. It returns err, which has one then.
@@ -64,6 +67,29 @@ func (r *results) add(t transferResult, err error) error {
 	if !r.on {
 		return err
 	}
+	t = t.withRaw()
+	if err == nil {
+		r.result(t)
+		return nil
+	}
+	t.jsonTrouble, t.Exit = troubleOf(r.verb, err)
+	t.URL, t.From, t.To = maskPassword(t.URL), maskPassword(t.From), maskPassword(t.To) // as in the error
+	return r.failedRow(t, err)
+}
+
+// omit prints a line for a name that is left out, which is neither done nor failed.
+func (r *results) omit(t transferResult, why string) {
+	t.LeftOut = why
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.omitted++
+	if r.on {
+		_, _ = io.WriteString(r.e.out, jsonLine(t.withRaw())+"\n")
+	}
+}
+
+// withRaw adds the bytes of a name that is not UTF-8.
+func (t transferResult) withRaw() transferResult {
 	for _, name := range []string{t.Local, t.URL, t.From} {
 		if !utf8.ValidString(name) {
 			t.Raw = []byte(base(name))
@@ -73,13 +99,7 @@ func (r *results) add(t transferResult, err error) error {
 			break
 		}
 	}
-	if err == nil {
-		r.result(t)
-		return nil
-	}
-	t.jsonTrouble, t.Exit = troubleOf(r.verb, err)
-	t.URL, t.From, t.To = maskPassword(t.URL), maskPassword(t.From), maskPassword(t.To) // as in the error
-	return r.failedRow(t, err)
+	return t
 }
 
 // addFailure is add for what failed before there was a transfer. An error that has a line
@@ -111,6 +131,6 @@ func (r *results) end(err error, m *meter) error {
 			Bytes   int64   `json:"bytes"`
 			Seconds float64 `json:"seconds"`
 			LeftOut int64   `json:"left_out"`
-		}{s, m.files, m.bytes, time.Since(r.began).Seconds(), m.kept}
+		}{s, m.files, m.bytes, time.Since(r.began).Seconds(), m.kept + r.omitted}
 	})
 }

@@ -20,9 +20,9 @@ func (e *env) shell() *cli.Command {
 	return &cli.Command{
 		Name: "shell", Usage: "work on a server line by line", ArgsUsage: "[URL]",
 		Flags: clientFlags(
-			&cli.StringFlag{Name: "command", Aliases: []string{"c"}, Usage: "run the `LINES`, in which ; separates commands, and leave", DefaultText: "none"},
-			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "run the lines of `FILE`, and leave", DefaultText: "none"},
-			&cli.BoolFlag{Name: "keep-going", Aliases: []string{"k"}, Usage: "in a script, go on after a command that failed"}),
+			&cli.StringFlag{Name: "command", Aliases: []string{"c"}, Usage: "run the commands in `LINES`, separated by ; or line breaks, and exit", DefaultText: "none"},
+			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "run the commands in `FILE`, one a line, and exit", DefaultText: "none"},
+			&cli.BoolFlag{Name: "keep-going", Aliases: []string{"k"}, Usage: "in a script, continue after a command that failed"}),
 		Description: examples("The verbs are those of ftp and lftp, and take the flags of miniftp's own; help lists them. "+
 			"Tab completes verbs and names at both ends, a line that ends in & runs in the background, and a connection that broke is made again. "+
 			"Where standard input is no terminal it is a script: the first command that fails ends it, with its exit code.",

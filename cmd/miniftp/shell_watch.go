@@ -98,7 +98,7 @@ func (s *watchers) Observe(e ftp.Event) {
 	}
 	if !s.met[e.Control.ID] {
 		switch h := e.What.(type) {
-		case ftp.ControlOpened:
+		case ftp.ControlOpened, ftp.DialFailed:
 		case ftp.CommandGiven:
 			if h.Command.Verb == "QUIT" {
 				return // nothing came before it that is drawn

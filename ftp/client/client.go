@@ -146,6 +146,7 @@ type connection struct {
 	params  ftp.Params
 	history *history
 	batcher bool   // the greeting is that of a server in the table of batchers
+	cwd     string // the current directory, if it is known; ""
 	offered *offer // the next data connection, agreed on together with SIZE
 	hash    string // the algorithm that OPTS HASH selected
 	secrets ftp.Secrets

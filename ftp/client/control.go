@@ -266,6 +266,10 @@ func (c *Client) write(cmds ...ftp.Command) error {
 	}
 	c.line, c.came = lines[:0], 0
 	for _, cmd := range cmds {
+		switch cmd.Verb {
+		case "CWD", "CDUP", "XCWD", "XCUP", "SMNT", "REIN", "USER":
+			c.cwd = ""
+		}
 		c.secrets.Learn(cmd)
 		c.tell(ftp.CommandGiven{Command: cmd.Masked()})
 	}

@@ -231,16 +231,22 @@ func (c *Client) logIn(ctx context.Context) error {
 }
 
 // learn asks what the server can do (RFC 2389) and for names in UTF-8 (RFC 2640), whose
-// refusal changes nothing.
+// refusal changes nothing. Where it costs no round trip it asks for the directory, too.
 func (c *Client) learn(ctx context.Context) error {
 	cmds := []ftp.Command{{Verb: "FEAT"}}
 	if c.opts.Charset == nil {
 		cmds = append(cmds, ftp.Command{Verb: "OPTS", Arg: "UTF8 ON"})
+	}
+	if c.batches() {
+		cmds = append(cmds, ftp.Command{Verb: "PWD"})
 	}
 	replies, err := c.doAll(ctx, cmds...)
 	if err != nil {
 		return err
 	}
 	c.features = ftp.ParseFeatures(replies[0])
+	if last := len(cmds) - 1; cmds[last].Verb == "PWD" && replies[last].Code == 257 {
+		c.cwd, _ = ftp.Parse257(replies[last].Text())
+	}
 	return nil
 }

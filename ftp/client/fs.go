@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/afero"
@@ -35,6 +36,7 @@ type Fs struct {
 	pool    *Pool
 	root    string // absolute
 	streams streams
+	checked atomic.Pointer[ftp.Entry] // the root, for the next Mirror
 }
 
 // NewFs is the tree below root, a path on the server; a relative one is taken from
@@ -44,7 +46,7 @@ func NewFs(ctx context.Context, p *Pool, root string) (*Fs, error) {
 	f := &Fs{ctx: ctx, pool: p, root: root}
 	if !strings.HasPrefix(root, "/") {
 		err := p.Do(ctx, func(c *Client) error {
-			home, err := c.Pwd(ctx)
+			home, err := c.home(ctx)
 			f.root = path.Join("/", home, root)
 			return err
 		})
@@ -53,6 +55,21 @@ func NewFs(ctx context.Context, p *Pool, root string) (*Fs, error) {
 		}
 	}
 	return f, nil
+}
+
+// CheckRoot returns an error unless the root of the tree is a directory. A Mirror from the
+// root does not ask again.
+func (f *Fs) CheckRoot() error {
+	return f.with(func(c *Client) error {
+		e, err := c.lookAt(f.ctx, f.root)
+		if err == nil && !e.IsDir() {
+			err = &fs.PathError{Op: "mirror", Path: f.root, Err: errNotDir}
+		}
+		if err == nil {
+			f.checked.Store(&e)
+		}
+		return err
+	})
 }
 
 // Name implements afero.Fs.

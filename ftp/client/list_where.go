@@ -158,7 +158,7 @@ func (h *heldLines) hold(line string) bool {
 func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(line string) bool) error {
 	was, err := "", error(nil)
 	if path.IsAbs(p) {
-		if was, err = c.pwd(ctx); err != nil && (c.dead.Load() != nil || ctx.Err() != nil) {
+		if was, err = c.here(ctx); err != nil && (c.dead.Load() != nil || ctx.Err() != nil) {
 			return err
 		}
 	}
@@ -287,19 +287,47 @@ func (c *Client) within(ctx context.Context, path string, do func() error) error
 	if path == "" {
 		return do()
 	}
-	was, err := c.pwd(ctx)
+	was, err := c.enter(ctx, path)
 	if err != nil {
-		return err
-	}
-	if _, err := c.do(ctx, "CWD", path); err != nil {
 		return err
 	}
 	err = do()
 	// The way back is not optional: relative paths hang on it.
 	back, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.opts.Timeout)
 	defer cancel()
-	if _, e := c.do(back, "CWD", was); e != nil && err == nil {
+	_, e := c.do(back, "CWD", was)
+	if e == nil {
+		c.cwd = was
+	} else if err == nil {
 		err = e
 	}
 	return err
+}
+
+// enter makes path the current directory, and returns which one it was before.
+func (c *Client) enter(ctx context.Context, path string) (was string, err error) {
+	if c.cwd != "" || !c.batches() {
+		if was, err = c.here(ctx); err != nil {
+			return "", err
+		}
+		if _, err = c.do(ctx, "CWD", path); isReply(err) {
+			c.cwd = was
+		}
+		return was, err
+	}
+	replies, err := c.doAll(ctx, ftp.Command{Verb: "PWD"}, ftp.Command{Verb: "CWD", Arg: path})
+	if err != nil {
+		return "", err
+	}
+	if err = refusal("PWD", replies[0]); err == nil {
+		was, err = ftp.Parse257(replies[0].Text())
+	}
+	no := refusal("CWD", replies[1])
+	switch {
+	case err != nil && no == nil: // there is no way back
+		return "", c.die(err)
+	case err == nil && no != nil:
+		c.cwd = was
+	}
+	return was, firstOf(err, no)
 }

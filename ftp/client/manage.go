@@ -21,6 +21,23 @@ func (c *Client) Pwd(ctx context.Context) (string, error) {
 	return c.pwd(ctx)
 }
 
+// home is Pwd that is not asked again where the login has brought the answer.
+func (c *Client) home(ctx context.Context) (string, error) {
+	if err := c.begin(); err != nil {
+		return "", err
+	}
+	defer c.end()
+	return c.here(ctx)
+}
+
+// here is pwd that is not asked again if nothing has changed the directory since.
+func (c *Client) here(ctx context.Context) (string, error) {
+	if c.cwd != "" {
+		return c.cwd, nil
+	}
+	return c.pwd(ctx)
+}
+
 func (c *Client) pwd(ctx context.Context) (string, error) {
 	r, err := c.do(ctx, "PWD", "")
 	if err != nil {

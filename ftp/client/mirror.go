@@ -230,7 +230,11 @@ func Mirror(ctx context.Context, dst, src Tree, o MirrorOptions) (MirrorResult, 
 // side makes a side of a Tree.
 func (m *mirror) side(t Tree) side {
 	if f, ok := t.FS.(*Fs); ok {
-		return &remoteSide{m: m, pool: f.pool, root: f.at(t.Root)}
+		s := &remoteSide{m: m, pool: f.pool, root: f.at(t.Root)}
+		if s.root == f.root {
+			s.checked = f.checked.Swap(nil)
+		}
+		return s
 	}
 	root := t.Root
 	if root == "" {

@@ -21,6 +21,8 @@ type remoteSide struct {
 	pool *Pool
 	root string // absolute
 
+	checked *ftp.Entry // what is at the root, if that is known
+
 	mu    sync.Mutex
 	zone  time.Duration // of the times in LIST, to be taken off
 	knows zoneState
@@ -64,18 +66,26 @@ func (s *remoteSide) do(ctx context.Context, kind ActionKind, rel string, f func
 }
 
 func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err error) {
-	err = s.do(ctx, ListDir, rel, func(c *Client) error {
-		if unique, is, err := c.asDir(ctx, s.at(rel)); is || err != nil {
-			e = ftp.Entry{Name: path.Base(rel), Type: ftp.DirEntry, Size: -1, Unique: unique}
-			return err
-		}
-		info, err := c.info(ctx, s.at(rel))
-		if err == nil {
-			e = info.(entryInfo).e
-		}
+	if rel == "" && s.checked != nil {
+		return *s.checked, nil
+	}
+	err = s.do(ctx, ListDir, rel, func(c *Client) (err error) {
+		e, err = c.lookAt(ctx, s.at(rel))
 		return err
 	})
 	return e, err
+}
+
+// lookAt finds out what is at a path, which is likely to be a directory.
+func (c *Client) lookAt(ctx context.Context, at string) (ftp.Entry, error) {
+	if unique, is, err := c.asDir(ctx, at); is || err != nil {
+		return ftp.Entry{Name: path.Base(at), Type: ftp.DirEntry, Size: -1, Unique: unique}, err
+	}
+	info, err := c.info(ctx, at)
+	if err != nil {
+		return ftp.Entry{}, err
+	}
+	return info.(entryInfo).e, nil
 }
 
 // asDir asks first whether a path is a directory, and which: there are servers that tell
@@ -86,11 +96,17 @@ func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool
 	}
 	defer c.end()
 	if c.hasMLST() {
-		if e, err := c.mlst(ctx, path); err == nil && e.Type == ftp.DirEntry {
+		e, err := c.mlst(ctx, path)
+		switch {
+		case err == nil && e.Type == ftp.DirEntry:
 			return e.Unique, true, nil
+		case err == nil && e.Type != ftp.LinkEntry && e.Type != ftp.UnknownEntry:
+			return "", false, nil
+		case err != nil && !isReply(err):
+			return "", false, err
 		}
 	}
-	is, err = c.isDir(ctx, path)
+	is, err = c.canEnter(ctx, path)
 	return "", is, err
 }
 

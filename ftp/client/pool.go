@@ -44,13 +44,18 @@ type waiting struct {
 const stale = 15 * time.Second
 
 // NewPool makes a Pool of at most size connections (at least 1) to the server at
-// addr. Nothing is dialed yet. Options are those of Dial; Rate limits all
+// addr; of no more than there are ActivePorts in active mode. Nothing is dialed yet. Options are those of Dial; Rate limits all
 // connections together.
 func NewPool(addr string, o *Options, size int) *Pool {
-	p := &Pool{addr: addr, size: max(size, 1), most: max(size, 1), nothing: make(chan struct{})}
+	p := &Pool{addr: addr, nothing: make(chan struct{})}
 	if o != nil {
 		p.opts = *o
 	}
+	if lo, hi := int(p.opts.ActivePorts[0]), int(p.opts.ActivePorts[1]); p.opts.Mode == ftp.Active && hi > 0 && hi >= lo {
+		size = min(size, hi-lo+1)
+	}
+	p.size = max(size, 1)
+	p.most = p.size
 	p.rate = dtp.NewRate(p.opts.Rate)
 	p.opts.Rate = 0
 	p.opts.history = new(history)

@@ -8,7 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
 	"miniftp/ftp/internal/testutil"
 )
 
@@ -166,5 +170,31 @@ func TestWorkTakesTime(t *testing.T) {
 	c = f.dial(&client.Options{Timeout: timeout, WorkTimeout: timeout})
 	if _, err := c.Store(t.Context(), "/f", strings.NewReader("x")); !errors.Is(err, client.ErrUnconfirmed) {
 		t.Errorf("Store with a short WorkTimeout: %v", err)
+	}
+}
+
+// TestPoolOfActivePorts: no more connections are made than there are ports for their data.
+func TestPoolOfActivePorts(t *testing.T) {
+	fsys := afero.NewMemMapFs()
+	if err := afero.WriteFile(fsys, "/f", noise(100_000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	srv := ftptest.NewServer(t, fsys)
+	first := testutil.FreePorts(t, 2)
+	o := &client.Options{Mode: ftp.Active, ActivePorts: [2]uint16{first, first + 1}}
+	p := client.NewPool(srv.Addr, o, 8)
+	t.Cleanup(func() { _ = p.Close() })
+	err := many(40, func(int) error {
+		return p.Do(t.Context(), func(c *client.Client) error {
+			_, err := c.Retrieve(t.Context(), "/f", io.Discard)
+			return err
+		})
+	})
+	if err != nil || p.Size() != 2 {
+		t.Errorf("size %d, %v", p.Size(), err)
+	}
+	o.Mode = ftp.Passive
+	if n := client.NewPool(srv.Addr, o, 8).Size(); n != 8 {
+		t.Errorf("passive: size %d", n)
 	}
 }

@@ -188,6 +188,11 @@ func (c *Client) isDir(ctx context.Context, path string) (bool, error) {
 			return false, err
 		}
 	}
+	return c.canEnter(ctx, path)
+}
+
+// canEnter is isDir by CWD.
+func (c *Client) canEnter(ctx context.Context, path string) (bool, error) {
 	err := c.within(ctx, path, func() error { return nil })
 	if isReply(err) {
 		return false, nil

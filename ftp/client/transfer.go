@@ -136,6 +136,7 @@ type job struct {
 	want      int64 // bytes of the whole file, -1 if unknown
 	source    io.Reader
 	length    int64 // bytes in source, 0: until its end
+	early     bool  // source is sent before the server says that it begins; rewind is set
 	sink      io.Writer
 	progress  func(done, total int64)
 	// opened runs before the first byte of a retrieve; ctx ends with the transfer.
@@ -177,7 +178,7 @@ func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
 // again makes a job ready to be done again, if none of its bytes would be lost or come
 // twice.
 func (j *job) again(res Result) bool {
-	ok := res.Bytes == 0 && j.skipped == 0 && (j.dir == ftp.Retrieve || j.began.Code == 0)
+	ok := res.Bytes == 0 && j.skipped == 0 && !j.early && (j.dir == ftp.Retrieve || j.began.Code == 0)
 	if !ok && j.rewind != nil {
 		ok = j.rewind() == nil
 	}
@@ -207,6 +208,8 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, 
 	res = Result{Bytes: r.data.Bytes, Took: lasted(r.data), Mode: c.opts.Mode, Final: r.final, cutShort: r.data.CutShort}
 	if err == nil {
 		res.Verified = r.verified()
+	} else if j.early && !r.begun {
+		res.Bytes = 0 // nobody has taken them
 	}
 	c.tell(ftp.TransferDone{
 		Verb: j.verb, Path: j.arg, Direction: j.dir, Mode: c.opts.Mode,
@@ -263,6 +266,7 @@ func (c *Client) setType(ctx context.Context, t ftp.Type) error {
 
 // start lets the data connection come about, beside the control connection.
 func (c *Client) start(j *job, o *dtp.Opener) *run {
+	j.early = j.early && c.security == nil && c.params.Mode == ftp.Stream
 	r := &run{
 		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && c.opts.Verbs != ClassicVerbs && !c.history.noEPSV.Load(),
 		goAhead: make(chan struct{}), results: make(chan dtp.Result, 1),
@@ -291,12 +295,13 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 }
 
 // opened runs in the data connection's goroutine, before the first byte and the
-// TLS handshake: an upload waits for the server's word. So does a handshake, as
+// TLS handshake: an upload waits for the server's word, but for a small file to a server
+// that was measured. So does a handshake, as
 // pyftpdlib hangs up on one that comes before the command; but not for ever, as
 // there are servers that have no such word.
 func (r *run) opened(conn *dtp.Conn) error {
 	r.conn.Store(conn)
-	if r.j.dir == ftp.Store || r.c.security != nil {
+	if r.j.dir == ftp.Store && !r.j.early || r.c.security != nil {
 		var impatient <-chan time.Time
 		if r.j.dir == ftp.Retrieve {
 			impatient = time.After(shortWait)

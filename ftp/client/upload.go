@@ -207,6 +207,11 @@ func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
 	return got, err
 }
 
+// earlySize is how long a file may be that is sent to a server of the table of batchers
+// without a wait for its 150. It fits into the buffers of the sockets. If the server refuses
+// it, the bytes are lost, and read from the file again for the next try.
+const earlySize = 64 << 10
+
 func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
 	j := &job{source: u.f}
 	j.take("STOR", ftp.Store, Transfer{
@@ -221,6 +226,7 @@ func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
 		if _, err := u.f.Seek(offset, io.SeekStart); err != nil {
 			return Result{}, &LocalError{Err: err}
 		}
+		j.early = j.length <= earlySize && u.c.batches()
 	}
 	return u.c.transfer(ctx, j)
 }
