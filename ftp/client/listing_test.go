@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -83,7 +84,7 @@ func TestFsReaddirParts(t *testing.T) {
 		some, err = d.Readdirnames(2)
 		got = append(got, some...)
 	}
-	if err != io.EOF || !slices.Equal(got, []string{"a", "b", "c", "d", "e"}) {
+	if !errors.Is(err, io.EOF) || !slices.Equal(got, []string{"a", "b", "c", "d", "e"}) {
 		t.Errorf("%q, %v", got, err)
 	}
 	if rest, err := d.Readdirnames(-1); err != nil || len(rest) != 0 {
