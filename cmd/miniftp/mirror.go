@@ -105,7 +105,7 @@ func (e *env) runMirror(c *cli.Context, all filters) error {
 	if dst.made {
 		show.observe(client.Action{Kind: client.MakeDir})
 	}
-	res, err := client.Mirror(c.Context, dst.tree, src.tree, o)
+	res, err := client.Mirror(c.Context, client.MirrorPlan{From: src.tree, To: dst.tree, MirrorOptions: o})
 	if dst.made {
 		res.Dirs++
 	}

@@ -156,12 +156,12 @@ func TestMirrorFullDisk(t *testing.T) {
 	}
 	here := t.TempDir()
 	var said []error
-	res, err := client.Mirror(t.Context(), client.Tree{FS: fullFs{afero.NewOsFs()}, Root: here}, client.Tree{FS: files, Root: "/"},
-		client.MirrorOptions{Observe: func(a client.Action) {
-			if a.Err != nil {
-				said = append(said, a.Err)
-			}
-		}})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: files, Root: "/"}, To: client.Tree{FS: fullFs{afero.NewOsFs()}, Root: here}, MirrorOptions: client.MirrorOptions{Observe: func(a client.Action) {
+		if a.Err != nil {
+			said = append(said, a.Err)
+		}
+	}}})
+
 	if exitCode(err) != exitLocal || len(said) != 1 || res.Files != 0 {
 		t.Errorf("exit %d, %v, %v, %+v", exitCode(err), err, said, res)
 	}

@@ -8,7 +8,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"miniftp/ftp"
@@ -22,18 +21,16 @@ func (f *fetcher) tree(k *link, r *remote, dir found) error {
 	if name := base(dir.path); f.intoDir && filepath.IsLocal(name) && name != "." {
 		root = filepath.Join(root, name)
 	}
-	t := &tree{fetcher: f, k: k, r: r, room: maxHeld, most: maxInTree}
+	t := &tree{fetcher: f, k: k, r: r, most: maxInTree}
 	return t.dir(place{path: dir.path, local: root, real: path.Clean("/" + dir.path)})
 }
 
 // tree is a directory that get -r fetches. Of what a server lists it holds one
-// directory of each level at a time, and no more than so much: a hostile one lists
-// without end.
+// directory of each level at a time.
 type tree struct {
 	*fetcher
 	k    *link
 	r    *remote
-	room int // bytes that may still be held
 	most int // entries that may still be listed
 }
 
@@ -54,7 +51,7 @@ type branch struct {
 	target   string // of a link
 }
 
-// branchBytes is what a branch takes beside its words, in a slice that grows.
+// branchBytes is what the name of a file takes beside its words, in a slice that grows.
 const branchBytes = 160
 
 // place is a directory of the tree.
@@ -76,11 +73,26 @@ func (t *tree) dir(here place) error {
 	if here.depth == maxDepth {
 		return at(t.r.join(here.path), client.ErrTooDeep)
 	}
-	room := t.room
-	defer func() { t.room = room }()
 	here.above = append(here.above[:len(here.above):len(here.above)], here.real)
-	entries, err := t.list(here.path)
-	return firstError(err, each(t.e, entries, func(b branch) error { return t.entry(here, b) }))
+	entries, first := t.list(here.path)
+	if entries == nil {
+		return first
+	}
+	defer entries.Close()
+	for e, err := range entries.All() {
+		if err == nil {
+			err = t.entry(here, branchOf(e))
+		}
+		if err == nil {
+			continue
+		}
+		t.e.sayError(err)
+		first = firstError(first, reported{err})
+		if fatal(err) || t.e.ctx.Err() != nil {
+			break
+		}
+	}
+	return first
 }
 
 // makeDir makes the local directory. With --links copy a link in its place may be one that
@@ -99,53 +111,39 @@ func (t *tree) makeDir(p place) error {
 
 // list reads a directory. What can't be read of it is reported and left out; the
 // first such error is returned.
-func (t *tree) list(dir string) ([]branch, error) {
-	const enough = 20
-	var all []branch
-	var bad []error
-	room := t.room
-	err := t.k.do(func(cl *client.Client, _ int) error {
-		all, bad, t.room = all[:0], bad[:0], room
-		for e, err := range cl.List(t.k.ctx, dir) {
-			var line *ftp.LineError
-			var name *client.NameError
-			switch {
-			case errors.As(err, &line), errors.As(err, &name), errors.Is(err, client.ErrPartial):
-				if len(bad) < enough {
-					bad = append(bad, at(t.r.join(dir), err))
-				}
-				continue
-			case err != nil:
-				return err
-			}
-			b := branch{name: strings.Clone(e.Name), kind: e.Type, size: e.Size}
-			switch {
-			case e.IsDir():
-				b.unique = strings.Clone(e.Unique)
-			case e.Type == ftp.LinkEntry && t.links != skipLinks:
-				b.target = strings.Clone(e.Target)
-			}
-			if t := modified(e); !t.IsZero() {
-				b.modified = t.Unix()
-			}
-			all = append(all, b)
-			t.most--
-			if t.room -= branchBytes + len(b.name) + len(b.unique) + len(b.target); t.room < 0 || t.most < 0 {
-				return client.ErrTooMany
-			}
-		}
-		return nil
+func (t *tree) list(dir string) (all *client.Listing, err error) {
+	err = t.k.do(func(cl *client.Client, _ int) (err error) {
+		all, err = cl.ReadDir(t.k.ctx, dir)
+		return err
 	})
 	if err != nil {
 		return nil, at(t.r.join(dir), err)
 	}
-	for _, b := range all {
-		if b.kind == ftp.FileEntry {
-			t.meter.expect(b.size)
+	if t.most -= all.Len(); t.most < 0 {
+		all.Close()
+		return nil, at(t.r.join(dir), client.ErrTooMany)
+	}
+	for e, err := range all.All() {
+		if err == nil && e.Type == ftp.FileEntry {
+			t.meter.expect(e.Size)
 		}
 	}
-	slices.SortFunc(all, func(a, b branch) int { return cmp.Compare(a.name, b.name) })
-	return all, each(t.e, bad, func(err error) error { return err })
+	return all, each(t.e, all.Odd, func(err error) error { return at(t.r.join(dir), err) })
+}
+
+// branchOf returns what has to be known of an entry.
+func branchOf(e ftp.Entry) branch {
+	b := branch{name: e.Name, kind: e.Type, size: e.Size}
+	switch {
+	case e.IsDir():
+		b.unique = e.Unique
+	case e.Type == ftp.LinkEntry:
+		b.target = e.Target
+	}
+	if t := modified(e); !t.IsZero() {
+		b.modified = t.Unix()
+	}
+	return b
 }
 
 // entry fetches one entry of a directory. Only its name comes from the server.

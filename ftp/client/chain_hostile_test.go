@@ -132,7 +132,7 @@ func TestChainHostile(t *testing.T) {
 			f := blockServer(t, third)
 			tree, _ := remoteTree(t, f.addr, &client.Options{Timeout: 5 * time.Second}, 1, "/d")
 			here := fsroot.NewMem()
-			res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/d"}, tree, client.MirrorOptions{Retry: client.Retry{Times: 2}})
+			res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/d"}, MirrorOptions: client.MirrorOptions{Retry: client.Retry{Times: 2}}})
 			if err != nil || res.Files != 12 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -150,7 +150,7 @@ func TestChainBytesMissing(t *testing.T) {
 	testutil.Long(t)
 	f := blockServer(t, func(s *session, _ net.Conn, _ string) { s.raw("125 here it comes\r\n226 done\r\n") })
 	tree, _ := remoteTree(t, f.addr, &client.Options{Timeout: time.Second}, 1, "/d")
-	res, err := client.Mirror(t.Context(), client.Tree{FS: fsroot.NewMem(), Root: "/d"}, tree, client.MirrorOptions{})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: fsroot.NewMem(), Root: "/d"}, MirrorOptions: client.MirrorOptions{}})
 	if err != nil || res.Files != 12 {
 		t.Errorf("%+v, %v", res, err)
 	}

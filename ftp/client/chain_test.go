@@ -81,7 +81,7 @@ func TestChain(t *testing.T) {
 		seen := &counting{}
 		tree, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode, Observer: seen}, 1, "/x")
 		here := disk(t, nil)
-		res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{})
+		res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{}})
 		if err != nil || res.Files != 600 {
 			t.Fatalf("%v: %+v, %v", mode, res, err)
 		}
@@ -95,7 +95,7 @@ func TestChain(t *testing.T) {
 		}
 		seen = &counting{}
 		up, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode, Observer: seen}, 1, "/up")
-		res, err = client.Mirror(t.Context(), up, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{})
+		res, err = client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: up, MirrorOptions: client.MirrorOptions{}})
 		if err != nil || res.Files != 600 {
 			t.Fatalf("%v: up: %+v, %v", mode, res, err)
 		}
@@ -107,7 +107,7 @@ func TestChain(t *testing.T) {
 				t.Fatalf("%s: %q", name, got)
 			}
 		}
-		again, err := client.Mirror(t.Context(), up, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{})
+		again, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: up, MirrorOptions: client.MirrorOptions{}})
 		if err != nil || again.Files != 0 {
 			t.Errorf("%v: again: %+v, %v", mode, again, err)
 		}
@@ -124,7 +124,7 @@ func TestChainNotOffered(t *testing.T) {
 		srv.Fail("MODE", f)
 		seen := &counting{}
 		tree, _ := remoteTree(t, srv.Addr, &client.Options{Observer: seen}, 2, "/x")
-		res, err := client.Mirror(t.Context(), client.Tree{FS: fsroot.NewMem(), Root: "/"}, tree, client.MirrorOptions{Parallel: 2})
+		res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: fsroot.NewMem(), Root: "/"}, MirrorOptions: client.MirrorOptions{Parallel: 2}})
 		if err != nil || res.Files != 50 || seen.commands["MODE"] != 1 {
 			t.Errorf("%s: %+v, %v, %v", name, res, err, seen.commands)
 		}
@@ -166,7 +166,7 @@ func TestChainFaults(t *testing.T) {
 				here = site
 			}
 			srv.Fail(f.verb, f.fault)
-			first, err := client.Mirror(t.Context(), to, from, client.MirrorOptions{})
+			first, err := client.Mirror(t.Context(), client.MirrorPlan{From: from, To: to, MirrorOptions: client.MirrorOptions{}})
 			if err == nil && first.Files != 60 {
 				t.Errorf("%+v, and no error", first)
 			}
@@ -176,7 +176,7 @@ func TestChainFaults(t *testing.T) {
 				}
 			}
 			srv.Heal()
-			if _, err := client.Mirror(t.Context(), to, from, client.MirrorOptions{}); err != nil {
+			if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: from, To: to, MirrorOptions: client.MirrorOptions{}}); err != nil {
 				t.Errorf("healed: %v", err)
 			}
 			for name, want := range files {
@@ -196,7 +196,7 @@ func TestChainSomeRefused(t *testing.T) {
 	srv := ftptest.NewServer(t, lockedFs{site, "7"})
 	tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
 	here := fsroot.NewMem()
-	res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/x"}, tree, client.MirrorOptions{})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/x"}, MirrorOptions: client.MirrorOptions{}})
 	var no *ftp.Error
 	if !errors.As(err, &no) || no.Code != 550 || res.Failed != 10 || res.Files != 90 {
 		t.Errorf("%+v, %v", res, err)
@@ -213,13 +213,14 @@ func TestChainCancel(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	n := 0
-	_, err := client.Mirror(ctx, client.Tree{FS: here, Root: "/x"}, tree, client.MirrorOptions{Observe: func(a client.Action) {
+	_, err := client.Mirror(ctx, client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/x"}, MirrorOptions: client.MirrorOptions{Observe: func(a client.Action) {
 		if a.Kind == client.CopyFile && a.Stage == client.ActionDone {
 			if n++; n == 300 {
 				cancel(why)
 			}
 		}
-	}})
+	}}})
+
 	if !errors.Is(err, why) {
 		t.Errorf("%v", err)
 	}

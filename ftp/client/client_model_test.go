@@ -68,13 +68,13 @@ var modelWays = []modelWay{
 	{"get, without times", false, modelGet(client.FileOptions{})},
 	{"mirror down", false, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
 		src, _ := remoteTree(w.t, w.fake.addr, nil, 1, "/s")
-		_, err := client.Mirror(ctx, client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/d"}, src, client.MirrorOptions{})
+		_, err := client.Mirror(ctx, client.MirrorPlan{From: src, To: client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/d"}, MirrorOptions: client.MirrorOptions{}})
 		return err
 	}},
 	{"put", true, modelPut(client.FileOptions{KeepTime: true})},
 	{"mirror up", true, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
 		dst, _ := remoteTree(w.t, w.fake.addr, nil, 1, "/d")
-		_, err := client.Mirror(ctx, dst, client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, client.MirrorOptions{})
+		_, err := client.Mirror(ctx, client.MirrorPlan{From: client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, To: dst, MirrorOptions: client.MirrorOptions{}})
 		return err
 	}},
 }

@@ -20,8 +20,8 @@ var (
 	ErrUnconfirmed = errors.New("all bytes went over, but the server did not confirm them")
 	// ErrTimeout is a server that said nothing for the time of Options.Timeout.
 	ErrTimeout = errors.New("no answer")
-	// ErrTooMany is a listing, or a tree of them, with too many entries.
-	ErrTooMany = errors.New("the listing is too long")
+	// ErrTooMany is returned for a listing, or a tree of them, with too many entries.
+	ErrTooMany = errors.New("the listing is too long: more than 10,000,000 names or 1 GiB")
 	// ErrSeam is how a segment of a download ends where the next one begins: all is well.
 	// Only observers see it, in ftp.TransferDone.
 	ErrSeam = errors.New("the rest comes over another connection")

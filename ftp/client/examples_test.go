@@ -321,7 +321,7 @@ func ExampleMirror() {
 	from := client.Tree{FS: remote, Root: "/pub"}
 	to := client.Tree{FS: afero.NewMemMapFs(), Root: "/copy"} // or afero.NewOsFs()
 	for range 2 {
-		res, err := client.Mirror(ctx, to, from, client.MirrorOptions{Delete: true, Parallel: 4})
+		res, err := client.Mirror(ctx, client.MirrorPlan{From: from, To: to, MirrorOptions: client.MirrorOptions{Delete: true, Parallel: 4}})
 		fmt.Println(res.Files, "copied,", res.Unchanged, "unchanged,", err)
 	}
 	// Output:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"sort"
 
 	"miniftp/ftp"
 )
@@ -250,46 +249,60 @@ func (w *writer) Close() error {
 // dir is a directory that is listed, once, with the first Readdir.
 type dir struct {
 	notFile
-	fs     *Fs
-	name   string
-	info   fs.FileInfo
-	listed bool
-	left   []fs.FileInfo
+	fs   *Fs
+	name string
+	info fs.FileInfo
+	all  *Listing // nil: not read yet
+	next int
 }
 
 func (d *dir) Name() string               { return d.name }
 func (d *dir) Stat() (fs.FileInfo, error) { return d.info, nil }
-func (d *dir) Close() error               { return nil }
+
+func (d *dir) Close() error {
+	if d.all != nil {
+		d.all.Close()
+	}
+	return nil
+}
 
 // Readdir is os.File's: sorted by name.
 func (d *dir) Readdir(n int) ([]fs.FileInfo, error) {
-	if !d.listed {
+	if d.all == nil {
 		err := d.fs.do("readdir", d.name, func(c *Client, p string) error { return d.list(d.fs.ctx, c, p) })
 		if err != nil {
 			return nil, err
 		}
-		d.listed = true
 	}
-	some := d.left
-	if n > 0 {
-		if len(d.left) == 0 {
-			return nil, io.EOF
+	left := d.all.Len() - d.next
+	if n > 0 && left <= 0 {
+		return nil, io.EOF
+	}
+	if n <= 0 || n > left {
+		n = max(left, 0)
+	}
+	some := make([]fs.FileInfo, 0, n)
+	for range n {
+		e, err := d.all.entries.entry(d.next)
+		if err != nil {
+			return some, pathError("readdir", d.name, err)
 		}
-		some = d.left[:min(n, len(d.left))]
+		some = append(some, entryInfo{e})
+		d.next++
 	}
-	d.left = d.left[len(some):]
 	return some, nil
 }
 
 func (d *dir) list(ctx context.Context, c *Client, p string) error {
-	d.left = nil
-	for e, err := range c.List(ctx, p) {
-		if err != nil {
-			return err
-		}
-		d.left = append(d.left, entryInfo{e})
+	all, err := c.ReadDir(ctx, p)
+	if err != nil {
+		return err
 	}
-	sort.Slice(d.left, func(i, j int) bool { return d.left[i].Name() < d.left[j].Name() })
+	if len(all.Odd) > 0 {
+		all.Close()
+		return all.Odd[0]
+	}
+	d.all = all
 	return nil
 }
 

@@ -59,7 +59,7 @@ func TestPartialListingDeletesNothing(t *testing.T) {
 			})
 			src, _ := remoteTree(t, f.addr, o, 1, "/d")
 			dst := threeFiles(t)
-			res, err := client.Mirror(t.Context(), dst, src, client.MirrorOptions{Delete: true})
+			res, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{Delete: true}})
 			if !errors.Is(err, client.ErrPartial) || res.Deleted != 0 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -139,7 +139,7 @@ func TestListIgnoresPath(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			res, err := client.Mirror(t.Context(), dst, src, client.MirrorOptions{Delete: true})
+			res, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{Delete: true}})
 			if err != nil || res.Deleted != 0 || res.Unchanged+res.Files != 3 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -259,7 +259,7 @@ func TestMirrorDirectoryExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	up, _ := remoteTree(t, f.addr, nil, 1, "/up")
-	res, err := client.Mirror(t.Context(), up, client.Tree{FS: here, Root: "/s"}, client.MirrorOptions{})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/s"}, To: up, MirrorOptions: client.MirrorOptions{}})
 	if text, _ := f.file("/up/.conf/f"); err != nil || text != "1" || res.Dirs != 0 {
 		t.Errorf("%q, %+v, %v", text, res, err)
 	}

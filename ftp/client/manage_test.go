@@ -358,6 +358,7 @@ func TestInjection(t *testing.T) {
 		"IsDir":      func(c *client.Client, p string) error { _, err := c.IsDir(ctx, p); return err },
 		"Stat":       func(c *client.Client, p string) error { _, err := c.Stat(ctx, p); return err },
 		"Glob":       func(c *client.Client, p string) error { _, err := c.Glob(ctx, p); return err },
+		"ReadDir":    func(c *client.Client, p string) error { _, err := c.ReadDir(ctx, p); return err },
 		"Glob *":     func(c *client.Client, p string) error { _, err := c.Glob(ctx, p+"/*"); return err },
 		"Size":       func(c *client.Client, p string) error { _, err := c.Size(ctx, p); return err },
 		"ModTime":    func(c *client.Client, p string) error { _, err := c.ModTime(ctx, p); return err },

@@ -183,13 +183,19 @@ const (
 	maxErrors = 20
 )
 
-// Mirror makes dst hold what src holds: directories that are missing, and files that
-// are missing or differ. A file that is copied has another name (".NAME.part") until
-// it is whole; one that is left by an interrupted Mirror is gone on with. What fails
-// does not stop the rest, but for a destination that is full and a server that is
-// gone: the error is that failure then. Otherwise it joins the first ones. Each is a
-// *MirrorError.
-func Mirror(ctx context.Context, dst, src Tree, o MirrorOptions) (MirrorResult, error) {
+// MirrorPlan names the two sides of a Mirror, and how it is done.
+type MirrorPlan struct {
+	From, To Tree
+	MirrorOptions
+}
+
+// Mirror makes the tree To hold what From holds: directories that are missing, and files that
+// are missing or differ. A file that is copied has another name (".NAME.part") until it is
+// whole; one that is left by an interrupted Mirror is resumed. What fails does not stop the
+// rest, except for a destination that is full and a server that is gone: the error is that
+// failure then. Otherwise it joins the first ones. Each is a *MirrorError.
+func Mirror(ctx context.Context, plan MirrorPlan) (MirrorResult, error) {
+	src, dst, o := plan.From, plan.To, plan.MirrorOptions
 	began := time.Now()
 	m := &mirror{o: o, parallel: max(o.Parallel, 1), budget: &budget{maxEntries, maxMirror, maxOnDisk}}
 	outer := ctx

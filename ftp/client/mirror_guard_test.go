@@ -96,7 +96,7 @@ func TestMirrorSourceInDestination(t *testing.T) {
 			dst, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all")
 			src, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all/site/pub")
 		}
-		_, err := client.Mirror(t.Context(), dst, src, client.MirrorOptions{Delete: true})
+		_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{Delete: true}})
 		if err == nil || !strings.Contains(err.Error(), "site/pub: not deleted: it is the source") {
 			t.Errorf("local %v: %v", local, err)
 		}

@@ -47,11 +47,11 @@ func TestMirrorResumes(t *testing.T) {
 			}
 			srv.Fail(verb, ftptest.CutAfter(300_000))
 			o := client.MirrorOptions{}
-			if _, err := client.Mirror(t.Context(), dst, src, o); err == nil {
+			if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: o}); err == nil {
 				t.Fatal("a cut transfer was no error")
 			}
 			o.Retry = soon
-			_, err := client.Mirror(t.Context(), dst, src, o)
+			_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: o})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +66,7 @@ func TestMirrorResumes(t *testing.T) {
 			name := map[bool]string{true: "/big", false: "/x/big"}[up]
 			o.Retry = client.Retry{}
 			plant(t, from, name, other, time.Now().Add(time.Hour))
-			if _, err := client.Mirror(t.Context(), dst, src, o); err == nil {
+			if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: o}); err == nil {
 				t.Fatal("a cut transfer was no error")
 			}
 			third := strings.Repeat("third", 250_000)
@@ -106,7 +106,7 @@ func TestMirrorBytesAgain(t *testing.T) {
 		} else {
 			grow(t, site, map[string]string{"/x/big": string(noise(size))})
 		}
-		if _, err := client.Mirror(t.Context(), dst, src, client.MirrorOptions{Retry: soon}); err != nil {
+		if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{Retry: soon}}); err != nil {
 			t.Fatal(err)
 		}
 		arrived := got
@@ -162,12 +162,12 @@ func TestMirrorDelete(t *testing.T) {
 	tree, _ := remoteTree(t, srv.Addr, &client.Options{Timeout: 300 * time.Millisecond}, 1, "/x")
 	dst := client.Tree{FS: here, Root: "/"}
 	o := client.MirrorOptions{Delete: true, MaxDelete: -1, Select: func(name string, _ bool) bool { return path.Base(name) != "save.me" }}
-	res, err := client.Mirror(t.Context(), dst, tree, o)
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: dst, MirrorOptions: o})
 	if !errors.Is(err, client.ErrMaxDelete) || res.Deleted != 0 {
 		t.Errorf("none: %+v, %v", res, err)
 	}
 	o.MaxDelete = 2
-	res, err = client.Mirror(t.Context(), dst, tree, o)
+	res, err = client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: dst, MirrorOptions: o})
 	if !errors.Is(err, client.ErrMaxDelete) || res.Deleted != 2 {
 		t.Errorf("two: %+v, %v", res, err)
 	}
@@ -176,7 +176,7 @@ func TestMirrorDelete(t *testing.T) {
 		srv.Fail("MLSD", broken)
 		srv.Fail("LIST", broken)
 		before := len(shape(t, here, "/"))
-		if _, err := client.Mirror(t.Context(), dst, tree, o); err == nil {
+		if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: dst, MirrorOptions: o}); err == nil {
 			t.Errorf("%+v: no error", broken)
 		}
 		if n := len(shape(t, here, "/")); n != before {
@@ -193,7 +193,7 @@ func TestMirrorInTheWay(t *testing.T) {
 	a, b := fsroot.NewMem(), fsroot.NewMem()
 	grow(t, a, map[string]string{"/file": "f", "/dir/x": "x"})
 	grow(t, b, map[string]string{"/file/y": "y", "/dir": "d"})
-	_, err := client.Mirror(t.Context(), client.Tree{FS: b, Root: "/"}, client.Tree{FS: a, Root: "/"}, client.MirrorOptions{})
+	_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: a, Root: "/"}, To: client.Tree{FS: b, Root: "/"}, MirrorOptions: client.MirrorOptions{}})
 	if err == nil || !strings.Contains(err.Error(), "in the way") {
 		t.Errorf("%v", err)
 	}
@@ -328,7 +328,7 @@ func TestMirrorUnread(t *testing.T) {
 	here := fsroot.NewMem()
 	grow(t, here, map[string]string{"/d/keep": "k", "/extra": "e"})
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
-	res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Delete: true})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{Delete: true}})
 	if err == nil || !strings.Contains(err.Error(), "readable") || res.Deleted != 1 {
 		t.Errorf("%+v, %v", res, err)
 	}

@@ -33,20 +33,20 @@ func TestMirrorFailures(t *testing.T) {
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, nil, 2, "/x")
 	here := &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.07.": fs.ErrPermission}}
-	res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Parallel: 2})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{Parallel: 2}})
 	var m *client.MirrorError
 	if !errors.As(err, &m) || m.Path != "07" || !errors.Is(err, fs.ErrPermission) || res.Files != 19 || res.Failed != 1 {
 		t.Errorf("%+v, %v", res, err)
 	}
 	here = &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.05.": syscall.ENOSPC}}
-	res, err = client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{})
+	res, err = client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{}})
 	if !errors.Is(err, syscall.ENOSPC) || res.Files+res.Failed >= 20 {
 		t.Errorf("full: %+v, %v", res, err)
 	}
 	grow(t, here.Fs, files)
 	srv.Fail("STOR", ftptest.Reply(552, "Quota."))
 	up, _ := remoteTree(t, srv.Addr, nil, 1, "/y")
-	res, err = client.Mirror(t.Context(), up, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{})
+	res, err = client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: up, MirrorOptions: client.MirrorOptions{}})
 	if err == nil || res.Failed != 1 || !strings.Contains(err.Error(), "552") {
 		t.Errorf("quota: %+v, %v", res, err)
 	}
@@ -78,14 +78,15 @@ func TestMirrorCancel(t *testing.T) {
 	srv.Fail("RETR", ftptest.StallAfter(1_000_000))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
-	_, err := client.Mirror(ctx, client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{
+	_, err := client.Mirror(ctx, client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{
 		Parallel: 2,
 		Progress: func(name string, done, _ int64) {
 			if name == "big" && done > 100_000 {
 				cancel(why)
 			}
 		},
-	})
+	}})
+
 	if !errors.Is(err, why) {
 		t.Fatalf("%v", err)
 	}
@@ -127,7 +128,7 @@ func TestMirrorPartOfAnotherVersion(t *testing.T) {
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
 	srv.Fail("RETR", ftptest.ShortAfter(1_500_000))
-	if _, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{}); err == nil {
+	if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{}}); err == nil {
 		t.Fatal("no error")
 	}
 	if info := partOf(t, here, "big"); info == nil || info.Size() < 1_004_096 {
@@ -185,7 +186,7 @@ func TestMirrorLinks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _ = client.Mirror(t.Context(), client.Tree{FS: dst.WithUpwardLinks(), Root: "/"}, tree, client.MirrorOptions{Links: policy})
+			_, _ = client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: dst.WithUpwardLinks(), Root: "/"}, MirrorOptions: client.MirrorOptions{Links: policy}})
 			got := shape(t, afero.NewBasePathFs(afero.NewOsFs(), to), "/")
 			_ = dst.Close()
 			t.Log(from, policy)
@@ -231,7 +232,7 @@ func TestMirrorHostileNames(t *testing.T) {
 	}
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
 	for _, links := range []client.LinkPolicy{client.SkipLinks, client.CopyLinks} {
-		_, err := client.Mirror(t.Context(), client.Tree{FS: afero.NewOsFs(), Root: in}, tree, client.MirrorOptions{Links: links, Delete: true})
+		_, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: afero.NewOsFs(), Root: in}, MirrorOptions: client.MirrorOptions{Links: links, Delete: true}})
 		var name *client.NameError
 		if !errors.As(err, &name) || !strings.Contains(err.Error(), "twice") {
 			t.Errorf("%v", err)

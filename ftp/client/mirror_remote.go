@@ -110,15 +110,6 @@ func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool
 	return "", is, err
 }
 
-// dirThere is isDir while the Client is free.
-func (c *Client) dirThere(ctx context.Context, path string) (bool, error) {
-	if err := c.begin(); err != nil {
-		return false, err
-	}
-	defer c.end()
-	return c.isDir(ctx, path)
-}
-
 // learnZone asks for the time of one file that LIST gave a time to the minute.
 func (s *remoteSide) learnZone(ctx context.Context, c *Client, rel string, listed time.Time) error {
 	s.mu.Lock()
@@ -224,7 +215,7 @@ func (s *remoteSide) makeDir(ctx context.Context, rel string) (there bool, err e
 		if !isReply(err) {
 			return err
 		}
-		is, e := c.dirThere(ctx, s.at(rel))
+		is, e := c.IsDir(ctx, s.at(rel))
 		if there = is; is || e != nil {
 			return e
 		}

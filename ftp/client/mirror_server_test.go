@@ -44,7 +44,7 @@ func TestMirrorPartialListing(t *testing.T) {
 			tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
 			here := fsroot.NewMem()
 			grow(t, here, map[string]string{"/bbbb": "b", "/c": "c"})
-			res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Delete: true})
+			res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{Delete: true}})
 			if err == nil || res.Deleted != 0 || res.Files != tt.files || res.Failed != 1 {
 				t.Errorf("from: %+v, %v", res, err)
 			}
@@ -68,7 +68,7 @@ func TestMirrorPartialListing(t *testing.T) {
 	halves, _ := remoteTree(t, half.addr, nil, 1, "/x")
 	whole := fsroot.NewMem()
 	grow(t, whole, map[string]string{"/bbbb": "b"})
-	if res, err := client.Mirror(t.Context(), client.Tree{FS: whole, Root: "/"}, halves, client.MirrorOptions{Delete: true}); err != nil || res.Deleted != 0 || res.Files != 2 {
+	if res, err := client.Mirror(t.Context(), client.MirrorPlan{From: halves, To: client.Tree{FS: whole, Root: "/"}, MirrorOptions: client.MirrorOptions{Delete: true}}); err != nil || res.Deleted != 0 || res.Files != 2 {
 		t.Errorf("%+v, %v", res, err)
 	}
 	// At the destination: nothing is copied again because it is not shown.
@@ -80,7 +80,7 @@ func TestMirrorPartialListing(t *testing.T) {
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
 	here := fsroot.NewMem()
 	grow(t, here, map[string]string{"/a": "seven!!", "/b": "b"})
-	res, err := client.Mirror(t.Context(), tree, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{Delete: true})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: tree, MirrorOptions: client.MirrorOptions{Delete: true}})
 	if !errors.Is(err, client.ErrPartial) || res.Files != 0 || f.count("STOR") != 0 {
 		t.Errorf("to: %+v, %v", res, err)
 	}
@@ -101,7 +101,7 @@ func TestMirrorClosed(t *testing.T) {
 				t.Fatal(err)
 			}
 			tree, pool := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "")
-			res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Delete: true})
+			res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{Delete: true}})
 			if err == nil || res.Deleted != 0 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -135,7 +135,7 @@ func TestMirrorTenThousand(t *testing.T) {
 	}
 	s := peers.Start(t, "pure-ftpd", dir, peers.Options{})
 	tree, pool := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "/")
-	res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Delete: true, DryRun: true})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{Delete: true, DryRun: true}})
 	if !errors.Is(err, client.ErrPartial) || res.Deleted != 0 || res.Files == 0 {
 		t.Errorf("%+v, %v", res, err)
 	}
@@ -165,7 +165,7 @@ func TestMirrorPattern(t *testing.T) {
 	f.dirs["/x/d"] = ""
 	here := fsroot.NewMem()
 	grow(t, here, map[string]string{"/keep": "k"})
-	res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Delete: true})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{Delete: true}})
 	if err == nil || !strings.Contains(err.Error(), "failed to open") || res.Deleted+res.Dirs != 0 {
 		t.Errorf("%+v, %v", res, err)
 	}
@@ -273,7 +273,7 @@ func TestMirrorPermsRefused(t *testing.T) {
 		}
 		tree, _ := remoteTree(t, srv.Addr, nil, 2, "/x")
 		var a actions
-		res, err := client.Mirror(t.Context(), tree, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{Perms: true, Observe: a.observe})
+		res, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: tree, MirrorOptions: client.MirrorOptions{Perms: true, Observe: a.observe}})
 		if err == nil || res.Files != 3 || res.Failed != 1 {
 			t.Errorf("%s: %+v, %v, %q", code, res, err, a.sorted())
 		}
@@ -321,7 +321,7 @@ func TestMirrorLinksPeers(t *testing.T) {
 				t.Errorf("again: %q", did)
 			}
 			mem := fsroot.NewMem()
-			res, err := client.Mirror(t.Context(), client.Tree{FS: mem, Root: "/"}, tree, client.MirrorOptions{Links: client.FollowLinks})
+			res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: mem, Root: "/"}, MirrorOptions: client.MirrorOptions{Links: client.FollowLinks}})
 			if !errors.Is(err, client.ErrTooDeep) || !strings.Contains(err.Error(), "leads back") || res.Dirs > 2 || res.Failed > 4 {
 				t.Errorf("follow: %+v, %v", res, err)
 			}
@@ -349,7 +349,7 @@ func TestMirrorNoSymlink(t *testing.T) {
 	srv.Fail("SITE", ftptest.Reply(500, "Unknown SITE command."))
 	for _, dry := range []bool{true, false} {
 		tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
-		res, err := client.Mirror(t.Context(), tree, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{Links: client.CopyLinks, Delete: true, DryRun: dry})
+		res, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: tree, MirrorOptions: client.MirrorOptions{Links: client.CopyLinks, Delete: true, DryRun: dry}})
 		if err == nil || !strings.Contains(err.Error(), "500 Unknown") || res.Failed != 1 || res.Deleted != 0 {
 			t.Errorf("dry %v: %+v, %v", dry, res, err)
 		}

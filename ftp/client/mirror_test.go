@@ -140,7 +140,7 @@ func mustMirror(t *testing.T, dst, src client.Tree, o client.MirrorOptions) (cli
 	t.Helper()
 	var a actions
 	o.Observe = a.observe
-	res, err := client.Mirror(t.Context(), dst, src, o)
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: o})
 	if err != nil {
 		t.Errorf("mirror: %v", err)
 	}
@@ -315,7 +315,7 @@ func TestMirrorBetween(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Mirror(t.Context(), client.Tree{FS: one}, from, client.MirrorOptions{}); err == nil {
+	if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: from, To: client.Tree{FS: one}, MirrorOptions: client.MirrorOptions{}}); err == nil {
 		t.Error("one pool for both sides was taken")
 	}
 
@@ -328,7 +328,7 @@ func TestMirrorBetween(t *testing.T) {
 	if res, did := mustMirror(t, client.Tree{FS: d, Root: "/n/m"}, client.Tree{FS: c, Root: "/"}, client.MirrorOptions{}); res.Files != 0 {
 		t.Errorf("again: %+v %q", res, did)
 	}
-	if _, err := client.Mirror(t.Context(), client.Tree{FS: d, Root: "/new"}, client.Tree{FS: c, Root: "/nope"}, client.MirrorOptions{Delete: true}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: c, Root: "/nope"}, To: client.Tree{FS: d, Root: "/new"}, MirrorOptions: client.MirrorOptions{Delete: true}}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no source: %v", err)
 	}
 	if _, err := d.Stat("/new"); err == nil {

@@ -134,7 +134,7 @@ func TestTwoMirrorsOnePlace(t *testing.T) {
 						}
 					}
 				}}
-				_, err := client.Mirror(t.Context(), client.Tree{FS: afero.NewOsFs(), Root: dir}, src, o)
+				_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: client.Tree{FS: afero.NewOsFs(), Root: dir}, MirrorOptions: o})
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
@@ -162,7 +162,7 @@ func TestMirrorPartIsNoLink(t *testing.T) {
 		t.Skip(err)
 	}
 	to, from := client.Tree{FS: afero.NewOsFs(), Root: dir + "/d"}, client.Tree{FS: afero.NewOsFs(), Root: dir + "/s"}
-	if _, err := client.Mirror(t.Context(), to, from, client.MirrorOptions{}); err != nil {
+	if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: from, To: to, MirrorOptions: client.MirrorOptions{}}); err != nil {
 		t.Error(err)
 	}
 	if b, _ := os.ReadFile(dir + "/victim"); string(b) != "precious" {
@@ -190,7 +190,7 @@ func TestOnlyOurParts(t *testing.T) {
 	ours := client.PartOf("gone", 5, time.Unix(0, 0))
 	must(t, afero.WriteFile(here, "/d/"+ours, []byte("x"), 0o600))
 	for range 2 {
-		_, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/d"}, client.Tree{FS: site, Root: "/s"}, client.MirrorOptions{Delete: true})
+		_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: site, Root: "/s"}, To: client.Tree{FS: here, Root: "/d"}, MirrorOptions: client.MirrorOptions{Delete: true}})
 		must(t, err)
 		got := namesIn(t, afero.NewBasePathFs(here, "/d"))
 		slices.Sort(theirs)
@@ -244,7 +244,7 @@ func TestDownloadKeepsMode(t *testing.T) {
 	key := filepath.Join(dir, "key")
 	src, _ := remoteTree(t, f.addr, nil, 1, "/d")
 	mirror := func(perms bool) {
-		_, err := client.Mirror(t.Context(), client.Tree{FS: afero.NewOsFs(), Root: dir}, src, client.MirrorOptions{Perms: perms})
+		_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: client.Tree{FS: afero.NewOsFs(), Root: dir}, MirrorOptions: client.MirrorOptions{Perms: perms}})
 		must(t, err)
 	}
 	for _, trial := range []struct {
@@ -292,7 +292,7 @@ func TestMirrorLeavesARunningPart(t *testing.T) {
 		f.files["/s/f"] = "text"
 		f.dirs["/s"] = "-rw-r--r-- 1 u u 4 2024-03-02 10:00 f\r\n"
 		f.on["RETR"] = func(s *session, arg string) {
-			_, err := client.Mirror(t.Context(), to, client.Tree{FS: empty, Root: "/e"}, client.MirrorOptions{Delete: true})
+			_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: empty, Root: "/e"}, To: to, MirrorOptions: client.MirrorOptions{Delete: true}})
 			if err != nil {
 				t.Error(err)
 			}
@@ -300,7 +300,7 @@ func TestMirrorLeavesARunningPart(t *testing.T) {
 		}
 	})
 	src, _ := remoteTree(t, f.addr, nil, 1, "/s")
-	_, err := client.Mirror(t.Context(), to, src, client.MirrorOptions{})
+	_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: to, MirrorOptions: client.MirrorOptions{}})
 	must(t, err)
 	if got := namesIn(t, afero.NewBasePathFs(afero.NewOsFs(), dir)); !slices.Equal(got, []string{"f"}) {
 		t.Errorf("%q", got)

@@ -137,7 +137,7 @@ func TestOldFileStays(t *testing.T) {
 			"mirror": func(f *fake) error {
 				f.dirs["/d"] = "-rw-r--r-- 1 u u 12 2020-03-02 10:00 f\r\n"
 				dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
-				_, err := client.Mirror(t.Context(), dst, client.Tree{FS: here, Root: "/s"}, client.MirrorOptions{})
+				_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/s"}, To: dst, MirrorOptions: client.MirrorOptions{}})
 				return err
 			},
 			"copy through": func(f *fake) error {
@@ -209,7 +209,7 @@ func TestMirrorWithoutDots(t *testing.T) {
 	for _, reply := range []string{"553 no such names", "550 forbidden filename"} {
 		f := newFake(t, func(f *fake) { remembering(f); noDots(reply)(f); f.dirs["/d"] = "" })
 		dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
-		_, err := client.Mirror(t.Context(), dst, client.Tree{FS: here, Root: "/s"}, client.MirrorOptions{})
+		_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/s"}, To: dst, MirrorOptions: client.MirrorOptions{}})
 		a, _ := f.get("/d/a")
 		if b, _ := f.get("/d/b"); err != nil || a != "1" || b != "22" {
 			t.Errorf("%s: %v, %q, %q", reply, err, a, b)
@@ -329,7 +329,7 @@ func TestMirrorBetweenNamesWhatIsLeft(t *testing.T) {
 	})
 	src, _ := remoteTree(t, a.addr, nil, 1, "/s")
 	dst, _ := remoteTree(t, b.addr, nil, 1, "/d")
-	_, err := client.Mirror(t.Context(), dst, src, client.MirrorOptions{})
+	_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{}})
 	old, _ := b.get("/d/f")
 	for _, name := range b.names() {
 		if err == nil || old != "old" || name != "/d/f" && !strings.Contains(err.Error(), name) {

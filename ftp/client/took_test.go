@@ -74,7 +74,7 @@ func TestTookOfChain(t *testing.T) {
 	seen := new(stores)
 	up, _ := remoteTree(t, srv.Addr, &client.Options{Observer: seen}, 1, "/up")
 	here := disk(t, map[string]string{"/a": "one", "/b": "two", "/c": "three"})
-	res, err := client.Mirror(t.Context(), up, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: up, MirrorOptions: client.MirrorOptions{}})
 	if err != nil || res.Files != 3 || len(seen.took) != 3 {
 		t.Fatalf("%+v, %v, %v", res, seen.took, err)
 	}

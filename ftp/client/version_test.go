@@ -159,7 +159,7 @@ func TestUploadOfAChangedFile(t *testing.T) {
 		"mirror": func(f *fake, dir string, told func()) error {
 			dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
 			o := client.MirrorOptions{Retry: client.Retry{Times: 2, Wait: func(int) time.Duration { return 0 }, Told: func(error, time.Duration) { told() }}}
-			_, err := client.Mirror(t.Context(), dst, client.Tree{FS: afero.NewOsFs(), Root: dir}, o)
+			_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: afero.NewOsFs(), Root: dir}, To: dst, MirrorOptions: o})
 			return err
 		},
 		"upload": func(f *fake, dir string, told func()) error {
@@ -280,7 +280,7 @@ func TestMirrorWithoutTypes(t *testing.T) {
 	})
 	here := afero.NewMemMapFs()
 	src, _ := remoteTree(t, f.addr, nil, 1, "/d")
-	res, err := client.Mirror(t.Context(), client.Tree{FS: here, Root: "/d"}, src, client.MirrorOptions{})
+	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: client.Tree{FS: here, Root: "/d"}, MirrorOptions: client.MirrorOptions{}})
 	if err != nil || res.Files != n {
 		var no *ftp.Error
 		t.Errorf("%+v, %v, %v", res, err, errors.As(err, &no))

@@ -155,7 +155,8 @@ func (c *Client) Glob(ctx context.Context, pattern string) ([]WalkEntry, error) 
 		return nil, err
 	}
 	defer c.end()
-	return c.glob(ctx, pattern, newBudget())
+	const room = 48 << 20 // for what is returned
+	return c.glob(ctx, pattern, &budget{maxEntries, room, maxOnDisk})
 }
 
 func (c *Client) glob(ctx context.Context, pattern string, b *budget) ([]WalkEntry, error) {

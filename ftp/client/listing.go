@@ -1,0 +1,51 @@
+package client
+
+import (
+	"context"
+	"iter"
+
+	"miniftp/ftp"
+)
+
+// Listing is a directory that was read whole, sorted by name. It may be of any length: what
+// does not fit in memory is in a temporary file until Close.
+type Listing struct {
+	// Odd are the first of what can't be read in it: lines (*ftp.LineError), names that no
+	// file can have (*NameError), and ErrPartial if names may be missing.
+	Odd []error
+
+	entries *kept
+}
+
+// ReadDir reads the directory at path as List does.
+func (c *Client) ReadDir(ctx context.Context, path string) (*Listing, error) {
+	if err := c.begin(); err != nil {
+		return nil, err
+	}
+	defer c.end()
+	const room = 1 << 20 // many may be open at once, one for each level of a tree
+	w := walker{c: c, ctx: ctx, budget: &budget{maxEntries, room, maxOnDisk}}
+	entries, odd, err := w.readDir(path)
+	if err != nil {
+		entries.drop()
+		return nil, err
+	}
+	return &Listing{Odd: odd, entries: entries}, nil
+}
+
+// Len returns the number of entries.
+func (l *Listing) Len() int { return l.entries.len() }
+
+// All yields the entries. An error is one of the temporary file, and the last.
+func (l *Listing) All() iter.Seq2[ftp.Entry, error] {
+	return func(yield func(ftp.Entry, error) bool) {
+		for i := range l.entries.len() {
+			if e, err := l.entries.entry(i); !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Close gives up the entries.
+func (l *Listing) Close() { l.entries.drop() }

@@ -1,0 +1,96 @@
+package client_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A listing of 300,000 names takes little memory, and comes sorted.
+func TestListingLong(t *testing.T) {
+	const n = 300_000
+	f := newFake(t, func(f *fake) {
+		f.feat = withMLST
+		f.on["MLSD"] = func(s *session, _ string) {
+			s.say("150 here it comes")
+			c := s.data()
+			var b strings.Builder
+			for i := range n {
+				fmt.Fprintf(&b, "type=file;size=10;modify=20200102030405;unique=fd01g%x; picture-%06d.jpg\r\n", i, (i*7)%n)
+				if b.Len() > 1<<16 || i == n-1 {
+					_, _ = io.WriteString(c, b.String())
+					b.Reset()
+				}
+			}
+			_ = c.Close()
+			s.say("226 done")
+		}
+	})
+	c := f.dial(nil)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	all, err := c.ReadDir(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.Close()
+	if held := heap() - before; held > 8<<20 && held < 1<<40 {
+		t.Errorf("%d MiB are held", held>>20)
+	}
+	i := 0
+	for e, err := range all.All() {
+		if want := fmt.Sprintf("picture-%06d.jpg", i); err != nil || e.Name != want || e.Size != 10 {
+			t.Fatalf("%d: %+v, %v", i, e, err)
+		}
+		i++
+	}
+	if i != n || all.Len() != n {
+		t.Errorf("%d of %d entries", i, all.Len())
+	}
+	if found, err := c.Glob(t.Context(), "*.jpg"); err == nil || len(found) != 0 {
+		t.Errorf("a pattern that matches too much: %d, %v", len(found), err)
+	}
+	if found, err := c.Glob(t.Context(), "picture-0[0-5]*"); err != nil || len(found) != 60_000 {
+		t.Errorf("a pattern: %d, %v", len(found), err)
+	}
+}
+
+// Readdir gives the entries of a directory in parts, in order.
+func TestFsReaddirParts(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.feat = withMLST
+		f.on["MLST"] = func(s *session, arg string) { s.raw("250-x\r\n type=dir; " + arg + "\r\n250 end\r\n") }
+		for _, name := range []string{"c", "a", "e", "b", "d"} {
+			f.dirs["/d"] += "type=file;size=1; " + name + "\r\n"
+		}
+	})
+	tree, _ := remoteTree(t, f.addr, nil, 1, "/")
+	d, err := tree.FS.Open("/d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for err == nil {
+		var some []string
+		some, err = d.Readdirnames(2)
+		got = append(got, some...)
+	}
+	if !errors.Is(err, io.EOF) || !slices.Equal(got, []string{"a", "b", "c", "d", "e"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if rest, err := d.Readdirnames(-1); err != nil || len(rest) != 0 {
+		t.Errorf("behind the end: %q, %v", rest, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
