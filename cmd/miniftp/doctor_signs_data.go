@@ -116,7 +116,7 @@ func seeEPSVDead(x *exam) []sign {
 	}
 	return []sign{{
 		fmt.Sprintf("Ports that EPSV gives, such as %d, can't be reached, while those of PASV can: a firewall before the server reads only PASV's replies.", at[0].Port()),
-		x.ask("open the passive ports in it for good", dataPorts) + " We work around it by PASV, after one try that fails.", cells, nil,
+		x.ask("open the passive ports in it for good", dataPorts) + " Until then --passive=classic uses PASV at once; without it a try by EPSV fails first.", cells, nil,
 	}}
 }
 

@@ -119,7 +119,7 @@ func TestDoctorFaults(t *testing.T) {
 		},
 		{
 			name: "EPSV dead", faults: []fail{{"EPSV", ftptest.SwallowCalls()}}, states: "fails works works works", codes: []string{"epsv-dead"},
-			says: "a firewall before the server reads only PASV's replies",
+			says: "--passive=classic uses PASV at once",
 		},
 		{
 			name: "no call, 425", faults: []fail{{"EPRT", ftptest.NoCall(time.Millisecond)}, {"PORT", ftptest.NoCall(time.Millisecond)}}, states: "works works fails fails",

@@ -184,7 +184,7 @@ func (s *screenTest) leaves(code int) string {
 	case <-ended:
 	case <-time.After(10 * time.Second):
 		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // a stack of each goroutine
-		s.t.Fatalf("it does not end: %q", s.rest())
+		s.t.Fatalf("it does not end: %q", s.rest(200*time.Millisecond))
 	}
 	if got := s.cmd.ProcessState.ExitCode(); got != code {
 		s.t.Errorf("exit %d, want %d", got, code)
@@ -193,15 +193,16 @@ func (s *screenTest) leaves(code int) string {
 	if err != nil || mode.Lflag&unix.ECHO == 0 || mode.Lflag&unix.ICANON == 0 {
 		s.t.Errorf("the terminal does not echo or hands over single keys: %+v, %v", mode, err)
 	}
-	rest := s.rest()
+	rest := s.rest(10 * time.Second) // it is all there when the terminal is closed
 	if hidden, shown := strings.LastIndex(rest, "\x1b[?25l"), strings.LastIndex(rest, "\x1b[?25h"); hidden > shown {
 		s.t.Errorf("the cursor is hidden: %q", rest)
 	}
 	return rest
 }
 
-// rest returns what the screen has shown since the last await, once nothing more comes.
-func (s *screenTest) rest() string {
+// rest returns what the screen has shown since the last await, once the terminal is closed
+// or nothing has come for some time.
+func (s *screenTest) rest(quiet time.Duration) string {
 	for {
 		s.mu.Lock()
 		more, shown, ended := s.more, s.shown, s.ended
@@ -211,7 +212,7 @@ func (s *screenTest) rest() string {
 		}
 		select {
 		case <-more:
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(quiet):
 			return shown
 		}
 	}
