@@ -21,7 +21,7 @@ var (
 	// ErrTimeout is a server that said nothing for the time of Options.Timeout.
 	ErrTimeout = errors.New("no answer")
 	// ErrTooMany is returned for a listing, or a tree of them, with too many entries.
-	ErrTooMany = errors.New("the listing is too long: more than 10,000,000 names or 1 GiB")
+	ErrTooMany = errors.New("the listing is too long: more than 10,000,000 names, or 256 MiB for one directory")
 	// ErrSeam is how a segment of a download ends where the next one begins: all is well.
 	// Only observers see it, in ftp.TransferDone.
 	ErrSeam = errors.New("the rest comes over another connection")

@@ -174,7 +174,9 @@ func (f *Fs) Create(name string) (afero.File, error) {
 }
 
 // OpenFile implements afero.Fs. A file is opened to read or to write, not for both;
-// perm is not passed on, as STOR has no place for it.
+// perm is not passed on, as STOR has no place for it. Bytes in the middle of a file can't be
+// replaced: without O_TRUNC and O_APPEND, a Write at the beginning of a file that is not
+// empty gives errors.ErrUnsupported.
 func (f *Fs) OpenFile(name string, flag int, _ fs.FileMode) (afero.File, error) {
 	write := flag&(os.O_WRONLY|os.O_RDWR) != 0
 	if flag&os.O_RDWR != 0 {
@@ -184,6 +186,10 @@ func (f *Fs) OpenFile(name string, flag int, _ fs.FileMode) (afero.File, error) 
 	switch missing := errors.Is(err, fs.ErrNotExist); {
 	case err != nil && !(missing && write && flag&os.O_CREATE != 0):
 		return nil, err
+	case err != nil && flag&os.O_EXCL != 0:
+		if err := f.isFree(name); err != nil {
+			return nil, err
+		}
 	case err == nil && write && flag&os.O_EXCL != 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrExist}
 	case err == nil && fi.IsDir() && write:
@@ -199,6 +205,23 @@ func (f *Fs) OpenFile(name string, flag int, _ fs.FileMode) (afero.File, error) 
 		w.size = fi.Size()
 	}
 	return w, nil
+}
+
+// isFree returns an error if there is a file of that name that Stat does not find, as far as
+// RNFR tells: it takes a name only if it is there, and changes nothing by itself.
+func (f *Fs) isFree(name string) error {
+	return f.do("open", name, func(c *Client, p string) error {
+		if c.hasMLST() {
+			return nil // which told Stat
+		}
+		switch err := c.simple(f.ctx, "RNFR", p); {
+		case err == nil:
+			return fs.ErrExist
+		case !isReply(err):
+			return err
+		}
+		return nil
+	})
 }
 
 var errIsDir = errors.New("is a directory")
@@ -222,8 +245,28 @@ func (f *Fs) Remove(name string) error {
 				return dir
 			}
 		}
-		return err
+		return c.ifMissing(f.ctx, p, err)
 	})
+}
+
+// thereError is a refusal about a file that is there: it is not fs.ErrNotExist, whatever the
+// code of the reply.
+type thereError struct{ err error }
+
+func (e thereError) Error() string      { return e.err.Error() }
+func (e thereError) As(target any) bool { return errors.As(e.err, target) }
+
+// ifMissing returns err, the outcome of an operation on the path p, as a thereError if it
+// would pass for fs.ErrNotExist and p is there: FTP has one code for a missing file and for
+// one that is in use.
+func (c *Client) ifMissing(ctx context.Context, p string, err error) error {
+	if !isReply(err) || !errors.Is(err, fs.ErrNotExist) || saysMissing(err) {
+		return err
+	}
+	if _, look := c.Stat(ctx, p); errors.Is(look, fs.ErrNotExist) {
+		return err
+	}
+	return thereError{err}
 }
 
 // RemoveAll implements afero.Fs.
@@ -231,7 +274,16 @@ func (f *Fs) RemoveAll(name string) error {
 	if !isRemovable(filepath.ToSlash(name)) {
 		return &fs.PathError{Op: "remove", Path: name, Err: errNoName}
 	}
-	err := f.do("remove", name, func(c *Client, p string) error { return c.RemoveAll(f.ctx, p) })
+	err := f.do("remove", name, func(c *Client, p string) error {
+		err := c.RemoveAll(f.ctx, p)
+		if !isReply(err) || !errors.Is(err, fs.ErrNotExist) || errors.Is(err, errIsLink) {
+			return err
+		}
+		if _, look := c.Stat(f.ctx, p); errors.Is(look, fs.ErrNotExist) {
+			return err
+		}
+		return thereError{err} // something in it, or itself, was not removed
+	})
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errIsLink) {
 		return nil
 	}
@@ -240,7 +292,9 @@ func (f *Fs) RemoveAll(name string) error {
 
 // Rename implements afero.Fs.
 func (f *Fs) Rename(from, to string) error {
-	return f.do("rename", from, func(c *Client, p string) error { return c.Rename(f.ctx, p, f.at(to)) })
+	return f.do("rename", from, func(c *Client, p string) error {
+		return c.ifMissing(f.ctx, p, c.Rename(f.ctx, p, f.at(to)))
+	})
 }
 
 // Chmod implements afero.Fs, by SITE CHMOD.

@@ -152,6 +152,9 @@ func (w *writer) Write(b []byte) (int, error) {
 	if w.closed {
 		return 0, fs.ErrClosed
 	}
+	if w.pipe == nil && !w.fresh && !w.append && w.pos == 0 && w.size > 0 { // STOR would cut the file
+		return 0, &fs.PathError{Op: "write", Path: w.name, Err: errors.ErrUnsupported}
+	}
 	w.start()
 	n, err := w.pipe.Write(b)
 	w.pos += int64(n)

@@ -14,7 +14,7 @@ import (
 // Bounds on what a server may list. What does not fit in memory is kept in a temporary file.
 const (
 	maxEntries = 10_000_000 // of one listing, and of one walk
-	maxListing = 1 << 30    // bytes of one listing
+	maxListing = 256 << 20  // bytes of one listing
 	maxKept    = 8 << 20    // bytes of entries that are held in memory at once
 	maxOnDisk  = 1 << 30    // bytes of entries that are held in files at once
 	minKept    = 64 << 10   // bytes that each listing may hold in memory in any case

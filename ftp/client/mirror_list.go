@@ -37,8 +37,7 @@ type reading struct {
 	links   map[string]string // where those lead to that LIST has
 	ours    bool              // the server is miniftp and lists by LIST
 	unknown []string          // names of which it is not told what they are
-	sample  string            // a file whose time shows the zone of LIST
-	sampled time.Time
+	samples []zoneSample      // whose times show the zone of LIST
 }
 
 // enough of what is odd in a listing.
@@ -67,8 +66,8 @@ func (r *reading) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if r.sample != "" {
-		return r.s.learnZone(ctx, r.c, below(r.rel, r.sample), r.sampled)
+	if len(r.samples) > 0 {
+		return r.s.learnZone(ctx, r.c, r.samples)
 	}
 	if r.entries == 0 { // there are servers that show one that can't be read as empty
 		return r.c.within(ctx, r.s.at(r.rel), func() error { return nil })
@@ -140,8 +139,8 @@ func (r *reading) take(e ftp.Entry, err error) bool {
 	case e.Type == ftp.UnknownEntry && len(r.unknown) < maxUnknown:
 		r.unknown = append(r.unknown, strings.Clone(e.Name))
 	default:
-		if r.sample == "" && e.Type == ftp.FileEntry && e.Precise == time.Minute {
-			r.sample, r.sampled = strings.Clone(e.Name), e.Modified
+		if len(r.samples) < maxSamples && e.Type == ftp.FileEntry && e.Precise == time.Minute {
+			r.samples = append(r.samples, zoneSample{below(r.rel, strings.Clone(e.Name)), e.Modified})
 		}
 		r.full = r.add(&e)
 	}

@@ -23,10 +23,11 @@ type remoteSide struct {
 
 	checked *ftp.Entry // what is at the root, if that is known
 
-	mu    sync.Mutex
-	zone  time.Duration // of the times in LIST, to be taken off
-	knows zoneState
-	weeks map[int64]bool // of times in LIST: whether the zone is right for them
+	mu        sync.Mutex
+	zone      time.Duration // of the times in LIST, to be taken off
+	knows     zoneState
+	zoneAsked int            // files whose time was asked for
+	weeks     map[int64]bool // of times in LIST: whether the zone is right for them
 
 	// What the server turned out not to do, for anything.
 	noRename, noTime, noMode, noHash atomic.Bool
@@ -110,21 +111,38 @@ func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool
 	return "", is, err
 }
 
-// learnZone asks for the time of one file that LIST gave a time to the minute.
-func (s *remoteSide) learnZone(ctx context.Context, c *Client, rel string, listed time.Time) error {
+// zoneSample is a file to which LIST gave a time to the minute.
+type zoneSample struct {
+	rel    string
+	listed time.Time
+}
+
+// maxSamples is how many files of a directory are asked for, as the time of one may be
+// refused.
+const maxSamples = 5
+
+// learnZone asks for the times of files until one is told. If all are refused, those of the
+// next directory are asked for, unless the server does not know MDTM.
+func (s *remoteSide) learnZone(ctx context.Context, c *Client, samples []zoneSample) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.knows != zoneUnasked {
-		return nil
-	}
-	t, _, err := c.modTime(ctx, s.at(rel))
-	if err != nil && !isReply(err) {
-		return err
-	}
-	s.knows = zoneUnknown
-	if off := listed.Sub(t).Round(15 * time.Minute); err == nil && off.Abs() <= farOff {
-		s.zone, s.knows = off, zoneKnown
-		s.weeks = map[int64]bool{week(listed): true}
+	for _, f := range samples {
+		if s.knows == zoneKnown || s.zoneAsked >= 4*maxSamples {
+			return nil
+		}
+		s.zoneAsked++
+		t, _, err := c.modTime(ctx, s.at(f.rel))
+		switch {
+		case err != nil && !isReply(err):
+			return err
+		case refused(err):
+			s.zoneAsked = 4 * maxSamples
+		}
+		s.knows = zoneUnknown
+		if off := f.listed.Sub(t).Round(15 * time.Minute); err == nil && off.Abs() <= farOff {
+			s.zone, s.knows = off, zoneKnown
+			s.weeks = map[int64]bool{week(f.listed): true}
+		}
 	}
 	return nil
 }

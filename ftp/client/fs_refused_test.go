@@ -1,0 +1,79 @@
+package client_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"testing"
+)
+
+// A refusal without words about a file that is there is not fs.ErrNotExist.
+func TestFsFileInUse(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.files["/f"] = "x"
+		f.on["DELE"] = says("550 The process cannot access the file because it is being used by another process.")
+		f.on["RMD"] = says("550 The directory name is invalid.")
+		f.on["RNFR"] = says("550 RNFR command failed.")
+	})
+	tree, _ := remoteTree(t, f.addr, nil, 1, "/")
+	for what, err := range map[string]error{
+		"Remove": tree.FS.Remove("/f"), "RemoveAll": tree.FS.RemoveAll("/f"), "Rename": tree.FS.Rename("/f", "/g"),
+	} {
+		if err == nil || errors.Is(err, fs.ErrNotExist) || os.IsNotExist(err) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := tree.FS.Remove("/missing"); !os.IsNotExist(err) {
+		t.Errorf("Remove of what is missing: %v", err)
+	}
+	if err := tree.FS.RemoveAll("/missing"); err != nil {
+		t.Errorf("RemoveAll of what is missing: %v", err)
+	}
+}
+
+// O_EXCL does not replace a file of which the server does not tell, and a Write in the
+// middle of a file does not cut it.
+func TestFsOpenFlags(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.files["/f"] = "precious"
+		f.files["/g"] = "0123456789"
+		f.on["SIZE"] = func(s *session, arg string) {
+			if arg == "/f" {
+				s.say("550 Could not get file size.")
+				return
+			}
+			s.wellBehaved("SIZE", arg)
+		}
+		f.on["RNFR"] = func(s *session, arg string) {
+			if _, ok := s.f.file(arg); !ok {
+				s.say("550 no such file")
+				return
+			}
+			s.say("350 to?")
+		}
+	})
+	tree, _ := remoteTree(t, f.addr, nil, 1, "/")
+	if _, err := tree.FS.OpenFile("/f", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0); !os.IsExist(err) {
+		t.Errorf("O_EXCL: %v", err)
+	}
+	w, err := tree.FS.OpenFile("/new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0)
+	if err == nil {
+		_, err = w.Write([]byte("x"))
+		err = errors.Join(err, w.Close())
+	}
+	if err != nil {
+		t.Errorf("O_EXCL of a new file: %v", err)
+	}
+	if w, err = tree.FS.OpenFile("/g", os.O_WRONLY, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("abc")); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a Write at the beginning: %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if got, _ := f.file("/g"); got != "0123456789" {
+		t.Errorf("the file is %q", got)
+	}
+}

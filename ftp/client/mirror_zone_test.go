@@ -1,0 +1,45 @@
+package client_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/client"
+)
+
+// The zone of the times in LIST is learned from another file if the time of one is refused.
+func TestMirrorZoneSampleRefused(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.feat = []string{"SIZE", "MDTM", "EPSV", "MFMT"}
+		f.files["/d/a"], f.files["/d/b"] = "hello", "hello"
+		f.dirs["/d"] = "-rw-r--r-- 1 u u 5 2026-03-02 10:00 a\r\n-rw-r--r-- 1 u u 5 2026-03-02 10:00 b\r\n"
+		f.on["MDTM"] = func(s *session, arg string) {
+			if strings.HasSuffix(arg, "/a") {
+				s.say("550 permission denied")
+				return
+			}
+			s.say("213 20260302100000")
+		}
+	})
+	dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
+	here := afero.NewMemMapFs()
+	old := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	for name, x := range map[string]struct {
+		text string
+		at   time.Time
+	}{"/s/a": {"hello", old}, "/s/b": {"HELLO", old.Add(10 * time.Hour)}} {
+		if err := afero.WriteFile(here, name, []byte(x.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := here.Chtimes(name, x.at, x.at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	res, _ := mustMirror(t, dst, client.Tree{FS: here, Root: "/s"}, client.MirrorOptions{})
+	if got, _ := f.file("/d/b"); res.Files != 1 || got != "HELLO" {
+		t.Errorf("%+v, %q", res, got)
+	}
+}
