@@ -47,7 +47,7 @@ func TestBarsAtATerminal(t *testing.T) {
 					words := []string{verb, "-j", strconv.Itoa(connections), "--rate", "40k"}
 					s := pty{columns: 100}.start(t, dir, append(words, strings.Fields(strings.ReplaceAll(rest, "URL", srv.URL))...)...)
 					shown := ""
-					for range 20 {
+					for range 6 {
 						shown += s.await(" of 40 files")
 					}
 					s.press(ctrlC)

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,8 +97,8 @@ func say(t *testing.T, addr string, lines ...string) {
 		}
 		for {
 			reply, err := r.ReadString('\n')
-			if errors.Is(err, io.EOF) {
-				return // the server had enough of it
+			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+				return // the server had enough of it, before or after this line came
 			}
 			if err != nil {
 				t.Fatalf("%q: %v", line, err)
