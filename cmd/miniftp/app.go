@@ -66,6 +66,9 @@ type output struct {
 	failed func(error) // is called with err; nil: nobody is waiting for it
 }
 
+// Unwrap returns what is behind it, for those who ask whether that is a terminal.
+func (o *output) Unwrap() io.Writer { return o.w }
+
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
 	if err != nil && o.err == nil {

@@ -32,10 +32,10 @@ func (e *env) watch(c *cli.Context, r *remote) (ftp.Observer, error) {
 	}
 	var see observers
 	if c.Bool("verbose") {
-		see = append(see, wireLog(e.err))
+		see = append(see, wireLog(errWriter{e}))
 	}
 	if c.Bool("explain") {
-		l := newLadder(e.err, terminalWidth(e.err))
+		l := newLadder(errWriter{e}, terminalWidth(e.err))
 		l.proxy = proxyShown(c, r)
 		see = append(see, l)
 	}
@@ -59,6 +59,17 @@ func (e *env) watch(c *cli.Context, r *remote) (ftp.Observer, error) {
 	}
 	return e.watching, nil
 }
+
+// errWriter writes to standard error between the lines of env.say, never into one.
+type errWriter struct{ e *env }
+
+func (w errWriter) Write(p []byte) (int, error) {
+	w.e.saying.Lock()
+	defer w.e.saying.Unlock()
+	return w.e.err.Write(p)
+}
+
+func (w errWriter) Unwrap() io.Writer { return w.e.err }
 
 // maskedWords is the command line as it may be shown.
 func maskedWords(args []string) []string {
@@ -122,8 +133,12 @@ func wireLog(w io.Writer) ftp.Observer {
 
 // file is the file behind a stream of the process, if it is one.
 func file(w any) (*os.File, bool) {
-	if o, ok := w.(*output); ok {
-		w = o.w
+	for {
+		around, ok := w.(interface{ Unwrap() io.Writer })
+		if !ok {
+			break
+		}
+		w = around.Unwrap()
 	}
 	f, ok := w.(*os.File)
 	return f, ok
