@@ -228,7 +228,7 @@ func (o *outcome) judge(data, control error) {
 	}
 }
 
-// opened waits for the server's word, before a handshake and before an upload.
+// opened waits for the server's 150 before a handshake and before an upload.
 func (w *wire) opened(ctx context.Context, goAhead chan struct{}, upload bool) func(*dtp.Conn) error {
 	return func(*dtp.Conn) error {
 		if w.security == nil && !upload {

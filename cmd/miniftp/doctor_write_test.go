@@ -45,7 +45,7 @@ func TestDoctorNoReading(t *testing.T) {
 	}
 }
 
-// finding is the text of a finding; it is empty if there is none of that code.
+// finding returns the text of the finding with that code, or "".
 func (j *jsonReport) finding(code string) string {
 	for _, f := range j.Findings {
 		if f.Code == code {

@@ -141,7 +141,7 @@ func didYouMean(near string) string {
 	return " (did you mean " + near + "?)"
 }
 
-// paragraphs breaks each line of a text where it is too long, but for those of a table.
+// paragraphs breaks the lines of a text that are too long, except those of a table.
 func paragraphs(text string) string {
 	var all []string
 	for line := range strings.SplitSeq(text, "\n") {

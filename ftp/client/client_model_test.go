@@ -68,32 +68,32 @@ var modelWays = []modelWay{
 	{"get, without times", false, modelGet(client.FileOptions{})},
 	{"mirror down", false, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
 		src, _ := remoteTree(w.t, w.fake.addr, nil, 1, "/s")
-		_, err := client.Mirror(ctx, client.MirrorPlan{From: src, To: client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/d"}, MirrorOptions: client.MirrorOptions{}})
+		_, err := client.Mirror(ctx, client.MirrorPlan{From: src, To: client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/d"}})
 		return err
 	}},
 	{"put", true, modelPut(client.FileOptions{KeepTime: true})},
 	{"mirror up", true, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
 		dst, _ := remoteTree(w.t, w.fake.addr, nil, 1, "/d")
-		_, err := client.Mirror(ctx, client.MirrorPlan{From: client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, To: dst, MirrorOptions: client.MirrorOptions{}})
+		_, err := client.Mirror(ctx, client.MirrorPlan{From: client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, To: dst})
 		return err
 	}},
 }
 
 func modelGet(o client.FileOptions) func(context.Context, *modelWorld, *client.Tries) error {
-	return func(ctx context.Context, w *modelWorld, tries *client.Tries) error {
-		o := o
-		o.Tries = tries
-		c, err := client.Dial(ctx, w.fake.addr, nil)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		_, err = c.Download(ctx, "/s/f", afero.NewOsFs(), w.dir+"/d/f", o)
+	return modelTransfer(o, func(ctx context.Context, c *client.Client, dir string, o client.FileOptions) error {
+		_, err := c.Download(ctx, "/s/f", afero.NewOsFs(), dir+"/d/f", o)
 		return err
-	}
+	})
 }
 
 func modelPut(o client.FileOptions) func(context.Context, *modelWorld, *client.Tries) error {
+	return modelTransfer(o, func(ctx context.Context, c *client.Client, dir string, o client.FileOptions) error {
+		_, err := c.Upload(ctx, afero.NewOsFs(), dir+"/s/f", "/d/f", o)
+		return err
+	})
+}
+
+func modelTransfer(o client.FileOptions, transfer func(context.Context, *client.Client, string, client.FileOptions) error) func(context.Context, *modelWorld, *client.Tries) error {
 	return func(ctx context.Context, w *modelWorld, tries *client.Tries) error {
 		o := o
 		o.Tries = tries
@@ -102,8 +102,7 @@ func modelPut(o client.FileOptions) func(context.Context, *modelWorld, *client.T
 			return err
 		}
 		defer c.Close()
-		_, err = c.Upload(ctx, afero.NewOsFs(), w.dir+"/s/f", "/d/f", o)
-		return err
+		return transfer(ctx, c, w.dir, o)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 type task struct {
 	rel   string
 	src   ftp.Entry
-	dst   ftp.Entry // Name "" if there is none
-	part  ftp.Entry // what an earlier run left; Name "" if nothing
+	dst   ftp.Entry // its Name is empty if the file is missing
+	part  ftp.Entry // what an earlier run left; its Name is empty if that is nothing
 	tag   string    // in the name of the part, whose version it tells
 	tries Tries
 	why   string // "": compare finds out

@@ -39,7 +39,7 @@ func (c *Client) dropOffer() {
 	}
 }
 
-// inHand returns the offer that look has made, nil if there is none.
+// inHand returns the offer that look has made, or nil.
 func (c *Client) inHand() *offer {
 	a := c.offered
 	if a != nil && time.Since(a.since) > offerLasts {

@@ -320,7 +320,7 @@ func (r *run) abort(ctx context.Context) {
 var errNoABOR = errors.New("the server can't end a transfer on demand")
 
 // isUnknown reports whether a reply says that a command is unknown, unimplemented or
-// untimely. Behind an ABOR it is to that, not to the transfer before.
+// untimely. After an ABOR, such a reply answers the ABOR and not the transfer.
 func (r *run) isUnknown(reply ftp.Reply) bool { return reply.Code/10 == 50 }
 
 // realign finds the place among the replies again by PWD: only that is answered by 257.

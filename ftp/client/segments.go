@@ -131,7 +131,7 @@ func (s *segments) left(ctx context.Context) error {
 		if errors.As(err, &no) && !s.o.Resume {
 			err = nil
 		}
-		if s.out != nil && s.out.name == s.local { // Client.Download goes on from that
+		if s.out != nil && s.out.name == s.local { // Client.Download continues it
 			s.out.close()
 			s.out = nil
 		} else if s.out != nil {

@@ -295,10 +295,9 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 }
 
 // opened runs in the data connection's goroutine, before the first byte and the
-// TLS handshake: an upload waits for the server's word, but for a small file to a server
-// that was measured. So does a handshake, as
-// pyftpdlib hangs up on one that comes before the command; but not for ever, as
-// there are servers that have no such word.
+// TLS handshake. An upload waits for the server's 150, except for a small file to a server
+// that was measured to bear it. A handshake waits for the 150, too, since pyftpdlib hangs up
+// on one that comes before the command; the wait is limited, since some servers send no 150.
 func (r *run) opened(conn *dtp.Conn) error {
 	r.conn.Store(conn)
 	if r.j.dir == ftp.Store && !r.j.early || r.c.security != nil {
