@@ -58,7 +58,7 @@ type benchmark struct {
 	status *benchStatus
 }
 
-func (e *env) bench() *cli.Command {
+func benchCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "bench", Usage: "measure a server under load", ArgsUsage: "URL",
 		Flags: clientFlags(

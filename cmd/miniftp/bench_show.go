@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
 	"miniftp/ftp"
@@ -86,11 +84,6 @@ func (s *benchShow) line(name, rate, p50, p99, server, own string) string {
 		line += right(server, 14)
 	}
 	return line + right(own, 10)
-}
-
-// right puts a word at the right end of a column.
-func right(word string, width int) string {
-	return strings.Repeat(" ", max(width-cells(word), 0)) + word
 }
 
 func (s *benchShow) print(line string) {
@@ -197,27 +190,6 @@ func (s *benchShow) time(d time.Duration) string {
 		return three(ns/1e6) + " ms"
 	}
 	return three(d.Seconds()) + " s"
-}
-
-// three is a number in about three digits.
-func three(v float64) string {
-	switch a := math.Abs(v); {
-	case a >= 99.95:
-		return fmt.Sprintf("%.0f", v)
-	case a >= 9.995:
-		return fmt.Sprintf("%.1f", v)
-	case a >= 0.9995:
-		return fmt.Sprintf("%.2f", v)
-	}
-	return fmt.Sprintf("%.3f", v)
-}
-
-// grouped is a rate, whole and with commas where it is large.
-func grouped(v float64) string {
-	if v >= 1000 {
-		return humanize.Comma(int64(math.Round(v)))
-	}
-	return three(v)
 }
 
 // benchStatus is the line on a terminal that says what bench is at.

@@ -158,7 +158,7 @@ func TestServerGoesAmongMany(t *testing.T) {
 			retries = "5"
 		}
 		var errs bytes.Buffer
-		code := runWith(t.Context(), []string{"miniftp", "get", "-r", "--retries", retries, s.URL + "/tree", dir},
+		code := runWith(t.Context(), verbs, []string{"miniftp", "get", "-r", "--retries", retries, s.URL + "/tree", dir},
 			stdio{strings.NewReader(""), io.Discard, &errs}, func(int) time.Duration { s.Heal(); return 0 })
 		switch {
 		case again && code != exitOK:

@@ -8,7 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (e *env) completion() *cli.Command {
+func completionCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "completion", Usage: "print what lets a shell complete verbs and flags", ArgsUsage: "bash|zsh|fish",
 		Description: examples("Prints a script for the shell, made from the program itself. Where shells look for it:\n"+
@@ -76,13 +76,6 @@ func firstClause(usage string) string {
 		usage, _, _ = strings.Cut(usage, end)
 	}
 	return usage
-}
-
-func verbNames(verbs []*cli.Command) (all []string) {
-	for _, v := range verbs {
-		all = append(all, v.Name)
-	}
-	return all
 }
 
 func bashCompletion(verbs []*cli.Command) string {

@@ -85,7 +85,7 @@ func TestManPage(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	for _, c := range newApp(&env{}).Commands {
+	for _, c := range newApp(&env{verbs: verbs}).Commands {
 		if !strings.Contains(page, ".SS miniftp "+c.Name) {
 			t.Errorf("nothing about %s", c.Name)
 		}
@@ -100,7 +100,7 @@ func TestManPage(t *testing.T) {
 // TestFlagWords: the words that are offered for a flag are the ones that it takes, and no
 // flag is missing whose help lists such words.
 func TestFlagWords(t *testing.T) {
-	app := newApp(&env{ctx: t.Context()})
+	app := newApp(&env{verbs: verbs, ctx: t.Context()})
 	for _, c := range app.Commands {
 		for _, f := range c.Flags {
 			d, ok := f.(cli.DocGenerationFlag)

@@ -42,12 +42,16 @@ func serveFlags() []cli.Flag {
 
 // serveGroups are the flags that are keys of the file, too, in its order.
 func serveGroups() []group {
-	return []group{
+	all := []group{
 		{about: "What is served, where, and to whom", flags: placeFlags()},
 		{table: "limits", about: "How much, how long, and who may knock", flags: limitFlags()},
 		{table: "tls", about: "TLS", flags: tlsFlags()},
 		{table: "log", about: "What is written about it", flags: logFlags()},
 	}
+	for _, g := range all {
+		categorize(g.about, g.flags...)
+	}
+	return all
 }
 
 func placeFlags() []cli.Flag {

@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -98,13 +97,4 @@ func (s *serving) reload() {
 	s.roots.retire(cf)
 	s.roots.keepSwept(s.srv, cf)
 	s.logs.log.Info("reloaded; it holds for sessions from now on", "users", len(cf.users))
-}
-
-// flagNames are the names of flags.
-func flagNames[T interface{ Names() []string }](flags []T) []string {
-	var all []string
-	for _, f := range flags {
-		all = append(all, f.Names()[0])
-	}
-	return slices.Clip(all)
 }

@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-func (e *env) config() *cli.Command {
+func configCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "config", Usage: "check a configuration of serve, or show what holds", ArgsUsage: "check|show",
 		Description: examples("A configuration file says in TOML what the flags of serve say. A flag beats the environment, that the file, and that the default.",
@@ -203,18 +203,6 @@ func (cf *config) setting(name string) setting {
 	}
 	if list, ok := v.is.([]string); ok && list == nil {
 		s.Value = []string{}
-	}
-	return s
-}
-
-// shortTime is a time without parts that are nothing: 5m, not 5m0s.
-func shortTime(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
 }

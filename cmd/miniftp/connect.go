@@ -38,10 +38,18 @@ func (k *link) on(name string) *link {
 	return &other
 }
 
+// lender is a line of the shell, which has a connection that a verb may use.
+type lender interface {
+	// Lend returns nil if the shell's server is not the one that the verb wants.
+	Lend(e *env, c *cli.Context, r *remote) (*link, error)
+}
+
 // open prepares the connection to r's server; nothing is dialed yet.
 func (e *env) open(c *cli.Context, r *remote) (*link, error) {
-	if k, err := e.line.lend(e, c, r); k != nil || err != nil {
-		return k, err
+	if shell, ok := e.line.(lender); ok {
+		if k, err := shell.Lend(e, c, r); k != nil || err != nil {
+			return k, err
+		}
 	}
 	debug.SetGCPercent(50) // what a long listing leaves behind goes sooner; transfers leave nothing
 	opts, err := clientOptions(c)
@@ -59,7 +67,7 @@ func (e *env) open(c *cli.Context, r *remote) (*link, error) {
 	}
 	k := &link{e: e, ctx: c.Context, remote: r, opts: opts, retries: c.Int("retries"), stood: new(atomic.Bool), at: r.String()}
 	k.many = &many{drawn: c.Bool("explain") || pictureName(c) != ""}
-	if k.opts.Observer, err = e.watch(c, r); err != nil {
+	if k.opts.Observer, err = e.watch(c, proxyShown(c, r)); err != nil {
 		return nil, err
 	}
 	k.pool = client.NewPool(r.addr, &k.opts, parallel(c))

@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func (e *env) copy() *cli.Command {
+func copyCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "copy", Usage: "copy from server to server", ArgsUsage: "URL URL",
 		Flags: clientFlags(

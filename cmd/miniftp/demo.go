@@ -28,7 +28,7 @@ const (
 	leastWidth  = 44
 )
 
-func (e *env) demo() *cli.Command {
+func demoCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "demo", Usage: "see FTP's role reversal: one file, fetched in both modes",
 		Flags: []cli.Flag{
@@ -68,7 +68,7 @@ func (e *env) runDemo(c *cli.Context) error {
 	defer stop()
 	if name := pictureName(c); name != "" {
 		d.picture = newPicture(name, "miniftp demo")
-		e.picture = d.picture
+		e.atEnd = append(e.atEnd, d.picture.save)
 	}
 	return d.show(e.out)
 }

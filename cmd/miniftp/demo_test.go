@@ -20,7 +20,7 @@ func runDemo(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	t.Setenv("LC_ALL", "C.UTF-8")
 	var o, e bytes.Buffer
-	code = run(t.Context(), append([]string{"miniftp", "demo"}, args...), stdio{strings.NewReader(""), &o, &e})
+	code = run(t.Context(), verbs, append([]string{"miniftp", "demo"}, args...), stdio{strings.NewReader(""), &o, &e})
 	return code, o.String(), e.String()
 }
 
@@ -91,7 +91,7 @@ func TestDemoUsage(t *testing.T) {
 func TestDemoASCII(t *testing.T) {
 	t.Setenv("LC_ALL", "C")
 	var out bytes.Buffer
-	if code := run(t.Context(), []string{"miniftp", "demo", "--width", "80"}, stdio{nil, &out, &out}); code != 0 {
+	if code := run(t.Context(), verbs, []string{"miniftp", "demo", "--width", "80"}, stdio{nil, &out, &out}); code != 0 {
 		t.Fatalf("exit %d: %s", code, &out)
 	}
 	if i := strings.IndexFunc(out.String(), func(c rune) bool { return c > unicode.MaxASCII }); i >= 0 {
@@ -103,7 +103,7 @@ func TestDemoInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out bytes.Buffer
-	if code := run(ctx, []string{"miniftp", "demo"}, stdio{nil, &out, &out}); code != exitInterrupted {
+	if code := run(ctx, verbs, []string{"miniftp", "demo"}, stdio{nil, &out, &out}); code != exitInterrupted {
 		t.Errorf("exit %d: %s", code, &out)
 	}
 }
@@ -151,14 +151,14 @@ func TestExplainRealRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int)
 	go func() {
-		ended <- run(ctx, []string{"miniftp", "serve", "--explain", "--log-level", "error", "--listen", "127.0.0.1:0", root},
+		ended <- run(ctx, verbs, []string{"miniftp", "serve", "--explain", "--log-level", "error", "--listen", "127.0.0.1:0", root},
 			stdio{nil, &served.buf, served})
 	}()
 	at := <-url
 	var got bytes.Buffer
 	for _, flags := range [][]string{{"--passive"}, {"--active"}, {"--active", "--active-ip", "192.0.2.1"}} {
 		args := append(append([]string{"miniftp", "get", "--explain"}, flags...), at+"report.pdf", filepath.Join(t.TempDir(), "copy"))
-		_ = run(t.Context(), args, stdio{nil, &got, &got})
+		_ = run(t.Context(), verbs, args, stdio{nil, &got, &got})
 	}
 	cancel()
 	if code := <-ended; code != 0 {

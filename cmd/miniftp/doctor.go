@@ -21,7 +21,7 @@ import (
 // doctorTimeout is the --timeout of doctor: it waits for many things that never come.
 const doctorTimeout = 5 * time.Second
 
-func (e *env) doctor() *cli.Command {
+func doctorCommand(e *env) *cli.Command {
 	flags := clientFlags(&cli.BoolFlag{Name: "write", Usage: "try an upload, too: a small file under a random name in the directory of the URL, which is removed again"})
 	for _, f := range flags {
 		if d, ok := f.(*durationFlag); ok && d.Name == "timeout" {

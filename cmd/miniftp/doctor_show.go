@@ -262,13 +262,3 @@ func (s *report) summary(p *sheet) {
 	}
 	p.facts(facts)
 }
-
-// toASCII is for terminals that read nothing else.
-func toASCII(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c > 0x7e {
-			return '?'
-		}
-		return c
-	}, s)
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -69,26 +68,6 @@ func resumeHint(verb string) string {
 		return "; the same command continues where it stopped"
 	}
 	return ""
-}
-
-// cause is what the operating system says, without the call and the name that
-// Go puts before it.
-func cause(err error) error {
-	for {
-		var path *fs.PathError
-		var link *os.LinkError
-		var call *os.SyscallError
-		switch {
-		case errors.As(err, &path):
-			err = path.Err
-		case errors.As(err, &link):
-			err = link.Err
-		case errors.As(err, &call):
-			err = call.Err
-		default:
-			return err
-		}
-	}
 }
 
 // exitCode is the one place that maps errors to exit codes. Its order is that
@@ -160,36 +139,3 @@ func replyExit(r *ftp.Error) int {
 	}
 	return exitRefused
 }
-
-// fatal reports whether it makes no sense to go on with the next file.
-func fatal(err error) bool {
-	var dead *client.DeadError
-	var usage usageError
-	if errors.As(err, &dead) || errors.As(err, &usage) || errors.Is(err, context.Canceled) {
-		return true
-	}
-	code := exitCode(err)
-	return code == exitConnect || code == exitLogin || code == exitTLS
-}
-
-// at puts the URL or file before an error: the line says what happened to what.
-func at(where string, err error) error {
-	var usage usageError
-	var done reported
-	if err == nil || errors.As(err, &done) || errors.As(err, &usage) {
-		return err
-	}
-	if isURL(where) {
-		where = maskPassword(where) // of ftp://al/ice:pw@host/ the path is a password
-	}
-	return &placed{where, err}
-}
-
-// placed is an error with the URL or the file that it is about.
-type placed struct {
-	where string
-	err   error
-}
-
-func (p *placed) Error() string { return ftp.Printable(p.where) + ": " + p.err.Error() }
-func (p *placed) Unwrap() error { return p.err }

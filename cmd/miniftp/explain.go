@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"time"
 
 	"miniftp/ftp"
 )
@@ -375,17 +374,4 @@ func (t *talk) dataOpened(h ftp.DataOpened) {
 	}
 	t.put(r)
 	t.drawNext()
-}
-
-// span is a duration as people say it.
-func span(d time.Duration) string {
-	switch {
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.1f ms", d.Seconds()*1e3)
-	case d < time.Second:
-		return fmt.Sprintf("%.0f ms", d.Seconds()*1e3)
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	return d.Round(time.Second).String()
 }

@@ -1,13 +1,8 @@
 package main
 
 import (
-	"io"
-	"os"
-	"runtime"
 	"strings"
 	"unicode"
-
-	"github.com/mattn/go-runewidth"
 
 	"miniftp/ftp"
 )
@@ -30,9 +25,8 @@ const (
 type glyphs struct{ single, double, left, right, cross, to, more string }
 
 var (
-	lines  = glyphs{"─", "═", "◀", "▶", "✗", "→", "…"}
-	ascii  = glyphs{"-", "=", "<", ">", "x", "->", "..."}
-	screen = &runewidth.Condition{StrictEmojiNeutral: true} // lines are one cell wide, in every locale
+	lines = glyphs{"─", "═", "◀", "▶", "✗", "→", "…"}
+	ascii = glyphs{"-", "=", "<", ">", "x", "->", "..."}
 )
 
 // pen draws rungs, each line at most width columns wide.
@@ -50,22 +44,6 @@ func newPen(width int, inASCII, colour bool) pen {
 		p.glyphs = ascii
 	}
 	return p
-}
-
-// utf8Locale reports whether what we write is read as UTF-8 (POSIX: LC_ALL beats
-// LC_CTYPE beats LANG).
-func utf8Locale() bool {
-	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
-		if v := strings.ToUpper(os.Getenv(name)); v != "" {
-			return strings.Contains(v, "UTF-8") || strings.Contains(v, "UTF8")
-		}
-	}
-	return runtime.GOOS == "windows"
-}
-
-// plainColour reports whether w may be sent escape sequences.
-func plainColour(w io.Writer) bool {
-	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // rung is one step of a ladder.
@@ -92,8 +70,6 @@ type shaft struct {
 	dialed bool   // that side dialed, and did not wait
 	why    string // it did not
 }
-
-func cells(s string) int { return screen.StringWidth(s) }
 
 // arrowLen is the arrow's share of the width: what the server's column leaves.
 func (p *pen) arrowLen() int {
@@ -257,42 +233,4 @@ func (p *pen) clean(s string) string {
 		return c
 	}, s)
 	return screen.Truncate(s, longest, p.more)
-}
-
-// pad fills s with blanks up to n columns.
-func pad(s string, n int) string { return s + strings.Repeat(" ", max(n-cells(s), 0)) }
-
-// wrap breaks text between words; a word that is too long is broken itself.
-func wrap(text string, width int) []string {
-	var all []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		for {
-			sep := ""
-			if line != "" {
-				sep = " "
-			}
-			if cells(line)+len(sep)+cells(word) <= width {
-				line += sep + word
-				break
-			}
-			if line != "" {
-				all = append(all, line)
-				line = ""
-				continue
-			}
-			head := screen.Truncate(word, width, "")
-			if head == "" {
-				head = word // one character, wider than the column
-			}
-			all, word = append(all, head), strings.TrimPrefix(word, head)
-			if word == "" {
-				break
-			}
-		}
-	}
-	if line != "" || len(all) == 0 {
-		all = append(all, line)
-	}
-	return all
 }

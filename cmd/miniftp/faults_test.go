@@ -22,7 +22,7 @@ func try(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
 	var o, e bytes.Buffer
-	code = runWith(t.Context(), append([]string{"miniftp"}, args...), stdio{strings.NewReader("from stdin"), &o, &e},
+	code = runWith(t.Context(), verbs, append([]string{"miniftp"}, args...), stdio{strings.NewReader("from stdin"), &o, &e},
 		func(int) time.Duration { return 0 })
 	return code, o.String(), e.String()
 }

@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func (e *env) cat() *cli.Command {
+func catCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "cat", Usage: "print files", ArgsUsage: "URL...", Flags: clientFlags(),
 		Description: examples("Writes files to standard output, as they are.",
@@ -37,7 +37,7 @@ func (e *env) cat() *cli.Command {
 	}
 }
 
-func (e *env) stat() *cli.Command {
+func statCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "stat", Usage: "tell name, type, size and time", ArgsUsage: "URL...", Flags: clientFlags(),
 		Description: examples("Tells what the server knows about a file or directory.",
@@ -103,7 +103,7 @@ func isTop(p string) bool {
 	return name == "." || name == ".." || name == "/"
 }
 
-func (e *env) mkdir() *cli.Command {
+func mkdirCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "mkdir", Usage: "make directories", ArgsUsage: "URL...",
 		Flags: clientFlags(&cli.BoolFlag{Name: "parents", Aliases: []string{"p"}, Usage: "make its parents too; one that exists is fine"}),
@@ -144,7 +144,7 @@ func (e *env) onEach(first int, how naming, f func(*cli.Context, *link, *client.
 	}
 }
 
-func (e *env) chmod() *cli.Command {
+func chmodCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "chmod", Usage: "set permission bits", ArgsUsage: "MODE URL...", Flags: clientFlags(),
 		Description: examples("MODE is octal, as in chmod(1); the server must know SITE CHMOD.",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ func parallel(c *cli.Context) int {
 
 // clientFlags are on every client verb.
 func clientFlags(own ...cli.Flag) []cli.Flag {
-	return append(own,
+	all := append(own,
 		&cli.GenericFlag{Name: "active", Value: new(dataWord), Usage: "active mode: this end listens and the server connects to it; `extended|classic` uses only EPRT or only PORT", DefaultText: "false"},
 		&cli.GenericFlag{Name: "passive", Value: new(dataWord), Usage: "passive mode: the server listens and this end connects to it; `extended|classic` uses only EPSV or only PASV", DefaultText: "true, unless --active is given"},
 		&cli.StringFlag{Name: "active-ports", Usage: "in active mode, listen on ports `LO-HI`", DefaultText: "any free port"},
@@ -64,6 +65,29 @@ func clientFlags(own ...cli.Flag) []cli.Flag {
 		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON"},
 		&cli.BoolFlag{Name: "no-progress", Usage: "draw no progress bars"},
 	)
+	var sorted []cli.Flag
+	for _, s := range clientSections {
+		for _, name := range s.names {
+			if at := slices.IndexFunc(all, func(f cli.Flag) bool { return f.Names()[0] == name }); at >= 0 {
+				sorted = append(sorted, categorize(s.title, all[at])...)
+				all = slices.Delete(all, at, at+1)
+			}
+		}
+	}
+	return append(all, sorted...)
+}
+
+// clientSections are the sections of the help for the flags that all client verbs have, and those
+// of their own with such a name.
+var clientSections = []struct {
+	title string
+	names []string
+}{
+	{"Login", []string{"user", "password-file", "netrc", "account"}},
+	{"TLS", []string{"tls", "ca-cert", "pin", "insecure", "cert", "key"}},
+	{"Connection", []string{"active", "passive", "active-ports", "active-ip", "proxy", "timeout", "retries", "keep-alive", "charset"}},
+	{"Transfer", []string{"parallel", "rate", "ascii", "mode", "level"}},
+	{"Output", []string{"explain", "verbose", "quiet", "json", "no-progress", "record"}},
 }
 
 func resumeFlag() cli.Flag {
@@ -209,6 +233,3 @@ func portRange(flag, s string) (r [2]uint16, err error) {
 	}
 	return [2]uint16{uint16(a), uint16(b)}, nil
 }
-
-// waits is how long to wait before the n-th retry: 1 s, 2 s, 4 s … at most 30 s.
-func waits(n int) time.Duration { return min(time.Second<<min(n, 10), 30*time.Second) }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,7 +16,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func (e *env) get() *cli.Command {
+func getCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "get", Usage: "fetch files", ArgsUsage: "URL... [LOCAL|-]",
 		Flags: clientFlags(append(choiceFlags(), resumeFlag(),
@@ -176,15 +175,6 @@ func (f *fetcher) named(k *link, r *remote, file found) error {
 	return err
 }
 
-// hinted is an error in other words.
-type hinted struct {
-	err  error
-	text string
-}
-
-func (h hinted) Error() string { return h.text }
-func (h hinted) Unwrap() error { return h.err }
-
 // target is the local name for a remote one.
 func (f *fetcher) target(name string) string {
 	if f.intoDir {
@@ -292,25 +282,6 @@ func (f *fetcher) into(k *link, path, local string, ascii bool, m *transfer) (cl
 		err = &client.LocalError{Err: closed}
 	}
 	return res, err
-}
-
-// explainLocal puts the right name before an error: the local file's if it is
-// about that.
-func explainLocal(url, local string, err error) error {
-	var lost *client.LocalError
-	if errors.As(err, &lost) {
-		return localProblem(local, err)
-	}
-	return at(url, err)
-}
-
-// withoutResume says how a resume that can't be done is got round.
-func withoutResume(asked bool, err error) error {
-	var no *client.ResumeError
-	if asked && errors.As(err, &no) {
-		return fmt.Errorf("%w (without -c it begins anew)", err)
-	}
-	return err
 }
 
 func (f *fetcher) toStdout(k *link, r *remote, file found) error {

@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func (e *env) hash() *cli.Command {
+func hashCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "hash", Usage: "print checksums", ArgsUsage: "URL...",
 		Flags: clientFlags(&cli.StringFlag{Name: "algo", Usage: "the hash `A`: SHA-256, SHA-512, SHA-1, MD5 or CRC32", Value: "SHA-256"}),

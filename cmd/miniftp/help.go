@@ -35,7 +35,7 @@ func verbHelp(c *cli.Command, path string, whole bool) string {
 		}
 		b.WriteString("\n")
 	}
-	all := sections(c, path)
+	all := sections(c)
 	shown := all
 	if !whole {
 		shown = mattering(all, path)
@@ -131,14 +131,6 @@ func (e *env) showHelp(app *cli.App, path []string, whole bool) error {
 // noSuchVerb is the error for a word that is not one of verbs.
 func noSuchVerb(word string, verbs []*cli.Command) error {
 	return usagef("%q is not a verb of miniftp%s: miniftp --help lists them", maskPassword(word), didYouMean(nearest(word, verbNames(verbs))))
-}
-
-// didYouMean is the end of an error for a mistyped word; it is empty if no word is near.
-func didYouMean(near string) string {
-	if near == "" {
-		return ""
-	}
-	return " (did you mean " + near + "?)"
 }
 
 // paragraphs breaks the lines of a text that are too long, except those of a table.

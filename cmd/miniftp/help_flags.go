@@ -13,18 +13,6 @@ type section struct {
 	flags []cli.Flag
 }
 
-// clientSections are the groups of the flags that all client verbs have.
-var clientSections = []struct {
-	title string
-	names []string
-}{
-	{"Login", []string{"user", "password-file", "netrc", "account"}},
-	{"TLS", []string{"tls", "ca-cert", "pin", "insecure", "cert", "key"}},
-	{"Connection", []string{"active", "passive", "active-ports", "active-ip", "proxy", "timeout", "retries", "keep-alive", "charset"}},
-	{"Transfer", []string{"parallel", "rate", "ascii", "mode", "level"}},
-	{"Output", []string{"explain", "verbose", "quiet", "json", "no-progress", "record"}},
-}
-
 // matters are the flags that --help shows without =all, of those that many verbs have, and
 // of the verbs that have many of their own.
 var matters = map[string][]string{
@@ -37,38 +25,42 @@ var matters = map[string][]string{
 	"bench":  {"only", "time", "count", "size", "yes", "user", "tls", "active", "json"},
 }
 
-// sections are the flags of a verb in groups; the first one holds those of its own.
-func sections(c *cli.Command, path string) []section {
+// sections are the flags of a verb by their categories; the first one holds those without.
+func sections(c *cli.Command) []section {
 	all := []section{{title: "Flags"}}
-	grouped := map[string]bool{}
-	add := func(title string, names []string) {
-		group := section{title: title}
-		for _, name := range names {
-			if f := findFlag(c.Flags, name); f != nil && f.Names()[0] == name {
-				group.flags = append(group.flags, f)
-				grouped[name] = true
-			}
-		}
-		if group.flags != nil {
-			all = append(all, group)
-		}
-	}
-	switch {
-	case path == "serve", path == "config show":
-		for _, g := range serveGroups() {
-			add(g.about, flagNames(g.flags))
-		}
-	case findFlag(c.Flags, "active") != nil:
-		for _, g := range clientSections {
-			add(g.title, g.names)
-		}
-	}
 	for _, f := range c.Flags {
-		if !grouped[f.Names()[0]] {
-			all[0].flags = append(all[0].flags, f)
+		title := all[0].title
+		if f, ok := f.(cli.CategorizableFlag); ok && f.GetCategory() != "" {
+			title = f.GetCategory()
 		}
+		at := slices.IndexFunc(all, func(s section) bool { return s.title == title })
+		if at < 0 {
+			at, all = len(all), append(all, section{title: title})
+		}
+		all[at].flags = append(all[at].flags, f)
 	}
 	return all
+}
+
+// categorize says in which section of the help flags stand.
+func categorize(title string, flags ...cli.Flag) []cli.Flag {
+	for _, f := range flags {
+		switch f := f.(type) {
+		case *cli.BoolFlag:
+			f.Category = title
+		case *cli.StringFlag:
+			f.Category = title
+		case *cli.StringSliceFlag:
+			f.Category = title
+		case *cli.IntFlag:
+			f.Category = title
+		case *durationFlag:
+			f.Category = title
+		case *cli.GenericFlag:
+			f.Category = title
+		}
+	}
+	return flags
 }
 
 // mattering returns the groups with the flags of them that matter most.

@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func (e *env) ls() *cli.Command {
+func lsCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "ls", Usage: "list a directory", ArgsUsage: "URL...",
 		Flags: clientFlags(

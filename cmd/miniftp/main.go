@@ -4,11 +4,18 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
 )
+
+// verbs are what the first word of a command line may be.
+var verbs = []verb{
+	serveCommand, configCommand, passwdCommand,
+	getCommand, putCommand, mirrorCommand, copyCommand, shellCommand,
+	lsCommand, catCommand, statCommand, rmCommand, mkdirCommand, mvCommand, chmodCommand, hashCommand,
+	doctorCommand, benchCommand, demoCommand, completionCommand, manCommand,
+}
 
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -20,7 +27,7 @@ func main() {
 		<-signals // the second one does not wait for anything
 		os.Exit(exitInterrupted)
 	}()
-	os.Exit(run(ctx, os.Args, stdio{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(ctx, verbs, os.Args, stdio{os.Stdin, os.Stdout, os.Stderr}))
 }
 
 // endings returns the signals that end a command line, so that it can remove what it would
@@ -39,11 +46,4 @@ func endings(args []string) []os.Signal {
 		all = append(all, syscall.SIGQUIT)
 	}
 	return all
-}
-
-// stdio is what a verb reads and writes: data goes to out, all else to err.
-type stdio struct {
-	in  io.Reader
-	out io.Writer
-	err io.Writer
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (e *env) man() *cli.Command {
+func manCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "man", Usage: "print the manual page", ArgsUsage: "[VERB]",
 		Description: examples("Prints miniftp(1), made from the program itself, as a source for man; with a VERB, the page about that verb.",
@@ -47,7 +47,7 @@ func verbPage(app *cli.App, c *cli.Command, path string) string {
 	about, lines, _ := strings.Cut(c.Description, examplesBelow)
 	b.section("DESCRIPTION")
 	b.text(about)
-	for _, group := range sections(c, path) {
+	for _, group := range sections(c) {
 		if len(group.flags) == 0 {
 			continue
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -18,7 +17,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func (e *env) mirror() *cli.Command {
+func mirrorCommand(e *env) *cli.Command {
 	all := new(filters)
 	return &cli.Command{
 		Name: "mirror", Usage: "make a directory a copy of another one", ArgsUsage: "SRC DST",
@@ -294,6 +293,3 @@ func (e *env) mirrorTarget(c *cli.Context, arg string) (*mirrorSide, error) {
 	}
 	return &mirrorSide{local: arg, tree: client.Tree{FS: root.WithUpwardLinks(), Root: "/"}, made: missing, open: root}, nil
 }
-
-// interrupted reports whether the user has had enough.
-func interrupted(ctx context.Context) bool { return ctx.Err() != nil }

@@ -210,19 +210,3 @@ func (s *mirrorShow) summary(r client.MirrorResult) string {
 	}
 	return strings.Join(parts, "; ")
 }
-
-func plural(n int64, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
-func fileCount(n int64) string { return humanize.Comma(n) + " " + plural(n, "file", "files") }
-
-func inSeconds(d time.Duration) string {
-	if d < time.Minute {
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	return clock(int64(d.Seconds()+0.5)) + " min"
-}

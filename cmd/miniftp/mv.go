@@ -10,7 +10,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func (e *env) mv() *cli.Command {
+func mvCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "mv", Usage: "rename a file or directory", ArgsUsage: "URL NEWPATH|URL", Flags: clientFlags(),
 		Description: examples("NEWPATH is a plain path on the same server, from the login directory if relative, or a URL on that server. One that ends in / is a directory: the file is moved into it and keeps its name.",

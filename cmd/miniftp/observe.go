@@ -3,14 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"miniftp/ftp"
 )
@@ -26,7 +24,7 @@ func (o observers) Observe(e ftp.Event) {
 
 // watch is who is told what happens, as the flags of a client verb have it; nil:
 // nobody. All connections of a run tell the same.
-func (e *env) watch(c *cli.Context, r *remote) (ftp.Observer, error) {
+func (e *env) watch(c *cli.Context, proxy string) (ftp.Observer, error) {
 	if e.watched {
 		return e.watching, nil
 	}
@@ -36,14 +34,14 @@ func (e *env) watch(c *cli.Context, r *remote) (ftp.Observer, error) {
 	}
 	if c.Bool("explain") {
 		l := newLadder(errWriter{e}, terminalWidth(e.err))
-		l.proxy = proxyShown(c, r)
+		l.proxy = proxy
 		see = append(see, l)
 	}
 	if name := pictureName(c); name != "" {
 		l := newLadder(io.Discard, pictureColumns)
-		l.proxy = proxyShown(c, r)
+		l.proxy = proxy
 		l.page = newPicture(name, strings.Join(maskedWords(e.raw), " "))
-		e.picture = l.page
+		e.atEnd = append(e.atEnd, l.page.save)
 		see = append(see, l)
 	}
 	if name := c.String("record"); name != "" {
@@ -58,34 +56,6 @@ func (e *env) watch(c *cli.Context, r *remote) (ftp.Observer, error) {
 		e.watching = see
 	}
 	return e.watching, nil
-}
-
-// errWriter writes to standard error between the lines of env.say, never into one.
-type errWriter struct{ e *env }
-
-func (w errWriter) Write(p []byte) (int, error) {
-	w.e.saying.Lock()
-	defer w.e.saying.Unlock()
-	return w.e.err.Write(p)
-}
-
-func (w errWriter) Unwrap() io.Writer { return w.e.err }
-
-// maskedWords is the command line as it may be shown.
-func maskedWords(args []string) []string {
-	words := []string{"miniftp"}
-	for i, a := range args {
-		switch {
-		case i == 0 || strings.HasPrefix(a, "--explain="):
-		case i > 1 && strings.TrimLeft(args[i-1], "-") == "user":
-			words = append(words, shellWord(maskValue("user", a)))
-		case strings.HasPrefix(a, "-"):
-			words = append(words, shellWord(maskFlag(a)))
-		default:
-			words = append(words, shellWord(maskPassword(a)))
-		}
-	}
-	return words
 }
 
 // wireLog writes commands and replies as they go over the wire: "> " to the
@@ -129,36 +99,4 @@ func wireLog(w io.Writer) ftp.Observer {
 			}
 		}
 	})
-}
-
-// file is the file behind a stream of the process, if it is one.
-func file(w any) (*os.File, bool) {
-	for {
-		around, ok := w.(interface{ Unwrap() io.Writer })
-		if !ok {
-			break
-		}
-		w = around.Unwrap()
-	}
-	f, ok := w.(*os.File)
-	return f, ok
-}
-
-// isTerminal reports whether w is a terminal.
-func isTerminal(w any) bool {
-	f, ok := file(w)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// terminalWidth is the number of columns to draw in; 80 where nothing tells.
-func terminalWidth(w any) int {
-	if f, ok := file(w); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
-			return n
-		}
-	}
-	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
-		return n
-	}
-	return 80
 }

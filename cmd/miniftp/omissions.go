@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -116,6 +115,3 @@ func (l *omissions) tell() error {
 	}
 	return first
 }
-
-// errStrict is wrapped by the errors for names that were left out.
-var errStrict = errors.New("--strict was given")

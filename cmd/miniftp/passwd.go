@@ -21,7 +21,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-func (e *env) passwd() *cli.Command {
+func passwdCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "passwd", Usage: "make the hash of a password, or keep it in a users file", ArgsUsage: "NAME",
 		Flags: []cli.Flag{

@@ -184,7 +184,10 @@ func (t *transfer) now() pace {
 // progress is what the client calls.
 func (t *transfer) progress() func(done, total int64) {
 	if t.m.bars == nil {
-		return t.m.e.line.moved()
+		if t.m.e.line == nil {
+			return nil
+		}
+		return t.m.e.line.Moved()
 	}
 	return func(done, total int64) {
 		t.paceMu.Lock()
@@ -315,36 +318,4 @@ func (p pace) left() string {
 	}
 	s := int64(float64(p.total-p.done)/p.speed + 0.5)
 	return fmt.Sprintf("%9s", clock(s))
-}
-
-// clock is a number of seconds as people read it.
-func clock(s int64) string {
-	if s >= 3600 {
-		return fmt.Sprintf("%d:%02d:%02d", min(s/3600, 99), s/60%60, s%60)
-	}
-	return fmt.Sprintf("%d:%02d", s/60, s%60)
-}
-
-// fit cuts a name in the middle so that its end, which tells most, is kept. n is
-// in columns.
-func fit(s string, n int) string {
-	if cells(s) <= n {
-		return s
-	}
-	dots := "…"
-	if !utf8Locale() {
-		dots = "~"
-	}
-	head := screen.Truncate(s, n/3, "")
-	tail := screen.TruncateLeft(s, cells(s)-(n-1-cells(head)), "")
-	return head + dots + strings.TrimLeft(tail, " ") // half a wide character leaves a blank
-}
-
-func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
-
-func rate(n int64, took time.Duration) string {
-	if took <= 0 {
-		took = time.Microsecond
-	}
-	return humanize.Bytes(uint64(float64(n)/took.Seconds())) + "/s"
 }

@@ -15,7 +15,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func (e *env) put() *cli.Command {
+func putCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "put", Usage: "send files", ArgsUsage: "LOCAL...|- URL",
 		Flags: clientFlags(append(choiceFlags(), resumeFlag(),
@@ -168,13 +168,6 @@ func (s *sender) target(local string) string {
 		return joinRemote(s.remote.path, filepath.Base(local))
 	}
 	return s.remote.path
-}
-
-func joinRemote(dir, name string) string {
-	if dir == "" || strings.HasSuffix(dir, "/") {
-		return dir + name
-	}
-	return dir + "/" + name
 }
 
 // file sends one file. If the target turns out to be a directory, it goes in

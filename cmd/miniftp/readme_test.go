@@ -45,7 +45,7 @@ func between(t *testing.T, text, mark, table string) string {
 func verbTable() string {
 	var b strings.Builder
 	b.WriteString("| verb | arguments | what it does |\n|---|---|---|\n")
-	e := &env{stdio: stdio{strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{}}, ctx: context.Background()}
+	e := &env{verbs: verbs, stdio: stdio{strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{}}, ctx: context.Background()}
 	for _, c := range newApp(e).Commands {
 		args := c.ArgsUsage
 		if args != "" {

@@ -1,15 +1,8 @@
 package main
 
 import (
-	"io/fs"
 	"os"
 )
 
 // hangups: there is no SIGHUP on Windows.
 func hangups() (signals <-chan os.Signal, stop func()) { return nil, func() {} }
-
-// keepOwner: new files belong to whoever the directory says.
-func keepOwner(*os.File, fs.FileInfo) error { return nil }
-
-// mayWrite: only trying would tell.
-func mayWrite(string) error { return nil }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"io/fs"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -11,7 +10,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func (e *env) rm() *cli.Command {
+func rmCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "rm", Usage: "delete files", ArgsUsage: "URL...",
 		Flags: clientFlags(
@@ -56,13 +55,6 @@ func remove(c *cli.Context, k *link, cl *client.Client, f found) error {
 		return hinted{err: err, text: "is a directory: rm -r deletes it with all that is in it"}
 	}
 	return err
-}
-
-// isMissing reports whether an error says that a file is not there, as far as the words of
-// the reply tell.
-func isMissing(err error) bool {
-	var no *ftp.Error
-	return errors.Is(err, fs.ErrNotExist) && (!errors.As(err, &no) || !denies(no.Reply))
 }
 
 // denies reads in the words of a refusal that permission is missing; its code is that of a

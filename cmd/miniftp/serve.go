@@ -18,7 +18,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-func (e *env) serve() *cli.Command {
+func serveCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "serve", Usage: "serve a directory", ArgsUsage: "[ROOT]",
 		Flags: serveFlags(),
@@ -162,9 +162,6 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 	}
 	return errStopped
 }
-
-// errStopped is the end that was asked for: exit 0.
-var errStopped = errors.New("stopped")
 
 // listenAddrs are the values of --listen or --listen-tls, taken apart at commas.
 func listenAddrs(flag string, given []string) ([]string, error) {

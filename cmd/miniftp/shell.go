@@ -16,7 +16,7 @@ import (
 	"miniftp/ftp"
 )
 
-func (e *env) shell() *cli.Command {
+func shellCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "shell", Usage: "work on a server line by line", ArgsUsage: "[URL]",
 		Flags: clientFlags(

@@ -94,7 +94,7 @@ func TestComplete(t *testing.T) {
 // Every row of the table can be completed and helped with, and no name stands for two.
 func TestShellVerbs(t *testing.T) {
 	seen := map[string]bool{}
-	s := &session{e: &env{ctx: t.Context()}, verbs: verbsByName()}
+	s := &session{e: &env{verbs: verbs, ctx: t.Context()}, verbs: verbsByName()}
 	for v := range slices.Values(slices.Concat(shellVerbs()...)) {
 		for _, name := range v.names {
 			if seen[name] {

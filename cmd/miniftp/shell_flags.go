@@ -55,7 +55,7 @@ func (s *session) understand(c command) (*call, error) {
 // commandLine is a verb of the command line, to be looked at.
 func (s *session) commandLine(verb string) *cli.Command {
 	if s.app == nil {
-		s.app = newApp(&env{stdio: s.e.stdio, ctx: s.e.ctx})
+		s.app = newApp(&env{stdio: s.e.stdio, ctx: s.e.ctx, verbs: s.e.verbs})
 	}
 	return s.app.Command(verb)
 }

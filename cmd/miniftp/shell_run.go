@@ -187,7 +187,7 @@ func (s *session) prepare(ctx context.Context, l *call, io stdio, j *job) (run f
 		io.out = out
 	}
 	e := &env{
-		stdio: io, ctx: ctx, raw: args, wait: s.e.wait, watching: s.see, watched: true,
+		stdio: io, ctx: ctx, raw: args, verbs: s.e.verbs, wait: s.e.wait, watching: s.see, watched: true,
 		line: &shellLine{s: s, name: l.name, k: s.k, job: j, piped: l.pipe != ""},
 	}
 	app := newApp(e)

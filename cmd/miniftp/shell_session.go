@@ -56,9 +56,9 @@ type shellLine struct {
 	piped bool // its output goes to a program, which may stop reading
 }
 
-// lend gives a verb the shell's link, if it is one to the server that the verb wants.
-func (l *shellLine) lend(e *env, c *cli.Context, r *remote) (*link, error) {
-	if l == nil || l.k == nil || l.k.remote.scheme != r.scheme || l.k.remote.addr != r.addr || l.k.remote.user != r.user {
+// Lend gives a verb the shell's link, if it is one to the server that the verb wants.
+func (l *shellLine) Lend(e *env, c *cli.Context, r *remote) (*link, error) {
+	if l.k == nil || l.k.remote.scheme != r.scheme || l.k.remote.addr != r.addr || l.k.remote.user != r.user {
 		return nil, nil
 	}
 	if _, err := clientOptions(c); err != nil {
@@ -74,8 +74,8 @@ func (l *shellLine) lend(e *env, c *cli.Context, r *remote) (*link, error) {
 	return &k, nil
 }
 
-// told is a message of the verb in the words of the shell.
-func (l *shellLine) told(text string) string {
+// Told is a message of the verb in the words of the shell.
+func (l *shellLine) Told(text string) string {
 	if l.job != nil {
 		return l.plain(text)
 	}
@@ -115,9 +115,12 @@ func (l *shellLine) plain(text string) string {
 	}
 }
 
-// moved is what tells a job how far its file is; nil in the foreground.
-func (l *shellLine) moved() func(done, total int64) {
-	if l == nil || l.job == nil {
+// Piped reports whether what the verb writes goes to a program.
+func (l *shellLine) Piped() bool { return l.piped }
+
+// Moved is what tells a job how far its file is; nil in the foreground.
+func (l *shellLine) Moved() func(done, total int64) {
+	if l.job == nil {
 		return nil
 	}
 	return l.job.file()

@@ -12,7 +12,7 @@ import (
 
 // TestAsTyped: clusters are taken apart up to the first argument, and are errors as typed.
 func TestAsTyped(t *testing.T) {
-	app := newApp(&env{ctx: t.Context()})
+	app := newApp(&env{verbs: verbs, ctx: t.Context()})
 	for line, want := range map[string]string{
 		"ls -lah ftp://h/":          "ls -l -a -h ftp://h/",
 		"ls -lj4 ftp://h/ -lR":      "ls -l -j 4 ftp://h/ -lR",
@@ -103,7 +103,7 @@ func TestVariables(t *testing.T) {
 			}
 		}
 	}
-	look(newApp(&env{ctx: t.Context()}).Commands)
+	look(newApp(&env{verbs: verbs, ctx: t.Context()}).Commands)
 	for _, v := range []string{"MINIFTP_DELETE", "MINIFTP_FORCE"} {
 		if kinds[v] != "" {
 			t.Errorf("%s is a variable", v)

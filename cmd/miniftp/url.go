@@ -27,9 +27,6 @@ type remote struct {
 // ports are those that a URL of each scheme means if it names none.
 var ports = map[string]string{"ftp": "21", "ftpes": "21", "ftps": "990"}
 
-// isURL tells a URL from a local name.
-func isURL(s string) bool { return strings.Contains(s, "://") }
-
 // parseRemote reads a URL. "?" and "#" are parts of names, as FTP has neither
 // queries nor fragments.
 func parseRemote(s string) (*remote, error) {
@@ -208,6 +205,3 @@ func namesSeveral(url string) bool {
 	r, err := parseRemote(url)
 	return err == nil && r.pattern != ""
 }
-
-// base is the last component of a remote path.
-func base(p string) string { return path.Base(strings.TrimRight(p, "/")) }

@@ -3,19 +3,11 @@ package main
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 )
-
-// usageError is a command line that can't be understood: exit 2.
-type usageError struct{ text string }
-
-func (u usageError) Error() string { return u.text }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
 // The words of package flag and of cli for a flag that is wrong.
 var (
@@ -179,55 +171,4 @@ func takesValue(flags []cli.Flag, arg string) bool {
 	name := strings.TrimLeft(arg, "-")
 	f, ok := findFlag(flags, name).(cli.DocGenerationFlag)
 	return ok && wantsValue(f)
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./~-]+$`)
-
-// shellWord is s as a shell takes it for one word.
-func shellWord(s string) string {
-	if plainWord.MatchString(s) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// maskPassword gives a word of the command line without the password that it may hold.
-// What looks like one is taken for one.
-func maskPassword(word string) string {
-	head, rest := "", word
-	if scheme, behind, ok := strings.Cut(word, "://"); ok {
-		head, rest = scheme+"://", behind
-	}
-	authority, path, _ := strings.Cut(rest, "/")
-	if path != "" {
-		path = "/" + path
-	}
-	if !strings.Contains(authority, "@") { // the user or the password may hold a slash
-		if _, port, ok := strings.Cut(authority, ":"); ok && isNumber(port) && !strings.Contains(path, ":") {
-			return word
-		}
-		authority, path = rest, ""
-	}
-	colon, end := strings.IndexByte(authority, ':'), strings.LastIndexByte(authority, '@')
-	if colon < 0 || end < colon {
-		return word
-	}
-	return head + authority[:colon] + ":****" + authority[end:] + path
-}
-
-func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
-
-// maskValue is the value behind a flag: that of serve's --user has a password.
-func maskValue(flag, value string) string {
-	if name, _, ok := strings.Cut(value, ":"); ok && strings.TrimLeft(flag, "-") == "user" {
-		return name + ":****"
-	}
-	return maskPassword(value)
-}
-
-func maskFlag(arg string) string {
-	if name, value, ok := strings.Cut(arg, "="); ok {
-		return name + "=" + maskValue(name, value)
-	}
-	return arg
 }

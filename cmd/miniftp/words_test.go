@@ -153,7 +153,7 @@ func TestPace(t *testing.T) {
 // columns, whatever the variables are.
 func TestHelp(t *testing.T) {
 	t.Setenv("MINIFTP_RETRIES", "77")
-	app := newApp(&env{stdio: stdio{nil, io.Discard, io.Discard}, ctx: t.Context()})
+	app := newApp(&env{verbs: verbs, stdio: stdio{nil, io.Discard, io.Discard}, ctx: t.Context()})
 	if len(app.Commands) < 12 {
 		t.Fatalf("only %d verbs", len(app.Commands))
 	}
@@ -202,7 +202,7 @@ func TestHelp(t *testing.T) {
 // TestShortHelp: --help shows a dozen flags and says how many there are more, or all if
 // these are few.
 func TestShortHelp(t *testing.T) {
-	app := newApp(&env{ctx: t.Context()})
+	app := newApp(&env{verbs: verbs, ctx: t.Context()})
 	for _, c := range app.Commands {
 		_, help, _ := try(t, c.Name, "--help")
 		shown := 0
@@ -374,7 +374,7 @@ func TestBanner(t *testing.T) {
 		url := make(chan string, 1)
 		out := &serveOutput{url: url}
 		ended := make(chan int)
-		go func() { ended <- run(ctx, args, stdio{nil, &bytes.Buffer{}, out}) }()
+		go func() { ended <- run(ctx, verbs, args, stdio{nil, &bytes.Buffer{}, out}) }()
 		addr := strings.Trim(strings.TrimPrefix(<-url, "ftp://"), "/")
 		cancel()
 		if code := <-ended; code != 0 {
