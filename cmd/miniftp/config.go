@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/fsroot"
+	"miniftp/ftp"
 )
 
 // origin is who said what a setting is. A later one beats an earlier one.
@@ -320,4 +321,49 @@ func (cf *config) sorted() []error {
 	}
 	slices.SortStableFunc(cf.problems, func(a, b error) int { return line(a) - line(b) })
 	return cf.problems
+}
+
+// setting is one line of config show.
+type setting struct {
+	Key   string `json:"key"`
+	Value any    `json:"value"`
+	From  string `json:"from"`
+
+	otherwise string // what it means that there is no value
+}
+
+// setting is one of them with its source.
+func (cf *config) setting(name string) setting {
+	v := cf.values[name]
+	s := setting{Key: v.key, Value: v.is, From: "default"}
+	switch v.by {
+	case byFlag:
+		s.From = cf.label(name)
+	case byEnv:
+		s.From = cf.word(name)
+	case byFile:
+		s.From = fmt.Sprintf("%s:%d", ftp.Printable(cf.file.name), v.line)
+	}
+	if d, ok := v.is.(time.Duration); ok {
+		s.Value = shortTime(d)
+	}
+	if list, ok := v.is.([]string); ok && list == nil {
+		s.Value = []string{}
+	}
+	return s
+}
+
+// names are a list's words, taken apart at commas.
+func (cf *config) names(name string) []string {
+	var all []string
+	for _, item := range cf.list(name) {
+		for s := range strings.SplitSeq(item, ",") {
+			if s = strings.TrimSpace(s); s == "" {
+				cf.wrong(name, "%q: a name is missing", item)
+				continue
+			}
+			all = append(all, s)
+		}
+	}
+	return all
 }

@@ -166,24 +166,6 @@ func (cf *config) networks(name string) []netip.Prefix {
 	return all
 }
 
-// names are a list's words, taken apart at commas.
-func (cf *config) names(name string) []string {
-	var all []string
-	for _, item := range cf.list(name) {
-		for s := range strings.SplitSeq(item, ",") {
-			if s = strings.TrimSpace(s); s == "" {
-				cf.wrong(name, "%q: a name is missing", item)
-				continue
-			}
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
-// writes reports whether a user may upload.
-func (a *account) writes() bool { return a.perm&^server.ReadOnly != 0 }
-
 // static are the accounts with their files, which roots opens at each login. What is
 // wrong with the root or the home of one user is a warning: it is that user's alone.
 func (cf *config) static(roots *roots) server.Static {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -92,15 +91,6 @@ func isRegular(name string) bool {
 	return err == nil && fi.Mode().IsRegular()
 }
 
-// setting is one line of config show.
-type setting struct {
-	Key   string `json:"key"`
-	Value any    `json:"value"`
-	From  string `json:"from"`
-
-	otherwise string // what it means that there is no value
-}
-
 func (e *env) runConfigShow(c *cli.Context) error {
 	if err := wantArgs(c, 0, 1); err != nil {
 		return err
@@ -184,27 +174,6 @@ func prefixes(a *account) []string {
 		all = append(all, n.String())
 	}
 	return all
-}
-
-// setting is one of them with its source.
-func (cf *config) setting(name string) setting {
-	v := cf.values[name]
-	s := setting{Key: v.key, Value: v.is, From: "default"}
-	switch v.by {
-	case byFlag:
-		s.From = cf.label(name)
-	case byEnv:
-		s.From = cf.word(name)
-	case byFile:
-		s.From = fmt.Sprintf("%s:%d", ftp.Printable(cf.file.name), v.line)
-	}
-	if d, ok := v.is.(time.Duration); ok {
-		s.Value = shortTime(d)
-	}
-	if list, ok := v.is.([]string); ok && list == nil {
-		s.Value = []string{}
-	}
-	return s
 }
 
 // shown is a value on a terminal.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -237,4 +238,21 @@ func (e *env) eachNamed(c *cli.Context, urls []string, how naming, work *crew, f
 	})
 	done()
 	return firstError(work.wait(), err)
+}
+
+// mayEnter is why a directory can't be the current one.
+func (k *link) mayEnter(dir string) error {
+	return k.do(func(cl *client.Client, _ int) error {
+		if path.IsAbs(dir) {
+			return cl.ChangeDir(k.ctx, dir)
+		}
+		if dir == "" {
+			return nil
+		}
+		e, err := cl.Stat(k.ctx, dir) // paths are relative to the login: it must stay there
+		if err == nil && !e.IsDir() {
+			err = errors.New("is not a directory")
+		}
+		return err
+	})
 }

@@ -9,30 +9,6 @@ import (
 	"miniftp/ftp/client"
 )
 
-// fxpSetting is what a server's admin has to set: for an address that it is told to
-// call, and for a call of another server.
-type fxpSetting struct{ dials, listens string }
-
-// fxpSettings are those of the servers that are known, by the product's name.
-var fxpSettings = map[string]fxpSetting{
-	"vsftpd":    {"port_promiscuous=YES", "pasv_promiscuous=YES"},
-	"ProFTPD":   {"AllowForeignAddress on", "AllowForeignAddress on"},
-	"Pure-FTPd": {"-w, or AllowUserFXP yes", "-w, or AllowUserFXP yes"},
-	"pyftpdlib": {"handler.permit_foreign_addresses = True", "handler.permit_foreign_addresses = True"},
-	"miniftp":   {"--fxp, or fxp = true of the user", "--fxp, or fxp = true of the user"},
-}
-
-// tellTales are replies that tell a server by its words where the greeting does not.
-var tellTales = []struct{ words, product string }{
-	{"illegal port command.", "vsftpd"},
-	{"illegal eprt command.", "vsftpd"},
-	{"security: bad ip connecting", "vsftpd"},
-	{"illegal port command", "proftpd"},
-	{"i won't open a connection to", "pure-ftpd"},
-	{"rejected data connection", "pyftpdlib"},
-	{"fxp is off for this account", "miniftp"},
-}
-
 // productOf is the server that said that, as far as its words tell.
 func productOf(cl *client.Client, reply ftp.Reply) *product {
 	greeting := cl.Greeting()

@@ -73,12 +73,3 @@ func recognise(words string) *product {
 	}
 	return nil
 }
-
-// setting names what the server's admin has to set, as the server calls it; "" if
-// that is not known.
-func (x *exam) setting(t topic) string {
-	if x.server == nil || x.server.settings[t] == "" {
-		return ""
-	}
-	return x.server.name + ": " + x.server.settings[t]
-}

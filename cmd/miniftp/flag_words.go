@@ -1,16 +1,14 @@
 package main
 
 import (
-	"maps"
-	"slices"
 	"strings"
 )
 
 // flagWords are the values of the flags that take one of a few words.
 var flagWords = map[string][]string{
-	"accept-upload":     slices.Sorted(maps.Keys(doubtful)),
+	"accept-upload":     {"hang-up", "no-close-notify"},
 	"active":            {"extended", "classic"},
-	"algo":              hashes,
+	"algo":              {"SHA-256", "SHA-512", "SHA-1", "MD5", "CRC32"},
 	"anonymous":         {"off", "ro", "rw"},
 	"links":             {"skip", "follow", "copy"},
 	"log-format":        {"console", "text", "json"},

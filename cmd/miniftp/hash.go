@@ -24,12 +24,10 @@ func hashCommand(e *env) *cli.Command {
 	}
 }
 
-var hashes = []string{"SHA-256", "SHA-512", "SHA-1", "MD5", "CRC32"}
-
 // algoName takes sha256, SHA-256 or sha_256 alike.
 func algoName(s string) (string, bool) {
 	plain := func(s string) string { return strings.NewReplacer("-", "", "_", "").Replace(strings.ToUpper(s)) }
-	for _, name := range hashes {
+	for _, name := range flagWords["algo"] {
 		if plain(name) == plain(s) {
 			return name, true
 		}

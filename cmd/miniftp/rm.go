@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -55,16 +54,4 @@ func remove(c *cli.Context, k *link, cl *client.Client, f found) error {
 		return hinted{err: err, text: "is a directory: rm -r deletes it with all that is in it"}
 	}
 	return err
-}
-
-// denies reads in the words of a refusal that permission is missing; its code is that of a
-// file that is not there.
-func denies(r ftp.Reply) bool {
-	text := strings.ToLower(r.Text())
-	for _, word := range []string{"permission", "denied", "not allowed", "forbidden", "read-only"} {
-		if strings.Contains(text, word) {
-			return true
-		}
-	}
-	return false
 }

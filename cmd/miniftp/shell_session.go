@@ -198,23 +198,6 @@ func (s *session) enter(ctx context.Context, k *link, to string) error {
 	return nil
 }
 
-// mayEnter is why a directory can't be the current one.
-func (k *link) mayEnter(dir string) error {
-	return k.do(func(cl *client.Client, _ int) error {
-		if path.IsAbs(dir) {
-			return cl.ChangeDir(k.ctx, dir)
-		}
-		if dir == "" {
-			return nil
-		}
-		e, err := cl.Stat(k.ctx, dir) // paths are relative to the login: it must stay there
-		if err == nil && !e.IsDir() {
-			err = errors.New("is not a directory")
-		}
-		return err
-	})
-}
-
 // disconnect ends the connections, when no job needs them any more.
 func (s *session) disconnect() {
 	if s.k != nil {

@@ -36,7 +36,6 @@ type tree struct {
 
 // Bounds on what a server may list.
 const (
-	maxHeld   = 8 << 20 // bytes in memory at once
 	maxInTree = 10_000_000
 	maxDepth  = 100
 )

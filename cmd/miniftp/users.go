@@ -323,3 +323,6 @@ func (cf *config) anyone(sources bool) {
 		}
 	}
 }
+
+// writes reports whether a user may upload.
+func (a *account) writes() bool { return a.perm&^server.ReadOnly != 0 }

@@ -146,3 +146,5 @@ func (o *output) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+const maxHeld = 8 << 20 // bytes in memory at once

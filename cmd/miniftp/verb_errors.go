@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -133,4 +134,16 @@ func fatal(err error) bool {
 	}
 	code := exitCode(err)
 	return code == exitConnect || code == exitLogin || code == exitTLS
+}
+
+// denies reads in the words of a refusal that permission is missing; its code is that of a
+// file that is not there.
+func denies(r ftp.Reply) bool {
+	text := strings.ToLower(r.Text())
+	for _, word := range []string{"permission", "denied", "not allowed", "forbidden", "read-only"} {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
 }
