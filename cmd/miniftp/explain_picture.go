@@ -12,7 +12,7 @@ import (
 )
 
 // picture is a ladder as a picture: an SVG, or an HTML page with one in it. A nil picture
-// takes no rungs. The ladder's lock is the page's, too.
+// Takes no rungs. The ladder's lock is the page's, too.
 type picture struct {
 	name  string // of the file
 	title string // what was run

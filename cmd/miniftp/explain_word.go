@@ -17,8 +17,8 @@ type explainWord struct {
 
 func (w *explainWord) IsBoolFlag() bool { return true }
 
-// takes says what the value is, for an error about another one.
-func (w *explainWord) takes() string {
+// Takes says what the value is, for an error about another one.
+func (w *explainWord) Takes() string {
 	return "nothing, or the name of a picture to draw: FILE.svg or FILE.html"
 }
 
@@ -37,7 +37,7 @@ func (w *explainWord) Set(s string) error {
 	}
 	on, err := strconv.ParseBool(s)
 	if err != nil {
-		return errors.New("it takes " + w.takes())
+		return errors.New("it takes " + w.Takes())
 	}
 	*w = explainWord{on: on}
 	return nil

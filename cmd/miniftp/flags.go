@@ -160,7 +160,7 @@ type dataWord string
 
 func (w *dataWord) String() string   { return cmp.Or(string(*w), "false") }
 func (w *dataWord) IsBoolFlag() bool { return true }
-func (w *dataWord) takes() string    { return "true, false, extended or classic" }
+func (w *dataWord) Takes() string    { return "true, false, extended or classic" }
 
 func (w *dataWord) Set(s string) error {
 	b, err := strconv.ParseBool(s)

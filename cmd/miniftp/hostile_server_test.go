@@ -12,7 +12,7 @@ import (
 )
 
 // hostile is a server that means harm. What a test does not make it do goes well: it
-// takes any login, every directory is there, and every file but d, which is one, holds
+// Takes any login, every directory is there, and every file but d, which is one, holds
 // "content".
 type hostile struct {
 	addr string

@@ -88,8 +88,8 @@ func wanted(flags []cli.Flag, name string) string {
 	case *cli.IntFlag:
 		return "a whole number"
 	case *cli.GenericFlag:
-		if v, ok := f.Value.(interface{ takes() string }); ok {
-			return v.takes()
+		if v, ok := f.Value.(interface{ Takes() string }); ok {
+			return v.Takes()
 		}
 	case *durationFlag:
 		return "DURATION (500ms, 30s, 5m or plain seconds)"
