@@ -89,9 +89,6 @@ func (cf *config) rootsInRoots(served *fsroot.Nesting) {
 	}
 }
 
-// geteuid is the user that the process runs as; -1 where there is no such number.
-var geteuid = os.Geteuid
-
 // secret is a file of the server's own, and the setting that names it.
 type secret struct {
 	file, what, setting string

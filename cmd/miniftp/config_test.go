@@ -16,15 +16,6 @@ import (
 	"miniftp/ftp/server"
 )
 
-// writeFile writes a file of a test; only its owner may read it.
-func writeFile(t *testing.T, name, text string) string {
-	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
 // problemsOf are what is wrong with a configuration file, without its name.
 func problemsOf(t *testing.T, text string) []string {
 	t.Helper()

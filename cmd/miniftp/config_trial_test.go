@@ -103,15 +103,6 @@ func TestPasswdKeepsOff(t *testing.T) {
 	}
 }
 
-// TestByteOrderMark: what editors put before the text is no part of it.
-func TestByteOrderMark(t *testing.T) {
-	file := writeFile(t, filepath.Join(t.TempDir(), "users"), "\ufeffalice:a\n")
-	lines, _, err := readUsers(file)
-	if err != nil || len(lines) != 1 || lines[0].name != "alice" {
-		t.Errorf("%+v, %v", lines, err)
-	}
-}
-
 // TestEndlessFiles: no more is read of a file than a person would write.
 func TestEndlessFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "big")

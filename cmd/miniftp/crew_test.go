@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,46 +8,9 @@ import (
 
 	"github.com/spf13/afero"
 
-	"miniftp/ftp"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/server"
 )
-
-// forest is a tree of n files, three levels deep.
-func forest(t *testing.T, fsys afero.Fs, root string, n int) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	for i := range n {
-		name := fmt.Sprintf("d%d/e%d/f%d", i%3, i%5, i)
-		all[name] = strings.Repeat(name, i)
-		if err := fsys.MkdirAll(filepath.Dir(root+"/"+name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := afero.WriteFile(fsys, root+"/"+name, []byte(all[name]), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return all
-}
-
-func holdsAll(t *testing.T, fsys afero.Fs, root string, want map[string]string) {
-	t.Helper()
-	for name, text := range want {
-		if b, err := afero.ReadFile(fsys, root+"/"+name); err != nil || string(b) != text {
-			t.Errorf("%s: %d bytes, %v", name, len(b), err)
-		}
-	}
-}
-
-// logins counts the control connections that a server has had.
-func logins(s *ftptest.Server) (n int) {
-	for _, e := range s.Events() {
-		if _, ok := e.What.(ftp.LoggedInAs); ok {
-			n++
-		}
-	}
-	return n
-}
 
 // Trees go over several connections at once, either way, and over fewer where the
 // server lets in fewer.
@@ -244,7 +206,7 @@ func TestExplainSegments(t *testing.T) {
 	s := withFile(t, pattern(20<<20))
 	t.Setenv("LC_ALL", "C.UTF-8")
 	code, _, errs := try(t, "get", "--explain", "-j", "3", s.URL+"/a.bin", t.TempDir()+"/a")
-	if code != 0 || strings.Contains(errs, lines.cross) || !strings.Contains(errs, "a segment") {
+	if code != 0 || strings.Contains(errs, "✗") || !strings.Contains(errs, "a segment") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"unicode"
 
@@ -16,7 +15,7 @@ import (
 )
 
 // runDemo is the program's demo, in a UTF-8 locale.
-func runDemo(t *testing.T, args ...string) (code int, out, errs string) {
+func demoRun(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	t.Setenv("LC_ALL", "C.UTF-8")
 	var o, e bytes.Buffer
@@ -24,15 +23,8 @@ func runDemo(t *testing.T, args ...string) (code int, out, errs string) {
 	return code, o.String(), e.String()
 }
 
-// masked is a picture without what differs from run to run: ports and times. It
-// keeps the columns.
-func masked(s string) string {
-	s = regexp.MustCompile(`\bin [0-9.]+ m?s, .*/s`).ReplaceAllString(s, "in TIME")
-	return regexp.MustCompile(`\b[0-9]{4,5}\b`).ReplaceAllStringFunc(s, func(p string) string { return strings.Repeat("N", len(p)) })
-}
-
 func TestDemoNarrow(t *testing.T) {
-	code, out, errs := runDemo(t, "--width", "80")
+	code, out, errs := demoRun(t, "--width", "80")
 	if code != 0 || errs != "" {
 		t.Fatalf("exit %d, %s", code, errs)
 	}
@@ -57,7 +49,7 @@ func standInOrder(t *testing.T, s string, parts ...string) {
 }
 
 func TestDemoWide(t *testing.T) {
-	_, out, _ := runDemo(t, "--width", "160")
+	_, out, _ := demoRun(t, "--width", "160")
 	both := 0
 	for _, line := range strings.Split(out, "\n") {
 		if cells(line) > 160 || strings.TrimRight(line, " ") != line {
@@ -73,7 +65,7 @@ func TestDemoWide(t *testing.T) {
 }
 
 func TestDemoEmptyFile(t *testing.T) {
-	code, out, _ := runDemo(t, "--file-size", "0", "--width", "80")
+	code, out, _ := demoRun(t, "--file-size", "0", "--width", "80")
 	if code != 0 || !strings.Contains(out, "identical to the server's file: 0 bytes") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
@@ -81,7 +73,7 @@ func TestDemoEmptyFile(t *testing.T) {
 
 func TestDemoUsage(t *testing.T) {
 	for _, args := range [][]string{{"--width", "43"}, {"--file-size", "-1"}, {"--file-size", "2000000000"}, {"surplus"}, {"--nonsense"}} {
-		code, out, errs := runDemo(t, args...)
+		code, out, errs := demoRun(t, args...)
 		if code != exitUsage || out != "" || strings.Count(errs, "\n") != 1 {
 			t.Errorf("demo %v: exit %d, %q, %q", args, code, out, errs)
 		}
@@ -118,59 +110,6 @@ func TestDemoWrongCopy(t *testing.T) {
 	}
 }
 
-// serveOutput keeps what serve writes, and tells where it listens.
-type serveOutput struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-	url chan string
-}
-
-var announced = regexp.MustCompile(`ftp://127\.0\.0\.1:[0-9]+/`)
-
-func (s *serveOutput) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if u := announced.Find(b); u != nil && s.url != nil {
-		s.url <- string(u)
-		s.url = nil
-	}
-	return s.buf.Write(b)
-}
-
-// TestExplainRealRun: get and serve draw the same transfers, each from its side.
-func TestExplainRealRun(t *testing.T) {
-	t.Setenv("LC_ALL", "C.UTF-8")
-	t.Setenv("COLUMNS", "80")
-	t.Setenv("HOME", t.TempDir()) // no .netrc
-	root := t.TempDir()
-	if err := os.WriteFile(filepath.Join(root, "report.pdf"), bytes.Repeat([]byte("line\n"), 20000), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	url := make(chan string, 1)
-	served := &serveOutput{url: url}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan int)
-	go func() {
-		ended <- run(ctx, verbs, []string{"miniftp", "serve", "--explain", "--log-level", "error", "--listen", "127.0.0.1:0", root},
-			stdio{nil, &served.buf, served})
-	}()
-	at := <-url
-	var got bytes.Buffer
-	for _, flags := range [][]string{{"--passive"}, {"--active"}, {"--active", "--active-ip", "192.0.2.1"}} {
-		args := append(append([]string{"miniftp", "get", "--explain"}, flags...), at+"report.pdf", filepath.Join(t.TempDir(), "copy"))
-		_ = run(t.Context(), verbs, args, stdio{nil, &got, &got})
-	}
-	cancel()
-	if code := <-ended; code != 0 {
-		t.Errorf("serve ends with exit %d", code)
-	}
-	_, drawn, _ := strings.Cut(served.buf.String(), "Ctrl-C stops.\n")
-	golden(t, "real.golden", "== the client's side\n"+speeds.ReplaceAllString(masked(got.String()), "SPEED")+
-		"== the server's side\n"+strings.ReplaceAll(masked(drawn), at, "URL"))
-}
-
-var speeds = regexp.MustCompile(`[0-9.]+ [kMG]?B/s`)
-
 // fenced finds the fenced blocks of a document, each with the line above it.
 var fenced = regexp.MustCompile("(?m)^(.*)\n```([a-z]*)\n((?s:.*?))^```$")
 
@@ -202,7 +141,7 @@ func TestDocQuotes(t *testing.T) {
 func TestDocLadders(t *testing.T) {
 	_, doc, ok := strings.Cut(readDoc(t), "$ miniftp demo --width 80\n")
 	doc, _, closed := strings.Cut(doc, "```")
-	_, out, _ := runDemo(t, "--width", "80")
+	_, out, _ := demoRun(t, "--width", "80")
 	if ok && closed && updating() {
 		name := filepath.Join("..", "..", "docs", "active-passive.md")
 		if err := os.WriteFile(name, []byte(strings.Replace(readDoc(t), doc, out, 1)), 0o644); err != nil {

@@ -4,13 +4,10 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"miniftp/ftp"
-	"miniftp/ftp/ftptest"
 )
 
 // words are the texts of an SVG, which has to be well-formed and to hold nothing that
@@ -76,53 +73,6 @@ func TestPictureIsBounded(t *testing.T) {
 	}
 	if text := words(t, p.svg()); !strings.Contains(text, "and 7 steps more") || strings.Count(text, "data\n") != mostRungs {
 		t.Errorf("%d rungs", strings.Count(text, "data\n"))
-	}
-}
-
-// --explain=FILE draws on the file and not on the terminal, without passwords; what
-// can't be written is told.
-func TestExplainFile(t *testing.T) {
-	s := withFile(t, pattern(50_000))
-	dir := t.TempDir()
-	withLogin := strings.Replace(s.URL, "//", "//anonymous:hunter2@", 1)
-	for _, name := range []string{"a.svg", "b.html"} {
-		file := filepath.Join(dir, name)
-		code, _, errs := try(t, "get", "-j", "2", "--explain="+file, withLogin+"/a.bin", withLogin+"/nope", dir+"/")
-		if code != exitRefused || strings.Contains(errs, "listens") {
-			t.Errorf("%s: exit %d, %s", name, code, errs)
-		}
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := string(b)
-		for _, want := range []string{"miniftp get -j 2 ", "ftp://anonymous:****@", "RETR", "listens :", "50 kB in ", "550 /nope"} {
-			if !strings.Contains(text, want) {
-				t.Errorf("%s does not say %q:\n%s", name, want, text)
-			}
-		}
-		if strings.Contains(text, "hunter2") || strings.HasPrefix(text, "<!doctype html>") != (name == "b.html") {
-			t.Errorf("%s:\n%s", name, text)
-		}
-	}
-	s.Fail("RETR", ftptest.Reply(425, "No call came."))
-	if code, _, errs := try(t, "get", "--retries", "0", "--explain="+dir+"/no/a.svg", s.URL+"/a.bin", "-"); code == 0 || !strings.Contains(errs, "425") {
-		t.Errorf("exit %d, %s", code, errs)
-	}
-	s.Heal("RETR")
-	if code, _, errs := try(t, "get", "--explain="+dir+"/no/a.svg", s.URL+"/a.bin", dir+"/"); code != exitLocal || !strings.Contains(errs, "no/a.svg: no such file or directory") {
-		t.Errorf("exit %d, %s", code, errs)
-	}
-	if code, _, errs := try(t, "get", "--explain=a.png", s.URL+"/a.bin", "-"); code != exitUsage || !strings.Contains(errs, "FILE.svg") {
-		t.Errorf("exit %d, %s", code, errs)
-	}
-	file := filepath.Join(dir, "demo.svg")
-	if code, _, errs := try(t, "demo", "--explain="+file); code != 0 {
-		t.Errorf("demo: exit %d, %s", code, errs)
-	}
-	b, _ := os.ReadFile(file)
-	if text := words(t, string(b)); !strings.Contains(text, "passive mode\n") || !strings.Contains(text, "active mode\n") {
-		t.Errorf("demo draws\n%s", text)
 	}
 }
 

@@ -1,26 +1,14 @@
 package main
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"unicode"
 
 	"miniftp/ftp"
-	"miniftp/ftp/ftptest"
 )
-
-func init() {
-	if flag.Lookup("update") == nil { // another test file of this package may have it
-		flag.Bool("update", false, "write the golden files anew")
-	}
-}
-
-func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // perform draws a play, in a width that may be another one.
 func perform(p play, width int) string {
@@ -41,34 +29,6 @@ func TestLadder(t *testing.T) {
 		fmt.Fprintf(&all, "== %s (%d columns)\n%s\n", p.name, p.width, perform(p, p.width))
 	}
 	golden(t, "ladders.golden", all.String())
-}
-
-// golden compares got with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	name = filepath.Join("testdata", name)
-	if updating() {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got == string(want) {
-		return
-	}
-	drawn, old, play := strings.Split(got, "\n"), strings.Split(string(want), "\n"), ""
-	for i := range min(len(drawn), len(old)) {
-		if strings.HasPrefix(old[i], "== ") {
-			play = old[i]
-		}
-		if drawn[i] != old[i] {
-			t.Fatalf("%s line %d, %s\n got %q\nwant %q", name, i+1, play, drawn[i], old[i])
-		}
-	}
-	t.Fatalf("%s has %d lines, %d are drawn", name, len(old), len(drawn))
 }
 
 func TestLadderKeepsItsWidth(t *testing.T) {
@@ -171,28 +131,6 @@ func TestLadderConcurrent(t *testing.T) {
 	for id := 1; id <= 8; id++ {
 		if n := perSession[fmt.Sprintf("#%d", id)]; n != 7 {
 			t.Errorf("session %d has %d labelled rungs, want 7", id, n)
-		}
-	}
-}
-
-// A server that can't be reached is drawn, at each try, and so is one that can't be of a copy.
-func TestLadderOfNoServer(t *testing.T) {
-	t.Setenv("LC_ALL", "C.UTF-8")
-	addr := ftptest.ClosedPort(t).String()
-	for _, args := range [][]string{
-		{"get", "--explain", "--retries", "1", "ftp://" + addr + "/a", t.TempDir()},
-		{"shell", "--explain", "-c", "ls", "ftp://" + addr + "/"},
-		{"copy", "--explain", "--retries", "1", "ftp://" + addr + "/a", "ftp://" + addr + "/b"},
-	} {
-		code, _, errs := try(t, args...)
-		drawn := 0
-		for line := range strings.Lines(errs) {
-			if strings.HasPrefix(line, "control") && strings.Contains(line, "✗") && strings.Contains(line, "connection refused") {
-				drawn++
-			}
-		}
-		if code != exitConnect || drawn == 0 || strings.Count(errs, "you (client)") != 1 {
-			t.Errorf("%s: exit %d, %d rungs\n%s", args[0], code, drawn, errs)
 		}
 	}
 }

@@ -10,50 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/spf13/afero"
 
 	"miniftp/ftp/ftptest"
 )
-
-// try runs the program in this process, with no wait before retries.
-func try(t *testing.T, args ...string) (code int, out, errs string) {
-	t.Helper()
-	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
-	var o, e bytes.Buffer
-	code = runWith(t.Context(), verbs, append([]string{"miniftp"}, args...), stdio{strings.NewReader("from stdin"), &o, &e},
-		func(int) time.Duration { return 0 })
-	return code, o.String(), e.String()
-}
-
-// pattern is n bytes that differ from place to place.
-func pattern(n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(i * i / 251)
-	}
-	return b
-}
-
-// withFile is a server that has /a.bin.
-func withFile(t *testing.T, data []byte, options ...ftptest.Option) *ftptest.Server {
-	t.Helper()
-	files := afero.NewMemMapFs()
-	if err := afero.WriteFile(files, "/a.bin", data, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return ftptest.NewServer(t, files, options...)
-}
-
-func readFile(t *testing.T, fsys afero.Fs, name string) []byte {
-	t.Helper()
-	b, err := afero.ReadFile(fsys, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // TestFaultExits: each way to fail has its exit code and its one line.
 func TestFaultExits(t *testing.T) {

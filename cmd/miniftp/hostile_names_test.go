@@ -7,42 +7,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
-
-// hostileNames are what a listing may hold in place of a name. None may lead out of
-// the target directory; those that a disk can hold may stand in it.
-var hostileNames = []string{
-	"..", ".", "../x", "../../x", "/abs", "//abs", "a/b", "a/../../x", "..\\x", "\\abs", "\\\\host\\share", "C:x", "C:\\x", "C:/x", "CON", "NUL", "con.txt", "COM1",
-	"aux", "x:stream", "nul\x00byte", "", " ", "  lead", "trail ", "trail.", "-rf", "--help", "~", "~root", "|touch made", "$(touch made)", "`touch made`", "; touch made",
-	"file:///etc/passwd", "ftp://x/y", "%2e%2e%2fx", "..%2fx", "....//x", "\xff\xfe", "\xc0\xae\xc0\xae/x", "\x1b[2J", "\x1b]0;title\x07", "\u202egnp.exe", "\u009b31m", "a\rb", "a\tb",
-	strings.Repeat("n", 255), strings.Repeat("n", 256), strings.Repeat("n", 5000), strings.Repeat("../", 50) + "etc/x",
-}
-
-// hostileLines are names as lines of a listing.
-var hostileLines = map[string]func(kind, name string) string{
-	"MLSD": func(kind, name string) string { return fmt.Sprintf("type=%s;size=7; %s\r\n", kind, name) },
-	"LIST": func(kind, name string) string {
-		return fmt.Sprintf("%srwxr-xr-x 1 o g 7 Jan  1 2020 %s\r\n", map[string]string{"file": "-", "dir": "d"}[kind], name)
-	},
-}
-
-// outside fails the test if there is anything in top but below in.
-func outside(t *testing.T, top, in string) {
-	t.Helper()
-	_ = filepath.WalkDir(top, func(name string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() && name == in {
-			return filepath.SkipDir
-		}
-		if err == nil && !strings.HasPrefix(in, name) {
-			t.Errorf("%s was made", name)
-		}
-		return nil
-	})
-}
 
 // TestHostileNamesStayInside: whatever a server lists, as a file or a directory, in
 // either form, nothing is written but in the target directory, and nothing raw comes
@@ -94,22 +62,6 @@ func TestHostileNamesStayInside(t *testing.T) {
 			}
 		}
 	}
-}
-
-// rawControl is what would move a cursor, or break a line that is none of ours.
-var rawControl = regexp.MustCompile("[\x00-\x08\x0b-\x1f\x7f]|\u009b")
-
-// files are the regular files below a directory.
-func files(t *testing.T, dir string) (all []string) {
-	t.Helper()
-	_ = filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			rel, _ := filepath.Rel(dir, name)
-			all = append(all, filepath.ToSlash(rel))
-		}
-		return nil
-	})
-	return all
 }
 
 // TestHostileLinks: a link in a listing that leads out of the tree is never made, so that a directory of the same

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -19,89 +17,6 @@ import (
 
 	"miniftp/ftp/client"
 )
-
-// process is a server in a process of its own, that a test may kill.
-type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	addr string
-	log  chan string // its lines, until it ends
-	read []string    // those that await has read
-}
-
-func startServer(t *testing.T, root string, flags ...string) *process {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	t.Cleanup(cancel)
-	p := &process{t: t, log: make(chan string, 100_000)}
-	p.cmd = exec.CommandContext(ctx, program(t), append(append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...), root)...)
-	p.cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
-	stderr, err := p.cmd.StderrPipe()
-	if err == nil {
-		err = p.cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(p.log)
-		for s := bufio.NewScanner(stderr); s.Scan(); {
-			p.log <- s.Text()
-		}
-	}()
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
-	_, rest, _ := strings.Cut(p.await("ftp://"), "ftp://")
-	p.addr, _, _ = strings.Cut(rest, "/")
-	return p
-}
-
-// await waits for a line with the text.
-func (p *process) await(text string) string {
-	p.t.Helper()
-	limit := time.After(20 * time.Second)
-	for {
-		select {
-		case line, ok := <-p.log:
-			if p.read = append(p.read, line); strings.Contains(line, text) {
-				return line
-			}
-			if !ok {
-				p.t.Fatalf("the server ended without %q:\n%s", text, strings.Join(p.read, "\n"))
-			}
-		case <-limit:
-			p.t.Fatalf("the server does not say %q:\n%s", text, strings.Join(p.read, "\n"))
-		}
-	}
-}
-
-// ends waits for the process and returns its exit code, -1 if it was killed.
-func (p *process) ends() int {
-	p.t.Helper()
-	for line := range p.log { // to the end, before Wait closes the pipe
-		p.read = append(p.read, line)
-	}
-	_ = p.cmd.Wait()
-	return p.cmd.ProcessState.ExitCode()
-}
-
-// kill is SIGKILL: nothing is put in order.
-func (p *process) kill() {
-	p.t.Helper()
-	if err := p.cmd.Process.Kill(); err != nil {
-		p.t.Fatal(err)
-	}
-	p.ends()
-}
-
-func (p *process) dial() *client.Client {
-	p.t.Helper()
-	c, err := client.Dial(p.t.Context(), p.addr, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.t.Cleanup(func() { _ = c.Close() })
-	return c
-}
 
 // gated is a reader that hands out its content up to a gate, and the rest, if ever,
 // when that opens.

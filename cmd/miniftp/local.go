@@ -18,3 +18,6 @@ func stateDir() (string, error) {
 	home, err := os.UserHomeDir()
 	return filepath.Join(home, ".local", "state", "miniftp"), err
 }
+
+// geteuid is the user that the process runs as; -1 where there is no such number.
+var geteuid = os.Geteuid

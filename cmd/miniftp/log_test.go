@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,62 +22,6 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 )
-
-// inProcess is serve within the test; what it writes is in log when it has ended.
-type inProcess struct {
-	addr string
-	end  func() (code int)
-	log  *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func serveHere(t *testing.T, args ...string) *inProcess {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	url := make(chan string, 1)
-	log := &lockedBuffer{}
-	out := &serveOutput{url: url}
-	ended := make(chan int, 1)
-	go func() {
-		ended <- run(ctx, verbs, append([]string{"miniftp", "serve", "--listen", "127.0.0.1:0"}, args...), stdio{nil, log, tee{log, out}})
-	}()
-	p := &inProcess{log: log}
-	p.end = sync.OnceValue(func() int { cancel(); return <-ended })
-	t.Cleanup(func() { p.end() })
-	select {
-	case u := <-url:
-		p.addr = strings.Trim(strings.TrimPrefix(u, "ftp://"), "/")
-	case code := <-ended:
-		t.Fatalf("exit %d: %s", code, log.String())
-	}
-	return p
-}
-
-// tee writes to both.
-type tee struct {
-	a, b interface{ Write([]byte) (int, error) }
-}
-
-func (w tee) Write(p []byte) (int, error) {
-	_, _ = w.a.Write(p)
-	return w.b.Write(p)
-}
 
 // say sends lines as they are and reads one reply for each, while there are any.
 func say(t *testing.T, addr string, lines ...string) {

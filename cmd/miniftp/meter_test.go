@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -92,4 +93,67 @@ func TestMeterEndsOpenBars(t *testing.T) {
 		}
 		f.done(client.Result{}, nil)
 	}
+}
+
+// TestPace: each column of a bar has its width whatever the numbers are.
+func TestPace(t *testing.T) {
+	var p pace
+	start := time.Unix(1_000_000, 0)
+	p.step(start, 0, 100_000_000)
+	if p.percent() != "   0 %" || p.rate() != strings.Repeat(" ", 12) || p.left() != strings.Repeat(" ", 9) {
+		t.Errorf("at first: %q %q %q", p.percent(), p.rate(), p.left())
+	}
+	for i := 1; i <= 50; i++ {
+		p.step(start.Add(time.Duration(i)*100*time.Millisecond), int64(i)*1_000_000, 100_000_000)
+		if len(p.percent()) != 6 || len(p.rate()) != 12 || len(p.left()) != 9 {
+			t.Errorf("step %d: %q %q %q", i, p.percent(), p.rate(), p.left())
+		}
+	}
+	if p.percent() != "  50 %" || p.rate() != "     10 MB/s" || p.left() != "     0:05" {
+		t.Errorf("half: %q %q %q", p.percent(), p.rate(), p.left())
+	}
+	p.total = 1_000_000_000_000
+	if got := p.left(); got != " 27:46:35" {
+		t.Errorf("a long time: %q", got)
+	}
+	p = pace{done: 1500, total: -1, speed: 10}
+	if p.percent() != "  1.5 kB" || p.left() != strings.Repeat(" ", 9) {
+		t.Errorf("no total: %q %q", p.percent(), p.left())
+	}
+}
+
+// TestTotalLine: what the line below the bars says, and that it fits.
+func TestTotalLine(t *testing.T) {
+	t.Setenv("LC_ALL", "C.UTF-8")
+	m := &meter{e: &env{ctx: t.Context()}, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh())}
+	m.total(false)
+	for range 1310 {
+		m.expect(9_600_000_000 / 1310)
+	}
+	m.all.files = 1204
+	m.all.add(100_000_000, true) // was there before
+	m.all.pace.at = time.Now().Add(-time.Second)
+	m.all.add(142_000_000, false)
+	line := m.all.line(80)
+	if !regexp.MustCompile(`^1,204 of 1,310 files   0\.2 of 9\.6 GB   14[0-3] MB/s   1:0\d left$`).MatchString(line) {
+		t.Errorf("%q", line)
+	}
+	if line := m.all.line(30); cells(line) > 29 {
+		t.Errorf("%q", line)
+	}
+	m.all.draw()
+	m.wait()
+	for _, tt := range []struct {
+		done, all int64
+		want      string
+	}{{0, 999, "0 of 999 B"}, {500, 2000, "0.5 of 2.0 kB"}, {100_000_000, 554_000_000, "100 of 554 MB"}, {8_100_000_000, 9_600_000_000, "8.1 of 9.6 GB"}} {
+		if got := ofSize(tt.done, tt.all); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+	var none *total
+	none.add(1, true)
+	none.fileDone()
+	none.end()
+	(&meter{}).expect(1)
 }

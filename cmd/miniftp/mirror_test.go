@@ -7,13 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/afero"
-	"github.com/vbauerster/mpb/v8"
 
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
@@ -204,42 +201,6 @@ func TestMirrorJSON(t *testing.T) {
 	if all := rows("--dry-run", srv.URL, here); len(all) != 1 {
 		t.Errorf("%v", all)
 	}
-}
-
-// TestTotalLine: what the line below the bars says, and that it fits.
-func TestTotalLine(t *testing.T) {
-	t.Setenv("LC_ALL", "C.UTF-8")
-	m := &meter{e: &env{ctx: t.Context()}, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh())}
-	m.total(false)
-	for range 1310 {
-		m.expect(9_600_000_000 / 1310)
-	}
-	m.all.files = 1204
-	m.all.add(100_000_000, true) // was there before
-	m.all.pace.at = time.Now().Add(-time.Second)
-	m.all.add(142_000_000, false)
-	line := m.all.line(80)
-	if !regexp.MustCompile(`^1,204 of 1,310 files   0\.2 of 9\.6 GB   14[0-3] MB/s   1:0\d left$`).MatchString(line) {
-		t.Errorf("%q", line)
-	}
-	if line := m.all.line(30); cells(line) > 29 {
-		t.Errorf("%q", line)
-	}
-	m.all.draw()
-	m.wait()
-	for _, tt := range []struct {
-		done, all int64
-		want      string
-	}{{0, 999, "0 of 999 B"}, {500, 2000, "0.5 of 2.0 kB"}, {100_000_000, 554_000_000, "100 of 554 MB"}, {8_100_000_000, 9_600_000_000, "8.1 of 9.6 GB"}} {
-		if got := ofSize(tt.done, tt.all); got != tt.want {
-			t.Errorf("%q, want %q", got, tt.want)
-		}
-	}
-	var none *total
-	none.add(1, true)
-	none.fileDone()
-	none.end()
-	(&meter{}).expect(1)
 }
 
 // TestMirrorApart: two trees of which one is in the other are no mirror; nothing is

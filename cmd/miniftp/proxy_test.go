@@ -42,25 +42,6 @@ func proxyProcess(t *testing.T, name string, args func(port string) []string) st
 	}
 }
 
-// stockProgram finds a program that .ci/peers installs.
-func stockProgram(t *testing.T, name string) string {
-	t.Helper()
-	dir := os.Getenv("MINIFTP_PEERS")
-	if dir == "" {
-		dir = "/opt/miniftp-peers"
-	}
-	for _, path := range []string{filepath.Join(dir, "usr/bin", name), name} {
-		if found, err := exec.LookPath(path); err == nil {
-			return found
-		}
-	}
-	if os.Getenv("MINIFTP_REQUIRE_PEERS") == "1" {
-		t.Fatalf("%s is missing; .ci/peers installs it", name)
-	}
-	t.Skipf("%s is missing; .ci/peers installs it", name)
-	return ""
-}
-
 func microsocks(t *testing.T, login ...string) string {
 	return proxyProcess(t, "microsocks", func(port string) []string {
 		return append([]string{"-i", "127.0.0.1", "-p", port}, login...)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -14,44 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
-
-// logIn dials with a user, and returns how it ended.
-func (p *process) logIn(user, password string) (*client.Client, error) {
-	c, err := client.Dial(p.t.Context(), p.addr, &client.Options{User: user, Password: password})
-	if err == nil {
-		p.t.Cleanup(func() { _ = c.Close() })
-	}
-	return c, err
-}
-
-func (p *process) mustLogIn(user, password string) *client.Client {
-	p.t.Helper()
-	c, err := p.logIn(user, password)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return c
-}
-
-func (p *process) refuses(user, password string) {
-	p.t.Helper()
-	var reply *ftp.Error
-	if _, err := p.logIn(user, password); !errors.As(err, &reply) {
-		p.t.Errorf("the login of %s: %v", user, err)
-	}
-}
-
-// hangup is a SIGHUP; it waits for what the log says.
-func (p *process) hangup(says string) string {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		p.t.Fatal(err)
-	}
-	return p.await(says)
-}
 
 // TestReload: SIGHUP takes over users, limits and roots without touching the sessions
 // that run; a mistake changes nothing and is named with its line; what only a restart

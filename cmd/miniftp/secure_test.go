@@ -1,14 +1,10 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"miniftp/ftp/client"
 )
 
 // TestTrustHints: what an error about a certificate says to do works.
@@ -53,30 +49,6 @@ func TestTrustHints(t *testing.T) {
 		// Both have to hold: the pin beside the authorities is not enough, and that is said.
 		if code, errs := list("--ca-cert", tt.ca, "--pin", pin[1]); code != exitTLS || !strings.Contains(errs, tt.do) {
 			t.Errorf("with %s and that pin: exit %d: %s", tt.ca, code, errs)
-		}
-	}
-}
-
-// TestSilentHint: a server that says nothing may wait for TLS.
-func TestSilentHint(t *testing.T) {
-	late := fmt.Errorf("%w within 1s", client.ErrTimeout)
-	for _, tt := range []struct {
-		addr string
-		err  error
-		mode client.TLSMode
-		hint bool
-	}{
-		{"h:990", late, client.ExplicitTLS, true},
-		{"h:990", late, client.NoTLS, true},
-		{"h:990", late, client.ImplicitTLS, false},
-		{"h:990", errors.New("refused"), client.ExplicitTLS, false},
-		{"h:2121", late, client.ExplicitTLS, true},
-		{"h:2121", late, client.NoTLS, false},
-	} {
-		err := &client.ConnectError{Addr: tt.addr, Err: tt.err}
-		got := tlsHint(err, client.Options{TLS: tt.mode})
-		if strings.Contains(got.Error(), "is it ftps://?") != tt.hint || exitCode(got) != exitConnect {
-			t.Errorf("%+v: %v", tt, got)
 		}
 	}
 }

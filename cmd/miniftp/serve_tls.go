@@ -48,7 +48,7 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 		cf.wrong("tls-key", "names %d keys for %d of %s: they go together one for one", keys, len(files), cf.label("tls-cert"))
 		return nil
 	}
-	certs, err := cf.certificates(own, files)
+	certs, err := cf.namedOrOwn(own, files)
 	if err != nil {
 		name := "tls-cert"
 		if own {
@@ -105,8 +105,8 @@ func legacySuites() []uint16 {
 	return all
 }
 
-// certificates loads those that are named, or the one that is made here.
-func (cf *config) certificates(own bool, files []string) (*certificates, error) {
+// namedOrOwn loads those that are named, or the one that is made here.
+func (cf *config) namedOrOwn(own bool, files []string) (*certificates, error) {
 	switch {
 	case own && cf.trial:
 		return wouldSign()

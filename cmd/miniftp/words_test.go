@@ -11,143 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"miniftp/ftp/ftptest"
 )
-
-func TestParseNetrc(t *testing.T) {
-	for _, tt := range []struct {
-		text string
-		want []netrcEntry
-	}{
-		{"", nil},
-		{"machine", []netrcEntry{{}}},
-		{"machine h", []netrcEntry{{machine: "h"}}},
-		{"machine h login", []netrcEntry{{machine: "h"}}},
-		{"login nobody password x\nmachine h password p login l", []netrcEntry{{"h", "l", "p"}}},
-		{"machine a login b password c machine d\n\tlogin e\n\tpassword f\n", []netrcEntry{{"a", "b", "c"}, {"d", "e", "f"}}},
-		{"# machine x login y\nmachine a login b # why\npassword c", []netrcEntry{{"a", "b", "c"}}},
-		{"machine a login machine password #c", []netrcEntry{{"a", "machine", "#c"}}},
-		{`machine a login b password "two words \"\\"`, []netrcEntry{{"a", "b", `two words "\`}}},
-		{`machine a login b password "open`, []netrcEntry{{"a", "b", "open"}}},
-		{"machine a login b account x password c default login anonymous", []netrcEntry{{"a", "b", "c"}, {"", "anonymous", ""}}},
-		{"machine a login b\nmacdef init\nmachine x login y\ncd /z\n\nmachine c login d", []netrcEntry{{"a", "b", ""}, {"c", "d", ""}}},
-		{"macdef init\nmachine x", nil},
-	} {
-		if got := parseNetrc(tt.text); !slices.Equal(got, tt.want) {
-			t.Errorf("%q: %+v, want %+v", tt.text, got, tt.want)
-		}
-	}
-}
-
-func TestNetrcLogin(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "netrc")
-	t.Setenv("NETRC", name)
-	if _, _, ok, err := netrcLogin("a:21", ""); ok || err != nil {
-		t.Errorf("no file: %v, %v", ok, err)
-	}
-	if err := os.WriteFile(name, []byte("machine a login b password c machine a login d password e default login f"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct{ addr, user, login, password string }{
-		{"a:21", "", "b", "c"},
-		{"A:2121", "", "b", "c"},
-		{"a:21", "d", "d", "e"},
-		{"a:21", "x", "", ""},
-		{"other:21", "", "f", ""},
-		{"other:21", "b", "", ""},
-	} {
-		login, password, ok, err := netrcLogin(tt.addr, tt.user)
-		if login != tt.login || password != tt.password || ok != (tt.login != "") || err != nil {
-			t.Errorf("%+v: %q %q %v %v", tt, login, password, ok, err)
-		}
-	}
-}
-
-func TestMaskPassword(t *testing.T) {
-	for _, tt := range []struct{ word, want string }{
-		{"ftp://h/a", "ftp://h/a"},
-		{"ftp://h:21/a@b", "ftp://h:21/a@b"},
-		{"ftp://[::1]:21/a", "ftp://[::1]:21/a"},
-		{"ftp://u@h/a:b@c", "ftp://u@h/a:b@c"},
-		{"ftp://u:p@h:21/a", "ftp://u:****@h:21/a"},
-		{"ftp://u:p@q@h/a", "ftp://u:****@h/a"},
-		{"ftp://u:p/q@h/a", "ftp://u:****@h/a"},
-		{"u:p@h/a", "u:****@h/a"},
-		{"ftp://al/ice:pw@h/a", "ftp://al/ice:****@h/a"},
-		{"ftp://al/ice:p/w@h/a", "ftp://al/ice:****@h/a"},
-		{"ftp://al:21/ice:pw@h/a", "ftp://al:****@h/a"},
-		{"ftp:///u:p@h/a", "ftp:///u:****@h/a"},
-		{"FTPS://u:p@h", "FTPS://u:****@h"},
-		{"ftp:/u:p@h", "ftp:****@h"},
-		{"al/ice:pw@h/a", "al/ice:****@h/a"},
-		{"ftp://h/a@b", "ftp://h/a@b"},
-		{"ftp://h/a:b", "ftp://h/a:b"},
-		{"README.md", "README.md"},
-		{"10:30", "10:30"},
-	} {
-		if got := maskPassword(tt.word); got != tt.want {
-			t.Errorf("%q: %q, want %q", tt.word, got, tt.want)
-		}
-	}
-}
-
-// Pattern characters make a pattern in the path of a URL only.
-func TestNamesSeveral(t *testing.T) {
-	for url, want := range map[string]bool{
-		"ftp://[::1]/a": false, "ftp://[::1]:2121/a": false, "ftp://u*:p?[x]@h/a": false, "ftp://h/a%2A": false, "ftp://h/%5Ba": false,
-		"ftp://h/a*": true, "ftp://[::1]/a?": true, "ftp://h/[ab]": true,
-	} {
-		if namesSeveral(url) != want {
-			t.Errorf("%s: %v, want %v", url, !want, want)
-		}
-	}
-}
-
-func TestFit(t *testing.T) {
-	t.Setenv("LC_ALL", "C.UTF-8")
-	for _, name := range []string{"short", "a-name-that-is-much-too-long-for-its-column.tar.gz", "漢字漢字漢字漢字漢字漢字漢字漢字漢字.bin", "😀😀😀😀😀😀😀😀😀😀😀.bin"} {
-		for n := 8; n <= 32; n++ {
-			got := fit(name, n)
-			if cells(got) > n || cells(name) <= n && got != name {
-				t.Errorf("%q in %d columns: %q has %d", name, n, got, cells(got))
-			}
-			if ext := filepath.Ext(name); ext != "" && n >= 12 && !strings.HasSuffix(got, ext[len(ext)-3:]) {
-				t.Errorf("%q in %d columns: %q lost its end", name, n, got)
-			}
-		}
-	}
-}
-
-// TestPace: each column of a bar has its width whatever the numbers are.
-func TestPace(t *testing.T) {
-	var p pace
-	start := time.Unix(1_000_000, 0)
-	p.step(start, 0, 100_000_000)
-	if p.percent() != "   0 %" || p.rate() != strings.Repeat(" ", 12) || p.left() != strings.Repeat(" ", 9) {
-		t.Errorf("at first: %q %q %q", p.percent(), p.rate(), p.left())
-	}
-	for i := 1; i <= 50; i++ {
-		p.step(start.Add(time.Duration(i)*100*time.Millisecond), int64(i)*1_000_000, 100_000_000)
-		if len(p.percent()) != 6 || len(p.rate()) != 12 || len(p.left()) != 9 {
-			t.Errorf("step %d: %q %q %q", i, p.percent(), p.rate(), p.left())
-		}
-	}
-	if p.percent() != "  50 %" || p.rate() != "     10 MB/s" || p.left() != "     0:05" {
-		t.Errorf("half: %q %q %q", p.percent(), p.rate(), p.left())
-	}
-	p.total = 1_000_000_000_000
-	if got := p.left(); got != " 27:46:35" {
-		t.Errorf("a long time: %q", got)
-	}
-	p = pace{done: 1500, total: -1, speed: 10}
-	if p.percent() != "  1.5 kB" || p.left() != strings.Repeat(" ", 9) {
-		t.Errorf("no total: %q %q", p.percent(), p.left())
-	}
-}
 
 // TestHelp: every flag of every verb shows its default and its variable, in 80
 // columns, whatever the variables are.
@@ -223,15 +91,9 @@ func TestShortHelp(t *testing.T) {
 			}
 		}
 	}
-	grouped := map[string]bool{}
-	for _, g := range clientSections {
-		for _, name := range g.names {
-			grouped[name] = true
-		}
-	}
 	for _, f := range clientFlags() {
-		if name := f.Names()[0]; !grouped[name] {
-			t.Errorf("--%s is in no group of the help", name)
+		if f, ok := f.(cli.CategorizableFlag); !ok || f.GetCategory() == "" {
+			t.Errorf("%v is in no section of the help", f)
 		}
 	}
 	if code, out, _ := try(t, "serve", "--help=all"); code != exitOK || !strings.Contains(out, "\nTLS:\n") || !strings.Contains(out, "--ban-time") {
@@ -384,14 +246,6 @@ func TestBanner(t *testing.T) {
 			if want = strings.ReplaceAll(want, "ADDR", addr); !strings.Contains(out.buf.String(), want) {
 				t.Errorf("%v: %q is not in\n%s", tt.args, want, out.buf.String())
 			}
-		}
-	}
-}
-
-func TestEscapeAll(t *testing.T) {
-	for name, want := range map[string]string{"plain-1_a.txt~": "plain-1_a.txt~", "a b": "a%20b", "$(x)'\"": "%24%28x%29%27%22", "é#?;": "%C3%A9%23%3F%3B", "50%": "50%25"} {
-		if got := escapeAll(name); got != want {
-			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
 }

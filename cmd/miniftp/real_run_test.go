@@ -1,0 +1,45 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestExplainRealRun: get and serve draw the same transfers, each from its side.
+func TestExplainRealRun(t *testing.T) {
+	t.Setenv("LC_ALL", "C.UTF-8")
+	t.Setenv("COLUMNS", "80")
+	t.Setenv("HOME", t.TempDir()) // no .netrc
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "report.pdf"), bytes.Repeat([]byte("line\n"), 20000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	url := make(chan string, 1)
+	served := &serveOutput{url: url}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int)
+	go func() {
+		ended <- run(ctx, verbs, []string{"miniftp", "serve", "--explain", "--log-level", "error", "--listen", "127.0.0.1:0", root},
+			stdio{nil, &served.buf, served})
+	}()
+	at := <-url
+	var got bytes.Buffer
+	for _, flags := range [][]string{{"--passive"}, {"--active"}, {"--active", "--active-ip", "192.0.2.1"}} {
+		args := append(append([]string{"miniftp", "get", "--explain"}, flags...), at+"report.pdf", filepath.Join(t.TempDir(), "copy"))
+		_ = run(t.Context(), verbs, args, stdio{nil, &got, &got})
+	}
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("serve ends with exit %d", code)
+	}
+	_, drawn, _ := strings.Cut(served.buf.String(), "Ctrl-C stops.\n")
+	golden(t, "real.golden", "== the client's side\n"+speeds.ReplaceAllString(masked(got.String()), "SPEED")+
+		"== the server's side\n"+strings.ReplaceAll(masked(drawn), at, "URL"))
+}
+
+var speeds = regexp.MustCompile(`[0-9.]+ [kMG]?B/s`)
