@@ -43,8 +43,8 @@ func TestBarsAtATerminal(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					verb, rest, _ := strings.Cut(args, " ")
-					words := []string{verb, "-j", strconv.Itoa(connections), "--rate", "40k"}
+					name, rest, _ := strings.Cut(args, " ")
+					words := []string{name, "-j", strconv.Itoa(connections), "--rate", "40k"}
 					s := pty{columns: 100}.start(t, dir, append(words, strings.Fields(strings.ReplaceAll(rest, "URL", srv.URL))...)...)
 					shown := ""
 					for frames := 0; frames < 6; frames += strings.Count(shown[max(0, len(shown)-400):], "%") {

@@ -37,21 +37,6 @@ func benched(t *testing.T, args ...string) (code int, report benchJSON, rows map
 	return code, report, rows, errs
 }
 
-// allNames are all files and directories of a server.
-func allNames(t *testing.T, fsys afero.Fs) (all []string) {
-	t.Helper()
-	err := afero.Walk(fsys, "/", func(path string, _ os.FileInfo, err error) error {
-		if path != "/" {
-			all = append(all, path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
 // Every row runs, by every way, and nothing stays behind.
 func TestBenchRows(t *testing.T) {
 	for _, tt := range []struct {

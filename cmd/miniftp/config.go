@@ -54,14 +54,14 @@ type config struct {
 func newConfig(c *cli.Context, file string) *config {
 	cf := &config{values: map[string]value{"root": {is: ".", key: "root"}}}
 	known := []string{"root"}
-	flags := map[string]cli.Flag{"root": &cli.StringFlag{Name: "root"}}
+	byKey := map[string]cli.Flag{"root": &cli.StringFlag{Name: "root"}}
 	for _, g := range serveGroups() {
 		for _, f := range g.flags {
 			name := f.Names()[0]
 			key := g.key(name)
 			cf.values[name] = value{is: defaultOf(f), key: key}
 			known = append(known, key)
-			flags[key] = f
+			byKey[key] = f
 		}
 	}
 	if file != "" {
@@ -69,11 +69,11 @@ func newConfig(c *cli.Context, file string) *config {
 		if cf.file, err = readConfig(file); err != nil {
 			cf.problems = append(cf.problems, err)
 		} else {
-			cf.readFile(flags, known)
+			cf.readFile(byKey, known)
 		}
 	}
 	if c != nil {
-		cf.readFlags(c, flags)
+		cf.readFlags(c, byKey)
 	}
 	if len(cf.list("listen")) == 0 && len(cf.list("listen-tls")) == 0 {
 		if cf.values["listen"].by == byFile {
@@ -100,8 +100,8 @@ func (cf *config) settle(name string, is any) {
 }
 
 // readFlags takes over what the command line and the environment say.
-func (cf *config) readFlags(c *cli.Context, flags map[string]cli.Flag) {
-	for _, f := range flags {
+func (cf *config) readFlags(c *cli.Context, byKey map[string]cli.Flag) {
+	for _, f := range byKey {
 		name := f.Names()[0]
 		if name == "root" || !c.IsSet(name) {
 			continue
@@ -144,7 +144,7 @@ func (cf *config) readPort(c *cli.Context) {
 }
 
 // readFile takes over what the file says, [users] apart.
-func (cf *config) readFile(flags map[string]cli.Flag, known []string) {
+func (cf *config) readFile(byKey map[string]cli.Flag, known []string) {
 	tables := []string{"users"}
 	for _, g := range serveGroups() {
 		tables = append(tables, g.table)
@@ -154,7 +154,7 @@ func (cf *config) readFile(flags map[string]cli.Flag, known []string) {
 		if k.path[0] == "users" {
 			continue
 		}
-		f, ok := flags[strings.Join(k.path, ".")]
+		f, ok := byKey[strings.Join(k.path, ".")]
 		switch {
 		case ok && k.value == nil:
 			cf.wrongKey(k, "it is a setting, not a table: write  %s = …", k)

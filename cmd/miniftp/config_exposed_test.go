@@ -102,13 +102,13 @@ func TestOneUsersProblem(t *testing.T) {
 // wrong permission is not taken for a part of the password.
 func TestNoUserIsNotAnyone(t *testing.T) {
 	dir := t.TempDir()
-	users := filepath.Join(dir, "users")
+	list := filepath.Join(dir, "users")
 	for _, text := range []string{"", "# nobody yet\n", "\n\n", "\ufeff"} {
-		writeFile(t, users, text)
+		writeFile(t, list, text)
 		for _, args := range [][]string{
-			{"--users-file", users},
-			{"--users-file", users, "--user", "a:b"},
-			{"--users-file", users, "--anonymous", "ro"},
+			{"--users-file", list},
+			{"--users-file", list, "--user", "a:b"},
+			{"--users-file", list, "--anonymous", "ro"},
 		} {
 			if code, _, errs := try(t, append([]string{"serve", "--listen", "127.0.0.1:0"}, append(args, dir)...)...); code != exitUsage || !strings.Contains(errs, "no user is in it") {
 				t.Errorf("%q %v: exit %d: %s", text, args, code, errs)

@@ -22,15 +22,15 @@ import (
 const doctorTimeout = 5 * time.Second
 
 func doctorCommand(e *env) *cli.Command {
-	flags := clientFlags(&cli.BoolFlag{Name: "write", Usage: "try an upload, too: a small file under a random name in the directory of the URL, which is removed again"})
-	for _, f := range flags {
+	all := clientFlags(&cli.BoolFlag{Name: "write", Usage: "try an upload, too: a small file under a random name in the directory of the URL, which is removed again"})
+	for _, f := range all {
 		if d, ok := f.(*durationFlag); ok && d.Name == "timeout" {
 			d.Value = doctorTimeout
 		}
 	}
 	return &cli.Command{
 		Name: "doctor", Usage: "find out what is wrong with a server, and who must fix it", ArgsUsage: "URL",
-		Flags: flags,
+		Flags: all,
 		Description: examples("Tries passive and active mode, IPv4 and IPv6, in the clear and under TLS, and whether the server tells the truth about sizes, offsets and times. "+
 			"The URL names a server, a directory or a file. Nothing is written unless --write says so. Whether --active is given or not, both modes are tried. "+
 			"An ftp:// URL is tried under TLS, too; nothing is sent in the clear to ftpes:// and ftps://. The exit code is 0 if at least one way works.",

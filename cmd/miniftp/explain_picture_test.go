@@ -1,44 +1,12 @@
 package main
 
 import (
-	"encoding/xml"
-	"errors"
 	"io"
 	"strings"
 	"testing"
 
 	"miniftp/ftp"
 )
-
-// words are the texts of an SVG, which has to be well-formed and to hold nothing that
-// runs or loads anything.
-func words(t *testing.T, svg string) string {
-	t.Helper()
-	d := xml.NewDecoder(strings.NewReader(svg))
-	var all strings.Builder
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return all.String()
-		}
-		if err != nil {
-			t.Fatalf("%v in\n%s", err, svg)
-		}
-		switch token := token.(type) {
-		case xml.StartElement:
-			if name := token.Name.Local; !strings.Contains(" svg title style text line rect path ", " "+name+" ") {
-				t.Errorf("there is a <%s>", name)
-			}
-			for _, a := range token.Attr {
-				if strings.HasPrefix(strings.ToLower(a.Name.Local), "on") || strings.Contains(a.Name.Local, "href") {
-					t.Errorf("there is an attribute %s", a.Name.Local)
-				}
-			}
-		case xml.CharData:
-			all.WriteString(string(token) + "\n")
-		}
-	}
-}
 
 // Every play is drawn as a picture, too: with all that its ladder says, in order.
 func TestPictures(t *testing.T) {

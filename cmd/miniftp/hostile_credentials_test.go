@@ -12,16 +12,6 @@ import (
 	"time"
 )
 
-// logins are the USER and PASS lines that a server got, session by session.
-func (h *hostile) logins() (all []string) {
-	for _, line := range h.commands() {
-		if strings.HasPrefix(line, "USER ") || strings.HasPrefix(line, "PASS") || strings.HasPrefix(line, "ACCT ") {
-			all = append(all, line)
-		}
-	}
-	return all
-}
-
 // TestCredentialsStayWithTheirServer: what was given for one server, by the URL or by
 // ~/.netrc, is told to no other: not to another port or user, not in another scheme,
 // not in a retry, in whatever order URLs stand (CVE-2022-27774).

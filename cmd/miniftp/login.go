@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
+	xterm "golang.org/x/term"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -74,7 +74,7 @@ func (e *env) prompt(r *remote, user string) (string, string, error) {
 		return user, "", nil
 	}
 	fd := int(in.Fd())
-	was, err := term.GetState(fd)
+	was, err := xterm.GetState(fd)
 	if err != nil {
 		return user, "", err
 	}
@@ -83,14 +83,14 @@ func (e *env) prompt(r *remote, user string) (string, string, error) {
 	var pass []byte
 	go func() {
 		var err error
-		pass, err = term.ReadPassword(fd)
+		pass, err = xterm.ReadPassword(fd)
 		typed <- err
 	}()
 	select {
 	case err = <-typed:
 	case <-e.ctx.Done(): // nothing ends the read: the process will
 		fmt.Fprintln(e.err)
-		_ = term.Restore(fd, was)
+		_ = xterm.Restore(fd, was)
 		return user, "", context.Cause(e.ctx)
 	}
 	fmt.Fprintln(e.err)

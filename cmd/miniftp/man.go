@@ -183,8 +183,8 @@ func (b *roff) exits() {
 	}
 }
 
-func (b *roff) flags(flags []cli.Flag) {
-	for _, f := range flags {
+func (b *roff) flags(list []cli.Flag) {
+	for _, f := range list {
 		d, ok := f.(cli.DocGenerationFlag)
 		if !ok {
 			continue

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
+	xterm "golang.org/x/term"
 
 	"miniftp/ftp"
 	"miniftp/ftp/server"
@@ -100,7 +100,7 @@ func (e *env) newPassword(name string) (string, error) {
 // askTwice shows each prompt and reads an answer that is not shown.
 func (e *env) askTwice(fd int, prompts []string) ([2]string, error) {
 	var answers [2]string
-	was, err := term.GetState(fd)
+	was, err := xterm.GetState(fd)
 	if err != nil {
 		return answers, err
 	}
@@ -110,7 +110,7 @@ func (e *env) askTwice(fd int, prompts []string) ([2]string, error) {
 		for i, p := range prompts {
 			fmt.Fprint(e.err, p)
 			var b []byte
-			b, err = term.ReadPassword(fd)
+			b, err = xterm.ReadPassword(fd)
 			fmt.Fprintln(e.err)
 			if err != nil {
 				break
@@ -123,7 +123,7 @@ func (e *env) askTwice(fd int, prompts []string) ([2]string, error) {
 	case err = <-typed:
 	case <-e.ctx.Done(): // nothing ends the read: the process will
 		fmt.Fprintln(e.err)
-		_ = term.Restore(fd, was)
+		_ = xterm.Restore(fd, was)
 		return [2]string{}, e.ctx.Err()
 	}
 	if errors.Is(err, io.EOF) {

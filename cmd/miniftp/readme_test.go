@@ -31,17 +31,6 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-func between(t *testing.T, text, mark, table string) string {
-	t.Helper()
-	begin, end := "<!-- "+mark+": begin -->\n", "<!-- "+mark+": end -->"
-	head, rest, ok := strings.Cut(text, begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("README.md has no markers for %s", mark)
-	}
-	return head + begin + table + end + tail
-}
-
 func verbTable() string {
 	var b strings.Builder
 	b.WriteString("| verb | arguments | what it does |\n|---|---|---|\n")

@@ -29,8 +29,8 @@ func TestExplainRealRun(t *testing.T) {
 	}()
 	at := <-url
 	var got bytes.Buffer
-	for _, flags := range [][]string{{"--passive"}, {"--active"}, {"--active", "--active-ip", "192.0.2.1"}} {
-		args := append(append([]string{"miniftp", "get", "--explain"}, flags...), at+"report.pdf", filepath.Join(t.TempDir(), "copy"))
+	for _, mode := range [][]string{{"--passive"}, {"--active"}, {"--active", "--active-ip", "192.0.2.1"}} {
+		args := append(append([]string{"miniftp", "get", "--explain"}, mode...), at+"report.pdf", filepath.Join(t.TempDir(), "copy"))
 		_ = run(t.Context(), verbs, args, stdio{nil, &got, &got})
 	}
 	cancel()

@@ -19,11 +19,11 @@ type jsonTrouble struct {
 }
 
 // troubleOf returns what err has to say, and the exit code.
-func troubleOf(verb string, err error) (jsonTrouble, int) {
+func troubleOf(did string, err error) (jsonTrouble, int) {
 	if err == nil {
 		return jsonTrouble{}, exitOK
 	}
-	f := newFailure(verb, err)
+	f := newFailure(did, err)
 	return jsonTrouble{f.Error, f.Kind, f.Reply}, f.Exit
 }
 

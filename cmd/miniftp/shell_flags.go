@@ -17,12 +17,12 @@ func (s *session) understand(c command) (*call, error) {
 	l := &call{command: c, verb: v, name: name, flags: v.flags, args: c.words[1:]}
 	if v.cli != "" {
 		line := s.commandLine(v.cli)
-		flags, args, err := splitFlags(line, name, l.args)
+		given, args, err := splitFlags(line, name, l.args)
 		if err != nil {
 			return nil, err
 		}
 		l.args = args
-		for _, f := range flags {
+		for _, f := range given {
 			switch f {
 			case "-R", "--reverse":
 				l.turn = l.turn || v.cli == "mirror"
@@ -53,21 +53,21 @@ func (s *session) understand(c command) (*call, error) {
 }
 
 // commandLine is a verb of the command line, to be looked at.
-func (s *session) commandLine(verb string) *cli.Command {
+func (s *session) commandLine(of string) *cli.Command {
 	if s.app == nil {
 		s.app = newApp(&env{stdio: s.e.stdio, ctx: s.e.ctx, verbs: s.e.verbs})
 	}
-	return s.app.Command(verb)
+	return s.app.Command(of)
 }
 
 // splitFlags tells flags from arguments, wherever they stand; behind -- there are only
 // arguments. Each flag is one element, with its value behind it in another.
-func splitFlags(c *cli.Command, name string, words []word) (flags []string, args []word, err error) {
+func splitFlags(c *cli.Command, name string, words []word) (given []string, args []word, err error) {
 	for i := 0; i < len(words); i++ {
 		w := words[i]
 		switch {
 		case w.bare && w.text == "--":
-			return flags, append(args, words[i+1:]...), nil
+			return given, append(args, words[i+1:]...), nil
 		case !w.isFlag():
 			args = append(args, w)
 			continue
@@ -76,26 +76,26 @@ func splitFlags(c *cli.Command, name string, words []word) (flags []string, args
 		if err != nil {
 			return nil, nil, err
 		}
-		flags = append(flags, some...)
+		given = append(given, some...)
 		if wants {
 			if i++; i == len(words) {
 				return nil, nil, noArgument(some[len(some)-1], c.Flags)
 			}
-			flags = append(flags, words[i].text)
+			given = append(given, words[i].text)
 		}
 	}
-	return flags, args, nil
+	return given, args, nil
 }
 
 // lineFlag is a flag of a verb, if a line may have it; nil for those that the shell
 // knows by itself.
-func lineFlag(c *cli.Command, verb, name string) (cli.DocGenerationFlag, error) {
+func lineFlag(c *cli.Command, of, name string) (cli.DocGenerationFlag, error) {
 	if name == "-h" && findFlag(c.Flags, "h") == nil || name == "--help" || c.Name == "mirror" && (name == "-R" || name == "--reverse") {
 		return nil, nil
 	}
 	f, ok := findFlag(c.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)
 	if !ok {
-		return nil, usagef("there is no flag %s: help %s lists them; a name that begins with a dash stands behind --", name, verb)
+		return nil, usagef("there is no flag %s: help %s lists them; a name that begins with a dash stands behind --", name, of)
 	}
 	switch long := f.(cli.Flag).Names()[0]; {
 	case !connectionFlags[long]:

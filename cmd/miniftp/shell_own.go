@@ -305,31 +305,31 @@ var instead = map[string]string{
 }
 
 func (s *session) runQuote(ctx context.Context, l *call) error {
-	verb := strings.ToUpper(l.args[0].text)
-	if say := instead[verb]; say != "" {
-		return usagef("%s is what %s is for here: there are several connections", verb, say)
+	command := strings.ToUpper(l.args[0].text)
+	if say := instead[command]; say != "" {
+		return usagef("%s is what %s is for here: there are several connections", command, say)
 	}
-	return s.send(ctx, l, verb, l.args[1:])
+	return s.send(ctx, l, command, l.args[1:])
 }
 
 func (s *session) runSite(ctx context.Context, l *call) error { return s.send(ctx, l, "SITE", l.args) }
 
 // send gives a command to the server, seen from the current directory, and prints the
 // reply.
-func (s *session) send(ctx context.Context, l *call, verb string, args []word) error {
+func (s *session) send(ctx context.Context, l *call, command string, args []word) error {
 	var words []string
 	for _, w := range args {
 		words = append(words, w.text)
 	}
-	s.secrets.Learn(ftp.Command{Verb: verb, Arg: strings.Join(words, " ")})
+	s.secrets.Learn(ftp.Command{Verb: command, Arg: strings.Join(words, " ")})
 	var refused error // which is no reason to try again
-	err := s.do(ctx, verb, func(cl *client.Client) error {
+	err := s.do(ctx, command, func(cl *client.Client) error {
 		if path.IsAbs(s.dir) {
 			if err := cl.ChangeDir(ctx, s.dir); err != nil {
 				return err
 			}
 		}
-		reply, err := cl.Command(ctx, verb, strings.Join(words, " "))
+		reply, err := cl.Command(ctx, command, strings.Join(words, " "))
 		reply = s.secrets.MaskReply(reply)
 		var no *ftp.Error
 		if err != nil && !errors.As(err, &no) {

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/peterh/liner"
-	"golang.org/x/term"
+	xterm "golang.org/x/term"
 )
 
 // terminal is where somebody types lines: with editing, history and Tab, or plainly
@@ -92,7 +92,7 @@ func (t *terminal) next(prompt string) (string, error) {
 func (t *terminal) password(question string) (string, error) {
 	if t.editor == nil {
 		fmt.Fprint(t.s.e.err, question)
-		b, err := term.ReadPassword(int(os.Stdin.Fd()))
+		b, err := xterm.ReadPassword(int(os.Stdin.Fd()))
 		fmt.Fprintln(t.s.e.err)
 		return string(b), err
 	}

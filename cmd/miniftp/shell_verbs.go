@@ -133,11 +133,11 @@ func (s *session) runHelp(_ context.Context, l *call) error {
 // help tells all about one verb.
 func (s *session) help(w io.Writer, v *shellVerb) error {
 	usage := v.names[0]
-	var flags []cli.Flag
+	var all []cli.Flag
 	if v.cli != "" {
 		for _, f := range s.commandLine(v.cli).Flags {
 			if !connectionFlags[f.Names()[0]] {
-				flags = append(flags, f)
+				all = append(all, f)
 			}
 		}
 		usage += " [flags]"
@@ -146,7 +146,7 @@ func (s *session) help(w io.Writer, v *shellVerb) error {
 	if len(v.names) > 1 {
 		fmt.Fprintf(w, "    also: %s\n", strings.Join(v.names[1:], ", "))
 	}
-	for _, f := range flags {
+	for _, f := range all {
 		fmt.Fprint(w, flagHelp(f))
 	}
 	return nil

@@ -12,17 +12,17 @@ import (
 // that quotes the cluster.
 func asTyped(app *cli.App, args []string) ([]string, error) {
 	verbs, at := app.Commands, 1
-	var verb *cli.Command
+	var found *cli.Command
 	path := ""
 	for at < len(args) {
 		next := verbNamed(verbs, args[at])
 		if next == nil {
 			break
 		}
-		verb, verbs, at = next, next.Subcommands, at+1
+		found, verbs, at = next, next.Subcommands, at+1
 		path = strings.TrimSpace(path + " " + next.Name)
 	}
-	if verb == nil {
+	if found == nil {
 		return args, nil
 	}
 	all := append([]string(nil), args[:at]...)
@@ -35,7 +35,7 @@ func asTyped(app *cli.App, args []string) ([]string, error) {
 			break
 		}
 		flags, wants, err := takeApart(word, func(name string) (cli.DocGenerationFlag, error) {
-			return clusterFlag(verb, path, word, name)
+			return clusterFlag(found, path, word, name)
 		})
 		if err != nil {
 			return nil, err
@@ -51,15 +51,15 @@ func asTyped(app *cli.App, args []string) ([]string, error) {
 
 // clusterFlag finds a flag of a verb. One that is unknown is an error only as part of a
 // cluster: cli reports the others.
-func clusterFlag(verb *cli.Command, path, word, name string) (cli.DocGenerationFlag, error) {
-	f, ok := findFlag(verb.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)
+func clusterFlag(found *cli.Command, path, word, name string) (cli.DocGenerationFlag, error) {
+	f, ok := findFlag(found.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)
 	switch {
 	case ok || name == word || strings.HasPrefix(word, name+"="):
 		return f, nil
 	case name == "-h":
 		return nil, usagef("-h in %s: it shows the help only without arguments: miniftp %s --help", word, path)
 	}
-	return nil, noSuchFlag(path, word, name, verb.Flags)
+	return nil, noSuchFlag(path, word, name, found.Flags)
 }
 
 // noSuchFlag is the error for an unknown flag in a word of the command line.

@@ -20,17 +20,17 @@ var (
 
 // usageErrors says in our words what is wrong with the flags of a verb; "" are
 // those before the verb.
-func (e *env) usageErrors(verb string, flags []cli.Flag) cli.OnUsageErrorFunc {
+func (e *env) usageErrors(path string, flags []cli.Flag) cli.OnUsageErrorFunc {
 	return func(c *cli.Context, err error, _ bool) error {
 		if errors.Is(err, flag.ErrHelp) {
-			return e.helpAsked(c.App, verb)
+			return e.helpAsked(c.App, path)
 		}
 		text := err.Error()
-		if m := unknownFlag.FindStringSubmatch(text); m != nil && verb == "" {
+		if m := unknownFlag.FindStringSubmatch(text); m != nil && path == "" {
 			return usagef("miniftp has no flag %s: a verb comes first, then its flags, as in  miniftp get --verbose URL", e.typed(m[1]))
 		} else if m != nil {
 			word := e.typed(m[1])
-			return noSuchFlag(verb, word, word, flags)
+			return noSuchFlag(path, word, word, flags)
 		}
 		if m := noValue.FindStringSubmatch(text); m != nil {
 			return noArgument(dashed(m[1]), flags)

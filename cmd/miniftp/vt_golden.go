@@ -1,8 +1,15 @@
 package main
 
 import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
 	"regexp"
 	"strings"
+	"testing"
+
+	"github.com/spf13/afero"
 )
 
 // masked is a picture without what differs from run to run: ports and times. It
@@ -10,4 +17,60 @@ import (
 func masked(s string) string {
 	s = regexp.MustCompile(`\bin [0-9.]+ m?s, .*/s`).ReplaceAllString(s, "in TIME")
 	return regexp.MustCompile(`\b[0-9]{4,5}\b`).ReplaceAllStringFunc(s, func(p string) string { return strings.Repeat("N", len(p)) })
+}
+
+// allNames are all files and directories of a server.
+func allNames(t *testing.T, fsys afero.Fs) (all []string) {
+	t.Helper()
+	err := afero.Walk(fsys, "/", func(path string, _ os.FileInfo, err error) error {
+		if path != "/" {
+			all = append(all, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func between(t *testing.T, text, mark, table string) string {
+	t.Helper()
+	begin, end := "<!-- "+mark+": begin -->\n", "<!-- "+mark+": end -->"
+	head, rest, ok := strings.Cut(text, begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("README.md has no markers for %s", mark)
+	}
+	return head + begin + table + end + tail
+}
+
+// words are the texts of an SVG, which has to be well-formed and to hold nothing that
+// runs or loads anything.
+func words(t *testing.T, svg string) string {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(svg))
+	var all strings.Builder
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return all.String()
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, svg)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			if name := token.Name.Local; !strings.Contains(" svg title style text line rect path ", " "+name+" ") {
+				t.Errorf("there is a <%s>", name)
+			}
+			for _, a := range token.Attr {
+				if strings.HasPrefix(strings.ToLower(a.Name.Local), "on") || strings.Contains(a.Name.Local, "href") {
+					t.Errorf("there is an attribute %s", a.Name.Local)
+				}
+			}
+		case xml.CharData:
+			all.WriteString(string(token) + "\n")
+		}
+	}
 }

@@ -226,3 +226,13 @@ func files(t *testing.T, dir string) (all []string) {
 	})
 	return all
 }
+
+// logins are the USER and PASS lines that a server got, session by session.
+func (h *hostile) logins() (all []string) {
+	for _, line := range h.commands() {
+		if strings.HasPrefix(line, "USER ") || strings.HasPrefix(line, "PASS") || strings.HasPrefix(line, "ACCT ") {
+			all = append(all, line)
+		}
+	}
+	return all
+}

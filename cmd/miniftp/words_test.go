@@ -46,8 +46,8 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%s: too wide: %s", c.Name, line)
 			}
 		}
-		_, flags, _ := strings.Cut(help, "\nFlags:\n")
-		flat := strings.Join(strings.Fields(flags), " ")
+		_, line, _ := strings.Cut(help, "\nFlags:\n")
+		flat := strings.Join(strings.Fields(line), " ")
 		for _, f := range c.Flags {
 			name := f.Names()[0]
 			_, after, ok := strings.Cut(strings.Replace(flat, "--"+name+"[=", "--"+name+" [=", 1), "--"+name+" ")
