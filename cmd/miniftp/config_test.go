@@ -322,17 +322,6 @@ func TestEveryOption(t *testing.T) {
 	}
 }
 
-// TestFamilies: each permission can be named.
-func TestFamilies(t *testing.T) {
-	var all server.Perm
-	for _, f := range families {
-		all |= f.perm
-	}
-	if all != server.ReadWrite {
-		t.Errorf("the families are %v", all)
-	}
-}
-
 // TestShowMasks: no password is shown, in any form.
 func TestShowMasks(t *testing.T) {
 	file := writeFile(t, filepath.Join(t.TempDir(), "m.toml"), "[users.a]\npassword = \"s3cret\"\n[users.\"b c\"]\npassword = \"s3cret\"\n")

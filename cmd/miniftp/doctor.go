@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"path"
 	"strings"
 	"time"
@@ -105,23 +104,6 @@ func (e *env) newDoctor(c *cli.Context, r *remote) (*doctor, error) {
 		s.ports.Close() // keep none open meanwhile
 	}
 	return &doctor{s: s, x: x, lookup: addresses, write: c.Bool("write"), most: c.Int("parallel"), slow: map[string]bool{}}, nil
-}
-
-// addresses are those of a host, or the one that its name is.
-func addresses(ctx context.Context, host string) ([]netip.Addr, error) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
-	}
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-}
-
-// noName says in plain words that a name has no address.
-func noName(err error) error {
-	var name *net.DNSError
-	if errors.As(err, &name) && name.IsNotFound {
-		return errors.New("there is no host of that name")
-	}
-	return fmt.Errorf("the name can't be looked up: %w", plainCause(err))
 }
 
 // report is an examination, judged.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -247,27 +246,6 @@ func (w *wire) opened(ctx context.Context, goAhead chan struct{}, upload bool) f
 		return nil
 	}
 }
-
-// plainCause is what the operating system says, without addresses and calls.
-func plainCause(err error) error {
-	var name *net.DNSError
-	if errors.As(err, &name) {
-		return err
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errHungUp
-	}
-	for op := new(net.OpError); errors.As(err, &op); {
-		err = op.Err
-	}
-	var call *os.SyscallError
-	if errors.As(err, &call) {
-		err = call.Err
-	}
-	return err
-}
-
-var errHungUp = errors.New("the server closed it")
 
 // bounded keeps the first bytes of what comes.
 type bounded struct {

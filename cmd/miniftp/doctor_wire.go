@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -388,13 +387,4 @@ func (w *wire) tell(what ftp.Happening) {
 	if w.s.observer != nil {
 		w.s.observer.Observe(ftp.Event{At: time.Now(), Control: w.control, What: what})
 	}
-}
-
-func tcpAddr(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := t.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

@@ -148,3 +148,6 @@ func (o *output) Write(p []byte) (int, error) {
 }
 
 const maxHeld = 8 << 20 // bytes in memory at once
+
+// branchBytes is what the name of a file takes beside its words, in a slice that grows.
+const branchBytes = 160

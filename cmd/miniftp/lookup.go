@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+)
+
+// addresses are those of a host, or the one that its name is.
+func addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, nil
+	}
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// noName says in plain words that a name has no address.
+func noName(err error) error {
+	var name *net.DNSError
+	if errors.As(err, &name) && name.IsNotFound {
+		return errors.New("there is no host of that name")
+	}
+	return fmt.Errorf("the name can't be looked up: %w", plainCause(err))
+}
+
+// plainCause is what the operating system says, without addresses and calls.
+func plainCause(err error) error {
+	var name *net.DNSError
+	if errors.As(err, &name) {
+		return err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errHungUp
+	}
+	for op := new(net.OpError); errors.As(err, &op); {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	return err
+}
+
+func tcpAddr(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+var errHungUp = errors.New("the server closed it")
