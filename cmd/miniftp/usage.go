@@ -44,7 +44,7 @@ func (e *env) usageErrors(path string, flags []cli.Flag) cli.OnUsageErrorFunc {
 		if m := badEnv.FindStringSubmatch(text); m != nil {
 			return usagef("%s=%s: it takes %s", m[2], m[1], wanted(flags, m[3]))
 		}
-		return usageError{text}
+		return usagef("%s", text)
 	}
 }
 
