@@ -286,7 +286,7 @@ func (b *benchmark) run(shown *benchShow) (err error) {
 			return firstError(err, problem)
 		}
 		b.e.sayError(problem)
-		err = firstError(err, reported{problem})
+		err = firstError(err, reported{Err: problem})
 	}
 	return err
 }

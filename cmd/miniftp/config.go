@@ -308,7 +308,7 @@ func (e *env) sayProblems(cf *config) error {
 	for _, err := range cf.sorted() {
 		e.sayError(err)
 	}
-	return reported{cf.problems[0]}
+	return reported{Err: cf.problems[0]}
 }
 
 func (cf *config) sorted() []error {

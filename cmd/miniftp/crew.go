@@ -86,7 +86,7 @@ func (c *crew) judge(err error) {
 	}
 	c.e.sayError(err)
 	if c.first == nil {
-		c.first = reported{err}
+		c.first = reported{Err: err}
 	}
 	c.over = c.over || fatal(err)
 }

@@ -159,9 +159,9 @@ func (s *mirrorShow) end(res client.MirrorResult, err error) error {
 	if err != nil {
 		failed = s.explain(err)
 		if s.first != nil && !interrupted(s.e.ctx) {
-			failed = reported{s.first}
+			failed = reported{Err: s.first}
 			if exitCode(err) == exitLocal { // a full disk explains more than what failed before
-				failed = reported{err}
+				failed = reported{Err: err}
 			}
 		}
 	}

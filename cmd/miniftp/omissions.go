@@ -111,7 +111,7 @@ func (l *omissions) tell() error {
 		}
 		err := fmt.Errorf("%s: %w", line, errStrict)
 		l.e.sayError(err)
-		first = firstError(first, reported{err})
+		first = firstError(first, reported{Err: err})
 	}
 	return first
 }

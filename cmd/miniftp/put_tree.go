@@ -60,7 +60,7 @@ type treeFile struct {
 // fail tells an error about one name; the others follow.
 func (w *putWalk) fail(err error) {
 	w.e.sayError(err)
-	w.first = firstError(w.first, reported{err})
+	w.first = firstError(w.first, reported{Err: err})
 }
 
 // dir goes through a directory; above are the directories that lead here, and itself.

@@ -198,5 +198,5 @@ func (e *env) sayLast(err error) error {
 		return context.Canceled // report prints it
 	}
 	e.sayError(err)
-	return reported{err}
+	return reported{Err: err}
 }

@@ -343,7 +343,7 @@ func (s *session) send(ctx context.Context, l *call, command string, args []word
 			fmt.Fprintf(l.out, "%03d%s%s\n", int(reply.Code), mark, ftp.Printable(line))
 		}
 		if err != nil {
-			refused = reported{err}
+			refused = reported{Err: err}
 		}
 		return nil
 	})

@@ -59,7 +59,7 @@ func (s *session) failed(name string, err error) error {
 		text = name + ": " + text
 	}
 	s.say(s.where + text)
-	return reported{err}
+	return reported{Err: err}
 }
 
 // say prints a line that is no data.
@@ -96,7 +96,7 @@ func (s *session) runCommand(c command) error {
 	}
 	if err != nil && ctx.Err() != nil && s.e.ctx.Err() == nil {
 		s.say("interrupted" + resumeHint(l.verb.cli))
-		return reported{context.Canceled}
+		return reported{Err: context.Canceled}
 	}
 	if err != nil && s.e.ctx.Err() != nil {
 		s.e.resume = resumeHint(l.verb.cli) // for the last line of the program
@@ -204,7 +204,7 @@ func (s *session) prepare(ctx context.Context, l *call, io stdio, j *job) (run f
 			return err
 		}
 		e.sayError(err)
-		return reported{err}
+		return reported{Err: err}
 	}, nil
 }
 

@@ -83,7 +83,7 @@ func (t *tree) dir(here place) error {
 			continue
 		}
 		t.e.sayError(err)
-		first = firstError(first, reported{err})
+		first = firstError(first, reported{Err: err})
 		if fatal(err) || t.e.ctx.Err() != nil {
 			break
 		}

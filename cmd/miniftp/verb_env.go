@@ -112,7 +112,7 @@ func each[T any](e *env, items []T, f func(T) error) error {
 			continue
 		}
 		e.sayError(err)
-		first = firstError(first, reported{err})
+		first = firstError(first, reported{Err: err})
 		if fatal(err) || e.ctx.Err() != nil {
 			break
 		}

@@ -20,9 +20,11 @@ func (u usageError) Error() string { return u.text }
 func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
 // reported is an error that was printed already.
-type reported struct{ error }
+type reported struct{ Err error }
 
-func (r reported) Unwrap() error { return r.error }
+func (r reported) Error() string { return r.Err.Error() }
+
+func (r reported) Unwrap() error { return r.Err }
 
 // localProblem is a failure of a local file: one line, the file and what it is.
 func localProblem(name string, err error) error {
