@@ -106,7 +106,7 @@ func (e *env) runConfigShow(c *cli.Context) error {
 	if err := e.sayProblems(cf); err != nil {
 		return err
 	}
-	all := cf.settings()
+	all := cf.allSettings()
 	if c.Bool("json") {
 		enc := json.NewEncoder(e.out)
 		enc.SetEscapeHTML(false)
@@ -124,8 +124,8 @@ func (e *env) runConfigShow(c *cli.Context) error {
 	return nil
 }
 
-// settings are all that holds, in the order of the file. Passwords are masked.
-func (cf *config) settings() []setting {
+// allSettings are all that holds, in the order of the file. Passwords are masked.
+func (cf *config) allSettings() []setting {
 	root := cf.setting("root")
 	root.Value = maskPassword(cf.str("root"))
 	all := []setting{root}
