@@ -227,7 +227,7 @@ func TestBenchInterrupted(t *testing.T) {
 			}()
 			var out, errs bytes.Buffer
 			args := []string{"miniftp", "bench", "--time", "1h", "--timeout", "10m", "--entries", "100000", "--size", "16M", "--only", tt.row, srv.URL + "/"}
-			exit := run(ctx, verbs, args, stdio{strings.NewReader(""), &out, &errs})
+			exit := run(ctx, verbs, args, stdio{in: strings.NewReader(""), out: &out, err: &errs})
 			if exit != exitInterrupted || errs.String() != "miniftp: interrupted\n" {
 				t.Errorf("exit %d, %q", exit, errs.String())
 			}

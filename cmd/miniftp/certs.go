@@ -2,8 +2,6 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -175,16 +173,4 @@ func wouldSign() (*certificates, error) {
 	}
 	cert, err := newCertificate()
 	return &certificates{looked: time.Now(), pairs: []*pair{{certFile: file, keyFile: file, cert: &cert}}}, err
-}
-
-// savePEM writes a certificate and its key, for this user's eyes only. It is
-// renamed into place, so that nobody reads half of it.
-func savePEM(file string, cert tls.Certificate) error {
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		return err
-	}
-	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
-	b = append(b, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
-	return replaceFile(file, b, nil)
 }

@@ -159,7 +159,7 @@ func TestServerGoesAmongMany(t *testing.T) {
 		}
 		var errs bytes.Buffer
 		code := runWith(t.Context(), verbs, []string{"miniftp", "get", "-r", "--retries", retries, s.URL + "/tree", dir},
-			stdio{strings.NewReader(""), io.Discard, &errs}, func(int) time.Duration { s.Heal(); return 0 })
+			stdio{in: strings.NewReader(""), out: io.Discard, err: &errs}, func(int) time.Duration { s.Heal(); return 0 })
 		switch {
 		case again && code != exitOK:
 			t.Errorf("exit %d, %s", code, &errs)

@@ -159,7 +159,7 @@ func FuzzConfig(f *testing.F) {
 func parsed(t *testing.T, args ...string) *config {
 	t.Helper()
 	var cf *config
-	app := newApp(&env{verbs: verbs, stdio: stdio{nil, os.Stdout, os.Stderr}, ctx: t.Context()})
+	app := newApp(&env{verbs: verbs, stdio: stdio{out: os.Stdout, err: os.Stderr}, ctx: t.Context()})
 	app.Command("serve").Action = func(c *cli.Context) error {
 		cf = newConfig(c, c.String("config"))
 		return nil

@@ -233,7 +233,7 @@ func (e *env) eachNamed(c *cli.Context, urls []string, how naming, work *crew, f
 			return err
 		}
 		return each(e, files, func(file client.WalkEntry) error {
-			return f(k.on(r.join(file.Path)), r, found{file.Path, file.Entry})
+			return f(k.on(r.join(file.Path)), r, found{path: file.Path, entry: file.Entry})
 		})
 	})
 	done()

@@ -19,7 +19,7 @@ func demoRun(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	t.Setenv("LC_ALL", "C.UTF-8")
 	var o, e bytes.Buffer
-	code = run(t.Context(), verbs, append([]string{"miniftp", "demo"}, args...), stdio{strings.NewReader(""), &o, &e})
+	code = run(t.Context(), verbs, append([]string{"miniftp", "demo"}, args...), stdio{in: strings.NewReader(""), out: &o, err: &e})
 	return code, o.String(), e.String()
 }
 
@@ -83,7 +83,7 @@ func TestDemoUsage(t *testing.T) {
 func TestDemoASCII(t *testing.T) {
 	t.Setenv("LC_ALL", "C")
 	var out bytes.Buffer
-	if code := run(t.Context(), verbs, []string{"miniftp", "demo", "--width", "80"}, stdio{nil, &out, &out}); code != 0 {
+	if code := run(t.Context(), verbs, []string{"miniftp", "demo", "--width", "80"}, stdio{out: &out, err: &out}); code != 0 {
 		t.Fatalf("exit %d: %s", code, &out)
 	}
 	if i := strings.IndexFunc(out.String(), func(c rune) bool { return c > unicode.MaxASCII }); i >= 0 {
@@ -95,7 +95,7 @@ func TestDemoInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out bytes.Buffer
-	if code := run(ctx, verbs, []string{"miniftp", "demo"}, stdio{nil, &out, &out}); code != exitInterrupted {
+	if code := run(ctx, verbs, []string{"miniftp", "demo"}, stdio{out: &out, err: &out}); code != exitInterrupted {
 		t.Errorf("exit %d: %s", code, &out)
 	}
 }

@@ -148,7 +148,7 @@ func TestDoctorWrite(t *testing.T) {
 		t.Errorf("cut: %q", j.codes())
 	}
 	var out bytes.Buffer
-	if exit := run(t.Context(), verbs, []string{"miniftp", "doctor", "--write", srv.URL + "/a.txt"}, stdio{strings.NewReader(""), &out, &out}); exit != exitUsage {
+	if exit := run(t.Context(), verbs, []string{"miniftp", "doctor", "--write", srv.URL + "/a.txt"}, stdio{in: strings.NewReader(""), out: &out, err: &out}); exit != exitUsage {
 		t.Errorf("--write with a file: exit %d", exit)
 	}
 }
@@ -167,7 +167,7 @@ func TestDoctorInterrupted(t *testing.T) {
 		cancel()
 	}()
 	var out, errs bytes.Buffer
-	exit := run(ctx, verbs, []string{"miniftp", "doctor", "--timeout", "10m", srv.URL + "/"}, stdio{strings.NewReader(""), &out, &errs})
+	exit := run(ctx, verbs, []string{"miniftp", "doctor", "--timeout", "10m", srv.URL + "/"}, stdio{in: strings.NewReader(""), out: &out, err: &errs})
 	if exit != exitInterrupted || errs.String() != "miniftp: interrupted\n" {
 		t.Errorf("exit %d, %q", exit, errs.String())
 	}

@@ -23,7 +23,7 @@ import (
 func examined(t *testing.T, args ...string) (j jsonReport, exit int, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	exit = run(t.Context(), verbs, append([]string{"miniftp", "doctor", "--json"}, args...), stdio{strings.NewReader(""), &out, &errs})
+	exit = run(t.Context(), verbs, append([]string{"miniftp", "doctor", "--json"}, args...), stdio{in: strings.NewReader(""), out: &out, err: &errs})
 	if err := json.Unmarshal(out.Bytes(), &j); err != nil {
 		t.Fatalf("exit %d: %v\n%s%s", exit, err, out.String(), errs.String())
 	}
@@ -37,7 +37,7 @@ func examined(t *testing.T, args ...string) (j jsonReport, exit int, stderr stri
 func page(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	run(t.Context(), verbs, append([]string{"miniftp", "doctor"}, args...), stdio{strings.NewReader(""), &out, &errs})
+	run(t.Context(), verbs, append([]string{"miniftp", "doctor"}, args...), stdio{in: strings.NewReader(""), out: &out, err: &errs})
 	return out.String()
 }
 
@@ -227,7 +227,7 @@ func typed(t *testing.T, command string) {
 	dir := t.TempDir()
 	var out, errs bytes.Buffer
 	words := append(strings.Fields(command), dir)
-	if exit := run(t.Context(), verbs, words, stdio{strings.NewReader(""), &out, &errs}); exit != exitOK {
+	if exit := run(t.Context(), verbs, words, stdio{in: strings.NewReader(""), out: &out, err: &errs}); exit != exitOK {
 		t.Errorf("%s: exit %d: %s", strings.Join(words, " "), exit, errs.String())
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {

@@ -48,7 +48,7 @@ func TestCredentialsStayWithTheirServer(t *testing.T) {
 				args = append(args, strings.Replace(strings.Replace(u, "@B", "@"+b.addr, 1), "//B", "//"+b.addr, 1))
 			}
 			var out, errs bytes.Buffer
-			code := runWith(t.Context(), verbs, append(args, "-"), stdio{strings.NewReader(""), &out, &errs}, func(int) time.Duration { return 0 })
+			code := runWith(t.Context(), verbs, append(args, "-"), stdio{in: strings.NewReader(""), out: &out, err: &errs}, func(int) time.Duration { return 0 })
 			if code != 0 {
 				t.Errorf("exit %d: %s", code, errs.String())
 			}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,3 +24,15 @@ func stateDir() (string, error) {
 
 // geteuid is the user that the process runs as; -1 where there is no such number.
 var geteuid = os.Geteuid
+
+// savePEM writes a certificate and its key, for this user's eyes only. It is
+// renamed into place, so that nobody reads half of it.
+func savePEM(file string, cert tls.Certificate) error {
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		return err
+	}
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
+	b = append(b, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	return replaceFile(file, b, nil)
+}

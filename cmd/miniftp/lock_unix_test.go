@@ -22,7 +22,7 @@ func TestPutFromClosedInput(t *testing.T) {
 			t.Errorf("/dev/null with flags %d: closed is %v", flag, got)
 		}
 		var errs strings.Builder
-		code := run(t.Context(), verbs, []string{"miniftp", "put", "--retries", "0", "-", "ftp://127.0.0.1:1/x"}, stdio{null, io.Discard, &errs})
+		code := run(t.Context(), verbs, []string{"miniftp", "put", "--retries", "0", "-", "ftp://127.0.0.1:1/x"}, stdio{in: null, out: io.Discard, err: &errs})
 		if want != (code == exitLocal && strings.Contains(errs.String(), "standard input: it is closed")) {
 			t.Errorf("exit %d: %s", code, errs.String())
 		}

@@ -17,7 +17,7 @@ func entryOf(name string) listed {
 // prints no name twice.
 func TestRowsStream(t *testing.T) {
 	var out bytes.Buffer
-	p := &rows{e: &env{stdio: stdio{nil, &out, &out}}, key: sortKeys["name"], text: jsonText, json: true, stream: true}
+	p := &rows{e: &env{stdio: stdio{out: &out, err: &out}}, key: sortKeys["name"], text: jsonText, json: true, stream: true}
 	p.begin()
 	before := p.n
 	p.add(entryOf("b"))

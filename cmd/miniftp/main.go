@@ -27,7 +27,7 @@ func main() {
 		<-signals // the second one does not wait for anything
 		os.Exit(exitInterrupted)
 	}()
-	os.Exit(run(ctx, verbs, os.Args, stdio{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(ctx, verbs, os.Args, stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
 // endings returns the signals that end a command line, so that it can remove what it would

@@ -18,7 +18,7 @@ import (
 func TestMeter(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	var screen, errs bytes.Buffer
-	e := &env{stdio: stdio{nil, nil, &errs}, ctx: t.Context()}
+	e := &env{stdio: stdio{err: &errs}, ctx: t.Context()}
 	m := &meter{e: e, summary: true, bars: mpb.New(mpb.WithOutput(&screen), mpb.WithAutoRefresh(), mpb.WithRefreshRate(time.Millisecond))}
 	e.above = m.bars
 	for i, name := range []string{"one.bin", "漢字.bin", "a\x1bname.bin", "unknown.bin"} {
@@ -71,7 +71,7 @@ func (t *transfer) draw2nd(tb *testing.T) {
 // TestMeterEndsOpenBars: wait ends the bars of files whose done was not called, as those of
 // a run that was interrupted; what is called after it is harmless.
 func TestMeterEndsOpenBars(t *testing.T) {
-	e := &env{stdio: stdio{nil, nil, io.Discard}, ctx: t.Context()}
+	e := &env{stdio: stdio{err: io.Discard}, ctx: t.Context()}
 	m := &meter{e: e, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh(), mpb.WithRefreshRate(time.Millisecond))}
 	m.total(false)
 	m.all.draw()

@@ -100,7 +100,7 @@ func TestInterruptedWithMany(t *testing.T) {
 		ended := make(chan int)
 		t.Setenv("NETRC", filepath.Join(dir, "none"))
 		go func() {
-			ended <- runWith(ctx, verbs, []string{"miniftp", "get", "-j", "3", s.URL + "/[abc]", dir}, stdio{strings.NewReader(""), discard{}, discard{}}, waits)
+			ended <- runWith(ctx, verbs, []string{"miniftp", "get", "-j", "3", s.URL + "/[abc]", dir}, stdio{in: strings.NewReader(""), out: discard{}, err: discard{}}, waits)
 		}()
 		part := func(name string) int64 {
 			info, err := os.Stat(filepath.Join(dir, "."+name+".part"))

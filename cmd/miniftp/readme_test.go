@@ -34,7 +34,7 @@ func TestReadme(t *testing.T) {
 func verbTable() string {
 	var b strings.Builder
 	b.WriteString("| verb | arguments | what it does |\n|---|---|---|\n")
-	e := &env{verbs: verbs, stdio: stdio{strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{}}, ctx: context.Background()}
+	e := &env{verbs: verbs, stdio: stdio{in: strings.NewReader(""), out: &bytes.Buffer{}, err: &bytes.Buffer{}}, ctx: context.Background()}
 	for _, c := range newApp(e).Commands {
 		args := c.ArgsUsage
 		if args != "" {

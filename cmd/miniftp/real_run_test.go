@@ -25,13 +25,13 @@ func TestExplainRealRun(t *testing.T) {
 	ended := make(chan int)
 	go func() {
 		ended <- run(ctx, verbs, []string{"miniftp", "serve", "--explain", "--log-level", "error", "--listen", "127.0.0.1:0", root},
-			stdio{nil, &served.buf, served})
+			stdio{out: &served.buf, err: served})
 	}()
 	at := <-url
 	var got bytes.Buffer
 	for _, mode := range [][]string{{"--passive"}, {"--active"}, {"--active", "--active-ip", "192.0.2.1"}} {
 		args := append(append([]string{"miniftp", "get", "--explain"}, mode...), at+"report.pdf", filepath.Join(t.TempDir(), "copy"))
-		_ = run(t.Context(), verbs, args, stdio{nil, &got, &got})
+		_ = run(t.Context(), verbs, args, stdio{out: &got, err: &got})
 	}
 	cancel()
 	if code := <-ended; code != 0 {

@@ -43,7 +43,7 @@ func TestJSONInterrupted(t *testing.T) {
 	srv.Fail("DELE", ftptest.Silence())
 	var out bytes.Buffer
 	errs := &cancelAt{text: "> DELE", cancel: cancel}
-	code := run(ctx, verbs, []string{"miniftp", "rm", "-v", "--json", srv.URL + "/a"}, stdio{strings.NewReader(""), &out, errs})
+	code := run(ctx, verbs, []string{"miniftp", "rm", "-v", "--json", srv.URL + "/a"}, stdio{in: strings.NewReader(""), out: &out, err: errs})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if code != exitInterrupted || len(lines) != 2 || !strings.Contains(lines[0], `"kind": "interrupted", "exit": 130`) || !strings.Contains(lines[1], `"done": 0, "failed": 1, "exit": 130`) {
 		t.Errorf("exit %d: %s%s", code, out.String(), errs.buf.String())

@@ -17,7 +17,7 @@ func tryTwice(t *testing.T, s *ftptest.Server, args ...string) (int, string) {
 	t.Helper()
 	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
 	var out, errs bytes.Buffer
-	code := runWith(t.Context(), verbs, append([]string{"miniftp"}, args...), stdio{strings.NewReader(""), &out, &errs},
+	code := runWith(t.Context(), verbs, append([]string{"miniftp"}, args...), stdio{in: strings.NewReader(""), out: &out, err: &errs},
 		func(int) time.Duration { s.Heal(); return 0 })
 	return code, errs.String()
 }

@@ -22,7 +22,7 @@ import (
 func testSession(t *testing.T, url string) *session {
 	t.Helper()
 	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
-	e := &env{verbs: verbs, stdio: stdio{strings.NewReader(""), &output{w: new(bytes.Buffer)}, new(bytes.Buffer)}, ctx: t.Context(), wait: func(int) time.Duration { return 0 }}
+	e := &env{verbs: verbs, stdio: stdio{in: strings.NewReader(""), out: &output{w: new(bytes.Buffer)}, err: new(bytes.Buffer)}, ctx: t.Context(), wait: func(int) time.Duration { return 0 }}
 	s := &session{e: e, verbs: verbsByName()}
 	app := newApp(e)
 	app.Command("shell").Action = func(c *cli.Context) (err error) {
@@ -170,7 +170,7 @@ func tryShell(t *testing.T, script string, args ...string) (code int, out, errs 
 	t.Helper()
 	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
 	var o, e bytes.Buffer
-	code = runWith(t.Context(), verbs, append([]string{"miniftp", "shell"}, args...), stdio{strings.NewReader(script), &o, &e},
+	code = runWith(t.Context(), verbs, append([]string{"miniftp", "shell"}, args...), stdio{in: strings.NewReader(script), out: &o, err: &e},
 		func(int) time.Duration { return 0 })
 	return code, o.String(), e.String()
 }
@@ -219,7 +219,7 @@ func TestShellPipeStatus(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		code := runWith(t.Context(), verbs, []string{"miniftp", "shell", "-c", line, srv.URL}, stdio{strings.NewReader(""), new(bytes.Buffer), errs}, waits)
+		code := runWith(t.Context(), verbs, []string{"miniftp", "shell", "-c", line, srv.URL}, stdio{in: strings.NewReader(""), out: new(bytes.Buffer), err: errs}, waits)
 		errs.Close()
 		if said, err := os.ReadFile(errs.Name()); err != nil || code != want.code || string(said) != want.errs {
 			t.Errorf("%s: exit %d, %q, %v", line, code, said, err)
@@ -284,7 +284,7 @@ func TestShellFlags(t *testing.T) {
 func TestShellEndlessLine(t *testing.T) {
 	var o, e bytes.Buffer
 	in := io.LimitReader(zeros{}, longestLine+1)
-	code := runWith(t.Context(), verbs, []string{"miniftp", "shell"}, stdio{in, &o, &e}, nil)
+	code := runWith(t.Context(), verbs, []string{"miniftp", "shell"}, stdio{in: in, out: &o, err: &e}, nil)
 	if code != exitUsage || e.String() != "miniftp: line 1: it is longer than 1.0 MB\n" {
 		t.Errorf("exit %d, %s", code, e.String())
 	}

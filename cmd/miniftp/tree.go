@@ -177,7 +177,7 @@ func (t *tree) entry(in place, b branch) error {
 	if b.modified != 0 {
 		e.Modified, e.Precise = time.Unix(b.modified, 0), time.Second
 	}
-	file := found{below.path, e}
+	file := found{path: below.path, entry: e}
 	t.comes(t.k, file)
 	return t.crew.do(func() error { return t.file(t.k, t.r, file, below.local) })
 }

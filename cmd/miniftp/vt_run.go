@@ -18,7 +18,7 @@ func runVerbs(t *testing.T, verbs []verb, args ...string) (code int, out, errs s
 	t.Helper()
 	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
 	var o, e bytes.Buffer
-	code = runWith(t.Context(), verbs, append([]string{"miniftp"}, args...), stdio{strings.NewReader("from stdin"), &o, &e},
+	code = runWith(t.Context(), verbs, append([]string{"miniftp"}, args...), stdio{in: strings.NewReader("from stdin"), out: &o, err: &e},
 		func(int) time.Duration { return 0 })
 	return code, o.String(), e.String()
 }

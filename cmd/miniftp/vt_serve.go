@@ -42,7 +42,7 @@ func serveVerbs(t *testing.T, verbs []verb, args ...string) *inProcess {
 	out := &serveOutput{url: url}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, verbs, append([]string{"miniftp", "serve", "--listen", "127.0.0.1:0"}, args...), stdio{nil, log, tee{log, out}})
+		ended <- run(ctx, verbs, append([]string{"miniftp", "serve", "--listen", "127.0.0.1:0"}, args...), stdio{out: log, err: tee{log, out}})
 	}()
 	p := &inProcess{log: log}
 	p.end = sync.OnceValue(func() int { cancel(); return <-ended })

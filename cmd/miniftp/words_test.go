@@ -21,7 +21,7 @@ import (
 // columns, whatever the variables are.
 func TestHelp(t *testing.T) {
 	t.Setenv("MINIFTP_RETRIES", "77")
-	app := newApp(&env{verbs: verbs, stdio: stdio{nil, io.Discard, io.Discard}, ctx: t.Context()})
+	app := newApp(&env{verbs: verbs, stdio: stdio{out: io.Discard, err: io.Discard}, ctx: t.Context()})
 	if len(app.Commands) < 12 {
 		t.Fatalf("only %d verbs", len(app.Commands))
 	}
@@ -236,7 +236,7 @@ func TestBanner(t *testing.T) {
 		url := make(chan string, 1)
 		out := &serveOutput{url: url}
 		ended := make(chan int)
-		go func() { ended <- run(ctx, verbs, args, stdio{nil, &bytes.Buffer{}, out}) }()
+		go func() { ended <- run(ctx, verbs, args, stdio{out: &bytes.Buffer{}, err: out}) }()
 		addr := strings.Trim(strings.TrimPrefix(<-url, "ftp://"), "/")
 		cancel()
 		if code := <-ended; code != 0 {
