@@ -12,9 +12,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-const (
-	referenceFile = "../../docs/configuration.md"
-	exampleFile   = "../../docs/miniftp.toml"
+var (
+	referenceFile = inModule("docs/configuration.md")
+	exampleFile   = inModule("docs/miniftp.toml")
 )
 
 // sameAs compares a file with what the code says; make golden writes it anew.

@@ -123,7 +123,7 @@ func TestDocQuotes(t *testing.T) {
 		if name := strings.Trim(m[1], "`"); strings.HasSuffix(name, ".go") {
 			file = name // several quotes may follow one name
 		}
-		code, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(file)))
+		code, err := os.ReadFile(inModule(filepath.FromSlash(file)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestDocLadders(t *testing.T) {
 	doc, _, closed := strings.Cut(doc, "```")
 	_, out, _ := demoRun(t, "--width", "80")
 	if ok && closed && updating() {
-		name := filepath.Join("..", "..", "docs", "active-passive.md")
+		name := inModule("docs/active-passive.md")
 		if err := os.WriteFile(name, []byte(strings.Replace(readDoc(t), doc, out, 1)), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestDocLadders(t *testing.T) {
 
 func readDoc(t *testing.T) string {
 	t.Helper()
-	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "active-passive.md"))
+	doc, err := os.ReadFile(inModule("docs/active-passive.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

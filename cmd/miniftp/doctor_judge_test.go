@@ -225,7 +225,7 @@ Use:  miniftp get ftpes://files.example.net/…
 
 // Every rule has its line in the docs, at its severity, and codes are not used twice.
 func TestDoctorRules(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/doctor.md")
+	doc, err := os.ReadFile(inModule("docs/doctor.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 
 // TestReadme keeps the tables of README.md the same as the code.
 func TestReadme(t *testing.T) {
-	const name = "../../README.md"
+	name := inModule("README.md")
 	old, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)

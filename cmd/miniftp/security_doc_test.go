@@ -95,7 +95,7 @@ var worlds = map[string]func(t *testing.T){
 // another one unless a row says so.
 func TestDefaultsDependOnConfigurationOnly(t *testing.T) {
 	long(t)
-	doc, err := os.ReadFile("../../docs/security.md")
+	doc, err := os.ReadFile(inModule("docs/security.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

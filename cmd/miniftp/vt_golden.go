@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -71,6 +72,18 @@ func words(t *testing.T, svg string) string {
 			}
 		case xml.CharData:
 			all.WriteString(string(token) + "\n")
+		}
+	}
+}
+
+// inModule is the path of a file of the module, from the directory of whatever package is tested.
+func inModule(name string) string {
+	for dir := "."; ; dir = filepath.Join("..", dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, name)
+		}
+		if abs, err := filepath.Abs(dir); err != nil || abs == filepath.Dir(abs) {
+			return name
 		}
 	}
 }
