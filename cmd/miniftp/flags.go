@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -196,40 +195,4 @@ func dataMode(c *cli.Context) (ftp.DataMode, client.Verbs, error) {
 		return mode, client.ClassicVerbs, nil
 	}
 	return mode, client.AnyVerbs, nil
-}
-
-// isOn reports whether a flag with a dataWord is given, with verbs or without.
-func isOn(c *cli.Context, name string) bool { w := c.String(name); return w != "" && w != "false" }
-
-// fromEnv reports whether a flag's value is that of its environment variable.
-func fromEnv(c *cli.Context, name string) bool {
-	v, ok := os.LookupEnv(envName(name))
-	b, err := strconv.ParseBool(v)
-	if v == "" { // of a switch: off
-		b, err = false, nil
-	}
-	if now, bad := strconv.ParseBool(c.String(name)); err == nil && bad == nil && now == b {
-		return ok
-	}
-	return ok && v == c.String(name)
-}
-
-// asked reports whether a flag stands on the command line.
-func asked(c *cli.Context, name string) bool { return c.IsSet(name) && !fromEnv(c, name) }
-
-// portRange reads LO-HI, or a single port.
-func portRange(flag, s string) (r [2]uint16, err error) {
-	if s == "" {
-		return r, nil
-	}
-	lo, hi, both := strings.Cut(s, "-")
-	if !both {
-		hi = lo
-	}
-	a, err1 := strconv.ParseUint(strings.TrimSpace(lo), 10, 16)
-	b, err2 := strconv.ParseUint(strings.TrimSpace(hi), 10, 16)
-	if err1 != nil || err2 != nil || a == 0 || a > b {
-		return r, usagef("%s %q: a range is written as 40000-40100", flag, s)
-	}
-	return [2]uint16{uint16(a), uint16(b)}, nil
 }

@@ -76,18 +76,3 @@ func FuzzParseNetrc(f *testing.F) {
 		}
 	})
 }
-
-// Numbers of the command line: bounded, or refused.
-func FuzzNumbers(f *testing.F) {
-	for _, s := range []string{"1-2", "40000-40100", "0-1", "9-1", "1.5M", "-1", "1e30G", "NaN", "k", "65536-65537"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if n, err := byteRate("--rate", s); err == nil && (n < 0 || n > 1e15) {
-			t.Errorf("--rate %q is %d", s, n)
-		}
-		if r, err := portRange("--passive-ports", s); err == nil && (r[0] > r[1] || s != "" && r[0] == 0) {
-			t.Errorf("--passive-ports %q is %v", s, r)
-		}
-	})
-}
