@@ -18,7 +18,8 @@ type copyLadder struct {
 	w       io.Writer
 	pen     pen
 	headed  bool
-	told    string // the port that one of them listens on
+	told    string  // the port that one of them listens on
+	began   [2]bool // the source, and the destination, has said 150 or 125
 	finals  []func()
 	pending ftp.Command // PORT or EPRT, to stand on one rung with its reply
 }
@@ -141,6 +142,7 @@ func (s copySide) command(c ftp.Command) {
 	case "EPSV", "PASV", "CPSV":
 		s.row("", "", s.pen.single, c.Verb, "")
 	case "RETR", "STOR":
+		s.began[s.end()] = false
 		s.row("", "", s.pen.single, c.Verb+" "+base(c.Arg), "")
 	case "SSCN":
 		s.row("", "", s.pen.single, c.Verb+" "+c.Arg, "")
@@ -153,6 +155,9 @@ func (s copySide) reply(verb string, r ftp.Reply) {
 	no := r.Code.Class() >= ftp.TransientFail
 	switch {
 	case r.Code.Class() == ftp.Preliminary:
+		if verb == "RETR" || verb == "STOR" {
+			s.begins(r)
+		}
 	case verb == "EPSV" || verb == "PASV" || verb == "CPSV":
 		s.listening(r)
 	case verb == "PORT" || verb == "EPRT":
@@ -171,6 +176,23 @@ func (s copySide) reply(verb string, r ftp.Reply) {
 		})
 	case no && (verb == "" || verb == "SSCN"):
 		s.row("", "reply", s.pen.single, "", r.String())
+	}
+}
+
+// end is the index of this side in began.
+func (s copySide) end() int {
+	if s.source {
+		return 0
+	}
+	return 1
+}
+
+// begins draws the reply by which a server says that it begins. Some servers repeat it
+// during a long transfer.
+func (s copySide) begins(r ftp.Reply) {
+	if n := s.end(); !s.began[n] {
+		s.began[n] = true
+		s.row("", "reply", s.pen.single, "", fmt.Sprint(int(r.Code)))
 	}
 }
 

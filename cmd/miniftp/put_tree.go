@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -33,6 +34,7 @@ func (s *sender) tree(local string) error {
 	} else {
 		w.fail(localProblem(local, err))
 	}
+	w.make()
 	if w.stop != nil {
 		return w.stop
 	}
@@ -42,19 +44,58 @@ func (s *sender) tree(local string) error {
 	}))
 }
 
-// putWalk makes the directories of a tree, and finds the files to send.
+// putWalk finds what is in a tree, and then makes its directories and links on the server.
+// All of it is found before anything is made: the server may serve the same tree, and a walk
+// that met the directories that it makes would not end.
 type putWalk struct {
 	*sender
 	root  string
 	top   string // its remote path
+	makes []treeMake
 	files []treeFile
 	first error // of what could not be read
 	stop  error // nothing more can be done
 }
 
+// treeMake is a directory, or a link if local is not "".
+type treeMake struct{ local, to string }
+
 type treeFile struct {
 	localFile
 	to string
+}
+
+// make makes the directories and links. What is in a directory that can't be made is left
+// out.
+func (w *putWalk) make() {
+	without := map[string]bool{}
+	for _, m := range w.makes {
+		if w.e.ctx.Err() != nil {
+			w.stop = context.Cause(w.e.ctx)
+			return
+		}
+		var err error
+		switch {
+		case without[path.Dir(m.to)]:
+			without[m.to] = true
+		case m.local != "":
+			err = w.link(m.local, m.to)
+		default:
+			err = w.makeDir(m.to)
+			without[m.to] = err != nil
+		}
+		if err != nil && (fatal(err) || w.e.ctx.Err() != nil) {
+			w.stop = err
+			return
+		}
+		if err != nil {
+			w.fail(err)
+		}
+	}
+	w.files = slices.DeleteFunc(w.files, func(f treeFile) bool { return without[path.Dir(f.to)] })
+	for _, f := range w.files {
+		w.meter.expect(f.info.Size())
+	}
 }
 
 // fail tells an error about one name; the others follow.
@@ -65,14 +106,7 @@ func (w *putWalk) fail(err error) {
 
 // dir goes through a directory; above are the directories that lead here, and itself.
 func (w *putWalk) dir(local, to string, above []fs.FileInfo) {
-	switch err := w.makeDir(to); {
-	case err != nil && (fatal(err) || w.e.ctx.Err() != nil):
-		w.stop = err
-		return
-	case err != nil: // what is in it is left out
-		w.fail(err)
-		return
-	}
+	w.makes = append(w.makes, treeMake{to: to})
 	if len(above) > maxDepth {
 		w.fail(localProblem(local, client.ErrTooDeep))
 		return
@@ -82,7 +116,7 @@ func (w *putWalk) dir(local, to string, above []fs.FileInfo) {
 		w.fail(localProblem(local, err))
 	}
 	for _, info := range infos {
-		if w.stop != nil || w.e.ctx.Err() != nil {
+		if w.e.ctx.Err() != nil {
 			return
 		}
 		w.entry(filepath.Join(local, info.Name()), path.Join(to, info.Name()), info, above)
@@ -109,9 +143,7 @@ func (w *putWalk) entry(local, to string, info fs.FileInfo, above []fs.FileInfo)
 			}
 			info = at
 		case copyLinks:
-			if err := w.link(local, to); err != nil {
-				w.fail(err)
-			}
+			w.makes = append(w.makes, treeMake{local, to})
 			return
 		default:
 			w.left.add(local, leftLink)
@@ -124,7 +156,6 @@ func (w *putWalk) entry(local, to string, info fs.FileInfo, above []fs.FileInfo)
 	case !info.Mode().IsRegular():
 		w.left.add(local, "it is no regular file")
 	default:
-		w.meter.expect(info.Size())
 		w.files = append(w.files, treeFile{localFile{local, info}, to})
 	}
 }

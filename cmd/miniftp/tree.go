@@ -2,12 +2,14 @@ package main
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"miniftp/ftp"
@@ -21,7 +23,7 @@ func (f *fetcher) tree(k *link, r *remote, dir found) error {
 	if name := base(dir.path); f.intoDir && filepath.IsLocal(name) && name != "." {
 		root = filepath.Join(root, name)
 	}
-	t := &tree{fetcher: f, k: k, r: r, most: maxInTree}
+	t := &tree{fetcher: f, k: k, r: r, most: maxInTree, root: root}
 	return t.dir(place{path: dir.path, local: root, real: path.Clean("/" + dir.path)})
 }
 
@@ -32,6 +34,8 @@ type tree struct {
 	k    *link
 	r    *remote
 	most int // entries that may still be listed
+	root string
+	made []string // the first directories in root
 }
 
 // Bounds on what a server may list.
@@ -75,6 +79,9 @@ func (t *tree) dir(here place) error {
 		return first
 	}
 	defer entries.Close()
+	if t.isTarget(here, entries) {
+		return firstError(first, at(t.r.join(here.path), errors.New("left out: it is the directory that the tree is fetched to")))
+	}
 	for e, err := range entries.All() {
 		if err == nil {
 			err = t.entry(here, branchOf(e))
@@ -89,6 +96,39 @@ func (t *tree) dir(here place) error {
 		}
 	}
 	return first
+}
+
+// mostMade is how many of the directories that it has made a tree remembers.
+const mostMade = 100
+
+// isTarget reports whether a directory on the server is the one that the tree is fetched to,
+// as the server may be this host: what is fetched would be fetched again, without end. If it
+// has the directories that were made, a file is made here and looked for there.
+func (t *tree) isTarget(here place, entries *client.Listing) bool {
+	if here.depth == 0 {
+		return false
+	}
+	found := 0
+	for e, err := range entries.All() {
+		if err == nil && e.IsDir() && slices.Contains(t.made, e.Name) {
+			found++
+		}
+	}
+	if found < len(t.made) {
+		return false
+	}
+	probe := "miniftp-probe-" + strings.ToLower(rand.Text()[:12])
+	name := filepath.Join(t.root, probe)
+	f, err := t.fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return false
+	}
+	_ = f.Close()
+	defer func() { _ = t.fs.Remove(name) }()
+	return nil == t.k.do(func(cl *client.Client, _ int) error {
+		_, err := cl.Stat(t.k.ctx, joinRemote(here.path, probe))
+		return err
+	})
 }
 
 // makeDir makes the local directory. With --links copy a link in its place may be one that
@@ -165,6 +205,9 @@ func (t *tree) entry(in place, b branch) error {
 				return at(url, client.ErrTooDeep)
 			}
 			below.above = append(in.above[:len(in.above):len(in.above)], "unique "+b.unique)
+		}
+		if in.depth == 0 && len(t.made) < mostMade {
+			t.made = append(t.made, b.name)
 		}
 		return t.dir(below)
 	case ftp.LinkEntry:

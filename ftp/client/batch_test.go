@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -141,6 +142,68 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
+// TestRoundTripsToBatchers counts the flights to the servers of the table: for a file with a
+// known size whose time is not, for a new file, and for the question what a path is.
+func TestRoundTripsToBatchers(t *testing.T) {
+	const files = 20
+	for _, name := range []string{"vsftpd", "proftpd", "pure-ftpd"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := peers.Start(t, name, t.TempDir(), peers.Options{})
+			var f flights
+			o := f.options(ftp.Passive)
+			o.User, o.Password = s.User, s.Password
+			c, err := client.Dial(t.Context(), s.Addr, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			dir, err := c.Pwd(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir = strings.TrimSuffix(dir, "/")
+			count := func(what string, most int64, run func()) {
+				t.Helper()
+				before := f.n.Load()
+				run()
+				if n := f.n.Load() - before; n > most {
+					t.Errorf("%s: %d flights, want %d", what, n, most)
+				}
+			}
+			count("putting", 4*files, func() { putSmall(t, c, dir, files) })
+			mem := fsroot.NewMem()
+			count("getting", 3*files, func() {
+				for i := range files {
+					name := fmt.Sprintf("/%d", i)
+					o := client.FileOptions{Size: int64(len(small(i))), KeepTime: true}
+					if res, err := c.Download(t.Context(), dir+name, mem, name, o); err != nil || res.Verified != "size and reply" {
+						t.Fatalf("file %d: %+v, %v", i, res, err)
+					}
+				}
+			})
+			checkSmall(t, mem, files)
+			there, err := c.ModTime(t.Context(), dir+"/1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info, err := mem.Stat("/1"); err != nil || !info.ModTime().Equal(there) {
+				t.Errorf("the copy's time: %v, %v, want %v", info.ModTime(), err, there)
+			}
+			count("Stat of a directory", 1, func() {
+				if e, err := c.Stat(t.Context(), dir+"/"); err != nil || !e.IsDir() {
+					t.Errorf("Stat: %+v, %v", e, err)
+				}
+			})
+			count("Stat of a file", 1, func() {
+				if e, err := c.Stat(t.Context(), dir+"/1"); err != nil || e.Type != ftp.FileEntry || !e.Modified.Equal(there) {
+					t.Errorf("Stat: %+v, %v", e, err)
+				}
+			})
+		})
+	}
+}
+
 // together counts the writes of a client that hold more than one command.
 type together struct{ n atomic.Int64 }
 
@@ -195,6 +258,15 @@ func TestBatchers(t *testing.T) {
 					if err != nil || res.Verified != "size and reply" {
 						t.Fatalf("file %d: %+v, %v", i, res, err)
 					}
+					if e, err := c.Stat(t.Context(), dir+name); err != nil || e.Type != ftp.FileEntry || e.Size != int64(len(small(i))) {
+						t.Fatalf("file %d: Stat: %+v, %v", i, e, err)
+					}
+				}
+				if e, err := c.Stat(t.Context(), dir+"/"); err != nil || !e.IsDir() {
+					t.Errorf("Stat of a directory: %+v, %v", e, err)
+				}
+				if e, err := c.Stat(t.Context(), dir+"/none"); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("Stat of nothing: %+v, %v", e, err)
 				}
 				checkSmall(t, mem, files)
 				if again, err := c.Pwd(t.Context()); err != nil || strings.TrimSuffix(again, "/") != dir {
@@ -222,7 +294,7 @@ func TestOneCommandAtATime(t *testing.T) {
 			f := newFake(t, func(f *fake) {
 				f.greeting = tt.greeting
 				f.files["/0"], f.files["/1"] = small(0), small(1)
-				for _, verb := range []string{"FEAT", "OPTS", "TYPE", "SIZE", "MDTM", "EPSV", "RETR"} {
+				for _, verb := range []string{"FEAT", "OPTS", "TYPE", "SIZE", "MDTM", "CWD", "EPSV", "RETR"} {
 					f.on[verb] = func(s *session, arg string) {
 						if n := s.in.Buffered(); n > 0 {
 							pieces.Add(1)
@@ -239,7 +311,17 @@ func TestOneCommandAtATime(t *testing.T) {
 			for _, name := range []string{"/0", "/1"} {
 				err := retry.Do(t.Context(), func(int) error {
 					return p.Do(t.Context(), func(c *client.Client) error {
-						_, err := c.Download(t.Context(), name, mem, name, client.FileOptions{KeepTime: true})
+						o := client.FileOptions{KeepTime: true}
+						if name == "/1" {
+							o.Size = int64(len(small(1)))
+						}
+						if _, err := c.Download(t.Context(), name, mem, name, o); err != nil {
+							return err
+						}
+						e, err := c.Stat(t.Context(), name)
+						if err == nil && e.Type != ftp.FileEntry {
+							t.Errorf("Stat: %+v", e)
+						}
 						return err
 					})
 				})

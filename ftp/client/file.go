@@ -99,20 +99,26 @@ type download struct {
 	asked         bool    // v is what the server says now
 }
 
-// look finds out the version of the remote file, as far as it is not known.
+// look finds out the version of the remote file, as far as it is not known. If only the time
+// is missing, it is asked for where that takes no round trip of its own, otherwise when the
+// file is here. The time before the transfer is the better one: if the file changes during
+// it, the copy is older than the original, and a mirror fetches it again.
 func (d *download) look(ctx context.Context) error {
 	d.v.modified, d.v.precise = d.o.Modified, d.o.precise
-	switch {
-	case d.o.ASCII:
-		return nil
-	case d.o.Size > 0:
-		d.v.size = d.o.Size
+	if d.o.ASCII {
 		return nil
 	}
 	has := len(d.c.features) == 0 || d.c.features.Has("MDTM")
-	timed := has && d.o.Modified.IsZero() && (d.o.KeepTime || d.o.Resume || d.o.Tries != nil)
+	timed := has && d.c.hasSize() && d.o.Modified.IsZero() && (d.o.KeepTime || d.o.Resume || d.o.Tries != nil)
+	if d.o.Size > 0 && !(timed && d.o.KeepTime && d.c.asksAlong()) {
+		d.v.size = d.o.Size
+		return nil
+	}
 	size, modified, err := d.c.look(ctx, d.remote, timed)
-	if d.v.size = size; timed {
+	if d.v.size = size; size < 0 && d.o.Size > 0 {
+		d.v.size = d.o.Size
+	}
+	if timed {
 		d.v.modified, d.asked = modified, true
 	}
 	return err

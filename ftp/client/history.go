@@ -34,8 +34,9 @@ type history struct {
 
 // batchers are the servers to which commands that do not depend on each other are sent in
 // one write: FEAT with OPTS and PWD, PWD with CWD, PBSZ with PROT, TYPE with EPSV and REST,
-// SIZE with MDTM, MFMT and RNFR. They also get the bytes of a small upload before their 150,
-// which saves a round trip for each file (earlySize). RFC 959 §5.4 has a user-PI wait for each reply, and there are servers that
+// SIZE with MDTM, MFMT and RNFR, SIZE, MDTM or MLST with EPSV, and what Stat asks. They also
+// get the bytes of a small upload before their 150, which saves a round trip for each file
+// (earlySize). RFC 959 §5.4 has a user-PI wait for each reply, and there are servers that
 // lose a command that comes before its turn (IIS, MikroTik and MadGoat in some versions,
 // and the npm package ftp-srv). So everyone else gets one command at a time.
 //

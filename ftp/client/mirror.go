@@ -166,6 +166,7 @@ type mirror struct {
 
 	seed      maphash.Seed
 	rootNames []uint64 // hashes of the names in the root of the source, sorted
+	rootDirs  []string // the first directories in both roots
 
 	mu      sync.Mutex // guards what follows, and orders Observe
 	res     MirrorResult

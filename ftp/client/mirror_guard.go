@@ -21,6 +21,8 @@ import (
 var (
 	// errIsSource is returned for a directory at the destination that is the source.
 	errIsSource = errors.New("not deleted: it is the source of this mirror")
+	// errIsDestination is returned for a directory of the source that is the destination.
+	errIsDestination = errors.New("left out: it is the destination of this mirror")
 	// errMayBeSource is returned for one that may be the source.
 	errMayBeSource = errors.New("not deleted: it looks like the source of this mirror, and no file can be made in it to find out")
 )
@@ -197,6 +199,39 @@ func (m *mirror) isSource(ctx context.Context, rel string, names *kept) error {
 		return nil
 	}
 	return fmt.Errorf("not deleted, as it may be the source of this mirror: %w", err)
+}
+
+// noteBranches keeps the names of the directories that the root of the destination has by
+// now.
+func (m *mirror) noteBranches(all []branch) {
+	const enough = 100
+	for _, b := range all[:min(len(all), enough)] {
+		m.rootDirs = append(m.rootDirs, b.rel)
+	}
+}
+
+// isDestination reports whether a directory of the source, which holds those names, is the
+// root of the destination: one server may have both, or this host may be the server. Its copy
+// would be copied again, and so on. If it has all the directories of that root, a file is made
+// at the destination and looked for in it. Where none can be made, the answer is no.
+func (m *mirror) isDestination(ctx context.Context, rel string, names *kept) bool {
+	if rel == "" || m.o.DryRun || len(m.rootDirs) == 0 {
+		return false
+	}
+	for _, name := range m.rootDirs {
+		if e, ok := m.find(names, name); !ok || !e.IsDir() {
+			return false
+		}
+	}
+	probe := probeName()
+	if m.dst.writeSmall(ctx, probe, []byte(probe)) != nil {
+		return false
+	}
+	_, err := m.src.look(ctx, below(rel, probe))
+	if gone := m.dst.remove(ctx, probe, false); gone != nil {
+		m.tell(ctx, Action{Kind: Remove, Path: probe, Err: fmt.Errorf("the file, made to find out whether %s is the destination of this mirror, remains: %w", ftp.Printable(rel), gone)})
+	}
+	return err == nil
 }
 
 // probeName is the name of a file that nobody else has.

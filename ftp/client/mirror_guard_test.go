@@ -3,6 +3,7 @@ package client_test
 import (
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"miniftp/fsroot"
 	"miniftp/ftp/client"
 )
 
@@ -103,6 +105,65 @@ func TestMirrorSourceInDestination(t *testing.T) {
 		left, _ := afero.ReadDir(mem, "/all/site/pub")
 		if old, _ := afero.Exists(mem, "/all/old"); len(left) != 5 || old {
 			t.Errorf("local %v: %d files are left, the copy is there: %v", local, len(left), old)
+		}
+	}
+}
+
+// A destination that is in the source, by another name of the server or of the directory, is
+// left out: its copy would be copied again without end. A directory that only looks like it is
+// copied.
+func TestMirrorDestinationInSource(t *testing.T) {
+	for n := range 4 {
+		for _, where := range []string{"/all/to", "/all/a/new"} {
+			t.Run(fmt.Sprint(n, where), func(t *testing.T) {
+				mem := fsroot.NewMem()
+				files := []string{"f", "a/g", "a/b/h", "to/a/i", "to/to/j"}
+				for _, name := range files {
+					name = "/all/" + name
+					if err := mem.MkdirAll(path.Dir(name), 0o755); err != nil {
+						t.Fatal(err)
+					}
+					if err := afero.WriteFile(mem, name, []byte("1"), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				src, dst := client.Tree{FS: mem, Root: "/all"}, client.Tree{FS: afero.NewBasePathFs(mem, where), Root: "/"}
+				if where == "/all/a/new" {
+					if err := mem.Mkdir(where, 0o755); err != nil {
+						t.Fatal(err)
+					}
+				}
+				o := &client.Options{User: "u", Password: "p"}
+				if n&1 > 0 {
+					src, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all")
+				}
+				if n&2 > 0 {
+					dst, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, where)
+				}
+				for run := range 2 {
+					res, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst})
+					rel := strings.TrimPrefix(where, "/all/")
+					if err == nil || !strings.Contains(err.Error(), rel+": left out: it is the destination") || strings.Contains(err.Error(), "\n") {
+						t.Errorf("run %d: %v", run, err)
+					}
+					want := int64(len(files))
+					if rel == "to" {
+						want = 3
+					}
+					if run > 0 {
+						want = 0
+					}
+					if res.Files != want {
+						t.Errorf("run %d: %d files, want %d", run, res.Files, want)
+					}
+				}
+				_ = afero.Walk(mem, "/all", func(name string, _ fs.FileInfo, _ error) error {
+					if strings.Contains(name, "probe") {
+						t.Errorf("%s remains", name)
+					}
+					return nil
+				})
+			})
 		}
 	}
 }

@@ -141,6 +141,10 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: atDst(l.noDst)})
 		return
 	}
+	if m.isDestination(ctx, b.rel, l.src) {
+		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: errIsDestination})
+		return
+	}
 	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.odd) == 0 && !l.from.halves}
 	v.sort()
 	if b.rel == "" && m.o.Delete {
@@ -153,6 +157,9 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 	v.entries()
 	if m.o.Delete && v.complete {
 		v.stale()
+	}
+	if b.rel == "" {
+		m.noteBranches(v.dirs)
 	}
 	m.branches(ctx, v.dirs)
 }

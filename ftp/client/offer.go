@@ -136,10 +136,6 @@ func (c *Client) look(ctx context.Context, path string, timed bool) (size int64,
 		}
 		return size, t, err
 	}
-	if err := sendable(path); err != nil {
-		return 0, t, err
-	}
-	a := c.inHand()
 	var cmds []ftp.Command
 	if c.params.Type != ftp.Image {
 		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: ftp.Image.String()})
@@ -148,33 +144,54 @@ func (c *Client) look(ctx context.Context, path string, timed bool) (size int64,
 	if timed {
 		cmds = append(cmds, ftp.Command{Verb: "MDTM", Arg: path})
 	}
-	if a == nil && c.opts.Mode == ftp.Passive && !c.data.Stands() {
-		if a, err = c.ask(false); err != nil {
-			return 0, t, err
-		}
-		cmds = append(cmds, a.cmd)
-	}
-	replies, err := c.doAll(ctx, cmds...)
+	replies, err := c.askAlong(ctx, cmds...)
 	if err != nil {
-		c.data.Close()
 		return 0, t, err
 	}
 	size = -1
 	for i, r := range replies {
 		switch cmds[i].Verb {
-		case "TYPE":
 		case "SIZE":
 			size = c.sizeIn(r)
 		case "MDTM":
 			t, _, _ = ftp.ParseTime(strings.TrimSpace(r.Last()))
-		default:
-			a.reply = r
 		}
 	}
-	if c.offered = a; a != nil {
-		a.since = time.Now()
-	}
 	return size, t, nil
+}
+
+// asksAlong reports whether the server gets questions about a file in one write with EPSV
+// or PASV for it.
+func (c *Client) asksAlong() bool {
+	return c.batches() && c.opts.Mode == ftp.Passive && !c.data.Stands()
+}
+
+// askAlong is doAll for questions about a file that is to be transferred next. The data
+// connection for it is asked for in the same write if asksAlong, unless that is done.
+func (c *Client) askAlong(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, error) {
+	for _, cmd := range cmds {
+		if err := sendable(cmd.Arg); err != nil {
+			return nil, err
+		}
+	}
+	a, n := c.inHand(), len(cmds)
+	if a == nil && c.asksAlong() {
+		var err error
+		if a, err = c.ask(false); err != nil {
+			return nil, err
+		}
+		cmds = append(cmds[:n:n], a.cmd)
+	}
+	replies, err := c.doAll(ctx, cmds...)
+	if err != nil {
+		c.data.Close()
+		return nil, err
+	}
+	if len(cmds) > n {
+		a.reply, a.since = replies[n], time.Now()
+	}
+	c.offered = a
+	return replies[:n], nil
 }
 
 // The next two pairs of functions are all that differs between passive and active mode:

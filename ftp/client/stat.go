@@ -53,6 +53,9 @@ func (c *Client) stat(ctx context.Context, path string) (ftp.Entry, error) {
 // statPlain is stat without MLST.
 func (c *Client) statPlain(ctx context.Context, path string) (ftp.Entry, error) {
 	e := ftp.Entry{Name: baseName(path), Type: ftp.FileEntry, Size: -1}
+	if c.batches() && c.cwd != "" && path != "" && !c.history.noSIZE.Load() {
+		return c.statTogether(ctx, path)
+	}
 	noSize := error(nil)
 	if !c.history.noSIZE.Load() {
 		if e.Size, noSize = c.size(ctx, path); noSize != nil && !isReply(noSize) {
@@ -101,6 +104,68 @@ func (c *Client) statOther(ctx context.Context, path string, noSize error) (ftp.
 	if noDir == nil {
 		return e, c.addTime(ctx, path, &e)
 	}
+	return c.statListed(ctx, path, noSize, noDir)
+}
+
+// statTogether is statPlain for servers that bear several commands in one write: a path that
+// has no size is a directory if CWD leads there, and a second CWD leads back.
+func (c *Client) statTogether(ctx context.Context, path string) (ftp.Entry, error) {
+	if err := sendable(path); err != nil {
+		return ftp.Entry{}, err
+	}
+	was := c.cwd
+	var cmds []ftp.Command
+	if c.params.Type != ftp.Image {
+		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: ftp.Image.String()})
+	}
+	cmds = append(cmds, ftp.Command{Verb: "SIZE", Arg: path})
+	if !c.history.noMDTM.Load() {
+		cmds = append(cmds, ftp.Command{Verb: "MDTM", Arg: path})
+	}
+	cmds = append(cmds, ftp.Command{Verb: "CWD", Arg: path}, ftp.Command{Verb: "CWD", Arg: was})
+	replies, err := c.doAll(ctx, cmds...)
+	if err != nil {
+		return ftp.Entry{}, err
+	}
+	e := ftp.Entry{Name: baseName(path), Type: ftp.FileEntry, Size: -1}
+	var noSize error
+	for i, r := range replies[:len(replies)-2] {
+		switch no := refusal(cmds[i].Verb, r); cmds[i].Verb {
+		case "TYPE":
+			if no != nil {
+				return ftp.Entry{}, no
+			}
+		case "SIZE":
+			e.Size, noSize = c.sizeIn(r), no
+		case "MDTM":
+			if no == nil {
+				e.Modified, e.Precise, _ = ftp.ParseTime(strings.TrimSpace(r.Last()))
+			} else if refused(no) {
+				c.history.noMDTM.Store(true)
+			}
+		}
+	}
+	noDir, noWay := refusal("CWD", replies[len(replies)-2]), refusal("CWD", replies[len(replies)-1])
+	switch {
+	case noWay == nil || noDir != nil:
+		c.cwd = was
+	default: // relative paths depend on the way back
+		return ftp.Entry{}, noWay
+	}
+	switch {
+	case noDir == nil:
+		e.Type, e.Size = ftp.DirEntry, -1
+		return e, nil
+	case e.Size >= 0:
+		return e, nil
+	}
+	return c.statListed(ctx, path, noSize, noDir)
+}
+
+// statListed is stat for what has no size and is no directory, as noSize and noDir say: the
+// directory above is listed.
+func (c *Client) statListed(ctx context.Context, path string, noSize, noDir error) (ftp.Entry, error) {
+	e := ftp.Entry{Name: baseName(path)}
 	if !isReply(noDir) || e.Name == "" || saysMissing(noSize) && !c.history.noSIZE.Load() {
 		return ftp.Entry{}, noDir
 	}
@@ -138,13 +203,38 @@ func (c *Client) addTime(ctx context.Context, path string, e *ftp.Entry) error {
 	return ctx.Err()
 }
 
-// mlst reads the one entry of the answer to MLST: a line of its own between the first
-// and the last (RFC 3659 §7.2), or, from servers that know no better, one of these.
+// mlst asks for the entry at path.
 func (c *Client) mlst(ctx context.Context, path string) (ftp.Entry, error) {
 	r, err := c.do(ctx, "MLST", path)
 	if err != nil {
 		return ftp.Entry{}, err
 	}
+	return entryIn(r, path)
+}
+
+// mlstAlong is mlst for the path that is transferred to next, in typ; see askAlong. A
+// refused TYPE is noticed by the transfer, which asks for it again.
+func (c *Client) mlstAlong(ctx context.Context, path string, typ ftp.Type) (ftp.Entry, error) {
+	if !c.asksAlong() {
+		return c.mlst(ctx, path)
+	}
+	cmds := []ftp.Command{{Verb: "MLST", Arg: path}}
+	if c.params.Type != typ {
+		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: typ.String()})
+	}
+	replies, err := c.askAlong(ctx, cmds...)
+	if err == nil {
+		err = refusal("MLST", replies[0])
+	}
+	if err != nil {
+		return ftp.Entry{}, err
+	}
+	return entryIn(replies[0], path)
+}
+
+// entryIn reads the one entry of the answer to MLST about path: a line of its own between
+// the first and the last (RFC 3659 §7.2), or, from servers that know no better, one of these.
+func entryIn(r ftp.Reply, path string) (ftp.Entry, error) {
 	last := len(r.Lines) - 1
 	for i := 1; i <= last+1; i++ {
 		line := r.Lines[i%(last+1)] // the first comes last

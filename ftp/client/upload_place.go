@@ -95,7 +95,11 @@ func (u *upload) choose(ctx context.Context) error {
 		}
 		return nil // what is there may be what an earlier run has left
 	}
-	old, err := u.c.there(ctx, u.remote)
+	typ := ftp.Image
+	if o.ASCII {
+		typ = ftp.ASCII
+	}
+	old, err := u.c.there(ctx, u.remote, typ)
 	if old == nil || err != nil {
 		return err
 	}
@@ -116,10 +120,11 @@ func (u *upload) choose(ctx context.Context) error {
 // whole, and gives that the old one's owner and permissions: miniftp does (ftp.FeatureMiniftp).
 func (c *Client) storesWhole() bool { return c.features.Has(ftp.FeatureMiniftp) }
 
-// there describes the file that has a name; nil if none is known to.
-func (c *Client) there(ctx context.Context, path string) (*ftp.Entry, error) {
+// there describes the file that has a name, to which one is to be sent next in typ; nil if
+// none is known to.
+func (c *Client) there(ctx context.Context, path string, typ ftp.Type) (*ftp.Entry, error) {
 	if c.hasMLST() {
-		e, err := c.mlst(ctx, path)
+		e, err := c.mlstAlong(ctx, path, typ)
 		switch {
 		case err == nil && e.Type == ftp.FileEntry:
 			return &e, nil
@@ -129,7 +134,7 @@ func (c *Client) there(ctx context.Context, path string) (*ftp.Entry, error) {
 			return nil, err
 		}
 	}
-	size, err := c.askSize(ctx, path)
+	size, _, err := c.look(ctx, path, false)
 	if err != nil || size < 0 && c.hasSize() {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ type Options struct {
 	ReadOnly     bool   // refuse every change
 	PassivePorts string // "first-last"; empty: any
 	FXP          bool   // take part in copies from server to server
+	PerHost      int    // sessions that one host may have at once; 0: as many as it likes
 
 	TLS          TLSMode
 	TLSVersion   uint16 // tls.VersionTLS12 or tls.VersionTLS13 and no other; 0: both

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -93,7 +94,7 @@ func vsftpd(s site) ([]string, error) {
 		"anon_world_readable_only=NO", "anon_umask=022", "ls_recurse_enable=YES",
 		"ascii_download_enable=YES", "ascii_upload_enable=YES",
 		"seccomp_sandbox=NO", "isolate=NO", "isolate_network=NO",
-		"max_clients=10000", "max_per_ip=10000",
+		"max_clients=10000", "max_per_ip=" + strconv.Itoa(s.perHost()),
 	}
 	lines = append(lines, "pasv_promiscuous="+yesNo(s.opts.FXP), "port_promiscuous="+yesNo(s.opts.FXP))
 	lines = append(lines, vsftpdTLS(s)...)
@@ -109,6 +110,9 @@ func vsftpd(s site) ([]string, error) {
 	}
 	return []string{s.binary, s.path("vsftpd.conf")}, s.write("vsftpd.conf", lines...)
 }
+
+// perHost is how many sessions one host may have at once.
+func (s site) perHost() int { return cmp.Or(s.opts.PerHost, 10000) }
 
 // passivePorts are those above the ports that tests pick, for servers that would
 // otherwise take any.
@@ -129,6 +133,10 @@ func proftpd(s site) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	scoreboard := "none"
+	if s.opts.PerHost > 0 { // it counts sessions there
+		scoreboard = s.path("scoreboard")
+	}
 	ipv6 := "off"
 	if s.opts.IPv6 {
 		ipv6 = "on"
@@ -142,12 +150,15 @@ func proftpd(s site) ([]string, error) {
 		"AuthOrder mod_auth_file.c", "AuthUserFile " + s.path("passwd"), "PersistentPasswd off",
 		"RequireValidShell off", "UseReverseDNS off", "DelayEngine off",
 		"WtmpLog off", "TransferLog none", "SystemLog none",
-		"PidFile " + s.path("pid"), "ScoreboardFile none",
+		"PidFile " + s.path("pid"), "ScoreboardFile " + scoreboard,
 		"MaxInstances none", "Umask 022",
 		"AllowOverwrite on", "AllowStoreRestart on", "AllowRetrieveRestart on",
 	}
 	if s.opts.FXP {
 		lines = append(lines, "AllowForeignAddress on")
+	}
+	if s.opts.PerHost > 0 {
+		lines = append(lines, "MaxClientsPerHost "+strconv.Itoa(s.opts.PerHost))
 	}
 	if s.opts.Deflate {
 		lines = append(lines, "LoadModule mod_deflate.c", "DeflateEngine on")
@@ -210,7 +221,7 @@ func pureFTPd(s site) ([]string, error) {
 	argv := []string{
 		s.binary, family, "-S", s.host + "," + strconv.Itoa(s.port),
 		"-l", "puredb:" + s.path("db"), "-E", "-A", "-H", "-u", "1", "-U", "133:022",
-		"-c", "10000", "-C", "10000", "-f", "none", "-g", s.path("pid"),
+		"-c", "10000", "-C", strconv.Itoa(s.perHost()), "-f", "none", "-g", s.path("pid"),
 		"-p", strings.Replace(s.passivePorts(), "-", ":", 1),
 	}
 	if s.opts.PublicIP != "" {

@@ -40,7 +40,7 @@ func Can(name string, opts Options) bool {
 }
 
 func (k kind) can(opts Options) bool {
-	if k.narrow && (opts.TLS != Off || opts.IPv6 || opts.Deflate || opts.FXP || opts.PublicIP != "") {
+	if k.narrow && (opts.TLS != Off || opts.IPv6 || opts.Deflate || opts.FXP || opts.PerHost > 0 || opts.PublicIP != "") {
 		return false
 	}
 	switch opts.TLSVersion {
@@ -166,7 +166,7 @@ import sys
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
-host, port, root, perm, user, password, first, last, public, cert, key, implicit, fxp = sys.argv[1:]
+host, port, root, perm, user, password, first, last, public, cert, key, implicit, fxp, per_host = sys.argv[1:]
 if cert:
     from pyftpdlib.handlers import TLS_FTPHandler as FTPHandler
 
@@ -191,6 +191,7 @@ class Handler(FTPHandler):
 
 Handler.authorizer.add_user(user, password, root, perm=perm)
 FTPServer.max_cons = 10000
+FTPServer.max_cons_per_ip = int(per_host)
 FTPServer((host, int(port)), Handler).serve_forever()
 `
 
@@ -207,5 +208,6 @@ func pyftpdlib(s site) ([]string, error) {
 	return []string{
 		s.binary, "-c", pyftpdlibCode, s.host, strconv.Itoa(s.port), s.root, perm, user, password,
 		first, last, s.opts.PublicIP, cert, key, yesNo(s.opts.TLS == Implicit), yesNo(s.opts.FXP),
+		strconv.Itoa(s.opts.PerHost),
 	}, nil
 }

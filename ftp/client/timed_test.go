@@ -1,0 +1,36 @@
+package client_test
+
+import (
+	"testing"
+
+	"miniftp/fsroot"
+	"miniftp/ftp/client"
+)
+
+// TestTimeWithoutSIZE: a copy gets the time of its original from servers that know MDTM but
+// not SIZE, whether they get one command at a time or several.
+func TestTimeWithoutSIZE(t *testing.T) {
+	for name, greeting := range map[string]string{"one at a time": "220 ready\r\n", "together": "220 (vsFTPd 3.0.5)\r\n"} {
+		for _, size := range []int64{0, int64(len(small(1)))} {
+			t.Run(name, func(t *testing.T) {
+				f := newFake(t, func(f *fake) {
+					f.greeting, f.feat = greeting, []string{"MDTM"}
+					f.files["/1"] = small(1)
+					f.on["SIZE"] = func(s *session, _ string) { s.say("500 what?") }
+				})
+				c, mem := f.dial(nil), fsroot.NewMem()
+				o := client.FileOptions{Size: size, KeepTime: true}
+				if _, err := c.Download(t.Context(), "/1", mem, "/1", o); err != nil {
+					t.Fatal(err)
+				}
+				want, err := c.ModTime(t.Context(), "/1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if info, err := mem.Stat("/1"); err != nil || !info.ModTime().Equal(want) {
+					t.Errorf("the copy is of %v, %v, want %v", info.ModTime(), err, want)
+				}
+			})
+		}
+	}
+}
