@@ -217,7 +217,7 @@ func (e *env) eachNamed(c *cli.Context, urls []string, how naming, work *crew, f
 			}
 		}
 		files, err := k.expand(r)
-		if how == globsOrNone && isMissing(err) {
+		if how == globsOrNone && errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"io/fs"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -50,29 +49,10 @@ func remove(c *cli.Context, k *link, cl *client.Client, f found) error {
 	}
 	entry, missing := cl.Stat(k.ctx, f.path)
 	switch {
-	case c.Bool("force") && isMissing(missing) && isMissing(err):
+	case c.Bool("force") && errors.Is(missing, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
 		return nil
 	case !c.Bool("recursive") && missing == nil && entry.IsDir():
 		return hinted{err: err, text: "is a directory: rm -r deletes it with all that is in it"}
 	}
 	return err
-}
-
-// isMissing reports whether an error says that a file is not there, as far as the words of
-// the reply tell.
-func isMissing(err error) bool {
-	var no *ftp.Error
-	return errors.Is(err, fs.ErrNotExist) && (!errors.As(err, &no) || !denies(no.Reply))
-}
-
-// denies reads in the words of a refusal that permission is missing; its code is that of a
-// file that is not there.
-func denies(r ftp.Reply) bool {
-	text := strings.ToLower(r.Text())
-	for _, word := range []string{"permission", "denied", "not allowed", "forbidden", "read-only"} {
-		if strings.Contains(text, word) {
-			return true
-		}
-	}
-	return false
 }
