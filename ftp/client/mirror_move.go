@@ -100,7 +100,7 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 	}
 	o := FileOptions{
 		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(),
-		Modified: t.src.Modified, precise: t.src.Precise,
+		Modified: t.src.Modified, Precise: t.src.Precise,
 	}
 	if t.src.Precise >= time.Minute {
 		o.Modified, _ = src.span(&t.src)
