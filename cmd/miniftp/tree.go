@@ -56,9 +56,6 @@ type branch struct {
 	target   string // of a link
 }
 
-// branchBytes is what the name of a file takes beside its words, in a slice that grows.
-const branchBytes = 160
-
 // place is a directory of the tree.
 type place struct {
 	path  string   // on the server
