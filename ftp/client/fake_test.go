@@ -29,6 +29,7 @@ type fake struct {
 	greeting string
 	implicit *tls.Config // TLS comes first
 	feat     []string    // lines of FEAT; nil: 502
+	folds    bool        // names that differ in case only are the same
 	on       map[string]func(s *session, arg string)
 
 	ln net.Listener
@@ -113,14 +114,14 @@ func (f *fake) count(verb string) (n int) {
 func (f *fake) file(name string) (string, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	text, ok := f.files[name]
+	text, ok := f.files[f.spelled(name)]
 	return text, ok
 }
 
 func (f *fake) setFile(name, text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.files[name] = text
+	f.files[f.spelled(name)] = text
 }
 
 // session is one control connection of the fake.
