@@ -111,19 +111,6 @@ func (f *fake) count(verb string) (n int) {
 	return n
 }
 
-func (f *fake) file(name string) (string, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	text, ok := f.files[f.spelled(name)]
-	return text, ok
-}
-
-func (f *fake) setFile(name, text string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.files[f.spelled(name)] = text
-}
-
 // session is one control connection of the fake.
 type session struct {
 	from    string // of RNFR

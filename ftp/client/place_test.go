@@ -76,6 +76,19 @@ func (f *fake) get(name string) (string, bool) {
 	return text, ok
 }
 
+func (f *fake) file(name string) (string, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	text, ok := f.files[f.spelled(name)]
+	return text, ok
+}
+
+func (f *fake) setFile(name, text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.files[f.spelled(name)] = text
+}
+
 func (f *fake) drop(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
