@@ -68,11 +68,15 @@ func (c *Client) Match(ctx context.Context, pattern string) (*Paths, error) {
 		return nil, err
 	}
 	defer c.end()
-	return c.match(ctx, pattern, newBudget())
+	return c.match(ctx, pattern, maxEntries, newBudget())
 }
 
-// match is Match while the Client is taken.
-func (c *Client) match(ctx context.Context, pattern string, b *budget) (found *Paths, err error) {
+// maxMatchedDirs is how many directories the components before the last may match: each of them
+// is listed, and a tree may contain itself.
+const maxMatchedDirs = 100_000
+
+// match is Match while the Client is taken. It returns ErrTooMany for more than most matches.
+func (c *Client) match(ctx context.Context, pattern string, most int, b *budget) (found *Paths, err error) {
 	found = &Paths{kept: kept{budget: b}}
 	defer func() {
 		if err != nil {
@@ -97,7 +101,7 @@ func (c *Client) match(ctx context.Context, pattern string, b *budget) (found *P
 	if !hasMeta(dir) {
 		return found, c.matchIn(ctx, dir, last, found)
 	}
-	dirs, err := c.match(ctx, dir, b)
+	dirs, err := c.match(ctx, dir, maxMatchedDirs, b)
 	if err != nil {
 		return found, err
 	}
@@ -105,6 +109,9 @@ func (c *Client) match(ctx context.Context, pattern string, b *budget) (found *P
 	for d, err := range dirs.All() {
 		if err == nil && d.Type != ftp.FileEntry {
 			err = c.matchIn(ctx, d.Path, last, found)
+		}
+		if err == nil && found.Len() > most {
+			err = ErrTooMany
 		}
 		if err != nil {
 			return found, err
