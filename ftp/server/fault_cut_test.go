@@ -33,6 +33,7 @@ type cutter struct {
 // half-written ever stands under a final name, each resume goes on with the right
 // bytes, and all files are whole in the end. Sweeps that run all the time harm nothing.
 func TestFaultCuts(t *testing.T) {
+	parallel(t)
 	fsys, _ := disk(t)
 	s := serve(t, fsys)
 	seed := rand.Uint64()

@@ -95,6 +95,7 @@ func TestFaultReadBreaks(t *testing.T) {
 // A file that is cut while it is sent is 451, with the right bytes so far; one that is
 // removed or replaced is sent whole, as it was: the storage keeps what is open.
 func TestFaultFileChangesInADownload(t *testing.T) {
+	parallel(t)
 	for _, typ := range []string{"I", "A"} {
 		t.Run("TYPE "+typ, func(t *testing.T) { fileChangesInADownload(t, typ) })
 	}

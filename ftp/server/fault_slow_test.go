@@ -118,6 +118,7 @@ func (c *ctl) ends421() {
 // On disk, where the kernel moves the bytes: a peer that stands still is cut, what came
 // is kept, and it can be gone on with.
 func TestFaultStandsStill(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	fsys, _ := disk(t)
 	content := random(32 << 20)

@@ -146,6 +146,7 @@ var (
 )
 
 func TestInteropCurl(t *testing.T) {
+	parallel(t)
 	interop(t, "curl", both46, func(p *peer) {
 		variants := [][]string{nil} // EPSV, or EPRT
 		if p.host == "127.0.0.1" {
@@ -193,6 +194,7 @@ func TestInteropCurl(t *testing.T) {
 }
 
 func TestInteropLftp(t *testing.T) {
+	parallel(t)
 	interop(t, "lftp", both46, func(p *peer) {
 		lftp := func(script ...string) string {
 			settings := []string{
@@ -229,6 +231,7 @@ func TestInteropLftp(t *testing.T) {
 }
 
 func TestInteropWget(t *testing.T) {
+	parallel(t)
 	interop(t, "wget", both46, func(p *peer) {
 		wget := func(args ...string) string {
 			args = append([]string{"-nv", "--tries=1", "--timeout=10", "--no-config"}, args...)
@@ -257,6 +260,7 @@ func TestInteropWget(t *testing.T) {
 }
 
 func TestInteropTnftp(t *testing.T) {
+	parallel(t)
 	interop(t, "tnftp", v4, func(p *peer) {
 		stance := map[bool]string{false: "-p", true: "-A"}[p.active]
 		tnftp := func(script ...string) string {

@@ -207,23 +207,28 @@ func wgetTLS() *tlsClient {
 
 // Each client does its list, and its data connections resume where it knows how to.
 func TestTLSCurl(t *testing.T) {
+	parallel(t)
 	testTLS(t, dtp.ReusePrefer, map[string]*tlsClient{"stock": curlTLS()})
 }
 
 func TestTLSLftp(t *testing.T) {
+	parallel(t)
 	testTLS(t, dtp.ReusePrefer, map[string]*tlsClient{"stock": lftpTLS()})
 }
 
 func TestTLSWget(t *testing.T) {
+	parallel(t)
 	testTLS(t, dtp.ReusePrefer, map[string]*tlsClient{"stock": wgetTLS()})
 }
 
 func TestTLSFtplib(t *testing.T) {
+	parallel(t)
 	testTLS(t, dtp.ReusePrefer, map[string]*tlsClient{"resuming": ftplibTLS(true), "plain": ftplibTLS(false)})
 }
 
 // With sessions off nothing resumes, and all works.
 func TestTLSWithoutReuse(t *testing.T) {
+	parallel(t)
 	clients := map[string]*tlsClient{"curl": curlTLS(), "lftp": lftpTLS(), "wget": wgetTLS(), "ftplib": ftplibTLS(true)}
 	for _, c := range clients {
 		c.resumes, c.more, c.active, c.brief = "", nil, false, true
@@ -233,6 +238,7 @@ func TestTLSWithoutReuse(t *testing.T) {
 
 // Where data connections must resume, clients that do are served all the same.
 func TestTLSWithReuseRequired(t *testing.T) {
+	parallel(t)
 	clients := map[string]*tlsClient{"lftp": lftpTLS(), "wget": wgetTLS(), "ftplib": ftplibTLS(true)}
 	for _, c := range clients {
 		c.more, c.brief = nil, true
@@ -273,6 +279,7 @@ f.quit()
 `
 
 func TestTLSFtplibAborts(t *testing.T) {
+	parallel(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		s := newSecureStock(t, version, dtp.ReusePrefer)
 		d := s.open(t, peers.Client(t, "python3"), false, false)

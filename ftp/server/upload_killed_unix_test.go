@@ -18,6 +18,7 @@ import (
 // sweep of another server makes an upload of it that can be resumed. While the first
 // one runs that sweep leaves its uploads alone, whatever the clocks say.
 func TestUploadModelKilled(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	for name, w := range uploadWays {
 		t.Run(name, func(t *testing.T) {
