@@ -228,6 +228,7 @@ func (c writeCounter) Write(b []byte) (int, error) {
 // client ever sends so comes in one row, for hundreds of files both ways, and each reply
 // answers its own command. A server that is missing in the table gets one at a time.
 func TestBatchers(t *testing.T) {
+	t.Parallel()
 	const files = 300
 	for _, name := range peers.Names() {
 		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
@@ -284,6 +285,7 @@ func TestBatchers(t *testing.T) {
 // that only calls itself so, and loses all but the first, gets one at a time over the next
 // connection of the Pool.
 func TestOneCommandAtATime(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, greeting string
 		most           int64 // pieces with more than one command

@@ -65,6 +65,7 @@ func TestNoMoreThanAnnounced(t *testing.T) {
 // TestEndThatDoesNotCome: where the size and the final reply agree a download is whole,
 // though nobody ends the data connection.
 func TestEndThatDoesNotCome(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()

@@ -66,6 +66,7 @@ func TestKept(t *testing.T) {
 
 // A listing of any length fits: what has no room in memory is in a file. That has an end.
 func TestKeptEnds(t *testing.T) {
+	t.Parallel()
 	b := newBudget()
 	b.disk = 32 << 20
 	k := kept{budget: b}

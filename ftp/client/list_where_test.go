@@ -36,6 +36,7 @@ const lineOfA = "type=file;size=1;modify=20240102030405; a\r\n"
 // A listing that does not begin or end as it should is partial: what it does not name is
 // not deleted at the other side.
 func TestPartialListingDeletesNothing(t *testing.T) {
+	t.Parallel()
 	cut := func(s *session, _ string) { // others may have cut it: TLS does not end, TCP does
 		s.say("150 here")
 		c := s.data().(*tls.Conn)

@@ -155,6 +155,7 @@ func TestMirrorDryRun(t *testing.T) {
 // TestMirrorDelete: no more than allowed, nothing that is excluded, and nothing in a
 // directory whose source could not be listed.
 func TestMirrorDelete(t *testing.T) {
+	t.Parallel()
 	site, here := fsroot.NewMem(), fsroot.NewMem()
 	grow(t, site, map[string]string{"/x/keep": "k", "/x/sub/f": "f"})
 	grow(t, here, map[string]string{"/keep": "k", "/a": "1", "/b": "2", "/dir/c": "3", "/dir/save.me": "4", "/sub/f": "f", "/sub/g": "5", "/.old.part": "p"})

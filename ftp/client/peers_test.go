@@ -12,6 +12,7 @@ import (
 // TestAgainstPeers does with the stock servers what TestAgainstOurServer does
 // with ours.
 func TestAgainstPeers(t *testing.T) {
+	t.Parallel()
 	for _, name := range peers.Names() {
 		for _, ipv6 := range []bool{false, true} {
 			for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {

@@ -97,6 +97,7 @@ func resumesNothing(name string, version uint16) bool {
 // TestAgainstPeersUnderTLS does under TLS what TestAgainstPeers does in the clear.
 // All data connections are under the version of TLS that the server is held to.
 func TestAgainstPeersUnderTLS(t *testing.T) {
+	t.Parallel()
 	eachSecurePeer(t, true, func(t *testing.T, name string, o peers.Options, mode ftp.DataMode) {
 		p, _, seen := securePeer(t, name, o, mode)
 		p.exercise(t)
@@ -114,6 +115,7 @@ func TestAgainstPeersUnderTLS(t *testing.T) {
 
 // The same over IPv6, once for each server, with what it does by itself.
 func TestAgainstPeersUnderTLSOverIPv6(t *testing.T) {
+	t.Parallel()
 	for i, name := range peers.Names() {
 		mode := []ftp.DataMode{ftp.Passive, ftp.Active}[i%2]
 		t.Run(name+" "+mode.String(), func(t *testing.T) {
@@ -126,6 +128,7 @@ func TestAgainstPeersUnderTLSOverIPv6(t *testing.T) {
 
 // Uploads in a row arrive whole, by servers that send tickets on them too.
 func TestUploadsToPeersArriveWhole(t *testing.T) {
+	t.Parallel()
 	sizes := []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1<<20 + 1}
 	eachSecurePeer(t, false, func(t *testing.T, name string, o peers.Options, mode ftp.DataMode) {
 		p, s, _ := securePeer(t, name, o, mode)
@@ -146,6 +149,7 @@ func TestUploadsToPeersArriveWhole(t *testing.T) {
 // A server whose certificate is not trusted, or is for another name, gets no
 // login; nor does one that is asked to be implicit and is not.
 func TestPeersWithWrongCertificates(t *testing.T) {
+	t.Parallel()
 	other := peers.NewCerts(t)
 	for _, name := range peers.Names() {
 		t.Run(name, func(t *testing.T) {

@@ -30,6 +30,7 @@ func oneAtATime(f *fake, closed *atomic.Bool) {
 
 // TestPoolGrowsAgain: a server that refused one connection is asked again after a while.
 func TestPoolGrowsAgain(t *testing.T) {
+	t.Parallel()
 	before := client.ShrinkFor(200 * time.Millisecond)
 	defer client.ShrinkFor(before)
 	var closed atomic.Bool
@@ -101,6 +102,7 @@ func TestPutTwice(t *testing.T) {
 // TestFsCopyOnShrunkenPool: a copy within one Fs, whose reader has the only connection that
 // the server gives, fails and does not wait without end.
 func TestFsCopyOnShrunkenPool(t *testing.T) {
+	t.Parallel()
 	var closed atomic.Bool
 	closed.Store(true)
 	f := newFake(t, func(f *fake) {

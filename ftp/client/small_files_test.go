@@ -30,6 +30,7 @@ func (n *transfers) Observe(e ftp.Event) {
 // connections. Each file takes one transfer, and none fails on the way: ftp-srv answers
 // 551 to a client that sends EPSV before the transfer under way has ended.
 func TestManySmallFiles(t *testing.T) {
+	t.Parallel()
 	const files = 300
 	want := make(map[string]string)
 	for i := range files {
