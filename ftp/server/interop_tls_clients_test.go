@@ -41,7 +41,7 @@ func curlTLS() *tlsClient {
 	c.more = func(d *secureDesk) {
 		// One after the other it may wait a second before each but the first, with
 		// every server.
-		d.many(30, func(names []string) {
+		d.many(times(12, 30), func(names []string) {
 			all := []string{"--parallel", "--parallel-max", "3"}
 			for _, name := range names {
 				all = append(all, "-T", name, d.secureURL(d.path("")))
@@ -83,7 +83,7 @@ func lftpTLS() *tlsClient {
 		return d.do(d.program, "", lftpTLSArgs(d, script...)...)
 	}
 	c.more = func(d *secureDesk) {
-		d.many(30, func(names []string) {
+		d.many(times(12, 30), func(names []string) {
 			d.do(d.program, "", lftpTLSArgs(d, "mput -O "+d.path("")+" "+strings.Join(names, " "))...)
 		})
 		d.file(d.local("tree/a/b"), noise()[:300_000])
@@ -152,7 +152,7 @@ func ftplibTLS(resumes bool) *tlsClient {
 		return d.do(d.program, "", args(d, steps...)...)
 	}
 	c.more = func(d *secureDesk) {
-		d.many(30, func(names []string) {
+		d.many(times(12, 30), func(names []string) {
 			var steps []step
 			for _, name := range names {
 				steps = append(steps, step{"put", name, d.path(name)}, step{"get", d.path(name), "back"})

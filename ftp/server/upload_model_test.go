@@ -272,7 +272,7 @@ var uploadEnds = []string{"finish", "abort", "reset", "gone", "close", "full"}
 func TestUploadModel(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
-	combination, every := 0, times(7, 1)
+	combination, every := 0, times(14, 1)
 	for _, name := range slices.Sorted(maps.Keys(uploadWays)) {
 		w := uploadWays[name]
 		for _, storage := range []string{"disk", "a directory on disk", "memory", "simple"} {
