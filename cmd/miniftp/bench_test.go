@@ -55,6 +55,7 @@ func allNames(t *testing.T, fsys afero.Fs) (all []string) {
 // Every row runs, by every way, and nothing stays behind.
 func TestBenchRows(t *testing.T) {
 	t.Parallel()
+	long(t)
 	for _, tt := range []struct {
 		name       string
 		flags      []string
@@ -292,6 +293,7 @@ func TestBenchUsage(t *testing.T) {
 // The table is for people at 80 columns.
 func TestBenchTable(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := ftptest.NewServer(t, afero.NewMemMapFs())
 	args := briefBench
 	if runtime.GOOS == "linux" {

@@ -54,6 +54,7 @@ func logins(s *ftptest.Server) (n int) {
 // server lets in fewer.
 func TestParallel(t *testing.T) {
 	t.Parallel()
+	long(t)
 	for name, tt := range map[string]struct {
 		options []ftptest.Option
 		least   int
@@ -105,6 +106,7 @@ func TestParallel(t *testing.T) {
 // TestParallelSmall: -j1 has one connection, and so has a tree of one file.
 func TestParallelSmall(t *testing.T) {
 	t.Parallel()
+	long(t)
 	s := ftptest.NewServer(t, nil)
 	want := forest(t, s.FS, "/tree", 40)
 	one := forest(t, s.FS, "/one", 1)

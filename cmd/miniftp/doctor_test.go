@@ -189,6 +189,7 @@ func TestDoctorFaults(t *testing.T) {
 // The command that doctor ends with works as it is typed.
 func TestDoctorCommand(t *testing.T) {
 	t.Parallel()
+	long(t)
 	fsys, _ := readable(t)
 	for _, tt := range []struct {
 		name   string

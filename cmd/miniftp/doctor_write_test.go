@@ -13,6 +13,7 @@ import (
 // --write each way is tried by an upload.
 func TestDoctorNoReading(t *testing.T) {
 	t.Parallel()
+	long(t)
 	fsys, _ := readable(t)
 	drop := ftptest.NewServer(t, fsys, ftptest.WithUser("cam", "pw", server.DropBox))
 	url := strings.Replace(drop.URL, "ftp://", "ftp://cam:pw@", 1) + "/"

@@ -290,6 +290,7 @@ func TestBatchers(t *testing.T) {
 // connection of the Pool.
 func TestOneCommandAtATime(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	for _, tt := range []struct {
 		name, greeting string
 		most           int64 // pieces with more than one command

@@ -228,6 +228,7 @@ func TestCopyTheOtherWayRound(t *testing.T) {
 // both connections go on.
 func TestCopyIsForbidden(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	for _, tc := range []struct {
 		name     string
 		from, to bool // FXP

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 
+	"miniftp/ftp/internal/testutil"
+
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
@@ -81,6 +83,7 @@ func (s *secureSite) peer(how client.TLSMode, mode ftp.DataMode) peer {
 // IPv4 and IPv6, explicit and implicit.
 func TestAgainstOurServerUnderTLS(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	ways := []struct {
 		how         client.TLSMode
 		host, store string

@@ -49,6 +49,7 @@ func isA[E error](err error) bool {
 // other way round, nor hang, nor leave replies behind for the next command.
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	noSize := []string{"EPSV"}
 	tests := []struct {
 		name string

@@ -15,6 +15,7 @@ import (
 // connections of the Pool.
 func TestDeadPortOfEPSV(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	closed := testutil.ClosedPort(t)
 	f := newFake(t, func(f *fake) {
 		f.files["/f"] = "hello"

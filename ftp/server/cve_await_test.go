@@ -106,7 +106,6 @@ func resetOf(d net.Conn) {
 // under TLS: no panic, nothing half-written under a final name, no goroutine, socket
 // or file is left (noLeaks of serve), and others are served.
 func TestBreakingOffAnywhere(t *testing.T) {
-	parallel(t)
 	testutil.Long(t)
 	for name, secure := range map[string]bool{"clear": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {

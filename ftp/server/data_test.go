@@ -257,7 +257,6 @@ func TestGuardOpened(t *testing.T) {
 
 // A data connection that never comes about is 425, and the session goes on.
 func TestNoDataConnection(t *testing.T) {
-	parallel(t)
 	fsys := oneFile(t, "old")
 	s := serve(t, fsys, func(o *server.Options) { o.DataTimeout = 30 * time.Millisecond })
 	c := s.login(t, "rw")

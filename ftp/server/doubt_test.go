@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"miniftp/ftp/internal/testutil"
+
 	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/server"
@@ -24,6 +26,7 @@ func accepts(d server.Doubt) func(*server.Options) {
 // without close_notify: which of their uploads get the final name.
 func TestUploadOfAClientThatHangsUp(t *testing.T) {
 	parallel(t)
+	testutil.Long(t)
 	const inClear, notify, bare = "clear", "TLS", "TLS without close_notify"
 	for _, tc := range []struct {
 		accept server.Doubt

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"miniftp/ftp/internal/testutil"
+
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
@@ -96,6 +98,7 @@ func TestFaultReadBreaks(t *testing.T) {
 // removed or replaced is sent whole, as it was: the storage keeps what is open.
 func TestFaultFileChangesInADownload(t *testing.T) {
 	parallel(t)
+	testutil.Long(t)
 	for _, typ := range []string{"I", "A"} {
 		t.Run("TYPE "+typ, func(t *testing.T) { fileChangesInADownload(t, typ) })
 	}

@@ -123,7 +123,7 @@ func TestFaultStandsStill(t *testing.T) {
 	fsys, _ := disk(t)
 	content := random(32 << 20)
 	write(t, fsys, "/big", string(content))
-	s := serve(t, fsys, func(o *server.Options) { o.StallTimeout = 200 * time.Millisecond })
+	s := serve(t, fsys, func(o *server.Options) { o.StallTimeout = 500 * time.Millisecond })
 	c := s.login(t, "rw")
 	d := c.starts("RETR big")
 	c.want(426) // nobody reads

@@ -50,7 +50,7 @@ func TestTLSStandsStill(t *testing.T) {
 		fsys, _ := disk(t)
 		content := random(16 << 20)
 		write(t, fsys, "/big", string(content))
-		c := serve(t, fsys, requireTLS, func(o *server.Options) { o.StallTimeout = 200 * time.Millisecond }).secret(t, version)
+		c := serve(t, fsys, requireTLS, func(o *server.Options) { o.StallTimeout = 500 * time.Millisecond }).secret(t, version)
 		raw := c.epsv()
 		c.cmd("RETR big", 150)
 		check(t, raw.SetReadBuffer(64<<10))
@@ -82,7 +82,7 @@ func TestTLSNoHandshakeOnData(t *testing.T) {
 	testutil.Long(t)
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")
-	s := serve(t, fsys, requireTLS, func(o *server.Options) { o.DataTimeout = 500 * time.Millisecond })
+	s := serve(t, fsys, requireTLS, func(o *server.Options) { o.DataTimeout = 800 * time.Millisecond })
 	instead := map[string]func(d *net.TCPConn){
 		"silence":     func(*net.TCPConn) {},
 		"a hang-up":   func(d *net.TCPConn) { _ = d.Close() },
@@ -133,6 +133,7 @@ func (c *tlsCtl) without(do func(d *net.TCPConn)) {
 // whole.
 func TestTLSAbort(t *testing.T) {
 	parallel(t)
+	testutil.Long(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		fsys := big(t)
 		write(t, fsys, "/f", "old")

@@ -162,6 +162,7 @@ func lftpUploads(d *secureDesk, names []string) {
 
 func TestTLSUploadsLoseNoByte(t *testing.T) {
 	parallel(t)
+	testutil.Long(t)
 	here := t.TempDir()
 	var names []string
 	for i := range tlsUploads {

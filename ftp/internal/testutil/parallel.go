@@ -8,7 +8,7 @@ import (
 
 // waiters is how many parallel tests run at once for each processor. Most of them wait,
 // for a timer, a stock peer or the network.
-const waiters = 4
+const waiters = 3
 
 // RunParallel lets more parallel tests run at once than there are processors, unless the
 // command line sets -parallel. TestMain calls it before it runs the tests.
