@@ -71,7 +71,6 @@ func TestFsReserve(t *testing.T) {
 
 // Where all connections are taken, any operation waits no longer than Wait.
 func TestFsWait(t *testing.T) {
-	t.Parallel()
 	f, open := busyFs(t, 2, 0, 2)
 	if _, err := f.Stat("/big"); !errors.Is(err, client.ErrNoneFree) {
 		t.Error(err)

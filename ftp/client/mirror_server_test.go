@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/ftp/internal/testutil"
+
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
@@ -125,6 +127,7 @@ func TestMirrorClosed(t *testing.T) {
 // not deleted, and a directory of more is removed all the same.
 func TestMirrorTenThousand(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	dir := t.TempDir()
 	here := fsroot.NewMem()
 	const files = 10_050

@@ -102,7 +102,6 @@ func TestPutTwice(t *testing.T) {
 // TestFsCopyOnShrunkenPool: a copy within one Fs, whose reader has the only connection that
 // the server gives, fails and does not wait without end.
 func TestFsCopyOnShrunkenPool(t *testing.T) {
-	t.Parallel()
 	var closed atomic.Bool
 	closed.Store(true)
 	f := newFake(t, func(f *fake) {
