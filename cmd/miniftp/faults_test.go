@@ -20,7 +20,6 @@ import (
 // try runs the program in this process, with no wait before retries.
 func try(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
-	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
 	var o, e bytes.Buffer
 	code = runWith(t.Context(), append([]string{"miniftp"}, args...), stdio{strings.NewReader("from stdin"), &o, &e},
 		func(int) time.Duration { return 0 })
@@ -57,6 +56,7 @@ func readFile(t *testing.T, fsys afero.Fs, name string) []byte {
 
 // TestFaultExits: each way to fail has its exit code and its one line.
 func TestFaultExits(t *testing.T) {
+	t.Parallel()
 	data := pattern(100_000)
 	part := filepath.Join(t.TempDir(), "a.bin")
 	if err := os.WriteFile(filepath.Join(filepath.Dir(part), ".a.bin.part"), data[:50_000], 0o600); err != nil {

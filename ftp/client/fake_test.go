@@ -19,6 +19,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 // fake is a server that does what a test tells it, the wrong things above all.
@@ -382,6 +383,7 @@ func settled(before int) bool {
 
 // TestMain fails when a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
+	testutil.RunParallel()
 	before := runtime.NumGoroutine()
 	code := m.Run()
 	if code == 0 && !settled(before) {

@@ -8,10 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"miniftp/ftp/internal/testutil"
 )
 
 // A listing of 300,000 names takes little memory, and comes sorted.
 func TestListingLong(t *testing.T) {
+	testutil.Long(t)
 	const n = 300_000
 	f := newFake(t, func(f *fake) {
 		f.feat = withMLST

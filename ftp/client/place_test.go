@@ -263,6 +263,7 @@ func TestCopyOntoAnAlias(t *testing.T) {
 
 // TestCopyOfAShrunkenFile: a later try does not copy less than the first one found.
 func TestCopyOfAShrunkenFile(t *testing.T) {
+	t.Parallel()
 	testutil.Long(t)
 	for name, copies := range map[string]func(from, to *client.Client, o client.CopyOptions) error{
 		"through": func(from, to *client.Client, o client.CopyOptions) error {
