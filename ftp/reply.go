@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strconv"
 	"strings"
 )
@@ -196,37 +195,3 @@ func (e *Error) Error() string { return "the server says " + e.Reply.String() }
 
 // Temporary reports whether the same command may work later (a 4xx reply).
 func (e *Error) Temporary() bool { return e.Code.Class() == TransientFail }
-
-// Is maps replies to the errors of io/fs. FTP has one code, 550, for a file
-// that isn't there and one that is out of bounds, so the text decides.
-func (e *Error) Is(target error) bool {
-	if e.Code != 550 && e.Code != 450 && e.Code != 553 && e.Code != 521 {
-		return false
-	}
-	kind := error(nil)
-	text := strings.ToLower(e.Text())
-	if containsAny(text, "not empty", "a directory", "not a plain", "not a regular") {
-		return false // it is there, and of the wrong kind
-	}
-	switch {
-	case e.Code == 521, containsAny(text, "exists", "already exist"):
-		if !containsAny(text, "not exist", "no such") {
-			kind = fs.ErrExist
-		}
-	case e.Code == 553, containsAny(text, "permission", "denied", "not permitted", "not allowed", "read-only", "prohibited", "forbidden"):
-		kind = fs.ErrPermission
-	}
-	if kind == nil {
-		kind = fs.ErrNotExist
-	}
-	return target == kind
-}
-
-func containsAny(s string, words ...string) bool {
-	for _, w := range words {
-		if strings.Contains(s, w) {
-			return true
-		}
-	}
-	return false
-}

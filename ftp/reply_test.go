@@ -152,8 +152,16 @@ func TestErrorIs(t *testing.T) {
 		text string
 		want error // nil: none of the three
 	}{
+		{550, "/x: No such file or directory", fs.ErrNotExist},
+		{550, "The system cannot find the file specified.", fs.ErrNotExist},
+		{550, "The process cannot access the file because it is being used by another process.", nil},
+		{450, "x: File busy", nil},
+		{550, "Access is denied.", fs.ErrPermission},
+		{550, "No such file, or permission denied", fs.ErrNotExist}, // of RETR
+		{553, "No such directory", fs.ErrNotExist},
 		{550, "No such file or directory", fs.ErrNotExist},
 		{550, "Failed to open file.", fs.ErrNotExist},
+		{550, "Can't check for file existence", fs.ErrNotExist}, // Pure-FTPd
 		{550, "x: does not exist", fs.ErrNotExist},
 		{450, "No files found", fs.ErrNotExist},
 		{550, "File exists", fs.ErrExist},
@@ -174,6 +182,26 @@ func TestErrorIs(t *testing.T) {
 		for _, kind := range []error{fs.ErrNotExist, fs.ErrExist, fs.ErrPermission} {
 			if got := errors.Is(err, kind); got != errors.Is(kind, tt.want) {
 				t.Errorf("%d %s: Is(%v) is %v", tt.code, tt.text, kind, got)
+			}
+		}
+	}
+}
+
+// A refusal to change something is fs.ErrNotExist only if it says so.
+func TestErrorIsOfChange(t *testing.T) {
+	for _, verb := range []string{"DELE", "RMD", "MKD", "RNFR", "RNTO", "STOR", "APPE", "MFMT", "SITE", ""} {
+		for text, want := range map[string]error{
+			"Delete operation failed.": nil, "No.": nil, "No such file, or permission denied": nil,
+			"x: No such file": fs.ErrNotExist, "Permission denied": fs.ErrPermission, "File already exists": fs.ErrExist,
+		} {
+			err := &Error{Verb: verb, Reply: NewReply(550, text)}
+			for _, kind := range []error{fs.ErrNotExist, fs.ErrExist, fs.ErrPermission} {
+				if got := errors.Is(err, kind); got != errors.Is(kind, want) {
+					t.Errorf("%s, %s: Is(%v) is %v", verb, text, kind, got)
+				}
+			}
+			if got := err.Cause(); got != want {
+				t.Errorf("%s, %s: the cause is %v", verb, text, got)
 			}
 		}
 	}

@@ -21,6 +21,7 @@ var cursorUp = regexp.MustCompile("\x1b\\[([0-9]+)A")
 // Of many files only those have a bar that a connection works on, and there is one line for
 // all of them.
 func TestBarsAtATerminal(t *testing.T) {
+	t.Parallel()
 	const files, connections = 40, 4
 	program(t)
 	var runs sync.WaitGroup

@@ -39,6 +39,8 @@ func benched(t *testing.T, args ...string) (code int, report benchJSON, rows map
 
 // Every row runs, by every way, and nothing stays behind.
 func TestBenchRows(t *testing.T) {
+	t.Parallel()
+	long(t)
 	for _, tt := range []struct {
 		name       string
 		flags      []string
@@ -158,6 +160,7 @@ func TestBenchRefusals(t *testing.T) {
 
 // A server that dies, or falls silent, ends the run with one line.
 func TestBenchServerDies(t *testing.T) {
+	t.Parallel()
 	long(t)
 	for _, tt := range []struct {
 		name, verb string
@@ -187,6 +190,7 @@ func TestBenchServerDies(t *testing.T) {
 
 // What can't be removed is named.
 func TestBenchLeftBehind(t *testing.T) {
+	t.Parallel()
 	long(t)
 	fsys := afero.NewMemMapFs()
 	srv := ftptest.NewServer(t, fsys)
@@ -199,6 +203,7 @@ func TestBenchLeftBehind(t *testing.T) {
 
 // An interrupt ends every kind of row, and all is removed.
 func TestBenchInterrupted(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		row  string
 		seen func(e ftp.Event) bool
@@ -272,6 +277,8 @@ func TestBenchUsage(t *testing.T) {
 
 // The table is for people at 80 columns.
 func TestBenchTable(t *testing.T) {
+	t.Parallel()
+	long(t)
 	srv := ftptest.NewServer(t, afero.NewMemMapFs())
 	args := briefBench
 	if runtime.GOOS == "linux" {

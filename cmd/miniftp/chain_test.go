@@ -32,6 +32,7 @@ func dataConnections(s *ftptest.Server) (n int) {
 // Many small files go over few data connections, named by a tree, a pattern or one by
 // one, and over one each where another mode is asked for.
 func TestManySmallFiles(t *testing.T) {
+	t.Parallel()
 	long(t)
 	const files, few = 300, 60
 	for name, flags := range map[string][]string{
@@ -104,6 +105,7 @@ func (h hooked) Open(name string) (afero.File, error) {
 
 // One of many that can't be read doesn't keep the others back.
 func TestOneOfManyFails(t *testing.T) {
+	t.Parallel()
 	shut := hooked{fsroot.NewMem(), func(name string) error {
 		if strings.HasSuffix(name, "f55") {
 			return &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
@@ -141,6 +143,7 @@ func TestOneOfManyFails(t *testing.T) {
 // A server that hangs up in the middle of many is told once, not for each of them; what
 // is there is whole. With retries all files come if it is better then.
 func TestServerGoesAmongMany(t *testing.T) {
+	t.Parallel()
 	for _, again := range []bool{false, true} {
 		var s *ftptest.Server
 		var opened atomic.Int32

@@ -14,6 +14,7 @@ import (
 
 // Each shell takes its script, and completes verbs, flags and what flags take.
 func TestCompletion(t *testing.T) {
+	t.Parallel()
 	for shell, tt := range map[string]struct {
 		run  string
 		want []string

@@ -154,30 +154,52 @@ func (k *link) isDir(path string) bool {
 }
 
 // expand finds what a URL names: one path, or all that its pattern matches.
-func (k *link) expand(r *remote) ([]client.WalkEntry, error) {
+func (k *link) expand(r *remote) (*client.Paths, error) {
+	all := new(client.Paths)
 	if r.pattern == "" {
-		return []client.WalkEntry{{Path: r.path}}, nil
+		return all, all.Add(client.WalkEntry{Path: r.path})
 	}
-	var all []client.WalkEntry
 	err := k.do(func(cl *client.Client, _ int) (err error) {
-		all, err = cl.Glob(k.ctx, r.pattern)
+		all, err = cl.Match(k.ctx, r.pattern)
 		return err
 	})
 	if err != nil {
 		return nil, at(r.String(), err)
 	}
-	if len(all) == 0 { // it may be a name with odd characters in it
-		one := client.WalkEntry{Path: r.path}
-		err := k.do(func(cl *client.Client, _ int) (err error) {
-			one.Entry, err = cl.Stat(k.ctx, r.path)
-			return err
-		})
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("nothing matches: %w", err)
-		}
-		return []client.WalkEntry{one}, at(r.given(), err)
+	if all.Len() > 0 {
+		return all, nil
 	}
-	return all, nil
+	one := client.WalkEntry{Path: r.path} // it may be a name with odd characters in it
+	err = k.do(func(cl *client.Client, _ int) (err error) {
+		one.Entry, err = cl.Stat(k.ctx, r.path)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("nothing matches: %w", err)
+	}
+	if err != nil {
+		return nil, at(r.given(), err)
+	}
+	return all, all.Add(one)
+}
+
+// eachPath is each for what a URL names.
+func eachPath(e *env, files *client.Paths, f func(client.WalkEntry) error) error {
+	defer files.Close()
+	var first error
+	for file, bad := range files.All() {
+		err := each(e, []client.WalkEntry{file}, func(file client.WalkEntry) error {
+			if bad != nil {
+				return bad
+			}
+			return f(file)
+		})
+		first = firstError(first, err)
+		if err != nil && (fatal(err) || e.ctx.Err() != nil) {
+			break
+		}
+	}
+	return first
 }
 
 // naming says whether a URL may be a pattern.
@@ -226,13 +248,13 @@ func (e *env) eachNamed(c *cli.Context, urls []string, how naming, work *crew, f
 			}
 		}
 		files, err := k.expand(r)
-		if how == globsOrNone && isMissing(err) {
+		if how == globsOrNone && errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		return each(e, files, func(file client.WalkEntry) error {
+		return eachPath(e, files, func(file client.WalkEntry) error {
 			return f(k.on(r.join(file.Path)), r, found{path: file.Path, entry: file.Entry})
 		})
 	})

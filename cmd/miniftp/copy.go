@@ -29,17 +29,16 @@ func copyCommand(e *env) *cli.Command {
 
 // copier is one run of copy.
 type copier struct {
-	e          *env
-	ctx        context.Context
-	from, to   *link
-	recursive  bool
-	viaClient  bool
-	intoDir    bool // the second URL is a directory
-	meter      *meter
-	crew       *crew
-	json       *results
-	left       *omissions
-	roomInTree int // bytes of names that may still be held
+	e         *env
+	ctx       context.Context
+	from, to  *link
+	recursive bool
+	viaClient bool
+	intoDir   bool // the second URL is a directory
+	meter     *meter
+	crew      *crew
+	json      *results
+	left      *omissions
 }
 
 func (e *env) runCopy(c *cli.Context) error {
@@ -51,7 +50,7 @@ func (e *env) runCopy(c *cli.Context) error {
 	}
 	p := &copier{
 		e: e, ctx: c.Context, recursive: c.Bool("recursive"), viaClient: c.Bool("via-client"),
-		json: e.newResults(c), left: e.newOmissions(c), crew: e.newCrew(c.Int("parallel")), roomInTree: maxHeld,
+		json: e.newResults(c), left: e.newOmissions(c), crew: e.newCrew(c.Int("parallel")),
 	}
 	for i, k := range []**link{&p.from, &p.to} {
 		l, r, err := e.openArg(c, c.Args().Get(i))
@@ -108,8 +107,12 @@ func (p *copier) run() error {
 		return err
 	}
 	p.intoDir = dst.path == "" || strings.HasSuffix(dst.path, "/") || src.pattern != "" || p.to.isDir(dst.path)
-	for _, f := range files {
-		if err := p.one(f); err != nil {
+	defer files.Close()
+	for f, err := range files.All() {
+		if err == nil {
+			err = p.one(f)
+		}
+		if err != nil {
 			p.crew.judge(err)
 			if p.crew.ended() != nil {
 				break
@@ -152,22 +155,24 @@ func (p *copier) tree(from, to string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range entries {
-		if f.kind == ftp.FileEntry {
-			p.meter.expect(f.size)
+	defer entries.Close()
+	for f := range entries.All() {
+		if f.Type == ftp.FileEntry {
+			p.meter.expect(f.Size)
 		}
 	}
-	for _, f := range entries {
-		below := joinRemote(to, strings.TrimPrefix(strings.TrimPrefix(f.path, strings.TrimSuffix(from, "/")), "/"))
-		switch f.kind {
-		case ftp.DirEntry:
+	for f, err := range entries.All() {
+		below := joinRemote(to, strings.TrimPrefix(strings.TrimPrefix(f.Path, strings.TrimSuffix(from, "/")), "/"))
+		switch {
+		case err != nil:
+		case f.Type == ftp.DirEntry:
 			err = p.makeDir(below)
-		case ftp.LinkEntry:
-			p.left.add(p.from.remote.join(f.path), leftLink)
-		case ftp.OtherEntry:
-			p.left.add(p.from.remote.join(f.path), "it is no regular file")
+		case f.Type == ftp.LinkEntry:
+			p.left.add(p.from.remote.join(f.Path), leftLink)
+		case f.Type == ftp.OtherEntry:
+			p.left.add(p.from.remote.join(f.Path), "it is no regular file")
 		default:
-			err = p.crew.do(func() error { return p.file(f.path, below) })
+			err = p.crew.do(func() error { return p.file(f.Path, below) })
 		}
 		if err != nil {
 			return err
@@ -176,34 +181,28 @@ func (p *copier) tree(from, to string) error {
 	return nil
 }
 
-// listedFile is what has to be known of an entry to copy it.
-type listedFile struct {
-	path string
-	kind ftp.EntryType
-	size int64
-}
-
 // list reads the whole tree. What can't be read of it is reported, and left out.
-func (p *copier) list(dir string) ([]listedFile, error) {
-	var all []listedFile
-	room := p.roomInTree
+func (p *copier) list(dir string) (*client.Paths, error) {
+	all := new(client.Paths)
 	err := p.from.do(func(cl *client.Client, _ int) error {
-		all, p.roomInTree = all[:0], room
+		all.Close() // of a connection that broke
 		for f, err := range cl.Walk(p.ctx, dir) {
-			if err != nil {
-				if !cl.Alive() || p.ctx.Err() != nil {
+			switch {
+			case err == nil:
+				if err := all.Add(f); err != nil {
 					return err
 				}
+			case !cl.Alive() || p.ctx.Err() != nil:
+				return err
+			default:
 				p.crew.judge(at(p.from.remote.join(f.Path), err))
-				continue
-			}
-			all = append(all, listedFile{strings.Clone(f.Path), f.Type, f.Size})
-			if p.roomInTree -= len(f.Path) + branchBytes; p.roomInTree < 0 {
-				return client.ErrTooMany
 			}
 		}
 		return nil
 	})
+	if err != nil {
+		all.Close()
+	}
 	return all, at(p.from.remote.join(dir), err)
 }
 

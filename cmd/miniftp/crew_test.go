@@ -15,6 +15,8 @@ import (
 // Trees go over several connections at once, either way, and over fewer where the
 // server lets in fewer.
 func TestParallel(t *testing.T) {
+	t.Parallel()
+	long(t)
 	for name, tt := range map[string]struct {
 		options []ftptest.Option
 		least   int
@@ -65,6 +67,8 @@ func TestParallel(t *testing.T) {
 
 // TestParallelSmall: -j1 has one connection, and so has a tree of one file.
 func TestParallelSmall(t *testing.T) {
+	t.Parallel()
+	long(t)
 	s := ftptest.NewServer(t, nil)
 	want := forest(t, s.FS, "/tree", 40)
 	one := forest(t, s.FS, "/one", 1)

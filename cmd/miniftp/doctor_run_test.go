@@ -205,6 +205,7 @@ func TestDoctorPaths(t *testing.T) {
 
 // TestDoctorElsewhere: what is no FTP server at all is called so.
 func TestDoctorElsewhere(t *testing.T) {
+	t.Parallel()
 	long(t)
 	web := httptest.NewServer(http.NotFoundHandler())
 	defer web.Close()

@@ -78,6 +78,7 @@ const allWork = "works works works works"
 
 // TestDoctorFaults: each way to be broken gives its finding and no other.
 func TestDoctorFaults(t *testing.T) {
+	t.Parallel()
 	long(t)
 	_, when := readable(t)
 	byTime := func(d time.Duration) ftptest.Fault { return ftptest.Reply(213, ftp.FormatTime(when.Add(d))) }
@@ -187,6 +188,8 @@ func TestDoctorFaults(t *testing.T) {
 
 // The command that doctor ends with works as it is typed.
 func TestDoctorCommand(t *testing.T) {
+	t.Parallel()
+	long(t)
 	fsys, _ := readable(t)
 	for _, tt := range []struct {
 		name   string

@@ -12,6 +12,8 @@ import (
 // TestDoctorNoReading: where the account may not read, nothing is called broken, and with
 // --write each way is tried by an upload.
 func TestDoctorNoReading(t *testing.T) {
+	t.Parallel()
+	long(t)
 	fsys, _ := readable(t)
 	drop := ftptest.NewServer(t, fsys, ftptest.WithUser("cam", "pw", server.DropBox))
 	url := strings.Replace(drop.URL, "ftp://", "ftp://cam:pw@", 1) + "/"
@@ -58,6 +60,7 @@ func (j *jsonReport) finding(code string) string {
 // TestDoctorNotAsked: what could not be asked for is not said to be missing, and what did
 // not come in time is not called broken.
 func TestDoctorNotAsked(t *testing.T) {
+	t.Parallel()
 	long(t)
 	fsys, _ := readable(t)
 	for _, tt := range []struct {

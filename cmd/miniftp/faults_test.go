@@ -16,6 +16,7 @@ import (
 
 // TestFaultExits: each way to fail has its exit code and its one line.
 func TestFaultExits(t *testing.T) {
+	t.Parallel()
 	data := pattern(100_000)
 	part := filepath.Join(t.TempDir(), "a.bin")
 	if err := os.WriteFile(filepath.Join(filepath.Dir(part), ".a.bin.part"), data[:50_000], 0o600); err != nil {

@@ -199,14 +199,31 @@ func (f *fetcher) file(k *link, r *remote, file found, local string) error {
 	if special {
 		res, err = f.into(k, file.path, local, r.ascii, m)
 	} else {
-		res, err = f.download(k, file, local, client.FileOptions{
+		o := client.FileOptions{
 			Resume: f.resume, ASCII: f.ascii || r.ascii, Size: file.size(), Progress: m.progress(), KeepTime: true,
 			Modified: modified(file.entry),
-		})
+		}
+		if err = f.date(k, file, &o); err == nil {
+			res, err = f.download(k, file, local, o)
+		}
 	}
 	m.done(res, err)
 	err = explainLocal(url, local, withoutResume(f.resume, err))
 	return f.results.add(transferResult{URL: url, Local: local}.moved(res), err)
+}
+
+// date finds out the time of a file that LIST has to the minute. Not each one is asked for.
+func (f *fetcher) date(k *link, file found, o *client.FileOptions) error {
+	listed := file.entry
+	if listed.Type != ftp.FileEntry || listed.Precise != time.Minute || listed.Modified.IsZero() {
+		return nil
+	}
+	return k.do(func(cl *client.Client, _ int) error {
+		e := listed
+		err := cl.Date(k.ctx, file.path, &e)
+		o.Modified, o.Precise = e.Modified, e.Precise
+		return err
+	})
 }
 
 // modified is the time of a file in a listing, zero if it has to be asked for.

@@ -129,7 +129,7 @@ func TestHostileMemory(t *testing.T) {
 		}, []string{"ls", "URL/"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if !quick[name] && os.Getenv("MINIFTP_SOAK") == "" {
+			if !quick[name] && !soaking {
 				t.Skip("make soak runs it")
 			}
 			h := newHostile(t, x.set)

@@ -79,6 +79,7 @@ func want(t *testing.T, file string, content []byte) {
 // other the old one is. Once what it left is old, the next server makes it a part that
 // a client goes on with, to the exact bytes.
 func TestKilledServer(t *testing.T) {
+	t.Parallel()
 	root, content, old := t.TempDir(), pattern(3_000_000), []byte("the old one, whole")
 	local := filepath.Join(t.TempDir(), "local")
 	for file, b := range map[string][]byte{root + "/old": old, local: content} {
@@ -185,6 +186,7 @@ func TestReadOnlyServerSweepsNothing(t *testing.T) {
 // TestStoppedUnderLoad: after a SIGTERM what runs may finish, nothing new begins, the
 // server ends with exit 0, and whatever was said to be whole is.
 func TestStoppedUnderLoad(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("no SIGTERM")
 	}

@@ -105,6 +105,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 
 // The end of the server does not wait for a reader that never comes.
 func TestLogQueueEnds(t *testing.T) {
+	t.Parallel()
 	long(t)
 	w := &stuck{free: make(chan struct{})}
 	defer close(w.free)

@@ -188,3 +188,5 @@ func (p *rows) end() {
 
 // jsonText is an entry as an element of a JSON array.
 func jsonText(it listed) string { return jsonLine(toJSON(it)) }
+
+const maxHeld = 8 << 20 // bytes in memory at once

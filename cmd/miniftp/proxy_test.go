@@ -62,6 +62,7 @@ func tinyproxy(t *testing.T, lines ...string) string {
 // Files go through stock proxies, both ways, clear and under TLS; the server sees
 // passive mode only.
 func TestStockProxies(t *testing.T) {
+	t.Parallel()
 	long(t)
 	data := pattern(300_000)
 	for name, spec := range map[string]string{

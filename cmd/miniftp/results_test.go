@@ -32,6 +32,7 @@ func (c *cancelAt) Write(p []byte) (int, error) {
 
 // TestJSONInterrupted: an interrupt leaves whole lines: the interrupt and the summary.
 func TestJSONInterrupted(t *testing.T) {
+	t.Parallel()
 	long(t)
 	fsys := afero.NewMemMapFs()
 	if err := afero.WriteFile(fsys, "/a", []byte("x"), 0o644); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 
 	"github.com/urfave/cli/v2"
 
@@ -48,7 +49,7 @@ func remove(c *cli.Context, k *link, cl *client.Client, f found) error {
 	}
 	entry, missing := cl.Stat(k.ctx, f.path)
 	switch {
-	case c.Bool("force") && isMissing(missing) && isMissing(err):
+	case c.Bool("force") && errors.Is(missing, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
 		return nil
 	case !c.Bool("recursive") && missing == nil && entry.IsDir():
 		return hinted{err: err, text: "is a directory: rm -r deletes it with all that is in it"}

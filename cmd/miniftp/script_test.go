@@ -22,6 +22,7 @@ import (
 // TestScripts runs the command line as users and scripts do: real processes, exit
 // codes, what goes to which stream.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	program(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",

@@ -10,6 +10,7 @@ import (
 // A server that repeats the password in its replies gets it into no message, wire log,
 // picture, recording or JSON.
 func TestRepeatedPassword(t *testing.T) {
+	t.Parallel()
 	long(t)
 	const secret = "opensesame"
 	for name, set := range map[string]func(h *hostile){

@@ -44,6 +44,7 @@ func eachShellRun(t *testing.T, at pty, f func(t *testing.T, srv *ftptest.Server
 // A signal ends a command of the shell and the shell, with the terminal as it was and a line
 // that says how to continue.
 func TestShellCommandTerminated(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(signal.String(), func(t *testing.T) {
 			eachShellRun(t, pty{}, func(t *testing.T, _ *ftptest.Server, s *screenTest) {
@@ -61,6 +62,7 @@ func TestShellCommandTerminated(t *testing.T) {
 // A server that dies fails the command, not the shell, and the next command says that the
 // server can't be reached.
 func TestShellServerDies(t *testing.T) {
+	t.Parallel()
 	eachShellRun(t, pty{}, func(t *testing.T, srv *ftptest.Server, s *screenTest) {
 		srv.Close()
 		shown := s.await(shellPrompt)
@@ -77,6 +79,7 @@ func TestShellServerDies(t *testing.T) {
 // A command of the shell fits a terminal whose width changes, and Ctrl-C ends it alone. A
 // terminal that can't move its cursor is sent no sequences, and NO_COLOR is heeded.
 func TestShellTerminals(t *testing.T) {
+	t.Parallel()
 	for name, at := range map[string]pty{
 		"resized": {columns: 80}, "dumb": {kind: "dumb"}, "NO_COLOR": {env: []string{"NO_COLOR=1"}}, "40": {columns: 40}, "200": {columns: 200},
 	} {

@@ -267,6 +267,7 @@ func eachTransferRun(t *testing.T, f func(t *testing.T, srv *ftptest.Server, sta
 // An interrupt ends what runs while its bars are drawn; the last line says how to
 // continue.
 func TestInterruptAtATerminal(t *testing.T) {
+	t.Parallel()
 	for name, interrupt := range map[string]func(*screenTest){
 		"Ctrl-C":  func(s *screenTest) { s.press(ctrlC) },
 		"SIGTERM": func(s *screenTest) { _ = s.cmd.Process.Signal(syscall.SIGTERM) },
@@ -287,6 +288,7 @@ func TestInterruptAtATerminal(t *testing.T) {
 
 // A server that dies while bars are drawn ends the run with one line that names it.
 func TestServerDiesAtATerminal(t *testing.T) {
+	t.Parallel()
 	eachTransferRun(t, func(t *testing.T, srv *ftptest.Server, start func(pty) *screenTest, _ string) {
 		srv.Fail("RETR", ftptest.StallAfter(100_000))
 		s := start(pty{})
@@ -301,6 +303,7 @@ func TestServerDiesAtATerminal(t *testing.T) {
 // A disk that is full while bars are drawn ends the run with a line that names the file.
 // For uploads it is the server's.
 func TestFullDiskAtATerminal(t *testing.T) {
+	t.Parallel()
 	eachTransferRun(t, func(t *testing.T, srv *ftptest.Server, start func(pty) *screenTest, _ string) {
 		if strings.Contains(t.Name(), "tree") {
 			srv.Fail("STOR", ftptest.Reply(452, "No space."))
@@ -333,6 +336,7 @@ func widest(shown string) (columns int, line string) {
 
 // Bars and lines fit a terminal, also one whose width changes on the way.
 func TestWidthAtATerminal(t *testing.T) {
+	t.Parallel()
 	for name, widths := range map[string][]uint16{"40": {40}, "200": {200}, "80, then 40, then 200": {80, 40, 200}} {
 		t.Run(name, func(t *testing.T) {
 			eachTransferRun(t, func(t *testing.T, _ *ftptest.Server, start func(pty) *screenTest, _ string) {
@@ -361,6 +365,7 @@ func TestWidthAtATerminal(t *testing.T) {
 
 // A terminal that can't move its cursor gets lines only, and NO_COLOR is heeded.
 func TestPlainAtATerminal(t *testing.T) {
+	t.Parallel()
 	for name, at := range map[string]pty{"dumb": {kind: "dumb"}, "NO_COLOR": {env: []string{"NO_COLOR=1"}}} {
 		t.Run(name, func(t *testing.T) {
 			eachTransferRun(t, func(t *testing.T, srv *ftptest.Server, start func(pty) *screenTest, hint string) {
@@ -385,6 +390,7 @@ func TestPlainAtATerminal(t *testing.T) {
 
 // The demo can be interrupted, too.
 func TestInterruptedDemo(t *testing.T) {
+	t.Parallel()
 	s := pty{}.start(t, t.TempDir(), "demo", "--file-size", "300000000")
 	for sockets := 0; sockets == 0; time.Sleep(time.Millisecond) { // its server listens
 		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.cmd.Process.Pid))

@@ -49,7 +49,8 @@ type branch struct {
 	name     string
 	kind     ftp.EntryType
 	size     int64
-	modified int64  // Unix time, 0 if not known to the second
+	modified int64 // Unix time, 0 if not known to the minute
+	precise  time.Duration
 	unique   string // of a directory
 	target   string // of a link
 }
@@ -176,8 +177,8 @@ func branchOf(e ftp.Entry) branch {
 	case e.Type == ftp.LinkEntry:
 		b.target = e.Target
 	}
-	if t := modified(e); !t.IsZero() {
-		b.modified = t.Unix()
+	if e.Type == ftp.FileEntry && e.Precise <= time.Minute && !e.Modified.IsZero() {
+		b.modified, b.precise = e.Modified.Unix(), max(e.Precise, time.Second)
 	}
 	return b
 }
@@ -218,7 +219,7 @@ func (t *tree) entry(in place, b branch) error {
 	}
 	e := ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}
 	if b.modified != 0 {
-		e.Modified, e.Precise = time.Unix(b.modified, 0), time.Second
+		e.Modified, e.Precise = time.Unix(b.modified, 0), b.precise
 	}
 	file := found{path: below.path, entry: e}
 	t.comes(t.k, file)

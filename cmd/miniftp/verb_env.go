@@ -146,8 +146,3 @@ func (o *output) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-const maxHeld = 8 << 20 // bytes in memory at once
-
-// branchBytes is what the name of a file takes beside its words, in a slice that grows.
-const branchBytes = 160

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -120,13 +119,6 @@ func withoutResume(asked bool, err error) error {
 	return err
 }
 
-// isMissing reports whether an error says that a file is not there, as far as the words of
-// the reply tell.
-func isMissing(err error) bool {
-	var no *ftp.Error
-	return errors.Is(err, fs.ErrNotExist) && (!errors.As(err, &no) || !denies(no.Reply))
-}
-
 // fatal reports whether it makes no sense to go on with the next file.
 func fatal(err error) bool {
 	var dead *client.DeadError
@@ -136,16 +128,4 @@ func fatal(err error) bool {
 	}
 	code := exitCode(err)
 	return code == exitConnect || code == exitLogin || code == exitTLS
-}
-
-// denies reads in the words of a refusal that permission is missing; its code is that of a
-// file that is not there.
-func denies(r ftp.Reply) bool {
-	text := strings.ToLower(r.Text())
-	for _, word := range []string{"permission", "denied", "not allowed", "forbidden", "read-only"} {
-		if strings.Contains(text, word) {
-			return true
-		}
-	}
-	return false
 }

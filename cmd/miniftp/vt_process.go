@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -119,7 +121,7 @@ var buildProgram = sync.OnceValue(func() error {
 	args := []string{"build", "-o", programName()}
 	cmd := exec.Command("go", append(args, "miniftp/cmd/miniftp")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if raceDetector && os.Getenv("MINIFTP_SOAK") != "" {
+	if raceDetector && soaking {
 		os.Setenv("GORACE", "atexit_sleep_ms=0") // else each process ends a second late
 		cmd = exec.Command("go", append(args, "-race", "miniftp/cmd/miniftp")...)
 	}
@@ -177,6 +179,7 @@ func (p *process) hangup(says string) string {
 
 // testMain runs the tests of a package, with a directory for miniftp before the others of PATH.
 func testMain(m *testing.M) int {
+	runParallel()
 	geteuid = func() int { return 1000 } // whoever runs the tests: what root is told has a test of its own
 	var err error
 	if bin, err = os.MkdirTemp("", "miniftp-bin"); err != nil {
@@ -184,6 +187,21 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(bin)
+	os.Setenv("NETRC", filepath.Join(bin, "no netrc")) // nobody's own logins
 	os.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	return m.Run()
 }
+
+// runParallel lets more parallel tests run at once than there are processors, unless the
+// command line sets -parallel: most of them wait, for a timer or another process.
+func runParallel() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
+	}
+}
+
+// soaking reports whether make soak runs the tests.
+var soaking = os.Getenv("MINIFTP_SOAK") != ""

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +15,6 @@ import (
 // runVerbs runs the program with these verbs in this process, with no wait before retries.
 func runVerbs(t *testing.T, verbs []verb, args ...string) (code int, out, errs string) {
 	t.Helper()
-	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
 	var o, e bytes.Buffer
 	code = runWith(t.Context(), verbs, append([]string{"miniftp"}, args...), stdio{in: strings.NewReader("from stdin"), out: &o, err: &e},
 		func(int) time.Duration { return 0 })

@@ -34,6 +34,7 @@ func answersNOOP(each func(s *session), after func(s *session, noops int)) func(
 // NOOPs that keep the control connection alive are answered at once, later, with a no,
 // or never: no other command gets their replies.
 func TestKeepAlive(t *testing.T) {
+	t.Parallel()
 	testutil.Long(t)
 	nothing := func(*session) {}
 	for name, retr := range map[string]func(*session, string){

@@ -18,6 +18,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 )
 
 // flights counts how often a client turns to the server and has to wait: each write on
@@ -228,7 +229,11 @@ func (c writeCounter) Write(b []byte) (int, error) {
 // client ever sends so comes in one row, for hundreds of files both ways, and each reply
 // answers its own command. A server that is missing in the table gets one at a time.
 func TestBatchers(t *testing.T) {
-	const files = 300
+	t.Parallel()
+	files := 100
+	if testutil.Soaking {
+		files = 300
+	}
 	for _, name := range peers.Names() {
 		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 			t.Run(name+"/"+mode.String(), func(t *testing.T) {
@@ -272,7 +277,7 @@ func TestBatchers(t *testing.T) {
 				if again, err := c.Pwd(t.Context()); err != nil || strings.TrimSuffix(again, "/") != dir {
 					t.Errorf("PWD: %q, %v", again, err)
 				}
-				if n, known := w.n.Load(), name != "pyftpdlib"; mode == ftp.Passive && (n > files) != known {
+				if n, known := w.n.Load(), name != "pyftpdlib"; mode == ftp.Passive && (n > int64(files)) != known {
 					t.Errorf("%d writes of several commands", n)
 				}
 			})
@@ -284,6 +289,8 @@ func TestBatchers(t *testing.T) {
 // that only calls itself so, and loses all but the first, gets one at a time over the next
 // connection of the Pool.
 func TestOneCommandAtATime(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	for _, tt := range []struct {
 		name, greeting string
 		most           int64 // pieces with more than one command

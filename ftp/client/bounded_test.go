@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/ftp/internal/testutil"
+
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
@@ -65,6 +67,8 @@ func TestNoMoreThanAnnounced(t *testing.T) {
 // TestEndThatDoesNotCome: where the size and the final reply agree a download is whole,
 // though nobody ends the data connection.
 func TestEndThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()

@@ -109,6 +109,7 @@ func TestCancelUploadWithBlockedSource(t *testing.T) {
 
 // A server that does not answer ABOR is given up, soon.
 func TestAbortUnanswered(t *testing.T) {
+	t.Parallel()
 	testutil.Long(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	f := newFake(t, func(f *fake) {

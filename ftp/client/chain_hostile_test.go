@@ -147,6 +147,7 @@ func TestChainHostile(t *testing.T) {
 
 // Bytes that never come although their reply did are waited for as long as for any.
 func TestChainBytesMissing(t *testing.T) {
+	t.Parallel()
 	testutil.Long(t)
 	f := blockServer(t, func(s *session, _ net.Conn, _ string) { s.raw("125 here it comes\r\n226 done\r\n") })
 	tree, _ := remoteTree(t, f.addr, &client.Options{Timeout: time.Second}, 1, "/d")
@@ -159,6 +160,7 @@ func TestChainBytesMissing(t *testing.T) {
 // TestChainHeedsContext: a Download that waits in a chain, for a server that has stopped
 // talking, ends soon after its context does, whether it was sent or still waits.
 func TestChainHeedsContext(t *testing.T) {
+	t.Parallel()
 	testutil.Long(t)
 	f := blockServer(t, func(s *session, _ net.Conn, _ string) { _, _ = io.Copy(io.Discard, s.in) })
 	p := client.NewPool(f.addr, &client.Options{Timeout: 30 * time.Second}, 1)

@@ -72,6 +72,7 @@ func manySmall(n int) map[string]string {
 // Small files go over one data connection, both ways, active and passive, and each has a
 // transfer command of its own.
 func TestChain(t *testing.T) {
+	t.Parallel()
 	testutil.Long(t)
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		site := fsroot.NewMem()
@@ -134,6 +135,7 @@ func TestChainNotOffered(t *testing.T) {
 // Whatever goes wrong in a chain, the files come, or their own reasons are told; nothing
 // takes another one's place.
 func TestChainFaults(t *testing.T) {
+	t.Parallel()
 	testutil.Long(t)
 	for name, f := range map[string]struct {
 		verb  string

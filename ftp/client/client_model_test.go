@@ -47,14 +47,17 @@ type modelWorld struct {
 	end      string
 	cancel   context.CancelFunc
 	mu       sync.Mutex
-	disturb  bool // the next transfer is the one
+	disturb  bool        // the next transfer is the one
+	cut      *cutListing // nil: all listings are whole
+	lists    int         // that were asked for
 }
 
 // modelWay is a way to move /s/f to /d/f.
 type modelWay struct {
-	name string
-	up   bool
-	run  func(ctx context.Context, w *modelWorld, tries *client.Tries) error
+	name  string
+	up    bool
+	folds bool // the destination ignores case, and has the old file as /d/F
+	run   func(ctx context.Context, w *modelWorld, tries *client.Tries) error
 }
 
 const (
@@ -63,16 +66,16 @@ const (
 )
 
 var modelWays = []modelWay{
-	{"get", false, modelGet(client.FileOptions{KeepTime: true})},
-	{"get -c", false, modelGet(client.FileOptions{KeepTime: true, Resume: true})},
-	{"get, without times", false, modelGet(client.FileOptions{})},
-	{"mirror down", false, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
+	{"get", false, false, modelGet(client.FileOptions{KeepTime: true})},
+	{"get -c", false, false, modelGet(client.FileOptions{KeepTime: true, Resume: true})},
+	{"get, without times", false, false, modelGet(client.FileOptions{})},
+	{"mirror down", false, false, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
 		src, _ := remoteTree(w.t, w.fake.addr, nil, 1, "/s")
-		_, err := client.Mirror(ctx, client.MirrorPlan{From: src, To: client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/d"}})
+		_, err := client.Mirror(ctx, client.MirrorPlan{From: src, To: client.Tree{FS: w.fs(), Root: w.dir + "/d"}})
 		return err
 	}},
-	{"put", true, modelPut(client.FileOptions{KeepTime: true})},
-	{"mirror up", true, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
+	{"put", true, false, modelPut(client.FileOptions{KeepTime: true})},
+	{"mirror up", true, false, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
 		dst, _ := remoteTree(w.t, w.fake.addr, nil, 1, "/d")
 		_, err := client.Mirror(ctx, client.MirrorPlan{From: client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, To: dst})
 		return err
@@ -80,20 +83,20 @@ var modelWays = []modelWay{
 }
 
 func modelGet(o client.FileOptions) func(context.Context, *modelWorld, *client.Tries) error {
-	return modelTransfer(o, func(ctx context.Context, c *client.Client, dir string, o client.FileOptions) error {
-		_, err := c.Download(ctx, "/s/f", afero.NewOsFs(), dir+"/d/f", o)
+	return modelTransfer(o, func(ctx context.Context, c *client.Client, w *modelWorld, o client.FileOptions) error {
+		_, err := c.Download(ctx, "/s/f", w.fs(), w.dir+"/d/f", o)
 		return err
 	})
 }
 
 func modelPut(o client.FileOptions) func(context.Context, *modelWorld, *client.Tries) error {
-	return modelTransfer(o, func(ctx context.Context, c *client.Client, dir string, o client.FileOptions) error {
-		_, err := c.Upload(ctx, afero.NewOsFs(), dir+"/s/f", "/d/f", o)
+	return modelTransfer(o, func(ctx context.Context, c *client.Client, w *modelWorld, o client.FileOptions) error {
+		_, err := c.Upload(ctx, afero.NewOsFs(), w.dir+"/s/f", "/d/f", o)
 		return err
 	})
 }
 
-func modelTransfer(o client.FileOptions, transfer func(context.Context, *client.Client, string, client.FileOptions) error) func(context.Context, *modelWorld, *client.Tries) error {
+func modelTransfer(o client.FileOptions, transfer func(context.Context, *client.Client, *modelWorld, client.FileOptions) error) func(context.Context, *modelWorld, *client.Tries) error {
 	return func(ctx context.Context, w *modelWorld, tries *client.Tries) error {
 		o := o
 		o.Tries = tries
@@ -102,7 +105,7 @@ func modelTransfer(o client.FileOptions, transfer func(context.Context, *client.
 			return err
 		}
 		defer c.Close()
-		return transfer(ctx, c, w.dir, o)
+		return transfer(ctx, c, w, o)
 	}
 }
 
@@ -136,7 +139,7 @@ func TestClientModel(t *testing.T) {
 	if os.Getenv("MINIFTP_SOAK") != "" {
 		moments = []int{0, 1, 4096, 5000, 12_000, 20_000, modelSize}
 	}
-	for _, way := range modelWays {
+	for _, way := range append(modelWays, foldedWays()...) {
 		t.Run(way.name, func(t *testing.T) {
 			for event, do := range modelEvents {
 				for _, end := range []string{"finish", "cut", "cancel"} {
@@ -195,10 +198,12 @@ func newModelWorld(t *testing.T, way modelWay) *modelWorld {
 		f.feat = append(f.feat, "MFMT")
 		remembering(f)
 		f.dirs["/s"] = ""
-		f.dirs["/d"] = "-rw-r--r-- 1 u u 12 2020-03-02 10:00 f\r\n"
+		f.folds = way.folds
+		f.dirs["/d"] = "-rw-r--r-- 1 u u 12 2020-03-02 10:00 " + way.old() + "\r\n"
 		retr, stor := f.on["RETR"], f.on["STOR"]
 		f.on["RETR"] = func(s *session, arg string) { w.retr(s, arg, retr) }
 		f.on["STOR"] = func(s *session, arg string) { w.stor(s, arg, stor) }
+		f.on["LIST"] = w.list
 		f.on["MDTM"] = func(s *session, _ string) { s.say("213 " + w.time().Format("20060102150405")) }
 	})
 	must(t, os.MkdirAll(w.dir+"/s", 0o755))
@@ -206,10 +211,10 @@ func newModelWorld(t *testing.T, way modelWay) *modelWorld {
 	w.now = -1
 	w.change()
 	if way.up {
-		w.fake.set("/d/f", modelOld)
+		w.fake.set("/d/"+way.old(), modelOld)
 	} else {
-		must(t, os.WriteFile(w.dir+"/d/f", []byte(modelOld), 0o600))
-		must(t, os.Chtimes(w.dir+"/d/f", time.Unix(0, 0), time.Unix(0, 0)))
+		must(t, os.WriteFile(w.dir+"/d/"+way.old(), []byte(modelOld), 0o600))
+		must(t, os.Chtimes(w.dir+"/d/"+way.old(), time.Unix(0, 0), time.Unix(0, 0)))
 	}
 	return w
 }
@@ -238,19 +243,21 @@ func (w *modelWorld) change() {
 	must(w.t, os.Rename(w.dir+"/new", w.dir+"/s/f"))
 }
 
-// plant puts a file of somebody else beside the target, unless something has its name.
+// plant puts a file of somebody else beside the target, unless something has its name. Where
+// names are folded it is spelled otherwise than the client would.
 func (w *modelWorld) plant(name string) {
-	if w.way.up {
-		if _, ok := w.fake.get("/d/" + name); !ok {
-			w.fake.set("/d/"+name, "mine")
-			w.own(name)
-		}
+	if _, there := w.target()[name]; there {
 		return
 	}
-	if _, err := os.Lstat(filepath.Join(w.dir, "d", name)); err != nil {
-		must(w.t, os.WriteFile(filepath.Join(w.dir, "d", name), []byte("mine"), 0o600))
-		w.own(name)
+	w.own(name)
+	if w.way.folds {
+		name = strings.ToUpper(name)
 	}
+	if w.way.up {
+		w.fake.set("/d/"+name, "mine")
+		return
+	}
+	must(w.t, os.WriteFile(filepath.Join(w.dir, "d", name), []byte("mine"), 0o600))
 }
 
 func (w *modelWorld) own(name string) {
@@ -279,7 +286,7 @@ func (w *modelWorld) last() {
 	w.disturb, w.had = false, w.now
 	w.mu.Unlock()
 	err := w.way.run(w.t.Context(), w, nil)
-	if w.way.name == "get -c" && err != nil {
+	if strings.HasPrefix(w.way.name, "get -c") && err != nil {
 		w.judge(err)
 		err = modelGet(client.FileOptions{KeepTime: true})(w.t.Context(), w, nil)
 	}
@@ -335,13 +342,19 @@ func (w *modelWorld) begins(text string) bool {
 	return false
 }
 
-// target returns the files beside the final name, and that.
+// target returns the files beside the final name, and that. Folded names are in small letters.
 func (w *modelWorld) target() map[string]string {
 	files := map[string]string{}
+	key := func(name string) string {
+		if w.way.folds {
+			return strings.ToLower(name)
+		}
+		return name
+	}
 	if w.way.up {
 		for _, name := range w.fake.names() {
 			if path.Dir(name) == "/d" {
-				files[path.Base(name)], _ = w.fake.get(name)
+				files[key(path.Base(name))], _ = w.fake.get(name)
 			}
 		}
 		return files
@@ -351,7 +364,7 @@ func (w *modelWorld) target() map[string]string {
 	for _, info := range infos {
 		b, err := os.ReadFile(filepath.Join(w.dir, "d", info.Name()))
 		must(w.t, err)
-		files[info.Name()] = string(b)
+		files[key(info.Name())] = string(b)
 	}
 	return files
 }

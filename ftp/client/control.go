@@ -22,6 +22,10 @@ const (
 	// abortWait is the part of it that a cancelled transfer may take: who pressed
 	// Ctrl-C does not wait for two seconds.
 	abortWait = shortWait * 3 / 4
+	// bareWait is how long the first byte of a retrieve may take after a 226 without a 150
+	// before it. The data connection was asked for before the 226 was sent, so what comes at
+	// all is a few round trips behind it, a TLS handshake included.
+	bareWait = shortWait
 	// maxReplies is how many replies may come on one command: some servers say 150
 	// again and again in a long transfer.
 	maxReplies = 10_000

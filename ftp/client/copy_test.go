@@ -151,6 +151,7 @@ func usable(t *testing.T, all ...*client.Client) {
 // TestCopy copies between two of our servers, in the clear and under TLS, each way
 // that makes one of them the TLS client; and through this program.
 func TestCopy(t *testing.T) {
+	t.Parallel()
 	body := string(noise(3 << 20))
 	at := time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
 	check := func(t *testing.T, a, b *party, ca, cb *client.Client, name string, f func() (client.CopyResult, error)) {
@@ -226,6 +227,8 @@ func TestCopyTheOtherWayRound(t *testing.T) {
 // What forbids a copy is said with the server and its reply, nothing is changed, and
 // both connections go on.
 func TestCopyIsForbidden(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	for _, tc := range []struct {
 		name     string
 		from, to bool // FXP
@@ -314,6 +317,7 @@ func TestCopyWithALyingServer(t *testing.T) {
 
 // Cancelling a copy is prompt, leaves nothing behind, and both connections at rest.
 func TestCopyCancelled(t *testing.T) {
+	t.Parallel()
 	for _, start := range []func(*testing.T, string, bool, ...func(*server.Options)) *party{ours, oursTLS} {
 		slow := func(o *server.Options) { o.Rate = 1 << 20 }
 		a, b := start(t, "127.0.0.1", true, slow), start(t, "127.0.0.2", true)
@@ -347,6 +351,7 @@ func TestCopyCancelled(t *testing.T) {
 
 // What goes wrong at one end is told with that end; what came of it there is no file.
 func TestCopyFails(t *testing.T) {
+	t.Parallel()
 	testutil.Long(t)
 	b := ours(t, "127.0.0.1", true)
 	b.write(t, "old", "what was there")

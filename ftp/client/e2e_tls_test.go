@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 
+	"miniftp/ftp/internal/testutil"
+
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
@@ -80,6 +82,8 @@ func (s *secureSite) peer(how client.TLSMode, mode ftp.DataMode) peer {
 // Our own two ends under TLS: both versions in both modes, over memory and disk, by
 // IPv4 and IPv6, explicit and implicit.
 func TestAgainstOurServerUnderTLS(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	ways := []struct {
 		how         client.TLSMode
 		host, store string
@@ -142,6 +146,7 @@ func (c *cancelAt) fired() bool {
 // A transfer under TLS that is cancelled, wherever it is, leaves a Client that
 // works or one that is dead, and no file that is neither the old nor the new one.
 func TestCancelUnderTLS(t *testing.T) {
+	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 			for what, transfer := range cancelled {
@@ -234,6 +239,7 @@ func judgeCancel(t *testing.T, c *client.Client, n int, err error) {
 // A server that goes down lets a transfer under TLS finish; one that is closed cuts
 // it, and no file looks whole.
 func TestServerGoesUnderTLS(t *testing.T) {
+	t.Parallel()
 	body := noise(8 << 20)
 	for _, hard := range []bool{false, true} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {

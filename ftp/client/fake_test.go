@@ -19,6 +19,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 // fake is a server that does what a test tells it, the wrong things above all.
@@ -29,6 +30,7 @@ type fake struct {
 	greeting string
 	implicit *tls.Config // TLS comes first
 	feat     []string    // lines of FEAT; nil: 502
+	folds    bool        // names that differ in case only are the same
 	on       map[string]func(s *session, arg string)
 
 	ln net.Listener
@@ -108,19 +110,6 @@ func (f *fake) count(verb string) (n int) {
 		}
 	}
 	return n
-}
-
-func (f *fake) file(name string) (string, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	text, ok := f.files[name]
-	return text, ok
-}
-
-func (f *fake) setFile(name, text string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.files[name] = text
 }
 
 // session is one control connection of the fake.
@@ -394,6 +383,7 @@ func settled(before int) bool {
 
 // TestMain fails when a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
+	testutil.RunParallel()
 	before := runtime.NumGoroutine()
 	code := m.Run()
 	if code == 0 && !settled(before) {

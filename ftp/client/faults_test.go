@@ -48,6 +48,8 @@ func isA[E error](err error) bool {
 // TestFaultMatrix: no fault may make a file look whole that is not, nor the
 // other way round, nor hang, nor leave replies behind for the next command.
 func TestFaultMatrix(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	noSize := []string{"EPSV"}
 	tests := []struct {
 		name string

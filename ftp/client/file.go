@@ -50,7 +50,7 @@ type FileOptions struct {
 	// Modified is the remote file's time for KeepTime of a Download, if it is known
 	// already; zero: ask.
 	Modified time.Time
-	precise  time.Duration // of Modified; 0: to the second
+	Precise  time.Duration // of Modified, as in ftp.Entry; 0: to the second
 }
 
 // Download copies the remote file to local in fsys. Until it is whole its name is
@@ -104,7 +104,7 @@ type download struct {
 // file is here. The time before the transfer is the better one: if the file changes during
 // it, the copy is older than the original, and a mirror fetches it again.
 func (d *download) look(ctx context.Context) error {
-	d.v.modified, d.v.precise = d.o.Modified, d.o.precise
+	d.v.modified, d.v.precise = d.o.Modified, d.o.Precise
 	if d.o.ASCII {
 		return nil
 	}

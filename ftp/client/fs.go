@@ -250,23 +250,29 @@ func (f *Fs) Remove(name string) error {
 }
 
 // thereError is a refusal about a file that is there: it is not fs.ErrNotExist, whatever the
-// code of the reply.
+// reply says.
 type thereError struct{ err error }
 
 func (e thereError) Error() string      { return e.err.Error() }
 func (e thereError) As(target any) bool { return errors.As(e.err, target) }
 
-// ifMissing returns err, the outcome of an operation on the path p, as a thereError if it
-// would pass for fs.ErrNotExist and p is there: FTP has one code for a missing file and for
-// one that is in use.
+// missingError is a refusal whose words name no cause, about a file that is not there.
+type missingError struct{ error }
+
+func (e missingError) Unwrap() error        { return e.error }
+func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
+
+// ifMissing returns err, the outcome of an operation on the path p, as a missingError if the
+// server does not say why it refused and p is not there.
 func (c *Client) ifMissing(ctx context.Context, p string, err error) error {
-	if !isReply(err) || !errors.Is(err, fs.ErrNotExist) || saysMissing(err) {
+	var no *ftp.Error
+	if !isReply(err) || !errors.As(err, &no) || no.Cause() != nil {
 		return err
 	}
 	if _, look := c.Stat(ctx, p); errors.Is(look, fs.ErrNotExist) {
-		return err
+		return missingError{err}
 	}
-	return thereError{err}
+	return err
 }
 
 // RemoveAll implements afero.Fs.
@@ -276,13 +282,13 @@ func (f *Fs) RemoveAll(name string) error {
 	}
 	err := f.do("remove", name, func(c *Client, p string) error {
 		err := c.RemoveAll(f.ctx, p)
-		if !isReply(err) || !errors.Is(err, fs.ErrNotExist) || errors.Is(err, errIsLink) {
+		if !isReply(err) || errors.Is(err, errIsLink) || errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 		if _, look := c.Stat(f.ctx, p); errors.Is(look, fs.ErrNotExist) {
-			return err
+			return missingError{err}
 		}
-		return thereError{err} // something in it, or itself, was not removed
+		return thereError{err} // something in it is missing, or was not removed
 	})
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errIsLink) {
 		return nil

@@ -47,6 +47,7 @@ func busyFs(t *testing.T, size, reserve, readers int) (*client.Fs, []afero.File)
 // Readers that stand still leave connections to other operations, and one more reader
 // waits for a while, not for ever, or until another one is closed.
 func TestFsReserve(t *testing.T) {
+	t.Parallel()
 	f, open := busyFs(t, 4, 1, 3)
 	if _, err := f.Stat("/big"); err != nil {
 		t.Error(err)

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"testing"
+
+	"miniftp/ftp/client"
 )
 
 // A refusal without words about a file that is there is not fs.ErrNotExist.
@@ -28,6 +31,39 @@ func TestFsFileInUse(t *testing.T) {
 	}
 	if err := tree.FS.RemoveAll("/missing"); err != nil {
 		t.Errorf("RemoveAll of what is missing: %v", err)
+	}
+}
+
+// What a refusal without words means depends on whether the file is there: outside of Fs nobody
+// looks, so it is not fs.ErrNotExist where something was to be changed.
+func TestRefusedWithoutWords(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.files["/f"] = "x"
+		for _, verb := range []string{"DELE", "RMD", "RNFR", "MKD", "STOR", "CWD"} {
+			f.on[verb] = says("550 Operation failed.")
+		}
+	})
+	tree, p := remoteTree(t, f.addr, nil, 1, "/")
+	must(t, p.Do(t.Context(), func(c *client.Client) error {
+		_, store := c.Store(t.Context(), "/missing/f", strings.NewReader("x"))
+		for what, err := range map[string]error{
+			"Delete": c.Delete(t.Context(), "/f"), "RemoveDir": c.RemoveDir(t.Context(), "/f"),
+			"Rename": c.Rename(t.Context(), "/f", "/g"), "MakeDir": c.MakeDir(t.Context(), "/d"), "Store": store,
+		} {
+			if err == nil || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if _, err := c.Stat(t.Context(), "/missing"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Stat: %v", err)
+		}
+		return nil
+	}))
+	if err := tree.FS.Rename("/missing", "/g"); !os.IsNotExist(err) {
+		t.Errorf("Rename of what is missing: %v", err)
+	}
+	if err := tree.FS.Rename("/f", "/g"); err == nil || os.IsNotExist(err) {
+		t.Errorf("Rename: %v", err)
 	}
 }
 

@@ -45,6 +45,7 @@ func put(t *testing.T, fsys afero.Fs, name, content string) {
 
 // What package testing knows of filesystems holds for a server's tree.
 func TestFsIsAFileSystem(t *testing.T) {
+	t.Parallel()
 	f, files := remoteFs(t)
 	_ = files.MkdirAll("/d/deep", 0o755)
 	put(t, files, "/a.txt", "one")

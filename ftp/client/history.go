@@ -27,6 +27,8 @@ type history struct {
 	noTime   atomic.Bool // it knows no command that sets the time of a file
 	setsTime atomic.Bool // it has set one
 
+	clock listClock // of the times in LIST
+
 	// lockStep is set when the server lost, or answered out of turn, commands that came in
 	// one write, although it is in the table of batchers.
 	lockStep atomic.Bool

@@ -14,6 +14,8 @@ import (
 // EPSV closed. The next try, over another connection, asks for PASV, and so do all later
 // connections of the Pool.
 func TestDeadPortOfEPSV(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	closed := testutil.ClosedPort(t)
 	f := newFake(t, func(f *fake) {
 		f.files["/f"] = "hello"

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"miniftp/ftp/internal/testutil"
+
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
@@ -138,6 +140,8 @@ func bomb(t *testing.T, wide int) *client.Client {
 // Trees and patterns that grow without end are given up: a pattern when what matched
 // takes too much, a tree that contains itself when it is too deep.
 func TestBombs(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	if _, err := bomb(t, 500).Glob(t.Context(), "*/*/*/*/*/*/*/*"); !errors.Is(err, client.ErrTooMany) {
 		t.Errorf("a pattern: %v", err)
 	}

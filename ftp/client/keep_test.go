@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/ftp/internal/testutil"
+
 	"miniftp/ftp"
 )
 
@@ -66,6 +68,8 @@ func TestKept(t *testing.T) {
 
 // A listing of any length fits: what has no room in memory is in a file. That has an end.
 func TestKeptEnds(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	b := newBudget()
 	b.disk = 32 << 20
 	k := kept{budget: b}

@@ -32,6 +32,8 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			return ftp.ErrLineTooLong
+		case errors.Is(err, errNothingCame):
+			return errNotBegun
 		case err != nil && !errors.Is(err, io.EOF):
 			return err
 		case n == maxEntries, size > maxListing:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func (c *Client) listing(ctx context.Context, verb, path string, yield func(line
 	if !isReply(err) || !errors.As(err, &no) || no.Verb != verb || no.Code != 450 && no.Code != 550 {
 		return err
 	}
-	if text := strings.ToLower(no.Text()); strings.Contains(text, "denied") || strings.Contains(text, "permi") {
+	if no.Cause() == fs.ErrPermission {
 		return err
 	}
 	exists := c.within(ctx, path, func() error { return nil })
@@ -268,18 +269,12 @@ func isNo(err error) bool {
 }
 
 // saysMissing reports whether the words of a refusal say that there is no such file.
-func saysMissing(err error) bool {
+func saysMissing(err error) bool { return says(err, fs.ErrNotExist) }
+
+// says reports whether err is a refusal whose words name that cause.
+func says(err, cause error) bool {
 	var no *ftp.Error
-	if !isReply(err) || !errors.As(err, &no) {
-		return false
-	}
-	text := strings.ToLower(no.Text())
-	for _, words := range []string{"no such", "not found", "not exist", "n't exist", "cannot find", "can't find"} {
-		if strings.Contains(text, words) {
-			return true
-		}
-	}
-	return false
+	return isReply(err) && errors.As(err, &no) && no.Cause() == cause
 }
 
 // within runs do with path as the current directory, and comes back.

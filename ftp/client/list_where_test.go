@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/ftp/internal/testutil"
+
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
@@ -36,6 +38,8 @@ const lineOfA = "type=file;size=1;modify=20240102030405; a\r\n"
 // A listing that does not begin or end as it should is partial: what it does not name is
 // not deleted at the other side.
 func TestPartialListingDeletesNothing(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	cut := func(s *session, _ string) { // others may have cut it: TLS does not end, TCP does
 		s.say("150 here")
 		c := s.data().(*tls.Conn)

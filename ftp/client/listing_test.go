@@ -8,10 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"miniftp/ftp/internal/testutil"
 )
 
 // A listing of 300,000 names takes little memory, and comes sorted.
 func TestListingLong(t *testing.T) {
+	testutil.Long(t)
 	const n = 300_000
 	f := newFake(t, func(f *fake) {
 		f.feat = withMLST
@@ -55,6 +58,24 @@ func TestListingLong(t *testing.T) {
 	}
 	if i != n || all.Len() != n {
 		t.Errorf("%d of %d entries", i, all.Len())
+	}
+	found, err := c.Match(t.Context(), "*.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer found.Close()
+	if held := heap() - before; held > 16<<20 && held < 1<<40 {
+		t.Errorf("%d MiB are held for what matches", held>>20)
+	}
+	i = 0
+	for e, err := range found.All() {
+		if want := fmt.Sprintf("picture-%06d.jpg", i); err != nil || e.Path != want || e.Name != want || e.Size != 10 {
+			t.Fatalf("%d: %+v, %v", i, e, err)
+		}
+		i++
+	}
+	if i != n || found.Len() != n {
+		t.Errorf("%d of %d entries match", i, found.Len())
 	}
 	if found, err := c.Glob(t.Context(), "*.jpg"); err == nil || len(found) != 0 {
 		t.Errorf("a pattern that matches too much: %d, %v", len(found), err)

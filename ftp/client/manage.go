@@ -56,7 +56,9 @@ func (c *Client) MakeDir(ctx context.Context, path string) error { return c.simp
 func (c *Client) RemoveDir(ctx context.Context, path string) error { return c.simple(ctx, "RMD", path) }
 
 // Delete removes a file or a link.
-func (c *Client) Delete(ctx context.Context, path string) error { return c.simple(ctx, "DELE", path) }
+func (c *Client) Delete(ctx context.Context, path string) error {
+	return c.ifMissing(ctx, path, c.simple(ctx, "DELE", path))
+}
 
 // Chmod sets the permission bits of mode, where the server has SITE CHMOD.
 func (c *Client) Chmod(ctx context.Context, path string, mode fs.FileMode) error {
@@ -84,8 +86,9 @@ func (c *Client) Rename(ctx context.Context, from, to string) error {
 	if err := c.begin(); err != nil {
 		return err
 	}
-	defer c.end()
-	return c.rename(ctx, from, to)
+	err := c.rename(ctx, from, to)
+	c.end()
+	return c.ifMissing(ctx, from, err)
 }
 
 func (c *Client) rename(ctx context.Context, from, to string) error {

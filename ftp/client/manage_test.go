@@ -357,6 +357,8 @@ func TestInjection(t *testing.T) {
 		"Names":      func(c *client.Client, p string) error { _, err := c.Names(ctx, p); return err },
 		"IsDir":      func(c *client.Client, p string) error { _, err := c.IsDir(ctx, p); return err },
 		"Stat":       func(c *client.Client, p string) error { _, err := c.Stat(ctx, p); return err },
+		"Match":      func(c *client.Client, p string) error { _, err := c.Match(ctx, p); return err },
+		"Date":       func(c *client.Client, p string) error { return c.Date(ctx, p, new(ftp.Entry)) },
 		"Glob":       func(c *client.Client, p string) error { _, err := c.Glob(ctx, p); return err },
 		"ReadDir":    func(c *client.Client, p string) error { _, err := c.ReadDir(ctx, p); return err },
 		"Glob *":     func(c *client.Client, p string) error { _, err := c.Glob(ctx, p+"/*"); return err },

@@ -165,7 +165,8 @@ type mirror struct {
 	busy     atomic.Int32  // workers that copy
 
 	seed      maphash.Seed
-	rootNames []uint64 // hashes of the names in the root of the source, sorted
+	root      *kept    // what is in the root of the source, if Delete is set
+	rootNames []uint64 // hashes of its names, sorted
 	rootDirs  []string // the first directories in both roots
 
 	mu      sync.Mutex // guards what follows, and orders Observe

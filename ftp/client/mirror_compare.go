@@ -76,7 +76,7 @@ func (m *mirror) compare(ctx context.Context, t *task) (why string, err error) {
 	if err := m.dst.exact(ctx, t.rel, &t.dst); err != nil {
 		return "", err
 	}
-	order := m.order(&t.src, &t.dst)
+	order := m.orderThere(ctx, t)
 	switch {
 	case m.o.Newer && order <= 0:
 		return "", nil

@@ -25,6 +25,8 @@ var (
 	errIsDestination = errors.New("left out: it is the destination of this mirror")
 	// errMayBeSource is returned for one that may be the source.
 	errMayBeSource = errors.New("not deleted: it looks like the source of this mirror, and no file can be made in it to find out")
+	// errLooksLikeSource is returned by a dry run, which makes no file.
+	errLooksLikeSource = errors.New("not deleted: by its names, sizes and times it may be the source of this mirror; a run makes a file in it to find out")
 )
 
 // extraneous removes what the source does not have.
@@ -152,8 +154,9 @@ func (m *mirror) unlink(ctx context.Context, rel string) bool {
 }
 
 // noteRoot notes the names in the root of the source, by which the source is known if it
-// is found at the destination.
+// is found at the destination. The listing remains until the mirror ends.
 func (m *mirror) noteRoot(names *kept) {
+	m.root = names
 	m.seed = maphash.MakeSeed()
 	for i := range names.len() {
 		e, _ := m.entry(names, i)
@@ -178,7 +181,7 @@ func (m *mirror) isSource(ctx context.Context, rel string, names *kept) error {
 		return nil
 	}
 	if m.o.DryRun {
-		return nil
+		return m.looksLikeSource(names)
 	}
 	probe := probeName()
 	at := below(rel, probe)
@@ -232,6 +235,24 @@ func (m *mirror) isDestination(ctx context.Context, rel string, names *kept) boo
 		m.tell(ctx, Action{Kind: Remove, Path: probe, Err: fmt.Errorf("the file, made to find out whether %s is the destination of this mirror, remains: %w", ftp.Printable(rel), gone)})
 	}
 	return err == nil
+}
+
+// looksLikeSource is isSource for a dry run, which can't make a file: a directory is not the
+// source if a file has another size or time there. Where nothing differs, it may be a copy, which
+// a run would delete, and a dry run says that it can't tell. The error on the other side would be
+// a plan that promises to delete what the run refuses to.
+func (m *mirror) looksLikeSource(names *kept) error {
+	for i := range names.len() {
+		there, _ := m.entry(names, i)
+		here, ok := m.find(m.root, there.Name)
+		if !ok || here.Type != ftp.FileEntry || there.Type != ftp.FileEntry {
+			continue // servers differ in what they say of links
+		}
+		if here.Size >= 0 && there.Size >= 0 && here.Size != there.Size || m.order(&here, &there) != 0 {
+			return nil
+		}
+	}
+	return errLooksLikeSource
 }
 
 // probeName is the name of a file that nobody else has.

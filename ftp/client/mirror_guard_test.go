@@ -98,9 +98,20 @@ func TestMirrorSourceInDestination(t *testing.T) {
 			dst, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all")
 			src, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all/site/pub")
 		}
-		_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{Delete: true}})
-		if err == nil || !strings.Contains(err.Error(), "site/pub: not deleted: it is the source") {
-			t.Errorf("local %v: %v", local, err)
+		was := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+		must(t, mem.Chtimes("/all/old/f3", was, was))
+		mirror := func(dry bool, want string) []string {
+			var a actions
+			o := client.MirrorOptions{Delete: true, DryRun: dry, Observe: a.observe}
+			_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: o})
+			if err == nil || !strings.Contains(err.Error(), "site/pub: not deleted: "+want) {
+				t.Errorf("local %v, dry run %v: %v", local, dry, err)
+			}
+			return a.sorted()
+		}
+		plan := mirror(true, "by its names, sizes and times it may be the source")
+		if did := mirror(false, "it is the source"); !slices.Equal(plan, did) {
+			t.Errorf("local %v: planned %q, done %q", local, plan, did)
 		}
 		left, _ := afero.ReadDir(mem, "/all/site/pub")
 		if old, _ := afero.Exists(mem, "/all/old"); len(left) != 5 || old {

@@ -100,7 +100,7 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 	}
 	o := FileOptions{
 		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(),
-		Modified: t.src.Modified, precise: t.src.Precise,
+		Modified: t.src.Modified, Precise: t.src.Precise,
 	}
 	if t.src.Precise >= time.Minute {
 		o.Modified, _ = src.span(&t.src)
@@ -251,6 +251,10 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 
 // stream copies a file to another server, and does then when it is whole there.
 func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name string, then func(c *Client) error) (res Result, err error) {
+	dated := t.src
+	if dated.Precise >= time.Minute {
+		dated.Modified, _ = src.span(&t.src) // without the zone of LIST
+	}
 	err = src.pool.Do(ctx, func(from *Client) error {
 		in, err := from.Open(ctx, src.at(t.rel), 0)
 		if err != nil {
@@ -265,7 +269,7 @@ func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name
 			if n, err := to.Size(ctx, name); err == nil && n != res.Bytes {
 				return &TruncatedError{Want: res.Bytes, Got: n, Final: res.Final}
 			}
-			if err := dst.finishTime(ctx, to, name, &t.src); err != nil {
+			if err := dst.finishTime(ctx, to, name, &dated); err != nil {
 				return err
 			}
 			if err := then(to); err != nil {

@@ -302,14 +302,16 @@ func TestMirrorMinutes(t *testing.T) {
 			asked = append(asked, name)
 		}
 	}
-	// All in July, as one has shown that the zone of January does not hold there.
-	if res.Files != 6 || !slices.Equal(asked, []string{"a", "p", "q", "r"}) {
+	if res.Files != 6 || !slices.Equal(asked, []string{"a", "p"}) {
 		t.Errorf("%+v, MDTM of %q", res, asked)
 	}
 	for _, name := range names {
 		want := time.Date(2024, 1, 2, 3, 4, 0, 0, time.UTC)
-		if name >= "p" {
+		switch {
+		case name == "p":
 			want = time.Date(2024, 7, 2, 3, 4, 5, 0, time.UTC)
+		case name > "p":
+			want = time.Date(2024, 7, 2, 3, 4, 0, 0, time.UTC)
 		}
 		if info, err := here.Stat("/" + name); err != nil || !info.ModTime().Equal(want) {
 			t.Errorf("%s: %v, %v", name, info.ModTime(), err)

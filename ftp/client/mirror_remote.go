@@ -23,12 +23,6 @@ type remoteSide struct {
 
 	checked *ftp.Entry // what is at the root, if that is known
 
-	mu        sync.Mutex
-	zone      time.Duration // of the times in LIST, to be taken off
-	knows     zoneState
-	zoneAsked int            // files whose time was asked for
-	weeks     map[int64]bool // of times in LIST: whether the zone is right for them
-
 	// What the server turned out not to do, for anything.
 	noRename, noTime, noMode, noHash atomic.Bool
 
@@ -39,17 +33,6 @@ type remoteSide struct {
 	links      sync.Once // asks whether links can be made
 	noLinks    error     // its answer
 }
-
-type zoneState uint8
-
-const (
-	zoneUnasked zoneState = iota
-	zoneKnown
-	zoneUnknown // the server does not tell times but in listings
-)
-
-// farOff is how far a clock may be off in an unknown zone.
-const farOff = 14 * time.Hour
 
 var errNoTarget = errors.New("the server does not say where the link leads to")
 
@@ -124,55 +107,45 @@ const maxSamples = 5
 // learnZone asks for the times of files until one is told. If all are refused, those of the
 // next directory are asked for, unless the server does not know MDTM.
 func (s *remoteSide) learnZone(ctx context.Context, c *Client, samples []zoneSample) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	k := s.clock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	for _, f := range samples {
-		if s.knows == zoneKnown || s.zoneAsked >= 4*maxSamples {
+		if k.knows == zoneKnown || k.asked >= 4*maxSamples {
 			return nil
 		}
-		s.zoneAsked++
+		k.asked++
 		t, _, err := c.modTime(ctx, s.at(f.rel))
 		switch {
 		case err != nil && !isReply(err):
 			return err
 		case refused(err):
-			s.zoneAsked = 4 * maxSamples
+			k.asked = 4 * maxSamples
 		}
-		s.knows = zoneUnknown
-		if off := f.listed.Sub(t).Round(15 * time.Minute); err == nil && off.Abs() <= farOff {
-			s.zone, s.knows = off, zoneKnown
-			s.weeks = map[int64]bool{week(f.listed): true}
+		if k.knows = zoneUnknown; err == nil {
+			k.learnHeld(f.listed, t)
 		}
 	}
 	return nil
 }
 
-// week numbers the weeks. A server that lists local times has another zone in summer, so
-// the zone that one file shows is taken to be right for files of the same week only.
-func week(t time.Time) int64 { return t.Unix() / (7 * 24 * 60 * 60) }
+// clock is what the server's connections know of its zone.
+func (s *remoteSide) clock() *listClock { return &s.pool.opts.history.clock }
 
 // dated finds out the time of a file that is about to be copied. The minute of LIST will do
 // where the zone is known; a day, or no time at all, will not.
 func (s *remoteSide) dated(ctx context.Context, rel string, e *ftp.Entry) error {
-	listed := e.Modified
-	minute := e.Precise == time.Minute && !listed.IsZero()
-	if minute {
-		s.mu.Lock()
-		right := s.weeks[week(listed)]
-		s.mu.Unlock()
-		if right {
+	listed := *e
+	if isMinute(e) {
+		if _, ok := s.clock().inWeek(e.Modified); ok {
 			return nil
 		}
 	}
-	if err := s.exact(ctx, rel, e); err != nil || !minute || e.Precise >= time.Minute {
-		return err
+	err := s.exact(ctx, rel, e)
+	if err == nil && isMinute(&listed) && e.Precise < time.Minute {
+		s.clock().learn(listed.Modified, e.Modified)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.knows == zoneKnown {
-		s.weeks[week(listed)] = listed.Sub(e.Modified).Round(15*time.Minute) == s.zone
-	}
-	return nil
+	return err
 }
 
 func (s *remoteSide) span(e *ftp.Entry) (from, to time.Time) {
@@ -180,10 +153,9 @@ func (s *remoteSide) span(e *ftp.Entry) (from, to time.Time) {
 	if e.Precise < time.Minute {
 		return from, to
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	from, to = from.Add(-s.zone), to.Add(-s.zone)
-	if s.knows == zoneUnknown && s == s.m.dst {
+	zone, knows := s.clock().off(e.Modified)
+	from, to = from.Add(-zone), to.Add(-zone)
+	if knows == zoneUnknown && s == s.m.dst {
 		from, to = from.Add(-farOff), to.Add(farOff)
 	}
 	return from, to
@@ -198,20 +170,7 @@ func (s *remoteSide) exact(ctx context.Context, rel string, e *ftp.Entry) error 
 			return err
 		}
 		defer c.end()
-		if c.history.noMDTM.Load() {
-			return nil
-		}
-		t, precise, err := c.modTime(ctx, s.at(rel))
-		switch {
-		case err == nil:
-			e.Modified, e.Precise = t, precise
-		case refused(err):
-			c.history.noMDTM.Store(true)
-		}
-		if isReply(err) {
-			return nil
-		}
-		return err
+		return c.exact(ctx, s.at(rel), e)
 	})
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/ftp/internal/testutil"
+
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
@@ -124,6 +126,8 @@ func TestMirrorClosed(t *testing.T) {
 // TestMirrorTenThousand: pure-ftpd lists no more names than that. What is not listed is
 // not deleted, and a directory of more is removed all the same.
 func TestMirrorTenThousand(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	dir := t.TempDir()
 	here := fsroot.NewMem()
 	const files = 10_050
@@ -241,6 +245,7 @@ func TestMirrorRefusedTimes(t *testing.T) {
 // TestMirrorTimesPeers: odd times on the stock servers: the others keep theirs, and a
 // second run transfers nothing.
 func TestMirrorTimesPeers(t *testing.T) {
+	t.Parallel()
 	for _, name := range peers.Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -284,6 +289,7 @@ func TestMirrorPermsRefused(t *testing.T) {
 // TestMirrorLinksPeers: links of the stock servers, whether their MLSD tells of them or
 // not: made as links where they lead, and followed to an early end.
 func TestMirrorLinksPeers(t *testing.T) {
+	t.Parallel()
 	for _, name := range peers.Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -53,8 +53,9 @@ type side interface {
 
 // plainSide is a filesystem that is no *Fs.
 type plainSide struct {
-	fsys afero.Fs
-	root string
+	fsys   afero.Fs
+	root   string
+	coarse coarseness // of its times
 }
 
 // read is how far a listing can be trusted.
@@ -72,6 +73,7 @@ func (s *plainSide) look(_ context.Context, rel string) (ftp.Entry, error) {
 	if err != nil {
 		return ftp.Entry{}, &LocalError{Err: err}
 	}
+	s.coarse.see(info.ModTime())
 	return plainEntry(info), nil
 }
 
@@ -105,6 +107,7 @@ func (s *plainSide) list(ctx context.Context, rel string, add func(*ftp.Entry) e
 		infos, err := f.Readdir(some)
 		for _, info := range infos {
 			e := plainEntry(info)
+			s.coarse.see(info.ModTime())
 			if err := add(&e); err != nil {
 				return read{}, err
 			}
@@ -183,7 +186,7 @@ var errNoLinks = errors.New("links can't be made here")
 func (s *plainSide) exact(context.Context, string, *ftp.Entry) error { return nil }
 
 func (s *plainSide) span(e *ftp.Entry) (from, to time.Time) {
-	return e.Modified, e.Modified.Add(max(e.Precise, time.Nanosecond))
+	return s.coarse.widen(e, e.Modified, e.Modified.Add(max(e.Precise, time.Nanosecond)))
 }
 
 func (s *plainSide) sum(ctx context.Context, rel, algo string) (algorithm, sum string, err error) {

@@ -165,6 +165,7 @@ func wholeShape(files map[string]string) map[string]string {
 // TestMirrorPeers: with every stock server and our own, both ways: all comes over with
 // its time, a second run transfers nothing, one changed file is one transfer.
 func TestMirrorPeers(t *testing.T) {
+	t.Parallel()
 	for _, name := range append(peers.Names(), "miniftp") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -238,6 +239,7 @@ func TestMirrorPeers(t *testing.T) {
 // TestMirrorOldServers: without MLSD, without a way to set times, without renames,
 // without EPSV, SIZE, MDTM: all comes over, and a second run transfers nothing.
 func TestMirrorOldServers(t *testing.T) {
+	t.Parallel()
 	for name, without := range map[string][]string{
 		"all there": nil, "no FEAT": {"FEAT", "MLSD", "MLST", "EPSV"}, "LIST, no times": {"FEAT", "MLSD", "MLST", "MFMT", "SITE"},
 		"no MFMT": {"MFMT"}, "no times": {"MFMT", "SITE", "MDTM"}, "no rename": {"RNFR"}, "no replacing": {"RNTO"},

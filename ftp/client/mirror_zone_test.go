@@ -43,3 +43,30 @@ func TestMirrorZoneSampleRefused(t *testing.T) {
 		t.Errorf("%+v, %q", res, got)
 	}
 }
+
+// A file that goes from one server to another gets its time in UTC, also where LIST has local
+// times and another file has shown their zone.
+func TestMirrorZoneAcross(t *testing.T) {
+	from := newFake(t, func(f *fake) {
+		f.feat = nil
+		f.files["/s/a"], f.files["/s/b"] = "seven!!", "seven!!"
+		f.dirs["/s"] = "-rw-r--r-- 1 u u 7 2024-01-02 05:04 a\r\n-rw-r--r-- 1 u u 7 2024-01-02 05:04 b\r\n"
+	})
+	to := newFake(t, func(f *fake) { f.feat, f.dirs["/d"] = []string{"MFMT"}, "" })
+	src, _ := remoteTree(t, from.addr, nil, 1, "/s")
+	dst, _ := remoteTree(t, to.addr, nil, 1, "/d")
+	if res, _ := mustMirror(t, dst, src, client.MirrorOptions{}); res.Files != 2 {
+		t.Errorf("%+v", res)
+	}
+	n := 0
+	for _, line := range to.commands() {
+		if at, ok := strings.CutPrefix(line, "MFMT "); ok {
+			if n++; !strings.HasPrefix(at, "202401020304") {
+				t.Errorf("%q", line)
+			}
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d times were set", n)
+	}
+}

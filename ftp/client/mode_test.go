@@ -63,6 +63,7 @@ func bothWays(t *testing.T, c *client.Client, dir string) {
 }
 
 func TestTransferModes(t *testing.T) {
+	t.Parallel()
 	testutil.Long(t)
 	for name, mode := range map[string]client.TransferMode{"stream": client.StreamMode, "block": client.BlockMode, "deflate": client.DeflateMode} {
 		for _, data := range []ftp.DataMode{ftp.Passive, ftp.Active} {
@@ -132,6 +133,7 @@ func TestKeptConnectionGone(t *testing.T) {
 // proftpd has MODE Z. An upload that becomes much more than came breaks there, lftp's as
 // well as ours ("451 Input/output error"), so what is sent here only halves.
 func TestModeDeflateAtPeers(t *testing.T) {
+	t.Parallel()
 	for _, data := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		dir := t.TempDir()
 		s := peers.Start(t, "proftpd", dir, peers.Options{Deflate: true})

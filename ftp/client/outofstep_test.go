@@ -155,6 +155,7 @@ func TestRepliesToABOR(t *testing.T) {
 // TestStalledWithoutABOR: a transfer that stands still has stalled, whatever a server that
 // does not know ABOR says to that, and may be tried again.
 func TestStalledWithoutABOR(t *testing.T) {
+	t.Parallel()
 	f := newFake(t, func(f *fake) {
 		f.files["/f"] = strings.Repeat("x", 1<<20)
 		f.abortAnd(func(s *session) { s.say("500 ABOR not understood") })

@@ -12,10 +12,11 @@ import (
 // TestAgainstPeers does with the stock servers what TestAgainstOurServer does
 // with ours.
 func TestAgainstPeers(t *testing.T) {
+	t.Parallel()
 	for _, name := range peers.Names() {
 		for _, ipv6 := range []bool{false, true} {
 			for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
-				if ipv6 && mode == ftp.Passive && !testutil.Soaking {
+				if ipv6 == (mode == ftp.Passive) && !testutil.Soaking {
 					continue // TestAgainstOurServer has all
 				}
 				family := map[bool]string{false: "IPv4", true: "IPv6"}[ipv6]

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"miniftp/ftp"
 )
@@ -67,7 +66,7 @@ func (c *Client) stillThere(ctx context.Context, temp string, no error) error {
 		return no
 	}
 	size, err := c.askSize(ctx, temp)
-	if err == nil && size < 0 && c.hasSize() && errors.Is(no, fs.ErrNotExist) {
+	if err == nil && size < 0 && c.hasSize() && !says(no, fs.ErrPermission) {
 		err = &TruncatedError{Want: -1, Err: fmt.Errorf("%s is gone from the server: does another run use it, too?", ftp.Printable(temp))}
 	}
 	return firstOf(err, no)
@@ -100,19 +99,7 @@ func refusedRename(err error, verb string) bool {
 }
 
 // saysExists reports whether a refusal says that the name is taken.
-func saysExists(err error) bool {
-	var no *ftp.Error
-	if !errors.As(err, &no) {
-		return false
-	}
-	text := strings.ToLower(no.Text())
-	for _, word := range []string{"not exist", "n't exist", "no such"} {
-		if strings.Contains(text, word) {
-			return false
-		}
-	}
-	return strings.Contains(text, "exist")
-}
+func saysExists(err error) bool { return says(err, fs.ErrExist) }
 
 // notReply is err, nil if it is only the server's no.
 func notReply(err error) error {

@@ -30,6 +30,7 @@ func oneAtATime(f *fake, closed *atomic.Bool) {
 
 // TestPoolGrowsAgain: a server that refused one connection is asked again after a while.
 func TestPoolGrowsAgain(t *testing.T) {
+	t.Parallel()
 	before := client.ShrinkFor(200 * time.Millisecond)
 	defer client.ShrinkFor(before)
 	var closed atomic.Bool

@@ -125,10 +125,15 @@ func (r *run) reply(reply ftp.Reply) {
 
 // early is called when the server calls the transfer done. A retrieve continues to its end,
 // which is that of the data connection, or its known size if that end does not come. An
-// upload has a moment to notice that it is over.
+// upload has a moment to notice that it is over. Without a 150 before it, the reply may be the
+// only thing that comes: some servers say no more about an empty or unreadable directory, and
+// nobody closes the data connection.
 func (r *run) early() {
 	switch {
 	case r.done:
+	case r.j.dir == ftp.Retrieve && !r.begun:
+		close(r.goAhead) // there will be no 150
+		r.grace = time.After(bareWait)
 	case r.j.dir == ftp.Retrieve:
 		if r.j.verb == "RETR" && r.wants() >= 0 && r.c.params.Mode == ftp.Stream {
 			r.grace = time.After(shortWait / 4)
@@ -172,6 +177,9 @@ func (r *run) failing() {
 // data connection does not come.
 var errAllCame = errors.New("all bytes came")
 
+// errNothingCame stops a retrieve that the server calls done without having begun it.
+var errNothingCame = errors.New("the server ended the transfer without a reply that it begins, and nothing came")
+
 // refusal returns the error of the final reply if it is not one of success. A transfer has
 // no use for a 3xx, by which a server may ask for an account.
 func (r *run) refusal() error {
@@ -208,6 +216,10 @@ func (r *run) dataEnded() {
 
 func (r *run) graceOver() {
 	r.grace = nil
+	if !r.done && r.j.dir == ftp.Retrieve && !r.begun && r.refusal() == nil && r.came.Load() == 0 && r.wants() != 0 {
+		r.stop(errNothingCame)
+		return
+	}
 	if !r.done && r.j.dir == ftp.Retrieve && r.refusal() == nil && r.final.Code != 0 {
 		if r.j.opened == nil && r.j.offset+r.came.Load() == r.wants() {
 			r.stop(errAllCame)

@@ -57,6 +57,7 @@ func wantFile(t *testing.T, fsys afero.Fs, want []byte) {
 
 // TestSegmentsPeers: a large file over four connections, from every stock server.
 func TestSegmentsPeers(t *testing.T) {
+	t.Parallel()
 	body := noise(20 << 20)
 	for _, name := range peers.Names() {
 		t.Run(name, func(t *testing.T) {
@@ -99,6 +100,7 @@ func TestSegmentsPeers(t *testing.T) {
 // TestSegmentsFaults: what is no reason to fail ends in the right file, and what is
 // one leaves nothing under its name.
 func TestSegmentsFaults(t *testing.T) {
+	t.Parallel()
 	testutil.Long(t)
 	body := noise(20 << 20)
 	site := fsroot.NewMem()
@@ -145,6 +147,7 @@ func TestSegmentsFaults(t *testing.T) {
 // TestSegmentsInterrupted: only the beginning without a gap is kept, and gone on with;
 // what is of another file is found out.
 func TestSegmentsInterrupted(t *testing.T) {
+	t.Parallel()
 	body := noise(20 << 20)
 	site := fsroot.NewMem()
 	if err := afero.WriteFile(site, "/f", body, 0o644); err != nil {

@@ -270,6 +270,7 @@ func TestListHalfLineWithoutCloseNotify(t *testing.T) {
 // A server that sends tickets on uploads, and reads slowly: the close must not
 // become a reset that destroys what is on its way (0 of 15 uploads arrived at vsftpd).
 func TestUploadArrivesWhole(t *testing.T) {
+	t.Parallel()
 	body := noise(4 << 20)
 	arrived := make(chan error, 1)
 	f, o := secureFake(t, func(f *fake, _ *tls.Config) {

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"path"
 	"slices"
-	"strings"
 
 	"miniftp/ftp"
 )
@@ -144,75 +142,3 @@ func (c *Client) readDir(ctx context.Context, dir string, w *listWays, b *budget
 
 // entryBytes is about what a WalkEntry takes beside its names.
 const entryBytes = 300
-
-// Glob returns what matches a pattern of path.Match, component by component,
-// sorted. Nothing that matches is no error; path.ErrBadPattern is.
-func (c *Client) Glob(ctx context.Context, pattern string) ([]WalkEntry, error) {
-	if _, err := path.Match(pattern, ""); err != nil {
-		return nil, err
-	}
-	if err := c.begin(); err != nil {
-		return nil, err
-	}
-	defer c.end()
-	const room = 48 << 20 // for what is returned
-	return c.glob(ctx, pattern, &budget{maxEntries, room, maxOnDisk})
-}
-
-func (c *Client) glob(ctx context.Context, pattern string, b *budget) ([]WalkEntry, error) {
-	if !hasMeta(pattern) {
-		e, err := c.stat(ctx, pattern)
-		if isReply(err) {
-			return nil, nil
-		}
-		return []WalkEntry{{Path: pattern, Entry: e}}, err
-	}
-	dir, last := path.Split(strings.TrimRight(pattern, "/"))
-	if up := strings.TrimRight(dir, "/"); up != "" {
-		dir = up
-	}
-	dirs := []WalkEntry{{Path: dir}}
-	if hasMeta(dir) {
-		var err error
-		if dirs, err = c.glob(ctx, dir, b); err != nil {
-			return nil, err
-		}
-	}
-	var found []WalkEntry
-	for _, d := range dirs {
-		if d.Type == ftp.FileEntry {
-			continue
-		}
-		match := &kept{budget: b} // first packed, as a slice that grows takes twice its room
-		var bad error
-		err := c.list(ctx, d.Path, func(e ftp.Entry, err error) bool {
-			if ok, _ := path.Match(last, e.Name); err != nil {
-				bad = err
-			} else if bad = b.take(0); ok && bad == nil {
-				if bad = b.take(len(d.Path) + len(e.Name) + entryBytes); bad == nil {
-					bad = match.add(&e)
-				}
-			}
-			return bad == nil
-		})
-		if err = firstOf(bad, err); err != nil && !isReply(err) {
-			return nil, err
-		}
-		if err := match.sort(); err != nil {
-			return nil, err
-		}
-		found = slices.Grow(found, match.len())
-		for i := range match.len() {
-			e, err := match.entry(i)
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, WalkEntry{Path: join(d.Path, e.Name), Entry: e})
-		}
-		match.drop()
-	}
-	slices.SortFunc(found, func(a, b WalkEntry) int { return cmp.Compare(a.Path, b.Path) })
-	return found, nil
-}
-
-func hasMeta(pattern string) bool { return strings.ContainsAny(pattern, `*?[\`) }

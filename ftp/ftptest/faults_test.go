@@ -45,6 +45,7 @@ func dial(t *testing.T, srv *ftptest.Server, mode ftp.DataMode) *client.Client {
 // TestFaults makes every fault, in both modes, and looks what our client makes
 // of it: never a short file for a whole one, never a hang.
 func TestFaults(t *testing.T) {
+	testutil.Long(t)
 	isReply := func(code ftp.Code) func(error) bool {
 		return func(err error) bool {
 			var e *ftp.Error

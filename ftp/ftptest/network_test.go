@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/ftp/internal/testutil"
+
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/dtp"
@@ -17,6 +19,7 @@ import (
 
 // TestNetworkFaults makes what networks do, and looks what our client makes of it.
 func TestNetworkFaults(t *testing.T) {
+	testutil.Long(t)
 	isReply := func(code ftp.Code) func(error) bool {
 		return func(err error) bool {
 			var e *ftp.Error

@@ -56,6 +56,7 @@ func TestAbortIdle(t *testing.T) {
 // ABOR in a transfer is 426 and then 226 (RFC 959 §4.1.3), and the data
 // connection ends.
 func TestAbortTransfer(t *testing.T) {
+	parallel(t)
 	fsys := big(t)
 	s := serve(t, fsys)
 	c := s.login(t, "rw")

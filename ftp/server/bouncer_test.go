@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"miniftp/ftp/internal/testutil"
 )
 
 var (
@@ -293,6 +295,7 @@ func TestTurnIsGivenBack(t *testing.T) {
 
 // The table is bounded, and keeps whom it matters to keep.
 func TestBouncerIsBounded(t *testing.T) {
+	testutil.Long(t)
 	b := newBouncer()
 	now := time.Now()
 	b.visitors[villain] = &visitor{failures: failures{until: now.Add(time.Hour)}, turn: make(chan struct{}, 1)}

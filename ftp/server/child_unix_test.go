@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"miniftp/fsroot"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -30,7 +31,16 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	testutil.RunParallel()
+	before := openFiles()
+	code := m.Run()
+	if code == 0 {
+		if err := leftBehind(before); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
 
 func childServes(dir string) error {

@@ -115,6 +115,7 @@ var verbCodes = map[string]ftp.Code{
 // Every verb, alias and case, for an account that may do all, and for two that
 // may not: those get 550 before anything else happens.
 func TestEveryVerbByAccount(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	perms := map[string]server.Perm{"rw": server.ReadWrite, "ro": server.ReadOnly, "drop": server.DropBox}
 	var fsys afero.Fs // a new one for every command

@@ -54,6 +54,7 @@ func state(t *testing.T, dir string) map[string]string {
 // and spelling of the path: what it guards is neither told nor changed. The table of
 // verbs is not asked what each one needs.
 func TestNoVerbGetsRoundAPermission(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	permissions := []server.Perm{
 		server.PermRead, server.PermList, server.PermStore, server.PermOverwrite, server.PermDelete, server.PermRename, server.PermMakeDir, server.PermChange,

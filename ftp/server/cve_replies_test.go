@@ -225,6 +225,7 @@ var beyondPaths = map[string]string{"MKD": "MKD /made", "RMD": "RMD /empty", "ST
 // Whatever method of the storage fails, and however, no reply to any verb holds the
 // host's path, the storage's words, or what a panic says.
 func TestNoReplyTellsTheHost(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	inner, dir := disk(t)
 	b := brittle{inner: inner.(*fsroot.Root), fail: new(atomic.Pointer[failure])}

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"miniftp/ftp/internal/testutil"
+
 	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/server"
@@ -23,6 +25,8 @@ func accepts(d server.Doubt) func(*server.Options) {
 // Devices that hang up right behind the last byte, in the inClear and under TLS, with and
 // without close_notify: which of their uploads get the final name.
 func TestUploadOfAClientThatHangsUp(t *testing.T) {
+	parallel(t)
+	testutil.Long(t)
 	const inClear, notify, bare = "clear", "TLS", "TLS without close_notify"
 	for _, tc := range []struct {
 		accept server.Doubt

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"miniftp/ftp/internal/testutil"
+
 	"miniftp/fsroot"
 	"miniftp/ftp"
 )
@@ -51,6 +53,7 @@ func mlsdLine(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, ftp.A
 // An entry costs the name that fstatat is given, and in MLSD its unique fact; the
 // rest of the memory is for a batch.
 func TestListingAllocations(t *testing.T) {
+	testutil.Long(t)
 	const entries = 2000
 	root := manyFiles(t, entries)
 	buf := make([]byte, 256<<10)

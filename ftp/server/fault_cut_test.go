@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/ftp/internal/testutil"
+
 	"github.com/spf13/afero"
 
 	"miniftp/ftp/server"
@@ -33,6 +35,8 @@ type cutter struct {
 // half-written ever stands under a final name, each resume goes on with the right
 // bytes, and all files are whole in the end. Sweeps that run all the time harm nothing.
 func TestFaultCuts(t *testing.T) {
+	parallel(t)
+	testutil.Long(t)
 	fsys, _ := disk(t)
 	s := serve(t, fsys)
 	seed := rand.Uint64()

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/ftp/internal/testutil"
+
 	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
@@ -24,6 +26,7 @@ var withoutDir = map[string][]ftp.Code{
 // something there says 550, soon and in one reply, the others work, the client finds
 // its way out, and once the directory is back so is all else.
 func TestFaultDirectoryRemoved(t *testing.T) {
+	testutil.Long(t)
 	fsys, dir := disk(t)
 	s := serve(t, fsys, func(o *server.Options) { o.DataTimeout = 50 * time.Millisecond })
 	for _, v := range server.Verbs() {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"miniftp/ftp/internal/testutil"
+
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
@@ -95,6 +97,8 @@ func TestFaultReadBreaks(t *testing.T) {
 // A file that is cut while it is sent is 451, with the right bytes so far; one that is
 // removed or replaced is sent whole, as it was: the storage keeps what is open.
 func TestFaultFileChangesInADownload(t *testing.T) {
+	parallel(t)
+	testutil.Long(t)
 	for _, typ := range []string{"I", "A"} {
 		t.Run("TYPE "+typ, func(t *testing.T) { fileChangesInADownload(t, typ) })
 	}

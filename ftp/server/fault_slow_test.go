@@ -118,11 +118,12 @@ func (c *ctl) ends421() {
 // On disk, where the kernel moves the bytes: a peer that stands still is cut, what came
 // is kept, and it can be gone on with.
 func TestFaultStandsStill(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	fsys, _ := disk(t)
 	content := random(32 << 20)
 	write(t, fsys, "/big", string(content))
-	s := serve(t, fsys, func(o *server.Options) { o.StallTimeout = 200 * time.Millisecond })
+	s := serve(t, fsys, func(o *server.Options) { o.StallTimeout = 500 * time.Millisecond })
 	c := s.login(t, "rw")
 	d := c.starts("RETR big")
 	c.want(426) // nobody reads

@@ -44,12 +44,13 @@ func brokenOff(t testing.TB, raw net.Conn, cfg *tls.Config, meanwhile func()) *t
 // A peer that stands still under TLS is cut, what came is kept, and it can be gone
 // on with.
 func TestTLSStandsStill(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		fsys, _ := disk(t)
 		content := random(16 << 20)
 		write(t, fsys, "/big", string(content))
-		c := serve(t, fsys, requireTLS, func(o *server.Options) { o.StallTimeout = 200 * time.Millisecond }).secret(t, version)
+		c := serve(t, fsys, requireTLS, func(o *server.Options) { o.StallTimeout = 500 * time.Millisecond }).secret(t, version)
 		raw := c.epsv()
 		c.cmd("RETR big", 150)
 		check(t, raw.SetReadBuffer(64<<10))
@@ -77,10 +78,11 @@ func TestTLSStandsStill(t *testing.T) {
 // Whatever comes in place of a handshake: 522, nothing is stored, and the session
 // goes on.
 func TestTLSNoHandshakeOnData(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")
-	s := serve(t, fsys, requireTLS, func(o *server.Options) { o.DataTimeout = 500 * time.Millisecond })
+	s := serve(t, fsys, requireTLS, func(o *server.Options) { o.DataTimeout = 800 * time.Millisecond })
 	instead := map[string]func(d *net.TCPConn){
 		"silence":     func(*net.TCPConn) {},
 		"a hang-up":   func(d *net.TCPConn) { _ = d.Close() },
@@ -130,6 +132,8 @@ func (c *tlsCtl) without(do func(d *net.TCPConn)) {
 // ABOR wherever a transfer under TLS may be: 426, 226, no file, and the next one is
 // whole.
 func TestTLSAbort(t *testing.T) {
+	parallel(t)
+	testutil.Long(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		fsys := big(t)
 		write(t, fsys, "/f", "old")
@@ -177,6 +181,7 @@ func TestTLSAbort(t *testing.T) {
 
 // Shutdown lets transfers under TLS finish, those in their handshake too.
 func TestTLSShutdown(t *testing.T) {
+	parallel(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		fsys := fsroot.NewMem()
 		content := random(4 << 20)
@@ -245,6 +250,7 @@ func TestTLSClose(t *testing.T) {
 // Many sessions at once, each way, up and down: every file is whole, and each data
 // connection goes on with its own session.
 func TestTLSManySessions(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	const sessions, rounds = 24, 8
 	fsys := fsroot.NewMem()

@@ -15,6 +15,7 @@ import (
 // TestFXPByLftp lets lftp copy between two of our servers: in the clear and under TLS,
 // with either of them listening, and with the TLS client on either side.
 func TestFXPByLftp(t *testing.T) {
+	parallel(t)
 	program := peers.Client(t, "lftp")
 	body := string(random(1 << 20))
 	for _, secure := range []bool{false, true} {

@@ -114,6 +114,7 @@ func (p *pair) copies(t *testing.T, name string, listener int, verb string, code
 // of them listening and either of them the TLS client. Neither can resume a session,
 // and both require it of their clients.
 func TestFXP(t *testing.T) {
+	parallel(t)
 	body := string(random(3 << 20))
 	copied := func(t *testing.T, p *pair, listener int, verb string) {
 		t.Helper()

@@ -70,6 +70,7 @@ func (c *ctl) transferOver(how, cmd string, content []byte, wrap func(*net.TCPCo
 // Who listens, which way the bytes go, the address family, the storage, the
 // protection and the size: each with each.
 func TestGrid(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	storages := map[string]func(t testing.TB) afero.Fs{
 		"mem": func(testing.TB) afero.Fs { return fsroot.NewMem() }, "MemMapFs": func(testing.TB) afero.Fs { return afero.NewMemMapFs() },

@@ -72,6 +72,7 @@ for user in ("anonymous", "rw"):
 `
 
 func TestInteropFtplib(t *testing.T) {
+	parallel(t)
 	interop(t, "python3", both46, func(p *peer) {
 		check(p.t, os.WriteFile(p.path("script.py"), []byte(ftplibScript), 0o644))
 		mode := map[bool]string{false: "passive", true: "active"}[p.active]

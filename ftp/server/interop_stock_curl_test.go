@@ -6,6 +6,7 @@ import (
 )
 
 func TestStockCurl(t *testing.T) {
+	parallel(t)
 	c := &stockClient{program: "curl", ipv6: true, can: "get put reget reput ls nlst mlsd mkdir mv rm rmdir"}
 	args := func(d *desk, more ...string) []string {
 		list := []string{"-q", "-sS", "--globoff"}

@@ -33,6 +33,7 @@ func lftpRun(d *desk, script ...string) string {
 }
 
 func TestStockLftp(t *testing.T) {
+	parallel(t)
 	c := &stockClient{program: "lftp", ipv6: true, can: "get put reget reput ls nlst mlsd mkdir mv rm rmdir"}
 	c.run = func(d *desk, steps ...step) string {
 		d.t.Helper()

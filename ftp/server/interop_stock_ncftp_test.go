@@ -20,6 +20,7 @@ func ncftp(d *desk, program string, args ...string) string {
 }
 
 func TestStockNcftp(t *testing.T) {
+	parallel(t)
 	c := &stockClient{program: "ncftpget", can: "get put reget reput ls nlst mlsd mkdir mv rm rmdir"}
 	c.run = func(d *desk, steps ...step) string {
 		d.t.Helper()

@@ -54,6 +54,7 @@ f.quit()
 `
 
 func TestStockFtplib(t *testing.T) {
+	parallel(t)
 	c := &stockClient{program: "python3", ipv6: true, can: "get put reget reput ls nlst mlsd mkdir mv rm rmdir"}
 	args := func(d *desk, steps ...step) []string {
 		list := make([][3]string, len(steps))

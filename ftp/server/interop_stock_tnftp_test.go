@@ -29,6 +29,7 @@ func tnftpQuote(s string) string {
 }
 
 func TestStockTnftp(t *testing.T) {
+	parallel(t)
 	c := &stockClient{program: "tnftp", ipv6: true, can: "get put reget reput ls nlst mlsd mkdir mv rm rmdir"}
 	c.run = func(d *desk, steps ...step) string {
 		d.t.Helper()

@@ -20,6 +20,7 @@ func wget(d *desk, args ...string) string {
 }
 
 func TestStockWget(t *testing.T) {
+	parallel(t)
 	c := &stockClient{program: "wget", ipv6: true, can: "get reget"}
 	c.run = func(d *desk, steps ...step) string {
 		d.t.Helper()

@@ -41,7 +41,7 @@ func curlTLS() *tlsClient {
 	c.more = func(d *secureDesk) {
 		// One after the other it may wait a second before each but the first, with
 		// every server.
-		d.many(30, func(names []string) {
+		d.many(times(12, 30), func(names []string) {
 			all := []string{"--parallel", "--parallel-max", "3"}
 			for _, name := range names {
 				all = append(all, "-T", name, d.secureURL(d.path("")))
@@ -83,7 +83,7 @@ func lftpTLS() *tlsClient {
 		return d.do(d.program, "", lftpTLSArgs(d, script...)...)
 	}
 	c.more = func(d *secureDesk) {
-		d.many(30, func(names []string) {
+		d.many(times(12, 30), func(names []string) {
 			d.do(d.program, "", lftpTLSArgs(d, "mput -O "+d.path("")+" "+strings.Join(names, " "))...)
 		})
 		d.file(d.local("tree/a/b"), noise()[:300_000])
@@ -152,7 +152,7 @@ func ftplibTLS(resumes bool) *tlsClient {
 		return d.do(d.program, "", args(d, steps...)...)
 	}
 	c.more = func(d *secureDesk) {
-		d.many(30, func(names []string) {
+		d.many(times(12, 30), func(names []string) {
 			var steps []step
 			for _, name := range names {
 				steps = append(steps, step{"put", name, d.path(name)}, step{"get", d.path(name), "back"})
@@ -207,23 +207,28 @@ func wgetTLS() *tlsClient {
 
 // Each client does its list, and its data connections resume where it knows how to.
 func TestTLSCurl(t *testing.T) {
+	parallel(t)
 	testTLS(t, dtp.ReusePrefer, map[string]*tlsClient{"stock": curlTLS()})
 }
 
 func TestTLSLftp(t *testing.T) {
+	parallel(t)
 	testTLS(t, dtp.ReusePrefer, map[string]*tlsClient{"stock": lftpTLS()})
 }
 
 func TestTLSWget(t *testing.T) {
+	parallel(t)
 	testTLS(t, dtp.ReusePrefer, map[string]*tlsClient{"stock": wgetTLS()})
 }
 
 func TestTLSFtplib(t *testing.T) {
+	parallel(t)
 	testTLS(t, dtp.ReusePrefer, map[string]*tlsClient{"resuming": ftplibTLS(true), "plain": ftplibTLS(false)})
 }
 
 // With sessions off nothing resumes, and all works.
 func TestTLSWithoutReuse(t *testing.T) {
+	parallel(t)
 	clients := map[string]*tlsClient{"curl": curlTLS(), "lftp": lftpTLS(), "wget": wgetTLS(), "ftplib": ftplibTLS(true)}
 	for _, c := range clients {
 		c.resumes, c.more, c.active, c.brief = "", nil, false, true
@@ -233,6 +238,7 @@ func TestTLSWithoutReuse(t *testing.T) {
 
 // Where data connections must resume, clients that do are served all the same.
 func TestTLSWithReuseRequired(t *testing.T) {
+	parallel(t)
 	clients := map[string]*tlsClient{"lftp": lftpTLS(), "wget": wgetTLS(), "ftplib": ftplibTLS(true)}
 	for _, c := range clients {
 		c.more, c.brief = nil, true
@@ -273,6 +279,7 @@ f.quit()
 `
 
 func TestTLSFtplibAborts(t *testing.T) {
+	parallel(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		s := newSecureStock(t, version, dtp.ReusePrefer)
 		d := s.open(t, peers.Client(t, "python3"), false, false)

@@ -62,6 +62,7 @@ f.quit()
 `
 
 func TestTLSFtplibRefused(t *testing.T) {
+	parallel(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		s := newSecureStock(t, version, dtp.ReuseRequire)
 		for step, want := range map[string]string{"clear login": "530", "clear data": "521", "not resumed": "522"} {
@@ -87,6 +88,7 @@ func TestTLSFtplibRefused(t *testing.T) {
 // What clients do in the clear, or without a session that they have to resume, is
 // refused, and nothing of it arrives.
 func TestTLSRefusesClients(t *testing.T) {
+	parallel(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		s := newSecureStock(t, version, dtp.ReuseRequire)
 		refused := func(name, program string, args func(d *secureDesk) []string, reply string) {
@@ -166,6 +168,7 @@ func (d *secureDesk) speak(program, input, until string, args ...string) (string
 // What they must not have is refused: old versions, another protocol's name, a new
 // handshake half-way (CVE-2009-3555, CVE-2011-1473).
 func TestTLSPlainClients(t *testing.T) {
+	parallel(t)
 	openssl, gnutls := peers.Client(t, "openssl"), peers.Client(t, "gnutls-cli")
 	eachVersion(t, func(t *testing.T, version uint16) {
 		s := newSecureStock(t, version, dtp.ReusePrefer)

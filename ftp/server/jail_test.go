@@ -105,6 +105,7 @@ func (j jail) waysOut() []string {
 // Nothing leads out of the jail, by whichever verb and path; what lies outside is
 // neither read nor changed, and no reply names the host.
 func TestNothingLeadsOut(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	var now afero.Fs
 	s := serve(t, nil, func(o *server.Options) {

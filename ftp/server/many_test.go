@@ -71,6 +71,7 @@ func TestManySessions(t *testing.T) {
 // Sessions that come and go all the time, with transfers in both directions and in
 // both modes, do not get in each other's way.
 func TestManyClientsAtOnce(t *testing.T) {
+	parallel(t)
 	fsys := fsroot.NewMem()
 	content := random(100_000)
 	write(t, fsys, "/f", string(content))

@@ -24,6 +24,7 @@ import (
 // do not wait for replies, harm no one: no panic, no leak, no temporary file, and
 // the server still ends when it is told to.
 func TestMonkeys(t *testing.T) {
+	parallel(t)
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", string(random(300_000)))
 	check(t, fsys.MkdirAll("/d", 0o755))
@@ -136,6 +137,7 @@ func monkey(addr string, r *rand.Rand) {
 
 // Sessions in all sorts of states when the server shuts down.
 func TestShutdownInTheMiddle(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	for range 20 {
 		fsys := fsroot.NewMem()

@@ -132,6 +132,7 @@ func TestGlobIsBounded(t *testing.T) {
 
 // A large directory is listed whole, while names come and go in it.
 func TestLargeDirectoryThatChanges(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	onDisk, _ := disk(t)
 	for kind, fsys := range map[string]afero.Fs{"disk": onDisk, "memory": fsroot.NewMem()} {

@@ -179,6 +179,7 @@ func TestSiteIdleLonger(t *testing.T) {
 // Bytes that are not a whole line do not move the idle limit, on a connection whose
 // session is parked between them either.
 func TestIdleTimeoutOfDribbledBytes(t *testing.T) {
+	parallel(t)
 	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.IdleTimeout = 500 * time.Millisecond })
 	c := s.login(t, "rw")
 	tick := time.NewTicker(20 * time.Millisecond) // as a client would; nothing is measured by it

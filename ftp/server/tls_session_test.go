@@ -125,6 +125,7 @@ func TestALPN(t *testing.T) {
 // CCC ends TLS on the control connection exactly at the client's close_notify,
 // whoever ends it first, and for a client that never does.
 func TestCCC(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	const clientFirst, serverFirst, neither = "the client first", "the server first", "the server alone"
 	for _, how := range []string{clientFirst, serverFirst, neither} {
@@ -204,6 +205,7 @@ func (h *holding) Write(b []byte) (int, error) {
 // A handshake that never comes ends with the login timeout, on data connections
 // with the data timeout.
 func TestTLSHandshakeHasADeadline(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	s := serve(t, fsroot.NewMem(), requireTLS, func(o *server.Options) { o.LoginTimeout = time.Second })
 	c := s.connect(t)

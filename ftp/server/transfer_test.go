@@ -259,6 +259,7 @@ func TestQuitDuringTransfer(t *testing.T) {
 // A peer that stands still is given up after StallTimeout, one that reads slowly
 // is not.
 func TestStalledTransfer(t *testing.T) {
+	parallel(t)
 	s := serve(t, big(t), func(o *server.Options) { o.StallTimeout = 100 * time.Millisecond })
 	c := s.login(t, "rw")
 	d := c.starts("RETR /big")

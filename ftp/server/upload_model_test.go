@@ -270,8 +270,9 @@ var uploadEnds = []string{"finish", "abort", "reset", "gone", "close", "full"}
 // TestUploadModel: there are more than 6,000 combinations. A soak runs all of them and an
 // ordinary test every seventh.
 func TestUploadModel(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
-	combination, every := 0, times(7, 1)
+	combination, every := 0, times(14, 1)
 	for _, name := range slices.Sorted(maps.Keys(uploadWays)) {
 		w := uploadWays[name]
 		for _, storage := range []string{"disk", "a directory on disk", "memory", "simple"} {

@@ -18,7 +18,7 @@ import (
 // A client that only writes and then closes must lose nothing, whichever library
 // it speaks TLS by: see dtp's secured.quiet. Each sender of these tests makes so
 // many uploads on each version.
-const tlsUploads = 100
+var tlsUploads = times(24, 100)
 
 var uploadSizes = []int{0, 1, 16 << 10, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1<<20 + 1, 4 << 20}
 
@@ -161,6 +161,8 @@ func lftpUploads(d *secureDesk, names []string) {
 }
 
 func TestTLSUploadsLoseNoByte(t *testing.T) {
+	parallel(t)
+	testutil.Long(t)
 	here := t.TempDir()
 	var names []string
 	for i := range tlsUploads {
@@ -233,6 +235,7 @@ f.quit()
 
 // Without close_notify an upload is not whole: 426, and what was there stays.
 func TestTLSUploadWithoutCloseNotify(t *testing.T) {
+	parallel(t)
 	testutil.Long(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		s := newSecureStock(t, version, dtp.ReusePrefer)

@@ -52,6 +52,7 @@ func TestCerts(t *testing.T) {
 
 // The key of a server may be RSA; the servers take either.
 func TestRSACerts(t *testing.T) {
+	t.Parallel()
 	c := NewRSACerts(t)
 	if _, ok := c.Server.PrivateKey.(*rsa.PrivateKey); !ok {
 		t.Errorf("the key is a %T", c.Server.PrivateKey)

@@ -74,9 +74,11 @@ func ftplib(t *testing.T, s *Server, mode string) {
 }
 
 func TestEachServerDoesAll(t *testing.T) {
+	t.Parallel()
 	for _, name := range Names() {
 		for _, ipv6 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s ipv6=%v", name, ipv6), func(t *testing.T) {
+				t.Parallel()
 				if ipv6 {
 					needIPv6(t)
 				}
@@ -118,8 +120,10 @@ func put(t *testing.T, name, content string) {
 }
 
 func TestReadOnly(t *testing.T) {
+	t.Parallel()
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			root := t.TempDir()
 			file := filepath.Join(root, "f")
 			put(t, file, "one")
@@ -184,6 +188,7 @@ func login(t *testing.T, s *Server) (net.Conn, *bufio.Scanner) {
 }
 
 func TestPassivePorts(t *testing.T) {
+	t.Parallel()
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
 			// A hundred ports, so that some are free whatever else runs.
@@ -205,6 +210,7 @@ func TestPassivePorts(t *testing.T) {
 
 // When the test ends nothing is left: not the listener, not a session.
 func TestStopEndsSessions(t *testing.T) {
+	t.Parallel()
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
 			var s *Server
@@ -331,6 +337,7 @@ func TestPublicIP(t *testing.T) {
 
 // TestFTPSrv: ftp-srv takes a file and gives it back, by curl.
 func TestFTPSrv(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	s := Start(t, FTPSrv, root, Options{})
 	url := "ftp://" + s.User + ":" + s.Password + "@" + s.Addr + "/there"

@@ -15,6 +15,7 @@ import (
 
 // Stock clients download and upload by each server and mode.
 func TestTLSWithStockClients(t *testing.T) {
+	t.Parallel()
 	content := make([]byte, 1<<20+1)
 	for i := range content {
 		content[i] = byte(rand.Uint32())
@@ -172,6 +173,7 @@ func runTransfer(t *testing.T, s *Server, opts Options, verb string, resume, not
 // RequireReuse refuses a client that does not resume, and without it such a client
 // is served.
 func TestRequireReuse(t *testing.T) {
+	t.Parallel()
 	refusal := map[string]string{"vsftpd": "522", "proftpd": "425"}
 	eachTLS(t, bothVersions, func(t *testing.T, name string, opts Options) {
 		root := t.TempDir()

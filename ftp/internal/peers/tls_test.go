@@ -165,6 +165,7 @@ func secure(t *testing.T, s *Server, opts Options, config *tls.Config) (conn *tl
 // Each server shows the certificate for its address, speaks the version asked for
 // and no other, and refuses what is in the clear.
 func TestTLSIsRequired(t *testing.T) {
+	t.Parallel()
 	eachTLS(t, append([]uint16{0}, bothVersions...), func(t *testing.T, name string, opts Options) {
 		s := Start(t, name, t.TempDir(), opts)
 		if opts.TLS == Explicit {
@@ -187,6 +188,7 @@ func TestTLSIsRequired(t *testing.T) {
 }
 
 func TestTLSOverIPv6(t *testing.T) {
+	t.Parallel()
 	needIPv6(t)
 	for _, name := range Names() {
 		opts := Options{IPv6: true, TLS: Implicit} // its greeting is read over TLS

@@ -1,0 +1,56 @@
+package client_test
+
+import (
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// A server that says 226 without a 150, sends nothing and leaves the data connection open does
+// not keep the client for the whole timeout.
+func TestBareEnd(t *testing.T) {
+	bare := func(s *session, _ string) { s.say("226 done") }
+	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t, func(f *fake) {
+				f.on["LIST"], f.on["NLST"], f.on["RETR"] = bare, bare, bare
+			})
+			const timeout = 30 * time.Second
+			c := f.dial(&client.Options{Mode: mode, Timeout: timeout})
+			began := time.Now()
+			if _, errs := collect(t, c, ""); !errors.Is(errors.Join(errs...), client.ErrPartial) || !c.Alive() {
+				t.Errorf("LIST: %v, alive %v", errs, c.Alive())
+			}
+			if _, err := c.Names(t.Context(), ""); !errors.Is(err, client.ErrPartial) || !c.Alive() {
+				t.Errorf("NLST: %v, alive %v", err, c.Alive())
+			}
+			var cut *client.TruncatedError
+			if _, err := c.Retrieve(t.Context(), "f", io.Discard); !errors.As(err, &cut) || !c.Alive() {
+				t.Errorf("RETR: %v, alive %v", err, c.Alive())
+			}
+			if took := time.Since(began); took > timeout/2 {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+// What comes a little after such a 226 is a listing.
+func TestBareEndFirst(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.on["LIST"] = func(s *session, _ string) {
+			s.say("226 done")
+			time.Sleep(300 * time.Millisecond)
+			s.send("-rw-r--r-- 1 u u 5 2026-03-02 10:00 a\r\n")
+		}
+	})
+	entries, errs := collect(t, f.dial(nil), "")
+	if len(errs) > 0 || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, errs)
+	}
+}

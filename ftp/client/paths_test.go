@@ -1,0 +1,45 @@
+package client_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// Any number of paths fits, and comes back sorted, a directory before what is in it.
+func TestPaths(t *testing.T) {
+	const n = 200_000
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var p client.Paths
+	for range 2 { // Close leaves it empty
+		for i := range n {
+			k := (i * 7) % n
+			e := client.WalkEntry{Path: fmt.Sprintf("/a long enough name/%06d", k), Entry: ftp.Entry{Type: ftp.FileEntry, Size: int64(k), Modified: at}}
+			must(t, p.Add(e))
+		}
+		must(t, p.Add(client.WalkEntry{Path: "/a long enough name", Entry: ftp.Entry{Type: ftp.DirEntry}}))
+		for range 2 {
+			i := -1
+			for e, err := range p.All() {
+				want := "/a long enough name"
+				if i >= 0 {
+					want = fmt.Sprintf("/a long enough name/%06d", i)
+				}
+				if err != nil || e.Path != want || i >= 0 && (e.Size != int64(i) || e.Name != want[len(want)-6:] || !e.Modified.Equal(at)) {
+					t.Fatalf("%d: %+v, %v", i, e, err)
+				}
+				i++
+			}
+			if i != n || p.Len() != n+1 {
+				t.Errorf("%d of %d", i, p.Len())
+			}
+		}
+		p.Close()
+		if p.Len() != 0 {
+			t.Errorf("%d are left", p.Len())
+		}
+	}
+}
