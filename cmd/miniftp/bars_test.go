@@ -13,6 +13,9 @@ import (
 	"testing"
 
 	"github.com/spf13/afero"
+
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // cursorUp moves the cursor to the first of the lines that are drawn again.
@@ -23,22 +26,22 @@ var cursorUp = regexp.MustCompile("\x1b\\[([0-9]+)A")
 func TestBarsAtATerminal(t *testing.T) {
 	t.Parallel()
 	const files, connections = 40, 4
-	program(t)
+	verbtest.Program(t)
 	var runs sync.WaitGroup
 	defer runs.Wait()
 	for _, args := range []string{"get -r URL/tree got", "put -r tree URL/put", "mirror URL/tree down", "mirror tree URL/up"} {
 		for _, size := range []int{30_000, 300_000} { // in a chain, and one by one
 			runs.Go(func() {
 				t.Run(fmt.Sprintf("%s %d", strings.ReplaceAll(args, "/", " "), size), func(t *testing.T) {
-					srv, dir := withFile(t, nil), t.TempDir()
+					srv, dir := verbtest.WithFile(t, nil), t.TempDir()
 					if err := os.Mkdir(filepath.Join(dir, "tree"), 0o700); err != nil {
 						t.Fatal(err)
 					}
 					for i := range files {
 						name := fmt.Sprintf("tree/f%02d", i)
-						err := os.WriteFile(filepath.Join(dir, name), pattern(size), 0o600)
+						err := os.WriteFile(filepath.Join(dir, name), verbtest.Pattern(size), 0o600)
 						if err == nil {
-							err = afero.WriteFile(srv.FS, "/"+name, pattern(size), 0o644)
+							err = afero.WriteFile(srv.FS, "/"+name, verbtest.Pattern(size), 0o644)
 						}
 						if err != nil {
 							t.Fatal(err)
@@ -52,7 +55,7 @@ func TestBarsAtATerminal(t *testing.T) {
 						shown += s.await(" of 40 files") // the first ones have no bars yet
 					}
 					s.press(ctrlC)
-					s.leaves(exitInterrupted)
+					s.leaves(verb.ExitInterrupted)
 					most := 0
 					for _, up := range cursorUp.FindAllStringSubmatch(shown, -1) {
 						n, _ := strconv.Atoi(up[1])
@@ -69,8 +72,8 @@ func TestBarsAtATerminal(t *testing.T) {
 
 // A tree that was moved at a terminal is summed up in one line; -v has a line for each file.
 func TestTotalAtATerminal(t *testing.T) {
-	srv, dir := withFile(t, pattern(1000)), t.TempDir()
-	writeFile(t, filepath.Join(dir, "one"), "1")
+	srv, dir := verbtest.WithFile(t, verbtest.Pattern(1000)), t.TempDir()
+	verbtest.WriteFile(t, filepath.Join(dir, "one"), "1")
 	for _, tt := range []struct{ args, want, not string }{
 		{"get -r URL got", "\n1 file fetched, 1.0 kB in ", "whole: "},
 		{"get -r -v URL got2", "whole: ", "\x00"},
@@ -79,7 +82,7 @@ func TestTotalAtATerminal(t *testing.T) {
 		{"mirror URL down", " copied, ", "whole: "},
 	} {
 		s := pty{}.start(t, dir, strings.Fields(strings.ReplaceAll(tt.args, "URL", srv.URL))...)
-		if rest := "\n" + s.leaves(exitOK); !strings.Contains(rest, tt.want) || strings.Contains(rest, tt.not) {
+		if rest := "\n" + s.leaves(verb.ExitOK); !strings.Contains(rest, tt.want) || strings.Contains(rest, tt.not) {
 			t.Errorf("%s: %q", tt.args, rest)
 		}
 	}

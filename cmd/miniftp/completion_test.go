@@ -10,6 +10,11 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/docs"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // Each shell takes its script, and completes verbs, flags and what flags take.
@@ -37,7 +42,7 @@ words=(miniftp ''); CURRENT=2; _miniftp; words=(miniftp get -); CURRENT=3; _mini
 		},
 	} {
 		t.Run(shell, func(t *testing.T) {
-			program := stockProgram(t, shell)
+			program := verbtest.StockProgram(t, shell)
 			code, script, errs := try(t, "completion", shell)
 			if code != 0 {
 				t.Fatalf("exit %d, %s", code, errs)
@@ -63,7 +68,7 @@ words=(miniftp ''); CURRENT=2; _miniftp; words=(miniftp get -); CURRENT=3; _mini
 			}
 		})
 	}
-	if code, _, _ := try(t, "completion", "tcsh"); code != exitUsage {
+	if code, _, _ := try(t, "completion", "tcsh"); code != verb.ExitUsage {
 		t.Errorf("tcsh: exit %d", code)
 	}
 }
@@ -79,19 +84,19 @@ func TestManPage(t *testing.T) {
 	if err := os.WriteFile(file, []byte(page), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mandoc := stockProgram(t, "mandoc")
+	mandoc := verbtest.StockProgram(t, "mandoc")
 	out, _ := exec.Command(mandoc, "-Tlint", "-Wwarning", file).CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		if !strings.Contains(line, "missing date") { // a program is not built on a day
 			t.Error(line)
 		}
 	}
-	for _, c := range newApp(&env{verbs: verbs}).Commands {
+	for _, c := range flags.NewApp(&verb.Env{Verbs: verbs}).Commands {
 		if !strings.Contains(page, ".SS miniftp "+c.Name) {
 			t.Errorf("nothing about %s", c.Name)
 		}
 		for _, f := range c.Flags {
-			if name := roffText(dashed(f.Names()[0])); !strings.Contains(page, "\\fB"+name+"\\fR") {
+			if name := docs.RoffText(flags.Dashed(f.Names()[0])); !strings.Contains(page, "\\fB"+name+"\\fR") {
 				t.Errorf("%s: nothing about %s", c.Name, name)
 			}
 		}
@@ -101,20 +106,20 @@ func TestManPage(t *testing.T) {
 // TestFlagWords: the words that are offered for a flag are the ones that it takes, and no
 // flag is missing whose help lists such words.
 func TestFlagWords(t *testing.T) {
-	app := newApp(&env{verbs: verbs, ctx: t.Context()})
+	app := flags.NewApp(&verb.Env{Verbs: verbs, Ctx: t.Context()})
 	for _, c := range app.Commands {
 		for _, f := range c.Flags {
 			d, ok := f.(cli.DocGenerationFlag)
 			name := f.Names()[0]
-			if !ok || !wantsValue(d) {
+			if !ok || !flags.WantsValue(d) {
 				continue
 			}
-			for _, word := range flagWords[name] {
+			for _, word := range flags.Words[name] {
 				if !strings.Contains(d.GetUsage(), word) {
 					t.Errorf("%s --%s: the help does not name %q: %s", c.Name, name, word, d.GetUsage())
 				}
 			}
-			if regexp.MustCompile("`[A-Z|a-z]+`: [a-z-]+( \\([^)]*\\))?(, [a-z-]+)+ .*or ").MatchString(d.GetUsage()) && flagWords[name] == nil {
+			if regexp.MustCompile("`[A-Z|a-z]+`: [a-z-]+( \\([^)]*\\))?(, [a-z-]+)+ .*or ").MatchString(d.GetUsage()) && flags.Words[name] == nil {
 				t.Errorf("%s --%s offers no words: %s", c.Name, name, d.GetUsage())
 			}
 		}
@@ -131,7 +136,7 @@ func TestFlagWords(t *testing.T) {
 		{"hash", "--algo"},
 		{"get", "--mode"},
 	} {
-		for _, word := range flagWords[strings.TrimPrefix(args[1], "--")] {
+		for _, word := range flags.Words[strings.TrimPrefix(args[1], "--")] {
 			line := append(slices.Clone(args), word, "--retries=0", "ftp://127.0.0.1:1/x")
 			if args[0] == "serve" {
 				line = []string{"config", "show", "--user", "a:b", args[1], word}
@@ -139,7 +144,7 @@ func TestFlagWords(t *testing.T) {
 					line = append(line, "--tls-self-signed")
 				}
 			}
-			if code, _, errs := try(t, line...); code == exitUsage {
+			if code, _, errs := try(t, line...); code == verb.ExitUsage {
 				t.Errorf("%v: %s", line, errs)
 			}
 		}
@@ -151,11 +156,11 @@ func TestManVerb(t *testing.T) {
 	for _, line := range [][]string{{"man", "get"}, {"man", "config", "check"}, {"man", "serve"}, {"man", "completion"}} {
 		code, page, errs := try(t, line...)
 		title := `.TH MINIFTP\-` + strings.ToUpper(strings.Join(line[1:], `\-`)) + " 1"
-		if code != exitOK || !strings.HasPrefix(page, title) || !strings.Contains(page, ".SH EXAMPLES") || strings.Contains(page, "CLIENT FLAGS") {
+		if code != verb.ExitOK || !strings.HasPrefix(page, title) || !strings.Contains(page, ".SH EXAMPLES") || strings.Contains(page, "CLIENT FLAGS") {
 			t.Errorf("%v: exit %d, %s: %.200s", line, code, errs, page)
 		}
 	}
-	if code, _, errs := try(t, "man", "gte"); code != exitUsage || !strings.Contains(errs, "did you mean get?") {
+	if code, _, errs := try(t, "man", "gte"); code != verb.ExitUsage || !strings.Contains(errs, "did you mean get?") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }

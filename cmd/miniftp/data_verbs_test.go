@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp/ftptest"
 )
 
@@ -37,12 +38,12 @@ func TestDataVerbs(t *testing.T) {
 	t.Run("a refusal of the only verb", func(t *testing.T) {
 		s := ftptest.NewServer(t, nil)
 		s.Fail("EPSV", ftptest.Refuse())
-		if code, _, errs := try(t, "ls", "--retries", "0", "--passive=extended", s.URL); code != exitRefused || !strings.Contains(errs, "502") {
+		if code, _, errs := try(t, "ls", "--retries", "0", "--passive=extended", s.URL); code != verb.ExitRefused || !strings.Contains(errs, "502") {
 			t.Errorf("exit %d, %s", code, errs)
 		}
 	})
 	t.Run("another word", func(t *testing.T) {
-		if code, _, errs := try(t, "ls", "--passive=classik", "ftp://127.0.0.1:1/"); code != exitUsage || !strings.Contains(errs, "classic") {
+		if code, _, errs := try(t, "ls", "--passive=classik", "ftp://127.0.0.1:1/"); code != verb.ExitUsage || !strings.Contains(errs, "classic") {
 			t.Errorf("exit %d, %s", code, errs)
 		}
 	})

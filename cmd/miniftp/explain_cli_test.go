@@ -6,19 +6,21 @@ import (
 	"strings"
 	"testing"
 
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
 )
 
 // --explain=FILE draws on the file and not on the terminal, without passwords; what
 // can't be written is told.
 func TestExplainFile(t *testing.T) {
-	s := withFile(t, pattern(50_000))
+	s := verbtest.WithFile(t, verbtest.Pattern(50_000))
 	dir := t.TempDir()
 	withLogin := strings.Replace(s.URL, "//", "//anonymous:hunter2@", 1)
 	for _, name := range []string{"a.svg", "b.html"} {
 		file := filepath.Join(dir, name)
 		code, _, errs := try(t, "get", "-j", "2", "--explain="+file, withLogin+"/a.bin", withLogin+"/nope", dir+"/")
-		if code != exitRefused || strings.Contains(errs, "listens") {
+		if code != verb.ExitRefused || strings.Contains(errs, "listens") {
 			t.Errorf("%s: exit %d, %s", name, code, errs)
 		}
 		b, err := os.ReadFile(file)
@@ -40,10 +42,10 @@ func TestExplainFile(t *testing.T) {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 	s.Heal("RETR")
-	if code, _, errs := try(t, "get", "--explain="+dir+"/no/a.svg", s.URL+"/a.bin", dir+"/"); code != exitLocal || !strings.Contains(errs, "no/a.svg: no such file or directory") {
+	if code, _, errs := try(t, "get", "--explain="+dir+"/no/a.svg", s.URL+"/a.bin", dir+"/"); code != verb.ExitLocal || !strings.Contains(errs, "no/a.svg: no such file or directory") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
-	if code, _, errs := try(t, "get", "--explain=a.png", s.URL+"/a.bin", "-"); code != exitUsage || !strings.Contains(errs, "FILE.svg") {
+	if code, _, errs := try(t, "get", "--explain=a.png", s.URL+"/a.bin", "-"); code != verb.ExitUsage || !strings.Contains(errs, "FILE.svg") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 	file := filepath.Join(dir, "demo.svg")
@@ -51,7 +53,7 @@ func TestExplainFile(t *testing.T) {
 		t.Errorf("demo: exit %d, %s", code, errs)
 	}
 	b, _ := os.ReadFile(file)
-	if text := words(t, string(b)); !strings.Contains(text, "passive mode\n") || !strings.Contains(text, "active mode\n") {
+	if text := verbtest.Words(t, string(b)); !strings.Contains(text, "passive mode\n") || !strings.Contains(text, "active mode\n") {
 		t.Errorf("demo draws\n%s", text)
 	}
 }
@@ -72,7 +74,7 @@ func TestLadderOfNoServer(t *testing.T) {
 				drawn++
 			}
 		}
-		if code != exitConnect || drawn == 0 || strings.Count(errs, "you (client)") != 1 {
+		if code != verb.ExitConnect || drawn == 0 || strings.Count(errs, "you (client)") != 1 {
 			t.Errorf("%s: exit %d, %d rungs\n%s", args[0], code, drawn, errs)
 		}
 	}

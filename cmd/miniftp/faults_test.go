@@ -11,13 +11,15 @@ import (
 	"strings"
 	"testing"
 
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
 )
 
 // TestFaultExits: each way to fail has its exit code and its one line.
 func TestFaultExits(t *testing.T) {
 	t.Parallel()
-	data := pattern(100_000)
+	data := verbtest.Pattern(100_000)
 	part := filepath.Join(t.TempDir(), "a.bin")
 	if err := os.WriteFile(filepath.Join(filepath.Dir(part), ".a.bin.part"), data[:50_000], 0o600); err != nil {
 		t.Fatal(err)
@@ -32,30 +34,30 @@ func TestFaultExits(t *testing.T) {
 		code  int
 		says  string
 	}{
-		{"cut", "RETR", ftptest.CutAfter(50_000), full, exitIncomplete, "URL/a.bin: "},
-		{"short", "RETR", ftptest.ShortAfter(1000), full, exitIncomplete, "1000 of 100000 bytes, though the server says 226"},
-		{"unconfirmed", "RETR", ftptest.LoseReply(), full, exitIncomplete, "did not confirm"},
+		{"cut", "RETR", ftptest.CutAfter(50_000), full, verb.ExitIncomplete, "URL/a.bin: "},
+		{"short", "RETR", ftptest.ShortAfter(1000), full, verb.ExitIncomplete, "1000 of 100000 bytes, though the server says 226"},
+		{"unconfirmed", "RETR", ftptest.LoseReply(), full, verb.ExitIncomplete, "did not confirm"},
 		{"stalled", "RETR", ftptest.StallAfter(1000), func(*testing.T) []string {
 			return []string{"get", "--retries", "0", "--timeout", "300ms", "URL/a.bin", "-"}
-		}, exitIncomplete, "cut short"},
+		}, verb.ExitIncomplete, "cut short"},
 		{"not resumed", "REST", ftptest.IgnoreREST(), func(*testing.T) []string {
 			return []string{"get", "-c", "URL/a.bin", part}
-		}, exitIncomplete, "can't be resumed at byte 50000"},
-		{"451", "RETR", ftptest.Reply(451, "Disk trouble."), full, exitIncomplete, "the server says 451 Disk trouble."},
-		{"550", "RETR", ftptest.Reply(550, "No such file."), full, exitRefused, "URL/a.bin: the server says 550 No such file."},
-		{"421", "RETR", ftptest.Reply(421, "Too many users."), full, exitConnect, "the server says 421 Too many users."},
-		{"425", "RETR", ftptest.Reply(425, "Can't open."), full, exitConnect, "425"},
+		}, verb.ExitIncomplete, "can't be resumed at byte 50000"},
+		{"451", "RETR", ftptest.Reply(451, "Disk trouble."), full, verb.ExitIncomplete, "the server says 451 Disk trouble."},
+		{"550", "RETR", ftptest.Reply(550, "No such file."), full, verb.ExitRefused, "URL/a.bin: the server says 550 No such file."},
+		{"421", "RETR", ftptest.Reply(421, "Too many users."), full, verb.ExitConnect, "the server says 421 Too many users."},
+		{"425", "RETR", ftptest.Reply(425, "Can't open."), full, verb.ExitConnect, "425"},
 		{"silence", "USER", ftptest.Silence(), func(*testing.T) []string {
 			return []string{"get", "--retries", "0", "--timeout", "300ms", "URL/a.bin", "-"}
-		}, exitConnect, "within 300ms"},
-		{"hang up", "USER", ftptest.HangUp(), full, exitConnect, "the server closed it"},
-		{"530", "PASS", ftptest.Reply(530, "No."), full, exitLogin, "the server says 530 No."},
-		{"login 421", "PASS", ftptest.Reply(421, "Later."), full, exitConnect, "421 Later."},
-		{"552", "STOR", ftptest.Reply(552, "Quota."), up, exitRefused, "URL/up.bin: the server says 552 Quota."},
-		{"upload cut", "STOR", ftptest.CutAfter(1000), up, exitIncomplete, "URL/up.bin: "},
+		}, verb.ExitConnect, "within 300ms"},
+		{"hang up", "USER", ftptest.HangUp(), full, verb.ExitConnect, "the server closed it"},
+		{"530", "PASS", ftptest.Reply(530, "No."), full, verb.ExitLogin, "the server says 530 No."},
+		{"login 421", "PASS", ftptest.Reply(421, "Later."), full, verb.ExitConnect, "421 Later."},
+		{"552", "STOR", ftptest.Reply(552, "Quota."), up, verb.ExitRefused, "URL/up.bin: the server says 552 Quota."},
+		{"upload cut", "STOR", ftptest.CutAfter(1000), up, verb.ExitIncomplete, "URL/up.bin: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			srv := withFile(t, data)
+			srv := verbtest.WithFile(t, data)
 			if err := os.WriteFile(part, data, 0o600); tt.args(t)[0] == "put" && err != nil {
 				t.Fatal(err)
 			}
@@ -89,8 +91,8 @@ func offsets(t *testing.T, srv *ftptest.Server) (all []int) {
 
 // TestRetriesResume: a retry goes on where the last try stopped.
 func TestRetriesResume(t *testing.T) {
-	data := pattern(1_000_000)
-	srv := withFile(t, data)
+	data := verbtest.Pattern(1_000_000)
+	srv := verbtest.WithFile(t, data)
 	local := filepath.Join(t.TempDir(), "copy")
 
 	srv.Fail("RETR", ftptest.CutAfter(300_000))
@@ -118,7 +120,7 @@ func TestRetriesResume(t *testing.T) {
 	srv.Heal()
 	srv.Fail("STOR", ftptest.CutAfter(300_000))
 	code, _, errs = try(t, "put", "-q", "--retries", "200", local, srv.URL+"/up.bin")
-	if code != 0 || !bytes.Equal(readFile(t, srv.FS, "/up.bin"), data) {
+	if code != 0 || !bytes.Equal(verbtest.ReadFile(t, srv.FS, "/up.bin"), data) {
 		t.Errorf("put: exit %d: %s", code, errs)
 	}
 }
@@ -126,12 +128,12 @@ func TestRetriesResume(t *testing.T) {
 // TestRetryComparesOutput: standard output takes nothing back, so a server that
 // ignores REST must not add the beginning to what was written.
 func TestRetryComparesOutput(t *testing.T) {
-	data := pattern(1_000_000)
-	srv := withFile(t, data)
+	data := verbtest.Pattern(1_000_000)
+	srv := verbtest.WithFile(t, data)
 	srv.Fail("RETR", ftptest.CutAfter(300_000))
 	srv.Fail("REST", ftptest.IgnoreREST())
 	code, out, errs := try(t, "cat", "-q", "--retries", "200", srv.URL+"/a.bin")
-	if code != exitIncomplete || !strings.Contains(errs, "can't be resumed") {
+	if code != verb.ExitIncomplete || !strings.Contains(errs, "can't be resumed") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	if !strings.HasPrefix(string(data), out) || len(out) == 0 {
@@ -141,31 +143,31 @@ func TestRetryComparesOutput(t *testing.T) {
 	// Text differs at both ends, so that nobody could say where to go on.
 	srv.Heal("REST")
 	code, _, errs = try(t, "cat", "--ascii", srv.URL+"/a.bin")
-	if code != exitIncomplete || strings.Contains(errs, "trying again") {
+	if code != verb.ExitIncomplete || strings.Contains(errs, "trying again") {
 		t.Errorf("ascii: exit %d: %s", code, errs)
 	}
 }
 
 // TestStdinIsSentOnce: it can't be read twice.
 func TestStdinIsSentOnce(t *testing.T) {
-	srv := withFile(t, nil)
+	srv := verbtest.WithFile(t, nil)
 	srv.Fail("STOR", ftptest.LoseReply())
 	code, _, errs := try(t, "put", "-", srv.URL+"/in.txt")
-	if code != exitIncomplete || strings.Contains(errs, "trying again") {
+	if code != verb.ExitIncomplete || strings.Contains(errs, "trying again") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	srv.Heal()
-	if code, _, errs := try(t, "put", "-", srv.URL+"/in.txt"); code != 0 || string(readFile(t, srv.FS, "/in.txt")) != "from stdin" {
+	if code, _, errs := try(t, "put", "-", srv.URL+"/in.txt"); code != 0 || string(verbtest.ReadFile(t, srv.FS, "/in.txt")) != "from stdin" {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
 
 // TestHashReads: where the server has no hash, the file is read.
 func TestHashReads(t *testing.T) {
-	data := pattern(100_000)
+	data := verbtest.Pattern(100_000)
 	sum := sha256.Sum256(data)
 	want := hex.EncodeToString(sum[:]) + "  a.bin\n"
-	srv := withFile(t, data)
+	srv := verbtest.WithFile(t, data)
 	for _, verbs := range [][]string{nil, {"FEAT"}, {"HASH"}, {"FEAT", "HASH", "XSHA256"}, {"OPTS", "HASH"}} {
 		srv.Heal()
 		for _, v := range verbs {
@@ -186,7 +188,7 @@ func TestHashReads(t *testing.T) {
 // TestShutdownKeepsTransfer: a server that says goodbye once the file is whole
 // does not undo it.
 func TestShutdownKeepsTransfer(t *testing.T) {
-	srv := withFile(t, pattern(1000))
+	srv := verbtest.WithFile(t, verbtest.Pattern(1000))
 	dir := t.TempDir()
 	if code, _, errs := try(t, "get", srv.URL+"/a.bin", dir); code != 0 {
 		t.Fatalf("exit %d: %s", code, errs)

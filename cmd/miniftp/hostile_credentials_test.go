@@ -10,6 +10,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // TestCredentialsStayWithTheirServer: what was given for one server, by the URL or by
@@ -35,7 +39,7 @@ func TestCredentialsStayWithTheirServer(t *testing.T) {
 		{"of netrc, a host that looks like it", "machine 127.0.0.1.evil login alice password s3cret machine 27.0.0.1 login alice password s3cret", []string{"ftp://A/f"}, anon, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a, b := newHostile(t, func(*hostile) {}), newHostile(t, func(*hostile) {})
+			a, b := verbtest.NewHostile(t, func(*verbtest.Hostile) {}), verbtest.NewHostile(t, func(*verbtest.Hostile) {})
 			dir := t.TempDir()
 			netrc := filepath.Join(dir, "netrc")
 			if err := os.WriteFile(netrc, []byte(tt.netrc), 0o600); err != nil {
@@ -44,15 +48,15 @@ func TestCredentialsStayWithTheirServer(t *testing.T) {
 			t.Setenv("NETRC", netrc)
 			args := []string{"miniftp", "get"}
 			for _, u := range tt.urls {
-				u = strings.Replace(strings.Replace(u, "@A", "@"+a.addr, 1), "//A", "//"+a.addr, 1)
-				args = append(args, strings.Replace(strings.Replace(u, "@B", "@"+b.addr, 1), "//B", "//"+b.addr, 1))
+				u = strings.Replace(strings.Replace(u, "@A", "@"+a.Addr, 1), "//A", "//"+a.Addr, 1)
+				args = append(args, strings.Replace(strings.Replace(u, "@B", "@"+b.Addr, 1), "//B", "//"+b.Addr, 1))
 			}
 			var out, errs bytes.Buffer
-			code := runWith(t.Context(), verbs, append(args, "-"), stdio{in: strings.NewReader(""), out: &out, err: &errs}, func(int) time.Duration { return 0 })
+			code := flags.RunWith(t.Context(), verbs, append(args, "-"), verb.Stdio{In: strings.NewReader(""), Out: &out, Err: &errs}, func(int) time.Duration { return 0 })
 			if code != 0 {
 				t.Errorf("exit %d: %s", code, errs.String())
 			}
-			for name, x := range map[string][2]string{"A": {strings.Join(a.logins(), " "), tt.a}, "B": {strings.Join(b.logins(), " "), tt.b}} {
+			for name, x := range map[string][2]string{"A": {strings.Join(a.Logins(), " "), tt.a}, "B": {strings.Join(b.Logins(), " "), tt.b}} {
 				if x[0] != x[1] {
 					t.Errorf("%s got %q, want %q", name, x[0], x[1])
 				}
@@ -84,41 +88,43 @@ func TestRetriesGoToTheSameServer(t *testing.T) {
 	}()
 	port := other.Addr().(*net.TCPAddr).Port
 	to := fmt.Sprintf("127,0,0,2,%d,%d", port>>8, port&255)
-	for name, set := range map[string]func(h *hostile){
-		"421": func(h *hostile) {
-			h.on["RETR"] = func(c *victim, _ string) { c.say("421 try 127.0.0.2"); _ = c.Close() }
+	for name, set := range map[string]func(h *verbtest.Hostile){
+		"421": func(h *verbtest.Hostile) {
+			h.On["RETR"] = func(c *verbtest.Victim, _ string) { c.Say("421 try 127.0.0.2"); _ = c.Close() }
 		},
-		"a greeting": func(h *hostile) {
-			h.on["greeting"] = func(c *victim, _ string) { c.say("421 go to ftp://%s/", other.Addr()); _ = c.Close() }
+		"a greeting": func(h *verbtest.Hostile) {
+			h.On["greeting"] = func(c *verbtest.Victim, _ string) { c.Say("421 go to ftp://%s/", other.Addr()); _ = c.Close() }
 		},
-		"a reset": func(h *hostile) {
-			h.on["RETR"] = func(c *victim, _ string) { _ = c.Conn.(*net.TCPConn).SetLinger(0); _ = c.Close() }
+		"a reset": func(h *verbtest.Hostile) {
+			h.On["RETR"] = func(c *verbtest.Victim, _ string) { _ = c.Conn.(*net.TCPConn).SetLinger(0); _ = c.Close() }
 		},
-		"227": func(h *hostile) {
-			h.on["EPSV"] = refuse500
-			h.on["PASV"] = func(c *victim, _ string) { c.say("227 (%s)", to) }
+		"227": func(h *verbtest.Hostile) {
+			h.On["EPSV"] = refuse500
+			h.On["PASV"] = func(c *verbtest.Victim, _ string) { c.Say("227 (%s)", to) }
 		},
-		"227 without ( )": func(h *hostile) {
-			h.on["EPSV"] = refuse500
-			h.on["PASV"] = func(c *victim, _ string) { c.say("227 %s", to) }
+		"227 without ( )": func(h *verbtest.Hostile) {
+			h.On["EPSV"] = refuse500
+			h.On["PASV"] = func(c *verbtest.Victim, _ string) { c.Say("227 %s", to) }
 		},
-		"229 with a host": func(h *hostile) { h.on["EPSV"] = func(c *victim, _ string) { c.say("229 (|1|127.0.0.2|%d|)", port) } },
-		"227 to EPSV": func(h *hostile) {
-			h.on["EPSV"] = func(c *victim, _ string) { c.say("227 (%s)", to) }
-			h.on["PASV"] = h.on["EPSV"]
+		"229 with a host": func(h *verbtest.Hostile) {
+			h.On["EPSV"] = func(c *verbtest.Victim, _ string) { c.Say("229 (|1|127.0.0.2|%d|)", port) }
 		},
-		"228, 229 to PASV": func(h *hostile) {
-			h.on["EPSV"] = refuse500
-			h.on["PASV"] = func(c *victim, _ string) { c.say("229 (|1|127.0.0.2|%d|)", port) }
+		"227 to EPSV": func(h *verbtest.Hostile) {
+			h.On["EPSV"] = func(c *verbtest.Victim, _ string) { c.Say("227 (%s)", to) }
+			h.On["PASV"] = h.On["EPSV"]
+		},
+		"228, 229 to PASV": func(h *verbtest.Hostile) {
+			h.On["EPSV"] = refuse500
+			h.On["PASV"] = func(c *verbtest.Victim, _ string) { c.Say("229 (|1|127.0.0.2|%d|)", port) }
 		},
 	} {
-		h := newHostile(t, set)
+		h := verbtest.NewHostile(t, set)
 		t.Chdir(t.TempDir())
-		code, _, _ := try(t, "get", "--retries", "2", "--timeout", "1s", "ftp://alice:s3cret@"+h.addr+"/f")
+		code, _, _ := try(t, "get", "--retries", "2", "--timeout", "1s", "ftp://alice:s3cret@"+h.Addr+"/f")
 		if code == 0 {
 			t.Errorf("%s: exit 0", name)
 		}
-		if got := h.logins(); name != "a greeting" && (len(got) == 0 || slices.ContainsFunc(got, func(l string) bool { return l != "USER alice" && l != "PASS s3cret" })) {
+		if got := h.Logins(); name != "a greeting" && (len(got) == 0 || slices.ContainsFunc(got, func(l string) bool { return l != "USER alice" && l != "PASS s3cret" })) {
 			t.Errorf("%s: the logins are %q", name, got)
 		}
 	}
@@ -128,4 +134,4 @@ func TestRetriesGoToTheSameServer(t *testing.T) {
 	}
 }
 
-func refuse500(c *victim, _ string) { c.say("500 what?") }
+func refuse500(c *verbtest.Victim, _ string) { c.Say("500 what?") }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // mostMemory is what the client may ever hold of the machine's memory, whatever a
@@ -24,7 +26,7 @@ func peak(t *testing.T, dir string, args ...string) (code int, rss int64, errs s
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program(t), args...)
+	cmd := exec.CommandContext(ctx, verbtest.Program(t), args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "NETRC="+filepath.Join(dir, "none"), "HOME="+dir)
 	var said strings.Builder
@@ -78,16 +80,16 @@ func TestHostileMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the program")
 	}
-	lines := func(line string) func(c *victim, _ string) {
-		return func(c *victim, _ string) { endless(c, func(int) string { return strings.Repeat(line, 1000) }) }
+	lines := func(line string) func(c *verbtest.Victim, _ string) {
+		return func(c *verbtest.Victim, _ string) { endless(c, func(int) string { return strings.Repeat(line, 1000) }) }
 	}
-	listing := func(line func(i int) string) func(h *hostile) {
-		return func(h *hostile) {
+	listing := func(line func(i int) string) func(h *verbtest.Hostile) {
+		return func(h *verbtest.Hostile) {
 			var block strings.Builder // making each line anew takes longer than reading it
 			for i := range 1000 {
 				block.WriteString(line(i))
 			}
-			h.list = func(_, _ string, w io.Writer) { endless(w, func(int) string { return block.String() }) }
+			h.List = func(_, _ string, w io.Writer) { endless(w, func(int) string { return block.String() }) }
 		}
 	}
 	plain := func(i int) string { return fmt.Sprintf("type=file;size=1;perm=r;unique=%dg%d; file-%d\r\n", i, i, i) }
@@ -98,22 +100,22 @@ func TestHostileMemory(t *testing.T) {
 	// The ones left out read all that a listing may have. Of each kind of cause one is in.
 	quick := map[string]bool{"greeting of endless lines": true, "endless FEAT": true, "150 after 150": true, "listing of long lines": true, "tree of long lines": true}
 	for name, x := range map[string]struct {
-		set  func(h *hostile)
+		set  func(h *verbtest.Hostile)
 		args []string // URL stands for the server
 	}{
-		"greeting of endless lines": {func(h *hostile) { h.on["greeting"] = lines("220-and on it goes\r\n") }, []string{"ls", "URL/"}},
-		"greeting without an end":   {func(h *hostile) { h.on["greeting"] = lines("220 and on it goes") }, []string{"ls", "URL/"}},
-		"endless FEAT":              {func(h *hostile) { h.on["FEAT"] = lines("211-X\r\n") }, []string{"ls", "URL/"}},
-		"endless short FEAT":        {func(h *hostile) { h.on["FEAT"] = lines("211-\r\n") }, []string{"ls", "URL/"}},
-		"preliminary replies":       {func(h *hostile) { h.on["USER"] = lines("120 in a moment\r\n") }, []string{"ls", "URL/"}},
-		"replies nobody asked for":  {func(h *hostile) { h.on["USER"] = lines("331 what?\r\n") }, []string{"ls", "URL/"}},
-		"150 after 150":             {func(h *hostile) { h.on["RETR"] = lines("150 here it comes\r\n") }, []string{"get", "URL/f"}},
+		"greeting of endless lines": {func(h *verbtest.Hostile) { h.On["greeting"] = lines("220-and on it goes\r\n") }, []string{"ls", "URL/"}},
+		"greeting without an end":   {func(h *verbtest.Hostile) { h.On["greeting"] = lines("220 and on it goes") }, []string{"ls", "URL/"}},
+		"endless FEAT":              {func(h *verbtest.Hostile) { h.On["FEAT"] = lines("211-X\r\n") }, []string{"ls", "URL/"}},
+		"endless short FEAT":        {func(h *verbtest.Hostile) { h.On["FEAT"] = lines("211-\r\n") }, []string{"ls", "URL/"}},
+		"preliminary replies":       {func(h *verbtest.Hostile) { h.On["USER"] = lines("120 in a moment\r\n") }, []string{"ls", "URL/"}},
+		"replies nobody asked for":  {func(h *verbtest.Hostile) { h.On["USER"] = lines("331 what?\r\n") }, []string{"ls", "URL/"}},
+		"150 after 150":             {func(h *verbtest.Hostile) { h.On["RETR"] = lines("150 here it comes\r\n") }, []string{"get", "URL/f"}},
 		"listing":                   {listing(plain), []string{"ls", "URL/"}},
 		"listing, json":             {listing(plain), []string{"ls", "--json", "URL/"}},
-		"listing by LIST":           {func(h *hostile) { listing(unix)(h); h.feat = "" }, []string{"ls", "URL/"}},
+		"listing by LIST":           {func(h *verbtest.Hostile) { listing(unix)(h); h.Feat = "" }, []string{"ls", "URL/"}},
 		"listing of long lines":     {listing(long), []string{"ls", "URL/"}},
-		"listing without an end of line": {func(h *hostile) {
-			h.list = func(_, _ string, w io.Writer) { endless(w, func(int) string { return strings.Repeat("x", 10_000) }) }
+		"listing without an end of line": {func(h *verbtest.Hostile) {
+			h.List = func(_, _ string, w io.Writer) { endless(w, func(int) string { return strings.Repeat("x", 10_000) }) }
 		}, []string{"ls", "URL/"}},
 		"recursive listing":         {listing(plain), []string{"ls", "-R", "URL/"}},
 		"tree":                      {listing(plain), []string{"get", "-r", "URL/d", "."}},
@@ -122,19 +124,19 @@ func TestHostileMemory(t *testing.T) {
 		"glob":                      {listing(plain), []string{"get", "URL/*", "."}},
 		"glob of long lines":        {listing(long), []string{"stat", "URL/*"}},
 		"glob that matches nothing": {listing(plain), []string{"get", "URL/x*", "."}},
-		"removal of a tree":         {func(h *hostile) { listing(plain)(h); h.on["RMD"] = refuse; h.on["DELE"] = refuse }, []string{"rm", "-r", "URL/d"}},
-		"listing of unreadable lines": {func(h *hostile) {
-			h.feat = ""
+		"removal of a tree":         {func(h *verbtest.Hostile) { listing(plain)(h); h.On["RMD"] = refuse; h.On["DELE"] = refuse }, []string{"rm", "-r", "URL/d"}},
+		"listing of unreadable lines": {func(h *verbtest.Hostile) {
+			h.Feat = ""
 			listing(func(int) string { return "what is this?\r\n" })(h)
 		}, []string{"ls", "URL/"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if !quick[name] && !soaking {
+			if !quick[name] && !verbtest.Soaking {
 				t.Skip("make soak runs it")
 			}
-			h := newHostile(t, x.set)
+			h := verbtest.NewHostile(t, x.set)
 			for i, arg := range x.args {
-				x.args[i] = strings.ReplaceAll(arg, "URL", "ftp://"+h.addr)
+				x.args[i] = strings.ReplaceAll(arg, "URL", "ftp://"+h.Addr)
 			}
 			code, rss, errs := peak(t, t.TempDir(), append([]string{x.args[0], "--retries", "0", "--timeout", "3s"}, x.args[1:]...)...)
 			t.Logf("exit %d, %.1f MiB, %.300q", code, float64(rss)/(1<<20), errs)
@@ -148,4 +150,4 @@ func TestHostileMemory(t *testing.T) {
 	}
 }
 
-func refuse(c *victim, _ string) { c.say("550 no") }
+func refuse(c *verbtest.Victim, _ string) { c.Say("550 no") }

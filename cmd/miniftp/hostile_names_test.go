@@ -10,26 +10,29 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // TestHostileNamesStayInside: whatever a server lists, as a file or a directory, in
 // either form, nothing is written but in the target directory, and nothing raw comes
 // to the terminal.
 func TestHostileNamesStayInside(t *testing.T) {
-	for verb, line := range hostileLines {
+	for verb, line := range verbtest.HostileLines {
 		for _, kind := range []string{"file", "dir"} {
 			for _, args := range [][]string{{"get", "-r", "URL/d"}, {"get", "URL/d/*"}, {"get", "-r", "URL/d/*"}, {"ls", "-l", "URL/d"}, {"ls", "-R", "URL/d"}, {"stat", "URL/d/*"}, {"ls", "--json", "URL/d"}} {
 				search, deep := strings.HasSuffix(args[len(args)-1], "*"), slices.Contains(args, "-r")
-				h := newHostile(t, func(h *hostile) {
+				h := verbtest.NewHostile(t, func(h *verbtest.Hostile) {
 					if verb == "LIST" {
-						h.feat = ""
+						h.Feat = ""
 					}
-					h.list = func(_, dir string, w io.Writer) {
+					h.List = func(_, dir string, w io.Writer) {
 						if path.Base(dir) != "d" {
 							_, _ = io.WriteString(w, line("file", "leaf"))
 							return
 						}
-						for _, name := range hostileNames {
+						for _, name := range verbtest.HostileNames {
 							if search && (name == "" || strings.ContainsAny(name, "/\x00\r")) {
 								continue // such a name ends a search: what is found must be all
 							}
@@ -45,17 +48,17 @@ func TestHostileNamesStayInside(t *testing.T) {
 				t.Chdir(filepath.Join(top, "a")) // so that a name that goes up has somewhere to go
 				args = append([]string{args[0], "--retries", "0"}, args[1:]...)
 				for i := range args {
-					args[i] = strings.ReplaceAll(args[i], "URL", "ftp://"+h.addr)
+					args[i] = strings.ReplaceAll(args[i], "URL", "ftp://"+h.Addr)
 				}
 				if args[0] == "get" {
 					args = append(args, in)
 				}
 				_, out, errs := try(t, args...)
-				outside(t, top, in)
-				if found := rawControl.FindString(out + errs); found != "" {
+				verbtest.Outside(t, top, in)
+				if found := verbtest.RawControl.FindString(out + errs); found != "" {
 					t.Errorf("%s %v: %q in %q", verb, args[2:], found, out+errs)
 				}
-				if args[0] == "get" && (deep || kind == "file") && len(files(t, in)) == 0 {
+				if args[0] == "get" && (deep || kind == "file") && len(verbtest.Files(t, in)) == 0 {
 					t.Errorf("%s %v fetched nothing: %s", verb, args, errs)
 				}
 				t.Chdir(top)
@@ -80,14 +83,14 @@ func TestHostileLinks(t *testing.T) {
 	} {
 		for n := range 4 {
 			backwards, how := n%2 > 0, []string{"skip", "copy"}[n/2]
-			h := newHostile(t, func(h *hostile) {
+			h := verbtest.NewHostile(t, func(h *verbtest.Hostile) {
 				if verb == "LIST" {
-					h.feat = ""
+					h.Feat = ""
 				}
-				h.list = func(_, dir string, w io.Writer) {
+				h.List = func(_, dir string, w io.Writer) {
 					ordered := slices.Clone(lines)
 					if path.Base(dir) == "evil" {
-						ordered = []string{hostileLines[verb]("file", "planted")}
+						ordered = []string{verbtest.HostileLines[verb]("file", "planted")}
 					} else if backwards {
 						slices.Reverse(ordered)
 					}
@@ -95,11 +98,11 @@ func TestHostileLinks(t *testing.T) {
 				}
 			})
 			target := filepath.Join(in, fmt.Sprint(verb, n))
-			_, _, errs := try(t, "get", "--retries", "0", "-r", "--links", how, "ftp://"+h.addr+"/d", target)
-			if got := files(t, victim); len(got) > 0 {
+			_, _, errs := try(t, "get", "--retries", "0", "-r", "--links", how, "ftp://"+h.Addr+"/d", target)
+			if got := verbtest.Files(t, victim); len(got) > 0 {
 				t.Errorf("%s: %q were written through a link", verb, got)
 			}
-			if got := files(t, target); !slices.Equal(got, []string{"evil/planted", "other"}) || !strings.Contains(errs, "is a link") {
+			if got := verbtest.Files(t, target); !slices.Equal(got, []string{"evil/planted", "other"}) || !strings.Contains(errs, "is a link") {
 				t.Errorf("%s: %q were fetched: %s", verb, got, errs)
 			}
 			_ = filepath.WalkDir(in, func(name string, e fs.DirEntry, _ error) error {
@@ -115,10 +118,12 @@ func TestHostileLinks(t *testing.T) {
 // TestLocalNamesAreTheUsers: the local name is what the user typed, whatever the server
 // says about it, and is a name only: no command, no pipe, no other file.
 func TestLocalNamesAreTheUsers(t *testing.T) {
-	h := newHostile(t, func(h *hostile) {
-		h.on["MLST"] = func(c *victim, _ string) { c.say("250-facts\r\n type=file;size=7; /elsewhere/../.profile\r\n250 end") }
-		h.on["RETR"] = func(c *victim, _ string) {
-			c.transferAs("150 FILE: ../.profile (7 bytes)", func(w io.Writer) { _, _ = io.WriteString(w, "content") })
+	h := verbtest.NewHostile(t, func(h *verbtest.Hostile) {
+		h.On["MLST"] = func(c *verbtest.Victim, _ string) {
+			c.Say("250-facts\r\n type=file;size=7; /elsewhere/../.profile\r\n250 end")
+		}
+		h.On["RETR"] = func(c *verbtest.Victim, _ string) {
+			c.TransferAs("150 FILE: ../.profile (7 bytes)", func(w io.Writer) { _, _ = io.WriteString(w, "content") })
 		}
 	})
 	dir := t.TempDir()
@@ -126,27 +131,27 @@ func TestLocalNamesAreTheUsers(t *testing.T) {
 	for typed, want := range map[string]string{
 		"/x/plain": "plain", "/|touch%20made": "|touch made", "/a/-rf": "-rf", "/%2Fetc/passwd": "passwd", "/$(touch made)": "$(touch made)", "/a%5Cb": "a\\b",
 	} {
-		if code, _, errs := try(t, "get", "--retries", "0", "ftp://"+h.addr+typed); code != 0 {
+		if code, _, errs := try(t, "get", "--retries", "0", "ftp://"+h.Addr+typed); code != 0 {
 			t.Errorf("%s: exit %d: %s", typed, code, errs)
 		}
-		if got := files(t, dir); !slices.Equal(got, []string{want}) {
+		if got := verbtest.Files(t, dir); !slices.Equal(got, []string{want}) {
 			t.Errorf("%s: there is %q, want %q", typed, got, want)
 		}
 		_ = os.Remove(want)
 	}
-	if code, _, errs := try(t, "get", "--retries", "0", "ftp://"+h.addr+"/x", "|touch made"); code != 0 {
+	if code, _, errs := try(t, "get", "--retries", "0", "ftp://"+h.Addr+"/x", "|touch made"); code != 0 {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	if got := files(t, dir); !slices.Equal(got, []string{"|touch made"}) {
+	if got := verbtest.Files(t, dir); !slices.Equal(got, []string{"|touch made"}) {
 		t.Errorf("there is %q", got)
 	}
 	_ = os.Remove("|touch made")
 	for _, none := range []string{"/a/..", "/..", "/.", "/a/."} {
-		if code, _, errs := try(t, "get", "--retries", "0", "ftp://"+h.addr+none); code != exitLocal {
+		if code, _, errs := try(t, "get", "--retries", "0", "ftp://"+h.Addr+none); code != verb.ExitLocal {
 			t.Errorf("%s: exit %d: %s", none, code, errs)
 		}
 	}
-	if got := files(t, filepath.Dir(dir)); slices.ContainsFunc(got, func(name string) bool { return strings.HasSuffix(name, "made") || strings.HasSuffix(name, "profile") }) {
+	if got := verbtest.Files(t, filepath.Dir(dir)); slices.ContainsFunc(got, func(name string) bool { return strings.HasSuffix(name, "made") || strings.HasSuffix(name, "profile") }) {
 		t.Errorf("there is %q", got)
 	}
 }
@@ -155,23 +160,23 @@ func TestLocalNamesAreTheUsers(t *testing.T) {
 // characters, whichever verb shows it and however chatty it is asked to be.
 func TestHostileWords(t *testing.T) {
 	const evil = "\x1b]0;owned\x07\x1b[31m\u009b2J\x08\x7f\x00\x0b"
-	h := newHostile(t, func(h *hostile) {
-		h.feat = " MLST type*;\r\n " + evil + "\r\n"
-		h.on["greeting"] = func(c *victim, _ string) { c.say("220-%s\r\n220 %s", evil, evil) }
-		h.on["RETR"] = func(c *victim, _ string) { c.say("550 %s", evil) }
-		h.on["DELE"] = h.on["RETR"]
-		h.on["RMD"] = h.on["RETR"]
-		h.on["MLST"] = func(c *victim, _ string) {
-			c.say("250-%s\r\n type=file;size=7;perm=%s;unix.owner=%s;unix.group=%s;unique=%s; %s\r\n250 %s", evil, evil, evil, evil, evil, evil, evil)
+	h := verbtest.NewHostile(t, func(h *verbtest.Hostile) {
+		h.Feat = " MLST type*;\r\n " + evil + "\r\n"
+		h.On["greeting"] = func(c *verbtest.Victim, _ string) { c.Say("220-%s\r\n220 %s", evil, evil) }
+		h.On["RETR"] = func(c *verbtest.Victim, _ string) { c.Say("550 %s", evil) }
+		h.On["DELE"] = h.On["RETR"]
+		h.On["RMD"] = h.On["RETR"]
+		h.On["MLST"] = func(c *verbtest.Victim, _ string) {
+			c.Say("250-%s\r\n type=file;size=7;perm=%s;unix.owner=%s;unix.group=%s;unique=%s; %s\r\n250 %s", evil, evil, evil, evil, evil, evil, evil)
 		}
-		h.list = func(_, _ string, w io.Writer) {
+		h.List = func(_, _ string, w io.Writer) {
 			fmt.Fprintf(w, "type=file;perm=%s;unix.owner=%s; x%s\r\ntype=OS.unix=slink:%s; l%s\r\n%s\r\n", evil, evil, evil, evil, evil, evil)
 		}
-		h.on["SITE"] = func(c *victim, _ string) { c.say("500 %s", evil) }
-		h.on["RNFR"] = h.on["RETR"]
+		h.On["SITE"] = func(c *verbtest.Victim, _ string) { c.Say("500 %s", evil) }
+		h.On["RNFR"] = h.On["RETR"]
 	})
 	t.Chdir(t.TempDir())
-	url := "ftp://" + h.addr
+	url := "ftp://" + h.Addr
 	for _, args := range [][]string{
 		{"ls", "-v", "--explain", url + "/"},
 		{"ls", "-l", "-R", url + "/"},
@@ -190,14 +195,14 @@ func TestHostileWords(t *testing.T) {
 		{"mkdir", url + "/f"},
 	} {
 		_, out, errs := try(t, append([]string{args[0], "--retries", "0"}, args[1:]...)...)
-		if found := rawControl.FindString(out + errs); found != "" {
+		if found := verbtest.RawControl.FindString(out + errs); found != "" {
 			t.Errorf("%v: %q in\n%q\n%q", args, found, out, errs)
 		}
 	}
-	h = newHostile(t, func(h *hostile) {
-		h.on["greeting"] = func(c *victim, _ string) { c.say("530 %s", evil) }
+	h = verbtest.NewHostile(t, func(h *verbtest.Hostile) {
+		h.On["greeting"] = func(c *verbtest.Victim, _ string) { c.Say("530 %s", evil) }
 	})
-	if _, out, errs := try(t, "ls", "--retries", "0", "ftp://"+h.addr+"/"); rawControl.MatchString(out + errs) {
+	if _, out, errs := try(t, "ls", "--retries", "0", "ftp://"+h.Addr+"/"); verbtest.RawControl.MatchString(out + errs) {
 		t.Errorf("a greeting: %q", errs)
 	}
 }
@@ -205,8 +210,8 @@ func TestHostileWords(t *testing.T) {
 // TestHostileLinkInside: a link that --links copy made is not gone through by a directory of
 // the same name, in which a link could then lead out of the tree.
 func TestHostileLinkInside(t *testing.T) {
-	h := newHostile(t, func(h *hostile) {
-		h.list = func(_, dir string, w io.Writer) {
+	h := verbtest.NewHostile(t, func(h *verbtest.Hostile) {
+		h.List = func(_, dir string, w io.Writer) {
 			all := "type=OS.unix=slink:sub; a\r\ntype=dir; a\r\ntype=dir; sub\r\n"
 			if path.Base(dir) != "d" {
 				all = "type=OS.unix=slink:../..; up\r\n"
@@ -218,8 +223,8 @@ func TestHostileLinkInside(t *testing.T) {
 		}
 	})
 	top := t.TempDir()
-	code, _, errs := try(t, "get", "--retries", "0", "-r", "--links", "copy", "ftp://"+h.addr+"/d", filepath.Join(top, "in"))
-	if code != exitLocal || !strings.Contains(errs, "in/a: a link is where a directory should be") {
+	code, _, errs := try(t, "get", "--retries", "0", "-r", "--links", "copy", "ftp://"+h.Addr+"/d", filepath.Join(top, "in"))
+	if code != verb.ExitLocal || !strings.Contains(errs, "in/a: a link is where a directory should be") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 	if target, err := os.Readlink(filepath.Join(top, "in", "sub", "up")); err == nil {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/client"
 )
 
@@ -80,7 +81,7 @@ func want(t *testing.T, file string, content []byte) {
 // a client goes on with, to the exact bytes.
 func TestKilledServer(t *testing.T) {
 	t.Parallel()
-	root, content, old := t.TempDir(), pattern(3_000_000), []byte("the old one, whole")
+	root, content, old := t.TempDir(), verbtest.Pattern(3_000_000), []byte("the old one, whole")
 	local := filepath.Join(t.TempDir(), "local")
 	for file, b := range map[string][]byte{root + "/old": old, local: content} {
 		if err := os.WriteFile(file, b, 0o600); err != nil {
@@ -97,9 +98,9 @@ func TestKilledServer(t *testing.T) {
 	}
 	kept := 0
 	for range rounds {
-		p := startServer(t, root, "--anonymous", "rw")
+		p := verbtest.StartServer(t, root, "--anonymous", "rw")
 		if kept > 0 {
-			p.await("resumable=2")
+			p.Await("resumable=2")
 			found, err := filepath.Glob(root + "/.new." + keptTag)
 			if err != nil || len(found) != 1 {
 				t.Fatalf("kept: %q, %v", found, err)
@@ -110,7 +111,7 @@ func TestKilledServer(t *testing.T) {
 		var uploads sync.WaitGroup
 		gate := make(chan struct{})
 		for name, from := range map[string]int{"/new": kept, "/old": 0} {
-			c := p.dial()
+			c := p.Dial()
 			uploads.Go(func() {
 				src := &gated{bytes.NewReader(content[from : kept+more]), strings.NewReader(""), gate}
 				if _, err := c.StoreWith(context.Background(), client.Transfer{Path: name, Offset: int64(from)}, src); err == nil {
@@ -121,7 +122,7 @@ func TestKilledServer(t *testing.T) {
 		enough := kept + 1 + rand.IntN(more) // anywhere in the middle
 		reaches(t, root+"/.new."+runningTag, enough)
 		reaches(t, root+"/.old."+runningTag, 1)
-		p.kill()
+		p.Kill()
 		close(gate)
 		uploads.Wait()
 		if _, err := os.Stat(root + "/new"); err == nil {
@@ -144,12 +145,12 @@ func TestKilledServer(t *testing.T) {
 			}
 		}
 	}
-	p := startServer(t, root, "--anonymous", "rw")
-	p.await("resumable=2")
-	if code, _, errs := try(t, "put", "-c", "-v", local, "ftp://"+p.addr+"/new"); code != 0 || !strings.Contains(errs, fmt.Sprintf("> REST %d\n", kept)) {
+	p := verbtest.StartServer(t, root, "--anonymous", "rw")
+	p.Await("resumable=2")
+	if code, _, errs := try(t, "put", "-c", "-v", local, "ftp://"+p.Addr+"/new"); code != 0 || !strings.Contains(errs, fmt.Sprintf("> REST %d\n", kept)) {
 		t.Errorf("exit %d, and it went on elsewhere than at %d:\n%s", code, kept, errs)
 	}
-	if code, _, errs := try(t, "put", "-q", local, "ftp://"+p.addr+"/old"); code != 0 {
+	if code, _, errs := try(t, "put", "-q", local, "ftp://"+p.Addr+"/old"); code != 0 {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	want(t, root+"/new", content)
@@ -157,7 +158,7 @@ func TestKilledServer(t *testing.T) {
 	if found := hidden(t, root); len(found) > 0 {
 		t.Errorf("left: %q", found)
 	}
-	p.kill()
+	p.Kill()
 }
 
 // TestReadOnlyServerSweepsNothing: what lies about in a directory that nobody may
@@ -173,12 +174,12 @@ func TestReadOnlyServerSweepsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, flags := range [][]string{{"--user", "u:p:ro"}, {"--anonymous", "ro"}, {"--anonymous", "rw", "--upload-in-place"}} {
-		p := startServer(t, root, flags...)
-		c, err := client.Dial(t.Context(), p.addr, &client.Options{User: "u", Password: "p"})
+		p := verbtest.StartServer(t, root, flags...)
+		c, err := client.Dial(t.Context(), p.Addr, &client.Options{User: "u", Password: "p"})
 		if err == nil {
 			_ = c.Close()
 		}
-		p.kill()
+		p.Kill()
 		want(t, leftover, []byte("x"))
 	}
 }
@@ -190,15 +191,15 @@ func TestStoppedUnderLoad(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no SIGTERM")
 	}
-	root, content := t.TempDir(), pattern(400_000)
+	root, content := t.TempDir(), verbtest.Pattern(400_000)
 	if err := os.WriteFile(root+"/f", content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := startServer(t, root, "--anonymous", "rw", "--grace", "1m")
+	p := verbtest.StartServer(t, root, "--anonymous", "rw", "--grace", "1m")
 	gate := make(chan struct{})
 	var running, load sync.WaitGroup
 	for i := range 3 { // each half way when the signal comes
-		c := p.dial()
+		c := p.Dial()
 		running.Go(func() {
 			src := &gated{bytes.NewReader(content[:200_000]), bytes.NewReader(content[200_000:]), gate}
 			if _, err := c.Store(t.Context(), fmt.Sprintf("/running%d", i), src); err != nil {
@@ -210,7 +211,7 @@ func TestStoppedUnderLoad(t *testing.T) {
 	var enough sync.WaitGroup
 	for i := range 4 {
 		enough.Add(1)
-		c := p.dial()
+		c := p.Dial()
 		load.Go(func() {
 			for n := 0; ; n++ {
 				if n == 5 {
@@ -234,19 +235,19 @@ func TestStoppedUnderLoad(t *testing.T) {
 	for i := range 3 {
 		reaches(t, fmt.Sprintf("%s/.running%d.%s", root, i, runningTag), 200_000)
 	}
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	p.await("transfers may finish")
+	p.Await("transfers may finish")
 	load.Wait()
-	if c, err := client.Dial(t.Context(), p.addr, nil); err == nil {
+	if c, err := client.Dial(t.Context(), p.Addr, nil); err == nil {
 		t.Error("it takes new sessions")
 		_ = c.Close()
 	}
 	close(gate)
 	running.Wait()
-	if code := p.ends(); code != 0 {
-		t.Errorf("exit %d:\n%s", code, strings.Join(p.read, "\n"))
+	if code := p.Ends(); code != 0 {
+		t.Errorf("exit %d:\n%s", code, strings.Join(p.Read, "\n"))
 	}
 	close(whole)
 	for name := range whole {

@@ -7,6 +7,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
 // TestPutFromClosedInput: a closed standard input, which the Go runtime opens as /dev/null
@@ -18,12 +22,12 @@ func TestPutFromClosedInput(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer null.Close()
-		if got := closedAtStart(null); got != want {
+		if got := local.ClosedAtStart(null); got != want {
 			t.Errorf("/dev/null with flags %d: closed is %v", flag, got)
 		}
 		var errs strings.Builder
-		code := run(t.Context(), verbs, []string{"miniftp", "put", "--retries", "0", "-", "ftp://127.0.0.1:1/x"}, stdio{in: null, out: io.Discard, err: &errs})
-		if want != (code == exitLocal && strings.Contains(errs.String(), "standard input: it is closed")) {
+		code := flags.Run(t.Context(), verbs, []string{"miniftp", "put", "--retries", "0", "-", "ftp://127.0.0.1:1/x"}, verb.Stdio{In: null, Out: io.Discard, Err: &errs})
+		if want != (code == verb.ExitLocal && strings.Contains(errs.String(), "standard input: it is closed")) {
 			t.Errorf("exit %d: %s", code, errs.String())
 		}
 	}

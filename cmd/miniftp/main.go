@@ -7,14 +7,28 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"miniftp/cmd/miniftp/internal/bench"
+	"miniftp/cmd/miniftp/internal/copy"
+	"miniftp/cmd/miniftp/internal/demo"
+	"miniftp/cmd/miniftp/internal/docs"
+	"miniftp/cmd/miniftp/internal/doctor"
+	"miniftp/cmd/miniftp/internal/files"
+	"miniftp/cmd/miniftp/internal/mirror"
+	"miniftp/cmd/miniftp/internal/passwd"
+	"miniftp/cmd/miniftp/internal/serve"
+	"miniftp/cmd/miniftp/internal/shell"
+	"miniftp/cmd/miniftp/internal/transfer"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
 // verbs are what the first word of a command line may be.
-var verbs = []verb{
-	serveCommand, configCommand, passwdCommand,
-	getCommand, putCommand, mirrorCommand, copyCommand, shellCommand,
-	lsCommand, catCommand, statCommand, rmCommand, mkdirCommand, mvCommand, chmodCommand, hashCommand,
-	doctorCommand, benchCommand, demoCommand, completionCommand, manCommand,
+var verbs = []verb.Verb{
+	serve.Command, serve.Config, passwd.Command,
+	transfer.Get, transfer.Put, mirror.Command, copy.Command, shell.Command,
+	files.Ls, files.Cat, files.Stat, files.Rm, files.Mkdir, files.Mv, files.Chmod, files.Hash,
+	doctor.Command, bench.Command, demo.Command, docs.Completion, docs.Man,
 }
 
 func main() {
@@ -25,9 +39,9 @@ func main() {
 		<-signals
 		cancel()
 		<-signals // the second one does not wait for anything
-		os.Exit(exitInterrupted)
+		os.Exit(verb.ExitInterrupted)
 	}()
-	os.Exit(run(ctx, verbs, os.Args, stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	os.Exit(flags.Run(ctx, verbs, os.Args, verb.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }
 
 // endings returns the signals that end a command line, so that it can remove what it would

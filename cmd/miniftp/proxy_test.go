@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
 )
 
@@ -23,7 +25,7 @@ func proxyProcess(t *testing.T, name string, args func(port string) []string) st
 	t.Helper()
 	port := fmt.Sprint(ftptest.ClosedPort(t).Port())
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, stockProgram(t, name), args(port)...)
+	cmd := exec.CommandContext(ctx, verbtest.StockProgram(t, name), args(port)...)
 	if err := cmd.Start(); err != nil {
 		cancel()
 		t.Fatal(err)
@@ -63,8 +65,8 @@ func tinyproxy(t *testing.T, lines ...string) string {
 // passive mode only.
 func TestStockProxies(t *testing.T) {
 	t.Parallel()
-	long(t)
-	data := pattern(300_000)
+	verbtest.Long(t)
+	data := verbtest.Pattern(300_000)
 	for name, spec := range map[string]string{
 		"socks5":               "socks5://" + microsocks(t),
 		"socks5 with a login":  "socks5://bob:b%3Ax@" + microsocks(t, "-u", "bob", "-P", "b:x"),
@@ -78,12 +80,12 @@ func TestStockProxies(t *testing.T) {
 				if secure {
 					args, options = append(args, "--tls", "--insecure"), append(options, ftptest.WithTLS())
 				}
-				s := withFile(t, data, options...)
+				s := verbtest.WithFile(t, data, options...)
 				if code, out, errs := try(t, append(args, s.URL+"/a.bin", "-")...); code != 0 || out != string(data) {
 					t.Errorf("get, TLS %v: exit %d, %d bytes, %s", secure, code, len(out), errs)
 				}
 				args[0] = "put"
-				if code, _, errs := try(t, append(args, "-", s.URL+"/b")...); code != 0 || string(readFile(t, s.FS, "/b")) != "from stdin" {
+				if code, _, errs := try(t, append(args, "-", s.URL+"/b")...); code != 0 || string(verbtest.ReadFile(t, s.FS, "/b")) != "from stdin" {
 					t.Errorf("put, TLS %v: exit %d, %s", secure, code, errs)
 				}
 			}
@@ -94,14 +96,14 @@ func TestStockProxies(t *testing.T) {
 // ALL_PROXY is asked, NO_PROXY and --proxy none go past it, and active mode is
 // refused in words.
 func TestProxyEnvironment(t *testing.T) {
-	s := withFile(t, []byte("x"))
+	s := verbtest.WithFile(t, []byte("x"))
 	nobody := "socks5://127.0.0.1:1"
 	t.Setenv("ALL_PROXY", nobody)
 	code, _, errs := try(t, "cat", s.URL+"/a.bin")
-	if code != exitConnect || !strings.Contains(errs, "through the proxy "+nobody+": connection refused") {
+	if code != verb.ExitConnect || !strings.Contains(errs, "through the proxy "+nobody+": connection refused") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
-	if code, _, errs = try(t, "cat", "--active", s.URL+"/a.bin"); code != exitUsage || !strings.Contains(errs, "can't call back through it") {
+	if code, _, errs = try(t, "cat", "--active", s.URL+"/a.bin"); code != verb.ExitUsage || !strings.Contains(errs, "can't call back through it") {
 		t.Errorf("active: exit %d, %s", code, errs)
 	}
 	if code, out, errs := try(t, "cat", "--active", "--proxy", "none", s.URL+"/a.bin"); code != 0 || out != "x" {
@@ -117,7 +119,7 @@ func TestProxyEnvironment(t *testing.T) {
 	}
 	for _, bad := range []string{"ftp://h", "socks5://", "http://bob:hunter2@"} {
 		code, _, errs = try(t, "cat", "--proxy", bad, s.URL+"/a.bin")
-		if code != exitUsage || strings.Contains(errs, "hunter2") {
+		if code != verb.ExitUsage || strings.Contains(errs, "hunter2") {
 			t.Errorf("%s: exit %d, %s", bad, code, errs)
 		}
 	}
@@ -125,7 +127,7 @@ func TestProxyEnvironment(t *testing.T) {
 
 // A proxy that says no, says nonsense, or sends the server's first bytes along.
 func TestConnectAnswers(t *testing.T) {
-	s := withFile(t, []byte("x"))
+	s := verbtest.WithFile(t, []byte("x"))
 	for answer, want := range map[string]string{
 		"HTTP/1.1 403 Filtered\x1b[2J\r\n\r\n":                "it answers CONNECT with 403",
 		"SSH-2.0-nope\r\n":                                    "is no HTTP",
@@ -134,7 +136,7 @@ func TestConnectAnswers(t *testing.T) {
 	} {
 		addr := fakeProxy(t, func(c net.Conn, _ *http.Request) { _, _ = io.WriteString(c, answer) })
 		code, _, errs := try(t, "cat", "--proxy", "http://"+addr, s.URL+"/a.bin")
-		if code != exitConnect || !strings.Contains(errs, want) || strings.Contains(errs, "\x1b") {
+		if code != verb.ExitConnect || !strings.Contains(errs, want) || strings.Contains(errs, "\x1b") {
 			t.Errorf("%.20q: exit %d, %s", answer, code, errs)
 		}
 	}
@@ -188,7 +190,7 @@ func fakeProxy(t *testing.T, answer func(net.Conn, *http.Request)) string {
 // TestCharset: names in a server's own charset are found, listed, and written to the
 // local disk in UTF-8.
 func TestCharset(t *testing.T) {
-	s := withFile(t, nil)
+	s := verbtest.WithFile(t, nil)
 	for name, wire := range map[string]string{"latin1": "caf\xe9", "shift_jis": "\x93\xfa\x96\x7b", "gbk": "\xd6\xd0\xb9\xfa", "ibm850": "\x84"} {
 		want := map[string]string{"latin1": "café", "shift_jis": "日本", "gbk": "中国", "ibm850": "ä"}[name]
 		if err := s.FS.MkdirAll("/"+name, 0o755); err != nil {
@@ -197,7 +199,7 @@ func TestCharset(t *testing.T) {
 		if code, _, errs := try(t, "put", "--charset", name, "-", s.URL+"/"+name+"/"+want); code != 0 {
 			t.Fatalf("%s: put: exit %d, %s", name, code, errs)
 		}
-		if got := readFile(t, s.FS, "/"+name+"/"+wire); !bytes.Equal(got, []byte("from stdin")) {
+		if got := verbtest.ReadFile(t, s.FS, "/"+name+"/"+wire); !bytes.Equal(got, []byte("from stdin")) {
 			t.Errorf("%s: %q", name, got)
 		}
 		if code, out, errs := try(t, "ls", "--charset", name, s.URL+"/"+name+"/"); code != 0 || out != want+"\n" {
@@ -212,7 +214,7 @@ func TestCharset(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"klingon", "utf-16le", "utf-16", "ebcdic-cp-us", "hz-gb-2312"} {
-		if code, _, errs := try(t, "ls", "--charset", bad, s.URL+"/"); code != exitUsage {
+		if code, _, errs := try(t, "ls", "--charset", bad, s.URL+"/"); code != verb.ExitUsage {
 			t.Errorf("%s: exit %d, %s", bad, code, errs)
 		}
 	}

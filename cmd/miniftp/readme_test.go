@@ -7,20 +7,24 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // TestReadme keeps the tables of README.md the same as the code.
 func TestReadme(t *testing.T) {
-	name := inModule("README.md")
+	name := verbtest.InModule("README.md")
 	old, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := string(old)
 	for mark, table := range map[string]string{"verbs": verbTable(), "exits": exitTable()} {
-		want = between(t, want, mark, table)
+		want = verbtest.Between(t, want, mark, table)
 	}
-	if updating() {
+	if verbtest.Updating() {
 		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -34,8 +38,8 @@ func TestReadme(t *testing.T) {
 func verbTable() string {
 	var b strings.Builder
 	b.WriteString("| verb | arguments | what it does |\n|---|---|---|\n")
-	e := &env{verbs: verbs, stdio: stdio{in: strings.NewReader(""), out: &bytes.Buffer{}, err: &bytes.Buffer{}}, ctx: context.Background()}
-	for _, c := range newApp(e).Commands {
+	e := &verb.Env{Verbs: verbs, Stdio: verb.Stdio{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, Ctx: context.Background()}
+	for _, c := range flags.NewApp(e).Commands {
 		args := c.ArgsUsage
 		if args != "" {
 			args = "`" + strings.ReplaceAll(args, "|", `\|`) + "`"
@@ -48,8 +52,8 @@ func verbTable() string {
 func exitTable() string {
 	var b strings.Builder
 	b.WriteString("| exit | meaning |\n|---|---|\n")
-	for _, e := range exitMeanings {
-		fmt.Fprintf(&b, "| %d | %s |\n", e.code, e.meaning)
+	for _, e := range verb.ExitMeanings {
+		fmt.Fprintf(&b, "| %d | %s |\n", e.Code, e.Meaning)
 	}
 	return b.String()
 }

@@ -8,6 +8,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // TestExplainRealRun: get and serve draw the same transfers, each from its side.
@@ -20,26 +24,26 @@ func TestExplainRealRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := make(chan string, 1)
-	served := &serveOutput{url: url}
+	served := &verbtest.ServeOutput{Url: url}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int)
 	go func() {
-		ended <- run(ctx, verbs, []string{"miniftp", "serve", "--explain", "--log-level", "error", "--listen", "127.0.0.1:0", root},
-			stdio{out: &served.buf, err: served})
+		ended <- flags.Run(ctx, verbs, []string{"miniftp", "serve", "--explain", "--log-level", "error", "--listen", "127.0.0.1:0", root},
+			verb.Stdio{Out: &served.Buf, Err: served})
 	}()
 	at := <-url
 	var got bytes.Buffer
 	for _, mode := range [][]string{{"--passive"}, {"--active"}, {"--active", "--active-ip", "192.0.2.1"}} {
 		args := append(append([]string{"miniftp", "get", "--explain"}, mode...), at+"report.pdf", filepath.Join(t.TempDir(), "copy"))
-		_ = run(t.Context(), verbs, args, stdio{out: &got, err: &got})
+		_ = flags.Run(t.Context(), verbs, args, verb.Stdio{Out: &got, Err: &got})
 	}
 	cancel()
 	if code := <-ended; code != 0 {
 		t.Errorf("serve ends with exit %d", code)
 	}
-	_, drawn, _ := strings.Cut(served.buf.String(), "Ctrl-C stops.\n")
-	golden(t, "real.golden", "== the client's side\n"+speeds.ReplaceAllString(masked(got.String()), "SPEED")+
-		"== the server's side\n"+strings.ReplaceAll(masked(drawn), at, "URL"))
+	_, drawn, _ := strings.Cut(served.Buf.String(), "Ctrl-C stops.\n")
+	verbtest.Golden(t, "real.golden", "== the client's side\n"+speeds.ReplaceAllString(verbtest.Masked(got.String()), "SPEED")+
+		"== the server's side\n"+strings.ReplaceAll(verbtest.Masked(drawn), at, "URL"))
 }
 
 var speeds = regexp.MustCompile(`[0-9.]+ [kMG]?B/s`)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/server"
 )
@@ -29,11 +31,11 @@ func TestRecord(t *testing.T) {
 		"ls old": {args: func(url string) []string { return []string{"ls", "-l", url + "/"} }, faults: func(s *ftptest.Server) { s.Fail("FEAT", ftptest.Refuse()) }},
 		"put":    {args: func(url string) []string { return []string{"put", "-", url + "/b"} }},
 		"nothing there": {
-			args: func(url string) []string { return []string{"get", url + "/nope", "-"} }, code: exitRefused,
+			args: func(url string) []string { return []string{"get", url + "/nope", "-"} }, code: verb.ExitRefused,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := withFile(t, make([]byte, 70_000), ftptest.WithUser("bob", "hunter2", server.ReadWrite))
+			s := verbtest.WithFile(t, make([]byte, 70_000), ftptest.WithUser("bob", "hunter2", server.ReadWrite))
 			if tt.faults != nil {
 				tt.faults(s)
 			}
@@ -79,7 +81,7 @@ func TestRecord(t *testing.T) {
 
 // Each control connection has a file of its own.
 func TestRecordSeveral(t *testing.T) {
-	a, b := withFile(t, pattern(1000)), withFile(t, pattern(2000))
+	a, b := verbtest.WithFile(t, verbtest.Pattern(1000)), verbtest.WithFile(t, verbtest.Pattern(2000))
 	file := filepath.Join(t.TempDir(), "r")
 	if code, _, errs := try(t, "cat", "--record", file, a.URL+"/a.bin", b.URL+"/a.bin"); code != 0 {
 		t.Fatalf("exit %d, %s", code, errs)

@@ -10,6 +10,10 @@ import (
 
 	"github.com/spf13/afero"
 
+	"miniftp/cmd/miniftp/internal/meter"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
 )
 
@@ -33,7 +37,7 @@ func (c *cancelAt) Write(p []byte) (int, error) {
 // TestJSONInterrupted: an interrupt leaves whole lines: the interrupt and the summary.
 func TestJSONInterrupted(t *testing.T) {
 	t.Parallel()
-	long(t)
+	verbtest.Long(t)
 	fsys := afero.NewMemMapFs()
 	if err := afero.WriteFile(fsys, "/a", []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
@@ -44,9 +48,9 @@ func TestJSONInterrupted(t *testing.T) {
 	srv.Fail("DELE", ftptest.Silence())
 	var out bytes.Buffer
 	errs := &cancelAt{text: "> DELE", cancel: cancel}
-	code := run(ctx, verbs, []string{"miniftp", "rm", "-v", "--json", srv.URL + "/a"}, stdio{in: strings.NewReader(""), out: &out, err: errs})
+	code := flags.Run(ctx, verbs, []string{"miniftp", "rm", "-v", "--json", srv.URL + "/a"}, verb.Stdio{In: strings.NewReader(""), Out: &out, Err: errs})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if code != exitInterrupted || len(lines) != 2 || !strings.Contains(lines[0], `"kind": "interrupted", "exit": 130`) || !strings.Contains(lines[1], `"done": 0, "failed": 1, "exit": 130`) {
+	if code != verb.ExitInterrupted || len(lines) != 2 || !strings.Contains(lines[0], `"kind": "interrupted", "exit": 130`) || !strings.Contains(lines[1], `"done": 0, "failed": 1, "exit": 130`) {
 		t.Errorf("exit %d: %s%s", code, out.String(), errs.buf.String())
 	}
 	for _, line := range lines {
@@ -58,12 +62,12 @@ func TestJSONInterrupted(t *testing.T) {
 
 // One file that is asked for is one object, which other programs can parse as it is.
 func TestJSONOfOneFile(t *testing.T) {
-	srv, dir := withFile(t, pattern(1000)), t.TempDir()
+	srv, dir := verbtest.WithFile(t, verbtest.Pattern(1000)), t.TempDir()
 	for _, args := range [][]string{
 		{"get", "--json", srv.URL + "/a.bin", dir + "/a"}, {"put", "--json", dir + "/a", srv.URL + "/b"}, {"get", "--json", srv.URL + "/none", dir + "/n"},
 	} {
 		_, out, errs := try(t, args...)
-		var one transferResult
+		var one meter.TransferResult
 		if err := json.Unmarshal([]byte(out), &one); err != nil || one.URL == "" {
 			t.Errorf("%q: %v; %q, %s", args[0], err, out, errs)
 		}

@@ -17,13 +17,15 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // TestScripts runs the command line as users and scripts do: real processes, exit
 // codes, what goes to which stream.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	program(t)
+	verbtest.Program(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,

@@ -5,34 +5,36 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // A server that repeats the password in its replies gets it into no message, wire log,
 // picture, recording or JSON.
 func TestRepeatedPassword(t *testing.T) {
 	t.Parallel()
-	long(t)
+	verbtest.Long(t)
 	const secret = "opensesame"
-	for name, set := range map[string]func(h *hostile){
-		"refused": func(h *hostile) {
-			h.on["PASS"] = func(c *victim, _ string) { c.say("530 the password " + secret + " is wrong") }
+	for name, set := range map[string]func(h *verbtest.Hostile){
+		"refused": func(h *verbtest.Hostile) {
+			h.On["PASS"] = func(c *verbtest.Victim, _ string) { c.Say("530 the password " + secret + " is wrong") }
 		},
-		"welcome": func(h *hostile) {
-			h.on["PASS"] = func(c *victim, _ string) { c.say("230-" + secret + "\r\n230 come in with " + secret) }
-			h.on["RETR"] = func(c *victim, _ string) { c.say("550 no file for " + secret) }
+		"welcome": func(h *verbtest.Hostile) {
+			h.On["PASS"] = func(c *verbtest.Victim, _ string) { c.Say("230-" + secret + "\r\n230 come in with " + secret) }
+			h.On["RETR"] = func(c *verbtest.Victim, _ string) { c.Say("550 no file for " + secret) }
 		},
-		"hangs up": func(h *hostile) {
-			h.on["PASS"] = func(c *victim, _ string) { c.say("421 no more " + secret) }
+		"hangs up": func(h *verbtest.Hostile) {
+			h.On["PASS"] = func(c *verbtest.Victim, _ string) { c.Say("421 no more " + secret) }
 		},
-		"out of step": func(h *hostile) {
-			h.on["SYST"] = func(c *victim, _ string) { c.say("257 " + secret) }
-			h.on["SIZE"] = func(c *victim, _ string) { c.say("257 " + secret) }
+		"out of step": func(h *verbtest.Hostile) {
+			h.On["SYST"] = func(c *verbtest.Victim, _ string) { c.Say("257 " + secret) }
+			h.On["SIZE"] = func(c *verbtest.Victim, _ string) { c.Say("257 " + secret) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, dir := newHostile(t, set), t.TempDir()
+			h, dir := verbtest.NewHostile(t, set), t.TempDir()
 			record := filepath.Join(dir, "record")
-			url := "ftp://bob:" + secret + "@" + h.addr + "/f"
+			url := "ftp://bob:" + secret + "@" + h.Addr + "/f"
 			shown := ""
 			for _, args := range [][]string{
 				{"get", "--retries", "0", "-v", "--explain", "--record", record, url, filepath.Join(dir, "f")},

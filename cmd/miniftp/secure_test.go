@@ -5,16 +5,19 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // TestTrustHints: what an error about a certificate says to do works.
 func TestTrustHints(t *testing.T) {
 	dir := t.TempDir()
 	cert, other := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "other.pem")
-	certFile(t, cert, "localhost")
-	certFile(t, other, "somebody")
+	verbtest.CertFile(t, cert, "localhost")
+	verbtest.CertFile(t, other, "somebody")
 	p := serveHere(t, "--tls", "required", "--tls-cert", cert, "mem://")
-	_, addr, _ := strings.Cut(p.log.String(), "ftpes://")
+	_, addr, _ := strings.Cut(p.Log.String(), "ftpes://")
 	addr, _, _ = strings.Cut(addr, "/")
 	_, port, _ := strings.Cut(addr, ":")
 	for _, tt := range []struct{ host, ca, why, do string }{
@@ -32,7 +35,7 @@ func TestTrustHints(t *testing.T) {
 			flags = []string{"--ca-cert", tt.ca}
 		}
 		code, errs := list(flags...)
-		if code != exitTLS || !strings.Contains(errs, tt.why) || !strings.Contains(errs, tt.do) {
+		if code != verb.ExitTLS || !strings.Contains(errs, tt.why) || !strings.Contains(errs, tt.do) {
 			t.Errorf("%v: exit %d: %s", flags, code, errs)
 		}
 		pin := regexp.MustCompile(`--pin (sha256:[0-9a-f]{64})`).FindStringSubmatch(errs)
@@ -40,14 +43,14 @@ func TestTrustHints(t *testing.T) {
 			t.Errorf("%v: no pin in %s", flags, errs)
 			continue
 		}
-		if code, errs := list("--pin", pin[1]); code != exitOK {
+		if code, errs := list("--pin", pin[1]); code != verb.ExitOK {
 			t.Errorf("with that pin: exit %d: %s", code, errs)
 		}
 		if tt.ca == "" {
 			continue
 		}
 		// Both have to hold: the pin beside the authorities is not enough, and that is said.
-		if code, errs := list("--ca-cert", tt.ca, "--pin", pin[1]); code != exitTLS || !strings.Contains(errs, tt.do) {
+		if code, errs := list("--ca-cert", tt.ca, "--pin", pin[1]); code != verb.ExitTLS || !strings.Contains(errs, tt.do) {
 			t.Errorf("with %s and that pin: exit %d: %s", tt.ca, code, errs)
 		}
 	}

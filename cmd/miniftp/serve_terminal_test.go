@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
 // TestServeTerminal: at a terminal, what serve prints is for people and fits; Ctrl-C stops
@@ -18,7 +21,7 @@ func TestServeTerminal(t *testing.T) {
 		if err := os.Mkdir(root, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		writeFile(t, filepath.Join(root, "report.txt"), "hello")
+		verbtest.WriteFile(t, filepath.Join(root, "report.txt"), "hello")
 		s := pty{columns: cols}.start(t, home, "serve", "--port", "0", "--user", "alice:pw", "--user", "bob:pw:ro", "--anonymous", "rw", "--tls-self-signed", root)
 		start := s.await("Ctrl-C stops.\r\n")
 		_, rest, _ := strings.Cut(start, "  ftp://")
@@ -26,8 +29,8 @@ func TestServeTerminal(t *testing.T) {
 		for line := range strings.Lines(start) {
 			line = strings.TrimRight(line, "\r\n")
 			text := strings.TrimSpace(line)
-			if cells(line) > int(cols) && strings.Contains(text, " ") && !strings.HasPrefix(text, "curl ") && !strings.HasPrefix(text, "miniftp") {
-				t.Errorf("%d columns: %q has %d", cols, line, cells(line))
+			if term.Cells(line) > int(cols) && strings.Contains(text, " ") && !strings.HasPrefix(text, "curl ") && !strings.HasPrefix(text, "miniftp") {
+				t.Errorf("%d columns: %q has %d", cols, line, term.Cells(line))
 			}
 		}
 		if code, _, errs := try(t, "get", "-q", "ftp://alice:pw@"+addr+"/report.txt", filepath.Join(home, "copy")); code != 0 {

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
 )
 
@@ -18,14 +20,14 @@ const shellPrompt = ":/> "
 // eachShellRun calls f for shells in which a command is under way. The server stalls in what
 // it sends.
 func eachShellRun(t *testing.T, at pty, f func(t *testing.T, srv *ftptest.Server, s *screenTest)) {
-	program(t)
+	verbtest.Program(t)
 	var runs sync.WaitGroup
 	defer runs.Wait()
 	for _, line := range []string{"get a.bin", "get -r / many", "put b.bin up", "mirror / down"} {
 		runs.Go(func() {
 			t.Run(strings.ReplaceAll(line, "/", " "), func(t *testing.T) {
-				srv, dir := withFile(t, pattern(1<<20)), t.TempDir()
-				writeFile(t, dir+"/b.bin", string(pattern(1<<20)))
+				srv, dir := verbtest.WithFile(t, verbtest.Pattern(1<<20)), t.TempDir()
+				verbtest.WriteFile(t, dir+"/b.bin", string(verbtest.Pattern(1<<20)))
 				s := at.start(t, dir, "shell", "--rate", "64k", "--retries", "0", srv.URL)
 				s.await(shellPrompt)
 				srv.Fail("RETR", ftptest.StallAfter(100_000))
@@ -51,7 +53,7 @@ func TestShellCommandTerminated(t *testing.T) {
 				if err := s.cmd.Process.Signal(signal); err != nil {
 					t.Fatal(err)
 				}
-				if rest := s.leaves(exitInterrupted); !strings.Contains(rest, "miniftp: interrupted; ") || !strings.HasSuffix(rest, "continues where it stopped\r\n") {
+				if rest := s.leaves(verb.ExitInterrupted); !strings.Contains(rest, "miniftp: interrupted; ") || !strings.HasSuffix(rest, "continues where it stopped\r\n") {
 					t.Errorf("at the end: %q", rest)
 				}
 			})
@@ -72,7 +74,7 @@ func TestShellServerDies(t *testing.T) {
 		s.line("ls", "refused")
 		s.await(shellPrompt)
 		s.press(ctrlD)
-		s.leaves(exitOK)
+		s.leaves(verb.ExitOK)
 	})
 }
 
@@ -106,7 +108,7 @@ func TestShellTerminals(t *testing.T) {
 					t.Errorf("%q", shown)
 				}
 				s.press("bye\r")
-				s.leaves(exitOK)
+				s.leaves(verb.ExitOK)
 			})
 		})
 	}

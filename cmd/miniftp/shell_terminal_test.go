@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/afero"
 
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/server"
@@ -83,7 +85,7 @@ func TestShellAtATerminal(t *testing.T) {
 
 // Ctrl-C ends what runs, and nothing else.
 func TestShellCtrlC(t *testing.T) {
-	srv := withFile(t, pattern(1<<20))
+	srv := verbtest.WithFile(t, verbtest.Pattern(1<<20))
 	prompt := "miniftp " + srv.Addr + ":/> "
 	dir := t.TempDir()
 	s := startShell(t, dir, srv.URL)
@@ -120,7 +122,7 @@ func TestShellCtrlC(t *testing.T) {
 	s.press(ctrlD)
 	s.end()
 	for _, name := range []string{"a.bin", "third"} {
-		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != string(pattern(1<<20)) {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != string(verbtest.Pattern(1<<20)) {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
 	}
@@ -129,7 +131,7 @@ func TestShellCtrlC(t *testing.T) {
 // A terminal that can't move its cursor hands over lines with their line breaks, which are
 // no part of a name.
 func TestShellDumbTerminal(t *testing.T) {
-	srv := withFile(t, pattern(1000))
+	srv := verbtest.WithFile(t, verbtest.Pattern(1000))
 	dir := t.TempDir()
 	s := pty{kind: "dumb"}.start(t, dir, "shell", srv.URL)
 	prompt := "miniftp " + srv.Addr + ":/> "
@@ -139,7 +141,7 @@ func TestShellDumbTerminal(t *testing.T) {
 	s.await(prompt)
 	s.press("bye\n")
 	s.end()
-	if got, err := os.ReadFile(filepath.Join(dir, "copy")); err != nil || string(got) != string(pattern(1000)) {
+	if got, err := os.ReadFile(filepath.Join(dir, "copy")); err != nil || string(got) != string(verbtest.Pattern(1000)) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
@@ -157,5 +159,5 @@ func TestShellTerminated(t *testing.T) {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	s.leaves(exitInterrupted)
+	s.leaves(verb.ExitInterrupted)
 }

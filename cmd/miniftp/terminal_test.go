@@ -17,6 +17,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
 )
 
@@ -76,10 +79,10 @@ func (at pty) start(t *testing.T, home string, args ...string) *screenTest {
 	defer tty.Close()
 	s := &screenTest{t: t, home: home, keys: keys, more: make(chan struct{})}
 	s.resize(at.columns)
-	s.cmd = exec.Command(program(t), args...)
+	s.cmd = exec.Command(verbtest.Program(t), args...)
 	if at.most > 0 { // a disk that is full is another errno of the same write
 		limit := fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, at.most)
-		s.cmd = exec.Command("bash", append([]string{"-c", limit, program(t)}, args...)...)
+		s.cmd = exec.Command("bash", append([]string{"-c", limit, verbtest.Program(t)}, args...)...)
 	}
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
 	s.cmd.Dir = home
@@ -241,17 +244,17 @@ var transferRuns = []struct {
 // eachTransferRun calls f for each of transferRuns, with a server and a directory of its
 // own. They run at the same time, since they wait most of it.
 func eachTransferRun(t *testing.T, f func(t *testing.T, srv *ftptest.Server, start func(pty) *screenTest, hint string)) {
-	program(t)
+	verbtest.Program(t)
 	var runs sync.WaitGroup
 	defer runs.Wait()
 	for _, run := range transferRuns {
 		runs.Go(func() {
 			t.Run(strings.ReplaceAll(run.args, "/", " "), func(t *testing.T) {
-				srv, dir := withFile(t, pattern(1<<20)), t.TempDir()
+				srv, dir := verbtest.WithFile(t, verbtest.Pattern(1<<20)), t.TempDir()
 				if err := os.Mkdir(filepath.Join(dir, "tree"), 0o700); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(dir, "tree", "b.bin"), pattern(1<<20), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, "tree", "b.bin"), verbtest.Pattern(1<<20), 0o600); err != nil {
 					t.Fatal(err)
 				}
 				f(t, srv, func(at pty) *screenTest {
@@ -278,7 +281,7 @@ func TestInterruptAtATerminal(t *testing.T) {
 				s := start(pty{})
 				s.await("B/s")
 				interrupt(s)
-				if rest := s.leaves(exitInterrupted); !strings.HasSuffix(rest, "miniftp: interrupted; "+hint+"\r\n") {
+				if rest := s.leaves(verb.ExitInterrupted); !strings.HasSuffix(rest, "miniftp: interrupted; "+hint+"\r\n") {
 					t.Errorf("at the end: %q", rest)
 				}
 			})
@@ -294,7 +297,7 @@ func TestServerDiesAtATerminal(t *testing.T) {
 		s := start(pty{})
 		s.await("B/s")
 		srv.Close()
-		if rest := s.leaves(exitIncomplete); strings.Count(rest, "miniftp: ") != 1 || strings.Contains(rest, "interrupted") {
+		if rest := s.leaves(verb.ExitIncomplete); strings.Count(rest, "miniftp: ") != 1 || strings.Contains(rest, "interrupted") {
 			t.Errorf("at the end: %q", rest)
 		}
 	})
@@ -308,14 +311,14 @@ func TestFullDiskAtATerminal(t *testing.T) {
 		if strings.Contains(t.Name(), "tree") {
 			srv.Fail("STOR", ftptest.Reply(452, "No space."))
 			s := start(pty{})
-			if rest := s.leaves(exitRefused); !strings.Contains(rest, "452 No space.") || strings.Count(rest, "miniftp: ") != 1 {
+			if rest := s.leaves(verb.ExitRefused); !strings.Contains(rest, "452 No space.") || strings.Count(rest, "miniftp: ") != 1 {
 				t.Errorf("at the end: %q", rest)
 			}
 			return
 		}
 		s := start(pty{most: 200})
 		s.await("B/s")
-		rest := s.leaves(exitLocal)
+		rest := s.leaves(verb.ExitLocal)
 		if !strings.Contains(rest, "a.bin") && !strings.Contains(rest, "one") || strings.Count(rest, "miniftp: ") != 1 {
 			t.Errorf("at the end: %q", rest)
 		}
@@ -327,7 +330,7 @@ var controls = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]|[\r\n]")
 // widest returns the widest of the lines that came up, in columns.
 func widest(shown string) (columns int, line string) {
 	for _, l := range controls.Split(shown, -1) {
-		if n := cells(l); n > columns {
+		if n := term.Cells(l); n > columns {
 			columns, line = n, l
 		}
 	}
@@ -355,7 +358,7 @@ func TestWidthAtATerminal(t *testing.T) {
 					}
 				}
 				s.press(ctrlC)
-				if n, line := widest(s.leaves(exitInterrupted)); n > int(widths[len(widths)-1]) && !strings.HasPrefix(line, "miniftp: ") {
+				if n, line := widest(s.leaves(verb.ExitInterrupted)); n > int(widths[len(widths)-1]) && !strings.HasPrefix(line, "miniftp: ") {
 					t.Errorf("at the end %d columns: %q", n, line)
 				}
 			})
@@ -376,7 +379,7 @@ func TestPlainAtATerminal(t *testing.T) {
 					s.await("B/s")
 				}
 				s.press(ctrlC)
-				rest := s.leaves(exitInterrupted)
+				rest := s.leaves(verb.ExitInterrupted)
 				if strings.Contains(rest, "\x1b[") && at.kind == "dumb" || regexp.MustCompile("\x1b\\[[0-9;]*m").MatchString(rest) {
 					t.Errorf("%q", rest)
 				}
@@ -401,7 +404,7 @@ func TestInterruptedDemo(t *testing.T) {
 		}
 	}
 	s.press(ctrlC)
-	if rest := s.leaves(exitInterrupted); !strings.HasSuffix(rest, "miniftp: interrupted\r\n") {
+	if rest := s.leaves(verb.ExitInterrupted); !strings.HasSuffix(rest, "miniftp: interrupted\r\n") {
 		t.Errorf("at the end: %q", rest)
 	}
 }

@@ -7,11 +7,14 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
 // TestAsTyped: clusters are taken apart up to the first argument, and are errors as typed.
 func TestAsTyped(t *testing.T) {
-	app := newApp(&env{verbs: verbs, ctx: t.Context()})
+	app := flags.NewApp(&verb.Env{Verbs: verbs, Ctx: t.Context()})
 	for line, want := range map[string]string{
 		"ls -lah ftp://h/":          "ls -l -a -h ftp://h/",
 		"ls -lj4 ftp://h/ -lR":      "ls -l -j 4 ftp://h/ -lR",
@@ -34,7 +37,7 @@ func TestAsTyped(t *testing.T) {
 		"nosuch -lR":                "nosuch -lR",
 	} {
 		args := append([]string{"miniftp"}, strings.Fields(line)...)
-		got, err := asTyped(app, args)
+		got, err := flags.AsTyped(app, args)
 		if message, fails := strings.CutPrefix(want, "error: "); fails {
 			if err == nil || !strings.Contains(err.Error(), message) {
 				t.Errorf("%s: %q, %v; want the error %s", line, got, err, message)
@@ -61,7 +64,7 @@ func TestVariables(t *testing.T) {
 				if !ok {
 					t.Fatalf("%s %v has no help", c.Name, f.Names())
 				}
-				what, _ := placeholder(d.GetUsage())
+				what, _ := flags.Placeholder(d.GetUsage())
 				kind := fmt.Sprintf("%T %s", f, what)
 				for _, v := range d.GetEnvVars() {
 					if old, known := kinds[v]; known && old != kind && !words[v] {
@@ -72,7 +75,7 @@ func TestVariables(t *testing.T) {
 			}
 		}
 	}
-	look(newApp(&env{verbs: verbs, ctx: t.Context()}).Commands)
+	look(flags.NewApp(&verb.Env{Verbs: verbs, Ctx: t.Context()}).Commands)
 	for _, v := range []string{"MINIFTP_DELETE", "MINIFTP_FORCE"} {
 		if kinds[v] != "" {
 			t.Errorf("%s is a variable", v)

@@ -1,15 +1,19 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
+)
 
 // try runs the program in this process, with no wait before retries.
 func try(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
-	return runVerbs(t, verbs, args...)
+	return verbtest.Run(t, verbs, args...)
 }
 
 // serveHere runs a server in this process.
-func serveHere(t *testing.T, args ...string) *inProcess {
+func serveHere(t *testing.T, args ...string) *verbtest.InProcess {
 	t.Helper()
-	return serveVerbs(t, verbs, args...)
+	return verbtest.Serve(t, verbs, args...)
 }

@@ -14,6 +14,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
 )
 
@@ -21,7 +26,7 @@ import (
 // columns, whatever the variables are.
 func TestHelp(t *testing.T) {
 	t.Setenv("MINIFTP_RETRIES", "77")
-	app := newApp(&env{verbs: verbs, stdio: stdio{out: io.Discard, err: io.Discard}, ctx: t.Context()})
+	app := flags.NewApp(&verb.Env{Verbs: verbs, Stdio: verb.Stdio{Out: io.Discard, Err: io.Discard}, Ctx: t.Context()})
 	if len(app.Commands) < 12 {
 		t.Fatalf("only %d verbs", len(app.Commands))
 	}
@@ -42,7 +47,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: exit %d: %s", c.Name, code, errs)
 		}
 		for line := range strings.Lines(help) {
-			if cells(line) > 81 {
+			if term.Cells(line) > 81 {
 				t.Errorf("%s: too wide: %s", c.Name, line)
 			}
 		}
@@ -52,15 +57,15 @@ func TestHelp(t *testing.T) {
 			name := f.Names()[0]
 			_, after, ok := strings.Cut(strings.Replace(flat, "--"+name+"[=", "--"+name+" [=", 1), "--"+name+" ")
 			ours, variable, _ := strings.Cut(after, " [$")
-			if noVariable[strings.Join(append(slices.Clone(c.path), "--"+name), " ")] {
+			if flags.NoVariable[strings.Join(append(slices.Clone(c.path), "--"+name), " ")] {
 				ours, _, _ = strings.Cut(after, ")")
 				if ours += ")"; strings.Contains(ours, "[$") || len(f.(cli.DocGenerationFlag).GetEnvVars()) > 0 {
 					t.Errorf("%s --%s has a variable: %q", c.Name, name, ours)
 				}
-				variable = envName(name) + "]"
+				variable = flags.EnvName(name) + "]"
 			}
 			if !ok || !strings.Contains(ours, "(default: ") || strings.Contains(ours, "(default: )") ||
-				!strings.HasPrefix(variable, envName(name)+"]") || strings.Contains(ours, "77") {
+				!strings.HasPrefix(variable, flags.EnvName(name)+"]") || strings.Contains(ours, "77") {
 				t.Errorf("%s --%s: %q", c.Name, name, ours)
 			}
 		}
@@ -70,7 +75,7 @@ func TestHelp(t *testing.T) {
 // TestShortHelp: --help shows a dozen flags and says how many there are more, or all if
 // these are few.
 func TestShortHelp(t *testing.T) {
-	app := newApp(&env{verbs: verbs, ctx: t.Context()})
+	app := flags.NewApp(&verb.Env{Verbs: verbs, Ctx: t.Context()})
 	for _, c := range app.Commands {
 		_, help, _ := try(t, c.Name, "--help")
 		shown := 0
@@ -85,21 +90,21 @@ func TestShortHelp(t *testing.T) {
 		if more := fmt.Sprintf("--help=all shows %d flags more", len(c.Flags)-shown); len(c.Flags) > shown && !strings.Contains(help, more) {
 			t.Errorf("%s --help does not say %q:\n%s", c.Name, more, help)
 		}
-		for _, name := range matters[c.Name] {
-			if f := findFlag(c.Flags, name); f == nil || f.Names()[0] != name {
+		for _, name := range flags.Matters[c.Name] {
+			if f := flags.FindFlag(c.Flags, name); f == nil || f.Names()[0] != name {
 				t.Errorf("%s has no flag --%s", c.Name, name)
 			}
 		}
 	}
-	for _, f := range clientFlags() {
+	for _, f := range connect.Flags() {
 		if f, ok := f.(cli.CategorizableFlag); !ok || f.GetCategory() == "" {
 			t.Errorf("%v is in no section of the help", f)
 		}
 	}
-	if code, out, _ := try(t, "serve", "--help=all"); code != exitOK || !strings.Contains(out, "\nTLS:\n") || !strings.Contains(out, "--ban-time") {
+	if code, out, _ := try(t, "serve", "--help=all"); code != verb.ExitOK || !strings.Contains(out, "\nTLS:\n") || !strings.Contains(out, "--ban-time") {
 		t.Errorf("serve --help=all: exit %d", code)
 	}
-	if code, _, errs := try(t, "serve", "--help=more"); code != exitUsage || !strings.Contains(errs, "--help=all") {
+	if code, _, errs := try(t, "serve", "--help=more"); code != verb.ExitUsage || !strings.Contains(errs, "--help=all") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
@@ -156,7 +161,7 @@ func TestHostileNames(t *testing.T) {
 	}
 	err = ftptest.PlayClient(s, func(addr string, _ []string) error {
 		code, _, errs := try(t, "get", "--retries", "0", "-r", "ftp://"+addr+"/d", dir)
-		if code != exitIncomplete || strings.Count(errs, "\n") != 3 || !strings.Contains(errs, `"../evil"`) {
+		if code != verb.ExitIncomplete || strings.Count(errs, "\n") != 3 || !strings.Contains(errs, `"../evil"`) {
 			return errors.New(errs)
 		}
 		return nil
@@ -179,7 +184,7 @@ func TestHostileNames(t *testing.T) {
 
 // TestNoSecretsAnywhere: whatever is asked for, a password is never printed.
 func TestNoSecretsAnywhere(t *testing.T) {
-	srv := withFile(t, []byte("hello"), ftptest.WithUser("alice", "s3cret-word", 0))
+	srv := verbtest.WithFile(t, []byte("hello"), ftptest.WithUser("alice", "s3cret-word", 0))
 	url := strings.Replace(srv.URL, "ftp://", "ftp://alice:s3cret-word@", 1)
 	dir := t.TempDir()
 	for _, args := range [][]string{
@@ -204,7 +209,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 		}
 	}
 	t.Setenv("MINIFTP_PASSWORD", "s3cret-word\nQUIT")
-	if code, out, errs := try(t, "ls", strings.Replace(srv.URL, "ftp://", "ftp://alice@", 1)); code != exitUsage || strings.Contains(out+errs, "s3cret") {
+	if code, out, errs := try(t, "ls", strings.Replace(srv.URL, "ftp://", "ftp://alice@", 1)); code != verb.ExitUsage || strings.Contains(out+errs, "s3cret") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }
@@ -234,17 +239,17 @@ func TestBanner(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		url := make(chan string, 1)
-		out := &serveOutput{url: url}
+		out := &verbtest.ServeOutput{Url: url}
 		ended := make(chan int)
-		go func() { ended <- run(ctx, verbs, args, stdio{out: &bytes.Buffer{}, err: out}) }()
+		go func() { ended <- flags.Run(ctx, verbs, args, verb.Stdio{Out: &bytes.Buffer{}, Err: out}) }()
 		addr := strings.Trim(strings.TrimPrefix(<-url, "ftp://"), "/")
 		cancel()
 		if code := <-ended; code != 0 {
 			t.Errorf("%v: exit %d", tt.args, code)
 		}
 		for _, want := range tt.want {
-			if want = strings.ReplaceAll(want, "ADDR", addr); !strings.Contains(out.buf.String(), want) {
-				t.Errorf("%v: %q is not in\n%s", tt.args, want, out.buf.String())
+			if want = strings.ReplaceAll(want, "ADDR", addr); !strings.Contains(out.Buf.String(), want) {
+				t.Errorf("%v: %q is not in\n%s", tt.args, want, out.Buf.String())
 			}
 		}
 	}

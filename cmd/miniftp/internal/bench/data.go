@@ -1,0 +1,295 @@
+package bench
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/dtp"
+)
+
+// oldVerbs are the extended verbs that the server did not know: PASV and PORT are
+// used from then on.
+type oldVerbs struct{ passive, active atomic.Bool }
+
+// chunk is how much is written at a time. Nobody writes into it.
+var chunk = sync.OnceValue(func() []byte { return make([]byte, 1<<20) })
+
+// intake are buffers for what comes, where the kernel can't drop it by itself.
+var intake = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+
+// agree agrees with the server on a data connection: in passive mode this end has
+// called then, in active mode it listens.
+func (u *userPI) agree() (err error) {
+	if u.b.opts.Mode == ftp.Active {
+		return u.listen()
+	}
+	port, err := u.passive()
+	if err != nil {
+		return err
+	}
+	addr := netip.AddrPortFrom(u.peer, port)
+	var conn net.Conn
+	if u.b.opts.Dial != nil {
+		conn, err = u.b.opts.Dial(u.ctx, "tcp", net.JoinHostPort(u.b.host, strconv.Itoa(int(port))))
+	} else {
+		conn, err = u.b.dialer.DialContext(u.ctx, "tcp", addr.String())
+	}
+	if err != nil {
+		return dialProblem(u.ctx, &client.OpenError{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Err: connect.PlainCause(err)}, err)
+	}
+	u.data = conn
+	return u.hold(conn)
+}
+
+// passive asks where to call. Only the port counts: data comes from the host of the
+// control connection.
+func (u *userPI) passive() (uint16, error) {
+	if !u.b.oldWay.passive.Load() {
+		code, text, err := u.ask("EPSV", "")
+		if err != nil {
+			return 0, err
+		}
+		if code == 229 {
+			return ftp.Parse229(string(text))
+		}
+		if !unknownVerb(code) || !u.peer.Is4() {
+			return 0, &ftp.Error{Verb: "EPSV", Reply: ftp.NewReply(code, string(text))}
+		}
+		u.b.oldWay.passive.Store(true)
+	}
+	code, text, err := u.ask("PASV", "")
+	if err != nil {
+		return 0, err
+	}
+	if code != 227 {
+		return 0, &ftp.Error{Verb: "PASV", Reply: ftp.NewReply(code, string(text))}
+	}
+	addr, err := ftp.Parse227(string(text))
+	return addr.Port(), err
+}
+
+// unknownVerb reports whether a reply says that the server does not know or do the command.
+func unknownVerb(code ftp.Code) bool {
+	return code == 500 || code == 501 || code == 502 || code == 504 || code == 522
+}
+
+// listen waits at a port of its own for each data connection, as stock clients do.
+func (u *userPI) listen() error {
+	ln, err := u.port()
+	if err != nil {
+		return dialProblem(u.ctx, &client.LocalError{Err: connect.PlainCause(err)}, err)
+	}
+	u.listens = ln
+	if err = u.hold(ln); err == nil {
+		addr := netip.AddrPortFrom(u.local, connect.TcpAddr(ln.Addr()).Port())
+		if ip := u.b.opts.ActiveIP; ip.IsValid() {
+			addr = netip.AddrPortFrom(ip, addr.Port())
+		}
+		err = u.announce(addr)
+	}
+	if err != nil {
+		u.drop()
+	}
+	return err
+}
+
+// port opens a port: any, or the first free one of --active-ports.
+func (u *userPI) port() (ln net.Listener, err error) {
+	lo, hi := u.b.opts.ActivePorts[0], u.b.opts.ActivePorts[1]
+	cfg := net.ListenConfig{KeepAlive: -1}
+	for p := int(lo); p <= int(hi); p++ {
+		if ln, err = cfg.Listen(context.Background(), "tcp", netip.AddrPortFrom(u.local, uint16(p)).String()); err == nil {
+			return ln, nil
+		}
+	}
+	return nil, err
+}
+
+// announce tells the server where to call.
+func (u *userPI) announce(addr netip.AddrPort) error {
+	if !u.b.oldWay.active.Load() {
+		code, text, err := u.ask("EPRT", ftp.FormatEPRT(addr))
+		if err != nil || code.Class() == ftp.Completion {
+			return err
+		}
+		if !unknownVerb(code) || !addr.Addr().Is4() {
+			return &ftp.Error{Verb: "EPRT", Reply: ftp.NewReply(code, string(text))}
+		}
+		u.b.oldWay.active.Store(true)
+	}
+	return u.do("PORT", ftp.FormatHostPort(addr))
+}
+
+// start sends the command of a transfer, waits for the server's word that it begins
+// and opens the data connection that was agreed on.
+func (u *userPI) start(verb, arg string) (net.Conn, error) {
+	code, text, err := u.ask(verb, arg)
+	if err = refusedBy(verb, code, text, err); err != nil {
+		u.drop()
+		return nil, err
+	}
+	u.over = code.Class() == ftp.Completion // a 150 is missing where there was nothing to send
+	conn := u.data
+	for u.listens != nil {
+		if conn, err = u.listens.Accept(); err != nil {
+			u.drop()
+			return nil, dialProblem(u.ctx, &client.OpenError{Mode: ftp.Active, Stance: ftp.Listens, Addr: netip.AddrPortFrom(u.local, 0), Err: connect.PlainCause(err)}, err)
+		}
+		if connect.TcpAddr(conn.RemoteAddr()).Addr() != u.peer {
+			_ = conn.Close() // somebody else called
+			continue
+		}
+		_ = u.listens.Close()
+		u.listens, u.data = nil, conn
+		if err = u.hold(conn); err != nil {
+			return nil, err
+		}
+	}
+	if u.secured == nil {
+		return conn, nil
+	}
+	secure := tls.Client(conn, u.secured)
+	if err := u.shakeHands(secure, true); err != nil {
+		u.drop()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// drop gives up the data connection.
+func (u *userPI) drop() {
+	if u.listens != nil {
+		_ = u.listens.Close()
+	}
+	if u.data != nil {
+		_ = u.data.Close()
+	}
+	u.listens, u.data = nil, nil
+	_ = u.hold(nil)
+}
+
+// finish reads the reply behind a transfer.
+func (u *userPI) finish(verb string) error {
+	if u.over {
+		return nil
+	}
+	code, text, err := u.reply(verb)
+	return refusedBy(verb, code, text, err)
+}
+
+// drain reads to the end, into nothing; first is when the first byte was here.
+func (u *userPI) drain(conn net.Conn) (n int64, first time.Time, err error) {
+	if n, first, ok, err := swallow(conn); ok {
+		return n, first, u.brokenBy(err)
+	}
+	buf := intake.Get().(*[]byte)
+	defer intake.Put(buf)
+	for {
+		m, err := conn.Read(*buf)
+		if n == 0 && m > 0 {
+			first = time.Now()
+		}
+		n += int64(m)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the size tells whether it was too early
+			return n, first, nil
+		}
+		if err != nil {
+			return n, first, u.brokenBy(err)
+		}
+	}
+}
+
+// brokenBy is the error of a data connection that broke.
+func (u *userPI) brokenBy(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case u.ctx.Err() != nil:
+		return context.Cause(u.ctx)
+	}
+	return &dtp.BrokenError{Err: connect.PlainCause(err)}
+}
+
+// fetch is a RETR or a listing whose data connection was agreed on. size is what has
+// to come, -1 if it is not known.
+func (u *userPI) fetch(verb, arg string, size int64, f *figures) error {
+	sent := time.Now()
+	conn, err := u.start(verb, arg)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	n, first, err := u.drain(conn)
+	u.drop() // before the reply: some servers wait for this end's FIN
+	if err == nil {
+		err = u.finish(verb)
+	}
+	if err == nil && size >= 0 && n != size {
+		err = &client.TruncatedError{Want: size, Got: n}
+	}
+	if err == nil {
+		f.fetched(n, begun.Sub(sent), first.Sub(sent), time.Since(sent))
+	}
+	return err
+}
+
+// retrieve agrees on a data connection and fetches.
+func (u *userPI) retrieve(verb, arg string, size int64, f *figures) error {
+	if err := u.agree(); err != nil {
+		return err
+	}
+	return u.fetch(verb, arg, size, f)
+}
+
+// store uploads size bytes, out of content again and again.
+func (u *userPI) store(name string, size int64, content []byte) error {
+	if err := u.agree(); err != nil {
+		return err
+	}
+	conn, err := u.start("STOR", name)
+	if err != nil {
+		return err
+	}
+	for size > 0 && err == nil {
+		var n int
+		n, err = conn.Write(content[:min(size, int64(len(content)))])
+		size -= int64(n)
+		if u.moved != nil {
+			u.moved()
+		}
+	}
+	if secure, ok := conn.(*tls.Conn); ok && err == nil {
+		err = endTLS(secure)
+	}
+	u.drop()
+	if err = u.brokenBy(err); err != nil && u.ctx.Err() != nil {
+		return err
+	}
+	return verb.FirstError(u.finish("STOR"), err) // the reply says more than a reset
+}
+
+// endTLS ends an upload so that its last byte arrives: close_notify and FIN, then
+// what the server still says is read. A close with bytes unread would be a reset.
+func endTLS(conn *tls.Conn) error {
+	if err := conn.CloseWrite(); err != nil {
+		return err
+	}
+	if tcp, ok := conn.NetConn().(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+		_ = tcp.SetReadDeadline(time.Now().Add(2 * time.Second))
+		_, _ = io.Copy(io.Discard, io.LimitReader(tcp, 64<<10))
+	}
+	return nil
+}

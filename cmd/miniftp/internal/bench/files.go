@@ -1,0 +1,322 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+)
+
+// The kinds of files that rows fetch; they are their names, too.
+const (
+	smallFile = "small"
+	emptyFile = "empty"
+	oneFile   = "one"
+	largeFile = "large"
+	textFile  = "text"
+
+	entriesDir = "entries"
+)
+
+// benchLine is a line of the text.
+const benchLine = "12345678901234567890123456789012345678901234567890123456789\n"
+
+// benchFile is a file that can be fetched; its size is -1 if it is not known.
+type benchFile struct {
+	name string
+	size int64
+}
+
+// benchFiles are the files that a run works with.
+type benchFiles struct {
+	dir     string // the name of the directory that is made
+	made    bool
+	at      string               // where sessions work
+	refused string               // why nothing can be uploaded; "": it can
+	names   []string             // what was uploaded, even if it is not whole
+	ready   map[string]benchFile // by kind
+	entries int                  // in the directory that is listed; 0: it was not made
+	listed  bool                 // they are all there
+	counted int                  // entries that were found where nothing can be uploaded
+}
+
+// add says that a file of that name may be there from now on.
+func (s *benchFiles) add(name string) {
+	if !slices.Contains(s.names, name) {
+		s.names = append(s.names, name)
+	}
+}
+
+// randomName is a name that nobody else has.
+func randomName() string { return strings.ToLower(rand.Text()[:8]) }
+
+// inDir is the path of a name in a directory; "" is that of the login.
+func inDir(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return strings.TrimRight(dir, "/") + "/" + name
+}
+
+// makeDir makes the directory of a run and tries an upload. Where that is refused, the
+// run reads what is there.
+func (b *benchmark) makeDir(u *userPI) error {
+	s := b.files
+	s.ready = map[string]benchFile{}
+	if err := u.work(b.r.Path); err != nil {
+		return err
+	}
+	s.at = b.r.Path
+	err := u.do("MKD", s.dir)
+	if !isRefusal(err) {
+		s.made = true // or it may be: the control connection broke
+		s.at = inDir(b.r.Path, s.dir)
+		if err == nil {
+			err = u.do("CWD", s.dir)
+		}
+		if err == nil {
+			err = b.upload(u, smallFile)
+		}
+	}
+	if !isRefusal(err) {
+		return err
+	}
+	s.refused = fmt.Sprintf("no uploads there: %v", err)
+	if s.made {
+		_ = u.do("CDUP", "")
+		if u.do("RMD", s.dir) == nil {
+			s.made = false
+		}
+	}
+	s.at = b.r.Path
+	return b.survey(u)
+}
+
+// isRefusal reports whether the server is there and said no.
+func isRefusal(err error) bool {
+	var reply *ftp.Error
+	return errors.As(err, &reply) && reply.Code != 421
+}
+
+// fileSize is the size of what is uploaded.
+func (b *benchmark) fileSize(kind string) int64 {
+	const text = int64(len(benchLine))
+	switch kind {
+	case smallFile:
+		return 4 << 10
+	case oneFile:
+		return 1 << 20
+	case largeFile:
+		return b.size
+	case textFile:
+		return max(b.size/4/text, 1) * text
+	}
+	return 0
+}
+
+func (b *benchmark) upload(u *userPI, kind string) error {
+	content := chunk()
+	if kind == textFile {
+		content = bytes.Repeat([]byte(benchLine), len(content)/len(benchLine))
+	}
+	size := b.fileSize(kind)
+	b.files.add(kind)
+	err := u.store(kind, size, content)
+	if err == nil {
+		b.files.ready[kind] = benchFile{kind, size}
+	}
+	return err
+}
+
+// need is a file of that kind, which is uploaded if it is not there yet.
+func (b *benchmark) need(kind string) (benchFile, error) {
+	if file, ok := b.files.ready[kind]; ok {
+		return file, nil
+	}
+	if b.files.refused != "" {
+		return benchFile{}, leftOut{"no file for it there, and " + b.files.refused}
+	}
+	b.status.say("uploading %s", kind)
+	err := b.prepared("the upload of "+kind, func(u *userPI) error { return b.upload(u, kind) })
+	return b.files.ready[kind], err
+}
+
+// prepared runs do on a session in the directory of the run.
+func (b *benchmark) prepared(what string, do func(u *userPI) error) error {
+	ctx, moved, done := b.patient(what)
+	defer done()
+	u, err := b.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer u.cut()
+	u.moved = moved
+	if err = u.work(b.files.at); err == nil {
+		err = do(u)
+	}
+	return verb.FirstError(err, u.quit())
+}
+
+// needEntries is the directory that is listed, and how many files it has.
+func (b *benchmark) needEntries(verb string) (dir string, entries int, err error) {
+	s := b.files
+	if s.refused != "" {
+		if s.counted == 0 {
+			return "", 0, leftOut{"nothing is there to " + strings.ToLower(verb) + ", and " + s.refused}
+		}
+		return "", s.counted, nil
+	}
+	if s.listed {
+		return entriesDir, s.entries, nil
+	}
+	b.status.say("making %d files", b.entries)
+	err = b.prepared("making the files", func(u *userPI) error {
+		s.entries = 1
+		err := u.do("MKD", entriesDir)
+		if err == nil {
+			s.entries, err = b.eachEntry(u, b.entries, func(u *userPI, name string) error { return u.store(entriesDir+"/"+name, 0, nil) })
+		}
+		return err
+	})
+	s.listed = err == nil
+	return entriesDir, s.entries, err
+}
+
+// eachEntry runs do for so many files of the directory that is listed, and returns with
+// how many it was begun. Where there are many, more sessions help if the server lets
+// them in.
+func (b *benchmark) eachEntry(u *userPI, n int, do func(u *userPI, name string) error) (begun int, err error) {
+	const help, worth = 3, 2000
+	var next atomic.Int64
+	work := func(u *userPI) error {
+		for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+			if err := do(u, fmt.Sprintf("file-%07d.dat", i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, help)
+	for i := range errs {
+		if n < worth {
+			break
+		}
+		wg.Go(func() {
+			other, err := b.enter(u.ctx)
+			if err != nil {
+				return
+			}
+			defer other.cut()
+			other.moved = u.moved
+			if other.work(b.files.at) == nil {
+				errs[i] = verb.FirstError(work(other), other.quit())
+			}
+		})
+	}
+	err = work(u)
+	wg.Wait()
+	for _, other := range errs {
+		err = verb.FirstError(err, other)
+	}
+	return min(int(next.Load()), n), err
+}
+
+// survey finds the files that can be read where nothing can be uploaded.
+func (b *benchmark) survey(u *userPI) error {
+	var files []benchFile
+	see := func(e ftp.Entry) {
+		b.files.counted++
+		if e.Type == ftp.FileEntry && e.Size >= 0 {
+			files = append(files, benchFile{e.Name, e.Size})
+			files = b.best(files)
+		}
+	}
+	err := u.entries("", see)
+	if isRefusal(err) {
+		return nil
+	}
+	return err
+}
+
+// best keeps of some files those that rows can use, each as its kind: the smallest and
+// the largest that are not empty, an empty one, and one of at most 1 MiB.
+func (b *benchmark) best(files []benchFile) []benchFile {
+	ready := b.files.ready
+	for _, f := range files {
+		if f.size == 0 {
+			ready[emptyFile] = f
+			continue
+		}
+		if old, ok := ready[smallFile]; !ok || f.size < old.size {
+			ready[smallFile] = f
+		}
+		if old, ok := ready[largeFile]; !ok || f.size > old.size {
+			ready[largeFile], ready[textFile] = f, f
+		}
+		if old, ok := ready[oneFile]; !ok || f.size > old.size && f.size <= 1<<20 || old.size > 1<<20 && f.size < old.size {
+			ready[oneFile] = f
+		}
+	}
+	return files[:0]
+}
+
+// entries lists a directory, hidden names included where LIST shows them: by MLSD, or
+// by LIST.
+func (u *userPI) entries(dir string, see func(e ftp.Entry)) error {
+	err := u.lineByLine("MLSD", dir, func(line string) {
+		if e, err := ftp.ParseMLSx(line); err == nil && (e.Type == ftp.FileEntry || e.Type == ftp.DirEntry || e.Type == ftp.LinkEntry) {
+			see(e)
+		}
+	})
+	if isRefusal(err) {
+		err = u.list(dir, see)
+	}
+	return err
+}
+
+// list reads a listing by LIST. Lines that can't be read are left out.
+func (u *userPI) list(arg string, see func(e ftp.Entry)) (err error) {
+	lines := func(yield func(string) bool) {
+		more := true
+		err = u.lineByLine("LIST", arg, func(line string) { more = more && yield(line) })
+	}
+	for e, unreadable := range new(ftp.ListParser).Entries(lines) {
+		if unreadable == nil {
+			see(e)
+		}
+	}
+	return err
+}
+
+// lineByLine reads a listing. Lines that are too long are an error.
+func (u *userPI) lineByLine(verb, arg string, see func(line string)) error {
+	if err := u.agree(); err != nil {
+		return err
+	}
+	conn, err := u.start(verb, arg)
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		see(strings.TrimSuffix(lines.Text(), "\r"))
+		if u.moved != nil {
+			u.moved()
+		}
+	}
+	u.drop()
+	if err := lines.Err(); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return u.brokenBy(err)
+	}
+	return u.finish(verb)
+}

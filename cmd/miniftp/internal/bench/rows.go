@@ -1,0 +1,377 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+)
+
+// benchRow is one load.
+type benchRow struct {
+	name  string
+	unit  string // of its rate
+	files bool   // it needs a directory to work in
+	run   func(b *benchmark, f *figures) error
+}
+
+// pipelined is how many NOOPs go in one write.
+const pipelined = 50
+
+// benchRows is the table, in the order in which the rows run.
+func benchRows() []benchRow {
+	return []benchRow{
+		{"login", "/s", false, (*benchmark).runLogin},
+		{"get-small", "files/s", true, fetchRow("I", smallFile)},
+		{"put-small", "files/s", true, storeRow(smallFile)},
+		{"get-large", "MB/s", true, fetchRow("I", largeFile)},
+		{"put-large", "MB/s", true, storeRow(largeFile)},
+		{"get-text", "MB/s", true, fetchRow("A", textFile)},
+		{"data", "/s", true, fetchRow("I", emptyFile)},
+		{"list", "entries/s", true, listRow("LIST")},
+		{"mlsd", "entries/s", true, listRow("MLSD")},
+		{"latency", "/s", false, (*benchmark).runLatency},
+		{"pipeline", "/s", false, (*benchmark).runPipeline},
+		{"idle", "/s", false, (*benchmark).runIdle},
+		{"many", "MB/s", true, (*benchmark).runMany},
+	}
+}
+
+// leftOut is why a row can't run here; it is no failure.
+type leftOut struct{ why string }
+
+func (l leftOut) Error() string { return l.why }
+
+// measure runs a row.
+func (b *benchmark) measure(row benchRow) (*figures, error) {
+	f := &figures{row: row}
+	err := row.run(b, f)
+	var out leftOut
+	switch {
+	case errors.As(err, &out):
+		f.leftOut = out.why
+		return f, nil
+	case err != nil:
+		f.problem = err.Error()
+	case f.first != nil && b.ctx.Err() == nil:
+		f.problem = f.first.Error()
+		b.e.Note("%s: %d of %d failed: %s", row.name, f.failures, f.n+f.failures, f.problem)
+	}
+	return f, err
+}
+
+// bounded is the context of a row's load: its end is hard.
+func (b *benchmark) bounded(f *figures) (context.Context, context.CancelFunc) {
+	limit := b.time + b.opts.Timeout
+	return context.WithTimeoutCause(b.ctx, limit, late(f.row.name+" was not over", limit))
+}
+
+// patient is the context of what is prepared: it ends when nothing happens, of which
+// moved is told, for --timeout.
+func (b *benchmark) patient(what string) (ctx context.Context, moved func(), done func()) {
+	ctx, cancel := context.WithCancelCause(b.ctx)
+	wait := b.opts.Timeout
+	t := time.AfterFunc(wait, func() { cancel(late(what+" did not get on", wait)) })
+	return ctx, func() { t.Reset(wait) }, func() { t.Stop(); cancel(nil) }
+}
+
+// alone runs step on one session, in the directory of the files, until the row is over.
+// Each step is n operations.
+func (b *benchmark) alone(f *figures, typ string, n int64, step func(u *userPI) error) error {
+	ctx, cancel := b.bounded(f)
+	defer cancel()
+	u, err := b.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer u.cut()
+	if f.row.files {
+		if err = u.work(b.files.at); err == nil && typ != "I" {
+			err = u.do("TYPE", typ)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	m := b.measuring(f)
+	for m.goesOn(f.n) {
+		start := time.Now()
+		if err = step(u); err != nil {
+			break
+		}
+		f.times.add(time.Since(start))
+		f.n += n
+	}
+	m.stop()
+	if err == nil {
+		err = u.quit()
+	}
+	return err
+}
+
+// fetchRow fetches one file again and again.
+func fetchRow(typ, kind string) func(b *benchmark, f *figures) error {
+	return func(b *benchmark, f *figures) error {
+		file, err := b.need(kind)
+		if err != nil {
+			return err
+		}
+		f.perGiB = kind == largeFile || kind == textFile
+		size := file.size
+		if typ == "A" { // line ends may grow
+			size = -1
+		}
+		return b.alone(f, typ, 1, func(u *userPI) error { return u.retrieve("RETR", file.name, size, f) })
+	}
+}
+
+// storeRow sends a file of that kind again and again, under one name.
+func storeRow(kind string) func(b *benchmark, f *figures) error {
+	return func(b *benchmark, f *figures) error {
+		if b.files.refused != "" {
+			return leftOut{b.files.refused}
+		}
+		f.perGiB = kind == largeFile
+		size, name := b.fileSize(kind), "up-"+kind
+		b.files.add(name)
+		return b.alone(f, "I", 1, func(u *userPI) error {
+			err := u.store(name, size, chunk())
+			if err == nil {
+				f.bytes += size
+			}
+			return err
+		})
+	}
+}
+
+// listRow lists a directory again and again.
+func listRow(verb string) func(b *benchmark, f *figures) error {
+	return func(b *benchmark, f *figures) error {
+		dir, entries, err := b.needEntries(verb)
+		if err != nil {
+			return err
+		}
+		f.entries = entries
+		err = b.alone(f, "I", 1, func(u *userPI) error { return u.retrieve(verb, dir, -1, f) })
+		var reply *ftp.Error
+		if f.n == 0 && errors.As(err, &reply) && reply.Verb == verb && unknownVerb(reply.Code) {
+			return leftOut{"the server does not know " + verb}
+		}
+		return err
+	}
+}
+
+func (b *benchmark) runLatency(f *figures) error {
+	return b.alone(f, "I", 1, func(u *userPI) error { return u.do("NOOP", "") })
+}
+
+func (b *benchmark) runPipeline(f *figures) error {
+	lines := bytes.Repeat([]byte("NOOP\r\n"), pipelined)
+	var wide *userPI
+	return b.alone(f, "I", pipelined, func(u *userPI) error {
+		if wide == nil { // many replies come at once
+			wide = u
+			u.lines = ftp.NewLineReader(bufio.NewReaderSize(u.conn, 16<<10), maxBenchLine)
+		}
+		if _, err := u.conn.Write(lines); err != nil {
+			return u.lost(err)
+		}
+		for range pipelined {
+			if err := u.finish("NOOP"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// runLogin logs in and out, several at a time.
+func (b *benchmark) runLogin(f *figures) error {
+	ctx, cancel := b.bounded(f)
+	defer cancel()
+	m := b.measuring(f)
+	var begun atomic.Int64
+	var wg sync.WaitGroup
+	for range b.atOnce {
+		wg.Go(func() {
+			for m.goesOn(begun.Add(1) - 1) {
+				start := time.Now()
+				u, err := b.enter(ctx)
+				if err == nil {
+					err = u.quit()
+				}
+				if err != nil {
+					f.failed(err)
+					return
+				}
+				f.done(time.Since(start))
+			}
+		})
+	}
+	wg.Wait()
+	m.stop()
+	return f.verdict()
+}
+
+// crowd opens all sessions, several at a time, and has each do something; those that
+// failed are counted and nil.
+func (b *benchmark) crowd(ctx context.Context, f *figures, each func(u *userPI) error) []*userPI {
+	all := make([]*userPI, b.sessions)
+	b.several(len(all), func(i int) error {
+		start := time.Now()
+		u, err := b.enter(ctx)
+		if err == nil {
+			if err = each(u); err == nil {
+				all[i] = u
+				f.times.addLocked(&f.mu, time.Since(start))
+				return nil
+			}
+			u.cut()
+		}
+		f.failed(err)
+		return ctx.Err()
+	})
+	return all
+}
+
+// several runs do for 0 to n-1, as many at once as logins are; an error ends that one
+// line of work.
+func (b *benchmark) several(n int, do func(i int) error) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(b.atOnce, n) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				if do(int(i)) != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// disperse takes leave of all sessions.
+func (b *benchmark) disperse(all []*userPI) {
+	b.several(len(all), func(i int) error {
+		if all[i] != nil {
+			_ = all[i].quit()
+		}
+		return nil
+	})
+}
+
+// runIdle opens sessions and leaves them open.
+func (b *benchmark) runIdle(f *figures) error {
+	ctx, cancel := b.bounded(f)
+	defer cancel()
+	first, err := b.enter(ctx) // what the first one costs alone is not each one's
+	if err != nil {
+		return err
+	}
+	defer first.cut()
+	m := b.measuring(f)
+	all := b.crowd(ctx, f, func(*userPI) error { return nil })
+	f.n = int64(b.sessions) - f.failures
+	m.stop()
+	if f.n > 0 && f.memory.pss > 0 {
+		each := float64(f.memory.pss-m.before.pss) / float64(f.n)
+		f.pssEach = &each
+	}
+	b.disperse(all)
+	return verb.FirstError(f.verdict(), first.quit())
+}
+
+// runMany lets all sessions fetch at once, again and again. Their data connections
+// stand before each round, which is not measured.
+func (b *benchmark) runMany(f *figures) error {
+	file, err := b.need(oneFile)
+	if err != nil {
+		return err
+	}
+	f.perGiB, f.atOnce = true, b.sessions
+	ctx, cancel := b.bounded(f)
+	defer cancel()
+	all := b.crowd(ctx, f, func(u *userPI) error { return u.work(b.files.at) })
+	defer func() { b.disperse(all) }()
+	// What is made ready between two rounds is not measured, but it takes its time, too.
+	begun := time.Now()
+	for again := true; again; again = f.failures == 0 && time.Since(begun) < b.time && (b.count == 0 || f.n < b.count) {
+		b.several(len(all), func(i int) error { return f.keep(all, i, (*userPI).agree) })
+		m := b.measuring(f)
+		var wg sync.WaitGroup
+		for i := range all {
+			wg.Go(func() {
+				_ = f.keep(all, i, func(u *userPI) error { return u.fetch("RETR", file.name, file.size, f) })
+			})
+		}
+		wg.Wait()
+		f.n = f.wholes.n
+		m.stop()
+	}
+	f.times = f.waits
+	return f.verdict()
+}
+
+// keep has one session of a crowd do something. If that fails it is counted, and the
+// session is none any more.
+func (f *figures) keep(all []*userPI, i int, do func(u *userPI) error) error {
+	u := all[i]
+	if u == nil {
+		return nil
+	}
+	err := do(u)
+	if err != nil {
+		f.failed(err)
+		u.cut()
+		all[i] = nil
+	}
+	return u.ctx.Err()
+}
+
+// verdict is the error of a row in which many things are tried: that all of them failed.
+func (f *figures) verdict() error {
+	if f.n == 0 && f.first != nil {
+		return f.first
+	}
+	return nil
+}
+
+// header is what a run is about.
+type header struct {
+	url, greeting, protection, mode string
+}
+
+// begin looks at the server once, and prepares the directory if a row needs it.
+func (b *benchmark) begin(shown *benchShow) error {
+	ctx, moved, done := b.patient("the login")
+	defer done()
+	u, err := b.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer u.cut()
+	u.moved = moved
+	if b.opts.Dial == nil {
+		b.addrs = append(b.addrs[:0], connect.TcpAddr(u.tcp.RemoteAddr()))
+	}
+	h := header{url: b.r.String(), greeting: u.greeting.String(), protection: "clear", mode: b.opts.Mode.String()}
+	if u.version != "" {
+		h.protection = u.version
+	}
+	if slices.ContainsFunc(b.rows, func(r benchRow) bool { return r.files }) {
+		if err = b.makeDir(u); err != nil {
+			return err
+		}
+	}
+	shown.head(h)
+	return u.quit()
+}

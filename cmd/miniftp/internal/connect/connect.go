@@ -1,0 +1,284 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/explain"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/watch"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// Link is a server that verbs work with, through do: it takes a connection out of a
+// pool of at most --parallel, dials if need be, and dials again after one broke. It is
+// safe for concurrent use.
+type Link struct {
+	E       *verb.Env
+	Ctx     context.Context
+	Remote  *target.Remote
+	Opts    client.Options
+	Pool    *client.Pool
+	Retries int
+	Stood   *atomic.Bool // a connection stood before
+	At      string       // what it is used for, to say so before a retry
+	Lent    bool         // the pool is the shell's
+	Many    *Many
+}
+
+// On is k, used for what has that name.
+func (k *Link) On(name string) *Link {
+	other := *k
+	other.At = name
+	return &other
+}
+
+// lender is a line of the shell, which has a connection that a verb may use.
+type lender interface {
+	// Lend returns nil if the shell's server is not the one that the verb wants.
+	Lend(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error)
+}
+
+// Open prepares the connection to r's server; nothing is dialed yet.
+func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
+	if shell, ok := e.Line.(lender); ok {
+		if k, err := shell.Lend(e, c, r); k != nil || err != nil {
+			return k, err
+		}
+	}
+	debug.SetGCPercent(50) // what a long listing leaves behind goes sooner; transfers leave nothing
+	opts, err := Options(c)
+	if err != nil {
+		return nil, err
+	}
+	if opts.TLS, opts.TLSConfig, err = clientTLS(c, r); err != nil {
+		return nil, err
+	}
+	if opts.Dial, err = viaProxy(c, r, opts.Mode); err != nil {
+		return nil, err
+	}
+	if opts.User, opts.Password, err = Login(e, c, r); err != nil {
+		return nil, err
+	}
+	k := &Link{E: e, Ctx: c.Context, Remote: r, Opts: opts, Retries: c.Int("retries"), Stood: new(atomic.Bool), At: r.String()}
+	k.Many = &Many{Drawn: c.Bool("explain") || explain.PictureName(c) != ""}
+	if k.Opts.Observer, err = watch.Observer(e, c, ProxyShown(c, r)); err != nil {
+		return nil, err
+	}
+	k.Pool = client.NewPool(r.Addr, &k.Opts, Parallel(c))
+	return k, nil
+}
+
+// OpenArg is open for a verb's argument.
+func OpenArg(e *verb.Env, c *cli.Context, url string) (*Link, *target.Remote, error) {
+	r, err := target.ParseRemote(url)
+	if err != nil {
+		return nil, nil, err
+	}
+	k, err := Open(e, c, r)
+	return k, r, err
+}
+
+// Do runs f with a connection. When that breaks, it waits, longer each time, and
+// runs f again with another one; try counts from 0.
+func (k *Link) Do(f func(cl *client.Client, try int) error) error {
+	return k.Retry().Do(k.Ctx, func(try int) error {
+		cl, err := k.Pool.Get(k.Ctx)
+		if err != nil {
+			return TlsHint(LoginHint(err, k.Opts), k.Opts)
+		}
+		k.Stood.Store(true)
+		defer k.Pool.Put(cl)
+		return f(cl, try)
+	})
+}
+
+// DoPool is do for what takes several connections.
+func (k *Link) DoPool(f func(p *client.Pool, try int) error) error {
+	if err := k.Do(func(*client.Client, int) error { return nil }); err != nil {
+		return err // whatever stands in the way of the first connection is told as always
+	}
+	return k.Retry().Do(k.Ctx, func(try int) error { return f(k.Pool, try) })
+}
+
+// Retry is how often and when what broke is tried again.
+func (k *Link) Retry() client.Retry {
+	return client.Retry{
+		Times: k.Retries, Wait: k.E.Wait,
+		Again: func(err error) bool {
+			// A host that can't be found will not be a moment later, unless it was there a
+			// moment ago.
+			var connect *client.ConnectError
+			return client.Temporary(err) || k.Stood.Load() && errors.As(err, &connect)
+		},
+		Told: func(err error, wait time.Duration) { k.E.Note("%v; trying again in %v", verb.At(k.At, err), wait) },
+	}
+}
+
+func (k *Link) Close() {
+	if !k.Lent {
+		_ = k.Pool.Close()
+	}
+}
+
+// Found is a remote path that a URL named, with what is known of it.
+type Found struct {
+	Path  string
+	Entry ftp.Entry // zero if the path was named and not listed
+}
+
+// Size is the file's size, 0 if it has to be asked for: a link's is not that of
+// the file that it leads to.
+func (f Found) Size() int64 {
+	if f.Entry.Type != ftp.FileEntry {
+		return 0
+	}
+	return max(f.Entry.Size, 0)
+}
+
+// IsDir reports whether a path is a directory, as far as the server tells.
+func (k *Link) IsDir(path string) bool {
+	dir := false
+	_ = k.Do(func(cl *client.Client, _ int) error {
+		entry, err := cl.Stat(k.Ctx, path)
+		dir = err == nil && entry.IsDir()
+		return err
+	})
+	return dir
+}
+
+// Expand finds what a URL names: one path, or all that its pattern matches.
+func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
+	all := new(client.Paths)
+	if r.Pattern == "" {
+		return all, all.Add(client.WalkEntry{Path: r.Path})
+	}
+	err := k.Do(func(cl *client.Client, _ int) (err error) {
+		all, err = cl.Match(k.Ctx, r.Pattern)
+		return err
+	})
+	if err != nil {
+		return nil, verb.At(r.String(), err)
+	}
+	if all.Len() > 0 {
+		return all, nil
+	}
+	one := client.WalkEntry{Path: r.Path} // it may be a name with odd characters in it
+	err = k.Do(func(cl *client.Client, _ int) (err error) {
+		one.Entry, err = cl.Stat(k.Ctx, r.Path)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("nothing matches: %w", err)
+	}
+	if err != nil {
+		return nil, verb.At(r.Given(), err)
+	}
+	return all, all.Add(one)
+}
+
+// eachPath is each for what a URL names.
+func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) error {
+	defer files.Close()
+	var first error
+	for file, bad := range files.All() {
+		err := verb.Each(e, []client.WalkEntry{file}, func(file client.WalkEntry) error {
+			if bad != nil {
+				return bad
+			}
+			return f(file)
+		})
+		first = verb.FirstError(first, err)
+		if err != nil && (verb.Fatal(err) || e.Ctx.Err() != nil) {
+			break
+		}
+	}
+	return first
+}
+
+// Naming says whether a URL may be a pattern.
+type Naming int
+
+const (
+	AsNamed     Naming = iota
+	Globs              // one that nothing matches is an error
+	GlobsOrNone        // one that nothing matches names nothing
+)
+
+// EachURL runs f for everything that the URLs name, over as few control
+// connections as there are servers.
+func EachURL(e *verb.Env, c *cli.Context, urls []string, f func(k *Link, r *target.Remote, file Found) error) error {
+	return EachNamed(e, c, urls, Globs, NewCrew(e, 1), f)
+}
+
+// EachNamed is EachURL for an f that leaves work to a crew: a connection is closed
+// when that is done.
+func EachNamed(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Crew, f func(k *Link, r *target.Remote, file Found) error) error {
+	var k *Link
+	done := func() {
+		_ = work.Wait()
+		if k != nil {
+			k.Close()
+			k = nil
+		}
+	}
+	remotes := make([]*target.Remote, 0, len(urls))
+	for _, u := range urls {
+		r, err := target.ParseRemote(u)
+		if err != nil {
+			return err
+		}
+		if how == AsNamed {
+			r.Pattern = ""
+		}
+		remotes = append(remotes, r)
+	}
+	err := verb.Each(e, remotes, func(r *target.Remote) error {
+		if k == nil || !k.Remote.SameServer(r) {
+			done()
+			var err error
+			if k, err = Open(e, c, r); err != nil {
+				return err
+			}
+		}
+		files, err := k.Expand(r)
+		if how == GlobsOrNone && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return eachPath(e, files, func(file client.WalkEntry) error {
+			return f(k.On(r.Join(file.Path)), r, Found{Path: file.Path, Entry: file.Entry})
+		})
+	})
+	done()
+	return verb.FirstError(work.Wait(), err)
+}
+
+// MayEnter is why a directory can't be the current one.
+func (k *Link) MayEnter(dir string) error {
+	return k.Do(func(cl *client.Client, _ int) error {
+		if path.IsAbs(dir) {
+			return cl.ChangeDir(k.Ctx, dir)
+		}
+		if dir == "" {
+			return nil
+		}
+		e, err := cl.Stat(k.Ctx, dir) // paths are relative to the login: it must stay there
+		if err == nil && !e.IsDir() {
+			err = errors.New("is not a directory")
+		}
+		return err
+	})
+}

@@ -1,0 +1,201 @@
+package connect
+
+import (
+	"cmp"
+	"errors"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/explain"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// MaxParallel bounds --parallel; treeParallel is its default for trees of files.
+const (
+	MaxParallel  = 100
+	treeParallel = 4
+)
+
+// Parallel returns how many connections a verb may have at once. The default is for verbs
+// that move trees of files.
+func Parallel(c *cli.Context) int {
+	if c.IsSet("parallel") || c.Command.Name != "mirror" && !(c.Bool("recursive") && (c.Command.Name == "get" || c.Command.Name == "put")) {
+		return c.Int("parallel")
+	}
+	return max(c.Int("parallel"), treeParallel)
+}
+
+// Flags are on every client verb.
+func Flags(own ...cli.Flag) []cli.Flag {
+	all := append(own,
+		&cli.GenericFlag{Name: "active", Value: new(dataWord), Usage: "active mode: this end listens and the server connects to it; `extended|classic` uses only EPRT or only PORT", DefaultText: "false"},
+		&cli.GenericFlag{Name: "passive", Value: new(dataWord), Usage: "passive mode: the server listens and this end connects to it; `extended|classic` uses only EPSV or only PASV", DefaultText: "true, unless --active is given"},
+		&cli.StringFlag{Name: "active-ports", Usage: "in active mode, listen on ports `LO-HI`", DefaultText: "any free port"},
+		&cli.StringFlag{Name: "active-ip", Usage: "in active mode, announce the address `IP`", DefaultText: "that of the control connection"},
+		&cli.BoolFlag{Name: "ascii", Usage: "transfer text, with the line ends of each side (TYPE A)"},
+		&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Value: 1, Usage: "use `N` connections at once, or fewer if the server allows fewer", DefaultText: "4 for mirror, get -r and put -r, else 1"},
+		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try up to `N` times more after a connection broke, with growing pauses; each try resumes where the last one stopped"},
+		flags.NewDuration("timeout", client.DefaultTimeout, "", "give up when nothing happened for `DURATION`, such as 500ms, 2m or plain seconds"),
+		&cli.StringFlag{Name: "rate", Usage: "transfer at most `BYTES` per second, such as 500k, 2M or 2MiB", DefaultText: "no limit"},
+		&cli.StringFlag{Name: "proxy", Usage: "connect through the proxy at `URL`: socks5://host:port or http://host:port; none means no proxy", DefaultText: "ALL_PROXY's"},
+		flags.NewDuration("keep-alive", 0, "never", "send NOOP every `DURATION` during a transfer, for firewalls that end a silent control connection"),
+		&cli.StringFlag{Name: "mode", Value: "auto", Usage: "the transfer mode, `MODE`: stream, block (MODE B: one data connection for several files), deflate (MODE Z: compressed, for slow lines) or auto (stream, but block for a mirror of many small files if the server supports it)"},
+		&cli.IntFlag{Name: "level", Usage: "with --mode deflate: the compression level `N`, from 1 (fast) to 9 (small)", DefaultText: "6"},
+		&cli.StringFlag{Name: "charset", Usage: "the server's file names are encoded in `SET`, such as latin1, shift_jis or gbk", DefaultText: "UTF-8"},
+		&cli.StringFlag{Name: "account", Usage: "send `ACCOUNT` to a server that asks for an account (ACCT)", DefaultText: "none"},
+		&cli.GenericFlag{Name: "tls", Value: new(tlsWord), Usage: "use TLS for an ftp:// URL (AUTH TLS), as ftpes:// does; nothing is sent without it", DefaultText: "false"},
+		&cli.StringFlag{Name: "ca-cert", Usage: "trust the certificate authorities in `FILE` (PEM) and no others", DefaultText: "the system's"},
+		&cli.StringFlag{Name: "pin", Usage: "trust only the certificate with the `FINGERPRINT` sha256:…", DefaultText: "none"},
+		&cli.StringFlag{Name: "cert", Usage: "present the client certificate in `FILE` (PEM)", DefaultText: "none"},
+		&cli.StringFlag{Name: "key", Usage: "the private key of --cert is in `FILE` (PEM)", DefaultText: "that of --cert"},
+		&cli.BoolFlag{Name: "insecure", Usage: "with TLS, trust any certificate; someone in between can then read everything"},
+		&cli.StringFlag{Name: "user", Usage: "log in as user `NAME`", DefaultText: "the URL's, else anonymous"},
+		&cli.StringFlag{Name: "password-file", Usage: "read the password from the first line of `FILE`", DefaultText: "none"},
+		&cli.BoolFlag{Name: "netrc", Usage: "use the login in ~/.netrc instead of the one in the URL"},
+		explain.ExplainFlag(),
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
+		&cli.StringFlag{Name: "record", Usage: "write the commands and replies to `FILE`, for a bug report; passwords are masked", DefaultText: "no"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"},
+		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON"},
+		&cli.BoolFlag{Name: "no-progress", Usage: "draw no progress bars"},
+	)
+	var sorted []cli.Flag
+	for _, s := range clientSections {
+		for _, name := range s.names {
+			if at := slices.IndexFunc(all, func(f cli.Flag) bool { return f.Names()[0] == name }); at >= 0 {
+				sorted = append(sorted, flags.Categorize(s.title, all[at])...)
+				all = slices.Delete(all, at, at+1)
+			}
+		}
+	}
+	return append(all, sorted...)
+}
+
+// clientSections are the sections of the help for the flags that all client verbs have, and those
+// of their own with such a name.
+var clientSections = []struct {
+	title string
+	names []string
+}{
+	{"Login", []string{"user", "password-file", "netrc", "account"}},
+	{"TLS", []string{"tls", "ca-cert", "pin", "insecure", "cert", "key"}},
+	{"Connection", []string{"active", "passive", "active-ports", "active-ip", "proxy", "timeout", "retries", "keep-alive", "charset"}},
+	{"Transfer", []string{"parallel", "rate", "ascii", "mode", "level"}},
+	{"Output", []string{"explain", "verbose", "quiet", "json", "no-progress", "record"}},
+}
+
+func ResumeFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "resume", Aliases: []string{"c"}, Usage: "resume where an earlier run stopped, if the file has not changed"}
+}
+
+// Options reads the flags that a connection needs.
+func Options(c *cli.Context) (client.Options, error) {
+	o := client.Options{Timeout: c.Duration("timeout")}
+	if o.Timeout <= 0 {
+		return o, verb.Usagef("--timeout %v: it must be longer than nothing", o.Timeout)
+	}
+	if c.Int("retries") < 0 {
+		return o, verb.Usagef("--retries %d: it can't be negative", c.Int("retries"))
+	}
+	if o.KeepAlive = c.Duration("keep-alive"); o.KeepAlive != 0 && o.KeepAlive < time.Second {
+		return o, verb.Usagef("--keep-alive %v: it is a second or more", o.KeepAlive)
+	}
+	o.Account = c.String("account")
+	if n := c.Int("parallel"); n < 1 || n > MaxParallel {
+		return o, verb.Usagef("--parallel %d: it is a number from 1 to %d", n, MaxParallel)
+	}
+	var err error
+	if o.Charset, err = findCharset(c.String("charset")); err != nil {
+		return o, err
+	}
+	if o.Mode, o.Verbs, err = dataMode(c); err != nil {
+		return o, err
+	}
+	if o.TransferMode, o.Level, err = transferMode(c); err != nil {
+		return o, err
+	}
+	if o.ActivePorts, err = flags.PortRange("--active-ports", c.String("active-ports")); err != nil {
+		return o, err
+	}
+	if s := c.String("active-ip"); s != "" {
+		if o.ActiveIP, err = netip.ParseAddr(s); err != nil {
+			return o, verb.Usagef("--active-ip %q is not an IP address", s)
+		}
+	}
+	if (flags.Asked(c, "active-ports") || flags.Asked(c, "active-ip")) && o.Mode != ftp.Active {
+		return o, verb.Usagef("--active-ports and --active-ip go with --active")
+	}
+	o.Rate, err = flags.ByteRate("--rate", c.String("rate"))
+	return o, err
+}
+
+// transferModes are the words of --mode.
+var transferModes = map[string]client.TransferMode{
+	"auto": client.AutoMode, "stream": client.StreamMode, "block": client.BlockMode, "deflate": client.DeflateMode,
+}
+
+func transferMode(c *cli.Context) (client.TransferMode, int, error) {
+	mode, known := transferModes[c.String("mode")]
+	level := c.Int("level")
+	switch {
+	case !known:
+		return 0, 0, verb.Usagef("--mode %q: %s", c.String("mode"), flags.ItIs("mode", c.String("mode")))
+	case flags.Asked(c, "level") && mode != client.DeflateMode:
+		return 0, 0, verb.Usagef("--level goes with --mode deflate")
+	case flags.Asked(c, "level") && (level < 1 || level > 9):
+		return 0, 0, verb.Usagef("--level %d: it is a number from 1 to 9", level)
+	}
+	return mode, level, nil
+}
+
+// dataWord is the value of --active and --passive: false, true, or the verbs by which the
+// addresses of data connections are told. A bare flag is true.
+type dataWord string
+
+func (w *dataWord) String() string   { return cmp.Or(string(*w), "false") }
+func (w *dataWord) IsBoolFlag() bool { return true }
+func (w *dataWord) Takes() string    { return "true, false, extended or classic" }
+
+func (w *dataWord) Set(s string) error {
+	b, err := strconv.ParseBool(s)
+	switch s = strings.ToLower(s); {
+	case err == nil:
+		*w = dataWord(strconv.FormatBool(b))
+	case s == "extended", s == "classic":
+		*w = dataWord(s)
+	default:
+		return errors.New("it is true, false, extended or classic")
+	}
+	return nil
+}
+
+// dataMode returns who listens, and by which verbs that is agreed on: a flag overrides the
+// environment.
+func dataMode(c *cli.Context) (ftp.DataMode, client.Verbs, error) {
+	active, passive := flags.IsOn(c, "active"), flags.IsOn(c, "passive")
+	if active && passive {
+		active, passive = !flags.FromEnv(c, "active"), !flags.FromEnv(c, "passive")
+		if active == passive {
+			return ftp.Passive, 0, verb.Usagef("--active and --passive exclude each other")
+		}
+	}
+	mode, name := ftp.Passive, "passive"
+	if active {
+		mode, name = ftp.Active, "active"
+	}
+	switch c.String(name) {
+	case "extended":
+		return mode, client.ExtendedVerbs, nil
+	case "classic":
+		return mode, client.ClassicVerbs, nil
+	}
+	return mode, client.AnyVerbs, nil
+}

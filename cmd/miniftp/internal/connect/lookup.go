@@ -1,0 +1,58 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+)
+
+// Addresses are those of a host, or the one that its name is.
+func Addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, nil
+	}
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// NoName says in plain words that a name has no address.
+func NoName(err error) error {
+	var name *net.DNSError
+	if errors.As(err, &name) && name.IsNotFound {
+		return errors.New("there is no host of that name")
+	}
+	return fmt.Errorf("the name can't be looked up: %w", PlainCause(err))
+}
+
+// PlainCause is what the operating system says, without addresses and calls.
+func PlainCause(err error) error {
+	var name *net.DNSError
+	if errors.As(err, &name) {
+		return err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errHungUp
+	}
+	for op := new(net.OpError); errors.As(err, &op); {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	return err
+}
+
+func TcpAddr(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+var errHungUp = errors.New("the server closed it")

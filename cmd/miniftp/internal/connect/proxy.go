@@ -1,0 +1,218 @@
+package connect
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/net/proxy"
+
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+)
+
+// dialFunc is the dialer of client.Options.
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// viaProxy is how to dial through the proxy of --proxy, else that of ALL_PROXY, from
+// which NO_PROXY makes exceptions; nil if there is none. Names are looked up by the
+// proxy.
+func viaProxy(c *cli.Context, r *target.Remote, mode ftp.DataMode) (dialFunc, error) {
+	spec, from := c.String("proxy"), "--proxy"
+	if spec == "" && !spared(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
+		spec, from = firstEnv("ALL_PROXY", "all_proxy"), "ALL_PROXY"
+	}
+	if spec == "" || spec == "none" {
+		return nil, nil
+	}
+	u, err := proxyURL(spec)
+	if err != nil {
+		return nil, verb.Usagef("%s %q: %v", from, verb.MaskPassword(spec), err)
+	}
+	through, err := proxyDialer(u)
+	if err != nil {
+		return nil, verb.Usagef("%s %q: %v", from, verb.MaskPassword(spec), err)
+	}
+	if mode == ftp.Active {
+		return nil, verb.Usagef("--active does not go through a proxy (%s): the server can't call back through it; use passive mode, or --proxy none", from)
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := through(ctx, network, addr)
+		if err != nil {
+			return nil, &proxyError{u.Scheme + "://" + u.Host, err}
+		}
+		return conn, nil
+	}, nil
+}
+
+// ProxyShown is the proxy that connections to r go through, as it may be shown.
+func ProxyShown(c *cli.Context, r *target.Remote) string {
+	spec := c.String("proxy")
+	if spec == "" && !spared(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
+		spec = firstEnv("ALL_PROXY", "all_proxy")
+	}
+	if u, err := proxyURL(spec); err == nil && spec != "none" {
+		return u.Scheme + "://" + u.Host
+	}
+	return ""
+}
+
+func firstEnv(names ...string) string {
+	for _, name := range names {
+		if v := os.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// spared reports whether NO_PROXY's list names the host of addr.
+func spared(addr, list string) bool {
+	direct := new(probe)
+	p := proxy.NewPerHost(new(probe), direct)
+	p.AddFromString(list)
+	_, _ = p.Dial("tcp", addr)
+	return direct.asked
+}
+
+// probe is a dialer that only notes that it was asked.
+type probe struct{ asked bool }
+
+func (p *probe) Dial(string, string) (net.Conn, error) {
+	p.asked = true
+	return nil, errors.ErrUnsupported
+}
+
+// proxyURL reads a proxy's URL; without a scheme it is an HTTP proxy.
+func proxyURL(spec string) (*url.URL, error) {
+	if !strings.Contains(spec, "://") {
+		spec = "http://" + spec
+	}
+	u, err := url.Parse(spec)
+	if err != nil || u.Hostname() == "" {
+		return nil, errors.New("a proxy is written as socks5://host:port or http://host:port")
+	}
+	if u.Port() == "" {
+		port := map[string]string{"http": "8080"}[u.Scheme]
+		if port == "" {
+			port = "1080"
+		}
+		u.Host = net.JoinHostPort(u.Hostname(), port)
+	}
+	return u, nil
+}
+
+func proxyDialer(u *url.URL) (dialFunc, error) {
+	switch u.Scheme {
+	case "socks5", "socks5h":
+		var login *proxy.Auth
+		if u.User != nil {
+			login = &proxy.Auth{User: u.User.Username()}
+			login.Password, _ = u.User.Password()
+		}
+		d, err := proxy.SOCKS5("tcp", u.Host, login, &net.Dialer{})
+		if err != nil {
+			return nil, err
+		}
+		return d.(proxy.ContextDialer).DialContext, nil
+	case "http":
+		return connector{u}.dial, nil
+	}
+	return nil, errors.New("proxies are socks5:// and http://")
+}
+
+// connector dials by the CONNECT method of an HTTP proxy (RFC 9110 §9.3.6).
+type connector struct{ url *url.URL }
+
+func (p connector) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, p.url.Host)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	tunnel, err := p.connect(conn, addr)
+	if !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return tunnel, nil
+}
+
+func (p connector) connect(conn net.Conn, addr string) (net.Conn, error) {
+	req := &http.Request{Method: http.MethodConnect, Host: addr, URL: &url.URL{Opaque: addr}, Header: http.Header{}}
+	if login := p.url.User; login != nil {
+		pass, _ := login.Password()
+		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(login.Username()+":"+pass)))
+	}
+	if err := req.Write(conn); err != nil {
+		return nil, err
+	}
+	const mostHeader = 64 << 10
+	in := bufio.NewReader(io.LimitReader(conn, mostHeader))
+	resp, err := http.ReadResponse(in, req)
+	if err != nil {
+		return nil, errors.New("its answer to CONNECT is no HTTP")
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return nil, fmt.Errorf("it answers CONNECT with %s", ftp.Printable(resp.Status))
+	}
+	if in.Buffered() == 0 {
+		return conn, nil // bare, so that the kernel can move the bytes
+	}
+	early, err := in.Peek(in.Buffered())
+	return &tunnel{conn, early}, err
+}
+
+// tunnel is a connection of which some bytes were read already.
+type tunnel struct {
+	net.Conn
+	early []byte
+}
+
+func (t *tunnel) Read(b []byte) (int, error) {
+	if len(t.early) > 0 {
+		n := copy(b, t.early)
+		t.early = t.early[n:]
+		return n, nil
+	}
+	return t.Conn.Read(b)
+}
+
+// CloseWrite ends what is sent, as a bare connection's does.
+func (t *tunnel) CloseWrite() error {
+	if c, ok := t.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
+// proxyError is a connection that the proxy does not make. It has no Unwrap: what it
+// says is about the proxy, not about the server.
+type proxyError struct {
+	proxy string
+	err   error
+}
+
+func (e *proxyError) Error() string {
+	err := e.err
+	var op *net.OpError
+	for errors.As(err, &op) && op.Err != nil {
+		err = op.Err
+	}
+	return fmt.Sprintf("through the proxy %s: %s", e.proxy, strings.TrimPrefix(verb.Cause(err).Error(), "unknown error "))
+}

@@ -1,0 +1,72 @@
+package connect
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"github.com/spf13/afero"
+
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp/client"
+)
+
+// remoteSessions is how many control connections to the server behind a remote root
+// are made at most; remoteReserve of them are for commands that transfer no file. Sessions
+// that need more wait for one, as long as for a reply of that server.
+const (
+	remoteSessions = 16
+	remoteReserve  = 4
+)
+
+// IsRemote reports whether what is to be served is another server's tree.
+func IsRemote(spec string) bool {
+	for scheme := range target.Ports {
+		if len(spec) > len(scheme)+3 && spec[:len(scheme)+3] == scheme+"://" {
+			return true
+		}
+	}
+	return false
+}
+
+// OpenRemote makes a tree of files of the server that a URL names: miniftp stands in
+// front of it, with TLS, users or passive mode that the other one lacks. The login is
+// the URL's, else that of MINIFTP_PASSWORD or ~/.netrc, else anonymous. opening bounds the
+// first login there. ctx ends all that is done there; when quit does, which is before,
+// nothing waits for a connection any more.
+func OpenRemote(opening, ctx, quit context.Context, spec string) (afero.Fs, io.Closer, error) {
+	r, err := target.ParseRemote(spec)
+	if err != nil {
+		return nil, nil, err
+	}
+	o := client.Options{User: r.User, Password: r.Pass}
+	switch r.Scheme {
+	case "ftpes":
+		o.TLS = client.ExplicitTLS
+	case "ftps":
+		o.TLS = client.ImplicitTLS
+	}
+	if !r.HasPass {
+		if p, ok := os.LookupEnv("MINIFTP_PASSWORD"); ok && r.User != "" {
+			o.Password = p
+		} else if user, pass, ok, err := netrcLogin(r.Addr, r.User); ok && err == nil {
+			o.User, o.Password = user, pass
+		}
+	}
+	pool := client.NewPool(r.Addr, &o, remoteSessions)
+	var files *client.Fs
+	first, cancel := context.WithCancel(opening)
+	defer cancel()
+	defer context.AfterFunc(quit, cancel)()
+	err = pool.Do(first, func(*client.Client) error { return nil })
+	if err == nil {
+		files, err = client.NewFs(ctx, pool, r.Path)
+	}
+	if err != nil {
+		_ = pool.Close()
+		return nil, nil, verb.At(r.String(), TlsHint(LoginHint(err, o), o))
+	}
+	files.Reserve, files.Quit = remoteReserve, quit
+	return files, pool, nil
+}

@@ -1,0 +1,207 @@
+package connect
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// tlsWord is the value of the client's --tls. Its environment variable is that of
+// serve's --tls too, whose words it understands.
+type tlsWord bool
+
+func (w *tlsWord) String() string   { return strconv.FormatBool(bool(*w)) }
+func (w *tlsWord) IsBoolFlag() bool { return true }
+
+func (w *tlsWord) Set(s string) error {
+	switch strings.ToLower(s) {
+	case "off":
+		*w = false
+	case "optional", "required", "implicit":
+		*w = true
+	default:
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return errors.New("it is true or false")
+		}
+		*w = tlsWord(b)
+	}
+	return nil
+}
+
+// clientTLS says whether and how the connection to r is protected.
+func clientTLS(c *cli.Context, r *target.Remote) (client.TLSMode, *tls.Config, error) {
+	mode := client.NoTLS
+	switch {
+	case r.Scheme == "ftps":
+		mode = client.ImplicitTLS
+	case r.Scheme == "ftpes", c.Bool("tls"):
+		mode = client.ExplicitTLS
+	}
+	if mode == client.NoTLS {
+		for _, name := range []string{"ca-cert", "pin", "cert", "key", "insecure"} {
+			if flags.Asked(c, name) {
+				return mode, nil, verb.Usagef("--%s goes with TLS: use --tls, ftpes:// or ftps://", name)
+			}
+		}
+		return mode, nil, nil
+	}
+	cfg := new(tls.Config)
+	cfg.InsecureSkipVerify = c.Bool("insecure")
+	var err error
+	if file := c.String("ca-cert"); file != "" {
+		if cfg.RootCAs, err = local.Authorities(file); err != nil {
+			return mode, nil, err
+		}
+	}
+	if file := c.String("cert"); file != "" {
+		key := c.String("key")
+		if key == "" {
+			key = file
+		}
+		cert, err := local.KeyPair(file, key)
+		if err != nil {
+			return mode, nil, err
+		}
+		cfg.Certificates = []tls.Certificate{cert}
+	} else if flags.Asked(c, "key") {
+		return mode, nil, verb.Usagef("--key goes with --cert")
+	}
+	return mode, cfg, pin(c, cfg)
+}
+
+// pin lets a certificate be trusted by its fingerprint: alone, or, with --ca-cert,
+// on top of what vouches for it.
+func pin(c *cli.Context, cfg *tls.Config) error {
+	s := c.String("pin")
+	if s == "" {
+		return nil
+	}
+	if cfg.InsecureSkipVerify {
+		return verb.Usagef("--pin and --insecure exclude each other")
+	}
+	want, err := hex.DecodeString(strings.ReplaceAll(strings.TrimPrefix(strings.ToLower(s), "sha256:"), ":", ""))
+	if err != nil || len(want) != sha256.Size {
+		return verb.Usagef("--pin %q: it is sha256: and 64 hexadecimal digits, as miniftp serve prints it", s)
+	}
+	cfg.InsecureSkipVerify = cfg.RootCAs == nil
+	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
+		if len(cs.PeerCertificates) > 0 && local.Fingerprint(cs.PeerCertificates[0]) == "sha256:"+hex.EncodeToString(want) {
+			return nil
+		}
+		return &PinError{cs.PeerCertificates}
+	}
+	return nil
+}
+
+// PinError is a certificate that is not the one of --pin.
+type PinError struct{ shown []*x509.Certificate }
+
+func (e *PinError) Error() string { return "the certificate is not that of --pin" }
+
+// TlsHint says what can be done about TLS that did not come about.
+func TlsHint(err error, o client.Options) error {
+	var silent *client.ConnectError
+	if errors.As(err, &silent) && errors.Is(err, client.ErrTimeout) && o.TLS != client.ImplicitTLS {
+		return silentHint(err, silent.Addr, o)
+	}
+	var noTLS *client.TLSError
+	if !errors.As(err, &noTLS) {
+		return err
+	}
+	var untrusted *tls.CertificateVerificationError
+	var other *PinError
+	var reply *ftp.Error
+	switch {
+	case errors.As(err, &untrusted) && len(untrusted.UnverifiedCertificates) > 0:
+		return &trustError{noTLS, untrusted.UnverifiedCertificates[0], untrusted.Err, o.TLSConfig != nil && o.TLSConfig.RootCAs != nil}
+	case errors.As(err, &other) && len(other.shown) > 0:
+		return &trustError{noTLS, other.shown[0], other, false}
+	case errors.As(err, &reply) && reply.Verb == "AUTH":
+		return fmt.Errorf("%w (nothing was sent in the clear; without --tls or ftpes:// it would be)", err)
+	case strings.Contains(noTLS.Error(), "certificate required") && (o.TLSConfig == nil || len(o.TLSConfig.Certificates) == 0):
+		return fmt.Errorf("%w (the server wants a client certificate: show one with --cert and --key)", err)
+	case o.TLS == client.ImplicitTLS && errors.As(err, new(tls.RecordHeaderError)):
+		return fmt.Errorf("%w (ftps:// is TLS from the first byte: is it ftpes://, AUTH TLS?)", err)
+	}
+	return err
+}
+
+// silentHint is for a server that may be waiting for TLS while the client waits for
+// the greeting.
+func silentHint(err error, addr string, o client.Options) error {
+	if _, port, _ := net.SplitHostPort(addr); port == "990" {
+		return fmt.Errorf("%w (at port 990 TLS comes first: is it ftps://?)", err)
+	}
+	if o.TLS == client.ExplicitTLS {
+		return fmt.Errorf("%w (a server that waits for TLS first is silent, too: is it ftps://?)", err)
+	}
+	return err
+}
+
+// trustError is a certificate that nothing vouches for: one line that says whose it
+// is and what to do.
+type trustError struct {
+	noTLS *client.TLSError
+	cert  *x509.Certificate
+	why   error
+	byCA  bool // --ca-cert decided
+}
+
+func (e *trustError) Unwrap() error { return e.noTLS }
+
+func (e *trustError) Error() string {
+	mark := local.Fingerprint(e.cert)
+	var host x509.HostnameError
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	why, pin := e.why.Error(), "--pin "+mark
+	if e.byCA { // which a pin does not replace: both have to hold
+		pin += " instead of --ca-cert"
+	}
+	do := pin + " trusts it"
+	switch {
+	case errors.As(e.why, &host):
+		why = "it is for " + ftp.Printable(Names(e.cert)) + ", not for " + ftp.Printable(host.Host)
+	case errors.As(e.why, &unknown) && e.byCA:
+		why = "it is signed by nobody in the file of --ca-cert"
+	case errors.As(e.why, &unknown):
+		why = "it is signed by nobody known"
+		do = "--ca-cert FILE names who signed it, " + pin + " trusts just this one"
+	case errors.As(e.why, &invalid) && invalid.Reason == x509.Expired:
+		why = "it is good only from " + e.cert.NotBefore.Format("2006-01-02") + " to " + e.cert.NotAfter.Format("2006-01-02")
+	case errors.As(e.why, new(*PinError)):
+		why, do = "it is not that of --pin", "its fingerprint is "+mark
+	}
+	return fmt.Sprintf("the server's certificate is not trusted: %s (%s)", why, do)
+}
+
+// Names are the hosts that a certificate is for.
+func Names(cert *x509.Certificate) string {
+	all := cert.DNSNames
+	for _, ip := range cert.IPAddresses {
+		all = append(all, ip.String())
+	}
+	if len(all) == 0 {
+		return "no host"
+	}
+	if len(all) > 3 {
+		all = append(all[:3:3], "…")
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,264 @@
+package copy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/explain"
+	"miniftp/cmd/miniftp/internal/meter"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/cmd/miniftp/internal/watch"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+func Command(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "copy", Usage: "copy from server to server", ArgsUsage: "URL URL",
+		Flags: connect.Flags(
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "copy directories and all that is in them"},
+			&cli.BoolFlag{Name: "via-client", Usage: "copy through this program, which stores nothing, for servers that may not or can't connect to each other"},
+			&cli.BoolFlag{Name: "trust-address", Usage: "let one server connect to any address that the other says it listens on, not only to the other's own"},
+			verb.StrictFlag()),
+		Description: flags.Examples("One server sends straight to the other (FXP), so the data never comes here. Both must allow it, as  miniftp serve --fxp USER  does. A second URL that ends in / is a directory. Each URL has its own login, in the URL or ~/.netrc; flags and MINIFTP_PASSWORD apply to both.",
+			"miniftp copy ftp://127.0.0.1:2121/README.md ftp://127.0.0.1:2121/again.md",
+			"miniftp copy -r ftp://127.0.0.1:2121/docs ftp://127.0.0.1:2121/docs-again"),
+		Action: func(c *cli.Context) error { return runCopy(e, c) },
+	}
+}
+
+// copier is one run of copy.
+type copier struct {
+	e         *verb.Env
+	ctx       context.Context
+	from, to  *connect.Link
+	recursive bool
+	viaClient bool
+	intoDir   bool // the second URL is a directory
+	meter     *meter.Meter
+	crew      *connect.Crew
+	json      *meter.Results
+	left      *verb.Omissions
+}
+
+func runCopy(e *verb.Env, c *cli.Context) error {
+	if err := verb.WantArgs(c, 2, 2); err != nil {
+		return err
+	}
+	if c.Bool("ascii") || flags.IsOn(c, "active") {
+		return verb.Usagef("copy moves bytes as they are, and each of the two servers may have to listen: neither --ascii nor --active goes with it")
+	}
+	p := &copier{
+		e: e, ctx: c.Context, recursive: c.Bool("recursive"), viaClient: c.Bool("via-client"),
+		json: meter.NewResults(e, c), left: e.NewOmissions(c), crew: connect.NewCrew(e, c.Int("parallel")),
+	}
+	for i, k := range []**connect.Link{&p.from, &p.to} {
+		l, r, err := connect.OpenArg(e, c, c.Args().Get(i))
+		if err != nil {
+			return err
+		}
+		if i == 1 {
+			r.Pattern = ""
+		}
+		*k = l
+	}
+	defer func() { p.from.Close(); p.to.Close() }()
+	p.left.Told = func(from, why string) { p.json.Omit(meter.TransferResult{From: from}, why) }
+	p.rewire(c)
+	p.meter = meter.New(e, c)
+	if p.recursive {
+		p.meter.Total(true)
+	}
+	err := p.run()
+	p.meter.Wait()
+	err = verb.FirstError(err, p.left.Tell())
+	p.meter.SumUp("copied")
+	return p.json.End(err, p.meter)
+}
+
+// rewire gives both links what only copy has: whom to trust, and a ladder with three
+// columns.
+func (p *copier) rewire(c *cli.Context) {
+	var drawing *copyLadder
+	if see, ok := p.from.Opts.Observer.(watch.Observers); ok && !p.viaClient && c.Int("parallel") == 1 {
+		for _, o := range see {
+			if l, ok := o.(*explain.Ladder); ok && l.Page == nil {
+				drawing = newCopyLadder(p.e.Err, l.Pen)
+			}
+		}
+	}
+	for _, k := range []*connect.Link{p.from, p.to} {
+		k.Opts.TrustPassiveHost = c.Bool("trust-address")
+		if drawing != nil {
+			k.Opts.Observer = drawing.instead(k.Opts.Observer, k == p.from)
+		}
+		_ = k.Pool.Close() // nothing was dialed yet
+		k.Pool = client.NewPool(k.Remote.Addr, &k.Opts, c.Int("parallel"))
+	}
+}
+
+func (p *copier) run() error {
+	src, dst := p.from.Remote, p.to.Remote
+	if src.Path == "" && !p.recursive {
+		return verb.Usagef("%s names no file; -r copies a whole tree", src)
+	}
+	files, err := p.from.Expand(src)
+	if err != nil {
+		return err
+	}
+	p.intoDir = dst.Path == "" || strings.HasSuffix(dst.Path, "/") || src.Pattern != "" || p.to.IsDir(dst.Path)
+	defer files.Close()
+	for f, err := range files.All() {
+		if err == nil {
+			err = p.one(f)
+		}
+		if err != nil {
+			p.crew.Judge(err)
+			if p.crew.Ended() != nil {
+				break
+			}
+		}
+	}
+	return p.crew.Wait()
+}
+
+// one copies what the first URL names, or one of the things that it matches.
+func (p *copier) one(f client.WalkEntry) error {
+	if p.recursive && f.Type == ftp.UnknownEntry {
+		err := p.from.Do(func(cl *client.Client, _ int) (err error) {
+			f.Entry, err = cl.Stat(p.ctx, f.Path)
+			return err
+		})
+		if err != nil {
+			return verb.At(p.from.Remote.Join(f.Path), err)
+		}
+	}
+	to := p.to.Remote.Path
+	if name := target.Base(f.Path); p.intoDir && name != "." && name != "/" {
+		to = target.JoinRemote(to, name)
+	}
+	switch {
+	case f.IsDir() && p.recursive:
+		return p.tree(f.Path, strings.TrimSuffix(to, "/"))
+	case f.IsDir():
+		return verb.At(p.from.Remote.Join(f.Path), errors.New("is a directory: -r copies it with all that is in it"))
+	}
+	return p.crew.Do(func() error { return p.file(f.Path, to) })
+}
+
+// tree copies a directory: into the target if that is there, else as the target.
+func (p *copier) tree(from, to string) error {
+	if err := p.makeDir(to); err != nil {
+		return err
+	}
+	entries, err := p.list(from)
+	if err != nil {
+		return err
+	}
+	defer entries.Close()
+	for f := range entries.All() {
+		if f.Type == ftp.FileEntry {
+			p.meter.Expect(f.Size)
+		}
+	}
+	for f, err := range entries.All() {
+		below := target.JoinRemote(to, strings.TrimPrefix(strings.TrimPrefix(f.Path, strings.TrimSuffix(from, "/")), "/"))
+		switch {
+		case err != nil:
+		case f.Type == ftp.DirEntry:
+			err = p.makeDir(below)
+		case f.Type == ftp.LinkEntry:
+			p.left.Add(p.from.Remote.Join(f.Path), verb.LeftLink)
+		case f.Type == ftp.OtherEntry:
+			p.left.Add(p.from.Remote.Join(f.Path), "it is no regular file")
+		default:
+			err = p.crew.Do(func() error { return p.file(f.Path, below) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list reads the whole tree. What can't be read of it is reported, and left out.
+func (p *copier) list(dir string) (*client.Paths, error) {
+	all := new(client.Paths)
+	err := p.from.Do(func(cl *client.Client, _ int) error {
+		all.Close() // of a connection that broke
+		for f, err := range cl.Walk(p.ctx, dir) {
+			switch {
+			case err == nil:
+				if err := all.Add(f); err != nil {
+					return err
+				}
+			case !cl.Alive() || p.ctx.Err() != nil:
+				return err
+			default:
+				p.crew.Judge(verb.At(p.from.Remote.Join(f.Path), err))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		all.Close()
+	}
+	return all, verb.At(p.from.Remote.Join(dir), err)
+}
+
+func (p *copier) makeDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	k := p.to.On(p.to.Remote.Join(dir))
+	return verb.At(k.At, k.Do(func(cl *client.Client, _ int) error { return cl.MakeDirAll(p.ctx, dir) }))
+}
+
+// file copies one file. It begins anew when something broke.
+func (p *copier) file(from, to string) error {
+	src, dst := p.from.Remote.Join(from), p.to.Remote.Join(to)
+	m := p.meter.File(target.Base(from))
+	var res client.CopyResult
+	tries := new(client.Tries)
+	err := p.from.On(src).Retry().Do(p.ctx, func(int) (err error) {
+		res, err = p.try(from, to, client.CopyOptions{KeepTime: true, Tries: tries, Progress: m.Progress()})
+		return err
+	})
+	m.Done(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}, err)
+	var no *ftp.Error
+	var one *client.CopyError
+	if errors.As(err, &one) && !p.viaClient && p.from.Opts.TLS != client.NoTLS && client.Temporary(err) {
+		err = verb.Hinted{Err: err, Text: fmt.Sprintf("%v\n  the servers may not trust each other's certificates: --via-client copies through this program instead", err)}
+	}
+	if errors.As(err, &no) && (no.Verb == "SIZE" || no.Verb == "RETR") && !p.recursive && p.from.IsDir(from) {
+		err = verb.Hinted{Err: err, Text: "is a directory: -r copies it with all that is in it"}
+	}
+	direct := !p.viaClient
+	row := meter.TransferResult{From: src, To: dst, Direct: &direct}
+	return p.json.Add(row.Moved(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}), verb.At(src, err))
+}
+
+func (p *copier) try(from, to string, o client.CopyOptions) (client.CopyResult, error) {
+	var ends [2]*client.Client
+	for i, k := range []*connect.Link{p.from, p.to} {
+		cl, err := k.Pool.Get(p.ctx)
+		if err != nil {
+			return client.CopyResult{}, verb.At(k.Remote.Server(), connect.TlsHint(connect.LoginHint(err, k.Opts), k.Opts))
+		}
+		defer k.Pool.Put(cl)
+		k.Stood.Store(true)
+		ends[i] = cl
+	}
+	if p.viaClient {
+		return client.CopyThrough(p.ctx, ends[0], from, ends[1], to, o)
+	}
+	res, err := client.Copy(p.ctx, ends[0], from, ends[1], to, o)
+	return res, whoForbids(err, ends[0], ends[1])
+}

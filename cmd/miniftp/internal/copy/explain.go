@@ -1,0 +1,253 @@
+package copy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"miniftp/cmd/miniftp/internal/explain"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/watch"
+	"miniftp/ftp"
+)
+
+// copyLadder draws a copy from server to server: two control connections that begin
+// here, and a data connection that does not. The source is on the left, this program
+// in the middle, the destination on the right.
+type copyLadder struct {
+	mu      sync.Mutex
+	w       io.Writer
+	pen     explain.Pen
+	headed  bool
+	told    string  // the port that one of them listens on
+	began   [2]bool // the source, and the destination, has said 150 or 125
+	finals  []func()
+	pending ftp.Command // PORT or EPRT, to stand on one rung with its reply
+}
+
+// The columns of a copyLadder; the arrows stand between them.
+const (
+	copyLabel  = 9
+	copySource = 20
+	copyYou    = 16
+	copyArrow  = 9
+)
+
+func newCopyLadder(w io.Writer, p explain.Pen) *copyLadder {
+	p.Tag = 0
+	return &copyLadder{w: w, pen: p}
+}
+
+// instead is see with the copyLadder in the place of the ladder with two columns.
+func (l *copyLadder) instead(see ftp.Observer, source bool) ftp.Observer {
+	all := watch.Observers{copySide{l, source}}
+	if list, ok := see.(watch.Observers); ok {
+		for _, o := range list {
+			if old, ok := o.(*explain.Ladder); ok && old.Page == nil {
+				continue
+			}
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// copySide is what one of the two control connections tells.
+type copySide struct {
+	*copyLadder
+	source bool
+}
+
+// Observe draws what e adds to the picture.
+func (s copySide) Observe(e ftp.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch h := e.What.(type) {
+	case ftp.ControlOpened:
+		s.opened(e.Control)
+	case ftp.DialFailed:
+		s.head()
+		s.row("control", "", s.pen.Cross, "dials "+h.Addr, explain.Reason(h.Err))
+	case ftp.ControlSecured:
+		s.row("", "", s.pen.Single, "TLS client", "TLS server")
+	case ftp.CommandGiven:
+		s.command(h.Command)
+	case ftp.ReplyGiven:
+		s.reply(h.Verb, h.Reply)
+	case ftp.TransferDone:
+		s.done(h)
+	case ftp.ControlClosed:
+		if h.Err != nil {
+			s.row("control", "", s.pen.Cross, "", explain.Reason(h.Err))
+		}
+	}
+}
+
+// row is one rung between this program and one of the servers; arrow is what the
+// shaft ends in: cross, or nothing but its line for a message to the server.
+func (s copySide) row(label, head, line, you, server string) {
+	p := s.pen
+	shaft := strings.Repeat(line, copyArrow-1)
+	if line == p.Cross {
+		shaft = term.Pad(p.Cross, copyArrow-1)
+	}
+	toServer := head != "reply"
+	left := s.source == toServer // the arrow points to the left
+	arrow := shaft + p.Right
+	if left {
+		arrow = p.Left + shaft
+	}
+	if line == p.Cross {
+		arrow = term.Pad(p.Cross, copyArrow)
+	}
+	text := term.Pad(label, copyLabel)
+	if s.source {
+		text += term.Pad(term.Fit(p.Clean(server), copySource), copySource) + " " + arrow + " " + term.Fit(p.Clean(you), copyYou)
+		s.print(text)
+		if term.Cells(p.Clean(server)) > copySource {
+			for _, l := range term.Wrap(p.Clean(server), max(p.Width-copyLabel, copySource)) {
+				s.print(term.Pad("", copyLabel) + l)
+			}
+		}
+		return
+	}
+	text += term.Pad("", copySource+copyArrow+2) + term.Pad(term.Fit(p.Clean(you), copyYou), copyYou) + " " + arrow + " "
+	room := max(p.Width-term.Cells(text), explain.LeastServer)
+	for i, l := range term.Wrap(p.Clean(server), room) {
+		if i > 0 {
+			text = term.Pad("", term.Cells(text))
+		}
+		s.print(text + l)
+	}
+}
+
+func (l *copyLadder) print(text string) {
+	_, _ = io.WriteString(l.w, l.pen.Finish(text, false))
+}
+
+func (s copySide) head() {
+	if !s.headed {
+		s.headed = true
+		s.print(term.Pad("", copyLabel) + term.Pad("source", copySource+copyArrow+2) + term.Pad("you (client)", copyYou+copyArrow+2) + "destination")
+	}
+}
+
+func (s copySide) opened(c *ftp.Control) {
+	s.head()
+	s.row("control", "", s.pen.Single, "dials "+explain.Port(c.Local, c.Local), "listens "+explain.Port(c.Remote, c.Remote))
+}
+
+// command draws what has to do with the data connection. PORT waits for its reply.
+func (s copySide) command(c ftp.Command) {
+	switch c.Verb {
+	case "EPSV", "PASV", "CPSV":
+		s.row("", "", s.pen.Single, c.Verb, "")
+	case "RETR", "STOR":
+		s.began[s.end()] = false
+		s.row("", "", s.pen.Single, c.Verb+" "+target.Base(c.Arg), "")
+	case "SSCN":
+		s.row("", "", s.pen.Single, c.Verb+" "+c.Arg, "")
+	case "PORT", "EPRT":
+		s.pending = c
+	}
+}
+
+func (s copySide) reply(verb string, r ftp.Reply) {
+	no := r.Code.Class() >= ftp.TransientFail
+	switch {
+	case r.Code.Class() == ftp.Preliminary:
+		if verb == "RETR" || verb == "STOR" {
+			s.begins(r)
+		}
+	case verb == "EPSV" || verb == "PASV" || verb == "CPSV":
+		s.listening(r)
+	case verb == "PORT" || verb == "EPRT":
+		said := fmt.Sprint(int(r.Code))
+		if no {
+			said = r.String()
+		}
+		s.row("", "", s.pen.Single, verb+" "+s.told, said)
+	case verb == "RETR" || verb == "STOR":
+		s.finals = append(s.finals, func() {
+			said := fmt.Sprint(int(r.Code))
+			if no {
+				said = r.String()
+			}
+			s.row("", "reply", s.pen.Single, "", said)
+		})
+	case no && (verb == "" || verb == "SSCN"):
+		s.row("", "reply", s.pen.Single, "", r.String())
+	}
+}
+
+// end is the index of this side in began.
+func (s copySide) end() int {
+	if s.source {
+		return 0
+	}
+	return 1
+}
+
+// begins draws the reply by which a server says that it begins. Some servers repeat it
+// during a long transfer.
+func (s copySide) begins(r ftp.Reply) {
+	if n := s.end(); !s.began[n] {
+		s.began[n] = true
+		s.row("", "reply", s.pen.Single, "", fmt.Sprint(int(r.Code)))
+	}
+}
+
+// listening draws the reply in which the address travels.
+func (s copySide) listening(r ftp.Reply) {
+	port, err229 := ftp.Parse229(r.Text())
+	addr, err227 := ftp.Parse227(r.Text())
+	switch {
+	case r.Code == 229 && err229 == nil:
+		s.told = fmt.Sprintf(":%d", port)
+		s.row("", "reply", s.pen.Single, "", fmt.Sprintf("229 |||%d|", port))
+	case r.Code == 227 && err227 == nil:
+		s.told = fmt.Sprintf(":%d", addr.Port())
+		s.row("", "reply", s.pen.Single, "", "227 … "+s.told)
+	default:
+		s.row("", "reply", s.pen.Single, "", r.String())
+	}
+}
+
+// done draws the data connection and, when both servers have told of it, what they
+// said in the end.
+func (s copySide) done(h ftp.TransferDone) {
+	if !s.source {
+		for _, draw := range s.finals {
+			draw()
+		}
+		s.finals = nil
+		return
+	}
+	p := s.pen
+	source, dest := "dials", "listens "+s.told
+	if h.Mode == ftp.Passive {
+		source, dest = "listens "+s.told, "dials"
+	}
+	width, head := 2*copyArrow+copyYou+1, p.Right
+	text := " " + term.Size(h.Bytes) + " in " + term.Span(h.Took) + " "
+	if h.Err != nil {
+		head, text = p.Cross, ""
+	}
+	rest := max(width-term.Cells(text), 2)
+	shaft := strings.Repeat(p.Double, rest/2) + text + strings.Repeat(p.Double, rest-rest/2)
+	line := term.Pad("data", copyLabel) + term.Pad(source, copySource) + " " + shaft + head + " "
+	s.print(line + term.Fit(dest, max(p.Width-term.Cells(line), explain.LeastServer)))
+	note := "the data goes from server to server: it never comes here"
+	var refused *ftp.Error
+	if h.Err != nil {
+		if note = "no data connection"; !errors.As(h.Err, &refused) {
+			note = explain.Reason(h.Err)
+		}
+	}
+	for _, l := range term.Wrap(p.Clean(note), max(p.Width-copyLabel-copySource-1, explain.LeastServer)) {
+		s.print(term.Pad("", copyLabel+copySource+1) + l)
+	}
+}

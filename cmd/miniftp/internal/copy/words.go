@@ -1,0 +1,80 @@
+package copy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"miniftp/cmd/miniftp/internal/product"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// productOf is the server that said that, as far as its words tell.
+func productOf(cl *client.Client, reply ftp.Reply) *product.Product {
+	greeting := cl.Greeting()
+	if p := product.Recognise(greeting.Text()); p != nil {
+		return p
+	}
+	text := strings.ToLower(reply.Text())
+	for _, t := range product.TellTales {
+		if strings.Contains(text, t.Words) {
+			return product.Recognise(t.Product)
+		}
+	}
+	return nil
+}
+
+// whoForbids says, of a copy that the servers don't make, which setting of which
+// server stands in the way, and what works all the same.
+func whoForbids(err error, from, to *client.Client) error {
+	var no *client.NoWayError
+	if !errors.As(err, &no) {
+		return err
+	}
+	text := no.Error()
+	for _, one := range no.Causes() {
+		cl, which := to, "destination"
+		if one.Source {
+			cl, which = from, "source"
+		}
+		if hint := settingOf(one, cl); hint != "" && !strings.Contains(text, hint) {
+			text += fmt.Sprintf("\n  at the %s: %s", which, hint)
+		}
+	}
+	return verb.Hinted{Err: err, Text: text + "\n  --via-client copies through this program instead"}
+}
+
+// settingOf names the setting behind a refusal; "" if it is none.
+func settingOf(one *client.CopyError, cl *client.Client) string {
+	var reply *ftp.Error
+	var open *client.OpenError
+	var host *client.HostError
+	var said ftp.Reply
+	if errors.As(one.Err, &reply) {
+		said = reply.Reply
+	}
+	p := productOf(cl, said)
+	dials := reply != nil && (reply.Verb == "PORT" || reply.Verb == "EPRT")
+	switch text := strings.ToLower(said.Text()); {
+	case errors.As(one.Err, &host):
+		return "its public address is not set right; --trust-address believes what it says"
+	case strings.Contains(text, "reuse") || strings.Contains(text, "resume"):
+		if p != nil && p.Settings[product.SessionReuse] != "" {
+			return p.Name + " allows it with " + p.Settings[product.SessionReuse]
+		}
+		return "it wants TLS sessions to be resumed, which another server can't"
+	case errors.As(one.Err, &open), dials && said.Code >= 500, reply != nil && ftp.IsTransfer(reply.Verb) && said.Code == 425:
+	default:
+		return ""
+	}
+	if p == nil || product.FxpSettings[p.Name] == (product.FxpSetting{}) {
+		return "data connections with other hosts than the client's (FXP) are forbidden there, or a firewall is in between"
+	}
+	set := product.FxpSettings[p.Name].Listens
+	if dials {
+		set = product.FxpSettings[p.Name].Dials
+	}
+	return p.Name + " allows it with " + set
+}

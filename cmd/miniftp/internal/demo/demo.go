@@ -1,0 +1,210 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strings"
+
+	"github.com/spf13/afero"
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/explain"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/cmd/miniftp/internal/watch"
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/server"
+)
+
+const (
+	demoFile    = "/report.pdf"
+	demoMost    = 1 << 30 // bytes: it is kept in memory
+	sideBySide  = 150     // columns for two ladders
+	betweenThem = 4
+	leastWidth  = 44
+)
+
+func Command(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "demo", Usage: "see FTP's role reversal: one file, fetched in both modes",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "file-size", Value: 2_100_000, Usage: "`BYTES` of the file"},
+			&cli.GenericFlag{Name: "explain", Value: new(explain.ExplainWord), Usage: "write the drawing to `FILE`.svg or .html, too", DefaultText: "only here"},
+			&cli.IntFlag{Name: "width", Usage: "`COLUMNS` to draw in; from 150 on side by side", DefaultText: "the terminal's"},
+		},
+		Description: flags.Examples("Runs a server and a client in this process, over a filesystem in memory, and draws both transfers.",
+			"miniftp demo",
+			"miniftp demo --width 160",
+			"miniftp demo --file-size 100000000"),
+		Action: func(c *cli.Context) error { return runDemo(e, c) },
+	}
+}
+
+func runDemo(e *verb.Env, c *cli.Context) error {
+	if err := verb.WantArgs(c, 0, 0); err != nil {
+		return err
+	}
+	n, width := c.Int("file-size"), c.Int("width")
+	if n < 0 || n > demoMost {
+		return verb.Usagef("--file-size %d: it is 0 to %d bytes", n, demoMost)
+	}
+	if !c.IsSet("width") {
+		width = max(term.Width(e.Out), leastWidth)
+	}
+	if width < leastWidth {
+		return verb.Usagef("--width %d: a ladder needs %d columns", width, leastWidth)
+	}
+	d := demo{ctx: c.Context, width: width, file: make([]byte, n)}
+	var seed [32]byte
+	_, _ = rand.NewChaCha8(seed).Read(d.file) // the same bytes each time; it never fails
+	stop, err := d.serve()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if name := explain.PictureName(c); name != "" {
+		d.picture = explain.NewPicture(name, "miniftp demo")
+		e.AtEnd = append(e.AtEnd, d.picture.Save)
+	}
+	return d.show(e.Out)
+}
+
+// demo is a server and a file in it.
+type demo struct {
+	picture *explain.Picture // may be nil
+	ctx     context.Context
+	width   int
+	addr    string
+	file    []byte
+}
+
+// serve starts the server; stop ends it.
+func (d *demo) serve() (stop func(), err error) {
+	files := fsroot.NewMem()
+	if err := afero.WriteFile(files, demoFile, d.file, 0o644); err != nil {
+		return nil, err
+	}
+	srv, err := server.New(server.Options{
+		Listen: []string{"127.0.0.1:0"},
+		Auth:   server.Static{"anonymous": {Anyone: true, Account: server.Account{FS: fsroot.ReadOnly(files), Perm: server.ReadOnly}}},
+		Log:    slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	ls, _, err := srv.ListenAll(d.ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.addr = ls[0].Addr().String()
+	ended := make(chan struct{})
+	go func(l net.Listener) {
+		defer close(ended)
+		_ = srv.Serve(l) // it returns when stop closes the server
+	}(ls[0])
+	return func() {
+		_ = srv.Close()
+		<-ended
+	}, nil
+}
+
+// The words around the pictures.
+var titles = map[ftp.DataMode]string{
+	ftp.Passive: "Passive mode: the server listens once more, the client dials again.",
+	ftp.Active:  "Active mode: the client listens, and the server dials back.",
+}
+
+const (
+	flipped = `What flipped: who listens and who dials for the data connection, and so who has to tell an address: ` +
+		`in passive mode the server, in its reply (229); in active mode the client, in its command (EPRT).`
+	stayed = `What did not: the client dials the control connection, gives the commands and gets the replies, ` +
+		`and the file goes from the server to the client.`
+)
+
+// show fetches the file twice and prints what happened.
+func (d *demo) show(out io.Writer) error {
+	wide := d.width >= sideBySide
+	columns := d.width
+	if wide {
+		columns = (d.width - betweenThem) / 2
+	}
+	fmt.Fprintln(out, paragraph(d.width, fmt.Sprintf("A server and a client, both in this process, and a file of %s. "+
+		"The client fetches it twice: in passive mode, then in active mode.", term.Size(int64(len(d.file))))))
+	var pictures []string
+	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
+		picture, err := d.fetch(mode, columns)
+		pictures = append(pictures, paragraph(columns, titles[mode])+picture)
+		if err != nil {
+			fmt.Fprint(out, strings.Join(pictures, "\n"))
+			return verb.At("in "+mode.String()+" mode", err)
+		}
+	}
+	if wide {
+		fmt.Fprintln(out, beside(pictures[0], pictures[1], columns+betweenThem))
+	} else {
+		fmt.Fprintln(out, strings.Join(pictures, "\n"))
+	}
+	fmt.Fprint(out, paragraph(d.width, flipped), paragraph(d.width, stayed), paragraph(d.width, fmt.Sprintf(
+		"Both copies are identical to the server's file: %d bytes, SHA-256 %.8x...", len(d.file), sha256.Sum256(d.file))))
+	return nil
+}
+
+// fetch gets the file in one mode, compares it, and returns the picture of it.
+func (d *demo) fetch(mode ftp.DataMode, columns int) (picture string, err error) {
+	var drawn, got bytes.Buffer
+	see := watch.Observers{explain.NewLadder(&drawn, columns)}
+	if d.picture != nil {
+		d.picture.Heading(mode.String() + " mode")
+		l := explain.NewLadder(io.Discard, explain.PictureColumns)
+		l.Page = d.picture
+		see = append(see, l)
+	}
+	cl, err := client.Dial(d.ctx, d.addr, &client.Options{Mode: mode, Observer: see})
+	if err != nil {
+		return "", err
+	}
+	_, err = cl.Retrieve(d.ctx, demoFile, &got)
+	_ = cl.Close() // all that matters was said
+	if err == nil && !bytes.Equal(got.Bytes(), d.file) {
+		err = &wrongCopy{client.TruncatedError{Want: int64(len(d.file)), Got: int64(got.Len())}}
+	}
+	return drawn.String(), err
+}
+
+// wrongCopy is a file that arrived whole, as far as the protocol can tell, and
+// is not the one that was sent. It exits as wrong data does.
+type wrongCopy struct{ cause client.TruncatedError }
+
+func (w *wrongCopy) Error() string { return "the copy differs from the server's file" }
+func (w *wrongCopy) Unwrap() error { return &w.cause }
+
+// paragraph is text in lines that are easy to read.
+func paragraph(columns int, text string) string {
+	return strings.Join(term.Wrap(text, min(columns, 100)), "\n") + "\n"
+}
+
+// beside sets two pictures next to each other, the second one at that column.
+func beside(a, b string, column int) string {
+	left, right := strings.Split(strings.TrimRight(a, "\n"), "\n"), strings.Split(strings.TrimRight(b, "\n"), "\n")
+	var both strings.Builder
+	for i := range max(len(left), len(right)) {
+		l, r := "", ""
+		if i < len(left) {
+			l = left[i]
+		}
+		if i < len(right) {
+			r = right[i]
+		}
+		both.WriteString(strings.TrimRight(term.Pad(l, column)+r, " ") + "\n")
+	}
+	return both.String()
+}

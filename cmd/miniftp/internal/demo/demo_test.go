@@ -1,0 +1,168 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
+	"miniftp/ftp/client"
+)
+
+// runDemo is the program's demo, in a UTF-8 locale.
+func demoRun(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	t.Setenv("LC_ALL", "C.UTF-8")
+	var o, e bytes.Buffer
+	code = flags.Run(t.Context(), verbs, append([]string{"miniftp", "demo"}, args...), verb.Stdio{In: strings.NewReader(""), Out: &o, Err: &e})
+	return code, o.String(), e.String()
+}
+
+func TestDemoNarrow(t *testing.T) {
+	code, out, errs := demoRun(t, "--width", "80")
+	if code != 0 || errs != "" {
+		t.Fatalf("exit %d, %s", code, errs)
+	}
+	standInOrder(t, out,
+		"in passive mode, then in active mode",
+		"Passive mode:", "EPSV", `"I listen on `, " dials  ─", "▶  listens :", "  passive", "RETR", "◀═", "226",
+		"Active mode:", "EPRT :", `"call me on `, "RETR", " listens  ◀─", "─  dials :", "active: the roles are reversed", "◀═", "226",
+		"What flipped", "What did not", "Both copies are identical", "2100000 bytes")
+}
+
+// standInOrder checks that the parts stand in s, one after the other.
+func standInOrder(t *testing.T, s string, parts ...string) {
+	t.Helper()
+	rest := s
+	for _, p := range parts {
+		_, after, ok := strings.Cut(rest, p)
+		if !ok {
+			t.Fatalf("%q is missing, or not where it belongs, in\n%s", p, s)
+		}
+		rest = after
+	}
+}
+
+func TestDemoWide(t *testing.T) {
+	_, out, _ := demoRun(t, "--width", "160")
+	both := 0
+	for _, line := range strings.Split(out, "\n") {
+		if term.Cells(line) > 160 || strings.TrimRight(line, " ") != line {
+			t.Errorf("%d columns: %q", term.Cells(line), line)
+		}
+		if strings.Count(line, "you (client)") == 2 || strings.Contains(line, "EPSV") && strings.Contains(line, "EPRT") {
+			both++
+		}
+	}
+	if both != 2 {
+		t.Errorf("the ladders do not stand side by side:\n%s", out)
+	}
+}
+
+func TestDemoEmptyFile(t *testing.T) {
+	code, out, _ := demoRun(t, "--file-size", "0", "--width", "80")
+	if code != 0 || !strings.Contains(out, "identical to the server's file: 0 bytes") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
+func TestDemoUsage(t *testing.T) {
+	for _, args := range [][]string{{"--width", "43"}, {"--file-size", "-1"}, {"--file-size", "2000000000"}, {"surplus"}, {"--nonsense"}} {
+		code, out, errs := demoRun(t, args...)
+		if code != verb.ExitUsage || out != "" || strings.Count(errs, "\n") != 1 {
+			t.Errorf("demo %v: exit %d, %q, %q", args, code, out, errs)
+		}
+	}
+}
+
+func TestDemoASCII(t *testing.T) {
+	t.Setenv("LC_ALL", "C")
+	var out bytes.Buffer
+	if code := flags.Run(t.Context(), verbs, []string{"miniftp", "demo", "--width", "80"}, verb.Stdio{Out: &out, Err: &out}); code != 0 {
+		t.Fatalf("exit %d: %s", code, &out)
+	}
+	if i := strings.IndexFunc(out.String(), func(c rune) bool { return c > unicode.MaxASCII }); i >= 0 {
+		t.Errorf("not ASCII at %d: %q", i, out.String()[i:i+8])
+	}
+}
+
+func TestDemoInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out bytes.Buffer
+	if code := flags.Run(ctx, verbs, []string{"miniftp", "demo"}, verb.Stdio{Out: &out, Err: &out}); code != verb.ExitInterrupted {
+		t.Errorf("exit %d: %s", code, &out)
+	}
+}
+
+func TestDemoWrongCopy(t *testing.T) {
+	err := error(&wrongCopy{client.TruncatedError{Want: 2, Got: 2}})
+	if verb.ExitCode(err) != verb.ExitIncomplete {
+		t.Errorf("exit %d", verb.ExitCode(err))
+	}
+	if cut := new(client.TruncatedError); !errors.As(err, &cut) {
+		t.Error("it can't be told from other errors")
+	}
+}
+
+// fenced finds the fenced blocks of a document, each with the line above it.
+var fenced = regexp.MustCompile("(?m)^(.*)\n```([a-z]*)\n((?s:.*?))^```$")
+
+// TestDocQuotes: docs/active-passive.md quotes code that is there.
+func TestDocQuotes(t *testing.T) {
+	quotes, file := 0, ""
+	for _, m := range fenced.FindAllStringSubmatch(readDoc(t), -1) {
+		if m[2] != "go" {
+			continue
+		}
+		if name := strings.Trim(m[1], "`"); strings.HasSuffix(name, ".go") {
+			file = name // several quotes may follow one name
+		}
+		code, err := os.ReadFile(verbtest.InModule(filepath.FromSlash(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(code), m[3]) {
+			t.Errorf("this is not in %s any more:\n%s", file, m[3])
+		}
+		quotes++
+	}
+	if quotes < 6 {
+		t.Errorf("only %d quotes were found", quotes)
+	}
+}
+
+// TestDocLadders: the ladders at the top are those of the demo.
+func TestDocLadders(t *testing.T) {
+	_, doc, ok := strings.Cut(readDoc(t), "$ miniftp demo --width 80\n")
+	doc, _, closed := strings.Cut(doc, "```")
+	_, out, _ := demoRun(t, "--width", "80")
+	if ok && closed && verbtest.Updating() {
+		name := verbtest.InModule("docs/active-passive.md")
+		if err := os.WriteFile(name, []byte(strings.Replace(readDoc(t), doc, out, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if !ok || !closed || verbtest.Masked(doc) != verbtest.Masked(out) {
+		t.Errorf("docs/active-passive.md shows\n%s\nthe demo draws\n%s", doc, out)
+	}
+}
+
+func readDoc(t *testing.T) string {
+	t.Helper()
+	doc, err := os.ReadFile(verbtest.InModule("docs/active-passive.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(doc)
+}

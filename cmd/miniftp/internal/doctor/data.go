@@ -1,0 +1,264 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/dtp"
+)
+
+const (
+	maxDoctorLine    = 64 << 10
+	maxDoctorReplies = 1000
+	goAheadAnyway    = 2 * time.Second // then a handshake begins without the server's word
+)
+
+// doctorIDs number control connections, for the wire log and the ladder.
+var doctorIDs atomic.Uint64
+
+// The columns of the grid: the ways to tell the address of a data connection.
+const (
+	byEPSV = iota
+	byPASV
+	byEPRT
+	byPORT
+)
+
+var ways = [...]string{"EPSV", "PASV", "EPRT", "PORT"}
+
+func isActive(way int) bool { return way >= byEPRT }
+
+// errand is one transfer of the doctor's.
+type errand struct {
+	way    int
+	cmd    ftp.Command
+	offset int64
+	source io.Reader // an upload
+	most   int       // bytes to take
+	within time.Duration
+	plain  bool // TYPE A is not asked for: MLSD
+}
+
+// outcome is what came of it.
+type outcome struct {
+	announced netip.AddrPort // in the 227 or 229, or in our EPRT or PORT
+	text      []byte
+	enough    bool // there was more
+	opened    bool // the data connection stood
+	cutShort  bool // no close_notify
+	tls       *ftp.TLS
+	reply     ftp.Reply
+	offered   bool // the server agreed to the way
+	took      time.Duration
+	err       error
+}
+
+// run makes the transfer. When anything goes wrong, the wire is as good as gone:
+// the next errand gets a new one.
+func (w *wire) run(e errand) (o outcome) {
+	start := time.Now()
+	defer func() { o.took = time.Since(start) }()
+	if w.typ != ftp.Image && !e.plain {
+		if _, o.err = w.do("TYPE", "I"); o.err != nil {
+			return o
+		}
+		w.typ = ftp.Image
+	}
+	data := w.dataManager(e.within)
+	defer data.Close()
+	if o.announced, o.err = w.offer(data, e.way); o.err != nil {
+		return o
+	}
+	o.offered = true
+	if e.offset > 0 {
+		if _, o.err = w.do("REST", fmt.Sprint(e.offset)); o.err != nil {
+			return o
+		}
+	}
+	opener, err := data.Take()
+	if err != nil {
+		o.err = err
+		return o
+	}
+	w.transfer(e, opener, &o)
+	w.tell(ftp.TransferDone{Verb: e.cmd.Verb, Path: e.cmd.Arg, Mode: opener.Mode(), Offset: e.offset, Bytes: int64(len(o.text)), Took: o.took, Err: o.err})
+	return o
+}
+
+func (w *wire) dataManager(within time.Duration) *dtp.Manager {
+	cfg := &dtp.Config{Side: ftp.UserPI, Ports: w.s.ports, Timeout: within}
+	if dial := w.s.opts.Dial; dial != nil { // through a proxy, which knows the host by its name
+		cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if to, err := netip.ParseAddrPort(address); err == nil && (to.Addr() == w.control.Remote.Addr() || !w.control.Remote.IsValid()) {
+				address = net.JoinHostPort(w.s.host, fmt.Sprint(to.Port()))
+			}
+			return dial(ctx, network, address)
+		}
+	}
+	peer := w.control.Remote
+	if !peer.IsValid() {
+		peer = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	m := dtp.NewManager(cfg, w.control.Local, peer, w.tell)
+	if w.security != nil {
+		m.Protect(w.security)
+	}
+	return m
+}
+
+// offer agrees with the server on the data connection, in that way and no other.
+func (w *wire) offer(data *dtp.Manager, way int) (netip.AddrPort, error) {
+	verb := ways[way]
+	if isActive(way) {
+		addr, err := data.Listen()
+		if err != nil {
+			return addr, &client.LocalError{Err: err}
+		}
+		if ip := w.s.opts.ActiveIP; ip.IsValid() {
+			addr = netip.AddrPortFrom(ip.Unmap(), addr.Port())
+		}
+		arg := ftp.FormatEPRT(addr)
+		if way == byPORT {
+			arg = ftp.FormatHostPort(addr)
+		}
+		if _, err = w.do(verb, arg); err == nil {
+			w.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: addr, Said: verb})
+		}
+		return addr, err
+	}
+	r, err := w.do(verb, "")
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	said := "227"
+	addr, bad := ftp.Parse227(r.Text())
+	if port, err := ftp.Parse229(r.Text()); r.Code == 229 && err == nil { // some answer PASV so, too
+		addr, said, bad = netip.AddrPortFrom(w.control.Remote.Addr(), port), "229", nil
+	}
+	if bad != nil {
+		return addr, &senseless{verb, r}
+	}
+	w.tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Said: said})
+	return addr, data.Dial(addr)
+}
+
+// senseless is a reply that says yes and means nothing.
+type senseless struct {
+	verb  string
+	reply ftp.Reply
+}
+
+func (e *senseless) Error() string {
+	return fmt.Sprintf("the answer to %s makes no sense: %v", e.verb, e.reply)
+}
+
+// transfer runs the command and the data connection beside each other.
+func (w *wire) transfer(e errand, opener *dtp.Opener, o *outcome) {
+	ctx, cancel := context.WithCancelCause(w.ctx)
+	defer cancel(nil)
+	goAhead := make(chan struct{})
+	sink := &bounded{most: e.most}
+	job := dtp.Job{Type: ftp.Image, Stall: w.wait, Opened: w.opened(ctx, goAhead, e.source != nil)}
+	if e.source != nil {
+		job.Source, job.Reset = e.source, true
+	} else {
+		job.Sink = sink
+	}
+	w.secured = nil
+	w.expect(2 * w.wait) // the data connection has a time-out of its own
+	defer w.expect(0)
+	results := make(chan dtp.Result, 1)
+	go func() {
+		res := dtp.Run(ctx, opener, job)
+		if w.expect(w.wait); res.Err != nil {
+			w.expect(w.brief())
+		}
+		results <- res
+	}()
+	err := w.send(e.cmd.Verb, e.cmd.Arg)
+	for begun := false; err == nil; {
+		o.reply, err = w.read(e.cmd.Verb)
+		if class := o.reply.Code.Class(); err == nil && class >= ftp.TransientFail {
+			err = &ftp.Error{Verb: e.cmd.Verb, Reply: o.reply}
+		} else if err == nil && !begun {
+			begun = true
+			close(goAhead)
+		}
+		if o.reply.Code.Class() == ftp.Completion {
+			break
+		}
+	}
+	if err != nil {
+		cancel(err)
+	}
+	res := <-results
+	o.opened, o.cutShort, o.text, o.tls = res.Opened, res.CutShort, bytes.Clone(sink.Bytes()), w.secured
+	o.judge(res.Err, err)
+	// Behind a refusal the replies are in step. Behind anything else nobody knows.
+	if reply := new(ftp.Error); (o.err != nil || o.enough) && !errors.As(err, &reply) {
+		w.broken = true
+	}
+}
+
+// judge says which of the two errors is the cause of the other.
+func (o *outcome) judge(data, control error) {
+	var reply *ftp.Error
+	switch {
+	case errors.Is(data, errEnough):
+		o.enough = true
+	case errors.As(control, &reply) && reply.Code != 421:
+		o.err = control // it is what cancelled the data connection, or tells why that ended
+		if open := new(dtp.OpenError); errors.As(data, &open) && !errors.As(open.Err, new(*ftp.Error)) {
+			o.err = data // it failed by itself, and the reply is what came of it
+		}
+	case data != nil && !errors.Is(data, control):
+		o.err = data
+	default:
+		o.err = control
+	}
+}
+
+// opened waits for the server's 150 before a handshake and before an upload.
+func (w *wire) opened(ctx context.Context, goAhead chan struct{}, upload bool) func(*dtp.Conn) error {
+	return func(*dtp.Conn) error {
+		if w.security == nil && !upload {
+			return nil
+		}
+		var impatient <-chan time.Time
+		if !upload {
+			impatient = time.After(goAheadAnyway)
+		}
+		select {
+		case <-goAhead:
+		case <-impatient:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+}
+
+// bounded keeps the first bytes of what comes.
+type bounded struct {
+	bytes.Buffer
+	most int
+}
+
+var errEnough = errors.New("more is not wanted")
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if free := b.most - b.Len(); len(p) > free {
+		n, _ := b.Buffer.Write(p[:free])
+		return n, errEnough
+	}
+	return b.Buffer.Write(p)
+}

@@ -1,0 +1,226 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
+	"miniftp/ftp"
+	"miniftp/ftp/ftptest"
+	"miniftp/ftp/server"
+)
+
+// Both families: one server that listens on both, by a name that has both.
+func TestDoctorFamilies(t *testing.T) {
+	fsys, _ := readable(t)
+	free := ftptest.ClosedPort(t)
+	srv, err := server.New(server.Options{
+		Listen: []string{free.String()},
+		Auth:   server.Static{"anonymous": {Anyone: true, Account: server.Account{FS: fsys, Perm: server.ReadOnly}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ls, _, err := srv.ListenAll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := connect.TcpAddr(ls[0].Addr()).Port()
+	d := newTestDoctor(t, port)
+	done := make(chan error, 2)
+	go func() { done <- srv.Serve(ls[0]) }()
+	other, err := listenOn(t, netip.AddrPortFrom(netip.IPv6Loopback(), port))
+	if err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	}
+	go func() { done <- srv.Serve(other) }()
+	defer func() {
+		_ = srv.Close()
+		<-done
+		<-done
+	}()
+	if err := d.examine(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(d.x.judge()); n > 0 {
+		t.Errorf("%d findings, such as %q", n, d.x.judge()[0].what)
+	}
+	seen := map[string]string{}
+	for _, r := range d.x.rows {
+		if r.corner.version == 0 {
+			seen[r.family] = ""
+			for _, c := range r.cells {
+				seen[r.family] += cellStates[c.state] + " "
+			}
+		}
+	}
+	if seen["IPv4"] != allWork+" " || seen["IPv6"] != "works absent works absent " {
+		t.Errorf("the rows are %q", seen)
+	}
+}
+
+// A page is never wider than 80 columns but for the command, and ASCII where it must be.
+func TestDoctorPage(t *testing.T) {
+	fsys, _ := readable(t)
+	srv := ftptest.NewServer(t, fsys, ftptest.WithTLS())
+	srv.Fail("PASV", ftptest.Announce(netip.MustParseAddr("10.0.0.5")))
+	for _, locale := range []string{"C", "C.UTF-8"} {
+		t.Setenv("LC_ALL", locale)
+		text := page(t, srv.URL+"/")
+		for line := range strings.Lines(text) {
+			if n := term.Cells(strings.TrimSuffix(line, "\n")); n > doctorWidth && !strings.HasPrefix(line, "Use:") {
+				t.Errorf("%d columns: %s", n, line)
+			}
+			if strings.TrimRight(line, " \n")+"\n" != line {
+				t.Errorf("%q ends in blanks", line)
+			}
+		}
+		for _, want := range []string{
+			"\n                       EPSV    PASV    EPRT    PORT\n  clear   IPv4         ok      fix 1   ok      ok\n",
+			"restart honest", "sizes honest", "\n1  PASV announces 10.0.0.5, an address behind NAT.", "\nUse:  miniftp get ",
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not in\n%s", want, text)
+			}
+		}
+		if locale == "C" && strings.ContainsFunc(text, func(c rune) bool { return c > 0x7e }) {
+			t.Errorf("not ASCII:\n%s", text)
+		}
+	}
+}
+
+// A password goes in the clear only where the URL allows it, and doctor says that it does.
+func TestDoctorPassword(t *testing.T) {
+	fsys, _ := readable(t)
+	srv := ftptest.NewServer(t, fsys, ftptest.WithTLS(), ftptest.WithUser("alice", "secret", server.ReadOnly))
+	at := strings.Replace(srv.URL, "://", "://alice:secret@", 1) + "/"
+	if j, exit, _ := examined(t, "--insecure", at); exit != verb.ExitOK || !slices.Equal(j.codes(), []string{"clear-login"}) {
+		t.Errorf("exit %d, %q", exit, j.codes())
+	}
+	before := len(srv.Commands())
+	j, exit, stderr := examined(t, strings.Replace(at, "ftp:", "ftpes:", 1))
+	if exit != verb.ExitTLS || !slices.Equal(j.codes(), []string{"certificate-untrusted"}) || !strings.Contains(stderr, "--pin sha256:") {
+		t.Errorf("exit %d, %q, %s", exit, j.codes(), stderr)
+	}
+	if n := slices.IndexFunc(srv.Commands()[before:], func(c ftp.Command) bool { return c.Verb != "AUTH" }); n >= 0 {
+		t.Errorf("in the clear it says %v", srv.Commands()[before+n])
+	}
+	if text := page(t, at); strings.Contains(text, "secret") {
+		t.Errorf("the password is printed:\n%s", text)
+	}
+	bare := ftptest.NewServer(t, fsys, ftptest.WithUser("alice", "secret", server.ReadOnly))
+	if j, _, _ := examined(t, strings.Replace(bare.URL, "://", "://alice:secret@", 1)); !slices.Equal(j.codes(), []string{"no-tls"}) {
+		t.Errorf("without TLS: %q", j.codes())
+	}
+}
+
+// An upload is tried only if asked for, and leaves nothing.
+func TestDoctorWrite(t *testing.T) {
+	fsys, _ := readable(t)
+	srv := ftptest.NewServer(t, fsys)
+	if _, _, _ = examined(t, srv.URL+"/"); slices.ContainsFunc(srv.Commands(), func(c ftp.Command) bool { return c.Verb == "STOR" || c.Verb == "DELE" }) {
+		t.Error("it wrote without being asked to")
+	}
+	if j, exit, _ := examined(t, "--write", srv.URL+"/"); exit != verb.ExitOK || j.Checks.Upload != "yes" || len(j.Findings) > 0 {
+		t.Errorf("exit %d, upload %q, %q", exit, j.Checks.Upload, j.codes())
+	}
+	if files, err := afero.ReadDir(fsys, "/"); err != nil || len(files) != 2 {
+		t.Errorf("%d files are there, %v", len(files), err)
+	}
+	srv.Fail("DELE", ftptest.Reply(550, "Permission denied."))
+	if j, _, _ := examined(t, "--write", srv.URL+"/"); !slices.Equal(j.codes(), []string{"write-left"}) {
+		t.Errorf("not removed: %q", j.codes())
+	}
+	srv.Fail("STOR", ftptest.Reply(550, "Permission denied."))
+	if j, exit, _ := examined(t, "--write", srv.URL+"/"); exit != verb.ExitRefused || !slices.Equal(j.codes(), []string{"write-refused"}) {
+		t.Errorf("refused: exit %d, %q", exit, j.codes())
+	}
+	srv.Heal()
+	srv.Fail("STOR", ftptest.ShortAfter(10))
+	if j, _, _ := examined(t, "--write", srv.URL+"/"); len(j.Findings) != 1 || !strings.HasPrefix(j.Findings[0].Code, "write-") {
+		t.Errorf("cut: %q", j.codes())
+	}
+	var out bytes.Buffer
+	if exit := flags.Run(t.Context(), verbs, []string{"miniftp", "doctor", "--write", srv.URL + "/a.txt"}, verb.Stdio{In: strings.NewReader(""), Out: &out, Err: &out}); exit != verb.ExitUsage {
+		t.Errorf("--write with a file: exit %d", exit)
+	}
+}
+
+// An interrupt ends it at once, whatever it waits for.
+func TestDoctorInterrupted(t *testing.T) {
+	fsys, _ := readable(t)
+	srv := ftptest.NewServer(t, fsys)
+	srv.Fail("EPRT", ftptest.NoCall(0))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		srv.WaitEvent(func(e ftp.Event) bool { // the two passive listings are over
+			d, ok := e.What.(ftp.TransferDone)
+			return ok && d.Verb == "MLSD"
+		})
+		cancel()
+	}()
+	var out, errs bytes.Buffer
+	exit := flags.Run(ctx, verbs, []string{"miniftp", "doctor", "--timeout", "10m", srv.URL + "/"}, verb.Stdio{In: strings.NewReader(""), Out: &out, Err: &errs})
+	if exit != verb.ExitInterrupted || errs.String() != "miniftp: interrupted\n" {
+		t.Errorf("exit %d, %q", exit, errs.String())
+	}
+}
+
+// What is not there, and what can't be read.
+func TestDoctorPaths(t *testing.T) {
+	fsys, _ := readable(t)
+	srv := ftptest.NewServer(t, fsys)
+	for _, tt := range []struct {
+		path, code, use string
+		exit            int
+	}{
+		{"none/none/", "no-directory", "", verb.ExitRefused},
+		{"none/none", "no-directory", "", verb.ExitRefused},
+		{"none.txt", "no-file", "ls ftp://", verb.ExitOK},
+	} {
+		j, exit, _ := examined(t, srv.URL+"/"+tt.path)
+		if exit != tt.exit || !slices.Equal(j.codes(), []string{tt.code}) || !strings.Contains(j.Use, tt.use) {
+			t.Errorf("%s: exit %d, %q, use %q", tt.path, exit, j.codes(), j.Use)
+		}
+	}
+	empty := ftptest.NewServer(t, nil)
+	j, exit, _ := examined(t, empty.URL)
+	if exit != verb.ExitOK || len(j.Findings) > 0 || j.Checks.Restart != "not tried" || j.Use != "miniftp ls "+empty.URL+"/" {
+		t.Errorf("an empty directory: exit %d, %q, restart %s, use %q", exit, j.codes(), j.Checks.Restart, j.Use)
+	}
+	if text := page(t, empty.URL); !strings.Contains(text, "restart not tried (no small file to read)") {
+		t.Errorf("it reads\n%s", text)
+	}
+	if j, exit, stderr := examined(t, "ftp://"+ftptest.ClosedPort(t).String()+"/"); exit != verb.ExitConnect || !slices.Equal(j.codes(), []string{"no-connection"}) {
+		t.Errorf("nobody listens: exit %d, %q, %s", exit, j.codes(), stderr)
+	}
+}
+
+// TestDoctorElsewhere: what is no FTP server at all is called so.
+func TestDoctorElsewhere(t *testing.T) {
+	t.Parallel()
+	verbtest.Long(t)
+	web := httptest.NewServer(http.NotFoundHandler())
+	defer web.Close()
+	mail := verbtest.NewHostile(t, func(h *verbtest.Hostile) {
+		h.On["greeting"] = func(c *verbtest.Victim, _ string) { c.Say("220 mx.example.net ESMTP ready") }
+	})
+	for name, addr := range map[string]string{"a web server": web.Listener.Addr().String(), "a mail server": mail.Addr} {
+		code, out, errs := try(t, "doctor", "--timeout", "200ms", "ftp://"+addr+"/")
+		if code != verb.ExitConnect || !strings.Contains(out, "no FTP server") || !strings.Contains(strings.Join(strings.Fields(out), " "), name[2:]) {
+			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
+		}
+	}
+}

@@ -1,0 +1,265 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+const (
+	doctorWidth = 80
+	gridAt      = 23 // the first column of the grid
+	gridStep    = 8
+)
+
+// sheet is the page that a report is printed on.
+type sheet struct {
+	strings.Builder
+	dot string // between two facts
+}
+
+// print writes a report for people: a page of 80 columns wherever it goes.
+func (s *report) print(out io.Writer) error {
+	p := &sheet{dot: " · "}
+	if !term.UTF8() {
+		p.dot = ", "
+	}
+	s.head(p)
+	s.grid(p)
+	s.summary(p)
+	for _, f := range s.findings {
+		p.wrapped(fmt.Sprintf("%-3d", f.n), f.what+" "+f.do)
+	}
+	if s.command != "" {
+		p.line("Use:  " + s.command)
+	} else if s.x.checks.noReading != nil && !s.x.triedByWriting() {
+		p.line("No way could be tried.")
+	} else {
+		p.line("No way works.")
+	}
+	text := p.String()
+	if !term.UTF8() {
+		text = term.ASCII(text)
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
+
+func (p *sheet) line(s string) { p.WriteString(strings.TrimRight(s, " ") + "\n") }
+
+// wrapped writes text behind a mark, its further lines set in as far.
+func (p *sheet) wrapped(mark, text string) {
+	for _, line := range term.Wrap(text, doctorWidth-term.Cells(mark)) {
+		p.line(mark + line)
+		mark = strings.Repeat(" ", term.Cells(mark))
+	}
+}
+
+// facts writes some facts with dots between them; no fact is broken in two, if it need not be.
+func (p *sheet) facts(all []string) {
+	line := ""
+	for _, f := range all {
+		switch {
+		case f == "":
+		case line == "":
+			line = f
+		case term.Cells(line)+term.Cells(p.dot)+term.Cells(f) <= doctorWidth-2:
+			line += p.dot + f
+		default:
+			p.wrapped("  ", line)
+			line = f
+		}
+	}
+	if line != "" {
+		p.wrapped("  ", line)
+	}
+}
+
+func (s *report) head(p *sheet) {
+	x := s.x
+	total := time.Duration(0)
+	for _, t := range x.steps {
+		if t.name == "connect" || t.name == "greeting" {
+			total += t.took
+		}
+	}
+	head := term.Pad(addrText(x), gridAt-1) + " " + x.greetingText()
+	if len(x.steps) > 0 {
+		right := millis(total)
+		room := doctorWidth - term.Cells(right) - 2
+		head = term.Pad(term.Fit(head, room), room) + "  " + right
+	}
+	p.line(head)
+	if x.greeting.Code == 0 {
+		return
+	}
+	facts := []string{}
+	if x.system != "" {
+		facts = append(facts, term.Fit(ftp.Printable(x.system), 40))
+	}
+	switch missing := x.missing(); {
+	case !x.asked:
+		facts = append(facts, "FEAT "+notAsked)
+	case errors.Is(x.unasked, client.ErrTimeout):
+		facts = append(facts, "FEAT not answered in time")
+	case x.unasked != nil:
+		facts = append(facts, "FEAT not answered")
+	case !x.hasFEAT:
+		facts = append(facts, "no FEAT")
+	case len(missing) > 0:
+		facts = append(facts, "FEAT lacks "+strings.Join(missing, ", "))
+	default:
+		facts = append(facts, "FEAT lacks nothing")
+	}
+	p.facts(facts)
+	facts = nil
+	for _, t := range x.steps {
+		facts = append(facts, t.name+" "+millis(t.took))
+	}
+	p.facts(facts)
+}
+
+func addrText(x *exam) string {
+	host := x.host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + x.port
+}
+
+func millis(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
+}
+
+// mark is what stands in a cell: ok, -, or the finding about it.
+func (s *report) mark(c *gridCell) string {
+	for _, f := range s.findings {
+		if f.level == note {
+			continue
+		}
+		for _, other := range f.cells {
+			if other == c && c.state != absent {
+				return fmt.Sprintf("fix %d", f.n)
+			}
+		}
+	}
+	if c.state == works {
+		return "ok"
+	}
+	return "-"
+}
+
+// rowName is the first two columns.
+func rowName(r *gridRow) string { return fmt.Sprintf("%-8s%s", r.protection(), r.family) }
+
+func (s *report) grid(p *sheet) {
+	head := strings.Repeat(" ", gridAt)
+	for _, way := range ways {
+		head += term.Pad(way, gridStep)
+	}
+	p.line(head)
+	for _, r := range s.x.rows {
+		line := term.Pad("  "+rowName(r), gridAt)
+		for way := range r.cells {
+			line += term.Pad(s.mark(&r.cells[way]), gridStep)
+		}
+		p.line(line + s.aside(r))
+	}
+}
+
+// aside is what stands behind a row that has no way, or whose certificate is bad.
+func (s *report) aside(r *gridRow) string {
+	if r.err != nil {
+		return r.aside(s.x)
+	}
+	for _, f := range s.findings {
+		for _, other := range f.rows {
+			if other == r {
+				return fmt.Sprintf("certificate: fix %d", f.n)
+			}
+		}
+	}
+	return ""
+}
+
+// words are the facts below the grid: name and what is so.
+func (x *exam) words() [][2]string {
+	k := &x.checks
+	var all [][2]string
+	add := func(name, is string) {
+		if is != "" {
+			all = append(all, [2]string{name, is})
+		}
+	}
+	file := string(notTried)
+	if k.noFile != "" {
+		file += " (" + k.noFile + ")"
+	}
+	if used, _ := x.use(); used != nil {
+		if k.noFile != "" {
+			add("restart", file)
+			add("sizes", file)
+		} else {
+			add("restart", string(k.restart))
+			add("sizes", x.sizeWord())
+		}
+	}
+	switch {
+	case k.mlsdRefused:
+		add("MLSD", "refused")
+	case x.greeting.Code != 0 && (!x.asked || x.unasked != nil):
+		add("MLSD", notAsked)
+	case x.greeting.Code != 0:
+		add("MLSD", yesNo(x.hasMLSD()))
+	}
+	if off, ok := k.zone(); ok && off == 0 {
+		add("LIST times", "UTC")
+	} else if ok {
+		add("LIST times", "another zone")
+	}
+	add("TLS session reuse", x.tlsWords())
+	if x.triedByWriting() {
+		add("the ways", "tried by uploads, as the account may not read")
+	}
+	if k.write != nil {
+		add("upload", k.write.String())
+	}
+	return all
+}
+
+// notAsked is what stands for an answer that could not be asked for without a login.
+const notAsked = "not asked"
+
+func (x *exam) sizeWord() string {
+	if len(x.checks.sizes) == 0 {
+		return "not told"
+	}
+	if len(seeSize(x)) > 0 {
+		return "wrong"
+	}
+	return string(honest)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func (s *report) summary(p *sheet) {
+	var facts []string
+	for _, w := range s.x.words() {
+		facts = append(facts, w[0]+" "+w[1])
+	}
+	p.facts(facts)
+}

@@ -1,0 +1,122 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// This file draws what goes over connections that stand, and how they end.
+
+// secured draws a TLS handshake. The client is the TLS client whoever dialed: of
+// all the roles only listening and dialing are ever reversed.
+func (t *Talk) secured(s ftp.TLS) {
+	how := s.Version
+	if s.Resumed {
+		how += ", resumed"
+	}
+	t.put(rung{left: "TLS client", arrow: t.Pen.arrow(ftp.ServerPI), right: "TLS server", notes: []string{how}})
+}
+
+// transferDone draws the bytes, then what waited for them.
+func (t *Talk) transferDone(h ftp.TransferDone) {
+	t.drawNext()
+	if t.began.Code != 0 { // there is no data connection to stand below
+		t.drawReply(t.began)
+		t.began = ftp.Reply{}
+	}
+	var reply *ftp.Error
+	if refused := errors.As(h.Err, &reply) && h.Bytes == 0; (t.opened || t.stands) && !refused {
+		t.bytes(h)
+	}
+	switch {
+	case t.final.Code == 0:
+	case errors.Is(h.Err, client.ErrSeam): // it answers ABOR, which was meant
+		t.put(rung{arrow: t.Pen.arrow(ftp.UserPI), right: fmt.Sprint(int(t.final.Code)), notes: []string{"as asked for"}})
+	default:
+		t.drawReply(t.final)
+	}
+	t.busy, t.opened, t.moving, t.final = "", false, false, ftp.Reply{}
+	if len(t.ahead) > 0 { // drawn as if it were sent only now: a transfer is drawn as a whole
+		t.busy, t.next, t.ahead = t.ahead[0].Verb, t.named(t.ahead[0]), t.ahead[1:]
+		t.moving = true
+	}
+	if len(t.finals) > 0 {
+		t.final, t.finals = t.finals[0], t.finals[1:]
+	}
+	if t.lost != nil {
+		t.end(*t.lost)
+	}
+}
+
+// bytes draws the double arrow, from the sender to the receiver.
+func (t *Talk) bytes(h ftp.TransferDone) {
+	took, speed := "in "+term.Span(h.Took), ""
+	if h.Bytes > 0 {
+		speed = term.Rate(h.Bytes, h.Took)
+	}
+	long, short := term.Size(h.Bytes)+" "+took, term.Size(h.Bytes)
+	r := rung{}
+	switch {
+	case t.Pen.fits(long):
+		r.right = speed
+	case t.Pen.fits(short):
+		r.right = strings.TrimSuffix(took+", "+speed, ", ")
+		long = short
+	default:
+		r.right = strings.TrimSuffix(long+", "+speed, ", ")
+		long = ""
+	}
+	to := ftp.UserPI
+	if h.Direction.Sender() == ftp.UserPI {
+		to = ftp.ServerPI
+	}
+	r.arrow = t.Pen.bytes(to, long, false)
+	if errors.Is(h.Err, client.ErrSeam) {
+		r.notes = []string{"a segment: " + client.ErrSeam.Error()}
+		t.put(r)
+		return
+	}
+	if why := cutShort(h.Err); why != "" {
+		r.arrow, r.bad = t.Pen.bytes(to, long, true), true
+		r.notes = []string{why}
+	}
+	t.put(r)
+}
+
+// cutShort says why the bytes stopped; nothing if they all went over.
+func cutShort(err error) string {
+	var cut *client.TruncatedError
+	var reply *ftp.Error
+	switch {
+	case err == nil, errors.Is(err, client.ErrUnconfirmed):
+		return ""
+	case errors.As(err, &cut) && cut.Want >= 0:
+		return fmt.Sprintf("cut short: %d of %d bytes", cut.Got, cut.Want)
+	case errors.As(err, &cut):
+		return fmt.Sprintf("cut short after %d bytes", cut.Got)
+	case errors.As(err, &reply):
+		return "" // the reply says it
+	}
+	return Reason(err)
+}
+
+// end draws why the control connection is gone, unless it ended by QUIT. A
+// transfer that it takes along is drawn first.
+func (t *Talk) end(h ftp.ControlClosed) {
+	t.unanswered()
+	if t.busy != "" && t.control.Side == ftp.UserPI {
+		t.lost = &h
+		return
+	}
+	var said *ftp.Error // its reply was drawn
+	if h.Err != nil && !errors.As(h.Err, &said) {
+		t.put(t.Pen.failed(rung{label: "control"}, ftp.UserPI, false, Reason(h.Err)))
+	}
+	t.flush()
+	delete(t.Talks, t.control.ID)
+}

@@ -1,0 +1,91 @@
+package files
+
+import (
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+func Hash(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "hash", Usage: "print checksums", ArgsUsage: "URL...",
+		Flags: connect.Flags(&cli.StringFlag{Name: "algo", Usage: "the hash `A`: SHA-256, SHA-512, SHA-1, MD5 or CRC32", Value: "SHA-256"}),
+		Description: flags.Examples("The server computes it (HASH, or XSHA256 and its like); if it can't, the file is read and hashed here. The lines are those of sha256sum.",
+			"miniftp hash ftp://127.0.0.1:2121/README.md",
+			"miniftp hash --algo md5 'ftp://127.0.0.1:2121/*.md'"),
+		Action: func(c *cli.Context) error { return runHash(e, c) },
+	}
+}
+
+// algoName takes sha256, SHA-256 or sha_256 alike.
+func algoName(s string) (string, bool) {
+	plain := func(s string) string { return strings.NewReplacer("-", "", "_", "").Replace(strings.ToUpper(s)) }
+	for _, name := range flags.Words["algo"] {
+		if plain(name) == plain(s) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+func runHash(e *verb.Env, c *cli.Context) error {
+	if err := verb.WantArgs(c, 1, -1); err != nil {
+		return err
+	}
+	algo, ok := algoName(c.String("algo"))
+	if !ok {
+		return verb.Usagef("--algo %q: %s", c.String("algo"), flags.ItIs("algo", strings.ToUpper(c.String("algo"))))
+	}
+	type sum struct {
+		URL  string `json:"url"`
+		Algo string `json:"algo"`
+		Sum  string `json:"sum"`
+		By   string `json:"by"` // server, or client
+	}
+	lines := e.NewJSONLines(c)
+	err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
+		digest, by, err := hashOne(e, k, f.Path, algo)
+		if err != nil {
+			return verb.At(r.Join(f.Path), err)
+		}
+		lines.Result(sum{r.Join(f.Path), algo, digest, by})
+		if !c.Bool("json") {
+			fmt.Fprintf(e.Out, "%s  %s\n", digest, shown(e, cmp.Or(f.Path, "/")))
+		}
+		return nil
+	})
+	return lines.End(err)
+}
+
+// hashOne asks the server, and reads the file where it can't answer.
+func hashOne(e *verb.Env, k *connect.Link, p, algo string) (digest, by string, err error) {
+	by = "server"
+	err = k.Do(func(cl *client.Client, _ int) (err error) {
+		_, digest, err = cl.Hash(k.Ctx, p, algo)
+		return err
+	})
+	var reply *ftp.Error
+	unsupported := errors.Is(err, errors.ErrUnsupported)
+	if errors.As(err, &reply) && (reply.Code == 500 || reply.Code == 501 || reply.Code == 502 || reply.Code == 504) {
+		unsupported = true
+	}
+	if unsupported {
+		by = "client"
+		h := client.NewHash(algo)
+		if _, err = k.CopyOut(p, false, h, nil); err == nil {
+			digest = hex.EncodeToString(h.Sum(nil))
+		}
+	}
+	return strings.ToLower(digest), by, err
+}

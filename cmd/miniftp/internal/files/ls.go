@@ -1,0 +1,224 @@
+package files
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+func Ls(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "ls", Usage: "list a directory", ArgsUsage: "URL...",
+		Flags: connect.Flags(
+			&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Usage: "type, permissions, size and time too"},
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "hidden names too"},
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"R"}, Usage: "everything below the directory, too"},
+			&cli.BoolFlag{Name: "directory", Aliases: []string{"d"}, Usage: "list a directory itself, not what is in it"},
+			&cli.BoolFlag{Name: "human", Aliases: []string{"h"}, Usage: "sizes such as 12.8 kB, in the long lines of -l"},
+			&cli.StringFlag{Name: "sort", Value: "name", Usage: "sort by `KEY`: name, size (largest first) or time (newest first)"},
+			&cli.BoolFlag{Name: "by-time", Aliases: []string{"t"}, Usage: "short for --sort time"},
+			&cli.BoolFlag{Name: "by-size", Aliases: []string{"S"}, Usage: "short for --sort size"},
+			&cli.BoolFlag{Name: "reverse", Aliases: []string{"r"}, Usage: "in the opposite order"},
+			&cli.BoolFlag{Name: "names", Aliases: []string{"1"}, Usage: "one bare name a line, as without -l", DefaultText: "true, unless --long is given"}),
+		Description: flags.Examples("One name a line; a directory's ends in /. --json prints an array of objects, one a line, in the order of the server unless a flag sorts them.",
+			"miniftp ls ftp://127.0.0.1:2121/",
+			"miniftp ls -lh --sort time ftp://127.0.0.1:2121/docs",
+			"miniftp ls --json 'ftp://127.0.0.1:2121/*.md'"),
+		Action: func(c *cli.Context) error { return runLs(e, c) },
+	}
+}
+
+// listed is one line of ls: the entry, and its name as it is shown.
+type listed struct {
+	name string
+	ftp.Entry
+}
+
+func runLs(e *verb.Env, c *cli.Context) error {
+	if err := verb.WantArgs(c, 1, -1); err != nil {
+		return err
+	}
+	out, err := newRows(e, c)
+	if err != nil {
+		return err
+	}
+	err = connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
+		name := func(it listed) string { return it.name }
+		if c.NArg() > 1 && f.Entry.Type == ftp.UnknownEntry { // tell the directories apart
+			name = func(it listed) string { return below(f.Path, it) }
+		}
+		return verb.At(r.Join(f.Path), listOne(e, c, k, r, f, func(it listed) {
+			it.name = name(it)
+			out.add(it)
+		}, out))
+	})
+	err = e.SayLast(err)
+	out.end()
+	return err
+}
+
+// listOne lists a directory, or tells about a file.
+func listOne(e *verb.Env, c *cli.Context, k *connect.Link, r *target.Remote, f connect.Found, add func(listed), out *rows) error {
+	if c.Bool("directory") {
+		return listItself(e, k, f, add)
+	}
+	hidden := func(name string) bool { return !c.Bool("all") && strings.HasPrefix(path.Base(name), ".") }
+	if f.Entry.Type != ftp.UnknownEntry && (!f.Entry.IsDir() || r.Pattern != "" && !c.Bool("recursive")) {
+		if !hidden(f.Path) {
+			add(listed{f.Path, f.Entry})
+		}
+		return nil
+	}
+	out.begin()
+	before := out.n
+	err := k.Do(func(cl *client.Client, _ int) error {
+		if err := out.back(before); err != nil {
+			return err
+		}
+		if c.Bool("recursive") {
+			return listTree(k, cl, f.Path, add, hidden)
+		}
+		var bad error
+		for entry, err := range cl.List(k.Ctx, f.Path) {
+			switch {
+			case err != nil:
+				bad = verb.FirstError(bad, err)
+			case !hidden(entry.Name):
+				add(listed{entry.Name, entry})
+			}
+		}
+		return bad
+	})
+	if out.n == before && f.Path != "" {
+		if it, ok := listFile(e, k, f.Path); ok {
+			add(it)
+			return nil // LIST of a file names it, or says no
+		}
+	}
+	return err
+}
+
+// listItself lists what a URL names, be it a directory.
+func listItself(e *verb.Env, k *connect.Link, f connect.Found, add func(listed)) error {
+	if f.Entry.Type == ftp.UnknownEntry {
+		err := k.Do(func(cl *client.Client, _ int) (err error) {
+			f.Entry, err = cl.Stat(k.Ctx, f.Path)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	add(listed{cmp.Or(f.Path, "."), f.Entry})
+	return nil
+}
+
+func listTree(k *connect.Link, cl *client.Client, root string, add func(listed), hidden func(string) bool) error {
+	var bad error
+	for entry, err := range cl.Walk(k.Ctx, root) {
+		if err != nil {
+			bad = verb.FirstError(bad, err)
+			continue
+		}
+		name := strings.TrimPrefix(strings.TrimPrefix(entry.Path, strings.TrimRight(root, "/")), "/")
+		if !hidden(name) {
+			add(listed{name, entry.Entry})
+		}
+	}
+	return bad
+}
+
+func listFile(e *verb.Env, k *connect.Link, p string) (it listed, ok bool) {
+	_ = k.Do(func(cl *client.Client, _ int) error {
+		entry, err := cl.Stat(k.Ctx, p)
+		if err == nil && !entry.IsDir() {
+			it, ok = listed{target.Base(p), entry}, true
+		}
+		return nil
+	})
+	return it, ok
+}
+
+// below is the path of what was listed in a directory, or of a file that was
+// listed itself.
+func below(dir string, it listed) string {
+	if dir == "" || target.Base(dir) == it.name && !it.IsDir() {
+		return cmp.Or(dir, it.name)
+	}
+	return target.JoinRemote(dir, it.name)
+}
+
+// shownAs is the name as it is printed, a directory's with a slash.
+func shownAs(e *verb.Env, it listed) string {
+	name := shown(e, it.name)
+	if it.IsDir() {
+		name += "/"
+	}
+	return name
+}
+
+// shown is a name as standard output takes it: without control characters, and
+// where a program reads it, with the bytes that are not UTF-8 as they are.
+func shown(e *verb.Env, name string) string {
+	if term.IsTerminal(e.Out) || utf8.ValidString(name) {
+		return ftp.Printable(name)
+	}
+	var b strings.Builder
+	for name != "" {
+		c, n := utf8.DecodeRuneInString(name)
+		if c == utf8.RuneError && n == 1 {
+			b.WriteByte(name[0])
+		} else {
+			b.WriteString(ftp.Printable(name[:n]))
+		}
+		name = name[n:]
+	}
+	return b.String()
+}
+
+// longLine is a line of ls -l; bytes writes its size.
+func longLine(e *verb.Env, it listed, bytes func(int64) string) string {
+	mode := "?????????"
+	if it.HasMode {
+		mode = it.Mode.Perm().String()[1:]
+	} else if it.Perm != "" {
+		mode = fmt.Sprintf("%-9s", it.Perm)
+	}
+	size := ""
+	if it.Size >= 0 && !it.IsDir() {
+		size = bytes(it.Size)
+	}
+	when := ""
+	if !it.Modified.IsZero() {
+		when = it.Modified.UTC().Format("2006-01-02 15:04")
+	}
+	line := fmt.Sprintf("%s%s %13s  %-16s  %s", typeLetter(it.Entry), mode, size, when, shownAs(e, it))
+	if it.Target != "" {
+		line += " -> " + shown(e, it.Target)
+	}
+	return line
+}
+
+func typeLetter(e ftp.Entry) string {
+	switch {
+	case e.IsDir():
+		return "d"
+	case e.Type == ftp.LinkEntry:
+		return "l"
+	case e.Type == ftp.FileEntry:
+		return "-"
+	}
+	return "?"
+}

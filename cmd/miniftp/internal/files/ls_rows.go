@@ -1,0 +1,196 @@
+package files
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+)
+
+// row is one line of ls, and what it is sorted by.
+type row struct {
+	key        int64
+	name, text string
+}
+
+// rows prints what ls lists: sorted as long as it fits into so much memory, and what
+// comes behind that as the server sends it.
+type rows struct {
+	e       *verb.Env
+	key     func(listed) int64 // sorts before the name
+	reverse bool
+	text    func(listed) string
+	json    bool
+	stream  bool // print each entry as it comes
+
+	told map[string]bool // names of the listing at work that stream printed
+	skip map[string]bool // of those, the ones that a retry lists again
+
+	kept    []row
+	held    int // bytes
+	n       int // entries so far
+	printed int // elements of the array, or lines
+}
+
+// sortKeys are the words of --sort.
+var sortKeys = map[string]func(listed) int64{
+	"name": func(listed) int64 { return 0 },
+	"size": func(it listed) int64 { return -it.Size },
+	"time": func(it listed) int64 { return -it.Modified.UnixMicro() },
+}
+
+// newRows reads the flags that say what ls prints, and in which order.
+func newRows(e *verb.Env, c *cli.Context) (*rows, error) {
+	word, err := sortWord(c)
+	if err != nil {
+		return nil, err
+	}
+	out := &rows{e: e, key: sortKeys[word], text: func(it listed) string { return shownAs(e, it) }, reverse: c.Bool("reverse")}
+	if out.json = c.Bool("json"); out.json {
+		e.JsonFailed = out.fail
+	}
+	switch {
+	case out.key == nil:
+		return nil, verb.Usagef("--sort %q: %s", word, flags.ItIs("sort", word))
+	case out.json:
+		out.text = jsonText
+		out.stream = word == "name" && !flags.Asked(c, "sort") && !out.reverse
+	case c.Bool("long") && !flags.Asked(c, "names"), flags.Asked(c, "long"):
+		bytes := func(n int64) string { return fmt.Sprint(n) }
+		if c.Bool("human") {
+			bytes = term.Size
+		}
+		out.text = func(it listed) string { return longLine(e, it, bytes) }
+	}
+	return out, nil
+}
+
+// sortWord is the word of --sort, which -t and -S are short for. The command line overrides
+// the environment.
+func sortWord(c *cli.Context) (string, error) {
+	word, typed := "", ""
+	for _, f := range []struct{ flag, word string }{{"sort", c.String("sort")}, {"by-time", "time"}, {"by-size", "size"}} {
+		switch {
+		case f.flag != "sort" && !c.Bool(f.flag):
+		case !flags.Asked(c, f.flag):
+			word = cmp.Or(word, f.word)
+		case typed != "" && typed != f.word:
+			return "", verb.Usagef("ls sorts by one key only: -t is --sort time, -S is --sort size")
+		default:
+			typed = f.word
+		}
+	}
+	return cmp.Or(typed, word, "name"), nil
+}
+
+func (p *rows) add(it listed) {
+	p.n++
+	it.name = strings.Clone(it.name)
+	r := row{p.key(it), it.name, p.text(it)}
+	if p.stream {
+		p.streamed(r)
+		return
+	}
+	if p.printed > 0 {
+		p.print(r.text)
+		return
+	}
+	const header = 100 // of a row, in a slice that grows
+	p.kept = append(p.kept, r)
+	if p.held += header + len(r.name) + len(r.text); p.held > maxHeld {
+		p.e.Note("there are very many entries: from here on they are not sorted")
+		p.flush()
+	}
+}
+
+// streamed prints an entry at once, unless an earlier try of the same listing did.
+func (p *rows) streamed(r row) {
+	if p.skip[r.name] {
+		return
+	}
+	const header = 64 // of a name in a map that grows
+	if p.held += header + len(r.name); p.told != nil && p.held <= maxHeld {
+		p.told[r.name] = true
+	} else {
+		p.told = nil // too many to remember
+	}
+	p.print(r.text)
+}
+
+// begin is called before a listing that may be tried again.
+func (p *rows) begin() {
+	if p.stream {
+		p.told, p.skip, p.held = map[string]bool{}, nil, 0
+	}
+}
+
+// back forgets what came behind the first n entries, to list it once more.
+func (p *rows) back(n int) error {
+	switch {
+	case n == p.n:
+	case p.stream && p.told != nil:
+		p.skip = p.told
+	case p.stream || p.printed > 0:
+		return errors.New("the connection broke in the middle of a long listing")
+	default:
+		p.kept, p.n = p.kept[:n], n
+	}
+	return nil
+}
+
+// flush prints in order what was kept.
+func (p *rows) flush() {
+	slices.SortStableFunc(p.kept, func(a, b row) int {
+		order := cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.name, b.name))
+		if p.reverse {
+			return -order
+		}
+		return order
+	})
+	for _, r := range p.kept {
+		p.print(r.text)
+	}
+	p.kept = nil
+}
+
+func (p *rows) print(text string) {
+	before, after := "", "\n"
+	if p.json {
+		before, after = ",\n", ""
+		if p.printed == 0 {
+			before = "[\n"
+		}
+	}
+	p.printed++
+	fmt.Fprint(p.e.Out, before, text, after)
+}
+
+// fail adds a failure as the last element of the array of --json.
+func (p *rows) fail(err error) {
+	p.flush()
+	p.print(verb.JSONLine(verb.NewFailure("", err)))
+}
+
+// end prints the rest.
+func (p *rows) end() {
+	p.flush()
+	switch {
+	case !p.json:
+	case p.printed == 0:
+		fmt.Fprint(p.e.Out, "[]\n")
+	default:
+		fmt.Fprint(p.e.Out, "\n]\n")
+	}
+}
+
+// jsonText is an entry as an element of a JSON array.
+func jsonText(it listed) string { return verb.JSONLine(toJSON(it)) }
+
+const maxHeld = 8 << 20 // bytes in memory at once

@@ -1,0 +1,138 @@
+package meter
+
+import (
+	"errors"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp/client"
+)
+
+// JSONTrouble is the part of a line of --json that says what went wrong.
+type JSONTrouble struct {
+	Error string `json:"error,omitempty"`
+	Kind  string `json:"kind,omitempty"` // see failureKinds
+	Reply string `json:"reply,omitempty"`
+}
+
+// TroubleOf returns what err has to say, and the exit code.
+func TroubleOf(did string, err error) (JSONTrouble, int) {
+	if err == nil {
+		return JSONTrouble{}, verb.ExitOK
+	}
+	f := verb.NewFailure(did, err)
+	return JSONTrouble{f.Error, f.Kind, f.Reply}, f.Exit
+}
+
+// TransferResult is one line of --json for get, put and copy.
+type TransferResult struct {
+	URL      string  `json:"url,omitempty"`
+	Local    string  `json:"local,omitempty"`
+	From     string  `json:"from,omitempty"` // of copy
+	To       string  `json:"to,omitempty"`
+	Raw      []byte  `json:"raw,omitempty"` // Local, or the name at the end of URL or From, in base64, if it is not UTF-8
+	Bytes    int64   `json:"bytes"`
+	Seconds  float64 `json:"seconds"`
+	Direct   *bool   `json:"direct,omitempty"` // of copy: the data did not come here
+	Verified string  `json:"verified,omitempty"`
+	LeftOut  string  `json:"left_out,omitempty"` // why it was not transferred
+	JSONTrouble
+	Exit int `json:"exit"`
+}
+
+// Moved fills in how a transfer went.
+func (t TransferResult) Moved(res client.Result) TransferResult {
+	t.Bytes, t.Seconds, t.Verified = res.Bytes, res.Took.Seconds(), res.Verified
+	return t
+}
+
+// Results is what --json of get, put and copy prints. It is safe for concurrent use.
+type Results struct {
+	*verb.JSONLines
+	began time.Time
+
+	omitted int64 // guarded by mu
+	one     bool  // only one file was asked for, whose line needs no summary
+}
+
+func NewResults(e *verb.Env, c *cli.Context) *Results {
+	return &Results{JSONLines: e.NewJSONLines(c), began: time.Now(), one: c.NArg() <= 2 && !c.Bool("recursive")}
+}
+
+// Add prints a line. It returns err, which has one then.
+func (r *Results) Add(t TransferResult, err error) error {
+	if !r.On {
+		return err
+	}
+	t = t.withRaw()
+	if err == nil {
+		r.Result(t)
+		return nil
+	}
+	t.JSONTrouble, t.Exit = TroubleOf(r.Verb, err)
+	t.URL, t.From, t.To = verb.MaskPassword(t.URL), verb.MaskPassword(t.From), verb.MaskPassword(t.To) // as in the error
+	return r.FailedRow(t, err)
+}
+
+// Omit prints a line for a name that is left out, which is neither done nor failed.
+func (r *Results) Omit(t TransferResult, why string) {
+	t.LeftOut = why
+	r.Mu.Lock()
+	defer r.Mu.Unlock()
+	r.omitted++
+	if r.On {
+		_, _ = io.WriteString(r.E.Out, verb.JSONLine(t.withRaw())+"\n")
+	}
+}
+
+// withRaw adds the bytes of a name that is not UTF-8.
+func (t TransferResult) withRaw() TransferResult {
+	for _, name := range []string{t.Local, t.URL, t.From} {
+		if !utf8.ValidString(name) {
+			t.Raw = []byte(target.Base(name))
+			if name == t.Local {
+				t.Raw = []byte(name)
+			}
+			break
+		}
+	}
+	return t
+}
+
+// AddFailure is add for what failed before there was a transfer. An error that has a line
+// already gets no other one.
+func (r *Results) AddFailure(t TransferResult, err error) error {
+	var told verb.Reported
+	var done verb.Rowed
+	if err == nil || errors.As(err, &told) || errors.As(err, &done) {
+		return err
+	}
+	return r.Add(t, err)
+}
+
+// End prints the summary, with what the meter has counted, unless all is said by the line
+// of the one file that was asked for. It returns err.
+func (r *Results) End(err error, m *Meter) error {
+	if r.On && r.one {
+		err = r.E.SayLast(err)
+		if r.Done+r.Failed == 1 {
+			return err
+		}
+	}
+	return r.EndWith(err, func(s verb.Summary) any {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return struct {
+			verb.Summary
+			Files   int64   `json:"files"`
+			Bytes   int64   `json:"bytes"`
+			Seconds float64 `json:"seconds"`
+			LeftOut int64   `json:"left_out"`
+		}{s, m.files, m.bytes, time.Since(r.began).Seconds(), m.kept + r.omitted}
+	})
+}

@@ -1,0 +1,299 @@
+package mirror
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/afero"
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/fsroot"
+	"miniftp/ftp/client"
+)
+
+func Command(e *verb.Env) *cli.Command {
+	all := new(filters)
+	return &cli.Command{
+		Name: "mirror", Usage: "make a directory a copy of another one", ArgsUsage: "SRC DST",
+		Flags: connect.Flags(
+			&cli.BoolFlag{Name: "delete", Usage: "delete what the source does not have"},
+			&cli.IntFlag{Name: "max-delete", Value: -1, Usage: "delete at most `N` names", DefaultText: "no limit"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "change nothing; print what would be done"},
+			&cli.GenericFlag{Name: "include", Value: &filterWord{all, true}, Usage: "mirror names that match the pattern `G`; it may be repeated and mixed with --exclude: the first pattern that matches decides", DefaultText: "none"},
+			&cli.GenericFlag{Name: "exclude", Value: &filterWord{all, false}, Usage: "neither copy nor delete names that match the pattern `G`", DefaultText: "none"},
+			&cli.BoolFlag{Name: "checksum", Usage: "compare contents instead of size and time: by the server's HASH or XCRC, or by reading the files"},
+			&cli.BoolFlag{Name: "newer", Usage: "copy only files that are newer at the source"},
+			&cli.BoolFlag{Name: "perms", Usage: "copy permissions, too"},
+			&cli.StringFlag{Name: "links", Value: "skip", Usage: "treat symbolic links as `skip|follow|copy` says: leave them out, copy what they lead to, or make links, if they stay inside the tree"},
+			verb.StrictFlag()),
+		Description: flags.Examples("Puts the contents of SRC into DST, which is made if missing. Each is a URL or a directory. Only files that differ in size or time are copied. A run that was interrupted is continued by the next one. Links and names that FTP can't send are left out and told once, at the end. "+
+			"Patterns are rsync's: *.iso is any name, docs/ directories only, /docs the one at the top, docs/** all below.",
+			"miniftp mirror ftp://127.0.0.1:2121/docs docs-mirror",
+			"miniftp mirror --delete --exclude '*.tmp' docs ftp://127.0.0.1:2121/copy",
+			"miniftp mirror --dry-run --json ftp://127.0.0.1:2121/docs docs-mirror"),
+		Action: func(c *cli.Context) error { return runMirror(e, c, *all) },
+	}
+}
+
+// mirrorSide is one of the two arguments.
+type mirrorSide struct {
+	tree  client.Tree
+	k     *connect.Link // of a URL
+	r     *target.Remote
+	local string // as given, if it is no URL
+	made  bool   // the directory was made
+	open  io.Closer
+}
+
+func (s *mirrorSide) close() {
+	if s.k != nil {
+		s.k.Close()
+	}
+	if s.open != nil {
+		_ = s.open.Close()
+	}
+}
+
+// name is a file of the tree in messages.
+func (s *mirrorSide) name(rel string) string {
+	switch {
+	case s.r != nil && rel == "":
+		return s.r.String()
+	case s.r != nil:
+		return s.r.Join(target.JoinRemote(s.r.Path, rel))
+	}
+	return filepath.Join(s.local, filepath.FromSlash(rel))
+}
+
+func runMirror(e *verb.Env, c *cli.Context, all filters) error {
+	if err := verb.WantArgs(c, 2, 2); err != nil {
+		return err
+	}
+	o, err := mirrorOptions(c, all)
+	if err != nil {
+		return err
+	}
+	if err := apart(c.Args().Get(0), c.Args().Get(1)); err != nil {
+		return err
+	}
+	lines := e.NewJSONLines(c)
+	src, err := mirrorSource(e, c, c.Args().Get(0))
+	if err != nil {
+		return lines.End(err)
+	}
+	defer src.close()
+	dst, err := mirrorTarget(e, c, c.Args().Get(1))
+	if err != nil {
+		return lines.End(err)
+	}
+	defer dst.close()
+	show := newMirrorShow(e, c, lines, src, dst)
+	o.Observe, o.Progress = show.observe, show.progress
+	if k := src.k; k != nil {
+		o.Retry = k.Retry()
+	} else if k := dst.k; k != nil {
+		o.Retry = k.Retry()
+	}
+	o.Retry.Told = show.told
+	if dst.made {
+		show.observe(client.Action{Kind: client.MakeDir})
+	}
+	res, err := client.Mirror(c.Context, client.MirrorPlan{From: src.tree, To: dst.tree, MirrorOptions: o})
+	if dst.made {
+		res.Dirs++
+	}
+	return show.end(res, err)
+}
+
+// apart refuses two trees of which one is in the other: --delete would take the source
+// for what it does not have, and without it copies would be copied without end.
+func apart(src, dst string) error {
+	if verb.IsURL(src) != verb.IsURL(dst) {
+		return nil
+	}
+	a, b := realPath(src), realPath(dst)
+	if verb.IsURL(src) {
+		from, err := target.ParseRemote(src)
+		if err != nil {
+			return err
+		}
+		to, err := target.ParseRemote(dst)
+		if err != nil || from.Addr != to.Addr {
+			return err
+		}
+		a, b = path.Join("/", from.Path), path.Join("/", to.Path)
+	}
+	if within(a, b) || within(b, a) {
+		return verb.Usagef("%s and %s are one in the other: such a mirror would never be done", verb.MaskPassword(src), verb.MaskPassword(dst))
+	}
+	return nil
+}
+
+// within reports whether path a is b, or in it.
+func within(a, b string) bool {
+	return a == b || strings.HasPrefix(a, strings.TrimRight(b, "/")+"/")
+}
+
+// realPath is a directory's path without links, as far as it is there.
+func realPath(dir string) string {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		abs = dir
+	}
+	missing := ""
+	for {
+		found, err := filepath.EvalSymlinks(abs)
+		if err == nil {
+			return filepath.ToSlash(filepath.Join(found, missing))
+		}
+		up := filepath.Dir(abs)
+		if up == abs {
+			return filepath.ToSlash(filepath.Join(abs, missing))
+		}
+		abs, missing = up, filepath.Join(filepath.Base(abs), missing)
+	}
+}
+
+func mirrorOptions(c *cli.Context, all filters) (client.MirrorOptions, error) {
+	o := client.MirrorOptions{
+		Delete: c.Bool("delete"), DryRun: c.Bool("dry-run"), Checksum: c.Bool("checksum"), Newer: c.Bool("newer"),
+		Perms: c.Bool("perms"), Parallel: connect.Parallel(c),
+	}
+	if len(all) > 0 {
+		o.Select = all.selects
+	}
+	switch n := c.Int("max-delete"); {
+	case flags.Asked(c, "max-delete") && n < 0:
+		return o, verb.Usagef("--max-delete %d: it can't be negative", n)
+	case n == 0:
+		o.MaxDelete = -1
+	case n > 0:
+		o.MaxDelete = n
+	}
+	switch how := c.String("links"); how {
+	case "skip":
+	case "follow":
+		o.Links = client.FollowLinks
+	case "copy":
+		o.Links = client.CopyLinks
+	default:
+		return o, verb.Usagef("--links %q: %s", how, flags.ItIs("links", how))
+	}
+	if c.Bool("ascii") {
+		return o, verb.Usagef("--ascii does not go with mirror: sizes would differ each time")
+	}
+	return o, nil
+}
+
+// mirrorRemote opens the tree that a URL names.
+func mirrorRemote(e *verb.Env, c *cli.Context, url string) (*mirrorSide, error) {
+	k, r, err := connect.OpenArg(e, c, url)
+	if err != nil {
+		return nil, err
+	}
+	if r.Ascii {
+		k.Close()
+		return nil, verb.Usagef(";type=a does not go with mirror: sizes would differ each time")
+	}
+	s := &mirrorSide{k: k, r: r}
+	err = k.Retry().Do(c.Context, func(int) error {
+		fsys, err := client.NewFs(c.Context, k.Pool, r.Path)
+		if err == nil { // the login, too, comes before anything is made
+			err = k.Pool.Do(c.Context, func(*client.Client) error { return nil })
+		}
+		s.tree = client.Tree{FS: fsys}
+		return connect.TlsHint(connect.LoginHint(err, k.Opts), k.Opts)
+	})
+	if err != nil {
+		k.Close()
+		return nil, verb.At(r.String(), err)
+	}
+	k.Stood.Store(true)
+	return s, nil
+}
+
+func mirrorSource(e *verb.Env, c *cli.Context, arg string) (*mirrorSide, error) {
+	if verb.IsURL(arg) {
+		s, err := mirrorRemote(e, c, arg)
+		if err == nil {
+			err = s.isDir()
+		}
+		return s, err
+	}
+	info, err := os.Stat(arg)
+	if err == nil && !info.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		return nil, verb.LocalProblem(arg, err)
+	}
+	return plainSide(arg)
+}
+
+// IsDir is why a URL is no directory: that is to be known before one is made for it.
+func (s *mirrorSide) isDir() error {
+	if s.r.Path == "" {
+		return nil
+	}
+	fsys, ok := s.tree.FS.(*client.Fs)
+	if !ok {
+		return nil
+	}
+	err := s.k.Retry().Do(s.k.Ctx, func(int) error { return fsys.CheckRoot() })
+	var no *fs.PathError
+	if errors.As(err, &no) { // the server has its own words for it
+		err = s.k.Do(func(cl *client.Client, _ int) error { return cl.ChangeDir(s.k.Ctx, s.r.Path) })
+	}
+	if err != nil {
+		s.close()
+	}
+	return verb.At(s.r.String(), err)
+}
+
+// plainSide is a directory on the disk, whose links may lead anywhere.
+func plainSide(dir string) (*mirrorSide, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, verb.LocalProblem(dir, err)
+	}
+	return &mirrorSide{local: dir, tree: client.Tree{FS: afero.NewOsFs(), Root: filepath.ToSlash(abs)}}, nil
+}
+
+// mirrorTarget opens the destination. Nothing is written outside of a local one,
+// whatever links are in it.
+func mirrorTarget(e *verb.Env, c *cli.Context, arg string) (*mirrorSide, error) {
+	if verb.IsURL(arg) {
+		return mirrorRemote(e, c, arg)
+	}
+	if arg == "" {
+		return nil, verb.Usagef("the destination has no name")
+	}
+	info, err := os.Stat(arg)
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case missing && c.Bool("dry-run"):
+		return plainSide(arg)
+	case missing:
+		err = os.MkdirAll(arg, 0o777)
+	case err == nil && !info.IsDir():
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		return nil, verb.LocalProblem(arg, err)
+	}
+	root, err := fsroot.OpenRoot(arg)
+	if err != nil {
+		return nil, verb.LocalProblem(arg, err)
+	}
+	return &mirrorSide{local: arg, tree: client.Tree{FS: root.WithUpwardLinks(), Root: "/"}, made: missing, open: root}, nil
+}

@@ -1,0 +1,216 @@
+package mirror
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/meter"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// mirrorShow says what a mirror does: bars, the plan of a dry run, JSON.
+type mirrorShow struct {
+	e        *verb.Env
+	src, dst *mirrorSide
+	copying  string // the word for it
+	dry      bool
+	lines    *verb.JSONLines
+	left     *verb.Omissions
+	meter    *meter.Meter
+
+	mu    sync.Mutex
+	bars  map[string]*meter.Transfer
+	draws map[string]func(done, total int64)
+	first error
+}
+
+func newMirrorShow(e *verb.Env, c *cli.Context, lines *verb.JSONLines, src, dst *mirrorSide) *mirrorShow {
+	s := &mirrorShow{
+		e: e, src: src, dst: dst, copying: "copy", dry: c.Bool("dry-run"), lines: lines,
+		meter: meter.New(e, c), left: e.NewOmissions(c), bars: map[string]*meter.Transfer{}, draws: map[string]func(done, total int64){},
+	}
+	switch {
+	case src.r != nil && dst.r == nil:
+		s.copying = "get"
+	case dst.r != nil && src.r == nil:
+		s.copying = "put"
+	}
+	s.meter.Summary = false // the names of all files would scroll by
+	if s.dry {
+		e.Resume = ""
+		s.meter.Hide()
+	}
+	s.meter.Total(true)
+	return s
+}
+
+// observe is client.MirrorOptions.Observe.
+func (s *mirrorShow) observe(a client.Action) {
+	switch {
+	case a.Stage == client.ActionPlanned:
+		s.meter.Expect(a.Size)
+	case a.Stage == client.ActionBegun:
+		t := s.meter.File(a.Path)
+		s.mu.Lock()
+		s.bars[a.Path], s.draws[a.Path] = t, t.Progress()
+		s.mu.Unlock()
+	default:
+		s.mu.Lock()
+		t := s.bars[a.Path]
+		delete(s.bars, a.Path)
+		delete(s.draws, a.Path)
+		s.mu.Unlock()
+		if t != nil {
+			t.Done(a.Result, a.Err)
+		}
+		s.done(a)
+	}
+}
+
+func (s *mirrorShow) progress(path string, done, total int64) {
+	s.mu.Lock()
+	draw := s.draws[path]
+	s.mu.Unlock()
+	if draw != nil {
+		draw(done, total)
+	}
+}
+
+// done tells of one Action: an error, a line of the plan, or JSON.
+func (s *mirrorShow) done(a client.Action) {
+	err := s.explain(a.Err)
+	switch {
+	case err != nil:
+		err = s.lines.FailedRow(s.row(a, err), err)
+		s.e.SayError(err)
+		s.first = verb.FirstError(s.first, err)
+	case s.lines.On:
+		s.lines.Result(s.row(a, nil))
+	case s.dry && a.Kind != client.LeaveOut:
+		fmt.Fprintln(s.e.Out, s.planLine(a))
+	}
+	if err == nil && a.Kind == client.LeaveOut {
+		s.left.Add(s.src.name(a.Path), a.Why)
+	}
+}
+
+// word is the name of what is done.
+func (s *mirrorShow) word(a client.Action) string {
+	if a.Kind == client.CopyFile {
+		return s.copying
+	}
+	return a.Kind.String()
+}
+
+func (s *mirrorShow) planLine(a client.Action) string {
+	name := ftp.Printable(a.Path)
+	if a.Dir || a.Kind == client.MakeDir {
+		name += "/"
+	}
+	if a.Path == "" {
+		name = "./"
+	}
+	line := fmt.Sprintf("%-7s %s", s.word(a), name)
+	switch a.Kind {
+	case client.CopyFile:
+		line += fmt.Sprintf("   %s   %s", term.Size(a.Size), a.Why)
+	case client.MakeLink:
+		line += " -> " + ftp.Printable(a.Target)
+	}
+	return line
+}
+
+// explain puts the name before an error that it is about: the local file or the URL.
+func (s *mirrorShow) explain(err error) error {
+	var m *client.MirrorError
+	if !errors.As(err, &m) {
+		return err
+	}
+	side := s.src
+	if m.Dst {
+		side = s.dst
+	}
+	var local *client.LocalError
+	if errors.As(m.Err, &local) {
+		return verb.LocalProblem(side.name(m.Path), m.Err)
+	}
+	inner := m.Err
+	if side.k != nil {
+		inner = connect.TlsHint(connect.LoginHint(inner, side.k.Opts), side.k.Opts)
+	}
+	return verb.At(side.name(m.Path), inner)
+}
+
+// told says that something is tried again.
+func (s *mirrorShow) told(err error, wait time.Duration) {
+	s.e.Note("%v; trying again in %v", s.explain(err), wait)
+}
+
+// end closes the bars and the JSON, and sums up.
+func (s *mirrorShow) end(res client.MirrorResult, err error) error {
+	s.meter.Wait()
+	var failed error
+	if err != nil {
+		failed = s.explain(err)
+		if s.first != nil && !verb.Interrupted(s.e.Ctx) {
+			failed = verb.Reported{Err: s.first}
+			if verb.ExitCode(err) == verb.ExitLocal { // a full disk explains more than what failed before
+				failed = verb.Reported{Err: err}
+			}
+		}
+	}
+	failed = verb.FirstError(failed, s.left.Tell())
+	if s.lines.On {
+		return s.lines.EndWith(failed, func(sum verb.Summary) any { return mirrorSummary(sum, res) })
+	}
+	if !s.e.Quiet && !verb.Interrupted(s.e.Ctx) {
+		s.e.Say(s.summary(res))
+	}
+	return failed
+}
+
+// summary is the line at the end.
+func (s *mirrorShow) summary(r client.MirrorResult) string {
+	copied, deleted, made := "copied", "deleted", "made"
+	if s.dry {
+		copied, deleted, made = "to copy", "to delete", "to make"
+	}
+	count := func(n int64, what string) string { return humanize.Comma(n) + " " + what }
+	var parts []string
+	if r.Files > 0 {
+		head := term.FileCount(r.Files) + " " + copied + ", " + term.Size(r.Bytes)
+		if !s.dry {
+			head += fmt.Sprintf(" in %s (%s)", term.InSeconds(r.Took), term.Rate(r.Bytes, r.Took))
+		}
+		parts = append(parts, head)
+	} else {
+		parts = append(parts, "nothing "+copied)
+	}
+	for _, p := range []struct {
+		n    int64
+		what string
+	}{
+		{r.Dirs, term.Plural(r.Dirs, "directory", "directories") + " " + made},
+		{r.Links, term.Plural(r.Links, "link", "links") + " " + made},
+		{r.Changed, term.Plural(r.Changed, "time or mode", "times or modes") + " set"},
+		{r.Deleted, deleted},
+		{r.Unchanged, term.Plural(r.Unchanged, "file is", "files are") + " the same"},
+		{r.Skipped, "left out"},
+		{r.Failed, "failed"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, count(p.n, p.what))
+		}
+	}
+	return strings.Join(parts, "; ")
+}

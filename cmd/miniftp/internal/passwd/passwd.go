@@ -1,0 +1,167 @@
+package passwd
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/users"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+
+	xterm "golang.org/x/term"
+
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+func Command(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "passwd", Usage: "make the hash of a password, or keep it in a users file", ArgsUsage: "NAME",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "file", Usage: "set the password in `FILE`, for --users-file of serve; it is made if it is missing", DefaultText: "none: print the line"},
+			&cli.StringFlag{Name: "perm", Usage: "the user may `PERM`: ro, rw or drop (upload only)", DefaultText: "what it is, else rw"},
+			&cli.BoolFlag{Name: "delete", Usage: "with --file: take the user out"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"},
+		},
+		Description: flags.Examples("Asks for the password twice; where there is no terminal, it is the first line of standard input. The hash is bcrypt's. A server reads a users file again on SIGHUP.",
+			"echo secret | miniftp passwd alice",
+			"echo secret | miniftp passwd --file users --perm ro alice",
+			"miniftp passwd --file users --delete alice"),
+		Action: func(c *cli.Context) error { return runPasswd(e, c) },
+	}
+}
+
+func runPasswd(e *verb.Env, c *cli.Context) error {
+	if err := verb.WantArgs(c, 1, 1); err != nil {
+		return err
+	}
+	name, file, perm := c.Args().First(), c.String("file"), c.String("perm")
+	switch {
+	case users.BadName(name) != "":
+		return verb.Usagef("%q can't stand in a users file: %s", name, users.BadName(name))
+	case perm != "" && !slices.Contains(users.PermWords, perm):
+		return verb.Usagef("--perm %q: %s", perm, flags.ItIs("perm", perm))
+	case c.Bool("delete") && file == "":
+		return verb.Usagef("--delete goes with --file")
+	case c.Bool("delete") && perm != "":
+		return verb.Usagef("--delete and --perm exclude each other")
+	case c.Bool("delete"):
+		return deleteUser(e, file, name)
+	}
+	if file != "" { // before the password is asked for
+		lines, _, err := users.ReadUsers(file)
+		if err == nil {
+			err = users.OthersAreFine(file, lines, name)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	password, err := newPassword(e, name)
+	if err != nil {
+		return err
+	}
+	hash, err := server.HashPassword(password)
+	if err != nil {
+		return verb.Usagef("%v", err)
+	}
+	line := users.UserLine{Name: name, Password: hash, Perm: perm}
+	if file == "" {
+		e.Note("a line for a users file; in [users.%s] of miniftp.toml write  password = %q", users.QuotedKey(name), hash)
+		_, err := fmt.Fprintln(e.Out, line)
+		return err
+	}
+	did, err := users.SetUser(e.Ctx, file, line)
+	if err == nil {
+		e.Note("%s: %s is %s", ftp.Printable(file), ftp.Printable(name), did)
+	}
+	return err
+}
+
+// newPassword asks twice on a terminal, and reads one line elsewhere.
+func newPassword(e *verb.Env, name string) (string, error) {
+	in, ok := term.File(e.In)
+	if !ok || !term.IsTerminal(in) {
+		line, err := bufio.NewReader(io.LimitReader(e.In, 4096)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", verb.LocalProblem("standard input", err)
+		}
+		return strings.TrimRight(line, "\r\n"), nil
+	}
+	first, err := askTwice(e, int(in.Fd()), []string{"New password of " + ftp.Printable(name) + ": ", "Once more: "})
+	if err == nil && first[0] != first[1] {
+		err = verb.Usagef("the two differ; nothing was changed")
+	}
+	return first[0], err
+}
+
+// askTwice shows each prompt and reads an answer that is not shown.
+func askTwice(e *verb.Env, fd int, prompts []string) ([2]string, error) {
+	var answers [2]string
+	was, err := xterm.GetState(fd)
+	if err != nil {
+		return answers, err
+	}
+	typed := make(chan error, 1)
+	go func() {
+		var err error
+		for i, p := range prompts {
+			fmt.Fprint(e.Err, p)
+			var b []byte
+			b, err = xterm.ReadPassword(fd)
+			fmt.Fprintln(e.Err)
+			if err != nil {
+				break
+			}
+			answers[i] = string(b)
+		}
+		typed <- err
+	}()
+	select {
+	case err = <-typed:
+	case <-e.Ctx.Done(): // nothing ends the read: the process will
+		fmt.Fprintln(e.Err)
+		_ = xterm.Restore(fd, was)
+		return [2]string{}, e.Ctx.Err()
+	}
+	if errors.Is(err, io.EOF) {
+		err = verb.Usagef("no password was typed")
+	}
+	return answers, err
+}
+
+func deleteUser(e *verb.Env, file, name string) error {
+	unlock, err := local.Lock(e.Ctx, file)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	lines, _, err := users.ReadUsers(file)
+	if err != nil {
+		return err
+	}
+	if err := users.OthersAreFine(file, lines, name); err != nil {
+		return err
+	}
+	left := slices.DeleteFunc(slices.Clone(lines), func(l users.UserLine) bool { return l.Name == name })
+	if len(left) == len(lines) {
+		return verb.Usagef("%s: there is no user %s", ftp.Printable(file), ftp.Printable(name))
+	}
+	if err := users.WriteUsers(file, left); err != nil {
+		return err
+	}
+	e.Note("%s: %s is deleted", ftp.Printable(file), ftp.Printable(name))
+	if !slices.ContainsFunc(left, func(l users.UserLine) bool { return l.Name != "" }) {
+		e.Note("%s: no user is left in it: a server does not start with it, and one that runs keeps the users it has", ftp.Printable(file))
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package product
+
+import (
+	"strings"
+)
+
+// Topic is what a setting of a server is about.
+type Topic uint8
+
+const (
+	NoTopic Topic = iota
+	PublicAddress
+	DataPorts
+	SessionReuse
+	DemandTLS
+	OfferTLS
+	Certificate
+	MoreConnections
+	ListTimes
+	Restartable
+	activeMode
+)
+
+// Product is a server that is known by its words, and what its settings are called.
+type Product struct {
+	Name     string
+	words    string // in its greeting or its answer to SYST, in lower case
+	Settings map[Topic]string
+}
+
+// products: the first whose words fit is the one.
+var products = []Product{
+	{"vsftpd", "vsftpd", map[Topic]string{
+		PublicAddress: "pasv_address", DataPorts: "pasv_min_port and pasv_max_port", SessionReuse: "require_ssl_reuse=NO",
+		DemandTLS: "force_local_logins_ssl=YES", OfferTLS: "ssl_enable=YES", Certificate: "rsa_cert_file and rsa_private_key_file",
+		MoreConnections: "max_per_ip, max_clients", ListTimes: "use_localtime=NO", activeMode: "port_enable=YES",
+	}},
+	{"ProFTPD", "proftpd", map[Topic]string{
+		PublicAddress: "MasqueradeAddress", DataPorts: "PassivePorts", SessionReuse: "TLSOptions NoSessionReuseRequired",
+		DemandTLS: "TLSRequired on", OfferTLS: "TLSEngine on", Certificate: "TLSRSACertificateFile and TLSRSACertificateKeyFile",
+		MoreConnections: "MaxClientsPerHost, MaxClientsPerUser", ListTimes: "TimesGMT on", Restartable: "AllowRetrieveRestart on",
+	}},
+	{"Pure-FTPd", "pure-ftpd", map[Topic]string{
+		PublicAddress: "ForcePassiveIP, or -P", DataPorts: "PassivePortRange, or -p", DemandTLS: "TLS 2, or -Y 2", OfferTLS: "TLS 1, or -Y 1",
+		Certificate: "CertFile", MoreConnections: "MaxClientsPerIP, or -C",
+	}},
+	{"pyftpdlib", "pyftpdlib", map[Topic]string{
+		PublicAddress: "handler.masquerade_address", DataPorts: "handler.passive_ports", DemandTLS: "handler.tls_control_required",
+		OfferTLS: "TLS_FTPHandler", Certificate: "handler.certfile", MoreConnections: "server.max_cons_per_ip", ListTimes: "handler.use_gmt_times",
+	}},
+	{"FileZilla Server", "filezilla", map[Topic]string{
+		PublicAddress: "Passive mode: public IP or hostname", DataPorts: "Passive mode: custom port range", DemandTLS: "FTP server: require explicit FTP over TLS",
+		OfferTLS: "FTP server: explicit FTP over TLS", Certificate: "FTP server: TLS certificate", MoreConnections: "Limits: simultaneous connections",
+	}},
+	{"IIS", "microsoft ftp", map[Topic]string{
+		PublicAddress: "FTP Firewall Support: External IP Address of Firewall", DataPorts: "FTP Firewall Support: Data Channel Port Range",
+		DemandTLS: "FTP SSL Settings: Require SSL", OfferTLS: "FTP SSL Settings: Allow SSL", Certificate: "FTP SSL Settings: SSL Certificate",
+		MoreConnections: "Limits: maximum number of connections",
+	}},
+	{"miniftp", "miniftp", map[Topic]string{
+		PublicAddress: "--public-ip", DataPorts: "--passive-ports", SessionReuse: "--tls-session-reuse prefer", DemandTLS: "--tls required",
+		OfferTLS: "--tls optional --tls-cert", Certificate: "--tls-cert and --tls-key", MoreConnections: "--max-sessions-per-ip, --max-sessions",
+	}},
+}
+
+// Recognise finds the product by its words; nil if they don't tell.
+func Recognise(words string) *Product {
+	words = strings.ToLower(words)
+	for i := range products {
+		if strings.Contains(words, products[i].words) {
+			return &products[i]
+		}
+	}
+	return nil
+}

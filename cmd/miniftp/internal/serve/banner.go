@@ -1,0 +1,248 @@
+package serve
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/afero"
+
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+// banner says what is served, to whom, at which URL, and what a neighbour would type. Text is
+// broken at width, the columns of the terminal; URLs, fingerprints and commands are not. width
+// is 0 for what is no terminal: there, a URL and who can reach it are one line.
+func banner(cf *settings.Config, roots *roots, ls []net.Listener, t tlsBanner, width int) string {
+	rows := [][2]string{{"miniftp serves " + ftp.Printable(served(cf)), describe(cf)}}
+	first := ""
+	for i, l := range ls {
+		u, reach := listenerURL(l, t.scheme(i))
+		rows = append(rows, [2]string{"  " + u, reach})
+		if first == "" {
+			first = u
+		}
+	}
+	var b strings.Builder
+	oneLine := width == 0
+	if oneLine {
+		width = flags.HelpWidth
+	}
+	if !fits(rows[:1], width) {
+		writeBelow(&b, rows[0], "  ", width)
+		rows = rows[1:]
+	}
+	if oneLine || fits(rows, width) {
+		for _, r := range rows {
+			fmt.Fprintln(&b, strings.TrimRight(term.Pad(r[0], column(rows))+r[1], " "))
+		}
+	} else {
+		for _, r := range rows {
+			writeBelow(&b, r, "    ", width)
+		}
+	}
+	if t.certificate != "" {
+		writeBelow(&b, [2]string{"", t.certificate}, "  ", width)
+		fmt.Fprintln(&b, "  "+t.fingerprint)
+	}
+	b.WriteString(invite(cf, first, roots, t))
+	b.WriteString("Ctrl-C stops.\n")
+	return b.String()
+}
+
+// column is where the second halves of rows begin.
+func column(rows [][2]string) (n int) {
+	for _, r := range rows {
+		n = max(n, term.Cells(r[0])+3)
+	}
+	return n
+}
+
+// fits reports whether rows can stand in two columns.
+func fits(rows [][2]string, width int) bool {
+	for _, r := range rows {
+		if column(rows)+term.Cells(r[1]) > width {
+			return false
+		}
+	}
+	return true
+}
+
+// writeBelow writes the second half of a row below the first one.
+func writeBelow(b *strings.Builder, r [2]string, indent string, width int) {
+	if r[0] != "" {
+		fmt.Fprintln(b, r[0])
+	}
+	for _, line := range term.Wrap(r[1], max(width-len(indent), 20)) {
+		fmt.Fprintln(b, indent+line)
+	}
+}
+
+// served is the root, or how many there are.
+func served(cf *settings.Config) string {
+	var all []string
+	for _, a := range cf.Users {
+		if spec := rootOf(cf, a); !slices.Contains(all, spec) {
+			all = append(all, spec)
+		}
+	}
+	if len(all) == 1 {
+		return verb.MaskPassword(all[0])
+	}
+	return fmt.Sprintf("%d directories", len(all))
+}
+
+// describe says who may do what.
+func describe(cf *settings.Config) string {
+	anyone := ""
+	var named []string
+	may := map[string]string{"ro": " may read", "rw": " may read and write", "drop": " may only upload"}
+	for _, a := range cf.Users {
+		what, ok := may[a.Word]
+		if !ok {
+			what = " may " + a.May()
+		}
+		if a.Anyone {
+			anyone = "anyone" + what
+			continue
+		}
+		named = append(named, ftp.Printable(a.Name)+what)
+	}
+	switch {
+	case len(named) == 0 && anyone == "anyone may read":
+		return anyone + ", nobody may write"
+	case len(named) > 4:
+		named = []string{fmt.Sprintf("%d users", len(named))}
+	}
+	if anyone != "" {
+		named = append(named, anyone)
+	}
+	return strings.Join(named, "; ")
+}
+
+// invite is the commands to fetch with, for who may read, else those to upload.
+func invite(cf *settings.Config, url string, roots *roots, t tlsBanner) string {
+	who := cf.Users[0]
+	for _, a := range cf.Users {
+		if a.Perm.Has(server.PermRead) && (a.Anyone || !who.Perm.Has(server.PermRead)) {
+			who = a
+		}
+	}
+	login, option := "", t.curl
+	if !who.Anyone {
+		login, option = escapeAll(who.Name)+"@", t.curl+"-u "+verb.ShellWord(who.Name)+" "
+	}
+	as := strings.Replace(url, "://", "://"+login, 1)
+	url = strings.Replace(url, "ftpes://", "ftp://", 1) // curl calls that --ssl-reqd
+	if !who.Perm.Has(server.PermRead) {
+		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.own, as)
+	}
+	files, lease, err := roots.get(rootOf(cf, who)).acquire(roots.ctx)
+	if err != nil {
+		return ""
+	}
+	defer lease.Close()
+	if name := escapeAll(sample(files)); name != "" && who.Home == "" {
+		return fmt.Sprintf("fetch from it:\n  curl %s-O %s%s\n  miniftp get %s%s%s\n", option, url, name, t.own, as, name)
+	}
+	return fmt.Sprintf("look into it:\n  curl %s%s\n  miniftp ls %s%s\n", option, url, t.own, as)
+}
+
+// escapeAll encodes all that a shell or another program could take for something else.
+func escapeAll(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if verb.PlainWord.MatchString(s[i:i+1]) && !strings.Contains("@%:/+=,", s[i:i+1]) {
+			b.WriteByte(s[i])
+		} else {
+			fmt.Fprintf(&b, "%%%02X", s[i])
+		}
+	}
+	return b.String()
+}
+
+// listenerURL is a URL that leads to a listener, and who can follow it.
+func listenerURL(l net.Listener, scheme string) (url, reach string) {
+	addr, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		return scheme + "://" + l.Addr().String() + "/", ""
+	}
+	at := func(host string) string {
+		if fmt.Sprint(addr.Port()) == target.Ports[scheme] {
+			return scheme + "://" + host + "/"
+		}
+		return fmt.Sprintf("%s://%s:%d/", scheme, host, addr.Port())
+	}
+	ip := addr.Addr()
+	switch {
+	case ip.IsLoopback():
+		return at(bracketed(ip)), fmt.Sprintf("this machine only (--listen :%d opens it to others)", addr.Port())
+	case ip.IsUnspecified():
+		return at(ownHost()), "every network that reaches this machine"
+	}
+	return at(bracketed(ip)), "whoever reaches that address"
+}
+
+func bracketed(ip netip.Addr) string {
+	if ip.Is6() {
+		return "[" + ip.String() + "]"
+	}
+	return ip.String()
+}
+
+// ownHost is how others may call this machine: by an address of its own, as its
+// name may be known to nobody else.
+func ownHost() string {
+	addrs, _ := net.InterfaceAddrs()
+	var six netip.Addr
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		switch ip := p.Addr(); {
+		case err != nil, !ip.IsGlobalUnicast():
+		case ip.Is4():
+			return ip.String()
+		case !six.IsValid():
+			six = ip
+		}
+	}
+	if six.IsValid() {
+		return bracketed(six)
+	}
+	if name, err := os.Hostname(); err == nil && name != "" {
+		return name
+	}
+	return "127.0.0.1"
+}
+
+// sample is a file that is there, for the command to show: one with a plain name
+// if there is any.
+func sample(files afero.Fs) string {
+	d, err := files.Open("/")
+	if err != nil {
+		return ""
+	}
+	defer d.Close()
+	infos, _ := d.Readdir(200)
+	name := ""
+	for _, fi := range infos {
+		if !fi.Mode().IsRegular() || strings.HasPrefix(fi.Name(), ".") {
+			continue
+		}
+		if strings.EqualFold(fi.Name(), "README.md") {
+			return fi.Name()
+		}
+		if name == "" || escapeAll(name) != name && escapeAll(fi.Name()) == fi.Name() {
+			name = fi.Name()
+		}
+	}
+	return name
+}

@@ -1,0 +1,206 @@
+package serve
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/users"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+func Config(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "config", Usage: "check a configuration of serve, or show what holds", ArgsUsage: "check|show",
+		Description: flags.Examples("A configuration file says in TOML what the flags of serve say. A flag beats the environment, that the file, and that the default.",
+			"miniftp config check miniftp.toml",
+			"miniftp config show --config miniftp.toml",
+			"miniftp serve --config miniftp.toml"),
+		Subcommands: []*cli.Command{
+			{
+				Name: "check", Usage: "find what is wrong with a configuration file", ArgsUsage: "FILE",
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"}},
+				Description: flags.Examples("Reads the file as serve would, with the directories, certificates and users that it names, and serves nothing. Each mistake is a line with its place.",
+					"miniftp config check miniftp.toml",
+					"miniftp config check -q /etc/miniftp/miniftp.toml && systemctl reload miniftp"),
+				Action: func(c *cli.Context) error { return runConfigCheck(e, c) },
+			},
+			{
+				Name: "show", Usage: "print each setting of serve, and where it is from", ArgsUsage: "[ROOT]",
+				Flags: append(settings.ServeFlags(), &cli.BoolFlag{Name: "json", Usage: "print it as JSON"}),
+				Description: flags.Examples("Takes the flags of serve, and the same environment. Passwords are not shown.",
+					"miniftp config show",
+					"miniftp config show --config miniftp.toml --max-sessions 10",
+					"miniftp config show --config miniftp.toml --json"),
+				Action: func(c *cli.Context) error { return runConfigShow(e, c) },
+			},
+		},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return verb.Usagef("miniftp config has no verb %q%s: it is check or show", verb.MaskPassword(c.Args().First()),
+					verb.DidYouMean(verb.Nearest(c.Args().First(), flags.VerbNames(c.Command.Subcommands))))
+			}
+			return verb.Usagef("miniftp config takes check or show; miniftp config --help shows examples")
+		},
+	}
+}
+
+func runConfigCheck(e *verb.Env, c *cli.Context) error {
+	if err := verb.WantArgs(c, 1, 1); err != nil {
+		return err
+	}
+	name := c.Args().First()
+	cf := settings.New(nil, name)
+	cf.Trial = true
+	roots := newRoots(c.Context)
+	defer roots.end()
+	opts, certs := prepare(cf, roots)
+	if err := settings.SayProblems(e, cf); err != nil {
+		return err
+	}
+	if _, err := server.New(opts); err != nil {
+		return verb.Usagef("%s: %s", ftp.Printable(name), strings.TrimPrefix(err.Error(), "server: "))
+	}
+	for _, w := range cf.Warnings {
+		e.Note("%s", w)
+	}
+	if c.Bool("quiet") {
+		return nil
+	}
+	listen := append(opts.Listen, opts.ListenTLS...)
+	if len(listen) == 0 {
+		listen = []string{"127.0.0.1:2121"}
+	}
+	tls := "no TLS"
+	switch {
+	case certs != nil && opts.TLSRequired:
+		tls = "TLS is required"
+	case certs != nil:
+		tls = "TLS is optional"
+	}
+	_, err := fmt.Fprintf(e.Out, "%s is fine: serves %s on %s; %s; %s\n", ftp.Printable(name), ftp.Printable(served(cf)), strings.Join(listen, ", "), tls, describe(cf))
+	return err
+}
+
+func isRegular(name string) bool {
+	fi, err := os.Stat(name)
+	return err == nil && fi.Mode().IsRegular()
+}
+
+func runConfigShow(e *verb.Env, c *cli.Context) error {
+	if err := verb.WantArgs(c, 0, 1); err != nil {
+		return err
+	}
+	if root := c.Args().First(); c.String("config") == "" && isRegular(root) {
+		return verb.Usagef("%s is a file, and config show takes the directory to serve; to read it as a configuration:  miniftp config show --config %s",
+			ftp.Printable(root), verb.ShellWord(root))
+	}
+	cf := settings.New(c, c.String("config"))
+	if len(cf.Problems) == 0 || cf.File != nil {
+		options(cf)
+	}
+	if err := settings.SayProblems(e, cf); err != nil {
+		return err
+	}
+	all := allSettings(cf)
+	if c.Bool("json") {
+		enc := json.NewEncoder(e.Out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		return enc.Encode(all)
+	}
+	key, text := 0, 0
+	for _, s := range all {
+		key = max(key, term.Cells(s.Key))
+		text = max(text, min(term.Cells(shown(s)), 36))
+	}
+	for _, s := range all {
+		fmt.Fprintf(e.Out, "%s  %s  %s\n", term.Pad(s.Key, key), term.Pad(shown(s), text), s.From)
+	}
+	return nil
+}
+
+// allSettings are all that holds, in the order of the file. Passwords are masked.
+func allSettings(cf *settings.Config) []settings.Setting {
+	root := cf.Setting("root")
+	root.Value = verb.MaskPassword(cf.Str("root"))
+	all := []settings.Setting{root}
+	for _, g := range settings.ServeGroups() {
+		for _, f := range g.Flags {
+			one := cf.Setting(f.Names()[0])
+			if d, ok := f.(cli.DocGenerationFlag); ok && one.From == "default" && one.Key != "listen" {
+				one.Otherwise = d.GetDefaultText()
+			}
+			all = append(all, one)
+		}
+	}
+	for _, a := range cf.Users {
+		add := func(key string, v any) {
+			all = append(all, settings.Setting{Key: "users." + users.QuotedKey(a.Name) + "." + key, Value: v, From: cf.UserFrom(a, key)})
+		}
+		if a.Anyone {
+			add("password", "any")
+		} else if a.Password != "" {
+			add("password", "****")
+		}
+		add("perm", a.May())
+		add("root", verb.MaskPassword(rootOf(cf, a)))
+		for _, x := range []struct {
+			key string
+			v   any
+			set bool
+		}{
+			{"home", a.Home, a.Home != ""},
+			{"rate-down", a.Down, a.Down > 0},
+			{"rate-up", a.Up, a.Up > 0},
+			{"max-sessions", a.Sessions, a.Sessions > 0},
+			{"networks", prefixes(a), len(a.Networks) > 0},
+		} {
+			if x.set {
+				add(x.key, x.v)
+			}
+		}
+	}
+	return all
+}
+
+func prefixes(a *settings.Account) []string {
+	var all []string
+	for _, n := range a.Networks {
+		all = append(all, n.String())
+	}
+	return all
+}
+
+// shown is a value on a terminal.
+func shown(s settings.Setting) string {
+	if s.Otherwise == "" {
+		s.Otherwise = "none"
+	}
+	switch v := s.Value.(type) {
+	case []string:
+		if len(v) > 0 {
+			return ftp.Printable(strings.Join(v, ", "))
+		}
+	case string:
+		if v != "" {
+			return ftp.Printable(v)
+		}
+	case int:
+		if v != 0 || s.Otherwise == "none" {
+			return strconv.Itoa(v)
+		}
+	default:
+		return fmt.Sprint(v)
+	}
+	return s.Otherwise
+}

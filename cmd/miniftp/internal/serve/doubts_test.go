@@ -1,0 +1,47 @@
+package serve
+
+import (
+	"strings"
+	"testing"
+
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp/server"
+)
+
+// Which doubtful ends of uploads are accepted: for all, and for one user more.
+func TestAcceptUpload(t *testing.T) {
+	roots := newRoots(t.Context())
+	defer roots.end()
+	cf := parsed(t, "--listen", ":0", "--user", "cam:x", "--accept-upload", "hang-up")
+	cf.User("cam").Accept = server.DoubtNoCloseNotify
+	users := static(cf, roots)
+	if got := users["cam"].Account.Accept; got != server.DoubtHangUp|server.DoubtNoCloseNotify {
+		t.Errorf("cam: %v", got)
+	}
+	for words, want := range map[string]server.Doubt{
+		"hang-up": server.DoubtHangUp, "hang-up, no-close-notify": server.DoubtHangUp | server.DoubtNoCloseNotify,
+	} {
+		if got, err := settings.Doubts([]string{words}); err != nil || got != want {
+			t.Errorf("%q: %v, %v", words, got, err)
+		}
+	}
+	for _, bad := range []string{"", "hangup", "hang-up,", "true"} {
+		if _, err := settings.Doubts([]string{bad}); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+// A mistake names the setting that it is in.
+func TestMistakesNameTheirSetting(t *testing.T) {
+	for flag, want := range map[string]string{
+		"--accept-upload x": `--accept-upload "x": it is hang-up or no-close-notify`,
+		"--max-hashes -1":   "--max-hashes -1: it can't be negative; 0 is half of the processors",
+	} {
+		args := append([]string{"serve", "--listen", "127.0.0.1:0"}, strings.Fields(flag)...)
+		if code, _, errs := try(t, args...); code != verb.ExitUsage || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d, %s", flag, code, errs)
+		}
+	}
+}

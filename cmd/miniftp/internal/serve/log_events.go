@@ -1,0 +1,271 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// eventLog writes events as log lines.
+type eventLog struct {
+	log      *slog.Logger
+	xfer     io.Writer
+	xferKept func() bool // whether what is written to xfer is kept anywhere
+
+	mu       sync.Mutex
+	sessions map[uint64]*seen
+	strange  perMinute // of callers who are not let in or never log in
+}
+
+func newEventLog(log *slog.Logger, xfer io.Writer, xferKept func() bool) *eventLog {
+	return &eventLog{log: log, xfer: xfer, xferKept: xferKept, sessions: map[uint64]*seen{}, strange: perMinute{tally: tally{most: linesPerMinute}}}
+}
+
+// seen is what was seen of a session.
+type seen struct {
+	since     time.Time
+	user      string
+	everIn    bool   // a user was logged in
+	control   string // TLS's version, or "clear"
+	data      string // of the data connection under TLS that came last
+	ascii     bool   // TYPE A
+	typeAsked string
+	commands  int
+	transfers int
+	changes   int
+	down, up  int64
+	limited   tally // lines that a client can cause at will: refusals and logins
+}
+
+func (l *eventLog) Observe(e ftp.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, admitted := l.sessions[e.Control.ID]
+	if !admitted { // a new caller, or one who was not let in
+		s = &seen{since: e.At, control: inClear, limited: tally{most: linesPerSession}}
+	}
+	id, from := e.Control.ID, e.Control.Remote
+	// What nobody reads is not put together: most replies are only told to a log at debug.
+	debug := l.log.Enabled(context.Background(), slog.LevelDebug)
+	switch h := e.What.(type) {
+	case ftp.ControlOpened:
+		l.sessions[e.Control.ID] = s
+		if debug {
+			l.log.Debug("session opened", "session", id, "from", from)
+		}
+	case ftp.ControlSecured:
+		s.control = h.TLS.Version
+		if debug {
+			l.log.Debug("control connection under TLS", "session", id, "tls", h.TLS.Version, "suite", h.TLS.Suite, "resumed", h.TLS.Resumed, "peer", plain(h.TLS.Peer))
+		}
+	case ftp.ControlCleared:
+		s.control = inClear
+	case ftp.DataOpened:
+		s.data = "none" // until the handshake is over
+	case ftp.DataSecured:
+		s.data = h.TLS.Version
+	case ftp.LoggedInAs:
+		s.user, s.everIn = h.User, true
+		if !s.limited.allow("logged in") {
+			return
+		}
+		l.log.Info("logged in", "session", id, "user", plain(h.User), "from", from, "tls", s.control)
+	case ftp.CommandGiven:
+		s.command(h.Command)
+	case ftp.ReplyGiven:
+		s.reply(h)
+		if debug {
+			l.log.Debug("reply", "session", id, "verb", plain(h.Verb), "code", int(h.Reply.Code), "text", plain(h.Reply.Last()))
+		}
+	case ftp.TransferDone:
+		l.transfer(e, s, h)
+	case ftp.Changed:
+		l.changed(e, s, h)
+	case ftp.ControlClosed:
+		delete(l.sessions, e.Control.ID)
+		s.limited.rest(l.log, "session", id, "user", plain(s.user), "from", from)
+		if s.everIn || l.strange.allow(l.log, e.At, "session closed without a login") {
+			s.closed(l.log, e, h)
+		}
+	default:
+		l.refusal(e, s, admitted)
+	}
+}
+
+// end logs what was only counted so far.
+func (l *eventLog) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.strange.rest(l.log)
+}
+
+// changed is the line about a command that changed a file, or was not allowed or able to.
+func (l *eventLog) changed(e ftp.Event, s *seen, c ftp.Changed) {
+	attrs := []any{"session", e.Control.ID, "user", plain(s.user), "from", e.Control.Remote, "verb", c.Verb, "path", plain(c.Path)}
+	if c.To != "" {
+		attrs = append(attrs, "to", plain(c.To))
+	}
+	if c.Reply.Code.Class() == ftp.Completion {
+		s.changes++
+		l.log.Info("changed", attrs...)
+	} else if s.limited.allow(fmt.Sprintf("%s answered %d", c.Verb, c.Reply.Code)) {
+		l.log.Warn("refused", append(attrs, "why", plain(c.Reply.String()))...)
+	}
+}
+
+// refusal logs what was refused, and the setting that decides.
+func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
+	if !l.log.Enabled(context.Background(), slog.LevelWarn) {
+		return
+	}
+	attrs := []any{"session", e.Control.ID}
+	if s.user != "" {
+		attrs = append(attrs, "user", plain(s.user))
+	}
+	attrs = append(attrs, "from", e.Control.Remote.String())
+	var option, reason string
+	msg := "refused"
+	switch h := e.What.(type) {
+	case ftp.Refused:
+		if h.Verb != "" {
+			attrs = append(attrs, "verb", h.Verb)
+		}
+		if h.Path != "" {
+			attrs = append(attrs, "path", plain(h.Path))
+		}
+		attrs, option, reason = append(attrs, "why", plain(h.Why)), h.Option, h.Verb
+	case ftp.StrangerRefused:
+		attrs = append(attrs, "why", "a stranger called on a data port", "stranger", h.Remote)
+		option = "data-any-host"
+	case ftp.DataFailed:
+		var guard *dtp.GuardError
+		if errors.Is(h.Err, dtp.ErrNotResumed) {
+			option = "tls-session-reuse"
+		} else if !errors.As(h.Err, &guard) {
+			msg = "no data connection"
+		} else if option = "data-any-host"; guard.Addr.Port() < 1024 {
+			option = "data-low-ports"
+		}
+		attrs = append(attrs, "why", plain(h.Err.Error()), "mode", h.Mode.String(), "stance", h.Stance.String(), "addr", h.Addr)
+	default:
+		return
+	}
+	if option != "" {
+		attrs = append(attrs, "option", option)
+	}
+	reason = strings.Join(strings.Fields(msg+" "+reason+" "+option), " ")
+	if s.everIn && s.limited.allow(reason) || !s.everIn && l.strange.allow(l.log, e.At, reason) && (!admitted || s.limited.allow(reason)) {
+		l.log.Warn(msg, attrs...)
+	}
+}
+
+// inClear is a connection without TLS.
+const inClear = "clear"
+
+// plain is text without control characters and of a length that a line can bear:
+// most of what is logged was written by somebody else.
+func plain(s string) string {
+	const most = 1024
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return ftp.Printable(s)
+}
+
+// command counts, and keeps what TYPE asks for until its reply.
+func (s *seen) command(c ftp.Command) {
+	s.commands++
+	if c.Verb == "TYPE" {
+		s.typeAsked = strings.ToUpper(c.Arg)
+	}
+}
+
+func (s *seen) reply(r ftp.ReplyGiven) {
+	switch {
+	case r.Reply.Code.Class() != ftp.Completion:
+	case r.Verb == "TYPE":
+		s.ascii = strings.HasPrefix(s.typeAsked, "A")
+	case r.Verb == "REIN":
+		s.user, s.ascii = "", false
+	}
+}
+
+// closed is the one line about a session.
+func (s *seen) closed(log *slog.Logger, e ftp.Event, h ftp.ControlClosed) {
+	if !log.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
+	attrs := []any{
+		"session", e.Control.ID, "user", plain(s.user), "from", e.Control.Remote, "tls", s.control, "seconds", seconds(e.At.Sub(s.since)),
+		"commands", s.commands, "transfers", s.transfers, "changes", s.changes, "sent", s.down, "received", s.up,
+	}
+	if h.Err != nil {
+		attrs = append(attrs, "err", plain(h.Err.Error()))
+	}
+	log.Info("session closed", attrs...)
+}
+
+// transfer is the line about a transfer, and that in the xferlog.
+func (l *eventLog) transfer(e ftp.Event, s *seen, t ftp.TransferDone) {
+	secured := inClear
+	if t.Protection == ftp.Private {
+		secured = s.data
+	}
+	s.transfers++
+	if t.Direction == ftp.Store {
+		s.up += t.Bytes
+	} else {
+		s.down += t.Bytes
+	}
+	if l.xferKept() {
+		if line := xferLine(e, s, t); line != "" {
+			_, _ = io.WriteString(l.xfer, line)
+		}
+	}
+	level := slog.LevelInfo
+	if t.Err != nil {
+		level = slog.LevelWarn
+	}
+	if !l.log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := []any{
+		"session", e.Control.ID, "user", plain(s.user), "verb", t.Verb, "path", plain(t.Path), "bytes", t.Bytes, "seconds", seconds(t.Took),
+		"rate", perSecond(t.Bytes, t.Took), "mode", t.Mode.String(), "stance", e.Control.Side.Stance(t.Mode).String(),
+		"tls", secured, "from", e.Control.Remote,
+	}
+	if t.Err == nil {
+		l.log.Info("transferred", append(attrs, "result", "whole")...)
+		return
+	}
+	l.log.Warn("transfer failed", append(attrs, "result", plain(why(t.Err)))...)
+}
+
+// why is an error of a transfer in words.
+func why(err error) string {
+	var reply *ftp.Error
+	switch {
+	case errors.As(err, &reply):
+		return reply.Reply.String()
+	case errors.Is(err, context.Canceled):
+		return "broken off"
+	}
+	return err.Error()
+}
+
+// seconds are rounded to milliseconds: no more can be told by them.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
+
+// perSecond is a rate in bytes per second.
+func perSecond(n int64, took time.Duration) int64 {
+	return int64(float64(n) / max(took, time.Microsecond).Seconds())
+}

@@ -1,0 +1,209 @@
+//go:build unix
+
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
+	"miniftp/fsroot"
+)
+
+// dirWithFile makes a directory with one file of its name.
+func dirWithFile(t *testing.T, dir string) string {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	verbtest.WriteFile(t, filepath.Join(dir, filepath.Base(dir)), "")
+	return dir
+}
+
+// acquired opens a root as a login does, and says what is in it.
+func acquired(t *testing.T, r *roots, spec string) (afero.Fs, io.Closer, string) {
+	t.Helper()
+	files, lease, err := r.get(spec).acquire(r.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := namesIn(t, files)
+	return files, lease, names
+}
+
+func namesIn(t *testing.T, files afero.Fs) string {
+	t.Helper()
+	infos, err := afero.ReadDir(files, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := ""
+	for _, fi := range infos {
+		names += fi.Name() + " "
+	}
+	return names
+}
+
+// TestRootFollowsItsName: each login sees what the root's name means then; a session
+// keeps what it began with; a directory is closed when another one has taken its place
+// and its last session is over, and not before; a memory is one for all.
+func TestRootFollowsItsName(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"one", "two"} {
+		dirWithFile(t, filepath.Join(dir, d))
+	}
+	current := filepath.Join(dir, "current")
+	turn := func(to string) {
+		t.Helper()
+		if err := os.Symlink(to, current+".new"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(current+".new", current); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed := func(files afero.Fs) bool {
+		_, err := files.Stat("/")
+		return errors.Is(err, fs.ErrClosed)
+	}
+	r := newRoots(t.Context())
+	turn("one")
+	a, leaseA, names := acquired(t, r, current)
+	b, leaseB, _ := acquired(t, r, current)
+	if names != "one " || a != b {
+		t.Errorf("two sessions of one directory: %s, %v", names, a == b)
+	}
+	turn("two")
+	c, leaseC, names := acquired(t, r, current)
+	if names != "two " || namesIn(t, a) != "one " {
+		t.Errorf("the new session sees %s, the old one %s", names, namesIn(t, a))
+	}
+	_ = leaseA.Close()
+	_ = leaseA.Close() // twice counts once
+	if closed(a) {
+		t.Error("closed under the second session")
+	}
+	_ = leaseB.Close()
+	if !closed(a) {
+		t.Error("still open behind the last session")
+	}
+	_ = leaseC.Close()
+	if closed(c) {
+		t.Error("the current directory was closed")
+	}
+	if err := os.Remove(current); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.get(current).acquire(r.ctx); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a root that is gone: %v", err)
+	}
+	if !r.get(current).sweep(true) || r.get(current).sweep(true) {
+		t.Error("a sweep begins once")
+	}
+	turn("one")
+	if swept := r.get(current).toSweep(); len(swept) != 1 || namesIn(t, swept[0]) != "one " {
+		t.Errorf("swept: %v", swept)
+	}
+	m, lease, _ := acquired(t, r, "mem://")
+	_ = lease.Close()
+	r.retire(&settings.Config{})
+	if again, _, _ := acquired(t, r, "mem://"); again != m {
+		t.Error("the memory was forgotten")
+	}
+	if !closed(c) || r.get(current).now != nil {
+		t.Error("a root that nobody has any more is still open")
+	}
+	r.end()
+}
+
+// TestRootInARoot: what a user puts in the place of another one's root leads out of
+// nothing, at each login and behind each restart.
+func TestRootInARoot(t *testing.T) {
+	dir := t.TempDir()
+	outer, inner, out := dirWithFile(t, filepath.Join(dir, "srv")), dirWithFile(t, filepath.Join(dir, "srv", "b")), dirWithFile(t, filepath.Join(dir, "out"))
+	for _, target := range []string{"../out", out, "../srv/../out"} {
+		r := newRoots(t.Context())
+		defer r.end()
+		r.nest(fsroot.NewNesting([]string{outer}))
+		_, lease, names := acquired(t, r, inner)
+		if names != "b " {
+			t.Errorf("it holds %s", names)
+		}
+		_ = lease.Close()
+		if err := os.Rename(inner, inner+".old"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, inner); err != nil {
+			t.Fatal(err)
+		}
+		after := newRoots(t.Context())
+		defer after.end()
+		after.nest(fsroot.NewNesting([]string{outer}))
+		for _, r := range []*roots{r, after} {
+			if files, _, err := r.get(inner).acquire(r.ctx); err == nil {
+				t.Errorf("%s: it holds %s", target, namesIn(t, files))
+			}
+		}
+		if err := errors.Join(os.Remove(inner), os.Rename(inner+".old", inner)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestRootsReloadDuringLogins: logins and reloads that come at the same time do not wait
+// for each other's locks, and a login waits for another one's opening no longer than its
+// own context lasts.
+func TestRootsReloadDuringLogins(t *testing.T) {
+	dir := dirWithFile(t, filepath.Join(t.TempDir(), "one"))
+	r := newRoots(t.Context())
+	tree := r.get(dir)
+	cf := &settings.Config{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for range 500 {
+					if _, lease, err := tree.acquire(r.ctx); err != nil {
+						t.Error(err)
+					} else {
+						_ = lease.Close()
+					}
+				}
+			})
+			all.Go(func() {
+				for range 500 {
+					r.nest(fsroot.NewNesting(nil))
+					r.keepSwept(nil, cf)
+					r.retire(cf)
+				}
+			})
+		}
+		all.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("a login and a reload wait for each other")
+	}
+
+	tree.turn <- struct{}{} // as a login that opens a directory on a disk that is gone
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := tree.acquire(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("the other login: %v", err)
+	}
+	r.retire(cf)
+	r.keepSwept(nil, cf)
+}

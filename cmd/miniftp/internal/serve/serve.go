@@ -1,0 +1,190 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp/server"
+)
+
+func Command(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "serve", Usage: "serve a directory", ArgsUsage: "[ROOT]",
+		Flags: settings.ServeFlags(),
+		Description: flags.Examples("Serves ROOT: a directory (default: the current one), mem:// (files in memory) or the tree of another server (ftp://USER@HOST/PATH, ftpes://, ftps://). Without flags, only this machine can connect, anyone can log in, and nothing can be changed.",
+			"miniftp serve",
+			"miniftp serve --listen :2121 --user alice:secret docs",
+			"miniftp serve --tls required --tls-self-signed --user alice:secret",
+			"miniftp serve --user cam:secret:drop --passive-ports 40000-40100 mem://"),
+		Action: func(c *cli.Context) error { return runServe(e, c) },
+	}
+}
+
+// serving is a server that runs, and what it was made of.
+type serving struct {
+	e     *verb.Env
+	c     *cli.Context
+	cf    *settings.Config
+	roots *roots
+	logs  *serverLogs
+	srv   *server.Server
+	tls   bool // a listener is for TLS first
+}
+
+func runServe(e *verb.Env, c *cli.Context) error {
+	if err := verb.WantArgs(c, 0, 1); err != nil {
+		return err
+	}
+	s := &serving{e: e, c: c, cf: settings.New(c, c.String("config")), roots: newRoots(c.Context)}
+	defer s.roots.end()
+	opts, certs := prepare(s.cf, s.roots)
+	if err := settings.SayProblems(e, s.cf); err != nil {
+		return err
+	}
+	e.Quiet = s.cf.On("quiet")
+	var err error
+	if s.logs, err = openLogs(e, s.cf); err != nil {
+		return err
+	}
+	defer s.logs.close()
+	for _, w := range s.cf.Warnings {
+		s.warn(w)
+	}
+	s.logs.use(&opts, certs)
+	if s.srv, err = server.New(opts); err != nil {
+		return verb.Usagef("%s", strings.TrimPrefix(err.Error(), "server: "))
+	}
+	plain, tlsFirst, err := s.srv.ListenAll(c.Context)
+	if err != nil {
+		return err
+	}
+	s.tls = len(opts.ListenTLS) > 0
+	hup, closed, stop := s.hangups() // before anybody knows that the server is there
+	defer stop()
+	if !e.Quiet {
+		width := 0
+		if term.IsTerminal(e.Err) {
+			width = min(term.Width(e.Err), flags.HelpWidth)
+		}
+		fmt.Fprint(e.Err, banner(s.cf, s.roots, slices.Concat(plain, tlsFirst), tlsWords(s.cf, opts, certs), width))
+	}
+	s.roots.keepSwept(s.srv, s.cf)
+	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
+}
+
+// warn says what is risky about the configuration: on the terminal, or in the log if
+// nobody looks at one.
+func (s *serving) warn(text string) {
+	if s.e.Quiet || logFormat(s.cf, s.e.Err) != "console" {
+		s.logs.log.Warn(text)
+		return
+	}
+	s.e.Note("%s", text)
+}
+
+// logged is serve with lines in the log for the start and the end.
+func (s *serving) logged(ls []net.Listener, serve func() error) error {
+	addrs := make([]string, len(ls))
+	for i, l := range ls {
+		addrs[i] = l.Addr().String()
+	}
+	start := time.Now()
+	s.logs.log.Info("started", "version", s.c.App.Version, "pid", os.Getpid(), "root", served(s.cf), "listen", strings.Join(addrs, " "), "users", len(s.cf.Users))
+	err := serve()
+	if logFormat(s.cf, s.e.Err) == "console" {
+		_, _ = io.WriteString(s.logs.queue.to(s.e.Err), "\n") // after the ^C
+	}
+	s.logs.events.end()
+	why := "signal"
+	if err != nil && !errors.Is(err, verb.ErrStopped) {
+		why = plain(err.Error())
+	}
+	s.logs.log.Info("stopped", "seconds", seconds(time.Since(start)), "why", why)
+	return err
+}
+
+// rootProblem is what is wrong with what is to be served: the directory, or the
+// way it is written.
+func rootProblem(root string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return verb.LocalProblem(root, err)
+	}
+	if verb.ExitCode(err) != verb.ExitFailure {
+		return err // of the server behind a remote root
+	}
+	return verb.Usagef("%v", err)
+}
+
+// serveAll serves until a signal comes, then lets transfers finish.
+func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.Listener) error {
+	failed := make(chan error, len(plain)+len(tlsFirst))
+	for _, l := range plain {
+		go func() { failed <- s.srv.Serve(l) }()
+	}
+	for _, l := range tlsFirst {
+		go func() { failed <- s.srv.ServeTLS(l) }()
+	}
+	for done := false; !done; {
+		select {
+		case err := <-failed:
+			_ = s.srv.Close()
+			return err
+		case <-hup:
+			s.reload()
+		case <-closed:
+			done = true
+		case <-s.c.Context.Done():
+			done = true
+		}
+	}
+	grace := s.cf.Time("grace")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.c.Context), grace)
+	defer cancel()
+	wait := time.AfterFunc(200*time.Millisecond, func() {
+		s.e.Note("stopping: transfers may finish within %v; Ctrl-C again ends at once", grace)
+	})
+	defer wait.Stop()
+	if s.srv.Shutdown(ctx) != nil {
+		s.roots.cut() // a remote root that does not answer delays no session
+		_ = s.srv.Close()
+	}
+	return verb.ErrStopped
+}
+
+// listenAddrs are the values of --listen or --listen-tls, taken apart at commas.
+func listenAddrs(flag string, given []string) ([]string, error) {
+	var all []string
+	for _, g := range given {
+		for a := range strings.SplitSeq(g, ",") {
+			a = strings.TrimSpace(a)
+			host, port, err := net.SplitHostPort(a)
+			if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
+				_, err = netip.ParseAddr(host) // it can't be a name
+			}
+			if err == nil {
+				_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
+			}
+			if err != nil || port == "" {
+				return nil, verb.Usagef("%s %q: an address is written as 127.0.0.1:2121, [::1]:2121 or :2121", flag, g)
+			}
+			all = append(all, a)
+		}
+	}
+	return all, nil
+}

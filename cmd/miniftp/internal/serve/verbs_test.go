@@ -1,0 +1,29 @@
+package serve
+
+import (
+	"os"
+	"testing"
+
+	"miniftp/cmd/miniftp/internal/files"
+	"miniftp/cmd/miniftp/internal/passwd"
+	"miniftp/cmd/miniftp/internal/transfer"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
+)
+
+// verbs are what the tests of this package run.
+var verbs = []verb.Verb{Command, Config, passwd.Command, transfer.Get, transfer.Put, files.Ls, files.Cat, files.Rm}
+
+// try runs a verb in this process, with no wait before retries.
+func try(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	return verbtest.Run(t, verbs, args...)
+}
+
+// serveHere runs a server in this process.
+func serveHere(t *testing.T, args ...string) *verbtest.InProcess {
+	t.Helper()
+	return verbtest.Serve(t, verbs, args...)
+}
+
+func TestMain(m *testing.M) { os.Exit(verbtest.Main(m)) }

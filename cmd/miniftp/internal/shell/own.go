@@ -1,0 +1,365 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/explain"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// The verbs that are the shell's own.
+
+func (s *session) runCd(ctx context.Context, l *call) error {
+	if s.k == nil {
+		return errNotConnected
+	}
+	to := s.home
+	if len(l.args) > 0 {
+		if to = s.path(l.args[0]); l.args[0].text == "-" {
+			to = s.before
+		}
+	}
+	k := *s.k
+	k.Ctx = ctx
+	if err := k.MayEnter(to); err != nil {
+		return verb.At(to, err)
+	}
+	s.before, s.dir = s.dir, to
+	return nil
+}
+
+func (s *session) runCdup(ctx context.Context, l *call) error {
+	l.args = []word{itself("..")}
+	return s.runCd(ctx, l)
+}
+
+func (s *session) runPwd(_ context.Context, l *call) error {
+	if s.k == nil {
+		return errNotConnected
+	}
+	dir := s.dir
+	if dir == "" {
+		dir = "the directory of the login"
+	}
+	fmt.Fprintln(l.out, ftp.Printable(dir))
+	return nil
+}
+
+func (s *session) runRmdir(ctx context.Context, l *call) error {
+	for _, w := range l.args {
+		p := s.path(w)
+		err := s.do(ctx, p, func(cl *client.Client) error { return cl.RemoveDir(ctx, p) })
+		if err != nil {
+			return verb.At(p, err)
+		}
+	}
+	return nil
+}
+
+func (s *session) runLcd(_ context.Context, l *call) error {
+	home, err := os.UserHomeDir()
+	to := home
+	if len(l.args) > 0 {
+		err = nil
+		if to = localName(l.args[0], home); to == "-" {
+			to = s.lbefore
+		}
+	}
+	if err != nil {
+		return verb.LocalProblem("lcd", err)
+	}
+	was, _ := os.Getwd()
+	if err := os.Chdir(to); err != nil {
+		return verb.LocalProblem(to, err)
+	}
+	s.lbefore = was
+	return nil
+}
+
+func (s *session) runLpwd(_ context.Context, l *call) error {
+	dir, err := os.Getwd()
+	if err != nil {
+		return verb.LocalProblem("lpwd", err)
+	}
+	fmt.Fprintln(l.out, ftp.Printable(dir))
+	return nil
+}
+
+func (s *session) runLls(_ context.Context, l *call) error {
+	var names []string
+	args := l.args
+	if len(args) == 0 {
+		args = []word{itself(".")}
+	}
+	home, _ := os.UserHomeDir()
+	for _, w := range args {
+		found, err := localNames(w, home)
+		if err != nil {
+			return err
+		}
+		for _, name := range found {
+			info, err := os.Stat(name)
+			if err != nil {
+				return verb.LocalProblem(name, err)
+			}
+			if !info.IsDir() || w.isGlob() {
+				names = append(names, slashed(name, info.IsDir()))
+				continue
+			}
+			entries, err := os.ReadDir(name)
+			if err != nil {
+				return verb.LocalProblem(name, err)
+			}
+			for _, e := range entries {
+				if !strings.HasPrefix(e.Name(), ".") {
+					names = append(names, slashed(e.Name(), e.IsDir()))
+				}
+			}
+		}
+	}
+	width := 1
+	if term.IsTerminal(l.out) {
+		width = term.Width(l.out)
+	}
+	fmt.Fprint(l.out, inColumns(names, width))
+	return nil
+}
+
+func slashed(name string, dir bool) string {
+	if dir {
+		name += "/"
+	}
+	return ftp.Printable(name)
+}
+
+func (s *session) runLocal(_ context.Context, l *call) error {
+	line := ""
+	if len(l.args) > 0 {
+		line = l.args[0].text
+	}
+	return s.localShell(line, s.e.In)
+}
+
+func (s *session) runOpen(ctx context.Context, l *call) error { return s.connect(ctx, l.args[0].text) }
+
+func (s *session) runUser(ctx context.Context, l *call) error {
+	if s.k == nil {
+		return errNotConnected
+	}
+	r := *s.k.Remote
+	r.User, r.Pass, r.HasPass, r.Path = l.args[0].text, "", false, ""
+	var err error
+	switch {
+	case len(l.args) > 1:
+		r.Pass, r.HasPass = l.args[1].text, true
+	case s.tty != nil && !connect.IsAnonymous(r.User):
+		r.Pass, err = s.tty.password("Password: ")
+		r.HasPass = true
+	}
+	if err != nil {
+		return err
+	}
+	k := *s.k
+	k.Remote, k.Opts.User, k.Opts.Password = &r, r.User, r.Pass
+	k.Pool = client.NewPool(r.Addr, &k.Opts, connect.MaxParallel)
+	return s.enter(ctx, &k, "")
+}
+
+func (s *session) runClose(context.Context, *call) error {
+	if s.k == nil {
+		return errNotConnected
+	}
+	s.disconnect()
+	return nil
+}
+
+func (s *session) runBye(context.Context, *call) error {
+	s.left = s.mayLeave()
+	return nil
+}
+
+// mayLeave warns once, where somebody sits, that jobs run.
+func (s *session) mayLeave() bool {
+	n := 0
+	for _, j := range s.jobs {
+		if !j.over() {
+			n++
+		}
+	}
+	if n == 0 || s.tty == nil || s.leaving {
+		return true
+	}
+	s.leaving = true
+	what := "1 job runs: wait waits for it, bye once more ends it"
+	if n > 1 {
+		what = fmt.Sprintf("%d jobs run: wait waits for them, bye once more ends them", n)
+	}
+	s.say(what)
+	return false
+}
+
+// onOff reads on or off; nothing is the other one of what it is now.
+func onOff(l *call, now bool) (bool, error) {
+	if len(l.args) == 0 {
+		return !now, nil
+	}
+	switch strings.ToLower(l.args[0].text) {
+	case "on", "yes", "1":
+		return true, nil
+	case "off", "no", "0":
+		return false, nil
+	}
+	return false, verb.Usagef("%q is neither on nor off", l.args[0].text)
+}
+
+func (s *session) runPassive(_ context.Context, l *call) error { return s.listenHere(l, false) }
+func (s *session) runActive(_ context.Context, l *call) error  { return s.listenHere(l, true) }
+
+// listenHere sets who listens: this end if that is active, or the other one is off.
+func (s *session) listenHere(l *call, active bool) error {
+	on, err := onOff(l, false)
+	if err != nil {
+		return err
+	}
+	if s.k == nil {
+		return errNotConnected
+	}
+	mode := ftp.Passive
+	if on == active {
+		mode = ftp.Active
+	}
+	if s.k.Opts.Mode != mode {
+		s.rewire(func(o *client.Options) { o.Mode = mode })
+	}
+	if s.tty != nil {
+		fmt.Fprintf(l.out, "%v\n", mode)
+	}
+	return nil
+}
+
+func (s *session) runASCII(context.Context, *call) error  { s.ascii = true; return nil }
+func (s *session) runBinary(context.Context, *call) error { s.ascii = false; return nil }
+
+func (s *session) runType(_ context.Context, l *call) error {
+	if len(l.args) > 0 {
+		switch strings.ToLower(l.args[0].text) {
+		case "a", "ascii", "text":
+			s.ascii = true
+		case "i", "binary", "image":
+			s.ascii = false
+		default:
+			return verb.Usagef("%q is neither ascii nor binary", l.args[0].text)
+		}
+		return nil
+	}
+	fmt.Fprintln(l.out, map[bool]string{true: "ascii", false: "binary"}[s.ascii])
+	return nil
+}
+
+func (s *session) runVerbose(_ context.Context, l *call) error {
+	now, _ := s.see.state()
+	on, err := onOff(l, now)
+	if err == nil {
+		s.see.speak(on)
+	}
+	return err
+}
+
+func (s *session) runExplain(_ context.Context, l *call) error {
+	_, now := s.see.state()
+	name := ""
+	on := !now
+	if len(l.args) > 0 {
+		var w explain.ExplainWord
+		var err error
+		if on, err = onOff(l, now); err != nil {
+			if w.Set(l.args[0].text) != nil || w.File == "" {
+				return verb.Usagef("%q is neither on nor off, nor a picture to draw: FILE.svg or FILE.html", l.args[0].text)
+			}
+			on = true
+			if name, err = filepath.Abs(w.File); err != nil {
+				return verb.LocalProblem(w.File, err)
+			}
+		}
+	}
+	err := s.see.dontExplain()
+	if on {
+		s.see.explain(s.e, name)
+	}
+	return err
+}
+
+// instead are FTP commands that the shell has words of its own for: it uses several
+// connections, and what such a command says to one of them would not hold for the others.
+var instead = map[string]string{
+	"CWD": "cd", "XCWD": "cd", "CDUP": "cdup", "XCUP": "cdup", "QUIT": "bye or close", "REIN": "user", "USER": "user",
+	"PASS": "user", "ACCT": "user", "TYPE": "ascii or binary", "REST": "reget or reput", "ABOR": "Ctrl-C, or kill for a job",
+	"RNFR": "mv", "RNTO": "mv", "RETR": "get", "STOR": "put", "APPE": "put", "STOU": "put", "LIST": "ls", "NLST": "ls", "MLSD": "ls",
+	"PASV": "passive", "EPSV": "passive", "PORT": "active", "EPRT": "active",
+}
+
+func (s *session) runQuote(ctx context.Context, l *call) error {
+	command := strings.ToUpper(l.args[0].text)
+	if say := instead[command]; say != "" {
+		return verb.Usagef("%s is what %s is for here: there are several connections", command, say)
+	}
+	return s.send(ctx, l, command, l.args[1:])
+}
+
+func (s *session) runSite(ctx context.Context, l *call) error { return s.send(ctx, l, "SITE", l.args) }
+
+// send gives a command to the server, seen from the current directory, and prints the
+// reply.
+func (s *session) send(ctx context.Context, l *call, command string, args []word) error {
+	var words []string
+	for _, w := range args {
+		words = append(words, w.text)
+	}
+	s.secrets.Learn(ftp.Command{Verb: command, Arg: strings.Join(words, " ")})
+	var refused error // which is no reason to try again
+	err := s.do(ctx, command, func(cl *client.Client) error {
+		if path.IsAbs(s.dir) {
+			if err := cl.ChangeDir(ctx, s.dir); err != nil {
+				return err
+			}
+		}
+		reply, err := cl.Command(ctx, command, strings.Join(words, " "))
+		reply = s.secrets.MaskReply(reply)
+		var no *ftp.Error
+		if err != nil && !errors.As(err, &no) {
+			return err
+		}
+		for i, line := range reply.Lines {
+			mark := "-"
+			if i == len(reply.Lines)-1 {
+				mark = " "
+			}
+			fmt.Fprintf(l.out, "%03d%s%s\n", int(reply.Code), mark, ftp.Printable(line))
+		}
+		if err != nil {
+			refused = verb.Reported{Err: err}
+		}
+		return nil
+	})
+	return verb.FirstError(err, refused)
+}
+
+func (s *session) runHistory(_ context.Context, l *call) error {
+	if s.tty == nil {
+		return verb.Usagef("a script has none")
+	}
+	for i, line := range s.tty.history {
+		fmt.Fprintf(l.out, "%5d  %s\n", i+1, line)
+	}
+	return nil
+}

@@ -1,0 +1,316 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+)
+
+// call is a command that was understood.
+type call struct {
+	command
+	verb  *shellVerb
+	name  string   // of the verb, as it was typed
+	flags []string // for the verb of the command line that does it
+	args  []word
+	turn  bool // -R of mirror
+	out   io.Writer
+}
+
+// runLine runs the commands of one line, until one fails or leaves the shell.
+func (s *session) runLine(line string) error {
+	all, err := splitLine(line)
+	if err != nil {
+		return s.failed("", err)
+	}
+	var last error
+	for _, c := range all {
+		if s.left || s.e.Ctx.Err() != nil {
+			break
+		}
+		if err := s.runCommand(c); err != nil {
+			last = err
+			if !s.c.Bool("keep-going") {
+				break
+			}
+		}
+	}
+	return last
+}
+
+// failed tells an error of a command, once.
+func (s *session) failed(name string, err error) error {
+	var done verb.Reported
+	if err == nil || errors.As(err, &done) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	text := strings.TrimSpace(err.Error())
+	if name != "" {
+		text = name + ": " + text
+	}
+	s.say(s.where + text)
+	return verb.Reported{Err: err}
+}
+
+// say prints a line that is no data.
+func (s *session) say(text string) {
+	if s.tty == nil {
+		text = "miniftp: " + text
+	}
+	fmt.Fprintln(s.e.Err, text)
+}
+
+// runCommand runs one command, in the foreground or not.
+func (s *session) runCommand(c command) error {
+	l, err := s.understand(c)
+	if err != nil {
+		return s.failed(c.words[0].text, err)
+	}
+	if l == nil {
+		return nil // its help was wanted
+	}
+	if l.background {
+		if l.verb.cli == "" || l.pipe != "" {
+			return s.failed(l.name, verb.Usagef("it does not run in the background: verbs that transfer or list do"))
+		}
+		return s.failed(l.name, s.start(l))
+	}
+	ctx, cancel := context.WithCancel(s.e.Ctx)
+	defer cancel()
+	s.mu.Lock()
+	s.stop = cancel
+	s.mu.Unlock()
+	err = s.foreground(ctx, l)
+	if l.verb.writes {
+		s.listings.forget()
+	}
+	if err != nil && ctx.Err() != nil && s.e.Ctx.Err() == nil {
+		s.say("interrupted" + verb.ResumeHint(l.verb.cli))
+		return verb.Reported{Err: context.Canceled}
+	}
+	if err != nil && s.e.Ctx.Err() != nil {
+		s.e.Resume = verb.ResumeHint(l.verb.cli) // for the last line of the program
+	}
+	return s.failed(l.name, err)
+}
+
+// interrupt ends what runs in the foreground.
+func (s *session) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil {
+		s.stop()
+	}
+}
+
+// foreground runs a command, its output piped to a program of this machine if it is
+// to be.
+func (s *session) foreground(ctx context.Context, l *call) error {
+	if l.pipe == "" && l.verb.pager {
+		l.pipe = pager()
+	}
+	own, ok := s.e.Out.(*verb.Output)
+	if !ok || l.pipe == "" {
+		out := s.e.Out
+		if ok {
+			out = own.W
+		}
+		return s.runTo(ctx, l, out)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return verb.LocalProblem("pipe", err)
+	}
+	defer r.Close()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.localShell(l.pipe, r)
+		r.Close() // what comes behind it goes nowhere
+	}()
+	err = s.runTo(ctx, l, w)
+	w.Close()
+	failed := <-ended
+	if errors.Is(err, syscall.EPIPE) { // the program did not read to the end: its status decides
+		err = nil
+	}
+	return verb.FirstError(err, failed)
+}
+
+// runTo runs a command whose standard output is out.
+func (s *session) runTo(ctx context.Context, l *call, out io.Writer) error {
+	io := verb.Stdio{In: s.e.In, Out: out, Err: s.e.Err}
+	if l.verb.cli == "" {
+		o := &verb.Output{W: out}
+		l.out = o
+		err := verb.FirstError(l.verb.run(s, ctx, l), o.Err)
+		s.ended(o)
+		return err
+	}
+	run, err := s.prepare(ctx, l, io, nil)
+	if err != nil {
+		return err
+	}
+	return run()
+}
+
+// ended notes whether a line of the terminal is still open.
+func (s *session) ended(o *verb.Output) {
+	if s.tty != nil && o.Last != 0 && o.Last != '\n' && term.IsTerminal(o) {
+		fmt.Fprintln(o)
+	}
+}
+
+// prepare makes a verb of the command line ready to run: its flags as they are, its
+// names as URLs. run may be called beside other lines.
+func (s *session) prepare(ctx context.Context, l *call, io verb.Stdio, j *job) (run func() error, err error) {
+	operands, err := l.verb.operands(s, l)
+	if err != nil {
+		return nil, err
+	}
+	args := append(append([]string{"miniftp", l.verb.cli}, l.flags...), "--")
+	args = append(args, operands...)
+	out := &verb.Output{W: io.Out}
+	cols := s.columns(l, out)
+	if cols != nil {
+		io.Out = &verb.Output{W: cols}
+	} else {
+		io.Out = out
+	}
+	e := &verb.Env{
+		Stdio: io, Ctx: ctx, Raw: args, Verbs: s.e.Verbs, Wait: s.e.Wait, Watching: s.see, Watched: true,
+		Line: &shellLine{s: s, name: l.name, k: s.k, job: j, piped: l.pipe != ""},
+	}
+	app := flags.NewApp(e)
+	s.defaults(app.Command(l.verb.cli))
+	return func() error {
+		err := app.RunContext(ctx, args)
+		if cols != nil {
+			cols.print(out)
+		}
+		if j == nil {
+			s.ended(out)
+		}
+		if err = verb.FirstError(err, out.Err); errors.Is(err, syscall.EPIPE) || err == nil {
+			return err
+		}
+		e.SayError(err)
+		return verb.Reported{Err: err}
+	}, nil
+}
+
+// lineFlags are the flags that make sense in a line of the shell, of those that all
+// client verbs have; the others are those of the connection.
+var lineFlags = map[string]bool{"ascii": true, "parallel": true, "retries": true, "quiet": true, "json": true, "no-progress": true}
+
+// connectionFlags are the names of the flags that hold for a connection, and with it for
+// all lines.
+var connectionFlags = func() map[string]bool {
+	all := map[string]bool{}
+	for _, f := range connect.Flags() {
+		if name := f.Names()[0]; !lineFlags[name] {
+			all[name] = true
+		}
+	}
+	return all
+}()
+
+// defaults gives the flags of a verb the values that they have for the shell.
+func (s *session) defaults(c *cli.Command) {
+	verbose, explain := s.see.state()
+	for _, f := range c.Flags {
+		name := f.Names()[0]
+		if !connectionFlags[name] && !lineFlags[name] {
+			continue
+		}
+		switch name {
+		case "user", "password-file", "netrc", "account", "explain", "verbose", "record":
+			continue // the link has them, and no other server is told
+		}
+		switch f := f.(type) {
+		case *cli.BoolFlag:
+			f.Value, f.EnvVars = s.c.Bool(name), nil
+			switch name {
+			case "ascii":
+				f.Value = s.ascii
+			case "no-progress": // it would stand in the middle of these
+				f.Value = f.Value || verbose || explain
+			}
+		case *cli.StringFlag:
+			f.Value, f.EnvVars = s.c.String(name), nil
+		case *cli.IntFlag:
+			f.Value, f.EnvVars, f.HasBeenSet = s.c.Int(name), nil, s.c.IsSet(name)
+		case *flags.DurationFlag:
+			f.Value, f.EnvVars = s.c.Duration(name), nil
+		case *cli.GenericFlag:
+			f.EnvVars = nil
+			word := s.c.String(name)
+			switch chosen := s.active() == (name == "active"); {
+			case name != "active" && name != "passive":
+			case !chosen:
+				word = "false"
+			case !flags.IsOn(s.c, name) && s.active():
+				word = "true"
+			}
+			if word != "" {
+				_ = f.Value.Set(word)
+			}
+		}
+	}
+}
+
+func (s *session) active() bool { return s.k != nil && s.k.Opts.Mode == ftp.Active }
+
+// localShell runs a command of the local shell, with the terminal as it was found.
+func (s *session) localShell(line string, in io.Reader) error {
+	name, args := "sh", []string{"-c", line}
+	switch {
+	case runtime.GOOS == "windows":
+		name, args = "cmd", []string{"/c", line}
+	case line == "":
+		if name = os.Getenv("SHELL"); name == "" {
+			name = "sh"
+		}
+		args = nil
+	}
+	program, err := exec.LookPath(name)
+	if err != nil {
+		return verb.LocalProblem(name, err)
+	}
+	// No context ends it: Ctrl-C is its own business.
+	cmd := &exec.Cmd{Path: program, Args: append([]string{name}, args...), Stdin: in, Stdout: s.e.Out, Stderr: s.e.Err}
+	if f, ok := term.File(s.e.Out); ok {
+		cmd.Stdout = f
+	}
+	s.tty.lend()
+	defer s.tty.takeBack()
+	err = cmd.Run()
+	var status *exec.ExitError
+	if errors.As(err, &status) {
+		return fmt.Errorf("%s: %w", ftp.Printable(line), status)
+	}
+	if err != nil {
+		return verb.LocalProblem(name, err)
+	}
+	return nil
+}
+
+func pager() string {
+	if p := os.Getenv("PAGER"); p != "" {
+		return p
+	}
+	return "more"
+}

@@ -1,0 +1,203 @@
+package term
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
+)
+
+// IsTerminal reports whether w is a terminal.
+func IsTerminal(w any) bool {
+	f, ok := File(w)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Width is the number of columns to draw in; 80 where nothing tells.
+func Width(w any) int {
+	if f, ok := File(w); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	return 80
+}
+
+// File is the file behind a stream of the process, if it is one.
+func File(w any) (*os.File, bool) {
+	for {
+		around, ok := w.(interface{ Unwrap() io.Writer })
+		if !ok {
+			break
+		}
+		w = around.Unwrap()
+	}
+	f, ok := w.(*os.File)
+	return f, ok
+}
+
+// Colour reports whether w may be sent escape sequences.
+func Colour(w io.Writer) bool {
+	return IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// UTF8 reports whether what we write is read as UTF-8 (POSIX: LC_ALL beats
+// LC_CTYPE beats LANG).
+func UTF8() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToUpper(os.Getenv(name)); v != "" {
+			return strings.Contains(v, "UTF-8") || strings.Contains(v, "UTF8")
+		}
+	}
+	return runtime.GOOS == "windows"
+}
+
+var Screen = &runewidth.Condition{StrictEmojiNeutral: true} // lines are one cell wide, in every locale
+
+func Cells(s string) int { return Screen.StringWidth(s) }
+
+// Pad fills s with blanks up to n columns.
+func Pad(s string, n int) string { return s + strings.Repeat(" ", max(n-Cells(s), 0)) }
+
+// Wrap breaks text between words; a word that is too long is broken itself.
+func Wrap(text string, width int) []string {
+	var all []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		for {
+			sep := ""
+			if line != "" {
+				sep = " "
+			}
+			if Cells(line)+len(sep)+Cells(word) <= width {
+				line += sep + word
+				break
+			}
+			if line != "" {
+				all = append(all, line)
+				line = ""
+				continue
+			}
+			head := Screen.Truncate(word, width, "")
+			if head == "" {
+				head = word // one character, wider than the column
+			}
+			all, word = append(all, head), strings.TrimPrefix(word, head)
+			if word == "" {
+				break
+			}
+		}
+	}
+	if line != "" || len(all) == 0 {
+		all = append(all, line)
+	}
+	return all
+}
+
+// Fit cuts a name in the middle so that its end, which tells most, is kept. n is
+// in columns.
+func Fit(s string, n int) string {
+	if Cells(s) <= n {
+		return s
+	}
+	dots := "…"
+	if !UTF8() {
+		dots = "~"
+	}
+	head := Screen.Truncate(s, n/3, "")
+	tail := Screen.TruncateLeft(s, Cells(s)-(n-1-Cells(head)), "")
+	return head + dots + strings.TrimLeft(tail, " ") // half a wide character leaves a blank
+}
+
+func Size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
+
+func Rate(n int64, took time.Duration) string {
+	if took <= 0 {
+		took = time.Microsecond
+	}
+	return humanize.Bytes(uint64(float64(n)/took.Seconds())) + "/s"
+}
+
+// Span is a duration as people say it.
+func Span(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1e3)
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", d.Seconds()*1e3)
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+// Clock is a number of seconds as people read it.
+func Clock(s int64) string {
+	if s >= 3600 {
+		return fmt.Sprintf("%d:%02d:%02d", min(s/3600, 99), s/60%60, s%60)
+	}
+	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}
+
+// ASCII is for terminals that read nothing else.
+func ASCII(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c > 0x7e {
+			return '?'
+		}
+		return c
+	}, s)
+}
+
+// Right puts a word at the right end of a column.
+func Right(word string, width int) string {
+	return strings.Repeat(" ", max(width-Cells(word), 0)) + word
+}
+
+// Three is a number in about three digits.
+func Three(v float64) string {
+	switch a := math.Abs(v); {
+	case a >= 99.95:
+		return fmt.Sprintf("%.0f", v)
+	case a >= 9.995:
+		return fmt.Sprintf("%.1f", v)
+	case a >= 0.9995:
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.3f", v)
+}
+
+// Grouped is a rate, whole and with commas where it is large.
+func Grouped(v float64) string {
+	if v >= 1000 {
+		return humanize.Comma(int64(math.Round(v)))
+	}
+	return Three(v)
+}
+
+func Plural(n int64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+func FileCount(n int64) string { return humanize.Comma(n) + " " + Plural(n, "file", "files") }
+
+func InSeconds(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return Clock(int64(d.Seconds()+0.5)) + " min"
+}

@@ -1,0 +1,315 @@
+package transfer
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/afero"
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/meter"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+func Get(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "get", Usage: "fetch files", ArgsUsage: "URL... [LOCAL|-]",
+		Flags: connect.Flags(append(choiceFlags(), connect.ResumeFlag(),
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "fetch directories and all that is in them"})...),
+		Description: flags.Examples("Like cp: one URL goes to a name, a directory or - (standard output); several go to a directory. A file gets its name only when it is whole; until then it is .NAME.part. On a terminal -r ends with one line for all files; with -v there is one for each.",
+			"miniftp get ftp://127.0.0.1:2121/README.md",
+			"miniftp get -c ftp://127.0.0.1:2121/README.md copy.md",
+			"miniftp get -r ftp://127.0.0.1:2121/docs docs-copy"),
+		Action: func(c *cli.Context) error { return runGet(e, c) },
+	}
+}
+
+// fetcher is one run of get.
+type fetcher struct {
+	e         *verb.Env
+	fs        afero.Fs
+	meter     *meter.Meter
+	resume    bool
+	ascii     bool
+	recursive bool
+	choice
+	left     *verb.Omissions
+	local    string // as given; "" is the current directory
+	intoDir  bool   // local is a directory
+	results  *meter.Results
+	crew     *connect.Crew
+	taken    connect.Targets
+	segments int // for one file; 0: whole
+}
+
+func runGet(e *verb.Env, c *cli.Context) error {
+	args := c.Args().Slice()
+	f := &fetcher{
+		e: e, fs: afero.NewOsFs(), resume: c.Bool("resume"), ascii: c.Bool("ascii"), recursive: c.Bool("recursive"), taken: connect.Targets{},
+	}
+	var err error
+	if f.choice, err = choiceOf(c); err != nil {
+		return err
+	}
+	if n := len(args); n > 0 && !verb.IsURL(args[n-1]) {
+		f.local, args = args[n-1], args[:n-1]
+	}
+	if len(args) == 0 && c.NArg() == 0 {
+		return verb.WantArgs(c, 1, -1)
+	}
+	if len(args) == 0 {
+		args = []string{f.local}
+	}
+	for _, a := range args {
+		if !verb.IsURL(a) {
+			return verb.Usagef("%q is not a URL such as ftp://host/path; only the last argument may be a local name", verb.MaskPassword(a))
+		}
+	}
+	if f.local == "-" && (c.Bool("json") || f.resume || f.recursive || f.some()) {
+		return verb.Usagef("--json, -c, -r, --no-clobber and --newer do not go with - (standard output)")
+	}
+	f.results, f.left = meter.NewResults(e, c), e.NewOmissions(c)
+	f.left.Told = func(url, why string) { f.results.Omit(meter.TransferResult{URL: url}, why) }
+	if err := f.findTarget(args); err != nil {
+		return err
+	}
+	f.meter = meter.New(e, c)
+	if f.recursive || len(args) > 1 || target.NamesSeveral(args[0]) {
+		f.meter.Total(f.recursive || target.NamesSeveral(args[0]))
+	} else {
+		f.segments = connect.Parallel(c)
+	}
+	if f.local == "-" && term.IsTerminal(e.Out) {
+		f.meter.Hide() // they would stand in the middle of the text
+	}
+	f.crew = connect.NewCrew(e, connect.Parallel(c))
+	if f.local == "-" {
+		f.crew = connect.NewCrew(e, 1) // in the order of the arguments
+		e.Resume = ""                  // -c does not go with -
+	}
+	err = connect.EachNamed(e, c, args, connect.Globs, f.crew, f.fetch)
+	f.meter.Wait()
+	err = verb.FirstError(err, f.left.Tell())
+	f.meter.SumUp("fetched")
+	return f.results.End(err, f.meter)
+}
+
+// findTarget decides, as cp does, whether the local name is a directory.
+func (f *fetcher) findTarget(urls []string) error {
+	if f.local == "-" {
+		return nil
+	}
+	info, err := f.fs.Stat(cmp.Or(f.local, "."))
+	isDir := err == nil && info.IsDir()
+	many := len(urls) > 1 || target.NamesSeveral(urls[0])
+	slash := f.local == "" || os.IsPathSeparator(f.local[len(f.local)-1])
+	switch {
+	case isDir || !slash && !many:
+	case err == nil:
+		return verb.LocalProblem(f.local, syscall.ENOTDIR)
+	case !errors.Is(err, fs.ErrNotExist):
+		return verb.LocalProblem(f.local, err)
+	case !f.recursive:
+		return verb.LocalProblem(f.local, errors.New("no such directory"))
+	}
+	f.intoDir = isDir || many
+	return nil
+}
+
+// fetch gets one path: a file, or with -r a directory.
+func (f *fetcher) fetch(k *connect.Link, r *target.Remote, file connect.Found) error {
+	if file.Path == "" && !f.recursive {
+		return verb.Usagef("%s names no file; -r fetches a whole tree", r)
+	}
+	var err error
+	if f.intoDir {
+		err = f.taken.Claim(f.target(target.Base(file.Path)), r.Join(file.Path))
+	}
+	if err == nil {
+		err = f.fetchPath(k, r, file)
+	}
+	return f.results.AddFailure(meter.TransferResult{URL: r.Join(file.Path)}, err)
+}
+
+func (f *fetcher) fetchPath(k *connect.Link, r *target.Remote, file connect.Found) error {
+	if file.Entry.Type == ftp.UnknownEntry && f.recursive {
+		err := k.Do(func(cl *client.Client, _ int) (err error) {
+			file.Entry, err = cl.Stat(k.Ctx, file.Path)
+			return err
+		})
+		if err != nil {
+			return verb.At(r.Join(file.Path), err)
+		}
+	}
+	switch {
+	case file.Entry.IsDir() && f.recursive:
+		return f.tree(k, r, file)
+	case file.Entry.IsDir():
+		return verb.At(r.Join(file.Path), errors.New("is a directory: -r fetches it with all that is in it"))
+	case file.Entry.Type == ftp.LinkEntry && f.recursive && r.Pattern != "" && f.links != followLinks:
+		f.left.Add(r.Join(file.Path), verb.LeftLink)
+		return nil
+	case f.local == "-":
+		return f.toStdout(k, r, file)
+	}
+	f.meter.Expect(file.Size())
+	f.comes(k, file)
+	return f.crew.Do(func() error {
+		err := f.named(k, r, file)
+		return f.results.AddFailure(meter.TransferResult{URL: r.Join(file.Path)}, err)
+	})
+}
+
+// named fetches one file that a URL named, or tells that it is a directory.
+func (f *fetcher) named(k *connect.Link, r *target.Remote, file connect.Found) error {
+	err := f.file(k, r, file, f.target(target.Base(file.Path)))
+	var no *ftp.Error
+	if errors.As(err, &no) && no.Verb == "RETR" && file.Entry.Type == ftp.UnknownEntry && k.IsDir(file.Path) {
+		return verb.At(r.Join(file.Path), verb.Hinted{Err: err, Text: no.Error() + " (-r fetches it with all that is in it)"})
+	}
+	return err
+}
+
+// target is the local name for a remote one.
+func (f *fetcher) target(name string) string {
+	if f.intoDir {
+		return filepath.Join(f.local, name)
+	}
+	return f.local
+}
+
+// file fetches one file to its place.
+func (f *fetcher) file(k *connect.Link, r *target.Remote, file connect.Found, local string) error {
+	url := r.Join(file.Path)
+	k = k.On(url)
+	local, special, err := f.place(url, local)
+	if err != nil {
+		return f.results.Add(meter.TransferResult{URL: url, Local: local}, err)
+	}
+	if why, err := f.keeps(k, file, local); why != "" || err != nil {
+		return f.kept(meter.TransferResult{URL: url, Local: local, LeftOut: why}, file.Size(), verb.At(url, err))
+	}
+	m := f.meter.File(target.Base(file.Path))
+	var res client.Result
+	if special {
+		res, err = f.into(k, file.Path, local, r.Ascii, m)
+	} else {
+		o := client.FileOptions{
+			Resume: f.resume, ASCII: f.ascii || r.Ascii, Size: file.Size(), Progress: m.Progress(), KeepTime: true,
+			Modified: modified(file.Entry),
+		}
+		if err = f.date(k, file, &o); err == nil {
+			res, err = f.download(k, file, local, o)
+		}
+	}
+	m.Done(res, err)
+	err = verb.ExplainLocal(url, local, verb.WithoutResume(f.resume, err))
+	return f.results.Add(meter.TransferResult{URL: url, Local: local}.Moved(res), err)
+}
+
+// date finds out the time of a file that LIST has to the minute. Not each one is asked for.
+func (f *fetcher) date(k *connect.Link, file connect.Found, o *client.FileOptions) error {
+	listed := file.Entry
+	if listed.Type != ftp.FileEntry || listed.Precise != time.Minute || listed.Modified.IsZero() {
+		return nil
+	}
+	return k.Do(func(cl *client.Client, _ int) error {
+		e := listed
+		err := cl.Date(k.Ctx, file.Path, &e)
+		o.Modified, o.Precise = e.Modified, e.Precise
+		return err
+	})
+}
+
+// modified is the time of a file in a listing, zero if it has to be asked for.
+func modified(e ftp.Entry) time.Time {
+	if e.Type != ftp.FileEntry || e.Precise > time.Second {
+		return time.Time{}
+	}
+	return e.Modified
+}
+
+// comes tells k of a file that is about to be fetched, if it could go in a chain.
+func (f *fetcher) comes(k *connect.Link, file connect.Found) {
+	if !f.resume && !f.ascii && !f.some() && file.Entry.Type == ftp.FileEntry && !modified(file.Entry).IsZero() {
+		k.Expect(file.Entry.Size, f.crew)
+	}
+}
+
+// download fetches a file to a name of its own: in a chain if it is one of many small
+// ones, in segments if it is the only one.
+func (f *fetcher) download(k *connect.Link, file connect.Found, local string, o client.FileOptions) (res client.Result, err error) {
+	if file.Entry.Type == ftp.FileEntry && file.Entry.Size >= 0 {
+		if res, err = k.Chain().Download(k.Ctx, file.Path, f.fs, local, o); !errors.Is(err, client.ErrNotChained) {
+			return res, err
+		}
+	}
+	done, err := f.crew.Turn()
+	if err != nil {
+		return client.Result{}, err
+	}
+	defer done()
+	o.Tries = new(client.Tries)
+	if f.segments > 1 {
+		err = k.DoPool(func(p *client.Pool, _ int) (err error) {
+			res, err = p.Download(k.Ctx, file.Path, f.fs, local, o, f.segments)
+			return err
+		})
+		return res, err
+	}
+	err = k.Do(func(cl *client.Client, _ int) (err error) {
+		res, err = cl.Download(k.Ctx, file.Path, f.fs, local, o)
+		return err
+	})
+	return res, err
+}
+
+// place is where a file goes: behind a link, as cp has it. special: it is a
+// device or pipe, which is written to and not replaced.
+func (f *fetcher) place(url, local string) (place string, special bool, err error) {
+	if name := filepath.Base(local); local == "" || !filepath.IsLocal(name) || name == "." {
+		return "", false, verb.At(url, &client.LocalError{Err: errors.New("its name can't be a local file's name: say where to put it")})
+	}
+	if to, err := filepath.EvalSymlinks(local); err == nil {
+		local = to
+	}
+	info, err := f.fs.Stat(local)
+	switch {
+	case err != nil: // there is none yet, or Download will say what is wrong
+		return local, false, nil
+	case info.IsDir():
+		return "", false, verb.LocalProblem(local, syscall.EISDIR)
+	}
+	return local, !info.Mode().IsRegular(), nil
+}
+
+// into writes a file to a device or a pipe.
+func (f *fetcher) into(k *connect.Link, path, local string, ascii bool, m *meter.Transfer) (client.Result, error) {
+	w, err := f.fs.OpenFile(local, os.O_WRONLY, 0)
+	if err != nil {
+		return client.Result{}, &client.LocalError{Err: err}
+	}
+	res, err := k.CopyOut(path, f.ascii || ascii, w, m.Progress())
+	if closed := w.Close(); err == nil && closed != nil {
+		err = &client.LocalError{Err: closed}
+	}
+	return res, err
+}
+
+func (f *fetcher) toStdout(k *connect.Link, r *target.Remote, file connect.Found) error {
+	m := f.meter.File(target.Base(file.Path))
+	res, err := k.CopyOut(file.Path, f.ascii || r.Ascii, f.e.Out, m.Progress())
+	m.Done(res, err)
+	return verb.ExplainLocal(r.Join(file.Path), "standard output", err)
+}

@@ -1,0 +1,230 @@
+package transfer
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// tree fetches a directory, as cp -r does: into the target if that exists, else as the
+// target. --links decides about the links in it.
+func (f *fetcher) tree(k *connect.Link, r *target.Remote, dir connect.Found) error {
+	root := cmp.Or(f.local, ".")
+	if name := target.Base(dir.Path); f.intoDir && filepath.IsLocal(name) && name != "." {
+		root = filepath.Join(root, name)
+	}
+	t := &tree{fetcher: f, k: k, r: r, most: maxInTree, root: root}
+	return t.dir(place{path: dir.Path, local: root, real: path.Clean("/" + dir.Path)})
+}
+
+// tree is a directory that get -r fetches. Of what a server lists it holds one
+// directory of each level at a time.
+type tree struct {
+	*fetcher
+	k    *connect.Link
+	r    *target.Remote
+	most int // entries that may still be listed
+	root string
+	made []string // the first directories in root
+}
+
+// Bounds on what a server may list.
+const (
+	maxInTree = 10_000_000
+	maxDepth  = 100
+)
+
+// branch is what has to be known of an entry to fetch it.
+type branch struct {
+	name     string
+	kind     ftp.EntryType
+	size     int64
+	modified int64 // Unix time, 0 if not known to the minute
+	precise  time.Duration
+	unique   string // of a directory
+	target   string // of a link
+}
+
+// place is a directory of the tree.
+type place struct {
+	path  string   // on the server
+	local string   // where it goes
+	rel   string   // below the root, with slashes
+	real  string   // on the server, if links were followed
+	above []string // the real paths and unique facts of it and of those that lead to it
+	depth int
+	links int // that were followed on the way
+}
+
+// dir fetches all that is in a directory.
+func (t *tree) dir(here place) error {
+	if err := t.makeDir(here); err != nil {
+		return err
+	}
+	if here.depth == maxDepth {
+		return verb.At(t.r.Join(here.path), client.ErrTooDeep)
+	}
+	here.above = append(here.above[:len(here.above):len(here.above)], here.real)
+	entries, first := t.list(here.path)
+	if entries == nil {
+		return first
+	}
+	defer entries.Close()
+	if t.isTarget(here, entries) {
+		return verb.FirstError(first, verb.At(t.r.Join(here.path), errors.New("left out: it is the directory that the tree is fetched to")))
+	}
+	for e, err := range entries.All() {
+		if err == nil {
+			err = t.entry(here, branchOf(e))
+		}
+		if err == nil {
+			continue
+		}
+		t.e.SayError(err)
+		first = verb.FirstError(first, verb.Reported{Err: err})
+		if verb.Fatal(err) || t.e.Ctx.Err() != nil {
+			break
+		}
+	}
+	return first
+}
+
+// mostMade is how many of the directories that it has made a tree remembers.
+const mostMade = 100
+
+// isTarget reports whether a directory on the server is the one that the tree is fetched to,
+// as the server may be this host: what is fetched would be fetched again, without end. If it
+// has the directories that were made, a file is made here and looked for there.
+func (t *tree) isTarget(here place, entries *client.Listing) bool {
+	if here.depth == 0 {
+		return false
+	}
+	found := 0
+	for e, err := range entries.All() {
+		if err == nil && e.IsDir() && slices.Contains(t.made, e.Name) {
+			found++
+		}
+	}
+	if found < len(t.made) {
+		return false
+	}
+	probe := "miniftp-probe-" + strings.ToLower(rand.Text()[:12])
+	name := filepath.Join(t.root, probe)
+	f, err := t.fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return false
+	}
+	_ = f.Close()
+	defer func() { _ = t.fs.Remove(name) }()
+	return nil == t.k.Do(func(cl *client.Client, _ int) error {
+		_, err := cl.Stat(t.k.Ctx, target.JoinRemote(here.path, probe))
+		return err
+	})
+}
+
+// makeDir makes the local directory. With --links copy a link in its place may be one that
+// the server made up.
+func (t *tree) makeDir(p place) error {
+	if t.links == copyLinks && p.depth > 0 {
+		if info, err := os.Lstat(p.local); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return verb.LocalProblem(p.local, errors.New("a link is where a directory should be"))
+		}
+	}
+	if err := t.fs.MkdirAll(p.local, 0o777); err != nil {
+		return verb.LocalProblem(p.local, err)
+	}
+	return nil
+}
+
+// list reads a directory. What can't be read of it is reported and left out; the
+// first such error is returned.
+func (t *tree) list(dir string) (all *client.Listing, err error) {
+	err = t.k.Do(func(cl *client.Client, _ int) (err error) {
+		all, err = cl.ReadDir(t.k.Ctx, dir)
+		return err
+	})
+	if err != nil {
+		return nil, verb.At(t.r.Join(dir), err)
+	}
+	if t.most -= all.Len(); t.most < 0 {
+		all.Close()
+		return nil, verb.At(t.r.Join(dir), client.ErrTooMany)
+	}
+	for e, err := range all.All() {
+		if err == nil && e.Type == ftp.FileEntry {
+			t.meter.Expect(e.Size)
+		}
+	}
+	return all, verb.Each(t.e, all.Odd, func(err error) error { return verb.At(t.r.Join(dir), err) })
+}
+
+// branchOf returns what has to be known of an entry.
+func branchOf(e ftp.Entry) branch {
+	b := branch{name: e.Name, kind: e.Type, size: e.Size}
+	switch {
+	case e.IsDir():
+		b.unique = e.Unique
+	case e.Type == ftp.LinkEntry:
+		b.target = e.Target
+	}
+	if e.Type == ftp.FileEntry && e.Precise <= time.Minute && !e.Modified.IsZero() {
+		b.modified, b.precise = e.Modified.Unix(), max(e.Precise, time.Second)
+	}
+	return b
+}
+
+// entry fetches one entry of a directory. Only its name comes from the server.
+func (t *tree) entry(in place, b branch) error {
+	below := place{
+		path: target.JoinRemote(in.path, b.name), local: filepath.Join(in.local, b.name), rel: path.Join(in.rel, b.name),
+		real: path.Join(in.real, b.name), above: in.above, depth: in.depth + 1, links: in.links,
+	}
+	url := t.r.Join(below.path)
+	if !filepath.IsLocal(b.name) {
+		return verb.At(url, &client.LocalError{Err: errors.New("its name can't be a local file's name")})
+	}
+	if b.kind == ftp.LinkEntry && t.links == followLinks {
+		var err error
+		if b, below, err = t.follow(in, below, b); err != nil {
+			return verb.At(url, err)
+		}
+	}
+	switch b.kind {
+	case ftp.DirEntry:
+		if b.unique != "" {
+			if slices.Contains(in.above, "unique "+b.unique) {
+				return verb.At(url, client.ErrTooDeep)
+			}
+			below.above = append(in.above[:len(in.above):len(in.above)], "unique "+b.unique)
+		}
+		if in.depth == 0 && len(t.made) < mostMade {
+			t.made = append(t.made, b.name)
+		}
+		return t.dir(below)
+	case ftp.LinkEntry:
+		return t.link(in, below, b)
+	case ftp.OtherEntry:
+		t.left.Add(url, "it is no regular file")
+		return nil
+	}
+	e := ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}
+	if b.modified != 0 {
+		e.Modified, e.Precise = time.Unix(b.modified, 0), b.precise
+	}
+	file := connect.Found{Path: below.path, Entry: e}
+	t.comes(t.k, file)
+	return t.crew.Do(func() error { return t.file(t.k, t.r, file, below.local) })
+}

@@ -1,0 +1,245 @@
+package transfer
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/afero"
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/cmd/miniftp/internal/meter"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+func Put(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "put", Usage: "send files", ArgsUsage: "LOCAL...|- URL",
+		Flags: connect.Flags(append(choiceFlags(), connect.ResumeFlag(),
+			&cli.BoolFlag{Name: "mkdir", Usage: "make the directories of the URL that are missing"},
+			&cli.BoolFlag{Name: "no-times", Usage: "do not give the files on the server the times of the local ones"},
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "send directories and all that is in them"})...),
+		Description: flags.Examples("Like cp: a URL that ends in / is a directory; several files need one. - is standard input. Files keep their times, if the server can set them (MFMT). On a terminal -r ends with one line for all files; with -v there is one for each. The server has to let you write, as  miniftp serve --anonymous rw  does.",
+			"miniftp put README.md ftp://127.0.0.1:2121/copy.md",
+			"miniftp put -r docs ftp://127.0.0.1:2121/docs-copy",
+			"tar c docs | miniftp put - ftp://127.0.0.1:2121/docs.tar"),
+		Action: func(c *cli.Context) error { return runPut(e, c) },
+	}
+}
+
+// sender is one run of put.
+type sender struct {
+	e         *verb.Env
+	fs        afero.Fs
+	k         *connect.Link
+	remote    *target.Remote
+	meter     *meter.Meter
+	resume    bool
+	ascii     bool
+	recursive bool
+	times     bool // files keep theirs
+	choice
+	left    *verb.Omissions
+	intoDir bool // the URL names a directory
+	results *meter.Results
+	crew    *connect.Crew
+	taken   connect.Targets
+}
+
+func runPut(e *verb.Env, c *cli.Context) error {
+	if err := verb.WantArgs(c, 2, -1); err != nil {
+		return err
+	}
+	args := c.Args().Slice()
+	locals, url := args[:len(args)-1], args[len(args)-1]
+	for _, l := range locals {
+		switch {
+		case verb.IsURL(l):
+			return verb.Usagef("%q is a URL: put sends local files, and only the last argument is a URL", verb.MaskPassword(l))
+		case l == "-" && len(locals) > 1:
+			return verb.Usagef("- (standard input) is sent alone, to a file name in the URL; a file of that name is ./-")
+		}
+	}
+	choice, err := choiceOf(c)
+	if err != nil {
+		return err
+	}
+	if in, ok := e.In.(*os.File); ok && locals[0] == "-" && local.ClosedAtStart(in) {
+		return verb.LocalProblem("standard input", errors.New("it is closed: nothing was sent (</dev/null sends an empty file)"))
+	}
+	k, r, err := connect.OpenArg(e, c, url)
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	s := &sender{
+		e: e, fs: afero.NewOsFs(), k: k, remote: r, resume: c.Bool("resume"), ascii: c.Bool("ascii") || r.Ascii,
+		recursive: c.Bool("recursive"), times: !c.Bool("no-times"), choice: choice, left: e.NewOmissions(c), results: meter.NewResults(e, c), crew: connect.NewCrew(e, connect.Parallel(c)), taken: connect.Targets{},
+	}
+	s.left.Told = func(local, why string) { s.results.Omit(meter.TransferResult{Local: local}, why) }
+	s.intoDir = r.Path == "" || strings.HasSuffix(r.Path, "/") || len(locals) > 1
+	s.meter = meter.New(e, c)
+	if s.recursive || len(locals) > 1 {
+		s.meter.Total(s.recursive)
+	}
+	if c.Bool("mkdir") {
+		err = s.makeDir(s.parent())
+	}
+	switch {
+	case err != nil:
+	case locals[0] == "-":
+		err = s.stdin()
+	default:
+		err = s.all(locals)
+	}
+	s.meter.Wait()
+	err = verb.FirstError(err, s.left.Tell())
+	s.meter.SumUp("sent")
+	return s.results.End(err, s.meter)
+}
+
+// all sends the arguments, one after the other.
+func (s *sender) all(locals []string) error {
+	if s.recursive && !s.intoDir {
+		s.intoDir = s.k.IsDir(s.remote.Path)
+	}
+	err := verb.Each(s.e, locals, func(local string) error {
+		err := s.taken.Claim(s.target(local), local)
+		if err == nil || !s.intoDir {
+			err = s.send(local)
+		}
+		return s.results.AddFailure(meter.TransferResult{URL: s.remote.Join(s.target(local)), Local: local}, err)
+	})
+	return verb.FirstError(s.crew.Wait(), err)
+}
+
+// stdin sends standard input. It can't be read twice, so nothing is tried again.
+func (s *sender) stdin() error {
+	if s.intoDir {
+		return verb.Usagef("standard input needs a file name in the URL")
+	}
+	if s.resume || s.newer {
+		return verb.Usagef("-c and --newer do not go with - (standard input)")
+	}
+	t := meter.TransferResult{URL: s.remote.String(), Local: "-"}
+	if why, err := s.keeps(nil, s.remote.Path); why != "" || err != nil {
+		t.LeftOut = why
+		return s.kept(t, 0, verb.At(t.URL, err))
+	}
+	s.k.Retries = 0
+	s.e.Resume = ""
+	m := s.meter.File("standard input")
+	var res client.Result
+	err := s.k.Do(func(cl *client.Client, _ int) (err error) {
+		t := client.Transfer{Path: s.remote.Path, ASCII: s.ascii, Progress: m.Progress()}
+		res, err = cl.StoreWith(s.k.Ctx, t, s.e.In)
+		return err
+	})
+	m.Done(res, err)
+	err = verb.ExplainLocal(s.remote.String(), "standard input", err)
+	return s.results.Add(t.Moved(res), err)
+}
+
+// send sends one argument.
+func (s *sender) send(local string) error {
+	info, err := s.fs.Stat(local)
+	if err != nil {
+		return verb.LocalProblem(local, err)
+	}
+	switch {
+	case info.IsDir() && s.recursive:
+		return s.tree(local)
+	case info.IsDir():
+		return verb.LocalProblem(local, errors.New("is a directory: -r sends it with all that is in it"))
+	case !info.Mode().IsRegular():
+		return verb.LocalProblem(local, errors.New("is no regular file; - sends standard input"))
+	}
+	s.meter.Expect(info.Size())
+	s.comes(info.Size())
+	return s.crew.Do(func() error { return s.file(localFile{local, info}, s.target(local), s.intoDir) })
+}
+
+// target is the remote path for a local file.
+func (s *sender) target(local string) string {
+	if s.intoDir {
+		return target.JoinRemote(s.remote.Path, filepath.Base(local))
+	}
+	return s.remote.Path
+}
+
+// file sends one file. If the target turns out to be a directory, it goes in
+// there, unless it was put together from one already.
+func (s *sender) file(local localFile, to string, sure bool) error {
+	t := meter.TransferResult{URL: s.remote.Join(to), Local: local.name}
+	why, err := s.keeps(local.info, to)
+	if why != "" || err != nil {
+		t.LeftOut = why
+		return s.kept(t, local.info.Size(), verb.At(t.URL, err))
+	}
+	res, err := s.upload(local.name, to)
+	var no *ftp.Error
+	if errors.As(err, &no) && no.Verb == "STOR" {
+		if !sure && s.k.IsDir(to) {
+			return s.file(local, target.JoinRemote(to, filepath.Base(local.name)), true)
+		}
+		if dir := path.Dir(to); dir != "." && dir != "/" && !s.k.IsDir(dir) {
+			err = verb.Hinted{Err: err, Text: no.Error() + " (there is no directory " + ftp.Printable(dir) + "; --mkdir makes it)"}
+		}
+	}
+	return s.results.Add(t.Moved(res), verb.ExplainLocal(t.URL, local.name, verb.WithoutResume(s.resume, err)))
+}
+
+// localFile is a file to send.
+type localFile struct {
+	name string
+	info fs.FileInfo
+}
+
+// parent is the directory that the files are sent to; "" is that of the login.
+func (s *sender) parent() string {
+	if s.intoDir {
+		return strings.TrimRight(s.remote.Path, "/")
+	}
+	if dir := path.Dir(s.remote.Path); dir != "." && dir != "/" {
+		return dir
+	}
+	return ""
+}
+
+// comes tells the server's link of a file that is about to be sent, if it could go in a
+// chain.
+func (s *sender) comes(size int64) {
+	if !s.resume && !s.ascii && !s.some() {
+		s.k.Expect(size, s.crew)
+	}
+}
+
+// upload sends a file: in a chain if it is one of many small ones.
+func (s *sender) upload(local, to string) (res client.Result, err error) {
+	m := s.meter.File(filepath.Base(local))
+	defer func() { m.Done(res, err) }()
+	o := client.FileOptions{ASCII: s.ascii, Resume: s.resume, Progress: m.Progress(), KeepTime: s.times}
+	if res, err = s.k.Chain().Upload(s.k.Ctx, s.fs, local, to, o); !errors.Is(err, client.ErrNotChained) {
+		return res, err
+	}
+	done, err := s.crew.Turn()
+	if err != nil {
+		return client.Result{}, err
+	}
+	defer done()
+	o.Tries = new(client.Tries)
+	err = s.k.On(s.remote.Join(to)).Do(func(cl *client.Client, _ int) (err error) {
+		res, err = cl.Upload(s.k.Ctx, s.fs, local, to, o)
+		return err
+	})
+	return res, err
+}

@@ -1,0 +1,42 @@
+package transfer
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
+	"miniftp/ftp/ftptest"
+)
+
+// A directory that the server does not make is left out with what is in it, and the rest of
+// the tree is sent.
+func TestPutTreeDirectoryRefused(t *testing.T) {
+	site := afero.NewMemMapFs()
+	if err := afero.WriteFile(site, "/up/T/b", []byte("in the way"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	srv := ftptest.NewServer(t, site)
+	dir := filepath.Join(t.TempDir(), "T")
+	for _, name := range []string{"a/1", "b/2", "c/3", "z.txt"} {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, _, errs := try(t, "put", "-r", dir, srv.URL+"/up/")
+	if code == 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "/up/T/b: ") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	for _, name := range []string{"a/1", "c/3", "z.txt"} {
+		if got := string(verbtest.ReadFile(t, site, "/up/T/"+name)); got != name {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+}

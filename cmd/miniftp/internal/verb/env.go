@@ -1,0 +1,148 @@
+package verb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// Verb makes the command of the command line for one run of it.
+type Verb func(*Env) *cli.Command
+
+// Env is what every verb is given.
+type Env struct {
+	Stdio
+	Ctx   context.Context
+	Raw   []string // the command line
+	Verbs []Verb
+	Quiet bool
+
+	Watching ftp.Observer              // of all connections; see watch
+	Watched  bool                      // watching is set, be it nil
+	Saying   sync.Mutex                // one line at a time
+	Above    io.Writer                 // where lines go while bars are drawn; nil: to err
+	Wait     func(n int) time.Duration // before the n-th retry
+
+	Resume string // ResumeHint of what runs
+
+	JsonFailed func(error) // prints a failure for --json; nil: none is wanted
+
+	AtEnd []func() error // what the verb leaves to be done after it, such as writing a picture
+
+	Line line // of the shell, that runs this verb; nil: none
+}
+
+// Stdio is what a verb reads and writes: data goes to out, all else to err.
+type Stdio struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+}
+
+// line is a line of the shell that runs a verb, as the verb sees it.
+type line interface {
+	// Told is a message of the verb in the words of the shell.
+	Told(text string) string
+	// Piped reports whether the output goes to a program, which may stop reading.
+	Piped() bool
+	// Moved returns what to tell how far a file is; nil if nobody asks.
+	Moved() func(done, total int64)
+}
+
+// Say prints one line that is no data: above the bars if there are any.
+func (e *Env) Say(line string) {
+	e.Saying.Lock()
+	defer e.Saying.Unlock()
+	if e.Above != nil {
+		if _, err := io.WriteString(e.Above, line+"\n"); err == nil {
+			return
+		}
+	}
+	fmt.Fprintln(e.Err, line)
+}
+
+// SayError prints an error, once; what an interrupt brings about is not one.
+func (e *Env) SayError(err error) {
+	var done Reported
+	if errors.As(err, &done) || e.Ctx.Err() != nil {
+		return
+	}
+	var local *client.LocalError
+	if e.Line != nil && e.Line.Piped() && errors.As(err, &local) && errors.Is(err, syscall.EPIPE) {
+		return // the status of the program tells what matters
+	}
+	e.Say(e.Told(strings.TrimSpace(err.Error())))
+	if e.JsonFailed != nil {
+		e.JsonFailed(err)
+	}
+}
+
+// Told is a message with the name of who tells it: the program, or a line of the shell.
+func (e *Env) Told(text string) string {
+	if e.Line != nil {
+		return e.Line.Told(text)
+	}
+	return "miniftp: " + text
+}
+
+// Note tells something that is no error.
+func (e *Env) Note(format string, args ...any) {
+	if !e.Quiet {
+		e.Say(e.Told(fmt.Sprintf(format, args...)))
+	}
+}
+
+// Each runs f for every item and goes on after a failure. All failures are
+// reported; the first one decides the exit code.
+func Each[T any](e *Env, items []T, f func(T) error) error {
+	var first error
+	for _, it := range items {
+		err := f(it)
+		if err == nil {
+			continue
+		}
+		e.SayError(err)
+		first = FirstError(first, Reported{Err: err})
+		if Fatal(err) || e.Ctx.Err() != nil {
+			break
+		}
+	}
+	return first
+}
+
+// Output is standard output; it keeps the first error, so that not every line
+// that is printed has to ask for it.
+type Output struct {
+	W    io.Writer
+	Err  error
+	Last byte // that was written
+
+	Failed func(error) // is called with err; nil: nobody is waiting for it
+}
+
+// Unwrap returns what is behind it, for those who ask whether that is a terminal.
+func (o *Output) Unwrap() io.Writer { return o.W }
+
+func (o *Output) Write(p []byte) (int, error) {
+	n, err := o.W.Write(p)
+	if err != nil && o.Err == nil {
+		o.Err = LocalProblem("standard output", err)
+		if o.Failed != nil {
+			o.Failed(o.Err)
+		}
+	}
+	if n > 0 {
+		o.Last = p[n-1]
+	}
+	return n, err
+}

@@ -1,0 +1,143 @@
+package flags
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/verb"
+)
+
+// Run is the program but for the process: it returns the exit code.
+func Run(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdio) int {
+	return RunWith(ctx, verbs, args, io, Waits)
+}
+
+func RunWith(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdio, wait func(int) time.Duration) int {
+	out := &verb.Output{W: io.Out}
+	io.Out = out
+	e := &verb.Env{Stdio: io, Ctx: ctx, Raw: args, Wait: wait, Verbs: verbs}
+	app := NewApp(e)
+	args, err := AsTyped(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
+	err = verb.FirstError(err, out.Err)
+	for _, f := range e.AtEnd {
+		err = verb.FirstError(err, f())
+	}
+	return e.Report(err)
+}
+
+// NewApp is the command line with the verbs of e.
+func NewApp(e *verb.Env) *cli.App {
+	app := &cli.App{
+		Name:                      "miniftp",
+		Usage:                     "an FTP server and client that shows who listens and who dials",
+		Version:                   verb.Version(),
+		HideHelp:                  true, // see helpAsked
+		HideVersion:               true, // its -v would be taken for --verbose
+		DisableSliceFlagSeparator: true,
+		Reader:                    e.In,
+		Writer:                    e.Out,
+		ErrWriter:                 e.Err,
+		ExitErrHandler:            func(*cli.Context, error) {}, // run decides
+		CommandNotFound:           func(*cli.Context, string) {},
+		Flags:                     []cli.Flag{&cli.BoolFlag{Name: "version", Usage: "print the version"}},
+		Description: Examples("Serve this directory, fetch a file from it in another terminal, and see who listens and who dials:",
+			"miniftp serve",
+			"miniftp get ftp://127.0.0.1:2121/README.md",
+			"miniftp demo"),
+	}
+	for _, command := range e.Verbs {
+		app.Commands = append(app.Commands, command(e))
+	}
+	app.Action = func(c *cli.Context) error { return noVerb(e, c) }
+	app.OnUsageError = usageErrors(e, "", app.Flags)
+	for _, c := range app.Commands {
+		prepare(e, c, c.Name)
+	}
+	return app
+}
+
+// noVerb is a command line whose first word is no verb.
+func noVerb(e *verb.Env, c *cli.Context) error {
+	word := c.Args().First()
+	switch {
+	case c.Bool("version") && word != "":
+		return verb.Usagef("--version takes no argument")
+	case c.Bool("version"):
+		_, err := fmt.Fprintln(e.Out, c.App.Name, c.App.Version)
+		return err
+	case word == "" || word == "help":
+		path := slices.DeleteFunc(slices.Clone(c.Args().Tail()), func(a string) bool { return a == "-h" || a == "--help" })
+		return showHelp(e, c.App, path, false)
+	case verb.IsURL(word):
+		return verb.Usagef("a verb comes first, as in  miniftp get %s", verb.ShellWord(verb.MaskPassword(word)))
+	}
+	return NoSuchVerb(word, c.App.Commands)
+}
+
+// prepare gives every verb the same manners; path is its name behind "miniftp".
+func prepare(e *verb.Env, c *cli.Command, path string) {
+	for _, sub := range c.Subcommands {
+		prepare(e, sub, path+" "+sub.Name)
+	}
+	for _, f := range c.Flags {
+		if !NoVariable[path+" --"+f.Names()[0]] {
+			setEnv(f)
+		}
+	}
+	c.OnUsageError = usageErrors(e, path, c.Flags)
+	c.HideHelp = true
+	action := c.Action
+	c.Action = func(ctx *cli.Context) error {
+		if err := checkOrder(e, ctx); err != nil {
+			return err
+		}
+		e.Quiet = ctx.Bool("quiet")
+		if c.Name != "serve" {
+			debug.SetGCPercent(25) // a client holds little, and not much more than that
+		}
+		return action(ctx)
+	}
+}
+
+// NoVariable are the flags that turn a harmless command line into one that deletes, or that
+// writes to a file. They have no environment variable: one that is set for a verb must not
+// do so in another.
+var NoVariable = map[string]bool{"mirror --delete": true, "passwd --delete": true, "passwd --file": true, "rm --recursive": true, "rm --force": true}
+
+// setEnv names the environment variable of a flag: MINIFTP_ and its name.
+func setEnv(f cli.Flag) {
+	name := []string{EnvName(f.Names()[0])}
+	switch f := f.(type) {
+	case *cli.BoolFlag:
+		f.EnvVars = name
+	case *cli.StringFlag:
+		f.EnvVars = name
+	case *cli.StringSliceFlag:
+		f.EnvVars = name
+	case *cli.IntFlag:
+		f.EnvVars = name
+	case *DurationFlag:
+		f.EnvVars = name
+	case *cli.GenericFlag:
+		f.EnvVars = name
+	}
+}
+
+func EnvName(flag string) string {
+	return "MINIFTP_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// cli would print help for any flag whose name is h, such as that of ls.
+func init() { cli.HelpFlag = nil }
+
+// Waits is how long to wait before the n-th retry: 1 s, 2 s, 4 s … at most 30 s.
+func Waits(n int) time.Duration { return min(time.Second<<min(n, 10), 30*time.Second) }

@@ -1,0 +1,210 @@
+package flags
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/term"
+	"miniftp/cmd/miniftp/internal/verb"
+)
+
+const (
+	HelpWidth  = 80
+	HelpColumn = 26 // where the words about a flag begin
+)
+
+const ExamplesBelow = "\n\nExamples:\n"
+
+// Examples is the description of a verb; its examples end the help.
+func Examples(about string, lines ...string) string {
+	return about + ExamplesBelow + "  " + strings.Join(lines, "\n  ")
+}
+
+// verbHelp is what --help of a verb prints: the flags that matter most or, for --help=all,
+// the whole. path is its name behind "miniftp".
+func verbHelp(c *cli.Command, path string, whole bool) string {
+	about, lines, _ := strings.Cut(c.Description, ExamplesBelow)
+	var b strings.Builder
+	usage := strings.TrimRight(fmt.Sprintf("miniftp %s [flags] %s", path, c.ArgsUsage), " ")
+	fmt.Fprintf(&b, "miniftp %s - %s\n\nUsage:\n  %s\n\n%s\n\n", path, c.Usage, usage, paragraphs(about))
+	if len(c.Subcommands) > 0 {
+		b.WriteString("Verbs:\n")
+		for _, sub := range c.Subcommands {
+			fmt.Fprintf(&b, "  %-8s %s\n", sub.Name, sub.Usage)
+		}
+		b.WriteString("\n")
+	}
+	all := Sections(c)
+	shown := all
+	if !whole {
+		shown = mattering(all, path)
+	}
+	more := flagCount(all) - flagCount(shown)
+	for i, group := range shown {
+		fmt.Fprintf(&b, "%s:\n", group.Title)
+		for _, f := range group.Flags {
+			b.WriteString(FlagHelp(f))
+		}
+		if i == 0 {
+			about := "show this"
+			if more > 0 {
+				about = fmt.Sprintf("show this; --help=all shows %d flags more", more)
+			}
+			fmt.Fprintf(&b, "%-*s%s\n", HelpColumn, "  -h, --help", about)
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "Examples:\n%s\n", lines)
+	return b.String()
+}
+
+// appHelp is what miniftp --help prints.
+func appHelp(app *cli.App) string {
+	about, lines, _ := strings.Cut(app.Description, ExamplesBelow)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s - %s\n\nUsage:\n  miniftp VERB [flags] [arguments]\n\nVerbs:\n", app.Name, app.Usage)
+	for _, c := range app.Commands {
+		fmt.Fprintf(&b, "  %-8s %s\n", c.Name, c.Usage)
+	}
+	fmt.Fprintf(&b, "\nFlags:\n  %-12s show this; miniftp VERB --help tells about one verb\n  %-12s print the version\n", "-h, --help", "--version")
+	fmt.Fprintf(&b, "\n%s\n%s\n", paragraphs(about), lines)
+	return b.String()
+}
+
+// helpWord reports whether a word of the command line asks for help.
+func helpWord(word string) bool {
+	name, _, _ := strings.Cut(word, "=")
+	return name == "-h" || name == "--help" || name == "-help"
+}
+
+// helpAsked prints the help of a verb if the command line asks for nothing else; path is
+// empty for that of the program. A command that names something to work on is refused: it
+// would not be done.
+func helpAsked(e *verb.Env, app *cli.App, path string) error {
+	at := slices.IndexFunc(e.Raw, helpWord)
+	if at < 0 {
+		return showHelp(e, app, strings.Fields(path), false)
+	}
+	_, how, _ := strings.Cut(e.Raw[at], "=")
+	if how != "" && how != "all" {
+		return verb.Usagef("%s: it is --help, or --help=all for all flags", verb.MaskFlag(e.Raw[at]))
+	}
+	rest := slices.DeleteFunc(slices.Clone(e.Raw[at+1:]), func(a string) bool { return strings.HasPrefix(a, "-") })
+	if path == "" && len(rest) == 1 && app.Command(rest[0]) != nil {
+		path, rest = rest[0], nil
+	}
+	if len(rest) > 0 {
+		return helpBeside(e.Raw[at], path)
+	}
+	return showHelp(e, app, strings.Fields(path), how == "all")
+}
+
+func helpBeside(word, path string) error {
+	return verb.Usagef("%s shows the help only without arguments: %s", word, strings.Join(strings.Fields("miniftp "+path+" --help"), " "))
+}
+
+// showHelp prints the help of the verb at path, that of the program if it is empty.
+func showHelp(e *verb.Env, app *cli.App, path []string, whole bool) error {
+	text := ""
+	verbs := app.Commands
+	for i, name := range path {
+		n := slices.IndexFunc(verbs, func(c *cli.Command) bool { return c.HasName(name) })
+		if n < 0 {
+			return NoSuchVerb(name, verbs)
+		}
+		text = verbHelp(verbs[n], strings.Join(path[:i+1], " "), whole)
+		verbs = verbs[n].Subcommands
+	}
+	if len(path) == 0 {
+		text = appHelp(app)
+		for _, c := range app.Commands {
+			if whole {
+				text += "\n" + verbHelp(c, c.Name, true)
+			}
+		}
+	}
+	_, err := io.WriteString(e.Out, text)
+	return err
+}
+
+// NoSuchVerb is the error for a word that is not one of verbs.
+func NoSuchVerb(word string, verbs []*cli.Command) error {
+	return verb.Usagef("%q is not a verb of miniftp%s: miniftp --help lists them", verb.MaskPassword(word), verb.DidYouMean(verb.Nearest(word, VerbNames(verbs))))
+}
+
+// paragraphs breaks the lines of a text that are too long, except those of a table.
+func paragraphs(text string) string {
+	var all []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.HasPrefix(line, "  ") { // of a table
+			all = append(all, line)
+			continue
+		}
+		all = append(all, term.Wrap(line, HelpWidth)...)
+	}
+	return strings.Join(all, "\n")
+}
+
+// FlagHelp is what the help says about one flag: its names, what it does, its
+// default and its environment variable.
+func FlagHelp(flag cli.Flag) string {
+	f, ok := flag.(cli.DocGenerationFlag)
+	if !ok {
+		return ""
+	}
+	what, usage := Placeholder(f.GetUsage())
+	names := flag.Names()
+	var dashes []string
+	for i := len(names) - 1; i >= 0; i-- {
+		dashes = append(dashes, Dashed(names[i]))
+	}
+	head := "  " + strings.Join(dashes, ", ") + ValueHelp(f, what)
+	lines := term.Wrap(usage, HelpWidth-HelpColumn)
+	units := []string{"(default: " + strings.Trim(f.GetDefaultText(), `"`) + ")"}
+	if vars := f.GetEnvVars(); len(vars) > 0 {
+		units = append(units, "[$"+strings.Join(vars, ", $")+"]")
+	}
+	for _, unit := range units {
+		if last := &lines[len(lines)-1]; term.Cells(*last)+1+term.Cells(unit) <= HelpWidth-HelpColumn {
+			*last += " " + unit
+		} else {
+			lines = append(lines, term.Wrap(unit, HelpWidth-HelpColumn)...)
+		}
+	}
+	var b strings.Builder
+	if len(head)+2 > HelpColumn {
+		b.WriteString(head + "\n")
+		head = ""
+	}
+	for _, line := range lines {
+		fmt.Fprintf(&b, "%-*s%s\n", HelpColumn, head, line)
+		head = ""
+	}
+	return b.String()
+}
+
+// ValueHelp is what the help writes after the names of a flag for its value.
+func ValueHelp(f cli.DocGenerationFlag, what string) string {
+	switch {
+	case WantsValue(f):
+		return " " + what
+	case what != "": // that may be left out
+		return "[=" + what + "]"
+	}
+	return ""
+}
+
+// Placeholder finds the word in backquotes that stands for the flag's value, and
+// the usage without the quotes.
+func Placeholder(usage string) (what, plain string) {
+	before, rest, ok := strings.Cut(usage, "`")
+	what, after, closed := strings.Cut(rest, "`")
+	if !ok || !closed {
+		return "", usage
+	}
+	return what, before + what + after
+}

@@ -1,0 +1,176 @@
+package flags
+
+import (
+	"errors"
+	"flag"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/verb"
+)
+
+// The words of package flag and of cli for a flag that is wrong.
+var (
+	unknownFlag = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+	noValue     = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
+	badSyntax   = regexp.MustCompile(`^bad flag syntax: (.*)$`)
+	badValue    = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^ :]+): `)
+	badEnv      = regexp.MustCompile(`^could not parse (".*?") (?:as .* )?from environment variable "(.*?)" (?:as value )?for flag ([^ ]+): `)
+)
+
+// usageErrors says in our words what is wrong with the flags of a verb; "" are
+// those before the verb.
+func usageErrors(e *verb.Env, path string, flags []cli.Flag) cli.OnUsageErrorFunc {
+	return func(c *cli.Context, err error, _ bool) error {
+		if errors.Is(err, flag.ErrHelp) {
+			return helpAsked(e, c.App, path)
+		}
+		text := err.Error()
+		if m := unknownFlag.FindStringSubmatch(text); m != nil && path == "" {
+			return verb.Usagef("miniftp has no flag %s: a verb comes first, then its flags, as in  miniftp get --verbose URL", typed(e, m[1]))
+		} else if m != nil {
+			word := typed(e, m[1])
+			return noSuchFlag(path, word, word, flags)
+		}
+		if m := noValue.FindStringSubmatch(text); m != nil {
+			return NoArgument(Dashed(m[1]), flags)
+		}
+		if m := badSyntax.FindStringSubmatch(text); m != nil {
+			return verb.Usagef("%s is not a flag", verb.MaskPassword(m[1]))
+		}
+		if m := badValue.FindStringSubmatch(text); m != nil {
+			return verb.Usagef("%s %s: it takes %s", Dashed(m[2]), m[1], wanted(flags, m[2]))
+		}
+		if m := badEnv.FindStringSubmatch(text); m != nil {
+			return verb.Usagef("%s=%s: it takes %s", m[2], m[1], wanted(flags, m[3]))
+		}
+		return verb.Usagef("%s", text)
+	}
+}
+
+// typed is a flag as the command line has it: with one dash or two.
+func typed(e *verb.Env, name string) string {
+	for _, a := range e.Raw {
+		if word, _, _ := strings.Cut(a, "="); strings.TrimLeft(word, "-") == name && word != name {
+			return word
+		}
+	}
+	return Dashed(name)
+}
+
+// nearestFlag is the long flag that a mistyped one may mean, or empty.
+func nearestFlag(name string, flags []cli.Flag) string {
+	if len(name) < 3 {
+		return "" // a letter, or a cluster of them
+	}
+	var names []string
+	for _, f := range flags {
+		names = append(names, f.Names()[0])
+	}
+	if near := verb.Nearest(name, names); near != "" {
+		return Dashed(near)
+	}
+	return ""
+}
+
+func Dashed(flag string) string {
+	if len(flag) == 1 {
+		return "-" + flag
+	}
+	return "--" + flag
+}
+
+// wanted says what a flag's value is.
+func wanted(flags []cli.Flag, name string) string {
+	switch f := FindFlag(flags, name).(type) {
+	case *cli.BoolFlag:
+		return "true or false"
+	case *cli.IntFlag:
+		return "a whole number"
+	case *cli.GenericFlag:
+		if v, ok := f.Value.(interface{ Takes() string }); ok {
+			return v.Takes()
+		}
+	case *DurationFlag:
+		return "DURATION (500ms, 30s, 5m or plain seconds)"
+	case cli.DocGenerationFlag:
+		if what, _ := Placeholder(f.GetUsage()); what != "" {
+			return what
+		}
+	}
+	return "a value"
+}
+
+// NoArgument is the error for a flag, with its dashes, that needs a value and has none.
+func NoArgument(flag string, flags []cli.Flag) error {
+	name := strings.TrimLeft(flag, "-")
+	what := wanted(flags, name)
+	if f, ok := FindFlag(flags, name).(*cli.IntFlag); ok {
+		if n, _ := Placeholder(f.Usage); n != "" {
+			what = n + " (" + what + ")"
+		}
+	}
+	return verb.Usagef("flag needs an argument: %s %s", flag, what)
+}
+
+func FindFlag(flags []cli.Flag, name string) cli.Flag {
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			if n == name {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// checkOrder refuses a flag behind an argument: it would be taken for a file
+// name. Behind "--" everything is an argument.
+func checkOrder(e *verb.Env, c *cli.Context) error {
+	args := c.Args().Slice()
+	free := 0
+	for i, a := range e.Raw {
+		if a == "--" {
+			free = len(e.Raw) - i - 1
+			break
+		}
+	}
+	bound, rest := args[:max(len(args)-free, 0)], args[max(len(args)-free, 0):]
+	late := ""
+	line := []string{c.Command.HelpName}
+	var words []string
+	for i := 0; i < len(bound); i++ {
+		a := bound[i]
+		if i == 0 || len(a) < 2 || a[0] != '-' {
+			words = append(words, verb.ShellWord(verb.MaskPassword(a)))
+			continue
+		}
+		if late == "" {
+			late, _, _ = strings.Cut(a, "=")
+		}
+		line = append(line, verb.ShellWord(verb.MaskFlag(a)))
+		if takesValue(c.Command.Flags, a) && i+1 < len(bound) {
+			i++
+			line = append(line, verb.ShellWord(verb.MaskValue(a, bound[i])))
+		}
+	}
+	if late == "" {
+		return nil
+	}
+	if helpWord(late) {
+		return helpBeside(late, strings.TrimPrefix(c.Command.HelpName, "miniftp "))
+	}
+	for _, a := range rest {
+		words = append(words, verb.ShellWord(verb.MaskPassword(a)))
+	}
+	return verb.Usagef("%s stands behind the arguments: flags come first, as in  %s", late, strings.Join(append(line, words...), " "))
+}
+
+// takesValue reports whether the word behind this flag belongs to it.
+func takesValue(flags []cli.Flag, arg string) bool {
+	name := strings.TrimLeft(arg, "-")
+	f, ok := FindFlag(flags, name).(cli.DocGenerationFlag)
+	return ok && WantsValue(f)
+}

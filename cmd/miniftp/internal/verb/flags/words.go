@@ -1,0 +1,33 @@
+package flags
+
+import (
+	"strings"
+
+	"miniftp/cmd/miniftp/internal/verb"
+)
+
+// Words are the values of the flags that take one of a few words.
+var Words = map[string][]string{
+	"accept-upload":     {"hang-up", "no-close-notify"},
+	"active":            {"extended", "classic"},
+	"algo":              {"SHA-256", "SHA-512", "SHA-1", "MD5", "CRC32"},
+	"anonymous":         {"off", "ro", "rw"},
+	"links":             {"skip", "follow", "copy"},
+	"log-format":        {"console", "text", "json"},
+	"log-level":         {"debug", "info", "warn", "error"},
+	"mode":              {"auto", "stream", "block", "deflate"},
+	"passive":           {"extended", "classic"},
+	"perm":              {"ro", "rw", "drop"},
+	"sort":              {"name", "size", "time"},
+	"sync":              {"off", "file", "full"},
+	"tls":               {"off", "optional", "required", "implicit"},
+	"tls-session-reuse": {"off", "prefer", "require"},
+}
+
+// ItIs is the end of the error for a word that a flag does not take: the words that it
+// takes, and the one that may be meant.
+func ItIs(flag, word string) string {
+	words := Words[flag]
+	last := len(words) - 1
+	return "it is " + strings.Join(words[:last], ", ") + " or " + words[last] + verb.DidYouMean(verb.Nearest(word, words))
+}

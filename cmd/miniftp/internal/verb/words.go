@@ -1,0 +1,126 @@
+package verb
+
+import (
+	"regexp"
+	"strings"
+)
+
+var PlainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./~-]+$`)
+
+// ShellWord is s as a shell takes it for one word.
+func ShellWord(s string) string {
+	if PlainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// MaskPassword gives a word of the command line without the password that it may hold.
+// What looks like one is taken for one.
+func MaskPassword(word string) string {
+	head, rest := "", word
+	if scheme, behind, ok := strings.Cut(word, "://"); ok {
+		head, rest = scheme+"://", behind
+	}
+	authority, path, _ := strings.Cut(rest, "/")
+	if path != "" {
+		path = "/" + path
+	}
+	if !strings.Contains(authority, "@") { // the user or the password may hold a slash
+		if _, port, ok := strings.Cut(authority, ":"); ok && isNumber(port) && !strings.Contains(path, ":") {
+			return word
+		}
+		authority, path = rest, ""
+	}
+	colon, end := strings.IndexByte(authority, ':'), strings.LastIndexByte(authority, '@')
+	if colon < 0 || end < colon {
+		return word
+	}
+	return head + authority[:colon] + ":****" + authority[end:] + path
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// MaskValue is the value behind a flag: that of serve's --user has a password.
+func MaskValue(flag, value string) string {
+	if name, _, ok := strings.Cut(value, ":"); ok && strings.TrimLeft(flag, "-") == "user" {
+		return name + ":****"
+	}
+	return MaskPassword(value)
+}
+
+func MaskFlag(arg string) string {
+	if name, value, ok := strings.Cut(arg, "="); ok {
+		return name + "=" + MaskValue(name, value)
+	}
+	return arg
+}
+
+// MaskedWords is the command line as it may be shown.
+func MaskedWords(args []string) []string {
+	words := []string{"miniftp"}
+	for i, a := range args {
+		switch {
+		case i == 0 || strings.HasPrefix(a, "--explain="):
+		case i > 1 && strings.TrimLeft(args[i-1], "-") == "user":
+			words = append(words, ShellWord(MaskValue("user", a)))
+		case strings.HasPrefix(a, "-"):
+			words = append(words, ShellWord(MaskFlag(a)))
+		default:
+			words = append(words, ShellWord(MaskPassword(a)))
+		}
+	}
+	return words
+}
+
+// IsURL tells a URL from a local name.
+func IsURL(s string) bool { return strings.Contains(s, "://") }
+
+// Nearest is the word that somebody may have meant, "" if none is near.
+func Nearest(word string, words []string) string {
+	best, least := "", 1+len(word)/3
+	for _, w := range words {
+		if len(word) >= 4 && strings.HasSuffix(w, "-"+word) {
+			return w
+		}
+		if max(len(w)-len(word), len(word)-len(w)) > least {
+			continue // the distance is no less than that
+		}
+		if d := distance(word, w); d <= least && (best == "" || d < least) {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters have to change, come or go.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return max(len(a), len(b))
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := diagonal
+			if a[i] != b[j] {
+				d++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(d, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// DidYouMean is the end of an error for a mistyped word; it is empty if no word is near.
+func DidYouMean(near string) string {
+	if near == "" {
+		return ""
+	}
+	return " (did you mean " + near + "?)"
+}

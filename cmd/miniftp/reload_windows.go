@@ -1,8 +1,0 @@
-package main
-
-import (
-	"os"
-)
-
-// hangups: there is no SIGHUP on Windows.
-func hangups() (signals <-chan os.Signal, stop func()) { return nil, func() {} }
