@@ -1,3 +1,7 @@
+// Package bench is the verb bench: it measures a server by load, on control connections of its own
+// that keep no more than is measured.
+//
+// It stands on connect and term.
 package bench
 
 import (

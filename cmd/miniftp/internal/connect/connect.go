@@ -1,3 +1,7 @@
+// Package connect gives a verb the connections that its flags and its URL ask for: the flags of
+// client verbs, login and ~/.netrc, proxy, TLS, retries, and the work of several connections.
+//
+// It stands on target and watch. It must not know any verb.
 package connect
 
 import (

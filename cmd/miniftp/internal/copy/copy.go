@@ -1,3 +1,7 @@
+// Package copy is the verb copy: files from one server to another without passing through here,
+// and why two servers refuse to.
+//
+// It stands on connect, meter and explain, and knows the products' settings.
 package copy
 
 import (

@@ -1,3 +1,7 @@
+// Package demo is the verb demo: one file, fetched from a server in this process in both modes, and
+// drawn.
+//
+// It stands on explain, and on both ends of FTP.
 package demo
 
 import (

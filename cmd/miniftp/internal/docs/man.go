@@ -1,3 +1,6 @@
+// Package docs is the verbs man and completion, which are made from the command line itself.
+//
+// It stands on verb/flags.
 package docs
 
 import (

@@ -1,3 +1,8 @@
+// Package doctor is the verb doctor: it tries all ways to connect and to transfer, judges what it
+// finds, and says what to do. signs.go has what can be wrong, plan.go what is tried.
+//
+// It has a control connection of its own, which tells more than a client's. It stands on connect,
+// product and term.
 package doctor
 
 import (

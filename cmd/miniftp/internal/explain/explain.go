@@ -1,3 +1,7 @@
+// Package explain is --explain: it draws who listened, who dialed and how the address was
+// announced, as a ladder on a terminal or as a picture in a file.
+//
+// It draws from events alone: it stands on verb and term, and must not know a client or a server.
 package explain
 
 import (

@@ -1,3 +1,7 @@
+// Package files is the verbs for files on a server that fetch none: ls, cat, stat, rm, mkdir, mv,
+// chmod and hash.
+//
+// It stands on connect.
 package files
 
 import (

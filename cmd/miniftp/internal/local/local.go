@@ -1,3 +1,8 @@
+// Package local reads and writes the files of this machine that belong to the program, not to a
+// transfer: configuration, passwords, certificates, locks and state. Each is read up to a limit and
+// replaced in one step.
+//
+// It stands on verb, for its errors, and must not know what the files say.
 package local
 
 import (

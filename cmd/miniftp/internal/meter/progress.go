@@ -1,3 +1,7 @@
+// Package meter shows how far transfers are, as bars on a terminal, and tells at the end what
+// became of them, as a line or as JSON.
+//
+// It stands on verb, term and target, and must not know a connection.
 package meter
 
 import (

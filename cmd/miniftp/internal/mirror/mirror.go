@@ -1,3 +1,7 @@
+// Package mirror is the verb mirror: its flags, its filters and what it prints. What is copied and
+// deleted is decided by the client.
+//
+// It stands on connect and meter.
 package mirror
 
 import (

@@ -1,3 +1,6 @@
+// Package passwd is the verb passwd: it makes the hash of a password, or keeps a users file.
+//
+// It stands on users. It hashes with what the server compares with.
 package passwd
 
 import (

@@ -1,3 +1,7 @@
+// Package product knows FTP servers by what they call themselves, and which of their settings
+// stands in a client's way.
+//
+// It stands on nothing of this module: it is a table, and what is said with it is the verbs'.
 package product
 
 import (

@@ -1,3 +1,7 @@
+// Package record is --record: the commands and replies of a run in a file, without what is secret,
+// for a bug report.
+//
+// It stands on verb and listens to events; it must not know who makes them.
 package record
 
 import (

@@ -1,3 +1,7 @@
+// Package serve is the verbs serve and config: it makes a server out of settings, with roots,
+// certificates and logs, and renews them at a SIGHUP.
+//
+// settings reads what was said; options.go says it to the server.
 package serve
 
 import (

@@ -1,3 +1,7 @@
+// Package shell is the verb shell: a prompt, or a script, whose lines run the other verbs over the
+// connections that it holds.
+//
+// It finds the verbs in the list that its environment has, and imports none of them.
 package shell
 
 import (

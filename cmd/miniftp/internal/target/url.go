@@ -1,3 +1,7 @@
+// Package target is how a command line names things on a server: ftp://user@host/path, patterns,
+// and paths below them.
+//
+// It stands on verb, for its errors. It dials nothing.
 package target
 
 import (

@@ -1,3 +1,7 @@
+// Package term writes text for terminals: it knows their width, how many columns a text takes,
+// and how people read sizes, rates and times.
+//
+// It stands on nothing of this module, and must not know what is written.
 package term
 
 import (

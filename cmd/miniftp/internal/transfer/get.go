@@ -1,3 +1,6 @@
+// Package transfer is get and put: files and trees from and to a server.
+//
+// It stands on connect and meter. How a file is moved is the client's.
 package transfer
 
 import (

@@ -1,3 +1,6 @@
+// Package users reads and writes the users file: lines NAME:PASSWORD[:PERM].
+//
+// It stands on local. It must not know the server that the users log in to.
 package users
 
 import (

@@ -1,3 +1,8 @@
+// Package verb is what every verb is given: the environment of one run, with its streams, its
+// messages, its errors with their exit codes, and its results as JSON.
+//
+// It stands on the terminal and on the errors of the client. It must not know any verb, any flag,
+// or how a command line is read; see flags.
 package verb
 
 import (

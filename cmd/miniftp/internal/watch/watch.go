@@ -1,3 +1,6 @@
+// Package watch decides which observers a verb gets: --verbose, --explain and --record.
+//
+// It stands on explain and record, and must not know a connection.
 package watch
 
 import (

@@ -1,3 +1,7 @@
+// Package settings is what serve is told: the table of its settings, and how flags, environment and
+// the configuration file are put together, each mistake with its place.
+//
+// It must not start anything: it opens no root and listens nowhere.
 package settings
 
 import (

@@ -1,3 +1,16 @@
+// Package flags makes a command line out of verbs, with urfave/cli, and gives all verbs the same
+// manners: flags as people type them, errors in our words, help, environment variables, and flags
+// for durations, sizes and ports.
+//
+// What urfave/cli does otherwise than our users expect is set right here, so that nothing else has
+// to know of it:
+//   - its errors are texts: usage.go reads them and says them in our words
+//   - it takes -j4 and -rf for one flag: typed.go takes clusters apart
+//   - it prints help for any flag that is called h, and in its own form: help.go, sections.go
+//   - it takes plain seconds for no duration: durations.go
+//   - an App keeps what one run has set: Run and the shell make one for each line
+//
+// It stands on verb. It must not know any verb by name.
 package flags
 
 import (

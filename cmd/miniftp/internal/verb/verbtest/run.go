@@ -1,3 +1,7 @@
+// Package verbtest is what the tests of the verbs share: it runs a verb in this process or the whole
+// program in another one, with servers that are well, hostile, or have faults.
+//
+// It must not know any verb: who tests one names it.
 package verbtest
 
 import (
