@@ -19,11 +19,84 @@ var rooms = map[string]struct {
 	"miniftp/ftp/client":            {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
 	"miniftp/ftp/ftptest":           {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot", "miniftp/ftp/internal/testutil"}, never: []string{"github.com/urfave"}},
 	"miniftp/fsroot":                {may: []string{"miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
-	"miniftp/cmd/miniftp":           {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot"}},
 	"miniftp/internal/osfile":       {never: []string{"github.com/"}},
 	"miniftp/ftp/internal/testutil": {},
 	"miniftp/ftp/internal/peers":    {may: []string{"miniftp/ftp/internal/testutil"}},
 	"miniftp/ftp/internal/bench":    {},
+}
+
+// cmdRooms are the rooms below cmd/miniftp/internal, from the bottom to the top, and the rooms that
+// each may import. A name with a slash in front is a room outside, such as /ftp/client.
+var cmdRooms = []struct {
+	name, may string
+	isVerb    bool // only main imports it
+}{
+	{name: "term"},
+	{name: "product"},
+	{name: "verb", may: "term /ftp /ftp/dtp /ftp/client"},
+	{name: "verb/flags", may: "term verb"},
+	{name: "local", may: "verb /ftp/client"},
+	{name: "target", may: "verb"},
+	{name: "users", may: "verb local /ftp"},
+	{name: "record", may: "verb /ftp"},
+	{name: "explain", may: "term verb /ftp /ftp/dtp /ftp/client"},
+	{name: "meter", may: "term verb target /ftp /ftp/client"},
+	{name: "watch", may: "term verb record explain /ftp"},
+	{name: "connect", may: "term verb verb/flags local target explain watch /ftp /ftp/client"},
+
+	{name: "transfer", isVerb: true, may: "term verb verb/flags local target meter connect /ftp /ftp/client"},
+	{name: "files", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/client"},
+	{name: "mirror", isVerb: true, may: "term verb verb/flags target meter connect /ftp /ftp/client /fsroot"},
+	{name: "copy", isVerb: true, may: "term verb verb/flags product target explain meter watch connect /ftp /ftp/client"},
+	{name: "doctor", isVerb: true, may: "term verb verb/flags local product target explain connect /ftp /ftp/dtp /ftp/client"},
+	{name: "bench", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/dtp /ftp/client"},
+	{name: "demo", isVerb: true, may: "term verb verb/flags explain watch /ftp /ftp/client /ftp/server /fsroot"},
+	{name: "docs", isVerb: true, may: "term verb verb/flags connect"},
+	{name: "passwd", isVerb: true, may: "term verb verb/flags local users /ftp /ftp/server"},
+	{name: "serve/settings", may: "verb verb/flags local users /ftp /ftp/server /fsroot"},
+	{name: "serve", isVerb: true, may: "term verb verb/flags local target users explain watch connect serve/settings /ftp /ftp/dtp /ftp/server /fsroot"},
+	{name: "shell", isVerb: true, may: "term verb verb/flags local target record explain meter watch connect /ftp /ftp/client"},
+
+	{name: "verb/verbtest", may: "verb verb/flags local /ftp /ftp/client /ftp/ftptest /ftp/internal/testutil"},
+}
+
+func init() {
+	const in = "miniftp/cmd/miniftp/internal/"
+	main := rooms["miniftp/cmd/miniftp"]
+	main.may = append(main.may, in+"verb", in+"verb/flags")
+	for _, room := range cmdRooms {
+		r := rooms[in+room.name]
+		for _, name := range strings.Fields(room.may) {
+			if outside, ok := strings.CutPrefix(name, "/"); ok {
+				r.may = append(r.may, "miniftp/"+outside)
+			} else {
+				r.may = append(r.may, in+name)
+			}
+		}
+		rooms[in+room.name] = r
+		if room.isVerb {
+			main.may = append(main.may, in+room.name)
+		}
+	}
+	rooms["miniftp/cmd/miniftp"] = main
+}
+
+// TestVerbsApart: what cmdRooms allows never leads from a verb to another one, and never up.
+func TestVerbsApart(t *testing.T) {
+	below := map[string]bool{}
+	verbs := map[string]bool{}
+	for _, room := range cmdRooms {
+		for _, name := range strings.Fields(room.may) {
+			if strings.HasPrefix(name, "/") {
+				continue
+			}
+			if verbs[name] || !below[name] {
+				t.Errorf("%s may not import %s: that is a verb, or above it", room.name, name)
+			}
+		}
+		below[room.name] = true
+		verbs[room.name] = room.isVerb
+	}
 }
 
 // netValues are the parts of net that are values only.
