@@ -21,11 +21,11 @@ fuzz: ## every fuzz target, T inputs each (T=20000x)
 	done
 
 soak: ## the faults, with the race detector, and all that is listed without end; some six minutes
-	MINIFTP_SOAK=1 go test -race -count=1 -timeout 15m -run 'Fault|Sweep|Killed|Stopped' ./ftp/server ./cmd/miniftp
-	MINIFTP_SOAK=1 go test -count=1 -timeout 15m -run 'HostileMemory|UploadModel|ClientModel|GetsRound|NoReplyTells|TLS|Reuse|Peers|Stock|Interop|Batchers|SmallFiles' ./ftp/server ./ftp/client ./ftp/internal/peers ./cmd/miniftp
+	MINIFTP_SOAK=1 go test -race -count=1 -timeout 15m -run 'Fault|Sweep|Killed|Stopped' ./ftp/server ./cmd/miniftp/...
+	MINIFTP_SOAK=1 go test -count=1 -timeout 15m -run 'HostileMemory|UploadModel|ClientModel|GetsRound|NoReplyTells|TLS|Reuse|Peers|Stock|Interop|Batchers|SmallFiles' ./ftp/server ./ftp/client ./ftp/internal/peers ./cmd/miniftp/...
 
 golden: ## write the golden files and generated docs anew
-	go test ./cmd/miniftp ./ftp/server ./ftp -run 'Readme|Ladder|Real|Doc|Config|Protocol|API' -update
+	go test ./cmd/miniftp ./cmd/miniftp/internal/demo ./cmd/miniftp/internal/explain ./cmd/miniftp/internal/serve ./ftp/server ./ftp -run 'Readme|Ladder|Real|Doc|Config|Protocol|API' -update
 
 compare: ## ftp/client beside jlaffaye/ftp
 	cd testdata/jlaffaye && go test -v -bench .
