@@ -33,7 +33,7 @@ func waiting(conn net.Conn) input {
 		switch {
 		case n > 0:
 			state = something
-		case err == nil, err == syscall.ECONNRESET:
+		case err != syscall.EAGAIN && err != syscall.EINTR: // the end, or an error: reset, keepalive timed out
 			state = hungUp
 		}
 	})
