@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
+	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
 
@@ -234,5 +235,50 @@ func TestUploadLongName(t *testing.T) {
 	c.put("STOR "+long[:250], []byte(" and rest"))
 	if got := read(t, fsys, "/"+long[:250]); got != "part and rest" {
 		t.Errorf("resumed: %q", got)
+	}
+}
+
+// Two uploads have made, or found, the same new file and write to it in place. The first
+// one to be interrupted must not remove it, as the other still has it open; the last one
+// removes it if nothing came.
+func TestInPlaceTwoUploadsOfANewFile(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		fsys, _ := disk(t)
+		s := serve(t, fsys, func(o *server.Options) { o.UploadInPlace = true })
+		a, b := s.login(t, "rw"), s.login(t, "rw")
+		waits := func(c *ctl) uint16 {
+			port, err := ftp.Parse229(c.cmd("EPSV", 229).Text())
+			check(t, err)
+			c.send("APPE f")
+			c.cmd("NOOP", 200) // answered when the file is open
+			return port
+		}
+		aborts := func(c *ctl) {
+			c.send("ABOR")
+			c.want(426)
+			c.want(226)
+		}
+		waits(a)
+		port := waits(b)
+		aborts(a)
+		if !exists(fsys, "/f") {
+			t.Fatal("the upload that was interrupted first removed the file of the other")
+		}
+		if !whole {
+			aborts(b)
+			if exists(fsys, "/f") {
+				t.Error("an empty file is left of two interrupted uploads")
+			}
+			continue
+		}
+		d := b.call(port)
+		b.want(150)
+		_, err := io.WriteString(d, "from B")
+		check(t, err)
+		check(t, d.Close())
+		b.want(226)
+		if got := read(t, fsys, "/f"); got != "from B" {
+			t.Errorf("stored %q", got)
+		}
 	}
 }
