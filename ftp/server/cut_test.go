@@ -2,14 +2,17 @@ package server_test
 
 import (
 	"io"
+	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
+	"miniftp/ftp/server"
 )
 
 // cut starts an upload to a new file at the top of fsys and ends it early.
@@ -149,6 +152,44 @@ func TestKilledClient(t *testing.T) {
 	if exists(fsys, "/new") || read(t, fsys, "/old") != "old" {
 		t.Errorf("half a file stands under its final name: %q", names(t, fsys, "/"))
 	}
+}
+
+// The same while the process of the client starts other processes, as these tests do. Each
+// child has a copy of the sockets for a moment, which must not turn the order of the two
+// ends round: see testutil.CloseNow.
+func TestKilledClientBesideChildren(t *testing.T) {
+	program, err := exec.LookPath("true")
+	if err != nil {
+		t.Skip(err)
+	}
+	var children sync.WaitGroup
+	stop := make(chan struct{})
+	defer children.Wait()
+	defer close(stop)
+	children.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = exec.Command(program).Run()
+			}
+		}
+	})
+	fsys := fsroot.NewMem()
+	s := serve(t, fsys)
+	for range 50 {
+		cut(s.login(t, "rw"), fsys, "STOR f", "half", "hang up")
+		await(t, func() bool { return !slices.ContainsFunc(names(t, fsys, "/"), runs) })
+		if exists(fsys, "/f") {
+			t.Fatalf("half a file has the final name: %q", names(t, fsys, "/"))
+		}
+	}
+}
+
+func runs(name string) bool {
+	_, running, ok := server.ParsePartial(name)
+	return ok && running
 }
 
 // An upload over a file that is cut leaves the old file as it was, and nothing can

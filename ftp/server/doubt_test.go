@@ -68,7 +68,7 @@ func TestUploadOfAClientThatHangsUp(t *testing.T) {
 			}
 			_, err := d.Write(random(100_000))
 			check(t, err)
-			check(t, raw.Close()) // before the data, so that the server is sure to see it
+			check(t, testutil.CloseNow(raw)) // before the data, so that the server is sure to see it
 			check(t, d.Close())
 		}
 		for i, how := range append(append([]string{}, tc.whole...), tc.cut...) {

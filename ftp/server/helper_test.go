@@ -25,6 +25,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -261,6 +262,9 @@ func newCtl(t testing.TB, conn net.Conn) *ctl {
 	t.Cleanup(func() { _ = conn.Close() })
 	return c
 }
+
+// Close ends the connection at once.
+func (c *ctl) Close() error { return testutil.CloseNow(c.Conn) }
 
 // login connects as a user whose name is the password, in TYPE I.
 func (s *site) login(t testing.TB, user string) *ctl {
