@@ -350,7 +350,7 @@ func (o *Opener) dial(ctx context.Context) (net.Conn, error) {
 	if o.m.cfg.Dial != nil {
 		c, err = o.m.cfg.Dial(ctx, "tcp", o.addr.String())
 	} else {
-		d := net.Dialer{KeepAlive: -1}
+		d := net.Dialer{KeepAlive: -1, Control: bindLate}
 		c, err = d.DialTCP(ctx, "tcp", o.from(), o.addr)
 	}
 	if err != nil {
