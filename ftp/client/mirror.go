@@ -168,6 +168,7 @@ type mirror struct {
 	root      *kept    // what is in the root of the source, if Delete is set
 	rootNames []uint64 // hashes of its names, sorted
 	rootDirs  []string // the first directories in both roots
+	dstRoot   *kept    // what is in the root of the destination
 
 	mu      sync.Mutex // guards what follows, and orders Observe
 	res     MirrorResult

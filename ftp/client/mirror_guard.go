@@ -23,6 +23,8 @@ var (
 	errIsSource = errors.New("not deleted: it is the source of this mirror")
 	// errIsDestination is returned for a directory of the source that is the destination.
 	errIsDestination = errors.New("left out: it is the destination of this mirror")
+	// errLooksLikeDestination is returned by a dry run, which makes no file.
+	errLooksLikeDestination = errors.New("left out: by its names, sizes and times it may be the destination of this mirror; a run makes a file at the destination to find out")
 	// errMayBeSource is returned for one that may be the source.
 	errMayBeSource = errors.New("not deleted: it looks like the source of this mirror, and no file can be made in it to find out")
 	// errLooksLikeSource is returned by a dry run, which makes no file.
@@ -213,28 +215,60 @@ func (m *mirror) noteBranches(all []branch) {
 	}
 }
 
-// isDestination reports whether a directory of the source, which holds those names, is the
-// root of the destination: one server may have both, or this host may be the server. Its copy
-// would be copied again, and so on. If it has all the directories of that root, a file is made
-// at the destination and looked for in it. Where none can be made, the answer is no.
-func (m *mirror) isDestination(ctx context.Context, rel string, names *kept) bool {
-	if rel == "" || m.o.DryRun || len(m.rootDirs) == 0 {
-		return false
+// isDestination returns an error if a directory of the source, which holds those names, is or
+// may be the root of the destination: one server may have both, or this host may be the server.
+// Its copy would be copied again, and so on. If it has all the directories of that root, a file
+// is made at the destination and looked for in it. Where none can be made, the answer is no.
+func (m *mirror) isDestination(ctx context.Context, rel string, names *kept) error {
+	if rel == "" {
+		return nil
+	}
+	if m.o.DryRun {
+		return m.looksLikeDestination(names)
+	}
+	if len(m.rootDirs) == 0 {
+		return nil
 	}
 	for _, name := range m.rootDirs {
 		if e, ok := m.find(names, name); !ok || !e.IsDir() {
-			return false
+			return nil
 		}
 	}
 	probe := probeName()
 	if m.dst.writeSmall(ctx, probe, []byte(probe)) != nil {
-		return false
+		return nil
 	}
 	_, err := m.src.look(ctx, below(rel, probe))
 	if gone := m.dst.remove(ctx, probe, false); gone != nil {
 		m.tell(ctx, Action{Kind: Remove, Path: probe, Err: fmt.Errorf("the file, made to find out whether %s is the destination of this mirror, remains: %w", ftp.Printable(rel), gone)})
 	}
-	return err == nil
+	if err != nil {
+		return nil
+	}
+	return errIsDestination
+}
+
+// looksLikeDestination is isDestination for a dry run, which can't make a file: a directory may
+// be the root of the destination, which a dry run leaves as it is, if both have the same names
+// with the same types, sizes and times. If that is empty, any empty directory has them, so the
+// answer is no, and the plan has one directory more than the run.
+func (m *mirror) looksLikeDestination(names *kept) error {
+	if m.dstRoot.len() == 0 || m.dstRoot.len() != names.len() {
+		return nil
+	}
+	for i := range names.len() {
+		here, _ := m.entry(names, i)
+		there, ok := m.find(m.dstRoot, here.Name)
+		switch {
+		case !ok:
+			return nil
+		case here.Type == ftp.LinkEntry || there.Type == ftp.LinkEntry: // servers differ in what they say of links
+		case here.Type != there.Type, here.Type == ftp.FileEntry && here.Size >= 0 && there.Size >= 0 && here.Size != there.Size,
+			m.order(&here, &there) != 0:
+			return nil
+		}
+	}
+	return errLooksLikeDestination
 }
 
 // looksLikeSource is isSource for a dry run, which can't make a file: a directory is not the

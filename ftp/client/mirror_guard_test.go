@@ -179,6 +179,48 @@ func TestMirrorDestinationInSource(t *testing.T) {
 	}
 }
 
+// A dry run says the same of a destination in the source as the run, which finds it by a file
+// that it makes, and copies a directory that differs from it in anything.
+func TestMirrorPlanOfDestinationInSource(t *testing.T) {
+	was := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+	for n := range 4 {
+		mem := fsroot.NewMem()
+		for _, name := range []string{"f", "a/g", "to/f", "to/a/g", "like/f", "like/a/g", "more/f", "more/a/g", "more/h", "sized/f", "sized/a/g"} {
+			content := "1"
+			if name == "sized/f" {
+				content = "22"
+			}
+			must(t, mem.MkdirAll(path.Dir("/all/"+name), 0o755))
+			must(t, afero.WriteFile(mem, "/all/"+name, []byte(content), 0o644))
+			must(t, mem.Chtimes("/all/"+name, was, was))
+		}
+		for _, dir := range []string{"a", "to/a", "like/a", "more/a", "sized/a"} {
+			must(t, mem.Chtimes("/all/"+dir, was, was))
+		}
+		must(t, mem.Chtimes("/all/like/f", was, was.Add(-time.Hour)))
+		src, dst := client.Tree{FS: mem, Root: "/all"}, client.Tree{FS: afero.NewBasePathFs(mem, "/all/to"), Root: "/"}
+		o := &client.Options{User: "u", Password: "p"}
+		if n&1 > 0 {
+			src, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all")
+		}
+		if n&2 > 0 {
+			dst, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all/to")
+		}
+		mirror := func(dry bool, want string) []string {
+			var a actions
+			_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{DryRun: dry, Observe: a.observe}})
+			if err == nil || !strings.Contains(err.Error(), "to: left out: "+want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%d, dry run %v: %v", n, dry, err)
+			}
+			return a.sorted()
+		}
+		plan := mirror(true, "by its names, sizes and times it may be the destination")
+		if did := mirror(false, "it is the destination"); !slices.Equal(plan, did) {
+			t.Errorf("%d: planned %q, done %q", n, plan, did)
+		}
+	}
+}
+
 // A junction is listed as a directory, and DELE refuses it. RMD takes it, and not what it
 // leads to.
 func TestMirrorJunction(t *testing.T) {

@@ -141,12 +141,15 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: atDst(l.noDst)})
 		return
 	}
-	if m.isDestination(ctx, b.rel, l.src) {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: errIsDestination})
+	if err := m.isDestination(ctx, b.rel, l.src); err != nil {
+		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
 		return
 	}
 	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.odd) == 0 && !l.from.halves}
 	v.sort()
+	if b.rel == "" {
+		m.dstRoot = l.dst
+	}
 	if b.rel == "" && m.o.Delete {
 		m.noteRoot(l.src)
 	}
