@@ -100,10 +100,13 @@ func (c *Client) connect(ctx context.Context, addr string) error {
 	defer cancel()
 	conn, err := dial(dialCtx, "tcp", addr)
 	if err != nil {
+		if end, ok := dialCtx.Deadline(); ok && !time.Now().Before(end) {
+			<-dialCtx.Done() // the dialer's clock was a moment ahead: whose limit it was, is known now
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if end, ok := dialCtx.Deadline(); ok && !time.Now().Before(end) || dialCtx.Err() != nil {
+		if dialCtx.Err() != nil {
 			err = late
 		}
 		err = plainly(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -278,5 +279,29 @@ func TestCancelledCommand(t *testing.T) {
 	}
 	if dir, err := c.Pwd(t.Context()); err != nil || dir != "/" {
 		t.Errorf("Pwd: %q, %v", dir, err)
+	}
+}
+
+// earlyDeadline is a context whose deadline a dialer sees a moment before the context ends.
+type earlyDeadline struct {
+	context.Context
+	at time.Time
+}
+
+func (c earlyDeadline) Deadline() (time.Time, bool) { return c.at, true }
+
+// A dial that the caller's own time limit ends returns the cause of that limit, also if the
+// dialer's clock is ahead of the context's. Timeout is not to blame.
+func TestDialAtTheCallersLimit(t *testing.T) {
+	enough := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	o := &client.Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+		time.AfterFunc(20*time.Millisecond, func() { cancel(enough) })
+		return nil, os.ErrDeadlineExceeded
+	}}
+	_, err := client.Dial(earlyDeadline{ctx, time.Now()}, "127.0.0.1:1", o)
+	if !errors.Is(err, enough) || errors.Is(err, client.ErrTimeout) {
+		t.Errorf("got %v, want %v", err, enough)
 	}
 }
