@@ -40,13 +40,12 @@ type Server struct {
 	Certs *Certs
 }
 
-// Options say how a server is started; the zero value is IPv4, writable, any
-// passive port, no TLS. Not every server can do all of TLS: see Can.
+// Options say how a server is started; the zero value is IPv4, writable, no TLS. Not every server can do all of TLS: see Can.
 type Options struct {
 	IPv6         bool   // listen on ::1 instead of 127.0.0.1
 	Deflate      bool   // MODE Z, which of them only proftpd has
 	ReadOnly     bool   // refuse every change
-	PassivePorts string // "first-last"; empty: any
+	PassivePorts string // "first-last"; empty: some that are reserved for this server
 	FXP          bool   // take part in copies from server to server
 	PerHost      int    // sessions that one host may have at once; 0: as many as it likes
 
@@ -175,6 +174,10 @@ func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 			at.certs = NewCerts(tb)
 		}
 	}
+	if opts.PassivePorts == "" {
+		first := testutil.FreePorts(tb, dataPorts)
+		at.opts.PassivePorts = fmt.Sprintf("%d-%d", first, first+dataPorts-1)
+	}
 	var err error
 	for range 5 {
 		at.port = int(testutil.FreePorts(tb, 1))
@@ -196,6 +199,11 @@ func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 	tb.Fatalf("%s did not start: %v\n%s", k.name, err, at.output())
 	return nil
 }
+
+// dataPorts is how many passive ports a server gets. If it took them from those of the
+// system, a program that calls a server of another test, which has ended, could reach this
+// one's data port first, and its client would be reset.
+const dataPorts = 64
 
 // site is where and how one server runs.
 type site struct {

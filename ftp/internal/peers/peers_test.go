@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"miniftp/ftp/internal/testutil"
 )
 
 // session does all that a client needs, by Python's ftplib, and prints "ok".
@@ -191,8 +193,8 @@ func TestPassivePorts(t *testing.T) {
 	t.Parallel()
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
-			// A hundred ports, so that some are free whatever else runs.
-			const first, last = 42100, 42199
+			first := int(testutil.FreePorts(t, 5))
+			last := first + 4
 			s := Start(t, name, t.TempDir(), Options{PassivePorts: fmt.Sprintf("%d-%d", first, last)})
 			conn, lines := login(t, s)
 			for range 3 {

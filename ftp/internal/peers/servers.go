@@ -63,7 +63,7 @@ func ftpSrv(s site) ([]string, error) {
 	if s.opts.ReadOnly {
 		blacklist = "STOR,APPE,DELE,RNFR,RNTO,MKD,RMD,SITE"
 	}
-	first, last, _ := strings.Cut(s.passivePorts(), "-")
+	first, last, _ := strings.Cut(s.opts.PassivePorts, "-")
 	return []string{
 		"env", "NODE_PATH=" + modules(), s.binary, "-e", ftpSrvCode,
 		strconv.Itoa(s.port), s.root, blacklist, user, password, first, last,
@@ -103,7 +103,7 @@ func vsftpd(s site) ([]string, error) {
 	} else {
 		lines = append(lines, "listen=YES", "listen_address="+s.host)
 	}
-	first, last, _ := strings.Cut(s.passivePorts(), "-")
+	first, last, _ := strings.Cut(s.opts.PassivePorts, "-")
 	lines = append(lines, "pasv_min_port="+first, "pasv_max_port="+last)
 	if s.opts.PublicIP != "" {
 		lines = append(lines, "pasv_address="+s.opts.PublicIP)
@@ -113,15 +113,6 @@ func vsftpd(s site) ([]string, error) {
 
 // perHost is how many sessions one host may have at once.
 func (s site) perHost() int { return cmp.Or(s.opts.PerHost, 10000) }
-
-// passivePorts are those above the ports that tests pick, for servers that would
-// otherwise take any.
-func (s site) passivePorts() string {
-	if s.opts.PassivePorts != "" {
-		return s.opts.PassivePorts
-	}
-	return "32768-60999"
-}
 
 // proftpd knows one user of its own file, with the rights of whoever runs the test.
 func proftpd(s site) ([]string, error) {
@@ -167,9 +158,7 @@ func proftpd(s site) ([]string, error) {
 	if me.Uid == "0" {
 		lines = append(lines, "DefaultRoot ~")
 	}
-	if s.opts.PassivePorts != "" {
-		lines = append(lines, "PassivePorts "+strings.Replace(s.opts.PassivePorts, "-", " ", 1))
-	}
+	lines = append(lines, "PassivePorts "+strings.Replace(s.opts.PassivePorts, "-", " ", 1))
 	if s.opts.PublicIP != "" {
 		lines = append(lines, "MasqueradeAddress "+s.opts.PublicIP)
 	}
@@ -222,7 +211,7 @@ func pureFTPd(s site) ([]string, error) {
 		s.binary, family, "-S", s.host + "," + strconv.Itoa(s.port),
 		"-l", "puredb:" + s.path("db"), "-E", "-A", "-H", "-u", "1", "-U", "133:022",
 		"-c", "10000", "-C", strconv.Itoa(s.perHost()), "-f", "none", "-g", s.path("pid"),
-		"-p", strings.Replace(s.passivePorts(), "-", ":", 1),
+		"-p", strings.Replace(s.opts.PassivePorts, "-", ":", 1),
 	}
 	if s.opts.PublicIP != "" {
 		argv = append(argv, "-P", s.opts.PublicIP)
