@@ -6,10 +6,10 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Many is what a server is asked for when there are many small files: to have them in
+// Chaining is what a server is asked for when there are many small files: to have them in
 // block mode, a chain of commands over one connection. Without it they go one by one,
 // over as many connections as --parallel allows.
-type Many struct {
+type Chaining struct {
 	seen  int  // small files that came so far
 	Drawn bool // --explain: a ladder of many at once is none to learn from
 	chain atomic.Pointer[client.Chain]
@@ -20,17 +20,17 @@ const manyFiles = 8
 
 // Expect counts a file that is about to be handed to the crew. It is for one goroutine.
 func (k *Link) Expect(size int64, work *Crew) {
-	if k.Many.Drawn || size < 0 || size > client.ChainMost {
+	if k.Chaining.Drawn || size < 0 || size > client.ChainMost {
 		return
 	}
-	if k.Many.seen++; k.Many.seen != manyFiles {
+	if k.Chaining.seen++; k.Chaining.seen != manyFiles {
 		return
 	}
 	if ch := k.Pool.Chain(k.Ctx); ch != nil {
-		k.Many.chain.Store(ch)
+		k.Chaining.chain.Store(ch)
 		work.widen(client.ChainWindow)
 	}
 }
 
 // Chain is nil, which does no harm, before there are many small files.
-func (k *Link) Chain() *client.Chain { return k.Many.chain.Load() }
+func (k *Link) Chain() *client.Chain { return k.Chaining.chain.Load() }

@@ -41,7 +41,7 @@ func Login(e *verb.Env, c *cli.Context, r *target.Remote) (user, pass string, er
 	}
 	switch {
 	case c.String("password-file") != "":
-		pass, err = PasswordFile(c.String("password-file"))
+		pass, err = passwordFile(c.String("password-file"))
 		return user, pass, err
 	case r.HasPass && (user == r.User || r.User == ""):
 		return user, r.Pass, nil
@@ -133,9 +133,9 @@ func WantsTLS(r ftp.Reply) bool {
 	return false
 }
 
-// PasswordFile returns the first line of a file. Only an open file by its number, such as
+// passwordFile returns the first line of a file. Only an open file by its number, such as
 // /dev/stdin or the /dev/fd/63 of a shell's <(…), may be a pipe.
-func PasswordFile(name string) (string, error) {
+func passwordFile(name string) (string, error) {
 	if name != os.DevNull && name != "/dev/stdin" && !strings.HasPrefix(name, "/dev/fd/") && !strings.HasPrefix(name, "/proc/self/fd/") {
 		text, _, err := local.ReadFile(name)
 		line, _, _ := strings.Cut(string(text), "\n")

@@ -47,11 +47,11 @@ func readNetrc() (string, error) {
 		}
 		name = filepath.Join(home, ".netrc")
 	}
-	return NetrcText(name)
+	return netrcText(name)
 }
 
-// NetrcText reads the file of that name; no text if there is none, or if it is /dev/null.
-func NetrcText(name string) (string, error) {
+// netrcText reads the file of that name; no text if there is none, or if it is /dev/null.
+func netrcText(name string) (string, error) {
 	if name == os.DevNull {
 		return "", nil
 	}

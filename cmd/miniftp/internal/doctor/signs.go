@@ -167,7 +167,7 @@ func isOtherHost(err error) bool { return errors.As(err, new(x509.HostnameError)
 
 func seeOtherHost(x *exam) []sign {
 	return x.badCertificates(isOtherHost, func(r *gridRow) (string, string) {
-		return fmt.Sprintf("The certificate is for %s, not for %s.", ftp.Printable(connect.Names(r.cert)), x.host),
+		return fmt.Sprintf("The certificate is for %s, not for %s.", ftp.Printable(connect.CertHosts(r.cert)), x.host),
 			"Use a name that it is for. Else: " + lower(x.ask("get one for "+x.host, product.Certificate)) + " --pin " + local.Fingerprint(r.cert) + " trusts it as it is."
 	})
 }

@@ -129,7 +129,7 @@ func (w *wire) connect(o *opening, c corner) error {
 	}
 	done()
 	w.raw, w.conn = conn, conn
-	w.control = &ftp.Control{ID: doctorIDs.Add(1), Side: ftp.UserPI, Local: connect.TcpAddr(conn.LocalAddr()), Remote: connect.TcpAddr(conn.RemoteAddr())}
+	w.control = &ftp.Control{ID: controlIDs.Add(1), Side: ftp.UserPI, Local: connect.TCPAddr(conn.LocalAddr()), Remote: connect.TCPAddr(conn.RemoteAddr())}
 	w.lines = ftp.NewLineReader(conn, maxDoctorLine)
 	w.tell(ftp.ControlOpened{})
 	o.stage = atGreeting

@@ -34,8 +34,8 @@ func Cat(e *verb.Env) *cli.Command {
 				if f.Path == "" {
 					return verb.Usagef("%s names no file", r)
 				}
-				_, err := k.CopyOut(f.Path, c.Bool("ascii") || r.Ascii, e.Out, nil)
-				return verb.ExplainLocal(r.Join(f.Path), "standard output", err)
+				_, err := k.CopyOut(f.Path, c.Bool("ascii") || r.ASCII, e.Out, nil)
+				return verb.AtSide(r.Join(f.Path), "standard output", err)
 			})
 		},
 	}
@@ -114,7 +114,7 @@ func Mkdir(e *verb.Env) *cli.Command {
 		Description: flags.Examples("Makes directories.",
 			"miniftp mkdir ftp://127.0.0.1:2121/inbox",
 			"miniftp mkdir -p ftp://127.0.0.1:2121/2026/11/22"),
-		Action: onEach(e, 0, connect.AsNamed, func(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
+		Action: onEach(e, 0, connect.Literal, func(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
 			if f.Path == "" {
 				return verb.Usagef("the URL names no directory")
 			}
@@ -135,7 +135,7 @@ func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *co
 		}
 		lines := e.NewJSONLines(c)
 		work := connect.NewCrew(e, connect.Parallel(c))
-		err := connect.EachNamed(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *target.Remote, file connect.Found) error {
+		err := connect.EachFound(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *target.Remote, file connect.Found) error {
 			return work.Do(func() error {
 				err := verb.At(r.Join(file.Path), k.Do(func(cl *client.Client, _ int) error { return f(c, k, cl, file) }))
 				if err == nil {
@@ -162,7 +162,7 @@ func Chmod(e *verb.Env) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return onEach(e, 1, connect.Globs, func(_ *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
+			return onEach(e, 1, connect.Glob, func(_ *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
 				if f.Path == "" {
 					return verb.Usagef("the URL names no file")
 				}

@@ -45,7 +45,7 @@ func runHash(e *verb.Env, c *cli.Context) error {
 	}
 	algo, ok := algoName(c.String("algo"))
 	if !ok {
-		return verb.Usagef("--algo %q: %s", c.String("algo"), flags.ItIs("algo", strings.ToUpper(c.String("algo"))))
+		return verb.Usagef("--algo %q: %s", c.String("algo"), flags.OneOf("algo", strings.ToUpper(c.String("algo"))))
 	}
 	type sum struct {
 		URL  string `json:"url"`

@@ -161,7 +161,7 @@ func below(dir string, it listed) string {
 	if dir == "" || target.Base(dir) == it.name && !it.IsDir() {
 		return cmp.Or(dir, it.name)
 	}
-	return target.JoinRemote(dir, it.name)
+	return target.Join(dir, it.name)
 }
 
 // shownAs is the name as it is printed, a directory's with a slash.

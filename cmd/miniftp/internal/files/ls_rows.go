@@ -54,11 +54,11 @@ func newRows(e *verb.Env, c *cli.Context) (*rows, error) {
 	}
 	out := &rows{e: e, key: sortKeys[word], text: func(it listed) string { return shownAs(e, it) }, reverse: c.Bool("reverse")}
 	if out.json = c.Bool("json"); out.json {
-		e.JsonFailed = out.fail
+		e.JSONFailed = out.fail
 	}
 	switch {
 	case out.key == nil:
-		return nil, verb.Usagef("--sort %q: %s", word, flags.ItIs("sort", word))
+		return nil, verb.Usagef("--sort %q: %s", word, flags.OneOf("sort", word))
 	case out.json:
 		out.text = jsonText
 		out.stream = word == "name" && !flags.Asked(c, "sort") && !out.reverse

@@ -28,7 +28,7 @@ func runMv(e *verb.Env, c *cli.Context) error {
 	if err := verb.WantArgs(c, 2, 2); err != nil {
 		return err
 	}
-	k, r, err := connect.OpenArg(e, c, c.Args().First())
+	k, r, err := connect.OpenURL(e, c, c.Args().First())
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func newPath(r *target.Remote, arg string) (string, error) {
 	to := arg
 	into := strings.HasSuffix(arg, "/")
 	if verb.IsURL(arg) {
-		o, err := target.ParseRemote(arg)
+		o, err := target.Parse(arg)
 		if err != nil {
 			return "", err
 		}
@@ -82,7 +82,7 @@ func newPath(r *target.Remote, arg string) (string, error) {
 		return "", verb.Usagef("miniftp mv takes URL NEWPATH, and each has to name something")
 	}
 	if into {
-		to = target.JoinRemote(to, target.Base(r.Path))
+		to = target.Join(to, target.Base(r.Path))
 	}
 	return to, nil
 }

@@ -18,20 +18,20 @@ func Rm(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "rm", Usage: "delete files", ArgsUsage: "URL...",
 		Flags: connect.Flags(
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "delete directories with all that is in them"},
-			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "what is not there is no error"}),
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, EnvVars: flags.NoVariable, Usage: "delete directories with all that is in them"},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, EnvVars: flags.NoVariable, Usage: "what is not there is no error"}),
 		Description: flags.Examples("Deletes files, and with -r directories. Links are deleted, never followed.",
 			"miniftp rm ftp://127.0.0.1:2121/copy.md",
 			"miniftp rm -rf ftp://127.0.0.1:2121/docs-copy"),
 		Action: func(c *cli.Context) error {
 			for _, u := range c.Args().Slice() {
-				if r, err := target.ParseRemote(u); err == nil && isTop(r.Path) {
+				if r, err := target.Parse(u); err == nil && isTop(r.Path) {
 					return verb.Usagef("rm takes neither the top nor . nor ..: name what is to go")
 				}
 			}
-			how := connect.Globs
+			how := connect.Glob
 			if c.Bool("force") {
-				how = connect.GlobsOrNone
+				how = connect.GlobOrNone
 			}
 			return onEach(e, 0, how, remove)(c)
 		},

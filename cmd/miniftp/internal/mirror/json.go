@@ -9,8 +9,8 @@ import (
 	"miniftp/ftp/client"
 )
 
-// mirrorRow is one line of --json: an Action.
-type mirrorRow struct {
+// resultRow is one line of --json: an Action.
+type resultRow struct {
 	Action  string  `json:"action"`
 	Path    string  `json:"path"`
 	Raw     []byte  `json:"raw,omitempty"` // Path in base64, if it is not UTF-8
@@ -19,12 +19,12 @@ type mirrorRow struct {
 	Target  string  `json:"target,omitempty"`
 	Bytes   *int64  `json:"bytes,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"`
-	meter.JSONTrouble
+	meter.Trouble
 	Exit int `json:"exit,omitempty"`
 }
 
-func (s *mirrorShow) row(a client.Action, err error) mirrorRow {
-	row := mirrorRow{Action: s.word(a), Path: path.Join(a.Path, "."), Why: a.Why, Target: a.Target, Seconds: a.Result.Took.Seconds()}
+func (s *display) row(a client.Action, err error) resultRow {
+	row := resultRow{Action: s.word(a), Path: path.Join(a.Path, "."), Why: a.Why, Target: a.Target, Seconds: a.Result.Took.Seconds()}
 	if !utf8.ValidString(a.Path) {
 		row.Raw = []byte(a.Path)
 	}
@@ -34,12 +34,12 @@ func (s *mirrorShow) row(a client.Action, err error) mirrorRow {
 			row.Bytes = &a.Result.Bytes
 		}
 	}
-	row.JSONTrouble, row.Exit = meter.TroubleOf("mirror", err)
+	row.Trouble, row.Exit = meter.TroubleOf("mirror", err)
 	return row
 }
 
-// mirrorSummary is the last line of --json. Here failed counts what the mirror says failed.
-func mirrorSummary(s verb.Summary, r client.MirrorResult) any {
+// summary is the last line of --json. Here failed counts what the mirror says failed.
+func summary(s verb.Summary, r client.MirrorResult) any {
 	return struct {
 		Verb      string  `json:"verb"`
 		Files     int64   `json:"files"`

@@ -1,11 +1,11 @@
 package product
 
-// FxpSetting is what a server's admin has to set: for an address that it is told to
+// FXPSetting is what a server's admin has to set: for an address that it is told to
 // call, and for a call of another server.
-type FxpSetting struct{ Dials, Listens string }
+type FXPSetting struct{ Dials, Listens string }
 
-// FxpSettings are those of the servers that are known, by the product's name.
-var FxpSettings = map[string]FxpSetting{
+// FXPSettings are those of the servers that are known, by the product's name.
+var FXPSettings = map[string]FXPSetting{
 	"vsftpd":    {"port_promiscuous=YES", "pasv_promiscuous=YES"},
 	"ProFTPD":   {"AllowForeignAddress on", "AllowForeignAddress on"},
 	"Pure-FTPd": {"-w, or AllowUserFXP yes", "-w, or AllowUserFXP yes"},

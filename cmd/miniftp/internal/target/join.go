@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-func JoinRemote(dir, name string) string {
+func Join(dir, name string) string {
 	if dir == "" || strings.HasSuffix(dir, "/") {
 		return dir + name
 	}

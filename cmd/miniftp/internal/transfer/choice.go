@@ -42,7 +42,7 @@ func choiceOf(c *cli.Context) (choice, error) {
 	o := choice{noClobber: c.Bool("no-clobber"), newer: c.Bool("newer"), links: c.String("links")}
 	switch {
 	case o.links != skipLinks && o.links != followLinks && o.links != copyLinks:
-		return o, verb.Usagef("--links %q: %s", o.links, flags.ItIs("links", o.links))
+		return o, verb.Usagef("--links %q: %s", o.links, flags.OneOf("links", o.links))
 	case flags.Asked(c, "links") && !c.Bool("recursive"):
 		return o, verb.Usagef("--links goes with -r: a link that is named is always followed")
 	case o.noClobber && c.Bool("resume"):
@@ -101,7 +101,7 @@ func olderThan(a, b time.Time) bool { return a.Truncate(time.Second).Before(b.Tr
 
 // kept tells of a file that was left as it is: of one that was named with a line of its own,
 // of those of a tree as a number in the end.
-func (f *fetcher) kept(t meter.TransferResult, size int64, err error) error {
+func (f *fetcher) kept(t meter.Result, size int64, err error) error {
 	if err != nil {
 		return f.results.Add(t, err)
 	}
@@ -142,7 +142,7 @@ func (s *sender) keeps(local fs.FileInfo, to string) (why string, err error) {
 }
 
 // kept is fetcher.kept for put.
-func (s *sender) kept(t meter.TransferResult, size int64, err error) error {
+func (s *sender) kept(t meter.Result, size int64, err error) error {
 	if err != nil {
 		return s.results.Add(t, err)
 	}

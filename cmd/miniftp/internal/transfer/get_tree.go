@@ -130,7 +130,7 @@ func (t *tree) isTarget(here place, entries *client.Listing) bool {
 	_ = f.Close()
 	defer func() { _ = t.fs.Remove(name) }()
 	return nil == t.k.Do(func(cl *client.Client, _ int) error {
-		_, err := cl.Stat(t.k.Ctx, target.JoinRemote(here.path, probe))
+		_, err := cl.Stat(t.k.Ctx, target.Join(here.path, probe))
 		return err
 	})
 }
@@ -189,7 +189,7 @@ func branchOf(e ftp.Entry) branch {
 // entry fetches one entry of a directory. Only its name comes from the server.
 func (t *tree) entry(in place, b branch) error {
 	below := place{
-		path: target.JoinRemote(in.path, b.name), local: filepath.Join(in.local, b.name), rel: path.Join(in.rel, b.name),
+		path: target.Join(in.path, b.name), local: filepath.Join(in.local, b.name), rel: path.Join(in.rel, b.name),
 		real: path.Join(in.real, b.name), above: in.above, depth: in.depth + 1, links: in.links,
 	}
 	url := t.r.Join(below.path)

@@ -100,9 +100,9 @@ func (h Hinted) Error() string { return h.Text }
 
 func (h Hinted) Unwrap() error { return h.Err }
 
-// ExplainLocal puts the right name before an error: the local file's if it is
+// AtSide puts the right name before an error: the local file's if it is
 // about that.
-func ExplainLocal(url, local string, err error) error {
+func AtSide(url, local string, err error) error {
 	var lost *client.LocalError
 	if errors.As(err, &lost) {
 		return LocalProblem(local, err)

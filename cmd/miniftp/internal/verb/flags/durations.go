@@ -30,8 +30,8 @@ func ParseDuration(s string) (time.Duration, error) {
 // in its environment variable.
 type DurationFlag struct{ cli.DurationFlag }
 
-// NewDuration returns the flag. Without text, the help shows value as the default.
-func NewDuration(name string, value time.Duration, text, usage string) *DurationFlag {
+// Duration returns the flag. Without text, the help shows value as the default.
+func Duration(name string, value time.Duration, text, usage string) *DurationFlag {
 	return &DurationFlag{cli.DurationFlag{Name: name, Value: value, DefaultText: text, Usage: usage}}
 }
 
@@ -40,7 +40,7 @@ func (f *DurationFlag) GetDefaultText() string {
 	if f.DefaultText != "" {
 		return f.DefaultText
 	}
-	return ShortTime(f.Value)
+	return DurationText(f.Value)
 }
 
 // Apply adds the flag to a set.

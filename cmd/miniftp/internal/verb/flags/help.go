@@ -47,7 +47,7 @@ func verbHelp(c *cli.Command, path string, whole bool) string {
 	for i, group := range shown {
 		fmt.Fprintf(&b, "%s:\n", group.Title)
 		for _, f := range group.Flags {
-			b.WriteString(FlagHelp(f))
+			b.WriteString(Help(f))
 		}
 		if i == 0 {
 			about := "show this"
@@ -149,9 +149,9 @@ func paragraphs(text string) string {
 	return strings.Join(all, "\n")
 }
 
-// FlagHelp is what the help says about one flag: its names, what it does, its
+// Help is what the help says about one flag: its names, what it does, its
 // default and its environment variable.
-func FlagHelp(flag cli.Flag) string {
+func Help(flag cli.Flag) string {
 	f, ok := flag.(cli.DocGenerationFlag)
 	if !ok {
 		return ""

@@ -7,15 +7,15 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// section is a group of flags in the help.
-type section struct {
+// Section is a group of flags in the help.
+type Section struct {
 	Title string
 	Flags []cli.Flag
 }
 
-// Matters are the flags that --help shows without =all, of those that many verbs have, and
+// mattersMost are the flags that --help shows without =all, of those that many verbs have, and
 // of the verbs that have many of their own.
-var Matters = map[string][]string{
+var mattersMost = map[string][]string{
 	"":       {"user", "tls", "active", "timeout", "explain", "verbose", "json"},
 	"serve":  {"config", "user", "port", "listen", "anonymous", "passive-ports", "public-ip", "max-sessions", "tls", "tls-cert", "tls-self-signed", "verbose", "explain"},
 	"mirror": {"delete", "dry-run", "include", "exclude", "newer", "parallel", "user", "tls", "active", "explain", "verbose"},
@@ -26,16 +26,16 @@ var Matters = map[string][]string{
 }
 
 // Sections are the flags of a verb by their categories; the first one holds those without.
-func Sections(c *cli.Command) []section {
-	all := []section{{Title: "Flags"}}
+func Sections(c *cli.Command) []Section {
+	all := []Section{{Title: "Flags"}}
 	for _, f := range c.Flags {
 		title := all[0].Title
 		if f, ok := f.(cli.CategorizableFlag); ok && f.GetCategory() != "" {
 			title = f.GetCategory()
 		}
-		at := slices.IndexFunc(all, func(s section) bool { return s.Title == title })
+		at := slices.IndexFunc(all, func(s Section) bool { return s.Title == title })
 		if at < 0 {
-			at, all = len(all), append(all, section{Title: title})
+			at, all = len(all), append(all, Section{Title: title})
 		}
 		all[at].Flags = append(all[at].Flags, f)
 	}
@@ -64,14 +64,14 @@ func Categorize(title string, flags ...cli.Flag) []cli.Flag {
 }
 
 // mattering returns the groups with the flags of them that matter most.
-func mattering(all []section, path string) (some []section) {
+func mattering(all []Section, path string) (some []Section) {
 	verb, _, _ := strings.Cut(strings.Replace(path, "config show", "serve", 1), " ")
-	names, own := Matters[verb]
+	names, own := mattersMost[verb]
 	if !own {
-		names = Matters[""]
+		names = mattersMost[""]
 	}
 	for i, group := range all {
-		one := section{Title: group.Title}
+		one := Section{Title: group.Title}
 		for _, f := range group.Flags {
 			if i == 0 && !own || slices.Contains(names, f.Names()[0]) {
 				one.Flags = append(one.Flags, f)
@@ -84,7 +84,7 @@ func mattering(all []section, path string) (some []section) {
 	return some
 }
 
-func flagCount(groups []section) (n int) {
+func flagCount(groups []Section) (n int) {
 	for _, g := range groups {
 		n += len(g.Flags)
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ShortTime is a time without parts that are nothing: 5m, not 5m0s.
-func ShortTime(d time.Duration) string {
+// DurationText is a time without parts that are nothing: 5m, not 5m0s.
+func DurationText(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -13,8 +13,8 @@ func VerbNames(verbs []*cli.Command) (all []string) {
 	return all
 }
 
-// FlagNames are the names of flags.
-func FlagNames[T interface{ Names() []string }](flags []T) []string {
+// Names are the names of flags.
+func Names[T interface{ Names() []string }](flags []T) []string {
 	var all []string
 	for _, f := range flags {
 		all = append(all, f.Names()[0])

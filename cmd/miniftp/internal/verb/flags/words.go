@@ -24,9 +24,9 @@ var Words = map[string][]string{
 	"tls-session-reuse": {"off", "prefer", "require"},
 }
 
-// ItIs is the end of the error for a word that a flag does not take: the words that it
+// OneOf is the end of the error for a word that a flag does not take: the words that it
 // takes, and the one that may be meant.
-func ItIs(flag, word string) string {
+func OneOf(flag, word string) string {
 	words := Words[flag]
 	last := len(words) - 1
 	return "it is " + strings.Join(words[:last], ", ") + " or " + words[last] + verb.DidYouMean(verb.Nearest(word, words))
