@@ -94,25 +94,25 @@ func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *target.Remote, er
 }
 
 // Do runs f with a connection. When that breaks, it waits, longer each time, and
-// runs f again with another one; try counts from 0.
-func (k *Link) Do(f func(cl *client.Client, try int) error) error {
-	return k.Retry().Do(k.Ctx, func(try int) error {
+// runs f again with another one.
+func (k *Link) Do(f func(cl *client.Client) error) error {
+	return k.Retry().Do(k.Ctx, func(int) error {
 		cl, err := k.Pool.Get(k.Ctx)
 		if err != nil {
 			return TLSHint(LoginHint(err, k.Opts), k.Opts)
 		}
 		k.Connected.Store(true)
 		defer k.Pool.Put(cl)
-		return f(cl, try)
+		return f(cl)
 	})
 }
 
-// DoPool is do for what takes several connections.
-func (k *Link) DoPool(f func(p *client.Pool, try int) error) error {
-	if err := k.Do(func(*client.Client, int) error { return nil }); err != nil {
+// DoPool is Do for what takes several connections.
+func (k *Link) DoPool(f func(p *client.Pool) error) error {
+	if err := k.Do(func(*client.Client) error { return nil }); err != nil {
 		return err // whatever stands in the way of the first connection is told as always
 	}
-	return k.Retry().Do(k.Ctx, func(try int) error { return f(k.Pool, try) })
+	return k.Retry().Do(k.Ctx, func(int) error { return f(k.Pool) })
 }
 
 // Retry is how often and when what broke is tried again.
@@ -150,15 +150,19 @@ func (f Found) Size() int64 {
 	return max(f.Entry.Size, 0)
 }
 
-// IsDir reports whether a path is a directory, as far as the server tells.
-func (k *Link) IsDir(path string) bool {
-	dir := false
-	_ = k.Do(func(cl *client.Client, _ int) error {
-		entry, err := cl.Stat(k.Ctx, path)
-		dir = err == nil && entry.IsDir()
+// Stat returns what the server tells about a path.
+func (k *Link) Stat(path string) (entry ftp.Entry, err error) {
+	err = k.Do(func(cl *client.Client) (err error) {
+		entry, err = cl.Stat(k.Ctx, path)
 		return err
 	})
-	return dir
+	return entry, err
+}
+
+// IsDir reports whether a path is a directory, as far as the server tells.
+func (k *Link) IsDir(path string) bool {
+	entry, err := k.Stat(path)
+	return err == nil && entry.IsDir()
 }
 
 // Expand finds what a URL names: one path, or all that its pattern matches.
@@ -167,7 +171,7 @@ func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
 	if r.Pattern == "" {
 		return all, all.Add(client.WalkEntry{Path: r.Path})
 	}
-	err := k.Do(func(cl *client.Client, _ int) (err error) {
+	err := k.Do(func(cl *client.Client) (err error) {
 		all, err = cl.Match(k.Ctx, r.Pattern)
 		return err
 	})
@@ -178,10 +182,7 @@ func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
 		return all, nil
 	}
 	one := client.WalkEntry{Path: r.Path} // it may be a name with odd characters in it
-	err = k.Do(func(cl *client.Client, _ int) (err error) {
-		one.Entry, err = cl.Stat(k.Ctx, r.Path)
-		return err
-	})
+	one.Entry, err = k.Stat(r.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("nothing matches: %w", err)
 	}
@@ -272,7 +273,7 @@ func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Cre
 
 // MayEnter is why a directory can't be the current one.
 func (k *Link) MayEnter(dir string) error {
-	return k.Do(func(cl *client.Client, _ int) error {
+	return k.Do(func(cl *client.Client) error {
 		if path.IsAbs(dir) {
 			return cl.ChangeDir(k.Ctx, dir)
 		}

@@ -136,11 +136,8 @@ func (p *copier) run() error {
 // one copies what the first URL names, or one of the things that it matches.
 func (p *copier) one(f client.WalkEntry) error {
 	if p.recursive && f.Type == ftp.UnknownEntry {
-		err := p.from.Do(func(cl *client.Client, _ int) (err error) {
-			f.Entry, err = cl.Stat(p.ctx, f.Path)
-			return err
-		})
-		if err != nil {
+		var err error
+		if f.Entry, err = p.from.Stat(f.Path); err != nil {
 			return verb.At(p.from.Remote.Join(f.Path), err)
 		}
 	}
@@ -195,7 +192,7 @@ func (p *copier) tree(from, to string) error {
 // list reads the whole tree. What can't be read of it is reported, and left out.
 func (p *copier) list(dir string) (*client.Paths, error) {
 	all := new(client.Paths)
-	err := p.from.Do(func(cl *client.Client, _ int) error {
+	err := p.from.Do(func(cl *client.Client) error {
 		all.Close() // of a connection that broke
 		for f, err := range cl.Walk(p.ctx, dir) {
 			switch {
@@ -222,7 +219,7 @@ func (p *copier) makeDir(dir string) error {
 		return nil
 	}
 	k := p.to.On(p.to.Remote.Join(dir))
-	return verb.At(k.At, k.Do(func(cl *client.Client, _ int) error { return cl.MakeDirAll(p.ctx, dir) }))
+	return verb.At(k.At, k.Do(func(cl *client.Client) error { return cl.MakeDirAll(p.ctx, dir) }))
 }
 
 // file copies one file. It begins anew when something broke.

@@ -53,11 +53,8 @@ func Stat(e *verb.Env) *cli.Command {
 			}
 			lines, n := e.NewJSONLines(c), 0
 			err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
-				err := k.Do(func(cl *client.Client, _ int) (err error) {
-					f.Entry, err = cl.Stat(k.Ctx, f.Path)
-					return err
-				})
-				if err != nil {
+				var err error
+				if f.Entry, err = k.Stat(f.Path); err != nil {
 					return verb.At(r.Join(f.Path), err)
 				}
 				it := listed{cmp.Or(f.Path, "/"), f.Entry}
@@ -137,7 +134,7 @@ func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *co
 		work := connect.NewCrew(e, connect.Parallel(c))
 		err := connect.EachFound(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *target.Remote, file connect.Found) error {
 			return work.Do(func() error {
-				err := verb.At(r.Join(file.Path), k.Do(func(cl *client.Client, _ int) error { return f(c, k, cl, file) }))
+				err := verb.At(r.Join(file.Path), k.Do(func(cl *client.Client) error { return f(c, k, cl, file) }))
 				if err == nil {
 					lines.ResultAt(r.Join(file.Path))
 				}

@@ -71,7 +71,7 @@ func runHash(e *verb.Env, c *cli.Context) error {
 // hashOne asks the server, and reads the file where it can't answer.
 func hashOne(e *verb.Env, k *connect.Link, p, algo string) (digest, by string, err error) {
 	by = "server"
-	err = k.Do(func(cl *client.Client, _ int) (err error) {
+	err = k.Do(func(cl *client.Client) (err error) {
 		_, digest, err = cl.Hash(k.Ctx, p, algo)
 		return err
 	})

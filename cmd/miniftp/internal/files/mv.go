@@ -38,7 +38,7 @@ func runMv(e *verb.Env, c *cli.Context) error {
 		return err
 	}
 	lines := e.NewJSONLines(c)
-	err = k.Do(func(cl *client.Client, _ int) error {
+	err = k.Do(func(cl *client.Client) error {
 		err := cl.Rename(k.Ctx, r.Path, to)
 		var no *ftp.Error
 		if !errors.As(err, &no) || no.Verb != "RNTO" {

@@ -176,7 +176,7 @@ func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
 	now := *k
 	now.Ctx = ctx
 	home := ""
-	err := now.Do(func(cl *client.Client, _ int) error {
+	err := now.Do(func(cl *client.Client) error {
 		dir, err := cl.Pwd(ctx)
 		var no *ftp.Error
 		if errors.As(err, &no) && cl.Alive() {
@@ -243,7 +243,7 @@ func (s *session) do(ctx context.Context, what string, f func(cl *client.Client)
 	}
 	k := *s.k
 	k.Ctx, k.At = ctx, what
-	return k.Do(func(cl *client.Client, _ int) error { return f(cl) })
+	return k.Do(func(cl *client.Client) error { return f(cl) })
 }
 
 // joinDir is a path seen from a directory; "" is that of the login.

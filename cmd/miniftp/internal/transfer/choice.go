@@ -78,7 +78,7 @@ func (f *fetcher) keeps(k *connect.Link, file connect.Found, local string) (why 
 	}
 	there := modified(file.Entry)
 	if there.IsZero() {
-		err := k.Do(func(cl *client.Client, _ int) (err error) {
+		err := k.Do(func(cl *client.Client) (err error) {
 			there, err = cl.ModTime(k.Ctx, file.Path)
 			return err
 		})
@@ -118,11 +118,7 @@ func (s *sender) keeps(local fs.FileInfo, to string) (why string, err error) {
 	if !s.some() {
 		return "", nil
 	}
-	var there ftp.Entry
-	err = s.k.On(s.remote.Join(to)).Do(func(cl *client.Client, _ int) (err error) {
-		there, err = cl.Stat(s.k.Ctx, to)
-		return err
-	})
+	there, err := s.k.On(s.remote.Join(to)).Stat(to)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil

@@ -147,11 +147,8 @@ func (f *fetcher) fetch(k *connect.Link, r *target.Remote, file connect.Found) e
 
 func (f *fetcher) fetchPath(k *connect.Link, r *target.Remote, file connect.Found) error {
 	if file.Entry.Type == ftp.UnknownEntry && f.recursive {
-		err := k.Do(func(cl *client.Client, _ int) (err error) {
-			file.Entry, err = cl.Stat(k.Ctx, file.Path)
-			return err
-		})
-		if err != nil {
+		var err error
+		if file.Entry, err = k.Stat(file.Path); err != nil {
 			return verb.At(r.Join(file.Path), err)
 		}
 	}
@@ -227,7 +224,7 @@ func (f *fetcher) date(k *connect.Link, file connect.Found, o *client.FileOption
 	if listed.Type != ftp.FileEntry || listed.Precise != time.Minute || listed.Modified.IsZero() {
 		return nil
 	}
-	return k.Do(func(cl *client.Client, _ int) error {
+	return k.Do(func(cl *client.Client) error {
 		e := listed
 		err := cl.Date(k.Ctx, file.Path, &e)
 		o.Modified, o.Precise = e.Modified, e.Precise
@@ -265,13 +262,13 @@ func (f *fetcher) download(k *connect.Link, file connect.Found, local string, o 
 	defer done()
 	o.Tries = new(client.Tries)
 	if f.segments > 1 {
-		err = k.DoPool(func(p *client.Pool, _ int) (err error) {
+		err = k.DoPool(func(p *client.Pool) (err error) {
 			res, err = p.Download(k.Ctx, file.Path, f.fs, local, o, f.segments)
 			return err
 		})
 		return res, err
 	}
-	err = k.Do(func(cl *client.Client, _ int) (err error) {
+	err = k.Do(func(cl *client.Client) (err error) {
 		res, err = cl.Download(k.Ctx, file.Path, f.fs, local, o)
 		return err
 	})

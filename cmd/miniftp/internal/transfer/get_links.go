@@ -22,7 +22,7 @@ var errLeadsBack = errors.New("the link leads back to a directory that it is in"
 // follow returns what a link leads to, in its place.
 func (t *tree) follow(in, below place, b branch) (branch, place, error) {
 	var to ftp.Entry
-	err := t.k.Do(func(cl *client.Client, _ int) (err error) {
+	err := t.k.Do(func(cl *client.Client) (err error) {
 		dir, err := cl.IsDir(t.k.Ctx, below.path)
 		if dir || err != nil {
 			to = ftp.Entry{Type: ftp.DirEntry, Size: -1}

@@ -129,10 +129,8 @@ func (t *tree) isTarget(here place, entries *client.Listing) bool {
 	}
 	_ = f.Close()
 	defer func() { _ = t.fs.Remove(name) }()
-	return nil == t.k.Do(func(cl *client.Client, _ int) error {
-		_, err := cl.Stat(t.k.Ctx, target.Join(here.path, probe))
-		return err
-	})
+	_, err = t.k.Stat(target.Join(here.path, probe))
+	return err == nil
 }
 
 // makeDir makes the local directory. With --links copy a link in its place may be one that
@@ -152,7 +150,7 @@ func (t *tree) makeDir(p place) error {
 // list reads a directory. What can't be read of it is reported and left out; the
 // first such error is returned.
 func (t *tree) list(dir string) (all *client.Listing, err error) {
-	err = t.k.Do(func(cl *client.Client, _ int) (err error) {
+	err = t.k.Do(func(cl *client.Client) (err error) {
 		all, err = cl.ReadDir(t.k.Ctx, dir)
 		return err
 	})

@@ -139,7 +139,7 @@ func (s *sender) stdin() error {
 	s.e.Resume = ""
 	m := s.meter.File("standard input")
 	var res client.Result
-	err := s.k.Do(func(cl *client.Client, _ int) (err error) {
+	err := s.k.Do(func(cl *client.Client) (err error) {
 		t := client.Transfer{Path: s.remote.Path, ASCII: s.ascii, Progress: m.Progress()}
 		res, err = cl.StoreWith(s.k.Ctx, t, s.e.In)
 		return err
@@ -237,7 +237,7 @@ func (s *sender) upload(local, to string) (res client.Result, err error) {
 	}
 	defer done()
 	o.Tries = new(client.Tries)
-	err = s.k.On(s.remote.Join(to)).Do(func(cl *client.Client, _ int) (err error) {
+	err = s.k.On(s.remote.Join(to)).Do(func(cl *client.Client) (err error) {
 		res, err = cl.Upload(s.k.Ctx, s.fs, local, to, o)
 		return err
 	})
