@@ -211,3 +211,13 @@ func NamesSeveral(url string) bool {
 	r, err := Parse(url)
 	return err == nil && r.Pattern != ""
 }
+
+func Join(dir, name string) string {
+	if dir == "" || strings.HasSuffix(dir, "/") {
+		return dir + name
+	}
+	return dir + "/" + name
+}
+
+// Base is the last component of a remote path.
+func Base(p string) string { return path.Base(strings.TrimRight(p, "/")) }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -150,4 +151,12 @@ func (o *Output) Write(p []byte) (int, error) {
 		o.Last = p[n-1]
 	}
 	return n, err
+}
+
+// Version is the module's, as the go command recorded it.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return strings.TrimPrefix(info.Main.Version, "v")
+	}
+	return "(devel)"
 }

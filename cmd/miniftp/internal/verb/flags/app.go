@@ -6,7 +6,7 @@
 // has to know of it. Each habit has a test in flags_test.go:
 //   - its errors are texts: usage.go reads them and says them in our words (TestErrorsInOurWords)
 //   - it takes -j4 and -rf for one flag: typed.go takes clusters apart (TestAsTyped)
-//   - it prints help for any flag that is called h, and in its own form: help.go, sections.go (TestHelpIsOurs)
+//   - it prints help for any flag that is called h, and in its own form: help.go (TestHelpIsOurs)
 //   - it takes a flag behind an argument for an argument: usage.go refuses it (TestFlagsComeFirst)
 //   - it takes plain seconds for no duration: numbers.go (TestParseDuration)
 //   - it parts values at commas (TestCommasStay)
