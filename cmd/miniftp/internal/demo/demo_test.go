@@ -18,7 +18,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// runDemo is the program's demo, in a UTF-8 locale.
+// run is the program's demo, in a UTF-8 locale.
 func demoRun(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	t.Setenv("LC_ALL", "C.UTF-8")
