@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -56,4 +58,37 @@ func exitTable() string {
 		fmt.Fprintf(&b, "| %d | %s |\n", e.Code, e.Meaning)
 	}
 	return b.String()
+}
+
+// fenced finds the fenced blocks of a document, each with the line above it.
+var fenced = regexp.MustCompile("(?m)^(.*)\n```([a-z]*)\n((?s:.*?))^```$")
+
+// TestDocQuotes: the code that documents quote is there, in the file that the line above names.
+func TestDocQuotes(t *testing.T) {
+	for doc, least := range map[string]int{"docs/active-passive.md": 6, "CONTRIBUTING.md": 1} {
+		text, err := os.ReadFile(verbtest.InModule(doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		quotes, file := 0, ""
+		for _, m := range fenced.FindAllStringSubmatch(string(text), -1) {
+			if m[2] != "go" {
+				continue
+			}
+			if name := strings.Trim(m[1], "`"); strings.HasSuffix(name, ".go") {
+				file = name // several quotes may follow one name
+			}
+			code, err := os.ReadFile(verbtest.InModule(filepath.FromSlash(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(code), m[3]) {
+				t.Errorf("%s: this is not in %s any more:\n%s", doc, file, m[3])
+			}
+			quotes++
+		}
+		if quotes < least {
+			t.Errorf("%s: only %d quotes were found", doc, quotes)
+		}
+	}
 }

@@ -24,7 +24,7 @@ func TestExplainRealRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := make(chan string, 1)
-	served := &verbtest.ServeOutput{Url: url}
+	served := &verbtest.ServeOutput{URL: url}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int)
 	go func() {

@@ -67,7 +67,7 @@ func TestJSONOfOneFile(t *testing.T) {
 		{"get", "--json", srv.URL + "/a.bin", dir + "/a"}, {"put", "--json", dir + "/a", srv.URL + "/b"}, {"get", "--json", srv.URL + "/none", dir + "/n"},
 	} {
 		_, out, errs := try(t, args...)
-		var one meter.TransferResult
+		var one meter.Result
 		if err := json.Unmarshal([]byte(out), &one); err != nil || one.URL == "" {
 			t.Errorf("%q: %v; %q, %s", args[0], err, out, errs)
 		}

@@ -40,7 +40,7 @@ const (
 
 // load is what bench is asked for.
 type load struct {
-	rows     []benchRow
+	rows     []loadRow
 	size     int64 // bytes of a large file
 	entries  int   // of the directory that is listed
 	sessions int   // of idle and many
@@ -61,9 +61,9 @@ type benchmark struct {
 	dialer net.Dialer
 	addrs  []netip.AddrPort // where the control connection may go to; none: through a proxy
 	target *serverProcess   // of --server-pid; nil: none
-	files  *benchFiles
+	files  *testFiles
 	oldWay oldVerbs
-	status *benchStatus
+	status *status
 }
 
 func Command(e *verb.Env) *cli.Command {
@@ -71,7 +71,7 @@ func Command(e *verb.Env) *cli.Command {
 		Name: "bench", Usage: "measure a server under load", ArgsUsage: "URL",
 		Flags: connect.Flags(
 			&cli.StringFlag{Name: "only", Usage: "the `ROWS` to run, such as login,get-small", DefaultText: "all"},
-			flags.NewDuration("time", 2*time.Second, "", "end a row after `DURATION`; what has begun is finished first"),
+			flags.Duration("time", 2*time.Second, "", "end a row after `DURATION`; what has begun is finished first"),
 			&cli.IntFlag{Name: "count", Usage: "end a row after `N` operations, if its time is not over before", DefaultText: "0, no bound"},
 			&cli.StringFlag{Name: "size", Value: "256M", Usage: "`BYTES` of a large file: 256M is 256 MiB; a text has at most a quarter of it"},
 			&cli.IntFlag{Name: "at-once", Value: 16, Usage: "`N` logins at a time"},
@@ -90,14 +90,14 @@ func Command(e *verb.Env) *cli.Command {
 			"miniftp bench --time 200ms --only login,latency,get-small ftp://127.0.0.1:2121/",
 			"miniftp bench --size 16M --only get-large,put-large ftp://127.0.0.1:2121/",
 			"miniftp bench --json --time 200ms --only mlsd,data ftp://127.0.0.1:2121/"),
-		Action: func(c *cli.Context) error { return runBench(e, c) },
+		Action: func(c *cli.Context) error { return run(e, c) },
 	}
 }
 
 // notForBench are client flags that would be measured too, or that a bare client has no use for.
 var notForBench = []string{"ascii", "parallel", "mode", "level", "retries", "rate", "keep-alive", "charset", "explain", "verbose", "record"}
 
-func runBench(e *verb.Env, c *cli.Context) error {
+func run(e *verb.Env, c *cli.Context) error {
 	if err := verb.WantArgs(c, 1, 1); err != nil {
 		return err
 	}
@@ -106,15 +106,15 @@ func runBench(e *verb.Env, c *cli.Context) error {
 			return verb.Usagef("bench takes no --%s: its client does as little as it can", name)
 		}
 	}
-	r, err := target.ParseRemote(c.Args().First())
+	r, err := target.Parse(c.Args().First())
 	if err != nil {
 		return err
 	}
-	l, err := benchLoad(c)
+	l, err := loadSize(c)
 	if err != nil {
 		return err
 	}
-	target, err := benchTarget(c)
+	target, err := newTarget(c)
 	if err != nil {
 		return err
 	}
@@ -123,8 +123,8 @@ func runBench(e *verb.Env, c *cli.Context) error {
 	b := &benchmark{
 		load: l, e: e, ctx: ctx, r: r, target: target,
 		dialer: net.Dialer{KeepAlive: -1},
-		files:  &benchFiles{dir: "miniftp-bench-" + randomName()},
-		status: newBenchStatus(e, c),
+		files:  &testFiles{dir: "miniftp-bench-" + randomName()},
+		status: newStatus(e, c),
 	}
 	if err = b.prepare(c); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (b *benchmark) prepare(c *cli.Context) error {
 		return err
 	}
 	b.host = host
-	if through := connect.ProxyShown(c, b.r); through != "" {
+	if through := connect.ProxyName(c, b.r); through != "" {
 		if !c.Bool("yes") {
 			return verb.Usagef("bench would go through the proxy %s, to a host that may not be this one: --yes says that it is yours to load, --proxy none goes straight", through)
 		}
@@ -193,7 +193,7 @@ func (b *benchmark) resolve(port string, anywhere bool) error {
 	defer cancel()
 	all, err := connect.Addresses(ctx, b.host)
 	if err != nil {
-		return verb.At(b.r.String(), &client.ConnectError{Addr: b.r.Addr, Err: connect.NoName(err)})
+		return verb.At(b.r.String(), &client.ConnectError{Addr: b.r.Addr, Err: connect.UnknownHost(err)})
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
@@ -208,15 +208,15 @@ func (b *benchmark) resolve(port string, anywhere bool) error {
 	return nil
 }
 
-// benchLoad reads the flags that say how much.
-func benchLoad(c *cli.Context) (l load, err error) {
+// loadSize reads the flags that say how much.
+func loadSize(c *cli.Context) (l load, err error) {
 	if l.rows, err = chosenRows(c.String("only")); err != nil {
 		return l, err
 	}
 	if l.time = c.Duration("time"); l.time <= 0 || l.time > 24*time.Hour {
 		return l, verb.Usagef("--time %v: it is more than nothing and at most a day", l.time)
 	}
-	if l.size, err = benchSize(c.String("size")); err != nil {
+	if l.size, err = parseSize(c.String("size")); err != nil {
 		return l, err
 	}
 	for _, f := range []struct {
@@ -239,32 +239,32 @@ func benchLoad(c *cli.Context) (l load, err error) {
 }
 
 // chosenRows are those of --only, in the order in which they always run.
-func chosenRows(only string) ([]benchRow, error) {
-	all := benchRows()
+func chosenRows(only string) ([]loadRow, error) {
+	all := allRows()
 	if only == "" {
 		return all, nil
 	}
 	names := strings.Split(only, ",")
 	for i, name := range names {
 		names[i] = strings.TrimSpace(name)
-		if !slices.ContainsFunc(all, func(r benchRow) bool { return r.name == names[i] }) {
+		if !slices.ContainsFunc(all, func(r loadRow) bool { return r.name == names[i] }) {
 			return nil, verb.Usagef("--only %q: the rows are %s", name, rowNames())
 		}
 	}
-	return slices.DeleteFunc(all, func(r benchRow) bool { return !slices.Contains(names, r.name) }), nil
+	return slices.DeleteFunc(all, func(r loadRow) bool { return !slices.Contains(names, r.name) }), nil
 }
 
 // rowNames lists all rows.
 func rowNames() string {
 	var names []string
-	for _, r := range benchRows() {
+	for _, r := range allRows() {
 		names = append(names, r.name)
 	}
 	return strings.Join(names, ", ")
 }
 
-// benchSize reads 1000, 4K, 256M or 2GiB; the units are powers of 1024.
-func benchSize(s string) (int64, error) {
+// parseSize reads 1000, 4K, 256M or 2GiB; the units are powers of 1024.
+func parseSize(s string) (int64, error) {
 	n, err := flags.ParseSize(s, 1024)
 	if err != nil || n < 1 || n > mostBenchSize {
 		return 0, verb.Usagef("--size %q: it is written as 500K, 256M or 1GiB, and at most 64G", s)
@@ -273,7 +273,7 @@ func benchSize(s string) (int64, error) {
 }
 
 // run runs the rows. Behind a refusal it goes on with the next one.
-func (b *benchmark) run(shown *benchShow) (err error) {
+func (b *benchmark) run(shown *display) (err error) {
 	defer func() { err = b.leave(err) }()
 	if err = b.begin(shown); err != nil {
 		return b.told(b.r.String(), err)
@@ -307,7 +307,7 @@ func (b *benchmark) leave(err error) error {
 	switch {
 	case left == nil:
 	case b.ctx.Err() != nil:
-		b.e.Say(b.e.Told(left.Error())) // SayError is silent behind an interrupt
+		b.e.Say(b.e.Message(left.Error())) // SayError is silent behind an interrupt
 	case err == nil:
 		return left
 	case errors.As(err, &done):
@@ -320,7 +320,7 @@ func (b *benchmark) leave(err error) error {
 
 // told is an error with what can be done about it, and the place where it happened.
 func (b *benchmark) told(where string, err error) error {
-	return verb.At(where, connect.TlsHint(connect.LoginHint(err, b.opts), b.opts))
+	return verb.At(where, connect.TLSHint(connect.LoginHint(err, b.opts), b.opts))
 }
 
 // goesOn reports whether another row may get on better: it does behind a refusal,

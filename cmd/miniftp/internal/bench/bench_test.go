@@ -28,13 +28,13 @@ import (
 var briefBench = []string{"bench", "--time", "10s", "--count", "2", "--size", "300K", "--sessions", "5", "--entries", "7", "--at-once", "3", "--timeout", "1m"}
 
 // benched runs bench --json and returns its rows by name.
-func benched(t *testing.T, args ...string) (code int, report benchJSON, rows map[string]benchJSONRow, errs string) {
+func benched(t *testing.T, args ...string) (code int, report report, rows map[string]reportRow, errs string) {
 	t.Helper()
 	code, out, errs := try(t, slices.Concat(briefBench, []string{"--json"}, args)...)
 	if err := json.Unmarshal([]byte(out), &report); err != nil && out != "" {
 		t.Fatalf("%v in %q", err, out)
 	}
-	rows = map[string]benchJSONRow{}
+	rows = map[string]reportRow{}
 	for _, r := range report.Rows {
 		rows[r.Name] = r
 	}
@@ -70,7 +70,7 @@ func TestBenchRows(t *testing.T) {
 			if report.Protection != tt.protection || report.Mode != tt.mode || !strings.HasPrefix(report.Greeting, "220 ") || report.URL != url+"/" {
 				t.Errorf("%+v", report)
 			}
-			if len(report.Rows) != len(benchRows()) {
+			if len(report.Rows) != len(allRows()) {
 				t.Errorf("%d rows", len(report.Rows))
 			}
 			for name, want := range map[string]struct{ n, bytes int64 }{
@@ -346,12 +346,12 @@ func TestHistogram(t *testing.T) {
 
 func TestBenchSize(t *testing.T) {
 	for s, want := range map[string]int64{"1": 1, "4K": 4096, "256M": 256 << 20, "2g": 2 << 30, "64G": 64 << 30, "1.5G": 3 << 29, "2GiB": 2 << 30, "1kB": 1024} {
-		if got, err := benchSize(s); got != want || err != nil {
+		if got, err := parseSize(s); got != want || err != nil {
 			t.Errorf("%s: %d, %v", s, got, err)
 		}
 	}
 	for _, s := range []string{"", "K", "-1", "1T", "65G", "9223372036854775807", "99999999999999999999"} {
-		if got, err := benchSize(s); err == nil {
+		if got, err := parseSize(s); err == nil {
 			t.Errorf("%q: %d", s, got)
 		}
 	}

@@ -93,7 +93,7 @@ func (u *userPI) listen() error {
 	}
 	u.listens = ln
 	if err = u.hold(ln); err == nil {
-		addr := netip.AddrPortFrom(u.local, connect.TcpAddr(ln.Addr()).Port())
+		addr := netip.AddrPortFrom(u.local, connect.TCPAddr(ln.Addr()).Port())
 		if ip := u.b.opts.ActiveIP; ip.IsValid() {
 			addr = netip.AddrPortFrom(ip, addr.Port())
 		}
@@ -147,7 +147,7 @@ func (u *userPI) start(verb, arg string) (net.Conn, error) {
 			u.drop()
 			return nil, dialProblem(u.ctx, &client.OpenError{Mode: ftp.Active, Stance: ftp.Listens, Addr: netip.AddrPortFrom(u.local, 0), Err: connect.PlainCause(err)}, err)
 		}
-		if connect.TcpAddr(conn.RemoteAddr()).Addr() != u.peer {
+		if connect.TCPAddr(conn.RemoteAddr()).Addr() != u.peer {
 			_ = conn.Close() // somebody else called
 			continue
 		}

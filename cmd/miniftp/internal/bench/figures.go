@@ -8,7 +8,7 @@ import (
 
 // figures are what a row has measured.
 type figures struct {
-	row     benchRow
+	row     loadRow
 	perGiB  bool // processor time is told by the GiB, not by the operation
 	leftOut string
 	problem string

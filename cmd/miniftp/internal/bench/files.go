@@ -27,30 +27,30 @@ const (
 	entriesDir = "entries"
 )
 
-// benchLine is a line of the text.
-const benchLine = "12345678901234567890123456789012345678901234567890123456789\n"
+// listLine is a line of the text.
+const listLine = "12345678901234567890123456789012345678901234567890123456789\n"
 
-// benchFile is a file that can be fetched; its size is -1 if it is not known.
-type benchFile struct {
+// testFile is a file that can be fetched; its size is -1 if it is not known.
+type testFile struct {
 	name string
 	size int64
 }
 
-// benchFiles are the files that a run works with.
-type benchFiles struct {
+// testFiles are the files that a run works with.
+type testFiles struct {
 	dir     string // the name of the directory that is made
 	made    bool
-	at      string               // where sessions work
-	refused string               // why nothing can be uploaded; "": it can
-	names   []string             // what was uploaded, even if it is not whole
-	ready   map[string]benchFile // by kind
-	entries int                  // in the directory that is listed; 0: it was not made
-	listed  bool                 // they are all there
-	counted int                  // entries that were found where nothing can be uploaded
+	at      string              // where sessions work
+	refused string              // why nothing can be uploaded; "": it can
+	names   []string            // what was uploaded, even if it is not whole
+	ready   map[string]testFile // by kind
+	entries int                 // in the directory that is listed; 0: it was not made
+	listed  bool                // they are all there
+	counted int                 // entries that were found where nothing can be uploaded
 }
 
 // add says that a file of that name may be there from now on.
-func (s *benchFiles) add(name string) {
+func (s *testFiles) add(name string) {
 	if !slices.Contains(s.names, name) {
 		s.names = append(s.names, name)
 	}
@@ -71,7 +71,7 @@ func inDir(dir, name string) string {
 // run reads what is there.
 func (b *benchmark) makeDir(u *userPI) error {
 	s := b.files
-	s.ready = map[string]benchFile{}
+	s.ready = map[string]testFile{}
 	if err := u.work(b.r.Path); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func isRefusal(err error) bool {
 
 // fileSize is the size of what is uploaded.
 func (b *benchmark) fileSize(kind string) int64 {
-	const text = int64(len(benchLine))
+	const text = int64(len(listLine))
 	switch kind {
 	case smallFile:
 		return 4 << 10
@@ -126,24 +126,24 @@ func (b *benchmark) fileSize(kind string) int64 {
 func (b *benchmark) upload(u *userPI, kind string) error {
 	content := chunk()
 	if kind == textFile {
-		content = bytes.Repeat([]byte(benchLine), len(content)/len(benchLine))
+		content = bytes.Repeat([]byte(listLine), len(content)/len(listLine))
 	}
 	size := b.fileSize(kind)
 	b.files.add(kind)
 	err := u.store(kind, size, content)
 	if err == nil {
-		b.files.ready[kind] = benchFile{kind, size}
+		b.files.ready[kind] = testFile{kind, size}
 	}
 	return err
 }
 
 // need is a file of that kind, which is uploaded if it is not there yet.
-func (b *benchmark) need(kind string) (benchFile, error) {
+func (b *benchmark) need(kind string) (testFile, error) {
 	if file, ok := b.files.ready[kind]; ok {
 		return file, nil
 	}
 	if b.files.refused != "" {
-		return benchFile{}, leftOut{"no file for it there, and " + b.files.refused}
+		return testFile{}, leftOut{"no file for it there, and " + b.files.refused}
 	}
 	b.status.say("uploading %s", kind)
 	err := b.prepared("the upload of "+kind, func(u *userPI) error { return b.upload(u, kind) })
@@ -233,11 +233,11 @@ func (b *benchmark) eachEntry(u *userPI, n int, do func(u *userPI, name string) 
 
 // survey finds the files that can be read where nothing can be uploaded.
 func (b *benchmark) survey(u *userPI) error {
-	var files []benchFile
+	var files []testFile
 	see := func(e ftp.Entry) {
 		b.files.counted++
 		if e.Type == ftp.FileEntry && e.Size >= 0 {
-			files = append(files, benchFile{e.Name, e.Size})
+			files = append(files, testFile{e.Name, e.Size})
 			files = b.best(files)
 		}
 	}
@@ -250,7 +250,7 @@ func (b *benchmark) survey(u *userPI) error {
 
 // best keeps of some files those that rows can use, each as its kind: the smallest and
 // the largest that are not empty, an empty one, and one of at most 1 MiB.
-func (b *benchmark) best(files []benchFile) []benchFile {
+func (b *benchmark) best(files []testFile) []testFile {
 	ready := b.files.ready
 	for _, f := range files {
 		if f.size == 0 {

@@ -44,8 +44,8 @@ type userPI struct {
 	held    io.Closer    // what the end of ctx closes beside conn
 }
 
-// maxBenchLine bounds a line of a reply.
-const maxBenchLine = 8 << 10
+// maxListLine bounds a line of a reply.
+const maxListLine = 8 << 10
 
 // connect dials the server and waits for nothing.
 func (b *benchmark) connect(ctx context.Context) (*userPI, error) {
@@ -53,8 +53,8 @@ func (b *benchmark) connect(ctx context.Context) (*userPI, error) {
 	if err != nil {
 		return nil, dialProblem(ctx, &client.ConnectError{Addr: b.r.Addr, Err: connect.PlainCause(err)}, err)
 	}
-	u := &userPI{b: b, ctx: ctx, tcp: conn, conn: conn, peer: connect.TcpAddr(conn.RemoteAddr()).Addr(), local: connect.TcpAddr(conn.LocalAddr()).Addr()}
-	u.lines = ftp.NewLineReader(conn, maxBenchLine)
+	u := &userPI{b: b, ctx: ctx, tcp: conn, conn: conn, peer: connect.TCPAddr(conn.RemoteAddr()).Addr(), local: connect.TCPAddr(conn.LocalAddr()).Addr()}
+	u.lines = ftp.NewLineReader(conn, maxListLine)
 	u.unhook = context.AfterFunc(ctx, u.sever)
 	return u, nil
 }
@@ -167,7 +167,7 @@ func (u *userPI) startTLS() error {
 		return err
 	}
 	u.version = tls.VersionName(conn.ConnectionState().Version)
-	u.conn, u.lines = conn, ftp.NewLineReader(conn, maxBenchLine)
+	u.conn, u.lines = conn, ftp.NewLineReader(conn, maxListLine)
 	return nil
 }
 

@@ -15,8 +15,8 @@ import (
 	"miniftp/ftp"
 )
 
-// benchRow is one load.
-type benchRow struct {
+// loadRow is one load.
+type loadRow struct {
 	name  string
 	unit  string // of its rate
 	files bool   // it needs a directory to work in
@@ -26,9 +26,9 @@ type benchRow struct {
 // pipelined is how many NOOPs go in one write.
 const pipelined = 50
 
-// benchRows is the table, in the order in which the rows run.
-func benchRows() []benchRow {
-	return []benchRow{
+// allRows is the table, in the order in which the rows run.
+func allRows() []loadRow {
+	return []loadRow{
 		{"login", "/s", false, (*benchmark).runLogin},
 		{"get-small", "files/s", true, fetchRow("I", smallFile)},
 		{"put-small", "files/s", true, storeRow(smallFile)},
@@ -51,7 +51,7 @@ type leftOut struct{ why string }
 func (l leftOut) Error() string { return l.why }
 
 // measure runs a row.
-func (b *benchmark) measure(row benchRow) (*figures, error) {
+func (b *benchmark) measure(row loadRow) (*figures, error) {
 	f := &figures{row: row}
 	err := row.run(b, f)
 	var out leftOut
@@ -179,7 +179,7 @@ func (b *benchmark) runPipeline(f *figures) error {
 	return b.alone(f, "I", pipelined, func(u *userPI) error {
 		if wide == nil { // many replies come at once
 			wide = u
-			u.lines = ftp.NewLineReader(bufio.NewReaderSize(u.conn, 16<<10), maxBenchLine)
+			u.lines = ftp.NewLineReader(bufio.NewReaderSize(u.conn, 16<<10), maxListLine)
 		}
 		if _, err := u.conn.Write(lines); err != nil {
 			return u.lost(err)
@@ -351,7 +351,7 @@ type header struct {
 }
 
 // begin looks at the server once, and prepares the directory if a row needs it.
-func (b *benchmark) begin(shown *benchShow) error {
+func (b *benchmark) begin(shown *display) error {
 	ctx, moved, done := b.patient("the login")
 	defer done()
 	u, err := b.enter(ctx)
@@ -361,13 +361,13 @@ func (b *benchmark) begin(shown *benchShow) error {
 	defer u.cut()
 	u.moved = moved
 	if b.opts.Dial == nil {
-		b.addrs = append(b.addrs[:0], connect.TcpAddr(u.tcp.RemoteAddr()))
+		b.addrs = append(b.addrs[:0], connect.TCPAddr(u.tcp.RemoteAddr()))
 	}
 	h := header{url: b.r.String(), greeting: u.greeting.String(), protection: "clear", mode: b.opts.Mode.String()}
 	if u.version != "" {
 		h.protection = u.version
 	}
-	if slices.ContainsFunc(b.rows, func(r benchRow) bool { return r.files }) {
+	if slices.ContainsFunc(b.rows, func(r loadRow) bool { return r.files }) {
 		if err = b.makeDir(u); err != nil {
 			return err
 		}

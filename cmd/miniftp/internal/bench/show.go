@@ -15,27 +15,27 @@ import (
 	"miniftp/ftp"
 )
 
-// benchShow prints what was measured: each row of a table as soon as it is there, or
+// display prints what was measured: each row of a table as soon as it is there, or
 // JSON at the end.
-type benchShow struct {
+type display struct {
 	w      io.Writer
 	json   bool
 	server bool // its processor time is known
 	micro  string
-	report benchJSON
+	report report
 	err    error
 }
 
-// benchJSON is what --json prints; help of the verb says what the fields are.
-type benchJSON struct {
-	URL        string         `json:"url"`
-	Greeting   string         `json:"greeting,omitempty"`
-	Protection string         `json:"protection,omitempty"`
-	Mode       string         `json:"mode,omitempty"`
-	Rows       []benchJSONRow `json:"rows"`
+// report is what --json prints; help of the verb says what the fields are.
+type report struct {
+	URL        string      `json:"url"`
+	Greeting   string      `json:"greeting,omitempty"`
+	Protection string      `json:"protection,omitempty"`
+	Mode       string      `json:"mode,omitempty"`
+	Rows       []reportRow `json:"rows"`
 }
 
-type benchJSONRow struct {
+type reportRow struct {
 	Name         string   `json:"name"`
 	N            int64    `json:"n,omitempty"`
 	Seconds      float64  `json:"seconds,omitempty"`
@@ -61,17 +61,17 @@ type benchJSONRow struct {
 	LeftOut      string   `json:"left_out,omitempty"`
 }
 
-func (b *benchmark) show(c *cli.Context) *benchShow {
-	s := &benchShow{w: b.e.Out, json: c.Bool("json"), server: b.target != nil, micro: "us"}
+func (b *benchmark) show(c *cli.Context) *display {
+	s := &display{w: b.e.Out, json: c.Bool("json"), server: b.target != nil, micro: "us"}
 	if term.UTF8() {
 		s.micro = "µs"
 	}
-	s.report = benchJSON{URL: b.r.String(), Rows: []benchJSONRow{}}
+	s.report = report{URL: b.r.String(), Rows: []reportRow{}}
 	return s
 }
 
 // head prints what is over the table.
-func (s *benchShow) head(h header) {
+func (s *display) head(h header) {
 	s.report.Greeting, s.report.Protection, s.report.Mode = h.greeting, h.protection, h.mode
 	if s.json {
 		return
@@ -81,22 +81,22 @@ func (s *benchShow) head(h header) {
 }
 
 // line is a row of the table, at most 80 columns wide.
-func (s *benchShow) line(name, rate, p50, p99, server, own string) string {
-	line := fmt.Sprintf("%-10s", name) + term.Right(rate, 19) + term.Right(p50, 11) + term.Right(p99, 11)
+func (s *display) line(name, rate, p50, p99, server, own string) string {
+	line := fmt.Sprintf("%-10s", name) + term.PadLeft(rate, 19) + term.PadLeft(p50, 11) + term.PadLeft(p99, 11)
 	if s.server {
-		line += term.Right(server, 14)
+		line += term.PadLeft(server, 14)
 	}
-	return line + term.Right(own, 10)
+	return line + term.PadLeft(own, 10)
 }
 
-func (s *benchShow) print(line string) {
+func (s *display) print(line string) {
 	if _, err := fmt.Fprintln(s.w, strings.TrimRight(line, " ")); err != nil && s.err == nil {
 		s.err = err
 	}
 }
 
 // row takes in what a row has measured.
-func (s *benchShow) row(f *figures) {
+func (s *display) row(f *figures) {
 	if s.json {
 		s.report.Rows = append(s.report.Rows, f.json())
 		return
@@ -113,13 +113,13 @@ func (s *benchShow) row(f *figures) {
 	if t := f.serverEach(); t > 0 {
 		server = s.time(t) + " each"
 	} else if t := f.serverPerGiB(); t > 0 {
-		server = term.Three(t) + " s/GiB"
+		server = term.ThreeDigits(t) + " s/GiB"
 	}
 	p50, p99 := "", ""
 	if f.times.n > 0 && f.row.name != "pipeline" {
 		p50, p99 = s.time(f.times.at(0.5)), s.time(f.times.at(0.99))
 	}
-	s.print(s.line(f.row.name, term.Grouped(f.rate())+" "+f.row.unit, p50, p99, server, term.Three(f.own.Seconds())+" s"))
+	s.print(s.line(f.row.name, term.Thousands(f.rate())+" "+f.row.unit, p50, p99, server, term.ThreeDigits(f.own.Seconds())+" s"))
 	if more := s.aside(f); len(more) > 0 {
 		for _, line := range term.Wrap(strings.Join(more, "; "), flags.HelpWidth-12) {
 			s.print(strings.Repeat(" ", 12) + line)
@@ -128,18 +128,18 @@ func (s *benchShow) row(f *figures) {
 }
 
 // aside is what has no column.
-func (s *benchShow) aside(f *figures) (all []string) {
+func (s *display) aside(f *figures) (all []string) {
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	switch f.row.name {
 	case "list", "mlsd":
-		add("%d entries, %s listings/s, first byte %s", f.entries, term.Three(float64(f.n)/f.took.Seconds()), s.time(f.firsts.at(0.5)))
+		add("%d entries, %s listings/s, first byte %s", f.entries, term.ThreeDigits(float64(f.n)/f.took.Seconds()), s.time(f.firsts.at(0.5)))
 	case "many":
 		add("%d downloads at once; p50 and p99 are of the wait for the 150, the longest %s", f.atOnce, s.time(f.times.most))
 		add("whole after p50 %s, p99 %s", s.time(f.wholes.at(0.5)), s.time(f.wholes.at(0.99)))
 	case "idle":
 		add("%d sessions, opened in %s", f.n, s.time(f.took))
 		if f.pssEach != nil {
-			add("%s KiB (PSS) each", term.Three(*f.pssEach))
+			add("%s KiB (PSS) each", term.ThreeDigits(*f.pssEach))
 		}
 	}
 	if f.failures > 0 {
@@ -148,8 +148,8 @@ func (s *benchShow) aside(f *figures) (all []string) {
 	return all
 }
 
-func (f *figures) json() benchJSONRow {
-	j := benchJSONRow{
+func (f *figures) json() reportRow {
+	j := reportRow{
 		Name: f.row.name, N: f.n, Bytes: f.bytes, Entries: f.entries,
 		Failures: f.failures, Error: f.problem, LeftOut: f.leftOut,
 		PSS: f.memory.pss, RSS: f.memory.rss, PSSEach: f.pssEach,
@@ -175,7 +175,7 @@ func (f *figures) json() benchJSONRow {
 }
 
 // end prints the JSON; its error is the first one of the output.
-func (s *benchShow) end() error {
+func (s *display) end() error {
 	if s.json {
 		return verb.PrintJSON(s.w, s.report)
 	}
@@ -185,31 +185,31 @@ func (s *benchShow) end() error {
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
 // time is a duration in three digits.
-func (s *benchShow) time(d time.Duration) string {
+func (s *display) time(d time.Duration) string {
 	switch ns := float64(d.Nanoseconds()); {
 	case ns < 1e6:
-		return term.Three(ns/1e3) + " " + s.micro
+		return term.ThreeDigits(ns/1e3) + " " + s.micro
 	case ns < 1e9:
-		return term.Three(ns/1e6) + " ms"
+		return term.ThreeDigits(ns/1e6) + " ms"
 	}
-	return term.Three(d.Seconds()) + " s"
+	return term.ThreeDigits(d.Seconds()) + " s"
 }
 
-// benchStatus is the line on a terminal that says what bench is at.
-type benchStatus struct {
+// status is the line on a terminal that says what bench is at.
+type status struct {
 	w     io.Writer // nil: none
 	drawn bool
 }
 
-func newBenchStatus(e *verb.Env, c *cli.Context) *benchStatus {
-	s := new(benchStatus)
+func newStatus(e *verb.Env, c *cli.Context) *status {
+	s := new(status)
 	if term.IsTerminal(e.Err) && !c.Bool("quiet") && !c.Bool("no-progress") && os.Getenv("TERM") != "dumb" {
 		s.w = e.Err
 	}
 	return s
 }
 
-func (s *benchStatus) say(format string, args ...any) {
+func (s *status) say(format string, args ...any) {
 	if s.w != nil {
 		fmt.Fprintf(s.w, "\r\x1b[K"+format, args...)
 		s.drawn = true
@@ -217,7 +217,7 @@ func (s *benchStatus) say(format string, args ...any) {
 }
 
 // clear takes the line away, before another one is printed.
-func (s *benchStatus) clear() {
+func (s *status) clear() {
 	if s.drawn {
 		fmt.Fprint(s.w, "\r\x1b[K")
 		s.drawn = false

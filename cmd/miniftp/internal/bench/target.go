@@ -22,8 +22,8 @@ type memory struct {
 	rss int64 // what is shared counts each time
 }
 
-// benchTarget is the process of --server-pid; nil if none is given.
-func benchTarget(c *cli.Context) (*serverProcess, error) {
+// newTarget is the process of --server-pid; nil if none is given.
+func newTarget(c *cli.Context) (*serverProcess, error) {
 	pid := c.Int("server-pid")
 	if !c.IsSet("server-pid") {
 		return nil, nil

@@ -28,16 +28,16 @@ import (
 // pool of at most --parallel, dials if need be, and dials again after one broke. It is
 // safe for concurrent use.
 type Link struct {
-	E       *verb.Env
-	Ctx     context.Context
-	Remote  *target.Remote
-	Opts    client.Options
-	Pool    *client.Pool
-	Retries int
-	Stood   *atomic.Bool // a connection stood before
-	At      string       // what it is used for, to say so before a retry
-	Lent    bool         // the pool is the shell's
-	Many    *Many
+	Env       *verb.Env
+	Ctx       context.Context
+	Remote    *target.Remote
+	Opts      client.Options
+	Pool      *client.Pool
+	Retries   int
+	Connected *atomic.Bool // a connection stood before
+	At        string       // what it is used for, to say so before a retry
+	Lent      bool         // the pool is the shell's
+	Chaining  *Chaining
 }
 
 // On is k, used for what has that name.
@@ -74,18 +74,18 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 	if opts.User, opts.Password, err = Login(e, c, r); err != nil {
 		return nil, err
 	}
-	k := &Link{E: e, Ctx: c.Context, Remote: r, Opts: opts, Retries: c.Int("retries"), Stood: new(atomic.Bool), At: r.String()}
-	k.Many = &Many{Drawn: c.Bool("explain") || explain.PictureName(c) != ""}
-	if k.Opts.Observer, err = watch.Observer(e, c, ProxyShown(c, r)); err != nil {
+	k := &Link{Env: e, Ctx: c.Context, Remote: r, Opts: opts, Retries: c.Int("retries"), Connected: new(atomic.Bool), At: r.String()}
+	k.Chaining = &Chaining{Drawn: c.Bool("explain") || explain.PictureName(c) != ""}
+	if k.Opts.Observer, err = watch.Observer(e, c, ProxyName(c, r)); err != nil {
 		return nil, err
 	}
 	k.Pool = client.NewPool(r.Addr, &k.Opts, Parallel(c))
 	return k, nil
 }
 
-// OpenArg is open for a verb's argument.
-func OpenArg(e *verb.Env, c *cli.Context, url string) (*Link, *target.Remote, error) {
-	r, err := target.ParseRemote(url)
+// OpenURL is open for a verb's argument.
+func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *target.Remote, error) {
+	r, err := target.Parse(url)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,38 +94,38 @@ func OpenArg(e *verb.Env, c *cli.Context, url string) (*Link, *target.Remote, er
 }
 
 // Do runs f with a connection. When that breaks, it waits, longer each time, and
-// runs f again with another one; try counts from 0.
-func (k *Link) Do(f func(cl *client.Client, try int) error) error {
-	return k.Retry().Do(k.Ctx, func(try int) error {
+// runs f again with another one.
+func (k *Link) Do(f func(cl *client.Client) error) error {
+	return k.Retry().Do(k.Ctx, func(int) error {
 		cl, err := k.Pool.Get(k.Ctx)
 		if err != nil {
-			return TlsHint(LoginHint(err, k.Opts), k.Opts)
+			return TLSHint(LoginHint(err, k.Opts), k.Opts)
 		}
-		k.Stood.Store(true)
+		k.Connected.Store(true)
 		defer k.Pool.Put(cl)
-		return f(cl, try)
+		return f(cl)
 	})
 }
 
-// DoPool is do for what takes several connections.
-func (k *Link) DoPool(f func(p *client.Pool, try int) error) error {
-	if err := k.Do(func(*client.Client, int) error { return nil }); err != nil {
+// DoPool is Do for what takes several connections.
+func (k *Link) DoPool(f func(p *client.Pool) error) error {
+	if err := k.Do(func(*client.Client) error { return nil }); err != nil {
 		return err // whatever stands in the way of the first connection is told as always
 	}
-	return k.Retry().Do(k.Ctx, func(try int) error { return f(k.Pool, try) })
+	return k.Retry().Do(k.Ctx, func(int) error { return f(k.Pool) })
 }
 
 // Retry is how often and when what broke is tried again.
 func (k *Link) Retry() client.Retry {
 	return client.Retry{
-		Times: k.Retries, Wait: k.E.Wait,
+		Times: k.Retries, Wait: k.Env.Wait,
 		Again: func(err error) bool {
 			// A host that can't be found will not be a moment later, unless it was there a
 			// moment ago.
 			var connect *client.ConnectError
-			return client.Temporary(err) || k.Stood.Load() && errors.As(err, &connect)
+			return client.Temporary(err) || k.Connected.Load() && errors.As(err, &connect)
 		},
-		Told: func(err error, wait time.Duration) { k.E.Note("%v; trying again in %v", verb.At(k.At, err), wait) },
+		Told: func(err error, wait time.Duration) { k.Env.Note("%v; trying again in %v", verb.At(k.At, err), wait) },
 	}
 }
 
@@ -150,15 +150,19 @@ func (f Found) Size() int64 {
 	return max(f.Entry.Size, 0)
 }
 
-// IsDir reports whether a path is a directory, as far as the server tells.
-func (k *Link) IsDir(path string) bool {
-	dir := false
-	_ = k.Do(func(cl *client.Client, _ int) error {
-		entry, err := cl.Stat(k.Ctx, path)
-		dir = err == nil && entry.IsDir()
+// Stat returns what the server tells about a path.
+func (k *Link) Stat(path string) (entry ftp.Entry, err error) {
+	err = k.Do(func(cl *client.Client) (err error) {
+		entry, err = cl.Stat(k.Ctx, path)
 		return err
 	})
-	return dir
+	return entry, err
+}
+
+// IsDir reports whether a path is a directory, as far as the server tells.
+func (k *Link) IsDir(path string) bool {
+	entry, err := k.Stat(path)
+	return err == nil && entry.IsDir()
 }
 
 // Expand finds what a URL names: one path, or all that its pattern matches.
@@ -167,7 +171,7 @@ func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
 	if r.Pattern == "" {
 		return all, all.Add(client.WalkEntry{Path: r.Path})
 	}
-	err := k.Do(func(cl *client.Client, _ int) (err error) {
+	err := k.Do(func(cl *client.Client) (err error) {
 		all, err = cl.Match(k.Ctx, r.Pattern)
 		return err
 	})
@@ -178,10 +182,7 @@ func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
 		return all, nil
 	}
 	one := client.WalkEntry{Path: r.Path} // it may be a name with odd characters in it
-	err = k.Do(func(cl *client.Client, _ int) (err error) {
-		one.Entry, err = cl.Stat(k.Ctx, r.Path)
-		return err
-	})
+	one.Entry, err = k.Stat(r.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("nothing matches: %w", err)
 	}
@@ -214,20 +215,20 @@ func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) 
 type Naming int
 
 const (
-	AsNamed     Naming = iota
-	Globs              // one that nothing matches is an error
-	GlobsOrNone        // one that nothing matches names nothing
+	Literal    Naming = iota
+	Glob              // one that nothing matches is an error
+	GlobOrNone        // one that nothing matches names nothing
 )
 
 // EachURL runs f for everything that the URLs name, over as few control
 // connections as there are servers.
 func EachURL(e *verb.Env, c *cli.Context, urls []string, f func(k *Link, r *target.Remote, file Found) error) error {
-	return EachNamed(e, c, urls, Globs, NewCrew(e, 1), f)
+	return EachFound(e, c, urls, Glob, NewCrew(e, 1), f)
 }
 
-// EachNamed is EachURL for an f that leaves work to a crew: a connection is closed
+// EachFound is EachURL for an f that leaves work to a crew: a connection is closed
 // when that is done.
-func EachNamed(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Crew, f func(k *Link, r *target.Remote, file Found) error) error {
+func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Crew, f func(k *Link, r *target.Remote, file Found) error) error {
 	var k *Link
 	done := func() {
 		_ = work.Wait()
@@ -238,11 +239,11 @@ func EachNamed(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Cre
 	}
 	remotes := make([]*target.Remote, 0, len(urls))
 	for _, u := range urls {
-		r, err := target.ParseRemote(u)
+		r, err := target.Parse(u)
 		if err != nil {
 			return err
 		}
-		if how == AsNamed {
+		if how == Literal {
 			r.Pattern = ""
 		}
 		remotes = append(remotes, r)
@@ -256,7 +257,7 @@ func EachNamed(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Cre
 			}
 		}
 		files, err := k.Expand(r)
-		if how == GlobsOrNone && errors.Is(err, fs.ErrNotExist) {
+		if how == GlobOrNone && errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		if err != nil {
@@ -272,7 +273,7 @@ func EachNamed(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Cre
 
 // MayEnter is why a directory can't be the current one.
 func (k *Link) MayEnter(dir string) error {
-	return k.Do(func(cl *client.Client, _ int) error {
+	return k.Do(func(cl *client.Client) error {
 		if path.IsAbs(dir) {
 			return cl.ChangeDir(k.Ctx, dir)
 		}

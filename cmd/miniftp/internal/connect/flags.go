@@ -43,10 +43,10 @@ func Flags(own ...cli.Flag) []cli.Flag {
 		&cli.BoolFlag{Name: "ascii", Usage: "transfer text, with the line ends of each side (TYPE A)"},
 		&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Value: 1, Usage: "use `N` connections at once, or fewer if the server allows fewer", DefaultText: "4 for mirror, get -r and put -r, else 1"},
 		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try up to `N` times more after a connection broke, with growing pauses; each try resumes where the last one stopped"},
-		flags.NewDuration("timeout", client.DefaultTimeout, "", "give up when nothing happened for `DURATION`, such as 500ms, 2m or plain seconds"),
+		flags.Duration("timeout", client.DefaultTimeout, "", "give up when nothing happened for `DURATION`, such as 500ms, 2m or plain seconds"),
 		&cli.StringFlag{Name: "rate", Usage: "transfer at most `BYTES` per second, such as 500k, 2M or 2MiB", DefaultText: "no limit"},
 		&cli.StringFlag{Name: "proxy", Usage: "connect through the proxy at `URL`: socks5://host:port or http://host:port; none means no proxy", DefaultText: "ALL_PROXY's"},
-		flags.NewDuration("keep-alive", 0, "never", "send NOOP every `DURATION` during a transfer, for firewalls that end a silent control connection"),
+		flags.Duration("keep-alive", 0, "never", "send NOOP every `DURATION` during a transfer, for firewalls that end a silent control connection"),
 		&cli.StringFlag{Name: "mode", Value: "auto", Usage: "the transfer mode, `MODE`: stream, block (MODE B: one data connection for several files), deflate (MODE Z: compressed, for slow lines) or auto (stream, but block for a mirror of many small files if the server supports it)"},
 		&cli.IntFlag{Name: "level", Usage: "with --mode deflate: the compression level `N`, from 1 (fast) to 9 (small)", DefaultText: "6"},
 		&cli.StringFlag{Name: "charset", Usage: "the server's file names are encoded in `SET`, such as latin1, shift_jis or gbk", DefaultText: "UTF-8"},
@@ -60,7 +60,7 @@ func Flags(own ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "user", Usage: "log in as user `NAME`", DefaultText: "the URL's, else anonymous"},
 		&cli.StringFlag{Name: "password-file", Usage: "read the password from the first line of `FILE`", DefaultText: "none"},
 		&cli.BoolFlag{Name: "netrc", Usage: "use the login in ~/.netrc instead of the one in the URL"},
-		explain.ExplainFlag(),
+		explain.Flag(),
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
 		&cli.StringFlag{Name: "record", Usage: "write the commands and replies to `FILE`, for a bug report; passwords are masked", DefaultText: "no"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"},
@@ -147,7 +147,7 @@ func transferMode(c *cli.Context) (client.TransferMode, int, error) {
 	level := c.Int("level")
 	switch {
 	case !known:
-		return 0, 0, verb.Usagef("--mode %q: %s", c.String("mode"), flags.ItIs("mode", c.String("mode")))
+		return 0, 0, verb.Usagef("--mode %q: %s", c.String("mode"), flags.OneOf("mode", c.String("mode")))
 	case flags.Asked(c, "level") && mode != client.DeflateMode:
 		return 0, 0, verb.Usagef("--level goes with --mode deflate")
 	case flags.Asked(c, "level") && (level < 1 || level > 9):

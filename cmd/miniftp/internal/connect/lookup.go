@@ -18,8 +18,8 @@ func Addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// NoName says in plain words that a name has no address.
-func NoName(err error) error {
+// UnknownHost says in plain words that a name has no address.
+func UnknownHost(err error) error {
 	var name *net.DNSError
 	if errors.As(err, &name) && name.IsNotFound {
 		return errors.New("there is no host of that name")
@@ -46,7 +46,7 @@ func PlainCause(err error) error {
 	return err
 }
 
-func TcpAddr(a net.Addr) netip.AddrPort {
+func TCPAddr(a net.Addr) netip.AddrPort {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.AddrPort{}

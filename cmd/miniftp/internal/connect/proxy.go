@@ -56,8 +56,8 @@ func viaProxy(c *cli.Context, r *target.Remote, mode ftp.DataMode) (dialFunc, er
 	}, nil
 }
 
-// ProxyShown is the proxy that connections to r go through, as it may be shown.
-func ProxyShown(c *cli.Context, r *target.Remote) string {
+// ProxyName is the proxy that connections to r go through, as it may be shown.
+func ProxyName(c *cli.Context, r *target.Remote) string {
 	spec := c.String("proxy")
 	if spec == "" && !spared(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
 		spec = firstEnv("ALL_PROXY", "all_proxy")

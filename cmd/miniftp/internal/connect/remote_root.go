@@ -36,7 +36,7 @@ func IsRemote(spec string) bool {
 // first login there. ctx ends all that is done there; when quit does, which is before,
 // nothing waits for a connection any more.
 func OpenRemote(opening, ctx, quit context.Context, spec string) (afero.Fs, io.Closer, error) {
-	r, err := target.ParseRemote(spec)
+	r, err := target.Parse(spec)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -65,7 +65,7 @@ func OpenRemote(opening, ctx, quit context.Context, spec string) (afero.Fs, io.C
 	}
 	if err != nil {
 		_ = pool.Close()
-		return nil, nil, verb.At(r.String(), TlsHint(LoginHint(err, o), o))
+		return nil, nil, verb.At(r.String(), TLSHint(LoginHint(err, o), o))
 	}
 	files.Reserve, files.Quit = remoteReserve, quit
 	return files, pool, nil

@@ -114,8 +114,8 @@ type PinError struct{ shown []*x509.Certificate }
 
 func (e *PinError) Error() string { return "the certificate is not that of --pin" }
 
-// TlsHint says what can be done about TLS that did not come about.
-func TlsHint(err error, o client.Options) error {
+// TLSHint says what can be done about TLS that did not come about.
+func TLSHint(err error, o client.Options) error {
 	var silent *client.ConnectError
 	if errors.As(err, &silent) && errors.Is(err, client.ErrTimeout) && o.TLS != client.ImplicitTLS {
 		return silentHint(err, silent.Addr, o)
@@ -177,7 +177,7 @@ func (e *trustError) Error() string {
 	do := pin + " trusts it"
 	switch {
 	case errors.As(e.why, &host):
-		why = "it is for " + ftp.Printable(Names(e.cert)) + ", not for " + ftp.Printable(host.Host)
+		why = "it is for " + ftp.Printable(CertHosts(e.cert)) + ", not for " + ftp.Printable(host.Host)
 	case errors.As(e.why, &unknown) && e.byCA:
 		why = "it is signed by nobody in the file of --ca-cert"
 	case errors.As(e.why, &unknown):
@@ -191,8 +191,8 @@ func (e *trustError) Error() string {
 	return fmt.Sprintf("the server's certificate is not trusted: %s (%s)", why, do)
 }
 
-// Names are the hosts that a certificate is for.
-func Names(cert *x509.Certificate) string {
+// CertHosts are the hosts that a certificate is for.
+func CertHosts(cert *x509.Certificate) string {
 	all := cert.DNSNames
 	for _, ip := range cert.IPAddresses {
 		all = append(all, ip.String())

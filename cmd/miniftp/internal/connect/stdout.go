@@ -22,7 +22,7 @@ func (k *Link) CopyOut(path string, ascii bool, w io.Writer, progress func(done,
 	}
 	out := &sink{w: w}
 	var last client.Result
-	err := k.Do(func(cl *client.Client, _ int) (err error) {
+	err := k.Do(func(cl *client.Client) (err error) {
 		t := client.Transfer{Path: path, Offset: out.goOn(), ASCII: ascii, Progress: progress}
 		last, err = cl.RetrieveWith(k.Ctx, t, out)
 		if errors.Is(err, errOtherBytes) || err == nil && len(out.due) > 0 {

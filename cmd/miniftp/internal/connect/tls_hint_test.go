@@ -27,7 +27,7 @@ func TestSilentHint(t *testing.T) {
 		{"h:2121", late, client.NoTLS, false},
 	} {
 		err := &client.ConnectError{Addr: tt.addr, Err: tt.err}
-		got := TlsHint(err, client.Options{TLS: tt.mode})
+		got := TLSHint(err, client.Options{TLS: tt.mode})
 		if strings.Contains(got.Error(), "is it ftps://?") != tt.hint || verb.ExitCode(got) != verb.ExitConnect {
 			t.Errorf("%+v: %v", tt, got)
 		}

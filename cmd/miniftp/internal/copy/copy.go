@@ -34,7 +34,7 @@ func Command(e *verb.Env) *cli.Command {
 		Description: flags.Examples("One server sends straight to the other (FXP), so the data never comes here. Both must allow it, as  miniftp serve --fxp USER  does. A second URL that ends in / is a directory. Each URL has its own login, in the URL or ~/.netrc; flags and MINIFTP_PASSWORD apply to both.",
 			"miniftp copy ftp://127.0.0.1:2121/README.md ftp://127.0.0.1:2121/again.md",
 			"miniftp copy -r ftp://127.0.0.1:2121/docs ftp://127.0.0.1:2121/docs-again"),
-		Action: func(c *cli.Context) error { return runCopy(e, c) },
+		Action: func(c *cli.Context) error { return run(e, c) },
 	}
 }
 
@@ -52,7 +52,7 @@ type copier struct {
 	left      *verb.Omissions
 }
 
-func runCopy(e *verb.Env, c *cli.Context) error {
+func run(e *verb.Env, c *cli.Context) error {
 	if err := verb.WantArgs(c, 2, 2); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func runCopy(e *verb.Env, c *cli.Context) error {
 		json: meter.NewResults(e, c), left: e.NewOmissions(c), crew: connect.NewCrew(e, c.Int("parallel")),
 	}
 	for i, k := range []**connect.Link{&p.from, &p.to} {
-		l, r, err := connect.OpenArg(e, c, c.Args().Get(i))
+		l, r, err := connect.OpenURL(e, c, c.Args().Get(i))
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func runCopy(e *verb.Env, c *cli.Context) error {
 		*k = l
 	}
 	defer func() { p.from.Close(); p.to.Close() }()
-	p.left.Told = func(from, why string) { p.json.Omit(meter.TransferResult{From: from}, why) }
+	p.left.Emit = func(from, why string) { p.json.Omit(meter.Result{From: from}, why) }
 	p.rewire(c)
 	p.meter = meter.New(e, c)
 	if p.recursive {
@@ -90,11 +90,11 @@ func runCopy(e *verb.Env, c *cli.Context) error {
 // rewire gives both links what only copy has: whom to trust, and a ladder with three
 // columns.
 func (p *copier) rewire(c *cli.Context) {
-	var drawing *copyLadder
+	var drawing *ladder
 	if see, ok := p.from.Opts.Observer.(watch.Observers); ok && !p.viaClient && c.Int("parallel") == 1 {
 		for _, o := range see {
 			if l, ok := o.(*explain.Ladder); ok && l.Page == nil {
-				drawing = newCopyLadder(p.e.Err, l.Pen)
+				drawing = newLadder(p.e.Err, l.Pen)
 			}
 		}
 	}
@@ -136,17 +136,14 @@ func (p *copier) run() error {
 // one copies what the first URL names, or one of the things that it matches.
 func (p *copier) one(f client.WalkEntry) error {
 	if p.recursive && f.Type == ftp.UnknownEntry {
-		err := p.from.Do(func(cl *client.Client, _ int) (err error) {
-			f.Entry, err = cl.Stat(p.ctx, f.Path)
-			return err
-		})
-		if err != nil {
+		var err error
+		if f.Entry, err = p.from.Stat(f.Path); err != nil {
 			return verb.At(p.from.Remote.Join(f.Path), err)
 		}
 	}
 	to := p.to.Remote.Path
 	if name := target.Base(f.Path); p.intoDir && name != "." && name != "/" {
-		to = target.JoinRemote(to, name)
+		to = target.Join(to, name)
 	}
 	switch {
 	case f.IsDir() && p.recursive:
@@ -173,7 +170,7 @@ func (p *copier) tree(from, to string) error {
 		}
 	}
 	for f, err := range entries.All() {
-		below := target.JoinRemote(to, strings.TrimPrefix(strings.TrimPrefix(f.Path, strings.TrimSuffix(from, "/")), "/"))
+		below := target.Join(to, strings.TrimPrefix(strings.TrimPrefix(f.Path, strings.TrimSuffix(from, "/")), "/"))
 		switch {
 		case err != nil:
 		case f.Type == ftp.DirEntry:
@@ -195,7 +192,7 @@ func (p *copier) tree(from, to string) error {
 // list reads the whole tree. What can't be read of it is reported, and left out.
 func (p *copier) list(dir string) (*client.Paths, error) {
 	all := new(client.Paths)
-	err := p.from.Do(func(cl *client.Client, _ int) error {
+	err := p.from.Do(func(cl *client.Client) error {
 		all.Close() // of a connection that broke
 		for f, err := range cl.Walk(p.ctx, dir) {
 			switch {
@@ -222,7 +219,7 @@ func (p *copier) makeDir(dir string) error {
 		return nil
 	}
 	k := p.to.On(p.to.Remote.Join(dir))
-	return verb.At(k.At, k.Do(func(cl *client.Client, _ int) error { return cl.MakeDirAll(p.ctx, dir) }))
+	return verb.At(k.At, k.Do(func(cl *client.Client) error { return cl.MakeDirAll(p.ctx, dir) }))
 }
 
 // file copies one file. It begins anew when something broke.
@@ -245,7 +242,7 @@ func (p *copier) file(from, to string) error {
 		err = verb.Hinted{Err: err, Text: "is a directory: -r copies it with all that is in it"}
 	}
 	direct := !p.viaClient
-	row := meter.TransferResult{From: src, To: dst, Direct: &direct}
+	row := meter.Result{From: src, To: dst, Direct: &direct}
 	return p.json.Add(row.Moved(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}), verb.At(src, err))
 }
 
@@ -254,10 +251,10 @@ func (p *copier) try(from, to string, o client.CopyOptions) (client.CopyResult, 
 	for i, k := range []*connect.Link{p.from, p.to} {
 		cl, err := k.Pool.Get(p.ctx)
 		if err != nil {
-			return client.CopyResult{}, verb.At(k.Remote.Server(), connect.TlsHint(connect.LoginHint(err, k.Opts), k.Opts))
+			return client.CopyResult{}, verb.At(k.Remote.Server(), connect.TLSHint(connect.LoginHint(err, k.Opts), k.Opts))
 		}
 		defer k.Pool.Put(cl)
-		k.Stood.Store(true)
+		k.Connected.Store(true)
 		ends[i] = cl
 	}
 	if p.viaClient {

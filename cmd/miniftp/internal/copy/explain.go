@@ -14,10 +14,10 @@ import (
 	"miniftp/ftp"
 )
 
-// copyLadder draws a copy from server to server: two control connections that begin
+// ladder draws a copy from server to server: two control connections that begin
 // here, and a data connection that does not. The source is on the left, this program
 // in the middle, the destination on the right.
-type copyLadder struct {
+type ladder struct {
 	mu      sync.Mutex
 	w       io.Writer
 	pen     explain.Pen
@@ -28,22 +28,22 @@ type copyLadder struct {
 	pending ftp.Command // PORT or EPRT, to stand on one rung with its reply
 }
 
-// The columns of a copyLadder; the arrows stand between them.
+// The columns of a ladder; the arrows stand between them.
 const (
-	copyLabel  = 9
-	copySource = 20
-	copyYou    = 16
-	copyArrow  = 9
+	labelAt  = 9
+	sourceAt = 20
+	youAt    = 16
+	arrowAt  = 9
 )
 
-func newCopyLadder(w io.Writer, p explain.Pen) *copyLadder {
+func newLadder(w io.Writer, p explain.Pen) *ladder {
 	p.Tag = 0
-	return &copyLadder{w: w, pen: p}
+	return &ladder{w: w, pen: p}
 }
 
-// instead is see with the copyLadder in the place of the ladder with two columns.
-func (l *copyLadder) instead(see ftp.Observer, source bool) ftp.Observer {
-	all := watch.Observers{copySide{l, source}}
+// instead is see with the ladder in the place of the ladder with two columns.
+func (l *ladder) instead(see ftp.Observer, source bool) ftp.Observer {
+	all := watch.Observers{side{l, source}}
 	if list, ok := see.(watch.Observers); ok {
 		for _, o := range list {
 			if old, ok := o.(*explain.Ladder); ok && old.Page == nil {
@@ -55,14 +55,14 @@ func (l *copyLadder) instead(see ftp.Observer, source bool) ftp.Observer {
 	return all
 }
 
-// copySide is what one of the two control connections tells.
-type copySide struct {
-	*copyLadder
+// side is what one of the two control connections tells.
+type side struct {
+	*ladder
 	source bool
 }
 
 // Observe draws what e adds to the picture.
-func (s copySide) Observe(e ftp.Event) {
+func (s side) Observe(e ftp.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch h := e.What.(type) {
@@ -88,11 +88,11 @@ func (s copySide) Observe(e ftp.Event) {
 
 // row is one rung between this program and one of the servers; arrow is what the
 // shaft ends in: cross, or nothing but its line for a message to the server.
-func (s copySide) row(label, head, line, you, server string) {
+func (s side) row(label, head, line, you, server string) {
 	p := s.pen
-	shaft := strings.Repeat(line, copyArrow-1)
+	shaft := strings.Repeat(line, arrowAt-1)
 	if line == p.Cross {
-		shaft = term.Pad(p.Cross, copyArrow-1)
+		shaft = term.Pad(p.Cross, arrowAt-1)
 	}
 	toServer := head != "reply"
 	left := s.source == toServer // the arrow points to the left
@@ -101,21 +101,21 @@ func (s copySide) row(label, head, line, you, server string) {
 		arrow = p.Left + shaft
 	}
 	if line == p.Cross {
-		arrow = term.Pad(p.Cross, copyArrow)
+		arrow = term.Pad(p.Cross, arrowAt)
 	}
-	text := term.Pad(label, copyLabel)
+	text := term.Pad(label, labelAt)
 	if s.source {
-		text += term.Pad(term.Fit(p.Clean(server), copySource), copySource) + " " + arrow + " " + term.Fit(p.Clean(you), copyYou)
+		text += term.Pad(term.Fit(p.Clean(server), sourceAt), sourceAt) + " " + arrow + " " + term.Fit(p.Clean(you), youAt)
 		s.print(text)
-		if term.Cells(p.Clean(server)) > copySource {
-			for _, l := range term.Wrap(p.Clean(server), max(p.Width-copyLabel, copySource)) {
-				s.print(term.Pad("", copyLabel) + l)
+		if term.Cells(p.Clean(server)) > sourceAt {
+			for _, l := range term.Wrap(p.Clean(server), max(p.Width-labelAt, sourceAt)) {
+				s.print(term.Pad("", labelAt) + l)
 			}
 		}
 		return
 	}
-	text += term.Pad("", copySource+copyArrow+2) + term.Pad(term.Fit(p.Clean(you), copyYou), copyYou) + " " + arrow + " "
-	room := max(p.Width-term.Cells(text), explain.LeastServer)
+	text += term.Pad("", sourceAt+arrowAt+2) + term.Pad(term.Fit(p.Clean(you), youAt), youAt) + " " + arrow + " "
+	room := max(p.Width-term.Cells(text), explain.MinServer)
 	for i, l := range term.Wrap(p.Clean(server), room) {
 		if i > 0 {
 			text = term.Pad("", term.Cells(text))
@@ -124,24 +124,24 @@ func (s copySide) row(label, head, line, you, server string) {
 	}
 }
 
-func (l *copyLadder) print(text string) {
+func (l *ladder) print(text string) {
 	_, _ = io.WriteString(l.w, l.pen.Finish(text, false))
 }
 
-func (s copySide) head() {
+func (s side) head() {
 	if !s.headed {
 		s.headed = true
-		s.print(term.Pad("", copyLabel) + term.Pad("source", copySource+copyArrow+2) + term.Pad("you (client)", copyYou+copyArrow+2) + "destination")
+		s.print(term.Pad("", labelAt) + term.Pad("source", sourceAt+arrowAt+2) + term.Pad("you (client)", youAt+arrowAt+2) + "destination")
 	}
 }
 
-func (s copySide) opened(c *ftp.Control) {
+func (s side) opened(c *ftp.Control) {
 	s.head()
 	s.row("control", "", s.pen.Single, "dials "+explain.Port(c.Local, c.Local), "listens "+explain.Port(c.Remote, c.Remote))
 }
 
 // command draws what has to do with the data connection. PORT waits for its reply.
-func (s copySide) command(c ftp.Command) {
+func (s side) command(c ftp.Command) {
 	switch c.Verb {
 	case "EPSV", "PASV", "CPSV":
 		s.row("", "", s.pen.Single, c.Verb, "")
@@ -155,7 +155,7 @@ func (s copySide) command(c ftp.Command) {
 	}
 }
 
-func (s copySide) reply(verb string, r ftp.Reply) {
+func (s side) reply(verb string, r ftp.Reply) {
 	no := r.Code.Class() >= ftp.TransientFail
 	switch {
 	case r.Code.Class() == ftp.Preliminary:
@@ -184,7 +184,7 @@ func (s copySide) reply(verb string, r ftp.Reply) {
 }
 
 // end is the index of this side in began.
-func (s copySide) end() int {
+func (s side) end() int {
 	if s.source {
 		return 0
 	}
@@ -193,7 +193,7 @@ func (s copySide) end() int {
 
 // begins draws the reply by which a server says that it begins. Some servers repeat it
 // during a long transfer.
-func (s copySide) begins(r ftp.Reply) {
+func (s side) begins(r ftp.Reply) {
 	if n := s.end(); !s.began[n] {
 		s.began[n] = true
 		s.row("", "reply", s.pen.Single, "", fmt.Sprint(int(r.Code)))
@@ -201,7 +201,7 @@ func (s copySide) begins(r ftp.Reply) {
 }
 
 // listening draws the reply in which the address travels.
-func (s copySide) listening(r ftp.Reply) {
+func (s side) listening(r ftp.Reply) {
 	port, err229 := ftp.Parse229(r.Text())
 	addr, err227 := ftp.Parse227(r.Text())
 	switch {
@@ -218,7 +218,7 @@ func (s copySide) listening(r ftp.Reply) {
 
 // done draws the data connection and, when both servers have told of it, what they
 // said in the end.
-func (s copySide) done(h ftp.TransferDone) {
+func (s side) done(h ftp.TransferDone) {
 	if !s.source {
 		for _, draw := range s.finals {
 			draw()
@@ -231,15 +231,15 @@ func (s copySide) done(h ftp.TransferDone) {
 	if h.Mode == ftp.Passive {
 		source, dest = "listens "+s.told, "dials"
 	}
-	width, head := 2*copyArrow+copyYou+1, p.Right
+	width, head := 2*arrowAt+youAt+1, p.Right
 	text := " " + term.Size(h.Bytes) + " in " + term.Span(h.Took) + " "
 	if h.Err != nil {
 		head, text = p.Cross, ""
 	}
 	rest := max(width-term.Cells(text), 2)
 	shaft := strings.Repeat(p.Double, rest/2) + text + strings.Repeat(p.Double, rest-rest/2)
-	line := term.Pad("data", copyLabel) + term.Pad(source, copySource) + " " + shaft + head + " "
-	s.print(line + term.Fit(dest, max(p.Width-term.Cells(line), explain.LeastServer)))
+	line := term.Pad("data", labelAt) + term.Pad(source, sourceAt) + " " + shaft + head + " "
+	s.print(line + term.Fit(dest, max(p.Width-term.Cells(line), explain.MinServer)))
 	note := "the data goes from server to server: it never comes here"
 	var refused *ftp.Error
 	if h.Err != nil {
@@ -247,7 +247,7 @@ func (s copySide) done(h ftp.TransferDone) {
 			note = explain.Reason(h.Err)
 		}
 	}
-	for _, l := range term.Wrap(p.Clean(note), max(p.Width-copyLabel-copySource-1, explain.LeastServer)) {
-		s.print(term.Pad("", copyLabel+copySource+1) + l)
+	for _, l := range term.Wrap(p.Clean(note), max(p.Width-labelAt-sourceAt-1, explain.MinServer)) {
+		s.print(term.Pad("", labelAt+sourceAt+1) + l)
 	}
 }

@@ -13,9 +13,9 @@ import (
 // and again, as some do in a long transfer, and then a second copy over the same connections.
 func TestCopyLadder(t *testing.T) {
 	var out strings.Builder
-	l := newCopyLadder(&out, explain.NewPen(90, false, false))
-	from, to := copySide{l, true}, copySide{l, false}
-	tell := func(s copySide, what ...ftp.Happening) {
+	l := newLadder(&out, explain.NewPen(90, false, false))
+	from, to := side{l, true}, side{l, false}
+	tell := func(s side, what ...ftp.Happening) {
 		for _, h := range what {
 			s.Observe(ftp.Event{Control: new(ftp.Control), What: h})
 		}

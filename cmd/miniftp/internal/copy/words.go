@@ -69,12 +69,12 @@ func settingOf(one *client.CopyError, cl *client.Client) string {
 	default:
 		return ""
 	}
-	if p == nil || product.FxpSettings[p.Name] == (product.FxpSetting{}) {
+	if p == nil || product.FXPSettings[p.Name] == (product.FXPSetting{}) {
 		return "data connections with other hosts than the client's (FXP) are forbidden there, or a firewall is in between"
 	}
-	set := product.FxpSettings[p.Name].Listens
+	set := product.FXPSettings[p.Name].Listens
 	if dials {
-		set = product.FxpSettings[p.Name].Dials
+		set = product.FXPSettings[p.Name].Dials
 	}
 	return p.Name + " allows it with " + set
 }

@@ -42,18 +42,18 @@ func Command(e *verb.Env) *cli.Command {
 		Name: "demo", Usage: "see FTP's role reversal: one file, fetched in both modes",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "file-size", Value: 2_100_000, Usage: "`BYTES` of the file"},
-			&cli.GenericFlag{Name: "explain", Value: new(explain.ExplainWord), Usage: "write the drawing to `FILE`.svg or .html, too", DefaultText: "only here"},
+			&cli.GenericFlag{Name: "explain", Value: new(explain.Word), Usage: "write the drawing to `FILE`.svg or .html, too", DefaultText: "only here"},
 			&cli.IntFlag{Name: "width", Usage: "`COLUMNS` to draw in; from 150 on side by side", DefaultText: "the terminal's"},
 		},
 		Description: flags.Examples("Runs a server and a client in this process, over a filesystem in memory, and draws both transfers.",
 			"miniftp demo",
 			"miniftp demo --width 160",
 			"miniftp demo --file-size 100000000"),
-		Action: func(c *cli.Context) error { return runDemo(e, c) },
+		Action: func(c *cli.Context) error { return run(e, c) },
 	}
 }
 
-func runDemo(e *verb.Env, c *cli.Context) error {
+func run(e *verb.Env, c *cli.Context) error {
 	if err := verb.WantArgs(c, 0, 0); err != nil {
 		return err
 	}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -18,7 +16,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// runDemo is the program's demo, in a UTF-8 locale.
+// run is the program's demo, in a UTF-8 locale.
 func demoRun(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	t.Setenv("LC_ALL", "C.UTF-8")
@@ -111,33 +109,6 @@ func TestDemoWrongCopy(t *testing.T) {
 	}
 	if cut := new(client.TruncatedError); !errors.As(err, &cut) {
 		t.Error("it can't be told from other errors")
-	}
-}
-
-// fenced finds the fenced blocks of a document, each with the line above it.
-var fenced = regexp.MustCompile("(?m)^(.*)\n```([a-z]*)\n((?s:.*?))^```$")
-
-// TestDocQuotes: docs/active-passive.md quotes code that is there.
-func TestDocQuotes(t *testing.T) {
-	quotes, file := 0, ""
-	for _, m := range fenced.FindAllStringSubmatch(readDoc(t), -1) {
-		if m[2] != "go" {
-			continue
-		}
-		if name := strings.Trim(m[1], "`"); strings.HasSuffix(name, ".go") {
-			file = name // several quotes may follow one name
-		}
-		code, err := os.ReadFile(verbtest.InModule(filepath.FromSlash(file)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(code), m[3]) {
-			t.Errorf("this is not in %s any more:\n%s", file, m[3])
-		}
-		quotes++
-	}
-	if quotes < 6 {
-		t.Errorf("only %d quotes were found", quotes)
 	}
 }
 

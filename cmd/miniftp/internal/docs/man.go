@@ -30,7 +30,7 @@ func Man(e *verb.Env) *cli.Command {
 			if c.NArg() > 0 {
 				verb, verbs := (*cli.Command)(nil), c.App.Commands
 				for _, name := range c.Args().Slice() {
-					if verb = flags.VerbNamed(verbs, name); verb == nil {
+					if verb = flags.FindVerb(verbs, name); verb == nil {
 						return flags.NoSuchVerb(name, verbs)
 					}
 					verbs = verb.Subcommands
@@ -179,7 +179,7 @@ func (b *roff) verb(c *cli.Command, path string) {
 // isClientFlag reports whether a flag is one of those that connect.Flags adds.
 func isClientFlag(f cli.Flag) bool {
 	d, ok := f.(cli.DocGenerationFlag)
-	same, found := flags.FindFlag(connect.Flags(), f.Names()[0]).(cli.DocGenerationFlag)
+	same, found := flags.Find(connect.Flags(), f.Names()[0]).(cli.DocGenerationFlag)
 	return ok && found && same.GetUsage() == d.GetUsage()
 }
 

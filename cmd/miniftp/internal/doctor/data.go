@@ -22,8 +22,8 @@ const (
 	goAheadAnyway    = 2 * time.Second // then a handshake begins without the server's word
 )
 
-// doctorIDs number control connections, for the wire log and the ladder.
-var doctorIDs atomic.Uint64
+// controlIDs number control connections, for the wire log and the ladder.
+var controlIDs atomic.Uint64
 
 // The columns of the grid: the ways to tell the address of a data connection.
 const (

@@ -28,14 +28,14 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// doctorTimeout is the --timeout of doctor: it waits for many things that never come.
-const doctorTimeout = 5 * time.Second
+// replyTimeout is the --timeout of doctor: it waits for many things that never come.
+const replyTimeout = 5 * time.Second
 
 func Command(e *verb.Env) *cli.Command {
 	all := connect.Flags(&cli.BoolFlag{Name: "write", Usage: "try an upload, too: a small file under a random name in the directory of the URL, which is removed again"})
 	for _, f := range all {
 		if d, ok := f.(*flags.DurationFlag); ok && d.Name == "timeout" {
-			d.Value = doctorTimeout
+			d.Value = replyTimeout
 		}
 	}
 	return &cli.Command{
@@ -46,15 +46,15 @@ func Command(e *verb.Env) *cli.Command {
 			"An ftp:// URL is tried under TLS, too; nothing is sent in the clear to ftpes:// and ftps://. The exit code is 0 if at least one way works.",
 			"miniftp doctor ftp://127.0.0.1:2121/",
 			"miniftp doctor --json ftp://127.0.0.1:2121/docs/"),
-		Action: func(c *cli.Context) error { return runDoctor(e, c) },
+		Action: func(c *cli.Context) error { return run(e, c) },
 	}
 }
 
-func runDoctor(e *verb.Env, c *cli.Context) error {
+func run(e *verb.Env, c *cli.Context) error {
 	if err := verb.WantArgs(c, 1, 1); err != nil {
 		return err
 	}
-	r, err := target.ParseRemote(c.Args().First())
+	r, err := target.Parse(c.Args().First())
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func runDoctor(e *verb.Env, c *cli.Context) error {
 		return verb.At(r.String(), err)
 	}
 	s := d.x.report(r, c)
-	s.err = connect.TlsHint(connect.LoginHint(s.err, d.s.opts), d.s.opts)
+	s.err = connect.TLSHint(connect.LoginHint(s.err, d.s.opts), d.s.opts)
 	if c.Bool("json") {
 		err = verb.PrintJSON(e.Out, s.json())
 	} else {

@@ -37,7 +37,7 @@ func TestDoctorFamilies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := connect.TcpAddr(ls[0].Addr()).Port()
+	port := connect.TCPAddr(ls[0].Addr()).Port()
 	d := newTestDoctor(t, port)
 	done := make(chan error, 2)
 	go func() { done <- srv.Serve(ls[0]) }()
@@ -80,7 +80,7 @@ func TestDoctorPage(t *testing.T) {
 		t.Setenv("LC_ALL", locale)
 		text := page(t, srv.URL+"/")
 		for line := range strings.Lines(text) {
-			if n := term.Cells(strings.TrimSuffix(line, "\n")); n > doctorWidth && !strings.HasPrefix(line, "Use:") {
+			if n := term.Cells(strings.TrimSuffix(line, "\n")); n > pageWidth && !strings.HasPrefix(line, "Use:") {
 				t.Errorf("%d columns: %s", n, line)
 			}
 			if strings.TrimRight(line, " \n")+"\n" != line {

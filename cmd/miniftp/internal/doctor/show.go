@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	doctorWidth = 80
-	gridAt      = 23 // the first column of the grid
-	gridStep    = 8
+	pageWidth = 80
+	gridAt    = 23 // the first column of the grid
+	gridStep  = 8
 )
 
 // sheet is the page that a report is printed on.
@@ -55,7 +55,7 @@ func (p *sheet) line(s string) { p.WriteString(strings.TrimRight(s, " ") + "\n")
 
 // wrapped writes text behind a mark, its further lines set in as far.
 func (p *sheet) wrapped(mark, text string) {
-	for _, line := range term.Wrap(text, doctorWidth-term.Cells(mark)) {
+	for _, line := range term.Wrap(text, pageWidth-term.Cells(mark)) {
 		p.line(mark + line)
 		mark = strings.Repeat(" ", term.Cells(mark))
 	}
@@ -69,7 +69,7 @@ func (p *sheet) facts(all []string) {
 		case f == "":
 		case line == "":
 			line = f
-		case term.Cells(line)+term.Cells(p.dot)+term.Cells(f) <= doctorWidth-2:
+		case term.Cells(line)+term.Cells(p.dot)+term.Cells(f) <= pageWidth-2:
 			line += p.dot + f
 		default:
 			p.wrapped("  ", line)
@@ -92,7 +92,7 @@ func (s *report) head(p *sheet) {
 	head := term.Pad(addrText(x), gridAt-1) + " " + x.greetingText()
 	if len(x.steps) > 0 {
 		right := millis(total)
-		room := doctorWidth - term.Cells(right) - 2
+		room := pageWidth - term.Cells(right) - 2
 		head = term.Pad(term.Fit(head, room), room) + "  " + right
 	}
 	p.line(head)

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -8,16 +9,21 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/explain"
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/product"
+	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
 
-// The first half of what the rules see: whether one comes in at all, and TLS.
+// What the rules see: whether one comes in at all, and TLS.
 
 // each makes one sign of all rows that fit, in the words of the first.
 func (x *exam) each(fits func(r *gridRow) bool, say func(r *gridRow) (what, do string)) []sign {
@@ -167,7 +173,7 @@ func isOtherHost(err error) bool { return errors.As(err, new(x509.HostnameError)
 
 func seeOtherHost(x *exam) []sign {
 	return x.badCertificates(isOtherHost, func(r *gridRow) (string, string) {
-		return fmt.Sprintf("The certificate is for %s, not for %s.", ftp.Printable(connect.Names(r.cert)), x.host),
+		return fmt.Sprintf("The certificate is for %s, not for %s.", ftp.Printable(connect.CertHosts(r.cert)), x.host),
 			"Use a name that it is for. Else: " + lower(x.ask("get one for "+x.host, product.Certificate)) + " --pin " + local.Fingerprint(r.cert) + " trusts it as it is."
 	})
 }
@@ -272,4 +278,339 @@ func hours(d time.Duration) string {
 		return fmt.Sprintf("%d h", d/time.Hour)
 	}
 	return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+}
+
+// Data connections, files and listings.
+
+// cellsWhere gathers cells, and the addresses that were told for them.
+func (x *exam) cellsWhere(fits func(r *gridRow, way int) bool) (cells []*gridCell, at []netip.AddrPort) {
+	for _, r := range x.rows {
+		for way := range r.cells {
+			if fits(r, way) {
+				cells = append(cells, &r.cells[way])
+				at = append(at, r.cells[way].announced)
+			}
+		}
+	}
+	return cells, at
+}
+
+// otherThan are the PASV cells whose 227 names an address of that kind, which is not
+// the control connection's.
+func (x *exam) otherThan(kind func(announced, control netip.Addr) bool, what, do string) []sign {
+	cells, at := x.cellsWhere(func(r *gridRow, way int) bool {
+		c := &r.cells[way]
+		return way == byPASV && c.offered && !isPlain(c.announced.Addr(), r.addr) && kind(c.announced.Addr(), r.addr)
+	})
+	if len(cells) == 0 {
+		return nil
+	}
+	if cells[0].state == works {
+		do += " We work around it by calling the control host."
+	}
+	return []sign{{fmt.Sprintf(what, at[0].Addr()), do, cells, nil}}
+}
+
+func isLocal(a, _ netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() }
+
+func seePrivate(x *exam) []sign {
+	return x.otherThan(func(a, b netip.Addr) bool { return explain.IsPrivate(a) && !isLocal(a, b) },
+		"PASV announces %v, an address behind NAT.", x.ask("set its public address", product.PublicAddress))
+}
+
+func seeLoopback(x *exam) []sign {
+	return x.otherThan(isLocal, "PASV announces %v, where nobody but the server itself can call.", x.ask("set its public address", product.PublicAddress))
+}
+
+func seeOtherAddress(x *exam) []sign {
+	return x.otherThan(func(a, b netip.Addr) bool { return !explain.IsPrivate(a) && !isLocal(a, b) },
+		"PASV announces %v, which is not the host that we called.", x.ask("set the address that clients call", product.PublicAddress))
+}
+
+// epsvDead: EPSV's port can't be reached, while PASV's can.
+func (r *gridRow) epsvDead() bool {
+	t := r.trouble(byEPSV)
+	return (t == portTimeout || t == portRefused) && r.cells[byPASV].state == works
+}
+
+func (x *exam) deadPorts(kind trouble) (cells []*gridCell, ports string) {
+	cells, at := x.cellsWhere(func(r *gridRow, way int) bool {
+		return r.trouble(way) == kind && (way != byEPSV || !r.epsvDead())
+	})
+	var seen []uint16
+	for _, a := range at {
+		if a.Port() > 0 {
+			seen = append(seen, a.Port())
+		}
+	}
+	switch {
+	case len(seen) == 0:
+		return cells, "Data ports"
+	case slices.Min(seen) == slices.Max(seen):
+		return cells, fmt.Sprintf("Data ports such as %d", seen[0])
+	}
+	return cells, fmt.Sprintf("Data ports such as %d and %d", slices.Min(seen), slices.Max(seen))
+}
+
+func seePortTimeout(x *exam) []sign {
+	cells, ports := x.deadPorts(portTimeout)
+	if len(cells) == 0 {
+		return nil
+	}
+	return []sign{{
+		ports + " time out: a firewall before the server swallows the calls.",
+		x.ask("open the passive ports in the firewall, and let the server use no others", product.DataPorts), cells, nil,
+	}}
+}
+
+func seePortRefused(x *exam) []sign {
+	cells, ports := x.deadPorts(portRefused)
+	if len(cells) == 0 {
+		return nil
+	}
+	return []sign{{
+		ports + " refuse the call: a firewall or NAT router before the server does not pass it on.",
+		x.ask("have the passive ports passed on, and let the server use no others", product.DataPorts), cells, nil,
+	}}
+}
+
+func seeEPSVDead(x *exam) []sign {
+	cells, at := x.cellsWhere(func(r *gridRow, way int) bool { return way == byEPSV && r.epsvDead() })
+	if len(cells) == 0 {
+		return nil
+	}
+	return []sign{{
+		fmt.Sprintf("Ports that EPSV gives, such as %d, can't be reached, while those of PASV can: a firewall before the server reads only PASV's replies.", at[0].Port()),
+		x.ask("open the passive ports in it for good", product.DataPorts) + " Until then --passive=classic uses PASV at once; without it a try by EPSV fails first.", cells, nil,
+	}}
+}
+
+func seeNoCall(x *exam) []sign {
+	cells, at := x.cellsWhere(func(r *gridRow, way int) bool { return r.trouble(way) == noCall })
+	if len(cells) == 0 {
+		return nil
+	}
+	why := "most likely a firewall or NAT on this side keeps the call out."
+	for _, r := range x.rows {
+		if r.stage == inside && explain.IsPrivate(at[0].Addr()) && !explain.IsPrivate(r.addr) {
+			why = fmt.Sprintf("this host is behind NAT, and the server was told %v.", at[0].Addr())
+		}
+	}
+	return []sign{{
+		"In active mode the server calls back but nothing arrives: " + why,
+		"Nothing to fix at the server; use passive mode.", cells, nil,
+	}}
+}
+
+func seeActiveRefused(x *exam) []sign {
+	for _, r := range x.rows {
+		eprt, port := &r.cells[byEPRT], &r.cells[byPORT]
+		if eprt.state != absent || port.state != absent || eprt.err == nil {
+			continue
+		}
+		what := "The server refuses active mode: " + sentence(replyText(eprt.err))
+		if explain.IsPrivate(r.local) && !explain.IsPrivate(r.addr) {
+			what += " This host is behind NAT: the server sees us come from another address than we tell it."
+		}
+		return []sign{{what: what, do: "Nothing to fix; use passive mode."}}
+	}
+	return nil
+}
+
+func seeNoEPSV(x *exam) []sign {
+	for _, r := range x.rows {
+		c := &r.cells[byEPSV]
+		switch {
+		case c.state != absent || c.err == nil:
+		case r.addr.Is6():
+			return []sign{{what: "The server does not do EPSV, without which there is no passive mode over IPv6: " + sentence(replyText(c.err)), do: x.ask("switch it on, or update the server", product.NoTopic)}}
+		case x.features.Has("EPSV"):
+			return []sign{{what: "FEAT names EPSV, and the server refuses it: " + sentence(replyText(c.err)), do: "We work around it by PASV."}}
+		}
+	}
+	return nil
+}
+
+func seeSessionRefused(x *exam) []sign {
+	cells, _ := x.cellsWhere(func(r *gridRow, way int) bool { return r.trouble(way) == sessionNeeded })
+	if len(cells) == 0 {
+		return nil
+	}
+	return []sign{{
+		"TLS data connections are refused without session reuse, and the server does not take its own session back: " + sentence(replyText(cells[0].err)),
+		x.ask("update it, or drop the demand", product.SessionReuse), cells, nil,
+	}}
+}
+
+func seeTLSData(x *exam) []sign {
+	cells, _ := x.cellsWhere(func(r *gridRow, way int) bool { return r.trouble(way) == tlsTrouble })
+	if len(cells) == 0 {
+		return nil
+	}
+	return []sign{{
+		"TLS works on the control connection and fails on data connections: " + sentence(cells[0].err.Error()),
+		x.ask("look into its log; a middlebox that meddles with data connections is the other suspect", product.NoTopic), cells, nil,
+	}}
+}
+
+func seeNoCloseNotify(x *exam) []sign {
+	cells, _ := x.cellsWhere(func(r *gridRow, way int) bool {
+		c := &r.cells[way]
+		return c.state == works && c.tls != nil && c.cutShort && !c.enough
+	})
+	if len(cells) == 0 {
+		return nil
+	}
+	return []sign{{
+		"TLS data connections end without close_notify: a download that somebody cut looks whole.",
+		x.ask("update the server", product.NoTopic) + " We compare sizes.", cells, nil,
+	}}
+}
+
+func seeRestart(x *exam) []sign {
+	k := &x.checks
+	const risk = " A resumed download would be wrong; we compare what overlaps, and refuse."
+	switch k.restart {
+	case ignored:
+		return []sign{{what: "REST is a lie: the server says yes, and sends the file from its start." + risk, do: x.ask("update the server, or switch REST off", product.Restartable)}}
+	case wrong:
+		return []sign{{what: "REST is a lie: the server says yes, and sends other bytes than belong there." + risk, do: x.ask("update the server, or switch REST off", product.Restartable)}}
+	}
+	return nil
+}
+
+func seeNoRestart(x *exam) []sign {
+	if x.checks.restart != refused {
+		return nil
+	}
+	return []sign{{what: "Downloads can't be resumed: to REST the server says " + sentence(x.checks.restReply.String()), do: x.ask("allow it", product.Restartable)}}
+}
+
+func seeSize(x *exam) []sign {
+	k := &x.checks
+	for _, s := range k.sizes {
+		if s.size != k.came {
+			return []sign{{
+				what: fmt.Sprintf("%s says that %s has %s, and %s come.", s.by, ftp.Printable(k.file), count(s.size), count(k.came)),
+				do:   "Nobody can tell a whole file from a short one then. " + x.ask("update the server", product.NoTopic),
+			}}
+		}
+	}
+	return nil
+}
+
+func seeMLSD(x *exam) []sign {
+	if !x.checks.mlsdRefused {
+		return nil
+	}
+	return []sign{{what: "FEAT names MLST, and the server refuses MLSD.", do: "We work around it by LIST, which knows less. " + x.ask("switch it on", product.NoTopic)}}
+}
+
+func seeZone(x *exam) []sign {
+	off, ok := x.checks.zone()
+	if !ok || off == 0 {
+		return nil
+	}
+	way := "ahead of"
+	if off < 0 {
+		way = "behind"
+	}
+	do := "Nothing to fix"
+	if x.hasMLSD() && !x.checks.mlsdRefused {
+		do += ": MLSD has the times in UTC"
+	}
+	return []sign{{
+		what: fmt.Sprintf("LIST shows times that are %s %s UTC, as MDTM tells.", hours(off), way),
+		do:   do + ". The server's admin can have it show UTC" + x.inBrackets(product.ListTimes) + ".",
+	}}
+}
+
+func seeAlone(x *exam) []sign {
+	if !x.checks.alone {
+		return nil
+	}
+	return []sign{{
+		what: "The server lets in one connection at a time: to a second one it says " + sentence(replyText(x.checks.second)),
+		do:   "Nothing has to be done: miniftp works over one connection there. The server's admin can allow more" + x.inBrackets(product.MoreConnections) + ".",
+	}}
+}
+
+func seeWriteRefused(x *exam) []sign {
+	if o := x.checks.write; o != nil && o.err != nil {
+		return []sign{{what: "An upload fails: " + sentence(o.err.Error()), do: x.ask("let the user write there, if that is wanted", product.NoTopic)}}
+	}
+	return nil
+}
+
+func seeWriteDamaged(x *exam) []sign {
+	if o := x.checks.write; o != nil && o.err == nil && o.came >= 0 && o.came != o.size {
+		return []sign{{what: fmt.Sprintf("An upload of %s became a file of %s.", count(o.size), count(o.came)), do: x.ask("look at the disk and at the server's log", product.NoTopic)}}
+	}
+	return nil
+}
+
+func seeWriteLeft(x *exam) []sign {
+	names, err := x.checks.left, x.checks.notDeleted
+	if o := x.checks.write; o != nil && o.left != nil {
+		names, err = append(slices.Clone(names), o.name), o.left
+	}
+	switch len(names) {
+	case 0:
+		return nil
+	case 1:
+		return []sign{{what: "The file of the trial, " + names[0] + ", is still there: " + sentence(err.Error()), do: "Have it removed by somebody who may."}}
+	}
+	return []sign{{what: "The files of the trials, " + strings.Join(names, ", ") + ", are still there: " + sentence(err.Error()), do: "Have them removed by somebody who may."}}
+}
+
+func count(n int64) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
+
+// isNoRoute: it is this host that has no such network.
+func isNoRoute(err error) bool {
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
+}
+
+func isOutOfTime(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+
+// connectReason is an error without the address, which is named already.
+func connectReason(err error) string {
+	var connect *client.ConnectError
+	if errors.As(err, &connect) {
+		return connect.Err.Error()
+	}
+	return err.Error()
+}
+
+// replyText is the reply in an error.
+func replyText(err error) string {
+	var no *ftp.Error
+	if errors.As(err, &no) {
+		return no.Reply.String()
+	}
+	return err.Error()
+}
+
+// sentence makes what a server or the system says one, of bounded length.
+func sentence(s string) string {
+	s = strings.TrimSpace(ftp.Printable(s))
+	if term.Cells(s) > 120 {
+		s = term.Screen.Truncate(s, 120, "...")
+	}
+	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
+		return s
+	}
+	return s + "."
+}
+
+// lower lets a sentence go on behind a colon.
+func lower(s string) string {
+	c, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToLower(c)) + s[n:]
 }

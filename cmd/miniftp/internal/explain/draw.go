@@ -17,7 +17,7 @@ const (
 
 	minArrow, maxArrow = 11, 33
 	bestServer         = 35 // columns of the server's: `229 |||40017|   "I listen on 40017"`
-	LeastServer        = 14 // "listens :40017"
+	MinServer          = 14 // "listens :40017"
 	mostServer         = 60
 	longest            = 300 // columns of one text, over all its lines
 )
@@ -75,11 +75,11 @@ type shaft struct {
 // arrowLen is the arrow's share of the width: what the server's column leaves.
 func (p *Pen) arrowLen() int {
 	free := p.Width - p.Tag - arrowAt - gap
-	return max(min(max(free-bestServer, minArrow), free-LeastServer, maxArrow), 3)
+	return max(min(max(free-bestServer, minArrow), free-MinServer, maxArrow), 3)
 }
 
 func (p *Pen) serverLen() int {
-	return min(max(p.Width-p.Tag-arrowAt-gap-p.arrowLen(), LeastServer), mostServer)
+	return min(max(p.Width-p.Tag-arrowAt-gap-p.arrowLen(), MinServer), mostServer)
 }
 
 // arrow is a message or a call, to that side.

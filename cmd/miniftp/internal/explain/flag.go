@@ -9,50 +9,50 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// ExplainWord is the value of the client's --explain: yes, no, or the file to draw in.
-type ExplainWord struct {
+// Word is the value of the client's --explain: yes, no, or the file to draw in.
+type Word struct {
 	on   bool
 	File string
 }
 
-func (w *ExplainWord) IsBoolFlag() bool { return true }
+func (w *Word) IsBoolFlag() bool { return true }
 
 // Takes says what the value is, for an error about another one.
-func (w *ExplainWord) Takes() string {
+func (w *Word) Takes() string {
 	return "nothing, or the name of a picture to draw: FILE.svg or FILE.html"
 }
 
-func (w *ExplainWord) String() string {
+func (w *Word) String() string {
 	if w.File != "" {
 		return w.File
 	}
 	return strconv.FormatBool(w.on)
 }
 
-func (w *ExplainWord) Set(s string) error {
+func (w *Word) Set(s string) error {
 	switch strings.ToLower(filepath.Ext(s)) {
 	case ".svg", ".html":
-		*w = ExplainWord{File: s}
+		*w = Word{File: s}
 		return nil
 	}
 	on, err := strconv.ParseBool(s)
 	if err != nil {
 		return errors.New("it takes " + w.Takes())
 	}
-	*w = ExplainWord{on: on}
+	*w = Word{on: on}
 	return nil
 }
 
-func ExplainFlag() cli.Flag {
+func Flag() cli.Flag {
 	return &cli.GenericFlag{
-		Name: "explain", Value: new(ExplainWord), DefaultText: "false",
+		Name: "explain", Value: new(Word), DefaultText: "false",
 		Usage: "draw who listened, who dialed, and how the address was announced; with =`FILE`.svg or .html, also as a picture",
 	}
 }
 
 // PictureName is the file that --explain names; "" if none.
 func PictureName(c *cli.Context) string {
-	if w, ok := c.Generic("explain").(*ExplainWord); ok {
+	if w, ok := c.Generic("explain").(*Word); ok {
 		return w.File
 	}
 	return ""

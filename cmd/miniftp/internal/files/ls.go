@@ -87,7 +87,7 @@ func listOne(e *verb.Env, c *cli.Context, k *connect.Link, r *target.Remote, f c
 	}
 	out.begin()
 	before := out.n
-	err := k.Do(func(cl *client.Client, _ int) error {
+	err := k.Do(func(cl *client.Client) error {
 		if err := out.back(before); err != nil {
 			return err
 		}
@@ -117,11 +117,8 @@ func listOne(e *verb.Env, c *cli.Context, k *connect.Link, r *target.Remote, f c
 // listItself lists what a URL names, be it a directory.
 func listItself(e *verb.Env, k *connect.Link, f connect.Found, add func(listed)) error {
 	if f.Entry.Type == ftp.UnknownEntry {
-		err := k.Do(func(cl *client.Client, _ int) (err error) {
-			f.Entry, err = cl.Stat(k.Ctx, f.Path)
-			return err
-		})
-		if err != nil {
+		var err error
+		if f.Entry, err = k.Stat(f.Path); err != nil {
 			return err
 		}
 	}
@@ -145,7 +142,7 @@ func listTree(k *connect.Link, cl *client.Client, root string, add func(listed),
 }
 
 func listFile(e *verb.Env, k *connect.Link, p string) (it listed, ok bool) {
-	_ = k.Do(func(cl *client.Client, _ int) error {
+	_ = k.Do(func(cl *client.Client) error {
 		entry, err := cl.Stat(k.Ctx, p)
 		if err == nil && !entry.IsDir() {
 			it, ok = listed{target.Base(p), entry}, true
@@ -161,7 +158,7 @@ func below(dir string, it listed) string {
 	if dir == "" || target.Base(dir) == it.name && !it.IsDir() {
 		return cmp.Or(dir, it.name)
 	}
-	return target.JoinRemote(dir, it.name)
+	return target.Join(dir, it.name)
 }
 
 // shownAs is the name as it is printed, a directory's with a slash.

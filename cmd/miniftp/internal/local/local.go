@@ -6,12 +6,17 @@
 package local
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
+
+	"miniftp/cmd/miniftp/internal/verb"
 )
 
 // StateDir is where this user's programs keep what they made themselves.
@@ -30,14 +35,118 @@ func StateDir() (string, error) {
 // Geteuid is the user that the process runs as; -1 where there is no such number.
 var Geteuid = os.Geteuid
 
-// SavePEM writes a certificate and its key, for this user's eyes only. It is
-// renamed into place, so that nobody reads half of it.
-func SavePEM(file string, cert tls.Certificate) error {
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+// MaxFile bounds what is read of a file that a person wrote: a configuration, a users
+// file, a certificate or a key.
+const MaxFile = 4 << 20
+
+// ReadFile reads a file that a person has written, and no more of it than one
+// would. What is no regular file is refused: a pipe to which nobody writes would hold
+// the program for good, a device may have no end. A byte order mark is left out.
+func ReadFile(name string) ([]byte, os.FileMode, error) {
+	// Without O_NONBLOCK the open of such a pipe is what waits.
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return err
+		return nil, 0, verb.LocalProblem(name, err)
 	}
-	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
-	b = append(b, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
-	return ReplaceFile(file, b, nil)
+	defer f.Close()
+	fi, err := f.Stat()
+	switch {
+	case err != nil:
+	case fi.IsDir():
+		err = errors.New("it is a directory")
+	case !fi.Mode().IsRegular():
+		err = errors.New("it is a pipe or a device, not a file")
+	}
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(f, MaxFile+1))
+	}
+	if err == nil && len(text) > MaxFile {
+		err = fmt.Errorf("it has more than %d bytes", MaxFile)
+	}
+	if err != nil {
+		return nil, 0, verb.LocalProblem(name, err)
+	}
+	return bytes.TrimPrefix(text, []byte("\ufeff")), fi.Mode(), nil
+}
+
+// ReplaceFile writes a file for this user's eyes only, and renames it into place, so
+// that nobody reads half of it and a failure leaves the old one. prepare may change
+// who owns it before that; it may be nil.
+func ReplaceFile(file string, b []byte, prepare func(*os.File) error) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".miniftp-*") // 0600
+	if err != nil {
+		return verb.LocalProblem(file, err)
+	}
+	_, err = f.Write(b)
+	if err == nil && prepare != nil {
+		err = prepare(f)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return verb.LocalProblem(file, err)
+	}
+	return nil
+}
+
+// MayAppend is why a log can't be appended to, as far as that can be told without
+// making the file.
+func MayAppend(name string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
+	switch {
+	case err == nil:
+		return f.Close()
+	case !errors.Is(err, fs.ErrNotExist):
+		return verb.LocalProblem(name, err)
+	}
+	dir := filepath.Dir(name)
+	if to, err := os.Readlink(name); err == nil { // a link to a file that is not there yet
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(dir, to)
+		}
+		dir = filepath.Dir(to)
+	}
+	fi, err := os.Stat(dir)
+	if err == nil && !fi.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err == nil {
+		err = mayWrite(dir)
+	}
+	if err != nil {
+		return verb.LocalProblem(name, err)
+	}
+	return nil
+}
+
+// MayCreate is why a file, whose directories are made where they are missing, can't be
+// made.
+func MayCreate(name string) error {
+	dir := filepath.Dir(name)
+	for {
+		fi, err := os.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		if err == nil && !fi.IsDir() {
+			err = syscall.ENOTDIR
+		}
+		if err == nil {
+			err = mayWrite(dir)
+		}
+		if err != nil {
+			return verb.LocalProblem(name, err)
+		}
+		return nil
+	}
 }

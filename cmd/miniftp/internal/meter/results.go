@@ -13,24 +13,24 @@ import (
 	"miniftp/ftp/client"
 )
 
-// JSONTrouble is the part of a line of --json that says what went wrong.
-type JSONTrouble struct {
+// Trouble is the part of a line of --json that says what went wrong.
+type Trouble struct {
 	Error string `json:"error,omitempty"`
 	Kind  string `json:"kind,omitempty"` // see failureKinds
 	Reply string `json:"reply,omitempty"`
 }
 
 // TroubleOf returns what err has to say, and the exit code.
-func TroubleOf(did string, err error) (JSONTrouble, int) {
+func TroubleOf(did string, err error) (Trouble, int) {
 	if err == nil {
-		return JSONTrouble{}, verb.ExitOK
+		return Trouble{}, verb.ExitOK
 	}
 	f := verb.NewFailure(did, err)
-	return JSONTrouble{f.Error, f.Kind, f.Reply}, f.Exit
+	return Trouble{f.Error, f.Kind, f.Reply}, f.Exit
 }
 
-// TransferResult is one line of --json for get, put and copy.
-type TransferResult struct {
+// Result is one line of --json for get, put and copy.
+type Result struct {
 	URL      string  `json:"url,omitempty"`
 	Local    string  `json:"local,omitempty"`
 	From     string  `json:"from,omitempty"` // of copy
@@ -41,12 +41,12 @@ type TransferResult struct {
 	Direct   *bool   `json:"direct,omitempty"` // of copy: the data did not come here
 	Verified string  `json:"verified,omitempty"`
 	LeftOut  string  `json:"left_out,omitempty"` // why it was not transferred
-	JSONTrouble
+	Trouble
 	Exit int `json:"exit"`
 }
 
 // Moved fills in how a transfer went.
-func (t TransferResult) Moved(res client.Result) TransferResult {
+func (t Result) Moved(res client.Result) Result {
 	t.Bytes, t.Seconds, t.Verified = res.Bytes, res.Took.Seconds(), res.Verified
 	return t
 }
@@ -65,7 +65,7 @@ func NewResults(e *verb.Env, c *cli.Context) *Results {
 }
 
 // Add prints a line. It returns err, which has one then.
-func (r *Results) Add(t TransferResult, err error) error {
+func (r *Results) Add(t Result, err error) error {
 	if !r.On {
 		return err
 	}
@@ -74,13 +74,13 @@ func (r *Results) Add(t TransferResult, err error) error {
 		r.Result(t)
 		return nil
 	}
-	t.JSONTrouble, t.Exit = TroubleOf(r.Verb, err)
+	t.Trouble, t.Exit = TroubleOf(r.Verb, err)
 	t.URL, t.From, t.To = verb.MaskPassword(t.URL), verb.MaskPassword(t.From), verb.MaskPassword(t.To) // as in the error
 	return r.FailedRow(t, err)
 }
 
 // Omit prints a line for a name that is left out, which is neither done nor failed.
-func (r *Results) Omit(t TransferResult, why string) {
+func (r *Results) Omit(t Result, why string) {
 	t.LeftOut = why
 	r.Mu.Lock()
 	defer r.Mu.Unlock()
@@ -91,7 +91,7 @@ func (r *Results) Omit(t TransferResult, why string) {
 }
 
 // withRaw adds the bytes of a name that is not UTF-8.
-func (t TransferResult) withRaw() TransferResult {
+func (t Result) withRaw() Result {
 	for _, name := range []string{t.Local, t.URL, t.From} {
 		if !utf8.ValidString(name) {
 			t.Raw = []byte(target.Base(name))
@@ -106,7 +106,7 @@ func (t TransferResult) withRaw() TransferResult {
 
 // AddFailure is add for what failed before there was a transfer. An error that has a line
 // already gets no other one.
-func (r *Results) AddFailure(t TransferResult, err error) error {
+func (r *Results) AddFailure(t Result, err error) error {
 	var told verb.Reported
 	var done verb.Rowed
 	if err == nil || errors.As(err, &told) || errors.As(err, &done) {

@@ -78,7 +78,7 @@ func (m *Meter) SumUp(done string) {
 	took := time.Since(m.began)
 	text := "nothing " + done
 	if m.files > 0 {
-		text = fmt.Sprintf("%s %s, %s in %s (%s)", term.FileCount(m.files), done, term.Size(m.bytes), term.InSeconds(took), term.Rate(m.bytes, took))
+		text = fmt.Sprintf("%s %s, %s in %s (%s)", term.FileCount(m.files), done, term.Size(m.bytes), term.Seconds(took), term.Rate(m.bytes, took))
 	}
 	if m.kept > 0 {
 		text += fmt.Sprintf("; %s left as %s", humanize.Comma(m.kept), term.Plural(m.kept, "it is", "they are"))

@@ -30,7 +30,7 @@ func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "mirror", Usage: "make a directory a copy of another one", ArgsUsage: "SRC DST",
 		Flags: connect.Flags(
-			&cli.BoolFlag{Name: "delete", Usage: "delete what the source does not have"},
+			&cli.BoolFlag{Name: "delete", EnvVars: flags.NoVariable, Usage: "delete what the source does not have"},
 			&cli.IntFlag{Name: "max-delete", Value: -1, Usage: "delete at most `N` names", DefaultText: "no limit"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "change nothing; print what would be done"},
 			&cli.GenericFlag{Name: "include", Value: &filterWord{all, true}, Usage: "mirror names that match the pattern `G`; it may be repeated and mixed with --exclude: the first pattern that matches decides", DefaultText: "none"},
@@ -45,12 +45,12 @@ func Command(e *verb.Env) *cli.Command {
 			"miniftp mirror ftp://127.0.0.1:2121/docs docs-mirror",
 			"miniftp mirror --delete --exclude '*.tmp' docs ftp://127.0.0.1:2121/copy",
 			"miniftp mirror --dry-run --json ftp://127.0.0.1:2121/docs docs-mirror"),
-		Action: func(c *cli.Context) error { return runMirror(e, c, *all) },
+		Action: func(c *cli.Context) error { return run(e, c, *all) },
 	}
 }
 
-// mirrorSide is one of the two arguments.
-type mirrorSide struct {
+// side is one of the two arguments.
+type side struct {
 	tree  client.Tree
 	k     *connect.Link // of a URL
 	r     *target.Remote
@@ -59,7 +59,7 @@ type mirrorSide struct {
 	open  io.Closer
 }
 
-func (s *mirrorSide) close() {
+func (s *side) close() {
 	if s.k != nil {
 		s.k.Close()
 	}
@@ -69,21 +69,21 @@ func (s *mirrorSide) close() {
 }
 
 // name is a file of the tree in messages.
-func (s *mirrorSide) name(rel string) string {
+func (s *side) name(rel string) string {
 	switch {
 	case s.r != nil && rel == "":
 		return s.r.String()
 	case s.r != nil:
-		return s.r.Join(target.JoinRemote(s.r.Path, rel))
+		return s.r.Join(target.Join(s.r.Path, rel))
 	}
 	return filepath.Join(s.local, filepath.FromSlash(rel))
 }
 
-func runMirror(e *verb.Env, c *cli.Context, all filters) error {
+func run(e *verb.Env, c *cli.Context, all filters) error {
 	if err := verb.WantArgs(c, 2, 2); err != nil {
 		return err
 	}
-	o, err := mirrorOptions(c, all)
+	o, err := options(c, all)
 	if err != nil {
 		return err
 	}
@@ -91,17 +91,17 @@ func runMirror(e *verb.Env, c *cli.Context, all filters) error {
 		return err
 	}
 	lines := e.NewJSONLines(c)
-	src, err := mirrorSource(e, c, c.Args().Get(0))
+	src, err := openSource(e, c, c.Args().Get(0))
 	if err != nil {
 		return lines.End(err)
 	}
 	defer src.close()
-	dst, err := mirrorTarget(e, c, c.Args().Get(1))
+	dst, err := openTarget(e, c, c.Args().Get(1))
 	if err != nil {
 		return lines.End(err)
 	}
 	defer dst.close()
-	show := newMirrorShow(e, c, lines, src, dst)
+	show := newDisplay(e, c, lines, src, dst)
 	o.Observe, o.Progress = show.observe, show.progress
 	if k := src.k; k != nil {
 		o.Retry = k.Retry()
@@ -127,11 +127,11 @@ func apart(src, dst string) error {
 	}
 	a, b := realPath(src), realPath(dst)
 	if verb.IsURL(src) {
-		from, err := target.ParseRemote(src)
+		from, err := target.Parse(src)
 		if err != nil {
 			return err
 		}
-		to, err := target.ParseRemote(dst)
+		to, err := target.Parse(dst)
 		if err != nil || from.Addr != to.Addr {
 			return err
 		}
@@ -168,7 +168,7 @@ func realPath(dir string) string {
 	}
 }
 
-func mirrorOptions(c *cli.Context, all filters) (client.MirrorOptions, error) {
+func options(c *cli.Context, all filters) (client.MirrorOptions, error) {
 	o := client.MirrorOptions{
 		Delete: c.Bool("delete"), DryRun: c.Bool("dry-run"), Checksum: c.Bool("checksum"), Newer: c.Bool("newer"),
 		Perms: c.Bool("perms"), Parallel: connect.Parallel(c),
@@ -191,7 +191,7 @@ func mirrorOptions(c *cli.Context, all filters) (client.MirrorOptions, error) {
 	case "copy":
 		o.Links = client.CopyLinks
 	default:
-		return o, verb.Usagef("--links %q: %s", how, flags.ItIs("links", how))
+		return o, verb.Usagef("--links %q: %s", how, flags.OneOf("links", how))
 	}
 	if c.Bool("ascii") {
 		return o, verb.Usagef("--ascii does not go with mirror: sizes would differ each time")
@@ -199,36 +199,36 @@ func mirrorOptions(c *cli.Context, all filters) (client.MirrorOptions, error) {
 	return o, nil
 }
 
-// mirrorRemote opens the tree that a URL names.
-func mirrorRemote(e *verb.Env, c *cli.Context, url string) (*mirrorSide, error) {
-	k, r, err := connect.OpenArg(e, c, url)
+// remoteSide opens the tree that a URL names.
+func remoteSide(e *verb.Env, c *cli.Context, url string) (*side, error) {
+	k, r, err := connect.OpenURL(e, c, url)
 	if err != nil {
 		return nil, err
 	}
-	if r.Ascii {
+	if r.ASCII {
 		k.Close()
 		return nil, verb.Usagef(";type=a does not go with mirror: sizes would differ each time")
 	}
-	s := &mirrorSide{k: k, r: r}
+	s := &side{k: k, r: r}
 	err = k.Retry().Do(c.Context, func(int) error {
 		fsys, err := client.NewFs(c.Context, k.Pool, r.Path)
 		if err == nil { // the login, too, comes before anything is made
 			err = k.Pool.Do(c.Context, func(*client.Client) error { return nil })
 		}
 		s.tree = client.Tree{FS: fsys}
-		return connect.TlsHint(connect.LoginHint(err, k.Opts), k.Opts)
+		return connect.TLSHint(connect.LoginHint(err, k.Opts), k.Opts)
 	})
 	if err != nil {
 		k.Close()
 		return nil, verb.At(r.String(), err)
 	}
-	k.Stood.Store(true)
+	k.Connected.Store(true)
 	return s, nil
 }
 
-func mirrorSource(e *verb.Env, c *cli.Context, arg string) (*mirrorSide, error) {
+func openSource(e *verb.Env, c *cli.Context, arg string) (*side, error) {
 	if verb.IsURL(arg) {
-		s, err := mirrorRemote(e, c, arg)
+		s, err := remoteSide(e, c, arg)
 		if err == nil {
 			err = s.isDir()
 		}
@@ -245,7 +245,7 @@ func mirrorSource(e *verb.Env, c *cli.Context, arg string) (*mirrorSide, error) 
 }
 
 // IsDir is why a URL is no directory: that is to be known before one is made for it.
-func (s *mirrorSide) isDir() error {
+func (s *side) isDir() error {
 	if s.r.Path == "" {
 		return nil
 	}
@@ -256,7 +256,7 @@ func (s *mirrorSide) isDir() error {
 	err := s.k.Retry().Do(s.k.Ctx, func(int) error { return fsys.CheckRoot() })
 	var no *fs.PathError
 	if errors.As(err, &no) { // the server has its own words for it
-		err = s.k.Do(func(cl *client.Client, _ int) error { return cl.ChangeDir(s.k.Ctx, s.r.Path) })
+		err = s.k.Do(func(cl *client.Client) error { return cl.ChangeDir(s.k.Ctx, s.r.Path) })
 	}
 	if err != nil {
 		s.close()
@@ -265,19 +265,19 @@ func (s *mirrorSide) isDir() error {
 }
 
 // plainSide is a directory on the disk, whose links may lead anywhere.
-func plainSide(dir string) (*mirrorSide, error) {
+func plainSide(dir string) (*side, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, verb.LocalProblem(dir, err)
 	}
-	return &mirrorSide{local: dir, tree: client.Tree{FS: afero.NewOsFs(), Root: filepath.ToSlash(abs)}}, nil
+	return &side{local: dir, tree: client.Tree{FS: afero.NewOsFs(), Root: filepath.ToSlash(abs)}}, nil
 }
 
-// mirrorTarget opens the destination. Nothing is written outside of a local one,
+// openTarget opens the destination. Nothing is written outside of a local one,
 // whatever links are in it.
-func mirrorTarget(e *verb.Env, c *cli.Context, arg string) (*mirrorSide, error) {
+func openTarget(e *verb.Env, c *cli.Context, arg string) (*side, error) {
 	if verb.IsURL(arg) {
-		return mirrorRemote(e, c, arg)
+		return remoteSide(e, c, arg)
 	}
 	if arg == "" {
 		return nil, verb.Usagef("the destination has no name")
@@ -299,5 +299,5 @@ func mirrorTarget(e *verb.Env, c *cli.Context, arg string) (*mirrorSide, error) 
 	if err != nil {
 		return nil, verb.LocalProblem(arg, err)
 	}
-	return &mirrorSide{local: arg, tree: client.Tree{FS: root.WithUpwardLinks(), Root: "/"}, made: missing, open: root}, nil
+	return &side{local: arg, tree: client.Tree{FS: root.WithUpwardLinks(), Root: "/"}, made: missing, open: root}, nil
 }

@@ -3,9 +3,11 @@ package mirror
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
@@ -18,10 +20,10 @@ import (
 	"miniftp/ftp/client"
 )
 
-// mirrorShow says what a mirror does: bars, the plan of a dry run, JSON.
-type mirrorShow struct {
+// display says what a mirror does: bars, the plan of a dry run, JSON.
+type display struct {
 	e        *verb.Env
-	src, dst *mirrorSide
+	src, dst *side
 	copying  string // the word for it
 	dry      bool
 	lines    *verb.JSONLines
@@ -34,8 +36,8 @@ type mirrorShow struct {
 	first error
 }
 
-func newMirrorShow(e *verb.Env, c *cli.Context, lines *verb.JSONLines, src, dst *mirrorSide) *mirrorShow {
-	s := &mirrorShow{
+func newDisplay(e *verb.Env, c *cli.Context, lines *verb.JSONLines, src, dst *side) *display {
+	s := &display{
 		e: e, src: src, dst: dst, copying: "copy", dry: c.Bool("dry-run"), lines: lines,
 		meter: meter.New(e, c), left: e.NewOmissions(c), bars: map[string]*meter.Transfer{}, draws: map[string]func(done, total int64){},
 	}
@@ -55,7 +57,7 @@ func newMirrorShow(e *verb.Env, c *cli.Context, lines *verb.JSONLines, src, dst 
 }
 
 // observe is client.MirrorOptions.Observe.
-func (s *mirrorShow) observe(a client.Action) {
+func (s *display) observe(a client.Action) {
 	switch {
 	case a.Stage == client.ActionPlanned:
 		s.meter.Expect(a.Size)
@@ -77,7 +79,7 @@ func (s *mirrorShow) observe(a client.Action) {
 	}
 }
 
-func (s *mirrorShow) progress(path string, done, total int64) {
+func (s *display) progress(path string, done, total int64) {
 	s.mu.Lock()
 	draw := s.draws[path]
 	s.mu.Unlock()
@@ -87,7 +89,7 @@ func (s *mirrorShow) progress(path string, done, total int64) {
 }
 
 // done tells of one Action: an error, a line of the plan, or JSON.
-func (s *mirrorShow) done(a client.Action) {
+func (s *display) done(a client.Action) {
 	err := s.explain(a.Err)
 	switch {
 	case err != nil:
@@ -105,14 +107,14 @@ func (s *mirrorShow) done(a client.Action) {
 }
 
 // word is the name of what is done.
-func (s *mirrorShow) word(a client.Action) string {
+func (s *display) word(a client.Action) string {
 	if a.Kind == client.CopyFile {
 		return s.copying
 	}
 	return a.Kind.String()
 }
 
-func (s *mirrorShow) planLine(a client.Action) string {
+func (s *display) planLine(a client.Action) string {
 	name := ftp.Printable(a.Path)
 	if a.Dir || a.Kind == client.MakeDir {
 		name += "/"
@@ -131,7 +133,7 @@ func (s *mirrorShow) planLine(a client.Action) string {
 }
 
 // explain puts the name before an error that it is about: the local file or the URL.
-func (s *mirrorShow) explain(err error) error {
+func (s *display) explain(err error) error {
 	var m *client.MirrorError
 	if !errors.As(err, &m) {
 		return err
@@ -146,18 +148,18 @@ func (s *mirrorShow) explain(err error) error {
 	}
 	inner := m.Err
 	if side.k != nil {
-		inner = connect.TlsHint(connect.LoginHint(inner, side.k.Opts), side.k.Opts)
+		inner = connect.TLSHint(connect.LoginHint(inner, side.k.Opts), side.k.Opts)
 	}
 	return verb.At(side.name(m.Path), inner)
 }
 
 // told says that something is tried again.
-func (s *mirrorShow) told(err error, wait time.Duration) {
+func (s *display) told(err error, wait time.Duration) {
 	s.e.Note("%v; trying again in %v", s.explain(err), wait)
 }
 
 // end closes the bars and the JSON, and sums up.
-func (s *mirrorShow) end(res client.MirrorResult, err error) error {
+func (s *display) end(res client.MirrorResult, err error) error {
 	s.meter.Wait()
 	var failed error
 	if err != nil {
@@ -171,7 +173,7 @@ func (s *mirrorShow) end(res client.MirrorResult, err error) error {
 	}
 	failed = verb.FirstError(failed, s.left.Tell())
 	if s.lines.On {
-		return s.lines.EndWith(failed, func(sum verb.Summary) any { return mirrorSummary(sum, res) })
+		return s.lines.EndWith(failed, func(sum verb.Summary) any { return summary(sum, res) })
 	}
 	if !s.e.Quiet && !verb.Interrupted(s.e.Ctx) {
 		s.e.Say(s.summary(res))
@@ -180,7 +182,7 @@ func (s *mirrorShow) end(res client.MirrorResult, err error) error {
 }
 
 // summary is the line at the end.
-func (s *mirrorShow) summary(r client.MirrorResult) string {
+func (s *display) summary(r client.MirrorResult) string {
 	copied, deleted, made := "copied", "deleted", "made"
 	if s.dry {
 		copied, deleted, made = "to copy", "to delete", "to make"
@@ -190,7 +192,7 @@ func (s *mirrorShow) summary(r client.MirrorResult) string {
 	if r.Files > 0 {
 		head := term.FileCount(r.Files) + " " + copied + ", " + term.Size(r.Bytes)
 		if !s.dry {
-			head += fmt.Sprintf(" in %s (%s)", term.InSeconds(r.Took), term.Rate(r.Bytes, r.Took))
+			head += fmt.Sprintf(" in %s (%s)", term.Seconds(r.Took), term.Rate(r.Bytes, r.Took))
 		}
 		parts = append(parts, head)
 	} else {
@@ -213,4 +215,55 @@ func (s *mirrorShow) summary(r client.MirrorResult) string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// resultRow is one line of --json: an Action.
+type resultRow struct {
+	Action  string  `json:"action"`
+	Path    string  `json:"path"`
+	Raw     []byte  `json:"raw,omitempty"` // Path in base64, if it is not UTF-8
+	Size    *int64  `json:"size,omitempty"`
+	Why     string  `json:"why,omitempty"`
+	Target  string  `json:"target,omitempty"`
+	Bytes   *int64  `json:"bytes,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+	meter.Trouble
+	Exit int `json:"exit,omitempty"`
+}
+
+func (s *display) row(a client.Action, err error) resultRow {
+	row := resultRow{Action: s.word(a), Path: path.Join(a.Path, "."), Why: a.Why, Target: a.Target, Seconds: a.Result.Took.Seconds()}
+	if !utf8.ValidString(a.Path) {
+		row.Raw = []byte(a.Path)
+	}
+	if a.Kind == client.CopyFile && a.Size >= 0 {
+		row.Size = &a.Size
+		if !s.dry {
+			row.Bytes = &a.Result.Bytes
+		}
+	}
+	row.Trouble, row.Exit = meter.TroubleOf("mirror", err)
+	return row
+}
+
+// summary is the last line of --json. Here failed counts what the mirror says failed.
+func summary(s verb.Summary, r client.MirrorResult) any {
+	return struct {
+		Verb      string  `json:"verb"`
+		Files     int64   `json:"files"`
+		Bytes     int64   `json:"bytes"`
+		Unchanged int64   `json:"unchanged"`
+		Dirs      int64   `json:"directories"`
+		Links     int64   `json:"links"`
+		Changed   int64   `json:"changed"`
+		Deleted   int64   `json:"deleted"`
+		Skipped   int64   `json:"left_out"`
+		Done      int     `json:"done"`
+		Failed    int     `json:"failed"`
+		Seconds   float64 `json:"seconds"`
+		Exit      int     `json:"exit"`
+	}{
+		s.Verb, r.Files, r.Bytes, r.Unchanged, r.Dirs, r.Links, r.Changed, r.Deleted, r.Skipped, s.Done,
+		max(s.Failed, int(r.Failed)), r.Took.Seconds(), s.Exit,
+	}
 }

@@ -30,9 +30,9 @@ func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "passwd", Usage: "make the hash of a password, or keep it in a users file", ArgsUsage: "NAME",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "file", Usage: "set the password in `FILE`, for --users-file of serve; it is made if it is missing", DefaultText: "none: print the line"},
+			&cli.StringFlag{Name: "file", EnvVars: flags.NoVariable, Usage: "set the password in `FILE`, for --users-file of serve; it is made if it is missing", DefaultText: "none: print the line"},
 			&cli.StringFlag{Name: "perm", Usage: "the user may `PERM`: ro, rw or drop (upload only)", DefaultText: "what it is, else rw"},
-			&cli.BoolFlag{Name: "delete", Usage: "with --file: take the user out"},
+			&cli.BoolFlag{Name: "delete", EnvVars: flags.NoVariable, Usage: "with --file: take the user out"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"},
 		},
 		Description: flags.Examples("Asks for the password twice; where there is no terminal, it is the first line of standard input. The hash is bcrypt's. A server reads a users file again on SIGHUP.",
@@ -51,8 +51,8 @@ func runPasswd(e *verb.Env, c *cli.Context) error {
 	switch {
 	case users.BadName(name) != "":
 		return verb.Usagef("%q can't stand in a users file: %s", name, users.BadName(name))
-	case perm != "" && !slices.Contains(users.PermWords, perm):
-		return verb.Usagef("--perm %q: %s", perm, flags.ItIs("perm", perm))
+	case perm != "" && !slices.Contains(users.Perms, perm):
+		return verb.Usagef("--perm %q: %s", perm, flags.OneOf("perm", perm))
 	case c.Bool("delete") && file == "":
 		return verb.Usagef("--delete goes with --file")
 	case c.Bool("delete") && perm != "":
@@ -61,7 +61,7 @@ func runPasswd(e *verb.Env, c *cli.Context) error {
 		return deleteUser(e, file, name)
 	}
 	if file != "" { // before the password is asked for
-		lines, _, err := users.ReadUsers(file)
+		lines, _, err := users.Read(file)
 		if err == nil {
 			err = users.OthersAreFine(file, lines, name)
 		}
@@ -77,13 +77,13 @@ func runPasswd(e *verb.Env, c *cli.Context) error {
 	if err != nil {
 		return verb.Usagef("%v", err)
 	}
-	line := users.UserLine{Name: name, Password: hash, Perm: perm}
+	line := users.Line{Name: name, Password: hash, Perm: perm}
 	if file == "" {
 		e.Note("a line for a users file; in [users.%s] of miniftp.toml write  password = %q", users.QuotedKey(name), hash)
 		_, err := fmt.Fprintln(e.Out, line)
 		return err
 	}
-	did, err := users.SetUser(e.Ctx, file, line)
+	did, err := users.Set(e.Ctx, file, line)
 	if err == nil {
 		e.Note("%s: %s is %s", ftp.Printable(file), ftp.Printable(name), did)
 	}
@@ -148,22 +148,22 @@ func deleteUser(e *verb.Env, file, name string) error {
 		return err
 	}
 	defer unlock()
-	lines, _, err := users.ReadUsers(file)
+	lines, _, err := users.Read(file)
 	if err != nil {
 		return err
 	}
 	if err := users.OthersAreFine(file, lines, name); err != nil {
 		return err
 	}
-	left := slices.DeleteFunc(slices.Clone(lines), func(l users.UserLine) bool { return l.Name == name })
+	left := slices.DeleteFunc(slices.Clone(lines), func(l users.Line) bool { return l.Name == name })
 	if len(left) == len(lines) {
 		return verb.Usagef("%s: there is no user %s", ftp.Printable(file), ftp.Printable(name))
 	}
-	if err := users.WriteUsers(file, left); err != nil {
+	if err := users.Write(file, left); err != nil {
 		return err
 	}
 	e.Note("%s: %s is deleted", ftp.Printable(file), ftp.Printable(name))
-	if !slices.ContainsFunc(left, func(l users.UserLine) bool { return l.Name != "" }) {
+	if !slices.ContainsFunc(left, func(l users.Line) bool { return l.Name != "" }) {
 		e.Note("%s: no user is left in it: a server does not start with it, and one that runs keeps the users it has", ftp.Printable(file))
 	}
 	return nil

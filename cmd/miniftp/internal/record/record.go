@@ -17,11 +17,11 @@ import (
 	"miniftp/ftp"
 )
 
-// recorder writes what is said on control connections, and the lines of listings, in
+// Recorder writes what is said on control connections, and the lines of listings, in
 // the format that the scripts of package ftptest have: a bug report that can be played.
 // Passwords are masked; of files only the size is told. Each control connection has a
 // file of its own: FILE, FILE.2, FILE.3 …
-type recorder struct {
+type Recorder struct {
 	e    *verb.Env
 	name string
 
@@ -41,7 +41,7 @@ type recording struct {
 	failed bool // a write failed, and that was said
 }
 
-func New(e *verb.Env, name string) (*recorder, error) {
+func New(e *verb.Env, name string) (*Recorder, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err == nil {
 		err = f.Close()
@@ -49,11 +49,11 @@ func New(e *verb.Env, name string) (*recorder, error) {
 	if err != nil {
 		return nil, verb.LocalProblem(name, err)
 	}
-	return &recorder{e: e, name: name, talks: map[uint64]*recording{}}, nil
+	return &Recorder{e: e, name: name, talks: map[uint64]*recording{}}, nil
 }
 
 // Observe writes what e tells.
-func (r *recorder) Observe(e ftp.Event) {
+func (r *Recorder) Observe(e ftp.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.talks[e.Control.ID]
@@ -97,7 +97,7 @@ func (r *recorder) Observe(e ftp.Event) {
 	}
 }
 
-func (r *recorder) begin(e ftp.Event) {
+func (r *Recorder) begin(e ftp.Event) {
 	r.count++
 	name := r.name
 	if r.count > 1 {
@@ -114,7 +114,7 @@ func (r *recorder) begin(e ftp.Event) {
 	r.write(t, fmt.Sprintf("# miniftp %s with the server at %v, %s", verb.Version(), e.Control.Remote, e.At.UTC().Format("2006-01-02 15:04:05 UTC")))
 }
 
-func (r *recorder) end(t *recording, h ftp.ControlClosed) {
+func (r *Recorder) end(t *recording, h ftp.ControlClosed) {
 	if t.f == nil {
 		return
 	}
@@ -127,7 +127,7 @@ func (r *recorder) end(t *recording, h ftp.ControlClosed) {
 	}
 }
 
-func (r *recorder) write(t *recording, lines ...string) {
+func (r *Recorder) write(t *recording, lines ...string) {
 	if len(lines) == 0 {
 		return
 	}
@@ -138,7 +138,7 @@ func (r *recorder) write(t *recording, lines ...string) {
 	}
 }
 
-func (r *recorder) command(t *recording, c ftp.Command) {
+func (r *Recorder) command(t *recording, c ftp.Command) {
 	line := c.String()
 	if t.busy == "" {
 		r.flush(t)
@@ -165,7 +165,7 @@ func (r *recorder) command(t *recording, c ftp.Command) {
 
 var sixNumbers = regexp.MustCompile(`\d+(\s*,\s*\d+){5}`)
 
-func (r *recorder) reply(t *recording, h ftp.ReplyGiven) {
+func (r *Recorder) reply(t *recording, h ftp.ReplyGiven) {
 	if t.busy != "" && h.Reply.Code.Class() == ftp.Preliminary {
 		t.begun = true
 	}
@@ -189,7 +189,7 @@ func (r *recorder) reply(t *recording, h ftp.ReplyGiven) {
 
 // flush writes what went over the data connection, and what waited for it: the data
 // may end behind the final reply, and the last line of a listing is read behind both.
-func (r *recorder) flush(t *recording) {
+func (r *Recorder) flush(t *recording) {
 	switch {
 	case t.listed.Len() > 0:
 		r.write(t, strings.TrimSuffix(t.listed.String(), "\n"))

@@ -65,7 +65,7 @@ func settingsTable() string {
 			name := f.Names()[0]
 			otherwise := strings.Trim(d.GetDefaultText(), `"`)
 			if d, ok := f.(*flags.DurationFlag); ok {
-				otherwise = flags.ShortTime(d.Value)
+				otherwise = flags.DurationText(d.Value)
 			}
 			_, key, ok := strings.Cut(g.Key(name), ".")
 			if !ok {
@@ -183,7 +183,7 @@ func literal(f cli.Flag) string {
 			return fmt.Sprint(f.Value)
 		}
 	case *flags.DurationFlag:
-		return fmt.Sprintf("%q", flags.ShortTime(f.Value))
+		return fmt.Sprintf("%q", flags.DurationText(f.Value))
 	case *cli.StringFlag:
 		if f.Value != "" {
 			return fmt.Sprintf("%q", f.Value)

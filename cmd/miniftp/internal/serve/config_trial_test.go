@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/users"
@@ -103,7 +102,7 @@ func TestPasswdKeepsOff(t *testing.T) {
 			}
 			continue
 		}
-		lines, _, err := users.ReadUsers(file)
+		lines, _, err := users.Read(file)
 		if code != verb.ExitOK || err != nil || users.OthersAreFine(file, lines, "") != nil {
 			t.Errorf("%q %v: exit %d: %s%s", tt.text, tt.args, code, errs, text)
 		}
@@ -124,13 +123,11 @@ func TestEndlessFiles(t *testing.T) {
 	}
 }
 
-// everyReader are the errors of all that reads a file that somebody wrote.
+// everyReader returns the errors of all that reads a file of serve.
 func everyReader(file string) map[string]error {
 	errs := map[string]error{}
 	_, errs["configuration"] = settings.ReadConfig(file)
-	_, _, errs["users"] = users.ReadUsers(file)
-	_, errs["netrc"] = connect.NetrcText(file)
-	_, errs["password"] = connect.PasswordFile(file)
+	_, _, errs["users"] = users.Read(file)
 	_, errs["authorities"] = local.Authorities(file)
 	_, errs["certificate"] = local.KeyPair(file, file)
 	_, errs["certificates"] = loadCertificates([]string{file}, nil)

@@ -139,7 +139,7 @@ func TestNoUserIsNotAnyone(t *testing.T) {
 	for in, want := range map[string][3]string{
 		"a:b:ro": {"a", "b", "ro"}, "a:b:c:rw": {"a", "b:c", "rw"}, "a:b": {"a", "b", ""},
 	} {
-		if l := users.ParseUser(in); l.Bad != "" || [3]string{l.Name, l.Password, l.Perm} != want {
+		if l := users.Parse(in); l.Bad != "" || [3]string{l.Name, l.Password, l.Perm} != want {
 			t.Errorf("%s: %+v", in, l)
 		}
 	}

@@ -96,7 +96,7 @@ func checkWords(cf *settings.Config) {
 	for _, name := range []string{"tls", "sync", "tls-session-reuse", "log-level", "log-format"} {
 		word := cf.Str(name)
 		if !slices.Contains(flags.Words[name], word) && (name != "log-format" || word != "") {
-			cf.Wrong(name, "%q: %s", word, flags.ItIs(name, word))
+			cf.Wrong(name, "%q: %s", word, flags.OneOf(name, word))
 		}
 	}
 }

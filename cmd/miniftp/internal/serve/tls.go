@@ -127,7 +127,7 @@ func namedOrOwn(cf *settings.Config, own bool, files []string) (*certificates, e
 // noTLS: without TLS a setting that asks for a part of it can't be meant. But who
 // switches it off need not take the certificate out of the file.
 func noTLS(cf *settings.Config) {
-	for _, name := range append(flags.FlagNames(settings.TlsFlags()), "listen-tls") {
+	for _, name := range append(flags.Names(settings.TlsFlags()), "listen-tls") {
 		v := cf.Values[name]
 		empty := v.Is == nil || reflect.ValueOf(v.Is).IsZero() || name == "tls-session-reuse" && v.Is == "prefer"
 		switch {

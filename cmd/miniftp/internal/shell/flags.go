@@ -30,7 +30,7 @@ func (s *session) understand(c command) (*call, error) {
 			case "-R", "--reverse":
 				l.turn = l.turn || v.cli == "mirror"
 			case "--help", "-h":
-				if f == "-h" && flags.FindFlag(line.Flags, "h") != nil {
+				if f == "-h" && flags.Find(line.Flags, "h") != nil {
 					break
 				}
 				if len(args) > 0 {
@@ -75,14 +75,14 @@ func splitFlags(c *cli.Command, name string, words []word) (given []string, args
 			args = append(args, w)
 			continue
 		}
-		some, wants, err := flags.TakeApart(w.text, func(flag string) (cli.DocGenerationFlag, error) { return lineFlag(c, name, flag) })
+		some, wants, err := flags.SplitCluster(w.text, func(flag string) (cli.DocGenerationFlag, error) { return lineFlag(c, name, flag) })
 		if err != nil {
 			return nil, nil, err
 		}
 		given = append(given, some...)
 		if wants {
 			if i++; i == len(words) {
-				return nil, nil, flags.NoArgument(some[len(some)-1], c.Flags)
+				return nil, nil, flags.MissingValue(some[len(some)-1], c.Flags)
 			}
 			given = append(given, words[i].text)
 		}
@@ -93,10 +93,10 @@ func splitFlags(c *cli.Command, name string, words []word) (given []string, args
 // lineFlag is a flag of a verb, if a line may have it; nil for those that the shell
 // knows by itself.
 func lineFlag(c *cli.Command, of, name string) (cli.DocGenerationFlag, error) {
-	if name == "-h" && flags.FindFlag(c.Flags, "h") == nil || name == "--help" || c.Name == "mirror" && (name == "-R" || name == "--reverse") {
+	if name == "-h" && flags.Find(c.Flags, "h") == nil || name == "--help" || c.Name == "mirror" && (name == "-R" || name == "--reverse") {
 		return nil, nil
 	}
-	f, ok := flags.FindFlag(c.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)
+	f, ok := flags.Find(c.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)
 	if !ok {
 		return nil, verb.Usagef("there is no flag %s: help %s lists them; a name that begins with a dash stands behind --", name, of)
 	}

@@ -280,7 +280,7 @@ func (s *session) runExplain(_ context.Context, l *call) error {
 	name := ""
 	on := !now
 	if len(l.args) > 0 {
-		var w explain.ExplainWord
+		var w explain.Word
 		var err error
 		if on, err = onOff(l, now); err != nil {
 			if w.Set(l.args[0].text) != nil || w.File == "" {

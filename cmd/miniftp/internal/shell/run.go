@@ -192,7 +192,7 @@ func (s *session) prepare(ctx context.Context, l *call, io verb.Stdio, j *job) (
 	}
 	e := &verb.Env{
 		Stdio: io, Ctx: ctx, Raw: args, Verbs: s.e.Verbs, Wait: s.e.Wait, Watching: s.see, Watched: true,
-		Line: &shellLine{s: s, name: l.name, k: s.k, job: j, piped: l.pipe != ""},
+		Line: &runningLine{s: s, name: l.name, k: s.k, job: j, piped: l.pipe != ""},
 	}
 	app := flags.NewApp(e)
 	s.defaults(app.Command(l.verb.cli))

@@ -49,8 +49,8 @@ type session struct {
 	stop context.CancelFunc // ends what runs in the foreground
 }
 
-// shellLine is one line of a shell, as the verb that it runs sees it.
-type shellLine struct {
+// runningLine is one line of a shell, as the verb that it runs sees it.
+type runningLine struct {
 	s    *session
 	name string        // of the verb, as it was typed
 	k    *connect.Link // the shell's
@@ -60,7 +60,7 @@ type shellLine struct {
 }
 
 // Lend gives a verb the shell's link, if it is one to the server that the verb wants.
-func (l *shellLine) Lend(e *verb.Env, c *cli.Context, r *target.Remote) (*connect.Link, error) {
+func (l *runningLine) Lend(e *verb.Env, c *cli.Context, r *target.Remote) (*connect.Link, error) {
 	if l.k == nil || l.k.Remote.Scheme != r.Scheme || l.k.Remote.Addr != r.Addr || l.k.Remote.User != r.User {
 		return nil, nil
 	}
@@ -73,12 +73,12 @@ func (l *shellLine) Lend(e *verb.Env, c *cli.Context, r *target.Remote) (*connec
 	}
 	_, drawn := l.s.see.state()
 	k := *l.k
-	k.E, k.Ctx, k.Remote, k.At, k.Retries, k.Many = e, c.Context, r, r.String(), c.Int("retries"), &connect.Many{Drawn: drawn}
+	k.Env, k.Ctx, k.Remote, k.At, k.Retries, k.Chaining = e, c.Context, r, r.String(), c.Int("retries"), &connect.Chaining{Drawn: drawn}
 	return &k, nil
 }
 
-// Told is a message of the verb in the words of the shell.
-func (l *shellLine) Told(text string) string {
+// Message is a message of the verb in the words of the shell.
+func (l *runningLine) Message(text string) string {
 	if l.job != nil {
 		return l.plain(text)
 	}
@@ -90,7 +90,7 @@ func (l *shellLine) Told(text string) string {
 }
 
 // plain writes URLs of the shell's server as paths, and commands as one types them here.
-func (l *shellLine) plain(text string) string {
+func (l *runningLine) plain(text string) string {
 	for _, v := range l.s.verbs {
 		if v.cli != "" {
 			text = strings.ReplaceAll(text, "miniftp "+v.cli+" --help", "help "+l.name)
@@ -119,10 +119,10 @@ func (l *shellLine) plain(text string) string {
 }
 
 // Piped reports whether what the verb writes goes to a program.
-func (l *shellLine) Piped() bool { return l.piped }
+func (l *runningLine) Piped() bool { return l.piped }
 
 // Moved is what tells a job how far its file is; nil in the foreground.
-func (l *shellLine) Moved() func(done, total int64) {
+func (l *runningLine) Moved() func(done, total int64) {
 	if l.job == nil {
 		return nil
 	}
@@ -137,7 +137,7 @@ func (s *session) connect(ctx context.Context, url string) error {
 	if !verb.IsURL(url) {
 		url = "ftp://" + url
 	}
-	r, err := target.ParseRemote(url)
+	r, err := target.Parse(url)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
 	now := *k
 	now.Ctx = ctx
 	home := ""
-	err := now.Do(func(cl *client.Client, _ int) error {
+	err := now.Do(func(cl *client.Client) error {
 		dir, err := cl.Pwd(ctx)
 		var no *ftp.Error
 		if errors.As(err, &no) && cl.Alive() {
@@ -243,7 +243,7 @@ func (s *session) do(ctx context.Context, what string, f func(cl *client.Client)
 	}
 	k := *s.k
 	k.Ctx, k.At = ctx, what
-	return k.Do(func(cl *client.Client, _ int) error { return f(cl) })
+	return k.Do(func(cl *client.Client) error { return f(cl) })
 }
 
 // joinDir is a path seen from a directory; "" is that of the login.

@@ -222,7 +222,7 @@ func TestShellPipeStatus(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		code := flags.RunWith(t.Context(), verbs, []string{"miniftp", "shell", "-c", line, srv.URL}, verb.Stdio{In: strings.NewReader(""), Out: new(bytes.Buffer), Err: errs}, flags.Waits)
+		code := flags.Run(t.Context(), verbs, []string{"miniftp", "shell", "-c", line, srv.URL}, verb.Stdio{In: strings.NewReader(""), Out: new(bytes.Buffer), Err: errs})
 		errs.Close()
 		if said, err := os.ReadFile(errs.Name()); err != nil || code != want.code || string(said) != want.errs {
 			t.Errorf("%s: exit %d, %q, %v", line, code, said, err)

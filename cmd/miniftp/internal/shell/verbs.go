@@ -151,7 +151,7 @@ func (s *session) help(w io.Writer, v *shellVerb) error {
 		fmt.Fprintf(w, "    also: %s\n", strings.Join(v.names[1:], ", "))
 	}
 	for _, f := range all {
-		fmt.Fprint(w, flags.FlagHelp(f))
+		fmt.Fprint(w, flags.Help(f))
 	}
 	return nil
 }

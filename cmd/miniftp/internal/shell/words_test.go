@@ -89,7 +89,7 @@ func TestWordGlob(t *testing.T) {
 		if got := escapeGlob(w.glob); w.glob != tt.glob || w.isGlob() != tt.isGlob || got != tt.url {
 			t.Errorf("%s: glob %s (%v), URL %s", tt.word, w.glob, w.isGlob(), got)
 		}
-		r, err := target.ParseRemote("ftp://h/" + escapeGlob(w.glob))
+		r, err := target.Parse("ftp://h/" + escapeGlob(w.glob))
 		if err != nil || r.Path != w.text {
 			t.Errorf("%s: came back as %q, %v", tt.word, r.Path, err)
 		}

@@ -27,15 +27,15 @@ type Remote struct {
 	Path       string // decoded
 	Pattern    string // the path as a pattern of path.Match; "" if it is none
 	shown      string // the path as it was typed
-	Ascii      bool   // ;type=a
+	ASCII      bool   // ;type=a
 }
 
 // Ports are those that a URL of each scheme means if it names none.
 var Ports = map[string]string{"ftp": "21", "ftpes": "21", "ftps": "990"}
 
-// ParseRemote reads a URL. "?" and "#" are parts of names, as FTP has neither
+// Parse reads a URL. "?" and "#" are parts of names, as FTP has neither
 // queries nor fragments.
-func ParseRemote(s string) (*Remote, error) {
+func Parse(s string) (*Remote, error) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
 		return nil, verb.Usagef("%q is not a URL such as ftp://host/path", verb.MaskPassword(s))
@@ -110,7 +110,7 @@ func (r *Remote) parsePath(p string) error {
 	if i := strings.LastIndex(strings.ToLower(p), ";type="); i >= 0 && len(p) == i+len(";type=")+1 {
 		switch p[len(p)-1] {
 		case 'a', 'A':
-			r.Ascii = true
+			r.ASCII = true
 		case 'i', 'I':
 		default:
 			return verb.Usagef(";type=%c is neither a (text) nor i (bytes)", p[len(p)-1])
@@ -208,6 +208,16 @@ func (r *Remote) SameServer(o *Remote) bool {
 // NamesSeveral reports whether the path of the URL is a pattern. The host, the user and the
 // password are not looked at: [::1] is no pattern.
 func NamesSeveral(url string) bool {
-	r, err := ParseRemote(url)
+	r, err := Parse(url)
 	return err == nil && r.Pattern != ""
 }
+
+func Join(dir, name string) string {
+	if dir == "" || strings.HasSuffix(dir, "/") {
+		return dir + name
+	}
+	return dir + "/" + name
+}
+
+// Base is the last component of a remote path.
+func Base(p string) string { return path.Base(strings.TrimRight(p, "/")) }

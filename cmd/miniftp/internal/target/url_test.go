@@ -27,14 +27,14 @@ func FuzzParseRemote(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		r, err := ParseRemote(s)
+		r, err := Parse(s)
 		if err != nil {
 			return
 		}
 		if strings.ContainsAny(r.Path+r.User+r.Pass+r.Addr, "\r\n\x00") {
 			t.Errorf("%q carries a line break: %+v", s, r)
 		}
-		again, err := ParseRemote(r.String())
+		again, err := Parse(r.String())
 		if err != nil || again.Path != r.Path || again.Addr != r.Addr || again.Scheme != r.Scheme || again.User != r.User {
 			t.Errorf("%q became %q, and that %+v instead of %+v, %v", s, r.String(), again, r, err)
 		}

@@ -164,13 +164,13 @@ func ASCII(s string) string {
 	}, s)
 }
 
-// Right puts a word at the right end of a column.
-func Right(word string, width int) string {
+// PadLeft puts a word at the right end of a column.
+func PadLeft(word string, width int) string {
 	return strings.Repeat(" ", max(width-Cells(word), 0)) + word
 }
 
-// Three is a number in about three digits.
-func Three(v float64) string {
+// ThreeDigits is a number in about three digits.
+func ThreeDigits(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 99.95:
 		return fmt.Sprintf("%.0f", v)
@@ -182,12 +182,12 @@ func Three(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
-// Grouped is a rate, whole and with commas where it is large.
-func Grouped(v float64) string {
+// Thousands is a rate, whole and with commas where it is large.
+func Thousands(v float64) string {
 	if v >= 1000 {
 		return humanize.Comma(int64(math.Round(v)))
 	}
-	return Three(v)
+	return ThreeDigits(v)
 }
 
 func Plural(n int64, one, many string) string {
@@ -199,7 +199,7 @@ func Plural(n int64, one, many string) string {
 
 func FileCount(n int64) string { return humanize.Comma(n) + " " + Plural(n, "file", "files") }
 
-func InSeconds(d time.Duration) string {
+func Seconds(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}

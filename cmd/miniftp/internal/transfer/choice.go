@@ -42,7 +42,7 @@ func choiceOf(c *cli.Context) (choice, error) {
 	o := choice{noClobber: c.Bool("no-clobber"), newer: c.Bool("newer"), links: c.String("links")}
 	switch {
 	case o.links != skipLinks && o.links != followLinks && o.links != copyLinks:
-		return o, verb.Usagef("--links %q: %s", o.links, flags.ItIs("links", o.links))
+		return o, verb.Usagef("--links %q: %s", o.links, flags.OneOf("links", o.links))
 	case flags.Asked(c, "links") && !c.Bool("recursive"):
 		return o, verb.Usagef("--links goes with -r: a link that is named is always followed")
 	case o.noClobber && c.Bool("resume"):
@@ -78,7 +78,7 @@ func (f *fetcher) keeps(k *connect.Link, file connect.Found, local string) (why 
 	}
 	there := modified(file.Entry)
 	if there.IsZero() {
-		err := k.Do(func(cl *client.Client, _ int) (err error) {
+		err := k.Do(func(cl *client.Client) (err error) {
 			there, err = cl.ModTime(k.Ctx, file.Path)
 			return err
 		})
@@ -101,7 +101,7 @@ func olderThan(a, b time.Time) bool { return a.Truncate(time.Second).Before(b.Tr
 
 // kept tells of a file that was left as it is: of one that was named with a line of its own,
 // of those of a tree as a number in the end.
-func (f *fetcher) kept(t meter.TransferResult, size int64, err error) error {
+func (f *fetcher) kept(t meter.Result, size int64, err error) error {
 	if err != nil {
 		return f.results.Add(t, err)
 	}
@@ -118,11 +118,7 @@ func (s *sender) keeps(local fs.FileInfo, to string) (why string, err error) {
 	if !s.some() {
 		return "", nil
 	}
-	var there ftp.Entry
-	err = s.k.On(s.remote.Join(to)).Do(func(cl *client.Client, _ int) (err error) {
-		there, err = cl.Stat(s.k.Ctx, to)
-		return err
-	})
+	there, err := s.k.On(s.remote.Join(to)).Stat(to)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
@@ -142,7 +138,7 @@ func (s *sender) keeps(local fs.FileInfo, to string) (why string, err error) {
 }
 
 // kept is fetcher.kept for put.
-func (s *sender) kept(t meter.TransferResult, size int64, err error) error {
+func (s *sender) kept(t meter.Result, size int64, err error) error {
 	if err != nil {
 		return s.results.Add(t, err)
 	}

@@ -83,7 +83,7 @@ func runGet(e *verb.Env, c *cli.Context) error {
 		return verb.Usagef("--json, -c, -r, --no-clobber and --newer do not go with - (standard output)")
 	}
 	f.results, f.left = meter.NewResults(e, c), e.NewOmissions(c)
-	f.left.Told = func(url, why string) { f.results.Omit(meter.TransferResult{URL: url}, why) }
+	f.left.Emit = func(url, why string) { f.results.Omit(meter.Result{URL: url}, why) }
 	if err := f.findTarget(args); err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func runGet(e *verb.Env, c *cli.Context) error {
 		f.crew = connect.NewCrew(e, 1) // in the order of the arguments
 		e.Resume = ""                  // -c does not go with -
 	}
-	err = connect.EachNamed(e, c, args, connect.Globs, f.crew, f.fetch)
+	err = connect.EachFound(e, c, args, connect.Glob, f.crew, f.fetch)
 	f.meter.Wait()
 	err = verb.FirstError(err, f.left.Tell())
 	f.meter.SumUp("fetched")
@@ -142,16 +142,13 @@ func (f *fetcher) fetch(k *connect.Link, r *target.Remote, file connect.Found) e
 	if err == nil {
 		err = f.fetchPath(k, r, file)
 	}
-	return f.results.AddFailure(meter.TransferResult{URL: r.Join(file.Path)}, err)
+	return f.results.AddFailure(meter.Result{URL: r.Join(file.Path)}, err)
 }
 
 func (f *fetcher) fetchPath(k *connect.Link, r *target.Remote, file connect.Found) error {
 	if file.Entry.Type == ftp.UnknownEntry && f.recursive {
-		err := k.Do(func(cl *client.Client, _ int) (err error) {
-			file.Entry, err = cl.Stat(k.Ctx, file.Path)
-			return err
-		})
-		if err != nil {
+		var err error
+		if file.Entry, err = k.Stat(file.Path); err != nil {
 			return verb.At(r.Join(file.Path), err)
 		}
 	}
@@ -170,7 +167,7 @@ func (f *fetcher) fetchPath(k *connect.Link, r *target.Remote, file connect.Foun
 	f.comes(k, file)
 	return f.crew.Do(func() error {
 		err := f.named(k, r, file)
-		return f.results.AddFailure(meter.TransferResult{URL: r.Join(file.Path)}, err)
+		return f.results.AddFailure(meter.Result{URL: r.Join(file.Path)}, err)
 	})
 }
 
@@ -198,18 +195,18 @@ func (f *fetcher) file(k *connect.Link, r *target.Remote, file connect.Found, lo
 	k = k.On(url)
 	local, special, err := f.place(url, local)
 	if err != nil {
-		return f.results.Add(meter.TransferResult{URL: url, Local: local}, err)
+		return f.results.Add(meter.Result{URL: url, Local: local}, err)
 	}
 	if why, err := f.keeps(k, file, local); why != "" || err != nil {
-		return f.kept(meter.TransferResult{URL: url, Local: local, LeftOut: why}, file.Size(), verb.At(url, err))
+		return f.kept(meter.Result{URL: url, Local: local, LeftOut: why}, file.Size(), verb.At(url, err))
 	}
 	m := f.meter.File(target.Base(file.Path))
 	var res client.Result
 	if special {
-		res, err = f.into(k, file.Path, local, r.Ascii, m)
+		res, err = f.into(k, file.Path, local, r.ASCII, m)
 	} else {
 		o := client.FileOptions{
-			Resume: f.resume, ASCII: f.ascii || r.Ascii, Size: file.Size(), Progress: m.Progress(), KeepTime: true,
+			Resume: f.resume, ASCII: f.ascii || r.ASCII, Size: file.Size(), Progress: m.Progress(), KeepTime: true,
 			Modified: modified(file.Entry),
 		}
 		if err = f.date(k, file, &o); err == nil {
@@ -217,8 +214,8 @@ func (f *fetcher) file(k *connect.Link, r *target.Remote, file connect.Found, lo
 		}
 	}
 	m.Done(res, err)
-	err = verb.ExplainLocal(url, local, verb.WithoutResume(f.resume, err))
-	return f.results.Add(meter.TransferResult{URL: url, Local: local}.Moved(res), err)
+	err = verb.AtSide(url, local, verb.WithoutResume(f.resume, err))
+	return f.results.Add(meter.Result{URL: url, Local: local}.Moved(res), err)
 }
 
 // date finds out the time of a file that LIST has to the minute. Not each one is asked for.
@@ -227,7 +224,7 @@ func (f *fetcher) date(k *connect.Link, file connect.Found, o *client.FileOption
 	if listed.Type != ftp.FileEntry || listed.Precise != time.Minute || listed.Modified.IsZero() {
 		return nil
 	}
-	return k.Do(func(cl *client.Client, _ int) error {
+	return k.Do(func(cl *client.Client) error {
 		e := listed
 		err := cl.Date(k.Ctx, file.Path, &e)
 		o.Modified, o.Precise = e.Modified, e.Precise
@@ -265,13 +262,13 @@ func (f *fetcher) download(k *connect.Link, file connect.Found, local string, o 
 	defer done()
 	o.Tries = new(client.Tries)
 	if f.segments > 1 {
-		err = k.DoPool(func(p *client.Pool, _ int) (err error) {
+		err = k.DoPool(func(p *client.Pool) (err error) {
 			res, err = p.Download(k.Ctx, file.Path, f.fs, local, o, f.segments)
 			return err
 		})
 		return res, err
 	}
-	err = k.Do(func(cl *client.Client, _ int) (err error) {
+	err = k.Do(func(cl *client.Client) (err error) {
 		res, err = cl.Download(k.Ctx, file.Path, f.fs, local, o)
 		return err
 	})
@@ -312,7 +309,7 @@ func (f *fetcher) into(k *connect.Link, path, local string, ascii bool, m *meter
 
 func (f *fetcher) toStdout(k *connect.Link, r *target.Remote, file connect.Found) error {
 	m := f.meter.File(target.Base(file.Path))
-	res, err := k.CopyOut(file.Path, f.ascii || r.Ascii, f.e.Out, m.Progress())
+	res, err := k.CopyOut(file.Path, f.ascii || r.ASCII, f.e.Out, m.Progress())
 	m.Done(res, err)
-	return verb.ExplainLocal(r.Join(file.Path), "standard output", err)
+	return verb.AtSide(r.Join(file.Path), "standard output", err)
 }

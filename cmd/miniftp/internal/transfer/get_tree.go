@@ -129,10 +129,8 @@ func (t *tree) isTarget(here place, entries *client.Listing) bool {
 	}
 	_ = f.Close()
 	defer func() { _ = t.fs.Remove(name) }()
-	return nil == t.k.Do(func(cl *client.Client, _ int) error {
-		_, err := cl.Stat(t.k.Ctx, target.JoinRemote(here.path, probe))
-		return err
-	})
+	_, err = t.k.Stat(target.Join(here.path, probe))
+	return err == nil
 }
 
 // makeDir makes the local directory. With --links copy a link in its place may be one that
@@ -152,7 +150,7 @@ func (t *tree) makeDir(p place) error {
 // list reads a directory. What can't be read of it is reported and left out; the
 // first such error is returned.
 func (t *tree) list(dir string) (all *client.Listing, err error) {
-	err = t.k.Do(func(cl *client.Client, _ int) (err error) {
+	err = t.k.Do(func(cl *client.Client) (err error) {
 		all, err = cl.ReadDir(t.k.Ctx, dir)
 		return err
 	})
@@ -189,7 +187,7 @@ func branchOf(e ftp.Entry) branch {
 // entry fetches one entry of a directory. Only its name comes from the server.
 func (t *tree) entry(in place, b branch) error {
 	below := place{
-		path: target.JoinRemote(in.path, b.name), local: filepath.Join(in.local, b.name), rel: path.Join(in.rel, b.name),
+		path: target.Join(in.path, b.name), local: filepath.Join(in.local, b.name), rel: path.Join(in.rel, b.name),
 		real: path.Join(in.real, b.name), above: in.above, depth: in.depth + 1, links: in.links,
 	}
 	url := t.r.Join(below.path)
@@ -227,4 +225,79 @@ func (t *tree) entry(in place, b branch) error {
 	file := connect.Found{Path: below.path, Entry: e}
 	t.comes(t.k, file)
 	return t.crew.Do(func() error { return t.file(t.k, t.r, file, below.local) })
+}
+
+// maxFollowed is how many links get -r follows on one path: trees behind links that lead to
+// each other grow without end.
+const maxFollowed = 8
+
+var errLeadsBack = errors.New("the link leads back to a directory that it is in")
+
+// follow returns what a link leads to, in its place.
+func (t *tree) follow(in, below place, b branch) (branch, place, error) {
+	var to ftp.Entry
+	err := t.k.Do(func(cl *client.Client) (err error) {
+		dir, err := cl.IsDir(t.k.Ctx, below.path)
+		if dir || err != nil {
+			to = ftp.Entry{Type: ftp.DirEntry, Size: -1}
+			return err
+		}
+		to, err = cl.Stat(t.k.Ctx, below.path)
+		return err
+	})
+	if err != nil {
+		return b, below, err
+	}
+	if !to.IsDir() {
+		file := branch{name: b.name, kind: ftp.FileEntry, size: -1}
+		t.meter.Expect(-1)
+		return file, below, nil
+	}
+	below.links++
+	switch {
+	case b.target == "":
+		below.links += maxFollowed / 2 // nothing tells whether it leads back
+	case path.IsAbs(b.target):
+		below.real = path.Clean(b.target)
+	default:
+		below.real = path.Join(in.real, b.target)
+	}
+	holdsTop := strings.HasPrefix(in.above[0]+"/", strings.TrimSuffix(below.real, "/")+"/")
+	if below.links > maxFollowed || holdsTop || slices.Contains(in.above, below.real) {
+		return b, below, errLeadsBack
+	}
+	return branch{name: b.name, kind: ftp.DirEntry, size: -1}, below, nil
+}
+
+// link deals with a link that is not followed.
+func (t *tree) link(in, below place, b branch) error {
+	url := t.r.Join(below.path)
+	switch {
+	case t.links != copyLinks:
+		t.left.Add(url, verb.LeftLink)
+		return nil
+	case b.target == "":
+		t.left.Add(url, "it is a link, and the server does not tell where it leads to")
+		return nil
+	case !client.LinkStaysInside(in.rel, b.target):
+		t.left.Add(url, leftOutside)
+		return nil
+	}
+	target := filepath.FromSlash(b.target)
+	if has, err := os.Readlink(below.local); err == nil {
+		if has == target {
+			return nil
+		}
+		if t.noClobber {
+			t.meter.Keep(0)
+			return nil
+		}
+		if err := os.Remove(below.local); err != nil {
+			return verb.LocalProblem(below.local, err)
+		}
+	}
+	if err := os.Symlink(target, below.local); err != nil {
+		return verb.LocalProblem(below.local, err)
+	}
+	return nil
 }

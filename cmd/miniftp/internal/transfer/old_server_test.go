@@ -103,7 +103,7 @@ func TestInterruptedWithMany(t *testing.T) {
 		ended := make(chan int)
 		t.Setenv("NETRC", filepath.Join(dir, "none"))
 		go func() {
-			ended <- flags.RunWith(ctx, verbs, []string{"miniftp", "get", "-j", "3", s.URL + "/[abc]", dir}, verb.Stdio{In: strings.NewReader(""), Out: discard{}, Err: discard{}}, flags.Waits)
+			ended <- flags.Run(ctx, verbs, []string{"miniftp", "get", "-j", "3", s.URL + "/[abc]", dir}, verb.Stdio{In: strings.NewReader(""), Out: discard{}, Err: discard{}})
 		}()
 		part := func(name string) int64 {
 			info, err := os.Stat(filepath.Join(dir, "."+name+".part"))

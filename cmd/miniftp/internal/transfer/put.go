@@ -76,16 +76,16 @@ func runPut(e *verb.Env, c *cli.Context) error {
 	if in, ok := e.In.(*os.File); ok && locals[0] == "-" && local.ClosedAtStart(in) {
 		return verb.LocalProblem("standard input", errors.New("it is closed: nothing was sent (</dev/null sends an empty file)"))
 	}
-	k, r, err := connect.OpenArg(e, c, url)
+	k, r, err := connect.OpenURL(e, c, url)
 	if err != nil {
 		return err
 	}
 	defer k.Close()
 	s := &sender{
-		e: e, fs: afero.NewOsFs(), k: k, remote: r, resume: c.Bool("resume"), ascii: c.Bool("ascii") || r.Ascii,
+		e: e, fs: afero.NewOsFs(), k: k, remote: r, resume: c.Bool("resume"), ascii: c.Bool("ascii") || r.ASCII,
 		recursive: c.Bool("recursive"), times: !c.Bool("no-times"), choice: choice, left: e.NewOmissions(c), results: meter.NewResults(e, c), crew: connect.NewCrew(e, connect.Parallel(c)), taken: connect.Targets{},
 	}
-	s.left.Told = func(local, why string) { s.results.Omit(meter.TransferResult{Local: local}, why) }
+	s.left.Emit = func(local, why string) { s.results.Omit(meter.Result{Local: local}, why) }
 	s.intoDir = r.Path == "" || strings.HasSuffix(r.Path, "/") || len(locals) > 1
 	s.meter = meter.New(e, c)
 	if s.recursive || len(locals) > 1 {
@@ -117,7 +117,7 @@ func (s *sender) all(locals []string) error {
 		if err == nil || !s.intoDir {
 			err = s.send(local)
 		}
-		return s.results.AddFailure(meter.TransferResult{URL: s.remote.Join(s.target(local)), Local: local}, err)
+		return s.results.AddFailure(meter.Result{URL: s.remote.Join(s.target(local)), Local: local}, err)
 	})
 	return verb.FirstError(s.crew.Wait(), err)
 }
@@ -130,7 +130,7 @@ func (s *sender) stdin() error {
 	if s.resume || s.newer {
 		return verb.Usagef("-c and --newer do not go with - (standard input)")
 	}
-	t := meter.TransferResult{URL: s.remote.String(), Local: "-"}
+	t := meter.Result{URL: s.remote.String(), Local: "-"}
 	if why, err := s.keeps(nil, s.remote.Path); why != "" || err != nil {
 		t.LeftOut = why
 		return s.kept(t, 0, verb.At(t.URL, err))
@@ -139,13 +139,13 @@ func (s *sender) stdin() error {
 	s.e.Resume = ""
 	m := s.meter.File("standard input")
 	var res client.Result
-	err := s.k.Do(func(cl *client.Client, _ int) (err error) {
+	err := s.k.Do(func(cl *client.Client) (err error) {
 		t := client.Transfer{Path: s.remote.Path, ASCII: s.ascii, Progress: m.Progress()}
 		res, err = cl.StoreWith(s.k.Ctx, t, s.e.In)
 		return err
 	})
 	m.Done(res, err)
-	err = verb.ExplainLocal(s.remote.String(), "standard input", err)
+	err = verb.AtSide(s.remote.String(), "standard input", err)
 	return s.results.Add(t.Moved(res), err)
 }
 
@@ -171,7 +171,7 @@ func (s *sender) send(local string) error {
 // target is the remote path for a local file.
 func (s *sender) target(local string) string {
 	if s.intoDir {
-		return target.JoinRemote(s.remote.Path, filepath.Base(local))
+		return target.Join(s.remote.Path, filepath.Base(local))
 	}
 	return s.remote.Path
 }
@@ -179,7 +179,7 @@ func (s *sender) target(local string) string {
 // file sends one file. If the target turns out to be a directory, it goes in
 // there, unless it was put together from one already.
 func (s *sender) file(local localFile, to string, sure bool) error {
-	t := meter.TransferResult{URL: s.remote.Join(to), Local: local.name}
+	t := meter.Result{URL: s.remote.Join(to), Local: local.name}
 	why, err := s.keeps(local.info, to)
 	if why != "" || err != nil {
 		t.LeftOut = why
@@ -189,13 +189,13 @@ func (s *sender) file(local localFile, to string, sure bool) error {
 	var no *ftp.Error
 	if errors.As(err, &no) && no.Verb == "STOR" {
 		if !sure && s.k.IsDir(to) {
-			return s.file(local, target.JoinRemote(to, filepath.Base(local.name)), true)
+			return s.file(local, target.Join(to, filepath.Base(local.name)), true)
 		}
 		if dir := path.Dir(to); dir != "." && dir != "/" && !s.k.IsDir(dir) {
 			err = verb.Hinted{Err: err, Text: no.Error() + " (there is no directory " + ftp.Printable(dir) + "; --mkdir makes it)"}
 		}
 	}
-	return s.results.Add(t.Moved(res), verb.ExplainLocal(t.URL, local.name, verb.WithoutResume(s.resume, err)))
+	return s.results.Add(t.Moved(res), verb.AtSide(t.URL, local.name, verb.WithoutResume(s.resume, err)))
 }
 
 // localFile is a file to send.
@@ -237,7 +237,7 @@ func (s *sender) upload(local, to string) (res client.Result, err error) {
 	}
 	defer done()
 	o.Tries = new(client.Tries)
-	err = s.k.On(s.remote.Join(to)).Do(func(cl *client.Client, _ int) (err error) {
+	err = s.k.On(s.remote.Join(to)).Do(func(cl *client.Client) (err error) {
 		res, err = cl.Upload(s.k.Ctx, s.fs, local, to, o)
 		return err
 	})

@@ -174,7 +174,7 @@ func (w *putWalk) link(local, to string) error {
 		return nil
 	}
 	k := w.k.On(w.remote.Join(to))
-	err = k.Do(func(cl *client.Client, _ int) error {
+	err = k.Do(func(cl *client.Client) error {
 		if e, err := cl.Stat(w.k.Ctx, to); err == nil && e.Type == ftp.LinkEntry && e.Target == target {
 			return nil
 		}
@@ -191,5 +191,5 @@ func (s *sender) makeDir(to string) error {
 		return nil
 	}
 	k := s.k.On(s.remote.Join(to))
-	return verb.At(k.At, k.Do(func(cl *client.Client, _ int) error { return cl.MakeDirAll(s.k.Ctx, to) }))
+	return verb.At(k.At, k.Do(func(cl *client.Client) error { return cl.MakeDirAll(s.k.Ctx, to) }))
 }

@@ -20,8 +20,8 @@ import (
 	"miniftp/ftp"
 )
 
-// PermWords are the permissions that have a name.
-var PermWords = []string{"ro", "rw", "drop"}
+// Perms are the permissions that have a name.
+var Perms = []string{"ro", "rw", "drop"}
 
 // BadName is why a name can't stand in a users file.
 func BadName(name string) string {
@@ -40,15 +40,15 @@ func BadName(name string) string {
 	return ""
 }
 
-// UserLine is a line of a users file: NAME:PASSWORD[:PERM], as --user takes it. One
+// Line is a line of a users file: NAME:PASSWORD[:PERM], as --user takes it. One
 // without a name is empty or a comment.
-type UserLine struct {
+type Line struct {
 	text                 string // as it stands in the file
 	Name, Password, Perm string
 	Bad                  string // what is wrong with it
 }
 
-func (l UserLine) String() string {
+func (l Line) String() string {
 	s := l.Name + ":" + l.Password
 	if l.Perm != "" {
 		s += ":" + l.Perm
@@ -56,13 +56,13 @@ func (l UserLine) String() string {
 	return s
 }
 
-// ParseUser reads NAME:PASSWORD[:PERM]. A password may hold a colon only if a permission
+// Parse reads NAME:PASSWORD[:PERM]. A password may hold a colon only if a permission
 // follows it: else a mistyped permission would be part of the password, and the user
 // could do everything.
-func ParseUser(s string) UserLine {
-	l := UserLine{text: s}
+func Parse(s string) Line {
+	l := Line{text: s}
 	name, rest, ok := strings.Cut(s, ":")
-	if i := strings.LastIndex(rest, ":"); i >= 0 && slices.Contains(PermWords, rest[i+1:]) {
+	if i := strings.LastIndex(rest, ":"); i >= 0 && slices.Contains(Perms, rest[i+1:]) {
 		rest, l.Perm = rest[:i], rest[i+1:]
 	}
 	if !ok || name == "" || rest == "" {
@@ -74,9 +74,9 @@ func ParseUser(s string) UserLine {
 	return l
 }
 
-// ReadUsers reads a users file; shared tells that others than its owner and group may
+// Read reads a users file; shared tells that others than its owner and group may
 // read it.
-func ReadUsers(name string) (lines []UserLine, shared bool, err error) {
+func Read(name string) (lines []Line, shared bool, err error) {
 	text, mode, err := local.ReadFile(name)
 	if err != nil {
 		return nil, false, err
@@ -85,10 +85,10 @@ func ReadUsers(name string) (lines []UserLine, shared bool, err error) {
 	for s := range strings.Lines(string(text)) {
 		s = strings.TrimRight(s, "\r\n")
 		if t := strings.TrimSpace(s); t == "" || strings.HasPrefix(t, "#") {
-			lines = append(lines, UserLine{text: s})
+			lines = append(lines, Line{text: s})
 			continue
 		}
-		l := ParseUser(s)
+		l := Parse(s)
 		if why := BadName(l.Name); l.Bad == "" && why != "" {
 			l.Bad = "that name can't be: " + why
 		}
@@ -104,14 +104,14 @@ func ReadUsers(name string) (lines []UserLine, shared bool, err error) {
 	return lines, mode.Perm()&0o004 != 0, nil
 }
 
-// SetUser puts a user into the file, or a new password to one who is there.
-func SetUser(ctx context.Context, file string, user UserLine) (did string, err error) {
+// Set puts a user into the file, or a new password to one who is there.
+func Set(ctx context.Context, file string, user Line) (did string, err error) {
 	unlock, err := local.Lock(ctx, file)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	lines, _, err := ReadUsers(file)
+	lines, _, err := Read(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -120,7 +120,7 @@ func SetUser(ctx context.Context, file string, user UserLine) (did string, err e
 	}
 	did = "added"
 	user.text = user.String()
-	i := slices.IndexFunc(lines, func(l UserLine) bool { return l.Name == user.Name })
+	i := slices.IndexFunc(lines, func(l Line) bool { return l.Name == user.Name })
 	if i < 0 {
 		lines = append(lines, user)
 	} else {
@@ -130,10 +130,10 @@ func SetUser(ctx context.Context, file string, user UserLine) (did string, err e
 		}
 		user.text = user.String()
 		lines[i] = user
-		rest := slices.DeleteFunc(lines[i+1:], func(l UserLine) bool { return l.Name == user.Name })
+		rest := slices.DeleteFunc(lines[i+1:], func(l Line) bool { return l.Name == user.Name })
 		lines = lines[:i+1+len(rest)]
 	}
-	return did, WriteUsers(file, lines)
+	return did, Write(file, lines)
 }
 
 // QuotedKey is a name as TOML takes it for a key.
@@ -146,7 +146,7 @@ func QuotedKey(name string) string {
 
 // OthersAreFine finds a line that serve would refuse, and that is not about the user
 // who is to be changed: whose it is, and what he may, has to be asked of a person.
-func OthersAreFine(file string, lines []UserLine, but string) error {
+func OthersAreFine(file string, lines []Line, but string) error {
 	for i, l := range lines {
 		if l.Bad != "" && l.Name != but {
 			return verb.Usagef("%s:%d: %s; nothing was changed", ftp.Printable(file), i+1, l.Bad)
@@ -155,9 +155,9 @@ func OthersAreFine(file string, lines []UserLine, but string) error {
 	return nil
 }
 
-// WriteUsers writes the file anew and renames it into place, so that a server never
+// Write writes the file anew and renames it into place, so that a server never
 // reads half of it. It is for its owner's eyes only; who owned it still does.
-func WriteUsers(file string, lines []UserLine) error {
+func Write(file string, lines []Line) error {
 	if to, err := filepath.EvalSymlinks(file); err == nil {
 		file = to
 	}

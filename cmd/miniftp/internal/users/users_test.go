@@ -20,13 +20,13 @@ func TestLockFile(t *testing.T) {
 	const n = 12
 	for i := range n {
 		wg.Go(func() {
-			if _, err := SetUser(t.Context(), file, UserLine{Name: fmt.Sprint("user", i), Password: "x"}); err != nil {
+			if _, err := Set(t.Context(), file, Line{Name: fmt.Sprint("user", i), Password: "x"}); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	if lines, _, err := ReadUsers(file); err != nil || len(lines) != n {
+	if lines, _, err := Read(file); err != nil || len(lines) != n {
 		t.Errorf("%d users, %v", len(lines), err)
 	}
 
@@ -49,7 +49,7 @@ func TestLockFile(t *testing.T) {
 // TestByteOrderMark: what editors put before the text is no part of it.
 func TestByteOrderMark(t *testing.T) {
 	file := verbtest.WriteFile(t, filepath.Join(t.TempDir(), "users"), "\ufeffalice:a\n")
-	lines, _, err := ReadUsers(file)
+	lines, _, err := Read(file)
 	if err != nil || len(lines) != 1 || lines[0].Name != "alice" {
 		t.Errorf("%+v, %v", lines, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,11 +41,11 @@ type Env struct {
 
 	Resume string // ResumeHint of what runs
 
-	JsonFailed func(error) // prints a failure for --json; nil: none is wanted
+	JSONFailed func(error) // prints a failure for --json; nil: none is wanted
 
 	AtEnd []func() error // what the verb leaves to be done after it, such as writing a picture
 
-	Line line // of the shell, that runs this verb; nil: none
+	Line ShellLine // of the shell, that runs this verb; nil: none
 }
 
 // Stdio is what a verb reads and writes: data goes to out, all else to err.
@@ -54,10 +55,10 @@ type Stdio struct {
 	Err io.Writer
 }
 
-// line is a line of the shell that runs a verb, as the verb sees it.
-type line interface {
+// ShellLine is a line of the shell that runs a verb, as the verb sees it.
+type ShellLine interface {
 	// Told is a message of the verb in the words of the shell.
-	Told(text string) string
+	Message(text string) string
 	// Piped reports whether the output goes to a program, which may stop reading.
 	Piped() bool
 	// Moved returns what to tell how far a file is; nil if nobody asks.
@@ -86,16 +87,16 @@ func (e *Env) SayError(err error) {
 	if e.Line != nil && e.Line.Piped() && errors.As(err, &local) && errors.Is(err, syscall.EPIPE) {
 		return // the status of the program tells what matters
 	}
-	e.Say(e.Told(strings.TrimSpace(err.Error())))
-	if e.JsonFailed != nil {
-		e.JsonFailed(err)
+	e.Say(e.Message(strings.TrimSpace(err.Error())))
+	if e.JSONFailed != nil {
+		e.JSONFailed(err)
 	}
 }
 
-// Told is a message with the name of who tells it: the program, or a line of the shell.
-func (e *Env) Told(text string) string {
+// Message is a message with the name of who tells it: the program, or a line of the shell.
+func (e *Env) Message(text string) string {
 	if e.Line != nil {
-		return e.Line.Told(text)
+		return e.Line.Message(text)
 	}
 	return "miniftp: " + text
 }
@@ -103,7 +104,7 @@ func (e *Env) Told(text string) string {
 // Note tells something that is no error.
 func (e *Env) Note(format string, args ...any) {
 	if !e.Quiet {
-		e.Say(e.Told(fmt.Sprintf(format, args...)))
+		e.Say(e.Message(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -150,4 +151,12 @@ func (o *Output) Write(p []byte) (int, error) {
 		o.Last = p[n-1]
 	}
 	return n, err
+}
+
+// Version is the module's, as the go command recorded it.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return strings.TrimPrefix(info.Main.Version, "v")
+	}
+	return "(devel)"
 }

@@ -17,7 +17,7 @@ type Omissions struct {
 	e      *Env
 	strict bool // what was left out makes the run fail
 	hint   string
-	Told   func(name, why string) // is called for each name; nil: nobody is waiting for it
+	Emit   func(name, why string) // is called for each name; nil: nobody is waiting for it
 
 	mu     sync.Mutex
 	groups []*leftGroup
@@ -53,8 +53,8 @@ func (e *Env) NewOmissions(c *cli.Context) *Omissions {
 
 // Add notes a name, and why it was left out: a sentence that begins with "it is" or "its".
 func (l *Omissions) Add(name, why string) {
-	if l.Told != nil {
-		l.Told(name, why)
+	if l.Emit != nil {
+		l.Emit(name, why)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -73,7 +73,7 @@ func (l *Omissions) Add(name, why string) {
 	}
 }
 
-// line says what was left out for one reason.
+// ShellLine says what was left out for one reason.
 func (g *leftGroup) line() string {
 	if g.count == 1 {
 		return g.names[0] + ": left out: " + g.why

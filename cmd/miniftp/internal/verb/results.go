@@ -109,7 +109,7 @@ type JSONLines struct {
 func (e *Env) NewJSONLines(c *cli.Context) *JSONLines {
 	l := &JSONLines{E: e, Verb: c.Command.Name, On: c.Bool("json")}
 	if l.On {
-		e.JsonFailed = l.fail
+		e.JSONFailed = l.fail
 	}
 	return l
 }
@@ -192,8 +192,8 @@ func (e *Env) SayLast(err error) error {
 	case err == nil:
 		return nil
 	case e.Ctx.Err() != nil:
-		if e.JsonFailed != nil {
-			e.JsonFailed(context.Canceled)
+		if e.JSONFailed != nil {
+			e.JSONFailed(context.Canceled)
 		}
 		return context.Canceled // report prints it
 	}

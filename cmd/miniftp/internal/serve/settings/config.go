@@ -351,7 +351,7 @@ func (cf *Config) Setting(name string) Setting {
 		s.From = fmt.Sprintf("%s:%d", ftp.Printable(cf.File.Name), v.line)
 	}
 	if d, ok := v.Is.(time.Duration); ok {
-		s.Value = flags.ShortTime(d)
+		s.Value = flags.DurationText(d)
 	}
 	if list, ok := v.Is.([]string); ok && list == nil {
 		s.Value = []string{}

@@ -74,7 +74,7 @@ func placeFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "upload-in-place", Usage: "write uploads to their final name, not to a hidden temporary name first"},
 		&cli.StringSliceFlag{Name: "accept-upload", Usage: "accept an upload as complete even if it ended by `WORD`: hang-up (the client closed both connections after the data, without waiting for the 226) or no-close-notify (the TLS connection was not closed properly). Only for devices that always do so: half a file may get its final name; repeatable, or separated by commas", DefaultText: "neither"},
 		&cli.StringFlag{Name: "sync", Value: "off", Usage: "what must be on the disk before an upload is answered 226, `WHAT`: off (nothing; the system writes it within seconds), file (the content) or full (content and name, which survive a power failure)"},
-		flags.NewDuration("grace", 10*time.Second, "", "after a signal to stop, let running transfers continue for `DURATION`"),
+		flags.Duration("grace", 10*time.Second, "", "after a signal to stop, let running transfers continue for `DURATION`"),
 	}
 }
 
@@ -87,16 +87,16 @@ func limitFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "deny", Usage: "refuse clients from `NETWORK`, even if --allow names it; repeatable, or separated by commas", DefaultText: "nobody"},
 		&cli.StringFlag{Name: "rate", Usage: "limit all sessions together to `BYTES` per second, such as 500k, 2M or 2MiB", DefaultText: "no limit"},
 		&cli.IntFlag{Name: "max-hashes", Usage: "compute at most `N` hashes of files at once (HASH, XMD5 and similar commands); others wait", DefaultText: "half of the processors"},
-		flags.NewDuration("hash-timeout", 5*time.Minute, "", "refuse a hash that takes longer than `DURATION`, waiting included; 0 means no limit"),
+		flags.Duration("hash-timeout", 5*time.Minute, "", "refuse a hash that takes longer than `DURATION`, waiting included; 0 means no limit"),
 		&cli.StringFlag{Name: "hash-rate", Usage: "limit the reading for all hashes together to `BYTES` per second; --rate does not count it", DefaultText: "no limit"},
 		&cli.IntFlag{Name: "command-rate", Usage: "accept at most `N` commands per second from one session", DefaultText: "no limit"},
-		flags.NewDuration("idle-timeout", 5*time.Minute, "", "end a session after `DURATION` without a command"),
-		flags.NewDuration("login-timeout", time.Minute, "", "end a session that has not logged in within `DURATION`"),
-		flags.NewDuration("data-timeout", 30*time.Second, "", "wait at most `DURATION` for a data connection to be established"),
-		flags.NewDuration("stall-timeout", time.Minute, "", "abort a transfer after `DURATION` without any data"),
+		flags.Duration("idle-timeout", 5*time.Minute, "", "end a session after `DURATION` without a command"),
+		flags.Duration("login-timeout", time.Minute, "", "end a session that has not logged in within `DURATION`"),
+		flags.Duration("data-timeout", 30*time.Second, "", "wait at most `DURATION` for a data connection to be established"),
+		flags.Duration("stall-timeout", time.Minute, "", "abort a transfer after `DURATION` without any data"),
 		&cli.IntFlag{Name: "max-login-failures", Value: 10, Usage: "ban a user name at an address (IPv6: a /64 network) after `N` failed logins, and the address itself after N, of which one name counts for three at most; 0 means never"},
-		flags.NewDuration("ban-time", 10*time.Minute, "", "how long a ban by --max-login-failures lasts, `DURATION`"),
-		flags.NewDuration("failure-delay", time.Second, "", "delay the answer to a login that follows a failed one by `DURATION`, twice as long after each failure; 0 means no delay"),
+		flags.Duration("ban-time", 10*time.Minute, "", "how long a ban by --max-login-failures lasts, `DURATION`"),
+		flags.Duration("failure-delay", time.Second, "", "delay the answer to a login that follows a failed one by `DURATION`, twice as long after each failure; 0 means no delay"),
 	}
 }
 

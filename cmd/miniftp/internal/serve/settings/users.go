@@ -184,8 +184,8 @@ func (cf *Config) usersFile() {
 		}
 		return
 	}
-	lines, shared, err := users.ReadUsers(name)
-	if err == nil && !slices.ContainsFunc(lines, func(l users.UserLine) bool { return l.Name != "" }) {
+	lines, shared, err := users.Read(name)
+	if err == nil && !slices.ContainsFunc(lines, func(l users.Line) bool { return l.Name != "" }) {
 		err = verb.Usagef("%s: no user is in it: miniftp passwd --file adds one; without a users file, take %s out", ftp.Printable(name), cf.Word("users-file"))
 	}
 	if err != nil {
@@ -233,7 +233,7 @@ func (cf *Config) flagUsers(c *cli.Context) {
 	}
 	seen := map[string]bool{}
 	for _, u := range c.StringSlice("user") {
-		line := users.ParseUser(u)
+		line := users.Parse(u)
 		if line.Bad != "" || line.Name == "" {
 			cf.Problem(verb.Usagef("%s %s", from, strings.Replace(line.Bad, "a line is", "takes", 1)))
 			continue
@@ -253,7 +253,7 @@ func (cf *Config) flagUsers(c *cli.Context) {
 }
 
 // take gives a user what a line says.
-func (a *Account) take(line users.UserLine, from string) {
+func (a *Account) take(line users.Line, from string) {
 	a.Password, a.from = line.Password, from
 	delete(a.Lines, "password")
 	if line.Perm != "" {
@@ -300,7 +300,7 @@ func (cf *Config) anyone(sources bool) {
 		cf.settle("anonymous", "off")
 		return
 	case cf.Str("anonymous") != "" && word != "ro" && word != "rw":
-		cf.Wrong("anonymous", "%q: %s", word, flags.ItIs("anonymous", word))
+		cf.Wrong("anonymous", "%q: %s", word, flags.OneOf("anonymous", word))
 		return
 	case named:
 		cf.Wrong("anonymous", "%s and a password of the user anonymous (%s) exclude each other", word, a.from)

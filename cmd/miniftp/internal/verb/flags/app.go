@@ -2,15 +2,18 @@
 // manners: flags as people type them, errors in our words, help, environment variables, and flags
 // for durations, sizes and ports.
 //
-// What urfave/cli does otherwise than our users expect is set right here, so that nothing else has
-// to know of it:
-//   - its errors are texts: usage.go reads them and says them in our words
-//   - it takes -j4 and -rf for one flag: typed.go takes clusters apart
-//   - it prints help for any flag that is called h, and in its own form: help.go, sections.go
-//   - it takes plain seconds for no duration: durations.go
-//   - an App keeps what one run has set: Run and the shell make one for each line
+// What urfave/cli does otherwise than our users expect is set right here, so that no other package
+// has to know of it. Each habit has a test in flags_test.go:
+//   - its errors are texts: usage.go reads them and says them in our words (TestErrorsInOurWords)
+//   - it takes -j4 and -rf for one flag: typed.go takes clusters apart (TestAsTyped)
+//   - it prints help for any flag that is called h, and in its own form: help.go (TestHelpIsOurs)
+//   - it takes a flag behind an argument for an argument: usage.go refuses it (TestFlagsComeFirst)
+//   - it takes plain seconds for no duration: numbers.go (TestParseDuration)
+//   - it parts values at commas (TestCommasStay)
+//   - a flag has a variable only if it is named: each gets one (TestVariablesOfFlags)
+//   - an App keeps what one run has set: Run and the shell make one for each line (TestNothingStays)
 //
-// It stands on verb. It must not know any verb by name.
+// It stands on verb. It knows verbs by name only to choose the flags of the short help.
 package flags
 
 import (
@@ -28,15 +31,16 @@ import (
 
 // Run is the program but for the process: it returns the exit code.
 func Run(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdio) int {
-	return RunWith(ctx, verbs, args, io, Waits)
+	return RunWith(ctx, verbs, args, io, retryWait)
 }
 
+// RunWith is Run with another wait before the n-th retry.
 func RunWith(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdio, wait func(int) time.Duration) int {
 	out := &verb.Output{W: io.Out}
 	io.Out = out
 	e := &verb.Env{Stdio: io, Ctx: ctx, Raw: args, Wait: wait, Verbs: verbs}
 	app := NewApp(e)
-	args, err := AsTyped(app, args)
+	args, err := asTyped(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, args)
 	}
@@ -102,7 +106,7 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 		prepare(e, sub, path+" "+sub.Name)
 	}
 	for _, f := range c.Flags {
-		if !NoVariable[path+" --"+f.Names()[0]] {
+		if d, ok := f.(cli.DocGenerationFlag); ok && d.GetEnvVars() == nil {
 			setEnv(f)
 		}
 	}
@@ -121,10 +125,10 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 	}
 }
 
-// NoVariable are the flags that turn a harmless command line into one that deletes, or that
-// writes to a file. They have no environment variable: one that is set for a verb must not
-// do so in another.
-var NoVariable = map[string]bool{"mirror --delete": true, "passwd --delete": true, "passwd --file": true, "rm --recursive": true, "rm --force": true}
+// NoVariable is the EnvVars of a flag that turns a harmless command line into one that deletes, or
+// that writes to a file. Such a flag has no environment variable: one that is set for a verb must
+// not do so in another.
+var NoVariable = []string{}
 
 // setEnv names the environment variable of a flag: MINIFTP_ and its name.
 func setEnv(f cli.Flag) {
@@ -145,6 +149,7 @@ func setEnv(f cli.Flag) {
 	}
 }
 
+// EnvName returns the name of the environment variable of a flag.
 func EnvName(flag string) string {
 	return "MINIFTP_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
@@ -152,5 +157,5 @@ func EnvName(flag string) string {
 // cli would print help for any flag whose name is h, such as that of ls.
 func init() { cli.HelpFlag = nil }
 
-// Waits is how long to wait before the n-th retry: 1 s, 2 s, 4 s … at most 30 s.
-func Waits(n int) time.Duration { return min(time.Second<<min(n, 10), 30*time.Second) }
+// retryWait returns how long to wait before the n-th retry: 1 s, 2 s, 4 s … at most 30 s.
+func retryWait(n int) time.Duration { return min(time.Second<<min(n, 10), 30*time.Second) }

@@ -8,16 +8,16 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// AsTyped rewrites a command line for package cli, which knows neither clusters of short
+// asTyped rewrites a command line for package cli, which knows neither clusters of short
 // flags that end in a value (-lj4) nor an -h that is not the help flag. It looks no further
 // than the first argument of the verb. A cluster that holds an unknown flag is an error
 // that quotes the cluster.
-func AsTyped(app *cli.App, args []string) ([]string, error) {
+func asTyped(app *cli.App, args []string) ([]string, error) {
 	verbs, at := app.Commands, 1
 	var found *cli.Command
 	path := ""
 	for at < len(args) {
-		next := VerbNamed(verbs, args[at])
+		next := FindVerb(verbs, args[at])
 		if next == nil {
 			break
 		}
@@ -36,7 +36,7 @@ func AsTyped(app *cli.App, args []string) ([]string, error) {
 		if word == "--" || len(word) < 2 || word[0] != '-' {
 			break
 		}
-		flags, wants, err := TakeApart(word, func(name string) (cli.DocGenerationFlag, error) {
+		flags, wants, err := SplitCluster(word, func(name string) (cli.DocGenerationFlag, error) {
 			return clusterFlag(found, path, word, name)
 		})
 		if err != nil {
@@ -54,7 +54,7 @@ func AsTyped(app *cli.App, args []string) ([]string, error) {
 // clusterFlag finds a flag of a verb. One that is unknown is an error only as part of a
 // cluster: cli reports the others.
 func clusterFlag(found *cli.Command, path, word, name string) (cli.DocGenerationFlag, error) {
-	f, ok := FindFlag(found.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)
+	f, ok := Find(found.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)
 	switch {
 	case ok || name == word || strings.HasPrefix(word, name+"="):
 		return f, nil
@@ -73,10 +73,10 @@ func noSuchFlag(path, word, name string, flags []cli.Flag) error {
 	return verb.Usagef("miniftp %s has no flag %s%s: miniftp %s --help=all lists them; write -- before a name that begins with a dash", path, verb.MaskFlag(word), hint, path)
 }
 
-// TakeApart splits one word of flags, such as --sort=size, -lR or -j4. wants reports
+// SplitCluster splits one word of flags, such as --sort=size, -lR or -j4. wants reports
 // whether the value of the last flag is the next word. find returns a flag by its name with
 // dashes; nil is one without a value.
-func TakeApart(word string, find func(name string) (cli.DocGenerationFlag, error)) (flags []string, wants bool, err error) {
+func SplitCluster(word string, find func(name string) (cli.DocGenerationFlag, error)) (flags []string, wants bool, err error) {
 	name, _, hasValue := strings.Cut(word, "=")
 	whole := strings.HasPrefix(word, "--") || len(name) == 2
 	if !whole { // package flag takes one dash for a long name, too
@@ -116,7 +116,7 @@ func WantsValue(f cli.DocGenerationFlag) bool {
 	return f != nil && f.TakesValue()
 }
 
-func VerbNamed(verbs []*cli.Command, name string) *cli.Command {
+func FindVerb(verbs []*cli.Command, name string) *cli.Command {
 	for _, v := range verbs {
 		if v.HasName(name) {
 			return v

@@ -35,7 +35,7 @@ func usageErrors(e *verb.Env, path string, flags []cli.Flag) cli.OnUsageErrorFun
 			return noSuchFlag(path, word, word, flags)
 		}
 		if m := noValue.FindStringSubmatch(text); m != nil {
-			return NoArgument(Dashed(m[1]), flags)
+			return MissingValue(Dashed(m[1]), flags)
 		}
 		if m := badSyntax.FindStringSubmatch(text); m != nil {
 			return verb.Usagef("%s is not a flag", verb.MaskPassword(m[1]))
@@ -84,7 +84,7 @@ func Dashed(flag string) string {
 
 // wanted says what a flag's value is.
 func wanted(flags []cli.Flag, name string) string {
-	switch f := FindFlag(flags, name).(type) {
+	switch f := Find(flags, name).(type) {
 	case *cli.BoolFlag:
 		return "true or false"
 	case *cli.IntFlag:
@@ -103,11 +103,11 @@ func wanted(flags []cli.Flag, name string) string {
 	return "a value"
 }
 
-// NoArgument is the error for a flag, with its dashes, that needs a value and has none.
-func NoArgument(flag string, flags []cli.Flag) error {
+// MissingValue is the error for a flag, with its dashes, that needs a value and has none.
+func MissingValue(flag string, flags []cli.Flag) error {
 	name := strings.TrimLeft(flag, "-")
 	what := wanted(flags, name)
-	if f, ok := FindFlag(flags, name).(*cli.IntFlag); ok {
+	if f, ok := Find(flags, name).(*cli.IntFlag); ok {
 		if n, _ := Placeholder(f.Usage); n != "" {
 			what = n + " (" + what + ")"
 		}
@@ -115,7 +115,7 @@ func NoArgument(flag string, flags []cli.Flag) error {
 	return verb.Usagef("flag needs an argument: %s %s", flag, what)
 }
 
-func FindFlag(flags []cli.Flag, name string) cli.Flag {
+func Find(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
 		for _, n := range f.Names() {
 			if n == name {
@@ -171,6 +171,6 @@ func checkOrder(e *verb.Env, c *cli.Context) error {
 // takesValue reports whether the word behind this flag belongs to it.
 func takesValue(flags []cli.Flag, arg string) bool {
 	name := strings.TrimLeft(arg, "-")
-	f, ok := FindFlag(flags, name).(cli.DocGenerationFlag)
+	f, ok := Find(flags, name).(cli.DocGenerationFlag)
 	return ok && WantsValue(f)
 }

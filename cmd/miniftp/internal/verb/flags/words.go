@@ -1,7 +1,10 @@
 package flags
 
 import (
+	"slices"
 	"strings"
+
+	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/verb"
 )
@@ -24,10 +27,26 @@ var Words = map[string][]string{
 	"tls-session-reuse": {"off", "prefer", "require"},
 }
 
-// ItIs is the end of the error for a word that a flag does not take: the words that it
+// OneOf is the end of the error for a word that a flag does not take: the words that it
 // takes, and the one that may be meant.
-func ItIs(flag, word string) string {
+func OneOf(flag, word string) string {
 	words := Words[flag]
 	last := len(words) - 1
 	return "it is " + strings.Join(words[:last], ", ") + " or " + words[last] + verb.DidYouMean(verb.Nearest(word, words))
+}
+
+func VerbNames(verbs []*cli.Command) (all []string) {
+	for _, v := range verbs {
+		all = append(all, v.Name)
+	}
+	return all
+}
+
+// Names are the names of flags.
+func Names[T interface{ Names() []string }](flags []T) []string {
+	var all []string
+	for _, f := range flags {
+		all = append(all, f.Names()[0])
+	}
+	return slices.Clip(all)
 }

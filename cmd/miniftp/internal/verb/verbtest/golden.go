@@ -1,12 +1,18 @@
 package verbtest
 
 import (
+	"encoding/xml"
+	"errors"
 	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/afero"
 )
 
 // Long skips a test that takes more than a moment where the tests run with -short.
@@ -69,5 +75,80 @@ func Golden(t *testing.T, name, got string) {
 func init() {
 	if flag.Lookup("update") == nil { // another test file of this package may have it
 		flag.Bool("update", false, "write the golden files anew")
+	}
+}
+
+// Masked is a picture without what differs from run to run: ports and times. It
+// keeps the columns.
+func Masked(s string) string {
+	s = regexp.MustCompile(`\bin [0-9.]+ m?s, .*/s`).ReplaceAllString(s, "in TIME")
+	return regexp.MustCompile(`\b[0-9]{4,5}\b`).ReplaceAllStringFunc(s, func(p string) string { return strings.Repeat("N", len(p)) })
+}
+
+// AllNames are all files and directories of a server.
+func AllNames(t *testing.T, fsys afero.Fs) (all []string) {
+	t.Helper()
+	err := afero.Walk(fsys, "/", func(path string, _ os.FileInfo, err error) error {
+		if path != "/" {
+			all = append(all, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func Between(t *testing.T, text, mark, table string) string {
+	t.Helper()
+	begin, end := "<!-- "+mark+": begin -->\n", "<!-- "+mark+": end -->"
+	head, rest, ok := strings.Cut(text, begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("README.md has no markers for %s", mark)
+	}
+	return head + begin + table + end + tail
+}
+
+// Words are the texts of an SVG, which has to be well-formed and to hold nothing that
+// runs or loads anything.
+func Words(t *testing.T, svg string) string {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(svg))
+	var all strings.Builder
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return all.String()
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, svg)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			if name := token.Name.Local; !strings.Contains(" svg title style text line rect path ", " "+name+" ") {
+				t.Errorf("there is a <%s>", name)
+			}
+			for _, a := range token.Attr {
+				if strings.HasPrefix(strings.ToLower(a.Name.Local), "on") || strings.Contains(a.Name.Local, "href") {
+					t.Errorf("there is an attribute %s", a.Name.Local)
+				}
+			}
+		case xml.CharData:
+			all.WriteString(string(token) + "\n")
+		}
+	}
+}
+
+// InModule is the path of a file of the module, from the directory of whatever package is tested.
+func InModule(name string) string {
+	for dir := "."; ; dir = filepath.Join("..", dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, name)
+		}
+		if abs, err := filepath.Abs(dir); err != nil || abs == filepath.Dir(abs) {
+			return name
+		}
 	}
 }

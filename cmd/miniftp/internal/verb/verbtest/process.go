@@ -22,8 +22,8 @@ import (
 	"miniftp/ftp/client"
 )
 
-// process is a server in a process of its own, that a test may kill.
-type process struct {
+// Process is a server in a process of its own, that a test may kill.
+type Process struct {
 	t    *testing.T
 	Cmd  *exec.Cmd
 	Addr string
@@ -31,11 +31,11 @@ type process struct {
 	Read []string    // those that await has read
 }
 
-func StartServer(t *testing.T, root string, flags ...string) *process {
+func StartServer(t *testing.T, root string, flags ...string) *Process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
-	p := &process{t: t, log: make(chan string, 100_000)}
+	p := &Process{t: t, log: make(chan string, 100_000)}
 	p.Cmd = exec.CommandContext(ctx, Program(t), append(append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...), root)...)
 	p.Cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	stderr, err := p.Cmd.StderrPipe()
@@ -58,7 +58,7 @@ func StartServer(t *testing.T, root string, flags ...string) *process {
 }
 
 // Await waits for a line with the text.
-func (p *process) Await(text string) string {
+func (p *Process) Await(text string) string {
 	p.t.Helper()
 	limit := time.After(20 * time.Second)
 	for {
@@ -77,7 +77,7 @@ func (p *process) Await(text string) string {
 }
 
 // Ends waits for the process and returns its exit code, -1 if it was killed.
-func (p *process) Ends() int {
+func (p *Process) Ends() int {
 	p.t.Helper()
 	for line := range p.log { // to the end, before Wait closes the pipe
 		p.Read = append(p.Read, line)
@@ -87,7 +87,7 @@ func (p *process) Ends() int {
 }
 
 // Kill is SIGKILL: nothing is put in order.
-func (p *process) Kill() {
+func (p *Process) Kill() {
 	p.t.Helper()
 	if err := p.Cmd.Process.Kill(); err != nil {
 		p.t.Fatal(err)
@@ -95,7 +95,7 @@ func (p *process) Kill() {
 	p.Ends()
 }
 
-func (p *process) Dial() *client.Client {
+func (p *Process) Dial() *client.Client {
 	p.t.Helper()
 	c, err := client.Dial(p.t.Context(), p.Addr, nil)
 	if err != nil {
@@ -144,7 +144,7 @@ func programName() string {
 var bin string
 
 // logIn dials with a user, and returns how it ended.
-func (p *process) logIn(user, password string) (*client.Client, error) {
+func (p *Process) logIn(user, password string) (*client.Client, error) {
 	c, err := client.Dial(p.t.Context(), p.Addr, &client.Options{User: user, Password: password})
 	if err == nil {
 		p.t.Cleanup(func() { _ = c.Close() })
@@ -152,7 +152,7 @@ func (p *process) logIn(user, password string) (*client.Client, error) {
 	return c, err
 }
 
-func (p *process) MustLogIn(user, password string) *client.Client {
+func (p *Process) MustLogIn(user, password string) *client.Client {
 	p.t.Helper()
 	c, err := p.logIn(user, password)
 	if err != nil {
@@ -161,7 +161,7 @@ func (p *process) MustLogIn(user, password string) *client.Client {
 	return c
 }
 
-func (p *process) Refuses(user, password string) {
+func (p *Process) Refuses(user, password string) {
 	p.t.Helper()
 	var reply *ftp.Error
 	if _, err := p.logIn(user, password); !errors.As(err, &reply) {
@@ -170,7 +170,7 @@ func (p *process) Refuses(user, password string) {
 }
 
 // Hangup is a SIGHUP; it waits for what the log says.
-func (p *process) Hangup(says string) string {
+func (p *Process) Hangup(says string) string {
 	p.t.Helper()
 	if err := p.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		p.t.Fatal(err)

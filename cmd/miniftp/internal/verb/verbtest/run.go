@@ -6,15 +6,26 @@ package verbtest
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"math/big"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/afero"
 
+	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
 	"miniftp/ftp/ftptest"
 )
 
@@ -62,4 +73,78 @@ func WriteFile(t *testing.T, name, text string) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// Forest is a tree of n files, three levels deep.
+func Forest(t *testing.T, fsys afero.Fs, root string, n int) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for i := range n {
+		name := fmt.Sprintf("d%d/e%d/f%d", i%3, i%5, i)
+		all[name] = strings.Repeat(name, i)
+		if err := fsys.MkdirAll(filepath.Dir(root+"/"+name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := afero.WriteFile(fsys, root+"/"+name, []byte(all[name]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+func HoldsAll(t *testing.T, fsys afero.Fs, root string, want map[string]string) {
+	t.Helper()
+	for name, text := range want {
+		if b, err := afero.ReadFile(fsys, root+"/"+name); err != nil || string(b) != text {
+			t.Errorf("%s: %d bytes, %v", name, len(b), err)
+		}
+	}
+}
+
+// Logins counts the control connections that a server has had.
+func Logins(s *ftptest.Server) (n int) {
+	for _, e := range s.Events() {
+		if _, ok := e.What.(ftp.LoggedInAs); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// MakeCert is a certificate for a name, signed by parent or, without one, itself.
+func MakeCert(t *testing.T, name string, until time.Time, parent *tls.Certificate) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<60))
+	c := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: until,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IsCA: parent == nil, BasicConstraintsValid: true,
+	}
+	by, sign := c, any(key)
+	if parent != nil {
+		by, sign = parent.Leaf, parent.PrivateKey
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, by, key.Public(), sign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// CertFile writes a new certificate for a name, with its key.
+func CertFile(t *testing.T, file, name string) tls.Certificate {
+	t.Helper()
+	cert := MakeCert(t, name, time.Now().Add(time.Hour), nil)
+	if err := local.SavePEM(file, cert); err != nil {
+		t.Fatal(err)
+	}
+	return cert
 }

@@ -16,21 +16,21 @@ import (
 type InProcess struct {
 	Addr string
 	End  func() (code int)
-	Log  *lockedBuffer
+	Log  *Buffer
 }
 
-type lockedBuffer struct {
+type Buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *lockedBuffer) Write(p []byte) (int, error) {
+func (l *Buffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *lockedBuffer) String() string {
+func (l *Buffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
@@ -41,8 +41,8 @@ func Serve(t *testing.T, verbs []verb.Verb, args ...string) *InProcess {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	url := make(chan string, 1)
-	log := &lockedBuffer{}
-	out := &ServeOutput{Url: url}
+	log := &Buffer{}
+	out := &ServeOutput{URL: url}
 	ended := make(chan int, 1)
 	go func() {
 		ended <- flags.Run(ctx, verbs, append([]string{"miniftp", "serve", "--listen", "127.0.0.1:0"}, args...), verb.Stdio{Out: log, Err: tee{log, out}})
@@ -73,15 +73,15 @@ func (w tee) Write(p []byte) (int, error) {
 type ServeOutput struct {
 	mu  sync.Mutex
 	Buf bytes.Buffer
-	Url chan string
+	URL chan string
 }
 
 func (s *ServeOutput) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if u := announced.Find(b); u != nil && s.Url != nil {
-		s.Url <- string(u)
-		s.Url = nil
+	if u := announced.Find(b); u != nil && s.URL != nil {
+		s.URL <- string(u)
+		s.URL = nil
 	}
 	return s.Buf.Write(b)
 }

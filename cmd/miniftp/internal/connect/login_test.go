@@ -6,7 +6,26 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/cmd/miniftp/internal/verb"
 )
+
+// TestEndlessFiles: no more is read of a file than a person would write.
+func TestEndlessFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "big")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, local.MaxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	for _, read := range []func(string) (string, error){netrcText, passwordFile} {
+		if _, err := read(file); err == nil || !strings.Contains(err.Error(), "it has more than") || verb.ExitCode(err) != verb.ExitLocal {
+			t.Error(err)
+		}
+	}
+}
 
 func TestNetrcLogin(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "netrc")

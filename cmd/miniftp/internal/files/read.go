@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -16,6 +17,87 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
+
+func Cat(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "cat", Usage: "print files", ArgsUsage: "URL...", Flags: connect.Flags(),
+		Description: flags.Examples("Writes files to standard output, as they are.",
+			"miniftp cat ftp://127.0.0.1:2121/README.md",
+			"miniftp cat 'ftp://127.0.0.1:2121/*.md' | wc -l"),
+		Action: func(c *cli.Context) error {
+			if err := verb.WantArgs(c, 1, -1); err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return verb.Usagef("cat prints the files themselves: --json does not go with it")
+			}
+			return connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
+				if f.Path == "" {
+					return verb.Usagef("%s names no file", r)
+				}
+				_, err := k.CopyOut(f.Path, c.Bool("ascii") || r.ASCII, e.Out, nil)
+				return verb.AtSide(r.Join(f.Path), "standard output", err)
+			})
+		},
+	}
+}
+
+func Stat(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "stat", Usage: "tell name, type, size and time", ArgsUsage: "URL...", Flags: connect.Flags(),
+		Description: flags.Examples("Tells what the server knows about a file or directory.",
+			"miniftp stat ftp://127.0.0.1:2121/README.md",
+			"miniftp stat --json ftp://127.0.0.1:2121/docs"),
+		Action: func(c *cli.Context) error {
+			if err := verb.WantArgs(c, 1, -1); err != nil {
+				return err
+			}
+			lines, n := e.NewJSONLines(c), 0
+			err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
+				var err error
+				if f.Entry, err = k.Stat(f.Path); err != nil {
+					return verb.At(r.Join(f.Path), err)
+				}
+				it := listed{cmp.Or(f.Path, "/"), f.Entry}
+				lines.Result(toJSON(it))
+				if n++; lines.On {
+					return nil
+				}
+				if n > 1 {
+					fmt.Fprintln(e.Out)
+				}
+				fmt.Fprint(e.Out, statText(e, it))
+				return nil
+			})
+			if c.NArg() == 1 && !target.NamesSeveral(c.Args().First()) {
+				return e.SayLast(err) // the one object is all
+			}
+			return lines.End(err)
+		},
+	}
+}
+
+func statText(e *verb.Env, it listed) string {
+	j := toJSON(it)
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%-9s %s\n", name, shown(e, value))
+		}
+	}
+	line("name", it.name)
+	line("type", j.Type)
+	if it.Size >= 0 {
+		line("size", strconv.FormatInt(it.Size, 10))
+	}
+	line("modified", j.Modified)
+	line("mode", j.Mode)
+	line("perm", j.Perm)
+	line("owner", j.Owner)
+	line("group", j.Group)
+	line("target", j.Target)
+	return b.String()
+}
 
 func Hash(e *verb.Env) *cli.Command {
 	return &cli.Command{
@@ -45,7 +127,7 @@ func runHash(e *verb.Env, c *cli.Context) error {
 	}
 	algo, ok := algoName(c.String("algo"))
 	if !ok {
-		return verb.Usagef("--algo %q: %s", c.String("algo"), flags.ItIs("algo", strings.ToUpper(c.String("algo"))))
+		return verb.Usagef("--algo %q: %s", c.String("algo"), flags.OneOf("algo", strings.ToUpper(c.String("algo"))))
 	}
 	type sum struct {
 		URL  string `json:"url"`
@@ -71,7 +153,7 @@ func runHash(e *verb.Env, c *cli.Context) error {
 // hashOne asks the server, and reads the file where it can't answer.
 func hashOne(e *verb.Env, k *connect.Link, p, algo string) (digest, by string, err error) {
 	by = "server"
-	err = k.Do(func(cl *client.Client, _ int) (err error) {
+	err = k.Do(func(cl *client.Client) (err error) {
 		_, digest, err = cl.Hash(k.Ctx, p, algo)
 		return err
 	})

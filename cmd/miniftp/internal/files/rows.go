@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -54,11 +56,11 @@ func newRows(e *verb.Env, c *cli.Context) (*rows, error) {
 	}
 	out := &rows{e: e, key: sortKeys[word], text: func(it listed) string { return shownAs(e, it) }, reverse: c.Bool("reverse")}
 	if out.json = c.Bool("json"); out.json {
-		e.JsonFailed = out.fail
+		e.JSONFailed = out.fail
 	}
 	switch {
 	case out.key == nil:
-		return nil, verb.Usagef("--sort %q: %s", word, flags.ItIs("sort", word))
+		return nil, verb.Usagef("--sort %q: %s", word, flags.OneOf("sort", word))
 	case out.json:
 		out.text = jsonText
 		out.stream = word == "name" && !flags.Asked(c, "sort") && !out.reverse
@@ -194,3 +196,40 @@ func (p *rows) end() {
 func jsonText(it listed) string { return verb.JSONLine(toJSON(it)) }
 
 const maxHeld = 8 << 20 // bytes in memory at once
+
+// jsonEntry is one object of ls --json and stat --json.
+type jsonEntry struct {
+	Name     string `json:"name"`
+	Raw      []byte `json:"raw,omitempty"` // the name in base64, if it is not UTF-8
+	Type     string `json:"type"`          // file, dir, link, or other
+	Size     *int64 `json:"size,omitempty"`
+	Modified string `json:"modified,omitempty"` // RFC 3339
+	Mode     string `json:"mode,omitempty"`     // octal
+	Perm     string `json:"perm,omitempty"`     // the MLSx fact
+	Owner    string `json:"owner,omitempty"`
+	Group    string `json:"group,omitempty"`
+	Target   string `json:"target,omitempty"`
+	Unique   string `json:"unique,omitempty"`
+}
+
+func toJSON(it listed) jsonEntry {
+	j := jsonEntry{
+		Name: it.name, Type: it.Type.String(), Perm: it.Perm, Owner: it.Owner, Group: it.Group, Target: it.Target, Unique: it.Unique,
+	}
+	if !utf8.ValidString(it.name) {
+		j.Raw = []byte(it.name)
+	}
+	if it.IsDir() {
+		j.Type = "dir"
+	}
+	if it.Size >= 0 {
+		j.Size = &it.Size
+	}
+	if !it.Modified.IsZero() {
+		j.Modified = it.Modified.UTC().Format(time.RFC3339)
+	}
+	if it.HasMode {
+		j.Mode = fmt.Sprintf("%04o", it.Mode.Perm())
+	}
+	return j
+}

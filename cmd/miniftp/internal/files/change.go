@@ -1,0 +1,224 @@
+package files
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/target"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+func Mkdir(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "mkdir", Usage: "make directories", ArgsUsage: "URL...",
+		Flags: connect.Flags(&cli.BoolFlag{Name: "parents", Aliases: []string{"p"}, Usage: "make its parents too; one that exists is fine"}),
+		Description: flags.Examples("Makes directories.",
+			"miniftp mkdir ftp://127.0.0.1:2121/inbox",
+			"miniftp mkdir -p ftp://127.0.0.1:2121/2026/11/22"),
+		Action: onEach(e, 0, connect.Literal, func(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
+			if f.Path == "" {
+				return verb.Usagef("the URL names no directory")
+			}
+			if c.Bool("parents") {
+				return cl.MakeDirAll(k.Ctx, f.Path)
+			}
+			return cl.MakeDir(k.Ctx, f.Path)
+		}),
+	}
+}
+
+func Chmod(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "chmod", Usage: "set permission bits", ArgsUsage: "MODE URL...", Flags: connect.Flags(),
+		Description: flags.Examples("MODE is octal, as in chmod(1); the server must know SITE CHMOD.",
+			"miniftp chmod 644 ftp://127.0.0.1:2121/copy.md",
+			"miniftp chmod 755 'ftp://127.0.0.1:2121/docs-copy/*'"),
+		Action: func(c *cli.Context) error {
+			if err := verb.WantArgs(c, 2, -1); err != nil {
+				return err
+			}
+			mode, err := fileMode(c.Args().First())
+			if err != nil {
+				return err
+			}
+			return onEach(e, 1, connect.Glob, func(_ *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
+				if f.Path == "" {
+					return verb.Usagef("the URL names no file")
+				}
+				return cl.Chmod(k.Ctx, f.Path, mode)
+			})(c)
+		},
+	}
+}
+
+// fileMode reads an octal mode, its first digit of four for setuid, setgid and sticky.
+func fileMode(s string) (fs.FileMode, error) {
+	n, err := strconv.ParseUint(s, 8, 16)
+	if err != nil || n > 0o7777 {
+		return 0, verb.Usagef("%q is not a mode such as 644 or 0755", s)
+	}
+	mode := fs.FileMode(n & 0o777)
+	for i, bit := range [...]fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
+		if n&(0o1000<<i) != 0 {
+			mode |= bit
+		}
+	}
+	return mode, nil
+}
+
+// onEach is the action of a verb that does one thing to everything its URLs
+// name, from the argument first on, over as many connections as --parallel says.
+func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *connect.Link, *client.Client, connect.Found) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if err := verb.WantArgs(c, first+1, -1); err != nil {
+			return err
+		}
+		lines := e.NewJSONLines(c)
+		work := connect.NewCrew(e, connect.Parallel(c))
+		err := connect.EachFound(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *target.Remote, file connect.Found) error {
+			return work.Do(func() error {
+				err := verb.At(r.Join(file.Path), k.Do(func(cl *client.Client) error { return f(c, k, cl, file) }))
+				if err == nil {
+					lines.ResultAt(r.Join(file.Path))
+				}
+				return err
+			})
+		})
+		return lines.End(err)
+	}
+}
+
+func Rm(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "rm", Usage: "delete files", ArgsUsage: "URL...",
+		Flags: connect.Flags(
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, EnvVars: flags.NoVariable, Usage: "delete directories with all that is in them"},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, EnvVars: flags.NoVariable, Usage: "what is not there is no error"}),
+		Description: flags.Examples("Deletes files, and with -r directories. Links are deleted, never followed.",
+			"miniftp rm ftp://127.0.0.1:2121/copy.md",
+			"miniftp rm -rf ftp://127.0.0.1:2121/docs-copy"),
+		Action: func(c *cli.Context) error {
+			for _, u := range c.Args().Slice() {
+				if r, err := target.Parse(u); err == nil && isTop(r.Path) {
+					return verb.Usagef("rm takes neither the top nor . nor ..: name what is to go")
+				}
+			}
+			how := connect.Glob
+			if c.Bool("force") {
+				how = connect.GlobOrNone
+			}
+			return onEach(e, 0, how, remove)(c)
+		},
+	}
+}
+
+// remove deletes what rm names. A refusal is looked into: servers have one code for what is
+// not there, for a directory and for what may not be deleted.
+func remove(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
+	var err error
+	if c.Bool("recursive") {
+		err = cl.RemoveAll(k.Ctx, f.Path)
+	} else {
+		err = cl.Delete(k.Ctx, f.Path)
+	}
+	var no *ftp.Error
+	if !errors.As(err, &no) || c.Bool("recursive") && !c.Bool("force") {
+		return err
+	}
+	entry, missing := cl.Stat(k.Ctx, f.Path)
+	switch {
+	case c.Bool("force") && errors.Is(missing, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+		return nil
+	case !c.Bool("recursive") && missing == nil && entry.IsDir():
+		return verb.Hinted{Err: err, Text: "is a directory: rm -r deletes it with all that is in it"}
+	}
+	return err
+}
+
+func Mv(e *verb.Env) *cli.Command {
+	return &cli.Command{
+		Name: "mv", Usage: "rename a file or directory", ArgsUsage: "URL NEWPATH|URL", Flags: connect.Flags(),
+		Description: flags.Examples("NEWPATH is a plain path on the same server, from the login directory if relative, or a URL on that server. One that ends in / is a directory: the file is moved into it and keeps its name.",
+			"miniftp mv ftp://127.0.0.1:2121/copy.md docs/",
+			"miniftp mv ftp://127.0.0.1:2121/docs/copy.md ftp://127.0.0.1:2121/copy.md"),
+		Action: func(c *cli.Context) error { return runMv(e, c) },
+	}
+}
+
+func runMv(e *verb.Env, c *cli.Context) error {
+	if err := verb.WantArgs(c, 2, 2); err != nil {
+		return err
+	}
+	k, r, err := connect.OpenURL(e, c, c.Args().First())
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	to, err := newPath(r, c.Args().Get(1))
+	if err != nil {
+		return err
+	}
+	lines := e.NewJSONLines(c)
+	err = k.Do(func(cl *client.Client) error {
+		err := cl.Rename(k.Ctx, r.Path, to)
+		var no *ftp.Error
+		if !errors.As(err, &no) || no.Verb != "RNTO" {
+			return err
+		}
+		if entry, gone := cl.Stat(k.Ctx, to); gone == nil && entry.IsDir() {
+			return verb.Hinted{Err: err, Text: no.Error() + " (" + ftp.Printable(to) + " is a directory: with a / at its end, it is moved into it)"}
+		}
+		return err
+	})
+	if err != nil {
+		return lines.End(verb.At(r.String(), err))
+	}
+	if e.Line == nil { // the shell is silent about what went well
+		e.Note("%s is now %s", ftp.Printable(r.String()), ftp.Printable(r.Join(to)))
+	}
+	lines.Result(struct {
+		Verb string `json:"verb"`
+		URL  string `json:"url"`
+		To   string `json:"to"`
+	}{"mv", r.String(), r.Join(to)})
+	return lines.End(nil)
+}
+
+// newPath returns the path that arg, the second argument of mv, names on r's server.
+func newPath(r *target.Remote, arg string) (string, error) {
+	to := arg
+	into := strings.HasSuffix(arg, "/")
+	if verb.IsURL(arg) {
+		o, err := target.Parse(arg)
+		if err != nil {
+			return "", err
+		}
+		if o.Addr != r.Addr || o.User != "" && o.User != r.User {
+			return "", verb.Usagef("mv works on one server and for one user; to move a file to another server, copy it and then remove it:  miniftp copy %s %s",
+				verb.ShellWord(r.Given()), verb.ShellWord(o.Given()))
+		}
+		to, into = o.Path, into || o.Path == ""
+	}
+	if r.Path == "" || arg == "" || isTop(r.Path) {
+		return "", verb.Usagef("miniftp mv takes URL NEWPATH, and each has to name something")
+	}
+	if into {
+		to = target.Join(to, target.Base(r.Path))
+	}
+	return to, nil
+}
+
+// isTop reports whether a path has no name of its own.
+func isTop(p string) bool {
+	name := path.Base(p)
+	return name == "." || name == ".." || name == "/"
+}
