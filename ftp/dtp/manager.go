@@ -188,6 +188,7 @@ type Opener struct {
 	stance ftp.Stance
 	addr   netip.AddrPort
 	ln     *listener // when it listens
+	called bool      // the peer's call was taken
 	tls    *Security
 
 	standing *Conn // there is nothing to open
@@ -301,12 +302,19 @@ func (o *Opener) Close() {
 	}
 }
 
-// giveBack ends the lease of the port, if there is one.
+// giveBack ends the lease of the port, if there is one. A port that the peer was told and
+// did not call is closed: a call that is still on its way would be taken for that of the
+// next lease, and the caller who was meant would wait in vain.
 func (o *Opener) giveBack() {
-	if o.ln != nil {
+	switch {
+	case o.ln == nil:
+		return
+	case o.called:
 		o.ln.giveBack()
-		o.ln = nil
+	default:
+		o.ln.close()
 	}
+	o.ln = nil
 }
 
 // accept waits for the peer; strangers are dropped and the wait goes on.
@@ -334,6 +342,7 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 		}
 		remote := AddrPort(c.RemoteAddr())
 		if o.guard.mayAccept(remote, o.m.peer) {
+			o.called = true
 			return c, nil
 		}
 		o.m.tell(ftp.StrangerRefused{Remote: remote})

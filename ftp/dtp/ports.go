@@ -233,6 +233,16 @@ func (p *Ports) forget(l *listener) {
 	p.release(l.addr)
 }
 
+// close ends the lease and closes the port.
+func (l *listener) close() {
+	if l.ports == nil {
+		_ = l.TCPListener.Close()
+		return
+	}
+	l.state.Store(taken)
+	l.ports.forget(l)
+}
+
 // giveBack ends the lease: the listener stays open for the next one, or closes.
 func (l *listener) giveBack() {
 	p := l.ports

@@ -104,7 +104,7 @@ func TestRangeIsUsedUpAndReleased(t *testing.T) {
 	check(t, err)
 	o.Close()
 	o.Close()
-	call(t, home, o.addr) // keeps the port busy only as long as nobody leases it
+	refused(t, o.addr)
 	if _, err := ms[2].Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -265,14 +265,11 @@ func (p *Ports) lentOr(ls []*listener, l *listener) netip.AddrPort {
 // A closed listener in the pool is replaced, not handed out.
 func TestDeadStandingListener(t *testing.T) {
 	drains(t)
-	m, _ := manage(t, &Config{Ports: ranged(t, 1)})
-	_, err := m.Listen()
-	check(t, err)
-	check(t, m.next.ln.TCPListener.Close())
-	m.Close()
-	o, addr := listening(t, m)
-	call(t, home, addr)
-	open(t, o)
+	ports := ranged(t, 1)
+	m, _ := manage(t, &Config{Ports: ports})
+	use(t, m)
+	check(t, ports.idle[home][0].TCPListener.Close())
+	use(t, m)
 }
 
 // Who called before the lease is never handed out: not by Open, not by StartNow.
@@ -282,9 +279,7 @@ func TestEarlyCallersAreDrained(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			ports := ranged(t, 1)
 			m, _ := manage(t, &Config{Ports: ports})
-			addr, err := m.Listen()
-			check(t, err)
-			m.Close()
+			addr := use(t, m)
 			var early []*net.TCPConn
 			for range 20 {
 				early = append(early, call(t, home, addr))

@@ -47,7 +47,7 @@ func (o *Opener) startQuick(job Job) *Transfer {
 	if err != nil || !found {
 		return nil
 	}
-	t.quick = true
+	t.quick, o.called = true, true
 	o.giveBack()
 	if o.m.observe != nil {
 		o.m.tell(ftp.DataOpened{Mode: o.Mode(), Stance: o.stance, Local: o.addr, Remote: t.remote, Took: time.Since(start)})
