@@ -163,7 +163,7 @@ func (c *cutter) upload(content []byte, older string) bool {
 		c.reset(d)
 		ctl.want(426)
 	default: // the client is killed
-		c.either(ctl.Conn)
+		c.hangUp(ctl)
 		c.either(d)
 	}
 	return whole
@@ -212,13 +212,22 @@ func (c *cutter) download(got []byte, size int) (_ []byte, whole bool) {
 		c.t.Errorf("%s: %v", c.name, err)
 	}
 	if c.r.IntN(2) == 0 {
-		c.either(ctl.Conn)
+		c.hangUp(ctl)
 		c.either(d)
 		return append(got, b...), false
 	}
 	c.either(d)
 	ctl.want(226, 426) // the rest may have left before the end was known
 	return append(got, b...), false
+}
+
+// hangUp ends the control connection in either way. The server hears of it before anything
+// that follows.
+func (c *cutter) hangUp(ctl *ctl) {
+	if c.r.IntN(2) == 0 {
+		_ = ctl.Conn.(*net.TCPConn).SetLinger(0)
+	}
+	_ = ctl.Close()
 }
 
 // either ends a connection in one of its two ways.
