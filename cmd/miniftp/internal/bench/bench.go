@@ -98,9 +98,6 @@ func Command(e *verb.Env) *cli.Command {
 var notForBench = []string{"ascii", "parallel", "mode", "level", "retries", "rate", "keep-alive", "charset", "explain", "verbose", "record"}
 
 func run(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, 1); err != nil {
-		return err
-	}
 	for _, name := range notForBench {
 		if flags.Asked(c, name) {
 			return verb.Usagef("bench takes no --%s: its client does as little as it can", name)

@@ -53,9 +53,6 @@ type copier struct {
 }
 
 func run(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 2, 2); err != nil {
-		return err
-	}
 	if c.Bool("ascii") || flags.IsOn(c, "active") {
 		return verb.Usagef("copy moves bytes as they are, and each of the two servers may have to listen: neither --ascii nor --active goes with it")
 	}

@@ -54,9 +54,6 @@ func Command(e *verb.Env) *cli.Command {
 }
 
 func run(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 0, 0); err != nil {
-		return err
-	}
 	n, width := c.Int("file-size"), c.Int("width")
 	if n < 0 || n > demoMost {
 		return verb.Usagef("--file-size %d: it is 0 to %d bytes", n, demoMost)

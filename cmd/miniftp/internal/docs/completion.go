@@ -22,9 +22,6 @@ func Completion(e *verb.Env) *cli.Command {
 			"miniftp completion zsh > _miniftp",
 			"miniftp completion fish > miniftp.fish"),
 		Action: func(c *cli.Context) error {
-			if err := verb.WantArgs(c, 1, 1); err != nil {
-				return err
-			}
 			script, ok := completions[c.Args().First()]
 			if !ok {
 				return verb.Usagef("%q is none of bash, zsh and fish", c.Args().First())

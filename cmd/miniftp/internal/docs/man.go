@@ -23,9 +23,6 @@ func Man(e *verb.Env) *cli.Command {
 			"miniftp man > miniftp.1",
 			"miniftp man get | man -l - | cat"),
 		Action: func(c *cli.Context) error {
-			if err := verb.WantArgs(c, 0, 2); err != nil {
-				return err
-			}
 			page := manPage(c.App)
 			if c.NArg() > 0 {
 				verb, verbs := (*cli.Command)(nil), c.App.Commands

@@ -51,9 +51,6 @@ func Command(e *verb.Env) *cli.Command {
 }
 
 func run(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, 1); err != nil {
-		return err
-	}
 	r, err := target.Parse(c.Args().First())
 	if err != nil {
 		return err

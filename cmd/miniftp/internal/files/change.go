@@ -43,9 +43,6 @@ func Chmod(e *verb.Env) *cli.Command {
 			"miniftp chmod 644 ftp://127.0.0.1:2121/copy.md",
 			"miniftp chmod 755 'ftp://127.0.0.1:2121/docs-copy/*'"),
 		Action: func(c *cli.Context) error {
-			if err := verb.WantArgs(c, 2, -1); err != nil {
-				return err
-			}
 			mode, err := fileMode(c.Args().First())
 			if err != nil {
 				return err
@@ -79,9 +76,6 @@ func fileMode(s string) (fs.FileMode, error) {
 // name, from the argument first on, over as many connections as --parallel says.
 func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *connect.Link, *client.Client, connect.Found) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		if err := verb.WantArgs(c, first+1, -1); err != nil {
-			return err
-		}
 		lines := e.NewJSONLines(c)
 		work := connect.NewCrew(e, connect.Parallel(c))
 		err := connect.EachFound(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *target.Remote, file connect.Found) error {
@@ -155,9 +149,6 @@ func Mv(e *verb.Env) *cli.Command {
 }
 
 func runMv(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 2, 2); err != nil {
-		return err
-	}
 	k, r, err := connect.OpenURL(e, c, c.Args().First())
 	if err != nil {
 		return err

@@ -51,9 +51,6 @@ type listed struct {
 }
 
 func runLs(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, -1); err != nil {
-		return err
-	}
 	out, err := newRows(e, c)
 	if err != nil {
 		return err

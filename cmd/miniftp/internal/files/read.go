@@ -25,9 +25,6 @@ func Cat(e *verb.Env) *cli.Command {
 			"miniftp cat ftp://127.0.0.1:2121/README.md",
 			"miniftp cat 'ftp://127.0.0.1:2121/*.md' | wc -l"),
 		Action: func(c *cli.Context) error {
-			if err := verb.WantArgs(c, 1, -1); err != nil {
-				return err
-			}
 			if c.Bool("json") {
 				return verb.Usagef("cat prints the files themselves: --json does not go with it")
 			}
@@ -49,9 +46,6 @@ func Stat(e *verb.Env) *cli.Command {
 			"miniftp stat ftp://127.0.0.1:2121/README.md",
 			"miniftp stat --json ftp://127.0.0.1:2121/docs"),
 		Action: func(c *cli.Context) error {
-			if err := verb.WantArgs(c, 1, -1); err != nil {
-				return err
-			}
 			lines, n := e.NewJSONLines(c), 0
 			err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
 				var err error
@@ -122,9 +116,6 @@ func algoName(s string) (string, bool) {
 }
 
 func runHash(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, -1); err != nil {
-		return err
-	}
 	algo, ok := algoName(c.String("algo"))
 	if !ok {
 		return verb.Usagef("--algo %q: %s", c.String("algo"), flags.OneOf("algo", strings.ToUpper(c.String("algo"))))

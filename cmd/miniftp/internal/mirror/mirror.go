@@ -80,9 +80,6 @@ func (s *side) name(rel string) string {
 }
 
 func run(e *verb.Env, c *cli.Context, all filters) error {
-	if err := verb.WantArgs(c, 2, 2); err != nil {
-		return err
-	}
 	o, err := options(c, all)
 	if err != nil {
 		return err

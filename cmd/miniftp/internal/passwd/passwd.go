@@ -44,9 +44,6 @@ func Command(e *verb.Env) *cli.Command {
 }
 
 func runPasswd(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, 1); err != nil {
-		return err
-	}
 	name, file, perm := c.Args().First(), c.String("file"), c.String("perm")
 	switch {
 	case users.BadName(name) != "":

@@ -42,9 +42,6 @@ func Command(e *verb.Env) *cli.Command {
 }
 
 func runShell(e *verb.Env, c *cli.Context) (err error) {
-	if err := verb.WantArgs(c, 0, 1); err != nil {
-		return err
-	}
 	lines, given := c.String("command"), c.IsSet("command")
 	name := c.String("file")
 	if given && name != "" {

@@ -68,9 +68,6 @@ func runGet(e *verb.Env, c *cli.Context) error {
 	if n := len(args); n > 0 && !verb.IsURL(args[n-1]) {
 		f.local, args = args[n-1], args[:n-1]
 	}
-	if len(args) == 0 && c.NArg() == 0 {
-		return verb.WantArgs(c, 1, -1)
-	}
 	if len(args) == 0 {
 		args = []string{f.local}
 	}

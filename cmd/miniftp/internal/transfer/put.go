@@ -56,9 +56,6 @@ type sender struct {
 }
 
 func runPut(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 2, -1); err != nil {
-		return err
-	}
 	args := c.Args().Slice()
 	locals, url := args[:len(args)-1], args[len(args)-1]
 	for _, l := range locals {

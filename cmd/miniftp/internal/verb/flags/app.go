@@ -9,6 +9,7 @@
 //   - it prints help for any flag that is called h, and in its own form: help.go (TestHelpIsOurs)
 //   - it takes a flag behind an argument for an argument: usage.go refuses it (TestFlagsComeFirst)
 //   - it takes plain seconds for no duration: numbers.go (TestParseDuration)
+//   - it does not count arguments: usage.go does, by ArgsUsage (TestArgumentCount)
 //   - it parts values at commas (TestCommasStay)
 //   - a flag has a variable only if it is named: each gets one (TestVariablesOfFlags)
 //   - an App keeps what one run has set: Run and the shell make one for each line (TestNothingStays)
@@ -115,6 +116,9 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		if err := checkOrder(e, ctx); err != nil {
+			return err
+		}
+		if err := checkCount(ctx); err != nil {
 			return err
 		}
 		e.Quiet = ctx.Bool("quiet")
