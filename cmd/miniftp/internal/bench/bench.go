@@ -300,14 +300,13 @@ func (b *benchmark) run(shown *display) (err error) {
 // the run, if there is one.
 func (b *benchmark) leave(err error) error {
 	left := b.cleanUp()
-	var done verb.Reported
 	switch {
 	case left == nil:
 	case b.ctx.Err() != nil:
 		b.e.Say(b.e.Message(left.Error())) // SayError is silent behind an interrupt
 	case err == nil:
 		return left
-	case errors.As(err, &done):
+	case errors.As(err, new(verb.Reported)):
 		b.e.SayError(left)
 	default:
 		return fmt.Errorf("%w; %s", err, left.Error())

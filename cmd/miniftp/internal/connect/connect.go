@@ -122,8 +122,7 @@ func (k *Link) Retry() client.Retry {
 		Again: func(err error) bool {
 			// A host that can't be found will not be a moment later, unless it was there a
 			// moment ago.
-			var connect *client.ConnectError
-			return client.Temporary(err) || k.Connected.Load() && errors.As(err, &connect)
+			return client.Temporary(err) || k.Connected.Load() && errors.As(err, new(*client.ConnectError))
 		},
 		Told: func(err error, wait time.Duration) { k.Env.Note("%v; trying again in %v", verb.At(k.At, err), wait) },
 	}

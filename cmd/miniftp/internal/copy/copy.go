@@ -230,12 +230,10 @@ func (p *copier) file(from, to string) error {
 		return err
 	})
 	m.Done(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}, err)
-	var no *ftp.Error
-	var one *client.CopyError
-	if errors.As(err, &one) && !p.viaClient && p.from.Opts.TLS != client.NoTLS && client.Temporary(err) {
+	if errors.As(err, new(*client.CopyError)) && !p.viaClient && p.from.Opts.TLS != client.NoTLS && client.Temporary(err) {
 		err = verb.Hinted{Err: err, Text: fmt.Sprintf("%v\n  the servers may not trust each other's certificates: --via-client copies through this program instead", err)}
 	}
-	if errors.As(err, &no) && (no.Verb == "SIZE" || no.Verb == "RETR") && !p.recursive && p.from.IsDir(from) {
+	if no, ok := errors.AsType[*ftp.Error](err); ok && (no.Verb == "SIZE" || no.Verb == "RETR") && !p.recursive && p.from.IsDir(from) {
 		err = verb.Hinted{Err: err, Text: "is a directory: -r copies it with all that is in it"}
 	}
 	direct := !p.viaClient

@@ -49,8 +49,6 @@ func whoForbids(err error, from, to *client.Client) error {
 // settingOf names the setting behind a refusal; "" if it is none.
 func settingOf(one *client.CopyError, cl *client.Client) string {
 	var reply *ftp.Error
-	var open *client.OpenError
-	var host *client.HostError
 	var said ftp.Reply
 	if errors.As(one.Err, &reply) {
 		said = reply.Reply
@@ -58,14 +56,14 @@ func settingOf(one *client.CopyError, cl *client.Client) string {
 	p := productOf(cl, said)
 	dials := reply != nil && (reply.Verb == "PORT" || reply.Verb == "EPRT")
 	switch text := strings.ToLower(said.Text()); {
-	case errors.As(one.Err, &host):
+	case errors.As(one.Err, new(*client.HostError)):
 		return "its public address is not set right; --trust-address believes what it says"
 	case strings.Contains(text, "reuse") || strings.Contains(text, "resume"):
 		if p != nil && p.Settings[product.SessionReuse] != "" {
 			return p.Name + " allows it with " + p.Settings[product.SessionReuse]
 		}
 		return "it wants TLS sessions to be resumed, which another server can't"
-	case errors.As(one.Err, &open), dials && said.Code >= 500, reply != nil && ftp.IsTransfer(reply.Verb) && said.Code == 425:
+	case errors.As(one.Err, new(*client.OpenError)), dials && said.Code >= 500, reply != nil && ftp.IsTransfer(reply.Verb) && said.Code == 425:
 	default:
 		return ""
 	}

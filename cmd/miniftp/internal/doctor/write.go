@@ -33,8 +33,7 @@ func (d *doctor) byWriting(w *wire, c *gridCell, e errand) {
 	name := trialName()
 	e.cmd, e.plain, e.source = ftp.Command{Verb: "STOR", Arg: name}, false, strings.NewReader("miniftp!\r\n")
 	c.written, c.outcome = true, w.run(e)
-	var no *ftp.Error
-	if errors.As(c.err, &no) && no.Code.Class() == ftp.PermanentFail {
+	if no, ok := errors.AsType[*ftp.Error](c.err); ok && no.Code.Class() == ftp.PermanentFail {
 		return // there is no file
 	}
 	_, err := w.do("DELE", name)

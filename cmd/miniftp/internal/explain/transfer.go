@@ -29,8 +29,7 @@ func (t *Talk) transferDone(h ftp.TransferDone) {
 		t.drawReply(t.began)
 		t.began = ftp.Reply{}
 	}
-	var reply *ftp.Error
-	if refused := errors.As(h.Err, &reply) && h.Bytes == 0; (t.opened || t.stands) && !refused {
+	if refused := errors.As(h.Err, new(*ftp.Error)) && h.Bytes == 0; (t.opened || t.stands) && !refused {
 		t.bytes(h)
 	}
 	switch {
@@ -91,7 +90,6 @@ func (t *Talk) bytes(h ftp.TransferDone) {
 // cutShort says why the bytes stopped; nothing if they all went over.
 func cutShort(err error) string {
 	var cut *client.TruncatedError
-	var reply *ftp.Error
 	switch {
 	case err == nil, errors.Is(err, client.ErrUnconfirmed):
 		return ""
@@ -99,7 +97,7 @@ func cutShort(err error) string {
 		return fmt.Sprintf("cut short: %d of %d bytes", cut.Got, cut.Want)
 	case errors.As(err, &cut):
 		return fmt.Sprintf("cut short after %d bytes", cut.Got)
-	case errors.As(err, &reply):
+	case errors.As(err, new(*ftp.Error)):
 		return "" // the reply says it
 	}
 	return Reason(err)
@@ -113,8 +111,7 @@ func (t *Talk) end(h ftp.ControlClosed) {
 		t.lost = &h
 		return
 	}
-	var said *ftp.Error // its reply was drawn
-	if h.Err != nil && !errors.As(h.Err, &said) {
+	if h.Err != nil && !errors.As(h.Err, new(*ftp.Error)) {
 		t.put(t.Pen.failed(rung{label: "control"}, ftp.UserPI, false, Reason(h.Err)))
 	}
 	t.flush()

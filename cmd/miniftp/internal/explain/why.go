@@ -17,13 +17,11 @@ import (
 
 // dataFailed draws a data connection that did not come about.
 func (t *Talk) dataFailed(h ftp.DataFailed) {
-	var guard *dtp.GuardError
-	if errors.As(h.Err, &guard) && t.address.Verb != "" {
+	if errors.As(h.Err, new(*dtp.GuardError)) && t.address.Verb != "" {
 		t.guarded = h.Err // it stands beside the reply that says no
 		return
 	}
-	var no *ftp.Error
-	if errors.As(h.Err, &no) && no.Code/10 != 42 {
+	if no, ok := errors.AsType[*ftp.Error](h.Err); ok && no.Code/10 != 42 {
 		return // the server refused the transfer; nothing is wrong with the connection
 	}
 	us := t.control.Side
@@ -46,9 +44,8 @@ func (t *Talk) dataFailed(h ftp.DataFailed) {
 // failure says in a few words how the data connection failed.
 func (t *Talk) failure(h ftp.DataFailed) string {
 	var no *ftp.Error
-	var guard *dtp.GuardError
 	switch {
-	case errors.As(h.Err, &guard):
+	case errors.As(h.Err, new(*dtp.GuardError)):
 		return "not called"
 	case errors.As(h.Err, &no) && h.Stance == ftp.Listens:
 		return "the server's call did not come"
@@ -90,13 +87,12 @@ func (t *Talk) advice(h ftp.DataFailed) string {
 // told it.
 func (t *Talk) refusedAddress(addr netip.AddrPort, code ftp.Code) string {
 	user, server := t.ends(t.control.Local, t.control.Remote)
-	var guard *dtp.GuardError
 	switch us := t.control.Side; {
 	case us == ftp.UserPI && (code == 500 || code == 502 || code == 522 || addr.Addr() == user.Addr() && !IsPrivate(user.Addr())):
 		return "" // the command is not known there, or the reply says all there is to say
 	case us == ftp.UserPI && IsPrivate(addr.Addr()) && !IsPrivate(server.Addr()):
 		return fmt.Sprintf("the server was told %v, a private address, and sees you come from another one. Use passive mode.", addr.Addr())
-	case us == ftp.UserPI || !errors.As(t.guarded, &guard):
+	case us == ftp.UserPI || !errors.As(t.guarded, new(*dtp.GuardError)):
 		return ""
 	case addr.Addr() == user.Addr():
 		return "a server that calls other services on a client's word is a tool for attacks (RFC 2577)."
@@ -130,15 +126,13 @@ func (t *Talk) once(advice string) string {
 
 // Reason is an error without the addresses and system calls in it: they are drawn.
 func Reason(err error) string {
-	var open *dtp.OpenError
-	if errors.As(err, &open) {
+	if open, ok := errors.AsType[*dtp.OpenError](err); ok {
 		err = open.Err
 	}
 	for op := new(net.OpError); errors.As(err, &op); {
 		err = op.Err
 	}
-	var call *os.SyscallError
-	if errors.As(err, &call) {
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		err = call.Err
 	}
 	return err.Error()

@@ -124,8 +124,7 @@ func remove(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found)
 	} else {
 		err = cl.Delete(k.Ctx, f.Path)
 	}
-	var no *ftp.Error
-	if !errors.As(err, &no) || c.Bool("recursive") && !c.Bool("force") {
+	if !errors.As(err, new(*ftp.Error)) || c.Bool("recursive") && !c.Bool("force") {
 		return err
 	}
 	entry, missing := cl.Stat(k.Ctx, f.Path)

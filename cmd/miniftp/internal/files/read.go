@@ -148,9 +148,8 @@ func hashOne(e *verb.Env, k *connect.Link, p, algo string) (digest, by string, e
 		_, digest, err = cl.Hash(k.Ctx, p, algo)
 		return err
 	})
-	var reply *ftp.Error
 	unsupported := errors.Is(err, errors.ErrUnsupported)
-	if errors.As(err, &reply) && (reply.Code == 500 || reply.Code == 501 || reply.Code == 502 || reply.Code == 504) {
+	if reply, ok := errors.AsType[*ftp.Error](err); ok && (reply.Code == 500 || reply.Code == 501 || reply.Code == 502 || reply.Code == 504) {
 		unsupported = true
 	}
 	if unsupported {

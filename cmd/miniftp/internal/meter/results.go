@@ -107,9 +107,7 @@ func (t Result) withRaw() Result {
 // AddFailure is add for what failed before there was a transfer. An error that has a line
 // already gets no other one.
 func (r *Results) AddFailure(t Result, err error) error {
-	var told verb.Reported
-	var done verb.Rowed
-	if err == nil || errors.As(err, &told) || errors.As(err, &done) {
+	if err == nil || errors.As(err, new(verb.Reported)) || errors.As(err, new(verb.Rowed)) {
 		return err
 	}
 	return r.Add(t, err)

@@ -251,8 +251,7 @@ func (s *side) isDir() error {
 		return nil
 	}
 	err := s.k.Retry().Do(s.k.Ctx, func(int) error { return fsys.CheckRoot() })
-	var no *fs.PathError
-	if errors.As(err, &no) { // the server has its own words for it
+	if errors.As(err, new(*fs.PathError)) { // the server has its own words for it
 		err = s.k.Do(func(cl *client.Client) error { return cl.ChangeDir(s.k.Ctx, s.r.Path) })
 	}
 	if err != nil {

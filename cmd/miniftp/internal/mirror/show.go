@@ -142,8 +142,7 @@ func (s *display) explain(err error) error {
 	if m.Dst {
 		side = s.dst
 	}
-	var local *client.LocalError
-	if errors.As(m.Err, &local) {
+	if errors.As(m.Err, new(*client.LocalError)) {
 		return verb.LocalProblem(side.name(m.Path), m.Err)
 	}
 	inner := m.Err

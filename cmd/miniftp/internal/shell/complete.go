@@ -226,9 +226,7 @@ func (s *session) remoteNames(dir string) (all []listedName) {
 	defer cancel()
 	err := s.k.Pool.Do(ctx, func(cl *client.Client) error {
 		for e, err := range cl.List(ctx, dir) {
-			var line *ftp.LineError
-			var name *client.NameError
-			if errors.As(err, &line) || errors.As(err, &name) {
+			if errors.As(err, new(*ftp.LineError)) || errors.As(err, new(*client.NameError)) {
 				continue
 			}
 			if err != nil {

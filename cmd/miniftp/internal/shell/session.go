@@ -178,8 +178,7 @@ func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
 	home := ""
 	err := now.Do(func(cl *client.Client) error {
 		dir, err := cl.Pwd(ctx)
-		var no *ftp.Error
-		if errors.As(err, &no) && cl.Alive() {
+		if errors.As(err, new(*ftp.Error)) && cl.Alive() {
 			return nil // it has no PWD
 		}
 		if path.IsAbs(dir) { // others are relative to the login, as VMS has no such paths

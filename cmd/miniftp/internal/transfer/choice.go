@@ -82,9 +82,8 @@ func (f *fetcher) keeps(k *connect.Link, file connect.Found, local string) (why 
 			there, err = cl.ModTime(k.Ctx, file.Path)
 			return err
 		})
-		var no *ftp.Error
 		switch {
-		case errors.As(err, &no) && !errors.Is(err, fs.ErrNotExist):
+		case errors.As(err, new(*ftp.Error)) && !errors.Is(err, fs.ErrNotExist):
 			return "", errNoTime
 		case err != nil:
 			return "", err

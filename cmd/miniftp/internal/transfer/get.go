@@ -171,8 +171,7 @@ func (f *fetcher) fetchPath(k *connect.Link, r *target.Remote, file connect.Foun
 // named fetches one file that a URL named, or tells that it is a directory.
 func (f *fetcher) named(k *connect.Link, r *target.Remote, file connect.Found) error {
 	err := f.file(k, r, file, f.target(target.Base(file.Path)))
-	var no *ftp.Error
-	if errors.As(err, &no) && no.Verb == "RETR" && file.Entry.Type == ftp.UnknownEntry && k.IsDir(file.Path) {
+	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "RETR" && file.Entry.Type == ftp.UnknownEntry && k.IsDir(file.Path) {
 		return verb.At(r.Join(file.Path), verb.Hinted{Err: err, Text: no.Error() + " (-r fetches it with all that is in it)"})
 	}
 	return err

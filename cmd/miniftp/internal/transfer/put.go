@@ -183,8 +183,7 @@ func (s *sender) file(local localFile, to string, sure bool) error {
 		return s.kept(t, local.info.Size(), verb.At(t.URL, err))
 	}
 	res, err := s.upload(local.name, to)
-	var no *ftp.Error
-	if errors.As(err, &no) && no.Verb == "STOR" {
+	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "STOR" {
 		if !sure && s.k.IsDir(to) {
 			return s.file(local, target.Join(to, filepath.Base(local.name)), true)
 		}

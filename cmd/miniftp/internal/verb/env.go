@@ -79,12 +79,10 @@ func (e *Env) Say(line string) {
 
 // SayError prints an error, once; what an interrupt brings about is not one.
 func (e *Env) SayError(err error) {
-	var done Reported
-	if errors.As(err, &done) || e.Ctx.Err() != nil {
+	if errors.As(err, new(Reported)) || e.Ctx.Err() != nil {
 		return
 	}
-	var local *client.LocalError
-	if e.Line != nil && e.Line.Piped() && errors.As(err, &local) && errors.Is(err, syscall.EPIPE) {
+	if e.Line != nil && e.Line.Piped() && errors.As(err, new(*client.LocalError)) && errors.Is(err, syscall.EPIPE) {
 		return // the status of the program tells what matters
 	}
 	e.Say(e.Message(strings.TrimSpace(err.Error())))

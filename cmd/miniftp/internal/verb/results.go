@@ -82,12 +82,10 @@ var failureKinds = map[int]string{
 func NewFailure(verb string, err error) *Failure {
 	f := &Failure{Verb: verb, Error: strings.TrimSpace(err.Error()), Exit: ExitCode(err)}
 	f.Kind = failureKinds[f.Exit]
-	var where *placed
-	if errors.As(err, &where) && IsURL(where.where) {
+	if where, ok := errors.AsType[*placed](err); ok && IsURL(where.where) {
 		f.URL = where.where
 	}
-	var reply *ftp.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[*ftp.Error](err); ok {
 		f.Reply = reply.Reply.String()
 	}
 	return f
@@ -150,8 +148,7 @@ type Rowed struct{ error }
 func (r Rowed) Unwrap() error { return r.error }
 
 func (l *JSONLines) fail(err error) {
-	var done Rowed
-	if errors.As(err, &done) {
+	if errors.As(err, new(Rowed)) {
 		return
 	}
 	l.Mu.Lock()
