@@ -168,17 +168,8 @@ func (b *benchmark) prepare(c *cli.Context) error {
 	} else if err = b.resolve(port, c.Bool("yes")); err != nil {
 		return err
 	}
-	k, err := connect.Open(b.e, c, b.r)
-	if err != nil {
+	if b.opts, err = connect.ByHand(b.e, c, b.r); err != nil {
 		return err
-	}
-	k.Close() // connections are made by hand
-	b.opts = k.Opts
-	if b.opts.User == "" {
-		b.opts.User = "anonymous"
-	}
-	if b.opts.Password == "" && connect.IsAnonymous(b.opts.User) {
-		b.opts.Password = "anonymous@"
 	}
 	debug.SetGCPercent(400) // memory is no matter here; the processor is the server's
 	return nil

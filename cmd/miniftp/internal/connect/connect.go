@@ -5,6 +5,7 @@
 package connect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,6 +82,22 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 	}
 	k.Pool = client.NewPool(r.Addr, &k.Opts, Parallel(c))
 	return k, nil
+}
+
+// ByHand returns the options of a connection to r's server for a verb that makes its connections
+// itself. Without a user the login is anonymous.
+func ByHand(e *verb.Env, c *cli.Context, r *target.Remote) (client.Options, error) {
+	k, err := Open(e, c, r)
+	if err != nil {
+		return client.Options{}, err
+	}
+	k.Close()
+	o := k.Opts
+	o.User = cmp.Or(o.User, "anonymous")
+	if o.Password == "" && IsAnonymous(o.User) {
+		o.Password = "anonymous@"
+	}
+	return o, nil
 }
 
 // OpenURL is open for a verb's argument.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,24 +86,16 @@ func newDoctor(e *verb.Env, c *cli.Context, r *target.Remote) (*doctor, error) {
 	if r.Scheme == "ftp" { // which is tried under TLS, too
 		secure.Scheme = "ftpes"
 	}
-	k, err := connect.Open(e, c, &secure)
+	opts, err := connect.ByHand(e, c, &secure)
 	if err != nil {
 		return nil, err
 	}
-	k.Close() // connections are made by hand
-	opts := k.Opts
 	x := &exam{url: r.String(), scheme: r.Scheme, path: r.Path, secret: !connect.IsAnonymous(opts.User), trusting: c.Bool("insecure")}
 	if r.Scheme == "ftp" && c.Bool("tls") {
 		x.scheme = "ftpes"
 	}
 	if x.host, x.port, err = net.SplitHostPort(r.Addr); err != nil {
 		return nil, err
-	}
-	if opts.User == "" {
-		opts.User = "anonymous"
-	}
-	if opts.Password == "" && connect.IsAnonymous(opts.User) {
-		opts.Password = "anonymous@"
 	}
 	s := &setup{opts: opts, host: x.host, observer: opts.Observer}
 	if lo, hi := opts.ActivePorts[0], opts.ActivePorts[1]; lo != 0 {
@@ -296,11 +289,8 @@ func (x *exam) tlsWords() string {
 // versions are those of TLS that came about.
 func (x *exam) versions() (all []string) {
 	for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		for _, r := range x.rows {
-			if r.corner.version == v && r.stage == inside {
-				all = append(all, tls.VersionName(v))
-				break
-			}
+		if slices.ContainsFunc(x.rows, func(r *gridRow) bool { return r.corner.version == v && r.stage == inside }) {
+			all = append(all, tls.VersionName(v))
 		}
 	}
 	return all
