@@ -247,19 +247,8 @@ func Sections(c *cli.Command) []Section {
 // Categorize says in which section of the help flags stand.
 func Categorize(title string, flags ...cli.Flag) []cli.Flag {
 	for _, f := range flags {
-		switch f := f.(type) {
-		case *cli.BoolFlag:
-			f.Category = title
-		case *cli.StringFlag:
-			f.Category = title
-		case *cli.StringSliceFlag:
-			f.Category = title
-		case *cli.IntFlag:
-			f.Category = title
-		case *DurationFlag:
-			f.Category = title
-		case *cli.GenericFlag:
-			f.Category = title
+		if _, category := attributes(f); category != nil {
+			*category = title
 		}
 	}
 	return flags
