@@ -165,9 +165,7 @@ func (d *demo) fetch(mode ftp.DataMode, columns int) (picture string, err error)
 	see := watch.Observers{explain.NewLadder(&drawn, columns)}
 	if d.picture != nil {
 		d.picture.Heading(mode.String() + " mode")
-		l := explain.NewLadder(io.Discard, explain.PictureColumns)
-		l.Page = d.picture
-		see = append(see, l)
+		see = append(see, d.picture.Ladder())
 	}
 	cl, err := client.Dial(d.ctx, d.addr, &client.Options{Mode: mode, Observer: see})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // secured draws a TLS handshake. The client is the TLS client whoever dialed: of
 // all the roles only listening and dialing are ever reversed.
-func (t *Talk) secured(s ftp.TLS) {
+func (t *talk) secured(s ftp.TLS) {
 	how := s.Version
 	if s.Resumed {
 		how += ", resumed"
@@ -23,7 +23,7 @@ func (t *Talk) secured(s ftp.TLS) {
 }
 
 // transferDone draws the bytes, then what waited for them.
-func (t *Talk) transferDone(h ftp.TransferDone) {
+func (t *talk) transferDone(h ftp.TransferDone) {
 	t.drawNext()
 	if t.began.Code != 0 { // there is no data connection to stand below
 		t.drawReply(t.began)
@@ -53,7 +53,7 @@ func (t *Talk) transferDone(h ftp.TransferDone) {
 }
 
 // bytes draws the double arrow, from the sender to the receiver.
-func (t *Talk) bytes(h ftp.TransferDone) {
+func (t *talk) bytes(h ftp.TransferDone) {
 	took, speed := "in "+term.Span(h.Took), ""
 	if h.Bytes > 0 {
 		speed = term.Rate(h.Bytes, h.Took)
@@ -105,7 +105,7 @@ func cutShort(err error) string {
 
 // end draws why the control connection is gone, unless it ended by QUIT. A
 // transfer that it takes along is drawn first.
-func (t *Talk) end(h ftp.ControlClosed) {
+func (t *talk) end(h ftp.ControlClosed) {
 	t.unanswered()
 	if t.busy != "" && t.control.Side == ftp.UserPI {
 		t.lost = &h
@@ -115,5 +115,5 @@ func (t *Talk) end(h ftp.ControlClosed) {
 		t.put(t.Pen.failed(rung{label: "control"}, ftp.UserPI, false, Reason(h.Err)))
 	}
 	t.flush()
-	delete(t.Talks, t.control.ID)
+	delete(t.talks, t.control.ID)
 }

@@ -16,7 +16,7 @@ import (
 // This file puts what went wrong into words, and says what helps.
 
 // dataFailed draws a data connection that did not come about.
-func (t *Talk) dataFailed(h ftp.DataFailed) {
+func (t *talk) dataFailed(h ftp.DataFailed) {
 	if errors.As(h.Err, new(*dtp.GuardError)) && t.address.Verb != "" {
 		t.guarded = h.Err // it stands beside the reply that says no
 		return
@@ -42,7 +42,7 @@ func (t *Talk) dataFailed(h ftp.DataFailed) {
 }
 
 // failure says in a few words how the data connection failed.
-func (t *Talk) failure(h ftp.DataFailed) string {
+func (t *talk) failure(h ftp.DataFailed) string {
 	var no *ftp.Error
 	switch {
 	case errors.As(h.Err, new(*dtp.GuardError)):
@@ -58,7 +58,7 @@ func (t *Talk) failure(h ftp.DataFailed) string {
 }
 
 // advice says who can do what about it.
-func (t *Talk) advice(h ftp.DataFailed) string {
+func (t *talk) advice(h ftp.DataFailed) string {
 	var guard *dtp.GuardError
 	told, peer := t.offer.Addr.Addr(), t.control.Remote.Addr()
 	unreachable := IsPrivate(told) && !IsPrivate(peer)
@@ -85,7 +85,7 @@ func (t *Talk) advice(h ftp.DataFailed) string {
 
 // refusedAddress says why a server does not call the address that PORT or EPRT
 // told it.
-func (t *Talk) refusedAddress(addr netip.AddrPort, code ftp.Code) string {
+func (t *talk) refusedAddress(addr netip.AddrPort, code ftp.Code) string {
 	user, server := t.ends(t.control.Local, t.control.Remote)
 	switch us := t.control.Side; {
 	case us == ftp.UserPI && (code == 500 || code == 502 || code == 522 || addr.Addr() == user.Addr() && !IsPrivate(user.Addr())):
@@ -103,7 +103,7 @@ func (t *Talk) refusedAddress(addr netip.AddrPort, code ftp.Code) string {
 }
 
 // stranger draws a call that was not the peer's.
-func (t *Talk) stranger(h ftp.StrangerRefused) {
+func (t *talk) stranger(h ftp.StrangerRefused) {
 	us := t.control.Side
 	r := rung{label: "data", left: t.onLeft(t.offer.Addr, "listens"), notes: []string{
 		fmt.Sprintf("%v is not the server: it was hung up on, and the wait goes on.", h.Remote.Addr()),
@@ -116,7 +116,7 @@ func (t *Talk) stranger(h ftp.StrangerRefused) {
 }
 
 // once is advice, unless it was just given.
-func (t *Talk) once(advice string) string {
+func (t *talk) once(advice string) string {
 	if advice == t.advised {
 		return ""
 	}
