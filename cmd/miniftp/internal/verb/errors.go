@@ -81,9 +81,6 @@ func Cause(err error) error {
 	}
 }
 
-// Interrupted reports whether the user has had enough.
-func Interrupted(ctx context.Context) bool { return ctx.Err() != nil }
-
 // ErrStopped is the end that was asked for: exit 0.
 var ErrStopped = errors.New("stopped")
 
