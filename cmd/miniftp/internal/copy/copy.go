@@ -77,11 +77,7 @@ func run(e *verb.Env, c *cli.Context) error {
 	if p.recursive {
 		p.meter.Total(true)
 	}
-	err := p.run()
-	p.meter.Wait()
-	err = verb.FirstError(err, p.left.Tell())
-	p.meter.SumUp("copied")
-	return p.json.End(err, p.meter)
+	return p.json.End(p.run(), p.left, p.meter, "copied")
 }
 
 // rewire gives both links what only copy has: whom to trust, and a ladder with three

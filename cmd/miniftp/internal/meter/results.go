@@ -113,9 +113,13 @@ func (r *Results) AddFailure(t Result, err error) error {
 	return r.Add(t, err)
 }
 
-// End prints the summary, with what the meter has counted, unless all is said by the line
-// of the one file that was asked for. It returns err.
-func (r *Results) End(err error, m *Meter) error {
+// End ends the bars of m and tells what was left out. Then it prints the summary, in which done is
+// what was done to each file, unless all is said by the line of the one file that was asked for.
+// It returns err, or the error of --strict.
+func (r *Results) End(err error, left *verb.Omissions, m *Meter, done string) error {
+	m.Wait()
+	err = verb.FirstError(err, left.Tell())
+	m.sumUp(done)
 	if r.On && r.one {
 		err = r.E.SayLast(err)
 		if r.Done+r.Failed == 1 {

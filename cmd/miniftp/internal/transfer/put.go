@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/spf13/afero"
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/connect"
@@ -38,21 +37,10 @@ func Put(e *verb.Env) *cli.Command {
 
 // sender is one run of put.
 type sender struct {
-	e         *verb.Env
-	fs        afero.Fs
-	k         *connect.Link
-	remote    *target.Remote
-	meter     *meter.Meter
-	resume    bool
-	ascii     bool
-	recursive bool
-	times     bool // files keep theirs
-	choice
-	left    *verb.Omissions
-	intoDir bool // the URL names a directory
-	results *meter.Results
-	crew    *connect.Crew
-	taken   connect.Targets
+	batch
+	k      *connect.Link
+	remote *target.Remote
+	times  bool // files keep theirs
 }
 
 func runPut(e *verb.Env, c *cli.Context) error {
@@ -66,7 +54,7 @@ func runPut(e *verb.Env, c *cli.Context) error {
 			return verb.Usagef("- (standard input) is sent alone, to a file name in the URL; a file of that name is ./-")
 		}
 	}
-	choice, err := choiceOf(c)
+	b, err := newBatch(e, c)
 	if err != nil {
 		return err
 	}
@@ -78,11 +66,10 @@ func runPut(e *verb.Env, c *cli.Context) error {
 		return err
 	}
 	defer k.Close()
-	s := &sender{
-		e: e, fs: afero.NewOsFs(), k: k, remote: r, resume: c.Bool("resume"), ascii: c.Bool("ascii") || r.ASCII,
-		recursive: c.Bool("recursive"), times: !c.Bool("no-times"), choice: choice, left: e.NewOmissions(c), results: meter.NewResults(e, c), crew: connect.NewCrew(e, connect.Parallel(c)), taken: connect.Targets{},
-	}
-	s.left.Emit = func(local, why string) { s.results.Omit(meter.Result{Local: local}, why) }
+	s := &sender{batch: b, k: k, remote: r, times: !c.Bool("no-times")}
+	s.ascii = s.ascii || r.ASCII
+	s.crew = connect.NewCrew(e, connect.Parallel(c))
+	s.report(c, func(local string) meter.Result { return meter.Result{Local: local} })
 	s.intoDir = r.Path == "" || strings.HasSuffix(r.Path, "/") || len(locals) > 1
 	s.meter = meter.New(e, c)
 	if s.recursive || len(locals) > 1 {
@@ -98,10 +85,7 @@ func runPut(e *verb.Env, c *cli.Context) error {
 	default:
 		err = s.all(locals)
 	}
-	s.meter.Wait()
-	err = verb.FirstError(err, s.left.Tell())
-	s.meter.SumUp("sent")
-	return s.results.End(err, s.meter)
+	return s.results.End(err, s.left, s.meter, "sent")
 }
 
 // all sends the arguments, one after the other.
@@ -130,7 +114,7 @@ func (s *sender) stdin() error {
 	t := meter.Result{URL: s.remote.String(), Local: "-"}
 	if why, err := s.keeps(nil, s.remote.Path); why != "" || err != nil {
 		t.LeftOut = why
-		return s.kept(t, 0, verb.At(t.URL, err))
+		return s.kept(t, t.URL, 0, verb.At(t.URL, err))
 	}
 	s.k.Retries = 0
 	s.e.Resume = ""
@@ -180,7 +164,7 @@ func (s *sender) file(local localFile, to string, sure bool) error {
 	why, err := s.keeps(local.info, to)
 	if why != "" || err != nil {
 		t.LeftOut = why
-		return s.kept(t, local.info.Size(), verb.At(t.URL, err))
+		return s.kept(t, t.URL, local.info.Size(), verb.At(t.URL, err))
 	}
 	res, err := s.upload(local.name, to)
 	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "STOR" {
