@@ -598,7 +598,7 @@ func replyText(err error) string {
 func sentence(s string) string {
 	s = strings.TrimSpace(ftp.Printable(s))
 	if term.Cells(s) > 120 {
-		s = term.Screen.Truncate(s, 120, "...")
+		s = term.Truncate(s, 120, "...")
 	}
 	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
 		return s

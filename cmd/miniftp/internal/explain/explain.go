@@ -243,7 +243,7 @@ func (t *talk) named(c ftp.Command) string {
 	text := t.Pen.Clean(strings.TrimSpace(c.Verb + " " + c.Arg))
 	if over := term.Cells(text) - (arrowAt - gap); over > 0 {
 		room := arrowAt - gap - term.Cells(c.Verb+" "+t.Pen.more)
-		return c.Verb + " " + t.Pen.more + term.Screen.TruncateLeft(text, term.Cells(text)-room, "")
+		return c.Verb + " " + t.Pen.more + term.TruncateLeft(text, term.Cells(text)-room)
 	}
 	return text
 }

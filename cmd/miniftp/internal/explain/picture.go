@@ -264,7 +264,7 @@ func textAt(b *bytes.Buffer, x, y int, class, anchor, text string) {
 	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="%s" class="%s">%s</text>`+"\n", x, y, anchor, class, escaped(text))
 }
 
-func fitted(s string, columns int) string { return term.Screen.Truncate(s, columns, "…") }
+func fitted(s string, columns int) string { return term.Truncate(s, columns, "…") }
 
 // escaped is text for XML.
 func escaped(s string) string {

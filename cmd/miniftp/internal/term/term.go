@@ -67,9 +67,17 @@ func UTF8() bool {
 	return runtime.GOOS == "windows"
 }
 
-var Screen = &runewidth.Condition{StrictEmojiNeutral: true} // lines are one cell wide, in every locale
+// screen takes the characters of lines and boxes for one column wide, in every locale.
+var screen = &runewidth.Condition{StrictEmojiNeutral: true}
 
-func Cells(s string) int { return Screen.StringWidth(s) }
+// Cells returns the number of columns that s takes.
+func Cells(s string) int { return screen.StringWidth(s) }
+
+// Truncate cuts s to n columns, the last of which are tail if anything is cut.
+func Truncate(s string, n int, tail string) string { return screen.Truncate(s, n, tail) }
+
+// TruncateLeft cuts the first n columns off s.
+func TruncateLeft(s string, n int) string { return screen.TruncateLeft(s, n, "") }
 
 // Pad fills s with blanks up to n columns.
 func Pad(s string, n int) string { return s + strings.Repeat(" ", max(n-Cells(s), 0)) }
@@ -93,7 +101,7 @@ func Wrap(text string, width int) []string {
 				line = ""
 				continue
 			}
-			head := Screen.Truncate(word, width, "")
+			head := Truncate(word, width, "")
 			if head == "" {
 				head = word // one character, wider than the column
 			}
@@ -119,8 +127,8 @@ func Fit(s string, n int) string {
 	if !UTF8() {
 		dots = "~"
 	}
-	head := Screen.Truncate(s, n/3, "")
-	tail := Screen.TruncateLeft(s, Cells(s)-(n-1-Cells(head)), "")
+	head := Truncate(s, n/3, "")
+	tail := TruncateLeft(s, Cells(s)-(n-1-Cells(head)))
 	return head + dots + strings.TrimLeft(tail, " ") // half a wide character leaves a blank
 }
 
