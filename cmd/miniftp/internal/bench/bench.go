@@ -66,6 +66,7 @@ type benchmark struct {
 	status *status
 }
 
+// Command returns the verb bench.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "bench", Usage: "measure a server under load", ArgsUsage: "URL",
@@ -115,7 +116,7 @@ func run(e *verb.Env, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := whileRead(e, c.Context)
+	ctx, stop := whileRead(c.Context, e)
 	defer stop()
 	b := &benchmark{
 		load: l, e: e, ctx: ctx, r: r, target: target,
@@ -136,7 +137,7 @@ func run(e *verb.Env, c *cli.Context) error {
 
 // whileRead returns a context that ends when standard output can't be written any more.
 // Until stop is called, a closed pipe does not end the program at once.
-func whileRead(e *verb.Env, parent context.Context) (ctx context.Context, stop func()) {
+func whileRead(parent context.Context, e *verb.Env) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)

@@ -25,7 +25,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Link is a server that verbs work with, through do: it takes a connection out of a
+// Link is a server that verbs work with, through Do: it takes a connection out of a
 // pool of at most --parallel, dials if need be, and dials again after one broke. It is
 // safe for concurrent use.
 type Link struct {
@@ -100,7 +100,7 @@ func ByHand(e *verb.Env, c *cli.Context, r *target.Remote) (client.Options, erro
 	return o, nil
 }
 
-// OpenURL is open for a verb's argument.
+// OpenURL is Open for an argument of a verb.
 func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *target.Remote, error) {
 	r, err := target.Parse(url)
 	if err != nil {
@@ -145,6 +145,7 @@ func (k *Link) Retry() client.Retry {
 	}
 }
 
+// Close closes the connections of k, unless they are the shell's.
 func (k *Link) Close() {
 	if !k.Lent {
 		_ = k.Pool.Close()
@@ -208,7 +209,7 @@ func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
 	return all, all.Add(one)
 }
 
-// eachPath is each for what a URL names.
+// eachPath is verb.Each for what a URL names.
 func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) error {
 	defer files.Close()
 	var first error
@@ -231,9 +232,12 @@ func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) 
 type Naming int
 
 const (
-	Literal    Naming = iota
-	Glob              // one that nothing matches is an error
-	GlobOrNone        // one that nothing matches names nothing
+	// Literal takes a URL for a name.
+	Literal Naming = iota
+	// Glob takes it for a pattern. One that nothing matches is an error.
+	Glob
+	// GlobOrNone is Glob, but a pattern that nothing matches names nothing.
+	GlobOrNone
 )
 
 // EachURL runs f for everything that the URLs name, over as few control

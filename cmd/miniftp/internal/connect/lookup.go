@@ -43,6 +43,7 @@ func PlainCause(err error) error {
 	return err
 }
 
+// TCPAddr returns the address of a TCP connection's end, the zero value if it has none.
 func TCPAddr(a net.Addr) netip.AddrPort {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {

@@ -23,6 +23,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Command returns the verb copy.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "copy", Usage: "copy from server to server", ArgsUsage: "URL URL",
@@ -157,8 +158,8 @@ func (p *copier) tree(from, to string) error {
 		return err
 	}
 	defer entries.Close()
-	for f := range entries.All() {
-		if f.Type == ftp.FileEntry {
+	for f, err := range entries.All() {
+		if err == nil && f.Type == ftp.FileEntry {
 			p.meter.Expect(f.Size)
 		}
 	}

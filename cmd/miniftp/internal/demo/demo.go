@@ -37,6 +37,7 @@ const (
 	leastWidth  = 44
 )
 
+// Command returns the verb demo.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "demo", Usage: "see FTP's role reversal: one file, fetched in both modes",

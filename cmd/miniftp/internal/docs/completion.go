@@ -11,6 +11,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
+// Completion returns the verb completion.
 func Completion(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "completion", Usage: "print what lets a shell complete verbs and flags", ArgsUsage: "bash|zsh|fish",

@@ -32,6 +32,7 @@ import (
 // replyTimeout is the --timeout of doctor: it waits for many things that never come.
 const replyTimeout = 5 * time.Second
 
+// Command returns the verb doctor.
 func Command(e *verb.Env) *cli.Command {
 	all := connect.Flags(&cli.BoolFlag{Name: "write", Usage: "try an upload, too: a small file under a random name in the directory of the URL, which is removed again"})
 	for _, f := range all {

@@ -91,7 +91,7 @@ func isGone(err error) bool {
 	return errors.As(err, &no) && no.Code == 550
 }
 
-// remains says what became of the file, for people.
+// String says what became of the file, for people.
 func (o *written) String() string {
 	switch {
 	case o.err != nil:

@@ -39,6 +39,7 @@ type Pen struct {
 	Tag    int  // columns for the session's label; 0: none
 }
 
+// NewPen returns a pen for lines of that many columns.
 func NewPen(width int, inASCII, colour bool) Pen {
 	p := Pen{glyphs: lines, Width: width, ascii: inASCII, colour: colour}
 	if inASCII {

@@ -17,6 +17,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Mkdir returns the verb mkdir.
 func Mkdir(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "mkdir", Usage: "make directories", ArgsUsage: "URL...",
@@ -36,6 +37,7 @@ func Mkdir(e *verb.Env) *cli.Command {
 	}
 }
 
+// Chmod returns the verb chmod.
 func Chmod(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "chmod", Usage: "set permission bits", ArgsUsage: "MODE URL...", Flags: connect.Flags(),
@@ -91,6 +93,7 @@ func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *co
 	}
 }
 
+// Rm returns the verb rm.
 func Rm(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "rm", Usage: "delete files", ArgsUsage: "URL...",
@@ -137,6 +140,7 @@ func remove(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found)
 	return err
 }
 
+// Mv returns the verb mv.
 func Mv(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "mv", Usage: "rename a file or directory", ArgsUsage: "URL NEWPATH|URL", Flags: connect.Flags(),

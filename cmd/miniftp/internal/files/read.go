@@ -18,6 +18,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Cat returns the verb cat.
 func Cat(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "cat", Usage: "print files", ArgsUsage: "URL...", Flags: connect.Flags(),
@@ -39,6 +40,7 @@ func Cat(e *verb.Env) *cli.Command {
 	}
 }
 
+// Stat returns the verb stat.
 func Stat(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "stat", Usage: "tell name, type, size and time", ArgsUsage: "URL...", Flags: connect.Flags(),
@@ -93,6 +95,7 @@ func statText(e *verb.Env, it listed) string {
 	return b.String()
 }
 
+// Hash returns the verb hash.
 func Hash(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "hash", Usage: "print checksums", ArgsUsage: "URL...",
@@ -128,7 +131,7 @@ func runHash(e *verb.Env, c *cli.Context) error {
 	}
 	lines := e.NewJSONLines(c)
 	err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
-		digest, by, err := hashOne(e, k, f.Path, algo)
+		digest, by, err := hashOne(k, f.Path, algo)
 		if err != nil {
 			return verb.At(r.Join(f.Path), err)
 		}
@@ -142,7 +145,7 @@ func runHash(e *verb.Env, c *cli.Context) error {
 }
 
 // hashOne asks the server, and reads the file where it can't answer.
-func hashOne(e *verb.Env, k *connect.Link, p, algo string) (digest, by string, err error) {
+func hashOne(k *connect.Link, p, algo string) (digest, by string, err error) {
 	by = "server"
 	err = k.Do(func(cl *client.Client) (err error) {
 		_, digest, err = cl.Hash(k.Ctx, p, algo)

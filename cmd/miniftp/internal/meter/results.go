@@ -60,6 +60,7 @@ type Results struct {
 	one     bool // only one file was asked for, whose line needs no summary
 }
 
+// NewResults returns the results of a run. With --json, each failure is printed as a line from then on.
 func NewResults(e *verb.Env, c *cli.Context) *Results {
 	return &Results{JSONLines: e.NewJSONLines(c), e: e, verb: c.Command.Name, began: time.Now(), one: c.NArg() <= 2 && !c.Bool("recursive")}
 }
@@ -100,7 +101,7 @@ func (t Result) withRaw() Result {
 	return t
 }
 
-// AddFailure is add for what failed before there was a transfer. An error that has a line
+// AddFailure is Add for what failed before there was a transfer. An error that has a line
 // already gets no other one.
 func (r *Results) AddFailure(t Result, err error) error {
 	if err == nil || verb.Told(err) {

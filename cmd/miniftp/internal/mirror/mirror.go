@@ -25,6 +25,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Command returns the verb mirror.
 func Command(e *verb.Env) *cli.Command {
 	all := new(filters)
 	return &cli.Command{
@@ -241,7 +242,7 @@ func openSource(e *verb.Env, c *cli.Context, arg string) (*side, error) {
 	return plainSide(arg)
 }
 
-// IsDir is why a URL is no directory: that is to be known before one is made for it.
+// isDir is why a URL is no directory: that is to be known before one is made for it.
 func (s *side) isDir() error {
 	if s.r.Path == "" {
 		return nil

@@ -26,6 +26,7 @@ import (
 	"miniftp/ftp/server"
 )
 
+// Command returns the verb passwd.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "passwd", Usage: "make the hash of a password, or keep it in a users file", ArgsUsage: "NAME",

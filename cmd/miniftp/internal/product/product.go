@@ -11,6 +11,7 @@ import (
 // Topic is what a setting of a server is about.
 type Topic uint8
 
+// What the settings are about.
 const (
 	NoTopic Topic = iota
 	PublicAddress

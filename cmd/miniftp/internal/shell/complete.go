@@ -138,7 +138,7 @@ func (s *session) completer() *completer {
 	return &completer{verbs: s.verbs, flags: s.flagNames, remote: s.remoteNames, local: localListing}
 }
 
-// flags.Names are the flags that a line may have.
+// flagNames returns the flags that a line may have.
 func (s *session) flagNames(verb string) (all []string) {
 	for _, f := range s.commandLine(verb).Flags {
 		if d, ok := f.(cli.DocGenerationFlag); ok && d != nil && !connectionFlags[f.Names()[0]] {

@@ -25,6 +25,7 @@ import (
 	"miniftp/ftp"
 )
 
+// Command returns the verb shell.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "shell", Usage: "work on a server line by line", ArgsUsage: "[URL]",

@@ -132,8 +132,10 @@ func Fit(s string, n int) string {
 	return head + dots + strings.TrimLeft(tail, " ") // half a wide character leaves a blank
 }
 
+// Size returns a number of bytes as people read it, such as 12.8 kB.
 func Size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 
+// Rate returns how fast n bytes were moved, such as 1.2 MB/s.
 func Rate(n int64, took time.Duration) string {
 	if took <= 0 {
 		took = time.Microsecond
@@ -198,6 +200,7 @@ func Thousands(v float64) string {
 	return ThreeDigits(v)
 }
 
+// Plural returns one if n is 1, and many otherwise.
 func Plural(n int64, one, many string) string {
 	if n == 1 {
 		return one
@@ -205,8 +208,10 @@ func Plural(n int64, one, many string) string {
 	return many
 }
 
+// FileCount returns "1 file" or "1,204 files".
 func FileCount(n int64) string { return humanize.Comma(n) + " " + Plural(n, "file", "files") }
 
+// Seconds returns a duration as "3.2 s" or "1:05 min".
 func Seconds(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.1f s", d.Seconds())

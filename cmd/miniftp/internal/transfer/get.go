@@ -24,6 +24,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Get returns the verb get.
 func Get(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "get", Usage: "fetch files", ArgsUsage: "URL... [LOCAL|-]",

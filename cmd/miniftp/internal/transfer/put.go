@@ -20,6 +20,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Put returns the verb put.
 func Put(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "put", Usage: "send files", ArgsUsage: "LOCAL...|- URL",

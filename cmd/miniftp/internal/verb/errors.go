@@ -13,11 +13,12 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// usageError is a command line that can't be understood: exit 2.
+// usageError is what Usagef returns.
 type usageError struct{ text string }
 
 func (u usageError) Error() string { return u.text }
 
+// Usagef returns the error of a command line that can't be understood: exit 2.
 func Usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
 // Reported is an error that was printed already.

@@ -135,7 +135,7 @@ func (l *JSONLines) print(v any, done, failed int) {
 	}
 }
 
-// ResultAt is result for a verb of which there is nothing more to tell.
+// ResultAt is Result for a verb of which there is nothing more to tell.
 func (l *JSONLines) ResultAt(url string) {
 	l.Result(struct {
 		Verb string `json:"verb"`
@@ -178,7 +178,7 @@ func (l *JSONLines) End(err error) error {
 	return l.EndWith(err, func(s Summary) any { return s })
 }
 
-// EndWith is end for a verb whose summary has more in it.
+// EndWith is End for a verb whose summary has more in it.
 func (l *JSONLines) EndWith(err error, more func(Summary) any) error {
 	if !l.On {
 		return err
@@ -200,7 +200,7 @@ func (e *Env) SayLast(err error) error {
 		if e.JSONFailed != nil {
 			e.JSONFailed(context.Canceled)
 		}
-		return context.Canceled // report prints it
+		return context.Canceled // Report prints it
 	}
 	e.SayError(err)
 	return Reported{Err: err}

@@ -22,6 +22,7 @@ import (
 // Observers passes events on to several.
 type Observers []ftp.Observer
 
+// Observe passes e on to each of them.
 func (o Observers) Observe(e ftp.Event) {
 	for _, one := range o {
 		one.Observe(e)

@@ -198,6 +198,7 @@ func TestVariablesOfFlags(t *testing.T) {
 		t.Errorf("%s%s", out, errs)
 	}
 }
+
 func TestParseDuration(t *testing.T) {
 	for s, want := range map[string]time.Duration{
 		"5": 5 * time.Second, "0": 0, "0.5": 500 * time.Millisecond, "-1": -time.Second, "1m30s": 90 * time.Second, " 7 ": 7 * time.Second,

@@ -75,6 +75,7 @@ func nearestFlag(name string, flags []cli.Flag) string {
 	return ""
 }
 
+// Dashed returns the name of a flag as it is typed: -j or --parallel.
 func Dashed(flag string) string {
 	if len(flag) == 1 {
 		return "-" + flag
@@ -115,6 +116,7 @@ func MissingValue(flag string, flags []cli.Flag) error {
 	return verb.Usagef("flag needs an argument: %s %s", flag, what)
 }
 
+// Find returns the flag that has that name; nil if there is none.
 func Find(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
 		for _, n := range f.Names() {
