@@ -5,6 +5,7 @@
 package connect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Link is a server that verbs work with, through do: it takes a connection out of a
+// Link is a server that verbs work with, through Do: it takes a connection out of a
 // pool of at most --parallel, dials if need be, and dials again after one broke. It is
 // safe for concurrent use.
 type Link struct {
@@ -83,7 +84,23 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 	return k, nil
 }
 
-// OpenURL is open for a verb's argument.
+// ByHand returns the options of a connection to r's server for a verb that makes its connections
+// itself. Without a user the login is anonymous.
+func ByHand(e *verb.Env, c *cli.Context, r *target.Remote) (client.Options, error) {
+	k, err := Open(e, c, r)
+	if err != nil {
+		return client.Options{}, err
+	}
+	k.Close()
+	o := k.Opts
+	o.User = cmp.Or(o.User, "anonymous")
+	if o.Password == "" && IsAnonymous(o.User) {
+		o.Password = "anonymous@"
+	}
+	return o, nil
+}
+
+// OpenURL is Open for an argument of a verb.
 func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *target.Remote, error) {
 	r, err := target.Parse(url)
 	if err != nil {
@@ -122,13 +139,13 @@ func (k *Link) Retry() client.Retry {
 		Again: func(err error) bool {
 			// A host that can't be found will not be a moment later, unless it was there a
 			// moment ago.
-			var connect *client.ConnectError
-			return client.Temporary(err) || k.Connected.Load() && errors.As(err, &connect)
+			return client.Temporary(err) || k.Connected.Load() && errors.As(err, new(*client.ConnectError))
 		},
 		Told: func(err error, wait time.Duration) { k.Env.Note("%v; trying again in %v", verb.At(k.At, err), wait) },
 	}
 }
 
+// Close closes the connections of k, unless they are the shell's.
 func (k *Link) Close() {
 	if !k.Lent {
 		_ = k.Pool.Close()
@@ -192,7 +209,7 @@ func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
 	return all, all.Add(one)
 }
 
-// eachPath is each for what a URL names.
+// eachPath is verb.Each for what a URL names.
 func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) error {
 	defer files.Close()
 	var first error
@@ -215,9 +232,12 @@ func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) 
 type Naming int
 
 const (
-	Literal    Naming = iota
-	Glob              // one that nothing matches is an error
-	GlobOrNone        // one that nothing matches names nothing
+	// Literal takes a URL for a name.
+	Literal Naming = iota
+	// Glob takes it for a pattern. One that nothing matches is an error.
+	Glob
+	// GlobOrNone is Glob, but a pattern that nothing matches names nothing.
+	GlobOrNone
 )
 
 // EachURL runs f for everything that the URLs name, over as few control

@@ -92,6 +92,7 @@ var clientSections = []struct {
 	{"Output", []string{"explain", "verbose", "quiet", "json", "no-progress", "record"}},
 }
 
+// ResumeFlag returns the flag --resume of get and put.
 func ResumeFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "resume", Aliases: []string{"c"}, Usage: "resume where an earlier run stopped, if the file has not changed"}
 }

@@ -69,6 +69,7 @@ func namedUser(c *cli.Context) string {
 	return name
 }
 
+// IsAnonymous reports whether a login with this user name takes any password.
 func IsAnonymous(user string) bool {
 	return user == "" || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp")
 }

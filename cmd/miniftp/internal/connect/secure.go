@@ -116,8 +116,7 @@ func (e *PinError) Error() string { return "the certificate is not that of --pin
 
 // TLSHint says what can be done about TLS that did not come about.
 func TLSHint(err error, o client.Options) error {
-	var silent *client.ConnectError
-	if errors.As(err, &silent) && errors.Is(err, client.ErrTimeout) && o.TLS != client.ImplicitTLS {
+	if silent, ok := errors.AsType[*client.ConnectError](err); ok && errors.Is(err, client.ErrTimeout) && o.TLS != client.ImplicitTLS {
 		return silentHint(err, silent.Addr, o)
 	}
 	var noTLS *client.TLSError

@@ -222,12 +222,11 @@ func (r *gridRow) trouble(way int) trouble {
 func (o *outcome) trouble(active, secured bool) trouble {
 	var open *dtp.OpenError
 	var no *ftp.Error
-	var noTLS *dtp.TLSError
 	isReply := errors.As(o.err, &no)
 	switch {
 	case o.opened && secured && isReply && (namesSession(no.Reply) || o.tls != nil && !o.tls.Resumed && no.Code/10%10 == 2):
 		return sessionNeeded
-	case errors.As(o.err, &noTLS), o.opened && secured && o.tls == nil, o.opened && secured && isReply && no.Code/10 == 52:
+	case errors.As(o.err, new(*dtp.TLSError)), o.opened && secured && o.tls == nil, o.opened && secured && isReply && no.Code/10 == 52:
 		return tlsTrouble
 	case active && o.offered && !o.opened && (errors.As(o.err, &open) || isReply && no.Code/10 == 42):
 		return noCall

@@ -202,8 +202,7 @@ func seeLogin(x *exam) []sign {
 		if refusesClear(r.err) && x.scheme == "ftp" {
 			return "The login is refused in the clear: " + sentence(replyText(r.err)), "Use ftpes:// in the URL, or --tls."
 		}
-		var no *ftp.Error
-		if errors.As(r.err, &no) && (no.Code == 332 || no.Verb == "ACCT") {
+		if no, ok := errors.AsType[*ftp.Error](r.err); ok && (no.Code == 332 || no.Verb == "ACCT") {
 			return "The server asks for an account at the login: " + sentence(replyText(r.err)), "Name the account with --account."
 		}
 		return "The login is refused: " + sentence(replyText(r.err)), "Look at the user's name and the password."
@@ -581,8 +580,7 @@ func isOutOfTime(err error) bool { return errors.Is(err, context.DeadlineExceede
 
 // connectReason is an error without the address, which is named already.
 func connectReason(err error) string {
-	var connect *client.ConnectError
-	if errors.As(err, &connect) {
+	if connect, ok := errors.AsType[*client.ConnectError](err); ok {
 		return connect.Err.Error()
 	}
 	return err.Error()
@@ -590,8 +588,7 @@ func connectReason(err error) string {
 
 // replyText is the reply in an error.
 func replyText(err error) string {
-	var no *ftp.Error
-	if errors.As(err, &no) {
+	if no, ok := errors.AsType[*ftp.Error](err); ok {
 		return no.Reply.String()
 	}
 	return err.Error()
@@ -601,7 +598,7 @@ func replyText(err error) string {
 func sentence(s string) string {
 	s = strings.TrimSpace(ftp.Printable(s))
 	if term.Cells(s) > 120 {
-		s = term.Screen.Truncate(s, 120, "...")
+		s = term.Truncate(s, 120, "...")
 	}
 	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
 		return s

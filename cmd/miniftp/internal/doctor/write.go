@@ -33,8 +33,7 @@ func (d *doctor) byWriting(w *wire, c *gridCell, e errand) {
 	name := trialName()
 	e.cmd, e.plain, e.source = ftp.Command{Verb: "STOR", Arg: name}, false, strings.NewReader("miniftp!\r\n")
 	c.written, c.outcome = true, w.run(e)
-	var no *ftp.Error
-	if errors.As(c.err, &no) && no.Code.Class() == ftp.PermanentFail {
+	if no, ok := errors.AsType[*ftp.Error](c.err); ok && no.Code.Class() == ftp.PermanentFail {
 		return // there is no file
 	}
 	_, err := w.do("DELE", name)
@@ -92,7 +91,7 @@ func isGone(err error) bool {
 	return errors.As(err, &no) && no.Code == 550
 }
 
-// remains says what became of the file, for people.
+// String says what became of the file, for people.
 func (o *written) String() string {
 	switch {
 	case o.err != nil:

@@ -115,6 +115,23 @@ func MayAppend(name string) error {
 		}
 		dir = filepath.Dir(to)
 	}
+	return mayMake(name, dir)
+}
+
+// MayCreate is why a file, whose directories are made where they are missing, can't be
+// made.
+func MayCreate(name string) error {
+	dir := filepath.Dir(name)
+	for {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return mayMake(name, dir)
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// mayMake is why the file of that name can't be made in dir.
+func mayMake(name, dir string) error {
 	fi, err := os.Stat(dir)
 	if err == nil && !fi.IsDir() {
 		err = syscall.ENOTDIR
@@ -126,27 +143,4 @@ func MayAppend(name string) error {
 		return verb.LocalProblem(name, err)
 	}
 	return nil
-}
-
-// MayCreate is why a file, whose directories are made where they are missing, can't be
-// made.
-func MayCreate(name string) error {
-	dir := filepath.Dir(name)
-	for {
-		fi, err := os.Stat(dir)
-		if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
-			dir = filepath.Dir(dir)
-			continue
-		}
-		if err == nil && !fi.IsDir() {
-			err = syscall.ENOTDIR
-		}
-		if err == nil {
-			err = mayWrite(dir)
-		}
-		if err != nil {
-			return verb.LocalProblem(name, err)
-		}
-		return nil
-	}
 }

@@ -26,6 +26,7 @@ import (
 	"miniftp/ftp/server"
 )
 
+// Command returns the verb passwd.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "passwd", Usage: "make the hash of a password, or keep it in a users file", ArgsUsage: "NAME",
@@ -44,9 +45,6 @@ func Command(e *verb.Env) *cli.Command {
 }
 
 func runPasswd(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, 1); err != nil {
-		return err
-	}
 	name, file, perm := c.Args().First(), c.String("file"), c.String("perm")
 	switch {
 	case users.BadName(name) != "":

@@ -11,6 +11,7 @@ import (
 // Topic is what a setting of a server is about.
 type Topic uint8
 
+// What the settings are about.
 const (
 	NoTopic Topic = iota
 	PublicAddress
@@ -91,8 +92,8 @@ var FXPSettings = map[string]FXPSetting{
 	"miniftp":   {"--fxp, or fxp = true of the user", "--fxp, or fxp = true of the user"},
 }
 
-// TellTales are replies that tell a server by its words where the greeting does not.
-var TellTales = []struct{ Words, Product string }{
+// tellTales are refusals that tell a server by its words where the greeting does not.
+var tellTales = []struct{ words, product string }{
 	{"illegal port command.", "vsftpd"},
 	{"illegal eprt command.", "vsftpd"},
 	{"security: bad ip connecting", "vsftpd"},
@@ -100,4 +101,15 @@ var TellTales = []struct{ Words, Product string }{
 	{"i won't open a connection to", "pure-ftpd"},
 	{"rejected data connection", "pyftpdlib"},
 	{"fxp is off for this account", "miniftp"},
+}
+
+// ByRefusal returns the product that refuses in these words; nil if they don't tell.
+func ByRefusal(words string) *Product {
+	words = strings.ToLower(words)
+	for _, t := range tellTales {
+		if strings.Contains(words, t.words) {
+			return Recognise(t.product)
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -158,17 +159,7 @@ func invite(cf *settings.Config, url string, roots *roots, t tlsBanner) string {
 }
 
 // escapeAll encodes all that a shell or another program could take for something else.
-func escapeAll(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if verb.PlainWord.MatchString(s[i:i+1]) && !strings.Contains("@%:/+=,", s[i:i+1]) {
-			b.WriteByte(s[i])
-		} else {
-			fmt.Fprintf(&b, "%%%02X", s[i])
-		}
-	}
-	return b.String()
-}
+func escapeAll(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // listenerURL is a URL that leads to a listener, and who can follow it.
 func listenerURL(l net.Listener, scheme string) (url, reach string) {

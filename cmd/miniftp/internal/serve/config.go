@@ -55,9 +55,6 @@ func Config(e *verb.Env) *cli.Command {
 }
 
 func runConfigCheck(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, 1); err != nil {
-		return err
-	}
 	name := c.Args().First()
 	cf := settings.New(nil, name)
 	cf.Trial = true
@@ -97,9 +94,6 @@ func isRegular(name string) bool {
 }
 
 func runConfigShow(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 0, 1); err != nil {
-		return err
-	}
 	if root := c.Args().First(); c.String("config") == "" && isRegular(root) {
 		return verb.Usagef("%s is a file, and config show takes the directory to serve; to read it as a configuration:  miniftp config show --config %s",
 			ftp.Printable(root), verb.ShellWord(root))

@@ -51,9 +51,6 @@ type serving struct {
 }
 
 func runServe(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 0, 1); err != nil {
-		return err
-	}
 	s := &serving{e: e, c: c, cf: settings.New(c, c.String("config")), roots: newRoots(c.Context)}
 	defer s.roots.end()
 	opts, certs := prepare(s.cf, s.roots)

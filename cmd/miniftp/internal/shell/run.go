@@ -54,8 +54,7 @@ func (s *session) runLine(line string) error {
 
 // failed tells an error of a command, once.
 func (s *session) failed(name string, err error) error {
-	var done verb.Reported
-	if err == nil || errors.As(err, &done) || errors.Is(err, context.Canceled) {
+	if err == nil || errors.As(err, new(verb.Reported)) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	text := strings.TrimSpace(err.Error())
@@ -298,8 +297,7 @@ func (s *session) localShell(line string, in io.Reader) error {
 	s.tty.lend()
 	defer s.tty.takeBack()
 	err = cmd.Run()
-	var status *exec.ExitError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*exec.ExitError](err); ok {
 		return fmt.Errorf("%s: %w", ftp.Printable(line), status)
 	}
 	if err != nil {

@@ -212,6 +212,7 @@ func NamesSeveral(url string) bool {
 	return err == nil && r.Pattern != ""
 }
 
+// Join returns the path of a name in a remote directory; "" is that of the login.
 func Join(dir, name string) string {
 	if dir == "" || strings.HasSuffix(dir, "/") {
 		return dir + name

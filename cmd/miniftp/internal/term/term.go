@@ -67,9 +67,17 @@ func UTF8() bool {
 	return runtime.GOOS == "windows"
 }
 
-var Screen = &runewidth.Condition{StrictEmojiNeutral: true} // lines are one cell wide, in every locale
+// screen takes the characters of lines and boxes for one column wide, in every locale.
+var screen = &runewidth.Condition{StrictEmojiNeutral: true}
 
-func Cells(s string) int { return Screen.StringWidth(s) }
+// Cells returns the number of columns that s takes.
+func Cells(s string) int { return screen.StringWidth(s) }
+
+// Truncate cuts s to n columns, the last of which are tail if anything is cut.
+func Truncate(s string, n int, tail string) string { return screen.Truncate(s, n, tail) }
+
+// TruncateLeft cuts the first n columns off s.
+func TruncateLeft(s string, n int) string { return screen.TruncateLeft(s, n, "") }
 
 // Pad fills s with blanks up to n columns.
 func Pad(s string, n int) string { return s + strings.Repeat(" ", max(n-Cells(s), 0)) }
@@ -93,7 +101,7 @@ func Wrap(text string, width int) []string {
 				line = ""
 				continue
 			}
-			head := Screen.Truncate(word, width, "")
+			head := Truncate(word, width, "")
 			if head == "" {
 				head = word // one character, wider than the column
 			}
@@ -119,13 +127,15 @@ func Fit(s string, n int) string {
 	if !UTF8() {
 		dots = "~"
 	}
-	head := Screen.Truncate(s, n/3, "")
-	tail := Screen.TruncateLeft(s, Cells(s)-(n-1-Cells(head)), "")
+	head := Truncate(s, n/3, "")
+	tail := TruncateLeft(s, Cells(s)-(n-1-Cells(head)))
 	return head + dots + strings.TrimLeft(tail, " ") // half a wide character leaves a blank
 }
 
+// Size returns a number of bytes as people read it, such as 12.8 kB.
 func Size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 
+// Rate returns how fast n bytes were moved, such as 1.2 MB/s.
 func Rate(n int64, took time.Duration) string {
 	if took <= 0 {
 		took = time.Microsecond
@@ -190,6 +200,7 @@ func Thousands(v float64) string {
 	return ThreeDigits(v)
 }
 
+// Plural returns one if n is 1, and many otherwise.
 func Plural(n int64, one, many string) string {
 	if n == 1 {
 		return one
@@ -197,8 +208,10 @@ func Plural(n int64, one, many string) string {
 	return many
 }
 
+// FileCount returns "1 file" or "1,204 files".
 func FileCount(n int64) string { return humanize.Comma(n) + " " + Plural(n, "file", "files") }
 
+// Seconds returns a duration as "3.2 s" or "1:05 min".
 func Seconds(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.1f s", d.Seconds())

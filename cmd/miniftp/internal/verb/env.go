@@ -35,7 +35,7 @@ type Env struct {
 
 	Watching ftp.Observer              // of all connections; see watch
 	Watched  bool                      // watching is set, be it nil
-	Saying   sync.Mutex                // one line at a time
+	saying   sync.Mutex                // one line at a time
 	Above    io.Writer                 // where lines go while bars are drawn; nil: to err
 	Wait     func(n int) time.Duration // before the n-th retry
 
@@ -67,8 +67,8 @@ type ShellLine interface {
 
 // Say prints one line that is no data: above the bars if there are any.
 func (e *Env) Say(line string) {
-	e.Saying.Lock()
-	defer e.Saying.Unlock()
+	e.saying.Lock()
+	defer e.saying.Unlock()
 	if e.Above != nil {
 		if _, err := io.WriteString(e.Above, line+"\n"); err == nil {
 			return
@@ -77,14 +77,25 @@ func (e *Env) Say(line string) {
 	fmt.Fprintln(e.Err, line)
 }
 
+// ErrWriter returns a writer to standard error that writes between the lines of Say, never into one.
+func (e *Env) ErrWriter() io.Writer { return errWriter{e} }
+
+type errWriter struct{ e *Env }
+
+func (w errWriter) Write(p []byte) (int, error) {
+	w.e.saying.Lock()
+	defer w.e.saying.Unlock()
+	return w.e.Err.Write(p)
+}
+
+func (w errWriter) Unwrap() io.Writer { return w.e.Err }
+
 // SayError prints an error, once; what an interrupt brings about is not one.
 func (e *Env) SayError(err error) {
-	var done Reported
-	if errors.As(err, &done) || e.Ctx.Err() != nil {
+	if errors.As(err, new(Reported)) || e.Ctx.Err() != nil {
 		return
 	}
-	var local *client.LocalError
-	if e.Line != nil && e.Line.Piped() && errors.As(err, &local) && errors.Is(err, syscall.EPIPE) {
+	if e.Line != nil && e.Line.Piped() && errors.As(err, new(*client.LocalError)) && errors.Is(err, syscall.EPIPE) {
 		return // the status of the program tells what matters
 	}
 	e.Say(e.Message(strings.TrimSpace(err.Error())))

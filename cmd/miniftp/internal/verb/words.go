@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-var PlainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./~-]+$`)
+// plainWord matches what a shell takes for one word as it is.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./~-]+$`)
 
 // ShellWord is s as a shell takes it for one word.
 func ShellWord(s string) string {
-	if PlainWord.MatchString(s) {
+	if plainWord.MatchString(s) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
@@ -49,6 +50,7 @@ func MaskValue(flag, value string) string {
 	return MaskPassword(value)
 }
 
+// MaskFlag returns a word of the command line that is a flag without the password in its value.
 func MaskFlag(arg string) string {
 	if name, value, ok := strings.Cut(arg, "="); ok {
 		return name + "=" + MaskValue(name, value)
@@ -56,13 +58,14 @@ func MaskFlag(arg string) string {
 	return arg
 }
 
-// MaskedWords is the command line as it may be shown.
-func MaskedWords(args []string) []string {
+// CommandLine returns the command line as it may be shown: without its passwords, and without
+// the file of --explain.
+func (e *Env) CommandLine() string {
 	words := []string{"miniftp"}
-	for i, a := range args {
+	for i, a := range e.Raw {
 		switch {
 		case i == 0 || strings.HasPrefix(a, "--explain="):
-		case i > 1 && strings.TrimLeft(args[i-1], "-") == "user":
+		case i > 1 && strings.TrimLeft(e.Raw[i-1], "-") == "user":
 			words = append(words, ShellWord(MaskValue("user", a)))
 		case strings.HasPrefix(a, "-"):
 			words = append(words, ShellWord(MaskFlag(a)))
@@ -70,7 +73,7 @@ func MaskedWords(args []string) []string {
 			words = append(words, ShellWord(MaskPassword(a)))
 		}
 	}
-	return words
+	return strings.Join(words, " ")
 }
 
 // IsURL tells a URL from a local name.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/urfave/cli/v2"
@@ -23,6 +22,7 @@ import (
 // Observers passes events on to several.
 type Observers []ftp.Observer
 
+// Observe passes e on to each of them.
 func (o Observers) Observe(e ftp.Event) {
 	for _, one := range o {
 		one.Observe(e)
@@ -37,17 +37,16 @@ func Observer(e *verb.Env, c *cli.Context, proxy string) (ftp.Observer, error) {
 	}
 	var see Observers
 	if c.Bool("verbose") {
-		see = append(see, WireLog(errWriter{e}))
+		see = append(see, WireLog(e.ErrWriter()))
 	}
 	if c.Bool("explain") {
-		l := explain.NewLadder(errWriter{e}, term.Width(e.Err))
+		l := explain.NewLadder(e.ErrWriter(), term.Width(e.Err))
 		l.Proxy = proxy
 		see = append(see, l)
 	}
 	if name := explain.PictureName(c); name != "" {
-		l := explain.NewLadder(io.Discard, explain.PictureColumns)
+		l := explain.NewPicture(name, e.CommandLine()).Ladder()
 		l.Proxy = proxy
-		l.Page = explain.NewPicture(name, strings.Join(verb.MaskedWords(e.Raw), " "))
 		e.AtEnd = append(e.AtEnd, l.Page.Save)
 		see = append(see, l)
 	}

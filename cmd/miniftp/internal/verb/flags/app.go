@@ -9,6 +9,7 @@
 //   - it prints help for any flag that is called h, and in its own form: help.go (TestHelpIsOurs)
 //   - it takes a flag behind an argument for an argument: usage.go refuses it (TestFlagsComeFirst)
 //   - it takes plain seconds for no duration: numbers.go (TestParseDuration)
+//   - it does not count arguments: usage.go does, by ArgsUsage (TestArgumentCount)
 //   - it parts values at commas (TestCommasStay)
 //   - a flag has a variable only if it is named: each gets one (TestVariablesOfFlags)
 //   - an App keeps what one run has set: Run and the shell make one for each line (TestNothingStays)
@@ -106,8 +107,8 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 		prepare(e, sub, path+" "+sub.Name)
 	}
 	for _, f := range c.Flags {
-		if d, ok := f.(cli.DocGenerationFlag); ok && d.GetEnvVars() == nil {
-			setEnv(f)
+		if env, _ := attributes(f); env != nil && *env == nil {
+			*env = []string{EnvName(f.Names()[0])}
 		}
 	}
 	c.OnUsageError = usageErrors(e, path, c.Flags)
@@ -115,6 +116,9 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		if err := checkOrder(e, ctx); err != nil {
+			return err
+		}
+		if err := checkCount(ctx); err != nil {
 			return err
 		}
 		e.Quiet = ctx.Bool("quiet")
@@ -130,23 +134,24 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 // not do so in another.
 var NoVariable = []string{}
 
-// setEnv names the environment variable of a flag: MINIFTP_ and its name.
-func setEnv(f cli.Flag) {
-	name := []string{EnvName(f.Names()[0])}
+// attributes returns where a flag has its environment variables and its section of the help; cli
+// has no interface for that.
+func attributes(f cli.Flag) (env *[]string, category *string) {
 	switch f := f.(type) {
 	case *cli.BoolFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	case *cli.StringFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	case *cli.StringSliceFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	case *cli.IntFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	case *DurationFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	case *cli.GenericFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	}
+	return nil, nil
 }
 
 // EnvName returns the name of the environment variable of a flag.

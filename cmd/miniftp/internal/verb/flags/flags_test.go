@@ -150,6 +150,27 @@ func TestFlagsComeFirst(t *testing.T) {
 	}
 }
 
+// TestArgumentCount: how many arguments a verb takes is read from its usage.
+func TestArgumentCount(t *testing.T) {
+	for usage, want := range map[string]string{
+		"": "y", "URL": "ny", "[ROOT]": "yy", "SRC DST": "nny", "URL...": "nyyy", "MODE URL...": "nnyy", "URL... [LOCAL|-]": "nyyy",
+		"LOCAL...|- URL": "nnyy", "bash|zsh|fish": "ny", "[VERB]": "yyy",
+	} {
+		for n := range 5 {
+			counted := func(*verb.Env) *cli.Command {
+				return &cli.Command{Name: "counted", ArgsUsage: usage, Action: func(*cli.Context) error { return nil }}
+			}
+			var errs bytes.Buffer
+			args := append([]string{"miniftp", "counted"}, slices.Repeat([]string{"x"}, n)...)
+			code := Run(t.Context(), []verb.Verb{counted}, args, verb.Stdio{Out: &bytes.Buffer{}, Err: &errs})
+			fits := n < len(want) && want[n] == 'y' || n >= len(want) && strings.Contains(usage, "...")
+			if fits != (code == verb.ExitOK) || !fits && !strings.Contains(errs.String(), "miniftp counted takes ") {
+				t.Errorf("%q with %d arguments: exit %d: %s", usage, n, code, errs.String())
+			}
+		}
+	}
+}
+
 // TestCommasStay: a comma is part of a value, and does not part two.
 func TestCommasStay(t *testing.T) {
 	if code, out, errs := runToy(t, "toy --include a,b --include c x"); code != verb.ExitOK || !strings.Contains(out, "[a,b c]") {
@@ -177,6 +198,7 @@ func TestVariablesOfFlags(t *testing.T) {
 		t.Errorf("%s%s", out, errs)
 	}
 }
+
 func TestParseDuration(t *testing.T) {
 	for s, want := range map[string]time.Duration{
 		"5": 5 * time.Second, "0": 0, "0.5": 500 * time.Millisecond, "-1": -time.Second, "1m30s": 90 * time.Second, " 7 ": 7 * time.Second,

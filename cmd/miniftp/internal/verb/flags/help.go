@@ -13,21 +13,30 @@ import (
 )
 
 const (
-	HelpWidth  = 80
-	HelpColumn = 26 // where the words about a flag begin
+	// HelpWidth is the number of columns of the help.
+	HelpWidth = 80
+	// HelpColumn is where the words about a flag begin.
+	HelpColumn = 26
 )
 
-const ExamplesBelow = "\n\nExamples:\n"
+// examplesBelow parts the two halves of a description.
+const examplesBelow = "\n\nExamples:\n"
 
 // Examples is the description of a verb; its examples end the help.
 func Examples(about string, lines ...string) string {
-	return about + ExamplesBelow + "  " + strings.Join(lines, "\n  ")
+	return about + examplesBelow + "  " + strings.Join(lines, "\n  ")
+}
+
+// SplitDescription undoes Examples: it returns the two halves of a description.
+func SplitDescription(text string) (about, examples string) {
+	about, examples, _ = strings.Cut(text, examplesBelow)
+	return about, examples
 }
 
 // verbHelp is what --help of a verb prints: the flags that matter most or, for --help=all,
 // the whole. path is its name behind "miniftp".
 func verbHelp(c *cli.Command, path string, whole bool) string {
-	about, lines, _ := strings.Cut(c.Description, ExamplesBelow)
+	about, lines := SplitDescription(c.Description)
 	var b strings.Builder
 	usage := strings.TrimRight(fmt.Sprintf("miniftp %s [flags] %s", path, c.ArgsUsage), " ")
 	fmt.Fprintf(&b, "miniftp %s - %s\n\nUsage:\n  %s\n\n%s\n\n", path, c.Usage, usage, paragraphs(about))
@@ -64,7 +73,7 @@ func verbHelp(c *cli.Command, path string, whole bool) string {
 
 // appHelp is what miniftp --help prints.
 func appHelp(app *cli.App) string {
-	about, lines, _ := strings.Cut(app.Description, ExamplesBelow)
+	about, lines := SplitDescription(app.Description)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s - %s\n\nUsage:\n  miniftp VERB [flags] [arguments]\n\nVerbs:\n", app.Name, app.Usage)
 	for _, c := range app.Commands {
@@ -247,19 +256,8 @@ func Sections(c *cli.Command) []Section {
 // Categorize says in which section of the help flags stand.
 func Categorize(title string, flags ...cli.Flag) []cli.Flag {
 	for _, f := range flags {
-		switch f := f.(type) {
-		case *cli.BoolFlag:
-			f.Category = title
-		case *cli.StringFlag:
-			f.Category = title
-		case *cli.StringSliceFlag:
-			f.Category = title
-		case *cli.IntFlag:
-			f.Category = title
-		case *DurationFlag:
-			f.Category = title
-		case *cli.GenericFlag:
-			f.Category = title
+		if _, category := attributes(f); category != nil {
+			*category = title
 		}
 	}
 	return flags

@@ -27,14 +27,15 @@ var Words = map[string][]string{
 	"tls-session-reuse": {"off", "prefer", "require"},
 }
 
-// OneOf is the end of the error for a word that a flag does not take: the words that it
-// takes, and the one that may be meant.
+// OneOf returns the end of the error for a word that a flag does not take: the words that it takes,
+// and the one that may be meant.
 func OneOf(flag, word string) string {
 	words := Words[flag]
 	last := len(words) - 1
 	return "it is " + strings.Join(words[:last], ", ") + " or " + words[last] + verb.DidYouMean(verb.Nearest(word, words))
 }
 
+// VerbNames returns the names of verbs.
 func VerbNames(verbs []*cli.Command) (all []string) {
 	for _, v := range verbs {
 		all = append(all, v.Name)
@@ -42,7 +43,7 @@ func VerbNames(verbs []*cli.Command) (all []string) {
 	return all
 }
 
-// Names are the names of flags.
+// Names returns the long names of flags.
 func Names[T interface{ Names() []string }](flags []T) []string {
 	var all []string
 	for _, f := range flags {
