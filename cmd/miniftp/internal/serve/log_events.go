@@ -132,7 +132,8 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 		attrs = append(attrs, "user", plain(s.user))
 	}
 	attrs = append(attrs, "from", e.Control.Remote.String())
-	var option, reason string
+	var reason ftp.Reason
+	line := ""
 	msg := "refused"
 	switch h := e.What.(type) {
 	case ftp.Refused:
@@ -142,28 +143,29 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 		if h.Path != "" {
 			attrs = append(attrs, "path", plain(h.Path))
 		}
-		attrs, option, reason = append(attrs, "why", plain(h.Why)), h.Option, h.Verb
+		attrs, reason, line = append(attrs, "why", plain(h.Why)), h.Reason, h.Verb
 	case ftp.StrangerRefused:
 		attrs = append(attrs, "why", "a stranger called on a data port", "stranger", h.Remote)
-		option = "data-any-host"
+		reason = ftp.ReasonForeignHost
 	case ftp.DataFailed:
 		var guard *dtp.GuardError
 		if errors.Is(h.Err, dtp.ErrNotResumed) {
-			option = "tls-session-reuse"
+			reason = ftp.ReasonNotResumed
 		} else if !errors.As(h.Err, &guard) {
 			msg = "no data connection"
-		} else if option = "data-any-host"; guard.Addr.Port() < 1024 {
-			option = "data-low-ports"
+		} else if reason = ftp.ReasonForeignHost; guard.Addr.Port() < 1024 {
+			reason = ftp.ReasonLowPort
 		}
 		attrs = append(attrs, "why", plain(h.Err.Error()), "mode", h.Mode.String(), "stance", h.Stance.String(), "addr", h.Addr)
 	default:
 		return
 	}
+	option := deciding[reason]
 	if option != "" {
 		attrs = append(attrs, "option", option)
 	}
-	reason = strings.Join(strings.Fields(msg+" "+reason+" "+option), " ")
-	if s.everIn && s.limited.allow(reason) || !s.everIn && l.strange.allow(l.log, e.At, reason) && (!admitted || s.limited.allow(reason)) {
+	line = strings.Join(strings.Fields(msg+" "+line+" "+option), " ")
+	if s.everIn && s.limited.allow(line) || !s.everIn && l.strange.allow(l.log, e.At, line) && (!admitted || s.limited.allow(line)) {
 		l.log.Warn(msg, attrs...)
 	}
 }
@@ -268,4 +270,15 @@ func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 10
 // perSecond is a rate in bytes per second.
 func perSecond(n int64, took time.Duration) int64 {
 	return int64(float64(n) / max(took, time.Microsecond).Seconds())
+}
+
+// deciding are the settings that decide about refusals.
+var deciding = map[ftp.Reason]string{
+	ftp.ReasonDenied: "deny", ftp.ReasonNotAllowed: "allow", ftp.ReasonBanned: "ban-time", ftp.ReasonSessions: "max-sessions",
+	ftp.ReasonSessionsPerAddress: "max-sessions-per-ip", ftp.ReasonWaiting: "max-waiting", ftp.ReasonLoginFailures: "max-login-failures",
+	ftp.ReasonSessionsPerUser: "users.max-sessions", ftp.ReasonHome: "users.home", ftp.ReasonClientCertificate: "tls-client-ca",
+	ftp.ReasonLoginTimeout: "login-timeout", ftp.ReasonIdleTimeout: "idle-timeout", ftp.ReasonCommandRate: "command-rate",
+	ftp.ReasonPermission: "users.perm", ftp.ReasonFXP: "fxp", ftp.ReasonTLSRequired: "tls", ftp.ReasonCCC: "tls-ccc",
+	ftp.ReasonHashTimeout: "hash-timeout", ftp.ReasonForeignHost: "data-any-host", ftp.ReasonLowPort: "data-low-ports",
+	ftp.ReasonNotResumed: "tls-session-reuse",
 }
