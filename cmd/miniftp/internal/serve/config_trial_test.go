@@ -127,7 +127,7 @@ func TestEndlessFiles(t *testing.T) {
 // everyReader are the errors of all that reads a file that somebody wrote.
 func everyReader(file string) map[string]error {
 	errs := map[string]error{}
-	_, errs["configuration"] = settings.ReadConfig(file)
+	errs["configuration"] = settings.FromFile(file).Problems[0]
 	_, _, errs["users"] = users.ReadUsers(file)
 	_, errs["netrc"] = connect.NetrcText(file)
 	_, errs["password"] = connect.PasswordFile(file)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 )
@@ -160,7 +161,7 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 	default:
 		return
 	}
-	option := deciding[reason]
+	option := settings.Deciding(reason)
 	if option != "" {
 		attrs = append(attrs, "option", option)
 	}
@@ -270,15 +271,4 @@ func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 10
 // perSecond is a rate in bytes per second.
 func perSecond(n int64, took time.Duration) int64 {
 	return int64(float64(n) / max(took, time.Microsecond).Seconds())
-}
-
-// deciding are the settings that decide about refusals.
-var deciding = map[ftp.Reason]string{
-	ftp.ReasonDenied: "deny", ftp.ReasonNotAllowed: "allow", ftp.ReasonBanned: "ban-time", ftp.ReasonSessions: "max-sessions",
-	ftp.ReasonSessionsPerAddress: "max-sessions-per-ip", ftp.ReasonWaiting: "max-waiting", ftp.ReasonLoginFailures: "max-login-failures",
-	ftp.ReasonSessionsPerUser: "users.max-sessions", ftp.ReasonHome: "users.home", ftp.ReasonClientCertificate: "tls-client-ca",
-	ftp.ReasonLoginTimeout: "login-timeout", ftp.ReasonIdleTimeout: "idle-timeout", ftp.ReasonCommandRate: "command-rate",
-	ftp.ReasonPermission: "users.perm", ftp.ReasonFXP: "fxp", ftp.ReasonTLSRequired: "tls", ftp.ReasonCCC: "tls-ccc",
-	ftp.ReasonHashTimeout: "hash-timeout", ftp.ReasonForeignHost: "data-any-host", ftp.ReasonLowPort: "data-low-ports",
-	ftp.ReasonNotResumed: "tls-session-reuse",
 }

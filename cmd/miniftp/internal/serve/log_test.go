@@ -134,9 +134,9 @@ func logged(form string, events ...ftp.Happening) (log, xfer string) {
 
 func loggedEvery(step time.Duration, form string, events ...ftp.Happening) (log, xfer string) {
 	var out, x bytes.Buffer
-	l, _ := openLogs((&verb.Env{Stdio: verb.Stdio{Err: &out}}), &settings.Config{Values: map[string]settings.Value{
-		"log-level": {Is: "info"}, "log-format": {Is: form},
-	}})
+	cf := &config{Config: settings.FromFile("")}
+	cf.LogFormat = form
+	l, _ := openLogs((&verb.Env{Stdio: verb.Stdio{Err: &out}}), cf)
 	l.xfer.instead = &x // before anything is written
 	c := &ftp.Control{ID: 7, Side: ftp.ServerPI, Remote: netip.MustParseAddrPort("192.0.2.9:1234")}
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
