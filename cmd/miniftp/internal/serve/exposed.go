@@ -1,14 +1,12 @@
 package serve
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/local"
@@ -37,7 +35,7 @@ func (cf *config) nestingOf(to func(*settings.Account) bool) *fsroot.Nesting {
 
 // exposed warns of what a configuration opens without saying so. A file that decides
 // about the server is a mistake where users could replace it.
-func (cf *config) exposed(certs *certificates) {
+func (cf *config) exposed() {
 	served := cf.nestingOf(func(*settings.Account) bool { return true })
 	cf.rootsInRoots(served)
 	for _, s := range cf.secrets() {
@@ -60,9 +58,6 @@ func (cf *config) exposed(certs *certificates) {
 		default:
 			cf.Warn("%s, %s, lies in %s, which is served: move it, or serve another directory", ftp.Printable(s.file), s.what, ftp.Printable(at))
 		}
-	}
-	if certs != nil {
-		certs.warnOfTimes(cf.Warn)
 	}
 	if local.Geteuid() == 0 {
 		cf.Warn("running as root: a fault of the server would be root's; docs/configuration.md shows how a user of its own may have port 21")
@@ -149,25 +144,4 @@ func (cf *config) usersOf(spec string) string {
 		names = append(names[:3], "others")
 	}
 	return strings.Join(names, ", ")
-}
-
-// warnOfTimes warns of certificates that no client accepts by their time.
-func (cs *certificates) warnOfTimes(warn func(format string, args ...any)) {
-	for _, p := range cs.pairs {
-		if err := wrongTime(p.cert.Leaf.NotBefore, p.cert.Leaf.NotAfter); err != nil {
-			warn("%s: %v: clients that check it will refuse it", ftp.Printable(p.certFile), err)
-		}
-	}
-}
-
-// wrongTime says what is wrong with a certificate that is good between two times.
-func wrongTime(from, to time.Time) error {
-	const day = "2006-01-02 15:04 MST"
-	switch now := time.Now(); {
-	case now.After(to):
-		return errors.New("the certificate expired at " + to.UTC().Format(day))
-	case now.Before(from):
-		return errors.New("the certificate is not valid before " + from.UTC().Format(day))
-	}
-	return nil
 }

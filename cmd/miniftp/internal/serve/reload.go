@@ -24,7 +24,7 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	roots.nest(cf.nesting)
 	o.Auth = cf.static(roots)
 	certs := cf.serveTLS(&o)
-	cf.exposed(certs)
+	cf.exposed()
 	cf.sameTwice(o)
 	if cf.trial {
 		for _, file := range []*string{&cf.LogFile, &cf.Xferlog} {
