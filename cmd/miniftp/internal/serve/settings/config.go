@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -200,7 +201,7 @@ func (cf *Config) Unreadable() bool { return cf.Path != "" && cf.file == nil }
 // the keys of those that differed.
 func (cf *Config) KeepUntilRestart(old *Config) (changed []string) {
 	for i, s := range cf.all {
-		if before := old.all[i]; s.restart && fmt.Sprint(s.is.shown()) != fmt.Sprint(before.is.shown()) {
+		if before := old.all[i]; s.restart && !reflect.DeepEqual(s.is.shown(), before.is.shown()) {
 			s.is.take(before.is)
 			changed = append(changed, s.key())
 		}

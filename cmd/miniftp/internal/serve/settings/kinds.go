@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -50,11 +51,13 @@ type form[T any] struct {
 
 func (v value[T]) field() any                          { return v.at }
 func (v value[T]) reset()                              { *v.at = v.standard }
-func (v value[T]) atDefault() bool                     { return fmt.Sprint(*v.at) == fmt.Sprint(v.standard) }
+func (v value[T]) atDefault() bool                     { return v.same(v.standard) }
 func (v value[T]) take(other kind)                     { *v.at = *other.field().(*T) }
 func (v value[T]) flag(r *row) cli.Flag                { return v.makeFlag(r, v.standard) }
 func (v value[T]) setFlag(c *cli.Context, name string) { *v.at = v.readFlag(c, name) }
-func (v value[T]) isEnv(text string) bool              { return fmt.Sprint(v.readEnv(text)) == fmt.Sprint(*v.at) }
+func (v value[T]) isEnv(text string) bool              { return v.same(v.readEnv(text)) }
+func (v value[T]) shown() any                          { return v.shownAs(*v.at) }
+func (v value[T]) same(other T) bool                   { return reflect.DeepEqual(v.shown(), v.shownAs(other)) }
 
 func (v value[T]) setFile(raw any) error {
 	read, err := v.readFile(raw)
@@ -64,11 +67,11 @@ func (v value[T]) setFile(raw any) error {
 	return err
 }
 
-func (v value[T]) shown() any {
+func (v value[T]) shownAs(is T) any {
 	if v.show == nil {
-		return *v.at
+		return is
 	}
-	return v.show(*v.at)
+	return v.show(is)
 }
 
 func (v value[T]) texts() []*string {
