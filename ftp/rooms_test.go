@@ -57,7 +57,7 @@ var cmdRooms = []struct {
 	{name: "demo", isVerb: true, may: "term verb verb/flags explain watch /ftp /ftp/client /ftp/server /fsroot"},
 	{name: "docs", isVerb: true, may: "term verb verb/flags connect"},
 	{name: "passwd", isVerb: true, may: "term verb verb/flags local users /ftp /ftp/server"},
-	{name: "serve/settings", may: "verb verb/flags local users /ftp /ftp/server /fsroot"},
+	{name: "serve/settings", may: "verb verb/flags local users /ftp"},
 	{name: "serve", isVerb: true, may: "term verb verb/flags local target users explain watch connect serve/settings /ftp /ftp/dtp /ftp/server /fsroot"},
 	{name: "shell", isVerb: true, may: "term verb verb/flags local target record explain meter watch connect /ftp /ftp/client"},
 

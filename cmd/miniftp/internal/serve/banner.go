@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/afero"
 
-	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
@@ -23,8 +22,8 @@ import (
 // banner says what is served, to whom, at which URL, and what a neighbour would type. Text is
 // broken at width, the columns of the terminal; URLs, fingerprints and commands are not. width
 // is 0 for what is no terminal: there, a URL and who can reach it are one line.
-func banner(cf *settings.Config, roots *roots, ls []net.Listener, t tlsBanner, width int) string {
-	rows := [][2]string{{"miniftp serves " + ftp.Printable(served(cf)), describe(cf)}}
+func (cf *config) banner(roots *roots, ls []net.Listener, t tlsBanner, width int) string {
+	rows := [][2]string{{"miniftp serves " + ftp.Printable(cf.served()), cf.describe()}}
 	first := ""
 	for i, l := range ls {
 		u, reach := listenerURL(l, t.scheme(i))
@@ -55,7 +54,7 @@ func banner(cf *settings.Config, roots *roots, ls []net.Listener, t tlsBanner, w
 		writeBelow(&b, [2]string{"", t.certificate}, "  ", width)
 		fmt.Fprintln(&b, "  "+t.fingerprint)
 	}
-	b.WriteString(invite(cf, first, roots, t))
+	b.WriteString(cf.invite(first, roots, t))
 	b.WriteString("Ctrl-C stops.\n")
 	return b.String()
 }
@@ -89,10 +88,10 @@ func writeBelow(b *strings.Builder, r [2]string, indent string, width int) {
 }
 
 // served is the root, or how many there are.
-func served(cf *settings.Config) string {
+func (cf *config) served() string {
 	var all []string
 	for _, a := range cf.Users {
-		if spec := rootOf(cf, a); !slices.Contains(all, spec) {
+		if spec := cf.RootOf(a); !slices.Contains(all, spec) {
 			all = append(all, spec)
 		}
 	}
@@ -103,12 +102,12 @@ func served(cf *settings.Config) string {
 }
 
 // describe says who may do what.
-func describe(cf *settings.Config) string {
+func (cf *config) describe() string {
 	anyone := ""
 	var named []string
 	may := map[string]string{"ro": " may read", "rw": " may read and write", "drop": " may only upload"}
 	for _, a := range cf.Users {
-		what, ok := may[a.Word]
+		what, ok := may[a.May()]
 		if !ok {
 			what = " may " + a.May()
 		}
@@ -131,10 +130,10 @@ func describe(cf *settings.Config) string {
 }
 
 // invite is the commands to fetch with, for who may read, else those to upload.
-func invite(cf *settings.Config, url string, roots *roots, t tlsBanner) string {
+func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	who := cf.Users[0]
 	for _, a := range cf.Users {
-		if a.Perm.Has(server.PermRead) && (a.Anyone || !who.Perm.Has(server.PermRead)) {
+		if permsOf(a).Has(server.PermRead) && (a.Anyone || !permsOf(who).Has(server.PermRead)) {
 			who = a
 		}
 	}
@@ -144,10 +143,10 @@ func invite(cf *settings.Config, url string, roots *roots, t tlsBanner) string {
 	}
 	as := strings.Replace(url, "://", "://"+login, 1)
 	url = strings.Replace(url, "ftpes://", "ftp://", 1) // curl calls that --ssl-reqd
-	if !who.Perm.Has(server.PermRead) {
+	if !permsOf(who).Has(server.PermRead) {
 		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.own, as)
 	}
-	files, lease, err := roots.get(rootOf(cf, who)).acquire(roots.ctx)
+	files, lease, err := roots.get(cf.RootOf(who)).acquire(roots.ctx)
 	if err != nil {
 		return ""
 	}

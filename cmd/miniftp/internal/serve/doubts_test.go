@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp/server"
 )
@@ -14,21 +13,19 @@ func TestAcceptUpload(t *testing.T) {
 	roots := newRoots(t.Context())
 	defer roots.end()
 	cf := parsed(t, "--listen", ":0", "--user", "cam:x", "--accept-upload", "hang-up")
-	cf.User("cam").Accept = server.DoubtNoCloseNotify
-	users := static(cf, roots)
+	cf.User("cam").Accept = []string{"no-close-notify"}
+	users := cf.static(roots)
 	if got := users["cam"].Account.Accept; got != server.DoubtHangUp|server.DoubtNoCloseNotify {
 		t.Errorf("cam: %v", got)
 	}
-	for words, want := range map[string]server.Doubt{
-		"hang-up": server.DoubtHangUp, "hang-up, no-close-notify": server.DoubtHangUp | server.DoubtNoCloseNotify,
-	} {
-		if got, err := settings.Doubts([]string{words}); err != nil || got != want {
-			t.Errorf("%q: %v, %v", words, got, err)
-		}
-	}
-	for _, bad := range []string{"", "hangup", "hang-up,", "true"} {
-		if _, err := settings.Doubts([]string{bad}); err == nil {
-			t.Errorf("%q is taken", bad)
+	for _, tt := range []struct {
+		words string
+		bad   bool
+	}{{"hang-up", false}, {"hang-up, no-close-notify", false}, {"", true}, {"hangup", true}, {"hang-up,", true}, {"true", true}} {
+		all := parsed(t, "--accept-upload", tt.words)
+		one := problemsOf(t, "[users.a]\npassword = \"p\"\naccept-upload = \""+tt.words+"\"")
+		if len(all.Problems) > 0 != tt.bad || len(one) > 0 != tt.bad {
+			t.Errorf("%q: %v, %v", tt.words, all.Problems, one)
 		}
 	}
 }

@@ -116,7 +116,7 @@ func TestRootFollowsItsName(t *testing.T) {
 	}
 	m, lease, _ := acquired(t, r, "mem://")
 	_ = lease.Close()
-	r.retire(&settings.Config{})
+	r.retire(&config{Config: settings.FromFile("")})
 	if again, _, _ := acquired(t, r, "mem://"); again != m {
 		t.Error("the memory was forgotten")
 	}
@@ -167,7 +167,7 @@ func TestRootsReloadDuringLogins(t *testing.T) {
 	dir := dirWithFile(t, filepath.Join(t.TempDir(), "one"))
 	r := newRoots(t.Context())
 	tree := r.get(dir)
-	cf := &settings.Config{}
+	cf := &config{Config: settings.FromFile("")}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

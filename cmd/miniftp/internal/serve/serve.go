@@ -29,7 +29,7 @@ import (
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "serve", Usage: "serve a directory", ArgsUsage: "[ROOT]",
-		Flags: settings.ServeFlags(),
+		Flags: settings.Flags(),
 		Description: flags.Examples("Serves ROOT: a directory (default: the current one), mem:// (files in memory) or the tree of another server (ftp://USER@HOST/PATH, ftpes://, ftps://). Without flags, only this machine can connect, anyone can log in, and nothing can be changed.",
 			"miniftp serve",
 			"miniftp serve --listen :2121 --user alice:secret docs",
@@ -43,7 +43,7 @@ func Command(e *verb.Env) *cli.Command {
 type serving struct {
 	e     *verb.Env
 	c     *cli.Context
-	cf    *settings.Config
+	cf    *config
 	roots *roots
 	logs  *serverLogs
 	srv   *server.Server
@@ -51,13 +51,13 @@ type serving struct {
 }
 
 func runServe(e *verb.Env, c *cli.Context) error {
-	s := &serving{e: e, c: c, cf: settings.New(c, c.String("config")), roots: newRoots(c.Context)}
+	s := &serving{e: e, c: c, cf: &config{Config: settings.New(c)}, roots: newRoots(c.Context)}
 	defer s.roots.end()
-	opts, certs := prepare(s.cf, s.roots)
-	if err := settings.SayProblems(e, s.cf); err != nil {
+	opts, certs := s.cf.prepare(s.roots)
+	if err := s.cf.Report(e); err != nil {
 		return err
 	}
-	e.Quiet = s.cf.On("quiet")
+	e.Quiet = s.cf.Quiet
 	var err error
 	if s.logs, err = openLogs(e, s.cf); err != nil {
 		return err
@@ -82,7 +82,7 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		if term.IsTerminal(e.Err) {
 			width = min(term.Width(e.Err), flags.HelpWidth)
 		}
-		fmt.Fprint(e.Err, banner(s.cf, s.roots, slices.Concat(plain, tlsFirst), tlsWords(s.cf, opts, certs), width))
+		fmt.Fprint(e.Err, s.cf.banner(s.roots, slices.Concat(plain, tlsFirst), s.cf.tlsWords(opts, certs), width))
 	}
 	s.roots.keepSwept(s.srv, s.cf)
 	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
@@ -91,7 +91,7 @@ func runServe(e *verb.Env, c *cli.Context) error {
 // warn says what is risky about the configuration: on the terminal, or in the log if
 // nobody looks at one.
 func (s *serving) warn(text string) {
-	if s.e.Quiet || logFormat(s.cf, s.e.Err) != "console" {
+	if s.e.Quiet || s.cf.logFormat(s.e.Err) != "console" {
 		s.logs.log.Warn(text)
 		return
 	}
@@ -105,9 +105,9 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 		addrs[i] = l.Addr().String()
 	}
 	start := time.Now()
-	s.logs.log.Info("started", "version", s.c.App.Version, "pid", os.Getpid(), "root", served(s.cf), "listen", strings.Join(addrs, " "), "users", len(s.cf.Users))
+	s.logs.log.Info("started", "version", s.c.App.Version, "pid", os.Getpid(), "root", s.cf.served(), "listen", strings.Join(addrs, " "), "users", len(s.cf.Users))
 	err := serve()
-	if logFormat(s.cf, s.e.Err) == "console" {
+	if s.cf.logFormat(s.e.Err) == "console" {
 		_, _ = io.WriteString(s.logs.queue.to(s.e.Err), "\n") // after the ^C
 	}
 	s.logs.events.end()
@@ -154,7 +154,7 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 			done = true
 		}
 	}
-	grace := s.cf.Time("grace")
+	grace := s.cf.Grace
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.c.Context), grace)
 	defer cancel()
 	wait := time.AfterFunc(200*time.Millisecond, func() {

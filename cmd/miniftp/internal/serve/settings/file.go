@@ -17,7 +17,7 @@ import (
 
 // configFile is a configuration file, taken apart: what it says and in which lines.
 type configFile struct {
-	Name   string
+	name   string
 	keys   []fileKey // in order
 	shared bool      // others than its owner and group may read it
 }
@@ -32,11 +32,11 @@ type fileKey struct {
 // String is the key as it is written.
 func (k fileKey) String() string { return ftp.Printable(strings.Join(k.path, ".")) }
 
-// At puts the file and the line before an error of it.
-func (f *configFile) At(line int, err error) error { return &lineError{f.Name, line, err} }
+// at puts the file and the line before an error of it.
+func (f *configFile) at(line int, err error) error { return &lineError{f.name, line, err} }
 
 // place is a line of the file, for people.
-func (f *configFile) place(line int) string { return fmt.Sprintf("%s:%d", ftp.Printable(f.Name), line) }
+func (f *configFile) place(line int) string { return fmt.Sprintf("%s:%d", ftp.Printable(f.name), line) }
 
 // lineError is an error in a line of a file.
 type lineError struct {
@@ -51,13 +51,13 @@ func (e *lineError) Error() string {
 
 func (e *lineError) Unwrap() error { return e.err }
 
-// ReadConfig reads and parses a file; an error of the file itself names the line.
-func ReadConfig(name string) (*configFile, error) {
+// readConfig reads and parses a file; an error of the file itself names the line.
+func readConfig(name string) (*configFile, error) {
 	text, mode, err := local.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	f := &configFile{Name: name, shared: mode.Perm()&0o004 != 0}
+	f := &configFile{name: name, shared: mode.Perm()&0o004 != 0}
 	var values map[string]any
 	if err := toml.Unmarshal(text, &values); err != nil {
 		return nil, f.syntax(err)
@@ -78,7 +78,7 @@ func ReadConfig(name string) (*configFile, error) {
 			table = path
 			f.keys = append(f.keys, fileKey{path: path, line: line})
 		case unstable.ArrayTable:
-			return nil, f.At(line, verb.Usagef("[[%s]]: a table stands in single brackets here", strings.Join(path, ".")))
+			return nil, f.at(line, verb.Usagef("[[%s]]: a table stands in single brackets here", strings.Join(path, ".")))
 		}
 	}
 	if err := p.Error(); err != nil {
@@ -149,7 +149,7 @@ func (f *configFile) syntax(err error) error {
 	var decode *toml.DecodeError
 	if errors.As(err, &decode) {
 		line, _ := decode.Position()
-		return f.At(line, verb.Usagef("this is not TOML: %s", ftp.Printable(text)))
+		return f.at(line, verb.Usagef("this is not TOML: %s", ftp.Printable(text)))
 	}
-	return verb.Usagef("%s: this is not TOML: %s", ftp.Printable(f.Name), ftp.Printable(text))
+	return verb.Usagef("%s: this is not TOML: %s", ftp.Printable(f.name), ftp.Printable(text))
 }

@@ -9,22 +9,16 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// Words are the values of the flags that take one of a few words.
+// Words are the values of the flags that take one of a few words. Those of serve are added by
+// its table of settings.
 var Words = map[string][]string{
-	"accept-upload":     {"hang-up", "no-close-notify"},
-	"active":            {"extended", "classic"},
-	"algo":              {"SHA-256", "SHA-512", "SHA-1", "MD5", "CRC32"},
-	"anonymous":         {"off", "ro", "rw"},
-	"links":             {"skip", "follow", "copy"},
-	"log-format":        {"console", "text", "json"},
-	"log-level":         {"debug", "info", "warn", "error"},
-	"mode":              {"auto", "stream", "block", "deflate"},
-	"passive":           {"extended", "classic"},
-	"perm":              {"ro", "rw", "drop"},
-	"sort":              {"name", "size", "time"},
-	"sync":              {"off", "file", "full"},
-	"tls":               {"off", "optional", "required", "implicit"},
-	"tls-session-reuse": {"off", "prefer", "require"},
+	"active":  {"extended", "classic"},
+	"algo":    {"SHA-256", "SHA-512", "SHA-1", "MD5", "CRC32"},
+	"links":   {"skip", "follow", "copy"},
+	"mode":    {"auto", "stream", "block", "deflate"},
+	"passive": {"extended", "classic"},
+	"perm":    {"ro", "rw", "drop"},
+	"sort":    {"name", "size", "time"},
 }
 
 // OneOf returns the end of the error for a word that a flag does not take: the words that it takes,

@@ -1,0 +1,115 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+)
+
+// Label is how a setting was written, for an error about another one: --tls, MINIFTP_TLS,
+// or the file, the line and tls.mode.
+func (cf *Config) Label(field any) string {
+	if s := cf.of(field); s.by == ByFile {
+		return cf.file.place(s.line) + ": " + s.key()
+	}
+	return cf.Word(field)
+}
+
+// Word is Label without the place.
+func (cf *Config) Word(field any) string {
+	s := cf.of(field)
+	name := s.name
+	if s.asPort {
+		name = portFlag
+	}
+	switch {
+	case s.by == ByFile:
+		return s.key()
+	case s.by == ByEnv:
+		return flags.EnvName(name)
+	case s.argument:
+		return "ROOT"
+	}
+	return "--" + name
+}
+
+// Wrong notes that a setting can't be meant.
+func (cf *Config) Wrong(field any, format string, args ...any) {
+	cf.Blame(field, verb.Usagef("%s %s", cf.Word(field), fmt.Sprintf(format, args...)))
+}
+
+// Blame records err, if it is not nil, as caused by a setting; a nil field stands for the
+// configuration file as a whole.
+func (cf *Config) Blame(field any, err error) { cf.Problem(cf.Located(field, err)) }
+
+// Located returns err with the line of the setting that caused it, if that is in the file.
+func (cf *Config) Located(field any, err error) error {
+	if field == nil || err == nil {
+		return err
+	}
+	if s := cf.of(field); s.by == ByFile {
+		return cf.file.at(s.line, err)
+	}
+	return err
+}
+
+// BlameUser records err, if it is not nil, as caused by what is said of a user: by the field
+// of a, or by the user's table if field is a itself.
+func (cf *Config) BlameUser(a *Account, field any, err error) {
+	if err == nil {
+		return
+	}
+	err = verb.Usagef("user %s: %v", a.shown(), err)
+	if a.lines[field] == 0 {
+		err = verb.Usagef("%s: %v", a.from, err)
+	}
+	cf.Problem(cf.LocatedUser(a, field, err))
+}
+
+// LocatedUser returns err with the line that sets a field of a user, if there is one.
+func (cf *Config) LocatedUser(a *Account, field any, err error) error {
+	if line := a.lines[field]; line > 0 {
+		return cf.file.at(line, err)
+	}
+	return err
+}
+
+// Problem records an error; nil is none.
+func (cf *Config) Problem(err error) {
+	if err != nil {
+		cf.Problems = append(cf.Problems, err)
+	}
+}
+
+// Warn records what is risky.
+func (cf *Config) Warn(format string, args ...any) {
+	cf.Warnings = append(cf.Warnings, fmt.Sprintf(format, args...))
+}
+
+// Report prints what is wrong, that of a file by its lines; the first one decides the exit
+// code.
+func (cf *Config) Report(e *verb.Env) error {
+	if len(cf.Problems) == 0 {
+		return nil
+	}
+	for _, err := range cf.Sorted() {
+		e.SayError(err)
+	}
+	return verb.Reported{Err: cf.Problems[0]}
+}
+
+// Sorted returns the problems in the order of the lines of the file.
+func (cf *Config) Sorted() []error {
+	line := func(err error) int {
+		var l *lineError
+		if errors.As(err, &l) {
+			return l.line
+		}
+		return 0
+	}
+	slices.SortStableFunc(cf.Problems, func(a, b error) int { return line(a) - line(b) })
+	return cf.Problems
+}
