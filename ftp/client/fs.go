@@ -25,8 +25,9 @@ import (
 type Fs struct {
 	// Reserve is how many of the Pool's connections are kept for operations that are
 	// short: files that are read or written wait for another one to be closed. Wait is how
-	// long an operation waits for a connection, after which it fails with ErrNoneFree; 0:
-	// DefaultTimeout. Quit, if not nil, ends such waits when it ends, and lets what has a
+	// long an operation waits for a connection while all are in use, after which it fails
+	// with ErrNoneFree; 0: DefaultTimeout. To dial one may take the Timeout of the Options,
+	// not counted here. Quit, if not nil, ends such waits when it ends, and lets what has a
 	// connection continue. They must not change once the Fs is in use.
 	Reserve int
 	Wait    time.Duration

@@ -20,19 +20,22 @@ type streams struct {
 	queue []chan struct{} // in order; closed when a stream has ended
 }
 
-// wait returns the context of a wait for a connection.
-func (f *Fs) wait() (context.Context, context.CancelFunc) {
+// wait returns the contexts of a new operation: of its wait for a connection that is in
+// use, which Wait bounds, and of the dialing of one, which has the Timeout of its Options.
+func (f *Fs) wait() (wait, dial context.Context, cancel context.CancelFunc) {
+	dial, cancel = f.ctx, func() {}
+	if f.Quit != nil {
+		ctx, end := context.WithCancelCause(f.ctx)
+		stop := context.AfterFunc(f.Quit, func() { end(errQuit) })
+		dial, cancel = ctx, func() { stop(); end(nil) }
+	}
 	d := f.Wait
 	if d <= 0 {
 		d = DefaultTimeout
 	}
-	ctx, stopTimer := context.WithTimeoutCause(f.ctx, d, ErrNoneFree)
-	if f.Quit == nil {
-		return ctx, stopTimer
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(f.Quit, func() { cancel(errQuit) })
-	return ctx, func() { stop(); cancel(nil); stopTimer() }
+	wait, stopTimer := context.WithTimeoutCause(dial, d, ErrNoneFree)
+	end := cancel
+	return wait, dial, func() { stopTimer(); end() }
 }
 
 // with runs an operation with a connection that nobody else uses meanwhile.
@@ -46,9 +49,9 @@ func (f *Fs) with(run func(*Client) error) error {
 }
 
 func (f *Fs) get() (*Client, error) {
-	ctx, cancel := f.wait()
+	wait, dial, cancel := f.wait()
 	defer cancel()
-	return f.pool.Get(ctx)
+	return f.pool.get(wait, dial)
 }
 
 // withStream is with for the transfer of a file.
@@ -63,12 +66,12 @@ func (f *Fs) withStream(run func(*Client) error) error {
 
 // getStream is get for the transfer of a file; putStream must follow.
 func (f *Fs) getStream() (*Client, error) {
-	ctx, cancel := f.wait()
+	wait, dial, cancel := f.wait()
 	defer cancel()
-	if err := f.enter(ctx); err != nil {
+	if err := f.enter(wait); err != nil {
 		return nil, err
 	}
-	c, err := f.pool.Get(ctx)
+	c, err := f.pool.get(wait, dial)
 	if err != nil {
 		f.streams.leave()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,38 @@ func TestFsWait(t *testing.T) {
 	}
 	_ = open[0].Close()
 	if _, err := f.Stat("/big"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Wait bounds the wait for a connection that is in use, not the dialing of a new one.
+func TestFsWaitsForSlowDial(t *testing.T) {
+	files := fsroot.NewMem()
+	put(t, files, "/f", "x")
+	srv := ftptest.NewServer(t, files)
+	o := &client.Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		time.Sleep(50 * time.Millisecond)
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	p := client.NewPool(srv.Addr, o, 2)
+	t.Cleanup(func() { _ = p.Close() })
+	f, err := client.NewFs(t.Context(), p, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Wait = 10 * time.Millisecond
+	r, err := f.Open("/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := f.Stat("/f"); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.Read(make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.Stat("/f"); err != nil { // over a second connection
 		t.Error(err)
 	}
 }

@@ -84,7 +84,10 @@ func (p *Pool) Do(ctx context.Context, f func(*Client) error) error {
 
 // Get takes a connection out, dialing if need be; it must go back by Put. The Client is
 // good until then: each Get returns another one.
-func (p *Pool) Get(ctx context.Context) (*Client, error) {
+func (p *Pool) Get(ctx context.Context) (*Client, error) { return p.get(ctx, ctx) }
+
+// get is Get. wait bounds the wait for a connection that is in use, ctx the rest.
+func (p *Pool) get(wait, ctx context.Context) (*Client, error) {
 	woken := false
 	for {
 		c, dial, turn, err := p.next(woken)
@@ -107,9 +110,9 @@ func (p *Pool) Get(ctx context.Context) (*Client, error) {
 		select {
 		case <-turn:
 			woken = true
-		case <-ctx.Done():
+		case <-wait.Done():
 			p.leave(turn)
-			return nil, context.Cause(ctx)
+			return nil, context.Cause(wait)
 		}
 	}
 }

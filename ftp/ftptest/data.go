@@ -23,10 +23,13 @@ func (x *session) listenFor(to string) (netip.AddrPort, bool) {
 		return netip.AddrPort{}, false
 	}
 	x.s.ports[l] = struct{}{}
+	led := make(chan struct{})
 	x.portMu.Lock()
-	x.port = l
+	x.port, x.led = l, led
 	x.portMu.Unlock()
 	x.s.work.Go(func() {
+		ready := sync.OnceFunc(func() { close(led) })
+		defer ready()
 		defer x.s.forget(l)
 		in, err := l.Accept()
 		if err != nil || !x.s.keep(in) {
@@ -38,6 +41,7 @@ func (x *session) listenFor(to string) (netip.AddrPort, bool) {
 			return
 		}
 		defer x.s.drop(out)
+		ready()
 		x.lead(in.(*net.TCPConn), out.(*net.TCPConn))
 	})
 	addr, err := netip.ParseAddrPort(l.Addr().String())
@@ -57,6 +61,17 @@ func (x *session) closePort() {
 	if x.port != nil {
 		_ = x.port.Close()
 		x.port = nil
+	}
+}
+
+// awaitLed waits until the data connection leads from end to end, or can't: the server may
+// have sent a file and said so before the relay has taken its call.
+func (x *session) awaitLed() {
+	x.portMu.Lock()
+	led := x.led
+	x.portMu.Unlock()
+	if led != nil {
+		<-led
 	}
 }
 

@@ -55,7 +55,8 @@ type session struct {
 	nowhere nowhere // a PORT that a fault answered
 
 	portMu sync.Mutex
-	port   net.Listener // where the relay takes the next data connection
+	port   net.Listener  // where the relay takes the next data connection
+	led    chan struct{} // closed when it has taken that and leads it on, or has failed to
 }
 
 // asked is a command that the server will answer.
@@ -251,6 +252,9 @@ func (x *session) answer(r ftp.Reply) bool {
 	case final && a.gone:
 		return true
 	case final && f.drop && ftp.IsTransfer(a.verb):
+		if r.Code.Class() == ftp.Completion {
+			x.awaitLed() // the end of the session closes the port
+		}
 		return false
 	case !final && f.early:
 		a.gone = true
