@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	xterm "golang.org/x/term"
 
+	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
@@ -117,6 +119,46 @@ func (e *Env) Note(format string, args ...any) {
 	if !e.Quiet {
 		e.Say(e.Message(fmt.Sprintf(format, args...)))
 	}
+}
+
+// AskHidden shows each prompt on the terminal that standard input is, and reads an answer that is
+// not shown.
+func (e *Env) AskHidden(prompts ...string) ([]string, error) {
+	in, ok := term.File(e.In)
+	if !ok {
+		return nil, io.EOF
+	}
+	fd := int(in.Fd())
+	was, err := xterm.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	var answers []string
+	typed := make(chan error, 1)
+	go func() {
+		for _, p := range prompts {
+			fmt.Fprint(e.Err, p)
+			b, err := xterm.ReadPassword(fd)
+			fmt.Fprintln(e.Err)
+			if err != nil {
+				typed <- err
+				return
+			}
+			answers = append(answers, string(b))
+		}
+		typed <- nil
+	}()
+	select {
+	case err = <-typed:
+	case <-e.Ctx.Done(): // nothing ends the read: the process will
+		fmt.Fprintln(e.Err)
+		_ = xterm.Restore(fd, was)
+		return nil, context.Cause(e.Ctx)
+	}
+	if errors.Is(err, io.EOF) {
+		err = Usagef("no password was typed")
+	}
+	return answers, err
 }
 
 // Each runs f for every item and goes on after a failure. All failures are
