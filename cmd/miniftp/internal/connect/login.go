@@ -85,7 +85,7 @@ func prompt(e *verb.Env, r *target.Remote, user string) (string, string, error) 
 	return user, answers[0], nil
 }
 
-// LoginHint says what a refused login may have lacked.
+// LoginHint adds to the error of a refused login what it may have lacked.
 func LoginHint(err error, o client.Options) error {
 	var reply *ftp.Error
 	if errors.As(err, &reply) && o.TLS == client.NoTLS && WantsTLS(reply.Reply) {
@@ -100,7 +100,7 @@ func LoginHint(err error, o client.Options) error {
 	return fmt.Errorf("%w (no password was given: set MINIFTP_PASSWORD, or use --password-file or ~/.netrc)", err)
 }
 
-// WantsTLS reads in the words of a refusal that TLS is missing; its code rarely says so.
+// WantsTLS reports whether the words of a refusal say that TLS is missing. The code rarely says so.
 func WantsTLS(r ftp.Reply) bool {
 	text := strings.ToUpper(r.Text())
 	for _, word := range []string{"TLS", "SSL", "ENCRYPT", "AUTH ", "CLEARTEXT"} {

@@ -31,7 +31,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// Run is the program but for the process: it returns the exit code.
+// Run runs one command line with these verbs, and returns the exit code.
 func Run(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdio) int {
 	return RunWith(ctx, verbs, args, io, retryWait)
 }
@@ -53,7 +53,7 @@ func RunWith(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdi
 	return e.Report(err)
 }
 
-// NewApp is the command line with the verbs of e.
+// NewApp returns the command line with the verbs of e.
 func NewApp(e *verb.Env) *cli.App {
 	app := &cli.App{
 		Name:                      "miniftp",
