@@ -122,7 +122,7 @@ func (t *talk) once(advice string) string {
 	return advice
 }
 
-// Reason is an error without the addresses and system calls in it: they are drawn.
+// Reason returns the text of an error without the addresses and system calls in it: they are drawn.
 func Reason(err error) string {
 	if open, ok := errors.AsType[*dtp.OpenError](err); ok {
 		err = open.Err

@@ -67,7 +67,7 @@ var products = []Product{
 	}},
 }
 
-// Recognise finds the product by its words; nil if they don't tell.
+// Recognise returns the product that the words of a greeting or of SYST name; nil if they don't tell.
 func Recognise(words string) *Product {
 	words = strings.ToLower(words)
 	for i := range products {
