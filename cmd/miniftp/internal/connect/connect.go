@@ -41,7 +41,7 @@ type Link struct {
 	Chaining  *Chaining
 }
 
-// On is k, used for what has that name.
+// On returns a copy of k for the named file or URL, which its messages name.
 func (k *Link) On(name string) *Link {
 	other := *k
 	other.At = name
@@ -132,7 +132,7 @@ func (k *Link) DoPool(f func(p *client.Pool) error) error {
 	return k.Retry().Do(k.Ctx, func(int) error { return f(k.Pool) })
 }
 
-// Retry is how often and when what broke is tried again.
+// Retry returns how often and when work on a broken connection is tried again.
 func (k *Link) Retry() client.Retry {
 	return client.Retry{
 		Times: k.Retries, Wait: k.Env.Wait,
@@ -158,8 +158,8 @@ type Found struct {
 	Entry ftp.Entry // zero if the path was named and not listed
 }
 
-// Size is the file's size, 0 if it has to be asked for: a link's is not that of
-// the file that it leads to.
+// Size returns the size of the file, 0 if it has to be asked for: the size of a link is not that of the
+// file that it leads to.
 func (f Found) Size() int64 {
 	if f.Entry.Type != ftp.FileEntry {
 		return 0
@@ -291,7 +291,7 @@ func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Cre
 	return verb.FirstError(work.Wait(), err)
 }
 
-// MayEnter is why a directory can't be the current one.
+// MayEnter returns the reason why a directory can't be the current one.
 func (k *Link) MayEnter(dir string) error {
 	return k.Do(func(cl *client.Client) error {
 		if path.IsAbs(dir) {

@@ -96,7 +96,7 @@ func (c *Crew) Judge(err error) {
 	c.over = c.over || verb.Fatal(err)
 }
 
-// Ended is the reason why there is nothing more to do.
+// Ended returns the reason why there is nothing more to do; nil if there is none.
 func (c *Crew) Ended() error {
 	if c.e.Ctx.Err() != nil {
 		return context.Cause(c.e.Ctx)
@@ -109,7 +109,7 @@ func (c *Crew) Ended() error {
 	return nil
 }
 
-// Wait returns the first error when all is done.
+// Wait waits until all is done, and returns the first error.
 func (c *Crew) Wait() error {
 	c.all.Wait()
 	c.mu.Lock()
@@ -156,5 +156,5 @@ func (k *Link) Expect(size int64, work *Crew) {
 	}
 }
 
-// Chain is nil, which does no harm, before there are many small files.
+// Chain returns the chain for small files; nil, which its methods allow, before there are many.
 func (k *Link) Chain() *client.Chain { return k.Chaining.chain.Load() }

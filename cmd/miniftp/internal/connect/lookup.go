@@ -10,7 +10,7 @@ import (
 	"os"
 )
 
-// Addresses are those of a host, or the one that its name is.
+// Addresses returns the addresses of a host, which may be an address itself.
 func Addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil
@@ -18,7 +18,7 @@ func Addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// UnknownHost says in plain words that a name has no address.
+// UnknownHost returns the error of a lookup, in plain words if the name has no address.
 func UnknownHost(err error) error {
 	if name, ok := errors.AsType[*net.DNSError](err); ok && name.IsNotFound {
 		return errors.New("there is no host of that name")
@@ -26,7 +26,7 @@ func UnknownHost(err error) error {
 	return fmt.Errorf("the name can't be looked up: %w", PlainCause(err))
 }
 
-// PlainCause is what the operating system says, without addresses and calls.
+// PlainCause returns what the operating system says, without addresses and calls.
 func PlainCause(err error) error {
 	if errors.As(err, new(*net.DNSError)) {
 		return err

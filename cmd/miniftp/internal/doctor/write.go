@@ -110,20 +110,10 @@ func (x *exam) triedByWriting() bool {
 }
 
 func seeNoReading(x *exam) []sign {
-	var s sign
-	for _, r := range x.rows {
-		for _, c := range r.all() {
-			if c.state == unread {
-				s.cells = append(s.cells, c)
-			}
-		}
-	}
-	if s.cells == nil {
-		return nil
-	}
-	s.what = "The account may not read, so no way could be tried: " + sentence(replyText(x.checks.noReading))
-	s.do = "--write tries uploads instead, of a few bytes each."
-	return []sign{s}
+	return x.eachCell(func(r *gridRow, way int) bool { return r.cells[way].state == unread }, func(*gridCell) (string, string) {
+		return "The account may not read, so no way could be tried: " + sentence(replyText(x.checks.noReading)),
+			"--write tries uploads instead, of a few bytes each."
+	})
 }
 
 // seeTimeOut finds answers that did not come in time: the line may only be slow.

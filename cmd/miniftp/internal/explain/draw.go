@@ -214,7 +214,7 @@ func (p *Pen) serverLines(r rung) []string {
 	return all
 }
 
-// Finish ends a line, which is never wider than the terminal.
+// Finish returns a whole line, cut to the width of the terminal.
 func (p *Pen) Finish(line string, bad bool) string {
 	line = strings.TrimRight(line, " ")
 	if term.Cells(line) > p.Width {
@@ -226,7 +226,7 @@ func (p *Pen) Finish(line string, bad bool) string {
 	return line + "\n"
 }
 
-// Clean makes what came from elsewhere fit to be shown, and bounds it.
+// Clean returns s without what must not be shown, and bounds it: it may come from elsewhere.
 func (p *Pen) Clean(s string) string {
 	s = strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) || p.ascii && c > unicode.MaxASCII {

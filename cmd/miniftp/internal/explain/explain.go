@@ -30,8 +30,8 @@ type Ladder struct {
 	Proxy string           // all goes through it, and has its address; "": there is none
 }
 
-// NewLadder draws on w, at most width columns wide, in ASCII where the locale is
-// not UTF-8.
+// NewLadder returns a ladder that draws on w, at most width columns wide, in ASCII if the locale is not
+// UTF-8.
 func NewLadder(w io.Writer, width int) *Ladder {
 	return &Ladder{w: w, Pen: NewPen(width, !term.UTF8(), term.Colour(w)), talks: map[uint64]*talk{}}
 }
@@ -197,8 +197,8 @@ func (t *talk) onRight(does string, a netip.AddrPort) string {
 	return strings.TrimSpace(does + " " + Port(a, server))
 }
 
-// Port is ":51234", with the host before it if that is not the known one, or
-// nothing where a proxy hides it.
+// Port returns an address as ":51234", with the host in front if that is not the known one. It is empty
+// where a proxy hides the address.
 func Port(a, known netip.AddrPort) string {
 	switch {
 	case !a.IsValid() || a.Port() == 0:

@@ -54,7 +54,7 @@ func Flag() cli.Flag {
 	}
 }
 
-// PictureName is the file that --explain names; "" if none.
+// PictureName returns the file that --explain names; "" if it names none.
 func PictureName(c *cli.Context) string {
 	if w, ok := c.Generic("explain").(*Word); ok {
 		return w.File

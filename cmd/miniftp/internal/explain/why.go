@@ -105,13 +105,11 @@ func (t *talk) refusedAddress(addr netip.AddrPort, code ftp.Code) string {
 // stranger draws a call that was not the peer's.
 func (t *talk) stranger(h ftp.StrangerRefused) {
 	us := t.control.Side
-	r := rung{label: "data", left: t.onLeft(t.offer.Addr, "listens"), notes: []string{
-		fmt.Sprintf("%v is not the server: it was hung up on, and the wait goes on.", h.Remote.Addr()),
-	}}
+	r, peer := rung{label: "data", left: t.onLeft(t.offer.Addr, "listens")}, "server"
 	if us == ftp.ServerPI {
-		r.left, r.right = "", t.onRight("listens", t.offer.Addr)
-		r.notes = []string{fmt.Sprintf("%v is not the client: it was hung up on, and the wait goes on.", h.Remote.Addr())}
+		r, peer = rung{label: "data", right: t.onRight("listens", t.offer.Addr)}, "client"
 	}
+	r.notes = []string{fmt.Sprintf("%v is not the %s: it was hung up on, and the wait goes on.", h.Remote.Addr(), peer)}
 	t.put(t.Pen.failed(r, us, false, "a stranger called"))
 }
 
@@ -124,7 +122,7 @@ func (t *talk) once(advice string) string {
 	return advice
 }
 
-// Reason is an error without the addresses and system calls in it: they are drawn.
+// Reason returns the text of an error without the addresses and system calls in it: they are drawn.
 func Reason(err error) string {
 	if open, ok := errors.AsType[*dtp.OpenError](err); ok {
 		err = open.Err

@@ -189,7 +189,7 @@ func (t *Transfer) now() pace {
 	return t.pace
 }
 
-// Progress is what the client calls.
+// Progress returns the function that the client calls while the file moves; nil if nothing is drawn.
 func (t *Transfer) Progress() func(done, total int64) {
 	if t.m.bars == nil {
 		if t.m.e.Line == nil {

@@ -19,7 +19,7 @@ type Trouble struct {
 	Reply string `json:"reply,omitempty"`
 }
 
-// TroubleOf returns what err has to say, and the exit code.
+// TroubleOf returns what a line of --json says about err, and the exit code.
 func TroubleOf(did string, err error) (Trouble, int) {
 	if err == nil {
 		return Trouble{}, verb.ExitOK
@@ -44,7 +44,7 @@ type Result struct {
 	Exit int `json:"exit"`
 }
 
-// Moved fills in how a transfer went.
+// Moved returns t with how the transfer went.
 func (t Result) Moved(res client.Result) Result {
 	t.Bytes, t.Seconds, t.Verified = res.Bytes, res.Took.Seconds(), res.Verified
 	return t
@@ -65,7 +65,7 @@ func NewResults(e *verb.Env, c *cli.Context) *Results {
 	return &Results{JSONLines: e.NewJSONLines(c), e: e, verb: c.Command.Name, began: time.Now(), one: c.NArg() <= 2 && !c.Bool("recursive")}
 }
 
-// Add prints a line. It returns err, which has one then.
+// Add prints a line, and returns err marked as told.
 func (r *Results) Add(t Result, err error) error {
 	if !r.On {
 		return err
@@ -101,8 +101,8 @@ func (t Result) withRaw() Result {
 	return t
 }
 
-// AddFailure is Add for what failed before there was a transfer. An error that has a line
-// already gets no other one.
+// AddFailure is Add for a failure before there was a transfer. An error that was told already gets no
+// other line.
 func (r *Results) AddFailure(t Result, err error) error {
 	if err == nil || verb.Told(err) {
 		return err

@@ -155,7 +155,7 @@ func (t *total) line(width int) string {
 	return term.Fit(strings.Join(parts, "   "), width-1)
 }
 
-// OfSize is "8.1 of 9.6 GB": both in the unit of the larger.
+// OfSize returns "8.1 of 9.6 GB": both numbers in the unit of the larger.
 func OfSize(done, all int64) string {
 	whole := term.Size(all)
 	number, unit, _ := strings.Cut(whole, " ")

@@ -23,7 +23,6 @@ const (
 	MoreConnections
 	ListTimes
 	Restartable
-	activeMode
 )
 
 // Product is a server that is known by its words, and what its settings are called.
@@ -38,7 +37,7 @@ var products = []Product{
 	{"vsftpd", "vsftpd", map[Topic]string{
 		PublicAddress: "pasv_address", DataPorts: "pasv_min_port and pasv_max_port", SessionReuse: "require_ssl_reuse=NO",
 		DemandTLS: "force_local_logins_ssl=YES", OfferTLS: "ssl_enable=YES", Certificate: "rsa_cert_file and rsa_private_key_file",
-		MoreConnections: "max_per_ip, max_clients", ListTimes: "use_localtime=NO", activeMode: "port_enable=YES",
+		MoreConnections: "max_per_ip, max_clients", ListTimes: "use_localtime=NO",
 	}},
 	{"ProFTPD", "proftpd", map[Topic]string{
 		PublicAddress: "MasqueradeAddress", DataPorts: "PassivePorts", SessionReuse: "TLSOptions NoSessionReuseRequired",
@@ -68,7 +67,7 @@ var products = []Product{
 	}},
 }
 
-// Recognise finds the product by its words; nil if they don't tell.
+// Recognise returns the product that the words of a greeting or of SYST name; nil if they don't tell.
 func Recognise(words string) *Product {
 	words = strings.ToLower(words)
 	for i := range products {

@@ -239,33 +239,22 @@ func (s *session) defaults(c *cli.Command) {
 		case "user", "password-file", "netrc", "account", "explain", "verbose", "record":
 			continue // the link has them, and no other server is told
 		}
+		flags.Inherit(f, s.c)
 		switch f := f.(type) {
 		case *cli.BoolFlag:
-			f.Value, f.EnvVars = s.c.Bool(name), nil
 			switch name {
 			case "ascii":
 				f.Value = s.ascii
 			case "no-progress": // it would stand in the middle of these
 				f.Value = f.Value || verbose || explain
 			}
-		case *cli.StringFlag:
-			f.Value, f.EnvVars = s.c.String(name), nil
-		case *cli.IntFlag:
-			f.Value, f.EnvVars, f.HasBeenSet = s.c.Int(name), nil, s.c.IsSet(name)
-		case *flags.DurationFlag:
-			f.Value, f.EnvVars = s.c.Duration(name), nil
 		case *cli.GenericFlag:
-			f.EnvVars = nil
-			word := s.c.String(name)
 			switch chosen := s.active() == (name == "active"); {
 			case name != "active" && name != "passive":
 			case !chosen:
-				word = "false"
+				_ = f.Value.Set("false")
 			case !flags.IsOn(s.c, name) && s.active():
-				word = "true"
-			}
-			if word != "" {
-				_ = f.Value.Set(word)
+				_ = f.Value.Set("true")
 			}
 		}
 	}

@@ -28,12 +28,12 @@ func (r Reported) Error() string { return r.Err.Error() }
 
 func (r Reported) Unwrap() error { return r.Err }
 
-// LocalProblem is a failure of a local file: one line, the file and what it is.
+// LocalProblem returns the error of a local file: one line with its name and the cause.
 func LocalProblem(name string, err error) error {
 	return At(name, &client.LocalError{Err: Cause(err)})
 }
 
-// FirstError is a, or b where a is nil.
+// FirstError returns a, or b if a is nil.
 func FirstError(a, b error) error {
 	if a != nil {
 		return a
@@ -41,7 +41,8 @@ func FirstError(a, b error) error {
 	return b
 }
 
-// At puts the URL or file before an error: the line says what happened to what.
+// At returns err with the URL or file that it is about in front. An error that was printed already, or
+// that is about the command line, is returned as it is.
 func At(where string, err error) error {
 	if err == nil || errors.As(err, new(Reported)) || errors.As(err, new(usageError)) {
 		return err
@@ -62,8 +63,7 @@ func (p *placed) Error() string { return ftp.Printable(p.where) + ": " + p.err.E
 
 func (p *placed) Unwrap() error { return p.err }
 
-// Cause is what the operating system says, without the call and the name that
-// Go puts before it.
+// Cause returns what the operating system says, without the call and the name that Go puts in front.
 func Cause(err error) error {
 	for {
 		var path *fs.PathError
@@ -88,7 +88,7 @@ var ErrStopped = errors.New("stopped")
 // errStrict is wrapped by the errors for names that were left out.
 var errStrict = errors.New("--strict was given")
 
-// Hinted is an error in other words.
+// Hinted is an error that is printed in other words, usually with what to do about it.
 type Hinted struct {
 	Err  error
 	Text string
@@ -98,8 +98,7 @@ func (h Hinted) Error() string { return h.Text }
 
 func (h Hinted) Unwrap() error { return h.Err }
 
-// AtSide puts the right name before an error: the local file's if it is
-// about that.
+// AtSide returns err with the name of the side that it is about in front: the local file or the URL.
 func AtSide(url, local string, err error) error {
 	if errors.As(err, new(*client.LocalError)) {
 		return LocalProblem(local, err)
@@ -107,7 +106,8 @@ func AtSide(url, local string, err error) error {
 	return At(url, err)
 }
 
-// WithoutResume says how a resume that can't be done is got round.
+// WithoutResume adds to the error of a resume that is impossible how to do without; asked is whether
+// -c was given.
 func WithoutResume(asked bool, err error) error {
 	if asked && errors.As(err, new(*client.ResumeError)) {
 		return fmt.Errorf("%w (without -c it begins anew)", err)
@@ -115,7 +115,7 @@ func WithoutResume(asked bool, err error) error {
 	return err
 }
 
-// Fatal reports whether it makes no sense to go on with the next file.
+// Fatal reports whether the next file would fail for the same reason.
 func Fatal(err error) bool {
 	if errors.As(err, new(*client.DeadError)) || errors.As(err, new(usageError)) || errors.Is(err, context.Canceled) {
 		return true
@@ -155,7 +155,7 @@ var ExitMeanings = []struct {
 	{ExitInterrupted, "interrupted"},
 }
 
-// Report prints what went wrong, once, and says how to exit.
+// Report prints err, unless that was done before, and returns the exit code.
 func (e *Env) Report(err error) int {
 	switch {
 	case err == nil, errors.Is(err, ErrStopped):
@@ -184,8 +184,8 @@ func ResumeHint(verb string) string {
 	return ""
 }
 
-// ExitCode is the one place that maps errors to exit codes. Its order is that
-// of what explains most: who was interrupted does not care which call failed.
+// ExitCode returns the exit code for err. Where several fit, the one that explains most comes first: after
+// an interrupt it does not matter which call failed.
 func ExitCode(err error) int {
 	var reply *ftp.Error
 	switch {

@@ -36,7 +36,7 @@ const namedLeft = 3
 // LeftLink is the reason for leaving out a link where --links does not say otherwise.
 const LeftLink = "it is a link"
 
-// StrictFlag is on the verbs that transfer trees.
+// StrictFlag returns the flag --strict of verbs that transfer trees.
 func StrictFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "strict", Usage: "fail (exit 6) if a link, or a name that can't be sent, was left out"}
 }

@@ -62,7 +62,7 @@ func encodeJSON(v any, indent string) (string, error) {
 	return text.String(), nil
 }
 
-// Failure is the object of --json for what was not done.
+// Failure is the line of --json for something that failed.
 type Failure struct {
 	Verb  string `json:"verb,omitempty"`
 	URL   string `json:"url,omitempty"`
@@ -103,7 +103,8 @@ type JSONLines struct {
 	done, failed int
 }
 
-// NewJSONLines also makes each failure that is printed from now on a line.
+// NewJSONLines returns the lines of a verb. With --json, every failure that is printed from then on is
+// a line, too.
 func (e *Env) NewJSONLines(c *cli.Context) *JSONLines {
 	l := &JSONLines{e: e, verb: c.Command.Name, On: c.Bool("json")}
 	if l.On {
@@ -135,7 +136,7 @@ func (l *JSONLines) print(v any, done, failed int) {
 	}
 }
 
-// ResultAt is Result for a verb of which there is nothing more to tell.
+// ResultAt prints the result of a verb that has nothing but a URL to tell.
 func (l *JSONLines) ResultAt(url string) {
 	l.Result(struct {
 		Verb string `json:"verb"`
@@ -143,8 +144,7 @@ func (l *JSONLines) ResultAt(url string) {
 	}{l.verb, url})
 }
 
-// FailedRow prints v, which describes err, in place of the line of fail. The error that it
-// returns is err for everyone else.
+// FailedRow prints v, which describes err, and returns err marked as told.
 func (l *JSONLines) FailedRow(v any, err error) error {
 	l.print(v, 0, 1)
 	return rowed{err}
@@ -191,7 +191,7 @@ func (l *JSONLines) EndWith(err error, more func(Summary) any) error {
 	return err
 }
 
-// SayLast prints err, if it was not printed yet, before the end of what --json prints.
+// SayLast prints err, if it was not printed yet, before the last line of --json.
 func (e *Env) SayLast(err error) error {
 	switch {
 	case err == nil:

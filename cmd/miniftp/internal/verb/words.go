@@ -8,7 +8,7 @@ import (
 // plainWord matches what a shell takes for one word as it is.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./~-]+$`)
 
-// ShellWord is s as a shell takes it for one word.
+// ShellWord quotes s, if need be, so that a shell takes it for one word.
 func ShellWord(s string) string {
 	if plainWord.MatchString(s) {
 		return s
@@ -16,8 +16,8 @@ func ShellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// MaskPassword gives a word of the command line without the password that it may hold.
-// What looks like one is taken for one.
+// MaskPassword returns a word of the command line without the password that it may hold. What looks
+// like a password is masked.
 func MaskPassword(word string) string {
 	head, rest := "", word
 	if scheme, behind, ok := strings.Cut(word, "://"); ok {
@@ -42,7 +42,7 @@ func MaskPassword(word string) string {
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// MaskValue is the value behind a flag: that of serve's --user has a password.
+// MaskValue returns the value of a flag without its password: --user of serve has one.
 func MaskValue(flag, value string) string {
 	if name, _, ok := strings.Cut(value, ":"); ok && strings.TrimLeft(flag, "-") == "user" {
 		return name + ":****"
@@ -76,10 +76,10 @@ func (e *Env) CommandLine() string {
 	return strings.Join(words, " ")
 }
 
-// IsURL tells a URL from a local name.
+// IsURL reports whether s is a URL and not a local name.
 func IsURL(s string) bool { return strings.Contains(s, "://") }
 
-// Nearest is the word that somebody may have meant, "" if none is near.
+// Nearest returns the one of words that a mistyped word may mean; "" if none is near.
 func Nearest(word string, words []string) string {
 	best, least := "", 1+len(word)/3
 	for _, w := range words {
@@ -120,7 +120,7 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// DidYouMean is the end of an error for a mistyped word; it is empty if no word is near.
+// DidYouMean returns the end of the error for a mistyped word; it is empty if no word is near.
 func DidYouMean(near string) string {
 	if near == "" {
 		return ""

@@ -19,7 +19,7 @@ import (
 	"miniftp/ftp"
 )
 
-// Observers passes events on to several.
+// Observers is an observer that passes events on to several.
 type Observers []ftp.Observer
 
 // Observe passes e on to each of them.
@@ -29,8 +29,8 @@ func (o Observers) Observe(e ftp.Event) {
 	}
 }
 
-// Observer is who is told what happens, as the flags of a client verb have it; nil:
-// nobody. All connections of a run tell the same.
+// Observer returns the observer of all connections of a run, as the flags of a client verb ask for it;
+// nil if they ask for none.
 func Observer(e *verb.Env, c *cli.Context, proxy string) (ftp.Observer, error) {
 	if e.Watched {
 		return e.Watching, nil

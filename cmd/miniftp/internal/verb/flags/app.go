@@ -13,6 +13,7 @@
 //   - it parts values at commas (TestCommasStay)
 //   - a flag has a variable only if it is named: each gets one (TestVariablesOfFlags)
 //   - an App keeps what one run has set: Run and the shell make one for each line (TestNothingStays)
+//   - flags have no default but their own: Inherit gives those of a line the values of the shell (TestInherit)
 //
 // It stands on verb. It knows verbs by name only to choose the flags of the short help.
 package flags
@@ -30,7 +31,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// Run is the program but for the process: it returns the exit code.
+// Run runs one command line with these verbs, and returns the exit code.
 func Run(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdio) int {
 	return RunWith(ctx, verbs, args, io, retryWait)
 }
@@ -52,7 +53,7 @@ func RunWith(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdi
 	return e.Report(err)
 }
 
-// NewApp is the command line with the verbs of e.
+// NewApp returns the command line with the verbs of e.
 func NewApp(e *verb.Env) *cli.App {
 	app := &cli.App{
 		Name:                      "miniftp",
@@ -152,6 +153,29 @@ func attributes(f cli.Flag) (env *[]string, category *string) {
 		return &f.EnvVars, &f.Category
 	}
 	return nil, nil
+}
+
+// Inherit makes the value that a flag has in c its default, in place of its environment variable.
+// Whether it was set counts only for a number, whose default may depend on that.
+func Inherit(f cli.Flag, c *cli.Context) {
+	name := f.Names()[0]
+	if env, _ := attributes(f); env != nil {
+		*env = nil
+	}
+	switch f := f.(type) {
+	case *cli.BoolFlag:
+		f.Value = c.Bool(name)
+	case *cli.StringFlag:
+		f.Value = c.String(name)
+	case *cli.IntFlag:
+		f.Value, f.HasBeenSet = c.Int(name), c.IsSet(name)
+	case *DurationFlag:
+		f.Value = c.Duration(name)
+	case *cli.GenericFlag:
+		if word := c.String(name); word != "" {
+			_ = f.Value.Set(word)
+		}
+	}
 }
 
 // EnvName returns the name of the environment variable of a flag.

@@ -189,6 +189,31 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
+// TestInherit: the values of one command line are the defaults of another one, and beat the
+// environment there.
+func TestInherit(t *testing.T) {
+	t.Setenv("MINIFTP_PARALLEL", "7")
+	t.Setenv("MINIFTP_USER", "mallory")
+	var out bytes.Buffer
+	inner := func(outer *cli.Context) error {
+		app := NewApp(&verb.Env{Stdio: verb.Stdio{Out: &out}, Ctx: t.Context(), Verbs: []verb.Verb{toy}})
+		for _, f := range app.Command("toy").Flags {
+			Inherit(f, outer)
+		}
+		return app.RunContext(t.Context(), []string{"miniftp", "toy", "--user", "bob", "x"})
+	}
+	outer := func(e *verb.Env) *cli.Command {
+		c := toy(e)
+		c.Action = inner
+		return c
+	}
+	var errs bytes.Buffer
+	code := Run(t.Context(), []verb.Verb{outer}, strings.Fields("miniftp toy -l -j 3 --user alice --timeout 5 a"), verb.Stdio{Out: &bytes.Buffer{}, Err: &errs})
+	if want := "true false false 3 bob [] 5s [x]\n"; code != verb.ExitOK || out.String() != want {
+		t.Errorf("exit %d: %q%s, want %q", code, out.String(), errs.String(), want)
+	}
+}
+
 // TestVariablesOfFlags: each flag has a variable, but none that deletes.
 func TestVariablesOfFlags(t *testing.T) {
 	for name, value := range map[string]string{"LONG": "1", "PARALLEL": "3", "USER": "eve", "INCLUDE": "a,b", "TIMEOUT": "0.5", "FORCE": "1"} {

@@ -22,7 +22,7 @@ const (
 // examplesBelow parts the two halves of a description.
 const examplesBelow = "\n\nExamples:\n"
 
-// Examples is the description of a verb; its examples end the help.
+// Examples returns the description of a verb, whose examples end the help.
 func Examples(about string, lines ...string) string {
 	return about + examplesBelow + "  " + strings.Join(lines, "\n  ")
 }
@@ -140,7 +140,7 @@ func showHelp(e *verb.Env, app *cli.App, path []string, whole bool) error {
 	return err
 }
 
-// NoSuchVerb is the error for a word that is not one of verbs.
+// NoSuchVerb returns the error for a word that is not one of verbs.
 func NoSuchVerb(word string, verbs []*cli.Command) error {
 	return verb.Usagef("%q is not a verb of miniftp%s: miniftp --help lists them", verb.MaskPassword(word), verb.DidYouMean(verb.Nearest(word, VerbNames(verbs))))
 }
@@ -158,8 +158,8 @@ func paragraphs(text string) string {
 	return strings.Join(all, "\n")
 }
 
-// Help is what the help says about one flag: its names, what it does, its
-// default and its environment variable.
+// Help returns what the help says about one flag: its names, what it does, its default and its
+// environment variable.
 func Help(flag cli.Flag) string {
 	f, ok := flag.(cli.DocGenerationFlag)
 	if !ok {
@@ -196,7 +196,7 @@ func Help(flag cli.Flag) string {
 	return b.String()
 }
 
-// ValueHelp is what the help writes after the names of a flag for its value.
+// ValueHelp returns what the help writes after the names of a flag for its value.
 func ValueHelp(f cli.DocGenerationFlag, what string) string {
 	switch {
 	case WantsValue(f):
@@ -236,7 +236,7 @@ var mattersMost = map[string][]string{
 	"bench":  {"only", "time", "count", "size", "yes", "user", "tls", "active", "json"},
 }
 
-// Sections are the flags of a verb by their categories; the first one holds those without.
+// Sections returns the flags of a verb by section; the first one holds those without.
 func Sections(c *cli.Command) []Section {
 	all := []Section{{Title: "Flags"}}
 	for _, f := range c.Flags {
@@ -253,7 +253,7 @@ func Sections(c *cli.Command) []Section {
 	return all
 }
 
-// Categorize says in which section of the help flags stand.
+// Categorize puts flags into a section of the help, and returns them.
 func Categorize(title string, flags ...cli.Flag) []cli.Flag {
 	for _, f := range flags {
 		if _, category := attributes(f); category != nil {

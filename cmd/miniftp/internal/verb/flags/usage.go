@@ -104,7 +104,7 @@ func wanted(flags []cli.Flag, name string) string {
 	return "a value"
 }
 
-// MissingValue is the error for a flag, with its dashes, that needs a value and has none.
+// MissingValue returns the error for a flag, with its dashes, that needs a value and has none.
 func MissingValue(flag string, flags []cli.Flag) error {
 	name := strings.TrimLeft(flag, "-")
 	what := wanted(flags, name)
