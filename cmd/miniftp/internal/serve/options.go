@@ -23,7 +23,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// config is what serve is told, and what came of it so far.
+// config is the settings of a server, and what was made of them.
 type config struct {
 	*settings.Config
 	nesting *fsroot.Nesting // of the directories in which users may write
@@ -67,7 +67,7 @@ func (cf *config) options() server.Options {
 	return o
 }
 
-// checkPasswords finds hashes that nothing can be compared with.
+// checkPasswords finds hashes that no password can match.
 func (cf *config) checkPasswords() {
 	for _, a := range cf.Users {
 		if a.Password == "" {
@@ -136,10 +136,25 @@ func noneIsNegative[T int | time.Duration](n T) T {
 	return n
 }
 
-// addresses are those to listen on.
-func (cf *config) addresses(field *[]string) []string {
-	all, err := listenAddrs(cf.Word(field), *field)
-	cf.Blame(field, err)
+// addresses returns the addresses in --listen or --listen-tls, split at commas. It stops at the
+// first one that can't be.
+func (cf *config) addresses(field *[]string) (all []string) {
+	for _, given := range *field {
+		for _, a := range settings.Words([]string{given}) {
+			host, port, err := net.SplitHostPort(a)
+			if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
+				_, err = netip.ParseAddr(host) // it can't be a name
+			}
+			if err == nil {
+				_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
+			}
+			if err != nil || port == "" {
+				cf.Wrong(field, "%q: an address is written as 127.0.0.1:2121, [::1]:2121 or :2121", given)
+				return nil
+			}
+			all = append(all, a)
+		}
+	}
 	return all
 }
 
@@ -174,7 +189,7 @@ func (cf *config) static(roots *roots) server.Static {
 			Open: func(ctx context.Context) (afero.Fs, io.Closer, error) {
 				files, lease, err := tree.acquire(ctx)
 				if err == nil && !writes { // where nothing may be written, nothing can be
-					files = readOnly(files)
+					files = fsroot.ReadOnly(files)
 				}
 				return files, lease, err
 			},

@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -166,26 +165,4 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 		_ = s.srv.Close()
 	}
 	return verb.ErrStopped
-}
-
-// listenAddrs are the values of --listen or --listen-tls, taken apart at commas.
-func listenAddrs(flag string, given []string) ([]string, error) {
-	var all []string
-	for _, g := range given {
-		for a := range strings.SplitSeq(g, ",") {
-			a = strings.TrimSpace(a)
-			host, port, err := net.SplitHostPort(a)
-			if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
-				_, err = netip.ParseAddr(host) // it can't be a name
-			}
-			if err == nil {
-				_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
-			}
-			if err != nil || port == "" {
-				return nil, verb.Usagef("%s %q: an address is written as 127.0.0.1:2121, [::1]:2121 or :2121", flag, g)
-			}
-			all = append(all, a)
-		}
-	}
-	return all, nil
 }

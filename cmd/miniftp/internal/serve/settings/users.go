@@ -22,7 +22,7 @@ type Account struct {
 	Name     string
 	Password string   // a hash or clear text
 	Anyone   bool     // any password will do
-	Perms    []string // out of Permissions, in that order
+	Perms    []string // out of permissions, in that order
 
 	Root, Home string // Root "": that of all
 	Down, Up   int64  // bytes per second, 0 for no limit
@@ -35,7 +35,7 @@ type Account struct {
 	lines map[any]int // of the configuration file, by pointer to the field; the table's by a itself
 }
 
-// shown is the name as it may be printed.
+// shown returns the name without control characters.
 func (a *Account) shown() string { return ftp.Printable(a.Name) }
 
 // collectUsers puts together who may log in: [users.NAME] of the file, the users file,
@@ -58,7 +58,7 @@ func (cf *Config) collectUsers(c *cli.Context) {
 	}
 }
 
-// copiers reads --fxp.
+// copiers reads --fxp, the users who may copy from server to server.
 func (cf *Config) copiers() {
 	for _, name := range cf.Names(&cf.FXP) {
 		a := cf.User(name)
@@ -73,7 +73,7 @@ func (cf *Config) copiers() {
 	}
 }
 
-// UserFrom says where the value of a field of a user comes from.
+// UserFrom returns where the value of a field of a user comes from.
 func (cf *Config) UserFrom(a *Account, field any) string {
 	line := a.lines[field]
 	switch {
@@ -154,7 +154,7 @@ func (cf *Config) userKey(a *Account, k fileKey) {
 		a.lines[u.field] = k.line
 		if err := u.set(k.value); err != nil {
 			cf.wrongKey(k, "%v", err)
-		} else if u.path {
+		} else if u.root {
 			a.Root = cf.beside(a.Root)
 		}
 		return
