@@ -21,7 +21,9 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	}
 	o := cf.options()
 	cf.nesting = cf.nestingOf((*settings.Account).Writes)
-	roots.nest(cf.nesting)
+	if len(cf.Problems) == 0 { // else users are missing, and a server that reloads keeps those it has
+		roots.nest(cf.nesting)
+	}
 	o.Auth = cf.static(roots)
 	certs := cf.serveTLS(&o)
 	cf.exposed()
