@@ -11,13 +11,13 @@ import (
 	"miniftp/ftp"
 )
 
-// permissions are what a user may be allowed, as the file calls it.
+// permissions holds all permissions of a user, as the file spells them.
 var permissions = []string{"read", "list", "store", "overwrite", "delete", "rename", "mkdir", "change"}
 
-// presets are the sets of permissions that have a name.
+// presets holds the sets of permissions that have a name.
 var presets = map[string][]string{"ro": {"read", "list"}, "rw": permissions, "drop": {"store"}}
 
-// word returns the name of the permissions, "" if they have none.
+// word returns the preset that the permissions are, "" if they are none.
 func (a *Account) word() string {
 	for word, perms := range presets {
 		if slices.Equal(perms, a.Perms) {
@@ -52,7 +52,7 @@ type userKey struct {
 	shown     func() any // for config show; a nil value is left out
 }
 
-// userKeys returns the keys of [users.NAME], with a as what they set.
+// userKeys returns the keys of [users.NAME], which set the fields of a.
 func userKeys(a *Account) []userKey {
 	return []userKey{
 		{field: &a.Password, name: "password", set: setText(&a.Password), shown: a.shownPassword, doc: "a hash of `miniftp passwd`, or the password itself", otherwise: "the users file's"},
@@ -68,7 +68,7 @@ func userKeys(a *Account) []userKey {
 	}
 }
 
-// shownPassword returns a word instead of the password.
+// shownPassword returns what config show prints for the password.
 func (a *Account) shownPassword() any {
 	switch {
 	case a.Anyone:
@@ -182,7 +182,7 @@ func (a *Account) setPerms(raw any) error {
 	return nil
 }
 
-// Networks reads networks and single addresses, taken apart at commas.
+// Networks parses networks and single addresses, split at commas.
 func Networks(list []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, s := range Words(list) {
