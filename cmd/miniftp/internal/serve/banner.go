@@ -19,9 +19,9 @@ import (
 	"miniftp/ftp/server"
 )
 
-// banner says what is served, to whom, at which URL, and what a neighbour would type. Text is
-// broken at width, the columns of the terminal; URLs, fingerprints and commands are not. width
-// is 0 for what is no terminal: there, a URL and who can reach it are one line.
+// banner returns what is served, to whom, at which URL, and the command to fetch from it. Text is
+// wrapped at width, the columns of the terminal; URLs, fingerprints and commands are not. width
+// is 0 if the output is no terminal: then a URL and who can reach it are one line.
 func (cf *config) banner(roots *roots, ls []net.Listener, t tlsBanner, width int) string {
 	rows := [][2]string{{"miniftp serves " + ftp.Printable(cf.served()), cf.describe()}}
 	first := ""
@@ -59,7 +59,7 @@ func (cf *config) banner(roots *roots, ls []net.Listener, t tlsBanner, width int
 	return b.String()
 }
 
-// column is where the second halves of rows begin.
+// column returns where the second halves of rows begin.
 func column(rows [][2]string) (n int) {
 	for _, r := range rows {
 		n = max(n, term.Cells(r[0])+3)
@@ -67,7 +67,7 @@ func column(rows [][2]string) (n int) {
 	return n
 }
 
-// fits reports whether rows can stand in two columns.
+// fits reports whether rows fit in two columns.
 func fits(rows [][2]string, width int) bool {
 	for _, r := range rows {
 		if column(rows)+term.Cells(r[1]) > width {
@@ -87,7 +87,7 @@ func writeBelow(b *strings.Builder, r [2]string, indent string, width int) {
 	}
 }
 
-// served is the root, or how many there are.
+// served returns the root, or how many there are.
 func (cf *config) served() string {
 	var all []string
 	for _, a := range cf.Users {
@@ -101,7 +101,7 @@ func (cf *config) served() string {
 	return fmt.Sprintf("%d directories", len(all))
 }
 
-// describe says who may do what.
+// describe returns who may do what.
 func (cf *config) describe() string {
 	anyone := ""
 	var named []string
@@ -129,7 +129,7 @@ func (cf *config) describe() string {
 	return strings.Join(named, "; ")
 }
 
-// invite is the commands to fetch with, for who may read, else those to upload.
+// invite returns the commands to fetch a file if a user may read, else those to upload one.
 func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	who := cf.Users[0]
 	for _, a := range cf.Users {
@@ -160,7 +160,7 @@ func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 // escapeAll encodes all that a shell or another program could take for something else.
 func escapeAll(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
-// listenerURL is a URL that leads to a listener, and who can follow it.
+// listenerURL returns a URL of a listener, and who can reach it.
 func listenerURL(l net.Listener, scheme string) (url, reach string) {
 	addr, err := netip.ParseAddrPort(l.Addr().String())
 	if err != nil {
@@ -189,8 +189,8 @@ func bracketed(ip netip.Addr) string {
 	return ip.String()
 }
 
-// ownHost is how others may call this machine: by an address of its own, as its
-// name may be known to nobody else.
+// ownHost returns how others can reach this machine: an address, as its name may be unknown to
+// them.
 func ownHost() string {
 	addrs, _ := net.InterfaceAddrs()
 	var six netip.Addr
@@ -213,8 +213,7 @@ func ownHost() string {
 	return "127.0.0.1"
 }
 
-// sample is a file that is there, for the command to show: one with a plain name
-// if there is any.
+// sample returns a file that exists, for the command to show: one with a plain name if possible.
 func sample(files afero.Fs) string {
 	d, err := files.Open("/")
 	if err != nil {

@@ -121,7 +121,7 @@ func runConfigShow(e *verb.Env, c *cli.Context) error {
 	return nil
 }
 
-// shown is a value on a terminal.
+// shown returns the value of a setting as text.
 func shown(s settings.Shown) string {
 	if s.Otherwise == "" {
 		s.Otherwise = "none"

@@ -331,6 +331,9 @@ func TestShowMasks(t *testing.T) {
 		if code != 0 || strings.Contains(out+errs, "s3cret") || !strings.Contains(out, "****") || !strings.Contains(out, "users.") {
 			t.Errorf("exit %d\n%s%s", code, out, errs)
 		}
+		if strings.Contains(strings.ToLower(out), `"otherwise"`) {
+			t.Errorf("a key that no one asked for: %s", out)
+		}
 		var all []settings.Shown
 		if form == "--json=true" && json.Unmarshal([]byte(out), &all) != nil || len(all) == 0 == strings.HasPrefix(out, "[") {
 			t.Errorf("%d settings of %s", len(all), out)

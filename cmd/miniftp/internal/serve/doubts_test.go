@@ -37,8 +37,32 @@ func TestMistakesNameTheirSetting(t *testing.T) {
 		"--max-hashes -1":   "--max-hashes -1: it can't be negative; 0 is half of the processors",
 	} {
 		args := append([]string{"serve", "--listen", "127.0.0.1:0"}, strings.Fields(flag)...)
+		if code, _, errs := try(t, append([]string{"config", "show"}, args[1:]...)...); code != verb.ExitUsage || !strings.Contains(errs, want) {
+			t.Errorf("config show %s: exit %d, %s", flag, code, errs)
+		}
 		if code, _, errs := try(t, args...); code != verb.ExitUsage || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit %d, %s", flag, code, errs)
+		}
+	}
+}
+
+// Mistakes in flags are told all at once, each in one line.
+func TestMistakesInFlags(t *testing.T) {
+	for flag, want := range map[string][]string{
+		"--users-file none --tls x --max-sessions -1": {"none: no such file", `--tls "x": it is off`, "--max-sessions -1: "},
+		"--port 70000":                  {"--port 70000: a port is a number"},
+		"--user x --greeting= --deny x": {"--user takes NAME:PASSWORD", `--deny "x" is no network`},
+	} {
+		for _, v := range [][]string{{"serve"}, {"config", "show"}} {
+			code, _, errs := try(t, append(v, strings.Fields(flag)...)...)
+			if code == verb.ExitOK || strings.Count(errs, "\n") != len(want) {
+				t.Errorf("%s %s: exit %d, %s", v, flag, code, errs)
+			}
+			for _, w := range want {
+				if !strings.Contains(errs, w) {
+					t.Errorf("%s %s: %q is not in %s", v, flag, w, errs)
+				}
+			}
 		}
 	}
 }

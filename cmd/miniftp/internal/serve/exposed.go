@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// replaces are the permissions to put something else in the place of a file.
+// replaces holds the permissions that let a user replace a file.
 const replaces = server.PermOverwrite | server.PermDelete | server.PermRename
 
 // nestingOf returns the Nesting of the directories that are served to some users.
@@ -33,8 +33,8 @@ func (cf *config) nestingOf(to func(*settings.Account) bool) *fsroot.Nesting {
 	return fsroot.NewNesting(dirs)
 }
 
-// exposed warns of what a configuration opens without saying so. A file that decides
-// about the server is a mistake where users could replace it.
+// exposed warns of what a configuration exposes by accident. If users could replace a file that
+// the server depends on, that is a mistake rather than a warning.
 func (cf *config) exposed() {
 	served := cf.nestingOf(func(*settings.Account) bool { return true })
 	cf.rootsInRoots(served)
@@ -64,8 +64,8 @@ func (cf *config) exposed() {
 	}
 }
 
-// rootsInRoots warns of users who see the files of others, in a line for each root that
-// holds other ones.
+// rootsInRoots warns of users who see the files of others, once for each root that holds other
+// roots.
 func (cf *config) rootsInRoots(served *fsroot.Nesting) {
 	inner := map[string][]string{}
 	seen := map[string]bool{}
@@ -88,14 +88,14 @@ func (cf *config) rootsInRoots(served *fsroot.Nesting) {
 	}
 }
 
-// secret is a file of the server's own, and the setting that names it.
+// secret is a file that belongs to the server, and the setting that names it.
 type secret struct {
 	file, what string
 	setting    any  // the pointer to its field, nil for --config
 	onlyRead   bool // nothing of the server depends on it
 }
 
-// secrets are the files that no user should see.
+// secrets returns the files that no user should see.
 func (cf *config) secrets() []secret {
 	var all []secret
 	add := func(setting any, what string, files ...string) {
@@ -132,7 +132,7 @@ func (cf *config) secrets() []secret {
 	return all
 }
 
-// usersOf names the users of a root, or some of them.
+// usersOf returns the names of a root's users, or of some of them.
 func (cf *config) usersOf(spec string) string {
 	var names []string
 	for _, a := range cf.Users {

@@ -23,15 +23,15 @@ import (
 	"miniftp/ftp/server"
 )
 
-// config is what serve is told, and what came of it so far.
+// config is the settings of a server, and what was made of them.
 type config struct {
 	*settings.Config
 	nesting *fsroot.Nesting // of the directories in which users may write
 	trial   bool            // only to be checked: nothing is written
 }
 
-// options are what the server is told, but for users, TLS and the log. What is wrong
-// goes to cf.problems.
+// options returns the options of the server, without users, TLS and the log. Mistakes are added
+// to cf.Problems.
 func (cf *config) options() server.Options {
 	cf.checkPasswords()
 	o := server.Options{
@@ -45,7 +45,7 @@ func (cf *config) options() server.Options {
 		CommandRate: cf.CommandRate, MaxHashes: cf.MaxHashes,
 		UploadInPlace: cf.UploadInPlace, ModeZ: cf.ModeZ, Sync: syncs[cf.Sync],
 	}
-	// To the server 0 is the default, here it is none.
+	// To the server 0 is the default and -1 means none; in the settings 0 means none.
 	o.HashTimeout, o.FailureDelay = noneIsNegative(cf.HashTimeout), noneIsNegative(cf.FailureDelay)
 	o.MaxWaiting, o.MaxLoginFailures = noneIsNegative(cf.MaxWaiting), noneIsNegative(cf.MaxLoginFailures)
 	if cf.Root == "" {
@@ -67,7 +67,7 @@ func (cf *config) options() server.Options {
 	return o
 }
 
-// checkPasswords finds hashes that nothing can be compared with.
+// checkPasswords finds hashes that no password can match.
 func (cf *config) checkPasswords() {
 	for _, a := range cf.Users {
 		if a.Password == "" {
@@ -79,9 +79,9 @@ func (cf *config) checkPasswords() {
 	}
 }
 
-// checkPublicIP finds what is neither an address nor a name. A name that can't be looked
-// up now is no mistake, as it may be known later; the server logs it, and config check
-// warns of it.
+// checkPublicIP reports a --public-ip that is neither an IPv4 address nor a host name. A name that
+// can't be looked up now is not a mistake, as it may be known later: the server logs it, and
+// config check warns.
 func (cf *config) checkPublicIP() {
 	host := cf.PublicIP
 	ip, err := netip.ParseAddr(host)
@@ -98,13 +98,13 @@ func (cf *config) checkPublicIP() {
 	}
 }
 
-// hostName is what the name of a host looks like, in ASCII.
+// hostName matches host names in ASCII.
 var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
 
-// syncs are the words of --sync.
+// syncs holds the values of --sync.
 var syncs = map[string]server.Sync{"off": server.SyncOff, "file": server.SyncFile, "full": server.SyncFull}
 
-// sameTwice finds an address that stands there twice: nobody can listen there again.
+// sameTwice reports addresses that are given twice, as the second listener would fail.
 func (cf *config) sameTwice(o server.Options) {
 	seen := map[string]bool{}
 	for _, l := range []struct {
@@ -136,10 +136,25 @@ func noneIsNegative[T int | time.Duration](n T) T {
 	return n
 }
 
-// addresses are those to listen on.
-func (cf *config) addresses(field *[]string) []string {
-	all, err := listenAddrs(cf.Word(field), *field)
-	cf.Blame(field, err)
+// addresses returns the addresses in --listen or --listen-tls, split at commas. It stops at the
+// first one that can't be.
+func (cf *config) addresses(field *[]string) (all []string) {
+	for _, given := range *field {
+		for _, a := range settings.Words([]string{given}) {
+			host, port, err := net.SplitHostPort(a)
+			if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
+				_, err = netip.ParseAddr(host) // it can't be a name
+			}
+			if err == nil {
+				_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
+			}
+			if err != nil || port == "" {
+				cf.Wrong(field, "%q: an address is written as 127.0.0.1:2121, [::1]:2121 or :2121", given)
+				return nil
+			}
+			all = append(all, a)
+		}
+	}
 	return all
 }
 
@@ -151,8 +166,8 @@ func (cf *config) networks(field *[]string) []netip.Prefix {
 	return all
 }
 
-// static are the accounts with their files, which roots opens at each login. What is
-// wrong with the root or the home of one user is a warning: it is that user's alone.
+// static returns the accounts with their files, which roots opens at each login. If only one user's
+// root or home can't be used, that is a warning, so that the others can still log in.
 func (cf *config) static(roots *roots) server.Static {
 	static := server.Static{}
 	everybody := doubtsOf(settings.Words(cf.AcceptUpload))
@@ -174,7 +189,7 @@ func (cf *config) static(roots *roots) server.Static {
 			Open: func(ctx context.Context) (afero.Fs, io.Closer, error) {
 				files, lease, err := tree.acquire(ctx)
 				if err == nil && !writes { // where nothing may be written, nothing can be
-					files = readOnly(files)
+					files = fsroot.ReadOnly(files)
 				}
 				return files, lease, err
 			},
@@ -186,8 +201,8 @@ func (cf *config) static(roots *roots) server.Static {
 	return static
 }
 
-// rootFailed notes what is wrong with the root of a user. The root of all is a mistake
-// of whoever started the server, unless other users may have removed it.
+// rootFailed records that a user's root can't be opened. For the root of all that is a mistake,
+// unless other users may have removed it.
 func (cf *config) rootFailed(a *settings.Account, err error) {
 	spec := cf.RootOf(a)
 	err = rootProblem(spec, err)

@@ -5,7 +5,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// perms are the permissions of the server by the words of settings.
+// perms maps the words of package settings to permissions of the server.
 var perms = map[string]server.Perm{
 	"read":      server.PermRead,
 	"list":      server.PermList,
@@ -25,7 +25,7 @@ func permsOf(a *settings.Account) (all server.Perm) {
 	return all
 }
 
-// doubts are the ends of uploads by the words of --accept-upload.
+// doubts holds the values of --accept-upload.
 var doubts = map[string]server.Doubt{"hang-up": server.DoubtHangUp, "no-close-notify": server.DoubtNoCloseNotify}
 
 func doubtsOf(words []string) (all server.Doubt) {

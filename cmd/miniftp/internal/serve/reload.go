@@ -13,15 +13,17 @@ import (
 
 type hangupSignals = <-chan os.Signal
 
-// prepare is what a configuration comes to: the server's options, with the roots
-// opened and the certificates loaded. What is wrong goes to cf.problems.
+// prepare returns the options of the server, with the roots opened and the certificates loaded.
+// Mistakes are added to cf.Problems.
 func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	if cf.Unreadable() {
 		return server.Options{}, nil
 	}
 	o := cf.options()
 	cf.nesting = cf.nestingOf((*settings.Account).Writes)
-	roots.nest(cf.nesting)
+	if len(cf.Problems) == 0 { // else users are missing, and a server that reloads keeps those it has
+		roots.nest(cf.nesting)
+	}
 	o.Auth = cf.static(roots)
 	certs := cf.serveTLS(&o)
 	cf.exposed()
@@ -36,8 +38,8 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	return o, certs
 }
 
-// hangups returns the signals to reload, if there is any file to read or open again; else
-// closed, the signals that end the server, as its terminal was closed. stop ends both.
+// hangups returns a channel of SIGHUPs: reload if there is a file to read or open again, else
+// closed, as the terminal of the server was closed. stop ends both.
 func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	cf := s.cf
 	files := cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog)
@@ -51,8 +53,7 @@ func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	return nil, signals, stop
 }
 
-// reload reads everything again. Sessions that run keep what they have; a mistake in a
-// file changes nothing.
+// reload reads everything again, for new sessions. If there is a mistake, nothing changes.
 func (s *serving) reload() {
 	cf := &config{Config: settings.New(s.c)}
 	opts, certs := cf.prepare(s.roots)

@@ -257,5 +257,3 @@ func (t *servedTree) toSweep() []afero.Fs {
 func isDirectory(spec string) bool {
 	return !connect.IsRemote(spec) && !fsroot.IsURL(spec)
 }
-
-func readOnly(files afero.Fs) afero.Fs { return fsroot.ReadOnly(files) }

@@ -207,3 +207,19 @@ func TestRootsReloadDuringLogins(t *testing.T) {
 	r.retire(cf)
 	r.keepSwept(nil, cf)
 }
+
+// TestNestingOfMistakes: a reload of a configuration with mistakes, which may lack users, never
+// changes how directories are opened for the users there are.
+func TestNestingOfMistakes(t *testing.T) {
+	r := newRoots(t.Context())
+	defer r.end()
+	before := r.nesting.Load()
+	parsed(t, "--users-file", "none").prepare(r)
+	if r.nesting.Load() != before {
+		t.Error("it has changed")
+	}
+	parsed(t, "--user", "a:b").prepare(r)
+	if r.nesting.Load() == before {
+		t.Error("it has not changed without mistakes")
+	}
+}

@@ -1,7 +1,7 @@
-// Package serve is the verbs serve and config: it makes a server out of settings, with roots,
-// certificates and logs, and renews them at a SIGHUP.
+// Package serve implements the verbs serve and config: it makes a server from its settings, with
+// roots, certificates and logs, and reloads them at a SIGHUP.
 //
-// settings reads what was said; options.go says it to the server.
+// Package settings reads the settings; options.go and tls.go translate them to server.Options.
 package serve
 
 import (
@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -39,7 +38,7 @@ func Command(e *verb.Env) *cli.Command {
 	}
 }
 
-// serving is a server that runs, and what it was made of.
+// serving is a running server, and what it was made of.
 type serving struct {
 	e     *verb.Env
 	c     *cli.Context
@@ -88,8 +87,7 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
 }
 
-// warn says what is risky about the configuration: on the terminal, or in the log if
-// nobody looks at one.
+// warn prints a warning about the configuration: on the terminal, or in the log if there is none.
 func (s *serving) warn(text string) {
 	if s.e.Quiet || s.cf.logFormat(s.e.Err) != "console" {
 		s.logs.log.Warn(text)
@@ -98,7 +96,7 @@ func (s *serving) warn(text string) {
 	s.e.Note("%s", text)
 }
 
-// logged is serve with lines in the log for the start and the end.
+// logged calls serve and logs its start and its end.
 func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	addrs := make([]string, len(ls))
 	for i, l := range ls {
@@ -119,8 +117,8 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	return err
 }
 
-// rootProblem is what is wrong with what is to be served: the directory, or the
-// way it is written.
+// rootProblem returns err, from opening a root, as an error about the directory or about how the
+// root is written.
 func rootProblem(root string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -166,26 +164,4 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 		_ = s.srv.Close()
 	}
 	return verb.ErrStopped
-}
-
-// listenAddrs are the values of --listen or --listen-tls, taken apart at commas.
-func listenAddrs(flag string, given []string) ([]string, error) {
-	var all []string
-	for _, g := range given {
-		for a := range strings.SplitSeq(g, ",") {
-			a = strings.TrimSpace(a)
-			host, port, err := net.SplitHostPort(a)
-			if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
-				_, err = netip.ParseAddr(host) // it can't be a name
-			}
-			if err == nil {
-				_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
-			}
-			if err != nil || port == "" {
-				return nil, verb.Usagef("%s %q: an address is written as 127.0.0.1:2121, [::1]:2121 or :2121", flag, g)
-			}
-			all = append(all, a)
-		}
-	}
-	return all, nil
 }

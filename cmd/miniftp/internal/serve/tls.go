@@ -16,14 +16,14 @@ import (
 	"miniftp/ftp/server"
 )
 
-// tlsModes are the words of --tls.
+// tlsModes holds the values of --tls.
 var tlsModes = map[string]bool{"off": true, "optional": true, "required": true, "implicit": true}
 
-// reuses are those of --tls-session-reuse.
+// reuses holds the values of --tls-session-reuse.
 var reuses = map[string]dtp.Reuse{"off": dtp.ReuseOff, "prefer": dtp.ReusePrefer, "require": dtp.ReuseRequire}
 
-// serveTLS fills in what o says about TLS. No certificates: there is none, or it can't
-// be, which cf.problems tells.
+// serveTLS sets the options of o that are about TLS. It returns nil if TLS is off, or if it can't
+// be used; then cf.Problems says why.
 func (cf *config) serveTLS(o *server.Options) *certificates {
 	mode, files := cf.TLS, cf.TLSCert
 	if !tlsModes[mode] {
@@ -83,7 +83,7 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 	return certs
 }
 
-// outOfTime says what is wrong with the time of a certificate; it is empty if nothing is.
+// outOfTime returns a warning if a certificate has expired or is not yet valid, else "".
 func outOfTime(leaf *x509.Certificate, now time.Time) string {
 	const day = "2006-01-02 15:04 MST"
 	switch {
@@ -95,8 +95,8 @@ func outOfTime(leaf *x509.Certificate, now time.Time) string {
 	return ""
 }
 
-// legacySuites are the default cipher suites of TLS 1.2 and those with AES that package
-// tls has dropped from them: RSA key exchange, and CBC.
+// legacySuites returns the default cipher suites of TLS 1.2 and those with AES that package tls
+// has removed from them: RSA key exchange, and CBC.
 func legacySuites() []uint16 {
 	var all []uint16
 	for _, c := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
@@ -107,7 +107,7 @@ func legacySuites() []uint16 {
 	return all
 }
 
-// namedOrOwn loads those that are named, or the one that is made here.
+// namedOrOwn loads the certificates in files or, if own is set, makes one.
 func (cf *config) namedOrOwn(own bool, files []string) (*certificates, error) {
 	switch {
 	case own && cf.trial:
@@ -122,8 +122,8 @@ func (cf *config) namedOrOwn(own bool, files []string) (*certificates, error) {
 	return loadCertificates(files, cf.TLSKey)
 }
 
-// noTLS: without TLS a setting that asks for a part of it can't be meant. But who
-// switches it off need not take the certificate out of the file.
+// noTLS reports settings that have no effect without TLS. If TLS was switched off explicitly, the
+// certificate may stay in the file.
 func (cf *config) noTLS() {
 	mode := cf.By(&cf.TLS)
 	for _, field := range cf.NeedTLS() {
@@ -138,7 +138,7 @@ func (cf *config) noTLS() {
 	}
 }
 
-// certificateWords are how whoever wrote something says where a certificate is.
+// certificateWords returns how to name a certificate, in a flag or in the file.
 func certificateWords(by settings.Origin) string {
 	if by == settings.ByFile {
 		return `write  cert = "FILE"  or  self-signed = true  in [tls]`
@@ -146,7 +146,7 @@ func certificateWords(by settings.Origin) string {
 	return "--tls-cert FILE, or --tls-self-signed"
 }
 
-// clientCertificates asks clients for certificates.
+// clientCertificates sets the options of o for client certificates.
 func (cf *config) clientCertificates(o *server.Options) {
 	file := cf.TLSClientCA
 	switch {
@@ -171,7 +171,7 @@ func (cf *config) clientCertificates(o *server.Options) {
 	}
 }
 
-// otherServers says whom to trust in copies from server to server.
+// otherServers sets which certificates of other servers o accepts in copies from server to server.
 func (cf *config) otherServers(o *server.Options) {
 	file := cf.TLSFXPCA
 	if file == "" {
@@ -194,7 +194,7 @@ type tlsBanner struct {
 	curl, own   string // options of curl and of miniftp for it, with a blank behind
 }
 
-// scheme is that of the i-th listener's URL.
+// scheme returns the scheme of the i-th listener's URL.
 func (t tlsBanner) scheme(i int) string {
 	switch {
 	case i >= t.explicit && t.certificate != "":
@@ -205,7 +205,7 @@ func (t tlsBanner) scheme(i int) string {
 	return "ftp"
 }
 
-// tlsWords are what a client needs to know about the certificate.
+// tlsWords returns what the banner says about the certificate.
 func (cf *config) tlsWords(o server.Options, certs *certificates) tlsBanner {
 	if certs == nil {
 		return tlsBanner{}

@@ -1,7 +1,8 @@
-// Package settings is what serve is told: the table of its settings, and how flags, environment and
-// the configuration file are put together, each mistake with its place.
+// Package settings reads the settings of serve from flags, environment variables and the
+// configuration file, and reports each mistake with its place.
 //
-// It must not start anything: it opens no root and listens nowhere.
+// The table in table.go is the only list of settings; flags, keys and documentation are made from
+// it. The package opens no root, listens nowhere, and does not know the server.
 package settings
 
 import (
@@ -18,10 +19,10 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// Config is all that serve is told.
+// Config is the settings and users of serve, and where each comes from.
 //
-// Methods that are about a setting take the pointer to its field, such as &cf.TLS. A pointer to
-// anything else is a fault of the caller, and panics.
+// Methods that take a field expect a pointer to a field of this Config, such as &cf.TLS, and panic
+// if they get anything else. So a misspelled setting does not compile.
 type Config struct {
 	Settings
 	Path     string // of the configuration file, "" for none
@@ -35,7 +36,7 @@ type Config struct {
 	byName  map[string]*Account
 }
 
-// Origin is where the value of a setting comes from. A later one beats an earlier one.
+// Origin is where the value of a setting comes from. A later one overrides an earlier one.
 type Origin int
 
 const (
@@ -50,12 +51,12 @@ type setting struct {
 	*row
 	by     Origin
 	line   int  // of the file
-	asPort bool // --port said it
+	asPort bool // from --port
 }
 
 // New reads the command line of serve, with the environment and the configuration file that it
 // names: flags override the environment, which overrides the file, which overrides the
-// defaults. What is wrong is in Problems.
+// defaults. Mistakes are in Problems.
 func New(c *cli.Context) *Config { return read(c, c.String(configFlag)) }
 
 // FromFile reads a configuration file, or nothing if path is "", without flags and environment.
@@ -98,7 +99,7 @@ func read(c *cli.Context, path string) *Config {
 	return cf
 }
 
-// readFlags takes over what the command line and the environment say.
+// readFlags reads the command line and the environment.
 func (cf *Config) readFlags(c *cli.Context) {
 	for _, s := range cf.all {
 		if s.argument || !c.IsSet(s.name) {
@@ -117,7 +118,7 @@ func (cf *Config) readFlags(c *cli.Context) {
 	}
 }
 
-// readPort takes over --port, one more address to listen on.
+// readPort reads --port, which is one more address to listen on.
 func (cf *Config) readPort(c *cli.Context) {
 	by := ByFlag
 	if flags.FromEnv(c, portFlag) {
@@ -138,8 +139,7 @@ func (cf *Config) readPort(c *cli.Context) {
 	cf.Listen = append(slices.Clone(cf.Listen), net.JoinHostPort("127.0.0.1", c.String(portFlag)))
 }
 
-// check finds values that can't be: words that a setting does not take, numbers and times
-// below the least.
+// check finds words that a setting does not take, and numbers and times that are too small.
 func (cf *Config) check() {
 	for _, s := range cf.all {
 		if s.is.atDefault() {
@@ -161,9 +161,9 @@ func (cf *Config) check() {
 	}
 }
 
-// wordsIn returns what has to be among the words of a setting that has them.
+// wordsIn returns the values of s that must be among its words.
 func (s *setting) wordsIn() (all []string) {
-	if s.words == nil || s.by == ByDefault { // that of anonymous may be another one
+	if s.words == nil || s.by == ByDefault { // by default anonymous can be a list of permissions
 		return nil
 	}
 	for _, text := range s.is.texts() {
@@ -175,7 +175,7 @@ func (s *setting) wordsIn() (all []string) {
 	return all
 }
 
-// of returns the setting whose field that is.
+// of returns the setting that field belongs to.
 func (cf *Config) of(field any) *setting {
 	s, ok := cf.byField[field]
 	if !ok {
@@ -184,21 +184,21 @@ func (cf *Config) of(field any) *setting {
 	return s
 }
 
-// By returns who said what a setting is.
+// By returns where the value of a setting comes from.
 func (cf *Config) By(field any) Origin { return cf.of(field).by }
 
-// Given reports whether anybody said what a setting is.
+// Given reports whether a setting is in a flag, a variable or the file.
 func (cf *Config) Given(field any) bool { return cf.By(field) != ByDefault }
 
 // Key returns the name of a setting in the file.
 func (cf *Config) Key(field any) string { return cf.of(field).key() }
 
-// Unreadable reports whether there is a configuration file that can't be read, so that nothing
-// is known of what serve is told. The reason is in Problems.
+// Unreadable reports whether the configuration file can't be read. Then other problems would only
+// follow from that.
 func (cf *Config) Unreadable() bool { return cf.Path != "" && cf.file == nil }
 
-// KeepUntilRestart gives the settings that a reload can't change the values of old, and returns
-// the keys of those that differed.
+// KeepUntilRestart copies the settings that a reload can't change from old, and returns the keys
+// of those that differed.
 func (cf *Config) KeepUntilRestart(old *Config) (changed []string) {
 	for i, s := range cf.all {
 		if before := old.all[i]; s.restart && !reflect.DeepEqual(s.is.shown(), before.is.shown()) {
@@ -209,8 +209,7 @@ func (cf *Config) KeepUntilRestart(old *Config) (changed []string) {
 	return changed
 }
 
-// NeedTLS returns the settings that are not at their defaults and mean something under TLS
-// only.
+// NeedTLS returns the settings that have no effect without TLS and are not at their defaults.
 func (cf *Config) NeedTLS() (fields []any) {
 	for _, s := range cf.all {
 		if (s.group == tlsGroup || s.is.field() == any(&cf.ListenTLS)) && s.is.field() != any(&cf.TLS) && !s.is.atDefault() {
@@ -220,7 +219,7 @@ func (cf *Config) NeedTLS() (fields []any) {
 	return fields
 }
 
-// Words takes the items of a list apart at commas.
+// Words splits the items of a list at commas.
 func Words(list []string) (all []string) {
 	for _, item := range list {
 		for s := range strings.SplitSeq(item, ",") {
@@ -230,7 +229,7 @@ func Words(list []string) (all []string) {
 	return all
 }
 
-// Names returns the names in a list, taken apart at commas.
+// Names splits the names in a list at commas. An empty one is a mistake.
 func (cf *Config) Names(field *[]string) (all []string) {
 	for _, item := range *field {
 		for _, s := range Words([]string{item}) {

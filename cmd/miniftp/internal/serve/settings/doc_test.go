@@ -211,6 +211,11 @@ func TestConfigExample(t *testing.T) {
 		}
 	}
 	alice := cf.User("alice")
+	for _, k := range userKeys(alice) {
+		if !slices.ContainsFunc(cf.Show(), func(s Shown) bool { return s.Key == "users.alice."+k.name }) {
+			t.Errorf("config show leaves out %s of alice", k.name)
+		}
+	}
 	if len(cf.Users) != 3 || len(alice.lines) != len(userKeys(alice))+1 {
 		t.Errorf("%d users; alice has %v", len(cf.Users), alice)
 	}

@@ -9,7 +9,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// readFile takes over what the file says, [users] apart.
+// readFile reads the settings in the file, all but [users].
 func (cf *Config) readFile() {
 	byKey := map[string]*setting{}
 	tables := []string{"users"}
@@ -57,7 +57,7 @@ func (f *configFile) tablesWithKeys() map[string]bool {
 	return tables
 }
 
-// hint is what somebody who wrote that key may have meant.
+// hint returns the end of the error for an unknown key: what may be meant.
 func (cf *Config) hint(k fileKey) string {
 	last := k.path[len(k.path)-1]
 	if k.path[0] == "user" {
@@ -81,13 +81,13 @@ func (cf *Config) hint(k fileKey) string {
 	return "; docs/configuration.md lists them"
 }
 
-// wrongKey notes that a key of the file can't be meant.
+// wrongKey records a mistake in a key of the file.
 func (cf *Config) wrongKey(k fileKey, format string, args ...any) {
 	cf.Problem(cf.file.at(k.line, verb.Usagef("%s: %s", k, fmt.Sprintf(format, args...))))
 }
 
-// beside makes the name of a file in the configuration file relative to that, not to wherever
-// serve was started.
+// beside resolves a file name relative to the configuration file rather than to the directory
+// where serve was started.
 func (cf *Config) beside(name string) string {
 	if name == "" || filepath.IsAbs(name) || strings.Contains(name, "://") {
 		return name

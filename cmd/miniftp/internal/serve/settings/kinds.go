@@ -38,7 +38,8 @@ type value[T any] struct {
 	*form[T]
 }
 
-// form is how settings of one Go type are written. What is nil is not for that type.
+// form says how settings of the Go type T are read and shown. Functions that do not apply to T are
+// nil.
 type form[T any] struct {
 	makeFlag func(r *row, standard T) cli.Flag
 	readFlag func(c *cli.Context, name string) T
@@ -169,7 +170,7 @@ var spanForm = form[time.Duration]{
 	signOf: func(d time.Duration) int { return cmp.Compare(d, 0) },
 }
 
-// unless returns an error if a value of the file is not of the kind that its key wants.
+// unless returns an error unless ok.
 func unless(ok bool, problem string) error {
 	if ok {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// Label is how a setting was written, for an error about another one: --tls, MINIFTP_TLS,
-// or the file, the line and tls.mode.
+// Label returns how a setting was written, for an error about another one: --tls, MINIFTP_TLS,
+// or tls.mode with the file and the line.
 func (cf *Config) Label(field any) string {
 	if s := cf.of(field); s.by == ByFile {
 		return cf.file.place(s.line) + ": " + s.key()
@@ -18,7 +18,7 @@ func (cf *Config) Label(field any) string {
 	return cf.Word(field)
 }
 
-// Word is Label without the place.
+// Word returns Label without the file and the line.
 func (cf *Config) Word(field any) string {
 	s := cf.of(field)
 	name := s.name
@@ -36,13 +36,12 @@ func (cf *Config) Word(field any) string {
 	return "--" + name
 }
 
-// Wrong notes that a setting can't be meant.
+// Wrong records a mistake in the value of a setting.
 func (cf *Config) Wrong(field any, format string, args ...any) {
 	cf.Blame(field, verb.Usagef("%s %s", cf.Word(field), fmt.Sprintf(format, args...)))
 }
 
-// Blame records err, if it is not nil, as caused by a setting; a nil field stands for the
-// configuration file as a whole.
+// Blame records err, if non-nil, as caused by a setting; a nil field is none in particular.
 func (cf *Config) Blame(field any, err error) { cf.Problem(cf.Located(field, err)) }
 
 // Located returns err with the line of the setting that caused it, if that is in the file.
@@ -56,8 +55,8 @@ func (cf *Config) Located(field any, err error) error {
 	return err
 }
 
-// BlameUser records err, if it is not nil, as caused by what is said of a user: by the field
-// of a, or by the user's table if field is a itself.
+// BlameUser records err, if non-nil, as caused by a field of a user, or by the table [users.NAME]
+// if field is a itself.
 func (cf *Config) BlameUser(a *Account, field any, err error) {
 	if err == nil {
 		return
@@ -77,20 +76,20 @@ func (cf *Config) LocatedUser(a *Account, field any, err error) error {
 	return err
 }
 
-// Problem records an error; nil is none.
+// Problem records err, if non-nil.
 func (cf *Config) Problem(err error) {
 	if err != nil {
 		cf.Problems = append(cf.Problems, err)
 	}
 }
 
-// Warn records what is risky.
+// Warn records a warning.
 func (cf *Config) Warn(format string, args ...any) {
 	cf.Warnings = append(cf.Warnings, fmt.Sprintf(format, args...))
 }
 
-// Report prints what is wrong, that of a file by its lines; the first one decides the exit
-// code.
+// Report prints the problems and returns an error with the exit code of the first one, or nil if
+// there is none.
 func (cf *Config) Report(e *verb.Env) error {
 	if len(cf.Problems) == 0 {
 		return nil
@@ -101,7 +100,7 @@ func (cf *Config) Report(e *verb.Env) error {
 	return verb.Reported{Err: cf.Problems[0]}
 }
 
-// Sorted returns the problems in the order of the lines of the file.
+// Sorted returns the problems, those of the file in the order of its lines.
 func (cf *Config) Sorted() []error {
 	line := func(err error) int {
 		var l *lineError

@@ -14,7 +14,7 @@ type Shown struct {
 	Otherwise string `json:"-"` // what it means that there is no value
 }
 
-// Show returns all that holds, in the order of the file, with passwords masked.
+// Show returns all settings and users in the order of the file, with passwords masked.
 func (cf *Config) Show() (all []Shown) {
 	for _, s := range cf.all {
 		one := Shown{Key: s.key(), Value: s.is.shown(), From: s.from(cf)}
@@ -29,7 +29,7 @@ func (cf *Config) Show() (all []Shown) {
 	for _, a := range cf.Users {
 		for _, k := range userKeys(a) {
 			var v any
-			if k.path {
+			if k.root {
 				v = verb.MaskPassword(cf.RootOf(a))
 			} else {
 				v = k.shown()
@@ -42,7 +42,7 @@ func (cf *Config) Show() (all []Shown) {
 	return all
 }
 
-// from says where a value comes from.
+// from returns where a value comes from, for people.
 func (s *setting) from(cf *Config) string {
 	switch s.by {
 	case ByFile:

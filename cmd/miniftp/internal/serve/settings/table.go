@@ -31,21 +31,21 @@ type row struct {
 	long string // and what more there is to say
 
 	short     []string // other names of the flag
-	otherwise string   // what it means that there is no value
+	otherwise string   // what having no value means
 	example   string   // TOML for docs/miniftp.toml, if the default has none
 
 	words    []string     // the values that it can have, nil for any
-	commas   bool         // there may be several, taken apart at commas
-	zero     string       // what 0 means, if that is not what it means that there is no value
-	path     bool         // it names files, which are looked for beside the configuration
+	commas   bool         // each text is a list of words, split at commas
+	zero     string       // what 0 means, if not the same as having no value
+	path     bool         // it names files, relative to the configuration file
 	restart  bool         // a reload does not change it
-	argument bool         // it is the argument of serve, no flag
-	lifts    []ftp.Reason // refusals that it decides about
+	argument bool         // it is the argument of serve rather than a flag
+	lifts    []ftp.Reason // the refusals that it decides about
 
 	group group
 }
 
-// usage is the text of the help.
+// usage returns the text for the help.
 func (r *row) usage() string {
 	switch {
 	case r.long == "":
@@ -56,7 +56,7 @@ func (r *row) usage() string {
 	return r.doc + "; " + r.long
 }
 
-// key is the name in the file: in [tls], --tls-cert is cert and --tls is mode.
+// key returns the name in the file: --tls-cert is cert in [tls], and --tls is mode.
 func (r *row) key() string {
 	table := r.group.table
 	switch {
@@ -68,7 +68,7 @@ func (r *row) key() string {
 	return table + "." + strings.TrimPrefix(r.name, table+"-")
 }
 
-// The flags of serve that are no settings.
+// The flags of serve that are not settings.
 const (
 	configFlag = "config"
 	userFlag   = "user"
@@ -90,7 +90,7 @@ func Flags() []cli.Flag {
 	return all
 }
 
-// decides names the setting that decides about refusals of each kind.
+// decides maps each reason of a refusal to the setting that decides about it.
 var decides = map[ftp.Reason]string{}
 
 func init() {
@@ -115,10 +115,10 @@ func Deciding(r ftp.Reason) string { return decides[r] }
 
 const acceptUpload = "accept-upload" // of all, and of a user
 
-// doubts are the words of --accept-upload.
+// doubts holds the words of --accept-upload.
 var doubts = []string{"hang-up", "no-close-notify"}
 
-// table returns the settings, in the order of the file, with s as what they set.
+// table returns the rows of all settings, in the order of the file. They set the fields of s.
 func table(s *Settings) (all []*row) {
 	for _, g := range []struct {
 		group

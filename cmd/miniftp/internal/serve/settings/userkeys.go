@@ -11,13 +11,13 @@ import (
 	"miniftp/ftp"
 )
 
-// Permissions are what a user may be allowed, as the file calls it.
-var Permissions = []string{"read", "list", "store", "overwrite", "delete", "rename", "mkdir", "change"}
+// permissions holds all permissions of a user, as the file spells them.
+var permissions = []string{"read", "list", "store", "overwrite", "delete", "rename", "mkdir", "change"}
 
-// presets are the sets of permissions that have a name.
-var presets = map[string][]string{"ro": {"read", "list"}, "rw": Permissions, "drop": {"store"}}
+// presets holds the sets of permissions that have a name.
+var presets = map[string][]string{"ro": {"read", "list"}, "rw": permissions, "drop": {"store"}}
 
-// word returns the name of the permissions, "" if they have none.
+// word returns the preset that the permissions are, "" if they are none.
 func (a *Account) word() string {
 	for word, perms := range presets {
 		if slices.Equal(perms, a.Perms) {
@@ -27,7 +27,7 @@ func (a *Account) word() string {
 	return ""
 }
 
-// May says what a user may do: ro, rw, drop, or a list of permissions.
+// May returns what a user may do: ro, rw, drop, or a list of permissions.
 func (a *Account) May() string {
 	if word := a.word(); word != "" {
 		return word
@@ -46,67 +46,40 @@ type userKey struct {
 	name      string
 	doc       string
 	otherwise string // what holds without it
-	path      bool   // it names a file, which is looked for beside the configuration
+	root      bool   // a file name relative to the configuration, and by default that of all
 	lifts     ftp.Reason
 	set       func(raw any) error
-	shown     func() any // nil: config show leaves it out
+	shown     func() any // for config show; a nil value is left out
 }
 
-// userKeys returns the keys of [users.NAME], with a as what they set.
+// userKeys returns the keys of [users.NAME], which set the fields of a.
 func userKeys(a *Account) []userKey {
 	return []userKey{
-		{
-			field: &a.Password, name: "password", doc: "a hash of `miniftp passwd`, or the password itself", otherwise: "the users file's",
-			set: setText(&a.Password),
-			shown: func() any {
-				switch {
-				case a.Anyone:
-					return "any"
-				case a.Password != "":
-					return "****"
-				}
-				return nil
-			},
-		},
-		{
-			field: &a.Perms, name: "perm", doc: "`\"ro\"`, `\"rw\"`, `\"drop\"` (upload only), or a list out of `" + strings.Join(Permissions, "`, `") + "`", otherwise: "`\"rw\"`; of anonymous `\"ro\"`",
-			lifts: ftp.ReasonPermission, set: a.setPerms, shown: func() any { return a.May() },
-		},
-		{
-			field: &a.Root, name: "root", doc: "what the user sees: a directory or `mem://`", otherwise: "the root of all", path: true,
-			set: setText(&a.Root),
-		},
-		{
-			field: &a.Home, name: "home", doc: "the directory after the login, below root", otherwise: "`\"/\"`",
-			lifts: ftp.ReasonHome, set: setText(&a.Home), shown: unlessZero(&a.Home),
-		},
-		{
-			field: &a.Down, name: "rate-down", doc: "bytes per second of one session, to the client: `\"2M\"`", otherwise: "no limit",
-			set: setRate(&a.Down), shown: unlessZero(&a.Down),
-		},
-		{
-			field: &a.Up, name: "rate-up", doc: "bytes per second of one session, from the client", otherwise: "no limit",
-			set: setRate(&a.Up), shown: unlessZero(&a.Up),
-		},
-		{
-			field: &a.Sessions, name: "max-sessions", doc: "sessions of this user at once", otherwise: "no limit",
-			lifts: ftp.ReasonSessionsPerUser, set: a.setSessions, shown: unlessZero(&a.Sessions),
-		},
-		{
-			field: &a.Networks, name: "networks", doc: "from which alone the user may log in", otherwise: "everywhere",
-			set: a.setNetworks, shown: unlessEmpty(&a.Networks),
-		},
-		{
-			field: &a.FXP, name: "fxp", doc: "copies from server to server, as `--fxp` allows them", otherwise: "`false`",
-			set: toggle(&a.FXP).setFile, shown: unlessZero(&a.FXP),
-		},
-		{
-			field: &a.Accept, name: "accept-upload", doc: "doubtful ends of an upload that make a whole file all the same, as `--accept-upload` says", otherwise: "those of `--accept-upload`",
-			set: a.setAccept, shown: unlessEmpty(&a.Accept),
-		},
+		{field: &a.Password, name: "password", set: setText(&a.Password), shown: a.shownPassword, doc: "a hash of `miniftp passwd`, or the password itself", otherwise: "the users file's"},
+		{field: &a.Perms, name: "perm", lifts: ftp.ReasonPermission, set: a.setPerms, shown: func() any { return a.May() }, doc: "`\"ro\"`, `\"rw\"`, `\"drop\"` (upload only), or a list out of `" + strings.Join(permissions, "`, `") + "`", otherwise: "`\"rw\"`; of anonymous `\"ro\"`"},
+		{field: &a.Root, name: "root", root: true, set: setText(&a.Root), doc: "what the user sees: a directory or `mem://`", otherwise: "the root of all"},
+		{field: &a.Home, name: "home", lifts: ftp.ReasonHome, set: setText(&a.Home), shown: unlessZero(&a.Home), doc: "the directory after the login, below root", otherwise: "`\"/\"`"},
+		{field: &a.Down, name: "rate-down", set: setRate(&a.Down), shown: unlessZero(&a.Down), doc: "bytes per second of one session, to the client: `\"2M\"`", otherwise: "no limit"},
+		{field: &a.Up, name: "rate-up", set: setRate(&a.Up), shown: unlessZero(&a.Up), doc: "bytes per second of one session, from the client", otherwise: "no limit"},
+		{field: &a.Sessions, name: "max-sessions", lifts: ftp.ReasonSessionsPerUser, set: a.setSessions, shown: unlessZero(&a.Sessions), doc: "sessions of this user at once", otherwise: "no limit"},
+		{field: &a.Networks, name: "networks", set: a.setNetworks, shown: unlessEmpty(&a.Networks), doc: "from which alone the user may log in", otherwise: "everywhere"},
+		{field: &a.FXP, name: "fxp", set: toggle(&a.FXP).setFile, shown: unlessZero(&a.FXP), doc: "copies from server to server, as `--fxp` allows them", otherwise: "`false`"},
+		{field: &a.Accept, name: "accept-upload", set: a.setAccept, shown: unlessEmpty(&a.Accept), doc: "doubtful ends of an upload that make a whole file all the same, as `--accept-upload` says", otherwise: "those of `--accept-upload`"},
 	}
 }
 
+// shownPassword returns what config show prints for the password.
+func (a *Account) shownPassword() any {
+	switch {
+	case a.Anyone:
+		return "any"
+	case a.Password != "":
+		return "****"
+	}
+	return nil
+}
+
+// unlessZero and unlessEmpty return what config show prints of a field, nil if it is not set.
 func unlessZero[T comparable](at *T) func() any {
 	return func() any {
 		if *at == *new(T) {
@@ -193,7 +166,7 @@ func (a *Account) setPerms(raw any) error {
 		return nil
 	}
 	list, err := readTexts(raw)
-	bad := fmt.Errorf(`it is "ro", "rw", "drop", or a list out of %s`, strings.Join(Permissions, ", "))
+	bad := fmt.Errorf(`it is "ro", "rw", "drop", or a list out of %s`, strings.Join(permissions, ", "))
 	if err != nil {
 		return bad
 	}
@@ -201,15 +174,15 @@ func (a *Account) setPerms(raw any) error {
 		return fmt.Errorf("the list is empty; %w", bad)
 	}
 	for _, name := range list {
-		if !slices.Contains(Permissions, name) {
+		if !slices.Contains(permissions, name) {
 			return fmt.Errorf("%s: %w", ftp.Printable(name), bad)
 		}
 	}
-	a.Perms = slices.DeleteFunc(slices.Clone(Permissions), func(perm string) bool { return !slices.Contains(list, perm) })
+	a.Perms = slices.DeleteFunc(slices.Clone(permissions), func(perm string) bool { return !slices.Contains(list, perm) })
 	return nil
 }
 
-// Networks reads networks and single addresses, taken apart at commas.
+// Networks parses networks and single addresses, split at commas.
 func Networks(list []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, s := range Words(list) {

@@ -22,7 +22,7 @@ type Account struct {
 	Name     string
 	Password string   // a hash or clear text
 	Anyone   bool     // any password will do
-	Perms    []string // out of Permissions, in that order
+	Perms    []string // out of permissions, in that order
 
 	Root, Home string // Root "": that of all
 	Down, Up   int64  // bytes per second, 0 for no limit
@@ -35,11 +35,11 @@ type Account struct {
 	lines map[any]int // of the configuration file, by pointer to the field; the table's by a itself
 }
 
-// shown is the name as it may be printed.
+// shown returns the name without control characters.
 func (a *Account) shown() string { return ftp.Printable(a.Name) }
 
-// collectUsers puts together who may log in: [users.NAME] of the file, the users file,
-// --user, and anyone.
+// collectUsers collects the users: [users.NAME] of the file, the users file, --user, and
+// anonymous.
 func (cf *Config) collectUsers(c *cli.Context) {
 	cf.fileUsers()
 	cf.usersFile()
@@ -58,7 +58,7 @@ func (cf *Config) collectUsers(c *cli.Context) {
 	}
 }
 
-// copiers reads --fxp.
+// copiers reads --fxp, the users who may copy from server to server.
 func (cf *Config) copiers() {
 	for _, name := range cf.Names(&cf.FXP) {
 		a := cf.User(name)
@@ -73,7 +73,7 @@ func (cf *Config) copiers() {
 	}
 }
 
-// UserFrom says where the value of a field of a user comes from.
+// UserFrom returns where the value of a field of a user comes from.
 func (cf *Config) UserFrom(a *Account, field any) string {
 	line := a.lines[field]
 	switch {
@@ -154,7 +154,7 @@ func (cf *Config) userKey(a *Account, k fileKey) {
 		a.lines[u.field] = k.line
 		if err := u.set(k.value); err != nil {
 			cf.wrongKey(k, "%v", err)
-		} else if u.path {
+		} else if u.root {
 			a.Root = cf.beside(a.Root)
 		}
 		return
@@ -166,8 +166,8 @@ func (cf *Config) userKey(a *Account, k fileKey) {
 	cf.wrongKey(k, "a user has no such setting, but %s", strings.Join(known, ", "))
 }
 
-// usersFile reads the lines of --users-file. A user who stands in the configuration,
-// too, has only the password here.
+// usersFile reads --users-file. For a user of the configuration file it may have only the
+// password.
 func (cf *Config) usersFile() {
 	name := cf.UsersFile
 	if name == "" {
@@ -209,8 +209,8 @@ func (cf *Config) usersFile() {
 	}
 }
 
-// flagUsers reads --user. Of a user who is known already it changes the password and,
-// if one is named, the permission.
+// flagUsers reads --user. It overrides the password of an existing user and, if one is given, the
+// permission.
 func (cf *Config) flagUsers(c *cli.Context) {
 	from := "--" + userFlag
 	if given := c.StringSlice(userFlag); len(given) == 1 && given[0] == os.Getenv(flags.EnvName(userFlag)) {
@@ -232,7 +232,7 @@ func (cf *Config) flagUsers(c *cli.Context) {
 	}
 }
 
-// take gives a user what a line says.
+// take sets the password and the permission in line.
 func (a *Account) take(line users.Line, from string) {
 	a.Password, a.from = line.Password, from
 	delete(a.lines, &a.Password)
@@ -242,8 +242,8 @@ func (a *Account) take(line users.Line, from string) {
 	}
 }
 
-// namesUsers reports whether the configuration names a source of users, whatever is in
-// it. What a file holds when it is read never lets anyone in.
+// namesUsers reports whether any source of users is configured. It does not depend on what the
+// source holds, so that an empty users file never lets anyone in.
 func (cf *Config) namesUsers(c *cli.Context) bool {
 	if cf.file != nil && slices.ContainsFunc(cf.file.keys, func(k fileKey) bool { return k.path[0] == "users" }) {
 		return true
@@ -251,8 +251,8 @@ func (cf *Config) namesUsers(c *cli.Context) bool {
 	return cf.Given(&cf.UsersFile) || c != nil && c.IsSet(userFlag)
 }
 
-// anyone decides about the anonymous user. It is on by default only if no source of users
-// is named, or if a table [users.anonymous] describes it.
+// anyone decides whether anonymous may log in. By default that is so only if no source of users is
+// configured, or if there is a table [users.anonymous].
 func (cf *Config) anyone(sources bool) {
 	a, word, by := cf.User("anonymous"), cf.Anonymous, cf.By(&cf.Anonymous)
 	named := a != nil && a.Password != ""
