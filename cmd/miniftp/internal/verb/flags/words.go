@@ -1,7 +1,6 @@
 package flags
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -35,13 +34,4 @@ func VerbNames(verbs []*cli.Command) (all []string) {
 		all = append(all, v.Name)
 	}
 	return all
-}
-
-// Names returns the long names of flags.
-func Names[T interface{ Names() []string }](flags []T) []string {
-	var all []string
-	for _, f := range flags {
-		all = append(all, f.Names()[0])
-	}
-	return slices.Clip(all)
 }
