@@ -24,15 +24,15 @@ var (
 // fs.ErrPermission. It is nil if they name none of these or several: "Failed to open file." is
 // all that some servers say, whatever the reason.
 func (e *Error) Cause() error {
-	cause, _ := e.reads()
+	_, cause := e.reads()
 	return cause
 }
 
 // reads is Cause. other reports whether the words name another reason.
-func (e *Error) reads() (cause error, other bool) {
+func (e *Error) reads() (other bool, cause error) {
 	text := strings.ToLower(e.Text())
 	if containsAny(text, otherWords) {
-		return nil, true
+		return true, nil
 	}
 	missing := containsAny(text, missingWords)
 	denied := containsAny(text, deniedWords)
@@ -45,7 +45,7 @@ func (e *Error) reads() (cause error, other bool) {
 	case denied:
 		cause = fs.ErrPermission
 	}
-	return cause, false
+	return false, cause
 }
 
 // Is maps a refusal to an error of io/fs: to its Cause, or else to what its code says. A 550 or
@@ -57,7 +57,7 @@ func (e *Error) Is(target error) bool {
 	if e.Code != 550 && e.Code != 450 && e.Code != 553 && e.Code != 521 {
 		return false
 	}
-	cause, other := e.reads()
+	other, cause := e.reads()
 	switch {
 	case cause != nil || other:
 	case e.Code == 521:

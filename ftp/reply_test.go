@@ -200,7 +200,7 @@ func TestErrorIsOfChange(t *testing.T) {
 					t.Errorf("%s, %s: Is(%v) is %v", verb, text, kind, got)
 				}
 			}
-			if got := err.Cause(); got != want {
+			if got := err.Cause(); !errors.Is(got, want) {
 				t.Errorf("%s, %s: the cause is %v", verb, text, got)
 			}
 		}
