@@ -247,6 +247,7 @@ func judgeCancel(t *testing.T, c *client.Client, n int, err error) {
 // it, and no file looks whole.
 func TestServerGoesUnderTLS(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	body := noise(8 << 20)
 	for _, hard := range []bool{false, true} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
