@@ -25,7 +25,7 @@ soak: ## the faults, with the race detector, and all that is listed without end;
 	MINIFTP_SOAK=1 go test -count=1 -timeout 15m -run 'HostileMemory|UploadModel|ClientModel|GetsRound|NoReplyTells|TLS|Reuse|Peers|Stock|Interop|Batchers|SmallFiles' ./ftp/server ./ftp/client ./ftp/internal/peers ./cmd/miniftp/...
 
 golden: ## write the golden files and generated docs anew
-	go test ./cmd/miniftp ./cmd/miniftp/internal/demo ./cmd/miniftp/internal/explain ./cmd/miniftp/internal/serve ./ftp/server ./ftp -run 'Readme|Ladder|Real|Doc|Config|Protocol|API' -update
+	go test ./cmd/miniftp ./cmd/miniftp/internal/demo ./cmd/miniftp/internal/explain ./cmd/miniftp/internal/serve/settings ./ftp/server ./ftp -run 'Readme|Ladder|Real|Doc|Config|Protocol|API' -update
 
 compare: ## ftp/client beside jlaffaye/ftp
 	cd testdata/jlaffaye && go test -v -bench .

@@ -98,11 +98,10 @@ type (
 	StrangerRefused struct{ Remote netip.AddrPort }
 
 	// Refused tells that the server did not let a caller in, or did not let a user do
-	// something. Why is for the log, not for the peer; Option is the setting that decides,
-	// "" if none does.
+	// something. Why is for the log, not for the peer.
 	Refused struct {
 		Why    string
-		Option string // as the command line spells it: "max-sessions-per-ip"
+		Reason Reason // the rule that decided
 		Verb   string // of the command that was refused; "" if it was none
 		Path   string // that the command was about, virtual and absolute; "" if there is none
 	}

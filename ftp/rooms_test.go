@@ -1,7 +1,11 @@
 package ftp_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -53,7 +57,7 @@ var cmdRooms = []struct {
 	{name: "demo", isVerb: true, may: "term verb verb/flags explain watch /ftp /ftp/client /ftp/server /fsroot"},
 	{name: "docs", isVerb: true, may: "term verb verb/flags connect"},
 	{name: "passwd", isVerb: true, may: "term verb verb/flags local users /ftp /ftp/server"},
-	{name: "serve/settings", may: "verb verb/flags local users /ftp /ftp/server /fsroot"},
+	{name: "serve/settings", may: "verb verb/flags local users /ftp"},
 	{name: "serve", isVerb: true, may: "term verb verb/flags local target users explain watch connect serve/settings /ftp /ftp/dtp /ftp/server /fsroot"},
 	{name: "shell", isVerb: true, may: "term verb verb/flags local target record explain meter watch connect /ftp /ftp/client"},
 
@@ -133,4 +137,73 @@ func TestRooms(t *testing.T) {
 	if seen != len(rooms) {
 		t.Errorf("%d of %d rooms were found", seen, len(rooms))
 	}
+}
+
+// mostExported bounds how many exported names a room may have: a verb is found by its name, and what
+// all verbs are given has to stay small enough to be known by heart.
+var mostExported = []struct {
+	room string // "": each verb
+	most int
+}{
+	{"", 8},
+	{"verb", 59},
+}
+
+// TestExportedNames: no verb has more than a few exported names, package verb fewer than sixty.
+// Methods and fields do not count.
+func TestExportedNames(t *testing.T) {
+	for _, bound := range mostExported {
+		for _, room := range cmdRooms {
+			if room.name != bound.room && !(bound.room == "" && room.isVerb) {
+				continue
+			}
+			names := exportedNames(t, "../cmd/miniftp/internal/"+room.name)
+			if len(names) == 0 || len(names) > bound.most {
+				t.Errorf("%s has %d exported names, at most %d are meant: %s", room.name, len(names), bound.most, strings.Join(names, " "))
+			}
+		}
+	}
+}
+
+// exportedNames returns the exported names of a package's own declarations.
+func exportedNames(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(name *ast.Ident) {
+		if name.IsExported() && !slices.Contains(names, name.Name) {
+			names = append(names, name.Name)
+		}
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					add(d.Name)
+				}
+			case *ast.GenDecl:
+				for _, s := range d.Specs {
+					switch s := s.(type) {
+					case *ast.TypeSpec:
+						add(s.Name)
+					case *ast.ValueSpec:
+						for _, n := range s.Names {
+							add(n)
+						}
+					}
+				}
+			}
+		}
+	}
+	return names
 }

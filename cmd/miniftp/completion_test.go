@@ -11,7 +11,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"miniftp/cmd/miniftp/internal/docs"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
@@ -96,7 +95,7 @@ func TestManPage(t *testing.T) {
 			t.Errorf("nothing about %s", c.Name)
 		}
 		for _, f := range c.Flags {
-			if name := docs.RoffText(flags.Dashed(f.Names()[0])); !strings.Contains(page, "\\fB"+name+"\\fR") {
+			if name := strings.ReplaceAll(flags.Dashed(f.Names()[0]), "-", `\-`); !strings.Contains(page, "\\fB"+name+"\\fR") {
 				t.Errorf("%s: nothing about %s", c.Name, name)
 			}
 		}

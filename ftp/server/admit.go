@@ -48,12 +48,15 @@ func newCrowd() crowd {
 }
 
 // refusal is why somebody is not let in: the words for him and those for the log,
-// and the setting that changes it.
-type refusal struct{ text, why, option string }
+// and the rule.
+type refusal struct {
+	text, why string
+	reason    ftp.Reason
+}
 
 // noDescriptors is a refusal that may not wait until the words are read: sessions need the
 // descriptor.
-var noDescriptors = &refusal{"Too many sessions. Try again in a moment.", "the process has few descriptors left: raise its limit on open files", "max-sessions"}
+var noDescriptors = &refusal{"Too many sessions. Try again in a moment.", "the process has few descriptors left: raise its limit on open files", ftp.ReasonSessions}
 
 // admit counts the session in, or says why not.
 func (s *Server) admit(sess *session) *refusal {
@@ -62,11 +65,11 @@ func (s *Server) admit(sess *session) *refusal {
 	set := sess.set
 	switch {
 	case in(set.Deny, ip):
-		return &refusal{notAllowed, "the address is in a network that is denied", "deny"}
+		return &refusal{notAllowed, "the address is in a network that is denied", ftp.ReasonDenied}
 	case !within(set.Allow, ip):
-		return &refusal{notAllowed, "the address is in no network that is allowed", "allow"}
+		return &refusal{notAllowed, "the address is in no network that is allowed", ftp.ReasonNotAllowed}
 	case s.bouncer.shutOut(from):
-		return &refusal{shutOutText, "the address is shut out after too many failed logins", "ban-time"}
+		return &refusal{shutOutText, "the address is shut out after too many failed logins", ftp.ReasonBanned}
 	}
 	scarce := descriptorsScarce(sess.raw)
 	s.mu.Lock()
@@ -78,21 +81,21 @@ func (s *Server) admit(sess *session) *refusal {
 	}
 	switch {
 	case s.closing:
-		return &refusal{"The server is shutting down.", "the server is shutting down", ""}
+		return &refusal{"The server is shutting down.", "the server is shutting down", ftp.ReasonOther}
 	case set.MaxSessionsPerIP > 0 && n.all >= set.MaxSessionsPerIP:
 		return &refusal{
 			fmt.Sprintf("Too many sessions from your address: the limit is %d.", set.MaxSessionsPerIP),
-			fmt.Sprintf("there are %d sessions from this address", n.all), "max-sessions-per-ip",
+			fmt.Sprintf("there are %d sessions from this address", n.all), ftp.ReasonSessionsPerAddress,
 		}
 	case set.MaxSessions > 0 && len(c.sessions)-c.dropped >= set.MaxSessions && !c.makePlace(n.waiting):
 		return &refusal{
 			fmt.Sprintf("Too many sessions: the limit is %d. Try again later.", set.MaxSessions),
-			fmt.Sprintf("there are %d sessions", len(c.sessions)), "max-sessions",
+			fmt.Sprintf("there are %d sessions", len(c.sessions)), ftp.ReasonSessions,
 		}
 	case set.MaxWaiting > 0 && c.waiting.Len() >= set.MaxWaiting && !c.makePlace(n.waiting):
 		return &refusal{
 			"Too many sessions wait to log in. Try again in a moment.",
-			fmt.Sprintf("%d sessions are not logged in", c.waiting.Len()), "max-waiting",
+			fmt.Sprintf("%d sessions are not logged in", c.waiting.Len()), ftp.ReasonWaiting,
 		}
 	}
 	if scarce {
@@ -173,11 +176,11 @@ func (s *Server) goIn(sess *session, user string, most int) *refusal {
 	c := &s.crowd
 	switch {
 	case sess.place.dropped:
-		return &refusal{sess.stopText(), "the session made place for another", "max-sessions"}
+		return &refusal{sess.stopText(), "the session made place for another", ftp.ReasonSessions}
 	case most > 0 && c.users[user] >= most:
 		return &refusal{
 			fmt.Sprintf("Too many sessions of this user: the limit is %d. Try again later.", most),
-			fmt.Sprintf("the user has %d sessions", c.users[user]), "users.max-sessions",
+			fmt.Sprintf("the user has %d sessions", c.users[user]), ftp.ReasonSessionsPerUser,
 		}
 	}
 	c.unwait(sess)
@@ -236,7 +239,7 @@ func (s *Server) leave(sess *session) {
 // turnAway says 421 and hangs up, without keeping whoever accepts: when many are
 // being told already, the next are only hung up on.
 func (s *Server) turnAway(sess *session, no *refusal) {
-	sess.refused(no.why, no.option)
+	sess.refused(no.why, no.reason)
 	if sess.implicit { // words in the clear would be noise to TLS
 		_ = sess.raw.Close()
 		return

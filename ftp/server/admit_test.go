@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -71,8 +72,8 @@ func TestMaxSessionsOfAUser(t *testing.T) {
 			synctest.Wait()
 			s.twice(names[0])
 		}
-		if options, whys := s.refused(); !strings.Contains(options, "users.max-sessions") || !strings.Contains(whys, "2 sessions") {
-			t.Errorf("%s: %s", options, whys)
+		if reasons, whys := s.refused(); !slices.Contains(reasons, ftp.ReasonSessionsPerUser) || !strings.Contains(whys, "2 sessions") {
+			t.Errorf("%v: %s", reasons, whys)
 		}
 	})
 }
@@ -91,11 +92,11 @@ func (s *street) twice(user string) {
 // A flood from one address that does not log in fills its own place: whoever comes
 // from elsewhere gets in, and who is inside is served.
 func TestFloodFromOneAddress(t *testing.T) {
-	for option, limit := range map[string]func(*server.Options){
-		"max-sessions": func(o *server.Options) { o.MaxSessions = 21 },
-		"max-waiting":  func(o *server.Options) { o.MaxWaiting = 20 },
+	for reason, limit := range map[ftp.Reason]func(*server.Options){
+		ftp.ReasonSessions: func(o *server.Options) { o.MaxSessions = 21 },
+		ftp.ReasonWaiting:  func(o *server.Options) { o.MaxWaiting = 20 },
 	} {
-		t.Run(option, func(t *testing.T) {
+		t.Run(reason.String(), func(t *testing.T) {
 			inStreet(t, limit, func(t *testing.T, s *street) {
 				inside := s.enter(alice, "rw")
 				var flood []*ctl
@@ -125,11 +126,11 @@ func TestFloodFromOneAddress(t *testing.T) {
 					c.cmd("PASS ro", 230)
 				}
 				inside.cmd("NOOP", 200)
-				options, whys := s.refused()
-				if strings.Count(options, option) != 50 {
-					t.Errorf("refusals by %s:\n%s", options, whys)
+				reasons, whys := s.refused()
+				if n := slices.IndexFunc(reasons, func(r ftp.Reason) bool { return r != reason }); n >= 0 || len(reasons) != 50 {
+					t.Errorf("refusals by %v:\n%s", reasons, whys)
 				}
-				if option == "max-sessions" { // those who are in stay in
+				if reason == ftp.ReasonSessions { // those who are in stay in
 					for range 20 {
 						c := s.from("203.0.113.9")
 						if c.want(220, 421).Code == 220 {
@@ -226,8 +227,8 @@ func TestMaxSessionsPerNetwork(t *testing.T) {
 		s.from("2001:db8::2").want(220)
 		s.from("2001:db8::3").want(421)
 		s.from("2001:db8:0:1::1").want(220)
-		if options, _ := s.refused(); options != "max-sessions-per-ip " {
-			t.Error(options)
+		if reasons, _ := s.refused(); !slices.Equal(reasons, []ftp.Reason{ftp.ReasonSessionsPerAddress}) {
+			t.Error(reasons)
 		}
 	})
 }
@@ -247,8 +248,8 @@ func TestCommandRate(t *testing.T) {
 		if took, want := time.Since(start).Round(100*time.Millisecond), 88*time.Second/5; took != want.Round(100*time.Millisecond) {
 			t.Errorf("took %v, want %v", took, want)
 		}
-		if options, _ := s.refused(); options != "command-rate " {
-			t.Errorf("told %q, want it once", options)
+		if reasons, _ := s.refused(); !slices.Equal(reasons, []ftp.Reason{ftp.ReasonCommandRate}) {
+			t.Errorf("refused by %v, want it once", reasons)
 		}
 		time.Sleep(time.Minute)
 		if took := c.waits("NOOP", 200); took != 0 {

@@ -54,10 +54,10 @@ func (s *session) timeout() (dozes bool) {
 	case now.Before(s.idleBy):
 		return true
 	case s.machine.Login != ftp.LoggedIn && !s.idleBy.Before(s.loginBy):
-		s.refused("no login in time", "login-timeout")
+		s.refused("no login in time", ftp.ReasonLoginTimeout)
 		s.reply(ftp.Command{}, ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout))
 	default:
-		s.refused("no command for too long", "idle-timeout")
+		s.refused("no command for too long", ftp.ReasonIdleTimeout)
 		s.reply(ftp.Command{}, ftp.Replyf(421, "No command for %v. Goodbye.", s.idle))
 	}
 	return false

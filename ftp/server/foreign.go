@@ -37,7 +37,7 @@ const maxUnknown = 3
 // strange ends a session whose client speaks that protocol.
 func (s *session) strange(name string) {
 	s.dead = &strangeError{name}
-	s.refused(s.dead.Error(), "")
+	s.refused(s.dead.Error(), ftp.ReasonOther)
 	s.reply(ftp.Command{}, ftp.Replyf(421, "This is FTP, not %s. Goodbye.", name))
 }
 

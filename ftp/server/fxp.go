@@ -60,7 +60,7 @@ func (s Static) FXP() bool {
 func (s *session) noFXP(verb string) (ftp.Reply, bool) {
 	switch {
 	case !s.account.FXP:
-		s.refused(verb+": the account may not copy from server to server", "fxp")
+		s.refused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
 		return ftp.NewReply(550, verb+" is for copies from server to server, and fxp is off for this account."), true
 	case s.tls == nil:
 		return ftp.NewReply(503, verb+" comes behind AUTH TLS."), true
@@ -128,7 +128,7 @@ func (s *session) notCalled(err error, verb string) ftp.Reply {
 	text := ""
 	if guard.Addr.Port() >= 1024 && !s.account.FXP {
 		text = " (fxp is off for this account)"
-		s.refused(verb+": the account may not copy from server to server", "fxp")
+		s.refused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
 	}
 	return ftp.Replyf(504, "I do not call %v: %s%s.", guard.Addr, guard.Why, text)
 }

@@ -195,7 +195,7 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 			case res.Err == nil:
 				return answer(sum, start, end)
 			case errors.Is(res.Err, errHashTime):
-				s.refused("a hash took longer than it may", "hash-timeout")
+				s.refused("a hash took longer than it may", ftp.ReasonHashTimeout)
 				return ftp.Replyf(550, "%s: a hash may take %v, which was enough for %d bytes: ask for a part of the file.", p, s.set.HashTimeout, res.Bytes)
 			case errors.Is(res.Err, errHungUp): // the hashes that it asked for after this one are not computed
 				s.dead = errHungUp

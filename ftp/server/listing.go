@@ -368,7 +368,7 @@ func found(ctx context.Context, l *listing) dtp.Result {
 // listed is the verdict on a listing.
 func (s *session) listed(j *job, res dtp.Result) ftp.Reply {
 	if errors.Is(res.Err, errTooMuch) {
-		s.refused("the listing was stopped: it is longer than one may be", "")
+		s.refused("the listing was stopped: it is longer than one may be", ftp.ReasonOther)
 		return ftp.NewReply(451, "That is more than can be listed at once: what came is not all.")
 	}
 	return s.verdict(j, res)

@@ -50,7 +50,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		}
 		s.admit()
 		if noHome != nil && s.account != nil {
-			s.refused(ftp.Printable(clip(login.User, 64))+": "+noHome.Error(), "users.home")
+			s.refused(ftp.Printable(clip(login.User, 64))+": "+noHome.Error(), ftp.ReasonHome)
 		}
 		if r.Code == 230 && login.Certified {
 			return ftp.NewReply(232, "Welcome: your certificate is enough.")
@@ -117,10 +117,10 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	case errors.Is(err, errShutOut):
 		s.dead = err
 		if errors.Is(err, errNameShutOut) {
-			s.refused(shown+": too many failed logins as that user from this address: he is shut out there for a while", "max-login-failures")
+			s.refused(shown+": too many failed logins as that user from this address: he is shut out there for a while", ftp.ReasonLoginFailures)
 			return ftp.NewReply(421, "Too many failed logins as that user from your address. Try again later.")
 		}
-		s.refused(shown+": too many failed logins from this address: it is shut out for a while", "max-login-failures")
+		s.refused(shown+": too many failed logins from this address: it is shut out for a while", ftp.ReasonLoginFailures)
 		return ftp.NewReply(421, shutOutText)
 	case errors.Is(err, errLoginLate):
 		return ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout)
@@ -134,7 +134,7 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 		name = user
 	}
 	if no := s.srv.goIn(s, name, account.MaxSessions); no != nil {
-		s.refused(shown+": "+no.why, no.option)
+		s.refused(shown+": "+no.why, no.reason)
 		return ftp.NewReply(421, no.text)
 	}
 	s.account = account
@@ -150,18 +150,18 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 // loginFailed says the same whatever was wrong.
 func (s *session) loginFailed(user string, err error) ftp.Reply {
 	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the login itself is right
-		s.refused(user+": "+err.Error(), "")
+		s.refused(user+": "+err.Error(), ftp.ReasonOther)
 		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask the administrator of this server.")
 	}
 	if errors.Is(err, ErrLogin) {
-		s.refused(user+": "+err.Error(), "")
+		s.refused(user+": "+err.Error(), ftp.ReasonOther)
 	} else { // the client is not told what an Authenticator says
-		s.refused(user+": the login could not be judged: "+err.Error(), "")
+		s.refused(user+": the login could not be judged: "+err.Error(), ftp.ReasonOther)
 	}
 	s.failures++
 	if s.failures >= maxFailures {
 		s.dead = errors.New("too many failed logins")
-		s.refused(user+": as many failed logins as one session may have", "")
+		s.refused(user+": as many failed logins as one session may have", ftp.ReasonOther)
 		return ftp.NewReply(421, "Login incorrect, once too often. Goodbye.")
 	}
 	return ftp.NewReply(530, "Login incorrect.")
@@ -187,5 +187,7 @@ func (s *settings) guessing() guessing {
 	return guessing{delay: s.FailureDelay, most: s.MaxLoginFailures, ban: s.BanTime}
 }
 
-// refused tells the Observer why something was refused, and which setting decides.
-func (s *session) refused(why, option string) { s.tell(ftp.Refused{Why: why, Option: option}) }
+// refused tells the Observer why something was refused, and by which rule.
+func (s *session) refused(why string, reason ftp.Reason) {
+	s.tell(ftp.Refused{Why: why, Reason: reason})
+}

@@ -27,34 +27,34 @@ func TestAllowAndDeny(t *testing.T) {
 	for _, tt := range []struct {
 		allow, deny []string
 		ip          string
-		refused     string // by which setting
+		refused     ftp.Reason
 	}{
-		{nil, nil, "192.0.2.1", ""},
-		{nil, []string{"192.0.2.0/24"}, "192.0.2.1", "deny "},
-		{nil, []string{"192.0.2.0/24"}, "192.0.3.1", ""},
-		{[]string{"10.0.0.0/8"}, nil, "10.255.0.1", ""},
-		{[]string{"10.0.0.0/8"}, nil, "11.0.0.1", "allow "},
-		{[]string{"10.0.0.0/8"}, []string{"10.0.0.1/32"}, "10.0.0.1", "deny "},
-		{[]string{"10.0.0.0/8"}, []string{"10.0.0.1/32"}, "10.0.0.2", ""},
-		{[]string{"10.0.0.0/8"}, nil, "::ffff:10.0.0.2", ""},
-		{[]string{"::ffff:10.0.0.0/104"}, nil, "10.0.0.2", ""},
-		{nil, []string{"::ffff:10.0.0.0/104"}, "10.0.0.2", "deny "},
-		{[]string{"10.0.0.0/8"}, nil, "2001:db8::1", "allow "},
-		{nil, []string{"2001:db8::/32"}, "2001:db8::1", "deny "},
-		{nil, []string{"::/0"}, "10.0.0.2", ""},
-		{nil, []string{"fe80::/10"}, "fe80::1%eth0", "deny "},
-		{[]string{"fe80::/10"}, nil, "fe80::1%eth0", ""},
-		{nil, []string{"0.0.0.0/0", "::/0"}, "2001:db8::1", "deny "},
+		{nil, nil, "192.0.2.1", ftp.ReasonOther},
+		{nil, []string{"192.0.2.0/24"}, "192.0.2.1", ftp.ReasonDenied},
+		{nil, []string{"192.0.2.0/24"}, "192.0.3.1", ftp.ReasonOther},
+		{[]string{"10.0.0.0/8"}, nil, "10.255.0.1", ftp.ReasonOther},
+		{[]string{"10.0.0.0/8"}, nil, "11.0.0.1", ftp.ReasonNotAllowed},
+		{[]string{"10.0.0.0/8"}, []string{"10.0.0.1/32"}, "10.0.0.1", ftp.ReasonDenied},
+		{[]string{"10.0.0.0/8"}, []string{"10.0.0.1/32"}, "10.0.0.2", ftp.ReasonOther},
+		{[]string{"10.0.0.0/8"}, nil, "::ffff:10.0.0.2", ftp.ReasonOther},
+		{[]string{"::ffff:10.0.0.0/104"}, nil, "10.0.0.2", ftp.ReasonOther},
+		{nil, []string{"::ffff:10.0.0.0/104"}, "10.0.0.2", ftp.ReasonDenied},
+		{[]string{"10.0.0.0/8"}, nil, "2001:db8::1", ftp.ReasonNotAllowed},
+		{nil, []string{"2001:db8::/32"}, "2001:db8::1", ftp.ReasonDenied},
+		{nil, []string{"::/0"}, "10.0.0.2", ftp.ReasonOther},
+		{nil, []string{"fe80::/10"}, "fe80::1%eth0", ftp.ReasonDenied},
+		{[]string{"fe80::/10"}, nil, "fe80::1%eth0", ftp.ReasonOther},
+		{nil, []string{"0.0.0.0/0", "::/0"}, "2001:db8::1", ftp.ReasonDenied},
 	} {
 		inStreet(t, func(o *server.Options) { o.Allow, o.Deny = prefixes(t, tt.allow...), prefixes(t, tt.deny...) }, func(t *testing.T, s *street) {
 			c := s.from(tt.ip)
 			want := ftp.Code(220)
-			if tt.refused != "" {
+			if tt.refused != ftp.ReasonOther {
 				want = 421
 			}
 			c.want(want)
-			if options, _ := s.refused(); options != tt.refused {
-				t.Errorf("%+v: refused by %q", tt, options)
+			if reasons, _ := s.refused(); len(reasons) > 1 || len(reasons) == 1 != (tt.refused != ftp.ReasonOther) || len(reasons) == 1 && reasons[0] != tt.refused {
+				t.Errorf("%+v: refused by %v", tt, reasons)
 			}
 		})
 	}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"miniftp/ftp"
 )
 
 // paceBurst is how many commands may come at once beyond a second's worth: about
@@ -25,7 +27,7 @@ func (s *session) pace() {
 	}
 	if !s.slowed {
 		s.slowed = true
-		s.refused("commands come faster than they may: they are read more slowly", "command-rate")
+		s.refused("commands come faster than they may: they are read more slowly", ftp.ReasonCommandRate)
 	}
 	s.flush()
 	timer := time.NewTimer(wait)

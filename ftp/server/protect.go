@@ -87,7 +87,7 @@ func (s *session) startTLS() {
 	if err != nil {
 		s.dead = err
 		if s.set.tls.ClientAuth != tls.NoClientCert {
-			s.refused(err.Error(), "tls-client-ca")
+			s.refused(err.Error(), ftp.ReasonClientCertificate)
 		}
 		return
 	}
@@ -143,7 +143,7 @@ func (s *session) prot(arg string) ftp.Reply {
 	case err != nil:
 		return ftp.NewReply(504, "PROT takes C (clear) or P (private).")
 	case level == ftp.Clear && s.set.TLSRequired:
-		s.refused("PROT C: TLS is required", "tls")
+		s.refused("PROT C: TLS is required", ftp.ReasonTLSRequired)
 		return ftp.NewReply(534, "Data connections are under TLS here: PROT P.")
 	case level == ftp.Clear:
 		return ftp.NewReply(200, "Data connections are clear.")
@@ -182,7 +182,7 @@ func (s *session) ccc(string) ftp.Reply {
 	case !secured:
 		return ftp.NewReply(533, "The control connection is clear already.")
 	case !s.set.AllowCCC:
-		s.refused("CCC: the control connection stays under TLS", "tls-ccc")
+		s.refused("CCC: the control connection stays under TLS", ftp.ReasonCCC)
 		return ftp.NewReply(534, "The control connection stays under TLS here.")
 	}
 	s.clear = true

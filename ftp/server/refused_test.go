@@ -13,55 +13,55 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Whatever is refused is told, with the setting that decides.
-func TestRefusalsNameTheSetting(t *testing.T) {
+// Whatever is refused is told, with the rule that decides.
+func TestRefusalsNameTheRule(t *testing.T) {
 	var mu sync.Mutex
-	var options []string
+	var reasons []ftp.Reason
 	observed := func(o *server.Options) {
 		o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
 			if r, ok := e.What.(ftp.Refused); ok {
 				mu.Lock()
 				defer mu.Unlock()
-				options = append(options, r.Option)
+				reasons = append(reasons, r.Reason)
 			}
 		})
 	}
-	told := func(option string) {
+	told := func(reason ftp.Reason) {
 		t.Helper()
 		await(t, func() bool {
 			mu.Lock()
 			defer mu.Unlock()
-			return slices.Contains(options, option)
+			return slices.Contains(reasons, reason)
 		})
 		mu.Lock()
 		defer mu.Unlock()
-		options = nil
+		reasons = nil
 	}
 
 	s := serve(t, fsroot.NewMem(), observed)
 	s.login(t, "ro").cmd("MKD d", 550)
-	told("users.perm")
+	told(ftp.ReasonPermission)
 
 	s = serve(t, fsroot.NewMem(), observed, requireTLS)
 	s.connect(t).cmd("USER rw", 530)
-	told("tls")
+	told(ftp.ReasonTLSRequired)
 	c := s.connect(t).secure(clientConfig(tls.VersionTLS13))
 	c.cmd("PBSZ 0", 200)
 	c.cmd("PROT C", 534)
-	told("tls")
+	told(ftp.ReasonTLSRequired)
 	c.cmd("USER rw", 331)
 	c.cmd("PASS rw", 230)
 	c.cmd("CCC", 534)
-	told("tls-ccc")
+	told(ftp.ReasonCCC)
 	c.cmd("NLST", 521)
-	told("tls")
+	told(ftp.ReasonTLSRequired)
 
 	s = serve(t, fsroot.NewMem(), observed, func(o *server.Options) { o.LoginTimeout = 50 * time.Millisecond })
 	s.connect(t).want(421)
-	told("login-timeout")
+	told(ftp.ReasonLoginTimeout)
 	s = serve(t, fsroot.NewMem(), observed, func(o *server.Options) { o.IdleTimeout = 50 * time.Millisecond })
 	s.login(t, "rw").want(421)
-	told("idle-timeout")
+	told(ftp.ReasonIdleTimeout)
 }
 
 // The last reply arrives though the client has said more than anybody reads: a close

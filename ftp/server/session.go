@@ -223,7 +223,7 @@ func (s *session) next() (dozes bool) {
 	case errors.Is(err, ftp.ErrTLS):
 		s.strange("TLS")
 	case errors.Is(err, ftp.ErrLineTooLong):
-		s.refused("a line is too long", "")
+		s.refused("a line is too long", ftp.ReasonOther)
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
 		s.dead = err
 	case s.quitHeld(), s.mayBeWhole(): // nothing more comes, but the transfer may finish

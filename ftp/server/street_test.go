@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -55,17 +56,17 @@ func (s *street) Observe(e ftp.Event) {
 	s.told = append(s.told, e)
 }
 
-// refused is the settings that refusals named so far, and the reasons.
-func (s *street) refused() (options, whys string) {
+// refused returns the rules by which something was refused so far, and what the log says.
+func (s *street) refused() (reasons []ftp.Reason, whys string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.told {
 		if r, ok := e.What.(ftp.Refused); ok {
-			options += r.Option + " "
+			reasons = append(reasons, r.Reason)
 			whys += r.Why + "\n"
 		}
 	}
-	return options, whys
+	return reasons, whys
 }
 
 // everything is all that was told and logged, as text.
@@ -209,8 +210,8 @@ func TestBruteForce(t *testing.T) {
 			t.Errorf("%q", r.Text())
 		}
 		c.gone()
-		if options, _ := s.refused(); !strings.Contains(options, "max-login-failures") || !strings.Contains(options, "ban-time") {
-			t.Errorf("refusals name %s", options)
+		if reasons, _ := s.refused(); !slices.Contains(reasons, ftp.ReasonLoginFailures) || !slices.Contains(reasons, ftp.ReasonBanned) {
+			t.Errorf("refused by %v", reasons)
 		}
 		inside.cmd("QUIT", 221)
 		time.Sleep(time.Hour)

@@ -128,7 +128,7 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	case !r.anyone && s.machine.Login != ftp.LoggedIn:
 		return nil, "", ftp.NewReply(530, "Log in first: USER and PASS.")
 	case refused:
-		s.refusedCommand(r, arg, r.verb+": TLS is required", "tls")
+		s.refusedCommand(r, arg, r.verb+": TLS is required", ftp.ReasonTLSRequired)
 		return nil, "", needsTLS
 	case !r.syntax.check(arg):
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
@@ -147,7 +147,7 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 
 // refuse says which permission is missing.
 func (s *session) refuse(r *row, arg string) ftp.Reply {
-	s.refusedCommand(r, arg, "the account has no permission to "+r.perm.String(), "users.perm")
+	s.refusedCommand(r, arg, "the account has no permission to "+r.perm.String(), ftp.ReasonPermission)
 	switch {
 	case s.account.Perm == ReadOnly:
 		return ftp.Replyf(550, "%s: permission denied: this account is read-only.", r.verb)
@@ -157,10 +157,10 @@ func (s *session) refuse(r *row, arg string) ftp.Reply {
 	return ftp.Replyf(550, "%s: permission denied for this account.", r.verb)
 }
 
-// refusedCommand tells the Observer why a command was refused, and which setting decides.
-func (s *session) refusedCommand(r *row, arg, why, option string) {
+// refusedCommand tells the Observer why a command was refused, and by which rule.
+func (s *session) refusedCommand(r *row, arg, why string, reason ftp.Reason) {
 	if s.set.Observer != nil {
-		s.tell(ftp.Refused{Why: why, Option: option, Verb: r.verb, Path: s.subject(r, arg)})
+		s.tell(ftp.Refused{Why: why, Reason: reason, Verb: r.verb, Path: s.subject(r, arg)})
 	}
 }
 

@@ -66,6 +66,7 @@ type benchmark struct {
 	status *status
 }
 
+// Command returns the verb bench.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "bench", Usage: "measure a server under load", ArgsUsage: "URL",
@@ -98,9 +99,6 @@ func Command(e *verb.Env) *cli.Command {
 var notForBench = []string{"ascii", "parallel", "mode", "level", "retries", "rate", "keep-alive", "charset", "explain", "verbose", "record"}
 
 func run(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, 1); err != nil {
-		return err
-	}
 	for _, name := range notForBench {
 		if flags.Asked(c, name) {
 			return verb.Usagef("bench takes no --%s: its client does as little as it can", name)
@@ -118,7 +116,7 @@ func run(e *verb.Env, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := whileRead(e, c.Context)
+	ctx, stop := whileRead(c.Context, e)
 	defer stop()
 	b := &benchmark{
 		load: l, e: e, ctx: ctx, r: r, target: target,
@@ -139,7 +137,7 @@ func run(e *verb.Env, c *cli.Context) error {
 
 // whileRead returns a context that ends when standard output can't be written any more.
 // Until stop is called, a closed pipe does not end the program at once.
-func whileRead(e *verb.Env, parent context.Context) (ctx context.Context, stop func()) {
+func whileRead(parent context.Context, e *verb.Env) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
@@ -171,17 +169,8 @@ func (b *benchmark) prepare(c *cli.Context) error {
 	} else if err = b.resolve(port, c.Bool("yes")); err != nil {
 		return err
 	}
-	k, err := connect.Open(b.e, c, b.r)
-	if err != nil {
+	if b.opts, err = connect.ByHand(b.e, c, b.r); err != nil {
 		return err
-	}
-	k.Close() // connections are made by hand
-	b.opts = k.Opts
-	if b.opts.User == "" {
-		b.opts.User = "anonymous"
-	}
-	if b.opts.Password == "" && connect.IsAnonymous(b.opts.User) {
-		b.opts.Password = "anonymous@"
 	}
 	debug.SetGCPercent(400) // memory is no matter here; the processor is the server's
 	return nil
@@ -303,14 +292,13 @@ func (b *benchmark) run(shown *display) (err error) {
 // the run, if there is one.
 func (b *benchmark) leave(err error) error {
 	left := b.cleanUp()
-	var done verb.Reported
 	switch {
 	case left == nil:
 	case b.ctx.Err() != nil:
 		b.e.Say(b.e.Message(left.Error())) // SayError is silent behind an interrupt
 	case err == nil:
 		return left
-	case errors.As(err, &done):
+	case errors.As(err, new(verb.Reported)):
 		b.e.SayError(left)
 	default:
 		return fmt.Errorf("%w; %s", err, left.Error())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/ftp"
 )
 
@@ -22,7 +23,7 @@ func (b *benchmark) cleanUp() error {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(b.ctx), limit, errors.New("it took too long to remove it"))
 	defer cancel()
 	if err := b.remove(ctx); err != nil {
-		return fmt.Errorf("%s is left behind: %w", b.r.Join(inDir(b.r.Path, s.dir)), err)
+		return fmt.Errorf("%s is left behind: %w", b.r.Join(target.Join(b.r.Path, s.dir)), err)
 	}
 	return nil
 }
@@ -34,7 +35,7 @@ func (b *benchmark) remove(ctx context.Context) error {
 	}
 	defer u.cut()
 	s := b.files
-	dir := inDir(b.r.Path, s.dir)
+	dir := target.Join(b.r.Path, s.dir)
 	if err = u.work(dir); isRefusal(err) {
 		return nil // it is not there
 	} else if err != nil {

@@ -52,6 +52,13 @@ func (f *figures) fetched(n int64, wait, first, whole time.Duration) {
 	}
 }
 
+// timed adds the time of an operation that is counted elsewhere.
+func (f *figures) timed(took time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.times.add(took)
+}
+
 func (f *figures) failed(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -149,13 +156,6 @@ func (h *histogram) add(d time.Duration) {
 	h.buckets[shift*64+int(ns>>shift)]++
 	h.most = max(h.most, d)
 	h.n++
-}
-
-// addLocked is add under a lock.
-func (h *histogram) addLocked(mu *sync.Mutex, d time.Duration) {
-	mu.Lock()
-	defer mu.Unlock()
-	h.add(d)
 }
 
 // at is the time that this part of all, from 0 to 1, did not go beyond.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 )
@@ -59,14 +60,6 @@ func (s *testFiles) add(name string) {
 // randomName is a name that nobody else has.
 func randomName() string { return strings.ToLower(rand.Text()[:8]) }
 
-// inDir is the path of a name in a directory; "" is that of the login.
-func inDir(dir, name string) string {
-	if dir == "" {
-		return name
-	}
-	return strings.TrimRight(dir, "/") + "/" + name
-}
-
 // makeDir makes the directory of a run and tries an upload. Where that is refused, the
 // run reads what is there.
 func (b *benchmark) makeDir(u *userPI) error {
@@ -79,7 +72,7 @@ func (b *benchmark) makeDir(u *userPI) error {
 	err := u.do("MKD", s.dir)
 	if !isRefusal(err) {
 		s.made = true // or it may be: the control connection broke
-		s.at = inDir(b.r.Path, s.dir)
+		s.at = target.Join(b.r.Path, s.dir)
 		if err == nil {
 			err = u.do("CWD", s.dir)
 		}
@@ -233,41 +226,34 @@ func (b *benchmark) eachEntry(u *userPI, n int, do func(u *userPI, name string) 
 
 // survey finds the files that can be read where nothing can be uploaded.
 func (b *benchmark) survey(u *userPI) error {
-	var files []testFile
-	see := func(e ftp.Entry) {
+	err := u.entries("", func(e ftp.Entry) {
 		b.files.counted++
 		if e.Type == ftp.FileEntry && e.Size >= 0 {
-			files = append(files, testFile{e.Name, e.Size})
-			files = b.best(files)
+			b.files.consider(testFile{e.Name, e.Size})
 		}
-	}
-	err := u.entries("", see)
+	})
 	if isRefusal(err) {
 		return nil
 	}
 	return err
 }
 
-// best keeps of some files those that rows can use, each as its kind: the smallest and
-// the largest that are not empty, an empty one, and one of at most 1 MiB.
-func (b *benchmark) best(files []testFile) []testFile {
-	ready := b.files.ready
-	for _, f := range files {
-		if f.size == 0 {
-			ready[emptyFile] = f
-			continue
-		}
-		if old, ok := ready[smallFile]; !ok || f.size < old.size {
-			ready[smallFile] = f
-		}
-		if old, ok := ready[largeFile]; !ok || f.size > old.size {
-			ready[largeFile], ready[textFile] = f, f
-		}
-		if old, ok := ready[oneFile]; !ok || f.size > old.size && f.size <= 1<<20 || old.size > 1<<20 && f.size < old.size {
-			ready[oneFile] = f
-		}
+// consider keeps f for the rows that it serves best. They want the smallest and the largest file
+// that are not empty, an empty one, and one of at most 1 MiB.
+func (s *testFiles) consider(f testFile) {
+	if f.size == 0 {
+		s.ready[emptyFile] = f
+		return
 	}
-	return files[:0]
+	if old, ok := s.ready[smallFile]; !ok || f.size < old.size {
+		s.ready[smallFile] = f
+	}
+	if old, ok := s.ready[largeFile]; !ok || f.size > old.size {
+		s.ready[largeFile], s.ready[textFile] = f, f
+	}
+	if old, ok := s.ready[oneFile]; !ok || f.size > old.size && f.size <= 1<<20 || old.size > 1<<20 && f.size < old.size {
+		s.ready[oneFile] = f
+	}
 }
 
 // entries lists a directory, hidden names included where LIST shows them: by MLSD, or

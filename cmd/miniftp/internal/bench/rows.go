@@ -231,7 +231,7 @@ func (b *benchmark) crowd(ctx context.Context, f *figures, each func(u *userPI) 
 		if err == nil {
 			if err = each(u); err == nil {
 				all[i] = u
-				f.times.addLocked(&f.mu, time.Since(start))
+				f.timed(time.Since(start))
 				return nil
 			}
 			u.cut()

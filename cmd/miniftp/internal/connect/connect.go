@@ -5,6 +5,7 @@
 package connect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Link is a server that verbs work with, through do: it takes a connection out of a
+// Link is a server that verbs work with, through Do: it takes a connection out of a
 // pool of at most --parallel, dials if need be, and dials again after one broke. It is
 // safe for concurrent use.
 type Link struct {
@@ -40,7 +41,7 @@ type Link struct {
 	Chaining  *Chaining
 }
 
-// On is k, used for what has that name.
+// On returns a copy of k for the named file or URL, which its messages name.
 func (k *Link) On(name string) *Link {
 	other := *k
 	other.At = name
@@ -83,7 +84,23 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 	return k, nil
 }
 
-// OpenURL is open for a verb's argument.
+// ByHand returns the options of a connection to r's server for a verb that makes its connections
+// itself. Without a user the login is anonymous.
+func ByHand(e *verb.Env, c *cli.Context, r *target.Remote) (client.Options, error) {
+	k, err := Open(e, c, r)
+	if err != nil {
+		return client.Options{}, err
+	}
+	k.Close()
+	o := k.Opts
+	o.User = cmp.Or(o.User, "anonymous")
+	if o.Password == "" && IsAnonymous(o.User) {
+		o.Password = "anonymous@"
+	}
+	return o, nil
+}
+
+// OpenURL is Open for an argument of a verb.
 func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *target.Remote, error) {
 	r, err := target.Parse(url)
 	if err != nil {
@@ -115,20 +132,20 @@ func (k *Link) DoPool(f func(p *client.Pool) error) error {
 	return k.Retry().Do(k.Ctx, func(int) error { return f(k.Pool) })
 }
 
-// Retry is how often and when what broke is tried again.
+// Retry returns how often and when work on a broken connection is tried again.
 func (k *Link) Retry() client.Retry {
 	return client.Retry{
 		Times: k.Retries, Wait: k.Env.Wait,
 		Again: func(err error) bool {
 			// A host that can't be found will not be a moment later, unless it was there a
 			// moment ago.
-			var connect *client.ConnectError
-			return client.Temporary(err) || k.Connected.Load() && errors.As(err, &connect)
+			return client.Temporary(err) || k.Connected.Load() && errors.As(err, new(*client.ConnectError))
 		},
 		Told: func(err error, wait time.Duration) { k.Env.Note("%v; trying again in %v", verb.At(k.At, err), wait) },
 	}
 }
 
+// Close closes the connections of k, unless they are the shell's.
 func (k *Link) Close() {
 	if !k.Lent {
 		_ = k.Pool.Close()
@@ -141,8 +158,8 @@ type Found struct {
 	Entry ftp.Entry // zero if the path was named and not listed
 }
 
-// Size is the file's size, 0 if it has to be asked for: a link's is not that of
-// the file that it leads to.
+// Size returns the size of the file, 0 if it has to be asked for: the size of a link is not that of the
+// file that it leads to.
 func (f Found) Size() int64 {
 	if f.Entry.Type != ftp.FileEntry {
 		return 0
@@ -192,7 +209,7 @@ func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
 	return all, all.Add(one)
 }
 
-// eachPath is each for what a URL names.
+// eachPath is verb.Each for what a URL names.
 func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) error {
 	defer files.Close()
 	var first error
@@ -215,9 +232,12 @@ func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) 
 type Naming int
 
 const (
-	Literal    Naming = iota
-	Glob              // one that nothing matches is an error
-	GlobOrNone        // one that nothing matches names nothing
+	// Literal takes a URL for a name.
+	Literal Naming = iota
+	// Glob takes it for a pattern. One that nothing matches is an error.
+	Glob
+	// GlobOrNone is Glob, but a pattern that nothing matches names nothing.
+	GlobOrNone
 )
 
 // EachURL runs f for everything that the URLs name, over as few control
@@ -271,7 +291,7 @@ func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Cre
 	return verb.FirstError(work.Wait(), err)
 }
 
-// MayEnter is why a directory can't be the current one.
+// MayEnter returns the reason why a directory can't be the current one.
 func (k *Link) MayEnter(dir string) error {
 	return k.Do(func(cl *client.Client) error {
 		if path.IsAbs(dir) {

@@ -26,6 +26,7 @@ type Crew struct {
 	over  bool
 }
 
+// NewCrew returns a crew that does up to size things at once.
 func NewCrew(e *verb.Env, size int) *Crew {
 	c := &Crew{e: e, turns: make(chan struct{}, max(size, 1))}
 	if size > 1 {
@@ -35,7 +36,7 @@ func NewCrew(e *verb.Env, size int) *Crew {
 }
 
 // widen has more things done at once, of those that need no connection of their own.
-// It is for the goroutine that calls do.
+// It is for the goroutine that calls Do.
 func (c *Crew) widen(size int) { c.slots = make(chan struct{}, size) }
 
 // Turn waits until there may be a connection for one more; done gives it back. The
@@ -78,6 +79,7 @@ func (c *Crew) Do(f func() error) error {
 	return nil
 }
 
+// Judge reports err, if non-nil, and ends the work if the rest would fail alike.
 func (c *Crew) Judge(err error) {
 	if err == nil {
 		return
@@ -94,7 +96,7 @@ func (c *Crew) Judge(err error) {
 	c.over = c.over || verb.Fatal(err)
 }
 
-// Ended is the reason why there is nothing more to do.
+// Ended returns the reason why there is nothing more to do; nil if there is none.
 func (c *Crew) Ended() error {
 	if c.e.Ctx.Err() != nil {
 		return context.Cause(c.e.Ctx)
@@ -107,7 +109,7 @@ func (c *Crew) Ended() error {
 	return nil
 }
 
-// Wait returns the first error when all is done.
+// Wait waits until all is done, and returns the first error.
 func (c *Crew) Wait() error {
 	c.all.Wait()
 	c.mu.Lock()
@@ -154,5 +156,5 @@ func (k *Link) Expect(size int64, work *Crew) {
 	}
 }
 
-// Chain is nil, which does no harm, before there are many small files.
+// Chain returns the chain for small files; nil, which its methods allow, before there are many.
 func (k *Link) Chain() *client.Chain { return k.Chaining.chain.Load() }

@@ -33,65 +33,54 @@ func Parallel(c *cli.Context) int {
 	return max(c.Int("parallel"), treeParallel)
 }
 
-// Flags are on every client verb.
+// Flags returns the flags of a client verb: its own, and those that all client verbs have, in the
+// sections of the help.
 func Flags(own ...cli.Flag) []cli.Flag {
-	all := append(own,
-		&cli.GenericFlag{Name: "active", Value: new(dataWord), Usage: "active mode: this end listens and the server connects to it; `extended|classic` uses only EPRT or only PORT", DefaultText: "false"},
-		&cli.GenericFlag{Name: "passive", Value: new(dataWord), Usage: "passive mode: the server listens and this end connects to it; `extended|classic` uses only EPSV or only PASV", DefaultText: "true, unless --active is given"},
-		&cli.StringFlag{Name: "active-ports", Usage: "in active mode, listen on ports `LO-HI`", DefaultText: "any free port"},
-		&cli.StringFlag{Name: "active-ip", Usage: "in active mode, announce the address `IP`", DefaultText: "that of the control connection"},
-		&cli.BoolFlag{Name: "ascii", Usage: "transfer text, with the line ends of each side (TYPE A)"},
-		&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Value: 1, Usage: "use `N` connections at once, or fewer if the server allows fewer", DefaultText: "4 for mirror, get -r and put -r, else 1"},
-		&cli.IntFlag{Name: "retries", Value: 2, Usage: "try up to `N` times more after a connection broke, with growing pauses; each try resumes where the last one stopped"},
-		flags.Duration("timeout", client.DefaultTimeout, "", "give up when nothing happened for `DURATION`, such as 500ms, 2m or plain seconds"),
-		&cli.StringFlag{Name: "rate", Usage: "transfer at most `BYTES` per second, such as 500k, 2M or 2MiB", DefaultText: "no limit"},
-		&cli.StringFlag{Name: "proxy", Usage: "connect through the proxy at `URL`: socks5://host:port or http://host:port; none means no proxy", DefaultText: "ALL_PROXY's"},
-		flags.Duration("keep-alive", 0, "never", "send NOOP every `DURATION` during a transfer, for firewalls that end a silent control connection"),
-		&cli.StringFlag{Name: "mode", Value: "auto", Usage: "the transfer mode, `MODE`: stream, block (MODE B: one data connection for several files), deflate (MODE Z: compressed, for slow lines) or auto (stream, but block for a mirror of many small files if the server supports it)"},
-		&cli.IntFlag{Name: "level", Usage: "with --mode deflate: the compression level `N`, from 1 (fast) to 9 (small)", DefaultText: "6"},
-		&cli.StringFlag{Name: "charset", Usage: "the server's file names are encoded in `SET`, such as latin1, shift_jis or gbk", DefaultText: "UTF-8"},
-		&cli.StringFlag{Name: "account", Usage: "send `ACCOUNT` to a server that asks for an account (ACCT)", DefaultText: "none"},
-		&cli.GenericFlag{Name: "tls", Value: new(tlsWord), Usage: "use TLS for an ftp:// URL (AUTH TLS), as ftpes:// does; nothing is sent without it", DefaultText: "false"},
-		&cli.StringFlag{Name: "ca-cert", Usage: "trust the certificate authorities in `FILE` (PEM) and no others", DefaultText: "the system's"},
-		&cli.StringFlag{Name: "pin", Usage: "trust only the certificate with the `FINGERPRINT` sha256:…", DefaultText: "none"},
-		&cli.StringFlag{Name: "cert", Usage: "present the client certificate in `FILE` (PEM)", DefaultText: "none"},
-		&cli.StringFlag{Name: "key", Usage: "the private key of --cert is in `FILE` (PEM)", DefaultText: "that of --cert"},
-		&cli.BoolFlag{Name: "insecure", Usage: "with TLS, trust any certificate; someone in between can then read everything"},
-		&cli.StringFlag{Name: "user", Usage: "log in as user `NAME`", DefaultText: "the URL's, else anonymous"},
-		&cli.StringFlag{Name: "password-file", Usage: "read the password from the first line of `FILE`", DefaultText: "none"},
-		&cli.BoolFlag{Name: "netrc", Usage: "use the login in ~/.netrc instead of the one in the URL"},
-		explain.Flag(),
-		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
-		&cli.StringFlag{Name: "record", Usage: "write the commands and replies to `FILE`, for a bug report; passwords are masked", DefaultText: "no"},
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"},
-		&cli.BoolFlag{Name: "json", Usage: "print the result as JSON"},
-		&cli.BoolFlag{Name: "no-progress", Usage: "draw no progress bars"},
+	return slices.Concat(own,
+		flags.Categorize("Login",
+			&cli.StringFlag{Name: "user", Usage: "log in as user `NAME`", DefaultText: "the URL's, else anonymous"},
+			&cli.StringFlag{Name: "password-file", Usage: "read the password from the first line of `FILE`", DefaultText: "none"},
+			&cli.BoolFlag{Name: "netrc", Usage: "use the login in ~/.netrc instead of the one in the URL"},
+			&cli.StringFlag{Name: "account", Usage: "send `ACCOUNT` to a server that asks for an account (ACCT)", DefaultText: "none"},
+		),
+		flags.Categorize("TLS",
+			&cli.GenericFlag{Name: "tls", Value: new(tlsWord), Usage: "use TLS for an ftp:// URL (AUTH TLS), as ftpes:// does; nothing is sent without it", DefaultText: "false"},
+			&cli.StringFlag{Name: "ca-cert", Usage: "trust the certificate authorities in `FILE` (PEM) and no others", DefaultText: "the system's"},
+			&cli.StringFlag{Name: "pin", Usage: "trust only the certificate with the `FINGERPRINT` sha256:…", DefaultText: "none"},
+			&cli.BoolFlag{Name: "insecure", Usage: "with TLS, trust any certificate; someone in between can then read everything"},
+			&cli.StringFlag{Name: "cert", Usage: "present the client certificate in `FILE` (PEM)", DefaultText: "none"},
+			&cli.StringFlag{Name: "key", Usage: "the private key of --cert is in `FILE` (PEM)", DefaultText: "that of --cert"},
+		),
+		flags.Categorize("Connection",
+			&cli.GenericFlag{Name: "active", Value: new(dataWord), Usage: "active mode: this end listens and the server connects to it; `extended|classic` uses only EPRT or only PORT", DefaultText: "false"},
+			&cli.GenericFlag{Name: "passive", Value: new(dataWord), Usage: "passive mode: the server listens and this end connects to it; `extended|classic` uses only EPSV or only PASV", DefaultText: "true, unless --active is given"},
+			&cli.StringFlag{Name: "active-ports", Usage: "in active mode, listen on ports `LO-HI`", DefaultText: "any free port"},
+			&cli.StringFlag{Name: "active-ip", Usage: "in active mode, announce the address `IP`", DefaultText: "that of the control connection"},
+			&cli.StringFlag{Name: "proxy", Usage: "connect through the proxy at `URL`: socks5://host:port or http://host:port; none means no proxy", DefaultText: "ALL_PROXY's"},
+			flags.Duration("timeout", client.DefaultTimeout, "", "give up when nothing happened for `DURATION`, such as 500ms, 2m or plain seconds"),
+			&cli.IntFlag{Name: "retries", Value: 2, Usage: "try up to `N` times more after a connection broke, with growing pauses; each try resumes where the last one stopped"},
+			flags.Duration("keep-alive", 0, "never", "send NOOP every `DURATION` during a transfer, for firewalls that end a silent control connection"),
+			&cli.StringFlag{Name: "charset", Usage: "the server's file names are encoded in `SET`, such as latin1, shift_jis or gbk", DefaultText: "UTF-8"},
+		),
+		flags.Categorize("Transfer",
+			&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Value: 1, Usage: "use `N` connections at once, or fewer if the server allows fewer", DefaultText: "4 for mirror, get -r and put -r, else 1"},
+			&cli.StringFlag{Name: "rate", Usage: "transfer at most `BYTES` per second, such as 500k, 2M or 2MiB", DefaultText: "no limit"},
+			&cli.BoolFlag{Name: "ascii", Usage: "transfer text, with the line ends of each side (TYPE A)"},
+			&cli.StringFlag{Name: "mode", Value: "auto", Usage: "the transfer mode, `MODE`: stream, block (MODE B: one data connection for several files), deflate (MODE Z: compressed, for slow lines) or auto (stream, but block for a mirror of many small files if the server supports it)"},
+			&cli.IntFlag{Name: "level", Usage: "with --mode deflate: the compression level `N`, from 1 (fast) to 9 (small)", DefaultText: "6"},
+		),
+		flags.Categorize("Output",
+			explain.Flag(),
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"},
+			&cli.BoolFlag{Name: "json", Usage: "print the result as JSON"},
+			&cli.BoolFlag{Name: "no-progress", Usage: "draw no progress bars"},
+			&cli.StringFlag{Name: "record", Usage: "write the commands and replies to `FILE`, for a bug report; passwords are masked", DefaultText: "no"},
+		),
 	)
-	var sorted []cli.Flag
-	for _, s := range clientSections {
-		for _, name := range s.names {
-			if at := slices.IndexFunc(all, func(f cli.Flag) bool { return f.Names()[0] == name }); at >= 0 {
-				sorted = append(sorted, flags.Categorize(s.title, all[at])...)
-				all = slices.Delete(all, at, at+1)
-			}
-		}
-	}
-	return append(all, sorted...)
 }
 
-// clientSections are the sections of the help for the flags that all client verbs have, and those
-// of their own with such a name.
-var clientSections = []struct {
-	title string
-	names []string
-}{
-	{"Login", []string{"user", "password-file", "netrc", "account"}},
-	{"TLS", []string{"tls", "ca-cert", "pin", "insecure", "cert", "key"}},
-	{"Connection", []string{"active", "passive", "active-ports", "active-ip", "proxy", "timeout", "retries", "keep-alive", "charset"}},
-	{"Transfer", []string{"parallel", "rate", "ascii", "mode", "level"}},
-	{"Output", []string{"explain", "verbose", "quiet", "json", "no-progress", "record"}},
-}
-
+// ResumeFlag returns the flag --resume of get and put.
 func ResumeFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "resume", Aliases: []string{"c"}, Usage: "resume where an earlier run stopped, if the file has not changed"}
 }

@@ -2,7 +2,6 @@ package connect
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	xterm "golang.org/x/term"
 
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/target"
@@ -69,6 +67,7 @@ func namedUser(c *cli.Context) string {
 	return name
 }
 
+// IsAnonymous reports whether a login with this user name takes any password.
 func IsAnonymous(user string) bool {
 	return user == "" || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp")
 }
@@ -76,38 +75,17 @@ func IsAnonymous(user string) bool {
 // prompt asks for the password. Where nobody can be asked it is left empty: not
 // every server wants one.
 func prompt(e *verb.Env, r *target.Remote, user string) (string, string, error) {
-	in, ok := term.File(e.In)
-	if !ok || !term.IsTerminal(in) {
+	if !term.IsTerminal(e.In) {
 		return user, "", nil
 	}
-	fd := int(in.Fd())
-	was, err := xterm.GetState(fd)
+	answers, err := e.AskHidden(fmt.Sprintf("Password of %s at %s: ", ftp.Printable(user), r.Addr))
 	if err != nil {
 		return user, "", err
 	}
-	fmt.Fprintf(e.Err, "Password of %s at %s: ", ftp.Printable(user), r.Addr)
-	typed := make(chan error, 1)
-	var pass []byte
-	go func() {
-		var err error
-		pass, err = xterm.ReadPassword(fd)
-		typed <- err
-	}()
-	select {
-	case err = <-typed:
-	case <-e.Ctx.Done(): // nothing ends the read: the process will
-		fmt.Fprintln(e.Err)
-		_ = xterm.Restore(fd, was)
-		return user, "", context.Cause(e.Ctx)
-	}
-	fmt.Fprintln(e.Err)
-	if errors.Is(err, io.EOF) {
-		err = verb.Usagef("no password was typed")
-	}
-	return user, string(pass), err
+	return user, answers[0], nil
 }
 
-// LoginHint says what a refused login may have lacked.
+// LoginHint adds to the error of a refused login what it may have lacked.
 func LoginHint(err error, o client.Options) error {
 	var reply *ftp.Error
 	if errors.As(err, &reply) && o.TLS == client.NoTLS && WantsTLS(reply.Reply) {
@@ -122,7 +100,7 @@ func LoginHint(err error, o client.Options) error {
 	return fmt.Errorf("%w (no password was given: set MINIFTP_PASSWORD, or use --password-file or ~/.netrc)", err)
 }
 
-// WantsTLS reads in the words of a refusal that TLS is missing; its code rarely says so.
+// WantsTLS reports whether the words of a refusal say that TLS is missing. The code rarely says so.
 func WantsTLS(r ftp.Reply) bool {
 	text := strings.ToUpper(r.Text())
 	for _, word := range []string{"TLS", "SSL", "ENCRYPT", "AUTH ", "CLEARTEXT"} {

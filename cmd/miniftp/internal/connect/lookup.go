@@ -10,7 +10,7 @@ import (
 	"os"
 )
 
-// Addresses are those of a host, or the one that its name is.
+// Addresses returns the addresses of a host, which may be an address itself.
 func Addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil
@@ -18,19 +18,17 @@ func Addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// UnknownHost says in plain words that a name has no address.
+// UnknownHost returns the error of a lookup, in plain words if the name has no address.
 func UnknownHost(err error) error {
-	var name *net.DNSError
-	if errors.As(err, &name) && name.IsNotFound {
+	if name, ok := errors.AsType[*net.DNSError](err); ok && name.IsNotFound {
 		return errors.New("there is no host of that name")
 	}
 	return fmt.Errorf("the name can't be looked up: %w", PlainCause(err))
 }
 
-// PlainCause is what the operating system says, without addresses and calls.
+// PlainCause returns what the operating system says, without addresses and calls.
 func PlainCause(err error) error {
-	var name *net.DNSError
-	if errors.As(err, &name) {
+	if errors.As(err, new(*net.DNSError)) {
 		return err
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -39,13 +37,13 @@ func PlainCause(err error) error {
 	for op := new(net.OpError); errors.As(err, &op); {
 		err = op.Err
 	}
-	var call *os.SyscallError
-	if errors.As(err, &call) {
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		err = call.Err
 	}
 	return err
 }
 
+// TCPAddr returns the address of a TCP connection's end, the zero value if it has none.
 func TCPAddr(a net.Addr) netip.AddrPort {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {

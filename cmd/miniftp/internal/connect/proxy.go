@@ -56,7 +56,7 @@ func viaProxy(c *cli.Context, r *target.Remote, mode ftp.DataMode) (dialFunc, er
 	}, nil
 }
 
-// ProxyName is the proxy that connections to r go through, as it may be shown.
+// ProxyName returns the proxy that connections to r go through, as it may be shown; "" if there is none.
 func ProxyName(c *cli.Context, r *target.Remote) string {
 	spec := c.String("proxy")
 	if spec == "" && !spared(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {

@@ -109,15 +109,14 @@ func pin(c *cli.Context, cfg *tls.Config) error {
 	return nil
 }
 
-// PinError is a certificate that is not the one of --pin.
+// PinError is returned for a certificate that is not the one of --pin.
 type PinError struct{ shown []*x509.Certificate }
 
 func (e *PinError) Error() string { return "the certificate is not that of --pin" }
 
-// TLSHint says what can be done about TLS that did not come about.
+// TLSHint adds to the error of a TLS connection that was not made what can be done about it.
 func TLSHint(err error, o client.Options) error {
-	var silent *client.ConnectError
-	if errors.As(err, &silent) && errors.Is(err, client.ErrTimeout) && o.TLS != client.ImplicitTLS {
+	if silent, ok := errors.AsType[*client.ConnectError](err); ok && errors.Is(err, client.ErrTimeout) && o.TLS != client.ImplicitTLS {
 		return silentHint(err, silent.Addr, o)
 	}
 	var noTLS *client.TLSError
@@ -191,7 +190,7 @@ func (e *trustError) Error() string {
 	return fmt.Sprintf("the server's certificate is not trusted: %s (%s)", why, do)
 }
 
-// CertHosts are the hosts that a certificate is for.
+// CertHosts returns the hosts that a certificate is for.
 func CertHosts(cert *x509.Certificate) string {
 	all := cert.DNSNames
 	for _, ip := range cert.IPAddresses {

@@ -23,6 +23,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Command returns the verb copy.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "copy", Usage: "copy from server to server", ArgsUsage: "URL URL",
@@ -53,9 +54,6 @@ type copier struct {
 }
 
 func run(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 2, 2); err != nil {
-		return err
-	}
 	if c.Bool("ascii") || flags.IsOn(c, "active") {
 		return verb.Usagef("copy moves bytes as they are, and each of the two servers may have to listen: neither --ascii nor --active goes with it")
 	}
@@ -80,11 +78,7 @@ func run(e *verb.Env, c *cli.Context) error {
 	if p.recursive {
 		p.meter.Total(true)
 	}
-	err := p.run()
-	p.meter.Wait()
-	err = verb.FirstError(err, p.left.Tell())
-	p.meter.SumUp("copied")
-	return p.json.End(err, p.meter)
+	return p.json.End(p.run(), p.left, p.meter, "copied")
 }
 
 // rewire gives both links what only copy has: whom to trust, and a ladder with three
@@ -164,8 +158,8 @@ func (p *copier) tree(from, to string) error {
 		return err
 	}
 	defer entries.Close()
-	for f := range entries.All() {
-		if f.Type == ftp.FileEntry {
+	for f, err := range entries.All() {
+		if err == nil && f.Type == ftp.FileEntry {
 			p.meter.Expect(f.Size)
 		}
 	}
@@ -233,12 +227,10 @@ func (p *copier) file(from, to string) error {
 		return err
 	})
 	m.Done(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}, err)
-	var no *ftp.Error
-	var one *client.CopyError
-	if errors.As(err, &one) && !p.viaClient && p.from.Opts.TLS != client.NoTLS && client.Temporary(err) {
+	if errors.As(err, new(*client.CopyError)) && !p.viaClient && p.from.Opts.TLS != client.NoTLS && client.Temporary(err) {
 		err = verb.Hinted{Err: err, Text: fmt.Sprintf("%v\n  the servers may not trust each other's certificates: --via-client copies through this program instead", err)}
 	}
-	if errors.As(err, &no) && (no.Verb == "SIZE" || no.Verb == "RETR") && !p.recursive && p.from.IsDir(from) {
+	if no, ok := errors.AsType[*ftp.Error](err); ok && (no.Verb == "SIZE" || no.Verb == "RETR") && !p.recursive && p.from.IsDir(from) {
 		err = verb.Hinted{Err: err, Text: "is a directory: -r copies it with all that is in it"}
 	}
 	direct := !p.viaClient

@@ -241,9 +241,8 @@ func (s side) done(h ftp.TransferDone) {
 	line := term.Pad("data", labelAt) + term.Pad(source, sourceAt) + " " + shaft + head + " "
 	s.print(line + term.Fit(dest, max(p.Width-term.Cells(line), explain.MinServer)))
 	note := "the data goes from server to server: it never comes here"
-	var refused *ftp.Error
 	if h.Err != nil {
-		if note = "no data connection"; !errors.As(h.Err, &refused) {
+		if note = "no data connection"; !errors.As(h.Err, new(*ftp.Error)) {
 			note = explain.Reason(h.Err)
 		}
 	}

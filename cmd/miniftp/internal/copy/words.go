@@ -11,21 +11,6 @@ import (
 	"miniftp/ftp/client"
 )
 
-// productOf is the server that said that, as far as its words tell.
-func productOf(cl *client.Client, reply ftp.Reply) *product.Product {
-	greeting := cl.Greeting()
-	if p := product.Recognise(greeting.Text()); p != nil {
-		return p
-	}
-	text := strings.ToLower(reply.Text())
-	for _, t := range product.TellTales {
-		if strings.Contains(text, t.Words) {
-			return product.Recognise(t.Product)
-		}
-	}
-	return nil
-}
-
 // whoForbids says, of a copy that the servers don't make, which setting of which
 // server stands in the way, and what works all the same.
 func whoForbids(err error, from, to *client.Client) error {
@@ -49,23 +34,25 @@ func whoForbids(err error, from, to *client.Client) error {
 // settingOf names the setting behind a refusal; "" if it is none.
 func settingOf(one *client.CopyError, cl *client.Client) string {
 	var reply *ftp.Error
-	var open *client.OpenError
-	var host *client.HostError
 	var said ftp.Reply
 	if errors.As(one.Err, &reply) {
 		said = reply.Reply
 	}
-	p := productOf(cl, said)
+	greeting := cl.Greeting()
+	p := product.Recognise(greeting.Text())
+	if p == nil {
+		p = product.ByRefusal(said.Text())
+	}
 	dials := reply != nil && (reply.Verb == "PORT" || reply.Verb == "EPRT")
 	switch text := strings.ToLower(said.Text()); {
-	case errors.As(one.Err, &host):
+	case errors.As(one.Err, new(*client.HostError)):
 		return "its public address is not set right; --trust-address believes what it says"
 	case strings.Contains(text, "reuse") || strings.Contains(text, "resume"):
 		if p != nil && p.Settings[product.SessionReuse] != "" {
 			return p.Name + " allows it with " + p.Settings[product.SessionReuse]
 		}
 		return "it wants TLS sessions to be resumed, which another server can't"
-	case errors.As(one.Err, &open), dials && said.Code >= 500, reply != nil && ftp.IsTransfer(reply.Verb) && said.Code == 425:
+	case errors.As(one.Err, new(*client.OpenError)), dials && said.Code >= 500, reply != nil && ftp.IsTransfer(reply.Verb) && said.Code == 425:
 	default:
 		return ""
 	}

@@ -37,6 +37,7 @@ const (
 	leastWidth  = 44
 )
 
+// Command returns the verb demo.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "demo", Usage: "see FTP's role reversal: one file, fetched in both modes",
@@ -54,9 +55,6 @@ func Command(e *verb.Env) *cli.Command {
 }
 
 func run(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 0, 0); err != nil {
-		return err
-	}
 	n, width := c.Int("file-size"), c.Int("width")
 	if n < 0 || n > demoMost {
 		return verb.Usagef("--file-size %d: it is 0 to %d bytes", n, demoMost)
@@ -168,9 +166,7 @@ func (d *demo) fetch(mode ftp.DataMode, columns int) (picture string, err error)
 	see := watch.Observers{explain.NewLadder(&drawn, columns)}
 	if d.picture != nil {
 		d.picture.Heading(mode.String() + " mode")
-		l := explain.NewLadder(io.Discard, explain.PictureColumns)
-		l.Page = d.picture
-		see = append(see, l)
+		see = append(see, d.picture.Ladder())
 	}
 	cl, err := client.Dial(d.ctx, d.addr, &client.Options{Mode: mode, Observer: see})
 	if err != nil {

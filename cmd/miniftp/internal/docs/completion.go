@@ -11,6 +11,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
+// Completion returns the verb completion.
 func Completion(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "completion", Usage: "print what lets a shell complete verbs and flags", ArgsUsage: "bash|zsh|fish",
@@ -22,9 +23,6 @@ func Completion(e *verb.Env) *cli.Command {
 			"miniftp completion zsh > _miniftp",
 			"miniftp completion fish > miniftp.fish"),
 		Action: func(c *cli.Context) error {
-			if err := verb.WantArgs(c, 1, 1); err != nil {
-				return err
-			}
 			script, ok := completions[c.Args().First()]
 			if !ok {
 				return verb.Usagef("%q is none of bash, zsh and fish", c.Args().First())

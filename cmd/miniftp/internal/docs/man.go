@@ -16,6 +16,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
+// Man returns the verb man.
 func Man(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "man", Usage: "print the manual page", ArgsUsage: "[VERB]",
@@ -23,9 +24,6 @@ func Man(e *verb.Env) *cli.Command {
 			"miniftp man > miniftp.1",
 			"miniftp man get | man -l - | cat"),
 		Action: func(c *cli.Context) error {
-			if err := verb.WantArgs(c, 0, 2); err != nil {
-				return err
-			}
 			page := manPage(c.App)
 			if c.NArg() > 0 {
 				verb, verbs := (*cli.Command)(nil), c.App.Commands
@@ -46,13 +44,13 @@ func Man(e *verb.Env) *cli.Command {
 // verbPage is the page about one verb; path is its name behind "miniftp".
 func verbPage(app *cli.App, c *cli.Command, path string) string {
 	var b roff
-	name := RoffText("miniftp-" + strings.ReplaceAll(path, " ", "-"))
-	b.line(".TH %s 1 \"\" \"%s %s\"", strings.ToUpper(name), app.Name, RoffText(app.Version))
+	name := roffText("miniftp-" + strings.ReplaceAll(path, " ", "-"))
+	b.line(".TH %s 1 \"\" \"%s %s\"", strings.ToUpper(name), app.Name, roffText(app.Version))
 	b.section("NAME")
-	b.line("%s \\- %s", name, RoffText(c.Usage))
+	b.line("%s \\- %s", name, roffText(c.Usage))
 	b.section("SYNOPSIS")
-	b.line(".B %s %s\n%s", app.Name, RoffText(path), RoffText(strings.TrimSpace("[flags] "+c.ArgsUsage)))
-	about, lines, _ := strings.Cut(c.Description, flags.ExamplesBelow)
+	b.line(".B %s %s\n%s", app.Name, roffText(path), roffText(strings.TrimSpace("[flags] "+c.ArgsUsage)))
+	about, lines := flags.SplitDescription(c.Description)
 	b.section("DESCRIPTION")
 	b.text(about)
 	for _, group := range flags.Sections(c) {
@@ -62,7 +60,7 @@ func verbPage(app *cli.App, c *cli.Command, path string) string {
 		if group.Title == "Flags" {
 			b.section("FLAGS")
 		} else {
-			b.section(strings.ToUpper(RoffText(group.Title)))
+			b.section(strings.ToUpper(roffText(group.Title)))
 		}
 		b.flags(group.Flags)
 	}
@@ -83,17 +81,17 @@ func verbPage(app *cli.App, c *cli.Command, path string) string {
 // manPage is miniftp(1) in the man macros.
 func manPage(app *cli.App) string {
 	var b roff
-	b.line(".TH MINIFTP 1 \"\" \"%s %s\"", app.Name, RoffText(app.Version))
+	b.line(".TH MINIFTP 1 \"\" \"%s %s\"", app.Name, roffText(app.Version))
 	b.section("NAME")
-	b.line("%s \\- %s", app.Name, RoffText(app.Usage))
+	b.line("%s \\- %s", app.Name, roffText(app.Usage))
 	b.section("SYNOPSIS")
 	for i, c := range app.Commands {
 		if i > 0 {
 			b.line(".br")
 		}
-		b.line(".B %s %s\n%s", app.Name, c.Name, RoffText(strings.TrimSpace("[flags] "+c.ArgsUsage)))
+		b.line(".B %s %s\n%s", app.Name, c.Name, roffText(strings.TrimSpace("[flags] "+c.ArgsUsage)))
 	}
-	about, lines, _ := strings.Cut(app.Description, flags.ExamplesBelow)
+	about, lines := flags.SplitDescription(app.Description)
 	b.section("DESCRIPTION")
 	b.text("A URL is ftp://host/path, or ftpes:// for TLS by AUTH TLS, or ftps:// for TLS from the first byte; " +
 		"user:password@ may stand before the host. A path is relative to the login directory; a leading %2F makes it absolute. " +
@@ -116,7 +114,7 @@ func manPage(app *cli.App) string {
 		{"ALL_PROXY, NO_PROXY", "the proxy, and the hosts that are reached without it"},
 		{"NO_COLOR", "nothing is set off by colour or weight"},
 	} {
-		b.line(".TP\n.B %s\n%s", RoffText(v[0]), RoffText(v[1]))
+		b.line(".TP\n.B %s\n%s", roffText(v[0]), roffText(v[1]))
 	}
 	b.section("STANDARDS")
 	b.text("RFC 959, 1123, 2228, 2389, 2428, 2577, 2640, 3659, 4217 and 7151.")
@@ -147,22 +145,22 @@ func (b *roff) text(s string) {
 		if !b.fresh && !strings.HasPrefix(line, "  ") {
 			b.line(".PP")
 		}
-		b.line("%s", RoffText(line))
+		b.line("%s", roffText(line))
 	}
 }
 
 func (b *roff) examples(lines string) {
 	b.line(".PP\n.RS 4\n.nf")
 	for line := range strings.Lines(lines) {
-		b.line("%s", RoffText(strings.TrimSpace(line)))
+		b.line("%s", roffText(strings.TrimSpace(line)))
 	}
 	b.line(".fi\n.RE")
 }
 
 // verb is the part about one verb; path is its name behind "miniftp".
 func (b *roff) verb(c *cli.Command, path string) {
-	about, lines, _ := strings.Cut(c.Description, flags.ExamplesBelow)
-	b.line(".SS %s", RoffText(strings.TrimSpace("miniftp "+path+" [flags] "+c.ArgsUsage)))
+	about, lines := flags.SplitDescription(c.Description)
+	b.line(".SS %s", roffText(strings.TrimSpace("miniftp "+path+" [flags] "+c.ArgsUsage)))
 	b.fresh = true
 	b.text(about)
 	own := slices.DeleteFunc(slices.Clone(c.Flags), isClientFlag)
@@ -187,7 +185,7 @@ func isClientFlag(f cli.Flag) bool {
 func (b *roff) exits() {
 	b.section("EXIT STATUS")
 	for _, x := range verb.ExitMeanings {
-		b.line(".TP\n.B %d\n%s", x.Code, RoffText(x.Meaning))
+		b.line(".TP\n.B %d\n%s", x.Code, roffText(x.Meaning))
 	}
 }
 
@@ -200,20 +198,20 @@ func (b *roff) flags(list []cli.Flag) {
 		what, usage := flags.Placeholder(d.GetUsage())
 		var names []string
 		for _, name := range f.Names() {
-			names = append(names, "\\fB"+RoffText(flags.Dashed(name))+"\\fR")
+			names = append(names, "\\fB"+roffText(flags.Dashed(name))+"\\fR")
 		}
 		head := strings.Join(names, ", ")
 		if value := flags.ValueHelp(d, what); value != "" {
 			before, after, _ := strings.Cut(value, what)
-			head += RoffText(before) + "\\fI" + RoffText(what) + "\\fR" + after
+			head += roffText(before) + "\\fI" + roffText(what) + "\\fR" + after
 		}
-		b.line(".TP\n%s\n%s", head, RoffText(fmt.Sprintf("%s (default: %s)", usage, strings.Trim(d.GetDefaultText(), `"`))))
+		b.line(".TP\n%s\n%s", head, roffText(fmt.Sprintf("%s (default: %s)", usage, strings.Trim(d.GetDefaultText(), `"`))))
 	}
 }
 
-// RoffText is text that no macro and no escape is read out of, in lines of the length
+// roffText is text that no macro and no escape is read out of, in lines of the length
 // that lint likes.
-func RoffText(s string) string {
+func roffText(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, "…", "...").Replace(s)
 	lines := []string{s}
 	if len(s) > 78 {

@@ -288,8 +288,7 @@ func (v *visit) second() {
 		o.w.leave()
 		return
 	}
-	var no *ftp.Error
-	if errors.As(o.err, &no) && (no.Code == 421 || no.Code == 530) {
+	if no, ok := errors.AsType[*ftp.Error](o.err); ok && (no.Code == 421 || no.Code == 530) {
 		v.d.x.checks.second, v.d.x.checks.alone = o.err, true
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ import (
 // replyTimeout is the --timeout of doctor: it waits for many things that never come.
 const replyTimeout = 5 * time.Second
 
+// Command returns the verb doctor.
 func Command(e *verb.Env) *cli.Command {
 	all := connect.Flags(&cli.BoolFlag{Name: "write", Usage: "try an upload, too: a small file under a random name in the directory of the URL, which is removed again"})
 	for _, f := range all {
@@ -51,9 +53,6 @@ func Command(e *verb.Env) *cli.Command {
 }
 
 func run(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, 1); err != nil {
-		return err
-	}
 	r, err := target.Parse(c.Args().First())
 	if err != nil {
 		return err
@@ -88,24 +87,16 @@ func newDoctor(e *verb.Env, c *cli.Context, r *target.Remote) (*doctor, error) {
 	if r.Scheme == "ftp" { // which is tried under TLS, too
 		secure.Scheme = "ftpes"
 	}
-	k, err := connect.Open(e, c, &secure)
+	opts, err := connect.ByHand(e, c, &secure)
 	if err != nil {
 		return nil, err
 	}
-	k.Close() // connections are made by hand
-	opts := k.Opts
 	x := &exam{url: r.String(), scheme: r.Scheme, path: r.Path, secret: !connect.IsAnonymous(opts.User), trusting: c.Bool("insecure")}
 	if r.Scheme == "ftp" && c.Bool("tls") {
 		x.scheme = "ftpes"
 	}
 	if x.host, x.port, err = net.SplitHostPort(r.Addr); err != nil {
 		return nil, err
-	}
-	if opts.User == "" {
-		opts.User = "anonymous"
-	}
-	if opts.Password == "" && connect.IsAnonymous(opts.User) {
-		opts.Password = "anonymous@"
 	}
 	s := &setup{opts: opts, host: x.host, observer: opts.Observer}
 	if lo, hi := opts.ActivePorts[0], opts.ActivePorts[1]; lo != 0 {
@@ -299,11 +290,8 @@ func (x *exam) tlsWords() string {
 // versions are those of TLS that came about.
 func (x *exam) versions() (all []string) {
 	for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		for _, r := range x.rows {
-			if r.corner.version == v && r.stage == inside {
-				all = append(all, tls.VersionName(v))
-				break
-			}
+		if slices.ContainsFunc(x.rows, func(r *gridRow) bool { return r.corner.version == v && r.stage == inside }) {
+			all = append(all, tls.VersionName(v))
 		}
 	}
 	return all

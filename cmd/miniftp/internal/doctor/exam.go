@@ -15,8 +15,8 @@ import (
 	"miniftp/ftp/client"
 )
 
-// exam is all that an examination found out: values, which doctor_rules.go judges and
-// doctor_show.go prints.
+// exam is all that an examination found out: values, which rules.go judges and show.go
+// prints.
 type exam struct {
 	url      string // without a password
 	host     string
@@ -240,11 +240,7 @@ func (d *doctor) learn(w *wire) {
 // addSteps keeps the first measurement of each step.
 func (x *exam) addSteps(steps []step) {
 	for _, s := range steps {
-		known := false
-		for _, k := range x.steps {
-			known = known || k.name == s.name
-		}
-		if !known {
+		if !slices.ContainsFunc(x.steps, func(k step) bool { return k.name == s.name }) {
 			x.steps = append(x.steps, s)
 		}
 	}

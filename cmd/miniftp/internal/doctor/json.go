@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"miniftp/cmd/miniftp/internal/verb"
@@ -153,12 +154,8 @@ func (s *report) jsonRow(r *gridRow) jsonRow {
 	for way := range r.cells {
 		c := &r.cells[way]
 		out := jsonCell{State: cellStates[c.state], MS: inMillis(c.took)}
-		for _, f := range s.findings {
-			for _, other := range f.cells {
-				if other == c && out.Finding == 0 {
-					out.Finding = f.n
-				}
-			}
+		if i := slices.IndexFunc(s.findings, func(f *finding) bool { return slices.Contains(f.cells, c) }); i >= 0 {
+			out.Finding = s.findings[i].n
 		}
 		if c.announced.IsValid() {
 			out.Announced = c.announced.String()

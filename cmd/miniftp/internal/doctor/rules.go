@@ -13,14 +13,9 @@ import (
 
 // finding is one thing that is wrong, or worth knowing, and who has to change what.
 type finding struct {
-	n     int
-	code  string // the name of its rule
-	level level
-	who   string
-	what  string
-	do    string
-	cells []*gridCell // of the grid that it is about
-	rows  []*gridRow  // that it is about, where no cell is
+	n int
+	rule
+	sign
 }
 
 // level is how bad a finding is.
@@ -52,8 +47,8 @@ type rule struct {
 // sign is what a rule saw.
 type sign struct {
 	what, do string
-	cells    []*gridCell
-	rows     []*gridRow
+	cells    []*gridCell // of the grid that it is about
+	rows     []*gridRow  // that it is about, where no cell is
 }
 
 // rules are all that doctor can say. A new verdict is one more row, and what sees it.
@@ -105,11 +100,11 @@ func (x *exam) judge() []*finding {
 	var all []*finding
 	for _, r := range rules {
 		for _, s := range r.see(x) {
-			all = append(all, &finding{code: r.code, level: r.level, who: r.who, what: s.what, do: s.do, cells: s.cells, rows: s.rows})
+			all = append(all, &finding{rule: r, sign: s})
 		}
 	}
 	for _, s := range x.unexplained(all) {
-		all = append(all, &finding{code: "other", level: broken, who: admin, what: s.what, do: s.do, cells: s.cells})
+		all = append(all, &finding{rule: rule{code: "other", level: broken, who: admin}, sign: s})
 	}
 	slices.SortStableFunc(all, func(a, b *finding) int { return int(a.level) - int(b.level) })
 	for i, f := range all {
@@ -222,12 +217,11 @@ func (r *gridRow) trouble(way int) trouble {
 func (o *outcome) trouble(active, secured bool) trouble {
 	var open *dtp.OpenError
 	var no *ftp.Error
-	var noTLS *dtp.TLSError
 	isReply := errors.As(o.err, &no)
 	switch {
 	case o.opened && secured && isReply && (namesSession(no.Reply) || o.tls != nil && !o.tls.Resumed && no.Code/10%10 == 2):
 		return sessionNeeded
-	case errors.As(o.err, &noTLS), o.opened && secured && o.tls == nil, o.opened && secured && isReply && no.Code/10 == 52:
+	case errors.As(o.err, new(*dtp.TLSError)), o.opened && secured && o.tls == nil, o.opened && secured && isReply && no.Code/10 == 52:
 		return tlsTrouble
 	case active && o.offered && !o.opened && (errors.As(o.err, &open) || isReply && no.Code/10 == 42):
 		return noCall

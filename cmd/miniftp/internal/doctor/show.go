@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +91,7 @@ func (s *report) head(p *sheet) {
 			total += t.took
 		}
 	}
-	head := term.Pad(addrText(x), gridAt-1) + " " + x.greetingText()
+	head := term.Pad(net.JoinHostPort(x.host, x.port), gridAt-1) + " " + x.greetingText()
 	if len(x.steps) > 0 {
 		right := millis(total)
 		room := pageWidth - term.Cells(right) - 2
@@ -125,14 +127,6 @@ func (s *report) head(p *sheet) {
 	p.facts(facts)
 }
 
-func addrText(x *exam) string {
-	host := x.host
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	return host + ":" + x.port
-}
-
 func millis(d time.Duration) string {
 	if d < 10*time.Millisecond {
 		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
@@ -143,13 +137,8 @@ func millis(d time.Duration) string {
 // mark is what stands in a cell: ok, -, or the finding about it.
 func (s *report) mark(c *gridCell) string {
 	for _, f := range s.findings {
-		if f.level == note {
-			continue
-		}
-		for _, other := range f.cells {
-			if other == c && c.state != absent {
-				return fmt.Sprintf("fix %d", f.n)
-			}
+		if f.level != note && c.state != absent && slices.Contains(f.cells, c) {
+			return fmt.Sprintf("fix %d", f.n)
 		}
 	}
 	if c.state == works {
@@ -182,10 +171,8 @@ func (s *report) aside(r *gridRow) string {
 		return r.aside(s.x)
 	}
 	for _, f := range s.findings {
-		for _, other := range f.rows {
-			if other == r {
-				return fmt.Sprintf("certificate: fix %d", f.n)
-			}
+		if slices.Contains(f.rows, r) {
+			return fmt.Sprintf("certificate: fix %d", f.n)
 		}
 	}
 	return ""

@@ -27,13 +27,12 @@ import (
 
 // each makes one sign of all rows that fit, in the words of the first.
 func (x *exam) each(fits func(r *gridRow) bool, say func(r *gridRow) (what, do string)) []sign {
-	var s *sign
+	var s sign
 	for _, r := range x.rows {
 		if !fits(r) {
 			continue
 		}
-		if s == nil {
-			s = new(sign)
+		if s.rows == nil {
 			s.what, s.do = say(r)
 		}
 		s.rows = append(s.rows, r)
@@ -41,10 +40,10 @@ func (x *exam) each(fits func(r *gridRow) bool, say func(r *gridRow) (what, do s
 			s.cells = append(s.cells, r.all()...)
 		}
 	}
-	if s == nil {
+	if s.rows == nil {
 		return nil
 	}
-	return []sign{*s}
+	return []sign{s}
 }
 
 // ask names what the server's admin should do, with the setting's name if it is known.
@@ -202,8 +201,7 @@ func seeLogin(x *exam) []sign {
 		if refusesClear(r.err) && x.scheme == "ftp" {
 			return "The login is refused in the clear: " + sentence(replyText(r.err)), "Use ftpes:// in the URL, or --tls."
 		}
-		var no *ftp.Error
-		if errors.As(r.err, &no) && (no.Code == 332 || no.Verb == "ACCT") {
+		if no, ok := errors.AsType[*ftp.Error](r.err); ok && (no.Code == 332 || no.Verb == "ACCT") {
 			return "The server asks for an account at the login: " + sentence(replyText(r.err)), "Name the account with --account."
 		}
 		return "The login is refused: " + sentence(replyText(r.err)), "Look at the user's name and the password."
@@ -282,33 +280,45 @@ func hours(d time.Duration) string {
 
 // Data connections, files and listings.
 
-// cellsWhere gathers cells, and the addresses that were told for them.
-func (x *exam) cellsWhere(fits func(r *gridRow, way int) bool) (cells []*gridCell, at []netip.AddrPort) {
+// cellsWhere gathers cells.
+func (x *exam) cellsWhere(fits func(r *gridRow, way int) bool) (cells []*gridCell) {
 	for _, r := range x.rows {
 		for way := range r.cells {
 			if fits(r, way) {
 				cells = append(cells, &r.cells[way])
-				at = append(at, r.cells[way].announced)
 			}
 		}
 	}
-	return cells, at
+	return cells
+}
+
+// eachCell makes one sign of all cells that fit, in the words of the first.
+func (x *exam) eachCell(fits func(r *gridRow, way int) bool, say func(first *gridCell) (what, do string)) []sign {
+	cells := x.cellsWhere(fits)
+	if cells == nil {
+		return nil
+	}
+	what, do := say(cells[0])
+	return []sign{{what, do, cells, nil}}
+}
+
+// failsBy fits the cells that fail in that way.
+func failsBy(kind trouble) func(r *gridRow, way int) bool {
+	return func(r *gridRow, way int) bool { return r.trouble(way) == kind }
 }
 
 // otherThan are the PASV cells whose 227 names an address of that kind, which is not
 // the control connection's.
 func (x *exam) otherThan(kind func(announced, control netip.Addr) bool, what, do string) []sign {
-	cells, at := x.cellsWhere(func(r *gridRow, way int) bool {
+	return x.eachCell(func(r *gridRow, way int) bool {
 		c := &r.cells[way]
 		return way == byPASV && c.offered && !isPlain(c.announced.Addr(), r.addr) && kind(c.announced.Addr(), r.addr)
+	}, func(first *gridCell) (string, string) {
+		if first.state == works {
+			do += " We work around it by calling the control host."
+		}
+		return fmt.Sprintf(what, first.announced.Addr()), do
 	})
-	if len(cells) == 0 {
-		return nil
-	}
-	if cells[0].state == works {
-		do += " We work around it by calling the control host."
-	}
-	return []sign{{fmt.Sprintf(what, at[0].Addr()), do, cells, nil}}
 }
 
 func isLocal(a, _ netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() }
@@ -333,73 +343,52 @@ func (r *gridRow) epsvDead() bool {
 	return (t == portTimeout || t == portRefused) && r.cells[byPASV].state == works
 }
 
-func (x *exam) deadPorts(kind trouble) (cells []*gridCell, ports string) {
-	cells, at := x.cellsWhere(func(r *gridRow, way int) bool {
-		return r.trouble(way) == kind && (way != byEPSV || !r.epsvDead())
-	})
-	var seen []uint16
-	for _, a := range at {
-		if a.Port() > 0 {
-			seen = append(seen, a.Port())
+// deadPorts makes a sign of the ports that can't be reached in that way.
+func (x *exam) deadPorts(kind trouble, what, do string) []sign {
+	dead := func(r *gridRow, way int) bool { return r.trouble(way) == kind && (way != byEPSV || !r.epsvDead()) }
+	return x.eachCell(dead, func(*gridCell) (string, string) {
+		var seen []uint16
+		for _, c := range x.cellsWhere(dead) {
+			if port := c.announced.Port(); port > 0 {
+				seen = append(seen, port)
+			}
 		}
-	}
-	switch {
-	case len(seen) == 0:
-		return cells, "Data ports"
-	case slices.Min(seen) == slices.Max(seen):
-		return cells, fmt.Sprintf("Data ports such as %d", seen[0])
-	}
-	return cells, fmt.Sprintf("Data ports such as %d and %d", slices.Min(seen), slices.Max(seen))
+		ports := "Data ports"
+		if len(seen) > 0 {
+			ports += fmt.Sprintf(" such as %d", slices.Min(seen))
+			if slices.Max(seen) != slices.Min(seen) {
+				ports += fmt.Sprintf(" and %d", slices.Max(seen))
+			}
+		}
+		return ports + what, x.ask(do, product.DataPorts)
+	})
 }
 
 func seePortTimeout(x *exam) []sign {
-	cells, ports := x.deadPorts(portTimeout)
-	if len(cells) == 0 {
-		return nil
-	}
-	return []sign{{
-		ports + " time out: a firewall before the server swallows the calls.",
-		x.ask("open the passive ports in the firewall, and let the server use no others", product.DataPorts), cells, nil,
-	}}
+	return x.deadPorts(portTimeout, " time out: a firewall before the server swallows the calls.",
+		"open the passive ports in the firewall, and let the server use no others")
 }
 
 func seePortRefused(x *exam) []sign {
-	cells, ports := x.deadPorts(portRefused)
-	if len(cells) == 0 {
-		return nil
-	}
-	return []sign{{
-		ports + " refuse the call: a firewall or NAT router before the server does not pass it on.",
-		x.ask("have the passive ports passed on, and let the server use no others", product.DataPorts), cells, nil,
-	}}
+	return x.deadPorts(portRefused, " refuse the call: a firewall or NAT router before the server does not pass it on.",
+		"have the passive ports passed on, and let the server use no others")
 }
 
 func seeEPSVDead(x *exam) []sign {
-	cells, at := x.cellsWhere(func(r *gridRow, way int) bool { return way == byEPSV && r.epsvDead() })
-	if len(cells) == 0 {
-		return nil
-	}
-	return []sign{{
-		fmt.Sprintf("Ports that EPSV gives, such as %d, can't be reached, while those of PASV can: a firewall before the server reads only PASV's replies.", at[0].Port()),
-		x.ask("open the passive ports in it for good", product.DataPorts) + " Until then --passive=classic uses PASV at once; without it a try by EPSV fails first.", cells, nil,
-	}}
+	return x.eachCell(func(r *gridRow, way int) bool { return way == byEPSV && r.epsvDead() }, func(first *gridCell) (string, string) {
+		return fmt.Sprintf("Ports that EPSV gives, such as %d, can't be reached, while those of PASV can: a firewall before the server reads only PASV's replies.", first.announced.Port()),
+			x.ask("open the passive ports in it for good", product.DataPorts) + " Until then --passive=classic uses PASV at once; without it a try by EPSV fails first."
+	})
 }
 
 func seeNoCall(x *exam) []sign {
-	cells, at := x.cellsWhere(func(r *gridRow, way int) bool { return r.trouble(way) == noCall })
-	if len(cells) == 0 {
-		return nil
-	}
-	why := "most likely a firewall or NAT on this side keeps the call out."
-	for _, r := range x.rows {
-		if r.stage == inside && explain.IsPrivate(at[0].Addr()) && !explain.IsPrivate(r.addr) {
-			why = fmt.Sprintf("this host is behind NAT, and the server was told %v.", at[0].Addr())
+	return x.eachCell(failsBy(noCall), func(first *gridCell) (string, string) {
+		why, told := "most likely a firewall or NAT on this side keeps the call out.", first.announced.Addr()
+		if explain.IsPrivate(told) && slices.ContainsFunc(x.rows, func(r *gridRow) bool { return r.stage == inside && !explain.IsPrivate(r.addr) }) {
+			why = fmt.Sprintf("this host is behind NAT, and the server was told %v.", told)
 		}
-	}
-	return []sign{{
-		"In active mode the server calls back but nothing arrives: " + why,
-		"Nothing to fix at the server; use passive mode.", cells, nil,
-	}}
+		return "In active mode the server calls back but nothing arrives: " + why, "Nothing to fix at the server; use passive mode."
+	})
 }
 
 func seeActiveRefused(x *exam) []sign {
@@ -432,51 +421,38 @@ func seeNoEPSV(x *exam) []sign {
 }
 
 func seeSessionRefused(x *exam) []sign {
-	cells, _ := x.cellsWhere(func(r *gridRow, way int) bool { return r.trouble(way) == sessionNeeded })
-	if len(cells) == 0 {
-		return nil
-	}
-	return []sign{{
-		"TLS data connections are refused without session reuse, and the server does not take its own session back: " + sentence(replyText(cells[0].err)),
-		x.ask("update it, or drop the demand", product.SessionReuse), cells, nil,
-	}}
+	return x.eachCell(failsBy(sessionNeeded), func(first *gridCell) (string, string) {
+		return "TLS data connections are refused without session reuse, and the server does not take its own session back: " + sentence(replyText(first.err)),
+			x.ask("update it, or drop the demand", product.SessionReuse)
+	})
 }
 
 func seeTLSData(x *exam) []sign {
-	cells, _ := x.cellsWhere(func(r *gridRow, way int) bool { return r.trouble(way) == tlsTrouble })
-	if len(cells) == 0 {
-		return nil
-	}
-	return []sign{{
-		"TLS works on the control connection and fails on data connections: " + sentence(cells[0].err.Error()),
-		x.ask("look into its log; a middlebox that meddles with data connections is the other suspect", product.NoTopic), cells, nil,
-	}}
+	return x.eachCell(failsBy(tlsTrouble), func(first *gridCell) (string, string) {
+		return "TLS works on the control connection and fails on data connections: " + sentence(first.err.Error()),
+			x.ask("look into its log; a middlebox that meddles with data connections is the other suspect", product.NoTopic)
+	})
 }
 
 func seeNoCloseNotify(x *exam) []sign {
-	cells, _ := x.cellsWhere(func(r *gridRow, way int) bool {
+	return x.eachCell(func(r *gridRow, way int) bool {
 		c := &r.cells[way]
 		return c.state == works && c.tls != nil && c.cutShort && !c.enough
+	}, func(*gridCell) (string, string) {
+		return "TLS data connections end without close_notify: a download that somebody cut looks whole.",
+			x.ask("update the server", product.NoTopic) + " We compare sizes."
 	})
-	if len(cells) == 0 {
-		return nil
-	}
-	return []sign{{
-		"TLS data connections end without close_notify: a download that somebody cut looks whole.",
-		x.ask("update the server", product.NoTopic) + " We compare sizes.", cells, nil,
-	}}
 }
 
 func seeRestart(x *exam) []sign {
-	k := &x.checks
-	const risk = " A resumed download would be wrong; we compare what overlaps, and refuse."
-	switch k.restart {
-	case ignored:
-		return []sign{{what: "REST is a lie: the server says yes, and sends the file from its start." + risk, do: x.ask("update the server, or switch REST off", product.Restartable)}}
-	case wrong:
-		return []sign{{what: "REST is a lie: the server says yes, and sends other bytes than belong there." + risk, do: x.ask("update the server, or switch REST off", product.Restartable)}}
+	what := map[verdictWord]string{ignored: "the file from its start", wrong: "other bytes than belong there"}[x.checks.restart]
+	if what == "" {
+		return nil
 	}
-	return nil
+	return []sign{{
+		what: "REST is a lie: the server says yes, and sends " + what + ". A resumed download would be wrong; we compare what overlaps, and refuse.",
+		do:   x.ask("update the server, or switch REST off", product.Restartable),
+	}}
 }
 
 func seeNoRestart(x *exam) []sign {
@@ -581,8 +557,7 @@ func isOutOfTime(err error) bool { return errors.Is(err, context.DeadlineExceede
 
 // connectReason is an error without the address, which is named already.
 func connectReason(err error) string {
-	var connect *client.ConnectError
-	if errors.As(err, &connect) {
+	if connect, ok := errors.AsType[*client.ConnectError](err); ok {
 		return connect.Err.Error()
 	}
 	return err.Error()
@@ -590,8 +565,7 @@ func connectReason(err error) string {
 
 // replyText is the reply in an error.
 func replyText(err error) string {
-	var no *ftp.Error
-	if errors.As(err, &no) {
+	if no, ok := errors.AsType[*ftp.Error](err); ok {
 		return no.Reply.String()
 	}
 	return err.Error()
@@ -601,7 +575,7 @@ func replyText(err error) string {
 func sentence(s string) string {
 	s = strings.TrimSpace(ftp.Printable(s))
 	if term.Cells(s) > 120 {
-		s = term.Screen.Truncate(s, 120, "...")
+		s = term.Truncate(s, 120, "...")
 	}
 	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
 		return s

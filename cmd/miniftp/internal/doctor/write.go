@@ -33,8 +33,7 @@ func (d *doctor) byWriting(w *wire, c *gridCell, e errand) {
 	name := trialName()
 	e.cmd, e.plain, e.source = ftp.Command{Verb: "STOR", Arg: name}, false, strings.NewReader("miniftp!\r\n")
 	c.written, c.outcome = true, w.run(e)
-	var no *ftp.Error
-	if errors.As(c.err, &no) && no.Code.Class() == ftp.PermanentFail {
+	if no, ok := errors.AsType[*ftp.Error](c.err); ok && no.Code.Class() == ftp.PermanentFail {
 		return // there is no file
 	}
 	_, err := w.do("DELE", name)
@@ -92,7 +91,7 @@ func isGone(err error) bool {
 	return errors.As(err, &no) && no.Code == 550
 }
 
-// remains says what became of the file, for people.
+// String says what became of the file, for people.
 func (o *written) String() string {
 	switch {
 	case o.err != nil:
@@ -111,20 +110,10 @@ func (x *exam) triedByWriting() bool {
 }
 
 func seeNoReading(x *exam) []sign {
-	var s sign
-	for _, r := range x.rows {
-		for _, c := range r.all() {
-			if c.state == unread {
-				s.cells = append(s.cells, c)
-			}
-		}
-	}
-	if s.cells == nil {
-		return nil
-	}
-	s.what = "The account may not read, so no way could be tried: " + sentence(replyText(x.checks.noReading))
-	s.do = "--write tries uploads instead, of a few bytes each."
-	return []sign{s}
+	return x.eachCell(func(r *gridRow, way int) bool { return r.cells[way].state == unread }, func(*gridCell) (string, string) {
+		return "The account may not read, so no way could be tried: " + sentence(replyText(x.checks.noReading)),
+			"--write tries uploads instead, of a few bytes each."
+	})
 }
 
 // seeTimeOut finds answers that did not come in time: the line may only be slow.

@@ -39,6 +39,7 @@ type Pen struct {
 	Tag    int  // columns for the session's label; 0: none
 }
 
+// NewPen returns a pen for lines of that many columns.
 func NewPen(width int, inASCII, colour bool) Pen {
 	p := Pen{glyphs: lines, Width: width, ascii: inASCII, colour: colour}
 	if inASCII {
@@ -163,7 +164,7 @@ func (p *Pen) header(us ftp.Side) string {
 func (p *Pen) draw(r rung) string {
 	left := term.Pad(p.Clean(r.label), arrowAt-gap-term.Cells(r.left)) + p.Clean(r.left)
 	if r.command {
-		left = term.Screen.Truncate(p.Clean(r.left), arrowAt-gap, p.more)
+		left = term.Truncate(p.Clean(r.left), arrowAt-gap, p.more)
 		at := commandAt
 		if commandAt+term.Cells(left) >= arrowAt { // a file name that is longer
 			at = arrowAt - gap - term.Cells(left)
@@ -213,11 +214,11 @@ func (p *Pen) serverLines(r rung) []string {
 	return all
 }
 
-// Finish ends a line, which is never wider than the terminal.
+// Finish returns a whole line, cut to the width of the terminal.
 func (p *Pen) Finish(line string, bad bool) string {
 	line = strings.TrimRight(line, " ")
 	if term.Cells(line) > p.Width {
-		line = strings.TrimRight(term.Screen.Truncate(line, p.Width, ""), " ")
+		line = strings.TrimRight(term.Truncate(line, p.Width, ""), " ")
 	}
 	if bad && p.colour {
 		return "\x1b[1m" + line + "\x1b[0m\n"
@@ -225,7 +226,7 @@ func (p *Pen) Finish(line string, bad bool) string {
 	return line + "\n"
 }
 
-// Clean makes what came from elsewhere fit to be shown, and bounds it.
+// Clean returns s without what must not be shown, and bounds it: it may come from elsewhere.
 func (p *Pen) Clean(s string) string {
 	s = strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) || p.ascii && c > unicode.MaxASCII {
@@ -233,5 +234,5 @@ func (p *Pen) Clean(s string) string {
 		}
 		return c
 	}, s)
-	return term.Screen.Truncate(s, longest, p.more)
+	return term.Truncate(s, longest, p.more)
 }

@@ -21,23 +21,23 @@ import (
 // whichever of them this program is. It is an ftp.Observer, safe for concurrent use.
 type Ladder struct {
 	mu    sync.Mutex
-	W     io.Writer
+	w     io.Writer
 	Pen   Pen
-	Talks map[uint64]*Talk // by control connection
+	talks map[uint64]*talk // by control connection
 	seen  int              // how many there were
 	tried bool             // one could not be dialed, below a header
 	Page  *Picture         // gets every rung, too; may be nil
 	Proxy string           // all goes through it, and has its address; "": there is none
 }
 
-// NewLadder draws on w, at most width columns wide, in ASCII where the locale is
-// not UTF-8.
+// NewLadder returns a ladder that draws on w, at most width columns wide, in ASCII if the locale is not
+// UTF-8.
 func NewLadder(w io.Writer, width int) *Ladder {
-	return &Ladder{W: w, Pen: NewPen(width, !term.UTF8(), term.Colour(w)), Talks: map[uint64]*Talk{}}
+	return &Ladder{w: w, Pen: NewPen(width, !term.UTF8(), term.Colour(w)), talks: map[uint64]*talk{}}
 }
 
-// Talk is what is remembered of one control connection from event to event.
-type Talk struct {
+// talk is what is remembered of one control connection from event to event.
+type talk struct {
 	*Ladder
 	control *ftp.Control
 	address ftp.Command     // a PORT or EPRT whose reply is awaited
@@ -63,7 +63,7 @@ type Talk struct {
 func (l *Ladder) Observe(e ftp.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := l.Talks[e.Control.ID]
+	t := l.talks[e.Control.ID]
 	if t == nil {
 		switch h := e.What.(type) {
 		case ftp.ControlOpened:
@@ -73,11 +73,11 @@ func (l *Ladder) Observe(e ftp.Event) {
 		default:
 			return // what a closed connection leaves behind
 		}
-		t = &Talk{Ladder: l, control: e.Control}
-		l.Talks[e.Control.ID] = t
+		t = &talk{Ladder: l, control: e.Control}
+		l.talks[e.Control.ID] = t
 	}
 	t.hear(e.What)
-	if len(l.Talks) < 2 || !t.moving || t.lost != nil || len(t.held) == mostHeld {
+	if len(l.talks) < 2 || !t.moving || t.lost != nil || len(t.held) == mostHeld {
 		t.flush()
 	}
 }
@@ -86,7 +86,7 @@ func (l *Ladder) Observe(e ftp.Event) {
 const mostHeld = 50
 
 // flush draws the rungs that are held.
-func (t *Talk) flush() {
+func (t *talk) flush() {
 	var out strings.Builder
 	for _, r := range t.held {
 		r.tag = t.tag()
@@ -99,11 +99,11 @@ func (t *Talk) flush() {
 
 func (l *Ladder) write(text string) {
 	if text != "" {
-		_, _ = io.WriteString(l.W, text)
+		_, _ = io.WriteString(l.w, text)
 	}
 }
 
-func (t *Talk) hear(what ftp.Happening) {
+func (t *talk) hear(what ftp.Happening) {
 	switch h := what.(type) {
 	case ftp.ControlOpened:
 		t.begin()
@@ -133,9 +133,9 @@ func (t *Talk) hear(what ftp.Happening) {
 }
 
 // put draws one rung.
-func (t *Talk) put(r rung) { t.held = append(t.held, r) }
+func (t *talk) put(r rung) { t.held = append(t.held, r) }
 
-func (t *Talk) tag() string { return fmt.Sprintf("#%d", t.control.ID) }
+func (t *talk) tag() string { return fmt.Sprintf("#%d", t.control.ID) }
 
 // dialFailed draws a control connection that did not come about.
 func (l *Ladder) dialFailed(c *ftp.Control, h ftp.DialFailed) {
@@ -155,7 +155,7 @@ func (l *Ladder) dialFailed(c *ftp.Control, h ftp.DialFailed) {
 
 // begin draws the control connection, below a header that says who is who. Once
 // a second one is seen, each rung says whose it is.
-func (t *Talk) begin() {
+func (t *talk) begin() {
 	t.seen++
 	if t.seen > 1 {
 		t.Pen.Tag = max(t.Pen.Tag, 5, len(t.tag())+1)
@@ -176,7 +176,7 @@ func (t *Talk) begin() {
 }
 
 // ends sorts our address and the peer's into the client's and the server's.
-func (t *Talk) ends(local, remote netip.AddrPort) (user, server netip.AddrPort) {
+func (t *talk) ends(local, remote netip.AddrPort) (user, server netip.AddrPort) {
 	if t.control.Side == ftp.UserPI {
 		return local, remote
 	}
@@ -184,12 +184,12 @@ func (t *Talk) ends(local, remote netip.AddrPort) (user, server netip.AddrPort) 
 }
 
 // onLeft is ":51234 dials"; onRight is "dials :51234".
-func (t *Talk) onLeft(a netip.AddrPort, does string) string {
+func (t *talk) onLeft(a netip.AddrPort, does string) string {
 	user, _ := t.ends(t.control.Local, t.control.Remote)
 	return strings.TrimSpace(Port(a, user) + " " + does)
 }
 
-func (t *Talk) onRight(does string, a netip.AddrPort) string {
+func (t *talk) onRight(does string, a netip.AddrPort) string {
 	if t.Proxy != "" {
 		return does // the port is the proxy's
 	}
@@ -197,8 +197,8 @@ func (t *Talk) onRight(does string, a netip.AddrPort) string {
 	return strings.TrimSpace(does + " " + Port(a, server))
 }
 
-// Port is ":51234", with the host before it if that is not the known one, or
-// nothing where a proxy hides it.
+// Port returns an address as ":51234", with the host in front if that is not the known one. It is empty
+// where a proxy hides the address.
 func Port(a, known netip.AddrPort) string {
 	switch {
 	case !a.IsValid() || a.Port() == 0:
@@ -211,7 +211,7 @@ func Port(a, known netip.AddrPort) string {
 
 // command draws the commands that have to do with data connections. PORT and
 // EPRT wait for their reply, to stand on one rung with it.
-func (t *Talk) command(c ftp.Command) {
+func (t *talk) command(c ftp.Command) {
 	t.unanswered()
 	switch {
 	case c.Verb == "EPSV", c.Verb == "PASV", c.Verb == "EPRT", c.Verb == "PORT", ftp.IsTransfer(c.Verb):
@@ -239,11 +239,11 @@ func (t *Talk) command(c ftp.Command) {
 }
 
 // named is a transfer command with the end of its path, which tells more than its beginning.
-func (t *Talk) named(c ftp.Command) string {
+func (t *talk) named(c ftp.Command) string {
 	text := t.Pen.Clean(strings.TrimSpace(c.Verb + " " + c.Arg))
 	if over := term.Cells(text) - (arrowAt - gap); over > 0 {
 		room := arrowAt - gap - term.Cells(c.Verb+" "+t.Pen.more)
-		return c.Verb + " " + t.Pen.more + term.Screen.TruncateLeft(text, term.Cells(text)-room, "")
+		return c.Verb + " " + t.Pen.more + term.TruncateLeft(text, term.Cells(text)-room)
 	}
 	return text
 }
@@ -251,7 +251,7 @@ func (t *Talk) named(c ftp.Command) string {
 // drawNext draws the transfer command, and the reply that it has begun. In passive mode the client sends it and
 // dials at the same time, so it stands below the data connection whichever of
 // the two was noticed first.
-func (t *Talk) drawNext() {
+func (t *talk) drawNext() {
 	if t.next != "" {
 		t.put(rung{command: true, left: t.next, arrow: t.Pen.arrow(ftp.ServerPI)})
 		t.next = ""
@@ -263,14 +263,14 @@ func (t *Talk) drawNext() {
 }
 
 // unanswered draws a PORT or EPRT that no reply came to.
-func (t *Talk) unanswered() {
+func (t *talk) unanswered() {
 	if t.address.Verb != "" {
 		t.announced(ftp.Reply{})
 	}
 }
 
 // reply draws how an address was answered, the end of a transfer, and every no.
-func (t *Talk) reply(verb string, r ftp.Reply) {
+func (t *talk) reply(verb string, r ftp.Reply) {
 	no := r.Code.Class() >= ftp.TransientFail
 	if no {
 		t.moving = false
@@ -304,7 +304,7 @@ func (t *Talk) reply(verb string, r ftp.Reply) {
 }
 
 // drawReply draws a reply: only its code, if all is well.
-func (t *Talk) drawReply(reply ftp.Reply) {
+func (t *talk) drawReply(reply ftp.Reply) {
 	r := rung{arrow: t.Pen.arrow(ftp.UserPI), right: fmt.Sprint(int(reply.Code))}
 	if reply.Code.Class() >= ftp.TransientFail {
 		r.right, r.bad = reply.String(), true
@@ -313,7 +313,7 @@ func (t *Talk) drawReply(reply ftp.Reply) {
 }
 
 // listening draws the reply in which the server's address travels.
-func (t *Talk) listening(verb string, reply ftp.Reply) {
+func (t *talk) listening(verb string, reply ftp.Reply) {
 	r := rung{arrow: t.Pen.arrow(ftp.UserPI), right: reply.String()}
 	port, err229 := ftp.Parse229(reply.Text())
 	addr, err227 := ftp.Parse227(reply.Text())
@@ -336,7 +336,7 @@ func (t *Talk) listening(verb string, reply ftp.Reply) {
 
 // announced draws PORT or EPRT, in which the client's address travels, and how
 // the server took it.
-func (t *Talk) announced(reply ftp.Reply) {
+func (t *talk) announced(reply ftp.Reply) {
 	parse := ftp.ParseHostPort
 	if t.address.Verb == "EPRT" {
 		parse = ftp.ParseEPRT
@@ -367,7 +367,7 @@ func where(a, known netip.AddrPort) string {
 
 // dataOpened draws the data connection: the same rung in both modes, with the
 // stances and the arrow the other way round.
-func (t *Talk) dataOpened(h ftp.DataOpened) {
+func (t *talk) dataOpened(h ftp.DataOpened) {
 	t.opened = true
 	user, server := t.ends(h.Local, h.Remote)
 	r := rung{label: "data", left: t.onLeft(user, "dials"), arrow: t.Pen.arrow(ftp.ServerPI), right: t.onRight("listens", server), notes: []string{"passive"}}

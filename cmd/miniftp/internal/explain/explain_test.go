@@ -116,8 +116,8 @@ func TestLadderConcurrent(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if len(l.Talks) != 0 {
-		t.Errorf("%d sessions are remembered after their end", len(l.Talks))
+	if len(l.talks) != 0 {
+		t.Errorf("%d sessions are remembered after their end", len(l.talks))
 	}
 	perSession := map[string]int{}
 	for _, call := range w.calls {

@@ -15,6 +15,7 @@ type Word struct {
 	File string
 }
 
+// IsBoolFlag makes a bare --explain a yes.
 func (w *Word) IsBoolFlag() bool { return true }
 
 // Takes says what the value is, for an error about another one.
@@ -22,6 +23,7 @@ func (w *Word) Takes() string {
 	return "nothing, or the name of a picture to draw: FILE.svg or FILE.html"
 }
 
+// String returns what Set takes.
 func (w *Word) String() string {
 	if w.File != "" {
 		return w.File
@@ -29,6 +31,7 @@ func (w *Word) String() string {
 	return strconv.FormatBool(w.on)
 }
 
+// Set takes yes, no, or the name of a picture.
 func (w *Word) Set(s string) error {
 	switch strings.ToLower(filepath.Ext(s)) {
 	case ".svg", ".html":
@@ -43,6 +46,7 @@ func (w *Word) Set(s string) error {
 	return nil
 }
 
+// Flag returns the flag --explain of client verbs.
 func Flag() cli.Flag {
 	return &cli.GenericFlag{
 		Name: "explain", Value: new(Word), DefaultText: "false",
@@ -50,7 +54,7 @@ func Flag() cli.Flag {
 	}
 }
 
-// PictureName is the file that --explain names; "" if none.
+// PictureName returns the file that --explain names; "" if it names none.
 func PictureName(c *cli.Context) string {
 	if w, ok := c.Generic("explain").(*Word); ok {
 		return w.File

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,7 @@ import (
 )
 
 // Picture is a ladder as a picture: an SVG, or an HTML page with one in it. A nil picture
-// Takes no rungs. The ladder's lock is the page's, too.
+// takes no rungs. The ladder's lock is the page's, too.
 type Picture struct {
 	name  string // of the file
 	title string // what was run
@@ -26,14 +27,22 @@ type Picture struct {
 	many  bool // there are several sessions
 }
 
-// PictureColumns is the width at which no text of a rung is shortened.
-const PictureColumns = 120
+// pictureColumns is the width at which no text of a rung is shortened.
+const pictureColumns = 120
 
 // mostRungs bounds a page; nobody reads more.
 const mostRungs = 2000
 
+// NewPicture returns a picture that is saved under that name.
 func NewPicture(name, title string) *Picture {
-	return &Picture{name: name, title: title, pen: NewPen(PictureColumns, false, false)}
+	return &Picture{name: name, title: title, pen: NewPen(pictureColumns, false, false)}
+}
+
+// Ladder returns a ladder that draws only in p.
+func (p *Picture) Ladder() *Ladder {
+	l := NewLadder(io.Discard, pictureColumns)
+	l.Page = p
+	return l
 }
 
 func (p *Picture) header(us ftp.Side) {
@@ -255,7 +264,7 @@ func textAt(b *bytes.Buffer, x, y int, class, anchor, text string) {
 	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="%s" class="%s">%s</text>`+"\n", x, y, anchor, class, escaped(text))
 }
 
-func fitted(s string, columns int) string { return term.Screen.Truncate(s, columns, "…") }
+func fitted(s string, columns int) string { return term.Truncate(s, columns, "…") }
 
 // escaped is text for XML.
 func escaped(s string) string {

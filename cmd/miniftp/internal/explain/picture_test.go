@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"io"
 	"strings"
 	"testing"
 
@@ -12,8 +11,7 @@ import (
 // Every play is drawn as a picture, too: with all that its ladder says, in order.
 func TestPictures(t *testing.T) {
 	for _, p := range plays() {
-		l := NewLadder(io.Discard, PictureColumns)
-		l.Page = NewPicture("x.svg", "miniftp get "+hostileTitle)
+		l := NewPicture("x.svg", "miniftp get "+hostileTitle).Ladder()
 		for _, e := range p.events {
 			l.Observe(e)
 		}

@@ -14,7 +14,7 @@ import (
 
 // secured draws a TLS handshake. The client is the TLS client whoever dialed: of
 // all the roles only listening and dialing are ever reversed.
-func (t *Talk) secured(s ftp.TLS) {
+func (t *talk) secured(s ftp.TLS) {
 	how := s.Version
 	if s.Resumed {
 		how += ", resumed"
@@ -23,14 +23,13 @@ func (t *Talk) secured(s ftp.TLS) {
 }
 
 // transferDone draws the bytes, then what waited for them.
-func (t *Talk) transferDone(h ftp.TransferDone) {
+func (t *talk) transferDone(h ftp.TransferDone) {
 	t.drawNext()
 	if t.began.Code != 0 { // there is no data connection to stand below
 		t.drawReply(t.began)
 		t.began = ftp.Reply{}
 	}
-	var reply *ftp.Error
-	if refused := errors.As(h.Err, &reply) && h.Bytes == 0; (t.opened || t.stands) && !refused {
+	if refused := errors.As(h.Err, new(*ftp.Error)) && h.Bytes == 0; (t.opened || t.stands) && !refused {
 		t.bytes(h)
 	}
 	switch {
@@ -54,7 +53,7 @@ func (t *Talk) transferDone(h ftp.TransferDone) {
 }
 
 // bytes draws the double arrow, from the sender to the receiver.
-func (t *Talk) bytes(h ftp.TransferDone) {
+func (t *talk) bytes(h ftp.TransferDone) {
 	took, speed := "in "+term.Span(h.Took), ""
 	if h.Bytes > 0 {
 		speed = term.Rate(h.Bytes, h.Took)
@@ -91,7 +90,6 @@ func (t *Talk) bytes(h ftp.TransferDone) {
 // cutShort says why the bytes stopped; nothing if they all went over.
 func cutShort(err error) string {
 	var cut *client.TruncatedError
-	var reply *ftp.Error
 	switch {
 	case err == nil, errors.Is(err, client.ErrUnconfirmed):
 		return ""
@@ -99,7 +97,7 @@ func cutShort(err error) string {
 		return fmt.Sprintf("cut short: %d of %d bytes", cut.Got, cut.Want)
 	case errors.As(err, &cut):
 		return fmt.Sprintf("cut short after %d bytes", cut.Got)
-	case errors.As(err, &reply):
+	case errors.As(err, new(*ftp.Error)):
 		return "" // the reply says it
 	}
 	return Reason(err)
@@ -107,16 +105,15 @@ func cutShort(err error) string {
 
 // end draws why the control connection is gone, unless it ended by QUIT. A
 // transfer that it takes along is drawn first.
-func (t *Talk) end(h ftp.ControlClosed) {
+func (t *talk) end(h ftp.ControlClosed) {
 	t.unanswered()
 	if t.busy != "" && t.control.Side == ftp.UserPI {
 		t.lost = &h
 		return
 	}
-	var said *ftp.Error // its reply was drawn
-	if h.Err != nil && !errors.As(h.Err, &said) {
+	if h.Err != nil && !errors.As(h.Err, new(*ftp.Error)) {
 		t.put(t.Pen.failed(rung{label: "control"}, ftp.UserPI, false, Reason(h.Err)))
 	}
 	t.flush()
-	delete(t.Talks, t.control.ID)
+	delete(t.talks, t.control.ID)
 }

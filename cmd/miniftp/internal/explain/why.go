@@ -16,14 +16,12 @@ import (
 // This file puts what went wrong into words, and says what helps.
 
 // dataFailed draws a data connection that did not come about.
-func (t *Talk) dataFailed(h ftp.DataFailed) {
-	var guard *dtp.GuardError
-	if errors.As(h.Err, &guard) && t.address.Verb != "" {
+func (t *talk) dataFailed(h ftp.DataFailed) {
+	if errors.As(h.Err, new(*dtp.GuardError)) && t.address.Verb != "" {
 		t.guarded = h.Err // it stands beside the reply that says no
 		return
 	}
-	var no *ftp.Error
-	if errors.As(h.Err, &no) && no.Code/10 != 42 {
+	if no, ok := errors.AsType[*ftp.Error](h.Err); ok && no.Code/10 != 42 {
 		return // the server refused the transfer; nothing is wrong with the connection
 	}
 	us := t.control.Side
@@ -44,11 +42,10 @@ func (t *Talk) dataFailed(h ftp.DataFailed) {
 }
 
 // failure says in a few words how the data connection failed.
-func (t *Talk) failure(h ftp.DataFailed) string {
+func (t *talk) failure(h ftp.DataFailed) string {
 	var no *ftp.Error
-	var guard *dtp.GuardError
 	switch {
-	case errors.As(h.Err, &guard):
+	case errors.As(h.Err, new(*dtp.GuardError)):
 		return "not called"
 	case errors.As(h.Err, &no) && h.Stance == ftp.Listens:
 		return "the server's call did not come"
@@ -61,7 +58,7 @@ func (t *Talk) failure(h ftp.DataFailed) string {
 }
 
 // advice says who can do what about it.
-func (t *Talk) advice(h ftp.DataFailed) string {
+func (t *talk) advice(h ftp.DataFailed) string {
 	var guard *dtp.GuardError
 	told, peer := t.offer.Addr.Addr(), t.control.Remote.Addr()
 	unreachable := IsPrivate(told) && !IsPrivate(peer)
@@ -88,15 +85,14 @@ func (t *Talk) advice(h ftp.DataFailed) string {
 
 // refusedAddress says why a server does not call the address that PORT or EPRT
 // told it.
-func (t *Talk) refusedAddress(addr netip.AddrPort, code ftp.Code) string {
+func (t *talk) refusedAddress(addr netip.AddrPort, code ftp.Code) string {
 	user, server := t.ends(t.control.Local, t.control.Remote)
-	var guard *dtp.GuardError
 	switch us := t.control.Side; {
 	case us == ftp.UserPI && (code == 500 || code == 502 || code == 522 || addr.Addr() == user.Addr() && !IsPrivate(user.Addr())):
 		return "" // the command is not known there, or the reply says all there is to say
 	case us == ftp.UserPI && IsPrivate(addr.Addr()) && !IsPrivate(server.Addr()):
 		return fmt.Sprintf("the server was told %v, a private address, and sees you come from another one. Use passive mode.", addr.Addr())
-	case us == ftp.UserPI || !errors.As(t.guarded, &guard):
+	case us == ftp.UserPI || !errors.As(t.guarded, new(*dtp.GuardError)):
 		return ""
 	case addr.Addr() == user.Addr():
 		return "a server that calls other services on a client's word is a tool for attacks (RFC 2577)."
@@ -107,20 +103,18 @@ func (t *Talk) refusedAddress(addr netip.AddrPort, code ftp.Code) string {
 }
 
 // stranger draws a call that was not the peer's.
-func (t *Talk) stranger(h ftp.StrangerRefused) {
+func (t *talk) stranger(h ftp.StrangerRefused) {
 	us := t.control.Side
-	r := rung{label: "data", left: t.onLeft(t.offer.Addr, "listens"), notes: []string{
-		fmt.Sprintf("%v is not the server: it was hung up on, and the wait goes on.", h.Remote.Addr()),
-	}}
+	r, peer := rung{label: "data", left: t.onLeft(t.offer.Addr, "listens")}, "server"
 	if us == ftp.ServerPI {
-		r.left, r.right = "", t.onRight("listens", t.offer.Addr)
-		r.notes = []string{fmt.Sprintf("%v is not the client: it was hung up on, and the wait goes on.", h.Remote.Addr())}
+		r, peer = rung{label: "data", right: t.onRight("listens", t.offer.Addr)}, "client"
 	}
+	r.notes = []string{fmt.Sprintf("%v is not the %s: it was hung up on, and the wait goes on.", h.Remote.Addr(), peer)}
 	t.put(t.Pen.failed(r, us, false, "a stranger called"))
 }
 
 // once is advice, unless it was just given.
-func (t *Talk) once(advice string) string {
+func (t *talk) once(advice string) string {
 	if advice == t.advised {
 		return ""
 	}
@@ -128,17 +122,15 @@ func (t *Talk) once(advice string) string {
 	return advice
 }
 
-// Reason is an error without the addresses and system calls in it: they are drawn.
+// Reason returns the text of an error without the addresses and system calls in it: they are drawn.
 func Reason(err error) string {
-	var open *dtp.OpenError
-	if errors.As(err, &open) {
+	if open, ok := errors.AsType[*dtp.OpenError](err); ok {
 		err = open.Err
 	}
 	for op := new(net.OpError); errors.As(err, &op); {
 		err = op.Err
 	}
-	var call *os.SyscallError
-	if errors.As(err, &call) {
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		err = call.Err
 	}
 	return err.Error()

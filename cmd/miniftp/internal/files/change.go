@@ -17,6 +17,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Mkdir returns the verb mkdir.
 func Mkdir(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "mkdir", Usage: "make directories", ArgsUsage: "URL...",
@@ -36,6 +37,7 @@ func Mkdir(e *verb.Env) *cli.Command {
 	}
 }
 
+// Chmod returns the verb chmod.
 func Chmod(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "chmod", Usage: "set permission bits", ArgsUsage: "MODE URL...", Flags: connect.Flags(),
@@ -43,9 +45,6 @@ func Chmod(e *verb.Env) *cli.Command {
 			"miniftp chmod 644 ftp://127.0.0.1:2121/copy.md",
 			"miniftp chmod 755 'ftp://127.0.0.1:2121/docs-copy/*'"),
 		Action: func(c *cli.Context) error {
-			if err := verb.WantArgs(c, 2, -1); err != nil {
-				return err
-			}
 			mode, err := fileMode(c.Args().First())
 			if err != nil {
 				return err
@@ -79,9 +78,6 @@ func fileMode(s string) (fs.FileMode, error) {
 // name, from the argument first on, over as many connections as --parallel says.
 func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *connect.Link, *client.Client, connect.Found) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		if err := verb.WantArgs(c, first+1, -1); err != nil {
-			return err
-		}
 		lines := e.NewJSONLines(c)
 		work := connect.NewCrew(e, connect.Parallel(c))
 		err := connect.EachFound(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *target.Remote, file connect.Found) error {
@@ -97,6 +93,7 @@ func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *co
 	}
 }
 
+// Rm returns the verb rm.
 func Rm(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "rm", Usage: "delete files", ArgsUsage: "URL...",
@@ -130,8 +127,7 @@ func remove(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found)
 	} else {
 		err = cl.Delete(k.Ctx, f.Path)
 	}
-	var no *ftp.Error
-	if !errors.As(err, &no) || c.Bool("recursive") && !c.Bool("force") {
+	if !errors.As(err, new(*ftp.Error)) || c.Bool("recursive") && !c.Bool("force") {
 		return err
 	}
 	entry, missing := cl.Stat(k.Ctx, f.Path)
@@ -144,6 +140,7 @@ func remove(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found)
 	return err
 }
 
+// Mv returns the verb mv.
 func Mv(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "mv", Usage: "rename a file or directory", ArgsUsage: "URL NEWPATH|URL", Flags: connect.Flags(),
@@ -155,9 +152,6 @@ func Mv(e *verb.Env) *cli.Command {
 }
 
 func runMv(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 2, 2); err != nil {
-		return err
-	}
 	k, r, err := connect.OpenURL(e, c, c.Args().First())
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Ls returns the verb ls.
 func Ls(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "ls", Usage: "list a directory", ArgsUsage: "URL...",
@@ -51,9 +52,6 @@ type listed struct {
 }
 
 func runLs(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, -1); err != nil {
-		return err
-	}
 	out, err := newRows(e, c)
 	if err != nil {
 		return err
@@ -63,7 +61,7 @@ func runLs(e *verb.Env, c *cli.Context) error {
 		if c.NArg() > 1 && f.Entry.Type == ftp.UnknownEntry { // tell the directories apart
 			name = func(it listed) string { return below(f.Path, it) }
 		}
-		return verb.At(r.Join(f.Path), listOne(e, c, k, r, f, func(it listed) {
+		return verb.At(r.Join(f.Path), listOne(c, k, r, f, func(it listed) {
 			it.name = name(it)
 			out.add(it)
 		}, out))
@@ -74,9 +72,9 @@ func runLs(e *verb.Env, c *cli.Context) error {
 }
 
 // listOne lists a directory, or tells about a file.
-func listOne(e *verb.Env, c *cli.Context, k *connect.Link, r *target.Remote, f connect.Found, add func(listed), out *rows) error {
+func listOne(c *cli.Context, k *connect.Link, r *target.Remote, f connect.Found, add func(listed), out *rows) error {
 	if c.Bool("directory") {
-		return listItself(e, k, f, add)
+		return listItself(k, f, add)
 	}
 	hidden := func(name string) bool { return !c.Bool("all") && strings.HasPrefix(path.Base(name), ".") }
 	if f.Entry.Type != ftp.UnknownEntry && (!f.Entry.IsDir() || r.Pattern != "" && !c.Bool("recursive")) {
@@ -106,7 +104,7 @@ func listOne(e *verb.Env, c *cli.Context, k *connect.Link, r *target.Remote, f c
 		return bad
 	})
 	if out.n == before && f.Path != "" {
-		if it, ok := listFile(e, k, f.Path); ok {
+		if it, ok := listFile(k, f.Path); ok {
 			add(it)
 			return nil // LIST of a file names it, or says no
 		}
@@ -115,7 +113,7 @@ func listOne(e *verb.Env, c *cli.Context, k *connect.Link, r *target.Remote, f c
 }
 
 // listItself lists what a URL names, be it a directory.
-func listItself(e *verb.Env, k *connect.Link, f connect.Found, add func(listed)) error {
+func listItself(k *connect.Link, f connect.Found, add func(listed)) error {
 	if f.Entry.Type == ftp.UnknownEntry {
 		var err error
 		if f.Entry, err = k.Stat(f.Path); err != nil {
@@ -141,7 +139,7 @@ func listTree(k *connect.Link, cl *client.Client, root string, add func(listed),
 	return bad
 }
 
-func listFile(e *verb.Env, k *connect.Link, p string) (it listed, ok bool) {
+func listFile(k *connect.Link, p string) (it listed, ok bool) {
 	_ = k.Do(func(cl *client.Client) error {
 		entry, err := cl.Stat(k.Ctx, p)
 		if err == nil && !entry.IsDir() {

@@ -18,6 +18,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Cat returns the verb cat.
 func Cat(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "cat", Usage: "print files", ArgsUsage: "URL...", Flags: connect.Flags(),
@@ -25,9 +26,6 @@ func Cat(e *verb.Env) *cli.Command {
 			"miniftp cat ftp://127.0.0.1:2121/README.md",
 			"miniftp cat 'ftp://127.0.0.1:2121/*.md' | wc -l"),
 		Action: func(c *cli.Context) error {
-			if err := verb.WantArgs(c, 1, -1); err != nil {
-				return err
-			}
 			if c.Bool("json") {
 				return verb.Usagef("cat prints the files themselves: --json does not go with it")
 			}
@@ -42,6 +40,7 @@ func Cat(e *verb.Env) *cli.Command {
 	}
 }
 
+// Stat returns the verb stat.
 func Stat(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "stat", Usage: "tell name, type, size and time", ArgsUsage: "URL...", Flags: connect.Flags(),
@@ -49,9 +48,6 @@ func Stat(e *verb.Env) *cli.Command {
 			"miniftp stat ftp://127.0.0.1:2121/README.md",
 			"miniftp stat --json ftp://127.0.0.1:2121/docs"),
 		Action: func(c *cli.Context) error {
-			if err := verb.WantArgs(c, 1, -1); err != nil {
-				return err
-			}
 			lines, n := e.NewJSONLines(c), 0
 			err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
 				var err error
@@ -99,6 +95,7 @@ func statText(e *verb.Env, it listed) string {
 	return b.String()
 }
 
+// Hash returns the verb hash.
 func Hash(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "hash", Usage: "print checksums", ArgsUsage: "URL...",
@@ -122,9 +119,6 @@ func algoName(s string) (string, bool) {
 }
 
 func runHash(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, -1); err != nil {
-		return err
-	}
 	algo, ok := algoName(c.String("algo"))
 	if !ok {
 		return verb.Usagef("--algo %q: %s", c.String("algo"), flags.OneOf("algo", strings.ToUpper(c.String("algo"))))
@@ -137,7 +131,7 @@ func runHash(e *verb.Env, c *cli.Context) error {
 	}
 	lines := e.NewJSONLines(c)
 	err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
-		digest, by, err := hashOne(e, k, f.Path, algo)
+		digest, by, err := hashOne(k, f.Path, algo)
 		if err != nil {
 			return verb.At(r.Join(f.Path), err)
 		}
@@ -151,15 +145,14 @@ func runHash(e *verb.Env, c *cli.Context) error {
 }
 
 // hashOne asks the server, and reads the file where it can't answer.
-func hashOne(e *verb.Env, k *connect.Link, p, algo string) (digest, by string, err error) {
+func hashOne(k *connect.Link, p, algo string) (digest, by string, err error) {
 	by = "server"
 	err = k.Do(func(cl *client.Client) (err error) {
 		_, digest, err = cl.Hash(k.Ctx, p, algo)
 		return err
 	})
-	var reply *ftp.Error
 	unsupported := errors.Is(err, errors.ErrUnsupported)
-	if errors.As(err, &reply) && (reply.Code == 500 || reply.Code == 501 || reply.Code == 502 || reply.Code == 504) {
+	if reply, ok := errors.AsType[*ftp.Error](err); ok && (reply.Code == 500 || reply.Code == 501 || reply.Code == 502 || reply.Code == 504) {
 		unsupported = true
 	}
 	if unsupported {

@@ -48,7 +48,7 @@ func KeyPair(certFile, keyFile string) (tls.Certificate, error) {
 	return pair, nil
 }
 
-// Fingerprint names a certificate.
+// Fingerprint returns the SHA-256 of a certificate, as --pin takes it.
 func Fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
 	return "sha256:" + hex.EncodeToString(sum[:])

@@ -19,7 +19,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// StateDir is where this user's programs keep what they made themselves.
+// StateDir returns the directory in which the programs of this user keep their state.
 func StateDir() (string, error) {
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "miniftp"), nil
@@ -98,8 +98,8 @@ func ReplaceFile(file string, b []byte, prepare func(*os.File) error) error {
 	return nil
 }
 
-// MayAppend is why a log can't be appended to, as far as that can be told without
-// making the file.
+// MayAppend returns the reason why a log can't be appended to, as far as that can be told without making
+// the file.
 func MayAppend(name string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
 	switch {
@@ -115,6 +115,22 @@ func MayAppend(name string) error {
 		}
 		dir = filepath.Dir(to)
 	}
+	return mayMake(name, dir)
+}
+
+// MayCreate returns the reason why a file can't be made, whose missing directories are made, too.
+func MayCreate(name string) error {
+	dir := filepath.Dir(name)
+	for {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return mayMake(name, dir)
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// mayMake returns the reason why the file of that name can't be made in dir.
+func mayMake(name, dir string) error {
 	fi, err := os.Stat(dir)
 	if err == nil && !fi.IsDir() {
 		err = syscall.ENOTDIR
@@ -126,27 +142,4 @@ func MayAppend(name string) error {
 		return verb.LocalProblem(name, err)
 	}
 	return nil
-}
-
-// MayCreate is why a file, whose directories are made where they are missing, can't be
-// made.
-func MayCreate(name string) error {
-	dir := filepath.Dir(name)
-	for {
-		fi, err := os.Stat(dir)
-		if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
-			dir = filepath.Dir(dir)
-			continue
-		}
-		if err == nil && !fi.IsDir() {
-			err = syscall.ENOTDIR
-		}
-		if err == nil {
-			err = mayWrite(dir)
-		}
-		if err != nil {
-			return verb.LocalProblem(name, err)
-		}
-		return nil
-	}
 }

@@ -70,7 +70,7 @@ func (t *Transfer) draw2nd(tb *testing.T) {
 	}
 }
 
-// TestMeterEndsOpenBars: wait ends the bars of files whose done was not called, as those of
+// TestMeterEndsOpenBars: Wait ends the bars of files whose Done was not called, as those of
 // a run that was interrupted; what is called after it is harmless.
 func TestMeterEndsOpenBars(t *testing.T) {
 	e := &verb.Env{Stdio: verb.Stdio{Err: io.Discard}, Ctx: t.Context()}

@@ -36,13 +36,14 @@ type Meter struct {
 	began   time.Time
 
 	mu    sync.Mutex
-	open  map[*Transfer]struct{} // files whose done was not called yet
+	open  map[*Transfer]struct{} // files whose Done was not called yet
 	ended bool
 
 	files, failed, kept int64 // transferred, not transferred, and left as they are
 	bytes               int64 // of files
 }
 
+// New returns the meter of a run, with bars if standard error is a terminal and no flag is against it.
 func New(e *verb.Env, c *cli.Context) *Meter {
 	e.Resume = verb.ResumeHint(c.Command.Name)
 	tty := term.IsTerminal(e.Err)
@@ -106,6 +107,7 @@ type Transfer struct {
 	begun  bool // progress was told
 }
 
+// File returns the meter of one more file.
 func (m *Meter) File(name string) *Transfer {
 	t := &Transfer{m: m, name: ftp.Printable(name)}
 	if m.bars == nil {
@@ -187,7 +189,7 @@ func (t *Transfer) now() pace {
 	return t.pace
 }
 
-// Progress is what the client calls.
+// Progress returns the function that the client calls while the file moves; nil if nothing is drawn.
 func (t *Transfer) Progress() func(done, total int64) {
 	if t.m.bars == nil {
 		if t.m.e.Line == nil {

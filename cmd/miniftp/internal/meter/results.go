@@ -1,8 +1,7 @@
 package meter
 
 import (
-	"errors"
-	"io"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -20,7 +19,7 @@ type Trouble struct {
 	Reply string `json:"reply,omitempty"`
 }
 
-// TroubleOf returns what err has to say, and the exit code.
+// TroubleOf returns what a line of --json says about err, and the exit code.
 func TroubleOf(did string, err error) (Trouble, int) {
 	if err == nil {
 		return Trouble{}, verb.ExitOK
@@ -45,7 +44,7 @@ type Result struct {
 	Exit int `json:"exit"`
 }
 
-// Moved fills in how a transfer went.
+// Moved returns t with how the transfer went.
 func (t Result) Moved(res client.Result) Result {
 	t.Bytes, t.Seconds, t.Verified = res.Bytes, res.Took.Seconds(), res.Verified
 	return t
@@ -54,17 +53,19 @@ func (t Result) Moved(res client.Result) Result {
 // Results is what --json of get, put and copy prints. It is safe for concurrent use.
 type Results struct {
 	*verb.JSONLines
-	began time.Time
-
-	omitted int64 // guarded by mu
-	one     bool  // only one file was asked for, whose line needs no summary
+	e       *verb.Env
+	verb    string
+	began   time.Time
+	omitted atomic.Int64
+	one     bool // only one file was asked for, whose line needs no summary
 }
 
+// NewResults returns the results of a run. With --json, each failure is printed as a line from then on.
 func NewResults(e *verb.Env, c *cli.Context) *Results {
-	return &Results{JSONLines: e.NewJSONLines(c), began: time.Now(), one: c.NArg() <= 2 && !c.Bool("recursive")}
+	return &Results{JSONLines: e.NewJSONLines(c), e: e, verb: c.Command.Name, began: time.Now(), one: c.NArg() <= 2 && !c.Bool("recursive")}
 }
 
-// Add prints a line. It returns err, which has one then.
+// Add prints a line, and returns err marked as told.
 func (r *Results) Add(t Result, err error) error {
 	if !r.On {
 		return err
@@ -74,7 +75,7 @@ func (r *Results) Add(t Result, err error) error {
 		r.Result(t)
 		return nil
 	}
-	t.Trouble, t.Exit = TroubleOf(r.Verb, err)
+	t.Trouble, t.Exit = TroubleOf(r.verb, err)
 	t.URL, t.From, t.To = verb.MaskPassword(t.URL), verb.MaskPassword(t.From), verb.MaskPassword(t.To) // as in the error
 	return r.FailedRow(t, err)
 }
@@ -82,12 +83,8 @@ func (r *Results) Add(t Result, err error) error {
 // Omit prints a line for a name that is left out, which is neither done nor failed.
 func (r *Results) Omit(t Result, why string) {
 	t.LeftOut = why
-	r.Mu.Lock()
-	defer r.Mu.Unlock()
-	r.omitted++
-	if r.On {
-		_, _ = io.WriteString(r.E.Out, verb.JSONLine(t.withRaw())+"\n")
-	}
+	r.omitted.Add(1)
+	r.Aside(t.withRaw())
 }
 
 // withRaw adds the bytes of a name that is not UTF-8.
@@ -104,23 +101,25 @@ func (t Result) withRaw() Result {
 	return t
 }
 
-// AddFailure is add for what failed before there was a transfer. An error that has a line
-// already gets no other one.
+// AddFailure is Add for a failure before there was a transfer. An error that was told already gets no
+// other line.
 func (r *Results) AddFailure(t Result, err error) error {
-	var told verb.Reported
-	var done verb.Rowed
-	if err == nil || errors.As(err, &told) || errors.As(err, &done) {
+	if err == nil || verb.Told(err) {
 		return err
 	}
 	return r.Add(t, err)
 }
 
-// End prints the summary, with what the meter has counted, unless all is said by the line
-// of the one file that was asked for. It returns err.
-func (r *Results) End(err error, m *Meter) error {
+// End ends the bars of m and tells what was left out. Then it prints the summary, in which done is
+// what was done to each file, unless all is said by the line of the one file that was asked for.
+// It returns err, or the error of --strict.
+func (r *Results) End(err error, left *verb.Omissions, m *Meter, done string) error {
+	m.Wait()
+	err = verb.FirstError(err, left.Tell())
+	m.sumUp(done)
 	if r.On && r.one {
-		err = r.E.SayLast(err)
-		if r.Done+r.Failed == 1 {
+		err = r.e.SayLast(err)
+		if r.Count() == 1 {
 			return err
 		}
 	}
@@ -133,6 +132,6 @@ func (r *Results) End(err error, m *Meter) error {
 			Bytes   int64   `json:"bytes"`
 			Seconds float64 `json:"seconds"`
 			LeftOut int64   `json:"left_out"`
-		}{s, m.files, m.bytes, time.Since(r.began).Seconds(), m.kept + r.omitted}
+		}{s, m.files, m.bytes, time.Since(r.began).Seconds(), m.kept + r.omitted.Load()}
 	})
 }

@@ -67,9 +67,9 @@ func (m *Meter) Keep(size int64) {
 	m.all.expected -= max(size, 0)
 }
 
-// SumUp prints what became of several files; done is what was done to each, as "fetched". A
+// sumUp prints what became of several files; done is what was done to each, as "fetched". A
 // script, which has no terminal, gets no line if all went well.
-func (m *Meter) SumUp(done string) {
+func (m *Meter) sumUp(done string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.totals || !m.Several || m.files+m.kept == 0 || m.e.Ctx.Err() != nil {
@@ -155,7 +155,7 @@ func (t *total) line(width int) string {
 	return term.Fit(strings.Join(parts, "   "), width-1)
 }
 
-// OfSize is "8.1 of 9.6 GB": both in the unit of the larger.
+// OfSize returns "8.1 of 9.6 GB": both numbers in the unit of the larger.
 func OfSize(done, all int64) string {
 	whole := term.Size(all)
 	number, unit, _ := strings.Cut(whole, " ")

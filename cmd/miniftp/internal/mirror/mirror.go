@@ -25,6 +25,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Command returns the verb mirror.
 func Command(e *verb.Env) *cli.Command {
 	all := new(filters)
 	return &cli.Command{
@@ -80,9 +81,6 @@ func (s *side) name(rel string) string {
 }
 
 func run(e *verb.Env, c *cli.Context, all filters) error {
-	if err := verb.WantArgs(c, 2, 2); err != nil {
-		return err
-	}
 	o, err := options(c, all)
 	if err != nil {
 		return err
@@ -244,7 +242,7 @@ func openSource(e *verb.Env, c *cli.Context, arg string) (*side, error) {
 	return plainSide(arg)
 }
 
-// IsDir is why a URL is no directory: that is to be known before one is made for it.
+// isDir is why a URL is no directory: that is to be known before one is made for it.
 func (s *side) isDir() error {
 	if s.r.Path == "" {
 		return nil
@@ -254,8 +252,7 @@ func (s *side) isDir() error {
 		return nil
 	}
 	err := s.k.Retry().Do(s.k.Ctx, func(int) error { return fsys.CheckRoot() })
-	var no *fs.PathError
-	if errors.As(err, &no) { // the server has its own words for it
+	if errors.As(err, new(*fs.PathError)) { // the server has its own words for it
 		err = s.k.Do(func(cl *client.Client) error { return cl.ChangeDir(s.k.Ctx, s.r.Path) })
 	}
 	if err != nil {

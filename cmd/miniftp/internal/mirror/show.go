@@ -142,8 +142,7 @@ func (s *display) explain(err error) error {
 	if m.Dst {
 		side = s.dst
 	}
-	var local *client.LocalError
-	if errors.As(m.Err, &local) {
+	if errors.As(m.Err, new(*client.LocalError)) {
 		return verb.LocalProblem(side.name(m.Path), m.Err)
 	}
 	inner := m.Err
@@ -164,7 +163,7 @@ func (s *display) end(res client.MirrorResult, err error) error {
 	var failed error
 	if err != nil {
 		failed = s.explain(err)
-		if s.first != nil && !verb.Interrupted(s.e.Ctx) {
+		if s.first != nil && s.e.Ctx.Err() == nil {
 			failed = verb.Reported{Err: s.first}
 			if verb.ExitCode(err) == verb.ExitLocal { // a full disk explains more than what failed before
 				failed = verb.Reported{Err: err}
@@ -175,7 +174,7 @@ func (s *display) end(res client.MirrorResult, err error) error {
 	if s.lines.On {
 		return s.lines.EndWith(failed, func(sum verb.Summary) any { return summary(sum, res) })
 	}
-	if !s.e.Quiet && !verb.Interrupted(s.e.Ctx) {
+	if !s.e.Quiet && s.e.Ctx.Err() == nil {
 		s.e.Say(s.summary(res))
 	}
 	return failed

@@ -20,12 +20,11 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 
-	xterm "golang.org/x/term"
-
 	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
 
+// Command returns the verb passwd.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "passwd", Usage: "make the hash of a password, or keep it in a users file", ArgsUsage: "NAME",
@@ -44,9 +43,6 @@ func Command(e *verb.Env) *cli.Command {
 }
 
 func runPasswd(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, 1); err != nil {
-		return err
-	}
 	name, file, perm := c.Args().First(), c.String("file"), c.String("perm")
 	switch {
 	case users.BadName(name) != "":
@@ -92,54 +88,21 @@ func runPasswd(e *verb.Env, c *cli.Context) error {
 
 // newPassword asks twice on a terminal, and reads one line elsewhere.
 func newPassword(e *verb.Env, name string) (string, error) {
-	in, ok := term.File(e.In)
-	if !ok || !term.IsTerminal(in) {
+	if !term.IsTerminal(e.In) {
 		line, err := bufio.NewReader(io.LimitReader(e.In, 4096)).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", verb.LocalProblem("standard input", err)
 		}
 		return strings.TrimRight(line, "\r\n"), nil
 	}
-	first, err := askTwice(e, int(in.Fd()), []string{"New password of " + ftp.Printable(name) + ": ", "Once more: "})
-	if err == nil && first[0] != first[1] {
-		err = verb.Usagef("the two differ; nothing was changed")
+	typed, err := e.AskHidden("New password of "+ftp.Printable(name)+": ", "Once more: ")
+	switch {
+	case err != nil:
+		return "", err
+	case typed[0] != typed[1]:
+		return "", verb.Usagef("the two differ; nothing was changed")
 	}
-	return first[0], err
-}
-
-// askTwice shows each prompt and reads an answer that is not shown.
-func askTwice(e *verb.Env, fd int, prompts []string) ([2]string, error) {
-	var answers [2]string
-	was, err := xterm.GetState(fd)
-	if err != nil {
-		return answers, err
-	}
-	typed := make(chan error, 1)
-	go func() {
-		var err error
-		for i, p := range prompts {
-			fmt.Fprint(e.Err, p)
-			var b []byte
-			b, err = xterm.ReadPassword(fd)
-			fmt.Fprintln(e.Err)
-			if err != nil {
-				break
-			}
-			answers[i] = string(b)
-		}
-		typed <- err
-	}()
-	select {
-	case err = <-typed:
-	case <-e.Ctx.Done(): // nothing ends the read: the process will
-		fmt.Fprintln(e.Err)
-		_ = xterm.Restore(fd, was)
-		return [2]string{}, e.Ctx.Err()
-	}
-	if errors.Is(err, io.EOF) {
-		err = verb.Usagef("no password was typed")
-	}
-	return answers, err
+	return typed[0], nil
 }
 
 func deleteUser(e *verb.Env, file, name string) error {

@@ -11,6 +11,7 @@ import (
 // Topic is what a setting of a server is about.
 type Topic uint8
 
+// What the settings are about.
 const (
 	NoTopic Topic = iota
 	PublicAddress
@@ -22,7 +23,6 @@ const (
 	MoreConnections
 	ListTimes
 	Restartable
-	activeMode
 )
 
 // Product is a server that is known by its words, and what its settings are called.
@@ -37,7 +37,7 @@ var products = []Product{
 	{"vsftpd", "vsftpd", map[Topic]string{
 		PublicAddress: "pasv_address", DataPorts: "pasv_min_port and pasv_max_port", SessionReuse: "require_ssl_reuse=NO",
 		DemandTLS: "force_local_logins_ssl=YES", OfferTLS: "ssl_enable=YES", Certificate: "rsa_cert_file and rsa_private_key_file",
-		MoreConnections: "max_per_ip, max_clients", ListTimes: "use_localtime=NO", activeMode: "port_enable=YES",
+		MoreConnections: "max_per_ip, max_clients", ListTimes: "use_localtime=NO",
 	}},
 	{"ProFTPD", "proftpd", map[Topic]string{
 		PublicAddress: "MasqueradeAddress", DataPorts: "PassivePorts", SessionReuse: "TLSOptions NoSessionReuseRequired",
@@ -67,7 +67,7 @@ var products = []Product{
 	}},
 }
 
-// Recognise finds the product by its words; nil if they don't tell.
+// Recognise returns the product that the words of a greeting or of SYST name; nil if they don't tell.
 func Recognise(words string) *Product {
 	words = strings.ToLower(words)
 	for i := range products {
@@ -91,8 +91,8 @@ var FXPSettings = map[string]FXPSetting{
 	"miniftp":   {"--fxp, or fxp = true of the user", "--fxp, or fxp = true of the user"},
 }
 
-// TellTales are replies that tell a server by its words where the greeting does not.
-var TellTales = []struct{ Words, Product string }{
+// tellTales are refusals that tell a server by its words where the greeting does not.
+var tellTales = []struct{ words, product string }{
 	{"illegal port command.", "vsftpd"},
 	{"illegal eprt command.", "vsftpd"},
 	{"security: bad ip connecting", "vsftpd"},
@@ -100,4 +100,15 @@ var TellTales = []struct{ Words, Product string }{
 	{"i won't open a connection to", "pure-ftpd"},
 	{"rejected data connection", "pyftpdlib"},
 	{"fxp is off for this account", "miniftp"},
+}
+
+// ByRefusal returns the product that refuses in these words; nil if they don't tell.
+func ByRefusal(words string) *Product {
+	words = strings.ToLower(words)
+	for _, t := range tellTales {
+		if strings.Contains(words, t.words) {
+			return Recognise(t.product)
+		}
+	}
+	return nil
 }

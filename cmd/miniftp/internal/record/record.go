@@ -41,6 +41,7 @@ type recording struct {
 	failed bool // a write failed, and that was said
 }
 
+// New returns an observer that records what a run says in the named file, which it creates.
 func New(e *verb.Env, name string) (*Recorder, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err == nil {

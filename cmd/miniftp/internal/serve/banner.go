@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/afero"
 
-	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
@@ -19,11 +19,11 @@ import (
 	"miniftp/ftp/server"
 )
 
-// banner says what is served, to whom, at which URL, and what a neighbour would type. Text is
-// broken at width, the columns of the terminal; URLs, fingerprints and commands are not. width
-// is 0 for what is no terminal: there, a URL and who can reach it are one line.
-func banner(cf *settings.Config, roots *roots, ls []net.Listener, t tlsBanner, width int) string {
-	rows := [][2]string{{"miniftp serves " + ftp.Printable(served(cf)), describe(cf)}}
+// banner returns what is served, to whom, at which URL, and the command to fetch from it. Text is
+// wrapped at width, the columns of the terminal; URLs, fingerprints and commands are not. width
+// is 0 if the output is no terminal: then a URL and who can reach it are one line.
+func (cf *config) banner(roots *roots, ls []net.Listener, t tlsBanner, width int) string {
+	rows := [][2]string{{"miniftp serves " + ftp.Printable(cf.served()), cf.describe()}}
 	first := ""
 	for i, l := range ls {
 		u, reach := listenerURL(l, t.scheme(i))
@@ -54,12 +54,12 @@ func banner(cf *settings.Config, roots *roots, ls []net.Listener, t tlsBanner, w
 		writeBelow(&b, [2]string{"", t.certificate}, "  ", width)
 		fmt.Fprintln(&b, "  "+t.fingerprint)
 	}
-	b.WriteString(invite(cf, first, roots, t))
+	b.WriteString(cf.invite(first, roots, t))
 	b.WriteString("Ctrl-C stops.\n")
 	return b.String()
 }
 
-// column is where the second halves of rows begin.
+// column returns where the second halves of rows begin.
 func column(rows [][2]string) (n int) {
 	for _, r := range rows {
 		n = max(n, term.Cells(r[0])+3)
@@ -67,7 +67,7 @@ func column(rows [][2]string) (n int) {
 	return n
 }
 
-// fits reports whether rows can stand in two columns.
+// fits reports whether rows fit in two columns.
 func fits(rows [][2]string, width int) bool {
 	for _, r := range rows {
 		if column(rows)+term.Cells(r[1]) > width {
@@ -87,11 +87,11 @@ func writeBelow(b *strings.Builder, r [2]string, indent string, width int) {
 	}
 }
 
-// served is the root, or how many there are.
-func served(cf *settings.Config) string {
+// served returns the root, or how many there are.
+func (cf *config) served() string {
 	var all []string
 	for _, a := range cf.Users {
-		if spec := rootOf(cf, a); !slices.Contains(all, spec) {
+		if spec := cf.RootOf(a); !slices.Contains(all, spec) {
 			all = append(all, spec)
 		}
 	}
@@ -101,13 +101,13 @@ func served(cf *settings.Config) string {
 	return fmt.Sprintf("%d directories", len(all))
 }
 
-// describe says who may do what.
-func describe(cf *settings.Config) string {
+// describe returns who may do what.
+func (cf *config) describe() string {
 	anyone := ""
 	var named []string
 	may := map[string]string{"ro": " may read", "rw": " may read and write", "drop": " may only upload"}
 	for _, a := range cf.Users {
-		what, ok := may[a.Word]
+		what, ok := may[a.May()]
 		if !ok {
 			what = " may " + a.May()
 		}
@@ -129,11 +129,11 @@ func describe(cf *settings.Config) string {
 	return strings.Join(named, "; ")
 }
 
-// invite is the commands to fetch with, for who may read, else those to upload.
-func invite(cf *settings.Config, url string, roots *roots, t tlsBanner) string {
+// invite returns the commands to fetch a file if a user may read, else those to upload one.
+func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	who := cf.Users[0]
 	for _, a := range cf.Users {
-		if a.Perm.Has(server.PermRead) && (a.Anyone || !who.Perm.Has(server.PermRead)) {
+		if permsOf(a).Has(server.PermRead) && (a.Anyone || !permsOf(who).Has(server.PermRead)) {
 			who = a
 		}
 	}
@@ -143,10 +143,10 @@ func invite(cf *settings.Config, url string, roots *roots, t tlsBanner) string {
 	}
 	as := strings.Replace(url, "://", "://"+login, 1)
 	url = strings.Replace(url, "ftpes://", "ftp://", 1) // curl calls that --ssl-reqd
-	if !who.Perm.Has(server.PermRead) {
+	if !permsOf(who).Has(server.PermRead) {
 		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.own, as)
 	}
-	files, lease, err := roots.get(rootOf(cf, who)).acquire(roots.ctx)
+	files, lease, err := roots.get(cf.RootOf(who)).acquire(roots.ctx)
 	if err != nil {
 		return ""
 	}
@@ -158,19 +158,9 @@ func invite(cf *settings.Config, url string, roots *roots, t tlsBanner) string {
 }
 
 // escapeAll encodes all that a shell or another program could take for something else.
-func escapeAll(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if verb.PlainWord.MatchString(s[i:i+1]) && !strings.Contains("@%:/+=,", s[i:i+1]) {
-			b.WriteByte(s[i])
-		} else {
-			fmt.Fprintf(&b, "%%%02X", s[i])
-		}
-	}
-	return b.String()
-}
+func escapeAll(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
-// listenerURL is a URL that leads to a listener, and who can follow it.
+// listenerURL returns a URL of a listener, and who can reach it.
 func listenerURL(l net.Listener, scheme string) (url, reach string) {
 	addr, err := netip.ParseAddrPort(l.Addr().String())
 	if err != nil {
@@ -199,8 +189,8 @@ func bracketed(ip netip.Addr) string {
 	return ip.String()
 }
 
-// ownHost is how others may call this machine: by an address of its own, as its
-// name may be known to nobody else.
+// ownHost returns how others can reach this machine: an address, as its name may be unknown to
+// them.
 func ownHost() string {
 	addrs, _ := net.InterfaceAddrs()
 	var six netip.Addr
@@ -223,8 +213,7 @@ func ownHost() string {
 	return "127.0.0.1"
 }
 
-// sample is a file that is there, for the command to show: one with a plain name
-// if there is any.
+// sample returns a file that exists, for the command to show: one with a plain name if possible.
 func sample(files afero.Fs) string {
 	d, err := files.Open("/")
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// certificates are those of a server, from files that are read again when they
-// change: a renewed certificate needs no restart.
+// certificates holds the certificates of a server. Their files are read again when they change,
+// so a renewed certificate needs no restart.
 type certificates struct {
 	log *slog.Logger
 
@@ -33,16 +33,16 @@ type pair struct {
 	as                [2]stamp // of the files when they were read
 }
 
-// stamp tells one state of a file from another.
+// stamp identifies the state of a file.
 type stamp struct {
 	at   time.Time
 	size int64
 }
 
-// lookAgain is how often the files are looked at, at most.
+// lookAgain is the least time between two looks at the files.
 const lookAgain = 5 * time.Second
 
-// loadCertificates reads the files; a key that is not named is in the certificate's.
+// loadCertificates reads the files. A certificate without a key file has its key in its own file.
 func loadCertificates(certFiles, keyFiles []string) (*certificates, error) {
 	if len(keyFiles) > len(certFiles) {
 		return nil, verb.Usagef("--tls-key goes with --tls-cert, one for one")
@@ -80,8 +80,7 @@ func (p *pair) stamps() (as [2]stamp) {
 	return as
 }
 
-// get chooses the certificate for the name that the client asks for (SNI), else
-// the first.
+// get returns the certificate for the name that the client asks for (SNI), else the first.
 func (cs *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -96,8 +95,7 @@ func (cs *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	return cs.pairs[0].cert, nil
 }
 
-// refresh reads what has changed. A file that can't be used leaves the old
-// certificate in place.
+// refresh reads the files that have changed. If one can't be used, the old certificate stays.
 func (cs *certificates) refresh() {
 	cs.looked = time.Now()
 	for _, p := range cs.pairs {
@@ -114,11 +112,11 @@ func (cs *certificates) refresh() {
 	}
 }
 
-// fingerprint is that of the first certificate.
+// fingerprint returns the fingerprint of the first certificate.
 func (cs *certificates) fingerprint() string { return local.Fingerprint(cs.pairs[0].cert.Leaf) }
 
-// selfSigned is the certificate that is kept for this user, made when it is first
-// needed and when it has run out.
+// selfSigned returns the file of this user's own certificate. It makes one if there is none, or if
+// it has expired.
 func selfSigned() (file string, err error) {
 	file, kept, err := keptCertificate()
 	if err != nil || kept {
@@ -134,8 +132,8 @@ func selfSigned() (file string, err error) {
 	return file, local.SavePEM(file, cert)
 }
 
-// keptCertificate is where this user's certificate is kept, and whether one is there
-// that is still good.
+// keptCertificate returns the file of this user's own certificate, and whether it holds one that is
+// still valid.
 func keptCertificate() (file string, kept bool, err error) {
 	dir, err := local.StateDir()
 	if err != nil {
@@ -152,7 +150,7 @@ func keptCertificate() (file string, kept bool, err error) {
 	return file, time.Now().Before(pair.Leaf.NotAfter), nil
 }
 
-// newCertificate is one for this machine that nobody else vouches for.
+// newCertificate makes a self-signed certificate for this machine.
 func newCertificate() (tls.Certificate, error) {
 	host, _ := os.Hostname()
 	if host == "" {
@@ -161,7 +159,7 @@ func newCertificate() (tls.Certificate, error) {
 	return server.SelfSigned(host)
 }
 
-// wouldSign is what selfSigned comes to, without writing anything.
+// wouldSign returns what selfSigned would, without writing a file.
 func wouldSign() (*certificates, error) {
 	file, kept, err := keptCertificate()
 	if err != nil {

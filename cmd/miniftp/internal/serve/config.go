@@ -11,7 +11,6 @@ import (
 
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/term"
-	"miniftp/cmd/miniftp/internal/users"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/ftp"
@@ -36,7 +35,7 @@ func Config(e *verb.Env) *cli.Command {
 			},
 			{
 				Name: "show", Usage: "print each setting of serve, and where it is from", ArgsUsage: "[ROOT]",
-				Flags: append(settings.ServeFlags(), &cli.BoolFlag{Name: "json", Usage: "print it as JSON"}),
+				Flags: append(settings.Flags(), &cli.BoolFlag{Name: "json", Usage: "print it as JSON"}),
 				Description: flags.Examples("Takes the flags of serve, and the same environment. Passwords are not shown.",
 					"miniftp config show",
 					"miniftp config show --config miniftp.toml --max-sessions 10",
@@ -55,16 +54,12 @@ func Config(e *verb.Env) *cli.Command {
 }
 
 func runConfigCheck(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 1, 1); err != nil {
-		return err
-	}
 	name := c.Args().First()
-	cf := settings.New(nil, name)
-	cf.Trial = true
+	cf := &config{Config: settings.FromFile(name), trial: true}
 	roots := newRoots(c.Context)
 	defer roots.end()
-	opts, certs := prepare(cf, roots)
-	if err := settings.SayProblems(e, cf); err != nil {
+	opts, certs := cf.prepare(roots)
+	if err := cf.Report(e); err != nil {
 		return err
 	}
 	if _, err := server.New(opts); err != nil {
@@ -87,7 +82,7 @@ func runConfigCheck(e *verb.Env, c *cli.Context) error {
 	case certs != nil:
 		tls = "TLS is optional"
 	}
-	_, err := fmt.Fprintf(e.Out, "%s is fine: serves %s on %s; %s; %s\n", ftp.Printable(name), ftp.Printable(served(cf)), strings.Join(listen, ", "), tls, describe(cf))
+	_, err := fmt.Fprintf(e.Out, "%s is fine: serves %s on %s; %s; %s\n", ftp.Printable(name), ftp.Printable(cf.served()), strings.Join(listen, ", "), tls, cf.describe())
 	return err
 }
 
@@ -97,21 +92,18 @@ func isRegular(name string) bool {
 }
 
 func runConfigShow(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 0, 1); err != nil {
-		return err
-	}
-	if root := c.Args().First(); c.String("config") == "" && isRegular(root) {
+	cf := &config{Config: settings.New(c)}
+	if root := c.Args().First(); cf.Path == "" && isRegular(root) {
 		return verb.Usagef("%s is a file, and config show takes the directory to serve; to read it as a configuration:  miniftp config show --config %s",
 			ftp.Printable(root), verb.ShellWord(root))
 	}
-	cf := settings.New(c, c.String("config"))
-	if len(cf.Problems) == 0 || cf.File != nil {
-		options(cf)
+	if !cf.Unreadable() {
+		cf.options()
 	}
-	if err := settings.SayProblems(e, cf); err != nil {
+	if err := cf.Report(e); err != nil {
 		return err
 	}
-	all := allSettings(cf)
+	all := cf.Show()
 	if c.Bool("json") {
 		enc := json.NewEncoder(e.Out)
 		enc.SetEscapeHTML(false)
@@ -129,60 +121,8 @@ func runConfigShow(e *verb.Env, c *cli.Context) error {
 	return nil
 }
 
-// allSettings are all that holds, in the order of the file. Passwords are masked.
-func allSettings(cf *settings.Config) []settings.Setting {
-	root := cf.Setting("root")
-	root.Value = verb.MaskPassword(cf.Str("root"))
-	all := []settings.Setting{root}
-	for _, g := range settings.ServeGroups() {
-		for _, f := range g.Flags {
-			one := cf.Setting(f.Names()[0])
-			if d, ok := f.(cli.DocGenerationFlag); ok && one.From == "default" && one.Key != "listen" {
-				one.Otherwise = d.GetDefaultText()
-			}
-			all = append(all, one)
-		}
-	}
-	for _, a := range cf.Users {
-		add := func(key string, v any) {
-			all = append(all, settings.Setting{Key: "users." + users.QuotedKey(a.Name) + "." + key, Value: v, From: cf.UserFrom(a, key)})
-		}
-		if a.Anyone {
-			add("password", "any")
-		} else if a.Password != "" {
-			add("password", "****")
-		}
-		add("perm", a.May())
-		add("root", verb.MaskPassword(rootOf(cf, a)))
-		for _, x := range []struct {
-			key string
-			v   any
-			set bool
-		}{
-			{"home", a.Home, a.Home != ""},
-			{"rate-down", a.Down, a.Down > 0},
-			{"rate-up", a.Up, a.Up > 0},
-			{"max-sessions", a.Sessions, a.Sessions > 0},
-			{"networks", prefixes(a), len(a.Networks) > 0},
-		} {
-			if x.set {
-				add(x.key, x.v)
-			}
-		}
-	}
-	return all
-}
-
-func prefixes(a *settings.Account) []string {
-	var all []string
-	for _, n := range a.Networks {
-		all = append(all, n.String())
-	}
-	return all
-}
-
-// shown is a value on a terminal.
-func shown(s settings.Setting) string {
+// shown returns the value of a setting as text.
+func shown(s settings.Shown) string {
 	if s.Otherwise == "" {
 		s.Otherwise = "none"
 	}

@@ -24,10 +24,10 @@ import (
 func problemsOf(t *testing.T, text string) []string {
 	t.Helper()
 	name := verbtest.WriteFile(t, filepath.Join(t.TempDir(), "m.toml"), text)
-	cf := settings.New(nil, name)
+	cf := &config{Config: settings.FromFile(name)}
 	roots := newRoots(t.Context())
 	defer roots.end()
-	prepare(cf, roots)
+	cf.prepare(roots)
 	var all []string
 	for _, err := range cf.Sorted() {
 		if code := verb.ExitCode(err); code != verb.ExitUsage && code != verb.ExitLocal {
@@ -143,14 +143,14 @@ func FuzzConfig(f *testing.F) {
 	f.Add("\"\" = 1\n[\"\"]\nusers = {\"\" = {}}")
 	f.Fuzz(func(t *testing.T, text string) {
 		name := verbtest.WriteFile(t, filepath.Join(t.TempDir(), "m.toml"), text)
-		cf := settings.New(nil, name)
-		if cf.File == nil {
+		cf := &config{Config: settings.FromFile(name)}
+		if cf.Unreadable() {
 			if len(cf.Problems) == 0 {
 				t.Fatal("no file and no problem")
 			}
 			return
 		}
-		options(cf)
+		cf.options()
 		for _, err := range cf.Sorted() {
 			if s := err.Error(); regexp.MustCompile(`[\x00-\x1f\x7f]`).MatchString(s) {
 				t.Fatalf("%q", s)
@@ -160,12 +160,12 @@ func FuzzConfig(f *testing.F) {
 }
 
 // parsed is what serve makes of a command line.
-func parsed(t *testing.T, args ...string) *settings.Config {
+func parsed(t *testing.T, args ...string) *config {
 	t.Helper()
-	var cf *settings.Config
+	var cf *config
 	app := flags.NewApp(&verb.Env{Verbs: verbs, Stdio: verb.Stdio{Out: os.Stdout, Err: os.Stderr}, Ctx: t.Context()})
 	app.Command("serve").Action = func(c *cli.Context) error {
-		cf = settings.New(c, c.String("config"))
+		cf = &config{Config: settings.New(c)}
 		return nil
 	}
 	if err := app.RunContext(t.Context(), append([]string{"miniftp", "serve"}, args...)); err != nil {
@@ -188,42 +188,39 @@ anonymous = "rw"
 max-waiting = 3
 `)
 	type of map[string]any
-	at := func(cf *settings.Config, names ...string) of {
-		all := of{}
-		for _, n := range names {
-			s := cf.Setting(n)
-			all[n] = []any{s.Value, strings.TrimPrefix(s.From, file)}
-		}
-		return all
-	}
-	names := []string{"root", "upload-in-place", "grace", "host", "greeting", "max-waiting", "anonymous"}
-	check := func(cf *settings.Config, want of) {
+	check := func(cf *config, want of) {
 		t.Helper()
 		for _, err := range cf.Problems {
 			t.Error(err)
 		}
-		if got := at(cf, names...); !reflect.DeepEqual(got, want) {
+		got := of{}
+		for _, s := range cf.Show() {
+			if want[s.Key] != nil {
+				got[s.Key] = []any{s.Value, strings.TrimPrefix(s.From, file)}
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %v\nwant %v", got, want)
 		}
 	}
 	check(parsed(t), of{
 		"root": []any{".", "default"}, "upload-in-place": []any{false, "default"}, "grace": []any{"10s", "default"},
-		"host": []any{[]string{}, "default"}, "greeting": []any{"", "default"}, "max-waiting": []any{1000, "default"}, "anonymous": []any{"ro", "default"},
+		"host": []any{[]string{}, "default"}, "greeting": []any{"", "default"}, "limits.max-waiting": []any{1000, "default"}, "anonymous": []any{"ro", "default"},
 	})
 	check(parsed(t, "--config", file), of{
 		"root": []any{"mem://", ":2"}, "upload-in-place": []any{true, ":3"}, "grace": []any{"3s", ":4"},
-		"host": []any{[]string{"f1", "f2"}, ":5"}, "greeting": []any{"file", ":6"}, "max-waiting": []any{3, ":9"}, "anonymous": []any{"rw", ":7"},
+		"host": []any{[]string{"f1", "f2"}, ":5"}, "greeting": []any{"file", ":6"}, "limits.max-waiting": []any{3, ":9"}, "anonymous": []any{"rw", ":7"},
 	})
 	for name, v := range map[string]string{"CONFIG": file, "UPLOAD_IN_PLACE": "false", "GRACE": "4s", "HOST": "e1", "GREETING": "env", "MAX_WAITING": "4", "ANONYMOUS": "ro"} {
 		t.Setenv("MINIFTP_"+name, v)
 	}
 	check(parsed(t), of{
 		"root": []any{"mem://", ":2"}, "upload-in-place": []any{false, "MINIFTP_UPLOAD_IN_PLACE"}, "grace": []any{"4s", "MINIFTP_GRACE"},
-		"host": []any{[]string{"e1"}, "MINIFTP_HOST"}, "greeting": []any{"env", "MINIFTP_GREETING"}, "max-waiting": []any{4, "MINIFTP_MAX_WAITING"}, "anonymous": []any{"ro", "MINIFTP_ANONYMOUS"},
+		"host": []any{[]string{"e1"}, "MINIFTP_HOST"}, "greeting": []any{"env", "MINIFTP_GREETING"}, "limits.max-waiting": []any{4, "MINIFTP_MAX_WAITING"}, "anonymous": []any{"ro", "MINIFTP_ANONYMOUS"},
 	})
 	check(parsed(t, "--upload-in-place", "--grace", "5s", "--host", "a", "--host", "b", "--greeting", "flag", "--max-waiting", "5", "--anonymous", "rw", "."), of{
 		"root": []any{".", "ROOT"}, "upload-in-place": []any{true, "--upload-in-place"}, "grace": []any{"5s", "--grace"},
-		"host": []any{[]string{"a", "b"}, "--host"}, "greeting": []any{"flag", "--greeting"}, "max-waiting": []any{5, "--max-waiting"}, "anonymous": []any{"rw", "--anonymous"},
+		"host": []any{[]string{"a", "b"}, "--host"}, "greeting": []any{"flag", "--greeting"}, "limits.max-waiting": []any{5, "--max-waiting"}, "anonymous": []any{"rw", "--anonymous"},
 	})
 }
 
@@ -253,7 +250,7 @@ perm = "drop"
 	cf := parsed(t, "--config", file, "--user", "bob:new", "--user", "eve:e:v:e:ro", ".")
 	roots := newRoots(context.Background())
 	defer roots.end()
-	opts, _ := prepare(cf, roots)
+	opts, _ := cf.prepare(roots)
 	if len(cf.Problems) > 0 {
 		t.Fatal(cf.Problems)
 	}
@@ -307,7 +304,7 @@ func TestEveryOption(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	roots := newRoots(t.Context())
 	defer roots.end()
-	opts, _ := prepare(cf, roots)
+	opts, _ := cf.prepare(roots)
 	for _, err := range cf.Problems {
 		t.Error(err)
 	}
@@ -334,9 +331,12 @@ func TestShowMasks(t *testing.T) {
 		if code != 0 || strings.Contains(out+errs, "s3cret") || !strings.Contains(out, "****") || !strings.Contains(out, "users.") {
 			t.Errorf("exit %d\n%s%s", code, out, errs)
 		}
-		var settings []settings.Setting
-		if form == "--json=true" && json.Unmarshal([]byte(out), &settings) != nil || len(settings) == 0 == strings.HasPrefix(out, "[") {
-			t.Errorf("%d settings of %s", len(settings), out)
+		if strings.Contains(strings.ToLower(out), `"otherwise"`) {
+			t.Errorf("a key that no one asked for: %s", out)
+		}
+		var all []settings.Shown
+		if form == "--json=true" && json.Unmarshal([]byte(out), &all) != nil || len(all) == 0 == strings.HasPrefix(out, "[") {
+			t.Errorf("%d settings of %s", len(all), out)
 		}
 	}
 }
@@ -363,7 +363,7 @@ func TestSharedPassword(t *testing.T) {
 		if fi, err := os.Stat(name); err != nil || fi.Mode().Perm() != tt.mode {
 			t.Skip("this system has no such modes")
 		}
-		cf := settings.New(nil, name)
+		cf := settings.FromFile(name)
 		if got := slices.ContainsFunc(cf.Warnings, func(w string) bool { return strings.Contains(w, "clear text") }); got != tt.warn {
 			t.Errorf("%v %s: %v", tt.mode, tt.text, cf.Warnings)
 		}

@@ -126,7 +126,7 @@ func TestEndlessFiles(t *testing.T) {
 // everyReader returns the errors of all that reads a file of serve.
 func everyReader(file string) map[string]error {
 	errs := map[string]error{}
-	_, errs["configuration"] = settings.ReadConfig(file)
+	errs["configuration"] = settings.FromFile(file).Problems[0]
 	_, _, errs["users"] = users.Read(file)
 	_, errs["authorities"] = local.Authorities(file)
 	_, errs["certificate"] = local.KeyPair(file, file)

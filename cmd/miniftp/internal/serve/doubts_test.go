@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp/server"
 )
@@ -14,21 +13,19 @@ func TestAcceptUpload(t *testing.T) {
 	roots := newRoots(t.Context())
 	defer roots.end()
 	cf := parsed(t, "--listen", ":0", "--user", "cam:x", "--accept-upload", "hang-up")
-	cf.User("cam").Accept = server.DoubtNoCloseNotify
-	users := static(cf, roots)
+	cf.User("cam").Accept = []string{"no-close-notify"}
+	users := cf.static(roots)
 	if got := users["cam"].Account.Accept; got != server.DoubtHangUp|server.DoubtNoCloseNotify {
 		t.Errorf("cam: %v", got)
 	}
-	for words, want := range map[string]server.Doubt{
-		"hang-up": server.DoubtHangUp, "hang-up, no-close-notify": server.DoubtHangUp | server.DoubtNoCloseNotify,
-	} {
-		if got, err := settings.Doubts([]string{words}); err != nil || got != want {
-			t.Errorf("%q: %v, %v", words, got, err)
-		}
-	}
-	for _, bad := range []string{"", "hangup", "hang-up,", "true"} {
-		if _, err := settings.Doubts([]string{bad}); err == nil {
-			t.Errorf("%q is taken", bad)
+	for _, tt := range []struct {
+		words string
+		bad   bool
+	}{{"hang-up", false}, {"hang-up, no-close-notify", false}, {"", true}, {"hangup", true}, {"hang-up,", true}, {"true", true}} {
+		all := parsed(t, "--accept-upload", tt.words)
+		one := problemsOf(t, "[users.a]\npassword = \"p\"\naccept-upload = \""+tt.words+"\"")
+		if len(all.Problems) > 0 != tt.bad || len(one) > 0 != tt.bad {
+			t.Errorf("%q: %v, %v", tt.words, all.Problems, one)
 		}
 	}
 }
@@ -40,8 +37,32 @@ func TestMistakesNameTheirSetting(t *testing.T) {
 		"--max-hashes -1":   "--max-hashes -1: it can't be negative; 0 is half of the processors",
 	} {
 		args := append([]string{"serve", "--listen", "127.0.0.1:0"}, strings.Fields(flag)...)
+		if code, _, errs := try(t, append([]string{"config", "show"}, args[1:]...)...); code != verb.ExitUsage || !strings.Contains(errs, want) {
+			t.Errorf("config show %s: exit %d, %s", flag, code, errs)
+		}
 		if code, _, errs := try(t, args...); code != verb.ExitUsage || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit %d, %s", flag, code, errs)
+		}
+	}
+}
+
+// Mistakes in flags are told all at once, each in one line.
+func TestMistakesInFlags(t *testing.T) {
+	for flag, want := range map[string][]string{
+		"--users-file none --tls x --max-sessions -1": {"none: no such file", `--tls "x": it is off`, "--max-sessions -1: "},
+		"--port 70000":                  {"--port 70000: a port is a number"},
+		"--user x --greeting= --deny x": {"--user takes NAME:PASSWORD", `--deny "x" is no network`},
+	} {
+		for _, v := range [][]string{{"serve"}, {"config", "show"}} {
+			code, _, errs := try(t, append(v, strings.Fields(flag)...)...)
+			if code == verb.ExitOK || strings.Count(errs, "\n") != len(want) {
+				t.Errorf("%s %s: exit %d, %s", v, flag, code, errs)
+			}
+			for _, w := range want {
+				if !strings.Contains(errs, w) {
+					t.Errorf("%s %s: %q is not in %s", v, flag, w, errs)
+				}
+			}
 		}
 	}
 }

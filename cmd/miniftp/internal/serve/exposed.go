@@ -1,14 +1,12 @@
 package serve
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/local"
@@ -19,15 +17,15 @@ import (
 	"miniftp/ftp/server"
 )
 
-// replaces are the permissions to put something else in the place of a file.
+// replaces holds the permissions that let a user replace a file.
 const replaces = server.PermOverwrite | server.PermDelete | server.PermRename
 
 // nestingOf returns the Nesting of the directories that are served to some users.
-func nestingOf(cf *settings.Config, to func(*settings.Account) bool) *fsroot.Nesting {
+func (cf *config) nestingOf(to func(*settings.Account) bool) *fsroot.Nesting {
 	var dirs []string
 	seen := map[string]bool{}
 	for _, a := range cf.Users {
-		if spec := rootOf(cf, a); to(a) && isDirectory(spec) && !seen[spec] {
+		if spec := cf.RootOf(a); to(a) && isDirectory(spec) && !seen[spec] {
 			seen[spec] = true
 			dirs = append(dirs, spec)
 		}
@@ -35,18 +33,18 @@ func nestingOf(cf *settings.Config, to func(*settings.Account) bool) *fsroot.Nes
 	return fsroot.NewNesting(dirs)
 }
 
-// exposed warns of what a configuration opens without saying so. A file that decides
-// about the server is a mistake where users could replace it.
-func exposed(cf *settings.Config, certs *certificates) {
-	served := nestingOf(cf, func(*settings.Account) bool { return true })
-	rootsInRoots(cf, served)
-	for _, s := range secrets(cf) {
+// exposed warns of what a configuration exposes by accident. If users could replace a file that
+// the server depends on, that is a mistake rather than a warning.
+func (cf *config) exposed() {
+	served := cf.nestingOf(func(*settings.Account) bool { return true })
+	cf.rootsInRoots(served)
+	for _, s := range cf.secrets() {
 		var perm server.Perm
 		at := ""
 		for dir, _, ok := served.Outer(s.file); ok; dir, _, ok = served.Outer(dir) {
 			for _, a := range cf.Users {
-				if rootOf(cf, a) == dir {
-					perm |= a.Perm
+				if cf.RootOf(a) == dir {
+					perm |= permsOf(a)
 				}
 			}
 			if at == "" {
@@ -61,21 +59,18 @@ func exposed(cf *settings.Config, certs *certificates) {
 			cf.Warn("%s, %s, lies in %s, which is served: move it, or serve another directory", ftp.Printable(s.file), s.what, ftp.Printable(at))
 		}
 	}
-	if certs != nil {
-		certs.warnOfTimes(cf.Warn)
-	}
 	if local.Geteuid() == 0 {
 		cf.Warn("running as root: a fault of the server would be root's; docs/configuration.md shows how a user of its own may have port 21")
 	}
 }
 
-// rootsInRoots warns of users who see the files of others, in a line for each root that
-// holds other ones.
-func rootsInRoots(cf *settings.Config, served *fsroot.Nesting) {
+// rootsInRoots warns of users who see the files of others, once for each root that holds other
+// roots.
+func (cf *config) rootsInRoots(served *fsroot.Nesting) {
 	inner := map[string][]string{}
 	seen := map[string]bool{}
 	for _, a := range cf.Users {
-		spec := rootOf(cf, a)
+		spec := cf.RootOf(a)
 		if seen[spec] || !isDirectory(spec) {
 			continue
 		}
@@ -89,60 +84,59 @@ func rootsInRoots(cf *settings.Config, served *fsroot.Nesting) {
 		if n := len(inner[outer]) - 1; n > 0 {
 			more = fmt.Sprintf(" (and %d more)", n)
 		}
-		cf.Warn("the root of %s, %s%s, lies in %s: its files are also those of %s", usersOf(cf, one), ftp.Printable(one), more, ftp.Printable(outer), usersOf(cf, outer))
+		cf.Warn("the root of %s, %s%s, lies in %s: its files are also those of %s", cf.usersOf(one), ftp.Printable(one), more, ftp.Printable(outer), cf.usersOf(outer))
 	}
 }
 
-// secret is a file of the server's own, and the setting that names it.
+// secret is a file that belongs to the server, and the setting that names it.
 type secret struct {
-	file, what, setting string
-	onlyRead            bool // nothing of the server depends on it
+	file, what string
+	setting    any  // the pointer to its field, nil for --config
+	onlyRead   bool // nothing of the server depends on it
 }
 
-// secrets are the files that no user should see.
-func secrets(cf *settings.Config) []secret {
+// secrets returns the files that no user should see.
+func (cf *config) secrets() []secret {
 	var all []secret
-	add := func(setting, what string, files ...string) {
+	add := func(setting any, what string, files ...string) {
 		for _, file := range files {
 			if file != "" {
 				all = append(all, secret{file: file, what: what, setting: setting})
 			}
 		}
 	}
-	if cf.File != nil {
-		add("config", "the configuration", cf.File.Name)
-	}
-	add("users-file", "the users file", cf.Str("users-file"))
-	if cf.Str("tls") != "off" {
-		keys := cf.List("tls-key")
-		add("tls-key", "the private key", keys...)
-		if certs := cf.List("tls-cert"); len(certs) > len(keys) {
-			add("tls-cert", "a certificate with its private key", certs[len(keys):]...)
+	add(nil, "the configuration", cf.Path)
+	add(&cf.UsersFile, "the users file", cf.UsersFile)
+	if cf.TLS != "off" {
+		keys := cf.TLSKey
+		add(&cf.TLSKey, "the private key", keys...)
+		if certs := cf.TLSCert; len(certs) > len(keys) {
+			add(&cf.TLSCert, "a certificate with its private key", certs[len(keys):]...)
 		}
-		if cf.On("tls-self-signed") {
+		if cf.TLSSelfSigned {
 			if file, _, err := keptCertificate(); err == nil {
-				add("tls-self-signed", "the certificate with its private key", file)
+				add(&cf.TLSSelfSigned, "the certificate with its private key", file)
 			}
 		}
-		add("tls-client-ca", "the authorities for clients", cf.Str("tls-client-ca"))
+		add(&cf.TLSClientCA, "the authorities for clients", cf.TLSClientCA)
 	}
-	add("log-file", "the log", cf.Str("log-file"))
-	add("xferlog", "the log of transfers", cf.Str("xferlog"))
+	add(&cf.LogFile, "the log", cf.LogFile)
+	add(&cf.Xferlog, "the log of transfers", cf.Xferlog)
 	if home, err := os.UserHomeDir(); err == nil {
 		file := filepath.Join(home, ".netrc")
 		if _, err := os.Lstat(file); err == nil {
-			read := slices.ContainsFunc(cf.Users, func(a *settings.Account) bool { return connect.IsRemote(rootOf(cf, a)) })
-			all = append(all, secret{file: file, what: "which holds passwords", setting: "root", onlyRead: !read})
+			read := slices.ContainsFunc(cf.Users, func(a *settings.Account) bool { return connect.IsRemote(cf.RootOf(a)) })
+			all = append(all, secret{file: file, what: "which holds passwords", setting: &cf.Root, onlyRead: !read})
 		}
 	}
 	return all
 }
 
-// usersOf names the users of a root, or some of them.
-func usersOf(cf *settings.Config, spec string) string {
+// usersOf returns the names of a root's users, or of some of them.
+func (cf *config) usersOf(spec string) string {
 	var names []string
 	for _, a := range cf.Users {
-		if rootOf(cf, a) == spec {
+		if cf.RootOf(a) == spec {
 			names = append(names, ftp.Printable(a.Name))
 		}
 	}
@@ -150,25 +144,4 @@ func usersOf(cf *settings.Config, spec string) string {
 		names = append(names[:3], "others")
 	}
 	return strings.Join(names, ", ")
-}
-
-// warnOfTimes warns of certificates that no client accepts by their time.
-func (cs *certificates) warnOfTimes(warn func(format string, args ...any)) {
-	for _, p := range cs.pairs {
-		if err := wrongTime(p.cert.Leaf.NotBefore, p.cert.Leaf.NotAfter); err != nil {
-			warn("%s: %v: clients that check it will refuse it", ftp.Printable(p.certFile), err)
-		}
-	}
-}
-
-// wrongTime says what is wrong with a certificate that is good between two times.
-func wrongTime(from, to time.Time) error {
-	const day = "2006-01-02 15:04 MST"
-	switch now := time.Now(); {
-	case now.After(to):
-		return errors.New("the certificate expired at " + to.UTC().Format(day))
-	case now.Before(from):
-		return errors.New("the certificate is not valid before " + from.UTC().Format(day))
-	}
-	return nil
 }

@@ -29,7 +29,7 @@ func TestTLSLegacy(t *testing.T) {
 		roots := newRoots(t.Context())
 		defer roots.end()
 		cf := parsed(t, args...)
-		opts, _ := prepare(cf, roots)
+		opts, _ := cf.prepare(roots)
 		for _, err := range cf.Problems {
 			t.Fatal(err)
 		}

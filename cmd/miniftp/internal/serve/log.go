@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"miniftp/cmd/miniftp/internal/explain"
-	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/watch"
@@ -33,9 +32,9 @@ type serverLogs struct {
 
 // openLogs makes the logs: a line per session, login, transfer and change, and for each
 // refusal. They are one more observer.
-func openLogs(e *verb.Env, cf *settings.Config) (*serverLogs, error) {
+func openLogs(e *verb.Env, cf *config) (*serverLogs, error) {
 	l := &serverLogs{out: &logFile{instead: e.Err}, xfer: &logFile{instead: io.Discard}}
-	files, err := openLogFiles(cf)
+	files, err := cf.openLogFiles()
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +42,7 @@ func openLogs(e *verb.Env, cf *settings.Config) (*serverLogs, error) {
 	l.take(cf, files)
 	out := l.queue.to(l.out)
 	opts := &slog.HandlerOptions{Level: &l.level}
-	switch format := logFormat(cf, e.Err); format {
+	switch format := cf.logFormat(e.Err); format {
 	case "json":
 		l.log = slog.New(slog.NewJSONHandler(out, opts))
 	case "console":
@@ -56,10 +55,10 @@ func openLogs(e *verb.Env, cf *settings.Config) (*serverLogs, error) {
 	}
 	l.events = newEventLog(l.log, l.queue.to(l.xfer), l.xfer.kept)
 	see := watch.Observers{l.events}
-	if cf.On("verbose") {
+	if cf.Verbose {
 		see = append(see, watch.WireLog(l.queue.to(e.Err)))
 	}
-	if cf.On("explain") {
+	if cf.Explain {
 		see = append(see, explain.NewLadder(l.queue.to(e.Err), term.Width(e.Err)))
 	}
 	l.see = see
@@ -68,11 +67,11 @@ func openLogs(e *verb.Env, cf *settings.Config) (*serverLogs, error) {
 
 // logFormat is the format of the log: lines for people where it goes to a terminal, unless
 // another one is asked for.
-func logFormat(cf *settings.Config, stderr io.Writer) string {
-	if format := cf.Str("log-format"); format != "" {
+func (cf *config) logFormat(stderr io.Writer) string {
+	if format := cf.LogFormat; format != "" {
 		return format
 	}
-	if cf.Str("log-file") == "" && term.IsTerminal(stderr) {
+	if cf.LogFile == "" && term.IsTerminal(stderr) {
 		return "console"
 	}
 	return "text"
@@ -83,9 +82,9 @@ type logFiles struct{ out, xfer *os.File }
 
 // openLogFiles opens them anew: they may have other names by now, or have been renamed
 // by logrotate.
-func openLogFiles(cf *settings.Config) (f logFiles, err error) {
-	if f.out, err = openLog(cf, "log-file"); err == nil {
-		f.xfer, err = openLog(cf, "xferlog")
+func (cf *config) openLogFiles() (f logFiles, err error) {
+	if f.out, err = cf.openLog(&cf.LogFile); err == nil {
+		f.xfer, err = cf.openLog(&cf.Xferlog)
 	}
 	if err != nil {
 		f.close()
@@ -95,14 +94,14 @@ func openLogFiles(cf *settings.Config) (f logFiles, err error) {
 
 // openLog opens what a setting names. A pipe that nobody reads is an error, nothing to
 // wait for.
-func openLog(cf *settings.Config, setting string) (*os.File, error) {
-	name := cf.Str(setting)
+func (cf *config) openLog(field *string) (*os.File, error) {
+	name := *field
 	if name == "" {
 		return nil, nil
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o640)
 	if err != nil {
-		return nil, cf.Located(setting, verb.LocalProblem(name, err))
+		return nil, cf.Located(field, verb.LocalProblem(name, err))
 	}
 	return f, nil
 }
@@ -116,11 +115,11 @@ func (f logFiles) close() {
 }
 
 // take goes on with files, and at the level, of a configuration.
-func (l *serverLogs) take(cf *settings.Config, f logFiles) {
+func (l *serverLogs) take(cf *config, f logFiles) {
 	l.out.use(f.out)
 	l.xfer.use(f.xfer)
-	level := logLevels[cf.Str("log-level")]
-	if cf.On("quiet") {
+	level := logLevels[cf.LogLevel]
+	if cf.Quiet {
 		level = max(level, slog.LevelWarn)
 	}
 	l.level.Set(level)

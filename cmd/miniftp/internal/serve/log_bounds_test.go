@@ -32,7 +32,7 @@ func TestLogIsBounded(t *testing.T) {
 		count  string
 	}{
 		{"a user's refused changes", repeat(1000, refused), "msg=refused", 10, `reason="DELE answered 550" more=990`},
-		{"a user's refusals", repeat(1000, ftp.Refused{Why: "no", Option: "users.perm", Verb: "DELE"}), "msg=refused", 10, `reason="refused DELE users.perm" more=990`},
+		{"a user's refusals", repeat(1000, ftp.Refused{Why: "no", Reason: ftp.ReasonPermission, Verb: "DELE"}), "msg=refused", 10, `reason="refused DELE users.perm" more=990`},
 		{"logins in one session", repeat(1000, ftp.LoggedInAs{User: "anonymous"}), `msg="logged in"`, 10, `reason="logged in" more=991`},
 		{"changes", repeat(1000, ftp.Changed{Verb: "DELE", Path: "/x", Reply: ftp.NewReply(250, "")}), "msg=changed", 1000, ""},
 	} {
@@ -47,7 +47,7 @@ func TestLogIsBounded(t *testing.T) {
 
 	var strangers []ftp.Happening
 	for range 1000 { // in as many sessions
-		strangers = append(strangers, ftp.ControlOpened{}, ftp.Refused{Why: "no", Option: "deny"}, ftp.ControlClosed{})
+		strangers = append(strangers, ftp.ControlOpened{}, ftp.Refused{Why: "no", Reason: ftp.ReasonDenied}, ftp.ControlClosed{})
 	}
 	log, _ := loggedEvery(20*time.Millisecond, "text", strangers...) // a minute
 	if n := strings.Count(log, "\n"); n > 2*linesPerMinute+10 {
@@ -131,7 +131,7 @@ func TestConsoleLines(t *testing.T) {
 		ftp.Changed{Verb: "DELE", Path: "/old.txt", Reply: ftp.NewReply(250, "")},
 		ftp.Changed{Verb: "RNTO", Path: "/a", To: "/b", Reply: ftp.NewReply(250, "")},
 		ftp.Changed{Verb: "MKD", Path: "/d", Reply: ftp.NewReply(550, "/d: exists already.")},
-		ftp.Refused{Why: "the account has no permission to delete", Option: "users.perm", Verb: "DELE", Path: "/x\x1b"},
+		ftp.Refused{Why: "the account has no permission to delete", Reason: ftp.ReasonPermission, Verb: "DELE", Path: "/x\x1b"},
 		ftp.ControlClosed{},
 	)
 	want := []string{

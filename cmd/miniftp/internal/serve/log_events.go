@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 )
@@ -132,7 +133,8 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 		attrs = append(attrs, "user", plain(s.user))
 	}
 	attrs = append(attrs, "from", e.Control.Remote.String())
-	var option, reason string
+	var reason ftp.Reason
+	line := ""
 	msg := "refused"
 	switch h := e.What.(type) {
 	case ftp.Refused:
@@ -142,28 +144,29 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 		if h.Path != "" {
 			attrs = append(attrs, "path", plain(h.Path))
 		}
-		attrs, option, reason = append(attrs, "why", plain(h.Why)), h.Option, h.Verb
+		attrs, reason, line = append(attrs, "why", plain(h.Why)), h.Reason, h.Verb
 	case ftp.StrangerRefused:
 		attrs = append(attrs, "why", "a stranger called on a data port", "stranger", h.Remote)
-		option = "data-any-host"
+		reason = ftp.ReasonForeignHost
 	case ftp.DataFailed:
 		var guard *dtp.GuardError
 		if errors.Is(h.Err, dtp.ErrNotResumed) {
-			option = "tls-session-reuse"
+			reason = ftp.ReasonNotResumed
 		} else if !errors.As(h.Err, &guard) {
 			msg = "no data connection"
-		} else if option = "data-any-host"; guard.Addr.Port() < 1024 {
-			option = "data-low-ports"
+		} else if reason = ftp.ReasonForeignHost; guard.Addr.Port() < 1024 {
+			reason = ftp.ReasonLowPort
 		}
 		attrs = append(attrs, "why", plain(h.Err.Error()), "mode", h.Mode.String(), "stance", h.Stance.String(), "addr", h.Addr)
 	default:
 		return
 	}
+	option := settings.Deciding(reason)
 	if option != "" {
 		attrs = append(attrs, "option", option)
 	}
-	reason = strings.Join(strings.Fields(msg+" "+reason+" "+option), " ")
-	if s.everIn && s.limited.allow(reason) || !s.everIn && l.strange.allow(l.log, e.At, reason) && (!admitted || s.limited.allow(reason)) {
+	line = strings.Join(strings.Fields(msg+" "+line+" "+option), " ")
+	if s.everIn && s.limited.allow(line) || !s.everIn && l.strange.allow(l.log, e.At, line) && (!admitted || s.limited.allow(line)) {
 		l.log.Warn(msg, attrs...)
 	}
 }

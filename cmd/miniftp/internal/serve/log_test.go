@@ -134,9 +134,9 @@ func logged(form string, events ...ftp.Happening) (log, xfer string) {
 
 func loggedEvery(step time.Duration, form string, events ...ftp.Happening) (log, xfer string) {
 	var out, x bytes.Buffer
-	l, _ := openLogs((&verb.Env{Stdio: verb.Stdio{Err: &out}}), &settings.Config{Values: map[string]settings.Value{
-		"log-level": {Is: "info"}, "log-format": {Is: form},
-	}})
+	cf := &config{Config: settings.FromFile("")}
+	cf.LogFormat = form
+	l, _ := openLogs((&verb.Env{Stdio: verb.Stdio{Err: &out}}), cf)
 	l.xfer.instead = &x // before anything is written
 	c := &ftp.Control{ID: 7, Side: ftp.ServerPI, Remote: netip.MustParseAddrPort("192.0.2.9:1234")}
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
@@ -193,7 +193,7 @@ func TestLogRefusals(t *testing.T) {
 		what ftp.Happening
 		want string
 	}{
-		{ftp.Refused{Why: "there are 3 sessions\x07", Option: "max-sessions"}, `msg=refused session=7 from=192.0.2.9:1234 why="there are 3 sessions?" option=max-sessions`},
+		{ftp.Refused{Why: "there are 3 sessions\x07", Reason: ftp.ReasonSessions}, `msg=refused session=7 from=192.0.2.9:1234 why="there are 3 sessions?" option=max-sessions`},
 		{ftp.Refused{Why: "wrong"}, "msg=refused session=7 from=192.0.2.9:1234 why=wrong\n"},
 		{ftp.StrangerRefused{Remote: addr(9)}, `why="a stranger called on a data port" stranger=203.0.113.1:9 option=data-any-host`},
 		{ftp.DataFailed{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr(2000), Err: &dtp.GuardError{Addr: addr(2000), Why: "no"}}, "mode=active stance=dials addr=203.0.113.1:2000 option=data-any-host"},

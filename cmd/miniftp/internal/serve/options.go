@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -16,103 +17,102 @@ import (
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/server"
 )
 
-// options are what the server is told, but for users, TLS and the log. What is wrong
-// goes to cf.problems.
-func options(cf *settings.Config) server.Options {
+// config is the settings of a server, and what was made of them.
+type config struct {
+	*settings.Config
+	nesting *fsroot.Nesting // of the directories in which users may write
+	trial   bool            // only to be checked: nothing is written
+}
+
+// options returns the options of the server, without users, TLS and the log. Mistakes are added
+// to cf.Problems.
+func (cf *config) options() server.Options {
+	cf.checkPasswords()
 	o := server.Options{
-		Greeting: cf.Str("greeting"), Hosts: cf.Names("host"),
-		PublicIP: cf.Str("public-ip"), PublicIPAlways: cf.On("public-ip-always"),
-		Guard:       dtp.Guard{DialAnyHost: cf.On("data-any-host"), AcceptAnyHost: cf.On("data-any-host"), LowPorts: cf.On("data-low-ports")},
-		IdleTimeout: positive(cf, "idle-timeout"), LoginTimeout: positive(cf, "login-timeout"),
-		DataTimeout: positive(cf, "data-timeout"), StallTimeout: positive(cf, "stall-timeout"),
-		Grace: positive(cf, "grace"), BanTime: positive(cf, "ban-time"),
-		MaxSessions: count(cf, "max-sessions"), MaxSessionsPerIP: count(cf, "max-sessions-per-ip"),
-		CommandRate: count(cf, "command-rate"), MaxHashes: cf.Num("max-hashes"),
-		UploadInPlace: cf.On("upload-in-place"), ModeZ: cf.On("mode-z"),
+		Greeting: cf.Greeting, Hosts: cf.Names(&cf.Host),
+		PublicIP: cf.PublicIP, PublicIPAlways: cf.PublicIPAlways,
+		Guard:       dtp.Guard{DialAnyHost: cf.DataAnyHost, AcceptAnyHost: cf.DataAnyHost, LowPorts: cf.DataLowPorts},
+		IdleTimeout: cf.IdleTimeout, LoginTimeout: cf.LoginTimeout,
+		DataTimeout: cf.DataTimeout, StallTimeout: cf.StallTimeout,
+		Grace: cf.Grace, BanTime: cf.BanTime,
+		MaxSessions: cf.MaxSessions, MaxSessionsPerIP: cf.MaxSessionsPerIP,
+		CommandRate: cf.CommandRate, MaxHashes: cf.MaxHashes,
+		UploadInPlace: cf.UploadInPlace, ModeZ: cf.ModeZ, Sync: syncs[cf.Sync],
 	}
-	o.Sync = syncs[cf.Str("sync")]
-	// To the server 0 is the default, here it is none.
-	if o.MaxHashes < 0 {
-		cf.Wrong("max-hashes", "%d: it can't be negative; 0 is half of the processors", o.MaxHashes)
-	}
-	o.HashTimeout = noneIsNegative(cf.Time("hash-timeout"))
-	if cf.Time("hash-timeout") < 0 {
-		cf.Wrong("hash-timeout", "%v: it can't be negative; 0 is no limit", cf.Time("hash-timeout"))
-	}
-	o.MaxWaiting = noneIsNegative(count(cf, "max-waiting"))
-	o.MaxLoginFailures = noneIsNegative(count(cf, "max-login-failures"))
-	o.FailureDelay = noneIsNegative(cf.Time("failure-delay"))
-	if cf.Time("failure-delay") < 0 {
-		cf.Wrong("failure-delay", "%v: it can't be negative; 0 is at once", cf.Time("failure-delay"))
-	}
-	if cf.Str("root") == "" {
-		cf.Wrong("root", "is empty: name a directory; . is the one where serve is started")
+	// To the server 0 is the default and -1 means none; in the settings 0 means none.
+	o.HashTimeout, o.FailureDelay = noneIsNegative(cf.HashTimeout), noneIsNegative(cf.FailureDelay)
+	o.MaxWaiting, o.MaxLoginFailures = noneIsNegative(cf.MaxWaiting), noneIsNegative(cf.MaxLoginFailures)
+	if cf.Root == "" {
+		cf.Wrong(&cf.Root, "is empty: name a directory; . is the one where serve is started")
 	}
 	if strings.ContainsAny(o.Greeting, "\r\n") {
-		cf.Wrong("greeting", "%q: it is one line", o.Greeting)
+		cf.Wrong(&cf.Greeting, "%q: it is one line", o.Greeting)
 	}
 	var err error
-	o.Listen = addresses(cf, "listen")
-	o.PassivePorts, err = flags.PortRange(cf.Word("passive-ports"), cf.Str("passive-ports"))
-	cf.Blame("passive-ports", err)
-	o.Rate, err = flags.ByteRate(cf.Word("rate"), cf.Str("rate"))
-	cf.Blame("rate", err)
-	o.HashRate, err = flags.ByteRate(cf.Word("hash-rate"), cf.Str("hash-rate"))
-	cf.Blame("hash-rate", err)
-	checkPublicIP(cf, o.PublicIP)
-	o.Allow, o.Deny = networks(cf, "allow"), networks(cf, "deny")
-	checkWords(cf)
+	o.Listen = cf.addresses(&cf.Listen)
+	o.PassivePorts, err = flags.PortRange(cf.Word(&cf.PassivePorts), cf.PassivePorts)
+	cf.Blame(&cf.PassivePorts, err)
+	o.Rate, err = flags.ByteRate(cf.Word(&cf.Rate), cf.Rate)
+	cf.Blame(&cf.Rate, err)
+	o.HashRate, err = flags.ByteRate(cf.Word(&cf.HashRate), cf.HashRate)
+	cf.Blame(&cf.HashRate, err)
+	cf.checkPublicIP()
+	o.Allow, o.Deny = cf.networks(&cf.Allow), cf.networks(&cf.Deny)
 	return o
 }
 
-// checkPublicIP finds what is neither an address nor a name. A name that can't be looked
-// up now is no mistake, as it may be known later; the server logs it, and config check
-// warns of it.
-func checkPublicIP(cf *settings.Config, host string) {
+// checkPasswords finds hashes that no password can match.
+func (cf *config) checkPasswords() {
+	for _, a := range cf.Users {
+		if a.Password == "" {
+			continue
+		}
+		if err := (server.Static{"": {Password: a.Password}}).Check(); err != nil {
+			cf.BlameUser(a, &a.Password, errors.New(strings.TrimPrefix(err.Error(), `user "": `)))
+		}
+	}
+}
+
+// checkPublicIP reports a --public-ip that is neither an IPv4 address nor a host name. A name that
+// can't be looked up now is not a mistake, as it may be known later: the server logs it, and
+// config check warns.
+func (cf *config) checkPublicIP() {
+	host := cf.PublicIP
 	ip, err := netip.ParseAddr(host)
 	last := host[strings.LastIndex(host, ".")+1:]
 	switch {
 	case err == nil && !ip.Is4(), host != "" && err != nil && !hostName.MatchString(host), err != nil && host != "" && strings.Trim(last, "0123456789") == "":
-		cf.Wrong("public-ip", "%q: it is an IPv4 address or a host's name; a 227 can name no other", host)
-	case cf.Trial && host != "" && err != nil:
+		cf.Wrong(&cf.PublicIP, "%q: it is an IPv4 address or a host's name; a 227 can name no other", host)
+	case cf.trial && host != "" && err != nil:
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if _, err := server.LookupPublicIP(ctx, host); err != nil {
-			cf.Warn("%s %s can't be looked up (%s): until it can, clients are told the address that they called", cf.Label("public-ip"), host, ftp.Printable(err.Error()))
+			cf.Warn("%s %s can't be looked up (%s): until it can, clients are told the address that they called", cf.Label(&cf.PublicIP), host, ftp.Printable(err.Error()))
 		}
 	}
 }
 
-// hostName is what the name of a host looks like, in ASCII.
+// hostName matches host names in ASCII.
 var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
 
-// checkWords finds settings that are none of the words they can be.
-func checkWords(cf *settings.Config) {
-	for _, name := range []string{"tls", "sync", "tls-session-reuse", "log-level", "log-format"} {
-		word := cf.Str(name)
-		if !slices.Contains(flags.Words[name], word) && (name != "log-format" || word != "") {
-			cf.Wrong(name, "%q: %s", word, flags.OneOf(name, word))
-		}
-	}
-}
-
-// syncs are the words of --sync.
+// syncs holds the values of --sync.
 var syncs = map[string]server.Sync{"off": server.SyncOff, "file": server.SyncFile, "full": server.SyncFull}
 
-// sameTwice finds an address that stands there twice: nobody can listen there again.
-func sameTwice(cf *settings.Config, o server.Options) {
+// sameTwice reports addresses that are given twice, as the second listener would fail.
+func (cf *config) sameTwice(o server.Options) {
 	seen := map[string]bool{}
 	for _, l := range []struct {
-		name  string
+		field *[]string
 		addrs []string
-	}{{"listen", o.Listen}, {"listen-tls", o.ListenTLS}} {
-		if !cf.Given(l.name) {
-			l.name = "listen" // implicit: these are for TLS first
+	}{{&cf.Listen, o.Listen}, {&cf.ListenTLS, o.ListenTLS}} {
+		if !cf.Given(l.field) {
+			l.field = &cf.Listen // implicit: these are for TLS first
 		}
 		for _, a := range l.addrs {
 			host, port, _ := net.SplitHostPort(a)
@@ -122,7 +122,7 @@ func sameTwice(cf *settings.Config, o server.Options) {
 			}
 			at := net.JoinHostPort(host, strconv.Itoa(n))
 			if seen[at] {
-				cf.Wrong(l.name, "%s: that address stands there twice", a)
+				cf.Wrong(l.field, "%s: that address stands there twice", a)
 			}
 			seen[at] = err == nil && n != 0 // 0 is another port each time
 		}
@@ -136,56 +136,50 @@ func noneIsNegative[T int | time.Duration](n T) T {
 	return n
 }
 
-// positive is a time that can't be nothing.
-func positive(cf *settings.Config, name string) time.Duration {
-	d := cf.Time(name)
-	if d <= 0 {
-		cf.Wrong(name, "%v: it must be longer than nothing", d)
+// addresses returns the addresses in --listen or --listen-tls, split at commas. It stops at the
+// first one that can't be.
+func (cf *config) addresses(field *[]string) (all []string) {
+	for _, given := range *field {
+		for _, a := range settings.Words([]string{given}) {
+			host, port, err := net.SplitHostPort(a)
+			if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
+				_, err = netip.ParseAddr(host) // it can't be a name
+			}
+			if err == nil {
+				_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
+			}
+			if err != nil || port == "" {
+				cf.Wrong(field, "%q: an address is written as 127.0.0.1:2121, [::1]:2121 or :2121", given)
+				return nil
+			}
+			all = append(all, a)
+		}
 	}
-	return d
-}
-
-// count is a number that can't be negative.
-func count(cf *settings.Config, name string) int {
-	n := cf.Num(name)
-	if n < 0 {
-		cf.Wrong(name, "%d: it can't be negative; 0 is no limit", n)
-	}
-	return n
-}
-
-// addresses are those to listen on.
-func addresses(cf *settings.Config, name string) []string {
-	all, err := listenAddrs(cf.Word(name), cf.List(name))
-	cf.Blame(name, err)
 	return all
 }
 
-func networks(cf *settings.Config, name string) []netip.Prefix {
-	all, err := settings.Networks(cf.List(name))
+func (cf *config) networks(field *[]string) []netip.Prefix {
+	all, err := settings.Networks(*field)
 	if err != nil {
-		cf.Wrong(name, "%v", err)
+		cf.Wrong(field, "%v", err)
 	}
 	return all
 }
 
-// static are the accounts with their files, which roots opens at each login. What is
-// wrong with the root or the home of one user is a warning: it is that user's alone.
-func static(cf *settings.Config, roots *roots) server.Static {
+// static returns the accounts with their files, which roots opens at each login. If only one user's
+// root or home can't be used, that is a warning, so that the others can still log in.
+func (cf *config) static(roots *roots) server.Static {
 	static := server.Static{}
-	everybody, err := settings.Doubts(cf.List("accept-upload"))
-	if err != nil {
-		cf.Wrong("accept-upload", "%v", err)
-	}
+	everybody := doubtsOf(settings.Words(cf.AcceptUpload))
 	for _, a := range cf.Users {
-		tree := roots.get(rootOf(cf, a))
+		tree := roots.get(cf.RootOf(a))
 		files, lease, err := tree.acquire(roots.ctx)
 		if err != nil {
-			rootFailed(cf, a, err)
+			cf.rootFailed(a, err)
 		} else {
 			if a.Home != "" {
 				if fi, err := files.Stat(a.Home); err != nil || !fi.IsDir() {
-					cf.Warn("%s: user %s: the home %q is no directory below %q: sessions begin in /", cf.UserFrom(a, "home"), ftp.Printable(a.Name), a.Home, verb.MaskPassword(rootOf(cf, a)))
+					cf.Warn("%s: user %s: the home %q is no directory below %q: sessions begin in /", cf.UserFrom(a, &a.Home), ftp.Printable(a.Name), a.Home, verb.MaskPassword(cf.RootOf(a)))
 				}
 			}
 			_ = lease.Close()
@@ -195,37 +189,30 @@ func static(cf *settings.Config, roots *roots) server.Static {
 			Open: func(ctx context.Context) (afero.Fs, io.Closer, error) {
 				files, lease, err := tree.acquire(ctx)
 				if err == nil && !writes { // where nothing may be written, nothing can be
-					files = readOnly(files)
+					files = fsroot.ReadOnly(files)
 				}
 				return files, lease, err
 			},
-			Home: a.Home, Perm: a.Perm, RateDown: a.Down, RateUp: a.Up,
-			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.Fxp,
-			Accept: a.Accept | everybody,
+			Home: a.Home, Perm: permsOf(a), RateDown: a.Down, RateUp: a.Up,
+			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP,
+			Accept: doubtsOf(a.Accept) | everybody,
 		}}
 	}
 	return static
 }
 
-func rootOf(cf *settings.Config, a *settings.Account) string {
-	if a.Root != "" {
-		return a.Root
-	}
-	return cf.Str("root")
-}
-
-// rootFailed notes what is wrong with the root of a user. The root of all is a mistake
-// of whoever started the server, unless other users may have removed it.
-func rootFailed(cf *settings.Config, a *settings.Account, err error) {
-	spec := rootOf(cf, a)
+// rootFailed records that a user's root can't be opened. For the root of all that is a mistake,
+// unless other users may have removed it.
+func (cf *config) rootFailed(a *settings.Account, err error) {
+	spec := cf.RootOf(a)
 	err = rootProblem(spec, err)
-	_, _, nested := cf.Nesting.Outer(spec)
+	_, _, nested := cf.nesting.Outer(spec)
 	switch {
 	case verb.ExitCode(err) != verb.ExitUsage && (a.Root != "" || isDirectory(spec) && nested):
-		cf.Warn("%s: user %s: %s: logins are refused until it can be opened", cf.UserFrom(a, "root"), ftp.Printable(a.Name), ftp.Printable(err.Error()))
+		cf.Warn("%s: user %s: %s: logins are refused until it can be opened", cf.UserFrom(a, &a.Root), ftp.Printable(a.Name), ftp.Printable(err.Error()))
 	case a.Root != "":
-		cf.Problem(cf.File.At(a.Lines["root"], err))
+		cf.Problem(cf.LocatedUser(a, &a.Root, err))
 	case !slices.ContainsFunc(cf.Problems, func(p error) bool { return strings.HasSuffix(p.Error(), err.Error()) }):
-		cf.Blame("root", err)
+		cf.Blame(&cf.Root, err)
 	}
 }

@@ -3,7 +3,6 @@ package serve
 import (
 	"os"
 	"os/signal"
-	"reflect"
 	"strings"
 	"syscall"
 
@@ -14,36 +13,36 @@ import (
 
 type hangupSignals = <-chan os.Signal
 
-// prepare is what a configuration comes to: the server's options, with the roots
-// opened and the certificates loaded. What is wrong goes to cf.problems.
-func prepare(cf *settings.Config, roots *roots) (server.Options, *certificates) {
-	if len(cf.Problems) > 0 && cf.File == nil {
-		return server.Options{}, nil // a file that can't be read: nothing is known
+// prepare returns the options of the server, with the roots opened and the certificates loaded.
+// Mistakes are added to cf.Problems.
+func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
+	if cf.Unreadable() {
+		return server.Options{}, nil
 	}
-	o := options(cf)
-	cf.Nesting = nestingOf(cf, func(a *settings.Account) bool { return a.Writes() })
-	roots.nest(cf.Nesting)
-	o.Auth = static(cf, roots)
-	certs := serveTLS(cf, &o)
-	exposed(cf, certs)
-	sameTwice(cf, o)
-	if cf.Trial {
-		for _, name := range []string{"log-file", "xferlog"} {
-			if file := cf.Str(name); file != "" {
-				cf.Blame(name, local.MayAppend(file))
+	o := cf.options()
+	cf.nesting = cf.nestingOf((*settings.Account).Writes)
+	if len(cf.Problems) == 0 { // else users are missing, and a server that reloads keeps those it has
+		roots.nest(cf.nesting)
+	}
+	o.Auth = cf.static(roots)
+	certs := cf.serveTLS(&o)
+	cf.exposed()
+	cf.sameTwice(o)
+	if cf.trial {
+		for _, file := range []*string{&cf.LogFile, &cf.Xferlog} {
+			if *file != "" {
+				cf.Blame(file, local.MayAppend(*file))
 			}
 		}
 	}
 	return o, certs
 }
 
-// hangups returns the signals to reload, if there is any file to read or open again; else
-// closed, the signals that end the server, as its terminal was closed. stop ends both.
+// hangups returns a channel of SIGHUPs: reload if there is a file to read or open again, else
+// closed, as the terminal of the server was closed. stop ends both.
 func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
-	files := s.cf.File != nil
-	for _, name := range []string{"users-file", "tls-cert", "log-file", "xferlog"} {
-		files = files || s.cf.Given(name)
-	}
+	cf := s.cf
+	files := cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog)
 	if !files && signal.Ignored(syscall.SIGHUP) { // by nohup
 		return nil, nil, func() {}
 	}
@@ -54,18 +53,17 @@ func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	return nil, signals, stop
 }
 
-// reload reads everything again. Sessions that run keep what they have; a mistake in a
-// file changes nothing.
+// reload reads everything again, for new sessions. If there is a mistake, nothing changes.
 func (s *serving) reload() {
-	cf := settings.New(s.c, s.c.String("config"))
-	opts, certs := prepare(cf, s.roots)
+	cf := &config{Config: settings.New(s.c)}
+	opts, certs := cf.prepare(s.roots)
 	if s.tls && opts.TLS == nil && len(cf.Problems) == 0 {
-		cf.Wrong("tls", "off: this server listens for clients that begin with TLS; restart it")
+		cf.Wrong(&cf.TLS, "off: this server listens for clients that begin with TLS; restart it")
 	}
 	var files logFiles
 	if len(cf.Problems) == 0 {
 		var err error
-		files, err = openLogFiles(cf)
+		files, err = cf.openLogFiles()
 		cf.Problem(err)
 	}
 	if len(cf.Problems) == 0 {
@@ -73,7 +71,7 @@ func (s *serving) reload() {
 		cf.Problem(s.srv.Reload(opts))
 	}
 	if len(cf.Problems) > 0 {
-		s.roots.nest(s.cf.Nesting)
+		s.roots.nest(s.cf.nesting)
 		files.close()
 		for _, err := range cf.Sorted() {
 			s.logs.log.Error("not reloaded, all stays as it was", "err", strings.TrimPrefix(err.Error(), "server: "))
@@ -84,16 +82,12 @@ func (s *serving) reload() {
 	for _, w := range cf.Warnings {
 		s.logs.log.Warn(w)
 	}
-	for _, name := range settings.RestartOnly {
-		if old := s.cf.Values[name]; !reflect.DeepEqual(old.Is, cf.Values[name].Is) {
-			s.logs.log.Warn("only a restart changes this", "setting", old.Key)
-			v := cf.Values[name]
-			v.Is = old.Is
-			cf.Values[name] = v // what it is, and to be said again the next time
-		}
+	changed := cf.KeepUntilRestart(s.cf.Config) // to be said again the next time
+	if (s.cf.TLS == "implicit") != (cf.TLS == "implicit") {
+		changed = append(changed, cf.Key(&cf.TLS))
 	}
-	if (s.cf.Str("tls") == "implicit") != (cf.Str("tls") == "implicit") {
-		s.logs.log.Warn("only a restart changes this", "setting", cf.Values["tls"].Key)
+	for _, key := range changed {
+		s.logs.log.Warn("only a restart changes this", "setting", key)
 	}
 	s.cf = cf
 	s.roots.retire(cf)

@@ -175,7 +175,9 @@ func TestPipes(t *testing.T) {
 			}
 		}
 	}
-	if _, err := openLog(&settings.Config{Values: map[string]settings.Value{"log-file": {Is: pipe}}}, "log-file"); err == nil {
+	cf := &config{Config: settings.FromFile("")}
+	cf.LogFile = pipe
+	if _, err := cf.openLog(&cf.LogFile); err == nil {
 		t.Error("a log goes to a pipe that nobody reads")
 	}
 

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/cmd/miniftp/internal/connect"
-	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/fsroot"
 	"miniftp/ftp/server"
 )
@@ -75,10 +74,10 @@ func (r *roots) open(ctx context.Context, spec string) (afero.Fs, io.Closer, err
 
 // keepSwept lets the server look after what killed servers left of uploads, wherever
 // anyone may upload. Trees that cf does not name are left alone from then on.
-func (r *roots) keepSwept(srv *server.Server, cf *settings.Config) {
+func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	writable := map[string]bool{}
 	for _, a := range cf.Users {
-		if spec := rootOf(cf, a); a.Writes() && !connect.IsRemote(spec) { // that server sweeps its own
+		if spec := cf.RootOf(a); a.Writes() && !connect.IsRemote(spec) { // that server sweeps its own
 			writable[spec] = true
 		}
 	}
@@ -93,10 +92,10 @@ func (r *roots) keepSwept(srv *server.Server, cf *settings.Config) {
 
 // retire closes the directories that cf does not name, as soon as no session uses them.
 // A memory is kept: a later reload may name it again.
-func (r *roots) retire(cf *settings.Config) {
+func (r *roots) retire(cf *config) {
 	used := map[string]bool{}
 	for _, a := range cf.Users {
-		used[rootOf(cf, a)] = true
+		used[cf.RootOf(a)] = true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -258,5 +257,3 @@ func (t *servedTree) toSweep() []afero.Fs {
 func isDirectory(spec string) bool {
 	return !connect.IsRemote(spec) && !fsroot.IsURL(spec)
 }
-
-func readOnly(files afero.Fs) afero.Fs { return fsroot.ReadOnly(files) }

@@ -116,7 +116,7 @@ func TestRootFollowsItsName(t *testing.T) {
 	}
 	m, lease, _ := acquired(t, r, "mem://")
 	_ = lease.Close()
-	r.retire(&settings.Config{})
+	r.retire(&config{Config: settings.FromFile("")})
 	if again, _, _ := acquired(t, r, "mem://"); again != m {
 		t.Error("the memory was forgotten")
 	}
@@ -167,7 +167,7 @@ func TestRootsReloadDuringLogins(t *testing.T) {
 	dir := dirWithFile(t, filepath.Join(t.TempDir(), "one"))
 	r := newRoots(t.Context())
 	tree := r.get(dir)
-	cf := &settings.Config{}
+	cf := &config{Config: settings.FromFile("")}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -206,4 +206,20 @@ func TestRootsReloadDuringLogins(t *testing.T) {
 	}
 	r.retire(cf)
 	r.keepSwept(nil, cf)
+}
+
+// TestNestingOfMistakes: a reload of a configuration with mistakes, which may lack users, never
+// changes how directories are opened for the users there are.
+func TestNestingOfMistakes(t *testing.T) {
+	r := newRoots(t.Context())
+	defer r.end()
+	before := r.nesting.Load()
+	parsed(t, "--users-file", "none").prepare(r)
+	if r.nesting.Load() != before {
+		t.Error("it has changed")
+	}
+	parsed(t, "--user", "a:b").prepare(r)
+	if r.nesting.Load() == before {
+		t.Error("it has not changed without mistakes")
+	}
 }

@@ -46,7 +46,7 @@ func settingsWith(t *testing.T, args string) map[string]string {
 		}
 		return nil
 	}
-	var all []settings.Setting
+	var all []settings.Shown
 	if err := json.Unmarshal([]byte(out), &all); err != nil {
 		t.Fatal(err)
 	}
@@ -66,14 +66,19 @@ func settingsWith(t *testing.T, args string) map[string]string {
 
 // flagOfKey is the flag that says the same as a key of the file.
 func flagOfKey(key string) string {
-	for _, g := range settings.ServeGroups() {
-		for _, f := range g.Flags {
-			if name := f.Names()[0]; g.Key(name) == key {
-				return name
-			}
+	table, name, ok := strings.Cut(key, ".")
+	switch {
+	case !ok:
+		return key
+	case name == "mode":
+		return table
+	}
+	for _, f := range settings.Flags() {
+		if f.Names()[0] == name {
+			return name
 		}
 	}
-	return key
+	return table + "-" + name
 }
 
 // worlds are what a server may find around it when it starts; no default depends on it.

@@ -1,7 +1,7 @@
-// Package serve is the verbs serve and config: it makes a server out of settings, with roots,
-// certificates and logs, and renews them at a SIGHUP.
+// Package serve implements the verbs serve and config: it makes a server from its settings, with
+// roots, certificates and logs, and reloads them at a SIGHUP.
 //
-// settings reads what was said; options.go says it to the server.
+// Package settings reads the settings; options.go and tls.go translate them to server.Options.
 package serve
 
 import (
@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -29,7 +28,7 @@ import (
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "serve", Usage: "serve a directory", ArgsUsage: "[ROOT]",
-		Flags: settings.ServeFlags(),
+		Flags: settings.Flags(),
 		Description: flags.Examples("Serves ROOT: a directory (default: the current one), mem:// (files in memory) or the tree of another server (ftp://USER@HOST/PATH, ftpes://, ftps://). Without flags, only this machine can connect, anyone can log in, and nothing can be changed.",
 			"miniftp serve",
 			"miniftp serve --listen :2121 --user alice:secret docs",
@@ -39,11 +38,11 @@ func Command(e *verb.Env) *cli.Command {
 	}
 }
 
-// serving is a server that runs, and what it was made of.
+// serving is a running server, and what it was made of.
 type serving struct {
 	e     *verb.Env
 	c     *cli.Context
-	cf    *settings.Config
+	cf    *config
 	roots *roots
 	logs  *serverLogs
 	srv   *server.Server
@@ -51,16 +50,13 @@ type serving struct {
 }
 
 func runServe(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 0, 1); err != nil {
-		return err
-	}
-	s := &serving{e: e, c: c, cf: settings.New(c, c.String("config")), roots: newRoots(c.Context)}
+	s := &serving{e: e, c: c, cf: &config{Config: settings.New(c)}, roots: newRoots(c.Context)}
 	defer s.roots.end()
-	opts, certs := prepare(s.cf, s.roots)
-	if err := settings.SayProblems(e, s.cf); err != nil {
+	opts, certs := s.cf.prepare(s.roots)
+	if err := s.cf.Report(e); err != nil {
 		return err
 	}
-	e.Quiet = s.cf.On("quiet")
+	e.Quiet = s.cf.Quiet
 	var err error
 	if s.logs, err = openLogs(e, s.cf); err != nil {
 		return err
@@ -85,32 +81,31 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		if term.IsTerminal(e.Err) {
 			width = min(term.Width(e.Err), flags.HelpWidth)
 		}
-		fmt.Fprint(e.Err, banner(s.cf, s.roots, slices.Concat(plain, tlsFirst), tlsWords(s.cf, opts, certs), width))
+		fmt.Fprint(e.Err, s.cf.banner(s.roots, slices.Concat(plain, tlsFirst), s.cf.tlsWords(opts, certs), width))
 	}
 	s.roots.keepSwept(s.srv, s.cf)
 	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
 }
 
-// warn says what is risky about the configuration: on the terminal, or in the log if
-// nobody looks at one.
+// warn prints a warning about the configuration: on the terminal, or in the log if there is none.
 func (s *serving) warn(text string) {
-	if s.e.Quiet || logFormat(s.cf, s.e.Err) != "console" {
+	if s.e.Quiet || s.cf.logFormat(s.e.Err) != "console" {
 		s.logs.log.Warn(text)
 		return
 	}
 	s.e.Note("%s", text)
 }
 
-// logged is serve with lines in the log for the start and the end.
+// logged calls serve and logs its start and its end.
 func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	addrs := make([]string, len(ls))
 	for i, l := range ls {
 		addrs[i] = l.Addr().String()
 	}
 	start := time.Now()
-	s.logs.log.Info("started", "version", s.c.App.Version, "pid", os.Getpid(), "root", served(s.cf), "listen", strings.Join(addrs, " "), "users", len(s.cf.Users))
+	s.logs.log.Info("started", "version", s.c.App.Version, "pid", os.Getpid(), "root", s.cf.served(), "listen", strings.Join(addrs, " "), "users", len(s.cf.Users))
 	err := serve()
-	if logFormat(s.cf, s.e.Err) == "console" {
+	if s.cf.logFormat(s.e.Err) == "console" {
 		_, _ = io.WriteString(s.logs.queue.to(s.e.Err), "\n") // after the ^C
 	}
 	s.logs.events.end()
@@ -122,8 +117,8 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	return err
 }
 
-// rootProblem is what is wrong with what is to be served: the directory, or the
-// way it is written.
+// rootProblem returns err, from opening a root, as an error about the directory or about how the
+// root is written.
 func rootProblem(root string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -157,7 +152,7 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 			done = true
 		}
 	}
-	grace := s.cf.Time("grace")
+	grace := s.cf.Grace
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.c.Context), grace)
 	defer cancel()
 	wait := time.AfterFunc(200*time.Millisecond, func() {
@@ -169,26 +164,4 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 		_ = s.srv.Close()
 	}
 	return verb.ErrStopped
-}
-
-// listenAddrs are the values of --listen or --listen-tls, taken apart at commas.
-func listenAddrs(flag string, given []string) ([]string, error) {
-	var all []string
-	for _, g := range given {
-		for a := range strings.SplitSeq(g, ",") {
-			a = strings.TrimSpace(a)
-			host, port, err := net.SplitHostPort(a)
-			if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
-				_, err = netip.ParseAddr(host) // it can't be a name
-			}
-			if err == nil {
-				_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
-			}
-			if err != nil || port == "" {
-				return nil, verb.Usagef("%s %q: an address is written as 127.0.0.1:2121, [::1]:2121 or :2121", flag, g)
-			}
-			all = append(all, a)
-		}
-	}
-	return all, nil
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -12,53 +11,52 @@ import (
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/verb"
-	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/server"
 )
 
-// tlsModes are the words of --tls.
+// tlsModes holds the values of --tls.
 var tlsModes = map[string]bool{"off": true, "optional": true, "required": true, "implicit": true}
 
-// reuses are those of --tls-session-reuse.
+// reuses holds the values of --tls-session-reuse.
 var reuses = map[string]dtp.Reuse{"off": dtp.ReuseOff, "prefer": dtp.ReusePrefer, "require": dtp.ReuseRequire}
 
-// serveTLS fills in what o says about TLS. No certificates: there is none, or it can't
-// be, which cf.problems tells.
-func serveTLS(cf *settings.Config, o *server.Options) *certificates {
-	mode, files := cf.Str("tls"), cf.List("tls-cert")
+// serveTLS sets the options of o that are about TLS. It returns nil if TLS is off, or if it can't
+// be used; then cf.Problems says why.
+func (cf *config) serveTLS(o *server.Options) *certificates {
+	mode, files := cf.TLS, cf.TLSCert
 	if !tlsModes[mode] {
-		return nil // checkWords has told
+		return nil // which has been told
 	}
-	if cf.On("tls-self-signed") && len(files) > 0 {
-		cf.Wrong("tls-self-signed", "and a certificate (%s) exclude each other", cf.Label("tls-cert"))
+	if cf.TLSSelfSigned && len(files) > 0 {
+		cf.Wrong(&cf.TLSSelfSigned, "and a certificate (%s) exclude each other", cf.Label(&cf.TLSCert))
 		return nil
 	}
-	own := cf.On("tls-self-signed")
+	own := cf.TLSSelfSigned
 	if mode == "off" {
-		noTLS(cf)
+		cf.noTLS()
 		return nil
 	}
 	if !own && len(files) == 0 {
-		cf.Wrong("tls", "%s needs a certificate: %s", mode, certificateWords(cf, cf.Values["tls"].By))
+		cf.Wrong(&cf.TLS, "%s needs a certificate: %s", mode, certificateWords(cf.By(&cf.TLS)))
 		return nil
 	}
-	switch keys := len(cf.List("tls-key")); {
+	switch keys := len(cf.TLSKey); {
 	case own && keys > 0:
-		cf.Wrong("tls-key", "and %s exclude each other", cf.Label("tls-self-signed"))
+		cf.Wrong(&cf.TLSKey, "and %s exclude each other", cf.Label(&cf.TLSSelfSigned))
 		return nil
 	case keys > len(files):
-		cf.Wrong("tls-key", "names %d keys for %d of %s: they go together one for one", keys, len(files), cf.Label("tls-cert"))
+		cf.Wrong(&cf.TLSKey, "names %d keys for %d of %s: they go together one for one", keys, len(files), cf.Label(&cf.TLSCert))
 		return nil
 	}
-	certs, err := namedOrOwn(cf, own, files)
+	certs, err := cf.namedOrOwn(own, files)
 	if err != nil {
-		name := "tls-cert"
 		if own {
-			name = "tls-self-signed"
+			cf.Blame(&cf.TLSSelfSigned, err)
+		} else {
+			cf.Blame(&cf.TLSCert, err)
 		}
-		cf.Blame(name, err)
 		return nil
 	}
 	for _, p := range certs.pairs {
@@ -67,25 +65,25 @@ func serveTLS(cf *settings.Config, o *server.Options) *certificates {
 		}
 	}
 	o.TLS = &tls.Config{GetCertificate: certs.get}
-	if cf.On("tls-legacy") {
+	if cf.TLSLegacy {
 		o.TLS.CipherSuites = legacySuites()
 	}
 	o.TLSRequired = mode != "optional"
-	o.AllowCCC = cf.On("tls-ccc")
-	o.SessionReuse = reuses[cf.Str("tls-session-reuse")]
-	o.ListenTLS = addresses(cf, "listen-tls")
+	o.AllowCCC = cf.TLSCCC
+	o.SessionReuse = reuses[cf.TLSSessionReuse]
+	o.ListenTLS = cf.addresses(&cf.ListenTLS)
 	if mode == "implicit" {
 		if len(o.Listen) == 0 {
 			o.Listen = []string{"127.0.0.1:2121"}
 		}
 		o.Listen, o.ListenTLS = nil, append(o.Listen, o.ListenTLS...)
 	}
-	clientCertificates(cf, o)
-	otherServers(cf, o)
+	cf.clientCertificates(o)
+	cf.otherServers(o)
 	return certs
 }
 
-// outOfTime says what is wrong with the time of a certificate; it is empty if nothing is.
+// outOfTime returns a warning if a certificate has expired or is not yet valid, else "".
 func outOfTime(leaf *x509.Certificate, now time.Time) string {
 	const day = "2006-01-02 15:04 MST"
 	switch {
@@ -97,8 +95,8 @@ func outOfTime(leaf *x509.Certificate, now time.Time) string {
 	return ""
 }
 
-// legacySuites are the default cipher suites of TLS 1.2 and those with AES that package
-// tls has dropped from them: RSA key exchange, and CBC.
+// legacySuites returns the default cipher suites of TLS 1.2 and those with AES that package tls
+// has removed from them: RSA key exchange, and CBC.
 func legacySuites() []uint16 {
 	var all []uint16
 	for _, c := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
@@ -109,10 +107,10 @@ func legacySuites() []uint16 {
 	return all
 }
 
-// namedOrOwn loads those that are named, or the one that is made here.
-func namedOrOwn(cf *settings.Config, own bool, files []string) (*certificates, error) {
+// namedOrOwn loads the certificates in files or, if own is set, makes one.
+func (cf *config) namedOrOwn(own bool, files []string) (*certificates, error) {
 	switch {
-	case own && cf.Trial:
+	case own && cf.trial:
 		return wouldSign()
 	case own:
 		file, err := selfSigned()
@@ -121,67 +119,67 @@ func namedOrOwn(cf *settings.Config, own bool, files []string) (*certificates, e
 		}
 		files = []string{file}
 	}
-	return loadCertificates(files, cf.List("tls-key"))
+	return loadCertificates(files, cf.TLSKey)
 }
 
-// noTLS: without TLS a setting that asks for a part of it can't be meant. But who
-// switches it off need not take the certificate out of the file.
-func noTLS(cf *settings.Config) {
-	for _, name := range append(flags.Names(settings.TlsFlags()), "listen-tls") {
-		v := cf.Values[name]
-		empty := v.Is == nil || reflect.ValueOf(v.Is).IsZero() || name == "tls-session-reuse" && v.Is == "prefer"
+// noTLS reports settings that have no effect without TLS. If TLS was switched off explicitly, the
+// certificate may stay in the file.
+func (cf *config) noTLS() {
+	mode := cf.By(&cf.TLS)
+	for _, field := range cf.NeedTLS() {
+		by := cf.By(field)
 		switch {
-		case name == "tls", empty, v.By != settings.ByFlag && v.By != settings.ByFile:
-		case v.By == settings.ByFlag && cf.Values["tls"].By == settings.ByFlag:
-			cf.Wrong(name, "and --tls off exclude each other")
-		case v.By == settings.ByFlag, cf.Values["tls"].By == settings.ByDefault, name == "listen-tls" && cf.Values["tls"].By == settings.ByFile:
-			cf.Wrong(name, "without TLS, which needs a certificate: %s", certificateWords(cf, v.By))
+		case by != settings.ByFlag && by != settings.ByFile:
+		case by == settings.ByFlag && mode == settings.ByFlag:
+			cf.Wrong(field, "and --tls off exclude each other")
+		case by == settings.ByFlag, mode == settings.ByDefault, field == any(&cf.ListenTLS) && mode == settings.ByFile:
+			cf.Wrong(field, "without TLS, which needs a certificate: %s", certificateWords(by))
 		}
 	}
 }
 
-// certificateWords are how whoever wrote something says where a certificate is.
-func certificateWords(cf *settings.Config, by settings.Origin) string {
+// certificateWords returns how to name a certificate, in a flag or in the file.
+func certificateWords(by settings.Origin) string {
 	if by == settings.ByFile {
 		return `write  cert = "FILE"  or  self-signed = true  in [tls]`
 	}
 	return "--tls-cert FILE, or --tls-self-signed"
 }
 
-// clientCertificates asks clients for certificates.
-func clientCertificates(cf *settings.Config, o *server.Options) {
-	file := cf.Str("tls-client-ca")
+// clientCertificates sets the options of o for client certificates.
+func (cf *config) clientCertificates(o *server.Options) {
+	file := cf.TLSClientCA
 	switch {
-	case file == "" && cf.On("tls-client-user"):
-		cf.Wrong("tls-client-user", "goes with --tls-client-ca")
+	case file == "" && cf.TLSClientUser:
+		cf.Wrong(&cf.TLSClientUser, "goes with --tls-client-ca")
 		return
 	case file == "":
 		return
 	case !o.TLSRequired:
-		cf.Wrong("tls-client-ca", "asks for nothing where a login in the clear will do: add --tls required")
+		cf.Wrong(&cf.TLSClientCA, "asks for nothing where a login in the clear will do: add --tls required")
 		return
 	}
 	pool, err := local.Authorities(file)
 	if err != nil {
-		cf.Blame("tls-client-ca", err)
+		cf.Blame(&cf.TLSClientCA, err)
 		return
 	}
 	o.TLS.ClientCAs = pool
 	o.TLS.ClientAuth = tls.RequireAndVerifyClientCert
-	if cf.On("tls-client-user") {
+	if cf.TLSClientUser {
 		o.CertUser = func(cert *x509.Certificate) string { return cert.Subject.CommonName }
 	}
 }
 
-// otherServers says whom to trust in copies from server to server.
-func otherServers(cf *settings.Config, o *server.Options) {
-	file := cf.Str("tls-fxp-ca")
+// otherServers sets which certificates of other servers o accepts in copies from server to server.
+func (cf *config) otherServers(o *server.Options) {
+	file := cf.TLSFXPCA
 	if file == "" {
 		return
 	}
 	pool, err := local.Authorities(file)
 	if err != nil {
-		cf.Blame("tls-fxp-ca", err)
+		cf.Blame(&cf.TLSFXPCA, err)
 		return
 	}
 	o.FXPTLS = &tls.Config{RootCAs: pool}
@@ -196,7 +194,7 @@ type tlsBanner struct {
 	curl, own   string // options of curl and of miniftp for it, with a blank behind
 }
 
-// scheme is that of the i-th listener's URL.
+// scheme returns the scheme of the i-th listener's URL.
 func (t tlsBanner) scheme(i int) string {
 	switch {
 	case i >= t.explicit && t.certificate != "":
@@ -207,8 +205,8 @@ func (t tlsBanner) scheme(i int) string {
 	return "ftp"
 }
 
-// tlsWords are what a client needs to know about the certificate.
-func tlsWords(cf *settings.Config, o server.Options, certs *certificates) tlsBanner {
+// tlsWords returns what the banner says about the certificate.
+func (cf *config) tlsWords(o server.Options, certs *certificates) tlsBanner {
 	if certs == nil {
 		return tlsBanner{}
 	}
@@ -222,7 +220,7 @@ func tlsWords(cf *settings.Config, o server.Options, certs *certificates) tlsBan
 	if o.TLSRequired && len(o.Listen) > 0 {
 		t.curl = "--ssl-reqd "
 	}
-	if o.TLSRequired && cf.On("tls-self-signed") {
+	if o.TLSRequired && cf.TLSSelfSigned {
 		t.curl += "--cacert " + verb.ShellWord(certs.pairs[0].certFile) + " "
 		t.own = "--pin " + t.fingerprint + " "
 	}

@@ -138,7 +138,7 @@ func (s *session) completer() *completer {
 	return &completer{verbs: s.verbs, flags: s.flagNames, remote: s.remoteNames, local: localListing}
 }
 
-// flags.Names are the flags that a line may have.
+// flagNames returns the flags that a line may have.
 func (s *session) flagNames(verb string) (all []string) {
 	for _, f := range s.commandLine(verb).Flags {
 		if d, ok := f.(cli.DocGenerationFlag); ok && d != nil && !connectionFlags[f.Names()[0]] {
@@ -226,9 +226,7 @@ func (s *session) remoteNames(dir string) (all []listedName) {
 	defer cancel()
 	err := s.k.Pool.Do(ctx, func(cl *client.Client) error {
 		for e, err := range cl.List(ctx, dir) {
-			var line *ftp.LineError
-			var name *client.NameError
-			if errors.As(err, &line) || errors.As(err, &name) {
+			if errors.As(err, new(*ftp.LineError)) || errors.As(err, new(*client.NameError)) {
 				continue
 			}
 			if err != nil {

@@ -335,8 +335,7 @@ func (s *session) send(ctx context.Context, l *call, command string, args []word
 		}
 		reply, err := cl.Command(ctx, command, strings.Join(words, " "))
 		reply = s.secrets.MaskReply(reply)
-		var no *ftp.Error
-		if err != nil && !errors.As(err, &no) {
+		if err != nil && !errors.As(err, new(*ftp.Error)) {
 			return err
 		}
 		for i, line := range reply.Lines {

@@ -54,8 +54,7 @@ func (s *session) runLine(line string) error {
 
 // failed tells an error of a command, once.
 func (s *session) failed(name string, err error) error {
-	var done verb.Reported
-	if err == nil || errors.As(err, &done) || errors.Is(err, context.Canceled) {
+	if err == nil || errors.As(err, new(verb.Reported)) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	text := strings.TrimSpace(err.Error())
@@ -240,33 +239,22 @@ func (s *session) defaults(c *cli.Command) {
 		case "user", "password-file", "netrc", "account", "explain", "verbose", "record":
 			continue // the link has them, and no other server is told
 		}
+		flags.Inherit(f, s.c)
 		switch f := f.(type) {
 		case *cli.BoolFlag:
-			f.Value, f.EnvVars = s.c.Bool(name), nil
 			switch name {
 			case "ascii":
 				f.Value = s.ascii
 			case "no-progress": // it would stand in the middle of these
 				f.Value = f.Value || verbose || explain
 			}
-		case *cli.StringFlag:
-			f.Value, f.EnvVars = s.c.String(name), nil
-		case *cli.IntFlag:
-			f.Value, f.EnvVars, f.HasBeenSet = s.c.Int(name), nil, s.c.IsSet(name)
-		case *flags.DurationFlag:
-			f.Value, f.EnvVars = s.c.Duration(name), nil
 		case *cli.GenericFlag:
-			f.EnvVars = nil
-			word := s.c.String(name)
 			switch chosen := s.active() == (name == "active"); {
 			case name != "active" && name != "passive":
 			case !chosen:
-				word = "false"
+				_ = f.Value.Set("false")
 			case !flags.IsOn(s.c, name) && s.active():
-				word = "true"
-			}
-			if word != "" {
-				_ = f.Value.Set(word)
+				_ = f.Value.Set("true")
 			}
 		}
 	}
@@ -298,8 +286,7 @@ func (s *session) localShell(line string, in io.Reader) error {
 	s.tty.lend()
 	defer s.tty.takeBack()
 	err = cmd.Run()
-	var status *exec.ExitError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*exec.ExitError](err); ok {
 		return fmt.Errorf("%s: %w", ftp.Printable(line), status)
 	}
 	if err != nil {

@@ -178,8 +178,7 @@ func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
 	home := ""
 	err := now.Do(func(cl *client.Client) error {
 		dir, err := cl.Pwd(ctx)
-		var no *ftp.Error
-		if errors.As(err, &no) && cl.Alive() {
+		if errors.As(err, new(*ftp.Error)) && cl.Alive() {
 			return nil // it has no PWD
 		}
 		if path.IsAbs(dir) { // others are relative to the login, as VMS has no such paths
@@ -243,7 +242,7 @@ func (s *session) do(ctx context.Context, what string, f func(cl *client.Client)
 	}
 	k := *s.k
 	k.Ctx, k.At = ctx, what
-	return k.Do(func(cl *client.Client) error { return f(cl) })
+	return k.Do(f)
 }
 
 // joinDir is a path seen from a directory; "" is that of the login.
@@ -282,11 +281,11 @@ func (s *session) url(w word) string {
 
 // dirURL is the current directory, as a target for files.
 func (s *session) dirURL() string {
-	if u := s.url(itself(".")); strings.HasSuffix(u, "/") || strings.HasSuffix(u, "/%2F") {
+	u := s.url(itself("."))
+	if strings.HasSuffix(u, "/") || strings.HasSuffix(u, "/%2F") {
 		return u
-	} else {
-		return u + "/"
 	}
+	return u + "/"
 }
 
 // escapeGlob is escape for a pattern of path.Match: wildcards stay what they are.

@@ -25,6 +25,7 @@ import (
 	"miniftp/ftp"
 )
 
+// Command returns the verb shell.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "shell", Usage: "work on a server line by line", ArgsUsage: "[URL]",
@@ -42,9 +43,6 @@ func Command(e *verb.Env) *cli.Command {
 }
 
 func runShell(e *verb.Env, c *cli.Context) (err error) {
-	if err := verb.WantArgs(c, 0, 1); err != nil {
-		return err
-	}
 	lines, given := c.String("command"), c.IsSet("command")
 	name := c.String("file")
 	if given && name != "" {

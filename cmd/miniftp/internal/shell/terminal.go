@@ -2,6 +2,7 @@ package shell
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/peterh/liner"
 
@@ -178,4 +180,40 @@ func (t *terminal) remember(line string) {
 	}
 	defer f.Close()
 	_, _ = f.WriteString(line + "\n") // a history that can't be kept is no reason to stop
+}
+
+// patient is standard error: while somebody types, what jobs bring about waits.
+type patient struct {
+	mu     sync.Mutex
+	w      io.Writer
+	typing bool
+	held   bytes.Buffer
+}
+
+// mostHeldText bounds what waits for the end of a line.
+const mostHeldText = 64 << 10
+
+func (p *patient) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.typing {
+		return p.w.Write(b)
+	}
+	if p.held.Len()+len(b) <= mostHeldText {
+		p.held.Write(b)
+	}
+	return len(b), nil
+}
+
+// Unwrap returns what is behind it, for those who ask whether that is a terminal.
+func (p *patient) Unwrap() io.Writer { return p.w }
+
+// hold says that somebody types from now on, or no longer.
+func (p *patient) hold(typing bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.typing = typing
+	if !typing {
+		_, _ = p.held.WriteTo(p.w)
+	}
 }

@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"bytes"
 	"io"
 	"sync"
 
@@ -47,11 +46,9 @@ func newWatchers(e *verb.Env, c *cli.Context, w io.Writer) (*watchers, error) {
 
 // explain draws from now on, in a file if it is named.
 func (s *watchers) explain(e *verb.Env, name string) {
-	width := term.Width(e.Err)
-	l := &explain.Ladder{W: s.w, Pen: explain.NewPen(width, !term.UTF8(), term.Colour(e.Err)), Talks: map[uint64]*explain.Talk{}}
+	l := explain.NewLadder(s.w, term.Width(e.Err))
 	if name != "" {
-		l = explain.NewLadder(io.Discard, explain.PictureColumns)
-		l.Page = explain.NewPicture(name, "miniftp shell")
+		l = explain.NewPicture(name, "miniftp shell").Ladder()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,37 +112,4 @@ func (s *watchers) Observe(e ftp.Event) {
 	}
 	s.met[e.Control.ID] = true
 	s.ladder.Observe(e)
-}
-
-// patient is standard error: while somebody types, what jobs bring about waits.
-type patient struct {
-	mu     sync.Mutex
-	w      io.Writer
-	typing bool
-	held   bytes.Buffer
-}
-
-// mostHeldText bounds what waits for the end of a line.
-const mostHeldText = 64 << 10
-
-func (p *patient) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.typing {
-		return p.w.Write(b)
-	}
-	if p.held.Len()+len(b) <= mostHeldText {
-		p.held.Write(b)
-	}
-	return len(b), nil
-}
-
-// hold says that somebody types from now on, or no longer.
-func (p *patient) hold(typing bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.typing = typing
-	if !typing {
-		_, _ = p.held.WriteTo(p.w)
-	}
 }

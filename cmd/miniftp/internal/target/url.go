@@ -163,13 +163,13 @@ func Unescape(s string, meta ...string) (string, error) {
 	return b.String(), nil
 }
 
-// String is the URL without its password.
+// String returns the URL without its password.
 func (r *Remote) String() string { return r.Join(r.Path) }
 
-// Given is the URL as it was typed, without its password.
+// Given returns the URL as it was typed, without its password.
 func (r *Remote) Given() string { return r.Server() + "/" + r.shown }
 
-// Join is the URL of a path on the same server.
+// Join returns the URL of a path on the same server.
 func (r *Remote) Join(p string) string {
 	if strings.HasPrefix(p, "/") {
 		return r.Server() + "/%2F" + Escape(strings.TrimPrefix(p, "/"))
@@ -177,7 +177,7 @@ func (r *Remote) Join(p string) string {
 	return r.Server() + "/" + Escape(p)
 }
 
-// Server is the URL of the server, without a slash behind.
+// Server returns the URL of the server, without a slash at its end.
 func (r *Remote) Server() string {
 	u := url.URL{Scheme: r.Scheme, Host: strings.TrimSuffix(r.Addr, ":"+Ports[r.Scheme])}
 	if r.User != "" {
@@ -212,6 +212,7 @@ func NamesSeveral(url string) bool {
 	return err == nil && r.Pattern != ""
 }
 
+// Join returns the path of a name in a remote directory; "" is that of the login.
 func Join(dir, name string) string {
 	if dir == "" || strings.HasSuffix(dir, "/") {
 		return dir + name
@@ -219,5 +220,5 @@ func Join(dir, name string) string {
 	return dir + "/" + name
 }
 
-// Base is the last component of a remote path.
+// Base returns the last component of a remote path.
 func Base(p string) string { return path.Base(strings.TrimRight(p, "/")) }

@@ -25,7 +25,7 @@ func IsTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Width is the number of columns to draw in; 80 where nothing tells.
+// Width returns the number of columns of the terminal w; 80 if nothing tells.
 func Width(w any) int {
 	if f, ok := File(w); ok {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
@@ -38,7 +38,7 @@ func Width(w any) int {
 	return 80
 }
 
-// File is the file behind a stream of the process, if it is one.
+// File returns the file below a stream, if there is one.
 func File(w any) (*os.File, bool) {
 	for {
 		around, ok := w.(interface{ Unwrap() io.Writer })
@@ -67,11 +67,19 @@ func UTF8() bool {
 	return runtime.GOOS == "windows"
 }
 
-var Screen = &runewidth.Condition{StrictEmojiNeutral: true} // lines are one cell wide, in every locale
+// screen takes the characters of lines and boxes for one column wide, in every locale.
+var screen = &runewidth.Condition{StrictEmojiNeutral: true}
 
-func Cells(s string) int { return Screen.StringWidth(s) }
+// Cells returns the number of columns that s takes.
+func Cells(s string) int { return screen.StringWidth(s) }
 
-// Pad fills s with blanks up to n columns.
+// Truncate cuts s to n columns, the last of which are tail if anything is cut.
+func Truncate(s string, n int, tail string) string { return screen.Truncate(s, n, tail) }
+
+// TruncateLeft cuts the first n columns off s.
+func TruncateLeft(s string, n int) string { return screen.TruncateLeft(s, n, "") }
+
+// Pad fills s with blanks up to n columns, at its end.
 func Pad(s string, n int) string { return s + strings.Repeat(" ", max(n-Cells(s), 0)) }
 
 // Wrap breaks text between words; a word that is too long is broken itself.
@@ -93,7 +101,7 @@ func Wrap(text string, width int) []string {
 				line = ""
 				continue
 			}
-			head := Screen.Truncate(word, width, "")
+			head := Truncate(word, width, "")
 			if head == "" {
 				head = word // one character, wider than the column
 			}
@@ -119,13 +127,15 @@ func Fit(s string, n int) string {
 	if !UTF8() {
 		dots = "~"
 	}
-	head := Screen.Truncate(s, n/3, "")
-	tail := Screen.TruncateLeft(s, Cells(s)-(n-1-Cells(head)), "")
+	head := Truncate(s, n/3, "")
+	tail := TruncateLeft(s, Cells(s)-(n-1-Cells(head)))
 	return head + dots + strings.TrimLeft(tail, " ") // half a wide character leaves a blank
 }
 
+// Size returns a number of bytes as people read it, such as 12.8 kB.
 func Size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 
+// Rate returns how fast n bytes were moved, such as 1.2 MB/s.
 func Rate(n int64, took time.Duration) string {
 	if took <= 0 {
 		took = time.Microsecond
@@ -133,7 +143,7 @@ func Rate(n int64, took time.Duration) string {
 	return humanize.Bytes(uint64(float64(n)/took.Seconds())) + "/s"
 }
 
-// Span is a duration as people say it.
+// Span returns a duration as people say it, such as 12 ms or 3.4 s.
 func Span(d time.Duration) string {
 	switch {
 	case d < 10*time.Millisecond:
@@ -146,7 +156,7 @@ func Span(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// Clock is a number of seconds as people read it.
+// Clock returns a number of seconds as 1:05 or 1:00:05.
 func Clock(s int64) string {
 	if s >= 3600 {
 		return fmt.Sprintf("%d:%02d:%02d", min(s/3600, 99), s/60%60, s%60)
@@ -154,7 +164,7 @@ func Clock(s int64) string {
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
 }
 
-// ASCII is for terminals that read nothing else.
+// ASCII replaces all that is not ASCII, for terminals that read nothing else.
 func ASCII(s string) string {
 	return strings.Map(func(c rune) rune {
 		if c > 0x7e {
@@ -164,12 +174,12 @@ func ASCII(s string) string {
 	}, s)
 }
 
-// PadLeft puts a word at the right end of a column.
+// PadLeft fills a word with blanks up to width columns, at its beginning.
 func PadLeft(word string, width int) string {
 	return strings.Repeat(" ", max(width-Cells(word), 0)) + word
 }
 
-// ThreeDigits is a number in about three digits.
+// ThreeDigits returns a number in about three digits.
 func ThreeDigits(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 99.95:
@@ -182,7 +192,7 @@ func ThreeDigits(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
-// Thousands is a rate, whole and with commas where it is large.
+// Thousands returns a rate, in three digits or, if it is large, whole and with commas.
 func Thousands(v float64) string {
 	if v >= 1000 {
 		return humanize.Comma(int64(math.Round(v)))
@@ -190,6 +200,7 @@ func Thousands(v float64) string {
 	return ThreeDigits(v)
 }
 
+// Plural returns one if n is 1, and many otherwise.
 func Plural(n int64, one, many string) string {
 	if n == 1 {
 		return one
@@ -197,8 +208,10 @@ func Plural(n int64, one, many string) string {
 	return many
 }
 
+// FileCount returns "1 file" or "1,204 files".
 func FileCount(n int64) string { return humanize.Comma(n) + " " + Plural(n, "file", "files") }
 
+// Seconds returns a duration as "3.2 s" or "1:05 min".
 func Seconds(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.1f s", d.Seconds())

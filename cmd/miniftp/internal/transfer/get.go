@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/spf13/afero"
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/connect"
@@ -25,6 +24,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Get returns the verb get.
 func Get(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "get", Usage: "fetch files", ArgsUsage: "URL... [LOCAL|-]",
@@ -40,36 +40,20 @@ func Get(e *verb.Env) *cli.Command {
 
 // fetcher is one run of get.
 type fetcher struct {
-	e         *verb.Env
-	fs        afero.Fs
-	meter     *meter.Meter
-	resume    bool
-	ascii     bool
-	recursive bool
-	choice
-	left     *verb.Omissions
+	batch
 	local    string // as given; "" is the current directory
-	intoDir  bool   // local is a directory
-	results  *meter.Results
-	crew     *connect.Crew
-	taken    connect.Targets
-	segments int // for one file; 0: whole
+	segments int    // for one file; 0: whole
 }
 
 func runGet(e *verb.Env, c *cli.Context) error {
 	args := c.Args().Slice()
-	f := &fetcher{
-		e: e, fs: afero.NewOsFs(), resume: c.Bool("resume"), ascii: c.Bool("ascii"), recursive: c.Bool("recursive"), taken: connect.Targets{},
-	}
-	var err error
-	if f.choice, err = choiceOf(c); err != nil {
+	b, err := newBatch(e, c)
+	if err != nil {
 		return err
 	}
+	f := &fetcher{batch: b}
 	if n := len(args); n > 0 && !verb.IsURL(args[n-1]) {
 		f.local, args = args[n-1], args[:n-1]
-	}
-	if len(args) == 0 && c.NArg() == 0 {
-		return verb.WantArgs(c, 1, -1)
 	}
 	if len(args) == 0 {
 		args = []string{f.local}
@@ -82,8 +66,7 @@ func runGet(e *verb.Env, c *cli.Context) error {
 	if f.local == "-" && (c.Bool("json") || f.resume || f.recursive || f.some()) {
 		return verb.Usagef("--json, -c, -r, --no-clobber and --newer do not go with - (standard output)")
 	}
-	f.results, f.left = meter.NewResults(e, c), e.NewOmissions(c)
-	f.left.Emit = func(url, why string) { f.results.Omit(meter.Result{URL: url}, why) }
+	f.report(c, func(url string) meter.Result { return meter.Result{URL: url} })
 	if err := f.findTarget(args); err != nil {
 		return err
 	}
@@ -102,10 +85,7 @@ func runGet(e *verb.Env, c *cli.Context) error {
 		e.Resume = ""                  // -c does not go with -
 	}
 	err = connect.EachFound(e, c, args, connect.Glob, f.crew, f.fetch)
-	f.meter.Wait()
-	err = verb.FirstError(err, f.left.Tell())
-	f.meter.SumUp("fetched")
-	return f.results.End(err, f.meter)
+	return f.results.End(err, f.left, f.meter, "fetched")
 }
 
 // findTarget decides, as cp does, whether the local name is a directory.
@@ -174,8 +154,7 @@ func (f *fetcher) fetchPath(k *connect.Link, r *target.Remote, file connect.Foun
 // named fetches one file that a URL named, or tells that it is a directory.
 func (f *fetcher) named(k *connect.Link, r *target.Remote, file connect.Found) error {
 	err := f.file(k, r, file, f.target(target.Base(file.Path)))
-	var no *ftp.Error
-	if errors.As(err, &no) && no.Verb == "RETR" && file.Entry.Type == ftp.UnknownEntry && k.IsDir(file.Path) {
+	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "RETR" && file.Entry.Type == ftp.UnknownEntry && k.IsDir(file.Path) {
 		return verb.At(r.Join(file.Path), verb.Hinted{Err: err, Text: no.Error() + " (-r fetches it with all that is in it)"})
 	}
 	return err
@@ -198,7 +177,7 @@ func (f *fetcher) file(k *connect.Link, r *target.Remote, file connect.Found, lo
 		return f.results.Add(meter.Result{URL: url, Local: local}, err)
 	}
 	if why, err := f.keeps(k, file, local); why != "" || err != nil {
-		return f.kept(meter.Result{URL: url, Local: local, LeftOut: why}, file.Size(), verb.At(url, err))
+		return f.kept(meter.Result{URL: url, Local: local, LeftOut: why}, local, file.Size(), verb.At(url, err))
 	}
 	m := f.meter.File(target.Base(file.Path))
 	var res client.Result

@@ -47,17 +47,6 @@ const (
 	maxDepth  = 100
 )
 
-// branch is what has to be known of an entry to fetch it.
-type branch struct {
-	name     string
-	kind     ftp.EntryType
-	size     int64
-	modified int64 // Unix time, 0 if not known to the minute
-	precise  time.Duration
-	unique   string // of a directory
-	target   string // of a link
-}
-
 // place is a directory of the tree.
 type place struct {
 	path  string   // on the server
@@ -88,7 +77,7 @@ func (t *tree) dir(here place) error {
 	}
 	for e, err := range entries.All() {
 		if err == nil {
-			err = t.entry(here, branchOf(e))
+			err = t.entry(here, e)
 		}
 		if err == nil {
 			continue
@@ -169,59 +158,41 @@ func (t *tree) list(dir string) (all *client.Listing, err error) {
 	return all, verb.Each(t.e, all.Odd, func(err error) error { return verb.At(t.r.Join(dir), err) })
 }
 
-// branchOf returns what has to be known of an entry.
-func branchOf(e ftp.Entry) branch {
-	b := branch{name: e.Name, kind: e.Type, size: e.Size}
-	switch {
-	case e.IsDir():
-		b.unique = e.Unique
-	case e.Type == ftp.LinkEntry:
-		b.target = e.Target
-	}
-	if e.Type == ftp.FileEntry && e.Precise <= time.Minute && !e.Modified.IsZero() {
-		b.modified, b.precise = e.Modified.Unix(), max(e.Precise, time.Second)
-	}
-	return b
-}
-
 // entry fetches one entry of a directory. Only its name comes from the server.
-func (t *tree) entry(in place, b branch) error {
+func (t *tree) entry(in place, e ftp.Entry) error {
 	below := place{
-		path: target.Join(in.path, b.name), local: filepath.Join(in.local, b.name), rel: path.Join(in.rel, b.name),
-		real: path.Join(in.real, b.name), above: in.above, depth: in.depth + 1, links: in.links,
+		path: target.Join(in.path, e.Name), local: filepath.Join(in.local, e.Name), rel: path.Join(in.rel, e.Name),
+		real: path.Join(in.real, e.Name), above: in.above, depth: in.depth + 1, links: in.links,
 	}
 	url := t.r.Join(below.path)
-	if !filepath.IsLocal(b.name) {
+	if !filepath.IsLocal(e.Name) {
 		return verb.At(url, &client.LocalError{Err: errors.New("its name can't be a local file's name")})
 	}
-	if b.kind == ftp.LinkEntry && t.links == followLinks {
+	if e.Type == ftp.LinkEntry && t.links == followLinks {
 		var err error
-		if b, below, err = t.follow(in, below, b); err != nil {
+		if e, below, err = t.follow(in, below, e); err != nil {
 			return verb.At(url, err)
 		}
 	}
-	switch b.kind {
+	switch e.Type {
 	case ftp.DirEntry:
-		if b.unique != "" {
-			if slices.Contains(in.above, "unique "+b.unique) {
+		if e.Unique != "" {
+			if slices.Contains(in.above, "unique "+e.Unique) {
 				return verb.At(url, client.ErrTooDeep)
 			}
-			below.above = append(in.above[:len(in.above):len(in.above)], "unique "+b.unique)
+			below.above = append(in.above[:len(in.above):len(in.above)], "unique "+e.Unique)
 		}
 		if in.depth == 0 && len(t.made) < mostMade {
-			t.made = append(t.made, b.name)
+			t.made = append(t.made, e.Name)
 		}
 		return t.dir(below)
 	case ftp.LinkEntry:
-		return t.link(in, below, b)
+		return t.link(in, below, e)
 	case ftp.OtherEntry:
 		t.left.Add(url, "it is no regular file")
 		return nil
 	}
-	e := ftp.Entry{Name: b.name, Type: b.kind, Size: b.size}
-	if b.modified != 0 {
-		e.Modified, e.Precise = time.Unix(b.modified, 0), b.precise
-	}
+	e.Modified = e.Modified.Truncate(time.Second)
 	file := connect.Found{Path: below.path, Entry: e}
 	t.comes(t.k, file)
 	return t.crew.Do(func() error { return t.file(t.k, t.r, file, below.local) })
@@ -234,7 +205,7 @@ const maxFollowed = 8
 var errLeadsBack = errors.New("the link leads back to a directory that it is in")
 
 // follow returns what a link leads to, in its place.
-func (t *tree) follow(in, below place, b branch) (branch, place, error) {
+func (t *tree) follow(in, below place, link ftp.Entry) (ftp.Entry, place, error) {
 	var to ftp.Entry
 	err := t.k.Do(func(cl *client.Client) (err error) {
 		dir, err := cl.IsDir(t.k.Ctx, below.path)
@@ -246,44 +217,43 @@ func (t *tree) follow(in, below place, b branch) (branch, place, error) {
 		return err
 	})
 	if err != nil {
-		return b, below, err
+		return link, below, err
 	}
 	if !to.IsDir() {
-		file := branch{name: b.name, kind: ftp.FileEntry, size: -1}
 		t.meter.Expect(-1)
-		return file, below, nil
+		return ftp.Entry{Name: link.Name, Type: ftp.FileEntry, Size: -1}, below, nil
 	}
 	below.links++
 	switch {
-	case b.target == "":
+	case link.Target == "":
 		below.links += maxFollowed / 2 // nothing tells whether it leads back
-	case path.IsAbs(b.target):
-		below.real = path.Clean(b.target)
+	case path.IsAbs(link.Target):
+		below.real = path.Clean(link.Target)
 	default:
-		below.real = path.Join(in.real, b.target)
+		below.real = path.Join(in.real, link.Target)
 	}
 	holdsTop := strings.HasPrefix(in.above[0]+"/", strings.TrimSuffix(below.real, "/")+"/")
 	if below.links > maxFollowed || holdsTop || slices.Contains(in.above, below.real) {
-		return b, below, errLeadsBack
+		return link, below, errLeadsBack
 	}
-	return branch{name: b.name, kind: ftp.DirEntry, size: -1}, below, nil
+	return ftp.Entry{Name: link.Name, Type: ftp.DirEntry, Size: -1}, below, nil
 }
 
 // link deals with a link that is not followed.
-func (t *tree) link(in, below place, b branch) error {
+func (t *tree) link(in, below place, e ftp.Entry) error {
 	url := t.r.Join(below.path)
 	switch {
 	case t.links != copyLinks:
 		t.left.Add(url, verb.LeftLink)
 		return nil
-	case b.target == "":
+	case e.Target == "":
 		t.left.Add(url, "it is a link, and the server does not tell where it leads to")
 		return nil
-	case !client.LinkStaysInside(in.rel, b.target):
+	case !client.LinkStaysInside(in.rel, e.Target):
 		t.left.Add(url, leftOutside)
 		return nil
 	}
-	target := filepath.FromSlash(b.target)
+	target := filepath.FromSlash(e.Target)
 	if has, err := os.Readlink(below.local); err == nil {
 		if has == target {
 			return nil

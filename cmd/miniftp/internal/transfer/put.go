@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/spf13/afero"
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/connect"
@@ -21,6 +20,7 @@ import (
 	"miniftp/ftp/client"
 )
 
+// Put returns the verb put.
 func Put(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "put", Usage: "send files", ArgsUsage: "LOCAL...|- URL",
@@ -38,27 +38,13 @@ func Put(e *verb.Env) *cli.Command {
 
 // sender is one run of put.
 type sender struct {
-	e         *verb.Env
-	fs        afero.Fs
-	k         *connect.Link
-	remote    *target.Remote
-	meter     *meter.Meter
-	resume    bool
-	ascii     bool
-	recursive bool
-	times     bool // files keep theirs
-	choice
-	left    *verb.Omissions
-	intoDir bool // the URL names a directory
-	results *meter.Results
-	crew    *connect.Crew
-	taken   connect.Targets
+	batch
+	k      *connect.Link
+	remote *target.Remote
+	times  bool // files keep theirs
 }
 
 func runPut(e *verb.Env, c *cli.Context) error {
-	if err := verb.WantArgs(c, 2, -1); err != nil {
-		return err
-	}
 	args := c.Args().Slice()
 	locals, url := args[:len(args)-1], args[len(args)-1]
 	for _, l := range locals {
@@ -69,7 +55,7 @@ func runPut(e *verb.Env, c *cli.Context) error {
 			return verb.Usagef("- (standard input) is sent alone, to a file name in the URL; a file of that name is ./-")
 		}
 	}
-	choice, err := choiceOf(c)
+	b, err := newBatch(e, c)
 	if err != nil {
 		return err
 	}
@@ -81,11 +67,10 @@ func runPut(e *verb.Env, c *cli.Context) error {
 		return err
 	}
 	defer k.Close()
-	s := &sender{
-		e: e, fs: afero.NewOsFs(), k: k, remote: r, resume: c.Bool("resume"), ascii: c.Bool("ascii") || r.ASCII,
-		recursive: c.Bool("recursive"), times: !c.Bool("no-times"), choice: choice, left: e.NewOmissions(c), results: meter.NewResults(e, c), crew: connect.NewCrew(e, connect.Parallel(c)), taken: connect.Targets{},
-	}
-	s.left.Emit = func(local, why string) { s.results.Omit(meter.Result{Local: local}, why) }
+	s := &sender{batch: b, k: k, remote: r, times: !c.Bool("no-times")}
+	s.ascii = s.ascii || r.ASCII
+	s.crew = connect.NewCrew(e, connect.Parallel(c))
+	s.report(c, func(local string) meter.Result { return meter.Result{Local: local} })
 	s.intoDir = r.Path == "" || strings.HasSuffix(r.Path, "/") || len(locals) > 1
 	s.meter = meter.New(e, c)
 	if s.recursive || len(locals) > 1 {
@@ -101,10 +86,7 @@ func runPut(e *verb.Env, c *cli.Context) error {
 	default:
 		err = s.all(locals)
 	}
-	s.meter.Wait()
-	err = verb.FirstError(err, s.left.Tell())
-	s.meter.SumUp("sent")
-	return s.results.End(err, s.meter)
+	return s.results.End(err, s.left, s.meter, "sent")
 }
 
 // all sends the arguments, one after the other.
@@ -133,7 +115,7 @@ func (s *sender) stdin() error {
 	t := meter.Result{URL: s.remote.String(), Local: "-"}
 	if why, err := s.keeps(nil, s.remote.Path); why != "" || err != nil {
 		t.LeftOut = why
-		return s.kept(t, 0, verb.At(t.URL, err))
+		return s.kept(t, t.URL, 0, verb.At(t.URL, err))
 	}
 	s.k.Retries = 0
 	s.e.Resume = ""
@@ -183,11 +165,10 @@ func (s *sender) file(local localFile, to string, sure bool) error {
 	why, err := s.keeps(local.info, to)
 	if why != "" || err != nil {
 		t.LeftOut = why
-		return s.kept(t, local.info.Size(), verb.At(t.URL, err))
+		return s.kept(t, t.URL, local.info.Size(), verb.At(t.URL, err))
 	}
 	res, err := s.upload(local.name, to)
-	var no *ftp.Error
-	if errors.As(err, &no) && no.Verb == "STOR" {
+	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "STOR" {
 		if !sure && s.k.IsDir(to) {
 			return s.file(local, target.Join(to, filepath.Base(local.name)), true)
 		}

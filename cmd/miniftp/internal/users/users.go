@@ -23,7 +23,7 @@ import (
 // Perms are the permissions that have a name.
 var Perms = []string{"ro", "rw", "drop"}
 
-// BadName is why a name can't stand in a users file.
+// BadName returns the reason why a name can't stand in a users file; "" if it can.
 func BadName(name string) string {
 	switch {
 	case name == "":
@@ -136,7 +136,7 @@ func Set(ctx context.Context, file string, user Line) (did string, err error) {
 	return did, Write(file, lines)
 }
 
-// QuotedKey is a name as TOML takes it for a key.
+// QuotedKey returns a name as TOML takes it for a key.
 func QuotedKey(name string) string {
 	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == "" {
 		return name

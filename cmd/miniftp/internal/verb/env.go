@@ -17,15 +17,17 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	xterm "golang.org/x/term"
 
+	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
 
-// Verb makes the command of the command line for one run of it.
+// Verb makes the command of one verb, for one run of it.
 type Verb func(*Env) *cli.Command
 
-// Env is what every verb is given.
+// Env is the environment of one run of a verb.
 type Env struct {
 	Stdio
 	Ctx   context.Context
@@ -35,7 +37,7 @@ type Env struct {
 
 	Watching ftp.Observer              // of all connections; see watch
 	Watched  bool                      // watching is set, be it nil
-	Saying   sync.Mutex                // one line at a time
+	saying   sync.Mutex                // one line at a time
 	Above    io.Writer                 // where lines go while bars are drawn; nil: to err
 	Wait     func(n int) time.Duration // before the n-th retry
 
@@ -48,7 +50,7 @@ type Env struct {
 	Line ShellLine // of the shell, that runs this verb; nil: none
 }
 
-// Stdio is what a verb reads and writes: data goes to out, all else to err.
+// Stdio holds the streams of a verb: data goes to Out, everything else to Err.
 type Stdio struct {
 	In  io.Reader
 	Out io.Writer
@@ -65,10 +67,10 @@ type ShellLine interface {
 	Moved() func(done, total int64)
 }
 
-// Say prints one line that is no data: above the bars if there are any.
+// Say prints one line to standard error, above the bars if there are any.
 func (e *Env) Say(line string) {
-	e.Saying.Lock()
-	defer e.Saying.Unlock()
+	e.saying.Lock()
+	defer e.saying.Unlock()
 	if e.Above != nil {
 		if _, err := io.WriteString(e.Above, line+"\n"); err == nil {
 			return
@@ -77,14 +79,25 @@ func (e *Env) Say(line string) {
 	fmt.Fprintln(e.Err, line)
 }
 
-// SayError prints an error, once; what an interrupt brings about is not one.
+// ErrWriter returns a writer to standard error that writes between the lines of Say, never into one.
+func (e *Env) ErrWriter() io.Writer { return errWriter{e} }
+
+type errWriter struct{ e *Env }
+
+func (w errWriter) Write(p []byte) (int, error) {
+	w.e.saying.Lock()
+	defer w.e.saying.Unlock()
+	return w.e.Err.Write(p)
+}
+
+func (w errWriter) Unwrap() io.Writer { return w.e.Err }
+
+// SayError prints err unless it was printed before. What an interrupt causes is not printed.
 func (e *Env) SayError(err error) {
-	var done Reported
-	if errors.As(err, &done) || e.Ctx.Err() != nil {
+	if errors.As(err, new(Reported)) || e.Ctx.Err() != nil {
 		return
 	}
-	var local *client.LocalError
-	if e.Line != nil && e.Line.Piped() && errors.As(err, &local) && errors.Is(err, syscall.EPIPE) {
+	if e.Line != nil && e.Line.Piped() && errors.As(err, new(*client.LocalError)) && errors.Is(err, syscall.EPIPE) {
 		return // the status of the program tells what matters
 	}
 	e.Say(e.Message(strings.TrimSpace(err.Error())))
@@ -93,7 +106,7 @@ func (e *Env) SayError(err error) {
 	}
 }
 
-// Message is a message with the name of who tells it: the program, or a line of the shell.
+// Message puts in front of text who says it: the program, or a line of the shell.
 func (e *Env) Message(text string) string {
 	if e.Line != nil {
 		return e.Line.Message(text)
@@ -101,15 +114,55 @@ func (e *Env) Message(text string) string {
 	return "miniftp: " + text
 }
 
-// Note tells something that is no error.
+// Note prints a message that is not an error, unless --quiet is given.
 func (e *Env) Note(format string, args ...any) {
 	if !e.Quiet {
 		e.Say(e.Message(fmt.Sprintf(format, args...)))
 	}
 }
 
-// Each runs f for every item and goes on after a failure. All failures are
-// reported; the first one decides the exit code.
+// AskHidden shows each prompt on the terminal that standard input is, and reads an answer that is
+// not shown.
+func (e *Env) AskHidden(prompts ...string) ([]string, error) {
+	in, ok := term.File(e.In)
+	if !ok {
+		return nil, io.EOF
+	}
+	fd := int(in.Fd())
+	was, err := xterm.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	var answers []string
+	typed := make(chan error, 1)
+	go func() {
+		for _, p := range prompts {
+			fmt.Fprint(e.Err, p)
+			b, err := xterm.ReadPassword(fd)
+			fmt.Fprintln(e.Err)
+			if err != nil {
+				typed <- err
+				return
+			}
+			answers = append(answers, string(b))
+		}
+		typed <- nil
+	}()
+	select {
+	case err = <-typed:
+	case <-e.Ctx.Done(): // nothing ends the read: the process will
+		fmt.Fprintln(e.Err)
+		_ = xterm.Restore(fd, was)
+		return nil, context.Cause(e.Ctx)
+	}
+	if errors.Is(err, io.EOF) {
+		err = Usagef("no password was typed")
+	}
+	return answers, err
+}
+
+// Each runs f for every item, also after a failure. All failures are reported; the first one decides the
+// exit code.
 func Each[T any](e *Env, items []T, f func(T) error) error {
 	var first error
 	for _, it := range items {
@@ -136,7 +189,7 @@ type Output struct {
 	Failed func(error) // is called with err; nil: nobody is waiting for it
 }
 
-// Unwrap returns what is behind it, for those who ask whether that is a terminal.
+// Unwrap returns the writer below, which may be a terminal.
 func (o *Output) Unwrap() io.Writer { return o.W }
 
 func (o *Output) Write(p []byte) (int, error) {
@@ -153,7 +206,7 @@ func (o *Output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Version is the module's, as the go command recorded it.
+// Version returns the version of the module, as the go command recorded it.
 func Version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return strings.TrimPrefix(info.Main.Version, "v")

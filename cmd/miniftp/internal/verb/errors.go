@@ -13,11 +13,12 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// usageError is a command line that can't be understood: exit 2.
+// usageError is what Usagef returns.
 type usageError struct{ text string }
 
 func (u usageError) Error() string { return u.text }
 
+// Usagef returns the error of a command line that can't be understood: exit 2.
 func Usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
 // Reported is an error that was printed already.
@@ -27,12 +28,12 @@ func (r Reported) Error() string { return r.Err.Error() }
 
 func (r Reported) Unwrap() error { return r.Err }
 
-// LocalProblem is a failure of a local file: one line, the file and what it is.
+// LocalProblem returns the error of a local file: one line with its name and the cause.
 func LocalProblem(name string, err error) error {
 	return At(name, &client.LocalError{Err: Cause(err)})
 }
 
-// FirstError is a, or b where a is nil.
+// FirstError returns a, or b if a is nil.
 func FirstError(a, b error) error {
 	if a != nil {
 		return a
@@ -40,11 +41,10 @@ func FirstError(a, b error) error {
 	return b
 }
 
-// At puts the URL or file before an error: the line says what happened to what.
+// At returns err with the URL or file that it is about in front. An error that was printed already, or
+// that is about the command line, is returned as it is.
 func At(where string, err error) error {
-	var usage usageError
-	var done Reported
-	if err == nil || errors.As(err, &done) || errors.As(err, &usage) {
+	if err == nil || errors.As(err, new(Reported)) || errors.As(err, new(usageError)) {
 		return err
 	}
 	if IsURL(where) {
@@ -63,8 +63,7 @@ func (p *placed) Error() string { return ftp.Printable(p.where) + ": " + p.err.E
 
 func (p *placed) Unwrap() error { return p.err }
 
-// Cause is what the operating system says, without the call and the name that
-// Go puts before it.
+// Cause returns what the operating system says, without the call and the name that Go puts in front.
 func Cause(err error) error {
 	for {
 		var path *fs.PathError
@@ -83,16 +82,13 @@ func Cause(err error) error {
 	}
 }
 
-// Interrupted reports whether the user has had enough.
-func Interrupted(ctx context.Context) bool { return ctx.Err() != nil }
-
 // ErrStopped is the end that was asked for: exit 0.
 var ErrStopped = errors.New("stopped")
 
 // errStrict is wrapped by the errors for names that were left out.
 var errStrict = errors.New("--strict was given")
 
-// Hinted is an error in other words.
+// Hinted is an error that is printed in other words, usually with what to do about it.
 type Hinted struct {
 	Err  error
 	Text string
@@ -102,30 +98,26 @@ func (h Hinted) Error() string { return h.Text }
 
 func (h Hinted) Unwrap() error { return h.Err }
 
-// AtSide puts the right name before an error: the local file's if it is
-// about that.
+// AtSide returns err with the name of the side that it is about in front: the local file or the URL.
 func AtSide(url, local string, err error) error {
-	var lost *client.LocalError
-	if errors.As(err, &lost) {
+	if errors.As(err, new(*client.LocalError)) {
 		return LocalProblem(local, err)
 	}
 	return At(url, err)
 }
 
-// WithoutResume says how a resume that can't be done is got round.
+// WithoutResume adds to the error of a resume that is impossible how to do without; asked is whether
+// -c was given.
 func WithoutResume(asked bool, err error) error {
-	var no *client.ResumeError
-	if asked && errors.As(err, &no) {
+	if asked && errors.As(err, new(*client.ResumeError)) {
 		return fmt.Errorf("%w (without -c it begins anew)", err)
 	}
 	return err
 }
 
-// Fatal reports whether it makes no sense to go on with the next file.
+// Fatal reports whether the next file would fail for the same reason.
 func Fatal(err error) bool {
-	var dead *client.DeadError
-	var usage usageError
-	if errors.As(err, &dead) || errors.As(err, &usage) || errors.Is(err, context.Canceled) {
+	if errors.As(err, new(*client.DeadError)) || errors.As(err, new(usageError)) || errors.Is(err, context.Canceled) {
 		return true
 	}
 	code := ExitCode(err)
@@ -163,7 +155,7 @@ var ExitMeanings = []struct {
 	{ExitInterrupted, "interrupted"},
 }
 
-// Report prints what went wrong, once, and says how to exit.
+// Report prints err, unless that was done before, and returns the exit code.
 func (e *Env) Report(err error) int {
 	switch {
 	case err == nil, errors.Is(err, ErrStopped):
@@ -192,49 +184,34 @@ func ResumeHint(verb string) string {
 	return ""
 }
 
-// ExitCode is the one place that maps errors to exit codes. Its order is that
-// of what explains most: who was interrupted does not care which call failed.
+// ExitCode returns the exit code for err. Where several fit, the one that explains most comes first: after
+// an interrupt it does not matter which call failed.
 func ExitCode(err error) int {
-	var (
-		usage     usageError
-		reply     *ftp.Error
-		connect   *client.ConnectError
-		open      *client.OpenError
-		truncated *client.TruncatedError
-		resume    *client.ResumeError
-		broken    *dtp.BrokenError
-		local     *client.LocalError
-		path      *fs.PathError
-		name      *client.NameError
-		line      *ftp.LineError
-		noTLS     *client.TLSError
-	)
+	var reply *ftp.Error
 	switch {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, context.Canceled):
 		return ExitInterrupted
-	case errors.As(err, &usage), errors.Is(err, ftp.ErrLineBreak):
+	case errors.As(err, new(usageError)), errors.Is(err, ftp.ErrLineBreak):
 		return ExitUsage
-	case errors.As(err, &local):
+	case errors.As(err, new(*client.LocalError)):
 		return ExitLocal
-	case errors.As(err, &noTLS):
+	case errors.As(err, new(*client.TLSError)):
 		return ExitTLS
-	case errors.As(err, &truncated), errors.As(err, &resume), errors.Is(err, client.ErrUnconfirmed), errors.Is(err, client.ErrPartial), errors.Is(err, errStrict):
+	case errors.As(err, new(*client.TruncatedError)), errors.As(err, new(*client.ResumeError)), errors.Is(err, client.ErrUnconfirmed), errors.Is(err, client.ErrPartial), errors.Is(err, errStrict):
 		return ExitIncomplete
 	case errors.As(err, &reply):
 		return replyExit(reply)
-	case errors.As(err, &connect), errors.As(err, &open), errors.Is(err, client.ErrTimeout):
+	case errors.As(err, new(*client.ConnectError)), errors.As(err, new(*client.OpenError)), errors.Is(err, client.ErrTimeout):
 		return ExitConnect
-	case errors.As(err, &broken), errors.Is(err, dtp.ErrStalled):
+	case errors.As(err, new(*dtp.BrokenError)), errors.Is(err, dtp.ErrStalled):
 		return ExitIncomplete
-	case errors.As(err, &name), errors.As(err, &line): // a listing that can't be trusted to be all
+	case errors.As(err, new(*client.NameError)), errors.As(err, new(*ftp.LineError)): // a listing that can't be trusted to be all
 		return ExitIncomplete
-	case errors.As(err, &path):
+	case errors.As(err, new(*fs.PathError)):
 		return ExitLocal
-	}
-	var dead *client.DeadError
-	if errors.As(err, &dead) {
+	case errors.As(err, new(*client.DeadError)):
 		return ExitConnect
 	}
 	return ExitFailure

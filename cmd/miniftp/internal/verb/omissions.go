@@ -36,11 +36,12 @@ const namedLeft = 3
 // LeftLink is the reason for leaving out a link where --links does not say otherwise.
 const LeftLink = "it is a link"
 
-// StrictFlag is on the verbs that transfer trees.
+// StrictFlag returns the flag --strict of verbs that transfer trees.
 func StrictFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "strict", Usage: "fail (exit 6) if a link, or a name that can't be sent, was left out"}
 }
 
+// NewOmissions returns the omissions of a run, in which --strict makes each an error.
 func (e *Env) NewOmissions(c *cli.Context) *Omissions {
 	l := &Omissions{e: e, strict: c.Bool("strict")}
 	for _, f := range c.Command.Flags {
@@ -73,7 +74,7 @@ func (l *Omissions) Add(name, why string) {
 	}
 }
 
-// ShellLine says what was left out for one reason.
+// line says what was left out for one reason.
 func (g *leftGroup) line() string {
 	if g.count == 1 {
 		return g.names[0] + ": left out: " + g.why

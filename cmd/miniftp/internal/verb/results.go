@@ -62,7 +62,7 @@ func encodeJSON(v any, indent string) (string, error) {
 	return text.String(), nil
 }
 
-// Failure is the object of --json for what was not done.
+// Failure is the line of --json for something that failed.
 type Failure struct {
 	Verb  string `json:"verb,omitempty"`
 	URL   string `json:"url,omitempty"`
@@ -82,12 +82,10 @@ var failureKinds = map[int]string{
 func NewFailure(verb string, err error) *Failure {
 	f := &Failure{Verb: verb, Error: strings.TrimSpace(err.Error()), Exit: ExitCode(err)}
 	f.Kind = failureKinds[f.Exit]
-	var where *placed
-	if errors.As(err, &where) && IsURL(where.where) {
+	if where, ok := errors.AsType[*placed](err); ok && IsURL(where.where) {
 		f.URL = where.where
 	}
-	var reply *ftp.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[*ftp.Error](err); ok {
 		f.Reply = reply.Reply.String()
 	}
 	return f
@@ -97,17 +95,18 @@ func NewFailure(verb string, err error) *Failure {
 // they come, and a summary last. Without --json it prints nothing. It is safe for concurrent
 // use.
 type JSONLines struct {
-	E    *Env
-	Verb string
 	On   bool
+	e    *Env
+	verb string
 
-	Mu           sync.Mutex
-	Done, Failed int
+	mu           sync.Mutex
+	done, failed int
 }
 
-// NewJSONLines also makes each failure that is printed from now on a line.
+// NewJSONLines returns the lines of a verb. With --json, every failure that is printed from then on is
+// a line, too.
 func (e *Env) NewJSONLines(c *cli.Context) *JSONLines {
-	l := &JSONLines{E: e, Verb: c.Command.Name, On: c.Bool("json")}
+	l := &JSONLines{e: e, verb: c.Command.Name, On: c.Bool("json")}
 	if l.On {
 		e.JSONFailed = l.fail
 	}
@@ -115,49 +114,55 @@ func (e *Env) NewJSONLines(c *cli.Context) *JSONLines {
 }
 
 // Result prints v, what came of one thing that was asked for.
-func (l *JSONLines) Result(v any) {
-	l.Mu.Lock()
-	defer l.Mu.Unlock()
-	l.Done++
+func (l *JSONLines) Result(v any) { l.print(v, 1, 0) }
+
+// Aside prints v, which counts neither as done nor as failed.
+func (l *JSONLines) Aside(v any) { l.print(v, 0, 0) }
+
+// Count returns how many things were done or failed.
+func (l *JSONLines) Count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.done + l.failed
+}
+
+func (l *JSONLines) print(v any, done, failed int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done += done
+	l.failed += failed
 	if l.On {
-		_, _ = io.WriteString(l.E.Out, JSONLine(v)+"\n")
+		_, _ = io.WriteString(l.e.Out, JSONLine(v)+"\n")
 	}
 }
 
-// ResultAt is result for a verb of which there is nothing more to tell.
+// ResultAt prints the result of a verb that has nothing but a URL to tell.
 func (l *JSONLines) ResultAt(url string) {
 	l.Result(struct {
 		Verb string `json:"verb"`
 		URL  string `json:"url"`
-	}{l.Verb, url})
+	}{l.verb, url})
 }
 
-// FailedRow prints v, which describes err, in place of the line of fail. The error that it
-// returns is err for everyone else.
+// FailedRow prints v, which describes err, and returns err marked as told.
 func (l *JSONLines) FailedRow(v any, err error) error {
-	l.Mu.Lock()
-	defer l.Mu.Unlock()
-	l.Failed++
-	if l.On {
-		_, _ = io.WriteString(l.E.Out, JSONLine(v)+"\n")
-	}
-	return Rowed{err}
+	l.print(v, 0, 1)
+	return rowed{err}
 }
 
-// Rowed is an error of which --json has a line already.
-type Rowed struct{ error }
+// rowed is an error of which --json has a line already.
+type rowed struct{ error }
 
-func (r Rowed) Unwrap() error { return r.error }
+func (r rowed) Unwrap() error { return r.error }
+
+// Told reports whether err was printed already, or has its line of --json.
+func Told(err error) bool { return errors.As(err, new(Reported)) || errors.As(err, new(rowed)) }
 
 func (l *JSONLines) fail(err error) {
-	var done Rowed
-	if errors.As(err, &done) {
+	if errors.As(err, new(rowed)) {
 		return
 	}
-	l.Mu.Lock()
-	defer l.Mu.Unlock()
-	l.Failed++
-	_, _ = io.WriteString(l.E.Out, JSONLine(NewFailure(l.Verb, err))+"\n")
+	l.print(NewFailure(l.verb, err), 0, 1)
 }
 
 // Summary is the last line of --json.
@@ -173,20 +178,20 @@ func (l *JSONLines) End(err error) error {
 	return l.EndWith(err, func(s Summary) any { return s })
 }
 
-// EndWith is end for a verb whose summary has more in it.
+// EndWith is End for a verb whose summary has more in it.
 func (l *JSONLines) EndWith(err error, more func(Summary) any) error {
 	if !l.On {
 		return err
 	}
-	err = l.E.SayLast(err)
-	l.Mu.Lock()
-	defer l.Mu.Unlock()
-	s := Summary{l.Verb, l.Done, l.Failed, ExitCode(err)}
-	_, _ = io.WriteString(l.E.Out, JSONLine(more(s))+"\n")
+	err = l.e.SayLast(err)
+	l.mu.Lock()
+	s := Summary{l.verb, l.done, l.failed, ExitCode(err)}
+	l.mu.Unlock()
+	l.Aside(more(s))
 	return err
 }
 
-// SayLast prints err, if it was not printed yet, before the end of what --json prints.
+// SayLast prints err, if it was not printed yet, before the last line of --json.
 func (e *Env) SayLast(err error) error {
 	switch {
 	case err == nil:
@@ -195,7 +200,7 @@ func (e *Env) SayLast(err error) error {
 		if e.JSONFailed != nil {
 			e.JSONFailed(context.Canceled)
 		}
-		return context.Canceled // report prints it
+		return context.Canceled // Report prints it
 	}
 	e.SayError(err)
 	return Reported{Err: err}

@@ -5,18 +5,19 @@ import (
 	"strings"
 )
 
-var PlainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./~-]+$`)
+// plainWord matches what a shell takes for one word as it is.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./~-]+$`)
 
-// ShellWord is s as a shell takes it for one word.
+// ShellWord quotes s, if need be, so that a shell takes it for one word.
 func ShellWord(s string) string {
-	if PlainWord.MatchString(s) {
+	if plainWord.MatchString(s) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// MaskPassword gives a word of the command line without the password that it may hold.
-// What looks like one is taken for one.
+// MaskPassword returns a word of the command line without the password that it may hold. What looks
+// like a password is masked.
 func MaskPassword(word string) string {
 	head, rest := "", word
 	if scheme, behind, ok := strings.Cut(word, "://"); ok {
@@ -41,7 +42,7 @@ func MaskPassword(word string) string {
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// MaskValue is the value behind a flag: that of serve's --user has a password.
+// MaskValue returns the value of a flag without its password: --user of serve has one.
 func MaskValue(flag, value string) string {
 	if name, _, ok := strings.Cut(value, ":"); ok && strings.TrimLeft(flag, "-") == "user" {
 		return name + ":****"
@@ -49,6 +50,7 @@ func MaskValue(flag, value string) string {
 	return MaskPassword(value)
 }
 
+// MaskFlag returns a word of the command line that is a flag without the password in its value.
 func MaskFlag(arg string) string {
 	if name, value, ok := strings.Cut(arg, "="); ok {
 		return name + "=" + MaskValue(name, value)
@@ -56,13 +58,14 @@ func MaskFlag(arg string) string {
 	return arg
 }
 
-// MaskedWords is the command line as it may be shown.
-func MaskedWords(args []string) []string {
+// CommandLine returns the command line as it may be shown: without its passwords, and without
+// the file of --explain.
+func (e *Env) CommandLine() string {
 	words := []string{"miniftp"}
-	for i, a := range args {
+	for i, a := range e.Raw {
 		switch {
 		case i == 0 || strings.HasPrefix(a, "--explain="):
-		case i > 1 && strings.TrimLeft(args[i-1], "-") == "user":
+		case i > 1 && strings.TrimLeft(e.Raw[i-1], "-") == "user":
 			words = append(words, ShellWord(MaskValue("user", a)))
 		case strings.HasPrefix(a, "-"):
 			words = append(words, ShellWord(MaskFlag(a)))
@@ -70,13 +73,13 @@ func MaskedWords(args []string) []string {
 			words = append(words, ShellWord(MaskPassword(a)))
 		}
 	}
-	return words
+	return strings.Join(words, " ")
 }
 
-// IsURL tells a URL from a local name.
+// IsURL reports whether s is a URL and not a local name.
 func IsURL(s string) bool { return strings.Contains(s, "://") }
 
-// Nearest is the word that somebody may have meant, "" if none is near.
+// Nearest returns the one of words that a mistyped word may mean; "" if none is near.
 func Nearest(word string, words []string) string {
 	best, least := "", 1+len(word)/3
 	for _, w := range words {
@@ -117,7 +120,7 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// DidYouMean is the end of an error for a mistyped word; it is empty if no word is near.
+// DidYouMean returns the end of the error for a mistyped word; it is empty if no word is near.
 func DidYouMean(near string) string {
 	if near == "" {
 		return ""

@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/urfave/cli/v2"
@@ -20,34 +19,34 @@ import (
 	"miniftp/ftp"
 )
 
-// Observers passes events on to several.
+// Observers is an observer that passes events on to several.
 type Observers []ftp.Observer
 
+// Observe passes e on to each of them.
 func (o Observers) Observe(e ftp.Event) {
 	for _, one := range o {
 		one.Observe(e)
 	}
 }
 
-// Observer is who is told what happens, as the flags of a client verb have it; nil:
-// nobody. All connections of a run tell the same.
+// Observer returns the observer of all connections of a run, as the flags of a client verb ask for it;
+// nil if they ask for none.
 func Observer(e *verb.Env, c *cli.Context, proxy string) (ftp.Observer, error) {
 	if e.Watched {
 		return e.Watching, nil
 	}
 	var see Observers
 	if c.Bool("verbose") {
-		see = append(see, WireLog(errWriter{e}))
+		see = append(see, WireLog(e.ErrWriter()))
 	}
 	if c.Bool("explain") {
-		l := explain.NewLadder(errWriter{e}, term.Width(e.Err))
+		l := explain.NewLadder(e.ErrWriter(), term.Width(e.Err))
 		l.Proxy = proxy
 		see = append(see, l)
 	}
 	if name := explain.PictureName(c); name != "" {
-		l := explain.NewLadder(io.Discard, explain.PictureColumns)
+		l := explain.NewPicture(name, e.CommandLine()).Ladder()
 		l.Proxy = proxy
-		l.Page = explain.NewPicture(name, strings.Join(verb.MaskedWords(e.Raw), " "))
 		e.AtEnd = append(e.AtEnd, l.Page.Save)
 		see = append(see, l)
 	}

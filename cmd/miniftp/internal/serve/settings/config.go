@@ -1,371 +1,240 @@
-// Package settings is what serve is told: the table of its settings, and how flags, environment and
-// the configuration file are put together, each mistake with its place.
+// Package settings reads the settings of serve from flags, environment variables and the
+// configuration file, and reports each mistake with its place.
 //
-// It must not start anything: it opens no root and listens nowhere.
+// The table in table.go is the only list of settings; flags, keys and documentation are made from
+// it. The package opens no root, listens nowhere, and does not know the server.
 package settings
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
-	"miniftp/fsroot"
-	"miniftp/ftp"
 )
 
-// Origin is who said what a setting is. A later one beats an earlier one.
+// Config is the settings and users of serve, and where each comes from.
+//
+// Methods that take a field expect a pointer to a field of this Config, such as &cf.TLS, and panic
+// if they get anything else. So a misspelled setting does not compile.
+type Config struct {
+	Settings
+	Path     string // of the configuration file, "" for none
+	Users    []*Account
+	Problems []error
+	Warnings []string
+
+	file    *configFile // nil if there is none, or if it can't be read
+	all     []*setting  // in the order of the file
+	byField map[any]*setting
+	byName  map[string]*Account
+}
+
+// Origin is where the value of a setting comes from. A later one overrides an earlier one.
 type Origin int
 
 const (
 	ByDefault Origin = iota
 	ByFile
-	byEnv
+	ByEnv
 	ByFlag
 )
 
-// Value is what one setting is, and by whom.
-type Value struct {
-	Is   any // string, []string, bool, int or time.Duration
-	By   Origin
-	line int    // in the file
-	Key  string // in the file
-	flag string // that set it, if not its own
+// setting is a row of the table, and where its value comes from.
+type setting struct {
+	*row
+	by     Origin
+	line   int  // of the file
+	asPort bool // from --port
 }
 
-// Config is all that serve is told. The settings go by the name of their flag;
-// "root" is the argument.
-type Config struct {
-	File     *configFile // nil: none
-	Values   map[string]Value
-	Users    []*Account
-	Problems []error
-	Warnings []string
-	Nesting  *fsroot.Nesting // of the directories in which users may write
-	Trial    bool            // only to be checked: nothing is written
-}
+// New reads the command line of serve, with the environment and the configuration file that it
+// names: flags override the environment, which overrides the file, which overrides the
+// defaults. Mistakes are in Problems.
+func New(c *cli.Context) *Config { return read(c, c.String(configFlag)) }
 
-// New puts together what the flags, the environment and the file say: the one
-// place where a flag beats the environment, that the file, and that the default. No c
-// is neither flags nor environment. What is wrong is in problems.
-func New(c *cli.Context, file string) *Config {
-	cf := &Config{Values: map[string]Value{"root": {Is: ".", Key: "root"}}}
-	known := []string{"root"}
-	byKey := map[string]cli.Flag{"root": &cli.StringFlag{Name: "root"}}
-	for _, g := range ServeGroups() {
-		for _, f := range g.Flags {
-			name := f.Names()[0]
-			key := g.Key(name)
-			cf.Values[name] = Value{Is: defaultOf(f), Key: key}
-			known = append(known, key)
-			byKey[key] = f
-		}
+// FromFile reads a configuration file, or nothing if path is "", without flags and environment.
+func FromFile(path string) *Config { return read(nil, path) }
+
+func read(c *cli.Context, path string) *Config {
+	cf := &Config{Path: path, byField: map[any]*setting{}, byName: map[string]*Account{}}
+	for _, r := range table(&cf.Settings) {
+		s := &setting{row: r}
+		r.is.reset()
+		cf.all = append(cf.all, s)
+		cf.byField[r.is.field()] = s
 	}
-	if file != "" {
+	if path != "" {
 		var err error
-		if cf.File, err = ReadConfig(file); err != nil {
-			cf.Problems = append(cf.Problems, err)
+		if cf.file, err = readConfig(path); err != nil {
+			cf.Problem(err)
 		} else {
-			cf.readFile(byKey, known)
+			cf.readFile()
 		}
 	}
 	if c != nil {
-		cf.readFlags(c, byKey)
+		cf.readFlags(c)
 	}
-	if len(cf.List("listen")) == 0 && len(cf.List("listen-tls")) == 0 {
-		if cf.Values["listen"].By == ByFile {
-			cf.Wrong("listen", "is empty: name an address such as 127.0.0.1:2121, or leave it out for that one")
+	if len(cf.Listen) == 0 && len(cf.ListenTLS) == 0 {
+		if cf.By(&cf.Listen) == ByFile {
+			cf.Wrong(&cf.Listen, "is empty: name an address such as 127.0.0.1:2121, or leave it out for that one")
 		}
-		cf.settle("listen", []string{"127.0.0.1:2121"})
+		cf.Listen = []string{defaultListen}
 	}
 	switch {
-	case cf.Str("tls") != "":
-	case cf.On("tls-self-signed") || len(cf.List("tls-cert")) > 0:
-		cf.settle("tls", "optional")
+	case cf.TLS != "":
+	case cf.TLSSelfSigned || len(cf.TLSCert) > 0:
+		cf.TLS = "optional"
 	default:
-		cf.settle("tls", "off")
+		cf.TLS = "off"
 	}
 	cf.collectUsers(c)
+	cf.check()
 	return cf
 }
 
-// settle says what a default comes to.
-func (cf *Config) settle(name string, is any) {
-	v := cf.Values[name]
-	v.Is = is
-	cf.Values[name] = v
-}
-
-// readFlags takes over what the command line and the environment say.
-func (cf *Config) readFlags(c *cli.Context, byKey map[string]cli.Flag) {
-	for _, f := range byKey {
-		name := f.Names()[0]
-		if name == "root" || !c.IsSet(name) {
+// readFlags reads the command line and the environment.
+func (cf *Config) readFlags(c *cli.Context) {
+	for _, s := range cf.all {
+		if s.argument || !c.IsSet(s.name) {
 			continue
 		}
-		v := cf.Values[name]
-		v.Is, v.By = flagValue(c, f), ByFlag
-		if text, ok := os.LookupEnv(flags.EnvName(name)); ok && fmt.Sprint(envValue(f, text)) == fmt.Sprint(v.Is) {
-			v.By = byEnv
+		s.is.setFlag(c, s.name)
+		s.by = ByFlag
+		if text, ok := os.LookupEnv(flags.EnvName(s.name)); ok && s.is.isEnv(text) {
+			s.by = ByEnv
 		}
-		cf.Values[name] = v
 	}
 	cf.readPort(c)
-	if c.Command.Name == "serve" || c.Command.Name == "show" {
-		if c.Args().Present() {
-			cf.Values["root"] = Value{Is: c.Args().First(), By: ByFlag, Key: "root"}
-		}
+	if c.Args().Present() {
+		cf.Root = c.Args().First()
+		cf.of(&cf.Root).by = ByFlag
 	}
 }
 
-// readPort takes over --port, one more address to listen on.
+// readPort reads --port, which is one more address to listen on.
 func (cf *Config) readPort(c *cli.Context) {
-	port := Value{Is: []string{net.JoinHostPort("127.0.0.1", c.String("port"))}, By: ByFlag, Key: "listen", flag: "port"}
-	if flags.FromEnv(c, "port") {
-		port.By = byEnv
+	by := ByFlag
+	if flags.FromEnv(c, portFlag) {
+		by = ByEnv
 	}
-	v := cf.Values["listen"]
-	if !c.IsSet("port") || port.By < v.By {
+	s := cf.of(&cf.Listen)
+	if !c.IsSet(portFlag) || by < s.by {
 		return
 	}
-	if n := c.Int("port"); n < 0 || n > 65535 {
-		cf.Values["listen"] = port
-		cf.Wrong("listen", "%d: a port is a number from 0 to 65535", n)
+	if by > s.by {
+		s.by, s.asPort = by, true
+		cf.Listen = nil
+	}
+	if n := c.Int(portFlag); n < 0 || n > 65535 {
+		cf.Wrong(&cf.Listen, "%d: a port is a number from 0 to 65535", n)
 		return
 	}
-	if port.By == v.By {
-		v.Is = append(slices.Clone(cf.List("listen")), port.Is.([]string)...)
-		port = v
-	}
-	cf.Values["listen"] = port
+	cf.Listen = append(slices.Clone(cf.Listen), net.JoinHostPort("127.0.0.1", c.String(portFlag)))
 }
 
-// verbtest.ReadFile takes over what the file says, [users] apart.
-func (cf *Config) readFile(byKey map[string]cli.Flag, known []string) {
-	tables := []string{"users"}
-	for _, g := range ServeGroups() {
-		tables = append(tables, g.Table)
-	}
-	withKeys := cf.File.tablesWithKeys()
-	for _, k := range cf.File.keys {
-		if k.path[0] == "users" {
+// check finds words that a setting does not take, and numbers and times that are too small.
+func (cf *Config) check() {
+	for _, s := range cf.all {
+		if s.is.atDefault() {
 			continue
 		}
-		f, ok := byKey[strings.Join(k.path, ".")]
-		switch {
-		case ok && k.value == nil:
-			cf.wrongKey(k, "it is a setting, not a table: write  %s = …", k)
-		case ok:
-			is, err := fileValue(f, k.value)
-			if err != nil {
-				cf.wrongKey(k, "%v", err)
-				continue
+		field := s.is.field()
+		for _, word := range s.wordsIn() {
+			if !slices.Contains(s.words, word) {
+				cf.Wrong(field, "%q: %s", word, flags.OneOf(s.name, word))
+				break
 			}
-			name := f.Names()[0]
-			if filePaths[name] || name == "root" {
-				is = cf.beside(is)
-			}
-			cf.Values[name] = Value{Is: is, By: ByFile, line: k.line, Key: k.String()}
-		case k.value == nil && len(k.path) == 1 && slices.Contains(tables, k.path[0]):
-		case k.value != nil || !withKeys[strings.Join(k.path, "\x00")]:
-			cf.wrongKey(k, "there is no such setting%s", hint(k, known))
+		}
+		switch sign, zero := s.is.sign(), cmp.Or(s.zero, s.otherwise); {
+		case sign <= 0 && zero == "":
+			cf.Wrong(field, "%v: it must be longer than nothing", s.is.shown())
+		case sign < 0:
+			cf.Wrong(field, "%v: it can't be negative; 0 is %s", s.is.shown(), zero)
 		}
 	}
 }
 
-// tablesWithKeys returns the tables in which the file sets keys. If such a table is
-// unknown, errors name its keys rather than the table.
-func (f *configFile) tablesWithKeys() map[string]bool {
-	const deepest = 8 // no setting is as deep
-	tables := map[string]bool{}
-	for _, k := range f.keys {
-		for i := 1; k.value != nil && i < min(len(k.path), deepest); i++ {
-			tables[strings.Join(k.path[:i], "\x00")] = true
-		}
-	}
-	return tables
-}
-
-// hint is what somebody who wrote that key may have meant.
-func hint(k fileKey, known []string) string {
-	last := k.path[len(k.path)-1]
-	if k.path[0] == "user" {
-		return ": a user is a table here, [users.NAME], with password, perm and so on"
-	}
-	for _, key := range known {
-		table, name, ok := strings.Cut(key, ".")
-		if !ok {
-			table, name = "", key
-		}
-		flag := strings.TrimSuffix(table+"-", "-") + "-" + name
-		switch {
-		case last != name && last != flag && strings.ReplaceAll(last, "_", "-") != name:
-		case table == "":
-			return ": did you mean " + name + ", at the top, before the first [table]?"
-		default:
-			return ": did you mean " + name + ", in [" + table + "]?"
-		}
-	}
-	if key := verb.Nearest(k.String(), append(known, "users")); key != "" {
-		return ": did you mean " + key + "?"
-	}
-	return "; docs/configuration.md lists them"
-}
-
-// beside makes the names of files in the file relative to it, not to wherever serve
-// was started.
-func (cf *Config) beside(is any) any {
-	dir := filepath.Dir(cf.File.Name)
-	one := func(name string) string {
-		if name == "" || filepath.IsAbs(name) || strings.Contains(name, "://") {
-			return name
-		}
-		return filepath.Join(dir, name)
-	}
-	switch v := is.(type) {
-	case string:
-		return one(v)
-	case []string:
-		all := make([]string, len(v))
-		for i, name := range v {
-			all[i] = one(name)
-		}
-		return all
-	}
-	return is
-}
-
-func (cf *Config) Str(name string) string    { s, _ := cf.Values[name].Is.(string); return s }
-func (cf *Config) List(name string) []string { l, _ := cf.Values[name].Is.([]string); return l }
-func (cf *Config) On(name string) bool       { b, _ := cf.Values[name].Is.(bool); return b }
-func (cf *Config) Num(name string) int       { n, _ := cf.Values[name].Is.(int); return n }
-func (cf *Config) Time(name string) time.Duration {
-	d, _ := cf.Values[name].Is.(time.Duration)
-	return d
-}
-func (cf *Config) Given(name string) bool { return cf.Values[name].By != ByDefault }
-
-// Label is how a setting was written, for an error about another one: --tls, MINIFTP_TLS,
-// or the file, the line and tls.mode.
-func (cf *Config) Label(name string) string {
-	if v := cf.Values[name]; v.By == ByFile {
-		return cf.File.place(v.line) + ": " + v.Key
-	}
-	return cf.Word(name)
-}
-
-// Word is label without the place.
-func (cf *Config) Word(name string) string {
-	switch v := cf.Values[name]; {
-	case v.By == ByFile:
-		return v.Key
-	case v.By == byEnv:
-		return flags.EnvName(cmp.Or(v.flag, name))
-	case name == "root":
-		return "ROOT"
-	default:
-		return "--" + cmp.Or(v.flag, name)
-	}
-}
-
-// Wrong notes that a setting can't be meant.
-func (cf *Config) Wrong(name, format string, args ...any) {
-	cf.Blame(name, verb.Usagef("%s %s", cf.Word(name), fmt.Sprintf(format, args...)))
-}
-
-// wrongKey notes that a key of the file can't be meant.
-func (cf *Config) wrongKey(k fileKey, format string, args ...any) {
-	cf.Problem(cf.File.At(k.line, verb.Usagef("%s: %s", k, fmt.Sprintf(format, args...))))
-}
-
-// Blame notes an error, nil is none, that a setting brings about.
-func (cf *Config) Blame(name string, err error) { cf.Problem(cf.Located(name, err)) }
-
-// Located is an error that a setting brings about with the line of that, if it has one.
-func (cf *Config) Located(name string, err error) error {
-	if v := cf.Values[name]; err != nil && v.By == ByFile {
-		return cf.File.At(v.line, err)
-	}
-	return err
-}
-
-// Problem notes an error; nil is none.
-func (cf *Config) Problem(err error) {
-	if err != nil {
-		cf.Problems = append(cf.Problems, err)
-	}
-}
-
-// SayProblems prints what is wrong, that of a file by its lines; the first one decides
-// the exit code.
-func SayProblems(e *verb.Env, cf *Config) error {
-	if len(cf.Problems) == 0 {
+// wordsIn returns the values of s that must be among its words.
+func (s *setting) wordsIn() (all []string) {
+	if s.words == nil || s.by == ByDefault { // by default anonymous can be a list of permissions
 		return nil
 	}
-	for _, err := range cf.Sorted() {
-		e.SayError(err)
+	for _, text := range s.is.texts() {
+		all = append(all, *text)
 	}
-	return verb.Reported{Err: cf.Problems[0]}
+	if s.commas {
+		return Words(all)
+	}
+	return all
 }
 
-func (cf *Config) Sorted() []error {
-	line := func(err error) int {
-		var l *lineError
-		if errors.As(err, &l) {
-			return l.line
-		}
-		return 0
-	}
-	slices.SortStableFunc(cf.Problems, func(a, b error) int { return line(a) - line(b) })
-	return cf.Problems
-}
-
-// Setting is one line of config show.
-type Setting struct {
-	Key   string `json:"key"`
-	Value any    `json:"value"`
-	From  string `json:"from"`
-
-	Otherwise string // what it means that there is no value
-}
-
-// Setting is one of them with its source.
-func (cf *Config) Setting(name string) Setting {
-	v := cf.Values[name]
-	s := Setting{Key: v.Key, Value: v.Is, From: "default"}
-	switch v.By {
-	case ByFlag:
-		s.From = cf.Label(name)
-	case byEnv:
-		s.From = cf.Word(name)
-	case ByFile:
-		s.From = fmt.Sprintf("%s:%d", ftp.Printable(cf.File.Name), v.line)
-	}
-	if d, ok := v.Is.(time.Duration); ok {
-		s.Value = flags.DurationText(d)
-	}
-	if list, ok := v.Is.([]string); ok && list == nil {
-		s.Value = []string{}
+// of returns the setting that field belongs to.
+func (cf *Config) of(field any) *setting {
+	s, ok := cf.byField[field]
+	if !ok {
+		panic(fmt.Sprintf("settings: a %T that is no pointer to a field of Settings", field))
 	}
 	return s
 }
 
-// Names are a list's words, taken apart at commas.
-func (cf *Config) Names(name string) []string {
-	var all []string
-	for _, item := range cf.List(name) {
+// By returns where the value of a setting comes from.
+func (cf *Config) By(field any) Origin { return cf.of(field).by }
+
+// Given reports whether a setting is in a flag, a variable or the file.
+func (cf *Config) Given(field any) bool { return cf.By(field) != ByDefault }
+
+// Key returns the name of a setting in the file.
+func (cf *Config) Key(field any) string { return cf.of(field).key() }
+
+// Unreadable reports whether the configuration file can't be read. Then other problems would only
+// follow from that.
+func (cf *Config) Unreadable() bool { return cf.Path != "" && cf.file == nil }
+
+// KeepUntilRestart copies the settings that a reload can't change from old, and returns the keys
+// of those that differed.
+func (cf *Config) KeepUntilRestart(old *Config) (changed []string) {
+	for i, s := range cf.all {
+		if before := old.all[i]; s.restart && !reflect.DeepEqual(s.is.shown(), before.is.shown()) {
+			s.is.take(before.is)
+			changed = append(changed, s.key())
+		}
+	}
+	return changed
+}
+
+// NeedTLS returns the settings that have no effect without TLS and are not at their defaults.
+func (cf *Config) NeedTLS() (fields []any) {
+	for _, s := range cf.all {
+		if (s.group == tlsGroup || s.is.field() == any(&cf.ListenTLS)) && s.is.field() != any(&cf.TLS) && !s.is.atDefault() {
+			fields = append(fields, s.is.field())
+		}
+	}
+	return fields
+}
+
+// Words splits the items of a list at commas.
+func Words(list []string) (all []string) {
+	for _, item := range list {
 		for s := range strings.SplitSeq(item, ",") {
-			if s = strings.TrimSpace(s); s == "" {
-				cf.Wrong(name, "%q: a name is missing", item)
+			all = append(all, strings.TrimSpace(s))
+		}
+	}
+	return all
+}
+
+// Names splits the names in a list at commas. An empty one is a mistake.
+func (cf *Config) Names(field *[]string) (all []string) {
+	for _, item := range *field {
+		for _, s := range Words([]string{item}) {
+			if s == "" {
+				cf.Wrong(field, "%q: a name is missing", item)
 				continue
 			}
 			all = append(all, s)

@@ -15,28 +15,28 @@ import (
 	"miniftp/ftp"
 )
 
-// configFile is a configuration file, taken apart: what it says and in which lines.
+// configFile is a parsed configuration file: its keys, with their lines.
 type configFile struct {
-	Name   string
+	name   string
 	keys   []fileKey // in order
 	shared bool      // others than its owner and group may read it
 }
 
-// fileKey is a key with its value or, where that is nil, the head of a table.
+// fileKey is a key with its value or, if that is nil, the head of a table.
 type fileKey struct {
 	path  []string
 	value any // string, int64, bool, []any … as package toml has them
 	line  int
 }
 
-// String is the key as it is written.
+// String returns the key as it is written.
 func (k fileKey) String() string { return ftp.Printable(strings.Join(k.path, ".")) }
 
-// At puts the file and the line before an error of it.
-func (f *configFile) At(line int, err error) error { return &lineError{f.Name, line, err} }
+// at returns err with the file and the line in front.
+func (f *configFile) at(line int, err error) error { return &lineError{f.name, line, err} }
 
-// place is a line of the file, for people.
-func (f *configFile) place(line int) string { return fmt.Sprintf("%s:%d", ftp.Printable(f.Name), line) }
+// place returns FILE:LINE.
+func (f *configFile) place(line int) string { return fmt.Sprintf("%s:%d", ftp.Printable(f.name), line) }
 
 // lineError is an error in a line of a file.
 type lineError struct {
@@ -51,13 +51,13 @@ func (e *lineError) Error() string {
 
 func (e *lineError) Unwrap() error { return e.err }
 
-// ReadConfig reads and parses a file; an error of the file itself names the line.
-func ReadConfig(name string) (*configFile, error) {
+// readConfig reads and parses a file; an error of the file itself names the line.
+func readConfig(name string) (*configFile, error) {
 	text, mode, err := local.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	f := &configFile{Name: name, shared: mode.Perm()&0o004 != 0}
+	f := &configFile{name: name, shared: mode.Perm()&0o004 != 0}
 	var values map[string]any
 	if err := toml.Unmarshal(text, &values); err != nil {
 		return nil, f.syntax(err)
@@ -78,7 +78,7 @@ func ReadConfig(name string) (*configFile, error) {
 			table = path
 			f.keys = append(f.keys, fileKey{path: path, line: line})
 		case unstable.ArrayTable:
-			return nil, f.At(line, verb.Usagef("[[%s]]: a table stands in single brackets here", strings.Join(path, ".")))
+			return nil, f.at(line, verb.Usagef("[[%s]]: a table stands in single brackets here", strings.Join(path, ".")))
 		}
 	}
 	if err := p.Error(); err != nil {
@@ -87,7 +87,7 @@ func ReadConfig(name string) (*configFile, error) {
 	return f, nil
 }
 
-// nodeKey is the key of an expression, and where it begins.
+// nodeKey returns the key of an expression, and its offset.
 func nodeKey(n *unstable.Node) (path []string, offset int) {
 	for it := n.Key(); it.Next(); {
 		k := it.Node()
@@ -99,8 +99,7 @@ func nodeKey(n *unstable.Node) (path []string, offset int) {
 	return path, offset
 }
 
-// lineCounter tells the line of an offset. The offsets ascend, so that the text is read
-// only once.
+// lineCounter converts ascending offsets to lines, reading the text only once.
 type lineCounter struct {
 	text   []byte
 	offset int
@@ -125,7 +124,7 @@ func lookUp(values map[string]any, path []string) any {
 	return v
 }
 
-// add takes inline tables for what they stand for.
+// add appends a key. An inline table is appended as a table with keys.
 func (f *configFile) add(k fileKey) {
 	inline, ok := k.value.(map[string]any)
 	if !ok {
@@ -143,13 +142,13 @@ func (f *configFile) add(k fileKey) {
 	}
 }
 
-// syntax is a file that is no TOML.
+// syntax returns the error for a file that is not TOML.
 func (f *configFile) syntax(err error) error {
 	text := strings.TrimPrefix(err.Error(), "toml: ")
 	var decode *toml.DecodeError
 	if errors.As(err, &decode) {
 		line, _ := decode.Position()
-		return f.At(line, verb.Usagef("this is not TOML: %s", ftp.Printable(text)))
+		return f.at(line, verb.Usagef("this is not TOML: %s", ftp.Printable(text)))
 	}
-	return verb.Usagef("%s: this is not TOML: %s", ftp.Printable(f.Name), ftp.Printable(text))
+	return verb.Usagef("%s: this is not TOML: %s", ftp.Printable(f.name), ftp.Printable(text))
 }

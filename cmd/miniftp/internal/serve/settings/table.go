@@ -3,136 +3,208 @@ package settings
 import (
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
 )
 
-// group is a table of the configuration file, with the flags that say the same: a
-// new flag of serve is one more line here, and a key, a variable and a row of
-// docs/configuration.md come with it.
-type group struct {
-	Table string // "" is the top of the file
-	About string
-	Flags []cli.Flag
+// group is a table of the configuration file and a section of the help.
+type group struct{ table, about string } // table "" is the top of the file
+
+var (
+	placeGroup = group{"", "What is served, where, and to whom"}
+	limitGroup = group{"limits", "How much, how long, and who may knock"}
+	tlsGroup   = group{"tls", "TLS"}
+	logGroup   = group{"log", "What is written about it"}
+)
+
+// row is one setting. Flag, environment variable, key of the file, help, manual page,
+// docs/configuration.md and docs/miniftp.toml are made from it. A new setting is a field of
+// Settings and a row.
+type row struct {
+	is   kind   // its field and default
+	name string // of the flag; key and variable follow from it
+	doc  string // what it does, in a line
+	long string // and what more there is to say
+
+	short     []string // other names of the flag
+	otherwise string   // what having no value means
+	example   string   // TOML for docs/miniftp.toml, if the default has none
+
+	words    []string     // the values that it can have, nil for any
+	commas   bool         // each text is a list of words, split at commas
+	zero     string       // what 0 means, if not the same as having no value
+	path     bool         // it names files, relative to the configuration file
+	restart  bool         // a reload does not change it
+	argument bool         // it is the argument of serve rather than a flag
+	lifts    []ftp.Reason // the refusals that it decides about
+
+	group group
 }
 
-// Key is the name of a flag in the file: in [tls], --tls-cert is cert and --tls is mode.
-func (g group) Key(flag string) string {
+// usage returns the text for the help.
+func (r *row) usage() string {
 	switch {
-	case g.Table == "":
-		return flag
-	case flag == g.Table:
-		return g.Table + ".mode"
+	case r.long == "":
+		return r.doc
+	case unicode.IsUpper(rune(r.long[0])) && unicode.IsLower(rune(r.long[1])): // a sentence
+		return r.doc + ". " + r.long
 	}
-	return g.Table + "." + strings.TrimPrefix(flag, g.Table+"-")
+	return r.doc + "; " + r.long
 }
 
-// ServeFlags are all flags of serve.
-func ServeFlags() []cli.Flag {
+// key returns the name in the file: --tls-cert is cert in [tls], and --tls is mode.
+func (r *row) key() string {
+	table := r.group.table
+	switch {
+	case table == "":
+		return r.name
+	case r.name == table:
+		return table + ".mode"
+	}
+	return table + "." + strings.TrimPrefix(r.name, table+"-")
+}
+
+// The flags of serve that are not settings.
+const (
+	configFlag = "config"
+	userFlag   = "user"
+	portFlag   = "port"
+)
+
+// Flags returns the flags of serve.
+func Flags() []cli.Flag {
 	all := []cli.Flag{
-		&cli.StringFlag{Name: "config", Usage: "read settings from `FILE` (TOML); flags and environment variables override them; SIGHUP reads the file again", DefaultText: "none"},
-		&cli.StringSliceFlag{Name: "user", Usage: "add a user, `NAME:PASSWORD[:PERM]`; repeatable; PERM is ro, rw (the default) or drop (upload only); the password may be a hash made by miniftp passwd; if it holds a colon, PERM must follow it", DefaultText: "none"},
-		&cli.IntFlag{Name: "port", Aliases: []string{"p"}, Usage: "listen on port `N` of this machine only, 127.0.0.1", DefaultText: "2121"},
+		&cli.StringFlag{Name: configFlag, Usage: "read settings from `FILE` (TOML); flags and environment variables override them; SIGHUP reads the file again", DefaultText: "none"},
+		&cli.StringSliceFlag{Name: userFlag, Usage: "add a user, `NAME:PASSWORD[:PERM]`; repeatable; PERM is ro, rw (the default) or drop (upload only); the password may be a hash made by miniftp passwd; if it holds a colon, PERM must follow it", DefaultText: "none"},
+		&cli.IntFlag{Name: portFlag, Aliases: []string{"p"}, Usage: "listen on port `N` of this machine only, 127.0.0.1", DefaultText: "2121"},
 	}
-	for _, g := range ServeGroups() {
-		all = append(all, g.Flags...)
-	}
-	return all
-}
-
-// ServeGroups are the flags that are keys of the file, too, in its order.
-func ServeGroups() []group {
-	all := []group{
-		{About: "What is served, where, and to whom", Flags: placeFlags()},
-		{Table: "limits", About: "How much, how long, and who may knock", Flags: limitFlags()},
-		{Table: "tls", About: "TLS", Flags: TlsFlags()},
-		{Table: "log", About: "What is written about it", Flags: logFlags()},
-	}
-	for _, g := range all {
-		flags.Categorize(g.About, g.Flags...)
+	for _, r := range table(&Settings{}) {
+		if !r.argument {
+			all = append(all, r.is.flag(r))
+		}
 	}
 	return all
 }
 
-func placeFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "listen", Usage: "listen on `ADDR`; repeatable, or separated by commas; :2121 and [::]:2121 are all addresses, 0.0.0.0:2121 all of IPv4", DefaultText: "127.0.0.1:2121"},
-		&cli.StringSliceFlag{Name: "listen-tls", Usage: "listen on `ADDR` for clients that start with TLS (implicit TLS, port 990), in addition to --listen", DefaultText: "none"},
-		&cli.StringFlag{Name: "anonymous", Usage: "what users without an account may do, `MODE`: off, ro or rw", DefaultText: "ro if neither a user nor a users file is named, else off"},
-		&cli.StringFlag{Name: "users-file", Usage: "read more users from `FILE`, a line NAME:PASSWORD[:PERM] each; miniftp passwd --file writes it", DefaultText: "none"},
-		&cli.StringFlag{Name: "greeting", Usage: "greet clients with `TEXT`", DefaultText: "miniftp ready"},
-		&cli.StringSliceFlag{Name: "host", Usage: "accept `NAME` in the HOST command and refuse other names; repeatable", DefaultText: "any name"},
-		&cli.StringFlag{Name: "passive-ports", Usage: "listen for data connections on ports `LO-HI`", DefaultText: "any free port"},
-		&cli.StringFlag{Name: "public-ip", Usage: "announce the address `IP|HOST` in 227 replies, for a server behind NAT", DefaultText: "the address that the client called"},
-		&cli.BoolFlag{Name: "public-ip-always", Usage: "announce --public-ip to clients on this machine and in private networks too, instead of the address that they called; for a server behind a proxy or in a container that hides the clients' addresses"},
-		&cli.StringSliceFlag{Name: "fxp", Usage: "let user `NAME` copy files from server to server. The data connections of that user may go to and come from any host, so the user can make this server call other hosts, and a stranger who connects first may take a file; repeatable", DefaultText: "nobody"},
-		&cli.BoolFlag{Name: "data-any-host", Usage: "let data connections of all users go to and come from any host, not only the client's. This makes the server usable for attacks on others; copies from server to server need only --fxp"},
-		&cli.BoolFlag{Name: "data-low-ports", Usage: "let data connections go to ports below 1024"},
-		&cli.BoolFlag{Name: "mode-z", Usage: "let clients compress the data of transfers (MODE Z); for slow lines, as it takes processor time"},
-		&cli.BoolFlag{Name: "upload-in-place", Usage: "write uploads to their final name, not to a hidden temporary name first"},
-		&cli.StringSliceFlag{Name: "accept-upload", Usage: "accept an upload as complete even if it ended by `WORD`: hang-up (the client closed both connections after the data, without waiting for the 226) or no-close-notify (the TLS connection was not closed properly). Only for devices that always do so: half a file may get its final name; repeatable, or separated by commas", DefaultText: "neither"},
-		&cli.StringFlag{Name: "sync", Value: "off", Usage: "what must be on the disk before an upload is answered 226, `WHAT`: off (nothing; the system writes it within seconds), file (the content) or full (content and name, which survive a power failure)"},
-		flags.Duration("grace", 10*time.Second, "", "after a signal to stop, let running transfers continue for `DURATION`"),
+// decides maps each reason of a refusal to the setting that decides about it.
+var decides = map[ftp.Reason]string{}
+
+func init() {
+	for _, r := range table(&Settings{}) {
+		if r.words != nil {
+			flags.Words[r.name] = r.words // for completion, and for "did you mean"
+		}
+		for _, reason := range r.lifts {
+			decides[reason] = r.name
+		}
+	}
+	for _, k := range userKeys(&Account{}) {
+		if k.lifts != ftp.ReasonOther {
+			decides[k.lifts] = "users." + k.name
+		}
 	}
 }
 
-func limitFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.IntFlag{Name: "max-sessions", Usage: "allow at most `N` sessions at once", DefaultText: "no limit"},
-		&cli.IntFlag{Name: "max-sessions-per-ip", Usage: "allow at most `N` sessions at once from one address (IPv6: from one /64 network)", DefaultText: "no limit"},
-		&cli.IntFlag{Name: "max-waiting", Value: 1000, Usage: "allow at most `N` sessions at once that are not logged in; 0 means no limit"},
-		&cli.StringSliceFlag{Name: "allow", Usage: "accept clients from `NETWORK` only, such as 192.168.0.0/16; repeatable, or separated by commas", DefaultText: "everybody"},
-		&cli.StringSliceFlag{Name: "deny", Usage: "refuse clients from `NETWORK`, even if --allow names it; repeatable, or separated by commas", DefaultText: "nobody"},
-		&cli.StringFlag{Name: "rate", Usage: "limit all sessions together to `BYTES` per second, such as 500k, 2M or 2MiB", DefaultText: "no limit"},
-		&cli.IntFlag{Name: "max-hashes", Usage: "compute at most `N` hashes of files at once (HASH, XMD5 and similar commands); others wait", DefaultText: "half of the processors"},
-		flags.Duration("hash-timeout", 5*time.Minute, "", "refuse a hash that takes longer than `DURATION`, waiting included; 0 means no limit"),
-		&cli.StringFlag{Name: "hash-rate", Usage: "limit the reading for all hashes together to `BYTES` per second; --rate does not count it", DefaultText: "no limit"},
-		&cli.IntFlag{Name: "command-rate", Usage: "accept at most `N` commands per second from one session", DefaultText: "no limit"},
-		flags.Duration("idle-timeout", 5*time.Minute, "", "end a session after `DURATION` without a command"),
-		flags.Duration("login-timeout", time.Minute, "", "end a session that has not logged in within `DURATION`"),
-		flags.Duration("data-timeout", 30*time.Second, "", "wait at most `DURATION` for a data connection to be established"),
-		flags.Duration("stall-timeout", time.Minute, "", "abort a transfer after `DURATION` without any data"),
-		&cli.IntFlag{Name: "max-login-failures", Value: 10, Usage: "ban a user name at an address (IPv6: a /64 network) after `N` failed logins, and the address itself after N, of which one name counts for three at most; 0 means never"},
-		flags.Duration("ban-time", 10*time.Minute, "", "how long a ban by --max-login-failures lasts, `DURATION`"),
-		flags.Duration("failure-delay", time.Second, "", "delay the answer to a login that follows a failed one by `DURATION`, twice as long after each failure; 0 means no delay"),
+// Deciding returns the setting that decides whether something is refused for a reason, as
+// --NAME or users.NAME.KEY without the user; "" if none does.
+func Deciding(r ftp.Reason) string { return decides[r] }
+
+const acceptUpload = "accept-upload" // of all, and of a user
+
+// doubts holds the words of --accept-upload.
+var doubts = []string{"hang-up", "no-close-notify"}
+
+// table returns the rows of all settings, in the order of the file. They set the fields of s.
+func table(s *Settings) (all []*row) {
+	for _, g := range []struct {
+		group
+		rows []row
+	}{
+		{placeGroup, placeRows(s)},
+		{limitGroup, limitRows(s)},
+		{tlsGroup, tlsRows(s)},
+		{logGroup, logRows(s)},
+	} {
+		for _, r := range g.rows {
+			r.group = g.group
+			all = append(all, &r)
+		}
+	}
+	return all
+}
+
+func placeRows(s *Settings) []row {
+	return []row{
+		{is: text(&s.Root, "."), argument: true, path: true, name: "root", doc: "what is served: a directory, mem:// (files in memory), or the tree of another server (ftp://, ftpes://, ftps://)", otherwise: "the directory where serve is started", example: `"/srv/ftp"`},
+		{is: list(&s.Listen), restart: true, name: "listen", doc: "listen on `ADDR`", long: "repeatable, or separated by commas; :2121 and [::]:2121 are all addresses, 0.0.0.0:2121 all of IPv4", otherwise: defaultListen, example: `["` + defaultListen + `"]`},
+		{is: list(&s.ListenTLS), restart: true, name: "listen-tls", doc: "listen on `ADDR` for clients that start with TLS (implicit TLS, port 990), in addition to --listen", otherwise: "none", example: `[":990"]`},
+		{is: text(&s.Anonymous, ""), name: "anonymous", doc: "what users without an account may do, `MODE`: off, ro or rw", words: []string{"off", "ro", "rw"}, otherwise: "ro if neither a user nor a users file is named, else off", example: `"off"`},
+		{is: text(&s.UsersFile, ""), path: true, name: "users-file", doc: "read more users from `FILE`, a line NAME:PASSWORD[:PERM] each", long: "miniftp passwd --file writes it", otherwise: "none", example: `"users"`},
+		{is: text(&s.Greeting, ""), name: "greeting", doc: "greet clients with `TEXT`", otherwise: "miniftp ready", example: `"ftp.example.org: no uploads, please"`},
+		{is: list(&s.Host), name: "host", doc: "accept `NAME` in the HOST command and refuse other names", long: "repeatable", otherwise: "any name", example: `["ftp.example.org"]`},
+		{is: text(&s.PassivePorts, ""), name: "passive-ports", doc: "listen for data connections on ports `LO-HI`", otherwise: "any free port", example: `"40000-40100"`},
+		{is: text(&s.PublicIP, ""), name: "public-ip", doc: "announce the address `IP|HOST` in 227 replies, for a server behind NAT", otherwise: "the address that the client called", example: `"203.0.113.7"`},
+		{is: toggle(&s.PublicIPAlways), name: "public-ip-always", doc: "announce --public-ip to clients on this machine and in private networks too, instead of the address that they called", long: "for a server behind a proxy or in a container that hides the clients' addresses"},
+		{is: list(&s.FXP), lifts: []ftp.Reason{ftp.ReasonFXP}, name: "fxp", doc: "let user `NAME` copy files from server to server", long: "The data connections of that user may go to and come from any host, so the user can make this server call other hosts, and a stranger who connects first may take a file; repeatable", otherwise: "nobody", example: `["alice"]`},
+		{is: toggle(&s.DataAnyHost), lifts: []ftp.Reason{ftp.ReasonForeignHost}, name: "data-any-host", doc: "let data connections of all users go to and come from any host, not only the client's", long: "This makes the server usable for attacks on others; copies from server to server need only --fxp"},
+		{is: toggle(&s.DataLowPorts), lifts: []ftp.Reason{ftp.ReasonLowPort}, name: "data-low-ports", doc: "let data connections go to ports below 1024"},
+		{is: toggle(&s.ModeZ), name: "mode-z", doc: "let clients compress the data of transfers (MODE Z)", long: "for slow lines, as it takes processor time"},
+		{is: toggle(&s.UploadInPlace), name: "upload-in-place", doc: "write uploads to their final name, not to a hidden temporary name first"},
+		{is: list(&s.AcceptUpload), name: acceptUpload, words: doubts, commas: true, doc: "accept an upload as complete even if it ended by `WORD`: hang-up (the client closed both connections after the data, without waiting for the 226) or no-close-notify (the TLS connection was not closed properly)", long: "Only for devices that always do so: half a file may get its final name; repeatable, or separated by commas", otherwise: "neither", example: `["hang-up"]`},
+		{is: text(&s.Sync, "off"), name: "sync", words: []string{"off", "file", "full"}, doc: "what must be on the disk before an upload is answered 226, `WHAT`: off (nothing; the system writes it within seconds), file (the content) or full (content and name, which survive a power failure)"},
+		{is: span(&s.Grace, 10*time.Second), name: "grace", doc: "after a signal to stop, let running transfers continue for `DURATION`"},
 	}
 }
 
-// TlsFlags are what serveTLS reads; --listen-tls goes with them.
-func TlsFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "tls", Usage: "when to use TLS, `MODE`: off, optional, required (no login and no data without it) or implicit (clients start with TLS on every --listen)", DefaultText: "optional with a certificate, else off"},
-		&cli.StringSliceFlag{Name: "tls-cert", Usage: "use the certificate in `FILE` (PEM), which is read again when it changes; repeatable: the name that a client asks for selects one", DefaultText: "none"},
-		&cli.StringSliceFlag{Name: "tls-key", Usage: "use the private key in `FILE` (PEM); one for each --tls-cert", DefaultText: "that of --tls-cert"},
-		&cli.BoolFlag{Name: "tls-self-signed", Usage: "make a certificate, keep it for the next time, and print its fingerprint for --pin"},
-		&cli.StringFlag{Name: "tls-session-reuse", Value: "prefer", Usage: "whether data connections must resume the TLS session of the control connection, `HOW`: off, prefer or require. With require, clients that do not resume are refused, such as Python's ftplib without session=, and curl 7.88 with TLS 1.2, which uses session IDs instead of tickets"},
-		&cli.StringFlag{Name: "tls-client-ca", Usage: "require client certificates signed by an authority in `FILE`", DefaultText: "none"},
-		&cli.BoolFlag{Name: "tls-client-user", Usage: "with --tls-client-ca: log the user named by the certificate's common name in without a password"},
-		&cli.StringFlag{Name: "tls-fxp-ca", Usage: "when this server is the TLS client in a copy from server to server (--fxp), require a certificate of the other server for its IP address, signed by an authority in `FILE`", DefaultText: "any certificate will do"},
-		&cli.BoolFlag{Name: "tls-legacy", Usage: "also offer the RSA key exchange and CBC ciphers of TLS 1.2, for old devices. Such connections have no forward secrecy: anyone who records one and later gets the key can read it"},
-		&cli.BoolFlag{Name: "tls-ccc", Usage: "let clients end TLS on the control connection (CCC), for firewalls that read it"},
+func limitRows(s *Settings) []row {
+	return []row{
+		{is: number(&s.MaxSessions, 0), lifts: []ftp.Reason{ftp.ReasonSessions}, name: "max-sessions", doc: "allow at most `N` sessions at once", otherwise: "no limit", example: "200"},
+		{is: number(&s.MaxSessionsPerIP, 0), lifts: []ftp.Reason{ftp.ReasonSessionsPerAddress}, name: "max-sessions-per-ip", doc: "allow at most `N` sessions at once from one address (IPv6: from one /64 network)", otherwise: "no limit", example: "10"},
+		{is: number(&s.MaxWaiting, 1000), lifts: []ftp.Reason{ftp.ReasonWaiting}, name: "max-waiting", zero: "no limit", doc: "allow at most `N` sessions at once that are not logged in", long: "0 means no limit"},
+		{is: list(&s.Allow), lifts: []ftp.Reason{ftp.ReasonNotAllowed}, name: "allow", doc: "accept clients from `NETWORK` only, such as 192.168.0.0/16", long: "repeatable, or separated by commas", otherwise: "everybody", example: `["192.168.0.0/16", "fd00::/8"]`},
+		{is: list(&s.Deny), lifts: []ftp.Reason{ftp.ReasonDenied}, name: "deny", doc: "refuse clients from `NETWORK`, even if --allow names it", long: "repeatable, or separated by commas", otherwise: "nobody", example: `["192.168.66.0/24"]`},
+		{is: text(&s.Rate, ""), name: "rate", doc: "limit all sessions together to `BYTES` per second, such as 500k, 2M or 2MiB", otherwise: "no limit", example: `"20M"`},
+		{is: number(&s.MaxHashes, 0), name: "max-hashes", doc: "compute at most `N` hashes of files at once (HASH, XMD5 and similar commands)", long: "others wait", otherwise: "half of the processors", example: "2"},
+		{is: span(&s.HashTimeout, 5*time.Minute), lifts: []ftp.Reason{ftp.ReasonHashTimeout}, name: "hash-timeout", zero: "no limit", doc: "refuse a hash that takes longer than `DURATION`, waiting included", long: "0 means no limit"},
+		{is: text(&s.HashRate, ""), name: "hash-rate", doc: "limit the reading for all hashes together to `BYTES` per second", long: "--rate does not count it", otherwise: "no limit", example: `"100M"`},
+		{is: number(&s.CommandRate, 0), lifts: []ftp.Reason{ftp.ReasonCommandRate}, name: "command-rate", doc: "accept at most `N` commands per second from one session", otherwise: "no limit", example: "20"},
+		{is: span(&s.IdleTimeout, 5*time.Minute), lifts: []ftp.Reason{ftp.ReasonIdleTimeout}, name: "idle-timeout", doc: "end a session after `DURATION` without a command"},
+		{is: span(&s.LoginTimeout, time.Minute), lifts: []ftp.Reason{ftp.ReasonLoginTimeout}, name: "login-timeout", doc: "end a session that has not logged in within `DURATION`"},
+		{is: span(&s.DataTimeout, 30*time.Second), name: "data-timeout", doc: "wait at most `DURATION` for a data connection to be established"},
+		{is: span(&s.StallTimeout, time.Minute), name: "stall-timeout", doc: "abort a transfer after `DURATION` without any data"},
+		{is: number(&s.MaxLoginFailures, 10), lifts: []ftp.Reason{ftp.ReasonLoginFailures}, name: "max-login-failures", zero: "no limit", doc: "ban a user name at an address (IPv6: a /64 network) after `N` failed logins, and the address itself after N, of which one name counts for three at most", long: "0 means never"},
+		{is: span(&s.BanTime, 10*time.Minute), lifts: []ftp.Reason{ftp.ReasonBanned}, name: "ban-time", doc: "how long a ban by --max-login-failures lasts, `DURATION`"},
+		{is: span(&s.FailureDelay, time.Second), name: "failure-delay", zero: "at once", doc: "delay the answer to a login that follows a failed one by `DURATION`, twice as long after each failure", long: "0 means no delay"},
 	}
 }
 
-func logFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "log messages of level `L` and above: debug, info, warn or error"},
-		&cli.StringFlag{Name: "log-format", Usage: "write the log as `F`: console (lines for people), text (logfmt) or json (with -q nothing else is printed)", DefaultText: "console on a terminal, else text"},
-		&cli.StringFlag{Name: "log-file", Usage: "append the log to `FILE`; SIGHUP reopens it", DefaultText: "standard error"},
-		&cli.StringFlag{Name: "xferlog", Usage: "append a line for each transferred file to `FILE`, in the format of wu-ftpd's xferlog; SIGHUP reopens it", DefaultText: "none"},
-		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show commands and replies, passwords masked"},
-		&cli.BoolFlag{Name: "explain", Usage: "draw who listened, who dialed, and how the address was announced"},
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "log only what went wrong"},
+func tlsRows(s *Settings) []row {
+	return []row{
+		{is: text(&s.TLS, ""), lifts: []ftp.Reason{ftp.ReasonTLSRequired}, name: "tls", words: []string{"off", "optional", "required", "implicit"}, doc: "when to use TLS, `MODE`: off, optional, required (no login and no data without it) or implicit (clients start with TLS on every --listen)", otherwise: "optional with a certificate, else off", example: `"required"`},
+		{is: list(&s.TLSCert), path: true, name: "tls-cert", doc: "use the certificate in `FILE` (PEM), which is read again when it changes", long: "repeatable: the name that a client asks for selects one", otherwise: "none", example: `["/etc/miniftp/cert.pem"]`},
+		{is: list(&s.TLSKey), path: true, name: "tls-key", doc: "use the private key in `FILE` (PEM)", long: "one for each --tls-cert", otherwise: "that of --tls-cert", example: `["/etc/miniftp/key.pem"]`},
+		{is: toggle(&s.TLSSelfSigned), name: "tls-self-signed", doc: "make a certificate, keep it for the next time, and print its fingerprint for --pin"},
+		{is: text(&s.TLSSessionReuse, "prefer"), lifts: []ftp.Reason{ftp.ReasonNotResumed}, name: "tls-session-reuse", words: []string{"off", "prefer", "require"}, doc: "whether data connections must resume the TLS session of the control connection, `HOW`: off, prefer or require", long: "With require, clients that do not resume are refused, such as Python's ftplib without session=, and curl 7.88 with TLS 1.2, which uses session IDs instead of tickets"},
+		{is: text(&s.TLSClientCA, ""), lifts: []ftp.Reason{ftp.ReasonClientCertificate}, path: true, name: "tls-client-ca", doc: "require client certificates signed by an authority in `FILE`", otherwise: "none", example: `"/etc/miniftp/clients.pem"`},
+		{is: toggle(&s.TLSClientUser), name: "tls-client-user", doc: "with --tls-client-ca: log the user named by the certificate's common name in without a password"},
+		{is: text(&s.TLSFXPCA, ""), path: true, name: "tls-fxp-ca", doc: "when this server is the TLS client in a copy from server to server (--fxp), require a certificate of the other server for its IP address, signed by an authority in `FILE`", otherwise: "any certificate will do", example: `"/etc/miniftp/servers.pem"`},
+		{is: toggle(&s.TLSLegacy), name: "tls-legacy", doc: "also offer the RSA key exchange and CBC ciphers of TLS 1.2, for old devices", long: "Such connections have no forward secrecy: anyone who records one and later gets the key can read it"},
+		{is: toggle(&s.TLSCCC), lifts: []ftp.Reason{ftp.ReasonCCC}, name: "tls-ccc", doc: "let clients end TLS on the control connection (CCC), for firewalls that read it"},
 	}
 }
 
-// filePaths are the settings that name files: those of a configuration file are
-// looked for beside it.
-var filePaths = map[string]bool{
-	"users-file": true, "tls-cert": true, "tls-key": true, "tls-client-ca": true, "tls-fxp-ca": true, "log-file": true, "xferlog": true,
+func logRows(s *Settings) []row {
+	return []row{
+		{is: text(&s.LogLevel, "info"), name: "log-level", words: []string{"debug", "info", "warn", "error"}, doc: "log messages of level `L` and above: debug, info, warn or error"},
+		{is: text(&s.LogFormat, ""), restart: true, name: "log-format", words: []string{"console", "text", "json"}, doc: "write the log as `F`: console (lines for people), text (logfmt) or json (with -q nothing else is printed)", otherwise: "console on a terminal, else text", example: `"json"`},
+		{is: text(&s.LogFile, ""), path: true, name: "log-file", doc: "append the log to `FILE`", long: "SIGHUP reopens it", otherwise: "standard error", example: `"/var/log/miniftp/log"`},
+		{is: text(&s.Xferlog, ""), path: true, name: "xferlog", doc: "append a line for each transferred file to `FILE`, in the format of wu-ftpd's xferlog", long: "SIGHUP reopens it", otherwise: "none", example: `"/var/log/miniftp/xferlog"`},
+		{is: toggle(&s.Verbose), restart: true, short: []string{"v"}, name: "verbose", doc: "show commands and replies, passwords masked"},
+		{is: toggle(&s.Explain), restart: true, name: "explain", doc: "draw who listened, who dialed, and how the address was announced"},
+		{is: toggle(&s.Quiet), short: []string{"q"}, name: "quiet", doc: "log only what went wrong"},
+	}
 }
-
-// RestartOnly are the settings that a reload can't change.
-var RestartOnly = []string{"listen", "listen-tls", "log-format", "verbose", "explain"}

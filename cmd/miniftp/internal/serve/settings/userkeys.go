@@ -4,206 +4,200 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/ftp"
-	"miniftp/ftp/server"
 )
 
-// presets are the permissions that have a name.
-var presets = map[string]server.Perm{"ro": server.ReadOnly, "rw": server.ReadWrite, "drop": server.DropBox}
+// permissions holds all permissions of a user, as the file spells them.
+var permissions = []string{"read", "list", "store", "overwrite", "delete", "rename", "mkdir", "change"}
 
-// families are the permissions one by one, as the file calls them.
-var families = []struct {
-	Name string
-	perm server.Perm
-}{
-	{"read", server.PermRead},
-	{"list", server.PermList},
-	{"store", server.PermStore},
-	{"overwrite", server.PermOverwrite},
-	{"delete", server.PermDelete},
-	{"rename", server.PermRename},
-	{"mkdir", server.PermMakeDir},
-	{"change", server.PermChange},
+// presets holds the sets of permissions that have a name.
+var presets = map[string][]string{"ro": {"read", "list"}, "rw": permissions, "drop": {"store"}}
+
+// word returns the preset that the permissions are, "" if they are none.
+func (a *Account) word() string {
+	for word, perms := range presets {
+		if slices.Equal(perms, a.Perms) {
+			return word
+		}
+	}
+	return ""
 }
 
-// May is what a user may do, in one word or a list of families.
+// May returns what a user may do: ro, rw, drop, or a list of permissions.
 func (a *Account) May() string {
-	if a.Word != "" {
-		return a.Word
+	if word := a.word(); word != "" {
+		return word
 	}
-	var all []string
-	for _, f := range families {
-		if a.Perm.Has(f.perm) {
-			all = append(all, f.Name)
-		}
-	}
-	return strings.Join(all, ", ")
+	return strings.Join(a.Perms, ", ")
 }
 
-func (a *Account) setPerm(word string) {
-	a.Word, a.Perm = word, presets[word]
+// Writes reports whether a user may change anything.
+func (a *Account) Writes() bool {
+	return slices.ContainsFunc(a.Perms, func(perm string) bool { return !slices.Contains(presets["ro"], perm) })
 }
 
-// UserKeys are the keys of [users.NAME].
-var UserKeys = []struct {
-	Name, Usage, Otherwise string
-	set                    func(cf *Config, a *Account, raw any) error
-}{
-	{
-		"password", "a hash of `miniftp passwd`, or the password itself", "the users file's",
-		func(_ *Config, a *Account, raw any) error { return setText(&a.Password, raw) },
-	},
-	{"perm", "`\"ro\"`, `\"rw\"`, `\"drop\"` (upload only), or a list out of `read`, `list`, `store`, `overwrite`, `delete`, `rename`, `mkdir`, `change`", "`\"rw\"`; of anonymous `\"ro\"`", setPerms},
-	{
-		"root", "what the user sees: a directory or `mem://`", "the root of all", func(cf *Config, a *Account, raw any) error {
-			err := setText(&a.Root, raw)
-			a.Root, _ = cf.beside(a.Root).(string)
-			return err
-		},
-	},
-	{"home", "the directory after the login, below root", "`\"/\"`", func(_ *Config, a *Account, raw any) error { return setText(&a.Home, raw) }},
-	{"rate-down", "bytes per second of one session, to the client: `\"2M\"`", "no limit", func(_ *Config, a *Account, raw any) error { return setRate(&a.Down, raw) }},
-	{"rate-up", "bytes per second of one session, from the client", "no limit", func(_ *Config, a *Account, raw any) error { return setRate(&a.Up, raw) }},
-	{
-		"max-sessions", "sessions of this user at once", "no limit", func(_ *Config, a *Account, raw any) error {
-			n, ok := raw.(int64)
-			if !ok || n < 0 || n > 1<<30 {
-				return errors.New("it is a whole number; 0 is no limit")
-			}
-			a.Sessions = int(n)
-			return nil
-		},
-	},
-	{
-		"networks", "from which alone the user may log in", "everywhere", func(_ *Config, a *Account, raw any) error {
-			list, err := texts(raw)
-			if err == nil {
-				a.Networks, err = Networks(list)
-			}
-			return err
-		},
-	},
-	{
-		"fxp", "copies from server to server, as `--fxp` allows them", "`false`", func(_ *Config, a *Account, raw any) error {
-			on, ok := raw.(bool)
-			if !ok {
-				return errors.New("it is true or false")
-			}
-			a.Fxp = on
-			return nil
-		},
-	},
-	{
-		"accept-upload", "doubtful ends of an upload that make a whole file all the same, as `--accept-upload` says", "those of `--accept-upload`", func(_ *Config, a *Account, raw any) error {
-			list, err := texts(raw)
-			if err == nil {
-				a.Accept, err = Doubts(list)
-			}
-			return err
-		},
-	},
+// userKey is a key of [users.NAME].
+type userKey struct {
+	field     any // the pointer to what it sets
+	name      string
+	doc       string
+	otherwise string // what holds without it
+	root      bool   // a file name relative to the configuration, and by default that of all
+	lifts     ftp.Reason
+	set       func(raw any) error
+	shown     func() any // for config show; a nil value is left out
 }
 
-// doubtful are the words of --accept-upload.
-var doubtful = map[string]server.Doubt{"hang-up": server.DoubtHangUp, "no-close-notify": server.DoubtNoCloseNotify}
-
-// Doubts reads words of --accept-upload, taken apart at commas.
-func Doubts(list []string) (all server.Doubt, err error) {
-	for _, item := range list {
-		for word := range strings.SplitSeq(item, ",") {
-			d, ok := doubtful[strings.TrimSpace(word)]
-			if !ok {
-				return 0, fmt.Errorf("%q: it is hang-up or no-close-notify", word)
-			}
-			all |= d
-		}
+// userKeys returns the keys of [users.NAME], which set the fields of a.
+func userKeys(a *Account) []userKey {
+	return []userKey{
+		{field: &a.Password, name: "password", set: setText(&a.Password), shown: a.shownPassword, doc: "a hash of `miniftp passwd`, or the password itself", otherwise: "the users file's"},
+		{field: &a.Perms, name: "perm", lifts: ftp.ReasonPermission, set: a.setPerms, shown: func() any { return a.May() }, doc: "`\"ro\"`, `\"rw\"`, `\"drop\"` (upload only), or a list out of `" + strings.Join(permissions, "`, `") + "`", otherwise: "`\"rw\"`; of anonymous `\"ro\"`"},
+		{field: &a.Root, name: "root", root: true, set: setText(&a.Root), doc: "what the user sees: a directory or `mem://`", otherwise: "the root of all"},
+		{field: &a.Home, name: "home", lifts: ftp.ReasonHome, set: setText(&a.Home), shown: unlessZero(&a.Home), doc: "the directory after the login, below root", otherwise: "`\"/\"`"},
+		{field: &a.Down, name: "rate-down", set: setRate(&a.Down), shown: unlessZero(&a.Down), doc: "bytes per second of one session, to the client: `\"2M\"`", otherwise: "no limit"},
+		{field: &a.Up, name: "rate-up", set: setRate(&a.Up), shown: unlessZero(&a.Up), doc: "bytes per second of one session, from the client", otherwise: "no limit"},
+		{field: &a.Sessions, name: "max-sessions", lifts: ftp.ReasonSessionsPerUser, set: a.setSessions, shown: unlessZero(&a.Sessions), doc: "sessions of this user at once", otherwise: "no limit"},
+		{field: &a.Networks, name: "networks", set: a.setNetworks, shown: unlessEmpty(&a.Networks), doc: "from which alone the user may log in", otherwise: "everywhere"},
+		{field: &a.FXP, name: "fxp", set: toggle(&a.FXP).setFile, shown: unlessZero(&a.FXP), doc: "copies from server to server, as `--fxp` allows them", otherwise: "`false`"},
+		{field: &a.Accept, name: "accept-upload", set: a.setAccept, shown: unlessEmpty(&a.Accept), doc: "doubtful ends of an upload that make a whole file all the same, as `--accept-upload` says", otherwise: "those of `--accept-upload`"},
 	}
-	return all, nil
 }
 
-func setText(to *string, raw any) error {
-	s, ok := raw.(string)
-	if !ok || s == "" {
-		return errors.New(`it is a text, in quotes: "…"`)
+// shownPassword returns what config show prints for the password.
+func (a *Account) shownPassword() any {
+	switch {
+	case a.Anyone:
+		return "any"
+	case a.Password != "":
+		return "****"
 	}
-	*to = s
 	return nil
 }
 
-func setRate(to *int64, raw any) error {
-	if n, ok := raw.(int64); ok && n >= 0 {
+// unlessZero and unlessEmpty return what config show prints of a field, nil if it is not set.
+func unlessZero[T comparable](at *T) func() any {
+	return func() any {
+		if *at == *new(T) {
+			return nil
+		}
+		return *at
+	}
+}
+
+func unlessEmpty[T any](at *[]T) func() any {
+	return func() any {
+		if len(*at) == 0 {
+			return nil
+		}
+		all := make([]string, len(*at))
+		for i, v := range *at {
+			all[i] = fmt.Sprint(v)
+		}
+		return all
+	}
+}
+
+func setText(to *string) func(raw any) error {
+	return func(raw any) error {
+		s, ok := raw.(string)
+		if !ok || s == "" {
+			return errors.New(`it is a text, in quotes: "…"`)
+		}
+		*to = s
+		return nil
+	}
+}
+
+func setRate(to *int64) func(raw any) error {
+	return func(raw any) error {
+		if n, ok := raw.(int64); ok && n >= 0 {
+			*to = n
+			return nil
+		}
+		s, _ := raw.(string)
+		n, err := flags.ByteRate("the rate", s)
+		if s == "" || err != nil {
+			return errors.New(`it is bytes per second, such as 500000, "500k" or "2M"`)
+		}
 		*to = n
 		return nil
 	}
-	s, _ := raw.(string)
-	n, err := flags.ByteRate("the rate", s)
-	if s == "" || err != nil {
-		return errors.New(`it is bytes per second, such as 500000, "500k" or "2M"`)
+}
+
+func (a *Account) setSessions(raw any) error {
+	n, ok := raw.(int64)
+	if !ok || n < 0 || n > 1<<30 {
+		return errors.New("it is a whole number; 0 is no limit")
 	}
-	*to = n
+	a.Sessions = int(n)
 	return nil
 }
 
-func setPerms(_ *Config, a *Account, raw any) error {
-	if s, ok := raw.(string); ok && presets[s] != 0 {
-		a.setPerm(s)
+func (a *Account) setNetworks(raw any) error {
+	list, err := readTexts(raw)
+	if err == nil {
+		a.Networks, err = Networks(list)
+	}
+	return err
+}
+
+func (a *Account) setAccept(raw any) error {
+	list, err := readTexts(raw)
+	if err != nil {
+		return err
+	}
+	for _, word := range Words(list) {
+		if !slices.Contains(doubts, word) {
+			return fmt.Errorf("%q: %s", word, flags.OneOf(acceptUpload, word))
+		}
+	}
+	a.Accept = Words(list)
+	return nil
+}
+
+func (a *Account) setPerms(raw any) error {
+	if s, ok := raw.(string); ok && presets[s] != nil {
+		a.Perms = presets[s]
 		return nil
 	}
-	list, err := texts(raw)
-	known := make([]string, 0, len(families))
-	for _, f := range families {
-		known = append(known, f.Name)
-	}
-	bad := fmt.Errorf(`it is "ro", "rw", "drop", or a list out of %s`, strings.Join(known, ", "))
+	list, err := readTexts(raw)
+	bad := fmt.Errorf(`it is "ro", "rw", "drop", or a list out of %s`, strings.Join(permissions, ", "))
 	if err != nil {
 		return bad
 	}
 	if len(list) == 0 {
 		return fmt.Errorf("the list is empty; %w", bad)
 	}
-	a.Word, a.Perm = "", 0
 	for _, name := range list {
-		found := false
-		for _, f := range families {
-			if f.Name == name {
-				a.Perm |= f.perm
-				found = true
-			}
-		}
-		if !found {
+		if !slices.Contains(permissions, name) {
 			return fmt.Errorf("%s: %w", ftp.Printable(name), bad)
 		}
 	}
-	for word, perm := range presets {
-		if perm == a.Perm {
-			a.Word = word
-		}
-	}
+	a.Perms = slices.DeleteFunc(slices.Clone(permissions), func(perm string) bool { return !slices.Contains(list, perm) })
 	return nil
 }
 
-// Networks reads networks and single addresses, taken apart at commas.
+// Networks parses networks and single addresses, split at commas.
 func Networks(list []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
-	for _, item := range list {
-		for s := range strings.SplitSeq(item, ",") {
-			s = strings.TrimSpace(s)
-			if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
-				all = append(all, netip.PrefixFrom(ip, ip.BitLen()))
-				continue
-			}
-			n, err := netip.ParsePrefix(s)
-			if err != nil {
-				return nil, fmt.Errorf("%q is no network: one is written as 192.168.0.0/16, fd00::/8 or 192.0.2.7", s)
-			}
-			if n != n.Masked() {
-				return nil, fmt.Errorf("%q names more than a network: do you mean %v, or only %v?", s, n.Masked(), n.Addr())
-			}
-			all = append(all, n)
+	for _, s := range Words(list) {
+		if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+			all = append(all, netip.PrefixFrom(ip, ip.BitLen()))
+			continue
 		}
+		n, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no network: one is written as 192.168.0.0/16, fd00::/8 or 192.0.2.7", s)
+		}
+		if n != n.Masked() {
+			return nil, fmt.Errorf("%q names more than a network: do you mean %v, or only %v?", s, n.Masked(), n.Addr())
+		}
+		all = append(all, n)
 	}
 	return all, nil
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,30 +15,31 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/ftp"
-	"miniftp/ftp/server"
 )
 
 // Account is a user who may log in.
 type Account struct {
 	Name     string
-	Password string // a hash or clear text
-	Anyone   bool   // any password will do
-	Word     string // the permissions in a word; "": those of perm
-	Perm     server.Perm
+	Password string   // a hash or clear text
+	Anyone   bool     // any password will do
+	Perms    []string // out of permissions, in that order
 
-	Root, Home string // root "": the one of all
-	Down, Up   int64
-	Sessions   int
+	Root, Home string // Root "": that of all
+	Down, Up   int64  // bytes per second, 0 for no limit
+	Sessions   int    // at once, 0 for no limit
 	Networks   []netip.Prefix
-	Fxp        bool
-	Accept     server.Doubt
+	FXP        bool
+	Accept     []string // words of --accept-upload
 
-	from  string         // whoever gave the password, for people: --user, users:3, miniftp.toml:12
-	Lines map[string]int // of the configuration file, by key
+	from  string      // who gave the password, for people: --user, users:3, miniftp.toml:12
+	lines map[any]int // of the configuration file, by pointer to the field; the table's by a itself
 }
 
-// collectUsers puts together who may log in: [users.NAME] of the file, the users file,
-// --user, and anyone.
+// shown returns the name without control characters.
+func (a *Account) shown() string { return ftp.Printable(a.Name) }
+
+// collectUsers collects the users: [users.NAME] of the file, the users file, --user, and
+// anonymous.
 func (cf *Config) collectUsers(c *cli.Context) {
 	cf.fileUsers()
 	cf.usersFile()
@@ -47,76 +49,65 @@ func (cf *Config) collectUsers(c *cli.Context) {
 	cf.anyone(cf.namesUsers(c))
 	cf.copiers()
 	for _, a := range cf.Users {
-		if a.Perm == 0 {
-			a.setPerm("rw")
+		if a.Perms == nil && a.lines[&a.Perms] == 0 {
+			a.Perms = presets["rw"]
 		}
-		switch {
-		case a.Anyone:
-		case a.Password == "" && a.Lines["password"] > 0: // which is wrong, and has been told
-		case a.Password == "" && !cf.On("tls-client-user"):
-			cf.userProblem(a, "", errors.New("there is no password: miniftp passwd makes the hash of one"))
-		default:
-			cf.userProblem(a, "password", server.Static{"": {Password: a.Password}}.Check())
+		if a.Password == "" && !a.Anyone && !cf.TLSClientUser && a.lines[&a.Password] == 0 { // else it is wrong, which has been told
+			cf.BlameUser(a, a, errors.New("there is no password: miniftp passwd makes the hash of one"))
 		}
 	}
 }
 
-// copiers reads --fxp.
+// copiers reads --fxp, the users who may copy from server to server.
 func (cf *Config) copiers() {
-	for _, name := range cf.Names("fxp") {
+	for _, name := range cf.Names(&cf.FXP) {
 		a := cf.User(name)
 		if a == nil {
-			cf.Wrong("fxp", "%s: there is no such user", ftp.Printable(name))
+			cf.Wrong(&cf.FXP, "%s: there is no such user", ftp.Printable(name))
 			continue
 		}
-		a.Fxp = true
+		a.FXP = true
 	}
-	if a := cf.User("anonymous"); a != nil && a.Fxp {
+	if a := cf.User("anonymous"); a != nil && a.FXP {
 		cf.Warn("anonymous may copy from server to server (fxp): anyone can make this server call other hosts")
 	}
 }
 
-// userProblem notes what is wrong with a user's key; nil is nothing.
-func (cf *Config) userProblem(a *Account, key string, err error) {
-	if err == nil {
-		return
-	}
-	err = verb.Usagef("user %s: %s", ftp.Printable(a.Name), strings.TrimPrefix(err.Error(), `user "": `))
-	if line := a.Lines[key]; line > 0 {
-		cf.Problem(cf.File.At(line, err))
-		return
-	}
-	cf.Problem(verb.Usagef("%s: %v", a.from, err))
-}
-
-// UserFrom is where a user's key is from.
-func (cf *Config) UserFrom(a *Account, key string) string {
-	line := a.Lines[key]
+// UserFrom returns where the value of a field of a user comes from.
+func (cf *Config) UserFrom(a *Account, field any) string {
+	line := a.lines[field]
 	switch {
-	case line > 0 && key != "password":
-		return cf.File.place(line)
-	case key == "root":
-		return cf.Setting("root").From
+	case line > 0 && field != any(&a.Password):
+		return cf.file.place(line)
+	case field == any(&a.Root):
+		return cf.of(&cf.Root).from(cf)
 	}
 	return a.from
 }
 
-// User is the account of that name.
-func (cf *Config) User(name string) *Account {
-	for _, a := range cf.Users {
-		if a.Name == name {
-			return a
-		}
+// User returns the account of that name, nil if there is none.
+func (cf *Config) User(name string) *Account { return cf.byName[name] }
+
+// addUser returns the account of that name, a new one if there is none.
+func (cf *Config) addUser(name, from string) *Account {
+	a := cf.byName[name]
+	if a == nil {
+		a = &Account{Name: name, from: from, lines: map[any]int{}}
+		cf.Users = append(cf.Users, a)
+		cf.byName[name] = a
 	}
-	return nil
+	return a
 }
+
+// RootOf returns the root of a user.
+func (cf *Config) RootOf(a *Account) string { return cmp.Or(a.Root, cf.Root) }
 
 // fileUsers reads [users.NAME].
 func (cf *Config) fileUsers() {
-	if cf.File == nil {
+	if cf.file == nil {
 		return
 	}
-	for _, k := range cf.File.keys {
+	for _, k := range cf.file.keys {
 		if k.path[0] != "users" || len(k.path) == 1 && k.value == nil {
 			continue
 		}
@@ -132,18 +123,17 @@ func (cf *Config) fileUsers() {
 			cf.wrongKey(k, "nobody can log in by that name")
 			continue
 		}
-		a := cf.User(k.path[1])
-		if a == nil {
-			a = &Account{Name: k.path[1], from: cf.File.place(k.line), Lines: map[string]int{"": k.line}}
-			cf.Users = append(cf.Users, a)
+		a := cf.addUser(k.path[1], cf.file.place(k.line))
+		if a.lines[a] == 0 {
+			a.lines[a] = k.line
 		}
 		if len(k.path) > 2 {
 			cf.userKey(a, k)
 		}
 	}
 	for _, a := range cf.Users {
-		if a.Password != "" && !strings.HasPrefix(a.Password, "$2") && cf.File.shared {
-			a.from = cf.File.place(a.Lines["password"])
+		if a.Password != "" && !strings.HasPrefix(a.Password, "$2") && cf.file.shared {
+			a.from = cf.file.place(a.lines[&a.Password])
 			cf.Warn("%s holds a password in clear text, and every user of this machine may read it: chmod 640, or miniftp passwd", a.from)
 			break
 		}
@@ -152,18 +142,20 @@ func (cf *Config) fileUsers() {
 
 // userKey reads one key of a user.
 func (cf *Config) userKey(a *Account, k fileKey) {
-	known := make([]string, 0, len(UserKeys))
-	for _, u := range UserKeys {
-		known = append(known, u.Name)
-		if len(k.path) != 3 || k.path[2] != u.Name {
+	var known []string
+	for _, u := range userKeys(a) {
+		known = append(known, u.name)
+		if len(k.path) != 3 || k.path[2] != u.name {
 			continue
 		}
 		if k.value == nil {
 			break
 		}
-		a.Lines[u.Name] = k.line
-		if err := u.set(cf, a, k.value); err != nil {
+		a.lines[u.field] = k.line
+		if err := u.set(k.value); err != nil {
 			cf.wrongKey(k, "%v", err)
+		} else if u.root {
+			a.Root = cf.beside(a.Root)
 		}
 		return
 	}
@@ -174,22 +166,22 @@ func (cf *Config) userKey(a *Account, k fileKey) {
 	cf.wrongKey(k, "a user has no such setting, but %s", strings.Join(known, ", "))
 }
 
-// usersFile reads the lines of --users-file. A user who stands in the configuration,
-// too, has only the password here.
+// usersFile reads --users-file. For a user of the configuration file it may have only the
+// password.
 func (cf *Config) usersFile() {
-	name := cf.Str("users-file")
+	name := cf.UsersFile
 	if name == "" {
-		if cf.Given("users-file") {
-			cf.Wrong("users-file", "is empty: name a file, or leave it out")
+		if cf.Given(&cf.UsersFile) {
+			cf.Wrong(&cf.UsersFile, "is empty: name a file, or leave it out")
 		}
 		return
 	}
 	lines, shared, err := users.Read(name)
 	if err == nil && !slices.ContainsFunc(lines, func(l users.Line) bool { return l.Name != "" }) {
-		err = verb.Usagef("%s: no user is in it: miniftp passwd --file adds one; without a users file, take %s out", ftp.Printable(name), cf.Word("users-file"))
+		err = verb.Usagef("%s: no user is in it: miniftp passwd --file adds one; without a users file, take %s out", ftp.Printable(name), cf.Word(&cf.UsersFile))
 	}
 	if err != nil {
-		cf.Blame("users-file", err)
+		cf.Blame(&cf.UsersFile, err)
 		return
 	}
 	inClear := false
@@ -203,14 +195,11 @@ func (cf *Config) usersFile() {
 			continue
 		}
 		inClear = inClear || !strings.HasPrefix(line.Password, "$2")
-		a := cf.User(line.Name)
+		a := cf.addUser(line.Name, from)
 		switch {
-		case a == nil:
-			a = &Account{Name: line.Name}
-			cf.Users = append(cf.Users, a)
 		case a.Password != "":
 			cf.Problem(verb.Usagef("%s: user %s has a password in %s, too: one of the two has to go", from, ftp.Printable(line.Name), a.from))
-		case a.Perm != 0 && line.Perm != "":
+		case a.Perms != nil && line.Perm != "":
 			cf.Problem(verb.Usagef("%s: user %s has his perm in %s: take it out here", from, ftp.Printable(line.Name), a.from))
 		}
 		a.take(line, from)
@@ -220,19 +209,15 @@ func (cf *Config) usersFile() {
 	}
 }
 
-func (cf *Config) Warn(format string, args ...any) {
-	cf.Warnings = append(cf.Warnings, fmt.Sprintf(format, args...))
-}
-
-// flagUsers reads --user. Of a user who is known already it changes the password and,
-// if one is named, the permission.
+// flagUsers reads --user. It overrides the password of an existing user and, if one is given, the
+// permission.
 func (cf *Config) flagUsers(c *cli.Context) {
-	from := "--user"
-	if given := c.StringSlice("user"); len(given) == 1 && given[0] == os.Getenv(flags.EnvName("user")) {
-		from = flags.EnvName("user")
+	from := "--" + userFlag
+	if given := c.StringSlice(userFlag); len(given) == 1 && given[0] == os.Getenv(flags.EnvName(userFlag)) {
+		from = flags.EnvName(userFlag)
 	}
 	seen := map[string]bool{}
-	for _, u := range c.StringSlice("user") {
+	for _, u := range c.StringSlice(userFlag) {
 		line := users.Parse(u)
 		if line.Bad != "" || line.Name == "" {
 			cf.Problem(verb.Usagef("%s %s", from, strings.Replace(line.Bad, "a line is", "takes", 1)))
@@ -243,89 +228,77 @@ func (cf *Config) flagUsers(c *cli.Context) {
 			continue
 		}
 		seen[line.Name] = true
-		a := cf.User(line.Name)
-		if a == nil {
-			a = &Account{Name: line.Name}
-			cf.Users = append(cf.Users, a)
-		}
-		a.take(line, from)
+		cf.addUser(line.Name, from).take(line, from)
 	}
 }
 
-// take gives a user what a line says.
+// take sets the password and the permission in line.
 func (a *Account) take(line users.Line, from string) {
 	a.Password, a.from = line.Password, from
-	delete(a.Lines, "password")
+	delete(a.lines, &a.Password)
 	if line.Perm != "" {
-		a.setPerm(line.Perm)
-		delete(a.Lines, "perm")
+		a.Perms = presets[line.Perm]
+		delete(a.lines, &a.Perms)
 	}
 }
 
-// namesUsers reports whether the configuration names a source of users, whatever is in
-// it. What a file holds when it is read never lets anyone in.
+// namesUsers reports whether any source of users is configured. It does not depend on what the
+// source holds, so that an empty users file never lets anyone in.
 func (cf *Config) namesUsers(c *cli.Context) bool {
-	if cf.File != nil && slices.ContainsFunc(cf.File.keys, func(k fileKey) bool { return k.path[0] == "users" }) {
+	if cf.file != nil && slices.ContainsFunc(cf.file.keys, func(k fileKey) bool { return k.path[0] == "users" }) {
 		return true
 	}
-	return cf.Given("users-file") || c != nil && c.IsSet("user")
+	return cf.Given(&cf.UsersFile) || c != nil && c.IsSet(userFlag)
 }
 
-// anyone decides about the anonymous user. It is on by default only if no source of users
-// is named, or if a table [users.anonymous] describes it.
+// anyone decides whether anonymous may log in. By default that is so only if no source of users is
+// configured, or if there is a table [users.anonymous].
 func (cf *Config) anyone(sources bool) {
-	a, word := cf.User("anonymous"), cf.Str("anonymous")
+	a, word, by := cf.User("anonymous"), cf.Anonymous, cf.By(&cf.Anonymous)
 	named := a != nil && a.Password != ""
 	if word == "" && !named && (a != nil || !sources) {
 		word = "ro"
-		if a != nil && a.Perm != 0 {
-			word = a.Word
+		if a != nil && a.Perms != nil {
+			word = a.word()
 		}
 	}
-	undecided := cf.Values["anonymous"].By == ByDefault
 	switch {
-	case cf.Given("anonymous") && cf.Str("anonymous") == "":
-		cf.Wrong("anonymous", "is empty: it is off, ro or rw")
+	case by != ByDefault && cf.Anonymous == "":
+		cf.Wrong(&cf.Anonymous, "is empty: it is off, ro or rw")
 		return
 	case word == "" && named:
-		cf.settle("anonymous", "off")
+		cf.Anonymous = "off"
 		return
 	case word == "off" || word == "" && a == nil:
-		if !named {
-			cf.Users = slices.DeleteFunc(cf.Users, func(a *Account) bool { return a.Name == "anonymous" })
+		if a != nil && !named {
+			cf.Users = slices.DeleteFunc(cf.Users, func(u *Account) bool { return u == a })
+			delete(cf.byName, a.Name)
 		}
 		if len(cf.Users) == 0 && len(cf.Problems) == 0 {
-			cf.Wrong("anonymous", "off without a user: nobody could log in (--user names one)")
+			cf.Wrong(&cf.Anonymous, "off without a user: nobody could log in (--user names one)")
 		}
-		cf.settle("anonymous", "off")
+		cf.Anonymous = "off"
 		return
-	case cf.Str("anonymous") != "" && word != "ro" && word != "rw":
-		cf.Wrong("anonymous", "%q: %s", word, flags.OneOf("anonymous", word))
-		return
+	case cf.Anonymous != "" && word != "ro" && word != "rw":
+		return // check tells
 	case named:
-		cf.Wrong("anonymous", "%s and a password of the user anonymous (%s) exclude each other", word, a.from)
+		cf.Wrong(&cf.Anonymous, "%s and a password of the user anonymous (%s) exclude each other", word, a.from)
 		return
 	}
-	if a == nil {
-		a = &Account{Name: "anonymous", from: cf.Setting("anonymous").From}
-		cf.Users = append(cf.Users, a)
-	}
+	a = cf.addUser("anonymous", cf.of(&cf.Anonymous).from(cf))
 	a.Anyone = true
-	switch v := cf.Values["anonymous"]; {
-	case a.Perm == 0, v.By > ByFile:
-		a.setPerm(word)
-	case v.By == ByFile:
-		cf.Wrong("anonymous", "and the perm of [users.anonymous] exclude each other: one of the two has to go")
+	switch {
+	case a.Perms == nil, by > ByFile:
+		a.Perms = presets[word]
+	case by == ByFile:
+		cf.Wrong(&cf.Anonymous, "and the perm of [users.anonymous] exclude each other: one of the two has to go")
 	}
-	if undecided {
-		cf.settle("anonymous", a.May())
+	if by == ByDefault {
+		cf.Anonymous = a.May()
 	}
 	for _, named := range cf.Users { // as the server does, whatever the case
 		if strings.EqualFold(named.Name, "ftp") {
-			cf.userProblem(named, "", errors.New(`clients take that name for anonymous, who may log in, too: call the user otherwise, or set anonymous to "off"`))
+			cf.BlameUser(named, named, errors.New(`clients take that name for anonymous, who may log in, too: call the user otherwise, or set anonymous to "off"`))
 		}
 	}
 }
-
-// Writes reports whether a user may upload.
-func (a *Account) Writes() bool { return a.Perm&^server.ReadOnly != 0 }

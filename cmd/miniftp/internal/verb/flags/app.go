@@ -9,9 +9,11 @@
 //   - it prints help for any flag that is called h, and in its own form: help.go (TestHelpIsOurs)
 //   - it takes a flag behind an argument for an argument: usage.go refuses it (TestFlagsComeFirst)
 //   - it takes plain seconds for no duration: numbers.go (TestParseDuration)
+//   - it does not count arguments: usage.go does, by ArgsUsage (TestArgumentCount)
 //   - it parts values at commas (TestCommasStay)
 //   - a flag has a variable only if it is named: each gets one (TestVariablesOfFlags)
 //   - an App keeps what one run has set: Run and the shell make one for each line (TestNothingStays)
+//   - flags have no default but their own: Inherit gives those of a line the values of the shell (TestInherit)
 //
 // It stands on verb. It knows verbs by name only to choose the flags of the short help.
 package flags
@@ -29,7 +31,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// Run is the program but for the process: it returns the exit code.
+// Run runs one command line with these verbs, and returns the exit code.
 func Run(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdio) int {
 	return RunWith(ctx, verbs, args, io, retryWait)
 }
@@ -51,7 +53,7 @@ func RunWith(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdi
 	return e.Report(err)
 }
 
-// NewApp is the command line with the verbs of e.
+// NewApp returns the command line with the verbs of e.
 func NewApp(e *verb.Env) *cli.App {
 	app := &cli.App{
 		Name:                      "miniftp",
@@ -106,8 +108,8 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 		prepare(e, sub, path+" "+sub.Name)
 	}
 	for _, f := range c.Flags {
-		if d, ok := f.(cli.DocGenerationFlag); ok && d.GetEnvVars() == nil {
-			setEnv(f)
+		if env, _ := attributes(f); env != nil && *env == nil {
+			*env = []string{EnvName(f.Names()[0])}
 		}
 	}
 	c.OnUsageError = usageErrors(e, path, c.Flags)
@@ -115,6 +117,9 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		if err := checkOrder(e, ctx); err != nil {
+			return err
+		}
+		if err := checkCount(ctx); err != nil {
 			return err
 		}
 		e.Quiet = ctx.Bool("quiet")
@@ -130,22 +135,46 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 // not do so in another.
 var NoVariable = []string{}
 
-// setEnv names the environment variable of a flag: MINIFTP_ and its name.
-func setEnv(f cli.Flag) {
-	name := []string{EnvName(f.Names()[0])}
+// attributes returns where a flag has its environment variables and its section of the help; cli
+// has no interface for that.
+func attributes(f cli.Flag) (env *[]string, category *string) {
 	switch f := f.(type) {
 	case *cli.BoolFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	case *cli.StringFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	case *cli.StringSliceFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	case *cli.IntFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	case *DurationFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
 	case *cli.GenericFlag:
-		f.EnvVars = name
+		return &f.EnvVars, &f.Category
+	}
+	return nil, nil
+}
+
+// Inherit makes the value that a flag has in c its default, in place of its environment variable.
+// Whether it was set counts only for a number, whose default may depend on that.
+func Inherit(f cli.Flag, c *cli.Context) {
+	name := f.Names()[0]
+	if env, _ := attributes(f); env != nil {
+		*env = nil
+	}
+	switch f := f.(type) {
+	case *cli.BoolFlag:
+		f.Value = c.Bool(name)
+	case *cli.StringFlag:
+		f.Value = c.String(name)
+	case *cli.IntFlag:
+		f.Value, f.HasBeenSet = c.Int(name), c.IsSet(name)
+	case *DurationFlag:
+		f.Value = c.Duration(name)
+	case *cli.GenericFlag:
+		if word := c.String(name); word != "" {
+			_ = f.Value.Set(word)
+		}
 	}
 }
 

@@ -150,6 +150,27 @@ func TestFlagsComeFirst(t *testing.T) {
 	}
 }
 
+// TestArgumentCount: how many arguments a verb takes is read from its usage.
+func TestArgumentCount(t *testing.T) {
+	for usage, want := range map[string]string{
+		"": "y", "URL": "ny", "[ROOT]": "yy", "SRC DST": "nny", "URL...": "nyyy", "MODE URL...": "nnyy", "URL... [LOCAL|-]": "nyyy",
+		"LOCAL...|- URL": "nnyy", "bash|zsh|fish": "ny", "[VERB]": "yyy",
+	} {
+		for n := range 5 {
+			counted := func(*verb.Env) *cli.Command {
+				return &cli.Command{Name: "counted", ArgsUsage: usage, Action: func(*cli.Context) error { return nil }}
+			}
+			var errs bytes.Buffer
+			args := append([]string{"miniftp", "counted"}, slices.Repeat([]string{"x"}, n)...)
+			code := Run(t.Context(), []verb.Verb{counted}, args, verb.Stdio{Out: &bytes.Buffer{}, Err: &errs})
+			fits := n < len(want) && want[n] == 'y' || n >= len(want) && strings.Contains(usage, "...")
+			if fits != (code == verb.ExitOK) || !fits && !strings.Contains(errs.String(), "miniftp counted takes ") {
+				t.Errorf("%q with %d arguments: exit %d: %s", usage, n, code, errs.String())
+			}
+		}
+	}
+}
+
 // TestCommasStay: a comma is part of a value, and does not part two.
 func TestCommasStay(t *testing.T) {
 	if code, out, errs := runToy(t, "toy --include a,b --include c x"); code != verb.ExitOK || !strings.Contains(out, "[a,b c]") {
@@ -168,6 +189,31 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
+// TestInherit: the values of one command line are the defaults of another one, and beat the
+// environment there.
+func TestInherit(t *testing.T) {
+	t.Setenv("MINIFTP_PARALLEL", "7")
+	t.Setenv("MINIFTP_USER", "mallory")
+	var out bytes.Buffer
+	inner := func(outer *cli.Context) error {
+		app := NewApp(&verb.Env{Stdio: verb.Stdio{Out: &out}, Ctx: t.Context(), Verbs: []verb.Verb{toy}})
+		for _, f := range app.Command("toy").Flags {
+			Inherit(f, outer)
+		}
+		return app.RunContext(t.Context(), []string{"miniftp", "toy", "--user", "bob", "x"})
+	}
+	outer := func(e *verb.Env) *cli.Command {
+		c := toy(e)
+		c.Action = inner
+		return c
+	}
+	var errs bytes.Buffer
+	code := Run(t.Context(), []verb.Verb{outer}, strings.Fields("miniftp toy -l -j 3 --user alice --timeout 5 a"), verb.Stdio{Out: &bytes.Buffer{}, Err: &errs})
+	if want := "true false false 3 bob [] 5s [x]\n"; code != verb.ExitOK || out.String() != want {
+		t.Errorf("exit %d: %q%s, want %q", code, out.String(), errs.String(), want)
+	}
+}
+
 // TestVariablesOfFlags: each flag has a variable, but none that deletes.
 func TestVariablesOfFlags(t *testing.T) {
 	for name, value := range map[string]string{"LONG": "1", "PARALLEL": "3", "USER": "eve", "INCLUDE": "a,b", "TIMEOUT": "0.5", "FORCE": "1"} {
@@ -177,6 +223,7 @@ func TestVariablesOfFlags(t *testing.T) {
 		t.Errorf("%s%s", out, errs)
 	}
 }
+
 func TestParseDuration(t *testing.T) {
 	for s, want := range map[string]time.Duration{
 		"5": 5 * time.Second, "0": 0, "0.5": 500 * time.Millisecond, "-1": -time.Second, "1m30s": 90 * time.Second, " 7 ": 7 * time.Second,

@@ -13,21 +13,30 @@ import (
 )
 
 const (
-	HelpWidth  = 80
-	HelpColumn = 26 // where the words about a flag begin
+	// HelpWidth is the number of columns of the help.
+	HelpWidth = 80
+	// HelpColumn is where the words about a flag begin.
+	HelpColumn = 26
 )
 
-const ExamplesBelow = "\n\nExamples:\n"
+// examplesBelow parts the two halves of a description.
+const examplesBelow = "\n\nExamples:\n"
 
-// Examples is the description of a verb; its examples end the help.
+// Examples returns the description of a verb, whose examples end the help.
 func Examples(about string, lines ...string) string {
-	return about + ExamplesBelow + "  " + strings.Join(lines, "\n  ")
+	return about + examplesBelow + "  " + strings.Join(lines, "\n  ")
+}
+
+// SplitDescription undoes Examples: it returns the two halves of a description.
+func SplitDescription(text string) (about, examples string) {
+	about, examples, _ = strings.Cut(text, examplesBelow)
+	return about, examples
 }
 
 // verbHelp is what --help of a verb prints: the flags that matter most or, for --help=all,
 // the whole. path is its name behind "miniftp".
 func verbHelp(c *cli.Command, path string, whole bool) string {
-	about, lines, _ := strings.Cut(c.Description, ExamplesBelow)
+	about, lines := SplitDescription(c.Description)
 	var b strings.Builder
 	usage := strings.TrimRight(fmt.Sprintf("miniftp %s [flags] %s", path, c.ArgsUsage), " ")
 	fmt.Fprintf(&b, "miniftp %s - %s\n\nUsage:\n  %s\n\n%s\n\n", path, c.Usage, usage, paragraphs(about))
@@ -64,7 +73,7 @@ func verbHelp(c *cli.Command, path string, whole bool) string {
 
 // appHelp is what miniftp --help prints.
 func appHelp(app *cli.App) string {
-	about, lines, _ := strings.Cut(app.Description, ExamplesBelow)
+	about, lines := SplitDescription(app.Description)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s - %s\n\nUsage:\n  miniftp VERB [flags] [arguments]\n\nVerbs:\n", app.Name, app.Usage)
 	for _, c := range app.Commands {
@@ -131,7 +140,7 @@ func showHelp(e *verb.Env, app *cli.App, path []string, whole bool) error {
 	return err
 }
 
-// NoSuchVerb is the error for a word that is not one of verbs.
+// NoSuchVerb returns the error for a word that is not one of verbs.
 func NoSuchVerb(word string, verbs []*cli.Command) error {
 	return verb.Usagef("%q is not a verb of miniftp%s: miniftp --help lists them", verb.MaskPassword(word), verb.DidYouMean(verb.Nearest(word, VerbNames(verbs))))
 }
@@ -149,8 +158,8 @@ func paragraphs(text string) string {
 	return strings.Join(all, "\n")
 }
 
-// Help is what the help says about one flag: its names, what it does, its
-// default and its environment variable.
+// Help returns what the help says about one flag: its names, what it does, its default and its
+// environment variable.
 func Help(flag cli.Flag) string {
 	f, ok := flag.(cli.DocGenerationFlag)
 	if !ok {
@@ -187,7 +196,7 @@ func Help(flag cli.Flag) string {
 	return b.String()
 }
 
-// ValueHelp is what the help writes after the names of a flag for its value.
+// ValueHelp returns what the help writes after the names of a flag for its value.
 func ValueHelp(f cli.DocGenerationFlag, what string) string {
 	switch {
 	case WantsValue(f):
@@ -227,7 +236,7 @@ var mattersMost = map[string][]string{
 	"bench":  {"only", "time", "count", "size", "yes", "user", "tls", "active", "json"},
 }
 
-// Sections are the flags of a verb by their categories; the first one holds those without.
+// Sections returns the flags of a verb by section; the first one holds those without.
 func Sections(c *cli.Command) []Section {
 	all := []Section{{Title: "Flags"}}
 	for _, f := range c.Flags {
@@ -244,22 +253,11 @@ func Sections(c *cli.Command) []Section {
 	return all
 }
 
-// Categorize says in which section of the help flags stand.
+// Categorize puts flags into a section of the help, and returns them.
 func Categorize(title string, flags ...cli.Flag) []cli.Flag {
 	for _, f := range flags {
-		switch f := f.(type) {
-		case *cli.BoolFlag:
-			f.Category = title
-		case *cli.StringFlag:
-			f.Category = title
-		case *cli.StringSliceFlag:
-			f.Category = title
-		case *cli.IntFlag:
-			f.Category = title
-		case *DurationFlag:
-			f.Category = title
-		case *cli.GenericFlag:
-			f.Category = title
+		if _, category := attributes(f); category != nil {
+			*category = title
 		}
 	}
 	return flags

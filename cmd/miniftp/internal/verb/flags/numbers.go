@@ -121,7 +121,7 @@ func ByteRate(flag, s string) (int64, error) {
 	return n, nil
 }
 
-// FromEnv reports whether a flag's value is that of its environment variable.
+// FromEnv reports whether the value of a flag comes from its environment variable.
 func FromEnv(c *cli.Context, name string) bool {
 	v, ok := os.LookupEnv(EnvName(name))
 	b, err := strconv.ParseBool(v)
@@ -134,10 +134,10 @@ func FromEnv(c *cli.Context, name string) bool {
 	return ok && v == c.String(name)
 }
 
-// Asked reports whether a flag stands on the command line.
+// Asked reports whether a flag is given on the command line.
 func Asked(c *cli.Context, name string) bool { return c.IsSet(name) && !FromEnv(c, name) }
 
-// IsOn reports whether a flag with a dataWord is given, with verbs or without.
+// IsOn reports whether a flag that may have a word, such as --active, is given.
 func IsOn(c *cli.Context, name string) bool { w := c.String(name); return w != "" && w != "false" }
 
 // PortRange reads LO-HI, or a single port.
@@ -157,7 +157,7 @@ func PortRange(flag, s string) (r [2]uint16, err error) {
 	return [2]uint16{uint16(a), uint16(b)}, nil
 }
 
-// DurationText is a time without parts that are nothing: 5m, not 5m0s.
+// DurationText returns a duration without its zero parts: 5m, not 5m0s.
 func DurationText(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -116,6 +116,7 @@ func WantsValue(f cli.DocGenerationFlag) bool {
 	return f != nil && f.TakesValue()
 }
 
+// FindVerb returns the verb of that name; nil if there is none.
 func FindVerb(verbs []*cli.Command, name string) *cli.Command {
 	for _, v := range verbs {
 		if v.HasName(name) {

@@ -75,6 +75,7 @@ func nearestFlag(name string, flags []cli.Flag) string {
 	return ""
 }
 
+// Dashed returns the name of a flag as it is typed: -j or --parallel.
 func Dashed(flag string) string {
 	if len(flag) == 1 {
 		return "-" + flag
@@ -103,7 +104,7 @@ func wanted(flags []cli.Flag, name string) string {
 	return "a value"
 }
 
-// MissingValue is the error for a flag, with its dashes, that needs a value and has none.
+// MissingValue returns the error for a flag, with its dashes, that needs a value and has none.
 func MissingValue(flag string, flags []cli.Flag) error {
 	name := strings.TrimLeft(flag, "-")
 	what := wanted(flags, name)
@@ -115,6 +116,7 @@ func MissingValue(flag string, flags []cli.Flag) error {
 	return verb.Usagef("flag needs an argument: %s %s", flag, what)
 }
 
+// Find returns the flag that has that name; nil if there is none.
 func Find(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
 		for _, n := range f.Names() {
@@ -173,4 +175,28 @@ func takesValue(flags []cli.Flag, arg string) bool {
 	name := strings.TrimLeft(arg, "-")
 	f, ok := Find(flags, name).(cli.DocGenerationFlag)
 	return ok && WantsValue(f)
+}
+
+// checkCount refuses a wrong number of arguments: a verb takes one for each word of its
+// ArgsUsage, none or one for a word in brackets, and any number for one with dots. A VERB may be
+// two words, such as "config show".
+func checkCount(c *cli.Context) error {
+	takes, name := c.Command.ArgsUsage, c.Command.HelpName
+	least, most := 0, 0
+	for _, word := range strings.Fields(takes) {
+		if most++; word[0] != '[' {
+			least++
+		}
+		if word == "[VERB]" {
+			most++
+		}
+	}
+	n := c.NArg()
+	switch {
+	case n >= least && (n <= most || strings.Contains(takes, "...")), len(c.Command.Subcommands) > 0:
+		return nil
+	case takes == "":
+		return verb.Usagef("%s takes no argument", name)
+	}
+	return verb.Usagef("%s takes %s; %s --help shows examples", name, takes, name)
 }

@@ -9,32 +9,27 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// Words are the values of the flags that take one of a few words.
+// Words are the values of the flags that take one of a few words. Those of serve are added by
+// its table of settings.
 var Words = map[string][]string{
-	"accept-upload":     {"hang-up", "no-close-notify"},
-	"active":            {"extended", "classic"},
-	"algo":              {"SHA-256", "SHA-512", "SHA-1", "MD5", "CRC32"},
-	"anonymous":         {"off", "ro", "rw"},
-	"links":             {"skip", "follow", "copy"},
-	"log-format":        {"console", "text", "json"},
-	"log-level":         {"debug", "info", "warn", "error"},
-	"mode":              {"auto", "stream", "block", "deflate"},
-	"passive":           {"extended", "classic"},
-	"perm":              {"ro", "rw", "drop"},
-	"sort":              {"name", "size", "time"},
-	"sync":              {"off", "file", "full"},
-	"tls":               {"off", "optional", "required", "implicit"},
-	"tls-session-reuse": {"off", "prefer", "require"},
+	"active":  {"extended", "classic"},
+	"algo":    {"SHA-256", "SHA-512", "SHA-1", "MD5", "CRC32"},
+	"links":   {"skip", "follow", "copy"},
+	"mode":    {"auto", "stream", "block", "deflate"},
+	"passive": {"extended", "classic"},
+	"perm":    {"ro", "rw", "drop"},
+	"sort":    {"name", "size", "time"},
 }
 
-// OneOf is the end of the error for a word that a flag does not take: the words that it
-// takes, and the one that may be meant.
+// OneOf returns the end of the error for a word that a flag does not take: the words that it takes,
+// and the one that may be meant.
 func OneOf(flag, word string) string {
 	words := Words[flag]
 	last := len(words) - 1
 	return "it is " + strings.Join(words[:last], ", ") + " or " + words[last] + verb.DidYouMean(verb.Nearest(word, words))
 }
 
+// VerbNames returns the names of verbs.
 func VerbNames(verbs []*cli.Command) (all []string) {
 	for _, v := range verbs {
 		all = append(all, v.Name)
@@ -42,7 +37,7 @@ func VerbNames(verbs []*cli.Command) (all []string) {
 	return all
 }
 
-// Names are the names of flags.
+// Names returns the long names of flags.
 func Names[T interface{ Names() []string }](flags []T) []string {
 	var all []string
 	for _, f := range flags {

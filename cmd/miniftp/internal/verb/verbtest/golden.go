@@ -42,6 +42,7 @@ func StockProgram(t *testing.T, name string) string {
 	return ""
 }
 
+// Updating reports whether the golden files are to be written anew (-update).
 func Updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // Golden compares got with a file of testdata.
@@ -100,6 +101,7 @@ func AllNames(t *testing.T, fsys afero.Fs) (all []string) {
 	return all
 }
 
+// Between returns text with table in place of what stands between the markers named mark.
 func Between(t *testing.T, text, mark, table string) string {
 	t.Helper()
 	begin, end := "<!-- "+mark+": begin -->\n", "<!-- "+mark+": end -->"

@@ -79,6 +79,7 @@ func (h *Hostile) Commands() []string {
 	return append([]string(nil), h.got...)
 }
 
+// Say sends a line to the client.
 func (c *Victim) Say(format string, args ...any) { _, _ = fmt.Fprintf(c, format+"\r\n", args...) }
 
 func (c *Victim) serve() {
@@ -156,6 +157,7 @@ func (c *Victim) well(verb, arg string) {
 // transfer sends what f writes.
 func (c *Victim) transfer(f func(io.Writer)) { c.TransferAs("150 here it comes", f) }
 
+// TransferAs makes a transfer in which f writes the data; begin is the reply before it.
 func (c *Victim) TransferAs(begin string, f func(io.Writer)) {
 	if c.Data == nil {
 		c.Say("425 where?")

@@ -31,6 +31,7 @@ type Process struct {
 	Read []string    // those that await has read
 }
 
+// StartServer starts the program as a server of root, and waits until it listens.
 func StartServer(t *testing.T, root string, flags ...string) *Process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
@@ -95,6 +96,7 @@ func (p *Process) Kill() {
 	p.Ends()
 }
 
+// Dial connects a client to the server.
 func (p *Process) Dial() *client.Client {
 	p.t.Helper()
 	c, err := client.Dial(p.t.Context(), p.Addr, nil)
@@ -152,6 +154,7 @@ func (p *Process) logIn(user, password string) (*client.Client, error) {
 	return c, err
 }
 
+// MustLogIn fails the test unless that login works.
 func (p *Process) MustLogIn(user, password string) *client.Client {
 	p.t.Helper()
 	c, err := p.logIn(user, password)
@@ -161,6 +164,7 @@ func (p *Process) MustLogIn(user, password string) *client.Client {
 	return c
 }
 
+// Refuses fails the test unless that login is refused.
 func (p *Process) Refuses(user, password string) {
 	p.t.Helper()
 	var reply *ftp.Error

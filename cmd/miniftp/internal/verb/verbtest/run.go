@@ -57,6 +57,7 @@ func WithFile(t *testing.T, data []byte, options ...ftptest.Option) *ftptest.Ser
 	return ftptest.NewServer(t, files, options...)
 }
 
+// ReadFile returns the content of a file of a test server.
 func ReadFile(t *testing.T, fsys afero.Fs, name string) []byte {
 	t.Helper()
 	b, err := afero.ReadFile(fsys, name)
@@ -92,6 +93,7 @@ func Forest(t *testing.T, fsys afero.Fs, root string, n int) map[string]string {
 	return all
 }
 
+// HoldsAll fails the test unless the files below root are those of want.
 func HoldsAll(t *testing.T, fsys afero.Fs, root string, want map[string]string) {
 	t.Helper()
 	for name, text := range want {

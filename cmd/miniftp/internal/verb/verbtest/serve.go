@@ -19,6 +19,7 @@ type InProcess struct {
 	Log  *Buffer
 }
 
+// Buffer is a bytes.Buffer for several goroutines.
 type Buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/spf13/afero"
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/connect"
@@ -20,6 +21,39 @@ type choice struct {
 	noClobber bool
 	newer     bool
 	links     string // of a tree
+}
+
+// batch is what one run of get or put works with.
+type batch struct {
+	e         *verb.Env
+	fs        afero.Fs
+	resume    bool
+	ascii     bool
+	recursive bool
+	choice
+	intoDir bool // the target is a directory
+	taken   connect.Targets
+	crew    *connect.Crew
+	meter   *meter.Meter
+	results *meter.Results
+	left    *verb.Omissions
+}
+
+// newBatch reads the flags of get and put.
+func newBatch(e *verb.Env, c *cli.Context) (batch, error) {
+	b := batch{
+		e: e, fs: afero.NewOsFs(), resume: c.Bool("resume"), ascii: c.Bool("ascii"), recursive: c.Bool("recursive"),
+		taken: connect.Targets{},
+	}
+	var err error
+	b.choice, err = choiceOf(c)
+	return b, err
+}
+
+// report begins to tell what becomes of files: for --json, each failure is a line from now on.
+func (b *batch) report(c *cli.Context, leftOut func(name string) meter.Result) {
+	b.results, b.left = meter.NewResults(b.e, c), b.e.NewOmissions(c)
+	b.left.Emit = func(name, why string) { b.results.Omit(leftOut(name), why) }
 }
 
 // The words of --links.
@@ -82,9 +116,8 @@ func (f *fetcher) keeps(k *connect.Link, file connect.Found, local string) (why 
 			there, err = cl.ModTime(k.Ctx, file.Path)
 			return err
 		})
-		var no *ftp.Error
 		switch {
-		case errors.As(err, &no) && !errors.Is(err, fs.ErrNotExist):
+		case errors.As(err, new(*ftp.Error)) && !errors.Is(err, fs.ErrNotExist):
 			return "", errNoTime
 		case err != nil:
 			return "", err
@@ -99,17 +132,17 @@ func (f *fetcher) keeps(k *connect.Link, file connect.Found, local string) (why 
 // olderThan reports whether a is before b. Servers tell times to the second, or less.
 func olderThan(a, b time.Time) bool { return a.Truncate(time.Second).Before(b.Truncate(time.Second)) }
 
-// kept tells of a file that was left as it is: of one that was named with a line of its own,
-// of those of a tree as a number in the end.
-func (f *fetcher) kept(t meter.Result, size int64, err error) error {
+// kept tells of a file that was left as it is, and where: of one that was named with a line of
+// its own, of those of a tree as a number in the end.
+func (b *batch) kept(t meter.Result, where string, size int64, err error) error {
 	if err != nil {
-		return f.results.Add(t, err)
+		return b.results.Add(t, err)
 	}
-	f.meter.Keep(size)
-	if !f.meter.Several {
-		f.e.Note("%s: left as it is: %s", ftp.Printable(t.Local), t.LeftOut)
+	b.meter.Keep(size)
+	if !b.meter.Several {
+		b.e.Note("%s: left as it is: %s", ftp.Printable(where), t.LeftOut)
 	}
-	return f.results.Add(t, nil)
+	return b.results.Add(t, nil)
 }
 
 // keeps returns why the file on the server is left as it is; "" if the local one is to be
@@ -135,16 +168,4 @@ func (s *sender) keeps(local fs.FileInfo, to string) (why string, err error) {
 		return "", nil
 	}
 	return keptNewer, nil
-}
-
-// kept is fetcher.kept for put.
-func (s *sender) kept(t meter.Result, size int64, err error) error {
-	if err != nil {
-		return s.results.Add(t, err)
-	}
-	s.meter.Keep(size)
-	if !s.meter.Several {
-		s.e.Note("%s: left as it is: %s", t.URL, t.LeftOut)
-	}
-	return s.results.Add(t, nil)
 }

@@ -1,17 +1,17 @@
-package serve
+package settings
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/urfave/cli/v2"
-
-	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
@@ -49,31 +49,51 @@ func TestConfigReference(t *testing.T) {
 
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
-func settingsTable() string {
-	var b strings.Builder
-	for _, g := range settings.ServeGroups() {
-		title := g.About
-		if g.Table != "" {
-			title += ": `[" + g.Table + "]`"
+// literal is the default of a setting as TOML, "" if it has none.
+func literal(r *row) string {
+	r.is.reset()
+	switch v := r.is.shown().(type) {
+	case string:
+		if v != "" {
+			return strconv.Quote(v)
 		}
-		fmt.Fprintf(&b, "\n### %s\n\n| key | flag, variable | default | what it does |\n|---|---|---|---|\n", title)
-		if g.Table == "" {
-			b.WriteString("| `root` | the argument `ROOT` | `.` | what is served: a directory, or `mem://`, a memory of its own |\n")
+	case int:
+		if v != 0 {
+			return strconv.Itoa(v)
 		}
-		for _, f := range g.Flags {
-			d, _ := f.(cli.DocGenerationFlag)
-			name := f.Names()[0]
-			otherwise := strings.Trim(d.GetDefaultText(), `"`)
-			if d, ok := f.(*flags.DurationFlag); ok {
-				otherwise = flags.DurationText(d.Value)
-			}
-			_, key, ok := strings.Cut(g.Key(name), ".")
-			if !ok {
-				key = g.Key(name)
-			}
-			fmt.Fprintf(&b, "| `%s` | `--%s`, `%s` | %s | %s |\n", key, name, flags.EnvName(name), cell(otherwise), cell(d.GetUsage()))
+	case bool:
+		return strconv.FormatBool(v)
+	}
+	return ""
+}
+
+// byGroup calls each for the settings of a group, before them.
+func byGroup(each func(g group, rows []*row)) {
+	all := table(&Settings{})
+	for i, r := range all {
+		if i == 0 || r.group != all[i-1].group {
+			each(r.group, slices.DeleteFunc(slices.Clone(all), func(other *row) bool { return other.group != r.group }))
 		}
 	}
+}
+
+func settingsTable() string {
+	var b strings.Builder
+	byGroup(func(g group, rows []*row) {
+		title := g.about
+		if g.table != "" {
+			title += ": `[" + g.table + "]`"
+		}
+		fmt.Fprintf(&b, "\n### %s\n\n| key | flag, variable | default | what it does |\n|---|---|---|---|\n", title)
+		for _, r := range rows {
+			said := fmt.Sprintf("`--%s`, `%s`", r.name, flags.EnvName(r.name))
+			if r.argument {
+				said = "the argument `ROOT`"
+			}
+			otherwise := cmp.Or(r.otherwise, strings.Trim(literal(r), `"`))
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", strings.TrimPrefix(r.key(), g.table+"."), said, cell(otherwise), cell(r.usage()))
+		}
+	})
 	b.WriteString("\n")
 	return b.String()
 }
@@ -81,20 +101,10 @@ func settingsTable() string {
 func usersTable() string {
 	var b strings.Builder
 	b.WriteString("| key | default | what it is |\n|---|---|---|\n")
-	for _, u := range settings.UserKeys {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", u.Name, u.Otherwise, cell(u.Usage))
+	for _, k := range userKeys(&Account{}) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.name, k.otherwise, cell(k.doc))
 	}
 	return b.String()
-}
-
-// samples stand in the example for what has no default.
-var samples = map[string]string{
-	"listen-tls": `[":990"]`, "anonymous": `"off"`, "users-file": `"users"`, "greeting": `"ftp.example.org: no uploads, please"`,
-	"host": `["ftp.example.org"]`, "passive-ports": `"40000-40100"`, "fxp": `["alice"]`, "accept-upload": `["hang-up"]`, "public-ip": `"203.0.113.7"`,
-	"max-sessions": "200", "max-sessions-per-ip": "10", "allow": `["192.168.0.0/16", "fd00::/8"]`, "deny": `["192.168.66.0/24"]`,
-	"rate": `"20M"`, "command-rate": "20", "max-hashes": "2", "hash-rate": `"100M"`,
-	"tls": `"required"`, "tls-cert": `["/etc/miniftp/cert.pem"]`, "tls-key": `["/etc/miniftp/key.pem"]`, "tls-client-ca": `"/etc/miniftp/clients.pem"`, "tls-fxp-ca": `"/etc/miniftp/servers.pem"`,
-	"log-format": `"json"`, "log-file": `"/var/log/miniftp/log"`, "xferlog": `"/var/log/miniftp/xferlog"`,
 }
 
 const exampleHead = `# miniftp.toml: what "miniftp serve --config miniftp.toml" reads.
@@ -142,68 +152,42 @@ const exampleUsers = `
 func example() string {
 	var b strings.Builder
 	b.WriteString(exampleHead)
-	for _, g := range settings.ServeGroups() {
-		fmt.Fprintf(&b, "\n## %s\n", g.About)
-		if g.Table == "" {
-			b.WriteString("\n# what is served: a directory, mem://, or another server's tree (ftp://, ftpes://,\n# ftps://); where serve is started\n#root = \"/srv/ftp\"\n")
-		} else {
-			fmt.Fprintf(&b, "\n[%s]\n", g.Table)
+	byGroup(func(g group, rows []*row) {
+		fmt.Fprintf(&b, "\n## %s\n", g.about)
+		if g.table != "" {
+			fmt.Fprintf(&b, "\n[%s]\n", g.table)
 		}
-		for _, f := range g.Flags {
-			d, _ := f.(cli.DocGenerationFlag)
-			name := f.Names()[0]
-			key := strings.TrimPrefix(g.Key(name), g.Table+".")
-			usage := strings.ReplaceAll(d.GetUsage(), "`", "")
-			value, off := literal(f), ""
-			if value == "" {
-				value, off = samples[name], "#"
-				if name == "listen" {
-					value, off = `["127.0.0.1:2121"]`, ""
-				}
-				usage += "; default: " + d.GetDefaultText()
+		for _, r := range rows {
+			usage, value, off := strings.ReplaceAll(r.usage(), "`", ""), literal(r), ""
+			if r.otherwise != "" {
+				usage += "; default: " + r.otherwise
+				value, off = r.example, "#"
+			}
+			if r.name == "listen" {
+				off = ""
 			}
 			b.WriteString("\n")
 			for _, line := range term.Wrap(usage, 84) {
 				b.WriteString("# " + line + "\n")
 			}
-			fmt.Fprintf(&b, "%s%s = %s\n", off, key, value)
+			fmt.Fprintf(&b, "%s%s = %s\n", off, strings.TrimPrefix(r.key(), g.table+"."), value)
 		}
-	}
+	})
 	b.WriteString(exampleUsers)
 	return b.String()
-}
-
-// literal is a flag's default as TOML, "" if it has none.
-func literal(f cli.Flag) string {
-	switch f := f.(type) {
-	case *cli.BoolFlag:
-		return fmt.Sprint(f.Value)
-	case *cli.IntFlag:
-		if f.Value != 0 {
-			return fmt.Sprint(f.Value)
-		}
-	case *flags.DurationFlag:
-		return fmt.Sprintf("%q", flags.DurationText(f.Value))
-	case *cli.StringFlag:
-		if f.Value != "" {
-			return fmt.Sprintf("%q", f.Value)
-		}
-	}
-	return ""
 }
 
 // TestConfigExample: docs/miniftp.toml is what serve does by default; with all that is
 // commented out it loads, too, and has every setting there is.
 func TestConfigExample(t *testing.T) {
 	sameAs(t, exampleFile, example())
-	got, want := settings.New(nil, exampleFile), settings.New(nil, "")
+	got, want := FromFile(exampleFile), FromFile("")
 	for _, err := range got.Problems {
 		t.Error(err)
 	}
-	for name, w := range want.Values {
-		g := got.Values[name]
-		if !reflect.DeepEqual(g.Is, w.Is) {
-			t.Errorf("%s: %v, and by default %v", name, g.Is, w.Is)
+	for i, w := range want.all {
+		if g := got.all[i]; !reflect.DeepEqual(g.is.shown(), w.is.shown()) {
+			t.Errorf("%s: %v, and by default %v", w.key(), g.is.shown(), w.is.shown())
 		}
 	}
 	if len(got.Users) != 1 || got.Users[0].May() != want.Users[0].May() {
@@ -217,18 +201,22 @@ func TestConfigExample(t *testing.T) {
 	all := regexp.MustCompile(`(?m)^#([a-z[])`).ReplaceAllString(string(text), "$1")
 	all = strings.Replace(all, "anonymous = \"off\"\n", "", 1) // [users.anonymous] takes its place
 	verbtest.WriteFile(t, filepath.Join(dir, "users"), "bob:pw:ro\n")
-	cf := settings.New(nil, verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), all))
-	options(cf)
+	cf := FromFile(verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), all))
 	for _, err := range cf.Problems {
 		t.Error(err)
 	}
-	for name, v := range cf.Values {
-		if v.By != settings.ByFile && name != "anonymous" {
-			t.Errorf("%s is not in the example", name)
+	for _, s := range cf.all {
+		if s.by != ByFile && s.name != "anonymous" {
+			t.Errorf("%s is not in the example", s.key())
 		}
 	}
 	alice := cf.User("alice")
-	if len(cf.Users) != 3 || len(alice.Lines) != len(settings.UserKeys)+1 {
+	for _, k := range userKeys(alice) {
+		if !slices.ContainsFunc(cf.Show(), func(s Shown) bool { return s.Key == "users.alice."+k.name }) {
+			t.Errorf("config show leaves out %s of alice", k.name)
+		}
+	}
+	if len(cf.Users) != 3 || len(alice.lines) != len(userKeys(alice))+1 {
 		t.Errorf("%d users; alice has %v", len(cf.Users), alice)
 	}
 }

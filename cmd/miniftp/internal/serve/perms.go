@@ -1,0 +1,36 @@
+package serve
+
+import (
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/ftp/server"
+)
+
+// perms maps the words of package settings to permissions of the server.
+var perms = map[string]server.Perm{
+	"read":      server.PermRead,
+	"list":      server.PermList,
+	"store":     server.PermStore,
+	"overwrite": server.PermOverwrite,
+	"delete":    server.PermDelete,
+	"rename":    server.PermRename,
+	"mkdir":     server.PermMakeDir,
+	"change":    server.PermChange,
+}
+
+// permsOf returns what a user may do.
+func permsOf(a *settings.Account) (all server.Perm) {
+	for _, word := range a.Perms {
+		all |= perms[word]
+	}
+	return all
+}
+
+// doubts holds the values of --accept-upload.
+var doubts = map[string]server.Doubt{"hang-up": server.DoubtHangUp, "no-close-notify": server.DoubtNoCloseNotify}
+
+func doubtsOf(words []string) (all server.Doubt) {
+	for _, word := range words {
+		all |= doubts[word]
+	}
+	return all
+}

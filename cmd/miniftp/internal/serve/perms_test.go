@@ -1,0 +1,30 @@
+package serve
+
+import (
+	"testing"
+
+	"miniftp/ftp/server"
+)
+
+// TestPermissions: each word of the configuration is a permission of the server, and each
+// permission of the server has a word.
+func TestPermissions(t *testing.T) {
+	rw := parsed(t, "--user", "a:b:rw").User("a")
+	var all server.Perm
+	for _, word := range rw.Perms {
+		if perms[word] == 0 {
+			t.Errorf("%s is no permission of the server", word)
+		}
+		all |= perms[word]
+	}
+	if all != server.ReadWrite || len(perms) != len(rw.Perms) {
+		t.Errorf("all words are %v", all)
+	}
+	for word, want := range map[string]server.Perm{"ro": server.ReadOnly, "rw": server.ReadWrite, "drop": server.DropBox} {
+		cf := parsed(t, "--user", "a:b:"+word)
+		a := cf.User("a")
+		if got := permsOf(a); got != want || a.May() != word || a.Writes() != (want&^server.ReadOnly != 0) {
+			t.Errorf("%s: %v, %s, %v", word, got, a.May(), a.Writes())
+		}
+	}
+}

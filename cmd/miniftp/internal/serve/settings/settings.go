@@ -1,0 +1,72 @@
+package settings
+
+import "time"
+
+// Settings is what serve can be told, apart from its users. The fields are in the order of the
+// configuration file; table says what each does, and how it is written.
+type Settings struct {
+	Root           string
+	Listen         []string
+	ListenTLS      []string
+	Anonymous      string
+	UsersFile      string
+	Greeting       string
+	Host           []string
+	PassivePorts   string
+	PublicIP       string
+	PublicIPAlways bool
+	FXP            []string // names of users
+	DataAnyHost    bool
+	DataLowPorts   bool
+	ModeZ          bool
+	UploadInPlace  bool
+	AcceptUpload   []string
+	Sync           string
+	Grace          time.Duration
+
+	// [limits]; 0 is no limit where that can be.
+
+	MaxSessions      int
+	MaxSessionsPerIP int
+	MaxWaiting       int
+	Allow            []string
+	Deny             []string
+	Rate             string // bytes per second, such as 500k
+	MaxHashes        int
+	HashTimeout      time.Duration
+	HashRate         string
+	CommandRate      int
+	IdleTimeout      time.Duration
+	LoginTimeout     time.Duration
+	DataTimeout      time.Duration
+	StallTimeout     time.Duration
+	MaxLoginFailures int
+	BanTime          time.Duration
+	FailureDelay     time.Duration
+
+	// [tls]
+
+	TLS             string // the mode; never "" after New
+	TLSCert         []string
+	TLSKey          []string
+	TLSSelfSigned   bool
+	TLSSessionReuse string
+	TLSClientCA     string
+	TLSClientUser   bool
+	TLSFXPCA        string
+	TLSLegacy       bool
+	TLSCCC          bool
+
+	// [log]
+
+	LogLevel  string
+	LogFormat string
+	LogFile   string
+	Xferlog   string
+	Verbose   bool
+	Explain   bool
+	Quiet     bool
+}
+
+// defaultListen is where serve listens if nothing says where.
+const defaultListen = "127.0.0.1:2121"

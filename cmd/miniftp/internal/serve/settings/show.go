@@ -1,0 +1,54 @@
+package settings
+
+import (
+	"miniftp/cmd/miniftp/internal/users"
+	"miniftp/cmd/miniftp/internal/verb"
+)
+
+// Shown is one line of config show.
+type Shown struct {
+	Key   string `json:"key"`
+	Value any    `json:"value"`
+	From  string `json:"from"`
+
+	Otherwise string `json:"-"` // what it means that there is no value
+}
+
+// Show returns all settings and users in the order of the file, with passwords masked.
+func (cf *Config) Show() (all []Shown) {
+	for _, s := range cf.all {
+		one := Shown{Key: s.key(), Value: s.is.shown(), From: s.from(cf)}
+		switch {
+		case s.argument:
+			one.Value = verb.MaskPassword(cf.Root)
+		case s.by == ByDefault && s.is.field() != any(&cf.Listen): // which --listen-tls replaces
+			one.Otherwise = s.otherwise
+		}
+		all = append(all, one)
+	}
+	for _, a := range cf.Users {
+		for _, k := range userKeys(a) {
+			var v any
+			if k.root {
+				v = verb.MaskPassword(cf.RootOf(a))
+			} else {
+				v = k.shown()
+			}
+			if v != nil {
+				all = append(all, Shown{Key: "users." + users.QuotedKey(a.Name) + "." + k.name, Value: v, From: cf.UserFrom(a, k.field)})
+			}
+		}
+	}
+	return all
+}
+
+// from returns where a value comes from, for people.
+func (s *setting) from(cf *Config) string {
+	switch s.by {
+	case ByFile:
+		return cf.file.place(s.line)
+	case ByDefault:
+		return "default"
+	}
+	return cf.Word(s.is.field())
+}

@@ -1,0 +1,170 @@
+package settings
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"miniftp/cmd/miniftp/internal/verb/verbtest"
+	"miniftp/ftp"
+)
+
+// TestTable: each field of Settings has one row, and each row what it needs.
+func TestTable(t *testing.T) {
+	var s Settings
+	rows := map[any]*row{}
+	names, keys := map[string]bool{}, map[string]bool{}
+	for _, r := range table(&s) {
+		if rows[r.is.field()] != nil || names[r.name] || keys[r.key()] {
+			t.Errorf("%s is there twice", r.name)
+		}
+		rows[r.is.field()], names[r.name], keys[r.key()] = r, true, true
+		r.is.reset()
+		if r.doc == "" || strings.HasSuffix(r.usage(), ".") {
+			t.Errorf("%s: %q", r.name, r.usage())
+		}
+		if (r.otherwise != "") != (r.example != "") {
+			t.Errorf("%s: without a value it is %q, and the example is %q", r.name, r.otherwise, r.example)
+		}
+		if (r.path || r.words != nil) && reflect.TypeOf(r.is.field()) != reflect.TypeFor[*string]() && reflect.TypeOf(r.is.field()) != reflect.TypeFor[*[]string]() {
+			t.Errorf("%s is a %T", r.name, r.is.field())
+		}
+		if r.group.table != "" && !strings.HasPrefix(r.key(), r.group.table+".") {
+			t.Errorf("%s: the key is %s", r.name, r.key())
+		}
+	}
+	v := reflect.ValueOf(&s).Elem()
+	for i := range v.NumField() {
+		if rows[v.Field(i).Addr().Interface()] == nil {
+			t.Errorf("%s has no row", v.Type().Field(i).Name)
+		}
+	}
+	if len(rows) != v.NumField() {
+		t.Errorf("%d rows for %d fields", len(rows), v.NumField())
+	}
+}
+
+// TestEveryReasonIsDecided: for each reason to refuse there is one setting that decides, or the
+// key of a user.
+func TestEveryReasonIsDecided(t *testing.T) {
+	for r := ftp.ReasonOther; r <= ftp.ReasonNotResumed; r++ {
+		var all []string
+		for _, row := range table(&Settings{}) {
+			if slices.Contains(row.lifts, r) {
+				all = append(all, row.name)
+			}
+		}
+		for _, k := range userKeys(&Account{}) {
+			if k.lifts == r && r != ftp.ReasonOther {
+				all = append(all, "users."+k.name)
+			}
+		}
+		if name := Deciding(r); (r == ftp.ReasonOther) != (name == "") || strings.Join(all, " ") != name {
+			t.Errorf("%v: %q of %q", r, name, all)
+		}
+	}
+}
+
+// TestStrangePointer: what is no field of the Config is no setting of it.
+func TestStrangePointer(t *testing.T) {
+	cf := FromFile("")
+	for _, field := range []any{cf.TLS, &FromFile("").TLS, nil} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%T is a setting", field)
+				}
+			}()
+			cf.Given(field)
+		}()
+	}
+}
+
+// TestKeepUntilRestart: what a reload can't change stays, and is named each time.
+func TestKeepUntilRestart(t *testing.T) {
+	old := FromFile("")
+	for range 2 {
+		cf := FromFile("")
+		cf.Verbose, cf.Listen, cf.Quiet = true, []string{":1"}, true
+		if got := cf.KeepUntilRestart(old); !slices.Equal(got, []string{"listen", "log.verbose"}) {
+			t.Errorf("kept: %v", got)
+		}
+		if cf.Verbose || !slices.Equal(cf.Listen, old.Listen) || !cf.Quiet {
+			t.Errorf("%v, %v, %v", cf.Verbose, cf.Listen, cf.Quiet)
+		}
+		old = cf
+	}
+}
+
+// TestAllMistakesAtOnce: one mistake does not hide another one.
+func TestAllMistakesAtOnce(t *testing.T) {
+	cf := FromFile(verbtest.WriteFile(t, filepath.Join(t.TempDir(), "m.toml"), `
+sync = "no"
+users-file = "none"
+accept-upload = "hang-up, nothing"
+[users.a]
+password = "p"
+perm = "wright"
+accept-upload = ["hang"]
+[limits]
+max-sessions = -1
+max-hashes = -1
+failure-delay = "-1s"
+idle-timeout = 0
+hash-timeout = 0
+`))
+	var lines []string
+	for _, err := range cf.Sorted() {
+		_, what, _ := strings.Cut(err.Error(), "m.toml:")
+		lines = append(lines, what)
+	}
+	want := []string{
+		`2: sync "no": it is off, file or full`,
+		"3: ",
+		`4: accept-upload "nothing": it is hang-up or no-close-notify`,
+		"7: users.a.perm: ",
+		`8: users.a.accept-upload: "hang": it is hang-up or no-close-notify`,
+		"10: limits.max-sessions -1: it can't be negative; 0 is no limit",
+		"11: limits.max-hashes -1: it can't be negative; 0 is half of the processors",
+		"12: limits.failure-delay -1s: it can't be negative; 0 is at once",
+		"13: limits.idle-timeout 0s: it must be longer than nothing",
+	}
+	if !slices.EqualFunc(lines, want, strings.HasPrefix) {
+		t.Errorf("got\n%s", strings.Join(lines, "\n"))
+	}
+	if a := cf.User("a"); a.Perms != nil {
+		t.Errorf("a mistyped perm grants %v", a.Perms)
+	}
+}
+
+// TestManyUsers: users are found by an index, so that many take time in proportion to their
+// number. Package toml is left out, as it compares the names of all tables.
+func TestManyUsers(t *testing.T) {
+	took := func(users int) (best time.Duration) {
+		f := &configFile{name: "m.toml"}
+		for i := range users {
+			head := []string{"users", fmt.Sprintf("user-%d", i)}
+			f.keys = append(f.keys, fileKey{path: head, line: i}, fileKey{path: append(head, "perm"), value: "ro", line: i})
+		}
+		for i := range 3 {
+			cf := FromFile("")
+			cf.file = f
+			start := time.Now()
+			cf.fileUsers()
+			if d := time.Since(start); i == 0 || d < best {
+				best = d
+			}
+			if len(cf.Users) != users+1 || len(cf.Problems) > 0 { // and anonymous
+				t.Fatalf("%d users, %v", len(cf.Users), cf.Problems)
+			}
+		}
+		return best
+	}
+	if few, many := took(2000), took(40_000); many > 100*few {
+		t.Errorf("20 times the users take %v, not %v", many, 20*few)
+	}
+}

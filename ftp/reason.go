@@ -1,0 +1,72 @@
+package ftp
+
+// Reason is the rule by which a server refuses a caller, a login, a command or a data
+// connection. It says which setting of the server would have to change.
+type Reason int
+
+const (
+	// ReasonOther is no rule that a setting changes: a wrong password, for instance.
+	ReasonOther Reason = iota
+
+	ReasonDenied             // the client's address is in a denied network
+	ReasonNotAllowed         // the client's address is in no allowed network
+	ReasonBanned             // the client's address is banned after failed logins
+	ReasonSessions           // too many sessions
+	ReasonSessionsPerAddress // too many sessions from one address
+	ReasonWaiting            // too many sessions that are not logged in
+
+	ReasonLoginFailures     // too many failed logins, as that user or from that address
+	ReasonSessionsPerUser   // too many sessions of one user
+	ReasonHome              // the user's home directory is missing
+	ReasonClientCertificate // TLS without a certificate that the server accepts
+	ReasonLoginTimeout      // no login in time
+
+	ReasonIdleTimeout // no command for too long
+	ReasonCommandRate // commands come too fast
+	ReasonPermission  // the account lacks the permission
+	ReasonFXP         // the account may not copy from server to server
+	ReasonTLSRequired // the command, or PROT C, needs TLS
+	ReasonCCC         // CCC, which would end TLS on the control connection
+	ReasonHashTimeout // a hash took too long
+
+	// The following are for Observers that judge DataFailed and StrangerRefused; no Refused
+	// holds them.
+
+	ReasonForeignHost // a data connection with another host than the client
+	ReasonLowPort     // a data connection to a port below 1024
+	ReasonNotResumed  // a data connection that does not resume the TLS session
+)
+
+// reasons are the names of the reasons.
+var reasons = [...]string{
+	ReasonOther:              "other",
+	ReasonDenied:             "address denied",
+	ReasonNotAllowed:         "address not allowed",
+	ReasonBanned:             "address banned",
+	ReasonSessions:           "too many sessions",
+	ReasonSessionsPerAddress: "too many sessions from the address",
+	ReasonWaiting:            "too many sessions not logged in",
+	ReasonLoginFailures:      "too many failed logins",
+	ReasonSessionsPerUser:    "too many sessions of the user",
+	ReasonHome:               "home directory missing",
+	ReasonClientCertificate:  "client certificate not accepted",
+	ReasonLoginTimeout:       "login timeout",
+	ReasonIdleTimeout:        "idle timeout",
+	ReasonCommandRate:        "commands too fast",
+	ReasonPermission:         "no permission",
+	ReasonFXP:                "no copies from server to server",
+	ReasonTLSRequired:        "TLS required",
+	ReasonCCC:                "TLS stays on the control connection",
+	ReasonHashTimeout:        "hash timeout",
+	ReasonForeignHost:        "data connection with another host",
+	ReasonLowPort:            "data connection to a low port",
+	ReasonNotResumed:         "TLS session not resumed",
+}
+
+// String returns the reason in a few words.
+func (r Reason) String() string {
+	if r < 0 || int(r) >= len(reasons) {
+		return reasons[ReasonOther]
+	}
+	return reasons[r]
+}
