@@ -4,32 +4,30 @@ package ftp
 // connection. It says which setting of the server would have to change.
 type Reason int
 
+// The reasons of Refused. ReasonOther is no rule that a setting changes: a wrong password, for
+// instance.
 const (
-	// ReasonOther is no rule that a setting changes: a wrong password, for instance.
-	ReasonOther Reason = iota
+	ReasonOther              Reason = iota
+	ReasonDenied                    // the client's address is in a denied network
+	ReasonNotAllowed                // the client's address is in no allowed network
+	ReasonBanned                    // the client's address is banned after failed logins
+	ReasonSessions                  // too many sessions
+	ReasonSessionsPerAddress        // too many sessions from one address
+	ReasonWaiting                   // too many sessions that are not logged in
+	ReasonLoginFailures             // too many failed logins, as that user or from that address
+	ReasonSessionsPerUser           // too many sessions of one user
+	ReasonHome                      // the user's home directory is missing
+	ReasonClientCertificate         // TLS without a certificate that the server accepts
+	ReasonLoginTimeout              // no login in time
+	ReasonIdleTimeout               // no command for too long
+	ReasonCommandRate               // commands come too fast
+	ReasonPermission                // the account lacks the permission
+	ReasonFXP                       // the account may not copy from server to server
+	ReasonTLSRequired               // the command, or PROT C, needs TLS
+	ReasonCCC                       // CCC, which would end TLS on the control connection
+	ReasonHashTimeout               // a hash took too long
 
-	ReasonDenied             // the client's address is in a denied network
-	ReasonNotAllowed         // the client's address is in no allowed network
-	ReasonBanned             // the client's address is banned after failed logins
-	ReasonSessions           // too many sessions
-	ReasonSessionsPerAddress // too many sessions from one address
-	ReasonWaiting            // too many sessions that are not logged in
-
-	ReasonLoginFailures     // too many failed logins, as that user or from that address
-	ReasonSessionsPerUser   // too many sessions of one user
-	ReasonHome              // the user's home directory is missing
-	ReasonClientCertificate // TLS without a certificate that the server accepts
-	ReasonLoginTimeout      // no login in time
-
-	ReasonIdleTimeout // no command for too long
-	ReasonCommandRate // commands come too fast
-	ReasonPermission  // the account lacks the permission
-	ReasonFXP         // the account may not copy from server to server
-	ReasonTLSRequired // the command, or PROT C, needs TLS
-	ReasonCCC         // CCC, which would end TLS on the control connection
-	ReasonHashTimeout // a hash took too long
-
-	// The following are for Observers that judge DataFailed and StrangerRefused; no Refused
+	// The following are for Observers that classify DataFailed and StrangerRefused; no Refused
 	// holds them.
 
 	ReasonForeignHost // a data connection with another host than the client
@@ -37,7 +35,7 @@ const (
 	ReasonNotResumed  // a data connection that does not resume the TLS session
 )
 
-// reasons are the names of the reasons.
+// reasons holds the texts of the reasons.
 var reasons = [...]string{
 	ReasonOther:              "other",
 	ReasonDenied:             "address denied",

@@ -17,6 +17,7 @@ import (
 	"miniftp/ftp/server"
 )
 
+// Config returns the verb config, which checks and shows settings of serve.
 func Config(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "config", Usage: "check a configuration of serve, or show what holds", ArgsUsage: "check|show",

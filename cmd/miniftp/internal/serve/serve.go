@@ -25,6 +25,7 @@ import (
 	"miniftp/ftp/server"
 )
 
+// Command returns the verb serve.
 func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "serve", Usage: "serve a directory", ArgsUsage: "[ROOT]",

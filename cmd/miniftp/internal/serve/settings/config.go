@@ -39,11 +39,12 @@ type Config struct {
 // Origin is where the value of a setting comes from. A later one overrides an earlier one.
 type Origin int
 
+// The origins.
 const (
-	ByDefault Origin = iota
-	ByFile
-	ByEnv
-	ByFlag
+	ByDefault Origin = iota // nobody set it
+	ByFile                  // a key of the configuration file
+	ByEnv                   // an environment variable
+	ByFlag                  // a flag or an argument
 )
 
 // setting is a row of the table, and where its value comes from.
