@@ -152,6 +152,7 @@ func usable(t *testing.T, all ...*client.Client) {
 // that makes one of them the TLS client; and through this program.
 func TestCopy(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	body := string(noise(3 << 20))
 	at := time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
 	check := func(t *testing.T, a, b *party, ca, cb *client.Client, name string, f func() (client.CopyResult, error)) {
@@ -318,6 +319,7 @@ func TestCopyWithALyingServer(t *testing.T) {
 // Cancelling a copy is prompt, leaves nothing behind, and both connections at rest.
 func TestCopyCancelled(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	for _, start := range []func(*testing.T, string, bool, ...func(*server.Options)) *party{ours, oursTLS} {
 		slow := func(o *server.Options) { o.Rate = 1 << 20 }
 		a, b := start(t, "127.0.0.1", true, slow), start(t, "127.0.0.2", true)

@@ -19,6 +19,7 @@ import (
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 )
 
 // long ago, to the second, as whole files of tests are.
@@ -240,6 +241,7 @@ func TestMirrorPeers(t *testing.T) {
 // without EPSV, SIZE, MDTM: all comes over, and a second run transfers nothing.
 func TestMirrorOldServers(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	for name, without := range map[string][]string{
 		"all there": nil, "no FEAT": {"FEAT", "MLSD", "MLST", "EPSV"}, "LIST, no times": {"FEAT", "MLSD", "MLST", "MFMT", "SITE"},
 		"no MFMT": {"MFMT"}, "no times": {"MFMT", "SITE", "MDTM"}, "no rename": {"RNFR"}, "no replacing": {"RNTO"},

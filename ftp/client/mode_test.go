@@ -165,6 +165,7 @@ func TestModeDeflateAtPeers(t *testing.T) {
 
 // A file that grows beyond all measure is refused by this end, and that is what is told.
 func TestModeDeflateBomb(t *testing.T) {
+	testutil.Long(t)
 	site := fsroot.NewMem()
 	grow(t, site, map[string]string{"/zeros": strings.Repeat("\x00", 40<<20)})
 	srv := ftptest.NewServer(t, site, ftptest.WithOptions(func(o *server.Options) { o.ModeZ = true }))

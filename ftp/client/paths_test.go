@@ -7,10 +7,12 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 // Any number of paths fits, and comes back sorted, a directory before what is in it.
 func TestPaths(t *testing.T) {
+	testutil.Long(t)
 	const n = 200_000
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var p client.Paths

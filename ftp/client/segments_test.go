@@ -148,6 +148,7 @@ func TestSegmentsFaults(t *testing.T) {
 // what is of another file is found out.
 func TestSegmentsInterrupted(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	body := noise(20 << 20)
 	site := fsroot.NewMem()
 	if err := afero.WriteFile(site, "/f", body, 0o644); err != nil {

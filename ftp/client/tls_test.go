@@ -17,6 +17,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -271,6 +272,7 @@ func TestListHalfLineWithoutCloseNotify(t *testing.T) {
 // become a reset that destroys what is on its way (0 of 15 uploads arrived at vsftpd).
 func TestUploadArrivesWhole(t *testing.T) {
 	t.Parallel()
+	testutil.Long(t)
 	body := noise(4 << 20)
 	arrived := make(chan error, 1)
 	f, o := secureFake(t, func(f *fake, _ *tls.Config) {

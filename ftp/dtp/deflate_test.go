@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 )
 
 func TestDeflateSends(t *testing.T) {
@@ -32,6 +33,7 @@ func TestDeflateSends(t *testing.T) {
 }
 
 func TestDeflateReceives(t *testing.T) {
+	testutil.Long(t)
 	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
 		if size > 1<<20 {
 			return // deflating takes its time under the race detector

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 )
 
 // wires make the two ends of a data connection, each in its way.
@@ -72,6 +73,7 @@ func growing(t testing.TB) (progress func(int64), last *int64) {
 }
 
 func TestSendIsExact(t *testing.T) {
+	testutil.Long(t)
 	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
 		data := random(size)
 		progress, last := growing(t)
@@ -85,6 +87,7 @@ func TestSendIsExact(t *testing.T) {
 }
 
 func TestReceiveIsExact(t *testing.T) {
+	testutil.Long(t)
 	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
 		data := random(size)
 		progress, last := growing(t)
@@ -133,6 +136,7 @@ func TestSize(t *testing.T) {
 // Of text Size bounds the source's bytes, Bytes counts the wire's.
 // TestBounded: a Sink gets no more than Size bytes, and whether more came is told.
 func TestBounded(t *testing.T) {
+	testutil.Long(t)
 	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
 		data := random(size + 1)
 		f := file(nil)

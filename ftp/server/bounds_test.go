@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
+	"miniftp/ftp/internal/testutil"
 )
 
 // endless is a directory of files, each of which takes a while to read.
@@ -47,6 +48,7 @@ func drain(l *listing) (n int64, err error) {
 // A listing in which nothing is to be seen gives the hand back now and then, can be
 // stopped, and ends some time.
 func TestListingInSlices(t *testing.T) {
+	testutil.Long(t)
 	for _, pattern := range []string{"", "x*"} {
 		synctest.Test(t, func(t *testing.T) {
 			l := &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine("")}
@@ -151,6 +153,7 @@ func (mazeRoom) Sys() any           { return nil }
 // LIST -R through a tree without end stops with an error, not as if that were all,
 // and what it has to remember is bounded.
 func TestRecursionIsBounded(t *testing.T) {
+	testutil.Long(t)
 	for _, tt := range []struct {
 		wide int
 		name string

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -41,6 +42,7 @@ func killed(t *testing.T, name, part string) afero.Fs {
 // Whatever a file is called, what a killed server left of it can be gone on with
 // after a sweep, and nobody takes it for part of another file.
 func TestSweepNames(t *testing.T) {
+	testutil.Long(t)
 	long := strings.Repeat("n", 400)
 	all := []string{
 		"plain", "with blank", ".hidden", "a.b.c", "caf\xe9", "-la", "x.upload", ".x.upload", ".x.0123abcd.upload",

@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	"miniftp/fsroot"
+	"miniftp/ftp/internal/testutil"
 )
 
 // Logins in a row, each with a transfer, cost nothing that stays: no descriptor, no
 // goroutine, no memory.
 func TestFaultManyLogins(t *testing.T) {
+	testutil.Long(t)
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")
 	s := serve(t, fsys)

@@ -182,6 +182,7 @@ func TestTLSAbort(t *testing.T) {
 // Shutdown lets transfers under TLS finish, those in their handshake too.
 func TestTLSShutdown(t *testing.T) {
 	parallel(t)
+	testutil.Long(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		fsys := fsroot.NewMem()
 		content := random(4 << 20)

@@ -116,6 +116,7 @@ func (c *ctl) grid(ways []string, largest int, wrap func(*net.TCPConn) net.Conn)
 
 // One large file each way, on disk, with its hash by the server.
 func TestLargeFile(t *testing.T) {
+	testutil.Long(t)
 	fsys, _ := disk(t)
 	c := serve(t, fsys).login(t, "rw")
 	content := random(64 << 20)

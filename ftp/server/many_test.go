@@ -72,6 +72,7 @@ func TestManySessions(t *testing.T) {
 // both modes, do not get in each other's way.
 func TestManyClientsAtOnce(t *testing.T) {
 	parallel(t)
+	testutil.Long(t)
 	fsys := fsroot.NewMem()
 	content := random(100_000)
 	write(t, fsys, "/f", string(content))
@@ -118,6 +119,7 @@ func (c *ctl) tryGet(path string) []byte {
 
 // A session that asks for port after port holds one, and the pool stays small.
 func TestManyPassivePorts(t *testing.T) {
+	testutil.Long(t)
 	c := serve(t, fsroot.NewMem()).login(t, "ro")
 	before := len(openFiles())
 	for range 500 {

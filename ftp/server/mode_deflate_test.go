@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -59,6 +60,7 @@ func TestModeDeflate(t *testing.T) {
 
 // An upload that grows beyond all measure is refused, and nothing of it becomes a file.
 func TestModeDeflateBomb(t *testing.T) {
+	testutil.Long(t)
 	fsys, _ := disk(t)
 	c := serve(t, fsys, func(o *server.Options) { o.ModeZ = true }).login(t, "rw")
 	c.cmd("MODE Z", 200)

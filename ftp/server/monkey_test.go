@@ -25,6 +25,7 @@ import (
 // the server still ends when it is told to.
 func TestMonkeys(t *testing.T) {
 	parallel(t)
+	testutil.Long(t)
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", string(random(300_000)))
 	check(t, fsys.MkdirAll("/d", 0o755))

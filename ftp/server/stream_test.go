@@ -72,6 +72,7 @@ func TestListingBreaks(t *testing.T) {
 // An entry's batch is bounded, and so is the memory of a listing, however large
 // the directory.
 func TestListingMemory(t *testing.T) {
+	testutil.Long(t)
 	const entries = 100_000
 	var most atomic.Int64
 	var peak uint64
