@@ -8,11 +8,14 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 // A server that says 226 without a 150, sends nothing and leaves the data connection open does
 // not keep the client for the whole timeout.
 func TestBareEnd(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
 	bare := func(s *session, _ string) { s.say("226 done") }
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		t.Run(mode.String(), func(t *testing.T) {
