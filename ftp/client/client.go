@@ -68,7 +68,9 @@ type Options struct {
 	// Observer is told what happens; see ftp.Observer.
 	Observer ftp.Observer
 
-	history *history // what a Pool's connections share; nil: this one has its own
+	// What a Pool's connections share; nil: this one has its own.
+	history *history
+	ports   *dtp.Ports
 }
 
 // Verbs are ways to tell the address of a data connection.

@@ -70,18 +70,25 @@ func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
 	return c, nil
 }
 
-func (c *Client) preparePorts() error {
-	lo, hi := c.opts.ActivePorts[0], c.opts.ActivePorts[1]
+func (c *Client) preparePorts() (err error) {
+	if c.ports = c.opts.ports; c.ports == nil {
+		c.ports, err = c.opts.activePorts()
+	}
+	return err
+}
+
+// activePorts are the ActivePorts to listen in; nil: any free port.
+func (o *Options) activePorts() (*dtp.Ports, error) {
+	lo, hi := o.ActivePorts[0], o.ActivePorts[1]
 	if lo == 0 && hi == 0 {
-		return nil
+		return nil, nil
 	}
 	ports, err := dtp.NewPorts(lo, hi)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ports.Close() // keep none open between transfers: other Clients share the range
-	c.ports = ports
-	return nil
+	ports.Close() // keep none open between transfers: other programs may use the range
+	return ports, nil
 }
 
 // connect makes the control connection and begins to read replies from it.

@@ -59,6 +59,7 @@ func NewPool(addr string, o *Options, size int) *Pool {
 	p.rate = dtp.NewRate(p.opts.Rate)
 	p.opts.Rate = 0
 	p.opts.history = new(history)
+	p.opts.ports, _ = p.opts.activePorts() // Dial says what is wrong with them
 	return p
 }
 

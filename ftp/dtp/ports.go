@@ -188,12 +188,11 @@ func (p *Ports) cut(local netip.Addr, i int) *listener {
 
 // openInRange opens a port of the range, from a random one upwards.
 func (p *Ports) openInRange(local netip.Addr) (*listener, error) {
-	n := int(p.hi-p.lo) + 1
-	first := rand.IntN(n)
-	for i := range n {
-		addr := netip.AddrPortFrom(local, p.lo+uint16((first+i)%n))
-		if !p.claim(addr) {
-			continue
+	var tried map[netip.AddrPort]bool
+	for {
+		addr, ok := p.claim(local, tried)
+		if !ok {
+			return nil, &PortsError{p.lo, p.hi}
 		}
 		l, err := listen(p, addr)
 		if err == nil {
@@ -207,18 +206,28 @@ func (p *Ports) openInRange(local netip.Addr) (*listener, error) {
 		if outOfDescriptors(err) {
 			return nil, err // of other errors the port may be the cause: another program has it
 		}
+		if tried == nil {
+			tried = map[netip.AddrPort]bool{}
+		}
+		tried[addr] = true
 	}
-	return nil, &PortsError{p.lo, p.hi}
 }
 
-func (p *Ports) claim(addr netip.AddrPort) bool {
+// claim takes a port of the range that is not open and was not tried. All are looked at under
+// one lock: a port that is given back for another one, one after the other, is not missed.
+func (p *Ports) claim(local netip.Addr, tried map[netip.AddrPort]bool) (addr netip.AddrPort, ok bool) {
+	n := int(p.hi-p.lo) + 1
+	first := rand.IntN(n)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, taken := p.open[addr]; taken {
-		return false
+	for i := range n {
+		addr = netip.AddrPortFrom(local, p.lo+uint16((first+i)%n))
+		if _, taken := p.open[addr]; !taken && !tried[addr] {
+			p.open[addr] = nil
+			return addr, true
+		}
 	}
-	p.open[addr] = nil
-	return true
+	return netip.AddrPort{}, false
 }
 
 func (p *Ports) release(addr netip.AddrPort) {

@@ -346,3 +346,28 @@ func TestNoPool(t *testing.T) {
 		t.Error("still listening")
 	}
 }
+
+// TestRangeForAsMany: as many leases as there are ports never find the range used up, also
+// while each is given back for another port at any moment.
+func TestRangeForAsMany(t *testing.T) {
+	first := testutil.FreePorts(t, 2)
+	ports, err := NewPorts(first, first+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports.Close() // none stands open between leases
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range 2000 {
+				l, err := ports.lease(netip.AddrFrom4([4]byte{127, 0, 0, 1}), time.Minute)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				l.giveBack()
+			}
+		})
+	}
+	wg.Wait()
+}
