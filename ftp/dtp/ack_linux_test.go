@@ -6,6 +6,7 @@ import (
 	"net"
 	"syscall"
 	"testing"
+	"time"
 
 	"miniftp/ftp"
 )
@@ -19,12 +20,14 @@ func TestAckAtOnce(t *testing.T) {
 	client := tls.Client(call(t, home, addr), &tls.Config{InsecureSkipVerify: true}) // it is not about trust
 	var conn *Conn
 	quick := -1
+	looked := make(chan struct{})
 	done := make(chan Result, 1)
 	go func() {
 		done <- Run(t.Context(), o, Job{
 			Sink:   io.Discard,
 			Opened: func(c *Conn) error { conn = c; return nil },
 			Ready: func() error {
+				defer close(looked)
 				raw, err := conn.Conn.(*secured).wire.Conn.(*net.TCPConn).SyscallConn()
 				if err != nil {
 					return err
@@ -36,6 +39,11 @@ func TestAckAtOnce(t *testing.T) {
 		})
 	}()
 	check(t, client.Handshake())
+	select {
+	case <-looked: // the system ends the mode when the FIN comes
+	case <-time.After(10 * time.Second):
+		t.Error("the connection was never ready")
+	}
 	check(t, client.Close())
 	if res := <-done; res.Err != nil || quick != 1 {
 		t.Errorf("TCP_QUICKACK is %d: %v", quick, res.Err)
