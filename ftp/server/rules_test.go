@@ -137,6 +137,34 @@ func TestCommandsBeforeAHalfClose(t *testing.T) {
 	}
 }
 
+// TestHalfCloseInATransfer: the end of a script's input, read while a file is sent to it, does
+// not keep it from the commands behind that.
+func TestHalfCloseInATransfer(t *testing.T) {
+	const size = 16 << 20 // more than the sockets take
+	fsys, _ := disk(t)
+	write(t, fsys, "/f", string(random(size)))
+	s := serve(t, fsys)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer l.Close()
+	c := s.connect(t)
+	c.raw("USER rw\r\nPASS rw\r\nTYPE I\r\nEPRT |1|127.0.0.1|" + strings.TrimPrefix(l.Addr().String(), "127.0.0.1:") + "|\r\nRETR f\r\nPWD\r\n")
+	for _, code := range []ftp.Code{331, 230, 200, 200, 150} {
+		c.want(code)
+	}
+	check(t, c.Conn.(*net.TCPConn).CloseWrite())
+	d, err := l.Accept()
+	check(t, err)
+	defer d.Close()
+	time.Sleep(50 * time.Millisecond) // the server reads the end meanwhile
+	if b := rest(d); len(b) != size {
+		t.Errorf("%d bytes came", len(b))
+	}
+	c.want(226)
+	c.want(257)
+	c.closed()
+}
+
 // Every command that takes a path refuses one that is too long or too deep, however it
 // came about, and nothing else.
 func TestPathsHaveABound(t *testing.T) {

@@ -226,7 +226,7 @@ func (s *session) next() (dozes bool) {
 		s.refused("a line is too long", ftp.ReasonOther)
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
 		s.dead = err
-	case s.quitHeld(), s.mayBeWhole(): // nothing more comes, but the transfer may finish
+	case s.quitHeld(), s.isScript(), s.mayBeWhole(): // nothing more comes, but the transfer may finish
 		s.endInput()
 	case !errors.Is(err, io.EOF):
 		s.dead = err

@@ -63,6 +63,13 @@ func (s *session) mayBeWhole() bool {
 		(s.params.Mode != ftp.Stream || j.protection == ftp.Private || s.account.Accept.Has(DoubtHangUp))
 }
 
+// isScript reports whether a transfer to the client runs, with commands behind it: they were
+// sent by a script that has said all and closes its side of the control connection. They are
+// carried out, whether that end is read before the transfer or during it.
+func (s *session) isScript() bool {
+	return s.job != nil && s.job.dir == ftp.Retrieve && len(s.held) > 0
+}
+
 func (s *session) aborHeld() bool { return s.holds("ABOR") }
 
 func (s *session) quitHeld() bool { return s.holds("QUIT") }
