@@ -34,7 +34,7 @@ func findCharset(name string) (client.Charset, error) {
 		found, err = ianaindex.IANA.Encoding(name)
 	}
 	if err != nil || found == nil {
-		return nil, verb.Usagef("--charset %q is none of those known, such as latin1, windows-1251, shift_jis, gbk, big5, koi8-r or ibm850", name)
+		return nil, verb.Usagef("--charset %q is not known; latin1, windows-1251, shift_jis, gbk, big5, koi8-r and ibm850 are, among others", name)
 	}
 	switch canonical, _ := htmlindex.Name(found); {
 	case canonical == "utf-8":

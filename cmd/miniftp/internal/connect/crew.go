@@ -135,7 +135,7 @@ func (t Targets) Claim(name, from string) error {
 // over as many connections as --parallel allows.
 type Chaining struct {
 	seen  int  // small files that came so far
-	Drawn bool // --explain: a ladder of many at once is none to learn from
+	Drawn bool // --explain: nobody can follow a ladder of many transfers at once
 	chain atomic.Pointer[client.Chain]
 }
 

@@ -170,7 +170,7 @@ func readNetrc() (string, error) {
 	return netrcText(name)
 }
 
-// netrcText reads the file of that name; no text if there is none, or if it is /dev/null.
+// netrcText reads the file of that name. A missing file, and /dev/null, have no text.
 func netrcText(name string) (string, error) {
 	if name == os.DevNull {
 		return "", nil

@@ -25,7 +25,7 @@ func Completion(e *verb.Env) *cli.Command {
 		Action: func(c *cli.Context) error {
 			script, ok := completions[c.Args().First()]
 			if !ok {
-				return verb.Usagef("%q is none of bash, zsh and fish", c.Args().First())
+				return verb.Usagef("%q: completion is for bash, zsh or fish", c.Args().First())
 			}
 			_, err := fmt.Fprint(e.Out, script(c.App.Commands))
 			return err
