@@ -12,9 +12,6 @@ import (
 var verbs = []verb.Verb{Command}
 
 // try runs a verb in this process, with no wait before retries.
-func try(t *testing.T, args ...string) (code int, out, errs string) {
-	t.Helper()
-	return verbtest.Run(t, verbs, args...)
-}
+var try = verbtest.Runner(verbs)
 
 func TestMain(m *testing.M) { os.Exit(verbtest.Main(m)) }

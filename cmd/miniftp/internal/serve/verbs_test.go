@@ -15,10 +15,7 @@ import (
 var verbs = []verb.Verb{Command, Config, passwd.Command, transfer.Get, transfer.Put, files.Ls, files.Cat, files.Rm}
 
 // try runs a verb in this process, with no wait before retries.
-func try(t *testing.T, args ...string) (code int, out, errs string) {
-	t.Helper()
-	return verbtest.Run(t, verbs, args...)
-}
+var try = verbtest.Runner(verbs)
 
 // serveHere runs a server in this process.
 func serveHere(t *testing.T, args ...string) *verbtest.InProcess {

@@ -29,6 +29,14 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
+// Runner returns Run with these verbs.
+func Runner(verbs []verb.Verb) func(t *testing.T, args ...string) (code int, out, errs string) {
+	return func(t *testing.T, args ...string) (code int, out, errs string) {
+		t.Helper()
+		return Run(t, verbs, args...)
+	}
+}
+
 // Run runs the program with these verbs in this process, with no wait before retries.
 func Run(t *testing.T, verbs []verb.Verb, args ...string) (code int, out, errs string) {
 	t.Helper()
