@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/pi"
 )
 
 // keepAlive is the beat at which NOOP is sent while a transfer runs.
@@ -26,7 +27,7 @@ func (r *run) stayAlive() {
 	if !r.begun || r.answered() || r.owed == maxOwed {
 		return
 	}
-	if err := r.c.write(ftp.Command{Verb: "NOOP"}); err != nil {
+	if err := r.c.pi.Write(ftp.Command{Verb: "NOOP"}); err != nil {
 		r.losing(err)
 		return
 	}
@@ -44,7 +45,7 @@ func (r *run) isOwed(reply ftp.Reply) bool {
 	code := reply.Code
 	r.doubt = r.doubt || code == 250
 	switch {
-	case code == 200, r.isUnknown(reply), code == 530,
+	case code == 200, pi.IsUnknown(reply), code == 530,
 		r.final.Code != 0 && r.final.Code != 250 && code.Class() == ftp.Completion,
 		code == 250 && r.final.Code == 0 && r.j.dir == ftp.Store && !r.done:
 		r.owed--
@@ -61,17 +62,23 @@ func (r *run) collect(ctx context.Context) {
 	soon, cancelSoon := context.WithTimeout(after, shortWait/4)
 	defer cancelSoon()
 	for r.owed > 0 && !r.doubt {
-		reply, err := r.c.await(soon, ftp.Command{Verb: "NOOP"})
+		reply, err := r.c.pi.Next(soon, ftp.Command{Verb: "NOOP"})
 		if err != nil {
 			r.c.history.noNOOP.Store(true)
 			break
 		}
 		r.isOwed(reply)
 	}
-	if r.c.dead.Load() != nil || r.owed == 0 && !r.doubt {
+	if r.c.dead() || r.owed == 0 && !r.doubt {
 		return
 	}
-	if err := r.realign(after); err != nil && r.c.dead.Load() == nil {
+	var err error
+	if r.final, err = r.c.pi.Realign(after, r.final, r.doubt); err == nil {
+		return
+	}
+	if r.c.dead() {
+		r.lost = err
+	} else {
 		_ = r.c.die(err)
 	}
 }

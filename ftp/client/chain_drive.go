@@ -12,6 +12,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/pi"
 )
 
 // drive is a chain on one connection. Its goroutine owns the Client; another one owns
@@ -63,8 +64,8 @@ func (d *drive) run() error {
 
 // loop sends, and takes replies and news of the data, until all is in.
 func (d *drive) loop() error {
-	p := d.c.newPatience()
-	defer p.timer.Stop()
+	p := d.c.pi.NewWait()
+	defer p.Stop()
 	var enough <-chan time.Time
 	for {
 		if err := d.send(); err != nil {
@@ -75,21 +76,21 @@ func (d *drive) loop() error {
 		}
 		select {
 		case <-d.ch.news:
-		case r, ok := <-d.c.replies:
+		case r, ok := <-d.c.pi.Replies():
 			if !ok {
-				return d.c.die(d.c.readErr)
+				return d.c.pi.Lost()
 			}
 			if err := d.reply(r); err != nil {
 				return err
 			}
-			p.restart()
+			p.Restart()
 		case l := <-d.moved:
 			l.moved = true
 			if l.data.Kept == nil {
 				d.hangUp()
 			}
 			d.settle()
-			p.restart()
+			p.Restart()
 		case <-d.ch.leave:
 			if enough == nil && slices.ContainsFunc(d.sent, func(l *link) bool { return l.unwanted.Load() }) {
 				d.hangUp()
@@ -99,14 +100,14 @@ func (d *drive) loop() error {
 			return d.c.die(fmt.Errorf("%w within %v", ErrTimeout, abortWait))
 		case <-d.ch.ctx.Done():
 			return d.c.die(context.Cause(d.ch.ctx)) // the replies that are owed can't be waited for
-		case <-p.timer.C:
+		case <-p.C():
 			switch l := d.waiting(); {
-			case !p.over():
+			case !p.Over():
 			case l != nil:
-				return d.c.dieSilent(l.cmds[len(l.replies)].Verb, p.limit)
+				return d.c.pi.Silent(l.cmds[len(l.replies)].Verb, p.Limit())
 			default: // all is answered, and bytes are missing
 				d.hangUp()
-				p.restart()
+				p.Restart()
 			}
 		}
 	}
@@ -127,7 +128,7 @@ func (d *drive) send() error {
 		d.bytes += l.length()
 	}
 	d.sent = append(d.sent, links...)
-	if err := d.c.write(cmds...); err != nil {
+	if err := d.c.pi.Write(cmds...); err != nil {
 		return err
 	}
 	for _, l := range links {
@@ -153,19 +154,18 @@ func (d *drive) reply(r ftp.Reply) error {
 	if l != nil {
 		cmd = l.cmds[len(l.replies)]
 	}
-	if err := d.c.took(cmd, r); err != nil {
+	if err := d.c.pi.Take(cmd, r); err != nil {
 		return err
 	}
 	if l == nil || d.outOfTurn(l, cmd, r) {
 		d.ch.turnOff()
-		return d.c.outOfStep(cmd.Verb, r)
+		return d.c.pi.OutOfStep(cmd.Verb, r)
 	}
 	if r.Code.Class() == ftp.Preliminary {
 		l.begun, l.job.began = true, r
 		d.give(l)
 		return nil
 	}
-	d.c.came = 0
 	l.replies = append(l.replies, r)
 	if refused := l.job != nil && refusal(cmd.Verb, r) != nil; refused && (l.begun || l.job.dir == ftp.Store) {
 		d.hangUp() // bytes of this file may be on their way, and must not become the next one's
@@ -180,7 +180,7 @@ func (d *drive) outOfTurn(l *link, cmd ftp.Command, r ftp.Reply) bool {
 	if r.Code.Class() == ftp.Preliminary {
 		return l.job == nil
 	}
-	return !fits(cmd.Verb, r.Code) || l.job != nil && !l.begun && refusal(cmd.Verb, r) == nil
+	return !pi.Fits(cmd.Verb, r.Code) || l.job != nil && !l.begun && refusal(cmd.Verb, r) == nil
 }
 
 // hangUp ends the data connection: what is under way has to be done again.

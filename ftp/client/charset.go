@@ -1,40 +1,9 @@
 package client
 
-import (
-	"fmt"
+import "miniftp/ftp/pi"
 
-	"miniftp/ftp"
-)
-
-// Charset is how a server writes what is not ASCII, such as Latin-1 or Shift-JIS. Its
-// methods have to be safe for concurrent use if several Clients share it.
-type Charset interface {
-	// Encode gives the server's bytes for a text, or an error if it has none.
-	Encode(s string) (string, error)
-	// Decode gives the text; what is no text becomes U+FFFD.
-	Decode(s string) string
-}
-
-// encode puts a command into the server's charset.
-func (c *Client) encode(cmd ftp.Command) (ftp.Command, error) {
-	if c.opts.Charset == nil || cmd.Arg == "" {
-		return cmd, nil
-	}
-	arg, err := c.opts.Charset.Encode(cmd.Arg)
-	if err != nil {
-		return cmd, fmt.Errorf("%s: the server's character set can't express it", ftp.Printable(cmd.Masked().String()))
-	}
-	cmd.Arg = arg
-	return cmd, nil
-}
-
-// decode takes a line out of the server's charset.
-func (c *Client) decode(line string) string {
-	if c.opts.Charset == nil {
-		return line
-	}
-	return c.opts.Charset.Decode(line)
-}
+// Charset is how a server writes what is not ASCII; see pi.Charset.
+type Charset = pi.Charset
 
 // Unsendable returns why a file of that name can't be named to a server with that charset,
 // which may be nil, as a clause that begins with "its name". It returns "" if it can.
@@ -48,4 +17,12 @@ func Unsendable(name string, set Charset) string {
 		}
 	}
 	return ""
+}
+
+// decode takes a line of a listing out of the server's charset.
+func (c *Client) decode(line string) string {
+	if c.opts.Charset == nil {
+		return line
+	}
+	return c.opts.Charset.Decode(line)
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +14,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/pi"
 )
 
 // Options are how a Client connects and transfers. The zero value logs in as
@@ -94,10 +95,10 @@ const (
 )
 
 // DefaultTimeout is the Timeout of zero Options.
-const DefaultTimeout = 30 * time.Second
+const DefaultTimeout = pi.DefaultTimeout
 
 // DefaultWorkTimeout is the WorkTimeout of zero Options.
-const DefaultWorkTimeout = 3 * time.Minute
+const DefaultWorkTimeout = pi.DefaultWorkTimeout
 
 // Client is one control connection to a server (the user-PI of RFC 959). It
 // does one operation at a time: a call while another one runs gives ErrBusy at
@@ -114,13 +115,7 @@ type Client struct {
 // that it is lent.
 type connection struct {
 	opts     Options
-	addr     string   // host and port
-	host     string   // as Dial got it
-	raw      net.Conn // the TCP connection
-	conn     net.Conn // raw, or TLS over it; of the operation that runs
-	security *dtp.Security
-	control  *ftp.Control
-	peer     netip.AddrPort // control.Remote, or something in its place
+	pi       *pi.Conn
 	greeting ftp.Reply
 	halfLine bool // the last listing ended without the end of a line
 	features ftp.Features
@@ -128,32 +123,14 @@ type connection struct {
 	data     *dtp.Manager
 	rate     *rate.Limiter
 
-	busy  atomic.Bool
-	dead  atomic.Pointer[DeadError]
-	tells sync.Mutex // orders events
-
-	// The replies, as the one goroutine that reads them passes them on.
-	replies chan ftp.Reply
-	readErr error         // why replies was closed
-	gone    atomic.Bool   // the reader ended, or read a 421
-	heard   atomic.Int64  // bytes that came, to tell a slow server from a silent one
-	secured chan net.Conn // where to read from behind AUTH
-	quit    chan struct{} // closed when the connection is given up
-	stopped sync.WaitGroup
+	busy atomic.Bool
 
 	// What only the running operation touches.
-	line    []byte // the last command, to reuse its memory
-	came    int    // replies since then
-	machine ftp.Machine
-	params  ftp.Params
 	history *history
 	batcher bool   // the greeting is that of a server in the table of batchers
 	cwd     string // the current directory, if it is known; ""
 	offered *offer // the next data connection, agreed on together with SIZE
 	hash    string // the algorithm that OPTS HASH selected
-	secrets ftp.Secrets
-	// strayDone: a second 226 of the last transfer may still be on its way.
-	strayDone bool
 }
 
 // Features is what the server listed in its answer to FEAT; empty if it has none.
@@ -163,36 +140,29 @@ func (c *Client) Features() ftp.Features { return c.features }
 func (c *Client) Greeting() ftp.Reply { return c.greeting }
 
 // Control names the control connection.
-func (c *Client) Control() ftp.Control { return *c.control }
+func (c *Client) Control() ftp.Control { return *c.pi.Control() }
 
 // Alive reports whether the control connection still stands, as far as is
 // known without a word to the server.
-func (c *Client) Alive() bool { return c.dead.Load() == nil && !c.gone.Load() }
+func (c *Client) Alive() bool { return c.pi.Alive() }
 
 // Close says QUIT, waits for its answer for a moment, and closes the
 // connection. An operation that still runs is ended instead. It is safe to call
 // Close twice.
 func (c *Client) Close() error {
 	if c.begin() == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), min(c.opts.Timeout, shortWait/4))
-		quit := ftp.Command{Verb: "QUIT"}
-		if c.send(quit) == nil {
-			_, _ = c.answer(ctx, quit) // gone is gone, whatever it answers
-		}
-		cancel()
+		_ = c.pi.Quit()
 		c.dropOffer()
 		c.end()
 	}
-	_ = c.die(ErrClosed)
-	c.stopped.Wait()
-	return nil
+	return c.pi.Close()
 }
 
 // Command sends one command that needs no data connection, such as SITE, HELP
 // or NOOP, and returns the final reply. A 4xx or 5xx reply is also an *ftp.Error.
 // Verbs that open a data connection or change what its bytes mean are refused.
 func (c *Client) Command(ctx context.Context, verb, arg string) (ftp.Reply, error) {
-	verb = upper(verb)
+	verb = strings.ToUpper(verb)
 	switch verb {
 	case "PORT", "EPRT", "PASV", "EPSV", "CPSV", "MODE", "STRU", "AUTH", "PBSZ", "PROT", "SSCN", "CCC":
 		return ftp.Reply{}, errors.New(verb + " is not sent by hand: it would change what data connections mean")
@@ -215,41 +185,16 @@ func (c *Client) begin() error {
 	if !c.busy.CompareAndSwap(false, true) {
 		return ErrBusy
 	}
-	if d := c.dead.Load(); d != nil {
+	if err := c.pi.Err(); err != nil {
 		c.end()
-		return d
+		return err
 	}
 	return nil
 }
 
 func (c *Client) end() {
-	if c.dead.Load() != nil {
+	if c.dead() {
 		c.dropOffer()
 	}
 	c.busy.Store(false)
-}
-
-// die gives the connection up, once; the first cause is the one that lasts.
-func (c *Client) die(cause error) error {
-	d := &DeadError{Err: cause}
-	if !c.dead.CompareAndSwap(nil, d) {
-		return c.dead.Load()
-	}
-	close(c.quit)
-	_ = c.raw.Close()
-	if errors.Is(cause, ErrClosed) {
-		cause = nil
-	}
-	c.tell(ftp.ControlClosed{Err: cause})
-	return d
-}
-
-// tell passes an event on, in order, from whichever goroutine it comes.
-func (c *Client) tell(what ftp.Happening) {
-	if c.opts.Observer == nil {
-		return
-	}
-	c.tells.Lock()
-	defer c.tells.Unlock()
-	c.opts.Observer.Observe(ftp.Event{At: time.Now(), Control: c.control, What: what})
 }

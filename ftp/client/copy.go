@@ -119,7 +119,7 @@ func (cp *copying) whole(ctx context.Context, ways []way) error {
 			return err
 		}
 		no.Tried = append(no.Tried, one)
-		if cp.from.c.dead.Load() != nil || cp.to.c.dead.Load() != nil { // it did not even stop waiting
+		if cp.from.c.dead() || cp.to.c.dead() { // it did not even stop waiting
 			break
 		}
 	}
@@ -141,7 +141,7 @@ func (cp *copying) look(ctx context.Context) error {
 		if err := e.c.setType(ctx, ftp.Image); err != nil {
 			return e.failed(err)
 		}
-		if e.c.machine.Pending == ftp.RestartAt {
+		if e.c.pi.Machine().Pending == ftp.RestartAt {
 			if _, err := e.c.do(ctx, "REST", "0"); err != nil {
 				return e.failed(err)
 			}
@@ -205,7 +205,7 @@ func (cp *copying) compare(ctx context.Context) error {
 	switch {
 	case got < 0 || now < 0:
 	case got < cp.v.size || got != now && got != cp.v.size: // it may have grown meanwhile
-		return &CopyError{Addr: cp.to.c.addr, Err: &TruncatedError{Want: max(now, cp.v.size), Got: got, Final: cp.to.final}}
+		return &CopyError{Addr: cp.to.c.pi.Addr(), Err: &TruncatedError{Want: max(now, cp.v.size), Got: got, Final: cp.to.final}}
 	default:
 		cp.res.Bytes, cp.res.Verified = got, "sizes and replies"
 	}
@@ -231,8 +231,8 @@ func (cp *copying) place(ctx context.Context) error {
 func (cp *copying) rest(ctx context.Context) {
 	var both sync.WaitGroup
 	for _, e := range cp.ends() {
-		e.c.strayDone = true
-		if e.sent && !e.over() && e.c.dead.Load() == nil {
+		e.c.pi.TransferEnded()
+		if e.sent && !e.over() && !e.c.dead() {
 			both.Go(func() {
 				r := &run{c: e.c, j: &job{verb: e.verb, arg: e.arg}}
 				r.abort(ctx)

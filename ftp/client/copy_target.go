@@ -76,8 +76,7 @@ func (t *target) remove(err error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), shortWait)
 	defer cancel()
-	gone := t.c.dead.Load()
-	if gone == nil {
+	if !t.c.dead() {
 		if _, no := t.c.exchange(ctx, "DELE", t.name); no == nil || is550(no) {
 			return err
 		}

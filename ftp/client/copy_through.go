@@ -48,14 +48,14 @@ type through struct {
 }
 
 func (th *through) source(err error) error {
-	return &CopyError{Source: true, Addr: th.from.addr, Err: err}
+	return &CopyError{Source: true, Addr: th.from.pi.Addr(), Err: err}
 }
 
-func (th *through) target(err error) error { return &CopyError{Addr: th.to.addr, Err: err} }
+func (th *through) target(err error) error { return &CopyError{Addr: th.to.pi.Addr(), Err: err} }
 
 // claim runs f while nobody else may use the Client.
 func (c *Client) claim(f func() error) error {
-	if err := c.begin(); err != nil && c.dead.Load() == nil {
+	if err := c.begin(); err != nil && !c.dead() {
 		return err
 	} else if err == nil {
 		defer c.end()
@@ -104,7 +104,7 @@ func (th *through) stream(ctx context.Context) (CopyResult, error) {
 	lost := r.Close()
 	th.at.made = sent.Bytes > 0 || err == nil || !isReply(err)
 	res := CopyResult{Bytes: sent.Bytes, Took: sent.Took, Verified: "replies"}
-	if th.from.security != nil && th.to.security != nil {
+	if th.from.pi.Security() != nil && th.to.pi.Security() != nil {
 		res.Protection = ftp.Private
 	}
 	var local *LocalError
@@ -167,7 +167,7 @@ var ErrSameFile = errors.New("that is the file itself")
 // apart is ErrSameFile if both names are of one file of one server, as far as names
 // tell.
 func apart(ctx context.Context, from *Client, file string, to *Client, dest string) error {
-	if from.addr != to.addr || from.opts.User != to.opts.User {
+	if from.pi.Addr() != to.pi.Addr() || from.opts.User != to.opts.User {
 		return nil
 	}
 	var at [2]string
@@ -184,7 +184,7 @@ func apart(ctx context.Context, from *Client, file string, to *Client, dest stri
 		}
 	}
 	if path.Clean(at[0]) == path.Clean(at[1]) {
-		return &CopyError{Addr: to.addr, Err: ErrSameFile}
+		return &CopyError{Addr: to.pi.Addr(), Err: ErrSameFile}
 	}
 	return nil
 }

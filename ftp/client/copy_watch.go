@@ -32,10 +32,10 @@ func (e *end) good() bool { return e.lost == nil && e.final.Code.Class() == ftp.
 // take takes one reply to the transfer command.
 func (e *end) take(r ftp.Reply, ok bool) {
 	if !ok {
-		e.lost = e.c.die(e.c.readErr)
+		e.lost = e.c.pi.Lost()
 		return
 	}
-	if err := e.c.took(ftp.Command{Verb: e.verb, Arg: e.arg}, r); err != nil {
+	if err := e.c.pi.Take(ftp.Command{Verb: e.verb, Arg: e.arg}, r); err != nil {
 		e.lost = err
 		return
 	}
@@ -90,7 +90,7 @@ func (e *end) replies() <-chan ftp.Reply {
 	if e.over() {
 		return nil
 	}
-	return e.c.replies
+	return e.c.pi.Replies()
 }
 
 // patience is how long the next reply may take; 0: while both servers are at work
@@ -106,7 +106,7 @@ func (cp *copying) patience(silence time.Duration) time.Duration {
 	case one.over() && (!other.begun || one == cp.to): // which saw the end of what the source sent
 		return min(silence, aloneWait)
 	case one.over(): // the destination may have to work on the file
-		return max(silence, other.c.workTimeout())
+		return max(silence, other.c.pi.WorkTimeout())
 	case !one.begun, !other.begun:
 		return silence
 	}
@@ -188,7 +188,7 @@ func (e *CopyError) Error() string {
 func (e *CopyError) Unwrap() error { return e.Err }
 
 func (e *end) failed(err error) error {
-	return &CopyError{Source: e.source, Addr: e.c.addr, Err: err}
+	return &CopyError{Source: e.source, Addr: e.c.pi.Addr(), Err: err}
 }
 
 // NoWayError is a copy for which no data connection between the two servers came

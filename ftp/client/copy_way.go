@@ -26,7 +26,7 @@ var (
 // ways are all that may work, in the order to try them.
 func (cp *copying) ways() ([]way, error) {
 	both := []way{{listener: cp.from, dialer: cp.to}, {listener: cp.to, dialer: cp.from}}
-	a, b := cp.from.c.security != nil, cp.to.c.security != nil
+	a, b := cp.from.c.pi.Security() != nil, cp.to.c.pi.Security() != nil
 	if !a && !b {
 		return both, nil
 	}
@@ -121,7 +121,7 @@ func (e *end) start() {
 		e.final, e.begun = ftp.Reply{}, false // it answers nothing that was asked
 	default:
 	}
-	e.lost = e.c.send(ftp.Command{Verb: e.verb, Arg: e.arg})
+	e.lost = e.c.pi.Send(ftp.Command{Verb: e.verb, Arg: e.arg})
 	e.sent = e.lost == nil
 }
 
@@ -165,7 +165,7 @@ func (e *end) untilReady(ctx context.Context, w way) error {
 
 // backToServer undoes SSCN ON, which would hold for the transfers that come after.
 func (e *end) backToServer(ctx context.Context) {
-	if e.c.dead.Load() != nil {
+	if e.c.dead() {
 		return
 	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), shortWait)

@@ -2,20 +2,16 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"strings"
-	"sync/atomic"
-	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/pi"
 )
-
-var lastID atomic.Uint64
 
 // Dial connects to the server at addr, "host:port" or "host" for port 21, logs
 // in, and asks for its features. ctx bounds the dialing and the login only. o
@@ -23,9 +19,33 @@ var lastID atomic.Uint64
 // an *ftp.Error whose Verb is USER, PASS or ACCT, one that TLS can't be had of a
 // *TLSError.
 func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
-	c := &Client{connection: &connection{
-		history: new(history), replies: make(chan ftp.Reply, 4), secured: make(chan net.Conn), quit: make(chan struct{}),
-	}}
+	c, err := newClient(o)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pi.Dial(ctx, addr, c.piConfig())
+	if err != nil {
+		return nil, err
+	}
+	return c.begun(ctx, conn)
+}
+
+// New is Dial over a connection that is there already: over a tunnel, or in a test. addr,
+// host and port, is what errors call the server, and its host is whom the certificate has to
+// be for; data connections go to the other end of conn. The Client closes conn, also when New
+// fails.
+func New(ctx context.Context, conn net.Conn, addr string, o *Options) (*Client, error) {
+	c, err := newClient(o)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return c.begun(ctx, pi.New(conn, addr, c.piConfig()))
+}
+
+// newClient is a Client without a connection.
+func newClient(o *Options) (*Client, error) {
+	c := &Client{connection: &connection{history: new(history)}}
 	if o != nil {
 		c.opts = *o
 	}
@@ -35,39 +55,51 @@ func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
 	if c.opts.Timeout <= 0 {
 		c.opts.Timeout = DefaultTimeout
 	}
-	if c.opts.User == "" {
-		c.opts.User = "anonymous"
-	}
-	if c.opts.Password == "" && (c.opts.User == "anonymous" || c.opts.User == "ftp") {
-		c.opts.Password = "anonymous@"
-	}
-	if err := sendable(c.opts.User); err != nil {
+	if err := c.user().Check(); err != nil {
 		return nil, err
 	}
-	if sendable(c.opts.Password, c.opts.Account) != nil { // never quoted
-		return nil, fmt.Errorf("the password: %w", ftp.ErrLineBreak)
+	return c, c.preparePorts()
+}
+
+// user is whom the Options log in.
+func (c *Client) user() pi.User {
+	return pi.User{Name: c.opts.User, Password: c.opts.Password, Account: c.opts.Account}
+}
+
+// piConfig is how the control connection is made.
+func (c *Client) piConfig() pi.Config {
+	return pi.Config{
+		Timeout: c.opts.Timeout, WorkTimeout: c.opts.WorkTimeout, Charset: c.opts.Charset,
+		TLS: c.opts.TLSConfig, Dial: c.opts.Dial, Observer: c.opts.Observer,
 	}
-	if err := c.preparePorts(); err != nil {
-		return nil, err
+}
+
+// begun takes over a control connection that was just made, and logs in.
+func (c *Client) begun(ctx context.Context, conn *pi.Conn) (*Client, error) {
+	c.pi = conn
+	c.rate = dtp.NewRate(c.opts.Rate)
+	c.data = dtp.NewManager(c.dataConfig(), conn.Control().Local, conn.Peer(), conn.Tell)
+	if c.opts.TLS == ImplicitTLS {
+		if err := conn.StartTLS(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if err := c.connect(ctx, addr); err != nil {
-		return nil, err
-	}
+	conn.Watch()
 	hangUp := context.AfterFunc(ctx, func() { _ = c.die(context.Cause(ctx)) })
 	err := c.logIn(ctx)
 	if !hangUp() {
 		err = context.Cause(ctx)
 	}
-	if err != nil {
-		_ = c.die(err)
-		c.stopped.Wait()
-		var dead *DeadError
-		if c.greeting.Code == 0 && errors.As(err, &dead) && !isReply(dead.Err) {
-			return nil, &ConnectError{Addr: c.addr, Err: dead.Err}
-		}
-		return nil, err
+	if err == nil {
+		return c, nil
 	}
-	return c, nil
+	_ = c.die(err)
+	_ = conn.Close()
+	var dead *DeadError
+	if c.greeting.Code == 0 && errors.As(err, &dead) && !isReply(dead.Err) {
+		return nil, &ConnectError{Addr: conn.Addr(), Err: dead.Err}
+	}
+	return nil, err
 }
 
 func (c *Client) preparePorts() (err error) {
@@ -91,94 +123,14 @@ func (o *Options) activePorts() (*dtp.Ports, error) {
 	return ports, nil
 }
 
-// connect makes the control connection and begins to read replies from it.
-func (c *Client) connect(ctx context.Context, addr string) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		host = strings.Trim(addr, "[]")
-		addr = net.JoinHostPort(host, "21")
-	}
-	dial := c.opts.Dial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	late := fmt.Errorf("%w within %v", ErrTimeout, c.opts.Timeout)
-	dialCtx, cancel := context.WithTimeoutCause(ctx, c.opts.Timeout, late)
-	defer cancel()
-	conn, err := dial(dialCtx, "tcp", addr)
-	if err != nil {
-		if end, ok := dialCtx.Deadline(); ok && !time.Now().Before(end) {
-			<-dialCtx.Done() // the dialer's clock was a moment ahead: whose limit it was, is known now
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if dialCtx.Err() != nil {
-			err = late
-		}
-		err = plainly(err)
-		c.control = &ftp.Control{ID: lastID.Add(1), Side: ftp.UserPI}
-		c.tell(ftp.DialFailed{Addr: addr, Err: err})
-		return &ConnectError{Addr: addr, Err: err}
-	}
-	c.raw, c.conn, c.host, c.addr = conn, conn, host, addr
-	c.control = &ftp.Control{
-		ID: lastID.Add(1), Side: ftp.UserPI,
-		Local: dtp.AddrPort(conn.LocalAddr()), Remote: dtp.AddrPort(conn.RemoteAddr()),
-	}
-	c.rate = dtp.NewRate(c.opts.Rate)
-	c.peer = c.control.Remote
-	if !c.peer.IsValid() { // a proxy's connection has no address of its own
-		c.peer = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-	}
-	c.data = dtp.NewManager(c.dataConfig(), c.control.Local, c.peer, c.tell)
-	c.tell(ftp.ControlOpened{})
-	if c.opts.TLS == ImplicitTLS {
-		if err := c.startTLS(ctx); err != nil {
-			return err
-		}
-	}
-	c.stopped.Go(c.readReplies)
-	return nil
-}
-
 // address returns the server's address as far as it is known, else 0.0.0.0: a dialer of
 // the Options may lead through a proxy, and then the control connection has the proxy's.
 func (c *Client) address() netip.Addr {
-	if c.opts.Dial != nil && c.addr != c.peer.String() {
+	if c.opts.Dial != nil && c.pi.Addr() != c.pi.Peer().String() {
 		return netip.IPv4Unspecified()
 	}
-	return c.peer.Addr().WithZone("")
+	return c.pi.Peer().Addr().WithZone("")
 }
-
-// plainly is what went wrong with a dial, without the address, which is named
-// already, and the call.
-func plainly(err error) error {
-	var name *net.DNSError
-	var op *net.OpError
-	var call *os.SyscallError
-	switch {
-	case errors.As(err, &name):
-		return nameError{name}
-	case errors.As(err, &call):
-		return call.Err
-	case errors.As(err, &op):
-		return op.Err
-	}
-	return err
-}
-
-// nameError is a host name that could not be looked up.
-type nameError struct{ err *net.DNSError }
-
-func (e nameError) Error() string {
-	if e.err.IsNotFound {
-		return "there is no host of that name"
-	}
-	return "the name can't be looked up: " + e.err.Err
-}
-
-func (e nameError) Unwrap() error { return e.err }
 
 // dataConfig says how data connections are made. Through a proxy they go to the
 // control host by the name that Dial got, as only the proxy may know its address.
@@ -192,18 +144,17 @@ func (c *Client) dataConfig() *dtp.Config {
 	}
 	cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		to, err := netip.ParseAddrPort(address)
-		if err == nil && to.Addr() == c.peer.Addr() {
-			address = net.JoinHostPort(c.host, fmt.Sprint(to.Port()))
+		if err == nil && to.Addr() == c.pi.Peer().Addr() {
+			address = net.JoinHostPort(c.pi.Host(), fmt.Sprint(to.Port()))
 		}
 		return c.opts.Dial(ctx, network, address)
 	}
 	return cfg
 }
 
-// logIn is the access sequence: greeting, USER, PASS, ACCT, each only if asked
-// for (RFC 959 §5.4), then FEAT.
+// logIn is all from the greeting to FEAT.
 func (c *Client) logIn(ctx context.Context) error {
-	r, err := c.answer(ctx, ftp.Command{})
+	r, err := c.pi.Greeting(ctx)
 	if err != nil {
 		return err
 	}
@@ -213,31 +164,20 @@ func (c *Client) logIn(ctx context.Context) error {
 		return &ftp.Error{Reply: r}
 	}
 	if c.opts.TLS == ExplicitTLS {
-		if err := c.auth(ctx); err != nil {
+		if err := c.pi.AuthTLS(ctx); err != nil {
 			return err
 		}
 	}
-	steps := []ftp.Command{{Verb: "USER", Arg: c.opts.User}, {Verb: "PASS", Arg: c.opts.Password}, {Verb: "ACCT", Arg: c.opts.Account}}
-	for next := 0; ; {
-		step := steps[next]
-		if r, err = c.do(ctx, step.Verb, step.Arg); err != nil {
+	if err := c.pi.Login(ctx, c.user()); err != nil {
+		return err
+	}
+	if security := c.pi.Security(); security != nil {
+		if err := c.pi.Protect(ctx, c.opts.TLS == ExplicitTLS, c.batches()); err != nil {
 			return err
 		}
-		switch {
-		case r.Code.Class() == ftp.Completion:
-			c.tell(ftp.LoggedInAs{User: c.opts.User})
-			if err := c.protect(ctx); err != nil {
-				return err
-			}
-			return c.learn(ctx)
-		case r.Code == 331 && next == 0:
-			next = 1
-		case r.Code == 332 && next < 2 && c.opts.Account != "":
-			next = 2
-		default:
-			return &ftp.Error{Verb: step.Verb, Reply: r}
-		}
+		c.data.Protect(security)
 	}
+	return c.learn(ctx)
 }
 
 // learn asks what the server can do (RFC 2389) and for names in UTF-8 (RFC 2640), whose
@@ -260,3 +200,6 @@ func (c *Client) learn(ctx context.Context) error {
 	}
 	return nil
 }
+
+// TLS describes the TLS of the control connection; false if it is clear.
+func (c *Client) TLS() (tls.ConnectionState, bool) { return c.pi.TLS() }

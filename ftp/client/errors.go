@@ -6,6 +6,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/pi"
 )
 
 // Errors of a Client. What the server refuses is an *ftp.Error.
@@ -13,13 +14,9 @@ var (
 	// ErrBusy is a call while another one, an open reader or a listing, still
 	// uses the Client.
 	ErrBusy = errors.New("the client is busy with another operation")
-	// ErrClosed is a call after Close.
-	ErrClosed = errors.New("the client is closed")
 	// ErrUnconfirmed is a transfer whose bytes all went over, but whose final
 	// reply never came. Whether the file is whole takes a look at its size.
 	ErrUnconfirmed = errors.New("all bytes went over, but the server did not confirm them")
-	// ErrTimeout is a server that said nothing for the time of Options.Timeout.
-	ErrTimeout = errors.New("no answer")
 	// ErrTooMany is returned for a listing, or a tree of them, with too many entries.
 	ErrTooMany = errors.New("the listing is too long: more than 10,000,000 names, or 256 MiB for one directory")
 	// ErrSeam is how a segment of a download ends where the next one begins: all is well.
@@ -29,12 +26,15 @@ var (
 	ErrTooDeep = errors.New("the directory tree is too deep")
 )
 
+// Errors of the control connection; see package pi.
+var (
+	ErrClosed    = pi.ErrClosed
+	ErrTimeout   = pi.ErrTimeout
+	ErrOutOfStep = pi.ErrOutOfStep
+)
+
 // errReturned is returned when a Client is used after Pool.Put.
 var errReturned = fmt.Errorf("%w: it was put back into its pool", ErrClosed)
-
-// errEarlyBytes: somebody may sit in between and have put replies in, to be taken
-// for the server's own (CVE-2021-22947).
-var errEarlyBytes = errors.New("bytes came in the clear behind the answer to AUTH")
 
 // errNoEnd is a file under TLS of which nothing says that it is whole.
 var errNoEnd = errors.New("TLS did not end properly, and the server does not tell the size")
@@ -53,33 +53,11 @@ type TLSError = dtp.TLSError
 // OpenError is a data connection that did not come about.
 type OpenError = dtp.OpenError
 
-// ConnectError is a server that could not be reached: the name is unknown, or
-// nobody answers there.
-type ConnectError struct {
-	Addr string // host and port
-	Err  error
-}
+// ConnectError is a server that could not be reached.
+type ConnectError = pi.ConnectError
 
-func (e *ConnectError) Error() string { return fmt.Sprintf("no connection to %s: %v", e.Addr, e.Err) }
-
-// Unwrap returns the cause.
-func (e *ConnectError) Unwrap() error { return e.Err }
-
-// DeadError is a control connection that is gone. Every call of that Client
-// gives it from then on; only a new Dial helps. When the server said 421, the
-// cause is that reply, an *ftp.Error.
-type DeadError struct{ Err error }
-
-func (e *DeadError) Error() string {
-	var reply *ftp.Error
-	if errors.As(e.Err, &reply) || errors.Is(e.Err, ErrClosed) {
-		return e.Err.Error()
-	}
-	return fmt.Sprintf("the control connection is gone: %v", e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *DeadError) Unwrap() error { return e.Err }
+// DeadError is a control connection that is gone; see pi.DeadError.
+type DeadError = pi.DeadError
 
 // TruncatedError is a transfer that ended too early, whatever the server says.
 type TruncatedError struct {
@@ -128,14 +106,6 @@ func (e *NameError) Error() string {
 
 // clip bounds what an error quotes of the server's words.
 func clip(s string) string { return s[:min(len(s), 80)] }
-
-// refusal is the error of a reply, if it says no.
-func refusal(verb string, r ftp.Reply) error {
-	if c := r.Code.Class(); c == ftp.TransientFail || c == ftp.PermanentFail {
-		return &ftp.Error{Verb: verb, Reply: r}
-	}
-	return nil
-}
 
 // refused reports whether err is the server's answer that it does not know or do
 // the command: another way may work.

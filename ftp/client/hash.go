@@ -135,7 +135,7 @@ func findSum(r ftp.Reply, digits int, path string) (string, error) {
 // crcDigits are those of CRC32.
 const crcDigits = 8
 
-func plainName(algo string) string { return strings.ReplaceAll(upper(algo), "-", "") }
+func plainName(algo string) string { return strings.ReplaceAll(strings.ToUpper(algo), "-", "") }
 
 // NewHash computes here what Hash asks a server for; nil if algo is none of the names
 // that Hash returns.

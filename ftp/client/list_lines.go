@@ -11,6 +11,9 @@ import (
 	"miniftp/ftp"
 )
 
+// maxLine bounds one line of a listing, in bytes.
+const maxLine = 64 << 10
+
 // lines runs a listing and yields its lines without their ends, as they come;
 // errStopped if yield had enough.
 func (c *Client) lines(ctx context.Context, verb, path string, yield func(line string) bool) error {

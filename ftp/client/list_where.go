@@ -159,7 +159,7 @@ func (h *heldLines) hold(line string) bool {
 func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(line string) bool) error {
 	was, err := "", error(nil)
 	if path.IsAbs(p) {
-		if was, err = c.here(ctx); err != nil && (c.dead.Load() != nil || ctx.Err() != nil) {
+		if was, err = c.here(ctx); err != nil && (c.dead() || ctx.Err() != nil) {
 			return err
 		}
 	}

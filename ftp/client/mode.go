@@ -41,7 +41,7 @@ func (c *Client) mode() ftp.TransferMode {
 
 // setMode agrees on a transfer mode. What stands or was offered for another one goes.
 func (c *Client) setMode(ctx context.Context, m ftp.TransferMode) error {
-	if c.params.Mode == m {
+	if c.pi.Params().Mode == m {
 		return nil
 	}
 	c.dropOffer()
@@ -58,7 +58,7 @@ func (c *Client) setMode(ctx context.Context, m ftp.TransferMode) error {
 // staysInBlocks reports whether something short may stay in the block mode that a chain
 // has left: at a server that says of itself that it has it.
 func (c *Client) staysInBlocks() bool {
-	return c.params.Mode == ftp.Block && c.opts.TransferMode == AutoMode && blocksAhead(c.features["MODE"])
+	return c.pi.Params().Mode == ftp.Block && c.opts.TransferMode == AutoMode && blocksAhead(c.features["MODE"])
 }
 
 // readyStanding is ready for a data connection that stands: there is nothing to offer.
@@ -68,7 +68,7 @@ func (c *Client) readyStanding(ctx context.Context, j *job) error {
 			return err
 		}
 	}
-	if j.offset > 0 || c.machine.Pending == ftp.RestartAt {
+	if j.offset > 0 || c.pi.Machine().Pending == ftp.RestartAt {
 		if _, err := c.do(ctx, "REST", itoa(j.offset)); err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (c *Client) keep(conn *dtp.Conn, err error) {
 		return
 	}
 	c.data.Keep(conn)
-	if c.dead.Load() != nil || err != nil && !errors.As(err, &no) {
+	if c.dead() || err != nil && !errors.As(err, &no) {
 		c.data.Keep(nil)
 	}
 }

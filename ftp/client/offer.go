@@ -56,7 +56,7 @@ func (c *Client) ready(ctx context.Context, j *job) error {
 	var err error
 	a := c.inHand()
 	var cmds []ftp.Command
-	if !j.anyType && c.params.Type != j.typ {
+	if !j.anyType && c.pi.Params().Type != j.typ {
 		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: j.typ.String()})
 	}
 	if a == nil {
@@ -66,7 +66,7 @@ func (c *Client) ready(ctx context.Context, j *job) error {
 		cmds = append(cmds, a.cmd)
 	}
 	// A restart point that an earlier, failed transfer left behind is taken back.
-	rest := j.offset > 0 || c.machine.Pending == ftp.RestartAt
+	rest := j.offset > 0 || c.pi.Machine().Pending == ftp.RestartAt
 	if rest {
 		cmds = append(cmds, ftp.Command{Verb: "REST", Arg: itoa(j.offset)})
 	}
@@ -137,7 +137,7 @@ func (c *Client) look(ctx context.Context, path string, timed bool) (size int64,
 		return size, t, err
 	}
 	var cmds []ftp.Command
-	if c.params.Type != ftp.Image {
+	if c.pi.Params().Type != ftp.Image {
 		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: ftp.Image.String()})
 	}
 	cmds = append(cmds, ftp.Command{Verb: "SIZE", Arg: path})
@@ -232,7 +232,7 @@ func (c *Client) onlyExtended(v6 bool) bool { return v6 || c.opts.Verbs == Exten
 
 // agreePassive makes ready to dial where the server listens.
 func (c *Client) agreePassive(a *offer) (again bool, err error) {
-	r, peer := a.reply, c.peer.Addr()
+	r, peer := a.reply, c.pi.Peer().Addr()
 	port, bad := ftp.Parse229(r.Text())
 	if r.Code == 229 && bad == nil {
 		return false, c.offerDial(netip.AddrPortFrom(peer, port), "229")

@@ -12,6 +12,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/pi"
 )
 
 // maxOverlap is how many bytes both ends have to agree on before a file goes on.
@@ -258,7 +259,7 @@ func (d *download) compare(ctx context.Context, conn *dtp.Conn, j *job, tail tai
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		why = notThere
 	case err != nil:
-		return &dtp.BrokenError{Err: lost(err)}
+		return &dtp.BrokenError{Err: pi.Cause(err)}
 	case !bytes.Equal(got, tail.bytes):
 		why = notTheSame
 	default:

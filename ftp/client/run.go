@@ -3,12 +3,12 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/pi"
 )
 
 // run is a transfer under way: two connections, watched together. The data may
@@ -41,9 +41,9 @@ type run struct {
 // watch waits for the end of the data and for the final reply, in any order. It
 // also ends when the data connection fails, and, with the cause, when ctx does.
 func (r *run) watch(ctx context.Context) error {
-	replies := r.c.replies
-	p := r.c.newPatience()
-	defer p.timer.Stop()
+	replies := r.c.pi.Replies()
+	p := r.c.pi.NewWait()
+	defer p.Stop()
 	alive, stop := r.c.keepAlive()
 	defer stop()
 	for !r.over() {
@@ -55,14 +55,14 @@ func (r *run) watch(ctx context.Context) error {
 				r.reply(reply)
 			} else {
 				replies = nil
-				r.losing(r.c.die(r.c.readErr))
+				r.losing(r.c.pi.Lost())
 			}
 		case r.data = <-r.results:
 			r.dataEnded()
 			if r.j.dir == ftp.Store && r.data.Err == nil {
-				p.allow(r.c.workTimeout()) // to check the file, or to put it where it belongs
+				p.Allow(r.c.pi.WorkTimeout()) // to check the file, or to put it where it belongs
 			}
-			p.restart()
+			p.Restart()
 			if r.data.Err != nil && ctx.Err() != nil {
 				return context.Cause(ctx) // the reason, not what came of it
 			}
@@ -70,11 +70,11 @@ func (r *run) watch(ctx context.Context) error {
 			r.graceOver()
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-p.timer.C:
+		case <-p.C():
 			if !r.onlyReplyMissing() {
-				p.restart()
-			} else if p.over() {
-				r.losing(r.c.dieSilent(r.j.verb, p.limit))
+				p.Restart()
+			} else if p.Over() {
+				r.losing(r.c.pi.Silent(r.j.verb, p.Limit()))
 			}
 		}
 	}
@@ -94,7 +94,7 @@ func (r *run) onlyReplyMissing() bool {
 
 // reply takes one reply to the transfer command.
 func (r *run) reply(reply ftp.Reply) {
-	if err := r.c.took(ftp.Command{Verb: r.j.verb, Arg: r.j.arg}, reply); err != nil {
+	if err := r.c.pi.Take(r.command(), reply); err != nil {
 		r.losing(err)
 		return
 	}
@@ -105,8 +105,8 @@ func (r *run) reply(reply ftp.Reply) {
 	case r.final.Code != 0: // a second final reply means nothing
 	case class == ftp.Preliminary:
 		r.begin(reply)
-	case class == ftp.Completion && !fitsLoosely(r.j.verb, reply.Code):
-		r.losing(r.c.outOfStep(r.j.verb, reply))
+	case class == ftp.Completion && !pi.FitsLoosely(r.j.verb, reply.Code):
+		r.losing(r.c.pi.OutOfStep(r.j.verb, reply))
 	case reply.Code == 200 && !r.begun: // some servers say 200 before the 150
 		r.weak = reply
 		r.begin(reply)
@@ -135,7 +135,7 @@ func (r *run) early() {
 		close(r.goAhead) // there will be no 150
 		r.grace = time.After(bareWait)
 	case r.j.dir == ftp.Retrieve:
-		if r.j.verb == "RETR" && r.wants() >= 0 && r.c.params.Mode == ftp.Stream {
+		if r.j.verb == "RETR" && r.wants() >= 0 && r.c.pi.Params().Mode == ftp.Stream {
 			r.grace = time.After(shortWait / 4)
 		}
 	case r.begun:
@@ -263,7 +263,7 @@ func (r *run) settle(ctx context.Context, why error) {
 	if r.final.Code != 0 && (r.owed > 0 || r.doubt) && r.lost == nil {
 		r.collect(ctx)
 	}
-	if r.answered() || r.c.dead.Load() != nil {
+	if r.answered() || r.c.dead() {
 		return
 	}
 	var broken *dtp.BrokenError
@@ -296,83 +296,27 @@ func (r *run) join() {
 	r.done = true
 }
 
-// abort sends ABOR, which brings the transfer's reply and one of its own (RFC 959 §4.1.3).
-// There are servers that have one reply for both, or three, and those that do not know
-// ABOR. So PWD follows: what comes before its reply belongs to the transfer. If the
-// transfer has no reply then, it may still come, and the connection is given up.
+// command is the one that the transfer's replies answer.
+func (r *run) command() ftp.Command { return ftp.Command{Verb: r.j.verb, Arg: r.j.arg} }
+
+// abort ends the transfer by ABOR; see pi.Conn.Abort.
 func (r *run) abort(ctx context.Context) {
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortWait)
-	defer cancel()
 	r.aborted = true
-	if err := r.c.write(ftp.Command{Verb: "ABOR"}); err != nil {
-		r.lost = err
-		return
-	}
-	known := r.finish(after)
-	if r.lost != nil {
-		return
-	}
-	if known && r.isUnknown(r.final) {
-		r.final = ftp.Reply{}
-	}
-	err := fmt.Errorf("%w to ABOR", ErrTimeout)
-	if known {
-		err = r.realign(after)
-	}
-	if err == nil && r.final.Code == 0 {
-		err = errNoABOR
-	}
-	if err != nil && r.lost == nil {
-		_ = r.c.die(err)
-	}
-}
-
-// errNoABOR is returned when the server does not know ABOR, so that the reply to the
-// transfer may come at any time.
-var errNoABOR = errors.New("the server can't end a transfer on demand")
-
-// isUnknown reports whether a reply says that a command is unknown, unimplemented or
-// untimely. After an ABOR, such a reply answers the ABOR and not the transfer.
-func (r *run) isUnknown(reply ftp.Reply) bool { return reply.Code/10 == 50 }
-
-// realign finds the place among the replies again by PWD: only that is answered by 257.
-func (r *run) realign(ctx context.Context) error {
-	pwd := ftp.Command{Verb: "PWD"}
-	if err := r.c.write(pwd); err != nil {
-		r.lost = err
-		return err
-	}
-	for {
-		reply, err := r.c.await(ctx, pwd)
-		switch {
-		case err != nil:
-			if r.c.dead.Load() != nil {
-				r.lost = err
-			}
-			return err
-		case reply.Code == 257:
-			return nil
-		case reply.Code.Class() == ftp.Preliminary, reply.Code == 200, r.isUnknown(reply):
-		case r.final.Code == 0, r.doubt:
-			r.final, r.doubt = reply, false
-		}
-	}
+	r.final, r.lost = r.c.pi.Abort(ctx, r.command(), r.isNOOPs)
 }
 
 // finish waits for the transfer's final reply.
 func (r *run) finish(ctx context.Context) bool {
-	cmd := ftp.Command{Verb: r.j.verb, Arg: r.j.arg}
-	for r.final.Code == 0 {
-		reply, err := r.c.await(ctx, cmd)
-		if err != nil {
-			if r.c.dead.Load() != nil {
-				r.lost = err
-			}
-			return false
-		}
-		if reply.Code.Class() != ftp.Preliminary && !r.isOwed(reply) {
-			r.final = reply
-		}
+	final, _, err := r.c.pi.End(ctx, r.command(), r.isNOOPs)
+	if r.final = final; err != nil && r.c.dead() {
+		r.lost = err
 	}
-	return true
+	return err == nil
+}
+
+// isNOOPs reports whether a reply is to a NOOP of stayAlive, or whether what it took for the
+// transfer's may have been one.
+func (r *run) isNOOPs(reply ftp.Reply) (is, doubt bool) {
+	is = r.isOwed(reply)
+	return is, r.doubt
 }

@@ -115,7 +115,7 @@ func (c *Client) statTogether(ctx context.Context, path string) (ftp.Entry, erro
 	}
 	was := c.cwd
 	var cmds []ftp.Command
-	if c.params.Type != ftp.Image {
+	if c.pi.Params().Type != ftp.Image {
 		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: ftp.Image.String()})
 	}
 	cmds = append(cmds, ftp.Command{Verb: "SIZE", Arg: path})
@@ -197,7 +197,7 @@ func (c *Client) addTime(ctx context.Context, path string, e *ftp.Entry) error {
 		e.Modified, e.Precise = t, precise
 	case refused(err):
 		c.history.noMDTM.Store(true)
-	case !isReply(err) && c.dead.Load() != nil:
+	case !isReply(err) && c.dead():
 		return err
 	}
 	return ctx.Err()
@@ -219,7 +219,7 @@ func (c *Client) mlstAlong(ctx context.Context, path string, typ ftp.Type) (ftp.
 		return c.mlst(ctx, path)
 	}
 	cmds := []ftp.Command{{Verb: "MLST", Arg: path}}
-	if c.params.Type != typ {
+	if c.pi.Params().Type != typ {
 		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: typ.String()})
 	}
 	replies, err := c.askAlong(ctx, cmds...)

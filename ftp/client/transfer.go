@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -165,11 +164,11 @@ func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
 	res, closed, err := c.attempt(ctx, j)
 	if isReply(err) && res.Final.Code == 332 && c.opts.Account != "" && j.again(res) {
-		if err = c.giveAccount(ctx, j.verb, res.Final); err == nil {
+		if err = c.pi.GiveAccount(ctx, j.verb, res.Final); err == nil {
 			res, closed, err = c.attempt(ctx, j)
 		}
 	}
-	if closed && ctx.Err() == nil && c.dead.Load() == nil && j.again(res) {
+	if closed && ctx.Err() == nil && !c.dead() && j.again(res) {
 		res, _, err = c.attempt(ctx, j)
 	}
 	return res, err
@@ -199,12 +198,12 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, 
 	}
 	stood := opener.Stands()
 	r := c.start(j, opener)
-	if err = c.send(ftp.Command{Verb: j.verb, Arg: j.arg}); err == nil {
+	if err = c.pi.Send(ftp.Command{Verb: j.verb, Arg: j.arg}); err == nil {
 		err = r.watch(ctx)
 	}
 	r.settle(ctx, err)
 	err = r.verdict(err)
-	c.strayDone = true
+	c.pi.TransferEnded()
 	res = Result{Bytes: r.data.Bytes, Took: lasted(r.data), Mode: c.opts.Mode, Final: r.final, cutShort: r.data.CutShort}
 	if err == nil {
 		res.Verified = r.verified()
@@ -257,7 +256,7 @@ func (j *job) told() func(int64) {
 }
 
 func (c *Client) setType(ctx context.Context, t ftp.Type) error {
-	if c.params.Type == t {
+	if c.pi.Params().Type == t {
 		return nil
 	}
 	_, err := c.do(ctx, "TYPE", t.String())
@@ -266,14 +265,14 @@ func (c *Client) setType(ctx context.Context, t ftp.Type) error {
 
 // start lets the data connection come about, beside the control connection.
 func (c *Client) start(j *job, o *dtp.Opener) *run {
-	j.early = j.early && c.security == nil && c.params.Mode == ftp.Stream
+	j.early = j.early && c.pi.Security() == nil && c.pi.Params().Mode == ftp.Stream
 	r := &run{
 		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && c.opts.Verbs != ClassicVerbs && !c.history.noEPSV.Load(),
 		goAhead: make(chan struct{}), results: make(chan dtp.Result, 1),
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	d := dtp.Job{
-		Source: j.source, Sink: j.sink, Size: j.length, Type: j.typ, Mode: c.params.Mode, Level: c.opts.Level,
+		Source: j.source, Sink: j.sink, Size: j.length, Type: j.typ, Mode: c.pi.Params().Mode, Level: c.opts.Level,
 		Stall: c.opts.Timeout, Rates: []*rate.Limiter{c.rate}, Opened: r.opened,
 		Reset: true,
 	}
@@ -300,7 +299,7 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 // on one that comes before the command; the wait is limited, since some servers send no 150.
 func (r *run) opened(conn *dtp.Conn) error {
 	r.conn.Store(conn)
-	if r.j.dir == ftp.Store && !r.j.early || r.c.security != nil {
+	if r.j.dir == ftp.Store && !r.j.early || r.c.pi.Security() != nil {
 		var impatient <-chan time.Time
 		if r.j.dir == ftp.Retrieve {
 			impatient = time.After(shortWait)
@@ -316,11 +315,4 @@ func (r *run) opened(conn *dtp.Conn) error {
 		return r.j.opened(r.ctx, conn)
 	}
 	return nil
-}
-
-// isReply reports whether err is no more than the server's no.
-func isReply(err error) bool {
-	var dead *DeadError
-	var reply *ftp.Error
-	return errors.As(err, &reply) && !errors.As(err, &dead)
 }

@@ -130,7 +130,7 @@ func (c *Client) there(ctx context.Context, path string, typ ftp.Type) (*ftp.Ent
 			return &e, nil
 		case err == nil, isReply(err) && !refused(err):
 			return nil, nil
-		case !isReply(err) && (c.dead.Load() != nil || ctx.Err() != nil):
+		case !isReply(err) && (c.dead() || ctx.Err() != nil):
 			return nil, err
 		}
 	}

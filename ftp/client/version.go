@@ -71,7 +71,7 @@ func (c *Client) version(ctx context.Context, path string) (v version, err error
 	switch {
 	case err == nil:
 		v.modified, v.precise = t, precise
-	case c.dead.Load() != nil || ctx.Err() != nil:
+	case c.dead() || ctx.Err() != nil:
 		return v, err
 	}
 	return v, nil

@@ -55,7 +55,7 @@ func (tr *uploadTrial) killed(at string, e uploadEvent) {
 	}
 	if runtime.GOOS == "linux" {
 		if tr.way.hidden() {
-			tr.awaitLock(tr.running())
+			tr.awaitLock(tr.running)
 		}
 		if did, err := server.Sweep(tr.t.Context(), tr.fs, 0); err != nil || did != (server.Swept{}) {
 			tr.t.Fatalf("a sweep beside the server did %+v, %v", did, err)
@@ -74,13 +74,16 @@ func (tr *uploadTrial) killed(at string, e uploadEvent) {
 	tr.resume()
 }
 
-// awaitLock waits until a file is locked, as an upload that takes more than a moment is.
-func (tr *uploadTrial) awaitLock(name string) {
+// awaitLock waits until a file is there and locked, as an upload that takes more than a
+// moment is.
+func (tr *uploadTrial) awaitLock(name func() string) {
 	tr.t.Helper()
-	fi, err := os.Stat(tr.dir + name)
-	check(tr.t, err)
-	inode := fmt.Sprintf(":%d 0 EOF", fi.Sys().(*syscall.Stat_t).Ino)
 	await(tr.t, func() bool {
+		fi, err := os.Stat(tr.dir + name())
+		if err != nil {
+			return false
+		}
+		inode := fmt.Sprintf(":%d 0 EOF", fi.Sys().(*syscall.Stat_t).Ino)
 		locks, err := os.ReadFile("/proc/locks")
 		check(tr.t, err)
 		return strings.Contains(string(locks), inode)

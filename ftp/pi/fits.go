@@ -1,24 +1,18 @@
-package client
+package pi
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
 	"miniftp/ftp"
 )
 
-// ErrOutOfStep is returned, inside a *DeadError, when a reply can't be one to the command
-// that waits for it. Which reply answers which command is not known then, so the
-// connection is closed. Another one may do better.
-var ErrOutOfStep = errors.New("the server's replies are out of step with the commands")
-
-// outOfStep ends the connection because of a reply that does not fit its command.
-func (c *Client) outOfStep(verb string, r ftp.Reply) error {
+// OutOfStep ends the connection because of a reply that does not fit its command.
+func (c *Conn) OutOfStep(verb string, r ftp.Reply) error {
 	if verb == "" {
 		verb = "nothing that was sent"
 	}
-	return c.die(fmt.Errorf("%w: %q was the answer to %s", ErrOutOfStep, clip(c.secrets.Mask(r.String())), verb))
+	return c.Fail(fmt.Errorf("%w: %q was the answer to %s", ErrOutOfStep, clip(c.secrets.Mask(r.String())), verb))
 }
 
 // Groups of reply codes that mean much the same (RFC 959 §4.2.1): 20 stands for 200 to 209.
@@ -51,9 +45,9 @@ var ends = map[string][]ftp.Code{
 // where they are listed themselves.
 var named = []ftp.Code{227, 228, 229, 257}
 
-// fits reports whether a reply can be the final one to a command. Any command may be
+// Fits reports whether a reply can be the final one to a command. Any command may be
 // refused, or may need an account.
-func fits(verb string, code ftp.Code) bool {
+func Fits(verb string, code ftp.Code) bool {
 	if class := code.Class(); class == ftp.TransientFail || class == ftp.PermanentFail || code == 332 {
 		return true
 	}
@@ -62,8 +56,8 @@ func fits(verb string, code ftp.Code) bool {
 	return !known && !only || slices.Contains(legal, code) || !only && slices.Contains(legal, code/10)
 }
 
-// fitsLoosely is fits for a server that gets one command at a time. There are some that
+// FitsLoosely is Fits for a server that gets one command at a time. There are some that
 // answer 200 to whatever they do not know.
-func fitsLoosely(verb string, code ftp.Code) bool {
-	return fits(verb, code) || code == 200 || code == 202
+func FitsLoosely(verb string, code ftp.Code) bool {
+	return Fits(verb, code) || code == 200 || code == 202
 }

@@ -1,0 +1,176 @@
+package pi
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// Send takes off the replies that nobody asked for, so that none of them is mistaken for the
+// answer, and writes commands in one piece, or, if one can't be written, none. On a
+// connection that is not watched it only writes.
+func (c *Conn) Send(cmds ...ftp.Command) error {
+	for c.ahead != nil {
+		select {
+		case r, ok := <-c.ahead.replies:
+			if !ok {
+				return c.Lost()
+			}
+			if err := c.Take(ftp.Command{}, r); err != nil {
+				return err
+			}
+			continue
+		default:
+		}
+		break
+	}
+	return c.Write(cmds...)
+}
+
+// Write is Send while replies to earlier commands are on their way. It is the one place where
+// bytes leave on the control connection.
+func (c *Conn) Write(cmds ...ftp.Command) error {
+	lines := c.out[:0]
+	for _, cmd := range cmds {
+		encoded, err := c.encode(cmd)
+		if err != nil {
+			return err
+		}
+		if lines, err = encoded.Append(lines); err != nil {
+			return err
+		}
+	}
+	c.out, c.left = lines[:0], maxReplies
+	for _, cmd := range cmds {
+		c.secrets.Learn(cmd)
+		c.Tell(ftp.CommandGiven{Command: cmd.Masked()})
+	}
+	err := c.conn.SetWriteDeadline(time.Now().Add(c.cfg.Timeout))
+	if err == nil {
+		_, err = c.conn.Write(lines)
+	}
+	if err != nil {
+		return c.Fail(Cause(err))
+	}
+	return nil
+}
+
+// Do is Exchange with a 4xx or 5xx reply as an *ftp.Error. If the server needs an account
+// for the command, it gets that of Login.
+func (c *Conn) Do(ctx context.Context, verb, arg string) (ftp.Reply, error) {
+	r, err := c.Exchange(ctx, verb, arg)
+	if err == nil && r.Code == 332 && verb != "USER" && verb != "PASS" {
+		if err = c.GiveAccount(ctx, verb, r); err == nil {
+			r, err = c.Exchange(ctx, verb, arg)
+		}
+	}
+	if err == nil {
+		err = Refusal(verb, r)
+	}
+	return r, err
+}
+
+// GiveAccount answers a 332 to a command by ACCT (RFC 959 §4.1.1). The error is the 332 if
+// there is no account to give.
+func (c *Conn) GiveAccount(ctx context.Context, verb string, needs ftp.Reply) error {
+	if c.account == "" || verb == "ACCT" {
+		return &ftp.Error{Verb: verb, Reply: needs}
+	}
+	r, err := c.Exchange(ctx, "ACCT", c.account)
+	if err == nil {
+		err = Refusal("ACCT", r)
+	}
+	return err
+}
+
+// Exchange sends one command and waits for its final reply; one that can't be an answer to
+// it is ErrOutOfStep. When ctx ends first the reply is waited for a moment longer: only then
+// does the next one answer the next command.
+func (c *Conn) Exchange(ctx context.Context, verb, arg string) (ftp.Reply, error) {
+	if ctx.Err() != nil {
+		return ftp.Reply{}, context.Cause(ctx)
+	}
+	cmd := ftp.Command{Verb: verb, Arg: arg}
+	if err := c.Send(cmd); err != nil {
+		return ftp.Reply{}, err
+	}
+	r, err := c.Final(ctx, cmd)
+	if err == nil && !FitsLoosely(verb, r.Code) {
+		err = c.OutOfStep(verb, r)
+	}
+	if err != nil && ctx.Err() != nil && c.dead.Load() == nil {
+		c.finishAll(ctx, cmd)
+	}
+	return r, err
+}
+
+// All sends commands and returns their replies, in order, as Batch does if batch is set, else
+// one by one; a refusal is no error.
+func (c *Conn) All(ctx context.Context, batch bool, cmds ...ftp.Command) ([]ftp.Reply, error) {
+	if batch && len(cmds) > 1 {
+		return c.Batch(ctx, cmds...)
+	}
+	replies := make([]ftp.Reply, 0, len(cmds))
+	for _, cmd := range cmds {
+		r, err := c.Exchange(ctx, cmd.Verb, cmd.Arg)
+		if err != nil {
+			return replies, err
+		}
+		replies = append(replies, r)
+	}
+	return replies, nil
+}
+
+// Batch sends commands in one write and returns their replies, in order; a refusal is no
+// error. No command may depend on the reply to one before it. Only a server that is known to
+// bear that may be sent a batch: RFC 959 §5.4 has the user wait for each reply. The error of
+// one that does not answer each command in its turn is a *DeadError, and the replies are
+// those before it.
+func (c *Conn) Batch(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := c.Send(cmds...); err != nil {
+		return nil, err
+	}
+	replies := make([]ftp.Reply, 0, len(cmds))
+	for i, cmd := range cmds {
+		r, err := c.Final(ctx, cmd)
+		if err == nil && !Fits(cmd.Verb, r.Code) {
+			err = c.OutOfStep(cmd.Verb, r)
+		}
+		if err != nil {
+			if c.dead.Load() == nil { // cancelled
+				c.finishAll(ctx, cmds[i:]...)
+			}
+			return replies, err
+		}
+		replies = append(replies, r)
+	}
+	return replies, nil
+}
+
+// finishAll waits a moment longer for the replies to commands that a cancel cut short.
+func (c *Conn) finishAll(ctx context.Context, cmds ...ftp.Command) {
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShortWait)
+	defer cancel()
+	for _, cmd := range cmds {
+		if _, err := c.Final(after, cmd); err != nil {
+			_ = c.Fail(fmt.Errorf("%w to %s", ErrTimeout, cmd.Verb))
+			return
+		}
+	}
+}
+
+// Quit says QUIT, waits for the answer for a moment, and closes the connection.
+func (c *Conn) Quit() error {
+	ctx, cancel := context.WithTimeout(context.Background(), min(c.cfg.Timeout, quitWait))
+	defer cancel()
+	quit := ftp.Command{Verb: "QUIT"}
+	if c.Send(quit) == nil {
+		_, _ = c.Final(ctx, quit) // gone is gone, whatever it answers
+	}
+	return c.Close()
+}
