@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/printer"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,11 +21,8 @@ var update = flag.Bool("update", false, "write the files of testdata/api anew")
 // TestAPI compares what users of the libraries can call with testdata/api: nothing of
 // it changes or goes unnoticed. After a change that is meant: go test ./ftp -update.
 func TestAPI(t *testing.T) {
-	for _, dir := range []string{"", "server", "client", "ftptest"} {
-		name := "ftp"
-		if dir != "" {
-			name += "." + dir
-		}
+	for _, dir := range importable(t) {
+		name := strings.ReplaceAll(filepath.ToSlash(dir), "/", ".")
 		got := exported(t, dir)
 		file := filepath.Join("..", "testdata", "api", name+".txt")
 		if *update {
@@ -50,6 +48,31 @@ func TestAPI(t *testing.T) {
 	}
 }
 
+// importable lists the packages of the library, as directories below the module's root.
+func importable(t *testing.T) (dirs []string) {
+	t.Helper()
+	for _, root := range []string{"ftp", "fsroot"} {
+		err := filepath.WalkDir(filepath.Join("..", root), func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.Name() == "internal" || d.Name() == "testdata":
+				return fs.SkipDir
+			case !d.IsDir():
+				return nil
+			}
+			if files, _ := filepath.Glob(filepath.Join(path, "*.go")); len(files) > 0 {
+				dirs = append(dirs, strings.TrimPrefix(path, ".."+string(filepath.Separator)))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dirs
+}
+
 func set(text string) map[string]bool {
 	all := map[string]bool{}
 	for line := range strings.Lines(text) {
@@ -62,7 +85,7 @@ func set(text string) map[string]bool {
 func exported(t *testing.T, dir string) string {
 	t.Helper()
 	fset := token.NewFileSet()
-	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	names, err := filepath.Glob(filepath.Join("..", dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +100,7 @@ func exported(t *testing.T, dir string) string {
 		}
 		files = append(files, f)
 	}
-	p, err := doc.NewFromFiles(fset, files, "miniftp/ftp/"+dir)
+	p, err := doc.NewFromFiles(fset, files, "miniftp/"+filepath.ToSlash(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
