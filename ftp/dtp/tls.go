@@ -190,6 +190,10 @@ func (s *Security) wrap(conn net.Conn, cfg *tls.Config) *tls.Conn {
 	return tls.Client(conn, cfg)
 }
 
+// Data puts a user's data connection under TLS that was made without a Manager. The handshake
+// is up to the caller.
+func (s *Security) Data(conn net.Conn) *tls.Conn { return s.wrap(conn, s.data) }
+
 // Describe puts a TLS connection into plain words, for events.
 func Describe(cs tls.ConnectionState) ftp.TLS {
 	t := ftp.TLS{Version: tls.VersionName(cs.Version), Suite: tls.CipherSuiteName(cs.CipherSuite), Resumed: cs.DidResume}

@@ -36,6 +36,7 @@ func (c *Conn) Watch() {
 	c.ahead = &ahead{
 		replies: make(chan ftp.Reply, 4), secured: make(chan struct{}), quit: make(chan struct{}),
 	}
+	_ = c.raw.SetReadDeadline(time.Time{}) // that of an earlier reply
 	c.ahead.stopped.Go(c.readAhead)
 }
 

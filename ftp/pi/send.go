@@ -45,7 +45,9 @@ func (c *Conn) Write(cmds ...ftp.Command) error {
 	c.out, c.left = lines[:0], maxReplies
 	for _, cmd := range cmds {
 		c.secrets.Learn(cmd)
-		c.Tell(ftp.CommandGiven{Command: cmd.Masked()})
+		if c.cfg.Observer != nil {
+			c.Tell(ftp.CommandGiven{Command: cmd.Masked()})
+		}
 	}
 	err := c.conn.SetWriteDeadline(time.Now().Add(c.cfg.Timeout))
 	if err == nil {

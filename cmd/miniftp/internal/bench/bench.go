@@ -27,6 +27,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/pi"
 )
 
 // The bounds of what bench can be asked for.
@@ -182,7 +183,7 @@ func (b *benchmark) resolve(port string, anywhere bool) error {
 	defer cancel()
 	all, err := connect.Addresses(ctx, b.host)
 	if err != nil {
-		return verb.At(b.r.String(), &client.ConnectError{Addr: b.r.Addr, Err: connect.UnknownHost(err)})
+		return verb.At(b.r.String(), &client.ConnectError{Addr: b.r.Addr, Err: pi.Cause(err)})
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {

@@ -42,7 +42,7 @@ func (b *benchmark) remove(ctx context.Context) error {
 		return err
 	}
 	if s.entries > 0 {
-		_, err = b.eachEntry(u, s.entries, func(u *userPI, name string) error {
+		_, err = b.eachEntry(u, s.entries, func(u *session, name string) error {
 			if err := u.do("DELE", entriesDir+"/"+name); !isRefusal(err) {
 				return err
 			}
@@ -72,7 +72,7 @@ func (b *benchmark) remove(ctx context.Context) error {
 
 // removeDir removes a directory. What is still in it, such as what the server keeps of
 // an upload that was cut short, goes first; it may appear only a moment later.
-func (u *userPI) removeDir(dir string) error {
+func (u *session) removeDir(dir string) error {
 	for try := 1; ; try++ {
 		err := u.do("RMD", dir)
 		if !isRefusal(err) {
@@ -98,7 +98,7 @@ func (u *userPI) removeDir(dir string) error {
 }
 
 // empty removes all files of the current directory, hidden ones included, and goes up.
-func (u *userPI) empty() error {
+func (u *session) empty() error {
 	var rest []string
 	for _, how := range []string{"-a", ""} { // who knows no options finds no file of that name
 		err := u.list(how, func(e ftp.Entry) {

@@ -12,11 +12,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/pi"
 )
 
 // oldVerbs are the extended verbs that the server did not know: PASV and PORT are
@@ -31,7 +31,7 @@ var intake = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
 // agree agrees with the server on a data connection: in passive mode this end has
 // called then, in active mode it listens.
-func (u *userPI) agree() (err error) {
+func (u *session) agree() (err error) {
 	if u.b.opts.Mode == ftp.Active {
 		return u.listen()
 	}
@@ -47,7 +47,7 @@ func (u *userPI) agree() (err error) {
 		conn, err = u.b.dialer.DialContext(u.ctx, "tcp", addr.String())
 	}
 	if err != nil {
-		return dialProblem(u.ctx, &client.OpenError{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Err: connect.PlainCause(err)}, err)
+		return dialProblem(u.ctx, &client.OpenError{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Err: pi.Cause(err)}, err)
 	}
 	u.data = conn
 	return u.hold(conn)
@@ -55,28 +55,28 @@ func (u *userPI) agree() (err error) {
 
 // passive asks where to call. Only the port counts: data comes from the host of the
 // control connection.
-func (u *userPI) passive() (uint16, error) {
+func (u *session) passive() (uint16, error) {
 	if !u.b.oldWay.passive.Load() {
-		code, text, err := u.ask("EPSV", "")
+		r, err := u.ask("EPSV", "")
 		if err != nil {
 			return 0, err
 		}
-		if code == 229 {
-			return ftp.Parse229(string(text))
+		if r.Code == 229 {
+			return ftp.Parse229(r.Text())
 		}
-		if !unknownVerb(code) || !u.peer.Is4() {
-			return 0, &ftp.Error{Verb: "EPSV", Reply: ftp.NewReply(code, string(text))}
+		if !unknownVerb(r.Code) || !u.peer.Is4() {
+			return 0, &ftp.Error{Verb: "EPSV", Reply: r}
 		}
 		u.b.oldWay.passive.Store(true)
 	}
-	code, text, err := u.ask("PASV", "")
+	r, err := u.ask("PASV", "")
 	if err != nil {
 		return 0, err
 	}
-	if code != 227 {
-		return 0, &ftp.Error{Verb: "PASV", Reply: ftp.NewReply(code, string(text))}
+	if r.Code != 227 {
+		return 0, &ftp.Error{Verb: "PASV", Reply: r}
 	}
-	addr, err := ftp.Parse227(string(text))
+	addr, err := ftp.Parse227(r.Text())
 	return addr.Port(), err
 }
 
@@ -86,14 +86,14 @@ func unknownVerb(code ftp.Code) bool {
 }
 
 // listen waits at a port of its own for each data connection, as stock clients do.
-func (u *userPI) listen() error {
+func (u *session) listen() error {
 	ln, err := u.port()
 	if err != nil {
-		return dialProblem(u.ctx, &client.LocalError{Err: connect.PlainCause(err)}, err)
+		return dialProblem(u.ctx, &client.LocalError{Err: pi.Cause(err)}, err)
 	}
 	u.listens = ln
 	if err = u.hold(ln); err == nil {
-		addr := netip.AddrPortFrom(u.local, connect.TCPAddr(ln.Addr()).Port())
+		addr := netip.AddrPortFrom(u.local, dtp.AddrPort(ln.Addr()).Port())
 		if ip := u.b.opts.ActiveIP; ip.IsValid() {
 			addr = netip.AddrPortFrom(ip, addr.Port())
 		}
@@ -106,7 +106,7 @@ func (u *userPI) listen() error {
 }
 
 // port opens a port: any, or the first free one of --active-ports.
-func (u *userPI) port() (ln net.Listener, err error) {
+func (u *session) port() (ln net.Listener, err error) {
 	lo, hi := u.b.opts.ActivePorts[0], u.b.opts.ActivePorts[1]
 	cfg := net.ListenConfig{KeepAlive: -1}
 	for p := int(lo); p <= int(hi); p++ {
@@ -118,14 +118,14 @@ func (u *userPI) port() (ln net.Listener, err error) {
 }
 
 // announce tells the server where to call.
-func (u *userPI) announce(addr netip.AddrPort) error {
+func (u *session) announce(addr netip.AddrPort) error {
 	if !u.b.oldWay.active.Load() {
-		code, text, err := u.ask("EPRT", ftp.FormatEPRT(addr))
-		if err != nil || code.Class() == ftp.Completion {
+		r, err := u.ask("EPRT", ftp.FormatEPRT(addr))
+		if err != nil || r.Code.Class() == ftp.Completion {
 			return err
 		}
-		if !unknownVerb(code) || !addr.Addr().Is4() {
-			return &ftp.Error{Verb: "EPRT", Reply: ftp.NewReply(code, string(text))}
+		if !unknownVerb(r.Code) || !addr.Addr().Is4() {
+			return &ftp.Error{Verb: "EPRT", Reply: r}
 		}
 		u.b.oldWay.active.Store(true)
 	}
@@ -134,20 +134,20 @@ func (u *userPI) announce(addr netip.AddrPort) error {
 
 // start sends the command of a transfer, waits for the server's word that it begins
 // and opens the data connection that was agreed on.
-func (u *userPI) start(verb, arg string) (net.Conn, error) {
-	code, text, err := u.ask(verb, arg)
-	if err = refusedBy(verb, code, text, err); err != nil {
+func (u *session) start(verb, arg string) (net.Conn, error) {
+	r, err := u.ask(verb, arg)
+	if err = refusedBy(verb, r, err); err != nil {
 		u.drop()
 		return nil, err
 	}
-	u.over = code.Class() == ftp.Completion // a 150 is missing where there was nothing to send
+	u.over = r.Code.Class() == ftp.Completion // a 150 is missing where there was nothing to send
 	conn := u.data
 	for u.listens != nil {
 		if conn, err = u.listens.Accept(); err != nil {
 			u.drop()
-			return nil, dialProblem(u.ctx, &client.OpenError{Mode: ftp.Active, Stance: ftp.Listens, Addr: netip.AddrPortFrom(u.local, 0), Err: connect.PlainCause(err)}, err)
+			return nil, dialProblem(u.ctx, &client.OpenError{Mode: ftp.Active, Stance: ftp.Listens, Addr: netip.AddrPortFrom(u.local, 0), Err: pi.Cause(err)}, err)
 		}
-		if connect.TCPAddr(conn.RemoteAddr()).Addr() != u.peer {
+		if dtp.AddrPort(conn.RemoteAddr()).Addr() != u.peer {
 			_ = conn.Close() // somebody else called
 			continue
 		}
@@ -157,11 +157,12 @@ func (u *userPI) start(verb, arg string) (net.Conn, error) {
 			return nil, err
 		}
 	}
-	if u.secured == nil {
+	security := u.pi.Security()
+	if security == nil {
 		return conn, nil
 	}
-	secure := tls.Client(conn, u.secured)
-	if err := u.shakeHands(secure, true); err != nil {
+	secure := security.Data(conn)
+	if err := u.shakeHands(secure); err != nil {
 		u.drop()
 		return nil, err
 	}
@@ -169,7 +170,7 @@ func (u *userPI) start(verb, arg string) (net.Conn, error) {
 }
 
 // drop gives up the data connection.
-func (u *userPI) drop() {
+func (u *session) drop() {
 	if u.listens != nil {
 		_ = u.listens.Close()
 	}
@@ -181,16 +182,16 @@ func (u *userPI) drop() {
 }
 
 // finish reads the reply behind a transfer.
-func (u *userPI) finish(verb string) error {
+func (u *session) finish(verb string) error {
 	if u.over {
 		return nil
 	}
-	code, text, err := u.reply(verb)
-	return refusedBy(verb, code, text, err)
+	r, err := u.reply(verb)
+	return refusedBy(verb, r, err)
 }
 
 // drain reads to the end, into nothing; first is when the first byte was here.
-func (u *userPI) drain(conn net.Conn) (n int64, first time.Time, err error) {
+func (u *session) drain(conn net.Conn) (n int64, first time.Time, err error) {
 	if n, first, ok, err := swallow(conn); ok {
 		return n, first, u.brokenBy(err)
 	}
@@ -212,19 +213,19 @@ func (u *userPI) drain(conn net.Conn) (n int64, first time.Time, err error) {
 }
 
 // brokenBy is the error of a data connection that broke.
-func (u *userPI) brokenBy(err error) error {
+func (u *session) brokenBy(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case u.ctx.Err() != nil:
 		return context.Cause(u.ctx)
 	}
-	return &dtp.BrokenError{Err: connect.PlainCause(err)}
+	return &dtp.BrokenError{Err: pi.Cause(err)}
 }
 
 // fetch is a RETR or a listing whose data connection was agreed on. size is what has
 // to come, -1 if it is not known.
-func (u *userPI) fetch(verb, arg string, size int64, f *figures) error {
+func (u *session) fetch(verb, arg string, size int64, f *figures) error {
 	sent := time.Now()
 	conn, err := u.start(verb, arg)
 	if err != nil {
@@ -246,7 +247,7 @@ func (u *userPI) fetch(verb, arg string, size int64, f *figures) error {
 }
 
 // retrieve agrees on a data connection and fetches.
-func (u *userPI) retrieve(verb, arg string, size int64, f *figures) error {
+func (u *session) retrieve(verb, arg string, size int64, f *figures) error {
 	if err := u.agree(); err != nil {
 		return err
 	}
@@ -254,7 +255,7 @@ func (u *userPI) retrieve(verb, arg string, size int64, f *figures) error {
 }
 
 // store uploads size bytes, out of content again and again.
-func (u *userPI) store(name string, size int64, content []byte) error {
+func (u *session) store(name string, size int64, content []byte) error {
 	if err := u.agree(); err != nil {
 		return err
 	}

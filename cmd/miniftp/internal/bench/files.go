@@ -62,7 +62,7 @@ func randomName() string { return strings.ToLower(rand.Text()[:8]) }
 
 // makeDir makes the directory of a run and tries an upload. Where that is refused, the
 // run reads what is there.
-func (b *benchmark) makeDir(u *userPI) error {
+func (b *benchmark) makeDir(u *session) error {
 	s := b.files
 	s.ready = map[string]testFile{}
 	if err := u.work(b.r.Path); err != nil {
@@ -116,7 +116,7 @@ func (b *benchmark) fileSize(kind string) int64 {
 	return 0
 }
 
-func (b *benchmark) upload(u *userPI, kind string) error {
+func (b *benchmark) upload(u *session, kind string) error {
 	content := chunk()
 	if kind == textFile {
 		content = bytes.Repeat([]byte(listLine), len(content)/len(listLine))
@@ -139,12 +139,12 @@ func (b *benchmark) need(kind string) (testFile, error) {
 		return testFile{}, leftOut{"no file for it there, and " + b.files.refused}
 	}
 	b.status.say("uploading %s", kind)
-	err := b.prepared("the upload of "+kind, func(u *userPI) error { return b.upload(u, kind) })
+	err := b.prepared("the upload of "+kind, func(u *session) error { return b.upload(u, kind) })
 	return b.files.ready[kind], err
 }
 
 // prepared runs do on a session in the directory of the run.
-func (b *benchmark) prepared(what string, do func(u *userPI) error) error {
+func (b *benchmark) prepared(what string, do func(u *session) error) error {
 	ctx, moved, done := b.patient(what)
 	defer done()
 	u, err := b.enter(ctx)
@@ -172,11 +172,11 @@ func (b *benchmark) needEntries(verb string) (dir string, entries int, err error
 		return entriesDir, s.entries, nil
 	}
 	b.status.say("making %d files", b.entries)
-	err = b.prepared("making the files", func(u *userPI) error {
+	err = b.prepared("making the files", func(u *session) error {
 		s.entries = 1
 		err := u.do("MKD", entriesDir)
 		if err == nil {
-			s.entries, err = b.eachEntry(u, b.entries, func(u *userPI, name string) error { return u.store(entriesDir+"/"+name, 0, nil) })
+			s.entries, err = b.eachEntry(u, b.entries, func(u *session, name string) error { return u.store(entriesDir+"/"+name, 0, nil) })
 		}
 		return err
 	})
@@ -187,10 +187,10 @@ func (b *benchmark) needEntries(verb string) (dir string, entries int, err error
 // eachEntry runs do for so many files of the directory that is listed, and returns with
 // how many it was begun. Where there are many, more sessions help if the server lets
 // them in.
-func (b *benchmark) eachEntry(u *userPI, n int, do func(u *userPI, name string) error) (begun int, err error) {
+func (b *benchmark) eachEntry(u *session, n int, do func(u *session, name string) error) (begun int, err error) {
 	const help, worth = 3, 2000
 	var next atomic.Int64
-	work := func(u *userPI) error {
+	work := func(u *session) error {
 		for i := next.Add(1); i <= int64(n); i = next.Add(1) {
 			if err := do(u, fmt.Sprintf("file-%07d.dat", i)); err != nil {
 				return err
@@ -225,7 +225,7 @@ func (b *benchmark) eachEntry(u *userPI, n int, do func(u *userPI, name string) 
 }
 
 // survey finds the files that can be read where nothing can be uploaded.
-func (b *benchmark) survey(u *userPI) error {
+func (b *benchmark) survey(u *session) error {
 	err := u.entries("", func(e ftp.Entry) {
 		b.files.counted++
 		if e.Type == ftp.FileEntry && e.Size >= 0 {
@@ -258,7 +258,7 @@ func (s *testFiles) consider(f testFile) {
 
 // entries lists a directory, hidden names included where LIST shows them: by MLSD, or
 // by LIST.
-func (u *userPI) entries(dir string, see func(e ftp.Entry)) error {
+func (u *session) entries(dir string, see func(e ftp.Entry)) error {
 	err := u.lineByLine("MLSD", dir, func(line string) {
 		if e, err := ftp.ParseMLSx(line); err == nil && (e.Type == ftp.FileEntry || e.Type == ftp.DirEntry || e.Type == ftp.LinkEntry) {
 			see(e)
@@ -271,7 +271,7 @@ func (u *userPI) entries(dir string, see func(e ftp.Entry)) error {
 }
 
 // list reads a listing by LIST. Lines that can't be read are left out.
-func (u *userPI) list(arg string, see func(e ftp.Entry)) (err error) {
+func (u *session) list(arg string, see func(e ftp.Entry)) (err error) {
 	lines := func(yield func(string) bool) {
 		more := true
 		err = u.lineByLine("LIST", arg, func(line string) { more = more && yield(line) })
@@ -285,7 +285,7 @@ func (u *userPI) list(arg string, see func(e ftp.Entry)) (err error) {
 }
 
 // lineByLine reads a listing. Lines that are too long are an error.
-func (u *userPI) lineByLine(verb, arg string, see func(line string)) error {
+func (u *session) lineByLine(verb, arg string, see func(line string)) error {
 	if err := u.agree(); err != nil {
 		return err
 	}

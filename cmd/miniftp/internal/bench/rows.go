@@ -1,16 +1,14 @@
 package bench
 
 import (
-	"bufio"
-	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 )
@@ -85,7 +83,7 @@ func (b *benchmark) patient(what string) (ctx context.Context, moved func(), don
 
 // alone runs step on one session, in the directory of the files, until the row is over.
 // Each step is n operations.
-func (b *benchmark) alone(f *figures, typ string, n int64, step func(u *userPI) error) error {
+func (b *benchmark) alone(f *figures, typ string, n int64, step func(u *session) error) error {
 	ctx, cancel := b.bounded(f)
 	defer cancel()
 	u, err := b.enter(ctx)
@@ -129,7 +127,7 @@ func fetchRow(typ, kind string) func(b *benchmark, f *figures) error {
 		if typ == "A" { // line ends may grow
 			size = -1
 		}
-		return b.alone(f, typ, 1, func(u *userPI) error { return u.retrieve("RETR", file.name, size, f) })
+		return b.alone(f, typ, 1, func(u *session) error { return u.retrieve("RETR", file.name, size, f) })
 	}
 }
 
@@ -142,7 +140,7 @@ func storeRow(kind string) func(b *benchmark, f *figures) error {
 		f.perGiB = kind == largeFile
 		size, name := b.fileSize(kind), "up-"+kind
 		b.files.add(name)
-		return b.alone(f, "I", 1, func(u *userPI) error {
+		return b.alone(f, "I", 1, func(u *session) error {
 			err := u.store(name, size, chunk())
 			if err == nil {
 				f.bytes += size
@@ -160,7 +158,7 @@ func listRow(verb string) func(b *benchmark, f *figures) error {
 			return err
 		}
 		f.entries = entries
-		err = b.alone(f, "I", 1, func(u *userPI) error { return u.retrieve(verb, dir, -1, f) })
+		err = b.alone(f, "I", 1, func(u *session) error { return u.retrieve(verb, dir, -1, f) })
 		var reply *ftp.Error
 		if f.n == 0 && errors.As(err, &reply) && reply.Verb == verb && unknownVerb(reply.Code) {
 			return leftOut{"the server does not know " + verb}
@@ -170,18 +168,13 @@ func listRow(verb string) func(b *benchmark, f *figures) error {
 }
 
 func (b *benchmark) runLatency(f *figures) error {
-	return b.alone(f, "I", 1, func(u *userPI) error { return u.do("NOOP", "") })
+	return b.alone(f, "I", 1, func(u *session) error { return u.do("NOOP", "") })
 }
 
 func (b *benchmark) runPipeline(f *figures) error {
-	lines := bytes.Repeat([]byte("NOOP\r\n"), pipelined)
-	var wide *userPI
-	return b.alone(f, "I", pipelined, func(u *userPI) error {
-		if wide == nil { // many replies come at once
-			wide = u
-			u.lines = ftp.NewLineReader(bufio.NewReaderSize(u.conn, 16<<10), maxListLine)
-		}
-		if _, err := u.conn.Write(lines); err != nil {
+	cmds := slices.Repeat([]ftp.Command{{Verb: "NOOP"}}, pipelined)
+	return b.alone(f, "I", pipelined, func(u *session) error {
+		if err := u.pi.Write(cmds...); err != nil {
 			return u.lost(err)
 		}
 		for range pipelined {
@@ -223,8 +216,8 @@ func (b *benchmark) runLogin(f *figures) error {
 
 // crowd opens all sessions, several at a time, and has each do something; those that
 // failed are counted and nil.
-func (b *benchmark) crowd(ctx context.Context, f *figures, each func(u *userPI) error) []*userPI {
-	all := make([]*userPI, b.sessions)
+func (b *benchmark) crowd(ctx context.Context, f *figures, each func(u *session) error) []*session {
+	all := make([]*session, b.sessions)
 	b.several(len(all), func(i int) error {
 		start := time.Now()
 		u, err := b.enter(ctx)
@@ -260,7 +253,7 @@ func (b *benchmark) several(n int, do func(i int) error) {
 }
 
 // disperse takes leave of all sessions.
-func (b *benchmark) disperse(all []*userPI) {
+func (b *benchmark) disperse(all []*session) {
 	b.several(len(all), func(i int) error {
 		if all[i] != nil {
 			_ = all[i].quit()
@@ -279,7 +272,7 @@ func (b *benchmark) runIdle(f *figures) error {
 	}
 	defer first.cut()
 	m := b.measuring(f)
-	all := b.crowd(ctx, f, func(*userPI) error { return nil })
+	all := b.crowd(ctx, f, func(*session) error { return nil })
 	f.n = int64(b.sessions) - f.failures
 	m.stop()
 	if f.n > 0 && f.memory.pss > 0 {
@@ -300,17 +293,17 @@ func (b *benchmark) runMany(f *figures) error {
 	f.perGiB, f.atOnce = true, b.sessions
 	ctx, cancel := b.bounded(f)
 	defer cancel()
-	all := b.crowd(ctx, f, func(u *userPI) error { return u.work(b.files.at) })
+	all := b.crowd(ctx, f, func(u *session) error { return u.work(b.files.at) })
 	defer func() { b.disperse(all) }()
 	// What is made ready between two rounds is not measured, but it takes its time, too.
 	begun := time.Now()
 	for again := true; again; again = f.failures == 0 && time.Since(begun) < b.time && (b.count == 0 || f.n < b.count) {
-		b.several(len(all), func(i int) error { return f.keep(all, i, (*userPI).agree) })
+		b.several(len(all), func(i int) error { return f.keep(all, i, (*session).agree) })
 		m := b.measuring(f)
 		var wg sync.WaitGroup
 		for i := range all {
 			wg.Go(func() {
-				_ = f.keep(all, i, func(u *userPI) error { return u.fetch("RETR", file.name, file.size, f) })
+				_ = f.keep(all, i, func(u *session) error { return u.fetch("RETR", file.name, file.size, f) })
 			})
 		}
 		wg.Wait()
@@ -323,7 +316,7 @@ func (b *benchmark) runMany(f *figures) error {
 
 // keep has one session of a crowd do something. If that fails it is counted, and the
 // session is none any more.
-func (f *figures) keep(all []*userPI, i int, do func(u *userPI) error) error {
+func (f *figures) keep(all []*session, i int, do func(u *session) error) error {
 	u := all[i]
 	if u == nil {
 		return nil
@@ -361,11 +354,11 @@ func (b *benchmark) begin(shown *display) error {
 	defer u.cut()
 	u.moved = moved
 	if b.opts.Dial == nil {
-		b.addrs = append(b.addrs[:0], connect.TCPAddr(u.tcp.RemoteAddr()))
+		b.addrs = append(b.addrs[:0], u.pi.Control().Remote)
 	}
 	h := header{url: b.r.String(), greeting: u.greeting.String(), protection: "clear", mode: b.opts.Mode.String()}
-	if u.version != "" {
-		h.protection = u.version
+	if cs, ok := u.pi.TLS(); ok {
+		h.protection = tls.VersionName(cs.Version)
 	}
 	if slices.ContainsFunc(b.rows, func(r loadRow) bool { return r.files }) {
 		if err = b.makeDir(u); err != nil {

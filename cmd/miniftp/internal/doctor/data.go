@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"miniftp/ftp"
@@ -16,14 +15,8 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-const (
-	maxDoctorLine    = 64 << 10
-	maxDoctorReplies = 1000
-	goAheadAnyway    = 2 * time.Second // then a handshake begins without the server's word
-)
-
-// controlIDs number control connections, for the wire log and the ladder.
-var controlIDs atomic.Uint64
+// goAheadAnyway is when a handshake begins without the server's word.
+const goAheadAnyway = 2 * time.Second
 
 // The columns of the grid: the ways to tell the address of a data connection.
 const (
@@ -90,7 +83,7 @@ func (w *wire) run(e errand) (o outcome) {
 		return o
 	}
 	w.transfer(e, opener, &o)
-	w.tell(ftp.TransferDone{Verb: e.cmd.Verb, Path: e.cmd.Arg, Mode: opener.Mode(), Offset: e.offset, Bytes: int64(len(o.text)), Took: o.took, Err: o.err})
+	w.pi.Tell(ftp.TransferDone{Verb: e.cmd.Verb, Path: e.cmd.Arg, Mode: opener.Mode(), Offset: e.offset, Bytes: int64(len(o.text)), Took: o.took, Err: o.err})
 	return o
 }
 
@@ -98,19 +91,15 @@ func (w *wire) dataManager(within time.Duration) *dtp.Manager {
 	cfg := &dtp.Config{Side: ftp.UserPI, Ports: w.s.ports, Timeout: within}
 	if dial := w.s.opts.Dial; dial != nil { // through a proxy, which knows the host by its name
 		cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			if to, err := netip.ParseAddrPort(address); err == nil && (to.Addr() == w.control.Remote.Addr() || !w.control.Remote.IsValid()) {
+			if to, err := netip.ParseAddrPort(address); err == nil && (to.Addr() == w.pi.Control().Remote.Addr() || !w.pi.Control().Remote.IsValid()) {
 				address = net.JoinHostPort(w.s.host, fmt.Sprint(to.Port()))
 			}
 			return dial(ctx, network, address)
 		}
 	}
-	peer := w.control.Remote
-	if !peer.IsValid() {
-		peer = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-	}
-	m := dtp.NewManager(cfg, w.control.Local, peer, w.tell)
-	if w.security != nil {
-		m.Protect(w.security)
+	m := dtp.NewManager(cfg, w.pi.Control().Local, w.pi.Peer(), w.pi.Tell)
+	if w.pi.Security() != nil {
+		m.Protect(w.pi.Security())
 	}
 	return m
 }
@@ -131,7 +120,7 @@ func (w *wire) offer(data *dtp.Manager, way int) (netip.AddrPort, error) {
 			arg = ftp.FormatHostPort(addr)
 		}
 		if _, err = w.do(verb, arg); err == nil {
-			w.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: addr, Said: verb})
+			w.pi.Tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: addr, Said: verb})
 		}
 		return addr, err
 	}
@@ -142,12 +131,12 @@ func (w *wire) offer(data *dtp.Manager, way int) (netip.AddrPort, error) {
 	said := "227"
 	addr, bad := ftp.Parse227(r.Text())
 	if port, err := ftp.Parse229(r.Text()); r.Code == 229 && err == nil { // some answer PASV so, too
-		addr, said, bad = netip.AddrPortFrom(w.control.Remote.Addr(), port), "229", nil
+		addr, said, bad = netip.AddrPortFrom(w.pi.Control().Remote.Addr(), port), "229", nil
 	}
 	if bad != nil {
 		return addr, &senseless{verb, r}
 	}
-	w.tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Said: said})
+	w.pi.Tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Said: said})
 	return addr, data.Dial(addr)
 }
 
@@ -173,7 +162,7 @@ func (w *wire) transfer(e errand, opener *dtp.Opener, o *outcome) {
 	} else {
 		job.Sink = sink
 	}
-	w.secured = nil
+	w.secured.Store(nil)
 	w.expect(2 * w.wait) // the data connection has a time-out of its own
 	defer w.expect(0)
 	results := make(chan dtp.Result, 1)
@@ -184,9 +173,10 @@ func (w *wire) transfer(e errand, opener *dtp.Opener, o *outcome) {
 		}
 		results <- res
 	}()
-	err := w.send(e.cmd.Verb, e.cmd.Arg)
+	err := w.lost(w.pi.Send(e.cmd))
 	for begun := false; err == nil; {
-		o.reply, err = w.read(e.cmd.Verb)
+		o.reply, err = w.pi.Next(w.ctx, e.cmd)
+		err = w.lost(err)
 		if class := o.reply.Code.Class(); err == nil && class >= ftp.TransientFail {
 			err = &ftp.Error{Verb: e.cmd.Verb, Reply: o.reply}
 		} else if err == nil && !begun {
@@ -201,7 +191,7 @@ func (w *wire) transfer(e errand, opener *dtp.Opener, o *outcome) {
 		cancel(err)
 	}
 	res := <-results
-	o.opened, o.cutShort, o.text, o.tls = res.Opened, res.CutShort, bytes.Clone(sink.Bytes()), w.secured
+	o.opened, o.cutShort, o.text, o.tls = res.Opened, res.CutShort, bytes.Clone(sink.Bytes()), w.secured.Load()
 	o.judge(res.Err, err)
 	// Behind a refusal the replies are in step. Behind anything else nobody knows.
 	if reply := new(ftp.Error); (o.err != nil || o.enough) && !errors.As(err, &reply) {
@@ -230,7 +220,7 @@ func (o *outcome) judge(data, control error) {
 // opened waits for the server's 150 before a handshake and before an upload.
 func (w *wire) opened(ctx context.Context, goAhead chan struct{}, upload bool) func(*dtp.Conn) error {
 	return func(*dtp.Conn) error {
-		if w.security == nil && !upload {
+		if w.pi.Security() == nil && !upload {
 			return nil
 		}
 		var impatient <-chan time.Time

@@ -211,7 +211,7 @@ func (d *doctor) took(r *gridRow, o opening) {
 		r.cert = o.cert.PeerCertificates[0]
 	}
 	if o.w != nil {
-		r.local = o.w.control.Local.Addr()
+		r.local = o.w.pi.Control().Local.Addr()
 	}
 }
 
@@ -224,9 +224,8 @@ func (d *doctor) learn(w *wire) {
 	}
 	d.learned, d.x.asked = true, true
 	r, err := w.say("SYST", "")
-	r = w.secrets.MaskReply(r)
 	if err == nil && r.Code.Class() == ftp.Completion {
-		d.x.system = r.Last()
+		d.x.system = w.pi.Mask(r.Last())
 	}
 	if !w.broken {
 		r, err = w.say("FEAT", "")

@@ -7,9 +7,9 @@ import (
 	"net"
 	"net/netip"
 
-	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/pi"
 )
 
 // plan makes the rows.
@@ -29,7 +29,7 @@ func (d *doctor) plan(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return &client.ConnectError{Addr: net.JoinHostPort(d.x.host, d.x.port), Err: connect.UnknownHost(err)}
+			return &client.ConnectError{Addr: net.JoinHostPort(d.x.host, d.x.port), Err: pi.Cause(err)}
 		}
 		for _, f := range []family{{name: "IPv4", network: "tcp4"}, {name: "IPv6", network: "tcp6"}} {
 			for _, a := range addrs {

@@ -12,12 +12,12 @@ import (
 
 	"github.com/spf13/afero"
 
-	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp"
+	"miniftp/ftp/dtp"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/server"
 )
@@ -37,7 +37,7 @@ func TestDoctorFamilies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := connect.TCPAddr(ls[0].Addr()).Port()
+	port := dtp.AddrPort(ls[0].Addr()).Port()
 	d := newTestDoctor(t, port)
 	done := make(chan error, 2)
 	go func() { done <- srv.Serve(ls[0]) }()
