@@ -44,6 +44,23 @@ type Entry struct {
 	Links   int    // hard links, 0 if unknown
 }
 
+// Differs reports whether the two are certainly of different files, or of two versions of one:
+// by their sizes, their unique facts, or their times as far as both are exact (Precise; 0 is a
+// second here). What is unknown of one of them says nothing.
+func (e Entry) Differs(f Entry) bool {
+	switch {
+	case e.Size >= 0 && f.Size >= 0 && e.Size != f.Size, e.Unique != "" && f.Unique != "" && e.Unique != f.Unique:
+		return true
+	case e.Modified.IsZero() || f.Modified.IsZero():
+		return false
+	}
+	step := max(e.Precise, f.Precise)
+	if e.Precise == 0 || f.Precise == 0 {
+		step = max(step, time.Second) // as servers tell it
+	}
+	return !e.Modified.Truncate(step).Equal(f.Modified.Truncate(step))
+}
+
 // IsDir reports whether the entry is a directory, the listed one and its parent included.
 func (e Entry) IsDir() bool {
 	return e.Type == DirEntry || e.Type == CDirEntry || e.Type == PDirEntry

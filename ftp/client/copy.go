@@ -219,7 +219,7 @@ func (cp *copying) place(ctx context.Context) error {
 		cp.at.made = false
 		return nil
 	}
-	var left *leftError
+	var left *LeftError
 	if errors.As(err, &left) {
 		cp.at.made = false // it may be all that is left
 	}

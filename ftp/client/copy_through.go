@@ -145,7 +145,7 @@ func (th *through) settle(ctx context.Context, res *CopyResult) error {
 		if err == nil {
 			return nil
 		}
-		var left *leftError
+		var left *LeftError
 		if errors.As(err, &left) {
 			th.at.made = false // it may be all that is left
 		} else if over = th.at.mayWriteOver(err, th.v); over { // not every user may rename

@@ -18,6 +18,3 @@ func Renamed(o FileOptions, to string) FileOptions {
 func PartOf(name string, size int64, at time.Time) string {
 	return partName(name, versionTag(size, at))
 }
-
-// IsPart reports whether this program made a file of that name, as a part.
-func IsPart(name string) bool { return isPart(name) }

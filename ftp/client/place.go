@@ -38,12 +38,12 @@ func (c *Client) place(ctx context.Context, temp, final string, replaces bool, n
 	}
 	if err := c.rename(ctx, temp, final); err != nil {
 		if back := c.rename(ctx, old, final); back != nil {
-			return &leftError{err, fmt.Sprintf("the old file is on the server as %s, the new one as %s", ftp.Printable(old), ftp.Printable(temp))}
+			return &LeftError{err, fmt.Sprintf("the old file is on the server as %s, the new one as %s", ftp.Printable(old), ftp.Printable(temp))}
 		}
 		return no
 	}
 	if _, err := c.do(ctx, "DELE", old); err != nil {
-		return &leftError{err, "the new file is there, and the old one is still on the server as " + ftp.Printable(old)}
+		return &LeftError{err, "the new file is there, and the old one is still on the server as " + ftp.Printable(old)}
 	}
 	return nil
 }
@@ -74,19 +74,8 @@ func (c *Client) stillThere(ctx context.Context, temp string, no error) error {
 
 // leftAs is err with the name of what an upload has left on the server.
 func leftAs(temp string, err error) error {
-	return &leftError{err, "what was written is on the server as " + ftp.Printable(temp)}
+	return &LeftError{err, "what was written is on the server as " + ftp.Printable(temp)}
 }
-
-// leftError is an error that leaves files on a server under other names, which it tells.
-type leftError struct {
-	err  error
-	left string
-}
-
-func (e *leftError) Error() string { return e.err.Error() + "; " + e.left }
-
-// Unwrap returns the cause.
-func (e *leftError) Unwrap() error { return e.err }
 
 // refusedRename reports whether err is the server's refusal of one of the two commands of a
 // rename; "" is either.
@@ -125,7 +114,7 @@ func refusedName(err error, replaces bool) bool {
 // if the refusal may be about anything else, such as a quota.
 func mayWriteOver(err error, replaces bool) bool {
 	var no *ftp.Error
-	var left *leftError
+	var left *LeftError
 	if !refusedRename(err, "") || !errors.As(err, &no) || errors.As(err, &left) {
 		return false
 	}

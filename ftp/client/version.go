@@ -35,19 +35,11 @@ func (v version) known() bool { return v.size >= 0 && (!v.modified.IsZero() || v
 // differs reports whether the two are certainly of different files, or of two versions of
 // one.
 func (v version) differs(w version) bool {
-	switch {
-	case v.size >= 0 && w.size >= 0 && v.size != w.size,
-		v.unique != "" && w.unique != "" && v.unique != w.unique,
-		v.info != nil && w.info != nil && !sameFile(v.info, w.info):
-		return true
-	case v.modified.IsZero() || w.modified.IsZero():
-		return false
-	}
-	step := max(v.precise, w.precise)
-	if step == 0 {
-		step = time.Second
-	}
-	return !v.modified.Truncate(step).Equal(w.modified.Truncate(step))
+	return v.info != nil && w.info != nil && !sameFile(v.info, w.info) || v.entry().Differs(w.entry())
+}
+
+func (v version) entry() ftp.Entry {
+	return ftp.Entry{Size: v.size, Modified: v.modified, Precise: v.precise, Unique: v.unique}
 }
 
 // version asks for the version of a file. What the server does not tell is unknown.
