@@ -22,11 +22,13 @@ var rooms = map[string]struct {
 	"miniftp/ftp/server":            {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/urfave"}},
 	"miniftp/ftp/pi":                {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/"}},
 	"miniftp/ftp/client":            {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/pi", "miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
+	"miniftp/ftp/fxp":               {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client"}, never: []string{"github.com/"}},
 	"miniftp/ftp/ftptest":           {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot", "miniftp/ftp/internal/testutil"}, never: []string{"github.com/urfave"}},
 	"miniftp/fsroot":                {may: []string{"miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
 	"miniftp/internal/osfile":       {never: []string{"github.com/"}},
 	"miniftp/ftp/internal/testutil": {},
 	"miniftp/ftp/internal/peers":    {may: []string{"miniftp/ftp/internal/testutil"}},
+	"miniftp/ftp/internal/party":    {may: []string{"miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot"}},
 	"miniftp/ftp/internal/bench":    {},
 }
 
@@ -52,7 +54,7 @@ var cmdRooms = []struct {
 	{name: "transfer", isVerb: true, may: "term verb verb/flags local target meter connect /ftp /ftp/client"},
 	{name: "files", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/client"},
 	{name: "mirror", isVerb: true, may: "term verb verb/flags target meter connect /ftp /ftp/client /fsroot"},
-	{name: "copy", isVerb: true, may: "term verb verb/flags product target explain meter watch connect /ftp /ftp/client"},
+	{name: "copy", isVerb: true, may: "term verb verb/flags product target explain meter watch connect /ftp /ftp/client /ftp/fxp"},
 	{name: "doctor", isVerb: true, may: "term verb verb/flags local product target explain connect /ftp /ftp/dtp /ftp/pi /ftp/client"},
 	{name: "bench", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/dtp /ftp/pi /ftp/client"},
 	{name: "demo", isVerb: true, may: "term verb verb/flags explain watch /ftp /ftp/client /ftp/server /fsroot"},

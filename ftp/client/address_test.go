@@ -89,21 +89,3 @@ func TestProxyAtIPv6(t *testing.T) {
 		_ = c.Close()
 	}
 }
-
-// TestCopyThroughProxyTellsNoAddress: a server that is reached through a proxy has an
-// unknown address. The other server is never told to call the proxy.
-func TestCopyThroughProxyTellsNoAddress(t *testing.T) {
-	there := newFake(t, func(f *fake) { f.files["/a"] = "hello" })
-	here := newFake(t, nil)
-	far, near := there.dial(&client.Options{Dial: relayAt(t, "127.0.0.2"), Timeout: time.Second}), here.dial(&client.Options{Timeout: time.Second})
-	if _, err := client.Copy(t.Context(), far, "/a", near, "/b", client.CopyOptions{}); err == nil {
-		t.Error("it worked")
-	}
-	for _, f := range []*fake{there, here} {
-		for _, line := range f.commands() {
-			if strings.HasPrefix(line, "PORT 127,0,0,2") || strings.Contains(line, "|127.0.0.2|") || strings.Contains(line, "0,0,0,0") {
-				t.Errorf("a server was told: %s", line)
-			}
-		}
-	}
-}

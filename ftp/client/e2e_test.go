@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -30,12 +30,7 @@ var oddNames = []string{
 }
 
 // noise is n bytes that no compression, and no accident, gets right.
-func noise(n int) []byte {
-	b := make([]byte, n)
-	r := rand.NewChaCha8([32]byte{byte(n), 1})
-	_, _ = r.Read(b)
-	return b
-}
+func noise(n int) []byte { return testutil.Noise(n) }
 
 // serveHere runs our own server over fsys and returns its address.
 func serveHere(t *testing.T, fsys afero.Fs, host string) string {

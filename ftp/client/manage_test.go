@@ -375,9 +375,15 @@ func TestInjection(t *testing.T) {
 		"Delete":     func(c *client.Client, p string) error { return c.Delete(ctx, p) },
 		"Rename":     func(c *client.Client, p string) error { return c.Rename(ctx, p, "b") },
 		"Rename to":  func(c *client.Client, p string) error { return c.Rename(ctx, "a", p) },
-		"ChangeDir":  func(c *client.Client, p string) error { return c.ChangeDir(ctx, p) },
-		"Hash":       func(c *client.Client, p string) error { _, _, err := c.Hash(ctx, p, ""); return err },
-		"Command":    func(c *client.Client, p string) error { _, err := c.Command(ctx, "SITE", p); return err },
+		"Replace":    func(c *client.Client, p string) error { return c.Replace(ctx, p, "b", true) },
+		"Replace to": func(c *client.Client, p string) error { return c.Replace(ctx, "a", p, true) },
+		"Facts": func(c *client.Client, p string) error {
+			_, err := c.Facts(ctx, p)
+			return err
+		},
+		"ChangeDir": func(c *client.Client, p string) error { return c.ChangeDir(ctx, p) },
+		"Hash":      func(c *client.Client, p string) error { _, _, err := c.Hash(ctx, p, ""); return err },
+		"Command":   func(c *client.Client, p string) error { _, err := c.Command(ctx, "SITE", p); return err },
 		"Download": func(c *client.Client, p string) error {
 			_, err := c.Download(ctx, p, mem, "y", client.FileOptions{})
 			return err

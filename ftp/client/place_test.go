@@ -12,7 +12,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
-	"miniftp/ftp/internal/testutil"
+	"miniftp/ftp/fxp"
 )
 
 // remembering has a fake keep what is stored, and rename and delete files.
@@ -167,13 +167,11 @@ func TestOldFileStays(t *testing.T) {
 			},
 			"copy through": func(f *fake) error {
 				src := newFake(t, func(f *fake) { f.files["/f"] = text })
-				_, err := client.CopyThrough(t.Context(), src.dial(nil), "/f", f.dial(nil), "/d/f", client.CopyOptions{})
-				return err
+				return copyTo(t, src, f, fxp.Plan{Through: true})
 			},
 			"copy": func(f *fake) error {
 				src := newFake(t, func(f *fake) { f.files["/f"] = text })
-				_, err := client.Copy(t.Context(), src.dial(nil), "/f", f.dial(nil), "/d/f", client.CopyOptions{})
-				return err
+				return copyTo(t, src, f, fxp.Plan{})
 			},
 			"upload": func(f *fake) error {
 				_, err := f.dial(nil).Upload(t.Context(), here, "/s/f", "/d/f", client.FileOptions{})
@@ -200,6 +198,16 @@ func TestOldFileStays(t *testing.T) {
 			}
 		}
 	}
+}
+
+// copyTo copies /f of a server to /d/f of another one.
+func copyTo(t *testing.T, src, dst *fake, p fxp.Plan) error {
+	from, to := client.NewPool(src.addr, nil, 1), client.NewPool(dst.addr, nil, 1)
+	defer from.Close()
+	defer to.Close()
+	p.From, p.To = fxp.File{Pool: from, Path: "/f"}, fxp.File{Pool: to, Path: "/d/f"}
+	_, err := fxp.Copy(t.Context(), p)
+	return err
 }
 
 // toldOld reports whether the old file is there under a name that the error tells.
@@ -241,59 +249,6 @@ func TestMirrorWithoutDots(t *testing.T) {
 		}
 		if n := f.count("STOR"); n > 4 { // one may have gone out of turn
 			t.Errorf("%s: %d times STOR: %q", reply, n, f.commands())
-		}
-	}
-}
-
-// TestCopyOntoAnAlias: a copy onto the same file by another name of its server is refused,
-// and the file is whole.
-func TestCopyOntoAnAlias(t *testing.T) {
-	text := strings.Repeat("text", 1000)
-	f := newFake(t, func(f *fake) { f.files["/f"] = text; remembering(f) })
-	through := f.dial(nil)
-	other := f.dial(&client.Options{User: "somebody"})
-	_, err := client.CopyThrough(t.Context(), through, "/f", other, "/f", client.CopyOptions{})
-	if !errors.Is(err, client.ErrSameFile) {
-		t.Errorf("%v", err)
-	}
-	if got, _ := f.get("/f"); got != text || len(f.names()) != 1 {
-		t.Errorf("%d bytes are left, %q", len(got), f.names())
-	}
-}
-
-// TestCopyOfAShrunkenFile: a later try does not copy less than the first one found.
-func TestCopyOfAShrunkenFile(t *testing.T) {
-	t.Parallel()
-	testutil.Long(t)
-	for name, copies := range map[string]func(from, to *client.Client, o client.CopyOptions) error{
-		"through": func(from, to *client.Client, o client.CopyOptions) error {
-			_, err := client.CopyThrough(t.Context(), from, "/f", to, "/f", o)
-			return err
-		},
-		"direct": func(from, to *client.Client, o client.CopyOptions) error {
-			_, err := client.Copy(t.Context(), from, "/f", to, "/f", o)
-			return err
-		},
-	} {
-		a := newFake(t, func(f *fake) {
-			f.files["/f"] = "all of the text"
-			f.on["RETR"] = func(s *session, arg string) {
-				if s.f.count("RETR") == 1 {
-					s.say("451 not now")
-					return
-				}
-				s.wellBehavedFile("RETR", arg)
-			}
-		})
-		b := newFake(t, remembering)
-		o := client.CopyOptions{Tries: new(client.Tries)}
-		if err := copies(a.dial(nil), b.dial(nil), o); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-		a.set("/f", "all")
-		err := copies(a.dial(nil), b.dial(nil), o)
-		if err == nil || len(b.names()) != 0 {
-			t.Errorf("%s: %v, %q", name, err, b.names())
 		}
 	}
 }

@@ -25,6 +25,9 @@ func (c *Client) Raw(f func(conn *pi.Conn) error) error {
 	return f(c.pi)
 }
 
+// Addr is the server as it was dialed, host and port.
+func (c *Client) Addr() string { return c.pi.Addr() }
+
 // Options returns what the Client was made with.
 func (c *Client) Options() Options { return c.opts }
 
@@ -33,6 +36,9 @@ func (c *Client) Options() Options { return c.opts }
 // (Size -1, a zero Modified), which is no error; so nothing is known of a file that isn't
 // there.
 func (c *Client) Facts(ctx context.Context, path string) (ftp.Entry, error) {
+	if err := sendable(path); err != nil {
+		return ftp.Entry{Size: -1}, err
+	}
 	if err := c.begin(); err != nil {
 		return ftp.Entry{Size: -1}, err
 	}

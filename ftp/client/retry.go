@@ -66,10 +66,9 @@ func Temporary(err error) bool {
 		truncated *TruncatedError
 		local     *LocalError
 		noTLS     *TLSError
-		noWay     *NoWayError
 	)
 	switch {
-	case errors.As(err, &local), errors.Is(err, dtp.ErrExpands), errors.As(err, &noWay):
+	case errors.As(err, &local), errors.Is(err, dtp.ErrExpands):
 		return false
 	case errors.As(err, &noTLS):
 		return onWire(noTLS.Err) || noTLS.Data && errors.Is(noTLS.Err, io.EOF)

@@ -56,8 +56,6 @@ func TestTemporary(t *testing.T) {
 		{&client.TruncatedError{}, true},
 		{&client.LocalError{Err: syscall.ENOSPC}, false},
 		{&client.LocalError{Err: &client.DeadError{Err: io.EOF}}, false},
-		{&client.NoWayError{Tried: []*client.CopyError{{Err: no(425)}}}, false},
-		{&client.CopyError{Err: &client.DeadError{Err: io.EOF}}, true},
 	} {
 		for _, err := range []error{tt.err, fmt.Errorf("a file: %w", tt.err)} {
 			if got := client.Temporary(err); got != tt.want {

@@ -76,8 +76,7 @@ type Tries struct {
 	begun   bool
 	version version
 	part    *part  // of a Download, closed
-	name    string // of what an Upload or a copy writes to on the server
-	made    bool   // that is there
+	name    string // of what an Upload writes to on the server
 	bytes   int64  // that were sent there
 }
 
@@ -86,17 +85,6 @@ func (t *Tries) left(v version, p *part) {
 	if t != nil {
 		t.begun, t.version, t.part = true, v, p
 	}
-}
-
-// first notes the version of the first try, and returns it in all tries.
-func (t *Tries) first(v version) version {
-	switch {
-	case t == nil:
-		return v
-	case !t.begun:
-		t.begun, t.version = true, v
-	}
-	return t.version
 }
 
 // reopen opens what the last try of a Download has left; nil if there is nothing.

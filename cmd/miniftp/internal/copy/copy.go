@@ -21,6 +21,7 @@ import (
 	"miniftp/cmd/miniftp/internal/watch"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/fxp"
 )
 
 // Command returns the verb copy.
@@ -220,14 +221,9 @@ func (p *copier) makeDir(dir string) error {
 func (p *copier) file(from, to string) error {
 	src, dst := p.from.Remote.Join(from), p.to.Remote.Join(to)
 	m := p.meter.File(target.Base(from))
-	var res client.CopyResult
-	tries := new(client.Tries)
-	err := p.from.On(src).Retry().Do(p.ctx, func(int) (err error) {
-		res, err = p.try(from, to, client.CopyOptions{KeepTime: true, Tries: tries, Progress: m.Progress()})
-		return err
-	})
+	res, err := p.copy(from, to, m.Progress())
 	m.Done(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}, err)
-	if errors.As(err, new(*client.CopyError)) && !p.viaClient && p.from.Opts.TLS != client.NoTLS && client.Temporary(err) {
+	if errors.As(err, new(*fxp.Error)) && !p.viaClient && p.from.Opts.TLS != client.NoTLS && client.Temporary(err) && !errors.As(err, new(*fxp.NoWayError)) {
 		err = verb.Hinted{Err: err, Text: fmt.Sprintf("%v\n  the servers may not trust each other's certificates: --via-client copies through this program instead", err)}
 	}
 	if no, ok := errors.AsType[*ftp.Error](err); ok && (no.Verb == "SIZE" || no.Verb == "RETR") && !p.recursive && p.from.IsDir(from) {
@@ -238,20 +234,21 @@ func (p *copier) file(from, to string) error {
 	return p.json.Add(row.Moved(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}), verb.At(src, err))
 }
 
-func (p *copier) try(from, to string, o client.CopyOptions) (client.CopyResult, error) {
-	var ends [2]*client.Client
-	for i, k := range []*connect.Link{p.from, p.to} {
-		cl, err := k.Pool.Get(p.ctx)
-		if err != nil {
-			return client.CopyResult{}, verb.At(k.Remote.Server(), connect.TLSHint(connect.LoginHint(err, k.Opts), k.Opts))
+// copy copies it. The first connection to either server is made before, so that what stands
+// in its way is told as always.
+func (p *copier) copy(from, to string, progress func(done, total int64)) (fxp.Result, error) {
+	for _, k := range []*connect.Link{p.from, p.to} {
+		if k.Connected.Load() {
+			continue
 		}
-		defer k.Pool.Put(cl)
-		k.Connected.Store(true)
-		ends[i] = cl
+		if err := k.Do(func(*client.Client) error { return nil }); err != nil {
+			return fxp.Result{}, err
+		}
 	}
-	if p.viaClient {
-		return client.CopyThrough(p.ctx, ends[0], from, ends[1], to, o)
-	}
-	res, err := client.Copy(p.ctx, ends[0], from, ends[1], to, o)
-	return res, whoForbids(err, ends[0], ends[1])
+	res, err := fxp.Copy(p.ctx, fxp.Plan{
+		From: fxp.File{Pool: p.from.Pool, Path: from}, To: fxp.File{Pool: p.to.Pool, Path: to},
+		Through: p.viaClient, KeepTime: true, Progress: progress,
+		Retry: p.from.On(p.from.Remote.Join(from)).Retry(),
+	})
+	return res, whoForbids(err)
 }

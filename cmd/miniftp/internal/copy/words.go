@@ -9,22 +9,23 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/fxp"
 )
 
 // whoForbids says, of a copy that the servers don't make, which setting of which
 // server stands in the way, and what works all the same.
-func whoForbids(err error, from, to *client.Client) error {
-	var no *client.NoWayError
+func whoForbids(err error) error {
+	var no *fxp.NoWayError
 	if !errors.As(err, &no) {
 		return err
 	}
 	text := no.Error()
 	for _, one := range no.Causes() {
-		cl, which := to, "destination"
+		which := "destination"
 		if one.Source {
-			cl, which = from, "source"
+			which = "source"
 		}
-		if hint := settingOf(one, cl); hint != "" && !strings.Contains(text, hint) {
+		if hint := settingOf(one); hint != "" && !strings.Contains(text, hint) {
 			text += fmt.Sprintf("\n  at the %s: %s", which, hint)
 		}
 	}
@@ -32,20 +33,19 @@ func whoForbids(err error, from, to *client.Client) error {
 }
 
 // settingOf names the setting behind a refusal; "" if it is none.
-func settingOf(one *client.CopyError, cl *client.Client) string {
+func settingOf(one *fxp.Error) string {
 	var reply *ftp.Error
 	var said ftp.Reply
 	if errors.As(one.Err, &reply) {
 		said = reply.Reply
 	}
-	greeting := cl.Greeting()
-	p := product.Recognise(greeting.Text())
+	p := product.Recognise(one.Greeting.Text())
 	if p == nil {
 		p = product.ByRefusal(said.Text())
 	}
 	dials := reply != nil && (reply.Verb == "PORT" || reply.Verb == "EPRT")
 	switch text := strings.ToLower(said.Text()); {
-	case errors.As(one.Err, new(*client.HostError)):
+	case errors.As(one.Err, new(*fxp.HostError)):
 		return "its public address is not set right; --trust-address believes what it says"
 	case strings.Contains(text, "reuse") || strings.Contains(text, "resume"):
 		if p != nil && p.Settings[product.SessionReuse] != "" {

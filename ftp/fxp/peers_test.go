@@ -1,4 +1,4 @@
-package client_test
+package fxp_test
 
 import (
 	"crypto/tls"
@@ -9,18 +9,20 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
+	"miniftp/ftp/fxp"
+	"miniftp/ftp/internal/party"
 	"miniftp/ftp/internal/peers"
 	"miniftp/ftp/internal/testutil"
 )
 
 // stockParty starts a stock server; "miniftp" is our own.
-func stockParty(t *testing.T, name, host string, o peers.Options) *party {
+func stockParty(t *testing.T, name, host string, o peers.Options) *party.Party {
 	t.Helper()
 	if name == "miniftp" {
 		if o.TLS != peers.Off {
-			return oursTLS(t, host, o.FXP)
+			return party.OursTLS(t, host, o.FXP)
 		}
-		return ours(t, host, o.FXP)
+		return party.Ours(t, host, o.FXP)
 	}
 	dir := t.TempDir()
 	s := peers.Start(t, name, dir, o)
@@ -29,9 +31,9 @@ func stockParty(t *testing.T, name, host string, o peers.Options) *party {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = closer.Close() })
-	p := &party{addr: s.Addr, user: s.User, password: s.Password, fs: files}
+	p := &party.Party{Addr: s.Addr, User: s.User, Password: s.Password, FS: files}
 	if s.Certs != nil {
-		p.tls = &tls.Config{RootCAs: s.Certs.CA}
+		p.TLS = &tls.Config{RootCAs: s.Certs.CA}
 	}
 	return p
 }
@@ -43,15 +45,15 @@ var allParties = append([]string{"miniftp"}, peers.Names()...)
 // client. Then nothing is left but the files, and both connections are at rest.
 func TestCopyBetweenPeers(t *testing.T) {
 	t.Parallel()
-	body := string(noise(1 << 20))
+	body := string(testutil.Noise(1 << 20))
 	for way, secure := range map[string]peers.TLSMode{"clear": peers.Off, "TLS": peers.Explicit} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			o := peers.Options{FXP: true, TLS: secure}
-			sources, targets := map[string]*party{}, map[string]*party{}
+			sources, targets := map[string]*party.Party{}, map[string]*party.Party{}
 			for _, name := range allParties {
 				sources[name], targets[name] = stockParty(t, name, "127.0.0.1", o), stockParty(t, name, "127.0.0.1", o)
-				if _, err := sources[name].dial(t).Store(t.Context(), "f", strings.NewReader(body)); err != nil {
+				if _, err := sources[name].Dial(t).Store(t.Context(), "f", strings.NewReader(body)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -71,31 +73,31 @@ func TestCopyBetweenPeers(t *testing.T) {
 }
 
 // copyBetween copies twice: to a new file, and in the place of that one.
-func copyBetween(t *testing.T, from, to string, a, b *party, body string) {
-	ca, cb := a.dial(t), b.dial(t)
+func copyBetween(t *testing.T, from, to string, a, b *party.Party, body string) {
+	ca, cb := a.Dial(t), b.Dial(t)
 	for range 2 {
-		res, err := client.Copy(t.Context(), ca, "f", cb, "copy", client.CopyOptions{KeepTime: true})
-		switch secure := a.tls != nil; {
+		res, err := between(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
+		switch secure := a.TLS != nil; {
 		case secure && !reverses(from) && !reverses(to):
 			if !isA[*client.TLSError](err) {
 				t.Fatalf("two servers that can't be TLS clients: %v", err)
 			}
-			res, err = client.CopyThrough(t.Context(), ca, "f", cb, "copy", client.CopyOptions{KeepTime: true})
+			res, err = through(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
 		case secure && from == "proftpd" && to != "miniftp" && err != nil:
 			// It sends without reading the session tickets of the other one, and what
 			// was on its way is lost. That has to be noticed.
-			if !isA[*client.CopyError](err) {
+			if !isA[*fxp.Error](err) {
 				t.Fatalf("a copy that was cut short: %v", err)
 			}
-			ca, cb = a.dial(t), b.dial(t)
-			res, err = client.CopyThrough(t.Context(), ca, "f", cb, "copy", client.CopyOptions{KeepTime: true})
+			ca, cb = a.Dial(t), b.Dial(t)
+			res, err = through(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
 		}
 		if err != nil || res.Bytes != int64(len(body)) || res.Verified != "sizes and replies" {
 			t.Fatalf("%+v, %v", res, err)
 		}
 	}
-	b.has(t, "copy", body)
-	b.alone(t, "copy")
+	b.Has(t, "copy", body)
+	b.Alone(t, "copy")
 	for _, c := range []*client.Client{ca, cb} {
 		if _, err := c.Command(t.Context(), "NOOP", ""); err != nil {
 			t.Error(err)
@@ -116,37 +118,37 @@ func TestCopyForbiddenByPeers(t *testing.T) {
 		for _, source := range []bool{true, false} {
 			t.Run(name+map[bool]string{true: " as the source", false: " as the destination"}[source], func(t *testing.T) {
 				t.Parallel()
-				stock, own := stockParty(t, name, "", peers.Options{}), ours(t, "127.0.0.1", true)
+				stock, own := stockParty(t, name, "", peers.Options{}), party.Ours(t, "127.0.0.1", true)
 				a, b := stock, own
 				if !source {
 					a, b = own, stock
 				}
-				ca, cb := a.dial(t), b.dial(t)
+				ca, cb := a.Dial(t), b.Dial(t)
 				if _, err := ca.Store(t.Context(), "f", strings.NewReader("content")); err != nil {
 					t.Fatal(err)
 				}
-				res, err := client.Copy(t.Context(), ca, "f", cb, "copy", client.CopyOptions{})
+				res, err := between(t.Context(), ca, "f", cb, "copy", fxp.Plan{})
 				if (err == nil) != (name == "proftpd") { // which takes the call of any host by itself
 					t.Errorf("%+v, %v", res, err)
 				}
 				if err == nil {
 					return
 				}
-				if !isA[*client.NoWayError](err) {
+				if !isA[*fxp.NoWayError](err) {
 					t.Fatal(err)
 				}
 				if ca.Alive() && cb.Alive() {
-					if exists, _ := afero.Exists(b.fs, "copy"); exists {
+					if exists, _ := afero.Exists(b.FS, "copy"); exists {
 						t.Error("a copy that failed left a file")
 					}
 				} else if name != "pure-ftpd" { // which can't be stopped while it waits for a call
 					t.Error("a connection is gone")
 				}
-				ca, cb = a.dial(t), b.dial(t)
-				if _, err := client.CopyThrough(t.Context(), ca, "f", cb, "copy", client.CopyOptions{}); err != nil {
+				ca, cb = a.Dial(t), b.Dial(t)
+				if _, err := through(t.Context(), ca, "f", cb, "copy", fxp.Plan{}); err != nil {
 					t.Error(err)
 				}
-				b.has(t, "copy", "content")
+				b.Has(t, "copy", "content")
 			})
 		}
 	}

@@ -1,0 +1,214 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/fxp"
+	"miniftp/ftp/internal/party"
+	"miniftp/ftp/internal/testutil"
+)
+
+// These are tests of package fxp with the fake server of this package.
+
+// The other way round comes next: a source that can't listen dials.
+func TestCopyTheOtherWayRound(t *testing.T) {
+	var asked atomic.Int32
+	a := newFake(t, func(f *fake) {
+		f.files["/f"] = "content"
+		refuse := func(s *session, _ string) { asked.Add(1); s.say("502 no") }
+		f.on["EPSV"], f.on["PASV"] = refuse, refuse
+	})
+	b := party.Ours(t, "127.0.0.1", true)
+	ca, cb := a.dial(nil), b.Dial(t)
+	res, err := between(t.Context(), ca, "/f", cb, "/copy", fxp.Plan{})
+	if err != nil || res.SourceListens || res.Bytes != 7 || asked.Load() != 2 {
+		t.Errorf("%+v, %v; it was asked %d times to listen", res, err, asked.Load())
+	}
+	b.Has(t, "/copy", "content")
+}
+
+// A 227 that names another host is not relayed (CVE-2026-8328): nobody is called
+// there, neither by us nor by the other server. Who trusts it has it relayed.
+func TestCopyWithALyingServer(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Skip("no second loopback address:", err)
+	}
+	defer ln.Close()
+	var calls atomic.Int32
+	called := make(chan struct{}, 10)
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			calls.Add(1)
+			_ = c.Close()
+			called <- struct{}{}
+		}
+	}()
+	lie := netip.MustParseAddrPort(ln.Addr().String())
+	a := newFake(t, func(f *fake) {
+		f.files["/f"] = "content"
+		f.on["EPSV"] = func(s *session, _ string) { s.say("502 no") }
+		f.on["PASV"] = func(s *session, _ string) { s.say("227 " + ftp.FormatHostPort(lie)) }
+		f.on["PORT"] = func(s *session, _ string) { s.say("500 no") }
+		f.on["RETR"] = func(s *session, _ string) { s.say("425 nobody came") }
+	})
+	b := party.Ours(t, "127.0.0.1", true)
+	_, err = between(t.Context(), a.dial(nil), "/f", b.Dial(t), "/copy", fxp.Plan{})
+	var host *fxp.HostError
+	if !errors.As(err, &host) || host.Named != lie.Addr() || calls.Load() != 0 {
+		t.Errorf("%v; %d calls", err, calls.Load())
+	}
+	b.Alone(t, "")
+	_, err = between(t.Context(), a.dial(&client.Options{TrustPassiveHost: true}), "/f", b.Dial(t), "/copy", fxp.Plan{})
+	if errors.As(err, &host) {
+		t.Errorf("trusted: %v", err)
+	}
+	<-called
+}
+
+// What goes wrong at one end is told with that end; what came of it there is no file.
+func TestCopyFails(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
+	b := party.Ours(t, "127.0.0.1", true)
+	b.Write(t, "old", "what was there")
+	for name, tc := range map[string]struct {
+		change func(f *fake)
+		path   string
+		want   string
+		source bool
+	}{
+		"not there":  {func(*fake) {}, "/none", "refuses SIZE: 550", true},
+		"no listing": {func(f *fake) { f.feat = []string{"EPSV"} }, "/none", "refuses RETR: 550", true},
+		"short": {func(f *fake) {
+			f.on["RETR"] = func(s *session, _ string) { s.say("150 here"); s.send("con"); s.say("226 done") }
+		}, "/f", "cut short: 3 of 7 bytes", false},
+		"broken": {func(f *fake) {
+			f.on["RETR"] = func(s *session, _ string) { s.say("150 here"); s.send("con"); s.say("451 the disk") }
+		}, "/f", "refuses RETR: 451", true},
+		"hung up": {func(f *fake) {
+			f.on["RETR"] = func(s *session, _ string) { s.say("150 here"); s.send("con"); _ = s.conn.Close() }
+		}, "/f", "the control connection is gone", true},
+	} {
+		for _, dest := range []string{"old", "new"} {
+			a := newFake(t, func(f *fake) {
+				f.files["/f"] = "content"
+				tc.change(f)
+			})
+			ca, cb := a.dial(nil), b.Dial(t)
+			_, err := between(t.Context(), ca, tc.path, cb, dest, fxp.Plan{})
+			var one *fxp.Error
+			if !errors.As(err, &one) || one.Source != tc.source || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+			party.Usable(t, cb)
+			b.Has(t, "old", "what was there")
+			b.Alone(t, "old")
+		}
+	}
+	c := b.Dial(t)
+	if _, err := between(t.Context(), c, "old", c, "new", fxp.Plan{}); err == nil {
+		t.Error("one connection is not two")
+	}
+	party.Usable(t, c)
+	s := party.OursTLS(t, "127.0.0.1", true)
+	_, err := between(t.Context(), c, "old", s.Dial(t), "new", fxp.Plan{})
+	if !isA[*fxp.NoWayError](err) || !isA[*client.TLSError](err) {
+		t.Errorf("only one of two with TLS: %v", err)
+	}
+	if _, err := through(t.Context(), c, "old", s.Dial(t), "new", fxp.Plan{}); err != nil {
+		t.Errorf("only one of two with TLS, through: %v", err)
+	}
+	s.Has(t, "new", "what was there")
+	plain := party.OursTLS(t, "127.0.0.1", false)
+	_, err = between(t.Context(), plain.Dial(t), "old", plain.Dial(t), "new", fxp.Plan{})
+	if !isA[*fxp.NoWayError](err) || !strings.Contains(err.Error(), "SSCN") {
+		t.Errorf("neither can be the TLS client: %v", err)
+	}
+}
+
+// A file that is copied onto itself is still there.
+func TestCopyOntoItself(t *testing.T) {
+	f := newFake(t, func(f *fake) { f.files["/a"] = thousand })
+	from, to := f.dial(nil), f.dial(nil)
+	for _, dest := range []string{"/a", "a", "/x/../a", "//a"} {
+		for _, copyBy := range []func(context.Context, *client.Client, string, *client.Client, string, fxp.Plan) (fxp.Result, error){between, through} {
+			if _, err := copyBy(t.Context(), from, "/a", to, dest, fxp.Plan{}); !errors.Is(err, fxp.ErrSameFile) {
+				t.Errorf("%s: %v", dest, err)
+			}
+		}
+	}
+	if text, _ := f.file("/a"); text != thousand || f.count("STOR") != 0 {
+		t.Error("it was written")
+	}
+}
+
+// TestCopyOntoAnAlias: a copy onto the same file by another name of its server is refused,
+// and the file is whole.
+func TestCopyOntoAnAlias(t *testing.T) {
+	text := strings.Repeat("text", 1000)
+	f := newFake(t, func(f *fake) { f.files["/f"] = text; remembering(f) })
+	one := f.dial(nil)
+	other := f.dial(&client.Options{User: "somebody"})
+	_, err := through(t.Context(), one, "/f", other, "/f", fxp.Plan{})
+	if !errors.Is(err, fxp.ErrSameFile) {
+		t.Errorf("%v", err)
+	}
+	if got, _ := f.get("/f"); got != text || len(f.names()) != 1 {
+		t.Errorf("%d bytes are left, %q", len(got), f.names())
+	}
+}
+
+// TestCopyOfAShrunkenFile: a later try does not copy less than the first one found.
+func TestCopyOfAShrunkenFile(t *testing.T) {
+	t.Parallel()
+	testutil.Long(t)
+	for _, through := range []bool{true, false} {
+		a := newFake(t, func(f *fake) {
+			f.files["/f"] = "all of the text"
+			f.on["RETR"] = func(s *session, arg string) {
+				if s.f.count("RETR") == 1 {
+					s.f.set("/f", "all")
+					s.say("451 not now")
+					return
+				}
+				s.wellBehavedFile("RETR", arg)
+			}
+		})
+		b := newFake(t, remembering)
+		again := client.Retry{Times: 1, Wait: func(int) time.Duration { return 0 }}
+		from, to := client.NewPool(a.addr, nil, 1), client.NewPool(b.addr, nil, 1)
+		_, err := fxp.Copy(t.Context(), fxp.Plan{
+			From: fxp.File{Pool: from, Path: "/f"}, To: fxp.File{Pool: to, Path: "/f"}, Through: through, Retry: again,
+		})
+		_, _ = from.Close(), to.Close()
+		if !isA[*client.TruncatedError](err) || len(b.names()) != 0 {
+			t.Errorf("through %v: %v, %q", through, err, b.names())
+		}
+	}
+}
+
+// between copies over two connections.
+func between(ctx context.Context, from *client.Client, file string, to *client.Client, dest string, p fxp.Plan) (fxp.Result, error) {
+	p.From, p.To = fxp.File{Client: from, Path: file}, fxp.File{Client: to, Path: dest}
+	return fxp.Copy(ctx, p)
+}
+
+// through is between through this program.
+func through(ctx context.Context, from *client.Client, file string, to *client.Client, dest string, p fxp.Plan) (fxp.Result, error) {
+	p.Through = true
+	return between(ctx, from, file, to, dest, p)
+}

@@ -1,0 +1,111 @@
+package fxp
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// direct is a copy that the two servers make between each other.
+type direct struct{ pair }
+
+func (d *direct) ends() [2]*end { return [2]*end{d.from, d.to} }
+
+func (d *direct) run(ctx context.Context) (Result, error) {
+	ways, err := d.ways()
+	if err == nil {
+		err = d.look(ctx)
+	}
+	for again := err == nil; again && err == nil; {
+		if err = d.whole(ctx, ways); err == nil {
+			again, err = d.place(ctx)
+		}
+	}
+	if err == nil {
+		return d.res, d.setTime(ctx, d.at.dest)
+	}
+	return d.res, d.at.remove(err)
+}
+
+// whole copies the file to to.arg, by the first way that works.
+func (d *direct) whole(ctx context.Context, ways []way) error {
+	no := &NoWayError{}
+	for _, w := range ways {
+		err := d.try(ctx, w)
+		if err == nil {
+			return d.compare(ctx)
+		}
+		var one *Error
+		if !otherwise(err) || d.broke(err) || !errors.As(err, &one) {
+			return err
+		}
+		no.Tried = append(no.Tried, one)
+		if !d.from.c.Alive() || !d.to.c.Alive() { // it did not even stop waiting
+			break
+		}
+	}
+	return no
+}
+
+// broke: the data connection stood, and nothing else could have been in the way.
+func (d *direct) broke(err error) bool {
+	var no *ftp.Error
+	return d.res.Protection == ftp.Clear && d.from.begun && d.to.begun && errors.As(err, &no) && no.Code == 426
+}
+
+// compare asks both servers for the size, once both are done.
+func (d *direct) compare(ctx context.Context) error {
+	got, err := size(ctx, d.to.c, d.to.arg)
+	if err != nil {
+		return d.to.failed(err)
+	}
+	now, err := size(ctx, d.from.c, d.from.arg)
+	if err != nil {
+		return d.from.failed(err)
+	}
+	d.res.Bytes, d.res.Verified = max(got, now), "replies"
+	switch {
+	case got < 0 || now < 0:
+	case got < d.v.Size || got != now && got != d.v.Size: // it may have grown meanwhile
+		return d.to.failed(&client.TruncatedError{Want: max(now, d.v.Size), Got: got, Final: d.to.final})
+	default:
+		d.res.Bytes, d.res.Verified = got, "sizes and replies"
+	}
+	return nil
+}
+
+// try copies the file one way, while nobody else uses the two Clients.
+func (d *direct) try(ctx context.Context, w way) error {
+	return d.from.raw(func() error {
+		return d.to.raw(func() error { return d.tryRaw(ctx, w) })
+	})
+}
+
+// ready makes both ends ready for a transfer.
+func (d *direct) ready(ctx context.Context) error {
+	for _, e := range d.ends() {
+		if err := e.ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rest brings what still runs at either end to an end: no reply is left behind, or
+// that connection is gone.
+func (d *direct) rest(ctx context.Context) {
+	var both sync.WaitGroup
+	for _, e := range d.ends() {
+		e.pi.TransferEnded()
+		if e.sent && !e.over() && e.pi.Err() == nil {
+			both.Go(func() {
+				e.final, e.lost = e.pi.Abort(ctx, e.command(), nil)
+				e.aborted = true
+			})
+		}
+	}
+	both.Wait()
+}

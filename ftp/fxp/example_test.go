@@ -1,0 +1,32 @@
+package fxp_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+
+	"miniftp/ftp/client"
+	"miniftp/ftp/fxp"
+)
+
+// A copy that the two servers make, or, where they refuse, one through this program.
+func ExampleCopy() {
+	from := client.NewPool("old.example.com", &client.Options{User: "anna", Password: "secret"}, 1)
+	to := client.NewPool("new.example.com", &client.Options{User: "anna", Password: "secret"}, 1)
+	defer from.Close()
+	defer to.Close()
+	plan := fxp.Plan{
+		From: fxp.File{Pool: from, Path: "/backup.tar"}, To: fxp.File{Pool: to, Path: "/backup.tar"},
+		Retry: client.Retry{Times: 3},
+	}
+	res, err := fxp.Copy(context.Background(), plan)
+	if errors.As(err, new(*fxp.NoWayError)) {
+		plan.Through = true
+		res, err = fxp.Copy(context.Background(), plan)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(res.Bytes, "bytes,", res.Verified)
+}

@@ -1,0 +1,4 @@
+package fxp
+
+// MayEndBetter is whether Copy tries again.
+var MayEndBetter = mayEndBetter

@@ -1,0 +1,57 @@
+package fxp_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/fxp"
+	"miniftp/ftp/internal/party"
+)
+
+// TestProxyTellsNoAddress: a server that is reached through a proxy has an unknown address.
+// The other server is never told to call the proxy.
+func TestProxyTellsNoAddress(t *testing.T) {
+	var mu sync.Mutex
+	var said []string
+	o := func(o *client.Options) {
+		o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
+			if cmd, ok := e.What.(ftp.CommandGiven); ok {
+				mu.Lock()
+				defer mu.Unlock()
+				said = append(said, cmd.Command.String())
+			}
+		})
+	}
+	a, b := party.Ours(t, "127.0.0.1", true), party.Ours(t, "127.0.0.2", true)
+	a.Write(t, "/a", "hello")
+	far := a.Dial(t, o, func(o *client.Options) {
+		o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return elsewhere{conn}, err
+		}
+	})
+	near := b.Dial(t, o)
+	if _, err := between(t.Context(), far, "/a", near, "/b", fxp.Plan{}); err == nil {
+		t.Error("it worked")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, line := range said {
+		if strings.HasPrefix(line, "PORT 127,0,0,2") || strings.Contains(line, "|127.0.0.2|") || strings.Contains(line, "0,0,0,0") {
+			t.Errorf("a server was told: %s", line)
+		}
+	}
+	if len(said) == 0 {
+		t.Error("nothing was said")
+	}
+}
+
+// elsewhere is a connection that ends at a proxy.
+type elsewhere struct{ net.Conn }
+
+func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2), Port: 1080} }

@@ -1,0 +1,126 @@
+package fxp
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+)
+
+// way is one way to let two servers talk to each other.
+type way struct {
+	listener, dialer *end
+	cpsv             bool // the listener is the TLS client, by CPSV
+	sscn             *end // that one is the TLS client, by SSCN
+}
+
+// errOneTLS and errNoRole: a data connection has one TLS client and one TLS server.
+var (
+	errOneTLS = errors.New("one of the two servers is asked to use TLS and the other is not")
+	errNoRole = errors.New("neither server can be the TLS client of the other: it takes one that has SSCN or CPSV")
+)
+
+// ways are all that may work, in the order to try them.
+func (d *direct) ways() ([]way, error) {
+	both := []way{{listener: d.from, dialer: d.to}, {listener: d.to, dialer: d.from}}
+	a, b := d.from.isPrivate(), d.to.isPrivate()
+	if !a && !b {
+		return both, nil
+	}
+	if a != b {
+		return nil, &NoWayError{Why: &client.TLSError{Data: true, Err: errOneTLS}}
+	}
+	d.res.Protection = ftp.Private
+	var all []way
+	for _, w := range both {
+		if w.listener.c.Features().Has("CPSV") && !w.listener.address().Is6() {
+			all = append(all, way{listener: w.listener, dialer: w.dialer, cpsv: true})
+		}
+		// One that has CPSV, too, is the better client: proftpd looks for the certificate's
+		// authority, and its session dies of one that it does not know.
+		ends := []*end{w.listener, w.dialer}
+		if !w.listener.c.Features().Has("CPSV") && w.dialer.c.Features().Has("CPSV") {
+			slices.Reverse(ends)
+		}
+		for _, e := range ends {
+			if e.c.Features().Has("SSCN") {
+				all = append(all, way{listener: w.listener, dialer: w.dialer, sscn: e})
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, &NoWayError{Why: &client.TLSError{Data: true, Err: errNoRole}}
+	}
+	return all, nil
+}
+
+// tryRaw is try with the control connections in hand.
+func (d *direct) tryRaw(ctx context.Context, w way) (err error) {
+	if err := d.ready(ctx); err != nil {
+		return err
+	}
+	if w.sscn != nil {
+		if _, err := w.sscn.pi.Do(ctx, "SSCN", "ON"); err != nil {
+			return w.sscn.failed(err)
+		}
+		defer w.sscn.backToServer(ctx)
+	}
+	addr, err := w.listener.listen(ctx, w)
+	if err != nil {
+		return w.listener.failed(err)
+	}
+	if err := w.dialer.announce(ctx, addr); err != nil {
+		return w.dialer.failed(err)
+	}
+	start := time.Now()
+	first, second := d.order(w)
+	first.start()
+	if err = first.untilReady(ctx, w); err == nil && !first.over() {
+		second.start()
+		err = d.watch(ctx)
+	}
+	lost := d.lost()
+	d.rest(ctx)
+	d.res.Took, d.res.SourceListens = time.Since(start), w.listener.source
+	d.at.made = d.at.made || d.to.sent && (d.to.begun || d.to.aborted || d.to.final.Code.Class() == ftp.TransientFail)
+	if err == nil && lost != nil {
+		err = lost
+	} else if err == nil {
+		err = d.verdict(w, addr)
+	}
+	for _, e := range d.ends() {
+		done := ftp.TransferDone{
+			Verb: e.verb, Path: e.arg, Direction: ftp.Store, Mode: ftp.Active,
+			Took: d.res.Took, Protection: d.res.Protection, Err: err,
+		}
+		if e.source {
+			done.Direction = ftp.Retrieve
+		}
+		if e == w.listener {
+			done.Mode = ftp.Passive
+		}
+		if err == nil {
+			done.Bytes = max(d.v.Size, 0)
+		}
+		e.pi.Tell(done)
+	}
+	return err
+}
+
+// order says whose transfer command comes first: that of the end to which the other
+// one will speak first on the data connection. In the clear it is the destination,
+// under TLS the TLS server. pyftpdlib's data connection stands before the command, and
+// what comes over it too early is lost on it.
+func (d *direct) order(w way) (first, second *end) {
+	client := w.sscn
+	if w.cpsv {
+		client = w.listener
+	}
+	if client == d.to {
+		return d.from, d.to
+	}
+	return d.to, d.from
+}
