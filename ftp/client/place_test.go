@@ -24,7 +24,9 @@ func remembering(f *fake) {
 		c := s.data()
 		b, _ := io.ReadAll(c)
 		_ = c.Close()
-		s.f.set(arg, string(b))
+		if _, there := s.f.get(arg); there { // what was deleted meanwhile stays so
+			s.f.set(arg, string(b))
+		}
 		s.say("226 done")
 	}
 	f.on["RNFR"] = func(s *session, arg string) {
