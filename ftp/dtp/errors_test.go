@@ -222,7 +222,7 @@ func TestPanicAfterStartNow(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)
 	c := call(t, home, addr)
-	tr := o.StartNow(Job{Source: panicking{}}, patience)
+	tr := o.StartNow(Job{Source: panicking{}}, patience, true)
 	func() {
 		defer func() {
 			if p := recover(); p != any(errDisk) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -144,17 +143,6 @@ func RunOn(ctx context.Context, conn *Conn, job Job) Result {
 	return t.Run(ctx)
 }
 
-// Transfer is a Job on its data connection.
-type Transfer struct {
-	pump pump
-	conn *Conn
-	err  error // of Job.Opened
-
-	quick  bool // the data connection is the bare descriptor fd
-	fd     int
-	remote netip.AddrPort
-}
-
 func newPump(job Job, conn net.Conn) pump {
 	p := pump{job: job, conn: conn, stall: job.Stall, start: time.Now()}
 	if p.stall <= 0 {
@@ -171,45 +159,11 @@ func begin(conn *Conn, job Job) *Transfer {
 	return t
 }
 
-// StartNow is for a peer that has called already, or does within patience: it
-// puts the Job on its data connection, without calling Job.Opened. Nil means that
-// there is none yet and Run must be given the Opener; else the Opener is used up
-// and Brief or the Transfer's Run must follow.
-func (o *Opener) StartNow(job Job, patience time.Duration) *Transfer {
-	if o.standing != nil {
-		job.Opened = nil
-		return begin(o.standing, job)
-	}
-	if o.stance != ftp.Listens {
-		return nil
-	}
-	job.Opened = nil
-	if t := o.startQuick(job); t != nil {
-		return t
-	}
-	start := time.Now()
-	nc, err := o.accept(context.Background(), start.Add(patience))
-	if err != nil {
-		return nil
-	}
-	o.giveBack()
-	return begin(o.opened(nc, start), job)
-}
-
-// Brief moves a small file at once: it is not worth a goroutine. False means that
-// the Job is not over, or not of that kind, and Run must follow.
-func (t *Transfer) Brief() (Result, bool) {
-	if t.quick {
-		return t.sendQuick()
-	}
-	return Result{}, false
-}
-
-// Run moves the Job's bytes, or those that Brief left, and closes the data
+// Run moves the Job's bytes, or those that Quick left, and closes the data
 // connection, but in block mode. It returns early when ctx ends.
 func (t *Transfer) Run(ctx context.Context) Result {
-	if t.quick {
-		if res, over := t.sendQuick(); over {
+	if t.sock.open {
+		if res, over := t.Quick(0); over {
 			return res
 		}
 	}
@@ -245,20 +199,6 @@ func (t *Transfer) Run(ctx context.Context) Result {
 		res.CutShort = c.cutShort()
 	}
 	return res
-}
-
-// smallFile reports whether the Job sends a bare file that fits into one chunk.
-func smallFile(j *Job) bool {
-	_, bare := j.Source.(*os.File)
-	if !bare || j.Type == ftp.ASCII || j.Mode != ftp.Stream || j.Size > minChunk || j.Reset {
-		return false
-	}
-	for _, r := range j.Rates {
-		if r != nil {
-			return false
-		}
-	}
-	return true
 }
 
 // failed says on whose side err happened. The kernel's copy reports both sides'

@@ -191,7 +191,8 @@ type Opener struct {
 	called bool      // the peer's call was taken
 	tls    *Security
 
-	standing *Conn // there is nothing to open
+	standing *Conn    // there is nothing to open
+	calling  *os.File // a call that StartNow began and that is not answered yet
 }
 
 // Stands reports whether the data connection stands already (RFC 959 §5.4: 125).
@@ -199,6 +200,9 @@ func (o *Opener) Stands() bool { return o.standing != nil }
 
 // Mode says who listens and who dials.
 func (o *Opener) Mode() ftp.DataMode { return o.m.mode(o.stance) }
+
+// Stance says whether this end listens or dials.
+func (o *Opener) Stance() ftp.Stance { return o.stance }
 
 // Addr is where this end listens or will dial.
 func (o *Opener) Addr() netip.AddrPort { return o.addr }
@@ -296,6 +300,9 @@ func (o *Opener) Close() {
 		o.standing.ahead.drop()
 		_ = o.standing.Close()
 	}
+	if o.calling != nil {
+		_ = o.calling.Close()
+	}
 	if o.ln != nil {
 		o.ln.drain()
 		o.giveBack()
@@ -356,7 +363,9 @@ func (o *Opener) dial(ctx context.Context) (net.Conn, error) {
 	defer cancel()
 	var c net.Conn
 	var err error
-	if o.m.cfg.Dial != nil {
+	if o.calling != nil {
+		c, err = o.answered(ctx)
+	} else if o.m.cfg.Dial != nil {
 		c, err = o.m.cfg.Dial(ctx, "tcp", o.addr.String())
 	} else {
 		d := net.Dialer{KeepAlive: -1, Control: bindLate}

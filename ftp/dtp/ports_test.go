@@ -295,8 +295,8 @@ func TestEarlyCallersAreDrained(t *testing.T) {
 			case "Open":
 				got = AddrPort(open(t, o).RemoteAddr())
 			case "StartNow with a file":
-				tr := o.StartNow(Job{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1}, patience)
-				if res, over := tr.Brief(); !over {
+				tr := o.StartNow(Job{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1}, patience, true)
+				if res, over := tr.Quick(patience); !over {
 					res = tr.Run(context.Background())
 					check(t, res.Err)
 				}
@@ -305,7 +305,7 @@ func TestEarlyCallersAreDrained(t *testing.T) {
 					got = want
 				}
 			default:
-				tr := o.StartNow(Job{Sink: tempFile(t, nil), Type: ftp.Image}, patience)
+				tr := o.StartNow(Job{Sink: tempFile(t, nil), Type: ftp.Image}, patience, false)
 				got = AddrPort(tr.pump.conn.RemoteAddr())
 				check(t, late.Close())
 				check(t, tr.Run(context.Background()).Err)

@@ -89,8 +89,8 @@ func sendOnce(b *testing.B, m *Manager, name string, size int64, typ ftp.Type, w
 	}
 	done := make(chan Result, 1)
 	go func() {
-		if t := o.StartNow(job, time.Second); t != nil {
-			res, over := t.Brief()
+		if t := o.StartNow(job, time.Second, true); t != nil {
+			res, over := t.Quick(patience)
 			if !over {
 				res = t.Run(context.Background())
 			}

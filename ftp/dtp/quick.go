@@ -1,21 +1,86 @@
 package dtp
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
 	"miniftp/ftp"
 )
 
-// Early takes a small file that comes within patience, without a goroutine and
-// without the pipe that splice needs: it is for whoever has just told the peer to
-// begin. False means that the Job is not over, or not of that kind, and Run must
-// follow.
-func (t *Transfer) Early(patience time.Duration) (Result, bool) {
-	if !t.smallUpload() {
+// A small file is moved by the goroutine that takes the command, as far as the peer lets it do
+// so at once: a goroutine of its own, and the socket in the runtime's poller, would cost more than
+// the file does. What is not over then continues beside it, in Run.
+//
+//	StartNow   the data connection: the peer has called, or answers the call at once
+//	Quick      the bytes: what the socket takes, or what comes, within patience
+//	Run        the rest
+//
+// On Linux the data connection is a bare descriptor until Run (quick_linux.go), elsewhere it is
+// one of package net all the time.
+
+// Transfer is a Job on its data connection.
+type Transfer struct {
+	pump pump
+	conn *Conn
+	err  error  // of Job.Opened
+	sock socket // while it is open there is no conn
+}
+
+// socket is a data connection that the runtime's poller does not know.
+type socket struct {
+	open   bool
+	fd     int
+	remote netip.AddrPort
+}
+
+// StartNow is for a peer that has called already, or does within patience: it puts the Job on its
+// data connection, without calling Job.Opened. A peer that is to be called is called if it is
+// near: it answers within microseconds. Nil means that there is no data connection yet and Run
+// must be given the Opener; else the Opener is used up and Quick or the Transfer's Run must follow.
+func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Transfer {
+	job.Opened = nil
+	if o.standing != nil {
+		return begin(o.standing, job)
+	}
+	if o.tls == nil && (smallFile(&job) || near && isUpload(&job)) && (near || o.stance == ftp.Listens) {
+		if t := o.startQuick(job, patience); t != nil {
+			return t
+		}
+	}
+	if o.stance != ftp.Listens {
+		return nil
+	}
+	start := time.Now()
+	nc, err := o.accept(context.Background(), start.Add(patience))
+	if err != nil {
+		return nil
+	}
+	o.giveBack()
+	return begin(o.opened(nc, start), job)
+}
+
+// Quick moves a small file. False means that the Job is not over, or not of that kind, and Run must
+// follow. An upload is waited for within patience, so the peer must have been told to begin.
+func (t *Transfer) Quick(patience time.Duration) (Result, bool) {
+	switch {
+	case t.err != nil:
+		return Result{}, false
+	case isUpload(&t.pump.job):
+		return t.quickUpload(patience)
+	case t.sock.open:
+		return t.quickDownload()
+	}
+	return Result{}, false
+}
+
+// quickUpload takes what comes, without the pipe that splice needs.
+func (t *Transfer) quickUpload(patience time.Duration) (Result, bool) {
+	if _, tcp := t.pump.conn.(*net.TCPConn); !tcp && !t.sock.open {
 		return Result{}, false
 	}
 	if ready := t.pump.job.Ready; ready != nil {
@@ -24,13 +89,17 @@ func (t *Transfer) Early(patience time.Duration) (Result, bool) {
 			return t.ended(err), true
 		}
 	}
-	if err := t.pump.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return t.ended(failed(err)), true
+	read := t.sock.receive
+	if !t.sock.open {
+		if err := t.pump.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			return t.ended(failed(err)), true
+		}
+		read = func(b []byte, _ time.Duration) (int, error) { return t.pump.conn.Read(b) }
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	for t.pump.moved < minChunk {
-		n, err := t.pump.conn.Read(*buf)
+		n, err := read(*buf, patience)
 		t.pump.count(int64(n))
 		if n > 0 {
 			if _, err := t.pump.job.Sink.Write((*buf)[:n]); err != nil {
@@ -41,37 +110,60 @@ func (t *Transfer) Early(patience time.Duration) (Result, bool) {
 		case errors.Is(err, io.EOF):
 			return t.ended(nil), true
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return Result{}, false
+			return t.goesOn()
 		case err != nil:
 			return t.ended(failed(&net.OpError{Op: "read", Err: err})), true
+		}
+	}
+	return t.goesOn()
+}
+
+// goesOn leaves the rest to Run.
+func (t *Transfer) goesOn() (Result, bool) {
+	if t.sock.open {
+		if err := t.adopt(); err != nil {
+			return t.ended(failed(err)), true
 		}
 	}
 	return Result{}, false
 }
 
-// smallUpload reports whether the Job may be taken by Early: what has to be waited
-// for there is the peer alone.
-func (t *Transfer) smallUpload() bool {
-	j := &t.pump.job
-	_, bare := j.Sink.(*os.File)
-	_, tcp := t.pump.conn.(*net.TCPConn)
-	return bare && tcp && t.err == nil && j.Type != ftp.ASCII && j.Mode == ftp.Stream && !limited(j)
-}
-
 // ended closes the data connection of a Job that ended with err.
 func (t *Transfer) ended(err error) Result {
-	if closeErr := t.pump.conn.Close(); err == nil && closeErr != nil {
+	var closeErr error
+	switch {
+	case t.sock.open:
+		closeErr = t.sock.close()
+	case t.pump.conn != nil:
+		closeErr = t.pump.conn.Close()
+	}
+	if err == nil && closeErr != nil {
 		err = &BrokenError{plain(closeErr)}
 	}
 	return Result{Bytes: t.pump.moved, Opened: true, Began: t.pump.start, Took: time.Since(t.pump.start), Err: err}
 }
 
-// limited reports whether a rate limits the Job.
-func limited(j *Job) bool {
+// smallFile reports whether the Job sends a bare file that fits into one chunk.
+func smallFile(j *Job) bool {
+	_, bare := j.Source.(*os.File)
+	return bare && j.Size <= minChunk && untouched(j)
+}
+
+// isUpload reports whether the Job receives a bare file: what has to be waited for is the peer alone.
+func isUpload(j *Job) bool {
+	_, bare := j.Sink.(*os.File)
+	return bare && !j.Bounded && untouched(j)
+}
+
+// untouched reports whether nothing transforms, limits or resets the bytes.
+func untouched(j *Job) bool {
+	if j.Type == ftp.ASCII || j.Mode != ftp.Stream || j.Reset {
+		return false
+	}
 	for _, r := range j.Rates {
 		if r != nil {
-			return true
+			return false
 		}
 	}
-	return false
+	return true
 }

@@ -1,35 +1,55 @@
 package dtp
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"miniftp/ftp"
 )
 
-// A small file on a passive data connection whose peer has called already needs
-// four system calls: accept, sendfile, close, and one to look that nobody else
-// waits. Taking the socket into the runtime's poller first would double that, so
-// it stays a bare descriptor unless it turns out that there is something to wait for.
+// A small file on a passive data connection whose peer has called already needs four system
+// calls: accept, sendfile, close, and one to look that nobody else waits. An upload needs one more
+// to wait for its bytes, and an active data connection those that call the peer. Taking the socket
+// into the runtime's poller would double that.
 
-// startQuick begins such a Job; nil means that the usual way must be gone.
-func (o *Opener) startQuick(job Job) *Transfer {
-	t := &Transfer{pump: newPump(job, nil)}
-	if o.tls != nil || !smallFile(&job) {
+// startQuick makes the data connection; nil means that the usual way must be gone.
+func (o *Opener) startQuick(job Job, patience time.Duration) *Transfer {
+	start := time.Now()
+	var sock socket
+	var local netip.AddrPort
+	if o.stance == ftp.Listens {
+		sock, local = o.acceptNow(), o.addr
+	} else {
+		sock, local = o.dialNow(patience)
+	}
+	if !sock.open {
 		return nil
 	}
+	o.giveBack()
+	if o.m.observe != nil {
+		o.m.tell(ftp.DataOpened{Mode: o.Mode(), Stance: o.stance, Local: local, Remote: sock.remote, Took: time.Since(start)})
+	}
+	return &Transfer{pump: newPump(job, nil), sock: sock}
+}
+
+// acceptNow takes the peer's call, if it waits.
+func (o *Opener) acceptNow() (sock socket) {
 	raw, err := o.ln.SyscallConn()
 	if err != nil {
-		return nil
+		return socket{}
 	}
-	start := time.Now()
-	found := false
-	err = raw.Control(func(fd uintptr) {
+	_ = raw.Control(func(fd uintptr) {
 		for {
 			nfd, sa, err := syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 			if err != nil {
@@ -37,22 +57,117 @@ func (o *Opener) startQuick(job Job) *Transfer {
 			}
 			remote := sockaddr(sa)
 			if o.guard.mayAccept(remote, o.m.peer) {
-				t.fd, t.remote, found = nfd, remote, true
+				o.called = true
+				sock = socket{open: true, fd: nfd, remote: remote}
 				return
 			}
 			_ = syscall.Close(nfd)
 			o.m.tell(ftp.StrangerRefused{Remote: remote})
 		}
 	})
-	if err != nil || !found {
-		return nil
+	return sock
+}
+
+// dialNow calls the peer. A call that is not answered within patience is left to Open, which goes
+// on waiting for the answer.
+func (o *Opener) dialNow(patience time.Duration) (socket, netip.AddrPort) {
+	from := o.from()
+	family, to := address(o.addr)
+	if o.m.cfg.Dial != nil || to == nil {
+		return socket{}, netip.AddrPort{}
 	}
-	t.quick, o.called = true, true
-	o.giveBack()
-	if o.m.observe != nil {
-		o.m.tell(ftp.DataOpened{Mode: o.Mode(), Stance: o.stance, Local: o.addr, Remote: t.remote, Took: time.Since(start)})
+	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return socket{}, netip.AddrPort{}
 	}
-	return t
+	sock := socket{open: true, fd: fd, remote: o.addr}
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, ipBindAddressNoPort, 1)
+	if from.IsValid() {
+		_, sa := address(from)
+		if sa == nil || syscall.Bind(fd, sa) != nil {
+			_ = sock.close()
+			return socket{}, netip.AddrPort{}
+		}
+	}
+	err = syscall.Connect(fd, to)
+	if errors.Is(err, syscall.EINPROGRESS) && !await(fd, unix.POLLOUT, patience) {
+		o.calling = os.NewFile(uintptr(fd), "data connection")
+		return socket{}, netip.AddrPort{}
+	}
+	if err == nil || errors.Is(err, syscall.EINPROGRESS) {
+		local := sockname(fd)
+		if _, err := syscall.Getpeername(fd); err == nil && local != o.addr { // it called itself: nobody listens there
+			return sock, local
+		}
+	}
+	_ = sock.close()
+	return socket{}, netip.AddrPort{}
+}
+
+// answered waits for the answer to a call that dialNow began.
+func (o *Opener) answered(ctx context.Context) (net.Conn, error) {
+	f := o.calling
+	o.calling = nil
+	defer f.Close()
+	defer context.AfterFunc(ctx, func() { _ = f.SetDeadline(past) })()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var refused syscall.Errno
+	err = raw.Write(func(fd uintptr) (over bool) {
+		if n, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil && n != 0 {
+			refused = syscall.Errno(n)
+			return true
+		}
+		_, err := syscall.Getpeername(int(fd))
+		if err == nil && sockname(int(fd)) == o.addr { // it called itself: nobody listens there
+			refused = syscall.ECONNREFUSED
+		}
+		return err == nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case refused != 0:
+		return nil, os.NewSyscallError("connect", refused)
+	}
+	return net.FileConn(f)
+}
+
+// address is a as the system takes it; nil if it has a zone.
+func address(a netip.AddrPort) (family int, sa syscall.Sockaddr) {
+	switch ip := a.Addr(); {
+	case ip.Is4():
+		return syscall.AF_INET, &syscall.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}
+	case ip.Is6() && ip.Zone() == "":
+		return syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(a.Port()), Addr: ip.As16()}
+	}
+	return 0, nil
+}
+
+func sockname(fd int) netip.AddrPort {
+	sa, err := syscall.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return sockaddr(sa)
+}
+
+// waiting is how many goroutines are in await.
+var waiting atomic.Int32
+
+// await waits in a system call, which for a peer that is near costs less than the runtime's poller.
+// As it takes a processor from the other goroutines, few may do so at once.
+func await(fd int, events int16, patience time.Duration) bool {
+	defer waiting.Add(-1)
+	if int(waiting.Add(1)) > max(1, runtime.GOMAXPROCS(0)/2) {
+		patience = 0
+	}
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
+	limit := unix.NsecToTimespec(int64(patience))
+	n, err := unix.Ppoll(fds[:], &limit, nil)
+	return n > 0 && err == nil
 }
 
 // sockaddr is sa as AddrPort reads it from a net.Addr: with the zone of a link-local
@@ -78,22 +193,13 @@ func zone(index uint32) string {
 	return strconv.FormatUint(uint64(index), 10)
 }
 
-// sendQuick sends the file as far as the socket takes it at once. False means
-// that there is more: the socket is an ordinary connection then.
-func (t *Transfer) sendQuick() (Result, bool) {
+// quickDownload sends the file as far as the socket takes it at once.
+func (t *Transfer) quickDownload() (Result, bool) {
 	done, err := t.sendfile()
 	if !done && err == nil {
-		if err = t.adopt(); err == nil {
-			return Result{}, false
-		}
+		return t.goesOn()
 	}
-	if t.quick {
-		if closeErr := syscall.Close(t.fd); err == nil {
-			err = closeErr
-		}
-		t.quick = false
-	}
-	return Result{Bytes: t.pump.moved, Opened: true, Began: t.pump.start, Took: time.Since(t.pump.start), Err: failed(err)}, true
+	return t.ended(failed(err)), true
 }
 
 func (t *Transfer) sendfile() (done bool, err error) {
@@ -108,7 +214,7 @@ func (t *Transfer) sendfile() (done bool, err error) {
 	}
 	controlErr := raw.Control(func(fd uintptr) {
 		for t.pump.moved < size {
-			n, e := syscall.Sendfile(t.fd, int(fd), nil, int(size-t.pump.moved))
+			n, e := syscall.Sendfile(t.sock.fd, int(fd), nil, int(size-t.pump.moved))
 			switch {
 			case errors.Is(e, syscall.EINTR):
 			case errors.Is(e, syscall.EAGAIN):
@@ -133,12 +239,35 @@ func (t *Transfer) sendfile() (done bool, err error) {
 	return done, err
 }
 
+// receive reads what has come, or comes within patience; else the error is os.ErrDeadlineExceeded.
+func (s *socket) receive(b []byte, patience time.Duration) (int, error) {
+	for {
+		n, err := syscall.Read(s.fd, b)
+		switch {
+		case n > 0:
+			return n, nil
+		case err == nil:
+			return 0, io.EOF
+		case errors.Is(err, syscall.EINTR):
+		case !errors.Is(err, syscall.EAGAIN):
+			return 0, os.NewSyscallError("read", err)
+		case !await(s.fd, unix.POLLIN, patience):
+			return 0, os.ErrDeadlineExceeded
+		}
+	}
+}
+
 // adopt makes an ordinary connection of the descriptor, and closes it.
 func (t *Transfer) adopt() error {
-	f := os.NewFile(uintptr(t.fd), "data connection")
+	f := os.NewFile(uintptr(t.sock.fd), "data connection")
 	conn, err := net.FileConn(f)
 	_ = f.Close()
-	t.quick = false
+	t.sock.open = false
 	t.pump.conn = conn
 	return err
+}
+
+func (s *socket) close() error {
+	s.open = false
+	return syscall.Close(s.fd)
 }

@@ -26,7 +26,7 @@ func started(t testing.TB, job Job) (*Transfer, *net.TCPConn, *events) {
 	m, e := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)
 	c := call(t, home, addr)
-	tr := o.StartNow(job, patience)
+	tr := o.StartNow(job, patience, true)
 	if tr == nil {
 		t.Fatal("nobody came, it says")
 	}
@@ -39,11 +39,11 @@ func startedNarrow(t testing.TB, job Job) (*Transfer, *net.TCPConn) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)
 	c := narrowCall(t, addr)
-	tr := o.StartNow(job, patience)
+	tr := o.StartNow(job, patience, true)
 	if tr == nil {
 		t.Fatal("nobody came, it says")
 	}
-	check(t, syscall.SetsockoptInt(tr.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4096))
+	check(t, syscall.SetsockoptInt(tr.sock.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4096))
 	return tr, c
 }
 
@@ -79,10 +79,10 @@ func TestQuickWhole(t *testing.T) {
 			var progress int64
 			job.Progress = func(n int64) { progress = n }
 			tr, c, e := started(t, job)
-			if !tr.quick {
+			if !tr.sock.open {
 				t.Fatalf("size %d: not quick", size)
 			}
-			res, over := tr.Brief()
+			res, over := tr.Quick(patience)
 			if !over && size < minChunk {
 				t.Errorf("size %d, known %v: not over", size, known)
 			}
@@ -107,7 +107,7 @@ func TestQuickPart(t *testing.T) {
 	_, err := f.Seek(100, io.SeekStart)
 	check(t, err)
 	tr, c, _ := started(t, Job{Source: f, Type: ftp.Image, Size: 50})
-	if res, over := tr.Brief(); !over || res.Err != nil || res.Bytes != 50 {
+	if res, over := tr.Quick(patience); !over || res.Err != nil || res.Bytes != 50 {
 		t.Errorf("%+v, over %v", res, over)
 	}
 	wantBytes(t, c, data[100:150])
@@ -116,7 +116,7 @@ func TestQuickPart(t *testing.T) {
 // What became shorter meanwhile is sent as far as it goes.
 func TestQuickShorterFile(t *testing.T) {
 	tr, c, _ := started(t, Job{Source: tempFile(t, []byte("0123456789")), Type: ftp.Image, Size: 1000})
-	if res, over := tr.Brief(); !over || res.Err != nil || res.Bytes != 10 {
+	if res, over := tr.Quick(patience); !over || res.Err != nil || res.Bytes != 10 {
 		t.Errorf("%+v, over %v", res, over)
 	}
 	wantBytes(t, c, []byte("0123456789"))
@@ -138,7 +138,7 @@ func TestQuickGoesOnInRun(t *testing.T) {
 			last = n
 		}
 		tr, c := startedNarrow(t, job)
-		if res, over := tr.Brief(); over {
+		if res, over := tr.Quick(patience); over {
 			t.Fatalf("the socket took it all: %+v", res)
 		}
 		before := tr.pump.moved
@@ -157,7 +157,7 @@ func TestQuickGoesOnInRun(t *testing.T) {
 // Cancel and stall work for what goes on in Run.
 func TestQuickCancelledInRun(t *testing.T) {
 	tr, c := startedNarrow(t, Job{Source: tempFile(t, random(minChunk)), Type: ftp.Image, Size: minChunk})
-	if _, over := tr.Brief(); over {
+	if _, over := tr.Quick(patience); over {
 		t.Fatal("the socket took it all")
 	}
 	ctx, _ := cancelled(true)
@@ -184,17 +184,17 @@ func TestQuickDropsStrangers(t *testing.T) {
 	o, addr := listening(t, m)
 	job := Job{Source: tempFile(t, []byte("secret")), Type: ftp.Image, Size: 6}
 	thief := call(t, stranger, addr)
-	if tr := o.StartNow(job, time.Nanosecond); tr != nil {
+	if tr := o.StartNow(job, time.Nanosecond, true); tr != nil {
 		t.Fatal("a stranger is served")
 	}
 	hungUp(t, thief)
 	thief = call(t, stranger, addr)
 	c := call(t, home, addr)
-	tr := o.StartNow(job, patience)
+	tr := o.StartNow(job, patience, true)
 	if tr == nil {
 		t.Fatal("the peer is not served")
 	}
-	if res, over := tr.Brief(); !over || res.Err != nil {
+	if res, over := tr.Quick(patience); !over || res.Err != nil {
 		t.Errorf("%+v, over %v", res, over)
 	}
 	hungUp(t, thief)
@@ -212,7 +212,7 @@ func TestStartNowTooEarly(t *testing.T) {
 		{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1},
 		{Sink: tempFile(t, nil), Type: ftp.Image},
 	} {
-		if tr := o.StartNow(job, time.Nanosecond); tr != nil {
+		if tr := o.StartNow(job, time.Nanosecond, true); tr != nil {
 			t.Fatalf("started %+v with nobody", tr)
 		}
 	}
@@ -224,7 +224,7 @@ func TestStartNowTooEarly(t *testing.T) {
 	check(t, m.Dial(addr))
 	o, err := m.Take()
 	check(t, err)
-	if tr := o.StartNow(Job{Source: strings.NewReader("x")}, patience); tr != nil {
+	if tr := o.StartNow(Job{Source: strings.NewReader("x")}, patience, true); tr != nil {
 		t.Error("who dials has nobody to wait for")
 	}
 }
@@ -241,10 +241,10 @@ func TestNotQuick(t *testing.T) {
 		"must reset": {Source: tempFile(t, data), Type: ftp.Image, Size: 3000, Reset: true},
 	} {
 		tr, c, _ := started(t, job)
-		if tr.quick {
+		if tr.sock.open {
 			t.Errorf("%s: quick", name)
 		}
-		if res, over := tr.Brief(); over {
+		if res, over := tr.Quick(patience); over {
 			t.Errorf("%s: over at once: %+v", name, res)
 		}
 		want := data
@@ -263,10 +263,10 @@ func TestNotQuick(t *testing.T) {
 			t.Errorf("%s: %d bytes came, want %d, and the same", name, len(b), len(want))
 		}
 	}
-	if tr, _, _ := started(t, Job{Source: tempFile(t, data), Type: ftp.Image, Size: 1, Rates: []*rate.Limiter{nil, nil}}); !tr.quick {
+	if tr, _, _ := started(t, Job{Source: tempFile(t, data), Type: ftp.Image, Size: 1, Rates: []*rate.Limiter{nil, nil}}); !tr.sock.open {
 		t.Error("limiters that do not limit are in the way")
 	} else {
-		tr.Brief()
+		tr.Quick(patience)
 	}
 }
 
@@ -280,7 +280,7 @@ func TestQuickFromAPipe(t *testing.T) {
 	check(t, err)
 	check(t, w.Close())
 	tr, c, _ := started(t, Job{Source: r, Type: ftp.Image})
-	res, over := tr.Brief()
+	res, over := tr.Quick(patience)
 	if !over {
 		res = tr.Run(context.Background())
 	}
@@ -298,7 +298,7 @@ func TestQuickErrors(t *testing.T) {
 	defer writeOnly.Close()
 	for name, f := range map[string]*os.File{"closed": closed, "write only": writeOnly} {
 		tr, c, _ := started(t, Job{Source: f, Type: ftp.Image, Size: 1})
-		res, over := tr.Brief()
+		res, over := tr.Quick(patience)
 		var local *LocalError
 		if !over || !errors.As(res.Err, &local) || res.Bytes != 0 {
 			t.Errorf("%s: %+v, over %v; want a *LocalError", name, res, over)
@@ -312,10 +312,10 @@ func TestQuickReset(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)
 	c := call(t, home, addr)
-	tr := o.StartNow(Job{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1}, patience)
+	tr := o.StartNow(Job{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1}, patience, true)
 	check(t, c.SetLinger(0))
 	check(t, c.Close())
-	res, over := tr.Brief()
+	res, over := tr.Quick(patience)
 	var broken *BrokenError
 	if !over || !errors.As(res.Err, &broken) || res.Bytes != 0 {
 		t.Errorf("%+v, over %v; want a *BrokenError", res, over)
@@ -354,11 +354,11 @@ func TestQuickToLinkLocal(t *testing.T) {
 	t.Cleanup(m.Close)
 	o, addr := listening(t, m)
 	c := call(t, local, addr)
-	tr := o.StartNow(Job{Source: tempFile(t, []byte("hello")), Type: ftp.Image, Size: 5}, patience)
-	if tr == nil || !tr.quick {
+	tr := o.StartNow(Job{Source: tempFile(t, []byte("hello")), Type: ftp.Image, Size: 5}, patience, true)
+	if tr == nil || !tr.sock.open {
 		t.Fatalf("the quick path was not taken: %+v; strangers %v", tr, told[ftp.StrangerRefused](e))
 	}
-	if res, over := tr.Brief(); !over || res.Err != nil {
+	if res, over := tr.Quick(patience); !over || res.Err != nil {
 		t.Errorf("%+v, over %v", res, over)
 	}
 	wantBytes(t, c, []byte("hello"))

@@ -2,7 +2,19 @@
 
 package dtp
 
-// startQuick is for Linux: elsewhere a socket goes through the runtime's poller.
-func (o *Opener) startQuick(Job) *Transfer { return nil }
+import (
+	"context"
+	"net"
+	"os"
+	"time"
+)
 
-func (t *Transfer) sendQuick() (Result, bool) { return Result{}, false }
+// startQuick is for Linux: elsewhere a socket goes through the runtime's poller.
+func (o *Opener) startQuick(Job, time.Duration) *Transfer { return nil }
+
+func (o *Opener) answered(context.Context) (net.Conn, error) { return nil, net.ErrClosed }
+
+func (t *Transfer) quickDownload() (Result, bool)            { return Result{}, false }
+func (t *Transfer) adopt() error                             { return nil }
+func (s *socket) receive([]byte, time.Duration) (int, error) { return 0, os.ErrDeadlineExceeded }
+func (s *socket) close() error                               { return nil }

@@ -25,6 +25,7 @@ func (s *session) setDeadline() {
 	little := time.Second
 	if s.job == nil {
 		now := time.Now()
+		s.asked = now
 		if s.idleBy.IsZero() {
 			s.idleBy = now.Add(s.idle)
 		}

@@ -206,7 +206,8 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 		}
 	}
 	j.stands = opener.Stands()
-	if t := opener.StartNow(d, briefly); t != nil {
+	near := time.Since(s.asked) < briefly
+	if t := opener.StartNow(d, briefly, near); t != nil {
 		return s.transferOn(t, j)
 	}
 	d.Opened = func(c *dtp.Conn) error {
@@ -219,23 +220,21 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 }
 
 // briefly is how long the session itself waits for a passive client's call, which
-// most often came before its RETR. It saves the switch to a goroutine and back.
+// most often came before its RETR, or for the bytes of an upload. It saves the switch to a goroutine and back.
 const briefly = 2 * time.Millisecond
 
 // transferOn is transfer for a client that has called.
 func (s *session) transferOn(t *dtp.Transfer, j *job) ftp.Reply {
-	s.reply(j.cmd, j.opening(ftp.Listens))
-	if res, over := t.Brief(); over {
+	s.reply(j.cmd, j.opening(j.opener.Stance()))
+	if j.dir == ftp.Store {
+		s.flush() // an upload begins when the client reads the 150
+	}
+	if res, over := t.Quick(briefly); over {
 		s.job, j.cancel = j, func(error) {}
 		s.finishJob(res)
 		return ftp.Reply{}
 	}
-	s.flush() // an upload begins when the client reads the 150
-	if res, over := t.Early(briefly); over {
-		s.job, j.cancel = j, func(error) {}
-		s.finishJob(res)
-		return ftp.Reply{}
-	}
+	s.flush()
 	j.work = func(ctx context.Context, _ *job) dtp.Result { return t.Run(ctx) }
 	return s.start(j)
 }

@@ -79,6 +79,7 @@ type session struct {
 	wakeAt   time.Time // the read deadline that the owner set
 	idleBy   time.Time // the idle limit; zero: to be counted from now on
 	loginBy  time.Time // no login is
+	asked    time.Time // when the wait for the command began
 	canDoze  bool
 	stopping atomic.Bool
 	dropped  atomic.Bool // stopping because others need the place
