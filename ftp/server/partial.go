@@ -2,8 +2,6 @@ package server
 
 import (
 	"fmt"
-	"hash/fnv"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"path"
@@ -68,15 +66,19 @@ func (n partialName) interrupted() partialName {
 }
 
 func (n partialName) String() string {
-	random := ""
+	b := make([]byte, 0, longestName)
+	b = append(append(append(b, '.'), n.base...), '.')
+	b = appendHex32(appendHex32(b, n.owner), n.target)
 	if n.random != 0 {
-		random = fmt.Sprintf("%08x", n.random)
+		b = appendHex32(b, n.random)
 	}
-	return fmt.Sprintf(".%s.%08x%08x%s%08x%s", n.base, n.owner, n.target, random, n.check(), partialSuffix)
+	return string(append(appendHex32(b, n.check()), partialSuffix...))
 }
 
 func (n partialName) check() uint32 {
-	return hash32(fmt.Sprintf("miniftp partial upload\x00%s\x00%08x%08x%08x", n.base, n.owner, n.target, n.random))
+	b := make([]byte, 0, 2*longestName)
+	b = append(append(append(b, "miniftp partial upload\x00"...), n.base...), 0)
+	return hash32(appendHex32(appendHex32(appendHex32(b, n.owner), n.target), n.random))
 }
 
 // parsePartial reads the last component of a path. It reports false for every name that
@@ -112,10 +114,20 @@ func hex32(s string) uint32 {
 	return uint32(n)
 }
 
-func hash32(s string) uint32 {
-	h := fnv.New32a()
-	_, _ = io.WriteString(h, s)
-	return h.Sum32()
+func appendHex32(b []byte, n uint32) []byte {
+	for shift := 28; shift >= 0; shift -= 4 {
+		b = append(b, "0123456789abcdef"[n>>shift&15])
+	}
+	return b
+}
+
+// hash32 is FNV-1a.
+func hash32[T string | []byte](s T) uint32 {
+	h := uint32(2166136261)
+	for i := range len(s) {
+		h = (h ^ uint32(s[i])) * 16777619
+	}
+	return h
 }
 
 // fingerprint identifies a version of a file: the inode, where there is one, the size
@@ -125,7 +137,10 @@ func fingerprint(fi fs.FileInfo) uint32 {
 		return 0
 	}
 	id, _ := sysOf(fi)
-	return max(1, hash32(fmt.Sprintf("%x %x %x %x", id.dev, id.ino, fi.Size(), fi.ModTime().UnixNano())))
+	b := append(strconv.AppendUint(make([]byte, 0, 80), id.dev, 16), ' ')
+	b = append(strconv.AppendUint(b, id.ino, 16), ' ')
+	b = append(strconv.AppendInt(b, fi.Size(), 16), ' ')
+	return max(1, hash32(strconv.AppendInt(b, fi.ModTime().UnixNano(), 16)))
 }
 
 // ownerHash returns the hash of an Account.Owner as partial uploads carry it.
