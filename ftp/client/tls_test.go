@@ -106,7 +106,7 @@ func TestTLS(t *testing.T) {
 				if len(seen) != 5 {
 					t.Errorf("%d data connections were under TLS, want 5", len(seen))
 				}
-				if said := s.Commands(); len(said) != 1 || said[0].Verb != "AUTH" {
+				if said := s.ClearCommands(); len(said) != 1 || said[0].Verb != "AUTH" {
 					t.Errorf("in the clear went %v", said)
 				}
 			})

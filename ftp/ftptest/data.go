@@ -6,16 +6,56 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
+// rawConn is a TCP connection, or one with a network of its own (network.go).
+type rawConn interface {
+	net.Conn
+	CloseWrite() error
+	SetLinger(sec int) error
+	flush() // waits until the other end has what was written, which a reset would destroy
+	tcp() *net.TCPConn
+}
+
+// plainConn is the rawConn that adds nothing.
+type plainConn struct{ *net.TCPConn }
+
+func (c plainConn) tcp() *net.TCPConn { return c.TCPConn }
+
+func (c plainConn) flush() {
+	for range 200 {
+		if !unsent(c.TCPConn) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// dataPort takes one data connection and leads it on.
+type dataPort struct {
+	net.Listener
+	to     string // where it leads
+	active bool   // the server dials this port; else the client does
+
+	led  chan struct{} // closed when it leads from end to end, or can't
+	sent chan struct{} // closed when the server's bytes have gone over, or can't
+
+	mu     sync.Mutex
+	ended  bool     // a Product has said that the transfer is over
+	server net.Conn // once it leads
+	ends   []end    // the client's and the server's, once they are ready
+}
+
 // listenFor takes one data connection and leads it on to the address.
-func (x *session) listenFor(to string) (netip.AddrPort, bool) {
+func (x *session) listenFor(to string, active bool) (netip.AddrPort, bool) {
 	x.closePort()
 	host, _, _ := net.SplitHostPort(x.s.Addr)
 	l, err := listenTCP(host)
 	if err != nil {
 		return netip.AddrPort{}, false
 	}
+	p := &dataPort{Listener: l, to: to, active: active, led: make(chan struct{}), sent: make(chan struct{})}
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
 	if x.s.closed {
@@ -23,27 +63,10 @@ func (x *session) listenFor(to string) (netip.AddrPort, bool) {
 		return netip.AddrPort{}, false
 	}
 	x.s.ports[l] = struct{}{}
-	led := make(chan struct{})
 	x.portMu.Lock()
-	x.port, x.led = l, led
+	x.port = p
 	x.portMu.Unlock()
-	x.s.work.Go(func() {
-		ready := sync.OnceFunc(func() { close(led) })
-		defer ready()
-		defer x.s.forget(l)
-		in, err := l.Accept()
-		if err != nil || !x.s.keep(in) {
-			return
-		}
-		defer x.s.drop(in)
-		out, err := dialTCP(to)
-		if err != nil || !x.s.keep(out) {
-			return
-		}
-		defer x.s.drop(out)
-		ready()
-		x.lead(in.(*net.TCPConn), out.(*net.TCPConn))
-	})
+	x.s.work.Go(func() { x.lead(p) })
 	addr, err := netip.ParseAddrPort(l.Addr().String())
 	return addr, err == nil
 }
@@ -64,73 +87,189 @@ func (x *session) closePort() {
 	}
 }
 
-// awaitLed waits until the data connection leads from end to end, or can't: the server may
-// have sent a file and said so before the relay has taken its call.
-func (x *session) awaitLed() {
+func (x *session) currentPort() *dataPort {
 	x.portMu.Lock()
-	led := x.led
-	x.portMu.Unlock()
-	if led != nil {
-		<-led
+	defer x.portMu.Unlock()
+	return x.port
+}
+
+// awaitSent waits until what the server sent has gone over: it may have sent a file and
+// said so before the relay has taken its call.
+func (x *session) awaitSent() {
+	p := x.currentPort()
+	if p == nil {
+		return
+	}
+	<-p.led
+	if x.s.product != nil {
+		<-p.sent
 	}
 }
 
-// lead copies both ways until both have ended. The bytes of a transfer go one
-// way; the fault counts them in whichever way they go.
-func (x *session) lead(a, b *net.TCPConn) {
+// lead takes the data connection, makes the one behind it, and copies both ways until both
+// have ended.
+func (x *session) lead(p *dataPort) {
+	led, sent := sync.OnceFunc(func() { close(p.led) }), sync.OnceFunc(func() { close(p.sent) })
+	defer sent()
+	defer led()
+	defer x.s.forget(p.Listener)
+	in, err := p.Accept()
+	if err != nil {
+		return
+	}
+	out, err := dialTCP(p.to)
+	if err != nil {
+		_ = in.Close()
+		return
+	}
+	client, server := in.(*net.TCPConn), out.(*net.TCPConn)
+	if p.active {
+		client, server = server, client
+	}
+	far := x.s.wrap(client)
+	if !x.s.keep(server) || !x.s.keep(far) {
+		return
+	}
+	defer x.s.drop(server)
+	defer x.s.drop(far)
+	p.mu.Lock()
+	p.server = server
+	p.mu.Unlock()
+	led()
+	c, s, err := x.ends(p, far, plainConn{server})
+	if err != nil && !p.isEnded() || !p.begin(c, s) {
+		return
+	}
 	var both sync.WaitGroup
-	both.Go(func() { x.copy(b, a) })
-	both.Go(func() { x.copy(a, b) })
+	both.Go(func() { x.copy(s, c, false) })
+	both.Go(func() {
+		x.copy(c, s, true)
+		sent()
+	})
 	both.Wait()
 }
 
-// copy moves bytes from src to dst and makes the transfer's fault.
-func (x *session) copy(dst, src *net.TCPConn) {
+func (p *dataPort) isEnded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
+// begin reports false, and ends the connection, if the transfer is over already.
+func (p *dataPort) begin(client, server end) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ends = []end{client, server}
+	if p.ended {
+		client.finish(true)
+		server.reset()
+	}
+	return !p.ended
+}
+
+// endData ends the data connection in good order for the client. The server has refused
+// the transfer, which the Product takes for one without bytes.
+func (x *session) endData() {
+	p := x.currentPort()
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	p.ended = true
+	ends, server := p.ends, p.server
+	p.mu.Unlock()
+	switch {
+	case ends != nil:
+		ends[0].finish(true)
+		ends[1].reset()
+	case server != nil: // it does not shake hands
+		_ = server.SetDeadline(time.Now())
+	case p.active: // the server does not dial: the relay does, as if it had
+		if c, err := dialTCP(p.Addr().String()); err == nil {
+			x.s.work.Go(func() {
+				defer c.Close()
+				select {
+				case <-p.sent:
+				case <-x.done:
+				}
+			})
+		}
+	}
+}
+
+// copy moves bytes from src to dst and makes the transfer's fault. down is the way to the
+// client, on which listings are put into a Product's words.
+func (x *session) copy(dst, src end, down bool) {
 	buf := make([]byte, 32<<10)
 	moved := int64(0)
+	var lines *listing
 	for {
 		n, err := src.Read(buf)
-		if n > 0 {
-			x.data.mu.Lock()
-			f := x.data.Fault
-			x.data.mu.Unlock()
-			part := buf[:n]
-			if left := f.after - moved; f.data != noDataFault && int64(n) > left {
-				_, _ = dst.Write(part[:max(left, 0)])
-				x.spoil(f.data, dst, src)
-				return
-			}
-			if _, err := dst.Write(part); err != nil {
-				_ = src.Close()
-				return
-			}
-			moved += int64(n)
+		x.mu.Lock()
+		f := x.fault
+		if down {
+			lines = x.seen.lines
 		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				_ = dst.CloseWrite()
+		x.mu.Unlock()
+		part := buf[:n]
+		ended := errors.Is(err, io.EOF)
+		switch {
+		case lines != nil && ended:
+			part = lines.render(part)
+		case lines != nil:
+			lines.add(part)
+			part = nil
+		}
+		if f.data != noDataFault && (n > 0 || ended) && moved+int64(len(part)) >= f.after {
+			_, _ = dst.Write(part[:max(0, f.after-moved)])
+			x.spoil(f.data, dst, src)
+			return
+		}
+		if len(part) > 0 {
+			if _, err := x.trickle(dst, part, f.rate); err != nil {
+				src.reset()
 				return
 			}
-			_ = dst.SetLinger(0)
-			_ = dst.Close()
+			moved += int64(len(part))
+		}
+		switch {
+		case ended:
+			dst.finish(src.clean())
+			return
+		case err != nil:
+			dst.reset()
 			return
 		}
 	}
 }
 
+// trickle writes b at so many bytes per second; 0 is no limit.
+func (x *session) trickle(dst io.Writer, b []byte, rate int64) (n int, err error) {
+	if rate <= 0 {
+		return dst.Write(b)
+	}
+	for len(b) > 0 && err == nil {
+		part := b[:min(len(b), max(1, int(rate/50)))]
+		_, err = dst.Write(part)
+		n += len(part)
+		b = b[len(part):]
+		x.s.pause(time.Duration(len(part)) * time.Second / time.Duration(rate))
+	}
+	return n, err
+}
+
 // spoil is what happens when the fault's bytes have gone over.
-func (x *session) spoil(f dataFault, dst, src *net.TCPConn) {
+func (x *session) spoil(f dataFault, dst, src end) {
 	switch f {
 	case cutData:
-		for _, c := range []*net.TCPConn{dst, src} {
-			_ = c.SetLinger(0)
-			_ = c.Close()
-		}
+		dst.raw.flush()
+		dst.reset()
+		src.reset()
 	case shortData:
-		_ = dst.CloseWrite()
+		dst.finish(true)
 		_, _ = io.Copy(io.Discard, src)
 	case stillData:
-		_, _ = io.Copy(io.Discard, stillReader{src}) // until somebody hangs up
+		_, _ = io.Copy(io.Discard, stillReader{src.raw.tcp()}) // until somebody hangs up
 	}
 }
 
@@ -149,3 +288,6 @@ func (s stillReader) Read([]byte) (int, error) {
 	}
 	return 0, err
 }
+
+// pour copies between connections that the relay does not understand.
+func pour(dst, src net.Conn) { _, _ = io.Copy(dst, src) }

@@ -3,7 +3,20 @@ package ftptest
 import (
 	"net"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
+
+// unsent reports whether the other end has not acknowledged all that was written.
+func unsent(c *net.TCPConn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	left := 0
+	err = raw.Control(func(fd uintptr) { left, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) })
+	return err == nil && left > 0
+}
 
 // fillBacklog makes a listener drop all calls from now on: its backlog is none, and one
 // call stands in it that nobody takes.

@@ -1,8 +1,7 @@
 package ftptest
 
 import (
-	"errors"
-	"io"
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync"
@@ -10,18 +9,18 @@ import (
 	"miniftp/ftp"
 )
 
-// relay takes clients and connects each to the server behind.
+// relay accepts clients and connects each to the server behind.
 func (s *Server) relay() {
-	for {
+	for n := 1; ; n++ {
 		c, err := s.front.Accept()
 		if err != nil {
 			return
 		}
-		s.work.Go(func() { s.session(c) })
+		s.work.Go(func() { s.session(s.wrap(c.(*net.TCPConn)), n) })
 	}
 }
 
-// keep remembers what Close has to close; false when that was called already.
+// keep remembers what Close has to close. It reports false after Close.
 func (s *Server) keep(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,55 +39,73 @@ func (s *Server) drop(c net.Conn) {
 	_ = c.Close()
 }
 
-// session is one control connection through the relay.
+// session is one control connection through the relay. One goroutine reads commands,
+// another one replies.
 type session struct {
 	s      *Server
-	client net.Conn
-	server net.Conn
+	number int // of the control connection, from 1
 
-	mu      sync.Mutex // of what follows, and of writes to the client
-	waiting []asked    // commands without a final reply yet
-	data    *dataFaults
+	mu      sync.Mutex // guards what follows, and writes to the client
+	client  net.Conn   // under TLS a *tls.Conn, as is server
+	server  net.Conn
+	waiting []asked // commands without a final reply yet
+	fault   Fault   // of the running transfer
+	seen    seen
 
-	secured chan bool // what the server said to AUTH
-
-	nowhere nowhere // a PORT that a fault answered
+	tls     *security     // nil unless the relay reads what TLS protects
+	secured chan bool     // what the server said to AUTH
+	lost    nowhere       // a PORT that a fault answered
+	done    chan struct{} // closed when the session ends
 
 	portMu sync.Mutex
-	port   net.Listener  // where the relay takes the next data connection
-	led    chan struct{} // closed when it has taken that and leads it on, or has failed to
+	port   *dataPort // where the relay takes the next data connection
 }
 
-// asked is a command that the server will answer.
+// asked is a command that waits for its final reply.
 type asked struct {
-	verb  string
+	cmd   ftp.Command
 	fault Fault
-	gone  bool   // its final reply was given early
-	reply []byte // in place of the server's, which never heard of it
-}
-
-// dataFaults is what the running transfer suffers.
-type dataFaults struct {
-	mu sync.Mutex
-	Fault
+	in    bool     // the client was logged in
+	gone  bool     // its final reply was given early
+	reply []byte   // in place of the server's, which never heard of it
+	lines *listing // what a Product makes of a listing
 }
 
 const lineLimit = 64 << 10
 
-func (s *Server) session(client net.Conn) {
+func (s *Server) session(client rawConn, number int) {
 	if !s.keep(client) {
 		return
 	}
 	defer s.drop(client)
+	f := s.fault(Greeting, number)
+	if f.hangUp {
+		return
+	}
 	up, err := dialTCP(s.inner)
 	if err != nil || !s.keep(up) {
 		return
 	}
 	defer s.drop(up)
-	x := &session{s: s, client: client, server: up, waiting: []asked{{}}, data: &dataFaults{}, secured: make(chan bool, 1)}
-	done := make(chan struct{})
+	x := &session{
+		s: s, number: number, client: client, server: up, secured: make(chan bool, 1), done: make(chan struct{}),
+		waiting: []asked{{cmd: ftp.Command{Verb: Greeting}, fault: f, gone: f.reply != nil || f.silent}},
+	}
+	defer close(x.done)
+	if s.tls != nil {
+		x.tls = newSecurity(s.tls)
+	}
+	if s.implicit && (x.secureServer() != nil || x.secureClient() != nil) {
+		return
+	}
+	if f.reply != nil {
+		if x.write(*f.reply); f.reply.Code.Class() != ftp.Completion {
+			return
+		}
+	}
+	ended := make(chan struct{})
 	s.work.Go(func() {
-		defer close(done)
+		defer close(ended)
 		x.replies()
 		_ = client.Close()
 	})
@@ -96,7 +113,7 @@ func (s *Server) session(client net.Conn) {
 	if c, ok := up.(*net.TCPConn); ok {
 		_ = c.CloseWrite()
 	}
-	<-done
+	<-ended
 	x.closePort()
 }
 
@@ -110,60 +127,94 @@ func (x *session) commands() {
 		}
 		cmd, err := ftp.ParseCommand(line)
 		if err != nil {
-			_, _ = x.server.Write(append(append([]byte(nil), line...), '\r', '\n'))
 			x.expect(asked{})
+			_, _ = x.server.Write(append(append([]byte(nil), line...), '\r', '\n'))
 			continue
 		}
-		x.s.mu.Lock()
-		x.s.commands = append(x.s.commands, cmd.Masked())
-		x.s.mu.Unlock()
-		f := x.s.fault(cmd.Verb)
-		switch {
-		case f.reply != nil:
-			x.inTurn(*f.reply)
-			continue
-		case f.silent:
-			continue
-		case f.ignore:
-			x.inTurn(ftp.NewReply(350, "Restarting."))
-			continue
-		case f.hangUp:
-			_ = x.client.Close()
+		x.note(cmd.Masked())
+		if !x.command(cmd) {
 			return
 		}
-		if x.uncalled(cmd, f) {
+		if cmd.Verb != "AUTH" || !<-x.secured {
 			continue
 		}
-		if !x.pass(cmd, f) {
+		if x.tls == nil { // nobody but the two can read on
+			pour(x.server, x.client)
 			return
 		}
-		if cmd.Verb == "AUTH" && <-x.secured {
-			_, _ = io.Copy(x.server, x.client) // nobody but the two can read on
+		if x.secureClient() != nil {
+			_ = x.server.Close()
 			return
 		}
+		lines = ftp.NewLineReader(x.client, lineLimit)
 	}
+}
+
+// note keeps a command for Commands and ClearCommands.
+func (x *session) note(cmd ftp.Command) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	x.s.commands = append(x.s.commands, cmd)
+	if _, secure := x.client.(*tls.Conn); !secure {
+		x.s.clear = append(x.s.clear, cmd)
+	}
+}
+
+// command answers a command or passes it on. It reports false when the session is over.
+func (x *session) command(cmd ftp.Command) bool {
+	f := x.s.fault(cmd.Verb, x.number)
+	switch {
+	case f.reply != nil:
+		x.inTurn(f.reply.Append(nil))
+		return x.skipped(cmd)
+	case f.silent:
+		return x.skipped(cmd)
+	case f.ignore:
+		x.inTurn(ftp.NewReply(350, "Restarting.").Append(nil))
+		return true
+	case f.hangUp:
+		_ = x.client.Close()
+		return false
+	case x.uncalled(cmd, f):
+		return true
+	}
+	x.mu.Lock()
+	say, ok := x.says(cmd, x.seen.in, nil)
+	say = x.fill(say, &asked{cmd: cmd}, nil)
+	x.mu.Unlock()
+	if ok {
+		x.inTurn(wire(say))
+		if ftp.IsTransfer(cmd.Verb) && say[0] == '1' {
+			x.endData()
+		}
+		return x.skipped(cmd)
+	}
+	return x.pass(cmd, f)
+}
+
+// skipped notes that the server never hears a command.
+func (x *session) skipped(cmd ftp.Command) bool {
+	if cmd.Verb == "AUTH" {
+		x.secured <- false
+	}
+	return true
 }
 
 // pass sends a command to the server; the address of PORT and EPRT becomes the
 // relay's own, so that the data connection comes this way.
 func (x *session) pass(cmd ftp.Command, f Fault) bool {
+	x.mu.Lock()
+	a := asked{cmd: cmd, fault: f, in: x.seen.in}
+	x.mu.Unlock()
 	if ftp.IsTransfer(cmd.Verb) {
-		x.data.mu.Lock()
-		x.data.Fault = f
-		x.data.mu.Unlock()
+		a.lines = x.listing(&cmd)
+		x.mu.Lock()
+		x.fault, x.seen.lines = f, a.lines
+		x.mu.Unlock()
 	}
-	var to netip.AddrPort
-	var err error
-	switch cmd.Verb {
-	case "PORT":
-		to, err = ftp.ParseHostPort(cmd.Arg)
-	case "EPRT":
-		to, err = ftp.ParseEPRT(cmd.Arg)
-	default:
-		err = errors.New("no address")
-	}
+	to, err := addressIn(cmd)
 	if err == nil && to.Addr().IsLoopback() && to.Port() >= 1024 {
-		if here, ok := x.listenFor(to.String()); ok {
+		if here, ok := x.listenFor(to.String(), true); ok {
 			cmd.Arg = ftp.FormatEPRT(here)
 			if cmd.Verb == "PORT" {
 				cmd.Arg = ftp.FormatHostPort(here)
@@ -174,7 +225,7 @@ func (x *session) pass(cmd ftp.Command, f Fault) bool {
 	if err != nil {
 		return true
 	}
-	x.expect(asked{verb: cmd.Verb, fault: f})
+	x.expect(a)
 	_, err = x.server.Write(b)
 	return err == nil
 }
@@ -191,19 +242,19 @@ func (x *session) write(r ftp.Reply) {
 	_, _ = x.client.Write(r.Append(nil))
 }
 
-// inTurn gives a reply behind those to the commands before it.
-func (x *session) inTurn(r ftp.Reply) {
+// inTurn gives a reply after those to the commands before it.
+func (x *session) inTurn(reply []byte) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.waiting) > 0 {
-		x.waiting = append(x.waiting, asked{reply: r.Append(nil)})
+		x.waiting = append(x.waiting, asked{reply: reply})
 		return
 	}
-	_, _ = x.client.Write(r.Append(nil))
+	_, _ = x.client.Write(reply)
 }
 
-// next: the first command has its final reply, and so have those behind it that the
-// server never heard of.
+// next is called when the first command has its final reply. Those after it that the
+// server never heard of get theirs.
 func (x *session) next() {
 	x.waiting = x.waiting[1:]
 	for len(x.waiting) > 0 && x.waiting[0].reply != nil {
@@ -221,18 +272,35 @@ func (x *session) replies() {
 		if err != nil {
 			return
 		}
+		if r.Code == 234 && x.tls != nil {
+			if x.secureServer() != nil {
+				return
+			}
+			lines = ftp.NewLineReader(x.server, lineLimit)
+		}
 		if !x.answer(r) {
 			return
 		}
-		if r.Code == 234 {
-			_, _ = io.Copy(x.client, x.server)
+		if r.Code == 234 && x.tls == nil {
+			pour(x.client, x.server)
 			return
 		}
 	}
 }
 
-// answer gives the client a reply, changed as the command's fault wants it.
+// answer gives the client a reply, changed as the command's fault or the Product wants it.
 func (x *session) answer(r ftp.Reply) bool {
+	x.mu.Lock()
+	f := Fault{}
+	var lines *listing
+	if len(x.waiting) > 0 {
+		f, lines = x.waiting[0].fault, x.waiting[0].lines
+	}
+	x.mu.Unlock()
+	x.s.pause(f.delay)
+	if lines != nil && r.Code.Class() == ftp.Completion {
+		x.awaitSent()
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.waiting) == 0 { // unasked: a 421
@@ -240,20 +308,23 @@ func (x *session) answer(r ftp.Reply) bool {
 		return err == nil
 	}
 	a := &x.waiting[0]
-	f := a.fault
 	final := r.Code.Class() != ftp.Preliminary
 	if final {
 		defer x.next()
 	}
-	if final && a.verb == "AUTH" {
+	if final && a.cmd.Verb == "AUTH" {
 		x.secured <- r.Code == 234
+	}
+	x.seen.reply(a, r)
+	if x.tls != nil {
+		x.tls.follow(a.cmd, r.Code)
 	}
 	switch {
 	case final && a.gone:
 		return true
-	case final && f.drop && ftp.IsTransfer(a.verb):
+	case final && f.drop && ftp.IsTransfer(a.cmd.Verb):
 		if r.Code.Class() == ftp.Completion {
-			x.awaitLed() // the end of the session closes the port
+			x.awaitSent() // the end of the session closes the port
 		}
 		return false
 	case !final && f.early:
@@ -266,7 +337,11 @@ func (x *session) answer(r ftp.Reply) bool {
 	case r.Code == 227 || r.Code == 229:
 		r = x.readdress(r, f)
 	}
-	_, err := x.client.Write(r.Append(nil))
+	b, over := x.phrase(a, r)
+	_, err := x.client.Write(b)
+	if over {
+		x.endData()
+	}
 	return err == nil
 }
 
@@ -285,7 +360,7 @@ func (x *session) readdress(r ftp.Reply, f Fault) ftp.Reply {
 	}
 	if !here.IsValid() {
 		var ok bool
-		if here, ok = x.listenFor(there.String()); !ok {
+		if here, ok = x.listenFor(there.String(), false); !ok {
 			return r
 		}
 	}

@@ -19,7 +19,7 @@ import (
 // WithUser says who may. Its methods are safe for concurrent use.
 type Server struct {
 	Addr string // host:port of the control connection
-	URL  string // "ftp://" and Addr, without a slash behind
+	URL  string // "ftp://" or "ftps://", and Addr; no slash at the end
 	FS   afero.Fs
 	CAs  *x509.CertPool // what vouches for the server's certificate; nil without WithTLS
 
@@ -28,11 +28,18 @@ type Server struct {
 	inner string // the server behind the relay
 	front net.Listener
 
+	net      network
+	product  *Product
+	tls      *tls.Config // the relay's, if it reads what TLS protects
+	implicit bool
+	ended    chan struct{} // closed by Close
+
 	mu       sync.Mutex
-	faults   map[string]Fault // by verb
+	faults   map[string][]armed // by verb
 	events   []ftp.Event
 	more     chan struct{} // closed by the next event
 	commands []ftp.Command
+	clear    []ftp.Command // those that came without TLS
 	closed   bool
 	open     map[net.Conn]struct{} // of the relay; and its listeners
 	ports    map[net.Listener]struct{}
@@ -43,10 +50,14 @@ type Server struct {
 type Option func(*config)
 
 type config struct {
-	opts  server.Options
-	users server.Static
-	host  string
-	tls   bool
+	opts     server.Options
+	users    server.Static
+	host     string
+	tls      bool
+	implicit bool
+	net      network
+	product  *Product
+	faults   []func(*Server)
 }
 
 // WithUser lets a user in; with it the anonymous login is gone. Perm says what
@@ -63,10 +74,15 @@ func WithOptions(change func(*server.Options)) Option {
 	return func(c *config) { change(&c.opts) }
 }
 
-// WithTLS lets clients say AUTH TLS. Faults reach what goes over the connections
-// before that, AUTH itself included.
+// WithTLS lets clients say AUTH TLS. Faults and Products reach what TLS protects, unless
+// WithOptions asks for certificates of clients or allows CCC.
 func WithTLS() Option {
 	return func(c *config) { c.tls = true }
+}
+
+// WithImplicitTLS begins each control connection with TLS; URL is ftps:// then.
+func WithImplicitTLS() Option {
+	return func(c *config) { c.tls, c.implicit = true, true }
 }
 
 // WithIPv6 listens on ::1.
@@ -80,7 +96,7 @@ func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 		fs = afero.NewMemMapFs()
 	}
 	s := &Server{
-		FS: fs, tb: tb, faults: map[string]Fault{}, more: make(chan struct{}),
+		FS: fs, tb: tb, faults: map[string][]armed{}, more: make(chan struct{}), ended: make(chan struct{}),
 		open: map[net.Conn]struct{}{}, ports: map[net.Listener]struct{}{},
 	}
 	c := &config{users: server.Static{}, host: "127.0.0.1"}
@@ -111,7 +127,20 @@ func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 	s.inner = back.Addr().String()
 	s.Addr = s.front.Addr().String()
 	s.URL = "ftp://" + s.Addr
-	s.work.Go(func() { _ = s.srv.Serve(back) })
+	s.net, s.product, s.implicit = c.net, c.product, c.implicit
+	for _, arm := range c.faults {
+		arm(s)
+	}
+	serve := s.srv.Serve
+	if c.implicit {
+		s.URL, serve = "ftps://"+s.Addr, s.srv.ServeTLS
+	}
+	if interceptable(c.opts.TLS, c.opts.AllowCCC) {
+		s.tls = c.opts.TLS
+	} else if c.implicit {
+		tb.Fatal("ftptest: WithImplicitTLS goes with neither certificates of clients nor CCC")
+	}
+	s.work.Go(func() { _ = serve(back) })
 	s.work.Go(s.relay)
 	tb.Cleanup(s.Close)
 	return s
@@ -145,8 +174,12 @@ func (s *Server) Close() {
 		return
 	}
 	s.closed = true
+	close(s.ended)
 	_ = s.front.Close()
 	for c := range s.open {
+		if far, ok := c.(*farConn); ok {
+			c = far.TCPConn
+		}
 		_ = c.Close()
 	}
 	for l := range s.ports {
@@ -155,6 +188,17 @@ func (s *Server) Close() {
 	s.mu.Unlock()
 	_ = s.srv.Close()
 	s.work.Wait()
+}
+
+// pause waits, but not beyond Close.
+func (s *Server) pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-s.ended:
+	}
 }
 
 func (s *Server) observe(e ftp.Event) {
@@ -178,6 +222,13 @@ func (s *Server) Commands() []ftp.Command {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]ftp.Command(nil), s.commands...)
+}
+
+// ClearCommands is what clients have sent without TLS, so far.
+func (s *Server) ClearCommands() []ftp.Command {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]ftp.Command(nil), s.clear...)
 }
 
 // WaitEvent waits, for a bounded time, for an event that match agrees to, those

@@ -109,13 +109,13 @@ func TestDoctorPassword(t *testing.T) {
 	if j, exit, _ := examined(t, "--insecure", at); exit != verb.ExitOK || !slices.Equal(j.codes(), []string{"clear-login"}) {
 		t.Errorf("exit %d, %q", exit, j.codes())
 	}
-	before := len(srv.Commands())
+	before := len(srv.ClearCommands())
 	j, exit, stderr := examined(t, strings.Replace(at, "ftp:", "ftpes:", 1))
 	if exit != verb.ExitTLS || !slices.Equal(j.codes(), []string{"certificate-untrusted"}) || !strings.Contains(stderr, "--pin sha256:") {
 		t.Errorf("exit %d, %q, %s", exit, j.codes(), stderr)
 	}
-	if n := slices.IndexFunc(srv.Commands()[before:], func(c ftp.Command) bool { return c.Verb != "AUTH" }); n >= 0 {
-		t.Errorf("in the clear it says %v", srv.Commands()[before+n])
+	if n := slices.IndexFunc(srv.ClearCommands()[before:], func(c ftp.Command) bool { return c.Verb != "AUTH" }); n >= 0 {
+		t.Errorf("in the clear it says %v", srv.ClearCommands()[before+n])
 	}
 	if text := page(t, at); strings.Contains(text, "secret") {
 		t.Errorf("the password is printed:\n%s", text)
