@@ -1,0 +1,439 @@
+package ftptest_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/server"
+)
+
+var update = flag.Bool("update", false, "record the interviews of the installed servers anew")
+
+// questions are the commands of an interview, one a line.
+const questions = `
+SIZE plain.txt
+PASS first
+FOO
+USER {user}
+PASS {password}
+USER somebody
+USER {user}
+PASS {password}
+SYST
+FEAT
+OPTS UTF8 ON
+OPTS FOO
+NOOP
+CLNT test
+ALLO 5
+ACCT x
+MODE S
+MODE B
+MODE Z
+MODE S
+STRU F
+STRU R
+TYPE A
+SIZE plain.txt
+TYPE X
+TYPE I
+HOST example.com
+FOO
+SITE FOO
+PWD
+CWD dir
+PWD
+CDUP
+CWD missing
+CWD plain.txt
+MKD new
+MKD new
+MKD missing/x
+MKD a"b
+CWD a"b
+PWD
+CWD ..
+RMD a"b
+RMD new
+RMD dir
+RMD missing
+RMD plain.txt
+SIZE plain.txt
+SIZE dir
+SIZE missing
+SIZE
+MDTM plain.txt
+MDTM dir
+MDTM missing
+MLST plain.txt
+MLST dir
+MLST missing
+DELE missing
+DELE dir
+DELE
+RNFR missing
+RNTO x
+RNFR plain.txt
+RNTO moved.txt
+RNFR moved.txt
+RNTO missing/plain.txt
+RNFR moved.txt
+RNTO plain.txt
+SITE CHMOD 600 plain.txt
+SITE CHMOD 644 plain.txt
+SITE CHMOD 600 missing
+SITE CHMOD
+MFMT 20200203040506 plain.txt
+MFMT 20200203040506 missing
+MDTM 20200203040506 plain.txt
+HASH plain.txt
+XCRC plain.txt
+REST 5
+RETR plain.txt
+REST x
+REST 0
+EPSV
+EPSV 1
+PASV
+PORT 1,2,3,4,5,6
+EPRT |1|127.0.0.1|80|
+EPRT |3|127.0.0.1|8000|
+RETR plain.txt
+RETR missing
+RETR dir
+LIST
+LIST -a
+LIST -l
+LIST plain.txt
+LIST dir
+LIST empty
+LIST missing
+LIST a b.txt
+NLST
+NLST dir
+NLST empty
+NLST missing
+MLSD
+MLSD dir
+MLSD empty
+MLSD plain.txt
+MLSD missing
+STOR new.txt
+STOR new.txt
+STOR dir
+STOR missing/new.txt
+APPE new.txt
+SIZE new.txt
+DELE new.txt
+STAT plain.txt
+STAT missing
+ABOR
+OPTS MLST type;size;modify;
+REIN
+QUIT`
+
+// interview asks a server the questions and writes down what it says. An answer is made
+// alike where it depends on the moment or on the host.
+func interview(t *testing.T, addr, user, password string, alike func(string) string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	i := &interviewer{t: t, alike: alike}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetDeadline(deadline)
+	i.conn, i.lines = conn, ftp.NewLineReader(conn, 1<<16)
+	i.hear()
+	fill := strings.NewReplacer("{user}", user, "{password}", password)
+	for _, q := range strings.Split(strings.TrimSpace(questions), "\n") {
+		i.ask(q, fill.Replace(q))
+	}
+	return i.said.String()
+}
+
+type interviewer struct {
+	t     *testing.T
+	conn  net.Conn
+	lines *ftp.LineReader
+	alike func(string) string
+	said  strings.Builder
+}
+
+func (i *interviewer) ask(shown, cmd string) {
+	verb, _, _ := strings.Cut(cmd, " ")
+	var data net.Conn
+	if ftp.IsTransfer(verb) {
+		data = i.open()
+		defer data.Close()
+	}
+	fmt.Fprintf(&i.said, "C: %s\n", shown)
+	_, _ = fmt.Fprintf(i.conn, "%s\r\n", cmd)
+	r := i.hear()
+	if r[0] != '1' {
+		return
+	}
+	if data == nil {
+		i.t.Fatalf("%s begins a transfer", cmd)
+	}
+	switch verb {
+	case "STOR", "APPE":
+		_, _ = io.WriteString(data, "uploaded\n")
+		_ = data.Close()
+	default:
+		_ = data.SetDeadline(time.Now().Add(10 * time.Second))
+		b, err := io.ReadAll(data)
+		if err != nil {
+			i.t.Fatalf("%s: %v, after\n%s", cmd, err, i.said.String())
+		}
+		_ = data.Close()                                        // proftpd waits for that
+		lines := strings.SplitAfter(i.alike(string(b)), "\r\n") // in the order of the disk
+		slices.Sort(lines)
+		i.note("D", strings.Join(lines, ""))
+	}
+	i.hear()
+}
+
+func (i *interviewer) note(who, text string) {
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(&i.said, "%s: %s\n", who, strings.TrimRight(line, "\r\n"))
+	}
+}
+
+func (i *interviewer) hear() string {
+	i.t.Helper()
+	for said := ""; ; {
+		line, err := i.lines.ReadLine()
+		if err != nil {
+			i.t.Fatalf("%v, after\n%s", err, i.said.String())
+		}
+		said += string(line) + "\n"
+		if len(line) > 3 && line[3] == ' ' && string(line[:3]) == said[:3] {
+			i.note("S", i.alike(said))
+			return said
+		}
+	}
+}
+
+// open makes a data connection, of which nothing is written down.
+func (i *interviewer) open() net.Conn {
+	i.t.Helper()
+	_, _ = io.WriteString(i.conn, "EPSV\r\n")
+	r, err := ftp.ReadReply(i.lines)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	port, err := ftp.Parse229(r.Last())
+	if err != nil {
+		i.t.Fatalf("%v: %v, after\n%s", r, err, i.said.String())
+	}
+	conn, err := net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port).String())
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return conn
+}
+
+// lay puts the files of an interview below root.
+func lay(t *testing.T, root string) {
+	t.Helper()
+	for name, text := range map[string]string{
+		"plain.txt": "hello, world\n", "a b.txt": "blank", "two  blanks": "x", ".hidden": "dot", "dir/in.txt": "in",
+	} {
+		name = filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(root, "empty"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC)
+	err := filepath.WalkDir(root, func(name string, _ os.DirEntry, err error) error {
+		if err == nil {
+			err = os.Chtimes(name, at, at)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// alike makes two answers alike where the moment and the host make them differ.
+func alike(root string) func(string) string {
+	change := func(pattern, to string) func(string) string {
+		re := regexp.MustCompile(pattern)
+		return func(s string) string { return re.ReplaceAllString(s, to) }
+	}
+	changes := []func(string) string{
+		change(`150 File status okay. About to open data connection.`, "125 Data connection already open. Transfer starting."),
+		strings.NewReplacer(`"`+root+`"`, `"/"`, root, "").Replace,
+		change(`127\.0\.0\.1`, "{host}"),
+		change(`\b\d+\.\d+\.\d+\b`, "{version}"),
+		change(`\(\|\|\|\d+\|\)`, "(|||{port}|)"),
+		change(`127,0,0,1,\d+,\d+`, "{addr}"),
+		change(`(?m)^( ?[-dl][-rwxsStT]{9} +\d+ )\S+ +\S+ +(\d+ )`, "${1}owner group ${2}"),
+		change(`(?m) \w{3} [ \d]\d (\d\d:\d\d| \d{4}) (\.\.?\r?)$`, " {now} $2"),
+		change(`(?m)^[-dl]\S{9}( .* \.\.\r?)$`, "{mode}$1"),
+		change(`unique=\w+`, "unique={id}"),
+		change(`(?i)(unix\.(?:uid|gid|owner|group|ownername|groupname))=\w+`, "$1={id}"),
+		change(`modify=20(?:2[1-9]|[3-9]\d)\d+`, "modify={now}"),
+		change(`user number \d+`, "user number {n}"),
+		change(`now \d\d:\d\d\. Server port: \d+`, "now {clock}. Server port: {port}"),
+		change(`\d+\.\d+ seconds \(measured here\), \d+\.\d+ .?bytes`, "{n} seconds (measured here), {n} Kbytes"),
+	}
+	return func(s string) string {
+		for _, c := range changes {
+			s = c(s)
+		}
+		return s
+	}
+}
+
+// products are those that can be compared with what they are made after.
+var products = []struct {
+	name string // as peers calls it
+	as   ftptest.Product
+}{
+	{"vsftpd", ftptest.VSFTPD},
+	{"proftpd", ftptest.ProFTPD},
+	{"pure-ftpd", ftptest.PureFTPd},
+	{"pyftpdlib", ftptest.Pyftpdlib},
+}
+
+func transcript(name string) string { return filepath.Join("testdata", "products", name+".txt") }
+
+// TestProductSays: a Product answers as the server did that is recorded in testdata/products.
+func TestProductSays(t *testing.T) {
+	for _, p := range products {
+		t.Run(p.name, func(t *testing.T) {
+			root := t.TempDir()
+			lay(t, root)
+			options := []ftptest.Option{ftptest.Like(p.as)}
+			if p.name != "vsftpd" { // which is recorded with an anonymous user
+				options = append(options, ftptest.WithUser("user", "secret", server.ReadWrite))
+			}
+			srv := ftptest.NewServer(t, afero.NewBasePathFs(afero.NewOsFs(), root), options...)
+			user := map[bool]string{true: "anonymous", false: "user"}[p.name == "vsftpd"]
+			compare(t, p.name, interview(t, srv.Addr, user, "secret", alike(root)))
+		})
+	}
+}
+
+// TestProductPeers: the recorded server is the one that is installed. -update records it anew.
+func TestProductPeers(t *testing.T) {
+	for _, p := range products {
+		t.Run(p.name, func(t *testing.T) {
+			root := t.TempDir()
+			if err := os.Chmod(root, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			lay(t, root)
+			peer := peers.Start(t, p.name, root, peers.Options{})
+			said := interview(t, peer.Addr, peer.User, peer.Password, alike(root))
+			if *update {
+				if err := os.WriteFile(transcript(p.name), []byte(said), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			compare(t, p.name, said)
+		})
+	}
+}
+
+// compare compares an interview with the recorded one, answer by answer.
+func compare(t *testing.T, name, got string) {
+	t.Helper()
+	want, err := os.ReadFile(transcript(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gots, wants := strings.Split(got, "\nC: "), strings.Split(string(want), "\nC: ")
+	for i := range min(len(gots), len(wants)) {
+		if gots[i] != wants[i] {
+			t.Errorf("C: %s\nwant C: %s", gots[i], wants[i])
+		}
+	}
+	if len(gots) != len(wants) {
+		t.Errorf("%d answers, want %d", len(gots), len(wants))
+	}
+}
+
+// TestProductClient: a client works with every Product, over TLS and in active mode too.
+func TestProductClient(t *testing.T) {
+	for _, p := range []ftptest.Product{ftptest.VSFTPD, ftptest.ProFTPD, ftptest.PureFTPd, ftptest.Pyftpdlib, ftptest.IIS} {
+		t.Run(p.Name, func(t *testing.T) {
+			everyWay(t, func(t *testing.T, option ftptest.Option, dial func(*ftptest.Server) *client.Client) {
+				srv := ftptest.NewServer(t, nil, option, ftptest.Like(p))
+				useProduct(t, dial(srv))
+			})
+		})
+	}
+}
+
+func useProduct(t *testing.T, c *client.Client) {
+	ctx, body := t.Context(), strings.Repeat("body ", 1000)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(c.MakeDir(ctx, "/d"))
+	for _, name := range []string{"/d/a b.txt", "/d/.hidden", "/d/plain"} {
+		_, err := c.Store(ctx, name, strings.NewReader(body))
+		must(err)
+	}
+	must(c.Rename(ctx, "/d/plain", "/d/moved"))
+	var got strings.Builder
+	_, err := c.Retrieve(ctx, "/d/moved", &got)
+	must(err)
+	if got.String() != body {
+		t.Errorf("%d bytes came back", got.Len())
+	}
+	var names []string
+	for e, err := range c.Walk(ctx, "/") {
+		must(err)
+		names = append(names, e.Path)
+		if e.Type == ftp.FileEntry && e.Size != int64(len(body)) {
+			t.Errorf("%s has %d bytes", e.Path, e.Size)
+		}
+	}
+	if want := []string{"/d", "/d/.hidden", "/d/a b.txt", "/d/moved"}; !slices.Equal(names, want) {
+		t.Errorf("there are %q, want %q", names, want)
+	}
+	if _, err := c.Stat(ctx, "/missing"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what is missing: %v", err)
+	}
+	if _, err := c.Retrieve(ctx, "/missing", io.Discard); err == nil {
+		t.Error("a missing file was fetched")
+	}
+	must(c.RemoveAll(ctx, "/d"))
+}
