@@ -84,7 +84,7 @@ func getSmall(t *testing.T, c *client.Client, dir string, n int) {
 	mem := fsroot.NewMem()
 	for i := range n {
 		name := fmt.Sprintf("/%d", i)
-		o := client.FileOptions{Size: int64(len(small(i)))}
+		o := client.FileOptions{Listed: listed(len(small(i)))}
 		if res, err := c.Download(t.Context(), dir+name, mem, name, o); err != nil || res.Verified != "size and reply" {
 			t.Fatalf("file %d: %+v, %v", i, res, err)
 		}
@@ -177,7 +177,7 @@ func TestRoundTripsToBatchers(t *testing.T) {
 			count("getting", 3*files, func() {
 				for i := range files {
 					name := fmt.Sprintf("/%d", i)
-					o := client.FileOptions{Size: int64(len(small(i))), KeepTime: true}
+					o := client.FileOptions{Listed: listed(len(small(i))), KeepTime: true}
 					if res, err := c.Download(t.Context(), dir+name, mem, name, o); err != nil || res.Verified != "size and reply" {
 						t.Fatalf("file %d: %+v, %v", i, res, err)
 					}
@@ -320,7 +320,7 @@ func TestOneCommandAtATime(t *testing.T) {
 					return p.Do(t.Context(), func(c *client.Client) error {
 						o := client.FileOptions{KeepTime: true}
 						if name == "/1" {
-							o.Size = int64(len(small(1)))
+							o.Listed = listed(len(small(1)))
 						}
 						if _, err := c.Download(t.Context(), name, mem, name, o); err != nil {
 							return err

@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// Chain runs the transfers of many callers over one control connection and, in block
+// chain runs the transfers of many callers over one control connection and, in block
 // mode, one data connection (RFC 959 §3.3, §3.4.2). Commands are sent without waiting
 // for the replies to those before: a block says where its file ends, so the next file
 // may follow at once, and a round trip serves as many files as are under way. Each is
@@ -21,26 +21,24 @@ import (
 // RETR may be sent behind a RETR whatever becomes of that one: a file that is refused has
 // no bytes. The bytes of a STOR that is refused would be the next one's, but that the
 // server ends the data connection then, as ours promises by its feature MODE B AHEAD.
-// Only servers that name this feature get a Chain.
+// Only servers that name this feature get a chain.
 //
 // A connection is taken out of the Pool while there is something to do, and is given to
-// others who wait for one. What goes wrong is told as ErrNotChained: the caller does it
-// again in the ordinary way. A Chain is safe for concurrent use, and of use only so. It
-// needs no end.
-type Chain struct {
-	p   *Pool
-	ctx context.Context // of all that is done
-
-	features ftp.Features // of the server, once it was asked
+// others who wait for one. What goes wrong is errNotChained: the caller does it again in the
+// ordinary way. A chain is safe for concurrent use; it helps only when several goroutines
+// share it. It need not be closed.
+type chain struct {
+	p        *Pool
+	features ftp.Features // of the server
 
 	mu      sync.Mutex
 	queue   []*link
 	running bool
-	off     bool // there is nothing to be had of it
+	off     bool               // it went wrong too often
+	setup   context.CancelFunc // while a connection is made ready: gives that up
 	news    chan struct{}
 	leave   chan struct{} // somebody waits no longer for a link that was sent
-	ended   sync.WaitGroup
-	breaks  int // without a transfer that went well
+	breaks  int           // without a transfer that went well
 }
 
 // link is one step of a chain: a transfer, or commands that may follow each other
@@ -61,27 +59,26 @@ type link struct {
 }
 
 const (
-	// ChainWindow is how many transfers of a Chain may be under way.
-	ChainWindow = 256
-	// ChainMost is up to how many bytes a file is worth a Chain: a larger one is better
+	// chainWindow is how many transfers of a chain may be under way.
+	chainWindow = 256
+	// chainMost is up to how many bytes a file is worth a chain: a larger one is better
 	// moved by the kernel.
-	ChainMost = 256 << 10
+	chainMost = 256 << 10
 	// chainBytes is how long the commands under way may be: a server that waits for data
 	// need not read more.
 	chainBytes = 32 << 10
 	maxBreaks  = 3
 )
 
-// ErrNotChained is what has to be done in the ordinary way. The file is none for a Chain, the
-// server does not go along, or the connection broke.
-var ErrNotChained = errors.New("it has to be done without sending ahead")
+// errNotChained is returned for what has to be done in the ordinary way: the file does not
+// suit a chain, the server does not go along, or the connection broke.
+var errNotChained = errors.New("it has to be done without sending ahead")
 
-// Chain agrees with the server on block mode, which costs a round trip or two. It returns
+// newChain agrees with the server on block mode, which costs a round trip or two. It returns
 // nil if the server does not name the feature MODE B AHEAD, or the Options ask for another
-// mode. The methods of a nil *Chain return ErrNotChained. ctx is that of all that goes
-// over it.
-func (p *Pool) Chain(ctx context.Context) *Chain {
-	ch := &Chain{p: p, ctx: ctx, news: make(chan struct{}, 1), leave: make(chan struct{}, 1)}
+// mode. The error is that nobody could be asked.
+func (p *Pool) newChain(ctx context.Context) (*chain, error) {
+	ch := &chain{p: p, news: make(chan struct{}, 1), leave: make(chan struct{}, 1)}
 	yes := false
 	err := p.Do(ctx, func(c *Client) error {
 		if c.opts.TransferMode != AutoMode && c.opts.TransferMode != BlockMode {
@@ -98,14 +95,17 @@ func (p *Pool) Chain(ctx context.Context) *Chain {
 		yes, ch.features = err == nil, c.features
 		return err
 	})
-	if !yes || err != nil {
-		return nil
+	switch {
+	case err != nil && !isReply(err):
+		return nil, err
+	case !yes:
+		return nil, nil
 	}
-	return ch
+	return ch, nil
 }
 
 // transfer runs a job. The Result's Final is the transfer's own reply.
-func (ch *Chain) transfer(ctx context.Context, j *job) (Result, error) {
+func (ch *chain) transfer(ctx context.Context, j *job) (Result, error) {
 	if err := sendable(j.arg); err != nil {
 		return Result{}, err
 	}
@@ -125,7 +125,7 @@ func (ch *Chain) transfer(ctx context.Context, j *job) (Result, error) {
 }
 
 // commands runs commands of which each may be sent whatever is replied to the one before.
-func (ch *Chain) commands(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, error) {
+func (ch *chain) commands(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, error) {
 	for _, cmd := range cmds {
 		if err := sendable(cmd.Arg); err != nil {
 			return nil, err
@@ -139,17 +139,17 @@ func (ch *Chain) commands(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply
 // do hands a link over and waits for its end. If ctx ends before, a link that was not sent
 // yet is taken back, and one that was sent ends the data connection: nothing can end one
 // file of it alone. The others are done again.
-func (ch *Chain) do(ctx context.Context, l *link) error {
+func (ch *chain) do(ctx context.Context, l *link) error {
 	l.done = make(chan struct{})
 	ch.mu.Lock()
 	if ch.off || ctx.Err() != nil {
 		ch.mu.Unlock()
-		return ErrNotChained
+		return errNotChained
 	}
 	ch.queue = append(ch.queue, l)
 	if !ch.running {
 		ch.running = true
-		ch.ended.Go(ch.run)
+		go ch.run()
 	}
 	ch.mu.Unlock()
 	select {
@@ -177,7 +177,7 @@ func (ch *Chain) do(ctx context.Context, l *link) error {
 }
 
 // takeBack removes a link from the queue. It returns false if the link was sent.
-func (ch *Chain) takeBack(l *link) bool {
+func (ch *chain) takeBack(l *link) bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	i := slices.Index(ch.queue, l)
@@ -185,11 +185,14 @@ func (ch *Chain) takeBack(l *link) bool {
 		return false
 	}
 	ch.queue = slices.Delete(slices.Clone(ch.queue), i, i+1)
+	if len(ch.queue) == 0 && ch.setup != nil {
+		ch.setup()
+	}
 	return true
 }
 
 // take is the next links to send, none if others wait for the connection.
-func (ch *Chain) take(room, bytes int) []*link {
+func (ch *chain) take(room, bytes int) []*link {
 	if ch.p.wanted() {
 		return nil
 	}
@@ -213,20 +216,20 @@ func (l *link) length() (n int) {
 }
 
 // run serves the queue until it is empty.
-func (ch *Chain) run() {
+func (ch *chain) run() {
 	for {
 		err := ch.serve()
 		ch.mu.Lock()
 		if err != nil {
 			ch.breaks++
-			ch.off = ch.off || ch.breaks >= maxBreaks || ch.ctx.Err() != nil
+			ch.off = ch.off || ch.breaks >= maxBreaks
 		}
 		if !ch.off && len(ch.queue) > 0 {
 			ch.mu.Unlock()
 			continue
 		}
 		for _, l := range ch.queue {
-			l.finish(ErrNotChained)
+			l.finish(errNotChained)
 		}
 		ch.queue, ch.running = nil, false
 		ch.mu.Unlock()
@@ -241,37 +244,63 @@ func (l *link) finish(err error) {
 
 // serve runs links over one connection of the Pool until there are none, or somebody
 // else wants it.
-func (ch *Chain) serve() error {
-	ch.p.letPass(ch.ctx)
-	c, err := ch.p.Get(ch.ctx)
+func (ch *chain) serve() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ch.setUp(cancel)
+	defer ch.setUp(nil)
+	ch.p.letPass(ctx)
+	c, err := ch.p.Get(ctx)
 	if err != nil {
-		return err
+		return unless(ctx, err)
 	}
 	defer ch.p.Put(c)
 	if err := c.begin(); err != nil {
 		return err
 	}
 	defer c.end()
-	opener, err := ch.offer(c)
+	opener, err := ch.offer(ctx, c)
 	if err != nil {
 		if isReply(err) && refused(err) {
 			ch.turnOff()
 		}
-		return err
+		return unless(ctx, err)
 	}
-	d := &drive{ch: ch, c: c, opener: opener, files: make(chan *link, ChainWindow), moved: make(chan *link, ChainWindow)}
+	ch.setUp(nil)
+	d := &drive{ch: ch, c: c, opener: opener, files: make(chan *link, chainWindow), moved: make(chan *link, chainWindow)}
 	return d.run()
 }
 
-func (ch *Chain) turnOff() {
+// setUp notes how to give up making a connection ready; nil: that is over.
+func (ch *chain) setUp(cancel context.CancelFunc) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.setup = cancel
+}
+
+// unless is err, nil if it came of the end of ctx: nobody waits for a link any more.
+func unless(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (ch *chain) isOff() bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.off
+}
+
+func (ch *chain) turnOff() {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.off = true
 }
 
 // offer makes a connection ready for a chain: MODE B, TYPE I, a data connection.
-func (ch *Chain) offer(c *Client) (*dtp.Opener, error) {
-	if err := c.setMode(ch.ctx, ftp.Block); err != nil {
+func (ch *chain) offer(ctx context.Context, c *Client) (*dtp.Opener, error) {
+	if err := c.setMode(ctx, ftp.Block); err != nil {
 		return nil, err
 	}
 	j := &job{typ: ftp.Image}
@@ -279,12 +308,9 @@ func (ch *Chain) offer(c *Client) (*dtp.Opener, error) {
 	if c.data.Stands() {
 		get = c.readyStanding
 	}
-	if err := get(ch.ctx, j); err != nil {
+	if err := get(ctx, j); err != nil {
 		c.data.Close()
 		return nil, err
 	}
 	return c.data.Take()
 }
-
-// wait is the end of what still runs, at the end of the chain's context or of all links.
-func (ch *Chain) wait() { ch.ended.Wait() }

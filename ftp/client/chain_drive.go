@@ -18,7 +18,7 @@ import (
 // drive is a chain on one connection. Its goroutine owns the Client; another one owns
 // the data connection.
 type drive struct {
-	ch     *Chain
+	ch     *chain
 	c      *Client
 	opener *dtp.Opener
 	conn   *dtp.Conn               // opened by the one that moves files
@@ -32,7 +32,7 @@ type drive struct {
 }
 
 func (d *drive) run() error {
-	ctx, cancel := context.WithCancelCause(d.ch.ctx)
+	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	d.cancel = cancel
 	var mover sync.WaitGroup
@@ -42,12 +42,12 @@ func (d *drive) run() error {
 	// called. A call to the server is made to the end: one that was given up may reach it
 	// late, and be taken for that of the next transfer.
 	if err != nil || !d.used && d.opener.Mode() == ftp.Active {
-		cancel(ErrNotChained)
+		cancel(errNotChained)
 	}
 	close(d.files)
 	mover.Wait()
 	for _, l := range d.sent {
-		l.finish(ErrNotChained)
+		l.finish(errNotChained)
 	}
 	switch {
 	case d.conn == nil: // it never stood
@@ -57,7 +57,7 @@ func (d *drive) run() error {
 		_ = d.conn.Close()
 	}
 	if err == nil && d.broke {
-		err = ErrNotChained
+		err = errNotChained
 	}
 	return err
 }
@@ -98,8 +98,6 @@ func (d *drive) loop() error {
 			}
 		case <-enough:
 			return d.c.die(fmt.Errorf("%w within %v", ErrTimeout, abortWait))
-		case <-d.ch.ctx.Done():
-			return d.c.die(context.Cause(d.ch.ctx)) // the replies that are owed can't be waited for
 		case <-p.C():
 			switch l := d.waiting(); {
 			case !p.Over():
@@ -118,7 +116,7 @@ func (d *drive) send() error {
 	if d.broke {
 		return nil
 	}
-	links := d.ch.take(ChainWindow-len(d.sent), chainBytes-d.bytes)
+	links := d.ch.take(chainWindow-len(d.sent), chainBytes-d.bytes)
 	if len(links) == 0 {
 		return nil
 	}
@@ -186,7 +184,7 @@ func (d *drive) outOfTurn(l *link, cmd ftp.Command, r ftp.Reply) bool {
 // hangUp ends the data connection: what is under way has to be done again.
 func (d *drive) hangUp() {
 	d.broke = true
-	d.cancel(ErrNotChained)
+	d.cancel(errNotChained)
 }
 
 // waiting is the link that the next reply is for.
@@ -223,11 +221,11 @@ func (d *drive) verdict(l *link) error {
 	switch no := refusal(l.job.verb, final); {
 	case errors.As(err, &local):
 	case d.broke, no != nil && (l.begun || final.Code/10 == 42):
-		err = ErrNotChained
+		err = errNotChained
 	case no != nil:
 		err = no
 	case err != nil, !l.given, l.job.want >= 0 && l.data.Bytes != l.job.want:
-		err = ErrNotChained
+		err = errNotChained
 	default:
 		d.ch.wentWell()
 	}
@@ -239,7 +237,7 @@ func (d *drive) verdict(l *link) error {
 	return err
 }
 
-func (ch *Chain) wentWell() {
+func (ch *chain) wentWell() {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.breaks = 0
@@ -254,10 +252,10 @@ func (d *drive) move(ctx context.Context) {
 		if err == nil {
 			l.data = dtp.RunOn(ctx, d.conn, l.job.data(d.c))
 			if l.data.Kept == nil {
-				err = ErrNotChained
+				err = errNotChained
 			}
 		} else {
-			l.data.Err = ErrNotChained
+			l.data.Err = errNotChained
 		}
 		d.moved <- l
 	}

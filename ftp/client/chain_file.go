@@ -11,35 +11,35 @@ import (
 	"miniftp/ftp"
 )
 
-// Download is Client.Download for a small file, most often one of many that are in work
-// at the same time. o.Size, if known, and with KeepTime o.Modified have to be what the
-// server listed. ErrNotChained, as for what is to be resumed and for ASCII: nothing was
-// done, or it did not get through.
-func (ch *Chain) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
-	size := o.Size
-	if size == 0 {
-		size = -1
+// download is Pool.Download in a chain. errNotChained: nothing was done, or it did not get
+// through.
+func (ch *chain) download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
+	if !o.chainsDown() || o.tag != "" && isThere(fsys, partName(local, o.tag)) {
+		return Result{}, errNotChained
 	}
-	return ch.download(ctx, remote, fsys, local, o, size)
-}
-
-// download is Download of a file whose size is known, or -1.
-func (ch *Chain) download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions, size int64) (Result, error) {
-	if ch == nil || o.Resume || o.Tries != nil || o.ASCII || size > ChainMost || o.KeepTime && o.Modified.IsZero() {
-		return Result{}, ErrNotChained
-	}
-	d := download{transfer: ch.transfer, fsys: fsys, remote: remote, local: local, o: o, v: version{size: size, modified: o.Modified}}
+	d := download{transfer: ch.transfer, fsys: fsys, remote: remote, local: local, o: o, v: o.listed()}
 	res, err := d.fresh(ctx)
-	return res, ch.orElse(ctx, err)
+	return res, ch.orElse(ctx, o.Retry, err)
 }
 
-// Upload is Client.Upload for a small file, most often one of many that are in work at
-// the same time. The server's size of it is compared here, too. ErrNotChained, as for what
-// is to be resumed, is larger or is no regular file: it has to be sent by an Upload,
-// whatever the server may have of it by now.
-func (ch *Chain) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
-	if ch == nil || o.Resume || o.ASCII || o.KeepTime && !ch.features.Has("MFMT") {
-		return Result{}, ErrNotChained
+// chainsDown reports whether a file to download is one for a chain: of many, small, of known
+// size and time, and with nothing to go on with.
+func (o *FileOptions) chainsDown() bool {
+	v := o.listed()
+	return o.Several && !o.Resume && !o.ASCII && v.size >= 0 && v.size <= chainMost && !(o.KeepTime && v.modified.IsZero())
+}
+
+// isThere reports whether a part has bytes in it.
+func isThere(fsys afero.Fs, name string) bool {
+	info, err := lstat(fsys, name)
+	return err == nil && info.Size() > 0
+}
+
+// upload is Pool.Upload in a chain. errNotChained: the file has to be sent by a
+// Client.Upload, whatever the server may have of it by now.
+func (ch *chain) upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
+	if !o.chainsUp() || o.KeepTime && !ch.features.Has("MFMT") {
+		return Result{}, errNotChained
 	}
 	f, err := fsys.Open(local)
 	if err != nil {
@@ -47,19 +47,33 @@ func (ch *Chain) Upload(ctx context.Context, fsys afero.Fs, local, remote string
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() > ChainMost || o.Size > 0 && info.Size() != o.Size {
-		return Result{}, ErrNotChained
+	if err != nil || !info.Mode().IsRegular() || info.Size() > chainMost {
+		return Result{}, errNotChained
 	}
-	res, err := ch.store(ctx, f, remote, info.Size(), o.Progress)
-	if err == nil {
+	to := remote
+	if o.beside {
+		if ch.p.opts.history.noBeside.Load() {
+			return Result{}, errNotChained
+		}
+		to = partName(remote, versionTag(info.Size(), info.ModTime()))
+	}
+	res, err := ch.store(ctx, f, to, info.Size(), o.Progress)
+	switch {
+	case err != nil:
+	case to == remote:
 		res.Verified, err = ch.confirm(ctx, remote, info, o)
+	default:
+		err = ch.place(ctx, to, remote, info, o)
 	}
-	return res, ch.orElse(ctx, err)
+	return res, ch.orElse(ctx, o.Retry, err)
 }
+
+// chainsUp reports whether a file to upload may be one for a chain.
+func (o *FileOptions) chainsUp() bool { return o.Several && !o.Resume && !o.resumes && !o.ASCII }
 
 // confirm asks for the size of what was stored, and sets its time, without which the file
 // stands.
-func (ch *Chain) confirm(ctx context.Context, remote string, info fs.FileInfo, o FileOptions) (verified string, err error) {
+func (ch *chain) confirm(ctx context.Context, remote string, info fs.FileInfo, o FileOptions) (verified string, err error) {
 	var cmds []ftp.Command
 	if ch.features.Has("SIZE") {
 		cmds = append(cmds, ftp.Command{Verb: "SIZE", Arg: remote})
@@ -78,30 +92,85 @@ func (ch *Chain) confirm(ctx context.Context, remote string, info fs.FileInfo, o
 		return "reply", err
 	}
 	if n, err := sizeOf(replies[0]); err == nil && n != info.Size() {
-		return "", ErrNotChained
+		return "", errNotChained
 	} else if err != nil {
 		return "reply", nil
 	}
 	return "size and reply", nil
 }
 
+// place gives a whole file its time and its final name.
+func (ch *chain) place(ctx context.Context, part, final string, info fs.FileInfo, o FileOptions) error {
+	h := ch.p.opts.history
+	var cmds []ftp.Command
+	if o.KeepTime && !h.noTime.Load() {
+		cmds = append(cmds, ftp.Command{Verb: "MFMT", Arg: ftp.FormatTime(info.ModTime()) + " " + part})
+	}
+	// RNTO means nothing, and does nothing, behind an RNFR that was refused.
+	cmds = append(cmds, ftp.Command{Verb: "RNFR", Arg: part}, ftp.Command{Verb: "RNTO", Arg: final})
+	replies, err := ch.commands(ctx, cmds...)
+	if err != nil {
+		return err
+	}
+	renamed := refusal("RNTO", replies[len(replies)-1]) == nil
+	timed := cmds[0].Verb != "MFMT" || refusal("MFMT", replies[0]) == nil
+	if renamed && timed {
+		return nil
+	}
+	return ch.p.Do(ctx, func(c *Client) error {
+		if err := c.begin(); err != nil {
+			return err
+		}
+		defer c.end()
+		if !renamed {
+			if err := c.placeOrDelete(ctx, part, final, o.replaces != nil); err != nil {
+				return err
+			}
+		}
+		if timed {
+			return nil
+		}
+		err := c.setModTime(ctx, final, info.ModTime()) // perhaps there is another way
+		if h.learnTime(err); isReply(err) {
+			err = nil
+		}
+		return err
+	})
+}
+
+// placeOrDelete gives a file its final name. If the server lets nobody do that, the file goes,
+// and has to be sent under its own name.
+func (c *Client) placeOrDelete(ctx context.Context, part, final string, replaces bool) error {
+	err := c.place(ctx, part, final, replaces, nil)
+	if refusedRename(err, "RNFR") {
+		c.history.noBeside.Store(true)
+	}
+	if !isReply(err) {
+		return err
+	}
+	if _, err = c.do(ctx, "DELE", part); err == nil || isReply(err) {
+		return errNotChained
+	}
+	return err
+}
+
 // store sends a file of that size.
-func (ch *Chain) store(ctx context.Context, f afero.File, remote string, size int64, progress func(done, total int64)) (Result, error) {
+func (ch *chain) store(ctx context.Context, f afero.File, remote string, size int64, progress func(done, total int64)) (Result, error) {
 	j := &job{source: bare(f)}
 	j.take("STOR", ftp.Store, Transfer{Path: remote, Size: size, Progress: progress})
 	j.want = size
 	return ch.transfer(ctx, j)
 }
 
-// orElse is err, as ErrNotChained if the ordinary way may do better.
-func (ch *Chain) orElse(ctx context.Context, err error) error {
+// orElse is err, as errNotChained if the ordinary way may do better.
+func (ch *chain) orElse(ctx context.Context, r Retry, err error) error {
 	switch {
-	case err == nil, isReply(err), isLocal(err):
+	case err == nil, isLocal(err), isReply(err) && !(r.Times > 0 && r.again(err)):
 		return err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
-	return ErrNotChained
+	return errNotChained
 }
 
 func isLocal(err error) bool {

@@ -56,7 +56,9 @@ func TestChainOfFiles(t *testing.T) {
 		return ch.Upload(t.Context(), here, name, name, client.FileOptions{KeepTime: true})
 	})
 	each(func(name, text string) (client.Result, error) {
-		return ch.Download(t.Context(), name, back, name, client.FileOptions{Size: int64(len(text)), KeepTime: true, Modified: old})
+		return ch.Download(t.Context(), name, back, name, client.FileOptions{
+			Listed: ftp.Entry{Type: ftp.FileEntry, Size: int64(len(text)), Modified: old}, KeepTime: true,
+		})
 	})
 	for name, text := range files {
 		if got := contents(t, back, name); got != text {
@@ -124,15 +126,13 @@ func TestNotChained(t *testing.T) {
 		t.Error("a chain for who may not come in")
 	}
 	ch := chain(client.Options{})
-	var none *client.Chain
 	for name, err := range map[string]error{
-		"no chain":         errOf(none.Download(t.Context(), "/f", here, "/f", client.FileOptions{})),
-		"no chain to send": errOf(none.Upload(t.Context(), here, "/f", "/f", client.FileOptions{})),
-		"resume":           errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{Resume: true})),
-		"ascii":            errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{ASCII: true})),
-		"large":            errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{Size: client.ChainMost + 1})),
-		"no time":          errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{KeepTime: true})),
-		"another size":     errOf(ch.Download(t.Context(), "/short", here, "/f", client.FileOptions{Size: 5})),
+		"no size":          errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{})),
+		"resume":           errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{Resume: true, Listed: listed(4)})),
+		"ascii":            errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{ASCII: true, Listed: listed(4)})),
+		"large":            errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{Listed: listed(client.ChainMost + 1)})),
+		"no time":          errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{KeepTime: true, Listed: listed(4)})),
+		"another size":     errOf(ch.Download(t.Context(), "/short", here, "/f", client.FileOptions{Listed: listed(5)})),
 		"send large":       errOf(ch.Upload(t.Context(), here, "/big", "/f", client.FileOptions{})),
 		"send a directory": errOf(ch.Upload(t.Context(), here, "/dir", "/f", client.FileOptions{})),
 		"send the rest":    errOf(ch.Upload(t.Context(), here, "/f", "/f", client.FileOptions{Resume: true})),
@@ -145,7 +145,7 @@ func TestNotChained(t *testing.T) {
 		t.Errorf("%q, %q", a, b)
 	}
 	var no *ftp.Error
-	if _, err := ch.Download(t.Context(), "/none", here, "/none", client.FileOptions{}); !errors.As(err, &no) || no.Code != 550 {
+	if _, err := ch.Download(t.Context(), "/none", here, "/none", client.FileOptions{Listed: listed(4)}); !errors.As(err, &no) || no.Code != 550 {
 		t.Errorf("%v", err)
 	}
 	var local *client.LocalError
@@ -154,12 +154,15 @@ func TestNotChained(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ch.Download(ended, "/f", here, "/f", client.FileOptions{}); err == nil {
+	if _, err := ch.Download(ended, "/f", here, "/f", client.FileOptions{Listed: listed(4)}); err == nil {
 		t.Error("it goes on behind the end")
 	}
-	if res, err := ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{}); err != nil || res.Verified != "reply" || contents(t, here, "/f") != "text" {
+	if res, err := ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{Listed: listed(4)}); err != nil || res.Verified != "size and reply" || contents(t, here, "/f") != "text" {
 		t.Errorf("%+v, %v", res, err)
 	}
 }
+
+// listed is what a listing says of a file of n bytes.
+func listed(n int) ftp.Entry { return ftp.Entry{Type: ftp.FileEntry, Size: int64(n)} }
 
 func errOf(_ client.Result, err error) error { return err }

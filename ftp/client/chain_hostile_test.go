@@ -174,7 +174,7 @@ func TestChainHeedsContext(t *testing.T) {
 	errs := make([]error, 12)
 	_ = many(len(errs), func(i int) error {
 		name := fmt.Sprintf("f%02d", i)
-		_, errs[i] = chain.Download(ctx, "/d/"+name, fsroot.NewMem(), name, client.FileOptions{Size: 10})
+		_, errs[i] = chain.Download(ctx, "/d/"+name, fsroot.NewMem(), name, client.FileOptions{Listed: listed(10)})
 		return nil
 	})
 	if took := time.Since(began); took > 10*time.Second {

@@ -98,8 +98,7 @@ func modelPut(o client.FileOptions) func(context.Context, *modelWorld, *client.T
 
 func modelTransfer(o client.FileOptions, transfer func(context.Context, *client.Client, *modelWorld, client.FileOptions) error) func(context.Context, *modelWorld, *client.Tries) error {
 	return func(ctx context.Context, w *modelWorld, tries *client.Tries) error {
-		o := o
-		o.Tries = tries
+		o := client.Tried(o, tries)
 		c, err := client.Dial(ctx, w.fake.addr, nil)
 		if err != nil {
 			return err

@@ -224,9 +224,9 @@ func ExamplePool() {
 	// Output: 17 bytes
 }
 
-// A Chain moves many small files over one connection. Where the server has no block mode
-// each goes in the ordinary way.
-func ExamplePool_Chain() {
+// Many small files share a connection, if the server allows that. Otherwise each goes over
+// a connection of its own.
+func ExamplePool_Parallel() {
 	_, addr, stop := exampleClient("/a.txt", "one", "/b.txt", "three", "/c.txt", "seventeen")
 	defer stop()
 
@@ -234,20 +234,29 @@ func ExamplePool_Chain() {
 	pool := client.NewPool(addr, &client.Options{User: "alice", Password: "secret"}, 1)
 	defer pool.Close()
 	here := afero.NewMemMapFs()
-	chain := pool.Chain(ctx)
-	var all sync.WaitGroup
-	for _, name := range []string{"/a.txt", "/b.txt", "/c.txt"} {
-		all.Go(func() {
-			_, err := chain.Download(ctx, name, here, name, client.FileOptions{})
-			if errors.Is(err, client.ErrNotChained) {
-				err = pool.Do(ctx, func(c *client.Client) error {
-					_, err := c.Download(ctx, name, here, name, client.FileOptions{})
-					return err
-				})
-			}
+	var files []ftp.Entry
+	err := pool.Do(ctx, func(c *client.Client) error {
+		for e, err := range c.List(ctx, "/") {
 			if err != nil {
+				return err
+			}
+			files = append(files, e)
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	slots := make(chan struct{}, pool.Parallel(ctx))
+	var all sync.WaitGroup
+	for _, e := range files {
+		slots <- struct{}{}
+		all.Go(func() {
+			o := client.FileOptions{Listed: e, Several: true, KeepTime: true, Retry: client.Retry{Times: 3}}
+			if _, err := pool.Download(ctx, "/"+e.Name, here, "/"+e.Name, o); err != nil {
 				fmt.Println(err)
 			}
+			<-slots
 		})
 	}
 	all.Wait()
@@ -265,14 +274,9 @@ func ExampleRetry() {
 	pool := client.NewPool(addr, &client.Options{User: "alice", Password: "secret"}, 1)
 	defer pool.Close()
 	files := afero.NewMemMapFs()
-	err := client.Retry{Times: 3}.Do(ctx, func(try int) error {
-		return pool.Do(ctx, func(c *client.Client) error {
-			_, err := c.Download(ctx, "/hello.txt", files, "hello.txt", client.FileOptions{Resume: try > 0})
-			return err
-		})
-	})
-	fmt.Println(err)
-	// Output: <nil>
+	res, err := pool.Download(ctx, "/hello.txt", files, "hello.txt", client.FileOptions{Retry: client.Retry{Times: 3}})
+	fmt.Println(res.Bytes, err)
+	// Output: 6 <nil>
 }
 
 // A server's tree is a filesystem: for afero, and by it for all that takes an fs.FS.

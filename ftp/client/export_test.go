@@ -1,6 +1,11 @@
 package client
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/afero"
+)
 
 // ShrinkFor sets how long a Pool stays small after a refused connection.
 func ShrinkFor(d time.Duration) (before time.Duration) {
@@ -12,6 +17,44 @@ func ShrinkFor(d time.Duration) (before time.Duration) {
 func Renamed(o FileOptions, to string) FileOptions {
 	o.rename = to
 	return o
+}
+
+// Tried has a transfer share what its tries know with others.
+func Tried(o FileOptions, t *Tries) FileOptions {
+	o.tries = t
+	return o
+}
+
+// The limits of a chain, and how it says that it was none for it.
+const (
+	ChainWindow = chainWindow
+	ChainMost   = chainMost
+)
+
+var ErrNotChained = errNotChained
+
+// Chain is the chain of a Pool, without the other ways.
+type Chain struct{ ch *chain }
+
+// Chain makes a chain; nil if the server has none.
+func (p *Pool) Chain(ctx context.Context) *Chain {
+	ch, err := p.newChain(ctx)
+	if ch == nil || err != nil {
+		return nil
+	}
+	return &Chain{ch}
+}
+
+// Download is chain.download.
+func (c *Chain) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
+	o.Several = true
+	return c.ch.download(ctx, remote, fsys, local, o)
+}
+
+// Upload is chain.upload.
+func (c *Chain) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
+	o.Several = true
+	return c.ch.upload(ctx, fsys, local, remote, o)
 }
 
 // PartOf returns the name of the part of a version of a file.

@@ -12,45 +12,57 @@ import (
 	"miniftp/ftp"
 )
 
-// FileOptions are how Download and Upload move a file. The zero value moves it
-// whole, as it is.
+// FileOptions are how Download and Upload move a file. The zero value moves it once,
+// whole, as it is, over one connection.
 type FileOptions struct {
-	// Resume goes on where an earlier try stopped, after a comparison of the last
+	// Resume continues where an earlier run stopped, after a comparison of the last
 	// bytes that are there. In ASCII files are always moved whole.
 	Resume bool
-	// Tries is what several tries of one transfer share: each continues where the one
-	// before stopped, if the file is still the same, and otherwise begins anew. A file that
-	// was there before is not continued. nil: every try begins anew.
-	Tries *Tries
+	// Retry says how often a transfer that broke is tried again. Each try continues where the
+	// one before stopped, if the file is still the same, and otherwise begins anew. A Client
+	// tries again only as long as its connection lasts; a Pool dials another one.
+	Retry Retry
 	ASCII bool
-	// Size is the remote file's size in bytes for a Download, if it is known
-	// already; 0: ask.
-	Size     int64
+	// KeepTime gives the copy the modification time of the original, as far as
+	// the server tells or takes it.
+	KeepTime bool
+	// Listed is what a listing says of the remote file of a Download, if its Type is
+	// ftp.FileEntry: its Size (0 or -1: unknown), and its Modified, which KeepTime needs, with
+	// Precise (zero: unknown). What is unknown is asked for. A Name is not needed.
+	Listed ftp.Entry
+	// Perms are the permissions that a Download gives the file before it has its name; nil:
+	// those of the file that it replaces, or of a new file.
+	Perms *fs.FileMode
+	// Connections is how many connections of a Pool one large file of a Download may have, if
+	// that many are free; 0 is 1.
+	Connections int
+	// Several says that many other files are moved over the Pool at the same time, as many as
+	// Pool.Parallel says. Small ones then share a connection, if the server allows that.
+	Several  bool
 	Progress func(done, total int64) // as in Transfer
+	// tries is what several tries of one transfer share; nil: there is only one. What was
+	// there before the first one is not continued.
+	tries *Tries
 	// tag is put into the name of the part, so that what is left of another version of
 	// the file can't be taken for it.
 	tag string
-	// perms are the permissions that a Download gives the file before it has its name; nil:
-	// those of the file that it replaces, or of a new file.
-	perms *fs.FileMode
-	// placing is where an Upload writes to until the file is whole, and learned is told that
-	// the server turned out not to take such names or to rename.
-	placing placing
+	// beside has an Upload write to another name until the file is whole, not only if a file
+	// has the final one.
+	beside  bool
 	resumes bool // what is under another name may be continued
-	learned func()
 	// rename is the name that an Upload gives the file once it is whole; "": it has it.
 	rename string
 	// replaces is the file that has the final name, if one is known to.
 	replaces *ftp.Entry
-	// timed is told what the server said when an Upload set the time.
-	timed func(error)
-	// KeepTime gives the copy the modification time of the original, as far as
-	// the server tells or takes it.
-	KeepTime bool
-	// Modified is the remote file's time for KeepTime of a Download, if it is known
-	// already; zero: ask.
-	Modified time.Time
-	Precise  time.Duration // of Modified, as in ftp.Entry; 0: to the second
+}
+
+// listed is what is known of the version of the remote file. An empty file may be one of
+// which the server tells no size.
+func (o *FileOptions) listed() version {
+	if o.Listed.Type != ftp.FileEntry {
+		return version{size: -1}
+	}
+	return version{size: o.Listed.Size, modified: o.Listed.Modified, precise: o.Listed.Precise}
 }
 
 // Download copies the remote file to local in fsys. Until it is whole its name is
@@ -61,6 +73,16 @@ type FileOptions struct {
 // A failure of fsys is a *LocalError; a resume that would not give the same file is a
 // *ResumeError and changes nothing.
 func (c *Client) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
+	return o.tried(ctx, c.lasts, func(o FileOptions) (Result, error) {
+		return c.download(ctx, remote, fsys, local, o)
+	})
+}
+
+// lasts reports whether another try over the connection can end better than with err.
+func (c *Client) lasts(error) bool { return c.Alive() }
+
+// download is one try of a Download.
+func (c *Client) download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
 	if err := sendable(remote); err != nil {
 		return Result{}, err
 	}
@@ -104,19 +126,20 @@ type download struct {
 // file is here. The time before the transfer is the better one: if the file changes during
 // it, the copy is older than the original, and a mirror fetches it again.
 func (d *download) look(ctx context.Context) error {
-	d.v.modified, d.v.precise = d.o.Modified, d.o.Precise
+	listed := d.o.listed()
+	d.v.modified, d.v.precise = listed.modified, listed.precise
 	if d.o.ASCII {
 		return nil
 	}
 	has := len(d.c.features) == 0 || d.c.features.Has("MDTM")
-	timed := has && d.c.hasSize() && d.o.Modified.IsZero() && (d.o.KeepTime || d.o.Resume || d.o.Tries != nil)
-	if d.o.Size > 0 && !(timed && d.o.KeepTime && d.c.asksAlong()) {
-		d.v.size = d.o.Size
+	timed := has && d.c.hasSize() && listed.modified.IsZero() && (d.o.KeepTime || d.o.Resume || d.o.tries != nil)
+	if listed.size > 0 && !(timed && d.o.KeepTime && d.c.asksAlong()) {
+		d.v.size = listed.size
 		return nil
 	}
 	size, modified, err := d.c.look(ctx, d.remote, timed)
-	if d.v.size = size; size < 0 && d.o.Size > 0 {
-		d.v.size = d.o.Size
+	if d.v.size = size; size < 0 && listed.size > 0 {
+		d.v.size = listed.size
 	}
 	if timed {
 		d.v.modified, d.asked = modified, true
@@ -126,7 +149,7 @@ func (d *download) look(ctx context.Context) error {
 
 // fresh fetches the whole file. A part file in which nothing arrived is no use.
 func (d *download) fresh(ctx context.Context) (Result, error) {
-	p, err := newPart(d.fsys, d.local, d.o.tag, d.o.perms)
+	p, err := newPart(d.fsys, d.local, d.o.tag, d.o.Perms)
 	if err != nil {
 		return Result{}, err
 	}
@@ -144,7 +167,7 @@ func (d *download) end(ctx context.Context, p *part, err error) error {
 		return p.finish(modified)
 	}
 	p.keep(d.v.modified)
-	d.o.Tries.left(d.v, p)
+	d.o.tries.left(d.v, p)
 	return err
 }
 

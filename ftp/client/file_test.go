@@ -82,11 +82,11 @@ func TestDownload(t *testing.T) {
 		{"empty", nil, "", nil, client.FileOptions{}, map[string]string{a: ""}, nil, 0},
 		{"replaces", nil, varied, map[string]string{a: "old", p: "older"}, client.FileOptions{}, map[string]string{a: varied, p: "older"}, nil, 10000},
 		{"replaces, and sweeps", nil, varied, map[string]string{a: "old", p: varied[:5000]}, client.FileOptions{}, map[string]string{a: varied}, nil, 10000},
-		{"ASCII", nil, "x\r\ny\r\n", map[string]string{p: "x\n"}, client.FileOptions{ASCII: true, Resume: true, Size: 3}, map[string]string{a: "x\ny\n"}, nil, 6},
+		{"ASCII", nil, "x\r\ny\r\n", map[string]string{p: "x\n"}, client.FileOptions{ASCII: true, Resume: true, Listed: listed(3)}, map[string]string{a: "x\ny\n"}, nil, 6},
 		{"short", short, varied, nil, client.FileOptions{}, map[string]string{p: varied[:400]}, isA[*client.TruncatedError], 400},
 		{
 			"short, size given", func(f *fake) { short(f); f.feat = []string{"EPSV"} }, varied, nil,
-			client.FileOptions{Size: 10000},
+			client.FileOptions{Listed: listed(10000)},
 			map[string]string{p: varied[:400]},
 			isA[*client.TruncatedError], 400,
 		},

@@ -159,10 +159,7 @@ type mirror struct {
 	cancel   context.CancelCauseFunc
 	tasks    chan *task
 	parallel int
-	slots    chan struct{} // one for each file that is copied alone
-	chain    *Chain        // for small files; nil: none
-	walked   atomic.Bool   // there will be no more tasks
-	busy     atomic.Int32  // workers that copy
+	walked   atomic.Bool // there will be no more tasks
 
 	seed      maphash.Seed
 	root      *kept    // what is in the root of the source, if Delete is set
@@ -211,18 +208,14 @@ func Mirror(ctx context.Context, plan MirrorPlan) (MirrorResult, error) {
 	}
 	const waiting = 4096
 	m.tasks = make(chan *task, waiting)
-	m.slots = make(chan struct{}, m.parallel)
 	var workers sync.WaitGroup
-	for range m.startChain(ctx) {
+	for range m.workers(ctx) {
 		workers.Go(func() { m.work(ctx) })
 	}
 	m.walk(ctx)
 	m.walked.Store(true)
 	close(m.tasks)
 	workers.Wait()
-	if m.chain != nil {
-		m.chain.wait()
-	}
 	m.res.Took = time.Since(began)
 	if outer.Err() != nil {
 		return m.res, context.Cause(outer)
@@ -254,11 +247,15 @@ func (m *mirror) side(t Tree) side {
 
 // retry runs f until it works or there is no hope, and names what it is about.
 func (m *mirror) retry(ctx context.Context, kind ActionKind, rel string, f func(try int) error) error {
+	return m.retryOf(kind, rel).Do(ctx, f)
+}
+
+func (m *mirror) retryOf(kind ActionKind, rel string) Retry {
 	r := m.o.Retry
 	if told := r.Told; told != nil {
 		r.Told = func(err error, wait time.Duration) { told(m.failed(kind, rel, err), wait) }
 	}
-	return r.Do(ctx, f)
+	return r
 }
 
 // failed returns the MirrorError of err.

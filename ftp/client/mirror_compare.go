@@ -10,13 +10,12 @@ import (
 
 // task is one file that is copied, or that may have to be.
 type task struct {
-	rel   string
-	src   ftp.Entry
-	dst   ftp.Entry // its Name is empty if the file is missing
-	part  ftp.Entry // what an earlier run left; its Name is empty if that is nothing
-	tag   string    // in the name of the part, whose version it tells
-	tries Tries
-	why   string // "": compare finds out
+	rel  string
+	src  ftp.Entry
+	dst  ftp.Entry // its Name is empty if the file is missing
+	part ftp.Entry // what an earlier run left; its Name is empty if that is nothing
+	tag  string    // in the name of the part, whose version it tells
+	why  string    // "": compare finds out
 }
 
 // quick compares what the listings tell. sure is false if it takes a closer look.
@@ -106,7 +105,7 @@ func (m *mirror) canTouch(ctx context.Context, t *task) bool {
 	if !ok {
 		return true
 	}
-	if s.noTime.Load() || t.dst.Precise > second {
+	if s.history().noTime.Load() || t.dst.Precise > second {
 		return false
 	}
 	if m.o.DryRun {

@@ -47,32 +47,33 @@ func (m *mirror) task(ctx context.Context, t *task) {
 	a.Stage = ActionBegun
 	m.tell(ctx, a)
 	a.Stage = ActionDone
-	a.Result, a.Err = m.linked(ctx, t)
-	if unlinked(a.Err) && ctx.Err() == nil {
-		a.Result, a.Err = m.alone(ctx, t)
-	}
+	a.Result, a.Err = m.move(ctx, t)
 	m.tell(ctx, a)
 }
 
-// alone copies a file over a connection, or several, that it has for itself.
-func (m *mirror) alone(ctx context.Context, t *task) (res Result, err error) {
-	select {
-	case m.slots <- struct{}{}:
-	case <-ctx.Done():
-		return Result{}, context.Cause(ctx)
+// workers returns how many files are worked on at once.
+func (m *mirror) workers(ctx context.Context) int {
+	from, isRemote := m.src.(*remoteSide)
+	to, toRemote := m.dst.(*remoteSide)
+	switch {
+	case m.o.DryRun || isRemote == toRemote:
+		return m.parallel
+	case isRemote:
+		return m.several(ctx, from.pool)
 	}
-	defer func() { <-m.slots }()
-	m.busy.Add(1)
-	defer m.busy.Add(-1)
-	err = m.retry(ctx, CopyFile, t.rel, func(int) (err error) {
-		res, err = m.move(ctx, t)
-		return err
-	})
-	return res, err
+	return m.several(ctx, to.pool)
 }
 
-// move copies one file; in a later try it goes on where the last one stopped.
-func (m *mirror) move(ctx context.Context, t *task) (Result, error) {
+// several is more than Parallel where small files share a connection.
+func (m *mirror) several(ctx context.Context, p *Pool) int {
+	if n := p.Parallel(ctx); n > p.size {
+		return n
+	}
+	return m.parallel
+}
+
+// move copies one file.
+func (m *mirror) move(ctx context.Context, t *task) (res Result, err error) {
 	from, isRemote := m.src.(*remoteSide)
 	to, toRemote := m.dst.(*remoteSide)
 	switch {
@@ -80,10 +81,25 @@ func (m *mirror) move(ctx context.Context, t *task) (Result, error) {
 		return m.get(ctx, from, m.dst.(*plainSide), t)
 	case toRemote && !isRemote:
 		return m.put(ctx, m.src.(*plainSide), to, t)
-	case toRemote:
-		return m.across(ctx, from, to, t)
 	}
-	return m.local(ctx, m.src.(*plainSide), m.dst.(*plainSide), t)
+	err = m.retry(ctx, CopyFile, t.rel, func(int) (err error) {
+		if toRemote {
+			res, err = m.across(ctx, from, to, t)
+		} else {
+			res, err = m.local(ctx, m.src.(*plainSide), m.dst.(*plainSide), t)
+		}
+		return err
+	})
+	return res, err
+}
+
+// permsOf returns the permissions that a copy gets; nil if they are not copied.
+func (m *mirror) permsOf(t *task) *fs.FileMode {
+	if !m.o.Perms || !t.src.HasMode {
+		return nil
+	}
+	mode := t.src.Mode.Perm()
+	return &mode
 }
 
 func (m *mirror) progress(rel string) func(done, total int64) {
@@ -99,23 +115,16 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 		return Result{}, err
 	}
 	o := FileOptions{
-		Size: max(t.src.Size, 0), Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(),
-		Modified: t.src.Modified, Precise: t.src.Precise,
+		Listed: t.src, Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(),
+		Several: true, Perms: m.permsOf(t), Retry: m.retryOf(CopyFile, t.rel), tag: t.tag,
 	}
 	if t.src.Precise >= time.Minute {
-		o.Modified, _ = src.span(&t.src)
+		o.Listed.Modified, _ = src.span(&t.src)
 	}
-	o.tag, o.perms, o.Tries = t.tag, m.permsOf(t), &t.tries
-	return src.pool.Download(ctx, src.at(t.rel), dst.fsys, dst.at(t.rel), o, m.share())
-}
-
-// share is how many connections a file may have: more than one when there are not
-// enough files for all of them.
-func (m *mirror) share() int {
-	if !m.walked.Load() || len(m.tasks) > 0 {
-		return 1
+	if m.walked.Load() && len(m.tasks) == 0 { // there are not enough files for all connections
+		o.Connections = m.parallel
 	}
-	return max(m.parallel-int(m.busy.Load())+1, 1)
+	return src.pool.Download(ctx, src.at(t.rel), dst.fsys, dst.at(t.rel), o)
 }
 
 // resumable is from which size on it is worth asking for a part that a listing does
@@ -124,48 +133,20 @@ const resumable = 256 << 10
 
 // put uploads a file to another name and renames it, or straight to its name where
 // the server or the user can't rename.
-func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *task) (res Result, err error) {
-	err = dst.pool.Do(ctx, func(c *Client) error {
-		u := &putting{m: m, c: c, src: src, dst: dst, t: t}
-		res, err = u.run(ctx)
-		return err
-	})
-	return res, err
-}
-
-// putting is one put over one connection.
-type putting struct {
-	m   *mirror
-	c   *Client
-	src *plainSide
-	dst *remoteSide
-	t   *task
-}
-
-func (u *putting) run(ctx context.Context) (Result, error) {
-	src, dst, t := u.src, u.dst, u.t
+func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *task) (Result, error) {
 	o := FileOptions{
-		Progress: u.m.progress(t.rel), Tries: &t.tries,
-		KeepTime: !dst.noTime.Load() && !t.src.Modified.IsZero(), timed: dst.learnTime,
-		placing: besideAlways, learned: func() { dst.noRename.Store(true) },
+		Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Several: !m.o.Perms,
+		Retry: m.retryOf(CopyFile, t.rel), beside: true,
 		resumes: t.part.Name != "" || t.src.Size >= resumable,
-	}
-	if dst.noRename.Load() {
-		o.placing, o.resumes = straight, false
 	}
 	if t.dst.Name != "" {
 		o.replaces = &t.dst
 	}
-	res, err := u.c.Upload(ctx, src.fsys, src.at(t.rel), dst.at(t.rel), o)
-	return res, u.perms(ctx, err)
-}
-
-// perms gives the file its permissions, if it is there: it stands without them, too.
-func (u *putting) perms(ctx context.Context, err error) error {
-	if err != nil {
-		return err
+	res, err := dst.pool.Upload(ctx, src.fsys, src.at(t.rel), dst.at(t.rel), o)
+	if err == nil && m.o.Perms {
+		err = dst.do(ctx, CopyFile, t.rel, func(c *Client) error { return dst.finishPerms(ctx, c, t) })
 	}
-	return u.dst.finishPerms(ctx, u.c, u.t)
+	return res, err
 }
 
 // place gives a part its final name.
@@ -176,7 +157,7 @@ func (s *remoteSide) place(ctx context.Context, c *Client, part string, t *task)
 	defer c.end()
 	err := c.place(ctx, part, s.at(t.rel), t.dst.Name != "", nil)
 	if refusedRename(err, "RNFR") {
-		s.noRename.Store(true)
+		s.history().noBeside.Store(true)
 	}
 	return err
 }
@@ -184,11 +165,11 @@ func (s *remoteSide) place(ctx context.Context, c *Client, part string, t *task)
 // finishTime gives a file on a server its time. That it takes none is no error: the next
 // Mirror knows what to make of it.
 func (s *remoteSide) finishTime(ctx context.Context, c *Client, to string, e *ftp.Entry) error {
-	if s.noTime.Load() || e.Modified.IsZero() {
+	if s.history().noTime.Load() || e.Modified.IsZero() {
 		return nil
 	}
 	err := c.SetModTime(ctx, to, e.Modified)
-	s.learnTime(err)
+	s.history().learnTime(err)
 	if isReply(err) {
 		return nil
 	}
@@ -225,7 +206,7 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 		return Result{}, err
 	}
 	part := ""
-	if !dst.noRename.Load() {
+	if !dst.history().noBeside.Load() {
 		part = dst.at(partName(t.rel, t.tag))
 		var renamed error
 		res, err = m.stream(ctx, src, dst, t, part, func(c *Client) error {

@@ -24,9 +24,8 @@ type remoteSide struct {
 	checked *ftp.Entry // what is at the root, if that is known
 
 	// What the server turned out not to do, for anything.
-	noRename, noTime, noMode, noHash atomic.Bool
+	noMode, noHash atomic.Bool
 
-	setsTime   atomic.Bool // it has set one
 	toldMode   atomic.Bool // that it did not set permissions
 	tellsLinks atomic.Bool // MLSD says where they lead to
 	ways       listWays
@@ -129,8 +128,11 @@ func (s *remoteSide) learnZone(ctx context.Context, c *Client, samples []zoneSam
 	return nil
 }
 
+// history is what the server's connections know of it.
+func (s *remoteSide) history() *history { return s.pool.opts.history }
+
 // clock is what the server's connections know of its zone.
-func (s *remoteSide) clock() *listClock { return &s.pool.opts.history.clock }
+func (s *remoteSide) clock() *listClock { return &s.history().clock }
 
 // dated finds out the time of a file that is about to be copied. The minute of LIST will do
 // where the zone is known; a day, or no time at all, will not.
@@ -218,11 +220,11 @@ func (s *remoteSide) writeSmall(ctx context.Context, rel string, content []byte)
 }
 
 func (s *remoteSide) setTime(ctx context.Context, rel string, t time.Time) error {
-	if s.noTime.Load() {
+	if s.history().noTime.Load() {
 		return errors.ErrUnsupported
 	}
 	err := s.pool.Do(ctx, func(c *Client) error { return c.SetModTime(ctx, s.at(rel), t) })
-	s.learnTime(err)
+	s.history().learnTime(err)
 	return err
 }
 
@@ -233,16 +235,6 @@ func (s *remoteSide) offersTime(ctx context.Context) (offers bool) {
 		return nil
 	})
 	return offers
-}
-
-// learnTime notes what came of setting a time: it may be the one that the server does
-// not take, or that it knows no way at all.
-func (s *remoteSide) learnTime(err error) {
-	if err == nil {
-		s.setsTime.Store(true)
-	} else if refused(err) && !s.setsTime.Load() {
-		s.noTime.Store(true)
-	}
 }
 
 func (s *remoteSide) setMode(ctx context.Context, rel string, mode fs.FileMode) error {

@@ -22,6 +22,13 @@ type Pool struct {
 	opts Options
 	rate *rate.Limiter // of all connections together
 
+	turns    chan struct{} // one for each file that is not in the chain; see strategy.go
+	chaining chan struct{} // one for who uses chained
+	chained  struct {
+		asked bool   // the server has said whether there may be one
+		chain *chain // nil: there is none
+	}
+
 	mu      sync.Mutex
 	size    int // as NewPool was told
 	most    int // connections at once; never less than 1, less than size for a while after a 421
@@ -55,6 +62,7 @@ func NewPool(addr string, o *Options, size int) *Pool {
 		size = min(size, hi-lo+1)
 	}
 	p.size = max(size, 1)
+	p.turns, p.chaining = make(chan struct{}, p.size), make(chan struct{}, 1)
 	p.most = p.size
 	p.rate = dtp.NewRate(p.opts.Rate)
 	p.opts.Rate = 0

@@ -26,11 +26,11 @@ func (d *download) left(ctx context.Context) (*part, error) {
 	if d.o.ASCII {
 		return nil, nil
 	}
-	if p := d.o.Tries.reopen(); p != nil {
-		return d.continuing(ctx, p, d.o.Tries.version)
+	if p := d.o.tries.reopen(); p != nil {
+		return d.continuing(ctx, p, d.o.tries.version)
 	}
 	if d.o.tag != "" {
-		p, err := openPart(d.fsys, partName(d.local, d.o.tag), d.local, d.o.perms)
+		p, err := openPart(d.fsys, partName(d.local, d.o.tag), d.local, d.o.Perms)
 		if err != nil {
 			return nil, nil
 		}
@@ -40,7 +40,7 @@ func (d *download) left(ctx context.Context) (*part, error) {
 		return nil, nil
 	}
 	for _, name := range []string{partName(d.local, untagged), partName(d.local, ""), d.local} {
-		p, err := openPart(d.fsys, name, d.local, d.o.perms)
+		p, err := openPart(d.fsys, name, d.local, d.o.Perms)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue

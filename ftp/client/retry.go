@@ -17,7 +17,7 @@ import (
 type Retry struct {
 	Times int                                 // tries after the first
 	Wait  func(n int) time.Duration           // before the n-th retry, counted from 0; nil: 1 s, 2 s, 4 s … 30 s
-	Again func(err error) bool                // whether to try again; nil: Temporary
+	Again func(err error) bool                // reports whether to try again; nil: Temporary
 	Told  func(err error, wait time.Duration) // before each wait; may be nil
 }
 
@@ -25,16 +25,13 @@ type Retry struct {
 // better. It gives f the number of earlier tries: those after the first go on where
 // the last one stopped. ctx ends the waits.
 func (r Retry) Do(ctx context.Context, f func(try int) error) error {
-	again, wait := r.Again, r.Wait
-	if again == nil {
-		again = Temporary
-	}
+	wait := r.Wait
 	if wait == nil {
 		wait = func(n int) time.Duration { return min(time.Second<<min(n, 10), 30*time.Second) }
 	}
 	for try := 0; ; try++ {
 		err := f(try)
-		if err == nil || try >= r.Times || ctx.Err() != nil || !again(err) {
+		if err == nil || try >= r.Times || ctx.Err() != nil || !r.again(err) {
 			return err
 		}
 		pause := wait(try)
@@ -49,6 +46,13 @@ func (r Retry) Do(ctx context.Context, f func(try int) error) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func (r Retry) again(err error) bool {
+	if r.Again != nil {
+		return r.Again(err)
+	}
+	return Temporary(err)
 }
 
 // Temporary reports whether another try may end better, over a new connection if need be:

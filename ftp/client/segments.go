@@ -21,34 +21,22 @@ import (
 // before it stands.
 const minSegment = 4 << 20
 
-// Download is Client.Download over up to n connections at once, each of which
-// fetches its part of the file (REST, RFC 3659 §5). Neighbours fetch some bytes
-// twice, which have to be the same, and the size has to be right in the end. A file
-// that is small, whose size and time the server does not tell, or that changes meanwhile,
-// is fetched over one connection, as from a server that does not restart where it is told
-// to. After a failure
-// what came of the beginning without a gap is kept for Resume.
-func (p *Pool) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions, n int) (Result, error) {
-	s := &segments{p: p, fsys: fsys, remote: remote, local: local, o: o}
-	cut := false
-	if n > 1 && !o.ASCII && (o.Size <= 0 || o.Size >= 2*minSegment) {
-		var err error
-		if cut, err = s.plan(ctx, n); err != nil {
-			return Result{}, err
-		}
+// cuts reports whether a file may be worth several connections.
+func (o *FileOptions) cuts() bool {
+	size := o.listed().size
+	return o.Connections > 1 && !o.ASCII && (size <= 0 || size >= 2*minSegment)
+}
+
+// download fetches the file. errOneConnection: it is to be fetched over one connection, with
+// the options s.o.
+func (s *segments) download(ctx context.Context) (Result, error) {
+	switch cut, err := s.plan(ctx, s.o.Connections); {
+	case err != nil:
+		return Result{}, err
+	case !cut:
+		return Result{}, errOneConnection
 	}
-	if cut {
-		res, err := s.run(ctx)
-		if !errors.Is(err, errOneConnection) {
-			return res, err
-		}
-	}
-	var res Result
-	err := p.Do(ctx, func(c *Client) (err error) {
-		res, err = c.Download(ctx, remote, fsys, local, s.o)
-		return err
-	})
-	return res, err
+	return s.run(ctx)
 }
 
 // segmentsName returns the name of a file that has holes until all its segments are there.
@@ -62,8 +50,13 @@ func segmentsName(local, tag string) string {
 // errOneConnection: the file can't be put together from segments.
 var errOneConnection = errors.New("not to be fetched in segments")
 
-// segments is one file that is fetched over several connections. Its bytes go to a
-// file that nobody resumes, as it has holes; what has none becomes the part file.
+// segments is one file that is fetched over several connections, each of which fetches its
+// part of the file (REST, RFC 3659 §5). Neighbours fetch some bytes twice, which have to be the
+// same, and the size has to be right in the end. A file whose size and time the server does not
+// tell, or that changes meanwhile, is fetched over one connection, as from a server that does
+// not restart where it is told to. The bytes go to a file that nobody resumes, as it has holes;
+// what has none becomes the part file: after a failure that is what came of the beginning
+// without a gap.
 type segments struct {
 	p             *Pool
 	fsys          afero.Fs
@@ -99,7 +92,7 @@ func (s *segments) plan(ctx context.Context, n int) (bool, error) {
 	if err := s.left(ctx); err != nil {
 		return false, err
 	}
-	s.o.Size = s.size
+	s.o.Listed.Type, s.o.Listed.Size = ftp.FileEntry, s.size
 	left := s.size - s.have
 	n = int(min(int64(n), left/minSegment))
 	for i := range int64(n) {
@@ -170,18 +163,18 @@ func (s *segments) run(ctx context.Context) (Result, error) {
 	case err == nil:
 	case errors.Is(err, errOneConnection), errors.As(err, &no) && no.Verb == "REST" && isReply(err):
 		err = s.keep(s.have)
-		s.o.Tries.left(s.v, s.out)
+		s.o.tries.left(s.v, s.out)
 		return Result{}, errors.Join(errOneConnection, err)
 	case errors.As(err, &notSame):
 		return Result{}, errors.Join(err, s.keep(s.have))
 	default:
 		err = errors.Join(err, s.keep(s.head()))
-		s.o.Tries.left(s.v, s.out)
+		s.o.tries.left(s.v, s.out)
 		return Result{Bytes: s.fetched()}, err
 	}
 	var modified time.Time
 	if s.o.KeepTime {
-		if modified = s.o.Modified; modified.IsZero() {
+		if modified = s.o.listed().modified; modified.IsZero() {
 			modified = s.v.modified
 		}
 	}
@@ -193,7 +186,7 @@ func (s *segments) run(ctx context.Context) (Result, error) {
 // it has holes.
 func (s *segments) begin() (err error) {
 	if s.out == nil {
-		s.out, err = newPartNamed(s.fsys, s.local, s.local+".segments", cmp.Or(s.o.tag, untagged), s.o.perms)
+		s.out, err = newPartNamed(s.fsys, s.local, s.local+".segments", cmp.Or(s.o.tag, untagged), s.o.Perms)
 		return err
 	}
 	temp := segmentsName(s.local, s.o.tag)

@@ -23,11 +23,12 @@ import (
 
 // fetchSegments downloads /f over up to n connections and reports what is there then.
 func fetchSegments(t *testing.T, addr string, o *client.Options, here afero.Fs, fo client.FileOptions, n int) (client.Result, error) {
+	fo.Connections = n
 	t.Helper()
 	p := client.NewPool(addr, o, n)
 	defer p.Close()
 	name := "f"
-	return p.Download(t.Context(), name, here, "/f", fo, n)
+	return p.Download(t.Context(), name, here, "/f", fo)
 }
 
 func onDisk(t *testing.T) afero.Fs { return afero.NewBasePathFs(afero.NewOsFs(), t.TempDir()) }
@@ -161,11 +162,11 @@ func TestSegmentsInterrupted(t *testing.T) {
 	defer p.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	_, err := p.Download(ctx, "/f", here, "/f", client.FileOptions{Progress: func(done, _ int64) {
+	_, err := p.Download(ctx, "/f", here, "/f", client.FileOptions{Connections: 4, Progress: func(done, _ int64) {
 		if done > 7<<20 {
 			cancel()
 		}
-	}}, 4)
+	}})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
@@ -174,7 +175,7 @@ func TestSegmentsInterrupted(t *testing.T) {
 		t.Fatalf("%d bytes are kept, %v, %q", len(head), err, namesIn(t, here))
 	}
 	srv.Heal()
-	res, err := p.Download(t.Context(), "/f", here, "/f", client.FileOptions{Resume: true}, 4)
+	res, err := p.Download(t.Context(), "/f", here, "/f", client.FileOptions{Resume: true, Connections: 4})
 	if err != nil || res.Bytes != int64(len(body)-len(head)) {
 		t.Errorf("%+v, %v: %d were there", res, err, len(head))
 	}
@@ -185,7 +186,7 @@ func TestSegmentsInterrupted(t *testing.T) {
 	if err := afero.WriteFile(other, "/.f.part", wrong, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err = p.Download(t.Context(), "/f", other, "/f", client.FileOptions{Resume: true}, 4)
+	_, err = p.Download(t.Context(), "/f", other, "/f", client.FileOptions{Resume: true, Connections: 4})
 	var no *client.ResumeError
 	left, _ := afero.ReadFile(other, "/.f.part")
 	if !errors.As(err, &no) || !bytes.Equal(left, wrong) {

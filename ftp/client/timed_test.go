@@ -11,7 +11,7 @@ import (
 // not SIZE, whether they get one command at a time or several.
 func TestTimeWithoutSIZE(t *testing.T) {
 	for name, greeting := range map[string]string{"one at a time": "220 ready\r\n", "together": "220 (vsFTPd 3.0.5)\r\n"} {
-		for _, size := range []int64{0, int64(len(small(1)))} {
+		for _, size := range []int{0, len(small(1))} {
 			t.Run(name, func(t *testing.T) {
 				f := newFake(t, func(f *fake) {
 					f.greeting, f.feat = greeting, []string{"MDTM"}
@@ -19,7 +19,7 @@ func TestTimeWithoutSIZE(t *testing.T) {
 					f.on["SIZE"] = func(s *session, _ string) { s.say("500 what?") }
 				})
 				c, mem := f.dial(nil), fsroot.NewMem()
-				o := client.FileOptions{Size: size, KeepTime: true}
+				o := client.FileOptions{Listed: listed(size), KeepTime: true}
 				if _, err := c.Download(t.Context(), "/1", mem, "/1", o); err != nil {
 					t.Fatal(err)
 				}

@@ -20,6 +20,13 @@ import (
 // ends, after a comparison of its last bytes if they may be read; one that differs or is
 // larger is a *ResumeError. A failure of fsys is a *LocalError.
 func (c *Client) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
+	return o.tried(ctx, c.lasts, func(o FileOptions) (Result, error) {
+		return c.upload(ctx, fsys, local, remote, o)
+	})
+}
+
+// upload is one try of an Upload.
+func (c *Client) upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
 	if err := sendable(remote, o.rename); err != nil {
 		return Result{}, err
 	}
@@ -77,7 +84,7 @@ func (u *upload) whole(ctx context.Context) (Result, error) {
 		offset = 0
 		res, err = u.send(ctx, 0)
 	}
-	u.o.Tries.sent(u.to, offset+res.Bytes, u.v)
+	u.o.tries.sent(u.to, offset+res.Bytes, u.v)
 	if err == nil && offset > 0 {
 		err = u.unchanged()
 	}
@@ -115,7 +122,7 @@ func (u *upload) finish(ctx context.Context, got confirmed) error {
 	if u.keepsTime() && !got.timed {
 		got.from = ftp.Reply{} // RNFR is void by now
 		err := u.c.setModTime(ctx, u.to, u.v.modified)
-		u.timed(err)
+		u.c.history.learnTime(err)
 		if err != nil && !isReply(err) && !u.wholeWithoutTime() {
 			return err
 		}
@@ -150,17 +157,15 @@ func (u *upload) keepsTime() bool { return u.o.KeepTime && !u.c.history.noTime.L
 
 // wholeWithoutTime reports whether the file is as it should be even if the connection breaks
 // before it has its time. A mirror needs the time.
-func (u *upload) wholeWithoutTime() bool { return u.o.rename == "" && u.o.timed == nil }
+func (u *upload) wholeWithoutTime() bool { return u.o.rename == "" && !u.o.beside }
 
-// timed notes what the server said when the time was set.
-func (u *upload) timed(err error) {
-	if h := u.c.history; err == nil {
+// learnTime notes what came of setting a time: it may be the one that the server does not
+// take, or that it knows no way at all.
+func (h *history) learnTime(err error) {
+	if err == nil {
 		h.setsTime.Store(true)
 	} else if refused(err) && !h.setsTime.Load() {
 		h.noTime.Store(true)
-	}
-	if u.o.timed != nil {
-		u.o.timed(err)
 	}
 }
 
@@ -197,7 +202,7 @@ func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
 		default:
 			no := refusal(verb, r)
 			if got.timed = settled(verb, no); got.timed {
-				u.timed(no)
+				c.history.learnTime(no)
 			}
 		}
 	}
@@ -240,7 +245,7 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 	if err != nil || there <= 0 {
 		return 0, err
 	}
-	if !u.o.Resume && u.o.Tries.before(u.to) >= 0 && there > u.o.Tries.before(u.to) {
+	if !u.o.Resume && u.o.tries.before(u.to) >= 0 && there > u.o.tries.before(u.to) {
 		return 0, nil // not what an earlier try has left
 	}
 	if there > u.size {

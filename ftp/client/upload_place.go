@@ -6,21 +6,12 @@ import (
 	"miniftp/ftp"
 )
 
-// placing is where an Upload writes to until the file is whole.
-type placing uint8
-
-const (
-	besideOld    placing = iota // to another name if a file has the final one
-	besideAlways                // to another name
-	straight                    // to the final name
-)
-
 // run sends the file, and straight to its name where the server does not take it otherwise.
 func (u *upload) run(ctx context.Context) (Result, error) {
 	if err := u.choose(ctx); err != nil {
 		return Result{}, err
 	}
-	if !u.o.Resume && !u.o.resumes && u.o.Tries.before(u.to) < 0 {
+	if !u.o.Resume && !u.o.resumes && u.o.tries.before(u.to) < 0 {
 		u.resumes = false
 	}
 	res, err := u.whole(ctx)
@@ -47,9 +38,6 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 	}
 	if named || !renames {
 		u.c.history.noBeside.Store(true)
-		if u.o.learned != nil {
-			u.o.learned()
-		}
 	}
 	if !named {
 		if _, err = u.c.do(ctx, "DELE", beside); isReply(err) {
@@ -62,22 +50,23 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 // choose finds the name that the file is sent to, and whether what is there may be
 // continued.
 func (u *upload) choose(ctx context.Context) error {
-	o, t := &u.o, u.o.Tries
+	o, t := &u.o, u.o.tries
 	beside := partName(u.remote, versionTag(u.size, u.v.modified))
 	again := t != nil && t.begun && !u.v.differs(t.version)
 	u.resumes = o.Resume || o.resumes || again
 	switch {
 	case o.rename != "" || u.size < 0:
 		return nil
-	case o.placing == straight || u.c.history.noBeside.Load():
+	case u.c.history.noBeside.Load():
+		o.resumes, u.resumes = false, o.Resume || again
 		return nil
-	case o.placing == besideAlways && again && t.name != u.remote:
+	case o.beside && again && t.name != u.remote:
 		u.to, o.rename = t.name, u.remote
 		return nil
-	case o.placing == besideAlways && o.resumes:
+	case o.beside && o.resumes:
 		u.to, o.rename = beside, u.remote
 		return nil
-	case o.placing == besideAlways: // no other run has that name
+	case o.beside: // no other run has that name
 		u.to, o.rename = partName(u.remote, randomTag()), u.remote
 		return nil
 	case u.c.storesWhole():

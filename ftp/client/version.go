@@ -69,9 +69,9 @@ func (c *Client) version(ctx context.Context, path string) (v version, err error
 	return v, nil
 }
 
-// Tries is what the tries of one transfer share: which version of the file they move, and
-// what the last one has left. The zero value is ready for the first try. A Tries is for one
-// transfer, and for one try at a time.
+// Tries is what several tries of a copy between servers share: which version of the file they
+// move, and what the last one has left. The zero value is ready for the first try. A Tries is
+// for one copy, and for one try at a time.
 type Tries struct {
 	begun   bool
 	version version

@@ -66,7 +66,7 @@ func TestDownloadOfAChangedFile(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		f := newFake(t, breaking(one, two))
 		here, c := afero.NewMemMapFs(), f.dial(nil)
-		o := client.FileOptions{KeepTime: keep, Tries: new(client.Tries)}
+		o := client.Tried(client.FileOptions{KeepTime: keep}, new(client.Tries))
 		if _, err := c.Download(t.Context(), "/f", here, "/f", o); err == nil {
 			t.Fatal("no error")
 		}
@@ -116,7 +116,7 @@ func TestDownloadThatChangesWhileItIsResumed(t *testing.T) {
 		}
 	})
 	here, c := afero.NewMemMapFs(), f.dial(nil)
-	o := client.FileOptions{Tries: new(client.Tries)}
+	o := client.Tried(client.FileOptions{}, new(client.Tries))
 	if _, err := c.Download(t.Context(), "/f", here, "/f", o); err == nil {
 		t.Fatal("no error")
 	}
@@ -144,7 +144,7 @@ func TestNoSegmentsWithoutAVersion(t *testing.T) {
 	p := client.NewPool(f.addr, nil, 2)
 	defer p.Close()
 	here := afero.NewMemMapFs()
-	_, err := p.Download(t.Context(), "/f", here, "/f", client.FileOptions{}, 2)
+	_, err := p.Download(t.Context(), "/f", here, "/f", client.FileOptions{Connections: 2})
 	if got, _ := afero.ReadFile(here, "/f"); err != nil || string(got) != one || f.count("RETR") != 1 {
 		t.Errorf("%v, %d segments", err, f.count("RETR"))
 	}
@@ -163,7 +163,7 @@ func TestUploadOfAChangedFile(t *testing.T) {
 			return err
 		},
 		"upload": func(f *fake, dir string, told func()) error {
-			o := client.FileOptions{Tries: new(client.Tries)}
+			o := client.Tried(client.FileOptions{}, new(client.Tries))
 			if _, err := f.dial(nil).Upload(t.Context(), afero.NewOsFs(), dir+"/f", "/d/f", o); err == nil {
 				return errors.New("the first try did not fail")
 			}

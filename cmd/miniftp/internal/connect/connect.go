@@ -38,7 +38,7 @@ type Link struct {
 	Connected *atomic.Bool // a connection stood before
 	At        string       // what it is used for, to say so before a retry
 	Lent      bool         // the pool is the shell's
-	Chaining  *Chaining
+	Several   *Several
 }
 
 // On returns a copy of k for the named file or URL, which its messages name.
@@ -76,7 +76,7 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 		return nil, err
 	}
 	k := &Link{Env: e, Ctx: c.Context, Remote: r, Opts: opts, Retries: c.Int("retries"), Connected: new(atomic.Bool), At: r.String()}
-	k.Chaining = &Chaining{Drawn: c.Bool("explain") || explain.PictureName(c) != ""}
+	k.Several = &Several{Drawn: c.Bool("explain") || explain.PictureName(c) != ""}
 	if k.Opts.Observer, err = watch.Observer(e, c, ProxyName(c, r)); err != nil {
 		return nil, err
 	}
@@ -124,12 +124,15 @@ func (k *Link) Do(f func(cl *client.Client) error) error {
 	})
 }
 
-// DoPool is Do for what takes several connections.
-func (k *Link) DoPool(f func(p *client.Pool) error) error {
-	if err := k.Do(func(*client.Client) error { return nil }); err != nil {
-		return err // whatever stands in the way of the first connection is told as always
+// Move runs f, which moves a file over the pool and does what it can to have it whole. The
+// first connection is made before, so that what stands in its way is told as always.
+func (k *Link) Move(f func(p *client.Pool) (client.Result, error)) (client.Result, error) {
+	if !k.Connected.Load() {
+		if err := k.Do(func(*client.Client) error { return nil }); err != nil {
+			return client.Result{}, err
+		}
 	}
-	return k.Retry().Do(k.Ctx, func(int) error { return f(k.Pool) })
+	return f(k.Pool)
 }
 
 // Retry returns how often and when work on a broken connection is tried again.

@@ -9,16 +9,16 @@ import (
 
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
-	"miniftp/ftp/client"
 )
 
 // Crew does several things at once, over the connections that --parallel allows, and
 // treats failures as each does: every one is told, the first one decides the exit
 // code, and one that would befall the rest as well is told once and ends the work.
 type Crew struct {
+	Ctx   context.Context // ends when the work is over
 	e     *verb.Env
+	end   context.CancelCauseFunc
 	slots chan struct{} // nil: one thing after the other
-	turns chan struct{} // of what needs a connection of its own
 	all   sync.WaitGroup
 
 	mu    sync.Mutex
@@ -28,31 +28,16 @@ type Crew struct {
 
 // NewCrew returns a crew that does up to size things at once.
 func NewCrew(e *verb.Env, size int) *Crew {
-	c := &Crew{e: e, turns: make(chan struct{}, max(size, 1))}
+	c := &Crew{e: e}
+	c.Ctx, c.end = context.WithCancelCause(e.Ctx)
 	if size > 1 {
 		c.slots = make(chan struct{}, size)
 	}
 	return c
 }
 
-// widen has more things done at once, of those that need no connection of their own.
-// It is for the goroutine that calls Do.
+// widen has more things done at once. It is for the goroutine that calls Do.
 func (c *Crew) widen(size int) { c.slots = make(chan struct{}, size) }
-
-// Turn waits until there may be a connection for one more; done gives it back. The
-// error is that the work is over.
-func (c *Crew) Turn() (done func(), err error) {
-	select {
-	case c.turns <- struct{}{}:
-	case <-c.e.Ctx.Done():
-		return nil, context.Cause(c.e.Ctx)
-	}
-	if err := c.Ended(); err != nil {
-		<-c.turns
-		return nil, err
-	}
-	return func() { <-c.turns }, nil
-}
 
 // Do runs f, beside the caller if there is more than one at work; it waits until one
 // of them has time. The error is that the work is over already.
@@ -64,8 +49,8 @@ func (c *Crew) Do(f func() error) error {
 	slots := c.slots
 	select {
 	case slots <- struct{}{}:
-	case <-c.e.Ctx.Done():
-		return context.Cause(c.e.Ctx)
+	case <-c.Ctx.Done():
+		return context.Cause(c.Ctx)
 	}
 	if err := c.Ended(); err != nil {
 		<-slots
@@ -93,21 +78,14 @@ func (c *Crew) Judge(err error) {
 	if c.first == nil {
 		c.first = verb.Reported{Err: err}
 	}
-	c.over = c.over || verb.Fatal(err)
+	if verb.Fatal(err) {
+		c.over = true
+		c.end(c.first)
+	}
 }
 
 // Ended returns the reason why there is nothing more to do; nil if there is none.
-func (c *Crew) Ended() error {
-	if c.e.Ctx.Err() != nil {
-		return context.Cause(c.e.Ctx)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.over {
-		return c.first
-	}
-	return nil
-}
+func (c *Crew) Ended() error { return context.Cause(c.Ctx) }
 
 // Wait waits until all is done, and returns the first error.
 func (c *Crew) Wait() error {
@@ -130,31 +108,34 @@ func (t Targets) Claim(name, from string) error {
 	return nil
 }
 
-// Chaining is what a server is asked for when there are many small files: to have them in
-// block mode, a chain of commands over one connection. Without it they go one by one,
-// over as many connections as --parallel allows.
-type Chaining struct {
-	seen  int  // small files that came so far
-	Drawn bool // --explain: nobody can follow a ladder of many transfers at once
-	chain atomic.Pointer[client.Chain]
+// Several counts the files of a run. When there are many small ones, more of them are moved
+// at once, if the server lets them share a connection.
+type Several struct {
+	seen  int         // small files that came so far
+	Drawn bool        // --explain: nobody can follow a ladder of many transfers at once
+	many  atomic.Bool // there are many of them
 }
 
-// manyFiles is with which small file the question, a round trip, begins to pay.
-const manyFiles = 8
+// manyFiles is with which small file the question to the server, a round trip, begins to pay,
+// and smallFile how large a small file is.
+const (
+	manyFiles = 8
+	smallFile = 256 << 10
+)
 
 // Expect counts a file that is about to be handed to the crew. It is for one goroutine.
 func (k *Link) Expect(size int64, work *Crew) {
-	if k.Chaining.Drawn || size < 0 || size > client.ChainMost {
+	if k.Several.Drawn || size < 0 || size > smallFile {
 		return
 	}
-	if k.Chaining.seen++; k.Chaining.seen != manyFiles {
+	if k.Several.seen++; k.Several.seen != manyFiles {
 		return
 	}
-	if ch := k.Pool.Chain(k.Ctx); ch != nil {
-		k.Chaining.chain.Store(ch)
-		work.widen(client.ChainWindow)
+	k.Several.many.Store(true)
+	if n := k.Pool.Parallel(k.Ctx); n > k.Pool.Size() {
+		work.widen(n)
 	}
 }
 
-// Chain returns the chain for small files; nil, which its methods allow, before there are many.
-func (k *Link) Chain() *client.Chain { return k.Chaining.chain.Load() }
+// Many reports whether there are many small files.
+func (k *Link) Many() bool { return k.Several.many.Load() }

@@ -73,7 +73,7 @@ func (l *runningLine) Lend(e *verb.Env, c *cli.Context, r *target.Remote) (*conn
 	}
 	_, drawn := l.s.see.state()
 	k := *l.k
-	k.Env, k.Ctx, k.Remote, k.At, k.Retries, k.Chaining = e, c.Context, r, r.String(), c.Int("retries"), &connect.Chaining{Drawn: drawn}
+	k.Env, k.Ctx, k.Remote, k.At, k.Retries, k.Several = e, c.Context, r, r.String(), c.Int("retries"), &connect.Several{Drawn: drawn}
 	return &k, nil
 }
 

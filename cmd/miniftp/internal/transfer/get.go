@@ -42,7 +42,7 @@ func Get(e *verb.Env) *cli.Command {
 type fetcher struct {
 	batch
 	local    string // as given; "" is the current directory
-	segments int    // for one file; 0: whole
+	segments int    // connections for one file
 }
 
 func runGet(e *verb.Env, c *cli.Context) error {
@@ -185,11 +185,13 @@ func (f *fetcher) file(k *connect.Link, r *target.Remote, file connect.Found, lo
 		res, err = f.into(k, file.Path, local, r.ASCII, m)
 	} else {
 		o := client.FileOptions{
-			Resume: f.resume, ASCII: f.ascii || r.ASCII, Size: file.Size(), Progress: m.Progress(), KeepTime: true,
-			Modified: modified(file.Entry),
+			Resume: f.resume, ASCII: f.ascii || r.ASCII, KeepTime: true, Progress: m.Progress(),
+			Several: k.Many(), Connections: f.segments, Retry: k.Retry(),
 		}
-		if err = f.date(k, file, &o); err == nil {
-			res, err = f.download(k, file, local, o)
+		if o.Listed, err = f.dated(k, file); err == nil {
+			res, err = k.Move(func(p *client.Pool) (client.Result, error) {
+				return p.Download(f.crew.Ctx, file.Path, f.fs, local, o)
+			})
 		}
 	}
 	m.Done(res, err)
@@ -197,18 +199,19 @@ func (f *fetcher) file(k *connect.Link, r *target.Remote, file connect.Found, lo
 	return f.results.Add(meter.Result{URL: url, Local: local}.Moved(res), err)
 }
 
-// date finds out the time of a file that LIST has to the minute. Not each one is asked for.
-func (f *fetcher) date(k *connect.Link, file connect.Found, o *client.FileOptions) error {
-	listed := file.Entry
-	if listed.Type != ftp.FileEntry || listed.Precise != time.Minute || listed.Modified.IsZero() {
-		return nil
+// dated returns what is known of a file, without a time that has to be asked for. Of those
+// that LIST has to the minute not each one is.
+func (f *fetcher) dated(k *connect.Link, file connect.Found) (ftp.Entry, error) {
+	e := file.Entry
+	if e.Type != ftp.FileEntry || e.Precise != time.Minute || e.Modified.IsZero() {
+		e.Modified = modified(e)
+		return e, nil
 	}
-	return k.Do(func(cl *client.Client) error {
-		e := listed
-		err := cl.Date(k.Ctx, file.Path, &e)
-		o.Modified, o.Precise = e.Modified, e.Precise
-		return err
+	err := k.Do(func(cl *client.Client) error {
+		e = file.Entry
+		return cl.Date(k.Ctx, file.Path, &e)
 	})
+	return e, err
 }
 
 // modified is the time of a file in a listing, zero if it has to be asked for.
@@ -219,39 +222,11 @@ func modified(e ftp.Entry) time.Time {
 	return e.Modified
 }
 
-// comes tells k of a file that is about to be fetched, if it could go in a chain.
+// comes tells k of a file that is about to be fetched, if it could go with other small ones.
 func (f *fetcher) comes(k *connect.Link, file connect.Found) {
 	if !f.resume && !f.ascii && !f.some() && file.Entry.Type == ftp.FileEntry && !modified(file.Entry).IsZero() {
 		k.Expect(file.Entry.Size, f.crew)
 	}
-}
-
-// download fetches a file to a name of its own: in a chain if it is one of many small
-// ones, in segments if it is the only one.
-func (f *fetcher) download(k *connect.Link, file connect.Found, local string, o client.FileOptions) (res client.Result, err error) {
-	if file.Entry.Type == ftp.FileEntry && file.Entry.Size >= 0 {
-		if res, err = k.Chain().Download(k.Ctx, file.Path, f.fs, local, o); !errors.Is(err, client.ErrNotChained) {
-			return res, err
-		}
-	}
-	done, err := f.crew.Turn()
-	if err != nil {
-		return client.Result{}, err
-	}
-	defer done()
-	o.Tries = new(client.Tries)
-	if f.segments > 1 {
-		err = k.DoPool(func(p *client.Pool) (err error) {
-			res, err = p.Download(k.Ctx, file.Path, f.fs, local, o, f.segments)
-			return err
-		})
-		return res, err
-	}
-	err = k.Do(func(cl *client.Client) (err error) {
-		res, err = cl.Download(k.Ctx, file.Path, f.fs, local, o)
-		return err
-	})
-	return res, err
 }
 
 // place is where a file goes: behind a link, as cp has it. special: it is a

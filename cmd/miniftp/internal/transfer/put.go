@@ -196,31 +196,24 @@ func (s *sender) parent() string {
 	return ""
 }
 
-// comes tells the server's link of a file that is about to be sent, if it could go in a
-// chain.
+// comes tells the server's link of a file that is about to be sent, if it could go with other
+// small ones.
 func (s *sender) comes(size int64) {
 	if !s.resume && !s.ascii && !s.some() {
 		s.k.Expect(size, s.crew)
 	}
 }
 
-// upload sends a file: in a chain if it is one of many small ones.
+// upload sends a file.
 func (s *sender) upload(local, to string) (res client.Result, err error) {
 	m := s.meter.File(filepath.Base(local))
 	defer func() { m.Done(res, err) }()
-	o := client.FileOptions{ASCII: s.ascii, Resume: s.resume, Progress: m.Progress(), KeepTime: s.times}
-	if res, err = s.k.Chain().Upload(s.k.Ctx, s.fs, local, to, o); !errors.Is(err, client.ErrNotChained) {
-		return res, err
+	k := s.k.On(s.remote.Join(to))
+	o := client.FileOptions{
+		ASCII: s.ascii, Resume: s.resume, KeepTime: s.times, Progress: m.Progress(),
+		Several: k.Many(), Retry: k.Retry(),
 	}
-	done, err := s.crew.Turn()
-	if err != nil {
-		return client.Result{}, err
-	}
-	defer done()
-	o.Tries = new(client.Tries)
-	err = s.k.On(s.remote.Join(to)).Do(func(cl *client.Client) (err error) {
-		res, err = cl.Upload(s.k.Ctx, s.fs, local, to, o)
-		return err
+	return k.Move(func(p *client.Pool) (client.Result, error) {
+		return p.Upload(s.crew.Ctx, s.fs, local, to, o)
 	})
-	return res, err
 }

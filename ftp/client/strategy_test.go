@@ -1,0 +1,159 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/fsroot"
+	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+)
+
+// healing tries again at once, three times, and has the server recover before that.
+func healing(srv *ftptest.Server) client.Retry {
+	return client.Retry{
+		Times: 3, Wait: func(int) time.Duration { return 0 },
+		Told: func(error, time.Duration) { srv.Heal() },
+	}
+}
+
+// TestPoolTriesAgain: a transfer of a Pool that broke is tried again, and continues where it
+// stopped; without a Retry it is not.
+func TestPoolTriesAgain(t *testing.T) {
+	body := noise(1 << 20)
+	for _, verb := range []string{"RETR", "STOR"} {
+		for _, times := range []int{0, 3} {
+			srv := ftptest.NewServer(t, fsroot.NewMem())
+			seen := &counting{}
+			p := client.NewPool(srv.Addr, &client.Options{Observer: seen}, 1)
+			here := afero.NewMemMapFs()
+			from, to := srv.FS, here
+			if verb == "STOR" {
+				from, to = here, srv.FS
+			}
+			must(t, afero.WriteFile(from, "/f", body, 0o644))
+			srv.Fail(verb, ftptest.CutAfter(500_000))
+			o := client.FileOptions{Retry: healing(srv)}
+			o.Retry.Times = times
+			move := func() (client.Result, error) { return p.Download(t.Context(), "/f", here, "/f", o) }
+			if verb == "STOR" {
+				move = func() (client.Result, error) { return p.Upload(t.Context(), here, "/f", "/f", o) }
+			}
+			_, err := move()
+			if (err == nil) != (times > 0) {
+				t.Errorf("%s, %d more tries: %v", verb, times, err)
+			}
+			got, _ := afero.ReadFile(to, "/f")
+			if times > 0 && (!bytes.Equal(got, body) || seen.commands["REST"] == 0) {
+				t.Errorf("%s: %d bytes, %v", verb, len(got), seen.commands)
+			}
+			_ = p.Close()
+		}
+	}
+}
+
+// TestClientTriesAgain: a Client tries again as long as its connection lasts.
+func TestClientTriesAgain(t *testing.T) {
+	for name, f := range map[string]ftptest.Fault{"": ftptest.Reply(450, "Not now."), "hangs up": ftptest.HangUp()} {
+		srv := ftptest.NewServer(t, nil)
+		grow(t, srv.FS, map[string]string{"/f": "text"})
+		c, err := client.Dial(t.Context(), srv.Addr, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.Fail("RETR", f)
+		here, told := afero.NewMemMapFs(), 0
+		o := client.FileOptions{Retry: healing(srv)}
+		o.Retry.Told = func(error, time.Duration) { told++; srv.Heal() }
+		_, err = c.Download(t.Context(), "/f", here, "/f", o)
+		if (err == nil) != (name == "") || (told == 1) != (name == "") {
+			t.Errorf("%q: %v, tried again %d times", name, err, told)
+		}
+		_ = c.Close()
+	}
+}
+
+// TestSeveral: small files share a data connection. What the server can't give just now is tried
+// again, if it is to be.
+func TestSeveral(t *testing.T) {
+	const n = 40
+	for name, tt := range map[string]struct {
+		fault ftptest.Fault
+		times int
+		ok    bool
+	}{
+		"well":            {ftptest.Fault{}, 0, true},
+		"not now":         {ftptest.Reply(450, "Not now."), 0, false},
+		"not now, but in": {ftptest.Reply(450, "Not now."), 3, true},
+	} {
+		srv := ftptest.NewServer(t, fsroot.NewMem())
+		plantSmall(t, srv.FS, n)
+		seen := &counting{}
+		p := client.NewPool(srv.Addr, &client.Options{Observer: seen}, 2)
+		if got := p.Parallel(t.Context()); got != client.ChainWindow {
+			t.Errorf("%d at once", got)
+		}
+		srv.Fail("RETR", tt.fault)
+		here := fsroot.NewMem()
+		o := client.FileOptions{Several: true, Retry: healing(srv)}
+		o.Retry.Times = tt.times
+		err := many(n, func(i int) error {
+			o, name := o, fmt.Sprintf("/%d", i)
+			o.Listed = listed(len(small(i)))
+			_, err := p.Download(t.Context(), name, here, name, o)
+			return err
+		})
+		if (err == nil) != tt.ok || !tt.ok && !isNow(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if tt.times == 0 && seen.opened > 2 {
+			t.Errorf("%s: %d data connections", name, seen.opened)
+		}
+		if tt.ok {
+			checkSmall(t, here, n)
+		}
+		_ = p.Close()
+	}
+}
+
+// isNow reports whether err is the server's "not now".
+func isNow(err error) bool {
+	var no *ftp.Error
+	return errors.As(err, &no) && no.Code == 450
+}
+
+// TestTransferWaitsNoLongerThanItsContext: for its turn, or for the answer to whether small files
+// can share a connection.
+func TestTransferWaitsNoLongerThanItsContext(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.files["/f"] = "text"
+		f.feat = append(f.feat, "MODE B AHEAD")
+		f.on["MODE"] = func(*session, string) {} // it never answers
+		f.on["RETR"] = func(*session, string) {}
+	})
+	p := client.NewPool(f.addr, &client.Options{Timeout: time.Minute}, 1)
+	t.Cleanup(func() { _ = p.Close() })
+	here := afero.NewMemMapFs()
+	ended := func(o client.FileOptions) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		_ = many(3, func(i int) error {
+			_, err := p.Download(ctx, "/f", here, fmt.Sprintf("/%d", i), o)
+			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+			return nil
+		})
+	}
+	ended(client.FileOptions{})
+	ended(client.FileOptions{Several: true, Listed: listed(4)})
+}
