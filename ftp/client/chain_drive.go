@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -210,24 +209,23 @@ func (d *drive) settle() {
 	}
 }
 
-// verdict judges a link by its reply and, of a transfer, its bytes.
+// verdict judges a link by its reply and, of a transfer, its bytes. What a refusal before the
+// first byte does not decide is done again.
 func (d *drive) verdict(l *link) error {
 	if l.job == nil {
 		return nil
 	}
-	final := l.replies[0]
-	err := l.data.Err
-	var local *dtp.LocalError
-	switch no := refusal(l.job.verb, final); {
-	case errors.As(err, &local):
-	case d.broke, no != nil && (l.begun || final.Code/10 == 42):
-		err = errNotChained
-	case no != nil:
-		err = no
-	case err != nil, !l.given, l.job.want >= 0 && l.data.Bytes != l.job.want:
-		err = errNotChained
-	default:
+	o := outcome{
+		verb: l.job.verb, data: l.data.Err, begun: l.begun, final: l.replies[0], refusal: refusal(l.job.verb, l.replies[0]),
+		want: l.job.want, got: l.data.Bytes, exact: true,
+	}
+	err := o.verdict()
+	switch {
+	case isLocalError(err):
+	case err == nil && !d.broke:
 		d.ch.wentWell()
+	case d.broke, err != o.refusal, l.begun, o.final.Code/10 == 42:
+		err = errNotChained
 	}
 	l.took = lasted(l.data)
 	d.c.tell(ftp.TransferDone{

@@ -91,12 +91,12 @@ func (ch *chain) confirm(ctx context.Context, remote string, info fs.FileInfo, o
 	if err != nil || cmds[0].Verb != "SIZE" || refusal("SIZE", replies[0]) != nil {
 		return "reply", err
 	}
-	if n, err := sizeOf(replies[0]); err == nil && n != info.Size() {
-		return "", errNotChained
-	} else if err != nil {
+	n, err := sizeOf(replies[0])
+	if err != nil {
 		return "reply", nil
 	}
-	return "size and reply", nil
+	got := outcome{sent: info.Size(), there: n}
+	return "size and reply", got.verdict()
 }
 
 // place gives a whole file its time and its final name.

@@ -247,8 +247,11 @@ func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name
 			if res, err = to.StoreWith(ctx, o, in); err != nil {
 				return streamed(err)
 			}
-			if n, err := to.Size(ctx, name); err == nil && n != res.Bytes {
-				return &TruncatedError{Want: res.Bytes, Got: n, Final: res.Final}
+			if n, err := to.Size(ctx, name); err == nil {
+				o := outcome{final: res.Final, sent: res.Bytes, there: n}
+				if err := o.verdict(); err != nil {
+					return err
+				}
 			}
 			if err := dst.finishTime(ctx, to, name, &dated); err != nil {
 				return err

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -335,13 +334,12 @@ func (s *segments) check(ctx context.Context) error {
 		}
 	}
 	now, err := s.ask(ctx)
-	switch have := s.out.size(); {
-	case err != nil:
+	if err != nil {
 		return err
-	case now.differs(s.v):
-		return errOneConnection
-	case have != s.size:
-		return &LocalError{Err: fmt.Errorf("%s has %d bytes where %d were written", s.out.name, have, s.size)}
 	}
-	return nil
+	o := outcome{before: s.v, after: now, sent: s.size, there: s.out.size()}
+	if err = o.verdict(); errors.Is(err, errChanged) {
+		return errOneConnection
+	}
+	return err
 }

@@ -92,10 +92,11 @@ func (u *upload) whole(ctx context.Context) (Result, error) {
 		return res, err
 	}
 	got, err := u.confirm(ctx)
-	if want := offset + res.Bytes; got.size >= 0 && got.size != want {
-		return res, &TruncatedError{Want: want, Got: got.size, Final: res.Final}
-	}
 	if got.size >= 0 {
+		o := outcome{final: res.Final, sent: offset + res.Bytes, there: got.size}
+		if wrong := o.verdict(); wrong != nil {
+			return res, wrong
+		}
 		res.Verified = "size and reply"
 	}
 	if err != nil {
@@ -111,10 +112,8 @@ func (u *upload) unchanged() error {
 	if err != nil {
 		return &LocalError{Err: err}
 	}
-	if now := localVersion(info); now.differs(u.v) {
-		return &TruncatedError{Want: now.size, Got: 0, Err: errors.New("the file here has changed while it was sent")}
-	}
-	return nil
+	o := outcome{before: u.v, after: localVersion(info)}
+	return o.verdict()
 }
 
 // finish gives a file that is whole its time and its name, as far as that is not done.
