@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,15 +20,11 @@ import (
 // an *ftp.Error whose Verb is USER, PASS or ACCT, one that TLS can't be had of a
 // *TLSError.
 func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
-	c, err := newClient(o)
+	c, err := Connect(ctx, addr, o)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := pi.Dial(ctx, addr, c.piConfig())
-	if err != nil {
-		return nil, err
-	}
-	return c.begun(ctx, conn)
+	return c.loggedIn(ctx)
 }
 
 // New is Dial over a connection that is there already: over a tunnel, or in a test. addr,
@@ -36,12 +33,72 @@ func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
 // fails.
 func New(ctx context.Context, conn net.Conn, addr string, o *Options) (*Client, error) {
 	c, err := newClient(o)
+	if err == nil {
+		err = c.greet(ctx, pi.New(conn, addr, c.piConfig()))
+	}
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
-	return c.begun(ctx, pi.New(conn, addr, c.piConfig()))
+	return c.loggedIn(ctx)
 }
+
+// Connect is Dial without the login: it waits for the greeting, and puts the connection under
+// TLS if the Options say so. Greeting, TLS and Command, for a FEAT perhaps, tell more about the
+// server before Login gives it a password. Everything else needs a Login.
+func Connect(ctx context.Context, addr string, o *Options) (*Client, error) {
+	c, err := newClient(o)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pi.Dial(ctx, addr, c.piConfig())
+	if err != nil {
+		return nil, err
+	}
+	if err := c.greet(ctx, conn); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Login logs in over a connection of Connect, and asks for the server's features. An empty user
+// is anonymous. After a refusal, an *ftp.Error whose Verb is USER, PASS or ACCT, another one may
+// be tried.
+func (c *Client) Login(ctx context.Context, user, password string) error {
+	u := pi.User{Name: user, Password: password, Account: c.opts.Account}
+	if err := u.Check(); err != nil {
+		return err
+	}
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.end()
+	c.opts.User, c.opts.Password = cmp.Or(user, anonymous), password
+	return c.until(ctx, func() error { return c.logIn(ctx, u) })
+}
+
+// loggedIn is c after the login that the Options say.
+func (c *Client) loggedIn(ctx context.Context) (*Client, error) {
+	if err := c.Login(ctx, c.opts.User, c.opts.Password); err != nil {
+		_ = c.die(err)
+		_ = c.pi.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// until runs f, and ends the connection when ctx ends before it.
+func (c *Client) until(ctx context.Context, f func() error) error {
+	hangUp := context.AfterFunc(ctx, func() { _ = c.die(context.Cause(ctx)) })
+	err := f()
+	if !hangUp() {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// anonymous is who logs in without a name (RFC 1635).
+const anonymous = "anonymous"
 
 // newClient is a Client without a connection.
 func newClient(o *Options) (*Client, error) {
@@ -55,15 +112,12 @@ func newClient(o *Options) (*Client, error) {
 	if c.opts.Timeout <= 0 {
 		c.opts.Timeout = DefaultTimeout
 	}
-	if err := c.user().Check(); err != nil {
+	c.opts.User = cmp.Or(c.opts.User, anonymous)
+	u := pi.User{Name: c.opts.User, Password: c.opts.Password, Account: c.opts.Account}
+	if err := u.Check(); err != nil {
 		return nil, err
 	}
 	return c, c.preparePorts()
-}
-
-// user is whom the Options log in.
-func (c *Client) user() pi.User {
-	return pi.User{Name: c.opts.User, Password: c.opts.Password, Account: c.opts.Account}
 }
 
 // piConfig is how the control connection is made.
@@ -74,32 +128,45 @@ func (c *Client) piConfig() pi.Config {
 	}
 }
 
-// begun takes over a control connection that was just made, and logs in.
-func (c *Client) begun(ctx context.Context, conn *pi.Conn) (*Client, error) {
+// greet takes over a control connection that was just made, up to the greeting and TLS. After
+// an error it is closed.
+func (c *Client) greet(ctx context.Context, conn *pi.Conn) error {
 	c.pi = conn
 	c.rate = dtp.NewRate(c.opts.Rate)
 	c.data = dtp.NewManager(c.dataConfig(), conn.Control().Local, conn.Peer(), conn.Tell)
 	if c.opts.TLS == ImplicitTLS {
 		if err := conn.StartTLS(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	conn.Watch()
-	hangUp := context.AfterFunc(ctx, func() { _ = c.die(context.Cause(ctx)) })
-	err := c.logIn(ctx)
-	if !hangUp() {
-		err = context.Cause(ctx)
-	}
+	err := c.until(ctx, func() error { return c.isGreeted(ctx) })
 	if err == nil {
-		return c, nil
+		return nil
 	}
 	_ = c.die(err)
 	_ = conn.Close()
 	var dead *DeadError
 	if c.greeting.Code == 0 && errors.As(err, &dead) && !isReply(dead.Err) {
-		return nil, &ConnectError{Addr: conn.Addr(), Err: dead.Err}
+		return &ConnectError{Addr: conn.Addr(), Err: dead.Err}
 	}
-	return nil, err
+	return err
+}
+
+func (c *Client) isGreeted(ctx context.Context) error {
+	r, err := c.pi.Greeting(ctx)
+	if err != nil {
+		return err
+	}
+	c.greeting = r
+	c.batcher = isBatcher(r)
+	switch {
+	case r.Code.Class() != ftp.Completion:
+		return &ftp.Error{Reply: r}
+	case c.opts.TLS == ExplicitTLS:
+		return c.pi.AuthTLS(ctx)
+	}
+	return nil
 }
 
 func (c *Client) preparePorts() (err error) {
@@ -152,23 +219,9 @@ func (c *Client) dataConfig() *dtp.Config {
 	return cfg
 }
 
-// logIn is all from the greeting to FEAT.
-func (c *Client) logIn(ctx context.Context) error {
-	r, err := c.pi.Greeting(ctx)
-	if err != nil {
-		return err
-	}
-	c.greeting = r
-	c.batcher = isBatcher(r)
-	if r.Code.Class() != ftp.Completion {
-		return &ftp.Error{Reply: r}
-	}
-	if c.opts.TLS == ExplicitTLS {
-		if err := c.pi.AuthTLS(ctx); err != nil {
-			return err
-		}
-	}
-	if err := c.pi.Login(ctx, c.user()); err != nil {
+// logIn is all from USER to FEAT.
+func (c *Client) logIn(ctx context.Context, u pi.User) error {
+	if err := c.pi.Login(ctx, u); err != nil {
 		return err
 	}
 	if security := c.pi.Security(); security != nil {

@@ -375,6 +375,8 @@ func TestInjection(t *testing.T) {
 		"Delete":     func(c *client.Client, p string) error { return c.Delete(ctx, p) },
 		"Rename":     func(c *client.Client, p string) error { return c.Rename(ctx, p, "b") },
 		"Rename to":  func(c *client.Client, p string) error { return c.Rename(ctx, "a", p) },
+		"Login":      func(c *client.Client, p string) error { return c.Login(ctx, p, "x") },
+		"Password":   func(c *client.Client, p string) error { return c.Login(ctx, "x", p) },
 		"Replace":    func(c *client.Client, p string) error { return c.Replace(ctx, p, "b", true) },
 		"Replace to": func(c *client.Client, p string) error { return c.Replace(ctx, "a", p, true) },
 		"Facts": func(c *client.Client, p string) error {
