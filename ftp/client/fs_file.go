@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"sync"
 
 	"miniftp/ftp"
 )
@@ -25,14 +26,19 @@ func (notFile) Readdir(int) ([]fs.FileInfo, error) { return nil, errors.New("not
 func (notFile) Readdirnames(int) ([]string, error) { return nil, errors.New("not a directory") }
 func (notFile) Sync() error                        { return nil }
 
-// reader is a file that is read: RETR begins with the first Read behind a Seek.
+// reader is a file that is read. It has one transfer at most, which goes on as long as each
+// read begins where the last one ended; another place takes a RETR of its own. It is safe for
+// concurrent use, one read after the other.
 type reader struct {
 	notFile
-	fs     *Fs
-	name   string
-	info   fs.FileInfo
-	pos    int64
-	stream io.ReadCloser // from pos on; nil before the first Read
+	fs   *Fs
+	name string
+	info fs.FileInfo
+
+	mu     sync.Mutex
+	pos    int64         // of Read and Seek
+	stream io.ReadCloser // nil before the first read
+	place  int64         // in the file, of stream
 	conn   *Client       // that it runs over
 	closed bool
 }
@@ -41,38 +47,68 @@ func (r *reader) Name() string               { return r.name }
 func (r *reader) Stat() (fs.FileInfo, error) { return r.info, nil }
 
 func (r *reader) Read(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, err := r.readFrom(b, r.pos)
+	r.pos += int64(n)
+	return n, err
+}
+
+// ReadAt leaves the position of Read as it is.
+func (r *reader) ReadAt(b []byte, offset int64) (n int, err error) {
+	if offset < 0 {
+		return 0, &fs.PathError{Op: "readat", Path: r.name, Err: fs.ErrInvalid}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for n < len(b) && err == nil {
+		var some int
+		some, err = r.readFrom(b[n:], offset+int64(n))
+		n += some
+	}
+	if n == len(b) {
+		err = nil
+	}
+	return n, err
+}
+
+// readFrom reads some bytes at an offset.
+func (r *reader) readFrom(b []byte, offset int64) (int, error) {
+	if r.stream != nil && r.place != offset {
+		_ = r.stop() // what it would say is about bytes that nobody wants
+	}
 	switch {
 	case r.closed:
 		return 0, fs.ErrClosed
 	case len(b) == 0:
 		return 0, nil
-	case r.stream == nil && r.info.Size() > 0 && r.pos >= r.info.Size():
+	case r.stream == nil && r.info.Size() > 0 && offset >= r.info.Size():
 		return 0, io.EOF // REST beyond the end is an error of its own
 	}
 	if r.stream == nil {
-		if err := r.start(); err != nil {
+		if err := r.start(offset); err != nil {
 			return 0, pathError("read", r.name, err)
 		}
 	}
 	n, err := r.stream.Read(b)
-	r.pos += int64(n)
+	r.place += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = pathError("read", r.name, err)
 	}
 	return n, err
 }
 
-func (r *reader) start() error {
+func (r *reader) start(offset int64) error {
 	c, err := r.fs.getStream()
 	if err != nil {
 		return err
 	}
-	s, err := c.Open(r.fs.ctx, r.fs.at(r.name), r.pos)
+	s, err := c.Open(r.fs.ctx, r.fs.at(r.name), offset)
 	if err != nil {
 		r.fs.putStream(c)
 		return err
 	}
-	r.stream, r.conn = s, c
+	r.stream, r.place, r.conn = s, offset, c
 	return nil
 }
 
@@ -88,6 +124,8 @@ func (r *reader) stop() error {
 }
 
 func (r *reader) Seek(offset int64, whence int) (int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	switch whence {
 	case io.SeekCurrent:
 		offset += r.pos
@@ -99,26 +137,14 @@ func (r *reader) Seek(offset int64, whence int) (int64, error) {
 		return 0, fs.ErrClosed
 	case offset < 0:
 		return 0, &fs.PathError{Op: "seek", Path: r.name, Err: fs.ErrInvalid}
-	case offset != r.pos:
-		_ = r.stop() // what it would say is about bytes that nobody wants
-		r.pos = offset
 	}
+	r.pos = offset
 	return r.pos, nil
 }
 
-// ReadAt moves the position, so it is not for several goroutines at once.
-func (r *reader) ReadAt(b []byte, offset int64) (int, error) {
-	if _, err := r.Seek(offset, io.SeekStart); err != nil {
-		return 0, err
-	}
-	n, err := io.ReadFull(r, b)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
-	}
-	return n, err
-}
-
 func (r *reader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.closed {
 		return fs.ErrClosed
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -88,6 +89,39 @@ func TestFsReads(t *testing.T) {
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// ReadAt is that of io.ReaderAt: it leaves the position alone, and may be called by several
+// goroutines at once.
+func TestFsReadAtLeavesThePosition(t *testing.T) {
+	f, files := remoteFs(t)
+	body := noise(100_000)
+	put(t, files, "/f", string(body))
+	r, err := f.Open("/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	head, rest := make([]byte, 1000), make([]byte, 1000)
+	if _, err := io.ReadFull(r, head); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for at := int64(0); at < 100_000; at += 20_000 {
+		all.Go(func() {
+			part := make([]byte, 500)
+			if n, err := r.ReadAt(part, at); n != 500 || err != nil || !bytes.Equal(part, body[at:at+500]) {
+				t.Errorf("ReadAt %d: %d bytes, %v", at, n, err)
+			}
+		})
+	}
+	all.Wait()
+	if _, err := io.ReadFull(r, rest); err != nil || !bytes.Equal(rest, body[1000:2000]) {
+		t.Errorf("Read goes on somewhere else: %v", err)
+	}
+	if n, err := r.ReadAt(head, -1); n != 0 || err == nil {
+		t.Errorf("a negative offset: %d, %v", n, err)
 	}
 }
 
