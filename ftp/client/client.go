@@ -123,7 +123,8 @@ type connection struct {
 	data     *dtp.Manager
 	rate     *rate.Limiter
 
-	busy atomic.Bool
+	busy    atomic.Bool
+	looping atomic.Pointer[listLoop] // that the Client is taken by; nil: by something else
 
 	// What only the running operation touches.
 	history *history
@@ -150,7 +151,7 @@ func (c *Client) Alive() bool { return c.pi.Alive() }
 // connection. An operation that still runs is ended instead. It is safe to call
 // Close twice.
 func (c *Client) Close() error {
-	if c.begin() == nil {
+	if c.beginNow() == nil {
 		_ = c.pi.Quit()
 		c.dropOffer()
 		c.end()
@@ -177,8 +178,16 @@ func (c *Client) Command(ctx context.Context, verb, arg string) (ftp.Reply, erro
 	return c.do(ctx, verb, arg)
 }
 
-// begin takes the Client for one operation.
+// begin takes the Client for one operation, from the loop over a listing if need be.
 func (c *Client) begin() error {
+	if l := c.looping.Load(); l != nil && !l.free() {
+		return ErrBusy
+	}
+	return c.beginNow()
+}
+
+// beginNow is begin that leaves a loop alone.
+func (c *Client) beginNow() error {
 	if c.returned.Load() {
 		return errReturned
 	}

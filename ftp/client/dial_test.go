@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -174,29 +175,67 @@ func TestEndlessReplies(t *testing.T) {
 	}
 }
 
-func TestBusy(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.dirs[""] = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n" })
+// TestListLoop: in the loop over a listing the Client is free, the rest of it is not lost, and
+// a second listing may go on within the first one.
+func TestListLoop(t *testing.T) {
+	const n = 3000
+	var list strings.Builder
+	for i := range n {
+		fmt.Fprintf(&list, "-rw-r--r-- 1 a b 5 Jan  1 2020 f%04d\r\n", i)
+	}
+	list.WriteString("what is this?\r\n")
+	f := newFake(t, func(f *fake) { f.dirs[""] = list.String() })
 	c := f.dial(nil)
-	n := 0
-	for _, err := range c.List(t.Context(), "") {
+	seen, odd, inner := 0, 0, 0
+	for e, err := range c.List(t.Context(), "") {
 		if err != nil {
-			t.Fatal(err)
+			odd++
+			continue
 		}
-		n++
-		if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrBusy) {
-			t.Errorf("Pwd in the loop: %v", err)
+		if e.Name != fmt.Sprintf("f%04d", seen) {
+			t.Fatalf("%s came as number %d", e.Name, seen)
 		}
-		for _, err := range c.List(t.Context(), "") {
-			if !errors.Is(err, client.ErrBusy) {
-				t.Errorf("List in the loop: %v", err)
+		if seen++; seen != 10 {
+			continue
+		}
+		if dir, err := c.Pwd(t.Context()); err != nil || dir != "/" {
+			t.Errorf("Pwd in the loop: %q, %v", dir, err)
+		}
+		for range c.List(t.Context(), "") {
+			if inner++; inner == 5 {
+				break
 			}
 		}
 	}
-	if n != 1 {
-		t.Errorf("%d entries", n)
+	if seen != n || odd != 1 || inner != 5 {
+		t.Errorf("%d entries, %d errors, %d within", seen, odd, inner)
 	}
 	if dir, err := c.Pwd(t.Context()); err != nil || dir != "/" {
 		t.Errorf("Pwd after it: %q, %v", dir, err)
+	}
+}
+
+// A Client that is closed in the loop over a listing does not read the rest of it.
+func TestCloseInListLoop(t *testing.T) {
+	f := newFake(t, func(f *fake) {
+		f.on["LIST"] = func(s *session, _ string) {
+			s.say("150 here")
+			conn := s.data()
+			_, _ = io.WriteString(conn, "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n")
+			_, _ = io.Copy(io.Discard, s.in) // no end
+			_ = conn.Close()
+		}
+	})
+	c := f.dial(nil)
+	ended := false
+	for _, err := range c.List(t.Context(), "") {
+		if err == nil {
+			_ = c.Close()
+		}
+		ended = err != nil
+	}
+	if !ended {
+		t.Error("the listing ended without an error")
 	}
 }
 

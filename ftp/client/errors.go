@@ -11,8 +11,8 @@ import (
 
 // Errors of a Client. What the server refuses is an *ftp.Error.
 var (
-	// ErrBusy is a call while another one, an open reader or a listing, still
-	// uses the Client.
+	// ErrBusy is a call while another one, or an open reader or writer, still uses the
+	// Client.
 	ErrBusy = errors.New("the client is busy with another operation")
 	// ErrUnconfirmed is a transfer whose bytes all went over, but whose final
 	// reply never came. Whether the file is whole takes a look at its size.

@@ -26,17 +26,20 @@ var errHalfLine = errors.New("the last line of the listing has no end")
 // the server takes that, as many leave the names that begin with a dot out of a plain
 // one. Without "." and "..". A line that can't be read is yielded as an *ftp.LineError, a
 // name that no file can have as a *NameError, and the loop continues; any other error is the
-// last, ErrPartial among them. The Client is busy while the loop runs; leaving the
-// loop stops the transfer.
+// last, ErrPartial among them. In the loop the Client is free, as in that of Walk: its first use
+// there has the rest of the listing read before. Leaving the loop stops the transfer.
 func (c *Client) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, error] {
 	return func(yield func(ftp.Entry, error) bool) {
 		if err := c.begin(); err != nil {
 			yield(ftp.Entry{}, err)
 			return
 		}
-		defer c.end()
-		if err := c.list(ctx, path, yield); err != nil && !errors.Is(err, errStopped) {
-			yield(ftp.Entry{}, err)
+		l := c.loop(ctx, path)
+		defer l.end()
+		for {
+			if e, err, ok := l.take(); !ok || !yield(e, err) {
+				return
+			}
 		}
 	}
 }
