@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"time"
 
@@ -173,8 +172,9 @@ func (p *pump) kernel() error {
 	if src == nil {
 		dst, src = p.job.Sink, p.conn
 	}
+	sender := newKernelSender(p.conn, p.job.Source)
 	chunk := int64(minChunk)
-	runtime.Gosched() // who wants to begin comes first: a fast peer lets the kernel go on for long
+
 	for {
 		n := p.limit(chunk)
 		if p.job.Size > 0 || p.job.Bounded {
@@ -191,7 +191,15 @@ func (p *pump) kernel() error {
 			return err
 		}
 		start := time.Now()
-		copied, err := io.CopyN(dst, src, n)
+		var copied int64
+		var err error
+		if sender != nil {
+			if copied, err = sender.send(n); errors.Is(err, errNoSendfile) {
+				sender, err = nil, nil
+			}
+		} else {
+			copied, err = io.CopyN(dst, src, n)
+		}
 		p.count(copied)
 		p.owes = copied
 		switch took := time.Since(start); {

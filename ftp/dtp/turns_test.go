@@ -1,0 +1,75 @@
+package dtp
+
+import (
+	"context"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"miniftp/ftp"
+)
+
+// So many have a turn at once, and everybody gets one.
+func TestTurns(t *testing.T) {
+	const most, all = 3, 50
+	turns := newTurns(most)
+	var now, highest atomic.Int32
+	var wg sync.WaitGroup
+	for range all {
+		wg.Go(func() {
+			for range 200 {
+				turns.take()
+				n := now.Add(1)
+				for h := highest.Load(); n > h && !highest.CompareAndSwap(h, n); h = highest.Load() {
+				}
+				now.Add(-1)
+				turns.give()
+			}
+		})
+	}
+	within(t, func() struct{} { wg.Wait(); return struct{}{} })
+	if h := highest.Load(); h > most {
+		t.Errorf("%d had a turn at once, want %d at most", h, most)
+	}
+	if n := turns.taken.Load(); n != 0 || len(turns.next) != 0 {
+		t.Errorf("%d turns are still taken, %d are free for nobody", n, len(turns.next))
+	}
+}
+
+// A peer that takes nothing has no turn while it is waited for.
+func TestTurnsAreNotHeldByStalledPeers(t *testing.T) {
+	data := random(8 << 20)
+	ctx, cancel := context.WithCancel(t.Context())
+	stalled := make([]<-chan Result, 0, sending.most+1)
+	for range sending.most + 1 {
+		ours, _ := pair(t)
+		stalled = append(stalled, run(ctx, ours, Job{Source: tempFile(t, data), Type: ftp.Image}))
+	}
+	ours, theirs := pair(t)
+	done := run(context.Background(), ours, Job{Source: tempFile(t, data), Type: ftp.Image})
+	wantBytes(t, theirs, data)
+	check(t, (<-done).Err)
+	cancel()
+	for _, s := range stalled {
+		<-s
+	}
+}
+
+// A file whose length the system does not tell is sent whole, by sendfile or not.
+func TestSendsProcFiles(t *testing.T) {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer f.Close()
+	ours, theirs := pair(t)
+	done := run(context.Background(), ours, Job{Source: f, Type: ftp.Image})
+	buf := make([]byte, 5)
+	_, err = theirs.Read(buf)
+	check(t, err)
+	if string(buf) != "Name:" {
+		t.Errorf("%q came", buf)
+	}
+	check(t, (<-done).Err)
+}
