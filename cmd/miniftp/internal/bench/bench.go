@@ -56,7 +56,7 @@ type benchmark struct {
 
 	e      *verb.Env
 	ctx    context.Context
-	r      *target.Remote
+	r      *ftp.URL
 	opts   client.Options
 	host   string // as in the URL: certificates are for it
 	dialer net.Dialer

@@ -31,7 +31,7 @@ import (
 type Link struct {
 	Env       *verb.Env
 	Ctx       context.Context
-	Remote    *target.Remote
+	Remote    *ftp.URL
 	Opts      client.Options
 	Pool      *client.Pool
 	Retries   int
@@ -51,11 +51,11 @@ func (k *Link) On(name string) *Link {
 // lender is a line of the shell, which has a connection that a verb may use.
 type lender interface {
 	// Lend returns nil if the shell's server is not the one that the verb wants.
-	Lend(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error)
+	Lend(e *verb.Env, c *cli.Context, r *ftp.URL) (*Link, error)
 }
 
 // Open prepares the connection to r's server; nothing is dialed yet.
-func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
+func Open(e *verb.Env, c *cli.Context, r *ftp.URL) (*Link, error) {
 	if shell, ok := e.Line.(lender); ok {
 		if k, err := shell.Lend(e, c, r); k != nil || err != nil {
 			return k, err
@@ -86,7 +86,7 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 
 // ByHand returns the options of a connection to r's server for a verb that makes its connections
 // itself. Without a user the login is anonymous.
-func ByHand(e *verb.Env, c *cli.Context, r *target.Remote) (client.Options, error) {
+func ByHand(e *verb.Env, c *cli.Context, r *ftp.URL) (client.Options, error) {
 	k, err := Open(e, c, r)
 	if err != nil {
 		return client.Options{}, err
@@ -101,7 +101,7 @@ func ByHand(e *verb.Env, c *cli.Context, r *target.Remote) (client.Options, erro
 }
 
 // OpenURL is Open for an argument of a verb.
-func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *target.Remote, error) {
+func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *ftp.URL, error) {
 	r, err := target.Parse(url)
 	if err != nil {
 		return nil, nil, err
@@ -186,7 +186,7 @@ func (k *Link) IsDir(path string) bool {
 }
 
 // Expand finds what a URL names: one path, or all that its pattern matches.
-func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
+func (k *Link) Expand(r *ftp.URL) (*client.Paths, error) {
 	all := new(client.Paths)
 	if r.Pattern == "" {
 		return all, all.Add(client.WalkEntry{Path: r.Path})
@@ -245,13 +245,13 @@ const (
 
 // EachURL runs f for everything that the URLs name, over as few control
 // connections as there are servers.
-func EachURL(e *verb.Env, c *cli.Context, urls []string, f func(k *Link, r *target.Remote, file Found) error) error {
+func EachURL(e *verb.Env, c *cli.Context, urls []string, f func(k *Link, r *ftp.URL, file Found) error) error {
 	return EachFound(e, c, urls, Glob, NewCrew(e, 1), f)
 }
 
 // EachFound is EachURL for an f that leaves work to a crew: a connection is closed
 // when that is done.
-func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Crew, f func(k *Link, r *target.Remote, file Found) error) error {
+func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Crew, f func(k *Link, r *ftp.URL, file Found) error) error {
 	var k *Link
 	done := func() {
 		_ = work.Wait()
@@ -260,7 +260,7 @@ func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Cre
 			k = nil
 		}
 	}
-	remotes := make([]*target.Remote, 0, len(urls))
+	remotes := make([]*ftp.URL, 0, len(urls))
 	for _, u := range urls {
 		r, err := target.Parse(u)
 		if err != nil {
@@ -271,7 +271,7 @@ func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Cre
 		}
 		remotes = append(remotes, r)
 	}
-	err := verb.Each(e, remotes, func(r *target.Remote) error {
+	err := verb.Each(e, remotes, func(r *ftp.URL) error {
 		if k == nil || !k.Remote.SameServer(r) {
 			done()
 			var err error

@@ -14,7 +14,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/local"
-	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
@@ -24,7 +23,7 @@ import (
 
 // Login finds the user and the password: the flags and the URL first, then
 // MINIFTP_PASSWORD, then ~/.netrc, then a prompt on a terminal, else anonymous.
-func Login(e *verb.Env, c *cli.Context, r *target.Remote) (user, pass string, err error) {
+func Login(e *verb.Env, c *cli.Context, r *ftp.URL) (user, pass string, err error) {
 	user = r.User
 	named := namedUser(c)
 	if named != "" && (user == "" || flags.Asked(c, "user")) {
@@ -41,8 +40,8 @@ func Login(e *verb.Env, c *cli.Context, r *target.Remote) (user, pass string, er
 	case c.String("password-file") != "":
 		pass, err = passwordFile(c.String("password-file"))
 		return user, pass, err
-	case r.HasPass && (user == r.User || r.User == ""):
-		return user, r.Pass, nil
+	case r.HasPassword && (user == r.User || r.User == ""):
+		return user, r.Password, nil
 	}
 	if p, ok := os.LookupEnv("MINIFTP_PASSWORD"); ok && user != "" {
 		return user, p, nil
@@ -74,7 +73,7 @@ func IsAnonymous(user string) bool {
 
 // prompt asks for the password. Where nobody can be asked it is left empty: not
 // every server wants one.
-func prompt(e *verb.Env, r *target.Remote, user string) (string, string, error) {
+func prompt(e *verb.Env, r *ftp.URL, user string) (string, string, error) {
 	if !term.IsTerminal(e.In) {
 		return user, "", nil
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/net/proxy"
 
-	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 )
@@ -28,7 +27,7 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 // viaProxy is how to dial through the proxy of --proxy, else that of ALL_PROXY, from
 // which NO_PROXY makes exceptions; nil if there is none. Names are looked up by the
 // proxy.
-func viaProxy(c *cli.Context, r *target.Remote, mode ftp.DataMode) (dialFunc, error) {
+func viaProxy(c *cli.Context, r *ftp.URL, mode ftp.DataMode) (dialFunc, error) {
 	spec, from := c.String("proxy"), "--proxy"
 	if spec == "" && !spared(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
 		spec, from = firstEnv("ALL_PROXY", "all_proxy"), "ALL_PROXY"
@@ -38,11 +37,11 @@ func viaProxy(c *cli.Context, r *target.Remote, mode ftp.DataMode) (dialFunc, er
 	}
 	u, err := proxyURL(spec)
 	if err != nil {
-		return nil, verb.Usagef("%s %q: %v", from, verb.MaskPassword(spec), err)
+		return nil, verb.Usagef("%s %q: %v", from, ftp.MaskURL(spec), err)
 	}
 	through, err := proxyDialer(u)
 	if err != nil {
-		return nil, verb.Usagef("%s %q: %v", from, verb.MaskPassword(spec), err)
+		return nil, verb.Usagef("%s %q: %v", from, ftp.MaskURL(spec), err)
 	}
 	if mode == ftp.Active {
 		return nil, verb.Usagef("--active does not go through a proxy (%s): the server can't call back through it; use passive mode, or --proxy none", from)
@@ -57,7 +56,7 @@ func viaProxy(c *cli.Context, r *target.Remote, mode ftp.DataMode) (dialFunc, er
 }
 
 // ProxyName returns the proxy that connections to r go through, as it may be shown; "" if there is none.
-func ProxyName(c *cli.Context, r *target.Remote) string {
+func ProxyName(c *cli.Context, r *ftp.URL) string {
 	spec := c.String("proxy")
 	if spec == "" && !spared(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
 		spec = firstEnv("ALL_PROXY", "all_proxy")

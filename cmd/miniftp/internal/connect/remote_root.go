@@ -4,11 +4,13 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/afero"
 
 	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
 
@@ -22,12 +24,8 @@ const (
 
 // IsRemote reports whether what is to be served is another server's tree.
 func IsRemote(spec string) bool {
-	for scheme := range target.Ports {
-		if len(spec) > len(scheme)+3 && spec[:len(scheme)+3] == scheme+"://" {
-			return true
-		}
-	}
-	return false
+	scheme, rest, ok := strings.Cut(spec, "://")
+	return ok && rest != "" && ftp.DefaultPort(scheme) != ""
 }
 
 // OpenRemote makes a tree of files of the server that a URL names: miniftp stands in
@@ -40,14 +38,9 @@ func OpenRemote(opening, ctx, quit context.Context, spec string) (afero.Fs, io.C
 	if err != nil {
 		return nil, nil, err
 	}
-	o := client.Options{User: r.User, Password: r.Pass}
-	switch r.Scheme {
-	case "ftpes":
-		o.TLS = client.ExplicitTLS
-	case "ftps":
-		o.TLS = client.ImplicitTLS
-	}
-	if !r.HasPass {
+	var none *client.Options
+	o := *none.For(r)
+	if !r.HasPassword {
 		if p, ok := os.LookupEnv("MINIFTP_PASSWORD"); ok && r.User != "" {
 			o.Password = p
 		} else if user, pass, ok, err := netrcLogin(r.Addr, r.User); ok && err == nil {

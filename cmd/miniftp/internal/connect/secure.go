@@ -14,7 +14,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/local"
-	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/ftp"
@@ -45,7 +44,7 @@ func (w *tlsWord) Set(s string) error {
 }
 
 // clientTLS says whether and how the connection to r is protected.
-func clientTLS(c *cli.Context, r *target.Remote) (client.TLSMode, *tls.Config, error) {
+func clientTLS(c *cli.Context, r *ftp.URL) (client.TLSMode, *tls.Config, error) {
 	mode := client.NoTLS
 	switch {
 	case r.Scheme == "ftps":

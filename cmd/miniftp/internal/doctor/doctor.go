@@ -82,7 +82,7 @@ func run(e *verb.Env, c *cli.Context) error {
 }
 
 // newDoctor reads the flags.
-func newDoctor(e *verb.Env, c *cli.Context, r *target.Remote) (*doctor, error) {
+func newDoctor(e *verb.Env, c *cli.Context, r *ftp.URL) (*doctor, error) {
 	secure := *r
 	if r.Scheme == "ftp" { // which is tried under TLS, too
 		secure.Scheme = "ftpes"
@@ -116,7 +116,7 @@ type report struct {
 	err      error  // why no way works
 }
 
-func (x *exam) report(r *target.Remote, c *cli.Context) *report {
+func (x *exam) report(r *ftp.URL, c *cli.Context) *report {
 	s := &report{x: x, findings: x.judge()}
 	row, way := x.use()
 	if row == nil && x.checks.noReading != nil && !x.triedByWriting() {
@@ -164,7 +164,7 @@ func (x *exam) why() error {
 }
 
 // bestCommand is what to type, as it works when it is typed.
-func (x *exam) bestCommand(r *target.Remote, c *cli.Context, row *gridRow, way int) string {
+func (x *exam) bestCommand(r *ftp.URL, c *cli.Context, row *gridRow, way int) string {
 	words := []string{"miniftp", "get"}
 	add := func(flag, value string) {
 		if value != "" {
@@ -201,7 +201,7 @@ func (x *exam) bestCommand(r *target.Remote, c *cli.Context, row *gridRow, way i
 	if c.Bool("netrc") {
 		words = append(words, "--netrc")
 	}
-	add("proxy", verb.MaskPassword(c.String("proxy")))
+	add("proxy", ftp.MaskURL(c.String("proxy")))
 	x.onlyFamily(&to, row)
 	switch dir := parentOf(x.path); {
 	case row.cells[way].written:
@@ -226,7 +226,7 @@ func (x *exam) bestCommand(r *target.Remote, c *cli.Context, row *gridRow, way i
 
 // onlyFamily puts the address in place of the name where the name has another one,
 // too, by which nothing works. A certificate is for the name, so under TLS that stays.
-func (x *exam) onlyFamily(to *target.Remote, best *gridRow) {
+func (x *exam) onlyFamily(to *ftp.URL, best *gridRow) {
 	others, work := false, false
 	for _, r := range x.rows {
 		if r.family != best.family && r.stage > atConnect {

@@ -80,7 +80,7 @@ func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *co
 	return func(c *cli.Context) error {
 		lines := e.NewJSONLines(c)
 		work := connect.NewCrew(e, connect.Parallel(c))
-		err := connect.EachFound(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *target.Remote, file connect.Found) error {
+		err := connect.EachFound(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *ftp.URL, file connect.Found) error {
 			return work.Do(func() error {
 				err := verb.At(r.Join(file.Path), k.Do(func(cl *client.Client) error { return f(c, k, cl, file) }))
 				if err == nil {
@@ -188,7 +188,7 @@ func runMv(e *verb.Env, c *cli.Context) error {
 }
 
 // newPath returns the path that arg, the second argument of mv, names on r's server.
-func newPath(r *target.Remote, arg string) (string, error) {
+func newPath(r *ftp.URL, arg string) (string, error) {
 	to := arg
 	into := strings.HasSuffix(arg, "/")
 	if verb.IsURL(arg) {

@@ -56,7 +56,7 @@ func runLs(e *verb.Env, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	err = connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
+	err = connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *ftp.URL, f connect.Found) error {
 		name := func(it listed) string { return it.name }
 		if c.NArg() > 1 && f.Entry.Type == ftp.UnknownEntry { // tell the directories apart
 			name = func(it listed) string { return below(f.Path, it) }
@@ -72,7 +72,7 @@ func runLs(e *verb.Env, c *cli.Context) error {
 }
 
 // listOne lists a directory, or tells about a file.
-func listOne(c *cli.Context, k *connect.Link, r *target.Remote, f connect.Found, add func(listed), out *rows) error {
+func listOne(c *cli.Context, k *connect.Link, r *ftp.URL, f connect.Found, add func(listed), out *rows) error {
 	if c.Bool("directory") {
 		return listItself(k, f, add)
 	}

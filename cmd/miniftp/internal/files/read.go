@@ -29,7 +29,7 @@ func Cat(e *verb.Env) *cli.Command {
 			if c.Bool("json") {
 				return verb.Usagef("cat prints the files themselves: --json does not go with it")
 			}
-			return connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
+			return connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *ftp.URL, f connect.Found) error {
 				if f.Path == "" {
 					return verb.Usagef("%s names no file", r)
 				}
@@ -49,7 +49,7 @@ func Stat(e *verb.Env) *cli.Command {
 			"miniftp stat --json ftp://127.0.0.1:2121/docs"),
 		Action: func(c *cli.Context) error {
 			lines, n := e.NewJSONLines(c), 0
-			err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
+			err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *ftp.URL, f connect.Found) error {
 				var err error
 				if f.Entry, err = k.Stat(f.Path); err != nil {
 					return verb.At(r.Join(f.Path), err)
@@ -130,7 +130,7 @@ func runHash(e *verb.Env, c *cli.Context) error {
 		By   string `json:"by"` // server, or client
 	}
 	lines := e.NewJSONLines(c)
-	err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
+	err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *ftp.URL, f connect.Found) error {
 		digest, by, err := hashOne(k, f.Path, algo)
 		if err != nil {
 			return verb.At(r.Join(f.Path), err)

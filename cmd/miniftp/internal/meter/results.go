@@ -9,6 +9,7 @@ import (
 
 	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
 
@@ -76,7 +77,7 @@ func (r *Results) Add(t Result, err error) error {
 		return nil
 	}
 	t.Trouble, t.Exit = TroubleOf(r.verb, err)
-	t.URL, t.From, t.To = verb.MaskPassword(t.URL), verb.MaskPassword(t.From), verb.MaskPassword(t.To) // as in the error
+	t.URL, t.From, t.To = ftp.MaskURL(t.URL), ftp.MaskURL(t.From), ftp.MaskURL(t.To) // as in the error
 	return r.FailedRow(t, err)
 }
 

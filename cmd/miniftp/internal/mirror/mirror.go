@@ -22,6 +22,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/fsroot"
+	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
 
@@ -54,7 +55,7 @@ func Command(e *verb.Env) *cli.Command {
 type side struct {
 	tree  client.Tree
 	k     *connect.Link // of a URL
-	r     *target.Remote
+	r     *ftp.URL
 	local string // as given, if it is no URL
 	made  bool   // the directory was made
 	open  io.Closer
@@ -136,7 +137,7 @@ func apart(src, dst string) error {
 		a, b = path.Join("/", from.Path), path.Join("/", to.Path)
 	}
 	if within(a, b) || within(b, a) {
-		return verb.Usagef("%s and %s are one in the other: such a mirror would never be done", verb.MaskPassword(src), verb.MaskPassword(dst))
+		return verb.Usagef("%s and %s are one in the other: such a mirror would never be done", ftp.MaskURL(src), ftp.MaskURL(dst))
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/afero"
 
-	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
@@ -96,7 +95,7 @@ func (cf *config) served() string {
 		}
 	}
 	if len(all) == 1 {
-		return verb.MaskPassword(all[0])
+		return ftp.MaskURL(all[0])
 	}
 	return fmt.Sprintf("%d directories", len(all))
 }
@@ -167,7 +166,7 @@ func listenerURL(l net.Listener, scheme string) (url, reach string) {
 		return scheme + "://" + l.Addr().String() + "/", ""
 	}
 	at := func(host string) string {
-		if fmt.Sprint(addr.Port()) == target.Ports[scheme] {
+		if fmt.Sprint(addr.Port()) == ftp.DefaultPort(scheme) {
 			return scheme + "://" + host + "/"
 		}
 		return fmt.Sprintf("%s://%s:%d/", scheme, host, addr.Port())

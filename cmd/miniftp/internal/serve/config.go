@@ -46,7 +46,7 @@ func Config(e *verb.Env) *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
-				return verb.Usagef("miniftp config has no verb %q%s: it is check or show", verb.MaskPassword(c.Args().First()),
+				return verb.Usagef("miniftp config has no verb %q%s: it is check or show", ftp.MaskURL(c.Args().First()),
 					verb.DidYouMean(verb.Nearest(c.Args().First(), flags.VerbNames(c.Command.Subcommands))))
 			}
 			return verb.Usagef("miniftp config takes check or show; miniftp config --help shows examples")

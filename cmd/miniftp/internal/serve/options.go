@@ -179,7 +179,7 @@ func (cf *config) static(roots *roots) server.Static {
 		} else {
 			if a.Home != "" {
 				if fi, err := files.Stat(a.Home); err != nil || !fi.IsDir() {
-					cf.Warn("%s: user %s: the home %q is no directory below %q: sessions begin in /", cf.UserFrom(a, &a.Home), ftp.Printable(a.Name), a.Home, verb.MaskPassword(cf.RootOf(a)))
+					cf.Warn("%s: user %s: the home %q is no directory below %q: sessions begin in /", cf.UserFrom(a, &a.Home), ftp.Printable(a.Name), a.Home, ftp.MaskURL(cf.RootOf(a)))
 				}
 			}
 			_ = lease.Close()

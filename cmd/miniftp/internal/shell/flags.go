@@ -7,6 +7,7 @@ import (
 
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
 )
 
 // understand finds the verb of a command, and tells its flags from its arguments. It
@@ -15,7 +16,7 @@ func (s *session) understand(c command) (*call, error) {
 	name := c.words[0].text
 	v := s.verbs[name]
 	if v == nil {
-		return nil, verb.Usagef("not a verb: help lists them; !%s would run a program of this machine", verb.MaskPassword(name))
+		return nil, verb.Usagef("not a verb: help lists them; !%s would run a program of this machine", ftp.MaskURL(name))
 	}
 	l := &call{command: c, verb: v, name: name, flags: v.flags, args: c.words[1:]}
 	if v.cli != "" {

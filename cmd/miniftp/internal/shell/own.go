@@ -157,20 +157,20 @@ func (s *session) runUser(ctx context.Context, l *call) error {
 		return errNotConnected
 	}
 	r := *s.k.Remote
-	r.User, r.Pass, r.HasPass, r.Path = l.args[0].text, "", false, ""
+	r.User, r.Password, r.HasPassword, r.Path = l.args[0].text, "", false, ""
 	var err error
 	switch {
 	case len(l.args) > 1:
-		r.Pass, r.HasPass = l.args[1].text, true
+		r.Password, r.HasPassword = l.args[1].text, true
 	case s.tty != nil && !connect.IsAnonymous(r.User):
-		r.Pass, err = s.tty.password("Password: ")
-		r.HasPass = true
+		r.Password, err = s.tty.password("Password: ")
+		r.HasPassword = true
 	}
 	if err != nil {
 		return err
 	}
 	k := *s.k
-	k.Remote, k.Opts.User, k.Opts.Password = &r, r.User, r.Pass
+	k.Remote, k.Opts.User, k.Opts.Password = &r, r.User, r.Password
 	k.Pool = client.NewPool(r.Addr, &k.Opts, connect.MaxParallel)
 	return s.enter(ctx, &k, "")
 }

@@ -60,7 +60,7 @@ type runningLine struct {
 }
 
 // Lend gives a verb the shell's link, if it is one to the server that the verb wants.
-func (l *runningLine) Lend(e *verb.Env, c *cli.Context, r *target.Remote) (*connect.Link, error) {
+func (l *runningLine) Lend(e *verb.Env, c *cli.Context, r *ftp.URL) (*connect.Link, error) {
 	if l.k == nil || l.k.Remote.Scheme != r.Scheme || l.k.Remote.Addr != r.Addr || l.k.Remote.User != r.User {
 		return nil, nil
 	}
@@ -68,7 +68,7 @@ func (l *runningLine) Lend(e *verb.Env, c *cli.Context, r *target.Remote) (*conn
 		return nil, err
 	}
 	if c.Command.Name == "copy" { // it has connections of its own, that trust whom copy trusts
-		r.Pass, r.HasPass = l.k.Opts.Password, true
+		r.Password, r.HasPassword = l.k.Opts.Password, true
 		return nil, nil
 	}
 	_, drawn := l.s.see.state()
@@ -109,7 +109,7 @@ func (l *runningLine) plain(text string) string {
 			return b.String()
 		}
 		name, _, _ := strings.Cut(rest, " ")
-		decoded, err := target.Unescape(name)
+		decoded, err := ftp.PathUnescape(name)
 		if err != nil {
 			decoded = name
 		}
@@ -153,18 +153,18 @@ func (s *session) connect(ctx context.Context, url string) error {
 }
 
 // credentials puts the login into the URL, and asks a person for the password.
-func (s *session) credentials(r *target.Remote) error {
+func (s *session) credentials(r *ftp.URL) error {
 	quiet := &verb.Env{Stdio: verb.Stdio{In: strings.NewReader(""), Out: s.e.Out, Err: s.e.Err}, Ctx: s.e.Ctx} // nobody to ask
 	user, pass, err := connect.Login(quiet, s.c, r)
 	if err != nil || connect.IsAnonymous(user) {
 		return err
 	}
-	if pass == "" && !r.HasPass && s.tty != nil {
+	if pass == "" && !r.HasPassword && s.tty != nil {
 		if pass, err = s.tty.password("Password of " + ftp.Printable(user) + " at " + r.Addr + ": "); err != nil {
 			return err
 		}
 	}
-	r.User, r.Pass, r.HasPass = user, pass, true
+	r.User, r.Password, r.HasPassword = user, pass, true
 	s.secrets.Add(user, pass)
 	return nil
 }
@@ -295,11 +295,11 @@ func escapeGlob(glob string) string {
 		switch c := glob[i]; {
 		case c == '\\' && i+1 < len(glob):
 			i++
-			b.WriteString(target.Escape(glob[i : i+1]))
+			b.WriteString(ftp.PathEscape(glob[i : i+1]))
 		case strings.IndexByte("*?[", c) >= 0:
 			b.WriteByte(c)
 		default:
-			b.WriteString(target.Escape(glob[i : i+1]))
+			b.WriteString(ftp.PathEscape(glob[i : i+1]))
 		}
 	}
 	return b.String()

@@ -18,7 +18,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/connect"
-	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
@@ -200,7 +199,7 @@ func (s *session) prompt() string {
 		return "miniftp> "
 	}
 	r := s.k.Remote
-	who := strings.TrimSuffix(r.Addr, ":"+target.Ports[r.Scheme])
+	who := strings.TrimSuffix(r.Addr, ":"+ftp.DefaultPort(r.Scheme))
 	if r.User != "" {
 		who = r.User + "@" + who
 	}

@@ -60,7 +60,7 @@ func runGet(e *verb.Env, c *cli.Context) error {
 	}
 	for _, a := range args {
 		if !verb.IsURL(a) {
-			return verb.Usagef("%q is not a URL such as ftp://host/path; only the last argument may be a local name", verb.MaskPassword(a))
+			return verb.Usagef("%q is not a URL such as ftp://host/path; only the last argument may be a local name", ftp.MaskURL(a))
 		}
 	}
 	if f.local == "-" && (c.Bool("json") || f.resume || f.recursive || f.some()) {
@@ -111,7 +111,7 @@ func (f *fetcher) findTarget(urls []string) error {
 }
 
 // fetch gets one path: a file, or with -r a directory.
-func (f *fetcher) fetch(k *connect.Link, r *target.Remote, file connect.Found) error {
+func (f *fetcher) fetch(k *connect.Link, r *ftp.URL, file connect.Found) error {
 	if file.Path == "" && !f.recursive {
 		return verb.Usagef("%s names no file; -r fetches a whole tree", r)
 	}
@@ -125,7 +125,7 @@ func (f *fetcher) fetch(k *connect.Link, r *target.Remote, file connect.Found) e
 	return f.results.AddFailure(meter.Result{URL: r.Join(file.Path)}, err)
 }
 
-func (f *fetcher) fetchPath(k *connect.Link, r *target.Remote, file connect.Found) error {
+func (f *fetcher) fetchPath(k *connect.Link, r *ftp.URL, file connect.Found) error {
 	if file.Entry.Type == ftp.UnknownEntry && f.recursive {
 		var err error
 		if file.Entry, err = k.Stat(file.Path); err != nil {
@@ -152,7 +152,7 @@ func (f *fetcher) fetchPath(k *connect.Link, r *target.Remote, file connect.Foun
 }
 
 // named fetches one file that a URL named, or tells that it is a directory.
-func (f *fetcher) named(k *connect.Link, r *target.Remote, file connect.Found) error {
+func (f *fetcher) named(k *connect.Link, r *ftp.URL, file connect.Found) error {
 	err := f.file(k, r, file, f.target(target.Base(file.Path)))
 	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "RETR" && file.Entry.Type == ftp.UnknownEntry && k.IsDir(file.Path) {
 		return verb.At(r.Join(file.Path), verb.Hinted{Err: err, Text: no.Error() + " (-r fetches it with all that is in it)"})
@@ -169,7 +169,7 @@ func (f *fetcher) target(name string) string {
 }
 
 // file fetches one file to its place.
-func (f *fetcher) file(k *connect.Link, r *target.Remote, file connect.Found, local string) error {
+func (f *fetcher) file(k *connect.Link, r *ftp.URL, file connect.Found, local string) error {
 	url := r.Join(file.Path)
 	k = k.On(url)
 	local, special, err := f.place(url, local)
@@ -261,7 +261,7 @@ func (f *fetcher) into(k *connect.Link, path, local string, ascii bool, m *meter
 	return res, err
 }
 
-func (f *fetcher) toStdout(k *connect.Link, r *target.Remote, file connect.Found) error {
+func (f *fetcher) toStdout(k *connect.Link, r *ftp.URL, file connect.Found) error {
 	m := f.meter.File(target.Base(file.Path))
 	res, err := k.CopyOut(file.Path, f.ascii || r.ASCII, f.e.Out, m.Progress())
 	m.Done(res, err)

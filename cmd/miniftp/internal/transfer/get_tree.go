@@ -21,7 +21,7 @@ import (
 
 // tree fetches a directory, as cp -r does: into the target if that exists, else as the
 // target. --links decides about the links in it.
-func (f *fetcher) tree(k *connect.Link, r *target.Remote, dir connect.Found) error {
+func (f *fetcher) tree(k *connect.Link, r *ftp.URL, dir connect.Found) error {
 	root := cmp.Or(f.local, ".")
 	if name := target.Base(dir.Path); f.intoDir && filepath.IsLocal(name) && name != "." {
 		root = filepath.Join(root, name)
@@ -35,7 +35,7 @@ func (f *fetcher) tree(k *connect.Link, r *target.Remote, dir connect.Found) err
 type tree struct {
 	*fetcher
 	k    *connect.Link
-	r    *target.Remote
+	r    *ftp.URL
 	most int // entries that may still be listed
 	root string
 	made []string // the first directories in root

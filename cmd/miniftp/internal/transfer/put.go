@@ -40,7 +40,7 @@ func Put(e *verb.Env) *cli.Command {
 type sender struct {
 	batch
 	k      *connect.Link
-	remote *target.Remote
+	remote *ftp.URL
 	times  bool // files keep theirs
 }
 
@@ -50,7 +50,7 @@ func runPut(e *verb.Env, c *cli.Context) error {
 	for _, l := range locals {
 		switch {
 		case verb.IsURL(l):
-			return verb.Usagef("%q is a URL: put sends local files, and only the last argument is a URL", verb.MaskPassword(l))
+			return verb.Usagef("%q is a URL: put sends local files, and only the last argument is a URL", ftp.MaskURL(l))
 		case l == "-" && len(locals) > 1:
 			return verb.Usagef("- (standard input) is sent alone, to a file name in the URL; a file of that name is ./-")
 		}

@@ -48,7 +48,7 @@ func At(where string, err error) error {
 		return err
 	}
 	if IsURL(where) {
-		where = MaskPassword(where) // of ftp://al/ice:pw@host/ the path is a password
+		where = ftp.MaskURL(where) // of ftp://al/ice:pw@host/ the path is a password
 	}
 	return &placed{where, err}
 }

@@ -3,6 +3,8 @@ package verb
 import (
 	"regexp"
 	"strings"
+
+	"miniftp/ftp"
 )
 
 // plainWord matches what a shell takes for one word as it is.
@@ -16,38 +18,12 @@ func ShellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// MaskPassword returns a word of the command line without the password that it may hold. What looks
-// like a password is masked.
-func MaskPassword(word string) string {
-	head, rest := "", word
-	if scheme, behind, ok := strings.Cut(word, "://"); ok {
-		head, rest = scheme+"://", behind
-	}
-	authority, path, _ := strings.Cut(rest, "/")
-	if path != "" {
-		path = "/" + path
-	}
-	if !strings.Contains(authority, "@") { // the user or the password may hold a slash
-		if _, port, ok := strings.Cut(authority, ":"); ok && isNumber(port) && !strings.Contains(path, ":") {
-			return word
-		}
-		authority, path = rest, ""
-	}
-	colon, end := strings.IndexByte(authority, ':'), strings.LastIndexByte(authority, '@')
-	if colon < 0 || end < colon {
-		return word
-	}
-	return head + authority[:colon] + ":****" + authority[end:] + path
-}
-
-func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
-
 // MaskValue returns the value of a flag without its password: --user of serve has one.
 func MaskValue(flag, value string) string {
 	if name, _, ok := strings.Cut(value, ":"); ok && strings.TrimLeft(flag, "-") == "user" {
 		return name + ":****"
 	}
-	return MaskPassword(value)
+	return ftp.MaskURL(value)
 }
 
 // MaskFlag returns a word of the command line that is a flag without the password in its value.
@@ -70,7 +46,7 @@ func (e *Env) CommandLine() string {
 		case strings.HasPrefix(a, "-"):
 			words = append(words, ShellWord(MaskFlag(a)))
 		default:
-			words = append(words, ShellWord(MaskPassword(a)))
+			words = append(words, ShellWord(ftp.MaskURL(a)))
 		}
 	}
 	return strings.Join(words, " ")

@@ -2,7 +2,7 @@ package settings
 
 import (
 	"miniftp/cmd/miniftp/internal/users"
-	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
 )
 
 // Shown is one line of config show.
@@ -20,7 +20,7 @@ func (cf *Config) Show() (all []Shown) {
 		one := Shown{Key: s.key(), Value: s.is.shown(), From: s.from(cf)}
 		switch {
 		case s.argument:
-			one.Value = verb.MaskPassword(cf.Root)
+			one.Value = ftp.MaskURL(cf.Root)
 		case s.by == ByDefault && s.is.field() != any(&cf.Listen): // which --listen-tls replaces
 			one.Otherwise = s.otherwise
 		}
@@ -30,7 +30,7 @@ func (cf *Config) Show() (all []Shown) {
 		for _, k := range userKeys(a) {
 			var v any
 			if k.root {
-				v = verb.MaskPassword(cf.RootOf(a))
+				v = ftp.MaskURL(cf.RootOf(a))
 			} else {
 				v = k.shown()
 			}

@@ -29,6 +29,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
 )
 
 // Run runs one command line with these verbs, and returns the exit code.
@@ -97,7 +98,7 @@ func noVerb(e *verb.Env, c *cli.Context) error {
 		path := slices.DeleteFunc(slices.Clone(c.Args().Tail()), func(a string) bool { return a == "-h" || a == "--help" })
 		return showHelp(e, c.App, path, false)
 	case verb.IsURL(word):
-		return verb.Usagef("a verb comes first, as in  miniftp get %s", verb.ShellWord(verb.MaskPassword(word)))
+		return verb.Usagef("a verb comes first, as in  miniftp get %s", verb.ShellWord(ftp.MaskURL(word)))
 	}
 	return NoSuchVerb(word, c.App.Commands)
 }

@@ -10,6 +10,7 @@ import (
 
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
 )
 
 const (
@@ -142,7 +143,7 @@ func showHelp(e *verb.Env, app *cli.App, path []string, whole bool) error {
 
 // NoSuchVerb returns the error for a word that is not one of verbs.
 func NoSuchVerb(word string, verbs []*cli.Command) error {
-	return verb.Usagef("%q is not a verb of miniftp%s: miniftp --help lists them", verb.MaskPassword(word), verb.DidYouMean(verb.Nearest(word, VerbNames(verbs))))
+	return verb.Usagef("%q is not a verb of miniftp%s: miniftp --help lists them", ftp.MaskURL(word), verb.DidYouMean(verb.Nearest(word, VerbNames(verbs))))
 }
 
 // paragraphs breaks the lines of a text that are too long, except those of a table.

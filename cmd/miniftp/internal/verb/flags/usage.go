@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
 )
 
 // The words of package flag and of cli for a flag that is wrong.
@@ -38,7 +39,7 @@ func usageErrors(e *verb.Env, path string, flags []cli.Flag) cli.OnUsageErrorFun
 			return MissingValue(Dashed(m[1]), flags)
 		}
 		if m := badSyntax.FindStringSubmatch(text); m != nil {
-			return verb.Usagef("%s is not a flag", verb.MaskPassword(m[1]))
+			return verb.Usagef("%s is not a flag", ftp.MaskURL(m[1]))
 		}
 		if m := badValue.FindStringSubmatch(text); m != nil {
 			return verb.Usagef("%s %s: it takes %s", Dashed(m[2]), m[1], wanted(flags, m[2]))
@@ -146,7 +147,7 @@ func checkOrder(e *verb.Env, c *cli.Context) error {
 	for i := 0; i < len(bound); i++ {
 		a := bound[i]
 		if i == 0 || len(a) < 2 || a[0] != '-' {
-			words = append(words, verb.ShellWord(verb.MaskPassword(a)))
+			words = append(words, verb.ShellWord(ftp.MaskURL(a)))
 			continue
 		}
 		if late == "" {
@@ -165,7 +166,7 @@ func checkOrder(e *verb.Env, c *cli.Context) error {
 		return helpBeside(late, strings.TrimPrefix(c.Command.HelpName, "miniftp "))
 	}
 	for _, a := range rest {
-		words = append(words, verb.ShellWord(verb.MaskPassword(a)))
+		words = append(words, verb.ShellWord(ftp.MaskURL(a)))
 	}
 	return verb.Usagef("%s stands behind the arguments: flags come first, as in  %s", late, strings.Join(append(line, words...), " "))
 }
