@@ -2,7 +2,6 @@ package ftptest_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -181,11 +180,7 @@ func TestUsers(t *testing.T) {
 	if _, err := client.Dial(t.Context(), srv.Addr, nil); err == nil {
 		t.Error("anonymous came in")
 	}
-	c, err := client.Dial(context.Background(), srv.Addr, &client.Options{User: "alice", Password: "pa55w0rd"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := srv.Client()
 	if _, err := c.Store(t.Context(), "/x", strings.NewReader("x")); err == nil {
 		t.Error("a read-only user wrote")
 	}

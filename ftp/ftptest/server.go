@@ -1,6 +1,7 @@
 package ftptest
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
 	"miniftp/ftp/server"
 )
 
@@ -28,6 +30,7 @@ type Server struct {
 	inner string // the server behind the relay
 	front net.Listener
 
+	login    client.Options
 	net      network
 	product  *Product
 	tls      *tls.Config // the relay's, if it reads what TLS protects
@@ -52,6 +55,7 @@ type Option func(*config)
 type config struct {
 	opts     server.Options
 	users    server.Static
+	login    client.Options // of the first of them
 	host     string
 	tls      bool
 	implicit bool
@@ -64,6 +68,9 @@ type config struct {
 // the user may do.
 func WithUser(name, password string, perm server.Perm) Option {
 	return func(c *config) {
+		if len(c.users) == 0 {
+			c.login = client.Options{User: name, Password: password}
+		}
 		c.users[name] = server.User{Password: password, Account: server.Account{Perm: perm}}
 	}
 }
@@ -127,7 +134,7 @@ func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 	s.inner = back.Addr().String()
 	s.Addr = s.front.Addr().String()
 	s.URL = "ftp://" + s.Addr
-	s.net, s.product, s.implicit = c.net, c.product, c.implicit
+	s.net, s.product, s.implicit, s.login = c.net, c.product, c.implicit, c.login
 	for _, arm := range c.faults {
 		arm(s)
 	}
@@ -207,6 +214,26 @@ func (s *Server) observe(e ftp.Event) {
 	s.events = append(s.events, e)
 	close(s.more)
 	s.more = make(chan struct{})
+}
+
+// Client returns a client that is logged in, as the first user of WithUser or as anonymous.
+// With WithTLS or WithImplicitTLS it uses TLS and trusts the server. It is closed when the
+// test ends; if it can't log in, the test ends at once.
+func (s *Server) Client() *client.Client {
+	s.tb.Helper()
+	o := s.login
+	if s.CAs != nil {
+		o.TLS, o.TLSConfig = client.ExplicitTLS, &tls.Config{RootCAs: s.CAs}
+	}
+	if s.implicit {
+		o.TLS = client.ImplicitTLS
+	}
+	c, err := client.Dial(context.Background(), s.Addr, &o)
+	if err != nil {
+		s.tb.Fatalf("ftptest: %v", err)
+	}
+	s.tb.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // Events is what has happened at the server so far.
