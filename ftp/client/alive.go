@@ -59,7 +59,7 @@ func (r *run) isOwed(reply ftp.Reply) bool {
 func (r *run) collect(ctx context.Context) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), shortWait)
 	defer cancel()
-	soon, cancelSoon := context.WithTimeout(after, shortWait/4)
+	soon, cancelSoon := context.WithTimeout(after, noopWait)
 	defer cancelSoon()
 	for r.owed > 0 && !r.doubt {
 		reply, err := r.c.pi.Next(soon, ftp.Command{Verb: "NOOP"})

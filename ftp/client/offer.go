@@ -19,9 +19,6 @@ type offer struct {
 	since time.Time // when it was agreed on, before the transfer that needs it
 }
 
-// offerLasts is how long an offer may be kept: servers do not wait for ever.
-const offerLasts = 10 * time.Second
-
 // outdates reports whether a command voids an earlier offer.
 func outdates(verb string) bool {
 	switch verb {

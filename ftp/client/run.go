@@ -136,7 +136,7 @@ func (r *run) early() {
 		r.grace = time.After(bareWait)
 	case r.j.dir == ftp.Retrieve:
 		if r.j.verb == "RETR" && r.wants() >= 0 && r.c.pi.Params().Mode == ftp.Stream {
-			r.grace = time.After(shortWait / 4)
+			r.grace = time.After(endWait)
 		}
 	case r.begun:
 		r.grace = time.After(shortWait)
@@ -224,7 +224,7 @@ func (r *run) graceOver() {
 		if r.j.opened == nil && r.j.offset+r.came.Load() == r.wants() {
 			r.stop(errAllCame)
 		} else {
-			r.grace = time.After(shortWait / 4)
+			r.grace = time.After(endWait)
 		}
 		return
 	}
@@ -286,7 +286,7 @@ func (r *run) join() {
 	}
 	var impatient <-chan time.Time
 	if r.j.source != nil {
-		impatient = time.After(shortWait / 4)
+		impatient = time.After(leaveWait)
 	}
 	select {
 	case r.data = <-r.results:

@@ -74,10 +74,9 @@ func (e *end) start() {
 // untilReady waits for the first word of a server. One that listens may have none
 // before it is called.
 func (e *end) untilReady(ctx context.Context, w way) error {
-	const moment = 50 * time.Millisecond
 	wait := pi.ShortWait
 	if w.listener == e {
-		wait = moment
+		wait = listenerWait
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

@@ -12,10 +12,6 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// aloneWait is how long a server may take to begin after the other one is done, and
-// the source to end behind the destination.
-const aloneWait = 5 * time.Second
-
 // watch waits for both final replies. A server that fails, or that is done before
 // the other has even begun, leaves that one little time: then something is wrong, and
 // the other may not know. An error is ctx's.
