@@ -6,13 +6,27 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/pi"
 )
 
-// run is a transfer under way: two connections, watched together. The data may
-// end before the final reply or after it; the transfer is over when both are in.
+// run is a transfer under way: two connections, watched together. What has come over each of
+// them is its state, and every event is a method that changes it:
+//
+//	the control connection says …              the data connection …
+//	  nothing yet                                is being opened, or bytes come already
+//	  begun: a 150, or a 200 (weak) in its       moves bytes: an upload waits for begun
+//	    place                                      (goAhead), a download does not
+//	  answered: a final reply, or it is gone     done: it ended, well or not; or this end
+//	    (lost)                                     broke it off (stopped)
+//
+// begin, early, failing and losing are what replies lead to, dataEnded is the end of the bytes,
+// graceOver the end of a wait for the half that is missing. Either half may come first. The
+// transfer is over when it is answered and done, or when the data connection has failed. Then
+// settle brings both connections to rest, and verdict says what the transfer was worth.
 type run struct {
 	c       *Client
 	j       *job
@@ -36,6 +50,60 @@ type run struct {
 	aborted bool  // the final reply may be no more than the echo of an ABOR
 	owed    int   // NOOPs that were not answered yet
 	doubt   bool  // a reply may have been a NOOP's or the transfer's
+}
+
+// start lets the data connection come about, beside the control connection.
+func (c *Client) start(j *job, o *dtp.Opener) *run {
+	j.early = j.early && c.pi.Security() == nil && c.pi.Params().Mode == ftp.Stream
+	r := &run{
+		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && c.opts.Verbs != ClassicVerbs && !c.history.noEPSV.Load(),
+		goAhead: make(chan struct{}), results: make(chan dtp.Result, 1),
+	}
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	d := dtp.Job{
+		Source: j.source, Sink: j.sink, Size: j.length, Type: j.typ, Mode: c.pi.Params().Mode, Level: c.opts.Level,
+		Stall: c.opts.Timeout, Rates: []*rate.Limiter{c.rate}, Opened: r.opened,
+		Reset: true,
+	}
+	if j.raw {
+		d.Type = ftp.Image
+	}
+	if j.dir == ftp.Retrieve && j.typ == ftp.Image && j.want >= j.offset && !j.unbounded {
+		d.Size, d.Bounded = j.want-j.offset, true
+	}
+	told := j.told()
+	d.Progress = func(n int64) {
+		r.came.Store(n)
+		if told != nil {
+			told(n)
+		}
+	}
+	go func() { r.results <- dtp.Run(r.ctx, o, d) }()
+	return r
+}
+
+// opened runs in the data connection's goroutine, before the first byte and the
+// TLS handshake. An upload waits for the server's 150, except for a small file to a server
+// that was measured to bear it. A handshake waits for the 150, too, since pyftpdlib hangs up
+// on one that comes before the command; the wait is limited, since some servers send no 150.
+func (r *run) opened(conn *dtp.Conn) error {
+	r.conn.Store(conn)
+	if r.j.dir == ftp.Store && !r.j.early || r.c.pi.Security() != nil {
+		var impatient <-chan time.Time
+		if r.j.dir == ftp.Retrieve {
+			impatient = time.After(shortWait)
+		}
+		select {
+		case <-r.goAhead:
+		case <-impatient:
+		case <-r.ctx.Done():
+			return context.Cause(r.ctx)
+		}
+	}
+	if r.j.opened != nil {
+		return r.j.opened(r.ctx, conn)
+	}
+	return nil
 }
 
 // watch waits for the end of the data and for the final reply, in any order. It
