@@ -10,7 +10,6 @@ import (
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
-	"miniftp/ftp/dtp"
 )
 
 // usageError is what Usagef returns.
@@ -184,57 +183,26 @@ func ResumeHint(verb string) string {
 	return ""
 }
 
+// exits are the exit codes of the kinds of failures.
+var exits = map[client.Kind]int{
+	client.KindOther: ExitFailure, client.KindCanceled: ExitInterrupted, client.KindLocal: ExitLocal,
+	client.KindUnreachable: ExitConnect, client.KindLogin: ExitLogin, client.KindTLS: ExitTLS,
+	client.KindRefused: ExitRefused, client.KindIncomplete: ExitIncomplete,
+}
+
 // ExitCode returns the exit code for err. Where several fit, the one that explains most comes first: after
 // an interrupt it does not matter which call failed.
 func ExitCode(err error) int {
-	var reply *ftp.Error
-	switch {
+	switch kind := client.KindOf(err); {
 	case err == nil:
 		return ExitOK
-	case errors.Is(err, context.Canceled):
+	case kind == client.KindCanceled:
 		return ExitInterrupted
 	case errors.As(err, new(usageError)), errors.Is(err, ftp.ErrLineBreak):
 		return ExitUsage
-	case errors.As(err, new(*client.LocalError)):
-		return ExitLocal
-	case errors.As(err, new(*client.TLSError)):
-		return ExitTLS
-	case errors.As(err, new(*client.TruncatedError)), errors.As(err, new(*client.ResumeError)), errors.Is(err, client.ErrUnconfirmed), errors.Is(err, client.ErrPartial), errors.Is(err, errStrict):
+	case errors.Is(err, errStrict) && kind != client.KindLocal && kind != client.KindTLS:
 		return ExitIncomplete
-	case errors.As(err, &reply):
-		return replyExit(reply)
-	case errors.As(err, new(*client.ConnectError)), errors.As(err, new(*client.OpenError)), errors.Is(err, client.ErrTimeout):
-		return ExitConnect
-	case errors.As(err, new(*dtp.BrokenError)), errors.Is(err, dtp.ErrStalled):
-		return ExitIncomplete
-	case errors.As(err, new(*client.NameError)), errors.As(err, new(*ftp.LineError)): // a listing that can't be trusted to be all
-		return ExitIncomplete
-	case errors.As(err, new(*fs.PathError)):
-		return ExitLocal
-	case errors.As(err, new(*client.DeadError)):
-		return ExitConnect
+	default:
+		return exits[kind]
 	}
-	return ExitFailure
-}
-
-func replyExit(r *ftp.Error) int {
-	switch r.Verb {
-	case "USER", "PASS", "ACCT":
-		if r.Code != 421 {
-			return ExitLogin
-		}
-	}
-	switch r.Code {
-	case 521, 522:
-		if ftp.IsTransfer(r.Verb) { // of a data connection that is not, or not rightly, under TLS
-			return ExitTLS
-		}
-	case 421, 425:
-		return ExitConnect
-	case 426, 451:
-		return ExitIncomplete
-	case 530:
-		return ExitLogin
-	}
-	return ExitRefused
 }

@@ -1,0 +1,91 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// Kind is the sort of a failure: who has to do something about it.
+type Kind uint8
+
+// The kinds of failures.
+const (
+	// KindOther is what is none of the others; also no error at all.
+	KindOther Kind = iota
+	// KindCanceled is a context that was cancelled.
+	KindCanceled
+	// KindLocal is a failure of this side: a full disk, a file that may not be read, a name that
+	// can't be sent.
+	KindLocal
+	// KindUnreachable is a server that does not answer, on the control or a data connection.
+	KindUnreachable
+	// KindLogin is a user, a password or an account that the server does not take.
+	KindLogin
+	// KindTLS is TLS that did not come about.
+	KindTLS
+	// KindRefused is a server that says no: not found, no permission, not implemented.
+	KindRefused
+	// KindIncomplete is data that is not all there, or not known to be.
+	KindIncomplete
+)
+
+// String names the kind in a word or two.
+func (k Kind) String() string {
+	return [...]string{"other", "cancelled", "local", "unreachable", "login refused", "TLS", "refused", "incomplete"}[min(k, KindIncomplete)]
+}
+
+// KindOf returns the kind of an error of this package. Where several fit, it is the one that
+// explains most: a file that was cut short by a lost connection is KindIncomplete. Whether another
+// try may end better is what Temporary says.
+func KindOf(err error) Kind {
+	var reply *ftp.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return KindCanceled
+	case errors.As(err, new(*LocalError)), errors.Is(err, ftp.ErrLineBreak):
+		return KindLocal
+	case errors.As(err, new(*TLSError)):
+		return KindTLS
+	case errors.As(err, new(*TruncatedError)), errors.As(err, new(*ResumeError)),
+		errors.Is(err, ErrUnconfirmed), errors.Is(err, ErrPartial):
+		return KindIncomplete
+	case errors.As(err, &reply):
+		return kindOfReply(reply)
+	case errors.As(err, new(*ConnectError)), errors.As(err, new(*OpenError)), errors.Is(err, ErrTimeout):
+		return KindUnreachable
+	case errors.As(err, new(*dtp.BrokenError)), errors.Is(err, dtp.ErrStalled),
+		errors.As(err, new(*NameError)), errors.As(err, new(*ftp.LineError)): // a listing that can't be trusted to be all
+		return KindIncomplete
+	case errors.As(err, new(*fs.PathError)):
+		return KindLocal
+	case errors.As(err, new(*DeadError)):
+		return KindUnreachable
+	}
+	return KindOther
+}
+
+func kindOfReply(r *ftp.Error) Kind {
+	switch r.Verb {
+	case "USER", "PASS", "ACCT":
+		if r.Code != 421 {
+			return KindLogin
+		}
+	}
+	switch r.Code {
+	case 521, 522:
+		if ftp.IsTransfer(r.Verb) { // of a data connection that is not, or not rightly, under TLS
+			return KindTLS
+		}
+	case 421, 425:
+		return KindUnreachable
+	case 426, 451:
+		return KindIncomplete
+	case 530:
+		return KindLogin
+	}
+	return KindRefused
+}
