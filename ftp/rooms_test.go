@@ -22,6 +22,7 @@ var rooms = map[string]struct {
 	"miniftp/ftp/server":            {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/urfave"}},
 	"miniftp/ftp/pi":                {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/"}},
 	"miniftp/ftp/client":            {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/pi", "miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
+	"miniftp/ftp/ftpfs":             {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client"}, never: []string{"github.com/urfave"}},
 	"miniftp/ftp/fxp":               {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client"}, never: []string{"github.com/"}},
 	"miniftp/ftp/ftptest":           {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot", "miniftp/ftp/internal/testutil"}, never: []string{"github.com/urfave"}},
 	"miniftp/fsroot":                {may: []string{"miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
@@ -49,7 +50,7 @@ var cmdRooms = []struct {
 	{name: "explain", may: "term verb /ftp /ftp/dtp /ftp/client"},
 	{name: "meter", may: "term verb target /ftp /ftp/client"},
 	{name: "watch", may: "term verb record explain /ftp"},
-	{name: "connect", may: "term verb verb/flags local target explain watch /ftp /ftp/client"},
+	{name: "connect", may: "term verb verb/flags local target explain watch /ftp /ftp/client /ftp/ftpfs"},
 
 	{name: "transfer", isVerb: true, may: "term verb verb/flags local target meter connect /ftp /ftp/client"},
 	{name: "files", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/client"},

@@ -279,36 +279,6 @@ func ExampleRetry() {
 	// Output: 6 <nil>
 }
 
-// A server's tree is a filesystem: for afero, and by it for all that takes an fs.FS.
-func ExampleNewFs() {
-	_, addr, stop := exampleClient("/site/index.html", "<h1>hello</h1>", "/site/css/x.css", "h1{}")
-	defer stop()
-
-	pool := client.NewPool(addr, &client.Options{User: "alice", Password: "secret"}, 2)
-	defer pool.Close()
-	tree, err := client.NewFs(context.Background(), pool, "/site")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	if err := afero.WriteFile(tree, "/new.txt", []byte("new"), 0o644); err != nil {
-		fmt.Println(err)
-	}
-	err = fs.WalkDir(afero.NewIOFS(tree), ".", func(name string, _ fs.DirEntry, err error) error {
-		fmt.Println(name)
-		return err
-	})
-	if err != nil {
-		fmt.Println(err)
-	}
-	// Output:
-	// .
-	// css
-	// css/x.css
-	// index.html
-	// new.txt
-}
-
 // A second run of a mirror has nothing to do.
 func ExampleMirror() {
 	_, addr, stop := exampleClient("/pub/a.txt", "one", "/pub/docs/b.txt", "two")
@@ -317,12 +287,7 @@ func ExampleMirror() {
 	pool := client.NewPool(addr, &client.Options{User: "alice", Password: "secret"}, 4)
 	defer pool.Close()
 	ctx := context.Background()
-	remote, err := client.NewFs(ctx, pool, "/")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	from := client.Tree{FS: remote, Root: "/pub"}
+	from := client.Tree{Pool: pool, Root: "/pub"}
 	to := client.Tree{FS: afero.NewMemMapFs(), Root: "/copy"} // or afero.NewOsFs()
 	for range 2 {
 		res, err := client.Mirror(ctx, client.MirrorPlan{From: from, To: to, MirrorOptions: client.MirrorOptions{Delete: true, Parallel: 4}})

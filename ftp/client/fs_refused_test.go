@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"miniftp/ftp/client"
+	"miniftp/ftp/ftpfs"
 )
 
 // A refusal without words about a file that is there is not fs.ErrNotExist.
@@ -18,18 +20,18 @@ func TestFsFileInUse(t *testing.T) {
 		f.on["RMD"] = says("550 The directory name is invalid.")
 		f.on["RNFR"] = says("550 RNFR command failed.")
 	})
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/")
+	tree, _ := remoteFiles(t, f.addr)
 	for what, err := range map[string]error{
-		"Remove": tree.FS.Remove("/f"), "RemoveAll": tree.FS.RemoveAll("/f"), "Rename": tree.FS.Rename("/f", "/g"),
+		"Remove": tree.Remove("/f"), "RemoveAll": tree.RemoveAll("/f"), "Rename": tree.Rename("/f", "/g"),
 	} {
 		if err == nil || errors.Is(err, fs.ErrNotExist) || os.IsNotExist(err) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if err := tree.FS.Remove("/missing"); !os.IsNotExist(err) {
+	if err := tree.Remove("/missing"); !os.IsNotExist(err) {
 		t.Errorf("Remove of what is missing: %v", err)
 	}
-	if err := tree.FS.RemoveAll("/missing"); err != nil {
+	if err := tree.RemoveAll("/missing"); err != nil {
 		t.Errorf("RemoveAll of what is missing: %v", err)
 	}
 }
@@ -43,7 +45,7 @@ func TestRefusedWithoutWords(t *testing.T) {
 			f.on[verb] = says("550 Operation failed.")
 		}
 	})
-	tree, p := remoteTree(t, f.addr, nil, 1, "/")
+	tree, p := remoteFiles(t, f.addr)
 	must(t, p.Do(t.Context(), func(c *client.Client) error {
 		_, store := c.Store(t.Context(), "/missing/f", strings.NewReader("x"))
 		for what, err := range map[string]error{
@@ -59,10 +61,10 @@ func TestRefusedWithoutWords(t *testing.T) {
 		}
 		return nil
 	}))
-	if err := tree.FS.Rename("/missing", "/g"); !os.IsNotExist(err) {
+	if err := tree.Rename("/missing", "/g"); !os.IsNotExist(err) {
 		t.Errorf("Rename of what is missing: %v", err)
 	}
-	if err := tree.FS.Rename("/f", "/g"); err == nil || os.IsNotExist(err) {
+	if err := tree.Rename("/f", "/g"); err == nil || os.IsNotExist(err) {
 		t.Errorf("Rename: %v", err)
 	}
 }
@@ -88,11 +90,11 @@ func TestFsOpenFlags(t *testing.T) {
 			s.say("350 to?")
 		}
 	})
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/")
-	if _, err := tree.FS.OpenFile("/f", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0); !os.IsExist(err) {
+	tree, _ := remoteFiles(t, f.addr)
+	if _, err := tree.OpenFile("/f", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0); !os.IsExist(err) {
 		t.Errorf("O_EXCL: %v", err)
 	}
-	w, err := tree.FS.OpenFile("/new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0)
+	w, err := tree.OpenFile("/new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0)
 	if err == nil {
 		_, err = w.Write([]byte("x"))
 		err = errors.Join(err, w.Close())
@@ -100,7 +102,7 @@ func TestFsOpenFlags(t *testing.T) {
 	if err != nil {
 		t.Errorf("O_EXCL of a new file: %v", err)
 	}
-	if w, err = tree.FS.OpenFile("/g", os.O_WRONLY, 0); err != nil {
+	if w, err = tree.OpenFile("/g", os.O_WRONLY, 0); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Write([]byte("abc")); !errors.Is(err, errors.ErrUnsupported) {
@@ -112,4 +114,14 @@ func TestFsOpenFlags(t *testing.T) {
 	if got, _ := f.file("/g"); got != "0123456789" {
 		t.Errorf("the file is %q", got)
 	}
+}
+
+// remoteFiles is a fake's tree as a filesystem, over one connection.
+func remoteFiles(t *testing.T, addr string) (*ftpfs.Fs, *client.Pool) {
+	t.Helper()
+	p := client.NewPool(addr, nil, 1)
+	t.Cleanup(func() { _ = p.Close() })
+	files, err := ftpfs.New(context.WithoutCancel(t.Context()), p, "/")
+	must(t, err)
+	return files, p
 }

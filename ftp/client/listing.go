@@ -36,6 +36,9 @@ func (c *Client) ReadDir(ctx context.Context, path string) (*Listing, error) {
 // Len returns the number of entries.
 func (l *Listing) Len() int { return l.entries.len() }
 
+// At returns the entry with that number, from 0 on. An error is one of the temporary file.
+func (l *Listing) At(i int) (ftp.Entry, error) { return l.entries.entry(i) }
+
 // All yields the entries. An error is one of the temporary file, and the last.
 func (l *Listing) All() iter.Seq2[ftp.Entry, error] {
 	return func(yield func(ftp.Entry, error) bool) {

@@ -1,11 +1,9 @@
 package client_test
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -82,36 +80,5 @@ func TestListingLong(t *testing.T) {
 	}
 	if found, err := c.Glob(t.Context(), "picture-0[0-5]*"); err != nil || len(found) != 60_000 {
 		t.Errorf("a pattern: %d, %v", len(found), err)
-	}
-}
-
-// Readdir gives the entries of a directory in parts, in order.
-func TestFsReaddirParts(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = withMLST
-		f.on["MLST"] = func(s *session, arg string) { s.raw("250-x\r\n type=dir; " + arg + "\r\n250 end\r\n") }
-		for _, name := range []string{"c", "a", "e", "b", "d"} {
-			f.dirs["/d"] += "type=file;size=1; " + name + "\r\n"
-		}
-	})
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/")
-	d, err := tree.FS.Open("/d")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for err == nil {
-		var some []string
-		some, err = d.Readdirnames(2)
-		got = append(got, some...)
-	}
-	if !errors.Is(err, io.EOF) || !slices.Equal(got, []string{"a", "b", "c", "d", "e"}) {
-		t.Errorf("%q, %v", got, err)
-	}
-	if rest, err := d.Readdirnames(-1); err != nil || len(rest) != 0 {
-		t.Errorf("behind the end: %q, %v", rest, err)
-	}
-	if err := d.Close(); err != nil {
-		t.Error(err)
 	}
 }

@@ -12,17 +12,9 @@ import (
 	"miniftp/ftp"
 )
 
-// Pwd returns the current directory.
+// Pwd returns the current directory. Where the login has brought the answer, and nothing has
+// changed it since, the server is not asked.
 func (c *Client) Pwd(ctx context.Context) (string, error) {
-	if err := c.begin(); err != nil {
-		return "", err
-	}
-	defer c.end()
-	return c.pwd(ctx)
-}
-
-// home is Pwd that is not asked again where the login has brought the answer.
-func (c *Client) home(ctx context.Context) (string, error) {
 	if err := c.begin(); err != nil {
 		return "", err
 	}
@@ -58,6 +50,25 @@ func (c *Client) RemoveDir(ctx context.Context, path string) error { return c.si
 // Delete removes a file or a link.
 func (c *Client) Delete(ctx context.Context, path string) error {
 	return c.ifMissing(ctx, path, c.simple(ctx, "DELE", path))
+}
+
+// missingError is a refusal whose words name no cause, about a file that is not there.
+type missingError struct{ error }
+
+func (e missingError) Unwrap() error        { return e.error }
+func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
+
+// ifMissing returns err, the outcome of an operation on the path p, as a missingError if the
+// server does not say why it refused and p is not there.
+func (c *Client) ifMissing(ctx context.Context, p string, err error) error {
+	var no *ftp.Error
+	if !isReply(err) || !errors.As(err, &no) || no.Cause() != nil {
+		return err
+	}
+	if _, look := c.Stat(ctx, p); errors.Is(look, fs.ErrNotExist) {
+		return missingError{err}
+	}
+	return err
 }
 
 // Chmod sets the permission bits of mode, where the server has SITE CHMOD.
@@ -193,7 +204,7 @@ func (r *removal) all(ctx context.Context, path string, in *siblings, depth int)
 	if link, e := r.isLink(ctx, path, in); e != nil {
 		return e
 	} else if link {
-		return fmt.Errorf("%w: %w", errIsLink, err)
+		return fmt.Errorf("%w: %w", ErrIsLink, err)
 	}
 	if depth == maxDepth {
 		return ErrTooDeep

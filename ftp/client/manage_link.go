@@ -11,8 +11,8 @@ import (
 // errMayBeLink is returned for a directory that may be a link to one.
 var errMayBeLink = errors.New("not removed: the server does not tell whether it is a directory or a link to one")
 
-// errIsLink is returned for a link that the server does not remove.
-var errIsLink = errors.New("it is a link, and is left as it is")
+// ErrIsLink is returned for a link that the server does not remove.
+var ErrIsLink = errors.New("it is a link, and is left as it is")
 
 // siblings are the links in a directory, as LIST has them. It is read only when a name
 // in it can be removed neither by DELE nor by RMD.

@@ -13,6 +13,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/ftpfs"
 )
 
 // since returns the commands that came after the first n.
@@ -249,7 +250,7 @@ func TestRemoveAllWithoutName(t *testing.T) {
 			t.Errorf("Client.RemoveAll(%q): no error", p)
 		}
 	}
-	files, err := client.NewFs(t.Context(), new(client.Pool), "/pub") // the Pool is not used
+	files, err := ftpfs.New(t.Context(), new(client.Pool), "/pub") // the Pool is not used
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,6 +380,10 @@ func TestInjection(t *testing.T) {
 		"Password":   func(c *client.Client, p string) error { return c.Login(ctx, "x", p) },
 		"Replace":    func(c *client.Client, p string) error { return c.Replace(ctx, p, "b", true) },
 		"Replace to": func(c *client.Client, p string) error { return c.Replace(ctx, "a", p, true) },
+		"Resolve": func(c *client.Client, p string) error {
+			_, err := c.Resolve(ctx, p)
+			return err
+		},
 		"Facts": func(c *client.Client, p string) error {
 			_, err := c.Facts(ctx, p)
 			return err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,11 +19,13 @@ import (
 	"miniftp/ftp"
 )
 
-// Tree is one side of a Mirror: all that is below a directory of a filesystem. With
-// an *Fs its Pool is used directly; any other filesystem is taken for a local one.
+// Tree is one side of a Mirror: all that is below a directory, of a filesystem or of a server.
 type Tree struct {
-	FS   afero.Fs
-	Root string // as FS names it; "" is "/" of an *Fs, and "." elsewhere
+	FS   afero.Fs // a filesystem of this host, or
+	Pool *Pool    // a server
+	// Root is the directory: as FS names it, "" for "."; on a server a relative one is taken
+	// from the login directory.
+	Root string
 }
 
 // MirrorOptions say what a Mirror does beyond copying what is missing or differs. The
@@ -201,7 +204,13 @@ func Mirror(ctx context.Context, plan MirrorPlan) (MirrorResult, error) {
 	outer := ctx
 	ctx, m.cancel = context.WithCancelCause(ctx)
 	defer m.cancel(nil)
-	m.src, m.dst = m.side(src), m.side(dst)
+	var err error
+	if m.src, err = m.side(ctx, src); err != nil {
+		return MirrorResult{}, m.failed(ListDir, "", err)
+	}
+	if m.dst, err = m.side(ctx, dst); err != nil {
+		return MirrorResult{}, m.failed(MakeDir, "", err)
+	}
 	a, isFs := m.src.(*remoteSide)
 	if b, alsoFs := m.dst.(*remoteSide); isFs && alsoFs && a.pool == b.pool {
 		return MirrorResult{}, errors.New("the two sides of a mirror need a Pool each")
@@ -230,19 +239,25 @@ func Mirror(ctx context.Context, plan MirrorPlan) (MirrorResult, error) {
 }
 
 // side makes a side of a Tree.
-func (m *mirror) side(t Tree) side {
-	if f, ok := t.FS.(*Fs); ok {
-		s := &remoteSide{m: m, pool: f.pool, root: f.at(t.Root)}
-		if s.root == f.root {
-			s.checked = f.checked.Swap(nil)
-		}
-		return s
-	}
+func (m *mirror) side(ctx context.Context, t Tree) (side, error) {
 	root := t.Root
-	if root == "" {
-		root = "."
+	if t.Pool == nil {
+		if root == "" {
+			root = "."
+		}
+		return &plainSide{fsys: t.FS, root: root}, nil
 	}
-	return &plainSide{fsys: t.FS, root: root}
+	s := &remoteSide{m: m, pool: t.Pool, root: path.Join("/", root)}
+	if strings.HasPrefix(root, "/") {
+		return s, nil
+	}
+	return s, m.retry(ctx, ListDir, "", func(int) error {
+		return t.Pool.Do(ctx, func(c *Client) error {
+			home, err := c.Pwd(ctx)
+			s.root = path.Join("/", home, root)
+			return err
+		})
+	})
 }
 
 // retry runs f until it works or there is no hope, and names what it is about.

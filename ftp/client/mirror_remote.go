@@ -21,8 +21,6 @@ type remoteSide struct {
 	pool *Pool
 	root string // absolute
 
-	checked *ftp.Entry // what is at the root, if that is known
-
 	// What the server turned out not to do, for anything.
 	noMode, noHash atomic.Bool
 
@@ -49,9 +47,6 @@ func (s *remoteSide) do(ctx context.Context, kind ActionKind, rel string, f func
 }
 
 func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err error) {
-	if rel == "" && s.checked != nil {
-		return *s.checked, nil
-	}
 	err = s.do(ctx, ListDir, rel, func(c *Client) (err error) {
 		e, err = c.lookAt(ctx, s.at(rel))
 		return err
@@ -64,11 +59,9 @@ func (c *Client) lookAt(ctx context.Context, at string) (ftp.Entry, error) {
 	if unique, is, err := c.asDir(ctx, at); is || err != nil {
 		return ftp.Entry{Name: path.Base(at), Type: ftp.DirEntry, Size: -1, Unique: unique}, err
 	}
-	info, err := c.info(ctx, at)
-	if err != nil {
-		return ftp.Entry{}, err
-	}
-	return info.(entryInfo).e, nil
+	e, err := c.Resolve(ctx, at)
+	e.Name = path.Base(at)
+	return e, err
 }
 
 // asDir asks first whether a path is a directory, and which: there are servers that tell

@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -130,11 +129,7 @@ func remoteTree(t *testing.T, addr string, o *client.Options, n int, root string
 	t.Helper()
 	p := client.NewPool(addr, o, n)
 	t.Cleanup(func() { _ = p.Close() })
-	fsys, err := client.NewFs(context.WithoutCancel(t.Context()), p, root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client.Tree{FS: fsys}, p
+	return client.Tree{Pool: p, Root: root}, p
 }
 
 func mustMirror(t *testing.T, dst, src client.Tree, o client.MirrorOptions) (client.MirrorResult, []string) {
@@ -315,11 +310,8 @@ func TestMirrorBetween(t *testing.T) {
 			t.Errorf("again: %+v %q", res, did)
 		}
 	}
-	one, err := client.NewFs(t.Context(), pool, "/other")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: from, To: client.Tree{FS: one}, MirrorOptions: client.MirrorOptions{}}); err == nil {
+	one := client.Tree{Pool: pool, Root: "/other"}
+	if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: from, To: one}); err == nil {
 		t.Error("one pool for both sides was taken")
 	}
 

@@ -95,6 +95,17 @@ func (p *Pool) Do(ctx context.Context, f func(*Client) error) error {
 // good until then: each Get returns another one.
 func (p *Pool) Get(ctx context.Context) (*Client, error) { return p.get(ctx, ctx) }
 
+// GetWithin is Get that waits no longer than that for a connection while all are in use, and
+// fails with ErrNoneFree then. To dial one may take the Timeout of the Options, not counted here.
+func (p *Pool) GetWithin(ctx context.Context, d time.Duration) (*Client, error) {
+	wait, cancel := context.WithTimeoutCause(ctx, d, ErrNoneFree)
+	defer cancel()
+	return p.get(wait, ctx)
+}
+
+// ErrNoneFree is returned when no connection of a Pool became free in time.
+var ErrNoneFree = errors.New("all connections to the server are in use")
+
 // get is Get. wait bounds the wait for a connection that is in use, ctx the rest.
 func (p *Pool) get(wait, ctx context.Context) (*Client, error) {
 	woken := false

@@ -12,6 +12,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/ftpfs"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/internal/testutil"
 )
@@ -110,7 +111,7 @@ func TestFsCopyOnShrunkenPool(t *testing.T) {
 	})
 	p := client.NewPool(f.addr, nil, 4)
 	t.Cleanup(func() { _ = p.Close() })
-	fsys, err := client.NewFs(t.Context(), p, "/")
+	fsys, err := ftpfs.New(t.Context(), p, "/")
 	if err != nil {
 		t.Fatal(err)
 	}

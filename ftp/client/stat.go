@@ -299,3 +299,29 @@ func baseName(p string) string {
 		return name
 	}
 }
+
+// Resolve is Stat that follows a link, and finds out what the server's words leave open: the
+// Type is that of a file, of a directory or of something else. Of a directory the Size is 0.
+func (c *Client) Resolve(ctx context.Context, path string) (ftp.Entry, error) {
+	e, err := c.Stat(ctx, path)
+	if err != nil || e.Type != ftp.LinkEntry && e.Type != ftp.UnknownEntry {
+		return e, err
+	}
+	if err := c.begin(); err != nil {
+		return ftp.Entry{}, err
+	}
+	defer c.end()
+	dir, err := c.isDir(ctx, path)
+	switch {
+	case err != nil:
+		return ftp.Entry{}, err
+	case dir:
+		e.Type, e.Size = ftp.DirEntry, 0
+	default:
+		e.Type = ftp.FileEntry
+		if e.Size, err = c.size(ctx, path); err != nil {
+			return ftp.Entry{}, err
+		}
+	}
+	return e, nil
+}

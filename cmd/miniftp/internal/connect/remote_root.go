@@ -12,6 +12,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/ftpfs"
 )
 
 // remoteSessions is how many control connections to the server behind a remote root
@@ -48,13 +49,13 @@ func OpenRemote(opening, ctx, quit context.Context, spec string) (afero.Fs, io.C
 		}
 	}
 	pool := client.NewPool(r.Addr, &o, remoteSessions)
-	var files *client.Fs
+	var files *ftpfs.Fs
 	first, cancel := context.WithCancel(opening)
 	defer cancel()
 	defer context.AfterFunc(quit, cancel)()
 	err = pool.Do(first, func(*client.Client) error { return nil })
 	if err == nil {
-		files, err = client.NewFs(ctx, pool, r.Path)
+		files, err = ftpfs.New(ctx, pool, r.Path)
 	}
 	if err != nil {
 		_ = pool.Close()

@@ -209,19 +209,11 @@ func remoteSide(e *verb.Env, c *cli.Context, url string) (*side, error) {
 		return nil, verb.Usagef(";type=a does not go with mirror: sizes would differ each time")
 	}
 	s := &side{k: k, r: r}
-	err = k.Retry().Do(c.Context, func(int) error {
-		fsys, err := client.NewFs(c.Context, k.Pool, r.Path)
-		if err == nil { // the login, too, comes before anything is made
-			err = k.Pool.Do(c.Context, func(*client.Client) error { return nil })
-		}
-		s.tree = client.Tree{FS: fsys}
-		return connect.TLSHint(connect.LoginHint(err, k.Opts), k.Opts)
-	})
-	if err != nil {
+	s.tree = client.Tree{Pool: k.Pool, Root: r.Path}
+	if err := k.Do(func(*client.Client) error { return nil }); err != nil { // before anything is made
 		k.Close()
 		return nil, verb.At(r.String(), err)
 	}
-	k.Connected.Store(true)
 	return s, nil
 }
 
@@ -245,17 +237,16 @@ func openSource(e *verb.Env, c *cli.Context, arg string) (*side, error) {
 
 // isDir is why a URL is no directory: that is to be known before one is made for it.
 func (s *side) isDir() error {
-	if s.r.Path == "" {
+	if s.r.Path == "" || s.tree.Pool == nil {
 		return nil
 	}
-	fsys, ok := s.tree.FS.(*client.Fs)
-	if !ok {
-		return nil
-	}
-	err := s.k.Retry().Do(s.k.Ctx, func(int) error { return fsys.CheckRoot() })
-	if errors.As(err, new(*fs.PathError)) { // the server has its own words for it
-		err = s.k.Do(func(cl *client.Client) error { return cl.ChangeDir(s.k.Ctx, s.r.Path) })
-	}
+	err := s.k.Do(func(cl *client.Client) error {
+		is, err := cl.IsDir(s.k.Ctx, s.r.Path)
+		if err == nil && !is { // the server has its own words for it
+			err = cl.ChangeDir(s.k.Ctx, s.r.Path)
+		}
+		return err
+	})
 	if err != nil {
 		s.close()
 	}

@@ -1,4 +1,4 @@
-package client_test
+package ftpfs_test
 
 import (
 	"context"
@@ -13,18 +13,19 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
+	"miniftp/ftp/ftpfs"
 	"miniftp/ftp/ftptest"
 )
 
 // busyFs is a tree of which so many files are being read, by readers that stand still.
-func busyFs(t *testing.T, size, reserve, readers int) (*client.Fs, []afero.File) {
+func busyFs(t *testing.T, size, reserve, readers int) (*ftpfs.Fs, []afero.File) {
 	t.Helper()
 	files := fsroot.NewMem()
 	put(t, files, "/big", strings.Repeat("x", 4<<20))
 	srv := ftptest.NewServer(t, files)
 	p := client.NewPool(srv.Addr, nil, size)
 	t.Cleanup(func() { _ = p.Close() })
-	f, err := client.NewFs(t.Context(), p, "/")
+	f, err := ftpfs.New(t.Context(), p, "/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func TestFsWaitsForSlowDial(t *testing.T) {
 	}}
 	p := client.NewPool(srv.Addr, o, 2)
 	t.Cleanup(func() { _ = p.Close() })
-	f, err := client.NewFs(t.Context(), p, "/")
+	f, err := ftpfs.New(t.Context(), p, "/")
 	if err != nil {
 		t.Fatal(err)
 	}

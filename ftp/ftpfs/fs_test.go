@@ -1,4 +1,4 @@
-package client_test
+package ftpfs_test
 
 import (
 	"bytes"
@@ -19,18 +19,20 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
+	"miniftp/ftp/ftpfs"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
 // remoteFs is the tree of a test server as a filesystem, and what the server serves.
-func remoteFs(t *testing.T, options ...ftptest.Option) (*client.Fs, afero.Fs) {
+func remoteFs(t *testing.T, options ...ftptest.Option) (*ftpfs.Fs, afero.Fs) {
 	t.Helper()
 	files := fsroot.NewMem()
 	srv := ftptest.NewServer(t, files, options...)
 	p := client.NewPool(srv.Addr, nil, 3)
 	t.Cleanup(func() { _ = p.Close() })
-	f, err := client.NewFs(context.Background(), p, "")
+	f, err := ftpfs.New(context.Background(), p, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,7 @@ func TestFsIsAFileSystem(t *testing.T) {
 // A file is read from anywhere, in any order; the connections go back.
 func TestFsReads(t *testing.T) {
 	f, files := remoteFs(t)
-	body := noise(300_000)
+	body := testutil.Noise(300_000)
 	put(t, files, "/f", string(body))
 	for range 5 { // more than there are connections
 		r, err := f.Open("/f")
@@ -96,7 +98,7 @@ func TestFsReads(t *testing.T) {
 // goroutines at once.
 func TestFsReadAtLeavesThePosition(t *testing.T) {
 	f, files := remoteFs(t)
-	body := noise(100_000)
+	body := testutil.Noise(100_000)
 	put(t, files, "/f", string(body))
 	r, err := f.Open("/f")
 	if err != nil {
@@ -246,7 +248,7 @@ func TestFsRoot(t *testing.T) {
 	p := client.NewPool(srv.Addr, nil, 2)
 	defer p.Close()
 	for _, root := range []string{"/pub", "pub"} {
-		f, err := client.NewFs(t.Context(), p, root)
+		f, err := ftpfs.New(t.Context(), p, root)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,7 +272,7 @@ func TestServeAnotherServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	body := noise(200_000)
+	body := testutil.Noise(200_000)
 	for _, name := range []string{"new", "old"} {
 		if _, err := c.Store(t.Context(), name, bytes.NewReader(body)); err != nil {
 			t.Fatal(err)
@@ -303,3 +305,33 @@ func TestServeAnotherServer(t *testing.T) {
 }
 
 func trusting(s *ftptest.Server) *tls.Config { return &tls.Config{RootCAs: s.CAs} }
+
+// Readdir gives the entries of a directory in parts, in order.
+func TestReaddirParts(t *testing.T) {
+	tree, files := remoteFs(t)
+	if err := files.Mkdir("/d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"c", "a", "e", "b", "d"} {
+		put(t, files, "/d/"+name, "x")
+	}
+	d, err := tree.Open("/d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for err == nil {
+		var some []string
+		some, err = d.Readdirnames(2)
+		got = append(got, some...)
+	}
+	if !errors.Is(err, io.EOF) || !slices.Equal(got, []string{"a", "b", "c", "d", "e"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if rest, err := d.Readdirnames(-1); err != nil || len(rest) != 0 {
+		t.Errorf("behind the end: %q, %v", rest, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}

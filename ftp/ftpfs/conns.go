@@ -1,13 +1,13 @@
-package client
+package ftpfs
 
 import (
 	"context"
 	"errors"
 	"sync"
-)
+	"time"
 
-// ErrNoneFree is returned by an Fs when no connection of its Pool became free in time.
-var ErrNoneFree = errors.New("all connections to the server are in use")
+	"miniftp/ftp/client"
+)
 
 // errQuit is returned when a wait for a connection ended because the Fs's Quit did.
 var errQuit = errors.New("the wait for a connection was ended")
@@ -20,26 +20,24 @@ type streams struct {
 	queue []chan struct{} // in order; closed when a stream has ended
 }
 
-// wait returns the contexts of a new operation: of its wait for a connection that is in
-// use, which Wait bounds, and of the dialing of one, which has the Timeout of its Options.
-func (f *Fs) wait() (wait, dial context.Context, cancel context.CancelFunc) {
-	dial, cancel = f.ctx, func() {}
-	if f.Quit != nil {
-		ctx, end := context.WithCancelCause(f.ctx)
-		stop := context.AfterFunc(f.Quit, func() { end(errQuit) })
-		dial, cancel = ctx, func() { stop(); end(nil) }
-	}
+// wait returns the context of a new operation, until it has a connection, and when it stops to
+// wait for one that is in use.
+func (f *Fs) wait() (ctx context.Context, until time.Time, cancel context.CancelFunc) {
 	d := f.Wait
 	if d <= 0 {
-		d = DefaultTimeout
+		d = client.DefaultTimeout
 	}
-	wait, stopTimer := context.WithTimeoutCause(dial, d, ErrNoneFree)
-	end := cancel
-	return wait, dial, func() { stopTimer(); end() }
+	until = time.Now().Add(d)
+	if f.Quit == nil {
+		return f.ctx, until, func() {}
+	}
+	ctx, end := context.WithCancelCause(f.ctx)
+	stop := context.AfterFunc(f.Quit, func() { end(errQuit) })
+	return ctx, until, func() { stop(); end(nil) }
 }
 
 // with runs an operation with a connection that nobody else uses meanwhile.
-func (f *Fs) with(run func(*Client) error) error {
+func (f *Fs) with(run func(*client.Client) error) error {
 	c, err := f.get()
 	if err != nil {
 		return err
@@ -48,14 +46,14 @@ func (f *Fs) with(run func(*Client) error) error {
 	return run(c)
 }
 
-func (f *Fs) get() (*Client, error) {
-	wait, dial, cancel := f.wait()
+func (f *Fs) get() (*client.Client, error) {
+	ctx, until, cancel := f.wait()
 	defer cancel()
-	return f.pool.get(wait, dial)
+	return f.pool.GetWithin(ctx, time.Until(until))
 }
 
 // withStream is with for the transfer of a file.
-func (f *Fs) withStream(run func(*Client) error) error {
+func (f *Fs) withStream(run func(*client.Client) error) error {
 	c, err := f.getStream()
 	if err != nil {
 		return err
@@ -65,26 +63,28 @@ func (f *Fs) withStream(run func(*Client) error) error {
 }
 
 // getStream is get for the transfer of a file; putStream must follow.
-func (f *Fs) getStream() (*Client, error) {
-	wait, dial, cancel := f.wait()
+func (f *Fs) getStream() (*client.Client, error) {
+	ctx, until, cancel := f.wait()
 	defer cancel()
-	if err := f.enter(wait); err != nil {
+	if err := f.enter(ctx, until); err != nil {
 		return nil, err
 	}
-	c, err := f.pool.get(wait, dial)
+	c, err := f.pool.GetWithin(ctx, time.Until(until))
 	if err != nil {
 		f.streams.leave()
 	}
 	return c, err
 }
 
-func (f *Fs) putStream(c *Client) {
+func (f *Fs) putStream(c *client.Client) {
 	f.pool.Put(c)
 	f.streams.leave()
 }
 
 // enter waits until there may be one more stream.
-func (f *Fs) enter(ctx context.Context) error {
+func (f *Fs) enter(ctx context.Context, until time.Time) error {
+	ctx, cancel := context.WithDeadlineCause(ctx, until, client.ErrNoneFree)
+	defer cancel()
 	s := &f.streams
 	for first := true; ; first = false {
 		s.mu.Lock()

@@ -1,13 +1,15 @@
-package client
+package ftpfs
 
 import (
 	"context"
 	"errors"
 	"io"
 	"io/fs"
+	"path"
 	"sync"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
 )
 
 // The three kinds of open files of an Fs: what each can't do is in notFile.
@@ -36,10 +38,10 @@ type reader struct {
 	info fs.FileInfo
 
 	mu     sync.Mutex
-	pos    int64         // of Read and Seek
-	stream io.ReadCloser // nil before the first read
-	place  int64         // in the file, of stream
-	conn   *Client       // that it runs over
+	pos    int64          // of Read and Seek
+	stream io.ReadCloser  // nil before the first read
+	place  int64          // in the file, of stream
+	conn   *client.Client // that it runs over
 	closed bool
 }
 
@@ -170,7 +172,7 @@ type writer struct {
 func (w *writer) Name() string { return w.name }
 
 func (w *writer) Stat() (fs.FileInfo, error) {
-	e := ftp.Entry{Name: baseName(w.fs.at(w.name)), Type: ftp.FileEntry, Size: max(w.size, w.pos)}
+	e := ftp.Entry{Name: path.Base(w.fs.at(w.name)), Type: ftp.FileEntry, Size: max(w.size, w.pos)}
 	return entryInfo{e}, nil
 }
 
@@ -211,12 +213,12 @@ func (w *writer) start() {
 	w.result = make(chan error, 1)
 	offset := w.pos
 	go func() {
-		err := w.fs.withStream(func(c *Client) error {
+		err := w.fs.withStream(func(c *client.Client) error {
 			if w.append && !w.fresh {
 				_, err := c.Append(w.fs.ctx, w.fs.at(w.name), pr)
 				return err
 			}
-			_, err := c.StoreWith(w.fs.ctx, Transfer{Path: w.fs.at(w.name), Offset: offset}, pr)
+			_, err := c.StoreWith(w.fs.ctx, client.Transfer{Path: w.fs.at(w.name), Offset: offset}, pr)
 			return err
 		})
 		_ = pr.CloseWithError(err) // who still writes hears why
@@ -281,7 +283,7 @@ type dir struct {
 	fs   *Fs
 	name string
 	info fs.FileInfo
-	all  *Listing // nil: not read yet
+	all  *client.Listing // nil: not read yet
 	next int
 }
 
@@ -298,7 +300,7 @@ func (d *dir) Close() error {
 // Readdir is os.File's: sorted by name.
 func (d *dir) Readdir(n int) ([]fs.FileInfo, error) {
 	if d.all == nil {
-		err := d.fs.do("readdir", d.name, func(c *Client, p string) error { return d.list(d.fs.ctx, c, p) })
+		err := d.fs.do("readdir", d.name, func(c *client.Client, p string) error { return d.list(d.fs.ctx, c, p) })
 		if err != nil {
 			return nil, err
 		}
@@ -312,7 +314,7 @@ func (d *dir) Readdir(n int) ([]fs.FileInfo, error) {
 	}
 	some := make([]fs.FileInfo, 0, n)
 	for range n {
-		e, err := d.all.entries.entry(d.next)
+		e, err := d.all.At(d.next)
 		if err != nil {
 			return some, pathError("readdir", d.name, err)
 		}
@@ -322,7 +324,7 @@ func (d *dir) Readdir(n int) ([]fs.FileInfo, error) {
 	return some, nil
 }
 
-func (d *dir) list(ctx context.Context, c *Client, p string) error {
+func (d *dir) list(ctx context.Context, c *client.Client, p string) error {
 	all, err := c.ReadDir(ctx, p)
 	if err != nil {
 		return err

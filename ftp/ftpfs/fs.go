@@ -1,19 +1,25 @@
-package client
+// Package ftpfs is a tree of an FTP server as an afero filesystem, and by afero.NewIOFS as an
+// fs.FS: for programs that know files and need not know FTP.
+//
+// It stands on the public face of package client.
+package ftpfs
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/pi"
 )
 
 // Fs is a tree of an FTP server as an afero filesystem, over a Pool: each open
@@ -26,7 +32,7 @@ type Fs struct {
 	// Reserve is how many of the Pool's connections are kept for operations that are
 	// short: files that are read or written wait for another one to be closed. Wait is how
 	// long an operation waits for a connection while all are in use, after which it fails
-	// with ErrNoneFree; 0: DefaultTimeout. To dial one may take the Timeout of the Options,
+	// with client.ErrNoneFree; 0: client.DefaultTimeout. To dial one may take the Timeout of the Options,
 	// not counted here. Quit, if not nil, ends such waits when it ends, and lets what has a
 	// connection continue. They must not change once the Fs is in use.
 	Reserve int
@@ -34,20 +40,19 @@ type Fs struct {
 	Quit    context.Context
 
 	ctx     context.Context // of all that it does
-	pool    *Pool
+	pool    *client.Pool
 	root    string // absolute
 	streams streams
-	checked atomic.Pointer[ftp.Entry] // the root, for the next Mirror
 }
 
-// NewFs is the tree below root, a path on the server; a relative one is taken from
+// New is the tree below root, a path on the server; a relative one is taken from
 // the login directory. ctx bounds everything that the Fs will ever do. The Pool
 // stays the caller's to close.
-func NewFs(ctx context.Context, p *Pool, root string) (*Fs, error) {
+func New(ctx context.Context, p *client.Pool, root string) (*Fs, error) {
 	f := &Fs{ctx: ctx, pool: p, root: root}
 	if !strings.HasPrefix(root, "/") {
-		err := p.Do(ctx, func(c *Client) error {
-			home, err := c.home(ctx)
+		err := p.Do(ctx, func(c *client.Client) error {
+			home, err := c.Pwd(ctx)
 			f.root = path.Join("/", home, root)
 			return err
 		})
@@ -56,21 +61,6 @@ func NewFs(ctx context.Context, p *Pool, root string) (*Fs, error) {
 		}
 	}
 	return f, nil
-}
-
-// CheckRoot returns an error unless the root of the tree is a directory. A Mirror from the
-// root does not ask again.
-func (f *Fs) CheckRoot() error {
-	return f.with(func(c *Client) error {
-		e, err := c.lookAt(f.ctx, f.root)
-		if err == nil && !e.IsDir() {
-			err = &fs.PathError{Op: "mirror", Path: f.root, Err: errNotDir}
-		}
-		if err == nil {
-			f.checked.Store(&e)
-		}
-		return err
-	})
 }
 
 // Name implements afero.Fs.
@@ -82,8 +72,8 @@ func (f *Fs) at(name string) string {
 }
 
 // do runs an operation on a name and makes its error one of package fs.
-func (f *Fs) do(op, name string, run func(c *Client, path string) error) error {
-	return pathError(op, name, f.with(func(c *Client) error { return run(c, f.at(name)) }))
+func (f *Fs) do(op, name string, run func(c *client.Client, at string) error) error {
+	return pathError(op, name, f.with(func(c *client.Client) error { return run(c, f.at(name)) }))
 }
 
 // pathError is err as programs that know files expect it. os.IsNotExist and its
@@ -105,39 +95,14 @@ func pathError(op, name string, err error) error {
 
 // Stat implements afero.Fs. A link is followed.
 func (f *Fs) Stat(name string) (fi fs.FileInfo, err error) {
-	err = f.do("stat", name, func(c *Client, p string) (err error) {
-		fi, err = c.info(f.ctx, p)
+	err = f.do("stat", name, func(c *client.Client, p string) (err error) {
+		e, err := c.Resolve(f.ctx, p)
+		if e.Name = path.Base(p); err == nil {
+			fi = entryInfo{e}
+		}
 		return err
 	})
 	return fi, err
-}
-
-// info is stat as package fs has it.
-func (c *Client) info(ctx context.Context, p string) (fs.FileInfo, error) {
-	e, err := c.Stat(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	e.Name = path.Base(p)
-	if e.Type == ftp.LinkEntry || e.Type == ftp.UnknownEntry {
-		if err := c.begin(); err != nil {
-			return nil, err
-		}
-		defer c.end()
-		dir, err := c.isDir(ctx, p)
-		switch {
-		case err != nil:
-			return nil, err
-		case dir:
-			e.Type, e.Size = ftp.DirEntry, 0
-		default:
-			e.Type = ftp.FileEntry
-			if e.Size, err = c.size(ctx, p); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return entryInfo{e}, nil
 }
 
 // entryInfo is an Entry as a fs.FileInfo.
@@ -211,14 +176,14 @@ func (f *Fs) OpenFile(name string, flag int, _ fs.FileMode) (afero.File, error) 
 // isFree returns an error if there is a file of that name that Stat does not find, as far as
 // RNFR tells: it takes a name only if it is there, and changes nothing by itself.
 func (f *Fs) isFree(name string) error {
-	return f.do("open", name, func(c *Client, p string) error {
-		if c.hasMLST() {
+	return f.do("open", name, func(c *client.Client, p string) error {
+		if c.Features().Has("MLST") {
 			return nil // which told Stat
 		}
-		switch err := c.simple(f.ctx, "RNFR", p); {
+		switch _, err := c.Command(f.ctx, "RNFR", p); {
 		case err == nil:
 			return fs.ErrExist
-		case !isReply(err):
+		case !pi.IsReply(err):
 			return err
 		}
 		return nil
@@ -229,24 +194,24 @@ var errIsDir = errors.New("is a directory")
 
 // Mkdir implements afero.Fs.
 func (f *Fs) Mkdir(name string, _ fs.FileMode) error {
-	return f.do("mkdir", name, func(c *Client, p string) error { return c.MakeDir(f.ctx, p) })
+	return f.do("mkdir", name, func(c *client.Client, p string) error { return c.MakeDir(f.ctx, p) })
 }
 
 // MkdirAll implements afero.Fs.
 func (f *Fs) MkdirAll(name string, _ fs.FileMode) error {
-	return f.do("mkdir", name, func(c *Client, p string) error { return c.MakeDirAll(f.ctx, p) })
+	return f.do("mkdir", name, func(c *client.Client, p string) error { return c.MakeDirAll(f.ctx, p) })
 }
 
 // Remove implements afero.Fs: a file, or a directory that is empty.
 func (f *Fs) Remove(name string) error {
-	return f.do("remove", name, func(c *Client, p string) error {
+	return f.do("remove", name, func(c *client.Client, p string) error {
 		err := c.Delete(f.ctx, p)
-		if isReply(err) {
-			if dir := c.RemoveDir(f.ctx, p); dir == nil || !isReply(dir) {
+		if pi.IsReply(err) {
+			if dir := c.RemoveDir(f.ctx, p); dir == nil || !pi.IsReply(dir) {
 				return dir
 			}
 		}
-		return c.ifMissing(f.ctx, p, err)
+		return err
 	})
 }
 
@@ -257,61 +222,54 @@ type thereError struct{ err error }
 func (e thereError) Error() string      { return e.err.Error() }
 func (e thereError) As(target any) bool { return errors.As(e.err, target) }
 
-// missingError is a refusal whose words name no cause, about a file that is not there.
-type missingError struct{ error }
-
-func (e missingError) Unwrap() error        { return e.error }
-func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
-
-// ifMissing returns err, the outcome of an operation on the path p, as a missingError if the
-// server does not say why it refused and p is not there.
-func (c *Client) ifMissing(ctx context.Context, p string, err error) error {
-	var no *ftp.Error
-	if !isReply(err) || !errors.As(err, &no) || no.Cause() != nil {
-		return err
-	}
-	if _, look := c.Stat(ctx, p); errors.Is(look, fs.ErrNotExist) {
-		return missingError{err}
-	}
-	return err
-}
-
 // RemoveAll implements afero.Fs.
 func (f *Fs) RemoveAll(name string) error {
-	if !isRemovable(filepath.ToSlash(name)) {
+	if !hasName(filepath.ToSlash(name)) {
 		return &fs.PathError{Op: "remove", Path: name, Err: errNoName}
 	}
-	err := f.do("remove", name, func(c *Client, p string) error {
+	err := f.do("remove", name, func(c *client.Client, p string) error {
 		err := c.RemoveAll(f.ctx, p)
-		if !isReply(err) || errors.Is(err, errIsLink) || errors.Is(err, fs.ErrPermission) {
+		if !pi.IsReply(err) || errors.Is(err, client.ErrIsLink) || errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 		if _, look := c.Stat(f.ctx, p); errors.Is(look, fs.ErrNotExist) {
-			return missingError{err}
+			return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 		}
 		return thereError{err} // something in it is missing, or was not removed
 	})
-	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errIsLink) {
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, client.ErrIsLink) {
 		return nil
 	}
 	return err
 }
 
+// errNoName is returned by RemoveAll for a path such as "" or "..".
+var errNoName = errors.New("the path has no name of its own: name a file or directory")
+
+// hasName reports whether RemoveAll takes a path: one that names something, or "/".
+func hasName(p string) bool {
+	switch path.Base(p) {
+	case ".", "..":
+		return false
+	}
+	return p != ""
+}
+
 // Rename implements afero.Fs.
 func (f *Fs) Rename(from, to string) error {
-	return f.do("rename", from, func(c *Client, p string) error {
-		return c.ifMissing(f.ctx, p, c.Rename(f.ctx, p, f.at(to)))
+	return f.do("rename", from, func(c *client.Client, p string) error {
+		return c.Rename(f.ctx, p, f.at(to))
 	})
 }
 
 // Chmod implements afero.Fs, by SITE CHMOD.
 func (f *Fs) Chmod(name string, mode fs.FileMode) error {
-	return f.do("chmod", name, func(c *Client, p string) error { return c.Chmod(f.ctx, p, mode) })
+	return f.do("chmod", name, func(c *client.Client, p string) error { return c.Chmod(f.ctx, p, mode) })
 }
 
 // Chtimes implements afero.Fs; the time of access is not kept.
 func (f *Fs) Chtimes(name string, _, modified time.Time) error {
-	return f.do("chtimes", name, func(c *Client, p string) error { return c.SetModTime(f.ctx, p, modified) })
+	return f.do("chtimes", name, func(c *client.Client, p string) error { return c.SetModTime(f.ctx, p, modified) })
 }
 
 // Chown implements afero.Fs; FTP has no such thing.
