@@ -19,9 +19,6 @@ var (
 	ErrUnconfirmed = errors.New("all bytes went over, but the server did not confirm them")
 	// ErrTooMany is returned for a listing, or a tree of them, with too many entries.
 	ErrTooMany = errors.New("the listing is too long: more than 10,000,000 names, or 256 MiB for one directory")
-	// ErrSeam is how a segment of a download ends where the next one begins: all is well.
-	// Only observers see it, in ftp.TransferDone.
-	ErrSeam = errors.New("the rest comes over another connection")
 	// ErrTooDeep is a tree with too many levels, or one that contains itself.
 	ErrTooDeep = errors.New("the directory tree is too deep")
 )

@@ -7,6 +7,9 @@ import (
 	"github.com/spf13/afero"
 )
 
+// Downloads are cut up sooner in tests.
+func init() { cutting.after, cutting.worth = 50*time.Millisecond, 0 }
+
 // ShrinkFor sets how long a Pool stays small after a refused connection.
 func ShrinkFor(d time.Duration) (before time.Duration) {
 	before, shrinkFor = shrinkFor, d

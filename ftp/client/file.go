@@ -40,6 +40,7 @@ type FileOptions struct {
 	// Pool.Parallel says. Small ones then share a connection, if the server allows that.
 	Several  bool
 	Progress func(done, total int64) // as in Transfer
+	pool     *Pool                   // whose other connections may help a Download; nil: none
 	// tries is what several tries of one transfer share; nil: there is only one. What was
 	// there before the first one is not continued.
 	tries *Tries
@@ -132,7 +133,7 @@ func (d *download) look(ctx context.Context) error {
 		return nil
 	}
 	has := len(d.c.features) == 0 || d.c.features.Has("MDTM")
-	timed := has && d.c.hasSize() && listed.modified.IsZero() && (d.o.KeepTime || d.o.Resume || d.o.tries != nil)
+	timed := has && d.c.hasSize() && listed.modified.IsZero() && (d.o.KeepTime || d.o.Resume || d.o.tries != nil || d.o.pool != nil && d.o.Connections > 1)
 	if listed.size > 0 && !(timed && d.o.KeepTime && d.c.asksAlong()) {
 		d.v.size = listed.size
 		return nil
@@ -154,7 +155,22 @@ func (d *download) fresh(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	res, err := d.fetch(ctx, p, &job{})
+	if errors.Is(err, errOneConnection) {
+		if err = d.whole(ctx, p); err != nil {
+			return Result{}, err
+		}
+		return d.fresh(ctx)
+	}
 	return res, d.end(ctx, p, err)
+}
+
+// whole has the file fetched again, over one connection, as its segments do not fit together.
+func (d *download) whole(ctx context.Context, p *part) error {
+	d.o.Connections = 0
+	p.close()
+	p.remove()
+	_, err := d.changed(ctx)
+	return err
 }
 
 // end gives a whole file its name, and keeps what a failed try has of it.
@@ -183,6 +199,9 @@ func (d *download) fetch(ctx context.Context, p *part, j *job) (Result, error) {
 		j.rewind = func() error {
 			_, err := p.f.Seek(at, io.SeekStart)
 			return errors.Join(err, p.f.Truncate(at))
+		}
+		if d.cuts(j) {
+			return (&segments{d: d, out: p}).run(ctx, j, at)
 		}
 	}
 	return d.transfer(ctx, j)

@@ -7,18 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"miniftp/ftp"
-	"miniftp/ftp/dtp"
-	"miniftp/ftp/pi"
 )
-
-// maxOverlap is how many bytes both ends have to agree on before a file goes on.
-// A server that says yes to REST and then sends from the beginning, or a file
-// that is another one by now, is found out by them.
-const maxOverlap = 4096
 
 // left opens what an earlier try or run has left of the file. It is nil if the file has to
 // be fetched from its beginning.
@@ -139,6 +131,8 @@ func (d *download) proceed(ctx context.Context, p *part) (res Result, again bool
 	case errors.As(err, &other):
 		p.close()
 		return res, false, err
+	case errors.Is(err, errOneConnection):
+		return Result{}, true, d.whole(ctx, p)
 	case err == nil:
 		if again, err = d.changed(ctx); again && err == nil {
 			p.close()
@@ -179,27 +173,16 @@ func (d *download) goOn(ctx context.Context, p *part, tail tail) (res Result, ag
 		return Result{}, false, &LocalError{Err: err}
 	}
 	j := &job{offset: tail.end - int64(len(tail.bytes))}
-	seam := &seam{Writer: p.f, want: tail.bytes}
-	if d.c.mode() == ftp.Stream { // else the bytes on the connection are not those of the file
-		j.opened = func(ctx context.Context, conn *dtp.Conn) error {
-			err := d.compare(ctx, conn, j, tail)
-			agreed = err == nil
-			return err
+	o := &overlap{n: len(tail.bytes), short: d.cant(tail, notThere)}
+	o.check = func(got []byte) error {
+		if !bytes.Equal(got, tail.bytes) {
+			return d.cant(tail, notTheSame)
 		}
-	} else {
-		j.sink = seam
+		return nil
 	}
+	d.c.expect(j, p.f, o)
 	res, err = d.fetch(ctx, p, j)
-	if j.sink == seam {
-		agreed = len(seam.want) == 0
-		res.Bytes = max(0, res.Bytes-int64(len(tail.bytes)))
-		switch {
-		case seam.wrong:
-			err = d.cant(tail, notTheSame)
-		case !agreed && err == nil:
-			err = d.cant(tail, notThere)
-		}
-	}
+	err, agreed = o.settle(&res, err), o.agreed
 	if err != nil || d.v.size < 0 || tail.end+res.Bytes == d.v.size {
 		return res, agreed, err
 	}
@@ -219,55 +202,6 @@ func (d *download) cant(tail tail, why string) error {
 	return &ResumeError{Path: d.local, Offset: tail.end, Why: why}
 }
 
-// seam is a writer that compares the first bytes instead of writing them.
-type seam struct {
-	io.Writer
-	want  []byte
-	wrong bool
-}
-
-func (s *seam) Write(b []byte) (int, error) {
-	n := min(len(b), len(s.want))
-	if !bytes.Equal(b[:n], s.want[:n]) {
-		s.wrong = true
-		return 0, errors.New(notTheSame)
-	}
-	if s.want = s.want[n:]; n == len(b) {
-		return n, nil
-	}
-	more, err := s.Writer.Write(b[n:])
-	return n + more, err
-}
-
-// compare takes the overlap off the data connection, before the kernel moves the
-// rest.
-func (d *download) compare(ctx context.Context, conn *dtp.Conn, j *job, tail tail) error {
-	if err := conn.SetReadDeadline(time.Now().Add(d.c.opts.Timeout)); err != nil {
-		return &dtp.BrokenError{Err: err}
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	got := make([]byte, len(tail.bytes))
-	n, err := io.ReadFull(conn, got)
-	j.skipped = int64(n)
-	why := ""
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return dtp.ErrStalled
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		why = notThere
-	case err != nil:
-		return &dtp.BrokenError{Err: pi.Cause(err)}
-	case !bytes.Equal(got, tail.bytes):
-		why = notTheSame
-	default:
-		return nil
-	}
-	return d.cant(tail, why)
-}
-
 // tail is the end of what is there of a file.
 type tail struct {
 	bytes []byte
@@ -278,15 +212,12 @@ type tail struct {
 }
 
 func readTail(p *part) (tail, error) {
-	end := p.size()
-	t := tail{bytes: make([]byte, min(end, maxOverlap)), end: end}
-	head := make([]byte, len(t.bytes))
-	start := end - int64(len(t.bytes))
-	for at, b := range map[int64][]byte{0: head, start: t.bytes} {
-		if _, err := p.f.ReadAt(b, at); err != nil && !errors.Is(err, io.EOF) {
-			return tail{}, &LocalError{Err: err}
-		}
+	t := tail{end: p.size()}
+	var err error
+	if t.bytes, err = lastBytes(p.f, t.end); err != nil {
+		return tail{}, err
 	}
-	t.ambiguous = start > 0 && bytes.Equal(head, t.bytes)
-	return t, nil
+	head, err := lastBytes(p.f, int64(len(t.bytes)))
+	t.ambiguous = t.end > int64(len(head)) && bytes.Equal(head, t.bytes)
+	return t, err
 }

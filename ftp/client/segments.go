@@ -7,339 +7,430 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/spf13/afero"
 
 	"miniftp/ftp"
 )
 
-// minSegment is what a connection of its own is worth: below that the file is done
-// before it stands.
+// A download that takes long is helped by other connections of its Pool. It begins as any other
+// does, over one connection, so it is never slower than that. Once that has gone on for a
+// while, and there is much left, the Pool's other connections are called. Each that comes cuts
+// the longest piece that is still to be fetched in two, and fetches the second half (REST, RFC
+// 3659 §5). A connection that has fetched its piece cuts again, and one that broke leaves what is missing of
+// its piece to the others.
+//
+//	segment      from          to           when
+//	running      cut           running      its end comes nearer: another connection has taken the rest
+//	             moved         whole        all its bytes are here; the transfer is ended where more would come
+//	             stopped       left         the connection broke
+//	             refused       (gone)       the server does not restart: the segment before gets its bytes back
+//	left         taken         running      by the next connection that has nothing to do
+//
+// The file has holes until it is whole. So it has a name then that no resume looks for, and
+// after a failure only what has no gap is kept.
+
+// cutting says when a download is cut up: not before after, and not if what is left of a piece
+// takes less than worth; a connection more has to connect and log in.
+var cutting = struct{ after, worth time.Duration }{time.Second, 2 * time.Second}
+
+// minSegment is the smallest piece that is worth the round trips of a transfer of its own.
 const minSegment = 4 << 20
 
-// cuts reports whether a file may be worth several connections.
-func (o *FileOptions) cuts() bool {
-	size := o.listed().size
-	return o.Connections > 1 && !o.ASCII && (size <= 0 || size >= 2*minSegment)
-}
+var (
+	// errOneConnection is returned if a file can't be put together from segments.
+	errOneConnection = errors.New("not to be fetched in segments")
+	// errEnough ends the transfer of a segment that is whole.
+	errEnough = errors.New("the rest comes over another connection")
+)
 
-// download fetches the file. errOneConnection: it is to be fetched over one connection, with
-// the options s.o.
-func (s *segments) download(ctx context.Context) (Result, error) {
-	switch cut, err := s.plan(ctx, s.o.Connections); {
-	case err != nil:
-		return Result{}, err
-	case !cut:
-		return Result{}, errOneConnection
-	}
-	return s.run(ctx)
-}
-
-// segmentsName returns the name of a file that has holes until all its segments are there.
-func segmentsName(local, tag string) string {
-	if tag == "" {
-		tag = untagged
-	}
-	return partName(local+".segments", tag)
-}
-
-// errOneConnection: the file can't be put together from segments.
-var errOneConnection = errors.New("not to be fetched in segments")
-
-// segments is one file that is fetched over several connections, each of which fetches its
-// part of the file (REST, RFC 3659 §5). Neighbours fetch some bytes twice, which have to be the
-// same, and the size has to be right in the end. A file whose size and time the server does not
-// tell, or that changes meanwhile, is fetched over one connection, as from a server that does
-// not restart where it is told to. The bytes go to a file that nobody resumes, as it has holes;
-// what has none becomes the part file: after a failure that is what came of the beginning
-// without a gap.
+// segments is the rest of a file, which one connection or several fetch.
 type segments struct {
-	p             *Pool
-	fsys          afero.Fs
-	remote, local string
-	o             FileOptions
-	v             version // of the remote file
-	size          int64   // v's
-	out           *part   // that they go to; guarded by mu once they come
-	was           string  // the name that an earlier try gave it; "" if it is new
-	have          int64   // bytes that an earlier try left
-	parts         []*segment
-	mu            sync.Mutex
-	done          int64 // for progress
+	d   *download
+	out *part
+	was string // out's name before it was cut up
+	ctx context.Context
+	end context.CancelCauseFunc // of all transfers
+
+	helpers sync.WaitGroup
+
+	mu     sync.Mutex
+	ended  *sync.Cond // a transfer has
+	all    []*segment // in order
+	called bool       // the helpers
+	pace   float64    // bytes a second of one connection, before that
+	alone  bool       // the server does not restart where it is told to, or there is no more to cut
+	err    error      // of a connection that broke
 }
 
 // segment is the bytes from from to to; those before pos are there.
 type segment struct {
 	from, to, pos int64
-	seam          []byte // what the server has right before from
+	seam          []byte                  // what the server has right before from
+	since         time.Time               // when its transfer had first bytes, and which
+	first         int64
+	end           context.CancelCauseFunc // of the transfer that fetches it; nil: there is none
 }
 
-// plan cuts the file up. It reports false if that is not worth it, or if nothing would tell
-// a change of the file meanwhile.
-func (s *segments) plan(ctx context.Context, n int) (bool, error) {
-	v, err := s.ask(ctx)
-	if err != nil {
-		return false, err
-	}
-	s.v, s.size = v, v.size
-	if s.size < 2*minSegment || !s.v.known() {
-		return false, nil
-	}
-	if err := s.left(ctx); err != nil {
-		return false, err
-	}
-	s.o.Listed.Type, s.o.Listed.Size = ftp.FileEntry, s.size
-	left := s.size - s.have
-	n = int(min(int64(n), left/minSegment))
-	for i := range int64(n) {
-		from := s.have + left/int64(n)*i
-		to := s.have + left/int64(n)*(i+1)
-		if i == int64(n)-1 {
-			to = s.size
-		}
-		s.parts = append(s.parts, &segment{from: from, to: to, pos: from})
-	}
-	s.done = s.have
-	if n <= 1 && s.out != nil {
-		s.out.close()
-		s.out = nil
-	}
-	return n > 1, nil
+// cuts reports whether a download of that size may be worth several connections.
+func (d *download) cuts(j *job) bool {
+	return d.o.pool != nil && d.o.Connections > 1 && !d.o.ASCII && d.v.known() &&
+		d.v.size >= j.offset+2*minSegment && d.c.mode() == ftp.Stream
 }
 
-// left opens the part that an earlier try or run has left, as Client.Download would.
-func (s *segments) left(ctx context.Context) error {
-	return s.p.Do(ctx, func(c *Client) (err error) {
-		if err := c.begin(); err != nil {
-			return err
-		}
-		defer c.end()
-		d := &download{c: c, fsys: s.fsys, remote: s.remote, local: s.local, o: s.o, v: s.v, asked: true}
-		s.out, err = d.left(ctx)
-		var no *ResumeError
-		if errors.As(err, &no) && !s.o.Resume {
-			err = nil
-		}
-		if s.out != nil && s.out.name == s.local { // Client.Download continues it
-			s.out.close()
-			s.out = nil
-		} else if s.out != nil {
-			s.was, s.have = s.out.name, s.out.size()
-		}
-		return err
-	})
-}
-
-// ask asks for what must not change meanwhile.
-func (s *segments) ask(ctx context.Context) (v version, err error) {
-	err = s.p.Do(ctx, func(c *Client) error {
-		if err := c.begin(); err != nil {
-			return err
-		}
-		defer c.end()
-		v, err = c.version(ctx, s.remote)
-		return err
-	})
-	return v, err
-}
-
-func (s *segments) run(ctx context.Context) (Result, error) {
+// run fetches what is missing of a download, from at on. j is its transfer.
+func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
+	s.ctx, s.end = context.WithCancelCause(ctx)
+	defer s.end(nil)
+	g := &segment{from: at, to: s.d.v.size, pos: at}
+	s.all, s.ended = []*segment{g}, sync.NewCond(&s.mu)
 	began := time.Now()
-	if err := s.begin(); err != nil {
-		return Result{}, err
+	res, err := s.transfer(s.d.c, g, j)
+	if !s.called {
+		return res, err
 	}
-	defer s.out.close()
-	err := s.fetch(ctx)
 	if err == nil {
+		err = s.work(s.d.c, true)
+	}
+	if err != nil {
+		s.broke(err)
+	}
+	s.helpers.Wait()
+	res.Bytes, res.Took, res.Verified = s.fetched(), time.Since(began), "size and reply"
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case s.missing():
+		err = s.err
+	default:
 		err = s.check(ctx)
 	}
-	var no *ftp.Error
-	var notSame *ResumeError
-	switch {
-	case err == nil:
-	case errors.Is(err, errOneConnection), errors.As(err, &no) && no.Verb == "REST" && isReply(err):
-		err = s.keep(s.have)
-		s.o.tries.left(s.v, s.out)
-		return Result{}, errors.Join(errOneConnection, err)
-	case errors.As(err, &notSame):
-		return Result{}, errors.Join(err, s.keep(s.have))
-	default:
-		err = errors.Join(err, s.keep(s.head()))
-		s.o.tries.left(s.v, s.out)
-		return Result{Bytes: s.fetched()}, err
-	}
-	var modified time.Time
-	if s.o.KeepTime {
-		if modified = s.o.listed().modified; modified.IsZero() {
-			modified = s.v.modified
-		}
-	}
-	res := Result{Bytes: s.fetched(), Took: time.Since(began), Mode: s.p.opts.Mode, Verified: "size and reply"}
-	return res, s.out.finish(modified)
-}
-
-// begin makes the file that the segments go to, under a name that no resume looks for, as
-// it has holes.
-func (s *segments) begin() (err error) {
-	if s.out == nil {
-		s.out, err = newPartNamed(s.fsys, s.local, s.local+".segments", cmp.Or(s.o.tag, untagged), s.o.Perms)
-		return err
-	}
-	temp := segmentsName(s.local, s.o.tag)
-	if !removeDead(s.fsys, temp) {
-		if _, err := lstat(s.fsys, temp); !errors.Is(err, fs.ErrNotExist) {
-			temp = segmentsName(s.local, randomTag())
-		}
-	}
-	err = s.out.rename(temp)
 	if err != nil {
-		s.out.close()
+		err = errors.Join(err, s.keep())
 	}
-	return err
+	return res, err
 }
 
-// keep leaves the first size bytes for a resume.
-func (s *segments) keep(size int64) error {
-	if size == 0 {
-		s.out.close()
-		s.out.remove()
-		return nil
+// transfer fetches a segment by j.
+func (s *segments) transfer(c *Client, g *segment, j *job) (Result, error) {
+	ctx, end := context.WithCancelCause(s.ctx)
+	defer end(nil)
+	s.mu.Lock()
+	g.end, g.since = end, time.Time{}
+	s.mu.Unlock()
+	j.progress = func(done, _ int64) { s.moved(g, done) }
+	res, err := c.transfer(ctx, j)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.end = nil
+	if err != nil && g.pos == g.to {
+		g.pos-- // the server did not confirm them: the last one has to come again
 	}
-	err := localError(s.out.f.Truncate(size))
-	for _, name := range []string{s.was, partName(s.local, s.o.tag), partName(s.local, untagged), partName(s.local, randomTag())} {
-		if name == "" || err != nil {
-			continue
-		}
-		if _, other := lstat(s.fsys, name); errors.Is(other, fs.ErrNotExist) || isPart(filepath.Base(name)) && removeDead(s.fsys, name) {
-			err = s.out.rename(name)
-			break
-		}
+	if s.runningLocked() == 0 && s.doneLocked() == s.d.v.size {
+		s.end(errEnough) // of who waits for a connection
 	}
-	s.out.keep(s.v.modified)
-	return err
+	s.ended.Broadcast()
+	return res, err
 }
 
-// head is how many bytes are there from the beginning on without a gap.
-func (s *segments) head() int64 {
-	for _, g := range s.parts {
-		if g.pos < g.to {
-			return g.pos
-		}
+// moved notes that the bytes of a segment before pos are there.
+func (s *segments) moved(g *segment, pos int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.pos = max(g.pos, min(pos, g.to)); pos >= g.to && g.to < s.d.v.size {
+		g.end(errEnough)
 	}
-	return s.size
+	if s.d.o.Progress != nil {
+		s.d.o.Progress(s.doneLocked(), s.d.v.size)
+	}
+	switch {
+	case g.since.IsZero():
+		g.since, g.first = time.Now(), g.pos
+	case !s.called && !s.alone && time.Since(g.since) >= cutting.after && s.longestLocked() != nil:
+		s.callLocked()
+	}
 }
 
-func (s *segments) fetched() (n int64) {
-	for _, g := range s.parts {
-		n += g.pos - g.from
+// callLocked has other connections help.
+func (s *segments) callLocked() {
+	temp := segmentsName(s.out.final, s.d.o.tag)
+	if _, err := lstat(s.out.fsys, temp); !errors.Is(err, fs.ErrNotExist) && !removeDead(s.out.fsys, temp) {
+		temp = segmentsName(s.out.final, randomTag())
+	}
+	if s.was = s.out.name; runtime.GOOS == "windows" || s.out.rename(temp) != nil { // there open files keep their names
+		s.alone = true
+		return
+	}
+	s.called, s.pace = true, float64(s.all[0].pos-s.all[0].first)/time.Since(s.all[0].since).Seconds()
+	for range s.d.o.Connections - 1 {
+		s.helpers.Go(s.help)
+	}
+}
+
+// segmentsName returns the name of a file that has holes until all its segments are there.
+func segmentsName(final, tag string) string {
+	return partName(final+".segments", cmp.Or(tag, untagged))
+}
+
+// help fetches segments over another connection, and over yet another one if that breaks.
+func (s *segments) help() {
+	const tries = 3 // without a byte of progress
+	for left := tries; left > 0 && s.ctx.Err() == nil; left-- {
+		before := s.fetched()
+		err := s.d.o.pool.Do(s.ctx, func(c *Client) error {
+			if err := c.begin(); err != nil {
+				return err
+			}
+			defer c.end()
+			return s.work(c, false)
+		})
+		if err == nil {
+			return
+		}
+		if s.broke(err); !Temporary(err) {
+			return
+		}
+		if s.fetched() > before {
+			left = tries
+		}
+	}
+}
+
+// work fetches segments over a connection until there is nothing to do for it; to the end until
+// nothing is left.
+func (s *segments) work(c *Client, toTheEnd bool) error {
+	for g := s.take(toTheEnd); g != nil; g = s.take(toTheEnd) {
+		if err := s.fetch(c, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take returns the next segment to fetch: what another connection has left, or the second
+// half of the longest one. If it waits, it waits for what others may leave.
+func (s *segments) take(wait bool) *segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.ctx.Err() == nil {
+		for _, g := range s.all {
+			if g.end == nil && g.pos < g.to {
+				g.end = s.end
+				return g
+			}
+		}
+		if g := s.longestLocked(); g != nil && !s.alone {
+			return s.cutLocked(g)
+		}
+		if !wait || s.runningLocked() == 0 {
+			return nil
+		}
+		s.ended.Wait()
+	}
+	return nil
+}
+
+// cutLocked takes the second half of what is missing of a segment.
+func (s *segments) cutLocked(g *segment) *segment {
+	half := &segment{from: g.pos + (g.to-g.pos)/2, to: g.to, end: s.end}
+	g.to, half.pos = half.from, half.from
+	s.all = slices.Insert(s.all, slices.Index(s.all, g)+1, half)
+	return half
+}
+
+// longestLocked returns the running segment that will take longest, if it is worth cutting.
+func (s *segments) longestLocked() (longest *segment) {
+	most := cutting.worth
+	for _, g := range s.all {
+		if left := s.leftLocked(g); g.end != nil && g.to-g.pos >= 2*minSegment && left >= most {
+			longest, most = g, left
+		}
+	}
+	return longest
+}
+
+// leftLocked is how long the rest of a segment will take, as it goes now. One that has just begun
+// has its share of what a single connection had.
+func (s *segments) leftLocked(g *segment) time.Duration {
+	pace := s.pace / float64(max(s.runningLocked(), 1))
+	if took := time.Since(g.since); !g.since.IsZero() && took >= cutting.after {
+		pace = float64(g.pos-g.first) / took.Seconds()
+	}
+	return time.Duration(float64(g.to-g.pos) / max(pace, 1) * float64(time.Second))
+}
+
+// runningLocked is how many segments are being fetched.
+func (s *segments) runningLocked() (n int) {
+	for _, g := range s.all {
+		if g.end != nil {
+			n++
+		}
 	}
 	return n
 }
 
-// fetch gets all segments. The first failure ends the others.
-func (s *segments) fetch(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	for _, g := range s.parts {
-		wg.Go(func() {
-			if err := s.segment(ctx, g); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	wg.Wait()
-	return context.Cause(ctx)
-}
-
-// segment gets one, over another connection when one breaks.
-func (s *segments) segment(ctx context.Context, g *segment) error {
-	const tries = 3 // without a byte of progress
-	for left := tries; ; left-- {
-		before := g.pos
-		err := s.p.Do(ctx, func(c *Client) error { return s.piece(ctx, c, g) })
-		if g.pos > before {
-			left = tries
-		}
-		if err == nil || left == 1 || !Temporary(err) || ctx.Err() != nil {
-			return err
-		}
-	}
-}
-
-// piece gets what is missing of a segment. It begins some bytes earlier: those show
+// fetch gets what is missing of a segment. It begins some bytes earlier: those show
 // whether the server begins where it was told to.
-func (s *segments) piece(ctx context.Context, c *Client, g *segment) error {
-	w := &window{s: s, g: g, last: g.to == s.size}
-	start := int64(0) // of the bytes that can be compared at once
-	if g.pos > g.from && g.from > 0 {
-		start = g.from
+func (s *segments) fetch(c *Client, g *segment) error {
+	f, err := s.out.fsys.OpenFile(s.out.name, os.O_RDWR, 0)
+	if err != nil {
+		return s.leave(g, &LocalError{Err: err})
 	}
-	w.overlap = int(min(g.pos-start, maxOverlap))
-	w.later = g.pos == g.from && g != s.parts[0]
-	if err := c.begin(); err != nil {
+	defer f.Close()
+	s.mu.Lock()
+	from, to, fresh := g.pos, g.to, g.pos == g.from
+	s.mu.Unlock()
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		return s.leave(g, &LocalError{Err: err})
+	}
+	o := &overlap{n: int(min(from, maxOverlap)), short: errOneConnection}
+	if !fresh {
+		o.n = int(min(from-g.from, maxOverlap))
+	}
+	o.check = func(got []byte) error { return s.compare(g, f, got, from, fresh) }
+	j := &job{}
+	j.take("RETR", ftp.Retrieve, Transfer{Path: s.d.remote, Offset: from - int64(o.n), Size: to})
+	c.expect(j, bare(f), o)
+	j.rewind = func() error {
+		_, err := f.Seek(from, io.SeekStart)
 		return err
 	}
-	defer c.end()
-	j := &job{sink: w}
-	j.take("RETR", ftp.Retrieve, Transfer{Path: s.remote, Offset: g.pos - int64(w.overlap), Size: s.size})
-	_, err := c.transfer(ctx, j)
-	switch {
-	case w.wrong != nil:
-		return w.wrong
-	case errors.Is(err, ErrSeam):
-		err = nil
+	res, err := s.transfer(c, g, j)
+	return s.leave(g, o.settle(&res, err))
+}
+
+// compare looks at the bytes before from. Those of a segment that was just cut are not here
+// yet: check compares them in the end. A server that sends the file from its beginning is
+// found out at once.
+func (s *segments) compare(g *segment, f io.ReaderAt, got []byte, from int64, fresh bool) error {
+	at := from - int64(len(got))
+	if fresh {
+		g.seam, at = got, 0
 	}
-	if err == nil && g.pos < g.to {
-		err = &TruncatedError{Want: s.size, Got: g.pos}
+	here := make([]byte, len(got))
+	if _, err := f.ReadAt(here, at); err != nil && !errors.Is(err, io.EOF) {
+		return &LocalError{Err: err}
+	}
+	if bytes.Equal(here, got) == fresh {
+		return errOneConnection
+	}
+	return nil
+}
+
+// leave returns err, nil if a segment goes back to the one before it, because the server does
+// not restart where it is told to.
+func (s *segments) leave(g *segment, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.end = nil
+	s.ended.Broadcast()
+	var no *ftp.Error
+	if err == nil || !errors.Is(err, errOneConnection) && !(isReply(err) && errors.As(err, &no) && no.Verb == "REST") {
+		return err
+	}
+	s.alone = true
+	i := slices.Index(s.all, g)
+	if before := s.all[i-1]; g.pos == g.from && before.end != nil && before.pos < before.to {
+		before.to = g.to
+		s.all = slices.Delete(s.all, i, i+1)
+		return nil
+	}
+	return errors.Join(errOneConnection, err)
+}
+
+// broke notes why a connection helps no more. If nothing is under way, all is over.
+func (s *segments) broke(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil || errors.Is(err, errOneConnection) {
+		s.err = err
+	}
+	if errors.Is(err, errOneConnection) || s.runningLocked() == 0 {
+		s.end(err)
+	}
+}
+
+// doneLocked is how many bytes of the file are there.
+func (s *segments) doneLocked() (n int64) {
+	n = s.all[0].from
+	for _, g := range s.all {
+		n += min(g.pos, g.to) - g.from
+	}
+	return n
+}
+
+func (s *segments) fetched() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doneLocked() - s.all[0].from
+}
+
+func (s *segments) missing() bool { return s.fetched() < s.d.v.size-s.all[0].from }
+
+// head is how many bytes are there from the beginning on without a gap.
+func (s *segments) head() int64 {
+	for _, g := range s.all {
+		if g.pos < g.to {
+			return g.pos
+		}
+	}
+	return s.d.v.size
+}
+
+// keep leaves what has no gap for a resume.
+func (s *segments) keep() error {
+	err := localError(s.out.f.Truncate(s.head()))
+	for _, name := range []string{s.was, partName(s.out.final, s.d.o.tag), partName(s.out.final, untagged), partName(s.out.final, randomTag())} {
+		if err != nil {
+			break
+		}
+		if _, other := lstat(s.out.fsys, name); errors.Is(other, fs.ErrNotExist) || isPart(filepath.Base(name)) && removeDead(s.out.fsys, name) {
+			return s.out.rename(name)
+		}
 	}
 	return err
-}
-
-// write writes the next bytes of a segment.
-func (s *segments) write(g *segment, b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n, err := s.out.f.WriteAt(b, g.pos)
-	g.pos += int64(n)
-	s.done += int64(n)
-	if s.o.Progress != nil && n > 0 {
-		s.o.Progress(s.done, s.size)
-	}
-	return n, err
-}
-
-// same compares bytes with those in the file right before end.
-func (s *segments) same(b []byte, end int64) (bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	here := make([]byte, len(b))
-	if _, err := s.out.f.ReadAt(here, end-int64(len(b))); err != nil && !errors.Is(err, io.EOF) {
-		return false, &LocalError{Err: err}
-	}
-	return bytes.Equal(here, b), nil
 }
 
 // check compares the seams, and makes sure that the file is still the one that was
 // cut up.
 func (s *segments) check(ctx context.Context) error {
-	for _, g := range s.parts[1:] {
-		if same, err := s.same(g.seam, g.from); err != nil {
+	for _, g := range s.all[1:] {
+		here, err := lastBytes(s.out.f, g.from)
+		if err != nil {
 			return err
-		} else if !same {
+		}
+		if !bytes.Equal(here, g.seam) {
 			return errOneConnection
 		}
 	}
-	now, err := s.ask(ctx)
+	ask := s.d.c.version
+	if s.d.c.dead() {
+		ask = s.d.o.pool.version
+	}
+	now, err := ask(ctx, s.d.remote)
 	if err != nil {
 		return err
 	}
-	o := outcome{before: s.v, after: now, sent: s.size, there: s.out.size()}
+	o := outcome{before: s.d.v, after: now, sent: s.d.v.size, there: s.out.size()}
 	if err = o.verdict(); errors.Is(err, errChanged) {
 		return errOneConnection
 	}
 	return err
+}
+
+// version asks for the version of a file over a connection of the Pool.
+func (p *Pool) version(ctx context.Context, path string) (v version, err error) {
+	err = p.Do(ctx, func(c *Client) error {
+		if err := c.begin(); err != nil {
+			return err
+		}
+		defer c.end()
+		v, err = c.version(ctx, path)
+		return err
+	})
+	return v, err
 }

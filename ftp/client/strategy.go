@@ -7,19 +7,20 @@ import (
 	"github.com/spf13/afero"
 )
 
-// This file decides how a Pool moves a file. The first way that suits it is taken:
+// This file decides how a Pool moves a file:
 //
 //	way         the file                             why                              if it does not work
 //	chain       one of several, small, its size and  a round trip for as many files   one connection
 //	            time known; nothing to resume; the   as are under way, in place of
 //	            server says MODE B AHEAD             three to five for each
-//	segments    a download of 8 MiB or more whose    a line with a long round trip,   one connection
-//	            version the server tells, and more   or a limit for each connection,
-//	            connections are free                 is filled
 //	one         any                                  the kernel moves the bytes       the error is the
 //	connection                                                                        transfer's
+//	segments    a download that has run for a second  a line with a long round trip,  one connection
+//	            and takes two more, whose version    or a limit for each connection,
+//	            the server tells, if connections     is filled
+//	            are free
 //
-// Only the last two are tried again, by FileOptions.Retry: each try continues what the one
+// Segments are what becomes of one connection (segments.go). Both are tried again, by FileOptions.Retry: each try continues what the one
 // before has left, if the file is still the same. A chain knows neither resuming nor retries:
 // what goes wrong in it goes over one connection, and is counted as the first try there. No
 // more files go that way at once than the Pool may have connections.
@@ -39,15 +40,8 @@ func (p *Pool) Download(ctx context.Context, remote string, fsys afero.Fs, local
 		return Result{}, err
 	}
 	defer done()
-	o.Connections = min(o.Connections, p.spare()+1)
+	o.pool, o.Connections = p, min(o.Connections, p.spare()+1)
 	return o.tried(ctx, nil, func(o FileOptions) (res Result, err error) {
-		if o.cuts() {
-			s := &segments{p: p, fsys: fsys, remote: remote, local: local, o: o}
-			if res, err = s.download(ctx); !errors.Is(err, errOneConnection) {
-				return res, err
-			}
-			o = s.o
-		}
 		err = p.Do(ctx, func(c *Client) (err error) {
 			res, err = c.download(ctx, remote, fsys, local, o)
 			return err

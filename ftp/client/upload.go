@@ -250,14 +250,21 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 	if there > u.size {
 		return 0, u.cant(there, fmt.Sprintf("the file here has only %d bytes", u.size))
 	}
-	want := make([]byte, min(there, maxOverlap))
-	if _, err := u.f.ReadAt(want, there-int64(len(want))); err != nil && !errors.Is(err, io.EOF) {
-		return 0, &LocalError{Err: err}
+	want, err := lastBytes(u.f, there)
+	if err != nil {
+		return 0, err
 	}
-	got := &limited{max: len(want)}
-	j := &job{sink: got, unbounded: true}
+	same := false
+	o := &overlap{n: len(want), short: &TruncatedError{Want: there, Got: there - int64(len(want))}}
+	o.check = func(got []byte) error {
+		same = bytes.Equal(got, want)
+		return nil
+	}
+	j := &job{unbounded: true}
+	u.c.expect(j, tooMuch{}, o)
 	j.take("RETR", ftp.Retrieve, Transfer{Path: u.to, Offset: there - int64(len(want)), Size: there})
-	_, err = u.c.transfer(ctx, j)
+	res, err := u.c.transfer(ctx, j)
+	err = o.settle(&res, err)
 	var no *ftp.Error
 	switch {
 	case errors.Is(err, errTooMuch):
@@ -268,7 +275,7 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 		return there, nil // it may not be read: an upload-only directory
 	case err != nil:
 		return 0, err
-	case !bytes.Equal(got.b, want):
+	case !same:
 		return 0, u.cant(there, "what the server has is not what is here")
 	}
 	return there, nil
@@ -280,16 +287,7 @@ func (u *upload) cant(at int64, why string) error {
 
 var errTooMuch = errors.New("more bytes came than were asked for")
 
-// limited keeps what it is given, up to a limit.
-type limited struct {
-	b   []byte
-	max int
-}
+// tooMuch is a writer that takes nothing.
+type tooMuch struct{}
 
-func (l *limited) Write(b []byte) (int, error) {
-	if len(l.b)+len(b) > l.max {
-		return 0, errTooMuch
-	}
-	l.b = append(l.b, b...)
-	return len(b), nil
-}
+func (tooMuch) Write(b []byte) (int, error) { return 0, errTooMuch }

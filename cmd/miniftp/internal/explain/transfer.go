@@ -34,7 +34,7 @@ func (t *talk) transferDone(h ftp.TransferDone) {
 	}
 	switch {
 	case t.final.Code == 0:
-	case errors.Is(h.Err, client.ErrSeam): // it answers ABOR, which was meant
+	case h.Err == nil && t.final.Code.Class() == ftp.TransientFail: // it answers ABOR, which was meant
 		t.put(rung{arrow: t.Pen.arrow(ftp.UserPI), right: fmt.Sprint(int(t.final.Code)), notes: []string{"as asked for"}})
 	default:
 		t.drawReply(t.final)
@@ -75,8 +75,8 @@ func (t *talk) bytes(h ftp.TransferDone) {
 		to = ftp.ServerPI
 	}
 	r.arrow = t.Pen.bytes(to, long, false)
-	if errors.Is(h.Err, client.ErrSeam) {
-		r.notes = []string{"a segment: " + client.ErrSeam.Error()}
+	if h.Err == nil && t.final.Code.Class() == ftp.TransientFail {
+		r.notes = []string{"a segment: the rest comes over another connection"}
 		t.put(r)
 		return
 	}

@@ -150,12 +150,14 @@ func TestSameNameTwice(t *testing.T) {
 	}
 }
 
-// One large file comes in segments, and -j4 is -j 4.
+// One large file that takes long comes in segments, and -j4 is -j 4.
 func TestSegmentedGet(t *testing.T) {
-	data := verbtest.Pattern(20 << 20)
+	t.Parallel()
+	verbtest.Long(t)
+	data := verbtest.Pattern(40 << 20)
 	s := verbtest.WithFile(t, data)
 	dir := t.TempDir()
-	if code, _, errs := try(t, "get", "-j4", s.URL+"/a.bin", dir+"/a"); code != 0 || errs != "" {
+	if code, _, errs := try(t, "get", "-j4", "--rate", "10M", s.URL+"/a.bin", dir+"/a"); code != 0 || errs != "" {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 	if b, err := os.ReadFile(dir + "/a"); err != nil || string(b) != string(data) {
@@ -209,9 +211,10 @@ func TestPartIsNoLink(t *testing.T) {
 
 // Segments that end where the next one begins do not look like failures.
 func TestExplainSegments(t *testing.T) {
-	s := verbtest.WithFile(t, verbtest.Pattern(20<<20))
+	verbtest.Long(t)
+	s := verbtest.WithFile(t, verbtest.Pattern(40<<20))
 	t.Setenv("LC_ALL", "C.UTF-8")
-	code, _, errs := try(t, "get", "--explain", "-j", "3", s.URL+"/a.bin", t.TempDir()+"/a")
+	code, _, errs := try(t, "get", "--explain", "-j", "3", "--rate", "10M", s.URL+"/a.bin", t.TempDir()+"/a")
 	if code != 0 || strings.Contains(errs, "✗") || !strings.Contains(errs, "a segment") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
