@@ -42,7 +42,7 @@ var cmdRooms = []struct {
 	{name: "term"},
 	{name: "product"},
 	{name: "verb", may: "term /ftp /ftp/dtp /ftp/client"},
-	{name: "verb/flags", may: "term verb /ftp"},
+	{name: "verb/flags", may: "term verb /ftp /ftp/dtp"},
 	{name: "local", may: "verb /ftp/client"},
 	{name: "target", may: "verb /ftp"},
 	{name: "users", may: "verb local /ftp"},

@@ -40,8 +40,8 @@ type Options struct {
 	// WorkTimeout is how long the server may be silent before it answers what takes work:
 	// the end of an upload, HASH, RNTO. 0 is 3 minutes, or Timeout if that is longer.
 	WorkTimeout time.Duration
-	// ActivePorts is the range to listen in when active; {0, 0}: any free port.
-	ActivePorts [2]uint16
+	// ActivePorts is the range to listen in when active.
+	ActivePorts dtp.PortRange
 	// ActiveIP is announced in PORT and EPRT in place of the control connection's
 	// own address, for a host behind NAT.
 	ActiveIP netip.Addr

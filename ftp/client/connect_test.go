@@ -11,6 +11,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/dtp"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/server"
 )
@@ -68,7 +69,7 @@ func TestNewOverConnection(t *testing.T) {
 		t.Error(err)
 	}
 	for name, o := range map[string]*client.Options{
-		"wrong password": {User: "anna", Password: "wrong"}, "line break": {User: "a\nb"}, "ports": {ActivePorts: [2]uint16{9, 2}},
+		"wrong password": {User: "anna", Password: "wrong"}, "line break": {User: "a\nb"}, "ports": {ActivePorts: dtp.PortRange{First: 9, Last: 2}},
 	} {
 		conn := dial()
 		if _, err := client.New(t.Context(), conn, srv.Addr, o); err == nil {

@@ -178,11 +178,10 @@ func (c *Client) preparePorts() (err error) {
 
 // activePorts are the ActivePorts to listen in; nil: any free port.
 func (o *Options) activePorts() (*dtp.Ports, error) {
-	lo, hi := o.ActivePorts[0], o.ActivePorts[1]
-	if lo == 0 && hi == 0 {
+	if o.ActivePorts.IsZero() {
 		return nil, nil
 	}
-	ports, err := dtp.NewPorts(lo, hi)
+	ports, err := dtp.NewPorts(o.ActivePorts)
 	if err != nil {
 		return nil, err
 	}

@@ -161,7 +161,7 @@ func TestCancelUnderTLS(t *testing.T) {
 						// A server's call of a cancelled transfer may come late. No other test
 						// may listen at that port by then: it would take the call for its own.
 						first := testutil.FreePorts(t, 8)
-						o.ActivePorts = [2]uint16{first, first + 7}
+						o.ActivePorts = dtp.PortRange{First: first, Last: first + 7}
 					}
 					c := p.dial(t)
 					for n := 1; ; n++ {

@@ -12,6 +12,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/dtp"
 )
 
 func TestEvents(t *testing.T) {
@@ -85,7 +86,7 @@ func TestEvents(t *testing.T) {
 
 func TestActiveOptions(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.on["EPRT"] = says("501 no"); f.on["PORT"] = says("501 no") })
-	c := f.dial(&client.Options{Mode: ftp.Active, ActiveIP: netip.MustParseAddr("192.0.2.7"), ActivePorts: [2]uint16{40123, 40999}})
+	c := f.dial(&client.Options{Mode: ftp.Active, ActiveIP: netip.MustParseAddr("192.0.2.7"), ActivePorts: dtp.PortRange{First: 40123, Last: 40999}})
 	if _, err := c.Retrieve(t.Context(), "a", io.Discard); err == nil {
 		t.Error("Retrieve went through")
 	}
@@ -94,7 +95,7 @@ func TestActiveOptions(t *testing.T) {
 	if err != nil || port.Addr() != netip.MustParseAddr("192.0.2.7") || port.Port() < 40123 || port.Port() > 40999 {
 		t.Errorf("commands %q", got)
 	}
-	if _, err := client.Dial(t.Context(), f.addr, &client.Options{ActivePorts: [2]uint16{9, 3}}); err == nil {
+	if _, err := client.Dial(t.Context(), f.addr, &client.Options{ActivePorts: dtp.PortRange{First: 9, Last: 3}}); err == nil {
 		t.Error("an empty port range was taken")
 	}
 }

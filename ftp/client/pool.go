@@ -58,8 +58,8 @@ func NewPool(addr string, o *Options, size int) *Pool {
 	if o != nil {
 		p.opts = *o
 	}
-	if lo, hi := int(p.opts.ActivePorts[0]), int(p.opts.ActivePorts[1]); p.opts.Mode == ftp.Active && hi > 0 && hi >= lo {
-		size = min(size, hi-lo+1)
+	if n := p.opts.ActivePorts.Len(); p.opts.Mode == ftp.Active && n > 0 {
+		size = min(size, n)
 	}
 	p.size = max(size, 1)
 	p.turns, p.chaining = make(chan struct{}, p.size), make(chan struct{}, 1)

@@ -12,6 +12,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/dtp"
 	"miniftp/ftp/ftpfs"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/internal/testutil"
@@ -183,7 +184,7 @@ func TestPoolOfActivePorts(t *testing.T) {
 	}
 	srv := ftptest.NewServer(t, fsys)
 	first := testutil.FreePorts(t, 2)
-	o := &client.Options{Mode: ftp.Active, ActivePorts: [2]uint16{first, first + 1}}
+	o := &client.Options{Mode: ftp.Active, ActivePorts: dtp.PortRange{First: first, Last: first + 1}}
 	p := client.NewPool(srv.Addr, o, 8)
 	t.Cleanup(func() { _ = p.Close() })
 	err := many(40, func(int) error {

@@ -112,7 +112,7 @@ func TestOffersAreRevoked(t *testing.T) {
 func TestIdleListenersAreBounded(t *testing.T) {
 	drains(t)
 	noLeaks(t)
-	ports, err := NewPorts(0, 0)
+	ports, err := NewPorts(PortRange{})
 	check(t, err)
 	defer ports.Close()
 	for i := range 3 * maxStanding {

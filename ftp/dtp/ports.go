@@ -18,7 +18,7 @@ import (
 // bind, listen and close of every small file. It is safe for concurrent use by
 // many control connections; a nil *Ports opens any free port and keeps none.
 type Ports struct {
-	lo, hi uint16 // 0, 0: any free port
+	within PortRange
 
 	mu     sync.Mutex
 	closed bool
@@ -37,19 +37,19 @@ const (
 	sweepEvery  = time.Minute // what was not leased between two sweeps is closed
 )
 
-// NewPorts is the port range lo to hi; 0, 0 is any free port.
-func NewPorts(lo, hi uint16) (*Ports, error) {
-	if lo > hi || (lo == 0) != (hi == 0) {
-		return nil, fmt.Errorf("the port range %d-%d is empty", lo, hi)
+// NewPorts returns the Ports of a range. A range without ports is an error.
+func NewPorts(within PortRange) (*Ports, error) {
+	if err := within.check(); err != nil {
+		return nil, err
 	}
-	return &Ports{lo: lo, hi: hi, idle: map[netip.Addr][]*listener{}, open: map[netip.AddrPort]*listener{}}, nil
+	return &Ports{within: within, idle: map[netip.Addr][]*listener{}, open: map[netip.AddrPort]*listener{}}, nil
 }
 
-// PortsError is a port range that is used up.
-type PortsError struct{ Lo, Hi uint16 }
+// PortsError is returned when all ports of a range are in use.
+type PortsError struct{ Range PortRange }
 
 func (e *PortsError) Error() string {
-	return fmt.Sprintf("all data ports from %d to %d are in use", e.Lo, e.Hi)
+	return fmt.Sprintf("all data ports from %d to %d are in use", e.Range.First, e.Range.Last)
 }
 
 // listener is one open port, leased by at most one Opener at a time.
@@ -101,7 +101,7 @@ func (p *Ports) lease(local netip.Addr, grace time.Duration) (*listener, error) 
 }
 
 func (p *Ports) openNew(local netip.Addr) (*listener, error) {
-	if p.lo == 0 {
+	if p.within.IsZero() {
 		return listen(p, netip.AddrPortFrom(local, 0))
 	}
 	return p.openInRange(local)
@@ -115,7 +115,7 @@ func outOfDescriptors(err error) bool {
 // revoke takes the oldest offer on that address that is at least grace old for a new
 // lease. The Opener that had it finds its listener revoked.
 func (p *Ports) revoke(local netip.Addr, grace time.Duration) *listener {
-	if p.lo == 0 {
+	if p.within.IsZero() {
 		return nil
 	}
 	for {
@@ -149,8 +149,8 @@ func (p *Ports) revoke(local netip.Addr, grace time.Duration) *listener {
 // takeIdle returns an idle listener if there are enough of them. It picks one at
 // random, so that the next port can't be told from the last.
 func (p *Ports) takeIdle(local netip.Addr, enough int) *listener {
-	if p.lo != 0 {
-		enough = min(enough, int(p.hi-p.lo)+1)
+	if !p.within.IsZero() {
+		enough = min(enough, p.within.Len())
 	}
 	for {
 		p.mu.Lock()
@@ -160,7 +160,7 @@ func (p *Ports) takeIdle(local netip.Addr, enough int) *listener {
 			return nil
 		}
 		l := p.cut(local, rand.IntN(len(idle)))
-		if p.lo != 0 {
+		if !p.within.IsZero() {
 			l.since = time.Now()
 		}
 		l.state.Store(offered)
@@ -192,7 +192,7 @@ func (p *Ports) openInRange(local netip.Addr) (*listener, error) {
 	for {
 		addr, ok := p.claim(local, tried)
 		if !ok {
-			return nil, &PortsError{p.lo, p.hi}
+			return nil, &PortsError{p.within}
 		}
 		l, err := listen(p, addr)
 		if err == nil {
@@ -216,12 +216,12 @@ func (p *Ports) openInRange(local netip.Addr) (*listener, error) {
 // claim takes a port of the range that is not open and was not tried. All are looked at under
 // one lock: a port that is given back for another one, one after the other, is not missed.
 func (p *Ports) claim(local netip.Addr, tried map[netip.AddrPort]bool) (addr netip.AddrPort, ok bool) {
-	n := int(p.hi-p.lo) + 1
+	n := p.within.Len()
 	first := rand.IntN(n)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range n {
-		addr = netip.AddrPortFrom(local, p.lo+uint16((first+i)%n))
+		addr = netip.AddrPortFrom(local, p.within.First+uint16((first+i)%n))
 		if _, taken := p.open[addr]; !taken && !tried[addr] {
 			p.open[addr] = nil
 			return addr, true

@@ -16,10 +16,10 @@ import (
 )
 
 // freeRange is n ports in a row that are free on loopback.
-func freeRange(t testing.TB, n uint16) (lo, hi uint16) {
+func freeRange(t testing.TB, n uint16) PortRange {
 	t.Helper()
-	lo = testutil.FreePorts(t, int(n))
-	return lo, lo + n - 1
+	first := testutil.FreePorts(t, int(n))
+	return PortRange{first, first + n - 1}
 }
 
 // ranged is a pool over n free ports.
@@ -39,13 +39,13 @@ func drains(t *testing.T) {
 }
 
 func TestEmptyRanges(t *testing.T) {
-	for _, r := range [][2]uint16{{2, 1}, {0, 1}, {65535, 0}} {
-		if p, err := NewPorts(r[0], r[1]); err == nil {
+	for _, r := range []PortRange{{2, 1}, {0, 1}, {65535, 0}} {
+		if p, err := NewPorts(r); err == nil {
 			t.Errorf("%v: %+v", r, p)
 		}
 	}
-	for _, r := range [][2]uint16{{0, 0}, {1, 1}, {1, 65535}, {65535, 65535}} {
-		if _, err := NewPorts(r[0], r[1]); err != nil {
+	for _, r := range []PortRange{{0, 0}, {1, 1}, {1, 65535}, {65535, 65535}} {
+		if _, err := NewPorts(r); err != nil {
 			t.Errorf("%v: %v", r, err)
 		}
 	}
@@ -60,8 +60,8 @@ func TestRangeIsUsedUpAndReleased(t *testing.T) {
 		m, _ := manage(t, &Config{Side: ftp.ServerPI, Ports: ports, Timeout: 1})
 		addr, err := m.Listen()
 		check(t, err)
-		if p := addr.Port(); p < ports.lo || p > ports.hi || slices.Contains(leased, p) {
-			t.Fatalf("port %d of %d-%d, after %v", p, ports.lo, ports.hi, leased)
+		if p := addr.Port(); p < ports.within.First || p > ports.within.Last || slices.Contains(leased, p) {
+			t.Fatalf("port %d of %d-%d, after %v", p, ports.within.First, ports.within.Last, leased)
 		}
 		ms, leased = append(ms, m), append(leased, addr.Port())
 	}
@@ -70,7 +70,7 @@ func TestRangeIsUsedUpAndReleased(t *testing.T) {
 		t.Helper()
 		_, err := late.Listen()
 		var pe *PortsError
-		if !errors.As(err, &pe) || pe.Lo != ports.lo || pe.Hi != ports.hi {
+		if !errors.As(err, &pe) || pe.Range.First != ports.within.First || pe.Range.Last != ports.within.Last {
 			t.Fatalf("%v, want a *PortsError", err)
 		}
 		if late.Offered() {
@@ -134,20 +134,20 @@ func TestListenAgainOnOnePort(t *testing.T) {
 func TestPortsOfOtherProgramsAreSkipped(t *testing.T) {
 	noLeaks(t)
 	ports := ranged(t, 2)
-	other, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(home, ports.lo)))
+	other, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(home, ports.within.First)))
 	check(t, err)
 	a, _ := manage(t, &Config{Ports: ports})
 	b, _ := manage(t, &Config{Ports: ports})
-	if addr, err := a.Listen(); err != nil || addr.Port() != ports.hi {
-		t.Errorf("leased %v, %v; want port %d", addr, err, ports.hi)
+	if addr, err := a.Listen(); err != nil || addr.Port() != ports.within.Last {
+		t.Errorf("leased %v, %v; want port %d", addr, err, ports.within.Last)
 	}
 	var pe *PortsError
 	if addr, err := b.Listen(); !errors.As(err, &pe) {
 		t.Errorf("leased %v, %v; want a *PortsError", addr, err)
 	}
 	check(t, other.Close())
-	if addr, err := b.Listen(); err != nil || addr.Port() != ports.lo {
-		t.Errorf("leased %v, %v; want port %d, which is free again", addr, err, ports.lo)
+	if addr, err := b.Listen(); err != nil || addr.Port() != ports.within.First {
+		t.Errorf("leased %v, %v; want port %d, which is free again", addr, err, ports.within.First)
 	}
 }
 
@@ -175,7 +175,7 @@ func TestConcurrentLeasesNeverShareAPort(t *testing.T) {
 	for _, n := range []uint16{0, 5} {
 		t.Run(fmt.Sprintf("range of %d", n), func(t *testing.T) {
 			noLeaks(t)
-			ports, err := NewPorts(0, 0)
+			ports, err := NewPorts(PortRange{})
 			check(t, err)
 			if n > 0 {
 				ports = ranged(t, n)
@@ -223,7 +223,7 @@ func TestConcurrentLeasesNeverShareAPort(t *testing.T) {
 func TestStandingListeners(t *testing.T) {
 	drains(t)
 	noLeaks(t)
-	ports, err := NewPorts(0, 0)
+	ports, err := NewPorts(PortRange{})
 	check(t, err)
 	var ls []*listener
 	for range maxStanding + 5 {
@@ -351,7 +351,7 @@ func TestNoPool(t *testing.T) {
 // while each is given back for another port at any moment.
 func TestRangeForAsMany(t *testing.T) {
 	first := testutil.FreePorts(t, 2)
-	ports, err := NewPorts(first, first+1)
+	ports, err := NewPorts(PortRange{first, first + 1})
 	if err != nil {
 		t.Fatal(err)
 	}

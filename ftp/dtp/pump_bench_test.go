@@ -48,7 +48,7 @@ func BenchmarkPump(b *testing.B) {
 		wrap bool
 	}{{"kernel", pumped, ftp.Image, false}, {"buffered", pumped, ftp.Image, true}, {"ASCII", pumped, ftp.ASCII, false}, {"4 KiB", 4 << 10, ftp.Image, false}} {
 		b.Run(bb.name, func(b *testing.B) {
-			ports, err := NewPorts(0, 0)
+			ports, err := NewPorts(PortRange{})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -109,7 +109,7 @@ func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 	c := &config{users: server.Static{}, host: "127.0.0.1"}
 	c.opts.Observer = ftp.ObserverFunc(s.observe)
 	c.opts.Log = slog.New(slog.DiscardHandler)
-	c.opts.FailureDelay, c.opts.MaxLoginFailures = -1, -1 // tests may log in wrongly as often as they like
+	c.opts.FailureDelay, c.opts.MaxLoginFailures = server.NoDelay, server.NoLimit // tests may log in wrongly as often as they like
 	for _, o := range options {
 		o(c)
 	}

@@ -92,7 +92,7 @@ func (s *Server) admit(sess *session) *refusal {
 			fmt.Sprintf("Too many sessions: the limit is %d. Try again later.", set.MaxSessions),
 			fmt.Sprintf("there are %d sessions", len(c.sessions)), ftp.ReasonSessions,
 		}
-	case set.MaxWaiting > 0 && c.waiting.Len() >= set.MaxWaiting && !c.makePlace(n.waiting):
+	case c.waiting.Len() >= set.MaxWaiting && !c.makePlace(n.waiting):
 		return &refusal{
 			"Too many sessions wait to log in. Try again in a moment.",
 			fmt.Sprintf("%d sessions are not logged in", c.waiting.Len()), ftp.ReasonWaiting,

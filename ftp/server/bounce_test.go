@@ -8,6 +8,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
+	"miniftp/ftp/dtp"
 	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
@@ -101,7 +102,7 @@ func TestThievesRaceTheOwner(t *testing.T) {
 // 50; that it hits 200 by chance is less likely than once in the life of the universe.
 func TestPassivePortsAreNotPredictable(t *testing.T) {
 	lo := testutil.FreePorts(t, 20)
-	for name, ports := range map[string][2]uint16{"any": {}, "range": {lo, lo + 19}} {
+	for name, ports := range map[string]dtp.PortRange{"any": {}, "range": {First: lo, Last: lo + 19}} {
 		c := serve(t, fsroot.NewMem(), func(o *server.Options) { o.PassivePorts = ports }).login(t, "ro")
 		const leases = 400
 		seen := map[uint16]int{}

@@ -67,8 +67,8 @@ type failures struct {
 
 // guessing is how guesses are answered: settings of Options.
 type guessing struct {
-	delay time.Duration // after the first failure; it doubles with each
-	most  int           // failures before a ban
+	delay time.Duration // after the first failure; it doubles with each; 0: none
+	most  int           // failures before a ban; 0: there is none
 	ban   time.Duration
 }
 

@@ -285,7 +285,7 @@ func TestNoDataConnection(t *testing.T) {
 // given back serves again.
 func TestPassivePortRange(t *testing.T) {
 	lo := testutil.FreePorts(t, 2)
-	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.PassivePorts = [2]uint16{lo, lo + 1} })
+	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.PassivePorts = dtp.PortRange{First: lo, Last: lo + 1} })
 	a, b, c := s.login(t, "ro"), s.login(t, "ro"), s.login(t, "ro")
 	for range 3 {
 		for _, c := range []*ctl{a, b} {

@@ -51,7 +51,7 @@ type pair struct {
 // one that ends first can't tell what belongs to the other.
 func startPlain(t *testing.T, addr string, fsys afero.Fs, change ...func(*server.Options)) *site {
 	t.Helper()
-	opts := server.Options{Auth: accounts(fsys), DataTimeout: patience, FailureDelay: -1, MaxLoginFailures: -1}
+	opts := server.Options{Auth: accounts(fsys), DataTimeout: patience, FailureDelay: server.NoDelay, MaxLoginFailures: server.NoLimit}
 	for _, f := range change {
 		f(&opts)
 	}

@@ -179,7 +179,7 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 	return s.start(&job{
 		cmd: ftp.Command{Verb: verb, Arg: p}, path: p, total: end - start, alone: hashAlone,
 		work: func(ctx context.Context, j *job) dtp.Result {
-			if s.set.HashTimeout > 0 {
+			if s.set.HashTimeout < NoTimeout {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeoutCause(ctx, s.set.HashTimeout, errHashTime)
 				defer cancel()

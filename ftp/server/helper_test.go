@@ -75,7 +75,7 @@ func serveOn(t testing.TB, addr string, fsys afero.Fs, change ...func(*server.Op
 	t.Helper()
 	noLeaks(t)
 	log := &lines{}
-	opts := server.Options{Auth: accounts(fsys), Log: slog.New(slog.NewTextHandler(log, nil)), DataTimeout: patience, FailureDelay: -1, MaxLoginFailures: -1}
+	opts := server.Options{Auth: accounts(fsys), Log: slog.New(slog.NewTextHandler(log, nil)), DataTimeout: patience, FailureDelay: server.NoDelay, MaxLoginFailures: server.NoLimit}
 	for _, f := range change {
 		f(&opts)
 	}

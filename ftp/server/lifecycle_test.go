@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"miniftp/fsroot"
+	"miniftp/ftp/dtp"
 	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
@@ -199,7 +200,8 @@ func TestOptions(t *testing.T) {
 	auth := accounts(nil)
 	for name, o := range map[string]server.Options{
 		"no Auth": {}, "negative timeout": {Auth: auth, IdleTimeout: -1}, "negative limit": {Auth: auth, MaxSessions: -1}, "negative rate": {Auth: auth, Rate: -1},
-		"empty port range": {Auth: auth, PassivePorts: [2]uint16{50000, 40000}}, "half a port range": {Auth: auth, PassivePorts: [2]uint16{0, 40000}},
+		"negative delay": {Auth: auth, FailureDelay: -1}, "negative waiting": {Auth: auth, MaxWaiting: -1}, "negative failures": {Auth: auth, MaxLoginFailures: -1}, "negative hash time": {Auth: auth, HashTimeout: -1},
+		"empty port range": {Auth: auth, PassivePorts: dtp.PortRange{First: 50000, Last: 40000}}, "half a port range": {Auth: auth, PassivePorts: dtp.PortRange{Last: 40000}},
 	} {
 		if _, err := server.New(o); err == nil {
 			t.Errorf("%s was accepted", name)

@@ -184,7 +184,14 @@ func (s *session) rates(dir ftp.Direction) []*rate.Limiter {
 
 // guessing is what happens to who guesses passwords.
 func (s *settings) guessing() guessing {
-	return guessing{delay: s.FailureDelay, most: s.MaxLoginFailures, ban: s.BanTime}
+	g := guessing{delay: s.FailureDelay, most: s.MaxLoginFailures, ban: s.BanTime}
+	if g.delay == NoDelay {
+		g.delay = 0
+	}
+	if g.most == NoLimit {
+		g.most = 0
+	}
+	return g
 }
 
 // refused tells the Observer why something was refused, and by which rule.

@@ -10,6 +10,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
+	"miniftp/ftp/dtp"
 	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
@@ -77,7 +78,7 @@ func TestManyClientsAtOnce(t *testing.T) {
 	content := random(100_000)
 	write(t, fsys, "/f", string(content))
 	lo := testutil.FreePorts(t, 8) // fewer than clients: they have to share
-	s := serve(t, fsys, func(o *server.Options) { o.PassivePorts = [2]uint16{lo, lo + 7} })
+	s := serve(t, fsys, func(o *server.Options) { o.PassivePorts = dtp.PortRange{First: lo, Last: lo + 7} })
 	var all sync.WaitGroup
 	for i := range 24 {
 		all.Add(1)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"time"
 
@@ -15,8 +16,15 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// Options say what a Server serves, to whom, and within which bounds. Only Auth
-// is needed; the zero value of everything else is a sensible default.
+// What Options that have a default other than none are set to for none.
+const (
+	NoLimit   = math.MaxInt
+	NoTimeout = time.Duration(math.MaxInt64)
+	NoDelay   = time.Duration(1)
+)
+
+// Options say what a Server serves, to whom, and within which bounds. Only Auth is needed: the zero
+// value of everything else is its default. Nothing may be negative.
 type Options struct {
 	Auth Authenticator // who may log in, and to which files
 
@@ -24,8 +32,8 @@ type Options struct {
 	Greeting string   // the text of the 220; default "miniftp ready"
 	Hosts    []string // the names that HOST may ask for (RFC 7151); none: any name
 
-	PassivePorts [2]uint16 // the range of passive data ports; {0, 0}: any free port
-	PublicIP     string    // an IPv4 address, or a host that has one, to announce in 227 replies
+	PassivePorts dtp.PortRange // where passive data connections are listened for
+	PublicIP     string        // an IPv4 address, or a host that has one, to announce in 227 replies
 	// PublicIPAlways announces PublicIP to clients on this host and on its private networks
 	// too, which are told the address that they called otherwise. It is for servers behind
 	// a proxy or a router that hides the addresses of its clients.
@@ -41,14 +49,14 @@ type Options struct {
 	// Limits on sessions. Of IPv6 a network of 64 bits counts as one address.
 	MaxSessions      int   // at once; 0: no limit
 	MaxSessionsPerIP int   // at once from one address; 0: no limit
-	MaxWaiting       int   // at once that are not logged in; default 1000, negative: no limit
+	MaxWaiting       int   // at once that are not logged in; default 1000, or NoLimit
 	CommandRate      int   // commands per second of one session; more are read more slowly; 0: no limit
 	Rate             int64 // bytes per second over all transfers; 0: no limit
 
 	// Limits on HASH, XMD5 and their like, which read and compute without a transfer. Rate
 	// does not count what they read, as it does not go over the network.
 	MaxHashes   int           // at once, over all sessions and in turns; default half of the processors
-	HashTimeout time.Duration // of one, waiting included; default 5 min, negative: no limit
+	HashTimeout time.Duration // of one, waiting included; default 5 min, or NoTimeout
 	HashRate    int64         // bytes per second read for all of them; 0: no limit
 
 	// Networks: Deny wins over Allow; an empty Allow is everybody.
@@ -56,8 +64,8 @@ type Options struct {
 
 	// Failed logins are counted by address and name (RFC 2577 §5), and for the address as a
 	// whole, of which one name counts for three at most. One is forgiven each minute.
-	FailureDelay     time.Duration // before the login behind the first; it doubles with each; default 1 s, negative: none
-	MaxLoginFailures int           // then the name, or the address, is shut out; default 10, negative: never
+	FailureDelay     time.Duration // before the login behind the first; it doubles with each; default 1 s, or NoDelay
+	MaxLoginFailures int           // then the name, or the address, is shut out; default 10, or NoLimit
 	BanTime          time.Duration // for so long; default 10 min
 
 	// UploadInPlace writes uploads straight to their final name. By default they
@@ -144,7 +152,7 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 		ports = old.data.Ports
 	} else {
 		var err error
-		if ports, err = dtp.NewPorts(opts.PassivePorts[0], opts.PassivePorts[1]); err != nil {
+		if ports, err = dtp.NewPorts(opts.PassivePorts); err != nil {
 			return nil, fmt.Errorf("server: %w", err)
 		}
 	}
@@ -157,12 +165,12 @@ func (o *Options) check() error {
 	if o.Auth == nil {
 		return errors.New("Options.Auth is missing: nobody could log in")
 	}
-	for _, d := range []time.Duration{o.IdleTimeout, o.LoginTimeout, o.DataTimeout, o.StallTimeout, o.Grace, o.BanTime} {
+	for _, d := range []time.Duration{o.IdleTimeout, o.LoginTimeout, o.DataTimeout, o.StallTimeout, o.Grace, o.BanTime, o.HashTimeout, o.FailureDelay} {
 		if d < 0 {
-			return fmt.Errorf("a timeout of %v is negative", d)
+			return fmt.Errorf("a time of %v is negative", d)
 		}
 	}
-	if o.MaxSessions < 0 || o.MaxSessionsPerIP < 0 || o.CommandRate < 0 || o.Rate < 0 || o.MaxHashes < 0 || o.HashRate < 0 {
+	if o.MaxSessions < 0 || o.MaxWaiting < 0 || o.MaxLoginFailures < 0 || o.MaxSessionsPerIP < 0 || o.CommandRate < 0 || o.Rate < 0 || o.MaxHashes < 0 || o.HashRate < 0 {
 		return errors.New("a limit is negative")
 	}
 	for _, networks := range [][]netip.Prefix{o.Allow, o.Deny} {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"miniftp/fsroot"
+	"miniftp/ftp/dtp"
 	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
@@ -17,7 +18,7 @@ func TestUnusedPassivePortIsRevoked(t *testing.T) {
 	write(t, fsys, "/f", "content")
 	lo := testutil.FreePorts(t, 1)
 	s := serve(t, fsys, func(o *server.Options) {
-		o.PassivePorts, o.DataTimeout = [2]uint16{lo, lo}, 20*time.Millisecond
+		o.PassivePorts, o.DataTimeout = dtp.PortRange{First: lo, Last: lo}, 20*time.Millisecond
 	})
 	idle, other := s.login(t, "rw"), s.login(t, "rw")
 	idle.cmd("EPSV", 229)

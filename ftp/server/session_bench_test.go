@@ -19,7 +19,7 @@ func served(b *testing.B) *site {
 	root, err := fsroot.OpenRoot(dir)
 	check(b, err)
 	b.Cleanup(func() { _ = root.Close() })
-	return serve(b, root, func(o *server.Options) { o.MaxWaiting = -1 })
+	return serve(b, root, func(o *server.Options) { o.MaxWaiting = server.NoLimit })
 }
 
 // BenchmarkSession is both ends together: what a login, a command and a small file

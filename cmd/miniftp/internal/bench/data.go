@@ -107,9 +107,9 @@ func (u *session) listen() error {
 
 // port opens a port: any, or the first free one of --active-ports.
 func (u *session) port() (ln net.Listener, err error) {
-	lo, hi := u.b.opts.ActivePorts[0], u.b.opts.ActivePorts[1]
+	within := u.b.opts.ActivePorts
 	cfg := net.ListenConfig{KeepAlive: -1}
-	for p := int(lo); p <= int(hi); p++ {
+	for p := int(within.First); p <= int(within.Last); p++ {
 		if ln, err = cfg.Listen(context.Background(), "tcp", netip.AddrPortFrom(u.local, uint16(p)).String()); err == nil {
 			return ln, nil
 		}

@@ -99,8 +99,8 @@ func newDoctor(e *verb.Env, c *cli.Context, r *ftp.URL) (*doctor, error) {
 		return nil, err
 	}
 	s := &setup{opts: opts, host: x.host, observer: opts.Observer}
-	if lo, hi := opts.ActivePorts[0], opts.ActivePorts[1]; lo != 0 {
-		if s.ports, err = dtp.NewPorts(lo, hi); err != nil {
+	if !opts.ActivePorts.IsZero() {
+		if s.ports, err = dtp.NewPorts(opts.ActivePorts); err != nil {
 			return nil, err
 		}
 		s.ports.Close() // keep none open meanwhile

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -45,9 +46,9 @@ func (cf *config) options() server.Options {
 		CommandRate: cf.CommandRate, MaxHashes: cf.MaxHashes,
 		UploadInPlace: cf.UploadInPlace, ModeZ: cf.ModeZ, Sync: syncs[cf.Sync],
 	}
-	// To the server 0 is the default and -1 means none; in the settings 0 means none.
-	o.HashTimeout, o.FailureDelay = noneIsNegative(cf.HashTimeout), noneIsNegative(cf.FailureDelay)
-	o.MaxWaiting, o.MaxLoginFailures = noneIsNegative(cf.MaxWaiting), noneIsNegative(cf.MaxLoginFailures)
+	// To the server 0 is the default; in the settings it means none.
+	o.HashTimeout, o.FailureDelay = cmp.Or(cf.HashTimeout, server.NoTimeout), cmp.Or(cf.FailureDelay, server.NoDelay)
+	o.MaxWaiting, o.MaxLoginFailures = cmp.Or(cf.MaxWaiting, server.NoLimit), cmp.Or(cf.MaxLoginFailures, server.NoLimit)
 	if cf.Root == "" {
 		cf.Wrong(&cf.Root, "is empty: name a directory; . is the one where serve is started")
 	}
@@ -127,13 +128,6 @@ func (cf *config) sameTwice(o server.Options) {
 			seen[at] = err == nil && n != 0 // 0 is another port each time
 		}
 	}
-}
-
-func noneIsNegative[T int | time.Duration](n T) T {
-	if n == 0 {
-		return -1
-	}
-	return n
 }
 
 // addresses returns the addresses in --listen or --listen-tls, split at commas. It stops at the

@@ -263,7 +263,7 @@ func FuzzNumbers(f *testing.F) {
 		if n, err := ByteRate("--rate", s); err == nil && (n < 0 || n > 1e15) {
 			t.Errorf("--rate %q is %d", s, n)
 		}
-		if r, err := PortRange("--passive-ports", s); err == nil && (r[0] > r[1] || s != "" && r[0] == 0) {
+		if r, err := PortRange("--passive-ports", s); err == nil && (r.First > r.Last || s != "" && r.First == 0) {
 			t.Errorf("--passive-ports %q is %v", s, r)
 		}
 	})

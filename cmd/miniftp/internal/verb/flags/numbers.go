@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp/dtp"
 )
 
 // ParseDuration reads 500ms, 30s, 1h30m or plain seconds: 5, 0.5.
@@ -141,20 +142,15 @@ func Asked(c *cli.Context, name string) bool { return c.IsSet(name) && !FromEnv(
 func IsOn(c *cli.Context, name string) bool { w := c.String(name); return w != "" && w != "false" }
 
 // PortRange reads LO-HI, or a single port.
-func PortRange(flag, s string) (r [2]uint16, err error) {
+func PortRange(flag, s string) (dtp.PortRange, error) {
 	if s == "" {
-		return r, nil
+		return dtp.PortRange{}, nil
 	}
-	lo, hi, both := strings.Cut(s, "-")
-	if !both {
-		hi = lo
-	}
-	a, err1 := strconv.ParseUint(strings.TrimSpace(lo), 10, 16)
-	b, err2 := strconv.ParseUint(strings.TrimSpace(hi), 10, 16)
-	if err1 != nil || err2 != nil || a == 0 || a > b {
+	r, err := dtp.ParsePortRange(s)
+	if err != nil {
 		return r, verb.Usagef("%s %q: a range is written as 40000-40100", flag, s)
 	}
-	return [2]uint16{uint16(a), uint16(b)}, nil
+	return r, nil
 }
 
 // DurationText returns a duration without its zero parts: 5m, not 5m0s.
