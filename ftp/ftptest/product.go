@@ -57,7 +57,10 @@ type Product struct {
 //	{size} {bytes}       of the file; of the transfer, as the 150 says
 //	{facts} {list}       of MLST; the lines of STAT
 //	{count}              how many lines a listing had
+//	{type}               BINARY or ASCII
 //	{clock}              the time of day
+//
+// A line that begins with ~ is there, without it, if the server has TLS.
 type Rule struct{ On, Say string }
 
 // Like lets the server behave as a Product does.
@@ -115,6 +118,7 @@ func (p *Product) fits(on string, words []string, r *ftp.Reply, isDir func() boo
 type seen struct {
 	in        bool
 	user, cwd string
+	binary    bool
 	lines     *listing // of the running transfer
 }
 
@@ -164,6 +168,9 @@ var (
 
 // fill puts what is known into what a Product says.
 func (x *session) fill(say string, a *asked, r *ftp.Reply) string {
+	if strings.Contains(say, "~") {
+		say = tlsLines(say, x.s.tls != nil)
+	}
 	if !strings.Contains(say, "{") {
 		return say
 	}
@@ -195,12 +202,30 @@ func (x *session) fill(say string, a *asked, r *ftp.Reply) string {
 		}
 	}
 	if info, err := x.s.FS.Stat(file); err == nil {
-		with = append(with, "{size}", strconv.FormatInt(info.Size(), 10))
+		size := strconv.FormatInt(info.Size(), 10)
+		with = append(with, "{size}", size, "{bytes}", size) // of a transfer of all that is not counted
+	}
+	if x.seen.binary {
+		with = append(with, "{type}", "BINARY")
+	} else {
+		with = append(with, "{type}", "ASCII")
 	}
 	if a.lines != nil {
 		with = append(with, "{count}", strconv.Itoa(a.lines.count()))
 	}
 	return strings.NewReplacer(append(with, "{path}", file)...).Replace(say)
+}
+
+// tlsLines drops the lines for servers with TLS, or the marks before them.
+func tlsLines(say string, have bool) string {
+	var lines []string
+	for _, line := range strings.Split(say, "\n") {
+		bare, marked := strings.CutPrefix(line, "~")
+		if have || !marked {
+			lines = append(lines, bare)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // inner renders the inner lines of the replies to MLST and STAT.
@@ -243,6 +268,8 @@ func (s *seen) reply(a *asked, r ftp.Reply) {
 		s.in = r.Code == 230
 	case r.Code == 220, r.Code == 234: // REIN, AUTH
 		s.in = false
+	case a.cmd.Verb == "TYPE" && r.Code == 200:
+		s.binary = !strings.HasPrefix(strings.ToUpper(a.cmd.Arg), "A")
 	case r.Code == 250:
 		if dir, ok := strings.CutPrefix(r.Last(), "You are in "); ok {
 			s.cwd = dir

@@ -2,6 +2,8 @@ package ftptest_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -28,7 +30,7 @@ import (
 
 var update = flag.Bool("update", false, "record the interviews of the installed servers anew")
 
-// questions are the commands of an interview, one a line.
+// questions are the commands of an interview, one a line, and tlsQuestions those of one with TLS.
 const questions = `
 SIZE plain.txt
 PASS first
@@ -58,6 +60,7 @@ TYPE X
 TYPE I
 HOST example.com
 FOO
+AUTH TLS
 SITE FOO
 PWD
 CWD dir
@@ -151,13 +154,32 @@ OPTS MLST type;size;modify;
 REIN
 QUIT`
 
+const tlsQuestions = `
+FEAT
+AUTH FOO
+PBSZ 0
+AUTH TLS
+USER {user}
+PASS {password}
+AUTH TLS
+PBSZ 0
+PROT X
+PROT P
+TYPE I
+RETR plain.txt
+STOR new.txt
+QUIT`
+
 // interview asks a server the questions and writes down what it says. An answer is made
 // alike where it depends on the moment or on the host.
-func interview(t *testing.T, addr, user, password string, alike func(string) string) string {
+//
+// After a 234 all goes on under TLS, if trust is not nil, and after PROT P the data
+// connections, too.
+func interview(t *testing.T, questions, addr, user, password string, trust *x509.CertPool, alike func(string) string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	i := &interviewer{t: t, alike: alike}
+	i := &interviewer{t: t, alike: alike, tls: &tls.Config{RootCAs: trust, ServerName: "localhost", ClientSessionCache: tls.NewLRUClientSessionCache(1)}}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -181,6 +203,9 @@ type interviewer struct {
 	lines *ftp.LineReader
 	alike func(string) string
 	said  strings.Builder
+
+	tls     *tls.Config
+	private bool // PROT P
 }
 
 func (i *interviewer) ask(shown, cmd string) {
@@ -193,8 +218,18 @@ func (i *interviewer) ask(shown, cmd string) {
 	fmt.Fprintf(&i.said, "C: %s\n", shown)
 	_, _ = fmt.Fprintf(i.conn, "%s\r\n", cmd)
 	r := i.hear()
+	switch {
+	case strings.HasPrefix(r, "234"):
+		secure := tls.Client(i.conn, i.tls)
+		i.conn, i.lines = secure, ftp.NewLineReader(secure, 1<<16)
+	case cmd == "PROT P":
+		i.private = true
+	}
 	if r[0] != '1' {
 		return
+	}
+	if i.private {
+		data = tls.Client(data, i.tls)
 	}
 	if data == nil {
 		i.t.Fatalf("%s begins a transfer", cmd)
@@ -202,6 +237,11 @@ func (i *interviewer) ask(shown, cmd string) {
 	switch verb {
 	case "STOR", "APPE":
 		_, _ = io.WriteString(data, "uploaded\n")
+		if secure, ok := data.(*tls.Conn); ok {
+			_ = secure.CloseWrite()
+			_ = secure.SetReadDeadline(time.Now().Add(time.Second))
+			_, _ = io.Copy(io.Discard, secure)
+		}
 		_ = data.Close()
 	default:
 		_ = data.SetDeadline(time.Now().Add(10 * time.Second))
@@ -330,41 +370,62 @@ var products = []struct {
 
 func transcript(name string) string { return filepath.Join("testdata", "products", name+".txt") }
 
+// interviews are those that are recorded of each.
+var interviews = []struct {
+	name, questions string
+	tls             peers.TLSMode
+}{
+	{"", questions, peers.Off},
+	{"-tls", tlsQuestions, peers.Explicit},
+}
+
 // TestProductSays: a Product answers as the server did that is recorded in testdata/products.
 func TestProductSays(t *testing.T) {
 	for _, p := range products {
-		t.Run(p.name, func(t *testing.T) {
-			root := t.TempDir()
-			lay(t, root)
-			options := []ftptest.Option{ftptest.Like(p.as)}
-			if p.name != "vsftpd" { // which is recorded with an anonymous user
-				options = append(options, ftptest.WithUser("user", "secret", server.ReadWrite))
-			}
-			srv := ftptest.NewServer(t, afero.NewBasePathFs(afero.NewOsFs(), root), options...)
-			user := map[bool]string{true: "anonymous", false: "user"}[p.name == "vsftpd"]
-			compare(t, p.name, interview(t, srv.Addr, user, "secret", alike(root)))
-		})
+		for _, in := range interviews {
+			t.Run(p.name+in.name, func(t *testing.T) {
+				root := t.TempDir()
+				lay(t, root)
+				options := []ftptest.Option{ftptest.Like(p.as)}
+				user := "anonymous"
+				if p.name != "vsftpd" { // which is recorded with an anonymous user
+					user = "user"
+					options = append(options, ftptest.WithUser(user, "secret", server.ReadWrite))
+				}
+				if in.tls == peers.Explicit {
+					options = append(options, ftptest.WithTLS(), ftptest.WithOptions(func(o *server.Options) { o.TLSRequired = true }))
+				}
+				srv := ftptest.NewServer(t, afero.NewBasePathFs(afero.NewOsFs(), root), options...)
+				compare(t, p.name+in.name, interview(t, in.questions, srv.Addr, user, "secret", srv.CAs, alike(root)))
+			})
+		}
 	}
 }
 
 // TestProductPeers: the recorded server is the one that is installed. -update records it anew.
 func TestProductPeers(t *testing.T) {
 	for _, p := range products {
-		t.Run(p.name, func(t *testing.T) {
-			root := t.TempDir()
-			if err := os.Chmod(root, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			lay(t, root)
-			peer := peers.Start(t, p.name, root, peers.Options{})
-			said := interview(t, peer.Addr, peer.User, peer.Password, alike(root))
-			if *update {
-				if err := os.WriteFile(transcript(p.name), []byte(said), 0o644); err != nil {
+		for _, in := range interviews {
+			t.Run(p.name+in.name, func(t *testing.T) {
+				root := t.TempDir()
+				if err := os.Chmod(root, 0o755); err != nil {
 					t.Fatal(err)
 				}
-			}
-			compare(t, p.name, said)
-		})
+				lay(t, root)
+				peer := peers.Start(t, p.name, root, peers.Options{TLS: in.tls})
+				var trust *x509.CertPool
+				if peer.Certs != nil {
+					trust = peer.Certs.CA
+				}
+				said := interview(t, in.questions, peer.Addr, peer.User, peer.Password, trust, alike(root))
+				if *update {
+					if err := os.WriteFile(transcript(p.name+in.name), []byte(said), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				compare(t, p.name+in.name, said)
+			})
+		}
 	}
 }
 
