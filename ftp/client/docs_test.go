@@ -11,13 +11,17 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestFromJlaffaye compiles this library's side of docs/from-jlaffaye.md. That of the other
-// library is compiled in testdata/jlaffaye.
-func TestFromJlaffaye(t *testing.T) {
+// TestPages compiles the Go of these pages. The other library's side of from-jlaffaye.md is
+// compiled in testdata/jlaffaye.
+func TestPages(t *testing.T) {
 	testutil.Long(t)
-	page, err := os.ReadFile("../../docs/from-jlaffaye.md")
-	if err != nil {
-		t.Fatal(err)
+	pages := ""
+	for _, name := range []string{"from-jlaffaye.md", "testing.md"} {
+		page, err := os.ReadFile("../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages += string(page)
 	}
 	var code strings.Builder
 	code.WriteString(`package page
@@ -43,13 +47,13 @@ import (
 var _ = []any{errors.Is, fmt.Print, io.Copy, fs.ErrNotExist, new(sync.WaitGroup), time.Now, afero.NewOsFs, ftp.ParseURL, ftptest.NewServer}
 `)
 	count := 0
-	for i, block := range strings.Split(string(page), "```go\n// miniftp\n")[1:] {
+	for i, block := range strings.Split(pages, "```go\n// miniftp\n")[1:] {
 		block, _, _ = strings.Cut(block, "```")
 		fmt.Fprintf(&code, "\nfunc task%d(ctx context.Context, t *testing.T, c *client.Client, addr string, file *os.File) error {\n{\n%s}\nreturn nil\n}\n", i, block)
 		count++
 	}
-	if count < 14 {
-		t.Errorf("%d tasks are on the page", count)
+	if count < 18 {
+		t.Errorf("%d pieces of code are on the pages", count)
 	}
 	file := filepath.Join(t.TempDir(), "page.go")
 	if err := os.WriteFile(file, []byte(code.String()), 0o644); err != nil {

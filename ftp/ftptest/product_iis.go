@@ -43,6 +43,7 @@ var IIS = Product{
 		{"DELE 250", "250 DELE command successful."},
 		{"DELE/ 550", "550 Access is denied. "},
 		{"MDTM #", "550 The filename, directory name, or volume label syntax is incorrect. "},
+		{"SIZE 550 TYPE I", "213 {size}"},
 		{"SIZE/ 550", "550 Access is denied. "},
 		{"RNFR 350", "350 Requested file action pending further information."},
 		{"RNTO 250", "250 RNTO command successful."},
