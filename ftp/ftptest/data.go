@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,6 +39,8 @@ type dataPort struct {
 	to     string // where it leads
 	active bool   // the server dials this port; else the client does
 
+	transfer atomic.Pointer[transfer] // nil until its command
+
 	led  chan struct{} // closed when it leads from end to end, or can't
 	sent chan struct{} // closed when the server's bytes have gone over, or can't
 
@@ -45,6 +48,12 @@ type dataPort struct {
 	ended  bool     // a Product has said that the transfer is over
 	server net.Conn // once it leads
 	ends   []end    // the client's and the server's, once they are ready
+}
+
+// transfer is what becomes of the bytes of one.
+type transfer struct {
+	fault Fault
+	lines *listing // nil: they stay as they are
 }
 
 // listenFor takes one data connection and leads it on to the address.
@@ -141,9 +150,9 @@ func (x *session) lead(p *dataPort) {
 		return
 	}
 	var both sync.WaitGroup
-	both.Go(func() { x.copy(s, c, false) })
+	both.Go(func() { x.copy(p, s, c, false) })
 	both.Go(func() {
-		x.copy(c, s, true)
+		x.copy(p, c, s, true)
 		sent()
 	})
 	both.Wait()
@@ -199,18 +208,19 @@ func (x *session) endData() {
 
 // copy moves bytes from src to dst and makes the transfer's fault. down is the way to the
 // client, on which listings are put into a Product's words.
-func (x *session) copy(dst, src end, down bool) {
+func (x *session) copy(p *dataPort, dst, src end, down bool) {
 	buf := make([]byte, 32<<10)
 	moved := int64(0)
-	var lines *listing
 	for {
 		n, err := src.Read(buf)
-		x.mu.Lock()
-		f := x.fault
-		if down {
-			lines = x.seen.lines
+		var f Fault
+		var lines *listing
+		if t := p.transfer.Load(); t != nil {
+			f = t.fault
+			if down {
+				lines = t.lines
+			}
 		}
-		x.mu.Unlock()
 		part := buf[:n]
 		ended := errors.Is(err, io.EOF)
 		switch {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"miniftp/ftp"
@@ -119,7 +120,6 @@ type seen struct {
 	in        bool
 	user, cwd string
 	binary    bool
-	lines     *listing // of the running transfer
 }
 
 func (s *seen) path(arg string) string {
@@ -210,8 +210,8 @@ func (x *session) fill(say string, a *asked, r *ftp.Reply) string {
 	} else {
 		with = append(with, "{type}", "ASCII")
 	}
-	if a.lines != nil {
-		with = append(with, "{count}", strconv.Itoa(a.lines.count()))
+	if a.data != nil && a.data.lines != nil {
+		with = append(with, "{count}", strconv.Itoa(a.data.lines.count()))
 	}
 	return strings.NewReplacer(append(with, "{path}", file)...).Replace(say)
 }
@@ -284,7 +284,9 @@ type listing struct {
 	root         bool // it is that of "/"
 	hidden, dots bool
 	raw          []byte
-	lines        []string
+
+	mu    sync.Mutex
+	lines []string
 }
 
 // listing is what becomes of the listing that cmd asks for; nil if it asks for none. The
@@ -308,13 +310,20 @@ func (x *session) listing(cmd *ftp.Command) *listing {
 	return l
 }
 
-func (l *listing) count() int { return len(l.lines) }
+// count is how many lines have come: all of them only after awaitSent.
+func (l *listing) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.lines)
+}
 
 func (l *listing) add(b []byte) { l.raw = append(l.raw, b...) }
 
 // render returns the listing, of which b is the end.
 func (l *listing) render(b []byte) []byte {
 	l.add(b)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var list ftp.ListParser
 	for line := range strings.Lines(string(l.raw)) {
 		line = strings.TrimRight(line, "\r\n")

@@ -49,7 +49,6 @@ type session struct {
 	client  net.Conn   // under TLS a *tls.Conn, as is server
 	server  net.Conn
 	waiting []asked // commands without a final reply yet
-	fault   Fault   // of the running transfer
 	seen    seen
 
 	tls     *security     // nil unless the relay reads what TLS protects
@@ -65,10 +64,10 @@ type session struct {
 type asked struct {
 	cmd   ftp.Command
 	fault Fault
-	in    bool     // the client was logged in
-	gone  bool     // its final reply was given early
-	reply []byte   // in place of the server's, which never heard of it
-	lines *listing // what a Product makes of a listing
+	in    bool      // the client was logged in
+	gone  bool      // its final reply was given early
+	reply []byte    // in place of the server's, which never heard of it
+	data  *transfer // of a transfer command
 }
 
 const lineLimit = 64 << 10
@@ -207,10 +206,10 @@ func (x *session) pass(cmd ftp.Command, f Fault) bool {
 	a := asked{cmd: cmd, fault: f, in: x.seen.in}
 	x.mu.Unlock()
 	if ftp.IsTransfer(cmd.Verb) {
-		a.lines = x.listing(&cmd)
-		x.mu.Lock()
-		x.fault, x.seen.lines = f, a.lines
-		x.mu.Unlock()
+		a.data = &transfer{fault: f, lines: x.listing(&cmd)}
+		if p := x.currentPort(); p != nil {
+			p.transfer.Store(a.data)
+		}
 	}
 	to, err := addressIn(cmd)
 	if err == nil && to.Addr().IsLoopback() && to.Port() >= 1024 {
@@ -292,13 +291,13 @@ func (x *session) replies() {
 func (x *session) answer(r ftp.Reply) bool {
 	x.mu.Lock()
 	f := Fault{}
-	var lines *listing
+	var data *transfer
 	if len(x.waiting) > 0 {
-		f, lines = x.waiting[0].fault, x.waiting[0].lines
+		f, data = x.waiting[0].fault, x.waiting[0].data
 	}
 	x.mu.Unlock()
 	x.s.pause(f.delay)
-	if lines != nil && r.Code.Class() == ftp.Completion {
+	if data != nil && data.lines != nil && r.Code.Class() == ftp.Completion {
 		x.awaitSent()
 	}
 	x.mu.Lock()
@@ -362,6 +361,12 @@ func (x *session) readdress(r ftp.Reply, f Fault) ftp.Reply {
 		var ok bool
 		if here, ok = x.listenFor(there.String(), false); !ok {
 			return r
+		}
+		for _, a := range x.waiting[1:] { // the transfer may have been sent ahead
+			if p := x.currentPort(); a.data != nil && p != nil {
+				p.transfer.Store(a.data)
+				break
+			}
 		}
 	}
 	if f.host.IsValid() {
