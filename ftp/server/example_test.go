@@ -3,9 +3,9 @@ package server_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/spf13/afero"
 
@@ -44,27 +44,41 @@ func Example() {
 	// <nil>
 }
 
-// Everybody gets a directory of their own in one memory, by an Authenticator
+// A server over memory in which everybody has a directory of their own, by an Authenticator
 // that is a function.
 func ExampleAuthenticatorFunc() {
 	files := afero.NewMemMapFs()
-	auth := server.AuthenticatorFunc(func(_ context.Context, login server.Login) (*server.Account, error) {
-		if login.Password != "the word of the day" {
-			return nil, server.ErrLogin
-		}
-		home := "/" + login.User
-		if err := files.MkdirAll(home, 0o755); err != nil {
-			return nil, err
-		}
-		return &server.Account{FS: afero.NewBasePathFs(files, home), Perm: server.ReadWrite}, nil
+	srv, err := server.New(server.Options{
+		Auth: server.AuthenticatorFunc(func(_ context.Context, login server.Login) (*server.Account, error) {
+			if login.Password != "the word of the day" {
+				return nil, server.ErrLogin
+			}
+			home := "/" + login.User
+			if err := files.MkdirAll(home, 0o755); err != nil {
+				return nil, err
+			}
+			return &server.Account{FS: afero.NewBasePathFs(files, home), Perm: server.ReadWrite}, nil
+		}),
 	})
-	_, err := auth.Authenticate(context.Background(), server.Login{User: "bob", Password: "a guess"})
-	fmt.Println(errors.Is(err, server.ErrLogin))
-	_, err = auth.Authenticate(context.Background(), server.Login{User: "bob", Password: "the word of the day"})
-	fmt.Println(err)
-	// Output:
-	// true
-	// <nil>
+	if err != nil {
+		panic(err)
+	}
+	defer srv.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // ListenAndServe does both, on Options.Listen
+	if err != nil {
+		panic(err)
+	}
+	go func() { _ = srv.Serve(l) }()
+
+	c, err := client.Dial(context.Background(), l.Addr().String(), &client.Options{User: "bob", Password: "the word of the day"})
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+	_, err = c.Store(context.Background(), "/note.txt", strings.NewReader("mine"))
+	text, _ := afero.ReadFile(files, "/bob/note.txt")
+	fmt.Println(string(text), err)
+	// Output: mine <nil>
 }
 
 // An Observer that tells who opened data connections.

@@ -1,0 +1,111 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+)
+
+// A download with progress, by a URL. The file has its name when it is whole.
+func ExampleDialURL() {
+	_, addr, stop := exampleClient("/pub/report.txt", "all of the report")
+	defer stop()
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+
+	ctx := context.Background()
+	c, err := client.DialURL(ctx, "ftp://alice:secret@"+addr+"/pub", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	res, err := c.Download(ctx, "report.txt", afero.NewOsFs(), filepath.Join(dir, "report.txt"), client.FileOptions{
+		Progress: func(done, total int64) { fmt.Fprintf(os.Stderr, "\r%d of %d bytes", done, total) },
+	})
+	fmt.Println(res.Bytes, "bytes,", err)
+	// Output: 17 bytes, <nil>
+}
+
+// An upload that is tried again when the connection breaks, and continues where it stopped.
+func ExamplePool_Upload() {
+	t := new(exampleTest)
+	defer t.end()
+	srv := ftptest.NewServer(t, nil)
+	srv.Fail("STOR", ftptest.HangUp().Times(2)) // the server is not at its best
+
+	local := afero.NewMemMapFs() // or afero.NewOsFs()
+	if err := afero.WriteFile(local, "scan.txt", []byte("a page"), 0o600); err != nil {
+		fmt.Println(err)
+		return
+	}
+	pool := client.NewPool(srv.Addr, nil, 1)
+	defer pool.Close()
+	res, err := pool.Upload(context.Background(), local, "scan.txt", "/scan.txt", client.FileOptions{
+		Retry: client.Retry{
+			Times: 5,
+			Wait:  func(int) time.Duration { return 0 },
+			Told:  func(err error, _ time.Duration) { fmt.Println("again") },
+		},
+	})
+	fmt.Println(res.Bytes, "bytes,", err)
+	// Output:
+	// again
+	// again
+	// 6 bytes, <nil>
+}
+
+// A directory of one server becomes that of another one.
+func ExampleMirror_servers() {
+	t := new(exampleTest)
+	defer t.end()
+	first, second := ftptest.NewServer(t, nil), ftptest.NewServer(t, nil)
+	if err := afero.WriteFile(first.FS, "/pub/docs/a.txt", []byte("hello"), 0o644); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ctx := context.Background()
+	var trees []client.Tree
+	for _, addr := range []string{first.Addr, second.Addr} {
+		pool := client.NewPool(addr, nil, 4)
+		defer pool.Close()
+		tree, err := client.NewFs(ctx, pool, "/")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		trees = append(trees, client.Tree{FS: tree, Root: "/pub"})
+	}
+	res, err := client.Mirror(ctx, client.MirrorPlan{From: trees[0], To: trees[1]})
+	fmt.Println(res.Files, "files,", res.Bytes, "bytes,", err)
+	// Output: 1 files, 5 bytes, <nil>
+}
+
+// exampleTest stands in for a *testing.T, which an Example does not have.
+type exampleTest struct {
+	testing.TB
+	cleanups []func()
+}
+
+func (e *exampleTest) Helper()                   {}
+func (e *exampleTest) Cleanup(f func())          { e.cleanups = append(e.cleanups, f) }
+func (e *exampleTest) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+
+func (e *exampleTest) end() {
+	for i := range e.cleanups {
+		e.cleanups[len(e.cleanups)-1-i]()
+	}
+}
