@@ -25,10 +25,7 @@ type plainConn struct{ *net.TCPConn }
 func (c plainConn) tcp() *net.TCPConn { return c.TCPConn }
 
 func (c plainConn) flush() {
-	for range 200 {
-		if !unsent(c.TCPConn) {
-			return
-		}
+	for end := time.Now().Add(flushTimeout); unsent(c.TCPConn) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -259,7 +256,7 @@ func (x *session) trickle(dst io.Writer, b []byte, rate int64) (n int, err error
 		return dst.Write(b)
 	}
 	for len(b) > 0 && err == nil {
-		part := b[:min(len(b), max(1, int(rate/50)))]
+		part := b[:min(len(b), max(1, int(rate/writesPerSecond)))]
 		_, err = dst.Write(part)
 		n += len(part)
 		b = b[len(part):]
@@ -273,6 +270,7 @@ func (x *session) spoil(f dataFault, dst, src end) {
 	switch f {
 	case cutData:
 		dst.raw.flush()
+		x.s.pause(beforeReset)
 		dst.reset()
 		src.reset()
 	case shortData:

@@ -59,10 +59,8 @@ func PlayClient(s *Script, do func(addr string, words []string) error) error {
 	return doErr
 }
 
-const playTimeout = 10 * time.Second
-
 func dialTCP(addr string) (net.Conn, error) {
-	d := net.Dialer{Timeout: playTimeout}
+	d := net.Dialer{Timeout: stepTimeout}
 	return d.DialContext(context.Background(), "tcp", addr)
 }
 
@@ -87,7 +85,7 @@ func (p *player) run(side string) error {
 	for i := 0; i < len(steps); i++ {
 		st := steps[i]
 		var err error
-		_ = p.conn.SetDeadline(time.Now().Add(playTimeout))
+		_ = p.conn.SetDeadline(time.Now().Add(stepTimeout))
 		switch {
 		case st.Kind == 'D', st.Kind == 'B':
 			n := 1
@@ -224,7 +222,7 @@ func (p *player) transfer(i, n int, side string) error {
 		return err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(playTimeout))
+	_ = conn.SetDeadline(time.Now().Add(stepTimeout))
 	if (p.sender(i) == ftp.UserPI) == (side == "C") {
 		_, err = conn.Write(want)
 		return err
@@ -288,7 +286,7 @@ func (p *player) open() (net.Conn, error) {
 	if !ok {
 		return nil, errors.New("no data connection was agreed on")
 	}
-	_ = l.SetDeadline(time.Now().Add(playTimeout))
+	_ = l.SetDeadline(time.Now().Add(stepTimeout))
 	defer p.closeData()
 	return l.Accept()
 }

@@ -47,7 +47,7 @@ func interceptable(cfg *tls.Config, ccc bool) bool {
 }
 
 func shakeHands(c *tls.Conn) error {
-	ctx, cancel := context.WithTimeout(context.Background(), playTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 	return c.HandshakeContext(ctx)
 }

@@ -262,7 +262,7 @@ func (s *Server) ClearCommands() []ftp.Command {
 // that happened already included.
 func (s *Server) WaitEvent(match func(ftp.Event) bool) ftp.Event {
 	s.tb.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(stepTimeout)
 	for seen := 0; ; {
 		s.mu.Lock()
 		fresh, more := s.events[seen:], s.more
@@ -276,7 +276,7 @@ func (s *Server) WaitEvent(match func(ftp.Event) bool) ftp.Event {
 		select {
 		case <-more:
 		case <-late:
-			s.tb.Fatalf("ftptest: no such event within 10 s")
+			s.tb.Fatalf("ftptest: no such event within %v", stepTimeout)
 			return ftp.Event{}
 		}
 	}
