@@ -454,7 +454,7 @@ func TestProductClient(t *testing.T) {
 			everyWay(t, func(t *testing.T, option ftptest.Option, dial func(*ftptest.Server) *client.Client) {
 				srv := ftptest.NewServer(t, nil, option, ftptest.Like(p))
 				useProduct(t, dial(srv))
-			})
+			}, "clear", "TLS 1.3")
 		})
 	}
 }

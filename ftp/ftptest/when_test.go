@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -117,9 +118,12 @@ var ways = map[string]struct {
 	"implicit": {ftptest.WithImplicitTLS(), client.ImplicitTLS, tls.VersionTLS13},
 }
 
-// everyWay runs f for each way and each mode of a client.
-func everyWay(t *testing.T, f func(t *testing.T, option ftptest.Option, dial func(*ftptest.Server) *client.Client)) {
+// everyWay runs f for each way, or the named ones, and each mode of a client.
+func everyWay(t *testing.T, f func(t *testing.T, option ftptest.Option, dial func(*ftptest.Server) *client.Client), names ...string) {
 	for name, way := range ways {
+		if names != nil && !slices.Contains(names, name) {
+			continue
+		}
 		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 			t.Run(name+"/"+mode.String(), func(t *testing.T) {
 				t.Parallel()
