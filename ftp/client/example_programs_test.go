@@ -77,19 +77,13 @@ func ExampleMirror_servers() {
 		return
 	}
 
-	ctx := context.Background()
-	var trees []client.Tree
-	for _, addr := range []string{first.Addr, second.Addr} {
-		pool := client.NewPool(addr, nil, 4)
-		defer pool.Close()
-		tree, err := client.NewFs(ctx, pool, "/")
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		trees = append(trees, client.Tree{FS: tree, Root: "/pub"})
-	}
-	res, err := client.Mirror(ctx, client.MirrorPlan{From: trees[0], To: trees[1]})
+	from, to := client.NewPool(first.Addr, nil, 4), client.NewPool(second.Addr, nil, 4)
+	defer from.Close()
+	defer to.Close()
+	res, err := client.Mirror(context.Background(), client.MirrorPlan{
+		From: client.Tree{Pool: from, Root: "/pub"},
+		To:   client.Tree{Pool: to, Root: "/pub"},
+	})
 	fmt.Println(res.Files, "files,", res.Bytes, "bytes,", err)
 	// Output: 1 files, 5 bytes, <nil>
 }
