@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -224,7 +225,7 @@ func (d *drive) verdict(l *link) error {
 	case isLocalError(err):
 	case err == nil && !d.broke:
 		d.ch.wentWell()
-	case d.broke, err != o.refusal, l.begun, o.final.Code/10 == 42:
+	case d.broke, !errors.Is(err, o.refusal), l.begun, o.final.Code/10 == 42:
 		err = errNotChained
 	}
 	l.took = lasted(l.data)

@@ -37,7 +37,7 @@ func (c *Client) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, err
 		l := c.loop(ctx, path)
 		defer l.end()
 		for {
-			if e, err, ok := l.take(); !ok || !yield(e, err) {
+			if e, more, err := l.take(); !more || !yield(e, err) {
 				return
 			}
 		}

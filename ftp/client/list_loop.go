@@ -39,24 +39,24 @@ func (c *Client) loop(ctx context.Context, path string) *listLoop {
 	return l
 }
 
-// take is the next entry; false at the end.
-func (l *listLoop) take() (ftp.Entry, error, bool) {
+// take is the next entry or error; more is false at the end.
+func (l *listLoop) take() (e ftp.Entry, more bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.read {
-		return l.next()
-	}
-	if i := l.at; i < l.rest.len() {
+	switch {
+	case !l.read:
+		e, err, more = l.next()
+		return e, more, err
+	case l.at < l.rest.len():
+		e, err = l.rest.entry(l.at)
 		l.at++
-		e, err := l.rest.entry(i)
-		return e, err, true
-	}
-	if len(l.odd) > 0 {
-		err := l.odd[0]
+		return e, true, err
+	case len(l.odd) > 0:
+		err = l.odd[0]
 		l.odd = l.odd[1:]
-		return ftp.Entry{}, err, true
+		return ftp.Entry{}, true, err
 	}
-	return ftp.Entry{}, nil, false
+	return ftp.Entry{}, false, nil
 }
 
 // free reads the rest of the listing and gives the Client back. It returns false if another

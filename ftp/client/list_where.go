@@ -38,7 +38,7 @@ func (c *Client) listing(ctx context.Context, verb, path string, yield func(line
 	if !isReply(err) || !errors.As(err, &no) || no.Verb != verb || no.Code != 450 && no.Code != 550 {
 		return err
 	}
-	if no.Cause() == fs.ErrPermission {
+	if errors.Is(no.Cause(), fs.ErrPermission) {
 		return err
 	}
 	exists := c.within(ctx, path, func() error { return nil })
@@ -274,7 +274,7 @@ func saysMissing(err error) bool { return says(err, fs.ErrNotExist) }
 // says reports whether err is a refusal whose words name that cause.
 func says(err, cause error) bool {
 	var no *ftp.Error
-	return isReply(err) && errors.As(err, &no) && no.Cause() == cause
+	return isReply(err) && errors.As(err, &no) && errors.Is(no.Cause(), cause)
 }
 
 // within runs do with path as the current directory, and comes back.

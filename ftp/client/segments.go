@@ -70,8 +70,8 @@ type segments struct {
 // segment is the bytes from from to to; those before pos are there.
 type segment struct {
 	from, to, pos int64
-	seam          []byte                  // what the server has right before from
-	since         time.Time               // when its transfer had first bytes, and which
+	seam          []byte    // what the server has right before from
+	since         time.Time // when its transfer had first bytes, and which
 	first         int64
 	end           context.CancelCauseFunc // of the transfer that fetches it; nil: there is none
 }

@@ -37,70 +37,110 @@ var verdicts = []struct {
 	holds func(o *outcome) bool
 	err   func(o *outcome) error // nil: it is whole
 }{
-	{"all that was wanted of it came",
+	{
+		"all that was wanted of it came",
 		func(o *outcome) bool { return errors.Is(o.cancelled, errEnough) },
-		nil},
-	{"it was cancelled",
+		nil,
+	},
+	{
+		"it was cancelled",
 		func(o *outcome) bool { return o.cancelled != nil },
-		func(o *outcome) error { return o.cancelled }},
-	{"this end failed, or did not want the bytes",
+		func(o *outcome) error { return o.cancelled },
+	},
+	{
+		"this end failed, or did not want the bytes",
 		func(o *outcome) bool { return isLocalError(o.data) || errors.Is(o.data, dtp.ErrExpands) },
-		func(o *outcome) error { return o.data }},
-	{"the server refused it",
+		func(o *outcome) error { return o.data },
+	},
+	{
+		"the server refused it",
 		func(o *outcome) bool { return o.refusal != nil && !o.echo },
-		func(o *outcome) error { return o.refusal }},
-	{"the file has grown: the bytes that were announced came",
+		func(o *outcome) error { return o.refusal },
+	},
+	{
+		"the file has grown: the bytes that were announced came",
 		func(o *outcome) bool { return errors.Is(o.data, dtp.ErrMore) },
-		nil},
-	{"only the end of the data connection is missing",
+		nil,
+	},
+	{
+		"only the end of the data connection is missing",
 		func(o *outcome) bool { return errors.Is(o.stopped, errAllCame) },
-		nil},
-	{"the transfer's own check failed",
+		nil,
+	},
+	{
+		"the transfer's own check failed",
 		func(o *outcome) bool {
 			return o.data != nil && o.stopped == nil && !isOpening(o.data) && !isData(o.data)
 		},
-		func(o *outcome) error { return o.data }},
-	{"the control connection broke before it began",
+		func(o *outcome) error { return o.data },
+	},
+	{
+		"the control connection broke before it began",
 		func(o *outcome) bool { return o.lost != nil && !o.begun && o.got == 0 },
-		func(o *outcome) error { return o.lost }},
-	{"the control connection broke in the middle",
+		func(o *outcome) error { return o.lost },
+	},
+	{
+		"the control connection broke in the middle",
 		func(o *outcome) bool {
 			return o.lost != nil && (o.stopped != nil || o.data != nil || o.got < o.want)
 		},
-		func(o *outcome) error { return o.cut(o.lost) }},
-	{"the control connection broke at the end",
+		func(o *outcome) error { return o.cut(o.lost) },
+	},
+	{
+		"the control connection broke at the end",
 		func(o *outcome) bool { return o.lost != nil },
-		func(o *outcome) error { return fmt.Errorf("%w: %w", ErrUnconfirmed, o.lost) }},
-	{"there was no data connection",
+		func(o *outcome) error { return fmt.Errorf("%w: %w", ErrUnconfirmed, o.lost) },
+	},
+	{
+		"there was no data connection",
 		func(o *outcome) bool { return isOpening(o.data) && o.stopped == nil },
-		func(o *outcome) error { return o.data }},
-	{"this end broke the data connection off",
+		func(o *outcome) error { return o.data },
+	},
+	{
+		"this end broke the data connection off",
 		func(o *outcome) bool { return o.stopped != nil },
-		func(o *outcome) error { return o.cut(o.stopped) }},
-	{"the data connection broke",
+		func(o *outcome) error { return o.cut(o.stopped) },
+	},
+	{
+		"the data connection broke",
 		func(o *outcome) bool { return o.data != nil },
-		func(o *outcome) error { return o.cut(o.data) }},
-	{"the data ended too early, whatever the server says",
+		func(o *outcome) error { return o.cut(o.data) },
+	},
+	{
+		"the data ended too early, whatever the server says",
 		func(o *outcome) bool { return o.want >= 0 && o.got < o.want },
-		func(o *outcome) error { return o.cut(nil) }},
-	{"more came than the file has",
+		func(o *outcome) error { return o.cut(nil) },
+	},
+	{
+		"more came than the file has",
 		func(o *outcome) bool { return o.exact && o.want >= 0 && o.got > o.want },
-		func(o *outcome) error { return o.cut(nil) }},
-	{"nothing but an end under TLS would tell that it is whole",
+		func(o *outcome) error { return o.cut(nil) },
+	},
+	{
+		"nothing but an end under TLS would tell that it is whole",
 		func(o *outcome) bool { return o.cutShort && o.verb == "RETR" && o.want < 0 },
-		func(o *outcome) error { return o.cut(errNoEnd) }},
-	{"neither a beginning nor a byte came: that was no transfer",
+		func(o *outcome) error { return o.cut(errNoEnd) },
+	},
+	{
+		"neither a beginning nor a byte came: that was no transfer",
 		func(o *outcome) bool { return !o.begun && o.verb == "RETR" && o.got == 0 && o.want != 0 },
-		func(o *outcome) error { return o.cut(nil) }},
-	{"the destination has another size",
+		func(o *outcome) error { return o.cut(nil) },
+	},
+	{
+		"the destination has another size",
 		func(o *outcome) bool { return o.there != o.sent },
-		func(o *outcome) error { return &TruncatedError{Want: o.sent, Got: o.there, Final: o.final} }},
-	{"it is another file by now",
+		func(o *outcome) error { return &TruncatedError{Want: o.sent, Got: o.there, Final: o.final} },
+	},
+	{
+		"it is another file by now",
 		func(o *outcome) bool { return o.before.differs(o.after) },
-		func(o *outcome) error { return &TruncatedError{Want: o.after.size, Err: errChanged} }},
-	{"it is whole",
+		func(o *outcome) error { return &TruncatedError{Want: o.after.size, Err: errChanged} },
+	},
+	{
+		"it is whole",
 		func(*outcome) bool { return true },
-		nil},
+		nil,
+	},
 }
 
 // verdict returns nil if the transfer is whole.

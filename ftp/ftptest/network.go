@@ -152,7 +152,7 @@ func (c *farConn) send(k chunk) bool {
 
 func (c *farConn) push() {
 	defer close(c.gone)
-	defer c.plainConn.Close()
+	defer func() { _ = c.plainConn.Close() }()
 	for {
 		var k chunk
 		select {

@@ -77,7 +77,9 @@ func Ours(t *testing.T, host string, fxp bool, change ...func(*server.Options)) 
 	go func() { served <- srv.Serve(ln) }()
 	t.Cleanup(func() {
 		_ = srv.Close()
-		_ = <-served // what Close has made of it
+		if err := <-served; !errors.Is(err, server.ErrServerClosed) {
+			t.Errorf("Serve: %v", err)
+		}
 	})
 	return p
 }
