@@ -65,9 +65,6 @@ type Job struct {
 	Reset bool
 }
 
-// DefaultStall is how long a transfer may stand still.
-const DefaultStall = 60 * time.Second
-
 // Result is how a Job ended.
 type Result struct {
 	Bytes  int64         // that went over the data connection

@@ -25,9 +25,6 @@ type Config struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// DefaultTimeout is how long a data connection may take to come about.
-const DefaultTimeout = 30 * time.Second
-
 func (c *Config) timeout() time.Duration {
 	if c.Timeout > 0 {
 		return c.Timeout
@@ -399,9 +396,6 @@ func plain(err error) error {
 	}
 	return err
 }
-
-// past is a deadline that cancels whatever waits.
-var past = time.Unix(1, 0)
 
 // AddrPort returns the address of a TCP connection or listener as a value, an IPv4
 // address as one, and a link-local one with its zone. It returns the zero value if a

@@ -33,8 +33,7 @@ type Ports struct {
 // ports and one port's closed connections are not in the way of the next.
 const (
 	minStanding = 8
-	maxStanding = 64          // over all local addresses, of which a host may have millions (AnyIP, 127/8)
-	sweepEvery  = time.Minute // what was not leased between two sweeps is closed
+	maxStanding = 64 // over all local addresses, of which a host may have millions (AnyIP, 127/8)
 )
 
 // NewPorts returns the Ports of a range. A range without ports is an error.
@@ -274,9 +273,9 @@ func (l *listener) giveBack() {
 		p.idle[local] = append(p.idle[local], l)
 		p.count++
 		if p.sweeps == nil {
-			p.sweeps = time.AfterFunc(sweepEvery, p.sweep)
+			p.sweeps = time.AfterFunc(idlePort, p.sweep)
 		} else if p.count == 1 {
-			p.sweeps.Reset(sweepEvery)
+			p.sweeps.Reset(idlePort)
 		}
 	}
 	p.mu.Unlock()
@@ -320,7 +319,7 @@ func (p *Ports) sweep() {
 		}
 	}
 	if p.count -= len(old); p.count > 0 {
-		p.sweeps.Reset(sweepEvery)
+		p.sweeps.Reset(idlePort)
 	}
 	p.mu.Unlock()
 	for _, l := range old {

@@ -31,7 +31,6 @@ type pump struct {
 const (
 	minChunk  = 64 << 10
 	maxChunk  = 4 << 20
-	quick     = 250 * time.Millisecond
 	bufferLen = 256 << 10
 	textLen   = 64 << 10 // of ASCII; twice as much fits into a buffer
 	// recordsLen of plain bytes fit into a buffer as TLS records.
@@ -82,10 +81,6 @@ func (p *pump) stopWith(ctx context.Context) (stop func() bool) {
 		return false
 	}
 }
-
-// lastWords is how long a client that has sent a file under TLS waits for the
-// server's end of the connection.
-const lastWords = 2 * time.Second
 
 // secure shakes hands if the data connection is to be under TLS.
 func (p *pump) secure(conn *Conn) error {
@@ -209,9 +204,9 @@ func (p *pump) kernel() error {
 			chunk = minChunk // slow, but not still
 		case err != nil:
 			return failed(err)
-		case took < quick:
+		case took < chunkTime:
 			chunk = min(2*chunk, maxChunk)
-		case took > 4*quick:
+		case took > 4*chunkTime:
 			chunk = max(chunk/2, minChunk)
 		}
 	}

@@ -242,7 +242,7 @@ func (s *Security) secure(nc net.Conn, copies bool) *secured {
 	cfg := s.data
 	switch {
 	case s.side == ftp.ServerPI:
-		cfg = c.quiet(s.fresh())
+		cfg = c.withholdTickets(s.fresh())
 		if copies { // it is no client, and has no certificate of one
 			cfg.ClientAuth, cfg.SessionTicketsDisabled = tls.NoClientCert, true
 		}
@@ -254,49 +254,63 @@ func (s *Security) secure(nc net.Conn, copies bool) *secured {
 	return c
 }
 
-// quiet keeps a server from sending session tickets where they harm.
+// withholdTickets keeps a server from sending session tickets where they harm:
 //
-// On a data connection that only receives: a TLS 1.3 client that only writes never
-// reads the ticket, and then its close turns into a reset that destroys bytes in
-// flight (curl #6149, lftp #666). With TLS 1.2 the ticket is part of the handshake.
+//   - On a data connection that only receives. A TLS 1.3 client that only writes never reads the
+//     ticket, and then its close turns into a reset that destroys bytes in flight (curl #6149, lftp
+//     #666). With TLS 1.2 the ticket is part of the handshake.
+//   - On one that does not resume the control connection's session. It could be anybody's, and the
+//     ticket would make it the client's.
 //
-// On one that does not resume the control connection's session: it could be
-// anybody's, and the ticket would make it the client's.
-//
-// Tickets can't be disabled from the start, as no session could be resumed: so they
-// are when the client's ticket has been looked at, or when TLS 1.3 asks for the
-// certificate, which a resumed session does not need. Package crypto/tls does not
-// promise that it looks at the field so late; TestNoTicketOnUploads does.
-func (c *secured) quiet(cfg *tls.Config) *tls.Config {
-	unwrap, certificate, certificates := cfg.UnwrapSession, cfg.GetCertificate, cfg.Certificates
+// Package crypto/tls knows only whether a configuration has tickets at all, and without them no
+// session can be resumed. So they are switched off in the middle of the handshake, at the two
+// moments at which it asks: when the client's ticket has been looked at (UnwrapSession), or, as a
+// client without one does not come by there, when TLS 1.3 wants a certificate, which a resumed
+// session does not need. That package tls looks at the switch so late is no promise of its;
+// TestNoTicketOnUploads watches it.
+func (c *secured) withholdTickets(cfg *tls.Config) *tls.Config {
+	withhold := func() { cfg.SessionTicketsDisabled = true }
+	unwrap := cfg.UnwrapSession
 	cfg.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
 		state, err := unwrap(ticket, cs)
 		if state == nil || c.receives && cs.Version >= tls.VersionTLS13 {
-			cfg.SessionTicketsDisabled = true
+			withhold()
 		}
 		return state, err
 	}
-	cfg.Certificates = nil
+	choice := certificates{cfg.GetCertificate, cfg.Certificates}
+	cfg.Certificates = nil // package tls would not ask
 	cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if most := cfg.MaxVersion; (most == 0 || most >= tls.VersionTLS13) && slices.Contains(hello.SupportedVersions, tls.VersionTLS13) {
-			cfg.SessionTicketsDisabled = true // TLS 1.2 asks before it resumes
+			withhold() // TLS 1.2 asks before it resumes, and must not be without tickets then
 		}
-		if certificate != nil && (len(certificates) == 0 || hello.ServerName != "") {
-			if cert, err := certificate(hello); cert != nil || err != nil {
-				return cert, err
-			}
-		}
-		for i := range certificates {
-			if hello.SupportsCertificate(&certificates[i]) == nil {
-				return &certificates[i], nil
-			}
-		}
-		if len(certificates) > 0 {
-			return &certificates[0], nil
-		}
-		return nil, errors.New("there is no certificate")
+		return choice.choose(hello)
 	}
 	return cfg
+}
+
+// certificates are those of a tls.Config.
+type certificates struct {
+	get func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	all []tls.Certificate
+}
+
+// choose chooses as package tls does.
+func (c certificates) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if c.get != nil && (len(c.all) == 0 || hello.ServerName != "") {
+		if cert, err := c.get(hello); cert != nil || err != nil {
+			return cert, err
+		}
+	}
+	for i := range c.all {
+		if hello.SupportsCertificate(&c.all[i]) == nil {
+			return &c.all[i], nil
+		}
+	}
+	if len(c.all) > 0 {
+		return &c.all[0], nil
+	}
+	return nil, errors.New("there is no certificate")
 }
 
 // shakeHands makes the connection ready, once the server has said that the

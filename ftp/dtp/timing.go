@@ -1,0 +1,27 @@
+package dtp
+
+import "time"
+
+// The times of data connections, each with why it is so.
+const (
+	// DefaultTimeout is how long a data connection may take to come about: a firewall that drops
+	// packets answers never, a busy host within seconds.
+	DefaultTimeout = 30 * time.Second
+	// DefaultStall is how long a transfer may stand still: a radio link is back by then, and a
+	// client that has gone without a word does not keep its place for longer.
+	DefaultStall = 60 * time.Second
+
+	// A chunk of the kernel's copy that takes less than chunkTime is followed by a larger one, and
+	// one that takes four times as long by a smaller one: progress is told and limits are looked at
+	// between chunks.
+	chunkTime = 250 * time.Millisecond
+	// lastWords is how long a client that has sent a file under TLS waits for the server's end of
+	// the connection. The file is there by then; only a reset could still take it away.
+	lastWords = 2 * time.Second
+	// idlePort is how long a port stands open without a lease: clients that move many small files
+	// are back within a second. It is looked at as often, so it may take twice as long.
+	idlePort = time.Minute
+)
+
+// past is a deadline that ends whatever waits.
+var past = time.Unix(1, 0)
