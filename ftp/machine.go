@@ -1,5 +1,7 @@
 package ftp
 
+import "strings"
+
 // Machine is the state of one control connection. Replies move it: both peers
 // step the same machine with each verb and the code it was answered with, so
 // the user knows what the server knows (RFC 959 §6). It is a value; the zero
@@ -154,15 +156,26 @@ type Params struct {
 	Structure  Structure
 	Mode       TransferMode
 	Protection Protection
+	OnlyEPSV   bool // EPSV ALL (RFC 2428 §4): no other verb offers a data connection until the next login
+	Sized      bool // PBSZ came, which PROT needs (RFC 4217 §9)
 }
 
 // Step takes over a parameter that the server agreed to. The server's own reply
 // comes from the same Parse function, so that it can't agree to something else.
 func (p *Params) Step(c Command, code Code) {
+	if c.Verb == "USER" && code.Class() == Intermediate {
+		p.OnlyEPSV = false
+	}
 	if code.Class() != Completion {
 		return
 	}
 	switch c.Verb {
+	case "EPSV":
+		p.OnlyEPSV = p.OnlyEPSV || strings.EqualFold(strings.TrimSpace(c.Arg), "ALL")
+	case "PBSZ":
+		p.Sized = true
+	case "USER":
+		p.OnlyEPSV = false
 	case "TYPE":
 		take(&p.Type, ParseType, c.Arg)
 	case "STRU":
@@ -173,8 +186,9 @@ func (p *Params) Step(c Command, code Code) {
 		take(&p.Protection, ParseProtection, c.Arg)
 	case "AUTH":
 		take(&p.Protection, ParseAuth, c.Arg)
+		p.OnlyEPSV = false
 	case "REIN":
-		*p = Params{Protection: p.Protection}
+		*p = Params{Protection: p.Protection, Sized: p.Sized}
 	}
 }
 

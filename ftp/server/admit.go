@@ -14,11 +14,9 @@ import (
 
 // Bounds on those who are not let in.
 const (
-	timeToLogIn = 10 * time.Second // what a session has at least, also when others want its place
-	maxLookedAt = 64               // sessions that are looked at for one to drop
-	maxDropped  = 64               // sessions that are on their way out because others need the place
-	maxTurned   = 64               // callers who are told 421 at once; more are hung up on
-	wordsTime   = time.Second      // to read the 421
+	maxLookedAt = 64 // sessions that are looked at for one to drop
+	maxDropped  = 64 // sessions that are on their way out because others need the place
+	maxTurned   = 64 // callers who are told 421 at once; more are hung up on
 	shutOutText = "Too many failed logins from your address. Try again later."
 )
 
@@ -245,7 +243,7 @@ func (s *Server) turnAway(sess *session, no *refusal) {
 		return
 	}
 	if no == noDescriptors {
-		_ = sess.raw.SetWriteDeadline(time.Now().Add(time.Millisecond)) // the first write finds room
+		_ = sess.raw.SetWriteDeadline(time.Now().Add(wordsTimeLeast))
 		_, _ = sess.raw.Write(ftp.NewReply(421, no.text).Append(nil))
 		_ = sess.raw.Close()
 		return

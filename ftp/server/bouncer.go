@@ -13,13 +13,11 @@ import (
 
 // Bounds on failed logins.
 const (
-	forgivenEvery = time.Minute      // one failure is forgotten
-	maxDelay      = 30 * time.Second // before a login; more only if Options.FailureDelay is
-	maxVisitors   = 10_000           // addresses that are remembered, and networks
-	maxNames      = 64               // names that are remembered of one address; more only if Options.MaxLoginFailures is
-	maxRegulars   = 10_000           // pairs of an address and a name that logged in
-	nameShare     = 3                // failures of one name that count for its address
-	siteShare     = 16               // a network of 48 bits may have so many times the failures of one of 64
+	maxVisitors = 10_000 // addresses that are remembered, and networks
+	maxNames    = 64     // names that are remembered of one address; more only if Options.MaxLoginFailures is
+	maxRegulars = 10_000 // pairs of an address and a name that logged in
+	nameShare   = 3      // failures of one name that count for its address
+	siteShare   = 16     // a network of 48 bits may have so many times the failures of one of 64
 )
 
 // bouncer slows down guessing of passwords, and ends it (RFC 2577 §5). Failures are counted

@@ -40,7 +40,7 @@ func (u *upload) commit() error {
 		u.keep(err)
 		return err
 	}
-	if d, ok := u.fs.(dirSyncer); ok && sync == SyncFull && made {
+	if d, ok := u.fs.(SyncDirFs); ok && sync == SyncFull && made {
 		return d.SyncDir(path.Dir(u.name))
 	}
 	return nil
@@ -132,7 +132,7 @@ func (u *upload) appeared() error {
 		return err
 	}
 	defer f.Close()
-	if i, ok := u.fs.(inheritor); ok {
+	if i, ok := u.fs.(InheritFs); ok {
 		return i.Inherit(f, old)
 	}
 	return nil

@@ -23,7 +23,7 @@ var onlyEPSV = ftp.NewReply(503, "You said EPSV ALL: only EPSV is allowed until 
 // pasv: the server listens a second time, and says where.
 func (s *session) pasv(string) ftp.Reply {
 	switch {
-	case s.epsvAll:
+	case s.params.OnlyEPSV:
 		return onlyEPSV
 	case !s.control.Local.Addr().Is4():
 		return ftp.NewReply(425, "PASV can't name an IPv6 address: use EPSV.")
@@ -44,7 +44,6 @@ func (s *session) epsv(arg string) ftp.Reply {
 	arg = strings.TrimSpace(arg)
 	switch {
 	case strings.EqualFold(arg, "ALL"):
-		s.epsvAll = true
 		return ftp.NewReply(200, "EPSV only, from now on.")
 	case arg == "", arg == s.family():
 	case arg == "1", arg == "2":
@@ -63,7 +62,7 @@ func (s *session) epsv(arg string) ftp.Reply {
 
 // port: the client listens, and says where; the server will dial.
 func (s *session) port(arg string) ftp.Reply {
-	if s.epsvAll {
+	if s.params.OnlyEPSV {
 		return onlyEPSV
 	}
 	addr, err := ftp.ParseHostPort(arg)
@@ -74,7 +73,7 @@ func (s *session) port(arg string) ftp.Reply {
 }
 
 func (s *session) eprt(arg string) ftp.Reply {
-	if s.epsvAll {
+	if s.params.OnlyEPSV {
 		return onlyEPSV
 	}
 	addr, err := ftp.ParseEPRT(arg)

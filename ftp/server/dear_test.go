@@ -88,14 +88,14 @@ func TestIdleLimitIsOfCommands(t *testing.T) {
 	defer srv.Close()
 	s := newSession(srv, nowhere{}, false)
 	s.machine.Login = ftp.LoggedIn
-	s.setDeadline()
+	s.deadline()
 	first := s.idleBy
 	time.Sleep(time.Millisecond) // so that the clock has moved
-	if s.setDeadline(); s.idleBy != first {
+	if s.deadline(); s.idleBy != first {
 		t.Error("the limit has moved without a command")
 	}
 	s.do(ftp.Command{Verb: "NOOP"})
-	if s.setDeadline(); !s.idleBy.After(first) {
+	if s.deadline(); !s.idleBy.After(first) {
 		t.Error("a command does not move the limit")
 	}
 }

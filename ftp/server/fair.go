@@ -36,9 +36,6 @@ type tally struct {
 	waiters int
 }
 
-// tallyDecay is the time after which a count is worth half.
-const tallyDecay = 30 * time.Second
-
 func newFairQueue(slots int) *fairQueue {
 	return &fairQueue{slots: max(slots, 1), free: max(slots, 1), tallies: map[any]*tally{}, decayed: time.Now()}
 }

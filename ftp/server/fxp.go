@@ -34,7 +34,7 @@ func ifFXP(line string) func(*session) string {
 		on := false
 		if s.account != nil {
 			on = s.account.FXP
-		} else if users, ok := s.set.Auth.(interface{ FXP() bool }); ok {
+		} else if users, ok := s.set.Auth.(FXPAuthenticator); ok {
 			on = users.FXP()
 		}
 		if !on {

@@ -19,7 +19,7 @@ func (s *session) endInput() {
 	}
 }
 
-// lastJobs is next for a session whose client sends no more lines. What it sent
+// lastJobs is stepLast, for a session whose client sends no more lines. What it sent
 // before is carried out and answered: a script may send all it has to say and close
 // its side of the connection.
 func (s *session) lastJobs() {
@@ -63,14 +63,9 @@ func (s *session) hangUp() {
 	s.tell(ftp.ControlClosed{Err: s.dead})
 }
 
-// Bounds on linger.
-const (
-	lingerTime  = 200 * time.Millisecond
-	lingerBytes = 256 << 10
-)
+const lingerBytes = 256 << 10
 
-// linger reads what the client has still to say, for a moment: a close with bytes
-// unread would be a reset, and take the last reply along.
+// linger reads what the client has still to say, for lingerTime.
 func (s *session) linger() {
 	tcp, ok := s.raw.(*net.TCPConn)
 	if !ok || waiting(s.raw) != something {

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/spf13/afero"
 	"golang.org/x/time/rate"
@@ -151,8 +150,7 @@ func parseRange(words []string) (start, end int64, ok bool) {
 // Bounds on hashing: one short command reads and computes for as long as a file is large.
 const (
 	hashBuffer = 256 << 10
-	hashSlice  = 8 << 20         // bytes between two looks whether others wait for the slot
-	hashAlone  = 5 * time.Second // a hash continues for so long if nothing more can come from the client
+	hashSlice  = 8 << 20 // bytes between two looks whether others wait for the slot
 )
 
 var hashBuffers = sync.Pool{New: func() any { b := make([]byte, hashBuffer); return &b }}
@@ -177,7 +175,7 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 	sum := ""
 	work := &hashing{slots: s.srv.hashes, rate: s.set.hashRate, keys: s.hashKeys(), file: f}
 	return s.start(&job{
-		cmd: ftp.Command{Verb: verb, Arg: p}, path: p, total: end - start, alone: hashAlone,
+		cmd: ftp.Command{Verb: verb, Arg: p}, path: p, total: end - start, alone: lastHash,
 		work: func(ctx context.Context, j *job) dtp.Result {
 			if s.set.HashTimeout < NoTimeout {
 				var cancel context.CancelFunc

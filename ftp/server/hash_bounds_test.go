@@ -112,7 +112,7 @@ func TestHashOfAShorterFile(t *testing.T) {
 // What costs work goes on for a moment only when nothing more can come from the client.
 func TestHashWithoutItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, alone := range []time.Duration{0, hashAlone} {
+		for _, alone := range []time.Duration{0, lastHash} {
 			j := &job{alone: alone}
 			j.ctx, j.cancel = context.WithCancelCause(t.Context())
 			start := time.Now()

@@ -65,7 +65,7 @@ func (j *job) inputEnded() {
 func (s *session) start(j *job) ftp.Reply {
 	j.opened, j.done = make(chan ftp.Reply, 1), make(chan dtp.Result, 1)
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx())
-	j.wake = s.wake
+	j.wake = s.alarm.wake
 	s.job = j
 	if j.beside != nil {
 		j.beside()
@@ -74,7 +74,7 @@ func (s *session) start(j *job) ftp.Reply {
 		j.inputEnded()
 	}
 	go func() {
-		defer s.wake()
+		defer s.alarm.wake()
 		defer func() {
 			if p := recover(); p != nil {
 				s.set.Log.Error("a transfer panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
@@ -89,27 +89,20 @@ func (s *session) start(j *job) ftp.Reply {
 // hasNews reports whether hearJob would find something.
 func (j *job) hasNews() bool { return len(j.opened) > 0 || len(j.done) > 0 }
 
-// hearJob takes up what the job has to tell; false if there is nothing new.
-func (s *session) hearJob() bool {
+// hearJob takes up what the job has to tell.
+func (s *session) hearJob() {
 	select {
 	case r := <-s.job.opened:
 		s.reply(s.job.cmd, r)
-		return true
+		return
 	default:
 	}
 	select {
 	case res := <-s.job.done:
 		s.finishJob(res)
-		return true
 	default:
-		return false
 	}
 }
-
-// lastLogin is how long a client that has closed its side is logged in for: a script
-// that sent all it has to say takes less, and one that guesses passwords and is gone
-// shall not keep its place in the queue.
-const lastLogin = 5 * time.Second
 
 // waitJob waits for news of the job. A login ends with the server, too, and after
 // lastLogin if the client sends no more lines.
@@ -206,22 +199,18 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 		}
 	}
 	j.stands = opener.Stands()
-	near := time.Since(s.asked) < briefly
-	if t := opener.StartNow(d, briefly, near); t != nil {
+	near := time.Since(s.asked) < quickWait
+	if t := opener.StartNow(d, quickWait, near); t != nil {
 		return s.transferOn(t, j)
 	}
 	d.Opened = func(c *dtp.Conn) error {
 		j.opened <- j.opening(c.Stance)
-		s.wake()
+		s.alarm.wake()
 		return nil
 	}
 	j.work = func(ctx context.Context, j *job) dtp.Result { return dtp.Run(ctx, j.opener, d) }
 	return s.start(j)
 }
-
-// briefly is how long the session itself waits for a passive client's call, which
-// most often came before its RETR, or for the bytes of an upload. It saves the switch to a goroutine and back.
-const briefly = 2 * time.Millisecond
 
 // transferOn is transfer for a client that has called.
 func (s *session) transferOn(t *dtp.Transfer, j *job) ftp.Reply {
@@ -229,7 +218,7 @@ func (s *session) transferOn(t *dtp.Transfer, j *job) ftp.Reply {
 	if j.dir == ftp.Store {
 		s.flush() // an upload begins when the client reads the 150
 	}
-	if res, over := t.Quick(briefly); over {
+	if res, over := t.Quick(quickWait); over {
 		s.job, j.cancel = j, func(error) {}
 		s.finishJob(res)
 		return ftp.Reply{}

@@ -39,8 +39,8 @@ func noLeaks(t testing.TB) {
 			return
 		}
 		// A session that was here before may go on with a new goroutine. One that is left
-		// over shows by its socket, which a session that dozes may still be about to close.
-		goleak.VerifyNone(t, running, goleak.IgnoreAnyFunction("miniftp/ftp/server.(*session).doze"))
+		// over shows by its socket, which a session that is parked may still be about to close.
+		goleak.VerifyNone(t, running, goleak.IgnoreAnyFunction("miniftp/ftp/server.(*session).park"))
 		left := newFiles(before)
 		for end := time.Now().Add(patience); len(left) > 0 && time.Now().Before(end); left = newFiles(before) {
 			time.Sleep(time.Millisecond)

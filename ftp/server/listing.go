@@ -61,12 +61,10 @@ const (
 	maxDirs     = 100_000   // that LIST -R remembers
 	maxDirBytes = 8 << 20   // of their paths
 	maxEntries  = 1_000_000 // of LIST -R
-	maxListTime = 2 * time.Minute
-	sortWindow  = 512    // entries: a smaller directory comes sorted by name
-	sortMost    = 20_000 // entries sorted for -t, -S and -r; beyond, they come as they are
+	sortWindow  = 512       // entries: a smaller directory comes sorted by name
+	sortMost    = 20_000    // entries sorted for -t, -S and -r; beyond, they come as they are
 	batchBytes  = 32 << 10
-	listSlice   = 200 * time.Millisecond // without a line; then it is looked whether to stop
-	sliceSteps  = 64                     // entries between two looks at the clock
+	sliceSteps  = 64 // entries between two looks at the clock
 )
 
 // errTooMuch is a listing that went over one of the bounds.

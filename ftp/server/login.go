@@ -139,7 +139,7 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	}
 	s.account = account
 	s.owner = ownerHash(account.owner(name))
-	s.canRename, s.noRename, s.interrupted = false, false, ""
+	s.renames, s.interrupted = untried, ""
 	s.down, s.up = dtp.NewRate(account.RateDown), dtp.NewRate(account.RateUp)
 	s.cwd = cleanPath(account.Home)
 	s.failures = 0

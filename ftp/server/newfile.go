@@ -60,12 +60,21 @@ func (u *upload) keptBySticky() bool {
 	return err == nil && dir.Mode()&fs.ModeSticky != 0 && othersOwn(dir)
 }
 
+// ability is what a session has found out about a storage that does not say it.
+type ability uint8
+
+const (
+	untried ability = iota
+	able
+	unable
+)
+
 // errNoRename is returned where the storage can't rename, or pretends to.
 var errNoRename = errors.New("the storage has no rename")
 
 // createHidden opens a new file under a hidden name.
 func (u *upload) createHidden(perm fs.FileMode) error {
-	if u.s.noRename {
+	if u.s.renames == unable {
 		return errNoRename
 	}
 	u.part = partialOf(path.Base(u.name), u.s.owner, u.had)
@@ -94,7 +103,7 @@ func (u *upload) hide() string {
 // tryRename finds out, before the client sends anything, whether a storage of which that
 // is not known can rename.
 func (u *upload) tryRename() error {
-	if _, ok := u.fs.(exclusiveRenamer); ok || u.s.canRename {
+	if _, ok := u.fs.(RenameNewFs); ok || u.s.renames == able {
 		return nil
 	}
 	before := u.own.name
@@ -104,12 +113,12 @@ func (u *upload) tryRename() error {
 		_, err = lstat(u.fs, u.own.name)
 	}
 	if err != nil {
-		u.s.noRename = true
+		u.s.renames = unable
 		u.own.name = before
 		u.discard()
 		return errNoRename
 	}
-	u.s.canRename = true
+	u.s.renames = able
 	return nil
 }
 
@@ -123,7 +132,7 @@ func (u *upload) discard() {
 
 // inherit gives the new file what belongs to the old one, before the first byte.
 func (u *upload) inherit(old afero.File) error {
-	if i, ok := u.fs.(inheritor); ok && old != nil {
+	if i, ok := u.fs.(InheritFs); ok && old != nil {
 		return i.Inherit(u.own.File, old)
 	}
 	if old != nil && !mine(u.had) {

@@ -178,7 +178,7 @@ func (o *Options) check() error {
 			return err
 		}
 	}
-	if users, ok := o.Auth.(interface{ Check() error }); ok {
+	if users, ok := o.Auth.(CheckAuthenticator); ok {
 		if err := users.Check(); err != nil {
 			return err
 		}

@@ -12,21 +12,27 @@ import (
 // what a client says between the greeting and its first transfer.
 const paceBurst = 10
 
+// pace is how fast the commands of a session may come.
+type pace struct {
+	*rate.Limiter      // nil until the first command
+	told          bool // that they come faster
+}
+
 // pace waits until the next command may run (Options.CommandRate). Meanwhile
 // nothing is read, and TCP makes the client wait. One wait is a second at most.
 func (s *session) pace() {
 	if s.set.CommandRate <= 0 {
 		return
 	}
-	if s.commands == nil {
-		s.commands = rate.NewLimiter(rate.Limit(s.set.CommandRate), s.set.CommandRate+paceBurst)
+	if s.commands.Limiter == nil {
+		s.commands.Limiter = rate.NewLimiter(rate.Limit(s.set.CommandRate), s.set.CommandRate+paceBurst)
 	}
 	wait := s.commands.Reserve().Delay()
 	if wait <= 0 {
 		return
 	}
-	if !s.slowed {
-		s.slowed = true
+	if !s.commands.told {
+		s.commands.told = true
 		s.refused("commands come faster than they may: they are read more slowly", ftp.ReasonCommandRate)
 	}
 	s.flush()

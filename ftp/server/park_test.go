@@ -15,7 +15,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// asleep waits until a session dozes.
+// asleep waits until a session parks.
 func asleep(t *testing.T) {
 	t.Helper()
 	stacks := make([]byte, 1<<20)
@@ -24,12 +24,12 @@ func asleep(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("no session dozes")
+	t.Fatal("no session parks")
 }
 
-// A session that has dozed hears the client, keeps what was half said, transfers, and
+// A session that was parked hears the client, keeps what was half said, transfers, and
 // says goodbye when the server ends.
-func TestSessionDozes(t *testing.T) {
+func TestSessionParks(t *testing.T) {
 	s := serve(t, afero.NewMemMapFs())
 	c := s.login(t, "rw")
 	asleep(t)
@@ -51,7 +51,7 @@ func TestSessionDozes(t *testing.T) {
 	c.closed()
 }
 
-func TestSessionDozesUntilItsLimit(t *testing.T) {
+func TestSessionParksUntilItsLimit(t *testing.T) {
 	testutil.Long(t)
 	s := serve(t, afero.NewMemMapFs(), func(o *server.Options) { o.IdleTimeout = time.Second })
 	c := s.login(t, "rw")
@@ -64,7 +64,7 @@ func TestSessionDozesUntilItsLimit(t *testing.T) {
 	_ = c.Close() // without a word: the server must notice
 }
 
-func TestSessionDozesUnderTLS(t *testing.T) {
+func TestSessionParksUnderTLS(t *testing.T) {
 	s := serve(t, afero.NewMemMapFs(), withTLS)
 	c := s.connect(t).secure(clientConfig(tls.VersionTLS13)).private("rw")
 	asleep(t)

@@ -106,11 +106,8 @@ func (l Login) by() *verifier {
 
 var lone = sync.OnceValue(newVerifier)
 
-// Bounds on what a verifier remembers.
-const (
-	knownFor = 5 * time.Minute
-	maxKnown = 4096
-)
+// maxKnown is how many passwords a verifier remembers.
+const maxKnown = 4096
 
 // verifier compares passwords with hashes.
 type verifier struct {

@@ -39,7 +39,17 @@ func ifCCC(s *session) string {
 	return ifTLS("CCC")(s)
 }
 
-// auth says yes; the handshake follows when the reply has left (secure).
+// tlsStep is what is to happen to TLS on the control connection when the reply that agreed to it
+// has left.
+type tlsStep uint8
+
+const (
+	tlsStays  tlsStep = iota // nothing
+	tlsBegins                // AUTH: the handshake
+	tlsEnds                  // CCC: close_notify
+)
+
+// auth says yes; the handshake follows when the reply has left.
 func (s *session) auth(mechanism string) ftp.Reply {
 	switch {
 	case s.set.tls == nil:
@@ -51,7 +61,7 @@ func (s *session) auth(mechanism string) ftp.Reply {
 	if err != nil {
 		return ftp.NewReply(504, "Only AUTH TLS is known here.")
 	}
-	s.secure = true
+	s.tlsNext = tlsBegins
 	if level == ftp.Private {
 		return ftp.NewReply(234, "Begin the TLS handshake; data connections are under TLS too.")
 	}
@@ -64,7 +74,7 @@ var errEarly = errors.New("bytes came in the clear behind AUTH")
 
 // startTLS makes the handshake; the session is a new one then (RFC 4217 §4).
 func (s *session) startTLS() {
-	s.secure = false
+	s.tlsNext = tlsStays
 	s.flush()
 	if s.set.tls == nil && s.dead == nil {
 		s.dead = errors.New("there is no certificate any more") // Reload took it away
@@ -83,7 +93,7 @@ func (s *session) startTLS() {
 	}
 	security := dtp.ServerSecurity(s.set.tls, s.set.SessionReuse)
 	conn, err := security.Control(raw, time.Now().Add(s.set.LoginTimeout))
-	s.wakeAt = time.Time{}
+	s.alarm.forget()
 	if err != nil {
 		s.dead = err
 		if s.set.tls.ClientAuth != tls.NoClientCert {
@@ -125,7 +135,6 @@ func (s *session) pbsz(arg string) ftp.Reply {
 	case err != nil || n > 1<<32-1:
 		return ftp.NewReply(501, "PBSZ takes a 32-bit number: PBSZ 0.")
 	}
-	s.sized = true
 	return ftp.NewReply(200, "PBSZ=0")
 }
 
@@ -136,7 +145,7 @@ func (s *session) prot(arg string) ftp.Reply {
 	switch {
 	case s.tls == nil:
 		return ftp.NewReply(503, "PROT comes behind AUTH TLS and PBSZ.")
-	case !s.sized:
+	case !s.params.Sized:
 		return ftp.NewReply(503, "Send PBSZ 0 first.")
 	case errors.Is(err, errors.ErrUnsupported): // S or E of RFC 2228 §3
 		return ftp.NewReply(536, "PROT takes C (clear) or P (private): TLS has no other level.")
@@ -185,18 +194,14 @@ func (s *session) ccc(string) ftp.Reply {
 		s.refused("CCC: the control connection stays under TLS", ftp.ReasonCCC)
 		return ftp.NewReply(534, "The control connection stays under TLS here.")
 	}
-	s.clear = true
+	s.tlsNext = tlsEnds
 	return ftp.NewReply(200, "The control connection is clear from now on.")
 }
-
-// clientEndsTLS is how long a client has to end TLS first, behind CCC: lftp wants to
-// be the first, curl may want the server to be.
-const clientEndsTLS = 300 * time.Millisecond
 
 // endTLS goes on without TLS. Both ends say close_notify, but for clients that
 // just begin to speak in the clear, as curl does with --ftp-ssl-ccc-mode passive.
 func (s *session) endTLS() {
-	s.clear = false
+	s.tlsNext = tlsStays
 	s.flush()
 	conn, ok := s.conn.(*tls.Conn)
 	if !ok || s.dead != nil {
@@ -206,7 +211,7 @@ func (s *session) endTLS() {
 		s.dead = errEarly
 		return
 	}
-	s.wakeAt = time.Time{}
+	s.alarm.forget()
 	below := conn.NetConn().(*records)
 	_ = s.raw.SetDeadline(time.Now().Add(clientEndsTLS))
 	first, err := below.peek()

@@ -24,12 +24,6 @@ type publicIP struct {
 	running bool
 }
 
-const (
-	publicIPAge   = time.Minute // how old an answer may be
-	publicIPRetry = 10 * time.Second
-	publicIPWait  = 10 * time.Second // for one lookup
-)
-
 // newPublicIP takes over what old knows of the same host.
 func newPublicIP(host string, old *settings) *publicIP {
 	if old != nil && old.public.host == host {

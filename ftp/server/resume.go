@@ -87,10 +87,6 @@ func (u *upload) seek(err error) error {
 	return err
 }
 
-// appendPause is how long a client that may be resuming an interrupted upload can't
-// append to the file that the upload was to replace.
-const appendPause = 5 * time.Minute
-
 // openAppend prepares APPE: at the end of the file, or of an interrupted upload of the
 // same account, or in a new file.
 func (s *session) openAppend(p string) (*upload, error) {

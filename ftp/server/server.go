@@ -182,9 +182,6 @@ func listenError(err error) error {
 	return err
 }
 
-// acceptAgain is the pause after an Accept that failed.
-const acceptAgain = 50 * time.Millisecond
-
 // Serve takes control connections from l until Shutdown or Close, which make it
 // return ErrServerClosed. It closes l.
 func (s *Server) Serve(l net.Listener) error { return s.serve(l, false) }
@@ -315,7 +312,7 @@ func (s *Server) Close() error {
 	s.eachSession((*session).stop)
 	select {
 	case <-s.empty:
-	case <-time.After(time.Second): // a client that reads no reply holds nobody up
+	case <-time.After(closeTime): // a client that reads no reply holds nobody up
 		s.eachSession(func(sess *session) { _ = sess.raw.Close() })
 		<-s.empty
 	}

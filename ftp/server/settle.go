@@ -84,62 +84,50 @@ func (s *session) holds(verb string) bool {
 	return false
 }
 
-// A client that is killed ends both of its connections, the upload's now and then
-// first: so the end of an upload that took long waits a moment, at most a hundredth
-// of that time, for the end of the control connection (seen with curl and ftplib).
-const (
-	tookLong   = 50 * time.Millisecond
-	lastMoment = 20 * time.Millisecond
-)
-
-// halfALine is how long the end of an upload waits for the rest of a command.
-const halfALine = time.Second
-
-// settle looks, at the end of an upload, whether the client is still there and
-// has not said ABOR: in stream mode the end of the file is only the end of the
-// data connection, and a client that was killed ends it too (RFC 959 §3.4.1).
+// settle decides whether an upload in stream mode whose data connection has ended, after that time,
+// was ended by a client that meant it: a client that is killed, or has said ABOR, ends it just as
+// well (RFC 959 §3.4.1). The control connection tells:
+//
+//	ABOR                    the upload is aborted
+//	its end, without QUIT   the client is gone, and the upload is cut short
+//	another command         is held for later; what follows it may still be one of these
+//	a part of a command     the rest is waited for, up to lineWait
+//	nothing                 the upload is whole; after a long one nothing is waited for a moment
+//
+// TCP promises no order between two connections, so this is what has arrived by then, no more. Under
+// TLS a line may be here without being seen, so it is read once without a wait.
 func (s *session) settle(took time.Duration) error {
-	start := time.Now()
-	last := start
-	if took >= tookLong {
-		last = start.Add(min(took/100, lastMoment))
-	}
 	if s.aborHeld() {
 		return errAborted // it came just before the end of the data
 	}
-	_, inTLS := s.conn.(*tls.Conn) // which may hold a line that nobody sees until it is read
+	start := time.Now()
+	quiet := start
+	if took >= longUpload {
+		quiet = start.Add(min(took/100, hangUpWait))
+	}
+	_, unseen := s.conn.(*tls.Conn)
 	for s.dead == nil && !s.holdsEnough() {
-		until := start.Add(halfALine)
-		if !s.lines.Pending() {
-			switch waiting(s.raw) {
-			case hungUp:
-				if !s.quitHeld() {
-					s.dead = errHungUp
-				}
-				return s.dead
-			case nothing:
-				if until = last; !time.Now().Before(until) && !inTLS {
-					return nil
-				}
-			}
+		until := quiet
+		switch s.input() {
+		case hungUp:
+			return s.hungUp()
+		case something:
+			until = start.Add(lineWait)
+		}
+		if !unseen && !time.Now().Before(until) {
+			return nil
 		}
 		_ = s.conn.SetReadDeadline(until)
-		s.wakeAt = time.Time{}
+		s.alarm.forget()
 		line, err := s.lines.ReadLine()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if time.Since(start) >= halfALine || inTLS && until == last && !time.Now().Before(last) {
-				return nil
-			}
-			continue // that was the last moment, or the job's own wake-up came late
-		}
 		var op *net.OpError
-		if errors.Is(err, io.EOF) || errors.As(err, &op) { // a reset is a hang-up too: of a client that left replies unread
-			if !s.quitHeld() {
-				s.dead = errHungUp
-			}
-			return s.dead
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			unseen = false // or a wake-up of the job that has ended came late
+			continue
+		case errors.Is(err, io.EOF), errors.As(err, &op): // a reset is a hang-up too: of a client that left replies unread
+			return s.hungUp()
+		case err != nil:
 			s.dead = err
 			return err
 		}
@@ -151,6 +139,23 @@ func (s *session) settle(took time.Duration) error {
 		if cmd.Verb == "ABOR" {
 			return errAborted
 		}
+	}
+	return s.dead
+}
+
+// input is what there is to read, a line that is here already included.
+func (s *session) input() input {
+	if s.lines.Pending() {
+		return something
+	}
+	return waiting(s.raw)
+}
+
+// hungUp is the end of the control connection at the end of an upload. A client that has said QUIT
+// had nothing to wait for.
+func (s *session) hungUp() error {
+	if !s.quitHeld() {
+		s.dead = errHungUp
 	}
 	return s.dead
 }

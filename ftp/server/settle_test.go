@@ -25,7 +25,7 @@ func TestLastMoment(t *testing.T) {
 	}{
 		{"a quick upload is not held up", 49 * time.Millisecond, 0, "-", "", nil, 0},
 		{"a long one is, by a hundredth", time.Second, 0, "-", "", nil, 10 * time.Millisecond},
-		{"and no more than so much", time.Hour, 0, "-", "", nil, lastMoment},
+		{"and no more than so much", time.Hour, 0, "-", "", nil, hangUpWait},
 		{"killed", time.Second, 9 * time.Millisecond, "", "", errHungUp, 9 * time.Millisecond},
 		{"killed later", time.Second, 11 * time.Millisecond, "", "", nil, 10 * time.Millisecond},
 		{"said QUIT and hung up", time.Second, 9 * time.Millisecond, "", "QUIT", nil, 9 * time.Millisecond},

@@ -126,10 +126,6 @@ func (s *session) setUmask(arg string) ftp.Reply {
 	return ftp.Replyf(200, "New files and directories lose the bits %03o, and those of the server's own umask.", s.umask)
 }
 
-// minIdle is the shortest time that SITE IDLE takes, but for an even shorter
-// Options.IdleTimeout, which is the longest.
-const minIdle = 10 * time.Second
-
 func (s *session) setIdle(arg string) ftp.Reply {
 	if strings.TrimSpace(arg) == "" {
 		return ftp.Replyf(200, "You may be idle for %d seconds.", int(s.idle.Seconds()))
@@ -141,6 +137,6 @@ func (s *session) setIdle(arg string) ftp.Reply {
 		return ftp.Replyf(501, "SITE IDLE takes %d to %d seconds.", int(least.Seconds()), int(most.Seconds()))
 	}
 	s.idle = time.Duration(n) * time.Second
-	s.wakeAt = time.Time{} // the deadline is set anew
+	s.alarm.forget() // the deadline is set anew
 	return ftp.Replyf(200, "You may be idle for %d seconds now.", n)
 }

@@ -17,21 +17,19 @@ import (
 
 // state is all that parameter commands can change.
 type state struct {
-	params  ftp.Params
-	pend    pending
-	facts   ftp.Facts
-	hash    string
-	level   int
-	idle    string
-	epsvAll bool
-	sized   bool
-	secure  bool
-	fxp     fxp
-	umask   string
+	params ftp.Params
+	pend   pending
+	facts  ftp.Facts
+	hash   string
+	level  int
+	idle   string
+	tls    tlsStep
+	fxp    fxp
+	umask  string
 }
 
 func (s *session) state() state {
-	return state{s.params, s.pend, s.facts, s.hash, s.level, fmt.Sprint(s.idle.Seconds()), s.epsvAll, s.sized, s.secure, s.fxp, fmt.Sprintf("%03o", s.umask)}
+	return state{s.params, s.pend, s.facts, s.hash, s.level, fmt.Sprint(s.idle.Seconds()), s.tlsNext, s.fxp, fmt.Sprintf("%03o", s.umask)}
 }
 
 // parameterLines has, for each command that sets a parameter, the words that it may
@@ -133,7 +131,7 @@ func spelling(t *testing.T, first, verb, arg string, says func(state) string) bo
 	s.machine.Login = ftp.LoggedIn
 	s.account = &Account{FS: afero.NewMemMapFs(), Perm: ReadWrite, FXP: true}
 	if verb != "AUTH" {
-		s.tls, s.sized = dtp.ServerSecurity(s.set.tls, s.set.SessionReuse), true
+		s.tls, s.params.Sized = dtp.ServerSecurity(s.set.tls, s.set.SessionReuse), true
 	}
 	mine := s.params
 	exchange := func(line string) ftp.Reply {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -11,50 +10,11 @@ import (
 	"github.com/spf13/afero/mem"
 )
 
-// What a storage may offer beyond afero.Fs. Each is optional; fsroot.Root has them all.
-type (
-	// A dirOpener holds a directory open, so that the steps of one operation do not
-	// walk to it again and are not led elsewhere when a path changes meanwhile.
-	dirOpener interface {
-		Dir(name string) (directory, error)
-	}
-
-	// An exclusiveRenamer renames without replacing: an existing newname is fs.ErrExist.
-	exclusiveRenamer interface {
-		RenameNew(oldname, newname string) error
-	}
-
-	// An inheritor gives dst the owner, group, mode, access control list and extended
-	// attributes of src. An error says that the storage, or the rights of this
-	// process, do not allow it.
-	inheritor interface {
-		Inherit(dst, src afero.File) error
-	}
-
-	// A dirSyncer writes a directory's names to the disk.
-	dirSyncer interface {
-		SyncDir(name string) error
-	}
-
-	// A fileLocker marks an open file as in use until it is closed. It reports false if
-	// another open file, in this process or another, has the mark. The error is
-	// errors.ErrUnsupported where such marks are not reliable, as on network filesystems.
-	fileLocker interface {
-		Lock(f afero.File) (bool, error)
-	}
-)
-
-// directory is a storage that is one directory, held open.
-type directory = interface {
-	afero.Fs
-	io.Closer
-}
-
 // openFile is OpenFile, and what can be done about two storages of afero: the OpenFile of
 // RegexpFs and CacheOnReadFs makes no file, but their Create does, and the latter opens
 // only what it has read before.
 func openFile(fsys afero.Fs, name string, flag int, perm fs.FileMode) (afero.File, error) {
-	if _, known := fsys.(exclusiveRenamer); known {
+	if _, known := fsys.(RenameNewFs); known {
 		return fsys.OpenFile(name, flag, perm)
 	}
 	creates := flag&os.O_CREATE != 0
@@ -82,7 +42,7 @@ func openFile(fsys afero.Fs, name string, flag int, perm fs.FileMode) (afero.Fil
 // in one step gets an empty file under the new name first, which nobody else can make
 // then, and which the rename replaces.
 func renameNew(fsys afero.Fs, oldname, newname string) error {
-	if r, ok := fsys.(exclusiveRenamer); ok {
+	if r, ok := fsys.(RenameNewFs); ok {
 		return r.RenameNew(oldname, newname)
 	}
 	f, err := openFile(fsys, newname, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
@@ -138,9 +98,9 @@ func memData(fi fs.FileInfo) *mem.FileData {
 	return data
 }
 
-// lock is fileLocker.Lock for any storage.
+// lock is LockFs.Lock for any storage.
 func lock(fsys afero.Fs, f afero.File) (bool, error) {
-	if l, ok := fsys.(fileLocker); ok {
+	if l, ok := fsys.(LockFs); ok {
 		return l.Lock(f)
 	}
 	return false, errors.ErrUnsupported

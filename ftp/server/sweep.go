@@ -18,13 +18,9 @@ import (
 // those of other servers on this host, from the lock that they hold; of any other, from
 // its size and time, which have to stay the same between two sweeps that are far enough
 // apart: the clock of the storage may be wrong.
-const (
-	deadFactor = 15                  // so many timeouts without a write: it is abandoned
-	keptFor    = 30 * 24 * time.Hour // an interrupted upload that nobody resumed for so long is removed
-	staleFor   = 24 * time.Hour      // one that can't be resumed any more, as the file has changed
-	unlocked   = 5 * time.Second     // a running upload has its lock by then
-	sweepEvery = 6 * time.Hour
-)
+
+// deadFactor is after how many timeouts without a write an upload is taken for abandoned.
+const deadFactor = 15
 
 // Bounds on one sweep.
 const (
@@ -67,7 +63,7 @@ func (s *Server) KeepSwept(ctx context.Context, roots func() []afero.Fs) {
 		wait := sweepEvery
 		switch {
 		case again && young:
-			wait, again = 2*unlocked, false
+			wait, again = 2*lockedBy, false
 		case later:
 			wait, later = min(wait, set.deadAfter()+time.Minute), false
 		}
@@ -117,7 +113,7 @@ type sweeper struct {
 	idle    time.Duration
 	left    int      // entries that may still be looked at
 	uploads *uploads // of the server; nil: it is not known which uploads run
-	young   bool     // nobody writes to a partial upload, but it is younger than unlocked
+	young   bool     // nobody writes to a partial upload, but it is younger than lockedBy
 	once    bool     // there is no other sweep to compare with: the age decides
 	did     Swept
 	err     error // the first
@@ -259,7 +255,7 @@ func (w *sweeper) take(p string, fi fs.FileInfo) (free func(), ok bool) {
 	locked, err := lock(w.fs, f)
 	switch {
 	case err == nil:
-		ok = locked && age >= min(unlocked, w.idle)
+		ok = locked && age >= min(lockedBy, w.idle)
 		w.young = w.young || locked && !ok
 	case w.once:
 		ok = age >= w.idle

@@ -229,7 +229,7 @@ func (s *session) allo(arg string) ftp.Reply {
 
 // free is the room left for files at path; errors.ErrUnsupported if the storage can't tell.
 func (s *session) free(path string) (int64, error) {
-	if d, ok := s.account.FS.(interface{ Free(string) (int64, error) }); ok {
+	if d, ok := s.account.FS.(FreeFs); ok {
 		return d.Free(path)
 	}
 	return 0, errors.ErrUnsupported

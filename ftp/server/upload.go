@@ -109,7 +109,7 @@ func noSpace(err error) bool {
 func (s *session) newUpload(p string) *upload {
 	u := &upload{s: s, fs: s.account.FS, path: p, name: p}
 	parent, base := path.Split(p)
-	if storage, ok := u.fs.(dirOpener); ok && parent != "/" {
+	if storage, ok := u.fs.(DirFs); ok && parent != "/" {
 		if d, err := storage.Dir(parent); err == nil { // else the first step tells what is wrong
 			u.fs, u.dir, u.name = d, d, base
 		}

@@ -16,8 +16,8 @@ const (
 // waiting can't look without reading here.
 func waiting(net.Conn) input { return nothing }
 
-// mayDoze: there is no waiting without reading either.
-func mayDoze(net.Conn) bool { return false }
+// mayPark: there is no waiting without reading either.
+func mayPark(net.Conn) bool { return false }
 
 func awaitInput(net.Conn) error { return nil }
 

@@ -43,8 +43,8 @@ func waiting(conn net.Conn) input {
 	return state
 }
 
-// mayDoze reports whether awaitInput works for conn.
-func mayDoze(conn net.Conn) bool {
+// mayPark reports whether awaitInput works for conn.
+func mayPark(conn net.Conn) bool {
 	_, ok := conn.(syscall.Conn)
 	return ok
 }
