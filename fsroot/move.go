@@ -43,7 +43,7 @@ func (r *Root) mayMove(oldname, newname string) error {
 	case err != nil:
 		return nil // the rename reports it
 	case fi.Mode()&fs.ModeSymlink != 0:
-		return r.do("readlink", oldname, false, func(rel string) error {
+		return r.inRoot("readlink", oldname, false, func(rel string) error {
 			target, err := r.root.Readlink(rel)
 			if err == nil && !filepath.IsAbs(target) && climbs(target) > 0 {
 				err = errUpward
@@ -61,7 +61,7 @@ func (r *Root) mayMove(oldname, newname string) error {
 	if err != nil || to >= from {
 		return err
 	}
-	return r.do("rename", oldname, false, r.climbsNot)
+	return r.inRoot("rename", oldname, false, r.climbsNot)
 }
 
 // level returns how far the directory dir really is from the root.

@@ -86,7 +86,7 @@ func (r *Root) Open(name string) (afero.File, error) {
 func (r *Root) OpenFile(name string, flag int, perm fs.FileMode) (afero.File, error) {
 	exclusive := flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL
 	var f *os.File
-	err := r.do("open", name, !exclusive, func(rel string) (err error) {
+	err := r.inRoot("open", name, !exclusive, func(rel string) (err error) {
 		f, err = r.root.OpenFile(rel, flag|openFlags, perm.Perm())
 		return err
 	})
@@ -112,7 +112,7 @@ func (r *Root) OpenFile(name string, flag int, perm fs.FileMode) (afero.File, er
 
 // Mkdir makes a directory; its parent must exist.
 func (r *Root) Mkdir(name string, perm fs.FileMode) error {
-	return r.do("mkdir", name, false, func(rel string) error {
+	return r.inRoot("mkdir", name, false, func(rel string) error {
 		return r.root.Mkdir(rel, perm.Perm())
 	})
 }
@@ -120,7 +120,7 @@ func (r *Root) Mkdir(name string, perm fs.FileMode) error {
 // MkdirAll makes a directory and what is missing above it. A directory that is
 // there already is no error.
 func (r *Root) MkdirAll(name string, perm fs.FileMode) error {
-	return r.do("mkdir", name, true, func(rel string) error {
+	return r.inRoot("mkdir", name, true, func(rel string) error {
 		return r.root.MkdirAll(rel, perm.Perm())
 	})
 }
@@ -131,7 +131,7 @@ func (r *Root) Remove(name string) error {
 	if virtual(name) == "/" {
 		return pathError("remove", name, fs.ErrPermission)
 	}
-	return r.do("remove", name, false, r.root.Remove)
+	return r.inRoot("remove", name, false, r.root.Remove)
 }
 
 // RemoveAll removes a file or a directory with all that is in it. It follows no
@@ -140,7 +140,7 @@ func (r *Root) RemoveAll(name string) error {
 	if virtual(name) == "/" {
 		return pathError("remove", name, fs.ErrPermission)
 	}
-	return r.do("remove", name, false, r.root.RemoveAll)
+	return r.inRoot("remove", name, false, r.root.RemoveAll)
 }
 
 // Rename moves oldname to newname, which it replaces if it is a file; a directory
@@ -160,7 +160,7 @@ func (r *Root) move(oldname, newname string, step func(from, to string) error) e
 	if err := r.mayMove(oldname, newname); err != nil {
 		return r.fail("rename", oldname, err)
 	}
-	return r.do("rename", oldname, false, func(from string) error {
+	return r.inRoot("rename", oldname, false, func(from string) error {
 		to, err := local(newname)
 		if err != nil {
 			return err
@@ -178,7 +178,7 @@ func (r *Root) move(oldname, newname string, step func(from, to string) error) e
 // Stat describes a file, following symlinks.
 func (r *Root) Stat(name string) (fs.FileInfo, error) {
 	var fi fs.FileInfo
-	err := r.do("stat", name, true, func(rel string) (err error) {
+	err := r.inRoot("stat", name, true, func(rel string) (err error) {
 		fi, err = r.root.Stat(rel)
 		return err
 	})
@@ -187,14 +187,14 @@ func (r *Root) Stat(name string) (fs.FileInfo, error) {
 
 // Chmod changes the mode, following symlinks.
 func (r *Root) Chmod(name string, mode fs.FileMode) error {
-	return r.do("chmod", name, true, func(rel string) error {
+	return r.inRoot("chmod", name, true, func(rel string) error {
 		return r.root.Chmod(rel, mode)
 	})
 }
 
 // Chown changes the owner and group, following symlinks; -1 leaves one as it is.
 func (r *Root) Chown(name string, uid, gid int) error {
-	return r.do("chown", name, true, func(rel string) error {
+	return r.inRoot("chown", name, true, func(rel string) error {
 		return r.root.Chown(rel, uid, gid)
 	})
 }
@@ -202,7 +202,7 @@ func (r *Root) Chown(name string, uid, gid int) error {
 // Chtimes changes the times of access and modification, following symlinks; a
 // zero time leaves one as it is.
 func (r *Root) Chtimes(name string, atime, mtime time.Time) error {
-	return r.do("chtimes", name, true, func(rel string) error {
+	return r.inRoot("chtimes", name, true, func(rel string) error {
 		return r.root.Chtimes(rel, atime, mtime)
 	})
 }
@@ -219,7 +219,7 @@ type Directory = interface {
 // symlink leads out of it. Whoever asks closes it.
 func (r *Root) Dir(name string) (Directory, error) {
 	d := &Root{escape: r.escape}
-	err := r.do("open", name, true, func(rel string) (err error) {
+	err := r.inRoot("open", name, true, func(rel string) (err error) {
 		d.root, err = openDir(r.root, rel)
 		return err
 	})
@@ -234,7 +234,7 @@ func (r *Root) Dir(name string) (Directory, error) {
 // the name lead to anything outside.
 func (r *Root) Sub(name string) (*Root, error) {
 	sub := &Root{escape: r.escape}
-	err := r.do("open", name, true, func(rel string) (err error) {
+	err := r.inRoot("open", name, true, func(rel string) (err error) {
 		sub.root, err = openDir(r.root, rel)
 		return err
 	})
@@ -273,11 +273,11 @@ type Sys = struct {
 // where there is none.
 func (r *Root) Sys(fi fs.FileInfo) (Sys, bool) { return sysOf(fi) }
 
-// do runs f on the path relative to the directory. When os.Root says that the
+// inRoot runs f on the path relative to the directory. When os.Root says that the
 // path leads out, an absolute symlink may be the reason: the path is resolved by
 // hand and tried once more, again through os.Root. follow says whether f follows
 // a symlink at the end of the path.
-func (r *Root) do(op, name string, follow bool, f func(rel string) error) error {
+func (r *Root) inRoot(op, name string, follow bool, f func(rel string) error) error {
 	rel, err := local(name)
 	if err == nil {
 		err = f(rel)

@@ -11,7 +11,7 @@ import (
 // result is always true: Lstat was called.
 func (r *Root) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 	var fi fs.FileInfo
-	err := r.do("lstat", name, false, func(rel string) (err error) {
+	err := r.inRoot("lstat", name, false, func(rel string) (err error) {
 		fi, err = r.root.Lstat(rel)
 		return err
 	})
@@ -23,7 +23,7 @@ func (r *Root) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 // fs.ErrPermission.
 func (r *Root) ReadlinkIfPossible(name string) (string, error) {
 	var target string
-	err := r.do("readlink", name, false, func(rel string) error {
+	err := r.inRoot("readlink", name, false, func(rel string) error {
 		raw, err := r.root.Readlink(rel)
 		if err != nil {
 			return err

@@ -148,8 +148,8 @@ func newPump(job Job, conn net.Conn) pump {
 	return p
 }
 
-func begin(conn *Conn, job Job) *Transfer {
-	t := &Transfer{pump: newPump(job, conn.Conn), conn: conn}
+func begin(conn *Conn, job Job) *Started {
+	t := &Started{pump: newPump(job, conn.Conn), conn: conn}
 	if job.Opened != nil {
 		t.err = job.Opened(conn)
 	}
@@ -158,7 +158,7 @@ func begin(conn *Conn, job Job) *Transfer {
 
 // Run moves the Job's bytes, or those that Quick left, and closes the data
 // connection, but in block mode. It returns early when ctx ends.
-func (t *Transfer) Run(ctx context.Context) Result {
+func (t *Started) Run(ctx context.Context) Result {
 	if t.sock.open {
 		if res, over := t.Quick(0); over {
 			return res

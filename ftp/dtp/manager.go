@@ -84,7 +84,7 @@ func (m *Manager) Dial(addr netip.AddrPort) error {
 	m.Close()
 	to, err := m.guard.mayDial(m.cfg.Side, addr, m.peer)
 	if err != nil {
-		m.tell(ftp.DataFailed{Mode: m.mode(ftp.Dials), Stance: ftp.Dials, Addr: addr, Err: err})
+		m.emit(ftp.DataFailed{Mode: m.mode(ftp.Dials), Stance: ftp.Dials, Addr: addr, Err: err})
 		return err
 	}
 	m.next = &Opener{m: m, guard: m.guard, stance: ftp.Dials, addr: to}
@@ -164,7 +164,7 @@ func (m *Manager) Close() {
 	}
 }
 
-func (m *Manager) tell(h ftp.Happening) {
+func (m *Manager) emit(h ftp.Happening) {
 	if m.observe != nil {
 		m.observe(h)
 	}
@@ -265,7 +265,7 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		o.m.tell(ftp.DataFailed{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err})
+		o.m.emit(ftp.DataFailed{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err})
 		if errors.Is(err, syscall.ECONNRESET) { // it stood, and was gone before connect could say so
 			return nil, &BrokenError{err}
 		}
@@ -281,7 +281,7 @@ func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
 		c.Conn = o.tls.secure(nc, o.guard.copies(AddrPort(nc.RemoteAddr()), o.m.peer))
 	}
 	if o.m.observe != nil {
-		o.m.tell(ftp.DataOpened{
+		o.m.emit(ftp.DataOpened{
 			Mode: c.Mode, Stance: c.Stance,
 			Local: AddrPort(nc.LocalAddr()), Remote: AddrPort(nc.RemoteAddr()),
 			Took: time.Since(start),
@@ -349,7 +349,7 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 			o.called = true
 			return c, nil
 		}
-		o.m.tell(ftp.StrangerRefused{Remote: remote})
+		o.m.emit(ftp.StrangerRefused{Remote: remote})
 		_ = c.Close()
 	}
 }

@@ -100,10 +100,10 @@ func (p *pump) secure(conn *Conn) error {
 		return context.Cause(p.ctx)
 	}
 	if err := c.shakeHands(); err != nil {
-		conn.o.m.tell(ftp.DataFailed{Mode: conn.Mode, Stance: conn.Stance, Addr: conn.o.addr, Err: err})
+		conn.o.m.emit(ftp.DataFailed{Mode: conn.Mode, Stance: conn.Stance, Addr: conn.o.addr, Err: err})
 		return err
 	}
-	conn.o.m.tell(ftp.DataSecured{TLS: Describe(c.ConnectionState())})
+	conn.o.m.emit(ftp.DataSecured{TLS: Describe(c.ConnectionState())})
 	p.tls, c.ready = c, true
 	c.wire.await = p.await
 	return nil

@@ -23,8 +23,8 @@ import (
 // On Linux the data connection is a bare descriptor until Run (quick_linux.go), elsewhere it is
 // one of package net all the time.
 
-// Transfer is a Job on its data connection.
-type Transfer struct {
+// Started is a Job on its data connection.
+type Started struct {
 	pump pump
 	conn *Conn
 	err  error  // of Job.Opened
@@ -41,8 +41,8 @@ type socket struct {
 // StartNow is for a peer that has called already, or does within patience: it puts the Job on its
 // data connection, without calling Job.Opened. A peer that is to be called is called if it is
 // near: it answers within microseconds. Nil means that there is no data connection yet and Run
-// must be given the Opener; else the Opener is used up and Quick or the Transfer's Run must follow.
-func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Transfer {
+// must be given the Opener; else the Opener is used up and Quick or the Started's Run must follow.
+func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Started {
 	job.Opened = nil
 	if o.standing != nil {
 		return begin(o.standing, job)
@@ -66,7 +66,7 @@ func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Transfer 
 
 // Quick moves a small file. False means that the Job is not over, or not of that kind, and Run must
 // follow. An upload is waited for within patience, so the peer must have been told to begin.
-func (t *Transfer) Quick(patience time.Duration) (Result, bool) {
+func (t *Started) Quick(patience time.Duration) (Result, bool) {
 	switch {
 	case t.err != nil:
 		return Result{}, false
@@ -79,7 +79,7 @@ func (t *Transfer) Quick(patience time.Duration) (Result, bool) {
 }
 
 // quickUpload takes what comes, without the pipe that splice needs.
-func (t *Transfer) quickUpload(patience time.Duration) (Result, bool) {
+func (t *Started) quickUpload(patience time.Duration) (Result, bool) {
 	if _, tcp := t.pump.conn.(*net.TCPConn); !tcp && !t.sock.open {
 		return Result{}, false
 	}
@@ -119,7 +119,7 @@ func (t *Transfer) quickUpload(patience time.Duration) (Result, bool) {
 }
 
 // goesOn leaves the rest to Run.
-func (t *Transfer) goesOn() (Result, bool) {
+func (t *Started) goesOn() (Result, bool) {
 	if t.sock.open {
 		if err := t.adopt(); err != nil {
 			return t.ended(failed(err)), true
@@ -129,7 +129,7 @@ func (t *Transfer) goesOn() (Result, bool) {
 }
 
 // ended closes the data connection of a Job that ended with err.
-func (t *Transfer) ended(err error) Result {
+func (t *Started) ended(err error) Result {
 	var closeErr error
 	switch {
 	case t.sock.open:

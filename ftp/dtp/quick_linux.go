@@ -24,7 +24,7 @@ import (
 // into the runtime's poller would double that.
 
 // startQuick makes the data connection; nil means that the usual way must be gone.
-func (o *Opener) startQuick(job Job, patience time.Duration) *Transfer {
+func (o *Opener) startQuick(job Job, patience time.Duration) *Started {
 	start := time.Now()
 	var sock socket
 	var local netip.AddrPort
@@ -38,9 +38,9 @@ func (o *Opener) startQuick(job Job, patience time.Duration) *Transfer {
 	}
 	o.giveBack()
 	if o.m.observe != nil {
-		o.m.tell(ftp.DataOpened{Mode: o.Mode(), Stance: o.stance, Local: local, Remote: sock.remote, Took: time.Since(start)})
+		o.m.emit(ftp.DataOpened{Mode: o.Mode(), Stance: o.stance, Local: local, Remote: sock.remote, Took: time.Since(start)})
 	}
-	return &Transfer{pump: newPump(job, nil), sock: sock}
+	return &Started{pump: newPump(job, nil), sock: sock}
 }
 
 // acceptNow takes the peer's call, if it waits.
@@ -62,7 +62,7 @@ func (o *Opener) acceptNow() (sock socket) {
 				return
 			}
 			_ = syscall.Close(nfd)
-			o.m.tell(ftp.StrangerRefused{Remote: remote})
+			o.m.emit(ftp.StrangerRefused{Remote: remote})
 		}
 	})
 	return sock
@@ -194,7 +194,7 @@ func zone(index uint32) string {
 }
 
 // quickDownload sends the file as far as the socket takes it at once.
-func (t *Transfer) quickDownload() (Result, bool) {
+func (t *Started) quickDownload() (Result, bool) {
 	done, err := t.sendfile()
 	if !done && err == nil {
 		return t.goesOn()
@@ -202,7 +202,7 @@ func (t *Transfer) quickDownload() (Result, bool) {
 	return t.ended(failed(err)), true
 }
 
-func (t *Transfer) sendfile() (done bool, err error) {
+func (t *Started) sendfile() (done bool, err error) {
 	file, _ := t.pump.job.Source.(*os.File)
 	raw, err := file.SyscallConn()
 	if err != nil {
@@ -258,7 +258,7 @@ func (s *socket) receive(b []byte, patience time.Duration) (int, error) {
 }
 
 // adopt makes an ordinary connection of the descriptor, and closes it.
-func (t *Transfer) adopt() error {
+func (t *Started) adopt() error {
 	f := os.NewFile(uintptr(t.sock.fd), "data connection")
 	conn, err := net.FileConn(f)
 	_ = f.Close()

@@ -21,7 +21,7 @@ import (
 )
 
 // started offers a port, lets the peer call it and starts the job.
-func started(t testing.TB, job Job) (*Transfer, *net.TCPConn, *events) {
+func started(t testing.TB, job Job) (*Started, *net.TCPConn, *events) {
 	t.Helper()
 	m, e := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)
@@ -34,7 +34,7 @@ func started(t testing.TB, job Job) (*Transfer, *net.TCPConn, *events) {
 }
 
 // startedNarrow is started for a peer that takes little at once.
-func startedNarrow(t testing.TB, job Job) (*Transfer, *net.TCPConn) {
+func startedNarrow(t testing.TB, job Job) (*Started, *net.TCPConn) {
 	t.Helper()
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)

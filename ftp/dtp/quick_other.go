@@ -10,11 +10,11 @@ import (
 )
 
 // startQuick is for Linux: elsewhere a socket goes through the runtime's poller.
-func (o *Opener) startQuick(Job, time.Duration) *Transfer { return nil }
+func (o *Opener) startQuick(Job, time.Duration) *Started { return nil }
 
 func (o *Opener) answered(context.Context) (net.Conn, error) { return nil, net.ErrClosed }
 
-func (t *Transfer) quickDownload() (Result, bool)            { return Result{}, false }
-func (t *Transfer) adopt() error                             { return nil }
+func (t *Started) quickDownload() (Result, bool)             { return Result{}, false }
+func (t *Started) adopt() error                              { return nil }
 func (s *socket) receive([]byte, time.Duration) (int, error) { return 0, os.ErrDeadlineExceeded }
 func (s *socket) close() error                               { return nil }

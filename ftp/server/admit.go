@@ -20,8 +20,8 @@ const (
 	shutOutText = "Too many failed logins from your address. Try again later."
 )
 
-// crowd is who is here, and in which numbers. It belongs to the Server's lock.
-type crowd struct {
+// population counts the current sessions, in total, by address and by user. It is guarded by Server.mu.
+type population struct {
 	sessions map[*session]struct{}
 	origins  map[netip.Addr]*counts
 	users    map[string]int // logged in, by Account.Name
@@ -32,7 +32,7 @@ type crowd struct {
 // counts are the sessions from one origin.
 type counts struct{ all, waiting int }
 
-// place is where a session stands in the crowd. It belongs to the Server's lock.
+// place is what the population knows of one session. It is guarded by Server.mu.
 type place struct {
 	waiting *list.Element // nil: logged in, or dropped
 	since   time.Time
@@ -41,8 +41,8 @@ type place struct {
 	dropped bool
 }
 
-func newCrowd() crowd {
-	return crowd{sessions: map[*session]struct{}{}, origins: map[netip.Addr]*counts{}, users: map[string]int{}, waiting: list.New()}
+func newPopulation() population {
+	return population{sessions: map[*session]struct{}{}, origins: map[netip.Addr]*counts{}, users: map[string]int{}, waiting: list.New()}
 }
 
 // refusal is why somebody is not let in: the words for him and those for the log,
@@ -66,13 +66,13 @@ func (s *Server) admit(sess *session) *refusal {
 		return &refusal{notAllowed, "the address is in a network that is denied", ftp.ReasonDenied}
 	case !within(set.Allow, ip):
 		return &refusal{notAllowed, "the address is in no network that is allowed", ftp.ReasonNotAllowed}
-	case s.bouncer.shutOut(from):
+	case s.loginGuard.shutOut(from):
 		return &refusal{shutOutText, "the address is shut out after too many failed logins", ftp.ReasonBanned}
 	}
 	scarce := descriptorsScarce(sess.raw)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &s.crowd
+	c := &s.population
 	n := c.origins[from]
 	if n == nil {
 		n = &counts{}
@@ -110,13 +110,13 @@ func (s *Server) admit(sess *session) *refusal {
 const notAllowed = "You may not use this server from your address."
 
 // wait counts a session among those that are not logged in.
-func (c *crowd) wait(sess *session, n *counts) {
+func (c *population) wait(sess *session, n *counts) {
 	sess.place.waiting = c.waiting.PushBack(sess)
 	sess.place.since = time.Now()
 	n.waiting++
 }
 
-func (c *crowd) unwait(sess *session) {
+func (c *population) unwait(sess *session) {
 	if e := sess.place.waiting; e != nil {
 		c.waiting.Remove(e)
 		sess.place.waiting = nil
@@ -128,7 +128,7 @@ func (c *crowd) unwait(sess *session) {
 // others such there are: of the oldest ones that from the busiest origin. So a
 // flood from one address displaces itself and lets those from elsewhere in; a flood
 // from many finds that each has its while to log in.
-func (c *crowd) makePlace(others int) bool {
+func (c *population) makePlace(others int) bool {
 	if c.dropped >= maxDropped {
 		return false
 	}
@@ -171,7 +171,7 @@ func (s *session) stopText() string {
 func (s *Server) goIn(sess *session, user string, most int) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &s.crowd
+	c := &s.population
 	switch {
 	case sess.place.dropped:
 		return &refusal{sess.stopText(), "the session made place for another", ftp.ReasonSessions}
@@ -191,15 +191,15 @@ func (s *Server) goIn(sess *session, user string, most int) *refusal {
 func (s *Server) goOut(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.crowd.unlog(sess) {
+	if !s.population.unlog(sess) {
 		return
 	}
-	if n := s.crowd.origins[origin(sess.control.Remote.Addr())]; n != nil {
-		s.crowd.wait(sess, n)
+	if n := s.population.origins[origin(sess.control.Remote.Addr())]; n != nil {
+		s.population.wait(sess, n)
 	}
 }
 
-func (c *crowd) unlog(sess *session) bool {
+func (c *population) unlog(sess *session) bool {
 	p := &sess.place
 	if !p.in {
 		return false
@@ -215,7 +215,7 @@ func (c *crowd) unlog(sess *session) bool {
 func (s *Server) leave(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &s.crowd
+	c := &s.population
 	if _, admitted := c.sessions[sess]; !admitted {
 		return
 	}

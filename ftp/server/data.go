@@ -36,7 +36,7 @@ func (s *session) pasv(string) ftp.Reply {
 	if public, ok := s.publicAddr(); ok {
 		addr = netip.AddrPortFrom(public, addr.Port())
 	}
-	s.tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "227"})
+	s.emit(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "227"})
 	return ftp.NewReply(227, ftp.Format227(addr))
 }
 
@@ -56,7 +56,7 @@ func (s *session) epsv(arg string) ftp.Reply {
 	if err != nil {
 		return noPort(err)
 	}
-	s.tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "229"})
+	s.emit(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "229"})
 	return ftp.NewReply(229, ftp.Format229(addr.Port()))
 }
 
@@ -96,7 +96,7 @@ func (s *session) dial(addr netip.AddrPort, verb string) ftp.Reply {
 	if err := s.data.Dial(addr); err != nil {
 		return s.notCalled(err, verb)
 	}
-	s.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr, Said: verb})
+	s.emit(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr, Said: verb})
 	return ftp.Replyf(200, "I will call you at %v.", addr)
 }
 

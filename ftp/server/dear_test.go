@@ -94,7 +94,7 @@ func TestIdleLimitIsOfCommands(t *testing.T) {
 	if s.deadline(); s.idleBy != first {
 		t.Error("the limit has moved without a command")
 	}
-	s.do(ftp.Command{Verb: "NOOP"})
+	s.execute(ftp.Command{Verb: "NOOP"})
 	if s.deadline(); !s.idleBy.After(first) {
 		t.Error("a command does not move the limit")
 	}

@@ -34,7 +34,7 @@ func manyFiles(tb testing.TB, n int) *fsroot.Root {
 // readAll lists the root and returns how many bytes that took.
 func readAll(tb testing.TB, root *fsroot.Root, facts ftp.Facts, line func([]byte, *ftp.Entry) []byte, buf []byte) int {
 	tb.Helper()
-	l := &listing{look: looker{fs: root, perm: ReadWrite, facts: facts}, line: line, hidden: true}
+	l := &listing{look: describer{fs: root, perm: ReadWrite, facts: facts}, line: line, hidden: true}
 	r, err := l.look.dir("/")
 	if err != nil {
 		tb.Fatal(err)

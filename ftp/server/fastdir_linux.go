@@ -20,7 +20,7 @@ import (
 // names, fstatat into one reused record, no FileInfo per entry. It never goes by
 // path, so what happens to the path meanwhile can't lead it elsewhere.
 type fastDir struct {
-	look   *looker
+	look   *describer
 	f      *os.File
 	fd     int
 	path   string
@@ -34,7 +34,7 @@ type fastDir struct {
 const direntBytes = 32 << 10
 
 // fastDir is nil for what is not a bare directory of the disk.
-func (l *looker) fastDir(f afero.File, p string, parent rights) dirReader {
+func (l *describer) fastDir(f afero.File, p string, parent rights) dirReader {
 	file, ok := f.(*os.File)
 	if !ok {
 		return nil

@@ -5,4 +5,4 @@ package server
 import "github.com/spf13/afero"
 
 // fastDir: only Linux has one.
-func (l *looker) fastDir(afero.File, string, rights) dirReader { return nil }
+func (l *describer) fastDir(afero.File, string, rights) dirReader { return nil }

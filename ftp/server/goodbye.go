@@ -14,18 +14,18 @@ import (
 // endInput notes that the client sends no more lines.
 func (s *session) endInput() {
 	s.ended = true
-	if s.job != nil {
-		s.job.inputEnded()
+	if s.task != nil {
+		s.task.inputEnded()
 	}
 }
 
-// lastJobs is stepLast, for a session whose client sends no more lines. What it sent
+// lastTasks is stepLast, for a session whose client sends no more lines. What it sent
 // before is carried out and answered: a script may send all it has to say and close
 // its side of the connection.
-func (s *session) lastJobs() {
+func (s *session) lastTasks() {
 	switch {
-	case s.job != nil:
-		s.waitJob()
+	case s.task != nil:
+		s.waitTask()
 	case s.stopping.Load():
 		s.reply(ftp.Command{}, ftp.NewReply(421, s.stopText()))
 	default:
@@ -39,9 +39,9 @@ func (s *session) end(p any) {
 	defer s.closeFiles()
 	defer func() { s.panicked(recover()) }() // ending the transfer may panic too
 	s.panicked(p)
-	if s.job != nil {
-		s.job.abort(errHungUp)
-		s.finishJob(<-s.job.done)
+	if s.task != nil {
+		s.task.abort(errHungUp)
+		s.finishTask(<-s.task.done)
 	}
 }
 
@@ -60,7 +60,7 @@ func (s *session) hangUp() {
 	s.data.Close()
 	s.linger()
 	_ = s.conn.Close()
-	s.tell(ftp.ControlClosed{Err: s.dead})
+	s.emit(ftp.ControlClosed{Err: s.dead})
 }
 
 const lingerBytes = 256 << 10

@@ -174,9 +174,9 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 	}
 	sum := ""
 	work := &hashing{slots: s.srv.hashes, rate: s.set.hashRate, keys: s.hashKeys(), file: f}
-	return s.start(&job{
+	return s.start(&task{
 		cmd: ftp.Command{Verb: verb, Arg: p}, path: p, total: end - start, alone: lastHash,
-		work: func(ctx context.Context, j *job) dtp.Result {
+		work: func(ctx context.Context, j *task) dtp.Result {
 			if s.set.HashTimeout < NoTimeout {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeoutCause(ctx, s.set.HashTimeout, errHashTime)

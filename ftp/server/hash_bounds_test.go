@@ -113,7 +113,7 @@ func TestHashOfAShorterFile(t *testing.T) {
 func TestHashWithoutItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, alone := range []time.Duration{0, lastHash} {
-			j := &job{alone: alone}
+			j := &task{alone: alone}
 			j.ctx, j.cancel = context.WithCancelCause(t.Context())
 			start := time.Now()
 			j.inputEnded()

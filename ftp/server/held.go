@@ -2,9 +2,9 @@ package server
 
 import "miniftp/ftp"
 
-// Commands that come while a job runs are held until it has ended. What a client may
+// Commands that come while a task runs are held until it has ended. What a client may
 // make the server hold is bounded in number and in bytes. Beyond that nothing is read
-// until the job has news, and TCP makes the client wait.
+// until the task has news, and TCP makes the client wait.
 const (
 	maxHeld       = 64       // commands of a session
 	maxAhead      = 64 << 10 // bytes of them, and one line more
@@ -59,10 +59,10 @@ func (s *session) chargeAhead() {
 }
 
 // judging notes that j, a login, has started or, with nil, that it has ended.
-func (s *session) judging(j *job) {
+func (s *session) judging(j *task) {
 	s.login.Store(j)
 	s.chargeAhead()
 	if j != nil && s.stopping.Load() {
-		j.abort(errHungUp) // stop may have come before the job did
+		j.abort(errHungUp) // stop may have come before the task did
 	}
 }

@@ -34,7 +34,7 @@ func TestHeldCommandsAreBounded(t *testing.T) {
 	sum := 0
 	for range 3000 {
 		s := &session{srv: srv}
-		s.judging(&job{login: true})
+		s.judging(&task{login: true})
 		n := s.holdAll(maxLine / 4)
 		if n > maxAheadLogin+maxLine {
 			t.Fatalf("%d bytes are held while a login is judged", n)

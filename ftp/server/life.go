@@ -40,11 +40,11 @@ func (s *session) nextStep() step {
 	switch {
 	case s.machine.Login == ftp.Closing || s.dead != nil:
 		return stepEnd
-	case s.job != nil && s.job.hasNews():
+	case s.task != nil && s.task.hasNews():
 		return stepNews
 	case s.tlsNext != tlsStays:
 		return stepTLS
-	case s.job == nil && len(s.held) > 0 && !s.stopping.Load():
+	case s.task == nil && len(s.held) > 0 && !s.stopping.Load():
 		return stepHeld
 	case s.ended:
 		return stepLast
@@ -56,7 +56,7 @@ func (s *session) nextStep() step {
 func (s *session) serve() {
 	var observe func(ftp.Happening)
 	if s.set.Observer != nil {
-		observe = s.tell
+		observe = s.emit
 	}
 	s.data = dtp.NewManager(&s.set.data, s.control.Local, s.control.Remote, observe)
 	s.live(s.greet)
@@ -65,7 +65,7 @@ func (s *session) serve() {
 // greet begins a session.
 func (s *session) greet() {
 	s.reset()
-	s.tell(ftp.ControlOpened{})
+	s.emit(ftp.ControlOpened{})
 	s.began = time.Now()
 	s.loginBy = time.Now().Add(s.set.LoginTimeout)
 	if s.implicit {
@@ -100,13 +100,13 @@ func (s *session) steps(begin func()) (parks bool) {
 			s.flush()
 			return false
 		case stepNews:
-			s.hearJob()
+			s.hearTask()
 		case stepTLS:
 			s.stepTLS()
 		case stepHeld:
-			s.do(s.nextHeld())
+			s.execute(s.nextHeld())
 		case stepLast:
-			s.lastJobs()
+			s.lastTasks()
 		case stepRead:
 			if s.read() {
 				return true
@@ -126,7 +126,7 @@ func (s *session) stepTLS() {
 
 // read waits for a line and takes it up. It reports whether the session may park.
 func (s *session) read() (parks bool) {
-	if s.stopping.Load() && s.job == nil {
+	if s.stopping.Load() && s.task == nil {
 		s.reply(ftp.Command{}, ftp.NewReply(421, s.stopText()))
 		return false
 	}
@@ -137,7 +137,7 @@ func (s *session) read() (parks bool) {
 		return false // nobody reads our replies
 	}
 	if s.holdsEnough() {
-		s.waitJob() // no more is read: TCP makes the client wait
+		s.waitTask() // no more is read: TCP makes the client wait
 		return false
 	}
 	if !s.alarm.arm(s.deadline(), s.slack(), s.hasNews) {
@@ -157,8 +157,8 @@ func (s *session) read() (parks bool) {
 
 // hasNews reports whether there is more to do than to wait for a line.
 func (s *session) hasNews() bool {
-	if s.job != nil {
-		return s.job.hasNews()
+	if s.task != nil {
+		return s.task.hasNews()
 	}
 	return s.stopping.Load()
 }
@@ -176,7 +176,7 @@ func (s *session) inputFailed(err error) {
 		s.endInput()
 	case !errors.Is(err, io.EOF):
 		s.dead = err
-	case s.job != nil && s.job.opener != nil:
+	case s.task != nil && s.task.opener != nil:
 		s.dead = errHungUp // a client that is killed leaves its transfer like that
 	default:
 		s.endInput()
@@ -187,7 +187,7 @@ func (s *session) inputFailed(err error) {
 // is not idle. The idle limit counts from the last command: bytes that are not a whole line do not
 // move it. A session that may park looks sooner whether it should.
 func (s *session) deadline() time.Time {
-	if s.job != nil {
+	if s.task != nil {
 		return time.Time{}
 	}
 	now := time.Now()
@@ -208,7 +208,7 @@ func (s *session) parksSoon(now time.Time) bool { return s.canPark && s.idleBy.S
 
 // slack is how much too early the wait for a line may end: moving the deadline is a system call of its own.
 func (s *session) slack() time.Duration {
-	if s.job == nil && s.parksSoon(s.asked) {
+	if s.task == nil && s.parksSoon(s.asked) {
 		return parkAfter / 2
 	}
 	return deadlineSlack

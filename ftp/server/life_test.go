@@ -16,12 +16,12 @@ func TestNextStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer srv.Close()
-	news := func() *job {
-		j := &job{opened: make(chan ftp.Reply, 1), done: make(chan dtp.Result, 1)}
+	news := func() *task {
+		j := &task{opened: make(chan ftp.Reply, 1), done: make(chan dtp.Result, 1)}
 		j.opened <- ftp.NewReply(150, "")
 		return j
 	}
-	quiet := func() *job { return &job{opened: make(chan ftp.Reply, 1), done: make(chan dtp.Result, 1)} }
+	quiet := func() *task { return &task{opened: make(chan ftp.Reply, 1), done: make(chan dtp.Result, 1)} }
 	held := []ftp.Command{{Verb: "NOOP"}}
 	reasons := []struct {
 		name string
@@ -30,7 +30,7 @@ func TestNextStep(t *testing.T) {
 	}{
 		{"a connection that broke", func(s *session) { s.dead = errors.New("broken") }, stepEnd},
 		{"QUIT", func(s *session) { s.machine.Login = ftp.Closing }, stepEnd},
-		{"a job with news", func(s *session) { s.job = news() }, stepNews},
+		{"a task with news", func(s *session) { s.task = news() }, stepNews},
 		{"AUTH", func(s *session) { s.tlsNext = tlsBegins }, stepTLS},
 		{"CCC", func(s *session) { s.tlsNext = tlsEnds }, stepTLS},
 		{"a command that was held", func(s *session) { s.held = held }, stepHeld},
@@ -48,9 +48,9 @@ func TestNextStep(t *testing.T) {
 			}
 		}
 	}
-	// A held command waits for the job before it, and is not begun any more when the server stops.
+	// A held command waits for the task before it, and is not begun any more when the server stops.
 	for name, set := range map[string]func(s *session){
-		"a job": func(s *session) { s.job = quiet() }, "a stop": func(s *session) { s.stopping.Store(true) },
+		"a task": func(s *session) { s.task = quiet() }, "a stop": func(s *session) { s.stopping.Store(true) },
 	} {
 		s := newSession(srv, nowhere{}, false)
 		s.machine.Login, s.held = ftp.LoggedIn, held

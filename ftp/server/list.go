@@ -24,8 +24,8 @@ func listRows() []row {
 	}
 }
 
-func (s *session) looker(facts ftp.Facts) looker {
-	return looker{fs: s.account.FS, perm: s.account.Perm, facts: facts}
+func (s *session) describer(facts ftp.Facts) describer {
+	return describer{fs: s.account.FS, perm: s.account.Perm, facts: facts}
 }
 
 func (s *session) list(arg string) ftp.Reply { return s.ls("LIST", arg, listLine()) }
@@ -48,7 +48,7 @@ func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp
 func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []byte) (*listing, string, error) {
 	name, flags := s.lsFlags(arg)
 	p := s.resolve(name)
-	l := &listing{look: s.looker(0), line: line, flags: flags, hidden: flags.all}
+	l := &listing{look: s.describer(0), line: line, flags: flags, hidden: flags.all}
 	l.look.namesOnly = verb == "NLST" && !flags.sorted() && !flags.recursive
 	if globbed(s.account.FS, p) {
 		l.flags.recursive = false
@@ -126,7 +126,7 @@ func dirPrefix(name string) string {
 func prefix(name string) string { return name[:strings.LastIndex(name, "/")+1] }
 
 // one is the entry of a single path, links not followed.
-func (l *looker) one(p string) (ftp.Entry, error) {
+func (l *describer) one(p string) (ftp.Entry, error) {
 	fi, err := lstat(l.fs, p)
 	if err != nil {
 		return ftp.Entry{}, err
@@ -141,7 +141,7 @@ func (l *looker) one(p string) (ftp.Entry, error) {
 }
 
 // dots is "." and "..".
-func (l *looker) dots(p string) []ftp.Entry {
+func (l *describer) dots(p string) []ftp.Entry {
 	var entries []ftp.Entry
 	for _, d := range []struct{ name, path string }{{".", p}, {"..", path.Dir(p)}} {
 		if fi, err := l.fs.Stat(d.path); err == nil {
@@ -156,7 +156,7 @@ func (l *looker) dots(p string) []ftp.Entry {
 
 func (s *session) mlsd(arg string) ftp.Reply {
 	p := s.resolve(arg)
-	look := s.looker(s.facts)
+	look := s.describer(s.facts)
 	fi, err := s.account.FS.Stat(p)
 	if err != nil {
 		return fileError(err, p)
@@ -181,7 +181,7 @@ func (s *session) mlsd(arg string) ftp.Reply {
 
 func (s *session) mlst(arg string) ftp.Reply {
 	p := s.resolve(arg)
-	look := s.looker(s.facts)
+	look := s.describer(s.facts)
 	e, err := look.one(p)
 	if err != nil {
 		return fileError(err, p)
@@ -214,8 +214,8 @@ func (s *session) stat(arg string) ftp.Reply {
 		code = 213
 	}
 	var lines []string
-	j := &job{cmd: ftp.Command{Verb: "STAT", Arg: arg}, path: p, inTurn: true}
-	j.work = func(ctx context.Context, _ *job) (res dtp.Result) {
+	j := &task{cmd: ftp.Command{Verb: "STAT", Arg: arg}, path: p, inTurn: true}
+	j.work = func(ctx context.Context, _ *task) (res dtp.Result) {
 		if res = found(ctx, l); res.Err == nil {
 			if lines, res.Err = statLines(l); res.Err != nil {
 				res.Err = &dtp.LocalError{Err: res.Err}
@@ -263,7 +263,7 @@ func (s *session) status() ftp.Reply {
 		" You are in " + s.cwd,
 		" Type " + s.params.Type.String() + ", structure " + s.params.Structure.String() + ", mode " + s.params.Mode.String(),
 	}
-	if j := s.job; j != nil {
+	if j := s.task; j != nil {
 		line := " " + j.cmd.Verb + " " + j.path + ": " + itoa(j.moved.Load())
 		if j.total > 0 {
 			line += " of " + itoa(j.total)

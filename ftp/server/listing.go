@@ -22,7 +22,7 @@ import (
 // memory does not grow with the directory. What takes long it does in slices, so
 // that it can be stopped.
 type listing struct {
-	look    looker
+	look    describer
 	line    func(b []byte, e *ftp.Entry) []byte // one entry, without its end
 	flags   lsFlags
 	hidden  bool          // names that begin with a dot show
@@ -323,13 +323,13 @@ func (f lsFlags) compare(a, b ftp.Entry) int {
 }
 
 // few is a listing of what is known already: a file.
-func few(look looker, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
+func few(look describer, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
 	return &listing{look: look, line: line, flags: lsFlags{all: true}, ready: []ftp.Entry{e}}
 }
 
 // send starts the transfer of a listing.
 func (s *session) send(verb, arg, p string, l *listing) ftp.Reply {
-	j := &job{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
+	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
 	l.stop = func() error { return context.Cause(j.ctx) }
 	l.sorts = &s.srv.sorts
 	j.finish = func(res dtp.Result) ftp.Reply {
@@ -341,9 +341,9 @@ func (s *session) send(verb, arg, p string, l *listing) ftp.Reply {
 
 // sendFound looks for what matches a pattern, beside the session, and sends that.
 func (s *session) sendFound(verb, arg, p string, l *listing) ftp.Reply {
-	j := &job{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
+	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
 	l.sorts = &s.srv.sorts
-	j.work = func(ctx context.Context, _ *job) dtp.Result { return found(ctx, l) }
+	j.work = func(ctx context.Context, _ *task) dtp.Result { return found(ctx, l) }
 	j.finish = func(res dtp.Result) ftp.Reply {
 		if res.Err == nil && s.dead == nil {
 			return s.send(verb, arg, p, l)
@@ -364,7 +364,7 @@ func found(ctx context.Context, l *listing) dtp.Result {
 }
 
 // listed is the verdict on a listing.
-func (s *session) listed(j *job, res dtp.Result) ftp.Reply {
+func (s *session) listed(j *task, res dtp.Result) ftp.Reply {
 	if errors.Is(res.Err, errTooMuch) {
 		s.refused("the listing was stopped: it is longer than one may be", ftp.ReasonOther)
 		return ftp.NewReply(451, "That is more than can be listed at once: what came is not all.")

@@ -23,16 +23,16 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
 		TLS: s.tlsState(), Certified: verb == "USER", verifier: s.srv.verifier,
 	}
-	login.regular = s.srv.bouncer.regular(origin(login.Remote.Addr()), login.User)
+	login.regular = s.srv.loginGuard.regular(origin(login.Remote.Addr()), login.User)
 	late := s.loginBy
 	var account *Account
 	var files io.Closer
 	var noHome error
-	j := &job{cmd: ftp.Command{Verb: verb}, login: true, inTurn: true}
-	j.work = func(ctx context.Context, _ *job) dtp.Result {
+	j := &task{cmd: ftp.Command{Verb: verb}, login: true, inTurn: true}
+	j.work = func(ctx context.Context, _ *task) dtp.Result {
 		ctx, cancel := context.WithDeadlineCause(ctx, late, errLoginLate)
 		defer cancel()
-		err := s.srv.bouncer.try(ctx, origin(login.Remote.Addr()), s.set.guessing(), login.User, func() (err error) {
+		err := s.srv.loginGuard.try(ctx, origin(login.Remote.Addr()), s.set.guessing(), login.User, func() (err error) {
 			account, err = s.srv.authenticate(ctx, login)
 			return err
 		})
@@ -143,7 +143,7 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	s.down, s.up = dtp.NewRate(account.RateDown), dtp.NewRate(account.RateUp)
 	s.cwd = cleanPath(account.Home)
 	s.failures = 0
-	s.tell(ftp.LoggedInAs{User: user})
+	s.emit(ftp.LoggedInAs{User: user})
 	return ftp.NewReply(230, "Welcome.")
 }
 
@@ -196,5 +196,5 @@ func (s *settings) guessing() guessing {
 
 // refused tells the Observer why something was refused, and by which rule.
 func (s *session) refused(why string, reason ftp.Reason) {
-	s.tell(ftp.Refused{Why: why, Reason: reason})
+	s.emit(ftp.Refused{Why: why, Reason: reason})
 }

@@ -108,7 +108,7 @@ func (s *session) startTLS() {
 	s.lines = ftp.NewLineReader(conn, maxLine)
 	s.reset()
 	s.who = who{}
-	s.tell(ftp.ControlSecured{TLS: dtp.Describe(conn.ConnectionState())})
+	s.emit(ftp.ControlSecured{TLS: dtp.Describe(conn.ConnectionState())})
 }
 
 // certified reports whether the client has shown a certificate of that user.
@@ -240,7 +240,7 @@ func (s *session) endTLS() {
 	keepUrgent(s.raw)
 	s.conn = s.raw
 	s.lines = ftp.NewLineReader(io.MultiReader(bytes.NewReader(below.peeked), s.raw), maxLine)
-	s.tell(ftp.ControlCleared{})
+	s.emit(ftp.ControlCleared{})
 }
 
 // records reads at most to the end of a TLS record, so that what comes behind the

@@ -32,7 +32,7 @@ func TestRatesOfALogin(t *testing.T) {
 		t.Errorf("down %v, up %v", s.down.Limit(), s.up.Limit())
 	}
 	s.logOut()
-	if s.down != nil || s.up != nil || s.account != nil || len(srv.crowd.users) != 0 {
+	if s.down != nil || s.up != nil || s.account != nil || len(srv.population.users) != 0 {
 		t.Errorf("left over: %+v", s)
 	}
 }

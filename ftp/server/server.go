@@ -26,21 +26,21 @@ type Server struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu        sync.Mutex
-	closing   bool
-	listeners map[net.Listener]struct{}
-	crowd     crowd
-	stopped   chan struct{} // closed with closing
-	empty     chan struct{} // closed when closing and no session is left
+	mu         sync.Mutex
+	closing    bool
+	listeners  map[net.Listener]struct{}
+	population population
+	stopped    chan struct{} // closed with closing
+	empty      chan struct{} // closed when closing and no session is left
 
-	ahead    atomic.Int64 // bytes of commands that sessions hold while their logins are judged
-	sorts    atomic.Int64 // entries that listings keep for an order
-	bouncer  *bouncer
-	verifier *verifier
-	uploads  *uploads
-	hashes   *fairQueue    // of files
-	turned   chan struct{} // a place for each caller who is being turned away
-	turning  sync.WaitGroup
+	ahead      atomic.Int64 // bytes of commands that sessions hold while their logins are judged
+	sorts      atomic.Int64 // entries that listings keep for an order
+	loginGuard *loginGuard
+	verifier   *verifier
+	uploads    *uploads
+	hashes     *fairQueue    // of files
+	turned     chan struct{} // a place for each caller who is being turned away
+	turning    sync.WaitGroup
 }
 
 // New checks the options and makes a Server. It does no input or output.
@@ -50,16 +50,16 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		table:     newTable(),
-		listeners: map[net.Listener]struct{}{},
-		crowd:     newCrowd(),
-		bouncer:   newBouncer(),
-		verifier:  newVerifier(),
-		uploads:   newUploads(),
-		hashes:    newFairQueue(set.MaxHashes),
-		turned:    make(chan struct{}, maxTurned),
-		stopped:   make(chan struct{}),
-		empty:     make(chan struct{}),
+		table:      newTable(),
+		listeners:  map[net.Listener]struct{}{},
+		population: newPopulation(),
+		loginGuard: newLoginGuard(),
+		verifier:   newVerifier(),
+		uploads:    newUploads(),
+		hashes:     newFairQueue(set.MaxHashes),
+		turned:     make(chan struct{}, maxTurned),
+		stopped:    make(chan struct{}),
+		empty:      make(chan struct{}),
 	}
 	s.set.Store(set)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -242,7 +242,7 @@ func (s *Server) take(conn net.Conn, tlsFirst bool) {
 }
 
 func (s *Server) checkEmpty() {
-	if s.closing && len(s.crowd.sessions) == 0 {
+	if s.closing && len(s.population.sessions) == 0 {
 		select {
 		case <-s.empty:
 		default:
@@ -324,7 +324,7 @@ func (s *Server) Close() error {
 func (s *Server) eachSession(f func(*session)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for sess := range s.crowd.sessions {
+	for sess := range s.population.sessions {
 		f(sess)
 	}
 }

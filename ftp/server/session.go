@@ -64,7 +64,7 @@ type session struct {
 	renames     ability // of the storage
 
 	// What runs beside the session, and what came meanwhile (held.go).
-	job     *job
+	task    *task
 	held    []ftp.Command
 	ahead   int // bytes of held
 	charged int // of ahead, that srv.ahead counts
@@ -81,7 +81,7 @@ type session struct {
 	commands pace
 
 	// For other goroutines.
-	login    atomic.Pointer[job] // the job, if it is a login
+	login    atomic.Pointer[task] // the task, if it is a login
 	stopping atomic.Bool
 	dropped  atomic.Bool // stopping because others need the place
 	place    place       // the server's, under its lock
@@ -157,26 +157,26 @@ func (s *session) command(line []byte) {
 	if !ok {
 		return
 	}
-	if s.job == nil {
-		s.do(cmd)
+	if s.task == nil {
+		s.execute(cmd)
 		return
 	}
 	r, _ := s.srv.table.find(cmd)
-	if cmd.Verb == "ABOR" && !s.job.login {
-		s.job.abort(errAborted)
+	if cmd.Verb == "ABOR" && !s.task.login {
+		s.task.abort(errAborted)
 	}
-	if r != nil && r.now && cmd.Arg == "" && len(s.held) == 0 && !s.job.inTurn {
-		s.do(cmd)
+	if r != nil && r.now && cmd.Arg == "" && len(s.held) == 0 && !s.task.inTurn {
+		s.execute(cmd)
 		return
 	}
 	s.hold(cmd)
 }
 
-// do runs one command and writes its reply, unless a job will.
-func (s *session) do(cmd ftp.Command) {
+// execute runs one command and writes its reply, unless a task will.
+func (s *session) execute(cmd ftp.Command) {
 	s.pace()
 	s.idleBy = time.Time{}
-	s.tell(ftp.CommandGiven{Command: cmd.Masked()})
+	s.emit(ftp.CommandGiven{Command: cmd.Masked()})
 	renamed := s.pend.from
 	r, arg, reply := s.judge(cmd)
 	if r != nil {
@@ -214,7 +214,7 @@ func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 		s.data.Close() // what is on its way is this file's, and must not become the next one's
 	}
 	if s.set.Observer != nil {
-		s.tell(ftp.ReplyGiven{Verb: cmd.Verb, Reply: r})
+		s.emit(ftp.ReplyGiven{Verb: cmd.Verb, Reply: r})
 	}
 	if len(s.out) > 4<<10 {
 		s.flush()
@@ -246,7 +246,7 @@ func (s *session) flush() {
 	}
 }
 
-func (s *session) tell(h ftp.Happening) {
+func (s *session) emit(h ftp.Happening) {
 	if s.set.Observer != nil {
 		s.set.Observer.Observe(ftp.Event{At: time.Now(), Control: &s.control, What: h})
 	}

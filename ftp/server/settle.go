@@ -36,7 +36,7 @@ func (d Doubt) Has(d2 Doubt) bool { return d&d2 == d2 }
 // whole all the same, or nil. Under TLS close_notify is the client's own word that the
 // file ends there, whatever its control connection does next. Else the owner looks at
 // the control connection first (settle).
-func (s *session) whole(j *job, res dtp.Result) error {
+func (s *session) whole(j *task, res dtp.Result) error {
 	if j.protection == ftp.Private && !res.CutShort {
 		if s.aborHeld() {
 			return errAborted // it came before the end of the data
@@ -58,7 +58,7 @@ func (s *session) whole(j *job, res dtp.Result) error {
 // mayBeWhole reports whether an upload runs that can turn out to be whole though the
 // client has hung up: its last bytes may still be on their way.
 func (s *session) mayBeWhole() bool {
-	j := s.job
+	j := s.task
 	return j != nil && j.dir == ftp.Store && j.opener != nil &&
 		(s.params.Mode != ftp.Stream || j.protection == ftp.Private || s.account.Accept.Has(DoubtHangUp))
 }
@@ -67,7 +67,7 @@ func (s *session) mayBeWhole() bool {
 // sent by a script that has said all and closes its side of the control connection. They are
 // carried out, whether that end is read before the transfer or during it.
 func (s *session) isScript() bool {
-	return s.job != nil && s.job.dir == ftp.Retrieve && len(s.held) > 0
+	return s.task != nil && s.task.dir == ftp.Retrieve && len(s.held) > 0
 }
 
 func (s *session) aborHeld() bool { return s.holds("ABOR") }
@@ -123,7 +123,7 @@ func (s *session) settle(took time.Duration) error {
 		var op *net.OpError
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			unseen = false // or a wake-up of the job that has ended came late
+			unseen = false // or a wake-up of the task that has ended came late
 			continue
 		case errors.Is(err, io.EOF), errors.As(err, &op): // a reset is a hang-up too: of a client that left replies unread
 			return s.hungUp()

@@ -140,7 +140,7 @@ func spelling(t *testing.T, first, verb, arg string, says func(state) string) bo
 			t.Fatal(err)
 		}
 		s.out = nil
-		s.do(cmd)
+		s.execute(cmd)
 		r, err := ftp.ReadReply(ftp.NewLineReader(strings.NewReader(string(s.out)), 1<<16))
 		if err != nil && !errors.Is(err, io.EOF) {
 			t.Fatalf("%q: %v", line, err)

@@ -9,9 +9,9 @@ import (
 	"miniftp/ftp"
 )
 
-func (l *looker) rights(fs.FileInfo) rights { return mayRead | mayWrite | maySearch }
+func (l *describer) rights(fs.FileInfo) rights { return mayRead | mayWrite | maySearch }
 
-func (l *looker) fromSys(*ftp.Entry, fs.FileInfo) {}
+func (l *describer) fromSys(*ftp.Entry, fs.FileInfo) {}
 
 // sysID identifies a file on this machine.
 type sysID struct{ dev, ino uint64 }

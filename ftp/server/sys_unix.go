@@ -35,7 +35,7 @@ func rightsOf(perm fs.FileMode, uid, gid uint32) rights {
 	return rights(perm & 7)
 }
 
-func (l *looker) rights(fi fs.FileInfo) rights {
+func (l *describer) rights(fi fs.FileInfo) rights {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return rightsOf(fi.Mode().Perm(), st.Uid, st.Gid)
 	}
@@ -43,7 +43,7 @@ func (l *looker) rights(fi fs.FileInfo) rights {
 }
 
 // fromSys adds what only a real file has: owner, links, and what is unique.
-func (l *looker) fromSys(e *ftp.Entry, fi fs.FileInfo) {
+func (l *describer) fromSys(e *ftp.Entry, fi fs.FileInfo) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
 		return

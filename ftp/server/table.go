@@ -160,7 +160,7 @@ func (s *session) refuse(r *row, arg string) ftp.Reply {
 // refusedCommand tells the Observer why a command was refused, and by which rule.
 func (s *session) refusedCommand(r *row, arg, why string, reason ftp.Reason) {
 	if s.set.Observer != nil {
-		s.tell(ftp.Refused{Why: why, Reason: reason, Verb: r.verb, Path: s.subject(r, arg)})
+		s.emit(ftp.Refused{Why: why, Reason: reason, Verb: r.verb, Path: s.subject(r, arg)})
 	}
 }
 
@@ -193,7 +193,7 @@ func (s *session) changed(cmd ftp.Command, renamed string, reply ftp.Reply) {
 	case "SITE SYMLINK":
 		c.To, _, _ = strings.Cut(arg, " ")
 	}
-	s.tell(c)
+	s.emit(c)
 }
 
 // features is the FEAT lines of every row that has one (RFC 2389 §3.2).

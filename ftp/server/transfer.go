@@ -46,7 +46,7 @@ func (s *session) retr(arg string) ftp.Reply {
 			return fileError(err, path)
 		}
 	}
-	j := &job{cmd: ftp.Command{Verb: "RETR", Arg: arg}, path: path, dir: ftp.Retrieve, offset: start}
+	j := &task{cmd: ftp.Command{Verb: "RETR", Arg: arg}, path: path, dir: ftp.Retrieve, offset: start}
 	image := s.params.Type != ftp.ASCII
 	want := end - start
 	if image {
@@ -123,7 +123,7 @@ func (s *session) stou(arg string) ftp.Reply {
 
 // receive moves the data connection's bytes into an upload.
 func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
-	j := &job{cmd: ftp.Command{Verb: verb, Arg: arg}, path: u.path, dir: ftp.Store, offset: u.offset, unique: u.unique}
+	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: u.path, dir: ftp.Store, offset: u.offset, unique: u.unique}
 	j.begin, j.beside = u.begin, u.beside
 	j.finish = func(res dtp.Result) ftp.Reply {
 		if res.Err == nil {

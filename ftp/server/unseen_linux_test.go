@@ -34,15 +34,15 @@ func TestEntriesThatCannotBeLookedAt(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
 	for _, tt := range []struct {
-		look looker
+		look describer
 		line func(b []byte, e *ftp.Entry) []byte
 		want []string
 	}{
-		{looker{}, listLine(), []string{"d---------", "----------", "l---------"}},
-		{looker{facts: ftp.AllFacts}, func(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, ftp.AllFacts) }, []string{
+		{describer{}, listLine(), []string{"d---------", "----------", "l---------"}},
+		{describer{facts: ftp.AllFacts}, func(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, ftp.AllFacts) }, []string{
 			"type=dir;perm=; sub", "type=file;perm=; file", "type=OS.unix=slink;perm=; link",
 		}},
-		{looker{namesOnly: true}, nameLine("d/"), []string{"d/sub", "d/file", "d/link"}},
+		{describer{namesOnly: true}, nameLine("d/"), []string{"d/sub", "d/file", "d/link"}},
 	} {
 		f, err := os.Open(dir)
 		if err != nil {

@@ -14,9 +14,9 @@ import (
 	"miniftp/ftp"
 )
 
-// looker turns what the storage says about files into entries. It holds copies
+// describer turns what the storage says about files into entries. It holds copies
 // of what it needs of the session, as a listing runs beside it.
-type looker struct {
+type describer struct {
 	fs    afero.Fs
 	perm  Perm
 	facts ftp.Facts // which facts are wanted; 0 for LIST
@@ -35,7 +35,7 @@ type dirReader interface {
 }
 
 // dir opens a directory.
-func (l *looker) dir(p string) (dirReader, error) {
+func (l *describer) dir(p string) (dirReader, error) {
 	f, err := l.fs.Open(p)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (l *looker) dir(p string) (dirReader, error) {
 
 // plainDir reads any afero directory in batches.
 type plainDir struct {
-	look   *looker
+	look   *describer
 	f      afero.File
 	path   string
 	parent rights
@@ -104,7 +104,7 @@ func statFailed(err error) (string, bool) {
 func (d *plainDir) Close() error { return d.f.Close() }
 
 // entry fills e with what is known of the file at p.
-func (l *looker) entry(e *ftp.Entry, fi fs.FileInfo, p string, parent rights) {
+func (l *describer) entry(e *ftp.Entry, fi fs.FileInfo, p string, parent rights) {
 	*e = ftp.Entry{
 		Name: fi.Name(), Type: entryType(fi.Mode()), Size: fi.Size(), Modified: fi.ModTime(),
 		Mode: fi.Mode(), HasMode: true, Links: 1, Owner: "ftp", Group: "ftp",
@@ -116,12 +116,12 @@ func (l *looker) entry(e *ftp.Entry, fi fs.FileInfo, p string, parent rights) {
 // unseen fills e with what is known of an entry that can't be looked at, such as the
 // mount point of a file system that is gone: its name, and perhaps its type. MLSD
 // leaves the facts out; a line of LIST shows that nobody may do anything with it.
-func (l *looker) unseen(e *ftp.Entry, name string, typ fs.FileMode) {
+func (l *describer) unseen(e *ftp.Entry, name string, typ fs.FileMode) {
 	*e = ftp.Entry{Name: name, Type: entryType(typ), Mode: typ, Size: -1, HasMode: l.facts == 0}
 }
 
 // finish adds what does not come from the file's own record.
-func (l *looker) finish(e *ftp.Entry, p string, own, parent rights) {
+func (l *describer) finish(e *ftp.Entry, p string, own, parent rights) {
 	if e.Type == ftp.LinkEntry {
 		e.Target = readlink(l.fs, p)
 	}
@@ -153,7 +153,7 @@ const (
 
 // permFact is the MLSx perm fact (RFC 3659 §7.5.5): what the account may do
 // where the disk lets the server do it.
-func (l *looker) permFact(dir bool, own, parent rights) string {
+func (l *describer) permFact(dir bool, own, parent rights) string {
 	var b [10]byte
 	out := b[:0]
 	add := func(c byte, ok bool) {

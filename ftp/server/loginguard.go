@@ -20,7 +20,7 @@ const (
 	siteShare   = 16     // a network of 48 bits may have so many times the failures of one of 64
 )
 
-// bouncer slows down guessing of passwords, and ends it (RFC 2577 §5). Failures are counted
+// loginGuard slows down guessing of passwords, and ends it (RFC 2577 §5). Failures are counted
 // by address and name together, which delays and bans that name at that address only: a
 // device with an old password does not affect others at the same NAT address. For the address
 // as a whole each name counts for nameShare failures at most, so a guesser who tries many
@@ -29,7 +29,7 @@ const (
 //
 // Guesses of one name, and those of the names at an address that are no regulars, are
 // judged one after the other, so that no delay is got round by many connections.
-type bouncer struct {
+type loginGuard struct {
 	seed maphash.Seed
 
 	mu       sync.Mutex
@@ -76,8 +76,8 @@ var errShutOut = errors.New("too many failed logins from this address")
 // errNameShutOut is the same for one name at that address.
 var errNameShutOut = fmt.Errorf("%w as that user", errShutOut)
 
-func newBouncer() *bouncer {
-	return &bouncer{
+func newLoginGuard() *loginGuard {
+	return &loginGuard{
 		seed:     maphash.MakeSeed(),
 		visitors: map[netip.Addr]*visitor{}, sites: map[netip.Prefix]*failures{}, regulars: map[netip.Addr]map[uint64]struct{}{},
 	}
@@ -97,14 +97,14 @@ func origin(ip netip.Addr) netip.Addr {
 }
 
 // shutOut reports whether no login from that origin can succeed now.
-func (b *bouncer) shutOut(from netip.Addr) bool {
+func (b *loginGuard) shutOut(from netip.Addr) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.regulars[from]) == 0 && b.banned(from, time.Now())
 }
 
 // banned reports whether that origin, or the network that it is in, is banned. The lock is held.
-func (b *bouncer) banned(from netip.Addr, now time.Time) bool {
+func (b *loginGuard) banned(from netip.Addr, now time.Time) bool {
 	if v := b.visitors[from]; v != nil && now.Before(v.until) {
 		return true
 	}
@@ -113,19 +113,19 @@ func (b *bouncer) banned(from netip.Addr, now time.Time) bool {
 }
 
 // regular reports whether user has logged in from that origin before.
-func (b *bouncer) regular(from netip.Addr, user string) bool {
+func (b *loginGuard) regular(from netip.Addr, user string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, ok := b.regulars[from][b.hash(user)]
 	return ok
 }
 
-func (b *bouncer) hash(user string) uint64 { return maphash.String(b.seed, user) }
+func (b *loginGuard) hash(user string) uint64 { return maphash.String(b.seed, user) }
 
 // try runs login when its turn has come and the delays are over, and counts how it ended.
 // The error is login's, errShutOut or the cause of ctx; with the failure that leads to the
 // ban it is both of the first.
-func (b *bouncer) try(ctx context.Context, from netip.Addr, g guessing, user string, login func() error) error {
+func (b *loginGuard) try(ctx context.Context, from netip.Addr, g guessing, user string, login func() error) error {
 	if g.delay <= 0 && g.most <= 0 {
 		return login()
 	}
@@ -161,7 +161,7 @@ func take(ctx context.Context, turn chan struct{}) error {
 	}
 }
 
-func (b *bouncer) enter(from netip.Addr, g guessing, name uint64) (*visitor, *attempts) {
+func (b *loginGuard) enter(from netip.Addr, g guessing, name uint64) (*visitor, *attempts) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := b.visitors[from]
@@ -185,7 +185,7 @@ func (b *bouncer) enter(from netip.Addr, g guessing, name uint64) (*visitor, *at
 	return v, a
 }
 
-func (b *bouncer) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
+func (b *loginGuard) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -201,7 +201,7 @@ func (b *bouncer) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
 
 // wait lets a delay pass. state tells when it is over, and whether a ban is in force, in
 // which case wait returns out.
-func (b *bouncer) wait(ctx context.Context, state func() (time.Time, bool), out error) error {
+func (b *loginGuard) wait(ctx context.Context, state func() (time.Time, bool), out error) error {
 	b.mu.Lock()
 	next, banned := state()
 	b.mu.Unlock()
@@ -225,7 +225,7 @@ func (b *bouncer) wait(ctx context.Context, state func() (time.Time, bool), out 
 // judge counts a login that ended with err. A success forgives the failures of that name
 // at that address, of somebody who mistyped. Those of other names stay, or an account of
 // one's own would be a way to guess the passwords of others without end.
-func (b *bouncer) judge(from netip.Addr, v *visitor, a *attempts, g guessing, user string, err error) error {
+func (b *loginGuard) judge(from netip.Addr, v *visitor, a *attempts, g guessing, user string, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -260,7 +260,7 @@ func (b *bouncer) judge(from netip.Addr, v *visitor, a *attempts, g guessing, us
 
 // failSite counts a failure for the IPv6 network of 48 bits, in which one owner may have
 // 65,536 origins.
-func (b *bouncer) failSite(from netip.Addr, now time.Time, g guessing) {
+func (b *loginGuard) failSite(from netip.Addr, now time.Time, g guessing) {
 	if !from.Is6() || from.IsLinkLocalUnicast() || g.most <= 0 {
 		return
 	}
@@ -277,7 +277,7 @@ func (b *bouncer) failSite(from netip.Addr, now time.Time, g guessing) {
 
 // remember makes user a regular at that origin, unless it is an anonymous user: anybody can
 // log in as one.
-func (b *bouncer) remember(from netip.Addr, user string) {
+func (b *loginGuard) remember(from netip.Addr, user string) {
 	name := b.hash(user)
 	if _, known := b.regulars[from][name]; known || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp") {
 		return

@@ -12,9 +12,9 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// job is what runs beside the session: a transfer, or a hash of a large file.
+// task is what runs beside the session: a transfer, or a hash of a large file.
 // It only works; the session says what came of it, closes files and replies.
-type job struct {
+type task struct {
 	cmd    ftp.Command
 	path   string
 	dir    ftp.Direction
@@ -23,7 +23,7 @@ type job struct {
 	unique bool  // STOU: the 150 names the file
 	login  bool  // PASS: ABOR does not stop it, the end of the server does
 	inTurn bool  // nothing is answered before it
-	// alone, if not 0, is how long the job may continue once nothing more can come from the
+	// alone, if not 0, is how long the task may continue once nothing more can come from the
 	// client, which may be gone. A transfer learns that from its data connection, a hash can't.
 	alone      time.Duration
 	opener     *dtp.Opener
@@ -31,7 +31,7 @@ type job struct {
 	protection ftp.Protection // of the data connection
 	begin      func() error   // before the first byte; may be nil
 	beside     func()         // before the transfer runs beside the session; may be nil
-	work       func(ctx context.Context, j *job) dtp.Result
+	work       func(ctx context.Context, j *task) dtp.Result
 	finish     func(dtp.Result) ftp.Reply // on the session's goroutine, exactly once
 
 	opened chan ftp.Reply  // the 150, once the data connection stands
@@ -42,7 +42,7 @@ type job struct {
 	cancel context.CancelCauseFunc
 }
 
-// Why a job was stopped.
+// Why a task was stopped.
 var (
 	errAborted  = errors.New("aborted")
 	errPanicked = errors.New("internal error")
@@ -51,10 +51,10 @@ var (
 	errCutShort = errors.New("the TLS data connection ended without close_notify")
 )
 
-func (j *job) abort(why error) { j.cancel(why) }
+func (j *task) abort(why error) { j.cancel(why) }
 
-// inputEnded tells the job that the client's end of the control connection is closed.
-func (j *job) inputEnded() {
+// inputEnded tells the task that the client's end of the control connection is closed.
+func (j *task) inputEnded() {
 	if j.alone > 0 {
 		t := time.AfterFunc(j.alone, func() { j.abort(errHungUp) })
 		context.AfterFunc(j.ctx, func() { t.Stop() })
@@ -62,15 +62,15 @@ func (j *job) inputEnded() {
 }
 
 // start lets j run beside the session. The zero reply says that it will come later.
-func (s *session) start(j *job) ftp.Reply {
+func (s *session) start(j *task) ftp.Reply {
 	j.opened, j.done = make(chan ftp.Reply, 1), make(chan dtp.Result, 1)
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx())
 	j.wake = s.alarm.wake
-	s.job = j
+	s.task = j
 	if j.beside != nil {
 		j.beside()
 	}
-	if s.ended { // before this job began
+	if s.ended { // before this task began
 		j.inputEnded()
 	}
 	go func() {
@@ -86,31 +86,31 @@ func (s *session) start(j *job) ftp.Reply {
 	return ftp.Reply{}
 }
 
-// hasNews reports whether hearJob would find something.
-func (j *job) hasNews() bool { return len(j.opened) > 0 || len(j.done) > 0 }
+// hasNews reports whether hearTask would find something.
+func (j *task) hasNews() bool { return len(j.opened) > 0 || len(j.done) > 0 }
 
-// hearJob takes up what the job has to tell.
-func (s *session) hearJob() {
+// hearTask takes up what the task has to tell.
+func (s *session) hearTask() {
 	select {
-	case r := <-s.job.opened:
-		s.reply(s.job.cmd, r)
+	case r := <-s.task.opened:
+		s.reply(s.task.cmd, r)
 		return
 	default:
 	}
 	select {
-	case res := <-s.job.done:
-		s.finishJob(res)
+	case res := <-s.task.done:
+		s.finishTask(res)
 	default:
 	}
 }
 
-// waitJob waits for news of the job. A login ends with the server, too, and after
+// waitTask waits for news of the task. A login ends with the server, too, and after
 // lastLogin if the client sends no more lines.
-func (s *session) waitJob() {
+func (s *session) waitTask() {
 	s.flush()
 	var stopped <-chan struct{}
 	var late <-chan time.Time
-	if s.job.login {
+	if s.task.login {
 		stopped = s.srv.stopped
 		if s.ended {
 			timer := time.NewTimer(lastLogin)
@@ -119,23 +119,23 @@ func (s *session) waitJob() {
 		}
 	}
 	select {
-	case r := <-s.job.opened:
-		s.reply(s.job.cmd, r)
+	case r := <-s.task.opened:
+		s.reply(s.task.cmd, r)
 		return
-	case res := <-s.job.done:
-		s.finishJob(res)
+	case res := <-s.task.done:
+		s.finishTask(res)
 		return
 	case <-stopped:
 	case <-late:
 	}
-	s.job.abort(errHungUp)
-	s.finishJob(<-s.job.done)
+	s.task.abort(errHungUp)
+	s.finishTask(<-s.task.done)
 }
 
-// finishJob ends the job and gives its final reply.
-func (s *session) finishJob(res dtp.Result) {
-	j := s.job
-	s.job = nil // first: if something here panics there is nothing to wait for
+// finishTask ends the task and gives its final reply.
+func (s *session) finishTask(res dtp.Result) {
+	j := s.task
+	s.task = nil // first: if something here panics there is nothing to wait for
 	s.idleBy = time.Time{}
 	select {
 	case r := <-j.opened:
@@ -152,20 +152,20 @@ func (s *session) finishJob(res dtp.Result) {
 	}
 	r := j.finish(res)
 	j.cancel(nil)
-	if why != nil && s.job != nil {
-		s.job.abort(why) // what was to stop this one is for the one that goes on with it, too
+	if why != nil && s.task != nil {
+		s.task.abort(why) // what was to stop this one is for the one that goes on with it, too
 	}
 	if j.opener != nil {
 		err := res.Err
 		if err == nil && r.Code.Class() > ftp.Completion {
 			err = &ftp.Error{Verb: j.cmd.Verb, Reply: r}
 		}
-		s.tell(ftp.TransferDone{
+		s.emit(ftp.TransferDone{
 			Verb: j.cmd.Verb, Path: j.path, Direction: j.dir, Mode: j.opener.Mode(),
 			Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Protection: j.protection, Err: err,
 		})
 	}
-	if r.Code != 0 { // else another job goes on with it
+	if r.Code != 0 { // else another task goes on with it
 		s.reply(j.cmd, r)
 	}
 	if errors.Is(res.Err, errPanicked) {
@@ -173,8 +173,8 @@ func (s *session) finishJob(res dtp.Result) {
 	}
 }
 
-// transfer starts a job that moves d over the data connection that was agreed on.
-func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
+// transfer starts a task that moves d over the data connection that was agreed on.
+func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	s.protect(j.cmd.Verb)
 	opener, err := s.data.Take()
 	if err != nil {
@@ -208,23 +208,23 @@ func (s *session) transfer(j *job, d dtp.Job) ftp.Reply {
 		s.alarm.wake()
 		return nil
 	}
-	j.work = func(ctx context.Context, j *job) dtp.Result { return dtp.Run(ctx, j.opener, d) }
+	j.work = func(ctx context.Context, j *task) dtp.Result { return dtp.Run(ctx, j.opener, d) }
 	return s.start(j)
 }
 
 // transferOn is transfer for a client that has called.
-func (s *session) transferOn(t *dtp.Transfer, j *job) ftp.Reply {
+func (s *session) transferOn(t *dtp.Started, j *task) ftp.Reply {
 	s.reply(j.cmd, j.opening(j.opener.Stance()))
 	if j.dir == ftp.Store {
 		s.flush() // an upload begins when the client reads the 150
 	}
 	if res, over := t.Quick(quickWait); over {
-		s.job, j.cancel = j, func(error) {}
-		s.finishJob(res)
+		s.task, j.cancel = j, func(error) {}
+		s.finishTask(res)
 		return ftp.Reply{}
 	}
 	s.flush()
-	j.work = func(ctx context.Context, _ *job) dtp.Result { return t.Run(ctx) }
+	j.work = func(ctx context.Context, _ *task) dtp.Result { return t.Run(ctx) }
 	return s.start(j)
 }
 
@@ -238,7 +238,7 @@ func (s *session) keep(c *dtp.Conn) {
 
 // mark answers a restart marker of the client's with the byte that it stands for here
 // (RFC 959 §4.2, 110). All before it is in the file.
-func (j *job) mark(theirs string) {
+func (j *task) mark(theirs string) {
 	r := ftp.Replyf(110, "MARK %s = %d", ftp.Printable(theirs), j.offset+j.moved.Load())
 	select {
 	case j.opened <- r:
@@ -249,7 +249,7 @@ func (j *job) mark(theirs string) {
 
 // opening is the first reply of a transfer. It ends with the size where that is known,
 // as clients look for it there.
-func (j *job) opening(stance ftp.Stance) ftp.Reply {
+func (j *task) opening(stance ftp.Stance) ftp.Reply {
 	code := ftp.Code(150)
 	if j.stands {
 		code = 125
@@ -257,7 +257,7 @@ func (j *job) opening(stance ftp.Stance) ftp.Reply {
 	return ftp.NewReply(code, j.openingText(stance))
 }
 
-func (j *job) openingText(stance ftp.Stance) string {
+func (j *task) openingText(stance ftp.Stance) string {
 	if j.unique {
 		return "FILE: " + j.path // RFC 1123 §4.1.2.9 asks for exactly this
 	}
@@ -282,7 +282,7 @@ func (j *job) openingText(stance ftp.Stance) string {
 }
 
 // verdict is the final reply of a transfer that was whole, or what went wrong.
-func (s *session) verdict(j *job, res dtp.Result) ftp.Reply {
+func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 	var open *dtp.OpenError
 	var local *dtp.LocalError
 	var noTLS *dtp.TLSError

@@ -22,7 +22,7 @@ func wrong() error { return errPassword }
 func right() error { return nil }
 
 // tries runs one login and tells how long it took.
-func (b *bouncer) tries(t *testing.T, g guessing, from netip.Addr, user string, login func() error, want error) time.Duration {
+func (b *loginGuard) tries(t *testing.T, g guessing, from netip.Addr, user string, login func() error, want error) time.Duration {
 	t.Helper()
 	start := time.Now()
 	if err := b.try(t.Context(), from, g, user, login); !errors.Is(err, want) || (err == nil) != (want == nil) {
@@ -34,7 +34,7 @@ func (b *bouncer) tries(t *testing.T, g guessing, from netip.Addr, user string, 
 // Each failure makes the next login wait twice as long, within bounds.
 func TestDelayGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, g := newBouncer(), guessing{delay: time.Second, most: -1}
+		b, g := newLoginGuard(), guessing{delay: time.Second, most: -1}
 		var waits []time.Duration
 		for range 8 {
 			waits = append(waits, b.tries(t, g, villain, "root", wrong, errPassword))
@@ -55,7 +55,7 @@ func TestDelayGrows(t *testing.T) {
 // there are neither delayed nor banned: they may be other people, behind one NAT.
 func TestBan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, g := newBouncer(), guessing{delay: time.Second, most: 5, ban: 10 * time.Minute}
+		b, g := newLoginGuard(), guessing{delay: time.Second, most: 5, ban: 10 * time.Minute}
 		for range 4 {
 			b.tries(t, g, villain, "root", wrong, errPassword)
 		}
@@ -78,7 +78,7 @@ func TestBan(t *testing.T) {
 // for names that have logged in from there.
 func TestManyNamesFromOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBouncer()
+		b := newLoginGuard()
 		b.tries(t, rules, villain, "alice", right, nil)
 		guesses, start := 0, time.Now()
 		for guesses < 100 {
@@ -114,7 +114,7 @@ func TestManyNamesFromOneAddress(t *testing.T) {
 func TestGuessesOfAnAddressAreBounded(t *testing.T) {
 	for _, names := range []int{1, 2, 3, 4, 10, 50} {
 		synctest.Test(t, func(t *testing.T) {
-			b, guesses := newBouncer(), 0
+			b, guesses := newLoginGuard(), 0
 			b.tries(t, rules, villain, "mallory", right, nil)
 			for start := time.Now(); time.Since(start) < rules.ban; time.Sleep(2 * time.Second) {
 				for i := range names {
@@ -132,7 +132,7 @@ func TestGuessesOfAnAddressAreBounded(t *testing.T) {
 // One name from many addresses bans neither the name nor the address where its owner is.
 func TestOneNameFromManyAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, fast := newBouncer(), guessing{most: 3, ban: time.Hour}
+		b, fast := newLoginGuard(), guessing{most: 3, ban: time.Hour}
 		for i := range 1000 {
 			_ = b.try(t.Context(), netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), fast, "alice", wrong)
 		}
@@ -144,7 +144,7 @@ func TestOneNameFromManyAddresses(t *testing.T) {
 
 // An IPv6 network of 48 bits has 65,536 of 64 bits. Together they have not so many guesses.
 func TestBotnetInOneSite(t *testing.T) {
-	b, fast, guesses := newBouncer(), guessing{most: 10, ban: time.Hour}, 0
+	b, fast, guesses := newLoginGuard(), guessing{most: 10, ban: time.Hour}, 0
 	net := func(i int) netip.Addr {
 		return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, byte(i >> 8), byte(i)})
 	}
@@ -164,7 +164,7 @@ func TestBotnetInOneSite(t *testing.T) {
 // Many at once wait for each other: they get no more guesses than one after the other.
 func TestDelayIsSharedByAnAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBouncer()
+		b := newLoginGuard()
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		guesses, out := 0, 0
@@ -206,7 +206,7 @@ func TestDelayIsSharedByAnAddress(t *testing.T) {
 // one's own is no way to wash off guesses at others.
 func TestSuccessForgivesOnlyItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBouncer()
+		b := newLoginGuard()
 		b.tries(t, rules, villain, "mallory", wrong, errPassword)
 		b.tries(t, rules, villain, "mallory", wrong, errPassword)
 		b.tries(t, rules, villain, "mallory", right, nil)
@@ -230,7 +230,7 @@ func TestSuccessForgivesOnlyItsOwn(t *testing.T) {
 // Failures are forgotten as time goes by, and so is the address.
 func TestFailuresAreForgiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBouncer()
+		b := newLoginGuard()
 		for range 100 { // as a large office does all day
 			b.tries(t, rules, villain, "a", wrong, errPassword)
 			time.Sleep(time.Minute)
@@ -248,14 +248,14 @@ func TestFailuresAreForgiven(t *testing.T) {
 func TestGuessingOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, g := range []guessing{{delay: -1, most: -1}, {delay: -1, most: 1000}} {
-			b := newBouncer()
+			b := newLoginGuard()
 			for range 100 {
 				if took := b.tries(t, g, villain, "a", wrong, errPassword); took != 0 {
 					t.Fatalf("%+v: waited %v", g, took)
 				}
 			}
 		}
-		b := newBouncer()
+		b := newLoginGuard()
 		for range 20 {
 			b.tries(t, guessing{delay: time.Second, most: -1}, villain, "a", wrong, errPassword)
 		}
@@ -265,7 +265,7 @@ func TestGuessingOff(t *testing.T) {
 // A wait ends with its context, and is not counted.
 func TestDelayEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBouncer()
+		b := newLoginGuard()
 		b.tries(t, rules, villain, "a", wrong, errPassword)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errHungUp)
@@ -282,7 +282,7 @@ func TestDelayEndsWithItsContext(t *testing.T) {
 
 // A login that panics, or a hang-up in the middle, leaves the turn to the next.
 func TestTurnIsGivenBack(t *testing.T) {
-	b := newBouncer()
+	b := newLoginGuard()
 	func() {
 		defer func() { _ = recover() }()
 		_ = b.try(t.Context(), villain, rules, "a", func() error { panic("database") })
@@ -296,7 +296,7 @@ func TestTurnIsGivenBack(t *testing.T) {
 // The table is bounded, and keeps whom it matters to keep.
 func TestBouncerIsBounded(t *testing.T) {
 	testutil.Long(t)
-	b := newBouncer()
+	b := newLoginGuard()
 	now := time.Now()
 	b.visitors[villain] = &visitor{failures: failures{until: now.Add(time.Hour)}, turn: make(chan struct{}, 1)}
 	for i := range 3 * maxRegulars {
@@ -320,7 +320,7 @@ func TestBouncerIsBounded(t *testing.T) {
 		t.Errorf("%d networks are remembered", n)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		b := newBouncer()
+		b := newLoginGuard()
 		for i := range 3 * maxNames {
 			_ = b.try(t.Context(), villain, guessing{delay: 1, most: -1}, fmt.Sprint(i), wrong)
 		}
