@@ -8,7 +8,7 @@ import (
 )
 
 // Downloads are cut up sooner in tests.
-func init() { cutting.after, cutting.worth = 50*time.Millisecond, 0 }
+func init() { cutting.sample, cutting.worth = 50*time.Millisecond, 0 }
 
 // ShrinkFor sets how long a Pool stays small after a refused connection.
 func ShrinkFor(d time.Duration) (before time.Duration) {

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"io"
+	"sync/atomic"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
@@ -23,6 +24,7 @@ type job struct {
 	length    int64 // bytes in source, 0: until its end
 	early     bool  // source is sent before the server says that it begins; rewind is set
 	sink      io.Writer
+	least     *atomic.Int64 // dtp.Job.Least
 	progress  func(done, total int64)
 	// opened runs before the first byte of a retrieve; ctx ends with the transfer.
 	opened func(ctx context.Context, conn *dtp.Conn) error

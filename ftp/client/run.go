@@ -69,7 +69,7 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 		d.Type = ftp.Image
 	}
 	if j.dir == ftp.Retrieve && j.typ == ftp.Image && j.want >= j.offset && !j.unbounded {
-		d.Size, d.Bounded = j.want-j.offset, true
+		d.Size, d.Bounded, d.Least = j.want-j.offset, true, j.least
 	}
 	told := j.told()
 	d.Progress = func(n int64) {

@@ -95,7 +95,7 @@ func TestSegmentsPeers(t *testing.T) {
 			if err != nil || res.Bytes != int64(len(body)) || last != res.Bytes {
 				t.Errorf("%+v %v, progress %d", res, err, last)
 			}
-			if rests.Load() < 3 {
+			if rests.Load() < 1 {
 				t.Errorf("%d segments began in the middle", rests.Load())
 			}
 			wantFile(t, here, body)

@@ -9,21 +9,20 @@ import (
 
 // This file decides how a Pool moves a file:
 //
-//	way         the file                             why                              if it does not work
-//	chain       one of several, small, its size and  a round trip for as many files   one connection
-//	            time known; nothing to resume; the   as are under way, in place of
-//	            server says MODE B AHEAD             three to five for each
-//	one         any                                  the kernel moves the bytes       the error is the
-//	connection                                                                        transfer's
-//	segments    a download that has run for a second  a line with a long round trip,  one connection
-//	            and takes two more, whose version    or a limit for each connection,
-//	            the server tells, if connections     is filled
-//	            are free
+//	chain            small files of which there are several: their size and time are known,
+//	                 nothing is resumed, and the server says MODE B AHEAD. A round trip
+//	                 serves as many files as are under way, where each would take three to five.
+//	                 What does not work goes over one connection.
+//	one connection   all others. The kernel moves the bytes.
+//	segments         a download that turns out to take long, while connections are free:
+//	                 others join the first one (segments.go). They fill a line with long round
+//	                 trips, or one of which each connection has a share. If they do not fit
+//	                 together, the file is fetched over one connection.
 //
-// Segments are what becomes of one connection (segments.go). Both are tried again, by FileOptions.Retry: each try continues what the one
-// before has left, if the file is still the same. A chain knows neither resuming nor retries:
-// what goes wrong in it goes over one connection, and is counted as the first try there. No
-// more files go that way at once than the Pool may have connections.
+// FileOptions.Retry is about one connection and its segments: each try continues what the one
+// before has left, if the file is still the same. A chain knows neither resuming nor retries; what
+// goes wrong in it has its first try afterwards. No more files are outside of the chain at once
+// than the Pool may have connections.
 
 // Download is Client.Download over a connection of the Pool, over several for a large file if
 // o.Connections allows, or together with other small files if there are Several.

@@ -38,11 +38,6 @@ var verdicts = []struct {
 	err   func(o *outcome) error // nil: it is whole
 }{
 	{
-		"all that was wanted of it came",
-		func(o *outcome) bool { return errors.Is(o.cancelled, errEnough) },
-		nil,
-	},
-	{
 		"it was cancelled",
 		func(o *outcome) bool { return o.cancelled != nil },
 		func(o *outcome) error { return o.cancelled },

@@ -40,7 +40,6 @@ func TestVerdicts(t *testing.T) {
 		{"it is whole", with(func(o *outcome) { o.final, o.refusal, o.echo = no, refused, true }), ""},
 		{"it is whole", with(func(o *outcome) { o.cutShort = true }), ""},
 		{"it is whole", with(func(o *outcome) { o.sent, o.there, o.before, o.after = 10, 10, now, now }), ""},
-		{"all that was wanted of it came", with(func(o *outcome) { o.cancelled, o.data, o.refusal = errEnough, errEnough, refused }), ""},
 		{"it was cancelled", with(func(o *outcome) { o.cancelled, o.data, o.refusal, o.lost = errOther, local, refused, io.EOF }), "other"},
 		{"this end failed, or did not want the bytes", with(func(o *outcome) { o.data, o.refusal, o.final = local, refused, no }), local.Error()},
 		{"this end failed, or did not want the bytes", with(func(o *outcome) { o.data, o.refusal = dtp.ErrExpands, refused }), dtp.ErrExpands.Error()},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,8 @@ type Job struct {
 	// Bounded has Sink take no more than Size bytes. If more come, the Job ends with
 	// ErrMore.
 	Bounded bool
+	// Least, if not nil, lowers Size of a Bounded Job while it runs, as long as it is less.
+	Least *atomic.Int64
 	// Type is the representation type: in ASCII lines end in CRLF on the wire
 	// and in LF at either end.
 	Type ftp.Type

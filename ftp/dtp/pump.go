@@ -173,7 +173,7 @@ func (p *pump) kernel() error {
 	for {
 		n := p.limit(chunk)
 		if p.job.Size > 0 || p.job.Bounded {
-			if n = min(n, p.job.Size-p.moved); n <= 0 {
+			if n = min(n, p.job.size()-p.moved); n <= 0 {
 				return p.bound()
 			}
 		}
@@ -210,6 +210,14 @@ func (p *pump) kernel() error {
 			chunk = max(chunk/2, minChunk)
 		}
 	}
+}
+
+// size is how many bytes a Job moves at most.
+func (j *Job) size() int64 {
+	if j.Least != nil {
+		return min(j.Size, j.Least.Load())
+	}
+	return j.Size
 }
 
 // bound ends a Job that has moved Size bytes. A Sink gets no more of them, but the peer may
@@ -329,15 +337,15 @@ func (p *pump) read(b []byte) (int, error) {
 func (p *pump) receive(st stage, f framing) error {
 	in, out := borrow(st)
 	defer giveBack(in, out)
-	left := p.job.Size
+	taken := int64(0)
 	for {
 		n, readErr := f.read(*in)
 		data := (*in)[:n]
 		if p.job.Bounded {
-			if int64(n) > left {
+			if left := max(p.job.size()-taken, 0); int64(n) > left {
 				data, readErr = data[:left], ErrMore
 			}
-			left -= int64(len(data))
+			taken += int64(len(data))
 		}
 		if st != nil {
 			data = st.append((*out)[:0], data)

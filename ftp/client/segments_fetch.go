@@ -1,0 +1,280 @@
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// segments fetches what is missing of a download, over one connection or several. While the file
+// has holes it has a name that no resume looks for; after a failure what has no gap is kept.
+type segments struct {
+	*segmentState
+	d    *download
+	out  *part
+	was  string // its name before it had holes; "" if it has none
+	ctx  context.Context
+	stop context.CancelCauseFunc
+
+	helpers sync.WaitGroup
+	called  int
+
+	rest sync.Mutex // guards what follows
+	told int64      // to Progress
+	err  error      // of a connection that broke
+}
+
+// errOneConnection is returned if a file can't be put together from segments.
+var errOneConnection = errors.New("not to be fetched in segments")
+
+// cuts reports whether a download may be worth several connections: it is large, and a change
+// of the file meanwhile would show.
+func (d *download) cuts(j *job) bool {
+	return d.o.pool != nil && d.o.Connections > 1 && !d.o.ASCII && d.v.known() &&
+		d.v.size >= j.offset+2*minSegment && d.c.mode() == ftp.Stream
+}
+
+// run fetches all from at on. j is the transfer that begins.
+func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
+	s.ctx, s.stop = context.WithCancelCause(ctx)
+	defer s.stop(nil)
+	s.segmentState = newSegments(at, s.d.v.size)
+	began := time.Now()
+	first := s.all[0]
+	res, err := s.transfer(s.d.c, first, j)
+	s.end(first, err, false)
+	if s.was == "" {
+		return res, err
+	}
+	if err == nil {
+		err = s.work(s.d.c, true)
+	}
+	if err != nil {
+		s.broke(err)
+	}
+	s.helpers.Wait()
+	fetched, head, whole := s.state()
+	res.Bytes, res.Took, res.Verified = fetched, time.Since(began), "size and reply"
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case whole:
+		err = s.check(ctx)
+	default:
+		err = s.err
+	}
+	if err != nil {
+		err = errors.Join(err, s.keep(head))
+	}
+	return res, err
+}
+
+// transfer fetches a segment by j.
+func (s *segments) transfer(c *Client, g *segment, j *job) (Result, error) {
+	j.least = &g.least
+	j.progress = func(pos, _ int64) {
+		done, more := s.moved(g, pos, time.Now())
+		s.progress(done)
+		if more && s.called < s.d.o.Connections-1 {
+			s.call()
+		}
+	}
+	return c.transfer(s.ctx, j)
+}
+
+func (s *segments) progress(done int64) {
+	s.rest.Lock()
+	defer s.rest.Unlock()
+	if s.d.o.Progress != nil && done > s.told {
+		s.d.o.Progress(done, s.d.v.size)
+		s.told = done
+	}
+}
+
+// call has one more connection help.
+func (s *segments) call() {
+	if s.called == 0 {
+		temp := segmentsName(s.out.final, s.d.o.tag)
+		if _, err := lstat(s.out.fsys, temp); !errors.Is(err, fs.ErrNotExist) && !removeDead(s.out.fsys, temp) {
+			temp = segmentsName(s.out.final, randomTag())
+		}
+		was := s.out.name
+		if runtime.GOOS == "windows" || s.out.rename(temp) != nil { // there open files keep their names
+			return
+		}
+		s.was = was
+	}
+	s.called++
+	s.helpers.Go(s.help)
+}
+
+// segmentsName returns the name of a file that has holes until all its segments are there.
+func segmentsName(final, tag string) string {
+	return partName(final+".segments", cmp.Or(tag, untagged))
+}
+
+// help fetches segments over another connection, and over yet another one if that breaks.
+func (s *segments) help() {
+	const tries = 3 // without a byte of progress
+	for left := tries; left > 0 && s.ctx.Err() == nil; left-- {
+		before, _, _ := s.state()
+		err := s.d.o.pool.Do(s.ctx, func(c *Client) error {
+			if err := c.begin(); err != nil {
+				return err
+			}
+			defer c.end()
+			return s.work(c, false)
+		})
+		if err == nil {
+			return
+		}
+		if s.broke(err); !Temporary(err) {
+			return
+		}
+		if now, _, _ := s.state(); now > before {
+			left = tries
+		}
+	}
+}
+
+// broke notes why a connection helps no more. If nothing is under way, all is over.
+func (s *segments) broke(err error) {
+	s.rest.Lock()
+	if s.err == nil || errors.Is(err, errOneConnection) {
+		s.err = err
+	}
+	s.rest.Unlock()
+	if s.giveUp(errors.Is(err, errOneConnection)) {
+		s.stop(err)
+	}
+}
+
+// work fetches segments over a connection until there is nothing to do for it; to the end until
+// nothing is left.
+func (s *segments) work(c *Client, toTheEnd bool) error {
+	for g := s.take(toTheEnd); g != nil; g = s.take(toTheEnd) {
+		err := s.fetch(c, g)
+		var no *ftp.Error
+		refused := errors.Is(err, errOneConnection) || isReply(err) && errors.As(err, &no) && no.Verb == "REST"
+		switch gone := s.end(g, err, refused); {
+		case err == nil, gone:
+		case refused:
+			return errors.Join(errOneConnection, err)
+		default:
+			return err
+		}
+	}
+	if _, _, whole := s.state(); whole {
+		s.stop(nil) // who waits for a connection is not needed any more
+	}
+	return nil
+}
+
+// fetch gets what is missing of a segment. It begins some bytes earlier: those show
+// whether the server begins where it was told to.
+func (s *segments) fetch(c *Client, g *segment) error {
+	f, err := s.out.fsys.OpenFile(s.out.name, os.O_RDWR, 0)
+	if err != nil {
+		return &LocalError{Err: err}
+	}
+	defer f.Close()
+	at, end, fresh := g.began, g.began+g.least.Load(), g.began == g.from
+	o := &overlap{n: int(min(at, maxOverlap)), short: errOneConnection}
+	if !fresh {
+		o.n = int(min(at-g.from, maxOverlap))
+	}
+	o.check = func(got []byte) error { return g.compare(f, got, fresh) }
+	j := &job{rewind: func() error {
+		_, err := f.Seek(at, io.SeekStart)
+		return err
+	}}
+	if err := j.rewind(); err != nil {
+		return &LocalError{Err: err}
+	}
+	j.take("RETR", ftp.Retrieve, Transfer{Path: s.d.remote, Offset: at - int64(o.n), Size: end})
+	c.expect(j, bare(f), o)
+	res, err := s.transfer(c, g, j)
+	return o.settle(&res, err)
+}
+
+// compare looks at the bytes before a segment's transfer. Those of a segment that was just cut
+// are not here yet: check compares them in the end. A server that sends the file from its
+// beginning is found out at once.
+func (g *segment) compare(f io.ReaderAt, got []byte, fresh bool) error {
+	at := g.began - int64(len(got))
+	if fresh {
+		g.seam, at = got, 0
+	}
+	here := make([]byte, len(got))
+	if _, err := f.ReadAt(here, at); err != nil && !errors.Is(err, io.EOF) {
+		return &LocalError{Err: err}
+	}
+	if bytes.Equal(here, got) == fresh {
+		return errOneConnection
+	}
+	return nil
+}
+
+// keep leaves what has no gap for a resume.
+func (s *segments) keep(head int64) error {
+	err := localError(s.out.f.Truncate(head))
+	for _, name := range []string{s.was, partName(s.out.final, s.d.o.tag), partName(s.out.final, untagged), partName(s.out.final, randomTag())} {
+		if err != nil {
+			break
+		}
+		if _, other := lstat(s.out.fsys, name); errors.Is(other, fs.ErrNotExist) || isPart(filepath.Base(name)) && removeDead(s.out.fsys, name) {
+			return s.out.rename(name)
+		}
+	}
+	return err
+}
+
+// check compares the seams, and makes sure that the file is still the one that was
+// cut up.
+func (s *segments) check(ctx context.Context) error {
+	for _, g := range s.all[1:] {
+		here, err := lastBytes(s.out.f, g.from)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(here, g.seam) {
+			return errOneConnection
+		}
+	}
+	ask := s.d.c.version
+	if s.d.c.dead() {
+		ask = s.d.o.pool.version
+	}
+	now, err := ask(ctx, s.d.remote)
+	if err != nil {
+		return err
+	}
+	o := outcome{before: s.d.v, after: now, sent: s.d.v.size, there: s.out.size()}
+	if err = o.verdict(); errors.Is(err, errChanged) {
+		return errOneConnection
+	}
+	return err
+}
+
+// version asks for the version of a file over a connection of the Pool.
+func (p *Pool) version(ctx context.Context, path string) (v version, err error) {
+	err = p.Do(ctx, func(c *Client) error {
+		if err := c.begin(); err != nil {
+			return err
+		}
+		defer c.end()
+		v, err = c.version(ctx, path)
+		return err
+	})
+	return v, err
+}
