@@ -22,7 +22,7 @@
 // Like lets the server answer, list and refuse as vsftpd, ProFTPD, Pure-FTPd, pyftpdlib or
 // IIS do:
 //
-//	srv := ftptest.NewServer(t, fs, ftptest.Like(ftptest.VSFTPD))
+//	srv := ftptest.NewServer(t, fs, ftptest.Like(ftptest.VSFTPD()))
 //
 // The first four were measured; the directory testdata/products holds what each said, and a
 // test compares. What a Product does not imitate: the facts that OPTS MLST chose, EPSV with

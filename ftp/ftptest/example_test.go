@@ -75,7 +75,7 @@ func ExampleLike() {
 
 	files := afero.NewMemMapFs()
 	_ = afero.WriteFile(files, "/.profile", []byte("x"), 0o644)
-	for _, p := range []ftptest.Product{ftptest.VSFTPD, ftptest.Pyftpdlib} {
+	for _, p := range []ftptest.Product{ftptest.VSFTPD(), ftptest.Pyftpdlib()} {
 		c := ftptest.NewServer(t, files, ftptest.Like(p)).Client()
 		names, err := c.Names(context.Background(), "/")
 		fmt.Println(c.Greeting().Text(), names, err)

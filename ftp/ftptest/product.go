@@ -16,10 +16,10 @@ import (
 
 // Product is a kind of FTP server: its words, its listings, what it refuses. It is data, by
 // which the relay rephrases what the real server says; files and rights are that server's.
-// Those of this package are VSFTPD, ProFTPD, PureFTPd, Pyftpdlib and IIS. Change a copy of
-// one for a server that is set up in another way:
+// Those of this package are VSFTPD, ProFTPD, PureFTPd, Pyftpdlib and IIS. Change one for a
+// server that is set up in another way:
 //
-//	p := ftptest.VSFTPD
+//	p := ftptest.VSFTPD()
 //	p.Rules = append([]ftptest.Rule{{"SIZE", "550 Permission denied."}}, p.Rules...)
 //	srv := ftptest.NewServer(t, fs, ftptest.Like(p))
 type Product struct {
@@ -63,6 +63,12 @@ type Product struct {
 //
 // A line that begins with ~ is there, without it, if the server has TLS.
 type Rule struct{ On, Say string }
+
+// clone returns a Product that its owner may change.
+func (p Product) clone() Product {
+	p.Rules, p.Hidden, p.Dots = slices.Clone(p.Rules), slices.Clone(p.Hidden), slices.Clone(p.Dots)
+	return p
+}
 
 // Like lets the server behave as a Product does.
 func Like(p Product) Option { return func(c *config) { c.product = &p } }

@@ -9,12 +9,15 @@ import (
 // IIS is the FTP server of Internet Information Services 7.5 and later: it lists as MS-DOS
 // did, has neither MLSD nor MFMT nor SITE CHMOD, and a transfer begins with 125. It was not
 // measured: its words are those of [MS-FTPS] and of logs that clients' users published.
-var IIS = Product{
+func IIS() Product { return iis.clone() }
+
+var iis = Product{
 	Name: "Microsoft FTP Service (IIS 7.5 and later)",
 	Knows: "ABOR ACCT ALLO APPE AUTH CCC CDUP CWD DELE EPRT EPSV FEAT HELP HOST LANG LIST MDTM MKD MODE NLST NOOP OPTS PASS PASV PBSZ PORT " +
 		"PROT PWD QUIT REIN REST RETR RMD RNFR RNTO SITE SIZE STAT STOR STOU STRU SYST TYPE USER XCUP XCWD XMKD XPWD XRMD",
 	Rules: []Rule{
 		{"GREETING 220", "220 Microsoft FTP Service"},
+		{"* 550 permission denied", "550 Access is denied. "},
 		{"?", "500 Command not understood."},
 		{"PASS 503", "503 Login with USER first."},
 		{"* 530 Log in first", "530 Please login with USER and PASS."},

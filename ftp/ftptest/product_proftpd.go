@@ -10,13 +10,20 @@ import (
 // ProFTPD is ProFTPD 1.3.8 with its usual modules. It has MLSD with all facts, MFMT and MFF;
 // SIZE is refused in ASCII, and a user who is logged in can't become another one. LIST of
 // what is not there begins with a 150 and ends with a 450.
-var ProFTPD = Product{
+func ProFTPD() Product { return proftpd.clone() }
+
+var proftpd = Product{
 	Name: "ProFTPD 1.3.8",
 	Knows: "ABOR ACCT ALLO APPE CDUP CLNT CSID CWD DELE EPRT EPSV FEAT HELP HOST LANG LIST MDTM MFF MFMT MKD MLSD MLST MODE NLST NOOP OPTS " +
 		"PASS PASV PORT PWD QUIT RANG REIN REST RETR RMD RNFR RNTO SITE SIZE SMNT STAT STOR STOU STRU SYST TYPE USER XCUP XCWD XMKD XPWD XRMD " +
 		"AUTH PBSZ PROT",
 	Rules: []Rule{
 		{"GREETING 220", "220 ProFTPD Server (peer) [127.0.0.1]"},
+		{"MKD 550 permission denied", "550 {arg}: Permission denied"},
+		{"RMD 550 permission denied", "550 {arg}: Permission denied"},
+		{"SITE CHMOD 550 permission denied", "550 {arg}: Permission denied"},
+		{"MFMT 550 permission denied", "550 Unable to handle command"},
+		{"* 550 permission denied", "550 {arg}: Operation not permitted"},
 		{"?", "500 {verb} not understood"},
 		{"* 530 Log in first", "530 Please login with USER and PASS"},
 		{"PASS 503", "503 Login with USER first"},

@@ -9,7 +9,9 @@ import (
 
 // PureFTPd is Pure-FTPd 1.0.50. NLST and MLSD show "." and "..", LIST of what is not there
 // is empty, a name in 257 is not quoted twice, and REIN and HOST are unknown.
-var PureFTPd = Product{
+func PureFTPd() Product { return pureftpd.clone() }
+
+var pureftpd = Product{
 	Name: "Pure-FTPd 1.0.50",
 	Knows: "ABOR ACCT ALLO APPE AUTH CDUP CWD DELE EPRT EPSV ESTA ESTP FEAT HELP LIST MDTM MFMT MKD MLSD MLST MODE NLST NOOP OPTS PASS PASV " +
 		"PBSZ PORT PRET PROT PWD QUIT REST RETR RMD RNFR RNTO SITE SIZE STAT STOR STOU STRU SYST TYPE USER XCUP XCWD XDBG XMKD XPWD XRMD",
@@ -17,6 +19,14 @@ var PureFTPd = Product{
 		{"GREETING 220", "220---------- Welcome to Pure-FTPd [privsep] [TLS] ----------\n220-You are user number 1 of 32 allowed.\n" +
 			"220-Local time is now {clock}. Server port: 21.\n220-This is a private system - No anonymous login\n" +
 			"220 You will be disconnected after 15 minutes of inactivity."},
+		{"STOR 550 permission denied", "553 Can't open that file: Permission denied"},
+		{"APPE 550 permission denied", "553 Can't open that file: Permission denied"},
+		{"DELE 550 permission denied", "550 Could not delete {arg}: Permission denied"},
+		{"MKD 550 permission denied", "550 Can't create directory: Permission denied"},
+		{"RMD 550 permission denied", "550 Can't remove directory: Permission denied"},
+		{"MFMT 550 permission denied", "550 utime({name}): Operation not permitted"},
+		{"SITE CHMOD 550 permission denied", "550 Could not change perms on {name}: Operation not permitted"},
+		{"* 550 permission denied", "550 Can't open {arg}: Permission denied"},
 		{"PASS 503", "530 Please tell me who you are"},
 		{"* 530 Log in first", "530 You aren't logged in"},
 		{"-?", "530 You aren't logged in"},

@@ -8,12 +8,15 @@ import (
 
 // Pyftpdlib is pyftpdlib 1.5.7, the server library of Python. Its listings hide nothing and
 // have neither "." nor "..", a transfer begins with 125, and USER logs the user out.
-var Pyftpdlib = Product{
+func Pyftpdlib() Product { return pyftpdlib.clone() }
+
+var pyftpdlib = Product{
 	Name: "pyftpdlib 1.5.7",
 	Knows: "ABOR ALLO APPE CDUP CWD DELE EPRT EPSV FEAT HELP LIST MDTM MFMT MKD MLSD MLST MODE NLST NOOP OPTS PASS PASV PORT PWD QUIT REIN " +
 		"REST RETR RMD RNFR RNTO SITE SIZE STAT STOR STOU STRU SYST TYPE USER XCUP XCWD XMKD XPWD XRMD AUTH PBSZ PROT",
 	Rules: []Rule{
 		{"GREETING 220", "220 pyftpdlib 1.5.7 ready."},
+		{"* 550 permission denied", "550 Not enough privileges."},
 		{"?", "500 Command \"{verb}\" not understood."},
 		{"* 530 Log in first", "530 Log in with USER and PASS first."},
 		{"PASS 503", "503 Login with USER first."},

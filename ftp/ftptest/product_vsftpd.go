@@ -8,12 +8,15 @@ import (
 
 // VSFTPD is vsftpd 3.0.3 with an anonymous user who may write. It has no MLSD, no MLST, no
 // MFMT and no SITE CHMOD for such a user; its listings of what is not there are empty.
-var VSFTPD = Product{
+func VSFTPD() Product { return vsftpd.clone() }
+
+var vsftpd = Product{
 	Name: "vsftpd 3.0.3",
 	Knows: "ABOR ACCT ALLO APPE CDUP CWD DELE EPRT EPSV FEAT HELP LIST MDTM MKD MODE NLST NOOP OPTS PASS PASV PORT PWD QUIT " +
 		"REIN REST RETR RMD RNFR RNTO SITE SIZE SMNT STAT STOR STOU STRU SYST TYPE USER XCUP XCWD XMKD XPWD XRMD AUTH PBSZ PROT",
 	Rules: []Rule{
 		{"GREETING 220", "220 (vsFTPd 3.0.3)"},
+		{"* 550 permission denied", "550 Permission denied."},
 		{"* 530", "530 Please login with USER and PASS."},
 		{"PASS 503", "503 Login with USER first."},
 		{"-?", "530 Please login with USER and PASS."},

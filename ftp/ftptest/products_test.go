@@ -170,6 +170,21 @@ RETR plain.txt
 STOR new.txt
 QUIT`
 
+const readOnlyQuestions = `
+USER {user}
+PASS {password}
+TYPE I
+STOR new.txt
+STOR plain.txt
+APPE plain.txt
+DELE plain.txt
+MKD new
+RMD empty
+MFMT 20200203040506 plain.txt
+SITE CHMOD 600 plain.txt
+RETR plain.txt
+QUIT`
+
 // interview asks a server the questions and writes down what it says. An answer is made
 // alike where it depends on the moment or on the host.
 //
@@ -345,6 +360,7 @@ func alike(root string) func(string) string {
 		change(`unique=\w+`, "unique={id}"),
 		change(`(?i)(unix\.(?:uid|gid|owner|group|ownername|groupname))=\w+`, "$1={id}"),
 		change(`modify=20(?:2[1-9]|[3-9]\d)\d+`, "modify={now}"),
+		change(`uploaded \d+ and downloaded \d+ kbytes`, "uploaded {n} and downloaded {n} kbytes"),
 		change(`user number \d+`, "user number {n}"),
 		change(`now \d\d:\d\d\. Server port: \d+`, "now {clock}. Server port: {port}"),
 		change(`\d+\.\d+ seconds \(measured here\), \d+\.\d+ .?bytes`, "{n} seconds (measured here), {n} Kbytes"),
@@ -362,10 +378,10 @@ var products = []struct {
 	name string // as peers calls it
 	as   ftptest.Product
 }{
-	{"vsftpd", ftptest.VSFTPD},
-	{"proftpd", ftptest.ProFTPD},
-	{"pure-ftpd", ftptest.PureFTPd},
-	{"pyftpdlib", ftptest.Pyftpdlib},
+	{"vsftpd", ftptest.VSFTPD()},
+	{"proftpd", ftptest.ProFTPD()},
+	{"pure-ftpd", ftptest.PureFTPd()},
+	{"pyftpdlib", ftptest.Pyftpdlib()},
 }
 
 func transcript(name string) string { return filepath.Join("testdata", "products", name+".txt") }
@@ -373,10 +389,11 @@ func transcript(name string) string { return filepath.Join("testdata", "products
 // interviews are those that are recorded of each.
 var interviews = []struct {
 	name, questions string
-	tls             peers.TLSMode
+	peers           peers.Options
 }{
-	{"", questions, peers.Off},
-	{"-tls", tlsQuestions, peers.Explicit},
+	{"", questions, peers.Options{}},
+	{"-tls", tlsQuestions, peers.Options{TLS: peers.Explicit}},
+	{"-readonly", readOnlyQuestions, peers.Options{ReadOnly: true}},
 }
 
 // TestProductSays: a Product answers as the server did that is recorded in testdata/products.
@@ -386,13 +403,15 @@ func TestProductSays(t *testing.T) {
 			t.Run(p.name+in.name, func(t *testing.T) {
 				root := t.TempDir()
 				lay(t, root)
-				options := []ftptest.Option{ftptest.Like(p.as)}
-				user := "anonymous"
-				if p.name != "vsftpd" { // which is recorded with an anonymous user
-					user = "user"
-					options = append(options, ftptest.WithUser(user, "secret", server.ReadWrite))
+				user, perm := "user", server.ReadWrite
+				if p.name == "vsftpd" {
+					user = "anonymous"
 				}
-				if in.tls == peers.Explicit {
+				if in.peers.ReadOnly {
+					perm = server.ReadOnly
+				}
+				options := []ftptest.Option{ftptest.Like(p.as), ftptest.WithUser(user, "secret", perm)}
+				if in.peers.TLS == peers.Explicit {
 					options = append(options, ftptest.WithTLS(), ftptest.WithOptions(func(o *server.Options) { o.TLSRequired = true }))
 				}
 				srv := ftptest.NewServer(t, afero.NewBasePathFs(afero.NewOsFs(), root), options...)
@@ -412,7 +431,7 @@ func TestProductPeers(t *testing.T) {
 					t.Fatal(err)
 				}
 				lay(t, root)
-				peer := peers.Start(t, p.name, root, peers.Options{TLS: in.tls})
+				peer := peers.Start(t, p.name, root, in.peers)
 				var trust *x509.CertPool
 				if peer.Certs != nil {
 					trust = peer.Certs.CA
@@ -449,7 +468,7 @@ func compare(t *testing.T, name, got string) {
 
 // TestProductClient: a client works with every Product, over TLS and in active mode too.
 func TestProductClient(t *testing.T) {
-	for _, p := range []ftptest.Product{ftptest.VSFTPD, ftptest.ProFTPD, ftptest.PureFTPd, ftptest.Pyftpdlib, ftptest.IIS} {
+	for _, p := range []ftptest.Product{ftptest.VSFTPD(), ftptest.ProFTPD(), ftptest.PureFTPd(), ftptest.Pyftpdlib(), ftptest.IIS()} {
 		t.Run(p.Name, func(t *testing.T) {
 			everyWay(t, func(t *testing.T, option ftptest.Option, dial func(*ftptest.Server) *client.Client) {
 				srv := ftptest.NewServer(t, nil, option, ftptest.Like(p))
