@@ -47,7 +47,7 @@ type dataPort struct {
 	ends   []end    // the client's and the server's, once they are ready
 }
 
-// transfer is what becomes of the bytes of one.
+// transfer says what is done to the bytes of one transfer.
 type transfer struct {
 	fault Fault
 	lines *listing // nil: they stay as they are
@@ -112,7 +112,7 @@ func (x *session) awaitSent() {
 	}
 }
 
-// lead takes the data connection, makes the one behind it, and copies both ways until both
+// lead takes the data connection, dials the other end, and copies both ways until both
 // have ended.
 func (x *session) lead(p *dataPort) {
 	led, sent := sync.OnceFunc(func() { close(p.led) }), sync.OnceFunc(func() { close(p.sent) })
@@ -265,7 +265,7 @@ func (x *session) trickle(dst io.Writer, b []byte, rate int64) (n int, err error
 	return n, err
 }
 
-// spoil is what happens when the fault's bytes have gone over.
+// spoil makes the fault, after the bytes that it lets through.
 func (x *session) spoil(f dataFault, dst, src end) {
 	switch f {
 	case cutData:

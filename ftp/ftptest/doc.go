@@ -19,7 +19,7 @@
 //
 // # Products
 //
-// Like lets the server answer, list and refuse as vsftpd, ProFTPD, Pure-FTPd, pyftpdlib or
+// Like makes the server answer, list and refuse as vsftpd, ProFTPD, Pure-FTPd, pyftpdlib or
 // IIS do:
 //
 //	srv := ftptest.NewServer(t, fs, ftptest.Like(ftptest.VSFTPD()))

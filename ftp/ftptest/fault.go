@@ -8,8 +8,9 @@ import (
 	"miniftp/ftp"
 )
 
-// Fault is something that goes wrong. The functions of this package make one, which says
-// what happens; its methods return one that happens less often. The zero Fault is none.
+// Fault is something that goes wrong. The functions of this package that return one say
+// what happens; its methods return a Fault that happens less often. The zero Fault does
+// nothing.
 //
 //	srv.Fail("RETR", ftptest.CutAfter(1000).Times(2))      // the first two downloads
 //	srv.Fail("STOR", ftptest.Reply(452, "Disk full.").Skip(9)) // all but the first nine uploads
@@ -70,10 +71,10 @@ type armed struct {
 	used bool
 }
 
-// Fail lets commands with that verb fail, until Heal, or Fail with other faults. Of
-// several faults each begins when the one before is used up, so all but the last one need
-// Times. Faults of the data connection go with the verb of the transfer: RETR, STOR, LIST
-// …; Lie goes with PASV or EPSV. In place of a verb there may be Any or Greeting.
+// Fail makes commands with that verb fail, until Heal, or Fail with other faults. Of several
+// faults each begins when the one before is used up, so all but the last one need Times.
+// Faults of the data connection belong to the verb of the transfer: RETR, STOR, LIST and so
+// on; Lie belongs to PASV or EPSV. The verb may also be Any or Greeting.
 func (s *Server) Fail(verb string, faults ...Fault) {
 	list := make([]armed, len(faults))
 	for i, f := range faults {
@@ -84,7 +85,7 @@ func (s *Server) Fail(verb string, faults ...Fault) {
 	s.faults[strings.ToUpper(verb)] = list
 }
 
-// WithFault is Fail before the first client comes.
+// WithFault is Fail, before the first client can connect.
 func WithFault(verb string, faults ...Fault) Option {
 	return func(c *config) { c.faults = append(c.faults, func(s *Server) { s.Fail(verb, faults...) }) }
 }
@@ -142,7 +143,7 @@ func Silence() Fault { return Fault{silent: true} }
 // HangUp closes the control connection instead of answering.
 func HangUp() Fault { return Fault{hangUp: true} }
 
-// Delay lets each reply to the command come so much later. WithLatency delays everything.
+// Delay holds each reply to the command back for d. WithLatency delays everything.
 func Delay(d time.Duration) Fault { return Fault{delay: d} }
 
 // CutAfter resets the data connection, at both ends, after exactly n bytes, or at the end
@@ -154,10 +155,10 @@ func CutAfter(n int64) Fault { return Fault{data: cutData, after: n} }
 // server says 226.
 func ShortAfter(n int64) Fault { return Fault{data: shortData, after: n} }
 
-// StallAfter lets n bytes through and then nothing moves any more.
+// StallAfter lets n bytes through and then nothing more.
 func StallAfter(n int64) Fault { return Fault{data: stillData, after: n} }
 
-// Slow lets the data of the transfer through at so many bytes per second.
+// Slow limits the data of the transfer to so many bytes per second.
 func Slow(bytesPerSecond int64) Fault { return Fault{rate: bytesPerSecond} }
 
 // EarlyReply gives the final reply, a 226, before the first byte.

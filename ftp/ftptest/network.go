@@ -18,8 +18,8 @@ type network struct {
 	rate    int64         // bytes per second of a connection, each way
 }
 
-// WithLatency lets everything that goes over a connection arrive so much later, each way: a
-// command and its reply take twice as long. Opening a connection takes no time.
+// WithLatency delays all that goes over a connection, each way: a command and its reply take
+// twice as long. Opening a connection takes no time.
 func WithLatency(oneWay time.Duration) Option { return func(c *config) { c.net.latency = oneWay } }
 
 // WithRate limits each connection to so many bytes per second, each way.
@@ -50,7 +50,7 @@ type farConn struct {
 	shut bool
 }
 
-// chunk is what arrives at a time; without bytes it is the end.
+// chunk holds bytes that arrive at a time; one without bytes is the end.
 type chunk struct {
 	b     []byte
 	due   time.Time

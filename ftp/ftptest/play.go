@@ -32,7 +32,7 @@ func Play(s *Script, addr string) error {
 }
 
 // PlayClient runs a Script's server side on a loopback port, and do against it.
-// do is told the address, and to do what the script's "do:" line says.
+// do is given the address and the words of the script's "do:" line.
 func PlayClient(s *Script, do func(addr string, words []string) error) error {
 	l, err := listenTCP("127.0.0.1")
 	if err != nil {
@@ -138,7 +138,7 @@ func (p *player) awaitLong(code string, inner []Step) error {
 	return nil
 }
 
-// matches compares a line with one of the script: behind a … all is free.
+// matches compares a line with one of the script: after a … anything may follow.
 func matches(want, got string) bool {
 	if head, free := strings.CutSuffix(want, "…"); free {
 		return strings.HasPrefix(got, head)
@@ -211,7 +211,7 @@ func (p *player) call(addr netip.AddrPort) (err error) {
 	return err
 }
 
-// transfer moves the bytes of n steps. Who sends is told by the command before them.
+// transfer moves the bytes of n steps. The command before them says who sends.
 func (p *player) transfer(i, n int, side string) error {
 	want, free, err := content(p.script.Steps[i : i+n])
 	if err != nil {

@@ -70,7 +70,7 @@ func (p Product) clone() Product {
 	return p
 }
 
-// Like lets the server behave as a Product does.
+// Like makes the server behave as a Product does.
 func Like(p Product) Option { return func(c *config) { c.product = &p } }
 
 // says returns what the Product says to a command, which is not passed on then, or to the
@@ -121,7 +121,7 @@ func (p *Product) fits(on string, words []string, r *ftp.Reply, isDir func() boo
 	return r == nil
 }
 
-// seen is what a session has said about itself.
+// seen keeps what the replies have shown of a session's state.
 type seen struct {
 	in        bool
 	user, cwd string
@@ -295,8 +295,8 @@ type listing struct {
 	lines []string
 }
 
-// listing is what becomes of the listing that cmd asks for; nil if it asks for none. The
-// server has to list what the Product shows.
+// listing returns how to render the listing that cmd asks for, nil if it asks for none. It
+// changes cmd so that the server lists all that the Product shows.
 func (x *session) listing(cmd *ftp.Command) *listing {
 	p := x.s.product
 	if p == nil || cmd.Verb != "LIST" && cmd.Verb != "NLST" && cmd.Verb != "MLSD" {

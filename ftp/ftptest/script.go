@@ -14,13 +14,13 @@ import (
 // Script is a recorded conversation, from a txtar archive:
 //
 //	# anything: what it shows, and the RFC section
-//	do: get /a.txt          what the client is told to do; none: for servers only
-//	S: 220 ready…           a reply; text behind a … may be anything
+//	do: get /a.txt          what the client has to do; without it: for servers only
+//	S: 220 ready…           a reply; after a … any text may follow
 //	C: EPSV                 a command
 //	S: 229 Entering Extended Passive Mode (|||{port}|)
 //	C: RETR /a.txt
 //	D: hello                the transfer's bytes, as a Go string without quotes; more
-//	                        of them on the lines behind, if they are D: too
+//	                        of them on the next lines, if they are D: too
 //	B: 1234                 in place of D: so many bytes, whatever they are
 //	S: 150 …
 //	-- before/a.txt --      the server's files before

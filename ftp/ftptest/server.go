@@ -64,8 +64,8 @@ type config struct {
 	faults   []func(*Server)
 }
 
-// WithUser lets a user in; with it the anonymous login is gone. Perm says what
-// the user may do.
+// WithUser adds a user who may log in; anonymous then may not. Perm says what the user may
+// do.
 func WithUser(name, password string, perm server.Perm) Option {
 	return func(c *config) {
 		if len(c.users) == 0 {
@@ -81,7 +81,7 @@ func WithOptions(change func(*server.Options)) Option {
 	return func(c *config) { change(&c.opts) }
 }
 
-// WithTLS lets clients say AUTH TLS. Faults and Products reach what TLS protects, unless
+// WithTLS offers AUTH TLS. Faults and Products reach what TLS protects, unless
 // WithOptions asks for certificates of clients or allows CCC.
 func WithTLS() Option {
 	return func(c *config) { c.tls = true }
@@ -236,14 +236,14 @@ func (s *Server) Client() *client.Client {
 	return c
 }
 
-// Events is what has happened at the server so far.
+// Events returns what has happened at the server so far.
 func (s *Server) Events() []ftp.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]ftp.Event(nil), s.events...)
 }
 
-// Commands is what clients have sent so far, those that a fault answered
+// Commands returns what clients have sent so far, those that a fault answered
 // included. Passwords are masked.
 func (s *Server) Commands() []ftp.Command {
 	s.mu.Lock()
@@ -251,7 +251,7 @@ func (s *Server) Commands() []ftp.Command {
 	return append([]ftp.Command(nil), s.commands...)
 }
 
-// ClearCommands is what clients have sent without TLS, so far.
+// ClearCommands returns those of Commands that came without TLS.
 func (s *Server) ClearCommands() []ftp.Command {
 	s.mu.Lock()
 	defer s.mu.Unlock()
