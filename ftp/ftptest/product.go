@@ -27,8 +27,9 @@ type Product struct {
 	Knows string // its verbs, with blanks between them
 	Rules []Rule // the first one that fits a command or reply says what the client reads
 
-	List  func(*ftp.Entry) string // a line of LIST
-	Facts func(*ftp.Entry) string // the facts of MLSD and MLST, without the name
+	// List writes a line of LIST, and Facts the facts of MLSD and MLST, without the name. A
+	// Product without List shows listings as the server makes them.
+	List, Facts func(*ftp.Entry) string
 	// Hidden are the listings that show names which begin with a dot, and Dots those that
 	// show "." and "..": of LIST, LIST -a, NLST, NLST -a and MLSD.
 	Hidden, Dots []string
@@ -242,9 +243,11 @@ func (p *Product) inner(lines []string) []string {
 	var list ftp.ListParser
 	var out []string
 	for _, line := range lines {
-		if e, ok, err := list.Parse(strings.TrimPrefix(line, " ")); ok && err == nil {
-			out = append(out, p.List(&e))
+		line = strings.TrimPrefix(line, " ")
+		if e, ok, err := list.Parse(line); ok && err == nil && p.List != nil {
+			line = p.List(&e)
 		}
+		out = append(out, line)
 	}
 	return []string{"{list}", strings.Join(out, "\n")}
 }
@@ -299,7 +302,7 @@ type listing struct {
 // changes cmd so that the server lists all that the Product shows.
 func (x *session) listing(cmd *ftp.Command) *listing {
 	p := x.s.product
-	if p == nil || cmd.Verb != "LIST" && cmd.Verb != "NLST" && cmd.Verb != "MLSD" {
+	if p == nil || p.List == nil || cmd.Verb != "LIST" && cmd.Verb != "NLST" && cmd.Verb != "MLSD" {
 		return nil
 	}
 	kind, dir := cmd.Verb, cmd.Arg
