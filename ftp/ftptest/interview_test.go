@@ -22,6 +22,24 @@ import (
 // questions are the commands of an interview, one a line, and tlsQuestions those of one with TLS.
 const questions = `
 SIZE plain.txt
+SYST
+FEAT
+OPTS UTF8 ON
+NOOP
+CLNT test
+ALLO 5
+ACCT x
+MODE B
+STRU F
+TYPE I
+SITE FOO
+MLST plain.txt
+MFMT 20200203040506 plain.txt
+MDTM 20200203040506 plain.txt
+REST 5
+PWD
+CWD
+ABOR
 PASS first
 FOO
 USER {user}

@@ -38,7 +38,8 @@ type Product struct {
 
 // Rule is one thing that a Product says.
 //
-// On is a verb, or "*" for all, or "?" for those that the Product does not know. Arguments
+// On is a verb, several with | between them, "*" for all or "?" for those that the Product
+// does not know. Arguments
 // may follow: "MODE B" or "SITE CHMOD"; "#" is one that is a time (20060102150405), and "_"
 // one that is no option; {user} is who is logged in. "MDTM/" is MDTM of a directory. After a + the rule is for clients that are logged in, after a -
 // for those that are not. "GREETING" is the greeting.
@@ -87,10 +88,11 @@ func (x *session) says(cmd ftp.Command, in bool, r *ftp.Reply) (string, bool) {
 	}
 	for _, rule := range p.Rules {
 		on := rule.On
-		if bare, ok := strings.CutPrefix(on, "+"); ok && in {
-			on = bare
-		} else if bare, ok := strings.CutPrefix(on, "-"); ok && !in {
-			on = bare
+		if strings.HasPrefix(on, "+") || strings.HasPrefix(on, "-") {
+			if in != (on[0] == '+') {
+				continue
+			}
+			on = on[1:]
 		}
 		on = strings.ReplaceAll(on, "{user}", x.seen.user)
 		if p.fits(on, words, r, func() bool { return x.isDir(cmd) }) {
@@ -111,7 +113,7 @@ func (p *Product) fits(on string, words []string, r *ftp.Reply, isDir func() boo
 		switch {
 		case i >= len(words):
 			return false
-		case want == "*", strings.EqualFold(want, words[i]), want == "_" && words[i][0] != '-':
+		case want == "*", slices.Contains(strings.Split(strings.ToUpper(want), "|"), words[i]), want == "_" && words[i][0] != '-':
 		case want == "#" && len(words[i]) == len("20060102150405") && strings.Trim(words[i], "0123456789") == "":
 		case dir && bare == words[i] && isDir():
 		case want == "?" && !slices.Contains(strings.Fields(p.Knows), words[0]):

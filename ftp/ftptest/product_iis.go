@@ -34,6 +34,7 @@ var iis = Product{
 		{"PROT 200", "200 PROT command successful."},
 		{"NOOP", "200 noop command successful."},
 		{"MODE B", "504 Mode not supported."},
+		{"MODE Z", "504 Mode not supported."},
 		{"MODE 504", "504 Mode not supported."},
 		{"TYPE A 200", "200 Type set to A."},
 		{"TYPE 200", "200 Type set to I."},

@@ -25,6 +25,8 @@ var proftpd = Product{
 		{"MFMT 550 permission denied", "550 Unable to handle command"},
 		{"* 550 permission denied", "550 {arg}: Operation not permitted"},
 		{"?", "500 {verb} not understood"},
+		{"-ALLO|MODE|MDTM|ABOR", "530 Please login with USER and PASS"},
+		{"-TYPE I", "200 Type set to I"},
 		{"* 530 Log in first", "530 Please login with USER and PASS"},
 		{"PASS 503", "503 Login with USER first"},
 		{"+USER {user}", "230 User {user} logged in"},

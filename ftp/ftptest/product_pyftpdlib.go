@@ -17,6 +17,7 @@ var pyftpdlib = Product{
 	Rules: []Rule{
 		{"GREETING 220", "220 pyftpdlib 1.5.7 ready."},
 		{"* 550 permission denied", "550 Not enough privileges."},
+		{"-OPTS|ALLO|MODE|MDTM|ABOR", "530 Log in with USER and PASS first."},
 		{"?", "500 Command \"{verb}\" not understood."},
 		{"* 530 Log in first", "530 Log in with USER and PASS first."},
 		{"PASS 503", "503 Login with USER first."},

@@ -17,6 +17,7 @@ var vsftpd = Product{
 	Rules: []Rule{
 		{"GREETING 220", "220 (vsFTPd 3.0.3)"},
 		{"* 550 permission denied", "550 Permission denied."},
+		{"-SYST|NOOP|ALLO|ACCT|MODE|SITE|ABOR|REIN|SMNT", "530 Please login with USER and PASS."},
 		{"* 530", "530 Please login with USER and PASS."},
 		{"PASS 503", "503 Login with USER first."},
 		{"-?", "530 Please login with USER and PASS."},
@@ -45,6 +46,7 @@ var vsftpd = Product{
 		{"SMNT", "502 SMNT not implemented."},
 		{"MODE S 200", "200 Mode set to S."},
 		{"MODE B", "504 Bad MODE command."},
+		{"MODE Z", "504 Bad MODE command."},
 		{"MODE 504", "504 Bad MODE command."},
 		{"STRU F 200", "200 Structure set to F."},
 		{"STRU 504", "504 Bad STRU command."},
