@@ -242,7 +242,7 @@ func (p *copier) copy(from, to string, progress func(done, total int64)) (fxp.Re
 			continue
 		}
 		if err := k.Do(func(*client.Client) error { return nil }); err != nil {
-			return fxp.Result{}, err
+			return fxp.Result{}, verb.At(k.Remote.Server(), err)
 		}
 	}
 	res, err := fxp.Copy(p.ctx, fxp.Plan{
