@@ -89,14 +89,16 @@ func (o *Opener) dialNow(patience time.Duration) (socket, netip.AddrPort) {
 			return socket{}, netip.AddrPort{}
 		}
 	}
-	err = syscall.Connect(fd, to)
-	if errors.Is(err, syscall.EINPROGRESS) && !await(fd, unix.POLLOUT, patience) {
-		o.calling = os.NewFile(uintptr(fd), "data connection")
-		return socket{}, netip.AddrPort{}
+	answer := int16(unix.POLLOUT)
+	if err = syscall.Connect(fd, to); errors.Is(err, syscall.EINPROGRESS) {
+		if answer = await(fd, unix.POLLOUT, patience); answer == 0 {
+			o.calling = os.NewFile(uintptr(fd), "data connection")
+			return socket{}, netip.AddrPort{}
+		}
+		err = nil
 	}
-	if err == nil || errors.Is(err, syscall.EINPROGRESS) {
-		local := sockname(fd)
-		if _, err := syscall.Getpeername(fd); err == nil && local != o.addr { // it called itself: nobody listens there
+	if err == nil && answer == unix.POLLOUT { // else an error came with it
+		if local := sockname(fd); local != o.addr { // it called itself: nobody listens there
 			return sock, local
 		}
 	}
@@ -158,16 +160,19 @@ func sockname(fd int) netip.AddrPort {
 var waiting atomic.Int32
 
 // await waits in a system call, which for a peer that is near costs less than the runtime's poller.
-// As it takes a processor from the other goroutines, few may do so at once.
-func await(fd int, events int16, patience time.Duration) bool {
+// As it takes a processor from the other goroutines, few may do so at once. It returns the events that
+// came; 0: none.
+func await(fd int, events int16, patience time.Duration) int16 {
 	defer waiting.Add(-1)
 	if int(waiting.Add(1)) > max(1, runtime.GOMAXPROCS(0)/2) {
 		patience = 0
 	}
 	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
 	limit := unix.NsecToTimespec(int64(patience))
-	n, err := unix.Ppoll(fds[:], &limit, nil)
-	return n > 0 && err == nil
+	if _, err := unix.Ppoll(fds[:], &limit, nil); err != nil {
+		return 0
+	}
+	return fds[0].Revents
 }
 
 // sockaddr is sa as AddrPort reads it from a net.Addr: with the zone of a link-local
@@ -251,7 +256,7 @@ func (s *socket) receive(b []byte, patience time.Duration) (int, error) {
 		case errors.Is(err, syscall.EINTR):
 		case !errors.Is(err, syscall.EAGAIN):
 			return 0, os.NewSyscallError("read", err)
-		case !await(s.fd, unix.POLLIN, patience):
+		case await(s.fd, unix.POLLIN, patience) == 0:
 			return 0, os.ErrDeadlineExceeded
 		}
 	}
