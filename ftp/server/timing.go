@@ -4,9 +4,10 @@ import "time"
 
 // The times that nobody can set, each with why it is so.
 const (
-	// parkAfter is how long a session that reads nothing keeps its buffer and its stack. A person
-	// at a shell is slower, a program is faster.
-	parkAfter = 100 * time.Millisecond
+	// parkAfter is how long a session that reads nothing keeps its buffer and its stack. To park and
+	// to come back costs as much as half a NOOP: clients that are farther away than this pay that
+	// for each command, and do not notice.
+	parkAfter = 20 * time.Millisecond
 	// deadlineSlack is by how much the idle limit may be off, to save a system call for each command.
 	deadlineSlack = time.Second
 
