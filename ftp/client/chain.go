@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
@@ -39,23 +37,6 @@ type chain struct {
 	news    chan struct{}
 	leave   chan struct{} // somebody waits no longer for a link that was sent
 	breaks  int           // without a transfer that went well
-}
-
-// link is one step of a chain: a transfer, or commands that may follow each other
-// whatever is replied.
-type link struct {
-	cmds    []ftp.Command
-	job     *job // nil: commands only
-	replies []ftp.Reply
-	begun   bool
-	given   bool // to the data connection
-	data    dtp.Result
-	moved   bool // data is in
-	took    time.Duration
-	err     error
-	done    chan struct{}
-
-	unwanted atomic.Bool // nobody waits for it any more
 }
 
 const (
@@ -208,13 +189,6 @@ func (ch *chain) take(room, bytes int) []*link {
 	return some
 }
 
-func (l *link) length() (n int) {
-	for _, c := range l.cmds {
-		n += len(c.Verb) + len(c.Arg) + 3
-	}
-	return n
-}
-
 // run serves the queue until it is empty.
 func (ch *chain) run() {
 	for {
@@ -235,11 +209,6 @@ func (ch *chain) run() {
 		ch.mu.Unlock()
 		return
 	}
-}
-
-func (l *link) finish(err error) {
-	l.err = err
-	close(l.done)
 }
 
 // serve runs links over one connection of the Pool until there are none, or somebody

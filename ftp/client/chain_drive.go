@@ -12,7 +12,6 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
-	"miniftp/ftp/pi"
 )
 
 // drive is a chain on one connection. Its goroutine owns the Client; another one owns
@@ -102,7 +101,7 @@ func (d *drive) loop() error {
 			switch l := d.waiting(); {
 			case !p.Over():
 			case l != nil:
-				return d.c.pi.Silent(l.cmds[len(l.replies)].Verb, p.Limit())
+				return d.c.pi.Silent(l.next().Verb, p.Limit())
 			default: // all is answered, and bytes are missing
 				d.hangUp()
 				p.Restart()
@@ -130,7 +129,7 @@ func (d *drive) send() error {
 		return err
 	}
 	for _, l := range links {
-		if l.job != nil && l.job.dir == ftp.Store {
+		if l.isStore() {
 			d.give(l)
 		}
 	}
@@ -150,12 +149,12 @@ func (d *drive) reply(r ftp.Reply) error {
 	l := d.waiting()
 	cmd := ftp.Command{}
 	if l != nil {
-		cmd = l.cmds[len(l.replies)]
+		cmd = *l.next()
 	}
 	if err := d.c.pi.Take(cmd, r); err != nil {
 		return err
 	}
-	if l == nil || d.outOfTurn(l, cmd, r) {
+	if l == nil || !l.expects(r) {
 		d.ch.turnOff()
 		return d.c.pi.OutOfStep(cmd.Verb, r)
 	}
@@ -164,21 +163,11 @@ func (d *drive) reply(r ftp.Reply) error {
 		d.give(l)
 		return nil
 	}
-	l.replies = append(l.replies, r)
-	if refused := l.job != nil && refusal(cmd.Verb, r) != nil; refused && (l.begun || l.job.dir == ftp.Store) {
-		d.hangUp() // bytes of this file may be on their way, and must not become the next one's
+	if l.replies = append(l.replies, r); l.strands(cmd.Verb, r) {
+		d.hangUp()
 	}
 	d.settle()
 	return nil
-}
-
-// outOfTurn reports whether a reply can't be the one to the command that waits for it.
-// Whose bytes come when is known no more then.
-func (d *drive) outOfTurn(l *link, cmd ftp.Command, r ftp.Reply) bool {
-	if r.Code.Class() == ftp.Preliminary {
-		return l.job == nil
-	}
-	return !pi.Fits(cmd.Verb, r.Code) || l.job != nil && !l.begun && refusal(cmd.Verb, r) == nil
 }
 
 // hangUp ends the data connection: what is under way has to be done again.
@@ -190,7 +179,7 @@ func (d *drive) hangUp() {
 // waiting is the link that the next reply is for.
 func (d *drive) waiting() *link {
 	for _, l := range d.sent {
-		if len(l.replies) < len(l.cmds) {
+		if l.next() != nil {
 			return l
 		}
 	}
@@ -199,11 +188,8 @@ func (d *drive) waiting() *link {
 
 // settle ends the links at the front that have all they wait for.
 func (d *drive) settle() {
-	for len(d.sent) > 0 {
+	for len(d.sent) > 0 && d.sent[0].settled() {
 		l := d.sent[0]
-		if len(l.replies) < len(l.cmds) || l.given && !l.moved {
-			return
-		}
 		d.sent = d.sent[1:]
 		d.bytes -= l.length()
 		l.finish(d.verdict(l))
@@ -216,10 +202,7 @@ func (d *drive) verdict(l *link) error {
 	if l.job == nil {
 		return nil
 	}
-	o := outcome{
-		verb: l.job.verb, data: l.data.Err, begun: l.begun, final: l.replies[0], refusal: refusal(l.job.verb, l.replies[0]),
-		want: l.job.want, got: l.data.Bytes, exact: true,
-	}
+	o := l.outcome()
 	err := o.verdict()
 	switch {
 	case isLocalError(err):
