@@ -22,6 +22,9 @@ func Renamed(o FileOptions, to string) FileOptions {
 	return o
 }
 
+// Tries is what several tries of one transfer share.
+type Tries = tries
+
 // Tried has a transfer share what its tries know with others.
 func Tried(o FileOptions, t *Tries) FileOptions {
 	o.tries = t

@@ -43,7 +43,7 @@ type FileOptions struct {
 	pool     *Pool                   // whose other connections may help a Download; nil: none
 	// tries is what several tries of one transfer share; nil: there is only one. What was
 	// there before the first one is not continued.
-	tries *Tries
+	tries *tries
 	// tag is put into the name of the part, so that what is left of another version of
 	// the file can't be taken for it.
 	tag string

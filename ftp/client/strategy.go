@@ -116,20 +116,3 @@ func (p *Pool) turn(ctx context.Context) (done func(), err error) {
 
 // spare returns how many connections no file has taken.
 func (p *Pool) spare() int { return min(cap(p.turns), p.Size()) - len(p.turns) }
-
-// tried runs a try of a transfer as often as o.Retry says. again may say more about that; nil:
-// nothing.
-func (o FileOptions) tried(ctx context.Context, again func(error) bool, try func(o FileOptions) (Result, error)) (res Result, err error) {
-	r := o.Retry
-	if again != nil {
-		r.Again = func(err error) bool { return again(err) && o.Retry.again(err) }
-	}
-	if o.tries == nil && r.Times > 0 {
-		o.tries = new(Tries)
-	}
-	err = r.Do(ctx, func(int) (err error) {
-		res, err = try(o)
-		return err
-	})
-	return res, err
-}

@@ -129,23 +129,3 @@ func (c *Client) there(ctx context.Context, path string, typ ftp.Type) (*ftp.Ent
 	}
 	return &ftp.Entry{Name: baseName(path), Type: ftp.FileEntry, Size: size}, nil
 }
-
-// sent notes what a try of an Upload has sent, and where to.
-func (t *Tries) sent(name string, bytes int64, v version) {
-	if t == nil {
-		return
-	}
-	if !t.begun || t.name != name || v.differs(t.version) {
-		t.bytes = 0
-	}
-	t.begun, t.name, t.version, t.bytes = true, name, v, max(t.bytes, bytes)
-}
-
-// before returns how many bytes of a file the tries before have sent to a name; -1 if none
-// was.
-func (t *Tries) before(name string) int64 {
-	if t == nil || !t.begun || t.name != name {
-		return -1
-	}
-	return t.bytes
-}

@@ -68,38 +68,3 @@ func (c *Client) version(ctx context.Context, path string) (v version, err error
 	}
 	return v, nil
 }
-
-// Tries is what several tries of a copy between servers share: which version of the file they
-// move, and what the last one has left. The zero value is ready for the first try. A Tries is
-// for one copy, and for one try at a time.
-type Tries struct {
-	begun   bool
-	version version
-	part    *part  // of a Download, closed
-	name    string // of what an Upload writes to on the server
-	bytes   int64  // that were sent there
-}
-
-// left notes what a try has left.
-func (t *Tries) left(v version, p *part) {
-	if t != nil {
-		t.begun, t.version, t.part = true, v, p
-	}
-}
-
-// reopen opens what the last try of a Download has left; nil if there is nothing.
-func (t *Tries) reopen() *part {
-	if t == nil || t.part == nil {
-		return nil
-	}
-	was := t.part
-	p, err := openPart(was.fsys, was.name, was.final, was.perms)
-	if err != nil {
-		return nil
-	}
-	if !sameFile(p.info, was.info) {
-		p.close()
-		return nil
-	}
-	return p
-}
