@@ -128,3 +128,78 @@ func (c *Client) exact(ctx context.Context, path string, e *ftp.Entry) error {
 	}
 	return err
 }
+
+// Sharpen makes the time of e, the file at path as a listing has it, as exact as the server tells.
+// minute: that of LIST will do if its zone is known. What the server does not tell remains as it
+// is; see Pool.Span.
+func (c *Client) Sharpen(ctx context.Context, path string, e *ftp.Entry, minute bool) error {
+	if e.Precise < time.Minute && !e.Modified.IsZero() {
+		return nil
+	}
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.end()
+	listed := *e
+	if minute && isMinute(e) {
+		if _, ok := c.history.clock.inWeek(e.Modified); ok {
+			return nil
+		}
+	}
+	err := c.exact(ctx, path, e)
+	if err == nil && minute && isMinute(&listed) && e.Precise < time.Minute {
+		c.history.clock.learn(listed.Modified, e.Modified)
+	}
+	return err
+}
+
+// Span returns when a file that was listed has been changed: not before from, and before to. The
+// times of LIST are of a zone that the server does not name; if nothing shows it, wide has them
+// reach as far as zones do.
+func (p *Pool) Span(e *ftp.Entry, wide bool) (from, to time.Time) {
+	from, to = e.Modified, e.Modified.Add(max(e.Precise, time.Second))
+	if e.Precise < time.Minute {
+		return from, to
+	}
+	zone, knows := p.opts.history.clock.off(e.Modified)
+	from, to = from.Add(-zone), to.Add(-zone)
+	if knows == zoneUnknown && wide {
+		from, to = from.Add(-farOff), to.Add(farOff)
+	}
+	return from, to
+}
+
+// zoneSample is a file to which LIST gave a time to the minute.
+type zoneSample struct {
+	path   string
+	listed time.Time
+}
+
+// maxSamples is how many files of a directory are asked for, as the time of one may be
+// refused.
+const maxSamples = 5
+
+// learnZone asks for the times of files until one is told. If all are refused, those of the
+// next directory are asked for, unless the server does not know MDTM.
+func (c *Client) learnZone(ctx context.Context, samples []zoneSample) error {
+	k := &c.history.clock
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, f := range samples {
+		if k.knows == zoneKnown || k.asked >= 4*maxSamples {
+			return nil
+		}
+		k.asked++
+		t, _, err := c.modTime(ctx, f.path)
+		switch {
+		case err != nil && !isReply(err):
+			return err
+		case refused(err):
+			k.asked = 4 * maxSamples
+		}
+		if k.knows = zoneUnknown; err == nil {
+			k.learnHeld(f.listed, t)
+		}
+	}
+	return nil
+}

@@ -384,6 +384,11 @@ func TestInjection(t *testing.T) {
 			_, err := c.Resolve(ctx, p)
 			return err
 		},
+		"Look": func(c *client.Client, p string) error {
+			_, err := c.Look(ctx, p)
+			return err
+		},
+		"Sharpen": func(c *client.Client, p string) error { return c.Sharpen(ctx, p, new(ftp.Entry), false) },
 		"Facts": func(c *client.Client, p string) error {
 			_, err := c.Facts(ctx, p)
 			return err

@@ -36,7 +36,7 @@ func (v *visit) extraneous() {
 	var spelled *spellings
 	for i := range v.l.dst.len() {
 		e, ok := v.m.entry(v.l.dst, i)
-		if !ok || isPart(e.Name) || v.ctx.Err() != nil || v.l.from.hides && strings.HasPrefix(e.Name, ".") {
+		if !ok || isPart(e.Name) || v.ctx.Err() != nil || v.l.from.Hides && strings.HasPrefix(e.Name, ".") {
 			continue
 		}
 		if _, ok := v.m.find(v.l.src, e.Name); ok || !v.m.selected(v.at(e.Name), &e) {

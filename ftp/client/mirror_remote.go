@@ -24,11 +24,10 @@ type remoteSide struct {
 	// What the server turned out not to do, for anything.
 	noMode, noHash atomic.Bool
 
-	toldMode   atomic.Bool // that it did not set permissions
-	tellsLinks atomic.Bool // MLSD says where they lead to
-	ways       listWays
-	links      sync.Once // asks whether links can be made
-	noLinks    error     // its answer
+	toldMode atomic.Bool // that it did not set permissions
+	dirs     DirReader
+	links    sync.Once // asks whether links can be made
+	noLinks  error     // its answer
 }
 
 var errNoTarget = errors.New("the server does not say where the link leads to")
@@ -48,125 +47,34 @@ func (s *remoteSide) do(ctx context.Context, kind ActionKind, rel string, f func
 
 func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err error) {
 	err = s.do(ctx, ListDir, rel, func(c *Client) (err error) {
-		e, err = c.lookAt(ctx, s.at(rel))
+		e, err = c.Look(ctx, s.at(rel))
 		return err
 	})
 	return e, err
 }
 
-// lookAt finds out what is at a path, which is likely to be a directory.
-func (c *Client) lookAt(ctx context.Context, at string) (ftp.Entry, error) {
-	if unique, is, err := c.asDir(ctx, at); is || err != nil {
-		return ftp.Entry{Name: path.Base(at), Type: ftp.DirEntry, Size: -1, Unique: unique}, err
-	}
-	e, err := c.Resolve(ctx, at)
-	e.Name = path.Base(at)
-	return e, err
-}
-
-// asDir asks first whether a path is a directory, and which: there are servers that tell
-// the size of one.
-func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool, err error) {
-	if err := c.begin(); err != nil {
-		return "", false, err
-	}
-	defer c.end()
-	if c.hasMLST() {
-		e, err := c.mlst(ctx, path)
-		switch {
-		case err == nil && e.Type == ftp.DirEntry:
-			return e.Unique, true, nil
-		case err == nil && e.Type != ftp.LinkEntry && e.Type != ftp.UnknownEntry:
-			return "", false, nil
-		case err != nil && !isReply(err):
-			return "", false, err
-		}
-	}
-	is, err = c.canEnter(ctx, path)
-	return "", is, err
-}
-
-// zoneSample is a file to which LIST gave a time to the minute.
-type zoneSample struct {
-	rel    string
-	listed time.Time
-}
-
-// maxSamples is how many files of a directory are asked for, as the time of one may be
-// refused.
-const maxSamples = 5
-
-// learnZone asks for the times of files until one is told. If all are refused, those of the
-// next directory are asked for, unless the server does not know MDTM.
-func (s *remoteSide) learnZone(ctx context.Context, c *Client, samples []zoneSample) error {
-	k := s.clock()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, f := range samples {
-		if k.knows == zoneKnown || k.asked >= 4*maxSamples {
-			return nil
-		}
-		k.asked++
-		t, _, err := c.modTime(ctx, s.at(f.rel))
-		switch {
-		case err != nil && !isReply(err):
-			return err
-		case refused(err):
-			k.asked = 4 * maxSamples
-		}
-		if k.knows = zoneUnknown; err == nil {
-			k.learnHeld(f.listed, t)
-		}
-	}
-	return nil
-}
-
 // history is what the server's connections know of it.
 func (s *remoteSide) history() *history { return s.pool.opts.history }
-
-// clock is what the server's connections know of its zone.
-func (s *remoteSide) clock() *listClock { return &s.history().clock }
 
 // dated finds out the time of a file that is about to be copied. The minute of LIST will do
 // where the zone is known; a day, or no time at all, will not.
 func (s *remoteSide) dated(ctx context.Context, rel string, e *ftp.Entry) error {
-	listed := *e
-	if isMinute(e) {
-		if _, ok := s.clock().inWeek(e.Modified); ok {
-			return nil
-		}
-	}
-	err := s.exact(ctx, rel, e)
-	if err == nil && isMinute(&listed) && e.Precise < time.Minute {
-		s.clock().learn(listed.Modified, e.Modified)
-	}
-	return err
-}
-
-func (s *remoteSide) span(e *ftp.Entry) (from, to time.Time) {
-	from, to = e.Modified, e.Modified.Add(max(e.Precise, time.Second))
-	if e.Precise < time.Minute {
-		return from, to
-	}
-	zone, knows := s.clock().off(e.Modified)
-	from, to = from.Add(-zone), to.Add(-zone)
-	if knows == zoneUnknown && s == s.m.dst {
-		from, to = from.Add(-farOff), to.Add(farOff)
-	}
-	return from, to
+	return s.sharpen(ctx, rel, e, true)
 }
 
 func (s *remoteSide) exact(ctx context.Context, rel string, e *ftp.Entry) error {
+	return s.sharpen(ctx, rel, e, false)
+}
+
+func (s *remoteSide) sharpen(ctx context.Context, rel string, e *ftp.Entry, minute bool) error {
 	if e.Precise < time.Minute && !e.Modified.IsZero() {
 		return nil
 	}
-	return s.do(ctx, CopyFile, rel, func(c *Client) error {
-		if err := c.begin(); err != nil {
-			return err
-		}
-		defer c.end()
-		return c.exact(ctx, s.at(rel), e)
-	})
+	return s.do(ctx, CopyFile, rel, func(c *Client) error { return c.Sharpen(ctx, s.at(rel), e, minute) })
+}
+
+func (s *remoteSide) span(e *ftp.Entry) (from, to time.Time) {
+	return s.pool.Span(e, s == s.m.dst)
 }
 
 func (s *remoteSide) readLink(_ string, e *ftp.Entry) (string, error) {
@@ -289,3 +197,12 @@ func (s *remoteSide) badName(name string) error {
 }
 
 func (s *remoteSide) unsendable(name string) string { return Unsendable(name, s.pool.opts.Charset) }
+
+func (s *remoteSide) list(ctx context.Context, rel string, add func(*ftp.Entry) error) (got DirRead, err error) {
+	links := s.m.o.Links == CopyLinks || s.m.o.Links == FollowLinks && s == s.m.src
+	err = s.do(ctx, ListDir, rel, func(c *Client) (err error) {
+		got, err = s.dirs.Read(ctx, c, s.at(rel), links, add)
+		return err
+	})
+	return got, err
+}

@@ -27,7 +27,7 @@ type side interface {
 	look(ctx context.Context, rel string) (ftp.Entry, error)
 	// list gives all names of a directory to add, links as links; nil means that it
 	// begins anew.
-	list(ctx context.Context, rel string, add func(*ftp.Entry) error) (read, error)
+	list(ctx context.Context, rel string, add func(*ftp.Entry) error) (DirRead, error)
 	readLink(rel string, e *ftp.Entry) (string, error)
 	// makeDir makes a directory, and those above it if it is the root. there reports whether
 	// it was there already.
@@ -56,14 +56,6 @@ type plainSide struct {
 	fsys   afero.Fs
 	root   string
 	coarse coarseness // of its times
-}
-
-// read is how far a listing can be trusted.
-type read struct {
-	odd     []error // lines and names that can't be told, and partial
-	partial error   // why names are missing
-	hides   bool    // names that begin with a dot may be missing
-	halves  bool    // the last line has no end: its name may be half of another one
 }
 
 func (s *plainSide) at(rel string) string { return below(s.root, rel) }
@@ -96,10 +88,10 @@ func plainEntry(info fs.FileInfo) ftp.Entry {
 	return e
 }
 
-func (s *plainSide) list(ctx context.Context, rel string, add func(*ftp.Entry) error) (read, error) {
+func (s *plainSide) list(ctx context.Context, rel string, add func(*ftp.Entry) error) (DirRead, error) {
 	f, err := s.fsys.Open(s.at(rel))
 	if err != nil {
-		return read{}, &LocalError{Err: err}
+		return DirRead{}, &LocalError{Err: err}
 	}
 	defer f.Close()
 	const some = 1000
@@ -109,16 +101,16 @@ func (s *plainSide) list(ctx context.Context, rel string, add func(*ftp.Entry) e
 			e := plainEntry(info)
 			s.coarse.see(info.ModTime())
 			if err := add(&e); err != nil {
-				return read{}, err
+				return DirRead{}, err
 			}
 		}
 		switch {
 		case errors.Is(err, io.EOF), err == nil && len(infos) == 0:
-			return read{}, nil
+			return DirRead{}, nil
 		case err != nil:
-			return read{}, &LocalError{Err: err}
+			return DirRead{}, &LocalError{Err: err}
 		case ctx.Err() != nil:
-			return read{}, context.Cause(ctx)
+			return DirRead{}, context.Cause(ctx)
 		}
 	}
 }

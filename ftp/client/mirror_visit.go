@@ -272,7 +272,7 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 	}()
 	got, err := m.read(ctx, m.dst, rel, inside)
 	if err == nil {
-		err = errors.Join(got.odd...)
+		err = errors.Join(got.Odd...)
 	}
 	if err != nil {
 		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(err)})

@@ -16,7 +16,7 @@ type listing struct {
 	ready    chan struct{}
 	ahead    bool
 	src, dst *kept
-	from     read // of the source
+	from     DirRead // of the source
 	noSrc    error
 	noDst    error
 }
@@ -78,9 +78,9 @@ func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
 	go func() {
 		defer close(other)
 		if b.there {
-			var to read
+			var to DirRead
 			if to, l.noDst = m.read(ctx, m.dst, b.rel, l.dst); l.noDst == nil {
-				l.noDst = to.partial // what is missing in it is not missing there
+				l.noDst = to.Partial // what is missing in it is not missing there
 			}
 		}
 	}()
@@ -93,7 +93,7 @@ func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
 }
 
 // read reads one directory.
-func (m *mirror) read(ctx context.Context, s side, rel string, into *kept) (read, error) {
+func (m *mirror) read(ctx context.Context, s side, rel string, into *kept) (DirRead, error) {
 	got, err := s.list(ctx, rel, func(e *ftp.Entry) error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -134,7 +134,7 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: l.noSrc})
 		return
 	}
-	for _, err := range l.from.odd {
+	for _, err := range l.from.Odd {
 		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
 	}
 	if l.noDst != nil {
@@ -145,7 +145,7 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
 		return
 	}
-	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.odd) == 0 && !l.from.halves}
+	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.Odd) == 0 && !l.from.Halves}
 	v.sort()
 	if b.rel == "" {
 		m.dstRoot = l.dst
