@@ -192,6 +192,12 @@ SITE CHMOD 600 plain.txt
 RETR plain.txt
 QUIT`
 
+const refusedQuestions = `
+USER {user}
+PASS wrong
+NOOP
+QUIT`
+
 // interview asks a server the questions and writes down what it says. An answer is made
 // alike where it depends on the moment or on the host.
 //
