@@ -85,7 +85,7 @@ func getSmall(t *testing.T, c *client.Client, dir string, n int) {
 	for i := range n {
 		name := fmt.Sprintf("/%d", i)
 		o := client.FileOptions{Listed: listed(len(small(i)))}
-		if res, err := c.Download(t.Context(), dir+name, mem, name, o); err != nil || res.Verified != "size and reply" {
+		if res, err := c.Download(t.Context(), dir+name, name, over(mem, o)); err != nil || res.Verified != "size and reply" {
 			t.Fatalf("file %d: %+v, %v", i, res, err)
 		}
 	}
@@ -99,7 +99,7 @@ func putSmall(t *testing.T, c *client.Client, dir string, n int) {
 	plantSmall(t, mem, n)
 	for i := range n {
 		name := fmt.Sprintf("/%d", i)
-		if _, err := c.Upload(t.Context(), mem, name, dir+name, client.FileOptions{KeepTime: true}); err != nil {
+		if _, err := c.Upload(t.Context(), name, dir+name, client.FileOptions{FS: mem, KeepTime: true}); err != nil {
 			t.Fatalf("file %d: %v", i, err)
 		}
 	}
@@ -178,7 +178,7 @@ func TestRoundTripsToBatchers(t *testing.T) {
 				for i := range files {
 					name := fmt.Sprintf("/%d", i)
 					o := client.FileOptions{Listed: listed(len(small(i))), KeepTime: true}
-					if res, err := c.Download(t.Context(), dir+name, mem, name, o); err != nil || res.Verified != "size and reply" {
+					if res, err := c.Download(t.Context(), dir+name, name, over(mem, o)); err != nil || res.Verified != "size and reply" {
 						t.Fatalf("file %d: %+v, %v", i, res, err)
 					}
 				}
@@ -259,7 +259,7 @@ func TestBatchers(t *testing.T) {
 				mem := fsroot.NewMem()
 				for i := range files {
 					name := fmt.Sprintf("/%d", i)
-					res, err := c.Download(t.Context(), dir+name, mem, name, client.FileOptions{KeepTime: true})
+					res, err := c.Download(t.Context(), dir+name, name, client.FileOptions{FS: mem, KeepTime: true})
 					if err != nil || res.Verified != "size and reply" {
 						t.Fatalf("file %d: %+v, %v", i, res, err)
 					}
@@ -311,7 +311,7 @@ func TestOneCommandAtATime(t *testing.T) {
 					}
 				}
 			})
-			p := client.NewPool(f.addr, &client.Options{Timeout: time.Second}, 1)
+			p := client.NewPool(f.addr, 1, &client.Options{Timeout: time.Second})
 			t.Cleanup(func() { _ = p.Close() })
 			mem := fsroot.NewMem()
 			retry := client.Retry{Times: 1, Wait: func(int) time.Duration { return 0 }}
@@ -322,7 +322,7 @@ func TestOneCommandAtATime(t *testing.T) {
 						if name == "/1" {
 							o.Listed = listed(len(small(1)))
 						}
-						if _, err := c.Download(t.Context(), name, mem, name, o); err != nil {
+						if _, err := c.Download(t.Context(), name, name, over(mem, o)); err != nil {
 							return err
 						}
 						e, err := c.Stat(t.Context(), name)
@@ -372,7 +372,7 @@ func TestUploadRenamed(t *testing.T) {
 			})
 			c := f.dial(nil)
 			o := client.Renamed(client.FileOptions{KeepTime: true}, "/whole")
-			_, err := c.Upload(t.Context(), mem, "/1", "/part", o)
+			_, err := c.Upload(t.Context(), "/1", "/part", over(mem, o))
 			if (err == nil) != (tt.want == nil) || err != nil && fmt.Sprintf("%T", err) != fmt.Sprintf("%T", tt.want) {
 				t.Errorf("Upload: %T %v, want %T", err, err, tt.want)
 			}

@@ -51,7 +51,7 @@ func TestNoMoreThanAnnounced(t *testing.T) {
 					}
 				})
 				c := f.dial(&client.Options{Timeout: 5 * time.Second})
-				res, err := c.Download(t.Context(), "/f", disk, "/f", client.FileOptions{})
+				res, err := c.Download(t.Context(), "/f", "/f", client.FileOptions{FS: disk})
 				got, _ := afero.ReadFile(disk, "/f")
 				if err != nil || res.Verified != tt.verified || string(got) != text || res.Bytes != int64(len(text)) {
 					t.Errorf("%+v, %v: %d bytes are there", res, err, len(got))
@@ -87,7 +87,7 @@ func TestEndThatDoesNotCome(t *testing.T) {
 			c := f.dial(&client.Options{Mode: mode, Timeout: 20 * time.Second})
 			disk := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
 			began := time.Now()
-			res, err := c.Download(t.Context(), "/f", disk, "/f", client.FileOptions{})
+			res, err := c.Download(t.Context(), "/f", "/f", client.FileOptions{FS: disk})
 			if got, _ := afero.ReadFile(disk, "/f"); err != nil || string(got) != "hello" || res.Verified != "size and reply" {
 				t.Errorf("%q, %+v, %v", got, res, err)
 			}

@@ -21,7 +21,7 @@ import (
 func TestChainOfFiles(t *testing.T) {
 	srv := ftptest.NewServer(t, fsroot.NewMem())
 	seen := &counting{}
-	pool := client.NewPool(srv.Addr, &client.Options{Observer: seen}, 1)
+	pool := client.NewPool(srv.Addr, 1, &client.Options{Observer: seen})
 	defer pool.Close()
 	ch := pool.Chain(t.Context())
 	if ch == nil {
@@ -53,10 +53,10 @@ func TestChainOfFiles(t *testing.T) {
 		if err := here.Chtimes(name, old, old); err != nil {
 			return client.Result{}, err
 		}
-		return ch.Upload(t.Context(), here, name, name, client.FileOptions{KeepTime: true})
+		return ch.Upload(t.Context(), name, name, client.FileOptions{FS: here, KeepTime: true})
 	})
 	each(func(name, text string) (client.Result, error) {
-		return ch.Download(t.Context(), name, back, name, client.FileOptions{
+		return ch.Download(t.Context(), name, name, client.FileOptions{FS: back,
 			Listed: ftp.Entry{Type: ftp.FileEntry, Size: int64(len(text)), Modified: old}, KeepTime: true,
 		})
 	})
@@ -81,7 +81,7 @@ func TestChainOfFiles(t *testing.T) {
 // tell is.
 func TestChainComparesSizes(t *testing.T) {
 	srv := ftptest.NewServer(t, fsroot.NewMem())
-	pool := client.NewPool(srv.Addr, nil, 1)
+	pool := client.NewPool(srv.Addr, 1, nil)
 	defer pool.Close()
 	ch := pool.Chain(t.Context())
 	here := afero.NewMemMapFs()
@@ -98,7 +98,7 @@ func TestChainComparesSizes(t *testing.T) {
 		"hangs up":   {ftptest.HangUp(), "reply", nil},
 	} {
 		srv.Fail("SIZE", tt.fault)
-		res, err := ch.Upload(t.Context(), here, "/f", "/f", client.FileOptions{})
+		res, err := ch.Upload(t.Context(), "/f", "/f", client.FileOptions{FS: here})
 		if !errors.Is(err, tt.err) || err == nil && res.Verified != tt.want {
 			t.Errorf("%s: %+v, %v", name, res, err)
 		}
@@ -115,7 +115,7 @@ func TestNotChained(t *testing.T) {
 		t.Fatal(err)
 	}
 	chain := func(o client.Options) *client.Chain {
-		pool := client.NewPool(srv.Addr, &o, 1)
+		pool := client.NewPool(srv.Addr, 1, &o)
 		t.Cleanup(func() { _ = pool.Close() })
 		return pool.Chain(t.Context())
 	}
@@ -127,15 +127,15 @@ func TestNotChained(t *testing.T) {
 	}
 	ch := chain(client.Options{})
 	for name, err := range map[string]error{
-		"no size":          errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{})),
-		"resume":           errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{Resume: true, Listed: listed(4)})),
-		"ascii":            errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{ASCII: true, Listed: listed(4)})),
-		"large":            errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{Listed: listed(client.ChainMost + 1)})),
-		"no time":          errOf(ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{KeepTime: true, Listed: listed(4)})),
-		"another size":     errOf(ch.Download(t.Context(), "/short", here, "/f", client.FileOptions{Listed: listed(5)})),
-		"send large":       errOf(ch.Upload(t.Context(), here, "/big", "/f", client.FileOptions{})),
-		"send a directory": errOf(ch.Upload(t.Context(), here, "/dir", "/f", client.FileOptions{})),
-		"send the rest":    errOf(ch.Upload(t.Context(), here, "/f", "/f", client.FileOptions{Resume: true})),
+		"no size":          errOf(ch.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here})),
+		"resume":           errOf(ch.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Resume: true, Listed: listed(4)})),
+		"ascii":            errOf(ch.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, ASCII: true, Listed: listed(4)})),
+		"large":            errOf(ch.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Listed: listed(client.ChainMost + 1)})),
+		"no time":          errOf(ch.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, KeepTime: true, Listed: listed(4)})),
+		"another size":     errOf(ch.Download(t.Context(), "/short", "/f", client.FileOptions{FS: here, Listed: listed(5)})),
+		"send large":       errOf(ch.Upload(t.Context(), "/big", "/f", client.FileOptions{FS: here})),
+		"send a directory": errOf(ch.Upload(t.Context(), "/dir", "/f", client.FileOptions{FS: here})),
+		"send the rest":    errOf(ch.Upload(t.Context(), "/f", "/f", client.FileOptions{FS: here, Resume: true})),
 	} {
 		if !errors.Is(err, client.ErrNotChained) {
 			t.Errorf("%s: %v", name, err)
@@ -145,19 +145,19 @@ func TestNotChained(t *testing.T) {
 		t.Errorf("%q, %q", a, b)
 	}
 	var no *ftp.Error
-	if _, err := ch.Download(t.Context(), "/none", here, "/none", client.FileOptions{Listed: listed(4)}); !errors.As(err, &no) || no.Code != 550 {
+	if _, err := ch.Download(t.Context(), "/none", "/none", client.FileOptions{FS: here, Listed: listed(4)}); !errors.As(err, &no) || no.Code != 550 {
 		t.Errorf("%v", err)
 	}
 	var local *client.LocalError
-	if _, err := ch.Upload(t.Context(), here, "/none", "/none", client.FileOptions{}); !errors.As(err, &local) || !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ch.Upload(t.Context(), "/none", "/none", client.FileOptions{FS: here}); !errors.As(err, &local) || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ch.Download(ended, "/f", here, "/f", client.FileOptions{Listed: listed(4)}); err == nil {
+	if _, err := ch.Download(ended, "/f", "/f", client.FileOptions{FS: here, Listed: listed(4)}); err == nil {
 		t.Error("it goes on behind the end")
 	}
-	if res, err := ch.Download(t.Context(), "/f", here, "/f", client.FileOptions{Listed: listed(4)}); err != nil || res.Verified != "size and reply" || contents(t, here, "/f") != "text" {
+	if res, err := ch.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Listed: listed(4)}); err != nil || res.Verified != "size and reply" || contents(t, here, "/f") != "text" {
 		t.Errorf("%+v, %v", res, err)
 	}
 }

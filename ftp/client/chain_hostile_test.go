@@ -163,7 +163,7 @@ func TestChainHeedsContext(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	f := blockServer(t, func(s *session, _ net.Conn, _ string) { _, _ = io.Copy(io.Discard, s.in) })
-	p := client.NewPool(f.addr, &client.Options{Timeout: 30 * time.Second}, 1)
+	p := client.NewPool(f.addr, 1, &client.Options{Timeout: 30 * time.Second})
 	t.Cleanup(func() { _ = p.Close() })
 	all, end := context.WithCancel(t.Context())
 	defer end()
@@ -174,7 +174,7 @@ func TestChainHeedsContext(t *testing.T) {
 	errs := make([]error, 12)
 	_ = many(len(errs), func(i int) error {
 		name := fmt.Sprintf("f%02d", i)
-		_, errs[i] = chain.Download(ctx, "/d/"+name, fsroot.NewMem(), name, client.FileOptions{Listed: listed(10)})
+		_, errs[i] = chain.Download(ctx, "/d/"+name, name, client.FileOptions{FS: fsroot.NewMem(), Listed: listed(10)})
 		return nil
 	})
 	if took := time.Since(began); took > 10*time.Second {
@@ -198,7 +198,7 @@ func TestChainNeedsFeature(t *testing.T) {
 		f.feat = []string{"SIZE", "MODE Z", "EPSV"}
 		f.on["MODE"] = func(s *session, _ string) { s.say("200 whatever you say") }
 	})
-	p := client.NewPool(f.addr, nil, 1)
+	p := client.NewPool(f.addr, 1, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	if p.Chain(t.Context()) != nil || f.count("MODE") > 0 {
 		t.Errorf("there is a chain; MODE was sent %d times", f.count("MODE"))

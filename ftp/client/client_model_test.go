@@ -84,14 +84,14 @@ var modelWays = []modelWay{
 
 func modelGet(o client.FileOptions) func(context.Context, *modelWorld, *client.Tries) error {
 	return modelTransfer(o, func(ctx context.Context, c *client.Client, w *modelWorld, o client.FileOptions) error {
-		_, err := c.Download(ctx, "/s/f", w.fs(), w.dir+"/d/f", o)
+		_, err := c.Download(ctx, "/s/f", w.dir+"/d/f", over(w.fs(), o))
 		return err
 	})
 }
 
 func modelPut(o client.FileOptions) func(context.Context, *modelWorld, *client.Tries) error {
 	return modelTransfer(o, func(ctx context.Context, c *client.Client, w *modelWorld, o client.FileOptions) error {
-		_, err := c.Upload(ctx, afero.NewOsFs(), w.dir+"/s/f", "/d/f", o)
+		_, err := c.Upload(ctx, w.dir+"/s/f", "/d/f", o)
 		return err
 	})
 }

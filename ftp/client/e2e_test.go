@@ -163,14 +163,14 @@ func (p peer) sizes(t *testing.T, c *client.Client, dir string) {
 			t.Errorf("Size of %d: %d, %v", n, m, err)
 		}
 		local := filepath.Join(here, "x")
-		res, err := c.Download(t.Context(), name, osfs, local, client.FileOptions{KeepTime: true})
+		res, err := c.Download(t.Context(), name, local, client.FileOptions{FS: osfs, KeepTime: true})
 		if err != nil || res.Verified != "size and reply" {
 			t.Errorf("Download of %d: %+v, %v", n, res, err)
 		}
 		if b, err := os.ReadFile(local); err != nil || sha256.Sum256(b) != sha256.Sum256(data) {
 			t.Errorf("Download of %d: %d bytes, %v", n, len(b), err)
 		}
-		if res, err := c.Upload(t.Context(), osfs, local, name+"up", client.FileOptions{KeepTime: true}); err != nil || res.Bytes != int64(n) {
+		if res, err := c.Upload(t.Context(), local, name+"up", client.FileOptions{FS: osfs, KeepTime: true}); err != nil || res.Bytes != int64(n) {
 			t.Errorf("Upload of %d: %+v, %v", n, res, err)
 		}
 		r, err := c.Open(t.Context(), name+"up", int64(n/2))

@@ -33,7 +33,7 @@ func TestEarlyUpload(t *testing.T) {
 			}
 		})
 		c := f.dial(&client.Options{Mode: ftp.Passive})
-		res, err := c.Upload(t.Context(), mem, name, "/"+name, client.FileOptions{})
+		res, err := c.Upload(t.Context(), name, "/"+name, client.FileOptions{FS: mem})
 		if got, _ := f.file("/" + name); err != nil || got != want || res.Bytes != int64(len(want)) {
 			t.Errorf("%s: %q, %+v, %v", name, got, res, err)
 		}
@@ -45,7 +45,7 @@ func TestEarlyUpload(t *testing.T) {
 	c := f.dial(&client.Options{Mode: ftp.Passive})
 	for _, name := range []string{"small", "large"} {
 		var no *ftp.Error
-		res, err := c.Upload(t.Context(), mem, name, "/new", client.FileOptions{})
+		res, err := c.Upload(t.Context(), name, "/new", client.FileOptions{FS: mem})
 		if !errors.As(err, &no) || no.Code != 552 || res.Bytes != 0 || !c.Alive() {
 			t.Errorf("%s refused: %+v, %v, alive %v", name, res, err, c.Alive())
 		}

@@ -32,7 +32,7 @@ func ExampleDialURL() {
 		return
 	}
 	defer c.Close()
-	res, err := c.Download(ctx, "report.txt", afero.NewOsFs(), filepath.Join(dir, "report.txt"), client.FileOptions{
+	res, err := c.Download(ctx, "report.txt", filepath.Join(dir, "report.txt"), client.FileOptions{
 		Progress: func(done, total int64) { fmt.Fprintf(os.Stderr, "\r%d of %d bytes", done, total) },
 	})
 	fmt.Println(res.Bytes, "bytes,", err)
@@ -51,9 +51,9 @@ func ExamplePool_Upload() {
 		fmt.Println(err)
 		return
 	}
-	pool := client.NewPool(srv.Addr, nil, 1)
+	pool := client.NewPool(srv.Addr, 1, nil)
 	defer pool.Close()
-	res, err := pool.Upload(context.Background(), local, "scan.txt", "/scan.txt", client.FileOptions{
+	res, err := pool.Upload(context.Background(), "scan.txt", "/scan.txt", client.FileOptions{FS: local,
 		Retry: client.Retry{
 			Times: 5,
 			Wait:  func(int) time.Duration { return 0 },
@@ -77,7 +77,7 @@ func ExampleMirror_servers() {
 		return
 	}
 
-	from, to := client.NewPool(first.Addr, nil, 4), client.NewPool(second.Addr, nil, 4)
+	from, to := client.NewPool(first.Addr, 4, nil), client.NewPool(second.Addr, 4, nil)
 	defer from.Close()
 	defer to.Close()
 	res, err := client.Mirror(context.Background(), client.MirrorPlan{

@@ -49,7 +49,7 @@ func ExampleClient_Download() {
 	defer os.RemoveAll(dir)
 
 	local := filepath.Join(dir, "report.txt")
-	res, err := c.Download(context.Background(), "/pub/report.txt", afero.NewOsFs(), local, client.FileOptions{
+	res, err := c.Download(context.Background(), "/pub/report.txt", local, client.FileOptions{
 		Resume: true, KeepTime: true,
 	})
 	fmt.Println(res.Bytes, res.Verified, err)
@@ -65,7 +65,7 @@ func ExampleClient_Upload() {
 		return
 	}
 
-	res, err := c.Upload(context.Background(), local, "scan.txt", "/scan.txt", client.FileOptions{KeepTime: true})
+	res, err := c.Upload(context.Background(), "scan.txt", "/scan.txt", client.FileOptions{FS: local, KeepTime: true})
 	fmt.Println(res.Bytes, res.Verified, err)
 	// Output: 6 size and reply <nil>
 }
@@ -200,7 +200,7 @@ func ExamplePool() {
 	_, addr, stop := exampleClient("/a.txt", "one", "/b.txt", "three", "/c.txt", "seventeen")
 	defer stop()
 
-	pool := client.NewPool(addr, &client.Options{User: "alice", Password: "secret"}, 3)
+	pool := client.NewPool(addr, 3, &client.Options{User: "alice", Password: "secret"})
 	defer pool.Close()
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -231,7 +231,7 @@ func ExamplePool_Parallel() {
 	defer stop()
 
 	ctx := context.Background()
-	pool := client.NewPool(addr, &client.Options{User: "alice", Password: "secret"}, 1)
+	pool := client.NewPool(addr, 1, &client.Options{User: "alice", Password: "secret"})
 	defer pool.Close()
 	here := afero.NewMemMapFs()
 	var files []ftp.Entry
@@ -252,8 +252,8 @@ func ExamplePool_Parallel() {
 	for _, e := range files {
 		slots <- struct{}{}
 		all.Go(func() {
-			o := client.FileOptions{Listed: e, Several: true, KeepTime: true, Retry: client.Retry{Times: 3}}
-			if _, err := pool.Download(ctx, "/"+e.Name, here, "/"+e.Name, o); err != nil {
+			o := client.FileOptions{FS: here, Listed: e, Several: true, KeepTime: true, Retry: client.Retry{Times: 3}}
+			if _, err := pool.Download(ctx, "/"+e.Name, "/"+e.Name, o); err != nil {
 				fmt.Println(err)
 			}
 			<-slots
@@ -271,10 +271,10 @@ func ExampleRetry() {
 	defer stop()
 
 	ctx := context.Background()
-	pool := client.NewPool(addr, &client.Options{User: "alice", Password: "secret"}, 1)
+	pool := client.NewPool(addr, 1, &client.Options{User: "alice", Password: "secret"})
 	defer pool.Close()
 	files := afero.NewMemMapFs()
-	res, err := pool.Download(ctx, "/hello.txt", files, "hello.txt", client.FileOptions{Retry: client.Retry{Times: 3}})
+	res, err := pool.Download(ctx, "/hello.txt", "hello.txt", client.FileOptions{FS: files, Retry: client.Retry{Times: 3}})
 	fmt.Println(res.Bytes, err)
 	// Output: 6 <nil>
 }
@@ -284,7 +284,7 @@ func ExampleMirror() {
 	_, addr, stop := exampleClient("/pub/a.txt", "one", "/pub/docs/b.txt", "two")
 	defer stop()
 
-	pool := client.NewPool(addr, &client.Options{User: "alice", Password: "secret"}, 4)
+	pool := client.NewPool(addr, 4, &client.Options{User: "alice", Password: "secret"})
 	defer pool.Close()
 	ctx := context.Background()
 	from := client.Tree{Pool: pool, Root: "/pub"}

@@ -3,8 +3,6 @@ package client
 import (
 	"context"
 	"time"
-
-	"github.com/spf13/afero"
 )
 
 // Downloads are cut up sooner in tests.
@@ -52,15 +50,15 @@ func (p *Pool) Chain(ctx context.Context) *Chain {
 }
 
 // Download is chain.download.
-func (c *Chain) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
+func (c *Chain) Download(ctx context.Context, remote, local string, o FileOptions) (Result, error) {
 	o.Several = true
-	return c.ch.download(ctx, remote, fsys, local, o)
+	return c.ch.download(ctx, remote, o.fs(), local, o)
 }
 
 // Upload is chain.upload.
-func (c *Chain) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
+func (c *Chain) Upload(ctx context.Context, local, remote string, o FileOptions) (Result, error) {
 	o.Several = true
-	return c.ch.upload(ctx, fsys, local, remote, o)
+	return c.ch.upload(ctx, o.fs(), local, remote, o)
 }
 
 // PartOf returns the name of the part of a version of a file.

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/afero"
+
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/internal/testutil"
@@ -392,4 +394,10 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// over returns options for a file in fsys.
+func over(fsys afero.Fs, o client.FileOptions) client.FileOptions {
+	o.FS = fsys
+	return o
 }

@@ -15,6 +15,8 @@ import (
 // FileOptions are how Download and Upload move a file. The zero value moves it once,
 // whole, as it is, over one connection.
 type FileOptions struct {
+	// FS is where the local file is; nil: among the files of this host.
+	FS afero.Fs
 	// Resume continues where an earlier run stopped, after a comparison of the last
 	// bytes that are there. In ASCII files are always moved whole.
 	Resume bool
@@ -57,6 +59,14 @@ type FileOptions struct {
 	replaces *ftp.Entry
 }
 
+// fs is where the local file is.
+func (o *FileOptions) fs() afero.Fs {
+	if o.FS == nil {
+		return afero.NewOsFs()
+	}
+	return o.FS
+}
+
 // listed is what is known of the version of the remote file. An empty file may be one of
 // which the server tells no size.
 func (o *FileOptions) listed() version {
@@ -66,16 +76,16 @@ func (o *FileOptions) listed() version {
 	return version{size: o.Listed.Size, modified: o.Listed.Modified, precise: o.Listed.Precise}
 }
 
-// Download copies the remote file to local in fsys. Until it is whole its name is
+// Download copies the remote file to the file local. Until it is whole its name is
 // ".NAME.part", in the same directory, or one with more in it if that is taken; after a
 // failure that stays, for Resume. Resume continues it, or a shorter local file, unless the
 // remote file has changed since. A part that another run is writing to is not continued.
 // The file that local names stays until the new one takes its name, owner and permissions.
-// A failure of fsys is a *LocalError; a resume that would not give the same file is a
+// A failure of this side is a *LocalError; a resume that would not give the same file is a
 // *ResumeError and changes nothing.
-func (c *Client) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
+func (c *Client) Download(ctx context.Context, remote, local string, o FileOptions) (Result, error) {
 	return o.tried(ctx, c.lasts, func(o FileOptions) (Result, error) {
-		return c.download(ctx, remote, fsys, local, o)
+		return c.download(ctx, remote, o.fs(), local, o)
 	})
 }
 

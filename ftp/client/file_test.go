@@ -185,7 +185,7 @@ func TestDownload(t *testing.T) {
 			f.setFile("r", tt.remote)
 			c := f.dial(nil)
 			fsys := disk(t, tt.disk)
-			res, err := c.Download(t.Context(), "r", fsys, a, tt.opts)
+			res, err := c.Download(t.Context(), "r", a, over(fsys, tt.opts))
 			if tt.check == nil && err != nil || tt.check != nil && !tt.check(err) {
 				t.Errorf("Download: %v (%T)", err, err)
 			}
@@ -216,7 +216,7 @@ func TestDownloadToDisk(t *testing.T) {
 			}
 			last = n
 		}}
-		res, err := c.Download(t.Context(), "r", fsys, local, o)
+		res, err := c.Download(t.Context(), "r", local, over(fsys, o))
 		if err != nil || res.Verified != "size and reply" || last != 10000 {
 			t.Errorf("%s: %+v, %v, progress %d", fsys.Name(), res, err, last)
 		}
@@ -228,7 +228,7 @@ func TestDownloadToDisk(t *testing.T) {
 		if err := afero.WriteFile(fsys, local, []byte(varied[:5000]), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if res, err = c.Download(t.Context(), "r", fsys, local, client.FileOptions{Resume: true}); err != nil || res.Bytes != 5000 {
+		if res, err = c.Download(t.Context(), "r", local, client.FileOptions{FS: fsys, Resume: true}); err != nil || res.Bytes != 5000 {
 			t.Errorf("%s: resume: %+v, %v", fsys.Name(), res, err)
 		}
 		if got, err := afero.ReadFile(fsys, local); err != nil || string(got) != varied {
@@ -244,7 +244,7 @@ func TestDownloadLongName(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{strings.Repeat("x", 255), strings.Repeat("é", 127)} {
 		local := filepath.Join(dir, name)
-		if _, err := c.Download(t.Context(), "r", afero.NewOsFs(), local, client.FileOptions{}); err != nil {
+		if _, err := c.Download(t.Context(), "r", local, client.FileOptions{}); err != nil {
 			t.Errorf("Download: %v", err)
 		}
 		if got, err := os.ReadFile(local); err != nil || string(got) != varied {
@@ -261,7 +261,7 @@ func TestDownloadLocalTrouble(t *testing.T) {
 		"directory": afero.NewBasePathFs(afero.NewOsFs(), filepath.Join(t.TempDir(), "missing")),
 	} {
 		var local *client.LocalError
-		if _, err := c.Download(t.Context(), "r", fsys, "a", client.FileOptions{}); !errors.As(err, &local) {
+		if _, err := c.Download(t.Context(), "r", "a", client.FileOptions{FS: fsys}); !errors.As(err, &local) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -320,7 +320,7 @@ func TestUpload(t *testing.T) {
 					t.Fatal(err)
 				}
 				c := f.dial(nil)
-				res, err := c.Upload(t.Context(), fsys, "a", "r", tt.opts)
+				res, err := c.Upload(t.Context(), "a", "r", over(fsys, tt.opts))
 				if tt.check == nil && err != nil || tt.check != nil && !tt.check(err) {
 					t.Errorf("Upload: %v (%T)", err, err)
 				}
@@ -347,7 +347,7 @@ func TestUploadKeepsTime(t *testing.T) {
 		if err := fsys.Chtimes("a", at, at); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Upload(t.Context(), fsys, "a", "r", client.FileOptions{KeepTime: true}); err != nil {
+		if _, err := c.Upload(t.Context(), "a", "r", client.FileOptions{FS: fsys, KeepTime: true}); err != nil {
 			t.Errorf("%s: %v", answer, err)
 		}
 		if !slices.Contains(f.commands(), "MFMT 20200229010203 r") {
@@ -365,11 +365,11 @@ func TestUploadLocalTrouble(t *testing.T) {
 	}
 	for _, name := range []string{"nope", "d"} {
 		var local *client.LocalError
-		if _, err := c.Upload(t.Context(), fsys, name, "r", client.FileOptions{}); !errors.As(err, &local) {
+		if _, err := c.Upload(t.Context(), name, "r", client.FileOptions{FS: fsys}); !errors.As(err, &local) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := c.Upload(t.Context(), fsys, "nope", "r", client.FileOptions{}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := c.Upload(t.Context(), "nope", "r", client.FileOptions{FS: fsys}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("nope: %v", err)
 	}
 	if f.count("STOR") != 0 {
@@ -394,7 +394,7 @@ func TestDownloadInPieces(t *testing.T) {
 	fsys := disk(t, nil)
 	tries := 0
 	for ; tries < 100; tries++ {
-		if _, err := c.Download(t.Context(), "r", fsys, "dir/a", client.FileOptions{Resume: true}); err != nil && !isA[*ftp.Error](err) {
+		if _, err := c.Download(t.Context(), "r", "dir/a", client.FileOptions{FS: fsys, Resume: true}); err != nil && !isA[*ftp.Error](err) {
 			t.Fatal(err)
 		}
 		if info, err := fsys.Stat(part); err != nil || info.Size() == 10000 {

@@ -119,7 +119,7 @@ func TestFsOpenFlags(t *testing.T) {
 // remoteFiles is a fake's tree as a filesystem, over one connection.
 func remoteFiles(t *testing.T, addr string) (*ftpfs.Fs, *client.Pool) {
 	t.Helper()
-	p := client.NewPool(addr, nil, 1)
+	p := client.NewPool(addr, 1, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	files, err := ftpfs.New(context.WithoutCancel(t.Context()), p, "/")
 	must(t, err)

@@ -190,7 +190,7 @@ func TestCopyOfAShrunkenFile(t *testing.T) {
 		})
 		b := newFake(t, remembering)
 		again := client.Retry{Times: 1, Wait: func(int) time.Duration { return 0 }}
-		from, to := client.NewPool(a.addr, nil, 1), client.NewPool(b.addr, nil, 1)
+		from, to := client.NewPool(a.addr, 1, nil), client.NewPool(b.addr, 1, nil)
 		_, err := fxp.Copy(t.Context(), fxp.Plan{
 			From: fxp.File{Pool: from, Path: "/f"}, To: fxp.File{Pool: to, Path: "/f"}, Through: through, Retry: again,
 		})

@@ -28,7 +28,7 @@ func TestDeadPortOfEPSV(t *testing.T) {
 			s.wellBehaved("RETR", arg)
 		}
 	})
-	p := client.NewPool(f.addr, &client.Options{Timeout: time.Second}, 1)
+	p := client.NewPool(f.addr, 1, &client.Options{Timeout: time.Second})
 	t.Cleanup(func() { _ = p.Close() })
 	retry := client.Retry{Times: 1, Wait: func(int) time.Duration { return 0 }}
 	for range 3 {

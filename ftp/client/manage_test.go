@@ -397,11 +397,11 @@ func TestInjection(t *testing.T) {
 		"Hash":      func(c *client.Client, p string) error { _, _, err := c.Hash(ctx, p, ""); return err },
 		"Command":   func(c *client.Client, p string) error { _, err := c.Command(ctx, "SITE", p); return err },
 		"Download": func(c *client.Client, p string) error {
-			_, err := c.Download(ctx, p, mem, "y", client.FileOptions{})
+			_, err := c.Download(ctx, p, "y", client.FileOptions{FS: mem})
 			return err
 		},
 		"Upload": func(c *client.Client, p string) error {
-			_, err := c.Upload(ctx, mem, "x", p, client.FileOptions{Resume: true})
+			_, err := c.Upload(ctx, "x", p, client.FileOptions{FS: mem, Resume: true})
 			return err
 		},
 	}

@@ -115,7 +115,7 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 		return Result{}, err
 	}
 	o := FileOptions{
-		Listed: t.src, Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(),
+		FS: dst.fsys, Listed: t.src, Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(),
 		Several: true, Perms: m.permsOf(t), Retry: m.retryOf(CopyFile, t.rel), tag: t.tag,
 	}
 	if t.src.Precise >= time.Minute {
@@ -124,7 +124,7 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 	if m.walked.Load() && len(m.tasks) == 0 { // there are not enough files for all connections
 		o.Connections = m.parallel
 	}
-	return src.pool.Download(ctx, src.at(t.rel), dst.fsys, dst.at(t.rel), o)
+	return src.pool.Download(ctx, src.at(t.rel), dst.at(t.rel), o)
 }
 
 // resumable is from which size on it is worth asking for a part that a listing does
@@ -135,14 +135,14 @@ const resumable = 256 << 10
 // the server or the user can't rename.
 func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *task) (Result, error) {
 	o := FileOptions{
-		Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Several: !m.o.Perms,
+		FS: src.fsys, Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Several: !m.o.Perms,
 		Retry: m.retryOf(CopyFile, t.rel), beside: true,
 		resumes: t.part.Name != "" || t.src.Size >= resumable,
 	}
 	if t.dst.Name != "" {
 		o.replaces = &t.dst
 	}
-	res, err := dst.pool.Upload(ctx, src.fsys, src.at(t.rel), dst.at(t.rel), o)
+	res, err := dst.pool.Upload(ctx, src.at(t.rel), dst.at(t.rel), o)
 	if err == nil && m.o.Perms {
 		err = dst.do(ctx, CopyFile, t.rel, func(c *Client) error { return dst.finishPerms(ctx, c, t) })
 	}

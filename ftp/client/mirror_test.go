@@ -127,7 +127,7 @@ func (a *actions) sorted() []string {
 // remoteTree is a tree on a server over a pool of n connections.
 func remoteTree(t *testing.T, addr string, o *client.Options, n int, root string) (client.Tree, *client.Pool) {
 	t.Helper()
-	p := client.NewPool(addr, o, n)
+	p := client.NewPool(addr, n, o)
 	t.Cleanup(func() { _ = p.Close() })
 	return client.Tree{Pool: p, Root: root}, p
 }

@@ -51,12 +51,12 @@ func TestTwoDownloadsOneName(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				<-first
-				_, err := b.Download(t.Context(), "/f", fsys, "f", client.FileOptions{})
+				_, err := b.Download(t.Context(), "/f", "f", client.FileOptions{FS: fsys})
 				if err == nil {
 					t.Error("the second run does not notice that its file was cut short")
 				}
 			})
-			_, err := a.Download(t.Context(), "/f", fsys, "f", client.FileOptions{})
+			_, err := a.Download(t.Context(), "/f", "f", client.FileOptions{FS: fsys})
 			if got, _ := afero.ReadFile(fsys, "f"); err != nil || string(got) != body {
 				t.Errorf("%v, %d of %d bytes", err, len(got), len(body))
 			}
@@ -89,12 +89,12 @@ func TestResumeOfARunningPart(t *testing.T) {
 	a, b := f.dial(nil), f.dial(nil)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, err := a.Download(t.Context(), "/f", fsys, "f", client.FileOptions{}); err != nil {
+		if _, err := a.Download(t.Context(), "/f", "f", client.FileOptions{FS: fsys}); err != nil {
 			t.Error(err)
 		}
 	})
 	<-begun
-	_, err := b.Download(t.Context(), "/f", fsys, "f", client.FileOptions{Resume: true})
+	_, err := b.Download(t.Context(), "/f", "f", client.FileOptions{FS: fsys, Resume: true})
 	var local *client.LocalError
 	if !errors.As(err, &local) || !strings.Contains(err.Error(), "another run is writing to it") {
 		t.Errorf("%v", err)
@@ -207,7 +207,7 @@ func TestDownloadBesideAUsersFile(t *testing.T) {
 	here, c := afero.NewMemMapFs(), f.dial(nil)
 	for range 2 {
 		for _, name := range []string{".a.part", "a"} {
-			_, err := c.Download(t.Context(), "/"+name, here, name, client.FileOptions{})
+			_, err := c.Download(t.Context(), "/"+name, name, client.FileOptions{FS: here})
 			must(t, err)
 		}
 		for name, want := range f.files {
@@ -254,11 +254,11 @@ func TestDownloadKeepsMode(t *testing.T) {
 		want, has os.FileMode // has: while it comes
 	}{
 		{"get", 0o600, func() {
-			_, err := f.dial(nil).Download(t.Context(), "/d/key", afero.NewOsFs(), key, client.FileOptions{})
+			_, err := f.dial(nil).Download(t.Context(), "/d/key", key, client.FileOptions{})
 			must(t, err)
 		}, 0o600, 0o600},
 		{"get over a read-only file", 0o440, func() {
-			_, err := f.dial(nil).Download(t.Context(), "/d/key", afero.NewOsFs(), key, client.FileOptions{})
+			_, err := f.dial(nil).Download(t.Context(), "/d/key", key, client.FileOptions{})
 			must(t, err)
 		}, 0o440, 0o640},
 		{"mirror", 0o600, func() { mirror(false) }, 0o600, 0o600},

@@ -176,7 +176,7 @@ func TestOldFileStays(t *testing.T) {
 				return copyTo(t, src, f, fxp.Plan{})
 			},
 			"upload": func(f *fake) error {
-				_, err := f.dial(nil).Upload(t.Context(), here, "/s/f", "/d/f", client.FileOptions{})
+				_, err := f.dial(nil).Upload(t.Context(), "/s/f", "/d/f", client.FileOptions{FS: here})
 				return err
 			},
 		} {
@@ -204,7 +204,7 @@ func TestOldFileStays(t *testing.T) {
 
 // copyTo copies /f of a server to /d/f of another one.
 func copyTo(t *testing.T, src, dst *fake, p fxp.Plan) error {
-	from, to := client.NewPool(src.addr, nil, 1), client.NewPool(dst.addr, nil, 1)
+	from, to := client.NewPool(src.addr, 1, nil), client.NewPool(dst.addr, 1, nil)
 	defer from.Close()
 	defer to.Close()
 	p.From, p.To = fxp.File{Pool: from, Path: "/f"}, fxp.File{Pool: to, Path: "/d/f"}
@@ -282,7 +282,7 @@ func TestUploadOntoADirectory(t *testing.T) {
 			s.wellBehaved("SIZE", arg)
 		}
 	})
-	_, err := f.dial(nil).Upload(t.Context(), here, "/f", "/d", client.FileOptions{})
+	_, err := f.dial(nil).Upload(t.Context(), "/f", "/d", client.FileOptions{FS: here})
 	var no *ftp.Error
 	if !errors.As(err, &no) || no.Verb != "STOR" || len(f.names()) != 0 || slices.Contains(f.commands(), "RNFR /d") {
 		t.Errorf("%v, %q; %q", err, f.names(), f.commands())

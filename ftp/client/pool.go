@@ -53,7 +53,7 @@ const stale = 15 * time.Second
 // NewPool makes a Pool of at most size connections (at least 1) to the server at
 // addr; of no more than there are ActivePorts in active mode. Nothing is dialed yet. Options are those of Dial; Rate limits all
 // connections together.
-func NewPool(addr string, o *Options, size int) *Pool {
+func NewPool(addr string, size int, o *Options) *Pool {
 	p := &Pool{addr: addr, nothing: make(chan struct{})}
 	if o != nil {
 		p.opts = *o

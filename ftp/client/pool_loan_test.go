@@ -38,7 +38,7 @@ func TestPoolGrowsAgain(t *testing.T) {
 	var closed atomic.Bool
 	closed.Store(true)
 	f := newFake(t, func(f *fake) { oneAtATime(f, &closed) })
-	p := client.NewPool(f.addr, nil, 4)
+	p := client.NewPool(f.addr, 4, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	a, err := p.Get(t.Context())
 	if err != nil {
@@ -71,7 +71,7 @@ func TestPoolGrowsAgain(t *testing.T) {
 // back can't use it any more.
 func TestPutTwice(t *testing.T) {
 	f := newFake(t, nil)
-	p := client.NewPool(f.addr, nil, 2)
+	p := client.NewPool(f.addr, 2, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	get := func() *client.Client {
 		t.Helper()
@@ -110,7 +110,7 @@ func TestFsCopyOnShrunkenPool(t *testing.T) {
 		oneAtATime(f, &closed)
 		f.files["/f"] = strings.Repeat("x", 1<<20)
 	})
-	p := client.NewPool(f.addr, nil, 4)
+	p := client.NewPool(f.addr, 4, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	fsys, err := ftpfs.New(t.Context(), p, "/")
 	if err != nil {
@@ -185,7 +185,7 @@ func TestPoolOfActivePorts(t *testing.T) {
 	srv := ftptest.NewServer(t, fsys)
 	first := testutil.FreePorts(t, 2)
 	o := &client.Options{Mode: ftp.Active, ActivePorts: dtp.PortRange{First: first, Last: first + 1}}
-	p := client.NewPool(srv.Addr, o, 8)
+	p := client.NewPool(srv.Addr, 8, o)
 	t.Cleanup(func() { _ = p.Close() })
 	err := many(40, func(int) error {
 		return p.Do(t.Context(), func(c *client.Client) error {
@@ -197,7 +197,7 @@ func TestPoolOfActivePorts(t *testing.T) {
 		t.Errorf("size %d, %v", p.Size(), err)
 	}
 	o.Mode = ftp.Passive
-	if n := client.NewPool(srv.Addr, o, 8).Size(); n != 8 {
+	if n := client.NewPool(srv.Addr, 8, o).Size(); n != 8 {
 		t.Errorf("passive: size %d", n)
 	}
 }

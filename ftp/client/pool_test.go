@@ -38,7 +38,7 @@ func TestPool(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv := ftptest.NewServer(t, fsys)
-	p := client.NewPool(srv.Addr, nil, 3)
+	p := client.NewPool(srv.Addr, 3, nil)
 	var inside, most atomic.Int32
 	err := many(24, func(i int) error {
 		return p.Do(t.Context(), func(c *client.Client) error {
@@ -88,7 +88,7 @@ func TestPoolAdapts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fsys := afero.NewMemMapFs()
 			srv := ftptest.NewServer(t, fsys, ftptest.WithOptions(limit))
-			p := client.NewPool(srv.Addr, nil, 8)
+			p := client.NewPool(srv.Addr, 8, nil)
 			defer p.Close()
 			err := many(40, func(i int) error {
 				return p.Do(t.Context(), func(c *client.Client) error {
@@ -116,7 +116,7 @@ func limited() server.Authenticator {
 // A refused login is an error, not a reason to wait for others.
 func TestPoolRefused(t *testing.T) {
 	srv := ftptest.NewServer(t, nil, ftptest.WithUser("u", "p", server.ReadWrite))
-	p := client.NewPool(srv.Addr, &client.Options{User: "u", Password: "wrong"}, 4)
+	p := client.NewPool(srv.Addr, 4, &client.Options{User: "u", Password: "wrong"})
 	defer p.Close()
 	err := p.Do(t.Context(), func(*client.Client) error { return nil })
 	var reply *ftp.Error
@@ -128,7 +128,7 @@ func TestPoolRefused(t *testing.T) {
 // A connection that died is replaced; who waits is served.
 func TestPoolReplacesTheDead(t *testing.T) {
 	srv := ftptest.NewServer(t, nil)
-	p := client.NewPool(srv.Addr, nil, 1)
+	p := client.NewPool(srv.Addr, 1, nil)
 	defer p.Close()
 	srv.Fail("NOOP", ftptest.HangUp())
 	err := p.Do(t.Context(), func(c *client.Client) error {
@@ -152,7 +152,7 @@ func TestPoolReplacesTheDead(t *testing.T) {
 // A wait for a connection ends with its context, and the turn goes to the next.
 func TestPoolWaitEnds(t *testing.T) {
 	srv := ftptest.NewServer(t, nil)
-	p := client.NewPool(srv.Addr, nil, 1)
+	p := client.NewPool(srv.Addr, 1, nil)
 	c, err := p.Get(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -30,10 +30,10 @@ func fetchSegments(t *testing.T, addr string, o *client.Options, here afero.Fs, 
 	}
 	slow.Rate = 40 << 20 // else it is over before others come
 	fo.Connections = n
-	p := client.NewPool(addr, &slow, n)
+	p := client.NewPool(addr, n, &slow)
 	defer p.Close()
 	name := "f"
-	return p.Download(t.Context(), name, here, "/f", fo)
+	return p.Download(t.Context(), name, "/f", over(here, fo))
 }
 
 func onDisk(t *testing.T) afero.Fs { return afero.NewBasePathFs(afero.NewOsFs(), t.TempDir()) }
@@ -163,11 +163,11 @@ func TestSegmentsInterrupted(t *testing.T) {
 	}
 	srv := ftptest.NewServer(t, site)
 	here := onDisk(t)
-	p := client.NewPool(srv.Addr, &client.Options{Rate: 20 << 20}, 4)
+	p := client.NewPool(srv.Addr, 4, &client.Options{Rate: 20 << 20})
 	defer p.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	_, err := p.Download(ctx, "/f", here, "/f", client.FileOptions{Connections: 4, Progress: func(done, _ int64) {
+	_, err := p.Download(ctx, "/f", "/f", client.FileOptions{FS: here, Connections: 4, Progress: func(done, _ int64) {
 		if done > 20<<20 {
 			cancel()
 		}
@@ -179,7 +179,7 @@ func TestSegmentsInterrupted(t *testing.T) {
 	if err != nil || len(head) == 0 || !bytes.HasPrefix(body, head) || !slices.Equal(namesIn(t, here), []string{".f.part"}) {
 		t.Fatalf("%d bytes are kept, %v, %q", len(head), err, namesIn(t, here))
 	}
-	res, err := p.Download(t.Context(), "/f", here, "/f", client.FileOptions{Resume: true, Connections: 4})
+	res, err := p.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Resume: true, Connections: 4})
 	if err != nil || res.Bytes != int64(len(body)-len(head)) {
 		t.Errorf("%+v, %v: %d were there", res, err, len(head))
 	}
@@ -190,7 +190,7 @@ func TestSegmentsInterrupted(t *testing.T) {
 	if err := afero.WriteFile(other, "/.f.part", wrong, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err = p.Download(t.Context(), "/f", other, "/f", client.FileOptions{Resume: true, Connections: 4})
+	_, err = p.Download(t.Context(), "/f", "/f", client.FileOptions{FS: other, Resume: true, Connections: 4})
 	var no *client.ResumeError
 	left, _ := afero.ReadFile(other, "/.f.part")
 	if !errors.As(err, &no) || !bytes.Equal(left, wrong) {

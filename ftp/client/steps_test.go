@@ -31,14 +31,14 @@ func (p peer) resume(t *testing.T, c *client.Client, dir string) {
 			t.Fatalf("Store: %v", err)
 		}
 		o := client.FileOptions{Resume: true}
-		if res, err := c.Upload(t.Context(), mem, "whole", name, o); err != nil || res.Bytes != int64(len(data)-have) {
+		if res, err := c.Upload(t.Context(), "whole", name, over(mem, o)); err != nil || res.Bytes != int64(len(data)-have) {
 			t.Errorf("Upload after %d: %+v, %v", have, res, err)
 		}
 		if err := afero.WriteFile(mem, ".got.part", data[:have], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_ = mem.Remove("got")
-		if res, err := c.Download(t.Context(), name, mem, "got", o); err != nil || res.Bytes != int64(len(data)-have) {
+		if res, err := c.Download(t.Context(), name, "got", over(mem, o)); err != nil || res.Bytes != int64(len(data)-have) {
 			t.Errorf("Download after %d: %+v, %v", have, res, err)
 		}
 		if b, err := afero.ReadFile(mem, "got"); err != nil || !bytes.Equal(b, data) {
@@ -164,7 +164,7 @@ func (p peer) cancel(t *testing.T, c *client.Client, dir string) {
 		t.Errorf("a cut upload is there: %v", err)
 	}
 	mem := disk(t, map[string]string{"cut": string(data)})
-	res, err := c.Upload(t.Context(), mem, "cut", dir+"/cut", client.FileOptions{Resume: true})
+	res, err := c.Upload(t.Context(), "cut", dir+"/cut", client.FileOptions{FS: mem, Resume: true})
 	if err != nil || res.Bytes == 0 {
 		t.Errorf("Upload of the rest: %+v, %v", res, err)
 	}
@@ -203,7 +203,7 @@ func (p peer) errors(t *testing.T, c *client.Client, dir string) {
 		"Rename":   func() error { return c.Rename(ctx, nope, nope+"2") },
 		"CWD":      func() error { return c.ChangeDir(ctx, nope) },
 		"Download": func() error {
-			_, err := c.Download(ctx, nope, afero.NewMemMapFs(), "x", client.FileOptions{})
+			_, err := c.Download(ctx, nope, "x", client.FileOptions{FS: afero.NewMemMapFs()})
 			return err
 		},
 	}

@@ -3,8 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-
-	"github.com/spf13/afero"
 )
 
 // This file decides how a Pool moves a file:
@@ -26,10 +24,10 @@ import (
 
 // Download is Client.Download over a connection of the Pool, over several for a large file if
 // o.Connections allows, or together with other small files if there are Several.
-func (p *Pool) Download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
+func (p *Pool) Download(ctx context.Context, remote, local string, o FileOptions) (Result, error) {
 	if o.chainsDown() {
 		if ch := p.chain(ctx); ch != nil {
-			if res, err := ch.download(ctx, remote, fsys, local, o); !errors.Is(err, errNotChained) {
+			if res, err := ch.download(ctx, remote, o.fs(), local, o); !errors.Is(err, errNotChained) {
 				return res, err
 			}
 		}
@@ -42,7 +40,7 @@ func (p *Pool) Download(ctx context.Context, remote string, fsys afero.Fs, local
 	o.pool, o.Connections = p, min(o.Connections, p.spare()+1)
 	return o.tried(ctx, nil, func(o FileOptions) (res Result, err error) {
 		err = p.Do(ctx, func(c *Client) (err error) {
-			res, err = c.download(ctx, remote, fsys, local, o)
+			res, err = c.download(ctx, remote, o.fs(), local, o)
 			return err
 		})
 		return res, err
@@ -51,10 +49,10 @@ func (p *Pool) Download(ctx context.Context, remote string, fsys afero.Fs, local
 
 // Upload is Client.Upload over a connection of the Pool, or together with other small files if
 // there are Several.
-func (p *Pool) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
+func (p *Pool) Upload(ctx context.Context, local, remote string, o FileOptions) (Result, error) {
 	if o.chainsUp() {
 		if ch := p.chain(ctx); ch != nil {
-			if res, err := ch.upload(ctx, fsys, local, remote, o); !errors.Is(err, errNotChained) {
+			if res, err := ch.upload(ctx, o.fs(), local, remote, o); !errors.Is(err, errNotChained) {
 				return res, err
 			}
 		}
@@ -66,7 +64,7 @@ func (p *Pool) Upload(ctx context.Context, fsys afero.Fs, local, remote string, 
 	defer done()
 	return o.tried(ctx, nil, func(o FileOptions) (res Result, err error) {
 		err = p.Do(ctx, func(c *Client) (err error) {
-			res, err = c.upload(ctx, fsys, local, remote, o)
+			res, err = c.upload(ctx, o.fs(), local, remote, o)
 			return err
 		})
 		return res, err

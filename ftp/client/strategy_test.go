@@ -32,7 +32,7 @@ func TestPoolTriesAgain(t *testing.T) {
 		for _, times := range []int{0, 3} {
 			srv := ftptest.NewServer(t, fsroot.NewMem())
 			seen := &counting{}
-			p := client.NewPool(srv.Addr, &client.Options{Observer: seen}, 1)
+			p := client.NewPool(srv.Addr, 1, &client.Options{Observer: seen})
 			here := afero.NewMemMapFs()
 			from, to := srv.FS, here
 			if verb == "STOR" {
@@ -42,9 +42,9 @@ func TestPoolTriesAgain(t *testing.T) {
 			srv.Fail(verb, ftptest.CutAfter(500_000))
 			o := client.FileOptions{Retry: healing(srv)}
 			o.Retry.Times = times
-			move := func() (client.Result, error) { return p.Download(t.Context(), "/f", here, "/f", o) }
+			move := func() (client.Result, error) { return p.Download(t.Context(), "/f", "/f", over(here, o)) }
 			if verb == "STOR" {
-				move = func() (client.Result, error) { return p.Upload(t.Context(), here, "/f", "/f", o) }
+				move = func() (client.Result, error) { return p.Upload(t.Context(), "/f", "/f", over(here, o)) }
 			}
 			_, err := move()
 			if (err == nil) != (times > 0) {
@@ -72,7 +72,7 @@ func TestClientTriesAgain(t *testing.T) {
 		here, told := afero.NewMemMapFs(), 0
 		o := client.FileOptions{Retry: healing(srv)}
 		o.Retry.Told = func(error, time.Duration) { told++; srv.Heal() }
-		_, err = c.Download(t.Context(), "/f", here, "/f", o)
+		_, err = c.Download(t.Context(), "/f", "/f", over(here, o))
 		if (err == nil) != (name == "") || (told == 1) != (name == "") {
 			t.Errorf("%q: %v, tried again %d times", name, err, told)
 		}
@@ -96,7 +96,7 @@ func TestSeveral(t *testing.T) {
 		srv := ftptest.NewServer(t, fsroot.NewMem())
 		plantSmall(t, srv.FS, n)
 		seen := &counting{}
-		p := client.NewPool(srv.Addr, &client.Options{Observer: seen}, 2)
+		p := client.NewPool(srv.Addr, 2, &client.Options{Observer: seen})
 		if got := p.Parallel(t.Context()); got != client.ChainWindow {
 			t.Errorf("%d at once", got)
 		}
@@ -107,7 +107,7 @@ func TestSeveral(t *testing.T) {
 		err := many(n, func(i int) error {
 			o, name := o, fmt.Sprintf("/%d", i)
 			o.Listed = listed(len(small(i)))
-			_, err := p.Download(t.Context(), name, here, name, o)
+			_, err := p.Download(t.Context(), name, name, over(here, o))
 			return err
 		})
 		if (err == nil) != tt.ok || !tt.ok && !isNow(err) {
@@ -138,7 +138,7 @@ func TestTransferWaitsNoLongerThanItsContext(t *testing.T) {
 		f.on["MODE"] = func(*session, string) {} // it never answers
 		f.on["RETR"] = func(*session, string) {}
 	})
-	p := client.NewPool(f.addr, &client.Options{Timeout: time.Minute}, 1)
+	p := client.NewPool(f.addr, 1, &client.Options{Timeout: time.Minute})
 	t.Cleanup(func() { _ = p.Close() })
 	here := afero.NewMemMapFs()
 	ended := func(o client.FileOptions) {
@@ -147,7 +147,7 @@ func TestTransferWaitsNoLongerThanItsContext(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		_ = many(3, func(i int) error {
-			_, err := p.Download(ctx, "/f", here, fmt.Sprintf("/%d", i), o)
+			_, err := p.Download(ctx, "/f", fmt.Sprintf("/%d", i), over(here, o))
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
 				t.Errorf("%v after %v", err, time.Since(began))
 			}

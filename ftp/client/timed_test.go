@@ -20,7 +20,7 @@ func TestTimeWithoutSIZE(t *testing.T) {
 				})
 				c, mem := f.dial(nil), fsroot.NewMem()
 				o := client.FileOptions{Listed: listed(size), KeepTime: true}
-				if _, err := c.Download(t.Context(), "/1", mem, "/1", o); err != nil {
+				if _, err := c.Download(t.Context(), "/1", "/1", over(mem, o)); err != nil {
 					t.Fatal(err)
 				}
 				want, err := c.ModTime(t.Context(), "/1")

@@ -14,14 +14,14 @@ import (
 	"miniftp/ftp"
 )
 
-// Upload copies the file local in fsys to remote. A file that is there keeps the name until
+// Upload copies the file local to remote. A file that is there keeps the name until
 // the new one is whole under another name, if the server lets it be renamed. Afterwards the
 // server's size of it is compared, where it tells. Resume continues where the server's file
 // ends, after a comparison of its last bytes if they may be read; one that differs or is
-// larger is a *ResumeError. A failure of fsys is a *LocalError.
-func (c *Client) Upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
+// larger is a *ResumeError. A failure of this side is a *LocalError.
+func (c *Client) Upload(ctx context.Context, local, remote string, o FileOptions) (Result, error) {
 	return o.tried(ctx, c.lasts, func(o FileOptions) (Result, error) {
-		return c.upload(ctx, fsys, local, remote, o)
+		return c.upload(ctx, o.fs(), local, remote, o)
 	})
 }
 

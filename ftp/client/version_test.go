@@ -67,10 +67,10 @@ func TestDownloadOfAChangedFile(t *testing.T) {
 		f := newFake(t, breaking(one, two))
 		here, c := afero.NewMemMapFs(), f.dial(nil)
 		o := client.Tried(client.FileOptions{KeepTime: keep}, new(client.Tries))
-		if _, err := c.Download(t.Context(), "/f", here, "/f", o); err == nil {
+		if _, err := c.Download(t.Context(), "/f", "/f", over(here, o)); err == nil {
 			t.Fatal("no error")
 		}
-		_, err := c.Download(t.Context(), "/f", here, "/f", o)
+		_, err := c.Download(t.Context(), "/f", "/f", over(here, o))
 		got, _ := afero.ReadFile(here, "/f")
 		if names := namesIn(t, here); err != nil || string(got) != two || len(names) != 1 {
 			t.Errorf("a retry: %v, the second version: %v, %q", err, string(got) == two, names)
@@ -78,11 +78,11 @@ func TestDownloadOfAChangedFile(t *testing.T) {
 
 		f = newFake(t, breaking(one, two))
 		here, c = afero.NewMemMapFs(), f.dial(nil)
-		if _, err := c.Download(t.Context(), "/f", here, "/f", client.FileOptions{KeepTime: keep, Resume: true}); err == nil {
+		if _, err := c.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, KeepTime: keep, Resume: true}); err == nil {
 			t.Fatal("no error")
 		}
 		must(t, here.Chtimes("/.f.part", time.Now(), time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)))
-		_, err = c.Download(t.Context(), "/f", here, "/f", client.FileOptions{KeepTime: keep, Resume: true})
+		_, err = c.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, KeepTime: keep, Resume: true})
 		var other *client.ResumeError
 		if !errors.As(err, &other) {
 			t.Errorf("Resume: %v", err)
@@ -117,10 +117,10 @@ func TestDownloadThatChangesWhileItIsResumed(t *testing.T) {
 	})
 	here, c := afero.NewMemMapFs(), f.dial(nil)
 	o := client.Tried(client.FileOptions{}, new(client.Tries))
-	if _, err := c.Download(t.Context(), "/f", here, "/f", o); err == nil {
+	if _, err := c.Download(t.Context(), "/f", "/f", over(here, o)); err == nil {
 		t.Fatal("no error")
 	}
-	_, err := c.Download(t.Context(), "/f", here, "/f", o)
+	_, err := c.Download(t.Context(), "/f", "/f", over(here, o))
 	if got, _ := afero.ReadFile(here, "/f"); err != nil || string(got) != two {
 		t.Errorf("%v, the second version: %v, the first: %v", err, string(got) == two, string(got) == one)
 	}
@@ -141,10 +141,10 @@ func TestNoSegmentsWithoutAVersion(t *testing.T) {
 			s.wellBehavedFile("RETR", arg)
 		}
 	})
-	p := client.NewPool(f.addr, nil, 2)
+	p := client.NewPool(f.addr, 2, nil)
 	defer p.Close()
 	here := afero.NewMemMapFs()
-	_, err := p.Download(t.Context(), "/f", here, "/f", client.FileOptions{Connections: 2})
+	_, err := p.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Connections: 2})
 	if got, _ := afero.ReadFile(here, "/f"); err != nil || string(got) != one || f.count("RETR") != 1 {
 		t.Errorf("%v, %d segments", err, f.count("RETR"))
 	}
@@ -164,11 +164,11 @@ func TestUploadOfAChangedFile(t *testing.T) {
 		},
 		"upload": func(f *fake, dir string, told func()) error {
 			o := client.Tried(client.FileOptions{}, new(client.Tries))
-			if _, err := f.dial(nil).Upload(t.Context(), afero.NewOsFs(), dir+"/f", "/d/f", o); err == nil {
+			if _, err := f.dial(nil).Upload(t.Context(), dir+"/f", "/d/f", o); err == nil {
 				return errors.New("the first try did not fail")
 			}
 			told()
-			_, err := f.dial(nil).Upload(t.Context(), afero.NewOsFs(), dir+"/f", "/d/f", o)
+			_, err := f.dial(nil).Upload(t.Context(), dir+"/f", "/d/f", o)
 			return err
 		},
 	} {
@@ -218,18 +218,18 @@ func TestResumeInModes(t *testing.T) {
 		must(t, err)
 		const have = 700_000
 		must(t, afero.WriteFile(here, "/.f.part", body[:have], 0o600))
-		res, err := c.Download(t.Context(), "/f", here, "/f", client.FileOptions{Resume: true})
+		res, err := c.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Resume: true})
 		if got, _ := afero.ReadFile(here, "/f"); err != nil || !bytes.Equal(got, body) || res.Bytes != int64(len(body)-have) {
 			t.Errorf("%v: %+v, %v, %d bytes", mode, res, err, len(got))
 		}
 		must(t, afero.WriteFile(here, "/.g.part", noise(have), 0o600))
-		_, err = c.Download(t.Context(), "/f", here, "/g", client.FileOptions{Resume: true})
+		_, err = c.Download(t.Context(), "/f", "/g", client.FileOptions{FS: here, Resume: true})
 		var other *client.ResumeError
 		if !errors.As(err, &other) {
 			t.Errorf("%v: %v", mode, err)
 		}
 		must(t, afero.WriteFile(site, "/up", body[:have], 0o600))
-		res, err = c.Upload(t.Context(), here, "/f", "/up", client.FileOptions{Resume: true})
+		res, err = c.Upload(t.Context(), "/f", "/up", client.FileOptions{FS: here, Resume: true})
 		if got, _ := afero.ReadFile(site, "/up"); err != nil || !bytes.Equal(got, body) || res.Bytes != int64(len(body)-have) {
 			t.Errorf("%v, up: %+v, %v, %d bytes", mode, res, err, len(got))
 		}

@@ -23,7 +23,7 @@ func busyFs(t *testing.T, size, reserve, readers int) (*ftpfs.Fs, []afero.File) 
 	files := fsroot.NewMem()
 	put(t, files, "/big", strings.Repeat("x", 4<<20))
 	srv := ftptest.NewServer(t, files)
-	p := client.NewPool(srv.Addr, nil, size)
+	p := client.NewPool(srv.Addr, size, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	f, err := ftpfs.New(t.Context(), p, "/")
 	if err != nil {
@@ -92,7 +92,7 @@ func TestFsWaitsForSlowDial(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}}
-	p := client.NewPool(srv.Addr, o, 2)
+	p := client.NewPool(srv.Addr, 2, o)
 	t.Cleanup(func() { _ = p.Close() })
 	f, err := ftpfs.New(t.Context(), p, "/")
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 func Example() {
 	addr, stop := exampleServer()
 	defer stop()
-	pool := client.NewPool(addr, &client.Options{User: "anna", Password: "secret"}, 2)
+	pool := client.NewPool(addr, 2, &client.Options{User: "anna", Password: "secret"})
 	defer pool.Close()
 	tree, err := ftpfs.New(context.Background(), pool, "/")
 	if err != nil {

@@ -30,7 +30,7 @@ func remoteFs(t *testing.T, options ...ftptest.Option) (*ftpfs.Fs, afero.Fs) {
 	t.Helper()
 	files := fsroot.NewMem()
 	srv := ftptest.NewServer(t, files, options...)
-	p := client.NewPool(srv.Addr, nil, 3)
+	p := client.NewPool(srv.Addr, 3, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	f, err := ftpfs.New(context.Background(), p, "")
 	if err != nil {
@@ -245,7 +245,7 @@ func TestFsRoot(t *testing.T) {
 	put(t, files, "/secret", "no")
 	put(t, files, "/pub/in/f", "yes")
 	srv := ftptest.NewServer(t, files)
-	p := client.NewPool(srv.Addr, nil, 2)
+	p := client.NewPool(srv.Addr, 2, nil)
 	defer p.Close()
 	for _, root := range []string{"/pub", "pub"} {
 		f, err := ftpfs.New(t.Context(), p, root)

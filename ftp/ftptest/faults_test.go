@@ -164,7 +164,7 @@ func TestIgnoreREST(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := dial(t, srv, ftp.Passive)
-	_, err := c.Download(t.Context(), "/f", local, "f", client.FileOptions{Resume: true})
+	_, err := c.Download(t.Context(), "/f", "f", client.FileOptions{FS: local, Resume: true})
 	var wrong *client.ResumeError
 	if !errors.As(err, &wrong) {
 		t.Errorf("the error is %v", err)

@@ -12,8 +12,8 @@ import (
 
 // A copy that the two servers make, or, where they refuse, one through this program.
 func ExampleCopy() {
-	from := client.NewPool("old.example.com", &client.Options{User: "anna", Password: "secret"}, 1)
-	to := client.NewPool("new.example.com", &client.Options{User: "anna", Password: "secret"}, 1)
+	from := client.NewPool("old.example.com", 1, &client.Options{User: "anna", Password: "secret"})
+	to := client.NewPool("new.example.com", 1, &client.Options{User: "anna", Password: "secret"})
 	defer from.Close()
 	defer to.Close()
 	plan := fxp.Plan{

@@ -80,7 +80,7 @@ func Open(e *verb.Env, c *cli.Context, r *ftp.URL) (*Link, error) {
 	if k.Opts.Observer, err = watch.Observer(e, c, ProxyName(c, r)); err != nil {
 		return nil, err
 	}
-	k.Pool = client.NewPool(r.Addr, &k.Opts, Parallel(c))
+	k.Pool = client.NewPool(r.Addr, Parallel(c), &k.Opts)
 	return k, nil
 }
 

@@ -48,7 +48,7 @@ func OpenRemote(opening, ctx, quit context.Context, spec string) (afero.Fs, io.C
 			o.User, o.Password = user, pass
 		}
 	}
-	pool := client.NewPool(r.Addr, &o, remoteSessions)
+	pool := client.NewPool(r.Addr, remoteSessions, &o)
 	var files *ftpfs.Fs
 	first, cancel := context.WithCancel(opening)
 	defer cancel()

@@ -99,7 +99,7 @@ func (p *copier) rewire(c *cli.Context) {
 			k.Opts.Observer = drawing.instead(k.Opts.Observer, k == p.from)
 		}
 		_ = k.Pool.Close() // nothing was dialed yet
-		k.Pool = client.NewPool(k.Remote.Addr, &k.Opts, c.Int("parallel"))
+		k.Pool = client.NewPool(k.Remote.Addr, c.Int("parallel"), &k.Opts)
 	}
 }
 

@@ -171,7 +171,7 @@ func (s *session) runUser(ctx context.Context, l *call) error {
 	}
 	k := *s.k
 	k.Remote, k.Opts.User, k.Opts.Password = &r, r.User, r.Password
-	k.Pool = client.NewPool(r.Addr, &k.Opts, connect.MaxParallel)
+	k.Pool = client.NewPool(r.Addr, connect.MaxParallel, &k.Opts)
 	return s.enter(ctx, &k, "")
 }
 

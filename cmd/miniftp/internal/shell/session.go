@@ -172,7 +172,7 @@ func (s *session) credentials(r *ftp.URL) error {
 // enter makes a link the shell's, in a directory of its server.
 func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
 	_ = k.Pool.Close() // nothing was dialed yet: each verb has its own --parallel
-	k.Pool, k.Lent = client.NewPool(k.Remote.Addr, &k.Opts, connect.MaxParallel), true
+	k.Pool, k.Lent = client.NewPool(k.Remote.Addr, connect.MaxParallel, &k.Opts), true
 	now := *k
 	now.Ctx = ctx
 	home := ""
@@ -229,7 +229,7 @@ func (s *session) rewire(change func(o *client.Options)) {
 	}
 	k := *s.k
 	change(&k.Opts)
-	k.Pool = client.NewPool(k.Remote.Addr, &k.Opts, connect.MaxParallel)
+	k.Pool = client.NewPool(k.Remote.Addr, connect.MaxParallel, &k.Opts)
 	s.old = append(s.old, s.k.Pool)
 	s.k = &k
 	s.closeOld()

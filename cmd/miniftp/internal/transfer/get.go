@@ -185,12 +185,12 @@ func (f *fetcher) file(k *connect.Link, r *ftp.URL, file connect.Found, local st
 		res, err = f.into(k, file.Path, local, r.ASCII, m)
 	} else {
 		o := client.FileOptions{
-			Resume: f.resume, ASCII: f.ascii || r.ASCII, KeepTime: true, Progress: m.Progress(),
+			FS: f.fs, Resume: f.resume, ASCII: f.ascii || r.ASCII, KeepTime: true, Progress: m.Progress(),
 			Several: k.Many(), Connections: f.segments, Retry: k.Retry(),
 		}
 		if o.Listed, err = f.dated(k, file); err == nil {
 			res, err = k.Move(func(p *client.Pool) (client.Result, error) {
-				return p.Download(f.crew.Ctx, file.Path, f.fs, local, o)
+				return p.Download(f.crew.Ctx, file.Path, local, o)
 			})
 		}
 	}

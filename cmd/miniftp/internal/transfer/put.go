@@ -210,10 +210,10 @@ func (s *sender) upload(local, to string) (res client.Result, err error) {
 	defer func() { m.Done(res, err) }()
 	k := s.k.On(s.remote.Join(to))
 	o := client.FileOptions{
-		ASCII: s.ascii, Resume: s.resume, KeepTime: s.times, Progress: m.Progress(),
+		FS: s.fs, ASCII: s.ascii, Resume: s.resume, KeepTime: s.times, Progress: m.Progress(),
 		Several: k.Many(), Retry: k.Retry(),
 	}
 	return k.Move(func(p *client.Pool) (client.Result, error) {
-		return p.Upload(s.crew.Ctx, s.fs, local, to, o)
+		return p.Upload(s.crew.Ctx, local, to, o)
 	})
 }
