@@ -17,20 +17,21 @@ var rooms = map[string]struct {
 	may   []string // rooms of this module
 	never []string // prefixes of other packages
 }{
-	"miniftp/ftp":                   {never: []string{"net", "os", "crypto/tls", "github.com/"}},
-	"miniftp/ftp/dtp":               {may: []string{"miniftp/ftp"}, never: []string{"github.com/"}},
-	"miniftp/ftp/server":            {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/urfave"}},
-	"miniftp/ftp/pi":                {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/"}},
-	"miniftp/ftp/client":            {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/pi", "miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
-	"miniftp/ftp/ftpfs":             {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client"}, never: []string{"github.com/urfave"}},
-	"miniftp/ftp/fxp":               {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client"}, never: []string{"github.com/"}},
-	"miniftp/ftp/ftptest":           {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot", "miniftp/ftp/internal/testutil"}, never: []string{"github.com/urfave"}},
-	"miniftp/fsroot":                {may: []string{"miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
-	"miniftp/internal/osfile":       {never: []string{"github.com/"}},
-	"miniftp/ftp/internal/testutil": {},
-	"miniftp/ftp/internal/peers":    {may: []string{"miniftp/ftp/internal/testutil"}},
-	"miniftp/ftp/internal/party":    {may: []string{"miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot"}},
-	"miniftp/ftp/internal/bench":    {},
+	"miniftp/ftp":                       {never: []string{"net", "os", "crypto/tls", "github.com/"}},
+	"miniftp/ftp/dtp":                   {may: []string{"miniftp/ftp"}, never: []string{"github.com/"}},
+	"miniftp/ftp/server":                {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server/internal/guard"}, never: []string{"github.com/urfave"}},
+	"miniftp/ftp/pi":                    {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/"}},
+	"miniftp/ftp/client":                {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/pi", "miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
+	"miniftp/ftp/ftpfs":                 {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client"}, never: []string{"github.com/urfave"}},
+	"miniftp/ftp/fxp":                   {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client"}, never: []string{"github.com/"}},
+	"miniftp/ftp/ftptest":               {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot", "miniftp/ftp/internal/testutil"}, never: []string{"github.com/urfave"}},
+	"miniftp/ftp/server/internal/guard": {never: []string{"os", "github.com/"}},
+	"miniftp/fsroot":                    {may: []string{"miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
+	"miniftp/internal/osfile":           {never: []string{"github.com/"}},
+	"miniftp/ftp/internal/testutil":     {},
+	"miniftp/ftp/internal/peers":        {may: []string{"miniftp/ftp/internal/testutil"}},
+	"miniftp/ftp/internal/party":        {may: []string{"miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot"}},
+	"miniftp/ftp/internal/bench":        {},
 }
 
 // cmdRooms are the rooms below cmd/miniftp/internal, from the bottom to the top, and the rooms that

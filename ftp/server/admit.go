@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/server/internal/guard"
 )
 
 // Bounds on those who are not let in.
@@ -59,14 +60,14 @@ var noDescriptors = &refusal{"Too many sessions. Try again in a moment.", "the p
 // admit counts the session in, or says why not.
 func (s *Server) admit(sess *session) *refusal {
 	ip := sess.control.Remote.Addr()
-	from := origin(ip)
+	from := guard.Origin(ip)
 	set := sess.set
 	switch {
 	case in(set.Deny, ip):
 		return &refusal{notAllowed, "the address is in a network that is denied", ftp.ReasonDenied}
 	case !within(set.Allow, ip):
 		return &refusal{notAllowed, "the address is in no network that is allowed", ftp.ReasonNotAllowed}
-	case s.loginGuard.shutOut(from):
+	case s.guard.ShutOut(from):
 		return &refusal{shutOutText, "the address is shut out after too many failed logins", ftp.ReasonBanned}
 	}
 	scarce := descriptorsScarce(sess.raw)
@@ -120,7 +121,7 @@ func (c *population) unwait(sess *session) {
 	if e := sess.place.waiting; e != nil {
 		c.waiting.Remove(e)
 		sess.place.waiting = nil
-		c.origins[origin(sess.control.Remote.Addr())].waiting--
+		c.origins[guard.Origin(sess.control.Remote.Addr())].waiting--
 	}
 }
 
@@ -137,7 +138,7 @@ func (c *population) makePlace(others int) bool {
 	for e := c.waiting.Front(); e != nil && looked < maxLookedAt; e = e.Next() {
 		looked++
 		sess, _ := e.Value.(*session)
-		n := c.origins[origin(sess.control.Remote.Addr())].waiting
+		n := c.origins[guard.Origin(sess.control.Remote.Addr())].waiting
 		if n > most && (n > others+1 || time.Since(sess.place.since) >= timeToLogIn) {
 			found, most = sess, n
 		}
@@ -194,7 +195,7 @@ func (s *Server) goOut(sess *session) {
 	if !s.population.unlog(sess) {
 		return
 	}
-	if n := s.population.origins[origin(sess.control.Remote.Addr())]; n != nil {
+	if n := s.population.origins[guard.Origin(sess.control.Remote.Addr())]; n != nil {
 		s.population.wait(sess, n)
 	}
 }
@@ -225,7 +226,7 @@ func (s *Server) leave(sess *session) {
 	if sess.place.dropped {
 		c.dropped--
 	}
-	from := origin(sess.control.Remote.Addr())
+	from := guard.Origin(sess.control.Remote.Addr())
 	if n := c.origins[from]; n.all > 1 {
 		n.all--
 	} else {

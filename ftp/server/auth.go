@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"miniftp/ftp/server/internal/guard"
+
 	"github.com/spf13/afero"
 )
 
@@ -159,7 +161,7 @@ func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error)
 		account.Name = name
 	}
 	if u.Anyone && account.Owner == "" {
-		account.Owner = account.Name + "@" + origin(login.Remote.Addr()).String()
+		account.Owner = account.Name + "@" + guard.Origin(login.Remote.Addr()).String()
 	}
 	return &account, nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/server/internal/guard"
 )
 
 func hashRows() []row {
@@ -209,13 +210,13 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 // hashKeys are what the queue for hashes is fair between: accounts and addresses.
 func (s *session) hashKeys() []any {
 	type account string
-	return []any{account(s.account.Name), origin(s.control.Remote.Addr())}
+	return []any{account(s.account.Name), guard.Origin(s.control.Remote.Addr())}
 }
 
 // hashing is one hash of a file. It has a slot while it computes and passes it on, after a
 // slice, if others wait.
 type hashing struct {
-	slots *fairQueue
+	slots *guard.Queue
 	rate  *rate.Limiter // of all hashes together; may be nil
 	keys  []any
 	file  afero.File
@@ -237,14 +238,14 @@ func (w *hashing) run(ctx context.Context, h hash.Hash, start, end int64, moved 
 // slice takes a slot and hashes until all is done, or a slice is and somebody else waits.
 // It reads in steps, so that it can be stopped.
 func (w *hashing) slice(ctx context.Context, h hash.Hash, left int64, moved *atomic.Int64) (did int64, err error) {
-	if err := w.slots.acquire(ctx, false, w.keys...); err != nil {
+	if err := w.slots.Acquire(ctx, false, w.keys...); err != nil {
 		return 0, err
 	}
-	defer w.slots.release()               // the storage may panic
+	defer w.slots.Release()               // the storage may panic
 	pooled := hashBuffers.Get().(*[]byte) // only as many as there are slots
 	defer hashBuffers.Put(pooled)
 	buf := *pooled
-	for did < left && (did < hashSlice || !w.slots.contended()) {
+	for did < left && (did < hashSlice || !w.slots.Contended()) {
 		step := min(left-did, int64(len(buf)))
 		if w.rate != nil {
 			step = min(step, int64(w.rate.Burst()))

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/server/internal/guard"
 )
 
 // slowFile has no end, and counts who reads it and its like at the same time.
@@ -47,7 +48,7 @@ func (f slowFile) Read(p []byte) (int, error) {
 // them does not keep another one waiting. The cost is counted in bytes read.
 func TestHashesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q, c := newFairQueue(2), &concurrency{}
+		q, c := guard.NewQueue(2), &concurrency{}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var all sync.WaitGroup
 		var many atomic.Int64
@@ -72,8 +73,8 @@ func TestHashesTakeTurns(t *testing.T) {
 		}
 		cancel(errAborted)
 		all.Wait()
-		if c.most != 2 || q.free != 2 {
-			t.Errorf("%d read at once, want 2; %d slots are free", c.most, q.free)
+		if c.most != 2 || q.Free() != 2 {
+			t.Errorf("%d read at once, want 2; %d slots are free", c.most, q.Free())
 		}
 	})
 }
@@ -82,7 +83,7 @@ func TestHashesTakeTurns(t *testing.T) {
 func TestHashRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &concurrency{}
-		w := &hashing{slots: newFairQueue(1), rate: dtp.NewRate(1 << 20), file: slowFile{c: c}}
+		w := &hashing{slots: guard.NewQueue(1), rate: dtp.NewRate(1 << 20), file: slowFile{c: c}}
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, errHashTime)
 		defer cancel()
 		var moved atomic.Int64
@@ -102,10 +103,10 @@ func TestHashOfAShorterFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = io.WriteString(f, "hello")
-	w := &hashing{slots: newFairQueue(1), file: f}
+	w := &hashing{slots: guard.NewQueue(1), file: f}
 	var moved atomic.Int64
-	if err := w.run(t.Context(), sha256.New(), 0, 6, &moved); !errors.Is(err, io.ErrUnexpectedEOF) || w.slots.free != 1 {
-		t.Errorf("%v; %d slots free", err, w.slots.free)
+	if err := w.run(t.Context(), sha256.New(), 0, 6, &moved); !errors.Is(err, io.ErrUnexpectedEOF) || w.slots.Free() != 1 {
+		t.Errorf("%v; %d slots free", err, w.slots.Free())
 	}
 }
 
@@ -131,21 +132,21 @@ func TestHashWithoutItsClient(t *testing.T) {
 
 // More slots let more in at once, fewer take effect as slots are given back.
 func TestFairQueueResize(t *testing.T) {
-	q := newFairQueue(1)
-	q.resize(3)
+	q := guard.NewQueue(1)
+	q.Resize(3)
 	for range 3 {
-		if err := q.acquire(t.Context(), false); err != nil {
+		if err := q.Acquire(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	q.resize(1)
-	q.release()
-	q.release()
-	if q.free != 0 {
-		t.Errorf("%d free", q.free)
+	q.Resize(1)
+	q.Release()
+	q.Release()
+	if q.Free() != 0 {
+		t.Errorf("%d free", q.Free())
 	}
-	q.release()
-	if q.free != 1 {
-		t.Errorf("%d free", q.free)
+	q.Release()
+	if q.Free() != 1 {
+		t.Errorf("%d free", q.Free())
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/server/internal/guard"
 )
 
 // errLoginLate is a login that was not through when the time for it was up.
@@ -23,7 +24,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
 		TLS: s.tlsState(), Certified: verb == "USER", verifier: s.srv.verifier,
 	}
-	login.regular = s.srv.loginGuard.regular(origin(login.Remote.Addr()), login.User)
+	login.regular = s.srv.guard.Regular(guard.Origin(login.Remote.Addr()), login.User)
 	late := s.loginBy
 	var account *Account
 	var files io.Closer
@@ -32,7 +33,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 	j.work = func(ctx context.Context, _ *task) dtp.Result {
 		ctx, cancel := context.WithDeadlineCause(ctx, late, errLoginLate)
 		defer cancel()
-		err := s.srv.loginGuard.try(ctx, origin(login.Remote.Addr()), s.set.guessing(), login.User, func() (err error) {
+		err := s.srv.guard.Try(ctx, guard.Origin(login.Remote.Addr()), s.set.guessing(), login.User, func() (err error) {
 			account, err = s.srv.authenticate(ctx, login)
 			return err
 		})
@@ -114,9 +115,9 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	switch {
 	case errors.Is(err, errPanicked):
 		return ftp.NewReply(421, "Something went wrong here. Goodbye.")
-	case errors.Is(err, errShutOut):
+	case errors.Is(err, guard.ErrShutOut):
 		s.dead = err
-		if errors.Is(err, errNameShutOut) {
+		if errors.Is(err, guard.ErrNameShutOut) {
 			s.refused(shown+": too many failed logins as that user from this address: he is shut out there for a while", ftp.ReasonLoginFailures)
 			return ftp.NewReply(421, "Too many failed logins as that user from your address. Try again later.")
 		}
@@ -182,16 +183,16 @@ func (s *session) rates(dir ftp.Direction) []*rate.Limiter {
 	return []*rate.Limiter{s.set.rate, s.down}
 }
 
-// guessing is what happens to who guesses passwords.
-func (s *settings) guessing() guessing {
-	g := guessing{delay: s.FailureDelay, most: s.MaxLoginFailures, ban: s.BanTime}
-	if g.delay == NoDelay {
-		g.delay = 0
+// guessing is what happens to those who guess passwords.
+func (s *settings) guessing() guard.Policy {
+	p := guard.Policy{Delay: s.FailureDelay, Most: s.MaxLoginFailures, Ban: s.BanTime}
+	if p.Delay == NoDelay {
+		p.Delay = 0
 	}
-	if g.most == NoLimit {
-		g.most = 0
+	if p.Most == NoLimit {
+		p.Most = 0
 	}
-	return g
+	return p
 }
 
 // refused tells the Observer why something was refused, and by which rule.

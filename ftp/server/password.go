@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"miniftp/ftp/server/internal/guard"
+
 	"golang.org/x/crypto/bcrypt"
 )
 
@@ -111,7 +113,7 @@ const maxKnown = 4096
 
 // verifier compares passwords with hashes.
 type verifier struct {
-	slots   *fairQueue                        // of hashes computed at once
+	slots   *guard.Queue                      // of hashes computed at once
 	compare func(hash, password []byte) error // bcrypt
 	key     [sha256.Size]byte                 // of this process
 	mu      sync.Mutex
@@ -123,7 +125,7 @@ func halfOfTheProcessors() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
 
 func newVerifier() *verifier {
 	v := &verifier{
-		slots:   newFairQueue(halfOfTheProcessors()),
+		slots:   guard.NewQueue(halfOfTheProcessors()),
 		compare: bcrypt.CompareHashAndPassword,
 		known:   map[[sha256.Size]byte]time.Time{},
 	}
@@ -155,7 +157,7 @@ func (v *verifier) matches(ctx context.Context, l Login, stored string, most fun
 	if err := v.slot(ctx, l); err != nil {
 		return err
 	}
-	defer v.slots.release()
+	defer v.slots.Release()
 	seen := []byte(password[:min(len(password), maxPassword)])
 	err = v.compare([]byte(stored), seen)
 	if err == nil && password != "" && len(password) <= maxPassword {
@@ -175,7 +177,7 @@ func (v *verifier) work(ctx context.Context, l Login, most int) {
 	if most == 0 || v.slot(ctx, l) != nil {
 		return
 	}
-	defer v.slots.release()
+	defer v.slots.Release()
 	_ = v.compare(nobody(most), []byte(l.Password[:min(len(l.Password), maxPassword)]))
 }
 
@@ -197,7 +199,7 @@ func nobody(cost int) []byte {
 func (v *verifier) slot(ctx context.Context, l Login) error {
 	type name string
 	ip := l.Remote.Addr()
-	return v.slots.acquire(ctx, l.regular, name(l.User), origin(ip), site(ip))
+	return v.slots.Acquire(ctx, l.regular, name(l.User), guard.Origin(ip), guard.Site(ip))
 }
 
 // id stands for user, password and hash together: who changes one of them is not

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/server/internal/guard"
 )
 
 // ErrServerClosed is what Serve and ListenAndServe return after Shutdown, Close
@@ -33,14 +34,14 @@ type Server struct {
 	stopped    chan struct{} // closed with closing
 	empty      chan struct{} // closed when closing and no session is left
 
-	ahead      atomic.Int64 // bytes of commands that sessions hold while their logins are judged
-	sorts      atomic.Int64 // entries that listings keep for an order
-	loginGuard *loginGuard
-	verifier   *verifier
-	uploads    *uploads
-	hashes     *fairQueue    // of files
-	turned     chan struct{} // a place for each caller who is being turned away
-	turning    sync.WaitGroup
+	ahead    atomic.Int64 // bytes of commands that sessions hold while their logins are judged
+	sorts    atomic.Int64 // entries that listings keep for an order
+	guard    *guard.Logins
+	verifier *verifier
+	uploads  *uploads
+	hashes   *guard.Queue  // of files
+	turned   chan struct{} // a place for each caller who is being turned away
+	turning  sync.WaitGroup
 }
 
 // New checks the options and makes a Server. It does no input or output.
@@ -53,10 +54,10 @@ func New(opts Options) (*Server, error) {
 		table:      newTable(),
 		listeners:  map[net.Listener]struct{}{},
 		population: newPopulation(),
-		loginGuard: newLoginGuard(),
+		guard:      guard.NewLogins(errLoginLate, errHungUp),
 		verifier:   newVerifier(),
 		uploads:    newUploads(),
-		hashes:     newFairQueue(set.MaxHashes),
+		hashes:     guard.NewQueue(set.MaxHashes),
 		turned:     make(chan struct{}, maxTurned),
 		stopped:    make(chan struct{}),
 		empty:      make(chan struct{}),
@@ -86,7 +87,7 @@ func (s *Server) Reload(opts Options) error {
 		dtp.SetRate(old.hashRate, set.HashRate)
 		set.hashRate = old.hashRate
 	}
-	s.hashes.resize(set.MaxHashes)
+	s.hashes.Resize(set.MaxHashes)
 	s.set.Store(set)
 	if old.data.Ports != set.data.Ports {
 		old.data.Ports.Close()

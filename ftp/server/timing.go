@@ -53,15 +53,9 @@ const (
 	// An even shorter Options.IdleTimeout is the only one that it takes then.
 	minIdle = 10 * time.Second
 
-	// One failed login is forgotten every forgivenEvery (RFC 2577 §5), and a login is delayed by no
-	// more than maxDelay, unless Options.FailureDelay is longer: it holds a connection meanwhile.
-	forgivenEvery = time.Minute
-	maxDelay      = 30 * time.Second
 	// knownFor is how long a password that was right is known without its hash, which costs a
 	// processor a quarter of a second: clients open several connections one after the other.
 	knownFor = 5 * time.Minute
-	// tallyDecay is the time after which a slot that was had in a fair queue counts half.
-	tallyDecay = 30 * time.Second
 
 	// maxListTime bounds one listing that produces lines all the time, and listSlice is how long it
 	// goes on without one before it looks whether it is to stop.

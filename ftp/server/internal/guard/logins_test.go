@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"context"
@@ -15,17 +15,22 @@ import (
 
 var (
 	villain = netip.MustParseAddr("192.0.2.66")
-	rules   = guessing{delay: time.Second, most: 10, ban: 10 * time.Minute}
+	rules   = Policy{Delay: time.Second, Most: 10, Ban: 10 * time.Minute}
 )
 
-func wrong() error { return errPassword }
+var (
+	errWrong = errors.New("wrong password")
+	errGone  = errors.New("the client has gone")
+)
+
+func wrong() error { return errWrong }
 func right() error { return nil }
 
 // tries runs one login and tells how long it took.
-func (b *loginGuard) tries(t *testing.T, g guessing, from netip.Addr, user string, login func() error, want error) time.Duration {
+func (b *Logins) tries(t *testing.T, g Policy, from netip.Addr, user string, login func() error, want error) time.Duration {
 	t.Helper()
 	start := time.Now()
-	if err := b.try(t.Context(), from, g, user, login); !errors.Is(err, want) || (err == nil) != (want == nil) {
+	if err := b.Try(t.Context(), from, g, user, login); !errors.Is(err, want) || (err == nil) != (want == nil) {
 		t.Errorf("%v: %v, want %v", user, err, want)
 	}
 	return time.Since(start)
@@ -34,19 +39,19 @@ func (b *loginGuard) tries(t *testing.T, g guessing, from netip.Addr, user strin
 // Each failure makes the next login wait twice as long, within bounds.
 func TestDelayGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, g := newLoginGuard(), guessing{delay: time.Second, most: -1}
+		b, g := NewLogins(errGone), Policy{Delay: time.Second, Most: -1}
 		var waits []time.Duration
 		for range 8 {
-			waits = append(waits, b.tries(t, g, villain, "root", wrong, errPassword))
+			waits = append(waits, b.tries(t, g, villain, "root", wrong, errWrong))
 		}
 		if got, want := fmt.Sprint(waits), "[0s 1s 2s 4s 8s 16s 30s 30s]"; got != want {
 			t.Errorf("waits %s, want %s", got, want)
 		}
 	})
-	if d := (guessing{delay: time.Minute}).after(5); d != time.Minute {
+	if d := (Policy{Delay: time.Minute}).after(5); d != time.Minute {
 		t.Errorf("a delay of a minute grew to %v", d)
 	}
-	if d := (guessing{delay: 1}).after(1 << 30); d > maxDelay {
+	if d := (Policy{Delay: 1}).after(1 << 30); d > maxDelay {
 		t.Errorf("the delay grew to %v", d)
 	}
 }
@@ -55,21 +60,21 @@ func TestDelayGrows(t *testing.T) {
 // there are neither delayed nor banned: they may be other people, behind one NAT.
 func TestBan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, g := newLoginGuard(), guessing{delay: time.Second, most: 5, ban: 10 * time.Minute}
+		b, g := NewLogins(errGone), Policy{Delay: time.Second, Most: 5, Ban: 10 * time.Minute}
 		for range 4 {
-			b.tries(t, g, villain, "root", wrong, errPassword)
+			b.tries(t, g, villain, "root", wrong, errWrong)
 		}
-		b.tries(t, g, villain, "root", wrong, errNameShutOut)
+		b.tries(t, g, villain, "root", wrong, ErrNameShutOut)
 		asked := false
-		b.tries(t, g, villain, "root", func() error { asked = true; return nil }, errNameShutOut)
+		b.tries(t, g, villain, "root", func() error { asked = true; return nil }, ErrNameShutOut)
 		if asked {
 			t.Error("a password of one who is shut out was looked at")
 		}
-		if took := b.tries(t, g, villain, "alice", right, nil); took != 0 || b.shutOut(villain) {
-			t.Errorf("another name waited %v; the address is banned: %v", took, b.shutOut(villain))
+		if took := b.tries(t, g, villain, "alice", right, nil); took != 0 || b.ShutOut(villain) {
+			t.Errorf("another name waited %v; the address is banned: %v", took, b.ShutOut(villain))
 		}
 		b.tries(t, g, netip.MustParseAddr("192.0.2.67"), "root", right, nil)
-		time.Sleep(g.ban)
+		time.Sleep(g.Ban)
 		b.tries(t, g, villain, "root", right, nil)
 	})
 }
@@ -78,31 +83,31 @@ func TestBan(t *testing.T) {
 // for names that have logged in from there.
 func TestManyNamesFromOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newLoginGuard()
+		b := NewLogins(errGone)
 		b.tries(t, rules, villain, "alice", right, nil)
 		guesses, start := 0, time.Now()
 		for guesses < 100 {
 			guesses++
-			if err := b.try(t.Context(), villain, rules, fmt.Sprint("user", guesses), wrong); errors.Is(err, errShutOut) {
+			if err := b.Try(t.Context(), villain, rules, fmt.Sprint("user", guesses), wrong); errors.Is(err, ErrShutOut) {
 				break
 			}
 		}
-		if took := time.Since(start); guesses > rules.most+2 || took < time.Minute { // one or two are forgiven meanwhile
+		if took := time.Since(start); guesses > rules.Most+2 || took < time.Minute { // one or two are forgiven meanwhile
 			t.Errorf("%d guesses in %v", guesses, took)
 		}
-		b.tries(t, rules, villain, "bob", right, errShutOut)
+		b.tries(t, rules, villain, "bob", right, ErrShutOut)
 		if took := b.tries(t, rules, villain, "alice", right, nil); took != 0 {
 			t.Errorf("a regular waited %v", took)
 		}
-		if b.shutOut(villain) {
+		if b.ShutOut(villain) {
 			t.Error("a regular's connection is turned away before he can say who he is")
 		}
 		delete(b.regulars, villain)
-		if !b.shutOut(villain) || b.shutOut(netip.MustParseAddr("192.0.2.67")) {
+		if !b.ShutOut(villain) || b.ShutOut(netip.MustParseAddr("192.0.2.67")) {
 			t.Error("the wrong address is banned")
 		}
-		time.Sleep(rules.ban)
-		if b.shutOut(villain) {
+		time.Sleep(rules.Ban)
+		if b.ShutOut(villain) {
 			t.Error("banned for ever")
 		}
 		b.tries(t, rules, villain, "bob", right, nil)
@@ -114,16 +119,16 @@ func TestManyNamesFromOneAddress(t *testing.T) {
 func TestGuessesOfAnAddressAreBounded(t *testing.T) {
 	for _, names := range []int{1, 2, 3, 4, 10, 50} {
 		synctest.Test(t, func(t *testing.T) {
-			b, guesses := newLoginGuard(), 0
+			b, guesses := NewLogins(errGone), 0
 			b.tries(t, rules, villain, "mallory", right, nil)
-			for start := time.Now(); time.Since(start) < rules.ban; time.Sleep(2 * time.Second) {
+			for start := time.Now(); time.Since(start) < rules.Ban; time.Sleep(2 * time.Second) {
 				for i := range names {
-					_ = b.try(t.Context(), villain, rules, fmt.Sprint("user", i), func() error { guesses++; return errPassword })
+					_ = b.Try(t.Context(), villain, rules, fmt.Sprint("user", i), func() error { guesses++; return errWrong })
 					b.tries(t, rules, villain, "mallory", right, nil)
 				}
 			}
-			if guesses > 3*rules.most {
-				t.Errorf("%d names: %d guesses within %v", names, guesses, rules.ban)
+			if guesses > 3*rules.Most {
+				t.Errorf("%d names: %d guesses within %v", names, guesses, rules.Ban)
 			}
 		})
 	}
@@ -132,9 +137,9 @@ func TestGuessesOfAnAddressAreBounded(t *testing.T) {
 // One name from many addresses bans neither the name nor the address where its owner is.
 func TestOneNameFromManyAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, fast := newLoginGuard(), guessing{most: 3, ban: time.Hour}
+		b, fast := NewLogins(errGone), Policy{Most: 3, Ban: time.Hour}
 		for i := range 1000 {
-			_ = b.try(t.Context(), netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), fast, "alice", wrong)
+			_ = b.Try(t.Context(), netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), fast, "alice", wrong)
 		}
 		if took := b.tries(t, fast, villain, "alice", right, nil); took != 0 {
 			t.Errorf("waited %v", took)
@@ -144,18 +149,18 @@ func TestOneNameFromManyAddresses(t *testing.T) {
 
 // An IPv6 network of 48 bits has 65,536 of 64 bits. Together they have not so many guesses.
 func TestBotnetInOneSite(t *testing.T) {
-	b, fast, guesses := newLoginGuard(), guessing{most: 10, ban: time.Hour}, 0
+	b, fast, guesses := NewLogins(errGone), Policy{Most: 10, Ban: time.Hour}, 0
 	net := func(i int) netip.Addr {
 		return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, byte(i >> 8), byte(i)})
 	}
 	b.tries(t, fast, net(1), "alice", right, nil)
 	for i := range 5000 {
-		_ = b.try(t.Context(), net(i+2), fast, fmt.Sprint("user", i), func() error { guesses++; return errPassword })
+		_ = b.Try(t.Context(), net(i+2), fast, fmt.Sprint("user", i), func() error { guesses++; return errWrong })
 	}
-	if guesses != fast.most*siteShare {
+	if guesses != fast.Most*siteShare {
 		t.Errorf("%d guesses", guesses)
 	}
-	if !b.shutOut(net(60000)) || b.shutOut(netip.MustParseAddr("2001:db8:2::")) {
+	if !b.ShutOut(net(60000)) || b.ShutOut(netip.MustParseAddr("2001:db8:2::")) {
 		t.Error("the wrong network is banned")
 	}
 	b.tries(t, fast, net(1), "alice", right, nil)
@@ -164,7 +169,7 @@ func TestBotnetInOneSite(t *testing.T) {
 // Many at once wait for each other: they get no more guesses than one after the other.
 func TestDelayIsSharedByAnAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newLoginGuard()
+		b := NewLogins(errGone)
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		guesses, out := 0, 0
@@ -172,13 +177,13 @@ func TestDelayIsSharedByAnAddress(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 200 {
 			all.Go(func() {
-				err := b.try(ctx, villain, rules, fmt.Sprint("user", i), func() error {
+				err := b.Try(ctx, villain, rules, fmt.Sprint("user", i), func() error {
 					mu.Lock()
 					defer mu.Unlock()
 					guesses++
-					return errPassword
+					return errWrong
 				})
-				if !errors.Is(err, ErrLogin) {
+				if !errors.Is(err, errWrong) {
 					mu.Lock()
 					defer mu.Unlock()
 					out++
@@ -206,17 +211,17 @@ func TestDelayIsSharedByAnAddress(t *testing.T) {
 // one's own is no way to wash off guesses at others.
 func TestSuccessForgivesOnlyItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newLoginGuard()
-		b.tries(t, rules, villain, "mallory", wrong, errPassword)
-		b.tries(t, rules, villain, "mallory", wrong, errPassword)
+		b := NewLogins(errGone)
+		b.tries(t, rules, villain, "mallory", wrong, errWrong)
+		b.tries(t, rules, villain, "mallory", wrong, errWrong)
 		b.tries(t, rules, villain, "mallory", right, nil)
 		if took := b.tries(t, rules, villain, "mallory", right, nil); took != 0 || len(b.visitors) > 0 {
 			t.Errorf("after a success the next login waits %v; %d remembered", took, len(b.visitors))
 		}
 		shut := 0
 		for shut = 1; shut < 100; shut++ {
-			err := b.try(t.Context(), villain, rules, "root", wrong)
-			if errors.Is(err, errShutOut) {
+			err := b.Try(t.Context(), villain, rules, "root", wrong)
+			if errors.Is(err, ErrShutOut) {
 				break
 			}
 			b.tries(t, rules, villain, "mallory", right, nil)
@@ -230,9 +235,9 @@ func TestSuccessForgivesOnlyItsOwn(t *testing.T) {
 // Failures are forgotten as time goes by, and so is the address.
 func TestFailuresAreForgiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newLoginGuard()
+		b := NewLogins(errGone)
 		for range 100 { // as a large office does all day
-			b.tries(t, rules, villain, "a", wrong, errPassword)
+			b.tries(t, rules, villain, "a", wrong, errWrong)
 			time.Sleep(time.Minute)
 		}
 		if took := b.tries(t, rules, villain, "b", right, nil); took != 0 {
@@ -247,17 +252,17 @@ func TestFailuresAreForgiven(t *testing.T) {
 // What can be switched off is.
 func TestGuessingOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, g := range []guessing{{delay: -1, most: -1}, {delay: -1, most: 1000}} {
-			b := newLoginGuard()
+		for _, g := range []Policy{{Delay: -1, Most: -1}, {Delay: -1, Most: 1000}} {
+			b := NewLogins(errGone)
 			for range 100 {
-				if took := b.tries(t, g, villain, "a", wrong, errPassword); took != 0 {
+				if took := b.tries(t, g, villain, "a", wrong, errWrong); took != 0 {
 					t.Fatalf("%+v: waited %v", g, took)
 				}
 			}
 		}
-		b := newLoginGuard()
+		b := NewLogins(errGone)
 		for range 20 {
-			b.tries(t, guessing{delay: time.Second, most: -1}, villain, "a", wrong, errPassword)
+			b.tries(t, Policy{Delay: time.Second, Most: -1}, villain, "a", wrong, errWrong)
 		}
 	})
 }
@@ -265,12 +270,12 @@ func TestGuessingOff(t *testing.T) {
 // A wait ends with its context, and is not counted.
 func TestDelayEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newLoginGuard()
-		b.tries(t, rules, villain, "a", wrong, errPassword)
+		b := NewLogins(errGone)
+		b.tries(t, rules, villain, "a", wrong, errWrong)
 		ctx, cancel := context.WithCancelCause(t.Context())
-		cancel(errHungUp)
+		cancel(errGone)
 		for range 50 {
-			if err := b.try(ctx, villain, rules, "a", wrong); !errors.Is(err, errHungUp) {
+			if err := b.Try(ctx, villain, rules, "a", wrong); !errors.Is(err, errGone) {
 				t.Fatal(err)
 			}
 		}
@@ -282,10 +287,10 @@ func TestDelayEndsWithItsContext(t *testing.T) {
 
 // A login that panics, or a hang-up in the middle, leaves the turn to the next.
 func TestTurnIsGivenBack(t *testing.T) {
-	b := newLoginGuard()
+	b := NewLogins(errGone)
 	func() {
 		defer func() { _ = recover() }()
-		_ = b.try(t.Context(), villain, rules, "a", func() error { panic("database") })
+		_ = b.Try(t.Context(), villain, rules, "a", func() error { panic("database") })
 	}()
 	b.tries(t, rules, villain, "a", right, nil)
 	if len(b.visitors) != 0 {
@@ -294,9 +299,9 @@ func TestTurnIsGivenBack(t *testing.T) {
 }
 
 // The table is bounded, and keeps whom it matters to keep.
-func TestBouncerIsBounded(t *testing.T) {
+func TestLoginsAreBounded(t *testing.T) {
 	testutil.Long(t)
-	b := newLoginGuard()
+	b := NewLogins(errGone)
 	now := time.Now()
 	b.visitors[villain] = &visitor{failures: failures{until: now.Add(time.Hour)}, turn: make(chan struct{}, 1)}
 	for i := range 3 * maxRegulars {
@@ -305,47 +310,30 @@ func TestBouncerIsBounded(t *testing.T) {
 	if b.pairs > maxRegulars || len(b.regulars) != b.pairs {
 		t.Errorf("%d regulars of %d addresses are remembered", b.pairs, len(b.regulars))
 	}
-	fast := guessing{delay: -1, most: 100}
+	fast := Policy{Delay: -1, Most: 100}
 	for i := range 3 * maxVisitors {
 		from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		_ = b.try(t.Context(), from, fast, "a", wrong)
+		_ = b.Try(t.Context(), from, fast, "a", wrong)
 	}
 	if n := len(b.visitors); n > maxVisitors || n < maxVisitors/2 {
 		t.Errorf("%d addresses are remembered", n)
 	}
 	for i := range 3 * maxVisitors {
-		_ = b.try(t.Context(), netip.AddrFrom16([16]byte{0x20, 1, 3: byte(i >> 16), 4: byte(i >> 8), 5: byte(i)}), fast, "a", wrong)
+		_ = b.Try(t.Context(), netip.AddrFrom16([16]byte{0x20, 1, 3: byte(i >> 16), 4: byte(i >> 8), 5: byte(i)}), fast, "a", wrong)
 	}
 	if n := len(b.sites); n > maxVisitors || n < maxVisitors/2 {
 		t.Errorf("%d networks are remembered", n)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		b := newLoginGuard()
+		b := NewLogins(errGone)
 		for i := range 3 * maxNames {
-			_ = b.try(t.Context(), villain, guessing{delay: 1, most: -1}, fmt.Sprint(i), wrong)
+			_ = b.Try(t.Context(), villain, Policy{Delay: 1, Most: -1}, fmt.Sprint(i), wrong)
 		}
 		if n := len(b.visitors[villain].names); n > maxNames || n < maxNames/2 {
 			t.Errorf("%d names of an address are remembered", n)
 		}
 	})
-	if !b.shutOut(villain) {
+	if !b.ShutOut(villain) {
 		t.Error("a flood made the table forget who is shut out")
-	}
-}
-
-// A network of IPv6 is one address: whoever has one of them has all.
-func TestOrigin(t *testing.T) {
-	for _, tt := range [][3]string{
-		{"192.0.2.1", "192.0.2.1", "192.0.2.2"},
-		{"2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"},
-		{"fe80::1%eth0", "fe80::1%eth0", "fe80::2%eth0"}, // neighbours share that network, and are not one
-	} {
-		a, same, other := netip.MustParseAddr(tt[0]), netip.MustParseAddr(tt[1]), netip.MustParseAddr(tt[2])
-		if origin(a) != origin(same) || origin(a) == origin(other) {
-			t.Errorf("%v: %v, %v, %v", tt, origin(a), origin(same), origin(other))
-		}
-	}
-	if origin(netip.Addr{}).IsValid() {
-		t.Error("what is no address has an origin")
 	}
 }

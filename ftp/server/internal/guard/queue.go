@@ -1,26 +1,25 @@
-package server
+package guard
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"time"
 )
 
-// fairQueue hands out a few slots for work that costs processor time: bcrypt and hashes
+// Queue hands out a few slots for work that costs processor time: bcrypt and hashes
 // of files. A slot that becomes free goes to the one waiting whose keys, such as its
 // address, its network and the name given, have had the fewest lately. So a flood that
 // shares a name, an address or a network does not keep out callers that do not share it. With equal counts it is first come, first served.
-type fairQueue struct {
+type Queue struct {
 	mu      sync.Mutex
 	slots   int
-	free    int       // fewer than none after resize, while more than slots are taken
+	free    int       // fewer than none after Resize, while more than slots are taken
 	waiting []*waiter // in order of arrival
 	tallies map[any]*tally
 	decayed time.Time
 }
 
-// waiter is a caller of acquire. All but ready is guarded by the queue's lock.
+// waiter is a caller of Acquire. All but ready is guarded by the queue's lock.
 type waiter struct {
 	keys    []*tally
 	first   bool // granted before those that are not, whatever the counts
@@ -36,13 +35,13 @@ type tally struct {
 	waiters int
 }
 
-func newFairQueue(slots int) *fairQueue {
-	return &fairQueue{slots: max(slots, 1), free: max(slots, 1), tallies: map[any]*tally{}, decayed: time.Now()}
+func NewQueue(slots int) *Queue {
+	return &Queue{slots: max(slots, 1), free: max(slots, 1), tallies: map[any]*tally{}, decayed: time.Now()}
 }
 
-// acquire waits for a slot, until ctx ends. Keys are values that can be compared; those of
+// Acquire waits for a slot, until ctx ends. Keys are values that can be compared; those of
 // different kinds must have different types. first callers come before the others.
-func (q *fairQueue) acquire(ctx context.Context, first bool, keys ...any) error {
+func (q *Queue) Acquire(ctx context.Context, first bool, keys ...any) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -72,16 +71,16 @@ func (q *fairQueue) acquire(ctx context.Context, first bool, keys ...any) error 
 	return context.Cause(ctx)
 }
 
-// release gives a slot back.
-func (q *fairQueue) release() {
+// Release gives a slot back.
+func (q *Queue) Release() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.free++
 	q.grant()
 }
 
-// resize changes the number of slots.
-func (q *fairQueue) resize(slots int) {
+// Resize changes the number of slots.
+func (q *Queue) Resize(slots int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.free += max(slots, 1) - q.slots
@@ -89,15 +88,15 @@ func (q *fairQueue) resize(slots int) {
 	q.grant()
 }
 
-// contended reports whether others wait for a slot.
-func (q *fairQueue) contended() bool {
+// Contended reports whether others wait for a slot.
+func (q *Queue) Contended() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.waiting) > 0
 }
 
 // grant gives the free slots to the waiters that are next. The lock is held.
-func (q *fairQueue) grant() {
+func (q *Queue) grant() {
 	for q.free > 0 && len(q.waiting) > 0 {
 		q.decay()
 		next := 0
@@ -133,7 +132,7 @@ func (w *waiter) had() int {
 }
 
 // remove takes the i-th waiter out. The lock is held.
-func (q *fairQueue) remove(i int) {
+func (q *Queue) remove(i int) {
 	w := q.waiting[i]
 	copy(q.waiting[i:], q.waiting[i+1:])
 	q.waiting[len(q.waiting)-1] = nil
@@ -144,7 +143,7 @@ func (q *fairQueue) remove(i int) {
 	}
 }
 
-func (q *fairQueue) tally(keys []any) []*tally {
+func (q *Queue) tally(keys []any) []*tally {
 	all := make([]*tally, 0, len(keys))
 	for _, key := range keys {
 		t := q.tallies[key]
@@ -158,14 +157,14 @@ func (q *fairQueue) tally(keys []any) []*tally {
 	return all
 }
 
-func (q *fairQueue) drop(t *tally) {
+func (q *Queue) drop(t *tally) {
 	if t.count == 0 && t.waiters == 0 {
 		delete(q.tallies, t.key)
 	}
 }
 
 // decay halves the counts as time goes by. The lock is held.
-func (q *fairQueue) decay() {
+func (q *Queue) decay() {
 	now := time.Now()
 	n := int(now.Sub(q.decayed) / tallyDecay)
 	if n == 0 {
@@ -178,16 +177,20 @@ func (q *fairQueue) decay() {
 	}
 }
 
-// site is the network that an address belongs to as the owners of many addresses have
-// them: 48 bits of IPv6, 24 of IPv4. It is coarser than origin.
-func site(ip netip.Addr) netip.Prefix {
-	bits := 24
-	switch {
-	case ip.Is6() && ip.IsLinkLocalUnicast(): // fe80::/48 are all neighbors
-		return netip.PrefixFrom(ip, ip.BitLen())
-	case ip.Is6():
-		bits = 48
+// Counts returns how many slots each key had lately.
+func (q *Queue) Counts() map[any]int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	counts := map[any]int{}
+	for key, t := range q.tallies {
+		counts[key] = t.count
 	}
-	p, _ := ip.WithZone("").Prefix(bits) // the zero Prefix for the zero Addr
-	return p
+	return counts
+}
+
+// Free returns how many slots nobody has: fewer than none after Resize, as long as more are taken.
+func (q *Queue) Free() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.free
 }

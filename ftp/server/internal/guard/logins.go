@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,13 +15,13 @@ import (
 // Bounds on failed logins.
 const (
 	maxVisitors = 10_000 // addresses that are remembered, and networks
-	maxNames    = 64     // names that are remembered of one address; more only if Options.MaxLoginFailures is
+	maxNames    = 64     // names that are remembered of one address; more only if Policy.Most is
 	maxRegulars = 10_000 // pairs of an address and a name that logged in
 	nameShare   = 3      // failures of one name that count for its address
 	siteShare   = 16     // a network of 48 bits may have so many times the failures of one of 64
 )
 
-// loginGuard slows down guessing of passwords, and ends it (RFC 2577 §5). Failures are counted
+// Logins slows down guessing of passwords, and ends it (RFC 2577 §5). Failures are counted
 // by address and name together, which delays and bans that name at that address only: a
 // device with an old password does not affect others at the same NAT address. For the address
 // as a whole each name counts for nameShare failures at most, so a guesser who tries many
@@ -29,8 +30,9 @@ const (
 //
 // Guesses of one name, and those of the names at an address that are no regulars, are
 // judged one after the other, so that no delay is got round by many connections.
-type loginGuard struct {
-	seed maphash.Seed
+type Logins struct {
+	unjudged []error
+	seed     maphash.Seed
 
 	mu       sync.Mutex
 	visitors map[netip.Addr]*visitor    // by origin
@@ -63,70 +65,60 @@ type failures struct {
 	until time.Time // banned
 }
 
-// guessing is how guesses are answered: settings of Options.
-type guessing struct {
-	delay time.Duration // after the first failure; it doubles with each; 0: none
-	most  int           // failures before a ban; 0: there is none
-	ban   time.Duration
+// Policy is how guesses are answered.
+type Policy struct {
+	Delay time.Duration // after the first failure; it doubles with each; 0: none
+	Most  int           // failures before a ban; 0: there is none
+	Ban   time.Duration
 }
 
-// errShutOut is returned for a login from an address that had too many failures.
-var errShutOut = errors.New("too many failed logins from this address")
+// ErrShutOut is returned for a login from an address that had too many failures.
+var ErrShutOut = errors.New("too many failed logins from this address")
 
-// errNameShutOut is the same for one name at that address.
-var errNameShutOut = fmt.Errorf("%w as that user", errShutOut)
+// ErrNameShutOut is the same for one name at that address.
+var ErrNameShutOut = fmt.Errorf("%w as that user", ErrShutOut)
 
-func newLoginGuard() *loginGuard {
-	return &loginGuard{
+// NewLogins returns the guard of logins of one server. A login that ended with one of unjudged, or was
+// cancelled, is no failure.
+func NewLogins(unjudged ...error) *Logins {
+	return &Logins{
+		unjudged: unjudged,
 		seed:     maphash.MakeSeed(),
 		visitors: map[netip.Addr]*visitor{}, sites: map[netip.Prefix]*failures{}, regulars: map[netip.Addr]map[uint64]struct{}{},
 	}
 }
 
-// origin is an address as limits count it: of IPv6 the network of 64 bits, since
-// whoever has one address there has them all.
-func origin(ip netip.Addr) netip.Addr {
-	if !ip.Is6() || ip.IsLinkLocalUnicast() { // all neighbours share fe80::/64
-		return ip
-	}
-	p, err := ip.WithZone("").Prefix(64)
-	if err != nil {
-		return ip
-	}
-	return p.Addr()
-}
-
-// shutOut reports whether no login from that origin can succeed now.
-func (b *loginGuard) shutOut(from netip.Addr) bool {
+// ShutOut reports whether no login from that origin can succeed now.
+func (b *Logins) ShutOut(from netip.Addr) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.regulars[from]) == 0 && b.banned(from, time.Now())
 }
 
 // banned reports whether that origin, or the network that it is in, is banned. The lock is held.
-func (b *loginGuard) banned(from netip.Addr, now time.Time) bool {
+func (b *Logins) banned(from netip.Addr, now time.Time) bool {
 	if v := b.visitors[from]; v != nil && now.Before(v.until) {
 		return true
 	}
-	f := b.sites[site(from)]
+	f := b.sites[Site(from)]
 	return f != nil && now.Before(f.until)
 }
 
-// regular reports whether user has logged in from that origin before.
-func (b *loginGuard) regular(from netip.Addr, user string) bool {
+// Regular reports whether user has logged in from that origin before.
+func (b *Logins) Regular(from netip.Addr, user string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, ok := b.regulars[from][b.hash(user)]
 	return ok
 }
 
-func (b *loginGuard) hash(user string) uint64 { return maphash.String(b.seed, user) }
+func (b *Logins) hash(user string) uint64 { return maphash.String(b.seed, user) }
 
-// try runs login when its turn has come and the delays are over, and counts how it ended.
-// The error is login's, errShutOut or the cause of ctx; with the failure that leads to the
+// Try runs login when its turn has come and the delays are over, and counts how it ended.
+// The error is login's, ErrShutOut or the cause of ctx; with the failure that leads to the
 // ban it is both of the first.
-func (b *loginGuard) try(ctx context.Context, from netip.Addr, g guessing, user string, login func() error) error {
-	if g.delay <= 0 && g.most <= 0 {
+func (b *Logins) Try(ctx context.Context, from netip.Addr, g Policy, user string, login func() error) error {
+	if g.Delay <= 0 && g.Most <= 0 {
 		return login()
 	}
 	v, a := b.enter(from, g, b.hash(user))
@@ -135,15 +127,15 @@ func (b *loginGuard) try(ctx context.Context, from netip.Addr, g guessing, user 
 		return err
 	}
 	defer func() { <-a.turn }()
-	if err := b.wait(ctx, func() (time.Time, bool) { return a.next, time.Now().Before(a.until) }, errNameShutOut); err != nil {
+	if err := b.wait(ctx, func() (time.Time, bool) { return a.next, time.Now().Before(a.until) }, ErrNameShutOut); err != nil {
 		return err
 	}
-	if !b.regular(from, user) {
+	if !b.Regular(from, user) {
 		if err := take(ctx, v.turn); err != nil {
 			return err
 		}
 		defer func() { <-v.turn }()
-		if err := b.wait(ctx, func() (time.Time, bool) { return v.next, b.banned(from, time.Now()) }, errShutOut); err != nil {
+		if err := b.wait(ctx, func() (time.Time, bool) { return v.next, b.banned(from, time.Now()) }, ErrShutOut); err != nil {
 			return err
 		}
 	}
@@ -161,7 +153,7 @@ func take(ctx context.Context, turn chan struct{}) error {
 	}
 }
 
-func (b *loginGuard) enter(from netip.Addr, g guessing, name uint64) (*visitor, *attempts) {
+func (b *Logins) enter(from netip.Addr, g Policy, name uint64) (*visitor, *attempts) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := b.visitors[from]
@@ -174,7 +166,7 @@ func (b *loginGuard) enter(from netip.Addr, g guessing, name uint64) (*visitor, 
 	}
 	a := v.names[name]
 	if a == nil {
-		if len(v.names) >= max(maxNames, g.most) {
+		if len(v.names) >= max(maxNames, g.Most) {
 			forget(v.names, (*attempts).weight)
 		}
 		a = &attempts{turn: make(chan struct{}, 1)}
@@ -185,7 +177,7 @@ func (b *loginGuard) enter(from netip.Addr, g guessing, name uint64) (*visitor, 
 	return v, a
 }
 
-func (b *loginGuard) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
+func (b *Logins) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -201,7 +193,7 @@ func (b *loginGuard) leave(from netip.Addr, v *visitor, name uint64, a *attempts
 
 // wait lets a delay pass. state tells when it is over, and whether a ban is in force, in
 // which case wait returns out.
-func (b *loginGuard) wait(ctx context.Context, state func() (time.Time, bool), out error) error {
+func (b *Logins) wait(ctx context.Context, state func() (time.Time, bool), out error) error {
 	b.mu.Lock()
 	next, banned := state()
 	b.mu.Unlock()
@@ -225,7 +217,7 @@ func (b *loginGuard) wait(ctx context.Context, state func() (time.Time, bool), o
 // judge counts a login that ended with err. A success forgives the failures of that name
 // at that address, of somebody who mistyped. Those of other names stay, or an account of
 // one's own would be a way to guess the passwords of others without end.
-func (b *loginGuard) judge(from netip.Addr, v *visitor, a *attempts, g guessing, user string, err error) error {
+func (b *Logins) judge(from netip.Addr, v *visitor, a *attempts, g Policy, user string, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -235,23 +227,23 @@ func (b *loginGuard) judge(from netip.Addr, v *visitor, a *attempts, g guessing,
 		a.failures, a.shared = failures{}, 0
 		b.remember(from, user)
 		return nil
-	case errors.Is(err, context.Canceled), errors.Is(err, errLoginLate), errors.Is(err, errHungUp):
+	case errors.Is(err, context.Canceled), slices.ContainsFunc(b.unjudged, func(no error) bool { return errors.Is(err, no) }):
 		return err
 	}
 	if a.failures.forgive(now); !now.Before(a.until) {
 		a.shared = min(a.shared, a.count)
 	}
-	if a.fail(now, g, g.most, 0) {
-		err = fmt.Errorf("%w: %w", errNameShutOut, err)
+	if a.fail(now, g, g.Most, 0) {
+		err = fmt.Errorf("%w: %w", ErrNameShutOut, err)
 	}
 	share := nameShare
-	if g.most > 0 {
-		share = min(share, max(1, g.most-1))
+	if g.Most > 0 {
+		share = min(share, max(1, g.Most-1))
 	}
 	if a.shared < share {
 		a.shared++
-		if v.fail(now, g, g.most, share) { // one name alone delays no other
-			err = fmt.Errorf("%w: %w", errShutOut, err)
+		if v.fail(now, g, g.Most, share) { // one name alone delays no other
+			err = fmt.Errorf("%w: %w", ErrShutOut, err)
 		}
 	}
 	b.failSite(from, now, g)
@@ -260,24 +252,24 @@ func (b *loginGuard) judge(from netip.Addr, v *visitor, a *attempts, g guessing,
 
 // failSite counts a failure for the IPv6 network of 48 bits, in which one owner may have
 // 65,536 origins.
-func (b *loginGuard) failSite(from netip.Addr, now time.Time, g guessing) {
-	if !from.Is6() || from.IsLinkLocalUnicast() || g.most <= 0 {
+func (b *Logins) failSite(from netip.Addr, now time.Time, g Policy) {
+	if !from.Is6() || from.IsLinkLocalUnicast() || g.Most <= 0 {
 		return
 	}
-	f := b.sites[site(from)]
+	f := b.sites[Site(from)]
 	if f == nil {
 		if len(b.sites) >= maxVisitors {
 			forget(b.sites, (*failures).weight)
 		}
 		f = &failures{}
-		b.sites[site(from)] = f
+		b.sites[Site(from)] = f
 	}
-	f.fail(now, g, g.most*siteShare, g.most*siteShare)
+	f.fail(now, g, g.Most*siteShare, g.Most*siteShare)
 }
 
 // remember makes user a regular at that origin, unless it is an anonymous user: anybody can
 // log in as one.
-func (b *loginGuard) remember(from netip.Addr, user string) {
+func (b *Logins) remember(from netip.Addr, user string) {
 	name := b.hash(user)
 	if _, known := b.regulars[from][name]; known || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp") {
 		return
@@ -298,7 +290,7 @@ func (b *loginGuard) remember(from netip.Addr, user string) {
 
 // fail counts a failure and reports whether it is the last before a ban. The first ones,
 // as many as free, lead to no delay.
-func (f *failures) fail(now time.Time, g guessing, most, free int) (out bool) {
+func (f *failures) fail(now time.Time, g Policy, most, free int) (out bool) {
 	f.forgive(now)
 	if f.count == 0 {
 		f.since = now
@@ -306,21 +298,21 @@ func (f *failures) fail(now time.Time, g guessing, most, free int) (out bool) {
 	f.count++
 	f.next = now.Add(g.after(f.count - free))
 	if out = most > 0 && f.count >= most; out {
-		f.count, f.until = 0, now.Add(g.ban)
+		f.count, f.until = 0, now.Add(g.Ban)
 	}
 	return out
 }
 
 // after is the delay behind the n-th failure.
-func (g guessing) after(n int) time.Duration {
-	if g.delay <= 0 || n <= 0 {
+func (g Policy) after(n int) time.Duration {
+	if g.Delay <= 0 || n <= 0 {
 		return 0
 	}
-	d := g.delay
+	d := g.Delay
 	for ; n > 1 && d < maxDelay; n-- {
 		d *= 2
 	}
-	return max(min(d, maxDelay), g.delay)
+	return max(min(d, maxDelay), g.Delay)
 }
 
 // forgive forgets failures as time goes by.
