@@ -267,7 +267,7 @@ func (i *interviewer) ask(shown, cmd string) {
 		_, _ = io.WriteString(data, "uploaded\n")
 		if secure, ok := data.(*tls.Conn); ok {
 			_ = secure.CloseWrite()
-			_ = secure.SetReadDeadline(time.Now().Add(time.Second))
+			_ = secure.SetReadDeadline(time.Now().Add(10 * time.Second)) // a close with its tickets unread would be a reset
 			_, _ = io.Copy(io.Discard, secure)
 		}
 		_ = data.Close()
