@@ -251,41 +251,60 @@ func (cf *Config) namesUsers(c *cli.Context) bool {
 	return cf.Given(&cf.UsersFile) || c != nil && c.IsSet(userFlag)
 }
 
-// anyone decides whether anonymous may log in. By default that is so only if no source of users is
-// configured, or if there is a table [users.anonymous].
+// anyone decides whether anonymous may log in. Two places may speak of it: the setting anonymous,
+// and a user of that name. One with a password is a user as any other.
+//
+//	setting  user anonymous  other users  anonymous may log in
+//	-        with password   any          no; the user logs in as others do
+//	-        without         any          as the user's perm says, else to read
+//	-        none            none         to read
+//	-        none            some         no
+//	off      with password   any          no; the user stays
+//	off      any other       any          no; the user goes
+//	ro, rw   with password   any          the two exclude each other
+//	ro, rw   any other       any          as the setting says; a perm in the same file is a mistake
+//
+// Users are there if a source of them is configured, whatever it holds.
 func (cf *Config) anyone(sources bool) {
-	a, word, by := cf.User("anonymous"), cf.Anonymous, cf.By(&cf.Anonymous)
-	named := a != nil && a.Password != ""
-	if word == "" && !named && (a != nil || !sources) {
-		word = "ro"
-		if a != nil && a.Perms != nil {
-			word = a.word()
-		}
-	}
+	a, word := cf.User("anonymous"), cf.Anonymous
+	hasPassword := a != nil && a.Password != ""
 	switch {
-	case by != ByDefault && cf.Anonymous == "":
+	case word == "" && cf.By(&cf.Anonymous) != ByDefault:
 		cf.Wrong(&cf.Anonymous, "is empty: it is off, ro or rw")
-		return
-	case word == "" && named:
+	case word != "" && word != "off" && word != "ro" && word != "rw": // check tells
+	case word == "" && hasPassword:
 		cf.Anonymous = "off"
-		return
-	case word == "off" || word == "" && a == nil:
-		if a != nil && !named {
-			cf.Users = slices.DeleteFunc(cf.Users, func(u *Account) bool { return u == a })
-			delete(cf.byName, a.Name)
-		}
-		if len(cf.Users) == 0 && len(cf.Problems) == 0 {
-			cf.Wrong(&cf.Anonymous, "off without a user: nobody could log in (--user names one)")
-		}
-		cf.Anonymous = "off"
-		return
-	case cf.Anonymous != "" && word != "ro" && word != "rw":
-		return // check tells
-	case named:
+	case word == "off", word == "" && a == nil && sources:
+		cf.nobody(a)
+	case hasPassword:
 		cf.Wrong(&cf.Anonymous, "%s and a password of the user anonymous (%s) exclude each other", word, a.from)
-		return
+	default:
+		cf.everybody(a)
 	}
-	a = cf.addUser("anonymous", cf.of(&cf.Anonymous).from(cf))
+}
+
+// nobody keeps anonymous out. a is the user of that name, if there is one.
+func (cf *Config) nobody(a *Account) {
+	if a != nil && a.Password == "" {
+		cf.Users = slices.DeleteFunc(cf.Users, func(u *Account) bool { return u == a })
+		delete(cf.byName, a.Name)
+	}
+	if len(cf.Users) == 0 && len(cf.Problems) == 0 {
+		cf.Wrong(&cf.Anonymous, "off without a user: nobody could log in (--user names one)")
+	}
+	cf.Anonymous = "off"
+}
+
+// everybody lets anonymous in. was is the user of that name, if there is one.
+func (cf *Config) everybody(was *Account) {
+	word, by := cf.Anonymous, cf.By(&cf.Anonymous)
+	if word == "" {
+		word = "ro"
+		if was != nil && was.Perms != nil {
+			word = was.word()
+		}
+	}
+	a := cf.addUser("anonymous", cf.of(&cf.Anonymous).from(cf))
 	a.Anyone = true
 	switch {
 	case a.Perms == nil, by > ByFile:
