@@ -214,20 +214,35 @@ func (r *gridRow) trouble(way int) trouble {
 	return c.trouble(isActive(way), r.corner.mode != client.NoTLS)
 }
 
+// trouble is why a transfer failed: by how far the data connection came, and by what the server
+// said. active is whether the server was to call, secured whether TLS was asked for. The first
+// line that fits counts:
+//
+//	the data connection    the server says                            trouble
+//	stood                  that it wants the session, or a refusal    sessionNeeded
+//	                       about a connection that did not resume it
+//	stood, without TLS     anything, or 52x: not so protected         tlsTrouble
+//	failed in its TLS      anything                                   tlsTrouble
+//	active, did not come   nothing, or 42x: it could not call         noCall
+//	was refused            anything                                   portRefused
+//	did not come           nothing, or 42x: nobody called             portTimeout
 func (o *outcome) trouble(active, secured bool) trouble {
 	var open *dtp.OpenError
 	var no *ftp.Error
-	isReply := errors.As(o.err, &no)
+	isOpen, isReply := errors.As(o.err, &open), errors.As(o.err, &no)
+	stood := o.opened && secured
+	aboutConnection := isReply && no.Code/10%10 == 2 // x2x, RFC 959 §4.2.1
+	didNotCome := isOpen || isReply && no.Code/10 == 42
 	switch {
-	case o.opened && secured && isReply && (namesSession(no.Reply) || o.tls != nil && !o.tls.Resumed && no.Code/10%10 == 2):
+	case stood && isReply && (namesSession(no.Reply) || aboutConnection && o.tls != nil && !o.tls.Resumed):
 		return sessionNeeded
-	case errors.As(o.err, new(*dtp.TLSError)), o.opened && secured && o.tls == nil, o.opened && secured && isReply && no.Code/10 == 52:
+	case stood && (o.tls == nil || isReply && no.Code/10 == 52), errors.As(o.err, new(*dtp.TLSError)):
 		return tlsTrouble
-	case active && o.offered && !o.opened && (errors.As(o.err, &open) || isReply && no.Code/10 == 42):
+	case active && o.offered && !o.opened && didNotCome:
 		return noCall
-	case errors.As(o.err, &open) && isRefused(open.Err):
+	case isOpen && isRefused(open.Err):
 		return portRefused
-	case errors.As(o.err, &open), o.offered && !o.opened && isReply && no.Code/10 == 42:
+	case isOpen, o.offered && !o.opened && didNotCome:
 		return portTimeout
 	}
 	return otherTrouble
