@@ -147,8 +147,8 @@ func HangUp() Fault { return Fault{hangUp: true} }
 func Delay(d time.Duration) Fault { return Fault{delay: d} }
 
 // CutAfter resets the data connection, at both ends, after exactly n bytes, or at the end
-// of a file of n bytes. The receiver gets these n bytes and then an error. Under TLS n
-// counts what TLS protects.
+// of a file of n bytes. The receiver gets these n bytes and then an error; other systems
+// than Linux may lose the last ones. Under TLS n counts what TLS protects.
 func CutAfter(n int64) Fault { return Fault{data: cutData, after: n} }
 
 // ShortAfter ends the data connection after n bytes as if that were all, and the

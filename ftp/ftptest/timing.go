@@ -8,10 +8,9 @@ const (
 	// longer than this hangs.
 	stepTimeout = 10 * time.Second
 
-	// flushTimeout bounds the wait for the other end to have what was written before a reset
-	// destroys it. A receiver that does not read lets it pass; where the system can't tell
-	// what has arrived, each reset waits for so long.
-	flushTimeout = 200 * time.Millisecond
+	// flushTimeout bounds the wait for the other end to have what was written, before a reset
+	// destroys it. Only a receiver that does not read makes it last so long.
+	flushTimeout = 5 * time.Second
 
 	// beforeReset is how long a receiver has to find out that it is connected: a connect that
 	// meets a reset fails, and nobody reads the bytes that were there.
