@@ -214,7 +214,7 @@ func TestExplainSegments(t *testing.T) {
 	verbtest.Long(t)
 	s := verbtest.WithFile(t, verbtest.Pattern(40<<20))
 	t.Setenv("LC_ALL", "C.UTF-8")
-	code, _, errs := try(t, "get", "--explain", "-j", "3", "--rate", "7M", s.URL+"/a.bin", t.TempDir()+"/a")
+	code, _, errs := try(t, "get", "--explain", "-j", "3", "--rate", "5M", s.URL+"/a.bin", t.TempDir()+"/a")
 	if code != 0 || strings.Contains(errs, "✗") || !strings.Contains(errs, "a segment") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
