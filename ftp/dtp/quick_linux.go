@@ -159,16 +159,16 @@ func sockname(fd int) netip.AddrPort {
 // waiting is how many goroutines are in await.
 var waiting atomic.Int32
 
-// await waits in a system call, which for a peer that is near costs less than the runtime's poller.
-// As it takes a processor from the other goroutines, few may do so at once. It returns the events that
-// came; 0: none.
+// await waits in a system call, for at most patience and pollTime, which for a peer that is near
+// costs less than the runtime's poller. As it takes a processor from the other goroutines, few may do
+// so at once. It returns the events that came; 0: none.
 func await(fd int, events int16, patience time.Duration) int16 {
 	defer waiting.Add(-1)
-	if int(waiting.Add(1)) > max(1, runtime.GOMAXPROCS(0)/2) {
+	if int(waiting.Add(1)) > runtime.GOMAXPROCS(0)/2 {
 		patience = 0
 	}
 	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
-	limit := unix.NsecToTimespec(int64(patience))
+	limit := unix.NsecToTimespec(int64(min(patience, pollTime)))
 	if _, err := unix.Ppoll(fds[:], &limit, nil); err != nil {
 		return 0
 	}

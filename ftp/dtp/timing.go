@@ -11,6 +11,11 @@ const (
 	// client that has gone without a word does not keep its place for longer.
 	DefaultStall = 60 * time.Second
 
+	// pollTime is how long a peer that is near is waited for in a system call. Most answer within
+	// a tenth of it. The runtime takes a thread in a system call for one that works, and may leave
+	// other connections unattended until it returns, so it must not be long.
+	pollTime = 250 * time.Microsecond
+
 	// A chunk of the kernel's copy that takes less than chunkTime is followed by a larger one, and
 	// one that takes four times as long by a smaller one: progress is told and limits are looked at
 	// between chunks.

@@ -199,7 +199,7 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 		}
 	}
 	j.stands = opener.Stands()
-	near := time.Since(s.asked) < quickWait
+	near := time.Since(s.asked) < nearTime
 	if t := opener.StartNow(d, quickWait, near); t != nil {
 		return s.transferOn(t, j)
 	}

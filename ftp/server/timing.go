@@ -12,9 +12,12 @@ const (
 	deadlineSlack = time.Second
 
 	// quickWait is how long the session itself waits for a passive client's call, which most often
-	// came before its RETR, for the bytes of an upload, or for the answer to its own call. It saves
-	// the switch to a goroutine and back, and costs a client that is far away nothing that it notices.
+	// came before its RETR. It saves the switch to a goroutine and back, and costs a client that is
+	// far away nothing that it notices.
 	quickWait = 2 * time.Millisecond
+	// nearTime is how soon the command of a transfer comes if the client is near: it is on this host,
+	// or on a fast local network.
+	nearTime = 500 * time.Microsecond
 	// lineWait is how long the end of an upload waits for the rest of a command: both came at once.
 	lineWait = time.Second
 	// A client that is killed ends both of its connections, the upload's now and then first: so the
