@@ -215,3 +215,22 @@ func TestAbort(t *testing.T) {
 		}
 	}
 }
+
+// What is for watched connections does no harm on one that is not.
+func TestNotWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := scripted(t, pi.Config{Timeout: time.Second}, "220 hello", "200 fine")
+		_, _ = c.Greeting(t.Context())
+		w := c.NewWait()
+		<-w.C()
+		if !w.Over() || c.Replies() != nil {
+			t.Errorf("over %v, replies %v", w.Over(), c.Replies())
+		}
+		if _, err := c.Do(t.Context(), "NOOP", ""); err != nil {
+			t.Error(err)
+		}
+		if err := c.Lost(); !errors.Is(err, pi.ErrClosed) || c.Alive() {
+			t.Error(err)
+		}
+	})
+}

@@ -120,12 +120,22 @@ func (c *Conn) SetPatience(d time.Duration) {
 	_ = c.raw.SetReadDeadline(time.Now().Add(d))
 }
 
-// Replies are those of a watched connection, for who waits for something else as well.
-// Each one has to be given to Take; when the channel is closed, Lost says why.
-func (c *Conn) Replies() <-chan ftp.Reply { return c.ahead.replies }
+// Replies are those of a watched connection, for who waits for something else as well; nil if it
+// is not watched. Each one has to be given to Take; when the channel is closed, Lost says why.
+func (c *Conn) Replies() <-chan ftp.Reply {
+	if c.ahead == nil {
+		return nil
+	}
+	return c.ahead.replies
+}
 
 // Lost ends a connection whose Replies were closed.
-func (c *Conn) Lost() error { return c.Fail(c.ahead.err) }
+func (c *Conn) Lost() error {
+	if c.ahead == nil {
+		return c.Fail(ErrClosed)
+	}
+	return c.Fail(c.ahead.err)
+}
 
 // Greeting waits for the first reply.
 func (c *Conn) Greeting(ctx context.Context) (ftp.Reply, error) { return c.Final(ctx, ftp.Command{}) }
@@ -249,10 +259,14 @@ type Wait struct {
 	heard int64
 }
 
-// NewWait begins a wait of Config.Timeout.
+// NewWait begins a wait of Config.Timeout. On a connection that is not watched nothing is heard.
 func (c *Conn) NewWait() *Wait {
-	limit := c.cfg.Timeout
-	return &Wait{a: c.ahead, limit: limit, timer: time.NewTimer(limit), heard: c.ahead.heard.Load()}
+	w := &Wait{a: c.ahead, limit: c.cfg.Timeout, timer: time.NewTimer(c.cfg.Timeout)}
+	if w.a == nil {
+		w.a = new(ahead)
+	}
+	w.heard = w.a.heard.Load()
+	return w
 }
 
 // C fires when it is time to ask whether the wait is Over.
