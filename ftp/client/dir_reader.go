@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
@@ -117,10 +119,10 @@ func (r *reading) askLinks(ctx context.Context) error {
 		r.c.history.noMLSD.Load() || !r.c.features.Has("MLST") && !r.c.features.Has("MLSD") {
 		return nil
 	}
-	room := &budget{entries: maxLinks, room: maxLinks * entryBytes}
+	room := &kept.Budget{Entries: maxLinks, Room: maxLinks * entryBytes}
 	r.links = map[string]string{}
 	_, err := r.c.byLIST(ctx, r.dir, &r.d.ways, func(e ftp.Entry, err error) bool {
-		if err == nil && e.Type == ftp.LinkEntry && e.Target != "" && room.take(entryBytes+len(e.Name)+len(e.Target)) == nil {
+		if err == nil && e.Type == ftp.LinkEntry && e.Target != "" && room.Take(entryBytes+len(e.Name)+len(e.Target)) == nil {
 			r.links[strings.Clone(e.Name)] = strings.Clone(e.Target)
 		}
 		return true

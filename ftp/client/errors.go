@@ -6,6 +6,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/internal/kept"
 	"miniftp/ftp/pi"
 )
 
@@ -18,7 +19,7 @@ var (
 	// reply never came. Whether the file is whole takes a look at its size.
 	ErrUnconfirmed = errors.New("all bytes went over, but the server did not confirm them")
 	// ErrTooMany is returned for a listing, or a tree of them, with too many entries.
-	ErrTooMany = errors.New("the listing is too long: more than 10,000,000 names, or 256 MiB for one directory")
+	ErrTooMany = kept.ErrTooMany
 	// ErrTooDeep is a tree with too many levels, or one that contains itself.
 	ErrTooDeep = errors.New("the directory tree is too deep")
 )

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
@@ -64,7 +66,7 @@ func (c *Client) mlsd(ctx context.Context, path string, yield func(ftp.Entry, er
 		if err != nil {
 			err = &ftp.LineError{Line: line}
 		}
-		return yieldEntry(unpinned(e, len(line)), err, yield)
+		return yieldEntry(kept.Unpinned(e, len(line)), err, yield)
 	})
 	switch {
 	case refused(err):
@@ -170,7 +172,7 @@ func parsed(list func(see func(line string) bool) error, yield func(ftp.Entry, e
 	}
 	var p ftp.ListParser
 	for e, bad := range p.Entries(read) {
-		if !yield(unpinned(e, longest), bad) {
+		if !yield(kept.Unpinned(e, longest), bad) {
 			return errStopped
 		}
 	}
@@ -207,7 +209,7 @@ func (c *Client) Names(ctx context.Context, path string) ([]string, error) {
 	}
 	var names []string
 	var bad error
-	room := newBudget()
+	room := kept.NewBudget()
 	err := c.listing(ctx, "NLST", path, func(line string) bool {
 		name := line
 		if prefix := strings.TrimSuffix(path, "/") + "/"; path != "" {
@@ -222,7 +224,7 @@ func (c *Client) Names(ctx context.Context, path string) ([]string, error) {
 		case isName(name):
 			const header = 48 // of a string, in a slice that grows
 			names = append(names, strings.Clone(name))
-			bad = room.take(len(name) + header)
+			bad = room.Take(len(name) + header)
 		default:
 			bad = &NameError{Name: name}
 		}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
@@ -39,7 +41,7 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 			return errNotBegun
 		case err != nil && !errors.Is(err, io.EOF):
 			return err
-		case n == maxEntries, size > maxListing:
+		case n == kept.MaxEntries, size > kept.MaxListing:
 			return ErrTooMany
 		}
 		cut := err != nil && len(line) > 0

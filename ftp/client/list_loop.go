@@ -6,6 +6,8 @@ import (
 	"iter"
 	"sync"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
@@ -19,7 +21,7 @@ type listLoop struct {
 	stop func()
 
 	read bool // to its end: what follows is left of it
-	rest *kept
+	rest *kept.List
 	odd  []error // that came with it, told behind the entries
 	at   int     // in rest
 }
@@ -47,8 +49,8 @@ func (l *listLoop) take() (e ftp.Entry, more bool, err error) {
 	case !l.read:
 		e, err, more = l.next()
 		return e, more, err
-	case l.at < l.rest.len():
-		e, err = l.rest.entry(l.at)
+	case l.at < l.rest.Len():
+		e, err = l.rest.Entry(l.at)
 		l.at++
 		return e, true, err
 	case len(l.odd) > 0:
@@ -69,10 +71,10 @@ func (l *listLoop) free() bool {
 	if l.read {
 		return true
 	}
-	l.read, l.rest = true, &kept{budget: newBudget()}
+	l.read, l.rest = true, &kept.List{Budget: kept.NewBudget()}
 	for e, err, ok := l.next(); ok; e, err, ok = l.next() {
 		if err == nil {
-			err = l.rest.add(&e)
+			err = l.rest.Add(&e)
 		}
 		if err != nil && len(l.odd) == maxOdd {
 			l.odd = l.odd[:maxOdd-1] // the last one may be why there is no more
@@ -90,7 +92,7 @@ func (l *listLoop) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.rest != nil {
-		l.rest.drop()
+		l.rest.Drop()
 	}
 	if l.read {
 		return

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
@@ -167,7 +169,7 @@ func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(
 	if isBelow && step == "" { // the current directory itself
 		return c.direct(ctx, verb, flags, p, yield)
 	}
-	use, held := c.history.use(verb), heldLines{room: maxKept}
+	use, held := c.history.use(verb), heldLines{room: kept.MaxMemory}
 	err = c.direct(ctx, verb, flags, p, held.hold)
 	switch {
 	case errors.Is(err, errStopped): // too long to be held

@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
@@ -14,7 +16,7 @@ type Listing struct {
 	// file can have (*NameError), and ErrPartial if names may be missing.
 	Odd []error
 
-	entries *kept
+	entries *kept.List
 }
 
 // ReadDir reads the directory at path as List does.
@@ -24,26 +26,26 @@ func (c *Client) ReadDir(ctx context.Context, path string) (*Listing, error) {
 	}
 	defer c.end()
 	const room = 1 << 20 // many may be open at once, one for each level of a tree
-	w := walker{c: c, ctx: ctx, budget: &budget{maxEntries, room, maxOnDisk}}
+	w := walker{c: c, ctx: ctx, Budget: &kept.Budget{Entries: kept.MaxEntries, Room: room, Disk: kept.MaxDisk}}
 	entries, odd, err := w.readDir(path)
 	if err != nil {
-		entries.drop()
+		entries.Drop()
 		return nil, err
 	}
 	return &Listing{Odd: odd, entries: entries}, nil
 }
 
 // Len returns the number of entries.
-func (l *Listing) Len() int { return l.entries.len() }
+func (l *Listing) Len() int { return l.entries.Len() }
 
 // At returns the entry with that number, from 0 on. An error is one of the temporary file.
-func (l *Listing) At(i int) (ftp.Entry, error) { return l.entries.entry(i) }
+func (l *Listing) At(i int) (ftp.Entry, error) { return l.entries.Entry(i) }
 
 // All yields the entries. An error is one of the temporary file, and the last.
 func (l *Listing) All() iter.Seq2[ftp.Entry, error] {
 	return func(yield func(ftp.Entry, error) bool) {
-		for i := range l.entries.len() {
-			if e, err := l.entries.entry(i); !yield(e, err) || err != nil {
+		for i := range l.entries.Len() {
+			if e, err := l.entries.Entry(i); !yield(e, err) || err != nil {
 				return
 			}
 		}
@@ -51,4 +53,4 @@ func (l *Listing) All() iter.Seq2[ftp.Entry, error] {
 }
 
 // Close gives up the entries.
-func (l *Listing) Close() { l.entries.drop() }
+func (l *Listing) Close() { l.entries.Drop() }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
@@ -167,7 +169,7 @@ func (c *Client) RemoveAll(ctx context.Context, path string) error {
 		path = strings.TrimRight(path, "/")
 		top = &siblings{dir: strings.TrimSuffix(path, name), name: name}
 	}
-	return (&removal{c: c, budget: newBudget()}).all(ctx, path, top, 0)
+	return (&removal{c: c, budget: kept.NewBudget()}).all(ctx, path, top, 0)
 }
 
 // errNoName is returned by RemoveAll for a path such as "" or "..".
@@ -182,7 +184,7 @@ func isRemovable(p string) bool {
 type removal struct {
 	c      *Client
 	ways   listWays
-	budget *budget
+	budget *kept.Budget
 }
 
 // all tries DELE first: it takes a link for what it is, and can do no harm to a
@@ -241,15 +243,15 @@ func (r *removal) rest(ctx context.Context, path string, depth int, full error) 
 // inside removes what is listed in a directory; n is how many names that were.
 func (r *removal) inside(ctx context.Context, path string, depth int, hidden bool) (n int, err error) {
 	entries, partial := r.c.readDir(ctx, path, &r.ways, r.budget, hidden)
-	defer entries.drop()
+	defer entries.Drop()
 	if partial != nil && !errors.Is(partial, ErrPartial) {
 		return 0, partial
 	}
 	in := &siblings{dir: path}
-	for i := range entries.len() {
-		e, err := entries.entry(i)
+	for i := range entries.Len() {
+		e, err := entries.Entry(i)
 		if err != nil {
-			return entries.len(), err
+			return entries.Len(), err
 		}
 		child := join(path, e.Name)
 		if e.Type == ftp.DirEntry {
@@ -258,10 +260,10 @@ func (r *removal) inside(ctx context.Context, path string, depth int, hidden boo
 			err = r.all(ctx, child, in, depth+1)
 		}
 		if err != nil {
-			return entries.len(), err
+			return entries.Len(), err
 		}
 	}
-	return entries.len(), partial
+	return entries.Len(), partial
 }
 
 // Size returns the size of a file in bytes, as a binary transfer would move it

@@ -57,7 +57,7 @@ func (r *removal) readLinks(ctx context.Context, in *siblings) error {
 			return true // a line of another name
 		case e.Type == ftp.LinkEntry:
 			const header = 48 // of a string and its place in the map
-			full = r.budget.take(len(e.Name) + header)
+			full = r.budget.Take(len(e.Name) + header)
 			in.links[e.Name] = true
 		case e.Type == ftp.DirEntry && strings.EqualFold(e.Name, in.name): // many servers ignore case
 			in.found = true

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"miniftp/ftp/internal/kept"
+
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
@@ -165,15 +167,15 @@ type mirror struct {
 	walked   atomic.Bool // there will be no more tasks
 
 	seed      maphash.Seed
-	root      *kept    // what is in the root of the source, if Delete is set
-	rootNames []uint64 // hashes of its names, sorted
-	rootDirs  []string // the first directories in both roots
-	dstRoot   *kept    // what is in the root of the destination
+	root      *kept.List // what is in the root of the source, if Delete is set
+	rootNames []uint64   // hashes of its names, sorted
+	rootDirs  []string   // the first directories in both roots
+	dstRoot   *kept.List // what is in the root of the destination
 
 	mu      sync.Mutex // guards what follows, and orders Observe
 	res     MirrorResult
 	errs    []error
-	budget  *budget // of all listings that are held
+	budget  *kept.Budget // of all listings that are held
 	deletes int
 	capped  bool // MaxDelete was reached
 	ahead   int  // listings that were begun before their turn
@@ -200,7 +202,7 @@ type MirrorPlan struct {
 func Mirror(ctx context.Context, plan MirrorPlan) (MirrorResult, error) {
 	src, dst, o := plan.From, plan.To, plan.MirrorOptions
 	began := time.Now()
-	m := &mirror{o: o, parallel: max(o.Parallel, 1), budget: &budget{maxEntries, maxMirror, maxOnDisk}}
+	m := &mirror{o: o, parallel: max(o.Parallel, 1), budget: &kept.Budget{Entries: kept.MaxEntries, Room: maxMirror, Disk: kept.MaxDisk}}
 	outer := ctx
 	ctx, m.cancel = context.WithCancelCause(ctx)
 	defer m.cancel(nil)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"miniftp/ftp/internal/kept"
+
 	"golang.org/x/text/unicode/norm"
 
 	"miniftp/ftp"
@@ -34,7 +36,7 @@ var (
 // extraneous removes what the source does not have.
 func (v *visit) extraneous() {
 	var spelled *spellings
-	for i := range v.l.dst.len() {
+	for i := range v.l.dst.Len() {
 		e, ok := v.m.entry(v.l.dst, i)
 		if !ok || isPart(e.Name) || v.ctx.Err() != nil || v.l.from.Hides && strings.HasPrefix(e.Name, ".") {
 			continue
@@ -62,7 +64,7 @@ type spellings struct {
 
 func (m *mirror) spellingsOf(l *listing) *spellings {
 	s := &spellings{seed: maphash.MakeSeed()}
-	for i := range l.src.len() {
+	for i := range l.src.Len() {
 		e, _ := m.entry(l.src, i)
 		name := e.Name
 		if _, there := m.find(l.dst, name); !there {
@@ -109,7 +111,7 @@ func withoutColumn(name string) string {
 func (v *visit) sameName(name string) (ftp.Entry, bool) {
 	if v.others == nil {
 		v.seed, v.others = maphash.MakeSeed(), map[uint64]int{}
-		for i := range v.l.dst.len() {
+		for i := range v.l.dst.Len() {
 			e, _ := v.m.entry(v.l.dst, i)
 			if _, ok := v.m.find(v.l.src, e.Name); !ok {
 				v.others[maphash.String(v.seed, fold(e.Name))] = i
@@ -157,10 +159,10 @@ func (m *mirror) unlink(ctx context.Context, rel string) bool {
 
 // noteRoot notes the names in the root of the source, by which the source is known if it
 // is found at the destination. The listing remains until the mirror ends.
-func (m *mirror) noteRoot(names *kept) {
+func (m *mirror) noteRoot(names *kept.List) {
 	m.root = names
 	m.seed = maphash.MakeSeed()
-	for i := range names.len() {
+	for i := range names.Len() {
 		e, _ := m.entry(names, i)
 		m.rootNames = append(m.rootNames, maphash.String(m.seed, e.Name))
 	}
@@ -171,9 +173,9 @@ func (m *mirror) noteRoot(names *kept) {
 // holds those names, is or may be the root of the source: both may be on one server that has
 // several names. If it has half of the source's names, a file is made in it and looked for in
 // the source.
-func (m *mirror) isSource(ctx context.Context, rel string, names *kept) error {
+func (m *mirror) isSource(ctx context.Context, rel string, names *kept.List) error {
 	same := 0
-	for i := range names.len() {
+	for i := range names.Len() {
 		e, _ := m.entry(names, i)
 		if _, ok := slices.BinarySearch(m.rootNames, maphash.String(m.seed, e.Name)); ok {
 			same++
@@ -219,7 +221,7 @@ func (m *mirror) noteBranches(all []branch) {
 // may be the root of the destination: one server may have both, or this host may be the server.
 // Its copy would be copied again, and so on. If it has all the directories of that root, a file
 // is made at the destination and looked for in it. Where none can be made, the answer is no.
-func (m *mirror) isDestination(ctx context.Context, rel string, names *kept) error {
+func (m *mirror) isDestination(ctx context.Context, rel string, names *kept.List) error {
 	if rel == "" {
 		return nil
 	}
@@ -252,11 +254,11 @@ func (m *mirror) isDestination(ctx context.Context, rel string, names *kept) err
 // be the root of the destination, which a dry run leaves as it is, if both have the same names
 // with the same types, sizes and times. If that is empty, any empty directory has them, so the
 // answer is no, and the plan has one directory more than the run.
-func (m *mirror) looksLikeDestination(names *kept) error {
-	if m.dstRoot.len() == 0 || m.dstRoot.len() != names.len() {
+func (m *mirror) looksLikeDestination(names *kept.List) error {
+	if m.dstRoot.Len() == 0 || m.dstRoot.Len() != names.Len() {
 		return nil
 	}
-	for i := range names.len() {
+	for i := range names.Len() {
 		here, _ := m.entry(names, i)
 		there, ok := m.find(m.dstRoot, here.Name)
 		switch {
@@ -275,8 +277,8 @@ func (m *mirror) looksLikeDestination(names *kept) error {
 // source if a file has another size or time there. Where nothing differs, it may be a copy, which
 // a run would delete, and a dry run says that it can't tell. The error on the other side would be
 // a plan that promises to delete what the run refuses to.
-func (m *mirror) looksLikeSource(names *kept) error {
-	for i := range names.len() {
+func (m *mirror) looksLikeSource(names *kept.List) error {
+	for i := range names.Len() {
 		there, _ := m.entry(names, i)
 		here, ok := m.find(m.root, there.Name)
 		if !ok || here.Type != ftp.FileEntry || there.Type != ftp.FileEntry {

@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
@@ -41,7 +43,7 @@ func (m *mirror) selected(rel string, e *ftp.Entry) bool {
 func (v *visit) parts() {
 	const most = 10_000
 	v.left = map[string]bool{}
-	for i := range v.l.dst.len() {
+	for i := range v.l.dst.Len() {
 		if e, ok := v.m.entry(v.l.dst, i); ok && isPart(e.Name) && e.Type == ftp.FileEntry && len(v.left) < most {
 			v.left[e.Name] = false
 		}
@@ -63,7 +65,7 @@ func (v *visit) stale() {
 // entries goes through the names of the source.
 func (v *visit) entries() {
 	before := ""
-	for i := range v.l.src.len() {
+	for i := range v.l.src.Len() {
 		e, ok := v.m.entry(v.l.src, i)
 		if v.ctx.Err() != nil || !ok {
 			return
@@ -78,7 +80,7 @@ func (v *visit) entries() {
 			continue
 		}
 		dst, ok := v.m.find(v.l.dst, e.Name)
-		if !ok && v.l.dst.len() > 0 {
+		if !ok && v.l.dst.Len() > 0 {
 			dst, _ = v.sameName(e.Name)
 		}
 		b := branch{rel: rel, real: path.Join(v.b.real, e.Name), links: v.b.links}
@@ -264,11 +266,11 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 	if m.unlink(ctx, rel) {
 		return true
 	}
-	inside := &kept{budget: m.budget}
+	inside := &kept.List{Budget: m.budget}
 	defer func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		inside.drop()
+		inside.Drop()
 	}()
 	got, err := m.read(ctx, m.dst, rel, inside)
 	if err == nil {
@@ -283,7 +285,7 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		return false
 	}
 	all := true
-	for i := range inside.len() {
+	for i := range inside.Len() {
 		e, ok := m.entry(inside, i)
 		if !ok {
 			return false

@@ -6,6 +6,8 @@ import (
 	"path"
 	"time"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
@@ -15,7 +17,7 @@ const second = time.Second
 type listing struct {
 	ready    chan struct{}
 	ahead    bool
-	src, dst *kept
+	src, dst *kept.List
 	from     DirRead // of the source
 	noSrc    error
 	noDst    error
@@ -73,7 +75,7 @@ func (m *mirror) walk(ctx context.Context) {
 
 // list reads a directory on both sides, beside the caller.
 func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
-	l := &listing{ready: make(chan struct{}), ahead: ahead, src: &kept{budget: m.budget}, dst: &kept{budget: m.budget}}
+	l := &listing{ready: make(chan struct{}), ahead: ahead, src: &kept.List{Budget: m.budget}, dst: &kept.List{Budget: m.budget}}
 	other := make(chan struct{})
 	go func() {
 		defer close(other)
@@ -93,20 +95,20 @@ func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
 }
 
 // read reads one directory.
-func (m *mirror) read(ctx context.Context, s side, rel string, into *kept) (DirRead, error) {
+func (m *mirror) read(ctx context.Context, s side, rel string, into *kept.List) (DirRead, error) {
 	got, err := s.list(ctx, rel, func(e *ftp.Entry) error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if e == nil {
-			into.drop()
+			into.Drop()
 			return nil
 		}
-		return into.add(e)
+		return into.Add(e)
 	})
 	if err == nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		err = into.sort()
+		err = into.Sort()
 	}
 	return got, err
 }
@@ -116,8 +118,8 @@ func (m *mirror) drop(l *listing) {
 	<-l.ready
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l.src.drop()
-	l.dst.drop()
+	l.src.Drop()
+	l.dst.Drop()
 	if l.ahead {
 		m.ahead--
 	}
@@ -204,8 +206,8 @@ func (m *mirror) mayAhead() bool {
 // taken: it may be a link first and then a directory (CVE-2014-4877).
 func (v *visit) sort() {
 	before := ""
-	for i := range v.l.src.len() {
-		name, err := v.l.src.name(i)
+	for i := range v.l.src.Len() {
+		name, err := v.l.src.Name(i)
 		if err != nil {
 			v.m.cancel(err)
 			return
@@ -220,8 +222,8 @@ func (v *visit) sort() {
 
 // entry returns an entry of a listing. ok is false if the listing can't be read any more:
 // then the mirror ends.
-func (m *mirror) entry(k *kept, i int) (e ftp.Entry, ok bool) {
-	e, err := k.entry(i)
+func (m *mirror) entry(k *kept.List, i int) (e ftp.Entry, ok bool) {
+	e, err := k.Entry(i)
 	if err != nil {
 		m.cancel(err)
 	}
@@ -230,8 +232,8 @@ func (m *mirror) entry(k *kept, i int) (e ftp.Entry, ok bool) {
 
 // find returns the entry of that name. If the listing can't be read any more, the mirror
 // ends, and ok is true, so that nothing is taken for missing.
-func (m *mirror) find(k *kept, name string) (e ftp.Entry, ok bool) {
-	e, ok, err := k.find(name)
+func (m *mirror) find(k *kept.List, name string) (e ftp.Entry, ok bool) {
+	e, ok, err := k.Find(name)
 	if err != nil {
 		m.cancel(err)
 		return e, true

@@ -6,41 +6,43 @@ import (
 	"path"
 	"strings"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
 // Paths is a set of entries with their paths. It may be of any size: what does not fit in memory
 // is in a temporary file until Close. The zero value is empty. It is not safe for concurrent use.
 type Paths struct {
-	kept   kept
+	kept   kept.List
 	sorted bool
 }
 
 // Add adds an entry by its Path; its Name is not kept.
 func (p *Paths) Add(e WalkEntry) error {
-	if p.kept.budget == nil {
-		p.kept.budget = newBudget()
+	if p.kept.Budget == nil {
+		p.kept.Budget = kept.NewBudget()
 	}
 	e.Entry.Name = e.Path
-	return p.kept.add(&e.Entry)
+	return p.kept.Add(&e.Entry)
 }
 
 // Len returns the number of entries.
-func (p *Paths) Len() int { return p.kept.len() }
+func (p *Paths) Len() int { return p.kept.Len() }
 
 // All yields the entries, sorted by path, so a directory comes before what is in it. Nothing can
 // be added from then on. An error is one of the temporary file, and the last.
 func (p *Paths) All() iter.Seq2[WalkEntry, error] {
 	return func(yield func(WalkEntry, error) bool) {
 		if !p.sorted {
-			if err := p.kept.sort(); err != nil {
+			if err := p.kept.Sort(); err != nil {
 				yield(WalkEntry{}, err)
 				return
 			}
 			p.sorted = true
 		}
-		for i := range p.kept.len() {
-			e, err := p.kept.entry(i)
+		for i := range p.kept.Len() {
+			e, err := p.kept.Entry(i)
 			at := WalkEntry{Path: e.Name, Entry: e}
 			at.Name = baseName(at.Path)
 			if !yield(at, err) || err != nil {
@@ -52,8 +54,8 @@ func (p *Paths) All() iter.Seq2[WalkEntry, error] {
 
 // Close gives up the entries.
 func (p *Paths) Close() {
-	if p.kept.budget != nil {
-		p.kept.drop()
+	if p.kept.Budget != nil {
+		p.kept.Drop()
 	}
 	*p = Paths{}
 }
@@ -68,7 +70,7 @@ func (c *Client) Match(ctx context.Context, pattern string) (*Paths, error) {
 		return nil, err
 	}
 	defer c.end()
-	return c.match(ctx, pattern, maxEntries, newBudget())
+	return c.match(ctx, pattern, kept.MaxEntries, kept.NewBudget())
 }
 
 // maxMatchedDirs is how many directories the components before the last may match: each of them
@@ -76,8 +78,8 @@ func (c *Client) Match(ctx context.Context, pattern string) (*Paths, error) {
 const maxMatchedDirs = 100_000
 
 // match is Match while the Client is taken. It returns ErrTooMany for more than most matches.
-func (c *Client) match(ctx context.Context, pattern string, most int, b *budget) (found *Paths, err error) {
-	found = &Paths{kept: kept{budget: b}}
+func (c *Client) match(ctx context.Context, pattern string, most int, b *kept.Budget) (found *Paths, err error) {
+	found = &Paths{kept: kept.List{Budget: b}}
 	defer func() {
 		if err != nil {
 			found.Close()
@@ -126,13 +128,13 @@ func (c *Client) matchIn(ctx context.Context, dir, last string, found *Paths) er
 	var bad error
 	err := c.list(ctx, dir, func(e ftp.Entry, err error) bool {
 		ok, _ := path.Match(last, e.Name)
-		switch b := found.kept.budget; {
+		switch b := found.kept.Budget; {
 		case err != nil:
 			bad = err
 		case ok:
 			bad = found.Add(WalkEntry{Path: join(dir, e.Name), Entry: e})
 		default:
-			if b.entries--; b.entries < 0 {
+			if b.Entries--; b.Entries < 0 {
 				bad = ErrTooMany
 			}
 		}
@@ -151,10 +153,10 @@ func (c *Client) Glob(ctx context.Context, pattern string) (all []WalkEntry, err
 		return nil, err
 	}
 	defer found.Close()
-	room := budget{entries: maxEntries, room: 48 << 20}
+	room := kept.Budget{Entries: kept.MaxEntries, Room: 48 << 20}
 	for e, err := range found.All() {
 		if err == nil {
-			err = room.take(len(e.Path) + len(e.Name) + entryBytes)
+			err = room.Take(len(e.Path) + len(e.Name) + entryBytes)
 		}
 		if err != nil {
 			return nil, err

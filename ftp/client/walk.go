@@ -7,6 +7,8 @@ import (
 	"iter"
 	"slices"
 
+	"miniftp/ftp/internal/kept"
+
 	"miniftp/ftp"
 )
 
@@ -27,7 +29,7 @@ type WalkEntry struct {
 // read whole before its entries are yielded.
 func (c *Client) Walk(ctx context.Context, root string) iter.Seq2[WalkEntry, error] {
 	return func(yield func(WalkEntry, error) bool) {
-		w := walker{c: c, ctx: ctx, yield: yield, budget: newBudget()}
+		w := walker{c: c, ctx: ctx, yield: yield, Budget: kept.NewBudget()}
 		w.dir(root, nil)
 	}
 }
@@ -37,7 +39,7 @@ type walker struct {
 	ctx   context.Context
 	yield func(WalkEntry, error) bool
 	ways  listWays
-	*budget
+	*kept.Budget
 }
 
 // dir yields what is below dir; above are the unique facts of the directories
@@ -53,18 +55,18 @@ func (w *walker) dir(dir string, above []string) bool {
 	}
 	entries, odd, err := w.readDir(dir)
 	w.c.end()
-	defer entries.drop()
+	defer entries.Drop()
 	if err != nil {
 		more := w.yield(here, err)
-		return more && w.entries >= 0 && w.ctx.Err() == nil && w.c.Alive()
+		return more && w.Entries >= 0 && w.ctx.Err() == nil && w.c.Alive()
 	}
 	for _, err := range odd {
 		if !w.yield(here, err) {
 			return false
 		}
 	}
-	for i := range entries.len() {
-		e, err := entries.entry(i)
+	for i := range entries.Len() {
+		e, err := entries.Entry(i)
 		if err != nil {
 			return w.yield(here, err)
 		}
@@ -85,14 +87,14 @@ func (w *walker) dir(dir string, above []string) bool {
 
 // readDir reads a directory whole; odd are the first of the lines that can't be
 // read and of the names that are none.
-func (w *walker) readDir(dir string) (entries *kept, odd []error, err error) {
+func (w *walker) readDir(dir string) (entries *kept.List, odd []error, err error) {
 	const enough = 20
-	entries = &kept{budget: w.budget}
+	entries = &kept.List{Budget: w.Budget}
 	var full error
 	_, err = w.c.listAll(w.ctx, dir, &w.ways, func(e ftp.Entry, err error) bool {
 		switch {
 		case err == nil:
-			full = entries.add(&e)
+			full = entries.Add(&e)
 		case len(odd) < enough:
 			odd = append(odd, err)
 		}
@@ -103,7 +105,7 @@ func (w *walker) readDir(dir string) (entries *kept, odd []error, err error) {
 		odd, err = append(odd, err), nil
 	}
 	if err == nil {
-		err = entries.sort()
+		err = entries.Sort()
 	}
 	return entries, odd, err
 }
@@ -119,12 +121,12 @@ func firstOf(found, err error) error {
 
 // readDir reads a directory whole, if hidden by LIST -a and nothing else. A line that
 // can't be read fails it: who works on a whole tree must not miss part of it unknowingly.
-func (c *Client) readDir(ctx context.Context, dir string, w *listWays, b *budget, hidden bool) (*kept, error) {
-	entries := &kept{budget: b}
+func (c *Client) readDir(ctx context.Context, dir string, w *listWays, b *kept.Budget, hidden bool) (*kept.List, error) {
+	entries := &kept.List{Budget: b}
 	var bad, err error
 	add := func(e ftp.Entry, err error) bool {
 		if bad = err; err == nil {
-			bad = entries.add(&e)
+			bad = entries.Add(&e)
 		}
 		return bad == nil
 	}
@@ -135,7 +137,7 @@ func (c *Client) readDir(ctx context.Context, dir string, w *listWays, b *budget
 	}
 	err = firstOf(bad, err)
 	if err == nil || errors.Is(err, ErrPartial) {
-		err = cmp.Or(entries.sort(), err)
+		err = cmp.Or(entries.Sort(), err)
 	}
 	return entries, err
 }

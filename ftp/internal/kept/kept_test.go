@@ -1,4 +1,4 @@
-package client
+package kept
 
 import (
 	"cmp"
@@ -28,39 +28,39 @@ func TestKept(t *testing.T) {
 		all = append(all, ftp.Entry{Name: fmt.Sprintf("file %d", i), Size: int64(i) << 40, Unique: strings.Repeat("u", i%300)})
 	}
 	slices.SortStableFunc(all, func(a, b ftp.Entry) int { return cmp.Compare(a.Name, b.Name) })
-	for _, room := range []int{maxKept, 0} { // in memory, and in a file
-		b := newBudget()
-		b.room = room
-		k := kept{budget: b}
+	for _, room := range []int{MaxMemory, 0} { // in memory, and in a file
+		b := NewBudget()
+		b.Room = room
+		k := List{Budget: b}
 		for i := range all {
-			if err := k.add(&all[(i*7)%len(all)]); err != nil {
+			if err := k.Add(&all[(i*7)%len(all)]); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := k.sort(); err != nil {
+		if err := k.Sort(); err != nil {
 			t.Fatal(err)
 		}
-		if k.len() != len(all) || (k.disk != nil) != (room == 0) {
-			t.Fatalf("%d entries, on disk: %v", k.len(), k.disk != nil)
+		if k.Len() != len(all) || (k.disk != nil) != (room == 0) {
+			t.Fatalf("%d entries, on disk: %v", k.Len(), k.disk != nil)
 		}
 		for i := range all {
-			if got, err := k.entry(i); got != all[i] || err != nil {
+			if got, err := k.Entry(i); got != all[i] || err != nil {
 				t.Fatalf("%d: %+v, %v, want %+v", i, got, err, all[i])
 			}
 		}
 		for _, i := range []int{5, 6, 7, 900, 3, len(all) - 1, 0} {
-			if got, ok, err := k.find(all[i].Name); !ok || err != nil || got != all[i] {
+			if got, ok, err := k.Find(all[i].Name); !ok || err != nil || got != all[i] {
 				t.Errorf("find %q: %+v, %v, %v", all[i].Name, got, ok, err)
 			}
-			if _, ok, err := k.find(all[i].Name + "\x00?"); ok || err != nil {
+			if _, ok, err := k.Find(all[i].Name + "\x00?"); ok || err != nil {
 				t.Errorf("find what is not there: %v, %v", ok, err)
 			}
 		}
-		if held := room - b.room; held != k.took || room > 0 && held < 70_000 || held > 1<<20 {
+		if held := room - b.Room; held != k.took || room > 0 && held < 70_000 || held > 1<<20 {
 			t.Errorf("it says that it holds %d bytes, %d are taken", k.took, held)
 		}
-		k.drop()
-		if b.room != room || b.disk != maxOnDisk || b.entries != maxEntries-len(all) {
+		k.Drop()
+		if b.Room != room || b.Disk != MaxDisk || b.Entries != MaxEntries-len(all) {
 			t.Errorf("%+v is left", b)
 		}
 	}
@@ -70,22 +70,22 @@ func TestKept(t *testing.T) {
 func TestKeptEnds(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
-	b := newBudget()
-	b.disk = 32 << 20
-	k := kept{budget: b}
+	b := NewBudget()
+	b.Disk = 32 << 20
+	k := List{Budget: b}
 	n := 0
 	var err error
 	for ; err == nil; n++ {
-		err = k.add(&ftp.Entry{Name: fmt.Sprintf("file-%07d.txt", n), Type: ftp.FileEntry, Size: 12345, Modified: time.Unix(1e9, 0), Precise: time.Second, Perm: "radfw", Unique: "fd01g1234567"})
-		if k.took > maxKept {
+		err = k.Add(&ftp.Entry{Name: fmt.Sprintf("file-%07d.txt", n), Type: ftp.FileEntry, Size: 12345, Modified: time.Unix(1e9, 0), Precise: time.Second, Perm: "radfw", Unique: "fd01g1234567"})
+		if k.took > MaxMemory {
 			t.Fatalf("%d bytes are held in memory", k.took)
 		}
 	}
 	if !errors.Is(err, ErrTooMany) || n < 400_000 {
 		t.Errorf("%d entries, %v", n, err)
 	}
-	k.drop()
-	if b.disk != 32<<20 || b.room != maxKept {
+	k.Drop()
+	if b.Disk != 32<<20 || b.Room != MaxMemory {
 		t.Errorf("%+v is left", b)
 	}
 }

@@ -1,7 +1,9 @@
-package client
+// Package kept holds long listings: packed, sorted, and beyond a bound in a temporary file.
+package kept
 
 import (
 	"encoding/binary"
+	"errors"
 	"io/fs"
 	"slices"
 	"sort"
@@ -13,33 +15,37 @@ import (
 
 // Bounds on what a server may list. What does not fit in memory is kept in a temporary file.
 const (
-	maxEntries = 10_000_000 // of one listing, and of one walk
-	maxListing = 256 << 20  // bytes of one listing
-	maxKept    = 8 << 20    // bytes of entries that are held in memory at once
-	maxOnDisk  = 1 << 30    // bytes of entries that are held in files at once
+	MaxEntries = 10_000_000 // of one listing, and of one walk
+	MaxListing = 256 << 20  // bytes of one listing
+	MaxMemory  = 8 << 20    // bytes of entries that are held in memory at once
+	MaxDisk    = 1 << 30    // bytes of entries that are held in files at once
 	minKept    = 64 << 10   // bytes that each listing may hold in memory in any case
 )
 
-// budget is what one walk may still read, and hold at once.
-type budget struct{ entries, room, disk int }
+// Budget is what one walk may still read, and hold at once.
+type Budget struct{ Entries, Room, Disk int }
 
-func newBudget() *budget { return &budget{maxEntries, maxKept, maxOnDisk} }
+// NewBudget returns what one walk has.
+func NewBudget() *Budget { return &Budget{MaxEntries, MaxMemory, MaxDisk} }
 
-// take is ErrTooMany if there is no room for one more entry of n bytes.
-func (b *budget) take(n int) error {
-	b.entries--
-	b.room -= n
-	if b.entries < 0 || b.room < 0 {
+// ErrTooMany is returned for a listing, or a tree of them, with too many entries.
+var ErrTooMany = errors.New("the listing is too long: more than 10,000,000 names, or 256 MiB for one directory")
+
+// Take returns ErrTooMany if there is no room for one more entry of n bytes.
+func (b *Budget) Take(n int) error {
+	b.Entries--
+	b.Room -= n
+	if b.Entries < 0 || b.Room < 0 {
 		return ErrTooMany
 	}
 	return nil
 }
 
-// kept is the entries of a directory, packed: there may be very many of them, and packed
+// List is the entries of a directory, packed: there may be very many of them, and packed
 // they take about what their lines took. Those for which the budget has no room are in a
 // temporary file.
-type kept struct {
-	budget *budget
+type List struct {
+	Budget *Budget
 	took   int
 	pages  [][]byte
 	at     []uint64 // of each entry: page<<16 + offset
@@ -67,12 +73,12 @@ func pack(b []byte, e *ftp.Entry) []byte {
 	return b
 }
 
-func (k *kept) add(e *ftp.Entry) error {
+func (k *List) Add(e *ftp.Entry) error {
 	k.buf = pack(k.buf[:0], e)
-	if k.budget.entries--; k.budget.entries < 0 {
+	if k.Budget.Entries--; k.Budget.Entries < 0 {
 		return ErrTooMany
 	}
-	if k.budget.room < len(k.buf)+pageSize && k.took >= minKept {
+	if k.Budget.Room < len(k.buf)+pageSize && k.took >= minKept {
 		if err := k.spill(); err != nil {
 			return err
 		}
@@ -85,42 +91,42 @@ func (k *kept) add(e *ftp.Entry) error {
 }
 
 // grow makes room for n more bytes on the last page.
-func (k *kept) grow(n int) {
+func (k *List) grow(n int) {
 	const index = 16 // of at, which grows ahead
 	size := 512
 	if i := len(k.pages) - 1; i >= 0 {
 		if cap(k.pages[i])-len(k.pages[i]) >= n {
 			k.took += index
-			k.budget.room -= index
+			k.Budget.Room -= index
 			return
 		}
 		size = min(pageSize, 4*cap(k.pages[i]))
 	}
 	size = max(size, n)
 	k.took += size + index
-	k.budget.room -= size + index
+	k.Budget.Room -= size + index
 	k.pages = append(k.pages, make([]byte, 0, size))
 }
 
-// drop gives the room back, and removes the file.
-func (k *kept) drop() {
+// Drop gives the room back, and removes the file.
+func (k *List) Drop() {
 	k.release()
 	k.buf, k.hint = nil, 0
 	if k.disk != nil {
-		k.budget.disk += int(k.disk.size)
+		k.Budget.Disk += int(k.disk.size)
 		k.disk.close()
 		k.disk = nil
 	}
 }
 
 // release gives the room in memory back.
-func (k *kept) release() {
-	k.budget.room += k.took
+func (k *List) release() {
+	k.Budget.Room += k.took
 	k.took, k.pages, k.at = 0, nil, nil
 }
 
-// len is how many entries there are.
-func (k *kept) len() int {
+// Len is how many entries there are.
+func (k *List) Len() int {
 	if k.disk != nil {
 		return k.disk.n + len(k.at)
 	}
@@ -134,15 +140,15 @@ func word(b []byte) (s, rest []byte) {
 }
 
 // bytes returns one entry as it is packed. It is valid until the next call.
-func (k *kept) bytes(i int) ([]byte, error) {
+func (k *List) bytes(i int) ([]byte, error) {
 	if k.disk != nil {
 		return k.disk.bytes(i)
 	}
 	return k.pages[k.at[i]>>16][k.at[i]&(pageSize-1):], nil
 }
 
-// name returns the name of an entry, valid until the next call.
-func (k *kept) name(i int) ([]byte, error) {
+// Name returns the name of an entry, valid until the next call.
+func (k *List) Name(i int) ([]byte, error) {
 	b, err := k.bytes(i)
 	if err != nil {
 		return nil, err
@@ -151,8 +157,8 @@ func (k *kept) name(i int) ([]byte, error) {
 	return name, nil
 }
 
-// entry unpacks one. An error is one of the temporary file.
-func (k *kept) entry(i int) (ftp.Entry, error) {
+// Entry unpacks one. An error is one of the temporary file.
+func (k *List) Entry(i int) (ftp.Entry, error) {
 	b, err := k.bytes(i)
 	if err != nil {
 		return ftp.Entry{}, err
@@ -179,9 +185,9 @@ func unpack(b []byte) ftp.Entry {
 	return e
 }
 
-// sort orders the entries by name. It is to be called once all were added, before any is
+// Sort orders the entries by name. It is to be called once all were added, before any is
 // read.
-func (k *kept) sort() error {
+func (k *List) Sort() error {
 	if k.disk != nil {
 		return k.merge()
 	}
@@ -190,7 +196,7 @@ func (k *kept) sort() error {
 }
 
 // sortPages orders those that are in memory.
-func (k *kept) sortPages() {
+func (k *List) sortPages() {
 	name := func(at uint64) []byte {
 		s, _ := word(k.pages[at>>16][at&(pageSize-1):])
 		return s
@@ -198,16 +204,16 @@ func (k *kept) sortPages() {
 	slices.SortFunc(k.at, func(a, b uint64) int { return slices.Compare(name(a), name(b)) })
 }
 
-// find returns the entry of that name. It is quick if names are looked for in their order.
-func (k *kept) find(name string) (e ftp.Entry, ok bool, err error) {
+// Find returns the entry of that name. It is quick if names are looked for in their order.
+func (k *List) Find(name string) (e ftp.Entry, ok bool, err error) {
 	compare := func(i int) int {
-		at, bad := k.name(i)
+		at, bad := k.Name(i)
 		if bad != nil && err == nil {
 			err = bad
 		}
 		return strings.Compare(string(at), name)
 	}
-	from, to := 0, k.len()
+	from, to := 0, k.Len()
 	if k.hint < to && compare(k.hint) <= 0 {
 		from = k.hint
 		step := 1
@@ -217,17 +223,17 @@ func (k *kept) find(name string) (e ftp.Entry, ok bool, err error) {
 		to = min(to, from+step)
 	}
 	i := from + sort.Search(to-from, func(i int) bool { return compare(from+i) >= 0 })
-	k.hint = min(i, max(k.len()-1, 0))
-	if err != nil || i == k.len() || compare(i) != 0 {
+	k.hint = min(i, max(k.Len()-1, 0))
+	if err != nil || i == k.Len() || compare(i) != 0 {
 		return ftp.Entry{}, false, err
 	}
-	e, err = k.entry(i)
+	e, err = k.Entry(i)
 	return e, err == nil, err
 }
 
-// unpinned is e without the line that it was cut from, if that is of a length that may
+// Unpinned is e without the line that it was cut from, if that is of a length that may
 // be much longer.
-func unpinned(e ftp.Entry, length int) ftp.Entry {
+func Unpinned(e ftp.Entry, length int) ftp.Entry {
 	const short = 256
 	if length > short {
 		for _, s := range [...]*string{&e.Name, &e.Perm, &e.Unique, &e.Owner, &e.Group, &e.Target} {

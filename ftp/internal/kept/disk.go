@@ -1,4 +1,4 @@
-package client
+package kept
 
 import (
 	"bufio"
@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"miniftp/ftp/dtp"
 )
 
 // diskKept is entries in a temporary file. First these are runs, each sorted by name; then
@@ -32,7 +34,7 @@ const eachOf = 16 // entries, of which the first has its place in sparse
 func newDiskKept() (*diskKept, error) {
 	f, err := os.CreateTemp("", "miniftp-listing-*")
 	if err != nil {
-		return nil, &LocalError{Err: fmt.Errorf("the listing does not fit in memory: %w", err)}
+		return nil, &dtp.LocalError{Err: fmt.Errorf("the listing does not fit in memory: %w", err)}
 	}
 	_ = os.Remove(f.Name())
 	return &diskKept{file: f}, nil
@@ -44,7 +46,7 @@ func (d *diskKept) close() {
 }
 
 // spill writes what is in memory to the file, as a run.
-func (k *kept) spill() (err error) {
+func (k *List) spill() (err error) {
 	if k.disk == nil {
 		if k.disk, err = newDiskKept(); err != nil {
 			return err
@@ -56,7 +58,7 @@ func (k *kept) spill() (err error) {
 	w := bufio.NewWriterSize(d.file, pageSize)
 	for _, at := range k.at {
 		b := k.pages[at>>16][at&(pageSize-1):]
-		if err := d.write(w, b[:packedLen(b)], k.budget); err != nil {
+		if err := d.write(w, b[:packedLen(b)], k.Budget); err != nil {
 			return err
 		}
 	}
@@ -79,13 +81,13 @@ func packedLen(b []byte) int {
 	return len(b) - len(rest)
 }
 
-func (d *diskKept) write(w *bufio.Writer, b []byte, room *budget) error {
+func (d *diskKept) write(w *bufio.Writer, b []byte, room *Budget) error {
 	var head [binary.MaxVarintLen64]byte
 	n := binary.PutUvarint(head[:], uint64(len(b)))
 	_, _ = w.Write(head[:n])
 	_, err := w.Write(b)
 	d.size += int64(n + len(b))
-	if room.disk -= n + len(b); room.disk < 0 {
+	if room.Disk -= n + len(b); room.Disk < 0 {
 		return ErrTooMany
 	}
 	return diskError(err)
@@ -96,11 +98,11 @@ func diskError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &LocalError{Err: fmt.Errorf("the temporary file of a long listing: %w", err)}
+	return &dtp.LocalError{Err: fmt.Errorf("the temporary file of a long listing: %w", err)}
 }
 
 // merge puts the runs in order, in another file.
-func (k *kept) merge() error {
+func (k *List) merge() error {
 	if len(k.at) > 0 {
 		if err := k.spill(); err != nil {
 			return err
@@ -132,7 +134,7 @@ func (k *kept) merge() error {
 		if sorted.n%eachOf == 0 {
 			sorted.sparse = append(sorted.sparse, sorted.size)
 		}
-		if err := sorted.write(w, runs[0].entry, k.budget); err != nil {
+		if err := sorted.write(w, runs[0].entry, k.Budget); err != nil {
 			return err
 		}
 		sorted.n++
@@ -145,7 +147,7 @@ func (k *kept) merge() error {
 			heap.Fix(&runs, 0)
 		}
 	}
-	k.budget.disk += int(old.size)
+	k.Budget.Disk += int(old.size)
 	return diskError(w.Flush())
 }
 
