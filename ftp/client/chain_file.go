@@ -14,7 +14,7 @@ import (
 // download is Pool.Download in a chain. errNotChained: nothing was done, or it did not get
 // through.
 func (ch *chain) download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
-	if !o.chainsDown() || o.tag != "" && isThere(fsys, partName(local, o.tag)) {
+	if !o.chainsDown() || o.Tag != "" && isThere(fsys, partName(local, o.Tag)) {
 		return Result{}, errNotChained
 	}
 	d := download{transfer: ch.transfer, fsys: fsys, remote: remote, local: local, o: o, v: o.listed()}
@@ -51,7 +51,7 @@ func (ch *chain) upload(ctx context.Context, fsys afero.Fs, local, remote string
 		return Result{}, errNotChained
 	}
 	to := remote
-	if o.beside {
+	if o.Beside {
 		if ch.p.opts.history.noBeside.Load() {
 			return Result{}, errNotChained
 		}
@@ -69,7 +69,7 @@ func (ch *chain) upload(ctx context.Context, fsys afero.Fs, local, remote string
 }
 
 // chainsUp reports whether a file to upload may be one for a chain.
-func (o *FileOptions) chainsUp() bool { return o.Several && !o.Resume && !o.resumes && !o.ASCII }
+func (o *FileOptions) chainsUp() bool { return o.Several && !o.Resume && !o.Continue && !o.ASCII }
 
 // confirm asks for the size of what was stored, and sets its time, without which the file
 // stands.
@@ -123,7 +123,7 @@ func (ch *chain) place(ctx context.Context, part, final string, info fs.FileInfo
 		}
 		defer c.end()
 		if !renamed {
-			if err := c.placeOrDelete(ctx, part, final, o.replaces != nil); err != nil {
+			if err := c.placeOrDelete(ctx, part, final, o.Replaces != nil); err != nil {
 				return err
 			}
 		}
@@ -131,7 +131,7 @@ func (ch *chain) place(ctx context.Context, part, final string, info fs.FileInfo
 			return nil
 		}
 		err := c.setModTime(ctx, final, info.ModTime()) // perhaps there is another way
-		if h.learnTime(err); isReply(err) {
+		if isReply(err) {
 			err = nil
 		}
 		return err

@@ -20,6 +20,8 @@ var (
 	ErrUnconfirmed = errors.New("all bytes went over, but the server did not confirm them")
 	// ErrTooMany is returned for a listing, or a tree of them, with too many entries.
 	ErrTooMany = kept.ErrTooMany
+	// ErrNoLinks is returned where links can't be made.
+	ErrNoLinks = errors.New("links can't be made here")
 	// ErrTooDeep is a tree with too many levels, or one that contains itself.
 	ErrTooDeep = errors.New("the directory tree is too deep")
 )
@@ -107,7 +109,11 @@ func clip(s string) string { return s[:min(len(s), 80)] }
 
 // refused reports whether err is the server's answer that it does not know or do
 // the command: another way may work.
-func refused(err error) bool {
+func refused(err error) bool { return Unsupported(err) }
+
+// Unsupported reports whether err is the server's answer that it does not know or do
+// the command.
+func Unsupported(err error) bool {
 	var e *ftp.Error
 	if !errors.As(err, &e) {
 		return false

@@ -42,21 +42,28 @@ type FileOptions struct {
 	// Pool.Parallel says. Small ones then share a connection, if the server allows that.
 	Several  bool
 	Progress func(done, total int64) // as in Transfer
-	pool     *Pool                   // whose other connections may help a Download; nil: none
+
+	// The rest is for programs that keep trees alike, and so know both sides.
+
+	// Tag is put into the name of the part of a Download, so that what is left of another
+	// version of the file can't be taken for it (see VersionTag). A part with that name is
+	// continued.
+	Tag string
+	// Beside has an Upload write to the name of a part in any case, not only if a file has the
+	// final name, and fail if that gets no time.
+	Beside bool
+	// Continue says that an earlier run has left a part, which an Upload with Beside is to
+	// continue if it is of this version of the file.
+	Continue bool
+	// Replaces is the file that has the final name of an Upload, if one is known to.
+	Replaces *ftp.Entry
+
+	pool *Pool // whose other connections may help a Download; nil: none
 	// tries is what several tries of one transfer share; nil: there is only one. What was
 	// there before the first one is not continued.
 	tries *tries
-	// tag is put into the name of the part, so that what is left of another version of
-	// the file can't be taken for it.
-	tag string
-	// beside has an Upload write to another name until the file is whole, not only if a file
-	// has the final one.
-	beside  bool
-	resumes bool // what is under another name may be continued
 	// rename is the name that an Upload gives the file once it is whole; "": it has it.
 	rename string
-	// replaces is the file that has the final name, if one is known to.
-	replaces *ftp.Entry
 }
 
 // fs is where the local file is.
@@ -160,7 +167,7 @@ func (d *download) look(ctx context.Context) error {
 
 // fresh fetches the whole file. A part file in which nothing arrived is no use.
 func (d *download) fresh(ctx context.Context) (Result, error) {
-	p, err := newPart(d.fsys, d.local, d.o.tag, d.o.Perms)
+	p, err := newPart(d.fsys, d.local, d.o.Tag, d.o.Perms)
 	if err != nil {
 		return Result{}, err
 	}

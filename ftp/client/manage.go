@@ -357,14 +357,15 @@ func (c *Client) SetModTime(ctx context.Context, path string, t time.Time) error
 	return c.setModTime(ctx, path, t)
 }
 
-func (c *Client) setModTime(ctx context.Context, path string, t time.Time) error {
+func (c *Client) setModTime(ctx context.Context, path string, t time.Time) (err error) {
+	defer func() { c.history.learnTime(err) }()
 	for _, cmd := range c.timing(path, t) {
 		if _, err := c.do(ctx, cmd.Verb, cmd.Arg); settled(cmd.Verb, err) {
 			return err
 		}
 	}
 	at := ftp.FormatTime(t)
-	_, err := c.do(ctx, "SITE", "UTIME "+path+" "+at+" "+at+" "+at+" UTC")
+	_, err = c.do(ctx, "SITE", "UTIME "+path+" "+at+" "+at+" "+at+" UTC")
 	if !isReply(err) {
 		return err
 	}
@@ -405,7 +406,7 @@ func (c *Client) Symlink(ctx context.Context, target, path string) error {
 		return err
 	}
 	if strings.Contains(target, " ") {
-		return errNoLinks
+		return ErrNoLinks
 	}
 	return c.simple(ctx, "SITE", "SYMLINK "+target+" "+path)
 }

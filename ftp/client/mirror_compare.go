@@ -105,7 +105,7 @@ func (m *mirror) canTouch(ctx context.Context, t *task) bool {
 	if !ok {
 		return true
 	}
-	if s.history().noTime.Load() || t.dst.Precise > second {
+	if !s.pool.SetsTimes() || t.dst.Precise > second {
 		return false
 	}
 	if m.o.DryRun {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"miniftp/ftp/internal/kept"
+	"miniftp/ftp/pi"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -38,7 +39,7 @@ func (v *visit) extraneous() {
 	var spelled *spellings
 	for i := range v.l.dst.Len() {
 		e, ok := v.m.entry(v.l.dst, i)
-		if !ok || isPart(e.Name) || v.ctx.Err() != nil || v.l.from.Hides && strings.HasPrefix(e.Name, ".") {
+		if !ok || IsPart(e.Name) || v.ctx.Err() != nil || v.l.from.Hides && strings.HasPrefix(e.Name, ".") {
 			continue
 		}
 		if _, ok := v.m.find(v.l.src, e.Name); ok || !v.m.selected(v.at(e.Name), &e) {
@@ -151,7 +152,7 @@ func (m *mirror) unlink(ctx context.Context, rel string) bool {
 	}
 	dir := false
 	err := s.remove(ctx, rel, false)
-	if isReply(err) && m.o.Select == nil && most == 0 {
+	if pi.IsReply(err) && m.o.Select == nil && most == 0 {
 		dir, err = true, s.remove(ctx, rel, true)
 	}
 	return err == nil && m.removeBy(ctx, rel, dir, func() error { return nil }) // it is done

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/pi"
 )
 
 // work copies files until there are no more.
@@ -66,7 +67,7 @@ func (m *mirror) workers(ctx context.Context) int {
 
 // several is more than Parallel where small files share a connection.
 func (m *mirror) several(ctx context.Context, p *Pool) int {
-	if n := p.Parallel(ctx); n > p.size {
+	if n := p.Parallel(ctx); n > p.Size() {
 		return n
 	}
 	return m.parallel
@@ -116,7 +117,7 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 	}
 	o := FileOptions{
 		FS: dst.fsys, Listed: t.src, Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(),
-		Several: true, Perms: m.permsOf(t), Retry: m.retryOf(CopyFile, t.rel), tag: t.tag,
+		Several: true, Perms: m.permsOf(t), Retry: m.retryOf(CopyFile, t.rel), Tag: t.tag,
 	}
 	if t.src.Precise >= time.Minute {
 		o.Listed.Modified, _ = src.span(&t.src)
@@ -127,20 +128,16 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 	return src.pool.Download(ctx, src.at(t.rel), dst.at(t.rel), o)
 }
 
-// resumable is from which size on it is worth asking for a part that a listing does
-// not show: there are servers that hide them.
-const resumable = 256 << 10
-
 // put uploads a file to another name and renames it, or straight to its name where
 // the server or the user can't rename.
 func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *task) (Result, error) {
 	o := FileOptions{
 		FS: src.fsys, Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Several: !m.o.Perms,
-		Retry: m.retryOf(CopyFile, t.rel), beside: true,
-		resumes: t.part.Name != "" || t.src.Size >= resumable,
+		Retry: m.retryOf(CopyFile, t.rel), Beside: true,
+		Continue: t.part.Name != "",
 	}
 	if t.dst.Name != "" {
-		o.replaces = &t.dst
+		o.Replaces = &t.dst
 	}
 	res, err := dst.pool.Upload(ctx, src.at(t.rel), dst.at(t.rel), o)
 	if err == nil && m.o.Perms {
@@ -149,28 +146,14 @@ func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *ta
 	return res, err
 }
 
-// place gives a part its final name.
-func (s *remoteSide) place(ctx context.Context, c *Client, part string, t *task) error {
-	if err := c.begin(); err != nil {
-		return err
-	}
-	defer c.end()
-	err := c.place(ctx, part, s.at(t.rel), t.dst.Name != "", nil)
-	if refusedRename(err, "RNFR") {
-		s.history().noBeside.Store(true)
-	}
-	return err
-}
-
 // finishTime gives a file on a server its time. That it takes none is no error: the next
 // Mirror knows what to make of it.
 func (s *remoteSide) finishTime(ctx context.Context, c *Client, to string, e *ftp.Entry) error {
-	if s.history().noTime.Load() || e.Modified.IsZero() {
+	if !s.pool.SetsTimes() || e.Modified.IsZero() {
 		return nil
 	}
 	err := c.SetModTime(ctx, to, e.Modified)
-	s.history().learnTime(err)
-	if isReply(err) {
+	if pi.IsReply(err) {
 		return nil
 	}
 	return err
@@ -183,7 +166,7 @@ func (s *remoteSide) finishPerms(ctx context.Context, c *Client, t *task) error 
 		return nil
 	}
 	err := c.Chmod(ctx, s.at(t.rel), t.src.Mode.Perm())
-	if !isReply(err) {
+	if !pi.IsReply(err) {
 		return err
 	}
 	if s.tellsMode(err) {
@@ -194,7 +177,7 @@ func (s *remoteSide) finishPerms(ctx context.Context, c *Client, t *task) error 
 
 // tellsMode reports whether it has to be told that the server has not set permissions.
 func (s *remoteSide) tellsMode(err error) bool {
-	if refused(err) {
+	if Unsupported(err) {
 		s.noMode.Store(true)
 	}
 	return !s.toldMode.Swap(true)
@@ -206,19 +189,19 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 		return Result{}, err
 	}
 	part := ""
-	if !dst.history().noBeside.Load() {
-		part = dst.at(partName(t.rel, t.tag))
+	if dst.pool.Renames() {
+		part = dst.at(PartNames(t.rel, t.tag)[0])
 		var renamed error
 		res, err = m.stream(ctx, src, dst, t, part, func(c *Client) error {
-			renamed = dst.place(ctx, c, part, t)
+			renamed = c.Replace(ctx, part, dst.at(t.rel), t.dst.Name != "")
 			return renamed
 		})
 		switch {
-		case renamed != nil && !mayWriteOver(renamed, t.dst.Name != ""):
-			return res, leftAs(part, err)
+		case renamed != nil && !MayWriteOver(renamed, t.dst.Name != ""):
+			return res, LeftAs(part, err)
 		case renamed == nil && err != nil && res.Bytes > 0:
-			return res, leftAs(part, err) // no run continues it
-		case renamed == nil && !refusedName(err, t.dst.Name != ""):
+			return res, LeftAs(part, err) // no run continues it
+		case renamed == nil && !RefusedName(err, t.dst.Name != ""):
 			return res, err
 		}
 	}
@@ -247,11 +230,8 @@ func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name
 			if res, err = to.StoreWith(ctx, o, in); err != nil {
 				return streamed(err)
 			}
-			if n, err := to.Size(ctx, name); err == nil {
-				o := outcome{final: res.Final, sent: res.Bytes, there: n}
-				if err := o.verdict(); err != nil {
-					return err
-				}
+			if n, err := to.Size(ctx, name); err == nil && n != res.Bytes {
+				return &TruncatedError{Want: res.Bytes, Got: n, Final: res.Final}
 			}
 			if err := dst.finishTime(ctx, to, name, &dated); err != nil {
 				return err
@@ -276,36 +256,15 @@ func streamed(err error) error {
 
 // local copies a file between two plain filesystems.
 func (m *mirror) local(ctx context.Context, src, dst *plainSide, t *task) (Result, error) {
+	o := FileOptions{Progress: m.progress(t.rel), KeepTime: true, Perms: m.permsOf(t)}
 	in, err := src.fsys.Open(src.at(t.rel))
 	if err != nil {
 		return Result{}, &LocalError{Err: err}
 	}
 	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return Result{}, &LocalError{Err: err}
-	}
-	v := localVersion(info)
-	out, err := newPart(dst.fsys, dst.at(t.rel), versionTag(v.size, v.modified), m.permsOf(t))
-	if err != nil {
-		return Result{}, atDst(err)
-	}
-	began := time.Now()
-	var progress func(int64)
-	if told := m.progress(t.rel); told != nil {
-		progress = func(done int64) { told(done, t.src.Size) }
-	}
-	n, err := copyBytes(ctx, out.f, bare(in), progress)
-	var where *fs.PathError
-	if errors.As(err, &where) && where.Path == out.f.Name() {
+	res, here, err := Save(ctx, in, dst.fsys, dst.at(t.rel), o)
+	if !here {
 		err = atDst(err)
 	}
-	if err == nil {
-		err = atDst(out.finish(v.modified))
-	}
-	if err != nil {
-		out.close()
-		out.remove() // it is not continued
-	}
-	return Result{Bytes: n, Took: time.Since(began), Verified: "size"}, err
+	return res, err
 }

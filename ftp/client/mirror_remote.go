@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/pi"
 )
 
 // remoteSide is a tree on a server.
@@ -53,9 +54,6 @@ func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err err
 	return e, err
 }
 
-// history is what the server's connections know of it.
-func (s *remoteSide) history() *history { return s.pool.opts.history }
-
 // dated finds out the time of a file that is about to be copied. The minute of LIST will do
 // where the zone is known; a day, or no time at all, will not.
 func (s *remoteSide) dated(ctx context.Context, rel string, e *ftp.Entry) error {
@@ -92,7 +90,7 @@ func (s *remoteSide) makeDir(ctx context.Context, rel string) (there bool, err e
 			return c.MakeDirAll(ctx, s.at(rel))
 		}
 		err := c.MakeDir(ctx, s.at(rel))
-		if !isReply(err) {
+		if !pi.IsReply(err) {
 			return err
 		}
 		is, e := c.IsDir(ctx, s.at(rel))
@@ -121,18 +119,17 @@ func (s *remoteSide) writeSmall(ctx context.Context, rel string, content []byte)
 }
 
 func (s *remoteSide) setTime(ctx context.Context, rel string, t time.Time) error {
-	if s.history().noTime.Load() {
+	if !s.pool.SetsTimes() {
 		return errors.ErrUnsupported
 	}
 	err := s.pool.Do(ctx, func(c *Client) error { return c.SetModTime(ctx, s.at(rel), t) })
-	s.history().learnTime(err)
 	return err
 }
 
 // offersTime reports whether the server says that it can set times.
 func (s *remoteSide) offersTime(ctx context.Context) (offers bool) {
 	_ = s.pool.Do(ctx, func(c *Client) error {
-		offers = c.features.Has("MFMT") || c.features.Has("MDTM")
+		offers = c.Features().Has("MFMT") || c.Features().Has("MDTM")
 		return nil
 	})
 	return offers
@@ -144,7 +141,7 @@ func (s *remoteSide) setMode(ctx context.Context, rel string, mode fs.FileMode) 
 
 func (s *remoteSide) link(ctx context.Context, target, rel string) error {
 	if strings.ContainsRune(target, ' ') {
-		return errNoLinks // SITE SYMLINK has no way to write it
+		return ErrNoLinks // SITE SYMLINK has no way to write it
 	}
 	return s.pool.Do(ctx, func(c *Client) error { return c.Symlink(ctx, target, s.at(rel)) })
 }
@@ -153,8 +150,11 @@ func (s *remoteSide) link(ctx context.Context, target, rel string) error {
 // it says 501.
 func (s *remoteSide) canLink(ctx context.Context) error {
 	s.links.Do(func() {
-		err := s.do(ctx, MakeLink, "", func(c *Client) error { return c.simple(ctx, "SITE", "SYMLINK") })
-		if refused(err) || err != nil && !isReply(err) {
+		err := s.do(ctx, MakeLink, "", func(c *Client) error {
+			_, err := c.Command(ctx, "SITE", "SYMLINK")
+			return err
+		})
+		if Unsupported(err) || err != nil && !pi.IsReply(err) {
 			s.noLinks = err
 		}
 	})
@@ -169,7 +169,7 @@ func (s *remoteSide) sum(ctx context.Context, rel, algo string) (algorithm, sum 
 		} else {
 			algorithm, sum, err = c.Hash(ctx, s.at(rel), algo)
 		}
-		if !isReply(err) && !errors.Is(err, errors.ErrUnsupported) {
+		if !pi.IsReply(err) && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 		if algo == "" && errors.Is(err, errors.ErrUnsupported) {
@@ -190,13 +190,12 @@ func (s *remoteSide) sum(ctx context.Context, rel, algo string) (algorithm, sum 
 }
 
 func (s *remoteSide) badName(name string) error {
-	if !isName(name) {
-		return &NameError{Name: name}
-	}
-	return sendable(name)
+	return CheckName(name)
 }
 
-func (s *remoteSide) unsendable(name string) string { return Unsendable(name, s.pool.opts.Charset) }
+func (s *remoteSide) unsendable(name string) string {
+	return Unsendable(name, s.pool.Options().Charset)
+}
 
 func (s *remoteSide) list(ctx context.Context, rel string, add func(*ftp.Entry) error) (got DirRead, err error) {
 	links := s.m.o.Links == CopyLinks || s.m.o.Links == FollowLinks && s == s.m.src

@@ -4,14 +4,10 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/afero"
@@ -161,19 +157,17 @@ func (s *plainSide) setMode(_ context.Context, rel string, mode fs.FileMode) err
 func (s *plainSide) link(_ context.Context, target, rel string) error {
 	l, ok := s.fsys.(afero.Linker)
 	if !ok {
-		return &LocalError{Err: errNoLinks}
+		return &LocalError{Err: ErrNoLinks}
 	}
 	return localError(l.SymlinkIfPossible(filepath.FromSlash(target), s.at(rel)))
 }
 
 func (s *plainSide) canLink(context.Context) error {
 	if _, ok := s.fsys.(afero.Linker); !ok {
-		return &LocalError{Err: errNoLinks}
+		return &LocalError{Err: ErrNoLinks}
 	}
 	return nil
 }
-
-var errNoLinks = errors.New("links can't be made here")
 
 func (s *plainSide) exact(context.Context, string, *ftp.Entry) error { return nil }
 
@@ -194,8 +188,15 @@ func (s *plainSide) sum(ctx context.Context, rel, algo string) (algorithm, sum s
 		return "", "", &LocalError{Err: err}
 	}
 	defer f.Close()
-	if _, err := copyBytes(ctx, h, bare(f), nil); err != nil {
-		return "", "", err
+	const chunk = 4 << 20
+	for err == nil {
+		if ctx.Err() != nil {
+			return "", "", context.Cause(ctx)
+		}
+		_, err = io.CopyN(h, f, chunk)
+	}
+	if !errors.Is(err, io.EOF) {
+		return "", "", &LocalError{Err: err}
 	}
 	return algo, hex.EncodeToString(h.Sum(nil)), nil
 }
@@ -208,44 +209,3 @@ func (s *plainSide) badName(name string) error {
 }
 
 func (s *plainSide) unsendable(string) string { return "" }
-
-// copyBytes is io.Copy that ctx can end between two chunks. Failures of the file are
-// local ones.
-func copyBytes(ctx context.Context, dst io.Writer, src io.Reader, progress func(done int64)) (n int64, err error) {
-	const chunk = 4 << 20
-	for {
-		if ctx.Err() != nil {
-			return n, context.Cause(ctx)
-		}
-		some, err := io.CopyN(dst, src, chunk)
-		n += some
-		if progress != nil {
-			progress(n)
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return n, nil
-		case err != nil:
-			return n, &LocalError{Err: err}
-		}
-	}
-}
-
-// versionTag is of a file's size and time: what is left of another version can't be
-// taken for it, even where it may not be read.
-func versionTag(size int64, modified time.Time) string {
-	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", size, modified.UnixNano())))
-}
-
-// LinkStaysInside reports whether a link with that target, in the directory dir of a tree,
-// certainly leads to a place in the tree, whatever other links are in it. dir is relative to
-// the root of the tree, which is "" or ".".
-// A ".." after a name might go up from where a link leads to.
-func LinkStaysInside(dir, target string) bool {
-	clean := strings.TrimSuffix(target, "/")
-	if clean == "" || path.IsAbs(clean) || strings.ContainsAny(clean, "\x00\r\n\\") || path.Clean(clean) != clean {
-		return false
-	}
-	to := path.Join(dir, clean)
-	return to != ".." && !strings.HasPrefix(to, "../")
-}

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"miniftp/ftp/internal/kept"
+	"miniftp/ftp/pi"
 
 	"miniftp/ftp"
 )
@@ -18,6 +19,9 @@ var (
 	errTwice  = errors.New("the listing has that name twice")
 	errNotDir = errors.New("not a directory")
 )
+
+// deepest bounds a tree: a directory that lists itself ends there.
+const deepest = 100
 
 // visit is what is done in one directory.
 type visit struct {
@@ -44,7 +48,7 @@ func (v *visit) parts() {
 	const most = 10_000
 	v.left = map[string]bool{}
 	for i := range v.l.dst.Len() {
-		if e, ok := v.m.entry(v.l.dst, i); ok && isPart(e.Name) && e.Type == ftp.FileEntry && len(v.left) < most {
+		if e, ok := v.m.entry(v.l.dst, i); ok && IsPart(e.Name) && e.Type == ftp.FileEntry && len(v.left) < most {
 			v.left[e.Name] = false
 		}
 	}
@@ -53,7 +57,7 @@ func (v *visit) parts() {
 // stale removes the parts that no file of the source can be made of.
 func (v *visit) stale() {
 	for _, name := range slices.Sorted(maps.Keys(v.left)) {
-		if s, ok := v.m.dst.(*plainSide); ok && partBusy(s.fsys, s.at(v.at(name))) {
+		if s, ok := v.m.dst.(*plainSide); ok && PartBusy(s.fsys, s.at(v.at(name))) {
 			continue
 		}
 		if !v.left[name] && v.ctx.Err() == nil {
@@ -75,7 +79,7 @@ func (v *visit) entries() {
 		}
 		before = e.Name
 		rel := v.at(e.Name)
-		if isPart(e.Name) {
+		if IsPart(e.Name) {
 			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is part of a file that is not whole"})
 			continue
 		}
@@ -113,7 +117,7 @@ func (v *visit) entries() {
 
 // file queues a file if it has to be copied, or looked at.
 func (v *visit) file(rel string, e, dst *ftp.Entry) {
-	m, t := v.m, &task{rel: rel, src: *e, dst: *dst, why: "new", tag: versionTag(e.Size, e.Modified)}
+	m, t := v.m, &task{rel: rel, src: *e, dst: *dst, why: "new", tag: VersionTag(e.Size, e.Modified)}
 	switch {
 	case dst.Name == "":
 	case dst.IsDir():
@@ -130,7 +134,7 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 			return
 		}
 	}
-	for _, part := range [...]string{partName(e.Name, t.tag), segmentsName(e.Name, t.tag)} {
+	for _, part := range PartNames(e.Name, t.tag) {
 		if _, ok := v.left[part]; ok {
 			v.left[part] = true
 			if t.part.Name == "" {
@@ -164,7 +168,7 @@ func (v *visit) branch(b branch, e, dst *ftp.Entry) {
 	unique := "unique " + e.Unique
 	b.depth = v.b.depth + 1
 	switch {
-	case b.depth > maxDepth:
+	case b.depth > deepest:
 		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: ErrTooDeep})
 		return
 	case e.Unique != "" && slices.Contains(v.b.above, unique):
@@ -223,7 +227,7 @@ func (m *mirror) chmod(ctx context.Context, rel string, mode fs.FileMode, was bo
 	if !m.o.DryRun {
 		a.Err = m.retry(ctx, SetMode, rel, func(int) error { return m.dst.setMode(ctx, rel, mode) })
 	}
-	if s, ok := m.dst.(*remoteSide); ok && isReply(a.Err) && !s.tellsMode(a.Err) {
+	if s, ok := m.dst.(*remoteSide); ok && pi.IsReply(a.Err) && !s.tellsMode(a.Err) {
 		return
 	}
 	if was || a.Err != nil {
@@ -259,7 +263,7 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 	if !e.IsDir() {
 		return m.remove(ctx, rel, false)
 	}
-	if depth == maxDepth {
+	if depth == deepest {
 		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(ErrTooDeep)})
 		return false
 	}

@@ -337,8 +337,8 @@ func removeDead(fsys afero.Fs, name string) bool {
 	return err == nil
 }
 
-// partBusy reports whether a run is writing to a part.
-func partBusy(fsys afero.Fs, name string) bool {
+// PartBusy reports whether a run is writing to a part in fsys.
+func PartBusy(fsys afero.Fs, name string) bool {
 	p, err := openPart(fsys, name, name, nil)
 	if err == nil {
 		p.close()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // longestName is how many bytes the name of a file may have.
@@ -52,4 +53,18 @@ var partPattern = regexp.MustCompile(`^(?s)(\..+\.[0-9a-f]{8})([0-9a-f]{8})\.par
 func isPart(name string) bool {
 	m := partPattern.FindStringSubmatch(name)
 	return m != nil && m[2] == nameCheck(m[1])
+}
+
+// PartNames returns the names that Downloads with a Tag give to what is not whole of a file, in its
+// directory.
+func PartNames(path, tag string) []string {
+	return []string{partName(path, tag), segmentsName(path, tag)}
+}
+
+// VersionTag returns a tag of a version of a file, for names of parts: what is left of another
+// version can't be taken for it, even where it may not be read.
+func VersionTag(size int64, modified time.Time) string { return versionTag(size, modified) }
+
+func versionTag(size int64, modified time.Time) string {
+	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", size, modified.UnixNano())))
 }

@@ -60,7 +60,35 @@ func (c *Client) Replace(ctx context.Context, temp, final string, old bool) erro
 		return err
 	}
 	defer c.end()
-	return c.place(ctx, temp, final, old, nil)
+	err := c.place(ctx, temp, final, old, nil)
+	if refusedRename(err, "RNFR") {
+		c.history.noBeside.Store(true)
+	}
+	return err
+}
+
+// Renames reports whether the server may give whole files their names: not if it has refused to
+// rename, or a name of a part.
+func (p *Pool) Renames() bool { return !p.opts.history.noBeside.Load() }
+
+// SetsTimes reports whether the server may set the times of files: not if it has said that it knows
+// no way.
+func (p *Pool) SetsTimes() bool { return !p.opts.history.noTime.Load() }
+
+// Options returns what the Clients are made with.
+func (p *Pool) Options() Options { return p.opts }
+
+// RefusedName reports whether the error of an upload may be about the name of a part: there are
+// servers that take no names that begin with a dot. If a file would be written over instead (old),
+// the server has to say that it is the name.
+func RefusedName(err error, old bool) bool { return refusedName(err, old) }
+
+// CheckName returns why a name can't be that of a file on a server.
+func CheckName(name string) error {
+	if !isName(name) {
+		return &NameError{Name: name}
+	}
+	return sendable(name)
 }
 
 // LeftError is an error that leaves files on a server under other names, which it tells.

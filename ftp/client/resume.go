@@ -21,8 +21,8 @@ func (d *download) left(ctx context.Context) (*part, error) {
 	if p := d.o.tries.reopen(); p != nil {
 		return d.continuing(ctx, p, d.o.tries.version)
 	}
-	if d.o.tag != "" {
-		p, err := openPart(d.fsys, partName(d.local, d.o.tag), d.local, d.o.Perms)
+	if d.o.Tag != "" {
+		p, err := openPart(d.fsys, partName(d.local, d.o.Tag), d.local, d.o.Perms)
 		if err != nil {
 			return nil, nil
 		}
@@ -55,8 +55,8 @@ func (d *download) continuing(ctx context.Context, p *part, of version) (*part, 
 			p.close()
 			return nil, err
 		}
-		if d.asked = true; now.differs(d.v) && d.o.tag != "" {
-			d.o.tag = versionTag(now.size, now.modified)
+		if d.asked = true; now.differs(d.v) && d.o.Tag != "" {
+			d.o.Tag = versionTag(now.size, now.modified)
 		}
 		if d.v = now; now.size < 0 {
 			d.v.size = of.size
@@ -149,8 +149,8 @@ func (d *download) changed(ctx context.Context) (bool, error) {
 	if err != nil || !now.differs(d.v) {
 		return false, err
 	}
-	if d.v = now; d.o.tag != "" {
-		d.o.tag = versionTag(now.size, now.modified)
+	if d.v = now; d.o.Tag != "" {
+		d.o.Tag = versionTag(now.size, now.modified)
 	}
 	return true, nil
 }

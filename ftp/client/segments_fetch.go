@@ -104,7 +104,7 @@ func (s *segments) progress(done int64) {
 // call has one more connection help.
 func (s *segments) call() {
 	if s.called == 0 {
-		temp := segmentsName(s.out.final, s.d.o.tag)
+		temp := segmentsName(s.out.final, s.d.o.Tag)
 		if _, err := lstat(s.out.fsys, temp); !errors.Is(err, fs.ErrNotExist) && !removeDead(s.out.fsys, temp) {
 			temp = segmentsName(s.out.final, randomTag())
 		}
@@ -228,7 +228,7 @@ func (g *segment) compare(f io.ReaderAt, got []byte, fresh bool) error {
 // keep leaves what has no gap for a resume.
 func (s *segments) keep(head int64) error {
 	err := localError(s.out.f.Truncate(head))
-	for _, name := range []string{s.was, partName(s.out.final, s.d.o.tag), partName(s.out.final, untagged), partName(s.out.final, randomTag())} {
+	for _, name := range []string{s.was, partName(s.out.final, s.d.o.Tag), partName(s.out.final, untagged), partName(s.out.final, randomTag())} {
 		if err != nil {
 			break
 		}

@@ -121,7 +121,6 @@ func (u *upload) finish(ctx context.Context, got confirmed) error {
 	if u.keepsTime() && !got.timed {
 		got.from = ftp.Reply{} // RNFR is void by now
 		err := u.c.setModTime(ctx, u.to, u.v.modified)
-		u.c.history.learnTime(err)
 		if err != nil && !isReply(err) && !u.wholeWithoutTime() {
 			return err
 		}
@@ -129,7 +128,7 @@ func (u *upload) finish(ctx context.Context, got confirmed) error {
 	if u.o.rename == "" {
 		return nil
 	}
-	if old := u.o.replaces; old != nil && old.HasMode && old.Mode.Perm() != usualMode {
+	if old := u.o.Replaces; old != nil && old.HasMode && old.Mode.Perm() != usualMode {
 		got.from = ftp.Reply{}
 		if _, err := u.c.do(ctx, "SITE", fmt.Sprintf("CHMOD %03o %s", old.Mode.Perm(), u.to)); err != nil && !isReply(err) {
 			return err
@@ -145,7 +144,7 @@ func (u *upload) finish(ctx context.Context, got confirmed) error {
 	if no != nil && !isReply(no) {
 		return no
 	}
-	return u.c.place(ctx, u.to, u.o.rename, u.o.replaces != nil, no)
+	return u.c.place(ctx, u.to, u.o.rename, u.o.Replaces != nil, no)
 }
 
 // usualMode is what servers give to new files. A file that replaces one of another mode is
@@ -156,7 +155,7 @@ func (u *upload) keepsTime() bool { return u.o.KeepTime && !u.c.history.noTime.L
 
 // wholeWithoutTime reports whether the file is as it should be even if the connection breaks
 // before it has its time. A mirror needs the time.
-func (u *upload) wholeWithoutTime() bool { return u.o.rename == "" && !u.o.beside }
+func (u *upload) wholeWithoutTime() bool { return u.o.rename == "" && !u.o.Beside }
 
 // learnTime notes what came of setting a time: it may be the one that the server does not
 // take, or that it knows no way at all.

@@ -6,22 +6,26 @@ import (
 	"miniftp/ftp"
 )
 
+// resumable is from which size on it is worth asking for a part that a listing does
+// not show: there are servers that hide them.
+const resumable = 256 << 10
+
 // run sends the file, and straight to its name where the server does not take it otherwise.
 func (u *upload) run(ctx context.Context) (Result, error) {
 	if err := u.choose(ctx); err != nil {
 		return Result{}, err
 	}
-	if !u.o.Resume && !u.o.resumes && u.o.tries.before(u.to) < 0 {
+	if !u.o.Resume && !u.o.Continue && u.o.tries.before(u.to) < 0 {
 		u.resumes = false
 	}
 	res, err := u.whole(ctx)
 	if err == nil || u.to == u.remote {
 		return res, err
 	}
-	named := refusedName(err, u.o.replaces != nil)
+	named := refusedName(err, u.o.Replaces != nil)
 	switch {
 	case named:
-	case refusedRename(err, "") && !mayWriteOver(err, u.o.replaces != nil):
+	case refusedRename(err, "") && !mayWriteOver(err, u.o.Replaces != nil):
 		return res, leftAs(u.to, err)
 	case !refusedRename(err, ""):
 		return res, err
@@ -51,22 +55,23 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 // continued.
 func (u *upload) choose(ctx context.Context) error {
 	o, t := &u.o, u.o.tries
+	o.Continue = o.Beside && (o.Continue || u.size >= resumable)
 	beside := partName(u.remote, versionTag(u.size, u.v.modified))
 	again := t != nil && t.begun && !u.v.differs(t.version)
-	u.resumes = o.Resume || o.resumes || again
+	u.resumes = o.Resume || o.Continue || again
 	switch {
 	case o.rename != "" || u.size < 0:
 		return nil
 	case u.c.history.noBeside.Load():
-		o.resumes, u.resumes = false, o.Resume || again
+		o.Continue, u.resumes = false, o.Resume || again
 		return nil
-	case o.beside && again && t.name != u.remote:
+	case o.Beside && again && t.name != u.remote:
 		u.to, o.rename = t.name, u.remote
 		return nil
-	case o.beside && o.resumes:
+	case o.Beside && o.Continue:
 		u.to, o.rename = beside, u.remote
 		return nil
-	case o.beside: // no other run has that name
+	case o.Beside: // no other run has that name
 		u.to, o.rename = partName(u.remote, randomTag()), u.remote
 		return nil
 	case u.c.storesWhole():
@@ -92,7 +97,7 @@ func (u *upload) choose(ctx context.Context) error {
 	if old == nil || err != nil {
 		return err
 	}
-	u.to, o.rename, o.replaces = beside, u.remote, old
+	u.to, o.rename, o.Replaces = beside, u.remote, old
 	taken := int64(0)
 	if u.size >= resumable { // what this run may leave is worth a name that the next one finds
 		if taken, err = u.c.askSize(ctx, beside); err != nil {

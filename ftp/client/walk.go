@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"path"
 	"slices"
+	"strings"
 
 	"miniftp/ftp/internal/kept"
 
@@ -144,3 +146,16 @@ func (c *Client) readDir(ctx context.Context, dir string, w *listWays, b *kept.B
 
 // entryBytes is about what a WalkEntry takes beside its names.
 const entryBytes = 300
+
+// LinkStaysInside reports whether a link with that target, in the directory dir of a tree,
+// certainly leads to a place in the tree, whatever other links are in it. dir is relative to
+// the root of the tree, which is "" or ".".
+// A ".." after a name might go up from where a link leads to.
+func LinkStaysInside(dir, target string) bool {
+	clean := strings.TrimSuffix(target, "/")
+	if clean == "" || path.IsAbs(clean) || strings.ContainsAny(clean, "\x00\r\n\\") || path.Clean(clean) != clean {
+		return false
+	}
+	to := path.Join(dir, clean)
+	return to != ".." && !strings.HasPrefix(to, "../")
+}
