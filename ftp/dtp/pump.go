@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -169,7 +170,7 @@ func (p *pump) kernel() error {
 	}
 	sender := newKernelSender(p.conn, p.job.Source)
 	chunk := int64(minChunk)
-
+	runtime.Gosched() // who wants to begin comes first: a fast peer lets the kernel send for long
 	for {
 		n := p.limit(chunk)
 		if p.job.Size > 0 || p.job.Bounded {

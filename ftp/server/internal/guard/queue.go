@@ -35,6 +35,7 @@ type tally struct {
 	waiters int
 }
 
+// NewQueue returns a queue for so many slots; at least one.
 func NewQueue(slots int) *Queue {
 	return &Queue{slots: max(slots, 1), free: max(slots, 1), tallies: map[any]*tally{}, decayed: time.Now()}
 }
