@@ -23,6 +23,7 @@ var rooms = map[string]struct {
 	"miniftp/ftp/pi":                    {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/"}},
 	"miniftp/ftp/client":                {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/pi", "miniftp/ftp/internal/kept", "miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
 	"miniftp/ftp/ftpfs":                 {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client"}, never: []string{"github.com/urfave"}},
+	"miniftp/ftp/mirror":                {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client", "miniftp/ftp/internal/kept"}, never: []string{"github.com/urfave"}},
 	"miniftp/ftp/fxp":                   {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client"}, never: []string{"github.com/"}},
 	"miniftp/ftp/ftptest":               {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/fsroot", "miniftp/ftp/internal/testutil"}, never: []string{"github.com/urfave"}},
 	"miniftp/ftp/server/internal/guard": {never: []string{"os", "github.com/"}},
@@ -56,7 +57,7 @@ var cmdRooms = []struct {
 
 	{name: "transfer", isVerb: true, may: "term verb verb/flags local target meter connect /ftp /ftp/client"},
 	{name: "files", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/client"},
-	{name: "mirror", isVerb: true, may: "term verb verb/flags target meter connect /ftp /ftp/client /fsroot"},
+	{name: "mirror", isVerb: true, may: "term verb verb/flags target meter connect /ftp /ftp/client /ftp/mirror /fsroot"},
 	{name: "copy", isVerb: true, may: "term verb verb/flags product target explain meter watch connect /ftp /ftp/client /ftp/fxp"},
 	{name: "doctor", isVerb: true, may: "term verb verb/flags local product target explain connect /ftp /ftp/dtp /ftp/pi /ftp/client"},
 	{name: "bench", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/dtp /ftp/pi /ftp/client"},

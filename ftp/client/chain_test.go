@@ -16,6 +16,7 @@ import (
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/internal/testutil"
+	"miniftp/ftp/mirror"
 )
 
 // counting counts what a mirror costs on the wire.
@@ -82,7 +83,7 @@ func TestChain(t *testing.T) {
 		seen := &counting{}
 		tree, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode, Observer: seen}, 1, "/x")
 		here := disk(t, nil)
-		res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{}})
+		res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{}})
 		if err != nil || res.Files != 600 {
 			t.Fatalf("%v: %+v, %v", mode, res, err)
 		}
@@ -96,7 +97,7 @@ func TestChain(t *testing.T) {
 		}
 		seen = &counting{}
 		up, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode, Observer: seen}, 1, "/up")
-		res, err = client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: up, MirrorOptions: client.MirrorOptions{}})
+		res, err = mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up, Options: mirror.Options{}})
 		if err != nil || res.Files != 600 {
 			t.Fatalf("%v: up: %+v, %v", mode, res, err)
 		}
@@ -108,7 +109,7 @@ func TestChain(t *testing.T) {
 				t.Fatalf("%s: %q", name, got)
 			}
 		}
-		again, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: up, MirrorOptions: client.MirrorOptions{}})
+		again, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up, Options: mirror.Options{}})
 		if err != nil || again.Files != 0 {
 			t.Errorf("%v: again: %+v, %v", mode, again, err)
 		}
@@ -125,7 +126,7 @@ func TestChainNotOffered(t *testing.T) {
 		srv.Fail("MODE", f)
 		seen := &counting{}
 		tree, _ := remoteTree(t, srv.Addr, &client.Options{Observer: seen}, 2, "/x")
-		res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: fsroot.NewMem(), Root: "/"}, MirrorOptions: client.MirrorOptions{Parallel: 2}})
+		res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: fsroot.NewMem(), Root: "/"}, Options: mirror.Options{Parallel: 2}})
 		if err != nil || res.Files != 50 || seen.commands["MODE"] != 1 {
 			t.Errorf("%s: %+v, %v, %v", name, res, err, seen.commands)
 		}
@@ -159,16 +160,16 @@ func TestChainFaults(t *testing.T) {
 			grow(t, site, files)
 			srv := ftptest.NewServer(t, site)
 			tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
-			to, from := client.Tree{FS: here, Root: "/x"}, tree
+			to, from := mirror.Tree{FS: here, Root: "/x"}, tree
 			if f.verb != "RETR" {
 				here, site = site, here
 				srv = ftptest.NewServer(t, site)
 				tree, _ = remoteTree(t, srv.Addr, nil, 1, "/x")
-				to, from = tree, client.Tree{FS: here, Root: "/x"}
+				to, from = tree, mirror.Tree{FS: here, Root: "/x"}
 				here = site
 			}
 			srv.Fail(f.verb, f.fault)
-			first, err := client.Mirror(t.Context(), client.MirrorPlan{From: from, To: to, MirrorOptions: client.MirrorOptions{}})
+			first, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to, Options: mirror.Options{}})
 			if err == nil && first.Files != 60 {
 				t.Errorf("%+v, and no error", first)
 			}
@@ -178,7 +179,7 @@ func TestChainFaults(t *testing.T) {
 				}
 			}
 			srv.Heal()
-			if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: from, To: to, MirrorOptions: client.MirrorOptions{}}); err != nil {
+			if _, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to, Options: mirror.Options{}}); err != nil {
 				t.Errorf("healed: %v", err)
 			}
 			for name, want := range files {
@@ -198,7 +199,7 @@ func TestChainSomeRefused(t *testing.T) {
 	srv := ftptest.NewServer(t, lockedFs{site, "7"})
 	tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
 	here := fsroot.NewMem()
-	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/x"}, MirrorOptions: client.MirrorOptions{}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/x"}, Options: mirror.Options{}})
 	var no *ftp.Error
 	if !errors.As(err, &no) || no.Code != 550 || res.Failed != 10 || res.Files != 90 {
 		t.Errorf("%+v, %v", res, err)
@@ -215,8 +216,8 @@ func TestChainCancel(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	n := 0
-	_, err := client.Mirror(ctx, client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/x"}, MirrorOptions: client.MirrorOptions{Observe: func(a client.Action) {
-		if a.Kind == client.CopyFile && a.Stage == client.ActionDone {
+	_, err := mirror.Run(ctx, mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/x"}, Options: mirror.Options{Observe: func(a mirror.Action) {
+		if a.Kind == mirror.CopyFile && a.Stage == mirror.Done {
 			if n++; n == 300 {
 				cancel(why)
 			}

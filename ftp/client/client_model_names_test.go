@@ -15,6 +15,7 @@ import (
 
 	"miniftp/ftp/client"
 	"miniftp/ftp/internal/testutil"
+	"miniftp/ftp/mirror"
 )
 
 // foldFs is a filesystem that ignores case and keeps the spelling of a name.
@@ -119,13 +120,13 @@ func TestClientModelListings(t *testing.T) {
 
 // mirrorDeleting is a mirror that deletes what the source does not have.
 func mirrorDeleting(ctx context.Context, w *modelWorld, _ *client.Tries) error {
-	from, to := client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, client.Tree{FS: w.fs(), Root: w.dir + "/d"}
+	from, to := mirror.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, mirror.Tree{FS: w.fs(), Root: w.dir + "/d"}
 	if w.way.up {
 		to, _ = remoteTree(w.t, w.fake.addr, nil, 1, "/d")
 	} else {
 		from, _ = remoteTree(w.t, w.fake.addr, nil, 1, "/s")
 	}
-	_, err := client.Mirror(ctx, client.MirrorPlan{From: from, To: to, MirrorOptions: client.MirrorOptions{Delete: true}})
+	_, err := mirror.Run(ctx, mirror.Plan{From: from, To: to, Options: mirror.Options{Delete: true}})
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"miniftp/ftp/client"
 	"miniftp/ftp/internal/testutil"
+	"miniftp/ftp/mirror"
 )
 
 // This file holds a model of what transfers may leave, and drives the client beside it. A run
@@ -71,13 +72,13 @@ var modelWays = []modelWay{
 	{"get, without times", false, false, modelGet(client.FileOptions{})},
 	{"mirror down", false, false, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
 		src, _ := remoteTree(w.t, w.fake.addr, nil, 1, "/s")
-		_, err := client.Mirror(ctx, client.MirrorPlan{From: src, To: client.Tree{FS: w.fs(), Root: w.dir + "/d"}})
+		_, err := mirror.Run(ctx, mirror.Plan{From: src, To: mirror.Tree{FS: w.fs(), Root: w.dir + "/d"}})
 		return err
 	}},
 	{"put", true, false, modelPut(client.FileOptions{KeepTime: true})},
 	{"mirror up", true, false, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
 		dst, _ := remoteTree(w.t, w.fake.addr, nil, 1, "/d")
-		_, err := client.Mirror(ctx, client.MirrorPlan{From: client.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, To: dst})
+		_, err := mirror.Run(ctx, mirror.Plan{From: mirror.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, To: dst})
 		return err
 	}},
 }

@@ -67,27 +67,6 @@ func ExamplePool_Upload() {
 	// 6 bytes, <nil>
 }
 
-// A directory of one server becomes that of another one.
-func ExampleMirror_servers() {
-	t := new(exampleTest)
-	defer t.end()
-	first, second := ftptest.NewServer(t, nil), ftptest.NewServer(t, nil)
-	if err := afero.WriteFile(first.FS, "/pub/docs/a.txt", []byte("hello"), 0o644); err != nil {
-		fmt.Println(err)
-		return
-	}
-
-	from, to := client.NewPool(first.Addr, 4, nil), client.NewPool(second.Addr, 4, nil)
-	defer from.Close()
-	defer to.Close()
-	res, err := client.Mirror(context.Background(), client.MirrorPlan{
-		From: client.Tree{Pool: from, Root: "/pub"},
-		To:   client.Tree{Pool: to, Root: "/pub"},
-	})
-	fmt.Println(res.Files, "files,", res.Bytes, "bytes,", err)
-	// Output: 1 files, 5 bytes, <nil>
-}
-
 // exampleTest stands in for a *testing.T, which an Example does not have.
 type exampleTest struct {
 	testing.TB

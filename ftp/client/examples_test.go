@@ -278,22 +278,3 @@ func ExampleRetry() {
 	fmt.Println(res.Bytes, err)
 	// Output: 6 <nil>
 }
-
-// A second run of a mirror has nothing to do.
-func ExampleMirror() {
-	_, addr, stop := exampleClient("/pub/a.txt", "one", "/pub/docs/b.txt", "two")
-	defer stop()
-
-	pool := client.NewPool(addr, 4, &client.Options{User: "alice", Password: "secret"})
-	defer pool.Close()
-	ctx := context.Background()
-	from := client.Tree{Pool: pool, Root: "/pub"}
-	to := client.Tree{FS: afero.NewMemMapFs(), Root: "/copy"} // or afero.NewOsFs()
-	for range 2 {
-		res, err := client.Mirror(ctx, client.MirrorPlan{From: from, To: to, MirrorOptions: client.MirrorOptions{Delete: true, Parallel: 4}})
-		fmt.Println(res.Files, "copied,", res.Unchanged, "unchanged,", err)
-	}
-	// Output:
-	// 2 copied, 0 unchanged, <nil>
-	// 0 copied, 2 unchanged, <nil>
-}

@@ -12,16 +12,16 @@ import (
 	"testing"
 	"time"
 
-	"miniftp/ftp/internal/testutil"
-
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
+	"miniftp/ftp/mirror"
 )
 
 // threeFiles is a local tree /x with a, b and c, which have the time of the fakes' listings.
-func threeFiles(t *testing.T) client.Tree {
+func threeFiles(t *testing.T) mirror.Tree {
 	t.Helper()
 	dst := afero.NewMemMapFs()
 	at := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -30,7 +30,7 @@ func threeFiles(t *testing.T) client.Tree {
 			t.Fatal(err)
 		}
 	}
-	return client.Tree{FS: dst, Root: "/x"}
+	return mirror.Tree{FS: dst, Root: "/x"}
 }
 
 const lineOfA = "type=file;size=1;modify=20240102030405; a\r\n"
@@ -63,7 +63,7 @@ func TestPartialListingDeletesNothing(t *testing.T) {
 			})
 			src, _ := remoteTree(t, f.addr, o, 1, "/d")
 			dst := threeFiles(t)
-			res, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{Delete: true}})
+			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: mirror.Options{Delete: true}})
 			if !errors.Is(err, client.ErrPartial) || res.Deleted != 0 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -143,7 +143,7 @@ func TestListIgnoresPath(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			res, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{Delete: true}})
+			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: mirror.Options{Delete: true}})
 			if err != nil || res.Deleted != 0 || res.Unchanged+res.Files != 3 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -263,7 +263,7 @@ func TestMirrorDirectoryExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	up, _ := remoteTree(t, f.addr, nil, 1, "/up")
-	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/s"}, To: up, MirrorOptions: client.MirrorOptions{}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/s"}, To: up, Options: mirror.Options{}})
 	if text, _ := f.file("/up/.conf/f"); err != nil || text != "1" || res.Dirs != 0 {
 		t.Errorf("%q, %+v, %v", text, res, err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
+	"miniftp/ftp/mirror"
 )
 
 // folding is a filesystem that ignores case, and keeps names in small letters.
@@ -47,9 +48,9 @@ func TestMirrorOtherSpelling(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	from, to := client.Tree{FS: src, Root: "/s"}, client.Tree{FS: dst, Root: "/x"}
+	from, to := mirror.Tree{FS: src, Root: "/s"}, mirror.Tree{FS: dst, Root: "/x"}
 	for run := range 2 {
-		res, _ := mustMirror(t, to, from, client.MirrorOptions{Delete: true})
+		res, _ := mustMirror(t, to, from, mirror.Options{Delete: true})
 		if files := int64(2 - 2*run); res.Files != files || res.Deleted != 0 {
 			t.Errorf("run %d: %+v", run, res)
 		}
@@ -72,7 +73,7 @@ func TestMirrorSpellings(t *testing.T) {
 			}
 		}
 		for run := range 2 {
-			res, _ := mustMirror(t, client.Tree{FS: dst, Root: "/x"}, client.Tree{FS: src, Root: "/s"}, client.MirrorOptions{Delete: true})
+			res, _ := mustMirror(t, mirror.Tree{FS: dst, Root: "/x"}, mirror.Tree{FS: src, Root: "/s"}, mirror.Options{Delete: true})
 			if ok, _ := afero.Exists(dst, "/x/"+x.dst); ok != (run == 0) || res.Deleted != 1 {
 				t.Errorf("%s, run %d: there: %v, %+v", name, run, ok, res)
 			}
@@ -92,7 +93,7 @@ func TestMirrorSourceInDestination(t *testing.T) {
 				}
 			}
 		}
-		dst, src := client.Tree{FS: mem, Root: "/all"}, client.Tree{FS: afero.NewBasePathFs(mem, "/all/site/pub"), Root: "/"}
+		dst, src := mirror.Tree{FS: mem, Root: "/all"}, mirror.Tree{FS: afero.NewBasePathFs(mem, "/all/site/pub"), Root: "/"}
 		if !local {
 			o := &client.Options{User: "u", Password: "p"}
 			dst, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all")
@@ -102,8 +103,8 @@ func TestMirrorSourceInDestination(t *testing.T) {
 		must(t, mem.Chtimes("/all/old/f3", was, was))
 		mirror := func(dry bool, want string) []string {
 			var a actions
-			o := client.MirrorOptions{Delete: true, DryRun: dry, Observe: a.observe}
-			_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: o})
+			o := mirror.Options{Delete: true, DryRun: dry, Observe: a.observe}
+			_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: o})
 			if err == nil || !strings.Contains(err.Error(), "site/pub: not deleted: "+want) {
 				t.Errorf("local %v, dry run %v: %v", local, dry, err)
 			}
@@ -138,7 +139,7 @@ func TestMirrorDestinationInSource(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				src, dst := client.Tree{FS: mem, Root: "/all"}, client.Tree{FS: afero.NewBasePathFs(mem, where), Root: "/"}
+				src, dst := mirror.Tree{FS: mem, Root: "/all"}, mirror.Tree{FS: afero.NewBasePathFs(mem, where), Root: "/"}
 				if where == "/all/a/new" {
 					if err := mem.Mkdir(where, 0o755); err != nil {
 						t.Fatal(err)
@@ -152,7 +153,7 @@ func TestMirrorDestinationInSource(t *testing.T) {
 					dst, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, where)
 				}
 				for run := range 2 {
-					res, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst})
+					res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst})
 					rel := strings.TrimPrefix(where, "/all/")
 					if err == nil || !strings.Contains(err.Error(), rel+": left out: it is the destination") || strings.Contains(err.Error(), "\n") {
 						t.Errorf("run %d: %v", run, err)
@@ -198,7 +199,7 @@ func TestMirrorPlanOfDestinationInSource(t *testing.T) {
 			must(t, mem.Chtimes("/all/"+dir, was, was))
 		}
 		must(t, mem.Chtimes("/all/like/f", was, was.Add(-time.Hour)))
-		src, dst := client.Tree{FS: mem, Root: "/all"}, client.Tree{FS: afero.NewBasePathFs(mem, "/all/to"), Root: "/"}
+		src, dst := mirror.Tree{FS: mem, Root: "/all"}, mirror.Tree{FS: afero.NewBasePathFs(mem, "/all/to"), Root: "/"}
 		o := &client.Options{User: "u", Password: "p"}
 		if n&1 > 0 {
 			src, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all")
@@ -208,7 +209,7 @@ func TestMirrorPlanOfDestinationInSource(t *testing.T) {
 		}
 		mirror := func(dry bool, want string) []string {
 			var a actions
-			_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{DryRun: dry, Observe: a.observe}})
+			_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: mirror.Options{DryRun: dry, Observe: a.observe}})
 			if err == nil || !strings.Contains(err.Error(), "to: left out: "+want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%d, dry run %v: %v", n, dry, err)
 			}
@@ -249,7 +250,7 @@ func TestMirrorJunction(t *testing.T) {
 	dst, p := remoteTree(t, f.addr, nil, 1, "/d")
 	here := afero.NewMemMapFs()
 	_ = here.MkdirAll("/s", 0o755)
-	res, _ := mustMirror(t, dst, client.Tree{FS: here, Root: "/s"}, client.MirrorOptions{Delete: true})
+	res, _ := mustMirror(t, dst, mirror.Tree{FS: here, Root: "/s"}, mirror.Options{Delete: true})
 	if want := []string{"RMD /d/junction"}; !slices.Equal(deleted, want) || res.Deleted != 1 {
 		t.Errorf("%q, %+v", deleted, res)
 	}

@@ -19,6 +19,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/mirror"
 	"miniftp/ftp/server"
 )
 
@@ -33,20 +34,20 @@ func TestMirrorFailures(t *testing.T) {
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, nil, 2, "/x")
 	here := &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.07.": fs.ErrPermission}}
-	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{Parallel: 2}})
-	var m *client.MirrorError
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{Parallel: 2}})
+	var m *mirror.Error
 	if !errors.As(err, &m) || m.Path != "07" || !errors.Is(err, fs.ErrPermission) || res.Files != 19 || res.Failed != 1 {
 		t.Errorf("%+v, %v", res, err)
 	}
 	here = &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.05.": syscall.ENOSPC}}
-	res, err = client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{}})
+	res, err = mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{}})
 	if !errors.Is(err, syscall.ENOSPC) || res.Files+res.Failed >= 20 {
 		t.Errorf("full: %+v, %v", res, err)
 	}
 	grow(t, here.Fs, files)
 	srv.Fail("STOR", ftptest.Reply(552, "Quota."))
 	up, _ := remoteTree(t, srv.Addr, nil, 1, "/y")
-	res, err = client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: up, MirrorOptions: client.MirrorOptions{}})
+	res, err = mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up, Options: mirror.Options{}})
 	if err == nil || res.Failed != 1 || !strings.Contains(err.Error(), "552") {
 		t.Errorf("quota: %+v, %v", res, err)
 	}
@@ -78,7 +79,7 @@ func TestMirrorCancel(t *testing.T) {
 	srv.Fail("RETR", ftptest.StallAfter(1_000_000))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
-	_, err := client.Mirror(ctx, client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{
+	_, err := mirror.Run(ctx, mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{
 		Parallel: 2,
 		Progress: func(name string, done, _ int64) {
 			if name == "big" && done > 100_000 {
@@ -95,7 +96,7 @@ func TestMirrorCancel(t *testing.T) {
 	}
 	srv.Heal()
 	from := moved(srv, "RETR")
-	mustMirror(t, client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Delete: true})
+	mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{Delete: true})
 	sameShape(t, shape(t, here, "/"), map[string]string{"big": big, "z": "z"})
 	if n := moved(srv, "RETR") - from; n > 2_910_000 {
 		t.Errorf("%d bytes went over in the second run", n)
@@ -128,7 +129,7 @@ func TestMirrorPartOfAnotherVersion(t *testing.T) {
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
 	srv.Fail("RETR", ftptest.ShortAfter(1_500_000))
-	if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: here, Root: "/"}, MirrorOptions: client.MirrorOptions{}}); err == nil {
+	if _, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{}}); err == nil {
 		t.Fatal("no error")
 	}
 	if info := partOf(t, here, "big"); info == nil || info.Size() < 1_004_096 {
@@ -140,7 +141,7 @@ func TestMirrorPartOfAnotherVersion(t *testing.T) {
 	if err := site.Chtimes("/x/big", old, old); err != nil {
 		t.Fatal(err)
 	}
-	mustMirror(t, client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Delete: true})
+	mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{Delete: true})
 	sameShape(t, shape(t, here, "/"), map[string]string{"big": two})
 }
 
@@ -149,9 +150,9 @@ func TestMirrorNamesLikeParts(t *testing.T) {
 	site, here := fsroot.NewMem(), fsroot.NewMem()
 	files := map[string]string{".foo.part": "1", "a.part": "2", ".x.upload": "3"}
 	grow(t, site, map[string]string{"/x/.foo.part": "1", "/x/a.part": "2", "/x/.x.upload": "3"})
-	to := client.Tree{FS: here, Root: "/"}
+	to := mirror.Tree{FS: here, Root: "/"}
 	for range 2 {
-		mustMirror(t, to, client.Tree{FS: site, Root: "/x"}, client.MirrorOptions{Delete: true})
+		mustMirror(t, to, mirror.Tree{FS: site, Root: "/x"}, mirror.Options{Delete: true})
 		sameShape(t, shape(t, here, "/"), files)
 	}
 }
@@ -175,18 +176,18 @@ func TestMirrorLinks(t *testing.T) {
 	}
 	addr := serveHere(t, src, "127.0.0.1")
 	remote, _ := remoteTree(t, addr, &client.Options{User: "u", Password: "p"}, 2, "/")
-	for from, tree := range map[string]client.Tree{"disk": {FS: src, Root: "/"}, "server": remote} {
-		for policy, want := range map[client.LinkPolicy]map[string]string{
-			client.SkipLinks:   {"f": "file", "sub/": "", "sub/g": "g"},
-			client.FollowLinks: {"f": "file", "sub/": "", "sub/g": "g", "to-f": "file", "sub/to-f": "file", "to-sub/": "", "to-sub/g": "g", "to-sub/to-f": "file"},
-			client.CopyLinks:   {"f": "file", "sub/": "", "sub/g": "g", "to-f": "link", "to-sub": "link", "sub/self": "link", "sub/up": "link", "sub/to-f": "link", "dead": "link"},
+	for from, tree := range map[string]mirror.Tree{"disk": {FS: src, Root: "/"}, "server": remote} {
+		for policy, want := range map[mirror.LinkPolicy]map[string]string{
+			mirror.SkipLinks:   {"f": "file", "sub/": "", "sub/g": "g"},
+			mirror.FollowLinks: {"f": "file", "sub/": "", "sub/g": "g", "to-f": "file", "sub/to-f": "file", "to-sub/": "", "to-sub/g": "g", "to-sub/to-f": "file"},
+			mirror.CopyLinks:   {"f": "file", "sub/": "", "sub/g": "g", "to-f": "link", "to-sub": "link", "sub/self": "link", "sub/up": "link", "sub/to-f": "link", "dead": "link"},
 		} {
 			to := t.TempDir()
 			dst, err := fsroot.OpenRoot(to)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _ = client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: dst.WithUpwardLinks(), Root: "/"}, MirrorOptions: client.MirrorOptions{Links: policy}})
+			_, _ = mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: dst.WithUpwardLinks(), Root: "/"}, Options: mirror.Options{Links: policy}})
 			got := shape(t, afero.NewBasePathFs(afero.NewOsFs(), to), "/")
 			_ = dst.Close()
 			t.Log(from, policy)
@@ -231,8 +232,8 @@ func TestMirrorHostileNames(t *testing.T) {
 		}
 	}
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
-	for _, links := range []client.LinkPolicy{client.SkipLinks, client.CopyLinks} {
-		_, err := client.Mirror(t.Context(), client.MirrorPlan{From: tree, To: client.Tree{FS: afero.NewOsFs(), Root: in}, MirrorOptions: client.MirrorOptions{Links: links, Delete: true}})
+	for _, links := range []mirror.LinkPolicy{mirror.SkipLinks, mirror.CopyLinks} {
+		_, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: afero.NewOsFs(), Root: in}, Options: mirror.Options{Links: links, Delete: true}})
 		var name *client.NameError
 		if !errors.As(err, &name) || !strings.Contains(err.Error(), "twice") {
 			t.Errorf("%v", err)
@@ -263,7 +264,7 @@ func TestMirrorFewConnections(t *testing.T) {
 	srv := ftptest.NewServer(t, site, ftptest.WithOptions(func(o *server.Options) { o.MaxSessions = 2 }))
 	tree, pool := remoteTree(t, srv.Addr, nil, 6, "/x")
 	here := fsroot.NewMem()
-	res, _ := mustMirror(t, client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{Parallel: 6})
+	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{Parallel: 6})
 	if res.Files != 60 || pool.Size() > 2 {
 		t.Errorf("%+v over %d", res, pool.Size())
 	}
@@ -295,7 +296,7 @@ func TestMirrorMinutes(t *testing.T) {
 	})
 	here := fsroot.NewMem()
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
-	res, _ := mustMirror(t, client.Tree{FS: here, Root: "/"}, tree, client.MirrorOptions{})
+	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{})
 	var asked []string
 	for _, line := range f.commands() {
 		if name, ok := strings.CutPrefix(line, "MDTM /x/"); ok {

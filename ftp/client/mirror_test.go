@@ -19,6 +19,7 @@ import (
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/internal/peers"
 	"miniftp/ftp/internal/testutil"
+	"miniftp/ftp/mirror"
 )
 
 // long ago, to the second, as whole files of tests are.
@@ -104,10 +105,10 @@ type actions struct {
 	done []string
 }
 
-func (a *actions) observe(x client.Action) {
+func (a *actions) observe(x mirror.Action) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if x.Stage != client.ActionDone {
+	if x.Stage != mirror.Done {
 		return
 	}
 	s := fmt.Sprintf("%v %s %s", x.Kind, x.Path, x.Why)
@@ -125,18 +126,18 @@ func (a *actions) sorted() []string {
 }
 
 // remoteTree is a tree on a server over a pool of n connections.
-func remoteTree(t *testing.T, addr string, o *client.Options, n int, root string) (client.Tree, *client.Pool) {
+func remoteTree(t *testing.T, addr string, o *client.Options, n int, root string) (mirror.Tree, *client.Pool) {
 	t.Helper()
 	p := client.NewPool(addr, n, o)
 	t.Cleanup(func() { _ = p.Close() })
-	return client.Tree{Pool: p, Root: root}, p
+	return mirror.Tree{Pool: p, Root: root}, p
 }
 
-func mustMirror(t *testing.T, dst, src client.Tree, o client.MirrorOptions) (client.MirrorResult, []string) {
+func mustMirror(t *testing.T, dst, src mirror.Tree, o mirror.Options) (mirror.Result, []string) {
 	t.Helper()
 	var a actions
 	o.Observe = a.observe
-	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: o})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: o})
 	if err != nil {
 		t.Errorf("mirror: %v", err)
 	}
@@ -188,43 +189,43 @@ func TestMirrorPeers(t *testing.T) {
 			want["new.txt"] = "new"
 
 			up, _ := remoteTree(t, addr, o, 3, path.Join(root, "up"))
-			opts := client.MirrorOptions{Parallel: 3, Delete: true}
-			first, _ := mustMirror(t, up, client.Tree{FS: here, Root: "/"}, opts)
+			opts := mirror.Options{Parallel: 3, Delete: true}
+			first, _ := mustMirror(t, up, mirror.Tree{FS: here, Root: "/"}, opts)
 			if first.Files != 8 || first.Dirs != 4 {
 				t.Errorf("up: %+v", first)
 			}
 			sub := afero.NewBasePathFs(site, "/up")
 			sameShape(t, shape(t, sub, "/"), want)
-			second, did := mustMirror(t, up, client.Tree{FS: here, Root: "/"}, opts)
+			second, did := mustMirror(t, up, mirror.Tree{FS: here, Root: "/"}, opts)
 			if second.Files != 0 || second.Unchanged != 8 || len(did) != 0 {
 				t.Errorf("up again: %+v %q", second, did)
 			}
 			plant(t, here, "/sub/deep/d.txt", "DELTA", time.Now().Add(time.Minute))
-			third, did := mustMirror(t, up, client.Tree{FS: here, Root: "/"}, opts)
+			third, did := mustMirror(t, up, mirror.Tree{FS: here, Root: "/"}, opts)
 			if third.Files != 1 || !slices.Equal(did, []string{"copy sub/deep/d.txt time"}) {
 				t.Errorf("up, one changed: %+v %q", third, did)
 			}
 
 			down := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
-			first, _ = mustMirror(t, client.Tree{FS: down, Root: "/"}, up, opts)
+			first, _ = mustMirror(t, mirror.Tree{FS: down, Root: "/"}, up, opts)
 			want["sub/deep/d.txt"] = "DELTA"
 			sameShape(t, shape(t, down, "/"), want)
 			if first.Files != 8 {
 				t.Errorf("down: %+v", first)
 			}
-			second, did = mustMirror(t, client.Tree{FS: down, Root: "/"}, up, opts)
+			second, did = mustMirror(t, mirror.Tree{FS: down, Root: "/"}, up, opts)
 			if second.Files != 0 || second.Unchanged != 8 || len(did) != 0 {
 				t.Errorf("down again: %+v %q", second, did)
 			}
 			// The way back has nothing to do, either.
-			back, did := mustMirror(t, up, client.Tree{FS: down, Root: "/"}, opts)
+			back, did := mustMirror(t, up, mirror.Tree{FS: down, Root: "/"}, opts)
 			if back.Files != 0 || len(did) != 0 {
 				t.Errorf("back: %+v %q", back, did)
 			}
 			if err := here.Remove("/a.txt"); err != nil {
 				t.Fatal(err)
 			}
-			gone, did := mustMirror(t, up, client.Tree{FS: here, Root: "/"}, opts)
+			gone, did := mustMirror(t, up, mirror.Tree{FS: here, Root: "/"}, opts)
 			if gone.Deleted != 1 || !slices.Equal(did, []string{"delete a.txt"}) {
 				t.Errorf("delete: %+v %q", gone, did)
 			}
@@ -251,7 +252,7 @@ func TestMirrorOldServers(t *testing.T) {
 			here := disk(t, nil)
 			grow(t, here, someFiles)
 			tree, _ := remoteTree(t, srv.Addr, nil, 2, "/up")
-			first, _ := mustMirror(t, tree, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{Parallel: 2})
+			first, _ := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Options{Parallel: 2})
 			if first.Files != 7 {
 				t.Errorf("%+v", first)
 			}
@@ -264,20 +265,20 @@ func TestMirrorOldServers(t *testing.T) {
 				}
 			}
 			sameShape(t, shape(t, site, "/up"), want)
-			second, did := mustMirror(t, tree, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{Parallel: 2})
+			second, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Options{Parallel: 2})
 			if second.Files != 0 || len(did) != 0 {
 				t.Errorf("again: %+v %q", second, did)
 			}
 			plant(t, here, "/a.txt", "longer than before", time.Now())
-			third, did := mustMirror(t, tree, client.Tree{FS: here, Root: "/"}, client.MirrorOptions{Delete: true})
+			third, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Options{Delete: true})
 			if third.Files != 1 || !slices.Equal(did, []string{"copy a.txt size"}) {
 				t.Errorf("changed: %+v %q", third, did)
 			}
 			down := disk(t, nil)
-			mustMirror(t, client.Tree{FS: down, Root: "/"}, tree, client.MirrorOptions{Parallel: 2})
+			mustMirror(t, mirror.Tree{FS: down, Root: "/"}, tree, mirror.Options{Parallel: 2})
 			want["a.txt"] = "longer than before"
 			sameShape(t, shape(t, down, "/"), want)
-			again, did := mustMirror(t, client.Tree{FS: down, Root: "/"}, tree, client.MirrorOptions{Parallel: 2})
+			again, did := mustMirror(t, mirror.Tree{FS: down, Root: "/"}, tree, mirror.Options{Parallel: 2})
 			if again.Files != 0 || len(did) != 0 {
 				t.Errorf("down again: %+v %q", again, did)
 			}
@@ -300,31 +301,31 @@ func TestMirrorBetween(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		res, _ := mustMirror(t, to, from, client.MirrorOptions{Parallel: 2})
+		res, _ := mustMirror(t, to, from, mirror.Options{Parallel: 2})
 		if res.Files != 2 {
 			t.Errorf("%+v", res)
 		}
 		sameShape(t, shape(t, b, "/y"), shape(t, a, "/x"))
-		res, did := mustMirror(t, to, from, client.MirrorOptions{Parallel: 2})
+		res, did := mustMirror(t, to, from, mirror.Options{Parallel: 2})
 		if res.Files != 0 {
 			t.Errorf("again: %+v %q", res, did)
 		}
 	}
-	one := client.Tree{Pool: pool, Root: "/other"}
-	if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: from, To: one}); err == nil {
+	one := mirror.Tree{Pool: pool, Root: "/other"}
+	if _, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: one}); err == nil {
 		t.Error("one pool for both sides was taken")
 	}
 
 	c, d := fsroot.NewMem(), disk(t, nil)
 	grow(t, c, map[string]string{"/f": "one", "/g/h": "two"})
-	if res, _ := mustMirror(t, client.Tree{FS: d, Root: "/n/m"}, client.Tree{FS: c, Root: "/"}, client.MirrorOptions{}); res.Files != 2 || res.Dirs != 2 {
+	if res, _ := mustMirror(t, mirror.Tree{FS: d, Root: "/n/m"}, mirror.Tree{FS: c, Root: "/"}, mirror.Options{}); res.Files != 2 || res.Dirs != 2 {
 		t.Errorf("%+v", res)
 	}
 	sameShape(t, shape(t, d, "/n/m"), shape(t, c, "/"))
-	if res, did := mustMirror(t, client.Tree{FS: d, Root: "/n/m"}, client.Tree{FS: c, Root: "/"}, client.MirrorOptions{}); res.Files != 0 {
+	if res, did := mustMirror(t, mirror.Tree{FS: d, Root: "/n/m"}, mirror.Tree{FS: c, Root: "/"}, mirror.Options{}); res.Files != 0 {
 		t.Errorf("again: %+v %q", res, did)
 	}
-	if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: c, Root: "/nope"}, To: client.Tree{FS: d, Root: "/new"}, MirrorOptions: client.MirrorOptions{Delete: true}}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: c, Root: "/nope"}, To: mirror.Tree{FS: d, Root: "/new"}, Options: mirror.Options{Delete: true}}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no source: %v", err)
 	}
 	if _, err := d.Stat("/new"); err == nil {

@@ -17,7 +17,7 @@ type TransferMode uint8
 // The transfer modes.
 const (
 	// AutoMode is stream mode, and blocks for many small files to or from a server that
-	// has them: see Mirror.
+	// has them: see Pool.Parallel.
 	AutoMode TransferMode = iota
 	StreamMode
 	// BlockMode keeps one data connection for all transfers (MODE B).

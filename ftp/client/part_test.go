@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp/client"
+	"miniftp/ftp/mirror"
 )
 
 // TestTwoDownloadsOneName: two runs that fetch the same file to the same place have a part
@@ -115,9 +116,9 @@ func TestTwoMirrorsOnePlace(t *testing.T) {
 		}
 	}
 	addr := serveHere(t, mem, "127.0.0.1")
-	for name, source := range map[string]func() client.Tree{
-		"local": func() client.Tree { return client.Tree{FS: mem, Root: "/d"} },
-		"down": func() client.Tree {
+	for name, source := range map[string]func() mirror.Tree{
+		"local": func() mirror.Tree { return mirror.Tree{FS: mem, Root: "/d"} },
+		"down": func() mirror.Tree {
 			src, _ := remoteTree(t, addr, &client.Options{User: "u", Password: "p"}, 2, "/d")
 			return src
 		},
@@ -127,14 +128,14 @@ func TestTwoMirrorsOnePlace(t *testing.T) {
 		for range 2 {
 			src := source()
 			wg.Go(func() {
-				o := client.MirrorOptions{Parallel: 2, Observe: func(a client.Action) {
-					if a.Kind == client.CopyFile && a.Stage == client.ActionDone && a.Err == nil {
+				o := mirror.Options{Parallel: 2, Observe: func(a mirror.Action) {
+					if a.Kind == mirror.CopyFile && a.Stage == mirror.Done && a.Err == nil {
 						if b, _ := os.ReadFile(filepath.Join(dir, a.Path)); string(b) != want[a.Path] {
 							t.Errorf("%s: %s is told as done and has %d of %d bytes", name, a.Path, len(b), len(want[a.Path]))
 						}
 					}
 				}}
-				_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: client.Tree{FS: afero.NewOsFs(), Root: dir}, MirrorOptions: o})
+				_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: mirror.Tree{FS: afero.NewOsFs(), Root: dir}, Options: o})
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
@@ -161,8 +162,8 @@ func TestMirrorPartIsNoLink(t *testing.T) {
 	if err := os.Symlink(dir+"/victim", dir+"/d/"+client.PartOf("a", 5, at)); err != nil {
 		t.Skip(err)
 	}
-	to, from := client.Tree{FS: afero.NewOsFs(), Root: dir + "/d"}, client.Tree{FS: afero.NewOsFs(), Root: dir + "/s"}
-	if _, err := client.Mirror(t.Context(), client.MirrorPlan{From: from, To: to, MirrorOptions: client.MirrorOptions{}}); err != nil {
+	to, from := mirror.Tree{FS: afero.NewOsFs(), Root: dir + "/d"}, mirror.Tree{FS: afero.NewOsFs(), Root: dir + "/s"}
+	if _, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to, Options: mirror.Options{}}); err != nil {
 		t.Error(err)
 	}
 	if b, _ := os.ReadFile(dir + "/victim"); string(b) != "precious" {
@@ -190,7 +191,7 @@ func TestOnlyOurParts(t *testing.T) {
 	ours := client.PartOf("gone", 5, time.Unix(0, 0))
 	must(t, afero.WriteFile(here, "/d/"+ours, []byte("x"), 0o600))
 	for range 2 {
-		_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: site, Root: "/s"}, To: client.Tree{FS: here, Root: "/d"}, MirrorOptions: client.MirrorOptions{Delete: true}})
+		_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: site, Root: "/s"}, To: mirror.Tree{FS: here, Root: "/d"}, Options: mirror.Options{Delete: true}})
 		must(t, err)
 		got := namesIn(t, afero.NewBasePathFs(here, "/d"))
 		slices.Sort(theirs)
@@ -244,7 +245,7 @@ func TestDownloadKeepsMode(t *testing.T) {
 	key := filepath.Join(dir, "key")
 	src, _ := remoteTree(t, f.addr, nil, 1, "/d")
 	mirror := func(perms bool) {
-		_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: client.Tree{FS: afero.NewOsFs(), Root: dir}, MirrorOptions: client.MirrorOptions{Perms: perms}})
+		_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: mirror.Tree{FS: afero.NewOsFs(), Root: dir}, Options: mirror.Options{Perms: perms}})
 		must(t, err)
 	}
 	for _, trial := range []struct {
@@ -284,7 +285,7 @@ func TestDownloadKeepsMode(t *testing.T) {
 // another run is writing to.
 func TestMirrorLeavesARunningPart(t *testing.T) {
 	dir := t.TempDir()
-	to, empty := client.Tree{FS: afero.NewOsFs(), Root: dir}, afero.NewMemMapFs()
+	to, empty := mirror.Tree{FS: afero.NewOsFs(), Root: dir}, afero.NewMemMapFs()
 	must(t, empty.Mkdir("/e", 0o755))
 	dead := filepath.Join(dir, client.PartOf("dead", 1, time.Unix(0, 0)))
 	must(t, os.WriteFile(dead, []byte("x"), 0o600))
@@ -292,7 +293,7 @@ func TestMirrorLeavesARunningPart(t *testing.T) {
 		f.files["/s/f"] = "text"
 		f.dirs["/s"] = "-rw-r--r-- 1 u u 4 2024-03-02 10:00 f\r\n"
 		f.on["RETR"] = func(s *session, arg string) {
-			_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: empty, Root: "/e"}, To: to, MirrorOptions: client.MirrorOptions{Delete: true}})
+			_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: empty, Root: "/e"}, To: to, Options: mirror.Options{Delete: true}})
 			if err != nil {
 				t.Error(err)
 			}
@@ -300,7 +301,7 @@ func TestMirrorLeavesARunningPart(t *testing.T) {
 		}
 	})
 	src, _ := remoteTree(t, f.addr, nil, 1, "/s")
-	_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: to, MirrorOptions: client.MirrorOptions{}})
+	_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: to, Options: mirror.Options{}})
 	must(t, err)
 	if got := namesIn(t, afero.NewBasePathFs(afero.NewOsFs(), dir)); !slices.Equal(got, []string{"f"}) {
 		t.Errorf("%q", got)

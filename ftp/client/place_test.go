@@ -13,6 +13,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/fxp"
+	"miniftp/ftp/mirror"
 )
 
 // remembering has a fake keep what is stored, and rename and delete files.
@@ -164,7 +165,7 @@ func TestOldFileStays(t *testing.T) {
 			"mirror": func(f *fake) error {
 				f.dirs["/d"] = "-rw-r--r-- 1 u u 12 2020-03-02 10:00 f\r\n"
 				dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
-				_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/s"}, To: dst, MirrorOptions: client.MirrorOptions{}})
+				_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/s"}, To: dst, Options: mirror.Options{}})
 				return err
 			},
 			"copy through": func(f *fake) error {
@@ -244,7 +245,7 @@ func TestMirrorWithoutDots(t *testing.T) {
 	for _, reply := range []string{"553 no such names", "550 forbidden filename"} {
 		f := newFake(t, func(f *fake) { remembering(f); noDots(reply)(f); f.dirs["/d"] = "" })
 		dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
-		_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/s"}, To: dst, MirrorOptions: client.MirrorOptions{}})
+		_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/s"}, To: dst, Options: mirror.Options{}})
 		a, _ := f.get("/d/a")
 		if b, _ := f.get("/d/b"); err != nil || a != "1" || b != "22" {
 			t.Errorf("%s: %v, %q, %q", reply, err, a, b)
@@ -312,7 +313,7 @@ func TestMirrorBetweenNamesWhatIsLeft(t *testing.T) {
 	})
 	src, _ := remoteTree(t, a.addr, nil, 1, "/s")
 	dst, _ := remoteTree(t, b.addr, nil, 1, "/d")
-	_, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: dst, MirrorOptions: client.MirrorOptions{}})
+	_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: mirror.Options{}})
 	old, _ := b.get("/d/f")
 	for _, name := range b.names() {
 		if err == nil || old != "old" || name != "/d/f" && !strings.Contains(err.Error(), name) {

@@ -11,6 +11,7 @@ import (
 	"miniftp/ftp/client"
 	"miniftp/ftp/internal/peers"
 	"miniftp/ftp/internal/testutil"
+	"miniftp/ftp/mirror"
 )
 
 // transfers counts the transfers of all connections that share it.
@@ -44,25 +45,25 @@ func TestManySmallFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := peers.Start(t, name, t.TempDir(), peers.Options{})
-			mirror := func(to, from client.Tree, n *transfers) {
+			run := func(to, from mirror.Tree, n *transfers) {
 				t.Helper()
-				if res, _ := mustMirror(t, to, from, client.MirrorOptions{Parallel: 4}); res.Files != files {
+				if res, _ := mustMirror(t, to, from, mirror.Options{Parallel: 4}); res.Files != files {
 					t.Errorf("%d files, want %d", res.Files, files)
 				}
 				if done, failed := n.done.Load(), n.failed.Load(); done != files || failed != 0 {
 					t.Errorf("%d transfers succeeded and %d failed, want %d and none", done, failed, files)
 				}
 			}
-			remote := func(n *transfers) client.Tree {
+			remote := func(n *transfers) mirror.Tree {
 				tree, _ := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password, Observer: n}, 4, "")
 				return tree
 			}
 			here := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
 			grow(t, here, want)
 			var up, down transfers
-			mirror(remote(&up), client.Tree{FS: here, Root: "/"}, &up)
+			run(remote(&up), mirror.Tree{FS: here, Root: "/"}, &up)
 			back := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
-			mirror(client.Tree{FS: back, Root: "/"}, remote(&down), &down)
+			run(mirror.Tree{FS: back, Root: "/"}, remote(&down), &down)
 			sameShape(t, shape(t, back, "/"), shape(t, here, "/"))
 		})
 	}

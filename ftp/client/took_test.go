@@ -13,6 +13,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/mirror"
 )
 
 // storing is how long a lateFs needs to store a file that has arrived.
@@ -74,7 +75,7 @@ func TestTookOfChain(t *testing.T) {
 	seen := new(stores)
 	up, _ := remoteTree(t, srv.Addr, &client.Options{Observer: seen}, 1, "/up")
 	here := disk(t, map[string]string{"/a": "one", "/b": "two", "/c": "three"})
-	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: here, Root: "/"}, To: up, MirrorOptions: client.MirrorOptions{}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up, Options: mirror.Options{}})
 	if err != nil || res.Files != 3 || len(seen.took) != 3 {
 		t.Fatalf("%+v, %v, %v", res, seen.took, err)
 	}

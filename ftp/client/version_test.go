@@ -18,6 +18,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/mirror"
 	"miniftp/ftp/server"
 )
 
@@ -158,8 +159,8 @@ func TestUploadOfAChangedFile(t *testing.T) {
 	for how, put := range map[string]func(f *fake, dir string, told func()) error{
 		"mirror": func(f *fake, dir string, told func()) error {
 			dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
-			o := client.MirrorOptions{Retry: client.Retry{Times: 2, Wait: func(int) time.Duration { return 0 }, Told: func(error, time.Duration) { told() }}}
-			_, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: afero.NewOsFs(), Root: dir}, To: dst, MirrorOptions: o})
+			o := mirror.Options{Retry: client.Retry{Times: 2, Wait: func(int) time.Duration { return 0 }, Told: func(error, time.Duration) { told() }}}
+			_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: afero.NewOsFs(), Root: dir}, To: dst, Options: o})
 			return err
 		},
 		"upload": func(f *fake, dir string, told func()) error {
@@ -280,7 +281,7 @@ func TestMirrorWithoutTypes(t *testing.T) {
 	})
 	here := afero.NewMemMapFs()
 	src, _ := remoteTree(t, f.addr, nil, 1, "/d")
-	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: src, To: client.Tree{FS: here, Root: "/d"}, MirrorOptions: client.MirrorOptions{}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: mirror.Tree{FS: here, Root: "/d"}, Options: mirror.Options{}})
 	if err != nil || res.Files != n {
 		var no *ftp.Error
 		t.Errorf("%+v, %v, %v", res, err, errors.As(err, &no))

@@ -101,7 +101,7 @@ func (r filter) fits(name string, dir bool) bool {
 	return false
 }
 
-// selects is client.MirrorOptions.Select.
+// selects is mirror.Options.Select.
 func (all filters) selects(name string, dir bool) bool {
 	for _, r := range all {
 		if r.fits(name, dir) {

@@ -24,6 +24,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/mirror"
 )
 
 // Command returns the verb mirror.
@@ -53,7 +54,7 @@ func Command(e *verb.Env) *cli.Command {
 
 // side is one of the two arguments.
 type side struct {
-	tree  client.Tree
+	tree  mirror.Tree
 	k     *connect.Link // of a URL
 	r     *ftp.URL
 	local string // as given, if it is no URL
@@ -109,9 +110,9 @@ func run(e *verb.Env, c *cli.Context, all filters) error {
 	}
 	o.Retry.Told = show.told
 	if dst.made {
-		show.observe(client.Action{Kind: client.MakeDir})
+		show.observe(mirror.Action{Kind: mirror.MakeDir})
 	}
-	res, err := client.Mirror(c.Context, client.MirrorPlan{From: src.tree, To: dst.tree, MirrorOptions: o})
+	res, err := mirror.Run(c.Context, mirror.Plan{From: src.tree, To: dst.tree, Options: o})
 	if dst.made {
 		res.Dirs++
 	}
@@ -167,8 +168,8 @@ func realPath(dir string) string {
 	}
 }
 
-func options(c *cli.Context, all filters) (client.MirrorOptions, error) {
-	o := client.MirrorOptions{
+func options(c *cli.Context, all filters) (mirror.Options, error) {
+	o := mirror.Options{
 		Delete: c.Bool("delete"), DryRun: c.Bool("dry-run"), Checksum: c.Bool("checksum"), Newer: c.Bool("newer"),
 		Perms: c.Bool("perms"), Parallel: connect.Parallel(c),
 	}
@@ -186,9 +187,9 @@ func options(c *cli.Context, all filters) (client.MirrorOptions, error) {
 	switch how := c.String("links"); how {
 	case "skip":
 	case "follow":
-		o.Links = client.FollowLinks
+		o.Links = mirror.FollowLinks
 	case "copy":
-		o.Links = client.CopyLinks
+		o.Links = mirror.CopyLinks
 	default:
 		return o, verb.Usagef("--links %q: %s", how, flags.OneOf("links", how))
 	}
@@ -209,7 +210,7 @@ func remoteSide(e *verb.Env, c *cli.Context, url string) (*side, error) {
 		return nil, verb.Usagef(";type=a does not go with mirror: sizes would differ each time")
 	}
 	s := &side{k: k, r: r}
-	s.tree = client.Tree{Pool: k.Pool, Root: r.Path}
+	s.tree = mirror.Tree{Pool: k.Pool, Root: r.Path}
 	if err := k.Do(func(*client.Client) error { return nil }); err != nil { // before anything is made
 		k.Close()
 		return nil, verb.At(r.String(), err)
@@ -259,7 +260,7 @@ func plainSide(dir string) (*side, error) {
 	if err != nil {
 		return nil, verb.LocalProblem(dir, err)
 	}
-	return &side{local: dir, tree: client.Tree{FS: afero.NewOsFs(), Root: filepath.ToSlash(abs)}}, nil
+	return &side{local: dir, tree: mirror.Tree{FS: afero.NewOsFs(), Root: filepath.ToSlash(abs)}}, nil
 }
 
 // openTarget opens the destination. Nothing is written outside of a local one,
@@ -288,5 +289,5 @@ func openTarget(e *verb.Env, c *cli.Context, arg string) (*side, error) {
 	if err != nil {
 		return nil, verb.LocalProblem(arg, err)
 	}
-	return &side{local: arg, tree: client.Tree{FS: root.WithUpwardLinks(), Root: "/"}, made: missing, open: root}, nil
+	return &side{local: arg, tree: mirror.Tree{FS: root.WithUpwardLinks(), Root: "/"}, made: missing, open: root}, nil
 }

@@ -14,8 +14,8 @@ import (
 
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
-	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/mirror"
 )
 
 // TestFilters: rsync's habits.
@@ -155,7 +155,7 @@ func TestMirrorFullDisk(t *testing.T) {
 	}
 	here := t.TempDir()
 	var said []error
-	res, err := client.Mirror(t.Context(), client.MirrorPlan{From: client.Tree{FS: files, Root: "/"}, To: client.Tree{FS: fullFs{afero.NewOsFs()}, Root: here}, MirrorOptions: client.MirrorOptions{Observe: func(a client.Action) {
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: files, Root: "/"}, To: mirror.Tree{FS: fullFs{afero.NewOsFs()}, Root: here}, Options: mirror.Options{Observe: func(a mirror.Action) {
 		if a.Err != nil {
 			said = append(said, a.Err)
 		}

@@ -18,6 +18,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/mirror"
 )
 
 // display says what a mirror does: bars, the plan of a dry run, JSON.
@@ -56,12 +57,12 @@ func newDisplay(e *verb.Env, c *cli.Context, lines *verb.JSONLines, src, dst *si
 	return s
 }
 
-// observe is client.MirrorOptions.Observe.
-func (s *display) observe(a client.Action) {
+// observe is mirror.Options.Observe.
+func (s *display) observe(a mirror.Action) {
 	switch {
-	case a.Stage == client.ActionPlanned:
+	case a.Stage == mirror.Planned:
 		s.meter.Expect(a.Size)
-	case a.Stage == client.ActionBegun:
+	case a.Stage == mirror.Begun:
 		t := s.meter.File(a.Path)
 		s.mu.Lock()
 		s.bars[a.Path], s.draws[a.Path] = t, t.Progress()
@@ -89,7 +90,7 @@ func (s *display) progress(path string, done, total int64) {
 }
 
 // done tells of one Action: an error, a line of the plan, or JSON.
-func (s *display) done(a client.Action) {
+func (s *display) done(a mirror.Action) {
 	err := s.explain(a.Err)
 	switch {
 	case err != nil:
@@ -98,25 +99,25 @@ func (s *display) done(a client.Action) {
 		s.first = verb.FirstError(s.first, err)
 	case s.lines.On:
 		s.lines.Result(s.row(a, nil))
-	case s.dry && a.Kind != client.LeaveOut:
+	case s.dry && a.Kind != mirror.LeaveOut:
 		fmt.Fprintln(s.e.Out, s.planLine(a))
 	}
-	if err == nil && a.Kind == client.LeaveOut {
+	if err == nil && a.Kind == mirror.LeaveOut {
 		s.left.Add(s.src.name(a.Path), a.Why)
 	}
 }
 
 // word is the name of what is done.
-func (s *display) word(a client.Action) string {
-	if a.Kind == client.CopyFile {
+func (s *display) word(a mirror.Action) string {
+	if a.Kind == mirror.CopyFile {
 		return s.copying
 	}
 	return a.Kind.String()
 }
 
-func (s *display) planLine(a client.Action) string {
+func (s *display) planLine(a mirror.Action) string {
 	name := ftp.Printable(a.Path)
-	if a.Dir || a.Kind == client.MakeDir {
+	if a.Dir || a.Kind == mirror.MakeDir {
 		name += "/"
 	}
 	if a.Path == "" {
@@ -124,9 +125,9 @@ func (s *display) planLine(a client.Action) string {
 	}
 	line := fmt.Sprintf("%-7s %s", s.word(a), name)
 	switch a.Kind {
-	case client.CopyFile:
+	case mirror.CopyFile:
 		line += fmt.Sprintf("   %s   %s", term.Size(a.Size), a.Why)
-	case client.MakeLink:
+	case mirror.MakeLink:
 		line += " -> " + ftp.Printable(a.Target)
 	}
 	return line
@@ -134,7 +135,7 @@ func (s *display) planLine(a client.Action) string {
 
 // explain puts the name before an error that it is about: the local file or the URL.
 func (s *display) explain(err error) error {
-	var m *client.MirrorError
+	var m *mirror.Error
 	if !errors.As(err, &m) {
 		return err
 	}
@@ -158,7 +159,7 @@ func (s *display) told(err error, wait time.Duration) {
 }
 
 // end closes the bars and the JSON, and sums up.
-func (s *display) end(res client.MirrorResult, err error) error {
+func (s *display) end(res mirror.Result, err error) error {
 	s.meter.Wait()
 	var failed error
 	if err != nil {
@@ -181,7 +182,7 @@ func (s *display) end(res client.MirrorResult, err error) error {
 }
 
 // summary is the line at the end.
-func (s *display) summary(r client.MirrorResult) string {
+func (s *display) summary(r mirror.Result) string {
 	copied, deleted, made := "copied", "deleted", "made"
 	if s.dry {
 		copied, deleted, made = "to copy", "to delete", "to make"
@@ -230,12 +231,12 @@ type resultRow struct {
 	Exit int `json:"exit,omitempty"`
 }
 
-func (s *display) row(a client.Action, err error) resultRow {
+func (s *display) row(a mirror.Action, err error) resultRow {
 	row := resultRow{Action: s.word(a), Path: path.Join(a.Path, "."), Why: a.Why, Target: a.Target, Seconds: a.Result.Took.Seconds()}
 	if !utf8.ValidString(a.Path) {
 		row.Raw = []byte(a.Path)
 	}
-	if a.Kind == client.CopyFile && a.Size >= 0 {
+	if a.Kind == mirror.CopyFile && a.Size >= 0 {
 		row.Size = &a.Size
 		if !s.dry {
 			row.Bytes = &a.Result.Bytes
@@ -246,7 +247,7 @@ func (s *display) row(a client.Action, err error) resultRow {
 }
 
 // summary is the last line of --json. Here failed counts what the mirror says failed.
-func summary(s verb.Summary, r client.MirrorResult) any {
+func summary(s verb.Summary, r mirror.Result) any {
 	return struct {
 		Verb      string  `json:"verb"`
 		Files     int64   `json:"files"`

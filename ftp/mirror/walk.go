@@ -1,4 +1,4 @@
-package client
+package mirror
 
 import (
 	"context"
@@ -6,9 +6,9 @@ import (
 	"path"
 	"time"
 
-	"miniftp/ftp/internal/kept"
-
 	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/internal/kept"
 )
 
 const second = time.Second
@@ -18,7 +18,7 @@ type listing struct {
 	ready    chan struct{}
 	ahead    bool
 	src, dst *kept.List
-	from     DirRead // of the source
+	from     client.DirRead // of the source
 	noSrc    error
 	noDst    error
 }
@@ -80,7 +80,7 @@ func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
 	go func() {
 		defer close(other)
 		if b.there {
-			var to DirRead
+			var to client.DirRead
 			if to, l.noDst = m.read(ctx, m.dst, b.rel, l.dst); l.noDst == nil {
 				l.noDst = to.Partial // what is missing in it is not missing there
 			}
@@ -95,7 +95,7 @@ func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
 }
 
 // read reads one directory.
-func (m *mirror) read(ctx context.Context, s side, rel string, into *kept.List) (DirRead, error) {
+func (m *mirror) read(ctx context.Context, s side, rel string, into *kept.List) (client.DirRead, error) {
 	got, err := s.list(ctx, rel, func(e *ftp.Entry) error {
 		m.mu.Lock()
 		defer m.mu.Unlock()

@@ -1,4 +1,4 @@
-package client
+package mirror
 
 import (
 	"bytes"
@@ -13,20 +13,21 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
 	"miniftp/ftp/pi"
 )
 
 // remoteSide is a tree on a server.
 type remoteSide struct {
 	m    *mirror
-	pool *Pool
+	pool *client.Pool
 	root string // absolute
 
 	// What the server turned out not to do, for anything.
 	noMode, noHash atomic.Bool
 
 	toldMode atomic.Bool // that it did not set permissions
-	dirs     DirReader
+	dirs     client.DirReader
 	links    sync.Once // asks whether links can be made
 	noLinks  error     // its answer
 }
@@ -36,7 +37,7 @@ var errNoTarget = errors.New("the server does not say where the link leads to")
 func (s *remoteSide) at(rel string) string { return path.Join(s.root, rel) }
 
 // do runs f with a connection, and again over another one if it breaks.
-func (s *remoteSide) do(ctx context.Context, kind ActionKind, rel string, f func(c *Client) error) error {
+func (s *remoteSide) do(ctx context.Context, kind Kind, rel string, f func(c *client.Client) error) error {
 	return s.m.retry(ctx, kind, rel, func(int) error {
 		err := s.pool.Do(ctx, f)
 		if s == s.m.dst {
@@ -47,7 +48,7 @@ func (s *remoteSide) do(ctx context.Context, kind ActionKind, rel string, f func
 }
 
 func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err error) {
-	err = s.do(ctx, ListDir, rel, func(c *Client) (err error) {
+	err = s.do(ctx, ListDir, rel, func(c *client.Client) (err error) {
 		e, err = c.Look(ctx, s.at(rel))
 		return err
 	})
@@ -68,7 +69,7 @@ func (s *remoteSide) sharpen(ctx context.Context, rel string, e *ftp.Entry, minu
 	if e.Precise < time.Minute && !e.Modified.IsZero() {
 		return nil
 	}
-	return s.do(ctx, CopyFile, rel, func(c *Client) error { return c.Sharpen(ctx, s.at(rel), e, minute) })
+	return s.do(ctx, CopyFile, rel, func(c *client.Client) error { return c.Sharpen(ctx, s.at(rel), e, minute) })
 }
 
 func (s *remoteSide) span(e *ftp.Entry) (from, to time.Time) {
@@ -85,7 +86,7 @@ func (s *remoteSide) readLink(_ string, e *ftp.Entry) (string, error) {
 // makeDir asks whether a directory that the server refuses to make is there: listings may
 // hide it, and others may have made it meanwhile.
 func (s *remoteSide) makeDir(ctx context.Context, rel string) (there bool, err error) {
-	err = s.pool.Do(ctx, func(c *Client) error {
+	err = s.pool.Do(ctx, func(c *client.Client) error {
 		if rel == "" {
 			return c.MakeDirAll(ctx, s.at(rel))
 		}
@@ -103,7 +104,7 @@ func (s *remoteSide) makeDir(ctx context.Context, rel string) (there bool, err e
 }
 
 func (s *remoteSide) remove(ctx context.Context, rel string, dir bool) error {
-	return s.pool.Do(ctx, func(c *Client) error {
+	return s.pool.Do(ctx, func(c *client.Client) error {
 		if dir {
 			return c.RemoveDir(ctx, s.at(rel))
 		}
@@ -112,7 +113,7 @@ func (s *remoteSide) remove(ctx context.Context, rel string, dir bool) error {
 }
 
 func (s *remoteSide) writeSmall(ctx context.Context, rel string, content []byte) error {
-	return s.do(ctx, Remove, rel, func(c *Client) error {
+	return s.do(ctx, Remove, rel, func(c *client.Client) error {
 		_, err := c.Store(ctx, s.at(rel), bytes.NewReader(content))
 		return err
 	})
@@ -122,13 +123,13 @@ func (s *remoteSide) setTime(ctx context.Context, rel string, t time.Time) error
 	if !s.pool.SetsTimes() {
 		return errors.ErrUnsupported
 	}
-	err := s.pool.Do(ctx, func(c *Client) error { return c.SetModTime(ctx, s.at(rel), t) })
+	err := s.pool.Do(ctx, func(c *client.Client) error { return c.SetModTime(ctx, s.at(rel), t) })
 	return err
 }
 
 // offersTime reports whether the server says that it can set times.
 func (s *remoteSide) offersTime(ctx context.Context) (offers bool) {
-	_ = s.pool.Do(ctx, func(c *Client) error {
+	_ = s.pool.Do(ctx, func(c *client.Client) error {
 		offers = c.Features().Has("MFMT") || c.Features().Has("MDTM")
 		return nil
 	})
@@ -136,25 +137,25 @@ func (s *remoteSide) offersTime(ctx context.Context) (offers bool) {
 }
 
 func (s *remoteSide) setMode(ctx context.Context, rel string, mode fs.FileMode) error {
-	return s.pool.Do(ctx, func(c *Client) error { return c.Chmod(ctx, s.at(rel), mode) })
+	return s.pool.Do(ctx, func(c *client.Client) error { return c.Chmod(ctx, s.at(rel), mode) })
 }
 
 func (s *remoteSide) link(ctx context.Context, target, rel string) error {
 	if strings.ContainsRune(target, ' ') {
-		return ErrNoLinks // SITE SYMLINK has no way to write it
+		return client.ErrNoLinks // SITE SYMLINK has no way to write it
 	}
-	return s.pool.Do(ctx, func(c *Client) error { return c.Symlink(ctx, target, s.at(rel)) })
+	return s.pool.Do(ctx, func(c *client.Client) error { return c.Symlink(ctx, target, s.at(rel)) })
 }
 
 // canLink asks once. SITE SYMLINK without its arguments changes nothing, and who knows
 // it says 501.
 func (s *remoteSide) canLink(ctx context.Context) error {
 	s.links.Do(func() {
-		err := s.do(ctx, MakeLink, "", func(c *Client) error {
+		err := s.do(ctx, MakeLink, "", func(c *client.Client) error {
 			_, err := c.Command(ctx, "SITE", "SYMLINK")
 			return err
 		})
-		if Unsupported(err) || err != nil && !pi.IsReply(err) {
+		if client.Unsupported(err) || err != nil && !pi.IsReply(err) {
 			s.noLinks = err
 		}
 	})
@@ -163,7 +164,7 @@ func (s *remoteSide) canLink(ctx context.Context) error {
 
 // sum asks for a hash; "" gives the content's SHA-256, if the server has none.
 func (s *remoteSide) sum(ctx context.Context, rel, algo string) (algorithm, sum string, err error) {
-	err = s.do(ctx, CopyFile, rel, func(c *Client) (err error) {
+	err = s.do(ctx, CopyFile, rel, func(c *client.Client) (err error) {
 		if s.noHash.Load() {
 			err = errors.ErrUnsupported
 		} else {
@@ -178,7 +179,7 @@ func (s *remoteSide) sum(ctx context.Context, rel, algo string) (algorithm, sum 
 		if algorithm = algo; algo == "" {
 			algorithm = "SHA-256"
 		}
-		h := NewHash(algorithm)
+		h := client.NewHash(algorithm)
 		if h == nil {
 			return errors.ErrUnsupported
 		}
@@ -190,16 +191,16 @@ func (s *remoteSide) sum(ctx context.Context, rel, algo string) (algorithm, sum 
 }
 
 func (s *remoteSide) badName(name string) error {
-	return CheckName(name)
+	return client.CheckName(name)
 }
 
 func (s *remoteSide) unsendable(name string) string {
-	return Unsendable(name, s.pool.Options().Charset)
+	return client.Unsendable(name, s.pool.Options().Charset)
 }
 
-func (s *remoteSide) list(ctx context.Context, rel string, add func(*ftp.Entry) error) (got DirRead, err error) {
+func (s *remoteSide) list(ctx context.Context, rel string, add func(*ftp.Entry) error) (got client.DirRead, err error) {
 	links := s.m.o.Links == CopyLinks || s.m.o.Links == FollowLinks && s == s.m.src
-	err = s.do(ctx, ListDir, rel, func(c *Client) (err error) {
+	err = s.do(ctx, ListDir, rel, func(c *client.Client) (err error) {
 		got, err = s.dirs.Read(ctx, c, s.at(rel), links, add)
 		return err
 	})

@@ -1,4 +1,6 @@
-package client
+// Package mirror makes one tree hold what another one holds: a directory of this host, or of a
+// server, from or to another one. It stands on the public face of client.
+package mirror
 
 import (
 	"context"
@@ -14,26 +16,26 @@ import (
 	"syscall"
 	"time"
 
-	"miniftp/ftp/internal/kept"
-
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/internal/kept"
 )
 
-// Tree is one side of a Mirror: all that is below a directory, of a filesystem or of a server.
+// Tree is one side of a mirror: all that is below a directory, of a filesystem or of a server.
 type Tree struct {
-	FS   afero.Fs // a filesystem of this host, or
-	Pool *Pool    // a server
+	FS   afero.Fs     // a filesystem of this host, or
+	Pool *client.Pool // a server
 	// Root is the directory: as FS names it, "" for "."; on a server a relative one is taken
 	// from the login directory.
 	Root string
 }
 
-// MirrorOptions say what a Mirror does beyond copying what is missing or differs. The
+// Options say what a mirror does beyond copying what is missing or differs. The
 // zero value changes and removes nothing else, leaves links out, and copies one file
 // at a time.
-type MirrorOptions struct {
+type Options struct {
 	// Delete removes what the source does not have, in directories that both sides
 	// listed without an error.
 	Delete bool
@@ -53,7 +55,7 @@ type MirrorOptions struct {
 	// Parallel is how many files are copied at once; 0 is 1. A Pool should have as
 	// many connections. The last large files of a download are fetched in segments.
 	Parallel int
-	Retry    Retry // of everything that breaks on the way; copies resume
+	Retry    client.Retry // of everything that breaks on the way; copies resume
 	// Observe is told what is found to be done, begun and done, one call at a time.
 	Observe func(Action)
 	// Progress is told how far the copy of a file is, as in Transfer; for several
@@ -71,25 +73,25 @@ const (
 	CopyLinks                     // links, if relative and not leading out of the tree
 )
 
-// Action is one thing that a Mirror does.
+// Action is one thing that Run does.
 type Action struct {
-	Kind   ActionKind
+	Kind   Kind
 	Stage  Stage
-	Path   string // below the roots, with slashes; "" is the root itself
-	Dir    bool   // of Remove
-	Size   int64  // of CopyFile: bytes of the file, -1 if unknown
-	Why    string // "new", "size", "time", "content", "newer" for CopyFile; a reason for LeaveOut
-	Target string // of MakeLink
-	Result Result // of a CopyFile that is done
-	Err    error  // why it failed
+	Path   string        // below the roots, with slashes; "" is the root itself
+	Dir    bool          // of Remove
+	Size   int64         // of CopyFile: bytes of the file, -1 if unknown
+	Why    string        // "new", "size", "time", "content", "newer" for CopyFile; a reason for LeaveOut
+	Target string        // of MakeLink
+	Result client.Result // of a CopyFile that is done
+	Err    error         // why it failed
 }
 
-// ActionKind is what an Action does.
-type ActionKind uint8
+// Kind is what an Action does.
+type Kind uint8
 
 // The kinds.
 const (
-	CopyFile ActionKind = iota
+	CopyFile Kind = iota
 	MakeDir
 	Remove
 	MakeLink
@@ -99,7 +101,7 @@ const (
 	ListDir  // reading a directory: told only when it fails
 )
 
-func (k ActionKind) String() string {
+func (k Kind) String() string {
 	names := [...]string{"copy", "mkdir", "delete", "link", "chmod", "time", "skip", "list"}
 	if int(k) < len(names) {
 		return names[k]
@@ -113,13 +115,13 @@ type Stage uint8
 
 // The stages.
 const (
-	ActionDone Stage = iota
-	ActionPlanned
-	ActionBegun
+	Done Stage = iota
+	Planned
+	Begun
 )
 
-// MirrorResult counts what a Mirror did, or would have done.
-type MirrorResult struct {
+// Result counts what Run did, or would have done.
+type Result struct {
 	Files     int64 // copied
 	Bytes     int64 // that went over; of a dry run: that are in those files
 	Unchanged int64 // files that were the same
@@ -132,21 +134,21 @@ type MirrorResult struct {
 	Took      time.Duration
 }
 
-// ErrMaxDelete is a Mirror that would have removed more than MirrorOptions.MaxDelete.
+// ErrMaxDelete is returned if more than Options.MaxDelete names would have been removed.
 var ErrMaxDelete = errors.New("more would have been deleted than is allowed; nothing more was")
 
 // errInWay is a directory where a file should be.
 var errInWay = errors.New("a directory of that name is in the way")
 
-// MirrorError is an Action that failed.
-type MirrorError struct {
-	Kind ActionKind
+// Error is an Action that failed.
+type Error struct {
+	Kind Kind
 	Path string
 	Dst  bool // it failed at the destination, not at the source
 	Err  error
 }
 
-func (e *MirrorError) Error() string {
+func (e *Error) Error() string {
 	name := e.Path
 	if name == "" {
 		name = "."
@@ -155,11 +157,11 @@ func (e *MirrorError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *MirrorError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
-// mirror is one Mirror under way.
+// mirror is one Run under way.
 type mirror struct {
-	o        MirrorOptions
+	o        Options
 	src, dst side
 	cancel   context.CancelCauseFunc
 	tasks    chan *task
@@ -173,7 +175,7 @@ type mirror struct {
 	dstRoot   *kept.List // what is in the root of the destination
 
 	mu      sync.Mutex // guards what follows, and orders Observe
-	res     MirrorResult
+	res     Result
 	errs    []error
 	budget  *kept.Budget // of all listings that are held
 	deletes int
@@ -181,26 +183,26 @@ type mirror struct {
 	ahead   int  // listings that were begun before their turn
 }
 
-// maxMirror is how many bytes of listings a Mirror holds in memory, and maxErrors how many
+// maxMirror is how many bytes of listings a mirror holds in memory, and maxErrors how many
 // errors it returns.
 const (
 	maxMirror = 16 << 20
 	maxErrors = 20
 )
 
-// MirrorPlan names the two sides of a Mirror, and how it is done.
-type MirrorPlan struct {
+// Plan names the two sides of a mirror, and how it is done.
+type Plan struct {
 	From, To Tree
-	MirrorOptions
+	Options
 }
 
-// Mirror makes the tree To hold what From holds: directories that are missing, and files that
+// Run makes the tree To hold what From holds: directories that are missing, and files that
 // are missing or differ. A file that is copied has another name (".NAME.part") until it is
-// whole; one that is left by an interrupted Mirror is resumed. What fails does not stop the
+// whole; one that is left by an interrupted run is resumed. What fails does not stop the
 // rest, except for a destination that is full and a server that is gone: the error is that
-// failure then. Otherwise it joins the first ones. Each is a *MirrorError.
-func Mirror(ctx context.Context, plan MirrorPlan) (MirrorResult, error) {
-	src, dst, o := plan.From, plan.To, plan.MirrorOptions
+// failure then. Otherwise it joins the first ones. Each is an *Error.
+func Run(ctx context.Context, plan Plan) (Result, error) {
+	src, dst, o := plan.From, plan.To, plan.Options
 	began := time.Now()
 	m := &mirror{o: o, parallel: max(o.Parallel, 1), budget: &kept.Budget{Entries: kept.MaxEntries, Room: maxMirror, Disk: kept.MaxDisk}}
 	outer := ctx
@@ -208,14 +210,14 @@ func Mirror(ctx context.Context, plan MirrorPlan) (MirrorResult, error) {
 	defer m.cancel(nil)
 	var err error
 	if m.src, err = m.side(ctx, src); err != nil {
-		return MirrorResult{}, m.failed(ListDir, "", err)
+		return Result{}, m.failed(ListDir, "", err)
 	}
 	if m.dst, err = m.side(ctx, dst); err != nil {
-		return MirrorResult{}, m.failed(MakeDir, "", err)
+		return Result{}, m.failed(MakeDir, "", err)
 	}
 	a, isFs := m.src.(*remoteSide)
 	if b, alsoFs := m.dst.(*remoteSide); isFs && alsoFs && a.pool == b.pool {
-		return MirrorResult{}, errors.New("the two sides of a mirror need a Pool each")
+		return Result{}, errors.New("the two sides of a mirror need a Pool each")
 	}
 	const waiting = 4096
 	m.tasks = make(chan *task, waiting)
@@ -254,7 +256,7 @@ func (m *mirror) side(ctx context.Context, t Tree) (side, error) {
 		return s, nil
 	}
 	return s, m.retry(ctx, ListDir, "", func(int) error {
-		return t.Pool.Do(ctx, func(c *Client) error {
+		return t.Pool.Do(ctx, func(c *client.Client) error {
 			home, err := c.Pwd(ctx)
 			s.root = path.Join("/", home, root)
 			return err
@@ -263,11 +265,11 @@ func (m *mirror) side(ctx context.Context, t Tree) (side, error) {
 }
 
 // retry runs f until it works or there is no hope, and names what it is about.
-func (m *mirror) retry(ctx context.Context, kind ActionKind, rel string, f func(try int) error) error {
+func (m *mirror) retry(ctx context.Context, kind Kind, rel string, f func(try int) error) error {
 	return m.retryOf(kind, rel).Do(ctx, f)
 }
 
-func (m *mirror) retryOf(kind ActionKind, rel string) Retry {
+func (m *mirror) retryOf(kind Kind, rel string) client.Retry {
 	r := m.o.Retry
 	if told := r.Told; told != nil {
 		r.Told = func(err error, wait time.Duration) { told(m.failed(kind, rel, err), wait) }
@@ -275,11 +277,11 @@ func (m *mirror) retryOf(kind ActionKind, rel string) Retry {
 	return r
 }
 
-// failed returns the MirrorError of err.
-func (m *mirror) failed(kind ActionKind, rel string, err error) *MirrorError {
-	e := &MirrorError{Kind: kind, Path: rel, Err: err}
+// failed returns the Error of err.
+func (m *mirror) failed(kind Kind, rel string, err error) *Error {
+	e := &Error{Kind: kind, Path: rel, Err: err}
 	var there *dstError
-	var local *LocalError
+	var local *client.LocalError
 	_, up := m.dst.(*remoteSide)
 	_, down := m.src.(*remoteSide)
 	switch isLocal := errors.As(err, &local); {
@@ -311,7 +313,7 @@ func (m *mirror) tell(ctx context.Context, a Action) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if a.Stage == ActionDone {
+	if a.Stage == Done {
 		m.count(&a)
 	}
 	if m.o.Observe != nil {
@@ -372,17 +374,17 @@ func (m *mirror) do(ctx context.Context, a Action, f func() error) error {
 func hopeless(err error) bool {
 	const windowsDiskFull = syscall.Errno(112)
 	var reply *ftp.Error
-	var connect *ConnectError
-	var noTLS *TLSError
+	var connect *client.ConnectError
+	var noTLS *client.TLSError
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EROFS):
 		return true
 	case runtime.GOOS == "windows" && errors.Is(err, windowsDiskFull):
 		return true
-	case errors.As(err, &connect), errors.Is(err, ErrClosed):
+	case errors.As(err, &connect), errors.Is(err, client.ErrClosed):
 		return true
 	case errors.As(err, &noTLS): // the next file may fare better than one whose handshake was reset
-		return !Temporary(err)
+		return !client.Temporary(err)
 	case errors.As(err, &reply):
 		switch reply.Verb {
 		case "USER", "PASS", "ACCT":

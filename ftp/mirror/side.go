@@ -1,4 +1,4 @@
-package client
+package mirror
 
 import (
 	"context"
@@ -13,9 +13,10 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
 )
 
-// side is one of the two trees that a Mirror compares. Names are relative to its
+// side is one of the two trees that a mirror compares. Names are relative to its
 // root, with slashes, "" the root itself.
 type side interface {
 	at(rel string) string // as the side itself names it
@@ -23,7 +24,7 @@ type side interface {
 	look(ctx context.Context, rel string) (ftp.Entry, error)
 	// list gives all names of a directory to add, links as links; nil means that it
 	// begins anew.
-	list(ctx context.Context, rel string, add func(*ftp.Entry) error) (DirRead, error)
+	list(ctx context.Context, rel string, add func(*ftp.Entry) error) (client.DirRead, error)
 	readLink(rel string, e *ftp.Entry) (string, error)
 	// makeDir makes a directory, and those above it if it is the root. there reports whether
 	// it was there already.
@@ -59,7 +60,7 @@ func (s *plainSide) at(rel string) string { return below(s.root, rel) }
 func (s *plainSide) look(_ context.Context, rel string) (ftp.Entry, error) {
 	info, err := s.fsys.Stat(s.at(rel))
 	if err != nil {
-		return ftp.Entry{}, &LocalError{Err: err}
+		return ftp.Entry{}, &client.LocalError{Err: err}
 	}
 	s.coarse.see(info.ModTime())
 	return plainEntry(info), nil
@@ -84,10 +85,10 @@ func plainEntry(info fs.FileInfo) ftp.Entry {
 	return e
 }
 
-func (s *plainSide) list(ctx context.Context, rel string, add func(*ftp.Entry) error) (DirRead, error) {
+func (s *plainSide) list(ctx context.Context, rel string, add func(*ftp.Entry) error) (client.DirRead, error) {
 	f, err := s.fsys.Open(s.at(rel))
 	if err != nil {
-		return DirRead{}, &LocalError{Err: err}
+		return client.DirRead{}, &client.LocalError{Err: err}
 	}
 	defer f.Close()
 	const some = 1000
@@ -97,16 +98,16 @@ func (s *plainSide) list(ctx context.Context, rel string, add func(*ftp.Entry) e
 			e := plainEntry(info)
 			s.coarse.see(info.ModTime())
 			if err := add(&e); err != nil {
-				return DirRead{}, err
+				return client.DirRead{}, err
 			}
 		}
 		switch {
 		case errors.Is(err, io.EOF), err == nil && len(infos) == 0:
-			return DirRead{}, nil
+			return client.DirRead{}, nil
 		case err != nil:
-			return DirRead{}, &LocalError{Err: err}
+			return client.DirRead{}, &client.LocalError{Err: err}
 		case ctx.Err() != nil:
-			return DirRead{}, context.Cause(ctx)
+			return client.DirRead{}, context.Cause(ctx)
 		}
 	}
 }
@@ -114,15 +115,15 @@ func (s *plainSide) list(ctx context.Context, rel string, add func(*ftp.Entry) e
 func (s *plainSide) readLink(rel string, _ *ftp.Entry) (string, error) {
 	r, ok := s.fsys.(afero.LinkReader)
 	if !ok {
-		return "", &LocalError{Err: errors.ErrUnsupported}
+		return "", &client.LocalError{Err: errors.ErrUnsupported}
 	}
 	target, err := r.ReadlinkIfPossible(s.at(rel))
-	return filepath.ToSlash(target), localError(err)
+	return filepath.ToSlash(target), asLocal(err)
 }
 
 func (s *plainSide) makeDir(_ context.Context, rel string) (there bool, err error) {
 	if rel == "" {
-		return false, localError(s.fsys.MkdirAll(s.at(rel), 0o777))
+		return false, asLocal(s.fsys.MkdirAll(s.at(rel), 0o777))
 	}
 	err = s.fsys.Mkdir(s.at(rel), 0o777)
 	if l, ok := s.fsys.(afero.Lstater); ok && errors.Is(err, fs.ErrExist) { // another program made it
@@ -130,41 +131,41 @@ func (s *plainSide) makeDir(_ context.Context, rel string) (there bool, err erro
 			return true, nil
 		}
 	}
-	return false, localError(err)
+	return false, asLocal(err)
 }
 
 func (s *plainSide) remove(_ context.Context, rel string, _ bool) error {
-	return localError(s.fsys.Remove(s.at(rel)))
+	return asLocal(s.fsys.Remove(s.at(rel)))
 }
 
 func (s *plainSide) writeSmall(_ context.Context, rel string, content []byte) error {
 	f, err := s.fsys.OpenFile(s.at(rel), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return localError(err)
+		return asLocal(err)
 	}
 	_, err = f.Write(content)
-	return localError(errors.Join(err, f.Close()))
+	return asLocal(errors.Join(err, f.Close()))
 }
 
 func (s *plainSide) setTime(_ context.Context, rel string, t time.Time) error {
-	return localError(s.fsys.Chtimes(s.at(rel), time.Now(), t))
+	return asLocal(s.fsys.Chtimes(s.at(rel), time.Now(), t))
 }
 
 func (s *plainSide) setMode(_ context.Context, rel string, mode fs.FileMode) error {
-	return localError(s.fsys.Chmod(s.at(rel), mode))
+	return asLocal(s.fsys.Chmod(s.at(rel), mode))
 }
 
 func (s *plainSide) link(_ context.Context, target, rel string) error {
 	l, ok := s.fsys.(afero.Linker)
 	if !ok {
-		return &LocalError{Err: ErrNoLinks}
+		return &client.LocalError{Err: client.ErrNoLinks}
 	}
-	return localError(l.SymlinkIfPossible(filepath.FromSlash(target), s.at(rel)))
+	return asLocal(l.SymlinkIfPossible(filepath.FromSlash(target), s.at(rel)))
 }
 
 func (s *plainSide) canLink(context.Context) error {
 	if _, ok := s.fsys.(afero.Linker); !ok {
-		return &LocalError{Err: ErrNoLinks}
+		return &client.LocalError{Err: client.ErrNoLinks}
 	}
 	return nil
 }
@@ -179,13 +180,13 @@ func (s *plainSide) sum(ctx context.Context, rel, algo string) (algorithm, sum s
 	if algo == "" {
 		algo = "SHA-256"
 	}
-	h := NewHash(algo)
+	h := client.NewHash(algo)
 	if h == nil {
 		return "", "", errors.ErrUnsupported
 	}
 	f, err := s.fsys.Open(s.at(rel))
 	if err != nil {
-		return "", "", &LocalError{Err: err}
+		return "", "", &client.LocalError{Err: err}
 	}
 	defer f.Close()
 	const chunk = 4 << 20
@@ -196,16 +197,24 @@ func (s *plainSide) sum(ctx context.Context, rel, algo string) (algorithm, sum s
 		_, err = io.CopyN(h, f, chunk)
 	}
 	if !errors.Is(err, io.EOF) {
-		return "", "", &LocalError{Err: err}
+		return "", "", &client.LocalError{Err: err}
 	}
 	return algo, hex.EncodeToString(h.Sum(nil)), nil
 }
 
 func (s *plainSide) badName(name string) error {
 	if !filepath.IsLocal(name) || name != filepath.Base(name) {
-		return &LocalError{Err: errors.New("its name can't be a local file's name")}
+		return &client.LocalError{Err: errors.New("its name can't be a local file's name")}
 	}
 	return nil
 }
 
 func (s *plainSide) unsendable(string) string { return "" }
+
+// asLocal returns err as a failure of this host.
+func asLocal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &client.LocalError{Err: err}
+}

@@ -1,4 +1,4 @@
-package client
+package mirror
 
 import (
 	"context"
@@ -9,15 +9,15 @@ import (
 	"slices"
 	"strings"
 
-	"miniftp/ftp/internal/kept"
-	"miniftp/ftp/pi"
-
 	"golang.org/x/text/unicode/norm"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
+	"miniftp/ftp/internal/kept"
+	"miniftp/ftp/pi"
 )
 
-// This file decides what a Mirror may delete. Nothing is deleted in a directory unless both
+// This file decides what a mirror may delete. Nothing is deleted in a directory unless both
 // sides listed it completely, see visit.complete and listed; a server that may have listed
 // another directory gives ErrPartial, see Client.proving.
 
@@ -39,7 +39,7 @@ func (v *visit) extraneous() {
 	var spelled *spellings
 	for i := range v.l.dst.Len() {
 		e, ok := v.m.entry(v.l.dst, i)
-		if !ok || IsPart(e.Name) || v.ctx.Err() != nil || v.l.from.Hides && strings.HasPrefix(e.Name, ".") {
+		if !ok || client.IsPart(e.Name) || v.ctx.Err() != nil || v.l.from.Hides && strings.HasPrefix(e.Name, ".") {
 			continue
 		}
 		if _, ok := v.m.find(v.l.src, e.Name); ok || !v.m.selected(v.at(e.Name), &e) {

@@ -1,4 +1,4 @@
-package client
+package mirror
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"path"
 	"slices"
 
+	"miniftp/ftp"
+	"miniftp/ftp/client"
 	"miniftp/ftp/internal/kept"
 	"miniftp/ftp/pi"
-
-	"miniftp/ftp"
 )
 
 var (
@@ -48,7 +48,7 @@ func (v *visit) parts() {
 	const most = 10_000
 	v.left = map[string]bool{}
 	for i := range v.l.dst.Len() {
-		if e, ok := v.m.entry(v.l.dst, i); ok && IsPart(e.Name) && e.Type == ftp.FileEntry && len(v.left) < most {
+		if e, ok := v.m.entry(v.l.dst, i); ok && client.IsPart(e.Name) && e.Type == ftp.FileEntry && len(v.left) < most {
 			v.left[e.Name] = false
 		}
 	}
@@ -57,7 +57,7 @@ func (v *visit) parts() {
 // stale removes the parts that no file of the source can be made of.
 func (v *visit) stale() {
 	for _, name := range slices.Sorted(maps.Keys(v.left)) {
-		if s, ok := v.m.dst.(*plainSide); ok && PartBusy(s.fsys, s.at(v.at(name))) {
+		if s, ok := v.m.dst.(*plainSide); ok && client.PartBusy(s.fsys, s.at(v.at(name))) {
 			continue
 		}
 		if !v.left[name] && v.ctx.Err() == nil {
@@ -79,7 +79,7 @@ func (v *visit) entries() {
 		}
 		before = e.Name
 		rel := v.at(e.Name)
-		if IsPart(e.Name) {
+		if client.IsPart(e.Name) {
 			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is part of a file that is not whole"})
 			continue
 		}
@@ -117,7 +117,7 @@ func (v *visit) entries() {
 
 // file queues a file if it has to be copied, or looked at.
 func (v *visit) file(rel string, e, dst *ftp.Entry) {
-	m, t := v.m, &task{rel: rel, src: *e, dst: *dst, why: "new", tag: VersionTag(e.Size, e.Modified)}
+	m, t := v.m, &task{rel: rel, src: *e, dst: *dst, why: "new", tag: client.VersionTag(e.Size, e.Modified)}
 	switch {
 	case dst.Name == "":
 	case dst.IsDir():
@@ -134,7 +134,7 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 			return
 		}
 	}
-	for _, part := range PartNames(e.Name, t.tag) {
+	for _, part := range client.PartNames(e.Name, t.tag) {
 		if _, ok := v.left[part]; ok {
 			v.left[part] = true
 			if t.part.Name == "" {
@@ -169,7 +169,7 @@ func (v *visit) branch(b branch, e, dst *ftp.Entry) {
 	b.depth = v.b.depth + 1
 	switch {
 	case b.depth > deepest:
-		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: ErrTooDeep})
+		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: client.ErrTooDeep})
 		return
 	case e.Unique != "" && slices.Contains(v.b.above, unique):
 		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
@@ -264,7 +264,7 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		return m.remove(ctx, rel, false)
 	}
 	if depth == deepest {
-		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(ErrTooDeep)})
+		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(client.ErrTooDeep)})
 		return false
 	}
 	if m.unlink(ctx, rel) {

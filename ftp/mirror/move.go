@@ -1,4 +1,4 @@
-package client
+package mirror
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
 	"miniftp/ftp/pi"
 )
 
@@ -21,7 +22,7 @@ func (m *mirror) work(ctx context.Context) {
 
 // plan tells that a file will be copied.
 func (m *mirror) plan(ctx context.Context, t *task) {
-	m.tell(ctx, Action{Kind: CopyFile, Stage: ActionPlanned, Path: t.rel, Size: t.src.Size, Why: t.why})
+	m.tell(ctx, Action{Kind: CopyFile, Stage: Planned, Path: t.rel, Size: t.src.Size, Why: t.why})
 }
 
 func (m *mirror) task(ctx context.Context, t *task) {
@@ -45,9 +46,9 @@ func (m *mirror) task(ctx context.Context, t *task) {
 		m.tell(ctx, a)
 		return
 	}
-	a.Stage = ActionBegun
+	a.Stage = Begun
 	m.tell(ctx, a)
-	a.Stage = ActionDone
+	a.Stage = Done
 	a.Result, a.Err = m.move(ctx, t)
 	m.tell(ctx, a)
 }
@@ -66,7 +67,7 @@ func (m *mirror) workers(ctx context.Context) int {
 }
 
 // several is more than Parallel where small files share a connection.
-func (m *mirror) several(ctx context.Context, p *Pool) int {
+func (m *mirror) several(ctx context.Context, p *client.Pool) int {
 	if n := p.Parallel(ctx); n > p.Size() {
 		return n
 	}
@@ -74,7 +75,7 @@ func (m *mirror) several(ctx context.Context, p *Pool) int {
 }
 
 // move copies one file.
-func (m *mirror) move(ctx context.Context, t *task) (res Result, err error) {
+func (m *mirror) move(ctx context.Context, t *task) (res client.Result, err error) {
 	from, isRemote := m.src.(*remoteSide)
 	to, toRemote := m.dst.(*remoteSide)
 	switch {
@@ -111,11 +112,11 @@ func (m *mirror) progress(rel string) func(done, total int64) {
 }
 
 // get downloads a file.
-func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *task) (Result, error) {
+func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *task) (client.Result, error) {
 	if err := src.dated(ctx, t.rel, &t.src); err != nil {
-		return Result{}, err
+		return client.Result{}, err
 	}
-	o := FileOptions{
+	o := client.FileOptions{
 		FS: dst.fsys, Listed: t.src, Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(),
 		Several: true, Perms: m.permsOf(t), Retry: m.retryOf(CopyFile, t.rel), Tag: t.tag,
 	}
@@ -130,8 +131,8 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 
 // put uploads a file to another name and renames it, or straight to its name where
 // the server or the user can't rename.
-func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *task) (Result, error) {
-	o := FileOptions{
+func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *task) (client.Result, error) {
+	o := client.FileOptions{
 		FS: src.fsys, Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Several: !m.o.Perms,
 		Retry: m.retryOf(CopyFile, t.rel), Beside: true,
 		Continue: t.part.Name != "",
@@ -141,14 +142,14 @@ func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *ta
 	}
 	res, err := dst.pool.Upload(ctx, src.at(t.rel), dst.at(t.rel), o)
 	if err == nil && m.o.Perms {
-		err = dst.do(ctx, CopyFile, t.rel, func(c *Client) error { return dst.finishPerms(ctx, c, t) })
+		err = dst.do(ctx, CopyFile, t.rel, func(c *client.Client) error { return dst.finishPerms(ctx, c, t) })
 	}
 	return res, err
 }
 
 // finishTime gives a file on a server its time. That it takes none is no error: the next
-// Mirror knows what to make of it.
-func (s *remoteSide) finishTime(ctx context.Context, c *Client, to string, e *ftp.Entry) error {
+// mirror knows what to make of it.
+func (s *remoteSide) finishTime(ctx context.Context, c *client.Client, to string, e *ftp.Entry) error {
 	if !s.pool.SetsTimes() || e.Modified.IsZero() {
 		return nil
 	}
@@ -161,7 +162,7 @@ func (s *remoteSide) finishTime(ctx context.Context, c *Client, to string, e *ft
 
 // finishPerms gives a file that has its name its permissions. That a server takes none
 // is told once, and does not make the file one that failed.
-func (s *remoteSide) finishPerms(ctx context.Context, c *Client, t *task) error {
+func (s *remoteSide) finishPerms(ctx context.Context, c *client.Client, t *task) error {
 	if !s.m.o.Perms || !t.src.HasMode || s.noMode.Load() {
 		return nil
 	}
@@ -177,35 +178,35 @@ func (s *remoteSide) finishPerms(ctx context.Context, c *Client, t *task) error 
 
 // tellsMode reports whether it has to be told that the server has not set permissions.
 func (s *remoteSide) tellsMode(err error) bool {
-	if Unsupported(err) {
+	if client.Unsupported(err) {
 		s.noMode.Store(true)
 	}
 	return !s.toldMode.Swap(true)
 }
 
 // across streams a file from one server to another; it is not resumed.
-func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res Result, err error) {
+func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res client.Result, err error) {
 	if err := src.dated(ctx, t.rel, &t.src); err != nil {
-		return Result{}, err
+		return client.Result{}, err
 	}
 	part := ""
 	if dst.pool.Renames() {
-		part = dst.at(PartNames(t.rel, t.tag)[0])
+		part = dst.at(client.PartNames(t.rel, t.tag)[0])
 		var renamed error
-		res, err = m.stream(ctx, src, dst, t, part, func(c *Client) error {
+		res, err = m.stream(ctx, src, dst, t, part, func(c *client.Client) error {
 			renamed = c.Replace(ctx, part, dst.at(t.rel), t.dst.Name != "")
 			return renamed
 		})
 		switch {
-		case renamed != nil && !MayWriteOver(renamed, t.dst.Name != ""):
-			return res, LeftAs(part, err)
+		case renamed != nil && !client.MayWriteOver(renamed, t.dst.Name != ""):
+			return res, client.LeftAs(part, err)
 		case renamed == nil && err != nil && res.Bytes > 0:
-			return res, LeftAs(part, err) // no run continues it
-		case renamed == nil && !RefusedName(err, t.dst.Name != ""):
+			return res, client.LeftAs(part, err) // no run continues it
+		case renamed == nil && !client.RefusedName(err, t.dst.Name != ""):
 			return res, err
 		}
 	}
-	return m.stream(ctx, src, dst, t, dst.at(t.rel), func(c *Client) error {
+	return m.stream(ctx, src, dst, t, dst.at(t.rel), func(c *client.Client) error {
 		if part != "" {
 			_ = c.Delete(ctx, part) // the file is whole without it
 		}
@@ -214,24 +215,24 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 }
 
 // stream copies a file to another server, and does then when it is whole there.
-func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name string, then func(c *Client) error) (res Result, err error) {
+func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name string, then func(c *client.Client) error) (res client.Result, err error) {
 	dated := t.src
 	if dated.Precise >= time.Minute {
 		dated.Modified, _ = src.span(&t.src) // without the zone of LIST
 	}
-	err = src.pool.Do(ctx, func(from *Client) error {
+	err = src.pool.Do(ctx, func(from *client.Client) error {
 		in, err := from.Open(ctx, src.at(t.rel), 0)
 		if err != nil {
 			return err
 		}
 		defer in.Close()
-		return atDst(dst.pool.Do(ctx, func(to *Client) error {
-			o := Transfer{Path: name, Size: t.src.Size, Progress: m.progress(t.rel)}
+		return atDst(dst.pool.Do(ctx, func(to *client.Client) error {
+			o := client.Transfer{Path: name, Size: t.src.Size, Progress: m.progress(t.rel)}
 			if res, err = to.StoreWith(ctx, o, in); err != nil {
 				return streamed(err)
 			}
 			if n, err := to.Size(ctx, name); err == nil && n != res.Bytes {
-				return &TruncatedError{Want: res.Bytes, Got: n, Final: res.Final}
+				return &client.TruncatedError{Want: res.Bytes, Got: n, Final: res.Final}
 			}
 			if err := dst.finishTime(ctx, to, name, &dated); err != nil {
 				return err
@@ -247,7 +248,7 @@ func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name
 
 // streamed is the error of a stream: what failed was the other server, not this host.
 func streamed(err error) error {
-	var local *LocalError
+	var local *client.LocalError
 	if errors.As(err, &local) {
 		return local.Err
 	}
@@ -255,14 +256,14 @@ func streamed(err error) error {
 }
 
 // local copies a file between two plain filesystems.
-func (m *mirror) local(ctx context.Context, src, dst *plainSide, t *task) (Result, error) {
-	o := FileOptions{Progress: m.progress(t.rel), KeepTime: true, Perms: m.permsOf(t)}
+func (m *mirror) local(ctx context.Context, src, dst *plainSide, t *task) (client.Result, error) {
+	o := client.FileOptions{Progress: m.progress(t.rel), KeepTime: true, Perms: m.permsOf(t)}
 	in, err := src.fsys.Open(src.at(t.rel))
 	if err != nil {
-		return Result{}, &LocalError{Err: err}
+		return client.Result{}, &client.LocalError{Err: err}
 	}
 	defer in.Close()
-	res, here, err := Save(ctx, in, dst.fsys, dst.at(t.rel), o)
+	res, here, err := client.Save(ctx, in, dst.fsys, dst.at(t.rel), o)
 	if !here {
 		err = atDst(err)
 	}

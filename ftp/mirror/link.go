@@ -1,4 +1,4 @@
-package client
+package mirror
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"miniftp/ftp"
+	"miniftp/ftp/client"
 )
 
 // link deals with a link of the source that is not followed.
@@ -25,7 +26,7 @@ func (v *visit) link(rel string, e, dst *ftp.Entry) {
 		m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
 		return
 	}
-	if !LinkStaysInside(v.b.rel, target) {
+	if !client.LinkStaysInside(v.b.rel, target) {
 		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Target: target, Why: "it is a link that may lead out of the tree"})
 		return
 	}
@@ -87,7 +88,7 @@ func (v *visit) follow(e *ftp.Entry, b *branch) bool {
 type loopError struct{}
 
 func (loopError) Error() string        { return "the link leads back to a directory that it is in" }
-func (loopError) Is(target error) bool { return target == ErrTooDeep }
+func (loopError) Is(target error) bool { return target == client.ErrTooDeep }
 
 // holds reports whether the directory dir is top, or one of those above it.
 func holds(dir, top string) bool {

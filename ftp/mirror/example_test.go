@@ -1,0 +1,76 @@
+package mirror_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+	"miniftp/ftp/mirror"
+)
+
+// A second run has nothing to do.
+func ExampleRun() {
+	t := new(exampleTest)
+	defer t.end()
+	srv := ftptest.NewServer(t, nil)
+	for name, text := range map[string]string{"/pub/a.txt": "one", "/pub/docs/b.txt": "two"} {
+		if err := afero.WriteFile(srv.FS, name, []byte(text), 0o644); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+
+	pool := client.NewPool(srv.Addr, 4, nil)
+	defer pool.Close()
+	ctx := context.Background()
+	from := mirror.Tree{Pool: pool, Root: "/pub"}
+	to := mirror.Tree{FS: afero.NewMemMapFs(), Root: "/copy"} // or afero.NewOsFs()
+	for range 2 {
+		res, err := mirror.Run(ctx, mirror.Plan{From: from, To: to, Options: mirror.Options{Delete: true, Parallel: 4}})
+		fmt.Println(res.Files, "copied,", res.Unchanged, "unchanged,", err)
+	}
+	// Output:
+	// 2 copied, 0 unchanged, <nil>
+	// 0 copied, 2 unchanged, <nil>
+}
+
+// A directory of one server becomes that of another one.
+func ExampleRun_servers() {
+	t := new(exampleTest)
+	defer t.end()
+	first, second := ftptest.NewServer(t, nil), ftptest.NewServer(t, nil)
+	if err := afero.WriteFile(first.FS, "/pub/docs/a.txt", []byte("hello"), 0o644); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	from, to := client.NewPool(first.Addr, 4, nil), client.NewPool(second.Addr, 4, nil)
+	defer from.Close()
+	defer to.Close()
+	res, err := mirror.Run(context.Background(), mirror.Plan{
+		From: mirror.Tree{Pool: from, Root: "/pub"},
+		To:   mirror.Tree{Pool: to, Root: "/pub"},
+	})
+	fmt.Println(res.Files, "files,", res.Bytes, "bytes,", err)
+	// Output: 1 files, 5 bytes, <nil>
+}
+
+// exampleTest stands in for a *testing.T, which an Example does not have.
+type exampleTest struct {
+	testing.TB
+	cleanups []func()
+}
+
+func (e *exampleTest) Helper()                   {}
+func (e *exampleTest) Cleanup(f func())          { e.cleanups = append(e.cleanups, f) }
+func (e *exampleTest) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+
+func (e *exampleTest) end() {
+	for i := range e.cleanups {
+		e.cleanups[len(e.cleanups)-1-i]()
+	}
+}
