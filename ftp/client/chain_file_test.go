@@ -56,7 +56,8 @@ func TestChainOfFiles(t *testing.T) {
 		return ch.Upload(t.Context(), name, name, client.FileOptions{FS: here, KeepTime: true})
 	})
 	each(func(name, text string) (client.Result, error) {
-		return ch.Download(t.Context(), name, name, client.FileOptions{FS: back,
+		return ch.Download(t.Context(), name, name, client.FileOptions{
+			FS:     back,
 			Listed: ftp.Entry{Type: ftp.FileEntry, Size: int64(len(text)), Modified: old}, KeepTime: true,
 		})
 	})

@@ -53,7 +53,8 @@ func ExamplePool_Upload() {
 	}
 	pool := client.NewPool(srv.Addr, 1, nil)
 	defer pool.Close()
-	res, err := pool.Upload(context.Background(), "scan.txt", "/scan.txt", client.FileOptions{FS: local,
+	res, err := pool.Upload(context.Background(), "scan.txt", "/scan.txt", client.FileOptions{
+		FS: local,
 		Retry: client.Retry{
 			Times: 5,
 			Wait:  func(int) time.Duration { return 0 },

@@ -73,6 +73,7 @@ func pack(b []byte, e *ftp.Entry) []byte {
 	return b
 }
 
+// Add adds an entry; ErrTooMany if the budget has no room for it.
 func (k *List) Add(e *ftp.Entry) error {
 	k.buf = pack(k.buf[:0], e)
 	if k.Budget.Entries--; k.Budget.Entries < 0 {
