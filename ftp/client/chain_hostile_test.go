@@ -133,7 +133,7 @@ func TestChainHostile(t *testing.T) {
 			f := blockServer(t, third)
 			tree, _ := remoteTree(t, f.addr, &client.Options{Timeout: 5 * time.Second}, 1, "/d")
 			here := fsroot.NewMem()
-			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/d"}, Options: mirror.Options{Retry: client.Retry{Times: 2}}})
+			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/d"}, Retry: client.Retry{Times: 2}})
 			if err != nil || res.Files != 12 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -152,7 +152,7 @@ func TestChainBytesMissing(t *testing.T) {
 	testutil.Long(t)
 	f := blockServer(t, func(s *session, _ net.Conn, _ string) { s.raw("125 here it comes\r\n226 done\r\n") })
 	tree, _ := remoteTree(t, f.addr, &client.Options{Timeout: time.Second}, 1, "/d")
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: fsroot.NewMem(), Root: "/d"}, Options: mirror.Options{}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: fsroot.NewMem(), Root: "/d"}})
 	if err != nil || res.Files != 12 {
 		t.Errorf("%+v, %v", res, err)
 	}

@@ -83,7 +83,7 @@ func TestChain(t *testing.T) {
 		seen := &counting{}
 		tree, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode, Observer: seen}, 1, "/x")
 		here := disk(t, nil)
-		res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{}})
+		res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}})
 		if err != nil || res.Files != 600 {
 			t.Fatalf("%v: %+v, %v", mode, res, err)
 		}
@@ -97,7 +97,7 @@ func TestChain(t *testing.T) {
 		}
 		seen = &counting{}
 		up, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode, Observer: seen}, 1, "/up")
-		res, err = mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up, Options: mirror.Options{}})
+		res, err = mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up})
 		if err != nil || res.Files != 600 {
 			t.Fatalf("%v: up: %+v, %v", mode, res, err)
 		}
@@ -109,7 +109,7 @@ func TestChain(t *testing.T) {
 				t.Fatalf("%s: %q", name, got)
 			}
 		}
-		again, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up, Options: mirror.Options{}})
+		again, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up})
 		if err != nil || again.Files != 0 {
 			t.Errorf("%v: again: %+v, %v", mode, again, err)
 		}
@@ -126,7 +126,7 @@ func TestChainNotOffered(t *testing.T) {
 		srv.Fail("MODE", f)
 		seen := &counting{}
 		tree, _ := remoteTree(t, srv.Addr, &client.Options{Observer: seen}, 2, "/x")
-		res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: fsroot.NewMem(), Root: "/"}, Options: mirror.Options{Parallel: 2}})
+		res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: fsroot.NewMem(), Root: "/"}, Parallel: 2})
 		if err != nil || res.Files != 50 || seen.commands["MODE"] != 1 {
 			t.Errorf("%s: %+v, %v, %v", name, res, err, seen.commands)
 		}
@@ -169,7 +169,7 @@ func TestChainFaults(t *testing.T) {
 				here = site
 			}
 			srv.Fail(f.verb, f.fault)
-			first, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to, Options: mirror.Options{}})
+			first, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to})
 			if err == nil && first.Files != 60 {
 				t.Errorf("%+v, and no error", first)
 			}
@@ -179,7 +179,7 @@ func TestChainFaults(t *testing.T) {
 				}
 			}
 			srv.Heal()
-			if _, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to, Options: mirror.Options{}}); err != nil {
+			if _, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to}); err != nil {
 				t.Errorf("healed: %v", err)
 			}
 			for name, want := range files {
@@ -199,7 +199,7 @@ func TestChainSomeRefused(t *testing.T) {
 	srv := ftptest.NewServer(t, lockedFs{site, "7"})
 	tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
 	here := fsroot.NewMem()
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/x"}, Options: mirror.Options{}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/x"}})
 	var no *ftp.Error
 	if !errors.As(err, &no) || no.Code != 550 || res.Failed != 10 || res.Files != 90 {
 		t.Errorf("%+v, %v", res, err)
@@ -216,13 +216,13 @@ func TestChainCancel(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	n := 0
-	_, err := mirror.Run(ctx, mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/x"}, Options: mirror.Options{Observe: func(a mirror.Action) {
+	_, err := mirror.Run(ctx, mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/x"}, Observe: func(a mirror.Action) {
 		if a.Kind == mirror.CopyFile && a.Stage == mirror.Done {
 			if n++; n == 300 {
 				cancel(why)
 			}
 		}
-	}}})
+	}})
 
 	if !errors.Is(err, why) {
 		t.Errorf("%v", err)

@@ -126,7 +126,7 @@ func mirrorDeleting(ctx context.Context, w *modelWorld, _ *client.Tries) error {
 	} else {
 		from, _ = remoteTree(w.t, w.fake.addr, nil, 1, "/s")
 	}
-	_, err := mirror.Run(ctx, mirror.Plan{From: from, To: to, Options: mirror.Options{Delete: true}})
+	_, err := mirror.Run(ctx, mirror.Plan{From: from, To: to, Delete: true})
 	return err
 }
 

@@ -63,7 +63,7 @@ func TestPartialListingDeletesNothing(t *testing.T) {
 			})
 			src, _ := remoteTree(t, f.addr, o, 1, "/d")
 			dst := threeFiles(t)
-			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: mirror.Options{Delete: true}})
+			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Delete: true})
 			if !errors.Is(err, client.ErrPartial) || res.Deleted != 0 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -143,7 +143,7 @@ func TestListIgnoresPath(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: mirror.Options{Delete: true}})
+			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Delete: true})
 			if err != nil || res.Deleted != 0 || res.Unchanged+res.Files != 3 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -263,7 +263,7 @@ func TestMirrorDirectoryExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	up, _ := remoteTree(t, f.addr, nil, 1, "/up")
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/s"}, To: up, Options: mirror.Options{}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/s"}, To: up})
 	if text, _ := f.file("/up/.conf/f"); err != nil || text != "1" || res.Dirs != 0 {
 		t.Errorf("%q, %+v, %v", text, res, err)
 	}

@@ -48,7 +48,7 @@ func TestMirrorCoarseTimes(t *testing.T) {
 		"exact":        func(t time.Time) time.Time { return t },
 		"ignored":      func(time.Time) time.Time { return time.Unix(1_000_000_000, 0) },
 	} {
-		for _, o := range []mirror.Options{{}, {Newer: true}, {Checksum: true}} {
+		for _, o := range []mirror.Plan{{}, {Newer: true}, {Checksum: true}} {
 			t.Run(fmt.Sprintf("%s, newer %v, checksum %v", name, o.Newer, o.Checksum), func(t *testing.T) {
 				from, here := fsroot.NewMem(), fsroot.NewMem()
 				at := func(i int) time.Time { return time.Unix(1_600_000_001+int64(i%2), 123_456_789*int64(i%5)) }
@@ -63,7 +63,7 @@ func TestMirrorCoarseTimes(t *testing.T) {
 				to := &coarseFs{Fs: here, round: round}
 				must(t, here.Mkdir("/d", 0o700))
 				must(t, here.Chtimes("/d", time.Now(), round(time.Now())))
-				run := func(o mirror.Options, files int64, what string) {
+				run := func(o mirror.Plan, files int64, what string) {
 					t.Helper()
 					res, _ := mustMirror(t, mirror.Tree{FS: to, Root: "/d"}, mirror.Tree{FS: from, Root: "/"}, o)
 					if res.Files != files {
@@ -116,7 +116,7 @@ func TestMirrorSecondNewer(t *testing.T) {
 	must(t, afero.WriteFile(to, "/f", []byte("old"), 0o600))
 	must(t, to.Chtimes("/f", at, at))
 	for _, dry := range []bool{true, false} {
-		res, _ := mustMirror(t, mirror.Tree{FS: to, Root: "/"}, mirror.Tree{FS: from, Root: "/"}, mirror.Options{DryRun: dry})
+		res, _ := mustMirror(t, mirror.Tree{FS: to, Root: "/"}, mirror.Tree{FS: from, Root: "/"}, mirror.Plan{DryRun: dry})
 		if res.Files != 1 {
 			t.Errorf("dry run %v: %+v", dry, res)
 		}

@@ -50,7 +50,7 @@ func TestMirrorOtherSpelling(t *testing.T) {
 	}
 	from, to := mirror.Tree{FS: src, Root: "/s"}, mirror.Tree{FS: dst, Root: "/x"}
 	for run := range 2 {
-		res, _ := mustMirror(t, to, from, mirror.Options{Delete: true})
+		res, _ := mustMirror(t, to, from, mirror.Plan{Delete: true})
 		if files := int64(2 - 2*run); res.Files != files || res.Deleted != 0 {
 			t.Errorf("run %d: %+v", run, res)
 		}
@@ -73,7 +73,7 @@ func TestMirrorSpellings(t *testing.T) {
 			}
 		}
 		for run := range 2 {
-			res, _ := mustMirror(t, mirror.Tree{FS: dst, Root: "/x"}, mirror.Tree{FS: src, Root: "/s"}, mirror.Options{Delete: true})
+			res, _ := mustMirror(t, mirror.Tree{FS: dst, Root: "/x"}, mirror.Tree{FS: src, Root: "/s"}, mirror.Plan{Delete: true})
 			if ok, _ := afero.Exists(dst, "/x/"+x.dst); ok != (run == 0) || res.Deleted != 1 {
 				t.Errorf("%s, run %d: there: %v, %+v", name, run, ok, res)
 			}
@@ -103,8 +103,8 @@ func TestMirrorSourceInDestination(t *testing.T) {
 		must(t, mem.Chtimes("/all/old/f3", was, was))
 		mirror := func(dry bool, want string) []string {
 			var a actions
-			o := mirror.Options{Delete: true, DryRun: dry, Observe: a.observe}
-			_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: o})
+			o := mirror.Plan{Delete: true, DryRun: dry, Observe: a.observe}
+			_, err := mirror.Run(t.Context(), planned(src, dst, o))
 			if err == nil || !strings.Contains(err.Error(), "site/pub: not deleted: "+want) {
 				t.Errorf("local %v, dry run %v: %v", local, dry, err)
 			}
@@ -209,7 +209,7 @@ func TestMirrorPlanOfDestinationInSource(t *testing.T) {
 		}
 		mirror := func(dry bool, want string) []string {
 			var a actions
-			_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: mirror.Options{DryRun: dry, Observe: a.observe}})
+			_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, DryRun: dry, Observe: a.observe})
 			if err == nil || !strings.Contains(err.Error(), "to: left out: "+want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%d, dry run %v: %v", n, dry, err)
 			}
@@ -250,7 +250,7 @@ func TestMirrorJunction(t *testing.T) {
 	dst, p := remoteTree(t, f.addr, nil, 1, "/d")
 	here := afero.NewMemMapFs()
 	_ = here.MkdirAll("/s", 0o755)
-	res, _ := mustMirror(t, dst, mirror.Tree{FS: here, Root: "/s"}, mirror.Options{Delete: true})
+	res, _ := mustMirror(t, dst, mirror.Tree{FS: here, Root: "/s"}, mirror.Plan{Delete: true})
 	if want := []string{"RMD /d/junction"}; !slices.Equal(deleted, want) || res.Deleted != 1 {
 		t.Errorf("%q, %+v", deleted, res)
 	}

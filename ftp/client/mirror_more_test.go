@@ -47,12 +47,12 @@ func TestMirrorResumes(t *testing.T) {
 				grow(t, site, map[string]string{"/x/big": big})
 			}
 			srv.Fail(verb, ftptest.CutAfter(300_000))
-			o := mirror.Options{}
-			if _, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: o}); err == nil {
+			o := mirror.Plan{}
+			if _, err := mirror.Run(t.Context(), planned(src, dst, o)); err == nil {
 				t.Fatal("a cut transfer was no error")
 			}
 			o.Retry = soon
-			_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: o})
+			_, err := mirror.Run(t.Context(), planned(src, dst, o))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,13 +67,13 @@ func TestMirrorResumes(t *testing.T) {
 			name := map[bool]string{true: "/big", false: "/x/big"}[up]
 			o.Retry = client.Retry{}
 			plant(t, from, name, other, time.Now().Add(time.Hour))
-			if _, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: o}); err == nil {
+			if _, err := mirror.Run(t.Context(), planned(src, dst, o)); err == nil {
 				t.Fatal("a cut transfer was no error")
 			}
 			third := strings.Repeat("third", 250_000)
 			plant(t, from, name, third, time.Now().Add(2*time.Hour))
 			srv.Heal()
-			mustMirror(t, dst, src, mirror.Options{Delete: true})
+			mustMirror(t, dst, src, mirror.Plan{Delete: true})
 			sameShape(t, text(t, here, "/"), map[string]string{"big": third})
 			if got := text(t, site, "/x")["big"]; got != third {
 				t.Errorf("%d bytes are at the server", len(got))
@@ -107,7 +107,7 @@ func TestMirrorBytesAgain(t *testing.T) {
 		} else {
 			grow(t, site, map[string]string{"/x/big": string(noise(size))})
 		}
-		if _, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: mirror.Options{Retry: soon}}); err != nil {
+		if _, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Retry: soon}); err != nil {
 			t.Fatal(err)
 		}
 		arrived := got
@@ -129,7 +129,7 @@ func TestMirrorDryRun(t *testing.T) {
 	tree, _ := remoteTree(t, srv.Addr, nil, 2, "/up")
 	before := shape(t, site, "/up")
 	src := mirror.Tree{FS: here, Root: "/"}
-	for _, o := range []mirror.Options{
+	for _, o := range []mirror.Plan{
 		{Delete: true, Perms: true, Checksum: true, DryRun: true},
 		{Delete: true, DryRun: true},
 	} {
@@ -163,13 +163,13 @@ func TestMirrorDelete(t *testing.T) {
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, &client.Options{Timeout: 2 * time.Second}, 1, "/x")
 	dst := mirror.Tree{FS: here, Root: "/"}
-	o := mirror.Options{Delete: true, MaxDelete: -1, Select: func(name string, _ bool) bool { return path.Base(name) != "save.me" }}
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: dst, Options: o})
+	o := mirror.Plan{Delete: true, MaxDelete: mirror.NoDeletion, Select: func(name string, _ bool) bool { return path.Base(name) != "save.me" }}
+	res, err := mirror.Run(t.Context(), planned(tree, dst, o))
 	if !errors.Is(err, mirror.ErrMaxDelete) || res.Deleted != 0 {
 		t.Errorf("none: %+v, %v", res, err)
 	}
 	o.MaxDelete = 2
-	res, err = mirror.Run(t.Context(), mirror.Plan{From: tree, To: dst, Options: o})
+	res, err = mirror.Run(t.Context(), planned(tree, dst, o))
 	if !errors.Is(err, mirror.ErrMaxDelete) || res.Deleted != 2 {
 		t.Errorf("two: %+v, %v", res, err)
 	}
@@ -178,7 +178,7 @@ func TestMirrorDelete(t *testing.T) {
 		srv.Fail("MLSD", broken)
 		srv.Fail("LIST", broken)
 		before := len(shape(t, here, "/"))
-		if _, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: dst, Options: o}); err == nil {
+		if _, err := mirror.Run(t.Context(), planned(tree, dst, o)); err == nil {
 			t.Errorf("%+v: no error", broken)
 		}
 		if n := len(shape(t, here, "/")); n != before {
@@ -195,12 +195,12 @@ func TestMirrorInTheWay(t *testing.T) {
 	a, b := fsroot.NewMem(), fsroot.NewMem()
 	grow(t, a, map[string]string{"/file": "f", "/dir/x": "x"})
 	grow(t, b, map[string]string{"/file/y": "y", "/dir": "d"})
-	_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: a, Root: "/"}, To: mirror.Tree{FS: b, Root: "/"}, Options: mirror.Options{}})
+	_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: a, Root: "/"}, To: mirror.Tree{FS: b, Root: "/"}})
 	if err == nil || !strings.Contains(err.Error(), "in the way") {
 		t.Errorf("%v", err)
 	}
 	sameShape(t, shape(t, b, "/"), map[string]string{"file/": "", "file/y": "y", "dir/": "", "dir/x": "x"})
-	mustMirror(t, mirror.Tree{FS: b, Root: "/"}, mirror.Tree{FS: a, Root: "/"}, mirror.Options{Delete: true})
+	mustMirror(t, mirror.Tree{FS: b, Root: "/"}, mirror.Tree{FS: a, Root: "/"}, mirror.Plan{Delete: true})
 	sameShape(t, shape(t, b, "/"), shape(t, a, "/"))
 }
 
@@ -230,29 +230,29 @@ func TestMirrorCompares(t *testing.T) {
 		}
 		tree, _ := remoteTree(t, srv.Addr, nil, 2, "/x")
 		dst := mirror.Tree{FS: here, Root: "/"}
-		if _, did := mustMirror(t, dst, tree, mirror.Options{Newer: true}); len(did) != 0 {
+		if _, did := mustMirror(t, dst, tree, mirror.Plan{Newer: true}); len(did) != 0 {
 			t.Errorf("newer: %q", did)
 		}
-		if _, did := mustMirror(t, dst, tree, mirror.Options{Newer: true, Checksum: true}); len(did) != 0 {
+		if _, did := mustMirror(t, dst, tree, mirror.Plan{Newer: true, Checksum: true}); len(did) != 0 {
 			t.Errorf("newer contents: %q", did)
 		}
-		if _, did := mustMirror(t, dst, tree, mirror.Options{Checksum: true}); !slices.Equal(did, []string{"copy b content", "copy c size"}) {
+		if _, did := mustMirror(t, dst, tree, mirror.Plan{Checksum: true}); !slices.Equal(did, []string{"copy b content", "copy c size"}) {
 			t.Errorf("checksum: %q", did)
 		}
 		sameShape(t, shape(t, here, "/"), shape(t, site, "/x"))
 		if err := here.Chtimes("/a", time.Now(), time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		if _, did := mustMirror(t, dst, tree, mirror.Options{Checksum: true}); !slices.Equal(did, []string{"time a"}) {
+		if _, did := mustMirror(t, dst, tree, mirror.Plan{Checksum: true}); !slices.Equal(did, []string{"time a"}) {
 			t.Errorf("touch: %q", did)
 		}
-		if _, did := mustMirror(t, dst, tree, mirror.Options{}); len(did) != 0 {
+		if _, did := mustMirror(t, dst, tree, mirror.Plan{}); len(did) != 0 {
 			t.Errorf("touched: %q", did)
 		}
 		if err := here.Chmod("/b", 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, did := mustMirror(t, tree, dst, mirror.Options{Perms: true}); !slices.Equal(did, []string{"chmod b"}) {
+		if _, did := mustMirror(t, tree, dst, mirror.Plan{Perms: true}); !slices.Equal(did, []string{"chmod b"}) {
 			t.Errorf("perms: %q", did)
 		}
 		if info, err := site.Stat("/x/b"); err != nil || info.Mode().Perm() != 0o600 {
@@ -282,7 +282,7 @@ func TestMirrorZone(t *testing.T) {
 			}
 			return n
 		}
-		res, did := mustMirror(t, pair[0], pair[1], mirror.Options{})
+		res, did := mustMirror(t, pair[0], pair[1], mirror.Plan{})
 		if res.Unchanged != 2 || len(did) != 0 || asked() != 1 {
 			t.Errorf("%+v %q, %d MDTM", res, did, asked())
 		}
@@ -303,7 +303,7 @@ func TestMirrorDateInDoubt(t *testing.T) {
 	plant(t, here, "/b", "seven!!", time.Date(2024, 12, 3, 5, 4, 5, 0, time.UTC))
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
 	dst := mirror.Tree{FS: here, Root: "/"}
-	res, did := mustMirror(t, dst, tree, mirror.Options{})
+	res, did := mustMirror(t, dst, tree, mirror.Plan{})
 	if res.Unchanged != 1 || !slices.Equal(did, []string{"copy b time"}) {
 		t.Errorf("%+v %q", res, did)
 	}
@@ -314,7 +314,7 @@ func TestMirrorDateInDoubt(t *testing.T) {
 		f.files["/x/a"], f.dirs["/x"] = "seven!!", "03/02/2024  05:04 7 a\r\n"
 	})
 	tree, _ = remoteTree(t, f.addr, nil, 1, "/x")
-	if res, did := mustMirror(t, dst, tree, mirror.Options{}); res.Files != 1 || !slices.Equal(did, []string{"copy a time"}) {
+	if res, did := mustMirror(t, dst, tree, mirror.Plan{}); res.Files != 1 || !slices.Equal(did, []string{"copy a time"}) {
 		t.Errorf("with MDTM: %+v %q", res, did)
 	}
 }
@@ -330,7 +330,7 @@ func TestMirrorUnread(t *testing.T) {
 	here := fsroot.NewMem()
 	grow(t, here, map[string]string{"/d/keep": "k", "/extra": "e"})
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{Delete: true}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 	if err == nil || !strings.Contains(err.Error(), "readable") || res.Deleted != 1 {
 		t.Errorf("%+v, %v", res, err)
 	}

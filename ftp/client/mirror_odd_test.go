@@ -34,20 +34,20 @@ func TestMirrorFailures(t *testing.T) {
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, nil, 2, "/x")
 	here := &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.07.": fs.ErrPermission}}
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{Parallel: 2}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Parallel: 2})
 	var m *mirror.Error
 	if !errors.As(err, &m) || m.Path != "07" || !errors.Is(err, fs.ErrPermission) || res.Files != 19 || res.Failed != 1 {
 		t.Errorf("%+v, %v", res, err)
 	}
 	here = &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.05.": syscall.ENOSPC}}
-	res, err = mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{}})
+	res, err = mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}})
 	if !errors.Is(err, syscall.ENOSPC) || res.Files+res.Failed >= 20 {
 		t.Errorf("full: %+v, %v", res, err)
 	}
 	grow(t, here.Fs, files)
 	srv.Fail("STOR", ftptest.Reply(552, "Quota."))
 	up, _ := remoteTree(t, srv.Addr, nil, 1, "/y")
-	res, err = mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up, Options: mirror.Options{}})
+	res, err = mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up})
 	if err == nil || res.Failed != 1 || !strings.Contains(err.Error(), "552") {
 		t.Errorf("quota: %+v, %v", res, err)
 	}
@@ -79,14 +79,14 @@ func TestMirrorCancel(t *testing.T) {
 	srv.Fail("RETR", ftptest.StallAfter(1_000_000))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
-	_, err := mirror.Run(ctx, mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{
-		Parallel: 2,
+	_, err := mirror.Run(ctx, mirror.Plan{
+		From: tree, To: mirror.Tree{FS: here, Root: "/"}, Parallel: 2,
 		Progress: func(name string, done, _ int64) {
 			if name == "big" && done > 100_000 {
 				cancel(why)
 			}
 		},
-	}})
+	})
 
 	if !errors.Is(err, why) {
 		t.Fatalf("%v", err)
@@ -96,7 +96,7 @@ func TestMirrorCancel(t *testing.T) {
 	}
 	srv.Heal()
 	from := moved(srv, "RETR")
-	mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{Delete: true})
+	mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Delete: true})
 	sameShape(t, shape(t, here, "/"), map[string]string{"big": big, "z": "z"})
 	if n := moved(srv, "RETR") - from; n > 2_910_000 {
 		t.Errorf("%d bytes went over in the second run", n)
@@ -129,7 +129,7 @@ func TestMirrorPartOfAnotherVersion(t *testing.T) {
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
 	srv.Fail("RETR", ftptest.ShortAfter(1_500_000))
-	if _, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{}}); err == nil {
+	if _, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}}); err == nil {
 		t.Fatal("no error")
 	}
 	if info := partOf(t, here, "big"); info == nil || info.Size() < 1_004_096 {
@@ -141,7 +141,7 @@ func TestMirrorPartOfAnotherVersion(t *testing.T) {
 	if err := site.Chtimes("/x/big", old, old); err != nil {
 		t.Fatal(err)
 	}
-	mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{Delete: true})
+	mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Delete: true})
 	sameShape(t, shape(t, here, "/"), map[string]string{"big": two})
 }
 
@@ -152,7 +152,7 @@ func TestMirrorNamesLikeParts(t *testing.T) {
 	grow(t, site, map[string]string{"/x/.foo.part": "1", "/x/a.part": "2", "/x/.x.upload": "3"})
 	to := mirror.Tree{FS: here, Root: "/"}
 	for range 2 {
-		mustMirror(t, to, mirror.Tree{FS: site, Root: "/x"}, mirror.Options{Delete: true})
+		mustMirror(t, to, mirror.Tree{FS: site, Root: "/x"}, mirror.Plan{Delete: true})
 		sameShape(t, shape(t, here, "/"), files)
 	}
 }
@@ -187,7 +187,7 @@ func TestMirrorLinks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _ = mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: dst.WithUpwardLinks(), Root: "/"}, Options: mirror.Options{Links: policy}})
+			_, _ = mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: dst.WithUpwardLinks(), Root: "/"}, Links: policy})
 			got := shape(t, afero.NewBasePathFs(afero.NewOsFs(), to), "/")
 			_ = dst.Close()
 			t.Log(from, policy)
@@ -233,7 +233,7 @@ func TestMirrorHostileNames(t *testing.T) {
 	}
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
 	for _, links := range []mirror.LinkPolicy{mirror.SkipLinks, mirror.CopyLinks} {
-		_, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: afero.NewOsFs(), Root: in}, Options: mirror.Options{Links: links, Delete: true}})
+		_, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: afero.NewOsFs(), Root: in}, Links: links, Delete: true})
 		var name *client.NameError
 		if !errors.As(err, &name) || !strings.Contains(err.Error(), "twice") {
 			t.Errorf("%v", err)
@@ -264,7 +264,7 @@ func TestMirrorFewConnections(t *testing.T) {
 	srv := ftptest.NewServer(t, site, ftptest.WithOptions(func(o *server.Options) { o.MaxSessions = 2 }))
 	tree, pool := remoteTree(t, srv.Addr, nil, 6, "/x")
 	here := fsroot.NewMem()
-	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{Parallel: 6})
+	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Parallel: 6})
 	if res.Files != 60 || pool.Size() > 2 {
 		t.Errorf("%+v over %d", res, pool.Size())
 	}
@@ -296,7 +296,7 @@ func TestMirrorMinutes(t *testing.T) {
 	})
 	here := fsroot.NewMem()
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
-	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{})
+	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{})
 	var asked []string
 	for _, line := range f.commands() {
 		if name, ok := strings.CutPrefix(line, "MDTM /x/"); ok {

@@ -46,7 +46,7 @@ func TestMirrorPartialListing(t *testing.T) {
 			tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
 			here := fsroot.NewMem()
 			grow(t, here, map[string]string{"/bbbb": "b", "/c": "c"})
-			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{Delete: true}})
+			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 			if err == nil || res.Deleted != 0 || res.Files != tt.files || res.Failed != 1 {
 				t.Errorf("from: %+v, %v", res, err)
 			}
@@ -70,7 +70,7 @@ func TestMirrorPartialListing(t *testing.T) {
 	halves, _ := remoteTree(t, half.addr, nil, 1, "/x")
 	whole := fsroot.NewMem()
 	grow(t, whole, map[string]string{"/bbbb": "b"})
-	if res, err := mirror.Run(t.Context(), mirror.Plan{From: halves, To: mirror.Tree{FS: whole, Root: "/"}, Options: mirror.Options{Delete: true}}); err != nil || res.Deleted != 0 || res.Files != 2 {
+	if res, err := mirror.Run(t.Context(), mirror.Plan{From: halves, To: mirror.Tree{FS: whole, Root: "/"}, Delete: true}); err != nil || res.Deleted != 0 || res.Files != 2 {
 		t.Errorf("%+v, %v", res, err)
 	}
 	// At the destination: nothing is copied again because it is not shown.
@@ -82,7 +82,7 @@ func TestMirrorPartialListing(t *testing.T) {
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
 	here := fsroot.NewMem()
 	grow(t, here, map[string]string{"/a": "seven!!", "/b": "b"})
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: tree, Options: mirror.Options{Delete: true}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: tree, Delete: true})
 	if !errors.Is(err, client.ErrPartial) || res.Files != 0 || f.count("STOR") != 0 {
 		t.Errorf("to: %+v, %v", res, err)
 	}
@@ -103,7 +103,7 @@ func TestMirrorClosed(t *testing.T) {
 				t.Fatal(err)
 			}
 			tree, pool := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "")
-			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{Delete: true}})
+			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 			if err == nil || res.Deleted != 0 {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -139,7 +139,7 @@ func TestMirrorTenThousand(t *testing.T) {
 	}
 	s := peers.Start(t, "pure-ftpd", dir, peers.Options{})
 	tree, pool := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "/")
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{Delete: true, DryRun: true}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true, DryRun: true})
 	if !errors.Is(err, client.ErrPartial) || res.Deleted != 0 || res.Files == 0 {
 		t.Errorf("%+v, %v", res, err)
 	}
@@ -169,7 +169,7 @@ func TestMirrorPattern(t *testing.T) {
 	f.dirs["/x/d"] = ""
 	here := fsroot.NewMem()
 	grow(t, here, map[string]string{"/keep": "k"})
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Options: mirror.Options{Delete: true}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 	if err == nil || !strings.Contains(err.Error(), "failed to open") || res.Deleted+res.Dirs != 0 {
 		t.Errorf("%+v, %v", res, err)
 	}
@@ -193,7 +193,7 @@ func TestMirrorDryRunSendsNothing(t *testing.T) {
 	plant(t, here, "/a", "seven!!", old)
 	plant(t, here, "/new", "new", old)
 	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
-	for _, o := range []mirror.Options{{}, {Checksum: true}, {Delete: true, Perms: true, Links: mirror.CopyLinks}} {
+	for _, o := range []mirror.Plan{{}, {Checksum: true}, {Delete: true, Perms: true, Links: mirror.CopyLinks}} {
 		o.DryRun = true
 		_, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, o)
 		if !o.Checksum && !slices.Contains(did, "copy a time") {
@@ -222,22 +222,22 @@ func TestMirrorRefusedTimes(t *testing.T) {
 		srv.Fail(verb, ftptest.Reply(501, "Invalid time."))
 	}
 	srv.Fail("SITE", ftptest.Reply(501, "Invalid time."))
-	mustMirror(t, tree, src, mirror.Options{})
+	mustMirror(t, tree, src, mirror.Plan{})
 	srv.Heal("MFMT", "MDTM", "SITE")
 	plant(t, here, "/c", "three", old)
 	plant(t, here, "/d", "four", old)
-	mustMirror(t, tree, src, mirror.Options{Select: func(name string, _ bool) bool { return name == "" || name > "c" || name == "c" }})
+	mustMirror(t, tree, src, mirror.Plan{Select: func(name string, _ bool) bool { return name == "" || name > "c" || name == "c" }})
 	for _, name := range []string{"/x/c", "/x/d"} {
 		if info, err := site.Stat(name); err != nil || !info.ModTime().Equal(old) {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
 	}
 	srv.Fail("MFMT", ftptest.Reply(501, "Invalid time."))
-	if res, did := mustMirror(t, tree, src, mirror.Options{}); res.Files != 0 || len(did) != 0 {
+	if res, did := mustMirror(t, tree, src, mirror.Plan{}); res.Files != 0 || len(did) != 0 {
 		t.Errorf("again: %+v %q", res, did)
 	}
 	plant(t, here, "/a-1965", "longer", early)
-	if res, did := mustMirror(t, tree, src, mirror.Options{}); res.Files != 1 {
+	if res, did := mustMirror(t, tree, src, mirror.Plan{}); res.Files != 1 {
 		t.Errorf("changed: %+v %q", res, did)
 	}
 }
@@ -256,11 +256,11 @@ func TestMirrorTimesPeers(t *testing.T) {
 			plant(t, here, "/b-2040", "two", time.Date(2040, 1, 2, 3, 4, 5, 0, time.UTC))
 			plant(t, here, "/c", "three", old)
 			tree, _ := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "up")
-			mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Options{})
+			mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{})
 			if info, err := os.Stat(filepath.Join(dir, "up", "c")); err != nil || !info.ModTime().Equal(old) {
 				t.Errorf("%v, %v", info, err)
 			}
-			if res, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Options{}); res.Files != 0 {
+			if res, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{}); res.Files != 0 {
 				t.Errorf("again: %+v %q", res, did)
 			}
 		})
@@ -278,7 +278,7 @@ func TestMirrorPermsRefused(t *testing.T) {
 		}
 		tree, _ := remoteTree(t, srv.Addr, nil, 2, "/x")
 		var a actions
-		res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: tree, Options: mirror.Options{Perms: true, Observe: a.observe}})
+		res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: tree, Perms: true, Observe: a.observe})
 		if err == nil || res.Files != 3 || res.Failed != 1 {
 			t.Errorf("%s: %+v, %v, %q", code, res, err, a.sorted())
 		}
@@ -310,7 +310,7 @@ func TestMirrorLinksPeers(t *testing.T) {
 			}
 			defer dst.Close()
 			there := mirror.Tree{FS: dst.WithUpwardLinks(), Root: "/"}
-			_, did := mustMirror(t, there, tree, mirror.Options{Links: mirror.CopyLinks})
+			_, did := mustMirror(t, there, tree, mirror.Plan{Links: mirror.CopyLinks})
 			wants := map[string]string{"l": "f", "sub/self": ".", "sub/up": "..", "to-sub": "sub"}
 			skips := 0
 			if name == "proftpd" { // its LIST leaves out what leads to "." and ".."
@@ -323,11 +323,11 @@ func TestMirrorLinksPeers(t *testing.T) {
 					t.Errorf("%s: %q, %v; %q", link, got, err, did)
 				}
 			}
-			if _, did := mustMirror(t, there, tree, mirror.Options{Links: mirror.CopyLinks, Delete: true}); len(did) != skips {
+			if _, did := mustMirror(t, there, tree, mirror.Plan{Links: mirror.CopyLinks, Delete: true}); len(did) != skips {
 				t.Errorf("again: %q", did)
 			}
 			mem := fsroot.NewMem()
-			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: mem, Root: "/"}, Options: mirror.Options{Links: mirror.FollowLinks}})
+			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: mem, Root: "/"}, Links: mirror.FollowLinks})
 			if !errors.Is(err, client.ErrTooDeep) || !strings.Contains(err.Error(), "leads back") || res.Dirs > 2 || res.Failed > 4 {
 				t.Errorf("follow: %+v, %v", res, err)
 			}
@@ -355,7 +355,7 @@ func TestMirrorNoSymlink(t *testing.T) {
 	srv.Fail("SITE", ftptest.Reply(500, "Unknown SITE command."))
 	for _, dry := range []bool{true, false} {
 		tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
-		res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: tree, Options: mirror.Options{Links: mirror.CopyLinks, Delete: true, DryRun: dry}})
+		res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: tree, Links: mirror.CopyLinks, Delete: true, DryRun: dry})
 		if err == nil || !strings.Contains(err.Error(), "500 Unknown") || res.Failed != 1 || res.Deleted != 0 {
 			t.Errorf("dry %v: %+v, %v", dry, res, err)
 		}
@@ -372,7 +372,7 @@ func TestMirrorUploadNames(t *testing.T) {
 	grow(t, site, map[string]string{"/.x.upload": "x", "/.h": "h", "/.hd/x": "y"})
 	tree, pool := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "")
 	here := fsroot.NewMem()
-	mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{Delete: true})
+	mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Delete: true})
 	sameShape(t, shape(t, here, "/"), map[string]string{".x.upload": "x", ".h": "h", ".hd/": "", ".hd/x": "y"})
 	err := pool.Do(t.Context(), func(c *client.Client) error {
 		entries, errs := collect(t, c, "")

@@ -133,11 +133,11 @@ func remoteTree(t *testing.T, addr string, o *client.Options, n int, root string
 	return mirror.Tree{Pool: p, Root: root}, p
 }
 
-func mustMirror(t *testing.T, dst, src mirror.Tree, o mirror.Options) (mirror.Result, []string) {
+func mustMirror(t *testing.T, dst, src mirror.Tree, o mirror.Plan) (mirror.Result, []string) {
 	t.Helper()
 	var a actions
 	o.Observe = a.observe
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: o})
+	res, err := mirror.Run(t.Context(), planned(src, dst, o))
 	if err != nil {
 		t.Errorf("mirror: %v", err)
 	}
@@ -189,7 +189,7 @@ func TestMirrorPeers(t *testing.T) {
 			want["new.txt"] = "new"
 
 			up, _ := remoteTree(t, addr, o, 3, path.Join(root, "up"))
-			opts := mirror.Options{Parallel: 3, Delete: true}
+			opts := mirror.Plan{Parallel: 3, Delete: true}
 			first, _ := mustMirror(t, up, mirror.Tree{FS: here, Root: "/"}, opts)
 			if first.Files != 8 || first.Dirs != 4 {
 				t.Errorf("up: %+v", first)
@@ -252,7 +252,7 @@ func TestMirrorOldServers(t *testing.T) {
 			here := disk(t, nil)
 			grow(t, here, someFiles)
 			tree, _ := remoteTree(t, srv.Addr, nil, 2, "/up")
-			first, _ := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Options{Parallel: 2})
+			first, _ := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{Parallel: 2})
 			if first.Files != 7 {
 				t.Errorf("%+v", first)
 			}
@@ -265,20 +265,20 @@ func TestMirrorOldServers(t *testing.T) {
 				}
 			}
 			sameShape(t, shape(t, site, "/up"), want)
-			second, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Options{Parallel: 2})
+			second, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{Parallel: 2})
 			if second.Files != 0 || len(did) != 0 {
 				t.Errorf("again: %+v %q", second, did)
 			}
 			plant(t, here, "/a.txt", "longer than before", time.Now())
-			third, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Options{Delete: true})
+			third, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{Delete: true})
 			if third.Files != 1 || !slices.Equal(did, []string{"copy a.txt size"}) {
 				t.Errorf("changed: %+v %q", third, did)
 			}
 			down := disk(t, nil)
-			mustMirror(t, mirror.Tree{FS: down, Root: "/"}, tree, mirror.Options{Parallel: 2})
+			mustMirror(t, mirror.Tree{FS: down, Root: "/"}, tree, mirror.Plan{Parallel: 2})
 			want["a.txt"] = "longer than before"
 			sameShape(t, shape(t, down, "/"), want)
-			again, did := mustMirror(t, mirror.Tree{FS: down, Root: "/"}, tree, mirror.Options{Parallel: 2})
+			again, did := mustMirror(t, mirror.Tree{FS: down, Root: "/"}, tree, mirror.Plan{Parallel: 2})
 			if again.Files != 0 || len(did) != 0 {
 				t.Errorf("down again: %+v %q", again, did)
 			}
@@ -301,12 +301,12 @@ func TestMirrorBetween(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		res, _ := mustMirror(t, to, from, mirror.Options{Parallel: 2})
+		res, _ := mustMirror(t, to, from, mirror.Plan{Parallel: 2})
 		if res.Files != 2 {
 			t.Errorf("%+v", res)
 		}
 		sameShape(t, shape(t, b, "/y"), shape(t, a, "/x"))
-		res, did := mustMirror(t, to, from, mirror.Options{Parallel: 2})
+		res, did := mustMirror(t, to, from, mirror.Plan{Parallel: 2})
 		if res.Files != 0 {
 			t.Errorf("again: %+v %q", res, did)
 		}
@@ -318,17 +318,23 @@ func TestMirrorBetween(t *testing.T) {
 
 	c, d := fsroot.NewMem(), disk(t, nil)
 	grow(t, c, map[string]string{"/f": "one", "/g/h": "two"})
-	if res, _ := mustMirror(t, mirror.Tree{FS: d, Root: "/n/m"}, mirror.Tree{FS: c, Root: "/"}, mirror.Options{}); res.Files != 2 || res.Dirs != 2 {
+	if res, _ := mustMirror(t, mirror.Tree{FS: d, Root: "/n/m"}, mirror.Tree{FS: c, Root: "/"}, mirror.Plan{}); res.Files != 2 || res.Dirs != 2 {
 		t.Errorf("%+v", res)
 	}
 	sameShape(t, shape(t, d, "/n/m"), shape(t, c, "/"))
-	if res, did := mustMirror(t, mirror.Tree{FS: d, Root: "/n/m"}, mirror.Tree{FS: c, Root: "/"}, mirror.Options{}); res.Files != 0 {
+	if res, did := mustMirror(t, mirror.Tree{FS: d, Root: "/n/m"}, mirror.Tree{FS: c, Root: "/"}, mirror.Plan{}); res.Files != 0 {
 		t.Errorf("again: %+v %q", res, did)
 	}
-	if _, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: c, Root: "/nope"}, To: mirror.Tree{FS: d, Root: "/new"}, Options: mirror.Options{Delete: true}}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: c, Root: "/nope"}, To: mirror.Tree{FS: d, Root: "/new"}, Delete: true}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no source: %v", err)
 	}
 	if _, err := d.Stat("/new"); err == nil {
 		t.Error("the destination was made without a source")
 	}
+}
+
+// planned is o between two trees.
+func planned(from, to mirror.Tree, o mirror.Plan) mirror.Plan {
+	o.From, o.To = from, to
+	return o
 }

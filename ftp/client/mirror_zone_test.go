@@ -38,7 +38,7 @@ func TestMirrorZoneSampleRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	res, _ := mustMirror(t, dst, mirror.Tree{FS: here, Root: "/s"}, mirror.Options{})
+	res, _ := mustMirror(t, dst, mirror.Tree{FS: here, Root: "/s"}, mirror.Plan{})
 	if got, _ := f.file("/d/b"); res.Files != 1 || got != "HELLO" {
 		t.Errorf("%+v, %q", res, got)
 	}
@@ -55,7 +55,7 @@ func TestMirrorZoneAcross(t *testing.T) {
 	to := newFake(t, func(f *fake) { f.feat, f.dirs["/d"] = []string{"MFMT"}, "" })
 	src, _ := remoteTree(t, from.addr, nil, 1, "/s")
 	dst, _ := remoteTree(t, to.addr, nil, 1, "/d")
-	if res, _ := mustMirror(t, dst, src, mirror.Options{}); res.Files != 2 {
+	if res, _ := mustMirror(t, dst, src, mirror.Plan{}); res.Files != 2 {
 		t.Errorf("%+v", res)
 	}
 	n := 0

@@ -128,14 +128,14 @@ func TestTwoMirrorsOnePlace(t *testing.T) {
 		for range 2 {
 			src := source()
 			wg.Go(func() {
-				o := mirror.Options{Parallel: 2, Observe: func(a mirror.Action) {
+				o := mirror.Plan{Parallel: 2, Observe: func(a mirror.Action) {
 					if a.Kind == mirror.CopyFile && a.Stage == mirror.Done && a.Err == nil {
 						if b, _ := os.ReadFile(filepath.Join(dir, a.Path)); string(b) != want[a.Path] {
 							t.Errorf("%s: %s is told as done and has %d of %d bytes", name, a.Path, len(b), len(want[a.Path]))
 						}
 					}
 				}}
-				_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: mirror.Tree{FS: afero.NewOsFs(), Root: dir}, Options: o})
+				_, err := mirror.Run(t.Context(), planned(src, mirror.Tree{FS: afero.NewOsFs(), Root: dir}, o))
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
@@ -163,7 +163,7 @@ func TestMirrorPartIsNoLink(t *testing.T) {
 		t.Skip(err)
 	}
 	to, from := mirror.Tree{FS: afero.NewOsFs(), Root: dir + "/d"}, mirror.Tree{FS: afero.NewOsFs(), Root: dir + "/s"}
-	if _, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to, Options: mirror.Options{}}); err != nil {
+	if _, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to}); err != nil {
 		t.Error(err)
 	}
 	if b, _ := os.ReadFile(dir + "/victim"); string(b) != "precious" {
@@ -191,7 +191,7 @@ func TestOnlyOurParts(t *testing.T) {
 	ours := client.PartOf("gone", 5, time.Unix(0, 0))
 	must(t, afero.WriteFile(here, "/d/"+ours, []byte("x"), 0o600))
 	for range 2 {
-		_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: site, Root: "/s"}, To: mirror.Tree{FS: here, Root: "/d"}, Options: mirror.Options{Delete: true}})
+		_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: site, Root: "/s"}, To: mirror.Tree{FS: here, Root: "/d"}, Delete: true})
 		must(t, err)
 		got := namesIn(t, afero.NewBasePathFs(here, "/d"))
 		slices.Sort(theirs)
@@ -245,7 +245,7 @@ func TestDownloadKeepsMode(t *testing.T) {
 	key := filepath.Join(dir, "key")
 	src, _ := remoteTree(t, f.addr, nil, 1, "/d")
 	mirror := func(perms bool) {
-		_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: mirror.Tree{FS: afero.NewOsFs(), Root: dir}, Options: mirror.Options{Perms: perms}})
+		_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: mirror.Tree{FS: afero.NewOsFs(), Root: dir}, Perms: perms})
 		must(t, err)
 	}
 	for _, trial := range []struct {
@@ -293,7 +293,7 @@ func TestMirrorLeavesARunningPart(t *testing.T) {
 		f.files["/s/f"] = "text"
 		f.dirs["/s"] = "-rw-r--r-- 1 u u 4 2024-03-02 10:00 f\r\n"
 		f.on["RETR"] = func(s *session, arg string) {
-			_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: empty, Root: "/e"}, To: to, Options: mirror.Options{Delete: true}})
+			_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: empty, Root: "/e"}, To: to, Delete: true})
 			if err != nil {
 				t.Error(err)
 			}
@@ -301,7 +301,7 @@ func TestMirrorLeavesARunningPart(t *testing.T) {
 		}
 	})
 	src, _ := remoteTree(t, f.addr, nil, 1, "/s")
-	_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: to, Options: mirror.Options{}})
+	_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: to})
 	must(t, err)
 	if got := namesIn(t, afero.NewBasePathFs(afero.NewOsFs(), dir)); !slices.Equal(got, []string{"f"}) {
 		t.Errorf("%q", got)

@@ -165,7 +165,7 @@ func TestOldFileStays(t *testing.T) {
 			"mirror": func(f *fake) error {
 				f.dirs["/d"] = "-rw-r--r-- 1 u u 12 2020-03-02 10:00 f\r\n"
 				dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
-				_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/s"}, To: dst, Options: mirror.Options{}})
+				_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/s"}, To: dst})
 				return err
 			},
 			"copy through": func(f *fake) error {
@@ -245,7 +245,7 @@ func TestMirrorWithoutDots(t *testing.T) {
 	for _, reply := range []string{"553 no such names", "550 forbidden filename"} {
 		f := newFake(t, func(f *fake) { remembering(f); noDots(reply)(f); f.dirs["/d"] = "" })
 		dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
-		_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/s"}, To: dst, Options: mirror.Options{}})
+		_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/s"}, To: dst})
 		a, _ := f.get("/d/a")
 		if b, _ := f.get("/d/b"); err != nil || a != "1" || b != "22" {
 			t.Errorf("%s: %v, %q, %q", reply, err, a, b)
@@ -313,7 +313,7 @@ func TestMirrorBetweenNamesWhatIsLeft(t *testing.T) {
 	})
 	src, _ := remoteTree(t, a.addr, nil, 1, "/s")
 	dst, _ := remoteTree(t, b.addr, nil, 1, "/d")
-	_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Options: mirror.Options{}})
+	_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst})
 	old, _ := b.get("/d/f")
 	for _, name := range b.names() {
 		if err == nil || old != "old" || name != "/d/f" && !strings.Contains(err.Error(), name) {

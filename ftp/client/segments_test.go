@@ -206,12 +206,12 @@ func TestMirrorSegments(t *testing.T) {
 	grow(t, site, map[string]string{"/x/f": body})
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, nil, 4, "/x")
-	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{Parallel: 4})
+	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Parallel: 4})
 	if res.Files != 1 || res.Bytes != int64(len(body)) {
 		t.Errorf("%+v", res)
 	}
 	sameShape(t, shape(t, here, "/"), map[string]string{"f": body})
-	if _, did := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Options{Parallel: 4}); len(did) != 0 {
+	if _, did := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Parallel: 4}); len(did) != 0 {
 		t.Errorf("again: %q", did)
 	}
 }

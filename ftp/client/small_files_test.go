@@ -47,7 +47,7 @@ func TestManySmallFiles(t *testing.T) {
 			s := peers.Start(t, name, t.TempDir(), peers.Options{})
 			run := func(to, from mirror.Tree, n *transfers) {
 				t.Helper()
-				if res, _ := mustMirror(t, to, from, mirror.Options{Parallel: 4}); res.Files != files {
+				if res, _ := mustMirror(t, to, from, mirror.Plan{Parallel: 4}); res.Files != files {
 					t.Errorf("%d files, want %d", res.Files, files)
 				}
 				if done, failed := n.done.Load(), n.failed.Load(); done != files || failed != 0 {

@@ -75,7 +75,7 @@ func TestTookOfChain(t *testing.T) {
 	seen := new(stores)
 	up, _ := remoteTree(t, srv.Addr, &client.Options{Observer: seen}, 1, "/up")
 	here := disk(t, map[string]string{"/a": "one", "/b": "two", "/c": "three"})
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up, Options: mirror.Options{}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up})
 	if err != nil || res.Files != 3 || len(seen.took) != 3 {
 		t.Fatalf("%+v, %v, %v", res, seen.took, err)
 	}

@@ -159,8 +159,8 @@ func TestUploadOfAChangedFile(t *testing.T) {
 	for how, put := range map[string]func(f *fake, dir string, told func()) error{
 		"mirror": func(f *fake, dir string, told func()) error {
 			dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
-			o := mirror.Options{Retry: client.Retry{Times: 2, Wait: func(int) time.Duration { return 0 }, Told: func(error, time.Duration) { told() }}}
-			_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: afero.NewOsFs(), Root: dir}, To: dst, Options: o})
+			o := mirror.Plan{Retry: client.Retry{Times: 2, Wait: func(int) time.Duration { return 0 }, Told: func(error, time.Duration) { told() }}}
+			_, err := mirror.Run(t.Context(), planned(mirror.Tree{FS: afero.NewOsFs(), Root: dir}, dst, o))
 			return err
 		},
 		"upload": func(f *fake, dir string, told func()) error {
@@ -281,7 +281,7 @@ func TestMirrorWithoutTypes(t *testing.T) {
 	})
 	here := afero.NewMemMapFs()
 	src, _ := remoteTree(t, f.addr, nil, 1, "/d")
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: mirror.Tree{FS: here, Root: "/d"}, Options: mirror.Options{}})
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: mirror.Tree{FS: here, Root: "/d"}})
 	if err != nil || res.Files != n {
 		var no *ftp.Error
 		t.Errorf("%+v, %v, %v", res, err, errors.As(err, &no))

@@ -30,7 +30,7 @@ func ExampleRun() {
 	from := mirror.Tree{Pool: pool, Root: "/pub"}
 	to := mirror.Tree{FS: afero.NewMemMapFs(), Root: "/copy"} // or afero.NewOsFs()
 	for range 2 {
-		res, err := mirror.Run(ctx, mirror.Plan{From: from, To: to, Options: mirror.Options{Delete: true, Parallel: 4}})
+		res, err := mirror.Run(ctx, mirror.Plan{From: from, To: to, Delete: true, Parallel: 4})
 		fmt.Println(res.Files, "copied,", res.Unchanged, "unchanged,", err)
 	}
 	// Output:

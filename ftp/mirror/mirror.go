@@ -25,21 +25,21 @@ import (
 
 // Tree is one side of a mirror: all that is below a directory, of a filesystem or of a server.
 type Tree struct {
-	FS   afero.Fs     // a filesystem of this host, or
+	FS   afero.Fs     // a filesystem; nil: the files of this host, or
 	Pool *client.Pool // a server
 	// Root is the directory: as FS names it, "" for "."; on a server a relative one is taken
 	// from the login directory.
 	Root string
 }
 
-// Options say what a mirror does beyond copying what is missing or differs. The
-// zero value changes and removes nothing else, leaves links out, and copies one file
-// at a time.
-type Options struct {
+// Plan says what a mirror does: it makes To hold what From holds. Beyond that the zero value
+// changes and removes nothing, leaves links out, and copies one file at a time.
+type Plan struct {
+	From, To Tree
 	// Delete removes what the source does not have, in directories that both sides
 	// listed without an error.
 	Delete bool
-	// MaxDelete is how many names Delete may remove; 0: any number, negative: none.
+	// MaxDelete is how many names Delete may remove; 0: any number, NoDeletion: none.
 	// At the first one too many no more is removed, and ErrMaxDelete is an error.
 	MaxDelete int
 	DryRun    bool // change nothing; Observe is told the same as in a run
@@ -62,6 +62,9 @@ type Options struct {
 	// files at once it runs in several goroutines.
 	Progress func(path string, done, total int64)
 }
+
+// NoDeletion is a MaxDelete of none: that something would be deleted is ErrMaxDelete.
+const NoDeletion = -1
 
 // LinkPolicy is what becomes of symbolic links in the source.
 type LinkPolicy uint8
@@ -134,7 +137,7 @@ type Result struct {
 	Took      time.Duration
 }
 
-// ErrMaxDelete is returned if more than Options.MaxDelete names would have been removed.
+// ErrMaxDelete is returned if more than Plan.MaxDelete names would have been removed.
 var ErrMaxDelete = errors.New("more would have been deleted than is allowed; nothing more was")
 
 // errInWay is a directory where a file should be.
@@ -161,7 +164,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // mirror is one Run under way.
 type mirror struct {
-	o        Options
+	o        Plan
 	src, dst side
 	cancel   context.CancelCauseFunc
 	tasks    chan *task
@@ -190,29 +193,22 @@ const (
 	maxErrors = 20
 )
 
-// Plan names the two sides of a mirror, and how it is done.
-type Plan struct {
-	From, To Tree
-	Options
-}
-
 // Run makes the tree To hold what From holds: directories that are missing, and files that
 // are missing or differ. A file that is copied has another name (".NAME.part") until it is
 // whole; one that is left by an interrupted run is resumed. What fails does not stop the
 // rest, except for a destination that is full and a server that is gone: the error is that
 // failure then. Otherwise it joins the first ones. Each is an *Error.
 func Run(ctx context.Context, plan Plan) (Result, error) {
-	src, dst, o := plan.From, plan.To, plan.Options
 	began := time.Now()
-	m := &mirror{o: o, parallel: max(o.Parallel, 1), budget: &kept.Budget{Entries: kept.MaxEntries, Room: maxMirror, Disk: kept.MaxDisk}}
+	m := &mirror{o: plan, parallel: max(plan.Parallel, 1), budget: &kept.Budget{Entries: kept.MaxEntries, Room: maxMirror, Disk: kept.MaxDisk}}
 	outer := ctx
 	ctx, m.cancel = context.WithCancelCause(ctx)
 	defer m.cancel(nil)
 	var err error
-	if m.src, err = m.side(ctx, src); err != nil {
+	if m.src, err = m.side(ctx, plan.From); err != nil {
 		return Result{}, m.failed(ListDir, "", err)
 	}
-	if m.dst, err = m.side(ctx, dst); err != nil {
+	if m.dst, err = m.side(ctx, plan.To); err != nil {
 		return Result{}, m.failed(MakeDir, "", err)
 	}
 	a, isFs := m.src.(*remoteSide)
@@ -248,6 +244,9 @@ func (m *mirror) side(ctx context.Context, t Tree) (side, error) {
 	if t.Pool == nil {
 		if root == "" {
 			root = "."
+		}
+		if t.FS == nil {
+			t.FS = afero.NewOsFs()
 		}
 		return &plainSide{fsys: t.FS, root: root}, nil
 	}

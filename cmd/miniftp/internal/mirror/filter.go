@@ -101,7 +101,7 @@ func (r filter) fits(name string, dir bool) bool {
 	return false
 }
 
-// selects is mirror.Options.Select.
+// selects is mirror.Plan.Select.
 func (all filters) selects(name string, dir bool) bool {
 	for _, r := range all {
 		if r.fits(name, dir) {

@@ -112,7 +112,8 @@ func run(e *verb.Env, c *cli.Context, all filters) error {
 	if dst.made {
 		show.observe(mirror.Action{Kind: mirror.MakeDir})
 	}
-	res, err := mirror.Run(c.Context, mirror.Plan{From: src.tree, To: dst.tree, Options: o})
+	o.From, o.To = src.tree, dst.tree
+	res, err := mirror.Run(c.Context, o)
 	if dst.made {
 		res.Dirs++
 	}
@@ -168,8 +169,8 @@ func realPath(dir string) string {
 	}
 }
 
-func options(c *cli.Context, all filters) (mirror.Options, error) {
-	o := mirror.Options{
+func options(c *cli.Context, all filters) (mirror.Plan, error) {
+	o := mirror.Plan{
 		Delete: c.Bool("delete"), DryRun: c.Bool("dry-run"), Checksum: c.Bool("checksum"), Newer: c.Bool("newer"),
 		Perms: c.Bool("perms"), Parallel: connect.Parallel(c),
 	}
@@ -180,7 +181,7 @@ func options(c *cli.Context, all filters) (mirror.Options, error) {
 	case flags.Asked(c, "max-delete") && n < 0:
 		return o, verb.Usagef("--max-delete %d: it can't be negative", n)
 	case n == 0:
-		o.MaxDelete = -1
+		o.MaxDelete = mirror.NoDeletion
 	case n > 0:
 		o.MaxDelete = n
 	}

@@ -155,11 +155,11 @@ func TestMirrorFullDisk(t *testing.T) {
 	}
 	here := t.TempDir()
 	var said []error
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: files, Root: "/"}, To: mirror.Tree{FS: fullFs{afero.NewOsFs()}, Root: here}, Options: mirror.Options{Observe: func(a mirror.Action) {
+	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: files, Root: "/"}, To: mirror.Tree{FS: fullFs{afero.NewOsFs()}, Root: here}, Observe: func(a mirror.Action) {
 		if a.Err != nil {
 			said = append(said, a.Err)
 		}
-	}}})
+	}})
 
 	if verb.ExitCode(err) != verb.ExitLocal || len(said) != 1 || res.Files != 0 {
 		t.Errorf("exit %d, %v, %v, %+v", verb.ExitCode(err), err, said, res)

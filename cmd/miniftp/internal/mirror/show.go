@@ -57,7 +57,7 @@ func newDisplay(e *verb.Env, c *cli.Context, lines *verb.JSONLines, src, dst *si
 	return s
 }
 
-// observe is mirror.Options.Observe.
+// observe is mirror.Plan.Observe.
 func (s *display) observe(a mirror.Action) {
 	switch {
 	case a.Stage == mirror.Planned:
