@@ -187,7 +187,12 @@ func (p peer) cancel(t *testing.T, c *client.Client, dir string) {
 // cancelling cancels as soon as it is read or written.
 type cancelling struct{ cancel context.CancelCauseFunc }
 
-func (c cancelling) Write(b []byte) (int, error) { c.cancel(errEnough); return len(b), nil }
+// Write is that of a slow disk: a fast server could send the rest before the cancel is noticed.
+func (c cancelling) Write(b []byte) (int, error) {
+	c.cancel(errEnough)
+	time.Sleep(5 * time.Millisecond)
+	return len(b), nil
+}
 
 func (c cancelling) Read([]byte) (int, error) { c.cancel(errEnough); return 0, io.EOF }
 
