@@ -28,13 +28,13 @@ func TestQuickUpload(t *testing.T) {
 			if !tr.sock.open {
 				t.Fatal("not quick")
 			}
-			sent := make(chan error, 1)
+			sent, goOn := make(chan error, 1), make(chan struct{})
 			send := func() {
 				half := 0
 				if c.pause {
 					half = c.size / 2
 					_, _ = peer.Write(data[:half])
-					time.Sleep(5 * time.Millisecond)
+					<-goOn
 				}
 				_, err := peer.Write(data[half:])
 				sent <- errors.Join(err, peer.CloseWrite())
@@ -47,6 +47,7 @@ func TestQuickUpload(t *testing.T) {
 				go send()
 			}
 			res, over := tr.Quick(time.Millisecond)
+			close(goOn)
 			if small := c.size <= 4096 && !c.pause; over != small {
 				t.Errorf("over %v: %+v", over, res)
 			}
