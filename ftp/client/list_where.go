@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"miniftp/ftp/internal/kept"
-
 	"miniftp/ftp"
 )
 
@@ -138,6 +136,9 @@ func (c *Client) direct(ctx context.Context, verb, flags, path string, yield fun
 	return c.lines(ctx, verb, flags+path, yield)
 }
 
+// maxHeld is how many bytes of a listing wait for another one to compare it with.
+const maxHeld = 8 << 20
+
 // heldLines are the lines of a listing that is not believed yet.
 type heldLines struct {
 	lines []string
@@ -169,7 +170,7 @@ func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(
 	if isBelow && step == "" { // the current directory itself
 		return c.direct(ctx, verb, flags, p, yield)
 	}
-	use, held := c.history.use(verb), heldLines{room: kept.MaxMemory}
+	use, held := c.history.use(verb), heldLines{room: maxHeld}
 	err = c.direct(ctx, verb, flags, p, held.hold)
 	switch {
 	case errors.Is(err, errStopped): // too long to be held

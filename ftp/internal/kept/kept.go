@@ -17,7 +17,7 @@ import (
 const (
 	MaxEntries = 10_000_000 // of one listing, and of one walk
 	MaxListing = 256 << 20  // bytes of one listing
-	MaxMemory  = 8 << 20    // bytes of entries that are held in memory at once
+	MaxMemory  = 4 << 20    // bytes of entries that are held in memory at once
 	MaxDisk    = 1 << 30    // bytes of entries that are held in files at once
 	minKept    = 64 << 10   // bytes that each listing may hold in memory in any case
 )
