@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"testing"
 	"time"
 
 	"github.com/spf13/afero"
@@ -41,9 +40,8 @@ func ExampleDialURL() {
 
 // An upload that is tried again when the connection breaks, and continues where it stopped.
 func ExamplePool_Upload() {
-	t := new(exampleTest)
-	defer t.end()
-	srv := ftptest.NewServer(t, nil)
+	srv := ftptest.NewServer(nil, nil)
+	defer srv.Close()
 	srv.Fail("STOR", ftptest.HangUp().Times(2)) // the server is not at its best
 
 	local := afero.NewMemMapFs() // or afero.NewOsFs()
@@ -66,20 +64,4 @@ func ExamplePool_Upload() {
 	// again
 	// again
 	// 6 bytes, <nil>
-}
-
-// exampleTest stands in for a *testing.T, which an Example does not have.
-type exampleTest struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (e *exampleTest) Helper()                   {}
-func (e *exampleTest) Cleanup(f func())          { e.cleanups = append(e.cleanups, f) }
-func (e *exampleTest) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
-
-func (e *exampleTest) end() {
-	for i := range e.cleanups {
-		e.cleanups[len(e.cleanups)-1-i]()
-	}
 }

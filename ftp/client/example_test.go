@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"strings"
 
-	"miniftp/fsroot"
 	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
 	"miniftp/ftp/server"
 )
 
@@ -48,17 +47,6 @@ func Example() {
 
 // exampleServer serves an empty filesystem in memory on loopback.
 func exampleServer() (addr string, stop func()) {
-	srv, err := server.New(server.Options{Auth: server.Static{
-		"alice": {Password: "secret", Account: server.Account{FS: fsroot.NewMem(), Perm: server.ReadWrite}},
-	}})
-	if err != nil {
-		panic(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Serve(ln) }()
-	return ln.Addr().String(), func() { _ = srv.Close(); <-done }
+	srv := ftptest.NewServer(nil, nil, ftptest.WithUser("alice", "secret", server.ReadWrite))
+	return srv.Addr, srv.Close
 }

@@ -4,21 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"net"
 
 	"github.com/spf13/afero"
 
-	"miniftp/fsroot"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftpfs"
-	"miniftp/ftp/server"
+	"miniftp/ftp/ftptest"
 )
 
 // A server's tree is a filesystem: for afero, and by it for all that takes an fs.FS.
 func Example() {
-	addr, stop := exampleServer()
-	defer stop()
-	pool := client.NewPool(addr, 2, &client.Options{User: "anna", Password: "secret"})
+	srv := ftptest.NewServer(nil, nil)
+	defer srv.Close()
+	pool := client.NewPool(srv.Addr, 2, nil)
 	defer pool.Close()
 	tree, err := ftpfs.New(context.Background(), pool, "/")
 	if err != nil {
@@ -46,20 +44,4 @@ func Example() {
 	// site/css
 	// site/css/x.css
 	// site/index.html
-}
-
-func exampleServer() (addr string, stop func()) {
-	srv, err := server.New(server.Options{Auth: server.Static{
-		"anna": {Password: "secret", Account: server.Account{FS: fsroot.NewMem(), Perm: server.ReadWrite}},
-	}})
-	if err != nil {
-		panic(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Serve(ln) }()
-	return ln.Addr().String(), func() { _ = srv.Close(); <-done }
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -96,8 +97,12 @@ func WithImplicitTLS() Option {
 func WithIPv6() Option { return func(c *config) { c.host = "::1" } }
 
 // NewServer starts a server over fs on a free loopback port, and stops it when
-// the test ends. A nil fs is an empty memory.
+// the test ends. A nil fs is an empty memory. A nil tb is for an Example or a program: what
+// would fail a test is a panic then, and Close stops the server.
 func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
+	if tb == nil {
+		tb = noTest{}
+	}
 	tb.Helper()
 	if fs == nil {
 		fs = afero.NewMemMapFs()
@@ -152,6 +157,14 @@ func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 	tb.Cleanup(s.Close)
 	return s
 }
+
+// noTest stands in for a test where there is none.
+type noTest struct{ testing.TB }
+
+func (noTest) Helper()                           {}
+func (noTest) Cleanup(func())                    {}
+func (noTest) Fatal(args ...any)                 { panic(fmt.Sprint(args...)) }
+func (noTest) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
 func (s *Server) users(named server.Static) server.Static {
 	if len(named) == 0 {

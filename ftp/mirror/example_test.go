@@ -3,7 +3,6 @@ package mirror_test
 import (
 	"context"
 	"fmt"
-	"testing"
 
 	"github.com/spf13/afero"
 
@@ -14,9 +13,8 @@ import (
 
 // A second run has nothing to do.
 func ExampleRun() {
-	t := new(exampleTest)
-	defer t.end()
-	srv := ftptest.NewServer(t, nil)
+	srv := ftptest.NewServer(nil, nil)
+	defer srv.Close()
 	for name, text := range map[string]string{"/pub/a.txt": "one", "/pub/docs/b.txt": "two"} {
 		if err := afero.WriteFile(srv.FS, name, []byte(text), 0o644); err != nil {
 			fmt.Println(err)
@@ -40,9 +38,9 @@ func ExampleRun() {
 
 // A directory of one server becomes that of another one.
 func ExampleRun_servers() {
-	t := new(exampleTest)
-	defer t.end()
-	first, second := ftptest.NewServer(t, nil), ftptest.NewServer(t, nil)
+	first, second := ftptest.NewServer(nil, nil), ftptest.NewServer(nil, nil)
+	defer first.Close()
+	defer second.Close()
 	if err := afero.WriteFile(first.FS, "/pub/docs/a.txt", []byte("hello"), 0o644); err != nil {
 		fmt.Println(err)
 		return
@@ -57,20 +55,4 @@ func ExampleRun_servers() {
 	})
 	fmt.Println(res.Files, "files,", res.Bytes, "bytes,", err)
 	// Output: 1 files, 5 bytes, <nil>
-}
-
-// exampleTest stands in for a *testing.T, which an Example does not have.
-type exampleTest struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (e *exampleTest) Helper()                   {}
-func (e *exampleTest) Cleanup(f func())          { e.cleanups = append(e.cleanups, f) }
-func (e *exampleTest) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
-
-func (e *exampleTest) end() {
-	for i := range e.cleanups {
-		e.cleanups[len(e.cleanups)-1-i]()
-	}
 }
