@@ -89,26 +89,15 @@ func isMinute(e *ftp.Entry) bool { return e.Precise == time.Minute && !e.Modifie
 // corrected where the zone is known from another file of that week, and else the server is asked.
 // The time is zero if the server does not tell.
 func (c *Client) Date(ctx context.Context, path string, e *ftp.Entry) error {
-	if e.Precise < time.Minute && !e.Modified.IsZero() {
-		return nil
-	}
-	if err := c.begin(); err != nil {
+	if err := c.Sharpen(ctx, path, e, true); err != nil || e.Precise < time.Minute {
 		return err
 	}
-	defer c.end()
-	listed := *e
-	if isMinute(e) {
-		if zone, ok := c.history.clock.inWeek(e.Modified); ok {
-			e.Modified = e.Modified.Add(-zone)
-			return nil
-		}
+	if zone, ok := c.history.clock.inWeek(e.Modified); ok && isMinute(e) {
+		e.Modified = e.Modified.Add(-zone)
+	} else {
+		e.Modified, e.Precise = time.Time{}, 0
 	}
-	e.Modified, e.Precise = time.Time{}, 0
-	err := c.exact(ctx, path, e)
-	if err == nil && isMinute(&listed) && !e.Modified.IsZero() {
-		c.history.clock.learn(listed.Modified, e.Modified)
-	}
-	return err
+	return nil
 }
 
 // exact asks for the time of a file; a server that does not tell leaves e as it is.
