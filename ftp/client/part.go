@@ -55,7 +55,7 @@ func newPartNamed(fsys afero.Fs, final, stem, tag string, perms *fs.FileMode) (*
 	}
 	for _, name := range names {
 		err := p.create(name, mode)
-		if errors.Is(err, fs.ErrExist) && isPart(filepath.Base(name)) && removeDead(fsys, name) {
+		if errors.Is(err, fs.ErrExist) && IsPart(filepath.Base(name)) && removeDead(fsys, name) {
 			err = p.create(name, mode)
 		}
 		if err == nil || !errors.Is(err, fs.ErrExist) {

@@ -23,6 +23,10 @@ func randomTag() string {
 	return hex.EncodeToString(b[:])
 }
 
+// PartName returns a name in the directory of path for a file that is not whole yet. No other
+// run and no other program uses it, and IsPart knows it.
+func PartName(path string) string { return partName(path, randomTag()) }
+
 // partName returns the name of the part of a file, in the same directory: ".NAME.part", or
 // with a tag ".NAME.TAG" and a check over that, which no other program puts there. A name
 // that leaves no room for more is cut, and told apart by a sum.
@@ -49,8 +53,8 @@ func nameCheck(name string) string {
 // check in group 2 is over.
 var partPattern = regexp.MustCompile(`^(?s)(\..+\.[0-9a-f]{8})([0-9a-f]{8})\.part$`)
 
-// isPart reports whether this program made a file of that name, as a part.
-func isPart(name string) bool {
+// IsPart reports whether miniftp made a file of that name for one that is not whole.
+func IsPart(name string) bool {
 	m := partPattern.FindStringSubmatch(name)
 	return m != nil && m[2] == nameCheck(m[1])
 }

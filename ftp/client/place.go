@@ -9,6 +9,22 @@ import (
 	"miniftp/ftp"
 )
 
+// Replace gives the whole file temp the name final. If a file has that name (old), it keeps it
+// until the new one gets it: where the server replaces nothing the old file is moved aside
+// first, and moved back if the new one does not get the name. The error is that of the first
+// rename where nothing came of it, or a *LeftError.
+func (c *Client) Replace(ctx context.Context, temp, final string, old bool) error {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.end()
+	err := c.place(ctx, temp, final, old, nil)
+	if refusedRename(err, "RNFR") {
+		c.history.noBeside.Store(true)
+	}
+	return err
+}
+
 // place gives the whole file temp on the server the name final. no is the refusal of a
 // rename that was tried already; nil if none was. A file that has the name keeps it until
 // the new one gets it: a server that replaces nothing has the old file moved aside first,
@@ -55,7 +71,7 @@ func (c *Client) placeAnew(ctx context.Context, temp, final string, no error) er
 		return firstOf(notReply(err), no)
 	}
 	if err := c.rename(ctx, temp, final); err != nil {
-		return leftAs(temp, err)
+		return LeftAs(temp, err)
 	}
 	return nil
 }
@@ -72,8 +88,19 @@ func (c *Client) stillThere(ctx context.Context, temp string, no error) error {
 	return firstOf(err, no)
 }
 
-// leftAs is err with the name of what an upload has left on the server.
-func leftAs(temp string, err error) error {
+// LeftError is an error that leaves files on a server under other names, which it tells.
+type LeftError struct {
+	Err  error
+	Left string // what is left, and where, as a clause
+}
+
+func (e *LeftError) Error() string { return e.Err.Error() + "; " + e.Left }
+
+// Unwrap returns the cause.
+func (e *LeftError) Unwrap() error { return e.Err }
+
+// LeftAs returns err as a *LeftError with the name of what was written.
+func LeftAs(temp string, err error) error {
 	return &LeftError{err, "what was written is on the server as " + ftp.Printable(temp)}
 }
 
@@ -98,21 +125,21 @@ func notReply(err error) error {
 	return err
 }
 
-// refusedName reports whether err may be about the name of a part: there are servers that
-// take no names that begin with a dot. replaces: a file would be written over instead, so
+// RefusedName reports whether the error of an upload may be about the name of a part: there are
+// servers that take no names that begin with a dot. If a file would be written over instead (old),
 // the server has to say that it is the name.
-func refusedName(err error, replaces bool) bool {
+func RefusedName(err error, old bool) bool {
 	var no *ftp.Error
 	if !isReply(err) || !errors.As(err, &no) || no.Verb != "STOR" {
 		return false
 	}
-	return no.Code == 553 || no.Code == 501 || no.Code == 550 && !replaces
+	return no.Code == 553 || no.Code == 501 || no.Code == 550 && !old
 }
 
-// mayWriteOver reports whether a file may be written straight to its name after a rename to
-// that was refused: the user may have no right to rename. Where a file has the name it stays
+// MayWriteOver reports whether a file may be written straight to its name after a Replace
+// that failed: the user may have no right to rename. Where a file has the name (old) it stays
 // if the refusal may be about anything else, such as a quota.
-func mayWriteOver(err error, replaces bool) bool {
+func MayWriteOver(err error, old bool) bool {
 	var no *ftp.Error
 	var left *LeftError
 	if !refusedRename(err, "") || !errors.As(err, &no) || errors.As(err, &left) {
@@ -122,5 +149,5 @@ func mayWriteOver(err error, replaces bool) bool {
 	case 500, 501, 502, 504, 530, 532, 550, 553:
 		return true
 	}
-	return !replaces
+	return !old
 }

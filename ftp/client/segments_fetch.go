@@ -232,7 +232,7 @@ func (s *segments) keep(head int64) error {
 		if err != nil {
 			break
 		}
-		if _, other := lstat(s.out.fsys, name); errors.Is(other, fs.ErrNotExist) || isPart(filepath.Base(name)) && removeDead(s.out.fsys, name) {
+		if _, other := lstat(s.out.fsys, name); errors.Is(other, fs.ErrNotExist) || IsPart(filepath.Base(name)) && removeDead(s.out.fsys, name) {
 			return s.out.rename(name)
 		}
 	}

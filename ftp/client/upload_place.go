@@ -22,11 +22,11 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 	if err == nil || u.to == u.remote {
 		return res, err
 	}
-	named := refusedName(err, u.o.Replaces != nil)
+	named := RefusedName(err, u.o.Replaces != nil)
 	switch {
 	case named:
-	case refusedRename(err, "") && !mayWriteOver(err, u.o.Replaces != nil):
-		return res, leftAs(u.to, err)
+	case refusedRename(err, "") && !MayWriteOver(err, u.o.Replaces != nil):
+		return res, LeftAs(u.to, err)
 	case !refusedRename(err, ""):
 		return res, err
 	}
@@ -35,7 +35,7 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 	if res, err = u.whole(ctx); err != nil {
 		if !named && isReply(err) {
 			if _, no := u.c.do(ctx, "DELE", beside); no != nil {
-				err = leftAs(beside, err)
+				err = LeftAs(beside, err)
 			}
 		}
 		return res, err
