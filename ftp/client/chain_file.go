@@ -55,7 +55,7 @@ func (ch *chain) upload(ctx context.Context, fsys afero.Fs, local, remote string
 		if ch.p.opts.history.noBeside.Load() {
 			return Result{}, errNotChained
 		}
-		to = partName(remote, versionTag(info.Size(), info.ModTime()))
+		to = partName(remote, VersionTag(info.Size(), info.ModTime()))
 	}
 	res, err := ch.store(ctx, f, to, info.Size(), o.Progress)
 	switch {

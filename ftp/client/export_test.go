@@ -63,5 +63,5 @@ func (c *Chain) Upload(ctx context.Context, local, remote string, o FileOptions)
 
 // PartOf returns the name of the part of a version of a file.
 func PartOf(name string, size int64, at time.Time) string {
-	return partName(name, versionTag(size, at))
+	return partName(name, VersionTag(size, at))
 }

@@ -67,8 +67,6 @@ func PartNames(path, tag string) []string {
 
 // VersionTag returns a tag of a version of a file, for names of parts: what is left of another
 // version can't be taken for it, even where it may not be read.
-func VersionTag(size int64, modified time.Time) string { return versionTag(size, modified) }
-
-func versionTag(size int64, modified time.Time) string {
+func VersionTag(size int64, modified time.Time) string {
 	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", size, modified.UnixNano())))
 }

@@ -56,7 +56,7 @@ func (d *download) continuing(ctx context.Context, p *part, of version) (*part, 
 			return nil, err
 		}
 		if d.asked = true; now.differs(d.v) && d.o.Tag != "" {
-			d.o.Tag = versionTag(now.size, now.modified)
+			d.o.Tag = VersionTag(now.size, now.modified)
 		}
 		if d.v = now; now.size < 0 {
 			d.v.size = of.size
@@ -150,7 +150,7 @@ func (d *download) changed(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if d.v = now; d.o.Tag != "" {
-		d.o.Tag = versionTag(now.size, now.modified)
+		d.o.Tag = VersionTag(now.size, now.modified)
 	}
 	return true, nil
 }

@@ -19,7 +19,7 @@ func Save(ctx context.Context, in afero.File, fsys afero.Fs, final string, o Fil
 		return Result{}, true, &LocalError{Err: err}
 	}
 	v := localVersion(info)
-	out, err := newPart(fsys, final, versionTag(v.size, v.modified), o.Perms)
+	out, err := newPart(fsys, final, VersionTag(v.size, v.modified), o.Perms)
 	if err != nil {
 		return Result{}, false, err
 	}

@@ -56,7 +56,7 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 func (u *upload) choose(ctx context.Context) error {
 	o, t := &u.o, u.o.tries
 	o.Continue = o.Beside && (o.Continue || u.size >= resumable)
-	beside := partName(u.remote, versionTag(u.size, u.v.modified))
+	beside := partName(u.remote, VersionTag(u.size, u.v.modified))
 	again := t != nil && t.begun && !u.v.differs(t.version)
 	u.resumes = o.Resume || o.Continue || again
 	switch {

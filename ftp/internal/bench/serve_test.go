@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"miniftp/ftp/internal/peers"
+	"miniftp/ftp/internal/testutil"
 )
 
 // target is a server under load.
@@ -44,11 +45,18 @@ func build(tb testing.TB) string {
 	return bin
 }
 
+// manyPorts is how many data ports a stock server has: pure-ftpd admits half as many users.
+const manyPorts = 1000
+
 // serve starts a server by its name.
 func (l *lab) serve(tb testing.TB, name, root string, opts peers.Options) *target {
 	tb.Helper()
 	if name == "miniftp" {
 		return l.serveOwn(tb, root, opts)
+	}
+	if opts.PassivePorts == "" {
+		first := testutil.FreePorts(tb, manyPorts)
+		opts.PassivePorts = fmt.Sprintf("%d-%d", first, first+manyPorts-1)
 	}
 	s := peers.Start(tb, name, root, opts)
 	return &target{name: name, addr: s.Addr, user: s.User, password: s.Password, root: root, pid: s.PID, certs: s.Certs}

@@ -62,6 +62,7 @@ func (l *lab) serverRows() []serverRow {
 		{"idle", "", "", l.idle(l.size.idle), true, []shown{most("13 idle session, PSS", "KiB", "server_pss_kib_each", 1, 8, 4)}},
 		{"idle", "", "ecdsa", l.idle(l.size.idleTLS), true, []shown{most("14 idle session over TLS, PSS", "KiB", "server_pss_kib_each", 1, 40, 22)}},
 		{"data", "small", "", brief(), false, []shown{cost("15 passive data connection, CPU", "µs", perOne, 1, 0.75, 1)}},
+		{"data", "small", "", brief("--active"), false, []shown{cost("15 active data connection, CPU", "µs", perOne, 1, 0.75, 1)}},
 		{"latency", "", "", brief(), false, []shown{cost("16 NOOP, p50", "µs", "p50_us", 1, 0.8, 1)}},
 		{"pipeline", "", "", brief(), false, []shown{rate("17 NOOP pipelined", "/s", 2, 8), cost("17 NOOP pipelined, CPU", "µs", perOne, 1, 0, 0)}},
 		{"get-text", "text", "", brief(), false, []shown{cost("18 RETR in TYPE A, CPU", "s/GiB", perGiB, 1, 1.5, 2.5)}},
