@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -29,7 +28,7 @@ func TestCopyTheOtherWayRound(t *testing.T) {
 	})
 	b := party.Ours(t, "127.0.0.1", true)
 	ca, cb := a.dial(nil), b.Dial(t)
-	res, err := between(t.Context(), ca, "/f", cb, "/copy", fxp.Plan{})
+	res, err := party.Between(t.Context(), ca, "/f", cb, "/copy", fxp.Plan{})
 	if err != nil || res.SourceListens || res.Bytes != 7 || asked.Load() != 2 {
 		t.Errorf("%+v, %v; it was asked %d times to listen", res, err, asked.Load())
 	}
@@ -66,13 +65,13 @@ func TestCopyWithALyingServer(t *testing.T) {
 		f.on["RETR"] = func(s *session, _ string) { s.say("425 nobody came") }
 	})
 	b := party.Ours(t, "127.0.0.1", true)
-	_, err = between(t.Context(), a.dial(nil), "/f", b.Dial(t), "/copy", fxp.Plan{})
+	_, err = party.Between(t.Context(), a.dial(nil), "/f", b.Dial(t), "/copy", fxp.Plan{})
 	var host *fxp.HostError
 	if !errors.As(err, &host) || host.Named != lie.Addr() || calls.Load() != 0 {
 		t.Errorf("%v; %d calls", err, calls.Load())
 	}
 	b.Alone(t, "")
-	_, err = between(t.Context(), a.dial(&client.Options{TrustPassiveHost: true}), "/f", b.Dial(t), "/copy", fxp.Plan{})
+	_, err = party.Between(t.Context(), a.dial(&client.Options{TrustPassiveHost: true}), "/f", b.Dial(t), "/copy", fxp.Plan{})
 	if errors.As(err, &host) {
 		t.Errorf("trusted: %v", err)
 	}
@@ -109,7 +108,7 @@ func TestCopyFails(t *testing.T) {
 				tc.change(f)
 			})
 			ca, cb := a.dial(nil), b.Dial(t)
-			_, err := between(t.Context(), ca, tc.path, cb, dest, fxp.Plan{})
+			_, err := party.Between(t.Context(), ca, tc.path, cb, dest, fxp.Plan{})
 			var one *fxp.Error
 			if !errors.As(err, &one) || one.Source != tc.source || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%s: %v", name, err)
@@ -120,21 +119,21 @@ func TestCopyFails(t *testing.T) {
 		}
 	}
 	c := b.Dial(t)
-	if _, err := between(t.Context(), c, "old", c, "new", fxp.Plan{}); err == nil {
+	if _, err := party.Between(t.Context(), c, "old", c, "new", fxp.Plan{}); err == nil {
 		t.Error("one connection is not two")
 	}
 	party.Usable(t, c)
 	s := party.OursTLS(t, "127.0.0.1", true)
-	_, err := between(t.Context(), c, "old", s.Dial(t), "new", fxp.Plan{})
+	_, err := party.Between(t.Context(), c, "old", s.Dial(t), "new", fxp.Plan{})
 	if !isA[*fxp.NoWayError](err) || !isA[*client.TLSError](err) {
 		t.Errorf("only one of two with TLS: %v", err)
 	}
-	if _, err := through(t.Context(), c, "old", s.Dial(t), "new", fxp.Plan{}); err != nil {
+	if _, err := party.Through(t.Context(), c, "old", s.Dial(t), "new", fxp.Plan{}); err != nil {
 		t.Errorf("only one of two with TLS, through: %v", err)
 	}
 	s.Has(t, "new", "what was there")
 	plain := party.OursTLS(t, "127.0.0.1", false)
-	_, err = between(t.Context(), plain.Dial(t), "old", plain.Dial(t), "new", fxp.Plan{})
+	_, err = party.Between(t.Context(), plain.Dial(t), "old", plain.Dial(t), "new", fxp.Plan{})
 	if !isA[*fxp.NoWayError](err) || !strings.Contains(err.Error(), "SSCN") {
 		t.Errorf("neither can be the TLS client: %v", err)
 	}
@@ -145,8 +144,8 @@ func TestCopyOntoItself(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.files["/a"] = thousand })
 	from, to := f.dial(nil), f.dial(nil)
 	for _, dest := range []string{"/a", "a", "/x/../a", "//a"} {
-		for _, copyBy := range []func(context.Context, *client.Client, string, *client.Client, string, fxp.Plan) (fxp.Result, error){between, through} {
-			if _, err := copyBy(t.Context(), from, "/a", to, dest, fxp.Plan{}); !errors.Is(err, fxp.ErrSameFile) {
+		for _, through := range []bool{false, true} {
+			if _, err := party.Between(t.Context(), from, "/a", to, dest, fxp.Plan{Through: through}); !errors.Is(err, fxp.ErrSameFile) {
 				t.Errorf("%s: %v", dest, err)
 			}
 		}
@@ -163,7 +162,7 @@ func TestCopyOntoAnAlias(t *testing.T) {
 	f := newFake(t, func(f *fake) { f.files["/f"] = text; remembering(f) })
 	one := f.dial(nil)
 	other := f.dial(&client.Options{User: "somebody"})
-	_, err := through(t.Context(), one, "/f", other, "/f", fxp.Plan{})
+	_, err := party.Through(t.Context(), one, "/f", other, "/f", fxp.Plan{})
 	if !errors.Is(err, fxp.ErrSameFile) {
 		t.Errorf("%v", err)
 	}
@@ -199,16 +198,4 @@ func TestCopyOfAShrunkenFile(t *testing.T) {
 			t.Errorf("through %v: %v, %q", through, err, b.names())
 		}
 	}
-}
-
-// between copies over two connections.
-func between(ctx context.Context, from *client.Client, file string, to *client.Client, dest string, p fxp.Plan) (fxp.Result, error) {
-	p.From, p.To = fxp.File{Client: from, Path: file}, fxp.File{Client: to, Path: dest}
-	return fxp.Copy(ctx, p)
-}
-
-// through is between through this program.
-func through(ctx context.Context, from *client.Client, file string, to *client.Client, dest string, p fxp.Plan) (fxp.Result, error) {
-	p.Through = true
-	return between(ctx, from, file, to, dest, p)
 }

@@ -36,19 +36,22 @@ var products = []struct {
 
 func transcript(name string) string { return filepath.Join("testdata", "products", name+".txt") }
 
-// interviews are those that are recorded of each.
-var interviews = []struct {
+// interviewOf is an interview of a server that runs with these options.
+type interviewOf struct {
 	name, questions string
 	peers           peers.Options
-}{
+}
+
+// interviews are those that are recorded of each product.
+var interviews = []interviewOf{
 	{"", questions, peers.Options{}},
 	{"-tls", tlsQuestions, peers.Options{TLS: peers.Explicit}},
 	{"-readonly", readOnlyQuestions, peers.Options{ReadOnly: true}},
 	{"-refused", refusedQuestions, peers.Options{}},
 }
 
-// TestProductSays: a Product answers as the server did that is recorded in testdata/products.
-func TestProductSays(t *testing.T) {
+// eachInterview runs a subtest for every product and interview.
+func eachInterview(t *testing.T, test func(t *testing.T, product string, as ftptest.Product, in interviewOf)) {
 	for _, p := range products {
 		for _, in := range interviews {
 			if p.name == "vsftpd" && in.name == "-refused" {
@@ -56,57 +59,56 @@ func TestProductSays(t *testing.T) {
 			}
 			t.Run(p.name+in.name, func(t *testing.T) {
 				t.Parallel()
-				root := t.TempDir()
-				lay(t, root)
-				user, perm := "user", server.ReadWrite
-				if p.name == "vsftpd" {
-					user = "anonymous"
-				}
-				if in.peers.ReadOnly {
-					perm = server.ReadOnly
-				}
-				options := []ftptest.Option{ftptest.Like(p.as), ftptest.WithUser(user, "secret", perm)}
-				if in.peers.TLS == peers.Explicit {
-					options = append(options, ftptest.WithTLS(), ftptest.WithOptions(func(o *server.Options) { o.TLSRequired = true }))
-				}
-				srv := ftptest.NewServer(t, afero.NewBasePathFs(afero.NewOsFs(), root), options...)
-				compare(t, p.name+in.name, interview(t, in.questions, srv.Addr, user, "secret", srv.CAs, alike(root)))
+				test(t, p.name, p.as, in)
 			})
 		}
 	}
 }
 
+// TestProductSays: a Product answers as the server did that is recorded in testdata/products.
+func TestProductSays(t *testing.T) {
+	eachInterview(t, func(t *testing.T, product string, as ftptest.Product, in interviewOf) {
+		root := t.TempDir()
+		lay(t, root)
+		user, perm := "user", server.ReadWrite
+		if product == "vsftpd" {
+			user = "anonymous"
+		}
+		if in.peers.ReadOnly {
+			perm = server.ReadOnly
+		}
+		options := []ftptest.Option{ftptest.Like(as), ftptest.WithUser(user, "secret", perm)}
+		if in.peers.TLS == peers.Explicit {
+			options = append(options, ftptest.WithTLS(), ftptest.WithOptions(func(o *server.Options) { o.TLSRequired = true }))
+		}
+		srv := ftptest.NewServer(t, afero.NewBasePathFs(afero.NewOsFs(), root), options...)
+		compare(t, product+in.name, interview(t, in.questions, srv.Addr, user, "secret", srv.CAs, alike(root)))
+	})
+}
+
 // TestProductPeers: the recorded server is the one that is installed. -update records it anew.
 func TestProductPeers(t *testing.T) {
-	for _, p := range products {
-		for _, in := range interviews {
-			if p.name == "vsftpd" && in.name == "-refused" {
-				continue // anonymous may have any password
-			}
-			t.Run(p.name+in.name, func(t *testing.T) {
-				t.Parallel()
-				root := t.TempDir()
-				if err := os.Chmod(root, 0o755); err != nil {
-					t.Fatal(err)
-				}
-				lay(t, root)
-				peer := peers.Start(t, p.name, root, in.peers)
-				var trust *x509.CertPool
-				if peer.Certs != nil {
-					trust = peer.Certs.CA
-				}
-				said := interview(t, in.questions, peer.Addr, peer.User, peer.Password, trust, alike(root))
-				if *update {
-					if err := os.WriteFile(transcript(p.name+in.name), []byte(said), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if compare(t, p.name+in.name, said); t.Failed() {
-					t.Log("another version than the recorded one? -update records it anew")
-				}
-			})
+	eachInterview(t, func(t *testing.T, product string, _ ftptest.Product, in interviewOf) {
+		root := t.TempDir()
+		if err := os.Chmod(root, 0o755); err != nil {
+			t.Fatal(err)
 		}
-	}
+		lay(t, root)
+		peer := peers.Start(t, product, root, in.peers)
+		var trust *x509.CertPool
+		if peer.Certs != nil {
+			trust = peer.Certs.CA
+		}
+		said := interview(t, in.questions, peer.Addr, peer.User, peer.Password, trust, alike(root))
+		if *update {
+			if err := os.WriteFile(transcript(product+in.name), []byte(said), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if compare(t, product+in.name, said); t.Failed() {
+			t.Log("another version than the recorded one? -update records it anew")
+		}
+	})
 }
 
 // compare compares an interview with the recorded one, answer by answer.

@@ -60,7 +60,7 @@ func TestCopy(t *testing.T) {
 			}
 			for _, name := range []string{"copy", "copy"} { // new, and in the place of the first
 				check(t, a, b, ca, cb, name, func() (fxp.Result, error) {
-					return between(t.Context(), ca, "f", cb, name, o)
+					return party.Between(t.Context(), ca, "f", cb, name, o)
 				})
 			}
 			b.Alone(t, "copy")
@@ -70,7 +70,7 @@ func TestCopy(t *testing.T) {
 		}
 		ca, cb := a.Dial(t), b.Dial(t)
 		check(t, a, b, ca, cb, "through", func() (fxp.Result, error) {
-			return through(t.Context(), ca, "f", cb, "through", o)
+			return party.Through(t.Context(), ca, "f", cb, "through", o)
 		})
 	}
 }
@@ -97,7 +97,7 @@ func TestCopyIsForbidden(t *testing.T) {
 			a.Timeout, b.Timeout = 2*time.Second, 2*time.Second // so long a server is waited for that does nothing
 			ca, cb := a.Dial(t), b.Dial(t)
 			for _, name := range []string{"old", "new"} {
-				_, err := between(t.Context(), ca, "f", cb, name, fxp.Plan{})
+				_, err := party.Between(t.Context(), ca, "f", cb, name, fxp.Plan{})
 				var no *fxp.NoWayError
 				if !errors.As(err, &no) || len(no.Tried) != 2 {
 					t.Fatalf("%v", err)
@@ -115,7 +115,7 @@ func TestCopyIsForbidden(t *testing.T) {
 			party.Usable(t, ca, cb)
 			b.Has(t, "old", "what was there")
 			b.Alone(t, "old")
-			if _, err := through(t.Context(), ca, "f", cb, "old", fxp.Plan{}); err != nil {
+			if _, err := party.Through(t.Context(), ca, "f", cb, "old", fxp.Plan{}); err != nil {
 				t.Error(err)
 			}
 			b.Has(t, "old", "content")
@@ -143,31 +143,19 @@ func TestCopyCancelled(t *testing.T) {
 		ca, cb := a.Dial(t), b.Dial(t, see)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-begun; cancel() }()
-		if _, err := between(ctx, ca, "f", cb, "old", fxp.Plan{}); !errors.Is(err, context.Canceled) {
+		if _, err := party.Between(ctx, ca, "f", cb, "old", fxp.Plan{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
 		party.Usable(t, ca, cb)
 		b.Has(t, "old", "what was there")
 		ctx, cancel = context.WithCancel(t.Context())
 		go func() { <-begun; cancel() }()
-		if _, err := through(ctx, ca, "f", cb, "new", fxp.Plan{}); !errors.Is(err, context.Canceled) {
+		if _, err := party.Through(ctx, ca, "f", cb, "new", fxp.Plan{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("through: %v", err)
 		}
 		party.Usable(t, ca, cb)
 		b.Has(t, "new", "")
 	}
-}
-
-// between copies over two connections.
-func between(ctx context.Context, from *client.Client, file string, to *client.Client, dest string, p fxp.Plan) (fxp.Result, error) {
-	p.From, p.To = fxp.File{Client: from, Path: file}, fxp.File{Client: to, Path: dest}
-	return fxp.Copy(ctx, p)
-}
-
-// through is between through this program.
-func through(ctx context.Context, from *client.Client, file string, to *client.Client, dest string, p fxp.Plan) (fxp.Result, error) {
-	p.Through = true
-	return between(ctx, from, file, to, dest, p)
 }
 
 // isA reports whether err is, or holds, an error of that type.

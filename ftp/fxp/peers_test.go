@@ -76,13 +76,13 @@ func TestCopyBetweenPeers(t *testing.T) {
 func copyBetween(t *testing.T, from, to string, a, b *party.Party, body string) {
 	ca, cb := a.Dial(t), b.Dial(t)
 	for range 2 {
-		res, err := between(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
+		res, err := party.Between(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
 		switch secure := a.TLS != nil; {
 		case secure && !reverses(from) && !reverses(to):
 			if !isA[*client.TLSError](err) {
 				t.Fatalf("two servers that can't be TLS clients: %v", err)
 			}
-			res, err = through(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
+			res, err = party.Through(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
 		case secure && from == "proftpd" && to != "miniftp" && err != nil:
 			// It sends without reading the session tickets of the other one, and what
 			// was on its way is lost. That has to be noticed.
@@ -90,7 +90,7 @@ func copyBetween(t *testing.T, from, to string, a, b *party.Party, body string) 
 				t.Fatalf("a copy that was cut short: %v", err)
 			}
 			ca, cb = a.Dial(t), b.Dial(t)
-			res, err = through(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
+			res, err = party.Through(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
 		}
 		if err != nil || res.Bytes != int64(len(body)) || res.Verified != "sizes and replies" {
 			t.Fatalf("%+v, %v", res, err)
@@ -127,7 +127,7 @@ func TestCopyForbiddenByPeers(t *testing.T) {
 				if _, err := ca.Store(t.Context(), "f", strings.NewReader("content")); err != nil {
 					t.Fatal(err)
 				}
-				res, err := between(t.Context(), ca, "f", cb, "copy", fxp.Plan{})
+				res, err := party.Between(t.Context(), ca, "f", cb, "copy", fxp.Plan{})
 				if (err == nil) != (name == "proftpd") { // which takes the call of any host by itself
 					t.Errorf("%+v, %v", res, err)
 				}
@@ -145,7 +145,7 @@ func TestCopyForbiddenByPeers(t *testing.T) {
 					t.Error("a connection is gone")
 				}
 				ca, cb = a.Dial(t), b.Dial(t)
-				if _, err := through(t.Context(), ca, "f", cb, "copy", fxp.Plan{}); err != nil {
+				if _, err := party.Through(t.Context(), ca, "f", cb, "copy", fxp.Plan{}); err != nil {
 					t.Error(err)
 				}
 				b.Has(t, "copy", "content")

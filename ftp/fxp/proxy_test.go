@@ -36,7 +36,7 @@ func TestProxyTellsNoAddress(t *testing.T) {
 		}
 	})
 	near := b.Dial(t, o)
-	if _, err := between(t.Context(), far, "/a", near, "/b", fxp.Plan{}); err == nil {
+	if _, err := party.Between(t.Context(), far, "/a", near, "/b", fxp.Plan{}); err == nil {
 		t.Error("it worked")
 	}
 	mu.Lock()

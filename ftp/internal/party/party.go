@@ -2,6 +2,7 @@
 package party
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/fxp"
 	"miniftp/ftp/server"
 )
 
@@ -150,4 +152,16 @@ func Usable(t *testing.T, all ...*client.Client) {
 			t.Errorf("Delete after a copy: %v", err)
 		}
 	}
+}
+
+// Between copies a file over two connections that somebody else holds.
+func Between(ctx context.Context, from *client.Client, file string, to *client.Client, dest string, p fxp.Plan) (fxp.Result, error) {
+	p.From, p.To = fxp.File{Client: from, Path: file}, fxp.File{Client: to, Path: dest}
+	return fxp.Copy(ctx, p)
+}
+
+// Through is Between through this program.
+func Through(ctx context.Context, from *client.Client, file string, to *client.Client, dest string, p fxp.Plan) (fxp.Result, error) {
+	p.Through = true
+	return Between(ctx, from, file, to, dest, p)
 }
