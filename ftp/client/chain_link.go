@@ -39,7 +39,7 @@ type link struct {
 	done chan struct{}
 }
 
-// next is the command that the next reply is for; nil if there is none.
+// next is the command that the next reply answers; nil if every command has its reply.
 func (l *link) next() *ftp.Command {
 	if len(l.replies) < len(l.cmds) {
 		return &l.cmds[len(l.replies)]

@@ -97,7 +97,7 @@ func (c *Client) until(ctx context.Context, f func() error) error {
 	return err
 }
 
-// anonymous is who logs in without a name (RFC 1635).
+// anonymous is the user name of a login without an account (RFC 1635).
 const anonymous = "anonymous"
 
 // newClient is a Client without a connection.

@@ -14,7 +14,7 @@ type Kind uint8
 
 // The kinds of failures.
 const (
-	// KindOther is what is none of the others; also no error at all.
+	// KindOther is a failure of no other kind, and the kind of a nil error.
 	KindOther Kind = iota
 	// KindCanceled is a context that was cancelled.
 	KindCanceled

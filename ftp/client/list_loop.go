@@ -12,8 +12,8 @@ import (
 )
 
 // listLoop is the loop over a List. Entries come while the loop runs, so the Client is taken;
-// an operation in the loop, or beside it, has the rest of the listing read first, and the loop
-// goes on with what was kept of it.
+// an operation in the loop, or beside it, has the rest of the listing read and kept first, and the
+// loop then takes its entries from there.
 type listLoop struct {
 	c    *Client
 	mu   sync.Mutex // held while the listing is read

@@ -26,7 +26,7 @@ type Pool struct {
 	chaining chan struct{} // one for who uses chained
 	chained  struct {
 		asked bool   // the server has said whether there may be one
-		chain *chain // nil: there is none
+		chain *chain // nil: the server may not have one, or was not asked yet
 	}
 
 	mu      sync.Mutex

@@ -27,7 +27,7 @@ type row struct {
 type syntax struct {
 	text  string
 	check func(arg string) bool
-	path  func(arg string) string // nil: there is none
+	path  func(arg string) string // nil: no path in it
 }
 
 // The shapes of arguments.

@@ -32,7 +32,7 @@ type modelFile struct {
 // uploadWorld is the model.
 type uploadWorld struct {
 	names map[string]*modelFile // nil: a directory
-	part  *modelFile            // A's partial upload; nil: there is none
+	part  *modelFile            // A's partial upload, or nil
 
 	way   uploadWay
 	had   *modelFile // what A found
