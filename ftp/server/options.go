@@ -1,12 +1,14 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"net/netip"
 	"time"
 
@@ -39,6 +41,10 @@ type Options struct {
 	// a proxy or a router that hides the addresses of its clients.
 	PublicIPAlways bool
 	Guard          dtp.Guard // with whom data connections may be made; zero: the session's client only
+	// Dial replaces the dialer of active data connections, for example to call clients from
+	// port 20 or through a tunnel. It is given an address that Guard has admitted, and a ctx
+	// that ends after DataTimeout or with the session. nil: package net's dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	IdleTimeout  time.Duration // no command for so long ends the session; default 5 min
 	LoginTimeout time.Duration // from the greeting to a login; default 1 min
@@ -156,7 +162,7 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 			return nil, fmt.Errorf("server: %w", err)
 		}
 	}
-	set.data = dtp.Config{Side: ftp.ServerPI, Ports: ports, Guard: opts.Guard, Timeout: opts.DataTimeout}
+	set.data = dtp.Config{Side: ftp.ServerPI, Ports: ports, Guard: opts.Guard, Timeout: opts.DataTimeout, Dial: opts.Dial}
 	return set, nil
 }
 

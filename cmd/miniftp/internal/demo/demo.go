@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/afero"
 	"github.com/urfave/cli/v2"
@@ -42,6 +43,7 @@ func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "demo", Usage: "see FTP's role reversal: one file, fetched in both modes",
 		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "firewall", Usage: "show what a firewall at either end does to each mode"},
 			&cli.IntFlag{Name: "file-size", Value: 2_100_000, Usage: "`BYTES` of the file"},
 			&cli.GenericFlag{Name: "explain", Value: new(explain.Word), Usage: "write the drawing to `FILE`.svg or .html, too", DefaultText: "only here"},
 			&cli.IntFlag{Name: "width", Usage: "`COLUMNS` to draw in; from 150 on side by side", DefaultText: "the terminal's"},
@@ -49,6 +51,7 @@ func Command(e *verb.Env) *cli.Command {
 		Description: flags.Examples("Runs a server and a client in this process, over a filesystem in memory, and draws both transfers.",
 			"miniftp demo",
 			"miniftp demo --width 160",
+			"miniftp demo --firewall",
 			"miniftp demo --file-size 100000000"),
 		Action: func(c *cli.Context) error { return run(e, c) },
 	}
@@ -77,6 +80,9 @@ func run(e *verb.Env, c *cli.Context) error {
 		d.picture = explain.NewPicture(name, "miniftp demo")
 		e.AtEnd = append(e.AtEnd, d.picture.Save)
 	}
+	if c.Bool("firewall") {
+		return d.showFirewalls(e.Out)
+	}
 	return d.show(e.Out)
 }
 
@@ -87,6 +93,8 @@ type demo struct {
 	width   int
 	addr    string
 	file    []byte
+
+	behind atomic.Pointer[firewall] // where the server's calls to the client are dropped; nil: nowhere
 }
 
 // serve starts the server; stop ends it.
@@ -98,6 +106,7 @@ func (d *demo) serve() (stop func(), err error) {
 	srv, err := server.New(server.Options{
 		Listen: []string{"127.0.0.1:0"},
 		Auth:   server.Static{"anonymous": {Anyone: true, Account: server.Account{FS: fsroot.ReadOnly(files), Perm: server.ReadOnly}}},
+		Dial:   d.callBack,
 		Log:    slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -134,41 +143,54 @@ const (
 
 // show fetches the file twice and prints what happened.
 func (d *demo) show(out io.Writer) error {
-	wide := d.width >= sideBySide
-	columns := d.width
-	if wide {
-		columns = (d.width - betweenThem) / 2
-	}
 	fmt.Fprintln(out, paragraph(d.width, fmt.Sprintf("A server and a client, both in this process, and a file of %s. "+
 		"The client fetches it twice: in passive mode, then in active mode.", term.Size(int64(len(d.file))))))
 	var pictures []string
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
-		picture, err := d.fetch(mode, columns)
-		pictures = append(pictures, paragraph(columns, titles[mode])+picture)
+		picture, err := d.fetch(mode, mode.String()+" mode", nil)
+		pictures = append(pictures, paragraph(d.columns(), titles[mode])+picture)
 		if err != nil {
 			fmt.Fprint(out, strings.Join(pictures, "\n"))
 			return verb.At("in "+mode.String()+" mode", err)
 		}
 	}
-	if wide {
-		fmt.Fprintln(out, beside(pictures[0], pictures[1], columns+betweenThem))
-	} else {
-		fmt.Fprintln(out, strings.Join(pictures, "\n"))
-	}
+	d.print(out, pictures)
 	fmt.Fprint(out, paragraph(d.width, flipped), paragraph(d.width, stayed), paragraph(d.width, fmt.Sprintf(
 		"Both copies are identical to the server's file: %d bytes, SHA-256 %.8x...", len(d.file), sha256.Sum256(d.file))))
 	return nil
 }
 
-// fetch gets the file in one mode, compares it, and returns the picture of it.
-func (d *demo) fetch(mode ftp.DataMode, columns int) (picture string, err error) {
+// columns returns the width of one picture.
+func (d *demo) columns() int {
+	if d.width < sideBySide {
+		return d.width
+	}
+	return (d.width - betweenThem) / 2
+}
+
+// print prints two pictures, side by side if there is room.
+func (d *demo) print(out io.Writer, pictures []string) {
+	if d.width < sideBySide {
+		fmt.Fprintln(out, strings.Join(pictures, "\n"))
+		return
+	}
+	fmt.Fprintln(out, beside(pictures[0], pictures[1], d.columns()+betweenThem))
+}
+
+// fetch gets the file in one mode, past a firewall if wall is not nil. It compares the file and
+// returns the drawing of the transfer; heading is that of the picture.
+func (d *demo) fetch(mode ftp.DataMode, heading string, wall *firewall) (picture string, err error) {
 	var drawn, got bytes.Buffer
-	see := watch.Observers{explain.NewLadder(&drawn, columns)}
+	see := watch.Observers{explain.NewLadder(&drawn, d.columns())}
 	if d.picture != nil {
-		d.picture.Heading(mode.String() + " mode")
+		d.picture.Heading(heading)
 		see = append(see, d.picture.Ladder())
 	}
-	cl, err := client.Dial(d.ctx, d.addr, &client.Options{Mode: mode, Observer: see})
+	o := &client.Options{Mode: mode, Observer: see}
+	if wall != nil {
+		o.Timeout, o.Dial = dropTime, d.dialPast(wall)
+	}
+	cl, err := client.Dial(d.ctx, d.addr, o)
 	if err != nil {
 		return "", err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"miniftp/cmd/miniftp/internal/term"
@@ -66,6 +67,32 @@ func TestDemoWide(t *testing.T) {
 	}
 }
 
+// Each firewall stops the mode in which the call for the data comes in to it.
+func TestDemoFirewall(t *testing.T) {
+	code, out, errs := demoRun(t, "--firewall", "--width", "80")
+	if code != 0 || errs != "" {
+		t.Fatalf("exit %d, %s", code, errs)
+	}
+	standInOrder(t, out,
+		"1. A firewall or NAT at the client's end",
+		"Active mode fails", "EPRT :", " listens      ✗ ", "nobody came within 1s", "Use passive mode", "426",
+		"Passive mode works", "◀═════ 2.1 MB", "226", "What to do: use passive mode",
+		"2. A firewall at the server's end",
+		"Passive mode fails", "EPSV", "dials  ────✗", "no answer within 1s", "426",
+		"Active mode works", "EPRT :", "active: the roles are reversed", "◀═════ 2.1 MB", "226", "--passive-ports")
+}
+
+func TestDemoFirewallInterrupted(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), dropTime/4)
+	defer cancel()
+	start := time.Now()
+	var out bytes.Buffer
+	code := flags.Run(ctx, verbs, []string{"miniftp", "demo", "--firewall"}, verb.Stdio{Out: &out, Err: &out})
+	if code == 0 || time.Since(start) > dropTime {
+		t.Errorf("exit %d after %v: %s", code, time.Since(start), &out)
+	}
+}
+
 func TestDemoEmptyFile(t *testing.T) {
 	code, out, _ := demoRun(t, "--file-size", "0", "--width", "80")
 	if code != 0 || !strings.Contains(out, "identical to the server's file: 0 bytes") {
@@ -112,20 +139,22 @@ func TestDemoWrongCopy(t *testing.T) {
 	}
 }
 
-// TestDocLadders: the ladders at the top are those of the demo.
+// TestDocLadders checks that docs/active-passive.md shows what the demo draws.
 func TestDocLadders(t *testing.T) {
-	_, doc, ok := strings.Cut(readDoc(t), "$ miniftp demo --width 80\n")
-	doc, _, closed := strings.Cut(doc, "```")
-	_, out, _ := demoRun(t, "--width", "80")
-	if ok && closed && verbtest.Updating() {
-		name := verbtest.InModule("docs/active-passive.md")
-		if err := os.WriteFile(name, []byte(strings.Replace(readDoc(t), doc, out, 1)), 0o644); err != nil {
-			t.Fatal(err)
+	for _, args := range [][]string{{"--width", "80"}, {"--firewall", "--width", "80"}} {
+		_, doc, ok := strings.Cut(readDoc(t), "$ miniftp demo "+strings.Join(args, " ")+"\n")
+		doc, _, closed := strings.Cut(doc, "```")
+		_, out, _ := demoRun(t, args...)
+		if ok && closed && verbtest.Updating() {
+			name := verbtest.InModule("docs/active-passive.md")
+			if err := os.WriteFile(name, []byte(strings.Replace(readDoc(t), doc, out, 1)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
 		}
-		return
-	}
-	if !ok || !closed || verbtest.Masked(doc) != verbtest.Masked(out) {
-		t.Errorf("docs/active-passive.md shows\n%s\nthe demo draws\n%s", doc, out)
+		if !ok || !closed || verbtest.Masked(doc) != verbtest.Masked(out) {
+			t.Errorf("docs/active-passive.md shows\n%s\nthe demo draws\n%s", doc, out)
+		}
 	}
 }
 
