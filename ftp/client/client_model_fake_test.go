@@ -1,6 +1,10 @@
 package client_test
 
-import "io"
+import (
+	"io"
+
+	"miniftp/ftp/internal/fakeserver"
+)
 
 // mine reports whether this transfer is the one in which something happens.
 func (w *modelWorld) mine() (at int, do func(*modelWorld), end string, ok bool) {
@@ -10,67 +14,67 @@ func (w *modelWorld) mine() (at int, do func(*modelWorld), end string, ok bool) 
 	return w.at, w.do, w.end, ok
 }
 
-func (w *modelWorld) retr(s *session, arg string, _ func(*session, string)) {
+func (w *modelWorld) retr(s *fakeserver.Session, arg string, _ func(*fakeserver.Session, string)) {
 	at, do, end, ok := w.mine()
 	if !ok {
-		s.wellBehavedFile("RETR", arg)
+		s.Behave("RETR", arg)
 		return
 	}
-	text, _ := s.f.get(arg) // the server holds it open
-	text, s.offset = text[min(s.offset, len(text)):], 0
+	text, _ := s.Server.File(arg) // the server holds it open
+	text, s.Offset = text[min(s.Offset, len(text)):], 0
 	at = min(at, len(text))
-	s.say("150 here it comes")
-	c := s.data()
+	s.Say("150 here it comes")
+	c := s.Data()
 	_, _ = io.WriteString(c, text[:at])
 	do(w)
 	switch end {
 	case "finish":
 		_, _ = io.WriteString(c, text[at:])
 		_ = c.Close()
-		s.say("226 done")
+		s.Say("226 done")
 	case "cut":
 		_ = c.Close()
-		s.say("426 broken")
+		s.Say("426 broken")
 	case "cancel":
 		w.cancel()
 		_ = c.Close()
-		_ = s.conn.Close()
+		_ = s.Conn.Close()
 	}
 }
 
-func (w *modelWorld) stor(s *session, arg string, _ func(*session, string)) {
+func (w *modelWorld) stor(s *fakeserver.Session, arg string, _ func(*fakeserver.Session, string)) {
 	at, do, end, ok := w.mine()
-	text, offset := "", s.offset
+	text, offset := "", s.Offset
 	if offset > 0 {
-		before, _ := s.f.get(arg)
+		before, _ := s.Server.File(arg)
 		text = before[:min(offset, len(before))]
 	}
-	s.offset = 0
-	s.f.set(arg, text)
-	s.say("150 send it")
-	c := s.data()
+	s.Offset = 0
+	s.Server.SetFile(arg, text)
+	s.Say("150 send it")
+	c := s.Data()
 	if !ok {
 		b, _ := io.ReadAll(c)
 		_ = c.Close()
-		s.f.set(arg, text+string(b))
-		s.say("226 done")
+		s.Server.SetFile(arg, text+string(b))
+		s.Say("226 done")
 		return
 	}
 	b, _ := io.ReadAll(io.LimitReader(c, int64(at)))
-	s.f.set(arg, text+string(b))
+	s.Server.SetFile(arg, text+string(b))
 	do(w)
 	switch end {
 	case "finish":
 		more, _ := io.ReadAll(c)
 		_ = c.Close()
-		s.f.set(arg, text+string(b)+string(more))
-		s.say("226 done")
+		s.Server.SetFile(arg, text+string(b)+string(more))
+		s.Say("226 done")
 	case "cut":
 		_ = c.Close()
-		_ = s.conn.Close()
+		_ = s.Conn.Close()
 	case "cancel":
 		w.cancel()
 		_ = c.Close()
-		_ = s.conn.Close()
+		_ = s.Conn.Close()
 	}
 }

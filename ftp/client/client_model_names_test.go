@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/mirror"
 )
@@ -105,9 +106,9 @@ func TestClientModelListings(t *testing.T) {
 							w.cut = nil
 							w.mu.Unlock()
 							w.last()
-							before := w.fake.count("RETR")
+							before := w.fake.Count("RETR")
 							w.judge(way.run(t.Context(), w, nil))
-							if w.fake.count("RETR") != before {
+							if w.fake.Count("RETR") != before {
 								t.Error("a file that is the same was fetched again")
 							}
 						})
@@ -122,38 +123,36 @@ func TestClientModelListings(t *testing.T) {
 func mirrorDeleting(ctx context.Context, w *modelWorld, _ *client.Tries) error {
 	from, to := mirror.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, mirror.Tree{FS: w.fs(), Root: w.dir + "/d"}
 	if w.way.up {
-		to, _ = remoteTree(w.t, w.fake.addr, nil, 1, "/d")
+		to, _ = remoteTree(w.t, w.fake.Addr, nil, 1, "/d")
 	} else {
-		from, _ = remoteTree(w.t, w.fake.addr, nil, 1, "/s")
+		from, _ = remoteTree(w.t, w.fake.Addr, nil, 1, "/s")
 	}
 	_, err := mirror.Run(ctx, mirror.Plan{From: from, To: to, Delete: true})
 	return err
 }
 
 // list answers LIST. One that is to break off does.
-func (w *modelWorld) list(s *session, arg string) {
+func (w *modelWorld) list(s *fakeserver.Session, arg string) {
 	w.mu.Lock()
 	cut := w.cut
 	mine := cut != nil && w.lists == cut.nth
 	w.lists++
 	w.mu.Unlock()
 	if !mine {
-		s.wellBehavedFile("LIST", arg)
+		s.Behave("LIST", arg)
 		return
 	}
-	w.fake.mu.Lock()
-	text := w.fake.dirs["/s"]
+	text, _ := w.fake.Dir("/s")
 	if w.way.up {
-		text = w.fake.dirs["/d"]
+		text, _ = w.fake.Dir("/d")
 	}
-	w.fake.mu.Unlock()
-	s.say("150 here it comes")
-	c := s.data()
+	s.Say("150 here it comes")
+	c := s.Data()
 	_, _ = io.WriteString(c, text[:min(cut.keeps, len(text))])
 	_ = c.Close()
 	if cut.ending == "" {
-		_ = s.conn.Close()
+		_ = s.Conn.Close()
 		return
 	}
-	s.say(cut.ending)
+	s.Say(cut.ending)
 }

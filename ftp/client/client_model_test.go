@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/mirror"
 )
@@ -37,7 +38,7 @@ import (
 type modelWorld struct {
 	t        *testing.T
 	way      modelWay
-	fake     *fake
+	fake     *fakeserver.Server
 	dir      string // of this host
 	versions []string
 	now      int // index of the version that the source has
@@ -71,13 +72,13 @@ var modelWays = []modelWay{
 	{"get -c", false, false, modelGet(client.FileOptions{KeepTime: true, Resume: true})},
 	{"get, without times", false, false, modelGet(client.FileOptions{})},
 	{"mirror down", false, false, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
-		src, _ := remoteTree(w.t, w.fake.addr, nil, 1, "/s")
+		src, _ := remoteTree(w.t, w.fake.Addr, nil, 1, "/s")
 		_, err := mirror.Run(ctx, mirror.Plan{From: src, To: mirror.Tree{FS: w.fs(), Root: w.dir + "/d"}})
 		return err
 	}},
 	{"put", true, false, modelPut(client.FileOptions{KeepTime: true})},
 	{"mirror up", true, false, func(ctx context.Context, w *modelWorld, _ *client.Tries) error {
-		dst, _ := remoteTree(w.t, w.fake.addr, nil, 1, "/d")
+		dst, _ := remoteTree(w.t, w.fake.Addr, nil, 1, "/d")
 		_, err := mirror.Run(ctx, mirror.Plan{From: mirror.Tree{FS: afero.NewOsFs(), Root: w.dir + "/s"}, To: dst})
 		return err
 	}},
@@ -100,7 +101,7 @@ func modelPut(o client.FileOptions) func(context.Context, *modelWorld, *client.T
 func modelTransfer(o client.FileOptions, transfer func(context.Context, *client.Client, *modelWorld, client.FileOptions) error) func(context.Context, *modelWorld, *client.Tries) error {
 	return func(ctx context.Context, w *modelWorld, tries *client.Tries) error {
 		o := client.Tried(o, tries)
-		c, err := client.Dial(ctx, w.fake.addr, nil)
+		c, err := client.Dial(ctx, w.fake.Addr, nil)
 		if err != nil {
 			return err
 		}
@@ -194,24 +195,24 @@ func newModelWorld(t *testing.T, way modelWay) *modelWorld {
 		edge := strings.Repeat(string(rune('A'+i)), 4000)
 		w.versions = append(w.versions, edge+strings.Repeat(".", modelSize-len(edge)*2)+edge)
 	}
-	w.fake = newFake(t, func(f *fake) {
-		f.feat = append(f.feat, "MFMT")
-		remembering(f)
-		f.dirs["/s"] = ""
-		f.folds = way.folds
-		f.dirs["/d"] = "-rw-r--r-- 1 u u 12 2020-03-02 10:00 " + way.old() + "\r\n"
-		retr, stor := f.on["RETR"], f.on["STOR"]
-		f.on["RETR"] = func(s *session, arg string) { w.retr(s, arg, retr) }
-		f.on["STOR"] = func(s *session, arg string) { w.stor(s, arg, stor) }
-		f.on["LIST"] = w.list
-		f.on["MDTM"] = func(s *session, _ string) { s.say("213 " + w.time().Format("20060102150405")) }
+	w.fake = fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = append(f.Feat, "MFMT")
+		fakeserver.Storing(f)
+		f.Dirs["/s"] = ""
+		f.Folds = way.folds
+		f.Dirs["/d"] = "-rw-r--r-- 1 u u 12 2020-03-02 10:00 " + way.old() + "\r\n"
+		retr, stor := f.On["RETR"], f.On["STOR"]
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) { w.retr(s, arg, retr) }
+		f.On["STOR"] = func(s *fakeserver.Session, arg string) { w.stor(s, arg, stor) }
+		f.On["LIST"] = w.list
+		f.On["MDTM"] = func(s *fakeserver.Session, _ string) { s.Say("213 " + w.time().Format("20060102150405")) }
 	})
 	must(t, os.MkdirAll(w.dir+"/s", 0o755))
 	must(t, os.MkdirAll(w.dir+"/d", 0o755))
 	w.now = -1
 	w.change()
 	if way.up {
-		w.fake.set("/d/"+way.old(), modelOld)
+		w.fake.SetFile("/d/"+way.old(), modelOld)
 	} else {
 		must(t, os.WriteFile(w.dir+"/d/"+way.old(), []byte(modelOld), 0o600))
 		must(t, os.Chtimes(w.dir+"/d/"+way.old(), time.Unix(0, 0), time.Unix(0, 0)))
@@ -232,10 +233,8 @@ func (w *modelWorld) change() {
 	text := w.versions[w.now]
 	w.mu.Unlock()
 	if !w.way.up {
-		w.fake.set("/s/f", text)
-		w.fake.mu.Lock()
-		w.fake.dirs["/s"] = fmt.Sprintf("-rw-r--r-- 1 u u %d %s f\r\n", len(text), w.time().Format("2006-01-02 15:04"))
-		w.fake.mu.Unlock()
+		w.fake.SetFile("/s/f", text)
+		w.fake.SetDir("/s", fmt.Sprintf("-rw-r--r-- 1 u u %d %s f\r\n", len(text), w.time().Format("2006-01-02 15:04")))
 		return
 	}
 	must(w.t, os.WriteFile(w.dir+"/new", []byte(text), 0o600))
@@ -254,7 +253,7 @@ func (w *modelWorld) plant(name string) {
 		name = strings.ToUpper(name)
 	}
 	if w.way.up {
-		w.fake.set("/d/"+name, "mine")
+		w.fake.SetFile("/d/"+name, "mine")
 		return
 	}
 	must(w.t, os.WriteFile(filepath.Join(w.dir, "d", name), []byte("mine"), 0o600))
@@ -352,9 +351,9 @@ func (w *modelWorld) target() map[string]string {
 		return name
 	}
 	if w.way.up {
-		for _, name := range w.fake.names() {
+		for _, name := range w.fake.Names() {
 			if path.Dir(name) == "/d" {
-				files[key(path.Base(name))], _ = w.fake.get(name)
+				files[key(path.Base(name))], _ = w.fake.File(name)
 			}
 		}
 		return files

@@ -14,6 +14,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/mirror"
 )
 
@@ -227,27 +228,27 @@ func TestMirrorPlanOfDestinationInSource(t *testing.T) {
 func TestMirrorJunction(t *testing.T) {
 	var mu sync.Mutex
 	var deleted []string
-	note := func(verb string, no ...string) func(*session, string) {
-		return func(s *session, arg string) {
+	note := func(verb string, no ...string) func(*fakeserver.Session, string) {
+		return func(s *fakeserver.Session, arg string) {
 			if slices.Contains(no, arg) {
-				s.say("550 Access is denied.")
+				s.Say("550 Access is denied.")
 				return
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			deleted = append(deleted, verb+" "+arg)
-			s.say("250 gone")
+			s.Say("250 gone")
 		}
 	}
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"MLST type*;size*;modify*;", "SIZE", "MDTM", "EPSV"}
-		f.on["MLST"] = func(s *session, arg string) { s.raw("250-x\r\n type=dir; " + arg + "\r\n250 end\r\n") }
-		f.dirs["/d"] = "type=dir;modify=20240102030405; junction\r\n"
-		f.dirs["/d/junction"] = "type=file;size=5;modify=20240102030405; precious\r\n"
-		f.on["DELE"] = note("DELE", "/d/junction")
-		f.on["RMD"] = note("RMD")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"MLST type*;size*;modify*;", "SIZE", "MDTM", "EPSV"}
+		f.On["MLST"] = func(s *fakeserver.Session, arg string) { s.Raw("250-x\r\n type=dir; " + arg + "\r\n250 end\r\n") }
+		f.Dirs["/d"] = "type=dir;modify=20240102030405; junction\r\n"
+		f.Dirs["/d/junction"] = "type=file;size=5;modify=20240102030405; precious\r\n"
+		f.On["DELE"] = note("DELE", "/d/junction")
+		f.On["RMD"] = note("RMD")
 	})
-	dst, p := remoteTree(t, f.addr, nil, 1, "/d")
+	dst, p := remoteTree(t, f.Addr, nil, 1, "/d")
 	here := afero.NewMemMapFs()
 	_ = here.MkdirAll("/s", 0o755)
 	res, _ := mustMirror(t, dst, mirror.Tree{FS: here, Root: "/s"}, mirror.Plan{Delete: true})

@@ -14,6 +14,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/mirror"
 )
 
@@ -264,18 +265,18 @@ func TestMirrorCompares(t *testing.T) {
 // TestMirrorZone: the zone of a server's LIST is learned by one MDTM, which the next mirror
 // over the same connections need not repeat.
 func TestMirrorZone(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = nil
-		f.files["/x/a"], f.files["/x/b"] = "seven!!", "seven!!"
-		f.dirs["/x"] = "-rw-r--r-- 1 o g 7 2024-01-02 05:04 a\r\n-rw-r--r-- 1 o g 7 2024-01-02 05:03 b\r\n"
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = nil
+		f.Files["/x/a"], f.Files["/x/b"] = "seven!!", "seven!!"
+		f.Dirs["/x"] = "-rw-r--r-- 1 o g 7 2024-01-02 05:04 a\r\n-rw-r--r-- 1 o g 7 2024-01-02 05:03 b\r\n"
 	})
 	here := fsroot.NewMem()
 	plant(t, here, "/a", "seven!!", time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC))
 	plant(t, here, "/b", "seven!!", time.Date(2024, 1, 2, 3, 3, 5, 0, time.UTC))
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+	tree, _ := remoteTree(t, f.Addr, nil, 1, "/x")
 	for _, pair := range [][2]mirror.Tree{{{FS: here, Root: "/"}, tree}, {tree, {FS: here, Root: "/"}}} {
 		asked := func() (n int) {
-			for _, line := range f.commands() {
+			for _, line := range f.Commands() {
 				if line == "MDTM /x/a" || line == "MDTM /x/b" {
 					n++
 				}
@@ -292,28 +293,28 @@ func TestMirrorZone(t *testing.T) {
 // TestMirrorDateInDoubt: where nothing shows which number is the day, a file is not
 // copied again if its time is that of the other reading, and is if it is of neither.
 func TestMirrorDateInDoubt(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = nil
-		f.on["MDTM"] = says("500 no")
-		f.files["/x/a"], f.files["/x/b"] = "seven!!", "seven!!"
-		f.dirs["/x"] = "03/02/2024  05:04 7 a\r\n03/02/2024  05:04 7 b\r\n"
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = nil
+		f.On["MDTM"] = fakeserver.Says("500 no")
+		f.Files["/x/a"], f.Files["/x/b"] = "seven!!", "seven!!"
+		f.Dirs["/x"] = "03/02/2024  05:04 7 a\r\n03/02/2024  05:04 7 b\r\n"
 	})
 	here := fsroot.NewMem()
 	plant(t, here, "/a", "seven!!", time.Date(2024, 2, 3, 5, 4, 5, 0, time.UTC))
 	plant(t, here, "/b", "seven!!", time.Date(2024, 12, 3, 5, 4, 5, 0, time.UTC))
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+	tree, _ := remoteTree(t, f.Addr, nil, 1, "/x")
 	dst := mirror.Tree{FS: here, Root: "/"}
 	res, did := mustMirror(t, dst, tree, mirror.Plan{})
 	if res.Unchanged != 1 || !slices.Equal(did, []string{"copy b time"}) {
 		t.Errorf("%+v %q", res, did)
 	}
 	// MDTM removes the doubt.
-	f = newFake(t, func(f *fake) {
-		f.feat = nil
-		f.on["MDTM"] = says("213 20240302050405")
-		f.files["/x/a"], f.dirs["/x"] = "seven!!", "03/02/2024  05:04 7 a\r\n"
+	f = fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = nil
+		f.On["MDTM"] = fakeserver.Says("213 20240302050405")
+		f.Files["/x/a"], f.Dirs["/x"] = "seven!!", "03/02/2024  05:04 7 a\r\n"
 	})
-	tree, _ = remoteTree(t, f.addr, nil, 1, "/x")
+	tree, _ = remoteTree(t, f.Addr, nil, 1, "/x")
 	if res, did := mustMirror(t, dst, tree, mirror.Plan{}); res.Files != 1 || !slices.Equal(did, []string{"copy a time"}) {
 		t.Errorf("with MDTM: %+v %q", res, did)
 	}
@@ -322,14 +323,14 @@ func TestMirrorDateInDoubt(t *testing.T) {
 // TestMirrorUnread: a directory that the server shows as empty because it can't read it
 // is no reason to delete.
 func TestMirrorUnread(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = nil
-		f.dirs["-a /x"] = "drwxr-xr-x 1 o g 7 2024-01-02 05:04 .\r\ndrwx--x--x 1 o g 7 2024-01-02 05:04 d\r\n"
-		f.dirs["/x"], f.dirs["/x/d"], f.dirs["-a /x/d"] = "", "", ""
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = nil
+		f.Dirs["-a /x"] = "drwxr-xr-x 1 o g 7 2024-01-02 05:04 .\r\ndrwx--x--x 1 o g 7 2024-01-02 05:04 d\r\n"
+		f.Dirs["/x"], f.Dirs["/x/d"], f.Dirs["-a /x/d"] = "", "", ""
 	})
 	here := fsroot.NewMem()
 	grow(t, here, map[string]string{"/d/keep": "k", "/extra": "e"})
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+	tree, _ := remoteTree(t, f.Addr, nil, 1, "/x")
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 	if err == nil || !strings.Contains(err.Error(), "readable") || res.Deleted != 1 {
 		t.Errorf("%+v, %v", res, err)

@@ -19,6 +19,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/mirror"
 	"miniftp/ftp/server"
 )
@@ -204,24 +205,24 @@ func TestMirrorHostileNames(t *testing.T) {
 		fmt.Fprintf(&lines, "type=file;size=7;modify=20240102030405; %s\r\n", name)
 	}
 	lines.WriteString("type=OS.unix=slink:../victim; d\r\ntype=dir; d\r\ntype=dir; loop\r\n")
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"MLST type*;size*;modify*;", "SIZE"}
-		f.on["MLSD"] = func(s *session, arg string) {
-			s.say("150 here it comes")
-			if path.Base(arg+s.dir) == "x" {
-				s.send(lines.String())
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"MLST type*;size*;modify*;", "SIZE"}
+		f.On["MLSD"] = func(s *fakeserver.Session, arg string) {
+			s.Say("150 here it comes")
+			if path.Base(arg+s.Dir) == "x" {
+				s.Send(lines.String())
 			} else {
-				s.send("type=dir;unique=1; again\r\ntype=file;size=7;modify=20240102030405; in\r\n")
+				s.Send("type=dir;unique=1; again\r\ntype=file;size=7;modify=20240102030405; in\r\n")
 			}
-			s.say("226 done")
+			s.Say("226 done")
 		}
-		f.on["CWD"] = func(s *session, arg string) { s.dir = arg; s.say("250 there") }
-		f.on["PWD"] = func(s *session, _ string) { s.say(`257 "/"`) }
-		f.on["SIZE"] = func(s *session, _ string) { s.say("213 7") }
-		f.on["RETR"] = func(s *session, _ string) {
-			s.say("150 here it comes")
-			s.send("hostile")
-			s.say("226 done")
+		f.On["CWD"] = func(s *fakeserver.Session, arg string) { s.Dir = arg; s.Say("250 there") }
+		f.On["PWD"] = func(s *fakeserver.Session, _ string) { s.Say(`257 "/"`) }
+		f.On["SIZE"] = func(s *fakeserver.Session, _ string) { s.Say("213 7") }
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 here it comes")
+			s.Send("hostile")
+			s.Say("226 done")
 		}
 	})
 	top := t.TempDir()
@@ -231,7 +232,7 @@ func TestMirrorHostileNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+	tree, _ := remoteTree(t, f.Addr, nil, 1, "/x")
 	for _, links := range []mirror.LinkPolicy{mirror.SkipLinks, mirror.CopyLinks} {
 		_, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: afero.NewOsFs(), Root: in}, Links: links, Delete: true})
 		var name *client.NameError
@@ -275,30 +276,30 @@ func TestMirrorFewConnections(t *testing.T) {
 // decide: once for each week, as the server's zone may be another one in summer.
 func TestMirrorMinutes(t *testing.T) {
 	names := []string{"a", "b", "c", "p", "q", "r"}
-	f := newFake(t, func(f *fake) {
-		f.feat = nil
-		f.files["/x/a"] = "seven!!"
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = nil
+		f.Files["/x/a"] = "seven!!"
 		for _, name := range names {
-			f.files["/x/"+name] = "seven!!"
+			f.Files["/x/"+name] = "seven!!"
 			day := "2024-01-02 05:04"
 			if name >= "p" {
 				day = "2024-07-02 06:04"
 			}
-			f.dirs["/x"] += "-rw-r--r-- 1 o g 7 " + day + " " + name + "\r\n"
+			f.Dirs["/x"] += "-rw-r--r-- 1 o g 7 " + day + " " + name + "\r\n"
 		}
-		f.on["MDTM"] = func(s *session, arg string) {
+		f.On["MDTM"] = func(s *fakeserver.Session, arg string) {
 			if arg >= "/x/p" {
-				s.say("213 20240702030405")
+				s.Say("213 20240702030405")
 				return
 			}
-			s.say("213 20240102030405")
+			s.Say("213 20240102030405")
 		}
 	})
 	here := fsroot.NewMem()
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+	tree, _ := remoteTree(t, f.Addr, nil, 1, "/x")
 	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{})
 	var asked []string
-	for _, line := range f.commands() {
+	for _, line := range f.Commands() {
 		if name, ok := strings.CutPrefix(line, "MDTM /x/"); ok {
 			asked = append(asked, name)
 		}

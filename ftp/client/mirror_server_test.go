@@ -15,6 +15,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/peers"
 	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/mirror"
@@ -37,13 +38,13 @@ func TestMirrorPartialListing(t *testing.T) {
 		"only half of LIST": {"SIZE", "-rw-r--r-- 1 o g 7 Jan  2 20", "226 done", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) {
-				f.feat = []string{tt.feat}
-				f.dirs["/x"], f.files["/x/a"] = "", "seven!!"
-				send := func(s *session, _ string) { s.say("150 yes"); s.send(tt.lines); s.say(tt.final) }
-				f.on["MLSD"], f.on["LIST"] = send, send
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Feat = []string{tt.feat}
+				f.Dirs["/x"], f.Files["/x/a"] = "", "seven!!"
+				send := func(s *fakeserver.Session, _ string) { s.Say("150 yes"); s.Send(tt.lines); s.Say(tt.final) }
+				f.On["MLSD"], f.On["LIST"] = send, send
 			})
-			tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+			tree, _ := remoteTree(t, f.Addr, nil, 1, "/x")
 			here := fsroot.NewMem()
 			grow(t, here, map[string]string{"/bbbb": "b", "/c": "c"})
 			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
@@ -58,32 +59,36 @@ func TestMirrorPartialListing(t *testing.T) {
 	}
 	// A LIST may end without the end of its last line, and then its last name may be half
 	// of another one: nothing is deleted by it.
-	half := newFake(t, func(f *fake) {
-		f.feat = []string{"SIZE"}
-		f.dirs["/x"], f.files["/x/a"], f.files["/x/bb"] = "", "seven!!", "seven!!"
-		f.on["LIST"] = func(s *session, _ string) {
-			s.say("150 yes")
-			s.send(la + strings.TrimSuffix(strings.Replace(la, " a\r\n", " bb\r\n", 1), "\r\n"))
-			s.say("226 done")
+	half := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"SIZE"}
+		f.Dirs["/x"], f.Files["/x/a"], f.Files["/x/bb"] = "", "seven!!", "seven!!"
+		f.On["LIST"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 yes")
+			s.Send(la + strings.TrimSuffix(strings.Replace(la, " a\r\n", " bb\r\n", 1), "\r\n"))
+			s.Say("226 done")
 		}
 	})
-	halves, _ := remoteTree(t, half.addr, nil, 1, "/x")
+	halves, _ := remoteTree(t, half.Addr, nil, 1, "/x")
 	whole := fsroot.NewMem()
 	grow(t, whole, map[string]string{"/bbbb": "b"})
 	if res, err := mirror.Run(t.Context(), mirror.Plan{From: halves, To: mirror.Tree{FS: whole, Root: "/"}, Delete: true}); err != nil || res.Deleted != 0 || res.Files != 2 {
 		t.Errorf("%+v, %v", res, err)
 	}
 	// At the destination: nothing is copied again because it is not shown.
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"MLST type*;"}
-		f.on["MLSD"] = func(s *session, _ string) { s.say("150 yes"); s.send(a); s.say("226 Output truncated to 1 matches") }
-		f.on["MLST"] = func(s *session, _ string) { s.raw("250-\r\n type=dir; x\r\n250 End\r\n") }
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"MLST type*;"}
+		f.On["MLSD"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 yes")
+			s.Send(a)
+			s.Say("226 Output truncated to 1 matches")
+		}
+		f.On["MLST"] = func(s *fakeserver.Session, _ string) { s.Raw("250-\r\n type=dir; x\r\n250 End\r\n") }
 	})
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+	tree, _ := remoteTree(t, f.Addr, nil, 1, "/x")
 	here := fsroot.NewMem()
 	grow(t, here, map[string]string{"/a": "seven!!", "/b": "b"})
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: tree, Delete: true})
-	if !errors.Is(err, client.ErrPartial) || res.Files != 0 || f.count("STOR") != 0 {
+	if !errors.Is(err, client.ErrPartial) || res.Files != 0 || f.Count("STOR") != 0 {
 		t.Errorf("to: %+v, %v", res, err)
 	}
 }
@@ -152,28 +157,28 @@ func TestMirrorTenThousand(t *testing.T) {
 // TestMirrorPattern: a server like vsftpd, on which a directory that can't be opened is a
 // pattern unless a slash is behind it.
 func TestMirrorPattern(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.dirs["/x/d"] = ""
-		f.on["LIST"] = func(s *session, arg string) {
-			s.say("150 here it comes")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Dirs["/x/d"] = ""
+		f.On["LIST"] = func(s *fakeserver.Session, arg string) {
+			s.Say("150 here it comes")
 			if !strings.HasSuffix(arg, "/") {
-				s.send("d--x--x--x 2 o g 4096 Jan  2 2024 d\r\n")
-				s.say("226 Directory send OK.")
+				s.Send("d--x--x--x 2 o g 4096 Jan  2 2024 d\r\n")
+				s.Say("226 Directory send OK.")
 				return
 			}
-			s.send("")
-			s.say("226 Transfer done (but failed to open directory).")
+			s.Send("")
+			s.Say("226 Transfer done (but failed to open directory).")
 		}
 	})
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/x/d")
-	f.dirs["/x/d"] = ""
+	tree, _ := remoteTree(t, f.Addr, nil, 1, "/x/d")
+	f.Dirs["/x/d"] = ""
 	here := fsroot.NewMem()
 	grow(t, here, map[string]string{"/keep": "k"})
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 	if err == nil || !strings.Contains(err.Error(), "failed to open") || res.Deleted+res.Dirs != 0 {
 		t.Errorf("%+v, %v", res, err)
 	}
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	for e, err := range c.List(t.Context(), "/x/d") {
 		if err == nil {
 			t.Errorf("listed %q", e.Name)
@@ -183,16 +188,16 @@ func TestMirrorPattern(t *testing.T) {
 
 // TestMirrorDryRunSendsNothing that changes the server.
 func TestMirrorDryRunSendsNothing(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"MLST type*;size*;modify*;", "MFMT"}
-		f.files["/x/a"] = "another"
-		f.on["MLST"] = func(s *session, _ string) { s.raw("250-\r\n type=dir; x\r\n250 End\r\n") }
-		f.dirs["/x"] = "type=file;size=7;modify=20240102030405; a\r\ntype=OS.unix=slink:b; l\r\n"
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"MLST type*;size*;modify*;", "MFMT"}
+		f.Files["/x/a"] = "another"
+		f.On["MLST"] = func(s *fakeserver.Session, _ string) { s.Raw("250-\r\n type=dir; x\r\n250 End\r\n") }
+		f.Dirs["/x"] = "type=file;size=7;modify=20240102030405; a\r\ntype=OS.unix=slink:b; l\r\n"
 	})
 	here := fsroot.NewMem()
 	plant(t, here, "/a", "seven!!", old)
 	plant(t, here, "/new", "new", old)
-	tree, _ := remoteTree(t, f.addr, nil, 1, "/x")
+	tree, _ := remoteTree(t, f.Addr, nil, 1, "/x")
 	for _, o := range []mirror.Plan{{}, {Checksum: true}, {Delete: true, Perms: true, Links: mirror.CopyLinks}} {
 		o.DryRun = true
 		_, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, o)
@@ -200,7 +205,7 @@ func TestMirrorDryRunSendsNothing(t *testing.T) {
 			t.Errorf("%q", did)
 		}
 	}
-	for _, line := range f.commands() {
+	for _, line := range f.Commands() {
 		switch verb, _, _ := strings.Cut(line, " "); verb {
 		case "MFMT", "SITE", "STOR", "DELE", "RMD", "MKD", "RNFR":
 			t.Errorf("sent %q", line)

@@ -7,24 +7,25 @@ import (
 
 	"github.com/spf13/afero"
 
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/mirror"
 )
 
 // The zone of the times in LIST is learned from another file if the time of one is refused.
 func TestMirrorZoneSampleRefused(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"SIZE", "MDTM", "EPSV", "MFMT"}
-		f.files["/d/a"], f.files["/d/b"] = "hello", "hello"
-		f.dirs["/d"] = "-rw-r--r-- 1 u u 5 2026-03-02 10:00 a\r\n-rw-r--r-- 1 u u 5 2026-03-02 10:00 b\r\n"
-		f.on["MDTM"] = func(s *session, arg string) {
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"SIZE", "MDTM", "EPSV", "MFMT"}
+		f.Files["/d/a"], f.Files["/d/b"] = "hello", "hello"
+		f.Dirs["/d"] = "-rw-r--r-- 1 u u 5 2026-03-02 10:00 a\r\n-rw-r--r-- 1 u u 5 2026-03-02 10:00 b\r\n"
+		f.On["MDTM"] = func(s *fakeserver.Session, arg string) {
 			if strings.HasSuffix(arg, "/a") {
-				s.say("550 permission denied")
+				s.Say("550 permission denied")
 				return
 			}
-			s.say("213 20260302100000")
+			s.Say("213 20260302100000")
 		}
 	})
-	dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
+	dst, _ := remoteTree(t, f.Addr, nil, 1, "/d")
 	here := afero.NewMemMapFs()
 	old := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	for name, x := range map[string]struct {
@@ -39,7 +40,7 @@ func TestMirrorZoneSampleRefused(t *testing.T) {
 		}
 	}
 	res, _ := mustMirror(t, dst, mirror.Tree{FS: here, Root: "/s"}, mirror.Plan{})
-	if got, _ := f.file("/d/b"); res.Files != 1 || got != "HELLO" {
+	if got, _ := f.File("/d/b"); res.Files != 1 || got != "HELLO" {
 		t.Errorf("%+v, %q", res, got)
 	}
 }
@@ -47,19 +48,19 @@ func TestMirrorZoneSampleRefused(t *testing.T) {
 // A file that goes from one server to another gets its time in UTC, also where LIST has local
 // times and another file has shown their zone.
 func TestMirrorZoneAcross(t *testing.T) {
-	from := newFake(t, func(f *fake) {
-		f.feat = nil
-		f.files["/s/a"], f.files["/s/b"] = "seven!!", "seven!!"
-		f.dirs["/s"] = "-rw-r--r-- 1 u u 7 2024-01-02 05:04 a\r\n-rw-r--r-- 1 u u 7 2024-01-02 05:04 b\r\n"
+	from := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = nil
+		f.Files["/s/a"], f.Files["/s/b"] = "seven!!", "seven!!"
+		f.Dirs["/s"] = "-rw-r--r-- 1 u u 7 2024-01-02 05:04 a\r\n-rw-r--r-- 1 u u 7 2024-01-02 05:04 b\r\n"
 	})
-	to := newFake(t, func(f *fake) { f.feat, f.dirs["/d"] = []string{"MFMT"}, "" })
-	src, _ := remoteTree(t, from.addr, nil, 1, "/s")
-	dst, _ := remoteTree(t, to.addr, nil, 1, "/d")
+	to := fakeserver.New(t, func(f *fakeserver.Server) { f.Feat, f.Dirs["/d"] = []string{"MFMT"}, "" })
+	src, _ := remoteTree(t, from.Addr, nil, 1, "/s")
+	dst, _ := remoteTree(t, to.Addr, nil, 1, "/d")
 	if res, _ := mustMirror(t, dst, src, mirror.Plan{}); res.Files != 2 {
 		t.Errorf("%+v", res)
 	}
 	n := 0
-	for _, line := range to.commands() {
+	for _, line := range to.Commands() {
 		if at, ok := strings.CutPrefix(line, "MFMT "); ok {
 			if n++; !strings.HasPrefix(at, "202401020304") {
 				t.Errorf("%q", line)

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/mirror"
 )
 
@@ -28,11 +29,11 @@ func TestTwoDownloadsOneName(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var n atomic.Int32
 			first, second, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
-			f := newFake(t, func(f *fake) {
-				f.files["/f"] = body
-				f.on["RETR"] = func(s *session, _ string) {
-					s.say("150 here it comes")
-					c := s.data()
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Files["/f"] = body
+				f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+					s.Say("150 here it comes")
+					c := s.Data()
 					if n.Add(1) == 1 {
 						_, _ = io.WriteString(c, body[:100_000])
 						close(first)
@@ -45,10 +46,10 @@ func TestTwoDownloadsOneName(t *testing.T) {
 						_, _ = io.WriteString(c, body[1000:5000])
 					}
 					_ = c.Close()
-					s.say("226 done")
+					s.Say("226 done")
 				}
 			})
-			a, b := f.dial(nil), f.dial(nil)
+			a, b := dial(t, f, nil), dial(t, f, nil)
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				<-first
@@ -74,20 +75,20 @@ func TestTwoDownloadsOneName(t *testing.T) {
 func TestResumeOfARunningPart(t *testing.T) {
 	fsys := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
 	begun, end := make(chan struct{}), make(chan struct{})
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = "0123456789"
-		f.on["RETR"] = func(s *session, _ string) {
-			s.say("150 here it comes")
-			c := s.data()
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "0123456789"
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 here it comes")
+			c := s.Data()
 			_, _ = io.WriteString(c, "01234")
 			close(begun)
 			<-end
 			_, _ = io.WriteString(c, "56789")
 			_ = c.Close()
-			s.say("226 done")
+			s.Say("226 done")
 		}
 	})
-	a, b := f.dial(nil), f.dial(nil)
+	a, b := dial(t, f, nil), dial(t, f, nil)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if _, err := a.Download(t.Context(), "/f", "f", client.FileOptions{FS: fsys}); err != nil {
@@ -204,14 +205,14 @@ func TestOnlyOurParts(t *testing.T) {
 // TestDownloadBesideAUsersFile: a file that somebody has given the name of a part is not
 // overwritten.
 func TestDownloadBesideAUsersFile(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["/a"], f.files["/.a.part"] = "the file", "a file of its own" })
-	here, c := afero.NewMemMapFs(), f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/a"], f.Files["/.a.part"] = "the file", "a file of its own" })
+	here, c := afero.NewMemMapFs(), dial(t, f, nil)
 	for range 2 {
 		for _, name := range []string{".a.part", "a"} {
 			_, err := c.Download(t.Context(), "/"+name, name, client.FileOptions{FS: here})
 			must(t, err)
 		}
-		for name, want := range f.files {
+		for name, want := range f.Files {
 			if b, _ := afero.ReadFile(here, name[1:]); string(b) != want {
 				t.Errorf("%s is %q", name, b)
 			}
@@ -227,23 +228,23 @@ func TestDownloadKeepsMode(t *testing.T) {
 	}
 	dir := t.TempDir()
 	var seen []os.FileMode
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"MLST type*;size*;modify*;UNIX.mode*;", "SIZE", "MDTM", "EPSV"}
-		f.on["MLST"] = func(s *session, arg string) { s.raw("250-x\r\n type=dir; " + arg + "\r\n250 end\r\n") }
-		f.files["/d/key"] = "new secret"
-		f.dirs["/d"] = "type=file;size=10;modify=20240102030405;UNIX.mode=0640; key\r\n"
-		f.on["RETR"] = func(s *session, arg string) {
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"MLST type*;size*;modify*;UNIX.mode*;", "SIZE", "MDTM", "EPSV"}
+		f.On["MLST"] = func(s *fakeserver.Session, arg string) { s.Raw("250-x\r\n type=dir; " + arg + "\r\n250 end\r\n") }
+		f.Files["/d/key"] = "new secret"
+		f.Dirs["/d"] = "type=file;size=10;modify=20240102030405;UNIX.mode=0640; key\r\n"
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
 			infos, _ := afero.ReadDir(afero.NewOsFs(), dir)
 			for _, i := range infos {
 				if i.Name() != "key" {
 					seen = append(seen, i.Mode())
 				}
 			}
-			s.wellBehavedFile("RETR", arg)
+			s.Behave("RETR", arg)
 		}
 	})
 	key := filepath.Join(dir, "key")
-	src, _ := remoteTree(t, f.addr, nil, 1, "/d")
+	src, _ := remoteTree(t, f.Addr, nil, 1, "/d")
 	mirror := func(perms bool) {
 		_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: mirror.Tree{FS: afero.NewOsFs(), Root: dir}, Perms: perms})
 		must(t, err)
@@ -255,11 +256,11 @@ func TestDownloadKeepsMode(t *testing.T) {
 		want, has os.FileMode // has: while it comes
 	}{
 		{"get", 0o600, func() {
-			_, err := f.dial(nil).Download(t.Context(), "/d/key", key, client.FileOptions{})
+			_, err := dial(t, f, nil).Download(t.Context(), "/d/key", key, client.FileOptions{})
 			must(t, err)
 		}, 0o600, 0o600},
 		{"get over a read-only file", 0o440, func() {
-			_, err := f.dial(nil).Download(t.Context(), "/d/key", key, client.FileOptions{})
+			_, err := dial(t, f, nil).Download(t.Context(), "/d/key", key, client.FileOptions{})
 			must(t, err)
 		}, 0o440, 0o640},
 		{"mirror", 0o600, func() { mirror(false) }, 0o600, 0o600},
@@ -289,18 +290,18 @@ func TestMirrorLeavesARunningPart(t *testing.T) {
 	must(t, empty.Mkdir("/e", 0o755))
 	dead := filepath.Join(dir, client.PartOf("dead", 1, time.Unix(0, 0)))
 	must(t, os.WriteFile(dead, []byte("x"), 0o600))
-	f := newFake(t, func(f *fake) {
-		f.files["/s/f"] = "text"
-		f.dirs["/s"] = "-rw-r--r-- 1 u u 4 2024-03-02 10:00 f\r\n"
-		f.on["RETR"] = func(s *session, arg string) {
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/s/f"] = "text"
+		f.Dirs["/s"] = "-rw-r--r-- 1 u u 4 2024-03-02 10:00 f\r\n"
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
 			_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: empty, Root: "/e"}, To: to, Delete: true})
 			if err != nil {
 				t.Error(err)
 			}
-			s.wellBehavedFile("RETR", arg)
+			s.Behave("RETR", arg)
 		}
 	})
-	src, _ := remoteTree(t, f.addr, nil, 1, "/s")
+	src, _ := remoteTree(t, f.Addr, nil, 1, "/s")
 	_, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: to})
 	must(t, err)
 	if got := namesIn(t, afero.NewBasePathFs(afero.NewOsFs(), dir)); !slices.Equal(got, []string{"f"}) {

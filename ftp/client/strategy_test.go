@@ -14,6 +14,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/fakeserver"
 )
 
 // healing tries again at once, three times, and has the server recover before that.
@@ -132,13 +133,13 @@ func isNow(err error) bool {
 // TestTransferWaitsNoLongerThanItsContext: for its turn, or for the answer to whether small files
 // can share a connection.
 func TestTransferWaitsNoLongerThanItsContext(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = "text"
-		f.feat = append(f.feat, "MODE B AHEAD")
-		f.on["MODE"] = func(*session, string) {} // it never answers
-		f.on["RETR"] = func(*session, string) {}
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "text"
+		f.Feat = append(f.Feat, "MODE B AHEAD")
+		f.On["MODE"] = func(*fakeserver.Session, string) {} // it never answers
+		f.On["RETR"] = func(*fakeserver.Session, string) {}
 	})
-	p := client.NewPool(f.addr, 1, &client.Options{Timeout: time.Minute})
+	p := client.NewPool(f.Addr, 1, &client.Options{Timeout: time.Minute})
 	t.Cleanup(func() { _ = p.Close() })
 	here := afero.NewMemMapFs()
 	ended := func(o client.FileOptions) {

@@ -18,6 +18,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/mirror"
 	"miniftp/ftp/server"
 )
@@ -31,31 +32,31 @@ func twoVersions(size int) (one, two string) {
 	return mk("A"), mk("B")
 }
 
-// breaking is a fake whose first RETR breaks half way; then the file is replaced by another
+// breaking is a fake server whose first RETR breaks half way; then the file is replaced by another
 // version.
-func breaking(one, two string) func(f *fake) {
-	return func(f *fake) {
+func breaking(one, two string) func(f *fakeserver.Server) {
+	return func(f *fakeserver.Server) {
 		var changed atomic.Bool
-		f.files["/f"] = one
-		f.on["MDTM"] = func(s *session, _ string) {
+		f.Files["/f"] = one
+		f.On["MDTM"] = func(s *fakeserver.Session, _ string) {
 			if changed.Load() {
-				s.say("213 20250102030405")
+				s.Say("213 20250102030405")
 			} else {
-				s.say("213 20240102030405")
+				s.Say("213 20240102030405")
 			}
 		}
-		f.on["RETR"] = func(s *session, arg string) {
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
 			if changed.Load() {
-				s.wellBehavedFile("RETR", arg)
+				s.Behave("RETR", arg)
 				return
 			}
-			s.say("150 here it comes")
-			c := s.data()
+			s.Say("150 here it comes")
+			c := s.Data()
 			_, _ = io.WriteString(c, one[:len(one)/2])
 			_ = c.Close()
 			changed.Store(true)
-			s.f.set("/f", two)
-			s.say("426 broken")
+			s.Server.SetFile("/f", two)
+			s.Say("426 broken")
 		}
 	}
 }
@@ -65,8 +66,8 @@ func breaking(one, two string) func(f *fake) {
 func TestDownloadOfAChangedFile(t *testing.T) {
 	one, two := twoVersions(1 << 20)
 	for _, keep := range []bool{false, true} {
-		f := newFake(t, breaking(one, two))
-		here, c := afero.NewMemMapFs(), f.dial(nil)
+		f := fakeserver.New(t, breaking(one, two))
+		here, c := afero.NewMemMapFs(), dial(t, f, nil)
 		o := client.Tried(client.FileOptions{KeepTime: keep}, new(client.Tries))
 		if _, err := c.Download(t.Context(), "/f", "/f", over(here, o)); err == nil {
 			t.Fatal("no error")
@@ -77,8 +78,8 @@ func TestDownloadOfAChangedFile(t *testing.T) {
 			t.Errorf("a retry: %v, the second version: %v, %q", err, string(got) == two, names)
 		}
 
-		f = newFake(t, breaking(one, two))
-		here, c = afero.NewMemMapFs(), f.dial(nil)
+		f = fakeserver.New(t, breaking(one, two))
+		here, c = afero.NewMemMapFs(), dial(t, f, nil)
 		if _, err := c.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, KeepTime: keep, Resume: true}); err == nil {
 			t.Fatal("no error")
 		}
@@ -95,28 +96,28 @@ func TestDownloadOfAChangedFile(t *testing.T) {
 func TestDownloadThatChangesWhileItIsResumed(t *testing.T) {
 	one, two := twoVersions(1 << 20)
 	var changed atomic.Bool
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = one
-		f.on["MDTM"] = func(s *session, _ string) {
-			s.say(map[bool]string{false: "213 20240102030405", true: "213 20250102030405"}[changed.Load()])
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = one
+		f.On["MDTM"] = func(s *fakeserver.Session, _ string) {
+			s.Say(map[bool]string{false: "213 20240102030405", true: "213 20250102030405"}[changed.Load()])
 		}
-		f.on["RETR"] = func(s *session, arg string) {
-			switch f.count("RETR") {
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
+			switch f.Count("RETR") {
 			case 1:
-				s.say("150 here it comes")
-				c := s.data()
+				s.Say("150 here it comes")
+				c := s.Data()
 				_, _ = io.WriteString(c, one[:len(one)/2])
 				_ = c.Close()
-				s.say("426 broken")
+				s.Say("426 broken")
 				return
 			case 2:
 				changed.Store(true)
-				s.f.set("/f", two)
+				s.Server.SetFile("/f", two)
 			}
-			s.wellBehavedFile("RETR", arg)
+			s.Behave("RETR", arg)
 		}
 	})
-	here, c := afero.NewMemMapFs(), f.dial(nil)
+	here, c := afero.NewMemMapFs(), dial(t, f, nil)
 	o := client.Tried(client.FileOptions{}, new(client.Tries))
 	if _, err := c.Download(t.Context(), "/f", "/f", over(here, o)); err == nil {
 		t.Fatal("no error")
@@ -131,23 +132,23 @@ func TestDownloadThatChangesWhileItIsResumed(t *testing.T) {
 // file is replaced while its segments come.
 func TestNoSegmentsWithoutAVersion(t *testing.T) {
 	one, two := twoVersions(9 << 20)
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"SIZE", "EPSV", "REST STREAM"}
-		f.files["/f"] = one
-		f.on["MDTM"] = says("502 no")
-		f.on["RETR"] = func(s *session, arg string) {
-			if s.offset > 0 {
-				s.f.set("/f", two)
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"SIZE", "EPSV", "REST STREAM"}
+		f.Files["/f"] = one
+		f.On["MDTM"] = fakeserver.Says("502 no")
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
+			if s.Offset > 0 {
+				s.Server.SetFile("/f", two)
 			}
-			s.wellBehavedFile("RETR", arg)
+			s.Behave("RETR", arg)
 		}
 	})
-	p := client.NewPool(f.addr, 2, nil)
+	p := client.NewPool(f.Addr, 2, nil)
 	defer p.Close()
 	here := afero.NewMemMapFs()
 	_, err := p.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Connections: 2})
-	if got, _ := afero.ReadFile(here, "/f"); err != nil || string(got) != one || f.count("RETR") != 1 {
-		t.Errorf("%v, %d segments", err, f.count("RETR"))
+	if got, _ := afero.ReadFile(here, "/f"); err != nil || string(got) != one || f.Count("RETR") != 1 {
+		t.Errorf("%v, %d segments", err, f.Count("RETR"))
 	}
 }
 
@@ -156,43 +157,43 @@ func TestNoSegmentsWithoutAVersion(t *testing.T) {
 func TestUploadOfAChangedFile(t *testing.T) {
 	one, two := twoVersions(1 << 20)
 	at := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
-	for how, put := range map[string]func(f *fake, dir string, told func()) error{
-		"mirror": func(f *fake, dir string, told func()) error {
-			dst, _ := remoteTree(t, f.addr, nil, 1, "/d")
+	for how, put := range map[string]func(f *fakeserver.Server, dir string, told func()) error{
+		"mirror": func(f *fakeserver.Server, dir string, told func()) error {
+			dst, _ := remoteTree(t, f.Addr, nil, 1, "/d")
 			o := mirror.Plan{Retry: client.Retry{Times: 2, Wait: func(int) time.Duration { return 0 }, Told: func(error, time.Duration) { told() }}}
 			_, err := mirror.Run(t.Context(), planned(mirror.Tree{FS: afero.NewOsFs(), Root: dir}, dst, o))
 			return err
 		},
-		"upload": func(f *fake, dir string, told func()) error {
+		"upload": func(f *fakeserver.Server, dir string, told func()) error {
 			o := client.Tried(client.FileOptions{}, new(client.Tries))
-			if _, err := f.dial(nil).Upload(t.Context(), dir+"/f", "/d/f", o); err == nil {
+			if _, err := dial(t, f, nil).Upload(t.Context(), dir+"/f", "/d/f", o); err == nil {
 				return errors.New("the first try did not fail")
 			}
 			told()
-			_, err := f.dial(nil).Upload(t.Context(), dir+"/f", "/d/f", o)
+			_, err := dial(t, f, nil).Upload(t.Context(), dir+"/f", "/d/f", o)
 			return err
 		},
 	} {
 		for _, old := range []bool{false, true} {
-			f := newFake(t, func(f *fake) {
-				f.dirs["/d"] = ""
-				remembering(f)
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Dirs["/d"] = ""
+				fakeserver.Storing(f)
 				if old {
-					f.files["/d/f"], f.dirs["/d"] = "old", "-rw-r--r-- 1 u u 3 2020-03-02 10:00 f\r\n"
+					f.Files["/d/f"], f.Dirs["/d"] = "old", "-rw-r--r-- 1 u u 3 2020-03-02 10:00 f\r\n"
 				}
-				stor := f.on["STOR"]
-				f.on["STOR"] = func(s *session, arg string) {
-					if f.count("STOR") > 1 {
+				stor := f.On["STOR"]
+				f.On["STOR"] = func(s *fakeserver.Session, arg string) {
+					if f.Count("STOR") > 1 {
 						stor(s, arg)
 						return
 					}
-					s.say("150 send it")
-					c := s.data()
+					s.Say("150 send it")
+					c := s.Data()
 					b := make([]byte, len(one)/2)
 					_, _ = io.ReadFull(c, b)
-					s.f.set(arg, string(b))
+					s.Server.SetFile(arg, string(b))
 					_ = c.Close()
-					_ = s.conn.Close()
+					_ = s.Conn.Close()
 				}
 			})
 			dir := t.TempDir()
@@ -201,8 +202,8 @@ func TestUploadOfAChangedFile(t *testing.T) {
 			err := put(f, dir, func() {
 				must(t, os.WriteFile(filepath.Join(dir, "f"), []byte(two), 0o600))
 			})
-			if got, _ := f.get("/d/f"); err != nil || got != two {
-				t.Errorf("%s, old %v: %v, %d bytes, the second version: %v; %q", how, old, err, len(got), got == two, f.commands())
+			if got, _ := f.File("/d/f"); err != nil || got != two {
+				t.Errorf("%s, old %v: %v, %d bytes, the second version: %v; %q", how, old, err, len(got), got == two, f.Commands())
 			}
 		}
 	}
@@ -252,8 +253,11 @@ func TestHashReplies(t *testing.T) {
 		{"XCRC", "CRC32", "f", "250 XCRC 0x1A2B3C4D", "1a2b3c4d"},
 		{"XCRC", "CRC32", "f", "250 deadbeef is the sum", "deadbeef"},
 	} {
-		f := newFake(t, func(f *fake) { f.feat = append(f.feat, tt.verb); f.on[tt.verb] = says(tt.reply) })
-		if _, got, err := f.dial(nil).Hash(t.Context(), tt.path, tt.algo); err != nil || got != tt.want {
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.Feat = append(f.Feat, tt.verb)
+			f.On[tt.verb] = fakeserver.Says(tt.reply)
+		})
+		if _, got, err := dial(t, f, nil).Hash(t.Context(), tt.path, tt.algo); err != nil || got != tt.want {
 			t.Errorf("%s: %q, %v; want %q", tt.reply, got, err, tt.want)
 		}
 	}
@@ -262,25 +266,25 @@ func TestHashReplies(t *testing.T) {
 // TestMirrorWithoutTypes: where MLSD does not say what the names are, each is asked for.
 func TestMirrorWithoutTypes(t *testing.T) {
 	const n = 30
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"MLST size*;modify*;", "SIZE", "MDTM", "EPSV"}
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"MLST size*;modify*;", "SIZE", "MDTM", "EPSV"}
 		list := ""
 		for i := range n {
 			name := fmt.Sprintf("f%02d", i)
-			f.files["/d/"+name] = "text"
+			f.Files["/d/"+name] = "text"
 			list += "size=4;modify=20240102030405; " + name + "\r\n"
 		}
-		f.dirs["/d"] = list
-		f.on["MLST"] = func(s *session, arg string) {
-			if _, ok := s.f.dirs[arg]; ok {
-				s.raw("250-x\r\n modify=20240102030405; " + arg + "\r\n250 end\r\n")
+		f.Dirs["/d"] = list
+		f.On["MLST"] = func(s *fakeserver.Session, arg string) {
+			if _, ok := s.Server.Dirs[arg]; ok {
+				s.Raw("250-x\r\n modify=20240102030405; " + arg + "\r\n250 end\r\n")
 			} else {
-				s.raw("250-x\r\n size=4;modify=20240102030405; " + arg + "\r\n250 end\r\n")
+				s.Raw("250-x\r\n size=4;modify=20240102030405; " + arg + "\r\n250 end\r\n")
 			}
 		}
 	})
 	here := afero.NewMemMapFs()
-	src, _ := remoteTree(t, f.addr, nil, 1, "/d")
+	src, _ := remoteTree(t, f.Addr, nil, 1, "/d")
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: mirror.Tree{FS: here, Root: "/d"}})
 	if err != nil || res.Files != n {
 		var no *ftp.Error
