@@ -173,10 +173,10 @@ func TestOpenShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := io.ReadAll(r)
-	if len(got) != 400 || !isA[*client.TruncatedError](err) {
+	if len(got) != 400 || !testutil.IsA[*client.TruncatedError](err) {
 		t.Errorf("ReadAll: %d bytes, %v", len(got), err)
 	}
-	if err := r.Close(); !isA[*client.TruncatedError](err) {
+	if err := r.Close(); !testutil.IsA[*client.TruncatedError](err) {
 		t.Errorf("Close: %v", err)
 	}
 }

@@ -27,11 +27,13 @@ type verdict struct {
 
 var (
 	whole       = verdict{"whole", func(err error) bool { return err == nil }, true}
-	truncated   = verdict{"truncated", isA[*client.TruncatedError], true}
+	truncated   = verdict{"truncated", testutil.IsA[*client.TruncatedError], true}
 	unconfirmed = verdict{"unconfirmed", func(err error) bool { return errors.Is(err, client.ErrUnconfirmed) }, false}
-	dead        = verdict{"dead", isA[*client.DeadError], false}
-	broken      = verdict{"broken", func(err error) bool { return isA[*client.TruncatedError](err) || isA[*client.OpenError](err) }, true}
-	cutDead     = verdict{"truncated, dead", isA[*client.TruncatedError], false}
+	dead        = verdict{"dead", testutil.IsA[*client.DeadError], false}
+	broken      = verdict{"broken", func(err error) bool {
+		return testutil.IsA[*client.TruncatedError](err) || testutil.IsA[*client.OpenError](err)
+	}, true}
+	cutDead = verdict{"truncated, dead", testutil.IsA[*client.TruncatedError], false}
 )
 
 func refusedWith(code ftp.Code) verdict {
@@ -39,11 +41,6 @@ func refusedWith(code ftp.Code) verdict {
 		var reply *ftp.Error
 		return errors.As(err, &reply) && reply.Code == code && reply.Verb == "RETR"
 	}, true}
-}
-
-func isA[E error](err error) bool {
-	var e E
-	return errors.As(err, &e)
 }
 
 // TestFaultMatrix: no fault may make a file look whole that is not, nor the

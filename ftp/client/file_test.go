@@ -16,6 +16,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
 
 // varied is 10000 bytes of which no two stretches are alike.
@@ -84,20 +85,20 @@ func TestDownload(t *testing.T) {
 		{"replaces", nil, varied, map[string]string{a: "old", p: "older"}, client.FileOptions{}, map[string]string{a: varied, p: "older"}, nil, 10000},
 		{"replaces, and sweeps", nil, varied, map[string]string{a: "old", p: varied[:5000]}, client.FileOptions{}, map[string]string{a: varied}, nil, 10000},
 		{"ASCII", nil, "x\r\ny\r\n", map[string]string{p: "x\n"}, client.FileOptions{ASCII: true, Resume: true, Listed: listed(3)}, map[string]string{a: "x\ny\n"}, nil, 6},
-		{"short", short, varied, nil, client.FileOptions{}, map[string]string{p: varied[:400]}, isA[*client.TruncatedError], 400},
+		{"short", short, varied, nil, client.FileOptions{}, map[string]string{p: varied[:400]}, testutil.IsA[*client.TruncatedError], 400},
 		{
 			"short, size given", func(f *fakeserver.Server) { short(f); f.Feat = []string{"EPSV"} }, varied, nil,
 			client.FileOptions{Listed: listed(10000)},
 			map[string]string{p: varied[:400]},
-			isA[*client.TruncatedError], 400,
+			testutil.IsA[*client.TruncatedError], 400,
 		},
-		{"refused", func(f *fakeserver.Server) { f.On["RETR"] = fakeserver.Says("550 no") }, varied, nil, client.FileOptions{}, nil, isA[*ftp.Error], 0},
+		{"refused", func(f *fakeserver.Server) { f.On["RETR"] = fakeserver.Says("550 no") }, varied, nil, client.FileOptions{}, nil, testutil.IsA[*ftp.Error], 0},
 		{
 			"refused, something there", func(f *fakeserver.Server) { f.On["RETR"] = fakeserver.Says("550 no") }, varied,
 			map[string]string{a: "old"},
 			client.FileOptions{},
 			map[string]string{a: "old"},
-			isA[*ftp.Error], 0,
+			testutil.IsA[*ftp.Error], 0,
 		},
 
 		{"resume, nothing there", nil, varied, nil, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 10000},
@@ -110,21 +111,21 @@ func TestDownload(t *testing.T) {
 			map[string]string{p: other[:2000]},
 			client.FileOptions{Resume: true},
 			map[string]string{p: other[:2000]},
-			isA[*client.ResumeError], 0,
+			testutil.IsA[*client.ResumeError], 0,
 		},
 		{
 			"resume another file, no part", nil, varied,
 			map[string]string{a: other[:2000]},
 			client.FileOptions{Resume: true},
 			map[string]string{a: other[:2000]},
-			isA[*client.ResumeError], 0,
+			testutil.IsA[*client.ResumeError], 0,
 		},
 		{
 			"resume a longer file", nil, varied,
 			map[string]string{a: varied + "x"},
 			client.FileOptions{Resume: true},
 			map[string]string{a: varied + "x"},
-			isA[*client.ResumeError], 0,
+			testutil.IsA[*client.ResumeError], 0,
 		},
 		{"resume, REST refused", restRefused, varied, map[string]string{a: varied[:6000]}, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 10000},
 		{"resume, REST refused, part", restRefused, varied, map[string]string{p: varied[:6000]}, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 10000},
@@ -133,21 +134,21 @@ func TestDownload(t *testing.T) {
 			map[string]string{p: varied[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{p: varied[:6000]},
-			isA[*client.ResumeError], 0,
+			testutil.IsA[*client.ResumeError], 0,
 		},
 		{
 			"resume, REST ignored, no part", restIgnored, varied,
 			map[string]string{a: varied[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{a: varied[:6000]},
-			isA[*client.ResumeError], 0,
+			testutil.IsA[*client.ResumeError], 0,
 		},
 		{
 			"resume, REST ignored, zeros", restIgnored, zeros,
 			map[string]string{p: zeros[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{p: zeros[:6000]},
-			isA[*client.ResumeError], -1,
+			testutil.IsA[*client.ResumeError], -1,
 		},
 		{
 			"resume, REST ignored, zeros, no SIZE", func(f *fakeserver.Server) { restIgnored(f); f.Feat = []string{"EPSV"} }, zeros,
@@ -168,7 +169,7 @@ func TestDownload(t *testing.T) {
 			map[string]string{a: varied[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{a: varied[:6000]},
-			isA[*ftp.Error], 0,
+			testutil.IsA[*ftp.Error], 0,
 		},
 		{
 			"resume, cut again", func(f *fakeserver.Server) {
@@ -181,7 +182,7 @@ func TestDownload(t *testing.T) {
 			map[string]string{a: varied[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{p: varied[:8000]},
-			isA[*client.TruncatedError], 2000,
+			testutil.IsA[*client.TruncatedError], 2000,
 		},
 	}
 	for _, tt := range tests {
@@ -293,21 +294,21 @@ func TestUpload(t *testing.T) {
 		{"resume", nil, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 4000},
 		{"resume, little there", nil, varied[:7], client.FileOptions{Resume: true}, varied, nil, 9993},
 		{"resume the whole", nil, varied, client.FileOptions{Resume: true}, varied, nil, 0},
-		{"resume another file", nil, other[:2000], client.FileOptions{Resume: true}, other[:2000], isA[*client.ResumeError], 0},
-		{"resume a longer file", nil, varied + "x", client.FileOptions{Resume: true}, varied + "x", isA[*client.ResumeError], 0},
+		{"resume another file", nil, other[:2000], client.FileOptions{Resume: true}, other[:2000], testutil.IsA[*client.ResumeError], 0},
+		{"resume a longer file", nil, varied + "x", client.FileOptions{Resume: true}, varied + "x", testutil.IsA[*client.ResumeError], 0},
 		{"resume, REST refused", func(f *fakeserver.Server) { f.On["REST"] = fakeserver.Says("502 what?") }, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 10000},
 		{
 			"resume, REST ignored for RETR", func(f *fakeserver.Server) { f.On["REST"] = fakeserver.Says("350 sure") }, varied[:6000],
 			client.FileOptions{Resume: true},
-			varied[:6000], isA[*client.ResumeError], 0,
+			varied[:6000], testutil.IsA[*client.ResumeError], 0,
 		},
 		{"resume, nothing may be read", func(f *fakeserver.Server) { f.On["RETR"] = fakeserver.Says("550 upload only") }, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 4000},
 		{"resume, REST ignored for STOR", func(f *fakeserver.Server) {
 			f.On["STOR"] = func(s *fakeserver.Session, arg string) { s.Offset = 0; s.Behave("STOR", arg) }
-		}, varied[:6000], client.FileOptions{Resume: true}, varied[6000:], isA[*client.TruncatedError], 4000},
+		}, varied[:6000], client.FileOptions{Resume: true}, varied[6000:], testutil.IsA[*client.TruncatedError], 4000},
 		{"the server lost some", func(f *fakeserver.Server) {
 			f.On["STOR"] = func(s *fakeserver.Session, arg string) { s.Behave("STOR", arg); f.SetFile(arg, varied[:400]) }
-		}, "-", client.FileOptions{}, varied[:400], isA[*client.TruncatedError], 10000},
+		}, "-", client.FileOptions{}, varied[:400], testutil.IsA[*client.TruncatedError], 10000},
 		{"SIZE refused", func(f *fakeserver.Server) { f.On["SIZE"] = fakeserver.Says("550 upload only") }, "-", client.FileOptions{}, varied, nil, 10000},
 	}
 	for _, tt := range tests {
@@ -399,7 +400,7 @@ func TestDownloadInPieces(t *testing.T) {
 	fsys := disk(t, nil)
 	tries := 0
 	for ; tries < 100; tries++ {
-		if _, err := c.Download(t.Context(), "r", "dir/a", client.FileOptions{FS: fsys, Resume: true}); err != nil && !isA[*ftp.Error](err) {
+		if _, err := c.Download(t.Context(), "r", "dir/a", client.FileOptions{FS: fsys, Resume: true}); err != nil && !testutil.IsA[*ftp.Error](err) {
 			t.Fatal(err)
 		}
 		if info, err := fsys.Stat(part); err != nil || info.Size() == 10000 {

@@ -11,6 +11,7 @@ import (
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftpfs"
 	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
 
 // A refusal without words about a file that is there is not fs.ErrNotExist.
@@ -47,7 +48,7 @@ func TestRefusedWithoutWords(t *testing.T) {
 		}
 	})
 	tree, p := remoteFiles(t, f.Addr)
-	must(t, p.Do(t.Context(), func(c *client.Client) error {
+	testutil.Must(t, p.Do(t.Context(), func(c *client.Client) error {
 		_, store := c.Store(t.Context(), "/missing/f", strings.NewReader("x"))
 		for what, err := range map[string]error{
 			"Delete": c.Delete(t.Context(), "/f"), "RemoveDir": c.RemoveDir(t.Context(), "/f"),
@@ -123,6 +124,6 @@ func remoteFiles(t *testing.T, addr string) (*ftpfs.Fs, *client.Pool) {
 	p := client.NewPool(addr, 1, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	files, err := ftpfs.New(context.WithoutCancel(t.Context()), p, "/")
-	must(t, err)
+	testutil.Must(t, err)
 	return files, p
 }

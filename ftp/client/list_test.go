@@ -13,6 +13,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
 
 // collect reads a listing into names; what went wrong is told apart.
@@ -46,7 +47,7 @@ func TestListMLSD(t *testing.T) {
 	if want := []string{"sub", " two blanks ", "a;b=c", "last"}; !slices.Equal(names(entries), want) {
 		t.Errorf("names %q", names(entries))
 	}
-	if len(errs) != 1 || !isA[*ftp.LineError](errs[0]) {
+	if len(errs) != 1 || !testutil.IsA[*ftp.LineError](errs[0]) {
 		t.Errorf("errors %v", errs)
 	}
 	if entries[1].Size != 3 || entries[1].Modified.IsZero() || entries[0].Type != ftp.DirEntry {
@@ -70,7 +71,7 @@ func TestListFallsBackToLIST(t *testing.T) {
 		if want := []string{"sub", "x y"}; !slices.Equal(names(entries), want) {
 			t.Errorf("names %q", names(entries))
 		}
-		if len(errs) != 1 || !isA[*ftp.LineError](errs[0]) {
+		if len(errs) != 1 || !testutil.IsA[*ftp.LineError](errs[0]) {
 			t.Errorf("errors %v", errs)
 		}
 	}
@@ -95,7 +96,7 @@ func TestListHostileNames(t *testing.T) {
 			if len(entries) != 0 {
 				t.Errorf("%q was listed as %q", name, entries[0].Name)
 			}
-			if name != "." && name != ".." && (len(errs) != 1 || !isA[*client.NameError](errs[0]) && !isA[*ftp.LineError](errs[0])) {
+			if name != "." && name != ".." && (len(errs) != 1 || !testutil.IsA[*client.NameError](errs[0]) && !testutil.IsA[*ftp.LineError](errs[0])) {
 				t.Errorf("%q: errors %v", name, errs)
 			}
 		}
@@ -115,7 +116,7 @@ func TestListErrors(t *testing.T) {
 			s.Send(long)
 			s.Say("226 done")
 		}, func(err error) bool { return errors.Is(err, ftp.ErrLineTooLong) }},
-		{"451 at the end", func(s *fakeserver.Session) { s.Say("150 yes"); s.Send("type=file; a\r\n"); s.Say("451 no") }, isA[*ftp.Error]},
+		{"451 at the end", func(s *fakeserver.Session) { s.Say("150 yes"); s.Send("type=file; a\r\n"); s.Say("451 no") }, testutil.IsA[*ftp.Error]},
 		{
 			"control dies", func(s *fakeserver.Session) { s.Say("150 yes"); s.Send("type=file; a\r\n"); _ = s.Conn.Close() },
 			func(err error) bool { return errors.Is(err, client.ErrUnconfirmed) },
@@ -254,7 +255,7 @@ func TestListNotAll(t *testing.T) {
 	for final, check := range map[string]func(err error) bool{
 		"226-Options: -a -l \r\n226 Output truncated to 10000 matches": func(err error) bool { return errors.Is(err, client.ErrPartial) },
 		"226-Output truncated to 10000 matches\r\n226 3 matches total": func(err error) bool { return errors.Is(err, client.ErrPartial) },
-		"226 Transfer done (but failed to open directory).":            isA[*ftp.Error],
+		"226 Transfer done (but failed to open directory).":            testutil.IsA[*ftp.Error],
 	} {
 		for verb, lines := range map[string]string{"MLSD": mlsd, "LIST": list, "NLST": "a\r\n"} {
 			f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -305,7 +306,7 @@ func TestListHalfLine(t *testing.T) {
 			if !slices.Equal(names(entries), []string{"a", "bb"}) || errs != nil {
 				t.Errorf("LIST: %v, %v", entries, errs)
 			}
-		case !slices.Equal(names(entries), []string{"a"}) || len(errs) != 1 || !isA[*client.TruncatedError](errs[0]):
+		case !slices.Equal(names(entries), []string{"a"}) || len(errs) != 1 || !testutil.IsA[*client.TruncatedError](errs[0]):
 			t.Errorf("MLSD: %v, %v", entries, errs)
 		}
 	}
@@ -329,7 +330,7 @@ func TestListStyle(t *testing.T) {
 		for _, e := range entries {
 			got = append(got, e.Name+" "+e.Modified.Format(time.DateOnly))
 		}
-		if !slices.Equal(got, tt.want) || len(errs) != tt.bad || tt.bad > 0 && !isA[*ftp.LineError](errs[0]) {
+		if !slices.Equal(got, tt.want) || len(errs) != tt.bad || tt.bad > 0 && !testutil.IsA[*ftp.LineError](errs[0]) {
 			t.Errorf("%s: got %q, %v", tt.name, got, errs)
 		}
 	}
@@ -373,7 +374,7 @@ func TestListEmptyDirectory(t *testing.T) {
 		if entries, errs := collect(t, c, "empty"); entries != nil || errs != nil {
 			t.Errorf("%s: %v, %v", code, entries, errs)
 		}
-		if _, errs := collect(t, c, "missing"); len(errs) != 1 || !isA[*ftp.Error](errs[0]) {
+		if _, errs := collect(t, c, "missing"); len(errs) != 1 || !testutil.IsA[*ftp.Error](errs[0]) {
 			t.Errorf("%s: missing: %v", code, errs)
 		}
 	}
@@ -389,7 +390,7 @@ func TestNames(t *testing.T) {
 	if err != nil || !slices.Equal(got, []string{"a", "b", " c "}) {
 		t.Errorf("Names: %q, %v", got, err)
 	}
-	if _, err := c.Names(t.Context(), "bad"); !isA[*client.NameError](err) {
+	if _, err := c.Names(t.Context(), "bad"); !testutil.IsA[*client.NameError](err) {
 		t.Errorf("Names of a hostile listing: %v", err)
 	}
 }
@@ -435,7 +436,7 @@ func TestStat(t *testing.T) {
 		if _, err := c.Stat(t.Context(), "nope"); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("missing: %v", err)
 		}
-		if _, err := c.Stat(t.Context(), "odd"); !isA[*ftp.LineError](err) {
+		if _, err := c.Stat(t.Context(), "odd"); !testutil.IsA[*ftp.LineError](err) {
 			t.Errorf("odd: %v", err)
 		}
 	})

@@ -1,81 +1,19 @@
 package client_test
 
 import (
-	"crypto/tls"
 	"errors"
-	"io"
-	"net"
 	"os"
 	"path"
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/spf13/afero"
 
 	"miniftp/ftp"
-	"miniftp/ftp/client"
 	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
-	"miniftp/ftp/mirror"
 )
 
-// threeFiles is a local tree /x with a, b and c, which have the time of the fake servers' listings.
-func threeFiles(t *testing.T) mirror.Tree {
-	t.Helper()
-	dst := afero.NewMemMapFs()
-	at := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
-	for _, name := range []string{"/x/a", "/x/b", "/x/c"} {
-		if err := errors.Join(afero.WriteFile(dst, name, []byte("1"), 0o644), dst.Chtimes(name, at, at)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return mirror.Tree{FS: dst, Root: "/x"}
-}
-
 const lineOfA = "type=file;size=1;modify=20240102030405; a\r\n"
-
-// A listing that does not begin or end as it should is partial: what it does not name is
-// not deleted at the other side.
-func TestPartialListingDeletesNothing(t *testing.T) {
-	t.Parallel()
-	testutil.Long(t)
-	cut := func(s *fakeserver.Session, _ string) { // others may have cut it: TLS does not end, TCP does
-		s.Say("150 here")
-		c := s.Data().(*tls.Conn)
-		_, _ = io.WriteString(c, lineOfA)
-		raw := c.NetConn().(*net.TCPConn)
-		_ = raw.CloseWrite()
-		_, _ = io.Copy(io.Discard, raw)
-		_ = raw.Close()
-		s.Say("226 done")
-	}
-	bare := func(s *fakeserver.Session, _ string) {
-		s.Send("")
-		s.Say("226 done")
-	}
-	for name, x := range map[string]struct {
-		mlsd, list func(*fakeserver.Session, string)
-	}{
-		"cut": {cut, cut}, "not begun": {bare, bare},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f, o := secureFake(t, func(f *fakeserver.Server, _ *tls.Config) {
-				f.Feat, f.Dirs["/d"], f.On["MLSD"], f.On["LIST"] = fakeserver.MLST, "", x.mlsd, x.list
-			})
-			src, _ := remoteTree(t, f.Addr, o, 1, "/d")
-			dst := threeFiles(t)
-			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Delete: true})
-			if !errors.Is(err, client.ErrPartial) || res.Deleted != 0 {
-				t.Errorf("%+v, %v", res, err)
-			}
-			if _, err := dst.FS.Stat("/x/c"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
 
 // An empty listing by MLSD that never began is not believed: LIST is asked.
 func TestListNotBegun(t *testing.T) {
@@ -93,38 +31,12 @@ func TestListNotBegun(t *testing.T) {
 	}
 }
 
-// deaf makes a verb of a fake server list the current directory whatever path it is given.
-func deaf(f *fakeserver.Server, verb string) {
-	f.On[verb] = func(s *fakeserver.Session, arg string) {
-		if strings.HasPrefix(arg, "-") {
-			s.Say("501 no options")
-			return
-		}
-		s.Behave(verb, "")
-	}
-}
-
 // A server that lists the current directory whatever path it is given is noticed, and each
-// directory is listed as the current one from then on. Nothing is deleted by mistake.
+// directory is listed as the current one from then on.
 func TestListIgnoresPath(t *testing.T) {
-	for verb, feat := range map[string][]string{"MLSD": fakeserver.MLST, "LIST": {"SIZE", "MDTM"}} {
+	for _, verb := range []string{"MLSD", "LIST"} {
 		t.Run(verb, func(t *testing.T) {
-			f := fakeserver.New(t, func(f *fakeserver.Server) {
-				f.Feat = feat
-				line := func(kind, name string) string {
-					if verb == "MLSD" {
-						return "type=" + kind + ";size=1;modify=20240102030405; " + name + "\r\n"
-					}
-					return map[string]string{"dir": "d", "file": "-"}[kind] + "rw-r--r-- 1 a b 1 Jan  2  2024 " + name + "\r\n"
-				}
-				f.Dirs[""] = line("file", "top") + line("dir", "sub")
-				f.Dirs["/sub"] = line("file", "a") + line("dir", "deep")
-				f.Dirs["/sub/deep"] = line("file", "b") + line("file", "c")
-				f.Files["/sub/a"], f.Files["/sub/deep/b"], f.Files["/sub/deep/c"] = "1", "1", "1"
-				f.Dirs["sub"] = f.Dirs["/sub"]
-				deaf(f, verb)
-			})
-			c := dial(t, f, nil)
+			c := dial(t, fakeserver.New(t, fakeserver.IgnoringPaths(verb)), nil)
 			if entries, errs := collect(t, c, "sub"); errs != nil || !slices.Equal(names(entries), []string{"a", "deep"}) {
 				t.Errorf("List: %v, %v", names(entries), errs)
 			}
@@ -137,18 +49,6 @@ func TestListIgnoresPath(t *testing.T) {
 			}
 			if want := []string{"/sub/a", "/sub/deep", "/sub/deep/b", "/sub/deep/c"}; !slices.Equal(paths, want) {
 				t.Errorf("Walk: %q", paths)
-			}
-			src, _ := remoteTree(t, f.Addr, nil, 2, "/sub")
-			dst := threeFiles(t)
-			for _, name := range []string{"b", "c"} {
-				_ = dst.FS.MkdirAll("/x/deep", 0o755)
-				if err := dst.FS.Rename("/x/"+name, "/x/deep/"+name); err != nil {
-					t.Fatal(err)
-				}
-			}
-			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Delete: true})
-			if err != nil || res.Deleted != 0 || res.Unchanged+res.Files != 3 {
-				t.Errorf("%+v, %v", res, err)
 			}
 		})
 	}
@@ -212,7 +112,7 @@ func TestListSecondWays(t *testing.T) {
 				t.Errorf("%s: %v, %v", verb, entries, errs)
 			}
 		}
-		if _, errs := collect(t, c, "/c b"); len(errs) != 1 || !isA[*ftp.Error](errs[0]) {
+		if _, errs := collect(t, c, "/c b"); len(errs) != 1 || !testutil.IsA[*ftp.Error](errs[0]) {
 			t.Errorf("%s: missing: %v", verb, errs)
 		}
 	}
@@ -246,29 +146,5 @@ func TestStatSecondWays(t *testing.T) {
 	}
 	if _, err := c.Stat(t.Context(), "/d/missing"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
-	}
-}
-
-// A directory that a listing hides, or that another program makes meanwhile, is refused by
-// MKD and is there all the same: what is below it is mirrored.
-func TestMirrorDirectoryExists(t *testing.T) {
-	f := fakeserver.New(t, func(f *fakeserver.Server) {
-		f.Dirs["/up"] = ""
-		f.On["MKD"] = func(s *fakeserver.Session, arg string) {
-			s.Server.SetDir(arg, "-rw-r--r-- 1 a b 9 Jan  1 2020 other\r\n")
-			s.Say("550 file exists")
-		}
-	})
-	here := afero.NewMemMapFs()
-	if err := afero.WriteFile(here, "/s/.conf/f", []byte("1"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	up, _ := remoteTree(t, f.Addr, nil, 1, "/up")
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/s"}, To: up})
-	if text, _ := f.File("/up/.conf/f"); err != nil || text != "1" || res.Dirs != 0 {
-		t.Errorf("%q, %+v, %v", text, res, err)
-	}
-	if f.Count("LIST") < 3 {
-		t.Errorf("the directory that is there was not listed: %q", f.Commands())
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftpfs"
 	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
 
 // since returns the commands that came after the first n.
@@ -137,7 +138,7 @@ func TestMakeDirAll(t *testing.T) {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
-	if err := c.MakeDirAll(t.Context(), "/other/x"); !isA[*ftp.Error](err) {
+	if err := c.MakeDirAll(t.Context(), "/other/x"); !testutil.IsA[*ftp.Error](err) {
 		t.Errorf("where nothing may be made: %v", err)
 	}
 	if want := []string{"/a", "/a/b", "/a/b/c"}; !slices.Equal(have, want) {

@@ -180,7 +180,7 @@ func TestWorkTakesTime(t *testing.T) {
 // TestPoolOfActivePorts: no more connections are made than there are ports for their data.
 func TestPoolOfActivePorts(t *testing.T) {
 	fsys := afero.NewMemMapFs()
-	if err := afero.WriteFile(fsys, "/f", noise(100_000), 0o644); err != nil {
+	if err := afero.WriteFile(fsys, "/f", testutil.Noise(100_000), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	srv := ftptest.NewServer(t, fsys)

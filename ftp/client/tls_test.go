@@ -50,7 +50,7 @@ func secureFake(t *testing.T, change func(f *fakeserver.Server, cfg *tls.Config)
 // Both versions, both modes, up and down; every data connection goes on with the
 // session of the control connection, and nothing is sent in the clear.
 func TestTLS(t *testing.T) {
-	body := noise(1 << 20)
+	body := testutil.Noise(1 << 20)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 			t.Run(tls.VersionName(version)+" "+mode.String(), func(t *testing.T) {
@@ -257,7 +257,7 @@ func TestListHalfLineWithoutCloseNotify(t *testing.T) {
 			}
 		})
 		entries, errs := collect(t, dial(t, f, o), "")
-		if whole && (len(entries) != 2 || errs != nil) || !whole && (len(entries) != 1 || len(errs) != 1 || !isA[*ftp.LineError](errs[0])) {
+		if whole && (len(entries) != 2 || errs != nil) || !whole && (len(entries) != 1 || len(errs) != 1 || !testutil.IsA[*ftp.LineError](errs[0])) {
 			t.Errorf("whole %v: %v, %v", whole, entries, errs)
 		}
 	}
@@ -268,7 +268,7 @@ func TestListHalfLineWithoutCloseNotify(t *testing.T) {
 func TestUploadArrivesWhole(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
-	body := noise(4 << 20)
+	body := testutil.Noise(4 << 20)
 	arrived := make(chan error, 1)
 	f, o := secureFake(t, func(f *fakeserver.Server, _ *tls.Config) {
 		f.On["STOR"] = func(s *fakeserver.Session, _ string) {

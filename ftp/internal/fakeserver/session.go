@@ -93,7 +93,8 @@ func (s *Session) DropData() {
 	s.Port = netip.AddrPort{}
 }
 
-// Data makes the data connection: it accepts one after EPSV or PASV, and dials after EPRT or PORT.
+// Data makes the data connection: it accepts one after EPSV or PASV, and dials after EPRT or
+// PORT.
 func (s *Session) Data() net.Conn {
 	defer s.DropData()
 	var c net.Conn

@@ -1,7 +1,8 @@
-package client_test
+package fxp_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -15,9 +16,8 @@ import (
 	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/party"
 	"miniftp/ftp/internal/testutil"
+	"miniftp/ftp/internal/transfertest"
 )
-
-// These are tests of package fxp with the fake server of this package.
 
 // The other way round comes next: a source that can't listen dials.
 func TestCopyTheOtherWayRound(t *testing.T) {
@@ -126,7 +126,7 @@ func TestCopyFails(t *testing.T) {
 	party.Usable(t, c)
 	s := party.OursTLS(t, "127.0.0.1", true)
 	_, err := party.Between(t.Context(), c, "old", s.Dial(t), "new", fxp.Plan{})
-	if !isA[*fxp.NoWayError](err) || !isA[*client.TLSError](err) {
+	if !testutil.IsA[*fxp.NoWayError](err) || !testutil.IsA[*client.TLSError](err) {
 		t.Errorf("only one of two with TLS: %v", err)
 	}
 	if _, err := party.Through(t.Context(), c, "old", s.Dial(t), "new", fxp.Plan{}); err != nil {
@@ -135,40 +135,8 @@ func TestCopyFails(t *testing.T) {
 	s.Has(t, "new", "what was there")
 	plain := party.OursTLS(t, "127.0.0.1", false)
 	_, err = party.Between(t.Context(), plain.Dial(t), "old", plain.Dial(t), "new", fxp.Plan{})
-	if !isA[*fxp.NoWayError](err) || !strings.Contains(err.Error(), "SSCN") {
+	if !testutil.IsA[*fxp.NoWayError](err) || !strings.Contains(err.Error(), "SSCN") {
 		t.Errorf("neither can be the TLS client: %v", err)
-	}
-}
-
-// A file that is copied onto itself is still there.
-func TestCopyOntoItself(t *testing.T) {
-	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/a"] = thousand })
-	from, to := dial(t, f, nil), dial(t, f, nil)
-	for _, dest := range []string{"/a", "a", "/x/../a", "//a"} {
-		for _, through := range []bool{false, true} {
-			if _, err := party.Between(t.Context(), from, "/a", to, dest, fxp.Plan{Through: through}); !errors.Is(err, fxp.ErrSameFile) {
-				t.Errorf("%s: %v", dest, err)
-			}
-		}
-	}
-	if text, _ := f.File("/a"); text != thousand || f.Count("STOR") != 0 {
-		t.Error("it was written")
-	}
-}
-
-// TestCopyOntoAnAlias: a copy onto the same file by another name of its server is refused,
-// and the file is whole.
-func TestCopyOntoAnAlias(t *testing.T) {
-	text := strings.Repeat("text", 1000)
-	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/f"] = text; fakeserver.Storing(f) })
-	one := dial(t, f, nil)
-	other := dial(t, f, &client.Options{User: "somebody"})
-	_, err := party.Through(t.Context(), one, "/f", other, "/f", fxp.Plan{})
-	if !errors.Is(err, fxp.ErrSameFile) {
-		t.Errorf("%v", err)
-	}
-	if got, _ := f.File("/f"); got != text || len(f.Names()) != 1 {
-		t.Errorf("%d bytes are left, %q", len(got), f.Names())
 	}
 }
 
@@ -195,8 +163,27 @@ func TestCopyOfAShrunkenFile(t *testing.T) {
 			From: fxp.File{Pool: from, Path: "/f"}, To: fxp.File{Pool: to, Path: "/f"}, Through: through, Retry: again,
 		})
 		_, _ = from.Close(), to.Close()
-		if !isA[*client.TruncatedError](err) || len(b.Names()) != 0 {
+		if !testutil.IsA[*client.TruncatedError](err) || len(b.Names()) != 0 {
 			t.Errorf("through %v: %v, %q", through, err, b.Names())
 		}
+	}
+}
+
+// TestCopyKeepsOldFile: whatever the destination refuses, a copy leaves the old file or the new
+// one.
+func TestCopyKeepsOldFile(t *testing.T) {
+	for _, through := range []bool{true, false} {
+		t.Run(fmt.Sprint("through ", through), func(t *testing.T) {
+			transfertest.OldFileStays(t, func(f *fakeserver.Server, text string) error {
+				src := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/f"] = text })
+				from, to := client.NewPool(src.Addr, 1, nil), client.NewPool(f.Addr, 1, nil)
+				defer from.Close()
+				defer to.Close()
+				_, err := fxp.Copy(t.Context(), fxp.Plan{
+					From: fxp.File{Pool: from, Path: "/f"}, To: fxp.File{Pool: to, Path: "/d/f"}, Through: through,
+				})
+				return err
+			})
+		})
 	}
 }

@@ -1,4 +1,4 @@
-package client_test
+package transfertest
 
 import (
 	"io"
@@ -7,14 +7,14 @@ import (
 )
 
 // mine reports whether this transfer is the one in which something happens.
-func (w *modelWorld) mine() (at int, do func(*modelWorld), end string, ok bool) {
+func (w *World) mine() (at int, do func(*World), end string, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ok, w.disturb = w.disturb, false
 	return w.at, w.do, w.end, ok
 }
 
-func (w *modelWorld) retr(s *fakeserver.Session, arg string, _ func(*fakeserver.Session, string)) {
+func (w *World) retr(s *fakeserver.Session, arg string, _ func(*fakeserver.Session, string)) {
 	at, do, end, ok := w.mine()
 	if !ok {
 		s.Behave("RETR", arg)
@@ -42,7 +42,7 @@ func (w *modelWorld) retr(s *fakeserver.Session, arg string, _ func(*fakeserver.
 	}
 }
 
-func (w *modelWorld) stor(s *fakeserver.Session, arg string, _ func(*fakeserver.Session, string)) {
+func (w *World) stor(s *fakeserver.Session, arg string, _ func(*fakeserver.Session, string)) {
 	at, do, end, ok := w.mine()
 	text, offset := "", s.Offset
 	if offset > 0 {
