@@ -1,4 +1,4 @@
-package client_test
+package ftpfs_test
 
 import (
 	"context"
