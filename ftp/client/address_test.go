@@ -10,29 +10,30 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 )
 
 // TestStrangerCallsInActiveMode: TrustPassiveHost is about whom to call. It lets no
 // stranger call.
 func TestStrangerCallsInActiveMode(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = "from the server"
-		f.on["RETR"] = func(s *session, arg string) {
-			s.say("150 here it comes")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "from the server"
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
+			s.Say("150 here it comes")
 			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
-			if c, err := d.Dial("tcp", s.port.String()); err != nil {
+			if c, err := d.Dial("tcp", s.Port.String()); err != nil {
 				t.Log(err)
 			} else {
 				_, _ = io.WriteString(c, "from a stranger")
 				_, _ = io.ReadAll(c) // until it is hung up on
 				_ = c.Close()
 			}
-			text, _ := s.f.file(arg)
-			s.send(text)
-			s.say("226 done")
+			text, _ := s.Server.File(arg)
+			s.Send(text)
+			s.Say("226 done")
 		}
 	})
-	c := f.dial(&client.Options{Mode: ftp.Active, TrustPassiveHost: true, Timeout: 5 * time.Second})
+	c := dial(t, f, &client.Options{Mode: ftp.Active, TrustPassiveHost: true, Timeout: 5 * time.Second})
 	var b strings.Builder
 	if _, err := c.Retrieve(t.Context(), "/f", &b); err != nil || b.String() != "from the server" {
 		t.Errorf("%q, %v", b.String(), err)
@@ -78,13 +79,13 @@ func TestProxyAtIPv6(t *testing.T) {
 		_ = ln.Close()
 	}
 	for _, verbs := range []client.Verbs{client.AnyVerbs, client.ClassicVerbs} {
-		f := newFake(t, func(f *fake) {
-			f.files["/a"] = "hello"
-			f.on["EPSV"] = func(s *session, _ string) { s.say("500 what?") }
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.Files["/a"] = "hello"
+			f.On["EPSV"] = func(s *fakeserver.Session, _ string) { s.Say("500 what?") }
 		})
-		c := f.dial(&client.Options{Dial: relayAt(t, "::1"), Timeout: 3 * time.Second, Verbs: verbs})
-		if _, err := c.Retrieve(t.Context(), "/a", io.Discard); err != nil || f.count("PASV") != 1 {
-			t.Errorf("verbs %v: %v, PASV was sent %d times", verbs, err, f.count("PASV"))
+		c := dial(t, f, &client.Options{Dial: relayAt(t, "::1"), Timeout: 3 * time.Second, Verbs: verbs})
+		if _, err := c.Retrieve(t.Context(), "/a", io.Discard); err != nil || f.Count("PASV") != 1 {
+			t.Errorf("verbs %v: %v, PASV was sent %d times", verbs, err, f.Count("PASV"))
 		}
 		_ = c.Close()
 	}

@@ -9,24 +9,25 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 )
 
 // answersNOOP is a RETR during which two NOOPs have to come. each is what the server
 // does with one of them, after what it says when the file is over.
-func answersNOOP(each func(s *session), after func(s *session, noops int)) func(s *session, arg string) {
-	return func(s *session, _ string) {
-		s.say("150 here it comes")
-		data := s.data()
+func answersNOOP(each func(s *fakeserver.Session), after func(s *fakeserver.Session, noops int)) func(s *fakeserver.Session, arg string) {
+	return func(s *fakeserver.Session, _ string) {
+		s.Say("150 here it comes")
+		data := s.Data()
 		for range 2 {
-			if verb, _, _ := s.next(); verb != "NOOP" {
-				s.f.t.Errorf("%s came in a transfer", verb)
+			if verb, _, _ := s.Next(); verb != "NOOP" {
+				s.Errorf("%s came in a transfer", verb)
 			}
 			each(s)
 		}
 		_, _ = io.WriteString(data, thousand)
 		_ = data.Close()
-		s.say("226 done")
+		s.Say("226 done")
 		after(s, 2)
 	}
 }
@@ -36,28 +37,28 @@ func answersNOOP(each func(s *session), after func(s *session, noops int)) func(
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
-	nothing := func(*session) {}
-	for name, retr := range map[string]func(*session, string){
-		"at once":   answersNOOP(func(s *session) { s.say("200 ok") }, func(*session, int) {}),
-		"unknown":   answersNOOP(func(s *session) { s.say("502 what?") }, func(*session, int) {}),
-		"never":     answersNOOP(nothing, func(*session, int) {}),
-		"one later": answersNOOP(nothing, func(s *session, _ int) { s.say("200 ok") }),
-		"later": answersNOOP(nothing, func(s *session, n int) {
+	nothing := func(*fakeserver.Session) {}
+	for name, retr := range map[string]func(*fakeserver.Session, string){
+		"at once":   answersNOOP(func(s *fakeserver.Session) { s.Say("200 ok") }, func(*fakeserver.Session, int) {}),
+		"unknown":   answersNOOP(func(s *fakeserver.Session) { s.Say("502 what?") }, func(*fakeserver.Session, int) {}),
+		"never":     answersNOOP(nothing, func(*fakeserver.Session, int) {}),
+		"one later": answersNOOP(nothing, func(s *fakeserver.Session, _ int) { s.Say("200 ok") }),
+		"later": answersNOOP(nothing, func(s *fakeserver.Session, n int) {
 			for range n {
-				s.say("200 ok")
+				s.Say("200 ok")
 			}
 		}),
-		"as 250, later": answersNOOP(nothing, func(s *session, n int) {
+		"as 250, later": answersNOOP(nothing, func(s *fakeserver.Session, n int) {
 			for range n {
-				s.say("250 ok")
+				s.Say("250 ok")
 			}
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) {
-				f.files["a"], f.on["RETR"] = thousand, retr
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Files["a"], f.On["RETR"] = thousand, retr
 			})
-			c := f.dial(&client.Options{KeepAlive: time.Millisecond})
+			c := dial(t, f, &client.Options{KeepAlive: time.Millisecond})
 			for i := range 2 {
 				n, err := c.Retrieve(t.Context(), "a", io.Discard)
 				if n != 1000 || err != nil {
@@ -70,7 +71,7 @@ func TestKeepAlive(t *testing.T) {
 					t.Errorf("Size: %d, %v", n, err)
 				}
 				if i == 0 && (name == "never" || name == "one later") { // no more of them
-					f.on["RETR"] = nil
+					f.On["RETR"] = nil
 				}
 			}
 		})
@@ -81,14 +82,14 @@ func TestKeepAlive(t *testing.T) {
 func TestKeepAliveCancelled(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		f := newFake(t, func(f *fake) {
-			f.files["a"] = thousand
-			f.on["RETR"] = func(s *session, _ string) {
-				s.say("150 here it comes")
-				data := s.data()
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.Files["a"] = thousand
+			f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+				s.Say("150 here it comes")
+				data := s.Data()
 				noops := 0
 				for {
-					verb, _, ok := s.next()
+					verb, _, ok := s.Next()
 					if !ok {
 						return
 					}
@@ -96,23 +97,23 @@ func TestKeepAliveCancelled(t *testing.T) {
 						break
 					}
 					if noops++; !late {
-						s.say("200 ok")
+						s.Say("200 ok")
 					}
 					if noops == 2 {
 						cancel(errEnough)
 					}
 				}
 				_ = data.Close()
-				s.say("426 stopped")
+				s.Say("426 stopped")
 				for range noops {
 					if late {
-						s.say("200 ok")
+						s.Say("200 ok")
 					}
 				}
-				s.say("226 as you like")
+				s.Say("226 as you like")
 			}
 		})
-		c := f.dial(&client.Options{KeepAlive: time.Millisecond})
+		c := dial(t, f, &client.Options{KeepAlive: time.Millisecond})
 		if _, err := c.Retrieve(ctx, "a", io.Discard); !errors.Is(err, errEnough) {
 			t.Errorf("late %v: %v", late, err)
 		}
@@ -146,13 +147,13 @@ func (latin1) Decode(s string) string {
 
 // Every name, in commands, replies and listings, is in the server's charset.
 func TestCharset(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["caf\xe9"] = thousand
-		f.dirs["\xe9t\xe9"] = "-rw-r--r-- 1 p q 4 Jan 02 2024 caf\xe9\r\n"
-		f.on["DELE"] = func(s *session, _ string) { s.say("550 o\xf9?") }
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["caf\xe9"] = thousand
+		f.Dirs["\xe9t\xe9"] = "-rw-r--r-- 1 p q 4 Jan 02 2024 caf\xe9\r\n"
+		f.On["DELE"] = func(s *fakeserver.Session, _ string) { s.Say("550 o\xf9?") }
 	})
-	c := f.dial(&client.Options{Charset: latin1{}})
-	if n := f.count("OPTS"); n != 0 {
+	c := dial(t, f, &client.Options{Charset: latin1{}})
+	if n := f.Count("OPTS"); n != 0 {
 		t.Error("UTF-8 is asked for")
 	}
 	if n, err := c.Size(t.Context(), "café"); n != 1000 || err != nil {
@@ -162,7 +163,7 @@ func TestCharset(t *testing.T) {
 	if len(entries) != 1 || len(errs) != 0 || entries[0].Name != "café" {
 		t.Errorf("%v %v", entries, errs)
 	}
-	if err := c.Delete(t.Context(), "€"); err == nil || f.count("DELE") != 0 || !c.Alive() {
+	if err := c.Delete(t.Context(), "€"); err == nil || f.Count("DELE") != 0 || !c.Alive() {
 		t.Errorf("what can't be expressed: %v", err)
 	}
 	var no *ftp.Error

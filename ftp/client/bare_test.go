@@ -8,6 +8,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 )
 
@@ -16,15 +17,15 @@ import (
 func TestBareEnd(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
-	bare := func(s *session, _ string) { s.say("226 done") }
+	bare := func(s *fakeserver.Session, _ string) { s.Say("226 done") }
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t, func(f *fake) {
-				f.on["LIST"], f.on["NLST"], f.on["RETR"] = bare, bare, bare
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.On["LIST"], f.On["NLST"], f.On["RETR"] = bare, bare, bare
 			})
 			const timeout = 30 * time.Second
-			c := f.dial(&client.Options{Mode: mode, Timeout: timeout})
+			c := dial(t, f, &client.Options{Mode: mode, Timeout: timeout})
 			began := time.Now()
 			if _, errs := collect(t, c, ""); !errors.Is(errors.Join(errs...), client.ErrPartial) || !c.Alive() {
 				t.Errorf("LIST: %v, alive %v", errs, c.Alive())
@@ -45,14 +46,14 @@ func TestBareEnd(t *testing.T) {
 
 // What comes a little after such a 226 is a listing.
 func TestBareEndFirst(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.on["LIST"] = func(s *session, _ string) {
-			s.say("226 done")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["LIST"] = func(s *fakeserver.Session, _ string) {
+			s.Say("226 done")
 			time.Sleep(300 * time.Millisecond)
-			s.send("-rw-r--r-- 1 u u 5 2026-03-02 10:00 a\r\n")
+			s.Send("-rw-r--r-- 1 u u 5 2026-03-02 10:00 a\r\n")
 		}
 	})
-	entries, errs := collect(t, f.dial(nil), "")
+	entries, errs := collect(t, dial(t, f, nil), "")
 	if len(errs) > 0 || len(entries) != 1 {
 		t.Errorf("%v, %v", entries, errs)
 	}

@@ -17,6 +17,7 @@ import (
 	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/peers"
 	"miniftp/ftp/internal/testutil"
 )
@@ -298,20 +299,20 @@ func TestOneCommandAtATime(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var pieces atomic.Int64
-			f := newFake(t, func(f *fake) {
-				f.greeting = tt.greeting
-				f.files["/0"], f.files["/1"] = small(0), small(1)
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Greeting = tt.greeting
+				f.Files["/0"], f.Files["/1"] = small(0), small(1)
 				for _, verb := range []string{"FEAT", "OPTS", "TYPE", "SIZE", "MDTM", "CWD", "EPSV", "RETR"} {
-					f.on[verb] = func(s *session, arg string) {
-						if n := s.in.Buffered(); n > 0 {
+					f.On[verb] = func(s *fakeserver.Session, arg string) {
+						if n := s.In.Buffered(); n > 0 {
 							pieces.Add(1)
-							_, _ = s.in.Discard(n)
+							_, _ = s.In.Discard(n)
 						}
-						s.wellBehaved(verb, arg)
+						s.Behave(verb, arg)
 					}
 				}
 			})
-			p := client.NewPool(f.addr, 1, &client.Options{Timeout: time.Second})
+			p := client.NewPool(f.Addr, 1, &client.Options{Timeout: time.Second})
 			t.Cleanup(func() { _ = p.Close() })
 			mem := fsroot.NewMem()
 			retry := client.Retry{Times: 1, Wait: func(int) time.Duration { return 0 }}
@@ -364,20 +365,20 @@ func TestUploadRenamed(t *testing.T) {
 		{name: "out of step", verb: "SIZE", reply: "229 what?", want: &client.DeadError{}, commands: "STOR /part SIZE"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) {
-				f.feat = append(f.feat, "MFMT")
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Feat = append(f.Feat, "MFMT")
 				if tt.verb != "" {
-					f.on[tt.verb] = func(s *session, _ string) { s.say(tt.reply) }
+					f.On[tt.verb] = func(s *fakeserver.Session, _ string) { s.Say(tt.reply) }
 				}
 			})
-			c := f.dial(nil)
+			c := dial(t, f, nil)
 			o := client.Renamed(client.FileOptions{KeepTime: true}, "/whole")
 			_, err := c.Upload(t.Context(), "/1", "/part", over(mem, o))
 			if (err == nil) != (tt.want == nil) || err != nil && fmt.Sprintf("%T", err) != fmt.Sprintf("%T", tt.want) {
 				t.Errorf("Upload: %T %v, want %T", err, err, tt.want)
 			}
 			var sent []string
-			for _, line := range f.commands() {
+			for _, line := range f.Commands() {
 				verb, _, _ := strings.Cut(line, " ")
 				if verb == "STOR" {
 					sent = []string{line}

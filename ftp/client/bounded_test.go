@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"miniftp/ftp/internal/testutil"
-
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
 
 // TestNoMoreThanAnnounced: a server that sends on and on fills no disk, and "size and
@@ -38,19 +38,19 @@ func TestNoMoreThanAnnounced(t *testing.T) {
 		for _, disk := range []afero.Fs{afero.NewMemMapFs(), afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())} {
 			t.Run(tt.name+"/"+disk.Name(), func(t *testing.T) {
 				t.Parallel()
-				f := newFake(t, func(f *fake) {
-					if f.files["/f"] = text; tt.feat != nil {
-						f.feat = tt.feat
+				f := fakeserver.New(t, func(f *fakeserver.Server) {
+					if f.Files["/f"] = text; tt.feat != nil {
+						f.Feat = tt.feat
 					}
-					f.on["RETR"] = func(s *session, _ string) {
-						s.say("150 here it comes")
-						c := s.data()
+					f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+						s.Say("150 here it comes")
+						c := s.Data()
 						tt.send(c)
 						_ = c.Close()
-						s.say("226 done")
+						s.Say("226 done")
 					}
 				})
-				c := f.dial(&client.Options{Timeout: 5 * time.Second})
+				c := dial(t, f, &client.Options{Timeout: 5 * time.Second})
 				res, err := c.Download(t.Context(), "/f", "/f", client.FileOptions{FS: disk})
 				got, _ := afero.ReadFile(disk, "/f")
 				if err != nil || res.Verified != tt.verified || string(got) != text || res.Bytes != int64(len(text)) {
@@ -73,18 +73,18 @@ func TestEndThatDoesNotCome(t *testing.T) {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
 			stop := make(chan struct{})
-			f := newFake(t, func(f *fake) {
-				f.files["/f"] = "hello"
-				f.on["RETR"] = func(s *session, arg string) {
-					s.say("150 here it comes")
-					c := s.data()
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Files["/f"] = "hello"
+				f.On["RETR"] = func(s *fakeserver.Session, arg string) {
+					s.Say("150 here it comes")
+					c := s.Data()
 					_, _ = io.WriteString(c, "hello")
-					s.say("226 done")
+					s.Say("226 done")
 					go func() { <-stop; _ = c.Close() }()
 				}
 			})
 			defer close(stop)
-			c := f.dial(&client.Options{Mode: mode, Timeout: 20 * time.Second})
+			c := dial(t, f, &client.Options{Mode: mode, Timeout: 20 * time.Second})
 			disk := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
 			began := time.Now()
 			res, err := c.Download(t.Context(), "/f", "/f", client.FileOptions{FS: disk})

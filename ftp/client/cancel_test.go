@@ -11,33 +11,34 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 )
 
 func TestCancelRetrieve(t *testing.T) {
-	abort := func(s *session, c net.Conn) {
-		if verb, _, _ := s.next(); verb != "ABOR" {
-			s.f.t.Errorf("the server got %q, not ABOR", verb)
+	abort := func(s *fakeserver.Session, c net.Conn) {
+		if verb, _, _ := s.Next(); verb != "ABOR" {
+			s.Errorf("the server got %q, not ABOR", verb)
 		}
 		_ = c.Close()
-		s.raw("426 aborted\r\n226 aborted\r\n")
+		s.Raw("426 aborted\r\n226 aborted\r\n")
 	}
 	tests := []struct {
 		name string
-		retr func(s *session, cancel func())
+		retr func(s *fakeserver.Session, cancel func())
 	}{
-		{"before the 150", func(s *session, cancel func()) { c := s.data(); cancel(); abort(s, c) }},
-		{"before the data connection", func(s *session, cancel func()) { s.say("150 yes"); cancel(); abort(s, s.conn2()) }},
-		{"in the data", func(s *session, cancel func()) {
-			s.say("150 yes")
-			c := s.data()
+		{"before the 150", func(s *fakeserver.Session, cancel func()) { c := s.Data(); cancel(); abort(s, c) }},
+		{"before the data connection", func(s *fakeserver.Session, cancel func()) { s.Say("150 yes"); cancel(); abort(s, fakeserver.Gone()) }},
+		{"in the data", func(s *fakeserver.Session, cancel func()) {
+			s.Say("150 yes")
+			c := s.Data()
 			_, _ = io.WriteString(c, thousand[:100])
 			cancel()
 			abort(s, c)
 		}},
-		{"before the 226", func(s *session, cancel func()) {
-			s.say("150 yes")
-			c := s.data()
+		{"before the 226", func(s *fakeserver.Session, cancel func()) {
+			s.Say("150 yes")
+			c := s.Data()
 			_, _ = io.WriteString(c, thousand)
 			_ = c.Close()
 			cancel()
@@ -48,17 +49,17 @@ func TestCancelRetrieve(t *testing.T) {
 		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 			t.Run(tt.name+"/"+mode.String(), func(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
-				f := newFake(t, func(f *fake) {
-					f.files["a"] = thousand
-					f.on["RETR"] = func(s *session, arg string) {
+				f := fakeserver.New(t, func(f *fakeserver.Server) {
+					f.Files["a"] = thousand
+					f.On["RETR"] = func(s *fakeserver.Session, arg string) {
 						if ctx.Err() == nil {
 							tt.retr(s, func() { cancel(errEnough) })
 							return
 						}
-						s.wellBehaved("RETR", arg)
+						s.Behave("RETR", arg)
 					}
 				})
-				c := f.dial(&client.Options{Mode: mode})
+				c := dial(t, f, &client.Options{Mode: mode})
 				if _, err := c.Retrieve(ctx, "a", io.Discard); !errors.Is(err, errEnough) {
 					t.Errorf("Retrieve: %v", err)
 				}
@@ -73,22 +74,11 @@ func TestCancelRetrieve(t *testing.T) {
 	}
 }
 
-// conn2 stands for a data connection that was never made.
-func (s *session) conn2() net.Conn { return closerConn{closedListener{}} }
-
-type closedListener struct{}
-
-func (closedListener) Accept() (net.Conn, error) { return nil, io.EOF }
-
-func (closedListener) Close() error { return nil }
-
-func (closedListener) Addr() net.Addr { return nil }
-
 // A source that never ends its Read does not hold a cancelled upload up, and the
 // server does not get a whole file.
 func TestCancelUploadWithBlockedSource(t *testing.T) {
-	f := newFake(t, nil)
-	c := f.dial(nil)
+	f := fakeserver.New(t, nil)
+	c := dial(t, f, nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	src, feed := io.Pipe()
 	go func() {
@@ -101,7 +91,7 @@ func TestCancelUploadWithBlockedSource(t *testing.T) {
 	if _, err := c.Pwd(t.Context()); err != nil {
 		t.Errorf("Pwd: %v", err)
 	}
-	if text, ok := f.file("up"); ok {
+	if text, ok := f.File("up"); ok {
 		t.Errorf("the server took %d bytes for the file", len(text))
 	}
 	_ = feed.Close()
@@ -112,19 +102,19 @@ func TestAbortUnanswered(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	f := newFake(t, func(f *fake) {
-		f.files["a"] = thousand
-		f.on["RETR"] = func(s *session, _ string) {
-			s.say("150 yes")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["a"] = thousand
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 yes")
 			cancel(errEnough)
 			for {
-				if _, _, ok := s.next(); !ok {
+				if _, _, ok := s.Next(); !ok {
 					return
 				}
 			}
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	if _, err := c.Retrieve(ctx, "a", io.Discard); !errors.Is(err, errEnough) {
 		t.Errorf("Retrieve: %v", err)
 	}
@@ -135,8 +125,8 @@ func TestAbortUnanswered(t *testing.T) {
 
 func TestOpen(t *testing.T) {
 	big := strings.Repeat(thousand, 5000)
-	f := newFake(t, func(f *fake) { f.files["a"], f.files["big"] = thousand, big })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["a"], f.Files["big"] = thousand, big })
+	c := dial(t, f, nil)
 	for range 3 {
 		r, err := c.Open(t.Context(), "a", 10)
 		if err != nil {
@@ -173,28 +163,28 @@ func TestOpen(t *testing.T) {
 
 // A short file never ends in io.EOF.
 func TestOpenShort(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["a"] = thousand
-		f.on["RETR"] = func(s *session, _ string) { s.say("150 yes"); s.send(thousand[:400]); s.say("226 done") }
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["a"] = thousand
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 yes"); s.Send(thousand[:400]); s.Say("226 done") }
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	r, err := c.Open(t.Context(), "a", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := io.ReadAll(r)
-	if len(got) != 400 || !isA[*client.TruncatedError](err) {
+	if len(got) != 400 || !testutil.IsA[*client.TruncatedError](err) {
 		t.Errorf("ReadAll: %d bytes, %v", len(got), err)
 	}
-	if err := r.Close(); !isA[*client.TruncatedError](err) {
+	if err := r.Close(); !testutil.IsA[*client.TruncatedError](err) {
 		t.Errorf("Close: %v", err)
 	}
 }
 
 // A cancelled reader that nobody reads from ends all the same.
 func TestOpenCancel(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["big"] = strings.Repeat(thousand, 5000) })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["big"] = strings.Repeat(thousand, 5000) })
+	c := dial(t, f, nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	r, err := c.Open(ctx, "big", 0)
 	if err != nil {
@@ -215,18 +205,18 @@ func TestOpenCancel(t *testing.T) {
 // Close ends a transfer that another goroutine waits for.
 func TestCloseDuringTransfer(t *testing.T) {
 	begun := make(chan struct{})
-	f := newFake(t, func(f *fake) {
-		f.files["a"] = thousand
-		f.on["RETR"] = func(s *session, _ string) {
-			s.say("150 yes")
-			c := s.data()
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["a"] = thousand
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 yes")
+			c := s.Data()
 			_, _ = io.WriteString(c, "x")
 			close(begun)
-			s.next()
+			s.Next()
 			_ = c.Close()
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	done := make(chan error)
 	go func() { _, err := c.Retrieve(t.Context(), "a", io.Discard); done <- err }()
 	<-begun
@@ -239,8 +229,8 @@ func TestCloseDuringTransfer(t *testing.T) {
 }
 
 func TestCreate(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["b"] = "0123456789" })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["b"] = "0123456789" })
+	c := dial(t, f, nil)
 	for _, it := range []struct {
 		name   string
 		offset int64
@@ -261,7 +251,7 @@ func TestCreate(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		if text, _ := f.file(it.name); text != it.want {
+		if text, _ := f.File(it.name); text != it.want {
 			t.Errorf("%s holds %d bytes", it.name, len(text))
 		}
 	}
@@ -270,21 +260,21 @@ func TestCreate(t *testing.T) {
 // What goes wrong with an upload is heard from Create, Write or Close, and it is no
 // whole file then.
 func TestCreateFails(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.on["STOR"] = func(s *session, arg string) {
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["STOR"] = func(s *fakeserver.Session, arg string) {
 			switch arg {
 			case "no":
-				s.say("553 no")
+				s.Say("553 no")
 			case "full":
-				s.say("150 give")
-				_, _ = io.ReadFull(s.data(), make([]byte, 10))
-				s.say("452 full")
+				s.Say("150 give")
+				_, _ = io.ReadFull(s.Data(), make([]byte, 10))
+				s.Say("452 full")
 			default:
-				s.take("STOR", arg, "")
+				s.Take("STOR", arg, "")
 			}
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	if _, err := c.Create(t.Context(), "no", 0); !refusedWithCode(err, 553) {
 		t.Errorf("Create: %v", err)
 	}
@@ -307,7 +297,7 @@ func TestCreateFails(t *testing.T) {
 	if err := w.Close(); !errors.Is(err, errEnough) {
 		t.Errorf("Close: %v", err)
 	}
-	if _, ok := f.file("cut"); ok {
+	if _, ok := f.File("cut"); ok {
 		t.Error("half a file is there")
 	}
 	if _, err := c.Pwd(t.Context()); err != nil {
@@ -326,19 +316,19 @@ func refusedWithCode(err error, code ftp.Code) bool {
 func TestCancelledDownloadIsReset(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ends := make(chan error, 1)
-	f := newFake(t, func(f *fake) {
-		f.on["RETR"] = func(s *session, _ string) {
-			s.say("150 yes")
-			c := s.data()
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 yes")
+			c := s.Data()
 			_, _ = io.WriteString(c, thousand[:100])
 			_, err := c.Read(make([]byte, 1))
 			ends <- err
-			s.next() // ABOR
+			s.Next() // ABOR
 			_ = c.Close()
-			s.raw("426 aborted\r\n226 aborted\r\n")
+			s.Raw("426 aborted\r\n226 aborted\r\n")
 		}
 	})
-	c := f.dial(&client.Options{Mode: ftp.Passive})
+	c := dial(t, f, &client.Options{Mode: ftp.Passive})
 	if _, err := c.Retrieve(ctx, "a", cancelling{cancel}); !errors.Is(err, errEnough) {
 		t.Errorf("Retrieve: %v", err)
 	}

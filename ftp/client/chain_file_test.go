@@ -15,6 +15,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/testutil"
 )
 
 // Many go over one control connection and one data connection, both ways.
@@ -28,8 +29,8 @@ func TestChainOfFiles(t *testing.T) {
 		t.Fatal("no chain")
 	}
 	here, back := afero.NewMemMapFs(), afero.NewMemMapFs()
-	files := manySmall(400)
-	grow(t, here, files)
+	files := testutil.ManySmall(400)
+	testutil.Grow(t, here, files)
 	for i := range 2 {
 		if err := srv.FS.MkdirAll([]string{"/x/000", "/x/001"}[i], 0o755); err != nil {
 			t.Fatal(err)
@@ -62,7 +63,7 @@ func TestChainOfFiles(t *testing.T) {
 		})
 	})
 	for name, text := range files {
-		if got := contents(t, back, name); got != text {
+		if got := testutil.Contents(t, back, name); got != text {
 			t.Errorf("%s is %q", name, got)
 		}
 		there, err := srv.FS.Stat(name)
@@ -86,7 +87,7 @@ func TestChainComparesSizes(t *testing.T) {
 	defer pool.Close()
 	ch := pool.Chain(t.Context())
 	here := afero.NewMemMapFs()
-	grow(t, here, map[string]string{"/f": "text"})
+	testutil.Grow(t, here, map[string]string{"/f": "text"})
 	for name, tt := range map[string]struct {
 		fault ftptest.Fault
 		want  string
@@ -109,9 +110,9 @@ func TestChainComparesSizes(t *testing.T) {
 // What is none for a chain is left to the ordinary way, and nothing is changed.
 func TestNotChained(t *testing.T) {
 	srv := ftptest.NewServer(t, fsroot.NewMem())
-	grow(t, srv.FS, map[string]string{"/f": "text", "/short": "text"})
+	testutil.Grow(t, srv.FS, map[string]string{"/f": "text", "/short": "text"})
 	here := afero.NewMemMapFs()
-	grow(t, here, map[string]string{"/f": "here", "/big": strings.Repeat("x", client.ChainMost+1)})
+	testutil.Grow(t, here, map[string]string{"/f": "here", "/big": strings.Repeat("x", client.ChainMost+1)})
 	if err := here.Mkdir("/dir", 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func TestNotChained(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if a, b := contents(t, srv.FS, "/f"), contents(t, here, "/f"); a != "text" || b != "here" {
+	if a, b := testutil.Contents(t, srv.FS, "/f"), testutil.Contents(t, here, "/f"); a != "text" || b != "here" {
 		t.Errorf("%q, %q", a, b)
 	}
 	var no *ftp.Error
@@ -158,7 +159,7 @@ func TestNotChained(t *testing.T) {
 	if _, err := ch.Download(ended, "/f", "/f", client.FileOptions{FS: here, Listed: listed(4)}); err == nil {
 		t.Error("it goes on behind the end")
 	}
-	if res, err := ch.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Listed: listed(4)}); err != nil || res.Verified != "size and reply" || contents(t, here, "/f") != "text" {
+	if res, err := ch.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Listed: listed(4)}); err != nil || res.Verified != "size and reply" || testutil.Contents(t, here, "/f") != "text" {
 		t.Errorf("%+v, %v", res, err)
 	}
 }

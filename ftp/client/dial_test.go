@@ -14,13 +14,14 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 )
 
 func TestLoginSequences(t *testing.T) {
 	tests := []struct {
 		name string
-		set  func(f *fake)
+		set  func(f *fakeserver.Server)
 		opts *client.Options
 		want []string // commands
 		verb string   // of the refusal; "-" for none
@@ -29,38 +30,43 @@ func TestLoginSequences(t *testing.T) {
 		{"anonymous", nil, nil, []string{"USER anonymous", "PASS anonymous@", "FEAT", "OPTS UTF8 ON"}, "-", 0},
 		{"password", nil, &client.Options{User: "alice", Password: " s e "}, []string{"USER alice", "PASS  s e ", "FEAT", "OPTS UTF8 ON"}, "-", 0},
 		{
-			"no password asked", func(f *fake) { f.on["USER"] = says("230 in") },
+			"no password asked", func(f *fakeserver.Server) { f.On["USER"] = fakeserver.Says("230 in") },
 			&client.Options{User: "a", Password: "secret"},
 			[]string{"USER a", "FEAT", "OPTS UTF8 ON"},
 			"-", 0,
 		},
 		{
-			"account", func(f *fake) { f.on["PASS"] = says("332 account?"); f.on["ACCT"] = says("230 in") },
+			"account", func(f *fakeserver.Server) {
+				f.On["PASS"] = fakeserver.Says("332 account?")
+				f.On["ACCT"] = fakeserver.Says("230 in")
+			},
 			&client.Options{User: "a", Password: "b", Account: "c"},
 			[]string{"USER a", "PASS b", "ACCT c", "FEAT", "OPTS UTF8 ON"},
 			"-", 0,
 		},
 		{
-			"account, none given", func(f *fake) { f.on["PASS"] = says("332 account?") },
+			"account, none given", func(f *fakeserver.Server) { f.On["PASS"] = fakeserver.Says("332 account?") },
 			&client.Options{User: "a", Password: "b"},
 			[]string{"USER a", "PASS b"},
 			"PASS", 332,
 		},
-		{"wrong password", func(f *fake) { f.on["PASS"] = says("530 no") }, nil, nil, "PASS", 530},
-		{"too many", func(f *fake) { f.on["PASS"] = says("421 too many") }, nil, nil, "PASS", 421},
-		{"refused greeting", func(f *fake) { f.greeting = "530 not you\r\n" }, nil, nil, "", 530},
-		{"421 greeting", func(f *fake) { f.greeting = "421 full\r\n" }, nil, nil, "", 421},
-		{"120 first", func(f *fake) { f.greeting = "120 wait\r\n220 now\r\n" }, nil, nil, "-", 0},
-		{"foreign inner line", func(f *fake) { f.greeting = "220-hello\r\n221 not the end\r\n220- nor this\r\n220 end\r\n" }, nil, nil, "-", 0},
-		{"LF only", func(f *fake) { f.greeting = "220-hello\n220 end\n" }, nil, nil, "-", 0},
-		{"glued", func(f *fake) { f.greeting = "220-hello\r\n220 end\r\n" }, nil, nil, "-", 0},
-		{"no FEAT", func(f *fake) { f.feat = nil }, nil, []string{"USER anonymous", "PASS anonymous@", "FEAT", "OPTS UTF8 ON"}, "-", 0},
-		{"UTF8 refused", func(f *fake) { f.on["OPTS"] = says("501 no") }, nil, nil, "-", 0},
+		{"wrong password", func(f *fakeserver.Server) { f.On["PASS"] = fakeserver.Says("530 no") }, nil, nil, "PASS", 530},
+		{"too many", func(f *fakeserver.Server) { f.On["PASS"] = fakeserver.Says("421 too many") }, nil, nil, "PASS", 421},
+		{"refused greeting", func(f *fakeserver.Server) { f.Greeting = "530 not you\r\n" }, nil, nil, "", 530},
+		{"421 greeting", func(f *fakeserver.Server) { f.Greeting = "421 full\r\n" }, nil, nil, "", 421},
+		{"120 first", func(f *fakeserver.Server) { f.Greeting = "120 wait\r\n220 now\r\n" }, nil, nil, "-", 0},
+		{"foreign inner line", func(f *fakeserver.Server) {
+			f.Greeting = "220-hello\r\n221 not the end\r\n220- nor this\r\n220 end\r\n"
+		}, nil, nil, "-", 0},
+		{"LF only", func(f *fakeserver.Server) { f.Greeting = "220-hello\n220 end\n" }, nil, nil, "-", 0},
+		{"glued", func(f *fakeserver.Server) { f.Greeting = "220-hello\r\n220 end\r\n" }, nil, nil, "-", 0},
+		{"no FEAT", func(f *fakeserver.Server) { f.Feat = nil }, nil, []string{"USER anonymous", "PASS anonymous@", "FEAT", "OPTS UTF8 ON"}, "-", 0},
+		{"UTF8 refused", func(f *fakeserver.Server) { f.On["OPTS"] = fakeserver.Says("501 no") }, nil, nil, "-", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t, tt.set)
-			c, err := client.Dial(t.Context(), f.addr, tt.opts)
+			f := fakeserver.New(t, tt.set)
+			c, err := client.Dial(t.Context(), f.Addr, tt.opts)
 			if tt.verb == "-" {
 				if err != nil {
 					t.Fatalf("Dial: %v", err)
@@ -68,8 +74,8 @@ func TestLoginSequences(t *testing.T) {
 				if !c.Alive() || c.Greeting().Code != 220 {
 					t.Errorf("alive %v, greeting %v", c.Alive(), c.Greeting())
 				}
-				if tt.want != nil && !slices.Equal(f.commands(), tt.want) {
-					t.Errorf("commands %q, want %q", f.commands(), tt.want)
+				if tt.want != nil && !slices.Equal(f.Commands(), tt.want) {
+					t.Errorf("commands %q, want %q", f.Commands(), tt.want)
 				}
 				_ = c.Close()
 				return
@@ -78,15 +84,11 @@ func TestLoginSequences(t *testing.T) {
 			if !errors.As(err, &reply) || reply.Verb != tt.verb || reply.Code != tt.code {
 				t.Fatalf("Dial: %v (%+v)", err, reply)
 			}
-			if tt.want != nil && !slices.Equal(f.commands(), tt.want) {
-				t.Errorf("commands %q, want %q", f.commands(), tt.want)
+			if tt.want != nil && !slices.Equal(f.Commands(), tt.want) {
+				t.Errorf("commands %q, want %q", f.Commands(), tt.want)
 			}
 		})
 	}
-}
-
-func says(line string) func(*session, string) {
-	return func(s *session, _ string) { s.raw(line + "\r\n") }
 }
 
 func TestDialFails(t *testing.T) {
@@ -95,41 +97,43 @@ func TestDialFails(t *testing.T) {
 	if _, err := client.Dial(t.Context(), nobody, nil); !errors.As(err, &connect) || connect.Addr != nobody {
 		t.Errorf("nobody there: %v", err)
 	}
-	f := newFake(t, func(f *fake) { f.greeting = "" })
-	_, err := client.Dial(t.Context(), f.addr, &client.Options{Timeout: 50 * time.Millisecond})
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Greeting = "" })
+	_, err := client.Dial(t.Context(), f.Addr, &client.Options{Timeout: 50 * time.Millisecond})
 	if !errors.As(err, &connect) || !errors.Is(err, client.ErrTimeout) {
 		t.Errorf("silent server: %v", err)
 	}
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	if _, err := client.Dial(ctx, f.addr, nil); !errors.Is(err, cause) {
+	if _, err := client.Dial(ctx, f.Addr, nil); !errors.Is(err, cause) {
 		t.Errorf("cancelled: %v", err)
 	}
 	waiting := make(chan struct{})
-	slow := newFake(t, func(f *fake) {
-		f.on["USER"] = func(s *session, _ string) { close(waiting); s.next() }
+	slow := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["USER"] = func(s *fakeserver.Session, _ string) { close(waiting); s.Next() }
 	})
 	ctx, cancel = context.WithCancelCause(t.Context())
 	go func() { <-waiting; cancel(cause) }()
-	if _, err := client.Dial(ctx, slow.addr, nil); !errors.Is(err, cause) {
+	if _, err := client.Dial(ctx, slow.Addr, nil); !errors.Is(err, cause) {
 		t.Errorf("cancelled at the login: %v", err)
 	}
-	hangUp := newFake(t, func(f *fake) { f.on["USER"] = func(s *session, _ string) { _ = s.conn.Close() } })
+	hangUp := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["USER"] = func(s *fakeserver.Session, _ string) { _ = s.Conn.Close() }
+	})
 	var dead *client.DeadError
-	if _, err := client.Dial(t.Context(), hangUp.addr, nil); !errors.As(err, &dead) {
+	if _, err := client.Dial(t.Context(), hangUp.Addr, nil); !errors.As(err, &dead) {
 		t.Errorf("hung up on: %v", err)
 	}
 }
 
 func TestDialRefusesLineBreaks(t *testing.T) {
-	f := newFake(t, nil)
+	f := fakeserver.New(t, nil)
 	for _, o := range []client.Options{{User: "a\r\nDELE x"}, {User: "a", Password: "b\nDELE x"}, {User: "a", Account: "c\x00"}} {
-		if _, err := client.Dial(t.Context(), f.addr, &o); !errors.Is(err, ftp.ErrLineBreak) {
+		if _, err := client.Dial(t.Context(), f.Addr, &o); !errors.Is(err, ftp.ErrLineBreak) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-	if got := f.commands(); len(got) != 0 {
+	if got := f.Commands(); len(got) != 0 {
 		t.Errorf("the server got %q", got)
 	}
 }
@@ -184,8 +188,8 @@ func TestListLoop(t *testing.T) {
 		fmt.Fprintf(&list, "-rw-r--r-- 1 a b 5 Jan  1 2020 f%04d\r\n", i)
 	}
 	list.WriteString("what is this?\r\n")
-	f := newFake(t, func(f *fake) { f.dirs[""] = list.String() })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Dirs[""] = list.String() })
+	c := dial(t, f, nil)
 	seen, odd, inner := 0, 0, 0
 	for e, err := range c.List(t.Context(), "") {
 		if err != nil {
@@ -217,16 +221,16 @@ func TestListLoop(t *testing.T) {
 
 // A Client that is closed in the loop over a listing does not read the rest of it.
 func TestCloseInListLoop(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.on["LIST"] = func(s *session, _ string) {
-			s.say("150 here")
-			conn := s.data()
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["LIST"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 here")
+			conn := s.Data()
 			_, _ = io.WriteString(conn, "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n")
-			_, _ = io.Copy(io.Discard, s.in) // no end
+			_, _ = io.Copy(io.Discard, s.In) // no end
 			_ = conn.Close()
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	ended := false
 	for _, err := range c.List(t.Context(), "") {
 		if err == nil {
@@ -240,10 +244,10 @@ func TestCloseInListLoop(t *testing.T) {
 }
 
 func TestDead(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.on["NOOP"] = func(s *session, _ string) { s.raw("200 ok\r\n421 going down\r\n"); _ = s.conn.Close() }
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["NOOP"] = func(s *fakeserver.Session, _ string) { s.Raw("200 ok\r\n421 going down\r\n"); _ = s.Conn.Close() }
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	if _, err := c.Command(t.Context(), "noop", ""); err != nil {
 		t.Fatal(err)
 	}
@@ -264,15 +268,15 @@ func TestDead(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	f := newFake(t, nil)
-	c := f.dial(nil)
+	f := fakeserver.New(t, nil)
+	c := dial(t, f, nil)
 	for range 2 {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
 	}
-	if f.count("QUIT") != 1 {
-		t.Errorf("commands %q", f.commands())
+	if f.Count("QUIT") != 1 {
+		t.Errorf("commands %q", f.Commands())
 	}
 	if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrClosed) {
 		t.Errorf("Pwd: %v", err)
@@ -280,8 +284,11 @@ func TestClose(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.on["STAT"] = says("211-a\r\n b\r\n211 c"); f.on["HELP"] = says("502 no") })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["STAT"] = fakeserver.Says("211-a\r\n b\r\n211 c")
+		f.On["HELP"] = fakeserver.Says("502 no")
+	})
+	c := dial(t, f, nil)
 	r, err := c.Command(t.Context(), "stat", "")
 	if err != nil || r.Text() != "a\n b\nc" {
 		t.Errorf("STAT: %v, %v", r, err)
@@ -298,18 +305,18 @@ func TestCommand(t *testing.T) {
 	if _, err := c.Command(t.Context(), "NOOP", "\r\nDELE x"); !errors.Is(err, ftp.ErrLineBreak) {
 		t.Errorf("line break: %v", err)
 	}
-	if f.count("DELE")+f.count("RETR")+f.count("PASV") != 0 || !c.Alive() {
-		t.Errorf("commands %q", f.commands())
+	if f.Count("DELE")+f.Count("RETR")+f.Count("PASV") != 0 || !c.Alive() {
+		t.Errorf("commands %q", f.Commands())
 	}
 }
 
 // A cancelled command takes its reply along: the next one gets its own.
 func TestCancelledCommand(t *testing.T) {
 	came, goOn := make(chan struct{}), make(chan struct{})
-	f := newFake(t, func(f *fake) {
-		f.on["NOOP"] = func(s *session, _ string) { close(came); <-goOn; s.say("200 late") }
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["NOOP"] = func(s *fakeserver.Session, _ string) { close(came); <-goOn; s.Say("200 late") }
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() { <-came; cancel(cause); close(goOn) }()

@@ -29,9 +29,6 @@ var oddNames = []string{
 	"back\\slash", "star*", "é", "e\u0301", "漢字", "😀", "tab\tname", "CON", "~", "$HOME", "a|b",
 }
 
-// noise is n bytes that no compression, and no accident, gets right.
-func noise(n int) []byte { return testutil.Noise(n) }
-
 // serveHere runs our own server over fsys and returns its address.
 func serveHere(t *testing.T, fsys afero.Fs, host string) string {
 	t.Helper()
@@ -150,7 +147,7 @@ func (p peer) sizes(t *testing.T, c *client.Client, dir string) {
 	here := t.TempDir()
 	osfs := afero.NewOsFs()
 	for _, n := range []int{0, 1, 4096, 64 << 10, 3<<20 + 7} {
-		data := noise(n)
+		data := testutil.Noise(n)
 		name := fmt.Sprintf("%s/%d", dir, n)
 		if m, err := c.Store(t.Context(), name, bytes.NewReader(data)); m != int64(n) || err != nil {
 			t.Errorf("Store of %d: %d, %v", n, m, err)

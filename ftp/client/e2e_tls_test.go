@@ -13,14 +13,13 @@ import (
 	"sync"
 	"testing"
 
-	"miniftp/ftp/internal/testutil"
-
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -194,7 +193,7 @@ func TestCancelUnderTLS(t *testing.T) {
 
 // What is cancelled, by name; before and after are what is in the file /f.
 var (
-	before, after = noise(300_000), noise(700_000)
+	before, after = testutil.Noise(300_000), testutil.Noise(700_000)
 
 	cancelled = map[string]func(ctx context.Context, c *client.Client) error{
 		"Store": func(ctx context.Context, c *client.Client) error {
@@ -231,11 +230,11 @@ func judgeCancel(t *testing.T, c *client.Client, n int, err error) {
 	if !c.Alive() {
 		return
 	}
-	if _, err := c.Store(t.Context(), "/other", bytes.NewReader(noise(1000))); err != nil {
+	if _, err := c.Store(t.Context(), "/other", bytes.NewReader(testutil.Noise(1000))); err != nil {
 		t.Errorf("%s: the next Store: %v", what, err)
 	}
 	var got bytes.Buffer
-	if _, err := c.Retrieve(t.Context(), "/other", &got); err != nil || !bytes.Equal(got.Bytes(), noise(1000)) {
+	if _, err := c.Retrieve(t.Context(), "/other", &got); err != nil || !bytes.Equal(got.Bytes(), testutil.Noise(1000)) {
 		t.Errorf("%s: the next Retrieve: %d bytes, %v", what, got.Len(), err)
 	}
 	if dir, err := c.Pwd(t.Context()); err != nil || dir != "/" {
@@ -248,7 +247,7 @@ func judgeCancel(t *testing.T, c *client.Client, n int, err error) {
 func TestServerGoesUnderTLS(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
-	body := noise(8 << 20)
+	body := testutil.Noise(8 << 20)
 	for _, hard := range []bool{false, true} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(fmt.Sprint(tls.VersionName(version), " hard ", hard), func(t *testing.T) {

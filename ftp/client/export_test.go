@@ -60,8 +60,3 @@ func (c *Chain) Upload(ctx context.Context, local, remote string, o FileOptions)
 	o.Several = true
 	return c.ch.upload(ctx, o.fs(), local, remote, o)
 }
-
-// PartOf returns the name of the part of a version of a file.
-func PartOf(name string, size int64, at time.Time) string {
-	return partName(name, VersionTag(size, at))
-}

@@ -12,6 +12,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 )
 
@@ -26,11 +27,13 @@ type verdict struct {
 
 var (
 	whole       = verdict{"whole", func(err error) bool { return err == nil }, true}
-	truncated   = verdict{"truncated", isA[*client.TruncatedError], true}
+	truncated   = verdict{"truncated", testutil.IsA[*client.TruncatedError], true}
 	unconfirmed = verdict{"unconfirmed", func(err error) bool { return errors.Is(err, client.ErrUnconfirmed) }, false}
-	dead        = verdict{"dead", isA[*client.DeadError], false}
-	broken      = verdict{"broken", func(err error) bool { return isA[*client.TruncatedError](err) || isA[*client.OpenError](err) }, true}
-	cutDead     = verdict{"truncated, dead", isA[*client.TruncatedError], false}
+	dead        = verdict{"dead", testutil.IsA[*client.DeadError], false}
+	broken      = verdict{"broken", func(err error) bool {
+		return testutil.IsA[*client.TruncatedError](err) || testutil.IsA[*client.OpenError](err)
+	}, true}
+	cutDead = verdict{"truncated, dead", testutil.IsA[*client.TruncatedError], false}
 )
 
 func refusedWith(code ftp.Code) verdict {
@@ -38,11 +41,6 @@ func refusedWith(code ftp.Code) verdict {
 		var reply *ftp.Error
 		return errors.As(err, &reply) && reply.Code == code && reply.Verb == "RETR"
 	}, true}
-}
-
-func isA[E error](err error) bool {
-	var e E
-	return errors.As(err, &e)
 }
 
 // TestFaultMatrix: no fault may make a file look whole that is not, nor the
@@ -54,86 +52,94 @@ func TestFaultMatrix(t *testing.T) {
 	tests := []struct {
 		name string
 		feat []string
-		retr func(s *session)
+		retr func(s *fakeserver.Session)
 		want verdict
 	}{
-		{"well behaved", nil, func(s *session) { s.say("150 yes"); s.send(thousand); s.say("226 done") }, whole},
-		{"short, 226", nil, func(s *session) { s.say("150 yes"); s.send(thousand[:400]); s.say("226 done") }, truncated},
-		{"short, 226, size in the 150", noSize, func(s *session) { s.say("150 a.bin (1000 bytes)"); s.send(thousand[:400]); s.say("226 done") }, truncated},
-		{"grown: what was announced is taken", nil, func(s *session) { s.say("150 yes"); s.send(thousand + "more"); s.say("226 done") }, whole},
-		{"whole, then 426", nil, func(s *session) { s.say("150 yes"); s.send(thousand); s.say("426 broke") }, refusedWith(426)},
-		{"whole, then 451", nil, func(s *session) { s.say("150 yes"); s.send(thousand); s.say("451 disk") }, refusedWith(451)},
-		{"552 in the middle", nil, func(s *session) {
-			s.say("150 yes")
-			c := s.data()
+		{"well behaved", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand); s.Say("226 done") }, whole},
+		{"short, 226", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand[:400]); s.Say("226 done") }, truncated},
+		{"short, 226, size in the 150", noSize, func(s *fakeserver.Session) {
+			s.Say("150 a.bin (1000 bytes)")
+			s.Send(thousand[:400])
+			s.Say("226 done")
+		}, truncated},
+		{"grown: what was announced is taken", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand + "more"); s.Say("226 done") }, whole},
+		{"whole, then 426", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand); s.Say("426 broke") }, refusedWith(426)},
+		{"whole, then 451", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand); s.Say("451 disk") }, refusedWith(451)},
+		{"552 in the middle", nil, func(s *fakeserver.Session) {
+			s.Say("150 yes")
+			c := s.Data()
 			_, _ = io.WriteString(c, thousand[:400])
-			s.say("552 full")
+			s.Say("552 full")
 			_ = c.Close()
 		}, refusedWith(552)},
-		{"whole, control dies", nil, func(s *session) { s.say("150 yes"); s.send(thousand); _ = s.conn.Close() }, unconfirmed},
-		{"short, control dies", nil, func(s *session) { s.say("150 yes"); s.send(thousand[:400]); _ = s.conn.Close() }, cutDead},
-		{"control dies at once", nil, func(s *session) { _ = s.conn.Close() }, dead},
-		{"421 in the middle", nil, func(s *session) {
-			s.say("150 yes")
-			c := s.data()
+		{"whole, control dies", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand); _ = s.Conn.Close() }, unconfirmed},
+		{"short, control dies", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand[:400]); _ = s.Conn.Close() }, cutDead},
+		{"control dies at once", nil, func(s *fakeserver.Session) { _ = s.Conn.Close() }, dead},
+		{"421 in the middle", nil, func(s *fakeserver.Session) {
+			s.Say("150 yes")
+			c := s.Data()
 			_, _ = io.WriteString(c, thousand[:400])
-			s.say("421 going down")
+			s.Say("421 going down")
 			_ = c.Close()
 		}, cutDead},
-		{"226 before the data", nil, func(s *session) {
-			s.say("150 yes")
-			c := s.data()
-			s.say("226 done")
+		{"226 before the data", nil, func(s *fakeserver.Session) {
+			s.Say("150 yes")
+			c := s.Data()
+			s.Say("226 done")
 			_, _ = io.WriteString(c, thousand)
 			_ = c.Close()
 		}, whole},
-		{"150 and 226 glued", nil, func(s *session) { s.raw("150 yes\r\n226 done\r\n"); s.send(thousand) }, whole},
-		{"two 226", nil, func(s *session) { s.say("150 yes"); s.send(thousand); s.raw("226 done\r\n226 done\r\n") }, whole},
-		{"LF only", nil, func(s *session) { s.raw("150-yes\n151 no\n150 yes\n"); s.send(thousand); s.raw("226 done\n") }, whole},
-		{"byte by byte", nil, func(s *session) {
+		{"150 and 226 glued", nil, func(s *fakeserver.Session) { s.Raw("150 yes\r\n226 done\r\n"); s.Send(thousand) }, whole},
+		{"two 226", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand); s.Raw("226 done\r\n226 done\r\n") }, whole},
+		{"LF only", nil, func(s *fakeserver.Session) {
+			s.Raw("150-yes\n151 no\n150 yes\n")
+			s.Send(thousand)
+			s.Raw("226 done\n")
+		}, whole},
+		{"byte by byte", nil, func(s *fakeserver.Session) {
 			for _, b := range []byte("150 yes\r\n") {
-				_, _ = s.conn.Write([]byte{b})
+				_, _ = s.Conn.Write([]byte{b})
 			}
-			s.send(thousand)
+			s.Send(thousand)
 			for _, b := range []byte("226-\r\n226 done\r\n") {
-				_, _ = s.conn.Write([]byte{b})
+				_, _ = s.Conn.Write([]byte{b})
 			}
 		}, whole},
-		{"no 1xx, 226 after the data", nil, func(s *session) { s.send(thousand); s.say("226 done") }, whole},
-		{"200 before the 150", nil, func(s *session) { s.say("200 fine"); s.say("150 yes"); s.send(thousand); s.say("226 done") }, whole},
-		{"226 alone, no data", noSize, func(s *session) { s.say("226 done"); s.send("") }, truncated},
-		{"150, 425, data never accepted", nil, func(s *session) { s.say("150 yes"); s.say("425 no data connection") }, refusedWith(425)},
-		{"425 at once", nil, func(s *session) { s.say("425 no data connection") }, refusedWith(425)},
-		{"550, no data connection", nil, func(s *session) { s.dropData(); s.say("550 no such file") }, refusedWith(550)},
-		{"550, data connection open", nil, func(s *session) { c := s.data(); s.say("550 no such file"); _ = c.Close() }, refusedWith(550)},
-		{"reset in the middle", nil, func(s *session) {
-			s.say("150 yes")
-			c := s.data()
+		{"no 1xx, 226 after the data", nil, func(s *fakeserver.Session) { s.Send(thousand); s.Say("226 done") }, whole},
+		{"200 before the 150", nil, func(s *fakeserver.Session) { s.Say("200 fine"); s.Say("150 yes"); s.Send(thousand); s.Say("226 done") }, whole},
+		{"226 alone, no data", noSize, func(s *fakeserver.Session) { s.Say("226 done"); s.Send("") }, truncated},
+		{"150, 425, data never accepted", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Say("425 no data connection") }, refusedWith(425)},
+		{"425 at once", nil, func(s *fakeserver.Session) { s.Say("425 no data connection") }, refusedWith(425)},
+		{"550, no data connection", nil, func(s *fakeserver.Session) { s.DropData(); s.Say("550 no such file") }, refusedWith(550)},
+		{"550, data connection open", nil, func(s *fakeserver.Session) { c := s.Data(); s.Say("550 no such file"); _ = c.Close() }, refusedWith(550)},
+		{"reset in the middle", nil, func(s *fakeserver.Session) {
+			s.Say("150 yes")
+			c := s.Data()
 			_, _ = io.WriteString(c, thousand[:400])
 			_ = c.(*net.TCPConn).SetLinger(0)
 			_ = c.Close()
-			s.say("226 done")
+			s.Say("226 done")
 		}, broken},
-		{"garbage for a reply", nil, func(s *session) { s.say("hello?") }, dead},
+		{"garbage for a reply", nil, func(s *fakeserver.Session) { s.Say("hello?") }, dead},
 	}
 	for _, tt := range tests {
 		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 			t.Run(tt.name+"/"+mode.String(), func(t *testing.T) {
 				t.Parallel()
-				f := newFake(t, func(f *fake) {
-					f.files["a.bin"], f.files["b.bin"] = thousand, thousand
+				f := fakeserver.New(t, func(f *fakeserver.Server) {
+					f.Files["a.bin"], f.Files["b.bin"] = thousand, thousand
 					if tt.feat != nil {
-						f.feat = tt.feat
+						f.Feat = tt.feat
 					}
-					f.on["RETR"] = func(s *session, arg string) {
+					f.On["RETR"] = func(s *fakeserver.Session, arg string) {
 						if arg == "a.bin" {
 							tt.retr(s)
 						} else {
-							s.wellBehaved("RETR", arg)
+							s.Behave("RETR", arg)
 						}
 					}
 				})
-				c := f.dial(&client.Options{Mode: mode, Timeout: 10 * time.Second})
+				c := dial(t, f, &client.Options{Mode: mode, Timeout: 10 * time.Second})
 				var got bytes.Buffer
 				n, err := c.Retrieve(t.Context(), "a.bin", &got)
 				if !tt.want.check(err) {
@@ -158,18 +164,18 @@ func TestFaultMatrix(t *testing.T) {
 
 // A data connection that stands still ends the transfer, not the session.
 func TestStall(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["a.bin"] = thousand
-		f.on["RETR"] = func(s *session, _ string) {
-			s.say("150 yes")
-			c := s.data()
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["a.bin"] = thousand
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 yes")
+			c := s.Data()
 			_, _ = io.WriteString(c, thousand[:400])
-			s.next() // the ABOR
+			s.Next() // the ABOR
 			_ = c.Close()
-			s.raw("426 aborted\r\n226 aborted\r\n")
+			s.Raw("426 aborted\r\n226 aborted\r\n")
 		}
 	})
-	c := f.dial(&client.Options{Timeout: 100 * time.Millisecond})
+	c := dial(t, f, &client.Options{Timeout: 100 * time.Millisecond})
 	var short *client.TruncatedError
 	_, err := c.Retrieve(t.Context(), "a.bin", io.Discard)
 	if !errors.As(err, &short) || short.Got != 400 || short.Want != 1000 {
@@ -207,24 +213,24 @@ func TestPassiveRedirect(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) {
-				f.files["a.bin"] = thousand
-				f.on["EPSV"] = says("500 what?")
-				f.on["PASV"] = func(s *session, _ string) {
-					s.listen()
-					p := fmt.Sprintf("%d,%d", s.listenPort()>>8, s.listenPort()&255)
-					s.say(strings.ReplaceAll(tt.reply, "P", p))
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Files["a.bin"] = thousand
+				f.On["EPSV"] = fakeserver.Says("500 what?")
+				f.On["PASV"] = func(s *fakeserver.Session, _ string) {
+					s.Listen()
+					p := fmt.Sprintf("%d,%d", s.ListenPort()>>8, s.ListenPort()&255)
+					s.Say(strings.ReplaceAll(tt.reply, "P", p))
 				}
 			})
-			c := f.dial(nil)
+			c := dial(t, f, nil)
 			for range 2 {
 				var got bytes.Buffer
 				if _, err := c.Retrieve(t.Context(), "a.bin", &got); err != nil || got.String() != thousand {
 					t.Errorf("Retrieve: %d bytes, %v", got.Len(), err)
 				}
 			}
-			if f.count("EPSV") != 1 || f.count("PASV") != 2 {
-				t.Errorf("commands %q", f.commands())
+			if f.Count("EPSV") != 1 || f.Count("PASV") != 2 {
+				t.Errorf("commands %q", f.Commands())
 			}
 		})
 	}
@@ -240,16 +246,16 @@ func TestTrustPassiveHost(t *testing.T) {
 		t.Skip("no second loopback address here:", err)
 	}
 	defer other.Close()
-	f := newFake(t, func(f *fake) {
-		f.files["a.bin"] = thousand
-		f.on["EPSV"] = says("502 no")
-		f.on["PASV"] = func(s *session, _ string) {
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["a.bin"] = thousand
+		f.On["EPSV"] = fakeserver.Says("502 no")
+		f.On["PASV"] = func(s *fakeserver.Session, _ string) {
 			port := other.Addr().(*net.TCPAddr).Port
-			s.ln = other
-			s.say(fmt.Sprintf("227 (127,0,0,2,%d,%d)", port>>8, port&255))
+			s.Listener = other
+			s.Say(fmt.Sprintf("227 (127,0,0,2,%d,%d)", port>>8, port&255))
 		}
 	})
-	c, err := client.Dial(t.Context(), f.addr, &client.Options{TrustPassiveHost: true})
+	c, err := client.Dial(t.Context(), f.Addr, &client.Options{TrustPassiveHost: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,40 +266,40 @@ func TestTrustPassiveHost(t *testing.T) {
 }
 
 func TestExtendedPassive(t *testing.T) {
-	epsv := func(form string) func(*session, string) {
-		return func(s *session, _ string) { s.listen(); s.say(fmt.Sprintf(form, s.listenPort())) }
+	epsv := func(form string) func(*fakeserver.Session, string) {
+		return func(s *fakeserver.Session, _ string) { s.Listen(); s.Say(fmt.Sprintf(form, s.ListenPort())) }
 	}
 	tests := []struct {
 		name       string
-		epsv, pasv func(*session, string)
+		epsv, pasv func(*fakeserver.Session, string)
 		wantEPSV   int // of two transfers
 	}{
 		{"as it should be", nil, nil, 2},
 		{"another delimiter", epsv("229 (!!!%d!)"), nil, 2},
-		{"500", says("500 what?"), nil, 1},
-		{"501", says("501 what?"), nil, 1},
-		{"502", says("502 what?"), nil, 1},
-		{"522", says("522 use (2)"), nil, 1},
-		{"550", says("550 no"), nil, 1},
-		{"not now", says("425 no port"), nil, 2},
-		{"nonsense", says("229 whatever"), nil, 1},
-		{"port 0", says("229 (|||0|)"), nil, 1},
-		{"229 to a PASV", says("500 what?"), epsv("229 (|||%d|)"), 1},
+		{"500", fakeserver.Says("500 what?"), nil, 1},
+		{"501", fakeserver.Says("501 what?"), nil, 1},
+		{"502", fakeserver.Says("502 what?"), nil, 1},
+		{"522", fakeserver.Says("522 use (2)"), nil, 1},
+		{"550", fakeserver.Says("550 no"), nil, 1},
+		{"not now", fakeserver.Says("425 no port"), nil, 2},
+		{"nonsense", fakeserver.Says("229 whatever"), nil, 1},
+		{"port 0", fakeserver.Says("229 (|||0|)"), nil, 1},
+		{"229 to a PASV", fakeserver.Says("500 what?"), epsv("229 (|||%d|)"), 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) {
-				f.files["a.bin"] = thousand
-				f.on["EPSV"], f.on["PASV"] = tt.epsv, tt.pasv
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Files["a.bin"] = thousand
+				f.On["EPSV"], f.On["PASV"] = tt.epsv, tt.pasv
 			})
-			c := f.dial(nil)
+			c := dial(t, f, nil)
 			for range 2 {
 				if n, err := c.Retrieve(t.Context(), "a.bin", io.Discard); n != 1000 || err != nil {
 					t.Errorf("Retrieve: %d, %v", n, err)
 				}
 			}
-			if f.count("EPSV") != tt.wantEPSV {
-				t.Errorf("commands %q", f.commands())
+			if f.Count("EPSV") != tt.wantEPSV {
+				t.Errorf("commands %q", f.Commands())
 			}
 		})
 	}
@@ -302,19 +308,19 @@ func TestExtendedPassive(t *testing.T) {
 // A port from EPSV that nobody answers on makes PASV the next try.
 func TestDeadExtendedPort(t *testing.T) {
 	port := testutil.ClosedPort(t).Port()
-	f := newFake(t, func(f *fake) {
-		f.files["a.bin"] = thousand
-		f.on["EPSV"] = says(fmt.Sprintf("229 (|||%d|)", port))
-		f.on["RETR"] = func(s *session, arg string) {
-			if s.ln == nil {
-				s.next() // ABOR
-				s.raw("425 nobody came\r\n226 aborted\r\n")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["a.bin"] = thousand
+		f.On["EPSV"] = fakeserver.Says(fmt.Sprintf("229 (|||%d|)", port))
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
+			if s.Listener == nil {
+				s.Next() // ABOR
+				s.Raw("425 nobody came\r\n226 aborted\r\n")
 				return
 			}
-			s.wellBehaved("RETR", arg)
+			s.Behave("RETR", arg)
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	var open *client.OpenError
 	if _, err := c.Retrieve(t.Context(), "a.bin", io.Discard); !errors.As(err, &open) {
 		t.Errorf("the first: %v", err)
@@ -322,23 +328,23 @@ func TestDeadExtendedPort(t *testing.T) {
 	if n, err := c.Retrieve(t.Context(), "a.bin", io.Discard); n != 1000 || err != nil {
 		t.Errorf("the second: %d, %v", n, err)
 	}
-	if f.count("PASV") != 1 {
-		t.Errorf("commands %q", f.commands())
+	if f.Count("PASV") != 1 {
+		t.Errorf("commands %q", f.Commands())
 	}
 }
 
 func TestActivePortFallsBack(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["a.bin"] = thousand
-		f.on["EPRT"] = says("500 what?")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["a.bin"] = thousand
+		f.On["EPRT"] = fakeserver.Says("500 what?")
 	})
-	c := f.dial(&client.Options{Mode: ftp.Active})
+	c := dial(t, f, &client.Options{Mode: ftp.Active})
 	for range 2 {
 		if n, err := c.Retrieve(t.Context(), "a.bin", io.Discard); n != 1000 || err != nil {
 			t.Errorf("Retrieve: %d, %v", n, err)
 		}
 	}
-	if f.count("EPRT") != 1 || f.count("PORT") != 2 || f.count("PASV")+f.count("EPSV") != 0 {
-		t.Errorf("commands %q", f.commands())
+	if f.Count("EPRT") != 1 || f.Count("PORT") != 2 || f.Count("PASV")+f.Count("EPSV") != 0 {
+		t.Errorf("commands %q", f.Commands())
 	}
 }

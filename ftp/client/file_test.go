@@ -15,6 +15,8 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
 
 // varied is 10000 bytes of which no two stretches are alike.
@@ -62,15 +64,15 @@ func holds(t *testing.T, fsys afero.Fs, want map[string]string) {
 func TestDownload(t *testing.T) {
 	other := "x" + varied[1:] // as long, but another file
 	zeros := strings.Repeat("\x00", 10000)
-	restIgnored := func(f *fake) { f.on["REST"] = says("350 sure") }
-	restRefused := func(f *fake) { f.on["REST"] = says("502 what?") }
-	short := func(f *fake) {
-		f.on["RETR"] = func(s *session, _ string) { s.say("150 yes"); s.send(varied[:400]); s.say("226 done") }
+	restIgnored := func(f *fakeserver.Server) { f.On["REST"] = fakeserver.Says("350 sure") }
+	restRefused := func(f *fakeserver.Server) { f.On["REST"] = fakeserver.Says("502 what?") }
+	short := func(f *fakeserver.Server) {
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 yes"); s.Send(varied[:400]); s.Say("226 done") }
 	}
 	a, p := "dir/a", part
 	tests := []struct {
 		name   string
-		set    func(f *fake)
+		set    func(f *fakeserver.Server)
 		remote string
 		disk   map[string]string
 		opts   client.FileOptions
@@ -83,20 +85,20 @@ func TestDownload(t *testing.T) {
 		{"replaces", nil, varied, map[string]string{a: "old", p: "older"}, client.FileOptions{}, map[string]string{a: varied, p: "older"}, nil, 10000},
 		{"replaces, and sweeps", nil, varied, map[string]string{a: "old", p: varied[:5000]}, client.FileOptions{}, map[string]string{a: varied}, nil, 10000},
 		{"ASCII", nil, "x\r\ny\r\n", map[string]string{p: "x\n"}, client.FileOptions{ASCII: true, Resume: true, Listed: listed(3)}, map[string]string{a: "x\ny\n"}, nil, 6},
-		{"short", short, varied, nil, client.FileOptions{}, map[string]string{p: varied[:400]}, isA[*client.TruncatedError], 400},
+		{"short", short, varied, nil, client.FileOptions{}, map[string]string{p: varied[:400]}, testutil.IsA[*client.TruncatedError], 400},
 		{
-			"short, size given", func(f *fake) { short(f); f.feat = []string{"EPSV"} }, varied, nil,
+			"short, size given", func(f *fakeserver.Server) { short(f); f.Feat = []string{"EPSV"} }, varied, nil,
 			client.FileOptions{Listed: listed(10000)},
 			map[string]string{p: varied[:400]},
-			isA[*client.TruncatedError], 400,
+			testutil.IsA[*client.TruncatedError], 400,
 		},
-		{"refused", func(f *fake) { f.on["RETR"] = says("550 no") }, varied, nil, client.FileOptions{}, nil, isA[*ftp.Error], 0},
+		{"refused", func(f *fakeserver.Server) { f.On["RETR"] = fakeserver.Says("550 no") }, varied, nil, client.FileOptions{}, nil, testutil.IsA[*ftp.Error], 0},
 		{
-			"refused, something there", func(f *fake) { f.on["RETR"] = says("550 no") }, varied,
+			"refused, something there", func(f *fakeserver.Server) { f.On["RETR"] = fakeserver.Says("550 no") }, varied,
 			map[string]string{a: "old"},
 			client.FileOptions{},
 			map[string]string{a: "old"},
-			isA[*ftp.Error], 0,
+			testutil.IsA[*ftp.Error], 0,
 		},
 
 		{"resume, nothing there", nil, varied, nil, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 10000},
@@ -109,21 +111,21 @@ func TestDownload(t *testing.T) {
 			map[string]string{p: other[:2000]},
 			client.FileOptions{Resume: true},
 			map[string]string{p: other[:2000]},
-			isA[*client.ResumeError], 0,
+			testutil.IsA[*client.ResumeError], 0,
 		},
 		{
 			"resume another file, no part", nil, varied,
 			map[string]string{a: other[:2000]},
 			client.FileOptions{Resume: true},
 			map[string]string{a: other[:2000]},
-			isA[*client.ResumeError], 0,
+			testutil.IsA[*client.ResumeError], 0,
 		},
 		{
 			"resume a longer file", nil, varied,
 			map[string]string{a: varied + "x"},
 			client.FileOptions{Resume: true},
 			map[string]string{a: varied + "x"},
-			isA[*client.ResumeError], 0,
+			testutil.IsA[*client.ResumeError], 0,
 		},
 		{"resume, REST refused", restRefused, varied, map[string]string{a: varied[:6000]}, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 10000},
 		{"resume, REST refused, part", restRefused, varied, map[string]string{p: varied[:6000]}, client.FileOptions{Resume: true}, map[string]string{a: varied}, nil, 10000},
@@ -132,58 +134,62 @@ func TestDownload(t *testing.T) {
 			map[string]string{p: varied[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{p: varied[:6000]},
-			isA[*client.ResumeError], 0,
+			testutil.IsA[*client.ResumeError], 0,
 		},
 		{
 			"resume, REST ignored, no part", restIgnored, varied,
 			map[string]string{a: varied[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{a: varied[:6000]},
-			isA[*client.ResumeError], 0,
+			testutil.IsA[*client.ResumeError], 0,
 		},
 		{
 			"resume, REST ignored, zeros", restIgnored, zeros,
 			map[string]string{p: zeros[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{p: zeros[:6000]},
-			isA[*client.ResumeError], -1,
+			testutil.IsA[*client.ResumeError], -1,
 		},
 		{
-			"resume, REST ignored, zeros, no SIZE", func(f *fake) { restIgnored(f); f.feat = []string{"EPSV"} }, zeros,
+			"resume, REST ignored, zeros, no SIZE", func(f *fakeserver.Server) { restIgnored(f); f.Feat = []string{"EPSV"} }, zeros,
 			map[string]string{p: zeros[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{a: zeros},
 			nil, 10000,
 		},
 		{
-			"resume, no SIZE", func(f *fake) { f.feat = []string{"EPSV"} }, varied,
+			"resume, no SIZE", func(f *fakeserver.Server) { f.Feat = []string{"EPSV"} }, varied,
 			map[string]string{p: varied[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{a: varied},
 			nil, 4000,
 		},
 		{
-			"resume, 550", func(f *fake) { f.on["RETR"] = says("550 no") }, varied,
+			"resume, 550", func(f *fakeserver.Server) { f.On["RETR"] = fakeserver.Says("550 no") }, varied,
 			map[string]string{a: varied[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{a: varied[:6000]},
-			isA[*ftp.Error], 0,
+			testutil.IsA[*ftp.Error], 0,
 		},
 		{
-			"resume, cut again", func(f *fake) {
-				f.on["RETR"] = func(s *session, _ string) { s.say("150 yes"); s.send(varied[s.offset:8000]); s.say("226 done") }
+			"resume, cut again", func(f *fakeserver.Server) {
+				f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+					s.Say("150 yes")
+					s.Send(varied[s.Offset:8000])
+					s.Say("226 done")
+				}
 			}, varied,
 			map[string]string{a: varied[:6000]},
 			client.FileOptions{Resume: true},
 			map[string]string{p: varied[:8000]},
-			isA[*client.TruncatedError], 2000,
+			testutil.IsA[*client.TruncatedError], 2000,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t, tt.set)
-			f.setFile("r", tt.remote)
-			c := f.dial(nil)
+			f := fakeserver.New(t, tt.set)
+			f.SetFile("r", tt.remote)
+			c := dial(t, f, nil)
 			fsys := disk(t, tt.disk)
 			res, err := c.Download(t.Context(), "r", a, over(fsys, tt.opts))
 			if tt.check == nil && err != nil || tt.check != nil && !tt.check(err) {
@@ -201,8 +207,8 @@ func TestDownload(t *testing.T) {
 }
 
 func TestDownloadToDisk(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["r"] = varied })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["r"] = varied })
+	c := dial(t, f, nil)
 	dir := t.TempDir()
 	for _, fsys := range []afero.Fs{afero.NewOsFs(), afero.NewBasePathFs(afero.NewOsFs(), dir)} {
 		local := filepath.Join(dir, "a")
@@ -239,8 +245,8 @@ func TestDownloadToDisk(t *testing.T) {
 
 // The longest name that fits is downloaded as well.
 func TestDownloadLongName(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["r"] = varied })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["r"] = varied })
+	c := dial(t, f, nil)
 	dir := t.TempDir()
 	for _, name := range []string{strings.Repeat("x", 255), strings.Repeat("é", 127)} {
 		local := filepath.Join(dir, name)
@@ -254,8 +260,8 @@ func TestDownloadLongName(t *testing.T) {
 }
 
 func TestDownloadLocalTrouble(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["r"] = varied })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["r"] = varied })
+	c := dial(t, f, nil)
 	for name, fsys := range map[string]afero.Fs{
 		"read only": afero.NewReadOnlyFs(afero.NewMemMapFs()),
 		"directory": afero.NewBasePathFs(afero.NewOsFs(), filepath.Join(t.TempDir(), "missing")),
@@ -265,8 +271,8 @@ func TestDownloadLocalTrouble(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if f.count("RETR") != 0 {
-		t.Errorf("commands %q", f.commands())
+	if f.Count("RETR") != 0 {
+		t.Errorf("commands %q", f.Commands())
 	}
 }
 
@@ -274,7 +280,7 @@ func TestUpload(t *testing.T) {
 	other := "x" + varied[1:]
 	tests := []struct {
 		name   string
-		set    func(f *fake)
+		set    func(f *fakeserver.Server)
 		remote string // "-": none
 		opts   client.FileOptions
 		want   string
@@ -288,29 +294,29 @@ func TestUpload(t *testing.T) {
 		{"resume", nil, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 4000},
 		{"resume, little there", nil, varied[:7], client.FileOptions{Resume: true}, varied, nil, 9993},
 		{"resume the whole", nil, varied, client.FileOptions{Resume: true}, varied, nil, 0},
-		{"resume another file", nil, other[:2000], client.FileOptions{Resume: true}, other[:2000], isA[*client.ResumeError], 0},
-		{"resume a longer file", nil, varied + "x", client.FileOptions{Resume: true}, varied + "x", isA[*client.ResumeError], 0},
-		{"resume, REST refused", func(f *fake) { f.on["REST"] = says("502 what?") }, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 10000},
+		{"resume another file", nil, other[:2000], client.FileOptions{Resume: true}, other[:2000], testutil.IsA[*client.ResumeError], 0},
+		{"resume a longer file", nil, varied + "x", client.FileOptions{Resume: true}, varied + "x", testutil.IsA[*client.ResumeError], 0},
+		{"resume, REST refused", func(f *fakeserver.Server) { f.On["REST"] = fakeserver.Says("502 what?") }, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 10000},
 		{
-			"resume, REST ignored for RETR", func(f *fake) { f.on["REST"] = says("350 sure") }, varied[:6000],
+			"resume, REST ignored for RETR", func(f *fakeserver.Server) { f.On["REST"] = fakeserver.Says("350 sure") }, varied[:6000],
 			client.FileOptions{Resume: true},
-			varied[:6000], isA[*client.ResumeError], 0,
+			varied[:6000], testutil.IsA[*client.ResumeError], 0,
 		},
-		{"resume, nothing may be read", func(f *fake) { f.on["RETR"] = says("550 upload only") }, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 4000},
-		{"resume, REST ignored for STOR", func(f *fake) {
-			f.on["STOR"] = func(s *session, arg string) { s.offset = 0; s.wellBehaved("STOR", arg) }
-		}, varied[:6000], client.FileOptions{Resume: true}, varied[6000:], isA[*client.TruncatedError], 4000},
-		{"the server lost some", func(f *fake) {
-			f.on["STOR"] = func(s *session, arg string) { s.wellBehaved("STOR", arg); f.setFile(arg, varied[:400]) }
-		}, "-", client.FileOptions{}, varied[:400], isA[*client.TruncatedError], 10000},
-		{"SIZE refused", func(f *fake) { f.on["SIZE"] = says("550 upload only") }, "-", client.FileOptions{}, varied, nil, 10000},
+		{"resume, nothing may be read", func(f *fakeserver.Server) { f.On["RETR"] = fakeserver.Says("550 upload only") }, varied[:6000], client.FileOptions{Resume: true}, varied, nil, 4000},
+		{"resume, REST ignored for STOR", func(f *fakeserver.Server) {
+			f.On["STOR"] = func(s *fakeserver.Session, arg string) { s.Offset = 0; s.Behave("STOR", arg) }
+		}, varied[:6000], client.FileOptions{Resume: true}, varied[6000:], testutil.IsA[*client.TruncatedError], 4000},
+		{"the server lost some", func(f *fakeserver.Server) {
+			f.On["STOR"] = func(s *fakeserver.Session, arg string) { s.Behave("STOR", arg); f.SetFile(arg, varied[:400]) }
+		}, "-", client.FileOptions{}, varied[:400], testutil.IsA[*client.TruncatedError], 10000},
+		{"SIZE refused", func(f *fakeserver.Server) { f.On["SIZE"] = fakeserver.Says("550 upload only") }, "-", client.FileOptions{}, varied, nil, 10000},
 	}
 	for _, tt := range tests {
 		for _, mem := range []bool{true, false} {
 			t.Run(tt.name+map[bool]string{true: "/memory", false: "/disk"}[mem], func(t *testing.T) {
-				f := newFake(t, tt.set)
+				f := fakeserver.New(t, tt.set)
 				if tt.remote != "-" {
-					f.setFile("r", tt.remote)
+					f.SetFile("r", tt.remote)
 				}
 				fsys := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
 				if mem {
@@ -319,7 +325,7 @@ func TestUpload(t *testing.T) {
 				if err := afero.WriteFile(fsys, "a", []byte(varied), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				c := f.dial(nil)
+				c := dial(t, f, nil)
 				res, err := c.Upload(t.Context(), "a", "r", over(fsys, tt.opts))
 				if tt.check == nil && err != nil || tt.check != nil && !tt.check(err) {
 					t.Errorf("Upload: %v (%T)", err, err)
@@ -327,7 +333,7 @@ func TestUpload(t *testing.T) {
 				if res.Bytes != tt.bytes {
 					t.Errorf("%d bytes went, want %d", res.Bytes, tt.bytes)
 				}
-				if got, _ := f.file("r"); got != tt.want {
+				if got, _ := f.File("r"); got != tt.want {
 					t.Errorf("the server has %d bytes, want %d", len(got), len(tt.want))
 				}
 				if _, err := c.Pwd(t.Context()); err != nil {
@@ -340,8 +346,8 @@ func TestUpload(t *testing.T) {
 
 func TestUploadKeepsTime(t *testing.T) {
 	for _, answer := range []string{"213 done", "550 no"} {
-		f := newFake(t, func(f *fake) { f.feat = []string{"MFMT", "SIZE"}; f.on["MFMT"] = says(answer) })
-		c := f.dial(nil)
+		f := fakeserver.New(t, func(f *fakeserver.Server) { f.Feat = []string{"MFMT", "SIZE"}; f.On["MFMT"] = fakeserver.Says(answer) })
+		c := dial(t, f, nil)
 		fsys := disk(t, map[string]string{"a": "x"})
 		at := time.Date(2020, 2, 29, 1, 2, 3, 0, time.UTC)
 		if err := fsys.Chtimes("a", at, at); err != nil {
@@ -350,15 +356,15 @@ func TestUploadKeepsTime(t *testing.T) {
 		if _, err := c.Upload(t.Context(), "a", "r", client.FileOptions{FS: fsys, KeepTime: true}); err != nil {
 			t.Errorf("%s: %v", answer, err)
 		}
-		if !slices.Contains(f.commands(), "MFMT 20200229010203 r") {
-			t.Errorf("commands %q", f.commands())
+		if !slices.Contains(f.Commands(), "MFMT 20200229010203 r") {
+			t.Errorf("commands %q", f.Commands())
 		}
 	}
 }
 
 func TestUploadLocalTrouble(t *testing.T) {
-	f := newFake(t, nil)
-	c := f.dial(nil)
+	f := fakeserver.New(t, nil)
+	c := dial(t, f, nil)
 	fsys := disk(t, nil)
 	if err := fsys.Mkdir("d", 0o755); err != nil {
 		t.Fatal(err)
@@ -372,29 +378,29 @@ func TestUploadLocalTrouble(t *testing.T) {
 	if _, err := c.Upload(t.Context(), "nope", "r", client.FileOptions{FS: fsys}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("nope: %v", err)
 	}
-	if f.count("STOR") != 0 {
-		t.Errorf("commands %q", f.commands())
+	if f.Count("STOR") != 0 {
+		t.Errorf("commands %q", f.Commands())
 	}
 }
 
 // A transfer that is cut and resumed until it is whole gives the same file.
 func TestDownloadInPieces(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["r"] = varied
-		f.on["RETR"] = func(s *session, _ string) {
-			s.say("150 yes")
-			c := s.data()
-			_, _ = io.WriteString(c, varied[s.offset:min(s.offset+5000, len(varied))])
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["r"] = varied
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 yes")
+			c := s.Data()
+			_, _ = io.WriteString(c, varied[s.Offset:min(s.Offset+5000, len(varied))])
 			_ = c.Close()
-			s.offset = 0
-			s.say("426 broken")
+			s.Offset = 0
+			s.Say("426 broken")
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	fsys := disk(t, nil)
 	tries := 0
 	for ; tries < 100; tries++ {
-		if _, err := c.Download(t.Context(), "r", "dir/a", client.FileOptions{FS: fsys, Resume: true}); err != nil && !isA[*ftp.Error](err) {
+		if _, err := c.Download(t.Context(), "r", "dir/a", client.FileOptions{FS: fsys, Resume: true}); err != nil && !testutil.IsA[*ftp.Error](err) {
 			t.Fatal(err)
 		}
 		if info, err := fsys.Stat(part); err != nil || info.Size() == 10000 {

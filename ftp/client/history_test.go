@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 )
 
@@ -17,18 +18,18 @@ func TestDeadPortOfEPSV(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	closed := testutil.ClosedPort(t)
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = "hello"
-		f.on["EPSV"] = func(s *session, _ string) { s.say(fmt.Sprintf("229 come (|||%d|)", closed.Port())) }
-		f.on["RETR"] = func(s *session, arg string) {
-			if s.ln == nil { // it waits for a call, and reads nothing
-				_, _ = io.Copy(io.Discard, s.in)
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "hello"
+		f.On["EPSV"] = func(s *fakeserver.Session, _ string) { s.Say(fmt.Sprintf("229 come (|||%d|)", closed.Port())) }
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
+			if s.Listener == nil { // it waits for a call, and reads nothing
+				_, _ = io.Copy(io.Discard, s.In)
 				return
 			}
-			s.wellBehaved("RETR", arg)
+			s.Behave("RETR", arg)
 		}
 	})
-	p := client.NewPool(f.addr, 1, &client.Options{Timeout: time.Second})
+	p := client.NewPool(f.Addr, 1, &client.Options{Timeout: time.Second})
 	t.Cleanup(func() { _ = p.Close() })
 	retry := client.Retry{Times: 1, Wait: func(int) time.Duration { return 0 }}
 	for range 3 {
@@ -46,7 +47,7 @@ func TestDeadPortOfEPSV(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if epsv, pasv := f.count("EPSV"), f.count("PASV"); epsv != 1 || pasv != 3 {
+	if epsv, pasv := f.Count("EPSV"), f.Count("PASV"); epsv != 1 || pasv != 3 {
 		t.Errorf("EPSV was asked for %d times, PASV %d times", epsv, pasv)
 	}
 }

@@ -14,18 +14,18 @@ import (
 	"strings"
 	"testing"
 
-	"miniftp/ftp/internal/testutil"
-
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
 
 // Every exported method of a Client that takes a string is one of TestInjection's, or
 // of these.
 func TestInjectionKnowsEveryMethod(t *testing.T) {
-	f := newFake(t, nil)
-	c := f.dial(nil)
-	n := len(f.commands())
+	f := fakeserver.New(t, nil)
+	c := dial(t, f, nil)
+	n := len(f.Commands())
 	for _, p := range []string{"a\r\nDELE b", "a\nDELE b", "a\x00b"} {
 		if _, err := c.RetrieveWith(t.Context(), client.Transfer{Path: p}, io.Discard); !errors.Is(err, ftp.ErrLineBreak) {
 			t.Errorf("RetrieveWith(%q): %v", p, err)
@@ -34,7 +34,7 @@ func TestInjectionKnowsEveryMethod(t *testing.T) {
 			t.Errorf("StoreWith(%q): %v", p, err)
 		}
 	}
-	if got := f.since(n); len(got) > 0 {
+	if got := f.Since(n); len(got) > 0 {
 		t.Errorf("the server got %q", got)
 	}
 	known := ""
@@ -90,10 +90,10 @@ func takesString(f *ast.FuncDecl) bool {
 
 // Replies without end, before a command is answered and behind it, end the connection.
 func TestReplyFloods(t *testing.T) {
-	flood := func(line string) func(*session, string) {
-		return func(s *session, _ string) {
+	flood := func(line string) func(*fakeserver.Session, string) {
+		return func(s *fakeserver.Session, _ string) {
 			for range 1_000_000 {
-				if _, err := s.conn.Write([]byte(strings.Repeat(line+"\r\n", 100))); err != nil {
+				if _, err := s.Conn.Write([]byte(strings.Repeat(line+"\r\n", 100))); err != nil {
 					return
 				}
 			}
@@ -103,8 +103,8 @@ func TestReplyFloods(t *testing.T) {
 		"120 at the login": {"USER", "120 in a moment"}, "150 at a transfer": {"RETR", "150 here it comes"}, "226 at a transfer": {"RETR", "226 done"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) { f.on[x.verb] = flood(x.line); f.setFile("a", "content") })
-			c, err := client.Dial(t.Context(), f.addr, nil)
+			f := fakeserver.New(t, func(f *fakeserver.Server) { f.On[x.verb] = flood(x.line); f.SetFile("a", "content") })
+			c, err := client.Dial(t.Context(), f.Addr, nil)
 			var dead *client.DeadError
 			for i := 0; !errors.As(err, &dead) && i < 20; i++ {
 				_, err = c.Retrieve(t.Context(), "a", io.Discard)
@@ -126,15 +126,19 @@ func bomb(t *testing.T, wide int) *client.Client {
 	for i := range wide {
 		fmt.Fprintf(&listing, "type=dir; d%d\r\n", i)
 	}
-	f := newFake(t, func(f *fake) {
-		f.feat = withMLST
-		f.on["MLSD"] = func(s *session, _ string) { s.say("150 here it comes"); s.send(listing.String()); s.say("226 done") }
-		f.on["CWD"] = says("250 there")
-		f.on["DELE"] = says("550 no")
-		f.on["RMD"] = says("550 no")
-		f.on["MLST"] = func(s *session, _ string) { s.say("250-facts\r\n type=dir; d\r\n250 end") }
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = fakeserver.MLST
+		f.On["MLSD"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 here it comes")
+			s.Send(listing.String())
+			s.Say("226 done")
+		}
+		f.On["CWD"] = fakeserver.Says("250 there")
+		f.On["DELE"] = fakeserver.Says("550 no")
+		f.On["RMD"] = fakeserver.Says("550 no")
+		f.On["MLST"] = func(s *fakeserver.Session, _ string) { s.Say("250-facts\r\n type=dir; d\r\n250 end") }
 	})
-	return f.dial(nil)
+	return dial(t, f, nil)
 }
 
 // Trees and patterns that grow without end are given up: a pattern when what matched
@@ -163,8 +167,10 @@ func TestBombs(t *testing.T) {
 // A server that has only TLS 1.0 or 1.1 is none to log in at.
 func TestOldTLSServerIsRefused(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
-		f, o := secureFake(t, func(_ *fake, cfg *tls.Config) { cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS10, version })
-		c, err := client.Dial(t.Context(), f.addr, o)
+		f, o := secureFake(t, func(_ *fakeserver.Server, cfg *tls.Config) {
+			cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS10, version
+		})
+		c, err := client.Dial(t.Context(), f.Addr, o)
 		var noTLS *client.TLSError
 		if !errors.As(err, &noTLS) {
 			t.Errorf("%s: %v", tls.VersionName(version), err)
@@ -172,7 +178,7 @@ func TestOldTLSServerIsRefused(t *testing.T) {
 		if err == nil {
 			_ = c.Close()
 		}
-		if f.count("USER") > 0 {
+		if f.Count("USER") > 0 {
 			t.Errorf("%s: a login went out", tls.VersionName(version))
 		}
 	}
@@ -182,12 +188,12 @@ func TestOldTLSServerIsRefused(t *testing.T) {
 // becomes a command of its own.
 func TestHostile257(t *testing.T) {
 	for _, reply := range []string{`257 "/a`, `257 a b`, `257 "/a""`, `257 `, `257 "` + strings.Repeat("x", 60_000), "257 \"/a\x00b\"", "257 \"/a\rDELE b\"", `257 "" is nothing`} {
-		f := newFake(t, func(f *fake) {
-			f.on["PWD"] = says(reply)
-			f.on["CWD"] = says("250 there")
-			f.dirs[""] = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n"
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.On["PWD"] = fakeserver.Says(reply)
+			f.On["CWD"] = fakeserver.Says("250 there")
+			f.Dirs[""] = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n"
 		})
-		c := f.dial(nil)
+		c := dial(t, f, nil)
 		dir, err := c.Pwd(t.Context())
 		if err == nil && reply != `257 "" is nothing` {
 			t.Errorf("%.20q: %.20q", reply, dir)
@@ -197,7 +203,7 @@ func TestHostile257(t *testing.T) {
 		}
 		for range c.List(t.Context(), "with [brackets]") { // goes there, and back to what PWD said
 		}
-		for _, line := range f.commands() {
+		for _, line := range f.Commands() {
 			if strings.HasPrefix(line, "DELE") || strings.ContainsAny(line, "\r\x00") {
 				t.Errorf("%.20q: the server got %q", reply, line)
 			}
@@ -209,15 +215,15 @@ func TestHostile257(t *testing.T) {
 // own address by trying active mode (CVE-2015-7665).
 func TestPassiveStaysPassive(t *testing.T) {
 	for _, no := range []string{"500 what?", "522 not that", "425 no", "530 no"} {
-		f := newFake(t, func(f *fake) {
-			f.on["EPSV"], f.on["PASV"] = says(no), says(no)
-			f.setFile("a", "content")
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.On["EPSV"], f.On["PASV"] = fakeserver.Says(no), fakeserver.Says(no)
+			f.SetFile("a", "content")
 		})
-		if _, err := f.dial(nil).Retrieve(t.Context(), "a", io.Discard); err == nil {
+		if _, err := dial(t, f, nil).Retrieve(t.Context(), "a", io.Discard); err == nil {
 			t.Errorf("%s: no error", no)
 		}
-		if n := f.count("PORT") + f.count("EPRT") + f.count("RETR"); n > 0 {
-			t.Errorf("%s: it went on: %q", no, f.commands())
+		if n := f.Count("PORT") + f.Count("EPRT") + f.Count("RETR"); n > 0 {
+			t.Errorf("%s: it went on: %q", no, f.Commands())
 		}
 	}
 }

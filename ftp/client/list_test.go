@@ -12,9 +12,9 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
-
-var withMLST = []string{"SIZE", "MDTM", "MLST type*;size*;modify*;unique*;"}
 
 // collect reads a listing into names; what went wrong is told apart.
 func collect(t *testing.T, c *client.Client, dir string) (entries []ftp.Entry, errs []error) {
@@ -37,66 +37,66 @@ func names(entries []ftp.Entry) (names []string) {
 }
 
 func TestListMLSD(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = withMLST
-		f.dirs["/pub"] = "type=cdir; /pub\r\ntype=pdir; /\r\ntype=dir;unique=1; sub\r\n" +
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = fakeserver.MLST
+		f.Dirs["/pub"] = "type=cdir; /pub\r\ntype=pdir; /\r\ntype=dir;unique=1; sub\r\n" +
 			"Type=file;Size=3;Modify=20240102030405;  two blanks \r\nsize=4;type=file; a;b=c\nnonsense\r\ntype=file; last\r\n"
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	entries, errs := collect(t, c, "/pub")
 	if want := []string{"sub", " two blanks ", "a;b=c", "last"}; !slices.Equal(names(entries), want) {
 		t.Errorf("names %q", names(entries))
 	}
-	if len(errs) != 1 || !isA[*ftp.LineError](errs[0]) {
+	if len(errs) != 1 || !testutil.IsA[*ftp.LineError](errs[0]) {
 		t.Errorf("errors %v", errs)
 	}
 	if entries[1].Size != 3 || entries[1].Modified.IsZero() || entries[0].Type != ftp.DirEntry {
 		t.Errorf("entries %+v", entries)
 	}
-	if f.count("TYPE") != 0 {
-		t.Errorf("commands %q", f.commands())
+	if f.Count("TYPE") != 0 {
+		t.Errorf("commands %q", f.Commands())
 	}
 }
 
 func TestListFallsBackToLIST(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = withMLST
-		f.on["MLSD"] = says("502 not here")
-		f.dirs[""] = "total 3\r\ndrwxr-xr-x 2 a b 4096 Jan  1 2020 .\r\ndrwxr-xr-x 2 a b 4096 Jan  1 2020 ..\r\n" +
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = fakeserver.MLST
+		f.On["MLSD"] = fakeserver.Says("502 not here")
+		f.Dirs[""] = "total 3\r\ndrwxr-xr-x 2 a b 4096 Jan  1 2020 .\r\ndrwxr-xr-x 2 a b 4096 Jan  1 2020 ..\r\n" +
 			"drwxr-xr-x 2 a b 4096 Jan  1 2020 sub\r\n-rw-r--r-- 1 a b 5 Jan  1 2020 x y\r\n?????\r\n"
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	for range 2 {
 		entries, errs := collect(t, c, "")
 		if want := []string{"sub", "x y"}; !slices.Equal(names(entries), want) {
 			t.Errorf("names %q", names(entries))
 		}
-		if len(errs) != 1 || !isA[*ftp.LineError](errs[0]) {
+		if len(errs) != 1 || !testutil.IsA[*ftp.LineError](errs[0]) {
 			t.Errorf("errors %v", errs)
 		}
 	}
-	if f.count("MLSD") != 1 || !slices.Contains(f.commands(), "LIST -a") {
-		t.Errorf("commands %q", f.commands())
+	if f.Count("MLSD") != 1 || !slices.Contains(f.Commands(), "LIST -a") {
+		t.Errorf("commands %q", f.Commands())
 	}
 }
 
 // A listing can't name anything but what is in the directory.
 func TestListHostileNames(t *testing.T) {
 	for _, name := range []string{"../x", "/abs/x", "a/b", "..", ".", "nul\x00", "sub/"} {
-		for _, feat := range [][]string{withMLST, {}} {
-			f := newFake(t, func(f *fake) {
-				f.feat = feat
-				f.dirs[""] = "type=file;size=1; " + name + "\r\n"
+		for _, feat := range [][]string{fakeserver.MLST, {}} {
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Feat = feat
+				f.Dirs[""] = "type=file;size=1; " + name + "\r\n"
 				if len(feat) == 0 {
-					f.dirs[""] = "-rw-r--r-- 1 a b 5 Jan  1 2020 " + name + "\r\n"
+					f.Dirs[""] = "-rw-r--r-- 1 a b 5 Jan  1 2020 " + name + "\r\n"
 				}
 			})
-			c := f.dial(nil)
+			c := dial(t, f, nil)
 			entries, errs := collect(t, c, "")
 			if len(entries) != 0 {
 				t.Errorf("%q was listed as %q", name, entries[0].Name)
 			}
-			if name != "." && name != ".." && (len(errs) != 1 || !isA[*client.NameError](errs[0]) && !isA[*ftp.LineError](errs[0])) {
+			if name != "." && name != ".." && (len(errs) != 1 || !testutil.IsA[*client.NameError](errs[0]) && !testutil.IsA[*ftp.LineError](errs[0])) {
 				t.Errorf("%q: errors %v", name, errs)
 			}
 		}
@@ -107,25 +107,28 @@ func TestListErrors(t *testing.T) {
 	long := "type=file; " + strings.Repeat("x", 70<<10)
 	tests := []struct {
 		name  string
-		mlsd  func(s *session)
+		mlsd  func(s *fakeserver.Session)
 		check func(err error) bool
 	}{
-		{"550", func(s *session) { s.say("550 no such directory") }, func(err error) bool { return errors.Is(err, os.ErrNotExist) }},
-		{"line too long", func(s *session) {
-			s.say("150 yes")
-			s.send(long)
-			s.say("226 done")
+		{"550", func(s *fakeserver.Session) { s.Say("550 no such directory") }, func(err error) bool { return errors.Is(err, os.ErrNotExist) }},
+		{"line too long", func(s *fakeserver.Session) {
+			s.Say("150 yes")
+			s.Send(long)
+			s.Say("226 done")
 		}, func(err error) bool { return errors.Is(err, ftp.ErrLineTooLong) }},
-		{"451 at the end", func(s *session) { s.say("150 yes"); s.send("type=file; a\r\n"); s.say("451 no") }, isA[*ftp.Error]},
+		{"451 at the end", func(s *fakeserver.Session) { s.Say("150 yes"); s.Send("type=file; a\r\n"); s.Say("451 no") }, testutil.IsA[*ftp.Error]},
 		{
-			"control dies", func(s *session) { s.say("150 yes"); s.send("type=file; a\r\n"); _ = s.conn.Close() },
+			"control dies", func(s *fakeserver.Session) { s.Say("150 yes"); s.Send("type=file; a\r\n"); _ = s.Conn.Close() },
 			func(err error) bool { return errors.Is(err, client.ErrUnconfirmed) },
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) { f.feat = withMLST; f.on["MLSD"] = func(s *session, _ string) { tt.mlsd(s) } })
-			c := f.dial(nil)
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Feat = fakeserver.MLST
+				f.On["MLSD"] = func(s *fakeserver.Session, _ string) { tt.mlsd(s) }
+			})
+			c := dial(t, f, nil)
 			if _, errs := collect(t, c, "x"); len(errs) != 1 || !tt.check(errs[0]) {
 				t.Errorf("errors %v", errs)
 			}
@@ -135,21 +138,21 @@ func TestListErrors(t *testing.T) {
 
 // An endless listing streams: leaving the loop ends it.
 func TestListStreams(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = withMLST
-		f.on["MLSD"] = func(s *session, _ string) {
-			s.say("150 yes")
-			c := s.data()
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = fakeserver.MLST
+		f.On["MLSD"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 yes")
+			c := s.Data()
 			for i := 0; ; i++ {
 				if _, err := fmt.Fprintf(c, "type=file; %d\r\n", i); err != nil {
 					break
 				}
 			}
 			_ = c.Close()
-			s.say("426 broken")
+			s.Say("426 broken")
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	n := 0
 	for _, err := range c.List(t.Context(), "") {
 		if err != nil {
@@ -188,11 +191,11 @@ func TestListOddPaths(t *testing.T) {
 		"plain":  {"LIST -a plain/"},
 		"":       {"LIST -a"},
 	} {
-		f := newFake(t, func(f *fake) {
-			f.dirs[""], f.dirs["[x]"], f.dirs[" blank"], f.dirs["a b"], f.dirs["plain"], f.dirs["./-la"] = line, line, line, line, line, line
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.Dirs[""], f.Dirs["[x]"], f.Dirs[" blank"], f.Dirs["a b"], f.Dirs["plain"], f.Dirs["./-la"] = line, line, line, line, line, line
 		})
-		c := f.dial(nil)
-		before := len(f.commands())
+		c := dial(t, f, nil)
+		before := len(f.Commands())
 		if entries, errs := collect(t, c, dir); errs != nil || len(entries) != 1 {
 			t.Errorf("%q: %v, %v", dir, entries, errs)
 		}
@@ -203,8 +206,8 @@ func TestListOddPaths(t *testing.T) {
 }
 
 // since is what was said after the first n commands, but for EPSV.
-func since(f *fake, n int) (got []string) {
-	for _, line := range f.commands()[n:] {
+func since(f *fakeserver.Server, n int) (got []string) {
+	for _, line := range f.Since(n) {
 		if line != "EPSV" {
 			got = append(got, line)
 		}
@@ -223,22 +226,22 @@ func TestListWays(t *testing.T) {
 		"neither":  func(arg string) bool { return arg == "d" },
 	} {
 		for _, no := range []string{"", "550 no such directory", "501 what?", "450 no files"} {
-			f := newFake(t, func(f *fake) {
-				f.dirs["d"] = line
-				f.on["LIST"] = func(s *session, arg string) {
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Dirs["d"] = line
+				f.On["LIST"] = func(s *fakeserver.Session, arg string) {
 					switch {
 					case takes(arg):
-						s.wellBehaved("LIST", arg)
+						s.Behave("LIST", arg)
 					case no != "":
-						s.say(no)
+						s.Say(no)
 					default:
-						s.say("150 here it comes")
-						s.send("")
-						s.say("226 done")
+						s.Say("150 here it comes")
+						s.Send("")
+						s.Say("226 done")
 					}
 				}
 			})
-			c := f.dial(nil)
+			c := dial(t, f, nil)
 			if entries, errs := collect(t, c, "d"); errs != nil || !slices.Equal(names(entries), []string{"x"}) {
 				t.Errorf("%s, %q: %v, %v", name, no, entries, errs)
 			}
@@ -252,16 +255,16 @@ func TestListNotAll(t *testing.T) {
 	for final, check := range map[string]func(err error) bool{
 		"226-Options: -a -l \r\n226 Output truncated to 10000 matches": func(err error) bool { return errors.Is(err, client.ErrPartial) },
 		"226-Output truncated to 10000 matches\r\n226 3 matches total": func(err error) bool { return errors.Is(err, client.ErrPartial) },
-		"226 Transfer done (but failed to open directory).":            isA[*ftp.Error],
+		"226 Transfer done (but failed to open directory).":            testutil.IsA[*ftp.Error],
 	} {
 		for verb, lines := range map[string]string{"MLSD": mlsd, "LIST": list, "NLST": "a\r\n"} {
-			f := newFake(t, func(f *fake) {
-				if f.dirs["d"] = lines; verb == "MLSD" {
-					f.feat = withMLST
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				if f.Dirs["d"] = lines; verb == "MLSD" {
+					f.Feat = fakeserver.MLST
 				}
-				f.on[verb] = func(s *session, _ string) { s.say("150 yes"); s.send(lines); s.say(final) }
+				f.On[verb] = func(s *fakeserver.Session, _ string) { s.Say("150 yes"); s.Send(lines); s.Say(final) }
 			})
-			c := f.dial(nil)
+			c := dial(t, f, nil)
 			if verb == "NLST" {
 				if got, err := c.Names(t.Context(), "d"); !check(err) || len(got) != 1 {
 					t.Errorf("%s: %q, %v", final, got, err)
@@ -269,7 +272,7 @@ func TestListNotAll(t *testing.T) {
 				continue
 			}
 			entries, errs := collect(t, c, "d")
-			if len(entries) != 1 || len(errs) != 1 || !check(errs[0]) || f.count(verb) != 1 {
+			if len(entries) != 1 || len(errs) != 1 || !check(errs[0]) || f.Count(verb) != 1 {
 				t.Errorf("%s, %s: %v, %v", verb, final, entries, errs)
 			}
 			var walked []error
@@ -295,15 +298,15 @@ func TestListHalfLine(t *testing.T) {
 		"MLST": "type=file;size=2; a\r\ntype=file;size=2; bb",
 		"":     "-rw-r--r-- 1 a b 5 Jan  1 2020 a\r\n-rw-r--r-- 1 a b 5 Jan  1 2020 bb",
 	} {
-		f := newFake(t, func(f *fake) { f.feat, f.dirs[""] = []string{"SIZE", feat}, lines })
-		c := f.dial(nil)
+		f := fakeserver.New(t, func(f *fakeserver.Server) { f.Feat, f.Dirs[""] = []string{"SIZE", feat}, lines })
+		c := dial(t, f, nil)
 		entries, errs := collect(t, c, "")
 		switch {
 		case feat == "":
 			if !slices.Equal(names(entries), []string{"a", "bb"}) || errs != nil {
 				t.Errorf("LIST: %v, %v", entries, errs)
 			}
-		case !slices.Equal(names(entries), []string{"a"}) || len(errs) != 1 || !isA[*client.TruncatedError](errs[0]):
+		case !slices.Equal(names(entries), []string{"a"}) || len(errs) != 1 || !testutil.IsA[*client.TruncatedError](errs[0]):
 			t.Errorf("MLSD: %v, %v", entries, errs)
 		}
 	}
@@ -321,13 +324,13 @@ func TestListStyle(t *testing.T) {
 		{"leading blank", "-rw-r--r-- 1 a b 5 Jan 01 2020  a\r\n-rw-r--r-- 1 a b 5 Jan 02 2020 b\r\n", []string{" a 2020-01-01", "b 2020-01-02"}, 0},
 		{"cut OpenVMS entry", "A.TXT;1  2  18-APR-2000 10:40:39\r\nA-LONG-NAME.TXT;1\r\n", []string{"A.TXT 2000-04-18"}, 1},
 	} {
-		f := newFake(t, func(f *fake) { f.feat, f.dirs[""] = []string{"SIZE"}, tt.lines })
-		entries, errs := collect(t, f.dial(nil), "")
+		f := fakeserver.New(t, func(f *fakeserver.Server) { f.Feat, f.Dirs[""] = []string{"SIZE"}, tt.lines })
+		entries, errs := collect(t, dial(t, f, nil), "")
 		var got []string
 		for _, e := range entries {
 			got = append(got, e.Name+" "+e.Modified.Format(time.DateOnly))
 		}
-		if !slices.Equal(got, tt.want) || len(errs) != tt.bad || tt.bad > 0 && !isA[*ftp.LineError](errs[0]) {
+		if !slices.Equal(got, tt.want) || len(errs) != tt.bad || tt.bad > 0 && !testutil.IsA[*ftp.LineError](errs[0]) {
 			t.Errorf("%s: got %q, %v", tt.name, got, errs)
 		}
 	}
@@ -336,15 +339,15 @@ func TestListStyle(t *testing.T) {
 // TestListStopsAmongHeld: the loop may end at an entry that was kept back, when the
 // transfer has failed already.
 func TestListStopsAmongHeld(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"SIZE"}
-		f.on["LIST"] = func(s *session, _ string) {
-			s.say("150 yes")
-			s.send("03/02/2024  05:04 7 a\r\n03/02/2024  05:04 7 b\r\n")
-			s.say("426 no")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"SIZE"}
+		f.On["LIST"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 yes")
+			s.Send("03/02/2024  05:04 7 a\r\n03/02/2024  05:04 7 b\r\n")
+			s.Say("426 no")
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	n := 0
 	for _, err := range c.List(t.Context(), "") {
 		if n++; err != nil {
@@ -363,55 +366,61 @@ func TestListStopsAmongHeld(t *testing.T) {
 
 func TestListEmptyDirectory(t *testing.T) {
 	for _, code := range []string{"450", "550"} {
-		f := newFake(t, func(f *fake) { f.on["LIST"] = says(code + " no files found"); f.dirs["empty"] = "" })
-		c := f.dial(nil)
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.On["LIST"] = fakeserver.Says(code + " no files found")
+			f.Dirs["empty"] = ""
+		})
+		c := dial(t, f, nil)
 		if entries, errs := collect(t, c, "empty"); entries != nil || errs != nil {
 			t.Errorf("%s: %v, %v", code, entries, errs)
 		}
-		if _, errs := collect(t, c, "missing"); len(errs) != 1 || !isA[*ftp.Error](errs[0]) {
+		if _, errs := collect(t, c, "missing"); len(errs) != 1 || !testutil.IsA[*ftp.Error](errs[0]) {
 			t.Errorf("%s: missing: %v", code, errs)
 		}
 	}
 }
 
 func TestNames(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.dirs["pub"] = "pub/a\r\n./b\r\r\n.\r\n..\r\n c \r\n"; f.dirs["bad"] = "../x\r\n" })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Dirs["pub"] = "pub/a\r\n./b\r\r\n.\r\n..\r\n c \r\n"
+		f.Dirs["bad"] = "../x\r\n"
+	})
+	c := dial(t, f, nil)
 	got, err := c.Names(t.Context(), "pub")
 	if err != nil || !slices.Equal(got, []string{"a", "b", " c "}) {
 		t.Errorf("Names: %q, %v", got, err)
 	}
-	if _, err := c.Names(t.Context(), "bad"); !isA[*client.NameError](err) {
+	if _, err := c.Names(t.Context(), "bad"); !testutil.IsA[*client.NameError](err) {
 		t.Errorf("Names of a hostile listing: %v", err)
 	}
 }
 
 func TestStat(t *testing.T) {
 	t.Run("MLST", func(t *testing.T) {
-		f := newFake(t, func(f *fake) {
-			f.feat = withMLST
-			f.on["MLST"] = func(s *session, arg string) {
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.Feat = fakeserver.MLST
+			f.On["MLST"] = func(s *fakeserver.Session, arg string) {
 				switch arg {
 				case "/a/b.txt":
-					s.raw("250-Listing\r\n type=file;size=7;modify=20240102030405; /a/b.txt\r\n250 End\r\n")
+					s.Raw("250-Listing\r\n type=file;size=7;modify=20240102030405; /a/b.txt\r\n250 End\r\n")
 				case "":
-					s.raw("250-Listing\r\n type=cdir; /\r\n250 End\r\n")
+					s.Raw("250-Listing\r\n type=cdir; /\r\n250 End\r\n")
 				case "blanks":
-					s.raw("250-Listing\r\n   type=file;size=7; blanks\r\n250 End\r\n")
+					s.Raw("250-Listing\r\n   type=file;size=7; blanks\r\n250 End\r\n")
 				case "code":
-					s.raw("250-Listing\r\n250-type=file;size=7; code\r\n250 End\r\n")
+					s.Raw("250-Listing\r\n250-type=file;size=7; code\r\n250 End\r\n")
 				case "first":
-					s.raw("250-type=file;size=7; first\r\n250 End of a=b\r\n")
+					s.Raw("250-type=file;size=7; first\r\n250 End of a=b\r\n")
 				case "alone":
-					s.raw("250 type=file;size=7; alone\r\n")
+					s.Raw("250 type=file;size=7; alone\r\n")
 				case "odd":
-					s.raw("250 fine\r\n")
+					s.Raw("250 fine\r\n")
 				default:
-					s.say("550 no such file")
+					s.Say("550 no such file")
 				}
 			}
 		})
-		c := f.dial(nil)
+		c := dial(t, f, nil)
 		e, err := c.Stat(t.Context(), "/a/b.txt")
 		if err != nil || e.Name != "b.txt" || e.Size != 7 || e.Type != ftp.FileEntry || e.Modified.Year() != 2024 {
 			t.Errorf("file: %+v, %v", e, err)
@@ -427,13 +436,13 @@ func TestStat(t *testing.T) {
 		if _, err := c.Stat(t.Context(), "nope"); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("missing: %v", err)
 		}
-		if _, err := c.Stat(t.Context(), "odd"); !isA[*ftp.LineError](err) {
+		if _, err := c.Stat(t.Context(), "odd"); !testutil.IsA[*ftp.LineError](err) {
 			t.Errorf("odd: %v", err)
 		}
 	})
 	t.Run("without MLST", func(t *testing.T) {
-		f := newFake(t, func(f *fake) { f.files["/a/b.txt"] = "1234567"; f.dirs["/a"] = "" })
-		c := f.dial(nil)
+		f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/a/b.txt"] = "1234567"; f.Dirs["/a"] = "" })
+		c := dial(t, f, nil)
 		e, err := c.Stat(t.Context(), "/a/b.txt")
 		if err != nil || e.Name != "b.txt" || e.Size != 7 || e.Type != ftp.FileEntry || e.Modified.Year() != 2024 {
 			t.Errorf("file: %+v, %v", e, err)
@@ -446,12 +455,12 @@ func TestStat(t *testing.T) {
 		}
 	})
 	t.Run("without SIZE", func(t *testing.T) {
-		f := newFake(t, func(f *fake) {
-			f.feat = nil
-			f.on["SIZE"], f.on["MDTM"] = says("500 what?"), says("500 what?")
-			f.dirs["/a/"] = "-rw-r--r-- 1 a b 5 Jan  1 2020 b.txt\r\n"
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.Feat = nil
+			f.On["SIZE"], f.On["MDTM"] = fakeserver.Says("500 what?"), fakeserver.Says("500 what?")
+			f.Dirs["/a/"] = "-rw-r--r-- 1 a b 5 Jan  1 2020 b.txt\r\n"
 		})
-		c := f.dial(nil)
+		c := dial(t, f, nil)
 		e, err := c.Stat(t.Context(), "/a/b.txt")
 		if err != nil || e.Name != "b.txt" || e.Size != 5 || e.Type != ftp.FileEntry {
 			t.Errorf("file: %+v, %v", e, err)
@@ -459,8 +468,8 @@ func TestStat(t *testing.T) {
 		if _, err := c.Stat(t.Context(), "/a/c.txt"); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("missing: %v", err)
 		}
-		if f.count("SIZE") != 1 {
-			t.Errorf("commands %q", f.commands())
+		if f.Count("SIZE") != 1 {
+			t.Errorf("commands %q", f.Commands())
 		}
 	})
 }

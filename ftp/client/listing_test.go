@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 )
 
@@ -14,11 +15,11 @@ import (
 func TestListingLong(t *testing.T) {
 	testutil.Long(t)
 	const n = 300_000
-	f := newFake(t, func(f *fake) {
-		f.feat = withMLST
-		f.on["MLSD"] = func(s *session, _ string) {
-			s.say("150 here it comes")
-			c := s.data()
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = fakeserver.MLST
+		f.On["MLSD"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 here it comes")
+			c := s.Data()
 			var b strings.Builder
 			for i := range n {
 				fmt.Fprintf(&b, "type=file;size=10;modify=20200102030405;unique=fd01g%x; picture-%06d.jpg\r\n", i, (i*7)%n)
@@ -28,10 +29,10 @@ func TestListingLong(t *testing.T) {
 				}
 			}
 			_ = c.Close()
-			s.say("226 done")
+			s.Say("226 done")
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	heap := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats

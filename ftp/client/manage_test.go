@@ -14,11 +14,11 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftpfs"
+	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
 
 // since returns the commands that came after the first n.
-func (f *fake) since(n int) []string { return f.commands()[n:] }
-
 func TestManage(t *testing.T) {
 	at := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
 	tests := []struct {
@@ -38,13 +38,13 @@ func TestManage(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) { f.feat = []string{"MFMT", "MDTM"} })
-			c := f.dial(nil)
-			n := len(f.commands())
+			f := fakeserver.New(t, func(f *fakeserver.Server) { f.Feat = []string{"MFMT", "MDTM"} })
+			c := dial(t, f, nil)
+			n := len(f.Commands())
 			if err := tt.do(c); err != nil {
 				t.Error(err)
 			}
-			if got := f.since(n); !slices.Equal(got, tt.want) {
+			if got := f.Since(n); !slices.Equal(got, tt.want) {
 				t.Errorf("commands %q, want %q", got, tt.want)
 			}
 		})
@@ -52,39 +52,39 @@ func TestManage(t *testing.T) {
 }
 
 func TestManageRefused(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.on["DELE"] = says("550 Permission denied")
-		f.on["MKD"] = says("521 exists")
-		f.on["RNFR"] = says("550 No such file")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["DELE"] = fakeserver.Says("550 Permission denied")
+		f.On["MKD"] = fakeserver.Says("521 exists")
+		f.On["RNFR"] = fakeserver.Says("550 No such file")
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	if err := c.Delete(t.Context(), "a"); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("Delete: %v", err)
 	}
 	if err := c.MakeDir(t.Context(), "a"); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("MakeDir: %v", err)
 	}
-	if err := c.Rename(t.Context(), "a", "b"); !errors.Is(err, fs.ErrNotExist) || f.count("RNTO") != 0 {
-		t.Errorf("Rename: %v, commands %q", err, f.commands())
+	if err := c.Rename(t.Context(), "a", "b"); !errors.Is(err, fs.ErrNotExist) || f.Count("RNTO") != 0 {
+		t.Errorf("Rename: %v, commands %q", err, f.Commands())
 	}
 }
 
 func TestSetModTimeLadder(t *testing.T) {
 	at := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"MFMT", "MDTM"}
-		f.on["MFMT"] = says("502 not really")
-		f.on["MDTM"] = says("550 20240506070809 a: no such file")
-		f.on["SITE"] = func(s *session, arg string) {
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"MFMT", "MDTM"}
+		f.On["MFMT"] = fakeserver.Says("502 not really")
+		f.On["MDTM"] = fakeserver.Says("550 20240506070809 a: no such file")
+		f.On["SITE"] = func(s *fakeserver.Session, arg string) {
 			if strings.HasSuffix(arg, "UTC") {
-				s.say("500 what?")
+				s.Say("500 what?")
 				return
 			}
-			s.say("200 ok")
+			s.Say("200 ok")
 		}
 	})
-	c := f.dial(nil)
-	n := len(f.commands())
+	c := dial(t, f, nil)
+	n := len(f.Commands())
 	if err := c.SetModTime(t.Context(), "a", at); err != nil {
 		t.Error(err)
 	}
@@ -92,14 +92,14 @@ func TestSetModTimeLadder(t *testing.T) {
 		"MFMT 20240506070809 a", "MDTM 20240506070809 a",
 		"SITE UTIME a 20240506070809 20240506070809 20240506070809 UTC", "SITE UTIME 20240506070809 a",
 	}
-	if got := f.since(n); !slices.Equal(got, want) {
+	if got := f.Since(n); !slices.Equal(got, want) {
 		t.Errorf("commands %q", got)
 	}
 }
 
 func TestSizeAndTime(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["a"] = thousand })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["a"] = thousand })
+	c := dial(t, f, nil)
 	if n, err := c.Size(t.Context(), "a"); n != 1000 || err != nil {
 		t.Errorf("Size: %d, %v", n, err)
 	}
@@ -113,32 +113,32 @@ func TestSizeAndTime(t *testing.T) {
 
 func TestMakeDirAll(t *testing.T) {
 	var have []string
-	f := newFake(t, func(f *fake) {
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		have = []string{"/a"}
-		f.on["MKD"] = func(s *session, arg string) {
+		f.On["MKD"] = func(s *fakeserver.Session, arg string) {
 			up := arg[:strings.LastIndexByte(arg, '/')]
 			if slices.Contains(have, arg) || !slices.Contains(have, up) {
-				s.say("550 no")
+				s.Say("550 no")
 				return
 			}
 			have = append(have, arg)
-			s.say("257 done")
+			s.Say("257 done")
 		}
-		f.on["CWD"] = func(s *session, arg string) {
+		f.On["CWD"] = func(s *fakeserver.Session, arg string) {
 			if arg == "/" || slices.Contains(have, arg) {
-				s.say("250 ok")
+				s.Say("250 ok")
 				return
 			}
-			s.say("550 no such directory")
+			s.Say("550 no such directory")
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	for _, dir := range []string{"/a/b/c/", "/a/b", "/"} {
 		if err := c.MakeDirAll(t.Context(), dir); err != nil {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
-	if err := c.MakeDirAll(t.Context(), "/other/x"); !isA[*ftp.Error](err) {
+	if err := c.MakeDirAll(t.Context(), "/other/x"); !testutil.IsA[*ftp.Error](err) {
 		t.Errorf("where nothing may be made: %v", err)
 	}
 	if want := []string{"/a", "/a/b", "/a/b/c"}; !slices.Equal(have, want) {
@@ -147,37 +147,37 @@ func TestMakeDirAll(t *testing.T) {
 }
 
 func TestRemoveAll(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = withMLST
-		f.dirs["/d"] = "type=file; a\r\ntype=OS.unix=slink:/etc; link\r\ntype=dir; sub\r\n"
-		f.dirs["/d/sub"] = "type=file; b\r\n"
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = fakeserver.MLST
+		f.Dirs["/d"] = "type=file; a\r\ntype=OS.unix=slink:/etc; link\r\ntype=dir; sub\r\n"
+		f.Dirs["/d/sub"] = "type=file; b\r\n"
 		left := map[string]int{"/d": 3, "/d/sub": 1}
-		f.on["DELE"] = func(s *session, arg string) {
+		f.On["DELE"] = func(s *fakeserver.Session, arg string) {
 			if _, isDir := left[arg]; isDir {
-				s.say("550 is a directory")
+				s.Say("550 is a directory")
 				return
 			}
 			left[arg[:strings.LastIndexByte(arg, '/')]]--
-			s.say("250 done")
+			s.Say("250 done")
 		}
-		f.on["RMD"] = func(s *session, arg string) {
+		f.On["RMD"] = func(s *fakeserver.Session, arg string) {
 			n, isDir := left[arg]
 			if !isDir || n > 0 {
-				s.say("550 no")
+				s.Say("550 no")
 				return
 			}
 			delete(left, arg)
 			left[arg[:strings.LastIndexByte(arg, '/')]]--
-			s.say("250 done")
+			s.Say("250 done")
 		}
-		f.on["MLST"] = func(s *session, arg string) { s.raw("250-\r\n type=dir; " + arg + "\r\n250 End\r\n") }
+		f.On["MLST"] = func(s *fakeserver.Session, arg string) { s.Raw("250-\r\n type=dir; " + arg + "\r\n250 End\r\n") }
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	if err := c.RemoveAll(t.Context(), "/d"); err != nil {
 		t.Error(err)
 	}
 	var done []string
-	for _, line := range f.commands() {
+	for _, line := range f.Commands() {
 		if strings.HasPrefix(line, "DELE") || strings.HasPrefix(line, "RMD") || strings.HasPrefix(line, "MLSD") {
 			done = append(done, line)
 		}
@@ -202,36 +202,36 @@ func TestRemoveAllLeavesLinks(t *testing.T) {
 	}{
 		"LIST":           {nil, "/link", link},
 		"a slash behind": {nil, "/link/", link},
-		"MLST follows":   {withMLST, "/link", link},
-		"below":          {withMLST, "/d", "drwxr-xr-x 2 0 0 8 Jan  1  2020 d\r\n"},
+		"MLST follows":   {fakeserver.MLST, "/link", link},
+		"below":          {fakeserver.MLST, "/d", "drwxr-xr-x 2 0 0 8 Jan  1  2020 d\r\n"},
 		"nothing tells":  {nil, "/link", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) {
-				f.feat = tt.feat
-				f.on["DELE"], f.on["RMD"], f.on["CWD"] = says("550 no"), says("550 no"), says("250 ok")
-				f.on["PWD"] = says(`257 "/"`)
-				f.on["MLST"] = func(s *session, arg string) { s.raw("250-\r\n type=dir; " + arg + "\r\n250 End\r\n") }
-				f.dirs["/d"] = "type=dir; link\r\n"
-				f.dirs["/link"], f.dirs["/d/link"] = "type=file; data\r\n", "type=file; data\r\n"
-				f.on["LIST"] = func(s *session, arg string) {
-					s.say("150 here")
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Feat = tt.feat
+				f.On["DELE"], f.On["RMD"], f.On["CWD"] = fakeserver.Says("550 no"), fakeserver.Says("550 no"), fakeserver.Says("250 ok")
+				f.On["PWD"] = fakeserver.Says(`257 "/"`)
+				f.On["MLST"] = func(s *fakeserver.Session, arg string) { s.Raw("250-\r\n type=dir; " + arg + "\r\n250 End\r\n") }
+				f.Dirs["/d"] = "type=dir; link\r\n"
+				f.Dirs["/link"], f.Dirs["/d/link"] = "type=file; data\r\n", "type=file; data\r\n"
+				f.On["LIST"] = func(s *fakeserver.Session, arg string) {
+					s.Say("150 here")
 					switch strings.TrimPrefix(arg, "-a ") {
 					case "/":
-						s.send(tt.list)
+						s.Send(tt.list)
 					case "/d/":
-						s.send(link)
+						s.Send(link)
 					default:
-						s.send("-rw-r--r-- 1 0 0 8 Jan  1  2020 data\r\n")
+						s.Send("-rw-r--r-- 1 0 0 8 Jan  1  2020 data\r\n")
 					}
-					s.say("226 done")
+					s.Say("226 done")
 				}
 			})
-			c := f.dial(nil)
+			c := dial(t, f, nil)
 			if err := c.RemoveAll(t.Context(), tt.path); err == nil {
 				t.Error("no error")
 			}
-			for _, line := range f.commands() {
+			for _, line := range f.Commands() {
 				if strings.HasSuffix(line, "/data") || strings.HasPrefix(line, "DELE") && strings.HasSuffix(line, "/") {
 					t.Errorf("%s", line)
 				}
@@ -242,9 +242,9 @@ func TestRemoveAllLeavesLinks(t *testing.T) {
 
 // TestRemoveAllWithoutName: a path without a name of its own sends nothing.
 func TestRemoveAllWithoutName(t *testing.T) {
-	f := newFake(t, nil)
-	c := f.dial(nil)
-	n := len(f.commands())
+	f := fakeserver.New(t, nil)
+	c := dial(t, f, nil)
+	n := len(f.Commands())
 	for _, p := range []string{"", ".", "..", "a/..", "a/.", "../", "./", "/.", "/.."} {
 		if err := c.RemoveAll(t.Context(), p); err == nil {
 			t.Errorf("Client.RemoveAll(%q): no error", p)
@@ -259,14 +259,17 @@ func TestRemoveAllWithoutName(t *testing.T) {
 			t.Errorf("Fs.RemoveAll(%q): no error", p)
 		}
 	}
-	if got := f.since(n); len(got) > 0 {
+	if got := f.Since(n); len(got) > 0 {
 		t.Errorf("sent %q", got)
 	}
 }
 
 func TestRemoveAllOfNothing(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.on["DELE"] = says("550 no such file"); f.on["RMD"] = says("550 no such directory") })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["DELE"] = fakeserver.Says("550 no such file")
+		f.On["RMD"] = fakeserver.Says("550 no such directory")
+	})
+	c := dial(t, f, nil)
 	if err := c.RemoveAll(t.Context(), "/x"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("RemoveAll: %v", err)
 	}
@@ -291,32 +294,35 @@ func TestHash(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) {
-				f.feat = tt.feat
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Feat = tt.feat
 				md5 := false
-				f.on["OPTS"] = func(s *session, arg string) { md5 = arg == "HASH MD5"; s.say("200 " + arg) }
-				f.on["HASH"] = func(s *session, arg string) {
+				f.On["OPTS"] = func(s *fakeserver.Session, arg string) { md5 = arg == "HASH MD5"; s.Say("200 " + arg) }
+				f.On["HASH"] = func(s *fakeserver.Session, arg string) {
 					if md5 {
-						s.say("213 MD5 0-49 " + sumMD5 + " " + arg)
+						s.Say("213 MD5 0-49 " + sumMD5 + " " + arg)
 						return
 					}
-					s.say("213 SHA-256 0-49 " + sum256 + " " + arg)
+					s.Say("213 SHA-256 0-49 " + sum256 + " " + arg)
 				}
-				f.on["XMD5"] = says("250 " + sumMD5)
+				f.On["XMD5"] = fakeserver.Says("250 " + sumMD5)
 			})
-			c := f.dial(nil)
-			n := len(f.commands())
+			c := dial(t, f, nil)
+			n := len(f.Commands())
 			algo, sum, err := c.Hash(t.Context(), "a", tt.algo)
 			if err != nil || algo != tt.wantAlgo || sum != strings.ToLower(tt.wantSum) {
 				t.Errorf("Hash: %q, %q, %v", algo, sum, err)
 			}
-			if got := f.since(n); !slices.Equal(got[1:], tt.want) || got[0] != "TYPE I" {
+			if got := f.Since(n); !slices.Equal(got[1:], tt.want) || got[0] != "TYPE I" {
 				t.Errorf("commands %q, want %q", got, tt.want)
 			}
 		})
 	}
-	f := newFake(t, func(f *fake) { f.feat = []string{"XMD5", "XSHA1"}; f.on["XMD5"] = says("250 nothing here") })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"XMD5", "XSHA1"}
+		f.On["XMD5"] = fakeserver.Says("250 nothing here")
+	})
+	c := dial(t, f, nil)
 	for _, algo := range []string{"sha512", "rot13", "md5"} {
 		_, _, err := c.Hash(t.Context(), "a", algo)
 		if err == nil || errors.Is(err, errors.ErrUnsupported) != (algo != "md5") {
@@ -405,9 +411,9 @@ func TestInjection(t *testing.T) {
 			return err
 		},
 	}
-	f := newFake(t, func(f *fake) { f.feat = append([]string{"HASH MD5*", "MFMT"}, withMLST...) })
-	c := f.dial(nil)
-	n := len(f.commands())
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Feat = append([]string{"HASH MD5*", "MFMT"}, fakeserver.MLST...) })
+	c := dial(t, f, nil)
+	n := len(f.Commands())
 	for name, call := range methods {
 		for _, p := range []string{"a\r\nDELE b", "a\nDELE b", "a\rb", "a\x00b"} {
 			if err := call(c, p); !errors.Is(err, ftp.ErrLineBreak) {
@@ -415,7 +421,7 @@ func TestInjection(t *testing.T) {
 			}
 		}
 	}
-	if got := f.since(n); len(got) > 0 {
+	if got := f.Since(n); len(got) > 0 {
 		t.Errorf("the server got %q", got)
 	}
 	if entries, err := afero.ReadDir(mem, "."); err != nil || len(entries) != 1 {

@@ -37,7 +37,7 @@ func count(t *testing.T, c *client.Client, dir string) (n int, err error) {
 func bothWays(t *testing.T, c *client.Client, dir string) {
 	t.Helper()
 	long := strings.Repeat("a line of text\n", 80_000)
-	for name, text := range map[string]string{"empty": "", "short": "text", "long": long, "random": string(noise(1_000_000))} {
+	for name, text := range map[string]string{"empty": "", "short": "text", "long": long, "random": string(testutil.Noise(1_000_000))} {
 		if n, err := c.Store(t.Context(), dir+name, strings.NewReader(text)); err != nil || n != int64(len(text)) {
 			t.Fatalf("store %s: %d, %v", name, n, err)
 		}
@@ -142,7 +142,7 @@ func TestModeDeflateAtPeers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text := hex.EncodeToString(noise(50_000)) // it is slow with more
+			text := hex.EncodeToString(testutil.Noise(50_000)) // it is slow with more
 			if n, err := c.Store(t.Context(), "f", strings.NewReader(text)); err != nil || n != int64(len(text)) {
 				t.Fatalf("%v: store: %d, %v", data, n, err)
 			}
@@ -167,7 +167,7 @@ func TestModeDeflateAtPeers(t *testing.T) {
 func TestModeDeflateBomb(t *testing.T) {
 	testutil.Long(t)
 	site := fsroot.NewMem()
-	grow(t, site, map[string]string{"/zeros": strings.Repeat("\x00", 40<<20)})
+	testutil.Grow(t, site, map[string]string{"/zeros": strings.Repeat("\x00", 40<<20)})
 	srv := ftptest.NewServer(t, site, ftptest.WithOptions(func(o *server.Options) { o.ModeZ = true }))
 	c, err := client.Dial(t.Context(), srv.Addr, &client.Options{TransferMode: client.DeflateMode})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/dtp"
+	"miniftp/ftp/internal/fakeserver"
 )
 
 func TestEvents(t *testing.T) {
@@ -50,8 +51,8 @@ func TestEvents(t *testing.T) {
 					}
 				}
 			})
-			f := newFake(t, func(f *fake) { f.files["a"] = thousand; f.feat = nil })
-			c := f.dial(&client.Options{User: "u", Password: "secret", Mode: mode, Observer: watch})
+			f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["a"] = thousand; f.Feat = nil })
+			c := dial(t, f, &client.Options{User: "u", Password: "secret", Mode: mode, Observer: watch})
 			if _, err := c.Store(t.Context(), "b", strings.NewReader("x")); err != nil {
 				t.Fatal(err)
 			}
@@ -85,25 +86,28 @@ func TestEvents(t *testing.T) {
 }
 
 func TestActiveOptions(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.on["EPRT"] = says("501 no"); f.on["PORT"] = says("501 no") })
-	c := f.dial(&client.Options{Mode: ftp.Active, ActiveIP: netip.MustParseAddr("192.0.2.7"), ActivePorts: dtp.PortRange{First: 40123, Last: 40999}})
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["EPRT"] = fakeserver.Says("501 no")
+		f.On["PORT"] = fakeserver.Says("501 no")
+	})
+	c := dial(t, f, &client.Options{Mode: ftp.Active, ActiveIP: netip.MustParseAddr("192.0.2.7"), ActivePorts: dtp.PortRange{First: 40123, Last: 40999}})
 	if _, err := c.Retrieve(t.Context(), "a", io.Discard); err == nil {
 		t.Error("Retrieve went through")
 	}
-	got := f.commands()
+	got := f.Commands()
 	port, err := ftp.ParseHostPort(strings.TrimPrefix(got[len(got)-1], "PORT "))
 	if err != nil || port.Addr() != netip.MustParseAddr("192.0.2.7") || port.Port() < 40123 || port.Port() > 40999 {
 		t.Errorf("commands %q", got)
 	}
-	if _, err := client.Dial(t.Context(), f.addr, &client.Options{ActivePorts: dtp.PortRange{First: 9, Last: 3}}); err == nil {
+	if _, err := client.Dial(t.Context(), f.Addr, &client.Options{ActivePorts: dtp.PortRange{First: 9, Last: 3}}); err == nil {
 		t.Error("an empty port range was taken")
 	}
 }
 
 // Through a proxy both connections go to the name that Dial was given.
 func TestProxyDial(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["a"] = thousand; f.on["EPSV"] = says("500 what?") })
-	_, port, _ := net.SplitHostPort(f.addr)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["a"] = thousand; f.On["EPSV"] = fakeserver.Says("500 what?") })
+	_, port, _ := net.SplitHostPort(f.Addr)
 	var asked []string
 	var mu sync.Mutex
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -144,8 +148,8 @@ func (hidden) RemoteAddr() net.Addr { return &net.UnixAddr{Name: "proxy"} }
 func (hidden) LocalAddr() net.Addr { return &net.UnixAddr{Name: "proxy"} }
 
 func TestRate(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["a"] = thousand })
-	c := f.dial(&client.Options{Rate: 100_000})
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["a"] = thousand })
+	c := dial(t, f, &client.Options{Rate: 100_000})
 	if n, err := c.Retrieve(t.Context(), "a", io.Discard); n != 1000 || err != nil {
 		t.Errorf("Retrieve: %d, %v", n, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 )
 
 // TestReplyMustFit: a reply that can't be one to its command ends the connection, as
@@ -50,12 +51,12 @@ func TestReplyMustFit(t *testing.T) {
 	} {
 		t.Run(tt.verb+" "+tt.reply[:3], func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t, func(f *fake) {
-				f.files["/f"] = "x"
-				f.feat = append(f.feat, "MLST")
-				f.on[tt.verb] = func(s *session, _ string) { s.say(tt.reply) }
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Files["/f"] = "x"
+				f.Feat = append(f.Feat, "MLST")
+				f.On[tt.verb] = func(s *fakeserver.Session, _ string) { s.Say(tt.reply) }
 			})
-			c := f.dial(nil)
+			c := dial(t, f, nil)
 			ctx := t.Context()
 			call := map[string]func() error{
 				"SIZE": func() error { _, err := c.Size(ctx, "/f"); return err },
@@ -72,8 +73,8 @@ func TestReplyMustFit(t *testing.T) {
 				call = func() error { _, err := c.Command(ctx, tt.verb, ""); return err }
 			}
 			if tt.verb == "LIST" {
-				f.feat = nil
-				c = f.dial(nil)
+				f.Feat = nil
+				c = dial(t, f, nil)
 			}
 			err := call()
 			if errors.Is(err, client.ErrOutOfStep) == tt.fits || c.Alive() != tt.fits {
@@ -86,14 +87,14 @@ func TestReplyMustFit(t *testing.T) {
 	}
 }
 
-// abortAnd has a fake send a part of a file, wait for ABOR and then do what the test says.
-func (f *fake) abortAnd(then func(s *session)) {
-	f.on["RETR"] = func(s *session, arg string) {
-		s.say("150 here it comes")
-		conn := s.data()
-		text, _ := s.f.file(arg)
+// abortAnd has a fake server send a part of a file, wait for ABOR and then do what the test says.
+func abortAnd(f *fakeserver.Server, then func(s *fakeserver.Session)) {
+	f.On["RETR"] = func(s *fakeserver.Session, arg string) {
+		s.Say("150 here it comes")
+		conn := s.Data()
+		text, _ := s.Server.File(arg)
 		_, _ = io.WriteString(conn, text[:1000])
-		verb, _, _ := s.next()
+		verb, _, _ := s.Next()
 		_ = conn.Close()
 		if verb == "ABOR" {
 			then(s)
@@ -106,32 +107,32 @@ func (f *fake) abortAnd(then func(s *session)) {
 func TestRepliesToABOR(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		then  func(s *session)
+		then  func(s *fakeserver.Session)
 		alive bool
 	}{
-		{"two", func(s *session) { s.say("426 aborted"); s.say("226 done") }, true},
-		{"one", func(s *session) { s.say("226 aborted") }, true},
-		{"two good ones", func(s *session) { s.say("226 sent"); s.say("225 nothing to abort") }, true},
-		{"the third late", func(s *session) {
-			s.say("426 aborted")
-			s.say("226 closing")
-			if verb, _, _ := s.next(); verb != "PWD" { // PWD waits for it
-				s.f.t.Errorf("%s, not PWD", verb)
+		{"two", func(s *fakeserver.Session) { s.Say("426 aborted"); s.Say("226 done") }, true},
+		{"one", func(s *fakeserver.Session) { s.Say("226 aborted") }, true},
+		{"two good ones", func(s *fakeserver.Session) { s.Say("226 sent"); s.Say("225 nothing to abort") }, true},
+		{"the third late", func(s *fakeserver.Session) {
+			s.Say("426 aborted")
+			s.Say("226 closing")
+			if verb, _, _ := s.Next(); verb != "PWD" { // PWD waits for it
+				s.Errorf("%s, not PWD", verb)
 			}
-			s.say("225 ABOR command successful")
-			s.wellBehaved("PWD", "")
+			s.Say("225 ABOR command successful")
+			s.Behave("PWD", "")
 		}, true},
-		{"unknown, after the transfer's", func(s *session) { s.say("426 broken"); s.say("500 ABOR?") }, true},
-		{"unknown, and the transfer's is to come", func(s *session) { s.say("502 ABOR?") }, false},
+		{"unknown, after the transfer's", func(s *fakeserver.Session) { s.Say("426 broken"); s.Say("500 ABOR?") }, true},
+		{"unknown, and the transfer's is to come", func(s *fakeserver.Session) { s.Say("502 ABOR?") }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t, func(f *fake) {
-				f.files["/f"] = strings.Repeat("x", 1<<20)
-				f.files["/a"], f.files["/b"] = "1", "22"
-				f.abortAnd(tt.then)
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Files["/f"] = strings.Repeat("x", 1<<20)
+				f.Files["/a"], f.Files["/b"] = "1", "22"
+				abortAnd(f, tt.then)
 			})
-			c := f.dial(nil)
+			c := dial(t, f, nil)
 			r, err := c.Open(t.Context(), "/f", 0)
 			if err != nil {
 				t.Fatal(err)
@@ -156,11 +157,11 @@ func TestRepliesToABOR(t *testing.T) {
 // does not know ABOR says to that, and may be tried again.
 func TestStalledWithoutABOR(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = strings.Repeat("x", 1<<20)
-		f.abortAnd(func(s *session) { s.say("500 ABOR not understood") })
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = strings.Repeat("x", 1<<20)
+		abortAnd(f, func(s *fakeserver.Session) { s.Say("500 ABOR not understood") })
 	})
-	c := f.dial(&client.Options{Timeout: 300 * time.Millisecond})
+	c := dial(t, f, &client.Options{Timeout: 300 * time.Millisecond})
 	_, err := c.Retrieve(t.Context(), "/f", io.Discard)
 	var cut *client.TruncatedError
 	if !errors.As(err, &cut) || strings.Contains(err.Error(), "ABOR") || !client.Temporary(err) {
@@ -170,36 +171,36 @@ func TestStalledWithoutABOR(t *testing.T) {
 
 // TestNOOPAnswered250: a server that answers NOOP by 250 does not end a transfer with it.
 func TestNOOPAnswered250(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = "half of it and the rest"
-		f.on["STOR"] = func(s *session, arg string) {
-			s.say("150 give")
-			data := s.data()
-			if verb, _, _ := s.next(); verb == "NOOP" {
-				s.say("250 NOOP ok")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "half of it and the rest"
+		f.On["STOR"] = func(s *fakeserver.Session, arg string) {
+			s.Say("150 give")
+			data := s.Data()
+			if verb, _, _ := s.Next(); verb == "NOOP" {
+				s.Say("250 NOOP ok")
 			}
 			b, _ := io.ReadAll(data)
 			_ = data.Close()
-			s.f.setFile(arg, string(b))
-			s.say("226 got it")
+			s.Server.SetFile(arg, string(b))
+			s.Say("226 got it")
 		}
-		f.on["RETR"] = func(s *session, arg string) {
-			s.say("150 here it comes")
-			data := s.data()
-			text, _ := s.f.file(arg)
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
+			s.Say("150 here it comes")
+			data := s.Data()
+			text, _ := s.Server.File(arg)
 			_, _ = io.WriteString(data, text[:4])
-			if verb, _, _ := s.next(); verb == "NOOP" {
-				s.say("250 NOOP ok")
+			if verb, _, _ := s.Next(); verb == "NOOP" {
+				s.Say("250 NOOP ok")
 			}
 			_, _ = io.WriteString(data, text[4:])
 			_ = data.Close()
-			s.say("451 the disk is broken")
+			s.Say("451 the disk is broken")
 		}
 	})
-	c := f.dial(&client.Options{KeepAlive: 30 * time.Millisecond, Timeout: 5 * time.Second})
+	c := dial(t, f, &client.Options{KeepAlive: 30 * time.Millisecond, Timeout: 5 * time.Second})
 	pr, pw := io.Pipe()
 	go func() {
-		for f.count("NOOP") == 0 {
+		for f.Count("NOOP") == 0 {
 			_, _ = io.WriteString(pw, strings.Repeat("y", 1000))
 			time.Sleep(time.Millisecond)
 		}
@@ -208,7 +209,7 @@ func TestNOOPAnswered250(t *testing.T) {
 		_ = pw.Close()
 	}()
 	n, err := c.Store(t.Context(), "/g", pr)
-	if got, _ := f.file("/g"); err != nil || n != int64(len(got)) || !strings.HasSuffix(got, "the end") {
+	if got, _ := f.File("/g"); err != nil || n != int64(len(got)) || !strings.HasSuffix(got, "the end") {
 		t.Errorf("Store: %d sent, %d stored, %v", n, len(got), err)
 	}
 	var no *ftp.Error
@@ -229,23 +230,23 @@ func TestTransferAnswered3xx(t *testing.T) {
 	}{{"332 need account", "", false}, {"332 need account", "acme", true}, {"350 go on", "acme", false}, {"331 who?", "", false}} {
 		t.Run(tt.reply[:3]+tt.account, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t, func(f *fake) {
-				f.files["/f"], f.dirs["/d"] = "x", "type=file;size=1; f\r\n"
-				f.feat = append(f.feat, "MLST")
+			f := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Files["/f"], f.Dirs["/d"] = "x", "type=file;size=1; f\r\n"
+				f.Feat = append(f.Feat, "MLST")
 				for _, verb := range []string{"RETR", "STOR", "MLSD", "DELE"} {
 					asked := false
-					f.on[verb] = func(s *session, arg string) {
+					f.On[verb] = func(s *fakeserver.Session, arg string) {
 						if !asked || !tt.works {
 							asked = true
-							s.say(tt.reply)
+							s.Say(tt.reply)
 							return
 						}
-						s.wellBehaved(verb, arg)
+						s.Behave(verb, arg)
 					}
 				}
-				f.on["ACCT"] = func(s *session, _ string) { s.say("230 thank you") }
+				f.On["ACCT"] = func(s *fakeserver.Session, _ string) { s.Say("230 thank you") }
 			})
-			c := f.dial(&client.Options{Account: tt.account, Timeout: 5 * time.Second})
+			c := dial(t, f, &client.Options{Account: tt.account, Timeout: 5 * time.Second})
 			ctx := t.Context()
 			for name, call := range map[string]func() error{
 				"RETR": func() error { _, err := c.Retrieve(ctx, "/f", io.Discard); return err },

@@ -20,9 +20,9 @@ func TestPaths(t *testing.T) {
 		for i := range n {
 			k := (i * 7) % n
 			e := client.WalkEntry{Path: fmt.Sprintf("/a long enough name/%06d", k), Entry: ftp.Entry{Type: ftp.FileEntry, Size: int64(k), Modified: at}}
-			must(t, p.Add(e))
+			testutil.Must(t, p.Add(e))
 		}
-		must(t, p.Add(client.WalkEntry{Path: "/a long enough name", Entry: ftp.Entry{Type: ftp.DirEntry}}))
+		testutil.Must(t, p.Add(client.WalkEntry{Path: "/a long enough name", Entry: ftp.Entry{Type: ftp.DirEntry}}))
 		for range 2 {
 			i := -1
 			for e, err := range p.All() {

@@ -134,7 +134,7 @@ func TestUploadsToPeersArriveWhole(t *testing.T) {
 		p, s, _ := securePeer(t, name, o, mode)
 		c := p.dial(t)
 		for i := range map[bool]int{false: 12, true: 30}[testutil.Soaking] {
-			body := noise(1<<20 + 100)[i:][:sizes[i%len(sizes)]]
+			body := testutil.Noise(1<<20 + 100)[i:][:sizes[i%len(sizes)]]
 			file := fmt.Sprintf("upload%02d", i)
 			if n, err := c.Store(t.Context(), file, bytes.NewReader(body)); err != nil || n != int64(len(body)) {
 				t.Errorf("upload %d: %d of %d bytes, %v", i, n, len(body), err)
@@ -165,7 +165,7 @@ func TestPeersWithWrongCertificates(t *testing.T) {
 				if err == nil {
 					_ = c.Close()
 				}
-				if !isA[*client.TLSError](err) {
+				if !testutil.IsA[*client.TLSError](err) {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
@@ -189,7 +189,7 @@ func TestPeersWithWrongCertificates(t *testing.T) {
 					}
 				}),
 			})
-			if !isA[*client.TLSError](err) || !slices.Equal(said, []string{"AUTH"}) {
+			if !testutil.IsA[*client.TLSError](err) || !slices.Equal(said, []string{"AUTH"}) {
 				t.Errorf("%s: %v, after %s", name, err, strings.Join(said, " "))
 			}
 		}

@@ -15,18 +15,19 @@ import (
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/ftpfs"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 )
 
-// oneAtATime has a fake refuse every login but the first, as long as closed is set.
-func oneAtATime(f *fake, closed *atomic.Bool) {
+// oneAtATime has a fake server refuse every login but the first, as long as closed is set.
+func oneAtATime(f *fakeserver.Server, closed *atomic.Bool) {
 	var n atomic.Int32
-	f.on["USER"] = func(s *session, _ string) {
+	f.On["USER"] = func(s *fakeserver.Session, _ string) {
 		if n.Add(1) > 1 && closed.Load() {
-			s.say("421 busy, try again in a second")
+			s.Say("421 busy, try again in a second")
 			return
 		}
-		s.say("331 password?")
+		s.Say("331 password?")
 	}
 }
 
@@ -37,8 +38,8 @@ func TestPoolGrowsAgain(t *testing.T) {
 	defer client.ShrinkFor(before)
 	var closed atomic.Bool
 	closed.Store(true)
-	f := newFake(t, func(f *fake) { oneAtATime(f, &closed) })
-	p := client.NewPool(f.addr, 4, nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { oneAtATime(f, &closed) })
+	p := client.NewPool(f.Addr, 4, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	a, err := p.Get(t.Context())
 	if err != nil {
@@ -70,8 +71,8 @@ func TestPoolGrowsAgain(t *testing.T) {
 // TestPutTwice: a connection that is put back twice is lent to one only, and who put it
 // back can't use it any more.
 func TestPutTwice(t *testing.T) {
-	f := newFake(t, nil)
-	p := client.NewPool(f.addr, 2, nil)
+	f := fakeserver.New(t, nil)
+	p := client.NewPool(f.Addr, 2, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	get := func() *client.Client {
 		t.Helper()
@@ -87,7 +88,7 @@ func TestPutTwice(t *testing.T) {
 	x := get()
 	p.Put(c) // when it is another one's
 	y := get()
-	if n := f.count("USER"); n != 2 {
+	if n := f.Count("USER"); n != 2 {
 		t.Errorf("two connections are lent, %d were made", n)
 	}
 	if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrClosed) {
@@ -106,11 +107,11 @@ func TestPutTwice(t *testing.T) {
 func TestFsCopyOnShrunkenPool(t *testing.T) {
 	var closed atomic.Bool
 	closed.Store(true)
-	f := newFake(t, func(f *fake) {
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		oneAtATime(f, &closed)
-		f.files["/f"] = strings.Repeat("x", 1<<20)
+		f.Files["/f"] = strings.Repeat("x", 1<<20)
 	})
-	p := client.NewPool(f.addr, 4, nil)
+	p := client.NewPool(f.Addr, 4, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	fsys, err := ftpfs.New(t.Context(), p, "/")
 	if err != nil {
@@ -143,24 +144,24 @@ func TestFsCopyOnShrunkenPool(t *testing.T) {
 func TestWorkTakesTime(t *testing.T) {
 	testutil.Long(t)
 	const timeout = 200 * time.Millisecond
-	f := newFake(t, func(f *fake) {
-		f.feat = append(f.feat, "HASH SHA-256*")
-		f.on["STOR"] = func(s *session, arg string) {
-			s.say("150 give")
-			data := s.data()
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = append(f.Feat, "HASH SHA-256*")
+		f.On["STOR"] = func(s *fakeserver.Session, arg string) {
+			s.Say("150 give")
+			data := s.Data()
 			b, _ := io.ReadAll(data)
 			_ = data.Close()
 			time.Sleep(2 * timeout) // it looks for viruses
-			s.f.setFile(arg, string(b))
-			s.say("226 got it")
+			s.Server.SetFile(arg, string(b))
+			s.Say("226 got it")
 		}
-		f.on["HASH"] = func(s *session, _ string) {
+		f.On["HASH"] = func(s *fakeserver.Session, _ string) {
 			time.Sleep(2 * timeout)
-			s.say("213 SHA-256 0-1 " + strings.Repeat("0", 64) + " f")
+			s.Say("213 SHA-256 0-1 " + strings.Repeat("0", 64) + " f")
 		}
-		f.on["SIZE"] = func(s *session, _ string) { time.Sleep(2 * timeout) }
+		f.On["SIZE"] = func(s *fakeserver.Session, _ string) { time.Sleep(2 * timeout) }
 	})
-	c := f.dial(&client.Options{Timeout: timeout})
+	c := dial(t, f, &client.Options{Timeout: timeout})
 	if _, err := c.Store(t.Context(), "/f", strings.NewReader("x")); err != nil {
 		t.Errorf("Store: %v", err)
 	}
@@ -170,7 +171,7 @@ func TestWorkTakesTime(t *testing.T) {
 	if _, err := c.Size(t.Context(), "/f"); !errors.Is(err, client.ErrTimeout) {
 		t.Errorf("Size: %v", err)
 	}
-	c = f.dial(&client.Options{Timeout: timeout, WorkTimeout: timeout})
+	c = dial(t, f, &client.Options{Timeout: timeout, WorkTimeout: timeout})
 	if _, err := c.Store(t.Context(), "/f", strings.NewReader("x")); !errors.Is(err, client.ErrUnconfirmed) {
 		t.Errorf("Store with a short WorkTimeout: %v", err)
 	}
@@ -179,7 +180,7 @@ func TestWorkTakesTime(t *testing.T) {
 // TestPoolOfActivePorts: no more connections are made than there are ports for their data.
 func TestPoolOfActivePorts(t *testing.T) {
 	fsys := afero.NewMemMapFs()
-	if err := afero.WriteFile(fsys, "/f", noise(100_000), 0o644); err != nil {
+	if err := afero.WriteFile(fsys, "/f", testutil.Noise(100_000), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	srv := ftptest.NewServer(t, fsys)

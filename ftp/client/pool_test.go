@@ -15,6 +15,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
 
@@ -33,7 +34,7 @@ func many(n int, f func(i int) error) error {
 // another, and no more connections are made than there may be.
 func TestPool(t *testing.T) {
 	fsys := afero.NewMemMapFs()
-	body := noise(100_000)
+	body := testutil.Noise(100_000)
 	if err := afero.WriteFile(fsys, "/f", body, 0o644); err != nil {
 		t.Fatal(err)
 	}

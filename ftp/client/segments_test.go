@@ -18,7 +18,6 @@ import (
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/internal/peers"
 	"miniftp/ftp/internal/testutil"
-	"miniftp/ftp/mirror"
 	"miniftp/ftp/server"
 )
 
@@ -39,25 +38,13 @@ func fetchSegments(t *testing.T, addr string, o *client.Options, here afero.Fs, 
 
 func onDisk(t *testing.T) afero.Fs { return afero.NewBasePathFs(afero.NewOsFs(), t.TempDir()) }
 
-func namesIn(t *testing.T, fsys afero.Fs) (all []string) {
-	t.Helper()
-	infos, err := afero.ReadDir(fsys, "/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, i := range infos {
-		all = append(all, i.Name())
-	}
-	return all
-}
-
 func wantFile(t *testing.T, fsys afero.Fs, want []byte) {
 	t.Helper()
 	got, err := afero.ReadFile(fsys, "/f")
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d bytes, want %d: %v", len(got), len(want), err)
 	}
-	if all := namesIn(t, fsys); !slices.Equal(all, []string{"f"}) {
+	if all := testutil.NamesIn(t, fsys); !slices.Equal(all, []string{"f"}) {
 		t.Errorf("beside it: %q", all)
 	}
 }
@@ -65,7 +52,7 @@ func wantFile(t *testing.T, fsys afero.Fs, want []byte) {
 // TestSegmentsPeers: a large file over four connections, from every stock server.
 func TestSegmentsPeers(t *testing.T) {
 	t.Parallel()
-	body := noise(40 << 20)
+	body := testutil.Noise(40 << 20)
 	for _, name := range peers.Names() {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -109,7 +96,7 @@ func TestSegmentsPeers(t *testing.T) {
 func TestSegmentsFaults(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
-	body := noise(40 << 20)
+	body := testutil.Noise(40 << 20)
 	site := fsroot.NewMem()
 	if err := afero.WriteFile(site, "/f", body, 0o644); err != nil {
 		t.Fatal(err)
@@ -146,8 +133,8 @@ func TestSegmentsFaults(t *testing.T) {
 		here := onDisk(t)
 		_, err := fetchSegments(t, srv.Addr, nil, here, client.FileOptions{}, 4)
 		var no *ftp.Error
-		if !errors.As(err, &no) || len(namesIn(t, here)) != 0 {
-			t.Errorf("%v, %q", err, namesIn(t, here))
+		if !errors.As(err, &no) || len(testutil.NamesIn(t, here)) != 0 {
+			t.Errorf("%v, %q", err, testutil.NamesIn(t, here))
 		}
 	})
 }
@@ -157,7 +144,7 @@ func TestSegmentsFaults(t *testing.T) {
 func TestSegmentsInterrupted(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
-	body := noise(40 << 20)
+	body := testutil.Noise(40 << 20)
 	site := fsroot.NewMem()
 	if err := afero.WriteFile(site, "/f", body, 0o644); err != nil {
 		t.Fatal(err)
@@ -177,8 +164,8 @@ func TestSegmentsInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	head, err := afero.ReadFile(here, "/.f.part")
-	if err != nil || len(head) == 0 || !bytes.HasPrefix(body, head) || !slices.Equal(namesIn(t, here), []string{".f.part"}) {
-		t.Fatalf("%d bytes are kept, %v, %q", len(head), err, namesIn(t, here))
+	if err != nil || len(head) == 0 || !bytes.HasPrefix(body, head) || !slices.Equal(testutil.NamesIn(t, here), []string{".f.part"}) {
+		t.Fatalf("%d bytes are kept, %v, %q", len(head), err, testutil.NamesIn(t, here))
 	}
 	res, err := p.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Resume: true, Connections: 4})
 	if err != nil || res.Bytes != int64(len(body)-len(head)) {
@@ -196,22 +183,5 @@ func TestSegmentsInterrupted(t *testing.T) {
 	left, _ := afero.ReadFile(other, "/.f.part")
 	if !errors.As(err, &no) || !bytes.Equal(left, wrong) {
 		t.Errorf("%v, %d bytes are left", err, len(left))
-	}
-}
-
-// TestMirrorSegments: the last large file of a mirror comes over all connections.
-func TestMirrorSegments(t *testing.T) {
-	site, here := fsroot.NewMem(), onDisk(t)
-	body := string(noise(40 << 20))
-	grow(t, site, map[string]string{"/x/f": body})
-	srv := ftptest.NewServer(t, site)
-	tree, _ := remoteTree(t, srv.Addr, nil, 4, "/x")
-	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Parallel: 4})
-	if res.Files != 1 || res.Bytes != int64(len(body)) {
-		t.Errorf("%+v", res)
-	}
-	sameShape(t, shape(t, here, "/"), map[string]string{"f": body})
-	if _, did := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Parallel: 4}); len(did) != 0 {
-		t.Errorf("again: %q", did)
 	}
 }

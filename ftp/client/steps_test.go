@@ -17,10 +17,11 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/testutil"
 )
 
 func (p peer) resume(t *testing.T, c *client.Client, dir string) {
-	data := noise(300_000)
+	data := testutil.Noise(300_000)
 	mem := afero.NewMemMapFs()
 	name := dir + "/r"
 	for _, have := range []int{0, 10, 100_000, 300_000} {
@@ -63,17 +64,17 @@ func (p peer) manage(t *testing.T, c *client.Client, dir string) {
 		if got, err := c.ModTime(ctx, dir+"/a"); err != nil || !got.Equal(at) {
 			t.Errorf("ModTime: %v, %v", got, err)
 		}
-	} else if p.all || !isA[*ftp.Error](err) {
+	} else if p.all || !testutil.IsA[*ftp.Error](err) {
 		t.Errorf("SetModTime: %v", err)
 	}
-	if err := c.Chmod(ctx, dir+"/a", 0o640); err != nil && (p.all || !isA[*ftp.Error](err)) {
+	if err := c.Chmod(ctx, dir+"/a", 0o640); err != nil && (p.all || !testutil.IsA[*ftp.Error](err)) {
 		t.Errorf("Chmod: %v", err)
 	}
 	if algo, sum, err := c.Hash(ctx, dir+"/a", "sha256"); err == nil {
 		if want := fmt.Sprintf("%x", sha256.Sum256([]byte("abc"))); algo != "SHA-256" || sum != want {
 			t.Errorf("Hash: %s %s", algo, sum)
 		}
-	} else if p.all || !isA[*ftp.Error](err) && !errors.Is(err, errors.ErrUnsupported) {
+	} else if p.all || !testutil.IsA[*ftp.Error](err) && !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("Hash: %v", err)
 	}
 	if err := c.Rename(ctx, dir+"/a", dir+"/b"); err != nil {
@@ -95,7 +96,7 @@ func (p peer) manage(t *testing.T, c *client.Client, dir string) {
 		if name == "" || n != 3 {
 			t.Errorf("StoreUnique: %q, %d", name, n)
 		}
-	} else if p.all || !isA[*ftp.Error](err) {
+	} else if p.all || !testutil.IsA[*ftp.Error](err) {
 		t.Errorf("StoreUnique: %v", err)
 	}
 	if err := c.ChangeDir(ctx, "/"); err != nil {
@@ -136,7 +137,7 @@ func (p peer) tree(t *testing.T, c *client.Client, dir string) {
 // cancel: a transfer that is broken off leaves a client that works.
 func (p peer) cancel(t *testing.T, c *client.Client, dir string) {
 	name := dir + "/big"
-	if _, err := c.Store(t.Context(), name, bytes.NewReader(noise(8<<20))); err != nil {
+	if _, err := c.Store(t.Context(), name, bytes.NewReader(testutil.Noise(8<<20))); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -150,7 +151,7 @@ func (p peer) cancel(t *testing.T, c *client.Client, dir string) {
 		t.Errorf("Retrieve: %d, %v", n, err)
 	}
 	ctx, cancel = context.WithCancelCause(t.Context())
-	data := noise(200_000)
+	data := testutil.Noise(200_000)
 	blocks, end := io.Pipe()
 	defer end.Close()
 	src := io.MultiReader(bytes.NewReader(data[:100_000]), cancelling{cancel}, blocks)
@@ -213,14 +214,14 @@ func (p peer) errors(t *testing.T, c *client.Client, dir string) {
 		},
 	}
 	for name, call := range calls {
-		if err := call(); !isA[*ftp.Error](err) || !errors.Is(err, fs.ErrNotExist) {
+		if err := call(); !testutil.IsA[*ftp.Error](err) || !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := c.Retrieve(ctx, dir, io.Discard); !isA[*ftp.Error](err) {
+	if _, err := c.Retrieve(ctx, dir, io.Discard); !testutil.IsA[*ftp.Error](err) {
 		t.Errorf("Retrieve of a directory: %v", err)
 	}
-	if _, errs := collect(t, c, nope); p.all && (len(errs) != 1 || !isA[*ftp.Error](errs[0])) {
+	if _, errs := collect(t, c, nope); p.all && (len(errs) != 1 || !testutil.IsA[*ftp.Error](errs[0])) {
 		t.Errorf("List: %v", errs)
 	}
 }

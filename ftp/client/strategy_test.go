@@ -14,6 +14,8 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
 
 // healing tries again at once, three times, and has the server recover before that.
@@ -27,7 +29,7 @@ func healing(srv *ftptest.Server) client.Retry {
 // TestPoolTriesAgain: a transfer of a Pool that broke is tried again, and continues where it
 // stopped; without a Retry it is not.
 func TestPoolTriesAgain(t *testing.T) {
-	body := noise(1 << 20)
+	body := testutil.Noise(1 << 20)
 	for _, verb := range []string{"RETR", "STOR"} {
 		for _, times := range []int{0, 3} {
 			srv := ftptest.NewServer(t, fsroot.NewMem())
@@ -38,7 +40,7 @@ func TestPoolTriesAgain(t *testing.T) {
 			if verb == "STOR" {
 				from, to = here, srv.FS
 			}
-			must(t, afero.WriteFile(from, "/f", body, 0o644))
+			testutil.Must(t, afero.WriteFile(from, "/f", body, 0o644))
 			srv.Fail(verb, ftptest.CutAfter(500_000))
 			o := client.FileOptions{Retry: healing(srv)}
 			o.Retry.Times = times
@@ -63,7 +65,7 @@ func TestPoolTriesAgain(t *testing.T) {
 func TestClientTriesAgain(t *testing.T) {
 	for name, f := range map[string]ftptest.Fault{"": ftptest.Reply(450, "Not now."), "hangs up": ftptest.HangUp()} {
 		srv := ftptest.NewServer(t, nil)
-		grow(t, srv.FS, map[string]string{"/f": "text"})
+		testutil.Grow(t, srv.FS, map[string]string{"/f": "text"})
 		c, err := client.Dial(t.Context(), srv.Addr, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -132,13 +134,13 @@ func isNow(err error) bool {
 // TestTransferWaitsNoLongerThanItsContext: for its turn, or for the answer to whether small files
 // can share a connection.
 func TestTransferWaitsNoLongerThanItsContext(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = "text"
-		f.feat = append(f.feat, "MODE B AHEAD")
-		f.on["MODE"] = func(*session, string) {} // it never answers
-		f.on["RETR"] = func(*session, string) {}
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "text"
+		f.Feat = append(f.Feat, "MODE B AHEAD")
+		f.On["MODE"] = func(*fakeserver.Session, string) {} // it never answers
+		f.On["RETR"] = func(*fakeserver.Session, string) {}
 	})
-	p := client.NewPool(f.addr, 1, &client.Options{Timeout: time.Minute})
+	p := client.NewPool(f.Addr, 1, &client.Options{Timeout: time.Minute})
 	t.Cleanup(func() { _ = p.Close() })
 	here := afero.NewMemMapFs()
 	ended := func(o client.FileOptions) {

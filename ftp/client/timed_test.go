@@ -5,6 +5,7 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 )
 
 // TestTimeWithoutSIZE: a copy gets the time of its original from servers that know MDTM but
@@ -13,12 +14,12 @@ func TestTimeWithoutSIZE(t *testing.T) {
 	for name, greeting := range map[string]string{"one at a time": "220 ready\r\n", "together": "220 (vsFTPd 3.0.5)\r\n"} {
 		for _, size := range []int{0, len(small(1))} {
 			t.Run(name, func(t *testing.T) {
-				f := newFake(t, func(f *fake) {
-					f.greeting, f.feat = greeting, []string{"MDTM"}
-					f.files["/1"] = small(1)
-					f.on["SIZE"] = func(s *session, _ string) { s.say("500 what?") }
+				f := fakeserver.New(t, func(f *fakeserver.Server) {
+					f.Greeting, f.Feat = greeting, []string{"MDTM"}
+					f.Files["/1"] = small(1)
+					f.On["SIZE"] = func(s *fakeserver.Session, _ string) { s.Say("500 what?") }
 				})
-				c, mem := f.dial(nil), fsroot.NewMem()
+				c, mem := dial(t, f, nil), fsroot.NewMem()
 				o := client.FileOptions{Listed: listed(size), KeepTime: true}
 				if _, err := c.Download(t.Context(), "/1", "/1", over(mem, o)); err != nil {
 					t.Fatal(err)

@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
@@ -17,6 +16,7 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
 )
@@ -33,21 +33,13 @@ func certificate(t *testing.T, hosts ...string) (tls.Certificate, *x509.CertPool
 	return cert, roots
 }
 
-// secureFake lets a fake speak TLS.
-func secureFake(t *testing.T, change func(f *fake, cfg *tls.Config)) (*fake, *client.Options) {
+// secureFake starts a fake server that speaks TLS, and returns the options to reach it.
+func secureFake(t *testing.T, change func(f *fakeserver.Server, cfg *tls.Config)) (*fakeserver.Server, *client.Options) {
 	t.Helper()
 	cert, roots := certificate(t)
 	cfg := &tls.Config{Certificates: []tls.Certificate{cert}}
-	f := newFake(t, func(f *fake) {
-		f.on["AUTH"] = func(s *session, _ string) {
-			s.say("234 go")
-			s.startTLS(cfg)
-		}
-		f.on["PBSZ"] = func(s *session, _ string) { s.say("200 ok") }
-		f.on["PROT"] = func(s *session, _ string) {
-			s.say("200 ok")
-			s.dataTLS = cfg
-		}
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Secure(cfg)
 		if change != nil {
 			change(f, cfg)
 		}
@@ -55,15 +47,10 @@ func secureFake(t *testing.T, change func(f *fake, cfg *tls.Config)) (*fake, *cl
 	return f, &client.Options{TLS: client.ExplicitTLS, TLSConfig: &tls.Config{RootCAs: roots}}
 }
 
-func (s *session) startTLS(cfg *tls.Config) {
-	c := tls.Server(s.conn, cfg)
-	s.conn, s.in = c, bufio.NewReader(c)
-}
-
 // Both versions, both modes, up and down; every data connection goes on with the
 // session of the control connection, and nothing is sent in the clear.
 func TestTLS(t *testing.T) {
-	body := noise(1 << 20)
+	body := testutil.Noise(1 << 20)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 			t.Run(tls.VersionName(version)+" "+mode.String(), func(t *testing.T) {
@@ -116,32 +103,40 @@ func TestTLS(t *testing.T) {
 
 // Whatever the server answers, nothing goes on in the clear (CVE-2021-22946).
 func TestNoFallBackToClear(t *testing.T) {
-	for name, change := range map[string]func(f *fake){
-		"AUTH 500": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("500 what?") } },
-		"AUTH 534": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("534 no") } },
-		"AUTH 200": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("200 fine") } },
-		"AUTH 230": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("230 you are in") } },
-		"AUTH 334": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("334 ADAT") } },
-		"a 230 as greeting": func(f *fake) {
-			f.greeting = "230 you are in\r\n"
-			f.on["AUTH"] = func(s *session, _ string) { s.say("503 no need") }
+	for name, change := range map[string]func(f *fakeserver.Server){
+		"AUTH 500": func(f *fakeserver.Server) {
+			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("500 what?") }
 		},
-		"a login behind the 234": func(f *fake) {
-			f.on["AUTH"] = func(s *session, _ string) { s.raw("234 go\r\n230 you are in\r\n") }
+		"AUTH 534": func(f *fakeserver.Server) { f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("534 no") } },
+		"AUTH 200": func(f *fakeserver.Server) { f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("200 fine") } },
+		"AUTH 230": func(f *fakeserver.Server) {
+			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("230 you are in") }
 		},
-		"half a line behind the 234": func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.raw("234 go\r\n2") } },
-		"no handshake":               func(f *fake) { f.on["AUTH"] = func(s *session, _ string) { s.say("234 go"); s.say("230 you are in") } },
-		"PROT refused":               nil,
+		"AUTH 334": func(f *fakeserver.Server) { f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("334 ADAT") } },
+		"a 230 as greeting": func(f *fakeserver.Server) {
+			f.Greeting = "230 you are in\r\n"
+			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("503 no need") }
+		},
+		"a login behind the 234": func(f *fakeserver.Server) {
+			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Raw("234 go\r\n230 you are in\r\n") }
+		},
+		"half a line behind the 234": func(f *fakeserver.Server) {
+			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Raw("234 go\r\n2") }
+		},
+		"no handshake": func(f *fakeserver.Server) {
+			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("234 go"); s.Say("230 you are in") }
+		},
+		"PROT refused": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, o := secureFake(t, func(f *fake, _ *tls.Config) {
+			f, o := secureFake(t, func(f *fakeserver.Server, _ *tls.Config) {
 				if change != nil {
 					change(f)
 					return
 				}
-				f.on["PROT"] = func(s *session, _ string) { s.say("534 no") }
+				f.On["PROT"] = func(s *fakeserver.Session, _ string) { s.Say("534 no") }
 			})
-			c, err := client.Dial(t.Context(), f.addr, o)
+			c, err := client.Dial(t.Context(), f.Addr, o)
 			if err == nil {
 				_ = c.Close()
 				t.Fatal("Dial is content")
@@ -151,11 +146,11 @@ func TestNoFallBackToClear(t *testing.T) {
 			if !errors.As(err, &noTLS) && !errors.As(err, &dead) {
 				t.Errorf("the error is %T %v", err, err)
 			}
-			if change != nil && (f.count("USER") > 0 || f.count("PASS") > 0) {
-				t.Errorf("the login went over in the clear: %q", f.commands())
+			if change != nil && (f.Count("USER") > 0 || f.Count("PASS") > 0) {
+				t.Errorf("the login went over in the clear: %q", f.Commands())
 			}
-			if f.count("FEAT")+f.count("EPSV") > 0 {
-				t.Errorf("it went on: %q", f.commands())
+			if f.Count("FEAT")+f.Count("EPSV") > 0 {
+				t.Errorf("it went on: %q", f.Commands())
 			}
 		})
 	}
@@ -174,31 +169,31 @@ func TestCertificateIsChecked(t *testing.T) {
 		"nil":        {nil, &unknown},
 		"other host": {&tls.Config{RootCAs: o.TLSConfig.RootCAs, ServerName: "other.example"}, &host},
 	} {
-		_, err := client.Dial(t.Context(), f.addr, &client.Options{TLS: client.ExplicitTLS, TLSConfig: x.cfg})
+		_, err := client.Dial(t.Context(), f.Addr, &client.Options{TLS: client.ExplicitTLS, TLSConfig: x.cfg})
 		var noTLS *client.TLSError
 		if !errors.As(err, &noTLS) || !errors.As(err, x.want) {
 			t.Errorf("%s: the error is %T %v", name, err, err)
 		}
 	}
-	if f.count("USER") > 0 {
-		t.Errorf("a login went out: %q", f.commands())
+	if f.Count("USER") > 0 {
+		t.Errorf("a login went out: %q", f.Commands())
 	}
 }
 
 // The data connection's server has to be the control connection's.
 func TestDataShowsTheSameCertificate(t *testing.T) {
 	other, otherRoots := certificate(t)
-	f, o := secureFake(t, func(f *fake, cfg *tls.Config) {
+	f, o := secureFake(t, func(f *fakeserver.Server, cfg *tls.Config) {
 		cfg.SessionTicketsDisabled = true
-		f.setFile("f", "content")
-		f.on["PROT"] = func(s *session, _ string) {
-			s.say("200 ok")
-			s.dataTLS = &tls.Config{Certificates: []tls.Certificate{other}}
+		f.SetFile("f", "content")
+		f.On["PROT"] = func(s *fakeserver.Session, _ string) {
+			s.Say("200 ok")
+			s.DataTLS = &tls.Config{Certificates: []tls.Certificate{other}}
 		}
 	})
 	_ = otherRoots
 	o.TLSConfig.RootCAs.AddCert(other.Leaf) // trusted, and still another one
-	c := f.dial(o)
+	c := dial(t, f, o)
 	_, err := c.Retrieve(t.Context(), "f", io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "not that of the control connection") {
 		t.Errorf("the error is %v", err)
@@ -218,21 +213,21 @@ func TestRetrieveWithoutCloseNotify(t *testing.T) {
 		"size unknown":      {false, "the content", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, o := secureFake(t, func(f *fake, _ *tls.Config) {
-				f.setFile("f", "the content")
+			f, o := secureFake(t, func(f *fakeserver.Server, _ *tls.Config) {
+				f.SetFile("f", "the content")
 				if !x.size {
-					f.on["SIZE"] = func(s *session, _ string) { s.say("502 what?") }
+					f.On["SIZE"] = func(s *fakeserver.Session, _ string) { s.Say("502 what?") }
 				}
-				f.on["RETR"] = func(s *session, _ string) {
-					s.say("150 here it comes")
-					d := s.data().(*tls.Conn)
+				f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+					s.Say("150 here it comes")
+					d := s.Data().(*tls.Conn)
 					_, _ = io.WriteString(d, x.sent)
 					_ = d.NetConn().Close()
-					s.say("226 done")
+					s.Say("226 done")
 				}
 			})
 			var got bytes.Buffer
-			_, err := f.dial(o).Retrieve(t.Context(), "f", &got)
+			_, err := dial(t, f, o).Retrieve(t.Context(), "f", &got)
 			if (err == nil) != x.ok {
 				t.Errorf("%q, %v", got.String(), err)
 			}
@@ -248,21 +243,21 @@ func TestRetrieveWithoutCloseNotify(t *testing.T) {
 // is no entry of a LIST.
 func TestListHalfLineWithoutCloseNotify(t *testing.T) {
 	for _, whole := range []bool{true, false} {
-		f, o := secureFake(t, func(f *fake, _ *tls.Config) {
-			f.feat = []string{"SIZE"}
-			f.on["LIST"] = func(s *session, _ string) {
-				s.say("150 here it comes")
-				d := s.data().(*tls.Conn)
+		f, o := secureFake(t, func(f *fakeserver.Server, _ *tls.Config) {
+			f.Feat = []string{"SIZE"}
+			f.On["LIST"] = func(s *fakeserver.Session, _ string) {
+				s.Say("150 here it comes")
+				d := s.Data().(*tls.Conn)
 				_, _ = io.WriteString(d, "-rw-r--r-- 1 a b 5 Jan  1  2020 a\r\n-rw-r--r-- 1 a b 5 Jan  1  2020 bb")
 				if whole {
 					_ = d.Close()
 				}
 				_ = d.NetConn().Close()
-				s.say("226 done")
+				s.Say("226 done")
 			}
 		})
-		entries, errs := collect(t, f.dial(o), "")
-		if whole && (len(entries) != 2 || errs != nil) || !whole && (len(entries) != 1 || len(errs) != 1 || !isA[*ftp.LineError](errs[0])) {
+		entries, errs := collect(t, dial(t, f, o), "")
+		if whole && (len(entries) != 2 || errs != nil) || !whole && (len(entries) != 1 || len(errs) != 1 || !testutil.IsA[*ftp.LineError](errs[0])) {
 			t.Errorf("whole %v: %v, %v", whole, entries, errs)
 		}
 	}
@@ -273,12 +268,12 @@ func TestListHalfLineWithoutCloseNotify(t *testing.T) {
 func TestUploadArrivesWhole(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
-	body := noise(4 << 20)
+	body := testutil.Noise(4 << 20)
 	arrived := make(chan error, 1)
-	f, o := secureFake(t, func(f *fake, _ *tls.Config) {
-		f.on["STOR"] = func(s *session, _ string) {
-			s.say("150 give")
-			d := s.data().(*tls.Conn)
+	f, o := secureFake(t, func(f *fakeserver.Server, _ *tls.Config) {
+		f.On["STOR"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 give")
+			d := s.Data().(*tls.Conn)
 			var got bytes.Buffer
 			_, err := io.Copy(&got, io.LimitReader(d, 64<<10))
 			if err == nil { // the rest once the client is done
@@ -289,10 +284,10 @@ func TestUploadArrivesWhole(t *testing.T) {
 				err = fmt.Errorf("%d of %d bytes arrived", got.Len(), len(body))
 			}
 			arrived <- err
-			s.say("226 got it")
+			s.Say("226 got it")
 		}
 	})
-	c := f.dial(o)
+	c := dial(t, f, o)
 	for i := range 20 {
 		if _, err := c.Store(t.Context(), "f", bytes.NewReader(body)); err != nil {
 			t.Fatalf("upload %d: %v", i, err)
@@ -308,22 +303,22 @@ func TestImplicitTLS(t *testing.T) {
 	for _, refuses := range []bool{false, true} {
 		cert, roots := certificate(t)
 		cfg := &tls.Config{Certificates: []tls.Certificate{cert}}
-		f := newFake(t, func(f *fake) {
-			f.setFile("f", "content")
-			f.implicit = cfg
-			f.on["PROT"] = func(s *session, _ string) { s.say("200 ok") }
-			f.on["PBSZ"] = f.on["PROT"]
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.SetFile("f", "content")
+			f.Implicit = cfg
+			f.On["PROT"] = func(s *fakeserver.Session, _ string) { s.Say("200 ok") }
+			f.On["PBSZ"] = f.On["PROT"]
 			if refuses {
-				delete(f.on, "PROT")
-				delete(f.on, "PBSZ")
+				delete(f.On, "PROT")
+				delete(f.On, "PBSZ")
 			}
 		})
-		c := f.dial(&client.Options{TLS: client.ImplicitTLS, TLSConfig: &tls.Config{RootCAs: roots}})
+		c := dial(t, f, &client.Options{TLS: client.ImplicitTLS, TLSConfig: &tls.Config{RootCAs: roots}})
 		var got bytes.Buffer
 		if _, err := c.Retrieve(t.Context(), "f", &got); err != nil || got.String() != "content" {
 			t.Errorf("PROT refused %v: %q, %v", refuses, got.String(), err)
 		}
-		if f.count("AUTH") > 0 {
+		if f.Count("AUTH") > 0 {
 			t.Error("AUTH under TLS")
 		}
 	}
@@ -331,14 +326,14 @@ func TestImplicitTLS(t *testing.T) {
 
 // TLS first at a server that speaks it not, or second: a clear error, soon.
 func TestImplicitTLSAtAClearServer(t *testing.T) {
-	f := newFake(t, nil)
-	_, err := client.Dial(t.Context(), f.addr, &client.Options{TLS: client.ImplicitTLS})
+	f := fakeserver.New(t, nil)
+	_, err := client.Dial(t.Context(), f.Addr, &client.Options{TLS: client.ImplicitTLS})
 	var noTLS *client.TLSError
 	if !errors.As(err, &noTLS) || !strings.Contains(err.Error(), "no TLS") {
 		t.Errorf("the error is %v", err)
 	}
-	silent := newFake(t, func(f *fake) { f.greeting = "" })
-	_, err = client.Dial(t.Context(), silent.addr, &client.Options{TLS: client.ImplicitTLS, Timeout: 50 * time.Millisecond})
+	silent := fakeserver.New(t, func(f *fakeserver.Server) { f.Greeting = "" })
+	_, err = client.Dial(t.Context(), silent.Addr, &client.Options{TLS: client.ImplicitTLS, Timeout: 50 * time.Millisecond})
 	if !errors.As(err, &noTLS) {
 		t.Errorf("the error is %v", err)
 	}
@@ -347,16 +342,16 @@ func TestImplicitTLSAtAClearServer(t *testing.T) {
 // A server that wants what we do: the data connection resumes. Where one refuses
 // all the same, the session goes on.
 func TestServerRefusesTLSOnData(t *testing.T) {
-	f, o := secureFake(t, func(f *fake, _ *tls.Config) {
-		f.setFile("f", "content")
-		f.on["RETR"] = func(s *session, _ string) {
-			s.say("150 here it comes")
-			d := s.data().(*tls.Conn)
+	f, o := secureFake(t, func(f *fakeserver.Server, _ *tls.Config) {
+		f.SetFile("f", "content")
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) {
+			s.Say("150 here it comes")
+			d := s.Data().(*tls.Conn)
 			_ = d.NetConn().Close()
-			s.say("522 no session reuse, no data")
+			s.Say("522 no session reuse, no data")
 		}
 	})
-	c := f.dial(o)
+	c := dial(t, f, o)
 	_, err := c.Retrieve(t.Context(), "f", io.Discard)
 	var reply *ftp.Error
 	if !errors.As(err, &reply) || reply.Code != 522 {
@@ -372,9 +367,9 @@ func TestServerRefusesTLSOnData(t *testing.T) {
 func TestTLSOrder(t *testing.T) {
 	f, o := secureFake(t, nil)
 	o.User, o.Password = "u", "s3cr3t"
-	_ = f.dial(o).Close()
+	_ = dial(t, f, o).Close()
 	want := []string{"AUTH TLS", "USER u", "PASS s3cr3t", "PBSZ 0", "PROT P", "FEAT", "OPTS UTF8 ON", "QUIT"}
-	if got := f.commands(); !slices.Equal(got, want) {
+	if got := f.Commands(); !slices.Equal(got, want) {
 		t.Errorf("the commands are %q, want %q", got, want)
 	}
 }

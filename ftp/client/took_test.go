@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -13,7 +14,6 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftptest"
-	"miniftp/ftp/mirror"
 )
 
 // storing is how long a lateFs needs to store a file that has arrived.
@@ -73,11 +73,16 @@ func TestTookUntilFinalReply(t *testing.T) {
 func TestTookOfChain(t *testing.T) {
 	srv := ftptest.NewServer(t, lateFs{fsroot.NewMem()})
 	seen := new(stores)
-	up, _ := remoteTree(t, srv.Addr, &client.Options{Observer: seen}, 1, "/up")
 	here := disk(t, map[string]string{"/a": "one", "/b": "two", "/c": "three"})
-	res, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up})
-	if err != nil || res.Files != 3 || len(seen.took) != 3 {
-		t.Fatalf("%+v, %v, %v", res, seen.took, err)
+	p := client.NewPool(srv.Addr, 1, &client.Options{Observer: seen})
+	defer p.Close()
+	ch := p.Chain(t.Context())
+	err := many(3, func(i int) error {
+		_, err := ch.Upload(t.Context(), []string{"/a", "/b", "/c"}[i], fmt.Sprint("/", i), client.FileOptions{FS: here})
+		return err
+	})
+	if err != nil || len(seen.took) != 3 {
+		t.Fatalf("%v, %v", seen.took, err)
 	}
 	for _, took := range seen.took {
 		if took < storing {

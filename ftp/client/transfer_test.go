@@ -13,6 +13,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 )
 
 var errEnough = errors.New("enough")
@@ -20,8 +21,8 @@ var errEnough = errors.New("enough")
 func TestRetrieveAndStore(t *testing.T) {
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		t.Run(mode.String(), func(t *testing.T) {
-			f := newFake(t, func(f *fake) { f.files["a"] = thousand; f.files["empty"] = "" })
-			c := f.dial(&client.Options{Mode: mode})
+			f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["a"] = thousand; f.Files["empty"] = "" })
+			c := dial(t, f, &client.Options{Mode: mode})
 			name := filepath.Join(t.TempDir(), "a")
 			file, err := os.Create(name)
 			if err != nil {
@@ -44,33 +45,33 @@ func TestRetrieveAndStore(t *testing.T) {
 			if n, err := c.Append(t.Context(), "up", strings.NewReader("more")); n != 4 || err != nil {
 				t.Errorf("Append: %d, %v", n, err)
 			}
-			if got, _ := f.file("up"); got != thousand+"more" {
+			if got, _ := f.File("up"); got != thousand+"more" {
 				t.Errorf("stored %d bytes", len(got))
 			}
 			res, err = c.StoreWith(t.Context(), client.Transfer{Path: "up", Offset: 990}, strings.NewReader("tail"))
-			if got, _ := f.file("up"); err != nil || got != thousand[:990]+"tail" {
+			if got, _ := f.File("up"); err != nil || got != thousand[:990]+"tail" {
 				t.Errorf("Store at 990: %+v, %v, %d bytes", res, err, len(got))
 			}
 			if n, err := c.Store(t.Context(), "none", strings.NewReader("")); n != 0 || err != nil {
 				t.Errorf("Store of nothing: %d, %v", n, err)
 			}
-			if _, ok := f.file("none"); !ok {
+			if _, ok := f.File("none"); !ok {
 				t.Error("the empty file was not made")
 			}
 			var reply *ftp.Error
 			if _, err := c.Retrieve(t.Context(), "nope", io.Discard); !errors.As(err, &reply) || !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("what is not there: %v", err)
 			}
-			if f.count("TYPE") != 1 {
-				t.Errorf("commands %q", f.commands())
+			if f.Count("TYPE") != 1 {
+				t.Errorf("commands %q", f.Commands())
 			}
 		})
 	}
 }
 
 func TestRetrieveFromOffset(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["a"] = thousand })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["a"] = thousand })
+	c := dial(t, f, nil)
 	var got bytes.Buffer
 	var last, total int64
 	res, err := c.RetrieveWith(t.Context(), client.Transfer{Path: "a", Offset: 990, Progress: func(d, n int64) { last, total = d, n }}, &got)
@@ -85,18 +86,18 @@ func TestRetrieveFromOffset(t *testing.T) {
 // A restart point must not outlive the transfer that it was for.
 func TestRestartPointIsTakenBack(t *testing.T) {
 	refuse := true
-	f := newFake(t, func(f *fake) {
-		f.files["a"] = thousand
-		f.on["RETR"] = func(s *session, arg string) {
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["a"] = thousand
+		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
 			if refuse {
 				refuse = false
-				s.say("550 not now")
+				s.Say("550 not now")
 				return
 			}
-			s.wellBehaved("RETR", arg)
+			s.Behave("RETR", arg)
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	if _, err := c.Command(t.Context(), "REST", "990"); err != nil {
 		t.Fatal(err)
 	}
@@ -106,14 +107,14 @@ func TestRestartPointIsTakenBack(t *testing.T) {
 			t.Errorf("%d bytes", got.Len())
 		}
 	}
-	if !slices.Contains(f.commands(), "REST 0") {
-		t.Errorf("commands %q", f.commands())
+	if !slices.Contains(f.Commands(), "REST 0") {
+		t.Errorf("commands %q", f.Commands())
 	}
 }
 
 func TestASCII(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["a"] = "one\r\ntwo\r\n" })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["a"] = "one\r\ntwo\r\n" })
+	c := dial(t, f, nil)
 	var got bytes.Buffer
 	res, err := c.RetrieveWith(t.Context(), client.Transfer{Path: "a", ASCII: true, Size: 8}, &got)
 	if err != nil || got.String() != "one\ntwo\n" || res.Verified != "reply" {
@@ -122,11 +123,11 @@ func TestASCII(t *testing.T) {
 	if _, err := c.StoreWith(t.Context(), client.Transfer{Path: "b", ASCII: true}, strings.NewReader("x\ny\n")); err != nil {
 		t.Error(err)
 	}
-	if text, _ := f.file("b"); text != "x\r\ny\r\n" {
+	if text, _ := f.File("b"); text != "x\r\ny\r\n" {
 		t.Errorf("stored %q", text)
 	}
-	if f.count("TYPE") != 0 || f.count("SIZE") != 0 {
-		t.Errorf("commands %q", f.commands())
+	if f.Count("TYPE") != 0 || f.Count("SIZE") != 0 {
+		t.Errorf("commands %q", f.Commands())
 	}
 }
 
@@ -136,14 +137,14 @@ func TestStoreUnique(t *testing.T) {
 		"125 file: new.2 ":  "new.2",
 		"150 Opening, well": "",
 	} {
-		f := newFake(t, func(f *fake) {
-			f.on["STOU"] = func(s *session, _ string) {
-				s.say(first)
-				_, _ = io.Copy(io.Discard, s.data())
-				s.say("226 done")
+		f := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.On["STOU"] = func(s *fakeserver.Session, _ string) {
+				s.Say(first)
+				_, _ = io.Copy(io.Discard, s.Data())
+				s.Say("226 done")
 			}
 		})
-		c := f.dial(nil)
+		c := dial(t, f, nil)
 		name, n, err := c.StoreUnique(t.Context(), "", strings.NewReader("abc"))
 		if name != want || n != 3 || err != nil {
 			t.Errorf("%s: %q, %d, %v", first, name, n, err)
@@ -169,8 +170,8 @@ func (r *brokenReader) Read(b []byte) (int, error) {
 // An upload that fails here must not look whole to the server.
 func TestFailedUploadIsReset(t *testing.T) {
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
-		f := newFake(t, nil)
-		c := f.dial(&client.Options{Mode: mode})
+		f := fakeserver.New(t, nil)
+		c := dial(t, f, &client.Options{Mode: mode})
 		var local *client.LocalError
 		_, err := c.Store(t.Context(), "up", &brokenReader{n: 100, err: errEnough})
 		if !errors.As(err, &local) || !errors.Is(err, errEnough) {
@@ -179,7 +180,7 @@ func TestFailedUploadIsReset(t *testing.T) {
 		if _, err := c.Pwd(t.Context()); err != nil {
 			t.Errorf("%v: Pwd: %v", mode, err)
 		}
-		if text, ok := f.file("up"); ok {
+		if text, ok := f.File("up"); ok {
 			t.Errorf("%v: the server took %d bytes for the file", mode, len(text))
 		}
 	}
@@ -197,8 +198,8 @@ func (w *fullWriter) Write(b []byte) (int, error) {
 }
 
 func TestFailedDestination(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["a"] = strings.Repeat(thousand, 10000) })
-	c := f.dial(nil)
+	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["a"] = strings.Repeat(thousand, 10000) })
+	c := dial(t, f, nil)
 	var local *client.LocalError
 	if _, err := c.Retrieve(t.Context(), "a", &fullWriter{left: 500}); !errors.As(err, &local) || !errors.Is(err, errEnough) {
 		t.Errorf("Retrieve: %v", err)
@@ -211,30 +212,30 @@ func TestFailedDestination(t *testing.T) {
 func TestRefusedUpload(t *testing.T) {
 	tests := []struct {
 		name string
-		stor func(s *session)
+		stor func(s *fakeserver.Session)
 		code ftp.Code
 	}{
-		{"at once", func(s *session) { s.say("553 no") }, 553},
-		{"disk full", func(s *session) {
-			s.say("150 give")
-			c := s.data()
+		{"at once", func(s *fakeserver.Session) { s.Say("553 no") }, 553},
+		{"disk full", func(s *fakeserver.Session) {
+			s.Say("150 give")
+			c := s.Data()
 			_, _ = io.ReadFull(c, make([]byte, 10))
-			s.say("552 full")
+			s.Say("552 full")
 			_ = c.Close()
 		}, 552},
-		{"full, data first", func(s *session) {
-			s.say("150 give")
-			c := s.data()
+		{"full, data first", func(s *fakeserver.Session) {
+			s.Say("150 give")
+			c := s.Data()
 			_, _ = io.ReadFull(c, make([]byte, 10))
 			_ = c.Close()
-			s.say("452 full")
+			s.Say("452 full")
 		}, 452},
-		{"at the end", func(s *session) { s.say("150 give"); _, _ = io.Copy(io.Discard, s.data()); s.say("451 no") }, 451},
+		{"at the end", func(s *fakeserver.Session) { s.Say("150 give"); _, _ = io.Copy(io.Discard, s.Data()); s.Say("451 no") }, 451},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t, func(f *fake) { f.on["STOR"] = func(s *session, _ string) { tt.stor(s) } })
-			c := f.dial(nil)
+			f := fakeserver.New(t, func(f *fakeserver.Server) { f.On["STOR"] = func(s *fakeserver.Session, _ string) { tt.stor(s) } })
+			c := dial(t, f, nil)
 			var reply *ftp.Error
 			_, err := c.Store(t.Context(), "up", &brokenReader{n: 1 << 24, err: io.EOF})
 			if !errors.As(err, &reply) || reply.Code != tt.code || reply.Verb != "STOR" {
@@ -250,19 +251,19 @@ func TestRefusedUpload(t *testing.T) {
 // No byte goes out before the server said that it will take it.
 func TestUploadWaitsForTheReply(t *testing.T) {
 	early := make(chan int, 1)
-	f := newFake(t, func(f *fake) {
-		f.on["STOR"] = func(s *session, _ string) {
-			c := s.data()
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.On["STOR"] = func(s *fakeserver.Session, _ string) {
+			c := s.Data()
 			_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 			n, _ := c.Read(make([]byte, 10))
 			early <- n
 			_ = c.SetReadDeadline(time.Time{})
-			s.say("150 give")
+			s.Say("150 give")
 			_, _ = io.Copy(io.Discard, c)
-			s.say("226 got it")
+			s.Say("226 got it")
 		}
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	if n, err := c.Store(t.Context(), "up", strings.NewReader(thousand)); n != 1000 || err != nil {
 		t.Errorf("Store: %d, %v", n, err)
 	}

@@ -8,37 +8,38 @@ import (
 	"testing"
 
 	"miniftp/ftp/client"
+	"miniftp/ftp/internal/fakeserver"
 )
 
 // tree is a server with some directories.
-func tree(t *testing.T) *fake {
-	return newFake(t, func(f *fake) {
-		f.feat = withMLST
-		f.dirs["/"] = "type=dir;unique=1; b\r\ntype=file;size=1;unique=2; a\r\ntype=OS.unix=slink:/;unique=3; link\r\n"
-		f.dirs["/b"] = "type=file;size=2; c.txt\r\ntype=dir;unique=4; d\r\ntype=dir;unique=1; loop\r\ntype=dir;unique=5; locked\r\n"
-		f.dirs["/b/d"] = "type=file;size=3; e.txt\r\n"
-		f.on["MLSD"] = func(s *session, arg string) {
+func tree(t *testing.T) *fakeserver.Server {
+	return fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = fakeserver.MLST
+		f.Dirs["/"] = "type=dir;unique=1; b\r\ntype=file;size=1;unique=2; a\r\ntype=OS.unix=slink:/;unique=3; link\r\n"
+		f.Dirs["/b"] = "type=file;size=2; c.txt\r\ntype=dir;unique=4; d\r\ntype=dir;unique=1; loop\r\ntype=dir;unique=5; locked\r\n"
+		f.Dirs["/b/d"] = "type=file;size=3; e.txt\r\n"
+		f.On["MLSD"] = func(s *fakeserver.Session, arg string) {
 			if arg == "/b/locked" {
-				s.say("550 permission denied")
+				s.Say("550 permission denied")
 				return
 			}
-			s.wellBehaved("MLSD", arg)
+			s.Behave("MLSD", arg)
 		}
-		f.on["MLST"] = func(s *session, arg string) {
-			for dir, text := range f.dirs {
+		f.On["MLST"] = func(s *fakeserver.Session, arg string) {
+			for dir, text := range f.Dirs {
 				if dir == path.Dir(arg) && strings.Contains(text, "; "+path.Base(arg)+"\r\n") {
-					s.raw("250-\r\n type=file;size=1; " + arg + "\r\n250 End\r\n")
+					s.Raw("250-\r\n type=file;size=1; " + arg + "\r\n250 End\r\n")
 					return
 				}
 			}
-			s.say("550 no such file")
+			s.Say("550 no such file")
 		}
 	})
 }
 
 func TestWalk(t *testing.T) {
 	f := tree(t)
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	var got, bad []string
 	for e, err := range c.Walk(t.Context(), "/") {
 		if err != nil {
@@ -78,12 +79,12 @@ func TestWalk(t *testing.T) {
 
 // A tree without end is left at a depth.
 func TestWalkDepth(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.feat = withMLST
-		f.on["MLSD"] = func(s *session, _ string) { s.say("150 yes"); s.send("type=dir; d\r\n"); s.say("226 done") }
-		f.on["CWD"] = says("250 there")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = fakeserver.MLST
+		f.On["MLSD"] = func(s *fakeserver.Session, _ string) { s.Say("150 yes"); s.Send("type=dir; d\r\n"); s.Say("226 done") }
+		f.On["CWD"] = fakeserver.Says("250 there")
 	})
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	n := 0
 	var last error
 	for _, err := range c.Walk(t.Context(), "/") {
@@ -97,7 +98,7 @@ func TestWalkDepth(t *testing.T) {
 
 func TestGlob(t *testing.T) {
 	f := tree(t)
-	c := f.dial(nil)
+	c := dial(t, f, nil)
 	for pattern, want := range map[string][]string{
 		"/*":           {"/a", "/b", "/link"},
 		"/b/*.txt":     {"/b/c.txt"},
@@ -122,13 +123,13 @@ func TestGlob(t *testing.T) {
 			t.Errorf("%s: %q, %v", pattern, got, err)
 		}
 	}
-	before := len(f.commands())
+	before := len(f.Commands())
 	for _, bad := range []string{"[", "a[", `a\`} {
 		if _, err := c.Glob(t.Context(), bad); !errors.Is(err, path.ErrBadPattern) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
-	if len(f.commands()) != before {
+	if len(f.Commands()) != before {
 		t.Error("a bad pattern reached the server")
 	}
 }

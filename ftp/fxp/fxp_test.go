@@ -157,9 +157,3 @@ func TestCopyCancelled(t *testing.T) {
 		b.Has(t, "new", "")
 	}
 }
-
-// isA reports whether err is, or holds, an error of that type.
-func isA[E error](err error) bool {
-	var e E
-	return errors.As(err, &e)
-}

@@ -79,14 +79,14 @@ func copyBetween(t *testing.T, from, to string, a, b *party.Party, body string) 
 		res, err := party.Between(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
 		switch secure := a.TLS != nil; {
 		case secure && !reverses(from) && !reverses(to):
-			if !isA[*client.TLSError](err) {
+			if !testutil.IsA[*client.TLSError](err) {
 				t.Fatalf("two servers that can't be TLS clients: %v", err)
 			}
 			res, err = party.Through(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
 		case secure && from == "proftpd" && to != "miniftp" && err != nil:
 			// It sends without reading the session tickets of the other one, and what
 			// was on its way is lost. That has to be noticed.
-			if !isA[*fxp.Error](err) {
+			if !testutil.IsA[*fxp.Error](err) {
 				t.Fatalf("a copy that was cut short: %v", err)
 			}
 			ca, cb = a.Dial(t), b.Dial(t)
@@ -134,7 +134,7 @@ func TestCopyForbiddenByPeers(t *testing.T) {
 				if err == nil {
 					return
 				}
-				if !isA[*fxp.NoWayError](err) {
+				if !testutil.IsA[*fxp.NoWayError](err) {
 					t.Fatal(err)
 				}
 				if ca.Alive() && cb.Alive() {

@@ -1,12 +1,10 @@
-package client_test
+package mirror_test
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/spf13/afero"
@@ -19,34 +17,22 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// counting counts what a mirror costs on the wire.
-type counting struct {
-	mu       sync.Mutex
-	commands map[string]int
-	opened   int
-}
-
-func (n *counting) Observe(e ftp.Event) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	switch h := e.What.(type) {
-	case ftp.CommandGiven:
-		if n.commands == nil {
-			n.commands = map[string]int{}
+// costOf returns a function that counts the commands and data connections of a server since
+// costOf was called.
+func costOf(srv *ftptest.Server) func() (commands map[string]int, opened int) {
+	before, events := len(srv.Commands()), len(srv.Events())
+	return func() (map[string]int, int) {
+		commands, opened := map[string]int{}, 0
+		for _, c := range srv.Commands()[before:] {
+			commands[c.Verb]++
 		}
-		n.commands[h.Command.Verb]++
-	case ftp.DataOpened:
-		n.opened++
+		for _, e := range srv.Events()[events:] {
+			if _, ok := e.What.(ftp.DataOpened); ok {
+				opened++
+			}
+		}
+		return commands, opened
 	}
-}
-
-func contents(t *testing.T, fsys afero.Fs, name string) string {
-	t.Helper()
-	b, err := afero.ReadFile(fsys, name)
-	if err != nil {
-		t.Errorf("%v", err)
-	}
-	return string(b)
 }
 
 // lockedFs has files that can't be read: those whose names end so.
@@ -62,14 +48,6 @@ func (l lockedFs) Open(name string) (afero.File, error) {
 	return l.Fs.Open(name)
 }
 
-func manySmall(n int) map[string]string {
-	files := map[string]string{}
-	for i := range n {
-		files[fmt.Sprintf("/x/%03d/%d", i/250, i)] = strings.Repeat(fmt.Sprint(i), i%50)
-	}
-	return files
-}
-
 // Small files go over one data connection, both ways, active and passive, and each has a
 // transfer command of its own.
 func TestChain(t *testing.T) {
@@ -77,35 +55,35 @@ func TestChain(t *testing.T) {
 	testutil.Long(t)
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		site := fsroot.NewMem()
-		files := manySmall(600)
-		grow(t, site, files)
+		files := testutil.ManySmall(600)
+		testutil.Grow(t, site, files)
 		srv := ftptest.NewServer(t, site)
-		seen := &counting{}
-		tree, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode, Observer: seen}, 1, "/x")
-		here := disk(t, nil)
+		cost := costOf(srv)
+		tree, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode}, 1, "/x")
+		here := afero.NewMemMapFs()
 		res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}})
 		if err != nil || res.Files != 600 {
 			t.Fatalf("%v: %+v, %v", mode, res, err)
 		}
-		if seen.opened > 2 || seen.commands["RETR"] != 600 || seen.commands["SIZE"] > 0 {
-			t.Errorf("%v: %d data connections, %v", mode, seen.opened, seen.commands)
+		if commands, opened := cost(); opened > 2 || commands["RETR"] != 600 || commands["SIZE"] > 0 {
+			t.Errorf("%v: %d data connections, %v", mode, opened, commands)
 		}
 		for name, want := range files {
-			if got := contents(t, here, strings.TrimPrefix(name, "/x")); got != want {
+			if got := testutil.Contents(t, here, strings.TrimPrefix(name, "/x")); got != want {
 				t.Fatalf("%s: %q", name, got)
 			}
 		}
-		seen = &counting{}
-		up, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode, Observer: seen}, 1, "/up")
+		cost = costOf(srv)
+		up, _ := remoteTree(t, srv.Addr, &client.Options{Mode: mode}, 1, "/up")
 		res, err = mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: here, Root: "/"}, To: up})
 		if err != nil || res.Files != 600 {
 			t.Fatalf("%v: up: %+v, %v", mode, res, err)
 		}
-		if seen.opened > 2 || seen.commands["STOR"] != 600 || seen.commands["RNTO"] != 600 {
-			t.Errorf("%v: up: %d data connections, %v", mode, seen.opened, seen.commands)
+		if commands, opened := cost(); opened > 2 || commands["STOR"] != 600 || commands["RNTO"] != 600 {
+			t.Errorf("%v: up: %d data connections, %v", mode, opened, commands)
 		}
 		for name, want := range files {
-			if got := contents(t, site, "/up"+strings.TrimPrefix(name, "/x")); got != want {
+			if got := testutil.Contents(t, site, "/up"+strings.TrimPrefix(name, "/x")); got != want {
 				t.Fatalf("%s: %q", name, got)
 			}
 		}
@@ -121,14 +99,14 @@ func TestChainNotOffered(t *testing.T) {
 	testutil.Long(t)
 	for name, f := range map[string]ftptest.Fault{"504": ftptest.Reply(504, "Only MODE S."), "502": ftptest.Refuse()} {
 		site := fsroot.NewMem()
-		grow(t, site, manySmall(50))
+		testutil.Grow(t, site, testutil.ManySmall(50))
 		srv := ftptest.NewServer(t, site)
 		srv.Fail("MODE", f)
-		seen := &counting{}
-		tree, _ := remoteTree(t, srv.Addr, &client.Options{Observer: seen}, 2, "/x")
+		cost := costOf(srv)
+		tree, _ := remoteTree(t, srv.Addr, nil, 2, "/x")
 		res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: fsroot.NewMem(), Root: "/"}, Parallel: 2})
-		if err != nil || res.Files != 50 || seen.commands["MODE"] != 1 {
-			t.Errorf("%s: %+v, %v, %v", name, res, err, seen.commands)
+		if commands, _ := cost(); err != nil || res.Files != 50 || commands["MODE"] != 1 {
+			t.Errorf("%s: %+v, %v, %v", name, res, err, commands)
 		}
 	}
 }
@@ -156,8 +134,8 @@ func TestChainFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			site, here := fsroot.NewMem(), fsroot.NewMem()
-			files := manySmall(60)
-			grow(t, site, files)
+			files := testutil.ManySmall(60)
+			testutil.Grow(t, site, files)
 			srv := ftptest.NewServer(t, site)
 			tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
 			to, from := mirror.Tree{FS: here, Root: "/x"}, tree
@@ -174,8 +152,8 @@ func TestChainFaults(t *testing.T) {
 				t.Errorf("%+v, and no error", first)
 			}
 			for name, want := range files {
-				if ok, _ := afero.Exists(here, name); ok && contents(t, here, name) != want {
-					t.Errorf("%s is another file: %q", name, contents(t, here, name))
+				if ok, _ := afero.Exists(here, name); ok && testutil.Contents(t, here, name) != want {
+					t.Errorf("%s is another file: %q", name, testutil.Contents(t, here, name))
 				}
 			}
 			srv.Heal()
@@ -183,7 +161,7 @@ func TestChainFaults(t *testing.T) {
 				t.Errorf("healed: %v", err)
 			}
 			for name, want := range files {
-				if got := contents(t, here, name); got != want {
+				if got := testutil.Contents(t, here, name); got != want {
 					t.Errorf("%s: %q, want %q", name, got, want)
 				}
 			}
@@ -194,8 +172,8 @@ func TestChainFaults(t *testing.T) {
 // Some of the files can't be had; the others can.
 func TestChainSomeRefused(t *testing.T) {
 	site := fsroot.NewMem()
-	files := manySmall(100)
-	grow(t, site, files)
+	files := testutil.ManySmall(100)
+	testutil.Grow(t, site, files)
 	srv := ftptest.NewServer(t, lockedFs{site, "7"})
 	tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
 	here := fsroot.NewMem()
@@ -209,8 +187,8 @@ func TestChainSomeRefused(t *testing.T) {
 // A cancel in the middle ends it soon, and nothing that is not whole has its name.
 func TestChainCancel(t *testing.T) {
 	site, here := fsroot.NewMem(), fsroot.NewMem()
-	files := manySmall(1500)
-	grow(t, site, files)
+	files := testutil.ManySmall(1500)
+	testutil.Grow(t, site, files)
 	srv := ftptest.NewServer(t, site)
 	tree, _ := remoteTree(t, srv.Addr, nil, 1, "/x")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -228,8 +206,8 @@ func TestChainCancel(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for name, want := range files {
-		if ok, _ := afero.Exists(here, name); ok && contents(t, here, name) != want {
-			t.Errorf("%s: %q", name, contents(t, here, name))
+		if ok, _ := afero.Exists(here, name); ok && testutil.Contents(t, here, name) != want {
+			t.Errorf("%s: %q", name, testutil.Contents(t, here, name))
 		}
 	}
 }

@@ -1,7 +1,8 @@
-package client_test
+package fxp_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -12,22 +13,22 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/fxp"
+	"miniftp/ftp/internal/fakeserver"
 	"miniftp/ftp/internal/party"
 	"miniftp/ftp/internal/testutil"
+	"miniftp/ftp/internal/transfertest"
 )
-
-// These are tests of package fxp with the fake server of this package.
 
 // The other way round comes next: a source that can't listen dials.
 func TestCopyTheOtherWayRound(t *testing.T) {
 	var asked atomic.Int32
-	a := newFake(t, func(f *fake) {
-		f.files["/f"] = "content"
-		refuse := func(s *session, _ string) { asked.Add(1); s.say("502 no") }
-		f.on["EPSV"], f.on["PASV"] = refuse, refuse
+	a := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "content"
+		refuse := func(s *fakeserver.Session, _ string) { asked.Add(1); s.Say("502 no") }
+		f.On["EPSV"], f.On["PASV"] = refuse, refuse
 	})
 	b := party.Ours(t, "127.0.0.1", true)
-	ca, cb := a.dial(nil), b.Dial(t)
+	ca, cb := dial(t, a, nil), b.Dial(t)
 	res, err := party.Between(t.Context(), ca, "/f", cb, "/copy", fxp.Plan{})
 	if err != nil || res.SourceListens || res.Bytes != 7 || asked.Load() != 2 {
 		t.Errorf("%+v, %v; it was asked %d times to listen", res, err, asked.Load())
@@ -57,21 +58,21 @@ func TestCopyWithALyingServer(t *testing.T) {
 		}
 	}()
 	lie := netip.MustParseAddrPort(ln.Addr().String())
-	a := newFake(t, func(f *fake) {
-		f.files["/f"] = "content"
-		f.on["EPSV"] = func(s *session, _ string) { s.say("502 no") }
-		f.on["PASV"] = func(s *session, _ string) { s.say("227 " + ftp.FormatHostPort(lie)) }
-		f.on["PORT"] = func(s *session, _ string) { s.say("500 no") }
-		f.on["RETR"] = func(s *session, _ string) { s.say("425 nobody came") }
+	a := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "content"
+		f.On["EPSV"] = func(s *fakeserver.Session, _ string) { s.Say("502 no") }
+		f.On["PASV"] = func(s *fakeserver.Session, _ string) { s.Say("227 " + ftp.FormatHostPort(lie)) }
+		f.On["PORT"] = func(s *fakeserver.Session, _ string) { s.Say("500 no") }
+		f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("425 nobody came") }
 	})
 	b := party.Ours(t, "127.0.0.1", true)
-	_, err = party.Between(t.Context(), a.dial(nil), "/f", b.Dial(t), "/copy", fxp.Plan{})
+	_, err = party.Between(t.Context(), dial(t, a, nil), "/f", b.Dial(t), "/copy", fxp.Plan{})
 	var host *fxp.HostError
 	if !errors.As(err, &host) || host.Named != lie.Addr() || calls.Load() != 0 {
 		t.Errorf("%v; %d calls", err, calls.Load())
 	}
 	b.Alone(t, "")
-	_, err = party.Between(t.Context(), a.dial(&client.Options{TrustPassiveHost: true}), "/f", b.Dial(t), "/copy", fxp.Plan{})
+	_, err = party.Between(t.Context(), dial(t, a, &client.Options{TrustPassiveHost: true}), "/f", b.Dial(t), "/copy", fxp.Plan{})
 	if errors.As(err, &host) {
 		t.Errorf("trusted: %v", err)
 	}
@@ -85,29 +86,29 @@ func TestCopyFails(t *testing.T) {
 	b := party.Ours(t, "127.0.0.1", true)
 	b.Write(t, "old", "what was there")
 	for name, tc := range map[string]struct {
-		change func(f *fake)
+		change func(f *fakeserver.Server)
 		path   string
 		want   string
 		source bool
 	}{
-		"not there":  {func(*fake) {}, "/none", "refuses SIZE: 550", true},
-		"no listing": {func(f *fake) { f.feat = []string{"EPSV"} }, "/none", "refuses RETR: 550", true},
-		"short": {func(f *fake) {
-			f.on["RETR"] = func(s *session, _ string) { s.say("150 here"); s.send("con"); s.say("226 done") }
+		"not there":  {func(*fakeserver.Server) {}, "/none", "refuses SIZE: 550", true},
+		"no listing": {func(f *fakeserver.Server) { f.Feat = []string{"EPSV"} }, "/none", "refuses RETR: 550", true},
+		"short": {func(f *fakeserver.Server) {
+			f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 here"); s.Send("con"); s.Say("226 done") }
 		}, "/f", "cut short: 3 of 7 bytes", false},
-		"broken": {func(f *fake) {
-			f.on["RETR"] = func(s *session, _ string) { s.say("150 here"); s.send("con"); s.say("451 the disk") }
+		"broken": {func(f *fakeserver.Server) {
+			f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 here"); s.Send("con"); s.Say("451 the disk") }
 		}, "/f", "refuses RETR: 451", true},
-		"hung up": {func(f *fake) {
-			f.on["RETR"] = func(s *session, _ string) { s.say("150 here"); s.send("con"); _ = s.conn.Close() }
+		"hung up": {func(f *fakeserver.Server) {
+			f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 here"); s.Send("con"); _ = s.Conn.Close() }
 		}, "/f", "the control connection is gone", true},
 	} {
 		for _, dest := range []string{"old", "new"} {
-			a := newFake(t, func(f *fake) {
-				f.files["/f"] = "content"
+			a := fakeserver.New(t, func(f *fakeserver.Server) {
+				f.Files["/f"] = "content"
 				tc.change(f)
 			})
-			ca, cb := a.dial(nil), b.Dial(t)
+			ca, cb := dial(t, a, nil), b.Dial(t)
 			_, err := party.Between(t.Context(), ca, tc.path, cb, dest, fxp.Plan{})
 			var one *fxp.Error
 			if !errors.As(err, &one) || one.Source != tc.source || !strings.Contains(err.Error(), tc.want) {
@@ -125,7 +126,7 @@ func TestCopyFails(t *testing.T) {
 	party.Usable(t, c)
 	s := party.OursTLS(t, "127.0.0.1", true)
 	_, err := party.Between(t.Context(), c, "old", s.Dial(t), "new", fxp.Plan{})
-	if !isA[*fxp.NoWayError](err) || !isA[*client.TLSError](err) {
+	if !testutil.IsA[*fxp.NoWayError](err) || !testutil.IsA[*client.TLSError](err) {
 		t.Errorf("only one of two with TLS: %v", err)
 	}
 	if _, err := party.Through(t.Context(), c, "old", s.Dial(t), "new", fxp.Plan{}); err != nil {
@@ -134,40 +135,8 @@ func TestCopyFails(t *testing.T) {
 	s.Has(t, "new", "what was there")
 	plain := party.OursTLS(t, "127.0.0.1", false)
 	_, err = party.Between(t.Context(), plain.Dial(t), "old", plain.Dial(t), "new", fxp.Plan{})
-	if !isA[*fxp.NoWayError](err) || !strings.Contains(err.Error(), "SSCN") {
+	if !testutil.IsA[*fxp.NoWayError](err) || !strings.Contains(err.Error(), "SSCN") {
 		t.Errorf("neither can be the TLS client: %v", err)
-	}
-}
-
-// A file that is copied onto itself is still there.
-func TestCopyOntoItself(t *testing.T) {
-	f := newFake(t, func(f *fake) { f.files["/a"] = thousand })
-	from, to := f.dial(nil), f.dial(nil)
-	for _, dest := range []string{"/a", "a", "/x/../a", "//a"} {
-		for _, through := range []bool{false, true} {
-			if _, err := party.Between(t.Context(), from, "/a", to, dest, fxp.Plan{Through: through}); !errors.Is(err, fxp.ErrSameFile) {
-				t.Errorf("%s: %v", dest, err)
-			}
-		}
-	}
-	if text, _ := f.file("/a"); text != thousand || f.count("STOR") != 0 {
-		t.Error("it was written")
-	}
-}
-
-// TestCopyOntoAnAlias: a copy onto the same file by another name of its server is refused,
-// and the file is whole.
-func TestCopyOntoAnAlias(t *testing.T) {
-	text := strings.Repeat("text", 1000)
-	f := newFake(t, func(f *fake) { f.files["/f"] = text; remembering(f) })
-	one := f.dial(nil)
-	other := f.dial(&client.Options{User: "somebody"})
-	_, err := party.Through(t.Context(), one, "/f", other, "/f", fxp.Plan{})
-	if !errors.Is(err, fxp.ErrSameFile) {
-		t.Errorf("%v", err)
-	}
-	if got, _ := f.get("/f"); got != text || len(f.names()) != 1 {
-		t.Errorf("%d bytes are left, %q", len(got), f.names())
 	}
 }
 
@@ -176,26 +145,45 @@ func TestCopyOfAShrunkenFile(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	for _, through := range []bool{true, false} {
-		a := newFake(t, func(f *fake) {
-			f.files["/f"] = "all of the text"
-			f.on["RETR"] = func(s *session, arg string) {
-				if s.f.count("RETR") == 1 {
-					s.f.set("/f", "all")
-					s.say("451 not now")
+		a := fakeserver.New(t, func(f *fakeserver.Server) {
+			f.Files["/f"] = "all of the text"
+			f.On["RETR"] = func(s *fakeserver.Session, arg string) {
+				if s.Server.Count("RETR") == 1 {
+					s.Server.SetFile("/f", "all")
+					s.Say("451 not now")
 					return
 				}
-				s.wellBehavedFile("RETR", arg)
+				s.Behave("RETR", arg)
 			}
 		})
-		b := newFake(t, remembering)
+		b := fakeserver.New(t, fakeserver.Storing)
 		again := client.Retry{Times: 1, Wait: func(int) time.Duration { return 0 }}
-		from, to := client.NewPool(a.addr, 1, nil), client.NewPool(b.addr, 1, nil)
+		from, to := client.NewPool(a.Addr, 1, nil), client.NewPool(b.Addr, 1, nil)
 		_, err := fxp.Copy(t.Context(), fxp.Plan{
 			From: fxp.File{Pool: from, Path: "/f"}, To: fxp.File{Pool: to, Path: "/f"}, Through: through, Retry: again,
 		})
 		_, _ = from.Close(), to.Close()
-		if !isA[*client.TruncatedError](err) || len(b.names()) != 0 {
-			t.Errorf("through %v: %v, %q", through, err, b.names())
+		if !testutil.IsA[*client.TruncatedError](err) || len(b.Names()) != 0 {
+			t.Errorf("through %v: %v, %q", through, err, b.Names())
 		}
+	}
+}
+
+// TestCopyKeepsOldFile: whatever the destination refuses, a copy leaves the old file or the new
+// one.
+func TestCopyKeepsOldFile(t *testing.T) {
+	for _, through := range []bool{true, false} {
+		t.Run(fmt.Sprint("through ", through), func(t *testing.T) {
+			transfertest.OldFileStays(t, func(f *fakeserver.Server, text string) error {
+				src := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/f"] = text })
+				from, to := client.NewPool(src.Addr, 1, nil), client.NewPool(f.Addr, 1, nil)
+				defer from.Close()
+				defer to.Close()
+				_, err := fxp.Copy(t.Context(), fxp.Plan{
+					From: fxp.File{Pool: from, Path: "/f"}, To: fxp.File{Pool: to, Path: "/d/f"}, Through: through,
+				})
+				return err
+			})
+		})
 	}
 }

@@ -1,4 +1,4 @@
-package client_test
+package mirror_test
 
 import (
 	"fmt"
@@ -59,12 +59,12 @@ func TestManySmallFiles(t *testing.T) {
 				return tree
 			}
 			here := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
-			grow(t, here, want)
+			testutil.Grow(t, here, want)
 			var up, down transfers
 			run(remote(&up), mirror.Tree{FS: here, Root: "/"}, &up)
 			back := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
 			run(mirror.Tree{FS: back, Root: "/"}, remote(&down), &down)
-			sameShape(t, shape(t, back, "/"), shape(t, here, "/"))
+			testutil.SameShape(t, testutil.Shape(t, back, "/"), testutil.Shape(t, here, "/"))
 		})
 	}
 }

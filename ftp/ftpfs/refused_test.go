@@ -1,4 +1,4 @@
-package client_test
+package ftpfs_test
 
 import (
 	"context"
@@ -10,17 +10,19 @@ import (
 
 	"miniftp/ftp/client"
 	"miniftp/ftp/ftpfs"
+	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 )
 
 // A refusal without words about a file that is there is not fs.ErrNotExist.
 func TestFsFileInUse(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = "x"
-		f.on["DELE"] = says("550 The process cannot access the file because it is being used by another process.")
-		f.on["RMD"] = says("550 The directory name is invalid.")
-		f.on["RNFR"] = says("550 RNFR command failed.")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "x"
+		f.On["DELE"] = fakeserver.Says("550 The process cannot access the file because it is being used by another process.")
+		f.On["RMD"] = fakeserver.Says("550 The directory name is invalid.")
+		f.On["RNFR"] = fakeserver.Says("550 RNFR command failed.")
 	})
-	tree, _ := remoteFiles(t, f.addr)
+	tree, _ := remoteFiles(t, f.Addr)
 	for what, err := range map[string]error{
 		"Remove": tree.Remove("/f"), "RemoveAll": tree.RemoveAll("/f"), "Rename": tree.Rename("/f", "/g"),
 	} {
@@ -39,14 +41,14 @@ func TestFsFileInUse(t *testing.T) {
 // What a refusal without words means depends on whether the file is there: outside of Fs nobody
 // looks, so it is not fs.ErrNotExist where something was to be changed.
 func TestRefusedWithoutWords(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = "x"
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "x"
 		for _, verb := range []string{"DELE", "RMD", "RNFR", "MKD", "STOR", "CWD"} {
-			f.on[verb] = says("550 Operation failed.")
+			f.On[verb] = fakeserver.Says("550 Operation failed.")
 		}
 	})
-	tree, p := remoteFiles(t, f.addr)
-	must(t, p.Do(t.Context(), func(c *client.Client) error {
+	tree, p := remoteFiles(t, f.Addr)
+	testutil.Must(t, p.Do(t.Context(), func(c *client.Client) error {
 		_, store := c.Store(t.Context(), "/missing/f", strings.NewReader("x"))
 		for what, err := range map[string]error{
 			"Delete": c.Delete(t.Context(), "/f"), "RemoveDir": c.RemoveDir(t.Context(), "/f"),
@@ -72,25 +74,25 @@ func TestRefusedWithoutWords(t *testing.T) {
 // O_EXCL does not replace a file of which the server does not tell, and a Write in the
 // middle of a file does not cut it.
 func TestFsOpenFlags(t *testing.T) {
-	f := newFake(t, func(f *fake) {
-		f.files["/f"] = "precious"
-		f.files["/g"] = "0123456789"
-		f.on["SIZE"] = func(s *session, arg string) {
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Files["/f"] = "precious"
+		f.Files["/g"] = "0123456789"
+		f.On["SIZE"] = func(s *fakeserver.Session, arg string) {
 			if arg == "/f" {
-				s.say("550 Could not get file size.")
+				s.Say("550 Could not get file size.")
 				return
 			}
-			s.wellBehaved("SIZE", arg)
+			s.Behave("SIZE", arg)
 		}
-		f.on["RNFR"] = func(s *session, arg string) {
-			if _, ok := s.f.file(arg); !ok {
-				s.say("550 no such file")
+		f.On["RNFR"] = func(s *fakeserver.Session, arg string) {
+			if _, ok := s.Server.File(arg); !ok {
+				s.Say("550 no such file")
 				return
 			}
-			s.say("350 to?")
+			s.Say("350 to?")
 		}
 	})
-	tree, _ := remoteFiles(t, f.addr)
+	tree, _ := remoteFiles(t, f.Addr)
 	if _, err := tree.OpenFile("/f", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0); !os.IsExist(err) {
 		t.Errorf("O_EXCL: %v", err)
 	}
@@ -111,7 +113,7 @@ func TestFsOpenFlags(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Error(err)
 	}
-	if got, _ := f.file("/g"); got != "0123456789" {
+	if got, _ := f.File("/g"); got != "0123456789" {
 		t.Errorf("the file is %q", got)
 	}
 }
@@ -122,6 +124,6 @@ func remoteFiles(t *testing.T, addr string) (*ftpfs.Fs, *client.Pool) {
 	p := client.NewPool(addr, 1, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	files, err := ftpfs.New(context.WithoutCancel(t.Context()), p, "/")
-	must(t, err)
+	testutil.Must(t, err)
 	return files, p
 }

@@ -1,4 +1,4 @@
-package client_test
+package mirror_test
 
 import (
 	"fmt"
@@ -14,6 +14,9 @@ import (
 
 	"miniftp/fsroot"
 	"miniftp/ftp/client"
+	"miniftp/ftp/ftptest"
+	"miniftp/ftp/internal/fakeserver"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/mirror"
 )
 
@@ -21,12 +24,17 @@ import (
 type folding struct{ afero.Fs }
 
 func (f folding) Open(n string) (afero.File, error) { return f.Fs.Open(strings.ToLower(n)) }
+
 func (f folding) OpenFile(n string, flag int, m fs.FileMode) (afero.File, error) {
 	return f.Fs.OpenFile(strings.ToLower(n), flag, m)
 }
+
 func (f folding) Create(n string) (afero.File, error) { return f.Fs.Create(strings.ToLower(n)) }
-func (f folding) Stat(n string) (fs.FileInfo, error)  { return f.Fs.Stat(strings.ToLower(n)) }
-func (f folding) Remove(n string) error               { return f.Fs.Remove(strings.ToLower(n)) }
+
+func (f folding) Stat(n string) (fs.FileInfo, error) { return f.Fs.Stat(strings.ToLower(n)) }
+
+func (f folding) Remove(n string) error { return f.Fs.Remove(strings.ToLower(n)) }
+
 func (f folding) Rename(a, b string) error {
 	return f.Fs.Rename(strings.ToLower(a), strings.ToLower(b))
 }
@@ -95,12 +103,11 @@ func TestMirrorSourceInDestination(t *testing.T) {
 		}
 		dst, src := mirror.Tree{FS: mem, Root: "/all"}, mirror.Tree{FS: afero.NewBasePathFs(mem, "/all/site/pub"), Root: "/"}
 		if !local {
-			o := &client.Options{User: "u", Password: "p"}
-			dst, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all")
-			src, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all/site/pub")
+			dst, _ = remoteTree(t, ftptest.NewServer(t, mem).Addr, nil, 1, "/all")
+			src, _ = remoteTree(t, ftptest.NewServer(t, mem).Addr, nil, 1, "/all/site/pub")
 		}
 		was := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
-		must(t, mem.Chtimes("/all/old/f3", was, was))
+		testutil.Must(t, mem.Chtimes("/all/old/f3", was, was))
 		mirror := func(dry bool, want string) []string {
 			var a actions
 			o := mirror.Plan{Delete: true, DryRun: dry, Observe: a.observe}
@@ -145,12 +152,11 @@ func TestMirrorDestinationInSource(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				o := &client.Options{User: "u", Password: "p"}
 				if n&1 > 0 {
-					src, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all")
+					src, _ = remoteTree(t, ftptest.NewServer(t, mem).Addr, nil, 1, "/all")
 				}
 				if n&2 > 0 {
-					dst, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, where)
+					dst, _ = remoteTree(t, ftptest.NewServer(t, mem).Addr, nil, 1, where)
 				}
 				for run := range 2 {
 					res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst})
@@ -191,21 +197,20 @@ func TestMirrorPlanOfDestinationInSource(t *testing.T) {
 			if name == "sized/f" {
 				content = "22"
 			}
-			must(t, mem.MkdirAll(path.Dir("/all/"+name), 0o755))
-			must(t, afero.WriteFile(mem, "/all/"+name, []byte(content), 0o644))
-			must(t, mem.Chtimes("/all/"+name, was, was))
+			testutil.Must(t, mem.MkdirAll(path.Dir("/all/"+name), 0o755))
+			testutil.Must(t, afero.WriteFile(mem, "/all/"+name, []byte(content), 0o644))
+			testutil.Must(t, mem.Chtimes("/all/"+name, was, was))
 		}
 		for _, dir := range []string{"a", "to/a", "like/a", "more/a", "sized/a"} {
-			must(t, mem.Chtimes("/all/"+dir, was, was))
+			testutil.Must(t, mem.Chtimes("/all/"+dir, was, was))
 		}
-		must(t, mem.Chtimes("/all/like/f", was, was.Add(-time.Hour)))
+		testutil.Must(t, mem.Chtimes("/all/like/f", was, was.Add(-time.Hour)))
 		src, dst := mirror.Tree{FS: mem, Root: "/all"}, mirror.Tree{FS: afero.NewBasePathFs(mem, "/all/to"), Root: "/"}
-		o := &client.Options{User: "u", Password: "p"}
 		if n&1 > 0 {
-			src, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all")
+			src, _ = remoteTree(t, ftptest.NewServer(t, mem).Addr, nil, 1, "/all")
 		}
 		if n&2 > 0 {
-			dst, _ = remoteTree(t, serveHere(t, mem, "127.0.0.1"), o, 1, "/all/to")
+			dst, _ = remoteTree(t, ftptest.NewServer(t, mem).Addr, nil, 1, "/all/to")
 		}
 		mirror := func(dry bool, want string) []string {
 			var a actions
@@ -227,27 +232,27 @@ func TestMirrorPlanOfDestinationInSource(t *testing.T) {
 func TestMirrorJunction(t *testing.T) {
 	var mu sync.Mutex
 	var deleted []string
-	note := func(verb string, no ...string) func(*session, string) {
-		return func(s *session, arg string) {
+	note := func(verb string, no ...string) func(*fakeserver.Session, string) {
+		return func(s *fakeserver.Session, arg string) {
 			if slices.Contains(no, arg) {
-				s.say("550 Access is denied.")
+				s.Say("550 Access is denied.")
 				return
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			deleted = append(deleted, verb+" "+arg)
-			s.say("250 gone")
+			s.Say("250 gone")
 		}
 	}
-	f := newFake(t, func(f *fake) {
-		f.feat = []string{"MLST type*;size*;modify*;", "SIZE", "MDTM", "EPSV"}
-		f.on["MLST"] = func(s *session, arg string) { s.raw("250-x\r\n type=dir; " + arg + "\r\n250 end\r\n") }
-		f.dirs["/d"] = "type=dir;modify=20240102030405; junction\r\n"
-		f.dirs["/d/junction"] = "type=file;size=5;modify=20240102030405; precious\r\n"
-		f.on["DELE"] = note("DELE", "/d/junction")
-		f.on["RMD"] = note("RMD")
+	f := fakeserver.New(t, func(f *fakeserver.Server) {
+		f.Feat = []string{"MLST type*;size*;modify*;", "SIZE", "MDTM", "EPSV"}
+		f.On["MLST"] = func(s *fakeserver.Session, arg string) { s.Raw("250-x\r\n type=dir; " + arg + "\r\n250 end\r\n") }
+		f.Dirs["/d"] = "type=dir;modify=20240102030405; junction\r\n"
+		f.Dirs["/d/junction"] = "type=file;size=5;modify=20240102030405; precious\r\n"
+		f.On["DELE"] = note("DELE", "/d/junction")
+		f.On["RMD"] = note("RMD")
 	})
-	dst, p := remoteTree(t, f.addr, nil, 1, "/d")
+	dst, p := remoteTree(t, f.Addr, nil, 1, "/d")
 	here := afero.NewMemMapFs()
 	_ = here.MkdirAll("/s", 0o755)
 	res, _ := mustMirror(t, dst, mirror.Tree{FS: here, Root: "/s"}, mirror.Plan{Delete: true})

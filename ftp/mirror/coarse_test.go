@@ -1,4 +1,4 @@
-package client_test
+package mirror_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
+	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/mirror"
 )
 
@@ -53,16 +54,16 @@ func TestMirrorCoarseTimes(t *testing.T) {
 				from, here := fsroot.NewMem(), fsroot.NewMem()
 				at := func(i int) time.Time { return time.Unix(1_600_000_001+int64(i%2), 123_456_789*int64(i%5)) }
 				put := func(i int, text string, at time.Time) {
-					must(t, afero.WriteFile(from, fmt.Sprintf("/%d", i), []byte(text), 0o600))
-					must(t, from.Chtimes(fmt.Sprintf("/%d", i), at, at))
+					testutil.Must(t, afero.WriteFile(from, fmt.Sprintf("/%d", i), []byte(text), 0o600))
+					testutil.Must(t, from.Chtimes(fmt.Sprintf("/%d", i), at, at))
 				}
 				const n = 20
 				for i := range n {
 					put(i, "first", at(i))
 				}
 				to := &coarseFs{Fs: here, round: round}
-				must(t, here.Mkdir("/d", 0o700))
-				must(t, here.Chtimes("/d", time.Now(), round(time.Now())))
+				testutil.Must(t, here.Mkdir("/d", 0o700))
+				testutil.Must(t, here.Chtimes("/d", time.Now(), round(time.Now())))
 				run := func(o mirror.Plan, files int64, what string) {
 					t.Helper()
 					res, _ := mustMirror(t, mirror.Tree{FS: to, Root: "/d"}, mirror.Tree{FS: from, Root: "/"}, o)
@@ -79,7 +80,7 @@ func TestMirrorCoarseTimes(t *testing.T) {
 					again = n
 				}
 				for range 2 {
-					must(t, here.Chtimes("/d", time.Now(), round(time.Now()))) // as a real one keeps its own times
+					testutil.Must(t, here.Chtimes("/d", time.Now(), round(time.Now()))) // as a real one keeps its own times
 					if dry := o; name != "ignored" {
 						dry.DryRun = true
 						to.set = 0
@@ -111,10 +112,10 @@ func TestMirrorCoarseTimes(t *testing.T) {
 func TestMirrorSecondNewer(t *testing.T) {
 	from, to := fsroot.NewMem(), fsroot.NewMem()
 	at := time.Unix(1_600_000_000, 0)
-	must(t, afero.WriteFile(from, "/f", []byte("new"), 0o600))
-	must(t, from.Chtimes("/f", at, at.Add(time.Second)))
-	must(t, afero.WriteFile(to, "/f", []byte("old"), 0o600))
-	must(t, to.Chtimes("/f", at, at))
+	testutil.Must(t, afero.WriteFile(from, "/f", []byte("new"), 0o600))
+	testutil.Must(t, from.Chtimes("/f", at, at.Add(time.Second)))
+	testutil.Must(t, afero.WriteFile(to, "/f", []byte("old"), 0o600))
+	testutil.Must(t, to.Chtimes("/f", at, at))
 	for _, dry := range []bool{true, false} {
 		res, _ := mustMirror(t, mirror.Tree{FS: to, Root: "/"}, mirror.Tree{FS: from, Root: "/"}, mirror.Plan{DryRun: dry})
 		if res.Files != 1 {

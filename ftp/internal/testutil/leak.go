@@ -1,0 +1,33 @@
+package testutil
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// Main runs the tests of a package after RunParallel and returns the exit code. It fails if the
+// tests leave goroutines behind. TestMain calls it.
+func Main(m *testing.M) int {
+	RunParallel()
+	before := runtime.NumGoroutine()
+	code := m.Run()
+	if code == 0 && !settled(before) {
+		buf := make([]byte, 1<<20)
+		fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s\n", buf[:runtime.Stack(buf, true)])
+		return 1
+	}
+	return code
+}
+
+// settled reports whether the number of goroutines falls to before within five seconds.
+func settled(before int) bool {
+	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
