@@ -7,7 +7,7 @@ help: ## list the targets
 check: ## format, vet, lint, and test with the race detector
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go vet ./...
-	golangci-lint run ./...
+	bash .ci/lint
 	go test -race -shuffle=on ./...
 
 test: ## the README's test command
@@ -39,4 +39,8 @@ interop: ## the tests against stock clients and servers; none may be missing
 386: ## the tests on 32 bits
 	GOARCH=386 go test ./ftp ./ftp/dtp ./fsroot
 
-.PHONY: help check test fuzz soak golden compare bench interop 386
+dist: ## build a release into dist/: six platforms, checksums, list of modules (VERSION=1.2.0)
+	rm -rf dist
+	go run ./internal/dist -version '$(VERSION)' -out dist
+
+.PHONY: help check test fuzz soak golden compare bench interop 386 dist

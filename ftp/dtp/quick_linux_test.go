@@ -42,6 +42,7 @@ func startedNarrow(t testing.TB, job Job) (*Started, *net.TCPConn) {
 	tr := o.StartNow(job, patience, true)
 	if tr == nil {
 		t.Fatal("nobody came, it says")
+		return nil, nil
 	}
 	check(t, syscall.SetsockoptInt(tr.sock.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4096))
 	return tr, c

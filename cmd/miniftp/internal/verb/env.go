@@ -206,8 +206,15 @@ func (o *Output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Version returns the version of the module, as the go command recorded it.
+// release is the version of a release; its build sets it (internal/dist).
+var release string
+
+// Version returns the version of the program: that of its release, or what the go command has
+// recorded.
 func Version() string {
+	if release != "" {
+		return release
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return strings.TrimPrefix(info.Main.Version, "v")
 	}
