@@ -112,7 +112,8 @@ func (r *docRun) block(shown string) string {
 		} else {
 			out = r.run(strings.ReplaceAll(command, docPort, r.port))
 		}
-		b.WriteString(strings.ReplaceAll(out, r.port, docPort))
+		columns := strings.Repeat(" ", len(r.port)-len(docPort)) // what the shorter port takes from the column behind it
+		b.WriteString(strings.NewReplacer(r.port+"/  ", docPort+"/  "+columns, r.port, docPort).Replace(out))
 	}
 	return b.String()
 }
