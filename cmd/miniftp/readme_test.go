@@ -92,3 +92,30 @@ func TestDocQuotes(t *testing.T) {
 		}
 	}
 }
+
+// link is a relative link of a Markdown document.
+var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+
+// TestLinks checks that the links between documents lead somewhere.
+func TestLinks(t *testing.T) {
+	found := 0
+	err := filepath.WalkDir(verbtest.InModule("."), func(name string, d os.DirEntry, err error) error {
+		if err != nil || filepath.Ext(name) != ".md" {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), filepath.FromSlash(m[1]))); err != nil {
+				t.Errorf("%s links to %s: %v", name, m[1], err)
+			}
+		}
+		return nil
+	})
+	if err != nil || found < 50 {
+		t.Errorf("%d links, %v", found, err)
+	}
+}
