@@ -199,6 +199,9 @@ func (s *session) execute(cmd ftp.Command) {
 // reply appends a reply and lets it move the machine. Only the session's owner
 // calls it, so replies leave in order.
 func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
+	if r.Code == 227 || r.Code == 229 {
+		s.flush() // a firewall that reads along finds an address only at the beginning of a segment
+	}
 	s.out = r.Append(s.out)
 	verb, was := cmd.Verb, s.machine.Login
 	if main, ok := s.srv.table.byVerb[verb]; ok {

@@ -50,7 +50,6 @@ func Command(e *verb.Env) *cli.Command {
 		},
 		Description: flags.Examples("Runs a server and a client in this process, over a filesystem in memory, and draws both transfers.",
 			"miniftp demo",
-			"miniftp demo --width 160",
 			"miniftp demo --firewall",
 			"miniftp demo --file-size 100000000"),
 		Action: func(c *cli.Context) error { return run(e, c) },
