@@ -30,7 +30,7 @@ func StockProgram(t *testing.T, name string) string {
 	if dir == "" {
 		dir = "/opt/miniftp-peers"
 	}
-	for _, path := range []string{filepath.Join(dir, "usr/bin", name), name} {
+	for _, path := range []string{filepath.Join(dir, "usr/bin", name), filepath.Join(dir, "usr/sbin", name), name} {
 		if found, err := exec.LookPath(path); err == nil {
 			return found
 		}
