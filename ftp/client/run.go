@@ -89,9 +89,9 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	return r
 }
 
-// A small file needs no goroutine on Linux, if the server has answered the call at once. An
-// upload is put into the socket when it may go, and a download taken out of it when the server
-// has said that all is sent.
+// A small file needs no goroutine on Linux if the server has answered the call at once: when the
+// server says that it begins, the goroutine that reads the replies moves the bytes itself. An early
+// upload goes before that.
 
 // moveSmall moves the bytes of a small file, if there is one.
 func (r *run) moveSmall() {
@@ -111,7 +111,7 @@ func (r *run) moveSmall() {
 	}
 }
 
-// besides has a goroutine move the bytes of a file that was small.
+// besides has a goroutine move the bytes that moveSmall left, or did not come to.
 func (r *run) besides() {
 	if t := r.small; t != nil {
 		r.small = nil

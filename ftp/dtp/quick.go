@@ -22,8 +22,7 @@ import (
 //	Run        the rest
 //
 // A client calls first and then sends its command, so it has CallNow, Send and Fetch in place of these,
-// and Rest for the rest. It waits for the replies alone: a small file is in the socket's buffer when the
-// last one is there.
+// and Rest for the rest. Until the server has said that it begins, the client waits for replies alone.
 //
 // On Linux the data connection is a bare descriptor until Run (quick_linux.go), elsewhere it is
 // one of package net all the time.
@@ -72,10 +71,10 @@ func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Started {
 	return begin(o.opened(nc, start), job)
 }
 
-// CallNow is StartNow for a client that calls the server to move a small file, which Job.Size has
-// to tell. The call is made while nothing else waits, so only a server that has answered all calls at
-// once so far is called. Nil means that Run must be given the Opener; else the Opener is used up, and
-// Send or Fetch, Rest or Drop must follow. Job.Opened is called by Rest alone.
+// CallNow is StartNow for a client that dials. It is for a small file of which Job.Size is the size.
+// The caller waits for at most pollTime, so a server that did not answer that soon is left to Open for
+// its next calls. Nil means that Run must be given the Opener; else the Opener is used up, and Send or
+// Fetch, Rest or Drop must follow. Only Rest calls Job.Opened.
 func (o *Opener) CallNow(job Job) *Started {
 	if o.stance != ftp.Dials || o.standing != nil || o.tls != nil || !clientsSmall(&job) {
 		return nil
@@ -111,8 +110,9 @@ func (t *Started) Send() (Result, bool) {
 	return t.ended(failed(err)), true
 }
 
-// Fetch takes what has come of the file. It is for when the server has said that it sent all of
-// it: that fits into the socket's buffer. False means that the end is missing, and Rest must follow.
+// Fetch receives the file, if it comes within fetchTime: it is for a peer that has said that it
+// begins to send. vsftpd sends its final reply only when the client has closed the data connection, so
+// the bytes can't wait for that. False means that Rest must follow.
 func (t *Started) Fetch() (Result, bool) {
 	m := t.opener.m
 	m.small = slices.Grow(m.small[:0], int(t.pump.job.Size)+1) // one more, to see that it is not all

@@ -275,7 +275,8 @@ func (t *Started) adopt() error {
 	return err
 }
 
-// waitFor is receive by the runtime's poller, for who has other goroutines that want the processor.
+// waitFor is receive that waits in the runtime's poller: a client's other transfers need the
+// processor that a system call would hold. All calls together wait for at most patience.
 func (s *socket) waitFor(b []byte, patience time.Duration) (int, error) {
 	if s.file == nil {
 		n, err := s.receive(b, 0)
@@ -287,8 +288,7 @@ func (s *socket) waitFor(b []byte, patience time.Duration) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := s.file.Read(b)
-	return n, err
+	return s.file.Read(b)
 }
 
 // reset has close end the connection in a reset.

@@ -16,8 +16,8 @@ const (
 	// other connections unattended until it returns, so it must not be long.
 	pollTime = 250 * time.Microsecond
 
-	// fetchTime is how long a small download is waited for by who reads the replies, too. A server that is
-	// near has sent it within a fraction of that; a cancel is noticed as much later.
+	// fetchTime is how long Fetch waits for a small download. A server that is near has sent it within
+	// a fraction of that. The caller does not notice a cancel meanwhile, so it must not be long.
 	fetchTime = 20 * time.Millisecond
 
 	// farCalls is how many calls CallNow leaves to Open after one that was not answered within pollTime:
