@@ -41,6 +41,7 @@ func main() {
 		<-signals // the second one does not wait for anything
 		os.Exit(verb.ExitInterrupted)
 	}()
+	flags.ReleaseStart() // what the packages began with
 	os.Exit(flags.Run(ctx, verbs, os.Args, verb.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }
 

@@ -36,9 +36,11 @@ type run struct {
 	viaEPSV bool
 	came    atomic.Int64 // bytes that went over the data connection so far
 
-	goAhead chan struct{} // closed when an upload may send
-	results chan dtp.Result
-	grace   <-chan time.Time // then stop waiting for the data, or for a better reply
+	goAhead   chan struct{} // closed when an upload may send
+	results   chan dtp.Result
+	small     *dtp.Started     // a small file that waits for replies; nil: a goroutine moves the bytes
+	impatient <-chan time.Time // then a goroutine moves them
+	grace     <-chan time.Time // then stop waiting for the data, or for a better reply
 
 	begun   bool      // a preliminary reply came
 	weak    ftp.Reply // a 200 in place of a preliminary reply
@@ -78,8 +80,43 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 			told(n)
 		}
 	}
-	go func() { r.results <- dtp.Run(r.ctx, o, d) }()
+	if j.opened == nil {
+		r.small = o.CallNow(d)
+	}
+	if r.small == nil {
+		go func() { r.results <- dtp.Run(r.ctx, o, d) }()
+	}
 	return r
+}
+
+// A small file needs no goroutine on Linux if the server has answered the call at once: when the
+// server says that it begins, the goroutine that reads the replies moves the bytes itself. An early
+// upload goes before that.
+
+// moveSmall moves the bytes of a small file, if there is one.
+func (r *run) moveSmall() {
+	t := r.small
+	if t == nil {
+		return
+	}
+	move := t.Send
+	if r.j.dir == ftp.Retrieve {
+		move = t.Fetch
+	}
+	if res, over := move(); over {
+		r.small = nil
+		r.results <- res
+	} else {
+		r.besides()
+	}
+}
+
+// besides has a goroutine move the bytes that moveSmall left, or did not come to.
+func (r *run) besides() {
+	if t := r.small; t != nil {
+		r.small = nil
+		go func() { r.results <- t.Rest(r.ctx) }()
+	}
 }
 
 // opened runs in the data connection's goroutine, before the first byte and the
@@ -114,6 +151,14 @@ func (r *run) watch(ctx context.Context) error {
 	defer p.Stop()
 	alive, stop := r.c.keepAlive()
 	defer stop()
+	if r.small != nil {
+		t := time.NewTimer(smallWait)
+		defer t.Stop()
+		r.impatient = t.C
+		if r.j.early {
+			r.moveSmall()
+		}
+	}
 	for !r.over() {
 		select {
 		case <-alive:
@@ -136,6 +181,8 @@ func (r *run) watch(ctx context.Context) error {
 			}
 		case <-r.grace:
 			r.graceOver()
+		case <-r.impatient:
+			r.besides()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-p.C():
@@ -184,6 +231,7 @@ func (r *run) reply(reply ftp.Reply) {
 	case class == ftp.Completion:
 		r.final = reply
 		r.agreed()
+		r.moveSmall()
 		r.early()
 	default:
 		r.final = reply
@@ -221,6 +269,7 @@ func (r *run) begin(reply ftp.Reply) {
 	r.j.began = reply
 	close(r.goAhead)
 	r.agreed()
+	r.moveSmall()
 }
 
 func (r *run) agreed() {
@@ -235,6 +284,7 @@ func (r *run) agreed() {
 // having for a resume.
 func (r *run) failing() {
 	if r.j.dir == ftp.Retrieve && r.begun && r.final.Code != 425 {
+		r.moveSmall()
 		r.grace = time.After(shortWait)
 		return
 	}
@@ -318,6 +368,10 @@ func (r *run) stop(why error) {
 		conn.Reset()
 	}
 	r.cancel(why)
+	if t := r.small; t != nil {
+		r.small = nil
+		r.results <- t.Drop(why)
+	}
 }
 
 // settle brings both connections to rest after watch: no goroutine and no reply

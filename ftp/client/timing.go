@@ -16,6 +16,9 @@ const (
 	// endWait is how long the end of a data connection may take behind a final reply when all
 	// bytes are here, and how often is looked whether they are: its FIN is not far behind.
 	endWait = shortWait / 4
+	// smallWait is how long a small file may wait for the server to say that it begins. A server that
+	// is near says so sooner. Then a goroutine moves the bytes, as there are servers that never do.
+	smallWait = 20 * time.Millisecond
 	// leaveWait is how long a Read of a source may take to notice that nobody wants it any
 	// more. Then its goroutine is left behind: who cancels does not wait for a terminal.
 	leaveWait = shortWait / 4

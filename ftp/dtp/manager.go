@@ -54,6 +54,8 @@ type Manager struct {
 	tls     *Security // of data connections from now on; nil: they are clear
 	next    *Opener
 	kept    *Conn
+	far     int    // so many calls are left to Open, as the peer did not answer at once
+	small   []byte // the buffer of Fetch
 }
 
 // NewManager makes the Manager of a control connection between local and peer.
@@ -118,6 +120,7 @@ func (m *Manager) Keep(c *Conn) {
 // Shrink gives back memory that the Manager needs only during transfers. A control
 // connection that is idle calls it.
 func (m *Manager) Shrink() {
+	m.small = nil
 	if m.kept != nil {
 		m.kept.ahead.shrink()
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"miniftp/ftp"
@@ -20,6 +21,9 @@ import (
 //	Quick      the bytes: what the socket takes, or what comes, within patience
 //	Run        the rest
 //
+// A client calls first and then sends its command, so it has CallNow, Send and Fetch in place of these,
+// and Rest for the rest. Until the server has said that it begins, the client waits for replies alone.
+//
 // On Linux the data connection is a bare descriptor until Run (quick_linux.go), elsewhere it is
 // one of package net all the time.
 
@@ -29,12 +33,15 @@ type Started struct {
 	conn *Conn
 	err  error  // of Job.Opened
 	sock socket // while it is open there is no conn
+
+	opener *Opener // of CallNow
 }
 
 // socket is a data connection that the runtime's poller does not know.
 type socket struct {
 	open   bool
 	fd     int
+	file   *os.File // of fd, once the runtime's poller knows it
 	remote netip.AddrPort
 }
 
@@ -63,6 +70,93 @@ func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Started {
 	o.giveBack()
 	return begin(o.opened(nc, start), job)
 }
+
+// CallNow is StartNow for a client that dials. It is for a small file of which Job.Size is the size.
+// The caller waits for at most pollTime, so a server that did not answer that soon is left to Open for
+// its next calls. Nil means that Run must be given the Opener; else the Opener is used up, and Send or
+// Fetch, Rest or Drop must follow. Only Rest calls Job.Opened.
+func (o *Opener) CallNow(job Job) *Started {
+	if o.stance != ftp.Dials || o.standing != nil || o.tls != nil || !clientsSmall(&job) {
+		return nil
+	}
+	if o.m.far > 0 {
+		o.m.far--
+		return nil
+	}
+	t := o.startQuick(job, pollTime)
+	if t == nil {
+		o.m.far = farCalls
+		return nil
+	}
+	t.opener = o
+	return t
+}
+
+// clientsSmall reports whether a client may move the Job by Send or Fetch.
+func clientsSmall(j *Job) bool {
+	_, sends := j.Source.(*os.File)
+	_, fetches := j.Sink.(*os.File)
+	plain := *j
+	plain.Reset = false
+	return (sends && j.Size > 0 || fetches && j.Bounded && j.Least == nil) && j.Size <= minChunk && untouched(&plain)
+}
+
+// Send sends the file as far as the socket takes it at once. False means that Rest must follow.
+func (t *Started) Send() (Result, bool) {
+	done, err := t.sendfile()
+	if !done && err == nil {
+		return Result{}, false
+	}
+	return t.ended(failed(err)), true
+}
+
+// Fetch receives the file, if it comes within fetchTime: it is for a peer that has said that it
+// begins to send. vsftpd sends its final reply only when the client has closed the data connection, so
+// the bytes can't wait for that. False means that Rest must follow.
+func (t *Started) Fetch() (Result, bool) {
+	m := t.opener.m
+	m.small = slices.Grow(m.small[:0], int(t.pump.job.Size)+1) // one more, to see that it is not all
+	buf := m.small[:cap(m.small)]
+	for {
+		n, err := t.sock.waitFor(buf, fetchTime)
+		more := int64(n) > t.pump.job.Size-t.pump.moved
+		if more {
+			n, err = int(t.pump.job.Size-t.pump.moved), ErrMore
+		}
+		t.pump.count(int64(n))
+		if n > 0 {
+			if _, err := t.pump.job.Sink.Write(buf[:n]); err != nil {
+				return t.ended(&LocalError{err}), true
+			}
+		}
+		switch {
+		case more:
+			return t.ended(err), true
+		case errors.Is(err, io.EOF):
+			return t.ended(nil), true
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return Result{}, false
+		case err != nil:
+			return t.ended(failed(&net.OpError{Op: "read", Err: err})), true
+		}
+	}
+}
+
+// Rest is Run for what CallNow began: the socket goes to the runtime's poller.
+func (t *Started) Rest(ctx context.Context) Result {
+	if err := t.adopt(); err != nil {
+		return Result{Bytes: t.pump.moved, Opened: true, Began: t.pump.start, Err: failed(err)}
+	}
+	o := t.opener
+	t.conn = &Conn{Conn: t.pump.conn, Mode: o.Mode(), Stance: o.stance, o: o}
+	if t.pump.job.Opened != nil {
+		t.err = t.pump.job.Opened(t.conn)
+	}
+	return t.Run(ctx)
+}
+
+// Drop breaks the data connection off.
+func (t *Started) Drop(why error) Result { return t.ended(why) }
 
 // Quick moves a small file. False means that the Job is not over, or not of that kind, and Run must
 // follow. An upload is waited for within patience, so the peer must have been told to begin.
@@ -133,6 +227,9 @@ func (t *Started) ended(err error) Result {
 	var closeErr error
 	switch {
 	case t.sock.open:
+		if err != nil && t.pump.job.Reset {
+			t.sock.reset()
+		}
 		closeErr = t.sock.close()
 	case t.pump.conn != nil:
 		closeErr = t.pump.conn.Close()

@@ -264,7 +264,10 @@ func (s *socket) receive(b []byte, patience time.Duration) (int, error) {
 
 // adopt makes an ordinary connection of the descriptor, and closes it.
 func (t *Started) adopt() error {
-	f := os.NewFile(uintptr(t.sock.fd), "data connection")
+	f := t.sock.file
+	if f == nil {
+		f = os.NewFile(uintptr(t.sock.fd), "data connection")
+	}
 	conn, err := net.FileConn(f)
 	_ = f.Close()
 	t.sock.open = false
@@ -272,7 +275,31 @@ func (t *Started) adopt() error {
 	return err
 }
 
+// waitFor is receive that waits in the runtime's poller: a client's other transfers need the
+// processor that a system call would hold. All calls together wait for at most patience.
+func (s *socket) waitFor(b []byte, patience time.Duration) (int, error) {
+	if s.file == nil {
+		n, err := s.receive(b, 0)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		s.file = os.NewFile(uintptr(s.fd), "data connection")
+		if err := s.file.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			return 0, err
+		}
+	}
+	return s.file.Read(b)
+}
+
+// reset has close end the connection in a reset.
+func (s *socket) reset() {
+	_ = syscall.SetsockoptLinger(s.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+}
+
 func (s *socket) close() error {
 	s.open = false
+	if s.file != nil {
+		return s.file.Close()
+	}
 	return syscall.Close(s.fd)
 }

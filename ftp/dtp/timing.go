@@ -16,6 +16,14 @@ const (
 	// other connections unattended until it returns, so it must not be long.
 	pollTime = 250 * time.Microsecond
 
+	// fetchTime is how long Fetch waits for a small download. A server that is near has sent it within
+	// a fraction of that. The caller does not notice a cancel meanwhile, so it must not be long.
+	fetchTime = 20 * time.Millisecond
+
+	// farCalls is how many calls CallNow leaves to Open after one that was not answered within pollTime:
+	// the peer is far, or its host was busy for a moment.
+	farCalls = 16
+
 	// A chunk of the kernel's copy that takes less than chunkTime is followed by a larger one, and
 	// one that takes four times as long by a smaller one: progress is told and limits are looked at
 	// between chunks.

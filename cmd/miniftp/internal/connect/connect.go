@@ -20,6 +20,7 @@ import (
 	"miniftp/cmd/miniftp/internal/explain"
 	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/cmd/miniftp/internal/watch"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -118,7 +119,9 @@ func (k *Link) Do(f func(cl *client.Client) error) error {
 		if err != nil {
 			return TLSHint(LoginHint(err, k.Opts), k.Opts)
 		}
-		k.Connected.Store(true)
+		if !k.Connected.Swap(true) {
+			flags.ReleaseStart() // and what dialing and the login needed
+		}
 		defer k.Pool.Put(cl)
 		return f(cl)
 	})

@@ -105,7 +105,7 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	}
 	start := time.Now()
 	s.logs.log.Info("started", "version", s.c.App.Version, "pid", os.Getpid(), "root", s.cf.served(), "listen", strings.Join(addrs, " "), "users", len(s.cf.Users))
-	releaseStart()
+	flags.ReleaseStart()
 	err := serve()
 	if s.cf.logFormat(s.e.Err) == "console" {
 		_, _ = io.WriteString(s.logs.queue.to(s.e.Err), "\n") // after the ^C

@@ -125,6 +125,7 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 		}
 		e.Quiet = ctx.Bool("quiet")
 		if c.Name != "serve" {
+			ReleaseStart()
 			debug.SetGCPercent(25) // a client holds little, and not much more than that
 		}
 		return action(ctx)

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package flags
+
+// ReleaseStart is for Linux.
+func ReleaseStart() {}
