@@ -13,31 +13,37 @@ import (
 	"miniftp/ftp/server/internal/guard"
 )
 
-// Bounds on those who are not let in.
+// Bounds on connections that are turned away, and on sessions that make room for others.
 const (
-	maxLookedAt = 64 // sessions that are looked at for one to drop
-	maxDropped  = 64 // sessions that are on their way out because others need the place
-	maxTurned   = 64 // callers who are told 421 at once; more are hung up on
+	maxLookedAt = 64 // waiting sessions that makePlace considers
+	maxDropped  = 64 // dropped sessions that have not ended yet
+	maxTurned   = 64 // connections that are sent a 421 at once; beyond, they are only closed
 	shutOutText = "Too many failed logins from your address. Try again later."
 )
 
 // population counts the current sessions, in total, by address and by user. It is guarded by Server.mu.
+//
+// A session is in one of three states, and in waiting exactly while it is in the first:
+//
+//	waiting     not logged in: since admit, or after USER, REIN or AUTH (goOut)
+//	in          logged in (goIn)
+//	dropped     told to end because another session needs the place (makePlace)
 type population struct {
 	sessions map[*session]struct{}
 	origins  map[netip.Addr]*counts
-	users    map[string]int // logged in, by Account.Name
-	waiting  *list.List     // of sessions that are not logged in, the oldest first
-	dropped  int            // sessions that make place for others, and are still here
+	users    map[string]int // logged-in sessions, by Account.Name
+	waiting  *list.List     // sessions that are not logged in, the oldest first
+	dropped  int            // sessions that were dropped and have not ended yet
 }
 
-// counts are the sessions from one origin.
+// counts are the sessions of one origin.
 type counts struct{ all, waiting int }
 
-// place is what the population knows of one session. It is guarded by Server.mu.
+// place is the state of one session in the population. It is guarded by Server.mu.
 type place struct {
-	waiting *list.Element // nil: logged in, or dropped
-	since   time.Time
-	user    string
+	waiting *list.Element // nil: logged in or dropped
+	since   time.Time     // when it began to wait
+	user    string        // in population.users, if in
 	in      bool
 	dropped bool
 }
@@ -46,18 +52,18 @@ func newPopulation() population {
 	return population{sessions: map[*session]struct{}{}, origins: map[netip.Addr]*counts{}, users: map[string]int{}, waiting: list.New()}
 }
 
-// refusal is why somebody is not let in: the words for him and those for the log,
-// and the rule.
+// refusal says why a connection or a login is not admitted: the text of the reply, the words for the log, and
+// the rule.
 type refusal struct {
 	text, why string
 	reason    ftp.Reason
 }
 
-// noDescriptors is a refusal that may not wait until the words are read: sessions need the
-// descriptor.
+// noDescriptors is the refusal if the process runs out of descriptors. Its connection must be closed at once,
+// because the admitted sessions need the descriptor.
 var noDescriptors = &refusal{"Too many sessions. Try again in a moment.", "the process has few descriptors left: raise its limit on open files", ftp.ReasonSessions}
 
-// admit counts the session in, or says why not.
+// admit adds a new session to the population, or returns why it may not.
 func (s *Server) admit(sess *session) *refusal {
 	ip := sess.control.Remote.Addr()
 	from := guard.Origin(ip)
@@ -98,7 +104,7 @@ func (s *Server) admit(sess *session) *refusal {
 		}
 	}
 	if scarce {
-		c.makePlace(n.waiting) // for the next one: this descriptor belongs to the sessions
+		c.makePlace(n.waiting) // for the next connection; this one's descriptor is needed by the sessions
 		return noDescriptors
 	}
 	c.origins[from] = n
@@ -110,7 +116,7 @@ func (s *Server) admit(sess *session) *refusal {
 
 const notAllowed = "You may not use this server from your address."
 
-// wait counts a session among those that are not logged in.
+// wait adds a session to those that are not logged in.
 func (c *population) wait(sess *session, n *counts) {
 	sess.place.waiting = c.waiting.PushBack(sess)
 	sess.place.since = time.Now()
@@ -125,10 +131,11 @@ func (c *population) unwait(sess *session) {
 	}
 }
 
-// makePlace drops a session that is not logged in for one that comes from where
-// others such there are: of the oldest ones that from the busiest origin. So a
-// flood from one address displaces itself and lets those from elsewhere in; a flood
-// from many finds that each has its while to log in.
+// makePlace drops a session that is not logged in, to make room for a new one from an origin with others such
+// sessions. It reports whether it has found one. Of the oldest sessions it drops one from the origin that has
+// most, and only if that origin has more than the new one's: by two at least, or the session has had
+// timeToLogIn. So a flood from one address displaces only itself and can't keep out other addresses. In a flood
+// from many addresses each session gets some time to log in.
 func (c *population) makePlace(others int) bool {
 	if c.dropped >= maxDropped {
 		return false
@@ -153,14 +160,15 @@ func (c *population) makePlace(others int) bool {
 	return true
 }
 
-// drop ends a session that is not logged in: politely, but without waiting for its client.
+// drop ends a session that is not logged in. It gets a 421, but is closed after wordsTime whether the client
+// has read that or not.
 func (s *session) drop() {
 	s.dropped.Store(true)
 	s.stop()
 	time.AfterFunc(wordsTime, func() { _ = s.raw.Close() })
 }
 
-// stopText is why a session that was stopped ends.
+// stopText returns the text of the 421 for a session that was stopped.
 func (s *session) stopText() string {
 	if s.dropped.Load() {
 		return "Others need the place: log in sooner, please. Goodbye."
@@ -168,7 +176,7 @@ func (s *session) stopText() string {
 	return "The server is shutting down."
 }
 
-// goIn counts a login, or says why it can't be.
+// goIn counts a login, or returns why the limits do not permit it. most is the account's MaxSessions.
 func (s *Server) goIn(sess *session, user string, most int) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +196,7 @@ func (s *Server) goIn(sess *session, user string, most int) *refusal {
 	return nil
 }
 
-// goOut takes goIn back: the session waits for a login again.
+// goOut undoes goIn: the session waits for a login again.
 func (s *Server) goOut(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -212,7 +220,7 @@ func (c *population) unlog(sess *session) bool {
 	return true
 }
 
-// leave counts the session out.
+// leave removes an ended session from the population.
 func (s *Server) leave(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,11 +243,11 @@ func (s *Server) leave(sess *session) {
 	s.checkEmpty()
 }
 
-// turnAway says 421 and hangs up, without keeping whoever accepts: when many are
-// being told already, the next are only hung up on.
+// turnAway sends a 421 and closes the connection, without delaying the goroutine that accepts connections. If
+// too many such replies are under way, it only closes the connection.
 func (s *Server) turnAway(sess *session, no *refusal) {
 	sess.refused(no.why, no.reason)
-	if sess.implicit { // words in the clear would be noise to TLS
+	if sess.implicit { // the client expects TLS and could not read it
 		_ = sess.raw.Close()
 		return
 	}
@@ -255,15 +263,15 @@ func (s *Server) turnAway(sess *session, no *refusal) {
 		_ = sess.raw.Close()
 		return
 	}
-	s.turned <- struct{}{} // nobody else fills it: the lock is held
+	s.turned <- struct{}{} // does not block: there is room, and only this function sends
 	s.turning.Go(func() {
 		defer func() { <-s.turned }()
 		sayNo(s.ctx, sess.raw, ftp.NewReply(421, no.text).Append(nil))
 	})
 }
 
-// sayNo reads a little of what the peer sends: a close that leaves bytes unread is
-// a reset, which may take the words away before they are read.
+// sayNo writes words and closes the connection. Before that it reads a little of what the peer has sent: to
+// close a connection with unread bytes is a reset, which may discard the words before the peer has read them.
 func sayNo(ctx context.Context, conn net.Conn, words []byte) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()

@@ -7,7 +7,8 @@ import (
 	"path"
 )
 
-// commit closes the file and gives it its final name.
+// commit closes the file and gives it its final name, or confirms that a file written in place still has that
+// name. If it fails, a hidden file stays to be resumed.
 func (u *upload) commit() error {
 	defer u.release()
 	sync := u.s.set.Sync
@@ -15,8 +16,8 @@ func (u *upload) commit() error {
 	if err == nil && sync != SyncOff {
 		err = u.own.Sync()
 	}
-	// While the file is open no other one can have its inode. Where files have no
-	// identity, as on another server, it may be there only after Close.
+	// While the file is open its inode can't be reused, so the check for the final name is exact. Storages
+	// without inode numbers, such as a remote one, may show the file only after Close: they are checked then.
 	known := false
 	if err == nil && !u.hidden {
 		if _, known = fileID(u.own.info); known && !u.own.at(u.name) {
@@ -46,8 +47,8 @@ func (u *upload) commit() error {
 	return nil
 }
 
-// shut is for an upload in place whose file is closed. It reports whether the file may be
-// removed if it is of no use.
+// shut is called when a file written in place is closed. It reports whether the file may be removed if it turns
+// out useless.
 func (u *upload) shut(completed bool) (removable bool) {
 	running := u.s.srv.uploads
 	if u.writes {
@@ -57,8 +58,8 @@ func (u *upload) shut(completed bool) (removable bool) {
 	return running.shut(u.id, completed)
 }
 
-// takeName gives the hidden file its final name. What has appeared there since it was
-// looked at is looked at as what was there then.
+// takeName gives the hidden file its final name. Other processes may change what is there at the same moment;
+// then the new situation is examined as at the start, and the rename tried again.
 func (u *upload) takeName() error {
 	older := u.part.interrupted()
 	for range maxTries {
@@ -66,7 +67,7 @@ func (u *upload) takeName() error {
 		switch {
 		case err == nil:
 			if u.s.srv.uploads.parts.Load() {
-				_ = u.fs.Remove(older.sibling(u.name)) // is of no use any more
+				_ = u.fs.Remove(older.sibling(u.name)) // an older interrupted upload is obsolete now
 			}
 			return nil
 		case errors.Is(err, fs.ErrExist), errors.Is(err, errMoved):
@@ -80,7 +81,7 @@ func (u *upload) takeName() error {
 	return errTaken
 }
 
-// move renames the hidden file, if what is at the final name is what was looked at.
+// move renames the hidden file if the final name still has the file (or none) that had says.
 func (u *upload) move() error {
 	if u.had == nil {
 		return u.own.moveNew(u.name)
@@ -88,18 +89,18 @@ func (u *upload) move() error {
 	now, err := lstat(u.fs, u.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && (!sameFile(now, u.had) || now.Mode() != u.had.Mode()):
-		return errMoved // the mode tells, too, that a new file has got the inode of a removed one
+		return errMoved // a new file may have the inode of a removed one: compare the mode, too
 	case err != nil:
 		return err
 	}
 	return u.own.moveOver(u.name)
 }
 
-// maxTries is how often an upload looks at its final name again because others changed
-// it at that very moment.
+// maxTries is how often an upload tries to take its final name while others change it.
 const maxTries = 10
 
-// appeared looks at what has come to the final name since the upload began.
+// appeared examines the final name again, because it has changed since the upload began. It returns nil if the
+// upload may take the name now.
 func (u *upload) appeared() error {
 	fi, err := lstat(u.fs, u.name)
 	switch {
@@ -138,8 +139,8 @@ func (u *upload) appeared() error {
 	return nil
 }
 
-// wasSwept finds the file where another server's sweep, which took it for abandoned, has
-// put it.
+// wasSwept reports whether the sweep of another server, which saw no sign of life, has given the file its
+// interrupted name. If so, u continues with that name.
 func (u *upload) wasSwept() bool {
 	kept := u.part.interrupted().sibling(u.name)
 	if u.own.name == kept || !u.own.at(kept) {
@@ -149,9 +150,9 @@ func (u *upload) wasSwept() bool {
 	return true
 }
 
-// abandon closes a file that is not whole, because of err. It returns how many bytes of
-// it are kept to be resumed. A new file that got no byte leaves nothing, and neither
-// does one that filled the disk: it would keep it full.
+// abandon closes a file that is not whole because of err. It returns how many of its bytes are kept to be
+// resumed. A new file that got no byte is removed; so is one that filled the disk, which would keep the disk
+// full.
 func (u *upload) abandon(opened bool, err error) (kept int64) {
 	defer u.release()
 	size := int64(0)
@@ -177,7 +178,7 @@ func (u *upload) abandon(opened bool, err error) (kept int64) {
 	return size
 }
 
-// keep gives a hidden file the name under which it can be resumed.
+// keep renames a hidden file to the name from which it can be resumed, or removes it if the disk is full.
 func (u *upload) keep(err error) {
 	switch {
 	case !u.hidden:

@@ -11,17 +11,24 @@ import (
 	"github.com/spf13/afero"
 )
 
-// create prepares a new file. It is written in place if the server is told so, if a
-// symlink leads to it, and if a new file could not take its place: because it has other
-// names, the directory lets nobody but its owner replace it or takes no new names, the
-// new file can't have its owner, its mode or its attributes, or the storage has no
-// rename or takes no names as long as the hidden one. What is written in place keeps its content until the data connection is open.
+// create prepares a file that replaces what is at the final name.
+//
+// It is written under a hidden name, except in these cases, in which the file at the final name is overwritten
+// in place:
+//
+//   - Options.UploadInPlace is set,
+//   - the final name is a symlink, or a file with several hard links, whose other names would keep the old content,
+//   - the sticky bit of the directory forbids replacing the file, or its permissions forbid new names,
+//   - the new file can't get the owner, mode or attributes of the old one,
+//   - the storage can't rename, or the hidden name is too long or not valid there.
+//
+// A file that may not be written to is not replaced either, although the directory would permit it.
 func (u *upload) create() error {
 	if u.s.set.UploadInPlace || u.isLink() || u.had != nil && (hasLinks(u.had) || u.keptBySticky()) {
 		return u.openInPlace()
 	}
 	var old afero.File
-	if u.had != nil && onDisk(u.had) { // what may not be written to is not replaced either
+	if u.had != nil && onDisk(u.had) { // fails if the file may not be written to
 		var err error
 		if old, err = openFile(u.fs, u.name, os.O_WRONLY, 0); err != nil {
 			return err
@@ -30,11 +37,11 @@ func (u *upload) create() error {
 	}
 	perm := fs.FileMode(0o666) &^ u.s.umask
 	if u.had != nil {
-		perm = u.had.Mode().Perm() // never more open than what it replaces
+		perm = u.had.Mode().Perm() // the new file must never be readable by more users than the old one
 	}
 	err := u.createHidden(perm)
 	if errors.Is(err, errNoRename) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
-		return u.openInPlace() // which fails for a reason of its own, if it does
+		return u.openInPlace() // if that fails too, its error is the better one
 	}
 	if err != nil || u.had == nil {
 		return err
@@ -44,14 +51,13 @@ func (u *upload) create() error {
 		return nil
 	}
 	u.discard()
-	if noSpace(err) { // in place, the old content would go for new one that has no room
+	if noSpace(err) { // in place the old content would be lost, and the new one has no room
 		return err
 	}
 	return u.openInPlace()
 }
 
-// keptBySticky reports whether the sticky bit of the directory lets only others replace
-// the file.
+// keptBySticky reports whether the sticky bit of the directory keeps this process from replacing the file.
 func (u *upload) keptBySticky() bool {
 	if !othersOwn(u.had) {
 		return false
@@ -60,7 +66,7 @@ func (u *upload) keptBySticky() bool {
 	return err == nil && dir.Mode()&fs.ModeSticky != 0 && othersOwn(dir)
 }
 
-// ability is what a session has found out about a storage that does not say it.
+// ability records whether a storage can do something that can only be found out by trying.
 type ability uint8
 
 const (
@@ -69,10 +75,10 @@ const (
 	unable
 )
 
-// errNoRename is returned where the storage can't rename, or pretends to.
+// errNoRename is returned if the storage can't rename, or reports success and does nothing.
 var errNoRename = errors.New("the storage has no rename")
 
-// createHidden opens a new file under a hidden name.
+// createHidden creates a new file under a hidden name.
 func (u *upload) createHidden(perm fs.FileMode) error {
 	if u.s.renames == unable {
 		return errNoRename
@@ -84,7 +90,7 @@ func (u *upload) createHidden(perm fs.FileMode) error {
 		if err != nil {
 			u.s.srv.uploads.drop(u.part.String())
 			if errors.Is(err, fs.ErrExist) {
-				continue // one of four billion names
+				continue // a leftover has this name, one of four billion
 			}
 			return err
 		}
@@ -93,15 +99,16 @@ func (u *upload) createHidden(perm fs.FileMode) error {
 	}
 }
 
-// hide chooses a new hidden name and notes it as running.
+// hide chooses a new hidden name and adds it to the running uploads. It does so before the file exists, so that
+// no sweep finds the file and not the entry.
 func (u *upload) hide() string {
 	u.part = u.part.running()
 	u.s.srv.uploads.add(u.part.String())
 	return u.part.sibling(u.name)
 }
 
-// tryRename finds out, before the client sends anything, whether a storage of which that
-// is not known can rename.
+// tryRename finds out whether the storage can rename, by renaming the empty hidden file. That has to be known
+// before the client sends anything. The result is kept for the session.
 func (u *upload) tryRename() error {
 	if _, ok := u.fs.(RenameNewFs); ok || u.s.renames == able {
 		return nil
@@ -122,7 +129,7 @@ func (u *upload) tryRename() error {
 	return nil
 }
 
-// discard closes and removes a hidden file that nothing was written to.
+// discard closes and removes a hidden file that is still empty.
 func (u *upload) discard() {
 	_ = u.own.Close()
 	_ = u.fs.Remove(u.own.name)
@@ -130,7 +137,8 @@ func (u *upload) discard() {
 	u.own, u.hidden = nil, false
 }
 
-// inherit gives the new file what belongs to the old one, before the first byte.
+// inherit gives the new file the owner, mode and attributes of the old one. It is called before the first byte
+// is written, so the content is never more accessible than the old file was.
 func (u *upload) inherit(old afero.File) error {
 	if i, ok := u.fs.(InheritFs); ok && old != nil {
 		return i.Inherit(u.own.File, old)
@@ -145,17 +153,17 @@ func (u *upload) inherit(old afero.File) error {
 	return nil
 }
 
-// openInPlace opens the final file itself.
+// openInPlace opens the file at the final name to overwrite it.
 func (u *upload) openInPlace() error {
 	flag := os.O_WRONLY
 	switch {
 	case u.had == nil:
 		flag |= os.O_CREATE | os.O_EXCL
-	case u.isLink(): // which may lead nowhere yet
+	case u.isLink(): // the target of the link may not exist yet
 		flag |= os.O_CREATE
 	}
 	err := u.openFinal(flag)
-	if u.had == nil && errors.Is(err, fs.ErrExist) { // since it was looked for
+	if u.had == nil && errors.Is(err, fs.ErrExist) { // it has appeared since look
 		if u.unique {
 			return errTaken
 		}
@@ -167,7 +175,7 @@ func (u *upload) openInPlace() error {
 	return err
 }
 
-// openFinal opens the final file.
+// openFinal opens the file at the final name and enters it in uploads.inPlace.
 func (u *upload) openFinal(flag int) error {
 	own, err := openOwn(u.fs, u.name, flag, 0o666&^u.s.umask)
 	if err != nil {
@@ -186,8 +194,7 @@ func (u *upload) openFinal(flag int) error {
 	return nil
 }
 
-// begin is called when the data connection is open: what was only opened so far is
-// changed now.
+// begin is called when the data connection is open. Only now may a file that existed before be changed.
 func (u *upload) begin() error {
 	if !u.hidden {
 		if err := u.s.srv.uploads.enter(u.id, u.append); err != nil {
@@ -201,16 +208,16 @@ func (u *upload) begin() error {
 	return u.own.Truncate(u.offset)
 }
 
-// beside is called when the transfer takes longer than a moment: other processes that
-// share the disk can tell from then on that the file is in use.
+// beside is called if the transfer takes longer than a moment. It locks the hidden file, which shows other
+// servers that share the disk that the file is in use (see sweeper.take). Short transfers save the system call.
 func (u *upload) beside() {
 	if u.hidden {
 		_, _ = lock(u.fs, u.own.File)
 	}
 }
 
-// openUnique prepares STOU: a name that nobody has and nobody else is told
-// (RFC 1123 §4.1.2.9).
+// openUnique prepares STOU: it finds a name that does not exist and reserves it, so that no other session gets
+// the same one (RFC 1123 §4.1.2.9).
 func (s *session) openUnique(p string) (*upload, error) {
 	if isDir(s.account.FS, path.Dir(p)) != nil {
 		return nil, errNoParent
@@ -221,7 +228,7 @@ func (s *session) openUnique(p string) (*upload, error) {
 			name = fmt.Sprintf("%s.%d", p, n)
 		}
 		told := reserves(s.account, name)
-		if !s.srv.uploads.reserve(told) { // before the look: whoever had it may have stored the file since
+		if !s.srv.uploads.reserve(told) { // reserve first: another STOU may store the file between a look and a reservation
 			continue
 		}
 		if _, err := lstat(s.account.FS, name); !errors.Is(err, fs.ErrNotExist) {
@@ -234,7 +241,7 @@ func (s *session) openUnique(p string) (*upload, error) {
 		u := s.newUpload(name)
 		u.unique, u.told = true, told
 		err := u.create()
-		if errors.Is(err, errTaken) { // in place: it has appeared
+		if errors.Is(err, errTaken) { // written in place, and the name has appeared
 			u.release()
 			continue
 		}

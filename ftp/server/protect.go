@@ -39,17 +39,16 @@ func ifCCC(s *session) string {
 	return ifTLS("CCC")(s)
 }
 
-// tlsStep is what is to happen to TLS on the control connection when the reply that agreed to it
-// has left.
+// tlsStep is the change of TLS on the control connection that follows once the reply to AUTH or CCC is sent.
 type tlsStep uint8
 
 const (
-	tlsStays  tlsStep = iota // nothing
+	tlsStays  tlsStep = iota // none
 	tlsBegins                // AUTH: the handshake
 	tlsEnds                  // CCC: close_notify
 )
 
-// auth says yes; the handshake follows when the reply has left.
+// auth accepts AUTH. The handshake follows when the reply is sent.
 func (s *session) auth(mechanism string) ftp.Reply {
 	switch {
 	case s.set.tls == nil:
@@ -68,16 +67,17 @@ func (s *session) auth(mechanism string) ftp.Reply {
 	return ftp.NewReply(234, "Begin the TLS handshake.")
 }
 
-// errEarly is somebody between the client and here, or a client that does not wait:
-// what was sent in the clear must not count as said under TLS (CVE-2011-0411).
+// errEarly is returned if the client has sent bytes between AUTH or CCC and the reply. Either the client does
+// not wait, or someone on the path has inserted them: commands sent in the clear must not be run as if they had
+// been sent under TLS (CVE-2011-0411).
 var errEarly = errors.New("bytes came in the clear behind AUTH")
 
-// startTLS makes the handshake; the session is a new one then (RFC 4217 §4).
+// startTLS sends the pending replies and does the handshake. Afterwards the session starts anew (RFC 4217 §4).
 func (s *session) startTLS() {
 	s.tlsNext = tlsStays
 	s.flush()
 	if s.set.tls == nil && s.dead == nil {
-		s.dead = errors.New("there is no certificate any more") // Reload took it away
+		s.dead = errors.New("there is no certificate any more") // Reload has removed it
 	}
 	if s.dead != nil {
 		return
@@ -111,12 +111,12 @@ func (s *session) startTLS() {
 	s.emit(ftp.ControlSecured{TLS: dtp.Describe(conn.ConnectionState())})
 }
 
-// certified reports whether the client has shown a certificate of that user.
+// certified reports whether the client has presented a certificate of that user.
 func (s *session) certified(user string) bool {
 	return s.cert != nil && s.set.CertUser != nil && s.set.CertUser(s.cert) == user
 }
 
-// tlsState is the state of the control connection's TLS, nil if it is clear.
+// tlsState returns the TLS state of the control connection, or nil if it is in the clear.
 func (s *session) tlsState() *tls.ConnectionState {
 	conn, ok := s.conn.(*tls.Conn)
 	if !ok {
@@ -126,7 +126,7 @@ func (s *session) tlsState() *tls.ConnectionState {
 	return &cs
 }
 
-// pbsz has nothing to agree on: TLS has a record size of its own.
+// pbsz answers PBSZ. TLS has no buffer size to negotiate (RFC 4217 §8), so the answer is always 0.
 func (s *session) pbsz(arg string) ftp.Reply {
 	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
 	switch {
@@ -138,8 +138,7 @@ func (s *session) pbsz(arg string) ftp.Reply {
 	return ftp.NewReply(200, "PBSZ=0")
 }
 
-// prot agrees to a protection level. The level changes by the reply, in
-// ftp.Params.Step.
+// prot checks a protection level. The level itself changes with the reply, in ftp.Params.Step.
 func (s *session) prot(arg string) ftp.Reply {
 	level, err := ftp.ParseProtection(arg)
 	switch {
@@ -160,7 +159,8 @@ func (s *session) prot(arg string) ftp.Reply {
 	return ftp.NewReply(200, "Data connections are under TLS.")
 }
 
-// protect tells the data connection of a transfer what PROT has agreed on.
+// protect tells the data package how the next data connection is protected: what PROT has set, and which side
+// is the TLS client.
 func (s *session) protect(verb string) {
 	switch {
 	case s.params.Protection != ftp.Private:
@@ -172,7 +172,7 @@ func (s *session) protect(verb string) {
 	}
 }
 
-// needsTLS is why a command may not run as long as the connection is clear.
+// needsTLS returns the refusal of a command that Options.TLSRequired does not permit in the clear.
 func (s *session) needsTLS(r *row) (ftp.Reply, bool) {
 	switch {
 	case r == nil, !s.set.TLSRequired:
@@ -184,8 +184,8 @@ func (s *session) needsTLS(r *row) (ftp.Reply, bool) {
 	return ftp.Reply{}, false
 }
 
-// ccc serves firewalls that have to read PORT and 227. The login is over by
-// then; data connections stay as PROT has them.
+// ccc accepts CCC, for firewalls that have to read PORT and 227. The login was under TLS; data connections stay
+// as PROT has set them.
 func (s *session) ccc(string) ftp.Reply {
 	switch _, secured := s.conn.(*tls.Conn); {
 	case !secured:
@@ -198,8 +198,14 @@ func (s *session) ccc(string) ftp.Reply {
 	return ftp.NewReply(200, "The control connection is clear from now on.")
 }
 
-// endTLS goes on without TLS. Both ends say close_notify, but for clients that
-// just begin to speak in the clear, as curl does with --ftp-ssl-ccc-mode passive.
+// endTLS ends TLS on the control connection. Clients differ:
+//
+//   - lftp sends close_notify first and waits for ours (RFC 4217 §7 has the client begin),
+//   - some wait for our close_notify and answer it,
+//   - curl with --ftp-ssl-ccc-mode passive sends none and continues in the clear.
+//
+// So endTLS waits up to clientEndsTLS for the client's next byte and sends close_notify if none comes. The
+// first byte then shows whether a TLS record or a command in the clear follows.
 func (s *session) endTLS() {
 	s.tlsNext = tlsStays
 	s.flush()
@@ -222,7 +228,7 @@ func (s *session) endTLS() {
 			first, err = below.peek()
 		}
 	}
-	const lowest, highest = 20, 23 // of the types of TLS records
+	const lowest, highest = 20, 23 // the types of TLS records (RFC 8446 §5.1)
 	if err == nil && first >= lowest && first <= highest {
 		var none [1]byte
 		var n int
@@ -243,17 +249,17 @@ func (s *session) endTLS() {
 	s.emit(ftp.ControlCleared{})
 }
 
-// records reads at most to the end of a TLS record, so that what comes behind the
-// last one, in the clear, is still there for whoever reads next.
+// records is a connection whose Read stops at the end of a TLS record. So what follows the last record, in the
+// clear, is left for the next reader.
 type records struct {
 	net.Conn
-	peeked []byte  // read ahead
-	head   [5]byte // of the record: type, version, length
-	got    int     // bytes of head
-	left   int     // bytes of the record behind it
+	peeked []byte  // read by peek, not yet returned by Read
+	head   [5]byte // of the current record: type, version, length
+	got    int     // bytes of head that were read
+	left   int     // bytes of the record that were not yet read
 }
 
-// peek is the next byte, which stays.
+// peek returns the next byte without consuming it.
 func (r *records) peek() (byte, error) {
 	var b [1]byte
 	if n, err := r.Conn.Read(b[:]); n == 0 {
@@ -284,7 +290,7 @@ func (r *records) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// tlsProblem is what went wrong with a handshake, in the words for the client.
+// tlsProblem describes a failed handshake to the client.
 func tlsProblem(e *dtp.TLSError) string {
 	switch {
 	case errors.Is(e, dtp.ErrOtherPeer):

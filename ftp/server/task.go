@@ -12,8 +12,19 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// task is what runs beside the session: a transfer, or a hash of a large file.
-// It only works; the session says what came of it, closes files and replies.
+// task is work that runs beside the session, on its own goroutine: a transfer, a login, a hash, or the search
+// of a listing. A session has at most one.
+//
+// The goroutine of the task only runs work. It reports to the owner of the session through two channels, opened
+// and done, and wakes it. Everything else is the owner's: it sends the replies, calls finish and closes the
+// files. The life of a task:
+//
+//	start       the owner starts work
+//	opened      the data connection is open, or a restart marker came: the owner sends the 150 (or 110)
+//	done        work has returned: the owner calls finish, exactly once, and sends the final reply
+//
+// finish may start the next task of the same command; it returns a zero reply then (see sendFound). abort
+// cancels the context of work at any time.
 type task struct {
 	cmd    ftp.Command
 	path   string
@@ -21,23 +32,24 @@ type task struct {
 	offset int64
 	total  int64 // 0: unknown
 	unique bool  // STOU: the 150 names the file
-	login  bool  // PASS: ABOR does not stop it, the end of the server does
-	inTurn bool  // nothing is answered before it
-	// alone, if not 0, is how long the task may continue once nothing more can come from the
-	// client, which may be gone. A transfer learns that from its data connection, a hash can't.
+	login  bool  // USER or PASS: ABOR does not stop it, the end of the server does
+	inTurn bool  // no command is answered before it ends, not even NOOP
+	// alone, if not 0, is how long the task may continue after the client has closed its side of the control
+	// connection: the client may be gone. A transfer needs no such limit, because its data connection shows
+	// that.
 	alone      time.Duration
-	opener     *dtp.Opener
-	stands     bool           // the data connection stood before
+	opener     *dtp.Opener    // of the data connection; nil: no transfer
+	stands     bool           // the data connection was open before (125 instead of 150)
 	protection ftp.Protection // of the data connection
-	begin      func() error   // before the first byte; may be nil
-	beside     func()         // before the transfer runs beside the session; may be nil
+	begin      func() error   // called before the first byte moves; may be nil
+	beside     func()         // called before work leaves the session's goroutine; may be nil
 	work       func(ctx context.Context, j *task) dtp.Result
-	finish     func(dtp.Result) ftp.Reply // on the session's goroutine, exactly once
+	finish     func(dtp.Result) ftp.Reply // called by the owner, exactly once
 
-	opened chan ftp.Reply  // the 150, once the data connection stands
-	done   chan dtp.Result // the end
+	opened chan ftp.Reply  // the 150 when the data connection is open; 110s
+	done   chan dtp.Result // the result of work
 	moved  atomic.Int64
-	wake   func()          // the session
+	wake   func()          // wakes the owner
 	ctx    context.Context // of the work
 	cancel context.CancelCauseFunc
 }
@@ -46,14 +58,13 @@ type task struct {
 var (
 	errAborted  = errors.New("aborted")
 	errPanicked = errors.New("internal error")
-	// errCutShort: only close_notify says that an upload under TLS is whole; a FIN
-	// can be anybody's.
+	// errCutShort: under TLS only close_notify says that an upload is whole; anyone can send a FIN.
 	errCutShort = errors.New("the TLS data connection ended without close_notify")
 )
 
 func (j *task) abort(why error) { j.cancel(why) }
 
-// inputEnded tells the task that the client's end of the control connection is closed.
+// inputEnded is called when the client has closed its side of the control connection.
 func (j *task) inputEnded() {
 	if j.alone > 0 {
 		t := time.AfterFunc(j.alone, func() { j.abort(errHungUp) })
@@ -61,7 +72,7 @@ func (j *task) inputEnded() {
 	}
 }
 
-// start lets j run beside the session. The zero reply says that it will come later.
+// start runs j beside the session. It returns the zero reply, because the replies come later.
 func (s *session) start(j *task) ftp.Reply {
 	j.opened, j.done = make(chan ftp.Reply, 1), make(chan dtp.Result, 1)
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx())
@@ -70,7 +81,7 @@ func (s *session) start(j *task) ftp.Reply {
 	if j.beside != nil {
 		j.beside()
 	}
-	if s.ended { // before this task began
+	if s.ended { // the client's side closed before this task began
 		j.inputEnded()
 	}
 	go func() {
@@ -86,10 +97,10 @@ func (s *session) start(j *task) ftp.Reply {
 	return ftp.Reply{}
 }
 
-// hasNews reports whether hearTask would find something.
+// hasNews reports whether hearTask has something to do.
 func (j *task) hasNews() bool { return len(j.opened) > 0 || len(j.done) > 0 }
 
-// hearTask takes up what the task has to tell.
+// hearTask handles the news of the task. The 150 comes before the end.
 func (s *session) hearTask() {
 	select {
 	case r := <-s.task.opened:
@@ -104,8 +115,8 @@ func (s *session) hearTask() {
 	}
 }
 
-// waitTask waits for news of the task. A login ends with the server, too, and after
-// lastLogin if the client sends no more lines.
+// waitTask waits for news of the task without reading from the client. A login is aborted if the server stops,
+// or after lastLogin if the client has closed its side.
 func (s *session) waitTask() {
 	s.flush()
 	var stopped <-chan struct{}
@@ -132,10 +143,10 @@ func (s *session) waitTask() {
 	s.finishTask(<-s.task.done)
 }
 
-// finishTask ends the task and gives its final reply.
+// finishTask ends the task and sends its final reply.
 func (s *session) finishTask(res dtp.Result) {
 	j := s.task
-	s.task = nil // first: if something here panics there is nothing to wait for
+	s.task = nil // first, so that after a panic below end does not wait for the task
 	s.idleBy = time.Time{}
 	select {
 	case r := <-j.opened:
@@ -147,13 +158,13 @@ func (s *session) finishTask(res dtp.Result) {
 		res.Err = s.whole(j, res)
 	}
 	var why error
-	if j.ctx != nil { // none beside the session: it was done at once
+	if j.ctx != nil { // nil if the transfer was done without starting work
 		why = context.Cause(j.ctx)
 	}
 	r := j.finish(res)
 	j.cancel(nil)
 	if why != nil && s.task != nil {
-		s.task.abort(why) // what was to stop this one is for the one that goes on with it, too
+		s.task.abort(why) // finish has started a follow-up task: what stopped this one stops it, too
 	}
 	if j.opener != nil {
 		err := res.Err
@@ -165,7 +176,7 @@ func (s *session) finishTask(res dtp.Result) {
 			Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Protection: j.protection, Err: err,
 		})
 	}
-	if r.Code != 0 { // else another task goes on with it
+	if r.Code != 0 { // else the follow-up task replies
 		s.reply(j.cmd, r)
 	}
 	if errors.Is(res.Err, errPanicked) {
@@ -173,7 +184,8 @@ func (s *session) finishTask(res dtp.Result) {
 	}
 }
 
-// transfer starts a task that moves d over the data connection that was agreed on.
+// transfer starts a task that moves d over the data connection that was negotiated. A small transfer over a
+// data connection that is ready is done before transfer returns (transferOn).
 func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	s.protect(j.cmd.Verb)
 	opener, err := s.data.Take()
@@ -212,11 +224,13 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	return s.start(j)
 }
 
-// transferOn is transfer for a client that has called.
+// transferOn continues transfer when the data connection is open already: the client of a passive port has
+// connected, or block mode has kept the connection. A transfer that ends within quickWait needs no second
+// goroutine.
 func (s *session) transferOn(t *dtp.Started, j *task) ftp.Reply {
 	s.reply(j.cmd, j.opening(j.opener.Stance()))
 	if j.dir == ftp.Store {
-		s.flush() // an upload begins when the client reads the 150
+		s.flush() // the client sends its data when it has read the 150
 	}
 	if res, over := t.Quick(quickWait); over {
 		s.task, j.cancel = j, func(error) {}
@@ -228,16 +242,16 @@ func (s *session) transferOn(t *dtp.Started, j *task) ftp.Reply {
 	return s.start(j)
 }
 
-// keep takes the data connection that block mode has left, for the next transfer. One
-// that nobody waits for any more is closed with the session.
+// keep keeps the data connection that a transfer in block mode has left open for the next one. It is closed
+// with the session at the latest.
 func (s *session) keep(c *dtp.Conn) {
 	if c != nil {
 		s.data.Keep(c)
 	}
 }
 
-// mark answers a restart marker of the client's with the byte that it stands for here
-// (RFC 959 §4.2, 110). All before it is in the file.
+// mark answers a restart marker of the client (RFC 959 §4.2, reply 110): it maps the client's marker to the
+// position in the file here. All bytes before that position are in the file.
 func (j *task) mark(theirs string) {
 	r := ftp.Replyf(110, "MARK %s = %d", ftp.Printable(theirs), j.offset+j.moved.Load())
 	select {
@@ -247,8 +261,8 @@ func (j *task) mark(theirs string) {
 	}
 }
 
-// opening is the first reply of a transfer. It ends with the size where that is known,
-// as clients look for it there.
+// opening returns the first reply of a transfer: 125 if the data connection was open before, else 150. It ends
+// with the size if that is known, because clients look for it there.
 func (j *task) opening(stance ftp.Stance) ftp.Reply {
 	code := ftp.Code(150)
 	if j.stands {
@@ -281,7 +295,7 @@ func (j *task) openingText(stance ftp.Stance) string {
 	return fmt.Sprintf("%s over the data connection that %s.", what, who)
 }
 
-// verdict is the final reply of a transfer that was whole, or what went wrong.
+// verdict returns the final reply of a transfer: 226 if it is whole, else what went wrong.
 func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 	var open *dtp.OpenError
 	var local *dtp.LocalError
@@ -314,7 +328,7 @@ func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 	return ftp.Replyf(426, "The data connection broke %s.", moved)
 }
 
-// openFailure says what a client can do about a data connection that never stood.
+// openFailure says what the client can do about a data connection that never opened.
 func openFailure(e *dtp.OpenError) string {
 	if errors.Is(e, dtp.ErrNobodyCame) {
 		return fmt.Sprintf("You did not call my data port %d in time: a firewall may be in between.", e.Addr.Port())

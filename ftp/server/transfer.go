@@ -54,7 +54,7 @@ func (s *session) retr(arg string) ftp.Reply {
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
 		got := res.Bytes
-		if !image && res.Err == nil { // more bytes go over the wire than there are in the file
+		if !image && res.Err == nil { // res.Bytes counts the CRs that TYPE A adds
 			if at, err := f.Seek(0, io.SeekCurrent); err == nil {
 				got = at - start
 			}
@@ -68,7 +68,7 @@ func (s *session) retr(arg string) ftp.Reply {
 	return s.transfer(j, dtp.Job{Source: f, Size: want, Type: s.params.Type, Marks: image, Offset: start})
 }
 
-// openFile opens a regular file to read. A nil file means that the reply says why not.
+// openFile opens a regular file to read. If the file is nil, the reply says why.
 func (s *session) openFile(path string) (afero.File, int64, ftp.Reply) {
 	f, err := s.account.FS.Open(path)
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *session) stor(arg string) ftp.Reply {
 }
 
 func (s *session) appe(arg string) ftp.Reply {
-	if s.pend.restart > 0 { // REST 0 asks for nothing
+	if s.pend.restart > 0 { // REST 0 changes nothing
 		return ftp.NewReply(503, "APPE goes on at the end, REST somewhere else: use REST with STOR.")
 	}
 	path := s.resolve(arg)
@@ -121,7 +121,7 @@ func (s *session) stou(arg string) ftp.Reply {
 	return s.receive(u, "STOU", arg)
 }
 
-// receive moves the data connection's bytes into an upload.
+// receive starts the transfer of an upload: the task fills it, and finish commits or abandons it.
 func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
 	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: u.path, dir: ftp.Store, offset: u.offset, unique: u.unique}
 	j.begin, j.beside = u.begin, u.beside
@@ -160,8 +160,8 @@ func (s *session) rest(arg string) ftp.Reply {
 	return ftp.Replyf(350, "The next transfer starts at byte %d.", n)
 }
 
-// rang takes the first and the last byte; RANG 1 0 withdraws the range. A last byte
-// beyond what a file can have is the largest number that leaves room for one more.
+// rang sets the first and the last byte of the next RETR or HASH; "RANG 1 0" withdraws the range. Both are
+// bounded by maxOffset, so that the end of the range can be computed without overflow.
 func (s *session) rang(arg string) ftp.Reply {
 	first, last, _ := strings.Cut(strings.TrimSpace(arg), " ")
 	from, err1 := ftp.ParseOffset(first)
@@ -186,12 +186,12 @@ func (s *session) rang(arg string) ftp.Reply {
 
 const maxOffset = math.MaxInt64 - 1
 
-// noOffsets refuses an offset in TYPE A. The marker of REST counts the bytes of the
-// transfer (RFC 3659 §5.1), and in ASCII these are others than the file's.
+// noOffsets refuses an offset in TYPE A. The offset of REST counts the bytes as they are sent (RFC 3659 §5.1),
+// and in ASCII these differ from the bytes of the file.
 var noOffsets = ftp.NewReply(504, "Offsets are exact in TYPE I only: send TYPE I first.")
 
-// misused returns the refusal of a verb that can't do what REST or RANG, which came
-// before it, have asked for: the wrong bytes would be read or written.
+// misused returns the refusal of a verb that can't do what a preceding REST or RANG has asked for. To ignore
+// that would read or write the wrong bytes.
 func (s *session) misused(verb string) (ftp.Reply, bool) {
 	restarts, ranges := s.pend.restart > 0, s.pend.end >= 0
 	switch verb {
@@ -214,7 +214,7 @@ func (s *session) misused(verb string) (ftp.Reply, bool) {
 	return noOffsets, (restarts || ranges) && s.params.Type == ftp.ASCII
 }
 
-// allo answers honestly where the storage can tell how much room there is.
+// allo reports a lack of room if the storage can tell its free space.
 func (s *session) allo(arg string) ftp.Reply {
 	f := strings.Fields(arg)
 	n, err := ftp.ParseOffset(f[0])
@@ -227,7 +227,7 @@ func (s *session) allo(arg string) ftp.Reply {
 	return ftp.NewReply(200, "There is room.")
 }
 
-// free is the room left for files at path; errors.ErrUnsupported if the storage can't tell.
+// free returns the free space at path in bytes, or errors.ErrUnsupported if the storage can't tell it.
 func (s *session) free(path string) (int64, error) {
 	if d, ok := s.account.FS.(FreeFs); ok {
 		return d.Free(path)
@@ -235,8 +235,9 @@ func (s *session) free(path string) (int64, error) {
 	return 0, errors.ErrUnsupported
 }
 
-// abor finds nothing to stop: a transfer that ran has ended with its own 426
-// before the session comes to this (RFC 959 §4.1.3).
+// abor has nothing left to stop: command has stopped a running transfer when it read the line, and that
+// transfer has got its 426 before this reply (RFC 959 §4.1.3). A data connection that is open but unused is
+// closed.
 func (s *session) abor(string) ftp.Reply {
 	s.data.Close()
 	return ftp.NewReply(226, "Nothing is transferred any more.")

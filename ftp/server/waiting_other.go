@@ -4,7 +4,7 @@ package server
 
 import "net"
 
-// input is what a control connection has to read.
+// input is the state of the receiving side of a control connection.
 type input uint8
 
 const (
@@ -13,10 +13,10 @@ const (
 	hungUp
 )
 
-// waiting can't look without reading here.
+// waiting always returns nothing: here a connection can't be examined without reading from it.
 func waiting(net.Conn) input { return nothing }
 
-// mayPark: there is no waiting without reading either.
+// mayPark always returns false, for the same reason.
 func mayPark(net.Conn) bool { return false }
 
 func awaitInput(net.Conn) error { return nil }

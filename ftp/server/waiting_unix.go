@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// input is what a control connection has to read.
+// input is the state of the receiving side of a control connection.
 type input uint8
 
 const (
@@ -16,7 +16,7 @@ const (
 	hungUp
 )
 
-// waiting looks what has come on conn without reading or waiting.
+// waiting returns what conn has to read, without reading or waiting.
 func waiting(conn net.Conn) input {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
@@ -33,7 +33,7 @@ func waiting(conn net.Conn) input {
 		switch {
 		case n > 0:
 			state = something
-		case err != syscall.EAGAIN && err != syscall.EINTR: // the end, or an error: reset, keepalive timed out
+		case err != syscall.EAGAIN && err != syscall.EINTR: // closed, reset, or keepalive timed out
 			state = hungUp
 		}
 	})
@@ -43,14 +43,14 @@ func waiting(conn net.Conn) input {
 	return state
 }
 
-// mayPark reports whether awaitInput works for conn.
+// mayPark reports whether awaitInput works with conn.
 func mayPark(conn net.Conn) bool {
 	_, ok := conn.(syscall.Conn)
 	return ok
 }
 
-// awaitInput waits until there is something to read on conn, or its end, and leaves
-// it there. A read deadline ends it with os.ErrDeadlineExceeded.
+// awaitInput waits until conn has something to read or is closed, without reading it. At the read deadline it
+// returns os.ErrDeadlineExceeded.
 func awaitInput(conn net.Conn) error {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
@@ -69,13 +69,11 @@ func nothingYet(fd uintptr) (over bool) {
 	return err != syscall.EAGAIN
 }
 
-// keepUrgent keeps urgent bytes in the stream of a control connection: Python's
-// ftplib sends all of "ABOR" and its line end as urgent data, of which the last
-// byte would be lost, and the line with it.
+// keepUrgent keeps urgent bytes in the stream of a control connection. Python's ftplib sends the whole line
+// "ABOR\r\n" as urgent data. Its last byte would be lost otherwise, and the line would never end.
 func keepUrgent(conn net.Conn) { urgentInline(conn, 1) }
 
-// dropUrgent leaves urgent bytes out again: in the middle of a TLS record they
-// would destroy it.
+// dropUrgent takes urgent bytes out of the stream again: in the middle of a TLS record they would corrupt it.
 func dropUrgent(conn net.Conn) { urgentInline(conn, 0) }
 
 func urgentInline(conn net.Conn, on int) {
