@@ -17,9 +17,9 @@ func accessRows() []row {
 	}
 }
 
-// user always asks for a password, so nobody learns which names exist, and drops
-// the rights of whoever was logged in before (RFC 959 §4.1.1). Only a client
-// certificate may make the password needless (RFC 4217 §11).
+// user logs out and asks for a password. It does so for every name, so that nobody learns which users exist
+// (RFC 959 §4.1.1 has USER drop the old login). Only a client certificate can replace the password (RFC 4217
+// §11).
 func (s *session) user(name string) ftp.Reply {
 	s.reset()
 	s.who.user = name
@@ -54,8 +54,8 @@ func (s *session) rein(string) ftp.Reply {
 
 func (s *session) quit(string) ftp.Reply { return ftp.NewReply(221, "Goodbye.") }
 
-// host is for servers that answer to several names (RFC 7151 §3). A literal
-// address stands in brackets or by itself; the name reaches the Authenticator.
+// host chooses one of several host names (RFC 7151 §3). The name may be an address, in brackets or not. It is
+// passed to the Authenticator.
 func (s *session) host(name string) ftp.Reply {
 	if s.machine.Login == ftp.LoggedIn {
 		return ftp.NewReply(503, "HOST comes before USER.")

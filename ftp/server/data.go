@@ -20,7 +20,7 @@ func dataRows() []row {
 
 var onlyEPSV = ftp.NewReply(503, "You said EPSV ALL: only EPSV is allowed until the next login.")
 
-// pasv: the server listens a second time, and says where.
+// pasv listens on a passive port and replies with its address.
 func (s *session) pasv(string) ftp.Reply {
 	switch {
 	case s.params.OnlyEPSV:
@@ -60,7 +60,7 @@ func (s *session) epsv(arg string) ftp.Reply {
 	return ftp.NewReply(229, ftp.Format229(addr.Port()))
 }
 
-// port: the client listens, and says where; the server will dial.
+// port receives the address on which the client listens. The server will dial it.
 func (s *session) port(arg string) ftp.Reply {
 	if s.params.OnlyEPSV {
 		return onlyEPSV
@@ -89,7 +89,7 @@ func (s *session) eprt(arg string) ftp.Reply {
 }
 
 func (s *session) dial(addr netip.AddrPort, verb string) ftp.Reply {
-	if addr.Addr().IsUnspecified() { // lftp calls itself "::" over IPv6; dialed, that would be this host
+	if addr.Addr().IsUnspecified() { // lftp sends "::" over IPv6, which would lead to this host
 		addr = netip.AddrPortFrom(s.control.Remote.Addr().WithZone(""), addr.Port())
 	}
 	s.fxp.cpsv = false
@@ -100,7 +100,7 @@ func (s *session) dial(addr netip.AddrPort, verb string) ftp.Reply {
 	return ftp.Replyf(200, "I will call you at %v.", addr)
 }
 
-// family is the control connection's address family as RFC 2428 numbers it.
+// family returns the address family of the control connection as RFC 2428 numbers it.
 func (s *session) family() string {
 	if s.control.Local.Addr().Is4() {
 		return "1"

@@ -8,16 +8,16 @@ import (
 	"miniftp/ftp"
 )
 
-// fileError is the reply to a failed file operation: the one place where errors
-// become replies. The text names the virtual path and never what the operating
-// system said about it, so no host path gets out.
+// fileError returns the reply to a failed file operation. All errors of the storage become replies here. The
+// text names the virtual path and never quotes the operating system, whose message might contain a path of the
+// host.
 func fileError(err error, path string) ftp.Reply {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return ftp.Replyf(550, "%s: no such file or directory.", path)
-	case errors.Is(err, syscall.ENOTDIR): // path itself, or what it goes through
+	case errors.Is(err, syscall.ENOTDIR): // path itself or one of its parents
 		return ftp.Replyf(550, "%s: not a directory.", path)
-	case errors.Is(err, syscall.ENOTEMPTY): // which is an fs.ErrExist, too
+	case errors.Is(err, syscall.ENOTEMPTY): // is an fs.ErrExist, too
 		return ftp.Replyf(550, "%s: the directory is not empty.", path)
 	case errors.Is(err, fs.ErrExist):
 		return ftp.Replyf(550, "%s: exists already.", path)

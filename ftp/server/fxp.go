@@ -8,11 +8,10 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// Copies from server to server (FXP): the client relays the address that one server
-// listens on, the other one dials it, and the client never sees the bytes. Under TLS
-// one of the two servers has to be the TLS client, which PASV and PORT do not decide:
-// SSCN and CPSV do. Both verbs are older than any paper about them; other servers have
-// them in the same words.
+// Copies from server to server (FXP): the client gives the address on which one server listens to the other
+// server, which dials it. The client does not see the data. Under TLS one of the two servers has to be the TLS
+// client. PASV and PORT do not determine which; SSCN and CPSV do. No RFC describes these two verbs. They are
+// implemented here as in other servers.
 
 func fxpRows() []row {
 	return []row{
@@ -21,14 +20,14 @@ func fxpRows() []row {
 	}
 }
 
-// fxp is what a session has agreed on for copies.
+// fxp is what SSCN and CPSV have set for copies.
 type fxp struct {
 	sscn bool // until SSCN OFF
-	cpsv bool // for the address that was told last
+	cpsv bool // for the address last announced
 }
 
-// ifFXP lists a verb for who may use it, and, if anybody may, before the login: there
-// are clients that ask only then, such as lftp.
+// ifFXP lists a verb in FEAT for users that may use it. Before the login it lists it if any user may, because
+// clients such as lftp send FEAT only then.
 func ifFXP(line string) func(*session) string {
 	return func(s *session) string {
 		on := false
@@ -44,9 +43,7 @@ func ifFXP(line string) func(*session) string {
 	}
 }
 
-// FXP reports whether any of the users may copy from server to server. An
-// Authenticator that has this method lets FEAT list SSCN and CPSV before the login,
-// where some clients look for them.
+// FXP reports whether any of the users may copy from server to server. It implements FXPAuthenticator.
 func (s Static) FXP() bool {
 	for _, u := range s {
 		if u.Account.FXP {
@@ -56,7 +53,7 @@ func (s Static) FXP() bool {
 	return false
 }
 
-// noFXP is why an account may not do that; false if it may.
+// noFXP returns the refusal if the account may not copy from server to server, and whether it is refused.
 func (s *session) noFXP(verb string) (ftp.Reply, bool) {
 	switch {
 	case !s.account.FXP:
@@ -68,7 +65,7 @@ func (s *session) noFXP(verb string) (ftp.Reply, bool) {
 	return ftp.Reply{}, false
 }
 
-// sscn answers in the words that clients look for.
+// sscn answers in the exact words that clients parse.
 func (s *session) sscn(arg string) ftp.Reply {
 	if no, refused := s.noFXP("SSCN"); refused {
 		return no
@@ -100,8 +97,8 @@ func (s *session) cpsv(string) ftp.Reply {
 	return r
 }
 
-// reversed reports whether the server is the TLS client of a transfer. A listing
-// is the client's, whatever SSCN says.
+// reversed reports whether this server is the TLS client of a transfer. Listings go to the client itself,
+// whatever SSCN says.
 func (s *session) reversed(verb string) bool {
 	switch verb {
 	case "RETR", "STOR", "APPE", "STOU":
@@ -110,16 +107,15 @@ func (s *session) reversed(verb string) bool {
 	return false
 }
 
-// admit says with whom the data connections of who is logged in, if anybody is, may
-// be made. One that was agreed on before is not.
+// admit sets which hosts the data connections of the current user, if any, may be made with. It also closes a
+// data connection that was negotiated under the old rules.
 func (s *session) admit() {
 	guard := s.set.Guard
 	guard.FXP = guard.FXP || s.account != nil && s.account.FXP
 	s.data.Admit(guard)
 }
 
-// notCalled is the reply to PORT and EPRT with an address that is not dialed. The
-// code is the one that RFC 2577 §3 suggests.
+// notCalled returns the reply to a PORT or EPRT whose address is not dialed. RFC 2577 §3 suggests its code.
 func (s *session) notCalled(err error, verb string) ftp.Reply {
 	var guard *dtp.GuardError
 	if !errors.As(err, &guard) {

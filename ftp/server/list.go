@@ -43,8 +43,8 @@ func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp
 	return s.send(verb, arg, p, l)
 }
 
-// lsListing is what LIST and NLST show for their argument: flags, and a
-// directory, a file or a pattern.
+// lsListing prepares the listing for the argument of LIST, NLST or STAT: flags, and a directory, a file or a
+// pattern.
 func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []byte) (*listing, string, error) {
 	name, flags := s.lsFlags(arg)
 	p := s.resolve(name)
@@ -61,7 +61,7 @@ func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []by
 	}
 	fi, err := s.account.FS.Stat(p)
 	if err != nil {
-		fi, err = lstat(s.account.FS, p) // a link that leads nowhere can be listed
+		fi, err = lstat(s.account.FS, p) // a dangling link can be listed
 	}
 	if err != nil {
 		return nil, p, err
@@ -88,8 +88,7 @@ func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []by
 	return l, p, nil
 }
 
-// lsFlags takes groups of flags off the front of the argument, unless there is a
-// file of that very name.
+// lsFlags removes groups of flags from the front of the argument, unless there is a file with that name.
 func (s *session) lsFlags(arg string) (string, lsFlags) {
 	var flags lsFlags
 	rest := arg
@@ -109,9 +108,9 @@ func (s *session) lsFlags(arg string) (string, lsFlags) {
 	return rest, flags
 }
 
-// dirPrefix is what NLST writes before the names in a directory, so that they are
-// pathnames that RETR takes (RFC 1123 §4.1.2.7): the directory as the client wrote it.
-// The names in the working directory are pathnames by themselves.
+// dirPrefix returns what NLST writes before the names in a directory so that RETR accepts them as pathnames
+// (RFC 1123 §4.1.2.7): the directory as the client has written it. Names in the working directory need no
+// prefix.
 func dirPrefix(name string) string {
 	switch {
 	case name == "", name == ".":
@@ -122,10 +121,10 @@ func dirPrefix(name string) string {
 	return name + "/"
 }
 
-// prefix is the part of a pathname before its last component.
+// prefix returns the part of a pathname before its last component.
 func prefix(name string) string { return name[:strings.LastIndex(name, "/")+1] }
 
-// one is the entry of a single path, links not followed.
+// one returns the entry of a single path. It does not follow links.
 func (l *describer) one(p string) (ftp.Entry, error) {
 	fi, err := lstat(l.fs, p)
 	if err != nil {
@@ -140,7 +139,7 @@ func (l *describer) one(p string) (ftp.Entry, error) {
 	return e, nil
 }
 
-// dots is "." and "..".
+// dots returns the entries "." and ".." of p.
 func (l *describer) dots(p string) []ftp.Entry {
 	var entries []ftp.Entry
 	for _, d := range []struct{ name, path string }{{".", p}, {"..", path.Dir(p)}} {
@@ -193,11 +192,11 @@ func (s *session) mlst(arg string) ftp.Reply {
 	return ftp.NewReply(250, "Facts of "+p, " "+string(ftp.AppendMLSx(nil, &e, s.facts)), "End")
 }
 
-// maxStatLines bounds a listing that is given in a reply.
+// maxStatLines limits a listing in a reply.
 const maxStatLines = 2000
 
-// stat is answered on the control connection. Without a path it tells about the
-// session, and about a transfer that runs.
+// stat lists a path in the reply on the control connection. Without a path it describes the session and the
+// running transfer.
 func (s *session) stat(arg string) ftp.Reply {
 	if arg == "" {
 		return s.status()
@@ -233,7 +232,7 @@ func (s *session) stat(arg string) ftp.Reply {
 	return s.start(j)
 }
 
-// statLines is a listing as the lines of a reply.
+// statLines returns a listing as lines of a reply.
 func statLines(l *listing) (lines []string, err error) {
 	var text, buf []byte
 	buf = make([]byte, batchBytes)

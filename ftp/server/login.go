@@ -13,12 +13,11 @@ import (
 	"miniftp/ftp/server/internal/guard"
 )
 
-// errLoginLate is a login that was not through when the time for it was up.
+// errLoginLate is the cause of a login that was not finished within Options.LoginTimeout.
 var errLoginLate = errors.New("no login in time")
 
-// logIn tries to log in, beside the session: it may have to wait, and a client
-// that hangs up meanwhile, or a server that stops, ends the wait. verb is the
-// command that is answered.
+// logIn starts a login as a task, because it may have to wait. The wait ends if the client hangs up or the
+// server stops. verb is the command to answer, USER or PASS.
 func (s *session) logIn(verb, password string) ftp.Reply {
 	login := Login{
 		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
@@ -63,8 +62,8 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 	return r
 }
 
-// authenticate asks the Authenticator that is the Server's now: who was taken off
-// the list does not get in by a session that he began before.
+// authenticate calls the current Authenticator of the Server and not the one of the session's settings: a user
+// that was removed by Reload can't log in through a session that began before.
 func (s *Server) authenticate(ctx context.Context, login Login) (*Account, error) {
 	account, err := s.set.Load().Auth.Authenticate(ctx, login)
 	switch {
@@ -78,14 +77,14 @@ func (s *Server) authenticate(ctx context.Context, login Login) (*Account, error
 	return account, nil
 }
 
-// filesError is returned when the files of an account can't be opened.
+// filesError is returned if the files of an account can't be opened.
 type filesError struct{ err error }
 
 func (e *filesError) Error() string { return "the files can't be opened: " + e.err.Error() }
 func (e *filesError) Unwrap() error { return e.err }
 
-// openFiles returns the account as it is for one session: its files are open, and its
-// home is a directory that exists. If the home is missing it is "/", and noHome says why.
+// openFiles returns a copy of the account for one session, with its files open and its home checked. If the
+// home does not exist, the copy's home is "/", and noHome says why.
 func openFiles(ctx context.Context, account *Account) (own *Account, files io.Closer, noHome, err error) {
 	a := *account
 	if a.Open != nil {
@@ -101,7 +100,7 @@ func openFiles(ctx context.Context, account *Account) (own *Account, files io.Cl
 	return &a, files, noHome, nil
 }
 
-// closeFiles closes what Account.Open has opened for the session.
+// closeFiles closes what Account.Open has opened.
 func (s *session) closeFiles() {
 	if s.files != nil {
 		_ = s.files.Close()
@@ -109,7 +108,7 @@ func (s *session) closeFiles() {
 	}
 }
 
-// loggedIn is what comes of a login.
+// loggedIn sets up the session after a login, or handles its failure, and returns the reply.
 func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	shown := ftp.Printable(clip(user, 64))
 	switch {
@@ -148,15 +147,15 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	return ftp.NewReply(230, "Welcome.")
 }
 
-// loginFailed says the same whatever was wrong.
+// loginFailed returns the same reply for all reasons for which an Authenticator refuses a login.
 func (s *session) loginFailed(user string, err error) ftp.Reply {
-	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the login itself is right
+	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the user and password were right
 		s.refused(user+": "+err.Error(), ftp.ReasonOther)
 		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask the administrator of this server.")
 	}
 	if errors.Is(err, ErrLogin) {
 		s.refused(user+": "+err.Error(), ftp.ReasonOther)
-	} else { // the client is not told what an Authenticator says
+	} else { // log it only: the client must not see the Authenticator's error
 		s.refused(user+": the login could not be judged: "+err.Error(), ftp.ReasonOther)
 	}
 	s.failures++
@@ -168,14 +167,14 @@ func (s *session) loginFailed(user string, err error) ftp.Reply {
 	return ftp.NewReply(530, "Login incorrect.")
 }
 
-// logOut takes back what a login gave.
+// logOut undoes a login.
 func (s *session) logOut() {
 	s.srv.goOut(s)
 	s.account, s.down, s.up = nil, nil, nil
 	s.closeFiles()
 }
 
-// rates are what limits a transfer in that direction.
+// rates returns the limits for a transfer in that direction.
 func (s *session) rates(dir ftp.Direction) []*rate.Limiter {
 	if dir == ftp.Store {
 		return []*rate.Limiter{s.set.rate, s.up}
@@ -183,7 +182,7 @@ func (s *session) rates(dir ftp.Direction) []*rate.Limiter {
 	return []*rate.Limiter{s.set.rate, s.down}
 }
 
-// guessing is what happens to those who guess passwords.
+// guessing returns the policy for failed logins.
 func (s *settings) guessing() guard.Policy {
 	p := guard.Policy{Delay: s.FailureDelay, Most: s.MaxLoginFailures, Ban: s.BanTime}
 	if p.Delay == NoDelay {
@@ -195,7 +194,7 @@ func (s *settings) guessing() guard.Policy {
 	return p
 }
 
-// refused tells the Observer why something was refused, and by which rule.
+// refused reports to the Observer why something was refused, and by which rule.
 func (s *session) refused(why string, reason ftp.Reason) {
 	s.emit(ftp.Refused{Why: why, Reason: reason})
 }

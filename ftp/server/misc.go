@@ -24,7 +24,7 @@ func miscRows() []row {
 	}
 }
 
-// help is made from the table. ncftp asks for HELP SITE.
+// help is derived from the table. ncftp sends HELP SITE.
 func (s *session) help(arg string) ftp.Reply {
 	if verb := strings.ToUpper(strings.TrimSpace(arg)); verb == "SITE" {
 		return s.siteHelp("")
@@ -60,7 +60,7 @@ func (s *session) feat(string) ftp.Reply {
 	return ftp.NewReply(211, append(lines, "End")...)
 }
 
-// optsUTF8 has nothing to switch: names are passed on byte for byte.
+// optsUTF8 changes nothing: names are passed on byte for byte.
 func (s *session) optsUTF8(arg string) ftp.Reply {
 	switch strings.ToUpper(strings.TrimSpace(arg)) {
 	case "", "ON", "NLST":

@@ -16,7 +16,7 @@ func paramRows() []row {
 	}
 }
 
-// The parameters themselves change by the reply, in ftp.Params.Step.
+// The parameters change with the reply, in ftp.Params.Step.
 
 func (s *session) setType(arg string) ftp.Reply {
 	t, err := ftp.ParseType(arg)
@@ -52,7 +52,7 @@ func (s *session) setMode(arg string) ftp.Reply {
 	case m == ftp.Deflate && !s.set.ModeZ:
 		return ftp.NewReply(504, "Mode Z is not offered here: MODE S or B.")
 	case m != s.params.Mode:
-		s.data.Keep(nil) // what stands is of the other mode
+		s.data.Keep(nil) // close a connection kept for the other mode
 	}
 	return ftp.Replyf(200, "Mode %v.", m)
 }
@@ -64,13 +64,13 @@ func ifModeZ(s *session) string {
 	return "MODE Z"
 }
 
-// optsMode takes what the draft has, and ENGINE, which some clients send with it.
+// optsMode accepts the options of the draft, and ENGINE, which some clients send, too.
 func (s *session) optsMode(arg string) ftp.Reply {
 	f := strings.Fields(strings.ToUpper(arg))
 	if !s.set.ModeZ || f[0] != "Z" {
 		return ftp.NewReply(501, "There is nothing to choose for that mode.")
 	}
-	level := s.level // taken over only if all of the line can be
+	level := s.level // changed only if the whole line is valid
 	for f = f[1:]; len(f) >= 2; f = f[2:] {
 		n, err := strconv.Atoi(f[1])
 		switch {

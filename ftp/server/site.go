@@ -34,7 +34,7 @@ func (s *session) siteHelp(string) ftp.Reply {
 	return ftp.NewReply(214, append(lines, "That is all.")...)
 }
 
-// parseMode reads permission bits: no set-uid, set-gid or sticky bit.
+// parseMode parses permission bits. It does not accept set-uid, set-gid or sticky bits.
 func parseMode(s string) (fs.FileMode, bool) {
 	n, err := strconv.ParseUint(s, 8, 16)
 	return fs.FileMode(n), err == nil && n <= 0o777
@@ -54,7 +54,7 @@ func (s *session) chmod(arg string) ftp.Reply {
 	return ftp.Replyf(200, "%s has the mode %03o now.", p, fi.Mode().Perm())
 }
 
-// utime takes "YYYYMMDDhhmm[ss] path" and the longer "path atime mtime ctime UTC".
+// utime accepts both forms in use: "YYYYMMDDhhmm[ss] path" and "path atime mtime ctime UTC".
 func (s *session) utime(arg string) ftp.Reply {
 	if f := strings.Split(arg, " "); len(f) > 4 && strings.EqualFold(f[len(f)-1], "UTC") {
 		at, _, err := ftp.ParseTime(padSeconds(f[len(f)-3]))
@@ -85,8 +85,7 @@ func (s *session) siteTime(at time.Time, name string) ftp.Reply {
 	return ftp.NewReply(200, "The time is set.")
 }
 
-// symlink makes a link where the storage can. The storage refuses a target that
-// leads out of the tree.
+// symlink makes a link if the storage has links. The storage refuses a target outside the tree.
 func (s *session) symlink(arg string) ftp.Reply {
 	target, name, _ := strings.Cut(arg, " ")
 	if target == "" || name == "" {
@@ -113,8 +112,8 @@ func (s *session) symlink(arg string) ftp.Reply {
 	return ftp.Replyf(200, "%s is a link now.", p)
 }
 
-// setUmask is for what this session makes: it can take more rights away than the
-// server's process does by its own umask, and none fewer.
+// setUmask sets the umask for files and directories that this session creates. It adds to the umask of the
+// server's process and can't remove bits from that.
 func (s *session) setUmask(arg string) ftp.Reply {
 	if arg = strings.TrimSpace(arg); arg != "" {
 		mask, ok := parseMode(arg)
@@ -137,6 +136,6 @@ func (s *session) setIdle(arg string) ftp.Reply {
 		return ftp.Replyf(501, "SITE IDLE takes %d to %d seconds.", int(least.Seconds()), int(most.Seconds()))
 	}
 	s.idle = time.Duration(n) * time.Second
-	s.alarm.forget() // the deadline is set anew
+	s.alarm.forget() // so that the next read sets the new deadline
 	return ftp.Replyf(200, "You may be idle for %d seconds now.", n)
 }

@@ -48,9 +48,9 @@ func (s *session) mkdir(arg string) ftp.Reply {
 	return ftp.NewReply(257, ftp.Quote257(p)+" is made.")
 }
 
-// rmdir looks first: not every storage refuses to orphan what is inside. Interrupted
-// uploads are not in the way of a client that sees an empty directory, and the reply says
-// that they went too. A running upload is in the way.
+// rmdir removes an empty directory. It checks that itself, because not every storage refuses to remove a
+// directory with files in it. Interrupted uploads, which the client can't see, are removed with the directory,
+// and the reply says so. A running upload keeps the directory.
 func (s *session) rmdir(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	if p == "/" {
@@ -84,18 +84,18 @@ func (s *session) rmdir(arg string) ftp.Reply {
 	return ftp.Replyf(250, "%s is removed.", p)
 }
 
-// Why a directory stays.
+// Reasons for not removing a directory.
 var (
 	errNotEmpty = errors.New("the directory is not empty")
 	errRuns     = errors.New("an upload to the directory runs")
 )
 
-// leftovers returns the partial uploads in a directory. The error says that something
-// else is in it.
+// leftovers returns the partial uploads in a directory, or an error if something else is in it or an upload is
+// running.
 func (s *session) leftovers(p string) ([]string, error) {
 	d, err := s.account.FS.Open(p)
 	if err != nil {
-		return nil, nil // it may be empty all the same: Remove will tell
+		return nil, nil // not readable, but perhaps empty: Remove will decide
 	}
 	defer d.Close()
 	const most = 1000
@@ -122,9 +122,9 @@ func (s *session) leftovers(p string) ([]string, error) {
 	return names, runs
 }
 
-// dele takes interrupted uploads of the same account to that name along: one that was to
-// replace the file, and one that began before there was a file, which could be resumed
-// again now.
+// dele deletes a file, and with it the interrupted uploads of the same account to that name: one to replace the
+// file, and one from the time before the file existed. The latter could be resumed again now. If there is only
+// an interrupted upload, dele deletes that.
 func (s *session) dele(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	fi, err := lstat(s.account.FS, p)
@@ -174,8 +174,8 @@ func (s *session) rnto(arg string) ftp.Reply {
 	return ftp.Replyf(250, "%s is %s now.", from, to)
 }
 
-// rename moves a file or a directory. It replaces a file only if the account may, and
-// only one that it has seen.
+// rename moves a file or a directory. It replaces a file only if the account has the permission to, and never
+// one that appears meanwhile.
 func (s *session) rename(from, to string) ftp.Reply {
 	files := s.account.FS
 	source, err := lstat(files, from)
@@ -184,7 +184,7 @@ func (s *session) rename(from, to string) ftp.Reply {
 	}
 	target, err := lstat(files, to)
 	switch {
-	case err == nil && sameFile(source, target): // another spelling, or a hard link
+	case err == nil && sameFile(source, target): // another spelling of from, or a hard link
 		err = files.Rename(from, to)
 	case err == nil && target.IsDir():
 		return fileError(fs.ErrExist, to)
@@ -199,7 +199,7 @@ func (s *session) rename(from, to string) ftp.Reply {
 			return fileError(err, path.Dir(to))
 		}
 		err = renameNew(files, from, to)
-		if errors.Is(err, fs.ErrExist) { // since it was looked for
+		if errors.Is(err, fs.ErrExist) { // it has appeared since lstat
 			return fileError(err, to)
 		}
 	default:
