@@ -8,12 +8,12 @@ import (
 
 func accessRows() []row {
 	return []row{
-		{verb: "USER", anyone: true, syntax: wordArg.shape("<name>"), rfc: "959 §4.1.1", help: "say who you are", run: (*session).user},
-		{verb: "PASS", anyone: true, syntax: textArg.shape("<password>"), rfc: "959 §4.1.1", help: "prove it", run: (*session).pass},
-		{verb: "ACCT", anyone: true, syntax: textArg.shape("<account>"), rfc: "959 §4.1.1", help: "name an account; none is ever needed", run: (*session).acct},
+		{verb: "USER", anyone: true, syntax: wordArg.shape("<name>"), rfc: "959 §4.1.1", help: "send your user name", run: (*session).user},
+		{verb: "PASS", anyone: true, syntax: textArg.shape("<password>"), rfc: "959 §4.1.1", help: "send your password", run: (*session).pass},
+		{verb: "ACCT", anyone: true, syntax: textArg.shape("<account>"), rfc: "959 §4.1.1", help: "send an account; none is needed", run: (*session).acct},
 		{verb: "REIN", anyone: true, syntax: noArg, rfc: "959 §4.1.1", help: "log out and start over", run: (*session).rein},
-		{verb: "QUIT", anyone: true, syntax: noArg, rfc: "959 §4.1.1", help: "end the session, after a transfer that runs", run: (*session).quit},
-		{verb: "HOST", anyone: true, syntax: wordArg.shape("<name>"), rfc: "7151", feat: feature("HOST"), help: "name the host that you want to reach", run: (*session).host},
+		{verb: "QUIT", anyone: true, syntax: noArg, rfc: "959 §4.1.1", help: "end the session, after a running transfer", run: (*session).quit},
+		{verb: "HOST", anyone: true, syntax: wordArg.shape("<name>"), rfc: "7151", feat: feature("HOST"), help: "choose the host that you want to reach", run: (*session).host},
 	}
 }
 
@@ -62,7 +62,7 @@ func (s *session) host(name string) ftp.Reply {
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(name), "."))
 	if len(s.set.Hosts) > 0 && !contains(s.set.Hosts, name) {
-		return ftp.NewReply(504, "No such host here.")
+		return ftp.NewReply(504, "Unknown host name.")
 	}
 	s.who = who{host: name}
 	return ftp.Replyf(220, "%s", s.set.Greeting)

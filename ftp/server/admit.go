@@ -61,7 +61,7 @@ type refusal struct {
 
 // noDescriptors is the refusal if the process runs out of descriptors. Its connection must be closed at once,
 // because the admitted sessions need the descriptor.
-var noDescriptors = &refusal{"Too many sessions. Try again in a moment.", "the process has few descriptors left: raise its limit on open files", ftp.ReasonSessions}
+var noDescriptors = &refusal{"Too many sessions. Try again in a moment.", "the process has too few free descriptors: raise its limit on open files", ftp.ReasonSessions}
 
 // admit adds a new session to the population, or returns why it may not.
 func (s *Server) admit(sess *session) *refusal {
@@ -74,7 +74,7 @@ func (s *Server) admit(sess *session) *refusal {
 	case !within(set.Allow, ip):
 		return &refusal{notAllowed, "the address is in no network that is allowed", ftp.ReasonNotAllowed}
 	case s.guard.ShutOut(from):
-		return &refusal{shutOutText, "the address is shut out after too many failed logins", ftp.ReasonBanned}
+		return &refusal{shutOutText, "the address is banned after too many failed logins", ftp.ReasonBanned}
 	}
 	scarce := descriptorsScarce(sess.raw)
 	s.mu.Lock()
@@ -99,7 +99,7 @@ func (s *Server) admit(sess *session) *refusal {
 		}
 	case c.waiting.Len() >= set.MaxWaiting && !c.makePlace(n.waiting):
 		return &refusal{
-			"Too many sessions wait to log in. Try again in a moment.",
+			"Too many sessions are waiting to log in. Try again in a moment.",
 			fmt.Sprintf("%d sessions are not logged in", c.waiting.Len()), ftp.ReasonWaiting,
 		}
 	}
@@ -171,7 +171,7 @@ func (s *session) drop() {
 // stopText returns the text of the 421 for a session that was stopped.
 func (s *session) stopText() string {
 	if s.dropped.Load() {
-		return "Others need the place: log in sooner, please. Goodbye."
+		return "Another session needs the place: log in sooner. Goodbye."
 	}
 	return "The server is shutting down."
 }
@@ -183,7 +183,7 @@ func (s *Server) goIn(sess *session, user string, most int) *refusal {
 	c := &s.population
 	switch {
 	case sess.place.dropped:
-		return &refusal{sess.stopText(), "the session made place for another", ftp.ReasonSessions}
+		return &refusal{sess.stopText(), "the session was ended to make room for another", ftp.ReasonSessions}
 	case most > 0 && c.users[user] >= most:
 		return &refusal{
 			fmt.Sprintf("Too many sessions of this user: the limit is %d. Try again later.", most),

@@ -20,7 +20,7 @@ type attributes struct {
 }
 
 // errNotHeld is returned by applyAttributes if the storage reports success but the attribute has not changed.
-var errNotHeld = errors.New("the storage can't hold that")
+var errNotHeld = errors.New("the storage can't store that")
 
 // setAttributes sets all attributes of the file at p, or none. It returns the state of the file afterwards, for
 // the reply. If it returns nil, the reply says why.
@@ -31,7 +31,7 @@ func (s *session) setAttributes(p string, a attributes) (fs.FileInfo, ftp.Reply)
 	case err != nil:
 		return nil, fileError(err, p)
 	case a.mode != nil && s.locksOut(*a.mode, p, was):
-		return nil, ftp.Replyf(550, "%s: the home of a user keeps all rights of its owner (7xx): nobody could log in, or undo it.", p)
+		return nil, ftp.Replyf(550, "%s: is the home of a user: without all rights of its owner (7xx) nobody could log in.", p)
 	case a.time != nil && !time.Unix(0, a.time.UnixNano()).Equal(*a.time): // package os would set another time
 		return nil, ftp.Replyf(501, "%s: times before 1678 and after 2262 can't be set.", p)
 	}
@@ -46,7 +46,7 @@ func (s *session) setAttributes(p string, a attributes) (fs.FileInfo, ftp.Reply)
 		_ = fsys.Chtimes(p, was.ModTime(), was.ModTime())
 	}
 	if errors.Is(err, errNotHeld) {
-		return nil, ftp.Replyf(504, "%s: this storage can't hold that: it stays as it was.", p)
+		return nil, ftp.Replyf(504, "%s: this storage can't store that: nothing was changed.", p)
 	}
 	return nil, fileError(err, p)
 }

@@ -11,8 +11,8 @@ import (
 
 func dataRows() []row {
 	return []row{
-		{verb: "PASV", syntax: noArg, rfc: "959 §4.1.2", help: "I listen, you dial: say where (IPv4)", run: (*session).pasv},
-		{verb: "EPSV", syntax: textArg.shape("[1|2|ALL]"), rfc: "2428 §3", feat: feature("EPSV"), help: "I listen, you dial: say on which port", run: (*session).epsv},
+		{verb: "PASV", syntax: noArg, rfc: "959 §4.1.2", help: "I listen, you dial: show where (IPv4)", run: (*session).pasv},
+		{verb: "EPSV", syntax: textArg.shape("[1|2|ALL]"), rfc: "2428 §3", feat: feature("EPSV"), help: "I listen, you dial: show on which port", run: (*session).epsv},
 		{verb: "PORT", syntax: wordArg.shape("<h1,h2,h3,h4,p1,p2>"), rfc: "959 §4.1.2", help: "you listen, I dial there (IPv4)", run: (*session).port},
 		{verb: "EPRT", syntax: wordArg.shape("<|family|address|port|>"), rfc: "2428 §2", feat: feature("EPRT"), help: "you listen, I dial there", run: (*session).eprt},
 	}
@@ -117,5 +117,5 @@ func noPort(err error) ftp.Reply {
 	if errors.As(err, &used) {
 		return ftp.NewReply(425, "All passive ports are in use. Try again in a moment.")
 	}
-	return ftp.NewReply(425, "I can't open a port to listen on.")
+	return ftp.NewReply(425, "The server can't open a port to listen on.")
 }

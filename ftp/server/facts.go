@@ -13,8 +13,8 @@ import (
 
 func factRows() []row {
 	return []row{
-		{verb: "SIZE", perm: PermRead, syntax: pathArg, rfc: "3659 §4", feat: feature("SIZE"), help: "how many bytes a file has, in TYPE I", run: (*session).size},
-		{verb: "MDTM", changes: true, perm: PermRead, syntax: timeArg, rfc: "3659 §3", feat: feature("MDTM"), help: "when a file was modified; with a time: set it", run: (*session).mdtm},
+		{verb: "SIZE", perm: PermRead, syntax: pathArg, rfc: "3659 §4", feat: feature("SIZE"), help: "show how many bytes a file has, in TYPE I", run: (*session).size},
+		{verb: "MDTM", changes: true, perm: PermRead, syntax: timeArg, rfc: "3659 §3", feat: feature("MDTM"), help: "show when a file was modified; with a time: set it", run: (*session).mdtm},
 		{verb: "MFMT", changes: true, perm: PermChange, syntax: factArg.shape("<time> <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFMT"), help: "set the time of modification", run: (*session).mfmt},
 		{verb: "MFF", changes: true, perm: PermChange, syntax: factArg.shape("<fact>=<value>; <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFF Modify;UNIX.mode;"), help: "set facts: Modify, UNIX.mode", run: (*session).mff},
 	}

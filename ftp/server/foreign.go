@@ -44,4 +44,4 @@ func (s *session) strange(name string) {
 // strangeError is why such a session ended.
 type strangeError struct{ protocol string }
 
-func (e *strangeError) Error() string { return "the client speaks " + e.protocol + ", not FTP" }
+func (e *strangeError) Error() string { return "the client uses " + e.protocol + ", not FTP" }

@@ -15,7 +15,7 @@ import (
 
 func fxpRows() []row {
 	return []row{
-		{verb: "CPSV", syntax: noArg, feat: ifFXP("CPSV"), help: "as PASV, for another server to dial: I am the TLS client", run: (*session).cpsv},
+		{verb: "CPSV", syntax: noArg, feat: ifFXP("CPSV"), help: "like PASV, for another server to dial: I am the TLS client", run: (*session).cpsv},
 		{verb: "SSCN", syntax: textArg.shape("[ON|OFF]"), feat: ifFXP("SSCN"), help: "be the TLS client when files go from server to server", run: (*session).sscn},
 	}
 }
@@ -60,7 +60,7 @@ func (s *session) noFXP(verb string) (ftp.Reply, bool) {
 		s.refused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
 		return ftp.NewReply(550, verb+" is for copies from server to server, and fxp is off for this account."), true
 	case s.tls == nil:
-		return ftp.NewReply(503, verb+" comes behind AUTH TLS."), true
+		return ftp.NewReply(503, "Send AUTH TLS before "+verb+"."), true
 	}
 	return ftp.Reply{}, false
 }
@@ -90,7 +90,7 @@ func (s *session) cpsv(string) ftp.Reply {
 		return no
 	}
 	if s.params.Protection != ftp.Private {
-		return ftp.NewReply(503, "CPSV comes behind PROT P: without TLS it is PASV.")
+		return ftp.NewReply(503, "Send PROT P before CPSV, or use PASV.")
 	}
 	r := s.pasv("")
 	s.fxp.cpsv = r.Code == 227
@@ -119,7 +119,7 @@ func (s *session) admit() {
 func (s *session) notCalled(err error, verb string) ftp.Reply {
 	var guard *dtp.GuardError
 	if !errors.As(err, &guard) {
-		return ftp.NewReply(425, "I can't call that address.")
+		return ftp.NewReply(425, "I can't connect to that address.")
 	}
 	text := ""
 	if guard.Addr.Port() >= 1024 && !s.account.FXP {

@@ -51,7 +51,7 @@ func (s *session) panicked(p any) {
 	}
 	s.set.Log.Error("a session panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
 	s.dead = errPanicked
-	s.out = ftp.NewReply(421, "Something went wrong here. Goodbye.").Append(s.out)
+	s.out = ftp.NewReply(421, "Internal error of the server. Goodbye.").Append(s.out)
 	s.flush()
 }
 

@@ -79,7 +79,7 @@ func (s *session) optsHASH(arg string) ftp.Reply {
 	if arg = strings.TrimSpace(arg); arg != "" {
 		a, ok := findAlgorithm(arg)
 		if !ok {
-			return ftp.NewReply(501, "That algorithm is not offered; FEAT lists them.")
+			return ftp.NewReply(501, "That algorithm is not supported; FEAT lists the supported ones.")
 		}
 		s.hash = a.name
 	}
@@ -193,8 +193,8 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 			case res.Err == nil:
 				return answer(sum, start, end)
 			case errors.Is(res.Err, errHashTime):
-				s.refused("a hash took longer than it may", ftp.ReasonHashTimeout)
-				return ftp.Replyf(550, "%s: a hash may take %v, which was enough for %d bytes: ask for a part of the file.", p, s.set.HashTimeout, res.Bytes)
+				s.refused("a hash took too long", ftp.ReasonHashTimeout)
+				return ftp.Replyf(550, "%s: the hash was stopped after %v and %d bytes: request a part of the file.", p, s.set.HashTimeout, res.Bytes)
 			case errors.Is(res.Err, errHungUp): // don't compute the hashes that follow
 				s.dead = errHungUp
 				return ftp.Replyf(426, "Aborted after %d bytes.", res.Bytes)

@@ -19,8 +19,8 @@ func listRows() []row {
 		{verb: "LIST", perm: PermList, syntax: flagsArg.shape("[-aRtSrd] [<path>]"), rfc: "959 §4.1.3", feat: feature("TVFS"), help: "list a directory, for people; the last name may have * ? [ ]", run: (*session).list},
 		{verb: "NLST", perm: PermList, syntax: flagsArg.shape("[-a] [<path>]"), rfc: "959 §4.1.3", help: "list names only", run: (*session).nlst},
 		{verb: "MLSD", perm: PermList, syntax: optionalArg, rfc: "3659 §7", help: "list a directory, for programs", run: (*session).mlsd},
-		{verb: "MLST", perm: PermList, syntax: optionalArg, rfc: "3659 §7", feat: func(s *session) string { return "MLST " + s.facts.Feature() }, help: "tell the facts of one path", run: (*session).mlst},
-		{verb: "STAT", now: true, syntax: flagsArg.shape("[<path>]"), rfc: "959 §4.1.3", help: "the state of the session, or list a path here", run: (*session).stat},
+		{verb: "MLST", perm: PermList, syntax: optionalArg, rfc: "3659 §7", feat: func(s *session) string { return "MLST " + s.facts.Feature() }, help: "show the facts of one path", run: (*session).mlst},
+		{verb: "STAT", now: true, syntax: flagsArg.shape("[<path>]"), rfc: "959 §4.1.3", help: "show the state of the session, or list a path in the reply", run: (*session).stat},
 	}
 }
 
@@ -161,7 +161,7 @@ func (s *session) mlsd(arg string) ftp.Reply {
 		return fileError(err, p)
 	}
 	if !fi.IsDir() {
-		return ftp.Replyf(501, "%s: is not a directory: MLST tells its facts.", p)
+		return ftp.Replyf(501, "%s: is not a directory: use MLST.", p)
 	}
 	facts := s.facts
 	l := &listing{look: look, hidden: true, line: func(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, facts) }}
@@ -187,7 +187,7 @@ func (s *session) mlst(arg string) ftp.Reply {
 	}
 	e.Name = p
 	if !listable(p) {
-		return ftp.NewReply(553, "That name can't be shown in a line.")
+		return ftp.NewReply(553, "The name has a line break and can't be shown.")
 	}
 	return ftp.NewReply(250, "Facts of "+p, " "+string(ftp.AppendMLSx(nil, &e, s.facts)), "End")
 }

@@ -73,7 +73,7 @@ const (
 )
 
 // errTooMuch is returned by a listing that exceeds one of the bounds.
-var errTooMuch = errors.New("the listing is longer than one may be")
+var errTooMuch = errors.New("the listing is too long")
 
 // lsFlags are the flags of LIST that are supported.
 type lsFlags struct {
@@ -372,8 +372,8 @@ func found(ctx context.Context, l *listing) dtp.Result {
 // listed returns the final reply of a listing.
 func (s *session) listed(j *task, res dtp.Result) ftp.Reply {
 	if errors.Is(res.Err, errTooMuch) {
-		s.refused("the listing was stopped: it is longer than one may be", ftp.ReasonOther)
-		return ftp.NewReply(451, "That is more than can be listed at once: what came is not all.")
+		s.refused("the listing was stopped: it is too long", ftp.ReasonOther)
+		return ftp.NewReply(451, "The listing is too long: only a part of it was sent.")
 	}
 	return s.verdict(j, res)
 }

@@ -94,7 +94,7 @@ func openFiles(ctx context.Context, account *Account) (own *Account, files io.Cl
 	}
 	if home := cleanPath(a.Home); home != "/" {
 		if err := isDir(a.FS, home); err != nil {
-			a.Home, noHome = "/", fmt.Errorf("the session begins in /, as its home %s is missing: %w", ftp.Printable(home), err)
+			a.Home, noHome = "/", fmt.Errorf("the session starts in /, because its home %s is missing: %w", ftp.Printable(home), err)
 		}
 	}
 	return &a, files, noHome, nil
@@ -113,14 +113,14 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	shown := ftp.Printable(clip(user, 64))
 	switch {
 	case errors.Is(err, errPanicked):
-		return ftp.NewReply(421, "Something went wrong here. Goodbye.")
+		return ftp.NewReply(421, "Internal error of the server. Goodbye.")
 	case errors.Is(err, guard.ErrShutOut):
 		s.dead = err
 		if errors.Is(err, guard.ErrNameShutOut) {
-			s.refused(shown+": too many failed logins as that user from this address: he is shut out there for a while", ftp.ReasonLoginFailures)
+			s.refused(shown+": too many failed logins as that user from this address: it is banned there for a while", ftp.ReasonLoginFailures)
 			return ftp.NewReply(421, "Too many failed logins as that user from your address. Try again later.")
 		}
-		s.refused(shown+": too many failed logins from this address: it is shut out for a while", ftp.ReasonLoginFailures)
+		s.refused(shown+": too many failed logins from this address: it is banned for a while", ftp.ReasonLoginFailures)
 		return ftp.NewReply(421, shutOutText)
 	case errors.Is(err, errLoginLate):
 		return ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout)
@@ -156,13 +156,13 @@ func (s *session) loginFailed(user string, err error) ftp.Reply {
 	if errors.Is(err, ErrLogin) {
 		s.refused(user+": "+err.Error(), ftp.ReasonOther)
 	} else { // log it only: the client must not see the Authenticator's error
-		s.refused(user+": the login could not be judged: "+err.Error(), ftp.ReasonOther)
+		s.refused(user+": the login could not be checked: "+err.Error(), ftp.ReasonOther)
 	}
 	s.failures++
 	if s.failures >= maxFailures {
 		s.dead = errors.New("too many failed logins")
-		s.refused(user+": as many failed logins as one session may have", ftp.ReasonOther)
-		return ftp.NewReply(421, "Login incorrect, once too often. Goodbye.")
+		s.refused(user+": too many failed logins in one session", ftp.ReasonOther)
+		return ftp.NewReply(421, "Login incorrect, too many times. Goodbye.")
 	}
 	return ftp.NewReply(530, "Login incorrect.")
 }

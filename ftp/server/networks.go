@@ -37,7 +37,7 @@ func checkNetworks(networks []netip.Prefix) error {
 		case !n.IsValid():
 			return fmt.Errorf("a network is not valid")
 		case n.Addr().Is4In6() && n.Bits() < 96:
-			return fmt.Errorf("the network %v is neither of IPv4 nor of IPv6", n)
+			return fmt.Errorf("the network %v is neither an IPv4 nor an IPv6 network", n)
 		}
 	}
 	return nil

@@ -166,7 +166,7 @@ func (o *Options) check() error {
 	}
 	for _, d := range []time.Duration{o.IdleTimeout, o.LoginTimeout, o.DataTimeout, o.StallTimeout, o.Grace, o.BanTime, o.HashTimeout, o.FailureDelay} {
 		if d < 0 {
-			return fmt.Errorf("a time of %v is negative", d)
+			return fmt.Errorf("the duration %v is negative", d)
 		}
 	}
 	if o.MaxSessions < 0 || o.MaxWaiting < 0 || o.MaxLoginFailures < 0 || o.MaxSessionsPerIP < 0 || o.CommandRate < 0 || o.Rate < 0 || o.MaxHashes < 0 || o.HashRate < 0 {
@@ -184,18 +184,18 @@ func (o *Options) check() error {
 	}
 	switch c := o.TLS; {
 	case c == nil && (o.TLSRequired || len(o.ListenTLS) > 0):
-		return errors.New("TLS is asked for, and Options.TLS is missing")
+		return errors.New("TLSRequired or ListenTLS is set, but Options.TLS is missing")
 	case c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil:
 		return errors.New("Options.TLS has no certificate")
 	case c != nil && c.GetConfigForClient != nil:
 		return errors.New("Options.TLS.GetConfigForClient would be ignored: use GetCertificate, or Reload")
 	case o.Sync > SyncFull:
-		return errors.New("Options.Sync is none of the three")
+		return errors.New("Options.Sync is not a valid value")
 	case o.SessionReuse > dtp.ReuseOff:
-		return errors.New("Options.SessionReuse is none of the three")
+		return errors.New("Options.SessionReuse is not a valid value")
 	}
 	if ip, err := netip.ParseAddr(o.PublicIP); err == nil && !ip.Is4() {
-		return fmt.Errorf("the public IP %v is not an IPv4 address, and a 227 can name no other", ip)
+		return fmt.Errorf("the public IP %v is not an IPv4 address, which a 227 requires", ip)
 	}
 	return nil
 }

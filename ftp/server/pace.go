@@ -33,7 +33,7 @@ func (s *session) pace() {
 	}
 	if !s.commands.told {
 		s.commands.told = true
-		s.refused("commands come faster than they may: they are read more slowly", ftp.ReasonCommandRate)
+		s.refused("commands come too fast: they are delayed", ftp.ReasonCommandRate)
 	}
 	s.flush()
 	timer := time.NewTimer(wait)

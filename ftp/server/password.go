@@ -33,7 +33,7 @@ func HashPassword(password string) (string, error) {
 	case password == "":
 		return "", errors.New("the password is empty")
 	case len(password) > maxPassword:
-		return "", fmt.Errorf("the password has %d bytes; bcrypt takes %d at most", len(password), maxPassword)
+		return "", fmt.Errorf("the password has %d bytes; bcrypt supports at most %d", len(password), maxPassword)
 	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), hashCost)
 	return string(hash), err
@@ -59,7 +59,7 @@ var otherHashes = []string{"$1$", "$5$", "$6$", "$7$", "$y$", "$apr1$", "$argon2
 func costOf(stored string) (int, error) {
 	for _, prefix := range otherHashes {
 		if strings.HasPrefix(stored, prefix) {
-			return 0, errors.New("the password is a hash of a kind that is not known here: use bcrypt")
+			return 0, errors.New("the password is a hash of an unsupported kind: use bcrypt")
 		}
 	}
 	if !isHash(stored) {
@@ -68,9 +68,9 @@ func costOf(stored string) (int, error) {
 	cost, err := bcrypt.Cost([]byte(stored))
 	switch {
 	case err != nil, len(stored) != 60:
-		return 0, errors.New("the password looks like a bcrypt hash and is none")
+		return 0, errors.New("the password looks like a bcrypt hash but is not valid")
 	case cost > maxHashCost:
-		return 0, fmt.Errorf("the bcrypt hash has cost %d; %d is the most that a server can bear", cost, maxHashCost)
+		return 0, fmt.Errorf("the bcrypt hash has cost %d; the maximum is %d", cost, maxHashCost)
 	}
 	return cost, nil
 }
@@ -80,7 +80,7 @@ var (
 	errNoUser   = fmt.Errorf("%w: there is no such user", ErrLogin)
 	errNetwork  = fmt.Errorf("%w: the user may not log in from that address", ErrLogin)
 	errPassword = fmt.Errorf("%w: wrong password", ErrLogin)
-	errTooLong  = fmt.Errorf("%w: bcrypt takes no password of more than %d bytes", ErrLogin, maxPassword)
+	errTooLong  = fmt.Errorf("%w: bcrypt supports passwords of up to %d bytes", ErrLogin, maxPassword)
 )
 
 // Verify is for Authenticators that keep their users elsewhere. It returns nil if stored, which is a bcrypt

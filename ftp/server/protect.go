@@ -17,9 +17,9 @@ import (
 func protectRows() []row {
 	return []row{
 		{verb: "AUTH", anyone: true, syntax: wordArg.shape("TLS"), rfc: "4217 §4", feat: ifTLS("AUTH TLS"), help: "put the control connection under TLS", run: (*session).auth},
-		{verb: "PBSZ", anyone: true, syntax: wordArg.shape("0"), rfc: "4217 §8", feat: ifTLS("PBSZ"), help: "set the protection buffer size, which TLS does not have", run: (*session).pbsz},
-		{verb: "PROT", anyone: true, syntax: wordArg.shape("C | P"), rfc: "4217 §9", feat: ifTLS("PROT"), help: "leave data connections clear (C) or put them under TLS (P)", run: (*session).prot},
-		{verb: "CCC", syntax: noArg, rfc: "4217 §7", feat: ifCCC, help: "take TLS off the control connection", run: (*session).ccc},
+		{verb: "PBSZ", anyone: true, syntax: wordArg.shape("0"), rfc: "4217 §8", feat: ifTLS("PBSZ"), help: "set the protection buffer size; always 0 for TLS", run: (*session).pbsz},
+		{verb: "PROT", anyone: true, syntax: wordArg.shape("C | P"), rfc: "4217 §9", feat: ifTLS("PROT"), help: "protect data connections with TLS (P) or not (C)", run: (*session).prot},
+		{verb: "CCC", syntax: noArg, rfc: "4217 §7", feat: ifCCC, help: "end TLS on the control connection", run: (*session).ccc},
 	}
 }
 
@@ -52,13 +52,13 @@ const (
 func (s *session) auth(mechanism string) ftp.Reply {
 	switch {
 	case s.set.tls == nil:
-		return ftp.NewReply(502, "There is no TLS here.")
+		return ftp.NewReply(502, "TLS is not supported.")
 	case s.tls != nil:
 		return ftp.NewReply(503, "The control connection is or was under TLS already.")
 	}
 	level, err := ftp.ParseAuth(mechanism)
 	if err != nil {
-		return ftp.NewReply(504, "Only AUTH TLS is known here.")
+		return ftp.NewReply(504, "Only AUTH TLS is supported.")
 	}
 	s.tlsNext = tlsBegins
 	if level == ftp.Private {
@@ -70,14 +70,14 @@ func (s *session) auth(mechanism string) ftp.Reply {
 // errEarly is returned if the client has sent bytes between AUTH or CCC and the reply. Either the client does
 // not wait, or someone on the path has inserted them: commands sent in the clear must not be run as if they had
 // been sent under TLS (CVE-2011-0411).
-var errEarly = errors.New("bytes came in the clear behind AUTH")
+var errEarly = errors.New("bytes were sent in the clear after AUTH")
 
 // startTLS sends the pending replies and does the handshake. Afterwards the session starts anew (RFC 4217 §4).
 func (s *session) startTLS() {
 	s.tlsNext = tlsStays
 	s.flush()
 	if s.set.tls == nil && s.dead == nil {
-		s.dead = errors.New("there is no certificate any more") // Reload has removed it
+		s.dead = errors.New("the certificate was removed") // Reload has removed it
 	}
 	if s.dead != nil {
 		return
@@ -131,7 +131,7 @@ func (s *session) pbsz(arg string) ftp.Reply {
 	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
 	switch {
 	case s.tls == nil:
-		return ftp.NewReply(503, "PBSZ comes behind AUTH TLS.")
+		return ftp.NewReply(503, "Send AUTH TLS before PBSZ.")
 	case err != nil || n > 1<<32-1:
 		return ftp.NewReply(501, "PBSZ takes a 32-bit number: PBSZ 0.")
 	}
@@ -143,7 +143,7 @@ func (s *session) prot(arg string) ftp.Reply {
 	level, err := ftp.ParseProtection(arg)
 	switch {
 	case s.tls == nil:
-		return ftp.NewReply(503, "PROT comes behind AUTH TLS and PBSZ.")
+		return ftp.NewReply(503, "Send AUTH TLS and PBSZ before PROT.")
 	case !s.params.Sized:
 		return ftp.NewReply(503, "Send PBSZ 0 first.")
 	case errors.Is(err, errors.ErrUnsupported): // S or E of RFC 2228 §3
@@ -152,7 +152,7 @@ func (s *session) prot(arg string) ftp.Reply {
 		return ftp.NewReply(504, "PROT takes C (clear) or P (private).")
 	case level == ftp.Clear && s.set.TLSRequired:
 		s.refused("PROT C: TLS is required", ftp.ReasonTLSRequired)
-		return ftp.NewReply(534, "Data connections are under TLS here: PROT P.")
+		return ftp.NewReply(534, "TLS is required on data connections: send PROT P.")
 	case level == ftp.Clear:
 		return ftp.NewReply(200, "Data connections are clear.")
 	}
@@ -177,7 +177,7 @@ func (s *session) needsTLS(r *row) (ftp.Reply, bool) {
 	switch {
 	case r == nil, !s.set.TLSRequired:
 	case s.tls == nil && (r.verb == "USER" || r.verb == "PASS" || r.verb == "ACCT"):
-		return ftp.NewReply(530, "TLS is required here: AUTH TLS comes before the login."), true
+		return ftp.NewReply(530, "TLS is required: send AUTH TLS before the login."), true
 	case ftp.IsTransfer(r.verb) && s.params.Protection != ftp.Private:
 		return ftp.NewReply(521, "Data connections must be under TLS: send PBSZ 0 and PROT P."), true
 	}
@@ -192,7 +192,7 @@ func (s *session) ccc(string) ftp.Reply {
 		return ftp.NewReply(533, "The control connection is clear already.")
 	case !s.set.AllowCCC:
 		s.refused("CCC: the control connection stays under TLS", ftp.ReasonCCC)
-		return ftp.NewReply(534, "The control connection stays under TLS here.")
+		return ftp.NewReply(534, "The control connection must stay under TLS.")
 	}
 	s.tlsNext = tlsEnds
 	return ftp.NewReply(200, "The control connection is clear from now on.")
@@ -233,7 +233,7 @@ func (s *session) endTLS() {
 		var none [1]byte
 		var n int
 		if n, err = conn.Read(none[:]); n > 0 || !errors.Is(err, io.EOF) {
-			err = errors.New("the client did not end TLS behind CCC")
+			err = errors.New("the client did not end TLS after CCC")
 		} else {
 			err = conn.CloseWrite()
 		}
@@ -298,7 +298,7 @@ func tlsProblem(e *dtp.TLSError) string {
 	case errors.Is(e, os.ErrDeadlineExceeded):
 		return "the handshake took too long"
 	case errors.Is(e, io.EOF):
-		return "you closed it before the handshake was over"
+		return "you closed it before the end of the handshake"
 	}
 	return "the handshake failed"
 }

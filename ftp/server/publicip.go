@@ -103,7 +103,7 @@ func (s *Server) lookUp(p *publicIP, set *settings) {
 	ip = p.ip
 	p.mu.Unlock()
 	if err != nil && s.ctx.Err() == nil {
-		said := "the address that they called"
+		said := "the address that they connected to"
 		if ip.IsValid() {
 			said = ip.String()
 		}

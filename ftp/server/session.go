@@ -191,7 +191,7 @@ func (s *session) execute(cmd ftp.Command) {
 	} else if reply.Code == 500 && s.machine.Login != ftp.LoggedIn {
 		if s.unknown++; s.unknown > maxUnknown {
 			s.dead = errUnknown
-			reply = ftp.NewReply(421, "Too many commands that I do not know. Goodbye.")
+			reply = ftp.NewReply(421, "Too many unknown commands. Goodbye.")
 		}
 	}
 	if reply.Code == 0 { // a task was started: it replies later

@@ -19,8 +19,8 @@ func siteRows() []row {
 		{verb: "SITE CHMOD", changes: true, perm: PermChange, syntax: factArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
 		{verb: "SITE UTIME", changes: true, perm: PermChange, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
 		{verb: "SITE SYMLINK", changes: true, perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link to what is below its directory", run: (*session).symlink},
-		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "say or set which permission bits new files and directories lose", run: (*session).setUmask},
-		{verb: "SITE IDLE", syntax: textArg.shape("[<seconds>]"), help: "say or set how long you may be idle", run: (*session).setIdle},
+		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "show or set which permission bits new files and directories lose", run: (*session).setUmask},
+		{verb: "SITE IDLE", syntax: textArg.shape("[<seconds>]"), help: "show or set how long you may be idle", run: (*session).setIdle},
 	}
 }
 
@@ -51,7 +51,7 @@ func (s *session) chmod(arg string) ftp.Reply {
 	if fi == nil {
 		return no
 	}
-	return ftp.Replyf(200, "%s has the mode %03o now.", p, fi.Mode().Perm())
+	return ftp.Replyf(200, "The mode of %s is now %03o.", p, fi.Mode().Perm())
 }
 
 // utime accepts both forms in use: "YYYYMMDDhhmm[ss] path" and "path atime mtime ctime UTC".
@@ -109,7 +109,7 @@ func (s *session) symlink(arg string) ftp.Reply {
 	if err != nil {
 		return fileError(err, p)
 	}
-	return ftp.Replyf(200, "%s is a link now.", p)
+	return ftp.Replyf(200, "The link %s is made.", p)
 }
 
 // setUmask sets the umask for files and directories that this session creates. It adds to the umask of the
@@ -122,7 +122,7 @@ func (s *session) setUmask(arg string) ftp.Reply {
 		}
 		s.umask = mask
 	}
-	return ftp.Replyf(200, "New files and directories lose the bits %03o, and those of the server's own umask.", s.umask)
+	return ftp.Replyf(200, "New files and directories lose the bits %03o and those of the server's own umask.", s.umask)
 }
 
 func (s *session) setIdle(arg string) ftp.Reply {

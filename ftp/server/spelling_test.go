@@ -62,7 +62,7 @@ var parameterLines = []struct {
 	}},
 	{"RANG", []string{"0 5", "1 0", "5 1", "5 9223372036854775807", "9223372036854775807 9223372036854775807", "5  7", "5", "a b", "-1 5", "0 9223372036854775808", "1 2 3"}, func(s state) string {
 		if s.pend.end < 0 {
-			return "The whole file"
+			return "the whole file"
 		}
 		return fmt.Sprintf("the bytes %d to %d.", s.pend.restart, s.pend.end)
 	}},

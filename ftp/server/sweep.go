@@ -35,7 +35,7 @@ const (
 )
 
 // errSweepBound is returned for a tree with more entries than one sweep examines.
-var errSweepBound = fmt.Errorf("it holds more than %d entries: not all were looked at", sweepEntries)
+var errSweepBound = fmt.Errorf("the tree has more than %d entries: not all were checked", sweepEntries)
 
 // deadAfter returns how long a running upload may go without a write. The factor is large because sessions that
 // share a rate limit wait for each other, which no timeout counts.
@@ -90,7 +90,7 @@ func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) (young
 		set.Log.Info("removed or kept partial uploads", "resumable", w.did.Kept, "removed", w.did.Removed)
 	}
 	if w.err != nil && ctx.Err() == nil {
-		set.Log.Warn("can't look after partial uploads", "err", w.err)
+		set.Log.Warn("can't sweep partial uploads", "err", w.err)
 	}
 	return w.young
 }

@@ -121,13 +121,13 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	needsTLS, refused := s.needsTLS(r)
 	switch {
 	case r == nil && group(c.Verb):
-		return nil, "", ftp.Replyf(501, "%s does not know that; HELP lists what it knows.", c.Verb)
+		return nil, "", ftp.Replyf(501, "Unknown %s command; HELP lists the known ones.", c.Verb)
 	case r == nil && c.Verb == "SMNT":
-		return nil, "", ftp.NewReply(502, "SMNT is not offered here.")
+		return nil, "", ftp.NewReply(502, "SMNT is not supported.")
 	case c.Verb == noVerb:
 		return nil, "", ftp.NewReply(500, "That line is not a command.")
 	case r == nil:
-		return nil, "", ftp.Replyf(500, "%q is not a command that I know.", ftp.Printable(clip(c.Verb, 40)))
+		return nil, "", ftp.Replyf(500, "%q is an unknown command.", ftp.Printable(clip(c.Verb, 40)))
 	case !r.anyone && s.machine.Login != ftp.LoggedIn:
 		return nil, "", ftp.NewReply(530, "Log in first: USER and PASS.")
 	case refused:
@@ -138,7 +138,7 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	case r.perm != 0 && !s.account.Perm.Has(r.perm):
 		return nil, "", s.refuse(r, arg)
 	case s.tooFar(r.syntax, arg):
-		return nil, "", ftp.Replyf(553, "The path is too long: it may have %d bytes and %d levels.", maxPath, maxLevels)
+		return nil, "", ftp.Replyf(553, "The path is too long: the limit is %d bytes and %d levels.", maxPath, maxLevels)
 	case s.isHidden(r.syntax, arg):
 		return nil, "", ftp.NewReply(553, "Names like that are reserved for partial uploads.")
 	}

@@ -282,10 +282,10 @@ func (j *task) openingText(stance ftp.Stance) string {
 	case ftp.IsTransfer(j.cmd.Verb) && j.cmd.Verb != "RETR":
 		what = "Listing"
 	}
-	who := "I dialed to you"
+	who := "I dialed"
 	switch {
 	case j.stands:
-		who = "stands"
+		who = "was open"
 	case stance == ftp.Listens:
 		who = "you dialed"
 	}
@@ -309,11 +309,11 @@ func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 	case errors.Is(res.Err, context.Canceled):
 		return ftp.Replyf(426, "The server is shutting down; the transfer ended %s.", moved)
 	case errors.Is(res.Err, errPanicked):
-		return ftp.NewReply(451, "Something went wrong here.")
+		return ftp.NewReply(451, "Internal error of the server.")
 	case errors.Is(res.Err, errCutShort):
-		return ftp.Replyf(426, "The TLS connection ended without close_notify %s: who can say that this was all?", moved)
+		return ftp.Replyf(426, "The TLS connection ended without close_notify %s: it may not be the whole file.", moved)
 	case errors.Is(res.Err, dtp.ErrNotResumed):
-		return ftp.NewReply(522, "The data connection must resume the TLS session of the control connection, by a session ticket: session IDs of TLS 1.2 are not kept here.")
+		return ftp.NewReply(522, "The data connection must resume the TLS session of the control connection, by a session ticket: session IDs of TLS 1.2 are not supported.")
 	case errors.As(res.Err, &noTLS):
 		return ftp.Replyf(522, "No TLS on the data connection: %s.", tlsProblem(noTLS))
 	case errors.As(res.Err, &open):
@@ -323,7 +323,7 @@ func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 	case errors.As(res.Err, &local):
 		return fileError(local, j.path)
 	case errors.Is(res.Err, dtp.ErrExpands):
-		return ftp.Replyf(426, "The compressed data became too much %s: send it in MODE S.", moved)
+		return ftp.Replyf(426, "The compressed data expands too much %s: send it in MODE S.", moved)
 	}
 	return ftp.Replyf(426, "The data connection broke %s.", moved)
 }
@@ -334,7 +334,7 @@ func openFailure(e *dtp.OpenError) string {
 		return fmt.Sprintf("You did not call my data port %d in time: a firewall may be in between.", e.Addr.Port())
 	}
 	if e.Stance == ftp.Listens {
-		return "No data connection: I could not listen."
+		return "No data connection: the server could not listen."
 	}
-	return fmt.Sprintf("I could not call you at %v: if you are behind a firewall or NAT, use passive mode.", e.Addr)
+	return fmt.Sprintf("I could not connect to you at %v: if you are behind a firewall or NAT, use passive mode.", e.Addr)
 }

@@ -16,13 +16,13 @@ import (
 func transferRows() []row {
 	return []row{
 		{verb: "RETR", perm: PermRead, syntax: pathArg, rfc: "959 §4.1.3", help: "send a file to you", run: (*session).retr},
-		{verb: "STOR", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "take a file from you", run: (*session).stor},
-		{verb: "STOU", changes: true, perm: PermStore, syntax: optionalArg, rfc: "1123 §4.1.2.9", help: "take a file under a name that is new", run: (*session).stou},
-		{verb: "APPE", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "add to a file, or make it", run: (*session).appe},
-		{verb: "REST", syntax: wordArg.shape("<offset>"), rfc: "3659 §5", feat: feature("REST STREAM"), help: "let the next transfer start at that byte", run: (*session).rest},
-		{verb: "RANG", syntax: wordArg.shape("<first> <last>"), rfc: "draft-bryan-ftp-range", feat: feature("RANG STREAM"), help: "let the next RETR or HASH cover those bytes", run: (*session).rang},
-		{verb: "ALLO", syntax: wordArg.shape("<bytes> [R <record>]"), rfc: "959 §4.1.3", help: "ask whether there is room for an upload", run: (*session).allo},
-		{verb: "ABOR", anyone: true, syntax: noArg, rfc: "959 §4.1.3", help: "stop the transfer that runs", run: (*session).abor},
+		{verb: "STOR", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "receive a file from you", run: (*session).stor},
+		{verb: "STOU", changes: true, perm: PermStore, syntax: optionalArg, rfc: "1123 §4.1.2.9", help: "receive a file under a new name", run: (*session).stou},
+		{verb: "APPE", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "append to a file, or create it", run: (*session).appe},
+		{verb: "REST", syntax: wordArg.shape("<offset>"), rfc: "3659 §5", feat: feature("REST STREAM"), help: "start the next transfer at that byte", run: (*session).rest},
+		{verb: "RANG", syntax: wordArg.shape("<first> <last>"), rfc: "draft-bryan-ftp-range", feat: feature("RANG STREAM"), help: "limit the next RETR or HASH to those bytes", run: (*session).rang},
+		{verb: "ALLO", syntax: wordArg.shape("<bytes> [R <record>]"), rfc: "959 §4.1.3", help: "check whether there is room for an upload", run: (*session).allo},
+		{verb: "ABOR", anyone: true, syntax: noArg, rfc: "959 §4.1.3", help: "stop the running transfer", run: (*session).abor},
 	}
 }
 
@@ -38,7 +38,7 @@ func (s *session) retr(arg string) ftp.Reply {
 	}
 	if start > size {
 		_ = f.Close()
-		return ftp.Replyf(554, "%s has only %d bytes: it can't be sent from %d on.", path, size, start)
+		return ftp.Replyf(554, "%s has only %d bytes: it can't be sent from byte %d.", path, size, start)
 	}
 	if start > 0 {
 		if _, err := f.Seek(start, io.SeekStart); err != nil {
@@ -61,7 +61,7 @@ func (s *session) retr(arg string) ftp.Reply {
 		}
 		_ = f.Close()
 		if res.Err == nil && got < want {
-			return ftp.Replyf(451, "%s became shorter while it was sent: %d of %d bytes went.", path, got, want)
+			return ftp.Replyf(451, "%s became shorter while it was sent: %d of %d bytes were sent.", path, got, want)
 		}
 		return s.verdict(j, res)
 	}
@@ -100,7 +100,7 @@ func (s *session) stor(arg string) ftp.Reply {
 
 func (s *session) appe(arg string) ftp.Reply {
 	if s.pend.restart > 0 { // REST 0 changes nothing
-		return ftp.NewReply(503, "APPE goes on at the end, REST somewhere else: use REST with STOR.")
+		return ftp.NewReply(503, "APPE continues at the end of the file: use REST with STOR.")
 	}
 	path := s.resolve(arg)
 	u, err := s.openAppend(path)
@@ -141,7 +141,7 @@ func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
 		}
 		reply := s.verdict(j, res)
 		if kept > 0 && reply.Code == 426 {
-			reply.Lines[0] += fmt.Sprintf(" The first %d are kept: REST %d and STOR, or APPE, resume.", kept, kept)
+			reply.Lines[0] += fmt.Sprintf(" The first %d are kept: resume with REST %d and STOR, or with APPE.", kept, kept)
 		}
 		return reply
 	}
@@ -171,7 +171,7 @@ func (s *session) rang(arg string) ftp.Reply {
 	}
 	if from == 1 && to == 0 {
 		s.pend = pending{end: -1}
-		return ftp.NewReply(350, "The whole file again.")
+		return ftp.NewReply(350, "The next transfer covers the whole file.")
 	}
 	if from > to {
 		return ftp.NewReply(501, "The last byte comes before the first.")
@@ -240,5 +240,5 @@ func (s *session) free(path string) (int64, error) {
 // closed.
 func (s *session) abor(string) ftp.Reply {
 	s.data.Close()
-	return ftp.NewReply(226, "Nothing is transferred any more.")
+	return ftp.NewReply(226, "No transfer is running.")
 }

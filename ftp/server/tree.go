@@ -14,12 +14,12 @@ func treeRows() []row {
 	return []row{
 		{verb: "CWD", aliases: []string{"XCWD"}, syntax: pathArg, rfc: "959 §4.1.1", help: "go to a directory", run: (*session).chdir},
 		{verb: "CDUP", aliases: []string{"XCUP"}, syntax: noArg, rfc: "959 §4.1.1", help: "go to the parent directory", run: func(s *session, _ string) ftp.Reply { return s.chdir("..") }},
-		{verb: "PWD", aliases: []string{"XPWD"}, syntax: noArg, rfc: "959 §4.1.3", help: "say where you are", run: (*session).pwd},
+		{verb: "PWD", aliases: []string{"XPWD"}, syntax: noArg, rfc: "959 §4.1.3", help: "show the working directory", run: (*session).pwd},
 		{verb: "MKD", aliases: []string{"XMKD"}, changes: true, perm: PermMakeDir, syntax: pathArg, rfc: "959 §4.1.3", help: "make a directory", run: (*session).mkdir},
 		{verb: "RMD", aliases: []string{"XRMD"}, changes: true, perm: PermDelete, syntax: pathArg, rfc: "959 §4.1.3", help: "remove an empty directory", run: (*session).rmdir},
 		{verb: "DELE", changes: true, perm: PermDelete, syntax: pathArg, rfc: "959 §4.1.3", help: "delete a file", run: (*session).dele},
-		{verb: "RNFR", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "name what is to be renamed", run: (*session).rnfr},
-		{verb: "RNTO", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "and give it its new name", run: (*session).rnto},
+		{verb: "RNFR", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "choose the file to be renamed", run: (*session).rnfr},
+		{verb: "RNTO", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "rename the file chosen by RNFR", run: (*session).rnto},
 	}
 }
 
@@ -154,7 +154,7 @@ func (s *session) rnfr(arg string) ftp.Reply {
 		return fileError(err, p)
 	}
 	s.pend.from = p
-	return ftp.NewReply(350, "And its new name?")
+	return ftp.NewReply(350, "Send RNTO with the new name.")
 }
 
 func (s *session) rnto(arg string) ftp.Reply {
@@ -163,15 +163,15 @@ func (s *session) rnto(arg string) ftp.Reply {
 	}
 	from, to := s.pend.from, s.resolve(arg)
 	if from == to {
-		return ftp.Replyf(250, "%s it stays.", to)
+		return ftp.Replyf(250, "%s keeps its name.", to)
 	}
 	if to == "/" || strings.HasPrefix(to, from+"/") {
-		return ftp.Replyf(553, "%s can't go into itself.", from)
+		return ftp.Replyf(553, "%s can't be moved into itself.", from)
 	}
 	if r := s.rename(from, to); r.Code != 0 {
 		return r
 	}
-	return ftp.Replyf(250, "%s is %s now.", from, to)
+	return ftp.Replyf(250, "%s is now %s.", from, to)
 }
 
 // rename moves a file or a directory. It replaces a file only if the account has the permission to, and never

@@ -84,25 +84,25 @@ func uploadError(err error, p string) ftp.Reply {
 	case errors.Is(err, errIsDir):
 		return ftp.Replyf(550, "%s: is a directory.", p)
 	case errors.Is(err, errNoFile):
-		return ftp.Replyf(550, "%s: is a pipe, a socket or a device and is not replaced.", p)
+		return ftp.Replyf(550, "%s: is a pipe, a socket or a device, which can't be replaced.", p)
 	case errors.Is(err, errPastEnd):
-		return ftp.Replyf(554, "%s: it has fewer bytes than that: an upload leaves no holes.", p)
+		return ftp.Replyf(554, "%s: has fewer bytes than that: an upload can't start past its end.", p)
 	case errors.Is(err, errWasCut):
-		return ftp.Replyf(554, "%s: an upload of it was interrupted earlier than that: send it whole.", p)
+		return ftp.Replyf(554, "%s: its interrupted upload has fewer bytes than that: send the whole file.", p)
 	case errors.Is(err, errNoParent):
 		return ftp.Replyf(550, "%s: no such directory.", path.Dir(p))
 	case errors.Is(err, errReserved):
-		return ftp.Replyf(450, "%s: the name is reserved for a STOU that is running.", p)
+		return ftp.Replyf(450, "%s: the name is reserved for a running STOU.", p)
 	case errors.Is(err, errBusy):
 		return ftp.Replyf(450, "%s: another upload is writing to it: try again later.", p)
 	case errors.Is(err, errTaken):
-		return ftp.Replyf(550, "%s: it was stored by another upload meanwhile, and this one may not replace it.", p)
+		return ftp.Replyf(550, "%s: another upload has stored it meanwhile, and this one may not replace it.", p)
 	case errors.Is(err, errAppeared):
-		return ftp.Replyf(450, "%s: another upload made it meanwhile, and APPE replaces no file: append again.", p)
+		return ftp.Replyf(450, "%s: another upload has made it meanwhile: append again.", p)
 	case errors.Is(err, errMoved):
-		return ftp.Replyf(450, "%s: it was replaced or removed while you wrote to it: what you sent is lost.", p)
+		return ftp.Replyf(450, "%s: was replaced or removed during the upload: what you sent is lost.", p)
 	case errors.Is(err, errPaused):
-		return ftp.Replyf(450, "%s: an upload of it was interrupted a moment ago: resume it by REST, send it whole, or append in %d minutes.", p, int(appendPause.Minutes()))
+		return ftp.Replyf(450, "%s: an upload of it was interrupted a moment ago: resume it with REST, send the whole file, or append in %d minutes.", p, int(appendPause.Minutes()))
 	case noSpace(err):
 		r := fileError(err, p)
 		r.Lines[0] += " Nothing of this upload is kept."
