@@ -45,8 +45,7 @@ func drain(l *listing) (n int64, err error) {
 	}
 }
 
-// A listing in which nothing is to be seen gives the hand back now and then, can be
-// stopped, and ends some time.
+// A listing without visible entries returns from Read now and then, can be stopped, and ends after some time.
 func TestListingInSlices(t *testing.T) {
 	testutil.Long(t)
 	for _, pattern := range []string{"", "x*"} {
@@ -69,13 +68,13 @@ func TestListingInSlices(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			if took := time.Since(start); took > maxListTime+time.Second {
-				t.Errorf("it went on for %v", took)
+				t.Errorf("it continued for %v", took)
 			}
 		})
 	}
 }
 
-// Time on the network is not counted: a slow client gets the whole listing.
+// Time spent on the network is not counted: a slow client gets the whole listing.
 func TestSlowReaderGetsAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		read := 0
@@ -90,7 +89,7 @@ func TestSlowReaderGetsAll(t *testing.T) {
 	})
 }
 
-// A search for what is not there is stopped too, and ends some time.
+// A search without matches can be stopped, too, and ends after some time.
 func TestFindIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -112,7 +111,7 @@ func TestFindIsBounded(t *testing.T) {
 	})
 }
 
-// maze is a filesystem in which every directory holds so many others.
+// maze is a filesystem in which every directory has wide subdirectories.
 type maze struct {
 	afero.Fs
 	wide int
@@ -150,8 +149,8 @@ func (mazeRoom) ModTime() time.Time { return time.Unix(1e9, 0) }
 func (mazeRoom) IsDir() bool        { return true }
 func (mazeRoom) Sys() any           { return nil }
 
-// LIST -R through a tree without end stops with an error, not as if that were all,
-// and what it has to remember is bounded.
+// LIST -R through an endless tree stops with an error instead of an end that looks complete, and its memory is
+// bounded.
 func TestRecursionIsBounded(t *testing.T) {
 	testutil.Long(t)
 	for _, tt := range []struct {
@@ -181,7 +180,7 @@ func TestRecursionIsBounded(t *testing.T) {
 		}
 		want := errTooMuch
 		if tt.wide == 1 {
-			want = io.EOF // to a depth of 32, and no further
+			want = io.EOF // down to a depth of 32
 		}
 		if !errors.Is(err, want) {
 			t.Errorf("%d wide: %v, want %v", tt.wide, err, want)
@@ -192,7 +191,7 @@ func TestRecursionIsBounded(t *testing.T) {
 	}
 }
 
-// A listing that left directories out does not end as if it were whole.
+// A listing that has left out directories does not end as if it were complete.
 func TestPartialRecursionIsTold(t *testing.T) {
 	l := &listing{flags: lsFlags{recursive: true}, pending: maxDirBytes - 2, line: nameLine(""), ready: []ftp.Entry{{Name: "dir", Type: ftp.DirEntry}}}
 	if n, err := drain(l); !errors.Is(err, errTooMuch) || n != int64(len("dir\r\n")) {

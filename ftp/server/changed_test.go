@@ -10,9 +10,9 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Every command that changes a file, or is not allowed or able to, is told of once, with
-// its path: by Changed, by Refused for want of a permission, or by TransferDone once a
-// transfer has begun. What only asks is not.
+// Every command that changes a file, or fails to, is reported once with its path: by Changed, by Refused if a
+// permission is missing, or by TransferDone once a transfer has begun. Commands that only read are not
+// reported.
 func TestEveryChangeIsTold(t *testing.T) {
 	type told struct {
 		event, verb, path, to string

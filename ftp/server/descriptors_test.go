@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// brokenListener fails some times before it accepts.
+// brokenListener fails a few times before it accepts.
 type brokenListener struct {
 	net.Listener
 	failures int
@@ -25,7 +25,7 @@ func (l *brokenListener) Accept() (net.Conn, error) {
 	return l.Listener.Accept()
 }
 
-// Out of descriptors is told once, not at each try, and the server accepts again soon.
+// A lack of descriptors is logged once, not at each attempt, and the server soon accepts again.
 func TestOutOfDescriptorsIsToldOnce(t *testing.T) {
 	log := &lines{}
 	srv, err := server.New(server.Options{Auth: accounts(fsroot.NewMem()), Log: slog.New(slog.NewTextHandler(log, nil))})
