@@ -22,7 +22,7 @@ func accessRows() []row {
 // §11).
 func (s *session) user(name string) ftp.Reply {
 	s.reset()
-	s.who.user = name
+	s.identity.user = name
 	if s.certified(name) {
 		return s.logIn("USER", "")
 	}
@@ -48,7 +48,7 @@ func (s *session) acct(string) ftp.Reply {
 
 func (s *session) rein(string) ftp.Reply {
 	s.reset()
-	s.who = who{}
+	s.identity = identity{}
 	return ftp.NewReply(220, "Start over.")
 }
 
@@ -64,7 +64,7 @@ func (s *session) host(name string) ftp.Reply {
 	if len(s.set.Hosts) > 0 && !contains(s.set.Hosts, name) {
 		return ftp.NewReply(504, "Unknown host name.")
 	}
-	s.who = who{host: name}
+	s.identity = identity{host: name}
 	return ftp.Replyf(220, "%s", s.set.Greeting)
 }
 

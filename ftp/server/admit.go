@@ -15,19 +15,19 @@ import (
 
 // Bounds on connections that are turned away, and on sessions that make room for others.
 const (
-	maxLookedAt = 64 // waiting sessions that makePlace considers
-	maxDropped  = 64 // dropped sessions that have not ended yet
-	maxTurned   = 64 // connections that are sent a 421 at once; beyond, they are only closed
-	shutOutText = "Too many failed logins from your address. Try again later."
+	maxLookedAt   = 64 // waiting sessions that makeRoom considers
+	maxDropped    = 64 // dropped sessions that have not ended yet
+	maxTurnedAway = 64 // connections that are sent a 421 at once; beyond, they are only closed
+	shutOutText   = "Too many failed logins from your address. Try again later."
 )
 
 // population counts the current sessions, in total, by address and by user. It is guarded by Server.mu.
 //
 // A session is in one of three states, and in waiting exactly while it is in the first:
 //
-//	waiting     not logged in: since admit, or after USER, REIN or AUTH (goOut)
-//	in          logged in (goIn)
-//	dropped     told to end because another session needs the place (makePlace)
+//	waiting     not logged in: since admit, or after USER, REIN or AUTH (removeLogin)
+//	in          logged in (addLogin)
+//	dropped     told to end because another session needs the place (makeRoom)
 type population struct {
 	sessions map[*session]struct{}
 	origins  map[netip.Addr]*counts
@@ -92,38 +92,38 @@ func (s *Server) admit(sess *session) *refusal {
 			fmt.Sprintf("Too many sessions from your address: the limit is %d.", set.MaxSessionsPerIP),
 			fmt.Sprintf("there are %d sessions from this address", n.all), ftp.ReasonSessionsPerAddress,
 		}
-	case set.MaxSessions > 0 && len(c.sessions)-c.dropped >= set.MaxSessions && !c.makePlace(n.waiting):
+	case set.MaxSessions > 0 && len(c.sessions)-c.dropped >= set.MaxSessions && !c.makeRoom(n.waiting):
 		return &refusal{
 			fmt.Sprintf("Too many sessions: the limit is %d. Try again later.", set.MaxSessions),
 			fmt.Sprintf("there are %d sessions", len(c.sessions)), ftp.ReasonSessions,
 		}
-	case c.waiting.Len() >= set.MaxWaiting && !c.makePlace(n.waiting):
+	case c.waiting.Len() >= set.MaxWaiting && !c.makeRoom(n.waiting):
 		return &refusal{
 			"Too many sessions are waiting to log in. Try again in a moment.",
 			fmt.Sprintf("%d sessions are not logged in", c.waiting.Len()), ftp.ReasonWaiting,
 		}
 	}
 	if scarce {
-		c.makePlace(n.waiting) // for the next connection; this one's descriptor is needed by the sessions
+		c.makeRoom(n.waiting) // for the next connection; this one's descriptor is needed by the sessions
 		return noDescriptors
 	}
 	c.origins[from] = n
 	c.sessions[sess] = struct{}{}
 	n.all++
-	c.wait(sess, n)
+	c.addWaiting(sess, n)
 	return nil
 }
 
 const notAllowed = "You may not use this server from your address."
 
-// wait adds a session to those that are not logged in.
-func (c *population) wait(sess *session, n *counts) {
+// addWaiting adds a session to those that are not logged in.
+func (c *population) addWaiting(sess *session, n *counts) {
 	sess.place.waiting = c.waiting.PushBack(sess)
 	sess.place.since = time.Now()
 	n.waiting++
 }
 
-func (c *population) unwait(sess *session) {
+func (c *population) removeWaiting(sess *session) {
 	if e := sess.place.waiting; e != nil {
 		c.waiting.Remove(e)
 		sess.place.waiting = nil
@@ -131,12 +131,12 @@ func (c *population) unwait(sess *session) {
 	}
 }
 
-// makePlace drops a session that is not logged in, to make room for a new one from an origin with others such
+// makeRoom drops a session that is not logged in, to make room for a new one from an origin with others such
 // sessions. It reports whether it has found one. Of the oldest sessions it drops one from the origin that has
 // most, and only if that origin has more than the new one's: by two at least, or the session has had
 // timeToLogIn. So a flood from one address displaces only itself and can't keep out other addresses. In a flood
 // from many addresses each session gets some time to log in.
-func (c *population) makePlace(others int) bool {
+func (c *population) makeRoom(others int) bool {
 	if c.dropped >= maxDropped {
 		return false
 	}
@@ -153,19 +153,19 @@ func (c *population) makePlace(others int) bool {
 	if found == nil {
 		return false
 	}
-	c.unwait(found)
+	c.removeWaiting(found)
 	found.place.dropped = true
 	c.dropped++
 	found.drop()
 	return true
 }
 
-// drop ends a session that is not logged in. It gets a 421, but is closed after wordsTime whether the client
+// drop ends a session that is not logged in. It gets a 421, but is closed after rejectTime whether the client
 // has read that or not.
 func (s *session) drop() {
 	s.dropped.Store(true)
 	s.stop()
-	time.AfterFunc(wordsTime, func() { _ = s.raw.Close() })
+	time.AfterFunc(rejectTime, func() { _ = s.raw.Close() })
 }
 
 // stopText returns the text of the 421 for a session that was stopped.
@@ -176,8 +176,8 @@ func (s *session) stopText() string {
 	return "The server is shutting down."
 }
 
-// goIn counts a login, or returns why the limits do not permit it. most is the account's MaxSessions.
-func (s *Server) goIn(sess *session, user string, most int) *refusal {
+// addLogin counts a login, or returns why the limits do not permit it. most is the account's MaxSessions.
+func (s *Server) addLogin(sess *session, user string, most int) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.population
@@ -190,25 +190,25 @@ func (s *Server) goIn(sess *session, user string, most int) *refusal {
 			fmt.Sprintf("the user has %d sessions", c.users[user]), ftp.ReasonSessionsPerUser,
 		}
 	}
-	c.unwait(sess)
+	c.removeWaiting(sess)
 	c.users[user]++
 	sess.place.in, sess.place.user = true, user
 	return nil
 }
 
-// goOut undoes goIn: the session waits for a login again.
-func (s *Server) goOut(sess *session) {
+// removeLogin undoes addLogin: the session waits for a login again.
+func (s *Server) removeLogin(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.population.unlog(sess) {
+	if !s.population.dropLogin(sess) {
 		return
 	}
 	if n := s.population.origins[guard.Origin(sess.control.Remote.Addr())]; n != nil {
-		s.population.wait(sess, n)
+		s.population.addWaiting(sess, n)
 	}
 }
 
-func (c *population) unlog(sess *session) bool {
+func (c *population) dropLogin(sess *session) bool {
 	p := &sess.place
 	if !p.in {
 		return false
@@ -220,8 +220,8 @@ func (c *population) unlog(sess *session) bool {
 	return true
 }
 
-// leave removes an ended session from the population.
-func (s *Server) leave(sess *session) {
+// removeSession removes an ended session from the population.
+func (s *Server) removeSession(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.population
@@ -229,8 +229,8 @@ func (s *Server) leave(sess *session) {
 		return
 	}
 	delete(c.sessions, sess)
-	c.unlog(sess)
-	c.unwait(sess)
+	c.dropLogin(sess)
+	c.removeWaiting(sess)
 	if sess.place.dropped {
 		c.dropped--
 	}
@@ -246,36 +246,36 @@ func (s *Server) leave(sess *session) {
 // turnAway sends a 421 and closes the connection, without delaying the goroutine that accepts connections. If
 // too many such replies are under way, it only closes the connection.
 func (s *Server) turnAway(sess *session, no *refusal) {
-	sess.refused(no.why, no.reason)
+	sess.emitRefused(no.why, no.reason)
 	if sess.implicit { // the client expects TLS and could not read it
 		_ = sess.raw.Close()
 		return
 	}
 	if no == noDescriptors {
-		_ = sess.raw.SetWriteDeadline(time.Now().Add(wordsTimeLeast))
+		_ = sess.raw.SetWriteDeadline(time.Now().Add(rejectTimeShort))
 		_, _ = sess.raw.Write(ftp.NewReply(421, no.text).Append(nil))
 		_ = sess.raw.Close()
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing || len(s.turned) == cap(s.turned) {
+	if s.closing || len(s.turnedAway) == cap(s.turnedAway) {
 		_ = sess.raw.Close()
 		return
 	}
-	s.turned <- struct{}{} // does not block: there is room, and only this function sends
-	s.turning.Go(func() {
-		defer func() { <-s.turned }()
-		sayNo(s.ctx, sess.raw, ftp.NewReply(421, no.text).Append(nil))
+	s.turnedAway <- struct{}{} // does not block: there is room, and only this function sends
+	s.background.Go(func() {
+		defer func() { <-s.turnedAway }()
+		sendRejection(s.ctx, sess.raw, ftp.NewReply(421, no.text).Append(nil))
 	})
 }
 
-// sayNo writes words and closes the connection. Before that it reads a little of what the peer has sent: to
+// sendRejection writes words and closes the connection. Before that it reads a little of what the peer has sent: to
 // close a connection with unread bytes is a reset, which may discard the words before the peer has read them.
-func sayNo(ctx context.Context, conn net.Conn, words []byte) {
+func sendRejection(ctx context.Context, conn net.Conn, words []byte) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	_ = conn.SetDeadline(time.Now().Add(wordsTime))
+	_ = conn.SetDeadline(time.Now().Add(rejectTime))
 	if _, err := conn.Write(words); err != nil {
 		return
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // enter logs in and leaves the session open.
-func (s *street) enter(ip, user string) *ctl {
+func (s *fakeNet) enter(ip, user string) *ctl {
 	s.t.Helper()
 	c := s.from(ip)
 	c.want(220)
@@ -26,7 +26,7 @@ func (s *street) enter(ip, user string) *ctl {
 
 // A user's sessions are counted by user, from any address and in any spelling of the name. A logout makes room.
 func TestMaxSessionsOfAUser(t *testing.T) {
-	inStreet(t, func(o *server.Options) {
+	withFakeNet(t, func(o *server.Options) {
 		users := accounts(fsroot.NewMem())
 		for _, name := range []string{"ro", "anonymous"} {
 			u := users[name]
@@ -34,7 +34,7 @@ func TestMaxSessionsOfAUser(t *testing.T) {
 			users[name] = u
 		}
 		o.Auth = users
-	}, func(t *testing.T, s *street) {
+	}, func(t *testing.T, s *fakeNet) {
 		try := func(ip, user string) (*ctl, ftp.Reply) {
 			c := s.from(ip)
 			c.want(220)
@@ -78,7 +78,7 @@ func TestMaxSessionsOfAUser(t *testing.T) {
 }
 
 // twice logs in twice, which the limit allows when all other sessions have ended.
-func (s *street) twice(user string) {
+func (s *fakeNet) twice(user string) {
 	s.t.Helper()
 	for range 2 {
 		c := s.from(alice)
@@ -96,7 +96,7 @@ func TestFloodFromOneAddress(t *testing.T) {
 		ftp.ReasonWaiting:  func(o *server.Options) { o.MaxWaiting = 20 },
 	} {
 		t.Run(reason.String(), func(t *testing.T) {
-			inStreet(t, limit, func(t *testing.T, s *street) {
+			withFakeNet(t, limit, func(t *testing.T, s *fakeNet) {
 				inside := s.enter(alice, "rw")
 				var flood []*ctl
 				for range 20 {
@@ -147,7 +147,7 @@ func TestFloodFromOneAddress(t *testing.T) {
 
 // In a flood from very many addresses each session has ten seconds to log in before it may be displaced.
 func TestFloodFromManyAddresses(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.MaxSessions = 30 }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.MaxSessions = 30 }, func(t *testing.T, s *fakeNet) {
 		var flood []*ctl
 		for i := range 30 {
 			c := s.from(fmt.Sprintf("10.0.0.%d", i))
@@ -167,7 +167,7 @@ func TestFloodFromManyAddresses(t *testing.T) {
 // A dropped session ends soon even if its client reads nothing, and nothing is left of any session that has
 // ended.
 func TestDroppedSessionsAreGone(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.MaxSessions = 10 }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.MaxSessions = 10 }, func(t *testing.T, s *fakeNet) {
 		for range 10 {
 			s.from(mallory) // does not even read the greeting
 		}
@@ -186,7 +186,7 @@ func TestDroppedSessionsAreGone(t *testing.T) {
 
 // Clients that are turned away and do not read their 421 do not block new connections.
 func TestTurnedAwayDoNotBlock(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.Deny = prefixes(t, "192.0.2.66/32") }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.Deny = prefixes(t, "192.0.2.66/32") }, func(t *testing.T, s *fakeNet) {
 		start := time.Now()
 		for range 500 {
 			s.from(mallory) // a pipe: a write blocks until the other end reads
@@ -203,7 +203,7 @@ func TestTurnedAwayDoNotBlock(t *testing.T) {
 }
 
 // Over TCP the 421 arrives although the client has sent something that the server does not read.
-func TestTurnedAwayHearsWhy(t *testing.T) {
+func TestTurnedAwayReadsWhy(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.Deny = prefixes(t, "127.0.0.0/8") })
 	for range 100 {
 		conn, err := net.Dial("tcp", s.addr)
@@ -220,7 +220,7 @@ func TestTurnedAwayHearsWhy(t *testing.T) {
 
 // IPv6 addresses of the same network of 64 bits are counted together.
 func TestMaxSessionsPerNetwork(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.MaxSessionsPerIP = 2 }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.MaxSessionsPerIP = 2 }, func(t *testing.T, s *fakeNet) {
 		s.from("2001:db8::1").want(220)
 		s.from("2001:db8::2").want(220)
 		s.from("2001:db8::3").want(421)
@@ -233,7 +233,7 @@ func TestMaxSessionsPerNetwork(t *testing.T) {
 
 // Commands beyond the rate are answered late, but all of them and in order. A wait ends when the server does.
 func TestCommandRate(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.CommandRate = 5 }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.CommandRate = 5 }, func(t *testing.T, s *fakeNet) {
 		c := s.enter(alice, "rw")
 		start := time.Now()
 		go func() { c.raw(strings.Repeat("NOOP\r\n", 100) + "PWD\r\n") }()

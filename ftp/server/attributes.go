@@ -19,8 +19,8 @@ type attributes struct {
 	time *time.Time   // modification time
 }
 
-// errNotHeld is returned by applyAttributes if the storage reports success but the attribute has not changed.
-var errNotHeld = errors.New("the storage can't store that")
+// errNotStored is returned by applyAttributes if the storage reports success but the attribute has not changed.
+var errNotStored = errors.New("the storage can't store that")
 
 // setAttributes sets all attributes of the file at p, or none. It returns the state of the file afterwards, for
 // the reply. If it returns nil, the reply says why.
@@ -45,7 +45,7 @@ func (s *session) setAttributes(p string, a attributes) (fs.FileInfo, ftp.Reply)
 	if a.time != nil {
 		_ = fsys.Chtimes(p, was.ModTime(), was.ModTime())
 	}
-	if errors.Is(err, errNotHeld) {
+	if errors.Is(err, errNotStored) {
 		return nil, ftp.Replyf(504, "%s: this storage can't store that: nothing was changed.", p)
 	}
 	return nil, fileError(err, p)
@@ -76,7 +76,7 @@ func applyAttributes(fsys afero.Fs, p string, was fs.FileInfo, a attributes) (fs
 	case err != nil:
 		return nil, err
 	case a.mode != nil && is.Mode().Perm() != *a.mode, a.time != nil && is.ModTime().Sub(*a.time).Abs() >= coarse:
-		return nil, errNotHeld
+		return nil, errNotStored
 	}
 	return is, nil
 }

@@ -142,13 +142,13 @@ func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error)
 	name, u, known := s.find(login.User)
 	switch {
 	case !known || u.Password == "" && !u.Anyone && !login.Certified:
-		login.by().work(ctx, login, s.cost())
+		login.getVerifier().burn(ctx, login, s.cost())
 		return nil, errNoUser
 	case !within(u.Account.Networks, login.Remote.Addr()):
-		login.by().work(ctx, login, s.cost())
+		login.getVerifier().burn(ctx, login, s.cost())
 		return nil, errNetwork
 	case !u.Anyone && !login.Certified:
-		if err := login.by().matches(ctx, login, u.Password, s.cost); err != nil {
+		if err := login.getVerifier().matches(ctx, login, u.Password, s.cost); err != nil {
 			return nil, err
 		}
 	}

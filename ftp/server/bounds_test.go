@@ -62,7 +62,7 @@ func TestListingInSlices(t *testing.T) {
 				t.Errorf("%v after %v", err, time.Since(start))
 			}
 
-			l = &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine(""), gathers: true}
+			l = &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine(""), gathering: true}
 			start = time.Now()
 			if _, err := drain(l); !errors.Is(err, errTooMuch) {
 				t.Errorf("%v", err)
@@ -93,7 +93,7 @@ func TestSlowReaderGetsAll(t *testing.T) {
 func TestFindIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		l := &listing{open: endless{time.Millisecond, "f", new(int)}, pattern: "x*", gathers: true}
+		l := &listing{open: endless{time.Millisecond, "f", new(int)}, pattern: "x*", gathering: true}
 		why := errors.New("enough")
 		l.stop = func() error {
 			if time.Since(start) < time.Second {
@@ -104,7 +104,7 @@ func TestFindIsBounded(t *testing.T) {
 		if err := l.find(); !errors.Is(err, why) {
 			t.Error(err)
 		}
-		l = &listing{open: endless{time.Millisecond, "f", new(int)}, pattern: "x*", gathers: true}
+		l = &listing{open: endless{time.Millisecond, "f", new(int)}, pattern: "x*", gathering: true}
 		if err := l.find(); !errors.Is(err, errTooMuch) {
 			t.Error(err)
 		}
@@ -192,7 +192,7 @@ func TestRecursionIsBounded(t *testing.T) {
 }
 
 // A listing that has left out directories does not end as if it were complete.
-func TestPartialRecursionIsTold(t *testing.T) {
+func TestPartialRecursionIsReported(t *testing.T) {
 	l := &listing{flags: lsFlags{recursive: true}, pending: maxDirBytes - 2, line: nameLine(""), ready: []ftp.Entry{{Name: "dir", Type: ftp.DirEntry}}}
 	if n, err := drain(l); !errors.Is(err, errTooMuch) || n != int64(len("dir\r\n")) {
 		t.Errorf("%d bytes, %v", n, err)

@@ -13,7 +13,7 @@ import (
 // Every command that changes a file, or fails to, is reported once with its path: by Changed, by Refused if a
 // permission is missing, or by TransferDone once a transfer has begun. Commands that only read are not
 // reported.
-func TestEveryChangeIsTold(t *testing.T) {
+func TestEveryChangeIsReported(t *testing.T) {
 	type told struct {
 		event, verb, path, to string
 		code                  ftp.Code

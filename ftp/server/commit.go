@@ -33,7 +33,7 @@ func (u *upload) commit() error {
 	made := u.own.made
 	switch {
 	case !u.hidden:
-		u.shut(err == nil)
+		u.closeInPlace(err == nil)
 	case err == nil:
 		err = u.takeName()
 	}
@@ -47,15 +47,15 @@ func (u *upload) commit() error {
 	return nil
 }
 
-// shut is called when a file written in place is closed. It reports whether the file may be removed if it turns
+// closeInPlace is called when a file written in place is closed. It reports whether the file may be removed if it turns
 // out useless.
-func (u *upload) shut(completed bool) (removable bool) {
+func (u *upload) closeInPlace(completed bool) (removable bool) {
 	running := u.s.srv.uploads
-	if u.writes {
-		running.leave(u.id)
-		u.writes = false
+	if u.writing {
+		running.endWrite(u.id)
+		u.writing = false
 	}
-	return running.shut(u.id, completed)
+	return running.closed(u.id, completed)
 }
 
 // takeName gives the hidden file its final name. Other processes may change what is there at the same moment;
@@ -81,14 +81,14 @@ func (u *upload) takeName() error {
 	return errTaken
 }
 
-// move renames the hidden file if the final name still has the file (or none) that had says.
+// move renames the hidden file if the final name still has the file that was there at the last look, or none.
 func (u *upload) move() error {
-	if u.had == nil {
+	if u.old == nil {
 		return u.own.moveNew(u.name)
 	}
 	now, err := lstat(u.fs, u.name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && (!sameFile(now, u.had) || now.Mode() != u.had.Mode()):
+	case errors.Is(err, fs.ErrNotExist), err == nil && (!sameFile(now, u.old) || now.Mode() != u.old.Mode()):
 		return errMoved // a new file may have the inode of a removed one: compare the mode, too
 	case err != nil:
 		return err
@@ -105,7 +105,7 @@ func (u *upload) appeared() error {
 	fi, err := lstat(u.fs, u.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		u.had = nil
+		u.old = nil
 		return nil
 	case err != nil:
 		return err
@@ -118,7 +118,7 @@ func (u *upload) appeared() error {
 		return errTaken
 	case err != nil:
 		return err
-	case u.adds:
+	case u.newOnly:
 		return errAppeared
 	case !onDisk(fi):
 		return nil
@@ -162,7 +162,7 @@ func (u *upload) abandon(opened bool, err error) (kept int64) {
 	_ = u.own.identify()
 	_ = u.own.Close()
 	if !u.hidden {
-		u.own.made = u.shut(false)
+		u.own.made = u.closeInPlace(false)
 	}
 	switch {
 	case noSpace(err), size == 0, u.unique:

@@ -94,7 +94,7 @@ func (s *session) dial(addr netip.AddrPort, verb string) ftp.Reply {
 	}
 	s.fxp.cpsv = false
 	if err := s.data.Dial(addr); err != nil {
-		return s.notCalled(err, verb)
+		return s.notDialed(err, verb)
 	}
 	s.emit(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr, Said: verb})
 	return ftp.Replyf(200, "I will call you at %v.", addr)

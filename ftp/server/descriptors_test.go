@@ -26,7 +26,7 @@ func (l *brokenListener) Accept() (net.Conn, error) {
 }
 
 // A lack of descriptors is logged once, not at each attempt, and the server soon accepts again.
-func TestOutOfDescriptorsIsToldOnce(t *testing.T) {
+func TestOutOfDescriptorsIsLoggedOnce(t *testing.T) {
 	log := &lines{}
 	srv, err := server.New(server.Options{Auth: accounts(fsroot.NewMem()), Log: slog.New(slog.NewTextHandler(log, nil))})
 	check(t, err)

@@ -34,14 +34,14 @@ func foreign(line []byte) string {
 // maxUnknown is how many unknown commands are accepted before login.
 const maxUnknown = 3
 
-// strange ends a session whose client uses another protocol.
-func (s *session) strange(name string) {
-	s.dead = &strangeError{name}
-	s.refused(s.dead.Error(), ftp.ReasonOther)
+// endForeign ends a session whose client uses another protocol.
+func (s *session) endForeign(name string) {
+	s.dead = &foreignError{name}
+	s.emitRefused(s.dead.Error(), ftp.ReasonOther)
 	s.reply(ftp.Command{}, ftp.Replyf(421, "This is FTP, not %s. Goodbye.", name))
 }
 
-// strangeError is why such a session ended.
-type strangeError struct{ protocol string }
+// foreignError is why such a session ended.
+type foreignError struct{ protocol string }
 
-func (e *strangeError) Error() string { return "the client uses " + e.protocol + ", not FTP" }
+func (e *foreignError) Error() string { return "the client uses " + e.protocol + ", not FTP" }

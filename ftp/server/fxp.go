@@ -57,7 +57,7 @@ func (s Static) FXP() bool {
 func (s *session) noFXP(verb string) (ftp.Reply, bool) {
 	switch {
 	case !s.account.FXP:
-		s.refused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
+		s.emitRefused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
 		return ftp.NewReply(550, verb+" is for copies from server to server, and fxp is off for this account."), true
 	case s.tls == nil:
 		return ftp.NewReply(503, "Send AUTH TLS before "+verb+"."), true
@@ -107,16 +107,16 @@ func (s *session) reversed(verb string) bool {
 	return false
 }
 
-// admit sets which hosts the data connections of the current user, if any, may be made with. It also closes a
+// admitData sets which hosts the data connections of the current user, if any, may be made with. It also closes a
 // data connection that was negotiated under the old rules.
-func (s *session) admit() {
+func (s *session) admitData() {
 	guard := s.set.Guard
 	guard.FXP = guard.FXP || s.account != nil && s.account.FXP
 	s.data.Admit(guard)
 }
 
-// notCalled returns the reply to a PORT or EPRT whose address is not dialed. RFC 2577 §3 suggests its code.
-func (s *session) notCalled(err error, verb string) ftp.Reply {
+// notDialed returns the reply to a PORT or EPRT whose address is not dialed. RFC 2577 §3 suggests its code.
+func (s *session) notDialed(err error, verb string) ftp.Reply {
 	var guard *dtp.GuardError
 	if !errors.As(err, &guard) {
 		return ftp.NewReply(425, "I can't connect to that address.")
@@ -124,7 +124,7 @@ func (s *session) notCalled(err error, verb string) ftp.Reply {
 	text := ""
 	if guard.Addr.Port() >= 1024 && !s.account.FXP {
 		text = " (fxp is off for this account)"
-		s.refused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
+		s.emitRefused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
 	}
 	return ftp.Replyf(504, "I do not call %v: %s%s.", guard.Addr, guard.Why, text)
 }

@@ -69,7 +69,7 @@ const lingerBytes = 256 << 10
 // connection, and the client might lose the last reply.
 func (s *session) linger() {
 	tcp, ok := s.raw.(*net.TCPConn)
-	if !ok || waiting(s.raw) != something {
+	if !ok || peekInput(s.raw) != inputReady {
 		return
 	}
 	_ = tcp.CloseWrite()

@@ -175,7 +175,7 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 	sum := ""
 	work := &hashing{slots: s.srv.hashes, rate: s.set.hashRate, keys: s.hashKeys(), file: f}
 	return s.start(&task{
-		cmd: ftp.Command{Verb: verb, Arg: p}, path: p, total: end - start, alone: lastHash,
+		cmd: ftp.Command{Verb: verb, Arg: p}, path: p, total: end - start, afterHangUp: lastHash,
 		work: func(ctx context.Context, j *task) dtp.Result {
 			if s.set.HashTimeout < NoTimeout {
 				var cancel context.CancelFunc
@@ -193,7 +193,7 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 			case res.Err == nil:
 				return answer(sum, start, end)
 			case errors.Is(res.Err, errHashTime):
-				s.refused("a hash took too long", ftp.ReasonHashTimeout)
+				s.emitRefused("a hash took too long", ftp.ReasonHashTimeout)
 				return ftp.Replyf(550, "%s: the hash was stopped after %v and %d bytes: request a part of the file.", p, s.set.HashTimeout, res.Bytes)
 			case errors.Is(res.Err, errHungUp): // don't compute the hashes that follow
 				s.dead = errHungUp

@@ -37,8 +37,8 @@ func (s *session) nextHeld() ftp.Command {
 	return cmd
 }
 
-// holdsEnough reports whether a bound is reached, so that nothing more may be read now.
-func (s *session) holdsEnough() bool {
+// heldFull reports whether a bound is reached, so that nothing more may be read now.
+func (s *session) heldFull() bool {
 	switch {
 	case len(s.held) >= maxHeld || s.ahead >= maxAhead:
 		return true
@@ -59,8 +59,8 @@ func (s *session) chargeAhead() {
 	s.charged = now
 }
 
-// judging records that the login j has started or, if j is nil, that it has ended.
-func (s *session) judging(j *task) {
+// setLogin records that the login j has started or, if j is nil, that it has ended.
+func (s *session) setLogin(j *task) {
 	s.login.Store(j)
 	s.chargeAhead()
 	if j != nil && s.stopping.Load() {

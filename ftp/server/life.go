@@ -89,7 +89,7 @@ func (s *session) live(begin func()) {
 		go s.park()
 		return
 	}
-	s.srv.leave(s)
+	s.srv.removeSession(s)
 }
 
 // steps runs begin and then one step after the other. It reports whether the session parks; otherwise it has
@@ -107,7 +107,7 @@ func (s *session) steps(begin func()) (parks bool) {
 			s.flush()
 			return false
 		case stepNews:
-			s.hearTask()
+			s.handleTaskNews()
 		case stepTLS:
 			s.stepTLS()
 		case stepHeld:
@@ -143,7 +143,7 @@ func (s *session) read() (parks bool) {
 	if s.dead != nil {
 		return false // the write failed: nobody reads our replies
 	}
-	if s.holdsEnough() {
+	if s.heldFull() {
 		s.waitTask() // reads nothing more: TCP flow control makes the client wait
 		return false
 	}
@@ -175,9 +175,9 @@ func (s *session) hasNews() bool {
 func (s *session) inputFailed(err error) {
 	switch {
 	case errors.Is(err, ftp.ErrTLS):
-		s.strange("TLS")
+		s.endForeign("TLS")
 	case errors.Is(err, ftp.ErrLineTooLong):
-		s.refused("a line is too long", ftp.ReasonOther)
+		s.emitRefused("a line is too long", ftp.ReasonOther)
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
 		s.dead = err
 	case s.quitHeld(), s.isScript(), s.mayBeWhole(): // no more lines, but what runs may be completed
@@ -232,10 +232,10 @@ func (s *session) timeout() (parks bool) {
 	case now.Before(s.idleBy):
 		return true
 	case s.machine.Login != ftp.LoggedIn && !s.idleBy.Before(s.loginBy):
-		s.refused("no login in time", ftp.ReasonLoginTimeout)
+		s.emitRefused("no login in time", ftp.ReasonLoginTimeout)
 		s.reply(ftp.Command{}, ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout))
 	default:
-		s.refused("no command for too long", ftp.ReasonIdleTimeout)
+		s.emitRefused("no command for too long", ftp.ReasonIdleTimeout)
 		s.reply(ftp.Command{}, ftp.Replyf(421, "No command for %v. Goodbye.", s.idle))
 	}
 	return false

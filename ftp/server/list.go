@@ -71,7 +71,7 @@ func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []by
 		if e.Name = name; name == "" {
 			e.Name = "."
 		}
-		return few(l.look, e, line), p, err
+		return single(l.look, e, line), p, err
 	}
 	l.look.base = strings.TrimSuffix(s.cwd, "/") + "/"
 	if err := l.enter(subdir{path: p}); err != nil {
@@ -215,7 +215,7 @@ func (s *session) stat(arg string) ftp.Reply {
 	var lines []string
 	j := &task{cmd: ftp.Command{Verb: "STAT", Arg: arg}, path: p, inTurn: true}
 	j.work = func(ctx context.Context, _ *task) (res dtp.Result) {
-		if res = found(ctx, l); res.Err == nil {
+		if res = search(ctx, l); res.Err == nil {
 			if lines, res.Err = statLines(l); res.Err != nil {
 				res.Err = &dtp.LocalError{Err: res.Err}
 			}
@@ -258,7 +258,7 @@ func statLines(l *listing) (lines []string, err error) {
 func (s *session) status() ftp.Reply {
 	lines := []string{
 		"miniftp",
-		" You: " + s.control.Remote.String() + ", " + ftp.Printable(s.who.user),
+		" You: " + s.control.Remote.String() + ", " + ftp.Printable(s.identity.user),
 		" You are in " + s.cwd,
 		" Type " + s.params.Type.String() + ", structure " + s.params.Structure.String() + ", mode " + s.params.Mode.String(),
 	}

@@ -22,36 +22,36 @@ import (
 // that may take long is done in slices of listSlice, after which Read returns, so that the listing can be
 // stopped.
 //
-// An entry passes through these steps; gathers says which of the two ways the open directory is read:
+// An entry passes through these steps; gathering says in which way the open directory is read:
 //
-//	read ─→ wanted ─────────────────────────→ append     streamed, in the order of the disk
-//	read ─→ wanted ─→ ready ─→ (sorted) ────→ append     gathered: the first entries of each directory
+//	read ─→ wanted ─────────────────────────→ append   streamed in the disk's order
+//	read ─→ wanted ─→ ready ─→ (sorted) ────→ append   gathered: the first ones
 type listing struct {
-	look    describer
-	line    func(b []byte, e *ftp.Entry) []byte // appends the line of one entry, without CRLF
-	flags   lsFlags
-	hidden  bool          // include names that start with a dot
-	pattern string        // that names must match; "": all
-	prefix  string        // what the client has written before the pattern
-	first   string        // heading of the first directory: LIST -R
-	dirs    []subdir      // directories that LIST -R has not yet listed
-	pending int           // length of their paths in bytes
-	open    dirReader     // the open directory; nil: between two directories
-	at      subdir        // its path and depth
-	gathers bool          // it is read into ready, to be sorted
-	dots    []ftp.Entry   // "." and "..", to come first
-	ready   []ftp.Entry   // entries to be written next
-	entry   ftp.Entry     // the entry last read; reused for all
-	sorts   *atomic.Int64 // Server.sorts; may be nil
-	charged int64         // the share of this listing in sorts
-	slow    bool          // reading entry may have taken long
-	stop    func() error  // why the listing has to stop; may be nil
-	seen    int           // entries read
-	spent   time.Duration // processing time, without the network
-	partial bool          // a bound has cut the list of directories for -R
-	err     error
-	buf     []byte
-	unread  []byte
+	look      describer
+	line      func(b []byte, e *ftp.Entry) []byte // appends the line of one entry, without CRLF
+	flags     lsFlags
+	hidden    bool          // include names that start with a dot
+	pattern   string        // that names must match; "": all
+	prefix    string        // what the client has written before the pattern
+	first     string        // heading of the first directory: LIST -R
+	dirs      []subdir      // directories that LIST -R has not yet listed
+	pending   int           // length of their paths in bytes
+	open      dirReader     // the open directory; nil: between two directories
+	at        subdir        // its path and depth
+	gathering bool          // it is read into ready, to be sorted
+	dots      []ftp.Entry   // "." and "..", to come first
+	ready     []ftp.Entry   // entries to be written next
+	entry     ftp.Entry     // the entry last read; reused for all
+	sorts     *atomic.Int64 // Server.sorts; may be nil
+	charged   int64         // the share of this listing in sorts
+	slow      bool          // reading entry may have taken long
+	stop      func() error  // why the listing has to stop; may be nil
+	seen      int           // entries read
+	spent     time.Duration // processing time, without the network
+	partial   bool          // a bound has cut the list of directories for -R
+	err       error
+	buf       []byte
+	unread    []byte
 }
 
 // subdir is a directory to be listed, and its depth below the first one.
@@ -124,7 +124,7 @@ func (l *listing) Read(p []byte) (int, error) {
 
 // Close ends the listing.
 func (l *listing) Close() error {
-	l.keeps(0)
+	l.charge(0)
 	if l.open != nil {
 		return l.open.Close()
 	}
@@ -140,11 +140,11 @@ func (l *listing) fill(b []byte) []byte {
 		l.first = ""
 	}
 	for n := 1; len(b) < batchBytes && l.err == nil; n++ {
-		if (l.slow || n%sliceSteps == 0) && l.over(began) {
+		if (l.slow || n%sliceSteps == 0) && l.sliceOver(began) {
 			return b
 		}
 		switch {
-		case l.gathers:
+		case l.gathering:
 			l.gather()
 		case len(l.ready) > 0:
 			b = l.append(b, &l.ready[0])
@@ -176,9 +176,9 @@ func (l *listing) read() (more bool, err error) {
 	return more, err
 }
 
-// over reports whether to return from Read: the time slice that began at began has passed, or the listing has
+// sliceOver reports whether to return from Read: the time slice that began at began has passed, or the listing has
 // to stop.
-func (l *listing) over(began time.Time) bool {
+func (l *listing) sliceOver(began time.Time) bool {
 	took := time.Since(began)
 	if l.stop != nil && l.err == nil {
 		l.err = l.stop()
@@ -193,9 +193,9 @@ func (l *listing) over(began time.Time) bool {
 // to be known before the data connection is used.
 func (l *listing) find() error {
 	began := time.Now()
-	for n := 1; l.gathers && l.err == nil; n++ {
+	for n := 1; l.gathering && l.err == nil; n++ {
 		if l.gather(); l.slow || n%sliceSteps == 0 {
-			l.over(began)
+			l.sliceOver(began)
 		}
 	}
 	l.spent += time.Since(began)
@@ -283,7 +283,7 @@ func (l *listing) enter(d subdir) error {
 	if err != nil {
 		return err
 	}
-	l.at, l.open, l.gathers = d, r, true
+	l.at, l.open, l.gathering = d, r, true
 	return nil
 }
 
@@ -292,7 +292,7 @@ func (l *listing) enter(d subdir) error {
 // streamed in the order of the disk.
 func (l *listing) gather() {
 	most := sortWindow
-	if l.flags.sorted() && (len(l.ready) < sortWindow || l.keeps(int64(len(l.ready))+1)) {
+	if l.flags.sorted() && (len(l.ready) < sortWindow || l.charge(int64(len(l.ready))+1)) {
 		most = sortMost
 	}
 	if _, err := l.read(); err != nil {
@@ -303,7 +303,7 @@ func (l *listing) gather() {
 	if l.open != nil && len(l.ready) < most {
 		return
 	}
-	l.gathers = false
+	l.gathering = false
 	if l.open == nil || l.flags.sorted() {
 		slices.SortStableFunc(l.ready, l.flags.compare)
 		if l.flags.reverse {
@@ -327,8 +327,8 @@ func (f lsFlags) compare(a, b ftp.Entry) int {
 	return strings.Compare(a.Name, b.Name)
 }
 
-// few returns a listing of one known entry: a file.
-func few(look describer, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
+// single returns a listing of one known entry: a file.
+func single(look describer, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
 	return &listing{look: look, line: line, flags: lsFlags{all: true}, ready: []ftp.Entry{e}}
 }
 
@@ -349,7 +349,7 @@ func (s *session) send(verb, arg, p string, l *listing) ftp.Reply {
 func (s *session) sendFound(verb, arg, p string, l *listing) ftp.Reply {
 	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
 	l.sorts = &s.srv.sorts
-	j.work = func(ctx context.Context, _ *task) dtp.Result { return found(ctx, l) }
+	j.work = func(ctx context.Context, _ *task) dtp.Result { return search(ctx, l) }
 	j.finish = func(res dtp.Result) ftp.Reply {
 		if res.Err == nil && s.dead == nil {
 			return s.send(verb, arg, p, l)
@@ -360,8 +360,8 @@ func (s *session) sendFound(verb, arg, p string, l *listing) ftp.Reply {
 	return s.start(j)
 }
 
-// found reads ahead in a listing (see find).
-func found(ctx context.Context, l *listing) dtp.Result {
+// search reads ahead in a listing (see find).
+func search(ctx context.Context, l *listing) dtp.Result {
 	l.stop = func() error { return context.Cause(ctx) }
 	if err := l.find(); err != nil {
 		return dtp.Result{Err: &dtp.LocalError{Err: err}}
@@ -372,7 +372,7 @@ func found(ctx context.Context, l *listing) dtp.Result {
 // listed returns the final reply of a listing.
 func (s *session) listed(j *task, res dtp.Result) ftp.Reply {
 	if errors.Is(res.Err, errTooMuch) {
-		s.refused("the listing was stopped: it is too long", ftp.ReasonOther)
+		s.emitRefused("the listing was stopped: it is too long", ftp.ReasonOther)
 		return ftp.NewReply(451, "The listing is too long: only a part of it was sent.")
 	}
 	return s.verdict(j, res)

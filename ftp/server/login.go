@@ -20,7 +20,7 @@ var errLoginLate = errors.New("no login in time")
 // server stops. verb is the command to answer, USER or PASS.
 func (s *session) logIn(verb, password string) ftp.Reply {
 	login := Login{
-		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
+		User: s.identity.user, Password: password, Host: s.identity.host, Remote: s.control.Remote,
 		TLS: s.tlsState(), Certified: verb == "USER", verifier: s.srv.verifier,
 	}
 	login.regular = s.srv.guard.Regular(guard.Origin(login.Remote.Addr()), login.User)
@@ -32,7 +32,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 	j.work = func(ctx context.Context, _ *task) dtp.Result {
 		ctx, cancel := context.WithDeadlineCause(ctx, late, errLoginLate)
 		defer cancel()
-		err := s.srv.guard.Try(ctx, guard.Origin(login.Remote.Addr()), s.set.guessing(), login.User, func() (err error) {
+		err := s.srv.guard.Try(ctx, guard.Origin(login.Remote.Addr()), s.set.loginPolicy(), login.User, func() (err error) {
 			account, err = s.srv.authenticate(ctx, login)
 			return err
 		})
@@ -42,15 +42,15 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		return dtp.Result{Err: err}
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
-		s.judging(nil)
+		s.setLogin(nil)
 		s.files = files
-		r := s.loggedIn(account, login.User, res.Err)
+		r := s.finishLogin(account, login.User, res.Err)
 		if s.account == nil {
 			s.closeFiles()
 		}
-		s.admit()
+		s.admitData()
 		if noHome != nil && s.account != nil {
-			s.refused(ftp.Printable(clip(login.User, 64))+": "+noHome.Error(), ftp.ReasonHome)
+			s.emitRefused(ftp.Printable(clip(login.User, 64))+": "+noHome.Error(), ftp.ReasonHome)
 		}
 		if r.Code == 230 && login.Certified {
 			return ftp.NewReply(232, "Welcome: your certificate is enough.")
@@ -58,7 +58,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		return r
 	}
 	r := s.start(j)
-	s.judging(j)
+	s.setLogin(j)
 	return r
 }
 
@@ -108,8 +108,8 @@ func (s *session) closeFiles() {
 	}
 }
 
-// loggedIn sets up the session after a login, or handles its failure, and returns the reply.
-func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
+// finishLogin sets up the session after a login, or handles its failure, and returns the reply.
+func (s *session) finishLogin(account *Account, user string, err error) ftp.Reply {
 	shown := ftp.Printable(clip(user, 64))
 	switch {
 	case errors.Is(err, errPanicked):
@@ -117,10 +117,10 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	case errors.Is(err, guard.ErrShutOut):
 		s.dead = err
 		if errors.Is(err, guard.ErrNameShutOut) {
-			s.refused(shown+": too many failed logins as that user from this address: it is banned there for a while", ftp.ReasonLoginFailures)
+			s.emitRefused(shown+": too many failed logins as that user from this address: it is banned there for a while", ftp.ReasonLoginFailures)
 			return ftp.NewReply(421, "Too many failed logins as that user from your address. Try again later.")
 		}
-		s.refused(shown+": too many failed logins from this address: it is banned for a while", ftp.ReasonLoginFailures)
+		s.emitRefused(shown+": too many failed logins from this address: it is banned for a while", ftp.ReasonLoginFailures)
 		return ftp.NewReply(421, shutOutText)
 	case errors.Is(err, errLoginLate):
 		return ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout)
@@ -133,8 +133,8 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	if name == "" {
 		name = user
 	}
-	if no := s.srv.goIn(s, name, account.MaxSessions); no != nil {
-		s.refused(shown+": "+no.why, no.reason)
+	if no := s.srv.addLogin(s, name, account.MaxSessions); no != nil {
+		s.emitRefused(shown+": "+no.why, no.reason)
 		return ftp.NewReply(421, no.text)
 	}
 	s.account = account
@@ -150,18 +150,18 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 // loginFailed returns the same reply for all reasons for which an Authenticator refuses a login.
 func (s *session) loginFailed(user string, err error) ftp.Reply {
 	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the user and password were right
-		s.refused(user+": "+err.Error(), ftp.ReasonOther)
+		s.emitRefused(user+": "+err.Error(), ftp.ReasonOther)
 		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask the administrator of this server.")
 	}
 	if errors.Is(err, ErrLogin) {
-		s.refused(user+": "+err.Error(), ftp.ReasonOther)
+		s.emitRefused(user+": "+err.Error(), ftp.ReasonOther)
 	} else { // log it only: the client must not see the Authenticator's error
-		s.refused(user+": the login could not be checked: "+err.Error(), ftp.ReasonOther)
+		s.emitRefused(user+": the login could not be checked: "+err.Error(), ftp.ReasonOther)
 	}
 	s.failures++
 	if s.failures >= maxFailures {
 		s.dead = errors.New("too many failed logins")
-		s.refused(user+": too many failed logins in one session", ftp.ReasonOther)
+		s.emitRefused(user+": too many failed logins in one session", ftp.ReasonOther)
 		return ftp.NewReply(421, "Login incorrect, too many times. Goodbye.")
 	}
 	return ftp.NewReply(530, "Login incorrect.")
@@ -169,7 +169,7 @@ func (s *session) loginFailed(user string, err error) ftp.Reply {
 
 // logOut undoes a login.
 func (s *session) logOut() {
-	s.srv.goOut(s)
+	s.srv.removeLogin(s)
 	s.account, s.down, s.up = nil, nil, nil
 	s.closeFiles()
 }
@@ -182,8 +182,8 @@ func (s *session) rates(dir ftp.Direction) []*rate.Limiter {
 	return []*rate.Limiter{s.set.rate, s.down}
 }
 
-// guessing returns the policy for failed logins.
-func (s *settings) guessing() guard.Policy {
+// loginPolicy returns the policy for failed logins.
+func (s *settings) loginPolicy() guard.Policy {
 	p := guard.Policy{Delay: s.FailureDelay, Most: s.MaxLoginFailures, Ban: s.BanTime}
 	if p.Delay == NoDelay {
 		p.Delay = 0
@@ -194,7 +194,7 @@ func (s *settings) guessing() guard.Policy {
 	return p
 }
 
-// refused reports to the Observer why something was refused, and by which rule.
-func (s *session) refused(why string, reason ftp.Reason) {
+// emitRefused reports to the Observer why something was refused, and by which rule.
+func (s *session) emitRefused(why string, reason ftp.Reason) {
 	s.emit(ftp.Refused{Why: why, Reason: reason})
 }

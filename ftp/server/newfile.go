@@ -24,11 +24,11 @@ import (
 //
 // A file that may not be written to is not replaced either, although the directory would permit it.
 func (u *upload) create() error {
-	if u.s.set.UploadInPlace || u.isLink() || u.had != nil && (hasLinks(u.had) || u.keptBySticky()) {
+	if u.s.set.UploadInPlace || u.isLink() || u.old != nil && (hasLinks(u.old) || u.keptBySticky()) {
 		return u.openInPlace()
 	}
 	var old afero.File
-	if u.had != nil && onDisk(u.had) { // fails if the file may not be written to
+	if u.old != nil && onDisk(u.old) { // fails if the file may not be written to
 		var err error
 		if old, err = openFile(u.fs, u.name, os.O_WRONLY, 0); err != nil {
 			return err
@@ -36,14 +36,14 @@ func (u *upload) create() error {
 		defer old.Close()
 	}
 	perm := fs.FileMode(0o666) &^ u.s.umask
-	if u.had != nil {
-		perm = u.had.Mode().Perm() // the new file must never be readable by more users than the old one
+	if u.old != nil {
+		perm = u.old.Mode().Perm() // the new file must never be readable by more users than the old one
 	}
 	err := u.createHidden(perm)
 	if errors.Is(err, errNoRename) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
 		return u.openInPlace() // if that fails too, its error is the better one
 	}
-	if err != nil || u.had == nil {
+	if err != nil || u.old == nil {
 		return err
 	}
 	err = u.inherit(old)
@@ -59,11 +59,11 @@ func (u *upload) create() error {
 
 // keptBySticky reports whether the sticky bit of the directory keeps this process from replacing the file.
 func (u *upload) keptBySticky() bool {
-	if !othersOwn(u.had) {
+	if !ownedByOther(u.old) {
 		return false
 	}
 	dir, err := u.fs.Stat(path.Dir(u.name))
-	return err == nil && dir.Mode()&fs.ModeSticky != 0 && othersOwn(dir)
+	return err == nil && dir.Mode()&fs.ModeSticky != 0 && ownedByOther(dir)
 }
 
 // ability records whether a storage can do something that can only be found out by trying.
@@ -83,12 +83,12 @@ func (u *upload) createHidden(perm fs.FileMode) error {
 	if u.s.renames == unable {
 		return errNoRename
 	}
-	u.part = partialOf(path.Base(u.name), u.s.owner, u.had)
+	u.part = partialOf(path.Base(u.name), u.s.owner, u.old)
 	for {
 		name := u.hide()
 		own, err := openOwn(u.fs, name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 		if err != nil {
-			u.s.srv.uploads.drop(u.part.String())
+			u.s.srv.uploads.dropHidden(u.part.String())
 			if errors.Is(err, fs.ErrExist) {
 				continue // a leftover has this name, one of four billion
 			}
@@ -103,7 +103,7 @@ func (u *upload) createHidden(perm fs.FileMode) error {
 // no sweep finds the file and not the entry.
 func (u *upload) hide() string {
 	u.part = u.part.running()
-	u.s.srv.uploads.add(u.part.String())
+	u.s.srv.uploads.addHidden(u.part.String())
 	return u.part.sibling(u.name)
 }
 
@@ -115,7 +115,7 @@ func (u *upload) tryRename() error {
 	}
 	before := u.own.name
 	err := u.own.moveOver(u.hide())
-	u.s.srv.uploads.drop(path.Base(before))
+	u.s.srv.uploads.dropHidden(path.Base(before))
 	if err == nil {
 		_, err = lstat(u.fs, u.own.name)
 	}
@@ -133,7 +133,7 @@ func (u *upload) tryRename() error {
 func (u *upload) discard() {
 	_ = u.own.Close()
 	_ = u.fs.Remove(u.own.name)
-	u.s.srv.uploads.drop(u.part.String())
+	u.s.srv.uploads.dropHidden(u.part.String())
 	u.own, u.hidden = nil, false
 }
 
@@ -143,13 +143,13 @@ func (u *upload) inherit(old afero.File) error {
 	if i, ok := u.fs.(InheritFs); ok && old != nil {
 		return i.Inherit(u.own.File, old)
 	}
-	if old != nil && !mine(u.had) {
+	if old != nil && !ownedByProcess(u.old) {
 		return fs.ErrPermission
 	}
 	if f, ok := u.own.File.(*os.File); ok {
-		return f.Chmod(u.had.Mode().Perm())
+		return f.Chmod(u.old.Mode().Perm())
 	}
-	_ = u.fs.Chmod(u.own.name, u.had.Mode().Perm()) // not every storage has modes
+	_ = u.fs.Chmod(u.own.name, u.old.Mode().Perm()) // not every storage has modes
 	return nil
 }
 
@@ -157,13 +157,13 @@ func (u *upload) inherit(old afero.File) error {
 func (u *upload) openInPlace() error {
 	flag := os.O_WRONLY
 	switch {
-	case u.had == nil:
+	case u.old == nil:
 		flag |= os.O_CREATE | os.O_EXCL
 	case u.isLink(): // the target of the link may not exist yet
 		flag |= os.O_CREATE
 	}
 	err := u.openFinal(flag)
-	if u.had == nil && errors.Is(err, fs.ErrExist) { // it has appeared since look
+	if u.old == nil && errors.Is(err, fs.ErrExist) { // it has appeared since look
 		if u.unique {
 			return errTaken
 		}
@@ -171,7 +171,7 @@ func (u *upload) openInPlace() error {
 			err = u.openFinal(os.O_WRONLY)
 		}
 	}
-	u.cut = err == nil
+	u.truncate = err == nil
 	return err
 }
 
@@ -187,7 +187,7 @@ func (u *upload) openFinal(flag int) error {
 	}
 	id, ok := fileID(own.info)
 	if !ok {
-		id = reserves(u.s.account, u.path)
+		id = reservationOf(u.s.account, u.path)
 	}
 	u.own, u.id = own, id
 	u.s.srv.uploads.open(id, own.made)
@@ -197,19 +197,19 @@ func (u *upload) openFinal(flag int) error {
 // begin is called when the data connection is open. Only now may a file that existed before be changed.
 func (u *upload) begin() error {
 	if !u.hidden {
-		if err := u.s.srv.uploads.enter(u.id, u.append); err != nil {
+		if err := u.s.srv.uploads.beginWrite(u.id, u.append); err != nil {
 			return err
 		}
-		u.writes = true
+		u.writing = true
 	}
-	if !u.cut {
+	if !u.truncate {
 		return nil
 	}
 	return u.own.Truncate(u.offset)
 }
 
 // beside is called if the transfer takes longer than a moment. It locks the hidden file, which shows other
-// servers that share the disk that the file is in use (see sweeper.take). Short transfers save the system call.
+// servers that share the disk that the file is in use (see sweeper.claim). Short transfers save the system call.
 func (u *upload) beside() {
 	if u.hidden {
 		_, _ = lock(u.fs, u.own.File)
@@ -227,7 +227,7 @@ func (s *session) openUnique(p string) (*upload, error) {
 		if n > 0 {
 			name = fmt.Sprintf("%s.%d", p, n)
 		}
-		told := reserves(s.account, name)
+		told := reservationOf(s.account, name)
 		if !s.srv.uploads.reserve(told) { // reserve first: another STOU may store the file between a look and a reservation
 			continue
 		}
@@ -239,7 +239,7 @@ func (s *session) openUnique(p string) (*upload, error) {
 			continue
 		}
 		u := s.newUpload(name)
-		u.unique, u.told = true, told
+		u.unique, u.reserved = true, told
 		err := u.create()
 		if errors.Is(err, errTaken) { // written in place, and the name has appeared
 			u.release()

@@ -114,7 +114,7 @@ ControlClosed`
 }
 
 // Every session that opened is told to have closed, once, however it ended.
-func TestObserverOfEnds(t *testing.T) {
+func TestObserverSeesEveryEnd(t *testing.T) {
 	told := &story{}
 	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.Observer = told })
 	check(t, s.connect(t).Close())

@@ -5,9 +5,9 @@ package server
 // exceeds it comes in the order of the disk.
 const sortMostAll = 100_000
 
-// keeps records that this listing keeps n entries, of which it counts those beyond the sort window. It reports
+// charge records that this listing keeps n entries, of which it counts those beyond the sort window. It reports
 // false, and records nothing, if all listings together exceed the limit then.
-func (l *listing) keeps(n int64) bool {
+func (l *listing) charge(n int64) bool {
 	if l.sorts == nil {
 		return true
 	}

@@ -18,7 +18,7 @@ func (numbered) Close() error                      { return nil }
 func TestOrderIsBoundedOverAll(t *testing.T) {
 	var sum atomic.Int64
 	open := func() *listing {
-		l := &listing{open: numbered{new(int)}, flags: lsFlags{byTime: true}, line: nameLine(""), sorts: &sum, gathers: true}
+		l := &listing{open: numbered{new(int)}, flags: lsFlags{byTime: true}, line: nameLine(""), sorts: &sum, gathering: true}
 		if _, err := l.Read(make([]byte, 10)); err != nil { // and no more
 			t.Fatal(err)
 		}

@@ -123,20 +123,20 @@ func newUploads() *uploads {
 	return &uploads{hidden: map[string]time.Time{}, inPlace: map[any]*finalFile{}, reserved: map[reservation]struct{}{}, seen: sightings{}, since: time.Now()}
 }
 
-func (u *uploads) add(hidden string) {
+func (u *uploads) addHidden(hidden string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.hidden[hidden] = time.Now()
 }
 
-func (u *uploads) drop(hidden string) {
+func (u *uploads) dropHidden(hidden string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.hidden, hidden)
 }
 
-// older returns the hidden names of running uploads to base by owner, in any directory, that began before than.
-func (u *uploads) older(base string, owner uint32, than time.Time) (names []string) {
+// runningBefore returns the hidden names of running uploads to base by owner, in any directory, that began before than.
+func (u *uploads) runningBefore(base string, owner uint32, than time.Time) (names []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for name, since := range u.hidden {
@@ -147,8 +147,8 @@ func (u *uploads) older(base string, owner uint32, than time.Time) (names []stri
 	return names
 }
 
-// runs reports whether the file with that hidden name is being written to.
-func (u *uploads) runs(hidden string) bool {
+// isRunning reports whether the file with that hidden name is being written to.
+func (u *uploads) isRunning(hidden string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	_, ok := u.hidden[hidden]
@@ -169,9 +169,9 @@ func (u *uploads) open(id any, made bool) {
 	f.made = f.made || made
 }
 
-// shut undoes open. It reports whether the file may be removed if it is useless: an upload has created it, none
+// closed undoes open. It reports whether the file may be removed if it is useless: an upload has created it, none
 // has completed it, and none has it open.
-func (u *uploads) shut(id any, completed bool) (removable bool) {
+func (u *uploads) closed(id any, completed bool) (removable bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	f := u.inPlace[id]
@@ -186,10 +186,10 @@ func (u *uploads) shut(id any, completed bool) (removable bool) {
 // errBusy is returned when another upload is writing to the file.
 var errBusy = errors.New("another upload is writing to it")
 
-// enter records that an upload begins to write to a file it has opened; leave undoes it. Uploads that append
+// beginWrite records that an upload begins to write to a file it has opened; endWrite undoes it. Uploads that append
 // may write to the same file at once, because each write goes to the end as a whole. Any others would mix their
 // bytes: errBusy.
-func (u *uploads) enter(id any, appends bool) error {
+func (u *uploads) beginWrite(id any, appends bool) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch f := u.inPlace[id]; {
@@ -203,7 +203,7 @@ func (u *uploads) enter(id any, appends bool) error {
 	return nil
 }
 
-func (u *uploads) leave(id any) {
+func (u *uploads) endWrite(id any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	f := u.inPlace[id]
@@ -233,12 +233,12 @@ func (u *uploads) isReserved(account *Account, p string) bool {
 	if len(u.reserved) == 0 { // the usual case
 		return false
 	}
-	_, taken := u.reserved[reserves(account, p)]
+	_, taken := u.reserved[reservationOf(account, p)]
 	return taken
 }
 
-// reserves returns the reservation of a path in the tree of an account. Two accounts that share an afero.Fs
+// reservationOf returns the reservation of a path in the tree of an account. Two accounts that share an afero.Fs
 // share their names. afero's wrappers are pointers; values of other types are told apart by their content.
-func reserves(account *Account, p string) reservation {
+func reservationOf(account *Account, p string) reservation {
 	return reservation{fmt.Sprintf("%p", account.FS), p} // afero wrappers are pointers; any other is taken for one tree
 }

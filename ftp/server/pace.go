@@ -15,7 +15,7 @@ const paceBurst = 10
 // pace limits the rate of the commands of a session.
 type pace struct {
 	*rate.Limiter      // nil until the first command
-	told          bool // the excess was reported
+	reported      bool // the excess was reported
 }
 
 // pace waits until the next command may run (Options.CommandRate). Meanwhile nothing is read, and TCP flow
@@ -31,9 +31,9 @@ func (s *session) pace() {
 	if wait <= 0 {
 		return
 	}
-	if !s.commands.told {
-		s.commands.told = true
-		s.refused("commands come too fast: they are delayed", ftp.ReasonCommandRate)
+	if !s.commands.reported {
+		s.commands.reported = true
+		s.emitRefused("commands come too fast: they are delayed", ftp.ReasonCommandRate)
 	}
 	s.flush()
 	timer := time.NewTimer(wait)

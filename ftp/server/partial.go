@@ -162,7 +162,7 @@ func hasPartials(fsys afero.Fs, dir, base string, owner uint32, running *uploads
 	for seen := 0; seen < partialScan; {
 		batch, err := kinds(d)
 		for _, e := range batch {
-			if n, ok := parsePartial(e.name); ok && n.fits(base, owner) && match(n) && !running.runs(e.name) {
+			if n, ok := parsePartial(e.name); ok && n.fits(base, owner) && match(n) && !running.isRunning(e.name) {
 				return true
 			}
 		}

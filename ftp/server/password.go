@@ -90,23 +90,23 @@ var (
 // time does not show which users exist. Only a few hashes are computed at once. A password that has matched is
 // remembered for a while, so that a client that logs in often costs little.
 func (l Login) Verify(ctx context.Context, stored string) error {
-	v := l.by()
+	v := l.getVerifier()
 	if stored == "" {
-		v.work(ctx, l, hashCost)
+		v.burn(ctx, l, hashCost)
 		return errNoUser
 	}
 	return v.matches(ctx, l, stored, func() int { return 0 })
 }
 
-// by returns the verifier of the Server that made the Login, or one that is shared by all other Logins.
-func (l Login) by() *verifier {
+// getVerifier returns the verifier of the Server that made the Login, or one that is shared by all other Logins.
+func (l Login) getVerifier() *verifier {
 	if l.verifier != nil {
 		return l.verifier
 	}
-	return lone()
+	return sharedVerifier()
 }
 
-var lone = sync.OnceValue(newVerifier)
+var sharedVerifier = sync.OnceValue(newVerifier)
 
 // maxKnown is how many passwords a verifier remembers.
 const maxKnown = 4096
@@ -139,13 +139,13 @@ func (v *verifier) matches(ctx context.Context, l Login, stored string, most fun
 	password := l.Password
 	cost, err := costOf(stored)
 	if err != nil {
-		v.work(ctx, l, most())
+		v.burn(ctx, l, most())
 		return fmt.Errorf("%w: %w", ErrLogin, err)
 	}
 	if cost == 0 {
 		want, got := sha256.Sum256([]byte(stored)), sha256.Sum256([]byte(password))
 		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-			v.work(ctx, l, most())
+			v.burn(ctx, l, most())
 			return errPassword
 		}
 		return nil
@@ -171,26 +171,26 @@ func (v *verifier) matches(ctx context.Context, l Login, stored string, most fun
 	return errPassword
 }
 
-// work computes a hash of cost most and discards it, so that a refusal for another reason takes as long as one
+// burn computes a hash of cost most and discards it, so that a refusal for another reason takes as long as one
 // for a wrong password.
-func (v *verifier) work(ctx context.Context, l Login, most int) {
+func (v *verifier) burn(ctx context.Context, l Login, most int) {
 	if most == 0 || v.slot(ctx, l) != nil {
 		return
 	}
 	defer v.slots.Release()
-	_ = v.compare(nobody(most), []byte(l.Password[:min(len(l.Password), maxPassword)]))
+	_ = v.compare(dummyHash(most), []byte(l.Password[:min(len(l.Password), maxPassword)]))
 }
 
 // pad does the work that is missing from a hash of cost done to one of cost most: 2^done + 2^done + 2^(done+1)
 // + … + 2^(most-1) = 2^most.
 func (v *verifier) pad(password []byte, done, most int) {
 	for ; done < most; done++ {
-		_ = v.compare(nobody(done), password)
+		_ = v.compare(dummyHash(done), password)
 	}
 }
 
-// nobody returns a hash of that cost that no password matches.
-func nobody(cost int) []byte {
+// dummyHash returns a hash of that cost that no password matches.
+func dummyHash(cost int) []byte {
 	return fmt.Appendf(nil, "$2b$%02d$%s", cost, strings.Repeat(".", 53))
 }
 

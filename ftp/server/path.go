@@ -73,9 +73,9 @@ const (
 	maxLevels = 256
 )
 
-// tooFar reports whether the path in an argument exceeds a bound. Short arguments in a short working directory
+// pathTooLong reports whether the path in an argument exceeds a bound. Short arguments in a short working directory
 // need no check.
-func (s *session) tooFar(x syntax, arg string) bool {
+func (s *session) pathTooLong(x syntax, arg string) bool {
 	if x.path == nil || len(s.cwd)+len(arg) < maxLevels {
 		return false
 	}

@@ -97,7 +97,7 @@ func (s *session) startTLS() {
 	if err != nil {
 		s.dead = err
 		if s.set.tls.ClientAuth != tls.NoClientCert {
-			s.refused(err.Error(), ftp.ReasonClientCertificate)
+			s.emitRefused(err.Error(), ftp.ReasonClientCertificate)
 		}
 		return
 	}
@@ -107,7 +107,7 @@ func (s *session) startTLS() {
 	}
 	s.lines = ftp.NewLineReader(conn, maxLine)
 	s.reset()
-	s.who = who{}
+	s.identity = identity{}
 	s.emit(ftp.ControlSecured{TLS: dtp.Describe(conn.ConnectionState())})
 }
 
@@ -151,7 +151,7 @@ func (s *session) prot(arg string) ftp.Reply {
 	case err != nil:
 		return ftp.NewReply(504, "PROT takes C (clear) or P (private).")
 	case level == ftp.Clear && s.set.TLSRequired:
-		s.refused("PROT C: TLS is required", ftp.ReasonTLSRequired)
+		s.emitRefused("PROT C: TLS is required", ftp.ReasonTLSRequired)
 		return ftp.NewReply(534, "TLS is required on data connections: send PROT P.")
 	case level == ftp.Clear:
 		return ftp.NewReply(200, "Data connections are clear.")
@@ -191,7 +191,7 @@ func (s *session) ccc(string) ftp.Reply {
 	case !secured:
 		return ftp.NewReply(533, "The control connection is clear already.")
 	case !s.set.AllowCCC:
-		s.refused("CCC: the control connection stays under TLS", ftp.ReasonCCC)
+		s.emitRefused("CCC: the control connection stays under TLS", ftp.ReasonCCC)
 		return ftp.NewReply(534, "The control connection must stay under TLS.")
 	}
 	s.tlsNext = tlsEnds

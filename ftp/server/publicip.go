@@ -72,20 +72,20 @@ func (s *Server) publicIP(set *settings) netip.Addr {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, err := netip.ParseAddr(p.host); err != nil && p.host != "" && !p.running && !time.Now().Before(p.next) {
-		p.running = s.aside(func() { s.lookUp(p, set) })
+		p.running = s.goBackground(func() { s.lookUp(p, set) })
 	}
 	return p.ip
 }
 
-// aside runs f on a goroutine that Close and Shutdown wait for. It reports false, and does not run f, if the
+// goBackground runs f on a goroutine that Close and Shutdown wait for. It reports false, and does not run f, if the
 // server is closing.
-func (s *Server) aside(f func()) bool {
+func (s *Server) goBackground(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
 		return false
 	}
-	s.turning.Go(f)
+	s.background.Go(f)
 	return true
 }
 

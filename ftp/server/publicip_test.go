@@ -17,9 +17,9 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestPublicIPIsLookedUpAside: no session waits for a lookup, one runs at a time, an old
+// TestPublicIPIsLookedUpInBackground: no session waits for a lookup, one runs at a time, an old
 // answer serves while there is no new one, and a failure is in the log.
-func TestPublicIPIsLookedUpAside(t *testing.T) {
+func TestPublicIPIsLookedUpInBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		opts := Options{Auth: Static{}, PublicIP: "ftp.example.invalid", Log: slog.New(slog.NewTextHandler(&log, nil))}
@@ -74,9 +74,9 @@ func TestPublicIPIsLookedUpAside(t *testing.T) {
 	})
 }
 
-// TestWhoIsToldThePublicIP: whoever is on this host or its private network calls the
+// TestPublicIPForWhichClients: whoever is on this host or its private network calls the
 // address that he called before.
-func TestWhoIsToldThePublicIP(t *testing.T) {
+func TestPublicIPForWhichClients(t *testing.T) {
 	srv, err := New(Options{Auth: Static{}, PublicIP: "203.0.113.7"})
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func TestRatesOfALogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &session{srv: srv, set: srv.set.Load()}
-	s.loggedIn(&Account{RateDown: 1 << 20, RateUp: 2 << 20}, "u", nil)
+	s.finishLogin(&Account{RateDown: 1 << 20, RateUp: 2 << 20}, "u", nil)
 	if s.down.Limit() != 1<<20 || s.up.Limit() != 2<<20 {
 		t.Errorf("down %v, up %v", s.down.Limit(), s.up.Limit())
 	}

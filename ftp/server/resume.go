@@ -21,7 +21,7 @@ func (u *upload) resume() error {
 		return err
 	}
 	switch {
-	case u.had == nil:
+	case u.old == nil:
 		return errPastEnd
 	case u.mayBeRunning():
 		return errBusy
@@ -43,7 +43,7 @@ func (u *upload) resume() error {
 // session takes it too, but its content is not changed before begin. Its time is set first: a file with a
 // running name and an old time would look abandoned to other servers.
 func (u *upload) claim(least int64) error {
-	u.part = partialOf(path.Base(u.name), u.s.owner, u.had)
+	u.part = partialOf(path.Base(u.name), u.s.owner, u.old)
 	kept := u.part.sibling(u.name)
 	fi, err := lstat(u.fs, kept)
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() < least {
@@ -71,11 +71,11 @@ func (u *upload) claim(least int64) error {
 	}
 	if err != nil {
 		_ = own.Close()
-		u.s.srv.uploads.drop(u.part.String())
+		u.s.srv.uploads.dropHidden(u.part.String())
 		u.own, u.hidden = nil, false
 		return err
 	}
-	u.cut = !u.append
+	u.truncate = !u.append
 	return u.seek(nil)
 }
 
@@ -94,15 +94,15 @@ func (u *upload) seek(err error) error {
 // else into a new file.
 func (s *session) openAppend(p string) (*upload, error) {
 	u := s.newUpload(p)
-	u.append, u.adds = true, true
+	u.append, u.newOnly = true, true
 	err := u.look()
 	switch {
 	case err != nil:
-	case u.had != nil && u.mayBeRunning():
+	case u.old != nil && u.mayBeRunning():
 		err = errBusy
-	case u.had != nil && u.mayBeResuming():
+	case u.old != nil && u.mayBeResuming():
 		err = errPaused
-	case u.had != nil:
+	case u.old != nil:
 		err = u.openFinal(os.O_WRONLY | os.O_APPEND)
 	default:
 		if err = u.claim(0); errors.Is(err, fs.ErrNotExist) {
@@ -123,9 +123,9 @@ func (s *session) openAppend(p string) (*upload, error) {
 // which is the size of the old file. Only a session in which the upload was interrupted, or one that began
 // after that, can belong to such a client.
 func (u *upload) mayBeResuming() bool {
-	fi, err := lstat(u.fs, partialOf(path.Base(u.name), u.s.owner, u.had).sibling(u.name))
+	fi, err := lstat(u.fs, partialOf(path.Base(u.name), u.s.owner, u.old).sibling(u.name))
 	if err != nil { // a killed server leaves it under its running name
-		left := func(n partialName) bool { return n.random != 0 && n.target == fingerprint(u.had) }
+		left := func(n partialName) bool { return n.random != 0 && n.target == fingerprint(u.old) }
 		return time.Since(u.s.srv.uploads.since) < appendPause && u.wasInterrupted(left)
 	}
 	return time.Since(fi.ModTime()) < appendPause && (u.s.interrupted == u.path || u.s.began.After(fi.ModTime()))
@@ -134,7 +134,7 @@ func (u *upload) mayBeResuming() bool {
 // mayBeRunning reports whether an upload of the same account to the file is running and is older than this
 // session. The client may have lost its connection without the server's notice and have come back to resume.
 func (u *upload) mayBeRunning() bool {
-	for _, name := range u.s.srv.uploads.older(path.Base(u.name), u.s.owner, u.s.began) {
+	for _, name := range u.s.srv.uploads.runningBefore(path.Base(u.name), u.s.owner, u.s.began) {
 		if _, err := lstat(u.fs, path.Join(path.Dir(u.name), name)); err == nil {
 			return true
 		}

@@ -231,7 +231,7 @@ func (n noSearch) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 }
 
 // A refusal of CWD says what is wrong, and leaves the session where it was.
-func TestCWDTellsTheTrueReason(t *testing.T) {
+func TestCWDErrors(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/file", "x")
 	check(t, fsys.MkdirAll("/closed", 0o755))

@@ -34,14 +34,14 @@ type Server struct {
 	stopped    chan struct{} // closed when closing is set
 	empty      chan struct{} // closed when closing is set and no session is left
 
-	ahead    atomic.Int64 // bytes of held commands of sessions whose login is being judged
-	sorts    atomic.Int64 // entries that listings keep in memory to sort them
-	guard    *guard.Logins
-	verifier *verifier
-	uploads  *uploads
-	hashes   *guard.Queue   // slots for hashes of files
-	turned   chan struct{}  // one element per connection that is being turned away
-	turning  sync.WaitGroup // goroutines of turnAway and aside
+	ahead      atomic.Int64 // bytes of held commands of sessions whose login is being judged
+	sorts      atomic.Int64 // entries that listings keep in memory to sort them
+	guard      *guard.Logins
+	verifier   *verifier
+	uploads    *uploads
+	hashes     *guard.Queue   // slots for hashes of files
+	turnedAway chan struct{}  // one element per connection that is being turned away
+	background sync.WaitGroup // goroutines of turnAway and goBackground
 }
 
 // New returns a Server, or an error if the options are not valid. It does no input or output.
@@ -58,7 +58,7 @@ func New(opts Options) (*Server, error) {
 		verifier:   newVerifier(),
 		uploads:    newUploads(),
 		hashes:     guard.NewQueue(set.MaxHashes),
-		turned:     make(chan struct{}, maxTurned),
+		turnedAway: make(chan struct{}, maxTurnedAway),
 		stopped:    make(chan struct{}),
 		empty:      make(chan struct{}),
 	}
@@ -222,7 +222,7 @@ func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 			s.set.Load().Log.Warn("can't accept sessions: raise the limit on open files, or lower max-sessions", "err", err)
 		}
 		select {
-		case <-time.After(acceptAgain):
+		case <-time.After(acceptRetry):
 		case <-s.ctx.Done():
 			return ErrServerClosed
 		}
@@ -293,7 +293,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-s.empty:
 		s.cancel()
-		s.turning.Wait()
+		s.background.Wait()
 		s.set.Load().data.Ports.Close()
 		return nil
 	case <-ctx.Done():
@@ -313,7 +313,7 @@ func (s *Server) Close() error {
 		s.eachSession(func(sess *session) { _ = sess.raw.Close() })
 		<-s.empty
 	}
-	s.turning.Wait()
+	s.background.Wait()
 	s.set.Load().data.Ports.Close()
 	return nil
 }

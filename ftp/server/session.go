@@ -57,7 +57,7 @@ type session struct {
 	umask   fs.FileMode  // SITE UMASK
 
 	// The login. Before it account is nil.
-	who         who
+	identity    identity
 	account     *Account
 	files       io.Closer     // of the account, if it opens them for each session
 	down, up    *rate.Limiter // of the account
@@ -90,8 +90,8 @@ type session struct {
 	place    place                // guarded by Server.mu
 }
 
-// who holds what USER and HOST have said. Nothing of it is verified.
-type who struct{ user, host string }
+// identity holds what USER and HOST have said. Nothing of it is verified.
+type identity struct{ user, host string }
 
 // pending holds what the first command of a sequence left for the second.
 type pending struct {
@@ -118,14 +118,14 @@ func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 // reset returns the session to its state after the greeting (REIN).
 func (s *session) reset() {
 	s.logOut()
-	s.who.user = ""
+	s.identity.user = ""
 	s.cwd = "/"
 	s.pend = pending{end: -1}
 	s.params.OnlyEPSV = false
 	s.facts = ftp.AllFacts
 	s.hash, s.level = defaultHash, 0
 	s.fxp, s.umask = fxp{}, 0
-	s.admit()
+	s.admitData()
 }
 
 // errUnknown ends a session whose client sent too many unknown commands before login: it is hardly an FTP
@@ -138,12 +138,12 @@ var errHungUp = errors.New("the client hung up without QUIT")
 // follows, so reply treats it as one.
 const noVerb = "?"
 
-// heard parses a line. Every line read from the client passes through it, whatever the session is doing, so
+// parseLine parses a line. Every line read from the client passes through it, whatever the session is doing, so
 // another protocol is recognized everywhere (foreign.go). It returns false for a line of another protocol; the
 // session is dead then.
-func (s *session) heard(line []byte) (ftp.Command, bool) {
+func (s *session) parseLine(line []byte) (ftp.Command, bool) {
 	if name := foreign(line); name != "" {
-		s.strange(name)
+		s.endForeign(name)
 		return ftp.Command{}, false
 	}
 	cmd, err := ftp.ParseCommand(line)
@@ -159,7 +159,7 @@ func (s *session) heard(line []byte) (ftp.Command, bool) {
 // command runs the command in line: now if no task runs or the command need not wait, else after the task. ABOR
 // stops a running transfer, but its reply still comes in turn, after the 426 of the transfer (RFC 959 §4.1.3).
 func (s *session) command(line []byte) {
-	cmd, ok := s.heard(line)
+	cmd, ok := s.parseLine(line)
 	if !ok {
 		return
 	}
@@ -199,7 +199,7 @@ func (s *session) execute(cmd ftp.Command) {
 	}
 	s.reply(cmd, reply)
 	if r != nil || reply.Code == 553 || reply.Code == 503 { // other refusals were reported when they were decided
-		s.changed(cmd, renamed, reply)
+		s.emitChanged(cmd, renamed, reply)
 	}
 }
 

@@ -105,12 +105,12 @@ func (s *session) settle(took time.Duration) error {
 		quiet = start.Add(min(took/100, hangUpWait))
 	}
 	_, unseen := s.conn.(*tls.Conn)
-	for s.dead == nil && !s.holdsEnough() {
+	for s.dead == nil && !s.heldFull() {
 		until := quiet
 		switch s.input() {
-		case hungUp:
+		case inputClosed:
 			return s.hungUp()
-		case something:
+		case inputReady:
 			until = start.Add(lineWait)
 		}
 		if !unseen && !time.Now().Before(until) {
@@ -130,7 +130,7 @@ func (s *session) settle(took time.Duration) error {
 			s.dead = err
 			return err
 		}
-		cmd, ok := s.heard(line)
+		cmd, ok := s.parseLine(line)
 		if !ok {
 			return s.dead
 		}
@@ -145,9 +145,9 @@ func (s *session) settle(took time.Duration) error {
 // input returns the state of the control connection, including a line that is already buffered.
 func (s *session) input() input {
 	if s.lines.Pending() {
-		return something
+		return inputReady
 	}
-	return waiting(s.raw)
+	return peekInput(s.raw)
 }
 
 // hungUp handles the end of the control connection at the end of an upload. A client that has sent QUIT need

@@ -72,7 +72,7 @@ var parameterLines = []struct {
 	{"OPTS HASH", []string{"", "MD5", "md5", "SHA-512", "SHA512", "MD5 MD5"}, func(s state) string { return s.hash }},
 	{"OPTS MODE", []string{"Z LEVEL 5", "z level 9", "Z LEVEL 0", "Z LEVEL 10", "Z LEVEL 3 ENGINE NONE", "Z LEVEL 3 LEVEL", "Z ENGINE ZLIB", "B LEVEL 3", "Z"}, func(s state) string {
 		if s.level == 0 {
-			return "its usual level"
+			return "its default level"
 		}
 		return fmt.Sprintf("level %d.", s.level)
 	}},

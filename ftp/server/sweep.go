@@ -16,7 +16,7 @@ import (
 // A killed server leaves its partial uploads under running names. To sweep is to give them their interrupted
 // names, or to remove them. First it has to be certain that no upload writes to them:
 //
-//   - for uploads of this server, uploads.runs knows,
+//   - for uploads of this server, uploads.isRunning knows,
 //   - for those of other servers on this host, the lock that they hold (upload.beside) shows it,
 //   - for any others, size and time must not change between two sweeps that are idle or more apart. The clock of the
 //     storage may be wrong, so its age alone does not count.
@@ -218,7 +218,7 @@ func (w *sweeper) judge(p string) {
 		return
 	}
 	if n.random != 0 {
-		free, ok := w.take(p, fi)
+		free, ok := w.claim(p, fi)
 		if !ok {
 			return
 		}
@@ -242,11 +242,11 @@ func (w *sweeper) judge(p string) {
 	}
 }
 
-// take reports whether nobody writes to the partial upload. Until free is called, no other server on this host
+// claim reports whether nobody writes to the partial upload. Until free is called, no other server on this host
 // can take it either.
-func (w *sweeper) take(p string, fi fs.FileInfo) (free func(), ok bool) {
+func (w *sweeper) claim(p string, fi fs.FileInfo) (free func(), ok bool) {
 	age := w.now.Sub(fi.ModTime())
-	if w.uploads != nil && w.uploads.runs(path.Base(p)) {
+	if w.uploads != nil && w.uploads.isRunning(path.Base(p)) {
 		return nil, false
 	}
 	f, err := w.fs.Open(p)
@@ -341,7 +341,7 @@ func (s *session) abandoned(p string, fi fs.FileInfo) bool {
 		return true
 	}
 	w := &sweeper{fs: s.account.FS, now: time.Now(), idle: s.set.deadAfter(), uploads: s.srv.uploads, once: true}
-	free, ok := w.take(p, fi)
+	free, ok := w.claim(p, fi)
 	if ok {
 		free()
 	}

@@ -79,14 +79,14 @@ func hasLinks(fi fs.FileInfo) bool {
 	return ok && fi.Mode().IsRegular() && st.Nlink > 1
 }
 
-// othersOwn reports whether a file belongs to another user than that of this process. It is false for root.
-func othersOwn(fi fs.FileInfo) bool {
+// ownedByOther reports whether a file belongs to another user than that of this process. It is false for root.
+func ownedByOther(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	return ok && process.uid != 0 && st.Uid != process.uid
 }
 
-// mine reports whether a file belongs to the user of this process.
-func mine(fi fs.FileInfo) bool {
+// ownedByProcess reports whether a file belongs to the user of this process.
+func ownedByProcess(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	return !ok || st.Uid == process.uid
 }

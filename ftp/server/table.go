@@ -33,25 +33,25 @@ type syntax struct {
 // The forms of arguments.
 var (
 	noArg       = syntax{"", func(string) bool { return true }, nil} // tolerant: a stray argument is ignored
-	pathArg     = syntax{"<path>", func(a string) bool { return a != "" }, allOfIt}
-	optionalArg = syntax{"[<path>]", func(string) bool { return true }, allOfIt}
+	pathArg     = syntax{"<path>", func(a string) bool { return a != "" }, wholeArg}
+	optionalArg = syntax{"[<path>]", func(string) bool { return true }, wholeArg}
 	wordArg     = syntax{"<word>", func(a string) bool { return strings.TrimSpace(a) != "" }, nil}
 	textArg     = syntax{"<text>", func(string) bool { return true }, nil}
-	factArg     = syntax{"<fact> <path>", pathArg.check, behindWord}
-	timeArg     = syntax{"[<time>] <path>", pathArg.check, behindTime}
-	flagsArg    = syntax{"[-<flags>] [<path>]", optionalArg.check, behindFlags}
+	factArg     = syntax{"<fact> <path>", pathArg.check, afterWord}
+	timeArg     = syntax{"[<time>] <path>", pathArg.check, afterTime}
+	flagsArg    = syntax{"[-<flags>] [<path>]", optionalArg.check, afterFlags}
 )
 
-func allOfIt(arg string) string { return arg }
+func wholeArg(arg string) string { return arg }
 
-// behindWord returns the path of an argument that starts with another word.
-func behindWord(arg string) string {
+// afterWord returns the path of an argument that starts with another word.
+func afterWord(arg string) string {
 	_, rest, _ := strings.Cut(arg, " ")
 	return rest
 }
 
-// behindTime returns the path of an argument that may start with a time.
-func behindTime(arg string) string {
+// afterTime returns the path of an argument that may start with a time.
+func afterTime(arg string) string {
 	word, rest, _ := strings.Cut(arg, " ")
 	if _, _, err := ftp.ParseTime(padSeconds(word)); err == nil {
 		return rest
@@ -59,10 +59,10 @@ func behindTime(arg string) string {
 	return arg
 }
 
-// behindFlags returns the path of an argument that may start with flags.
-func behindFlags(arg string) string {
+// afterFlags returns the path of an argument that may start with flags.
+func afterFlags(arg string) string {
 	for strings.HasPrefix(arg, "-") {
-		arg = strings.TrimLeft(behindWord(arg), " ")
+		arg = strings.TrimLeft(afterWord(arg), " ")
 	}
 	return arg
 }
@@ -101,12 +101,12 @@ func (t *table) add(r *row) {
 	t.rows = append(t.rows, r)
 }
 
-// group reports whether a verb has sub-verbs, each with a row.
-func group(verb string) bool { return verb == "SITE" || verb == "OPTS" }
+// hasSubVerbs reports whether a verb has sub-verbs, each with a row.
+func hasSubVerbs(verb string) bool { return verb == "SITE" || verb == "OPTS" }
 
 // find returns the row of a command, or nil, and the argument for it.
 func (t *table) find(c ftp.Command) (*row, string) {
-	if !group(c.Verb) {
+	if !hasSubVerbs(c.Verb) {
 		return t.byVerb[c.Verb], c.Arg
 	}
 	sub, rest, _ := strings.Cut(strings.TrimLeft(c.Arg, " "), " ")
@@ -120,7 +120,7 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	r, arg := s.srv.table.find(c)
 	needsTLS, refused := s.needsTLS(r)
 	switch {
-	case r == nil && group(c.Verb):
+	case r == nil && hasSubVerbs(c.Verb):
 		return nil, "", ftp.Replyf(501, "Unknown %s command; HELP lists the known ones.", c.Verb)
 	case r == nil && c.Verb == "SMNT":
 		return nil, "", ftp.NewReply(502, "SMNT is not supported.")
@@ -131,13 +131,13 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	case !r.anyone && s.machine.Login != ftp.LoggedIn:
 		return nil, "", ftp.NewReply(530, "Log in first: USER and PASS.")
 	case refused:
-		s.refusedCommand(r, arg, r.verb+": TLS is required", ftp.ReasonTLSRequired)
+		s.emitRefusedCommand(r, arg, r.verb+": TLS is required", ftp.ReasonTLSRequired)
 		return nil, "", needsTLS
 	case !r.syntax.check(arg):
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
 	case r.perm != 0 && !s.account.Perm.Has(r.perm):
-		return nil, "", s.refuse(r, arg)
-	case s.tooFar(r.syntax, arg):
+		return nil, "", s.permissionDenied(r, arg)
+	case s.pathTooLong(r.syntax, arg):
 		return nil, "", ftp.Replyf(553, "The path is too long: the limit is %d bytes and %d levels.", maxPath, maxLevels)
 	case s.isHidden(r.syntax, arg):
 		return nil, "", ftp.NewReply(553, "Names like that are reserved for partial uploads.")
@@ -148,9 +148,9 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	return r, arg, ftp.Reply{}
 }
 
-// refuse returns the refusal of a command for which the account lacks the permission.
-func (s *session) refuse(r *row, arg string) ftp.Reply {
-	s.refusedCommand(r, arg, "the account has no permission to "+r.perm.String(), ftp.ReasonPermission)
+// permissionDenied returns the refusal of a command for which the account lacks the permission.
+func (s *session) permissionDenied(r *row, arg string) ftp.Reply {
+	s.emitRefusedCommand(r, arg, "the account has no permission to "+r.perm.String(), ftp.ReasonPermission)
 	switch {
 	case s.account.Perm == ReadOnly:
 		return ftp.Replyf(550, "%s: permission denied: this account is read-only.", r.verb)
@@ -160,8 +160,8 @@ func (s *session) refuse(r *row, arg string) ftp.Reply {
 	return ftp.Replyf(550, "%s: permission denied for this account.", r.verb)
 }
 
-// refusedCommand reports to the Observer why a command was refused, and by which rule.
-func (s *session) refusedCommand(r *row, arg, why string, reason ftp.Reason) {
+// emitRefusedCommand reports to the Observer why a command was refused, and by which rule.
+func (s *session) emitRefusedCommand(r *row, arg, why string, reason ftp.Reason) {
 	if s.set.Observer != nil {
 		s.emit(ftp.Refused{Why: why, Reason: reason, Verb: r.verb, Path: s.subject(r, arg)})
 	}
@@ -175,9 +175,9 @@ func (s *session) subject(r *row, arg string) string {
 	return clip(s.resolve(r.syntax.path(arg)), maxPath)
 }
 
-// changed reports the outcome of a command that changes files to the Observer. renamed is the path of the
+// emitChanged reports the outcome of a command that changes files to the Observer. renamed is the path of the
 // preceding RNFR. The outcome of an upload that has begun is reported by TransferDone instead.
-func (s *session) changed(cmd ftp.Command, renamed string, reply ftp.Reply) {
+func (s *session) emitChanged(cmd ftp.Command, renamed string, reply ftp.Reply) {
 	r, arg := s.srv.table.find(cmd)
 	class := reply.Code.Class()
 	switch {

@@ -34,17 +34,17 @@ type task struct {
 	unique bool  // STOU: the 150 names the file
 	login  bool  // USER or PASS: ABOR does not stop it, the end of the server does
 	inTurn bool  // no command is answered before it ends, not even NOOP
-	// alone, if not 0, is how long the task may continue after the client has closed its side of the control
+	// afterHangUp, if not 0, is how long the task may continue after the client has closed its side of the control
 	// connection: the client may be gone. A transfer needs no such limit, because its data connection shows
 	// that.
-	alone      time.Duration
-	opener     *dtp.Opener    // of the data connection; nil: no transfer
-	stands     bool           // the data connection was open before (125 instead of 150)
-	protection ftp.Protection // of the data connection
-	begin      func() error   // called before the first byte moves; may be nil
-	beside     func()         // called before work leaves the session's goroutine; may be nil
-	work       func(ctx context.Context, j *task) dtp.Result
-	finish     func(dtp.Result) ftp.Reply // called by the owner, exactly once
+	afterHangUp time.Duration
+	opener      *dtp.Opener    // of the data connection; nil: no transfer
+	reused      bool           // the data connection was open before (125 instead of 150)
+	protection  ftp.Protection // of the data connection
+	begin       func() error   // called before the first byte moves; may be nil
+	beside      func()         // called before work leaves the session's goroutine; may be nil
+	work        func(ctx context.Context, j *task) dtp.Result
+	finish      func(dtp.Result) ftp.Reply // called by the owner, exactly once
 
 	opened chan ftp.Reply  // the 150 when the data connection is open; 110s
 	done   chan dtp.Result // the result of work
@@ -66,8 +66,8 @@ func (j *task) abort(why error) { j.cancel(why) }
 
 // inputEnded is called when the client has closed its side of the control connection.
 func (j *task) inputEnded() {
-	if j.alone > 0 {
-		t := time.AfterFunc(j.alone, func() { j.abort(errHungUp) })
+	if j.afterHangUp > 0 {
+		t := time.AfterFunc(j.afterHangUp, func() { j.abort(errHungUp) })
 		context.AfterFunc(j.ctx, func() { t.Stop() })
 	}
 }
@@ -97,11 +97,11 @@ func (s *session) start(j *task) ftp.Reply {
 	return ftp.Reply{}
 }
 
-// hasNews reports whether hearTask has something to do.
+// hasNews reports whether handleTaskNews has something to do.
 func (j *task) hasNews() bool { return len(j.opened) > 0 || len(j.done) > 0 }
 
-// hearTask handles the news of the task. The 150 comes before the end.
-func (s *session) hearTask() {
+// handleTaskNews handles the news of the task. The 150 comes before the end.
+func (s *session) handleTaskNews() {
 	select {
 	case r := <-s.task.opened:
 		s.reply(s.task.cmd, r)
@@ -185,7 +185,7 @@ func (s *session) finishTask(res dtp.Result) {
 }
 
 // transfer starts a task that moves d over the data connection that was negotiated. A small transfer over a
-// data connection that is ready is done before transfer returns (transferOn).
+// data connection that is ready is done before transfer returns (transferNow).
 func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	s.protect(j.cmd.Verb)
 	opener, err := s.data.Take()
@@ -210,10 +210,10 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 			return nil
 		}
 	}
-	j.stands = opener.Stands()
+	j.reused = opener.Stands()
 	near := time.Since(s.asked) < nearTime
 	if t := opener.StartNow(d, quickWait, near); t != nil {
-		return s.transferOn(t, j)
+		return s.transferNow(t, j)
 	}
 	d.Opened = func(c *dtp.Conn) error {
 		j.opened <- j.opening(c.Stance)
@@ -224,10 +224,10 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	return s.start(j)
 }
 
-// transferOn continues transfer when the data connection is open already: the client of a passive port has
+// transferNow continues transfer when the data connection is open already: the client of a passive port has
 // connected, or block mode has kept the connection. A transfer that ends within quickWait needs no second
 // goroutine.
-func (s *session) transferOn(t *dtp.Started, j *task) ftp.Reply {
+func (s *session) transferNow(t *dtp.Started, j *task) ftp.Reply {
 	s.reply(j.cmd, j.opening(j.opener.Stance()))
 	if j.dir == ftp.Store {
 		s.flush() // the client sends its data when it has read the 150
@@ -265,7 +265,7 @@ func (j *task) mark(theirs string) {
 // with the size if that is known, because clients look for it there.
 func (j *task) opening(stance ftp.Stance) ftp.Reply {
 	code := ftp.Code(150)
-	if j.stands {
+	if j.reused {
 		code = 125
 	}
 	return ftp.NewReply(code, j.openingText(stance))
@@ -284,7 +284,7 @@ func (j *task) openingText(stance ftp.Stance) string {
 	}
 	who := "I dialed"
 	switch {
-	case j.stands:
+	case j.reused:
 		who = "was open"
 	case stance == ftp.Listens:
 		who = "you dialed"

@@ -46,12 +46,12 @@ const (
 	// timeToLogIn is how long a session can wait for its login before others may displace it: a person has to
 	// type a password.
 	timeToLogIn = 10 * time.Second
-	// wordsTime is how long a client that is turned away may take to read the reply. Without free descriptors
-	// it is wordsTimeLeast, enough for a write to a socket whose buffer is empty.
-	wordsTime      = time.Second
-	wordsTimeLeast = time.Millisecond
-	// acceptAgain is the pause after a failed Accept, which usually fails again until a session ends.
-	acceptAgain = 50 * time.Millisecond
+	// rejectTime is how long a client that is turned away may take to read the reply. Without free descriptors
+	// it is rejectTimeShort, enough for a write to a socket whose buffer is empty.
+	rejectTime      = time.Second
+	rejectTimeShort = time.Millisecond
+	// acceptRetry is the pause after a failed Accept, which usually fails again until a session ends.
+	acceptRetry = 50 * time.Millisecond
 	// minIdle is the shortest time that SITE IDLE accepts, so that a client does not end its own session by
 	// mistake. If Options.IdleTimeout is even shorter, that is the only time accepted.
 	minIdle = 10 * time.Second

@@ -32,23 +32,23 @@ import (
 // No file that existed before is changed until the data connection is open (begin), because a client that can't
 // open it must not lose the old content.
 type upload struct {
-	s      *session
-	fs     afero.Fs
-	path   string      // the final name in the session's tree, for messages
-	name   string      // the final name in fs
-	dir    io.Closer   // fs, if that is only the directory of the file; else nil
-	own    *ownFile    // the file that is written to
-	part   partialName // hidden name, if hidden
-	hidden bool        // own has a hidden name
-	had    fs.FileInfo // the file at the final name when last looked at; nil: none
-	offset int64
-	cut    bool // begin truncates own at offset
-	unique bool // STOU: told is reserved
-	told   reservation
-	append bool // own is opened with O_APPEND
-	adds   bool // APPE: must not replace a file that appears meanwhile
-	id     any  // own's key in uploads.inPlace, if it is written in place
-	writes bool // enter has succeeded
+	s        *session
+	fs       afero.Fs
+	path     string      // the final name in the session's tree, for messages
+	name     string      // the final name in fs
+	dir      io.Closer   // fs, if that is only the directory of the file; else nil
+	own      *ownFile    // the file that is written to
+	part     partialName // hidden name, if hidden
+	hidden   bool        // own has a hidden name
+	old      fs.FileInfo // the file at the final name when last looked at; nil: none
+	offset   int64
+	truncate bool // begin truncates own at offset
+	unique   bool // STOU: the name in reserved is reserved
+	reserved reservation
+	append   bool // own is opened with O_APPEND
+	newOnly  bool // APPE: must not replace a file that appears meanwhile
+	id       any  // own's key in uploads.inPlace, if it is written in place
+	writing  bool // beginWrite has succeeded
 }
 
 // Sync says what is safely on the disk when the server answers an upload with 226.
@@ -142,11 +142,11 @@ func (u *upload) prepared(err error) (*upload, error) {
 func (u *upload) release() {
 	running := u.s.srv.uploads
 	if u.hidden {
-		running.drop(path.Base(u.own.name))
-		running.drop(u.part.String())
+		running.dropHidden(path.Base(u.own.name))
+		running.dropHidden(u.part.String())
 	}
 	if u.unique {
-		running.release(u.told)
+		running.release(u.reserved)
 	}
 	u.closeDir()
 }
@@ -173,7 +173,7 @@ func (s *session) openUpload(p string, offset int64) (*upload, error) {
 	return u.prepared(err)
 }
 
-// look examines the final name and checks that it may be written to. It sets had.
+// look examines the final name and checks that it may be written to. It sets old.
 func (u *upload) look() error {
 	if u.s.srv.uploads.isReserved(u.s.account, u.path) {
 		return errReserved
@@ -187,11 +187,11 @@ func (u *upload) look() error {
 	case u.dir == nil && isDir(u.fs, path.Dir(u.name)) != nil:
 		return errNoParent
 	}
-	u.had = nil
+	u.old = nil
 	return nil
 }
 
-// replaces sets had to fi, or returns why that file may not be replaced.
+// replaces sets old to fi, or returns why that file may not be replaced.
 func (u *upload) replaces(fi fs.FileInfo) error {
 	switch {
 	case fi.IsDir():
@@ -201,7 +201,7 @@ func (u *upload) replaces(fi fs.FileInfo) error {
 	case !u.s.account.Perm.Has(PermOverwrite):
 		return errExists
 	}
-	u.had = fi
+	u.old = fi
 	if u.isLink() && u.dir != nil { // the link may lead out of the directory
 		u.closeDir()
 		u.fs, u.name = u.s.account.FS, u.path
@@ -209,7 +209,7 @@ func (u *upload) replaces(fi fs.FileInfo) error {
 	return nil
 }
 
-func (u *upload) isLink() bool { return u.had != nil && u.had.Mode()&fs.ModeSymlink != 0 }
+func (u *upload) isLink() bool { return u.old != nil && u.old.Mode()&fs.ModeSymlink != 0 }
 
 // sink returns where the bytes go. It is the *os.File itself if possible, because the kernel can splice into
 // that without copying. splice(2) fails for a file opened to append, so its type is hidden; package dtp then

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const nobody = 65534
+const dummyHash = 65534
 
 // What the server's own user may not write to is not replaced either, as on other
 // servers; what he may write to but not replace is written in place and keeps its owner.
 func TestReplacesOnlyWhatItMayWriteTo(t *testing.T) {
 	dir := publicDir(t)
-	check(t, os.Chown(dir, nobody, nobody))
-	c := startChild(t, dir, nobody).login(t, "rw")
+	check(t, os.Chown(dir, dummyHash, dummyHash))
+	c := startChild(t, dir, dummyHash).login(t, "rw")
 	for _, tt := range []struct {
 		name     string
 		dirMode  fs.FileMode
@@ -29,10 +29,10 @@ func TestReplacesOnlyWhatItMayWriteTo(t *testing.T) {
 		owner    int
 		refused  bool
 	}{
-		{"its own", 0o755, nobody, 0o644, nobody, false},
-		{"its own, read-only", 0o755, nobody, 0o444, nobody, true},
-		{"another's", 0o755, nobody, 0o644, 1000, true},
-		{"another's, for all to write", 0o755, nobody, 0o666, 1000, false},
+		{"its own", 0o755, dummyHash, 0o644, dummyHash, false},
+		{"its own, read-only", 0o755, dummyHash, 0o444, dummyHash, true},
+		{"another's", 0o755, dummyHash, 0o644, 1000, true},
+		{"another's, for all to write", 0o755, dummyHash, 0o666, 1000, false},
 		{"in a sticky directory", fs.ModeSticky | 0o777, 1000, 0o666, 1000, false},
 		{"in a directory that takes no new names", 0o755, 1000, 0o666, 1000, false},
 	} {
@@ -72,7 +72,7 @@ func TestReplacesOnlyWhatItMayWriteTo(t *testing.T) {
 // A file that is replaced keeps its owner, group, mode, attributes and access control
 // list, and the new content is at no moment more open than the old one. One with several
 // names keeps them.
-func TestUploadKeepsWhatBelongsToAFile(t *testing.T) {
+func TestUploadKeepsAttributes(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can give files away")
 	}
@@ -185,7 +185,7 @@ func TestUploadTakesNoListOfItsDirectory(t *testing.T) {
 
 // What an upload replaces is what is there at its end: it keeps the attributes of that, not of
 // the file that was there at its beginning.
-func TestUploadKeepsWhatBelongsToAFileThatCame(t *testing.T) {
+func TestUploadKeepsAttributesOfALaterFile(t *testing.T) {
 	fsys, dir := disk(t)
 	f, came := filepath.Join(dir, "f"), filepath.Join(dir, "came")
 	check(t, os.WriteFile(f, []byte("old"), 0o644))

@@ -8,13 +8,13 @@ import "net"
 type input uint8
 
 const (
-	nothing input = iota
-	something
-	hungUp
+	inputNone input = iota
+	inputReady
+	inputClosed
 )
 
-// waiting always returns nothing: here a connection can't be examined without reading from it.
-func waiting(net.Conn) input { return nothing }
+// peekInput always returns inputNone: here a connection can't be examined without reading from it.
+func peekInput(net.Conn) input { return inputNone }
 
 // mayPark always returns false, for the same reason.
 func mayPark(net.Conn) bool { return false }

@@ -11,34 +11,34 @@ import (
 type input uint8
 
 const (
-	nothing input = iota
-	something
-	hungUp
+	inputNone input = iota
+	inputReady
+	inputClosed
 )
 
-// waiting returns what conn has to read, without reading or waiting.
-func waiting(conn net.Conn) input {
+// peekInput returns what conn has to read, without reading or waiting.
+func peekInput(conn net.Conn) input {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
-		return nothing
+		return inputNone
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return hungUp
+		return inputClosed
 	}
-	state := nothing
+	state := inputNone
 	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {
 		case n > 0:
-			state = something
+			state = inputReady
 		case err != syscall.EAGAIN && err != syscall.EINTR: // closed, reset, or keepalive timed out
-			state = hungUp
+			state = inputClosed
 		}
 	})
 	if err != nil {
-		return hungUp
+		return inputClosed
 	}
 	return state
 }
@@ -60,10 +60,10 @@ func awaitInput(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	return raw.Read(nothingYet)
+	return raw.Read(inputArrived)
 }
 
-func nothingYet(fd uintptr) (over bool) {
+func inputArrived(fd uintptr) (over bool) {
 	var b [1]byte
 	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 	return err != syscall.EAGAIN

@@ -37,8 +37,8 @@ const (
 // Logins with the same name from the same address run one after the other, and so do those of all names at an
 // address that are not regulars. Otherwise many connections at once would evade the delays.
 type Logins struct {
-	unjudged []error
-	seed     maphash.Seed
+	uncounted []error
+	seed      maphash.Seed
 
 	mu       sync.Mutex
 	visitors map[netip.Addr]*visitor    // by origin
@@ -84,69 +84,69 @@ var ErrShutOut = errors.New("too many failed logins from this address")
 // ErrNameShutOut is returned for a login with a name that is banned at that address. It is an ErrShutOut.
 var ErrNameShutOut = fmt.Errorf("%w as that user", ErrShutOut)
 
-// NewLogins returns the login guard of one server. A login that ends with one of the errors unjudged, or is
+// NewLogins returns the login guard of one server. A login that ends with one of the errors uncounted, or is
 // canceled, is not counted as a failure.
-func NewLogins(unjudged ...error) *Logins {
+func NewLogins(uncounted ...error) *Logins {
 	return &Logins{
-		unjudged: unjudged,
-		seed:     maphash.MakeSeed(),
-		visitors: map[netip.Addr]*visitor{}, sites: map[netip.Prefix]*failures{}, regulars: map[netip.Addr]map[uint64]struct{}{},
+		uncounted: uncounted,
+		seed:      maphash.MakeSeed(),
+		visitors:  map[netip.Addr]*visitor{}, sites: map[netip.Prefix]*failures{}, regulars: map[netip.Addr]map[uint64]struct{}{},
 	}
 }
 
 // ShutOut reports whether no login from that origin can succeed now.
-func (b *Logins) ShutOut(from netip.Addr) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.regulars[from]) == 0 && b.banned(from, time.Now())
+func (l *Logins) ShutOut(from netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.regulars[from]) == 0 && l.banned(from, time.Now())
 }
 
 // banned reports whether that origin or its network is banned. Logins.mu must be held.
-func (b *Logins) banned(from netip.Addr, now time.Time) bool {
-	if v := b.visitors[from]; v != nil && now.Before(v.until) {
+func (l *Logins) banned(from netip.Addr, now time.Time) bool {
+	if v := l.visitors[from]; v != nil && now.Before(v.until) {
 		return true
 	}
-	f := b.sites[Site(from)]
+	f := l.sites[Site(from)]
 	return f != nil && now.Before(f.until)
 }
 
 // Regular reports whether user has logged in from that origin before.
-func (b *Logins) Regular(from netip.Addr, user string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, ok := b.regulars[from][b.hash(user)]
+func (l *Logins) Regular(from netip.Addr, user string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.regulars[from][l.hash(user)]
 	return ok
 }
 
-func (b *Logins) hash(user string) uint64 { return maphash.String(b.seed, user) }
+func (l *Logins) hash(user string) uint64 { return maphash.String(l.seed, user) }
 
 // Try calls login when its turn has come and the delays have passed, and counts its result. Try returns login's
 // error, ErrShutOut, or the cause of ctx. For the failure that leads to a ban it returns an error that is both
 // login's and ErrShutOut.
-func (b *Logins) Try(ctx context.Context, from netip.Addr, g Policy, user string, login func() error) error {
+func (l *Logins) Try(ctx context.Context, from netip.Addr, g Policy, user string, login func() error) error {
 	if g.Delay <= 0 && g.Most <= 0 {
 		return login()
 	}
-	v, a := b.enter(from, g, b.hash(user))
-	defer b.leave(from, v, b.hash(user), a)
+	v, a := l.enter(from, g, l.hash(user))
+	defer l.leave(from, v, l.hash(user), a)
 	if err := take(ctx, a.turn); err != nil {
 		return err
 	}
 	defer func() { <-a.turn }()
-	if err := b.wait(ctx, func() (time.Time, bool) { return a.next, time.Now().Before(a.until) }, ErrNameShutOut); err != nil {
+	if err := l.wait(ctx, func() (time.Time, bool) { return a.next, time.Now().Before(a.until) }, ErrNameShutOut); err != nil {
 		return err
 	}
-	if !b.Regular(from, user) {
+	if !l.Regular(from, user) {
 		if err := take(ctx, v.turn); err != nil {
 			return err
 		}
 		defer func() { <-v.turn }()
-		if err := b.wait(ctx, func() (time.Time, bool) { return v.next, b.banned(from, time.Now()) }, ErrShutOut); err != nil {
+		if err := l.wait(ctx, func() (time.Time, bool) { return v.next, l.banned(from, time.Now()) }, ErrShutOut); err != nil {
 			return err
 		}
 	}
 	err := login()
-	return b.judge(from, v, a, g, user, err)
+	return l.record(from, v, a, g, user, err)
 }
 
 // take waits for a turn.
@@ -159,16 +159,16 @@ func take(ctx context.Context, turn chan struct{}) error {
 	}
 }
 
-func (b *Logins) enter(from netip.Addr, g Policy, name uint64) (*visitor, *attempts) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	v := b.visitors[from]
+func (l *Logins) enter(from netip.Addr, g Policy, name uint64) (*visitor, *attempts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := l.visitors[from]
 	if v == nil {
-		if len(b.visitors) >= maxVisitors {
-			forget(b.visitors, (*visitor).weight)
+		if len(l.visitors) >= maxVisitors {
+			forget(l.visitors, (*visitor).weight)
 		}
 		v = &visitor{turn: make(chan struct{}, 1), names: map[uint64]*attempts{}}
-		b.visitors[from] = v
+		l.visitors[from] = v
 	}
 	a := v.names[name]
 	if a == nil {
@@ -183,25 +183,25 @@ func (b *Logins) enter(from netip.Addr, g Policy, name uint64) (*visitor, *attem
 	return v, a
 }
 
-func (b *Logins) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (l *Logins) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	now := time.Now()
 	v.users--
 	a.users--
 	if a.weight(now) == 0 && v.names[name] == a {
 		delete(v.names, name)
 	}
-	if v.weight(now) == 0 && b.visitors[from] == v {
-		delete(b.visitors, from)
+	if v.weight(now) == 0 && l.visitors[from] == v {
+		delete(l.visitors, from)
 	}
 }
 
 // wait waits until the time that state returns. If state reports a ban, wait returns out at once.
-func (b *Logins) wait(ctx context.Context, state func() (time.Time, bool), out error) error {
-	b.mu.Lock()
+func (l *Logins) wait(ctx context.Context, state func() (time.Time, bool), out error) error {
+	l.mu.Lock()
 	next, banned := state()
-	b.mu.Unlock()
+	l.mu.Unlock()
 	delay := time.Until(next)
 	switch {
 	case banned:
@@ -219,20 +219,20 @@ func (b *Logins) wait(ctx context.Context, state func() (time.Time, bool), out e
 	}
 }
 
-// judge counts the result of a login. A success forgives the failures of that name at that address: the user
+// record counts the result of a login. A success forgives the failures of that name at that address: the user
 // has mistyped. It does not forgive those of other names, else a guesser with an account could reset the count
 // by logging in.
-func (b *Logins) judge(from netip.Addr, v *visitor, a *attempts, g Policy, user string, err error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (l *Logins) record(from netip.Addr, v *visitor, a *attempts, g Policy, user string, err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	now := time.Now()
 	switch {
 	case err == nil:
 		v.count -= min(a.shared, v.count)
 		a.failures, a.shared = failures{}, 0
-		b.remember(from, user)
+		l.remember(from, user)
 		return nil
-	case errors.Is(err, context.Canceled), slices.ContainsFunc(b.unjudged, func(no error) bool { return errors.Is(err, no) }):
+	case errors.Is(err, context.Canceled), slices.ContainsFunc(l.uncounted, func(no error) bool { return errors.Is(err, no) }):
 		return err
 	}
 	if a.failures.forgive(now); !now.Before(a.until) {
@@ -251,44 +251,44 @@ func (b *Logins) judge(from netip.Addr, v *visitor, a *attempts, g Policy, user 
 			err = fmt.Errorf("%w: %w", ErrShutOut, err)
 		}
 	}
-	b.failSite(from, now, g)
+	l.failSite(from, now, g)
 	return err
 }
 
 // failSite counts a failure for the IPv6 network of 48 bits: one owner may have all its 65,536 origins.
-func (b *Logins) failSite(from netip.Addr, now time.Time, g Policy) {
+func (l *Logins) failSite(from netip.Addr, now time.Time, g Policy) {
 	if !from.Is6() || from.IsLinkLocalUnicast() || g.Most <= 0 {
 		return
 	}
-	f := b.sites[Site(from)]
+	f := l.sites[Site(from)]
 	if f == nil {
-		if len(b.sites) >= maxVisitors {
-			forget(b.sites, (*failures).weight)
+		if len(l.sites) >= maxVisitors {
+			forget(l.sites, (*failures).weight)
 		}
 		f = &failures{}
-		b.sites[Site(from)] = f
+		l.sites[Site(from)] = f
 	}
 	f.fail(now, g, g.Most*siteShare, g.Most*siteShare)
 }
 
 // remember makes user a regular at that origin. Anonymous users are excluded, because anyone can log in as one.
-func (b *Logins) remember(from netip.Addr, user string) {
-	name := b.hash(user)
-	if _, known := b.regulars[from][name]; known || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp") {
+func (l *Logins) remember(from netip.Addr, user string) {
+	name := l.hash(user)
+	if _, known := l.regulars[from][name]; known || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp") {
 		return
 	}
-	for origin, names := range b.regulars { // in random order
-		if b.pairs < maxRegulars {
+	for origin, names := range l.regulars { // in random order
+		if l.pairs < maxRegulars {
 			break
 		}
-		b.pairs -= len(names)
-		delete(b.regulars, origin)
+		l.pairs -= len(names)
+		delete(l.regulars, origin)
 	}
-	if b.regulars[from] == nil {
-		b.regulars[from] = map[uint64]struct{}{}
+	if l.regulars[from] == nil {
+		l.regulars[from] = map[uint64]struct{}{}
 	}
-	b.regulars[from][name] = struct{}{}
-	b.pairs++
+	l.regulars[from][name] = struct{}{}
+	l.pairs++
 }
 
 // fail counts a failure and reports whether it leads to a ban. The first free failures cause no delay.

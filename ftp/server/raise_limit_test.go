@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// roomFor makes sure that n more descriptors can be opened.
-func roomFor(t testing.TB, n int) {
+// raiseLimit makes sure that n more descriptors can be opened.
+func raiseLimit(t testing.TB, n int) {
 	t.Helper()
 	var limit syscall.Rlimit
 	check(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))

@@ -25,10 +25,10 @@ func (d links) next(e *ftp.Entry) (bool, error) {
 func (links) Close() error { return nil }
 
 // Resolving a link may take long, so a listing checks after each link whether to stop.
-func TestListingStopsBehindADearEntry(t *testing.T) {
+func TestListingStopsAfterASlowEntry(t *testing.T) {
 	for _, gathers := range []bool{false, true} {
 		read, asked := 0, 0
-		l := &listing{open: links{&read}, gathers: gathers, line: nameLine("")}
+		l := &listing{open: links{&read}, gathering: gathers, line: nameLine("")}
 		why := errors.New("ABOR")
 		l.stop = func() error {
 			if asked++; asked == 3 {

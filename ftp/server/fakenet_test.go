@@ -20,9 +20,9 @@ import (
 	"miniftp/ftp/server"
 )
 
-// street is a server in a bubble of fake time, to which clients come from any
+// fakeNet is a server in a bubble of fake time, to which clients come from any
 // address. It keeps what the Observer and the log were told.
-type street struct {
+type fakeNet struct {
 	*server.Server
 	t    *testing.T
 	l    *pipes
@@ -31,10 +31,10 @@ type street struct {
 	told []ftp.Event
 }
 
-// inStreet runs f with a server whose guards are on, as they are by default.
-func inStreet(t *testing.T, change func(*server.Options), f func(t *testing.T, s *street)) {
+// withFakeNet runs f with a server whose guards are on, as they are by default.
+func withFakeNet(t *testing.T, change func(*server.Options), f func(t *testing.T, s *fakeNet)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &street{t: t, l: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}, log: &lines{}}
+		s := &fakeNet{t: t, l: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}, log: &lines{}}
 		opts := server.Options{Auth: accounts(fsroot.NewMem()), Log: slog.New(slog.NewTextHandler(s.log, nil)), Observer: s}
 		if change != nil {
 			change(&opts)
@@ -50,14 +50,14 @@ func inStreet(t *testing.T, change func(*server.Options), f func(t *testing.T, s
 	})
 }
 
-func (s *street) Observe(e ftp.Event) {
+func (s *fakeNet) Observe(e ftp.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.told = append(s.told, e)
 }
 
 // refused returns the rules by which something was refused so far, and what the log says.
-func (s *street) refused() (reasons []ftp.Reason, whys string) {
+func (s *fakeNet) refused() (reasons []ftp.Reason, whys string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.told {
@@ -70,7 +70,7 @@ func (s *street) refused() (reasons []ftp.Reason, whys string) {
 }
 
 // everything is all that was told and logged, as text.
-func (s *street) everything() string {
+func (s *fakeNet) everything() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
@@ -89,7 +89,7 @@ type comer struct {
 func (c comer) RemoteAddr() net.Addr { return c.from }
 
 // from connects; the greeting is not read.
-func (s *street) from(ip string) *ctl {
+func (s *fakeNet) from(ip string) *ctl {
 	s.t.Helper()
 	ours, theirs := net.Pipe()
 	s.l.conns <- comer{theirs, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 5000))}
@@ -131,7 +131,7 @@ func (c *ctl) guess(code ftp.Code) time.Duration {
 // the last one earned, three end a session, and in the end nobody from there gets in.
 // Who is logged in from there stays.
 func TestBruteForce(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.MaxLoginFailures, o.BanTime = 5, time.Hour }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.MaxLoginFailures, o.BanTime = 5, time.Hour }, func(t *testing.T, s *fakeNet) {
 		inside := s.from(mallory)
 		inside.want(220)
 		inside.cmd("USER ro", 331)
@@ -224,7 +224,7 @@ func TestBruteForce(t *testing.T) {
 
 // While PASS waits nothing is answered before it, whatever is sent ahead.
 func TestNothingOvertakesPASS(t *testing.T) {
-	inStreet(t, nil, func(t *testing.T, s *street) {
+	withFakeNet(t, nil, func(t *testing.T, s *fakeNet) {
 		c := s.from(mallory)
 		c.want(220)
 		c.guess(530)
@@ -242,7 +242,7 @@ func TestNothingOvertakesPASS(t *testing.T) {
 // A wait for one's turn ends with the client, with Shutdown, with Close and with the
 // time for the login.
 func TestLoginWaitEnds(t *testing.T) {
-	waiting := func(s *street) *ctl {
+	waiting := func(s *fakeNet) *ctl {
 		c := s.from(mallory)
 		c.want(220)
 		c.guess(530)
@@ -255,15 +255,15 @@ func TestLoginWaitEnds(t *testing.T) {
 		synctest.Wait()
 		return c
 	}
-	for name, end := range map[string]func(*street, *ctl){
-		"Close": func(s *street, c *ctl) {
+	for name, end := range map[string]func(*fakeNet, *ctl){
+		"Close": func(s *fakeNet, c *ctl) {
 			done := make(chan error, 1)
 			go func() { done <- s.Close() }()
 			c.want(421)
 			c.gone()
 			check(s.t, <-done)
 		},
-		"Shutdown": func(s *street, c *ctl) {
+		"Shutdown": func(s *fakeNet, c *ctl) {
 			done := make(chan error, 1)
 			go func() { done <- s.Shutdown(s.t.Context()) }()
 			c.want(421)
@@ -272,7 +272,7 @@ func TestLoginWaitEnds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inStreet(t, nil, func(t *testing.T, s *street) {
+			withFakeNet(t, nil, func(t *testing.T, s *fakeNet) {
 				c := waiting(s)
 				start := time.Now()
 				end(s, c)
@@ -283,7 +283,7 @@ func TestLoginWaitEnds(t *testing.T) {
 		})
 	}
 	t.Run("hang-up", func(t *testing.T) {
-		inStreet(t, func(o *server.Options) { o.FailureDelay = 30 * time.Second }, func(t *testing.T, s *street) {
+		withFakeNet(t, func(o *server.Options) { o.FailureDelay = 30 * time.Second }, func(t *testing.T, s *fakeNet) {
 			c := waiting(s)
 			check(t, c.Close()) // or of its own side only: the login has a moment to come about
 			synctest.Wait()
@@ -297,7 +297,7 @@ func TestLoginWaitEnds(t *testing.T) {
 		})
 	})
 	t.Run("LoginTimeout", func(t *testing.T) {
-		inStreet(t, func(o *server.Options) { o.FailureDelay, o.LoginTimeout = time.Hour, time.Minute }, func(t *testing.T, s *street) {
+		withFakeNet(t, func(o *server.Options) { o.FailureDelay, o.LoginTimeout = time.Hour, time.Minute }, func(t *testing.T, s *fakeNet) {
 			c := s.from(mallory)
 			c.want(220)
 			c.guess(530)
@@ -319,10 +319,10 @@ func TestLoginWaitEnds(t *testing.T) {
 func TestNoPasswordIsTold(t *testing.T) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("hunter-two"), bcrypt.MinCost)
 	check(t, err)
-	inStreet(t, func(o *server.Options) {
+	withFakeNet(t, func(o *server.Options) {
 		account := server.Account{FS: fsroot.NewMem(), MaxSessions: 1}
 		o.Auth = server.Static{"hashed": {Password: string(hash), Account: account}, "clear": {Password: "hunter-two", Account: account}}
-	}, func(t *testing.T, s *street) {
+	}, func(t *testing.T, s *fakeNet) {
 		for _, user := range []string{"hashed", "clear", "nobody"} {
 			c := s.from(alice)
 			c.want(220)
@@ -340,13 +340,13 @@ func TestNoPasswordIsTold(t *testing.T) {
 // A wrong password, a user who is not there and one who may not come from there
 // read the same words; the log knows which it was.
 func TestRefusalsReadTheSame(t *testing.T) {
-	inStreet(t, func(o *server.Options) {
+	withFakeNet(t, func(o *server.Options) {
 		users := accounts(fsroot.NewMem())
 		ro := users["ro"]
 		ro.Account.Networks = prefixes(t, "10.0.0.0/8", "2001:db8::/32")
 		users["ro"] = ro
 		o.Auth = users
-	}, func(t *testing.T, s *street) {
+	}, func(t *testing.T, s *fakeNet) {
 		var replies []string
 		for i, login := range [][2]string{{"rw", "bad"}, {"nobody", "bad"}, {"ro", "ro"}, {"ro", "bad"}} {
 			c := s.from(fmt.Sprintf("192.0.2.%d", i+1))
@@ -380,7 +380,7 @@ func TestRefusalsReadTheSame(t *testing.T) {
 func TestReloadOfUsers(t *testing.T) {
 	users := accounts(fsroot.NewMem())
 	options := server.Options{Log: slog.New(slog.DiscardHandler)}
-	inStreet(t, func(o *server.Options) { o.Auth = users }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.Auth = users }, func(t *testing.T, s *fakeNet) {
 		c, m := s.from(alice), s.from(mallory)
 		c.want(220)
 		m.want(220)
@@ -404,7 +404,7 @@ func TestReloadOfUsers(t *testing.T) {
 // server at once while its login waits, and everything is answered if the server stays.
 func TestMuchAheadOfALogin(t *testing.T) {
 	for _, stop := range []bool{false, true} {
-		inStreet(t, nil, func(t *testing.T, s *street) {
+		withFakeNet(t, nil, func(t *testing.T, s *fakeNet) {
 			c := s.from(mallory)
 			c.want(220)
 			c.guess(530)
