@@ -27,7 +27,7 @@ const (
 //
 //	waiting     not logged in: since admit, or after USER, REIN or AUTH (removeLogin)
 //	in          logged in (addLogin)
-//	dropped     told to end because another session needs the place (makeRoom)
+//	dropped     asked to end because another session needs the place (makeRoom)
 type population struct {
 	sessions map[*session]struct{}
 	origins  map[netip.Addr]*counts
@@ -131,10 +131,12 @@ func (c *population) removeWaiting(sess *session) {
 	}
 }
 
-// makeRoom drops a session that is not logged in, to make room for a new one from an origin with others such
-// sessions. It reports whether it has found one. Of the oldest sessions it drops one from the origin that has
-// most, and only if that origin has more than the new one's: by two at least, or the session has had
-// timeToLogIn. So a flood from one address displaces only itself and can't keep out other addresses. In a flood
+// makeRoom drops a waiting session to make room for a new one, and reports whether it has found one. others is
+// the number of waiting sessions from the origin of the new one. Of the oldest waiting sessions makeRoom drops
+// one from the origin that has most of them. That origin must have more than others: by at least two, or by one
+// if the session has already had timeToLogIn.
+//
+// So a flood from one address displaces only its own sessions and can't keep out other addresses. In a flood
 // from many addresses each session gets some time to log in.
 func (c *population) makeRoom(others int) bool {
 	if c.dropped >= maxDropped {
@@ -270,8 +272,8 @@ func (s *Server) turnAway(sess *session, no *refusal) {
 	})
 }
 
-// sendRejection writes words and closes the connection. Before that it reads a little of what the peer has sent: to
-// close a connection with unread bytes is a reset, which may discard the words before the peer has read them.
+// sendRejection writes words and closes the connection. Before it closes, it reads a little of what the peer
+// has sent: closing with unread bytes is a reset, which may discard the words before the peer has read them.
 func sendRejection(ctx context.Context, conn net.Conn, words []byte) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()

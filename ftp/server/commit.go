@@ -47,8 +47,8 @@ func (u *upload) commit() error {
 	return nil
 }
 
-// closeInPlace is called when a file written in place is closed. It reports whether the file may be removed if it turns
-// out useless.
+// closeInPlace is called when a file written in place is closed. It reports whether this upload may remove the
+// file (see uploads.closed).
 func (u *upload) closeInPlace(completed bool) (removable bool) {
 	running := u.s.srv.uploads
 	if u.writing {
@@ -58,8 +58,8 @@ func (u *upload) closeInPlace(completed bool) (removable bool) {
 	return running.closed(u.id, completed)
 }
 
-// takeName gives the hidden file its final name. Other processes may change what is there at the same moment;
-// then the new situation is examined as at the start, and the rename tried again.
+// takeName gives the hidden file its final name. If someone else has changed what is at that name, takeName
+// examines it again, as at the start, and then tries again.
 func (u *upload) takeName() error {
 	older := u.part.interrupted()
 	for range maxTries {
@@ -81,7 +81,8 @@ func (u *upload) takeName() error {
 	return errTaken
 }
 
-// move renames the hidden file if the final name still has the file that was there at the last look, or none.
+// move renames the hidden file to the final name. It does so only if that name still leads to the file that was
+// found there at the last look, or still to none.
 func (u *upload) move() error {
 	if u.old == nil {
 		return u.own.moveNew(u.name)
@@ -139,7 +140,7 @@ func (u *upload) appeared() error {
 	return nil
 }
 
-// wasSwept reports whether the sweep of another server, which saw no sign of life, has given the file its
+// wasSwept reports whether the sweep of another server has treated the file as abandoned and given it its
 // interrupted name. If so, u continues with that name.
 func (u *upload) wasSwept() bool {
 	kept := u.part.interrupted().sibling(u.name)

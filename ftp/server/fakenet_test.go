@@ -20,8 +20,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// fakeNet is a server in a bubble of fake time, to which clients come from any
-// address. It keeps what the Observer and the log were told.
+// fakeNet is a server in a bubble of fake time, with clients from any address. It collects the events and the
+// log.
 type fakeNet struct {
 	*server.Server
 	t    *testing.T
@@ -31,7 +31,7 @@ type fakeNet struct {
 	told []ftp.Event
 }
 
-// withFakeNet runs f with a server whose guards are on, as they are by default.
+// withFakeNet runs f with a server whose limits on logins are the defaults.
 func withFakeNet(t *testing.T, change func(*server.Options), f func(t *testing.T, s *fakeNet)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeNet{t: t, l: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}, log: &lines{}}
@@ -69,7 +69,7 @@ func (s *fakeNet) refused() (reasons []ftp.Reason, whys string) {
 	return reasons, whys
 }
 
-// everything is all that was told and logged, as text.
+// everything returns all events and log lines as text.
 func (s *fakeNet) everything() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,7 @@ type comer struct {
 
 func (c comer) RemoteAddr() net.Addr { return c.from }
 
-// from connects; the greeting is not read.
+// from connects; it does not read the greeting.
 func (s *fakeNet) from(ip string) *ctl {
 	s.t.Helper()
 	ours, theirs := net.Pipe()
@@ -97,7 +97,7 @@ func (s *fakeNet) from(ip string) *ctl {
 	return &ctl{s.t, patient{ours}, ftp.NewLineReader(ours, 64<<10)}
 }
 
-// waits is the time that cmd took.
+// waits returns how long cmd took.
 func (c *ctl) waits(cmd string, code ftp.Code) time.Duration {
 	c.t.Helper()
 	start := time.Now()
@@ -105,11 +105,11 @@ func (c *ctl) waits(cmd string, code ftp.Code) time.Duration {
 	return time.Since(start)
 }
 
-// gone wants the end of the connection.
+// gone expects the end of the connection.
 func (c *ctl) gone() {
 	c.t.Helper()
 	if line, err := c.lr.ReadLine(); err == nil {
-		c.t.Errorf("still there: %q", line)
+		c.t.Errorf("still connected: %q", line)
 	}
 }
 
@@ -127,9 +127,8 @@ func (c *ctl) guess(code ftp.Code) time.Duration {
 	return c.waits("PASS guess", code)
 }
 
-// Failures are counted over sessions: a new connection starts with the delay that
-// the last one earned, three end a session, and in the end nobody from there gets in.
-// Who is logged in from there stays.
+// Failures are counted over sessions: a new connection starts with the delay from the last one. Three failures
+// end a session, and in the end nobody from that address can log in. Logged-in sessions from there continue.
 func TestBruteForce(t *testing.T) {
 	withFakeNet(t, func(o *server.Options) { o.MaxLoginFailures, o.BanTime = 5, time.Hour }, func(t *testing.T, s *fakeNet) {
 		inside := s.from(mallory)
@@ -141,11 +140,11 @@ func TestBruteForce(t *testing.T) {
 		c.want(220)
 		for i, want := range []time.Duration{0, time.Second} {
 			if took := c.guess(530); took != want {
-				t.Errorf("guess %d waited %v, want %v", i, took, want)
+				t.Errorf("guess %d was delayed by %v, want %v", i, took, want)
 			}
 		}
 		if took := c.guess(421); took != 2*time.Second {
-			t.Errorf("guess 3 waited %v", took)
+			t.Errorf("guess 3 was delayed by %v", took)
 		}
 		c.gone()
 		waiting := s.from(mallory)
@@ -153,13 +152,13 @@ func TestBruteForce(t *testing.T) {
 		c = s.from(mallory)
 		c.want(220)
 		if took := c.guess(530); took != 4*time.Second {
-			t.Errorf("guess 4, of another session, waited %v", took)
+			t.Errorf("guess 4, of another session, was delayed by %v", took)
 		}
 		c.guess(421)
 		c.gone()
 
 		waiting.cmd("USER rw", 331)
-		if r := waiting.cmd("PASS rw", 421); !strings.Contains(r.Text(), "failed logins as that user") { // also with the right password
+		if r := waiting.cmd("PASS rw", 421); !strings.Contains(r.Text(), "failed logins as that user") { // even with the right password
 			t.Errorf("%q", r.Text())
 		}
 		waiting.gone()
@@ -167,7 +166,7 @@ func TestBruteForce(t *testing.T) {
 		other.want(220)
 		other.cmd("USER drop", 331)
 		if took := other.waits("PASS drop", 230); took != 0 {
-			t.Errorf("another user behind the address waited %v", took)
+			t.Errorf("another user at the address was delayed by %v", took)
 		}
 		for i := range 10 { // the guesser tries other names
 			c = s.from(mallory)
@@ -179,7 +178,7 @@ func TestBruteForce(t *testing.T) {
 			check(t, c.Close())
 		}
 		c = s.from(mallory)
-		c.want(220) // there are regulars at that address
+		c.want(220) // admitted, because there are regulars at that address
 		c.cmd("USER nobody", 331)
 		if r := c.cmd("PASS guess", 421); !strings.Contains(r.Text(), "from your address") {
 			t.Errorf("%q", r.Text())
@@ -189,16 +188,16 @@ func TestBruteForce(t *testing.T) {
 		again.want(220)
 		again.cmd("USER ro", 331)
 		if took := again.waits("PASS ro", 230); took != 0 {
-			t.Errorf("a regular behind the address waited %v", took)
+			t.Errorf("a regular at the address was delayed by %v", took)
 		}
 		inside.cmd("NOOP", 200)
 		neighbour := s.from(alice)
 		neighbour.want(220)
 		neighbour.cmd("USER ro", 331)
 		if took := neighbour.waits("PASS ro", 230); took != 0 {
-			t.Errorf("another address waited %v", took)
+			t.Errorf("another address was delayed by %v", took)
 		}
-		for i := range 5 { // where nobody is a regular, the address is turned away at once
+		for i := range 5 { // an address without regulars is turned away at once
 			c = s.from(stranger)
 			c.want(220)
 			c.cmd(fmt.Sprint("USER name", i), 331)
@@ -222,7 +221,7 @@ func TestBruteForce(t *testing.T) {
 	})
 }
 
-// While PASS waits nothing is answered before it, whatever is sent ahead.
+// While PASS waits, no later command is answered.
 func TestNothingOvertakesPASS(t *testing.T) {
 	withFakeNet(t, nil, func(t *testing.T, s *fakeNet) {
 		c := s.from(mallory)
@@ -239,8 +238,7 @@ func TestNothingOvertakesPASS(t *testing.T) {
 	})
 }
 
-// A wait for one's turn ends with the client, with Shutdown, with Close and with the
-// time for the login.
+// The wait for a login's turn ends when the client hangs up, at Shutdown, at Close, and at the login timeout.
 func TestLoginWaitEnds(t *testing.T) {
 	waiting := func(s *fakeNet) *ctl {
 		c := s.from(mallory)
@@ -285,7 +283,7 @@ func TestLoginWaitEnds(t *testing.T) {
 	t.Run("hang-up", func(t *testing.T) {
 		withFakeNet(t, func(o *server.Options) { o.FailureDelay = 30 * time.Second }, func(t *testing.T, s *fakeNet) {
 			c := waiting(s)
-			check(t, c.Close()) // or of its own side only: the login has a moment to come about
+			check(t, c.Close()) // or only its own side: the login has a moment left
 			synctest.Wait()
 			for want := range 2 {
 				if n := strings.Count(s.everything(), "ControlClosed"); n != 1+want {
@@ -332,13 +330,12 @@ func TestNoPasswordIsTold(t *testing.T) {
 			_ = c.Close()
 		}
 		if all := s.everything(); strings.Contains(all, "hunter") || !strings.Contains(all, "PASS") || !strings.Contains(all, "Refused") {
-			t.Errorf("told:\n%s", all)
+			t.Errorf("events and log:\n%s", all)
 		}
 	})
 }
 
-// A wrong password, a user who is not there and one who may not come from there
-// read the same words; the log knows which it was.
+// The reply to a wrong password, an unknown user and a forbidden address is the same; the log tells them apart.
 func TestRefusalsReadTheSame(t *testing.T) {
 	withFakeNet(t, func(o *server.Options) {
 		users := accounts(fsroot.NewMem())
@@ -363,7 +360,7 @@ func TestRefusalsReadTheSame(t *testing.T) {
 		_, whys := s.refused()
 		for _, want := range []string{"rw: login incorrect: wrong password", "nobody: login incorrect: there is no such user", "ro: login incorrect: the user may not log in from that address"} {
 			if !strings.Contains(whys, want) {
-				t.Errorf("the log does not know that %q:\n%s", want, whys)
+				t.Errorf("the log does not contain %q:\n%s", want, whys)
 			}
 		}
 		for _, ip := range []string{"10.1.2.3", "::ffff:10.1.2.3", "2001:db8::9"} {
@@ -375,8 +372,7 @@ func TestRefusalsReadTheSame(t *testing.T) {
 	})
 }
 
-// A user who was taken off the list does not get in by an old session, and what the
-// server remembers of passwords and failures outlives a Reload.
+// A removed user can't log in through an old session. The remembered passwords and failures survive a Reload.
 func TestReloadOfUsers(t *testing.T) {
 	users := accounts(fsroot.NewMem())
 	options := server.Options{Log: slog.New(slog.DiscardHandler)}
@@ -394,14 +390,14 @@ func TestReloadOfUsers(t *testing.T) {
 		other.want(220)
 		other.cmd("USER new", 331)
 		if took := other.waits("PASS new", 230); took != time.Second {
-			t.Errorf("waited %v: Reload forgot the failure", took)
+			t.Errorf("delayed by %v: Reload has lost the failure", took)
 		}
 		_, _ = io.WriteString(m.Conn, "QUIT\r\n")
 	})
 }
 
-// A client that sends as much ahead as is held, and more, still hears the end of the
-// server at once while its login waits, and everything is answered if the server stays.
+// A client that sends more in advance than the server holds still gets the end of the server at once while its
+// login waits. If the server stays, all its commands are answered.
 func TestMuchAheadOfALogin(t *testing.T) {
 	for _, stop := range []bool{false, true} {
 		withFakeNet(t, nil, func(t *testing.T, s *fakeNet) {

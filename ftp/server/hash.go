@@ -269,8 +269,8 @@ func (w *hashing) slice(ctx context.Context, h hash.Hash, left int64, moved *ato
 	return did, nil
 }
 
-// waited waits until ctx has ended and returns it. A limiter returns an error early, as soon as it knows that
-// its wait exceeds the deadline, and then ctx has no cause yet.
+// waited waits until ctx has ended and returns it. A limiter returns an error as soon as it knows that its wait
+// would exceed the deadline; ctx has no cause before it has ended.
 func waited(ctx context.Context) context.Context {
 	<-ctx.Done()
 	return ctx

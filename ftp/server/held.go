@@ -48,8 +48,8 @@ func (s *session) heldFull() bool {
 	return s.ahead >= maxAheadLogin || s.srv.ahead.Load() >= maxAheadAll
 }
 
-// chargeAhead updates srv.ahead by what this session holds while its login is being judged; afterwards that is
-// 0.
+// chargeAhead counts in srv.ahead what this session holds while its login is being judged, and subtracts it
+// afterwards.
 func (s *session) chargeAhead() {
 	now := 0
 	if s.login.Load() != nil {

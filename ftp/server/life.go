@@ -92,8 +92,8 @@ func (s *session) live(begin func()) {
 	s.srv.removeSession(s)
 }
 
-// steps runs begin and then one step after the other. It reports whether the session parks; otherwise it has
-// ended, by a panic too.
+// steps runs begin and then one step after the other. It reports whether the session parks; otherwise the
+// session has ended, perhaps by a panic.
 func (s *session) steps(begin func()) (parks bool) {
 	defer func() {
 		if !parks {
@@ -214,8 +214,8 @@ func (s *session) deadline() time.Time {
 
 func (s *session) parksSoon(now time.Time) bool { return s.canPark && s.idleBy.Sub(now) > parkAfter }
 
-// slack returns by how much the wait for a line may end too early. It saves a system call to move the deadline
-// at each command.
+// slack returns by how much the wait for a line may end too early. Allowing that saves a system call at each
+// command, which would move the deadline.
 func (s *session) slack() time.Duration {
 	if s.task == nil && s.parksSoon(s.asked) {
 		return parkAfter / 2

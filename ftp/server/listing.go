@@ -22,10 +22,11 @@ import (
 // that may take long is done in slices of listSlice, after which Read returns, so that the listing can be
 // stopped.
 //
-// An entry passes through these steps; gathering says in which way the open directory is read:
+// The first entries of a directory are gathered in ready, in case they are few enough to be sorted. The others
+// are streamed in the order of the disk:
 //
-//	read ─→ wanted ─────────────────────────→ append   streamed in the disk's order
-//	read ─→ wanted ─→ ready ─→ (sorted) ────→ append   gathered: the first ones
+//	read ─→ wanted ─→ ready ─→ (sorted) ─→ append     while gathering
+//	read ─→ wanted ─────────────────────→ append      afterwards
 type listing struct {
 	look      describer
 	line      func(b []byte, e *ftp.Entry) []byte // appends the line of one entry, without CRLF
@@ -168,7 +169,7 @@ func (l *listing) fill(b []byte) []byte {
 	return b
 }
 
-// read reads the next entry. Links may take long, because their target is looked up through any number of other
+// read reads the next entry. A link may take long, because its target is looked up, perhaps through many other
 // links.
 func (l *listing) read() (more bool, err error) {
 	more, err = l.open.next(&l.entry)
@@ -287,9 +288,8 @@ func (l *listing) enter(d subdir) error {
 	return nil
 }
 
-// gather reads one entry into ready, and sorts when there are enough. That is the whole directory if it is
-// small or an order was requested. Of a large directory the first entries come unsorted, and the rest is
-// streamed in the order of the disk.
+// gather reads one entry into ready. When there are enough, or the directory ends, it sorts them: always if an
+// order was requested, else only if they are the whole directory.
 func (l *listing) gather() {
 	most := sortWindow
 	if l.flags.sorted() && (len(l.ready) < sortWindow || l.charge(int64(len(l.ready))+1)) {

@@ -100,7 +100,7 @@ func (u *upload) createHidden(perm fs.FileMode) error {
 }
 
 // hide chooses a new hidden name and adds it to the running uploads. It does so before the file exists, so that
-// no sweep finds the file and not the entry.
+// a sweep that finds the file also finds the entry.
 func (u *upload) hide() string {
 	u.part = u.part.running()
 	u.s.srv.uploads.addHidden(u.part.String())
@@ -208,8 +208,9 @@ func (u *upload) begin() error {
 	return u.own.Truncate(u.offset)
 }
 
-// beside is called if the transfer takes longer than a moment. It locks the hidden file, which shows other
-// servers that share the disk that the file is in use (see sweeper.claim). Short transfers save the system call.
+// beside is called if the transfer takes longer than a moment. It locks the hidden file. By the lock other
+// servers that share the disk see that the file is in use (sweeper.claim). Short transfers save the system
+// call.
 func (u *upload) beside() {
 	if u.hidden {
 		_, _ = lock(u.fs, u.own.File)

@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// story is what an Observer was told, in short.
+// story collects the events of an Observer in short form.
 type story struct {
 	mu    sync.Mutex
 	lines []string
@@ -43,7 +43,7 @@ func (s *story) has(line string) bool {
 	return slices.Contains(s.lines, line)
 }
 
-// The Observer is told everything, in order, and no secret.
+// The Observer gets all events, in order, and no secret.
 func TestObserver(t *testing.T) {
 	told := &story{}
 	s := serve(t, oneFile(t, "0123456789"), func(o *server.Options) { o.Observer = told })
@@ -109,11 +109,11 @@ ControlClosed`
 		}
 	}
 	if got != want {
-		t.Errorf("told:\n%s\nwant:\n%s", got, want)
+		t.Errorf("events:\n%s\nwant:\n%s", got, want)
 	}
 }
 
-// Every session that opened is told to have closed, once, however it ended.
+// Every session is reported as closed once, however it has ended.
 func TestObserverSeesEveryEnd(t *testing.T) {
 	told := &story{}
 	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.Observer = told })
@@ -138,6 +138,6 @@ func TestObserverSeesEveryEnd(t *testing.T) {
 		t.Errorf("%d opened, %d closed", opened, closed)
 	}
 	if !told.has("done STOR /f store passive 0+0 ok=false") {
-		t.Errorf("the cut upload was not told:\n%s", strings.Join(told.lines, "\n"))
+		t.Errorf("the interrupted upload was not reported:\n%s", strings.Join(told.lines, "\n"))
 	}
 }

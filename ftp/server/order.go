@@ -5,8 +5,8 @@ package server
 // exceeds it comes in the order of the disk.
 const sortMostAll = 100_000
 
-// charge records that this listing keeps n entries, of which it counts those beyond the sort window. It reports
-// false, and records nothing, if all listings together exceed the limit then.
+// charge records that this listing keeps n entries; those beyond the sort window count. If all listings
+// together would exceed the limit, it reports false and records nothing.
 func (l *listing) charge(n int64) bool {
 	if l.sorts == nil {
 		return true

@@ -135,12 +135,12 @@ func (u *uploads) dropHidden(hidden string) {
 	delete(u.hidden, hidden)
 }
 
-// runningBefore returns the hidden names of running uploads to base by owner, in any directory, that began before than.
-func (u *uploads) runningBefore(base string, owner uint32, than time.Time) (names []string) {
+// runningBefore returns the hidden names of running uploads to base by owner, in any directory, that began before the given time.
+func (u *uploads) runningBefore(base string, owner uint32, before time.Time) (names []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for name, since := range u.hidden {
-		if n, ok := parsePartial(name); since.Before(than) && ok && n.fits(base, owner) {
+		if n, ok := parsePartial(name); since.Before(before) && ok && n.fits(base, owner) {
 			names = append(names, name)
 		}
 	}
@@ -169,7 +169,7 @@ func (u *uploads) open(id any, made bool) {
 	f.made = f.made || made
 }
 
-// closed undoes open. It reports whether the file may be removed if it is useless: an upload has created it, none
+// closed undoes open. It reports whether the file may be removed if it is empty: an upload has created it, none
 // has completed it, and none has it open.
 func (u *uploads) closed(id any, completed bool) (removable bool) {
 	u.mu.Lock()
@@ -186,9 +186,9 @@ func (u *uploads) closed(id any, completed bool) (removable bool) {
 // errBusy is returned when another upload is writing to the file.
 var errBusy = errors.New("another upload is writing to it")
 
-// beginWrite records that an upload begins to write to a file it has opened; endWrite undoes it. Uploads that append
-// may write to the same file at once, because each write goes to the end as a whole. Any others would mix their
-// bytes: errBusy.
+// beginWrite records that an upload begins to write to a file that it has opened; endWrite undoes it. Uploads
+// that append may write to the same file at once, because each of their writes goes to the end. Any others
+// would mix their bytes, so the second one gets errBusy.
 func (u *uploads) beginWrite(id any, appends bool) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -240,5 +240,5 @@ func (u *uploads) isReserved(account *Account, p string) bool {
 // reservationOf returns the reservation of a path in the tree of an account. Two accounts that share an afero.Fs
 // share their names. afero's wrappers are pointers; values of other types are told apart by their content.
 func reservationOf(account *Account, p string) reservation {
-	return reservation{fmt.Sprintf("%p", account.FS), p} // afero wrappers are pointers; any other is taken for one tree
+	return reservation{fmt.Sprintf("%p", account.FS), p}
 }

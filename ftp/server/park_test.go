@@ -15,7 +15,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// awaitParked waits until a session parks.
+// awaitParked waits until a session is parked.
 func awaitParked(t *testing.T) {
 	t.Helper()
 	stacks := make([]byte, 1<<20)
@@ -24,11 +24,10 @@ func awaitParked(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("no session parks")
+	t.Fatal("no session has parked")
 }
 
-// A session that was parked hears the client, keeps what was half said, transfers, and
-// says goodbye when the server ends.
+// A parked session receives commands, keeps half a line, transfers, and sends 421 when the server ends.
 func TestSessionParks(t *testing.T) {
 	s := serve(t, afero.NewMemMapFs())
 	c := s.login(t, "rw")
@@ -36,7 +35,7 @@ func TestSessionParks(t *testing.T) {
 	c.cmd("PWD", 257)
 	awaitParked(t)
 	c.raw("NO")
-	awaitParked(t) // it may be the first again, if the half was not read yet: that is well, too
+	awaitParked(t) // if the half line was not read yet, this is the first park again: fine, too
 	c.raw("OP\r\n")
 	c.want(200)
 	awaitParked(t)
@@ -61,7 +60,7 @@ func TestSessionParksUntilItsLimit(t *testing.T) {
 
 	c = s.connect(t)
 	awaitParked(t)
-	_ = c.Close() // without a word: the server must notice
+	_ = c.Close() // without QUIT: the server must notice
 }
 
 func TestSessionParksUnderTLS(t *testing.T) {

@@ -53,7 +53,7 @@ func partialOf(base string, owner uint32, target fs.FileInfo) partialName {
 	return partialName{base: base, owner: owner, target: fingerprint(target)}
 }
 
-// running returns the name of a new upload like n.
+// running returns the name of a new running upload with the values of n.
 func (n partialName) running() partialName {
 	n.random = 1 + rand.Uint32N(1<<32-1)
 	return n
@@ -100,8 +100,9 @@ func isPartial(base string) bool {
 	return ok
 }
 
-// isReservedName reports whether clients can't use base. Where most filesystems ignore case, that is every name
-// of the form in any case: it could lead to the file of a partial upload.
+// isReservedName reports whether clients can't use base. On systems whose filesystems mostly ignore case, this
+// is every name of that form, in any case and with any check value, because it could lead to the file of a
+// partial upload.
 func isReservedName(base string) bool {
 	return isPartial(base) || foldsCase && partialPattern.MatchString(strings.ToLower(base))
 }
@@ -151,8 +152,8 @@ func (n partialName) fits(base string, owner uint32) bool {
 }
 
 // hasPartials reports whether dir has an interrupted upload to base by owner, to a version of the file that
-// match accepts. An upload with a running name counts too, unless it is in running: a killed server has left
-// it. hasPartials reads at most about partialScan names.
+// match accepts. A file with a running name that is not in running counts, too: a killed server has left it.
+// hasPartials stops after partialScan names.
 func hasPartials(fsys afero.Fs, dir, base string, owner uint32, running *uploads, match func(partialName) bool) bool {
 	d, err := fsys.Open(dir)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// The hidden name of a partial upload is reserved: no command of a client takes it, in
-// any spelling, whatever is there. Names that only look like one are anybody's.
+// The hidden name of a partial upload is reserved: no command of a client accepts it, in any spelling, whether
+// the file exists or not. Names that only look similar are ordinary.
 func TestPartialNamesAreReserved(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		kept := server.PartialName("f", "drop", nil, 0)
@@ -52,8 +52,8 @@ func TestPartialNamesAreReserved(t *testing.T) {
 	})
 }
 
-// A partial upload belongs to the account that sent it: another one neither resumes nor
-// cuts nor removes it, by any command, and anonymous users are told apart by address.
+// A partial upload belongs to the account that has sent it. No command lets another account resume, truncate or
+// remove it. Anonymous users are told apart by address.
 func TestPartialUploadsHaveOwners(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		kept := "/" + server.PartialName("f", "drop", nil, 0)
@@ -79,9 +79,8 @@ func TestPartialUploadsHaveOwners(t *testing.T) {
 	})
 }
 
-// A client that has lost its connection may come back while the server still takes its
-// upload for running. It can't resume then, and above all not in the old file, whose size
-// it is told.
+// A client that has lost its connection may return while its upload still runs on the server. It can't resume
+// then. Above all it must not continue in the old file, whose size it gets from SIZE.
 func TestResumeBesideTheLostSession(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/f", "the old file")

@@ -54,8 +54,8 @@ func isHash(stored string) bool {
 // itself be the password.
 var otherHashes = []string{"$1$", "$5$", "$6$", "$7$", "$y$", "$apr1$", "$argon2", "$scrypt$", "$pbkdf2", "$2$", "$2x$", "{SHA", "{SSHA"}
 
-// costOf returns the cost of a stored password, 0 for clear text. The error is for a hash that no password can
-// match.
+// costOf returns the cost of a stored password, or 0 if it is clear text. It returns an error for a hash that
+// no password can match.
 func costOf(stored string) (int, error) {
 	for _, prefix := range otherHashes {
 		if strings.HasPrefix(stored, prefix) {
@@ -83,8 +83,8 @@ var (
 	errTooLong  = fmt.Errorf("%w: bcrypt supports passwords of up to %d bytes", ErrLogin, maxPassword)
 )
 
-// Verify is for Authenticators that keep their users elsewhere. It returns nil if stored, which is a bcrypt
-// hash or clear text, is of the login's password. Otherwise it returns an error that is ErrLogin or ctx's.
+// Verify is for Authenticators that keep their users elsewhere. It returns nil if the login's password matches
+// stored, which is a bcrypt hash or clear text. Otherwise it returns an error that is ErrLogin or ctx's.
 //
 // An empty stored refuses the login after the time that a hash takes. Pass it for an unknown user, so that the
 // time does not show which users exist. Only a few hashes are computed at once. A password that has matched is
@@ -202,8 +202,8 @@ func (v *verifier) slot(ctx context.Context, l Login) error {
 	return v.slots.Acquire(ctx, l.regular, name(l.User), guard.Origin(ip), guard.Site(ip))
 }
 
-// id returns the key in known for user, password and hash together, so that a change of any of them ends the
-// remembering. It is a keyed hash, from which the password can't be guessed without the key.
+// id returns the key of user, password and hash together in known: after a change of any of them nothing is
+// remembered. It is a keyed hash, so the password can't be guessed from it without the key.
 func (v *verifier) id(user, password, stored string) (id [sha256.Size]byte) {
 	mac := hmac.New(sha256.New, v.key[:])
 	for _, s := range []string{user, stored, password} {

@@ -159,8 +159,8 @@ func (s *session) prot(arg string) ftp.Reply {
 	return ftp.NewReply(200, "Data connections are under TLS.")
 }
 
-// protect tells the data package how the next data connection is protected: what PROT has set, and which side
-// is the TLS client.
+// protect sets how the next data connection is protected: as PROT says, with this server as the TLS client if
+// reversed.
 func (s *session) protect(verb string) {
 	switch {
 	case s.params.Protection != ftp.Private:
@@ -200,7 +200,7 @@ func (s *session) ccc(string) ftp.Reply {
 
 // endTLS ends TLS on the control connection. Clients differ:
 //
-//   - lftp sends close_notify first and waits for ours (RFC 4217 §7 has the client begin),
+//   - lftp sends close_notify first and waits for ours before it continues,
 //   - some wait for our close_notify and answer it,
 //   - curl with --ftp-ssl-ccc-mode passive sends none and continues in the clear.
 //

@@ -4,5 +4,5 @@ package server_test
 
 import "testing"
 
-// raiseLimit has nothing to raise here.
+// raiseLimit does nothing here.
 func raiseLimit(testing.TB, int) {}

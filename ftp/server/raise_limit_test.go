@@ -19,7 +19,7 @@ func raiseLimit(t testing.TB, n int) {
 	old := limit
 	limit.Cur = need
 	if need > limit.Max {
-		t.Skipf("%d descriptors are the limit, %d are needed", limit.Max, need)
+		t.Skipf("the limit is %d descriptors, and %d are needed", limit.Max, need)
 	}
 	check(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
 	t.Cleanup(func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old) })

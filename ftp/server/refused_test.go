@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Whatever is refused is told, with the rule that decides.
+// Every refusal is reported with the rule that caused it.
 func TestRefusalsNameTheRule(t *testing.T) {
 	var mu sync.Mutex
 	var reasons []ftp.Reason
@@ -64,8 +64,8 @@ func TestRefusalsNameTheRule(t *testing.T) {
 	told(ftp.ReasonIdleTimeout)
 }
 
-// The last reply arrives though the client has said more than anybody reads: a close
-// with bytes unread would be a reset.
+// The last reply arrives although the client has sent more than the server reads: closing with unread bytes
+// would be a reset.
 func TestLastReplyArrives(t *testing.T) {
 	s := serve(t, fsroot.NewMem())
 	for range 20 {

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// resume continues an interrupted upload of the same account at the offset that REST gave, or overwrites a part
-// of an existing file. In a file the bytes after the new ones stay (RFC 3659 §5.3 leaves that open).
+// resume continues an interrupted upload of the same account at the offset that REST gave. If there is none, it
+// overwrites a part of the existing file and keeps the bytes after that part (RFC 3659 §5.3 leaves that open).
 //
-// The two must not be confused. SIZE of an existing file returns its size even if an upload to replace it was
-// interrupted. A client that takes this size for what has arrived of its own upload would continue the new
-// content at the end of the old. So the existing file is not touched while there is an interrupted or running
-// upload to it.
+// The two must not be confused. SIZE of an existing file returns the size of that file, even if an upload to
+// replace it was interrupted. A client might mistake it for the number of bytes that have arrived of its
+// upload, and continue the new content at the end of the old. So the existing file is not touched while there
+// is an interrupted or running upload to it.
 func (u *upload) resume() error {
 	if err := u.claim(u.offset); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -38,10 +38,10 @@ func (u *upload) resume() error {
 	return u.seek(err)
 }
 
-// claim takes over the interrupted upload of the same account to the same version of the file, if it has at
-// least least bytes; otherwise the error is fs.ErrNotExist. The file gets a running name, so that no other
-// session takes it too, but its content is not changed before begin. Its time is set first: a file with a
-// running name and an old time would look abandoned to other servers.
+// claim takes over the interrupted upload of the same account to the same version of the file. If there is none
+// with at least that many bytes, the error is fs.ErrNotExist. The file gets a running name, so that no other
+// session can claim it, too. Its content is not changed before begin. Its time is set before the rename: other
+// servers would treat a running name with an old time as abandoned.
 func (u *upload) claim(least int64) error {
 	u.part = partialOf(path.Base(u.name), u.s.owner, u.old)
 	kept := u.part.sibling(u.name)
@@ -131,8 +131,9 @@ func (u *upload) mayBeResuming() bool {
 	return time.Since(fi.ModTime()) < appendPause && (u.s.interrupted == u.path || u.s.began.After(fi.ModTime()))
 }
 
-// mayBeRunning reports whether an upload of the same account to the file is running and is older than this
-// session. The client may have lost its connection without the server's notice and have come back to resume.
+// mayBeRunning reports whether an upload of the same account to the file is running that is older than this
+// session. It may be this client's own: the client has lost its connection, which the server has not noticed
+// yet, and is back to resume.
 func (u *upload) mayBeRunning() bool {
 	for _, name := range u.s.srv.uploads.runningBefore(path.Base(u.name), u.s.owner, u.s.began) {
 		if _, err := lstat(u.fs, path.Join(path.Dir(u.name), name)); err == nil {

@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// A session that holds the only passive port without using it loses it to one that needs
-// it, and is told so.
+// A session that holds the only passive port without using it loses it to one that needs it, and its next
+// transfer command says so.
 func TestUnusedPassivePortIsRevoked(t *testing.T) {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")

@@ -69,8 +69,8 @@ func New(opts Options) (*Server, error) {
 
 // Reload changes the options for new sessions. Running sessions keep theirs, with two exceptions: Rate and
 // HashRate are shared by all sessions, and a new login in a running session uses the new Auth. The listeners do
-// not change, whatever opts.Listen says. The passive ports in use stay as long as their range is the same. If
-// the options are not valid, Reload returns an error and changes nothing.
+// not change, whatever opts.Listen says. The pool of passive ports is kept if its range is the same. If the
+// options are not valid, Reload returns an error and changes nothing.
 func (s *Server) Reload(opts Options) error {
 	set, err := newSettings(opts, s.set.Load())
 	if err != nil {

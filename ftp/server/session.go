@@ -16,7 +16,7 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// Bounds on what a client may send ahead.
+// Limits on one client.
 const (
 	maxLine     = 8 << 10 // bytes of one command
 	maxFailures = 3       // refused logins
@@ -37,12 +37,12 @@ type session struct {
 	alarm    alarm
 	implicit bool // TLS is first, then the greeting (port 990)
 	tls      *dtp.Security
-	tlsNext  tlsStep           // what AUTH or CCC has agreed to and is yet to be done
+	tlsNext  tlsStep           // the change of TLS that follows the reply to AUTH or CCC
 	cert     *x509.Certificate // the client's, if one of the authorities in Options.TLS signed it
 	control  ftp.Control
 	lines    *ftp.LineReader
 	out      []byte // replies not yet written
-	dead     error  // why the connection can't be used any more; nil: it can
+	dead     error  // why the session has to end; nil: it continues
 	ended    bool   // the client has closed its side: no more lines come
 
 	// The state of the protocol: the machine of RFC 959 §5.4 and what the client has chosen.
@@ -62,21 +62,21 @@ type session struct {
 	files       io.Closer     // of the account, if it opens them for each session
 	down, up    *rate.Limiter // of the account
 	cwd         string
-	owner       uint32  // hash of the account's name in partial uploads
+	owner       uint32  // hash of Account.Owner, for the names of partial uploads
 	interrupted string  // the final name of the last upload that was interrupted
 	renames     ability // whether the storage can rename
 
 	// The task that runs beside the session, and the commands read meanwhile (held.go).
 	task    *task
-	held    []ftp.Command
-	ahead   int // size of held in bytes
-	charged int // the part of ahead that is counted in srv.ahead
+	held    []ftp.Command // oldest first
+	ahead   int           // size of held in bytes
+	charged int           // the part of ahead that is counted in srv.ahead
 
 	// Limits.
 	began    time.Time // when the greeting was sent
 	loginBy  time.Time // the login must be done by then
 	idle     time.Duration
-	idleBy   time.Time // the session ends then if no command comes; zero: count from now
+	idleBy   time.Time // the session is ended at this time if no command comes; zero: not yet set
 	asked    time.Time // when the wait for the current command began
 	canPark  bool      // the platform can wait on the connection without a buffer
 	failures int       // refused logins
@@ -90,7 +90,7 @@ type session struct {
 	place    place                // guarded by Server.mu
 }
 
-// identity holds what USER and HOST have said. Nothing of it is verified.
+// identity holds what the client has sent with USER and HOST. Nothing of it is verified.
 type identity struct{ user, host string }
 
 // pending holds what the first command of a sequence left for the second.

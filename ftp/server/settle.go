@@ -32,9 +32,9 @@ const (
 // Has reports whether d includes all of d2.
 func (d Doubt) Has(d2 Doubt) bool { return d&d2 == d2 }
 
-// whole returns nil if an upload whose data connection has ended without an error is whole, else why it is not.
-// Under TLS, close_notify is the client's own statement that the file ends there, whatever happens to the
-// control connection. Without it settle looks at the control connection.
+// whole returns nil if an upload is whole; otherwise the error says why not. The data connection has ended
+// without an error. Under TLS, close_notify is the client's own statement that the file ends there, whatever
+// happens to the control connection. Without close_notify settle examines the control connection.
 func (s *session) whole(j *task, res dtp.Result) error {
 	if j.protection == ftp.Private && !res.CutShort {
 		if s.aborHeld() {

@@ -11,15 +11,14 @@ import (
 	"miniftp/ftp"
 )
 
-// An upload has ended after so long; what comes over the control connection within
-// the last moment decides whether it counts.
+// An upload has ended. What the control connection brings in the last moment decides whether it succeeds.
 func TestLastMoment(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		took  time.Duration
-		after time.Duration // since the end of the data
-		says  string        // "": it hangs up
-		held  string        // a command that came before
+		after time.Duration // after the end of the data
+		says  string        // "": the client hangs up
+		held  string        // a command received before
 		want  error
 		waits time.Duration
 	}{
@@ -48,7 +47,7 @@ func TestLastMoment(t *testing.T) {
 				said := make(chan struct{})
 				go func() {
 					defer close(said)
-					time.Sleep(tc.after) // on the test's own clock
+					time.Sleep(tc.after) // on the fake clock
 					switch tc.says {
 					case "":
 						_ = theirs.Close()

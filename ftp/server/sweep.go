@@ -13,16 +13,16 @@ import (
 	"github.com/spf13/afero/mem"
 )
 
-// A killed server leaves its partial uploads under running names. To sweep is to give them their interrupted
-// names, or to remove them. First it has to be certain that no upload writes to them:
+// A killed server leaves its partial uploads under running names. A sweep gives them their interrupted names,
+// or removes them. First it has to be certain that no upload writes to them:
 //
-//   - for uploads of this server, uploads.isRunning knows,
-//   - for those of other servers on this host, the lock that they hold (upload.beside) shows it,
-//   - for any others, size and time must not change between two sweeps that are idle or more apart. The clock of the
-//     storage may be wrong, so its age alone does not count.
+//   - for uploads of this server, see uploads.isRunning;
+//   - those of other servers on this host hold a lock on their file (upload.beside);
+//   - any other file must have had the same size and time in an earlier sweep, at least deadAfter ago. The age of the file
+//     does not count, because the clock of the storage may be wrong.
 //
-// Where a file can be locked, none with a running name is touched before it is lockedBy old, because a new
-// upload has its lock only after a moment.
+// If files can be locked, a sweep does not touch one with a running name that is younger than lockedBy, because
+// a new upload is not locked at once.
 
 // deadFactor is after how many timeouts without a write an upload counts as abandoned.
 const deadFactor = 15
@@ -50,10 +50,11 @@ type Swept struct {
 	Removed int // files that were removed
 }
 
-// KeepSwept sweeps the roots (see Sweep) for the partial uploads that killed servers left: at once, again when
-// those that were too young are old enough (after seconds where they can be locked, else after a quarter of an
-// hour), and then every six hours. It returns when ctx ends or the server closes. Each time it calls roots for
-// the trees that uploads may go to. With Options.UploadInPlace it does nothing.
+// KeepSwept sweeps the roots (see Sweep) for the partial uploads that killed servers left. It does so at once,
+// and every six hours. In between it sweeps once more when files that were too young at first are old enough:
+// after seconds if they can be locked, and after a quarter of an hour. It returns when ctx ends or the server
+// closes. For each sweep it calls roots, which returns the trees that uploads may go to. With
+// Options.UploadInPlace it does nothing.
 func (s *Server) KeepSwept(ctx context.Context, roots func() []afero.Fs) {
 	again, later := true, true // extra sweeps still to come: one after seconds, one after deadAfter
 	for {
@@ -95,14 +96,17 @@ func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) (young
 	return w.young
 }
 
-// Sweep walks a tree and tidies the partial uploads that killed servers left. One that nobody has written to
-// for idle becomes an interrupted upload, which REST or APPE can resume. It is removed if it is empty, if a
-// later one exists, if the final file has changed more than a day ago, so that it can't be resumed, or if it is
-// 30 days old. Sweep touches no file whose name this server did not make.
+// Sweep walks a tree and tidies the partial uploads that killed servers left. If none has been written to for
+// idle, it becomes an interrupted upload, which REST or APPE can resume. Sweep removes a partial upload
 //
-// Sweep follows no symlinks and is bounded in depth and number of entries. It asks the storage only for the
-// names and types of other files. What it can't read it skips; it returns the first such error at the end. If
-// ctx ends, Sweep returns its error.
+//   - that is empty,
+//   - if there is a later one to the same file,
+//   - if the final file has changed, so that it can't be resumed, and it is a day old,
+//   - or if it is 30 days old.
+//
+// Sweep touches no file whose name this server did not make. It follows no symlinks and is bounded in depth and
+// number of entries. It asks the storage only for the names and types of other files. What it can't read it
+// skips; it returns the first such error at the end. If ctx ends, Sweep returns its error.
 func Sweep(ctx context.Context, fsys afero.Fs, idle time.Duration) (Swept, error) {
 	w := &sweeper{ctx: ctx, fs: fsys, now: time.Now(), idle: idle, left: sweepEntries, once: true}
 	w.walk()
@@ -147,7 +151,7 @@ func (w *sweeper) note(err error) {
 
 // look reads a directory. It appends the subdirectories to dirs, and returns the names of partial uploads.
 // These are judged only when the directory is closed, because that renames entries. If a directory is replaced
-// by a symlink meanwhile, fs decides how far that leads.
+// by a symlink meanwhile, fs decides whether to follow it.
 func (w *sweeper) look(d subdir, dirs []subdir) (_ []subdir, found []string) {
 	f, err := w.fs.Open(d.path)
 	if err != nil {
@@ -292,7 +296,7 @@ func (w *sweeper) isFinal(p string, n partialName, fi fs.FileInfo) bool {
 	return known && err == nil && sameFile(final, fi)
 }
 
-// isLater reports whether there is another interrupted upload to the same file that is later. The later one is
+// isLater reports whether a later upload to the same file has the interrupted name already. The later one is
 // kept even if it is shorter: what its client sends next must not be appended to bytes of another version.
 func (w *sweeper) isLater(kept string, fi fs.FileInfo) bool {
 	other, err := lstat(w.fs, kept)

@@ -25,7 +25,7 @@ import (
 
 const day = 24 * time.Hour
 
-// aged writes a file that was last written to so long ago.
+// aged writes a file that was last modified that long ago.
 func aged(t testing.TB, fsys afero.Fs, name, content string, age time.Duration) {
 	t.Helper()
 	write(t, fsys, name, content)
@@ -33,7 +33,7 @@ func aged(t testing.TB, fsys afero.Fs, name, content string, age time.Duration) 
 	check(t, fsys.Chtimes(name, at, at))
 }
 
-// stored is all files with their content, as "name=content".
+// stored returns all files with their contents, as "name=content".
 func stored(t testing.TB, fsys afero.Fs) (all []string) {
 	t.Helper()
 	check(t, afero.Walk(fsys, "/", func(p string, fi fs.FileInfo, err error) error {
@@ -46,8 +46,7 @@ func stored(t testing.TB, fsys afero.Fs) (all []string) {
 	return all
 }
 
-// What a killed server leaves becomes what can be gone on with, or goes; all else
-// stays as it is.
+// What a killed server leaves becomes resumable or is removed; everything else is unchanged.
 func TestSweep(t *testing.T) {
 	const old, young = 2 * time.Hour, 20 * time.Minute // the limit is an hour
 	type file struct {
@@ -57,7 +56,7 @@ func TestSweep(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		before []file
-		after  []string // as the files above, under their new names
+		after  []string // like files, with the new names
 		did    server.Swept
 	}{
 		{"a leftover", []file{{"/.f.0123abcd.upload", old}}, []string{"/.f.upload=0"}, server.Swept{Kept: 1}},
@@ -130,7 +129,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// An empty leftover is of no use.
+// An empty leftover is removed.
 func TestSweepEmpty(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		aged(t, fsys, server.Hidden("/.f.0123abcd.upload"), "", 2*time.Hour)
@@ -143,8 +142,7 @@ func TestSweepEmpty(t *testing.T) {
 	})
 }
 
-// A sweep goes through no symlink, out of the tree or round and round in it, and
-// takes none for an upload.
+// A sweep follows no symlink, neither out of the tree nor in a loop, and does not treat one as an upload.
 func TestSweepFollowsNoSymlink(t *testing.T) {
 	fsys, dir := disk(t)
 	outer, outside := disk(t)
@@ -183,18 +181,18 @@ func TestSweepIsBounded(t *testing.T) {
 		t.Errorf("it did %+v, %v", did, err)
 	}
 	if n := most.Load(); n > 1000 {
-		t.Errorf("%d entries were asked for at once", n)
+		t.Errorf("%d entries were requested at once", n)
 	}
 	if !testutil.Soaking {
 		return // it takes seconds
 	}
 	fsys.more = nil
 	if _, err := server.Sweep(t.Context(), fsys, time.Hour); err == nil || !strings.Contains(err.Error(), "5000000 entries") {
-		t.Errorf("a tree without end: %v", err)
+		t.Errorf("an endless tree: %v", err)
 	}
 }
 
-// The deepest directories are left alone, so that no chain of them holds a sweep up.
+// Directories below a certain depth are skipped, so that a long chain of them can't delay a sweep.
 func TestSweepDepth(t *testing.T) {
 	fsys := fsroot.NewMem()
 	p := "/" + strings.Repeat("d/", 31)
@@ -221,7 +219,7 @@ func (s shut) Open(name string) (afero.File, error) {
 	return s.Fs.Open(name)
 }
 
-// What can't be read, or may not be written, is told and holds up nothing else.
+// What can't be read or removed is reported and does not stop the sweep.
 func TestSweepErrors(t *testing.T) {
 	fsys := fsroot.NewMem()
 	for _, dir := range []string{"/a", "/b", "/c"} {
@@ -250,9 +248,8 @@ func armed() *atomic.Bool {
 	return b
 }
 
-// KeepSwept sweeps at once, once more when what was young then is old enough, and
-// every six hours; it ends with its context or with the server. Where nothing can be locked
-// it takes what has not changed between two of them.
+// KeepSwept sweeps at once, again when what was too young is old enough, and every six hours. It ends with its
+// context or the server. If files can't be locked, it takes those that have not changed between two sweeps.
 func TestKeepSwept(t *testing.T) {
 	for _, end := range []string{"context", "server"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -282,7 +279,7 @@ func TestKeepSwept(t *testing.T) {
 			}()
 			running := func(name string) string { return server.Hidden("." + name + ".0123abcd.upload") }
 			kept := func(name string) string { return server.Hidden("." + name + ".upload") }
-			there(running("a"), running("b")) // memory has no locks: each is looked at twice
+			there(running("a"), running("b")) // no locks in memory: each has to be seen twice
 			time.Sleep(14 * time.Minute)
 			there(running("a"), running("b"))
 			time.Sleep(3 * time.Minute)
@@ -309,7 +306,7 @@ func TestKeepSwept(t *testing.T) {
 	}
 }
 
-// In place there are no hidden names: what looks like one is somebody's file.
+// With UploadInPlace there are no hidden names: what looks like one is a user's file.
 func TestKeepSweptInPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fsys := fsroot.NewMem()
@@ -321,7 +318,7 @@ func TestKeepSweptInPlace(t *testing.T) {
 		srv.KeepSwept(ctx, func() []afero.Fs { return []afero.Fs{fsys} })
 		check(t, srv.Close())
 		if !exists(fsys, server.Hidden("/.f.0123abcd.upload")) {
-			t.Error("it went")
+			t.Error("the file was removed")
 		}
 	})
 }

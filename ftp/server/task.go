@@ -34,9 +34,9 @@ type task struct {
 	unique bool  // STOU: the 150 names the file
 	login  bool  // USER or PASS: ABOR does not stop it, the end of the server does
 	inTurn bool  // no command is answered before it ends, not even NOOP
-	// afterHangUp, if not 0, is how long the task may continue after the client has closed its side of the control
-	// connection: the client may be gone. A transfer needs no such limit, because its data connection shows
-	// that.
+	// afterHangUp, if not 0, is how long the task may continue after the client has closed its side of the
+	// control connection: the client may be gone. A transfer needs no such limit, because its data connection
+	// shows when the client is gone.
 	afterHangUp time.Duration
 	opener      *dtp.Opener    // of the data connection; nil: no transfer
 	reused      bool           // the data connection was open before (125 instead of 150)
@@ -46,7 +46,7 @@ type task struct {
 	work        func(ctx context.Context, j *task) dtp.Result
 	finish      func(dtp.Result) ftp.Reply // called by the owner, exactly once
 
-	opened chan ftp.Reply  // the 150 when the data connection is open; 110s
+	opened chan ftp.Reply  // the 150 when the data connection is open, and then a 110 for each restart marker
 	done   chan dtp.Result // the result of work
 	moved  atomic.Int64
 	wake   func()          // wakes the owner

@@ -33,7 +33,7 @@ const (
 	// lastHash is the same for a hash. A transfer needs no such limit: its data connection shows when the
 	// client is gone.
 	lastHash = 5 * time.Second
-	// lingerTime is how long the end of a session reads what the client still sends: to close with unread bytes
+	// lingerTime is how long the end of a session reads what the client still sends: closing with unread bytes
 	// is a reset, which may discard the last reply.
 	lingerTime = 200 * time.Millisecond
 	// closeTime is how long Close lets clients read their last replies.
@@ -72,7 +72,7 @@ const (
 	// because the final file has changed, are removed after staleFor.
 	keptFor  = 30 * 24 * time.Hour
 	staleFor = 24 * time.Hour
-	// lockedBy is how old a running upload is, at most, when it has its lock.
+	// lockedBy is the age at which every running upload has its lock.
 	lockedBy = 5 * time.Second
 	// sweepEvery is the time between two sweeps, which walk all trees.
 	sweepEvery = 6 * time.Hour

@@ -42,13 +42,13 @@ type upload struct {
 	hidden   bool        // own has a hidden name
 	old      fs.FileInfo // the file at the final name when last looked at; nil: none
 	offset   int64
-	truncate bool // begin truncates own at offset
-	unique   bool // STOU: the name in reserved is reserved
-	reserved reservation
-	append   bool // own is opened with O_APPEND
-	newOnly  bool // APPE: must not replace a file that appears meanwhile
-	id       any  // own's key in uploads.inPlace, if it is written in place
-	writing  bool // beginWrite has succeeded
+	truncate bool        // begin truncates own at offset
+	unique   bool        // STOU: the name is reserved
+	reserved reservation // the name, if unique
+	append   bool        // own is opened with O_APPEND
+	newOnly  bool        // APPE to a new file: must not replace one that appears meanwhile
+	id       any         // own's key in uploads.inPlace, if it is written in place
+	writing  bool        // beginWrite has succeeded
 }
 
 // Sync says what is safely on the disk when the server answers an upload with 226.
@@ -212,8 +212,8 @@ func (u *upload) replaces(fi fs.FileInfo) error {
 func (u *upload) isLink() bool { return u.old != nil && u.old.Mode()&fs.ModeSymlink != 0 }
 
 // sink returns where the bytes go. It is the *os.File itself if possible, because the kernel can splice into
-// that without copying. splice(2) fails for a file opened to append, so its type is hidden; package dtp then
-// copies with a large buffer.
+// that without copying. It can't splice into a file opened to append. So the type of such a file is hidden,
+// which makes package dtp use a large buffer.
 func (u *upload) sink() io.Writer {
 	if u.append {
 		return struct{ io.Writer }{u.own.File}

@@ -23,11 +23,11 @@ const (
 
 // Logins slows down and bans clients that guess passwords (RFC 2577 §5).
 //
-// Failures are counted at three levels. Each level can delay the next login and lead to a ban:
+// Failures are counted at three levels. Each can lead to a ban, and the first two also delay the next login:
 //
 //	name at an address      all its failures
 //	address                 at most nameShare failures of each of its names
-//	IPv6 network            all failures in its 48 bits; no delay, a ban after siteShare times as many
+//	IPv6 network            all failures; banned after siteShare times as many
 //
 // The first level does most of the work: a device with an old password bans only its own name, not the other
 // users behind the same NAT address. The second stops a client that tries many names. It does not affect
