@@ -27,10 +27,10 @@ func wrong() error { return errWrong }
 func right() error { return nil }
 
 // tries runs one login and returns how long it took.
-func (b *Logins) tries(t *testing.T, g Policy, from netip.Addr, user string, login func() error, want error) time.Duration {
+func (l *Logins) tries(t *testing.T, g Policy, from netip.Addr, user string, login func() error, want error) time.Duration {
 	t.Helper()
 	start := time.Now()
-	if err := b.Try(t.Context(), from, g, user, login); !errors.Is(err, want) || (err == nil) != (want == nil) {
+	if err := l.Try(t.Context(), from, g, user, login); !errors.Is(err, want) || (err == nil) != (want == nil) {
 		t.Errorf("%v: %v, want %v", user, err, want)
 	}
 	return time.Since(start)
