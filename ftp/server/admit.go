@@ -76,6 +76,7 @@ func (s *Server) admit(sess *session) *refusal {
 	case s.guard.ShutOut(from):
 		return &refusal{shutOutText, "the address is banned after too many failed logins", ftp.ReasonBanned}
 	}
+	// Outside the lock, because it makes system calls.
 	scarce := descriptorsScarce(sess.raw)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,7 +28,7 @@ func (d *deadlines) SetReadDeadline(at time.Time) error {
 // at once.
 func TestAlarmMissesNothing(t *testing.T) {
 	hour := time.Now().Add(time.Hour)
-	for name, when := range map[string]int{"before": 0, "while the deadline is set": 1, "while the owner looks": 2, "behind": 3} {
+	for name, when := range map[string]int{"before": 0, "while the deadline is set": 1, "while the owner looks for news": 2, "after arm": 3} {
 		t.Run(name, func(t *testing.T) {
 			conn := &deadlines{}
 			a := alarm{conn: conn}

@@ -61,6 +61,7 @@ func (u *upload) closeInPlace(completed bool) (removable bool) {
 // takeName gives the hidden file its final name. If someone else has changed what is at that name, takeName
 // examines it again, as at the start, and then tries again.
 func (u *upload) takeName() error {
+	// older is the name of an earlier interrupted upload by the same account, to the same version of the file.
 	older := u.part.interrupted()
 	for range maxTries {
 		err := u.move()
@@ -124,6 +125,8 @@ func (u *upload) appeared() error {
 	case !onDisk(fi):
 		return nil
 	}
+	// The file at the final name is another one than at the start: the new file needs its owner, mode and
+	// attributes now.
 	old, err := openFile(u.fs, u.name, os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -166,6 +169,7 @@ func (u *upload) abandon(opened bool, err error) (kept int64) {
 		u.own.made = u.closeInPlace(false)
 	}
 	switch {
+	// An interrupted STOU can't be resumed: its client does not ask for the same name again.
 	case noSpace(err), size == 0, u.unique:
 		u.own.remove()
 		return 0

@@ -101,18 +101,18 @@ func trial(t *testing.T, s *site, missing server.Perm, dir, script string) {
 		said += c.everything(append(strings.Split(strings.ReplaceAll(script, "%s", path), "\n"), "CWD /"))
 	}
 	after := state(t, dir)
-	told := strings.ToLower(said)
+	lower := strings.ToLower(said)
 	renames := strings.Contains(strings.ToUpper(script), "RNFR")
 	bad := func(what string) { t.Errorf("without %v, %q %s:\n%s", missing, script, what, said) }
 	switch missing {
 	case server.PermRead:
 		for _, sum := range append(sums(), guarded[:10]) {
-			if strings.Contains(told, sum) {
+			if strings.Contains(lower, sum) {
 				bad("tells what is in a file")
 			}
 		}
 	case server.PermList:
-		if strings.Contains(told, "peculiar-name") || strings.Contains(told, "type=") || strings.Contains(told, "rw-r") {
+		if strings.Contains(lower, "peculiar-name") || strings.Contains(lower, "type=") || strings.Contains(lower, "rw-r") {
 			bad("lists")
 		}
 	}

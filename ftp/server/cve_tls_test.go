@@ -66,10 +66,10 @@ func TestTLSBrokenOff(t *testing.T) {
 	}
 	reset := func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0); _ = conn.Close() }
 	for name, f := range map[string]func(c *ctl){
-		"reset behind the 234":     func(c *ctl) { c.cmd("AUTH TLS", 234); reset(c.Conn) },
-		"reset in the handshake":   func(c *ctl) { hello(c); reset(c.Conn) },
-		"closed in the handshake":  func(c *ctl) { hello(c); _ = c.Conn.(*net.TCPConn).CloseWrite() },
-		"nonsense for a handshake": func(c *ctl) { c.cmd("AUTH TLS", 234); c.raw(strings.Repeat("\x16\x03\x01\x00\x00", 100)) },
+		"reset after the 234":             func(c *ctl) { c.cmd("AUTH TLS", 234); reset(c.Conn) },
+		"reset in the handshake":          func(c *ctl) { hello(c); reset(c.Conn) },
+		"closed in the handshake":         func(c *ctl) { hello(c); _ = c.Conn.(*net.TCPConn).CloseWrite() },
+		"nonsense instead of a handshake": func(c *ctl) { c.cmd("AUTH TLS", 234); c.raw(strings.Repeat("\x16\x03\x01\x00\x00", 100)) },
 		"an endless handshake": func(c *ctl) {
 			c.cmd("AUTH TLS", 234)
 			_, _ = io.WriteString(c.Conn, "\x16\x03\x01\xff\xff"+strings.Repeat("x", 70_000))
@@ -91,7 +91,7 @@ func TestTLSBrokenOff(t *testing.T) {
 			sec.want(426)
 			_ = sec.Close()
 		},
-		"a record that is none": func(c *ctl) {
+		"an invalid record": func(c *ctl) {
 			sec := c.secure(clientConfig(0))
 			_, _ = io.WriteString(c.Conn, "\x17\x03\x03\x00\x20"+strings.Repeat("y", 32))
 			_, _ = io.Copy(io.Discard, sec.Conn)

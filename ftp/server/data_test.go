@@ -277,7 +277,7 @@ func TestNoDataConnection(t *testing.T) {
 		t.Errorf("/f holds %q", got)
 	}
 	if got := names(t, fsys, "/"); len(got) != 1 {
-		t.Errorf("left behind: %q", got)
+		t.Errorf("left: %q", got)
 	}
 }
 

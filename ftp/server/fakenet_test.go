@@ -24,11 +24,11 @@ import (
 // log.
 type fakeNet struct {
 	*server.Server
-	t    *testing.T
-	l    *pipes
-	log  *lines
-	mu   sync.Mutex
-	told []ftp.Event
+	t      *testing.T
+	l      *pipes
+	log    *lines
+	mu     sync.Mutex
+	events []ftp.Event
 }
 
 // withFakeNet runs f with a server whose limits on logins are the defaults.
@@ -53,14 +53,14 @@ func withFakeNet(t *testing.T, change func(*server.Options), f func(t *testing.T
 func (s *fakeNet) Observe(e ftp.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.told = append(s.told, e)
+	s.events = append(s.events, e)
 }
 
 // refused returns the rules by which something was refused so far, and what the log says.
 func (s *fakeNet) refused() (reasons []ftp.Reason, whys string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range s.told {
+	for _, e := range s.events {
 		if r, ok := e.What.(ftp.Refused); ok {
 			reasons = append(reasons, r.Reason)
 			whys += r.Why + "\n"
@@ -74,7 +74,7 @@ func (s *fakeNet) everything() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
-	for _, e := range s.told {
+	for _, e := range s.events {
 		fmt.Fprintf(&b, "%T %+v %v\n", e.What, e.What, e.Control)
 	}
 	return b.String() + s.log.String()
@@ -162,7 +162,7 @@ func TestBruteForce(t *testing.T) {
 			t.Errorf("%q", r.Text())
 		}
 		waiting.gone()
-		other := s.from(mallory) // another user behind the same address
+		other := s.from(mallory) // another user at the same address
 		other.want(220)
 		other.cmd("USER drop", 331)
 		if took := other.waits("PASS drop", 230); took != 0 {

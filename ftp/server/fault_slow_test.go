@@ -101,15 +101,15 @@ func TestFaultHalfOpenFlood(t *testing.T) {
 // ones may not get the 421.
 func (c *ctl) ends421() {
 	_ = c.SetReadDeadline(time.Now().Add(patience))
-	told := ftp.Code(0)
+	code := ftp.Code(0)
 	for {
 		r, err := ftp.ReadReply(c.lr)
 		if err == nil {
-			told = r.Code
+			code = r.Code
 			continue
 		}
-		if isTimeout(err) || told != 421 && !testutil.Soaking {
-			c.t.Errorf("after %d: %v", told, err)
+		if isTimeout(err) || code != 421 && !testutil.Soaking {
+			c.t.Errorf("after %d: %v", code, err)
 		}
 		return
 	}

@@ -96,8 +96,8 @@ func newPair(t *testing.T, version uint16, change ...func(*server.Options)) *pai
 // second.
 func (p *pair) copies(t *testing.T, name string, listener int, verb string, codes ...ftp.Code) []ftp.Reply {
 	t.Helper()
-	told := p.ctl[listener].cmd(verb, 227)
-	addr, err := ftp.Parse227(told.Text())
+	reply := p.ctl[listener].cmd(verb, 227)
+	addr, err := ftp.Parse227(reply.Text())
 	check(t, err)
 	p.ctl[1-listener].cmd("PORT "+ftp.FormatHostPort(addr), 200)
 	p.ctl[listener].send([]string{"RETR /f", "STOR /" + name}[listener])

@@ -42,6 +42,8 @@ const (
 	stepRead
 )
 
+// nextStep chooses the step. It has no effects, so that a test can check all combinations of its reasons. Held
+// commands are not run once the server stops: stepRead then ends the session with a 421.
 func (s *session) nextStep() step {
 	switch {
 	case s.machine.Login == ftp.Closing || s.dead != nil:
@@ -97,7 +99,7 @@ func (s *session) live(begin func()) {
 func (s *session) steps(begin func()) (parks bool) {
 	defer func() {
 		if !parks {
-			s.end(recover())
+			s.end(recover()) // a panic ends this session only
 		}
 	}()
 	begin()
@@ -137,6 +139,7 @@ func (s *session) read() (parks bool) {
 		s.reply(ftp.Command{}, ftp.NewReply(421, s.stopText()))
 		return false
 	}
+	// The replies to commands that came in one segment leave in one write.
 	if !s.lines.Pending() {
 		s.flush()
 	}
@@ -199,6 +202,7 @@ func (s *session) deadline() time.Time {
 		return time.Time{}
 	}
 	now := time.Now()
+	// transfer uses asked, too, to guess how far away the client is.
 	s.asked = now
 	if s.idleBy.IsZero() {
 		s.idleBy = now.Add(s.idle)
@@ -229,7 +233,7 @@ func (s *session) timeout() (parks bool) {
 	now := time.Now()
 	switch {
 	case !s.alarm.rang(now): // a wake-up: nextStep finds out why
-	case now.Before(s.idleBy):
+	case now.Before(s.idleBy): // parkAfter has passed
 		return true
 	case s.machine.Login != ftp.LoggedIn && !s.idleBy.Before(s.loginBy):
 		s.emitRefused("no login in time", ftp.ReasonLoginTimeout)

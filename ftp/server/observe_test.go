@@ -45,8 +45,8 @@ func (s *story) has(line string) bool {
 
 // The Observer gets all events, in order, and no secret.
 func TestObserver(t *testing.T) {
-	told := &story{}
-	s := serve(t, oneFile(t, "0123456789"), func(o *server.Options) { o.Observer = told })
+	events := &story{}
+	s := serve(t, oneFile(t, "0123456789"), func(o *server.Options) { o.Observer = events })
 	c := s.connect(t)
 	c.cmd("USER rw", 331)
 	c.cmd("PASS rw", 230)
@@ -61,8 +61,8 @@ func TestObserver(t *testing.T) {
 	_ = d.Close()
 	c.cmd("QUIT", 221)
 	c.closed()
-	await(t, func() bool { return told.has("ControlClosed") })
-	got := strings.Join(told.lines, "\n")
+	await(t, func() bool { return events.has("ControlClosed") })
+	got := strings.Join(events.lines, "\n")
 	want := `ControlOpened
  220
 USER rw
@@ -103,9 +103,9 @@ ABOR 226
 QUIT
 QUIT 221
 ControlClosed`
-	for i, line := range told.lines {
+	for i, line := range events.lines {
 		if strings.HasPrefix(line, "PORT 127") {
-			got = strings.Replace(got, told.lines[i], "PORT *", 1)
+			got = strings.Replace(got, events.lines[i], "PORT *", 1)
 		}
 	}
 	if got != want {
@@ -115,8 +115,8 @@ ControlClosed`
 
 // Every session is reported as closed once, however it has ended.
 func TestObserverSeesEveryEnd(t *testing.T) {
-	told := &story{}
-	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.Observer = told })
+	events := &story{}
+	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.Observer = events })
 	check(t, s.connect(t).Close())
 	s.login(t, "rw").cmd("QUIT", 221)
 	c := s.login(t, "rw")
@@ -126,7 +126,7 @@ func TestObserverSeesEveryEnd(t *testing.T) {
 	s.login(t, "rw")
 	check(t, s.Close())
 	opened, closed := 0, 0
-	for _, l := range told.lines {
+	for _, l := range events.lines {
 		switch l {
 		case "ControlOpened":
 			opened++
@@ -137,7 +137,7 @@ func TestObserverSeesEveryEnd(t *testing.T) {
 	if opened != 4 || closed != 4 {
 		t.Errorf("%d opened, %d closed", opened, closed)
 	}
-	if !told.has("done STOR /f store passive 0+0 ok=false") {
-		t.Errorf("the interrupted upload was not reported:\n%s", strings.Join(told.lines, "\n"))
+	if !events.has("done STOR /f store passive 0+0 ok=false") {
+		t.Errorf("the interrupted upload was not reported:\n%s", strings.Join(events.lines, "\n"))
 	}
 }

@@ -82,6 +82,7 @@ func (s *session) startTLS() {
 	if s.dead != nil {
 		return
 	}
+	// Nothing sent before the handshake may be run after it.
 	if s.lines.Buffered() > 0 || len(s.held) > 0 {
 		s.dead = errEarly
 		return
@@ -219,6 +220,7 @@ func (s *session) endTLS() {
 	}
 	s.alarm.forget()
 	below := conn.NetConn().(*records)
+	// Who is first: wait a moment for the client, then send our close_notify and wait for its next byte.
 	_ = s.raw.SetDeadline(time.Now().Add(clientEndsTLS))
 	first, err := below.peek()
 	_ = s.raw.SetDeadline(time.Now().Add(s.set.DataTimeout))
@@ -228,6 +230,7 @@ func (s *session) endTLS() {
 			first, err = below.peek()
 		}
 	}
+	// A TLS record has to be the client's close_notify. Any other byte begins a command in the clear.
 	const lowest, highest = 20, 23 // the types of TLS records (RFC 8446 §5.1)
 	if err == nil && first >= lowest && first <= highest {
 		var none [1]byte

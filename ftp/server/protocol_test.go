@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-var update = flag.Bool("update", false, "write docs/protocol.md anew")
+var update = flag.Bool("update", false, "update docs/protocol.md")
 
 // docs/protocol.md is the same as the command table.
 func TestProtocolDoc(t *testing.T) {

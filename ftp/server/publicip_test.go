@@ -82,7 +82,7 @@ func TestPublicIPForWhichClients(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		remote, local string
-		told          bool
+		announced     bool
 	}{
 		{"127.0.0.1", "127.0.0.1", false},
 		{"127.0.0.1", "192.0.2.1", false},
@@ -98,11 +98,11 @@ func TestPublicIPForWhichClients(t *testing.T) {
 			Remote: netip.AddrPortFrom(netip.MustParseAddr(tt.remote), 1024),
 			Local:  netip.AddrPortFrom(netip.MustParseAddr(tt.local), 21),
 		}}
-		if _, told := s.publicAddr(); told != tt.told {
-			t.Errorf("%s at %s: %v", tt.remote, tt.local, told)
+		if _, announced := s.publicAddr(); announced != tt.announced {
+			t.Errorf("%s at %s: %v", tt.remote, tt.local, announced)
 		}
 		set.PublicIPAlways = true
-		if ip, told := s.publicAddr(); !told || ip.String() != "203.0.113.7" {
+		if ip, announced := s.publicAddr(); !announced || ip.String() != "203.0.113.7" {
 			t.Errorf("%s at %s, always: %v", tt.remote, tt.local, ip)
 		}
 	}

@@ -65,6 +65,7 @@ func (u *upload) claim(least int64) error {
 		err = own.moveNew(name)
 	}
 	u.own, u.hidden = own, true
+	// The rename may have moved another file than the open one: two sessions can claim the same upload at once.
 	if err == nil && !own.at(name) { // another upload has claimed it between open and rename
 		_ = renameNew(u.fs, name, kept)
 		err = fs.ErrNotExist

@@ -171,6 +171,7 @@ func (s *session) command(line []byte) {
 	if cmd.Verb == "ABOR" && !s.task.login {
 		s.task.abort(errAborted)
 	}
+	// NOOP and STAT are answered during a transfer, but not before an earlier command that is held.
 	if r != nil && r.now && cmd.Arg == "" && len(s.held) == 0 && !s.task.inTurn {
 		s.execute(cmd)
 		return
@@ -184,7 +185,7 @@ func (s *session) execute(cmd ftp.Command) {
 	s.pace()
 	s.idleBy = time.Time{}
 	s.emit(ftp.CommandGiven{Command: cmd.Masked()})
-	renamed := s.pend.from
+	renamed := s.pend.from // reply clears it
 	r, arg, reply := s.judge(cmd)
 	if r != nil {
 		reply = r.run(s, arg)
@@ -212,7 +213,7 @@ func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 		verb = main.verb // XCUP moves the machine as CDUP does
 	}
 	s.machine.Step(verb, r.Code)
-	if was == ftp.LoggedIn && s.machine.Login != was { // REIN, USER, AUTH
+	if was == ftp.LoggedIn && s.machine.Login != was { // REIN, USER, AUTH: the time for the login starts again
 		s.loginBy = time.Now().Add(s.set.LoginTimeout)
 	}
 	s.params.Step(cmd, r.Code)
@@ -223,7 +224,7 @@ func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 	if s.set.Observer != nil {
 		s.emit(ftp.ReplyGiven{Verb: cmd.Verb, Reply: r})
 	}
-	if len(s.out) > 4<<10 {
+	if len(s.out) > 4<<10 { // a client that sends many commands at once must not make it grow
 		s.flush()
 	}
 }

@@ -231,6 +231,8 @@ func (w *sweeper) judge(p string) {
 		w.uploads.parts.Store(true)
 	}
 	age := w.now.Sub(fi.ModTime())
+	// Old, empty and stale files go in either state. One with a running name gets its interrupted name, unless
+	// a later upload has that, or unless it already is the final file.
 	switch kept := n.interrupted().sibling(p); {
 	case age >= keptFor, fi.Size() == 0, age >= staleFor && w.isStale(p, n):
 		w.remove(p)

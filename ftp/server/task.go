@@ -62,6 +62,7 @@ var (
 	errCutShort = errors.New("the TLS data connection ended without close_notify")
 )
 
+// abort cancels the work of the task. Any goroutine may call it.
 func (j *task) abort(why error) { j.cancel(why) }
 
 // inputEnded is called when the client has closed its side of the control connection.
@@ -74,6 +75,8 @@ func (j *task) inputEnded() {
 
 // start runs j beside the session. It returns the zero reply, because the replies come later.
 func (s *session) start(j *task) ftp.Reply {
+	// With room for one element neither a 150 nor the end blocks the task. A second restart marker blocks it
+	// until the owner has taken the first (mark), so there is at most one reply in opened.
 	j.opened, j.done = make(chan ftp.Reply, 1), make(chan dtp.Result, 1)
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx())
 	j.wake = s.alarm.wake
@@ -153,7 +156,9 @@ func (s *session) finishTask(res dtp.Result) {
 		s.reply(j.cmd, r)
 	default:
 	}
+	// The data connection goes back first, because finish may start the next transfer of a chain.
 	s.keep(res.Kept)
+	// In stream mode the end of the data connection alone does not say that the upload is whole.
 	if res.Err == nil && j.dir == ftp.Store && j.opener != nil && s.params.Mode == ftp.Stream {
 		res.Err = s.whole(j, res)
 	}
@@ -205,7 +210,7 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	if j.begin != nil {
 		d.Ready = func() error {
 			if err := j.begin(); err != nil {
-				return &dtp.LocalError{Err: err}
+				return &dtp.LocalError{Err: err} // verdict blames the file, not the network
 			}
 			return nil
 		}
@@ -233,7 +238,7 @@ func (s *session) transferNow(t *dtp.Started, j *task) ftp.Reply {
 		s.flush() // the client sends its data when it has read the 150
 	}
 	if res, over := t.Quick(quickWait); over {
-		s.task, j.cancel = j, func(error) {}
+		s.task, j.cancel = j, func(error) {} // finishTask expects a task that was started
 		s.finishTask(res)
 		return ftp.Reply{}
 	}

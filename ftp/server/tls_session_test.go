@@ -28,7 +28,7 @@ func TestSessionReuseRequired(t *testing.T) {
 		c := s.connect(t).secure(clientConfig(version)).private("rw")
 		other := s.connect(t).secure(clientConfig(version)).private("rw")
 		own := c.cfg
-		for name, cfg := range map[string]*tls.Config{"none": clientConfig(version), "somebody else's": other.cfg} {
+		for name, cfg := range map[string]*tls.Config{"none": clientConfig(version), "another client's": other.cfg} {
 			c.cfg = cfg
 			d := c.over("RETR f")
 			if b, err := io.ReadAll(d); err == nil && len(b) > 0 {

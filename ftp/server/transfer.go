@@ -47,6 +47,8 @@ func (s *session) retr(arg string) ftp.Reply {
 		}
 	}
 	j := &task{cmd: ftp.Command{Verb: "RETR", Arg: arg}, path: path, dir: ftp.Retrieve, offset: start}
+	// In TYPE A the number of bytes on the wire is not known in advance: the 150 does not announce it, and
+	// there are no restart markers.
 	image := s.params.Type != ftp.ASCII
 	want := end - start
 	if image {
@@ -136,6 +138,7 @@ func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
 			return s.verdict(j, res)
 		}
 		kept := u.abandon(res.Opened, res.Err)
+		// These errors need a more exact reply than verdict gives.
 		if noSpace(res.Err) && kept == 0 || errors.Is(res.Err, errBusy) {
 			return uploadError(res.Err, u.path)
 		}

@@ -36,8 +36,8 @@ func (s shortNames) OpenFile(name string, flag int, perm fs.FileMode) (afero.Fil
 func TestUploadWithoutHiddenName(t *testing.T) {
 	name := strings.Repeat("n", 140)
 	for kind, wrap := range map[string]func(afero.Fs) afero.Fs{
-		"pretends to rename": func(fsys afero.Fs) afero.Fs { return pretends{fsys} },
-		"takes short names":  func(fsys afero.Fs) afero.Fs { return shortNames{fsys} },
+		"rename does nothing": func(fsys afero.Fs) afero.Fs { return pretends{fsys} },
+		"short names only":    func(fsys afero.Fs) afero.Fs { return shortNames{fsys} },
 	} {
 		fsys := fsroot.NewMem()
 		c := serve(t, wrap(fsys)).login(t, "rw")

@@ -129,6 +129,8 @@ func (l *Logins) Try(ctx context.Context, from netip.Addr, g Policy, user string
 	}
 	v, a := l.enter(from, g, l.hash(user))
 	defer l.leave(from, v, l.hash(user), a)
+	// First the turn of the name, then, unless the name is a regular, that of the address. The order is the
+	// same for all logins, so they can't block each other.
 	if err := take(ctx, a.turn); err != nil {
 		return err
 	}
@@ -235,12 +237,15 @@ func (l *Logins) record(from netip.Addr, v *visitor, a *attempts, g Policy, user
 	case errors.Is(err, context.Canceled), slices.ContainsFunc(l.uncounted, func(no error) bool { return errors.Is(err, no) }):
 		return err
 	}
+	// What was forgiven for the name does not count for the address again.
 	if a.failures.forgive(now); !now.Before(a.until) {
 		a.shared = min(a.shared, a.count)
 	}
 	if a.fail(now, g, g.Most, 0) {
 		err = fmt.Errorf("%w: %w", ErrNameShutOut, err)
 	}
+	// A name counts for its address only a few times, and less than Most times, so that it can't ban the
+	// address alone (unless Most is 1).
 	share := nameShare
 	if g.Most > 0 {
 		share = min(share, max(1, g.Most-1))

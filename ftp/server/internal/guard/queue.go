@@ -100,6 +100,8 @@ func (q *Queue) grant() {
 	for q.free > 0 && len(q.waiting) > 0 {
 		q.decay()
 		next := 0
+		// There are at most as many waiters as sessions, and each slot is held for long: a scan is cheap
+		// enough.
 		for i, w := range q.waiting {
 			if w.before(q.waiting[next]) {
 				next = i
