@@ -4,8 +4,8 @@ import "miniftp/ftp"
 
 // Commands that come while a task runs are held until it has ended. What a client may make the server hold is
 // bounded in number and in bytes. Beyond the bounds nothing is read until the task has news, and TCP flow
-// control makes the client wait. Before login the bounds are smaller, and there is one for all sessions
-// together, because anyone can connect.
+// control makes the client wait. While a login is being judged the bounds are smaller, and there is one for all
+// sessions together, because anyone can connect.
 const (
 	maxHeld       = 64       // commands of one session
 	maxAhead      = 64 << 10 // bytes of one session; the command that crosses the bound is still held

@@ -94,7 +94,7 @@ type Options struct {
 	ListenTLS []string // addresses for ListenAndServe where TLS comes first, without AUTH (implicit TLS)
 
 	Observer ftp.Observer // receives all events
-	Log      *slog.Logger // gets panics and failures to accept; default slog.Default()
+	Log      *slog.Logger // gets panics and other trouble of the server; default slog.Default()
 }
 
 func (o *Options) setDefaults() {

@@ -45,7 +45,7 @@ type session struct {
 	dead     error  // why the session has to end; nil: it continues
 	ended    bool   // the client has closed its side: no more lines come
 
-	// The state of the protocol: the machine of RFC 959 §5.4 and what the client has chosen.
+	// The state of the protocol: the machine of RFC 959 §6 and what the client has chosen.
 	machine ftp.Machine
 	params  ftp.Params
 	pend    pending      // what REST, RANG or RNFR left for the next command
