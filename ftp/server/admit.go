@@ -211,6 +211,7 @@ func (s *Server) removeLogin(sess *session) {
 	}
 }
 
+// dropLogin undoes the counts of addLogin. It reports whether the session was logged in.
 func (c *population) dropLogin(sess *session) bool {
 	p := &sess.place
 	if !p.in {

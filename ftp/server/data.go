@@ -40,6 +40,8 @@ func (s *session) pasv(string) ftp.Reply {
 	return ftp.NewReply(227, ftp.Format227(addr))
 }
 
+// epsv is pasv for both address families: 229 has only a port, and the client uses the address that it is
+// connected to. A client that asks for the other family gets 522.
 func (s *session) epsv(arg string) ftp.Reply {
 	arg = strings.TrimSpace(arg)
 	switch {
@@ -88,6 +90,7 @@ func (s *session) eprt(arg string) ftp.Reply {
 	return s.dial(addr, "EPRT")
 }
 
+// dial records the address that the server dials at the next transfer, if the guard permits it.
 func (s *session) dial(addr netip.AddrPort, verb string) ftp.Reply {
 	if addr.Addr().IsUnspecified() { // lftp sends "::" over IPv6, which would lead to this host
 		addr = netip.AddrPortFrom(s.control.Remote.Addr().WithZone(""), addr.Port())

@@ -132,6 +132,7 @@ func (s *session) pathAndRange(arg string) (name string, start, end int64, ok bo
 	return strings.Join(words[:n], " "), start, end, ok
 }
 
+// parseRange parses the first byte and the byte after the last. Without the second, end is -1.
 func parseRange(words []string) (start, end int64, ok bool) {
 	end = -1
 	for i, w := range words {
@@ -221,6 +222,7 @@ type hashing struct {
 	file  afero.File
 }
 
+// run hashes the bytes from start up to end. moved counts those that are done.
 func (w *hashing) run(ctx context.Context, h hash.Hash, start, end int64, moved *atomic.Int64) error {
 	if _, err := w.file.Seek(start, io.SeekStart); err != nil {
 		return err

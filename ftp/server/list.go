@@ -32,6 +32,8 @@ func (s *session) list(arg string) ftp.Reply { return s.ls("LIST", arg, listLine
 
 func (s *session) nlst(arg string) ftp.Reply { return s.ls("NLST", arg, nameLine("")) }
 
+// ls answers LIST and NLST. A pattern is searched first, since "nothing matches" must be a 550 instead of a
+// 150.
 func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp.Reply {
 	l, p, err := s.lsListing(verb, arg, line)
 	switch {
@@ -153,6 +155,8 @@ func (l *describer) dots(p string) []ftp.Entry {
 	return entries
 }
 
+// mlsd lists a directory with facts: first the directory itself and its parent, then the entries (RFC 3659
+// §7.2).
 func (s *session) mlsd(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	look := s.describer(s.facts)
@@ -178,6 +182,7 @@ func (s *session) mlsd(arg string) ftp.Reply {
 	return s.send("MLSD", arg, p, l)
 }
 
+// mlst returns the facts of one path in the reply.
 func (s *session) mlst(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	look := s.describer(s.facts)

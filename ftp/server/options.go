@@ -97,6 +97,7 @@ type Options struct {
 	Log      *slog.Logger // gets panics and other trouble of the server; default slog.Default()
 }
 
+// setDefaults replaces zero values by the defaults.
 func (o *Options) setDefaults() {
 	defaultTo(&o.Greeting, "miniftp ready")
 	defaultTo(&o.IdleTimeout, 5*time.Minute)

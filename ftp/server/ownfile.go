@@ -80,6 +80,7 @@ func (f *ownFile) moveOver(name string) error {
 	return f.move(name, func(fsys afero.Fs, from, to string) error { return fsys.Rename(from, to) })
 }
 
+// move renames the file with the given function, after checking that its old name still leads to it.
 func (f *ownFile) move(name string, rename func(fsys afero.Fs, from, to string) error) error {
 	if f.info != nil && !f.at(f.name) {
 		return fs.ErrNotExist
@@ -135,7 +136,8 @@ func (u *uploads) dropHidden(hidden string) {
 	delete(u.hidden, hidden)
 }
 
-// runningBefore returns the hidden names of running uploads to base by owner, in any directory, that began before the given time.
+// runningBefore returns the hidden names of running uploads to base by owner, in any directory, that began
+// before the given time.
 func (u *uploads) runningBefore(base string, owner uint32, before time.Time) (names []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -272,6 +272,8 @@ func (r *records) peek() (byte, error) {
 	return b[0], nil
 }
 
+// Read returns bytes of the current record only. It reads the header first, in pieces if necessary, to learn
+// the length.
 func (r *records) Read(b []byte) (n int, err error) {
 	switch {
 	case len(b) == 0:

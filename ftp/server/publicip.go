@@ -89,6 +89,7 @@ func (s *Server) goBackground(f func()) bool {
 	return true
 }
 
+// lookUp looks up the address and schedules the next lookup. A failure keeps the old address.
 func (s *Server) lookUp(p *publicIP, set *settings) {
 	ctx, cancel := context.WithTimeout(s.ctx, publicIPWait)
 	defer cancel()

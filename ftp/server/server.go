@@ -195,6 +195,8 @@ func (s *Server) ServeTLS(l net.Listener) error {
 	return s.serve(l, true)
 }
 
+// serve accepts connections until the server closes. A failed Accept does not end it, unless the listener
+// itself has failed.
 func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 	defer l.Close()
 	if !s.track(l) {
@@ -239,6 +241,7 @@ func (s *Server) take(conn net.Conn, tlsFirst bool) {
 	go sess.serve()
 }
 
+// checkEmpty closes empty once the server is closing and the last session has ended. Server.mu must be held.
 func (s *Server) checkEmpty() {
 	if s.closing && len(s.population.sessions) == 0 {
 		select {
@@ -249,6 +252,7 @@ func (s *Server) checkEmpty() {
 	}
 }
 
+// track adds a listener that Close has to close. It reports false if the server is closing already.
 func (s *Server) track(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

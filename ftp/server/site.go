@@ -125,6 +125,7 @@ func (s *session) setUmask(arg string) ftp.Reply {
 	return ftp.Replyf(200, "New files and directories lose the bits %03o and those of the server's own umask.", s.umask)
 }
 
+// setIdle sets the idle limit of this session, up to Options.IdleTimeout.
 func (s *session) setIdle(arg string) ftp.Reply {
 	if strings.TrimSpace(arg) == "" {
 		return ftp.Replyf(200, "You may be idle for %d seconds.", int(s.idle.Seconds()))

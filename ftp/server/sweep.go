@@ -18,7 +18,7 @@ import (
 //
 //   - for uploads of this server, see uploads.isRunning;
 //   - those of other servers on this host hold a lock on their file (upload.beside);
-//   - any other file must have had the same size and time in an earlier sweep, at least deadAfter ago. The age of the file
+//   - any other file must have had the same size and time in an earlier sweep, at least deadAfter ago. Its own age
 //     does not count, because the clock of the storage may be wrong.
 //
 // If files can be locked, a sweep does not touch one with a running name that is younger than lockedBy, because
@@ -126,6 +126,7 @@ type sweeper struct {
 	err     error // the first
 }
 
+// walk visits the directories depth first, so that the list of those to come stays short.
 func (w *sweeper) walk() {
 	dirs := []subdir{{path: "/"}}
 	for len(dirs) > 0 && w.ctx.Err() == nil && w.left > 0 {

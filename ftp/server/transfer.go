@@ -26,6 +26,9 @@ func transferRows() []row {
 	}
 }
 
+// retr sends a file, from the offset of REST or the range of RANG. The size is taken once: of a file that grows
+// only the bytes announced in the 150 are sent, and one that has become shorter is answered with 451 although
+// all of it was sent.
 func (s *session) retr(arg string) ftp.Reply {
 	path := s.resolve(arg)
 	f, size, reply := s.openFile(path)
@@ -112,6 +115,7 @@ func (s *session) appe(arg string) ftp.Reply {
 	return s.receive(u, "APPE", arg)
 }
 
+// stou stores a file under a new name, which is based on the argument.
 func (s *session) stou(arg string) ftp.Reply {
 	if arg == "" {
 		arg = "upload"
@@ -151,6 +155,7 @@ func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
 	return s.transfer(j, dtp.Job{Sink: u.sink(), Type: s.params.Type, Marker: j.mark})
 }
 
+// rest sets the offset of the next transfer.
 func (s *session) rest(arg string) ftp.Reply {
 	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
 	switch {

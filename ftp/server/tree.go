@@ -157,6 +157,7 @@ func (s *session) rnfr(arg string) ftp.Reply {
 	return ftp.NewReply(350, "Send RNTO with the new name.")
 }
 
+// rnto renames what RNFR has named.
 func (s *session) rnto(arg string) ftp.Reply {
 	if s.machine.Pending != ftp.RenameFrom {
 		return ftp.NewReply(503, "Send RNFR first.")

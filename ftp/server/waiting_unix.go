@@ -76,6 +76,7 @@ func keepUrgent(conn net.Conn) { urgentInline(conn, 1) }
 // dropUrgent takes urgent bytes out of the stream again: in the middle of a TLS record they would corrupt it.
 func dropUrgent(conn net.Conn) { urgentInline(conn, 0) }
 
+// urgentInline sets SO_OOBINLINE.
 func urgentInline(conn net.Conn, on int) {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {

@@ -161,6 +161,8 @@ func take(ctx context.Context, turn chan struct{}) error {
 	}
 }
 
+// enter returns the entries of an address and a name, and makes them if needed. Their users count keeps them in
+// the tables until leave, so all concurrent logins share the same turns.
 func (l *Logins) enter(from netip.Addr, g Policy, name uint64) (*visitor, *attempts) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -185,6 +187,7 @@ func (l *Logins) enter(from netip.Addr, g Policy, name uint64) (*visitor, *attem
 	return v, a
 }
 
+// leave undoes enter. It removes entries that have no more failures to remember.
 func (l *Logins) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

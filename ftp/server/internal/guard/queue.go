@@ -145,6 +145,7 @@ func (q *Queue) remove(i int) {
 	}
 }
 
+// tally returns the tallies of the keys for a new waiter. Queue.mu must be held.
 func (q *Queue) tally(keys []any) []*tally {
 	all := make([]*tally, 0, len(keys))
 	for _, key := range keys {
@@ -159,6 +160,7 @@ func (q *Queue) tally(keys []any) []*tally {
 	return all
 }
 
+// drop removes a tally that neither counts anything nor has a waiter. Queue.mu must be held.
 func (q *Queue) drop(t *tally) {
 	if t.count == 0 && t.waiters == 0 {
 		delete(q.tallies, t.key)
