@@ -52,7 +52,7 @@ func TestMaxSessionsOfAUser(t *testing.T) {
 			}
 			over, r := try("198.51.100.7", names[2])
 			if r.Code != 421 || !strings.Contains(r.Text(), "the limit is 2") {
-				t.Errorf("%v", r)
+				t.Errorf("unexpected reply %v", r)
 			}
 			over.gone()
 			s.enter(alice, "rw") // other users are not counted
@@ -116,7 +116,7 @@ func TestFloodFromOneAddress(t *testing.T) {
 					c.want(220)
 					guests = append(guests, c)
 					if r := flood[i].want(421); !strings.Contains(r.Text(), "place") {
-						t.Errorf("%q", r.Text())
+						t.Errorf("unexpected reply text %q", r.Text())
 					}
 					flood[i].gone()
 				}
@@ -211,7 +211,7 @@ func TestTurnedAwayReadsWhy(t *testing.T) {
 		c := newCtl(t, conn)
 		c.raw("USER x\r\nPASS y\r\n")
 		if r := c.want(421); !strings.Contains(r.Text(), "not use this server") {
-			t.Errorf("%q", r.Text())
+			t.Errorf("unexpected reply text %q", r.Text())
 		}
 		c.closed()
 		_ = conn.Close()

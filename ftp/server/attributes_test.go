@@ -123,7 +123,7 @@ func TestHomesKeepTheirRights(t *testing.T) {
 	check(t, os.Chmod(dir+"/plain", fs.ModeSetgid|0o755))
 	c.cmd("SITE CHMOD 775 /plain", 200)
 	if fi, err := os.Stat(dir + "/plain"); err != nil || fi.Mode() != fs.ModeDir|fs.ModeSetgid|0o775 {
-		t.Errorf("%v, %v", fi.Mode(), err)
+		t.Errorf("mode %v, error %v", fi.Mode(), err)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestUmask(t *testing.T) {
 	c.cmd("SITE UMASK 888", 501)
 	c.cmd("SITE UMASK 1000", 501)
 	if r := c.cmd("SITE UMASK", 200); !strings.Contains(r.Text(), "077") {
-		t.Errorf("%v", r)
+		t.Errorf("unexpected reply %v", r)
 	}
 	c.cmd("SITE UMASK 000", 200)
 	if got := modes(); !maps.Equal(got, usual) {

@@ -65,7 +65,7 @@ func TestListingInSlices(t *testing.T) {
 			l = &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine(""), gathering: true}
 			start = time.Now()
 			if _, err := drain(l); !errors.Is(err, errTooMuch) {
-				t.Errorf("%v", err)
+				t.Errorf("unexpected error %v", err)
 			}
 			if took := time.Since(start); took > maxListTime+time.Second {
 				t.Errorf("it continued for %v", took)

@@ -201,7 +201,7 @@ func TestCutUploadOverOldFile(t *testing.T) {
 	newer := string(random(2000))
 	cut(c, fsys, "STOR f", newer[:500], "ABOR")
 	if got := read(t, fsys, "/f"); got != older {
-		t.Errorf("the old file holds %d bytes", len(got))
+		t.Errorf("the old file contains %d bytes", len(got))
 	}
 	if r := c.cmd("SIZE f", 213); r.Text() != "1000" {
 		t.Errorf("SIZE %s: a download needs the size of the old file", r.Text())
@@ -210,7 +210,7 @@ func TestCutUploadOverOldFile(t *testing.T) {
 	c.cmd("STOR f", 554)
 	c.cmd("APPE f", 450)
 	if got := read(t, fsys, "/f"); got != older {
-		t.Errorf("the old file holds %d bytes", len(got))
+		t.Errorf("the old file contains %d bytes", len(got))
 	}
 	c.cmd("REST 500", 350)
 	c.put("STOR f", []byte(newer[500:]))

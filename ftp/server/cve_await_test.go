@@ -130,7 +130,7 @@ func TestBreakingOffAnywhere(t *testing.T) {
 					t.Errorf("%s: the file is %q", dir, got)
 				}
 				if got, err := afero.ReadFile(fsys, dir+"/up"); err == nil && (secure || string(got) != "" && string(got) != "half a fi") {
-					t.Errorf("%s: up holds %d bytes", dir, len(got))
+					t.Errorf("%s: up contains %d bytes", dir, len(got))
 				}
 			}
 			if strings.Contains(s.log.String(), "panic") {

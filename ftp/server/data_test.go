@@ -274,7 +274,7 @@ func TestNoDataConnection(t *testing.T) {
 		}
 	}
 	if got := read(t, fsys, "/f"); got != "old" {
-		t.Errorf("/f holds %q", got)
+		t.Errorf("/f contains %q", got)
 	}
 	if got := names(t, fsys, "/"); len(got) != 1 {
 		t.Errorf("left: %q", got)

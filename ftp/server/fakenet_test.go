@@ -159,7 +159,7 @@ func TestBruteForce(t *testing.T) {
 
 		waiting.cmd("USER rw", 331)
 		if r := waiting.cmd("PASS rw", 421); !strings.Contains(r.Text(), "failed logins as that user") { // even with the right password
-			t.Errorf("%q", r.Text())
+			t.Errorf("unexpected reply text %q", r.Text())
 		}
 		waiting.gone()
 		other := s.from(mallory) // another user at the same address
@@ -181,7 +181,7 @@ func TestBruteForce(t *testing.T) {
 		c.want(220) // admitted, because there are regulars at that address
 		c.cmd("USER nobody", 331)
 		if r := c.cmd("PASS guess", 421); !strings.Contains(r.Text(), "from your address") {
-			t.Errorf("%q", r.Text())
+			t.Errorf("unexpected reply text %q", r.Text())
 		}
 		c.gone()
 		again := s.from(mallory)
@@ -206,7 +206,7 @@ func TestBruteForce(t *testing.T) {
 		}
 		c = s.from(stranger)
 		if r := c.want(421); !strings.Contains(r.Text(), "failed logins") {
-			t.Errorf("%q", r.Text())
+			t.Errorf("unexpected reply text %q", r.Text())
 		}
 		c.gone()
 		if reasons, _ := s.refused(); !slices.Contains(reasons, ftp.ReasonLoginFailures) || !slices.Contains(reasons, ftp.ReasonBanned) {
@@ -303,7 +303,7 @@ func TestLoginWaitEnds(t *testing.T) {
 			start := time.Now()
 			c.send("PASS rw")
 			if r := c.want(421); !strings.Contains(r.Text(), "1m0s") {
-				t.Errorf("%q", r.Text())
+				t.Errorf("unexpected reply text %q", r.Text())
 			}
 			if took := time.Since(start); took != time.Minute {
 				t.Errorf("it took %v", took)

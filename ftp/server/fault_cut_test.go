@@ -129,7 +129,7 @@ func (c *cutter) upload(content []byte, older string) bool {
 	from, cmd := 0, "STOR "
 	if kept, err := afero.ReadFile(c.fs, c.kept()); err == nil {
 		if string(kept) != string(content[:len(kept)]) {
-			c.t.Errorf("%s: the %d bytes that are kept are not its beginning", c.name, len(kept))
+			c.t.Errorf("%s: the %d bytes that are kept are not the beginning of the file", c.name, len(kept))
 		}
 		from = c.r.IntN(len(kept) + 1)
 		if older == "" {

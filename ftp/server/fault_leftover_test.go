@@ -55,10 +55,10 @@ func TestSweepNames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fsys := killed(t, name, "first, ")
 			if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Kept: 1}) {
-				t.Fatalf("it did %+v, %v: %q", did, err, names(t, fsys, "/"))
+				t.Fatalf("the sweep did %+v, %v: %q", did, err, names(t, fsys, "/"))
 			}
 			if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
-				t.Fatalf("the second did %+v, %v: %q", did, err, names(t, fsys, "/"))
+				t.Fatalf("the second sweep did %+v, %v: %q", did, err, names(t, fsys, "/"))
 			}
 			c := serve(t, fsys).login(t, "rw")
 			for cut := name; ; { // such as log for log.20240131
@@ -92,7 +92,7 @@ func TestSweepKeptPartOfADatedName(t *testing.T) {
 		check(t, fsys.Chtimes("/"+name, at, at))
 	}
 	if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
-		t.Errorf("it did %+v, %v", did, err)
+		t.Errorf("the sweep did %+v, %v", did, err)
 	}
 	if got := names(t, fsys, "/"); !slices.Equal(got, before) {
 		t.Errorf("the tree is %q, was %q", got, before)
@@ -114,7 +114,7 @@ func TestSweepLeavesAResumedUpload(t *testing.T) {
 			}
 			d := c.starts(resume + " f")
 			if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
-				t.Errorf("%s: it did %+v, %v", resume, did, err)
+				t.Errorf("%s: the sweep did %+v, %v", resume, did, err)
 			}
 			_, err := io.WriteString(d, "second")
 			check(t, err)

@@ -45,7 +45,7 @@ func TestHashTimeout(t *testing.T) {
 			c.send(cmd)
 			c.cmd("NOOP", 200)
 			if r := c.want(550); !strings.Contains(r.Text(), "10s") {
-				t.Errorf("%q", r.Text())
+				t.Errorf("unexpected reply text %q", r.Text())
 			}
 			if took := time.Since(start); took < 10*time.Second || took > 11*time.Second {
 				t.Errorf("%s took %v", cmd, took)

@@ -116,7 +116,7 @@ func (p *peer) gone(names ...string) {
 	p.t.Helper()
 	for _, name := range names {
 		if exists(p.fs, name) {
-			p.t.Errorf("%s is still there", name)
+			p.t.Errorf("%s still exists", name)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestTelnetInNames(t *testing.T) {
 	n, err := c.Read(raw)
 	check(t, err)
 	if got := string(raw[:n]); !strings.Contains(got, "/a\xff\xffb c") {
-		t.Errorf("on the control connection it is not doubled: %q", got)
+		t.Errorf("255 must be doubled on the control connection: %q", got)
 	}
 }
 
@@ -116,7 +116,7 @@ func TestBlanks(t *testing.T) {
 	for _, name := range []string{" lead", "trail ", "  two  ", " ", "in side", "\ttab\t"} {
 		c.put("STOR "+name, []byte(name))
 		if !exists(fsys, "/"+name) {
-			t.Errorf("%q is not there but %q", name, names(t, fsys, "/"))
+			t.Errorf("no file %q, but %q", name, names(t, fsys, "/"))
 		}
 		if got := string(c.get("RETR " + name)); got != name {
 			t.Errorf("RETR of %q: %q", name, got)

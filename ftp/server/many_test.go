@@ -105,7 +105,7 @@ func (c *ctl) tryGet(path string) []byte {
 	}
 	port, err := ftp.Parse229(r.Text())
 	if err != nil {
-		c.t.Errorf("%v", err)
+		c.t.Errorf("unexpected error %v", err)
 		return nil
 	}
 	d := c.call(port)

@@ -229,7 +229,7 @@ func TestModeBlockMarkers(t *testing.T) {
 	_, err := io.WriteString(d, block(0, "abc")+block(16, "my place"))
 	check(t, err)
 	if r := c.want(110); r.Text() != "MARK my place = 3" {
-		t.Errorf("%v", r)
+		t.Errorf("unexpected reply %v", r)
 	}
 	_, err = io.WriteString(d, block(64, "def"))
 	check(t, err)
@@ -249,7 +249,7 @@ func TestModeBlockEnds(t *testing.T) {
 		d := c.epsv()
 		c.cmd("RETR /f", 150)
 		if got := unblock(t, d); got != "file" {
-			t.Errorf("%q", got)
+			t.Errorf("received %q", got)
 		}
 		c.want(226)
 		c.cmd(by, 229, 227, 200, 220)

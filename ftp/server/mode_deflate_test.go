@@ -74,10 +74,10 @@ func TestModeDeflateBomb(t *testing.T) {
 	_, _ = d.Write(bomb.Bytes())
 	_ = d.Close()
 	if r := c.want(426); !strings.Contains(r.Text(), "MODE S") {
-		t.Errorf("%v", r)
+		t.Errorf("unexpected reply %v", r)
 	}
 	if exists(fsys, "/bomb") {
-		t.Error("it became a file")
+		t.Error("the upload became a file")
 	}
 }
 

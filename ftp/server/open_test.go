@@ -97,7 +97,7 @@ func TestAccountOpen(t *testing.T) {
 	h := s.login(t, "home")
 	want(events, "open")
 	if r := h.cmd("PWD", 257); !strings.HasPrefix(r.Text(), `"/"`) {
-		t.Errorf("%q", r.Text())
+		t.Errorf("unexpected reply text %q", r.Text())
 	}
 	h.cmd("QUIT", 221)
 	want(events, "close")
@@ -107,7 +107,7 @@ func TestAccountOpen(t *testing.T) {
 		c := s.connect(t)
 		c.cmd("USER u", 331)
 		if r := c.cmd("PASS u", 530); strings.Contains(r.Text(), "host") || strings.Contains(r.Text(), "incorrect") {
-			t.Errorf("%q", r.Text())
+			t.Errorf("unexpected reply text %q", r.Text())
 		}
 		c.cmd("QUIT", 221)
 	}

@@ -32,7 +32,7 @@ func TestPartialNamesAreReserved(t *testing.T) {
 		}
 		c.cmd("SITE SYMLINK "+kept+" l", 553)
 		if got := read(t, fsys, "/"+kept); got != "of another account" {
-			t.Errorf("it holds %q", got)
+			t.Errorf("the file contains %q", got)
 		}
 		for _, verb := range []string{"LIST -a", "NLST -a", "MLSD", "NLST .*"} {
 			if verb == "NLST .*" {
@@ -69,12 +69,12 @@ func TestPartialUploadsHaveOwners(t *testing.T) {
 		other.put("STOR f", []byte("a third"))
 		other.cmd("DELE f", 250)
 		if got := read(t, fsys, kept); got != "first, " {
-			t.Errorf("it holds %q", got)
+			t.Errorf("the file contains %q", got)
 		}
 		owner.cmd("REST 7", 350)
 		owner.put("STOR f", []byte("second"))
 		if got := read(t, fsys, "/f"); got != "first, second" {
-			t.Errorf("/f holds %q", got)
+			t.Errorf("/f contains %q", got)
 		}
 	})
 }
@@ -97,14 +97,14 @@ func TestResumeBesideTheLostSession(t *testing.T) {
 		back.put("APPE d/f", []byte(", longer"))
 		earlier.put("APPE f", []byte(", longer"))
 		if got := read(t, fsys, "/f"); got != "the old file, longer" {
-			t.Errorf("/f holds %q", got)
+			t.Errorf("/f contains %q", got)
 		}
 		_, err := d.Write([]byte("the new file"))
 		check(t, err)
 		check(t, d.Close())
 		lost.want(226)
 		if got := read(t, fsys, "/f"); got != "the new file" {
-			t.Errorf("/f holds %q", got)
+			t.Errorf("/f contains %q", got)
 		}
 	})
 }

@@ -195,7 +195,7 @@ func TestVerifierForgets(t *testing.T) {
 		time.Sleep(knownFor)
 		fill(1)
 		if n := len(v.known); n != 1 {
-			t.Errorf("%d are remembered, want only the one that is not out of date", n)
+			t.Errorf("%d passwords are remembered, want only the one that is not out of date", n)
 		}
 	})
 }
@@ -228,10 +228,10 @@ func TestVerifierSlots(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		if err := login.Verify(ctx, stored); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrLogin) {
-			t.Errorf("%v", err)
+			t.Errorf("unexpected error %v", err)
 		}
 		if took := time.Since(start); took != time.Millisecond {
-			t.Errorf("it waited %v", took)
+			t.Errorf("the caller waited %v", took)
 		}
 		all.Wait()
 		if most != halfOfTheProcessors() {

@@ -24,7 +24,7 @@ func TestUnusedPassivePortIsRevoked(t *testing.T) {
 	idle.cmd("EPSV", 229)
 	await(t, func() bool { return other.cmd("EPSV", 229, 425).Code == 229 })
 	if r := idle.cmd("RETR f", 425); !strings.Contains(r.Text(), "another session needed it") {
-		t.Errorf("%q", r.Text())
+		t.Errorf("unexpected reply text %q", r.Text())
 	}
 	other.call(lo)
 	idle.cmd("NOOP", 200)

@@ -248,7 +248,7 @@ func TestCWDErrors(t *testing.T) {
 		}
 	}
 	if r := c.cmd("PWD", 257); !strings.Contains(r.Text(), `"/open"`) {
-		t.Errorf("%v", r)
+		t.Errorf("unexpected reply %v", r)
 	}
 }
 

@@ -109,7 +109,7 @@ func TestSweep(t *testing.T) {
 				}
 				did, err := server.Sweep(t.Context(), fsys, time.Hour)
 				if err != nil || did != tt.did {
-					t.Errorf("it did %+v (%v), want %+v", did, err, tt.did)
+					t.Errorf("the sweep did %+v (%v), want %+v", did, err, tt.did)
 				}
 				want := make([]string, len(tt.after))
 				for i, f := range tt.after {
@@ -134,7 +134,7 @@ func TestSweepEmpty(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		aged(t, fsys, server.Hidden("/.f.0123abcd.upload"), "", 2*time.Hour)
 		if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Removed: 1}) {
-			t.Errorf("it did %+v, %v", did, err)
+			t.Errorf("the sweep did %+v, %v", did, err)
 		}
 		if got := names(t, fsys, "/"); len(got) > 0 {
 			t.Errorf("left: %q", got)
@@ -156,7 +156,7 @@ func TestSweepFollowsNoSymlink(t *testing.T) {
 	}
 	before := names(t, fsys, "/")
 	if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
-		t.Errorf("it did %+v, %v", did, err)
+		t.Errorf("the sweep did %+v, %v", did, err)
 	}
 	if got := names(t, fsys, "/"); !slices.Equal(got, before) {
 		t.Errorf("the tree is %q, was %q", got, before)
@@ -178,7 +178,7 @@ func TestSweepIsBounded(t *testing.T) {
 		return nil
 	}}
 	if did, err := server.Sweep(ctx, fsys, time.Hour); !errors.Is(err, context.Canceled) || did != (server.Swept{}) {
-		t.Errorf("it did %+v, %v", did, err)
+		t.Errorf("the sweep did %+v, %v", did, err)
 	}
 	if n := most.Load(); n > 1000 {
 		t.Errorf("%d entries were requested at once", n)
@@ -199,7 +199,7 @@ func TestSweepDepth(t *testing.T) {
 	aged(t, fsys, p+server.Hidden(".f.0123abcd.upload"), "x", 2*time.Hour)
 	aged(t, fsys, p+"d/d/"+server.Hidden(".f.0123abcd.upload"), "x", 2*time.Hour)
 	if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Kept: 1}) {
-		t.Errorf("it did %+v, %v", did, err)
+		t.Errorf("the sweep did %+v, %v", did, err)
 	}
 	if !exists(fsys, p+server.Hidden(".f.upload")) || !exists(fsys, p+"d/d/"+server.Hidden(".f.0123abcd.upload")) {
 		t.Errorf("the tree is %q", stored(t, fsys))
@@ -228,14 +228,14 @@ func TestSweepErrors(t *testing.T) {
 	before := stored(t, fsys)
 	for _, r := range []afero.Fs{fsroot.ReadOnly(fsys), faulty{fsys, "Open", syscall.EIO, armed()}} {
 		if did, err := server.Sweep(t.Context(), r, time.Hour); err == nil || did != (server.Swept{}) {
-			t.Errorf("%s: it did %+v, %v", r.Name(), did, err)
+			t.Errorf("%s: the sweep did %+v, %v", r.Name(), did, err)
 		}
 		if got := stored(t, fsys); !slices.Equal(got, before) {
 			t.Errorf("the tree is %q", got)
 		}
 	}
 	if did, err := server.Sweep(t.Context(), shut{fsys, "/b"}, time.Hour); !errors.Is(err, fs.ErrPermission) || did != (server.Swept{Kept: 2}) {
-		t.Errorf("it did %+v, %v", did, err)
+		t.Errorf("the sweep did %+v, %v", did, err)
 	}
 	if got := stored(t, fsys); !slices.Equal(got, []string{server.Hidden("/a/.f.upload") + "=/a", server.Hidden("/b/.f.0123abcd.upload") + "=/b", server.Hidden("/c/.f.upload") + "=/c"}) {
 		t.Errorf("the tree is %q", got)

@@ -84,7 +84,7 @@ func TestRestartPoint(t *testing.T) {
 			t.Errorf("REST 4, %s, RETR: %q", between, got)
 		}
 		if got := string(c.get("RETR /f")); got != "0123456789" {
-			t.Errorf("the transfer after it: %q", got)
+			t.Errorf("the transfer after that: %q", got)
 		}
 	}
 	for _, listing := range []string{"LIST", "NLST", "MLSD"} {

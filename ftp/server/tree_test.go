@@ -66,7 +66,7 @@ func TestRenameSequence(t *testing.T) {
 	c.cmd("RNFR /g", 350)
 	c.cmd("RNTO /f", 250) // replaces the file, like rename
 	if got := read(t, fsys, "/f"); got != "y" {
-		t.Errorf("/f holds %q", got)
+		t.Errorf("/f contains %q", got)
 	}
 }
 
@@ -92,11 +92,11 @@ func TestStoreUnique(t *testing.T) {
 			t.Errorf("the 226 is %q", r.Text())
 		}
 		if got := read(t, fsys, name); got != name {
-			t.Errorf("%s holds %q", name, got)
+			t.Errorf("%s contains %q", name, got)
 		}
 	}
 	if got := read(t, fsys, "/f"); got != "mine" {
-		t.Errorf("/f holds %q", got)
+		t.Errorf("/f contains %q", got)
 	}
 	c := s.login(t, "rw")
 	d := c.epsv()

@@ -47,7 +47,7 @@ func TestUploadWithoutHiddenName(t *testing.T) {
 			t.Errorf("%s: the file contains %q", kind, got)
 		}
 		if got := names(t, fsys, "/"); !slices.Equal(got, []string{name}) {
-			t.Errorf("%s: there are %q", kind, got)
+			t.Errorf("%s: the tree is %q", kind, got)
 		}
 	}
 }
@@ -101,7 +101,7 @@ func TestDeleteTakesInterruptedUploads(t *testing.T) {
 		c.cmd("DELE f", 250)
 		c.cmd("SIZE f", 550)
 		if got := names(t, fsys, "/"); len(got) != 1 {
-			t.Errorf("there are %q", got)
+			t.Errorf("the tree is %q", got)
 		}
 	})
 }
@@ -143,7 +143,7 @@ func TestUploadWithoutRoomForAttributes(t *testing.T) {
 		t.Errorf("the file contains %q, %v", b, err)
 	}
 	if got := names(t, fsys, "/"); len(got) != 1 {
-		t.Errorf("there are %q", got)
+		t.Errorf("the tree is %q", got)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestResumeRightAfterAKill(t *testing.T) {
 		c.cmd("REST 3", 350)
 		c.cmd("STOR f", 554)
 		if got := read(t, fsys, "/f"); got != "old" {
-			t.Errorf("/f holds %q", got)
+			t.Errorf("/f contains %q", got)
 		}
 		c.put("STOR f", []byte("new content"))
 	})
@@ -179,7 +179,7 @@ func TestWholeUploadRemovesInterruptedOne(t *testing.T) {
 		c.want(426)
 		c.put("STOR f", []byte("whole"))
 		if got := names(t, fsys, "/"); !slices.Equal(got, []string{"f"}) {
-			t.Errorf("there are %q", got)
+			t.Errorf("the tree is %q", got)
 		}
 	})
 }

@@ -41,7 +41,7 @@ func TestUploadIsHidden(t *testing.T) {
 			check(t, d.Close())
 			c.want(226)
 			if got := read(t, fsys, "/"+name); got != "the new one" {
-				t.Errorf("/%s holds %q", name, got)
+				t.Errorf("/%s contains %q", name, got)
 			}
 		}
 		if got := names(t, fsys, "/"); !slices.Equal(got, []string{"new", "old"}) {
@@ -157,7 +157,7 @@ func TestUploadOverSymlink(t *testing.T) {
 		}
 	}
 	if got := read(t, fsys, "/sub/f"); got != "by abs" {
-		t.Errorf("/sub/f holds %q", got)
+		t.Errorf("/sub/f contains %q", got)
 	}
 	c.put("STOR dir/in", []byte("x"))
 	for _, cmd := range []string{"STOR out", "APPE out", "STOR dir"} {
