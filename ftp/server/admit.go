@@ -63,7 +63,8 @@ type refusal struct {
 // because the admitted sessions need the descriptor.
 var noDescriptors = &refusal{"Too many sessions. Try again in a moment.", "the process has too few free descriptors: raise its limit on open files", ftp.ReasonSessions}
 
-// admit adds a new session to the population, or returns why it may not.
+// admit adds a new session to the population, or returns why it may not. Networks and bans are checked first,
+// because a client that can't log in must not displace a session. The limits follow, then the descriptors.
 func (s *Server) admit(sess *session) *refusal {
 	ip := sess.control.Remote.Addr()
 	from := guard.Origin(ip)

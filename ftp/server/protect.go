@@ -14,6 +14,13 @@ import (
 	"miniftp/ftp/dtp"
 )
 
+// TLS on the control connection changes twice at most:
+//
+//	in the clear ── AUTH: 234, handshake ─→ under TLS ── CCC: 200, close_notify ─→ in the clear
+//
+// Each change is made after the reply has left and before another line is read (stepTLS). Whatever the client
+// has sent in between ends the session. session.tls stays set after CCC: AUTH is not possible again, and data
+// connections still can be under TLS.
 func protectRows() []row {
 	return []row{
 		{verb: "AUTH", anyone: true, syntax: wordArg.shape("TLS"), rfc: "4217 §4", feat: ifTLS("AUTH TLS"), help: "put the control connection under TLS", run: (*session).auth},
