@@ -21,6 +21,7 @@ import (
 // Each change is made after the reply has left and before another line is read (stepTLS). Whatever the client
 // has sent in between ends the session. session.tls stays set after CCC: AUTH is not possible again, and data
 // connections still can be under TLS.
+
 func protectRows() []row {
 	return []row{
 		{verb: "AUTH", anyone: true, syntax: wordArg.shape("TLS"), rfc: "4217 §4", feat: ifTLS("AUTH TLS"), help: "put the control connection under TLS", run: (*session).auth},
