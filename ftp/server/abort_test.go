@@ -10,9 +10,8 @@ import (
 	"miniftp/ftp"
 )
 
-// The ways in which clients say ABOR: the word, with the Telnet Interrupt
-// Process and Synch of RFC 959 §4.1.3 in the stream or partly as urgent data, and
-// with what Telnet leaves in front of it.
+// The forms in which clients send ABOR: the bare word, and with the Telnet Interrupt Process and Synch of RFC
+// 959 §4.1.3 before it, in the stream or partly as urgent data.
 var aborts = []struct {
 	name string
 	send func(c *ctl)
@@ -28,14 +27,14 @@ var aborts = []struct {
 	{"urgent command", func(c *ctl) { c.urgent("\xff\xf4\xff\xf2"); c.raw("AB"); c.raw("OR\r\n") }},
 }
 
-// big is a tree with a file that does not fit into the sockets' buffers.
+// big is a tree with a file that does not fit in the sockets' buffers.
 func big(t testing.TB) afero.Fs {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/big", string(random(32<<20)))
 	return fsys
 }
 
-// ABOR with nothing running is 226, once, and the session goes on.
+// ABOR without a transfer is answered with 226, once, and the session continues.
 func TestAbortIdle(t *testing.T) {
 	s := serve(t, fsroot.NewMem())
 	c := s.login(t, "rw")
@@ -46,15 +45,14 @@ func TestAbortIdle(t *testing.T) {
 			c.want(226)
 			c.cmd("NOOP", 200)
 			c.cmd("EPSV", 229)
-			how.send(c) // takes the offer back
+			how.send(c) // withdraws the offer
 			c.want(226)
 			c.cmd("LIST", 425)
 		})
 	}
 }
 
-// ABOR in a transfer is 426 and then 226 (RFC 959 §4.1.3), and the data
-// connection ends.
+// ABOR during a transfer is answered with 426 and then 226 (RFC 959 §4.1.3), and the data connection is closed.
 func TestAbortTransfer(t *testing.T) {
 	parallel(t)
 	fsys := big(t)
@@ -79,7 +77,7 @@ func TestAbortTransfer(t *testing.T) {
 			c.want(426)
 			c.want(226)
 			if exists(fsys, "/up") {
-				t.Error("the aborted upload stands under its final name")
+				t.Error("the aborted upload has its final name")
 			}
 			_ = d.Close()
 			c.cmd("NOOP", 200)
@@ -110,8 +108,8 @@ func TestAbortAwaited(t *testing.T) {
 	}
 }
 
-// Who says ABOR and hangs up on the data connection at once has not sent a whole
-// file: whichever the server hears first, the upload does not count.
+// A client that sends ABOR and closes the data connection at once has not sent a whole file. Whichever of the
+// two the server reads first, the upload fails.
 func TestAbortAndEndAtOnce(t *testing.T) {
 	fsys := fsroot.NewMem()
 	s := serve(t, fsys)
@@ -125,18 +123,18 @@ func TestAbortAndEndAtOnce(t *testing.T) {
 		c.want(426)
 		c.want(226)
 		if exists(fsys, "/up") {
-			t.Fatal("the aborted upload stands under its final name")
+			t.Fatal("the aborted upload has its final name")
 		}
 	}
 }
 
-// ABOR stops a hash too.
+// ABOR stops a hash, too.
 func TestAbortHash(t *testing.T) {
 	s := serve(t, big(t))
 	c := s.login(t, "ro")
 	c.raw(strings.Repeat("XSHA512 /big\r\nABOR\r\n", 3))
 	for range 3 {
-		c.want(426, 250) // it may have been quick
+		c.want(426, 250) // the hash may have ended before ABOR was read
 		c.want(226)
 	}
 	c.cmd("NOOP", 200)
@@ -154,7 +152,7 @@ func TestAbortListing(t *testing.T) {
 	c.cmd("NOOP", 200)
 }
 
-// QUIT after ABOR, all in one segment: three replies in order.
+// QUIT after ABOR in the same segment: three replies in order.
 func TestAbortThenQuit(t *testing.T) {
 	s := serve(t, big(t))
 	c := s.login(t, "ro")

@@ -8,21 +8,21 @@ import (
 
 func accessRows() []row {
 	return []row{
-		{verb: "USER", anyone: true, syntax: wordArg.shape("<name>"), rfc: "959 §4.1.1", help: "say who you are", run: (*session).user},
-		{verb: "PASS", anyone: true, syntax: textArg.shape("<password>"), rfc: "959 §4.1.1", help: "prove it", run: (*session).pass},
-		{verb: "ACCT", anyone: true, syntax: textArg.shape("<account>"), rfc: "959 §4.1.1", help: "name an account; none is ever needed", run: (*session).acct},
+		{verb: "USER", anyone: true, syntax: wordArg.shape("<name>"), rfc: "959 §4.1.1", help: "send your user name", run: (*session).user},
+		{verb: "PASS", anyone: true, syntax: textArg.shape("<password>"), rfc: "959 §4.1.1", help: "send your password", run: (*session).pass},
+		{verb: "ACCT", anyone: true, syntax: textArg.shape("<account>"), rfc: "959 §4.1.1", help: "send an account; none is needed", run: (*session).acct},
 		{verb: "REIN", anyone: true, syntax: noArg, rfc: "959 §4.1.1", help: "log out and start over", run: (*session).rein},
-		{verb: "QUIT", anyone: true, syntax: noArg, rfc: "959 §4.1.1", help: "end the session, after a transfer that runs", run: (*session).quit},
-		{verb: "HOST", anyone: true, syntax: wordArg.shape("<name>"), rfc: "7151", feat: feature("HOST"), help: "name the host that you want to reach", run: (*session).host},
+		{verb: "QUIT", anyone: true, syntax: noArg, rfc: "959 §4.1.1", help: "end the session, after a running transfer", run: (*session).quit},
+		{verb: "HOST", anyone: true, syntax: wordArg.shape("<name>"), rfc: "7151", feat: feature("HOST"), help: "choose the host that you want to reach", run: (*session).host},
 	}
 }
 
-// user always asks for a password, so nobody learns which names exist, and drops
-// the rights of whoever was logged in before (RFC 959 §4.1.1). Only a client
-// certificate may make the password needless (RFC 4217 §11).
+// user logs out and asks for a password. It does so for every name, so that nobody learns which users exist
+// (RFC 959 §4.1.1 has USER drop the old login). Only a client certificate can replace the password (RFC 4217
+// §11).
 func (s *session) user(name string) ftp.Reply {
 	s.reset()
-	s.who.user = name
+	s.identity.user = name
 	if s.certified(name) {
 		return s.logIn("USER", "")
 	}
@@ -48,23 +48,23 @@ func (s *session) acct(string) ftp.Reply {
 
 func (s *session) rein(string) ftp.Reply {
 	s.reset()
-	s.who = who{}
+	s.identity = identity{}
 	return ftp.NewReply(220, "Start over.")
 }
 
 func (s *session) quit(string) ftp.Reply { return ftp.NewReply(221, "Goodbye.") }
 
-// host is for servers that answer to several names (RFC 7151 §3). A literal
-// address stands in brackets or by itself; the name reaches the Authenticator.
+// host chooses one of several host names (RFC 7151 §3). The name may be an address, in brackets or not. It is
+// passed to the Authenticator.
 func (s *session) host(name string) ftp.Reply {
 	if s.machine.Login == ftp.LoggedIn {
 		return ftp.NewReply(503, "HOST comes before USER.")
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(name), "."))
 	if len(s.set.Hosts) > 0 && !contains(s.set.Hosts, name) {
-		return ftp.NewReply(504, "No such host here.")
+		return ftp.NewReply(504, "Unknown host name.")
 	}
-	s.who = who{host: name}
+	s.identity = identity{host: name}
 	return ftp.Replyf(220, "%s", s.set.Greeting)
 }
 

@@ -13,31 +13,37 @@ import (
 	"miniftp/ftp/server/internal/guard"
 )
 
-// Bounds on those who are not let in.
+// Bounds on connections that are turned away, and on sessions that make room for others.
 const (
-	maxLookedAt = 64 // sessions that are looked at for one to drop
-	maxDropped  = 64 // sessions that are on their way out because others need the place
-	maxTurned   = 64 // callers who are told 421 at once; more are hung up on
-	shutOutText = "Too many failed logins from your address. Try again later."
+	maxLookedAt   = 64 // waiting sessions that makeRoom considers
+	maxDropped    = 64 // dropped sessions that have not ended yet
+	maxTurnedAway = 64 // connections that are sent a 421 at once; beyond, they are only closed
+	shutOutText   = "Too many failed logins from your address. Try again later."
 )
 
 // population counts the current sessions, in total, by address and by user. It is guarded by Server.mu.
+//
+// A session is in one of three states, and in waiting exactly while it is in the first:
+//
+//	waiting     not logged in: since admit, or after USER, REIN or AUTH (removeLogin)
+//	in          logged in (addLogin)
+//	dropped     asked to end because another session needs the place (makeRoom)
 type population struct {
 	sessions map[*session]struct{}
 	origins  map[netip.Addr]*counts
-	users    map[string]int // logged in, by Account.Name
-	waiting  *list.List     // of sessions that are not logged in, the oldest first
-	dropped  int            // sessions that make place for others, and are still here
+	users    map[string]int // logged-in sessions, by Account.Name
+	waiting  *list.List     // sessions that are not logged in, the oldest first
+	dropped  int            // sessions that were dropped and have not ended yet
 }
 
-// counts are the sessions from one origin.
+// counts are the sessions of one origin.
 type counts struct{ all, waiting int }
 
-// place is what the population knows of one session. It is guarded by Server.mu.
+// place is the state of one session in the population. It is guarded by Server.mu.
 type place struct {
-	waiting *list.Element // nil: logged in, or dropped
-	since   time.Time
-	user    string
+	waiting *list.Element // nil: logged in or dropped
+	since   time.Time     // when it began to wait
+	user    string        // in population.users, if in
 	in      bool
 	dropped bool
 }
@@ -46,18 +52,19 @@ func newPopulation() population {
 	return population{sessions: map[*session]struct{}{}, origins: map[netip.Addr]*counts{}, users: map[string]int{}, waiting: list.New()}
 }
 
-// refusal is why somebody is not let in: the words for him and those for the log,
-// and the rule.
+// refusal says why a connection or a login is not admitted: the text of the reply, the words for the log, and
+// the rule.
 type refusal struct {
 	text, why string
 	reason    ftp.Reason
 }
 
-// noDescriptors is a refusal that may not wait until the words are read: sessions need the
-// descriptor.
-var noDescriptors = &refusal{"Too many sessions. Try again in a moment.", "the process has few descriptors left: raise its limit on open files", ftp.ReasonSessions}
+// noDescriptors is the refusal if the process runs out of descriptors. Its connection must be closed at once,
+// because the admitted sessions need the descriptor.
+var noDescriptors = &refusal{"Too many sessions. Try again in a moment.", "the process has too few free descriptors: raise its limit on open files", ftp.ReasonSessions}
 
-// admit counts the session in, or says why not.
+// admit adds a new session to the population, or returns why it may not. Networks and bans are checked first,
+// because a client that can't log in must not displace a session. The limits follow, then the descriptors.
 func (s *Server) admit(sess *session) *refusal {
 	ip := sess.control.Remote.Addr()
 	from := guard.Origin(ip)
@@ -68,8 +75,9 @@ func (s *Server) admit(sess *session) *refusal {
 	case !within(set.Allow, ip):
 		return &refusal{notAllowed, "the address is in no network that is allowed", ftp.ReasonNotAllowed}
 	case s.guard.ShutOut(from):
-		return &refusal{shutOutText, "the address is shut out after too many failed logins", ftp.ReasonBanned}
+		return &refusal{shutOutText, "the address is banned after too many failed logins", ftp.ReasonBanned}
 	}
+	// Outside the lock, because it makes system calls.
 	scarce := descriptorsScarce(sess.raw)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,38 +94,38 @@ func (s *Server) admit(sess *session) *refusal {
 			fmt.Sprintf("Too many sessions from your address: the limit is %d.", set.MaxSessionsPerIP),
 			fmt.Sprintf("there are %d sessions from this address", n.all), ftp.ReasonSessionsPerAddress,
 		}
-	case set.MaxSessions > 0 && len(c.sessions)-c.dropped >= set.MaxSessions && !c.makePlace(n.waiting):
+	case set.MaxSessions > 0 && len(c.sessions)-c.dropped >= set.MaxSessions && !c.makeRoom(n.waiting):
 		return &refusal{
 			fmt.Sprintf("Too many sessions: the limit is %d. Try again later.", set.MaxSessions),
 			fmt.Sprintf("there are %d sessions", len(c.sessions)), ftp.ReasonSessions,
 		}
-	case c.waiting.Len() >= set.MaxWaiting && !c.makePlace(n.waiting):
+	case c.waiting.Len() >= set.MaxWaiting && !c.makeRoom(n.waiting):
 		return &refusal{
-			"Too many sessions wait to log in. Try again in a moment.",
+			"Too many sessions are waiting to log in. Try again in a moment.",
 			fmt.Sprintf("%d sessions are not logged in", c.waiting.Len()), ftp.ReasonWaiting,
 		}
 	}
 	if scarce {
-		c.makePlace(n.waiting) // for the next one: this descriptor belongs to the sessions
+		c.makeRoom(n.waiting) // for the next connection; this one's descriptor is needed by the sessions
 		return noDescriptors
 	}
 	c.origins[from] = n
 	c.sessions[sess] = struct{}{}
 	n.all++
-	c.wait(sess, n)
+	c.addWaiting(sess, n)
 	return nil
 }
 
 const notAllowed = "You may not use this server from your address."
 
-// wait counts a session among those that are not logged in.
-func (c *population) wait(sess *session, n *counts) {
+// addWaiting adds a session to those that are not logged in.
+func (c *population) addWaiting(sess *session, n *counts) {
 	sess.place.waiting = c.waiting.PushBack(sess)
 	sess.place.since = time.Now()
 	n.waiting++
 }
 
-func (c *population) unwait(sess *session) {
+func (c *population) removeWaiting(sess *session) {
 	if e := sess.place.waiting; e != nil {
 		c.waiting.Remove(e)
 		sess.place.waiting = nil
@@ -125,11 +133,14 @@ func (c *population) unwait(sess *session) {
 	}
 }
 
-// makePlace drops a session that is not logged in for one that comes from where
-// others such there are: of the oldest ones that from the busiest origin. So a
-// flood from one address displaces itself and lets those from elsewhere in; a flood
-// from many finds that each has its while to log in.
-func (c *population) makePlace(others int) bool {
+// makeRoom drops a waiting session to make room for a new one, and reports whether it has found one. others is
+// the number of waiting sessions from the origin of the new one. Of the oldest waiting sessions makeRoom drops
+// one from the origin that has most of them. That origin must have more than others: by at least two, or by one
+// if the session has already had timeToLogIn.
+//
+// So a flood from one address displaces only its own sessions and can't keep out other addresses. In a flood
+// from many addresses each session gets some time to log in.
+func (c *population) makeRoom(others int) bool {
 	if c.dropped >= maxDropped {
 		return false
 	}
@@ -146,61 +157,63 @@ func (c *population) makePlace(others int) bool {
 	if found == nil {
 		return false
 	}
-	c.unwait(found)
+	c.removeWaiting(found)
 	found.place.dropped = true
 	c.dropped++
 	found.drop()
 	return true
 }
 
-// drop ends a session that is not logged in: politely, but without waiting for its client.
+// drop ends a session that is not logged in. It gets a 421, but is closed after rejectTime whether the client
+// has read that or not.
 func (s *session) drop() {
 	s.dropped.Store(true)
 	s.stop()
-	time.AfterFunc(wordsTime, func() { _ = s.raw.Close() })
+	time.AfterFunc(rejectTime, func() { _ = s.raw.Close() })
 }
 
-// stopText is why a session that was stopped ends.
+// stopText returns the text of the 421 for a session that was stopped.
 func (s *session) stopText() string {
 	if s.dropped.Load() {
-		return "Others need the place: log in sooner, please. Goodbye."
+		return "Another session needs the place: log in sooner. Goodbye."
 	}
 	return "The server is shutting down."
 }
 
-// goIn counts a login, or says why it can't be.
-func (s *Server) goIn(sess *session, user string, most int) *refusal {
+// addLogin counts a login, or returns why the limits do not permit it. most is the account's MaxSessions.
+func (s *Server) addLogin(sess *session, user string, most int) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.population
 	switch {
 	case sess.place.dropped:
-		return &refusal{sess.stopText(), "the session made place for another", ftp.ReasonSessions}
+		return &refusal{sess.stopText(), "the session was ended to make room for another", ftp.ReasonSessions}
 	case most > 0 && c.users[user] >= most:
 		return &refusal{
 			fmt.Sprintf("Too many sessions of this user: the limit is %d. Try again later.", most),
 			fmt.Sprintf("the user has %d sessions", c.users[user]), ftp.ReasonSessionsPerUser,
 		}
 	}
-	c.unwait(sess)
+	c.removeWaiting(sess)
 	c.users[user]++
 	sess.place.in, sess.place.user = true, user
 	return nil
 }
 
-// goOut takes goIn back: the session waits for a login again.
-func (s *Server) goOut(sess *session) {
+// removeLogin undoes addLogin: the session waits for a login again.
+func (s *Server) removeLogin(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.population.unlog(sess) {
+	if !s.population.dropLogin(sess) {
 		return
 	}
 	if n := s.population.origins[guard.Origin(sess.control.Remote.Addr())]; n != nil {
-		s.population.wait(sess, n)
+		s.population.addWaiting(sess, n)
 	}
 }
 
-func (c *population) unlog(sess *session) bool {
+// dropLogin undoes the counts of addLogin. It reports whether the session was logged in.
+func (c *population) dropLogin(sess *session) bool {
 	p := &sess.place
 	if !p.in {
 		return false
@@ -212,8 +225,8 @@ func (c *population) unlog(sess *session) bool {
 	return true
 }
 
-// leave counts the session out.
-func (s *Server) leave(sess *session) {
+// removeSession removes an ended session from the population.
+func (s *Server) removeSession(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.population
@@ -221,8 +234,8 @@ func (s *Server) leave(sess *session) {
 		return
 	}
 	delete(c.sessions, sess)
-	c.unlog(sess)
-	c.unwait(sess)
+	c.dropLogin(sess)
+	c.removeWaiting(sess)
 	if sess.place.dropped {
 		c.dropped--
 	}
@@ -235,39 +248,39 @@ func (s *Server) leave(sess *session) {
 	s.checkEmpty()
 }
 
-// turnAway says 421 and hangs up, without keeping whoever accepts: when many are
-// being told already, the next are only hung up on.
+// turnAway sends a 421 and closes the connection, without delaying the goroutine that accepts connections. If
+// too many such replies are under way, it only closes the connection.
 func (s *Server) turnAway(sess *session, no *refusal) {
-	sess.refused(no.why, no.reason)
-	if sess.implicit { // words in the clear would be noise to TLS
+	sess.emitRefused(no.why, no.reason)
+	if sess.implicit { // the client expects TLS and could not read it
 		_ = sess.raw.Close()
 		return
 	}
 	if no == noDescriptors {
-		_ = sess.raw.SetWriteDeadline(time.Now().Add(wordsTimeLeast))
+		_ = sess.raw.SetWriteDeadline(time.Now().Add(rejectTimeShort))
 		_, _ = sess.raw.Write(ftp.NewReply(421, no.text).Append(nil))
 		_ = sess.raw.Close()
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing || len(s.turned) == cap(s.turned) {
+	if s.closing || len(s.turnedAway) == cap(s.turnedAway) {
 		_ = sess.raw.Close()
 		return
 	}
-	s.turned <- struct{}{} // nobody else fills it: the lock is held
-	s.turning.Go(func() {
-		defer func() { <-s.turned }()
-		sayNo(s.ctx, sess.raw, ftp.NewReply(421, no.text).Append(nil))
+	s.turnedAway <- struct{}{} // does not block: there is room, and only this function sends
+	s.background.Go(func() {
+		defer func() { <-s.turnedAway }()
+		sendRejection(s.ctx, sess.raw, ftp.NewReply(421, no.text).Append(nil))
 	})
 }
 
-// sayNo reads a little of what the peer sends: a close that leaves bytes unread is
-// a reset, which may take the words away before they are read.
-func sayNo(ctx context.Context, conn net.Conn, words []byte) {
+// sendRejection writes words and closes the connection. Before it closes, it reads a little of what the peer
+// has sent: closing with unread bytes is a reset, which may discard the words before the peer has read them.
+func sendRejection(ctx context.Context, conn net.Conn, words []byte) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	_ = conn.SetDeadline(time.Now().Add(wordsTime))
+	_ = conn.SetDeadline(time.Now().Add(rejectTime))
 	if _, err := conn.Write(words); err != nil {
 		return
 	}

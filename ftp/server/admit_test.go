@@ -14,8 +14,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// enter logs in and goes on, to count as inside.
-func (s *street) enter(ip, user string) *ctl {
+// enter logs in and leaves the session open.
+func (s *fakeNet) enter(ip, user string) *ctl {
 	s.t.Helper()
 	c := s.from(ip)
 	c.want(220)
@@ -24,10 +24,9 @@ func (s *street) enter(ip, user string) *ctl {
 	return c
 }
 
-// A user's sessions are counted by user, whatever the address and however the name
-// is written; who logs out makes room.
+// A user's sessions are counted by user, from any address and in any spelling of the name. A logout makes room.
 func TestMaxSessionsOfAUser(t *testing.T) {
-	inStreet(t, func(o *server.Options) {
+	withFakeNet(t, func(o *server.Options) {
 		users := accounts(fsroot.NewMem())
 		for _, name := range []string{"ro", "anonymous"} {
 			u := users[name]
@@ -35,7 +34,7 @@ func TestMaxSessionsOfAUser(t *testing.T) {
 			users[name] = u
 		}
 		o.Auth = users
-	}, func(t *testing.T, s *street) {
+	}, func(t *testing.T, s *fakeNet) {
 		try := func(ip, user string) (*ctl, ftp.Reply) {
 			c := s.from(ip)
 			c.want(220)
@@ -53,16 +52,16 @@ func TestMaxSessionsOfAUser(t *testing.T) {
 			}
 			over, r := try("198.51.100.7", names[2])
 			if r.Code != 421 || !strings.Contains(r.Text(), "the limit is 2") {
-				t.Errorf("%v", r)
+				t.Errorf("unexpected reply %v", r)
 			}
 			over.gone()
-			s.enter(alice, "rw") // others are not counted with them
+			s.enter(alice, "rw") // other users are not counted
 			a.cmd("REIN", 220)
 			c, r := try(alice, names[2])
 			if r.Code != 230 {
 				t.Errorf("after REIN: %v", r)
 			}
-			b.cmd("USER rw", 331) // whoever says USER is logged out
+			b.cmd("USER rw", 331) // USER logs out
 			if d, r := try(alice, names[2]); r.Code != 230 {
 				t.Errorf("after USER: %v", r)
 			} else {
@@ -78,8 +77,8 @@ func TestMaxSessionsOfAUser(t *testing.T) {
 	})
 }
 
-// twice logs in twice, which the limit allows when everybody has gone.
-func (s *street) twice(user string) {
+// twice logs in twice, which the limit allows when all other sessions have ended.
+func (s *fakeNet) twice(user string) {
 	s.t.Helper()
 	for range 2 {
 		c := s.from(alice)
@@ -89,15 +88,15 @@ func (s *street) twice(user string) {
 	}
 }
 
-// A flood from one address that does not log in fills its own place: whoever comes
-// from elsewhere gets in, and who is inside is served.
+// A flood of sessions from one address that do not log in displaces only itself. Clients from other addresses
+// are admitted, and logged-in sessions are served.
 func TestFloodFromOneAddress(t *testing.T) {
 	for reason, limit := range map[ftp.Reason]func(*server.Options){
 		ftp.ReasonSessions: func(o *server.Options) { o.MaxSessions = 21 },
 		ftp.ReasonWaiting:  func(o *server.Options) { o.MaxWaiting = 20 },
 	} {
 		t.Run(reason.String(), func(t *testing.T) {
-			inStreet(t, limit, func(t *testing.T, s *street) {
+			withFakeNet(t, limit, func(t *testing.T, s *fakeNet) {
 				inside := s.enter(alice, "rw")
 				var flood []*ctl
 				for range 20 {
@@ -105,7 +104,7 @@ func TestFloodFromOneAddress(t *testing.T) {
 					c.want(220)
 					flood = append(flood, c)
 				}
-				for range 50 { // who has most displaces nobody
+				for range 50 { // the origin with most sessions displaces no other
 					c := s.from(mallory)
 					c.want(421)
 					c.gone()
@@ -117,7 +116,7 @@ func TestFloodFromOneAddress(t *testing.T) {
 					c.want(220)
 					guests = append(guests, c)
 					if r := flood[i].want(421); !strings.Contains(r.Text(), "place") {
-						t.Errorf("%q", r.Text())
+						t.Errorf("unexpected reply text %q", r.Text())
 					}
 					flood[i].gone()
 				}
@@ -130,7 +129,7 @@ func TestFloodFromOneAddress(t *testing.T) {
 				if n := slices.IndexFunc(reasons, func(r ftp.Reason) bool { return r != reason }); n >= 0 || len(reasons) != 50 {
 					t.Errorf("refusals by %v:\n%s", reasons, whys)
 				}
-				if reason == ftp.ReasonSessions { // those who are in stay in
+				if reason == ftp.ReasonSessions { // logged-in sessions are not displaced
 					for range 20 {
 						c := s.from("203.0.113.9")
 						if c.want(220, 421).Code == 220 {
@@ -146,9 +145,9 @@ func TestFloodFromOneAddress(t *testing.T) {
 	}
 }
 
-// A flood from very many addresses: each has its ten seconds, then it makes place.
+// In a flood from very many addresses each session has ten seconds to log in before it may be displaced.
 func TestFloodFromManyAddresses(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.MaxSessions = 30 }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.MaxSessions = 30 }, func(t *testing.T, s *fakeNet) {
 		var flood []*ctl
 		for i := range 30 {
 			c := s.from(fmt.Sprintf("10.0.0.%d", i))
@@ -165,12 +164,12 @@ func TestFloodFromManyAddresses(t *testing.T) {
 	})
 }
 
-// Who is dropped and reads nothing is gone in a moment all the same, and so are all
-// that came and went.
+// A dropped session ends soon even if its client reads nothing, and nothing is left of any session that has
+// ended.
 func TestDroppedSessionsAreGone(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.MaxSessions = 10 }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.MaxSessions = 10 }, func(t *testing.T, s *fakeNet) {
 		for range 10 {
-			s.from(mallory) // which does not even read the greeting
+			s.from(mallory) // does not even read the greeting
 		}
 		for i := range 10 {
 			s.from(fmt.Sprintf("10.0.0.%d", i))
@@ -185,27 +184,26 @@ func TestDroppedSessionsAreGone(t *testing.T) {
 	})
 }
 
-// Callers who are turned away and do not read do not keep others from coming in.
+// Clients that are turned away and do not read their 421 do not block new connections.
 func TestTurnedAwayDoNotBlock(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.Deny = prefixes(t, "192.0.2.66/32") }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.Deny = prefixes(t, "192.0.2.66/32") }, func(t *testing.T, s *fakeNet) {
 		start := time.Now()
 		for range 500 {
-			s.from(mallory) // a pipe: nothing can be written until somebody reads
+			s.from(mallory) // a pipe: a write blocks until the other end reads
 		}
 		s.enter(alice, "rw").cmd("NOOP", 200)
 		if took := time.Since(start); took != 0 {
-			t.Errorf("the server was kept for %v", took)
+			t.Errorf("the server was blocked for %v", took)
 		}
 		time.Sleep(2 * time.Second)
-		c := s.from(mallory) // there is time to be polite again
+		c := s.from(mallory) // now there is room for a reply again
 		c.want(421)
 		c.gone()
 	})
 }
 
-// The same over TCP: the words arrive although the client has sent something that
-// nobody reads.
-func TestTurnedAwayHearsWhy(t *testing.T) {
+// Over TCP the 421 arrives although the client has sent something that the server does not read.
+func TestTurnedAwayReadsWhy(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.Deny = prefixes(t, "127.0.0.0/8") })
 	for range 100 {
 		conn, err := net.Dial("tcp", s.addr)
@@ -213,16 +211,16 @@ func TestTurnedAwayHearsWhy(t *testing.T) {
 		c := newCtl(t, conn)
 		c.raw("USER x\r\nPASS y\r\n")
 		if r := c.want(421); !strings.Contains(r.Text(), "not use this server") {
-			t.Errorf("%q", r.Text())
+			t.Errorf("unexpected reply text %q", r.Text())
 		}
 		c.closed()
 		_ = conn.Close()
 	}
 }
 
-// Of IPv6, addresses of one network of 64 bits count together.
+// IPv6 addresses of the same network of 64 bits are counted together.
 func TestMaxSessionsPerNetwork(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.MaxSessionsPerIP = 2 }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.MaxSessionsPerIP = 2 }, func(t *testing.T, s *fakeNet) {
 		s.from("2001:db8::1").want(220)
 		s.from("2001:db8::2").want(220)
 		s.from("2001:db8::3").want(421)
@@ -233,10 +231,9 @@ func TestMaxSessionsPerNetwork(t *testing.T) {
 	})
 }
 
-// Commands beyond the rate are answered late, all of them and in order; a wait ends
-// with the server.
+// Commands beyond the rate are answered late, but all of them and in order. A wait ends when the server does.
 func TestCommandRate(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.CommandRate = 5 }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.CommandRate = 5 }, func(t *testing.T, s *fakeNet) {
 		c := s.enter(alice, "rw")
 		start := time.Now()
 		go func() { c.raw(strings.Repeat("NOOP\r\n", 100) + "PWD\r\n") }()

@@ -13,8 +13,8 @@ import (
 	"miniftp/ftp"
 )
 
-// TestBothEndsAgree sends random commands and steps a machine of the client's by
-// what it reads: after every reply both ends are in the same state.
+// TestBothEndsAgree sends random commands and steps a client's machine with the replies. After every reply both
+// ends must be in the same state.
 func TestBothEndsAgree(t *testing.T) {
 	lines := []string{
 		"USER anonymous", "USER nobody", "PASS x", "ACCT x", "REIN", "NOOP", "FROB", "PWD", "CWD /", "CWD /nope",

@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// alarm is the read deadline of a control connection, which does two things: it ends a wait for the
-// client in time, and it is how other goroutines wake the session's owner while he reads.
+// alarm is the read deadline of a control connection. It has two uses: it ends the owner's wait for the client,
+// and other goroutines move it into the past to wake the owner from a read.
 //
-// Who has news for the owner makes it visible first and calls wake then, which moves the deadline
-// into the past. The owner sets the deadline first and looks for news then. So whichever comes
-// first, no news is missed: either the owner sees it, or the wake-up comes behind his deadline and
-// ends his read. arm is the only way to set the deadline for a read, and keeps to that order.
+// The order of the steps makes sure that no news is missed. A goroutine with news makes it visible first and
+// then calls wake. The owner sets its deadline first and then looks for news. Either the owner sees the news,
+// or wake moves the deadline after the owner has set it and ends the read. arm is the only way to set the
+// deadline for a read, and keeps this order.
 type alarm struct {
-	conn net.Conn  // the TCP connection; TLS over it has the same deadlines
-	at   time.Time // the deadline that the owner has set; zero: none, or not known
+	conn net.Conn  // the TCP connection; its deadlines apply to TLS over it, too
+	at   time.Time // the deadline that the owner has set; zero: none, or unknown
 }
 
-// wake ends the owner's read, the next one if he is not reading. Any goroutine may call it.
+// wake ends the owner's read, or the next one if the owner is not reading. Any goroutine may call it.
 func (a *alarm) wake() { _ = a.conn.SetReadDeadline(time.Unix(1, 0)) }
 
-// arm has the next read end at that time; zero: never. It reports whether the owner may read: he may
-// not if there is news. A deadline that is there already and differs by less than slack stays.
+// arm sets the deadline of the next read; zero means none. A deadline already set stays if it is earlier by
+// less than slack. arm reports whether the owner may read: it may not if there is news.
 func (a *alarm) arm(at time.Time, slack time.Duration, news func() bool) bool {
 	if d := at.Sub(a.at); a.at.IsZero() || at.IsZero() || d >= slack || d < 0 {
 		a.at = at
@@ -30,8 +30,8 @@ func (a *alarm) arm(at time.Time, slack time.Duration, news func() bool) bool {
 	return !news()
 }
 
-// rang takes up a read that ended by its deadline: it reports whether the time has come. Else it was
-// a wake-up.
+// rang is called after a read has hit its deadline. It reports whether the time set by arm has come; otherwise
+// it was a wake-up, and the deadline is cleared.
 func (a *alarm) rang(now time.Time) bool {
 	at := a.at
 	a.at = time.Time{}
@@ -42,5 +42,6 @@ func (a *alarm) rang(now time.Time) bool {
 	return true
 }
 
-// forget is called when something else has set the deadline, or what it depends on has changed.
+// forget is called when something else has set the deadline or the idle limit has changed, so that the next arm
+// sets it again.
 func (a *alarm) forget() { a.at = time.Time{} }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// deadlines is a connection that keeps its read deadline, and calls during before it is set.
+// deadlines is a connection that records its read deadline and calls during before the deadline is set.
 type deadlines struct {
 	net.Conn
 	at     time.Time
@@ -24,11 +24,11 @@ func (d *deadlines) SetReadDeadline(at time.Time) error {
 	return nil
 }
 
-// News that comes at any moment round arm is not missed: the owner is told not to read, or his read
-// ends at once.
+// News at any moment around arm is not missed: either arm tells the owner not to read, or the owner's read ends
+// at once.
 func TestAlarmMissesNothing(t *testing.T) {
 	hour := time.Now().Add(time.Hour)
-	for name, when := range map[string]int{"before": 0, "while the deadline is set": 1, "while the owner looks": 2, "behind": 3} {
+	for name, when := range map[string]int{"before": 0, "while the deadline is set": 1, "while the owner looks for news": 2, "after arm": 3} {
 		t.Run(name, func(t *testing.T) {
 			conn := &deadlines{}
 			a := alarm{conn: conn}
@@ -48,7 +48,7 @@ func TestAlarmMissesNothing(t *testing.T) {
 			})
 			comes(3)
 			if ends := conn.at.Before(time.Now()); mayRead && !ends {
-				t.Error("the owner reads for an hour, with news")
+				t.Error("the owner would read for an hour although there is news")
 			}
 		})
 	}
@@ -61,12 +61,12 @@ func TestAlarmRings(t *testing.T) {
 	now := time.Now()
 	a.arm(now, 0, quiet)
 	if !a.rang(now) {
-		t.Error("the time has come, and it is taken for a wake-up")
+		t.Error("the deadline is mistaken for a wake-up")
 	}
 	a.arm(now.Add(time.Minute), 0, quiet)
 	a.wake()
 	if a.rang(now) {
-		t.Error("a wake-up is taken for the end of the time")
+		t.Error("a wake-up is mistaken for the deadline")
 	}
 	if !conn.at.IsZero() {
 		t.Error("the wake-up still ends reads")
@@ -84,6 +84,6 @@ func TestAlarmRings(t *testing.T) {
 	}
 	a.forget()
 	if a.arm(now.Add(time.Minute), time.Hour, quiet); !conn.at.Equal(now.Add(time.Minute)) {
-		t.Error("a deadline that was forgotten is taken for set")
+		t.Error("a forgotten deadline is treated as set")
 	}
 }

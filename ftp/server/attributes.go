@@ -12,19 +12,18 @@ import (
 	"miniftp/ftp"
 )
 
-// attributes are what SITE CHMOD, SITE UTIME, MFMT, MDTM with a time and MFF set; nil
-// leaves one as it is.
+// attributes are what SITE CHMOD, SITE UTIME, MFMT, MDTM with a time and MFF set. A nil field leaves the
+// attribute unchanged.
 type attributes struct {
 	mode *fs.FileMode // permission bits
-	time *time.Time   // of modification
+	time *time.Time   // modification time
 }
 
-// errNotHeld is returned by applyAttributes when the storage says that it has set an
-// attribute, and has not.
-var errNotHeld = errors.New("the storage can't hold that")
+// errNotStored is returned by applyAttributes if the storage reports success but the attribute has not changed.
+var errNotStored = errors.New("the storage can't store that")
 
-// setAttributes gives the file at p the attributes, all of them or none. It returns the file as it
-// is then, which is what a reply may tell, or nil and the reply that says why not.
+// setAttributes sets all attributes of the file at p, or none. It returns the state of the file afterwards, for
+// the reply. If it returns nil, the reply says why.
 func (s *session) setAttributes(p string, a attributes) (fs.FileInfo, ftp.Reply) {
 	fsys := s.account.FS
 	was, err := fsys.Stat(p)
@@ -32,8 +31,8 @@ func (s *session) setAttributes(p string, a attributes) (fs.FileInfo, ftp.Reply)
 	case err != nil:
 		return nil, fileError(err, p)
 	case a.mode != nil && s.locksOut(*a.mode, p, was):
-		return nil, ftp.Replyf(550, "%s: the home of a user keeps all rights of its owner (7xx): nobody could log in, or undo it.", p)
-	case a.time != nil && !time.Unix(0, a.time.UnixNano()).Equal(*a.time): // package os would set another
+		return nil, ftp.Replyf(550, "%s: is the home of a user: without all rights of its owner (7xx) nobody could log in.", p)
+	case a.time != nil && !time.Unix(0, a.time.UnixNano()).Equal(*a.time): // package os would set another time
 		return nil, ftp.Replyf(501, "%s: times before 1678 and after 2262 can't be set.", p)
 	}
 	is, err := applyAttributes(fsys, p, was, a)
@@ -46,21 +45,21 @@ func (s *session) setAttributes(p string, a attributes) (fs.FileInfo, ftp.Reply)
 	if a.time != nil {
 		_ = fsys.Chtimes(p, was.ModTime(), was.ModTime())
 	}
-	if errors.Is(err, errNotHeld) {
-		return nil, ftp.Replyf(504, "%s: this storage can't hold that: it stays as it was.", p)
+	if errors.Is(err, errNotStored) {
+		return nil, ftp.Replyf(504, "%s: this storage can't store that: nothing was changed.", p)
 	}
 	return nil, fileError(err, p)
 }
 
-// coarse is how exact the times of the coarsest file system are: those of FAT.
+// coarse is the precision of times on the coarsest file system, which is FAT.
 const coarse = 2 * time.Second
 
-// applyAttributes sets the attributes and reads them back: some storages take a mode or a
-// time that they can't hold, and keep another.
+// applyAttributes sets the attributes and reads them back, because some storages accept a mode or a time that
+// they can't store, and store another.
 func applyAttributes(fsys afero.Fs, p string, was fs.FileInfo, a attributes) (fs.FileInfo, error) {
 	if a.mode != nil {
 		mode := *a.mode
-		if was.IsDir() { // as chmod does with a number: its group stays that of new files
+		if was.IsDir() { // like chmod with a number: a set-gid bit stays
 			mode |= was.Mode() & (fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
 		}
 		if err := fsys.Chmod(p, mode); err != nil {
@@ -77,14 +76,14 @@ func applyAttributes(fsys afero.Fs, p string, was fs.FileInfo, a attributes) (fs
 	case err != nil:
 		return nil, err
 	case a.mode != nil && is.Mode().Perm() != *a.mode, a.time != nil && is.ModTime().Sub(*a.time).Abs() >= coarse:
-		return nil, errNotHeld
+		return nil, errNotStored
 	}
 	return is, nil
 }
 
-// locksOut reports whether mode would take rights of its owner, which is the server as a
-// rule, away from a directory where some user's session begins, or whose "/" it is.
-// Nobody could log in there then, and of "/" no FTP command could give them back.
+// locksOut reports whether mode would take rights from the owner, usually the server itself, of a directory
+// that is the root or the home of a user. Nobody could log in there any more, and for "/" no FTP command could
+// undo that.
 func (s *session) locksOut(mode fs.FileMode, p string, fi fs.FileInfo) bool {
 	const owner = 0o700
 	if mode&owner == owner || !fi.IsDir() {
@@ -102,12 +101,12 @@ func (s *session) locksOut(mode fs.FileMode, p string, fi fs.FileInfo) bool {
 	return false
 }
 
-// isHomeOfUser is isHomeOf for an account that nobody may have logged in as.
+// isHomeOfUser is like isHomeOf, for an account whose files may not be open.
 func (s *session) isHomeOfUser(a Account, p string, fi fs.FileInfo) bool {
 	if a.Open != nil {
 		files, closer, err := a.Open(s.ctx())
 		if err != nil {
-			return false // there is no such directory now
+			return false // the directory does not exist now
 		}
 		if closer != nil {
 			defer closer.Close()
@@ -117,14 +116,14 @@ func (s *session) isHomeOfUser(a Account, p string, fi fs.FileInfo) bool {
 	return a.FS != nil && isHomeOf(&a, s.account.FS, p, fi)
 }
 
-// isHomeOf reports whether the directory fi at path p of fsys is the root or the home of
-// an account, which may see it under another path.
+// isHomeOf reports whether the directory fi at path p of fsys is the root or the home of an account. The
+// account may see it under another path.
 func isHomeOf(a *Account, fsys afero.Fs, p string, fi fs.FileInfo) bool {
 	places := []string{"/", cleanPath(a.Home)}
 	if sameStorage(a.FS, fsys) && (p == places[0] || p == places[1]) {
 		return true
 	}
-	if !os.SameFile(fi, fi) { // not of a disk: two storages share nothing
+	if !os.SameFile(fi, fi) { // not on disk: no other storage has the same directory
 		return false
 	}
 	for _, place := range places {
@@ -135,7 +134,7 @@ func isHomeOf(a *Account, fsys afero.Fs, p string, fi fs.FileInfo) bool {
 	return false
 }
 
-// sameStorage compares without a panic: an afero.Fs may be of a type that == is not for.
+// sameStorage compares two storages without a panic if their type is not comparable.
 func sameStorage(a, b afero.Fs) bool {
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
 }

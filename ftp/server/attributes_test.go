@@ -16,8 +16,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// stubborn is a storage that says yes to every time and mode and keeps what it can hold:
-// times from 1980 on, as FAT does, and no mode at all.
+// stubborn is a storage that accepts every time and mode but stores only some: times from 1980 on, as FAT does,
+// and no modes.
 type stubborn struct{ afero.Fs }
 
 func (s stubborn) Chmod(string, fs.FileMode) error { return nil }
@@ -29,19 +29,19 @@ func (s stubborn) Chtimes(name string, a, m time.Time) error {
 	return s.Fs.Chtimes(name, a, m)
 }
 
-// failing is a storage that sets no times.
+// failing is a storage that can't set times.
 type failing struct{ afero.Fs }
 
 func (failing) Chtimes(string, time.Time, time.Time) error { return errors.New("the disk is old") }
 
-// Whatever is refused leaves time and mode as they were; what is agreed to is there.
+// A refused command leaves time and mode as they were; an accepted one has set both.
 func TestAttributesAreAllOrNothing(t *testing.T) {
 	was := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 	for _, tt := range []struct {
 		cmd  string
 		wrap func(afero.Fs) afero.Fs
 		code ftp.Code
-		time string // "": as it was
+		time string // "": unchanged
 		mode fs.FileMode
 	}{
 		{"MFMT 20200101000000 f", nil, 213, "20200101000000", 0},
@@ -52,7 +52,7 @@ func TestAttributesAreAllOrNothing(t *testing.T) {
 		{"MFF Modify=20200101000000;UNIX.mode=0600; f", nil, 213, "20200101000000", 0o600},
 		{"MFF UNIX.mode=600;modify=20200101000000; f", nil, 213, "20200101000000", 0o600},
 
-		{"MFMT 16000101000000 f", nil, 501, "", 0}, // package os would set another
+		{"MFMT 16000101000000 f", nil, 501, "", 0}, // package os would set another time
 		{"MFMT 00010101000000 f", nil, 501, "", 0},
 		{"MDTM 23000101000000 f", nil, 501, "", 0},
 		{"SITE UTIME 99991231235959 f", nil, 501, "", 0},
@@ -88,13 +88,13 @@ func TestAttributesAreAllOrNothing(t *testing.T) {
 			t.Errorf("%s: %v, and the file has %s and %v; want %d, %s and %v", tt.cmd, r, got, fi.Mode().Perm(), tt.code, tt.time, tt.mode)
 		}
 		if r.Code == 213 && !strings.Contains(r.Text(), tt.time) {
-			t.Errorf("%s: %v does not tell the time that the file has", tt.cmd, r)
+			t.Errorf("%s: %v does not contain the time of the file", tt.cmd, r)
 		}
 	}
 }
 
-// A directory where sessions begin keeps the rights of its owner, under whatever name it
-// is meant; the bits of a directory that SITE CHMOD does not set stay.
+// A directory where sessions start keeps its owner's rights, under whatever name a command refers to it. SITE
+// CHMOD keeps the bits of a directory that it does not set.
 func TestHomesKeepTheirRights(t *testing.T) {
 	root, dir := disk(t)
 	for _, d := range []string{"/home/al", "/other/root/in", "/plain"} {
@@ -123,11 +123,11 @@ func TestHomesKeepTheirRights(t *testing.T) {
 	check(t, os.Chmod(dir+"/plain", fs.ModeSetgid|0o755))
 	c.cmd("SITE CHMOD 775 /plain", 200)
 	if fi, err := os.Stat(dir + "/plain"); err != nil || fi.Mode() != fs.ModeDir|fs.ModeSetgid|0o775 {
-		t.Errorf("%v, %v", fi.Mode(), err)
+		t.Errorf("mode %v, error %v", fi.Mode(), err)
 	}
 }
 
-// What SITE UMASK says it does.
+// SITE UMASK affects new files and directories as its reply says.
 func TestUmask(t *testing.T) {
 	fsys, dir := disk(t)
 	c := serve(t, fsys).login(t, "rw")
@@ -146,7 +146,7 @@ func TestUmask(t *testing.T) {
 		}
 		return all
 	}
-	usual := modes() // by the umask of this process
+	usual := modes() // with the umask of this process
 	c.cmd("SITE UMASK", 200)
 	c.cmd("SITE UMASK 077", 200)
 	for name, mode := range modes() {
@@ -157,7 +157,7 @@ func TestUmask(t *testing.T) {
 	c.cmd("SITE UMASK 888", 501)
 	c.cmd("SITE UMASK 1000", 501)
 	if r := c.cmd("SITE UMASK", 200); !strings.Contains(r.Text(), "077") {
-		t.Errorf("%v", r)
+		t.Errorf("unexpected reply %v", r)
 	}
 	c.cmd("SITE UMASK 000", 200)
 	if got := modes(); !maps.Equal(got, usual) {

@@ -14,29 +14,28 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Login is what a user said, and from where.
+// Login is what a client has sent to log in, and where it comes from.
 type Login struct {
 	User     string
 	Password string
 	Host     string // the name given by HOST (RFC 7151), if any
 	Remote   netip.AddrPort
-	TLS      *tls.ConnectionState // of the control connection; nil if it is clear
-	// Certified: the client's certificate is User's, as Options.CertUser says. There
-	// is no password then.
+	TLS      *tls.ConnectionState // of the control connection; nil: in the clear
+	// Certified means that the client has presented a certificate of User, as Options.CertUser says. There is
+	// no password then.
 	Certified bool
 
-	verifier *verifier // of the Server
-	regular  bool      // User has logged in from there before
+	verifier *verifier // of the Server; nil: made elsewhere
+	regular  bool      // User has logged in from that address before
 }
 
-// Authenticator decides who may log in. Authenticate is called from many
-// sessions at once. An error refuses the login; its text is not shown to the
-// user, who always reads the same 530.
+// Authenticator decides who may log in. Authenticate is called concurrently by many sessions. An error refuses
+// the login. Its text is logged but not sent to the client, which gets the same 530 for all reasons.
 type Authenticator interface {
 	Authenticate(ctx context.Context, login Login) (*Account, error)
 }
 
-// AuthenticatorFunc is a function as an Authenticator.
+// AuthenticatorFunc adapts a function to an Authenticator.
 type AuthenticatorFunc func(ctx context.Context, login Login) (*Account, error)
 
 // Authenticate calls f.
@@ -44,38 +43,36 @@ func (f AuthenticatorFunc) Authenticate(ctx context.Context, login Login) (*Acco
 	return f(ctx, login)
 }
 
-// Account is what a user gets: a tree of files and what may be done with it.
+// Account is what a user gets after login: a tree of files, and what may be done with it.
 type Account struct {
-	FS   afero.Fs // its root is the session's "/"
-	Home string   // the directory after login; default "/", also if it is missing at the login
+	FS   afero.Fs // its root is "/" of the session
+	Home string   // the working directory after login; default "/", also if Home is missing then
 	Perm Perm
 
-	// Open, if it is not nil, opens the files at each login, in place of FS: they are
-	// what their name means then. The closer, which may be nil, is closed when the
-	// session no longer uses the files. An error refuses the login; it is logged, and
-	// does not count as a failed one.
+	// Open, if not nil, opens the files at each login and replaces FS. So the name of the tree is resolved at
+	// the login and not at the start of the server. The closer, which may be nil, is closed when the session no
+	// longer uses the files. An error refuses the login. It is logged, and does not count as a failed login.
 	Open func(context.Context) (afero.Fs, io.Closer, error)
 
-	RateDown, RateUp int64          // bytes per second of one session, to the client and from it; 0: no limit
-	MaxSessions      int            // at once; 0: no limit
-	Name             string         // by which MaxSessions counts; default: the name that USER gave
-	Networks         []netip.Prefix // from which the user may log in; none: from everywhere
+	RateDown, RateUp int64          // bytes per second of one session, to and from the client; 0: no limit
+	MaxSessions      int            // of this user at once; 0: no limit
+	Name             string         // by which MaxSessions counts; default: the name sent with USER
+	Networks         []netip.Prefix // the user may log in only from these; empty: from anywhere
 
-	// Accept are the doubtful ends of an upload that make a whole file all the same.
+	// Accept lists the doubtful ends of an upload that are treated as whole files for this account.
 	Accept Doubt
 
-	// Owner is whose partial uploads the user's are: nobody else resumes them. The default
-	// is Name. Static gives anonymous users their address, as they may be anyone.
+	// Owner identifies the user to whom interrupted uploads belong: only the same Owner can resume them. The
+	// default is Name. Static adds the address for anonymous users, because they may be different people.
 	Owner string
 
-	// FXP lets the user's data connections be made with other hosts than the one that
-	// he calls from, so that he can copy from server to server. It opens what is closed
-	// otherwise (RFC 2577): he can make this server call any host at any port from 1024
-	// on, and whoever finds the port that it listens on for him first gets the file.
+	// FXP permits data connections with hosts other than the client's, for copies from server to server. It is
+	// a risk (RFC 2577): the user can make this server connect to any host at any port from 1024 on, and
+	// whoever connects first to a passive port of the session gets the file.
 	FXP bool
 }
 
-// owner returns Owner or its default for a user of that name.
+// owner returns Owner, or its default for a user of that name.
 func (a *Account) owner(name string) string {
 	if a.Owner == "" {
 		return name
@@ -83,47 +80,47 @@ func (a *Account) owner(name string) string {
 	return a.Owner
 }
 
-// Perm is a set of permissions, by family of verbs.
+// Perm is a set of permissions, each for a family of verbs.
 type Perm uint16
 
 // The permissions.
 const (
 	PermRead      Perm = 1 << iota // RETR, SIZE, MDTM, HASH
 	PermList                       // LIST, NLST, MLSD, MLST, STAT with a path
-	PermStore                      // STOR and STOU of a name that is new
-	PermOverwrite                  // STOR, APPE and REST over a file that exists
+	PermStore                      // STOR and STOU of a new name
+	PermOverwrite                  // STOR, APPE and REST to an existing file
 	PermDelete                     // DELE, RMD
 	PermRename                     // RNFR, RNTO
 	PermMakeDir                    // MKD, SITE SYMLINK
 	PermChange                     // MFMT, MFF, MDTM with a time, SITE CHMOD, SITE UTIME
 )
 
-// The usual sets.
+// Common sets of permissions.
 const (
 	ReadOnly  = PermRead | PermList
 	ReadWrite = ReadOnly | PermStore | PermOverwrite | PermDelete | PermRename | PermMakeDir | PermChange
 	DropBox   = PermStore // upload only: nothing can be read, listed or replaced
 )
 
-// Has reports whether all of p2 is in p.
+// Has reports whether p includes all of p2.
 func (p Perm) Has(p2 Perm) bool { return p&p2 == p2 }
 
-// ErrLogin is a wrong user or password.
+// ErrLogin is returned by an Authenticator for an unknown user or a wrong password.
 var ErrLogin = errors.New("login incorrect")
 
 // User is one entry of Static.
 type User struct {
-	Password string // a bcrypt hash ($2a$, $2b$, $2y$; see HashPassword) or clear text; an empty one lets nobody in
-	Anyone   bool   // any password will do: an anonymous user
+	Password string // a bcrypt hash ($2a$, $2b$, $2y$; see HashPassword) or clear text; empty: no login
+	Anyone   bool   // accept any password: an anonymous user
 	Account  Account
 }
 
-// Static is a set of users by name; it must not change once a Server has it, so
-// give Reload a new one. The name "ftp" is taken for "anonymous" where only the
-// latter is there.
+// Static is an Authenticator with a fixed set of users by name. It must not be modified once a Server uses it;
+// pass a new one to Reload. If there is a user "anonymous" but no "ftp", the name "ftp" means "anonymous".
 type Static map[string]User
 
-// Check finds users who could never log in. New and Reload call it.
+// Check returns an error for a user who could never log in, or whose limits are not valid. New and Reload call
+// it.
 func (s Static) Check() error {
 	for name, u := range s {
 		if _, err := costOf(u.Password); err != nil {
@@ -139,20 +136,19 @@ func (s Static) Check() error {
 	return nil
 }
 
-// Authenticate implements Authenticator. A user that is not there, a wrong password
-// and the right one from the wrong network all take the same time: that of the most
-// costly hash of the set.
+// Authenticate implements Authenticator. An unknown user, a wrong password and a login from a forbidden network
+// all take the same time, which is that of the most costly hash of the set.
 func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error) {
 	name, u, known := s.find(login.User)
 	switch {
 	case !known || u.Password == "" && !u.Anyone && !login.Certified:
-		login.by().work(ctx, login, s.cost())
+		login.getVerifier().burn(ctx, login, s.cost())
 		return nil, errNoUser
 	case !within(u.Account.Networks, login.Remote.Addr()):
-		login.by().work(ctx, login, s.cost())
+		login.getVerifier().burn(ctx, login, s.cost())
 		return nil, errNetwork
 	case !u.Anyone && !login.Certified:
-		if err := login.by().matches(ctx, login, u.Password, s.cost); err != nil {
+		if err := login.getVerifier().matches(ctx, login, u.Password, s.cost); err != nil {
 			return nil, err
 		}
 	}
@@ -166,7 +162,7 @@ func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error)
 	return &account, nil
 }
 
-// find is the user of that name, and how the set spells it.
+// find returns the user of that name, and the name as the set spells it.
 func (s Static) find(name string) (string, User, bool) {
 	u, ok := s[name]
 	if !ok && (strings.EqualFold(name, "ftp") || strings.EqualFold(name, "anonymous")) {
@@ -176,7 +172,7 @@ func (s Static) find(name string) (string, User, bool) {
 	return name, u, ok
 }
 
-// cost is that of the most costly hash.
+// cost returns the cost of the most costly hash.
 func (s Static) cost() int {
 	most := 0
 	for _, u := range s {
@@ -187,7 +183,7 @@ func (s Static) cost() int {
 	return most
 }
 
-// String names the permissions.
+// String returns the names of the permissions.
 func (p Perm) String() string {
 	names := []string{"read", "list", "store", "overwrite", "delete", "rename", "make directories", "change"}
 	var set []string

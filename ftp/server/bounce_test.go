@@ -13,8 +13,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Beyond TestBounce: addresses in other clothes, and verbs that other servers
-// have for the same thing.
+// Other spellings of the addresses of TestBounce, and verbs that other servers have for PORT.
 func TestBounceInOtherClothes(t *testing.T) {
 	c := serve(t, oneFile(t, "x")).login(t, "rw")
 	for _, cmd := range []string{
@@ -32,8 +31,7 @@ func TestBounceInOtherClothes(t *testing.T) {
 	}
 }
 
-// A port that the server was told of is called from the data connection's own side
-// only, and once: the file of a second transfer needs a new PORT.
+// The server connects only once to a port that it was given: a second transfer needs a new PORT.
 func TestPortIsUsedOnce(t *testing.T) {
 	c := serve(t, oneFile(t, "x")).login(t, "ro")
 	l := listener(t, "127.0.0.1")
@@ -46,13 +44,12 @@ func TestPortIsUsedOnce(t *testing.T) {
 	_ = l.SetDeadline(time.Now().Add(time.Millisecond))
 	if d, err := l.Accept(); err == nil {
 		_ = d.Close()
-		t.Error("the port was called again")
+		t.Error("the server has connected to the port again")
 	}
 }
 
-// A thief who calls the passive port first, over and over, gets nothing, gives
-// nothing, and does not use up the owner's call. After the transfer the port is no
-// way in either.
+// A thief that connects to the passive port first, again and again, gets nothing, can send nothing, and does
+// not use up the owner's connection. After the transfer the port is closed.
 func TestThievesRaceTheOwner(t *testing.T) {
 	thief := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
 	if conn, err := thief.Dial("tcp", serve(t, fsroot.NewMem()).addr); err != nil {
@@ -97,9 +94,8 @@ func TestThievesRaceTheOwner(t *testing.T) {
 	}
 }
 
-// Passive ports do not follow a rule: neither the last port nor its neighbour tells
-// the next, with a range and without. Of 400 leases a rule that is no rule hits about
-// 50; that it hits 200 by chance is less likely than once in the life of the universe.
+// Passive ports can't be predicted: no simple rule gets from one port to the next, with a range and without. Of
+// 400 leases a useless rule hits about 50. That it hits 200 by chance is practically impossible.
 func TestPassivePortsAreNotPredictable(t *testing.T) {
 	lo := testutil.FreePorts(t, 20)
 	for name, ports := range map[string]dtp.PortRange{"any": {}, "range": {First: lo, Last: lo + 19}} {
@@ -121,7 +117,7 @@ func TestPassivePortsAreNotPredictable(t *testing.T) {
 		}
 		for rule, n := range hits {
 			if n > leases/2 {
-				t.Errorf("%s: %q tells %d of %d ports", name, rule, n, leases)
+				t.Errorf("%s: %q predicts %d of %d ports", name, rule, n, leases)
 			}
 		}
 		for port, n := range seen {

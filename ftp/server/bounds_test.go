@@ -45,8 +45,7 @@ func drain(l *listing) (n int64, err error) {
 	}
 }
 
-// A listing in which nothing is to be seen gives the hand back now and then, can be
-// stopped, and ends some time.
+// A listing without visible entries returns from Read now and then, can be stopped, and ends after some time.
 func TestListingInSlices(t *testing.T) {
 	testutil.Long(t)
 	for _, pattern := range []string{"", "x*"} {
@@ -63,19 +62,19 @@ func TestListingInSlices(t *testing.T) {
 				t.Errorf("%v after %v", err, time.Since(start))
 			}
 
-			l = &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine(""), gathers: true}
+			l = &listing{open: endless{time.Millisecond, ".hidden", new(int)}, pattern: pattern, line: nameLine(""), gathering: true}
 			start = time.Now()
 			if _, err := drain(l); !errors.Is(err, errTooMuch) {
-				t.Errorf("%v", err)
+				t.Errorf("unexpected error %v", err)
 			}
 			if took := time.Since(start); took > maxListTime+time.Second {
-				t.Errorf("it went on for %v", took)
+				t.Errorf("it continued for %v", took)
 			}
 		})
 	}
 }
 
-// Time on the network is not counted: a slow client gets the whole listing.
+// Time spent on the network is not counted: a slow client gets the whole listing.
 func TestSlowReaderGetsAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		read := 0
@@ -90,11 +89,11 @@ func TestSlowReaderGetsAll(t *testing.T) {
 	})
 }
 
-// A search for what is not there is stopped too, and ends some time.
+// A search without matches can be stopped, too, and ends after some time.
 func TestFindIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		l := &listing{open: endless{time.Millisecond, "f", new(int)}, pattern: "x*", gathers: true}
+		l := &listing{open: endless{time.Millisecond, "f", new(int)}, pattern: "x*", gathering: true}
 		why := errors.New("enough")
 		l.stop = func() error {
 			if time.Since(start) < time.Second {
@@ -105,14 +104,14 @@ func TestFindIsBounded(t *testing.T) {
 		if err := l.find(); !errors.Is(err, why) {
 			t.Error(err)
 		}
-		l = &listing{open: endless{time.Millisecond, "f", new(int)}, pattern: "x*", gathers: true}
+		l = &listing{open: endless{time.Millisecond, "f", new(int)}, pattern: "x*", gathering: true}
 		if err := l.find(); !errors.Is(err, errTooMuch) {
 			t.Error(err)
 		}
 	})
 }
 
-// maze is a filesystem in which every directory holds so many others.
+// maze is a filesystem in which every directory has wide subdirectories.
 type maze struct {
 	afero.Fs
 	wide int
@@ -150,8 +149,8 @@ func (mazeRoom) ModTime() time.Time { return time.Unix(1e9, 0) }
 func (mazeRoom) IsDir() bool        { return true }
 func (mazeRoom) Sys() any           { return nil }
 
-// LIST -R through a tree without end stops with an error, not as if that were all,
-// and what it has to remember is bounded.
+// LIST -R through an endless tree stops with an error instead of an end that looks complete, and its memory is
+// bounded.
 func TestRecursionIsBounded(t *testing.T) {
 	testutil.Long(t)
 	for _, tt := range []struct {
@@ -181,7 +180,7 @@ func TestRecursionIsBounded(t *testing.T) {
 		}
 		want := errTooMuch
 		if tt.wide == 1 {
-			want = io.EOF // to a depth of 32, and no further
+			want = io.EOF // down to a depth of 32
 		}
 		if !errors.Is(err, want) {
 			t.Errorf("%d wide: %v, want %v", tt.wide, err, want)
@@ -192,8 +191,8 @@ func TestRecursionIsBounded(t *testing.T) {
 	}
 }
 
-// A listing that left directories out does not end as if it were whole.
-func TestPartialRecursionIsTold(t *testing.T) {
+// A listing that has left out directories does not end as if it were complete.
+func TestPartialRecursionIsReported(t *testing.T) {
 	l := &listing{flags: lsFlags{recursive: true}, pending: maxDirBytes - 2, line: nameLine(""), ready: []ftp.Entry{{Name: "dir", Type: ftp.DirEntry}}}
 	if n, err := drain(l); !errors.Is(err, errTooMuch) || n != int64(len("dir\r\n")) {
 		t.Errorf("%d bytes, %v", n, err)

@@ -10,16 +10,16 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Every command that changes a file, or is not allowed or able to, is told of once, with
-// its path: by Changed, by Refused for want of a permission, or by TransferDone once a
-// transfer has begun. What only asks is not.
-func TestEveryChangeIsTold(t *testing.T) {
-	type told struct {
+// Every command that changes a file, or fails to, is reported once with its path: by Changed, by Refused if a
+// permission is missing, or by TransferDone once a transfer has begun. Commands that only read are not
+// reported.
+func TestEveryChangeIsReported(t *testing.T) {
+	type reported struct {
 		event, verb, path, to string
 		code                  ftp.Code
 	}
 	var mu sync.Mutex
-	var all []told
+	var all []reported
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")
 	s := serve(t, fsys, func(o *server.Options) {
@@ -28,11 +28,11 @@ func TestEveryChangeIsTold(t *testing.T) {
 			defer mu.Unlock()
 			switch h := e.What.(type) {
 			case ftp.Changed:
-				all = append(all, told{"changed", h.Verb, h.Path, h.To, h.Reply.Code})
+				all = append(all, reported{"changed", h.Verb, h.Path, h.To, h.Reply.Code})
 			case ftp.Refused:
-				all = append(all, told{"refused", h.Verb, h.Path, "", 0})
+				all = append(all, reported{"refused", h.Verb, h.Path, "", 0})
 			case ftp.TransferDone:
-				all = append(all, told{"transfer", h.Verb, h.Path, "", 0})
+				all = append(all, reported{"transfer", h.Verb, h.Path, "", 0})
 			}
 		})
 	})
@@ -40,29 +40,29 @@ func TestEveryChangeIsTold(t *testing.T) {
 	for _, tt := range []struct {
 		c    *ctl
 		cmd  string
-		want []told
+		want []reported
 	}{
-		{rw, "MKD d", []told{{"changed", "MKD", "/d", "", 257}}},
-		{rw, "MKD d", []told{{"changed", "MKD", "/d", "", 550}}},
-		{rw, "XMKD d/e", []told{{"changed", "MKD", "/d/e", "", 257}}},
+		{rw, "MKD d", []reported{{"changed", "MKD", "/d", "", 257}}},
+		{rw, "MKD d", []reported{{"changed", "MKD", "/d", "", 550}}},
+		{rw, "XMKD d/e", []reported{{"changed", "MKD", "/d/e", "", 257}}},
 		{rw, "CWD d", nil},
-		{rw, "RMD e", []told{{"changed", "RMD", "/d/e", "", 250}}},
-		{rw, "DELE nothing", []told{{"changed", "DELE", "/d/nothing", "", 550}}},
+		{rw, "RMD e", []reported{{"changed", "RMD", "/d/e", "", 250}}},
+		{rw, "DELE nothing", []reported{{"changed", "DELE", "/d/nothing", "", 550}}},
 		{rw, "RNFR /f", nil},
-		{rw, "RNTO g", []told{{"changed", "RNTO", "/f", "/d/g", 250}}},
-		{rw, "RNFR nothing", []told{{"changed", "RNFR", "/d/nothing", "", 550}}},
-		{rw, "RNTO x", []told{{"changed", "RNTO", "", "/d/x", 503}}},
-		{rw, "SITE CHMOD 600 g", []told{{"changed", "SITE CHMOD", "/d/g", "", 200}}},
-		{rw, "SITE CHMOD 999 g", []told{{"changed", "SITE CHMOD", "/d/g", "", 501}}},
-		{rw, "MFMT 20200101000000 g", []told{{"changed", "MFMT", "/d/g", "", 213}}},
-		{rw, "MDTM 20200101000000 g", []told{{"changed", "MDTM", "/d/g", "", 213}}},
+		{rw, "RNTO g", []reported{{"changed", "RNTO", "/f", "/d/g", 250}}},
+		{rw, "RNFR nothing", []reported{{"changed", "RNFR", "/d/nothing", "", 550}}},
+		{rw, "RNTO x", []reported{{"changed", "RNTO", "", "/d/x", 503}}},
+		{rw, "SITE CHMOD 600 g", []reported{{"changed", "SITE CHMOD", "/d/g", "", 200}}},
+		{rw, "SITE CHMOD 999 g", []reported{{"changed", "SITE CHMOD", "/d/g", "", 501}}},
+		{rw, "MFMT 20200101000000 g", []reported{{"changed", "MFMT", "/d/g", "", 213}}},
+		{rw, "MDTM 20200101000000 g", []reported{{"changed", "MDTM", "/d/g", "", 213}}},
 		{rw, "MDTM g", nil},
 		{rw, "SIZE g", nil},
-		{rw, "STOR g", []told{{"changed", "STOR", "/d/g", "", 425}}},
-		{rw, "STOR /", []told{{"changed", "STOR", "/", "", 550}}},
+		{rw, "STOR g", []reported{{"changed", "STOR", "/d/g", "", 425}}},
+		{rw, "STOR /", []reported{{"changed", "STOR", "/", "", 550}}},
 		{rw, "RETR nothing", nil},
-		{ro, "DELE d/g", []told{{"refused", "DELE", "/d/g", "", 0}}},
-		{ro, "STOR x", []told{{"refused", "STOR", "/x", "", 0}}},
+		{ro, "DELE d/g", []reported{{"refused", "DELE", "/d/g", "", 0}}},
+		{ro, "STOR x", []reported{{"refused", "STOR", "/x", "", 0}}},
 		{ro, "LIST", nil},
 	} {
 		tt.c.cmd(tt.cmd)
@@ -76,7 +76,7 @@ func TestEveryChangeIsTold(t *testing.T) {
 	rw.put("STOR new", []byte("x"))
 	mu.Lock()
 	defer mu.Unlock()
-	if want := []told{{"transfer", "STOR", "/d/new", "", 0}}; !slices.Equal(all, want) {
+	if want := []reported{{"transfer", "STOR", "/d/new", "", 0}}; !slices.Equal(all, want) {
 		t.Errorf("STOR: %+v, want %+v", all, want)
 	}
 }

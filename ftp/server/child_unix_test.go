@@ -20,7 +20,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// childRoot is the variable that makes this test binary a server of that directory.
+// childRoot is an environment variable that makes this test binary serve the directory in it.
 const childRoot = "MINIFTP_TEST_ROOT"
 
 func TestMain(m *testing.M) {
@@ -58,21 +58,20 @@ func childServes(dir string) error {
 		return err
 	}
 	fmt.Println(l.Addr())
-	go func() { // its parent's end is its own
+	go func() { // ends with its parent
 		_, _ = bufio.NewReader(os.Stdin).ReadByte()
 		os.Exit(0)
 	}()
 	return srv.Serve(l)
 }
 
-// child is a server in a process of its own, which can be killed and may have another
-// user.
+// child is a server in its own process, which can be killed and can run as another user.
 type child struct {
 	cmd *exec.Cmd
 	*site
 }
 
-// startChild serves dir, as the user uid if that is not 0, which takes root.
+// startChild serves dir, as the user uid if that is not 0. That requires root.
 func startChild(t *testing.T, dir string, uid uint32, env ...string) *child {
 	t.Helper()
 	exe, err := os.Executable()
@@ -81,7 +80,7 @@ func startChild(t *testing.T, dir string, uid uint32, env ...string) *child {
 		if os.Getuid() != 0 {
 			t.Skip("only root can become another user")
 		}
-		copied := filepath.Join(publicDir(t), "server.test") // the build's own directory is root's
+		copied := filepath.Join(publicDir(t), "server.test") // only root can read the build's own directory
 		b, err := os.ReadFile(exe)
 		check(t, err)
 		check(t, os.WriteFile(copied, b, 0o755))
@@ -105,12 +104,12 @@ func startChild(t *testing.T, dir string, uid uint32, env ...string) *child {
 	})
 	addr, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		t.Fatalf("the child says no address: %v", err)
+		t.Fatalf("the child does not print its address: %v", err)
 	}
 	return &child{cmd, &site{addr: strings.TrimSpace(addr)}}
 }
 
-// publicDir returns a directory that every user may enter.
+// publicDir returns a directory that every user can enter.
 func publicDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "miniftp")

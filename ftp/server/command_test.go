@@ -14,8 +14,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// argument is a good one for each verb that needs one; every other verb takes
-// "/f", a file that is there.
+// argument is a valid argument of each verb that needs one; every other verb gets "/f", an existing file.
 var argument = map[string]string{
 	"USER": "rw", "PASS": "rw", "ACCT": "x", "HOST": "ftp.example",
 	"PORT": "127,0,0,1,200,10", "EPRT": "|1|127.0.0.1|51210|", "PASV": "", "EPSV": "",
@@ -27,7 +26,7 @@ var argument = map[string]string{
 	"SYST": "", "NOOP": "", "HELP": "", "FEAT": "", "REIN": "", "QUIT": "", "ABOR": "", "PWD": "", "CDUP": "", "SITE HELP": "",
 }
 
-// line is a good command of a verb.
+// line is a valid command line for a verb.
 func line(verb string) string {
 	arg, ok := argument[verb]
 	if !ok {
@@ -38,8 +37,8 @@ func line(verb string) string {
 
 func spellings(v server.Verb) []string { return append([]string{v.Name}, v.Aliases...) }
 
-// Without a login every verb that needs one answers 530 and does nothing: before
-// USER, after USER, after a wrong password, after REIN and after a second USER.
+// Without a login every verb that needs one is answered with 530 and does nothing: before USER, after USER,
+// after a wrong password, after REIN and after a second USER.
 func TestEveryVerbBeforeLogin(t *testing.T) {
 	states := []struct {
 		name  string
@@ -64,7 +63,7 @@ func TestEveryVerbBeforeLogin(t *testing.T) {
 				for _, verb := range spellings(v) {
 					if !v.Before {
 						c.cmd(strings.Replace(line(v.Name), v.Name, verb, 1), 530)
-						c.cmd(verb, 530) // even where the argument is missing
+						c.cmd(verb, 530) // even if the argument is missing
 					}
 				}
 			}
@@ -75,7 +74,7 @@ func TestEveryVerbBeforeLogin(t *testing.T) {
 	}
 }
 
-// What may be said before login works there (RFC 4217, 7151 and clients rely on it).
+// These verbs work before the login (required by RFC 4217 and 7151, and by clients).
 func TestVerbsThatNeedNoLogin(t *testing.T) {
 	c := serve(t, fsroot.NewMem()).connect(t)
 	for _, tt := range []struct {
@@ -101,7 +100,7 @@ func TestVerbsThatNeedNoLogin(t *testing.T) {
 	c.closed()
 }
 
-// verbCodes is what each verb answers to a good argument when logged in.
+// verbCodes has the reply code of each verb for a valid argument after login.
 var verbCodes = map[string]ftp.Code{
 	"USER": 331, "PASS": 503, "ACCT": 202, "REIN": 220, "QUIT": 221, "HOST": 503, "PASV": 227, "EPSV": 229, "PORT": 200, "EPRT": 200, "CPSV": 550, "SSCN": 550,
 	"TYPE": 200, "STRU": 200, "MODE": 200, "REST": 350, "RANG": 350, "ALLO": 200, "ABOR": 226, "RETR": 425, "STOR": 425, "STOU": 425,
@@ -112,8 +111,8 @@ var verbCodes = map[string]ftp.Code{
 	"OPTS HASH": 200, "OPTS MODE": 501, "AUTH": 502, "PBSZ": 503, "PROT": 503, "CCC": 533, "CLNT": 200, "CSID": 200, "LANG": 200, "AVBL": 213,
 }
 
-// Every verb, alias and case, for an account that may do all, and for two that
-// may not: those get 550 before anything else happens.
+// Every verb in all spellings, for an account with all permissions and for two with few. Without the permission
+// the reply is 550 and nothing else happens.
 func TestEveryVerbByAccount(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -140,7 +139,7 @@ func TestEveryVerbByAccount(t *testing.T) {
 						case !perm.Has(v.Perm), v.Name == "STAT" && !perm.Has(server.PermList):
 							want = 550
 						case want == 0:
-							t.Fatalf("%s is new: say in verbCodes what it answers", v.Name)
+							t.Fatalf("%s is new: add its reply to verbCodes", v.Name)
 						}
 						cmd := strings.Replace(line(v.Name), v.Name, spelled, 1)
 						if r := c.cmd(cmd); r.Code != want {
@@ -194,7 +193,7 @@ func TestSyntaxErrors(t *testing.T) {
 	c.cmd("NOOP", 200)
 }
 
-// Every type that is agreed to is the one that the next transfer has.
+// The next transfer has the type that the server has accepted.
 func TestTypes(t *testing.T) {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "a\nb\n")
@@ -217,13 +216,13 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// FEAT names every extension that the table has, and each of them works.
+// FEAT lists every extension of the table, and each of them works.
 func TestFeat(t *testing.T) {
 	c := serve(t, fsroot.NewMem()).login(t, "rw")
 	r := c.cmd("FEAT", 211)
 	for _, l := range r.Lines[1 : len(r.Lines)-1] {
 		if !strings.HasPrefix(l, " ") {
-			t.Errorf("%q does not start with a blank (RFC 2389 §3.2)", l)
+			t.Errorf("%q does not start with a space (RFC 2389 §3.2)", l)
 		}
 	}
 	f := ftp.ParseFeatures(r)
@@ -235,11 +234,11 @@ func TestFeat(t *testing.T) {
 		delete(f, verb)
 	}
 	if len(f) > 0 {
-		t.Errorf("FEAT names %v too: does it work, and is it tested here?", f)
+		t.Errorf("FEAT lists %v, too: does it work, and is it tested here?", f)
 	}
 }
 
-// FEAT's stars follow OPTS.
+// The stars in FEAT follow OPTS.
 func TestFeatStars(t *testing.T) {
 	c := serve(t, fsroot.NewMem()).login(t, "rw")
 	c.cmd("OPTS MLST size;TYPE;nosuch;", 200)
@@ -253,11 +252,11 @@ func TestFeatStars(t *testing.T) {
 	}
 }
 
-// HELP names every verb, and explains each.
+// HELP lists every verb, and explains each.
 func TestHelp(t *testing.T) {
 	c := serve(t, fsroot.NewMem()).connect(t)
 	if got := c.cmd("HELP site", 214).Text(); !strings.Contains(got, "SITE CHMOD") {
-		t.Errorf("HELP SITE: %q", got) // ncftp asks for it
+		t.Errorf("HELP SITE: %q", got) // ncftp sends it
 	}
 	all := strings.Fields(c.cmd("HELP", 214).Text())
 	for _, v := range server.Verbs() {

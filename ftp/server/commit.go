@@ -7,7 +7,8 @@ import (
 	"path"
 )
 
-// commit closes the file and gives it its final name.
+// commit closes the file and gives it its final name, or confirms that a file written in place still has that
+// name. If it fails, a hidden file stays to be resumed.
 func (u *upload) commit() error {
 	defer u.release()
 	sync := u.s.set.Sync
@@ -15,8 +16,8 @@ func (u *upload) commit() error {
 	if err == nil && sync != SyncOff {
 		err = u.own.Sync()
 	}
-	// While the file is open no other one can have its inode. Where files have no
-	// identity, as on another server, it may be there only after Close.
+	// While the file is open its inode can't be reused, so the check for the final name is exact. Storages
+	// without inode numbers, such as a remote one, may show the file only after Close: they are checked then.
 	known := false
 	if err == nil && !u.hidden {
 		if _, known = fileID(u.own.info); known && !u.own.at(u.name) {
@@ -32,7 +33,7 @@ func (u *upload) commit() error {
 	made := u.own.made
 	switch {
 	case !u.hidden:
-		u.shut(err == nil)
+		u.closeInPlace(err == nil)
 	case err == nil:
 		err = u.takeName()
 	}
@@ -46,27 +47,28 @@ func (u *upload) commit() error {
 	return nil
 }
 
-// shut is for an upload in place whose file is closed. It reports whether the file may be
-// removed if it is of no use.
-func (u *upload) shut(completed bool) (removable bool) {
+// closeInPlace is called when a file written in place is closed. It reports whether this upload may remove the
+// file (see uploads.closed).
+func (u *upload) closeInPlace(completed bool) (removable bool) {
 	running := u.s.srv.uploads
-	if u.writes {
-		running.leave(u.id)
-		u.writes = false
+	if u.writing {
+		running.endWrite(u.id)
+		u.writing = false
 	}
-	return running.shut(u.id, completed)
+	return running.closed(u.id, completed)
 }
 
-// takeName gives the hidden file its final name. What has appeared there since it was
-// looked at is looked at as what was there then.
+// takeName gives the hidden file its final name. If someone else has changed what is at that name, takeName
+// examines it again, as at the start, and then tries again.
 func (u *upload) takeName() error {
+	// older is the name of an earlier interrupted upload by the same account, to the same version of the file.
 	older := u.part.interrupted()
 	for range maxTries {
 		err := u.move()
 		switch {
 		case err == nil:
 			if u.s.srv.uploads.parts.Load() {
-				_ = u.fs.Remove(older.sibling(u.name)) // is of no use any more
+				_ = u.fs.Remove(older.sibling(u.name)) // an older interrupted upload is obsolete now
 			}
 			return nil
 		case errors.Is(err, fs.ErrExist), errors.Is(err, errMoved):
@@ -80,31 +82,32 @@ func (u *upload) takeName() error {
 	return errTaken
 }
 
-// move renames the hidden file, if what is at the final name is what was looked at.
+// move renames the hidden file to the final name. It does so only if that name still leads to the file that was
+// found there at the last look, or still to none.
 func (u *upload) move() error {
-	if u.had == nil {
+	if u.old == nil {
 		return u.own.moveNew(u.name)
 	}
 	now, err := lstat(u.fs, u.name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && (!sameFile(now, u.had) || now.Mode() != u.had.Mode()):
-		return errMoved // the mode tells, too, that a new file has got the inode of a removed one
+	case errors.Is(err, fs.ErrNotExist), err == nil && (!sameFile(now, u.old) || now.Mode() != u.old.Mode()):
+		return errMoved // a new file may have the inode of a removed one: compare the mode, too
 	case err != nil:
 		return err
 	}
 	return u.own.moveOver(u.name)
 }
 
-// maxTries is how often an upload looks at its final name again because others changed
-// it at that very moment.
+// maxTries is how often an upload tries to take its final name while others change it.
 const maxTries = 10
 
-// appeared looks at what has come to the final name since the upload began.
+// appeared examines the final name again, because it has changed since the upload began. It returns nil if the
+// upload may take the name now.
 func (u *upload) appeared() error {
 	fi, err := lstat(u.fs, u.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		u.had = nil
+		u.old = nil
 		return nil
 	case err != nil:
 		return err
@@ -117,11 +120,13 @@ func (u *upload) appeared() error {
 		return errTaken
 	case err != nil:
 		return err
-	case u.adds:
+	case u.newOnly:
 		return errAppeared
 	case !onDisk(fi):
 		return nil
 	}
+	// The file at the final name is another one than at the start: the new file needs its owner, mode and
+	// attributes now.
 	old, err := openFile(u.fs, u.name, os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -138,8 +143,8 @@ func (u *upload) appeared() error {
 	return nil
 }
 
-// wasSwept finds the file where another server's sweep, which took it for abandoned, has
-// put it.
+// wasSwept reports whether the sweep of another server has treated the file as abandoned and given it its
+// interrupted name. If so, u continues with that name.
 func (u *upload) wasSwept() bool {
 	kept := u.part.interrupted().sibling(u.name)
 	if u.own.name == kept || !u.own.at(kept) {
@@ -149,9 +154,9 @@ func (u *upload) wasSwept() bool {
 	return true
 }
 
-// abandon closes a file that is not whole, because of err. It returns how many bytes of
-// it are kept to be resumed. A new file that got no byte leaves nothing, and neither
-// does one that filled the disk: it would keep it full.
+// abandon closes a file that is not whole because of err. It returns how many of its bytes are kept to be
+// resumed. A new file that got no byte is removed; so is one that filled the disk, which would keep the disk
+// full.
 func (u *upload) abandon(opened bool, err error) (kept int64) {
 	defer u.release()
 	size := int64(0)
@@ -161,9 +166,10 @@ func (u *upload) abandon(opened bool, err error) (kept int64) {
 	_ = u.own.identify()
 	_ = u.own.Close()
 	if !u.hidden {
-		u.own.made = u.shut(false)
+		u.own.made = u.closeInPlace(false)
 	}
 	switch {
+	// An interrupted STOU can't be resumed: its client does not ask for the same name again.
 	case noSpace(err), size == 0, u.unique:
 		u.own.remove()
 		return 0
@@ -177,7 +183,7 @@ func (u *upload) abandon(opened bool, err error) (kept int64) {
 	return size
 }
 
-// keep gives a hidden file the name under which it can be resumed.
+// keep renames a hidden file to the name from which it can be resumed, or removes it if the disk is full.
 func (u *upload) keep(err error) {
 	switch {
 	case !u.hidden:

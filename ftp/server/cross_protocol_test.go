@@ -11,8 +11,8 @@ import (
 	"miniftp/fsroot"
 )
 
-// An HTTP request whose body holds commands runs none of them, before login and
-// after it; nor may a client try one unknown command after the other.
+// An HTTP request whose body contains commands runs none of them, before and after the login. A client can't
+// try many unknown commands either.
 func TestCrossProtocol(t *testing.T) {
 	s := serve(t, fsroot.NewMem())
 	login := "USER rw\r\nPASS rw\r\n"

@@ -15,7 +15,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// cut starts an upload to a new file at the top of fsys and ends it early.
+// cut starts an upload to a new file in the root of fsys and interrupts it.
 func cut(c *ctl, fsys afero.Fs, cmd, part, how string) {
 	c.t.Helper()
 	d := c.starts(cmd)
@@ -32,13 +32,13 @@ func cut(c *ctl, fsys afero.Fs, cmd, part, how string) {
 		check(c.t, d.SetLinger(0))
 		check(c.t, d.Close())
 		c.want(426)
-	case "hang up": // a client that is killed: both connections end
+	case "hang up": // like a killed client: both connections end
 		check(c.t, c.Close())
 		check(c.t, d.Close())
 	}
 }
 
-// awaitHidden waits until an upload that runs has written n bytes.
+// awaitHidden waits until a running upload has written n bytes.
 func awaitHidden(t testing.TB, fsys afero.Fs, n int) {
 	t.Helper()
 	await(t, func() bool {
@@ -52,9 +52,8 @@ func awaitHidden(t testing.TB, fsys afero.Fs, n int) {
 	})
 }
 
-// An upload that was cut leaves nothing under its final name, but what a resume
-// needs: SIZE tells how much is kept, and REST with STOR, or APPE, go on from
-// there. What results is byte for byte what was meant.
+// An interrupted upload leaves nothing under its final name, but can be resumed: SIZE returns how much is kept,
+// and REST with STOR, or APPE, continue from there. The result is byte for byte the original.
 func TestCutUploadResumes(t *testing.T) {
 	content := string(random(300_000))
 	for _, how := range []string{"ABOR", "reset", "hang up"} {
@@ -66,13 +65,13 @@ func TestCutUploadResumes(t *testing.T) {
 					c := s.login(t, "rw")
 					await(t, func() bool { return c.cmd("SIZE f").Code == 213 })
 					if exists(fsys, "/f") {
-						t.Error("a file that was cut stands under its final name")
+						t.Error("an interrupted upload has its final name")
 					}
 					c.cmd("RETR f", 550)
 					c.cmd("MDTM f", 550)
 					c.cmd("MLST f", 550)
 					if r := c.cmd("SIZE f", 213); r.Text() != "100000" {
-						t.Fatalf("SIZE of what is kept: %s", r.Text())
+						t.Fatalf("SIZE of the partial upload: %s", r.Text())
 					}
 					switch resume {
 					case "REST":
@@ -95,7 +94,7 @@ func TestCutUploadResumes(t *testing.T) {
 	}
 }
 
-// Cut twice, at different places, and gone on with from before the end of what is kept.
+// An upload is interrupted twice at different places, and then resumed from before the end of the partial file.
 func TestCutUploadTwice(t *testing.T) {
 	fsys, _ := disk(t)
 	content := string(random(1000))
@@ -115,7 +114,7 @@ func TestCutUploadTwice(t *testing.T) {
 		t.Errorf("kept after the second cut: %s", r.Text())
 	}
 	c.cmd("REST 701", 350)
-	c.cmd("STOR f", 554) // no holes
+	c.cmd("STOR f", 554) // past the end
 	c.cmd("REST 500", 350)
 	c.put("STOR f", []byte(content[500:]))
 	if got := read(t, fsys, "/f"); got != content {
@@ -123,8 +122,8 @@ func TestCutUploadTwice(t *testing.T) {
 	}
 }
 
-// Whichever of its two connections of a killed client ends first, and however
-// little lies between: half a file never stands under the final name.
+// Whichever of the two connections of a killed client ends first, and however shortly before the other: half a
+// file never gets the final name.
 func TestKilledClient(t *testing.T) {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/old", "old")
@@ -140,7 +139,7 @@ func TestKilledClient(t *testing.T) {
 					check(t, c.Close())
 					check(t, d.Close())
 				} else {
-					// The data ends in the same moment: the server hears of it first.
+					// The data connection ends at the same moment: the server sees that first.
 					awaitHidden(t, fsys, 4)
 					check(t, c.Close())
 					check(t, d.Close())
@@ -150,13 +149,13 @@ func TestKilledClient(t *testing.T) {
 	}
 	check(t, s.Close())
 	if exists(fsys, "/new") || read(t, fsys, "/old") != "old" {
-		t.Errorf("half a file stands under its final name: %q", names(t, fsys, "/"))
+		t.Errorf("half a file has its final name: %q", names(t, fsys, "/"))
 	}
 }
 
-// The same while the process of the client starts other processes, as these tests do. Each
-// child has a copy of the sockets for a moment, which must not turn the order of the two
-// ends round: see testutil.CloseNow.
+// The same while the client's process starts other processes, as these tests do. Each child has a copy of the
+// sockets for a moment, which must not reverse the order in which the two connections end (see
+// testutil.CloseNow).
 func TestKilledClientBesideChildren(t *testing.T) {
 	program, err := exec.LookPath("true")
 	if err != nil {
@@ -192,9 +191,8 @@ func runs(name string) bool {
 	return ok && running
 }
 
-// An upload over a file that is cut leaves the old file as it was, and nothing can
-// mix the two: going on where the old one ends is refused, as the new one did not
-// get that far.
+// An interrupted upload to an existing file leaves the old file unchanged, and the two can't be mixed: resuming
+// at the end of the old file is refused, because the new upload did not get that far.
 func TestCutUploadOverOldFile(t *testing.T) {
 	fsys, _ := disk(t)
 	older := strings.Repeat("o", 1000)
@@ -203,16 +201,16 @@ func TestCutUploadOverOldFile(t *testing.T) {
 	newer := string(random(2000))
 	cut(c, fsys, "STOR f", newer[:500], "ABOR")
 	if got := read(t, fsys, "/f"); got != older {
-		t.Errorf("the old file holds %d bytes", len(got))
+		t.Errorf("the old file contains %d bytes", len(got))
 	}
 	if r := c.cmd("SIZE f", 213); r.Text() != "1000" {
-		t.Errorf("SIZE %s: a download needs the old one's", r.Text())
+		t.Errorf("SIZE %s: a download needs the size of the old file", r.Text())
 	}
 	c.cmd("REST 1000", 350)
 	c.cmd("STOR f", 554)
 	c.cmd("APPE f", 450)
 	if got := read(t, fsys, "/f"); got != older {
-		t.Errorf("the old file holds %d bytes", len(got))
+		t.Errorf("the old file contains %d bytes", len(got))
 	}
 	c.cmd("REST 500", 350)
 	c.put("STOR f", []byte(newer[500:]))
@@ -225,7 +223,7 @@ func TestCutUploadOverOldFile(t *testing.T) {
 	}
 }
 
-// DELE of a name takes what is kept of a cut upload to it along.
+// DELE of a name also deletes the interrupted upload to it.
 func TestDeleteTakesTheKeptPart(t *testing.T) {
 	for _, older := range []bool{false, true} {
 		fsys, _ := disk(t)
@@ -243,8 +241,8 @@ func TestDeleteTakesTheKeptPart(t *testing.T) {
 	}
 }
 
-// REST and STOR into a file that is there write at the offset and keep the tail;
-// behind its end is 554 (traps 9 and 10).
+// REST and STOR to an existing file write at the offset and keep the rest of the file; an offset past its end
+// is refused with 554.
 func TestRestartedStore(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/f", "0123456789")
@@ -263,7 +261,7 @@ func TestRestartedStore(t *testing.T) {
 			c.cmd("STOR "+name, 554)
 		}
 		c.cmd("REST 3", 350)
-		c.cmd("APPE f", 503) // ambiguous: refused, and used up
+		c.cmd("APPE f", 503) // ambiguous: refused, and the offset is used up
 		c.cmd("REST 0", 350)
 		c.put("APPE f", []byte("?"))
 		c.put("APPE made", []byte("new"))
@@ -273,7 +271,7 @@ func TestRestartedStore(t *testing.T) {
 	})
 }
 
-// A transfer that fails before it begins leaves nothing at all.
+// A transfer that fails before it begins leaves nothing.
 func TestUploadThatNeverBegan(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", "old")

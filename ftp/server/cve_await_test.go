@@ -16,8 +16,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// moments are where a session may stand when its client breaks off. Each brings a
-// session there and returns the data connection, if there is one.
+// moments are the states in which a client can break off. Each brings a session to that state and returns the
+// data connection, if there is one.
 var moments = map[string]func(c *party) net.Conn{
 	"idle":            func(*party) net.Conn { return nil },
 	"USER given":      func(c *party) net.Conn { c.cmd("USER rw", 331); return nil },
@@ -42,20 +42,20 @@ var moments = map[string]func(c *party) net.Conn{
 	"Telnet half way": func(c *party) net.Conn { c.raw("\xff\xf4\xff"); return nil },
 }
 
-// party is a client, under TLS or not.
+// party is a client, with or without TLS.
 type party struct {
 	*ctl
 	cfg *tls.Config // nil: in the clear
 }
 
-// starts is ctl.starts, with a TLS handshake where it belongs.
+// starts is ctl.starts, with a TLS handshake if needed.
 func (c *party) starts(line string) net.Conn {
 	d := c.ctl.starts(line)
 	if c.cfg == nil {
 		return d
 	}
 	td := tls.Client(d, c.cfg)
-	_ = td.Handshake() // it may be what is broken off
+	_ = td.Handshake() // the handshake may be what is broken off
 	return td
 }
 
@@ -102,21 +102,21 @@ func resetOf(d net.Conn) {
 	_ = d.Close()
 }
 
-// Whatever a session is at when its client breaks off, and however, in the clear and
-// under TLS: no panic, nothing half-written under a final name, no goroutine, socket
-// or file is left (noLeaks of serve), and others are served.
+// A client breaks off in every state and in every way, with and without TLS. There must be no panic, no
+// half-written file with its final name, no goroutine, socket or file left (noLeaks in serve), and other
+// clients must be served.
 func TestBreakingOffAnywhere(t *testing.T) {
 	testutil.Long(t)
 	for name, secure := range map[string]bool{"clear": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {
 			fsys := fsroot.NewMem()
 			write(t, fsys, "/big", string(random(8<<20)))
-			// Behind QUIT a transfer that was asked for may still come about, for so long.
+			// After QUIT the server still waits so long for the data connection of a transfer.
 			s := serve(t, crowded(t, fsys), withTLS, func(o *server.Options) { o.DataTimeout = 50 * time.Millisecond })
 			var dirs []string
 			for at, reach := range moments {
 				for how, off := range breaks {
-					dir := fmt.Sprintf("/%s/%s", at, how) // sessions may end after the next has begun
+					dir := fmt.Sprintf("/%s/%s", at, how) // a session may end after the next one has begun
 					write(t, fsys, dir+"/old", "old")
 					dirs = append(dirs, dir)
 					s.breakOff(t, secure, dir, reach, off)
@@ -125,12 +125,12 @@ func TestBreakingOffAnywhere(t *testing.T) {
 			s.login(t, "rw").cmd("PWD", 257)
 			check(t, s.Close())
 			for _, dir := range dirs {
-				appended := strings.HasPrefix(dir, "/APPE") // which goes to the file at once
+				appended := strings.HasPrefix(dir, "/APPE") // which writes to the file itself
 				if got := read(t, fsys, dir+"/old"); got != "old" && !(appended && got == "oldhalf a fi") {
 					t.Errorf("%s: the file is %q", dir, got)
 				}
 				if got, err := afero.ReadFile(fsys, dir+"/up"); err == nil && (secure || string(got) != "" && string(got) != "half a fi") {
-					t.Errorf("%s: up holds %d bytes", dir, len(got))
+					t.Errorf("%s: up contains %d bytes", dir, len(got))
 				}
 			}
 			if strings.Contains(s.log.String(), "panic") {
@@ -160,14 +160,14 @@ func (s *site) breakOff(t *testing.T, secure bool, dir string, reach func(*party
 	off(c, raw, d)
 	_ = raw.CloseWrite()
 	if tc, ok := d.(*tls.Conn); ok {
-		d = tc.NetConn() // no close_notify: what was sent is never whole
+		d = tc.NetConn() // no close_notify: an upload is never whole
 	}
 	if d != nil {
 		_ = d.Close()
 	}
 	_ = raw.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.Copy(io.Discard, raw); isTimeout(err) {
-		t.Errorf("%s: the session goes on without its client", dir)
+		t.Errorf("%s: the session continues without its client", dir)
 	}
 	_ = raw.Close()
 }

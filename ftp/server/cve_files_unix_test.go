@@ -10,11 +10,10 @@ import (
 	"testing"
 )
 
-// Fifos, sockets and devices in the tree are neither read nor written by any verb, and
-// no session waits for one.
+// No verb reads or writes fifos, sockets and devices, and no session waits for one.
 func TestSpecialFilesAreLeftAlone(t *testing.T) {
 	fsys, dir := disk(t)
-	t.Chdir(dir) // a socket's path may be no longer than about 100 bytes
+	t.Chdir(dir) // the path of a socket is limited to about 100 bytes
 	makers := map[string]func() error{
 		"/fifo": func() error { return syscall.Mkfifo("fifo", 0o666) },
 		"/socket": func() error {
@@ -24,7 +23,7 @@ func TestSpecialFilesAreLeftAlone(t *testing.T) {
 			}
 			return err
 		},
-		"/device": func() error { return syscall.Mknod("device", syscall.S_IFCHR|0o666, 1<<8|3) }, // as /dev/null
+		"/device": func() error { return syscall.Mknod("device", syscall.S_IFCHR|0o666, 1<<8|3) }, // like /dev/null
 	}
 	s := serve(t, fsys)
 	for name, f := range makers {
@@ -34,7 +33,7 @@ func TestSpecialFilesAreLeftAlone(t *testing.T) {
 				_ = fsys.Remove("/stolen")
 				write(t, fsys, "/bait", "bait")
 				if err := f(); err != nil {
-					t.Logf("no %s here: %v", name, err)
+					t.Logf("can't make a %s: %v", name, err)
 					continue
 				}
 				c := s.login(t, "rw")
@@ -53,7 +52,7 @@ func TestSpecialFilesAreLeftAlone(t *testing.T) {
 	}
 }
 
-// A name that the disk can't hold is 553, by every verb that makes one.
+// A name that the disk can't store is refused with 553 by every verb that creates one.
 func TestNamesThatCanNotBe(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", "content")

@@ -10,8 +10,8 @@ import (
 	"miniftp/ftp"
 )
 
-// Offsets, sizes and ranges at the edges of what a number can be: each is refused or
-// means what it says, and the next transfer moves exactly that.
+// Offsets, sizes and ranges at the limits of numbers: each is refused or taken exactly, and the next transfer
+// moves exactly those bytes.
 func TestNumbersAtTheEdge(t *testing.T) {
 	const most int64 = math.MaxInt64
 	content := "0123456789"
@@ -20,7 +20,7 @@ func TestNumbersAtTheEdge(t *testing.T) {
 	for _, tt := range []struct {
 		before string
 		code   ftp.Code
-		retr   string // what RETR sends then; "-": it is refused
+		retr   string // what RETR sends afterwards; "-": it is refused
 	}{
 		{"REST -1", 501, content},
 		{"REST +1", 501, content},
@@ -79,7 +79,7 @@ func TestNumbersAtTheEdge(t *testing.T) {
 		if r := c.cmd("REST 11", 350); r.Code != 350 {
 			t.Error(r)
 		}
-		c.cmd("STOR /f", 554) // a file has no holes
+		c.cmd("STOR /f", 554) // past the end
 		c.cmd(fmt.Sprint("REST ", most), 350)
 		c.cmd("STOR /f", 554)
 		_ = d.Close()
@@ -88,7 +88,7 @@ func TestNumbersAtTheEdge(t *testing.T) {
 	if got := read(t, fsys, "/f"); got != content {
 		t.Errorf("the file is %q", got)
 	}
-	// A range covers a hash as it covers RETR.
+	// A range applies to a hash as to RETR.
 	c := s.login(t, "rw")
 	c.cmd(fmt.Sprint("RANG 4 ", most), 350)
 	tail := c.cmd("HASH /f", 213).Text()
@@ -98,8 +98,8 @@ func TestNumbersAtTheEdge(t *testing.T) {
 	}
 }
 
-// A line that is too long ends the session, in the clear and under TLS, before login
-// and after it, in one piece and byte by byte: it is not collected first.
+// A line that is too long ends the session, with and without TLS, before and after the login, at once and byte
+// by byte: the server does not collect it first.
 func TestOverlongLinesEverywhere(t *testing.T) {
 	s := serve(t, oneFile(t, "x"), withTLS)
 	for name, c := range map[string]*ctl{
@@ -117,7 +117,7 @@ func TestOverlongLinesEverywhere(t *testing.T) {
 		}
 		_, err := io.Copy(io.Discard, c.Conn)
 		if isTimeout(err) {
-			t.Errorf("%s: the session goes on", name)
+			t.Errorf("%s: the session continues", name)
 		}
 		_ = c.Close()
 	}

@@ -20,7 +20,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// guarded is what is in the files of the next test, and how verbs may give it away.
+// guarded is the content of the files of the next test, and how verbs might reveal it.
 const guarded = "what only readers may know\n"
 
 func sums() (all []string) {
@@ -31,7 +31,7 @@ func sums() (all []string) {
 	return append(all, fmt.Sprintf("%08x", crc32.ChecksumIEEE(b)))
 }
 
-// state describes a tree: for each name its kind, content, mode and year.
+// state describes a tree: kind, content, mode and year of each name.
 func state(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -50,9 +50,8 @@ func state(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// A permission that is missing is missing by every verb, alias, spelling of the verb
-// and spelling of the path: what it guards is neither told nor changed. The table of
-// verbs is not asked what each one needs.
+// A missing permission applies to every verb, alias and spelling of verb and path: what it protects is neither
+// revealed nor changed. The test does not use the table's own permissions.
 func TestNoVerbGetsRoundAPermission(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -70,7 +69,7 @@ func TestNoVerbGetsRoundAPermission(t *testing.T) {
 			for _, v := range server.Verbs() {
 				all := append(spellings(v), strings.ToLower(v.Name), strings.ToUpper(v.Name[:1])+strings.ToLower(v.Name[1:]))
 				if !testutil.Soaking {
-					all = spellings(v) // TestEveryVerbByAccount has the others
+					all = spellings(v) // TestEveryVerbByAccount tests the others
 				}
 				for _, script := range pathCommands[v.Name] {
 					for _, verb := range all {
@@ -102,18 +101,18 @@ func trial(t *testing.T, s *site, missing server.Perm, dir, script string) {
 		said += c.everything(append(strings.Split(strings.ReplaceAll(script, "%s", path), "\n"), "CWD /"))
 	}
 	after := state(t, dir)
-	told := strings.ToLower(said)
+	lower := strings.ToLower(said)
 	renames := strings.Contains(strings.ToUpper(script), "RNFR")
 	bad := func(what string) { t.Errorf("without %v, %q %s:\n%s", missing, script, what, said) }
 	switch missing {
 	case server.PermRead:
 		for _, sum := range append(sums(), guarded[:10]) {
-			if strings.Contains(told, sum) {
+			if strings.Contains(lower, sum) {
 				bad("tells what is in a file")
 			}
 		}
 	case server.PermList:
-		if strings.Contains(told, "peculiar-name") || strings.Contains(told, "type=") || strings.Contains(told, "rw-r") {
+		if strings.Contains(lower, "peculiar-name") || strings.Contains(lower, "type=") || strings.Contains(lower, "rw-r") {
 			bad("lists")
 		}
 	}

@@ -22,21 +22,21 @@ import (
 	"miniftp/ftp/server"
 )
 
-// brittle is a filesystem of which any method may be told to fail: with an error that
-// names the host, or with a panic that does.
+// brittle is a filesystem in which each method can be made to fail, with an error or a panic that contains a
+// host path.
 type brittle struct {
 	inner wholeFs
 	fail  *atomic.Pointer[failure]
 }
 
-// wholeFs is all that a storage may offer.
+// wholeFs has all the methods that the server uses of a storage.
 type wholeFs interface {
 	afero.Fs
 	afero.Symlinker
 	Free(name string) (int64, error)
 }
 
-// failure is in what, and how. In "" all methods fail.
+// failure says which method fails, and how. "" means all methods.
 type failure struct {
 	in     string
 	err    error
@@ -58,7 +58,7 @@ func (b brittle) at(method string) error {
 	return &fs.PathError{Op: method, Path: "/the/host/path", Err: f.err}
 }
 
-// either is one of two errors, the made up one first.
+// either returns one of two errors, preferably the injected one.
 func (b brittle) either(method string, do func() error) error {
 	if err := b.at(method); err != nil {
 		return err
@@ -213,17 +213,17 @@ func (f brittleFile) Readdirnames(n int) ([]string, error) {
 	return f.File.Readdirnames(n)
 }
 
-// brittleMethods are those that a server uses.
+// brittleMethods are the methods that a server calls.
 var brittleMethods = []string{
 	"", "Open", "OpenFile", "Mkdir", "Remove", "Rename", "Chmod", "Chtimes", "Symlink", "Stat", "Lstat", "Readlink", "Free",
 	"File.Read", "File.Write", "File.Seek", "File.Truncate", "File.Close", "File.Stat", "File.Readdir", "File.Readdirnames",
 }
 
-// beyondPaths are commands that come to methods which no other does.
+// beyondPaths are commands that call methods which no other command calls.
 var beyondPaths = map[string]string{"MKD": "MKD /made", "RMD": "RMD /empty", "STOR": "STOR /symlink"}
 
-// Whatever method of the storage fails, and however, no reply to any verb holds the
-// host's path, the storage's words, or what a panic says.
+// Whichever method of the storage fails, and however: no reply contains a host path, the storage's error, or
+// the text of a panic.
 func TestNoReplyTellsTheHost(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -237,11 +237,11 @@ func TestNoReplyTellsTheHost(t *testing.T) {
 			"errno": {err: syscall.EIO}, "words": {err: errors.New(hostWords)}, "denied": {err: fs.ErrPermission}, "panic": {panics: true},
 		} {
 			if method != "" && (how == "errno" || how == "denied") {
-				continue // fileError has a table of its own
+				continue // fileError has its own test
 			}
 			for _, v := range server.Verbs() {
 				for _, cmds := range upTo(append([]string{line(v.Name), beyondPaths[v.Name]}, pathCommands[v.Name]...)) {
-					if n++; n%every != 0 && met[method] { // a soak has them all
+					if n++; n%every != 0 && met[method] { // make soak runs all
 						continue
 					}
 					for _, made := range []string{"/stored", "/new", "/made", "/stolen", "/link"} {
@@ -260,7 +260,7 @@ func TestNoReplyTellsTheHost(t *testing.T) {
 					})
 					for _, leak := range []string{"host", "nonsense", "panic", "goroutine", ".go:", "runtime", "input/output", "nil pointer", "PathError", "open /", "EIO"} {
 						if strings.Contains(said, leak) {
-							t.Errorf("%s fails with %s: %q is told %q", method, how, cmds, said)
+							t.Errorf("%s fails with %s: %q is answered %q", method, how, cmds, said)
 						}
 					}
 					met[method] = met[method] || f.met.Load()
@@ -270,16 +270,16 @@ func TestNoReplyTellsTheHost(t *testing.T) {
 	}
 	for _, method := range brittleMethods {
 		if !met[method] {
-			t.Errorf("no verb came to %s", method)
+			t.Errorf("no verb called %s", method)
 		}
 	}
-	await(t, func() bool { // what was open when the storage panicked is closed by the collector
+	await(t, func() bool { // the garbage collector closes what was open at a panic
 		runtime.GC()
 		return !slices.ContainsFunc(openFiles(), func(f string) bool { return strings.HasPrefix(f, dir+"/") })
 	})
 }
 
-// upTo are the beginnings of scripts: of each the last command is one that fails.
+// upTo are the beginnings of scripts; the last command of each is the one that fails.
 func upTo(scripts []string) (all [][]string) {
 	for _, script := range scripts {
 		if script == "" {
@@ -293,7 +293,7 @@ func upTo(scripts []string) (all [][]string) {
 	return all
 }
 
-// failing runs commands, the last of them while the storage fails, and returns the replies.
+// failing runs commands, the last one while the storage fails, and returns the replies.
 func (s *site) failing(t *testing.T, cmds []string, arm func(on bool)) (said string) {
 	t.Helper()
 	c := s.login(t, "rw")

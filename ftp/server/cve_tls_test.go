@@ -13,8 +13,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Nobody gets TLS 1.0 or 1.1, on the control connection or on data, also where the
-// server's own settings would allow it.
+// TLS 1.0 and 1.1 are refused on control and data connections, even if the given settings would permit them.
 func TestOldTLSIsRefused(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), withTLS, func(o *server.Options) { o.TLS.MinVersion = tls.VersionTLS10 })
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
@@ -35,8 +34,8 @@ func TestOldTLSIsRefused(t *testing.T) {
 	}
 }
 
-// A TLS handshake on a port that speaks FTP first ends the session at once, before
-// login and after it; what the client has hidden in it is not run (ALPACA).
+// A TLS handshake on a port without implicit TLS ends the session at once, before and after the login. Commands
+// hidden in the handshake are not run (ALPACA).
 func TestCommandsInAHandshake(t *testing.T) {
 	fsys := fsroot.NewMem()
 	s := serve(t, fsys, withTLS)
@@ -49,7 +48,7 @@ func TestCommandsInAHandshake(t *testing.T) {
 			t.Errorf("the handshake: %v", err)
 		}
 		if _, err := io.Copy(io.Discard, c.Conn); isTimeout(err) {
-			t.Error("the session goes on")
+			t.Error("the session continues")
 		}
 	}
 	if got := names(t, fsys, "/"); len(got) > 0 {
@@ -57,8 +56,8 @@ func TestCommandsInAHandshake(t *testing.T) {
 	}
 }
 
-// Clients that break off in a handshake, or end TLS and keep TCP, or TCP and not TLS,
-// leave no session that goes on, and none that spins: all goroutines end (noLeaks).
+// Clients that break off during a handshake, or end TLS but not TCP, or TCP but not TLS, leave no session that
+// continues or spins: all goroutines end (noLeaks).
 func TestTLSBrokenOff(t *testing.T) {
 	s := serve(t, big(t), withTLS)
 	hello := func(c *ctl) { // the first half of a ClientHello
@@ -67,10 +66,10 @@ func TestTLSBrokenOff(t *testing.T) {
 	}
 	reset := func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0); _ = conn.Close() }
 	for name, f := range map[string]func(c *ctl){
-		"reset behind the 234":     func(c *ctl) { c.cmd("AUTH TLS", 234); reset(c.Conn) },
-		"reset in the handshake":   func(c *ctl) { hello(c); reset(c.Conn) },
-		"closed in the handshake":  func(c *ctl) { hello(c); _ = c.Conn.(*net.TCPConn).CloseWrite() },
-		"nonsense for a handshake": func(c *ctl) { c.cmd("AUTH TLS", 234); c.raw(strings.Repeat("\x16\x03\x01\x00\x00", 100)) },
+		"reset after the 234":             func(c *ctl) { c.cmd("AUTH TLS", 234); reset(c.Conn) },
+		"reset in the handshake":          func(c *ctl) { hello(c); reset(c.Conn) },
+		"closed in the handshake":         func(c *ctl) { hello(c); _ = c.Conn.(*net.TCPConn).CloseWrite() },
+		"nonsense instead of a handshake": func(c *ctl) { c.cmd("AUTH TLS", 234); c.raw(strings.Repeat("\x16\x03\x01\x00\x00", 100)) },
 		"an endless handshake": func(c *ctl) {
 			c.cmd("AUTH TLS", 234)
 			_, _ = io.WriteString(c.Conn, "\x16\x03\x01\xff\xff"+strings.Repeat("x", 70_000))
@@ -92,7 +91,7 @@ func TestTLSBrokenOff(t *testing.T) {
 			sec.want(426)
 			_ = sec.Close()
 		},
-		"a record that is none": func(c *ctl) {
+		"an invalid record": func(c *ctl) {
 			sec := c.secure(clientConfig(0))
 			_, _ = io.WriteString(c.Conn, "\x17\x03\x03\x00\x20"+strings.Repeat("y", 32))
 			_, _ = io.Copy(io.Discard, sec.Conn)
@@ -102,15 +101,14 @@ func TestTLSBrokenOff(t *testing.T) {
 		f(c)
 		_ = c.SetReadDeadline(time.Now().Add(patience))
 		if _, err := io.Copy(io.Discard, c.Conn); isTimeout(err) {
-			t.Errorf("%s: the session goes on", name)
+			t.Errorf("%s: the session continues", name)
 		}
 		_ = c.Close()
 	}
 	s.login(t, "rw").cmd("NOOP", 200)
 }
 
-// PROT and AUTH in every spelling: what is not exactly known never leaves data clear,
-// nor takes protection away that was agreed on.
+// PROT and AUTH in every spelling: an unknown argument never leaves data unprotected, nor removes protection.
 func TestPROTNeverFallsBack(t *testing.T) {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")
@@ -119,15 +117,15 @@ func TestPROTNeverFallsBack(t *testing.T) {
 		if r := c.cmd(cmd); r.Code == 200 {
 			t.Errorf("%q: %v", cmd, r)
 		}
-		if got := string(c.get("RETR f")); got != "content" { // under TLS, or it fails
-			t.Errorf("behind %q: %q", cmd, got)
+		if got := string(c.get("RETR f")); got != "content" { // fails without TLS
+			t.Errorf("after %q: %q", cmd, got)
 		}
 	}
 	c.cmd("PBSZ 0", 200)
 	if got := string(c.get("RETR f")); got != "content" {
-		t.Errorf("behind PBSZ: %q", got)
+		t.Errorf("after PBSZ: %q", got)
 	}
-	for _, again := range []string{"REIN", "USER rw"} { // a new login begins as the first did
+	for _, again := range []string{"REIN", "USER rw"} { // a new login starts like the first
 		c.cmd(again, 220, 331)
 		if r := c.cmd("PROT C"); r.Code != 200 && r.Code != ftp.Code(503) {
 			t.Errorf("%s: %v", again, r)

@@ -11,8 +11,8 @@ import (
 
 func dataRows() []row {
 	return []row{
-		{verb: "PASV", syntax: noArg, rfc: "959 §4.1.2", help: "I listen, you dial: say where (IPv4)", run: (*session).pasv},
-		{verb: "EPSV", syntax: textArg.shape("[1|2|ALL]"), rfc: "2428 §3", feat: feature("EPSV"), help: "I listen, you dial: say on which port", run: (*session).epsv},
+		{verb: "PASV", syntax: noArg, rfc: "959 §4.1.2", help: "I listen, you dial: show where (IPv4)", run: (*session).pasv},
+		{verb: "EPSV", syntax: textArg.shape("[1|2|ALL]"), rfc: "2428 §3", feat: feature("EPSV"), help: "I listen, you dial: show on which port", run: (*session).epsv},
 		{verb: "PORT", syntax: wordArg.shape("<h1,h2,h3,h4,p1,p2>"), rfc: "959 §4.1.2", help: "you listen, I dial there (IPv4)", run: (*session).port},
 		{verb: "EPRT", syntax: wordArg.shape("<|family|address|port|>"), rfc: "2428 §2", feat: feature("EPRT"), help: "you listen, I dial there", run: (*session).eprt},
 	}
@@ -20,7 +20,7 @@ func dataRows() []row {
 
 var onlyEPSV = ftp.NewReply(503, "You said EPSV ALL: only EPSV is allowed until the next login.")
 
-// pasv: the server listens a second time, and says where.
+// pasv listens on a passive port and replies with its address.
 func (s *session) pasv(string) ftp.Reply {
 	switch {
 	case s.params.OnlyEPSV:
@@ -40,6 +40,8 @@ func (s *session) pasv(string) ftp.Reply {
 	return ftp.NewReply(227, ftp.Format227(addr))
 }
 
+// epsv is pasv for both address families: 229 has only a port, and the client uses the address that it is
+// connected to. A client that asks for the other family gets 522.
 func (s *session) epsv(arg string) ftp.Reply {
 	arg = strings.TrimSpace(arg)
 	switch {
@@ -60,7 +62,7 @@ func (s *session) epsv(arg string) ftp.Reply {
 	return ftp.NewReply(229, ftp.Format229(addr.Port()))
 }
 
-// port: the client listens, and says where; the server will dial.
+// port receives the address on which the client listens. The server will dial it.
 func (s *session) port(arg string) ftp.Reply {
 	if s.params.OnlyEPSV {
 		return onlyEPSV
@@ -88,19 +90,20 @@ func (s *session) eprt(arg string) ftp.Reply {
 	return s.dial(addr, "EPRT")
 }
 
+// dial records the address that the server dials at the next transfer, if the guard permits it.
 func (s *session) dial(addr netip.AddrPort, verb string) ftp.Reply {
-	if addr.Addr().IsUnspecified() { // lftp calls itself "::" over IPv6; dialed, that would be this host
+	if addr.Addr().IsUnspecified() { // lftp sends "::" over IPv6, which would lead to this host
 		addr = netip.AddrPortFrom(s.control.Remote.Addr().WithZone(""), addr.Port())
 	}
 	s.fxp.cpsv = false
 	if err := s.data.Dial(addr); err != nil {
-		return s.notCalled(err, verb)
+		return s.notDialed(err, verb)
 	}
 	s.emit(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr, Said: verb})
 	return ftp.Replyf(200, "I will call you at %v.", addr)
 }
 
-// family is the control connection's address family as RFC 2428 numbers it.
+// family returns the address family of the control connection as RFC 2428 numbers it.
 func (s *session) family() string {
 	if s.control.Local.Addr().Is4() {
 		return "1"
@@ -117,5 +120,5 @@ func noPort(err error) ftp.Reply {
 	if errors.As(err, &used) {
 		return ftp.NewReply(425, "All passive ports are in use. Try again in a moment.")
 	}
-	return ftp.NewReply(425, "I can't open a port to listen on.")
+	return ftp.NewReply(425, "The server can't open a port to listen on.")
 }

@@ -19,14 +19,14 @@ import (
 	"miniftp/ftp/server"
 )
 
-// oneFile is a tree that holds /f only.
+// oneFile is a tree that contains only /f.
 func oneFile(t testing.TB, content string) afero.Fs {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", content)
 	return fsys
 }
 
-// listener is a port of the client for active mode.
+// listener is a port of the client, for active mode.
 func listener(t testing.TB, host string) *net.TCPListener {
 	t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
@@ -37,7 +37,7 @@ func listener(t testing.TB, host string) *net.TCPListener {
 
 func addrOf(l net.Listener) netip.AddrPort { return l.Addr().(*net.TCPAddr).AddrPort() }
 
-// accept takes the server's call.
+// accept accepts the server's connection.
 func accept(t testing.TB, l *net.TCPListener) net.Conn {
 	t.Helper()
 	_ = l.SetDeadline(time.Now().Add(patience))
@@ -48,8 +48,8 @@ func accept(t testing.TB, l *net.TCPListener) net.Conn {
 	return d
 }
 
-// EPSV ALL: nothing else opens a data connection until the next login, failed
-// transfers or not (RFC 2428 §4).
+// After EPSV ALL nothing else can open a data connection until the next login, whether transfers fail or not
+// (RFC 2428 §4).
 func TestEPSVAll(t *testing.T) {
 	c := serve(t, oneFile(t, "x")).login(t, "rw")
 	c.cmd("epsv all", 200)
@@ -57,10 +57,10 @@ func TestEPSVAll(t *testing.T) {
 		for _, cmd := range []string{"PASV", "PORT 127,0,0,1,200,10", "EPRT |1|127.0.0.1|51210|"} {
 			c.cmd(cmd, 503)
 		}
-		c.cmd("RETR /f", 425) // nothing was agreed on
+		c.cmd("RETR /f", 425) // no address was negotiated
 	}
 	if got := string(c.get("RETR /f")); got != "x" {
-		t.Errorf("by EPSV: %q", got)
+		t.Errorf("with EPSV: %q", got)
 	}
 	c.cmd("PASV", 503)
 	c.cmd("USER rw", 331)
@@ -68,7 +68,7 @@ func TestEPSVAll(t *testing.T) {
 	c.cmd("PASV", 227)
 }
 
-// A family that does not fit is 522 with the one that does (RFC 2428 §2, §3).
+// A wrong address family is refused with 522, which names the right one (RFC 2428 §2, §3).
 func TestFamilies(t *testing.T) {
 	tests := []struct {
 		addr, use string
@@ -94,7 +94,7 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// PASV can't name an IPv6 address: 425 that says EPSV.
+// PASV can't return an IPv6 address: 425, which recommends EPSV.
 func TestPASVOverIPv6(t *testing.T) {
 	c := serveOn(t, "[::1]:0", fsroot.NewMem()).login(t, "rw")
 	if r := c.cmd("PASV", 425); !strings.Contains(r.Text(), "EPSV") {
@@ -102,26 +102,26 @@ func TestPASVOverIPv6(t *testing.T) {
 	}
 }
 
-// 227 names the address that the control connection came to; --public-ip is not
-// told to a client on loopback, whom it would not help.
+// 227 contains the address that the client has connected to. A client on loopback does not get the public
+// address, which would not work there.
 func TestPASVAddress(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.PublicIP = "192.0.2.7" })
 	c := s.login(t, "rw")
 	addr, err := ftp.Parse227(c.cmd("PASV", 227).Text())
 	check(t, err)
 	if addr.Addr() != netip.MustParseAddr("127.0.0.1") || addr.Port() < 1024 {
-		t.Errorf("227 names %v", addr)
+		t.Errorf("227 contains %v", addr)
 	}
 }
 
-// 227 can name IPv4 addresses only.
+// 227 can contain only IPv4 addresses.
 func TestPublicIPMustBeIPv4(t *testing.T) {
 	if _, err := server.New(server.Options{Auth: accounts(nil), PublicIP: "2001:db8::7"}); err == nil {
 		t.Error("an IPv6 PublicIP was accepted")
 	}
 }
 
-// A stranger on the passive port is hung up on, and the wait for the owner goes on.
+// A stranger that connects to the passive port is disconnected, and the server continues to wait for the owner.
 func TestPassiveTheft(t *testing.T) {
 	s := serve(t, oneFile(t, "secret"))
 	c := s.login(t, "ro")
@@ -159,8 +159,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &ne) && ne.Timeout()
 }
 
-// Each transfer has a data connection of its own, and a new PASV takes the last
-// one back: who dialed that is hung up on.
+// Each transfer has its own data connection. A new PASV withdraws the last one; a client that has connected to
+// that is disconnected.
 func TestOneListenerPerTransfer(t *testing.T) {
 	c := serve(t, oneFile(t, "x")).login(t, "rw")
 	c.cmd("RETR /f", 425)
@@ -185,7 +185,7 @@ func TestOneListenerPerTransfer(t *testing.T) {
 
 	l := listener(t, "127.0.0.1")
 	stale := c.epsv()
-	c.cmd("PORT "+ftp.FormatHostPort(addrOf(l)), 200) // PORT replaces EPSV too
+	c.cmd("PORT "+ftp.FormatHostPort(addrOf(l)), 200) // PORT replaces EPSV, too
 	if b := rest(stale); len(b) > 0 {
 		t.Errorf("the replaced data connection got %q", b)
 	}
@@ -198,7 +198,7 @@ func TestOneListenerPerTransfer(t *testing.T) {
 	c.want(226)
 }
 
-// A failed command keeps the offer for the next one.
+// A refused command leaves the offer for the next one.
 func TestOfferSurvivesARefusal(t *testing.T) {
 	c := serve(t, oneFile(t, "x")).login(t, "rw")
 	d := c.epsv()
@@ -211,7 +211,7 @@ func TestOfferSurvivesARefusal(t *testing.T) {
 	c.want(226)
 }
 
-// PORT and EPRT are numbers, of the client's own address, above 1023.
+// PORT and EPRT accept only the client's own address, and only ports from 1024 on.
 func TestBounce(t *testing.T) {
 	s := serve(t, oneFile(t, "x"))
 	c := s.login(t, "rw")
@@ -229,14 +229,14 @@ func TestBounce(t *testing.T) {
 		c.cmd(refused, 504)
 		c.cmd("RETR /f", 425)
 	}
-	// What was agreed on before a refusal is gone: it must not be used by mistake.
+	// After a refusal the old offer is gone: it must not be used by mistake.
 	l := listener(t, "127.0.0.1")
 	c.cmd("PORT "+ftp.FormatHostPort(addrOf(l)), 200)
 	c.cmd("PORT 127,0,0,2,200,10", 504)
 	c.cmd("RETR /f", 425)
 }
 
-// The guard can be opened on purpose.
+// Options.Guard can permit other hosts.
 func TestGuardOpened(t *testing.T) {
 	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.Guard = dtp.Guard{DialAnyHost: true, AcceptAnyHost: true} })
 	l, err := net.Listen("tcp", "127.0.0.2:0")
@@ -255,7 +255,7 @@ func TestGuardOpened(t *testing.T) {
 	c.want(226)
 }
 
-// A data connection that never comes about is 425, and the session goes on.
+// If no data connection can be opened, the reply is 425 and the session continues.
 func TestNoDataConnection(t *testing.T) {
 	fsys := oneFile(t, "old")
 	s := serve(t, fsys, func(o *server.Options) { o.DataTimeout = 30 * time.Millisecond })
@@ -274,15 +274,15 @@ func TestNoDataConnection(t *testing.T) {
 		}
 	}
 	if got := read(t, fsys, "/f"); got != "old" {
-		t.Errorf("/f holds %q", got)
+		t.Errorf("/f contains %q", got)
 	}
 	if got := names(t, fsys, "/"); len(got) != 1 {
-		t.Errorf("left behind: %q", got)
+		t.Errorf("left: %q", got)
 	}
 }
 
-// The port range is kept to; when it is used up 425 says so, and a port that is
-// given back serves again.
+// Passive ports come from the configured range. If all are in use, the reply is a 425 that says so; a released
+// port is used again.
 func TestPassivePortRange(t *testing.T) {
 	lo := testutil.FreePorts(t, 2)
 	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.PassivePorts = dtp.PortRange{First: lo, Last: lo + 1} })
@@ -299,15 +299,15 @@ func TestPassivePortRange(t *testing.T) {
 			t.Errorf("%q does not say why", r.Text())
 		}
 		c.cmd("PASV", 425)
-		a.cmd("ABOR", 226) // gives the port back
+		a.cmd("ABOR", 226) // releases the port
 		if got := string(c.get("RETR /f")); got != "x" {
 			t.Errorf("got %q", got)
 		}
 	}
 }
 
-// "Any address" is the client itself: lftp says so over IPv6. It must never become
-// the server's own host.
+// The unspecified address means the client itself: lftp sends it over IPv6. It must never lead to the server's
+// own host.
 func TestUnspecifiedAddress(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(addr, func(t *testing.T) {
@@ -320,7 +320,7 @@ func TestUnspecifiedAddress(t *testing.T) {
 			}
 			r := c.cmd("EPRT "+ftp.FormatEPRT(netip.AddrPortFrom(whoever, addrOf(l).Port())), 200)
 			if !strings.Contains(r.Text(), me.String()) {
-				t.Errorf("%q: who will be called?", r.Text())
+				t.Errorf("%q: which host will be dialed?", r.Text())
 			}
 			c.send("RETR /f")
 			d := accept(t, l)

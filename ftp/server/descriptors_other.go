@@ -4,5 +4,5 @@ package server
 
 import "net"
 
-// descriptorsScarce has no limit to look at here.
+// descriptorsScarce always returns false: there is no limit to check on this system.
 func descriptorsScarce(net.Conn) bool { return false }

@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// brokenListener fails some times before it accepts.
+// brokenListener fails a few times before it accepts.
 type brokenListener struct {
 	net.Listener
 	failures int
@@ -25,8 +25,8 @@ func (l *brokenListener) Accept() (net.Conn, error) {
 	return l.Listener.Accept()
 }
 
-// Out of descriptors is told once, not at each try, and the server accepts again soon.
-func TestOutOfDescriptorsIsToldOnce(t *testing.T) {
+// A lack of descriptors is logged once, not at each attempt, and the server soon accepts again.
+func TestOutOfDescriptorsIsLoggedOnce(t *testing.T) {
 	log := &lines{}
 	srv, err := server.New(server.Options{Auth: accounts(fsroot.NewMem()), Log: slog.New(slog.NewTextHandler(log, nil))})
 	check(t, err)

@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// Descriptors that sessions keep from newcomers, who would take the last ones: those inside
-// need some for their data connections and files.
+// Descriptors are reserved for the admitted sessions, which need them for data connections and files. New
+// connections must not take the last ones.
 const (
-	reservePart = 4  // of the limit, one in so many
-	reserveMost = 64 // descriptors
+	reservePart = 4  // the share of the limit is 1/reservePart,
+	reserveMost = 64 // but at most so many descriptors
 )
 
-// descriptorsScarce reports whether conn has one of the descriptors that are reserved. The
-// system gives out the lowest that is free, so all below it are in use.
+// descriptorsScarce reports whether conn has one of the reserved descriptors. The system always assigns the
+// lowest free descriptor, so all lower ones are in use.
 func descriptorsScarce(conn net.Conn) bool {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {

@@ -1,11 +1,11 @@
-// Package server is the server-PI (RFC 959 §2.3): it reads commands, answers
-// them, and lets package dtp make the data connections.
+// Package server implements the server side of FTP (the server-PI of RFC 959 §2.3). It reads commands and
+// answers them; package dtp makes the data connections.
 //
-// One goroutine owns a session. It reads lines, runs rows of the command table,
-// and is the only one that writes replies; a transfer runs beside it and tells
-// it, by waking it, what became of it.
+// One goroutine owns a session (life.go). It reads the lines, runs the commands, and is the only one that sends
+// replies. A transfer, a login or a hash of a file runs beside it as a task (task.go), which wakes the owner
+// when it has news.
 //
-// Verbs are rows of a table (table.go); FEAT, HELP, SITE HELP and the order in
-// which a command is judged follow from the rows. Files are reached through an
-// afero.Fs, which the session sees as a tree of virtual absolute paths.
+// Each verb is a row of a table (table.go), from which FEAT, HELP, SITE HELP and the checks of a command are
+// derived. Files are accessed through an afero.Fs, which the session sees as a tree of absolute virtual paths.
+// Uploads are in upload.go and the files it names, limits on sessions in admit.go.
 package server

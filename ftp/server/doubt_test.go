@@ -22,8 +22,8 @@ func accepts(d server.Doubt) func(*server.Options) {
 	}
 }
 
-// Devices that hang up right behind the last byte, in the inClear and under TLS, with and
-// without close_notify: which of their uploads get the final name.
+// Devices that close the control connection right after the last byte, with and without TLS and close_notify:
+// which of their uploads get the final name.
 func TestUploadOfAClientThatHangsUp(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -68,7 +68,7 @@ func TestUploadOfAClientThatHangsUp(t *testing.T) {
 			}
 			_, err := d.Write(random(100_000))
 			check(t, err)
-			check(t, testutil.CloseNow(raw)) // before the data, so that the server is sure to see it
+			check(t, testutil.CloseNow(raw)) // before the data, so that the server certainly sees it
 			check(t, d.Close())
 		}
 		for i, how := range append(append([]string{}, tc.whole...), tc.cut...) {
@@ -94,8 +94,8 @@ type bareEnd struct{ *tls.Conn }
 
 func (b *bareEnd) Close() error { return b.NetConn().Close() }
 
-// A device that ends TLS uploads without close_notify and waits for the reply gets 226
-// where its account accepts that.
+// A device that ends TLS uploads without close_notify and waits for the reply gets a 226 if its account accepts
+// that.
 func TestAcceptNoCloseNotify(t *testing.T) {
 	fsys := fsroot.NewMem()
 	s := serve(t, fsys, withTLS, accepts(server.DoubtNoCloseNotify))

@@ -14,21 +14,21 @@ import (
 	"miniftp/ftp"
 )
 
-// describer turns what the storage says about files into entries. It holds copies
-// of what it needs of the session, as a listing runs beside it.
+// describer turns file information from the storage into entries. It has copies of what it needs from the
+// session, because a listing runs beside the session.
 type describer struct {
 	fs    afero.Fs
 	perm  Perm
-	facts ftp.Facts // which facts are wanted; 0 for LIST
-	base  string    // what headings of LIST -R leave out
+	facts ftp.Facts // the facts to fill in; 0 for LIST
+	base  string    // removed from the headings of LIST -R
 
-	namesOnly bool // nothing but names is wanted
+	namesOnly bool // only names are needed
 
 	ids idNames
 }
 
-// dirReader reads a directory entry by entry, in the order of the disk. more
-// tells whether the next one is here already; the end is io.EOF.
+// dirReader reads a directory entry by entry, in the order of the disk. more reports whether the next entry is
+// already in memory. At the end next returns io.EOF.
 type dirReader interface {
 	next(e *ftp.Entry) (more bool, err error)
 	Close() error
@@ -55,7 +55,7 @@ func (l *describer) dir(p string) (dirReader, error) {
 	return &plainDir{look: l, f: f, path: p, parent: parent}, nil
 }
 
-// plainDir reads any afero directory in batches.
+// plainDir reads a directory of any storage in batches.
 type plainDir struct {
 	look   *describer
 	f      afero.File
@@ -70,7 +70,7 @@ func (d *plainDir) next(e *ftp.Entry) (bool, error) {
 	if len(d.batch) == 0 {
 		n := dirBatch
 		if _, inMemory := d.f.(*mem.File); inMemory {
-			n = -1 // it panics when names vanish between two batches, and holds them all anyway
+			n = -1 // in batches it panics if names vanish meanwhile; it holds all of them anyway
 		}
 		batch, err := d.f.Readdir(n)
 		if name, ok := statFailed(err); ok && len(batch) == 0 {
@@ -91,8 +91,8 @@ func (d *plainDir) next(e *ftp.Entry) (bool, error) {
 	return len(d.batch) > 0, nil
 }
 
-// statFailed returns the name of the one entry that package os could not look at,
-// which is no failure of the directory.
+// statFailed returns the name of an entry that package os could not examine. That is not an error of the
+// directory.
 func statFailed(err error) (string, bool) {
 	var p *fs.PathError
 	if !errors.As(err, &p) || p.Op != "lstat" {
@@ -113,14 +113,13 @@ func (l *describer) entry(e *ftp.Entry, fi fs.FileInfo, p string, parent rights)
 	l.finish(e, p, l.rights(fi), parent)
 }
 
-// unseen fills e with what is known of an entry that can't be looked at, such as the
-// mount point of a file system that is gone: its name, and perhaps its type. MLSD
-// leaves the facts out; a line of LIST shows that nobody may do anything with it.
+// unseen fills e for an entry that can't be examined, such as the mount point of a lost file system. Its name
+// is known, and perhaps its type. MLSD leaves out its other facts; LIST shows a mode without any permissions.
 func (l *describer) unseen(e *ftp.Entry, name string, typ fs.FileMode) {
 	*e = ftp.Entry{Name: name, Type: entryType(typ), Mode: typ, Size: -1, HasMode: l.facts == 0}
 }
 
-// finish adds what does not come from the file's own record.
+// finish fills in what is not part of the file's own record.
 func (l *describer) finish(e *ftp.Entry, p string, own, parent rights) {
 	if e.Type == ftp.LinkEntry {
 		e.Target = readlink(l.fs, p)
@@ -142,7 +141,7 @@ func entryType(m fs.FileMode) ftp.EntryType {
 	return ftp.OtherEntry
 }
 
-// rights is what the server's process may do with a file: r 4, w 2, x 1.
+// rights are what the server's process may do with a file, as the permission bits of one class: r 4, w 2, x 1.
 type rights uint8
 
 const (
@@ -151,8 +150,8 @@ const (
 	maySearch rights = 1
 )
 
-// permFact is the MLSx perm fact (RFC 3659 §7.5.5): what the account may do
-// where the disk lets the server do it.
+// permFact returns the perm fact of MLSx (RFC 3659 §7.5.5): what the account may do, limited to what the disk
+// permits the server to do.
 func (l *describer) permFact(dir bool, own, parent rights) string {
 	var b [10]byte
 	out := b[:0]
@@ -181,8 +180,7 @@ func (l *describer) permFact(dir bool, own, parent rights) string {
 	return permString(out)
 }
 
-// idNames keeps the last user and group numbers as text: a directory's files
-// mostly have the same.
+// idNames caches the last user and group number as text, because most files of a directory have the same.
 type idNames struct {
 	uid, gid     uint32
 	user, grp    string
@@ -203,7 +201,7 @@ func (n *idNames) group(gid uint32) string {
 	return n.grp
 }
 
-// permString is string(b) without a new string for the usual sets.
+// permString returns string(b), without an allocation for the common sets.
 func permString(b []byte) string {
 	switch string(b) {
 	case "r":
@@ -218,7 +216,7 @@ func permString(b []byte) string {
 	return string(b)
 }
 
-// unique is the MLSx unique fact: device and inode, in hex.
+// unique returns the unique fact of MLSx: device and inode in hexadecimal.
 func unique(dev, ino uint64) string {
 	var b [34]byte
 	out := strconv.AppendUint(b[:0], dev, 16)

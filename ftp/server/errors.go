@@ -8,16 +8,16 @@ import (
 	"miniftp/ftp"
 )
 
-// fileError is the reply to a failed file operation: the one place where errors
-// become replies. The text names the virtual path and never what the operating
-// system said about it, so no host path gets out.
+// fileError returns the reply to a failed file operation. All errors of the storage become replies here. The
+// text names the virtual path and never quotes the operating system, whose message might contain a path of the
+// host.
 func fileError(err error, path string) ftp.Reply {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return ftp.Replyf(550, "%s: no such file or directory.", path)
-	case errors.Is(err, syscall.ENOTDIR): // path itself, or what it goes through
+	case errors.Is(err, syscall.ENOTDIR): // path itself or one of its parents
 		return ftp.Replyf(550, "%s: not a directory.", path)
-	case errors.Is(err, syscall.ENOTEMPTY): // which is an fs.ErrExist, too
+	case errors.Is(err, syscall.ENOTEMPTY): // is an fs.ErrExist, too
 		return ftp.Replyf(550, "%s: the directory is not empty.", path)
 	case errors.Is(err, fs.ErrExist):
 		return ftp.Replyf(550, "%s: exists already.", path)
@@ -26,7 +26,7 @@ func fileError(err error, path string) ftp.Reply {
 	case errors.Is(err, syscall.ELOOP):
 		return ftp.Replyf(550, "%s: too many symbolic links on the way.", path)
 	case errors.Is(err, syscall.EXDEV):
-		return ftp.Replyf(550, "%s: lies on another file system.", path)
+		return ftp.Replyf(550, "%s: is on another file system.", path)
 	case errors.Is(err, fs.ErrPermission):
 		return ftp.Replyf(550, "%s: permission denied.", path)
 	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.ETXTBSY):
@@ -36,7 +36,7 @@ func fileError(err error, path string) ftp.Reply {
 	case errors.Is(err, syscall.ENOSPC):
 		return ftp.Replyf(452, "%s: the disk is full.", path)
 	case errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return ftp.Replyf(552, "%s: over the allowed size.", path)
+		return ftp.Replyf(552, "%s: exceeds the allowed size.", path)
 	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EILSEQ), errors.Is(err, fs.ErrInvalid), errors.Is(err, syscall.EINVAL):
 		return ftp.Replyf(553, "%s: the name is not allowed here.", path)
 	case errors.Is(err, syscall.EISDIR):

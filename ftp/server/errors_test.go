@@ -19,7 +19,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// faulty is a filesystem in which one method fails, once it is told to.
+// faulty is a filesystem in which one method can be made to fail.
 type faulty struct {
 	afero.Fs
 	in    string
@@ -86,8 +86,8 @@ func (f faultyFile) Write(b []byte) (int, error) {
 
 func (f faultyFile) Close() error { return errors.Join(f.fs.at("File.Close"), f.File.Close()) }
 
-// What the storage says becomes the code that RFC 959 has for it, and a text of
-// our own: the storage's words name the host.
+// An error of the storage becomes the code that RFC 959 has for it, with a text of our own: the storage's text
+// contains host paths.
 func TestStorageErrors(t *testing.T) {
 	for _, tt := range []struct {
 		in, cmd string
@@ -139,7 +139,7 @@ func TestStorageErrors(t *testing.T) {
 			}
 			c.cmd("NOOP", 200)
 			if exists(inner, "/g") {
-				t.Error("what failed stands under its final name")
+				t.Error("the failed upload has its final name")
 			}
 			for _, name := range names(t, inner, "/") {
 				if !slices.Contains([]string{"f", "d", server.Hidden(".g.upload")}, name) {

@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// An embedded server over files in memory, and a client that fetches one.
+// An embedded server for files in memory, and a client that fetches one.
 func Example() {
 	files := afero.NewMemMapFs()
 	_ = afero.WriteFile(files, "/hello.txt", []byte("hello\n"), 0o644)
@@ -44,8 +44,7 @@ func Example() {
 	// <nil>
 }
 
-// A server over memory in which everybody has a directory of their own, by an Authenticator
-// that is a function.
+// A server for files in memory in which each user has their own directory. The Authenticator is a function.
 func ExampleAuthenticatorFunc() {
 	files := afero.NewMemMapFs()
 	srv, err := server.New(server.Options{
@@ -81,7 +80,7 @@ func ExampleAuthenticatorFunc() {
 	// Output: mine <nil>
 }
 
-// An Observer that tells who opened data connections.
+// An Observer that prints who opened data connections.
 func ExampleOptions_observer() {
 	watch := ftp.ObserverFunc(func(e ftp.Event) {
 		if d, ok := e.What.(ftp.DataOpened); ok {

@@ -6,8 +6,8 @@ import (
 	"regexp"
 )
 
-// PartialName returns the hidden name of an upload to base by owner that replaces
-// target. With random it is a running one.
+// PartialName returns the hidden name of an upload to base by owner that replaces target. If random is not 0,
+// it is a running one.
 func PartialName(base, owner string, target fs.FileInfo, random uint32) string {
 	n := partialOf(base, ownerHash(owner), target)
 	n.random = random
@@ -22,9 +22,8 @@ func ParsePartial(name string) (base string, running, ok bool) {
 
 var shortPartial = regexp.MustCompile(`(?s)^\.(.+?)(?:\.([0-9a-f]{8}))?\.upload$`)
 
-// Hidden spells a partial upload out that a test writes as ".NAME.upload", or as
-// ".NAME.01234567.upload" while it is running. The owner is the user rw, and nothing is to
-// be replaced.
+// Hidden returns the hidden name for a short form used by tests: ".NAME.upload", or ".NAME.01234567.upload" for
+// a running upload. The owner is the user rw, and there is no file to replace.
 func Hidden(p string) string {
 	dir, base := path.Split(p)
 	m := shortPartial.FindStringSubmatch(base)

@@ -9,7 +9,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// fsroot does not import ftp/server, so only a test can say that its methods are those.
+// fsroot does not import ftp/server, so only a test can check that it implements the interfaces.
 var (
 	_ server.DirFs              = (*fsroot.Root)(nil)
 	_ server.RenameNewFs        = (*fsroot.Root)(nil)

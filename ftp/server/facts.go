@@ -13,16 +13,16 @@ import (
 
 func factRows() []row {
 	return []row{
-		{verb: "SIZE", perm: PermRead, syntax: pathArg, rfc: "3659 §4", feat: feature("SIZE"), help: "how many bytes a file has, in TYPE I", run: (*session).size},
-		{verb: "MDTM", changes: true, perm: PermRead, syntax: timeArg, rfc: "3659 §3", feat: feature("MDTM"), help: "when a file was modified; with a time: set it", run: (*session).mdtm},
+		{verb: "SIZE", perm: PermRead, syntax: pathArg, rfc: "3659 §4", feat: feature("SIZE"), help: "show how many bytes a file has, in TYPE I", run: (*session).size},
+		{verb: "MDTM", changes: true, perm: PermRead, syntax: timeArg, rfc: "3659 §3", feat: feature("MDTM"), help: "show when a file was modified; with a time: set it", run: (*session).mdtm},
 		{verb: "MFMT", changes: true, perm: PermChange, syntax: factArg.shape("<time> <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFMT"), help: "set the time of modification", run: (*session).mfmt},
 		{verb: "MFF", changes: true, perm: PermChange, syntax: factArg.shape("<fact>=<value>; <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFF Modify;UNIX.mode;"), help: "set facts: Modify, UNIX.mode", run: (*session).mff},
 	}
 }
 
-// size answers for files in TYPE I only: in ASCII the number would differ from
-// what RETR sends. For a name that is not there yet but whose upload was cut, it
-// is how many bytes are kept: the offset to go on from.
+// size answers SIZE, in TYPE I only: in ASCII the number would differ from what RETR sends. If the file does
+// not exist but an upload to it was interrupted, the size is that of the partial upload, which is the offset to
+// resume from.
 func (s *session) size(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	if s.params.Type == ftp.ASCII {
@@ -43,9 +43,8 @@ func (s *session) size(arg string) ftp.Reply {
 	return ftp.Replyf(213, "%d", fi.Size())
 }
 
-// mdtm reads the time; with a time before the path it sets it, as some clients
-// do where there is no MFMT. A file whose name starts like a time is meant if it
-// is there.
+// mdtm returns the modification time of a file. With a time before the path it sets it: some clients do that if
+// there is no MFMT. If a file with the whole argument as its name exists, that file is meant.
 func (s *session) mdtm(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	fi, err := s.account.FS.Stat(p)
@@ -80,7 +79,7 @@ func timeAndPath(arg string) (at time.Time, rest string, ok bool) {
 	return at, rest, found && err == nil && rest != ""
 }
 
-// setTime answers 213 with the time that the file has then.
+// setTime sets the modification time and replies 213 with the time that the file has afterwards.
 func (s *session) setTime(at time.Time, p string) ftp.Reply {
 	fi, no := s.setAttributes(p, attributes{time: &at})
 	if fi == nil {
@@ -89,7 +88,7 @@ func (s *session) setTime(at time.Time, p string) ftp.Reply {
 	return ftp.NewReply(213, ftp.FormatTime(fi.ModTime()))
 }
 
-// mff sets several facts, all or none; the reply names those that were set.
+// mff sets several facts, all or none. The reply lists those that were set.
 func (s *session) mff(arg string) ftp.Reply {
 	facts, name, found := strings.Cut(arg, " ")
 	if !found || name == "" || facts == "" {

@@ -11,13 +11,13 @@ import (
 	"github.com/spf13/afero"
 )
 
-// madeUp is a filesystem whose directories hold entries that are made up while
-// they are read. After every batch it asks more, if there is one, whether to go on.
+// madeUp is a filesystem whose directories have entries that are generated while they are read. After each
+// batch it calls more, if set, to learn whether to continue.
 type madeUp struct {
 	afero.Fs
 	entries int
 	more    func(read int) error
-	most    *atomic.Int64 // the largest batch that was asked for
+	most    *atomic.Int64 // the largest batch that was requested
 }
 
 func (m madeUp) Open(name string) (afero.File, error) {
@@ -59,7 +59,7 @@ func (d *madeUpDir) Readdir(n int) ([]fs.FileInfo, error) {
 	return infos, nil
 }
 
-// madeUpFile is the i-th file of a madeUpDir; its name is as long as i is large.
+// madeUpFile is the i-th file of a madeUpDir. The length of its name grows with i.
 type madeUpFile int
 
 func (f madeUpFile) Name() string     { return fmt.Sprintf("file-%07d", int(f)) }
@@ -69,7 +69,7 @@ func (madeUpFile) ModTime() time.Time { return time.Unix(1e9, 0) }
 func (madeUpFile) IsDir() bool        { return false }
 func (madeUpFile) Sys() any           { return nil }
 
-// panicky is a filesystem that panics in one method, once it is told to.
+// panicky is a filesystem in which one method can be made to panic.
 type panicky struct {
 	afero.Fs
 	in    string // the method, such as "Open" or "File.Read"

@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp"
 )
 
-// manyFiles makes a directory of n files.
+// manyFiles makes a directory with n files.
 func manyFiles(tb testing.TB, n int) *fsroot.Root {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -31,7 +31,7 @@ func manyFiles(tb testing.TB, n int) *fsroot.Root {
 	return root
 }
 
-// readAll lists the root and returns how many bytes that took.
+// readAll lists the root and returns the length of the listing.
 func readAll(tb testing.TB, root *fsroot.Root, facts ftp.Facts, line func([]byte, *ftp.Entry) []byte, buf []byte) int {
 	tb.Helper()
 	l := &listing{look: describer{fs: root, perm: ReadWrite, facts: facts}, line: line, hidden: true}
@@ -50,8 +50,8 @@ func readAll(tb testing.TB, root *fsroot.Root, facts ftp.Facts, line func([]byte
 
 func mlsdLine(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, ftp.AllFacts) }
 
-// An entry costs the name that fstatat is given, and in MLSD its unique fact; the
-// rest of the memory is for a batch.
+// Per entry a listing allocates only the name that is passed to fstatat and, for MLSD, the unique fact. All
+// other memory is per batch.
 func TestListingAllocations(t *testing.T) {
 	testutil.Long(t)
 	const entries = 2000
@@ -68,7 +68,7 @@ func TestListingAllocations(t *testing.T) {
 	} {
 		got := testing.AllocsPerRun(5, func() { readAll(t, root, tt.facts, tt.line, buf) })
 		if got > tt.most*entries+100 {
-			t.Errorf("%s of %d entries made %.0f allocations, want %.0f for each entry at most", tt.verb, entries, got, tt.most)
+			t.Errorf("%s of %d entries made %.0f allocations, want at most %.0f per entry", tt.verb, entries, got, tt.most)
 		}
 	}
 }

@@ -16,24 +16,24 @@ import (
 	"miniftp/ftp"
 )
 
-// fastDir reads a directory of the disk by its descriptor: getdents for the
-// names, fstatat into one reused record, no FileInfo per entry. It never goes by
-// path, so what happens to the path meanwhile can't lead it elsewhere.
+// fastDir reads a directory of the disk through its descriptor: names with getdents, and attributes with
+// fstatat into one reused record, without a FileInfo per entry. It uses no paths, so it can't be redirected if
+// the path changes meanwhile.
 type fastDir struct {
 	look   *describer
 	f      *os.File
 	fd     int
 	path   string
 	parent rights
-	buf    []byte // directory records; those from at on are not yet read
-	text   string // buf: a name is a piece of it, and needs no memory of its own
+	buf    []byte // directory records; those from at on are unread
+	text   string // a copy of buf, of which names are substrings: one allocation for many names
 	at     int
 	st     unix.Stat_t
 }
 
 const direntBytes = 32 << 10
 
-// fastDir is nil for what is not a bare directory of the disk.
+// fastDir returns nil if f is not a directory of the disk.
 func (l *describer) fastDir(f afero.File, p string, parent rights) dirReader {
 	file, ok := f.(*os.File)
 	if !ok {
@@ -71,8 +71,8 @@ func (d *fastDir) next(e *ftp.Entry) (bool, error) {
 	}
 }
 
-// name is the next directory record's name and type (struct linux_dirent64: inode 8
-// bytes, offset 8, length 2, type 1, name).
+// name returns the name and type of the next directory record (struct linux_dirent64: inode 8 bytes, offset 8,
+// length 2, type 1, name).
 func (d *fastDir) name() (name string, typ byte, err error) {
 	const lengthAt, typeAt, nameAt = 16, 18, 19
 	if d.at >= len(d.buf) {
@@ -102,7 +102,7 @@ func (d *fastDir) name() (name string, typ byte, err error) {
 	return name, rec[typeAt], nil
 }
 
-// entry fills e, whose name is set, from the record of fstatat.
+// entry fills in e, whose name is set, from the result of fstatat.
 func (d *fastDir) entry(e *ftp.Entry) {
 	st := &d.st
 	mode := fileMode(st.Mode)
@@ -121,7 +121,7 @@ func (d *fastDir) entry(e *ftp.Entry) {
 	d.look.finish(e, p, rightsOf(mode.Perm(), st.Uid, st.Gid), d.parent)
 }
 
-// fileMode is a kernel mode as Go writes it.
+// fileMode converts a kernel mode to an fs.FileMode.
 func fileMode(m uint32) fs.FileMode {
 	mode := fs.FileMode(m & 0o777)
 	switch m & unix.S_IFMT {

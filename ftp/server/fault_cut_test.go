@@ -20,20 +20,19 @@ import (
 	"miniftp/ftp/server"
 )
 
-// cutter moves files and cuts the connections under them, at random.
+// cutter transfers files and interrupts the transfers at random.
 type cutter struct {
 	t    *testing.T
 	s    *site
 	fs   afero.Fs
 	r    *rand.Rand
-	left *atomic.Int64 // cuts that are still to be made, by all cutters
+	left *atomic.Int64 // remaining interruptions, of all cutters
 	name string
 }
 
-// Data connections that are cut at random bytes, by a reset or an ordinary close, in
-// both directions and with either end listening, and clients that are killed: nothing
-// half-written ever stands under a final name, each resume goes on with the right
-// bytes, and all files are whole in the end. Sweeps that run all the time harm nothing.
+// Data connections are cut at random bytes, by a reset or a normal close, in both directions and with either
+// end listening, and clients are killed. No half-written file ever gets its final name, each resume continues
+// with the right bytes, and in the end all files are whole. Sweeps that run at the same time do no harm.
 func TestFaultCuts(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -49,7 +48,7 @@ func TestFaultCuts(t *testing.T) {
 		defer close(swept)
 		for ctx.Err() == nil {
 			if did, err := server.Sweep(ctx, fsys, time.Hour); did != (server.Swept{}) || err != nil && ctx.Err() == nil {
-				t.Errorf("a sweep beside it did %+v, %v", did, err)
+				t.Errorf("a concurrent sweep did %+v, %v", did, err)
 				return
 			}
 		}
@@ -73,7 +72,7 @@ func TestFaultCuts(t *testing.T) {
 	}
 }
 
-// file uploads a file, new or over an old one, and gets it back.
+// file uploads a file, new or over an old one, and downloads it again.
 func (c *cutter) file(content []byte, round int) {
 	older := ""
 	if round%2 == 1 {
@@ -88,7 +87,7 @@ func (c *cutter) file(content []byte, round int) {
 	for !c.upload(content, older) && !c.t.Failed() {
 		got, err := afero.ReadFile(c.fs, "/"+c.name)
 		if older == "" && err == nil || older != "" && string(got) != older {
-			c.t.Errorf("%s: %d bytes stand under the final name of an upload that was cut", c.name, len(got))
+			c.t.Errorf("%s: %d bytes of an interrupted upload have the final name", c.name, len(got))
 			return
 		}
 	}
@@ -104,10 +103,10 @@ func (c *cutter) file(content []byte, round int) {
 	}
 }
 
-// cutNow reports whether to cut once more.
+// cutNow reports whether to interrupt once more.
 func (c *cutter) cutNow() bool { return c.r.IntN(4) > 0 && c.left.Add(-1) >= 0 }
 
-// login is a session that ends with the call of done: cutters make many.
+// login returns a session and a function that ends it, because cutters make many.
 func (c *cutter) login() (ctl *ctl, done func()) {
 	ctl = c.s.login(c.t, "rw")
 	return ctl, func() { _ = ctl.Close() }
@@ -122,15 +121,15 @@ func (c *cutter) begin(ctl *ctl, cmd string) *net.TCPConn {
 	return d
 }
 
-// upload sends what the server does not have yet, all of it (true) or a part.
+// upload sends what the server does not have yet. It reports true if it has sent all of it.
 func (c *cutter) upload(content []byte, older string) bool {
 	ctl, done := c.login()
 	defer done()
-	await(c.t, func() bool { return !c.comesIn() }) // a session that was cut may still be at it
+	await(c.t, func() bool { return !c.comesIn() }) // an interrupted session may still be writing
 	from, cmd := 0, "STOR "
 	if kept, err := afero.ReadFile(c.fs, c.kept()); err == nil {
 		if string(kept) != string(content[:len(kept)]) {
-			c.t.Errorf("%s: the %d bytes that are kept are not its beginning", c.name, len(kept))
+			c.t.Errorf("%s: the %d bytes that are kept are not the beginning of the file", c.name, len(kept))
 		}
 		from = c.r.IntN(len(kept) + 1)
 		if older == "" {
@@ -169,7 +168,7 @@ func (c *cutter) upload(content []byte, older string) bool {
 	return whole
 }
 
-// comesIn reports whether the server has an upload of the file under way.
+// comesIn reports whether the server is receiving an upload of the file.
 func (c *cutter) comesIn() bool {
 	infos, _ := afero.ReadDir(c.fs, "/")
 	for _, fi := range infos {
@@ -180,7 +179,7 @@ func (c *cutter) comesIn() bool {
 	return false
 }
 
-// kept is the hidden name of what was kept of the file.
+// kept returns the hidden name of the interrupted upload of the file.
 func (c *cutter) kept() string {
 	target, err := c.fs.Stat("/" + c.name)
 	if err != nil {
@@ -189,7 +188,7 @@ func (c *cutter) kept() string {
 	return "/" + server.PartialName(c.name, "rw", target, 0)
 }
 
-// download gets what is missing of a file, or a part of that.
+// download gets the missing rest of a file, or a part of it.
 func (c *cutter) download(got []byte, size int) (_ []byte, whole bool) {
 	ctl, done := c.login()
 	defer done()
@@ -217,12 +216,11 @@ func (c *cutter) download(got []byte, size int) (_ []byte, whole bool) {
 		return append(got, b...), false
 	}
 	c.either(d)
-	ctl.want(226, 426) // the rest may have left before the end was known
+	ctl.want(226, 426) // the server may have sent the rest before it noticed the end
 	return append(got, b...), false
 }
 
-// hangUp ends the control connection in either way. The server hears of it before anything
-// that follows.
+// hangUp ends the control connection in one of two ways. The server sees that before anything that follows.
 func (c *cutter) hangUp(ctl *ctl) {
 	if c.r.IntN(2) == 0 {
 		_ = ctl.Conn.(*net.TCPConn).SetLinger(0)
@@ -230,7 +228,7 @@ func (c *cutter) hangUp(ctl *ctl) {
 	_ = ctl.Close()
 }
 
-// either ends a connection in one of its two ways.
+// either ends a connection in one of two ways.
 func (c *cutter) either(conn net.Conn) {
 	if c.r.IntN(2) == 0 {
 		c.reset(conn)

@@ -13,8 +13,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// withoutDir is what verbs answer whose argument names something in a directory that
-// went away. What is not here answers 550.
+// withoutDir has the replies of verbs whose argument names a file in a directory that was removed. All others
+// reply 550.
 var withoutDir = map[string][]ftp.Code{
 	"PWD": {257}, "PASS": {503}, "USER": {331}, "ACCT": {202}, "HOST": {503}, "REIN": {220}, "QUIT": {221},
 	"TYPE": {200}, "STRU": {200}, "MODE": {200}, "PORT": {200, 504}, "EPRT": {200, 522}, "PASV": {227}, "EPSV": {229}, "REST": {350}, "RANG": {350},
@@ -22,9 +22,9 @@ var withoutDir = map[string][]ftp.Code{
 	"OPTS UTF8": {200}, "OPTS MLST": {200}, "OPTS HASH": {200}, "OPTS MODE": {501}, "SITE HELP": {214}, "SITE IDLE": {200}, "SITE UMASK": {200}, "RNTO": {503},
 }
 
-// A directory that is removed under a session that is in it: every verb that looks for
-// something there says 550, soon and in one reply, the others work, the client finds
-// its way out, and once the directory is back so is all else.
+// The working directory of a session is removed. Every verb that refers to something in it replies 550, soon
+// and once. The others work, the client can leave the directory, and all works again when the directory is
+// back.
 func TestFaultDirectoryRemoved(t *testing.T) {
 	testutil.Long(t)
 	fsys, dir := disk(t)
@@ -53,7 +53,7 @@ func TestFaultDirectoryRemoved(t *testing.T) {
 		if v.Name == "USER" || v.Name == "REIN" {
 			c = s.login(t, "rw")
 		}
-		if v.Name == "RANG" { // which STOR does not go with
+		if v.Name == "RANG" { // STOR can't follow RANG
 			c.cmd("RANG 1 0", 350)
 		}
 		c.cmd("CWD /", 250)
@@ -68,11 +68,10 @@ func TestFaultDirectoryRemoved(t *testing.T) {
 	}
 }
 
-// tlsVerbs are of no use in the clear.
+// tlsVerbs do not work without TLS.
 var tlsVerbs = []string{"AUTH", "PBSZ", "PROT", "CCC", "SSCN", "CPSV"}
 
-// A directory that is removed while an upload to it runs: that fails with a reply, and
-// the session goes on.
+// A directory is removed during an upload to it. The upload fails with a reply, and the session continues.
 func TestFaultDirectoryRemovedInAnUpload(t *testing.T) {
 	fsys, dir := disk(t)
 	c := serve(t, fsys).login(t, "rw")
@@ -91,7 +90,7 @@ func TestFaultDirectoryRemovedInAnUpload(t *testing.T) {
 		}
 		r := c.reply()
 		switch {
-		case strings.HasPrefix(cmd, "STOU"): // written under its own name from the start
+		case strings.HasPrefix(cmd, "STOU"): // written to its final name from the start
 		case strings.HasPrefix(cmd, "LIST"), strings.HasPrefix(cmd, "RETR"):
 			if r.Code != 226 && r.Code != 451 && r.Code != 550 {
 				t.Errorf("%s: %v", cmd, r)
@@ -101,7 +100,7 @@ func TestFaultDirectoryRemovedInAnUpload(t *testing.T) {
 		}
 		c.cmd("NOOP", 200)
 		if exists(fsys, "/d") {
-			t.Errorf("%s made the directory anew", cmd)
+			t.Errorf("%s made the directory again", cmd)
 		}
 	}
 }

@@ -8,12 +8,11 @@ import (
 	"miniftp/fsroot"
 )
 
-// A real disk that is full, where the kernel moves the bytes and it is splice that
-// fails.
+// A real full disk. There the kernel moves the bytes, and splice fails.
 func TestFaultRealDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("no disk to fill here: %v", err)
+		t.Skipf("can't mount a small disk: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 	root, err := fsroot.OpenRoot(dir)
@@ -25,11 +24,11 @@ func TestFaultRealDiskFull(t *testing.T) {
 		d := c.starts(cmd)
 		_, _ = d.Write(content)
 		if r := c.want(452); strings.Contains(r.Text(), dir) {
-			t.Errorf("%s: the reply tells a host path: %q", cmd, r.Text())
+			t.Errorf("%s: the reply contains a host path: %q", cmd, r.Text())
 		}
 		_ = d.Close()
 		if exists(root, "/f") {
-			t.Errorf("%s: a part of it stands under the final name", cmd)
+			t.Errorf("%s: a part of the file has its final name", cmd)
 		}
 		if cmd == "STOU f" {
 			break

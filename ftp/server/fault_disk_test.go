@@ -14,8 +14,7 @@ import (
 	"miniftp/fsroot"
 )
 
-// full is a filesystem with room for so many more bytes. What does not fit is
-// written as far as it does, as on a disk.
+// full is a filesystem with limited room. Of a write that exceeds it the first bytes are written, as on a disk.
 type full struct {
 	afero.Fs
 	room *atomic.Int64
@@ -43,16 +42,15 @@ func (f fullFile) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// A disk that gets full in an upload is 452: nothing half-written stands under the
-// final name, the old file is as it was, and nothing that no listing shows keeps the disk
-// full.
+// A disk that gets full during an upload is answered with 452. No half-written file gets the final name, the
+// old file is unchanged, and no hidden file keeps the disk full.
 func TestFaultDiskFull(t *testing.T) {
 	content := random(100_000)
 	const fits = 60_000
 	for _, tt := range []struct {
 		cmd   string
-		then  string // what the final name holds after the 452; "-": there is none
-		size  string // SIZE tells it then, or "" if the upload can't be gone on with
+		then  string // content of the final name after the 452; "-": none
+		size  string // what SIZE returns then; "": the upload can't be resumed
 		whole string
 	}{
 		{"STOR new", "-", "", ""},
@@ -67,9 +65,9 @@ func TestFaultDiskFull(t *testing.T) {
 			write(t, fsys, "/old", "old")
 			c := serve(t, fsys).login(t, "rw")
 			d := c.starts(tt.cmd)
-			_, _ = d.Write(content) // the server may end it before all is written
+			_, _ = d.Write(content) // the server may close it before all is written
 			if r := c.want(452); strings.Contains(r.Text(), "host") {
-				t.Errorf("the reply tells a host path: %q", r.Text())
+				t.Errorf("the reply contains a host path: %q", r.Text())
 			}
 			_ = d.Close()
 			if got := names(t, fsys, "/"); len(got) != 1 {
@@ -77,7 +75,7 @@ func TestFaultDiskFull(t *testing.T) {
 			}
 			name := strings.Fields(tt.cmd)[1]
 			if tt.then == "-" && exists(fsys, "/"+name) || tt.then != "-" && read(t, fsys, "/"+name) != tt.then {
-				t.Errorf("a part of it stands under the final name")
+				t.Errorf("a part of the file has its final name")
 			}
 			fsys.room.Store(1 << 20)
 			if tt.size == "" {
@@ -99,7 +97,7 @@ func TestFaultDiskFull(t *testing.T) {
 	}
 }
 
-// The same in TYPE A, where the bytes take the other way through the pump.
+// The same in TYPE A, where the bytes are copied by the pump and not by the kernel.
 func TestFaultDiskFullInText(t *testing.T) {
 	fsys := full{fsroot.NewMem(), new(atomic.Int64)}
 	fsys.room.Store(1000)
@@ -110,7 +108,7 @@ func TestFaultDiskFullInText(t *testing.T) {
 	c.want(452)
 	_ = d.Close()
 	if exists(fsys, "/f") {
-		t.Error("a part of it stands under the final name")
+		t.Error("a part of the file has its final name")
 	}
 	c.cmd("NOOP", 200)
 }

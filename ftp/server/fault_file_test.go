@@ -18,8 +18,7 @@ import (
 	"miniftp/fsroot"
 )
 
-// broken is a filesystem whose files can't be read from byte at on, as when a network
-// disk goes away.
+// broken is a filesystem whose files can't be read from a certain byte on, as when a network disk is lost.
 type broken struct {
 	afero.Fs
 	at *atomic.Int64
@@ -58,8 +57,8 @@ func (f *brokenFile) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A file that can't be read on is 451 after the bytes that could; the session lives,
-// and when the disk is back the download goes on from there.
+// A file that can't be read to its end is answered with 451 after the readable bytes. The session continues,
+// and when the disk is back, the download can be resumed.
 func TestFaultReadBreaks(t *testing.T) {
 	content := random(1 << 20)
 	fsys := broken{fsroot.NewMem(), new(atomic.Int64)}
@@ -73,15 +72,15 @@ func TestFaultReadBreaks(t *testing.T) {
 			got := rest(d)
 			_ = d.Close()
 			if r := c.want(451); strings.Contains(r.Text(), "host") {
-				t.Errorf("the reply tells a host path: %q", r.Text())
+				t.Errorf("the reply contains a host path: %q", r.Text())
 			}
 			want := content[:at]
 			if typ == "A" {
 				want = bytes.ReplaceAll(bytes.ReplaceAll(want, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
 			}
-			// Of text, what the last read brought may wait for more.
+			// In TYPE A the bytes of the last read may still be in a buffer.
 			if !bytes.HasPrefix(want, got) || typ == "I" && len(got) < len(want) {
-				t.Errorf("broken at %d, TYPE %s: %d bytes came, the first %d are right", at, typ, len(got), len(want))
+				t.Errorf("broken at %d, TYPE %s: %d bytes were received, want %d", at, typ, len(got), len(want))
 			}
 			fsys.at.Store(-1)
 			if typ == "I" {
@@ -94,8 +93,8 @@ func TestFaultReadBreaks(t *testing.T) {
 	}
 }
 
-// A file that is cut while it is sent is 451, with the right bytes so far; one that is
-// removed or replaced is sent whole, as it was: the storage keeps what is open.
+// A file that is truncated during a download is answered with 451 after the right bytes. One that is removed or
+// replaced is sent whole, because the storage keeps the open file.
 func TestFaultFileChangesInADownload(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -106,7 +105,7 @@ func TestFaultFileChangesInADownload(t *testing.T) {
 
 func fileChangesInADownload(t *testing.T, typ string) {
 	content := random(48 << 20)
-	sent := content // what goes over the wire
+	sent := content // the bytes on the wire
 	if typ == "A" {
 		sent = bytes.ReplaceAll(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
 	}
@@ -136,14 +135,14 @@ func fileChangesInADownload(t *testing.T, typ string) {
 			r := c.want(226, 451)
 			c.cmd("NOOP", 200)
 			if tt.code == 451 && len(got) == len(sent) {
-				t.Skip("all of it was sent before")
+				t.Skip("all of it was sent before the change")
 			}
 			if int(r.Code) != tt.code {
 				t.Errorf("%v after %d of %d bytes", r, len(got), len(sent))
 			}
-			// What left before the cut was right; behind it nothing is made up.
+			// What was sent before is right, and nothing is made up after it.
 			if !bytes.HasPrefix(sent, got) || tt.code == 226 && len(got) != len(sent) {
-				t.Errorf("%d bytes came, and not those of the file", len(got))
+				t.Errorf("%d bytes were received that are not those of the file", len(got))
 			}
 		})
 	}

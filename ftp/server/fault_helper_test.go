@@ -2,7 +2,7 @@ package server_test
 
 import "miniftp/ftp/internal/testutil"
 
-// times is how often a test does something.
+// times returns how often a test does something.
 func times(usually, soaked int) int {
 	if testutil.Soaking {
 		return soaked

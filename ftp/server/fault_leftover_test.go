@@ -14,8 +14,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// killed is an upload in the moment its server is killed: the files that are there go
-// to another directory, whose server has never heard of it. They are two hours old.
+// killed is an upload at the moment when its server is killed: a copy of its files in another directory, with
+// another server. They are two hours old.
 func killed(t *testing.T, name, part string) afero.Fs {
 	t.Helper()
 	fsys, from := disk(t)
@@ -39,8 +39,8 @@ func killed(t *testing.T, name, part string) afero.Fs {
 	return after
 }
 
-// Whatever a file is called, what a killed server left of it can be gone on with
-// after a sweep, and nobody takes it for part of another file.
+// Whatever the name of a file: after a sweep the upload that a killed server left can be resumed, and is not
+// mistaken for an upload to another file.
 func TestSweepNames(t *testing.T) {
 	testutil.Long(t)
 	long := strings.Repeat("n", 400)
@@ -55,13 +55,13 @@ func TestSweepNames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fsys := killed(t, name, "first, ")
 			if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Kept: 1}) {
-				t.Fatalf("it did %+v, %v: %q", did, err, names(t, fsys, "/"))
+				t.Fatalf("the sweep did %+v, %v: %q", did, err, names(t, fsys, "/"))
 			}
 			if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
-				t.Fatalf("the second did %+v, %v: %q", did, err, names(t, fsys, "/"))
+				t.Fatalf("the second sweep did %+v, %v: %q", did, err, names(t, fsys, "/"))
 			}
 			c := serve(t, fsys).login(t, "rw")
-			for cut := name; ; { // such as log, of log.20240131
+			for cut := name; ; { // such as log for log.20240131
 				i := strings.LastIndexAny(cut, ".~")
 				if i <= 0 {
 					break
@@ -81,7 +81,7 @@ func TestSweepNames(t *testing.T) {
 	}
 }
 
-// What is kept of log.20240131 is no upload to log that comes in, and RMD knows it too.
+// The interrupted upload of log.20240131 is not mistaken for a running upload to log, by a sweep or by RMD.
 func TestSweepKeptPartOfADatedName(t *testing.T) {
 	fsys, _ := disk(t)
 	c := serve(t, fsys).login(t, "rw")
@@ -92,7 +92,7 @@ func TestSweepKeptPartOfADatedName(t *testing.T) {
 		check(t, fsys.Chtimes("/"+name, at, at))
 	}
 	if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
-		t.Errorf("it did %+v, %v", did, err)
+		t.Errorf("the sweep did %+v, %v", did, err)
 	}
 	if got := names(t, fsys, "/"); !slices.Equal(got, before) {
 		t.Errorf("the tree is %q, was %q", got, before)
@@ -103,8 +103,7 @@ func TestSweepKeptPartOfADatedName(t *testing.T) {
 	}
 }
 
-// An upload that goes on with a part of last week runs, though not a byte of it has
-// come yet: no sweep may touch it.
+// An upload that resumes one of last week is running even before its first byte: no sweep may touch it.
 func TestSweepLeavesAResumedUpload(t *testing.T) {
 	for _, resume := range []string{"STOR", "APPE"} {
 		both(t, func(t *testing.T, fsys afero.Fs) {
@@ -115,7 +114,7 @@ func TestSweepLeavesAResumedUpload(t *testing.T) {
 			}
 			d := c.starts(resume + " f")
 			if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
-				t.Errorf("%s: it did %+v, %v", resume, did, err)
+				t.Errorf("%s: the sweep did %+v, %v", resume, did, err)
 			}
 			_, err := io.WriteString(d, "second")
 			check(t, err)
@@ -128,9 +127,8 @@ func TestSweepLeavesAResumedUpload(t *testing.T) {
 	}
 }
 
-// RMD of a directory that looks empty to its client works, whatever is kept there of
-// uploads that were cut or whose server was killed, and says so. An upload that runs
-// is not taken from under its client.
+// RMD of a directory that looks empty to its client works, whatever interrupted uploads are in it, and its
+// reply mentions them. A running upload is not removed.
 func TestRemoveDirectoryWithLeftovers(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		c := serve(t, fsys).login(t, "rw")
@@ -160,7 +158,7 @@ func TestRemoveDirectoryWithLeftovers(t *testing.T) {
 				t.Errorf("%s, %v old: %v, want %d with %q", tt.file, tt.age, r, tt.code, tt.says)
 			}
 			if exists(fsys, "/d/"+tt.file) != (tt.code == 550) {
-				t.Errorf("%s, %v old: it stands or went", tt.file, tt.age)
+				t.Errorf("%s, %v old: the directory exists or not, unlike the reply", tt.file, tt.age)
 			}
 			check(t, fsys.RemoveAll("/d"))
 		}
@@ -170,7 +168,7 @@ func TestRemoveDirectoryWithLeftovers(t *testing.T) {
 		other := serve(t, fsys).login(t, "rw") // another server on the same directory
 		other.cmd("RMD d", 550)
 		if got := read(t, fsys, server.Hidden("/d/.f.upload")); got != "kept" {
-			t.Errorf("a refused RMD left %q of what was kept", got)
+			t.Errorf("a refused RMD left %q of the interrupted uploads", got)
 		}
 		_, err := io.WriteString(d, "whole")
 		check(t, err)

@@ -8,15 +8,14 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// Logins in a row, each with a transfer, cost nothing that stays: no descriptor, no
-// goroutine, no memory.
+// Many logins in a row, each with a transfer, leave no descriptor, no goroutine and no memory in use.
 func TestFaultManyLogins(t *testing.T) {
 	testutil.Long(t)
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")
 	s := serve(t, fsys)
 	batch := func(n int) {
-		t.Run("", func(t *testing.T) { // what the test itself notes for its end goes with it
+		t.Run("", func(t *testing.T) { // a subtest, whose own cleanups are run
 			for i := range n {
 				c := s.login(t, "rw")
 				switch i % 4 {
@@ -27,7 +26,7 @@ func TestFaultManyLogins(t *testing.T) {
 				case 2:
 					c.cmd("EPSV", 229)
 				}
-				if i%5 == 0 { // hangs up without a word
+				if i%5 == 0 { // hangs up without QUIT
 					_ = c.Close()
 					continue
 				}
@@ -48,14 +47,14 @@ func TestFaultManyLogins(t *testing.T) {
 	}
 }
 
-// settled is what the process holds, once that is no more than it was, but for a
-// passive port or two that sessions which overlap make the pool grow by.
+// settled returns what the process holds once that does not exceed what it held before, apart from a passive
+// port or two that overlapping sessions may add to the pool.
 func settled(t *testing.T, files, routines int) (int, int, uint64) {
 	t.Helper()
 	if files >= 0 {
 		await(t, func() bool { return len(openFiles()) <= files+2 && runtime.NumGoroutine() <= routines })
 	}
-	for range 3 { // pools are emptied by the second collection
+	for range 3 { // the second collection empties a sync.Pool
 		runtime.GC()
 	}
 	var m runtime.MemStats

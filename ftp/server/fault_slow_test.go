@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// trickle writes a byte a second until that fails.
+// trickle writes a byte per second until that fails.
 func trickle(conn net.Conn) (done chan struct{}) {
 	done = make(chan struct{})
 	go func() {
@@ -22,14 +22,14 @@ func trickle(conn net.Conn) (done chan struct{}) {
 			if _, err := io.WriteString(conn, "x"); err != nil {
 				return
 			}
-			time.Sleep(time.Second) // on the test's own clock
+			time.Sleep(time.Second) // on the fake clock
 		}
 	}()
 	return done
 }
 
-// A client that sends a byte a second and never ends a line has the time to log in, and
-// no more; what it has said before counts for nothing.
+// A client that sends a byte per second and never ends a line has only the time for the login. What it has sent
+// before does not matter.
 func TestFaultSlowLogin(t *testing.T) {
 	for _, said := range [][]string{nil, {"NOOP"}, {"USER rw"}, {"USER rw", "PASS wrong"}} {
 		bubble(t, func(o *server.Options) { o.LoginTimeout = 40 * time.Second }, func(t *testing.T, c *ctl, _ *server.Server) {
@@ -48,12 +48,12 @@ func TestFaultSlowLogin(t *testing.T) {
 	}
 }
 
-// Many clients that stand still hold nobody up and are all gone after their time: those
-// inside are served meanwhile, one file after the other.
+// Many clients that do nothing delay nobody and are all disconnected after their time. Meanwhile the logged-in
+// sessions are served, one file after the other.
 func TestFaultHalfOpenFlood(t *testing.T) {
 	testutil.Long(t)
 	flood := times(300, 3000)
-	roomFor(t, 2*flood+100)
+	raiseLimit(t, 2*flood+100)
 	fsys, _ := disk(t)
 	content := random(200_000)
 	write(t, fsys, "/f", string(content))
@@ -80,7 +80,7 @@ func TestFaultHalfOpenFlood(t *testing.T) {
 				select {
 				case <-over:
 					if served < 3 {
-						t.Errorf("client %d inside got %d files while the others stood still", i, served)
+						t.Errorf("logged-in client %d got %d files while the others did nothing", i, served)
 					}
 					return
 				default:
@@ -97,26 +97,26 @@ func TestFaultHalfOpenFlood(t *testing.T) {
 	s.login(t, "rw").cmd("NOOP", 200)
 }
 
-// ends421 wants a 421 and the end of the connection. Where too many stand at the door
-// the last of them may not get the words.
+// ends421 expects a 421 and the end of the connection. If too many connections are being turned away, the last
+// ones may not get the 421.
 func (c *ctl) ends421() {
 	_ = c.SetReadDeadline(time.Now().Add(patience))
-	told := ftp.Code(0)
+	code := ftp.Code(0)
 	for {
 		r, err := ftp.ReadReply(c.lr)
 		if err == nil {
-			told = r.Code
+			code = r.Code
 			continue
 		}
-		if isTimeout(err) || told != 421 && !testutil.Soaking {
-			c.t.Errorf("after %d: %v", told, err)
+		if isTimeout(err) || code != 421 && !testutil.Soaking {
+			c.t.Errorf("after %d: %v", code, err)
 		}
 		return
 	}
 }
 
-// On disk, where the kernel moves the bytes: a peer that stands still is cut, what came
-// is kept, and it can be gone on with.
+// On disk, where the kernel moves the bytes: a transfer whose peer stalls is aborted. What has arrived is kept
+// and can be resumed.
 func TestFaultStandsStill(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -132,7 +132,7 @@ func TestFaultStandsStill(t *testing.T) {
 	_, err := d.Write(content[:100_000])
 	check(t, err)
 	if r := c.want(426); !strings.Contains(r.Text(), "100000 are kept") {
-		t.Errorf("%q does not say what is kept", r.Text())
+		t.Errorf("%q does not say how much is kept", r.Text())
 	}
 	_ = d.Close()
 	c.cmd("REST 100000", 350)
@@ -142,11 +142,11 @@ func TestFaultStandsStill(t *testing.T) {
 	}
 }
 
-// A peer that is slow, but not still, is waited for however long it takes: each byte is
-// sent when the one before is on the disk, for much longer than nothing may move.
+// A slow peer is not a stalled one: each byte is sent when the last one is on the disk, for much longer than
+// StallTimeout.
 func TestFaultTrickledUpload(t *testing.T) {
 	if !testutil.Soaking {
-		t.Skip("it takes seconds; ftp/dtp has it on a clock of its own")
+		t.Skip("it takes seconds; ftp/dtp has this test with a fake clock")
 	}
 	const stall = time.Second
 	fsys, dir := disk(t)
@@ -165,11 +165,10 @@ func TestFaultTrickledUpload(t *testing.T) {
 	}
 }
 
-// Sessions that open a passive port, or call it too, and then vanish leave no listener
-// and no connection behind.
+// Sessions that open a passive port, perhaps connect to it, and vanish leave no listener and no connection.
 func TestFaultPortsOfTheVanished(t *testing.T) {
 	n := times(100, 1500)
-	roomFor(t, 4*n)
+	raiseLimit(t, 4*n)
 	s := serve(t, big(t))
 	before := len(openFiles())
 	gone := make([]*ctl, n)
@@ -177,7 +176,7 @@ func TestFaultPortsOfTheVanished(t *testing.T) {
 		c := s.login(t, "ro")
 		c.cmd([]string{"EPSV", "PASV"}[i%2])
 		if i%3 == 0 {
-			c.starts("RETR big") // and reads nothing of it
+			c.starts("RETR big") // and reads nothing
 		}
 		gone[i] = c
 	}
@@ -187,8 +186,8 @@ func TestFaultPortsOfTheVanished(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-	const pool = 70 // ports that wait for the next client, see TestManyPassivePorts
-	// The test's own ends of the data connections are still open, one in three.
+	const pool = 70 // open ports kept for the next client, see TestManyPassivePorts
+	// The test's own ends of the data connections are still open in one of three cases.
 	await(t, func() bool { return len(openFiles()) <= before+pool+(n+2)/3 })
 	s.login(t, "ro").get("NLST")
 }

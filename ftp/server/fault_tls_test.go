@@ -18,8 +18,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// What goes wrong on data connections under TLS. That a slow peer is waited for, and
-// the rates, are tested in dtp on a clock of its own.
+// Failures of data connections under TLS. That a slow peer is waited for, and the rates, are tested in package
+// dtp with a fake clock.
 
 // secret logs in under TLS.
 func (s *site) secret(t testing.TB, version uint16) *tlsCtl {
@@ -27,8 +27,8 @@ func (s *site) secret(t testing.TB, version uint16) *tlsCtl {
 	return s.connect(t).secure(clientConfig(version)).private("rw")
 }
 
-// brokenOff shakes hands and wants meanwhile to happen before anything is read, and then
-// an end that is no close_notify: it would say that this was all.
+// brokenOff does the handshake and calls meanwhile before it reads anything. Then it expects an end without
+// close_notify, which would mean that this was all.
 func brokenOff(t testing.TB, raw net.Conn, cfg *tls.Config, meanwhile func()) *tls.Conn {
 	t.Helper()
 	seen := &reading{Conn: raw}
@@ -36,13 +36,12 @@ func brokenOff(t testing.TB, raw net.Conn, cfg *tls.Config, meanwhile func()) *t
 	check(t, d.Handshake())
 	meanwhile()
 	if b, err := io.ReadAll(d); err == nil && !seen.ended {
-		t.Errorf("%d bytes came, and then a proper end", len(b))
+		t.Errorf("%d bytes were received, and then close_notify", len(b))
 	}
 	return d
 }
 
-// A peer that stands still under TLS is cut, what came is kept, and it can be gone
-// on with.
+// A transfer under TLS whose peer stalls is aborted. What has arrived is kept and can be resumed.
 func TestTLSStandsStill(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -54,13 +53,13 @@ func TestTLSStandsStill(t *testing.T) {
 		raw := c.epsv()
 		c.cmd("RETR big", 150)
 		check(t, raw.SetReadBuffer(64<<10))
-		d := brokenOff(t, raw, c.cfg, func() { c.want(426) }) // nobody reads meanwhile
+		d := brokenOff(t, raw, c.cfg, func() { c.want(426) }) // nothing is read meanwhile
 		_ = d.Close()
 		d = c.over("STOR f")
 		_, err := d.Write(content[:100_000])
 		check(t, err)
 		if r := c.want(426); !strings.Contains(r.Text(), "100000 are kept") {
-			t.Errorf("%q does not say what is kept", r.Text())
+			t.Errorf("%q does not say how much is kept", r.Text())
 		}
 		_ = d.Close()
 		c.cmd("REST 100000", 350)
@@ -75,8 +74,7 @@ func TestTLSStandsStill(t *testing.T) {
 	})
 }
 
-// Whatever comes in place of a handshake: 522, nothing is stored, and the session
-// goes on.
+// Anything other than a handshake is answered with 522, nothing is stored, and the session continues.
 func TestTLSNoHandshakeOnData(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -110,7 +108,7 @@ func TestTLSNoHandshakeOnData(t *testing.T) {
 	}
 }
 
-// without does something else than a handshake on data connections.
+// without does something other than a handshake on data connections.
 func (c *tlsCtl) without(do func(d *net.TCPConn)) {
 	c.t.Helper()
 	for _, way := range []string{"EPSV", "EPRT"} {
@@ -129,8 +127,7 @@ func (c *tlsCtl) without(do func(d *net.TCPConn)) {
 	}
 }
 
-// ABOR wherever a transfer under TLS may be: 426, 226, no file, and the next one is
-// whole.
+// ABOR at any moment of a transfer under TLS: 426, 226, no file, and the next transfer is whole.
 func TestTLSAbort(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -167,19 +164,19 @@ func TestTLSAbort(t *testing.T) {
 					_, err := data.Write(random(100_000))
 					check(t, err)
 				}
-				abort(data) // in the middle
+				abort(data) // in the middle of the data
 			}
 		}
 		if exists(fsys, "/new") || read(t, fsys, "/f") != "old" {
 			t.Errorf("the tree is %q", names(t, fsys, "/"))
 		}
 		if got := c.get("RETR big"); sum(got) != sum(random(32<<20)) {
-			t.Errorf("%d bytes came", len(got))
+			t.Errorf("%d bytes were received", len(got))
 		}
 	})
 }
 
-// Shutdown lets transfers under TLS finish, those in their handshake too.
+// Shutdown lets transfers under TLS finish, even those in their handshake.
 func TestTLSShutdown(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -207,7 +204,7 @@ func TestTLSShutdown(t *testing.T) {
 		for c, d := range map[*tlsCtl]*tls.Conn{down: download, shaking: late} {
 			got, err := io.ReadAll(d)
 			if err != nil || sum(got) != sum(content) {
-				t.Errorf("%d bytes came, %v", len(got), err)
+				t.Errorf("%d bytes were received, %v", len(got), err)
 			}
 			_ = d.Close()
 			c.want(226)
@@ -220,7 +217,7 @@ func TestTLSShutdown(t *testing.T) {
 	})
 }
 
-// Close cuts them: the peer is not told that what it got is all.
+// Close cuts transfers under TLS without a close_notify, which would mean that the data was complete.
 func TestTLSClose(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		fsys := big(t)
@@ -248,8 +245,8 @@ func TestTLSClose(t *testing.T) {
 	})
 }
 
-// Many sessions at once, each way, up and down: every file is whole, and each data
-// connection goes on with its own session.
+// Many sessions at once, with uploads and downloads: every file is whole, and each data connection resumes the
+// TLS session of its own control connection.
 func TestTLSManySessions(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -278,7 +275,7 @@ func TestTLSManySessions(t *testing.T) {
 				wrap := func(d *net.TCPConn) net.Conn { return tls.Client(d, c.cfg) }
 				c.transferOver(way, "STOR "+name, content, wrap)
 				if got := c.transferOver(way, "RETR "+name, nil, wrap); sum(got) != sum(content) {
-					t.Errorf("%s: %d bytes came back as %d", name, len(content), len(got))
+					t.Errorf("%s: %d bytes were returned as %d", name, len(content), len(got))
 				}
 			}
 			c.cmd("QUIT", 221)

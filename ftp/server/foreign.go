@@ -7,19 +7,19 @@ import (
 	"miniftp/ftp"
 )
 
-// Another protocol on this port is a mistake or an attack: a web page can make a
-// browser send a request here whose body holds FTP commands. So its first word
-// ends the session, before login and after it.
+// Another protocol on this port is a mistake or an attack: a web page can make a browser send a request whose
+// body contains FTP commands. Therefore the first line of another protocol ends the session, before and after
+// the login.
 
-// foreignVerbs begin requests of HTTP and SMTP, and none of FTP.
+// foreignVerbs are the first words of HTTP and SMTP requests that are not FTP commands.
 var foreignVerbs = map[string]string{
 	"GET": "HTTP", "HEAD": "HTTP", "POST": "HTTP", "PUT": "HTTP", "DELETE": "HTTP", "PATCH": "HTTP",
 	"OPTIONS": "HTTP", "CONNECT": "HTTP", "TRACE": "HTTP", "PRI": "HTTP",
 	"HELO": "SMTP", "EHLO": "SMTP",
 }
 
-// foreign names the protocol that a line is of; "" for FTP. Of a TLS handshake
-// that comes first, which may hold no line at all, the LineReader tells.
+// foreign returns the name of the protocol that a line belongs to, or "" for FTP. A TLS handshake may contain
+// no line end; the LineReader detects one at the start of the connection.
 func foreign(line []byte) string {
 	switch {
 	case bytes.HasPrefix(line, []byte("SSH-")):
@@ -31,17 +31,17 @@ func foreign(line []byte) string {
 	return foreignVerbs[strings.ToUpper(string(verb))]
 }
 
-// maxUnknown is how many commands that nobody knows are borne before login.
+// maxUnknown is how many unknown commands are accepted before login.
 const maxUnknown = 3
 
-// strange ends a session whose client speaks that protocol.
-func (s *session) strange(name string) {
-	s.dead = &strangeError{name}
-	s.refused(s.dead.Error(), ftp.ReasonOther)
+// endForeign ends a session whose client uses another protocol.
+func (s *session) endForeign(name string) {
+	s.dead = &foreignError{name}
+	s.emitRefused(s.dead.Error(), ftp.ReasonOther)
 	s.reply(ftp.Command{}, ftp.Replyf(421, "This is FTP, not %s. Goodbye.", name))
 }
 
-// strangeError is why the session ended.
-type strangeError struct{ protocol string }
+// foreignError is why such a session ended.
+type foreignError struct{ protocol string }
 
-func (e *strangeError) Error() string { return "the client speaks " + e.protocol + ", not FTP" }
+func (e *foreignError) Error() string { return "the client uses " + e.protocol + ", not FTP" }

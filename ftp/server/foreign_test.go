@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestForeign: the first words of other protocols end a session; FTP's do not.
+// The first words of other protocols end a session; those of FTP do not.
 func TestForeign(t *testing.T) {
 	for line, want := range map[string]string{
 		"GET / HTTP/1.1": "HTTP", "post /x HTTP/1.0": "HTTP", "PRI * HTTP/2.0": "HTTP", "EHLO me": "SMTP",
@@ -18,13 +18,13 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestNoRowIsForeign: no command of the table is taken for another protocol's.
+// No command of the table is mistaken for one of another protocol.
 func TestNoRowIsForeign(t *testing.T) {
 	for _, v := range Verbs() {
 		for _, name := range append([]string{v.Name}, v.Aliases...) {
 			verb, _, _ := strings.Cut(name, " ")
 			if foreign([]byte(verb+" x")) != "" {
-				t.Errorf("%s is taken for a foreign command", verb)
+				t.Errorf("%s is mistaken for a foreign command", verb)
 			}
 		}
 	}

@@ -8,27 +8,26 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// Copies from server to server (FXP): the client relays the address that one server
-// listens on, the other one dials it, and the client never sees the bytes. Under TLS
-// one of the two servers has to be the TLS client, which PASV and PORT do not decide:
-// SSCN and CPSV do. Both verbs are older than any paper about them; other servers have
-// them in the same words.
+// Copies from server to server (FXP): the client gives the address on which one server listens to the other
+// server, which dials it. The client does not see the data. Under TLS one of the two servers has to be the TLS
+// client. PASV and PORT do not determine which; SSCN and CPSV do. No RFC describes these two verbs. They are
+// implemented here as in other servers.
 
 func fxpRows() []row {
 	return []row{
-		{verb: "CPSV", syntax: noArg, feat: ifFXP("CPSV"), help: "as PASV, for another server to dial: I am the TLS client", run: (*session).cpsv},
+		{verb: "CPSV", syntax: noArg, feat: ifFXP("CPSV"), help: "like PASV, for another server to dial: I am the TLS client", run: (*session).cpsv},
 		{verb: "SSCN", syntax: textArg.shape("[ON|OFF]"), feat: ifFXP("SSCN"), help: "be the TLS client when files go from server to server", run: (*session).sscn},
 	}
 }
 
-// fxp is what a session has agreed on for copies.
+// fxp is what SSCN and CPSV have set for copies.
 type fxp struct {
 	sscn bool // until SSCN OFF
-	cpsv bool // for the address that was told last
+	cpsv bool // for the address last announced
 }
 
-// ifFXP lists a verb for who may use it, and, if anybody may, before the login: there
-// are clients that ask only then, such as lftp.
+// ifFXP lists a verb in FEAT for users that may use it. Before the login it lists it if any user may, because
+// clients such as lftp send FEAT only then.
 func ifFXP(line string) func(*session) string {
 	return func(s *session) string {
 		on := false
@@ -44,9 +43,7 @@ func ifFXP(line string) func(*session) string {
 	}
 }
 
-// FXP reports whether any of the users may copy from server to server. An
-// Authenticator that has this method lets FEAT list SSCN and CPSV before the login,
-// where some clients look for them.
+// FXP reports whether any of the users may copy from server to server. It implements FXPAuthenticator.
 func (s Static) FXP() bool {
 	for _, u := range s {
 		if u.Account.FXP {
@@ -56,19 +53,19 @@ func (s Static) FXP() bool {
 	return false
 }
 
-// noFXP is why an account may not do that; false if it may.
+// noFXP returns the refusal if the account may not copy from server to server, and whether it is refused.
 func (s *session) noFXP(verb string) (ftp.Reply, bool) {
 	switch {
 	case !s.account.FXP:
-		s.refused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
+		s.emitRefused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
 		return ftp.NewReply(550, verb+" is for copies from server to server, and fxp is off for this account."), true
 	case s.tls == nil:
-		return ftp.NewReply(503, verb+" comes behind AUTH TLS."), true
+		return ftp.NewReply(503, "Send AUTH TLS before "+verb+"."), true
 	}
 	return ftp.Reply{}, false
 }
 
-// sscn answers in the words that clients look for.
+// sscn answers in the exact words that clients parse.
 func (s *session) sscn(arg string) ftp.Reply {
 	if no, refused := s.noFXP("SSCN"); refused {
 		return no
@@ -93,15 +90,15 @@ func (s *session) cpsv(string) ftp.Reply {
 		return no
 	}
 	if s.params.Protection != ftp.Private {
-		return ftp.NewReply(503, "CPSV comes behind PROT P: without TLS it is PASV.")
+		return ftp.NewReply(503, "Send PROT P before CPSV, or use PASV.")
 	}
 	r := s.pasv("")
 	s.fxp.cpsv = r.Code == 227
 	return r
 }
 
-// reversed reports whether the server is the TLS client of a transfer. A listing
-// is the client's, whatever SSCN says.
+// reversed reports whether this server is the TLS client of a transfer. Listings go to the client itself,
+// whatever SSCN says.
 func (s *session) reversed(verb string) bool {
 	switch verb {
 	case "RETR", "STOR", "APPE", "STOU":
@@ -110,25 +107,24 @@ func (s *session) reversed(verb string) bool {
 	return false
 }
 
-// admit says with whom the data connections of who is logged in, if anybody is, may
-// be made. One that was agreed on before is not.
-func (s *session) admit() {
+// admitData sets which hosts the data connections of the current user, if any, may be made with. It also closes a
+// data connection that was negotiated under the old rules.
+func (s *session) admitData() {
 	guard := s.set.Guard
 	guard.FXP = guard.FXP || s.account != nil && s.account.FXP
 	s.data.Admit(guard)
 }
 
-// notCalled is the reply to PORT and EPRT with an address that is not dialed. The
-// code is the one that RFC 2577 §3 suggests.
-func (s *session) notCalled(err error, verb string) ftp.Reply {
+// notDialed returns the reply to a PORT or EPRT whose address is not dialed. RFC 2577 §3 suggests its code.
+func (s *session) notDialed(err error, verb string) ftp.Reply {
 	var guard *dtp.GuardError
 	if !errors.As(err, &guard) {
-		return ftp.NewReply(425, "I can't call that address.")
+		return ftp.NewReply(425, "I can't connect to that address.")
 	}
 	text := ""
 	if guard.Addr.Port() >= 1024 && !s.account.FXP {
 		text = " (fxp is off for this account)"
-		s.refused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
+		s.emitRefused(verb+": the account may not copy from server to server", ftp.ReasonFXP)
 	}
 	return ftp.Replyf(504, "I do not call %v: %s%s.", guard.Addr, guard.Why, text)
 }

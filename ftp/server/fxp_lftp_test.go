@@ -12,8 +12,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// TestFXPByLftp lets lftp copy between two of our servers: in the clear and under TLS,
-// with either of them listening, and with the TLS client on either side.
+// TestFXPByLftp lets lftp copy between two of our servers, with and without TLS, with either of them listening,
+// and with either of them as the TLS client.
 func TestFXPByLftp(t *testing.T) {
 	parallel(t)
 	program := peers.Client(t, "lftp")
@@ -46,7 +46,7 @@ func TestFXPByLftp(t *testing.T) {
 						t.Fatalf("%v\n%s", err, said)
 					}
 					if want := "SSCN ON"; secure != (strings.Contains(said, want) || strings.Contains(said, "CPSV")) {
-						t.Errorf("which end is the TLS client was not agreed on:\n%s", said)
+						t.Errorf("lftp did not negotiate which server is the TLS client:\n%s", said)
 					}
 					if got := read(t, to, "/copy"); got != body {
 						t.Errorf("the copy is %d bytes\n%s", len(got), said)

@@ -18,7 +18,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// withFXP lets rw copy from server to server, and nobody else.
+// withFXP permits only the user rw to copy from server to server.
 func withFXP(o *server.Options) {
 	users := o.Auth.(server.Static)
 	u := users["rw"]
@@ -26,7 +26,7 @@ func withFXP(o *server.Options) {
 	users["rw"] = u
 }
 
-// connectFrom is connect from another loopback address.
+// connectFrom is like connect, from another loopback address.
 func (s *site) connectFrom(t *testing.T, ip string) *ctl {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
@@ -40,15 +40,15 @@ func (s *site) connectFrom(t *testing.T, ip string) *ctl {
 	return c
 }
 
-// pair is two servers on two addresses, and a client of both on a third one: each of
-// the three is another host to the others.
+// pair is two servers on two addresses, and a client of both on a third one, so that each is another host for
+// the others.
 type pair struct {
 	fs  [2]afero.Fs
 	ctl [2]*ctl
 }
 
-// startPlain is serveOn without a look for leaks: of two servers that run at once, the
-// one that ends first can't tell what belongs to the other.
+// startPlain is serveOn without the check for leaks: of two servers at once, the one that ends first would see
+// the goroutines of the other.
 func startPlain(t *testing.T, addr string, fsys afero.Fs, change ...func(*server.Options)) *site {
 	t.Helper()
 	opts := server.Options{Auth: accounts(fsys), DataTimeout: patience, FailureDelay: server.NoDelay, MaxLoginFailures: server.NoLimit}
@@ -92,12 +92,12 @@ func newPair(t *testing.T, version uint16, change ...func(*server.Options)) *pai
 	return p
 }
 
-// copies relays what listens says to the other server, and copies /f from the first
-// to the second.
+// copies sends the address from the reply to listens to the other server, and copies /f from the first to the
+// second.
 func (p *pair) copies(t *testing.T, name string, listener int, verb string, codes ...ftp.Code) []ftp.Reply {
 	t.Helper()
-	told := p.ctl[listener].cmd(verb, 227)
-	addr, err := ftp.Parse227(told.Text())
+	reply := p.ctl[listener].cmd(verb, 227)
+	addr, err := ftp.Parse227(reply.Text())
 	check(t, err)
 	p.ctl[1-listener].cmd("PORT "+ftp.FormatHostPort(addr), 200)
 	p.ctl[listener].send([]string{"RETR /f", "STOR /" + name}[listener])
@@ -110,9 +110,8 @@ func (p *pair) copies(t *testing.T, name string, listener int, verb string, code
 	return all
 }
 
-// TestFXP copies between two of our servers, in the clear and under TLS, with either
-// of them listening and either of them the TLS client. Neither can resume a session,
-// and both require it of their clients.
+// TestFXP copies between two of our servers, with and without TLS, with either of them listening and either of
+// them as the TLS client. Neither can resume a TLS session, although both require that of their clients.
 func TestFXP(t *testing.T) {
 	parallel(t)
 	body := string(random(3 << 20))
@@ -146,20 +145,20 @@ func TestFXP(t *testing.T) {
 				}
 			}
 		}
-		// Two TLS clients can't talk; the sessions go on.
+		// With two TLS clients the copy fails; the sessions continue.
 		p.ctl[0].cmd("SSCN ON", 200)
 		p.ctl[1].cmd("SSCN ON", 200)
 		p.copies(t, "none", 1, "PASV", 522)
 		if exists(p.fs[1], "/none") {
-			t.Error("a copy that failed left a file")
+			t.Error("a failed copy left a file")
 		}
 		p.ctl[1].cmd("SSCN OFF", 200)
 		copied(t, p, 0, "PASV")
 	})
 }
 
-// Without the switch there is no bounce and no theft, and the words say which
-// setting it is. With it one user has it and the others have not.
+// Without the switch no other host can be reached or used, and the replies name the setting. It can be set for
+// one user alone.
 func TestFXPIsOffByDefault(t *testing.T) {
 	s := serve(t, oneFile(t, "x"), withTLS, withFXP)
 	for user, on := range map[string]bool{"rw": true, "ro": false} {
@@ -203,7 +202,7 @@ func TestFXPIsOffByDefault(t *testing.T) {
 	open.cmd("PASS rw", 230)
 	open.cmd("SSCN x", 501)
 	open.cmd("CPSV", 503) // PROT C
-	// What a login allowed ends with it.
+	// What a login permitted ends with it.
 	open.cmd("SSCN ON", 200)
 	open.cmd("USER ro", 331)
 	open.cmd("PASS ro", 230)
@@ -216,7 +215,8 @@ func TestFXPIsOffByDefault(t *testing.T) {
 	}
 }
 
-// A user with the switch is called from any host; one without is not.
+// For a user with the switch any host may connect to the passive port; for a user without it none but the
+// client's.
 func TestFXPAndStrangers(t *testing.T) {
 	s := serve(t, oneFile(t, "content"), withFXP)
 	thief := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
@@ -241,8 +241,8 @@ func TestFXPAndStrangers(t *testing.T) {
 	}
 }
 
-// What is lifted for copies is lifted for nothing else: a user with the switch still
-// has to resume his session, show his certificate, and be the TLS client of listings.
+// The switch weakens nothing else: a user with it still has to resume the TLS session, show a certificate, and
+// be the TLS client of listings.
 func TestFXPWeakensNothingElse(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		s := serve(t, oneFile(t, "content"), requireTLS, withFXP, func(o *server.Options) { o.SessionReuse = dtp.ReuseRequire })
@@ -259,16 +259,16 @@ func TestFXPWeakensNothingElse(t *testing.T) {
 		}
 		c.cmd("SSCN ON", 200)
 		if got := string(c.get("NLST")); got != "f\r\n" {
-			t.Errorf("NLST behind SSCN ON: %q", got)
+			t.Errorf("NLST after SSCN ON: %q", got)
 		}
 		c.cmd("CPSV", 227)
 		if got := string(c.get("NLST")); got != "f\r\n" {
-			t.Errorf("NLST behind CPSV: %q", got)
+			t.Errorf("NLST after CPSV: %q", got)
 		}
 		c.cmd("SSCN OFF", 200)
 		c.cmd("CPSV", 227)
-		if got := string(c.get("RETR f")); got != "content" { // by EPSV: CPSV is for one address
-			t.Errorf("RETR behind CPSV and EPSV: %q", got)
+		if got := string(c.get("RETR f")); got != "content" { // EPSV: CPSV applies to one address only
+			t.Errorf("RETR after CPSV and EPSV: %q", got)
 		}
 	})
 }
@@ -278,15 +278,15 @@ func TestFXPChecksCertificates(t *testing.T) {
 	trust := func(o *server.Options) { o.FXPTLS = &tls.Config{RootCAs: authority().pool} }
 	p := newPair(t, tls.VersionTLS13, withTLS, trust)
 	write(t, p.fs[0], "/f", "content")
-	p.ctl[1].cmd("SSCN ON", 200) // whoever listens at 127.0.0.1 has a certificate for that
+	p.ctl[1].cmd("SSCN ON", 200) // the server at 127.0.0.1 has a certificate for that address
 	p.copies(t, "good", 0, "PASV", 226)
 	if got := read(t, p.fs[1], "/good"); got != "content" {
 		t.Errorf("copied: %q", got)
 	}
 	p.ctl[1].cmd("SSCN OFF", 200)
-	p.ctl[0].cmd("SSCN ON", 200) // 127.0.0.2 is not in it
+	p.ctl[0].cmd("SSCN ON", 200) // its certificate is not valid for 127.0.0.2
 	p.copies(t, "bad", 1, "PASV", 522)
 	if exists(p.fs[1], "/bad") {
-		t.Error("a server that is not trusted has sent a file, or got one")
+		t.Error("an untrusted server has sent or received a file")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"miniftp/fsroot"
 )
 
-// A search in a directory that answers slowly keeps nobody: NOOP is answered, ABOR
-// stops it. What is answered in a reply keeps its turn.
+// A search in a slow directory does not block the session: NOOP is answered and ABOR stops the search. A
+// listing in a reply keeps its turn.
 func TestGlobRunsBesideTheSession(t *testing.T) {
 	for _, cmd := range []string{"NLST *.none", "LIST f*", "STAT *.none", "STAT /"} {
 		goOn := make(chan struct{})
@@ -27,7 +27,7 @@ func TestGlobRunsBesideTheSession(t *testing.T) {
 		c.send("ABOR")
 		close(goOn)
 		if cmd == "STAT /" {
-			c.want(426, 212) // it is bounded, and may be done before ABOR is read
+			c.want(426, 212) // it is bounded and may have ended before ABOR is read
 		} else {
 			c.want(426)
 		}
@@ -39,7 +39,7 @@ func TestGlobRunsBesideTheSession(t *testing.T) {
 	}
 }
 
-// Patterns that made other servers burn their time: each is an answer at once.
+// Patterns that took other servers very long are answered at once.
 func TestCostlyPatterns(t *testing.T) {
 	fsys, dir := disk(t)
 	long := strings.Repeat("a", 255)
@@ -69,8 +69,8 @@ func TestCostlyPatterns(t *testing.T) {
 	}
 }
 
-// Only the last name of a path is a pattern; ".." before it goes nowhere, and names
-// come back as the client can ask for them.
+// Only the last component of a path is a pattern; ".." before it stays in the tree; and the listed names can be
+// used in the next command.
 func TestPatternsAndDotDot(t *testing.T) {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/d/x", "1")
@@ -93,7 +93,7 @@ func TestPatternsAndDotDot(t *testing.T) {
 	}
 }
 
-// LIST -R does not follow links, so loops of them have an end.
+// LIST -R does not follow links, so it ends in spite of loops.
 func TestRecursionThroughLinks(t *testing.T) {
 	fsys, dir := disk(t)
 	write(t, fsys, "/a/b/file", "x")

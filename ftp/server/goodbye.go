@@ -9,9 +9,9 @@ import (
 	"miniftp/ftp"
 )
 
-// This file is how a session ends.
+// This file contains the end of a session.
 
-// endInput notes that the client sends no more lines.
+// endInput records that the client has closed its side: no more lines come.
 func (s *session) endInput() {
 	s.ended = true
 	if s.task != nil {
@@ -19,9 +19,8 @@ func (s *session) endInput() {
 	}
 }
 
-// lastTasks is stepLast, for a session whose client sends no more lines. What it sent
-// before is carried out and answered: a script may send all it has to say and close
-// its side of the connection.
+// lastTasks runs in stepLast: the client sends no more lines. What it sent before is still run and answered,
+// because a script may send all its commands at once and close its side of the connection.
 func (s *session) lastTasks() {
 	switch {
 	case s.task != nil:
@@ -33,11 +32,11 @@ func (s *session) lastTasks() {
 	}
 }
 
-// end cleans up, after the panic p too: that is the end of this session only.
+// end cleans up a session, after the panic p, too: a panic ends only its own session.
 func (s *session) end(p any) {
 	defer s.hangUp()
 	defer s.closeFiles()
-	defer func() { s.panicked(recover()) }() // ending the transfer may panic too
+	defer func() { s.panicked(recover()) }() // to end the task may panic, too
 	s.panicked(p)
 	if s.task != nil {
 		s.task.abort(errHungUp)
@@ -45,17 +44,18 @@ func (s *session) end(p any) {
 	}
 }
 
-// panicked says goodbye if p is a panic.
+// panicked logs the panic p and sends a 421, unless p is nil.
 func (s *session) panicked(p any) {
 	if p == nil {
 		return
 	}
 	s.set.Log.Error("a session panicked", "session", s.control.ID, "panic", p, "stack", string(debug.Stack()))
 	s.dead = errPanicked
-	s.out = ftp.NewReply(421, "Something went wrong here. Goodbye.").Append(s.out)
+	s.out = ftp.NewReply(421, "Internal error of the server. Goodbye.").Append(s.out)
 	s.flush()
 }
 
+// hangUp closes the connections of the session.
 func (s *session) hangUp() {
 	s.data.Close()
 	s.linger()
@@ -65,10 +65,11 @@ func (s *session) hangUp() {
 
 const lingerBytes = 256 << 10
 
-// linger reads what the client has still to say, for lingerTime.
+// linger reads what the client still sends, for up to lingerTime. To close with unread bytes would reset the
+// connection, and the client might lose the last reply.
 func (s *session) linger() {
 	tcp, ok := s.raw.(*net.TCPConn)
-	if !ok || waiting(s.raw) != something {
+	if !ok || peekInput(s.raw) != inputReady {
 		return
 	}
 	_ = tcp.CloseWrite()

@@ -16,8 +16,8 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// opening makes a data connection in one of the ways: it says the command, and the
-// function that it returns gives the connection once the transfer was asked for.
+// opening opens a data connection in one of the ways. It sends the command, and returns a function that returns
+// the connection once the transfer was requested.
 func (c *ctl) opening(cmd string) func() *net.TCPConn {
 	c.t.Helper()
 	host := c.LocalAddr().(*net.TCPAddr).IP.String()
@@ -28,7 +28,7 @@ func (c *ctl) opening(cmd string) func() *net.TCPConn {
 	case "PASV":
 		a, err := ftp.Parse227(c.cmd("PASV", 227).Text())
 		check(c.t, err)
-		return func() *net.TCPConn { return c.call(a.Port()) } // later than the command
+		return func() *net.TCPConn { return c.call(a.Port()) } // connects after the command
 	}
 	l := listener(c.t, host)
 	if cmd == "PORT" {
@@ -39,13 +39,13 @@ func (c *ctl) opening(cmd string) func() *net.TCPConn {
 	return func() *net.TCPConn { return accept(c.t, l).(*net.TCPConn) }
 }
 
-// transfer stores content, or retrieves and returns it.
+// transfer stores content, or retrieves a file and returns it.
 func (c *ctl) transfer(how, cmd string, content []byte) []byte {
 	c.t.Helper()
 	return c.transferOver(how, cmd, content, func(d *net.TCPConn) net.Conn { return d })
 }
 
-// transferOver is transfer over what wrap makes of the data connection.
+// transferOver is transfer over the data connection as wrapped by wrap.
 func (c *ctl) transferOver(how, cmd string, content []byte, wrap func(*net.TCPConn) net.Conn) []byte {
 	c.t.Helper()
 	open := c.opening(how)
@@ -67,8 +67,7 @@ func (c *ctl) transferOver(how, cmd string, content []byte, wrap func(*net.TCPCo
 	return b
 }
 
-// Who listens, which way the bytes go, the address family, the storage, the
-// protection and the size: each with each.
+// All combinations of the listening side, direction, address family, storage, protection and size.
 func TestGrid(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -105,7 +104,7 @@ func (c *ctl) grid(ways []string, largest int, wrap func(*net.TCPConn) net.Conn)
 			name := fmt.Sprintf("%s-%d", way, size)
 			c.transferOver(way, "STOR "+name, content, wrap)
 			if got := c.transferOver(way, "RETR "+name, nil, wrap); sum(got) != sum(content) {
-				c.t.Errorf("%s: %d bytes came back as %d", name, size, len(got))
+				c.t.Errorf("%s: %d bytes were returned as %d", name, size, len(got))
 			}
 			if r := c.cmd("SIZE "+name, 213); r.Text() != fmt.Sprint(size) {
 				c.t.Errorf("SIZE %s: %s", name, r.Text())
@@ -114,7 +113,7 @@ func (c *ctl) grid(ways []string, largest int, wrap func(*net.TCPConn) net.Conn)
 	}
 }
 
-// One large file each way, on disk, with its hash by the server.
+// One large file in each direction, on disk, with its hash from the server.
 func TestLargeFile(t *testing.T) {
 	testutil.Long(t)
 	fsys, _ := disk(t)
@@ -123,14 +122,14 @@ func TestLargeFile(t *testing.T) {
 	c.transfer("EPRT", "STOR big", content)
 	got := c.transfer("PASV", "RETR big", nil)
 	if sum(got) != sum(content) {
-		t.Errorf("%d bytes came back as %d", len(content), len(got))
+		t.Errorf("%d bytes were returned as %d", len(content), len(got))
 	}
 	if r := c.cmd("XSHA256 big", 250); !strings.HasPrefix(strings.ToLower(r.Text()), sum(content)) {
 		t.Errorf("XSHA256: %s", r.Text())
 	}
 }
 
-// ASCII: lines end in CRLF on the wire and in LF on disk, in every way.
+// In TYPE A, lines end in CRLF on the wire and in LF on disk, in every way to open the data connection.
 func TestGridASCII(t *testing.T) {
 	fsys, _ := disk(t)
 	c := serve(t, fsys).login(t, "rw")
@@ -143,18 +142,18 @@ func TestGridASCII(t *testing.T) {
 			t.Errorf("%s: stored %d bytes, want %d", way, len(got), len(text))
 		}
 		if got := c.transfer(way, "RETR "+way, nil); string(got) != wire {
-			t.Errorf("%s: %d bytes came back, want %d", way, len(got), len(wire))
+			t.Errorf("%s: %d bytes were returned, want %d", way, len(got), len(wire))
 		}
 	}
 }
 
-// oddNames are names that something on the way may take for something else.
+// oddNames are names that a parser might misread.
 var oddNames = []string{
 	"in side", " lead", "trail ", "  both  ", `quo"te`, `"`, "'", "ha#sh", "per%20cent", "[bracket]", "a*b", "what?", "semi;colon", "type=file;x", "-dash", "-la", "--", "~", "~root",
 	"é", "漢字", "😀 emoji", "\xff\xfe bytes", "caf\xe9", "back\\slash", "a=b", "(1)", "a:b", "227 (1,2,3,4,5,6)", "..dots", "...", ".hidden", "tab\there", "$HOME `id`", strings.Repeat("x", 200),
 }
 
-// Odd names survive the round trip byte for byte, by every verb that tells them.
+// Odd names survive the round trip byte for byte, with every verb that returns names.
 func TestOddNames(t *testing.T) {
 	for kind, fsys := range map[string]afero.Fs{"mem": fsroot.NewMem(), "disk": nil} {
 		t.Run(kind, func(t *testing.T) {
@@ -211,7 +210,7 @@ func TestOddNames(t *testing.T) {
 	}
 }
 
-// A listener for both families: each client gets data connections of its own.
+// A listener for both families: the data connections of a client have its family.
 func TestDualStack(t *testing.T) {
 	s := serveOn(t, "[::]:0", oneFile(t, "content"))
 	_, port, err := net.SplitHostPort(s.addr)
@@ -220,7 +219,7 @@ func TestDualStack(t *testing.T) {
 		at := &site{s.Server, net.JoinHostPort(host, port), s.log}
 		conn, err := net.Dial("tcp", at.addr)
 		if err != nil {
-			t.Skipf("no %s here: %v", host, err)
+			t.Skipf("can't connect to %s: %v", host, err)
 		}
 		_ = conn.Close()
 		c := at.login(t, "ro")

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// waiting takes any error of the connection for its end. Keepalive, for example, ends a
-// connection with ETIMEDOUT, which is reported once. The error here is ECONNREFUSED.
+// Any error of the connection counts as its end. Keepalive, for example, ends a connection with ETIMEDOUT,
+// which is reported only once. Here the error is ECONNREFUSED.
 func TestWaitingSeesErrors(t *testing.T) {
 	gone, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -20,8 +20,8 @@ func TestWaitingSeesErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if got := waiting(conn); got != nothing {
-		t.Fatalf("%d before anything was sent, want %d", got, nothing)
+	if got := peekInput(conn); got != inputNone {
+		t.Fatalf("state %d before anything was sent, want %d", got, inputNone)
 	}
 	if err := gone.Close(); err != nil {
 		t.Fatal(err)
@@ -30,7 +30,7 @@ func TestWaitingSeesErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(10 * time.Millisecond) // the answer is an ICMP message
-	if got := waiting(conn); got != hungUp {
-		t.Errorf("%d, want %d", got, hungUp)
+	if got := peekInput(conn); got != inputClosed {
+		t.Errorf("state %d, want %d", got, inputClosed)
 	}
 }

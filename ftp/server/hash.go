@@ -37,10 +37,10 @@ func hashRows() []row {
 	return rows
 }
 
-// algorithm is one way to hash; a new one is one more line here.
+// algorithm is one way to hash a file. To add one, add a line to algorithms.
 type algorithm struct {
-	name string // of HASH
-	verb string // the older command
+	name string // for HASH
+	verb string // the older command for it
 	new  func() hash.Hash
 }
 
@@ -79,7 +79,7 @@ func (s *session) optsHASH(arg string) ftp.Reply {
 	if arg = strings.TrimSpace(arg); arg != "" {
 		a, ok := findAlgorithm(arg)
 		if !ok {
-			return ftp.NewReply(501, "That algorithm is not offered; FEAT lists them.")
+			return ftp.NewReply(501, "That algorithm is not supported; FEAT lists the supported ones.")
 		}
 		s.hash = a.name
 	}
@@ -97,8 +97,8 @@ func (s *session) hashFile(arg string) ftp.Reply {
 	})
 }
 
-// oldHash answers XCRC and its like. The path may stand in quotes; numbers
-// behind it are the first byte and the one behind the last.
+// oldHash answers XCRC and similar commands. The path may be in quotes. It may be followed by the first byte
+// and the byte after the last.
 func (s *session) oldHash(a algorithm, arg string) ftp.Reply {
 	name, start, end, ok := s.pathAndRange(arg)
 	if !ok {
@@ -109,7 +109,7 @@ func (s *session) oldHash(a algorithm, arg string) ftp.Reply {
 	})
 }
 
-// pathAndRange takes numbers off the end of arg, unless a file has that very name.
+// pathAndRange splits the numbers from the end of arg, unless a file has arg as its name.
 func (s *session) pathAndRange(arg string) (name string, start, end int64, ok bool) {
 	if strings.HasPrefix(arg, `"`) {
 		if i := strings.LastIndex(arg, `"`); i > 0 {
@@ -132,6 +132,7 @@ func (s *session) pathAndRange(arg string) (name string, start, end int64, ok bo
 	return strings.Join(words[:n], " "), start, end, ok
 }
 
+// parseRange parses the first byte and the byte after the last. Without the second, end is -1.
 func parseRange(words []string) (start, end int64, ok bool) {
 	end = -1
 	for i, w := range words {
@@ -148,19 +149,18 @@ func parseRange(words []string) (start, end int64, ok bool) {
 	return start, end, end < 0 || start <= end
 }
 
-// Bounds on hashing: one short command reads and computes for as long as a file is large.
+// Bounds on hashing: one short command can cause a long computation.
 const (
 	hashBuffer = 256 << 10
-	hashSlice  = 8 << 20 // bytes between two looks whether others wait for the slot
+	hashSlice  = 8 << 20 // bytes between two checks whether others wait for the slot
 )
 
 var hashBuffers = sync.Pool{New: func() any { b := make([]byte, hashBuffer); return &b }}
 
-// errHashTime is returned by a hash that took longer than Options.HashTimeout.
+// errHashTime is the cause of a hash that was stopped after Options.HashTimeout.
 var errHashTime = errors.New("the hash took too long")
 
-// startHash hashes beside the session: a large file takes a while, and ABOR
-// must reach it.
+// startHash hashes a file in a task, because that may take long and ABOR must be able to stop it.
 func (s *session) startHash(verb string, a algorithm, p string, start, end int64, answer func(sum string, from, to int64) ftp.Reply) ftp.Reply {
 	f, size, reply := s.openFile(p)
 	if f == nil {
@@ -176,7 +176,7 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 	sum := ""
 	work := &hashing{slots: s.srv.hashes, rate: s.set.hashRate, keys: s.hashKeys(), file: f}
 	return s.start(&task{
-		cmd: ftp.Command{Verb: verb, Arg: p}, path: p, total: end - start, alone: lastHash,
+		cmd: ftp.Command{Verb: verb, Arg: p}, path: p, total: end - start, afterHangUp: lastHash,
 		work: func(ctx context.Context, j *task) dtp.Result {
 			if s.set.HashTimeout < NoTimeout {
 				var cancel context.CancelFunc
@@ -194,9 +194,9 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 			case res.Err == nil:
 				return answer(sum, start, end)
 			case errors.Is(res.Err, errHashTime):
-				s.refused("a hash took longer than it may", ftp.ReasonHashTimeout)
-				return ftp.Replyf(550, "%s: a hash may take %v, which was enough for %d bytes: ask for a part of the file.", p, s.set.HashTimeout, res.Bytes)
-			case errors.Is(res.Err, errHungUp): // the hashes that it asked for after this one are not computed
+				s.emitRefused("a hash took too long", ftp.ReasonHashTimeout)
+				return ftp.Replyf(550, "%s: the hash was stopped after %v and %d bytes: request a part of the file.", p, s.set.HashTimeout, res.Bytes)
+			case errors.Is(res.Err, errHungUp): // don't compute the hashes that follow
 				s.dead = errHungUp
 				return ftp.Replyf(426, "Aborted after %d bytes.", res.Bytes)
 			case s.ctx().Err() != nil, errors.Is(res.Err, errAborted):
@@ -207,21 +207,22 @@ func (s *session) startHash(verb string, a algorithm, p string, start, end int64
 	})
 }
 
-// hashKeys are what the queue for hashes is fair between: accounts and addresses.
+// hashKeys returns the keys between which the queue for hashes is fair: account and address.
 func (s *session) hashKeys() []any {
 	type account string
 	return []any{account(s.account.Name), guard.Origin(s.control.Remote.Addr())}
 }
 
-// hashing is one hash of a file. It has a slot while it computes and passes it on, after a
-// slice, if others wait.
+// hashing is the computation of one hash. It holds a slot while it computes, and gives it to others that wait
+// after each slice.
 type hashing struct {
 	slots *guard.Queue
-	rate  *rate.Limiter // of all hashes together; may be nil
+	rate  *rate.Limiter // of all hashes; may be nil
 	keys  []any
 	file  afero.File
 }
 
+// run hashes the bytes from start up to end. moved counts those that are done.
 func (w *hashing) run(ctx context.Context, h hash.Hash, start, end int64, moved *atomic.Int64) error {
 	if _, err := w.file.Seek(start, io.SeekStart); err != nil {
 		return err
@@ -235,14 +236,14 @@ func (w *hashing) run(ctx context.Context, h hash.Hash, start, end int64, moved 
 	return nil
 }
 
-// slice takes a slot and hashes until all is done, or a slice is and somebody else waits.
-// It reads in steps, so that it can be stopped.
+// slice acquires a slot and hashes until all is done, or until a slice is done and others wait. It reads in
+// small steps so that it can be stopped.
 func (w *hashing) slice(ctx context.Context, h hash.Hash, left int64, moved *atomic.Int64) (did int64, err error) {
 	if err := w.slots.Acquire(ctx, false, w.keys...); err != nil {
 		return 0, err
 	}
-	defer w.slots.Release()               // the storage may panic
-	pooled := hashBuffers.Get().(*[]byte) // only as many as there are slots
+	defer w.slots.Release()               // deferred, because the storage may panic
+	pooled := hashBuffers.Get().(*[]byte) // at most one per slot
 	defer hashBuffers.Put(pooled)
 	buf := *pooled
 	for did < left && (did < hashSlice || !w.slots.Contended()) {
@@ -270,8 +271,8 @@ func (w *hashing) slice(ctx context.Context, h hash.Hash, left int64, moved *ato
 	return did, nil
 }
 
-// waited returns ctx when it has ended: a limiter gives up as soon as it sees that the
-// deadline comes first.
+// waited waits until ctx has ended and returns it. A limiter returns an error as soon as it knows that its wait
+// would exceed the deadline; ctx has no cause before it has ended.
 func waited(ctx context.Context) context.Context {
 	<-ctx.Done()
 	return ctx

@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp/server/internal/guard"
 )
 
-// slowFile has no end, and counts who reads it and its like at the same time.
+// slowFile is endless, and counts how many such files are read at the same time.
 type slowFile struct {
 	afero.File
 	c *concurrency
@@ -44,8 +44,8 @@ func (f slowFile) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Hashes take turns: no more than the slots are read at once, and an account with many of
-// them does not keep another one waiting. The cost is counted in bytes read.
+// Hashes take turns: no more than the number of slots are read at once, and an account with many of them does
+// not delay another one. The cost is counted in bytes read.
 func TestHashesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, c := guard.NewQueue(2), &concurrency{}
@@ -68,7 +68,7 @@ func TestHashesTakeTurns(t *testing.T) {
 		if err := w.run(ctx, sha256.New(), 0, size, &one); err != nil || one.Load() != size {
 			t.Error(err)
 		}
-		if others := many.Load() - before; others > 3*size { // one slot is theirs anyway, the other in turns
+		if others := many.Load() - before; others > 3*size { // one slot is always theirs, the other one in turns
 			t.Errorf("30 hashes of another account read %d bytes meanwhile, and this one %d", others, size)
 		}
 		cancel(errAborted)
@@ -79,7 +79,7 @@ func TestHashesTakeTurns(t *testing.T) {
 	})
 }
 
-// A rate counts what is read for hashes, also one that the rest of the time can't pay for.
+// HashRate counts what is read for hashes, even if the rest of the time is too short for all of it.
 func TestHashRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &concurrency{}
@@ -96,7 +96,7 @@ func TestHashRate(t *testing.T) {
 	})
 }
 
-// A file that became shorter, or can't be read, is no hash.
+// A file that became shorter, or can't be read, has no hash.
 func TestHashOfAShorterFile(t *testing.T) {
 	f, err := afero.TempFile(afero.NewMemMapFs(), "", "")
 	if err != nil {
@@ -110,11 +110,11 @@ func TestHashOfAShorterFile(t *testing.T) {
 	}
 }
 
-// What costs work goes on for a moment only when nothing more can come from the client.
+// Work without a data connection continues only for a moment after the client has closed its side.
 func TestHashWithoutItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, alone := range []time.Duration{0, lastHash} {
-			j := &task{alone: alone}
+			j := &task{afterHangUp: alone}
 			j.ctx, j.cancel = context.WithCancelCause(t.Context())
 			start := time.Now()
 			j.inputEnded()
@@ -130,7 +130,7 @@ func TestHashWithoutItsClient(t *testing.T) {
 	})
 }
 
-// More slots let more in at once, fewer take effect as slots are given back.
+// More slots take effect at once, fewer when slots are released.
 func TestFairQueueResize(t *testing.T) {
 	q := guard.NewQueue(1)
 	q.Resize(3)

@@ -15,7 +15,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// slowFs has files that take a second for each read.
+// slowFs has files that take a second per read.
 type slowFs struct{ afero.Fs }
 
 type slowRead struct{ afero.File }
@@ -30,22 +30,22 @@ func (f slowRead) Read(p []byte) (int, error) {
 	return f.File.Read(p[:1])
 }
 
-// A hash that takes too long is refused for good, so that no client asks again, and the
-// session hears commands before and after.
+// A hash that takes too long is refused with a permanent error, so that no client tries again. The session
+// answers commands before and after it.
 func TestHashTimeout(t *testing.T) {
-	inStreet(t, func(o *server.Options) {
+	withFakeNet(t, func(o *server.Options) {
 		fsys := fsroot.NewMem()
 		write(t, fsys, "/f", strings.Repeat("x", 1000))
 		o.HashTimeout = 10 * time.Second
 		o.Auth = accounts(slowFs{fsys})
-	}, func(t *testing.T, s *street) {
+	}, func(t *testing.T, s *fakeNet) {
 		c := s.enter(alice, "rw")
 		for _, cmd := range []string{"HASH f", "XMD5 f"} {
 			start := time.Now()
 			c.send(cmd)
 			c.cmd("NOOP", 200)
 			if r := c.want(550); !strings.Contains(r.Text(), "10s") {
-				t.Errorf("%q", r.Text())
+				t.Errorf("unexpected reply text %q", r.Text())
 			}
 			if took := time.Since(start); took < 10*time.Second || took > 11*time.Second {
 				t.Errorf("%s took %v", cmd, took)
@@ -58,7 +58,7 @@ func TestHashTimeout(t *testing.T) {
 	})
 }
 
-// halfClosed is a connection whose client has closed its side after what it said.
+// halfClosed is a connection whose client has sent something and closed its side.
 type halfClosed struct {
 	net.Conn
 	said *strings.Reader
@@ -66,7 +66,7 @@ type halfClosed struct {
 
 func (h halfClosed) Read(p []byte) (int, error) { return h.said.Read(p) }
 
-// opensFs counts how often a file is opened.
+// opensFs counts how often files are opened.
 type opensFs struct {
 	afero.Fs
 	opened *atomic.Int32
@@ -77,15 +77,15 @@ func (f opensFs) Open(name string) (afero.File, error) {
 	return f.Fs.Open(name)
 }
 
-// A hash that a client asked for before it closed its side of the connection, and that
-// begins only then, gets a moment as one that is running does, and is the last one.
+// A hash that starts only after its client has closed its side gets a moment, like one that is running then. It
+// is the last command that is run.
 func TestHashesBehindAHalfClose(t *testing.T) {
 	var opened atomic.Int32
-	inStreet(t, func(o *server.Options) {
+	withFakeNet(t, func(o *server.Options) {
 		fsys := fsroot.NewMem()
 		write(t, fsys, "/f", strings.Repeat("x", 1000))
 		o.Auth = accounts(opensFs{slowFs{fsys}, &opened})
-	}, func(t *testing.T, s *street) {
+	}, func(t *testing.T, s *fakeNet) {
 		ours, theirs := net.Pipe()
 		over := make(chan struct{})
 		go func() { defer close(over); _, _ = io.Copy(io.Discard, ours) }()
@@ -97,7 +97,7 @@ func TestHashesBehindAHalfClose(t *testing.T) {
 			t.Errorf("the session ended after %v", took)
 		}
 		if n := opened.Load(); n != 1 {
-			t.Errorf("%d hashes began", n)
+			t.Errorf("%d hashes were started", n)
 		}
 	})
 }

@@ -25,17 +25,17 @@ import (
 	"miniftp/ftp/server"
 )
 
-// patience bounds every wait of a test: only a failure waits that long.
+// patience limits every wait of a test; only a failing test waits that long.
 const patience = 20 * time.Second
 
-// site is a running server and what it wrote to its log.
+// site is a running server and its log.
 type site struct {
 	*server.Server
 	addr string
 	log  *lines
 }
 
-// lines collects what a slog.Logger writes.
+// lines collects the output of a slog.Logger.
 type lines struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -53,8 +53,8 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-// accounts are the users of most tests: rw, ro and drop with their own name as
-// the password, and anonymous, who reads.
+// accounts are the users of most tests: rw, ro and drop with their names as passwords, and anonymous, who may
+// read.
 func accounts(fsys afero.Fs) server.Static {
 	user := func(name string, perm server.Perm) server.User {
 		return server.User{Password: name, Account: server.Account{FS: fsys, Perm: perm}}
@@ -83,7 +83,7 @@ func serveOn(t testing.TB, addr string, fsys afero.Fs, change ...func(*server.Op
 	check(t, err)
 	l, err := net.Listen("tcp", addr)
 	if err != nil && strings.HasPrefix(addr, "[::1]") {
-		t.Skipf("no IPv6 here: %v", err)
+		t.Skipf("no IPv6: %v", err)
 	}
 	check(t, err)
 	done := make(chan error, 1)
@@ -134,7 +134,7 @@ func exists(fsys afero.Fs, name string) bool {
 	return err == nil
 }
 
-// names lists a directory of fsys, hidden names too.
+// names lists a directory of fsys, including hidden names.
 func names(t testing.TB, fsys afero.Fs, dir string) []string {
 	t.Helper()
 	infos, err := afero.ReadDir(fsys, dir)
@@ -151,8 +151,8 @@ func sum(b []byte) string {
 	return hex.EncodeToString(h[:8])
 }
 
-// random is n bytes that look different at every offset. They are the same each
-// time and not to be written to.
+// random returns n bytes that look different at every offset. They are the same each time and must not be
+// modified.
 func random(n int) []byte { return pattern()[:n:n] }
 
 var pattern = sync.OnceValue(func() []byte {
@@ -161,7 +161,7 @@ var pattern = sync.OnceValue(func() []byte {
 	return b
 })
 
-// ctl is a raw control connection: what a test writes is what the server gets.
+// ctl is a raw control connection: the server gets exactly what a test writes.
 type ctl struct {
 	t testing.TB
 	net.Conn
@@ -221,7 +221,7 @@ func (c *ctl) reply() ftp.Reply {
 	return r
 }
 
-// want reads a reply that has one of the codes.
+// want reads a reply that must have one of the codes.
 func (c *ctl) want(codes ...ftp.Code) ftp.Reply {
 	c.t.Helper()
 	r := c.reply()
@@ -231,7 +231,7 @@ func (c *ctl) want(codes ...ftp.Code) ftp.Reply {
 	return r
 }
 
-// cmd sends a line and wants a reply; without codes any will do.
+// cmd sends a line and reads its reply, which must have one of the codes if there are any.
 func (c *ctl) cmd(line string, codes ...ftp.Code) ftp.Reply {
 	c.t.Helper()
 	c.send(line)
@@ -242,7 +242,7 @@ func (c *ctl) cmd(line string, codes ...ftp.Code) ftp.Reply {
 	return r
 }
 
-// closed wants the server to hang up.
+// closed expects the server to close the connection.
 func (c *ctl) closed() {
 	c.t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(patience))
@@ -272,7 +272,7 @@ func (c *ctl) call(port uint16) *net.TCPConn {
 	return d.(*net.TCPConn)
 }
 
-// get retrieves by RETR, LIST and the like.
+// get retrieves data with RETR, LIST and the like.
 func (c *ctl) get(line string) []byte {
 	c.t.Helper()
 	d := c.epsv()
@@ -294,7 +294,7 @@ func (c *ctl) lines(line string) []string {
 	return strings.Split(strings.TrimSuffix(text, "\r\n"), "\r\n")
 }
 
-// put stores b by STOR, APPE and the like and returns the final reply.
+// put stores b with STOR, APPE and the like and returns the final reply.
 func (c *ctl) put(line string, b []byte) ftp.Reply {
 	c.t.Helper()
 	d := c.epsv()
@@ -305,7 +305,7 @@ func (c *ctl) put(line string, b []byte) ftp.Reply {
 	return c.want(226)
 }
 
-// starts sends a line that is answered 150, over a data connection that stands.
+// starts sends a line that is answered with 150, and returns the open data connection.
 func (c *ctl) starts(line string) *net.TCPConn {
 	c.t.Helper()
 	d := c.epsv()
@@ -313,7 +313,7 @@ func (c *ctl) starts(line string) *net.TCPConn {
 	return d
 }
 
-// rest reads what is left on a data connection, whatever ends it.
+// rest reads the remaining data of a data connection, however that ends.
 func rest(d net.Conn) []byte {
 	b, _ := io.ReadAll(d)
 	return b

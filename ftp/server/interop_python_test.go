@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// ftplibScript runs all that Python's ftplib has against the server; it fails by
-// an exception.
+// ftplibScript uses all of Python's ftplib with the server; it fails with an exception.
 const ftplibScript = `
 import ftplib, io, sys, hashlib, os
 host, port, active = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "active"

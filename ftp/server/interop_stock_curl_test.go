@@ -59,7 +59,7 @@ func TestStockCurl(t *testing.T) {
 	stockTest(t, c)
 }
 
-// curlWays are curl's other ways to ask for the same.
+// curlWays are other ways to do the same with curl.
 func curlWays(d *desk, curl func(*desk, ...string) string) {
 	content := noise()[:100_000]
 	d.file(d.far("deep/er/file"), content)
@@ -93,7 +93,7 @@ func curlWays(d *desk, curl func(*desk, ...string) string) {
 	if got := curl(d, "-B", d.url(d.path("text"))); got != "one\r\ntwo\r\n" && got != "one\ntwo\n" {
 		d.t.Errorf("-B fetched %q", got)
 	}
-	// Several files over one control connection, each way.
+	// Several files over one control connection, in each direction.
 	curl(d, "-o", "first", d.url(d.path("text")), "-o", "second", d.url(d.path("deep/er/file")), "-o", "third", d.url(d.path("text")))
 	d.same("second of three", d.local("second"), d.far("deep/er/file"))
 	d.same("third of three", d.local("third"), d.far("text"))

@@ -13,12 +13,12 @@ import (
 	"miniftp/ftp"
 )
 
-// lftpQuote is an argument of an lftp command, whatever is in it.
+// lftpQuote quotes an argument of an lftp command, whatever is in it.
 func lftpQuote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
-// lftpRun runs an lftp script. A command that fails ends it and fails the test.
+// lftpRun runs an lftp script. A command that fails ends the script and fails the test.
 func lftpRun(d *desk, script ...string) string {
 	d.t.Helper()
 	open := "open "
@@ -77,7 +77,7 @@ func TestStockLftp(t *testing.T) {
 	stockTest(t, c)
 }
 
-// lftpWays are lftp's other ways to ask for the same.
+// lftpWays are other ways to do the same with lftp.
 func lftpWays(d *desk) {
 	d.file(d.far("file"), noise()[:3<<20])
 	d.file(d.local("up"), noise()[:70_000])
@@ -102,7 +102,7 @@ func lftpWays(d *desk) {
 	}
 }
 
-// lftpGlobs moves and removes files by pattern.
+// lftpGlobs transfers and removes files by pattern.
 func lftpGlobs(d *desk) {
 	for _, name := range []string{"a.x", "b b.x", "é.x", "c.y"} {
 		d.file(d.far(name), []byte(name))
@@ -119,7 +119,7 @@ func lftpGlobs(d *desk) {
 	d.gone("sub")
 }
 
-// lftpMirror copies a tree there, back, and makes the two equal again.
+// lftpMirror copies a tree to the server and back, and then makes the two equal again.
 func lftpMirror(d *desk, settings ...string) {
 	for i := range 20 {
 		d.file(d.local(fmt.Sprintf("tree/many/%d", i)), []byte(fmt.Sprint("the ", i)))
@@ -148,7 +148,7 @@ func lftpMirror(d *desk, settings ...string) {
 	d.gone("copy")
 }
 
-// count is how many uploads to this desk there were.
+// count returns the number of uploads to this desk.
 func (d *desk) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -161,7 +161,7 @@ func (d *desk) count() int {
 	return n
 }
 
-// sameTree wants two host directories to hold the same files and directories.
+// sameTree checks that two host directories contain the same files and directories.
 func (d *desk) sameTree(what, a, b string) {
 	d.t.Helper()
 	if one, two := hostTree(d.t, a), hostTree(d.t, b); !slices.Equal(one, two) {
@@ -169,7 +169,7 @@ func (d *desk) sameTree(what, a, b string) {
 	}
 }
 
-// hostTree is what is in a host directory, with a hash of each file.
+// hostTree returns the contents of a host directory, with a hash of each file.
 func hostTree(t testing.TB, dir string) (all []string) {
 	t.Helper()
 	check(t, filepath.Walk(dir, func(p string, fi os.FileInfo, err error) error {

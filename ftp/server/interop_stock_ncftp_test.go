@@ -9,7 +9,7 @@ import (
 	"miniftp/ftp/internal/peers"
 )
 
-// ncftp runs one of NcFTP's programs; -d makes it tell what is said.
+// ncftp runs one of NcFTP's programs; -d makes it print the dialogue.
 func ncftp(d *desk, program string, args ...string) string {
 	d.t.Helper()
 	all := []string{map[bool]string{false: "-F", true: "-E"}[d.active], "-P", d.port, "-r", "0", "-t", "50"}
@@ -34,7 +34,7 @@ func TestStockNcftp(t *testing.T) {
 			case "put":
 				out += ncftp(d, "ncftpput", "-C", d.host, s.from, s.to)
 			case "reput":
-				// -s: by sendfile it sends the file from its start, whatever it said by REST.
+				// -s: with sendfile it sends the file from its start, in spite of its REST.
 				out += ncftp(d, "ncftpput", "-z", "-s", d.host, path.Dir(s.to), s.from)
 			case "ls":
 				out += ncftp(d, "ncftpls", "-l", url)
@@ -64,7 +64,7 @@ func TestStockNcftp(t *testing.T) {
 	stockTest(t, c)
 }
 
-// ncftpTrees moves trees and what a pattern names.
+// ncftpTrees transfers trees and the matches of a pattern.
 func ncftpTrees(d *desk) {
 	for _, name := range []string{"a.x", "b b.x", "é.x", "c.y"} {
 		d.file(d.far("there/"+name), []byte(name))

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// ftplibSteps does the steps that it is given, as JSON, by Python's ftplib.
+// ftplibSteps does the given steps, which are JSON, with Python's ftplib.
 const ftplibSteps = `
 import calendar, ftplib, json, os, sys, time
 host, port, user, active, steps = sys.argv[1:]

@@ -20,40 +20,39 @@ import (
 	"miniftp/ftp/server"
 )
 
-// The TestStock… tests give every stock client the same list of work: each size,
-// each odd name, both ways; resumes after a cut; directories, renames, times. What
-// only one client has follows in its own file.
+// The TestStock… tests give every stock client the same list of work: each size and each odd name, in both
+// directions; resumed transfers; directories, renames, times. What only one client can do follows in its own
+// file.
 
 // clientLimit ends a client that hangs.
 const clientLimit = 60 * time.Second
 
-// stockNames are file names that clients, shells and listings trip over.
+// stockNames are file names that confuse clients, shells and listings.
 var stockNames = []string{
 	"plain", "two words", " leading", "trailing ", `quo"te`, "apo'strophe", "ha#sh", "per%41cent", "br[ack]et",
 	"semi;colon", "-dash", "é", "漢字", "🙂", "a&b=c+d", "~tilde", "$HOME", `back\slash`, "star*", "quest?",
 }
 
-// step is one thing that a client is told to do: get and reget remote → local, put
-// and reput local → remote, mv old → new; mkdir, rm, rmdir, ls, mlsd and nlst take
-// one path of the server.
+// step is one task for a client: get and reget remote → local, put and reput local → remote, mv old → new;
+// mkdir, rm, rmdir, ls, mlsd and nlst have one path on the server.
 type step struct{ do, from, to string }
 
 // stockClient drives one client.
 type stockClient struct {
 	program  string
 	ipv6     bool
-	can      string                                // the verbs of steps that it has
-	stumbles string                                // odd names that it can't be told, or changes by itself
-	run      func(d *desk, steps ...step) string   // does them in order; the output
-	keepTime func(d *desk, remote, local string)   // get, with the time of modification
-	more     func(t *testing.T, open func() *desk) // what no other client has
+	can      string                                // the verbs of steps that it supports
+	stumbles string                                // odd names that can't be passed to it, or that it changes
+	run      func(d *desk, steps ...step) string   // does the steps in order and returns the output
+	keepTime func(d *desk, remote, local string)   // get with the modification time
+	more     func(t *testing.T, open func() *desk) // what only this client can do
 }
 
-// stock is a server for stock clients, with what it told.
+// stock is a server for stock clients, and the events that it has reported.
 type stock struct {
 	*site
-	dir    string // of the host, which is served
-	noise  string // a host file that holds noise
+	dir    string // the host directory that is served
+	noise  string // a host file with noise
 	family map[string]net.Addr
 
 	mu   sync.Mutex
@@ -90,7 +89,7 @@ func (s *stock) observe(e ftp.Event) {
 	}
 }
 
-// last is the last transfer of a path that ended well.
+// last returns the last successful transfer of a path.
 func (s *stock) last(path string) (ftp.TransferDone, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +101,7 @@ func (s *stock) last(path string) (ftp.TransferDone, bool) {
 	return ftp.TransferDone{}, false
 }
 
-// desk is where one client works: a directory here and one on the server.
+// desk is the workplace of one client: a local directory and one on the server.
 type desk struct {
 	*stock
 	t          *testing.T
@@ -110,7 +109,7 @@ type desk struct {
 	host, port string
 	active     bool
 	user       string
-	mayFail    bool   // the client's exit status says nothing
+	mayFail    bool   // the client's exit status is useless
 	here       string // the client's working directory
 	there      string // "/…" on the server
 }
@@ -125,7 +124,7 @@ func (s *stock) open(t *testing.T, program, family string, active bool) *desk {
 	t.Helper()
 	addr, ok := s.family[family]
 	if !ok {
-		t.Skip("no " + family + " here")
+		t.Skip("no " + family)
 	}
 	desks.mu.Lock()
 	desks.n++
@@ -137,12 +136,12 @@ func (s *stock) open(t *testing.T, program, family string, active bool) *desk {
 	return &desk{stock: s, t: t, program: program, host: host, port: port, active: active, user: "rw", here: t.TempDir(), there: there}
 }
 
-// local and far are host paths: on the client's side, on the server's.
+// local and far return host paths on the client's and on the server's side.
 func (d *desk) local(name string) string { return filepath.Join(d.here, name) }
 func (d *desk) far(name string) string   { return d.dir + d.there + "/" + name }
 func (d *desk) path(name string) string  { return d.there + "/" + name }
 
-// url is the URL of a path of the server.
+// url returns the URL of a path on the server.
 func (d *desk) url(path string) string {
 	names := strings.Split(path, "/")
 	for i, name := range names {
@@ -151,7 +150,7 @@ func (d *desk) url(path string) string {
 	return "ftp://" + net.JoinHostPort(d.host, d.port) + strings.Join(names, "/")
 }
 
-// do runs a client in the desk and wants it to succeed.
+// do runs a client in the desk; it must succeed.
 func (d *desk) do(program, input string, args ...string) string {
 	d.t.Helper()
 	out, err := d.try(program, input, args...)
@@ -178,7 +177,7 @@ func (d *desk) command(program string, args ...string) (*exec.Cmd, context.Cance
 	return cmd, cancel
 }
 
-// same wants two host files to be equal.
+// same checks that two host files are equal.
 func (d *desk) same(what, a, b string) {
 	d.t.Helper()
 	one, oneErr := hashFile(a)
@@ -188,11 +187,11 @@ func (d *desk) same(what, a, b string) {
 	}
 }
 
-// holds wants a host file to hold just that.
+// holds checks the content of a host file.
 func (d *desk) holds(what, file string, content []byte) {
 	d.t.Helper()
 	if got, err := hashFile(file); err != nil || got != sha256.Sum256(content) {
-		d.t.Errorf("%s: not what it should be: %v", what, err)
+		d.t.Errorf("%s: wrong content: %v", what, err)
 	}
 }
 
@@ -223,7 +222,7 @@ func (d *desk) gone(names ...string) {
 	}
 }
 
-// eventually waits until ok is true.
+// eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	end := time.After(clientLimit)
@@ -233,7 +232,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		select {
 		case <-again.C:
 		case <-end:
-			t.Fatal("it never came true: " + what)
+			t.Fatal("timeout waiting for: " + what)
 		}
 	}
 }

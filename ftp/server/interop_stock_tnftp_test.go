@@ -12,8 +12,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// tnftp runs commands that tnftp reads from its standard input. It goes on after a
-// command that fails, so what came of them is looked at.
+// tnftp runs commands that tnftp reads from its standard input. It continues after a failed command, so their
+// results have to be checked.
 func tnftp(d *desk, flags []string, commands ...string) string {
 	d.t.Helper()
 	args := append([]string{map[bool]string{false: "-p", true: "-A"}[d.active], "-n", "-v"}, flags...)
@@ -22,8 +22,8 @@ func tnftp(d *desk, flags []string, commands ...string) string {
 	return d.do(d.program, strings.Join(script, "\n")+"\nbye\n", append(args, "-P", d.port, d.host)...)
 }
 
-// tnftpQuote is an argument of a tnftp command. Within its quotes a backslash is
-// just that, so each byte that could mean something gets one instead.
+// tnftpQuote quotes an argument of a tnftp command. Within its quotes a backslash is literal, so each special
+// byte gets one instead.
 func tnftpQuote(s string) string {
 	return regexp.MustCompile(`[ -,:-@[-^{-~]`).ReplaceAllString(s, `\$0`)
 }
@@ -36,7 +36,7 @@ func TestStockTnftp(t *testing.T) {
 		var script []string
 		for _, s := range steps {
 			from, to := tnftpQuote(s.from), tnftpQuote(s.to)
-			if s.do == "reput" { // it is told where to go on
+			if s.do == "reput" { // it needs the offset
 				script = append(script, fmt.Sprintf("restart %d", d.keptSize(s.to)))
 			}
 			script = append(script, map[string]string{
@@ -46,7 +46,7 @@ func TestStockTnftp(t *testing.T) {
 				"mkdir": "mkdir " + from, "mv": "rename " + from + " " + to, "rm": "delete " + from, "rmdir": "rmdir " + from,
 			}[s.do])
 		}
-		return tnftp(d, []string{"-g"}, script...) // -g: names are no patterns
+		return tnftp(d, []string{"-g"}, script...) // -g: names are not patterns
 	}
 	c.keepTime = func(d *desk, remote, local string) { tnftp(d, nil, "get "+remote+" "+local) }
 	c.more = func(_ *testing.T, open func() *desk) {
@@ -55,7 +55,7 @@ func TestStockTnftp(t *testing.T) {
 	stockTest(t, c)
 }
 
-// keptSize is how many bytes are kept of an upload that was cut.
+// keptSize returns how many bytes of an interrupted upload are kept.
 func (d *desk) keptSize(path string) int64 {
 	d.t.Helper()
 	name := strings.TrimPrefix(path, d.path(""))
@@ -64,7 +64,7 @@ func (d *desk) keptSize(path string) int64 {
 	return fi.Size()
 }
 
-// tnftpWays are patterns and tnftp's other ways to ask for the same.
+// tnftpWays are patterns and other ways to do the same with tnftp.
 func tnftpWays(d *desk) {
 	content := noise()[:100_000]
 	for _, name := range []string{"a.x", "b b.x", "é.x", "c.y"} {

@@ -43,7 +43,7 @@ func TestStockWget(t *testing.T) {
 func wgetTree(d *desk) {
 	for _, name := range stockNames {
 		if name == " leading" || name == "per%41cent" {
-			continue // wget trims what a listing says, and unescapes it for the local name
+			continue // wget trims the names of a listing, and unescapes them for the local file
 		}
 		d.file(d.far("tree/odd names/"+name), []byte(name))
 	}
@@ -64,7 +64,7 @@ func wgetTree(d *desk) {
 	d.holds("glob", d.local("glob/one.x"), []byte("one"))
 	d.holds("glob", d.local("glob/two.x"), []byte("two"))
 	if _, err := os.Stat(d.local("glob/three.y")); err == nil {
-		d.t.Error("wget *.x fetched three.y")
+		d.t.Error("wget *.x has fetched three.y")
 	}
 	if out := wget(d, "-N", "-r", "-nH", "--cut-dirs=1", "--no-parent", d.url(d.path("tree/a/"))); strings.Contains(out, "deep") && !strings.Contains(out, "not retrieving") {
 		d.t.Errorf("wget -N fetched it again:\n%s", out)

@@ -17,8 +17,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// stockTest runs the list of work for a client, in both modes and over the address
-// families that it knows: with make soak in all combinations, else each of them once.
+// stockTest runs the list of work for a client, in both modes and over the address families that it supports.
+// make soak runs all combinations, an ordinary test each value once.
 func stockTest(t *testing.T, c *stockClient) {
 	program := peers.Client(t, c.program)
 	s := newStock(t)
@@ -60,8 +60,7 @@ func (c *stockClient) has(verbs ...string) bool {
 	return true
 }
 
-// sizes moves files of several sizes to the server and back, and looks that they
-// went in the mode that was asked for.
+// sizes transfers files of several sizes to the server and back, and checks that they used the requested mode.
 func (c *stockClient) sizes(d *desk) {
 	want := map[bool]ftp.DataMode{false: ftp.Passive, true: ftp.Active}[d.active]
 	moved := func(verb, path string, size int) {
@@ -72,7 +71,7 @@ func (c *stockClient) sizes(d *desk) {
 	}
 	sizes := []int{0, 1, 64 << 10, len(noise())}
 	if d.host == "::1" {
-		sizes[3] = 4 << 20 // the family makes no difference to the bytes
+		sizes[3] = 4 << 20 // the family does not matter for the bytes
 	}
 	for _, size := range sizes {
 		name := fmt.Sprintf("%d bytes", size)
@@ -99,10 +98,10 @@ func (c *stockClient) sizes(d *desk) {
 	}
 }
 
-// noise is the content of files, as much as the largest has.
+// noise is the content of all files, as long as the largest.
 var noise = sync.OnceValue(func() []byte { return random(times(24<<20, 64<<20)) })
 
-// names moves files with odd names both ways and lists them.
+// names transfers files with odd names in both directions and lists them.
 func (c *stockClient) names(d *desk) {
 	var puts, gets []step
 	var names []string
@@ -139,7 +138,7 @@ func (c *stockClient) names(d *desk) {
 	}
 }
 
-// resumes goes on with transfers that were cut half-way.
+// resumes resumes transfers that were interrupted half-way.
 func (c *stockClient) resumes(d *desk) {
 	whole := noise()[:1<<20]
 	half := whole[:len(whole)/2]
@@ -173,11 +172,11 @@ func (d *desk) cut(name string, beginning []byte) {
 	check(d.t, err)
 	d.arrived(name, int64(len(beginning)))
 	check(d.t, c.Close())
-	d.kept(name) // before the data connection's end: nobody knows which comes first
+	d.kept(name) // before the data connection ends: either may be seen first
 	check(d.t, data.Close())
 }
 
-// arrived waits until so much of an upload is on the server.
+// arrived waits until that much of an upload is on the server.
 func (d *desk) arrived(name string, size int64) {
 	d.t.Helper()
 	eventually(d.t, name+" arrives", func() bool {
@@ -192,16 +191,16 @@ func (d *desk) arrived(name string, size int64) {
 	})
 }
 
-// kept waits until an upload that was cut is put by.
+// kept waits until an interrupted upload has its interrupted name.
 func (d *desk) kept(name string) {
 	d.t.Helper()
 	eventually(d.t, name+" is kept", func() bool { _, err := os.Stat(d.far(server.Hidden("." + name + ".upload"))); return err == nil })
 	d.gone(name)
 }
 
-// killed uploads from a pipe by that command, kills the client in the middle, and
-// goes on by the step. Which of its connections the system closes first is chance;
-// the server sees through that for an upload that took a while, mostly.
+// killed uploads from a pipe with that command, kills the client in the middle, and resumes with the step.
+// Which of its connections the system closes first is random. For an upload that took a while, the server
+// usually recognizes the kill in both cases.
 func (c *stockClient) killed(d *desk, program string, args ...string) {
 	d.t.Helper()
 	whole := noise()[:3<<20]
@@ -215,15 +214,15 @@ func (c *stockClient) killed(d *desk, program string, args ...string) {
 		c.run(d, step{"reput", "killed", d.path("killed")})
 		d.same("reput of what was killed", d.local("killed"), d.far("killed"))
 		if done, _ := d.last(d.path("killed")); done.Offset == 0 {
-			d.t.Errorf("reput of what was killed began again: %+v", done)
+			d.t.Errorf("reput of a killed upload started from the beginning: %+v", done)
 		}
 		return
 	}
-	d.t.Error("each time what came before the kill was taken for the whole file")
+	d.t.Error("each time the bytes before the kill were treated as the whole file")
 }
 
-// kill starts a client, kills it some time after the first bytes have arrived, and
-// waits until the server has seen that.
+// kill starts a client, kills it some time after the first bytes have arrived, and waits until the server has
+// noticed.
 func (d *desk) kill(beginning []byte, program string, args ...string) {
 	d.t.Helper()
 	cmd, cancel := d.command(program, args...)
@@ -252,7 +251,7 @@ func (d *desk) kill(beginning []byte, program string, args ...string) {
 	})
 }
 
-// manages makes and removes directories and renames and deletes files.
+// manages makes and removes directories, and renames and deletes files.
 func (c *stockClient) manages(d *desk) {
 	if !c.has("mkdir", "mv", "rm", "rmdir") {
 		return
@@ -269,7 +268,7 @@ func (c *stockClient) manages(d *desk) {
 	}
 }
 
-// anonymous reads, and may not write.
+// anonymous may read, and may not write.
 func (c *stockClient) anonymous(d *desk) {
 	d.user = "anonymous"
 	d.file(d.far("public"), []byte("for all"))
@@ -291,9 +290,9 @@ func (c *stockClient) anonymous(d *desk) {
 	}
 }
 
-// times fetches a file with its time of modification.
+// times fetches a file with its modification time.
 func (c *stockClient) times(d *desk) {
-	at := time.Now().AddDate(0, -1, 0).Truncate(time.Minute) // some clients know no seconds
+	at := time.Now().AddDate(0, -1, 0).Truncate(time.Minute) // some clients have no seconds
 	d.file(d.far("dated"), []byte("x"))
 	check(d.t, os.Chtimes(d.far("dated"), at, at))
 	c.keepTime(d, d.path("dated"), "dated")

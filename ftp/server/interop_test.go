@@ -19,15 +19,15 @@ import (
 	"miniftp/ftp/server"
 )
 
-// peer is a stock client, what it needs to know, and where it works.
+// peer is a stock client, its server, and its working directory.
 type peer struct {
 	t          *testing.T
 	prog       string
 	host, port string
 	active     bool
 	local      string   // its working directory
-	fs         afero.Fs // what the server serves
-	content    []byte   // of most files
+	fs         afero.Fs // the files that the server serves
+	content    []byte   // the content of most files
 }
 
 // newPeer starts a server and finds the client.
@@ -48,12 +48,12 @@ func newPeer(t *testing.T, name, family string, active bool) *peer {
 	return p
 }
 
-// peerNames are names that clients of the shell can be asked for.
+// peerNames are names that can be passed to clients with a command line.
 var peerNames = []string{"in side", `quo"te`, "ha#sh", "[bracket]", "semi;colon", "é漢字😀", "per%cent", " lead"}
 
 func (p *peer) path(name string) string { return filepath.Join(p.local, name) }
 
-// url is an FTP URL for the user rw; the path is escaped byte by byte.
+// url returns an FTP URL for the user rw; the path is escaped byte by byte.
 func (p *peer) url(path string) string { return "ftp://rw:rw@" + p.authority() + escape(path) }
 
 func (p *peer) authority() string { return net.JoinHostPort(p.host, p.port) }
@@ -70,7 +70,7 @@ func escape(path string) string {
 	return b.String()
 }
 
-// run runs the client with input and wants it to succeed.
+// run runs the client with input; it must succeed.
 func (p *peer) run(input string, args ...string) string {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 2*patience)
@@ -104,8 +104,7 @@ func (p *peer) stored(name string, want []byte) {
 	}
 }
 
-// half leaves the first half of a transfer: locally as name, and on the server as
-// what is kept of an upload to name that was cut.
+// half makes the first half of a transfer: locally as name, and on the server as an interrupted upload to name.
 func (p *peer) half(name string) {
 	p.t.Helper()
 	half := p.content[:len(p.content)/2]
@@ -117,7 +116,7 @@ func (p *peer) gone(names ...string) {
 	p.t.Helper()
 	for _, name := range names {
 		if exists(p.fs, name) {
-			p.t.Errorf("%s is still there", name)
+			p.t.Errorf("%s still exists", name)
 		}
 	}
 }
@@ -131,7 +130,7 @@ func (p *peer) lists(listing string, names ...string) {
 	}
 }
 
-// interop runs a test for a client in both modes, over the families it is to speak.
+// interop runs a test for a client in both modes, over the families that the test requests.
 func interop(t *testing.T, name string, families []string, f func(p *peer)) {
 	for _, family := range families {
 		for _, active := range []bool{false, true} {
@@ -284,7 +283,7 @@ func TestInteropTnftp(t *testing.T) {
 		p.stored("/moved", p.content)
 		p.gone("/made", "/stored")
 		p.lists(out, append([]string{"sub", "empty"}, peerNames...)...)
-		tnftp("restart 350000", "put put put") // half of it is kept
+		tnftp("restart 350000", "put put put") // half of it is on the server
 		p.stored("/put", p.content)
 		tnftp("prompt", "cd names", "mget *", "cd ..", "append up moved", "delete moved")
 		p.got("ha#sh", []byte("ha#sh"))
@@ -313,7 +312,7 @@ func TestInteropNcftp(t *testing.T) {
 		p.stored("/up", p.content)
 		ncftp(put, "-m", p.host, "/made/deep", "up")
 		p.stored("/made/deep/up", p.content)
-		// No -z: this ncftpput sends all of the file behind what is there already.
+		// No -z: this ncftpput appends the whole file to what is there already.
 		ncftp(put, "-A", p.host, "/", "up")
 		p.stored("/up", append(slices.Clone(p.content), p.content...))
 		ncftp(put, "-R", p.host, "/made", "names")

@@ -11,9 +11,8 @@ import (
 	"miniftp/ftp/internal/peers"
 )
 
-// curl speaks TLS by OpenSSL. It asks for no tickets, so that on TLS 1.2 it resumes
-// by session ids only, which package tls does not keep. In active mode under TLS
-// 7.88 waits for ever, with every server.
+// curl uses OpenSSL. It requests no tickets, so with TLS 1.2 it can resume only by session ID, which package
+// tls does not support. In active mode under TLS, version 7.88 waits forever, with every server.
 func curlTLS() *tlsClient {
 	c := &tlsClient{program: "curl", resumes: "TLS 1.3", can: "put ls"}
 	args := func(d *secureDesk, more ...string) []string {
@@ -39,8 +38,7 @@ func curlTLS() *tlsClient {
 		return out
 	}
 	c.more = func(d *secureDesk) {
-		// One after the other it may wait a second before each but the first, with
-		// every server.
+		// For files one after the other it may wait a second before each but the first, with every server.
 		d.many(times(12, 30), func(names []string) {
 			all := []string{"--parallel", "--parallel-max", "3"}
 			for _, name := range names {
@@ -53,7 +51,7 @@ func curlTLS() *tlsClient {
 	return c
 }
 
-// lftpTLSArgs are the arguments for an lftp script. lftp speaks TLS by GnuTLS.
+// lftpTLSArgs are the arguments for an lftp script. lftp uses GnuTLS.
 func lftpTLSArgs(d *secureDesk, script ...string) []string {
 	open := "open -u rw,rw ftp://"
 	if d.implicit {
@@ -91,14 +89,14 @@ func lftpTLS() *tlsClient {
 		d.do(d.program, "", lftpTLSArgs(d, "mirror -R tree "+d.path("copy"), "mirror -P 3 "+d.path("copy")+" back", "pget -n 3 "+d.path("copy/a/b")+" -o parts")...)
 		d.sameTree("mirror -R", d.local("tree"), d.far("copy"))
 		d.sameTree("mirror", d.local("back"), d.far("copy"))
-		d.same("pget", d.local("parts"), d.far("copy/a/b")) // the parts end by closing early
+		d.same("pget", d.local("parts"), d.far("copy/a/b")) // it ends its parts by closing the connection early
 		d.killedUnderTLS(c, d.program, lftpTLSArgs(d, "put /dev/stdin -o "+d.path("killed"))...)
 	}
 	return c
 }
 
-// ftplibLogin takes the place of the login of ftplibSteps: it logs in under TLS,
-// by Python's FTP_TLS as it is, or with data connections that resume its session.
+// ftplibLogin replaces the login of ftplibSteps. It logs in under TLS with Python's FTP_TLS as it is, or with
+// data connections that resume its session.
 const ftplibLogin = `
 import socket, ssl
 class Resuming(ftplib.FTP_TLS):
@@ -124,7 +122,7 @@ f.connect(host, int(port))
 f.login(user, user)
 `
 
-// ftplibTLS is Python's ftplib, which speaks TLS by OpenSSL.
+// ftplibTLS is Python's ftplib, which uses OpenSSL.
 func ftplibTLS(resumes bool) *tlsClient {
 	c := &tlsClient{program: "python3", active: true, can: "put ls"}
 	class := "ftplib.FTP_TLS"
@@ -142,7 +140,7 @@ func ftplibTLS(resumes bool) *tlsClient {
 		implicit := map[bool]string{false: "False", true: "True"}[d.implicit]
 		script := strings.Replace(ftplibSteps, ftplibClearLogin, fmt.Sprintf(ftplibLogin, class, d.s.certs.CAFile, implicit), 1)
 		if script == ftplibSteps {
-			d.t.Fatal("the login of ftplibSteps is not what it was")
+			d.t.Fatal("the login of ftplibSteps has changed")
 		}
 		active := map[bool]string{true: "true"}[d.active]
 		return []string{"-c", script, d.host, d.port, "rw", active, string(b)}
@@ -164,7 +162,7 @@ func ftplibTLS(resumes bool) *tlsClient {
 	return c
 }
 
-// wgetTLS downloads only. It speaks TLS by GnuTLS.
+// wgetTLS only downloads. wget uses GnuTLS.
 func wgetTLS() *tlsClient {
 	c := &tlsClient{program: "wget", active: true, resumes: "TLS 1.2, TLS 1.3", can: "ls"}
 	run := func(d *secureDesk, args ...string) string {
@@ -205,7 +203,7 @@ func wgetTLS() *tlsClient {
 	return c
 }
 
-// Each client does its list, and its data connections resume where it knows how to.
+// Each client does its list of work. Its data connections resume the session if it supports that.
 func TestTLSCurl(t *testing.T) {
 	parallel(t)
 	testTLS(t, dtp.ReusePrefer, map[string]*tlsClient{"stock": curlTLS()})
@@ -226,7 +224,7 @@ func TestTLSFtplib(t *testing.T) {
 	testTLS(t, dtp.ReusePrefer, map[string]*tlsClient{"resuming": ftplibTLS(true), "plain": ftplibTLS(false)})
 }
 
-// With sessions off nothing resumes, and all works.
+// With sessions off nothing resumes, and everything works.
 func TestTLSWithoutReuse(t *testing.T) {
 	parallel(t)
 	clients := map[string]*tlsClient{"curl": curlTLS(), "lftp": lftpTLS(), "wget": wgetTLS(), "ftplib": ftplibTLS(true)}
@@ -236,7 +234,7 @@ func TestTLSWithoutReuse(t *testing.T) {
 	testTLS(t, dtp.ReuseOff, clients)
 }
 
-// Where data connections must resume, clients that do are served all the same.
+// If data connections must resume, the clients that do so are still served.
 func TestTLSWithReuseRequired(t *testing.T) {
 	parallel(t)
 	clients := map[string]*tlsClient{"lftp": lftpTLS(), "wget": wgetTLS(), "ftplib": ftplibTLS(true)}
@@ -246,8 +244,7 @@ func TestTLSWithReuseRequired(t *testing.T) {
 	testTLS(t, dtp.ReuseRequire, clients)
 }
 
-// ftplibAborts breaks transfers off by ABOR, up and down, in both modes, and wants
-// the next one to be whole.
+// ftplibAborts aborts uploads and downloads with ABOR, in both modes; the next transfer must be whole.
 const ftplibAborts = `
 import ftplib, hashlib, io, ssl, sys
 host, port, ca, there, want = sys.argv[1:]

@@ -14,8 +14,8 @@ import (
 	"miniftp/ftp/internal/peers"
 )
 
-// ftplibRefused wants refusals of what a step of FTP_TLS does, in its clear and its
-// protected forms, and the session to go on after each.
+// ftplibRefused expects the server to refuse what a step of FTP_TLS does, in its clear and its protected form.
+// The session must continue after each.
 const ftplibRefused = `
 import ftplib, io, ssl, sys
 host, port, ca, step, want = sys.argv[1:]
@@ -78,15 +78,14 @@ func TestTLSFtplibRefused(t *testing.T) {
 			check(t, err)
 			for _, e := range left {
 				if strings.Contains(e.Name(), "made") {
-					t.Errorf("%s is there", e.Name())
+					t.Errorf("%s was stored", e.Name())
 				}
 			}
 		})
 	})
 }
 
-// What clients do in the clear, or without a session that they have to resume, is
-// refused, and nothing of it arrives.
+// What clients do without TLS, or without resuming a required session, is refused, and nothing of it arrives.
 func TestTLSRefusesClients(t *testing.T) {
 	parallel(t)
 	eachVersion(t, func(t *testing.T, version uint16) {
@@ -101,11 +100,11 @@ func TestTLSRefusesClients(t *testing.T) {
 				if err == nil || !strings.Contains(out, reply) {
 					t.Errorf("%s succeeds, or does not say %s: %v\n%s", program, reply, err, out)
 				}
-				if left := hostTree(t, d.far("")); len(left) != 2 { // there, and the directory
+				if left := hostTree(t, d.far("")); len(left) != 2 { // there and its directory
 					t.Errorf("the server has %q", left)
 				}
 				if b, err := os.ReadFile(d.local("got")); err == nil && len(b) > 0 {
-					t.Errorf("%q came", b)
+					t.Errorf("%q was received", b)
 				}
 			})
 		}
@@ -136,8 +135,7 @@ func TestTLSRefusesClients(t *testing.T) {
 	})
 }
 
-// speak runs a program that talks to the server by its standard input, and ends
-// that behind the word.
+// speak runs a program that talks to the server through its standard input, and ends it after the word.
 func (d *secureDesk) speak(program, input, until string, args ...string) (string, error) {
 	d.t.Helper()
 	cmd, cancel := d.command(program, args...)
@@ -164,9 +162,8 @@ func (d *secureDesk) speak(program, input, until string, args ...string) (string
 	}
 }
 
-// The plain TLS clients of OpenSSL and GnuTLS reach a login, explicit and implicit.
-// What they must not have is refused: old versions, another protocol's name, a new
-// handshake half-way (CVE-2009-3555, CVE-2011-1473).
+// The TLS clients of OpenSSL and GnuTLS can log in, with explicit and implicit TLS. They are refused old
+// versions, another protocol's name, and a renegotiation (CVE-2009-3555, CVE-2011-1473).
 func TestTLSPlainClients(t *testing.T) {
 	parallel(t)
 	openssl, gnutls := peers.Client(t, "openssl"), peers.Client(t, "gnutls-cli")
@@ -189,7 +186,7 @@ func TestTLSPlainClients(t *testing.T) {
 			}
 			for _, no := range [][]string{{"-tls1_1", "-cipher", "ALL:@SECLEVEL=0"}, {"-tls1", "-cipher", "ALL:@SECLEVEL=0"}, {"-alpn", "http/1.1"}, {"-no_tls1_2", "-no_tls1_3"}} {
 				if out, err := d.speak(openssl, login, "221 ", sClient(no...)...); err == nil || strings.Contains(out, ok) {
-					t.Errorf("openssl %q is let in: %v\n%s", no, err, out)
+					t.Errorf("openssl %q is accepted: %v\n%s", no, err, out)
 				}
 			}
 			gnutlsArgs := []string{"--x509cafile=" + s.certs.CAFile, "--port=" + d.port, d.host}
@@ -199,15 +196,15 @@ func TestTLSPlainClients(t *testing.T) {
 			if out, err := d.speak(gnutls, login, "221 ", gnutlsArgs...); err != nil || !strings.Contains(out, ok) {
 				t.Errorf("gnutls-cli: %v\n%s", err, out)
 			}
-			if version == tls.VersionTLS12 && !implicit { // there openssl may stumble over the greeting first
-				args := slices.DeleteFunc(sClient(), func(s string) bool { return s == "-quiet" }) // it takes R for a command
+			if version == tls.VersionTLS12 && !implicit { // otherwise openssl may fail at the greeting first
+				args := slices.DeleteFunc(sClient(), func(s string) bool { return s == "-quiet" }) // without -quiet it treats R as a command
 				out, err := d.speak(openssl, "R\n", "never", args...)
 				if err == nil || !strings.Contains(out, "RENEGOTIATING") || !strings.Contains(out, "alert unexpected message") {
 					t.Errorf("openssl renegotiates: %v\n%s", err, out)
 				}
 			}
 		}
-		c := s.connect(t).secure(&tls.Config{RootCAs: s.certs.CA, ServerName: "localhost"}) // the others are served
+		c := s.connect(t).secure(&tls.Config{RootCAs: s.certs.CA, ServerName: "localhost"}) // others are served
 		c.cmd("FEAT", 211)
 	})
 }

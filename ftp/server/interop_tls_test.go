@@ -18,24 +18,24 @@ import (
 	"miniftp/ftp/server"
 )
 
-// The TestTLS… tests with the name of a stock client give it the same list of work
-// under TLS: explicit and implicit, in the modes that it has, on each version.
+// The TestTLS… tests with the name of a stock client give it the same list of work under TLS: explicit and
+// implicit, in the modes that it supports, with each version.
 
-// secureStock is a server for stock clients that speaks one version of TLS and
-// demands it, with what it told.
+// secureStock is a server for stock clients that supports and requires one version of TLS, and the events that
+// it has reported.
 type secureStock struct {
 	*stock
 	certs   *peers.Certs
 	version string
-	first   net.Addr // where TLS comes first
+	first   net.Addr // address for implicit TLS
 
 	tlsMu sync.Mutex
-	last  map[uint64]ftp.TLS // of a session's last data connection
-	moved map[string]secured // by path: the last transfer that ended well
-	count int                // of uploads among those
+	last  map[uint64]ftp.TLS // of the last data connection, by session
+	moved map[string]secured // the last successful transfer, by path
+	count int                // successful uploads
 }
 
-// secured is a transfer that ended, and the TLS of its data connection.
+// secured is a transfer that has ended, and the TLS of its data connection.
 type secured struct {
 	ftp.TransferDone
 	tls ftp.TLS
@@ -80,14 +80,14 @@ func (s *secureStock) observe(e ftp.Event) {
 	}
 }
 
-// uploads is how many ended well.
+// uploads returns the number of successful uploads.
 func (s *secureStock) uploads() int {
 	s.tlsMu.Lock()
 	defer s.tlsMu.Unlock()
 	return s.count
 }
 
-// secureDesk is where one client works.
+// secureDesk is the workplace of one client under TLS.
 type secureDesk struct {
 	*desk
 	s        *secureStock
@@ -103,7 +103,7 @@ func (s *secureStock) open(t *testing.T, program string, implicit, active bool) 
 	return d
 }
 
-// secureURL is the URL of a path, whose scheme is ftps where the client takes TLS first by it.
+// secureURL returns the URL of a path. Its scheme is ftps if the client selects implicit TLS with that.
 func (d *secureDesk) secureURL(path string) string {
 	url := d.url(path)
 	if d.implicit {
@@ -112,7 +112,7 @@ func (d *secureDesk) secureURL(path string) string {
 	return url
 }
 
-// went wants the last transfer of a file to have been under TLS, in the client's mode.
+// went checks that the last transfer of a file was under TLS and in the client's mode.
 func (d *secureDesk) went(verbs, name string, size int, c *tlsClient) {
 	d.t.Helper()
 	resumed := strings.Contains(c.resumes, d.s.version)
@@ -129,17 +129,17 @@ func (d *secureDesk) went(verbs, name string, size int, c *tlsClient) {
 // tlsClient is a stock client under TLS.
 type tlsClient struct {
 	program string
-	active  bool   // it can be active under TLS
-	brief   bool   // only explicit
-	resumes string // the versions on which its data connections resume the control connection's session
-	can     string // as a stockClient
+	active  bool   // it supports active mode under TLS
+	brief   bool   // only explicit TLS
+	resumes string // the versions with which its data connections resume the control connection's session
+	can     string // like stockClient.can
 	run     func(d *secureDesk, steps ...step) string
 	more    func(d *secureDesk)
 }
 
 var tlsSizes = []int{0, 1, 64<<10 + 1, 1<<20 + 1}
 
-// work is the list.
+// work is the list of work.
 func (c *tlsClient) work(d *secureDesk) {
 	puts := strings.Contains(c.can, "put")
 	var steps []step
@@ -171,7 +171,7 @@ func (c *tlsClient) work(d *secureDesk) {
 	}
 }
 
-// goesOn goes on with transfers that were cut half-way.
+// goesOn resumes interrupted transfers.
 func (c *tlsClient) goesOn(d *secureDesk, puts bool) {
 	const half = 1 << 19
 	whole := noise()[:2*half]
@@ -192,8 +192,8 @@ func (c *tlsClient) goesOn(d *secureDesk, puts bool) {
 	}
 }
 
-// testTLS runs the list in the ways that the clients can go: with make soak in all of
-// them, else in a sample that has each version with each mode, and either way to TLS.
+// testTLS runs the list of work in the ways that the client supports: all with make soak, otherwise a sample
+// with each version in each mode, and both explicit and implicit TLS.
 func testTLS(t *testing.T, reuse dtp.Reuse, clients map[string]*tlsClient) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		s := newSecureStock(t, version, reuse)
@@ -219,8 +219,8 @@ func testTLS(t *testing.T, reuse dtp.Reuse, clients map[string]*tlsClient) {
 	})
 }
 
-// inSample reports whether an ordinary run has that way of a client. On TLS 1.3 those are
-// explicit passive and implicit active, on TLS 1.2 the others.
+// inSample reports whether an ordinary test includes that way of a client. With TLS 1.3 these are explicit
+// passive and implicit active, with TLS 1.2 the others.
 func inSample(c *tlsClient, version uint16, implicit, active bool) bool {
 	if !c.active {
 		return c.brief || implicit == (version == tls.VersionTLS12)
@@ -228,9 +228,9 @@ func inSample(c *tlsClient, version uint16, implicit, active bool) bool {
 	return active == (implicit == (version == tls.VersionTLS13))
 }
 
-// killedUnderTLS kills a client in the middle of an upload from its standard input:
-// nothing may have the final name, for the FIN of a dead process is no close_notify.
-// What came is kept, and the step goes on with it.
+// killedUnderTLS kills a client in the middle of an upload from its standard input. Nothing may get the final
+// name, because a dead process sends a FIN but no close_notify. What has arrived is kept, and the step resumes
+// it.
 func (d *secureDesk) killedUnderTLS(c *tlsClient, program string, args ...string) {
 	d.t.Helper()
 	whole := noise()[:3<<20]
@@ -257,7 +257,7 @@ func (d *secureDesk) killedUnderTLS(c *tlsClient, program string, args ...string
 	d.went("STOR or APPE", "killed", len(whole)-int(fi.Size()), c)
 }
 
-// many makes n small files here and wants them there after put.
+// many makes n small files, and checks that they are on the server after put.
 func (d *secureDesk) many(n int, put func(names []string)) {
 	d.t.Helper()
 	var names []string

@@ -18,8 +18,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// pathCommands are the commands of every verb that takes a path, %s for it.
-// TestPathCommandsAreAll keeps them complete.
+// pathCommands are the commands of every verb with a path, which is %s. TestPathCommandsAreAll keeps them
+// complete.
 var pathCommands = map[string][]string{
 	"RETR": {"RETR %s"}, "STOR": {"STOR %s", "REST 1\nSTOR %s"}, "STOU": {"STOU %s"}, "APPE": {"APPE %s"},
 	"LIST": {"LIST %s", "LIST -la %s", "LIST -R %s", "LIST -d %s", "LIST %s/*", "LIST %s*"}, "NLST": {"NLST %s", "NLST -a %s", "NLST %s/*"},
@@ -31,18 +31,18 @@ var pathCommands = map[string][]string{
 	"SITE SYMLINK": {"SITE SYMLINK secret %s", "SITE SYMLINK %s /new\nRETR /new", "SITE SYMLINK %s/secret /new\nRETR /new"}, "AVBL": {"AVBL %s"},
 }
 
-// pathless are the verbs whose argument is no path.
+// pathless are the verbs whose argument is not a path.
 const pathless = " USER PASS ACCT REIN QUIT HOST PASV EPSV PORT EPRT CPSV SSCN TYPE STRU MODE REST RANG ALLO ABOR CDUP PWD SITE_HELP SITE_IDLE SITE_UMASK SYST NOOP HELP FEAT OPTS_UTF8 OPTS_MLST OPTS_HASH OPTS_MODE CLNT CSID LANG AUTH PBSZ PROT CCC "
 
 func TestPathCommandsAreAll(t *testing.T) {
 	for _, v := range server.Verbs() {
 		if pathCommands[v.Name] == nil && !strings.Contains(pathless, " "+strings.ReplaceAll(v.Name, " ", "_")+" ") {
-			t.Errorf("%s is new: say in pathCommands or pathless whether it takes a path", v.Name)
+			t.Errorf("%s is new: add it to pathCommands or pathless", v.Name)
 		}
 	}
 }
 
-// jail is a tree with ways out of it; outside lies a secret.
+// jail is a tree with ways out of it, and a secret outside.
 type jail struct {
 	fs            afero.Fs
 	host, outside string
@@ -53,7 +53,7 @@ const secret = "what the host keeps to itself"
 func newJail(t testing.TB) jail {
 	t.Helper()
 	top := t.TempDir()
-	j := jail{host: top + "/jail", outside: top + "/jail_outside"} // a prefix of it, to catch string comparisons
+	j := jail{host: top + "/jail", outside: top + "/jail_outside"} // starts with the same string, to catch string comparisons
 	for _, dir := range []string{j.host, j.outside, j.outside + "/dir", j.host + "/d"} {
 		check(t, os.Mkdir(dir, 0o755))
 	}
@@ -74,7 +74,7 @@ func newJail(t testing.TB) jail {
 	return j
 }
 
-// snapshot describes all that is outside: names, content, modes and times.
+// snapshot describes everything outside: names, content, modes and times.
 func (j jail) snapshot(t testing.TB) string {
 	t.Helper()
 	var b strings.Builder
@@ -90,7 +90,7 @@ func (j jail) snapshot(t testing.TB) string {
 	return b.String()
 }
 
-// waysOut are paths that would leave the jail if anything let them.
+// waysOut are paths that would leave the jail if the server followed them.
 func (j jail) waysOut() []string {
 	ways := []string{
 		"/fileRel", "/fileAbs", "/dirRel", "/dirAbs", "/dirRel/secret", "/dirAbs/secret", "/dirAbs/dir", "/up/jail_outside/secret", "/up/jail_outside", "/top" + j.outside + "/secret",
@@ -102,8 +102,8 @@ func (j jail) waysOut() []string {
 	return ways
 }
 
-// Nothing leads out of the jail, by whichever verb and path; what lies outside is
-// neither read nor changed, and no reply names the host.
+// Nothing leads out of the jail, with any verb and path: what is outside is neither read nor changed, and no
+// reply contains a host path.
 func TestNothingLeadsOut(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -125,7 +125,7 @@ func TestNothingLeadsOut(t *testing.T) {
 				if strings.Contains(said, secret) || strings.Contains(said, fmt.Sprintf("size=%d;", len(secret))) {
 					t.Errorf("%q shows the secret:\n%s", cmds, said)
 				}
-				if !strings.Contains(way, j.outside) && strings.Contains(said, filepath.Dir(j.host)) { // a reply may quote the client
+				if !strings.Contains(way, j.outside) && strings.Contains(said, filepath.Dir(j.host)) { // a reply may quote the command
 					t.Errorf("%q shows the host's path:\n%s", cmds, said)
 				}
 				_ = c.Close()
@@ -137,8 +137,7 @@ func TestNothingLeadsOut(t *testing.T) {
 	}
 }
 
-// everything runs commands, with a data connection if one of them wants it, and
-// returns all that came back.
+// everything runs commands, with a data connection if one of them needs it, and returns everything received.
 func (c *ctl) everything(cmds []string) string {
 	c.t.Helper()
 	said := ""
@@ -169,7 +168,7 @@ func (c *ctl) everything(cmds []string) string {
 	return said
 }
 
-// Links that stay inside work, relative or absolute, for files and directories.
+// Links within the tree work, relative or absolute, for files and directories.
 func TestLinksInsideWork(t *testing.T) {
 	j := newJail(t)
 	c := serve(t, j.fs).login(t, "rw")
@@ -200,21 +199,21 @@ func TestLinksInsideWork(t *testing.T) {
 			t.Errorf("RETR %s: %q", p, got)
 		}
 	}
-	// A link is deleted and renamed itself, not what it leads to; out of the jail too.
+	// DELE and RNFR apply to a link itself, not to its target, even if that is outside the jail.
 	for _, link := range []string{"goodRel", "fileAbs", "dirRel"} {
 		c.cmd("RNFR "+link, 350)
 		c.cmd("RNTO renamed", 250)
 		c.cmd("DELE renamed", 250)
 	}
 	if _, err := os.Stat(j.outside + "/secret"); err != nil {
-		t.Error("deleting a link deleted what it leads to")
+		t.Error("deleting a link has deleted its target")
 	}
 	if got := string(c.get("RETR /d/in")); got != "inside" {
 		t.Errorf("/d/in: %q", got)
 	}
 }
 
-// A user's home may be anywhere inside, and ".." from there ends at the top.
+// A user's home may be any directory of the tree, and ".." from there stops at the root.
 func TestHome(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/a/b/f", "x")

@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Clients that are gone without a word are found by TCP keepalive.
+// TCP keepalive detects clients that are gone without closing the connection.
 func TestControlConnectionsHaveKeepAlive(t *testing.T) {
 	srv, err := server.New(server.Options{Auth: accounts(fsroot.NewMem()), Listen: []string{"127.0.0.1:0"}})
 	check(t, err)

@@ -13,19 +13,18 @@ import (
 	"go.uber.org/goleak"
 )
 
-// besides holds the names of the tests that run in parallel with others.
+// besides has the names of the tests that run in parallel with others.
 var besides sync.Map
 
-// parallel lets a test run in parallel with others, for tests that mostly wait. A leak
-// of such a test is found by leftBehind, when all tests have ended.
+// parallel lets a test run in parallel with others, which is for tests that mostly wait. A leak of such a test
+// is found by leftBehind when all tests have ended.
 func parallel(t *testing.T) {
 	t.Helper()
 	besides.Store(t.Name(), true)
 	t.Parallel()
 }
 
-// noLeaks checks, when the test has ended, that no goroutine, socket or file is
-// left of it.
+// noLeaks checks at the end of the test that no goroutine, socket or file of it is left.
 func noLeaks(t testing.TB) {
 	t.Helper()
 	name, _, _ := strings.Cut(t.Name(), "/")
@@ -38,8 +37,9 @@ func noLeaks(t testing.TB) {
 		if t.Failed() {
 			return
 		}
-		// A session that was here before may go on with a new goroutine. One that is left
-		// over shows by its socket, which a session that is parked may still be about to close.
+		// A session that was parked before the test may continue on a new goroutine, so parked ones are
+		// ignored. One that the test has left shows by its socket, which a parked session may still be about to
+		// close.
 		goleak.VerifyNone(t, running, goleak.IgnoreAnyFunction("miniftp/ftp/server.(*session).park"))
 		left := newFiles(before)
 		for end := time.Now().Add(patience); len(left) > 0 && time.Now().Before(end); left = newFiles(before) {
@@ -51,8 +51,7 @@ func noLeaks(t testing.TB) {
 	})
 }
 
-// leftBehind returns an error if goroutines, sockets or files are left when all tests
-// have ended.
+// leftBehind returns an error if goroutines, sockets or files are left when all tests have ended.
 func leftBehind(before []string) error {
 	if err := goleak.Find(); err != nil {
 		return err
@@ -63,7 +62,7 @@ func leftBehind(before []string) error {
 	return nil
 }
 
-// newFiles lists what is open now and was not before.
+// newFiles lists what is open now and was not open before.
 func newFiles(before []string) []string {
 	before = slices.Clone(before)
 	return slices.DeleteFunc(openFiles(), func(f string) bool {
@@ -75,8 +74,8 @@ func newFiles(before []string) []string {
 	})
 }
 
-// openFiles lists the sockets and files of the process, where that can be told.
-// Pipes are left out: package net keeps those that splice works through.
+// openFiles lists the open sockets and files of the process, if the system can list them. Pipes are left out:
+// package net keeps those that it uses for splice.
 func openFiles() []string {
 	if runtime.GOOS != "linux" {
 		return nil

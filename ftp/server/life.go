@@ -10,21 +10,27 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// This file is the life of a session. One goroutine at a time owns it and does one step after the
-// other; nextStep says which, as the first of these that there is:
+// This file is the main loop of a session. Exactly one goroutine owns the session at any time. The owner does
+// one step after the other; nextStep chooses the first of these that applies:
 //
-//	stepEnd     the session is over
-//	stepNews    what runs beside it has begun or ended: its replies come first
-//	stepTLS     AUTH or CCC was agreed to: nothing may be read before
-//	stepHeld    a command that came while something ran, and now has its turn
-//	stepLast    the client sends no more: what still runs is waited for
-//	stepRead    the next line, or whatever else ends the wait for it
+//	stepEnd     QUIT or an error: flush the replies and end
+//	stepNews    the task has opened its data connection or has ended: send its reply
+//	stepTLS     AUTH or CCC was accepted: nothing may be read before the change is made
+//	stepHeld    no task runs any more: run the next of the commands that were read meanwhile
+//	stepLast    the client has closed its side: wait for the task, then end
+//	stepRead    read the next line, unless something else ends the wait
 //
-// A read ends by a line, by the idle limit, or by a wake-up (alarm): a task has news, or the server
-// stops. A session that has read nothing for a moment parks: another goroutine, whose stack is
-// small and which holds no buffer, waits until there is something to read (park), and becomes the owner.
+// The order is the order of replies: the news of a task come before any later command, and a held command comes
+// before one that is still to be read.
+//
+// A read ends when a line is complete, when the idle limit is reached, or when the alarm rings (alarm.go)
+// because the task has news or the server stops.
+//
+// Ownership moves only when the session parks: after parkAfter without input the owner starts another
+// goroutine, which waits for input without a buffer and on a small stack (park), and returns. The new goroutine
+// is the owner from then on, and stays so when it runs commands again.
 
-// step is what a session does next.
+// step is what the owner of a session does next.
 type step uint8
 
 const (
@@ -36,6 +42,8 @@ const (
 	stepRead
 )
 
+// nextStep chooses the step. It has no effects, so that a test can check all combinations of its reasons. Held
+// commands are not run once the server stops: stepRead then ends the session with a 421.
 func (s *session) nextStep() step {
 	switch {
 	case s.machine.Login == ftp.Closing || s.dead != nil:
@@ -52,7 +60,7 @@ func (s *session) nextStep() step {
 	return stepRead
 }
 
-// serve is called once, with the first goroutine.
+// serve runs the session on the goroutine that calls it, until the session ends or parks.
 func (s *session) serve() {
 	var observe func(ftp.Happening)
 	if s.set.Observer != nil {
@@ -62,7 +70,7 @@ func (s *session) serve() {
 	s.live(s.greet)
 }
 
-// greet begins a session.
+// greet starts the session with the greeting, after the TLS handshake if that comes first.
 func (s *session) greet() {
 	s.reset()
 	s.emit(ftp.ControlOpened{})
@@ -77,20 +85,21 @@ func (s *session) greet() {
 	}
 }
 
-// live owns the session from begin on, until its end or until it parks.
+// live owns the session, starting with begin, until it ends or parks.
 func (s *session) live(begin func()) {
 	if s.steps(begin) {
 		go s.park()
 		return
 	}
-	s.srv.leave(s)
+	s.srv.removeSession(s)
 }
 
-// steps does what there is to do. It reports whether the session parks.
+// steps runs begin and then one step after the other. It reports whether the session parks; otherwise the
+// session has ended, perhaps by a panic.
 func (s *session) steps(begin func()) (parks bool) {
 	defer func() {
 		if !parks {
-			s.end(recover())
+			s.end(recover()) // a panic ends this session only
 		}
 	}()
 	begin()
@@ -100,7 +109,7 @@ func (s *session) steps(begin func()) (parks bool) {
 			s.flush()
 			return false
 		case stepNews:
-			s.hearTask()
+			s.handleTaskNews()
 		case stepTLS:
 			s.stepTLS()
 		case stepHeld:
@@ -115,7 +124,7 @@ func (s *session) steps(begin func()) (parks bool) {
 	}
 }
 
-// stepTLS does what AUTH or CCC has agreed to.
+// stepTLS starts TLS after AUTH, or ends it after CCC. Both flush the reply first.
 func (s *session) stepTLS() {
 	if s.tlsNext == tlsBegins {
 		s.startTLS()
@@ -124,20 +133,21 @@ func (s *session) stepTLS() {
 	}
 }
 
-// read waits for a line and takes it up. It reports whether the session may park.
+// read waits for a line and runs it. It reports whether the session should park instead.
 func (s *session) read() (parks bool) {
 	if s.stopping.Load() && s.task == nil {
 		s.reply(ftp.Command{}, ftp.NewReply(421, s.stopText()))
 		return false
 	}
+	// The replies to commands that came in one segment leave in one write.
 	if !s.lines.Pending() {
 		s.flush()
 	}
 	if s.dead != nil {
-		return false // nobody reads our replies
+		return false // the write failed: nobody reads our replies
 	}
-	if s.holdsEnough() {
-		s.waitTask() // no more is read: TCP makes the client wait
+	if s.heldFull() {
+		s.waitTask() // reads nothing more: TCP flow control makes the client wait
 		return false
 	}
 	if !s.alarm.arm(s.deadline(), s.slack(), s.hasNews) {
@@ -155,7 +165,7 @@ func (s *session) read() (parks bool) {
 	return false
 }
 
-// hasNews reports whether there is more to do than to wait for a line.
+// hasNews reports whether the owner has something to do besides waiting for a line.
 func (s *session) hasNews() bool {
 	if s.task != nil {
 		return s.task.hasNews()
@@ -163,34 +173,36 @@ func (s *session) hasNews() bool {
 	return s.stopping.Load()
 }
 
-// inputFailed handles the end of what the client sends, or a line that can't be.
+// inputFailed handles a read that failed: the client has closed its side or is gone, or it sent something that
+// is not a line.
 func (s *session) inputFailed(err error) {
 	switch {
 	case errors.Is(err, ftp.ErrTLS):
-		s.strange("TLS")
+		s.endForeign("TLS")
 	case errors.Is(err, ftp.ErrLineTooLong):
-		s.refused("a line is too long", ftp.ReasonOther)
+		s.emitRefused("a line is too long", ftp.ReasonOther)
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
 		s.dead = err
-	case s.quitHeld(), s.isScript(), s.mayBeWhole(): // nothing more comes, but the transfer may finish
+	case s.quitHeld(), s.isScript(), s.mayBeWhole(): // no more lines, but what runs may be completed
 		s.endInput()
 	case !errors.Is(err, io.EOF):
 		s.dead = err
 	case s.task != nil && s.task.opener != nil:
-		s.dead = errHungUp // a client that is killed leaves its transfer like that
+		s.dead = errHungUp // a killed client leaves its transfer in this state
 	default:
 		s.endInput()
 	}
 }
 
-// deadline returns when the wait for the next line ends; zero: never, as a session that transfers
-// is not idle. The idle limit counts from the last command: bytes that are not a whole line do not
-// move it. A session that may park looks sooner whether it should.
+// deadline returns when the wait for the next line ends, or zero for never: a session that transfers is not
+// idle. The idle limit counts from the last command, so bytes that are not yet a whole line do not extend it.
+// If the session can park, the wait ends after parkAfter instead, and timeout decides.
 func (s *session) deadline() time.Time {
 	if s.task != nil {
 		return time.Time{}
 	}
 	now := time.Now()
+	// transfer uses asked, too, to guess how far away the client is.
 	s.asked = now
 	if s.idleBy.IsZero() {
 		s.idleBy = now.Add(s.idle)
@@ -206,7 +218,8 @@ func (s *session) deadline() time.Time {
 
 func (s *session) parksSoon(now time.Time) bool { return s.canPark && s.idleBy.Sub(now) > parkAfter }
 
-// slack is how much too early the wait for a line may end: moving the deadline is a system call of its own.
+// slack returns by how much the wait for a line may end too early. Allowing that saves a system call at each
+// command, which would move the deadline.
 func (s *session) slack() time.Duration {
 	if s.task == nil && s.parksSoon(s.asked) {
 		return parkAfter / 2
@@ -214,27 +227,28 @@ func (s *session) slack() time.Duration {
 	return deadlineSlack
 }
 
-// timeout handles a read that ended without a line: by a wake-up, by a moment without a command,
-// which lets the session park, or by the idle limit.
+// timeout handles a read that ended without a line. The cause is a wake-up, the end of parkAfter, which lets
+// the session park, or the idle limit.
 func (s *session) timeout() (parks bool) {
 	now := time.Now()
 	switch {
-	case !s.alarm.rang(now): // nextStep looks what for
-	case now.Before(s.idleBy):
+	case !s.alarm.rang(now): // a wake-up: nextStep finds out why
+	case now.Before(s.idleBy): // parkAfter has passed
 		return true
 	case s.machine.Login != ftp.LoggedIn && !s.idleBy.Before(s.loginBy):
-		s.refused("no login in time", ftp.ReasonLoginTimeout)
+		s.emitRefused("no login in time", ftp.ReasonLoginTimeout)
 		s.reply(ftp.Command{}, ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout))
 	default:
-		s.refused("no command for too long", ftp.ReasonIdleTimeout)
+		s.emitRefused("no command for too long", ftp.ReasonIdleTimeout)
 		s.reply(ftp.Command{}, ftp.Replyf(421, "No command for %v. Goodbye.", s.idle))
 	}
 	return false
 }
 
-// park waits for the client, on a goroutine of its own, until it says something, is gone or has been
-// still for too long, or until the session is woken; then the session continues. A goroutine that has
-// run a command keeps the stack that it took; this one's is new, and as small as can be.
+// park waits for input on a goroutine of its own and then owns the session again. The wait ends when the client
+// sends something or is gone, at the idle limit, or when the session is woken. Before the wait all buffers are
+// returned. A goroutine that has run commands keeps the stack it grew; this one is new, so a parked session
+// costs a few kilobytes.
 func (s *session) park() {
 	s.out = nil
 	s.lines.GiveBack()
@@ -250,8 +264,8 @@ func (s *session) park() {
 	})
 }
 
-// stop asks the session to end as soon as no transfer runs. A login that runs ends at
-// once: the session may be waiting for nothing else.
+// stop asks the session to end as soon as no transfer runs. A login is aborted at once, because it may wait
+// long for its turn. Any goroutine may call stop.
 func (s *session) stop() {
 	s.stopping.Store(true)
 	if j := s.login.Load(); j != nil {

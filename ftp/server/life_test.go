@@ -8,8 +8,8 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// What a session does next, by all that decides it. Of several reasons the first one in this table
-// counts, whatever else is so.
+// The next step of a session for every combination of reasons. Of several reasons the first one in this table
+// decides.
 func TestNextStep(t *testing.T) {
 	srv, err := New(Options{Auth: Static{}})
 	if err != nil {
@@ -48,7 +48,7 @@ func TestNextStep(t *testing.T) {
 			}
 		}
 	}
-	// A held command waits for the task before it, and is not begun any more when the server stops.
+	// A held command waits for the task before it, and is not run if the server stops meanwhile.
 	for name, set := range map[string]func(s *session){
 		"a task": func(s *session) { s.task = quiet() }, "a stop": func(s *session) { s.stopping.Store(true) },
 	} {
@@ -56,7 +56,7 @@ func TestNextStep(t *testing.T) {
 		s.machine.Login, s.held = ftp.LoggedIn, held
 		set(s)
 		if got := s.nextStep(); got != stepRead {
-			t.Errorf("a held command beside %s: step %d", name, got)
+			t.Errorf("a held command with %s: step %d", name, got)
 		}
 	}
 }

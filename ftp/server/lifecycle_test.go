@@ -16,7 +16,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Shutdown says 421 to who is idle, lets a transfer finish, and takes nobody new.
+// Shutdown sends 421 to idle sessions, lets a transfer finish, and admits nobody.
 func TestShutdownWaitsForTransfers(t *testing.T) {
 	fsys := fsroot.NewMem()
 	s := serve(t, fsys)
@@ -31,12 +31,12 @@ func TestShutdownWaitsForTransfers(t *testing.T) {
 		c.closed()
 	}
 	if conn, err := net.Dial("tcp", s.addr); err == nil {
-		newCtl(t, conn).closed() // a connection that waited in the backlog
+		newCtl(t, conn).closed() // a connection from the backlog
 	}
 	busy.cmd("NOOP", 200)
 	select {
 	case err := <-done:
-		t.Fatalf("Shutdown returned %v in a transfer", err)
+		t.Fatalf("Shutdown returned %v during a transfer", err)
 	default:
 	}
 	_, err = io.WriteString(d, "second")
@@ -49,11 +49,11 @@ func TestShutdownWaitsForTransfers(t *testing.T) {
 	if got := read(t, fsys, "/f"); got != "first, second" {
 		t.Errorf("stored %q", got)
 	}
-	check(t, s.Shutdown(context.Background())) // again does no harm
+	check(t, s.Shutdown(context.Background())) // a second call does no harm
 	check(t, s.Close())
 }
 
-// Shutdown gives up when its context does; the transfer goes on until Close cuts it.
+// Shutdown returns when its context ends; the transfer continues until Close cuts it.
 func TestShutdownThenClose(t *testing.T) {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "old")
@@ -67,7 +67,7 @@ func TestShutdownThenClose(t *testing.T) {
 	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Shutdown: %v", err)
 	}
-	c.cmd("NOOP", 200) // it still runs
+	c.cmd("NOOP", 200) // the session still runs
 	check(t, s.Close())
 	c.want(426)
 	c.want(421)
@@ -76,11 +76,11 @@ func TestShutdownThenClose(t *testing.T) {
 		t.Errorf("the data connection got %q", b)
 	}
 	if got := read(t, fsys, "/f"); got != "old" {
-		t.Errorf("the cut upload shows: %q", got)
+		t.Errorf("the interrupted upload is visible: %q", got)
 	}
 }
 
-// Close ends what waits for a data connection, and who does not read his replies.
+// Close ends sessions that wait for a data connection, and those whose client does not read.
 func TestCloseEndsAll(t *testing.T) {
 	s := serve(t, big(t))
 	waits, moves, deaf := s.login(t, "ro"), s.login(t, "ro"), s.login(t, "ro")
@@ -89,7 +89,7 @@ func TestCloseEndsAll(t *testing.T) {
 	waits.cmd("NOOP", 200)
 	d := moves.starts("RETR /big")
 	_ = deaf.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
-	for range 4000 { // until both ends' buffers are full
+	for range 4000 { // until the buffers of both ends are full
 		if _, err := io.WriteString(deaf.Conn, strings.Repeat("HELP\r\n", 100)); err != nil {
 			break
 		}
@@ -101,7 +101,7 @@ func TestCloseEndsAll(t *testing.T) {
 	_ = d.Close()
 }
 
-// A closed server serves no more, and closes the listener it is given.
+// A closed server does not serve, and closes the listener that it gets.
 func TestServeAfterClose(t *testing.T) {
 	noLeaks(t)
 	srv, err := server.New(server.Options{Auth: accounts(nil)})
@@ -121,7 +121,7 @@ func TestServeAfterClose(t *testing.T) {
 	}
 }
 
-// One server may serve several listeners; one that breaks is Serve's error.
+// One server can serve several listeners. If one fails, Serve returns its error.
 func TestSeveralListeners(t *testing.T) {
 	s := serve(t, oneFile(t, "x"))
 	l := listener(t, "127.0.0.1")
@@ -129,7 +129,7 @@ func TestSeveralListeners(t *testing.T) {
 	go func() { done <- s.Serve(l) }()
 	second := &site{s.Server, l.Addr().String(), s.log}
 	if got := string(second.login(t, "ro").get("RETR /f")); got != "x" {
-		t.Errorf("by the second listener: %q", got)
+		t.Errorf("from the second listener: %q", got)
 	}
 	_ = l.Close()
 	if err := <-done; err == nil || errors.Is(err, server.ErrServerClosed) {
@@ -182,7 +182,7 @@ func TestListenAndServe(t *testing.T) {
 	}
 }
 
-// An address that can't be listened on is an error of one line that names it.
+// If the server can't listen on an address, the error has one line and contains the address.
 func TestListenFails(t *testing.T) {
 	noLeaks(t)
 	l := listener(t, "127.0.0.1")
@@ -195,7 +195,7 @@ func TestListenFails(t *testing.T) {
 	check(t, srv.Close())
 }
 
-// Bad options are New's errors.
+// New returns an error for invalid options.
 func TestOptions(t *testing.T) {
 	auth := accounts(nil)
 	for name, o := range map[string]server.Options{
@@ -209,7 +209,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// Sessions beyond a limit are told 421 and why; one that ends makes room.
+// Sessions beyond a limit get a 421 with the reason; a session that ends makes room.
 func TestMaxSessions(t *testing.T) {
 	for name, limit := range map[string]func(*server.Options){
 		"all":    func(o *server.Options) { o.MaxSessions = 2 },
@@ -223,7 +223,7 @@ func TestMaxSessions(t *testing.T) {
 				check(t, err)
 				c := newCtl(t, conn)
 				if r := c.want(421); !strings.Contains(r.Text(), "2") {
-					t.Errorf("%q does not tell the limit", r.Text())
+					t.Errorf("%q does not contain the limit", r.Text())
 				}
 				c.closed()
 				a.cmd("QUIT", 221)
@@ -234,7 +234,7 @@ func TestMaxSessions(t *testing.T) {
 	}
 }
 
-// connectWhenFree connects as soon as the server takes a session.
+// connectWhenFree connects as soon as the server admits a session.
 func (s *site) connectWhenFree(t testing.TB) *ctl {
 	t.Helper()
 	var c *ctl
@@ -245,13 +245,13 @@ func (s *site) connectWhenFree(t testing.TB) *ctl {
 		if c.want(220, 421).Code == 220 {
 			return true
 		}
-		check(t, conn.Close()) // of those that wait for the end of a 421 there may be maxTurned
+		check(t, conn.Close()) // at most maxTurnedAway connections may wait for the end of a 421
 		return false
 	})
 	return c
 }
 
-// Who comes from another address is not counted with the rest.
+// Sessions from another address are counted separately.
 func TestMaxSessionsPerIPTellsAddressesApart(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.MaxSessionsPerIP = 1 })
 	s.login(t, "rw")

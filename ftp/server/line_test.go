@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp"
 )
 
-// IAC IAC in a name is one byte 255 of it (RFC 854), both ways.
+// IAC IAC in a name stands for one byte 255 (RFC 854), in both directions.
 func TestTelnetInNames(t *testing.T) {
 	fsys, _ := disk(t)
 	c := serve(t, fsys).login(t, "rw")
@@ -21,7 +21,7 @@ func TestTelnetInNames(t *testing.T) {
 		t.Fatalf("the tree is %q", got)
 	}
 	if got := c.lines("NLST"); len(got) != 1 || got[0] != "a\xffb c" {
-		t.Errorf("NLST %q: on the data connection nothing is doubled", got)
+		t.Errorf("NLST %q: nothing must be doubled on the data connection", got)
 	}
 	c.send("MLST /a\xff\xffb c")
 	_ = c.SetReadDeadline(time.Now().Add(patience))
@@ -29,11 +29,11 @@ func TestTelnetInNames(t *testing.T) {
 	n, err := c.Read(raw)
 	check(t, err)
 	if got := string(raw[:n]); !strings.Contains(got, "/a\xff\xffb c") {
-		t.Errorf("on the control connection it is not doubled: %q", got)
+		t.Errorf("255 must be doubled on the control connection: %q", got)
 	}
 }
 
-// Many commands in one segment are answered in order.
+// Several commands in one segment are answered in order.
 func TestPipelined(t *testing.T) {
 	s := serve(t, oneFile(t, "content"))
 	c := s.connect(t)
@@ -44,7 +44,7 @@ func TestPipelined(t *testing.T) {
 	c.closed()
 }
 
-// So are those behind a transfer that was asked for in the same segment.
+// So are commands after a transfer command in the same segment.
 func TestPipelinedTransfers(t *testing.T) {
 	fsys := oneFile(t, "content")
 	c := serve(t, fsys).login(t, "rw")
@@ -81,7 +81,7 @@ func TestPipelinedTransfers(t *testing.T) {
 	}
 }
 
-// Byte by byte, and with every way to end a line.
+// A command may arrive byte by byte, and its line may end in any of these ways.
 func TestLineEnds(t *testing.T) {
 	s := serve(t, oneFile(t, "content"))
 	for _, end := range []string{"\r\n", "\n"} {
@@ -95,28 +95,28 @@ func TestLineEnds(t *testing.T) {
 		}
 	}
 	c := s.login(t, "rw")
-	c.raw("\r\nNOOP\r\n\n") // empty lines are no commands
+	c.raw("\r\nNOOP\r\n\n") // empty lines are not commands
 	c.want(500)
 	c.want(200)
 	c.want(500)
-	c.raw("PWD\r\r\n") // some devices end a line like that
+	c.raw("PWD\r\r\n") // some devices end lines like this
 	c.want(257)
 	c.raw("PWD\rx\r\n") // a CR can't be part of a command
 	c.want(500, 501)
 	c.raw("NOOP\r\nPWD")
-	c.want(200) // and half a line waits
+	c.want(200) // half a line is kept
 	c.raw("\r\n")
 	c.want(257)
 }
 
-// Blanks in front of and behind a name belong to it.
+// Blanks at the start and the end of a name are part of it.
 func TestBlanks(t *testing.T) {
 	fsys, _ := disk(t)
 	c := serve(t, fsys).login(t, "rw")
 	for _, name := range []string{" lead", "trail ", "  two  ", " ", "in side", "\ttab\t"} {
 		c.put("STOR "+name, []byte(name))
 		if !exists(fsys, "/"+name) {
-			t.Errorf("%q is not there but %q", name, names(t, fsys, "/"))
+			t.Errorf("no file %q, but %q", name, names(t, fsys, "/"))
 		}
 		if got := string(c.get("RETR " + name)); got != name {
 			t.Errorf("RETR of %q: %q", name, got)
@@ -137,22 +137,22 @@ func TestBlanks(t *testing.T) {
 	}
 }
 
-// A line that is too long is 500, once, and the end.
+// A line that is too long is answered with 500, once, and ends the session.
 func TestLongLines(t *testing.T) {
 	s := serve(t, fsroot.NewMem())
 	c := s.login(t, "rw")
-	c.cmd("CWD "+strings.Repeat("x", 4000), 550, 553) // long, but a line
+	c.cmd("CWD "+strings.Repeat("x", 4000), 550, 553) // long, but within the limit
 	c.cmd("NOOP", 200)
 	c.raw("NOOP " + strings.Repeat("x", 1<<20))
 	c.want(500)
 	c.closed()
 	early := s.connect(t)
-	early.raw(strings.Repeat("\xff\xfa", 64<<10)) // Telnet that never ends
+	early.raw(strings.Repeat("\xff\xfa", 64<<10)) // an endless Telnet command
 	early.want(500)
 	early.closed()
 }
 
-// HTTP and other strangers get no further than a few errors.
+// HTTP and other protocols get a few errors at most.
 func TestOtherProtocols(t *testing.T) {
 	s := serve(t, fsroot.NewMem())
 	c := s.connect(t)
@@ -160,7 +160,7 @@ func TestOtherProtocols(t *testing.T) {
 	c.want(500, 421)
 }
 
-// 257 doubles the quotes, and MKD's names the whole path (RFC 959 appendix II).
+// 257 doubles quotes, and the one for MKD contains the whole path (RFC 959 appendix II).
 func TestQuotes(t *testing.T) {
 	c := serve(t, fsroot.NewMem()).login(t, "rw")
 	for _, name := range []string{`a"b`, `"`, `""x""`, `quoted "dir" here`} {
@@ -180,7 +180,7 @@ func TestQuotes(t *testing.T) {
 	}
 }
 
-// NUL, CR and LF in a name are refused, whatever the verb.
+// NUL, CR and LF in a name are refused, with any verb.
 func TestControlCharactersInNames(t *testing.T) {
 	fsys := fsroot.NewMem()
 	c := serve(t, fsys).login(t, "rw")

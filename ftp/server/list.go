@@ -19,8 +19,8 @@ func listRows() []row {
 		{verb: "LIST", perm: PermList, syntax: flagsArg.shape("[-aRtSrd] [<path>]"), rfc: "959 §4.1.3", feat: feature("TVFS"), help: "list a directory, for people; the last name may have * ? [ ]", run: (*session).list},
 		{verb: "NLST", perm: PermList, syntax: flagsArg.shape("[-a] [<path>]"), rfc: "959 §4.1.3", help: "list names only", run: (*session).nlst},
 		{verb: "MLSD", perm: PermList, syntax: optionalArg, rfc: "3659 §7", help: "list a directory, for programs", run: (*session).mlsd},
-		{verb: "MLST", perm: PermList, syntax: optionalArg, rfc: "3659 §7", feat: func(s *session) string { return "MLST " + s.facts.Feature() }, help: "tell the facts of one path", run: (*session).mlst},
-		{verb: "STAT", now: true, syntax: flagsArg.shape("[<path>]"), rfc: "959 §4.1.3", help: "the state of the session, or list a path here", run: (*session).stat},
+		{verb: "MLST", perm: PermList, syntax: optionalArg, rfc: "3659 §7", feat: func(s *session) string { return "MLST " + s.facts.Feature() }, help: "show the facts of one path", run: (*session).mlst},
+		{verb: "STAT", now: true, syntax: flagsArg.shape("[<path>]"), rfc: "959 §4.1.3", help: "show the state of the session, or list a path in the reply", run: (*session).stat},
 	}
 }
 
@@ -32,6 +32,8 @@ func (s *session) list(arg string) ftp.Reply { return s.ls("LIST", arg, listLine
 
 func (s *session) nlst(arg string) ftp.Reply { return s.ls("NLST", arg, nameLine("")) }
 
+// ls answers LIST and NLST. A pattern is searched first, since "nothing matches" must be a 550 instead of a
+// 150.
 func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp.Reply {
 	l, p, err := s.lsListing(verb, arg, line)
 	switch {
@@ -43,8 +45,8 @@ func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp
 	return s.send(verb, arg, p, l)
 }
 
-// lsListing is what LIST and NLST show for their argument: flags, and a
-// directory, a file or a pattern.
+// lsListing prepares the listing for the argument of LIST, NLST or STAT: flags, and a directory, a file or a
+// pattern.
 func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []byte) (*listing, string, error) {
 	name, flags := s.lsFlags(arg)
 	p := s.resolve(name)
@@ -61,7 +63,7 @@ func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []by
 	}
 	fi, err := s.account.FS.Stat(p)
 	if err != nil {
-		fi, err = lstat(s.account.FS, p) // a link that leads nowhere can be listed
+		fi, err = lstat(s.account.FS, p) // a dangling link can be listed
 	}
 	if err != nil {
 		return nil, p, err
@@ -71,7 +73,7 @@ func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []by
 		if e.Name = name; name == "" {
 			e.Name = "."
 		}
-		return few(l.look, e, line), p, err
+		return single(l.look, e, line), p, err
 	}
 	l.look.base = strings.TrimSuffix(s.cwd, "/") + "/"
 	if err := l.enter(subdir{path: p}); err != nil {
@@ -88,8 +90,7 @@ func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []by
 	return l, p, nil
 }
 
-// lsFlags takes groups of flags off the front of the argument, unless there is a
-// file of that very name.
+// lsFlags removes groups of flags from the front of the argument, unless there is a file with that name.
 func (s *session) lsFlags(arg string) (string, lsFlags) {
 	var flags lsFlags
 	rest := arg
@@ -109,9 +110,9 @@ func (s *session) lsFlags(arg string) (string, lsFlags) {
 	return rest, flags
 }
 
-// dirPrefix is what NLST writes before the names in a directory, so that they are
-// pathnames that RETR takes (RFC 1123 §4.1.2.7): the directory as the client wrote it.
-// The names in the working directory are pathnames by themselves.
+// dirPrefix returns what NLST writes before the names in a directory so that RETR accepts them as pathnames
+// (RFC 1123 §4.1.2.7): the directory as the client has written it. Names in the working directory need no
+// prefix.
 func dirPrefix(name string) string {
 	switch {
 	case name == "", name == ".":
@@ -122,10 +123,10 @@ func dirPrefix(name string) string {
 	return name + "/"
 }
 
-// prefix is the part of a pathname before its last component.
+// prefix returns the part of a pathname before its last component.
 func prefix(name string) string { return name[:strings.LastIndex(name, "/")+1] }
 
-// one is the entry of a single path, links not followed.
+// one returns the entry of a single path. It does not follow links.
 func (l *describer) one(p string) (ftp.Entry, error) {
 	fi, err := lstat(l.fs, p)
 	if err != nil {
@@ -140,7 +141,7 @@ func (l *describer) one(p string) (ftp.Entry, error) {
 	return e, nil
 }
 
-// dots is "." and "..".
+// dots returns the entries "." and ".." of p.
 func (l *describer) dots(p string) []ftp.Entry {
 	var entries []ftp.Entry
 	for _, d := range []struct{ name, path string }{{".", p}, {"..", path.Dir(p)}} {
@@ -154,6 +155,8 @@ func (l *describer) dots(p string) []ftp.Entry {
 	return entries
 }
 
+// mlsd lists a directory with facts: first the directory itself and its parent, then the entries (RFC 3659
+// §7.2).
 func (s *session) mlsd(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	look := s.describer(s.facts)
@@ -162,7 +165,7 @@ func (s *session) mlsd(arg string) ftp.Reply {
 		return fileError(err, p)
 	}
 	if !fi.IsDir() {
-		return ftp.Replyf(501, "%s: is not a directory: MLST tells its facts.", p)
+		return ftp.Replyf(501, "%s: is not a directory: use MLST.", p)
 	}
 	facts := s.facts
 	l := &listing{look: look, hidden: true, line: func(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, facts) }}
@@ -179,6 +182,7 @@ func (s *session) mlsd(arg string) ftp.Reply {
 	return s.send("MLSD", arg, p, l)
 }
 
+// mlst returns the facts of one path in the reply.
 func (s *session) mlst(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	look := s.describer(s.facts)
@@ -188,16 +192,16 @@ func (s *session) mlst(arg string) ftp.Reply {
 	}
 	e.Name = p
 	if !listable(p) {
-		return ftp.NewReply(553, "That name can't be shown in a line.")
+		return ftp.NewReply(553, "The name has a line break and can't be shown.")
 	}
 	return ftp.NewReply(250, "Facts of "+p, " "+string(ftp.AppendMLSx(nil, &e, s.facts)), "End")
 }
 
-// maxStatLines bounds a listing that is given in a reply.
+// maxStatLines limits a listing in a reply.
 const maxStatLines = 2000
 
-// stat is answered on the control connection. Without a path it tells about the
-// session, and about a transfer that runs.
+// stat lists a path in the reply on the control connection. Without a path it describes the session and the
+// running transfer.
 func (s *session) stat(arg string) ftp.Reply {
 	if arg == "" {
 		return s.status()
@@ -216,7 +220,7 @@ func (s *session) stat(arg string) ftp.Reply {
 	var lines []string
 	j := &task{cmd: ftp.Command{Verb: "STAT", Arg: arg}, path: p, inTurn: true}
 	j.work = func(ctx context.Context, _ *task) (res dtp.Result) {
-		if res = found(ctx, l); res.Err == nil {
+		if res = search(ctx, l); res.Err == nil {
 			if lines, res.Err = statLines(l); res.Err != nil {
 				res.Err = &dtp.LocalError{Err: res.Err}
 			}
@@ -233,7 +237,7 @@ func (s *session) stat(arg string) ftp.Reply {
 	return s.start(j)
 }
 
-// statLines is a listing as the lines of a reply.
+// statLines returns a listing as lines of a reply.
 func statLines(l *listing) (lines []string, err error) {
 	var text, buf []byte
 	buf = make([]byte, batchBytes)
@@ -259,7 +263,7 @@ func statLines(l *listing) (lines []string, err error) {
 func (s *session) status() ftp.Reply {
 	lines := []string{
 		"miniftp",
-		" You: " + s.control.Remote.String() + ", " + ftp.Printable(s.who.user),
+		" You: " + s.control.Remote.String() + ", " + ftp.Printable(s.identity.user),
 		" You are in " + s.cwd,
 		" Type " + s.params.Type.String() + ", structure " + s.params.Structure.String() + ", mode " + s.params.Mode.String(),
 	}

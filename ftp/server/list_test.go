@@ -13,7 +13,7 @@ import (
 	"miniftp/fsroot"
 )
 
-// lastWords is the last column of listing lines.
+// lastWords returns the last column of listing lines.
 func lastWords(lines []string) []string {
 	var names []string
 	for _, l := range lines {
@@ -22,7 +22,7 @@ func lastWords(lines []string) []string {
 	return names
 }
 
-// tree is what most listing tests list: sizes and times differ.
+// tree is the tree of most listing tests: sizes and times differ.
 func tree(t testing.TB, fsys afero.Fs) {
 	t.Helper()
 	for i, name := range []string{"/b", "/a", "/c.txt", "/d.txt", "/.hidden", "/sub/x", "/sub/y.txt", "/sub/deep/z"} {
@@ -76,7 +76,7 @@ func TestListOrders(t *testing.T) {
 			{"NLST /sub/*.txt", "/sub/y.txt"},
 		} {
 			got := lastWords(c.lines(tt.cmd))
-			if strings.Contains(tt.cmd, "-S") { // the size of a directory is the disk's affair
+			if strings.Contains(tt.cmd, "-S") { // the size of a directory depends on the disk
 				got = slices.DeleteFunc(got, func(s string) bool { return s == "sub" })
 				tt.want = strings.TrimSuffix(tt.want, " sub")
 			}
@@ -86,13 +86,13 @@ func TestListOrders(t *testing.T) {
 		}
 		for _, cmd := range []string{"LIST missing", "NLST missing", "LIST *.nosuch", "LIST -la missing", "LIST [", "NLST a/b", "LIST -- -la"} {
 			if r := c.cmd(cmd); r.Code != 550 {
-				t.Errorf("%s: %v, want 550 and no 150", cmd, r)
+				t.Errorf("%s: %v, want 550 without a 150", cmd, r)
 			}
 		}
 	})
 }
 
-// An empty directory is an empty listing, and whole.
+// The listing of an empty directory is empty and complete.
 func TestEmptyDirectory(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		check(t, fsys.MkdirAll("/e", 0o755))
@@ -108,7 +108,7 @@ func TestEmptyDirectory(t *testing.T) {
 	})
 }
 
-// A file that is truly named like a flag is listed, by LIST as by all else.
+// A file with a name like a flag is listed, with LIST and with all other verbs.
 func TestFileNamedLikeFlags(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/-la", "x")
@@ -132,8 +132,8 @@ func TestFileNamedLikeFlags(t *testing.T) {
 	})
 }
 
-// The columns are those of ls: mode by hand, and the year for what is older than
-// half a year or in the future.
+// The columns are those of ls. The year replaces the time of day if a file is older than half a year or from
+// the future.
 func TestColumns(t *testing.T) {
 	fsys, dir := disk(t)
 	now := time.Now()
@@ -163,15 +163,15 @@ func TestColumns(t *testing.T) {
 		files[0].want, files[1].want, files[2].want, files[3].want, `^drwxrwxrwt .* dir$`, `^lrwxrwxrwx .* link -> old$`, `^lrwxrwxrwx .* dangling -> nowhere$`,
 	} {
 		if !slices.ContainsFunc(lines, regexp.MustCompile(want).MatchString) {
-			t.Errorf("no line is like %s:\n%s", want, strings.Join(lines, "\n"))
+			t.Errorf("no line matches %s:\n%s", want, strings.Join(lines, "\n"))
 		}
 	}
 	if got := c.lines("LIST dangling"); len(got) != 1 {
-		t.Errorf("LIST of a link to nowhere: %q", got)
+		t.Errorf("LIST of a dangling link: %q", got)
 	}
 }
 
-// LIST -R goes down, each directory under its heading, and into no symlink.
+// LIST -R lists subdirectories, each with a heading, and does not follow symlinks.
 func TestListRecursive(t *testing.T) {
 	fsys, dir := disk(t)
 	tree(t, fsys)
@@ -192,7 +192,7 @@ func TestListRecursive(t *testing.T) {
 	}
 }
 
-// LIST -R has a bottom.
+// LIST -R has a depth limit.
 func TestListRecursionBound(t *testing.T) {
 	fsys := fsroot.NewMem()
 	deep := strings.Repeat("/d", 100)
@@ -209,7 +209,7 @@ func TestListRecursionBound(t *testing.T) {
 	}
 }
 
-// STAT with a path lists over the control connection, during a transfer too.
+// STAT with a path lists it on the control connection, even during a transfer.
 func TestStatPath(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		tree(t, fsys)
@@ -230,7 +230,7 @@ func TestStatPath(t *testing.T) {
 	})
 }
 
-// Names that can't be told in a line are not listed, the others are.
+// Names that do not fit in a line are not listed, the others are.
 func TestUnlistableNames(t *testing.T) {
 	fsys, dir := disk(t)
 	for _, name := range []string{"good", "line\nfeed", "carriage\rreturn", "200 fake", "tab\there"} {

@@ -17,67 +17,73 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// listing is a listing as a stream of lines: an io.Reader that formats a batch
-// of entries when it is read. Its first line does not wait for the last, and its
-// memory does not grow with the directory. What takes long it does in slices, so
-// that it can be stopped.
+// listing is a listing as a stream of lines. It is an io.Reader that formats a batch of entries at each Read,
+// so the first line does not wait for the last, and memory does not grow with the size of the directory. Work
+// that may take long is done in slices of listSlice, after which Read returns, so that the listing can be
+// stopped.
+//
+// The first entries of a directory are gathered in ready, in case they are few enough to be sorted. The others
+// are streamed in the order of the disk:
+//
+//	read ─→ wanted ─→ ready ─→ (sorted) ─→ append     while gathering
+//	read ─→ wanted ─────────────────────→ append      afterwards
 type listing struct {
-	look    describer
-	line    func(b []byte, e *ftp.Entry) []byte // one entry, without its end
-	flags   lsFlags
-	hidden  bool          // names that begin with a dot show
-	pattern string        // that names must match; "": all do
-	prefix  string        // what the client wrote before the pattern
-	first   string        // a heading for the first directory: LIST -R
-	dirs    []subdir      // what -R still has to list
-	pending int           // bytes of their paths
-	open    dirReader     // nil between directories
-	at      subdir        // the directory that is open
-	gathers bool          // it is read ahead, to be sorted
-	dots    []ftp.Entry   // "." and "..", to come first
-	ready   []ftp.Entry   // to be shown next
-	entry   ftp.Entry     // the last that was read: one for all of them
-	sorts   *atomic.Int64 // entries that all listings keep for an order; may be nil
-	charged int64         // of these, how many this one has
-	slow    bool          // reading entry may have taken long
-	stop    func() error  // why the listing should stop; may be nil
-	seen    int
-	spent   time.Duration // in here, not on the network
-	partial bool          // not all that -R asks for will be listed
-	err     error
-	buf     []byte
-	unread  []byte
+	look      describer
+	line      func(b []byte, e *ftp.Entry) []byte // appends the line of one entry, without CRLF
+	flags     lsFlags
+	hidden    bool          // include names that start with a dot
+	pattern   string        // that names must match; "": all
+	prefix    string        // what the client has written before the pattern
+	first     string        // heading of the first directory: LIST -R
+	dirs      []subdir      // directories that LIST -R has not yet listed
+	pending   int           // length of their paths in bytes
+	open      dirReader     // the open directory; nil: between two directories
+	at        subdir        // its path and depth
+	gathering bool          // it is read into ready, to be sorted
+	dots      []ftp.Entry   // "." and "..", to come first
+	ready     []ftp.Entry   // entries to be written next
+	entry     ftp.Entry     // the entry last read; reused for all
+	sorts     *atomic.Int64 // Server.sorts; may be nil
+	charged   int64         // the share of this listing in sorts
+	slow      bool          // reading entry may have taken long
+	stop      func() error  // why the listing has to stop; may be nil
+	seen      int           // entries read
+	spent     time.Duration // processing time, without the network
+	partial   bool          // a bound has cut the list of directories for -R
+	err       error
+	buf       []byte
+	unread    []byte
 }
 
-// subdir is a directory to be listed, and how deep it lies.
+// subdir is a directory to be listed, and its depth below the first one.
 type subdir struct {
 	path  string
 	depth int
 }
 
-// Bounds on what one listing may do.
+// Bounds on one listing.
 const (
 	maxDepth    = 32        // of LIST -R
-	maxDirs     = 100_000   // that LIST -R remembers
-	maxDirBytes = 8 << 20   // of their paths
-	maxEntries  = 1_000_000 // of LIST -R
-	sortWindow  = 512       // entries: a smaller directory comes sorted by name
-	sortMost    = 20_000    // entries sorted for -t, -S and -r; beyond, they come as they are
+	maxDirs     = 100_000   // directories that LIST -R remembers
+	maxDirBytes = 8 << 20   // length of their paths
+	maxEntries  = 1_000_000 // entries of LIST -R
+	sortWindow  = 512       // a directory with fewer entries is sorted by name
+	sortMost    = 20_000    // entries sorted for -t, -S and -r; any further ones come unsorted
 	batchBytes  = 32 << 10
-	sliceSteps  = 64 // entries between two looks at the clock
+	sliceSteps  = 64 // entries between two checks of the clock
 )
 
-// errTooMuch is a listing that went over one of the bounds.
-var errTooMuch = errors.New("the listing is longer than one may be")
+// errTooMuch is returned by a listing that exceeds one of the bounds.
+var errTooMuch = errors.New("the listing is too long")
 
-// lsFlags are the letters of LIST that mean something here.
+// lsFlags are the flags of LIST that are supported.
 type lsFlags struct {
-	all       bool // -a: hidden names, "." and ".." too
+	all       bool // -a: also hidden names, "." and ".."
 	recursive bool // -R
 	byTime    bool // -t
 	bySize    bool // -S
 	reverse   bool // -r
-	itself    bool // -d: the directory, not what is in it
+	itself    bool // -d: the directory itself
 }
 
 func (f *lsFlags) add(letters string) {
@@ -99,11 +105,11 @@ func (f *lsFlags) add(letters string) {
 	}
 }
 
-// sorted reports whether the order asked for needs all entries first.
+// sorted reports whether the order requires reading all entries first.
 func (f lsFlags) sorted() bool { return f.byTime || f.bySize || f.reverse }
 
-// Read gives lines; it implements io.Reader for dtp.Job. It may give none, and no
-// error, when finding the next takes long.
+// Read returns lines; it implements io.Reader for dtp.Job. It may return 0 bytes without an error if the next
+// entry takes long.
 func (l *listing) Read(p []byte) (int, error) {
 	if len(l.unread) == 0 {
 		if l.err != nil {
@@ -117,9 +123,9 @@ func (l *listing) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close ends the listing early or late.
+// Close ends the listing.
 func (l *listing) Close() error {
-	l.keeps(0)
+	l.charge(0)
 	if l.open != nil {
 		return l.open.Close()
 	}
@@ -135,11 +141,11 @@ func (l *listing) fill(b []byte) []byte {
 		l.first = ""
 	}
 	for n := 1; len(b) < batchBytes && l.err == nil; n++ {
-		if (l.slow || n%sliceSteps == 0) && l.over(began) {
+		if (l.slow || n%sliceSteps == 0) && l.sliceOver(began) {
 			return b
 		}
 		switch {
-		case l.gathers:
+		case l.gathering:
 			l.gather()
 		case len(l.ready) > 0:
 			b = l.append(b, &l.ready[0])
@@ -156,23 +162,24 @@ func (l *listing) fill(b []byte) []byte {
 				b = l.append(b, &l.entry)
 			}
 			if !more && len(b) > 0 {
-				return b // the next batch has to be read from the disk: send this one
+				return b // the next entry needs a read from the disk: send these first
 			}
 		}
 	}
 	return b
 }
 
-// read reads the next entry. A link may have taken long: its target was looked
-// for, over as many links as a path may have.
+// read reads the next entry. A link may take long, because its target is looked up, perhaps through many other
+// links.
 func (l *listing) read() (more bool, err error) {
 	more, err = l.open.next(&l.entry)
 	l.slow = l.entry.Type == ftp.LinkEntry
 	return more, err
 }
 
-// over reports whether the slice of time that began then is over, or the listing is.
-func (l *listing) over(began time.Time) bool {
+// sliceOver reports whether to return from Read: the time slice that began at began has passed, or the listing has
+// to stop.
+func (l *listing) sliceOver(began time.Time) bool {
 	took := time.Since(began)
 	if l.stop != nil && l.err == nil {
 		l.err = l.stop()
@@ -183,13 +190,13 @@ func (l *listing) over(began time.Time) bool {
 	return l.err != nil || took > listSlice
 }
 
-// find reads ahead, all of it or what is sorted at once, and fails if nothing
-// matches a pattern: that has to be said before the data connection is used.
+// find gathers the entries to be sorted, or all for a pattern. It fails if nothing matches a pattern: that has
+// to be known before the data connection is used.
 func (l *listing) find() error {
 	began := time.Now()
-	for n := 1; l.gathers && l.err == nil; n++ {
+	for n := 1; l.gathering && l.err == nil; n++ {
 		if l.gather(); l.slow || n%sliceSteps == 0 {
-			l.over(began)
+			l.sliceOver(began)
 		}
 	}
 	l.spent += time.Since(began)
@@ -199,7 +206,7 @@ func (l *listing) find() error {
 	return l.err
 }
 
-// wanted reports whether an entry of the directory is to be seen.
+// wanted reports whether an entry belongs in the listing.
 func (l *listing) wanted(e *ftp.Entry) bool {
 	if l.seen++; l.flags.recursive && l.seen > maxEntries {
 		l.err = errTooMuch
@@ -217,7 +224,7 @@ func (l *listing) wanted(e *ftp.Entry) bool {
 	return true
 }
 
-// append adds one entry's line, if it can be told in one.
+// append appends the line of an entry if its name fits in a line.
 func (l *listing) append(b []byte, e *ftp.Entry) []byte {
 	if !listable(e.Name) {
 		return b
@@ -226,10 +233,10 @@ func (l *listing) append(b []byte, e *ftp.Entry) []byte {
 	return append(l.line(b, e), '\r', '\n')
 }
 
-// listable: a name with a line break can't be told in a line.
+// listable reports whether a name fits in a line: it must not contain a line break.
 func listable(name string) bool { return !strings.ContainsAny(name, "\r\n\x00") }
 
-// queue remembers a directory for LIST -R. Links are none, so there are no loops.
+// queue remembers a subdirectory for LIST -R. It does not follow links, so there are no loops.
 func (l *listing) queue(e *ftp.Entry) {
 	if !l.flags.recursive || e.Type != ftp.DirEntry || l.at.depth >= maxDepth || e.Name == "." || e.Name == ".." {
 		return
@@ -243,8 +250,8 @@ func (l *listing) queue(e *ftp.Entry) {
 	l.dirs = append(l.dirs, subdir{p, l.at.depth + 1})
 }
 
-// endDir closes a directory that has ended. What can't be read any more ends the
-// listing with an error, as an empty end would look like a whole one.
+// endDir closes a directory at its end. A read error ends the listing with that error: a listing that just
+// ended would look complete.
 func (l *listing) endDir(err error) {
 	_ = l.open.Close()
 	l.open = nil
@@ -253,7 +260,7 @@ func (l *listing) endDir(err error) {
 	}
 }
 
-// nextDir opens the next directory of LIST -R; one that can't be opened shows empty.
+// nextDir opens the next directory of LIST -R. One that can't be opened is listed as empty.
 func (l *listing) nextDir(b []byte) []byte {
 	if len(l.dirs) == 0 {
 		l.err = io.EOF
@@ -263,7 +270,7 @@ func (l *listing) nextDir(b []byte) []byte {
 		return b
 	}
 	next := l.dirs[0]
-	l.dirs[0] = subdir{} // its path is garbage before the others are
+	l.dirs[0] = subdir{} // let its path be freed before the slice is
 	l.dirs = l.dirs[1:]
 	l.pending -= len(next.path)
 	b = append(append(append(b, "\r\n"...), strings.TrimPrefix(next.path, l.look.base)...), ":\r\n"...)
@@ -271,23 +278,21 @@ func (l *listing) nextDir(b []byte) []byte {
 	return b
 }
 
-// enter opens a directory. Nothing is read yet: that is for the transfer, beside
-// the session.
+// enter opens a directory. It does not read it: that is done in the task, beside the session.
 func (l *listing) enter(d subdir) error {
 	r, err := l.look.dir(d.path)
 	if err != nil {
 		return err
 	}
-	l.at, l.open, l.gathers = d, r, true
+	l.at, l.open, l.gathering = d, r, true
 	return nil
 }
 
-// gather reads one entry ahead, and sorts when there are enough: the whole
-// directory if it is small, or if an order was asked for; a large one streams in the
-// order of the disk.
+// gather reads one entry into ready. When there are enough, or the directory ends, it sorts them: always if an
+// order was requested, else only if they are the whole directory.
 func (l *listing) gather() {
 	most := sortWindow
-	if l.flags.sorted() && (len(l.ready) < sortWindow || l.keeps(int64(len(l.ready))+1)) {
+	if l.flags.sorted() && (len(l.ready) < sortWindow || l.charge(int64(len(l.ready))+1)) {
 		most = sortMost
 	}
 	if _, err := l.read(); err != nil {
@@ -298,7 +303,7 @@ func (l *listing) gather() {
 	if l.open != nil && len(l.ready) < most {
 		return
 	}
-	l.gathers = false
+	l.gathering = false
 	if l.open == nil || l.flags.sorted() {
 		slices.SortStableFunc(l.ready, l.flags.compare)
 		if l.flags.reverse {
@@ -322,8 +327,8 @@ func (f lsFlags) compare(a, b ftp.Entry) int {
 	return strings.Compare(a.Name, b.Name)
 }
 
-// few is a listing of what is known already: a file.
-func few(look describer, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
+// single returns a listing of one known entry: a file.
+func single(look describer, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
 	return &listing{look: look, line: line, flags: lsFlags{all: true}, ready: []ftp.Entry{e}}
 }
 
@@ -339,11 +344,12 @@ func (s *session) send(verb, arg, p string, l *listing) ftp.Reply {
 	return s.transfer(j, dtp.Job{Source: l, Type: ftp.Image})
 }
 
-// sendFound looks for what matches a pattern, beside the session, and sends that.
+// sendFound searches for the matches of a pattern in one task and sends them in a second one, which finish
+// starts.
 func (s *session) sendFound(verb, arg, p string, l *listing) ftp.Reply {
 	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
 	l.sorts = &s.srv.sorts
-	j.work = func(ctx context.Context, _ *task) dtp.Result { return found(ctx, l) }
+	j.work = func(ctx context.Context, _ *task) dtp.Result { return search(ctx, l) }
 	j.finish = func(res dtp.Result) ftp.Reply {
 		if res.Err == nil && s.dead == nil {
 			return s.send(verb, arg, p, l)
@@ -354,8 +360,8 @@ func (s *session) sendFound(verb, arg, p string, l *listing) ftp.Reply {
 	return s.start(j)
 }
 
-// found is what comes of looking for a pattern.
-func found(ctx context.Context, l *listing) dtp.Result {
+// search reads ahead in a listing (see find).
+func search(ctx context.Context, l *listing) dtp.Result {
 	l.stop = func() error { return context.Cause(ctx) }
 	if err := l.find(); err != nil {
 		return dtp.Result{Err: &dtp.LocalError{Err: err}}
@@ -363,27 +369,27 @@ func found(ctx context.Context, l *listing) dtp.Result {
 	return dtp.Result{}
 }
 
-// listed is the verdict on a listing.
+// listed returns the final reply of a listing.
 func (s *session) listed(j *task, res dtp.Result) ftp.Reply {
 	if errors.Is(res.Err, errTooMuch) {
-		s.refused("the listing was stopped: it is longer than one may be", ftp.ReasonOther)
-		return ftp.NewReply(451, "That is more than can be listed at once: what came is not all.")
+		s.emitRefused("the listing was stopped: it is too long", ftp.ReasonOther)
+		return ftp.NewReply(451, "The listing is too long: only a part of it was sent.")
 	}
 	return s.verdict(j, res)
 }
 
-// listLine is a LIST line: now is taken once for a whole listing.
+// listLine returns the formatter of LIST lines. All lines of a listing use the same current time.
 func listLine() func([]byte, *ftp.Entry) []byte {
 	now := time.Now()
 	return func(b []byte, e *ftp.Entry) []byte { return ftp.AppendList(b, e, now) }
 }
 
-// nameLine returns what makes an NLST line: prefix and a name.
+// nameLine returns the formatter of NLST lines: prefix and name.
 func nameLine(prefix string) func([]byte, *ftp.Entry) []byte {
 	return func(b []byte, e *ftp.Entry) []byte { return append(append(b, prefix...), e.Name...) }
 }
 
-// globbed reports whether p is a pattern and not the name of something.
+// globbed reports whether p is a pattern and not the name of an existing file.
 func globbed(fsys afero.Fs, p string) bool {
 	if !strings.ContainsAny(path.Base(p), "*?[") {
 		return false

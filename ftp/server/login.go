@@ -13,15 +13,14 @@ import (
 	"miniftp/ftp/server/internal/guard"
 )
 
-// errLoginLate is a login that was not through when the time for it was up.
+// errLoginLate is the cause of a login that was not finished within Options.LoginTimeout.
 var errLoginLate = errors.New("no login in time")
 
-// logIn tries to log in, beside the session: it may have to wait, and a client
-// that hangs up meanwhile, or a server that stops, ends the wait. verb is the
-// command that is answered.
+// logIn starts a login as a task, because it may have to wait. The wait ends if the client hangs up or the
+// server stops. verb is the command to answer, USER or PASS.
 func (s *session) logIn(verb, password string) ftp.Reply {
 	login := Login{
-		User: s.who.user, Password: password, Host: s.who.host, Remote: s.control.Remote,
+		User: s.identity.user, Password: password, Host: s.identity.host, Remote: s.control.Remote,
 		TLS: s.tlsState(), Certified: verb == "USER", verifier: s.srv.verifier,
 	}
 	login.regular = s.srv.guard.Regular(guard.Origin(login.Remote.Addr()), login.User)
@@ -33,7 +32,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 	j.work = func(ctx context.Context, _ *task) dtp.Result {
 		ctx, cancel := context.WithDeadlineCause(ctx, late, errLoginLate)
 		defer cancel()
-		err := s.srv.guard.Try(ctx, guard.Origin(login.Remote.Addr()), s.set.guessing(), login.User, func() (err error) {
+		err := s.srv.guard.Try(ctx, guard.Origin(login.Remote.Addr()), s.set.loginPolicy(), login.User, func() (err error) {
 			account, err = s.srv.authenticate(ctx, login)
 			return err
 		})
@@ -43,15 +42,15 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		return dtp.Result{Err: err}
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
-		s.judging(nil)
+		s.setLogin(nil)
 		s.files = files
-		r := s.loggedIn(account, login.User, res.Err)
+		r := s.finishLogin(account, login.User, res.Err)
 		if s.account == nil {
 			s.closeFiles()
 		}
-		s.admit()
+		s.admitData()
 		if noHome != nil && s.account != nil {
-			s.refused(ftp.Printable(clip(login.User, 64))+": "+noHome.Error(), ftp.ReasonHome)
+			s.emitRefused(ftp.Printable(clip(login.User, 64))+": "+noHome.Error(), ftp.ReasonHome)
 		}
 		if r.Code == 230 && login.Certified {
 			return ftp.NewReply(232, "Welcome: your certificate is enough.")
@@ -59,12 +58,12 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		return r
 	}
 	r := s.start(j)
-	s.judging(j)
+	s.setLogin(j)
 	return r
 }
 
-// authenticate asks the Authenticator that is the Server's now: who was taken off
-// the list does not get in by a session that he began before.
+// authenticate calls the current Authenticator of the Server and not the one of the session's settings: a user
+// that was removed by Reload can't log in through a session that began before.
 func (s *Server) authenticate(ctx context.Context, login Login) (*Account, error) {
 	account, err := s.set.Load().Auth.Authenticate(ctx, login)
 	switch {
@@ -78,14 +77,14 @@ func (s *Server) authenticate(ctx context.Context, login Login) (*Account, error
 	return account, nil
 }
 
-// filesError is returned when the files of an account can't be opened.
+// filesError is returned if the files of an account can't be opened.
 type filesError struct{ err error }
 
 func (e *filesError) Error() string { return "the files can't be opened: " + e.err.Error() }
 func (e *filesError) Unwrap() error { return e.err }
 
-// openFiles returns the account as it is for one session: its files are open, and its
-// home is a directory that exists. If the home is missing it is "/", and noHome says why.
+// openFiles returns a copy of the account for one session, with its files open and its home checked. If the
+// home does not exist, the copy's home is "/", and noHome says why.
 func openFiles(ctx context.Context, account *Account) (own *Account, files io.Closer, noHome, err error) {
 	a := *account
 	if a.Open != nil {
@@ -95,13 +94,13 @@ func openFiles(ctx context.Context, account *Account) (own *Account, files io.Cl
 	}
 	if home := cleanPath(a.Home); home != "/" {
 		if err := isDir(a.FS, home); err != nil {
-			a.Home, noHome = "/", fmt.Errorf("the session begins in /, as its home %s is missing: %w", ftp.Printable(home), err)
+			a.Home, noHome = "/", fmt.Errorf("the session starts in /, because its home %s is missing: %w", ftp.Printable(home), err)
 		}
 	}
 	return &a, files, noHome, nil
 }
 
-// closeFiles closes what Account.Open has opened for the session.
+// closeFiles closes what Account.Open has opened.
 func (s *session) closeFiles() {
 	if s.files != nil {
 		_ = s.files.Close()
@@ -109,19 +108,19 @@ func (s *session) closeFiles() {
 	}
 }
 
-// loggedIn is what comes of a login.
-func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
+// finishLogin sets up the session after a login, or handles its failure, and returns the reply.
+func (s *session) finishLogin(account *Account, user string, err error) ftp.Reply {
 	shown := ftp.Printable(clip(user, 64))
 	switch {
 	case errors.Is(err, errPanicked):
-		return ftp.NewReply(421, "Something went wrong here. Goodbye.")
+		return ftp.NewReply(421, "Internal error of the server. Goodbye.")
 	case errors.Is(err, guard.ErrShutOut):
 		s.dead = err
 		if errors.Is(err, guard.ErrNameShutOut) {
-			s.refused(shown+": too many failed logins as that user from this address: he is shut out there for a while", ftp.ReasonLoginFailures)
+			s.emitRefused(shown+": too many failed logins as that user from this address: it is banned there for a while", ftp.ReasonLoginFailures)
 			return ftp.NewReply(421, "Too many failed logins as that user from your address. Try again later.")
 		}
-		s.refused(shown+": too many failed logins from this address: it is shut out for a while", ftp.ReasonLoginFailures)
+		s.emitRefused(shown+": too many failed logins from this address: it is banned for a while", ftp.ReasonLoginFailures)
 		return ftp.NewReply(421, shutOutText)
 	case errors.Is(err, errLoginLate):
 		return ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout)
@@ -134,8 +133,8 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	if name == "" {
 		name = user
 	}
-	if no := s.srv.goIn(s, name, account.MaxSessions); no != nil {
-		s.refused(shown+": "+no.why, no.reason)
+	if no := s.srv.addLogin(s, name, account.MaxSessions); no != nil {
+		s.emitRefused(shown+": "+no.why, no.reason)
 		return ftp.NewReply(421, no.text)
 	}
 	s.account = account
@@ -148,34 +147,34 @@ func (s *session) loggedIn(account *Account, user string, err error) ftp.Reply {
 	return ftp.NewReply(230, "Welcome.")
 }
 
-// loginFailed says the same whatever was wrong.
+// loginFailed returns the same reply for all reasons for which an Authenticator refuses a login.
 func (s *session) loginFailed(user string, err error) ftp.Reply {
-	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the login itself is right
-		s.refused(user+": "+err.Error(), ftp.ReasonOther)
+	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the user and password were right
+		s.emitRefused(user+": "+err.Error(), ftp.ReasonOther)
 		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask the administrator of this server.")
 	}
 	if errors.Is(err, ErrLogin) {
-		s.refused(user+": "+err.Error(), ftp.ReasonOther)
-	} else { // the client is not told what an Authenticator says
-		s.refused(user+": the login could not be judged: "+err.Error(), ftp.ReasonOther)
+		s.emitRefused(user+": "+err.Error(), ftp.ReasonOther)
+	} else { // log it only: the client must not see the Authenticator's error
+		s.emitRefused(user+": the login could not be checked: "+err.Error(), ftp.ReasonOther)
 	}
 	s.failures++
 	if s.failures >= maxFailures {
 		s.dead = errors.New("too many failed logins")
-		s.refused(user+": as many failed logins as one session may have", ftp.ReasonOther)
-		return ftp.NewReply(421, "Login incorrect, once too often. Goodbye.")
+		s.emitRefused(user+": too many failed logins in one session", ftp.ReasonOther)
+		return ftp.NewReply(421, "Login incorrect, too many times. Goodbye.")
 	}
 	return ftp.NewReply(530, "Login incorrect.")
 }
 
-// logOut takes back what a login gave.
+// logOut undoes a login.
 func (s *session) logOut() {
-	s.srv.goOut(s)
+	s.srv.removeLogin(s)
 	s.account, s.down, s.up = nil, nil, nil
 	s.closeFiles()
 }
 
-// rates are what limits a transfer in that direction.
+// rates returns the limits for a transfer in that direction.
 func (s *session) rates(dir ftp.Direction) []*rate.Limiter {
 	if dir == ftp.Store {
 		return []*rate.Limiter{s.set.rate, s.up}
@@ -183,8 +182,8 @@ func (s *session) rates(dir ftp.Direction) []*rate.Limiter {
 	return []*rate.Limiter{s.set.rate, s.down}
 }
 
-// guessing is what happens to those who guess passwords.
-func (s *settings) guessing() guard.Policy {
+// loginPolicy returns the policy for failed logins.
+func (s *settings) loginPolicy() guard.Policy {
 	p := guard.Policy{Delay: s.FailureDelay, Most: s.MaxLoginFailures, Ban: s.BanTime}
 	if p.Delay == NoDelay {
 		p.Delay = 0
@@ -195,7 +194,7 @@ func (s *settings) guessing() guard.Policy {
 	return p
 }
 
-// refused tells the Observer why something was refused, and by which rule.
-func (s *session) refused(why string, reason ftp.Reason) {
+// emitRefused reports to the Observer why something was refused, and by which rule.
+func (s *session) emitRefused(why string, reason ftp.Reason) {
 	s.emit(ftp.Refused{Why: why, Reason: reason})
 }

@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// What the Authenticator is told, and what becomes of its answers. Its errors are
-// for the log; the client always reads the same.
+// What the Authenticator gets, and what its results lead to. Its errors are logged; the client always gets the
+// same reply.
 func TestAuthenticator(t *testing.T) {
 	var last server.Login
 	var why reasons
@@ -42,7 +42,7 @@ func TestAuthenticator(t *testing.T) {
 		}
 	}
 	if all := why.String(); !strings.Contains(all, "is down") || !strings.Contains(all, "no files") {
-		t.Errorf("the observer does not know why:\n%s", all)
+		t.Errorf("the Observer did not get the reason:\n%s", all)
 	}
 	c := s.connect(t)
 	c.cmd("USER panic", 331)
@@ -56,7 +56,7 @@ func TestAuthenticator(t *testing.T) {
 	c.cmd("PASS  two  blanks ", 230)
 	remote := c.LocalAddr().String()
 	if last.User != "good" || last.Password != " two  blanks " || last.Host != "files.example" || last.Remote != netip.MustParseAddrPort(remote) {
-		t.Errorf("the Authenticator was told %+v", last)
+		t.Errorf("the Authenticator got %+v", last)
 	}
 	c.cmd("HOST files.example", 503)
 	c.cmd("REIN", 220)
@@ -67,8 +67,7 @@ func TestAuthenticator(t *testing.T) {
 	}
 }
 
-// Static: an empty password is no password, and a user that is not there is told
-// nothing else than one with a wrong password.
+// An empty password lets nobody in, and an unknown user gets the same reply as one with a wrong password.
 func TestStatic(t *testing.T) {
 	users := server.Static{
 		"alice": {Password: "secret", Account: server.Account{FS: fsroot.NewMem()}}, "empty": {Account: server.Account{FS: fsroot.NewMem()}},
@@ -98,6 +97,6 @@ func TestStatic(t *testing.T) {
 	}
 	delete(users, "anonymous")
 	if _, err := users.Authenticate(t.Context(), server.Login{User: "ftp"}); err == nil {
-		t.Error("ftp may log in where there is no anonymous")
+		t.Error("ftp may log in although there is no user anonymous")
 	}
 }

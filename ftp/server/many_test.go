@@ -15,12 +15,11 @@ import (
 	"miniftp/ftp/server"
 )
 
-// 1,000 idle sessions and 300 that transfer at once: none fails, and the idle
-// ones still answer.
+// With 1,000 idle sessions and 300 transfers at once, none fails, and the idle sessions still answer.
 func TestManySessions(t *testing.T) {
 	testutil.Long(t)
 	idle, busy := 1000, 300
-	roomFor(t, 2*idle+6*busy)
+	raiseLimit(t, 2*idle+6*busy)
 	fsys, _ := disk(t)
 	content := random(1 << 20)
 	write(t, fsys, "/f", string(content))
@@ -40,7 +39,7 @@ func TestManySessions(t *testing.T) {
 		if i%3 == 0 {
 			cmd = "STOR /up" + string(rune('0'+i%9))
 		}
-		data[i] = transfers[i].starts(cmd) // all of them run from here on
+		data[i] = transfers[i].starts(cmd) // from here on all of them run
 	}
 	var all sync.WaitGroup
 	for i, d := range data {
@@ -69,15 +68,14 @@ func TestManySessions(t *testing.T) {
 	}
 }
 
-// Sessions that come and go all the time, with transfers in both directions and in
-// both modes, do not get in each other's way.
+// Many sessions come and go, with transfers in both directions and modes, without disturbing each other.
 func TestManyClientsAtOnce(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
 	fsys := fsroot.NewMem()
 	content := random(100_000)
 	write(t, fsys, "/f", string(content))
-	lo := testutil.FreePorts(t, 8) // fewer than clients: they have to share
+	lo := testutil.FreePorts(t, 8) // fewer ports than clients: they have to share
 	s := serve(t, fsys, func(o *server.Options) { o.PassivePorts = dtp.PortRange{First: lo, Last: lo + 7} })
 	var all sync.WaitGroup
 	for i := range 24 {
@@ -99,7 +97,7 @@ func TestManyClientsAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// tryGet is get where the port range may be used up: nil then.
+// tryGet is like get, but returns nil if all ports are in use.
 func (c *ctl) tryGet(path string) []byte {
 	r := c.cmd("EPSV", 229, 425)
 	if r.Code == 425 {
@@ -107,7 +105,7 @@ func (c *ctl) tryGet(path string) []byte {
 	}
 	port, err := ftp.Parse229(r.Text())
 	if err != nil {
-		c.t.Errorf("%v", err)
+		c.t.Errorf("unexpected error %v", err)
 		return nil
 	}
 	d := c.call(port)
@@ -118,7 +116,7 @@ func (c *ctl) tryGet(path string) []byte {
 	return b
 }
 
-// A session that asks for port after port holds one, and the pool stays small.
+// A session that requests one port after the other holds one, and the pool stays small.
 func TestManyPassivePorts(t *testing.T) {
 	testutil.Long(t)
 	c := serve(t, fsroot.NewMem()).login(t, "ro")
@@ -128,11 +126,11 @@ func TestManyPassivePorts(t *testing.T) {
 		c.cmd("PASV", 227)
 	}
 	if n := len(openFiles()) - before; n > 70 {
-		t.Errorf("1,000 times PASV hold %d sockets", n)
+		t.Errorf("after 1,000 times PASV, %d sockets are open", n)
 	}
 }
 
-// Many STOU of one name at once get as many names.
+// Many STOU of the same name at once get different names.
 func TestManyStoreUnique(t *testing.T) {
 	fsys := fsroot.NewMem()
 	s := serve(t, fsys)

@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// facts reads an MLSD listing, by name.
+// facts reads an MLSD listing into a map by name.
 func (c *ctl) facts(cmd string) map[string]ftp.Entry {
 	c.t.Helper()
 	m := map[string]ftp.Entry{}
@@ -26,7 +26,7 @@ func (c *ctl) facts(cmd string) map[string]ftp.Entry {
 	return m
 }
 
-// mlst reads the one entry of an MLST reply.
+// mlst returns the entry of an MLST reply.
 func (c *ctl) mlst(path string) (ftp.Entry, string) {
 	c.t.Helper()
 	r := c.cmd("MLST "+path, 250)
@@ -71,7 +71,7 @@ func TestMLSD(t *testing.T) {
 	})
 }
 
-// Links are told as links, with their target; two names of one file are the same.
+// Links are listed as links, with their target. Two names of one file have the same unique fact.
 func TestLinks(t *testing.T) {
 	fsys, dir := disk(t)
 	tree(t, fsys)
@@ -89,7 +89,7 @@ func TestLinks(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, dir) || strings.Contains(text, "/etc") {
-		t.Errorf("a host path shows in\n%s", text)
+		t.Errorf("there is a host path in\n%s", text)
 	}
 	m := c.facts("MLSD")
 	if m["a"].Unique == "" || m["a"].Unique != m["sameA"].Unique || m["a"].Unique == m["b"].Unique {
@@ -100,7 +100,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// perm is what the account may do.
+// The perm fact lists what the account may do.
 func TestPerm(t *testing.T) {
 	fsys, _ := disk(t)
 	tree(t, fsys)
@@ -117,8 +117,8 @@ func TestPerm(t *testing.T) {
 	}
 }
 
-// OPTS MLST chooses the facts, in the server's order; unknown ones are left out,
-// and without any only names are told.
+// OPTS MLST selects facts, which the reply lists in the server's order. Unknown facts are ignored; with none
+// selected only names are listed.
 func TestOptsMLST(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", "abc")

@@ -13,14 +13,14 @@ import (
 	"miniftp/ftp/server"
 )
 
-// block is one block as RFC 959 §3.4.2 draws it.
+// block is one block, as in RFC 959 §3.4.2.
 func block(descriptor byte, content string) string {
 	head := []byte{descriptor, 0, 0}
 	binary.BigEndian.PutUint16(head[1:], uint16(len(content)))
 	return string(head) + content
 }
 
-// unblock takes a file off a data connection.
+// unblock reads a file from a data connection in block mode.
 func unblock(t testing.TB, r io.Reader) string {
 	t.Helper()
 	var content strings.Builder
@@ -40,15 +40,15 @@ func unblock(t testing.TB, r io.Reader) string {
 	}
 }
 
-func hungUp(t testing.TB, d net.Conn) {
+func inputClosed(t testing.TB, d net.Conn) {
 	t.Helper()
 	if n, err := d.Read(make([]byte, 1)); n > 0 || err == nil || isTimeout(err) {
-		t.Errorf("the data connection stands: %d, %v", n, err)
+		t.Errorf("the data connection is still open: %d, %v", n, err)
 	}
 }
 
-// Any number of files and listings go over one data connection, both ways; 125 says
-// that it stands.
+// Any number of files and listings are sent over one data connection, in both directions. 125 says that it was
+// open.
 func TestModeBlock(t *testing.T) {
 	for _, where := range []string{"memory", "disk"} {
 		fsys := fsroot.NewMem()
@@ -84,19 +84,19 @@ func TestModeBlock(t *testing.T) {
 		c.cmd("REST 3", 350)
 		c.cmd("RETR /up", 125)
 		if got := unblock(t, d); got != "load" {
-			t.Errorf("%s: behind REST: %q", where, got)
+			t.Errorf("%s: after REST: %q", where, got)
 		}
 		c.want(226)
 		if got := read(t, fsys, "/up"); got != "up load" {
 			t.Errorf("%s: stored %q", where, got)
 		}
 		c.cmd("MODE S", 200)
-		hungUp(t, d)
+		inputClosed(t, d)
 		c.cmd("RETR /up", 425)
 	}
 }
 
-// A client may send a hundred commands ahead: each is answered, in order.
+// A client may send a hundred commands in advance: each is answered, in order.
 func TestModeBlockAhead(t *testing.T) {
 	fsys, _ := disk(t)
 	const files = 200
@@ -126,14 +126,14 @@ func TestModeBlockAhead(t *testing.T) {
 	}
 }
 
-// Uploads may be sent ahead, too: one that is refused ends the data connection, so that
-// its bytes do not become the next file's.
+// Uploads may be sent in advance, too. If one is refused, the data connection is closed, so that its bytes do
+// not become the next file.
 func TestModeBlockUploadsAhead(t *testing.T) {
 	for name, refused := range map[string]string{"no directory": "STOR /none/b", "no permission": "STOR /a", "no name": "STOR", "no line": "STOR x\x00y"} {
 		fsys := fsroot.NewMem()
 		user := "rw"
 		if name == "no permission" {
-			user = "drop" // which may not replace what is there
+			user = "drop" // who may not replace existing files
 		}
 		c := serve(t, fsys).login(t, user)
 		c.cmd("MODE B", 200)
@@ -145,15 +145,14 @@ func TestModeBlockUploadsAhead(t *testing.T) {
 		c.want(226)
 		c.want(553, 550, 501, 500)
 		c.want(425)
-		hungUp(t, d)
+		inputClosed(t, d)
 		if exists(fsys, "/c") || exists(fsys, "/none") || read(t, fsys, "/a") != "for a" {
-			t.Errorf("%s: what was refused became another file", name)
+			t.Errorf("%s: the data of the refused upload became another file", name)
 		}
 	}
 }
 
-// The first one of them may be the one that is refused, before the server has taken
-// the client's call.
+// The refused upload may be the first, before the server has accepted the data connection.
 func TestModeBlockFirstUploadRefused(t *testing.T) {
 	fsys := fsroot.NewMem()
 	c := serve(t, fsys).login(t, "rw")
@@ -165,7 +164,7 @@ func TestModeBlockFirstUploadRefused(t *testing.T) {
 	c.want(553, 550)
 	c.want(425)
 	if exists(fsys, "/b") {
-		t.Error("what was refused became another file")
+		t.Error("the data of the refused upload became another file")
 	}
 }
 
@@ -180,20 +179,19 @@ func TestModeBlockCutShort(t *testing.T) {
 	check(t, d.Close())
 	c.want(426)
 	if exists(fsys, "/f") {
-		t.Error("a part became the file")
+		t.Error("a part of the file got its final name")
 	}
-	d = c.epsv() // a new one may be agreed on
+	d = c.epsv() // a new one can be negotiated
 	c.cmd("STOR /f", 150)
 	_, err = io.WriteString(d, block(64, "whole"))
 	check(t, err)
 	c.want(226)
 	if read(t, fsys, "/f") != "whole" {
-		t.Error("not whole")
+		t.Error("the file is not whole")
 	}
 }
 
-// Restart markers: those of a long file tell where REST can go on, and those of an
-// upload are answered.
+// Restart markers: those of a long download say where REST can continue, and those of an upload are answered.
 func TestModeBlockMarkers(t *testing.T) {
 	fsys := fsroot.NewMem()
 	long := string(random(20 << 20))
@@ -214,7 +212,7 @@ func TestModeBlockMarkers(t *testing.T) {
 		check(t, err)
 		if head[0]&16 != 0 {
 			if marker = string(body); marker != fmt.Sprint(got+5) {
-				t.Errorf("marker %s behind %d bytes", marker, got)
+				t.Errorf("marker %s after %d bytes", marker, got)
 			}
 		} else {
 			got += len(body)
@@ -231,7 +229,7 @@ func TestModeBlockMarkers(t *testing.T) {
 	_, err := io.WriteString(d, block(0, "abc")+block(16, "my place"))
 	check(t, err)
 	if r := c.want(110); r.Text() != "MARK my place = 3" {
-		t.Errorf("%v", r)
+		t.Errorf("unexpected reply %v", r)
 	}
 	_, err = io.WriteString(d, block(64, "def"))
 	check(t, err)
@@ -241,7 +239,7 @@ func TestModeBlockMarkers(t *testing.T) {
 	}
 }
 
-// A new address closes what stands (RFC 959 §3.3), and ABOR ends what runs.
+// A new address closes an open data connection (RFC 959 §3.3), and ABOR ends a running transfer.
 func TestModeBlockEnds(t *testing.T) {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "file")
@@ -251,11 +249,11 @@ func TestModeBlockEnds(t *testing.T) {
 		d := c.epsv()
 		c.cmd("RETR /f", 150)
 		if got := unblock(t, d); got != "file" {
-			t.Errorf("%q", got)
+			t.Errorf("received %q", got)
 		}
 		c.want(226)
 		c.cmd(by, 229, 227, 200, 220)
-		hungUp(t, d)
+		inputClosed(t, d)
 	}
 	c.cmd("USER rw", 331)
 	c.cmd("PASS rw", 230)
@@ -265,7 +263,7 @@ func TestModeBlockEnds(t *testing.T) {
 	c.cmd("STOR /g", 150)
 	c.cmd("ABOR", 426)
 	c.want(226)
-	hungUp(t, d)
+	inputClosed(t, d)
 }
 
 func TestModeParams(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// A file is a zlib stream on the wire, both ways, and a listing, too.
+// On the wire a file is a zlib stream, in both directions; so is a listing.
 func TestModeDeflate(t *testing.T) {
 	fsys, _ := disk(t)
 	text := strings.Repeat("all work and no play\n", 50_000)
@@ -54,11 +54,11 @@ func TestModeDeflate(t *testing.T) {
 	check(t, d.Close())
 	c.want(426)
 	if exists(fsys, "/cut") {
-		t.Error("a part became the file")
+		t.Error("a part of the file got its final name")
 	}
 }
 
-// An upload that grows beyond all measure is refused, and nothing of it becomes a file.
+// An upload that expands too much is refused, and nothing of it becomes a file.
 func TestModeDeflateBomb(t *testing.T) {
 	testutil.Long(t)
 	fsys, _ := disk(t)
@@ -74,14 +74,14 @@ func TestModeDeflateBomb(t *testing.T) {
 	_, _ = d.Write(bomb.Bytes())
 	_ = d.Close()
 	if r := c.want(426); !strings.Contains(r.Text(), "MODE S") {
-		t.Errorf("%v", r)
+		t.Errorf("unexpected reply %v", r)
 	}
 	if exists(fsys, "/bomb") {
-		t.Error("it became a file")
+		t.Error("the upload became a file")
 	}
 }
 
-// lftp has MODE Z, and uses it when it is told to.
+// lftp supports MODE Z and uses it if so configured.
 func TestStockLftpModeZ(t *testing.T) {
 	s := newStock(t, func(o *server.Options) { o.ModeZ = true })
 	for _, active := range []bool{false, true} {
@@ -92,10 +92,10 @@ func TestStockLftpModeZ(t *testing.T) {
 		got, err := os.ReadFile(filepath.Join(d.here, "down"))
 		check(t, err)
 		if string(got) != text {
-			t.Errorf("active %v: %d bytes came", active, len(got))
+			t.Errorf("active %v: %d bytes were received", active, len(got))
 		}
 		if !strings.Contains(out, "MODE Z") {
-			t.Errorf("active %v: lftp did not use it:\n%s", active, out)
+			t.Errorf("active %v: lftp did not use MODE Z:\n%s", active, out)
 		}
 	}
 }

@@ -20,9 +20,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Clients that do whatever comes to their minds, hang up in the middle of it, and
-// do not wait for replies, harm no one: no panic, no leak, no temporary file, and
-// the server still ends when it is told to.
+// Clients that send random commands, hang up at any moment and do not wait for replies do no harm: no panic, no
+// leak, no temporary file, and the server can still be stopped.
 func TestMonkeys(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -57,7 +56,7 @@ func TestMonkeys(t *testing.T) {
 	}
 }
 
-// monkey is one session.
+// monkey is the session of one such client.
 func monkey(addr string, r *rand.Rand) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -68,7 +67,7 @@ func monkey(addr string, r *rand.Rand) {
 	ports := make(chan uint16, 100)
 	var reading sync.WaitGroup
 	reading.Add(1)
-	go func() { // reads what comes and remembers the data ports
+	go func() { // reads the replies and remembers the data ports
 		defer reading.Done()
 		lr := ftp.NewLineReader(conn, 64<<10)
 		for {
@@ -136,7 +135,7 @@ func monkey(addr string, r *rand.Rand) {
 	reading.Wait()
 }
 
-// Sessions in all sorts of states when the server shuts down.
+// Sessions are in all kinds of states when the server shuts down.
 func TestShutdownInTheMiddle(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -159,7 +158,7 @@ func TestShutdownInTheMiddle(t *testing.T) {
 						break
 					}
 				}
-				_, _ = io.Copy(io.Discard, c.Conn) // until the server hangs up
+				_, _ = io.Copy(io.Discard, c.Conn) // until the server closes the connection
 			}()
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -171,8 +170,7 @@ func TestShutdownInTheMiddle(t *testing.T) {
 	}
 }
 
-// FuzzSession: whatever is said, the replies are well formed, each line of them
-// ends, and nothing panics.
+// Whatever a client sends, the replies are well formed, each of their lines ends, and nothing panics.
 func FuzzSession(f *testing.F) {
 	for _, v := range server.Verbs() {
 		f.Add([]byte(line(v.Name) + "\r\n" + v.Name + "\r\n"))

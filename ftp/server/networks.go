@@ -5,14 +5,14 @@ import (
 	"net/netip"
 )
 
-// within reports whether ip is in one of the networks; none is everywhere. An
-// address that is not known, as of a pipe, is in no network.
+// within reports whether ip is in one of the networks. No networks means everywhere. An unknown address, such
+// as that of a pipe, is in no network.
 func within(networks []netip.Prefix, ip netip.Addr) bool {
 	return len(networks) == 0 || in(networks, ip)
 }
 
 func in(networks []netip.Prefix, ip netip.Addr) bool {
-	ip = ip.Unmap().WithZone("") // a prefix holds no address with a zone
+	ip = ip.Unmap().WithZone("") // a prefix contains no address with a zone
 	for _, n := range networks {
 		if unmap(n).Contains(ip) {
 			return true
@@ -21,7 +21,7 @@ func in(networks []netip.Prefix, ip netip.Addr) bool {
 	return false
 }
 
-// unmap is a network of IPv4 addresses where it is written with IPv6 ones.
+// unmap returns the IPv4 network if n is an IPv4 network in IPv6 notation.
 func unmap(n netip.Prefix) netip.Prefix {
 	if n.Addr().Is4In6() && n.Bits() >= 96 {
 		return netip.PrefixFrom(n.Addr().Unmap(), n.Bits()-96)
@@ -29,15 +29,15 @@ func unmap(n netip.Prefix) netip.Prefix {
 	return n
 }
 
-// checkNetworks finds networks that hold nobody: a list that was meant to keep
-// somebody out must not do nothing.
+// checkNetworks returns an error for networks that contain no address. A list that was meant to keep someone
+// out must not be without effect.
 func checkNetworks(networks []netip.Prefix) error {
 	for _, n := range networks {
 		switch {
 		case !n.IsValid():
 			return fmt.Errorf("a network is not valid")
 		case n.Addr().Is4In6() && n.Bits() < 96:
-			return fmt.Errorf("the network %v is neither of IPv4 nor of IPv6", n)
+			return fmt.Errorf("the network %v is neither an IPv4 nor an IPv6 network", n)
 		}
 	}
 	return nil

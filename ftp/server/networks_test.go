@@ -21,8 +21,7 @@ func prefixes(t testing.TB, list ...string) []netip.Prefix {
 	return ps
 }
 
-// Deny wins over Allow, an empty Allow is everybody, and an address is the same
-// however it is written.
+// Deny overrides Allow, an empty Allow means everywhere, and all notations of an address are the same.
 func TestAllowAndDeny(t *testing.T) {
 	for _, tt := range []struct {
 		allow, deny []string
@@ -46,7 +45,7 @@ func TestAllowAndDeny(t *testing.T) {
 		{[]string{"fe80::/10"}, nil, "fe80::1%eth0", ftp.ReasonOther},
 		{nil, []string{"0.0.0.0/0", "::/0"}, "2001:db8::1", ftp.ReasonDenied},
 	} {
-		inStreet(t, func(o *server.Options) { o.Allow, o.Deny = prefixes(t, tt.allow...), prefixes(t, tt.deny...) }, func(t *testing.T, s *street) {
+		withFakeNet(t, func(o *server.Options) { o.Allow, o.Deny = prefixes(t, tt.allow...), prefixes(t, tt.deny...) }, func(t *testing.T, s *fakeNet) {
 			c := s.from(tt.ip)
 			want := ftp.Code(220)
 			if tt.refused != ftp.ReasonOther {
@@ -60,12 +59,12 @@ func TestAllowAndDeny(t *testing.T) {
 	}
 }
 
-// Account.Networks holds for every Authenticator, not for Static only.
+// Account.Networks applies to every Authenticator, not only to Static.
 func TestNetworksOfAnAccount(t *testing.T) {
-	inStreet(t, func(o *server.Options) {
+	withFakeNet(t, func(o *server.Options) {
 		account := &server.Account{FS: fsroot.NewMem(), Networks: prefixes(t, "10.0.0.0/8")}
 		o.Auth = server.AuthenticatorFunc(func(context.Context, server.Login) (*server.Account, error) { return account, nil })
-	}, func(t *testing.T, s *street) {
+	}, func(t *testing.T, s *fakeNet) {
 		for ip, code := range map[string]ftp.Code{"10.0.0.9": 230, alice: 530} {
 			c := s.from(ip)
 			c.want(220)
@@ -75,7 +74,7 @@ func TestNetworksOfAnAccount(t *testing.T) {
 	})
 }
 
-// A network that can hold nobody is an error, not a list without effect.
+// A network that contains no address is an error, not a list without effect.
 func TestBadNetworks(t *testing.T) {
 	for _, bad := range []netip.Prefix{{}, netip.PrefixFrom(netip.MustParseAddr("::ffff:1.2.3.4"), 64), netip.PrefixFrom(netip.MustParseAddr("1.2.3.4"), 33)} {
 		for _, o := range []server.Options{{Allow: []netip.Prefix{bad}}, {Deny: []netip.Prefix{bad}}} {

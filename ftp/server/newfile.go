@@ -11,17 +11,24 @@ import (
 	"github.com/spf13/afero"
 )
 
-// create prepares a new file. It is written in place if the server is told so, if a
-// symlink leads to it, and if a new file could not take its place: because it has other
-// names, the directory lets nobody but its owner replace it or takes no new names, the
-// new file can't have its owner, its mode or its attributes, or the storage has no
-// rename or takes no names as long as the hidden one. What is written in place keeps its content until the data connection is open.
+// create prepares a file that replaces what is at the final name.
+//
+// It is written under a hidden name, except in these cases, in which the file at the final name is overwritten
+// in place:
+//
+//   - Options.UploadInPlace is set,
+//   - the final name is a symlink, or a file with several hard links, whose other names would keep the old content,
+//   - the sticky bit of the directory forbids replacing the file, or its permissions forbid new names,
+//   - the new file can't get the owner, mode or attributes of the old one,
+//   - the storage can't rename, or the hidden name is too long or not valid there.
+//
+// A file that may not be written to is not replaced either, although the directory would permit it.
 func (u *upload) create() error {
-	if u.s.set.UploadInPlace || u.isLink() || u.had != nil && (hasLinks(u.had) || u.keptBySticky()) {
+	if u.s.set.UploadInPlace || u.isLink() || u.old != nil && (hasLinks(u.old) || u.keptBySticky()) {
 		return u.openInPlace()
 	}
 	var old afero.File
-	if u.had != nil && onDisk(u.had) { // what may not be written to is not replaced either
+	if u.old != nil && onDisk(u.old) { // fails if the file may not be written to
 		var err error
 		if old, err = openFile(u.fs, u.name, os.O_WRONLY, 0); err != nil {
 			return err
@@ -29,14 +36,14 @@ func (u *upload) create() error {
 		defer old.Close()
 	}
 	perm := fs.FileMode(0o666) &^ u.s.umask
-	if u.had != nil {
-		perm = u.had.Mode().Perm() // never more open than what it replaces
+	if u.old != nil {
+		perm = u.old.Mode().Perm() // the new file must never be readable by more users than the old one
 	}
 	err := u.createHidden(perm)
 	if errors.Is(err, errNoRename) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
-		return u.openInPlace() // which fails for a reason of its own, if it does
+		return u.openInPlace() // if that fails too, its error is the better one
 	}
-	if err != nil || u.had == nil {
+	if err != nil || u.old == nil {
 		return err
 	}
 	err = u.inherit(old)
@@ -44,23 +51,22 @@ func (u *upload) create() error {
 		return nil
 	}
 	u.discard()
-	if noSpace(err) { // in place, the old content would go for new one that has no room
+	if noSpace(err) { // in place the old content would be lost, and the new one has no room
 		return err
 	}
 	return u.openInPlace()
 }
 
-// keptBySticky reports whether the sticky bit of the directory lets only others replace
-// the file.
+// keptBySticky reports whether the sticky bit of the directory keeps this process from replacing the file.
 func (u *upload) keptBySticky() bool {
-	if !othersOwn(u.had) {
+	if !ownedByOther(u.old) {
 		return false
 	}
 	dir, err := u.fs.Stat(path.Dir(u.name))
-	return err == nil && dir.Mode()&fs.ModeSticky != 0 && othersOwn(dir)
+	return err == nil && dir.Mode()&fs.ModeSticky != 0 && ownedByOther(dir)
 }
 
-// ability is what a session has found out about a storage that does not say it.
+// ability records whether a storage can do something that can only be found out by trying.
 type ability uint8
 
 const (
@@ -69,22 +75,22 @@ const (
 	unable
 )
 
-// errNoRename is returned where the storage can't rename, or pretends to.
+// errNoRename is returned if the storage can't rename, or reports success and does nothing.
 var errNoRename = errors.New("the storage has no rename")
 
-// createHidden opens a new file under a hidden name.
+// createHidden creates a new file under a hidden name.
 func (u *upload) createHidden(perm fs.FileMode) error {
 	if u.s.renames == unable {
 		return errNoRename
 	}
-	u.part = partialOf(path.Base(u.name), u.s.owner, u.had)
+	u.part = partialOf(path.Base(u.name), u.s.owner, u.old)
 	for {
 		name := u.hide()
 		own, err := openOwn(u.fs, name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 		if err != nil {
-			u.s.srv.uploads.drop(u.part.String())
+			u.s.srv.uploads.dropHidden(u.part.String())
 			if errors.Is(err, fs.ErrExist) {
-				continue // one of four billion names
+				continue // a leftover has this name, one of four billion
 			}
 			return err
 		}
@@ -93,22 +99,23 @@ func (u *upload) createHidden(perm fs.FileMode) error {
 	}
 }
 
-// hide chooses a new hidden name and notes it as running.
+// hide chooses a new hidden name and adds it to the running uploads. It does so before the file exists, so that
+// a sweep that finds the file also finds the entry.
 func (u *upload) hide() string {
 	u.part = u.part.running()
-	u.s.srv.uploads.add(u.part.String())
+	u.s.srv.uploads.addHidden(u.part.String())
 	return u.part.sibling(u.name)
 }
 
-// tryRename finds out, before the client sends anything, whether a storage of which that
-// is not known can rename.
+// tryRename finds out whether the storage can rename, by renaming the empty hidden file. That has to be known
+// before the client sends anything. The result is kept for the session.
 func (u *upload) tryRename() error {
 	if _, ok := u.fs.(RenameNewFs); ok || u.s.renames == able {
 		return nil
 	}
 	before := u.own.name
 	err := u.own.moveOver(u.hide())
-	u.s.srv.uploads.drop(path.Base(before))
+	u.s.srv.uploads.dropHidden(path.Base(before))
 	if err == nil {
 		_, err = lstat(u.fs, u.own.name)
 	}
@@ -122,40 +129,41 @@ func (u *upload) tryRename() error {
 	return nil
 }
 
-// discard closes and removes a hidden file that nothing was written to.
+// discard closes and removes a hidden file that is still empty.
 func (u *upload) discard() {
 	_ = u.own.Close()
 	_ = u.fs.Remove(u.own.name)
-	u.s.srv.uploads.drop(u.part.String())
+	u.s.srv.uploads.dropHidden(u.part.String())
 	u.own, u.hidden = nil, false
 }
 
-// inherit gives the new file what belongs to the old one, before the first byte.
+// inherit gives the new file the owner, mode and attributes of the old one. It is called before the first byte
+// is written, so the content is never more accessible than the old file was.
 func (u *upload) inherit(old afero.File) error {
 	if i, ok := u.fs.(InheritFs); ok && old != nil {
 		return i.Inherit(u.own.File, old)
 	}
-	if old != nil && !mine(u.had) {
+	if old != nil && !ownedByProcess(u.old) {
 		return fs.ErrPermission
 	}
 	if f, ok := u.own.File.(*os.File); ok {
-		return f.Chmod(u.had.Mode().Perm())
+		return f.Chmod(u.old.Mode().Perm())
 	}
-	_ = u.fs.Chmod(u.own.name, u.had.Mode().Perm()) // not every storage has modes
+	_ = u.fs.Chmod(u.own.name, u.old.Mode().Perm()) // not every storage has modes
 	return nil
 }
 
-// openInPlace opens the final file itself.
+// openInPlace opens the file at the final name to overwrite it.
 func (u *upload) openInPlace() error {
 	flag := os.O_WRONLY
 	switch {
-	case u.had == nil:
+	case u.old == nil:
 		flag |= os.O_CREATE | os.O_EXCL
-	case u.isLink(): // which may lead nowhere yet
+	case u.isLink(): // the target of the link may not exist yet
 		flag |= os.O_CREATE
 	}
 	err := u.openFinal(flag)
-	if u.had == nil && errors.Is(err, fs.ErrExist) { // since it was looked for
+	if u.old == nil && errors.Is(err, fs.ErrExist) { // it has appeared since look
 		if u.unique {
 			return errTaken
 		}
@@ -163,11 +171,11 @@ func (u *upload) openInPlace() error {
 			err = u.openFinal(os.O_WRONLY)
 		}
 	}
-	u.cut = err == nil
+	u.truncate = err == nil
 	return err
 }
 
-// openFinal opens the final file.
+// openFinal opens the file at the final name and enters it in uploads.inPlace.
 func (u *upload) openFinal(flag int) error {
 	own, err := openOwn(u.fs, u.name, flag, 0o666&^u.s.umask)
 	if err != nil {
@@ -179,38 +187,38 @@ func (u *upload) openFinal(flag int) error {
 	}
 	id, ok := fileID(own.info)
 	if !ok {
-		id = reserves(u.s.account, u.path)
+		id = reservationOf(u.s.account, u.path)
 	}
 	u.own, u.id = own, id
 	u.s.srv.uploads.open(id, own.made)
 	return nil
 }
 
-// begin is called when the data connection is open: what was only opened so far is
-// changed now.
+// begin is called when the data connection is open. Only now may a file that existed before be changed.
 func (u *upload) begin() error {
 	if !u.hidden {
-		if err := u.s.srv.uploads.enter(u.id, u.append); err != nil {
+		if err := u.s.srv.uploads.beginWrite(u.id, u.append); err != nil {
 			return err
 		}
-		u.writes = true
+		u.writing = true
 	}
-	if !u.cut {
+	if !u.truncate {
 		return nil
 	}
 	return u.own.Truncate(u.offset)
 }
 
-// beside is called when the transfer takes longer than a moment: other processes that
-// share the disk can tell from then on that the file is in use.
+// beside is called if the transfer takes longer than a moment. It locks the hidden file. By the lock other
+// servers that share the disk see that the file is in use (sweeper.claim). Short transfers save the system
+// call.
 func (u *upload) beside() {
 	if u.hidden {
 		_, _ = lock(u.fs, u.own.File)
 	}
 }
 
-// openUnique prepares STOU: a name that nobody has and nobody else is told
-// (RFC 1123 §4.1.2.9).
+// openUnique prepares STOU: it finds a name that does not exist and reserves it, so that no other session gets
+// the same one (RFC 1123 §4.1.2.9).
 func (s *session) openUnique(p string) (*upload, error) {
 	if isDir(s.account.FS, path.Dir(p)) != nil {
 		return nil, errNoParent
@@ -220,8 +228,8 @@ func (s *session) openUnique(p string) (*upload, error) {
 		if n > 0 {
 			name = fmt.Sprintf("%s.%d", p, n)
 		}
-		told := reserves(s.account, name)
-		if !s.srv.uploads.reserve(told) { // before the look: whoever had it may have stored the file since
+		told := reservationOf(s.account, name)
+		if !s.srv.uploads.reserve(told) { // reserve first: another STOU may store the file between a look and a reservation
 			continue
 		}
 		if _, err := lstat(s.account.FS, name); !errors.Is(err, fs.ErrNotExist) {
@@ -232,9 +240,9 @@ func (s *session) openUnique(p string) (*upload, error) {
 			continue
 		}
 		u := s.newUpload(name)
-		u.unique, u.told = true, told
+		u.unique, u.reserved = true, told
 		err := u.create()
-		if errors.Is(err, errTaken) { // in place: it has appeared
+		if errors.Is(err, errTaken) { // written in place, and the name has appeared
 			u.release()
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// story is what an Observer was told, in short.
+// story collects the events of an Observer in short form.
 type story struct {
 	mu    sync.Mutex
 	lines []string
@@ -43,10 +43,10 @@ func (s *story) has(line string) bool {
 	return slices.Contains(s.lines, line)
 }
 
-// The Observer is told everything, in order, and no secret.
+// The Observer gets all events, in order, and no secret.
 func TestObserver(t *testing.T) {
-	told := &story{}
-	s := serve(t, oneFile(t, "0123456789"), func(o *server.Options) { o.Observer = told })
+	events := &story{}
+	s := serve(t, oneFile(t, "0123456789"), func(o *server.Options) { o.Observer = events })
 	c := s.connect(t)
 	c.cmd("USER rw", 331)
 	c.cmd("PASS rw", 230)
@@ -61,8 +61,8 @@ func TestObserver(t *testing.T) {
 	_ = d.Close()
 	c.cmd("QUIT", 221)
 	c.closed()
-	await(t, func() bool { return told.has("ControlClosed") })
-	got := strings.Join(told.lines, "\n")
+	await(t, func() bool { return events.has("ControlClosed") })
+	got := strings.Join(events.lines, "\n")
 	want := `ControlOpened
  220
 USER rw
@@ -103,20 +103,20 @@ ABOR 226
 QUIT
 QUIT 221
 ControlClosed`
-	for i, line := range told.lines {
+	for i, line := range events.lines {
 		if strings.HasPrefix(line, "PORT 127") {
-			got = strings.Replace(got, told.lines[i], "PORT *", 1)
+			got = strings.Replace(got, events.lines[i], "PORT *", 1)
 		}
 	}
 	if got != want {
-		t.Errorf("told:\n%s\nwant:\n%s", got, want)
+		t.Errorf("events:\n%s\nwant:\n%s", got, want)
 	}
 }
 
-// Every session that opened is told to have closed, once, however it ended.
-func TestObserverOfEnds(t *testing.T) {
-	told := &story{}
-	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.Observer = told })
+// Every session is reported as closed once, however it has ended.
+func TestObserverSeesEveryEnd(t *testing.T) {
+	events := &story{}
+	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.Observer = events })
 	check(t, s.connect(t).Close())
 	s.login(t, "rw").cmd("QUIT", 221)
 	c := s.login(t, "rw")
@@ -126,7 +126,7 @@ func TestObserverOfEnds(t *testing.T) {
 	s.login(t, "rw")
 	check(t, s.Close())
 	opened, closed := 0, 0
-	for _, l := range told.lines {
+	for _, l := range events.lines {
 		switch l {
 		case "ControlOpened":
 			opened++
@@ -137,7 +137,7 @@ func TestObserverOfEnds(t *testing.T) {
 	if opened != 4 || closed != 4 {
 		t.Errorf("%d opened, %d closed", opened, closed)
 	}
-	if !told.has("done STOR /f store passive 0+0 ok=false") {
-		t.Errorf("the cut upload was not told:\n%s", strings.Join(told.lines, "\n"))
+	if !events.has("done STOR /f store passive 0+0 ok=false") {
+		t.Errorf("the interrupted upload was not reported:\n%s", strings.Join(events.lines, "\n"))
 	}
 }

@@ -19,7 +19,7 @@ type closer func() error
 
 func (c closer) Close() error { return c() }
 
-// reasons is an Observer that keeps why things were refused.
+// reasons is an Observer that records why things were refused.
 type reasons struct{ lines }
 
 func (r *reasons) Observe(e ftp.Event) {
@@ -28,9 +28,8 @@ func (r *reasons) Observe(e ftp.Event) {
 	}
 }
 
-// TestAccountOpen: the files of an account are opened at each login and closed when the
-// session no longer uses them, however that comes about. A login whose files can't be
-// opened is refused, and is no failed login.
+// The files of an account are opened at each login, and closed when the session no longer uses them, however
+// that happens. A login whose files can't be opened is refused, but does not count as a failed login.
 func TestAccountOpen(t *testing.T) {
 	events := make(chan string, 100)
 	fails := false
@@ -72,7 +71,7 @@ func TestAccountOpen(t *testing.T) {
 	if x, y := a.cmd("SIZE generation", 213).Text(), b.cmd("SIZE generation", 213).Text(); x != "1" || y != "2" {
 		t.Errorf("the sessions see %s and %s", x, y)
 	}
-	a.cmd("USER u", 331) // the one before is logged out
+	a.cmd("USER u", 331) // logs out the user before
 	want(events, "close")
 	a.cmd("PASS u", 230)
 	want(events, "open")
@@ -85,7 +84,7 @@ func TestAccountOpen(t *testing.T) {
 	_ = b.Close() // without QUIT
 	want(events, "close")
 
-	// One that is refused behind the password gives back what was opened.
+	// A login that is refused after the password was checked closes the files again.
 	one := s.login(t, "one")
 	c := s.connect(t)
 	c.cmd("USER one", 331)
@@ -94,28 +93,28 @@ func TestAccountOpen(t *testing.T) {
 	one.cmd("QUIT", 221)
 	want(events, "close")
 
-	// A home that is gone is no reason to shut its owner out.
+	// A missing home does not prevent the login.
 	h := s.login(t, "home")
 	want(events, "open")
 	if r := h.cmd("PWD", 257); !strings.HasPrefix(r.Text(), `"/"`) {
-		t.Errorf("%q", r.Text())
+		t.Errorf("unexpected reply text %q", r.Text())
 	}
 	h.cmd("QUIT", 221)
 	want(events, "close")
 
 	fails = true
-	for range 5 { // more than the failures that there may be
+	for range 5 { // more than the permitted failures
 		c := s.connect(t)
 		c.cmd("USER u", 331)
 		if r := c.cmd("PASS u", 530); strings.Contains(r.Text(), "host") || strings.Contains(r.Text(), "incorrect") {
-			t.Errorf("%q", r.Text())
+			t.Errorf("unexpected reply text %q", r.Text())
 		}
 		c.cmd("QUIT", 221)
 	}
 	if all := why.String(); !strings.Contains(all, "/the/host/path is gone") || !strings.Contains(all, "home /gone is missing") {
-		t.Errorf("the observer does not know why:\n%s", all)
+		t.Errorf("the Observer did not get the reason:\n%s", all)
 	}
-	if log := s.log.String(); log != "" { // which has no bound: anybody may log in as an anonymous user
-		t.Errorf("a client wrote to the log:\n%s", log)
+	if log := s.log.String(); log != "" { // the log is unbounded, and anyone may log in as an anonymous user
+		t.Errorf("a client can fill the log:\n%s", log)
 	}
 }

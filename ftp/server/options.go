@@ -18,91 +18,92 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// What Options that have a default other than none are set to for none.
+// Values for Options whose zero value is a limit, a timeout or a delay by default.
 const (
 	NoLimit   = math.MaxInt
 	NoTimeout = time.Duration(math.MaxInt64)
 	NoDelay   = time.Duration(1)
 )
 
-// Options say what a Server serves, to whom, and within which bounds. Only Auth is needed: the zero
-// value of everything else is its default. Nothing may be negative.
+// Options define what a Server serves, to whom, and with which limits. Only Auth is required: for all other
+// fields the zero value means the default. No value may be negative.
 type Options struct {
-	Auth Authenticator // who may log in, and to which files
+	Auth Authenticator // who may log in, and to which files; required
 
-	Listen   []string // for ListenAndServe; default 127.0.0.1:2121
+	Listen   []string // addresses for ListenAndServe; default 127.0.0.1:2121
 	Greeting string   // the text of the 220; default "miniftp ready"
-	Hosts    []string // the names that HOST may ask for (RFC 7151); none: any name
+	Hosts    []string // host names that HOST accepts (RFC 7151); empty: any name
 
-	PassivePorts dtp.PortRange // where passive data connections are listened for
-	PublicIP     string        // an IPv4 address, or a host that has one, to announce in 227 replies
-	// PublicIPAlways announces PublicIP to clients on this host and on its private networks
-	// too, which are told the address that they called otherwise. It is for servers behind
-	// a proxy or a router that hides the addresses of its clients.
+	PassivePorts dtp.PortRange // ports for passive data connections
+	PublicIP     string        // the IPv4 address to announce in 227 replies, or a host that has one
+	// PublicIPAlways announces PublicIP also to clients on this host and on its private networks. By default
+	// these get the address that they have connected to. It is for servers behind a proxy or router that hides
+	// the addresses of its clients.
 	PublicIPAlways bool
-	Guard          dtp.Guard // with whom data connections may be made; zero: the session's client only
+	Guard          dtp.Guard // which hosts data connections may be made with; zero: only the session's client
 	// Dial replaces the dialer of active data connections, for example to call clients from
 	// port 20 or through a tunnel. It is given an address that Guard has admitted, and a ctx
 	// that ends after DataTimeout or with the session. nil: package net's dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	IdleTimeout  time.Duration // no command for so long ends the session; default 5 min
+	IdleTimeout  time.Duration // a session without a command for so long is ended; default 5 min
 	LoginTimeout time.Duration // from the greeting to a login; default 1 min
-	DataTimeout  time.Duration // for a data connection to come about; default 30 s
-	StallTimeout time.Duration // no byte on a data connection for so long; default 60 s
-	Grace        time.Duration // for transfers in flight when ListenAndServe's context ends; default 10 s
+	DataTimeout  time.Duration // to open a data connection; default 30 s
+	StallTimeout time.Duration // a transfer in which no byte moves for so long is aborted; default 60 s
+	Grace        time.Duration // for running transfers when ListenAndServe's context ends; default 10 s
 
-	// Limits on sessions. Of IPv6 a network of 64 bits counts as one address.
+	// Limits on sessions. An IPv6 network of 64 bits counts as one address.
 	MaxSessions      int   // at once; 0: no limit
 	MaxSessionsPerIP int   // at once from one address; 0: no limit
-	MaxWaiting       int   // at once that are not logged in; default 1000, or NoLimit
-	CommandRate      int   // commands per second of one session; more are read more slowly; 0: no limit
+	MaxWaiting       int   // at once that are not logged in; default 1000; NoLimit for none
+	CommandRate      int   // commands per second of one session; faster ones are delayed; 0: no limit
 	Rate             int64 // bytes per second over all transfers; 0: no limit
 
-	// Limits on HASH, XMD5 and their like, which read and compute without a transfer. Rate
-	// does not count what they read, as it does not go over the network.
-	MaxHashes   int           // at once, over all sessions and in turns; default half of the processors
-	HashTimeout time.Duration // of one, waiting included; default 5 min, or NoTimeout
-	HashRate    int64         // bytes per second read for all of them; 0: no limit
+	// Limits on HASH, XMD5 and similar commands, which read a file and compute without a transfer. Rate does
+	// not count what they read, because it is not sent over the network.
+	MaxHashes   int           // at once, over all sessions; default half of the processors
+	HashTimeout time.Duration // for one hash, including its wait; default 5 min; NoTimeout for none
+	HashRate    int64         // bytes per second read by all of them; 0: no limit
 
-	// Networks: Deny wins over Allow; an empty Allow is everybody.
+	// The networks that clients may connect from. Deny overrides Allow; an empty Allow means all networks.
 	Allow, Deny []netip.Prefix
 
-	// Failed logins are counted by address and name (RFC 2577 §5), and for the address as a
-	// whole, of which one name counts for three at most. One is forgiven each minute.
-	FailureDelay     time.Duration // before the login behind the first; it doubles with each; default 1 s, or NoDelay
-	MaxLoginFailures int           // then the name, or the address, is shut out; default 10, or NoLimit
-	BanTime          time.Duration // for so long; default 10 min
+	// Failed logins are counted by address and name (RFC 2577 §5). They are also counted by address, where one
+	// name counts at most three times. One failure is forgiven each minute.
+	FailureDelay     time.Duration // before the next login after the first failure; doubles with each; default 1 s; NoDelay for none
+	MaxLoginFailures int           // then the name or the address is banned; default 10; NoLimit for none
+	BanTime          time.Duration // how long a ban lasts; default 10 min
 
-	// UploadInPlace writes uploads straight to their final name. By default they
-	// go to a hidden name and are renamed when they are whole.
+	// UploadInPlace writes uploads directly to their final name. By default they are written to a hidden name
+	// and renamed when they are whole.
 	UploadInPlace bool
 
-	// Sync says what has reached the disk when an upload is answered 226.
+	// Sync says what is safely on the disk when an upload is answered with 226.
 	Sync Sync
 
-	// TLS holds the certificates (RFC 4217), in Certificates or GetCertificate; nil:
-	// AUTH is not offered. TLS 1.2 is the least that is spoken. With ClientCAs and a
-	// ClientAuth that asks for certificates, Login.TLS tells the Authenticator of them.
+	// TLS holds the certificates (RFC 4217), in Certificates or GetCertificate. If it is nil, AUTH is not
+	// supported. The minimum version is TLS 1.2. With ClientCAs and a ClientAuth that requests certificates,
+	// the Authenticator gets the client's certificate in Login.TLS.
 	TLS          *tls.Config
-	TLSRequired  bool      // no login before AUTH, no data without PROT P
+	TLSRequired  bool      // no login before AUTH, no transfer without PROT P
 	SessionReuse dtp.Reuse // whether data connections must resume the control connection's TLS session
-	ModeZ        bool      // MODE Z: clients may have data compressed
-	AllowCCC     bool      // CCC may take TLS off the control connection after the login
-	// CertUser is the user that a client with that certificate, which ClientCAs vouch
-	// for, may log in as without a password; nil: certificates log nobody in.
+	ModeZ        bool      // support MODE Z (compressed data)
+	AllowCCC     bool      // let CCC end TLS on the control connection after the login
+	// CertUser returns the user that a client with that certificate, which ClientCAs have verified, may log in
+	// as without a password. If CertUser is nil, certificates do not replace passwords.
 	CertUser func(*x509.Certificate) string
-	// FXPTLS is for copies from server to server on which this one is the TLS client
-	// (SSCN, CPSV; see Account.FXP): whom to trust, and which certificate to show. The
-	// other server's has to be for its IP address, if no ServerName is set. nil: any
-	// certificate will do, as nothing says whose it should be.
+	// FXPTLS is used for copies from server to server in which this server is the TLS client (SSCN, CPSV; see
+	// Account.FXP): it says whom to trust and which certificate to present. If it has no ServerName, the
+	// certificate of the other server must be valid for its IP address. If FXPTLS is nil, any certificate is
+	// accepted, because nothing says whose it should be.
 	FXPTLS    *tls.Config
-	ListenTLS []string // for ListenAndServe: addresses where TLS comes first, without AUTH (implicit)
+	ListenTLS []string // addresses for ListenAndServe where TLS comes first, without AUTH (implicit TLS)
 
-	Observer ftp.Observer // is told everything that happens
-	Log      *slog.Logger // is told of panics and of failures to accept; default slog.Default()
+	Observer ftp.Observer // receives all events
+	Log      *slog.Logger // gets panics and other trouble of the server; default slog.Default()
 }
 
+// setDefaults replaces zero values by the defaults.
 func (o *Options) setDefaults() {
 	defaultTo(&o.Greeting, "miniftp ready")
 	defaultTo(&o.IdleTimeout, 5*time.Minute)
@@ -129,19 +130,18 @@ func defaultTo[T comparable](p *T, value T) {
 	}
 }
 
-// settings are checked Options and what is made of them. A session keeps those
-// it began with.
+// settings are checked Options and what is derived from them. A session keeps the settings it began with.
 type settings struct {
 	Options
 	data dtp.Config
 	tls  *tls.Config // nil: no TLS
 	rate *rate.Limiter
-	// hashRate is the limit of HashRate, which all sessions share.
+	// hashRate enforces HashRate over all sessions.
 	hashRate *rate.Limiter
 	public   *publicIP
 }
 
-// newSettings checks the options. old, if any, lends what need not be made anew.
+// newSettings checks the options. What has not changed is taken over from old, which may be nil.
 func newSettings(opts Options, old *settings) (*settings, error) {
 	if err := opts.check(); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
@@ -151,7 +151,7 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 	if opts.TLS != nil {
 		set.tls = opts.TLS.Clone()
 		set.tls.MinVersion = max(set.tls.MinVersion, tls.VersionTLS12)
-		set.tls.NextProtos = []string{"ftp"} // a client that means another protocol is refused (ALPACA)
+		set.tls.NextProtos = []string{"ftp"} // refuse clients that ask for another protocol (ALPACA attack)
 	}
 	var ports *dtp.Ports
 	if old != nil && old.PassivePorts == opts.PassivePorts {
@@ -166,14 +166,14 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 	return set, nil
 }
 
-// check finds what can't be meant.
+// check returns an error for options that can't be meant.
 func (o *Options) check() error {
 	if o.Auth == nil {
 		return errors.New("Options.Auth is missing: nobody could log in")
 	}
 	for _, d := range []time.Duration{o.IdleTimeout, o.LoginTimeout, o.DataTimeout, o.StallTimeout, o.Grace, o.BanTime, o.HashTimeout, o.FailureDelay} {
 		if d < 0 {
-			return fmt.Errorf("a time of %v is negative", d)
+			return fmt.Errorf("the duration %v is negative", d)
 		}
 	}
 	if o.MaxSessions < 0 || o.MaxWaiting < 0 || o.MaxLoginFailures < 0 || o.MaxSessionsPerIP < 0 || o.CommandRate < 0 || o.Rate < 0 || o.MaxHashes < 0 || o.HashRate < 0 {
@@ -191,18 +191,18 @@ func (o *Options) check() error {
 	}
 	switch c := o.TLS; {
 	case c == nil && (o.TLSRequired || len(o.ListenTLS) > 0):
-		return errors.New("TLS is asked for, and Options.TLS is missing")
+		return errors.New("TLSRequired or ListenTLS is set, but Options.TLS is missing")
 	case c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil:
 		return errors.New("Options.TLS has no certificate")
 	case c != nil && c.GetConfigForClient != nil:
 		return errors.New("Options.TLS.GetConfigForClient would be ignored: use GetCertificate, or Reload")
 	case o.Sync > SyncFull:
-		return errors.New("Options.Sync is none of the three")
+		return errors.New("Options.Sync is not a valid value")
 	case o.SessionReuse > dtp.ReuseOff:
-		return errors.New("Options.SessionReuse is none of the three")
+		return errors.New("Options.SessionReuse is not a valid value")
 	}
 	if ip, err := netip.ParseAddr(o.PublicIP); err == nil && !ip.Is4() {
-		return fmt.Errorf("the public IP %v is not an IPv4 address, and a 227 can name no other", ip)
+		return fmt.Errorf("the public IP %v is not an IPv4 address, which a 227 requires", ip)
 	}
 	return nil
 }

@@ -1,13 +1,13 @@
 package server
 
-// sortMostAll is how many entries beyond their sort windows all listings together may keep
-// for an order: a client that reads slowly keeps what was sorted for it. A listing that
-// finds no room comes in the order of the disk, as one of a very large directory does.
+// sortMostAll limits the entries that all listings together keep to sort them, beyond the sort window of each.
+// Without a limit many clients that read slowly could make the server keep many sorted listings. A listing that
+// exceeds it comes in the order of the disk.
 const sortMostAll = 100_000
 
-// keeps counts n entries beyond a sort window as kept by this listing, and reports whether
-// that is within the bound on all listings.
-func (l *listing) keeps(n int64) bool {
+// charge records that this listing keeps n entries; those beyond the sort window count. If all listings
+// together would exceed the limit, it reports false and records nothing.
+func (l *listing) charge(n int64) bool {
 	if l.sorts == nil {
 		return true
 	}

@@ -7,19 +7,19 @@ import (
 	"miniftp/ftp"
 )
 
-// numbered is a directory of so many files.
+// numbered is a directory with that many files.
 type numbered struct{ left *int }
 
 func (d numbered) next(e *ftp.Entry) (bool, error) { return endless{0, "f", d.left}.next(e) }
 func (numbered) Close() error                      { return nil }
 
-// What clients that read slowly make the server keep for LIST -t is bounded in sum. The
-// cost is counted in entries; a listing without room is not sorted, but whole.
+// The entries that slow clients make the server keep for LIST -t are bounded in sum. A listing that exceeds the
+// bound is not sorted, but whole.
 func TestOrderIsBoundedOverAll(t *testing.T) {
 	var sum atomic.Int64
 	open := func() *listing {
-		l := &listing{open: numbered{new(int)}, flags: lsFlags{byTime: true}, line: nameLine(""), sorts: &sum, gathers: true}
-		if _, err := l.Read(make([]byte, 10)); err != nil { // and no more
+		l := &listing{open: numbered{new(int)}, flags: lsFlags{byTime: true}, line: nameLine(""), sorts: &sum, gathering: true}
+		if _, err := l.Read(make([]byte, 10)); err != nil { // read no further
 			t.Fatal(err)
 		}
 		return l
@@ -40,9 +40,9 @@ func TestOrderIsBoundedOverAll(t *testing.T) {
 		}
 	}
 	if sum.Load() != 0 {
-		t.Errorf("%d entries are charged to nobody", sum.Load())
+		t.Errorf("%d entries are still counted", sum.Load())
 	}
 	if l := open(); len(l.ready) < sortMost/2 {
-		t.Errorf("%d entries were sorted though there is room", len(l.ready))
+		t.Errorf("%d entries were sorted although there is room", len(l.ready))
 	}
 }

@@ -12,18 +12,18 @@ import (
 	"github.com/spf13/afero"
 )
 
-// ownFile is a file that this server is writing: the open file, its name, and its
-// identity. It removes and renames a name only while that name leads to this file, as
-// names change hands while an upload runs.
+// ownFile is a file that this server is writing, with its name and identity. Other sessions and processes may
+// rename, replace or remove the name while an upload runs. Therefore ownFile renames or removes its name only
+// after checking that the name still leads to this file.
 type ownFile struct {
 	afero.File
 	fs   afero.Fs
 	name string      // in fs
-	info fs.FileInfo // which file it is
-	made bool        // this server created it, and may remove it
+	info fs.FileInfo // its identity; nil until identify
+	made bool        // this server created it and may remove it
 }
 
-// openOwn opens a file to write to it. With os.O_EXCL it is a new one.
+// openOwn opens a file to write to it. If flag has os.O_EXCL, the file is new.
 func openOwn(fsys afero.Fs, name string, flag int, perm fs.FileMode) (*ownFile, error) {
 	f, err := openFile(fsys, name, flag, perm)
 	if err != nil {
@@ -32,7 +32,7 @@ func openOwn(fsys afero.Fs, name string, flag int, perm fs.FileMode) (*ownFile, 
 	return &ownFile{File: f, fs: fsys, name: name, made: flag&os.O_EXCL != 0}, nil
 }
 
-// identify finds out which file it is. It must be called before Close.
+// identify records the identity of the file. It must be called before Close.
 func (f *ownFile) identify() error {
 	if f.info != nil {
 		return nil
@@ -48,8 +48,7 @@ func (f *ownFile) at(name string) bool {
 	return err == nil && f.info != nil && sameFile(now, f.info)
 }
 
-// reopen opens the file again, after Close. The error is fs.ErrNotExist if its name
-// leads to another file now.
+// reopen opens the file again after Close. The error is fs.ErrNotExist if its name leads to another file now.
 func (f *ownFile) reopen() (afero.File, error) {
 	again, err := openOwn(f.fs, f.name, os.O_WRONLY, 0)
 	if err != nil {
@@ -65,22 +64,23 @@ func (f *ownFile) reopen() (afero.File, error) {
 	return again.File, nil
 }
 
-// remove removes the file if this server made it and it still has its name.
+// remove removes the file if this server made it and its name still leads to it.
 func (f *ownFile) remove() {
 	if f.made && f.at(f.name) {
 		_ = f.fs.Remove(f.name)
 	}
 }
 
-// moveNew gives the file a name that nothing has: else the error is fs.ErrExist. If its
-// own name leads to another file, the error is fs.ErrNotExist.
+// moveNew renames the file to a name that must not exist; else the error is fs.ErrExist. If the file has lost
+// its own name, the error is fs.ErrNotExist.
 func (f *ownFile) moveNew(name string) error { return f.move(name, renameNew) }
 
-// moveOver gives the file a name and replaces the file that has it.
+// moveOver renames the file and replaces a file that has the new name.
 func (f *ownFile) moveOver(name string) error {
 	return f.move(name, func(fsys afero.Fs, from, to string) error { return fsys.Rename(from, to) })
 }
 
+// move renames the file with the given function, after checking that its old name still leads to it.
 func (f *ownFile) move(name string, rename func(fsys afero.Fs, from, to string) error) error {
 	if f.info != nil && !f.at(f.name) {
 		return fs.ErrNotExist
@@ -92,71 +92,73 @@ func (f *ownFile) move(name string, rename func(fsys afero.Fs, from, to string) 
 	return nil
 }
 
-// uploads are the uploads of one Server that are running. Only what is done to files
-// that are not in it is decided by what is on the disk.
+// uploads are the running uploads of one Server. The decisions about files that are not in it, such as those of
+// other servers, depend on what is on the disk. Its methods are safe for concurrent use.
 type uploads struct {
 	mu       sync.Mutex
-	hidden   map[string]time.Time // since when the partial upload of that name is written to
-	inPlace  map[any]*finalFile   // the files that are written to in place
-	reserved map[reservation]struct{}
-	seen     sightings
-	since    time.Time
+	hidden   map[string]time.Time     // hidden names that are written to, and since when
+	inPlace  map[any]*finalFile       // files that are written to in place, by identity
+	reserved map[reservation]struct{} // names that STOU has announced
+	seen     sightings                // of sweeps
+	since    time.Time                // when the server started
 
-	// parts is set when an interrupted upload was kept since the start, or was found:
-	// only then is there one to look for.
+	// parts is set once an interrupted upload exists: one was kept since the start, or a sweep has found one.
+	// While it is false no upload needs to look for one.
 	parts atomic.Bool
 }
 
 // finalFile is a file that uploads write to in place.
 type finalFile struct {
 	opens   int  // uploads that have it open
-	writers int  // those that write to it; exclusive: one has it for itself
-	made    bool // one of them made it, and none has completed it yet
+	writers int  // uploads that write to it; or exclusive
+	made    bool // an upload has created it, and none has completed it
 }
 
+// exclusive is the value of finalFile.writers while one upload, which does not append, writes to the file.
 const exclusive = -1
 
-// reservation is a name that a STOU has told its client.
+// reservation is a name that STOU has announced to its client, in one storage.
 type reservation struct{ fs, path string }
 
 func newUploads() *uploads {
 	return &uploads{hidden: map[string]time.Time{}, inPlace: map[any]*finalFile{}, reserved: map[reservation]struct{}{}, seen: sightings{}, since: time.Now()}
 }
 
-func (u *uploads) add(hidden string) {
+func (u *uploads) addHidden(hidden string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.hidden[hidden] = time.Now()
 }
 
-func (u *uploads) drop(hidden string) {
+func (u *uploads) dropHidden(hidden string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.hidden, hidden)
 }
 
-// older returns the partial uploads to base by owner, in any directory, that began before
-// that moment.
-func (u *uploads) older(base string, owner uint32, than time.Time) (names []string) {
+// runningBefore returns the hidden names of running uploads to base by owner, in any directory, that began
+// before the given time.
+func (u *uploads) runningBefore(base string, owner uint32, before time.Time) (names []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for name, since := range u.hidden {
-		if n, ok := parsePartial(name); since.Before(than) && ok && n.fits(base, owner) {
+		if n, ok := parsePartial(name); since.Before(before) && ok && n.fits(base, owner) {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// runs reports whether a partial upload of that name is being written to.
-func (u *uploads) runs(hidden string) bool {
+// isRunning reports whether the file with that hidden name is being written to.
+func (u *uploads) isRunning(hidden string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	_, ok := u.hidden[hidden]
 	return ok
 }
 
-// open notes that an upload has opened a file to write to it in place.
+// open records that an upload has opened a file to write to it in place. made says that it has created the
+// file.
 func (u *uploads) open(id any, made bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -169,9 +171,9 @@ func (u *uploads) open(id any, made bool) {
 	f.made = f.made || made
 }
 
-// shut undoes open. It reports whether the file may be removed if it is of no use: no
-// other upload has it open, one of them made it, and none has completed it.
-func (u *uploads) shut(id any, completed bool) (removable bool) {
+// closed undoes open. It reports whether the file may be removed if it is empty: an upload has created it, none
+// has completed it, and none has it open.
+func (u *uploads) closed(id any, completed bool) (removable bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	f := u.inPlace[id]
@@ -186,10 +188,10 @@ func (u *uploads) shut(id any, completed bool) (removable bool) {
 // errBusy is returned when another upload is writing to the file.
 var errBusy = errors.New("another upload is writing to it")
 
-// enter notes that an upload that has the file open begins to write; leave undoes it.
-// Uploads that append may share a file, as each of their writes goes to its end; others
-// would mix theirs.
-func (u *uploads) enter(id any, appends bool) error {
+// beginWrite records that an upload begins to write to a file that it has opened; endWrite undoes it. Uploads
+// that append may write to the same file at once, because each of their writes goes to the end. Any others
+// would mix their bytes, so the second one gets errBusy.
+func (u *uploads) beginWrite(id any, appends bool) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch f := u.inPlace[id]; {
@@ -203,14 +205,14 @@ func (u *uploads) enter(id any, appends bool) error {
 	return nil
 }
 
-func (u *uploads) leave(id any) {
+func (u *uploads) endWrite(id any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	f := u.inPlace[id]
 	f.writers = max(0, f.writers-1)
 }
 
-// reserve keeps a name for one upload. It reports whether nobody else has it.
+// reserve reserves a name for one STOU. It reports false if the name is reserved already.
 func (u *uploads) reserve(r reservation) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -230,14 +232,15 @@ func (u *uploads) release(r reservation) {
 func (u *uploads) isReserved(account *Account, p string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.reserved) == 0 { // nearly always
+	if len(u.reserved) == 0 { // the usual case
 		return false
 	}
-	_, taken := u.reserved[reserves(account, p)]
+	_, taken := u.reserved[reservationOf(account, p)]
 	return taken
 }
 
-// reserves makes the reservation of a path in the tree of an account.
-func reserves(account *Account, p string) reservation {
-	return reservation{fmt.Sprintf("%p", account.FS), p} // afero wrappers are pointers; any other is taken for one tree
+// reservationOf returns the reservation of a path in the tree of an account. Two accounts that share an afero.Fs
+// share their names. afero's wrappers are pointers; values of other types are told apart by their content.
+func reservationOf(account *Account, p string) reservation {
+	return reservation{fmt.Sprintf("%p", account.FS), p}
 }

@@ -8,18 +8,18 @@ import (
 	"miniftp/ftp"
 )
 
-// paceBurst is how many commands may come at once beyond a second's worth: about
-// what a client says between the greeting and its first transfer.
+// paceBurst is how many commands may come at once in addition to those of one second. It is about what a client
+// sends between the greeting and its first transfer.
 const paceBurst = 10
 
-// pace is how fast the commands of a session may come.
+// pace limits the rate of the commands of a session.
 type pace struct {
 	*rate.Limiter      // nil until the first command
-	told          bool // that they come faster
+	reported      bool // the excess was reported
 }
 
-// pace waits until the next command may run (Options.CommandRate). Meanwhile
-// nothing is read, and TCP makes the client wait. One wait is a second at most.
+// pace waits until the next command may run (Options.CommandRate). Meanwhile nothing is read, and TCP flow
+// control makes the client wait. One wait lasts at most a second.
 func (s *session) pace() {
 	if s.set.CommandRate <= 0 {
 		return
@@ -31,9 +31,9 @@ func (s *session) pace() {
 	if wait <= 0 {
 		return
 	}
-	if !s.commands.told {
-		s.commands.told = true
-		s.refused("commands come faster than they may: they are read more slowly", ftp.ReasonCommandRate)
+	if !s.commands.reported {
+		s.commands.reported = true
+		s.emitRefused("commands come too fast: they are delayed", ftp.ReasonCommandRate)
 	}
 	s.flush()
 	timer := time.NewTimer(wait)

@@ -9,8 +9,8 @@ import (
 	"miniftp/fsroot"
 )
 
-// A storage that panics ends one session only, wherever it does: the data
-// connection is closed, the log knows, the client does not, and the others go on.
+// A panic in the storage ends only one session, wherever it happens. The data connection is closed, the panic
+// is logged but not sent to the client, and other sessions continue.
 func TestPanicEndsOneSession(t *testing.T) {
 	for _, tt := range []struct{ in, cmd string }{
 		{"Stat", "CWD /d"},
@@ -68,7 +68,7 @@ func TestPanicEndsOneSession(t *testing.T) {
 				t.Error("the data connection stays open")
 			}
 			if !strings.Contains(s.log.String(), "this storage is broken") {
-				t.Errorf("the log does not know:\n%s", s.log)
+				t.Errorf("the panic was not logged:\n%s", s.log)
 			}
 			armed.Store(false)
 			other.cmd("PWD", 257)

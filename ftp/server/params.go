@@ -16,7 +16,7 @@ func paramRows() []row {
 	}
 }
 
-// The parameters themselves change by the reply, in ftp.Params.Step.
+// The parameters change with the reply, in ftp.Params.Step.
 
 func (s *session) setType(arg string) ftp.Reply {
 	t, err := ftp.ParseType(arg)
@@ -24,7 +24,7 @@ func (s *session) setType(arg string) ftp.Reply {
 	case err != nil:
 		return ftp.NewReply(504, "TYPE is one of A, A N, A T, I and L 8.")
 	case t == ftp.EBCDIC:
-		return ftp.NewReply(504, "EBCDIC is not spoken here: TYPE A or TYPE I.")
+		return ftp.NewReply(504, "EBCDIC is not supported: use TYPE A or TYPE I.")
 	case t == ftp.ASCII:
 		return ftp.NewReply(200, "Type A: lines end in CRLF.")
 	}
@@ -37,7 +37,7 @@ func (s *session) setStructure(arg string) ftp.Reply {
 	case err != nil:
 		return ftp.NewReply(501, "STRU takes F, R or P.")
 	case t != ftp.FileStructure:
-		return ftp.NewReply(504, "The files here have no records or pages: STRU F.")
+		return ftp.NewReply(504, "Records and pages are not supported: use STRU F.")
 	}
 	return ftp.NewReply(200, "Structure F.")
 }
@@ -48,11 +48,11 @@ func (s *session) setMode(arg string) ftp.Reply {
 	case err != nil:
 		return ftp.NewReply(501, "MODE takes S, B or Z.")
 	case m == ftp.Compressed:
-		return ftp.NewReply(504, "Mode C is not spoken here: MODE S or B.")
+		return ftp.NewReply(504, "MODE C is not supported: use MODE S or B.")
 	case m == ftp.Deflate && !s.set.ModeZ:
-		return ftp.NewReply(504, "Mode Z is not offered here: MODE S or B.")
+		return ftp.NewReply(504, "MODE Z is not supported: use MODE S or B.")
 	case m != s.params.Mode:
-		s.data.Keep(nil) // what stands is of the other mode
+		s.data.Keep(nil) // close a connection kept for the other mode
 	}
 	return ftp.Replyf(200, "Mode %v.", m)
 }
@@ -64,13 +64,13 @@ func ifModeZ(s *session) string {
 	return "MODE Z"
 }
 
-// optsMode takes what the draft has, and ENGINE, which some clients send with it.
+// optsMode accepts the options of the draft, and ENGINE, which some clients send, too.
 func (s *session) optsMode(arg string) ftp.Reply {
 	f := strings.Fields(strings.ToUpper(arg))
 	if !s.set.ModeZ || f[0] != "Z" {
-		return ftp.NewReply(501, "There is nothing to choose for that mode.")
+		return ftp.NewReply(501, "That mode has no options.")
 	}
-	level := s.level // taken over only if all of the line can be
+	level := s.level // changed only if the whole line is valid
 	for f = f[1:]; len(f) >= 2; f = f[2:] {
 		n, err := strconv.Atoi(f[1])
 		switch {
@@ -85,7 +85,7 @@ func (s *session) optsMode(arg string) ftp.Reply {
 		return ftp.NewReply(501, "The syntax is: OPTS MODE Z LEVEL <1-9>")
 	}
 	if s.level = level; level == 0 {
-		return ftp.NewReply(200, "MODE Z has its usual level.")
+		return ftp.NewReply(200, "MODE Z has its default level.")
 	}
 	return ftp.Replyf(200, "MODE Z has level %d.", level)
 }

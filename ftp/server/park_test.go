@@ -15,8 +15,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// asleep waits until a session parks.
-func asleep(t *testing.T) {
+// awaitParked waits until a session is parked.
+func awaitParked(t *testing.T) {
 	t.Helper()
 	stacks := make([]byte, 1<<20)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); runtime.Gosched() {
@@ -24,28 +24,27 @@ func asleep(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("no session parks")
+	t.Fatal("no session has parked")
 }
 
-// A session that was parked hears the client, keeps what was half said, transfers, and
-// says goodbye when the server ends.
+// A parked session receives commands, keeps half a line, transfers, and sends 421 when the server ends.
 func TestSessionParks(t *testing.T) {
 	s := serve(t, afero.NewMemMapFs())
 	c := s.login(t, "rw")
-	asleep(t)
+	awaitParked(t)
 	c.cmd("PWD", 257)
-	asleep(t)
+	awaitParked(t)
 	c.raw("NO")
-	asleep(t) // it may be the first again, if the half was not read yet: that is well, too
+	awaitParked(t) // if the half line was not read yet, this is the first park again: fine, too
 	c.raw("OP\r\n")
 	c.want(200)
-	asleep(t)
+	awaitParked(t)
 	c.put("STOR /f", []byte("bytes"))
-	asleep(t)
+	awaitParked(t)
 	if got := c.get("RETR /f"); string(got) != "bytes" {
 		t.Errorf("got %q", got)
 	}
-	asleep(t)
+	awaitParked(t)
 	check(t, s.Close())
 	c.want(421)
 	c.closed()
@@ -55,21 +54,21 @@ func TestSessionParksUntilItsLimit(t *testing.T) {
 	testutil.Long(t)
 	s := serve(t, afero.NewMemMapFs(), func(o *server.Options) { o.IdleTimeout = time.Second })
 	c := s.login(t, "rw")
-	asleep(t)
+	awaitParked(t)
 	c.want(421)
 	c.closed()
 
 	c = s.connect(t)
-	asleep(t)
-	_ = c.Close() // without a word: the server must notice
+	awaitParked(t)
+	_ = c.Close() // without QUIT: the server must notice
 }
 
 func TestSessionParksUnderTLS(t *testing.T) {
 	s := serve(t, afero.NewMemMapFs(), withTLS)
 	c := s.connect(t).secure(clientConfig(tls.VersionTLS13)).private("rw")
-	asleep(t)
+	awaitParked(t)
 	c.cmd("NOOP", 200)
-	asleep(t)
+	awaitParked(t)
 	check(t, s.Close())
 	c.want(421)
 }

@@ -2,8 +2,7 @@ package server
 
 import "testing"
 
-// The names are on the disks of those who use this server: a new version has to know those of an
-// older one.
+// These names are on users' disks: a new version has to recognize those of an older one.
 func TestPartialNameStays(t *testing.T) {
 	for want, n := range map[string]partialName{
 		".report.pdf.000000050000ffee4ff02921.upload":         {base: "report.pdf", owner: 5, target: 0xffee},
@@ -13,7 +12,7 @@ func TestPartialNameStays(t *testing.T) {
 			t.Errorf("%+v is %q, want %q", n, got, want)
 		}
 		if got, ok := parsePartial(want); !ok || got != n {
-			t.Errorf("%q reads as %+v, %v", want, got, ok)
+			t.Errorf("%q is parsed as %+v, %v", want, got, ok)
 		}
 	}
 }

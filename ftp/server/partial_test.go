@@ -10,8 +10,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// The hidden name of a partial upload is reserved: no command of a client takes it, in
-// any spelling, whatever is there. Names that only look like one are anybody's.
+// The hidden name of a partial upload is reserved: no command of a client accepts it, in any spelling, whether
+// the file exists or not. Names that only look similar are ordinary.
 func TestPartialNamesAreReserved(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		kept := server.PartialName("f", "drop", nil, 0)
@@ -32,7 +32,7 @@ func TestPartialNamesAreReserved(t *testing.T) {
 		}
 		c.cmd("SITE SYMLINK "+kept+" l", 553)
 		if got := read(t, fsys, "/"+kept); got != "of another account" {
-			t.Errorf("it holds %q", got)
+			t.Errorf("the file contains %q", got)
 		}
 		for _, verb := range []string{"LIST -a", "NLST -a", "MLSD", "NLST .*"} {
 			if verb == "NLST .*" {
@@ -52,8 +52,8 @@ func TestPartialNamesAreReserved(t *testing.T) {
 	})
 }
 
-// A partial upload belongs to the account that sent it: another one neither resumes nor
-// cuts nor removes it, by any command, and anonymous users are told apart by address.
+// A partial upload belongs to the account that has sent it. No command lets another account resume, truncate or
+// remove it. Anonymous users are told apart by address.
 func TestPartialUploadsHaveOwners(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		kept := "/" + server.PartialName("f", "drop", nil, 0)
@@ -69,19 +69,18 @@ func TestPartialUploadsHaveOwners(t *testing.T) {
 		other.put("STOR f", []byte("a third"))
 		other.cmd("DELE f", 250)
 		if got := read(t, fsys, kept); got != "first, " {
-			t.Errorf("it holds %q", got)
+			t.Errorf("the file contains %q", got)
 		}
 		owner.cmd("REST 7", 350)
 		owner.put("STOR f", []byte("second"))
 		if got := read(t, fsys, "/f"); got != "first, second" {
-			t.Errorf("/f holds %q", got)
+			t.Errorf("/f contains %q", got)
 		}
 	})
 }
 
-// A client that has lost its connection may come back while the server still takes its
-// upload for running. It can't resume then, and above all not in the old file, whose size
-// it is told.
+// A client that has lost its connection may return while its upload still runs on the server. It can't resume
+// then. Above all it must not continue in the old file, whose size it gets from SIZE.
 func TestResumeBesideTheLostSession(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/f", "the old file")
@@ -98,14 +97,14 @@ func TestResumeBesideTheLostSession(t *testing.T) {
 		back.put("APPE d/f", []byte(", longer"))
 		earlier.put("APPE f", []byte(", longer"))
 		if got := read(t, fsys, "/f"); got != "the old file, longer" {
-			t.Errorf("/f holds %q", got)
+			t.Errorf("/f contains %q", got)
 		}
 		_, err := d.Write([]byte("the new file"))
 		check(t, err)
 		check(t, d.Close())
 		lost.want(226)
 		if got := read(t, fsys, "/f"); got != "the new file" {
-			t.Errorf("/f holds %q", got)
+			t.Errorf("/f contains %q", got)
 		}
 	})
 }

@@ -19,28 +19,28 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// Bounds on hashes. One step of cost doubles the time that a login takes.
+// Bounds on passwords and hashes. Each step of the cost doubles the time of a login.
 const (
-	hashCost    = bcrypt.DefaultCost // 10: about a twelfth of a second
-	maxHashCost = 15                 // some seconds; more would let logins alone exhaust the server
-	maxPassword = 72                 // bytes: bcrypt looks at no more
+	hashCost    = bcrypt.DefaultCost // 10: about 80 ms
+	maxHashCost = 15                 // some seconds; with more, logins alone could exhaust the server
+	maxPassword = 72                 // bytes; bcrypt ignores the rest
 )
 
-// HashPassword is the bcrypt hash of a password, for User.Password. bcrypt sees
-// 72 bytes of a password: longer ones are an error, as an empty one is.
+// HashPassword returns the bcrypt hash of a password for User.Password. An empty password is an error, and so
+// is one of more than 72 bytes, because bcrypt ignores the rest.
 func HashPassword(password string) (string, error) {
 	switch {
 	case password == "":
 		return "", errors.New("the password is empty")
 	case len(password) > maxPassword:
-		return "", fmt.Errorf("the password has %d bytes; bcrypt takes %d at most", len(password), maxPassword)
+		return "", fmt.Errorf("the password has %d bytes; bcrypt supports at most %d", len(password), maxPassword)
 	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), hashCost)
 	return string(hash), err
 }
 
-// isHash reports whether stored is a bcrypt hash, usable or not. $2y$ is what
-// htpasswd writes; the three differ in name only.
+// isHash reports whether stored looks like a bcrypt hash. htpasswd writes $2y$; the three prefixes differ in
+// name only.
 func isHash(stored string) bool {
 	for _, prefix := range []string{"$2a$", "$2b$", "$2y$"} {
 		if strings.HasPrefix(stored, prefix) {
@@ -50,16 +50,16 @@ func isHash(stored string) bool {
 	return false
 }
 
-// otherHashes begin hashes of kinds that are not known here. Taken for clear text,
-// such a hash would itself be the password.
+// otherHashes are prefixes of hashes of unsupported kinds. If such a hash were treated as clear text, it would
+// itself be the password.
 var otherHashes = []string{"$1$", "$5$", "$6$", "$7$", "$y$", "$apr1$", "$argon2", "$scrypt$", "$pbkdf2", "$2$", "$2x$", "{SHA", "{SSHA"}
 
-// costOf is the cost of a stored password: 0 for clear text. An error is a hash
-// that no password can match.
+// costOf returns the cost of a stored password, or 0 if it is clear text. It returns an error for a hash that
+// no password can match.
 func costOf(stored string) (int, error) {
 	for _, prefix := range otherHashes {
 		if strings.HasPrefix(stored, prefix) {
-			return 0, errors.New("the password is a hash of a kind that is not known here: use bcrypt")
+			return 0, errors.New("the password is a hash of an unsupported kind: use bcrypt")
 		}
 	}
 	if !isHash(stored) {
@@ -68,59 +68,59 @@ func costOf(stored string) (int, error) {
 	cost, err := bcrypt.Cost([]byte(stored))
 	switch {
 	case err != nil, len(stored) != 60:
-		return 0, errors.New("the password looks like a bcrypt hash and is none")
+		return 0, errors.New("the password looks like a bcrypt hash but is not valid")
 	case cost > maxHashCost:
-		return 0, fmt.Errorf("the bcrypt hash has cost %d; %d is the most that a server can bear", cost, maxHashCost)
+		return 0, fmt.Errorf("the bcrypt hash has cost %d; the maximum is %d", cost, maxHashCost)
 	}
 	return cost, nil
 }
 
-// Why a login was refused. The log reads it, the user never does.
+// Reasons for refusing a login. They are logged and never sent to the client.
 var (
 	errNoUser   = fmt.Errorf("%w: there is no such user", ErrLogin)
 	errNetwork  = fmt.Errorf("%w: the user may not log in from that address", ErrLogin)
 	errPassword = fmt.Errorf("%w: wrong password", ErrLogin)
-	errTooLong  = fmt.Errorf("%w: bcrypt takes no password of more than %d bytes", ErrLogin, maxPassword)
+	errTooLong  = fmt.Errorf("%w: bcrypt supports passwords of up to %d bytes", ErrLogin, maxPassword)
 )
 
-// Verify is for Authenticators that keep their users elsewhere: it returns nil if
-// the login's password is the one that stored stands for, a bcrypt hash or clear
-// text, and otherwise an error that is ErrLogin or ctx's. An empty stored refuses,
-// after the time that a hash takes: so pass it for a user that is not there. Only
-// a few hashes are computed at once, and one that matched is remembered for a
-// while, so that the logins of a busy client are cheap.
+// Verify is for Authenticators that keep their users elsewhere. It returns nil if the login's password matches
+// stored, which is a bcrypt hash or clear text. Otherwise it returns an error that is ErrLogin or ctx's.
+//
+// An empty stored refuses the login after the time that a hash takes. Pass it for an unknown user, so that the
+// time does not show which users exist. Only a few hashes are computed at once. A password that has matched is
+// remembered for a while, so that a client that logs in often costs little.
 func (l Login) Verify(ctx context.Context, stored string) error {
-	v := l.by()
+	v := l.getVerifier()
 	if stored == "" {
-		v.work(ctx, l, hashCost)
+		v.burn(ctx, l, hashCost)
 		return errNoUser
 	}
 	return v.matches(ctx, l, stored, func() int { return 0 })
 }
 
-// by is who verifies: the Server's, where it made the Login.
-func (l Login) by() *verifier {
+// getVerifier returns the verifier of the Server that made the Login, or one that is shared by all other Logins.
+func (l Login) getVerifier() *verifier {
 	if l.verifier != nil {
 		return l.verifier
 	}
-	return lone()
+	return sharedVerifier()
 }
 
-var lone = sync.OnceValue(newVerifier)
+var sharedVerifier = sync.OnceValue(newVerifier)
 
 // maxKnown is how many passwords a verifier remembers.
 const maxKnown = 4096
 
 // verifier compares passwords with hashes.
 type verifier struct {
-	slots   *guard.Queue                      // of hashes computed at once
+	slots   *guard.Queue                      // one for each hash that may be computed at once
 	compare func(hash, password []byte) error // bcrypt
-	key     [sha256.Size]byte                 // of this process
+	key     [sha256.Size]byte                 // random, for id
 	mu      sync.Mutex
-	known   map[[sha256.Size]byte]time.Time // what matched, and until when that is believed
+	known   map[[sha256.Size]byte]time.Time // ids that have matched, and until when they are remembered
 }
 
-// halfOfTheProcessors is how many may compute hashes: sessions need the others.
+// halfOfTheProcessors is how many processors may compute hashes at once: sessions need the others.
 func halfOfTheProcessors() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
 
 func newVerifier() *verifier {
@@ -133,19 +133,19 @@ func newVerifier() *verifier {
 	return v
 }
 
-// matches compares the password with what is stored, which is not empty. A refusal takes the
-// time of a hash of cost most, in one turn: a second wait for a slot would tell, too.
+// matches compares the password with stored, which is not empty. Every refusal takes the time of a hash of cost
+// most. It is spent in the same slot, because a second wait for a slot would show, too.
 func (v *verifier) matches(ctx context.Context, l Login, stored string, most func() int) error {
 	password := l.Password
 	cost, err := costOf(stored)
 	if err != nil {
-		v.work(ctx, l, most())
+		v.burn(ctx, l, most())
 		return fmt.Errorf("%w: %w", ErrLogin, err)
 	}
 	if cost == 0 {
 		want, got := sha256.Sum256([]byte(stored)), sha256.Sum256([]byte(password))
 		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-			v.work(ctx, l, most())
+			v.burn(ctx, l, most())
 			return errPassword
 		}
 		return nil
@@ -171,39 +171,39 @@ func (v *verifier) matches(ctx context.Context, l Login, stored string, most fun
 	return errPassword
 }
 
-// work computes for nothing what a hash of cost most takes, so that a refusal without one
-// can't be told from others.
-func (v *verifier) work(ctx context.Context, l Login, most int) {
+// burn computes a hash of cost most and discards it, so that a refusal for another reason takes as long as one
+// for a wrong password.
+func (v *verifier) burn(ctx context.Context, l Login, most int) {
 	if most == 0 || v.slot(ctx, l) != nil {
 		return
 	}
 	defer v.slots.Release()
-	_ = v.compare(nobody(most), []byte(l.Password[:min(len(l.Password), maxPassword)]))
+	_ = v.compare(dummyHash(most), []byte(l.Password[:min(len(l.Password), maxPassword)]))
 }
 
-// pad continues the work of a hash of cost done to that of one of cost most:
-// 2^done + 2^done + 2^(done+1) + … is 2^most.
+// pad does the work that is missing from a hash of cost done to one of cost most: 2^done + 2^done + 2^(done+1)
+// + … + 2^(most-1) = 2^most.
 func (v *verifier) pad(password []byte, done, most int) {
 	for ; done < most; done++ {
-		_ = v.compare(nobody(done), password)
+		_ = v.compare(dummyHash(done), password)
 	}
 }
 
-// nobody is a hash of that cost that nobody's password has.
-func nobody(cost int) []byte {
+// dummyHash returns a hash of that cost that no password matches.
+func dummyHash(cost int) []byte {
 	return fmt.Appendf(nil, "$2b$%02d$%s", cost, strings.Repeat(".", 53))
 }
 
-// slot waits for the login's turn. Its keys are what the client said and where it comes
-// from, never whether the user exists: the wait would tell.
+// slot waits for the login's turn. The keys are only what the client has sent and its address. They do not
+// depend on whether the user exists, because the length of the wait would show that.
 func (v *verifier) slot(ctx context.Context, l Login) error {
 	type name string
 	ip := l.Remote.Addr()
 	return v.slots.Acquire(ctx, l.regular, name(l.User), guard.Origin(ip), guard.Site(ip))
 }
 
-// id stands for user, password and hash together: who changes one of them is not
-// remembered. Without the key nothing can be told from it.
+// id returns the key of user, password and hash together in known: after a change of any of them nothing is
+// remembered. It is a keyed hash, so the password can't be guessed from it without the key.
 func (v *verifier) id(user, password, stored string) (id [sha256.Size]byte) {
 	mac := hmac.New(sha256.New, v.key[:])
 	for _, s := range []string{user, stored, password} {
@@ -234,7 +234,7 @@ func (v *verifier) remember(id [sha256.Size]byte) {
 	v.known[id] = time.Now().Add(knownFor)
 }
 
-// forget makes room: it drops what is out of date or, if nothing is, anything.
+// forget makes room in known. It drops what is out of date or, if nothing is, any entry.
 func (v *verifier) forget() {
 	now := time.Now()
 	for id, until := range v.known {

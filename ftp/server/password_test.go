@@ -41,7 +41,7 @@ func TestHashPassword(t *testing.T) {
 	}
 }
 
-// What may stand in User.Password, and who gets in with it.
+// What User.Password may contain, and which passwords match it.
 func TestVerify(t *testing.T) {
 	hash := cheap(t, "secret", 4)
 	long := cheap(t, strings.Repeat("x", 72), 4)
@@ -73,12 +73,12 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 		}
 		if err != nil && tt.password != "" && strings.Contains(err.Error(), tt.password) {
-			t.Errorf("%s: %v holds the password", tt.name, err)
+			t.Errorf("%s: %v contains the password", tt.name, err)
 		}
 	}
 }
 
-// Passwords that nobody could log in with are errors of New, which name the user.
+// New returns an error, which names the user, for a password that nobody could log in with.
 func TestStaticCheck(t *testing.T) {
 	hash := cheap(t, "x", 4)
 	for name, u := range map[string]User{
@@ -94,7 +94,7 @@ func TestStaticCheck(t *testing.T) {
 	}
 }
 
-// counting is a verifier that adds up the work of its hashes, 2 to the power of cost.
+// counting is a verifier that adds up the work of its hashes, 2 to the power of the cost.
 func counting(t testing.TB) (*verifier, *int) {
 	v, units := newVerifier(), new(int)
 	v.compare = func(hash, password []byte) error {
@@ -108,8 +108,8 @@ func counting(t testing.TB) (*verifier, *int) {
 	return v, units
 }
 
-// Every refusal takes the same time, that of the most costly hash: who is not there,
-// who is elsewhere and who mistyped can't be told apart.
+// Every refusal takes the time of the most costly hash: an unknown user, a forbidden address and a wrong
+// password can't be told apart.
 func TestRefusalsTakeTheSameTime(t *testing.T) {
 	users := Static{
 		"dear": {Password: cheap(t, "good", 6)}, "cheap": {Password: cheap(t, "good", 4)}, "clear": {Password: "good"}, "empty": {},
@@ -140,7 +140,7 @@ func TestRefusalsTakeTheSameTime(t *testing.T) {
 			t.Errorf("%s, %q: %d units of work, want %d", login.User, login.Password, *units, 1<<6)
 		}
 	}
-	// Where the cache knows the password of "elsewhere", that must not show either.
+	// If the password of "elsewhere" is in the cache, that must not show either.
 	v, units := counting(t)
 	home := Login{User: "elsewhere", Password: "good", verifier: v, Remote: netip.MustParseAddrPort("10.1.2.3:5000")}
 	if _, err := users.Authenticate(t.Context(), home); err != nil {
@@ -153,7 +153,7 @@ func TestRefusalsTakeTheSameTime(t *testing.T) {
 	}
 }
 
-// A password that matched is believed for a while, of that user and that hash only.
+// A password that has matched is remembered for a while, for that user and that hash only.
 func TestVerifierRemembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, units := counting(t)
@@ -169,9 +169,9 @@ func TestVerifierRemembers(t *testing.T) {
 		verify("u", "good", hash, true)
 		verify("u", "good", hash, false)
 		verify("u", "bad", hash, true)
-		verify("u", "bad", hash, true) // what did not match is never remembered
+		verify("u", "bad", hash, true) // a wrong password is never remembered
 		verify("u2", "good", hash, true)
-		verify("u", "good", other, true) // the password was set anew
+		verify("u", "good", other, true) // the password was changed
 		time.Sleep(knownFor - time.Nanosecond)
 		verify("u", "good", hash, false)
 		time.Sleep(time.Nanosecond)
@@ -179,7 +179,7 @@ func TestVerifierRemembers(t *testing.T) {
 	})
 }
 
-// The memory is bounded; what was longest there need not go first.
+// The cache is bounded. Which entry is dropped does not matter.
 func TestVerifierForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVerifier()
@@ -190,17 +190,17 @@ func TestVerifierForgets(t *testing.T) {
 		}
 		fill(maxKnown + 200)
 		if n := len(v.known); n > maxKnown || n < maxKnown/2 {
-			t.Errorf("%d are remembered", n)
+			t.Errorf("%d passwords are remembered", n)
 		}
 		time.Sleep(knownFor)
 		fill(1)
 		if n := len(v.known); n != 1 {
-			t.Errorf("%d are remembered, want the one that is not out of date", n)
+			t.Errorf("%d passwords are remembered, want only the one that is not out of date", n)
 		}
 	})
 }
 
-// Only so many hashes are computed at once; who waits gives up with his context.
+// Only a limited number of hashes is computed at once; a caller that waits gives up when its context ends.
 func TestVerifierSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVerifier()
@@ -228,10 +228,10 @@ func TestVerifierSlots(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		if err := login.Verify(ctx, stored); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrLogin) {
-			t.Errorf("%v", err)
+			t.Errorf("unexpected error %v", err)
 		}
 		if took := time.Since(start); took != time.Millisecond {
-			t.Errorf("it waited %v", took)
+			t.Errorf("the caller waited %v", took)
 		}
 		all.Wait()
 		if most != halfOfTheProcessors() {
@@ -240,14 +240,14 @@ func TestVerifierSlots(t *testing.T) {
 	})
 }
 
-// The dummy hash costs what a real one does: bcrypt does not refuse its form.
-func TestNobody(t *testing.T) {
-	if err := bcrypt.CompareHashAndPassword(nobody(4), []byte("x")); !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+// The dummy hash costs as much as a real one: bcrypt does not refuse it.
+func TestDummyHash(t *testing.T) {
+	if err := bcrypt.CompareHashAndPassword(dummyHash(4), []byte("x")); !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
 		t.Error(err)
 	}
 }
 
-// The bytes of a PASS line are wiped as soon as they were read.
+// The bytes of a PASS line are cleared as soon as they were read.
 func TestPasswordIsWiped(t *testing.T) {
 	srv, err := New(Options{Auth: Static{}})
 	if err != nil {
@@ -261,7 +261,7 @@ func TestPasswordIsWiped(t *testing.T) {
 		line := []byte(text)
 		s.command(line)
 		if strings.Contains(string(line), "hunter") {
-			t.Errorf("%q is still there", line)
+			t.Errorf("%q is still in memory", line)
 		}
 	}
 }

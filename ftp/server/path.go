@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/afero"
 )
 
-// resolve makes a pathname absolute within the account's tree. Blanks at its
-// ends belong to it; ".." stops at the root.
+// resolve returns the absolute path of a pathname in the account's tree. Blanks at its ends are part of it.
+// ".." stops at the root.
 func (s *session) resolve(arg string) string {
 	if !strings.HasPrefix(arg, "/") {
 		arg = s.cwd + "/" + arg
@@ -22,7 +22,7 @@ func (s *session) resolve(arg string) string {
 
 func cleanPath(p string) string { return path.Clean("/" + p) }
 
-// lstat does not follow a link at the end of the path, where the storage knows links.
+// lstat is Stat without following a link at the end of the path, if the storage has links.
 func lstat(fsys afero.Fs, name string) (fs.FileInfo, error) {
 	if l, ok := fsys.(afero.Lstater); ok {
 		fi, _, err := l.LstatIfPossible(name)
@@ -31,7 +31,7 @@ func lstat(fsys afero.Fs, name string) (fs.FileInfo, error) {
 	return fsys.Stat(name)
 }
 
-// readlink is the target of a link; "" if it can't be told.
+// readlink returns the target of a link, or "" if that is unknown.
 func readlink(fsys afero.Fs, name string) string {
 	if l, ok := fsys.(afero.LinkReader); ok {
 		if target, err := l.ReadlinkIfPossible(name); err == nil {
@@ -41,7 +41,7 @@ func readlink(fsys afero.Fs, name string) string {
 	return ""
 }
 
-// isDir follows links.
+// isDir returns nil if name is a directory or a link to one.
 func isDir(fsys afero.Fs, name string) error {
 	fi, err := fsys.Stat(name)
 	if err == nil && !fi.IsDir() {
@@ -50,15 +50,15 @@ func isDir(fsys afero.Fs, name string) error {
 	return err
 }
 
-// mayEnter reports whether the directory can be the working directory. That takes the
-// right to search it, which a name looked up in it tells, be the name there or not.
+// mayEnter returns nil if dir can be the working directory. That requires the right to search it. Looking up
+// any name in it shows whether the process has that right.
 func mayEnter(fsys afero.Fs, dir string) error {
 	fi, err := fsys.Stat(dir)
 	switch {
 	case err != nil:
 	case !fi.IsDir():
 		err = syscall.ENOTDIR
-	case os.SameFile(fi, fi): // a disk: other storages have no such right, or are far away
+	case os.SameFile(fi, fi): // on disk; other storages have no such right or would be slow
 		if _, inside := lstat(fsys, path.Join(dir, "x")); errors.Is(inside, fs.ErrPermission) {
 			err = inside
 		}
@@ -66,16 +66,16 @@ func mayEnter(fsys afero.Fs, dir string) error {
 	return err
 }
 
-// Bounds on a path. A client gets deeper than the host's own limit by CWD, and each
-// of its commands, and of its sessions, would pay for the depth.
+// Bounds on a path. A client could get deeper than the limit of the operating system by CWD, and each command
+// of each session would pay for the depth.
 const (
 	maxPath   = 4096 // bytes, as PATH_MAX of Linux
 	maxLevels = 256
 )
 
-// tooFar reports whether the path in an argument is over a bound. A short argument in a
-// short working directory is not even looked at.
-func (s *session) tooFar(x syntax, arg string) bool {
+// pathTooLong reports whether the path in an argument exceeds a bound. Short arguments in a short working directory
+// need no check.
+func (s *session) pathTooLong(x syntax, arg string) bool {
 	if x.path == nil || len(s.cwd)+len(arg) < maxLevels {
 		return false
 	}
@@ -84,13 +84,13 @@ func (s *session) tooFar(x syntax, arg string) bool {
 
 // isHidden reports whether the path in an argument is the hidden name of a partial upload.
 func (s *session) isHidden(x syntax, arg string) bool {
-	if x.path == nil || s.account == nil || !strings.Contains(arg, partialSuffix) && !foldsCase { // nearly always
+	if x.path == nil || s.account == nil || !strings.Contains(arg, partialSuffix) && !foldsCase { // the usual case
 		return false
 	}
 	return isReservedName(path.Base(s.resolve(x.path(arg))))
 }
 
-// tooLong reports whether a path, absolute and clean, is over a bound.
+// tooLong reports whether an absolute, clean path exceeds a bound.
 func tooLong(p string) bool {
 	return len(p) > maxPath || strings.Count(p, "/") > maxLevels
 }

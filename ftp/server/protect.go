@@ -14,12 +14,20 @@ import (
 	"miniftp/ftp/dtp"
 )
 
+// TLS on the control connection changes twice at most:
+//
+//	in the clear ── AUTH: 234, handshake ─→ under TLS ── CCC: 200, close_notify ─→ in the clear
+//
+// Each change is made after the reply has left and before another line is read (stepTLS). Whatever the client
+// has sent in between ends the session. session.tls stays set after CCC: AUTH is not possible again, and data
+// connections still can be under TLS.
+
 func protectRows() []row {
 	return []row{
 		{verb: "AUTH", anyone: true, syntax: wordArg.shape("TLS"), rfc: "4217 §4", feat: ifTLS("AUTH TLS"), help: "put the control connection under TLS", run: (*session).auth},
-		{verb: "PBSZ", anyone: true, syntax: wordArg.shape("0"), rfc: "4217 §8", feat: ifTLS("PBSZ"), help: "set the protection buffer size, which TLS does not have", run: (*session).pbsz},
-		{verb: "PROT", anyone: true, syntax: wordArg.shape("C | P"), rfc: "4217 §9", feat: ifTLS("PROT"), help: "leave data connections clear (C) or put them under TLS (P)", run: (*session).prot},
-		{verb: "CCC", syntax: noArg, rfc: "4217 §7", feat: ifCCC, help: "take TLS off the control connection", run: (*session).ccc},
+		{verb: "PBSZ", anyone: true, syntax: wordArg.shape("0"), rfc: "4217 §8", feat: ifTLS("PBSZ"), help: "set the protection buffer size; always 0 for TLS", run: (*session).pbsz},
+		{verb: "PROT", anyone: true, syntax: wordArg.shape("C | P"), rfc: "4217 §9", feat: ifTLS("PROT"), help: "protect data connections with TLS (P) or not (C)", run: (*session).prot},
+		{verb: "CCC", syntax: noArg, rfc: "4217 §7", feat: ifCCC, help: "end TLS on the control connection", run: (*session).ccc},
 	}
 }
 
@@ -39,27 +47,26 @@ func ifCCC(s *session) string {
 	return ifTLS("CCC")(s)
 }
 
-// tlsStep is what is to happen to TLS on the control connection when the reply that agreed to it
-// has left.
+// tlsStep is the change of TLS on the control connection that follows once the reply to AUTH or CCC is sent.
 type tlsStep uint8
 
 const (
-	tlsStays  tlsStep = iota // nothing
+	tlsStays  tlsStep = iota // none
 	tlsBegins                // AUTH: the handshake
 	tlsEnds                  // CCC: close_notify
 )
 
-// auth says yes; the handshake follows when the reply has left.
+// auth accepts AUTH. The handshake follows when the reply is sent.
 func (s *session) auth(mechanism string) ftp.Reply {
 	switch {
 	case s.set.tls == nil:
-		return ftp.NewReply(502, "There is no TLS here.")
+		return ftp.NewReply(502, "TLS is not supported.")
 	case s.tls != nil:
 		return ftp.NewReply(503, "The control connection is or was under TLS already.")
 	}
 	level, err := ftp.ParseAuth(mechanism)
 	if err != nil {
-		return ftp.NewReply(504, "Only AUTH TLS is known here.")
+		return ftp.NewReply(504, "Only AUTH TLS is supported.")
 	}
 	s.tlsNext = tlsBegins
 	if level == ftp.Private {
@@ -68,20 +75,22 @@ func (s *session) auth(mechanism string) ftp.Reply {
 	return ftp.NewReply(234, "Begin the TLS handshake.")
 }
 
-// errEarly is somebody between the client and here, or a client that does not wait:
-// what was sent in the clear must not count as said under TLS (CVE-2011-0411).
-var errEarly = errors.New("bytes came in the clear behind AUTH")
+// errEarly is returned if the client has sent bytes between AUTH or CCC and the reply. Either the client does
+// not wait, or someone on the path has inserted them: commands sent in the clear must not be run as if they had
+// been sent under TLS (CVE-2011-0411).
+var errEarly = errors.New("bytes were sent in the clear after AUTH")
 
-// startTLS makes the handshake; the session is a new one then (RFC 4217 §4).
+// startTLS sends the pending replies and does the handshake. Afterwards the session starts anew (RFC 4217 §4).
 func (s *session) startTLS() {
 	s.tlsNext = tlsStays
 	s.flush()
 	if s.set.tls == nil && s.dead == nil {
-		s.dead = errors.New("there is no certificate any more") // Reload took it away
+		s.dead = errors.New("the certificate was removed") // Reload has removed it
 	}
 	if s.dead != nil {
 		return
 	}
+	// Nothing sent before the handshake may be run after it.
 	if s.lines.Buffered() > 0 || len(s.held) > 0 {
 		s.dead = errEarly
 		return
@@ -97,7 +106,7 @@ func (s *session) startTLS() {
 	if err != nil {
 		s.dead = err
 		if s.set.tls.ClientAuth != tls.NoClientCert {
-			s.refused(err.Error(), ftp.ReasonClientCertificate)
+			s.emitRefused(err.Error(), ftp.ReasonClientCertificate)
 		}
 		return
 	}
@@ -107,16 +116,16 @@ func (s *session) startTLS() {
 	}
 	s.lines = ftp.NewLineReader(conn, maxLine)
 	s.reset()
-	s.who = who{}
+	s.identity = identity{}
 	s.emit(ftp.ControlSecured{TLS: dtp.Describe(conn.ConnectionState())})
 }
 
-// certified reports whether the client has shown a certificate of that user.
+// certified reports whether the client has presented a certificate of that user.
 func (s *session) certified(user string) bool {
 	return s.cert != nil && s.set.CertUser != nil && s.set.CertUser(s.cert) == user
 }
 
-// tlsState is the state of the control connection's TLS, nil if it is clear.
+// tlsState returns the TLS state of the control connection, or nil if it is in the clear.
 func (s *session) tlsState() *tls.ConnectionState {
 	conn, ok := s.conn.(*tls.Conn)
 	if !ok {
@@ -126,25 +135,24 @@ func (s *session) tlsState() *tls.ConnectionState {
 	return &cs
 }
 
-// pbsz has nothing to agree on: TLS has a record size of its own.
+// pbsz answers PBSZ. TLS has no buffer size to negotiate (RFC 4217 §8), so the answer is always 0.
 func (s *session) pbsz(arg string) ftp.Reply {
 	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
 	switch {
 	case s.tls == nil:
-		return ftp.NewReply(503, "PBSZ comes behind AUTH TLS.")
+		return ftp.NewReply(503, "Send AUTH TLS before PBSZ.")
 	case err != nil || n > 1<<32-1:
 		return ftp.NewReply(501, "PBSZ takes a 32-bit number: PBSZ 0.")
 	}
 	return ftp.NewReply(200, "PBSZ=0")
 }
 
-// prot agrees to a protection level. The level changes by the reply, in
-// ftp.Params.Step.
+// prot checks a protection level. The level itself changes with the reply, in ftp.Params.Step.
 func (s *session) prot(arg string) ftp.Reply {
 	level, err := ftp.ParseProtection(arg)
 	switch {
 	case s.tls == nil:
-		return ftp.NewReply(503, "PROT comes behind AUTH TLS and PBSZ.")
+		return ftp.NewReply(503, "Send AUTH TLS and PBSZ before PROT.")
 	case !s.params.Sized:
 		return ftp.NewReply(503, "Send PBSZ 0 first.")
 	case errors.Is(err, errors.ErrUnsupported): // S or E of RFC 2228 §3
@@ -152,15 +160,16 @@ func (s *session) prot(arg string) ftp.Reply {
 	case err != nil:
 		return ftp.NewReply(504, "PROT takes C (clear) or P (private).")
 	case level == ftp.Clear && s.set.TLSRequired:
-		s.refused("PROT C: TLS is required", ftp.ReasonTLSRequired)
-		return ftp.NewReply(534, "Data connections are under TLS here: PROT P.")
+		s.emitRefused("PROT C: TLS is required", ftp.ReasonTLSRequired)
+		return ftp.NewReply(534, "TLS is required on data connections: send PROT P.")
 	case level == ftp.Clear:
 		return ftp.NewReply(200, "Data connections are clear.")
 	}
 	return ftp.NewReply(200, "Data connections are under TLS.")
 }
 
-// protect tells the data connection of a transfer what PROT has agreed on.
+// protect sets how the next data connection is protected: as PROT says, with this server as the TLS client if
+// reversed.
 func (s *session) protect(verb string) {
 	switch {
 	case s.params.Protection != ftp.Private:
@@ -172,34 +181,40 @@ func (s *session) protect(verb string) {
 	}
 }
 
-// needsTLS is why a command may not run as long as the connection is clear.
+// needsTLS returns the refusal of a command that Options.TLSRequired does not permit in the clear.
 func (s *session) needsTLS(r *row) (ftp.Reply, bool) {
 	switch {
 	case r == nil, !s.set.TLSRequired:
 	case s.tls == nil && (r.verb == "USER" || r.verb == "PASS" || r.verb == "ACCT"):
-		return ftp.NewReply(530, "TLS is required here: AUTH TLS comes before the login."), true
+		return ftp.NewReply(530, "TLS is required: send AUTH TLS before the login."), true
 	case ftp.IsTransfer(r.verb) && s.params.Protection != ftp.Private:
 		return ftp.NewReply(521, "Data connections must be under TLS: send PBSZ 0 and PROT P."), true
 	}
 	return ftp.Reply{}, false
 }
 
-// ccc serves firewalls that have to read PORT and 227. The login is over by
-// then; data connections stay as PROT has them.
+// ccc accepts CCC, for firewalls that have to read PORT and 227. The login was under TLS; data connections stay
+// as PROT has set them.
 func (s *session) ccc(string) ftp.Reply {
 	switch _, secured := s.conn.(*tls.Conn); {
 	case !secured:
 		return ftp.NewReply(533, "The control connection is clear already.")
 	case !s.set.AllowCCC:
-		s.refused("CCC: the control connection stays under TLS", ftp.ReasonCCC)
-		return ftp.NewReply(534, "The control connection stays under TLS here.")
+		s.emitRefused("CCC: the control connection stays under TLS", ftp.ReasonCCC)
+		return ftp.NewReply(534, "The control connection must stay under TLS.")
 	}
 	s.tlsNext = tlsEnds
 	return ftp.NewReply(200, "The control connection is clear from now on.")
 }
 
-// endTLS goes on without TLS. Both ends say close_notify, but for clients that
-// just begin to speak in the clear, as curl does with --ftp-ssl-ccc-mode passive.
+// endTLS ends TLS on the control connection. Clients differ:
+//
+//   - lftp sends close_notify first and waits for ours before it continues,
+//   - some wait for our close_notify and answer it,
+//   - curl with --ftp-ssl-ccc-mode passive sends none and continues in the clear.
+//
+// So endTLS waits up to clientEndsTLS for the client's next byte and sends close_notify if none comes. The
+// first byte then shows whether a TLS record or a command in the clear follows.
 func (s *session) endTLS() {
 	s.tlsNext = tlsStays
 	s.flush()
@@ -213,6 +228,7 @@ func (s *session) endTLS() {
 	}
 	s.alarm.forget()
 	below := conn.NetConn().(*records)
+	// Who is first: wait a moment for the client, then send our close_notify and wait for its next byte.
 	_ = s.raw.SetDeadline(time.Now().Add(clientEndsTLS))
 	first, err := below.peek()
 	_ = s.raw.SetDeadline(time.Now().Add(s.set.DataTimeout))
@@ -222,12 +238,13 @@ func (s *session) endTLS() {
 			first, err = below.peek()
 		}
 	}
-	const lowest, highest = 20, 23 // of the types of TLS records
+	// A TLS record has to be the client's close_notify. Any other byte begins a command in the clear.
+	const lowest, highest = 20, 23 // the types of TLS records (RFC 8446 §5.1)
 	if err == nil && first >= lowest && first <= highest {
 		var none [1]byte
 		var n int
 		if n, err = conn.Read(none[:]); n > 0 || !errors.Is(err, io.EOF) {
-			err = errors.New("the client did not end TLS behind CCC")
+			err = errors.New("the client did not end TLS after CCC")
 		} else {
 			err = conn.CloseWrite()
 		}
@@ -243,17 +260,17 @@ func (s *session) endTLS() {
 	s.emit(ftp.ControlCleared{})
 }
 
-// records reads at most to the end of a TLS record, so that what comes behind the
-// last one, in the clear, is still there for whoever reads next.
+// records is a connection whose Read stops at the end of a TLS record. So what follows the last record, in the
+// clear, is left for the next reader.
 type records struct {
 	net.Conn
-	peeked []byte  // read ahead
-	head   [5]byte // of the record: type, version, length
-	got    int     // bytes of head
-	left   int     // bytes of the record behind it
+	peeked []byte  // read by peek, not yet returned by Read
+	head   [5]byte // of the current record: type, version, length
+	got    int     // bytes of head that were read
+	left   int     // bytes of the record that were not yet read
 }
 
-// peek is the next byte, which stays.
+// peek returns the next byte without consuming it.
 func (r *records) peek() (byte, error) {
 	var b [1]byte
 	if n, err := r.Conn.Read(b[:]); n == 0 {
@@ -263,6 +280,8 @@ func (r *records) peek() (byte, error) {
 	return b[0], nil
 }
 
+// Read returns bytes of the current record only. It reads the header first, in pieces if necessary, to learn
+// the length.
 func (r *records) Read(b []byte) (n int, err error) {
 	switch {
 	case len(b) == 0:
@@ -284,7 +303,7 @@ func (r *records) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// tlsProblem is what went wrong with a handshake, in the words for the client.
+// tlsProblem describes a failed handshake to the client.
 func tlsProblem(e *dtp.TLSError) string {
 	switch {
 	case errors.Is(e, dtp.ErrOtherPeer):
@@ -292,7 +311,7 @@ func tlsProblem(e *dtp.TLSError) string {
 	case errors.Is(e, os.ErrDeadlineExceeded):
 		return "the handshake took too long"
 	case errors.Is(e, io.EOF):
-		return "you closed it before the handshake was over"
+		return "you closed it before the end of the handshake"
 	}
 	return "the handshake failed"
 }

@@ -11,9 +11,9 @@ import (
 	"miniftp/ftp/server"
 )
 
-var update = flag.Bool("update", false, "write docs/protocol.md anew")
+var update = flag.Bool("update", false, "update docs/protocol.md")
 
-// TestProtocolDoc keeps docs/protocol.md the same as the command table.
+// docs/protocol.md is the same as the command table.
 func TestProtocolDoc(t *testing.T) {
 	const name = "../../docs/protocol.md"
 	want := protocolDoc()
@@ -27,11 +27,11 @@ func TestProtocolDoc(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not what the table says: make golden writes it anew", name)
+		t.Errorf("%s differs from the command table: make golden updates it", name)
 	}
 }
 
-// differences is the part of the document that no row of the table tells.
+// differences is the part of the document that is not derived from the table.
 const differences = `
 ## Where servers differ
 

@@ -11,20 +11,20 @@ import (
 	"miniftp/ftp"
 )
 
-// publicIP is the address that 227 replies announce. The name of a host is looked up
-// beside the sessions, none of which waits for it: an old answer serves until there is
-// a new one, and before the first one clients are told the address that they called.
+// publicIP is the address that 227 replies announce. A host name is looked up in the background, and no session
+// waits for that. Until there is a new answer the old one is used; before the first one, clients get the
+// address that they have connected to.
 type publicIP struct {
 	host   string
 	lookup func(ctx context.Context, host string) (netip.Addr, error)
 
 	mu      sync.Mutex
 	ip      netip.Addr
-	next    time.Time // of the next lookup
+	next    time.Time // no lookup before this time
 	running bool
 }
 
-// newPublicIP takes over what old knows of the same host.
+// newPublicIP returns the publicIP of a host. It is that of old if the host is the same.
 func newPublicIP(host string, old *settings) *publicIP {
 	if old != nil && old.public.host == host {
 		return old.public
@@ -36,7 +36,7 @@ func newPublicIP(host string, old *settings) *publicIP {
 	return p
 }
 
-// LookupPublicIP returns the IPv4 address of a host, as Options.PublicIP is looked up.
+// LookupPublicIP returns the IPv4 address of a host in the way in which the Server looks up Options.PublicIP.
 func LookupPublicIP(ctx context.Context, host string) (netip.Addr, error) {
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
 	if err == nil && len(ips) == 0 {
@@ -48,8 +48,8 @@ func LookupPublicIP(ctx context.Context, host string) (netip.Addr, error) {
 	return ips[0].Unmap(), nil
 }
 
-// publicAddr returns the address to announce to a client, if it is another one than
-// that which the client called.
+// publicAddr returns the address to announce to the client, if it is not the one that the client has connected
+// to.
 func (s *session) publicAddr() (netip.Addr, bool) {
 	if s.set.PublicIP == "" || !s.set.PublicIPAlways && isNear(s.control) {
 		return netip.Addr{}, false
@@ -58,38 +58,38 @@ func (s *session) publicAddr() (netip.Addr, bool) {
 	return ip, ip.IsValid()
 }
 
-// isNear reports whether a client has reached this server without leaving the local
-// network, where the public address may lead nowhere.
+// isNear reports whether a client has reached this server within the local network, where the public address
+// may not be reachable.
 func isNear(c ftp.Control) bool {
 	return c.Remote.Addr().IsLoopback() || isPrivate(c.Remote.Addr()) && isPrivate(c.Local.Addr())
 }
 
 func isPrivate(ip netip.Addr) bool { return ip.IsPrivate() || ip.IsLinkLocalUnicast() }
 
-// publicIP returns the address as far as it is known, and has it looked up again when it
-// is time for that.
+// publicIP returns the address if it is known, and starts a lookup if one is due.
 func (s *Server) publicIP(set *settings) netip.Addr {
 	p := set.public
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, err := netip.ParseAddr(p.host); err != nil && p.host != "" && !p.running && !time.Now().Before(p.next) {
-		p.running = s.aside(func() { s.lookUp(p, set) })
+		p.running = s.goBackground(func() { s.lookUp(p, set) })
 	}
 	return p.ip
 }
 
-// aside runs f on a goroutine that Close and Shutdown wait for, and reports whether it
-// does: a server that ends begins nothing.
-func (s *Server) aside(f func()) bool {
+// goBackground runs f on a goroutine that Close and Shutdown wait for. It reports false, and does not run f, if the
+// server is closing.
+func (s *Server) goBackground(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
 		return false
 	}
-	s.turning.Go(f)
+	s.background.Go(f)
 	return true
 }
 
+// lookUp looks up the address and schedules the next lookup. A failure keeps the old address.
 func (s *Server) lookUp(p *publicIP, set *settings) {
 	ctx, cancel := context.WithTimeout(s.ctx, publicIPWait)
 	defer cancel()
@@ -104,7 +104,7 @@ func (s *Server) lookUp(p *publicIP, set *settings) {
 	ip = p.ip
 	p.mu.Unlock()
 	if err != nil && s.ctx.Err() == nil {
-		said := "the address that they called"
+		said := "the address that they connected to"
 		if ip.IsValid() {
 			said = ip.String()
 		}

@@ -17,9 +17,9 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestPublicIPIsLookedUpAside: no session waits for a lookup, one runs at a time, an old
-// answer serves while there is no new one, and a failure is in the log.
-func TestPublicIPIsLookedUpAside(t *testing.T) {
+// No session waits for a lookup, one runs at a time, the old answer is used until there is a new one, and
+// failures are logged.
+func TestPublicIPIsLookedUpInBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		opts := Options{Auth: Static{}, PublicIP: "ftp.example.invalid", Log: slog.New(slog.NewTextHandler(&log, nil))}
@@ -40,7 +40,7 @@ func TestPublicIPIsLookedUpAside(t *testing.T) {
 		}
 		want := func(ip string, n int) {
 			t.Helper()
-			for range 100 { // as many sessions ask
+			for range 100 { // as 100 sessions would
 				got := s.publicIP(set)
 				if ip == "" && got.IsValid() || ip != "" && got.String() != ip {
 					t.Fatalf("%v, want %s", got, ip)
@@ -65,32 +65,31 @@ func TestPublicIPIsLookedUpAside(t *testing.T) {
 		}
 		time.Sleep(publicIPRetry)
 		want("192.0.2.7", 3)
-		next, err := newSettings(opts, set) // a reload keeps what is known
+		next, err := newSettings(opts, set) // a reload keeps the known address
 		if err != nil || next.public != set.public {
-			t.Errorf("the reload forgot it: %v", err)
+			t.Errorf("the reload has lost the address: %v", err)
 		}
-		_ = s.Close() // ends the lookup that still runs
+		_ = s.Close() // ends the running lookup
 		want("192.0.2.7", 3)
 	})
 }
 
-// TestWhoIsToldThePublicIP: whoever is on this host or its private network calls the
-// address that he called before.
-func TestWhoIsToldThePublicIP(t *testing.T) {
+// Clients on this host or its private network get the address that they have connected to.
+func TestPublicIPForWhichClients(t *testing.T) {
 	srv, err := New(Options{Auth: Static{}, PublicIP: "203.0.113.7"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
 		remote, local string
-		told          bool
+		announced     bool
 	}{
 		{"127.0.0.1", "127.0.0.1", false},
 		{"127.0.0.1", "192.0.2.1", false},
 		{"192.168.1.5", "192.168.1.2", false},
 		{"10.1.2.3", "192.168.1.2", false},
 		{"169.254.1.1", "169.254.1.2", false},
-		{"192.168.1.5", "203.0.113.9", true}, // the client's network is not the server's
+		{"192.168.1.5", "203.0.113.9", true}, // the client's private network is another one
 		{"198.51.100.1", "192.168.1.2", true},
 		{"198.51.100.1", "203.0.113.9", true},
 	} {
@@ -99,21 +98,21 @@ func TestWhoIsToldThePublicIP(t *testing.T) {
 			Remote: netip.AddrPortFrom(netip.MustParseAddr(tt.remote), 1024),
 			Local:  netip.AddrPortFrom(netip.MustParseAddr(tt.local), 21),
 		}}
-		if _, told := s.publicAddr(); told != tt.told {
-			t.Errorf("%s at %s: %v", tt.remote, tt.local, told)
+		if _, announced := s.publicAddr(); announced != tt.announced {
+			t.Errorf("%s at %s: %v", tt.remote, tt.local, announced)
 		}
 		set.PublicIPAlways = true
-		if ip, told := s.publicAddr(); !told || ip.String() != "203.0.113.7" {
+		if ip, announced := s.publicAddr(); !announced || ip.String() != "203.0.113.7" {
 			t.Errorf("%s at %s, always: %v", tt.remote, tt.local, ip)
 		}
 	}
 }
 
-// TestListenFamilies: an address of one family opens nothing of the other one.
+// An address of one family does not listen on the other one.
 func TestListenFamilies(t *testing.T) {
 	for _, tt := range []struct {
 		listen []string
-		want   string // of the first
+		want   string // network of the first address
 	}{
 		{[]string{":21"}, "tcp"},
 		{[]string{"localhost:21"}, "tcp"},

@@ -9,7 +9,7 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// A transfer is limited by the server's rate and by the account's in its direction.
+// A transfer is limited by the server's rate and by the account's rate in its direction.
 func TestRatesByDirection(t *testing.T) {
 	all, down, up := dtp.NewRate(3<<20), dtp.NewRate(1<<20), dtp.NewRate(2<<20)
 	s := &session{set: &settings{rate: all}, down: down, up: up}
@@ -20,25 +20,25 @@ func TestRatesByDirection(t *testing.T) {
 	}
 }
 
-// A login sets them, and the end of it takes them back.
+// A login sets the rates, and its end removes them.
 func TestRatesOfALogin(t *testing.T) {
 	srv, err := New(Options{Auth: Static{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &session{srv: srv, set: srv.set.Load()}
-	s.loggedIn(&Account{RateDown: 1 << 20, RateUp: 2 << 20}, "u", nil)
+	s.finishLogin(&Account{RateDown: 1 << 20, RateUp: 2 << 20}, "u", nil)
 	if s.down.Limit() != 1<<20 || s.up.Limit() != 2<<20 {
 		t.Errorf("down %v, up %v", s.down.Limit(), s.up.Limit())
 	}
 	s.logOut()
 	if s.down != nil || s.up != nil || s.account != nil || len(srv.population.users) != 0 {
-		t.Errorf("left over: %+v", s)
+		t.Errorf("still set: %+v", s)
 	}
 }
 
-// The limit over all sessions is one, also when it was read again or changed: those
-// inside and those who come later share it.
+// There is one limit for all sessions, even after a reload with the same or another rate: running and new
+// sessions share it.
 func TestReloadKeepsTheRate(t *testing.T) {
 	opts := Options{Auth: Static{}, Rate: 1 << 20}
 	srv, err := New(opts)

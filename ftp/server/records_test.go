@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A records reader never reads across the end of a TLS record, however small the
-// reads and the pieces in which the bytes come are.
+// A records reader never reads beyond the end of a TLS record, whatever the sizes of the reads and of the
+// pieces in which the bytes arrive.
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte("\x17\x03\x03\x00\x02ab\x15\x03\x03\x00\x00PWD\r\n"), uint8(3), true)
 	f.Add([]byte("\x16\x03\x01\xff\xff"), uint8(1), false)
@@ -19,7 +19,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		r := &records{Conn: pieces{r: bytes.NewReader(in)}}
 		var out []byte
-		left, head := 0, 0 // of the record, as the test counts
+		left, head := 0, 0 // of the record, counted by the test
 		if peek && len(in) > 0 {
 			if b, err := r.peek(); err != nil || b != in[0] {
 				t.Fatalf("peek: %q, %v", b, err)
@@ -32,11 +32,11 @@ func FuzzRecords(f *testing.F) {
 			switch {
 			case left > 0:
 				if left -= n; left < 0 {
-					t.Fatalf("%d bytes beyond the record", -left)
+					t.Fatalf("read %d bytes beyond the record", -left)
 				}
 			default:
 				if head += n; head > 5 {
-					t.Fatalf("%d bytes beyond the head", head-5)
+					t.Fatalf("read %d bytes beyond the header", head-5)
 				}
 				if head == 5 {
 					h := out[len(out)-5:]
@@ -56,7 +56,7 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// pieces is a connection whose reads bring a few bytes each.
+// pieces is a connection whose reads return a few bytes each.
 type pieces struct {
 	net.Conn
 	r io.Reader

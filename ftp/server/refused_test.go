@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Whatever is refused is told, with the rule that decides.
+// Every refusal is reported with the rule that caused it.
 func TestRefusalsNameTheRule(t *testing.T) {
 	var mu sync.Mutex
 	var reasons []ftp.Reason
@@ -26,7 +26,7 @@ func TestRefusalsNameTheRule(t *testing.T) {
 			}
 		})
 	}
-	told := func(reason ftp.Reason) {
+	wantReason := func(reason ftp.Reason) {
 		t.Helper()
 		await(t, func() bool {
 			mu.Lock()
@@ -40,32 +40,32 @@ func TestRefusalsNameTheRule(t *testing.T) {
 
 	s := serve(t, fsroot.NewMem(), observed)
 	s.login(t, "ro").cmd("MKD d", 550)
-	told(ftp.ReasonPermission)
+	wantReason(ftp.ReasonPermission)
 
 	s = serve(t, fsroot.NewMem(), observed, requireTLS)
 	s.connect(t).cmd("USER rw", 530)
-	told(ftp.ReasonTLSRequired)
+	wantReason(ftp.ReasonTLSRequired)
 	c := s.connect(t).secure(clientConfig(tls.VersionTLS13))
 	c.cmd("PBSZ 0", 200)
 	c.cmd("PROT C", 534)
-	told(ftp.ReasonTLSRequired)
+	wantReason(ftp.ReasonTLSRequired)
 	c.cmd("USER rw", 331)
 	c.cmd("PASS rw", 230)
 	c.cmd("CCC", 534)
-	told(ftp.ReasonCCC)
+	wantReason(ftp.ReasonCCC)
 	c.cmd("NLST", 521)
-	told(ftp.ReasonTLSRequired)
+	wantReason(ftp.ReasonTLSRequired)
 
 	s = serve(t, fsroot.NewMem(), observed, func(o *server.Options) { o.LoginTimeout = 50 * time.Millisecond })
 	s.connect(t).want(421)
-	told(ftp.ReasonLoginTimeout)
+	wantReason(ftp.ReasonLoginTimeout)
 	s = serve(t, fsroot.NewMem(), observed, func(o *server.Options) { o.IdleTimeout = 50 * time.Millisecond })
 	s.login(t, "rw").want(421)
-	told(ftp.ReasonIdleTimeout)
+	wantReason(ftp.ReasonIdleTimeout)
 }
 
-// The last reply arrives though the client has said more than anybody reads: a close
-// with bytes unread would be a reset.
+// The last reply arrives although the client has sent more than the server reads: closing with unread bytes
+// would be a reset.
 func TestLastReplyArrives(t *testing.T) {
 	s := serve(t, fsroot.NewMem())
 	for range 20 {

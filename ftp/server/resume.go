@@ -9,16 +9,19 @@ import (
 	"time"
 )
 
-// resume continues an interrupted upload of the same account, or a file: after the new
-// bytes a file keeps its tail (RFC 3659 §5.3 leaves that open). A client that asks for
-// more than was received has taken the size of the file that the upload was to replace,
-// or of one that replaced that since, for what arrived of its own: they must not mix.
+// resume continues an interrupted upload of the same account at the offset that REST gave. If there is none, it
+// overwrites a part of the existing file and keeps the bytes after that part (RFC 3659 §5.3 leaves that open).
+//
+// The two must not be confused. SIZE of an existing file returns the size of that file, even if an upload to
+// replace it was interrupted. A client might mistake it for the number of bytes that have arrived of its
+// upload, and continue the new content at the end of the old. So the existing file is not touched while there
+// is an interrupted or running upload to it.
 func (u *upload) resume() error {
 	if err := u.claim(u.offset); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	switch {
-	case u.had == nil:
+	case u.old == nil:
 		return errPastEnd
 	case u.mayBeRunning():
 		return errBusy
@@ -35,12 +38,12 @@ func (u *upload) resume() error {
 	return u.seek(err)
 }
 
-// claim takes the partial upload of the same account to the same version of the file, if
-// it has at least that many bytes; else the error is fs.ErrNotExist. Nothing of it is
-// changed before the data connection is open. Under a running upload's name nothing old
-// may be: other servers would take it for abandoned.
+// claim takes over the interrupted upload of the same account to the same version of the file. If there is none
+// with at least that many bytes, the error is fs.ErrNotExist. The file gets a running name, so that no other
+// session can claim it, too. Its content is not changed before begin. Its time is set before the rename: other
+// servers would treat a running name with an old time as abandoned.
 func (u *upload) claim(least int64) error {
-	u.part = partialOf(path.Base(u.name), u.s.owner, u.had)
+	u.part = partialOf(path.Base(u.name), u.s.owner, u.old)
 	kept := u.part.sibling(u.name)
 	fi, err := lstat(u.fs, kept)
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() < least {
@@ -62,21 +65,22 @@ func (u *upload) claim(least int64) error {
 		err = own.moveNew(name)
 	}
 	u.own, u.hidden = own, true
-	if err == nil && !own.at(name) { // it became another upload's between the two steps
+	// The rename may have moved another file than the open one: two sessions can claim the same upload at once.
+	if err == nil && !own.at(name) { // another upload has claimed it between open and rename
 		_ = renameNew(u.fs, name, kept)
 		err = fs.ErrNotExist
 	}
 	if err != nil {
 		_ = own.Close()
-		u.s.srv.uploads.drop(u.part.String())
+		u.s.srv.uploads.dropHidden(u.part.String())
 		u.own, u.hidden = nil, false
 		return err
 	}
-	u.cut = !u.append
+	u.truncate = !u.append
 	return u.seek(nil)
 }
 
-// seek goes to the offset, unless opening failed.
+// seek moves the file position to the offset if err is nil; otherwise it abandons the upload.
 func (u *upload) seek(err error) error {
 	if err == nil && !u.append {
 		_, err = u.own.Seek(u.offset, io.SeekStart)
@@ -87,19 +91,19 @@ func (u *upload) seek(err error) error {
 	return err
 }
 
-// openAppend prepares APPE: at the end of the file, or of an interrupted upload of the
-// same account, or in a new file.
+// openAppend prepares APPE: at the end of an existing file or of an interrupted upload of the same account,
+// else into a new file.
 func (s *session) openAppend(p string) (*upload, error) {
 	u := s.newUpload(p)
-	u.append, u.adds = true, true
+	u.append, u.newOnly = true, true
 	err := u.look()
 	switch {
 	case err != nil:
-	case u.had != nil && u.mayBeRunning():
+	case u.old != nil && u.mayBeRunning():
 		err = errBusy
-	case u.had != nil && u.mayBeResuming():
+	case u.old != nil && u.mayBeResuming():
 		err = errPaused
-	case u.had != nil:
+	case u.old != nil:
 		err = u.openFinal(os.O_WRONLY | os.O_APPEND)
 	default:
 		if err = u.claim(0); errors.Is(err, fs.ErrNotExist) {
@@ -115,24 +119,24 @@ func (s *session) openAppend(p string) (*upload, error) {
 	return u.prepared(err)
 }
 
-// mayBeResuming reports whether an upload to replace the file was interrupted just now,
-// and this client may be the one: clients such as curl resume by APPE from the size that
-// they are told, which is that of the old file. A session that began before, and is
-// another one, is no client that comes back.
+// mayBeResuming reports whether this client may be resuming an upload that was to replace the file and was
+// interrupted less than appendPause ago. Clients such as curl resume with APPE at the size that SIZE returns,
+// which is the size of the old file. Only a session in which the upload was interrupted, or one that began
+// after that, can belong to such a client.
 func (u *upload) mayBeResuming() bool {
-	fi, err := lstat(u.fs, partialOf(path.Base(u.name), u.s.owner, u.had).sibling(u.name))
-	if err != nil { // a server that was killed just now has left it under another name
-		left := func(n partialName) bool { return n.random != 0 && n.target == fingerprint(u.had) }
+	fi, err := lstat(u.fs, partialOf(path.Base(u.name), u.s.owner, u.old).sibling(u.name))
+	if err != nil { // a killed server leaves it under its running name
+		left := func(n partialName) bool { return n.random != 0 && n.target == fingerprint(u.old) }
 		return time.Since(u.s.srv.uploads.since) < appendPause && u.wasInterrupted(left)
 	}
 	return time.Since(fi.ModTime()) < appendPause && (u.s.interrupted == u.path || u.s.began.After(fi.ModTime()))
 }
 
-// mayBeRunning reports whether an upload of the same account to the file is running that
-// began before this session: the client may have lost its connection without the server's
-// knowledge, and come back to resume.
+// mayBeRunning reports whether an upload of the same account to the file is running that is older than this
+// session. It may be this client's own: the client has lost its connection, which the server has not noticed
+// yet, and is back to resume.
 func (u *upload) mayBeRunning() bool {
-	for _, name := range u.s.srv.uploads.older(path.Base(u.name), u.s.owner, u.s.began) {
+	for _, name := range u.s.srv.uploads.runningBefore(path.Base(u.name), u.s.owner, u.s.began) {
 		if _, err := lstat(u.fs, path.Join(path.Dir(u.name), name)); err == nil {
 			return true
 		}
@@ -140,8 +144,8 @@ func (u *upload) mayBeRunning() bool {
 	return false
 }
 
-// wasInterrupted reports whether there is an interrupted upload of the same account to any
-// version of the file for which match is true.
+// wasInterrupted reports whether there is an interrupted upload of the same account to a version of the file
+// that match accepts.
 func (u *upload) wasInterrupted(match func(partialName) bool) bool {
 	return hasPartials(u.fs, path.Dir(u.name), path.Base(u.name), u.s.owner, u.s.srv.uploads, match)
 }

@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// A session that holds the only passive port without using it loses it to one that needs
-// it, and is told so.
+// A session that holds the only passive port without using it loses it to one that needs it, and its next
+// transfer command says so.
 func TestUnusedPassivePortIsRevoked(t *testing.T) {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")
@@ -24,7 +24,7 @@ func TestUnusedPassivePortIsRevoked(t *testing.T) {
 	idle.cmd("EPSV", 229)
 	await(t, func() bool { return other.cmd("EPSV", 229, 425).Code == 229 })
 	if r := idle.cmd("RETR f", 425); !strings.Contains(r.Text(), "another session needed it") {
-		t.Errorf("%q", r.Text())
+		t.Errorf("unexpected reply text %q", r.Text())
 	}
 	other.call(lo)
 	idle.cmd("NOOP", 200)

@@ -15,9 +15,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Offsets count bytes of the file, so they are refused wherever other bytes are sent, by
-// the command that completes the combination; and where they would store a tail as a
-// whole, or behind the range.
+// Offsets count bytes of the file. They are refused if other bytes are sent, whichever command completes that
+// combination. They are also refused if the wrong part of a file would be stored or sent.
 func TestOffsetsOnlyWhereTheyAreExact(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", "aa\nbb\ncc\n")
@@ -39,7 +38,7 @@ func TestOffsetsOnlyWhereTheyAreExact(t *testing.T) {
 		{"RANG 0 9223372036854775807", "!STOR f"},
 	} {
 		c.cmd("TYPE I", 200)
-		c.cmd("ABOR", 226) // it ends REST and RANG
+		c.cmd("ABOR", 226) // ABOR ends REST and RANG
 		d := c.epsv()
 		for _, line := range lines {
 			line, refused := strings.CutPrefix(line, "!")
@@ -74,8 +73,7 @@ func TestOffsetsOnlyWhereTheyAreExact(t *testing.T) {
 	}
 }
 
-// Every line behind an upload gets its reply, also one that is not a command, and is
-// counted as what it is.
+// Every line after an upload gets its reply, even one that is not a command, with its own name.
 func TestMalformedLineBehindAnUpload(t *testing.T) {
 	fsys, _ := disk(t)
 	c := serve(t, fsys).login(t, "rw")
@@ -84,7 +82,7 @@ func TestMalformedLineBehindAnUpload(t *testing.T) {
 		c.raw("NOOP\r\n\r\nPWD\r\n\x01\x02 x\r\nMKD a\rb\r\nCWD /\r\n")
 		check(t, d.Close())
 		codes := []ftp.Code{226, 200, 500, 257, 500, 500, 250}
-		first := c.want(226, 200) // NOOP is answered at once, or in its turn
+		first := c.want(226, 200) // NOOP is answered at once or in turn
 		if first.Code == 200 {
 			codes = []ftp.Code{200, 226, 500, 257, 500, 500, 250}
 		}
@@ -96,8 +94,8 @@ func TestMalformedLineBehindAnUpload(t *testing.T) {
 	}
 }
 
-// What a script sends before it closes its side of the connection is carried out, and
-// answered: while a login runs, behind a hash, a listing and a download.
+// What a script sends before it closes its side of the connection is run and answered: during a login, and
+// after a hash, a listing and a download.
 func TestCommandsBeforeAHalfClose(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", string(random(1<<20)))
@@ -132,15 +130,14 @@ func TestCommandsBeforeAHalfClose(t *testing.T) {
 		}
 		c.closed()
 		if b := <-got; len(b) != 1<<20 {
-			t.Errorf("%d bytes came", len(b))
+			t.Errorf("%d bytes were received", len(b))
 		}
 	}
 }
 
-// TestHalfCloseInATransfer: the end of a script's input, read while a file is sent to it, does
-// not keep it from the commands behind that.
+// If the end of a script's input is read during a download, the commands after the download are still run.
 func TestHalfCloseInATransfer(t *testing.T) {
-	const size = 16 << 20 // more than the sockets take
+	const size = 16 << 20 // more than fits in the sockets' buffers
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", string(random(size)))
 	s := serve(t, fsys)
@@ -156,17 +153,17 @@ func TestHalfCloseInATransfer(t *testing.T) {
 	d, err := l.Accept()
 	check(t, err)
 	defer d.Close()
-	time.Sleep(50 * time.Millisecond) // the server reads the end meanwhile
+	time.Sleep(50 * time.Millisecond) // the server reads the end of the input meanwhile
 	if b := rest(d); len(b) != size {
-		t.Errorf("%d bytes came", len(b))
+		t.Errorf("%d bytes were received", len(b))
 	}
 	c.want(226)
 	c.want(257)
 	c.closed()
 }
 
-// Every command that takes a path refuses one that is too long or too deep, however it
-// came about, and nothing else.
+// Every command with a path refuses one that is too long or too deep, in whatever way it was composed, and no
+// other.
 func TestPathsHaveABound(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		level := "/" + strings.Repeat("n", 200)
@@ -195,7 +192,7 @@ func TestPathsHaveABound(t *testing.T) {
 			}
 		}
 		if verbs < 20 {
-			t.Errorf("only %d commands take a path", verbs)
+			t.Errorf("only %d commands have a path", verbs)
 		}
 		c.cmd("CWD "+deep, 250)
 		c.cmd("CWD "+level[1:], 553)
@@ -217,7 +214,7 @@ func links(fsys afero.Fs) bool {
 	return ok
 }
 
-// noSearch is a directory of the disk that this process may not search, even as root.
+// noSearch is a directory on disk that this process may not search, not even as root.
 type noSearch struct {
 	afero.Fs
 	dir string
@@ -230,8 +227,8 @@ func (n noSearch) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 	return n.Fs.(afero.Lstater).LstatIfPossible(name)
 }
 
-// A refusal of CWD says what is wrong, and leaves the session where it was.
-func TestCWDTellsTheTrueReason(t *testing.T) {
+// A refused CWD gives the right reason and leaves the working directory unchanged.
+func TestCWDErrors(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/file", "x")
 	check(t, fsys.MkdirAll("/closed", 0o755))
@@ -251,12 +248,11 @@ func TestCWDTellsTheTrueReason(t *testing.T) {
 		}
 	}
 	if r := c.cmd("PWD", 257); !strings.Contains(r.Text(), `"/open"`) {
-		t.Errorf("%v", r)
+		t.Errorf("unexpected reply %v", r)
 	}
 }
 
-// The names that NLST gives are pathnames that the next command takes, wherever the
-// session is (RFC 1123 §4.1.2.7).
+// The names in NLST are pathnames that the next command accepts, in any working directory (RFC 1123 §4.1.2.7).
 func TestNLSTGivesPathnames(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/d/e/f", "content")
@@ -290,8 +286,8 @@ func TestNLSTGivesPathnames(t *testing.T) {
 	})
 }
 
-// AUTH TLS-P and AUTH SSL mean private data connections (in servers older than RFC 4217);
-// behind AUTH TLS they are clear until PROT P.
+// AUTH TLS-P and AUTH SSL imply private data connections (in servers older than RFC 4217). After AUTH TLS they
+// are in the clear until PROT P.
 func TestAUTHMechanisms(t *testing.T) {
 	for mechanism, private := range map[string]bool{"TLS": false, "TLS-C": false, "TLS-P": true, "SSL": true} {
 		fsys, _ := disk(t)

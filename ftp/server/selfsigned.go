@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// selfSignedFor is how long a certificate of SelfSigned is good.
+// selfSignedFor is how long a certificate of SelfSigned is valid.
 const selfSignedFor = 10 * 365 * 24 * time.Hour
 
-// SelfSigned makes a certificate (ECDSA P-256) that no authority vouches for, for
-// the hosts, names or IP addresses, and this machine's loopback. Clients that know
-// its fingerprint, or were given it, can trust it.
+// SelfSigned returns a new self-signed certificate (ECDSA P-256) for the hosts, which are names or IP
+// addresses, and for the loopback addresses. Clients can trust it if they have a copy of it or know its
+// fingerprint.
 func SelfSigned(hosts ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"miniftp/ftp/server/internal/guard"
 )
 
-// ErrServerClosed is what Serve and ListenAndServe return after Shutdown, Close
-// or the end of ListenAndServe's context.
+// ErrServerClosed is returned by Serve, ServeTLS and ListenAndServe after Shutdown or Close, or when the
+// context of ListenAndServe has ended.
 var ErrServerClosed = errors.New("the server is closed")
 
 // Server is an FTP server. Its methods are safe for concurrent use.
@@ -31,20 +31,20 @@ type Server struct {
 	closing    bool
 	listeners  map[net.Listener]struct{}
 	population population
-	stopped    chan struct{} // closed with closing
-	empty      chan struct{} // closed when closing and no session is left
+	stopped    chan struct{} // closed when closing is set
+	empty      chan struct{} // closed when closing is set and no session is left
 
-	ahead    atomic.Int64 // bytes of commands that sessions hold while their logins are judged
-	sorts    atomic.Int64 // entries that listings keep for an order
-	guard    *guard.Logins
-	verifier *verifier
-	uploads  *uploads
-	hashes   *guard.Queue  // of files
-	turned   chan struct{} // a place for each caller who is being turned away
-	turning  sync.WaitGroup
+	ahead      atomic.Int64 // bytes of held commands of sessions whose login is being judged
+	sorts      atomic.Int64 // entries that listings keep in memory to sort them
+	guard      *guard.Logins
+	verifier   *verifier
+	uploads    *uploads
+	hashes     *guard.Queue   // slots for hashes of files
+	turnedAway chan struct{}  // one element per connection that is being turned away
+	background sync.WaitGroup // goroutines of turnAway and goBackground
 }
 
-// New checks the options and makes a Server. It does no input or output.
+// New returns a Server, or an error if the options are not valid. It does no input or output.
 func New(opts Options) (*Server, error) {
 	set, err := newSettings(opts, nil)
 	if err != nil {
@@ -58,7 +58,7 @@ func New(opts Options) (*Server, error) {
 		verifier:   newVerifier(),
 		uploads:    newUploads(),
 		hashes:     guard.NewQueue(set.MaxHashes),
-		turned:     make(chan struct{}, maxTurned),
+		turnedAway: make(chan struct{}, maxTurnedAway),
 		stopped:    make(chan struct{}),
 		empty:      make(chan struct{}),
 	}
@@ -67,10 +67,10 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Reload changes the options for sessions that begin from now on; those that run
-// keep theirs, but for Rate, which is shared, and for the users: a login asks the new
-// Auth. The listeners stay as they are, whatever opts.Listen says, and so
-// does the passive port pool while its range is the same. An error changes nothing.
+// Reload changes the options for new sessions. Running sessions keep theirs, with two exceptions: Rate and
+// HashRate are shared by all sessions, and a new login in a running session uses the new Auth. The listeners do
+// not change, whatever opts.Listen says. The pool of passive ports is kept if its range is the same. If the
+// options are not valid, Reload returns an error and changes nothing.
 func (s *Server) Reload(opts Options) error {
 	set, err := newSettings(opts, s.set.Load())
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *Server) Reload(opts Options) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.set.Load()
-	if old.rate != nil && set.rate != nil { // one limit for all, those who are inside included
+	if old.rate != nil && set.rate != nil { // running sessions share the limit, too
 		dtp.SetRate(old.rate, set.Rate)
 		set.rate = old.rate
 	}
@@ -95,9 +95,9 @@ func (s *Server) Reload(opts Options) error {
 	return nil
 }
 
-// ListenAndServe listens on every address of Options.Listen and serves until
-// Shutdown or Close, or until ctx ends: then no new session is taken, transfers
-// may finish within Options.Grace, and ErrServerClosed is returned.
+// ListenAndServe listens on the addresses of Options.Listen and ListenTLS and serves until Shutdown or Close,
+// or until ctx ends. In that case no new session is admitted, and transfers may finish within Options.Grace. It
+// then returns ErrServerClosed.
 func (s *Server) ListenAndServe(ctx context.Context) error {
 	plain, tlsFirst, err := s.ListenAll(ctx)
 	if err != nil {
@@ -126,15 +126,13 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	return err
 }
 
-// keepAlive finds clients that are gone without a word, during a transfer too, and
-// keeps a control connection that is still for the length of a transfer known to
-// the NAT routers on its way.
+// keepAlive detects clients that are gone without closing the connection. It also keeps NAT routers from
+// forgetting a control connection that is silent during a long transfer.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 8}
 
-// ListenAll opens the listeners of Options.Listen, for Serve, and of ListenTLS, for
-// ServeTLS, for callers that want to know the addresses before they serve.
-// "0.0.0.0:port" listens on IPv4 only; ":port" listens on both address families, and so
-// does "[::]:port" unless "0.0.0.0:port" is there as well.
+// ListenAll opens the listeners of Options.Listen, for Serve, and those of Options.ListenTLS, for ServeTLS. It
+// is for callers that need the addresses before they serve. "0.0.0.0:port" listens on IPv4 only. ":port"
+// listens on both address families; so does "[::]:port" unless "0.0.0.0:port" is listed, too.
 func (s *Server) ListenAll(ctx context.Context) (plain, tlsFirst []net.Listener, err error) {
 	set := s.set.Load()
 	var ls []net.Listener
@@ -154,8 +152,8 @@ func (s *Server) ListenAll(ctx context.Context) (plain, tlsFirst []net.Listener,
 	return ls[:n:n], ls[n:], nil
 }
 
-// networkOf returns the network to listen in: package net takes 0.0.0.0 in "tcp" for
-// every address of IPv6 too.
+// networkOf returns the network to listen in. With "tcp", package net listens on all IPv6 addresses for
+// 0.0.0.0, too.
 func networkOf(addr string, all []string) string {
 	host, port, _ := net.SplitHostPort(addr)
 	ip, err := netip.ParseAddr(host)
@@ -170,7 +168,7 @@ func networkOf(addr string, all []string) string {
 	return "tcp6"
 }
 
-// listenError keeps what the operating system said, without the address again.
+// listenError returns the operating system's part of err, without the address, which the caller adds.
 func listenError(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
@@ -183,13 +181,12 @@ func listenError(err error) error {
 	return err
 }
 
-// Serve takes control connections from l until Shutdown or Close, which make it
-// return ErrServerClosed. It closes l.
+// Serve accepts control connections from l until Shutdown or Close, after which it returns ErrServerClosed. It
+// closes l.
 func (s *Server) Serve(l net.Listener) error { return s.serve(l, false) }
 
-// ServeTLS is Serve for sessions that begin with a TLS handshake, without AUTH
-// (implicit TLS, port 990). It takes bare TCP connections from l, and needs
-// Options.TLS.
+// ServeTLS is like Serve, for sessions that start with a TLS handshake instead of AUTH (implicit TLS, port
+// 990). l must return plain TCP connections, and Options.TLS must be set.
 func (s *Server) ServeTLS(l net.Listener) error {
 	if s.set.Load().tls == nil {
 		_ = l.Close()
@@ -198,13 +195,15 @@ func (s *Server) ServeTLS(l net.Listener) error {
 	return s.serve(l, true)
 }
 
+// serve accepts connections until the server closes. A failed Accept does not end it, unless the listener
+// itself has failed.
 func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 	defer l.Close()
 	if !s.track(l) {
 		return ErrServerClosed
 	}
 	defer s.untrack(l)
-	s.publicIP(s.set.Load()) // so that it is known when the first client asks
+	s.publicIP(s.set.Load()) // starts the lookup, so that the first client need not do without
 	for full := false; ; {
 		conn, err := l.Accept()
 		if err == nil {
@@ -219,13 +218,13 @@ func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 		if !errors.As(err, &ne) || errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		// Out of descriptors, most likely: sessions continue, new ones wait in the backlog.
+		// Probably no descriptor is free. Sessions continue, and new connections wait in the backlog.
 		if !full {
 			full = true
 			s.set.Load().Log.Warn("can't accept sessions: raise the limit on open files, or lower max-sessions", "err", err)
 		}
 		select {
-		case <-time.After(acceptAgain):
+		case <-time.After(acceptRetry):
 		case <-s.ctx.Done():
 			return ErrServerClosed
 		}
@@ -242,6 +241,7 @@ func (s *Server) take(conn net.Conn, tlsFirst bool) {
 	go sess.serve()
 }
 
+// checkEmpty closes empty once the server is closing and the last session has ended. Server.mu must be held.
 func (s *Server) checkEmpty() {
 	if s.closing && len(s.population.sessions) == 0 {
 		select {
@@ -252,6 +252,7 @@ func (s *Server) checkEmpty() {
 	}
 }
 
+// track adds a listener that Close has to close. It reports false if the server is closing already.
 func (s *Server) track(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -274,7 +275,7 @@ func (s *Server) isClosing() bool {
 	return s.closing
 }
 
-// stopListening closes the listeners; no session is admitted any more.
+// stopListening closes the listeners. From then on no session is admitted.
 func (s *Server) stopListening() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -288,16 +289,15 @@ func (s *Server) stopListening() {
 	s.checkEmpty()
 }
 
-// Shutdown takes no new sessions, says goodbye (421) to idle ones and waits for
-// those that transfer. If ctx ends first, it returns ctx's error and the rest
-// goes on until Close.
+// Shutdown admits no new sessions, ends idle ones with a 421, and waits for those that transfer. If ctx ends
+// first, Shutdown returns its error, and the remaining sessions continue until Close.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopListening()
 	s.eachSession((*session).stop)
 	select {
 	case <-s.empty:
 		s.cancel()
-		s.turning.Wait()
+		s.background.Wait()
 		s.set.Load().data.Ports.Close()
 		return nil
 	case <-ctx.Done():
@@ -305,19 +305,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close ends everything at once: transfers are cut and their partial uploads
-// kept as a cut connection would leave them. It returns when all sessions are gone.
+// Close ends all sessions at once. It cuts running transfers; their partial uploads are kept, as after a lost
+// connection. It returns when all sessions have ended.
 func (s *Server) Close() error {
 	s.stopListening()
 	s.cancel()
 	s.eachSession((*session).stop)
 	select {
 	case <-s.empty:
-	case <-time.After(closeTime): // a client that reads no reply holds nobody up
+	case <-time.After(closeTime): // don't wait longer for clients that do not read
 		s.eachSession(func(sess *session) { _ = sess.raw.Close() })
 		<-s.empty
 	}
-	s.turning.Wait()
+	s.background.Wait()
 	s.set.Load().data.Ports.Close()
 	return nil
 }

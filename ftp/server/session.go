@@ -16,85 +16,88 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// Bounds on what a client may send ahead.
+// Limits on one client.
 const (
 	maxLine     = 8 << 10 // bytes of one command
 	maxFailures = 3       // refused logins
 )
 
-// session is one control connection. Its fields belong to the goroutine that owns the session (life.go),
-// but for those at the end.
+// session is one control connection and everything known about its client.
+//
+// One goroutine at a time owns a session (life.go), and only the owner may touch the fields, except for those
+// of the last group. Any goroutine may set the deadlines of raw, and close it. Work that runs beside the
+// session (task.go) gets what it needs as copies or through its task.
 type session struct {
 	srv *Server
-	set *settings // as they were when the session began
+	set *settings // the settings when the session began; Reload does not change them
 
 	// The control connection.
-	raw      net.Conn // the TCP connection; its deadlines may be set, and it be closed, by others
+	raw      net.Conn // the TCP connection
 	conn     net.Conn // raw, or TLS over it
 	alarm    alarm
-	implicit bool // TLS comes first, then the greeting
+	implicit bool // TLS is first, then the greeting (port 990)
 	tls      *dtp.Security
-	tlsNext  tlsStep
-	cert     *x509.Certificate // of the client, if one of Options.TLS's authorities vouches for it
+	tlsNext  tlsStep           // the change of TLS that follows the reply to AUTH or CCC
+	cert     *x509.Certificate // the client's, if one of the authorities in Options.TLS signed it
 	control  ftp.Control
 	lines    *ftp.LineReader
-	out      []byte // replies that are not yet written
-	dead     error  // why the connection can't go on
+	out      []byte // replies not yet written
+	dead     error  // why the session has to end; nil: it continues
 	ended    bool   // the client has closed its side: no more lines come
 
-	// What the client and this server have agreed on.
+	// The state of the protocol: the machine of RFC 959 §6 and what the client has chosen.
 	machine ftp.Machine
 	params  ftp.Params
-	pend    pending
-	data    *dtp.Manager
-	fxp     fxp
-	facts   ftp.Facts   // OPTS MLST
-	hash    string      // OPTS HASH
-	level   int         // OPTS MODE Z; 0: none was chosen
-	umask   fs.FileMode // SITE UMASK
+	pend    pending      // what REST, RANG or RNFR left for the next command
+	data    *dtp.Manager // the data connections of the session
+	fxp     fxp          // SSCN, CPSV
+	facts   ftp.Facts    // OPTS MLST
+	hash    string       // OPTS HASH
+	level   int          // OPTS MODE Z; 0: the default
+	umask   fs.FileMode  // SITE UMASK
 
-	// Who is logged in, and to which files.
-	who         who
+	// The login. Before it account is nil.
+	identity    identity
 	account     *Account
 	files       io.Closer     // of the account, if it opens them for each session
 	down, up    *rate.Limiter // of the account
 	cwd         string
-	owner       uint32  // of the account's partial uploads
-	interrupted string  // the final name of the last upload that was
-	renames     ability // of the storage
+	owner       uint32  // hash of Account.Owner, for the names of partial uploads
+	interrupted string  // the final name of the last upload that was interrupted
+	renames     ability // whether the storage can rename
 
-	// What runs beside the session, and what came meanwhile (held.go).
+	// The task that runs beside the session, and the commands read meanwhile (held.go).
 	task    *task
-	held    []ftp.Command
-	ahead   int // bytes of held
-	charged int // of ahead, that srv.ahead counts
+	held    []ftp.Command // oldest first
+	ahead   int           // size of held in bytes
+	charged int           // the part of ahead that is counted in srv.ahead
 
 	// Limits.
 	began    time.Time // when the greeting was sent
-	loginBy  time.Time // no login is later
+	loginBy  time.Time // the login must be done by then
 	idle     time.Duration
-	idleBy   time.Time // the idle limit; zero: to be counted from now on
-	asked    time.Time // when the wait for the command began
-	canPark  bool
-	failures int // refused logins
-	unknown  int // commands before login that nobody knows
+	idleBy   time.Time // the session is ended at this time if no command comes; zero: not yet set
+	asked    time.Time // when the wait for the current command began
+	canPark  bool      // the platform can wait on the connection without a buffer
+	failures int       // refused logins
+	unknown  int       // unknown commands before login
 	commands pace
 
-	// For other goroutines.
-	login    atomic.Pointer[task] // the task, if it is a login
-	stopping atomic.Bool
-	dropped  atomic.Bool // stopping because others need the place
-	place    place       // the server's, under its lock
+	// Shared with other goroutines.
+	login    atomic.Pointer[task] // the running task, if it is a login
+	stopping atomic.Bool          // end as soon as no transfer runs
+	dropped  atomic.Bool          // stopping, because another session needs the place
+	place    place                // guarded by Server.mu
 }
 
-// who is what the access commands said so far.
-type who struct{ user, host string }
+// identity holds what the client has sent with USER and HOST. Nothing of it is verified.
+type identity struct{ user, host string }
 
-// pending is what the first half of a sequence left for the second.
+// pending holds what the first command of a sequence left for the second.
 type pending struct {
-	from    string // RNFR
-	restart int64  // REST, RANG
-	end     int64  // RANG: the last byte; -1: to the end
+	from    string // RNFR: the path to rename
+	restart int64  // REST, RANG: the first byte
+	end     int64  // RANG: the last byte; -1: to the end of the file
 }
 
 func newSession(srv *Server, conn net.Conn, implicit bool) *session {
@@ -112,33 +115,35 @@ func newSession(srv *Server, conn net.Conn, implicit bool) *session {
 	return s
 }
 
-// reset puts the session back to the state after the greeting (REIN).
+// reset returns the session to its state after the greeting (REIN).
 func (s *session) reset() {
 	s.logOut()
-	s.who.user = ""
+	s.identity.user = ""
 	s.cwd = "/"
 	s.pend = pending{end: -1}
 	s.params.OnlyEPSV = false
 	s.facts = ftp.AllFacts
 	s.hash, s.level = defaultHash, 0
 	s.fxp, s.umask = fxp{}, 0
-	s.admit()
+	s.admitData()
 }
 
-// errUnknown is a client that said too much that is no FTP.
+// errUnknown ends a session whose client sent too many unknown commands before login: it is hardly an FTP
+// client.
 var errUnknown = errors.New("too many unknown commands before login")
 
 var errHungUp = errors.New("the client hung up without QUIT")
 
-// noVerb is the verb of a line that is not a command. The line may have been meant to
-// store a file.
+// noVerb is the verb of a line that is not a command. In block mode such a line may have been a STOR whose data
+// follows, so reply treats it as one.
 const noVerb = "?"
 
-// heard makes a command of a line: every line that is read comes here, whatever the
-// session is doing. It returns false for a line of another protocol, which ends the session.
-func (s *session) heard(line []byte) (ftp.Command, bool) {
+// parseLine parses a line. Every line read from the client passes through it, whatever the session is doing, so
+// another protocol is recognized everywhere (foreign.go). It returns false for a line of another protocol; the
+// session is dead then.
+func (s *session) parseLine(line []byte) (ftp.Command, bool) {
 	if name := foreign(line); name != "" {
-		s.strange(name)
+		s.endForeign(name)
 		return ftp.Command{}, false
 	}
 	cmd, err := ftp.ParseCommand(line)
@@ -146,14 +151,15 @@ func (s *session) heard(line []byte) (ftp.Command, bool) {
 		cmd = ftp.Command{Verb: noVerb}
 	}
 	if cmd.Verb == "PASS" {
-		clear(line) // a password is kept no longer than needed
+		clear(line) // don't keep the password in the read buffer
 	}
 	return cmd, true
 }
 
-// command runs the command of a line, now or when the transfer has ended.
+// command runs the command in line: now if no task runs or the command need not wait, else after the task. ABOR
+// stops a running transfer, but its reply still comes in turn, after the 426 of the transfer (RFC 959 §4.1.3).
 func (s *session) command(line []byte) {
-	cmd, ok := s.heard(line)
+	cmd, ok := s.parseLine(line)
 	if !ok {
 		return
 	}
@@ -165,6 +171,7 @@ func (s *session) command(line []byte) {
 	if cmd.Verb == "ABOR" && !s.task.login {
 		s.task.abort(errAborted)
 	}
+	// NOOP and STAT are answered during a transfer, but not before an earlier command that is held.
 	if r != nil && r.now && cmd.Arg == "" && len(s.held) == 0 && !s.task.inTurn {
 		s.execute(cmd)
 		return
@@ -172,32 +179,33 @@ func (s *session) command(line []byte) {
 	s.hold(cmd)
 }
 
-// execute runs one command and writes its reply, unless a task will.
+// execute runs one command and appends its reply, unless the command has started a task: then the task's end
+// gives the reply.
 func (s *session) execute(cmd ftp.Command) {
 	s.pace()
 	s.idleBy = time.Time{}
 	s.emit(ftp.CommandGiven{Command: cmd.Masked()})
-	renamed := s.pend.from
+	renamed := s.pend.from // reply clears it
 	r, arg, reply := s.judge(cmd)
 	if r != nil {
 		reply = r.run(s, arg)
 	} else if reply.Code == 500 && s.machine.Login != ftp.LoggedIn {
 		if s.unknown++; s.unknown > maxUnknown {
 			s.dead = errUnknown
-			reply = ftp.NewReply(421, "Too many commands that I do not know. Goodbye.")
+			reply = ftp.NewReply(421, "Too many unknown commands. Goodbye.")
 		}
 	}
-	if reply.Code == 0 { // a transfer's replies come later
+	if reply.Code == 0 { // a task was started: it replies later
 		return
 	}
 	s.reply(cmd, reply)
-	if r != nil || reply.Code == 553 || reply.Code == 503 { // else the refusal was told, or it was no change
-		s.changed(cmd, renamed, reply)
+	if r != nil || reply.Code == 553 || reply.Code == 503 { // other refusals were reported when they were decided
+		s.emitChanged(cmd, renamed, reply)
 	}
 }
 
-// reply appends a reply and lets it move the machine. Only the session's owner
-// calls it, so replies leave in order.
+// reply appends a reply and advances the state machine by it. Only the owner of the session calls it, so
+// replies leave in the order of their commands.
 func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 	if r.Code == 227 || r.Code == 229 {
 		s.flush() // a firewall that reads along finds an address only at the beginning of a segment
@@ -208,23 +216,23 @@ func (s *session) reply(cmd ftp.Command, r ftp.Reply) {
 		verb = main.verb // XCUP moves the machine as CDUP does
 	}
 	s.machine.Step(verb, r.Code)
-	if was == ftp.LoggedIn && s.machine.Login != was { // REIN, USER, AUTH
+	if was == ftp.LoggedIn && s.machine.Login != was { // REIN, USER, AUTH: the time for the login starts again
 		s.loginBy = time.Now().Add(s.set.LoginTimeout)
 	}
 	s.params.Step(cmd, r.Code)
 	s.clearPending()
 	if s.params.Mode == ftp.Block && (ftp.Stores(verb) || verb == noVerb) && r.Code.Class() > ftp.Completion {
-		s.data.Close() // what is on its way is this file's, and must not become the next one's
+		s.data.Close() // the client may have sent data already: it must not become the next file
 	}
 	if s.set.Observer != nil {
 		s.emit(ftp.ReplyGiven{Verb: cmd.Verb, Reply: r})
 	}
-	if len(s.out) > 4<<10 {
+	if len(s.out) > 4<<10 { // a client that sends many commands at once must not make it grow
 		s.flush()
 	}
 }
 
-// clearPending drops the values that the machine says are used up.
+// clearPending drops the values of REST, RANG and RNFR once the machine has left the state that they belong to.
 func (s *session) clearPending() {
 	if s.machine.Pending != ftp.RenameFrom {
 		s.pend.from = ""
@@ -234,7 +242,7 @@ func (s *session) clearPending() {
 	}
 }
 
-// flush writes the replies in one write.
+// flush writes all pending replies in one write.
 func (s *session) flush() {
 	if len(s.out) == 0 {
 		return
@@ -255,5 +263,5 @@ func (s *session) emit(h ftp.Happening) {
 	}
 }
 
-// ctx is the context of what the session does: it ends with the server's.
+// ctx is the parent of the contexts of the session's tasks. It ends when the server closes.
 func (s *session) ctx() context.Context { return s.srv.ctx }

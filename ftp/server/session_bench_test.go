@@ -10,7 +10,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// served is a server over a directory with a file of 4 KiB.
+// served is a server for a directory with a file of 4 KiB.
 func served(b *testing.B) *site {
 	b.Helper()
 	dir := b.TempDir()
@@ -22,8 +22,7 @@ func served(b *testing.B) *site {
 	return serve(b, root, func(o *server.Options) { o.MaxWaiting = server.NoLimit })
 }
 
-// BenchmarkSession is both ends together: what a login, a command and a small file
-// cost over loopback.
+// BenchmarkSession measures both ends together: the cost of a login, a command and a small file over loopback.
 func BenchmarkSession(b *testing.B) {
 	content := bytes.Repeat([]byte("x"), 4096)
 	for _, bb := range []struct {

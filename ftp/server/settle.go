@@ -12,34 +12,33 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// Doubt is a set of reasons to doubt that an upload in stream mode is whole, of which
-// only the end of its data connection tells. By default each of them cuts the upload
-// short; what came is kept, to be resumed. Some devices always end their uploads in
-// such a way.
+// Doubt is a set of reasons to doubt that an upload in stream mode is whole. In that mode only the end of the
+// data connection marks the end of the file. By default each of these reasons makes the upload a failed one:
+// its bytes are kept to be resumed. Account.Accept lists those to overlook, for devices that end all their
+// uploads that way.
 type Doubt uint8
 
 // The doubts.
 const (
-	// DoubtHangUp: the client closed the control connection right after the data,
-	// without waiting for the 226. A client that is killed in the middle of a file does
-	// the same, so half a file may get the final name.
+	// DoubtHangUp: the client closed the control connection right after the data, without waiting for the 226.
+	// A client that is killed in the middle of a file does the same, so accepting this may give half a file its
+	// final name.
 	DoubtHangUp Doubt = 1 << iota
-	// DoubtNoCloseNotify: an upload under TLS ended without close_notify. Anybody on the
-	// way can cut the connection like that, and half a file gets the final name.
+	// DoubtNoCloseNotify: an upload under TLS ended without close_notify. Anyone on the network path can cut
+	// the connection like that, so accepting this may give half a file its final name.
 	DoubtNoCloseNotify
 )
 
-// Has reports whether all of d2 is in d.
+// Has reports whether d includes all of d2.
 func (d Doubt) Has(d2 Doubt) bool { return d&d2 == d2 }
 
-// whole returns why an upload whose data connection has ended without an error is not
-// whole all the same, or nil. Under TLS close_notify is the client's own word that the
-// file ends there, whatever its control connection does next. Else the owner looks at
-// the control connection first (settle).
+// whole returns nil if an upload is whole; otherwise the error says why not. The data connection has ended
+// without an error. Under TLS, close_notify is the client's own statement that the file ends there, whatever
+// happens to the control connection. Without close_notify settle examines the control connection.
 func (s *session) whole(j *task, res dtp.Result) error {
 	if j.protection == ftp.Private && !res.CutShort {
 		if s.aborHeld() {
-			return errAborted // it came before the end of the data
+			return errAborted // ABOR came before the end of the data
 		}
 		return nil
 	}
@@ -55,17 +54,17 @@ func (s *session) whole(j *task, res dtp.Result) error {
 	return nil
 }
 
-// mayBeWhole reports whether an upload runs that can turn out to be whole though the
-// client has hung up: its last bytes may still be on their way.
+// mayBeWhole reports whether an upload runs that can still turn out whole although the client has closed the
+// control connection: its last bytes may be on their way.
 func (s *session) mayBeWhole() bool {
 	j := s.task
 	return j != nil && j.dir == ftp.Store && j.opener != nil &&
 		(s.params.Mode != ftp.Stream || j.protection == ftp.Private || s.account.Accept.Has(DoubtHangUp))
 }
 
-// isScript reports whether a transfer to the client runs, with commands behind it: they were
-// sent by a script that has said all and closes its side of the control connection. They are
-// carried out, whether that end is read before the transfer or during it.
+// isScript reports whether a download or listing runs with more commands held. They come from a script that
+// sent all its commands at once and closed its side of the control connection. They are all run, whether that
+// end is read before or during the transfer.
 func (s *session) isScript() bool {
 	return s.task != nil && s.task.dir == ftp.Retrieve && len(s.held) > 0
 }
@@ -74,7 +73,7 @@ func (s *session) aborHeld() bool { return s.holds("ABOR") }
 
 func (s *session) quitHeld() bool { return s.holds("QUIT") }
 
-// holds reports whether the client has sent verb, and it waits for its turn.
+// holds reports whether a command with that verb is held.
 func (s *session) holds(verb string) bool {
 	for _, c := range s.held {
 		if c.Verb == verb {
@@ -84,21 +83,21 @@ func (s *session) holds(verb string) bool {
 	return false
 }
 
-// settle decides whether an upload in stream mode whose data connection has ended, after that time,
-// was ended by a client that meant it: a client that is killed, or has said ABOR, ends it just as
-// well (RFC 959 §3.4.1). The control connection tells:
+// settle decides whether the client meant to end an upload in stream mode. The data connection has ended
+// without an error, after took. A client also ends it when it is killed or aborts (RFC 959 §3.4.1), so the
+// control connection is examined:
 //
-//	ABOR                    the upload is aborted
-//	its end, without QUIT   the client is gone, and the upload is cut short
-//	another command         is held for later; what follows it may still be one of these
-//	a part of a command     the rest is waited for, up to lineWait
-//	nothing                 the upload is whole; after a long one nothing is waited for a moment
+//	ABOR                      the upload is aborted
+//	its end, without QUIT     the client is gone: the upload is cut short
+//	another command           held for later; one of the above may follow it
+//	a part of a command       wait for the rest, up to lineWait
+//	nothing                   the upload is whole; after a long upload wait a moment first (hangUpWait)
 //
-// TCP promises no order between two connections, so this is what has arrived by then, no more. Under
-// TLS a line may be here without being seen, so it is read once without a wait.
+// TCP promises no order between two connections, so this can only judge what has arrived by then. Under TLS a
+// line may be in a record that is not yet decrypted, so settle reads once without waiting.
 func (s *session) settle(took time.Duration) error {
 	if s.aborHeld() {
-		return errAborted // it came just before the end of the data
+		return errAborted // ABOR came just before the end of the data
 	}
 	start := time.Now()
 	quiet := start
@@ -106,12 +105,12 @@ func (s *session) settle(took time.Duration) error {
 		quiet = start.Add(min(took/100, hangUpWait))
 	}
 	_, unseen := s.conn.(*tls.Conn)
-	for s.dead == nil && !s.holdsEnough() {
+	for s.dead == nil && !s.heldFull() {
 		until := quiet
 		switch s.input() {
-		case hungUp:
+		case inputClosed:
 			return s.hungUp()
-		case something:
+		case inputReady:
 			until = start.Add(lineWait)
 		}
 		if !unseen && !time.Now().Before(until) {
@@ -123,15 +122,15 @@ func (s *session) settle(took time.Duration) error {
 		var op *net.OpError
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			unseen = false // or a wake-up of the task that has ended came late
+			unseen = false // nothing more is decrypted; or the ended task's wake-up came late
 			continue
-		case errors.Is(err, io.EOF), errors.As(err, &op): // a reset is a hang-up too: of a client that left replies unread
+		case errors.Is(err, io.EOF), errors.As(err, &op): // a reset is a hang-up, too: the client left replies unread
 			return s.hungUp()
 		case err != nil:
 			s.dead = err
 			return err
 		}
-		cmd, ok := s.heard(line)
+		cmd, ok := s.parseLine(line)
 		if !ok {
 			return s.dead
 		}
@@ -143,16 +142,16 @@ func (s *session) settle(took time.Duration) error {
 	return s.dead
 }
 
-// input is what there is to read, a line that is here already included.
+// input returns the state of the control connection, including a line that is already buffered.
 func (s *session) input() input {
 	if s.lines.Pending() {
-		return something
+		return inputReady
 	}
-	return waiting(s.raw)
+	return peekInput(s.raw)
 }
 
-// hungUp is the end of the control connection at the end of an upload. A client that has said QUIT
-// had nothing to wait for.
+// hungUp handles the end of the control connection at the end of an upload. A client that has sent QUIT need
+// not wait for the replies.
 func (s *session) hungUp() error {
 	if !s.quitHeld() {
 		s.dead = errHungUp

@@ -11,26 +11,25 @@ import (
 	"miniftp/ftp"
 )
 
-// An upload has ended after so long; what comes over the control connection within
-// the last moment decides whether it counts.
+// An upload has ended. What the control connection brings in the last moment decides whether it succeeds.
 func TestLastMoment(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		took  time.Duration
-		after time.Duration // since the end of the data
-		says  string        // "": it hangs up
-		held  string        // a command that came before
+		after time.Duration // after the end of the data
+		says  string        // "": the client hangs up
+		held  string        // a command received before
 		want  error
 		waits time.Duration
 	}{
-		{"a quick upload is not held up", 49 * time.Millisecond, 0, "-", "", nil, 0},
-		{"a long one is, by a hundredth", time.Second, 0, "-", "", nil, 10 * time.Millisecond},
-		{"and no more than so much", time.Hour, 0, "-", "", nil, hangUpWait},
+		{"a quick upload is not delayed", 49 * time.Millisecond, 0, "-", "", nil, 0},
+		{"a long upload waits a hundredth", time.Second, 0, "-", "", nil, 10 * time.Millisecond},
+		{"at most hangUpWait", time.Hour, 0, "-", "", nil, hangUpWait},
 		{"killed", time.Second, 9 * time.Millisecond, "", "", errHungUp, 9 * time.Millisecond},
 		{"killed later", time.Second, 11 * time.Millisecond, "", "", nil, 10 * time.Millisecond},
-		{"said QUIT and hung up", time.Second, 9 * time.Millisecond, "", "QUIT", nil, 9 * time.Millisecond},
+		{"QUIT, then closed", time.Second, 9 * time.Millisecond, "", "QUIT", nil, 9 * time.Millisecond},
 		{"aborted", time.Second, 9 * time.Millisecond, "ABOR\r\n", "", errAborted, 9 * time.Millisecond},
-		{"sent ahead", time.Second, 9 * time.Millisecond, "NOOP\r\n", "", nil, 10 * time.Millisecond},
+		{"another command", time.Second, 9 * time.Millisecond, "NOOP\r\n", "", nil, 10 * time.Millisecond},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -48,7 +47,7 @@ func TestLastMoment(t *testing.T) {
 				said := make(chan struct{})
 				go func() {
 					defer close(said)
-					time.Sleep(tc.after) // on the test's own clock
+					time.Sleep(tc.after) // on the fake clock
 					switch tc.says {
 					case "":
 						_ = theirs.Close()

@@ -19,8 +19,8 @@ func siteRows() []row {
 		{verb: "SITE CHMOD", changes: true, perm: PermChange, syntax: factArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
 		{verb: "SITE UTIME", changes: true, perm: PermChange, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
 		{verb: "SITE SYMLINK", changes: true, perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link to what is below its directory", run: (*session).symlink},
-		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "say or set which permission bits new files and directories lose", run: (*session).setUmask},
-		{verb: "SITE IDLE", syntax: textArg.shape("[<seconds>]"), help: "say or set how long you may be idle", run: (*session).setIdle},
+		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "show or set which permission bits new files and directories lose", run: (*session).setUmask},
+		{verb: "SITE IDLE", syntax: textArg.shape("[<seconds>]"), help: "show or set how long you may be idle", run: (*session).setIdle},
 	}
 }
 
@@ -34,7 +34,7 @@ func (s *session) siteHelp(string) ftp.Reply {
 	return ftp.NewReply(214, append(lines, "That is all.")...)
 }
 
-// parseMode reads permission bits: no set-uid, set-gid or sticky bit.
+// parseMode parses permission bits. It does not accept set-uid, set-gid or sticky bits.
 func parseMode(s string) (fs.FileMode, bool) {
 	n, err := strconv.ParseUint(s, 8, 16)
 	return fs.FileMode(n), err == nil && n <= 0o777
@@ -51,10 +51,10 @@ func (s *session) chmod(arg string) ftp.Reply {
 	if fi == nil {
 		return no
 	}
-	return ftp.Replyf(200, "%s has the mode %03o now.", p, fi.Mode().Perm())
+	return ftp.Replyf(200, "The mode of %s is now %03o.", p, fi.Mode().Perm())
 }
 
-// utime takes "YYYYMMDDhhmm[ss] path" and the longer "path atime mtime ctime UTC".
+// utime accepts both forms in use: "YYYYMMDDhhmm[ss] path" and "path atime mtime ctime UTC".
 func (s *session) utime(arg string) ftp.Reply {
 	if f := strings.Split(arg, " "); len(f) > 4 && strings.EqualFold(f[len(f)-1], "UTC") {
 		at, _, err := ftp.ParseTime(padSeconds(f[len(f)-3]))
@@ -85,8 +85,7 @@ func (s *session) siteTime(at time.Time, name string) ftp.Reply {
 	return ftp.NewReply(200, "The time is set.")
 }
 
-// symlink makes a link where the storage can. The storage refuses a target that
-// leads out of the tree.
+// symlink makes a link if the storage has links. The storage refuses a target outside the tree.
 func (s *session) symlink(arg string) ftp.Reply {
 	target, name, _ := strings.Cut(arg, " ")
 	if target == "" || name == "" {
@@ -110,11 +109,11 @@ func (s *session) symlink(arg string) ftp.Reply {
 	if err != nil {
 		return fileError(err, p)
 	}
-	return ftp.Replyf(200, "%s is a link now.", p)
+	return ftp.Replyf(200, "The link %s is made.", p)
 }
 
-// setUmask is for what this session makes: it can take more rights away than the
-// server's process does by its own umask, and none fewer.
+// setUmask sets the umask for files and directories that this session creates. It adds to the umask of the
+// server's process and can't remove bits from that.
 func (s *session) setUmask(arg string) ftp.Reply {
 	if arg = strings.TrimSpace(arg); arg != "" {
 		mask, ok := parseMode(arg)
@@ -123,9 +122,10 @@ func (s *session) setUmask(arg string) ftp.Reply {
 		}
 		s.umask = mask
 	}
-	return ftp.Replyf(200, "New files and directories lose the bits %03o, and those of the server's own umask.", s.umask)
+	return ftp.Replyf(200, "New files and directories lose the bits %03o and those of the server's own umask.", s.umask)
 }
 
+// setIdle sets the idle limit of this session, up to Options.IdleTimeout.
 func (s *session) setIdle(arg string) ftp.Reply {
 	if strings.TrimSpace(arg) == "" {
 		return ftp.Replyf(200, "You may be idle for %d seconds.", int(s.idle.Seconds()))
@@ -137,6 +137,6 @@ func (s *session) setIdle(arg string) ftp.Reply {
 		return ftp.Replyf(501, "SITE IDLE takes %d to %d seconds.", int(least.Seconds()), int(most.Seconds()))
 	}
 	s.idle = time.Duration(n) * time.Second
-	s.alarm.forget() // the deadline is set anew
+	s.alarm.forget() // so that the next read sets the new deadline
 	return ftp.Replyf(200, "You may be idle for %d seconds now.", n)
 }

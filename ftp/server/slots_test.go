@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// However a user is refused, it costs one turn in the queue.
+// Every refusal of a user, for whatever reason, takes one turn in the queue.
 func TestRefusalsTakeOneTurn(t *testing.T) {
 	users := Static{"dear": {Password: cheap(t, "good", 6)}, "cheap": {Password: cheap(t, "good", 4)}, "clear": {Password: "good"}}
 	for _, user := range []string{"dear", "cheap", "clear", "nobody"} {
@@ -25,8 +25,8 @@ func TestRefusalsTakeOneTurn(t *testing.T) {
 	}
 }
 
-// Whether a name exists must not decide about its place in the queue: the keys of a login
-// are what the client said and where it is.
+// The place in the queue must not depend on whether a name exists: the keys of a login are what the client has
+// sent and its address.
 func TestSlotsDoNotTellWhoExists(t *testing.T) {
 	login := Login{User: "u", Password: "p", Remote: netip.MustParseAddrPort("192.0.2.1:5000")}
 	keys := func(stored string) string {
@@ -46,6 +46,6 @@ func TestSlotsDoNotTellWhoExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	if there, not := keys(hash), keys(""); there != not {
-		t.Errorf("%s for a user who exists, %s for others", there, not)
+		t.Errorf("%s for an existing user, %s for others", there, not)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// state is all that parameter commands can change.
+// state is everything that parameter commands can change.
 type state struct {
 	params ftp.Params
 	pend   pending
@@ -32,8 +32,8 @@ func (s *session) state() state {
 	return state{s.params, s.pend, s.facts, s.hash, s.level, fmt.Sprint(s.idle.Seconds()), s.tlsNext, s.fxp, fmt.Sprintf("%03o", s.umask)}
 }
 
-// parameterLines has, for each command that sets a parameter, the words that it may
-// have as arguments, and what its reply must contain in a given state.
+// parameterLines has, for each command that sets a parameter, the words that may be its arguments, and what its
+// reply must contain in a given state.
 var parameterLines = []struct {
 	verb  string
 	words []string
@@ -62,7 +62,7 @@ var parameterLines = []struct {
 	}},
 	{"RANG", []string{"0 5", "1 0", "5 1", "5 9223372036854775807", "9223372036854775807 9223372036854775807", "5  7", "5", "a b", "-1 5", "0 9223372036854775808", "1 2 3"}, func(s state) string {
 		if s.pend.end < 0 {
-			return "The whole file"
+			return "the whole file"
 		}
 		return fmt.Sprintf("the bytes %d to %d.", s.pend.restart, s.pend.end)
 	}},
@@ -72,7 +72,7 @@ var parameterLines = []struct {
 	{"OPTS HASH", []string{"", "MD5", "md5", "SHA-512", "SHA512", "MD5 MD5"}, func(s state) string { return s.hash }},
 	{"OPTS MODE", []string{"Z LEVEL 5", "z level 9", "Z LEVEL 0", "Z LEVEL 10", "Z LEVEL 3 ENGINE NONE", "Z LEVEL 3 LEVEL", "Z ENGINE ZLIB", "B LEVEL 3", "Z"}, func(s state) string {
 		if s.level == 0 {
-			return "its usual level"
+			return "its default level"
 		}
 		return fmt.Sprintf("level %d.", s.level)
 	}},
@@ -89,9 +89,9 @@ var parameterLines = []struct {
 	}},
 }
 
-// For every command that sets a parameter, in every spelling: if the reply agrees, the
-// state is what the reply says, and the client's own copy of the parameters is the
-// same; if it refuses, the state is what it was before.
+// For every command that sets a parameter, in every spelling: if the server accepts it, the state is what the
+// reply says, and the client's copy of the parameters is the same. If the server refuses it, the state has not
+// changed.
 func TestParametersAreWhatTheReplySays(t *testing.T) {
 	before := []string{"", "TYPE I", "TYPE A", "PROT P", "REST 7", "RANG 3 4", "MODE B", "OPTS MODE Z LEVEL 2", "SITE UMASK 077"}
 	agreed := map[string]bool{}
@@ -108,13 +108,12 @@ func TestParametersAreWhatTheReplySays(t *testing.T) {
 	}
 	for _, line := range parameterLines {
 		if !agreed[line.verb] {
-			t.Errorf("%s was never agreed to: the test tests nothing", line.verb)
+			t.Errorf("%s was never accepted: the test tests nothing", line.verb)
 		}
 	}
 }
 
-// spelling gives a fresh session one command and then another. It reports whether the
-// second was agreed to.
+// spelling sends one command and then another to a new session. It reports whether the second was accepted.
 func spelling(t *testing.T, first, verb, arg string, says func(state) string) bool {
 	t.Helper()
 	srv, err := New(Options{Auth: Static{}, ModeZ: true, TLS: &tls.Config{Certificates: make([]tls.Certificate, 1)}})
@@ -164,7 +163,7 @@ func spelling(t *testing.T, first, verb, arg string, says func(state) string) bo
 		}
 		return true
 	default:
-		if verb == "REST" || verb == "RANG" { // a refused one ends the one before (machine.go)
+		if verb == "REST" || verb == "RANG" { // a refused one withdraws the one before (machine.go)
 			was.pend = pending{end: -1}
 		}
 		if is != was {

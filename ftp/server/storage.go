@@ -10,9 +10,8 @@ import (
 	"github.com/spf13/afero/mem"
 )
 
-// openFile is OpenFile, and what can be done about two storages of afero: the OpenFile of
-// RegexpFs and CacheOnReadFs makes no file, but their Create does, and the latter opens
-// only what it has read before.
+// openFile calls fsys.OpenFile and works around two storages of afero. OpenFile of RegexpFs and CacheOnReadFs
+// creates no file, but their Create does. CacheOnReadFs can open only files that it has read before.
 func openFile(fsys afero.Fs, name string, flag int, perm fs.FileMode) (afero.File, error) {
 	if _, known := fsys.(RenameNewFs); known {
 		return fsys.OpenFile(name, flag, perm)
@@ -27,7 +26,7 @@ func openFile(fsys afero.Fs, name string, flag int, perm fs.FileMode) (afero.Fil
 	if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EBADF) {
 		return f, err
 	}
-	if creates { // a failed CacheOnReadFs.OpenFile has left an empty file
+	if creates { // CacheOnReadFs.OpenFile leaves an empty file when it fails
 		return fsys.Create(name)
 	}
 	r, readErr := fsys.Open(name)
@@ -38,9 +37,9 @@ func openFile(fsys afero.Fs, name string, flag int, perm fs.FileMode) (afero.Fil
 	return fsys.OpenFile(name, flag, perm)
 }
 
-// renameNew renames without replacing anything. A storage that has no way to do so
-// in one step gets an empty file under the new name first, which nobody else can make
-// then, and which the rename replaces.
+// renameNew renames without replacing anything. If the storage can't do that in one step, renameNew creates an
+// empty file under the new name first. That fails for all but one caller, and the rename then replaces the
+// empty file.
 func renameNew(fsys afero.Fs, oldname, newname string) error {
 	if r, ok := fsys.(RenameNewFs); ok {
 		return r.RenameNew(oldname, newname)
@@ -57,8 +56,8 @@ func renameNew(fsys afero.Fs, oldname, newname string) error {
 	return nil
 }
 
-// sameFile reports whether two descriptions are of one file. Where the storage has no
-// identities, they are taken for one if they are equal.
+// sameFile reports whether a and b describe the same file. If the storage has no identities, it can only
+// compare their types.
 func sameFile(a, b fs.FileInfo) bool {
 	if os.SameFile(a, b) {
 		return true
@@ -77,8 +76,7 @@ func sameFile(a, b fs.FileInfo) bool {
 	return a.Mode().Type() == b.Mode().Type()
 }
 
-// fileID identifies a file for as long as it is open; ok is false where the storage
-// has no identities.
+// fileID returns a value that identifies a file while it is open. ok is false if the storage has no identities.
 func fileID(fi fs.FileInfo) (id any, ok bool) {
 	if sys, ok := sysOf(fi); ok {
 		return sys, true
@@ -89,7 +87,7 @@ func fileID(fi fs.FileInfo) (id any, ok bool) {
 	return nil, false
 }
 
-// memData returns what identifies a file in memory; nil for any other.
+// memData returns what identifies a file of afero's MemMapFs, or nil for any other file.
 func memData(fi fs.FileInfo) *mem.FileData {
 	if m, ok := fi.(*mem.FileInfo); ok {
 		return m.FileData
@@ -98,7 +96,7 @@ func memData(fi fs.FileInfo) *mem.FileData {
 	return data
 }
 
-// lock is LockFs.Lock for any storage.
+// lock calls LockFs.Lock if the storage has it.
 func lock(fsys afero.Fs, f afero.File) (bool, error) {
 	if l, ok := fsys.(LockFs); ok {
 		return l.Lock(f)

@@ -17,16 +17,15 @@ import (
 	"miniftp/ftp/server"
 )
 
-// noRename is a storage that can't rename, as object stores can't.
+// noRename is a storage that can't rename, like object stores.
 type noRename struct{ afero.Fs }
 
 func (noRename) Rename(oldname, _ string) error {
 	return &fs.PathError{Op: "rename", Path: oldname, Err: errors.ErrUnsupported}
 }
 
-// Uploads work on every storage of afero that can be written to, by a hidden name where
-// it can rename and in place where it can't, and nothing is left behind. The table of
-// docs/storages.md says the same.
+// Uploads work on every writable storage of afero: with a hidden name if it can rename, otherwise in place.
+// They leave nothing else. The table in docs/storages.md says the same.
 func TestStorages(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/storages.md")
 	check(t, err)
@@ -34,7 +33,7 @@ func TestStorages(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		open    func(t *testing.T) afero.Fs
-		inPlace bool // readers see an upload before it is whole
+		inPlace bool // an upload is visible before it is whole
 		rnto    ftp.Code
 	}{
 		{"fsroot.Root", func(t *testing.T) afero.Fs { root, _ := disk(t); return root }, false, 250},
@@ -63,7 +62,7 @@ func TestStorages(t *testing.T) {
 				_, err := d.Write([]byte("new"))
 				check(t, err)
 				if exists(fsys, "/"+name) != tt.inPlace {
-					t.Errorf("%s while it is uploaded: there is %v", name, !tt.inPlace)
+					t.Errorf("%s during its upload: visible is %v", name, !tt.inPlace)
 				}
 				check(t, d.Close())
 				c.want(226)
@@ -72,7 +71,7 @@ func TestStorages(t *testing.T) {
 				c.cmd("REST 9", 350)
 				c.put("STOR "+name, []byte("AND"))
 				if got := read(t, fsys, "/"+name); got != "replaced AND more" {
-					t.Errorf("%s holds %q", name, got)
+					t.Errorf("%s contains %q", name, got)
 				}
 			}
 			c.put("STOU u", []byte("unique"))
@@ -93,7 +92,7 @@ func TestStorages(t *testing.T) {
 	}
 }
 
-// What can't be written to refuses before the client sends anything.
+// A read-only storage refuses an upload before the client sends anything.
 func TestStoragesThatCannotBeWrittenTo(t *testing.T) {
 	for name, fsys := range map[string]afero.Fs{
 		"afero.ReadOnlyFs": afero.NewReadOnlyFs(afero.NewMemMapFs()), "fsroot.ReadOnly": fsroot.ReadOnly(fsroot.NewMem()),

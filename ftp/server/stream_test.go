@@ -16,7 +16,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// The first line of a listing comes before the last entry is read.
+// The first line of a listing is sent before the last entry is read.
 func TestListingStreams(t *testing.T) {
 	for _, cmd := range []string{"LIST", "NLST", "MLSD", "LIST -a"} {
 		t.Run(cmd, func(t *testing.T) {
@@ -31,7 +31,7 @@ func TestListingStreams(t *testing.T) {
 			d := c.starts(cmd)
 			in := bufio.NewReader(d)
 			first, err := in.ReadString('\n')
-			check(t, err) // or it would wait for ever
+			check(t, err) // otherwise it would wait forever
 			c.cmd("NOOP", 200)
 			close(goOn)
 			all, err := io.ReadAll(in)
@@ -44,7 +44,7 @@ func TestListingStreams(t *testing.T) {
 	}
 }
 
-// A directory that can't be read to its end is no whole listing.
+// If a directory can't be read to its end, the listing fails.
 func TestListingBreaks(t *testing.T) {
 	for _, after := range []int{0, 256, 2048} {
 		for _, cmd := range []string{"LIST", "LIST -t", "NLST", "MLSD", "LIST *"} {
@@ -69,8 +69,7 @@ func TestListingBreaks(t *testing.T) {
 	}
 }
 
-// An entry's batch is bounded, and so is the memory of a listing, however large
-// the directory.
+// The size of a batch is bounded, and so is the memory of a listing, however large the directory is.
 func TestListingMemory(t *testing.T) {
 	testutil.Long(t)
 	const entries = 100_000
@@ -107,11 +106,11 @@ func TestListingMemory(t *testing.T) {
 		}
 	}
 	if most.Load() > 1024 {
-		t.Errorf("a batch of %d entries was asked for", most.Load())
+		t.Errorf("a batch of %d entries was requested", most.Load())
 	}
 }
 
-// STAT's listing is bounded too: a reply has to fit.
+// The listing in a STAT reply is bounded.
 func TestStatIsBounded(t *testing.T) {
 	c := serve(t, madeUp{Fs: fsroot.NewMem(), entries: 1 << 30}).login(t, "ro")
 	if r := c.cmd("STAT /", 212); len(r.Lines) < 500 || len(r.Lines) > 3000 {
@@ -119,7 +118,7 @@ func TestStatIsBounded(t *testing.T) {
 	}
 }
 
-// A pattern that matches very many streams them, none left out.
+// All matches of a pattern are streamed, however many there are.
 func TestGlobIsBounded(t *testing.T) {
 	c := serve(t, madeUp{Fs: fsroot.NewMem(), entries: 110_000}).login(t, "ro")
 	if n := len(c.lines("NLST *")); n != 110_000 {
@@ -131,7 +130,7 @@ func TestGlobIsBounded(t *testing.T) {
 	c.cmd("NLST */../*/../x", 550) // only the last name is a pattern
 }
 
-// A large directory is listed whole, while names come and go in it.
+// A large directory is listed completely while files in it come and go.
 func TestLargeDirectoryThatChanges(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)

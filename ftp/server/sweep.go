@@ -13,45 +13,50 @@ import (
 	"github.com/spf13/afero/mem"
 )
 
-// A server that is killed leaves its partial uploads under the names of running ones.
-// Whether such a file is still written to is known, of this server's own, from memory; of
-// those of other servers on this host, from the lock that they hold; of any other, from
-// its size and time, which have to stay the same between two sweeps that are far enough
-// apart: the clock of the storage may be wrong.
+// A killed server leaves its partial uploads under running names. A sweep gives them their interrupted names,
+// or removes them. First it has to be certain that no upload writes to them:
+//
+//   - for uploads of this server, see uploads.isRunning;
+//   - those of other servers on this host hold a lock on their file (upload.beside);
+//   - any other file must have had the same size and time in an earlier sweep, at least deadAfter ago. Its own age
+//     does not count, because the clock of the storage may be wrong.
+//
+// If files can be locked, a sweep does not touch one with a running name that is younger than lockedBy, because
+// a new upload is not locked at once.
 
-// deadFactor is after how many timeouts without a write an upload is taken for abandoned.
+// deadFactor is after how many timeouts without a write an upload counts as abandoned.
 const deadFactor = 15
 
 // Bounds on one sweep.
 const (
 	sweepEntries = 5_000_000
-	sweepAtOnce  = 10_000 // partial uploads in one directory; the next sweep takes the rest
+	sweepAtOnce  = 10_000 // partial uploads of one directory; the next sweep takes the rest
 	maxSightings = 10_000
 )
 
-// errSweepBound is returned for a tree that is larger than a sweep looks at.
-var errSweepBound = fmt.Errorf("it holds more than %d entries: not all were looked at", sweepEntries)
+// errSweepBound is returned for a tree with more entries than one sweep examines.
+var errSweepBound = fmt.Errorf("the tree has more than %d entries: not all were checked", sweepEntries)
 
-// deadAfter returns how long a running upload may go without a write. Rates that many
-// sessions share make them wait for each other, which no timeout counts: hence the large
-// factor.
+// deadAfter returns how long a running upload may go without a write. The factor is large because sessions that
+// share a rate limit wait for each other, which no timeout counts.
 func (s *settings) deadAfter() time.Duration {
 	timeout := max(s.StallTimeout, s.DataTimeout, time.Minute)
 	return deadFactor * min(timeout, keptFor/deadFactor)
 }
 
-// Swept is what a sweep did.
+// Swept counts what a sweep did.
 type Swept struct {
 	Kept    int // uploads that can be resumed now
-	Removed int // leftovers of no use
+	Removed int // files that were removed
 }
 
-// KeepSwept looks after what servers that were killed left of uploads below the
-// roots (see Sweep): now, once more when what a server left just before is old enough
-// (seconds where it can be locked, else a quarter of an hour), and then every six hours. It returns when ctx ends or the server does. roots returns,
-// each time, those that uploads may go to; with Options.UploadInPlace nothing is done.
+// KeepSwept sweeps the roots (see Sweep) for the partial uploads that killed servers left. It does so at once,
+// and every six hours. In between it sweeps once more when files that were too young at first are old enough:
+// after seconds if they can be locked, and after a quarter of an hour. It returns when ctx ends or the server
+// closes. For each sweep it calls roots, which returns the trees that uploads may go to. With
+// Options.UploadInPlace it does nothing.
 func (s *Server) KeepSwept(ctx context.Context, roots func() []afero.Fs) {
-	again, later := true, true // there is a second look within seconds, and one within a quarter of an hour
+	again, later := true, true // extra sweeps still to come: one after seconds, one after deadAfter
 	for {
 		set := s.set.Load()
 		young := false
@@ -77,8 +82,8 @@ func (s *Server) KeepSwept(ctx context.Context, roots func() []afero.Fs) {
 	}
 }
 
-// sweep is Sweep for this server's own tree. It logs what it did, and reports whether
-// there is something that is only too young.
+// sweep sweeps one tree and logs what it did. It reports whether it has left something only because that was
+// too young.
 func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) (young bool) {
 	w := &sweeper{ctx: ctx, fs: root, now: time.Now(), idle: set.deadAfter(), left: sweepEntries, uploads: s.uploads}
 	w.walk()
@@ -86,20 +91,22 @@ func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) (young
 		set.Log.Info("removed or kept partial uploads", "resumable", w.did.Kept, "removed", w.did.Removed)
 	}
 	if w.err != nil && ctx.Err() == nil {
-		set.Log.Warn("can't look after partial uploads", "err", w.err)
+		set.Log.Warn("can't sweep partial uploads", "err", w.err)
 	}
 	return w.young
 }
 
-// Sweep walks a tree and puts in order what servers that were killed left of uploads: a
-// partial upload that nobody writes to, for idle, is kept as one that REST or APPE resume.
-// It is removed if it is empty, if a later one was kept, if the file has changed for a day
-// since, so that it can't be resumed, or if nobody resumed it for 30 days. It touches no
-// file whose name this server did not make.
+// Sweep walks a tree and tidies the partial uploads that killed servers left. If none has been written to for
+// idle, it becomes an interrupted upload, which REST or APPE can resume. Sweep removes a partial upload
 //
-// The walk follows no symlink, is bounded in depth and entries, and asks the storage
-// for no more than names and kinds of what is not such a file. What can't be read is
-// left out; the first such error is returned at the end, and ctx's if that ends it.
+//   - that is empty,
+//   - if there is a later one to the same file,
+//   - if the final file has changed, so that it can't be resumed, and it is a day old,
+//   - or if it is 30 days old.
+//
+// Sweep touches no file whose name this server did not make. It follows no symlinks and is bounded in depth and
+// number of entries. It asks the storage only for the names and types of other files. What it can't read it
+// skips; it returns the first such error at the end. If ctx ends, Sweep returns its error.
 func Sweep(ctx context.Context, fsys afero.Fs, idle time.Duration) (Swept, error) {
 	w := &sweeper{ctx: ctx, fs: fsys, now: time.Now(), idle: idle, left: sweepEntries, once: true}
 	w.walk()
@@ -111,14 +118,15 @@ type sweeper struct {
 	fs      afero.Fs
 	now     time.Time
 	idle    time.Duration
-	left    int      // entries that may still be looked at
-	uploads *uploads // of the server; nil: it is not known which uploads run
-	young   bool     // nobody writes to a partial upload, but it is younger than lockedBy
-	once    bool     // there is no other sweep to compare with: the age decides
+	left    int      // how many more entries may be read
+	uploads *uploads // of the server; nil: unknown
+	young   bool     // found one that is unlocked but younger than lockedBy
+	once    bool     // there is no earlier sweep to compare with: the age decides
 	did     Swept
 	err     error // the first
 }
 
+// walk visits the directories depth first, so that the list of those to come stays short.
 func (w *sweeper) walk() {
 	dirs := []subdir{{path: "/"}}
 	for len(dirs) > 0 && w.ctx.Err() == nil && w.left > 0 {
@@ -135,16 +143,16 @@ func (w *sweeper) walk() {
 	w.note(w.ctx.Err())
 }
 
-// note keeps the first error. What has vanished meanwhile is none.
+// note keeps the first error. A file that has vanished meanwhile is not an error.
 func (w *sweeper) note(err error) {
 	if w.err == nil && err != nil && !errors.Is(err, fs.ErrNotExist) {
 		w.err = err
 	}
 }
 
-// look reads a directory. It adds the directories in it to dirs and returns the names
-// that are uploads; they are judged when it is closed, as that moves them about. A
-// directory that is swapped for a symlink on the way leads no further than fs does.
+// look reads a directory. It appends the subdirectories to dirs, and returns the names of partial uploads.
+// These are judged only when the directory is closed, because that renames entries. If a directory is replaced
+// by a symlink meanwhile, fs decides whether to follow it.
 func (w *sweeper) look(d subdir, dirs []subdir) (_ []subdir, found []string) {
 	f, err := w.fs.Open(d.path)
 	if err != nil {
@@ -175,14 +183,14 @@ func (w *sweeper) look(d subdir, dirs []subdir) (_ []subdir, found []string) {
 	return dirs, found
 }
 
-// kind is a name and whether it is a file, a directory or something else.
+// kind is a directory entry with its type.
 type kind struct {
 	name string
 	kind fs.FileMode
 }
 
-// kinds is the next batch of a directory's entries. A bare directory of the disk
-// tells what they are without a look at each.
+// kinds returns the next batch of a directory's entries. A directory of the disk knows the types of its
+// entries, so that no entry has to be examined by itself.
 func kinds(f afero.File) (batch []kind, err error) {
 	_, inMemory := f.(*mem.File)
 	if d, ok := f.(fs.ReadDirFile); ok && !inMemory {
@@ -194,7 +202,7 @@ func kinds(f afero.File) (batch []kind, err error) {
 	}
 	n := dirBatch
 	if inMemory {
-		n = -1 // as in plainDir
+		n = -1 // all at once, as in plainDir.next
 	}
 	infos, err := f.Readdir(n)
 	for _, fi := range infos {
@@ -206,7 +214,7 @@ func kinds(f afero.File) (batch []kind, err error) {
 	return batch, err
 }
 
-// judge does with one partial upload what its age and state ask for.
+// judge keeps, renames or removes one partial upload.
 func (w *sweeper) judge(p string) {
 	n, _ := parsePartial(path.Base(p))
 	fi, err := lstat(w.fs, p)
@@ -215,7 +223,7 @@ func (w *sweeper) judge(p string) {
 		return
 	}
 	if n.random != 0 {
-		free, ok := w.take(p, fi)
+		free, ok := w.claim(p, fi)
 		if !ok {
 			return
 		}
@@ -224,6 +232,8 @@ func (w *sweeper) judge(p string) {
 		w.uploads.parts.Store(true)
 	}
 	age := w.now.Sub(fi.ModTime())
+	// Old, empty and stale files go in either state. One with a running name gets its interrupted name, unless
+	// a later upload has that, or unless it already is the final file.
 	switch kept := n.interrupted().sibling(p); {
 	case age >= keptFor, fi.Size() == 0, age >= staleFor && w.isStale(p, n):
 		w.remove(p)
@@ -239,11 +249,11 @@ func (w *sweeper) judge(p string) {
 	}
 }
 
-// take reports whether nobody writes to the partial upload. Until free is called no other
-// server on this host takes it either.
-func (w *sweeper) take(p string, fi fs.FileInfo) (free func(), ok bool) {
+// claim reports whether nobody writes to the partial upload. Until free is called, no other server on this host
+// can take it either.
+func (w *sweeper) claim(p string, fi fs.FileInfo) (free func(), ok bool) {
 	age := w.now.Sub(fi.ModTime())
-	if w.uploads != nil && w.uploads.runs(path.Base(p)) {
+	if w.uploads != nil && w.uploads.isRunning(path.Base(p)) {
 		return nil, false
 	}
 	f, err := w.fs.Open(p)
@@ -259,7 +269,7 @@ func (w *sweeper) take(p string, fi fs.FileInfo) (free func(), ok bool) {
 		w.young = w.young || locked && !ok
 	case w.once:
 		ok = age >= w.idle
-	default: // whatever its age, of which the clock of the storage may be wrong
+	default: // not by age: the clock of the storage may be wrong
 		ok = w.uploads.seenLongAgo(p, fi, w.idle)
 	}
 	if !ok {
@@ -268,8 +278,8 @@ func (w *sweeper) take(p string, fi fs.FileInfo) (free func(), ok bool) {
 	return free, ok
 }
 
-// isStale reports whether the file is not the one that the upload was to replace any
-// more. That can't be told where the final name had to be shortened.
+// isStale reports whether the final file is no longer the version that the upload was to replace. If the name
+// had to be shortened, this is unknown, and isStale reports false.
 func (w *sweeper) isStale(p string, n partialName) bool {
 	fi, err := lstat(w.fs, path.Join(path.Dir(p), n.base))
 	switch {
@@ -281,17 +291,16 @@ func (w *sweeper) isStale(p string, n partialName) bool {
 	return false
 }
 
-// isFinal reports whether the partial upload has its final name already: a server was
-// killed between the two steps of a rename by a hard link.
+// isFinal reports whether the partial upload has its final name, too: a server that renames with a hard link
+// was killed between its two steps.
 func (w *sweeper) isFinal(p string, n partialName, fi fs.FileInfo) bool {
 	_, known := fileID(fi)
 	final, err := lstat(w.fs, path.Join(path.Dir(p), n.base))
 	return known && err == nil && sameFile(final, fi)
 }
 
-// isLater reports whether another interrupted upload is there and later. The later one
-// counts, even if it is shorter: what its client sends next must not be put after bytes of
-// another version.
+// isLater reports whether a later upload to the same file has the interrupted name already. The later one is
+// kept even if it is shorter: what its client sends next must not be appended to bytes of another version.
 func (w *sweeper) isLater(kept string, fi fs.FileInfo) bool {
 	other, err := lstat(w.fs, kept)
 	return err == nil && other.Mode().IsRegular() && other.ModTime().After(fi.ModTime())
@@ -305,16 +314,16 @@ func (w *sweeper) remove(p string) {
 	w.did.Removed++
 }
 
-// sightings are the running uploads of others that a sweep has seen, by path.
+// sightings records, by path, the running uploads of others that a sweep has seen.
 type sightings map[string]sighting
 
 type sighting struct {
 	fi fs.FileInfo
-	at time.Time // with its monotonic clock
+	at time.Time // by the monotonic clock of this process
 }
 
-// seenLongAgo reports whether the file was seen for so long without a change. It notes
-// that it was seen now.
+// seenLongAgo reports whether the file was first seen at least idle ago and has not changed since. Otherwise it
+// records that it was seen now.
 func (u *uploads) seenLongAgo(p string, fi fs.FileInfo, idle time.Duration) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -333,14 +342,13 @@ func (u *uploads) seenLongAgo(p string, fi fs.FileInfo, idle time.Duration) bool
 	return false
 }
 
-// abandoned reports whether nobody writes to a partial upload, which is to be removed with
-// its directory.
+// abandoned reports whether nobody writes to a partial upload, so that it may be removed with its directory.
 func (s *session) abandoned(p string, fi fs.FileInfo) bool {
 	if n, _ := parsePartial(path.Base(p)); n.random == 0 {
 		return true
 	}
 	w := &sweeper{fs: s.account.FS, now: time.Now(), idle: s.set.deadAfter(), uploads: s.srv.uploads, once: true}
-	free, ok := w.take(p, fi)
+	free, ok := w.claim(p, fi)
 	if ok {
 		free()
 	}

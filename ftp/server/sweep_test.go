@@ -25,7 +25,7 @@ import (
 
 const day = 24 * time.Hour
 
-// aged writes a file that was last written to so long ago.
+// aged writes a file that was last modified that long ago.
 func aged(t testing.TB, fsys afero.Fs, name, content string, age time.Duration) {
 	t.Helper()
 	write(t, fsys, name, content)
@@ -33,7 +33,7 @@ func aged(t testing.TB, fsys afero.Fs, name, content string, age time.Duration) 
 	check(t, fsys.Chtimes(name, at, at))
 }
 
-// stored is all files with their content, as "name=content".
+// stored returns all files with their contents, as "name=content".
 func stored(t testing.TB, fsys afero.Fs) (all []string) {
 	t.Helper()
 	check(t, afero.Walk(fsys, "/", func(p string, fi fs.FileInfo, err error) error {
@@ -46,8 +46,7 @@ func stored(t testing.TB, fsys afero.Fs) (all []string) {
 	return all
 }
 
-// What a killed server leaves becomes what can be gone on with, or goes; all else
-// stays as it is.
+// What a killed server leaves becomes resumable or is removed; everything else is unchanged.
 func TestSweep(t *testing.T) {
 	const old, young = 2 * time.Hour, 20 * time.Minute // the limit is an hour
 	type file struct {
@@ -57,23 +56,23 @@ func TestSweep(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		before []file
-		after  []string // as the files above, under their new names
+		after  []string // like files, with the new names
 		did    server.Swept
 	}{
 		{"a leftover", []file{{"/.f.0123abcd.upload", old}}, []string{"/.f.upload=0"}, server.Swept{Kept: 1}},
-		{"deep inside, in hidden directories too", []file{{"/a/.b/c/.f.0123abcd.upload", old}}, []string{"/a/.b/c/.f.upload=0"}, server.Swept{Kept: 1}},
-		{"one that runs", []file{{"/.f.0123abcd.upload", time.Second}}, []string{"/.f.0123abcd.upload=0"}, server.Swept{}},
-		{"the future", []file{{"/.f.0123abcd.upload", -day}}, []string{"/.f.0123abcd.upload=0"}, server.Swept{}},
-		{"two of one file", []file{{"/.f.0123abcd.upload", 2 * old}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1"}, server.Swept{Kept: 2}},
+		{"in nested and hidden directories", []file{{"/a/.b/c/.f.0123abcd.upload", old}}, []string{"/a/.b/c/.f.upload=0"}, server.Swept{Kept: 1}},
+		{"a running one", []file{{"/.f.0123abcd.upload", time.Second}}, []string{"/.f.0123abcd.upload=0"}, server.Swept{}},
+		{"a time in the future", []file{{"/.f.0123abcd.upload", -day}}, []string{"/.f.0123abcd.upload=0"}, server.Swept{}},
+		{"two to one file", []file{{"/.f.0123abcd.upload", 2 * old}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1"}, server.Swept{Kept: 2}},
 		{"two, the later one first", []file{{"/.f.0123abcd.upload", old}, {"/.f.abcdef01.upload", 2 * old}}, []string{"/.f.upload=0"}, server.Swept{Kept: 1, Removed: 1}},
-		{"an older part", []file{{"/.f.upload", day}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1"}, server.Swept{Kept: 1}},
-		{"a later part", []file{{"/.f.upload", young}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=0"}, server.Swept{Removed: 1}},
+		{"an older interrupted one", []file{{"/.f.upload", day}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1"}, server.Swept{Kept: 1}},
+		{"a later interrupted one", []file{{"/.f.upload", young}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=0"}, server.Swept{Removed: 1}},
 		{"the old file", []file{{"/f", 2 * day}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1", "/f=0"}, server.Swept{Kept: 1}},
-		{"whole since", []file{{"/f", young}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1", "/f=0"}, server.Swept{Kept: 1}},
-		{"whole for a day", []file{{"/f", young}, {"/.f.abcdef01.upload", day}}, []string{"/f=0"}, server.Swept{Removed: 1}},
-		{"kept, and whole for a day", []file{{"/f", young}, {"/.f.upload", day}}, []string{"/f=0"}, server.Swept{Removed: 1}},
-		{"nobody went on", []file{{"/.f.upload", 31 * day}, {"/.g.abcdef01.upload", 31 * day}}, nil, server.Swept{Removed: 2}},
-		{"somebody may", []file{{"/.f.upload", 29 * day}, {"/.g.abcdef01.upload", 29 * day}}, []string{"/.f.upload=0", "/.g.upload=1"}, server.Swept{Kept: 1}},
+		{"final file newer, by less than a day", []file{{"/f", young}, {"/.f.abcdef01.upload", old}}, []string{"/.f.upload=1", "/f=0"}, server.Swept{Kept: 1}},
+		{"final file newer, by a day", []file{{"/f", young}, {"/.f.abcdef01.upload", day}}, []string{"/f=0"}, server.Swept{Removed: 1}},
+		{"interrupted, and final file newer by a day", []file{{"/f", young}, {"/.f.upload", day}}, []string{"/f=0"}, server.Swept{Removed: 1}},
+		{"not resumed in time", []file{{"/.f.upload", 31 * day}, {"/.g.abcdef01.upload", 31 * day}}, nil, server.Swept{Removed: 2}},
+		{"can still be resumed", []file{{"/.f.upload", 29 * day}, {"/.g.abcdef01.upload", 29 * day}}, []string{"/.f.upload=0", "/.g.upload=1"}, server.Swept{Kept: 1}},
 		{
 			"not ours",
 			[]file{
@@ -110,7 +109,7 @@ func TestSweep(t *testing.T) {
 				}
 				did, err := server.Sweep(t.Context(), fsys, time.Hour)
 				if err != nil || did != tt.did {
-					t.Errorf("it did %+v (%v), want %+v", did, err, tt.did)
+					t.Errorf("the sweep did %+v (%v), want %+v", did, err, tt.did)
 				}
 				want := make([]string, len(tt.after))
 				for i, f := range tt.after {
@@ -130,12 +129,12 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// An empty leftover is of no use.
+// An empty leftover is removed.
 func TestSweepEmpty(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		aged(t, fsys, server.Hidden("/.f.0123abcd.upload"), "", 2*time.Hour)
 		if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Removed: 1}) {
-			t.Errorf("it did %+v, %v", did, err)
+			t.Errorf("the sweep did %+v, %v", did, err)
 		}
 		if got := names(t, fsys, "/"); len(got) > 0 {
 			t.Errorf("left: %q", got)
@@ -143,8 +142,7 @@ func TestSweepEmpty(t *testing.T) {
 	})
 }
 
-// A sweep goes through no symlink, out of the tree or round and round in it, and
-// takes none for an upload.
+// A sweep follows no symlink, neither out of the tree nor in a loop, and does not treat one as an upload.
 func TestSweepFollowsNoSymlink(t *testing.T) {
 	fsys, dir := disk(t)
 	outer, outside := disk(t)
@@ -158,7 +156,7 @@ func TestSweepFollowsNoSymlink(t *testing.T) {
 	}
 	before := names(t, fsys, "/")
 	if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{}) {
-		t.Errorf("it did %+v, %v", did, err)
+		t.Errorf("the sweep did %+v, %v", did, err)
 	}
 	if got := names(t, fsys, "/"); !slices.Equal(got, before) {
 		t.Errorf("the tree is %q, was %q", got, before)
@@ -180,28 +178,28 @@ func TestSweepIsBounded(t *testing.T) {
 		return nil
 	}}
 	if did, err := server.Sweep(ctx, fsys, time.Hour); !errors.Is(err, context.Canceled) || did != (server.Swept{}) {
-		t.Errorf("it did %+v, %v", did, err)
+		t.Errorf("the sweep did %+v, %v", did, err)
 	}
 	if n := most.Load(); n > 1000 {
-		t.Errorf("%d entries were asked for at once", n)
+		t.Errorf("%d entries were requested at once", n)
 	}
 	if !testutil.Soaking {
 		return // it takes seconds
 	}
 	fsys.more = nil
 	if _, err := server.Sweep(t.Context(), fsys, time.Hour); err == nil || !strings.Contains(err.Error(), "5000000 entries") {
-		t.Errorf("a tree without end: %v", err)
+		t.Errorf("an endless tree: %v", err)
 	}
 }
 
-// The deepest directories are left alone, so that no chain of them holds a sweep up.
+// Directories below a certain depth are skipped, so that a long chain of them can't delay a sweep.
 func TestSweepDepth(t *testing.T) {
 	fsys := fsroot.NewMem()
 	p := "/" + strings.Repeat("d/", 31)
 	aged(t, fsys, p+server.Hidden(".f.0123abcd.upload"), "x", 2*time.Hour)
 	aged(t, fsys, p+"d/d/"+server.Hidden(".f.0123abcd.upload"), "x", 2*time.Hour)
 	if did, err := server.Sweep(t.Context(), fsys, time.Hour); err != nil || did != (server.Swept{Kept: 1}) {
-		t.Errorf("it did %+v, %v", did, err)
+		t.Errorf("the sweep did %+v, %v", did, err)
 	}
 	if !exists(fsys, p+server.Hidden(".f.upload")) || !exists(fsys, p+"d/d/"+server.Hidden(".f.0123abcd.upload")) {
 		t.Errorf("the tree is %q", stored(t, fsys))
@@ -221,7 +219,7 @@ func (s shut) Open(name string) (afero.File, error) {
 	return s.Fs.Open(name)
 }
 
-// What can't be read, or may not be written, is told and holds up nothing else.
+// What can't be read or removed is reported and does not stop the sweep.
 func TestSweepErrors(t *testing.T) {
 	fsys := fsroot.NewMem()
 	for _, dir := range []string{"/a", "/b", "/c"} {
@@ -230,14 +228,14 @@ func TestSweepErrors(t *testing.T) {
 	before := stored(t, fsys)
 	for _, r := range []afero.Fs{fsroot.ReadOnly(fsys), faulty{fsys, "Open", syscall.EIO, armed()}} {
 		if did, err := server.Sweep(t.Context(), r, time.Hour); err == nil || did != (server.Swept{}) {
-			t.Errorf("%s: it did %+v, %v", r.Name(), did, err)
+			t.Errorf("%s: the sweep did %+v, %v", r.Name(), did, err)
 		}
 		if got := stored(t, fsys); !slices.Equal(got, before) {
 			t.Errorf("the tree is %q", got)
 		}
 	}
 	if did, err := server.Sweep(t.Context(), shut{fsys, "/b"}, time.Hour); !errors.Is(err, fs.ErrPermission) || did != (server.Swept{Kept: 2}) {
-		t.Errorf("it did %+v, %v", did, err)
+		t.Errorf("the sweep did %+v, %v", did, err)
 	}
 	if got := stored(t, fsys); !slices.Equal(got, []string{server.Hidden("/a/.f.upload") + "=/a", server.Hidden("/b/.f.0123abcd.upload") + "=/b", server.Hidden("/c/.f.upload") + "=/c"}) {
 		t.Errorf("the tree is %q", got)
@@ -250,9 +248,8 @@ func armed() *atomic.Bool {
 	return b
 }
 
-// KeepSwept sweeps at once, once more when what was young then is old enough, and
-// every six hours; it ends with its context or with the server. Where nothing can be locked
-// it takes what has not changed between two of them.
+// KeepSwept sweeps at once, again when what was too young is old enough, and every six hours. It ends with its
+// context or the server. If files can't be locked, it takes those that have not changed between two sweeps.
 func TestKeepSwept(t *testing.T) {
 	for _, end := range []string{"context", "server"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -282,7 +279,7 @@ func TestKeepSwept(t *testing.T) {
 			}()
 			running := func(name string) string { return server.Hidden("." + name + ".0123abcd.upload") }
 			kept := func(name string) string { return server.Hidden("." + name + ".upload") }
-			there(running("a"), running("b")) // memory has no locks: each is looked at twice
+			there(running("a"), running("b")) // no locks in memory: each has to be seen twice
 			time.Sleep(14 * time.Minute)
 			there(running("a"), running("b"))
 			time.Sleep(3 * time.Minute)
@@ -309,7 +306,7 @@ func TestKeepSwept(t *testing.T) {
 	}
 }
 
-// In place there are no hidden names: what looks like one is somebody's file.
+// With UploadInPlace there are no hidden names: what looks like one is a user's file.
 func TestKeepSweptInPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fsys := fsroot.NewMem()
@@ -321,7 +318,7 @@ func TestKeepSweptInPlace(t *testing.T) {
 		srv.KeepSwept(ctx, func() []afero.Fs { return []afero.Fs{fsys} })
 		check(t, srv.Close())
 		if !exists(fsys, server.Hidden("/.f.0123abcd.upload")) {
-			t.Error("it went")
+			t.Error("the file was removed")
 		}
 	})
 }

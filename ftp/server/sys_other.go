@@ -18,8 +18,8 @@ type sysID struct{ dev, ino uint64 }
 
 func sysOf(fs.FileInfo) (sysID, bool) { return sysID{}, false }
 func hasLinks(fs.FileInfo) bool       { return false }
-func mine(fs.FileInfo) bool           { return true }
-func othersOwn(fs.FileInfo) bool      { return false }
+func ownedByProcess(fs.FileInfo) bool { return true }
+func ownedByOther(fs.FileInfo) bool   { return false }
 
 func onDisk(fi fs.FileInfo) bool {
 	_, ok := fi.Sys().(*syscall.Win32FileAttributeData)

@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp"
 )
 
-// process is who the server runs as: it decides what the disk lets it do.
+// process holds the user and groups of the server's process, which decide what it may do with files.
 var process = struct {
 	uid    uint32
 	groups []int
@@ -22,7 +22,7 @@ func groups() []int {
 	return append(g, os.Getegid())
 }
 
-// rightsOf reads the permission bits as the kernel would for this process.
+// rightsOf evaluates permission bits for this process, as the kernel does.
 func rightsOf(perm fs.FileMode, uid, gid uint32) rights {
 	switch {
 	case process.uid == 0:
@@ -42,7 +42,7 @@ func (l *describer) rights(fi fs.FileInfo) rights {
 	return mayRead | mayWrite | maySearch
 }
 
-// fromSys adds what only a real file has: owner, links, and what is unique.
+// fromSys adds what only a file on disk has: owner, number of links, and the unique fact.
 func (l *describer) fromSys(e *ftp.Entry, fi fs.FileInfo) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -58,7 +58,7 @@ func (l *describer) fromSys(e *ftp.Entry, fi fs.FileInfo) {
 // sysID identifies a file on this machine.
 type sysID struct{ dev, ino uint64 }
 
-// sysOf returns the identity of a file of the disk.
+// sysOf returns the identity of a file, or false if it is not on disk.
 func sysOf(fi fs.FileInfo) (sysID, bool) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -67,8 +67,7 @@ func sysOf(fi fs.FileInfo) (sysID, bool) {
 	return sysID{uint64(st.Dev), uint64(st.Ino)}, true
 }
 
-// onDisk reports whether fi describes a file of the disk, of which the system decides
-// who may write to it.
+// onDisk reports whether fi describes a file on disk, where the operating system checks who may write to it.
 func onDisk(fi fs.FileInfo) bool {
 	_, ok := fi.Sys().(*syscall.Stat_t)
 	return ok
@@ -80,15 +79,14 @@ func hasLinks(fi fs.FileInfo) bool {
 	return ok && fi.Mode().IsRegular() && st.Nlink > 1
 }
 
-// othersOwn reports whether a file belongs to another user than this process, which is
-// not root.
-func othersOwn(fi fs.FileInfo) bool {
+// ownedByOther reports whether a file belongs to another user than that of this process. It is false for root.
+func ownedByOther(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	return ok && process.uid != 0 && st.Uid != process.uid
 }
 
-// mine reports whether a file belongs to the user of this process.
-func mine(fi fs.FileInfo) bool {
+// ownedByProcess reports whether a file belongs to the user of this process.
+func ownedByProcess(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	return !ok || st.Uid == process.uid
 }

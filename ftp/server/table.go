@@ -7,50 +7,51 @@ import (
 	"miniftp/ftp"
 )
 
-// row says everything about a verb. FEAT, HELP, SITE HELP, the judgement of a
-// command and docs/protocol.md follow from it.
+// row describes one verb. The replies to FEAT, HELP and SITE HELP, the checks before a command runs (judge),
+// and docs/protocol.md are all derived from the rows.
 type row struct {
-	verb    string // "RETR"; of a sub-verb both words: "SITE CHMOD"
+	verb    string // "RETR"; both words for a sub-verb: "SITE CHMOD"
 	aliases []string
-	anyone  bool   // works before login
-	now     bool   // is answered while a transfer runs; others wait for its end
-	changes bool   // changes files: an ftp.Changed tells that it did, or was refused
-	perm    Perm   // what the account must have
-	syntax  syntax // of the argument
-	rfc     string // where it is specified
-	feat    func(*session) string
-	help    string // one line
+	anyone  bool                  // works before login
+	now     bool                  // is answered while a transfer runs; others wait for its end
+	changes bool                  // changes files: its outcome is reported as an ftp.Changed
+	perm    Perm                  // the permission that the account needs
+	syntax  syntax                // of the argument
+	rfc     string                // where it is specified
+	feat    func(*session) string // returns its FEAT line, or ""
+	help    string                // one line
 	run     func(s *session, arg string) ftp.Reply
 }
 
-// syntax is the shape of an argument: its notation, its check, and the path in it.
+// syntax is the form of an argument.
 type syntax struct {
-	text  string
-	check func(arg string) bool
-	path  func(arg string) string // nil: no path in it
+	text  string                  // its notation, for people
+	check func(arg string) bool   // whether arg has this form
+	path  func(arg string) string // returns the path in arg; nil: there is none
 }
 
-// The shapes of arguments.
+// The forms of arguments.
 var (
 	noArg       = syntax{"", func(string) bool { return true }, nil} // tolerant: a stray argument is ignored
-	pathArg     = syntax{"<path>", func(a string) bool { return a != "" }, allOfIt}
-	optionalArg = syntax{"[<path>]", func(string) bool { return true }, allOfIt}
+	pathArg     = syntax{"<path>", func(a string) bool { return a != "" }, wholeArg}
+	optionalArg = syntax{"[<path>]", func(string) bool { return true }, wholeArg}
 	wordArg     = syntax{"<word>", func(a string) bool { return strings.TrimSpace(a) != "" }, nil}
 	textArg     = syntax{"<text>", func(string) bool { return true }, nil}
-	factArg     = syntax{"<fact> <path>", pathArg.check, behindWord}
-	timeArg     = syntax{"[<time>] <path>", pathArg.check, behindTime}
-	flagsArg    = syntax{"[-<flags>] [<path>]", optionalArg.check, behindFlags}
+	factArg     = syntax{"<fact> <path>", pathArg.check, afterWord}
+	timeArg     = syntax{"[<time>] <path>", pathArg.check, afterTime}
+	flagsArg    = syntax{"[-<flags>] [<path>]", optionalArg.check, afterFlags}
 )
 
-func allOfIt(arg string) string { return arg }
+func wholeArg(arg string) string { return arg }
 
-// behindWord is the path of an argument that begins with a word of another kind.
-func behindWord(arg string) string {
+// afterWord returns the path of an argument that starts with another word.
+func afterWord(arg string) string {
 	_, rest, _ := strings.Cut(arg, " ")
 	return rest
 }
 
-func behindTime(arg string) string {
+// afterTime returns the path of an argument that may start with a time.
+func afterTime(arg string) string {
 	word, rest, _ := strings.Cut(arg, " ")
 	if _, _, err := ftp.ParseTime(padSeconds(word)); err == nil {
 		return rest
@@ -58,24 +59,25 @@ func behindTime(arg string) string {
 	return arg
 }
 
-func behindFlags(arg string) string {
+// afterFlags returns the path of an argument that may start with flags.
+func afterFlags(arg string) string {
 	for strings.HasPrefix(arg, "-") {
-		arg = strings.TrimLeft(behindWord(arg), " ")
+		arg = strings.TrimLeft(afterWord(arg), " ")
 	}
 	return arg
 }
 
-// shape is a syntax with another notation.
+// shape returns s with another notation.
 func (s syntax) shape(text string) syntax { s.text = text; return s }
 
-// table is all the rows of one server, by verb and alias.
+// table holds the rows of a server, by verb and alias.
 type table struct {
 	rows   []*row
 	byVerb map[string]*row
 }
 
-// newTable collects the rows of every family. It is built per server, and not a
-// package variable, because HELP's row reads the table.
+// newTable collects the rows of all families. It can't be a package variable because the row of HELP reads the
+// table.
 func newTable() *table {
 	t := &table{byVerb: map[string]*row{}}
 	for _, family := range [][]row{
@@ -99,43 +101,44 @@ func (t *table) add(r *row) {
 	t.rows = append(t.rows, r)
 }
 
-// group reports whether the verb has sub-verbs of its own rows.
-func group(verb string) bool { return verb == "SITE" || verb == "OPTS" }
+// hasSubVerbs reports whether a verb has sub-verbs, each with a row.
+func hasSubVerbs(verb string) bool { return verb == "SITE" || verb == "OPTS" }
 
-// find is the row of a command, and the argument that is left for it.
+// find returns the row of a command, or nil, and the argument for it.
 func (t *table) find(c ftp.Command) (*row, string) {
-	if !group(c.Verb) {
+	if !hasSubVerbs(c.Verb) {
 		return t.byVerb[c.Verb], c.Arg
 	}
 	sub, rest, _ := strings.Cut(strings.TrimLeft(c.Arg, " "), " ")
 	return t.byVerb[c.Verb+" "+strings.ToUpper(sub)], rest
 }
 
-// judge decides whether a command may run, in the same order for every verb. A
-// nil row means that the reply says why not.
+// judge decides whether a command may run. Its checks come in the same order for every verb: known, logged in,
+// under TLS, syntax, permission, path, REST and RANG. If the row is nil, the reply says why the command may not
+// run.
 func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	r, arg := s.srv.table.find(c)
 	needsTLS, refused := s.needsTLS(r)
 	switch {
-	case r == nil && group(c.Verb):
-		return nil, "", ftp.Replyf(501, "%s does not know that; HELP lists what it knows.", c.Verb)
+	case r == nil && hasSubVerbs(c.Verb):
+		return nil, "", ftp.Replyf(501, "Unknown %s command; HELP lists the known ones.", c.Verb)
 	case r == nil && c.Verb == "SMNT":
-		return nil, "", ftp.NewReply(502, "SMNT is not offered here.")
+		return nil, "", ftp.NewReply(502, "SMNT is not supported.")
 	case c.Verb == noVerb:
 		return nil, "", ftp.NewReply(500, "That line is not a command.")
 	case r == nil:
-		return nil, "", ftp.Replyf(500, "%q is not a command that I know.", ftp.Printable(clip(c.Verb, 40)))
+		return nil, "", ftp.Replyf(500, "%q is an unknown command.", ftp.Printable(clip(c.Verb, 40)))
 	case !r.anyone && s.machine.Login != ftp.LoggedIn:
 		return nil, "", ftp.NewReply(530, "Log in first: USER and PASS.")
 	case refused:
-		s.refusedCommand(r, arg, r.verb+": TLS is required", ftp.ReasonTLSRequired)
+		s.emitRefusedCommand(r, arg, r.verb+": TLS is required", ftp.ReasonTLSRequired)
 		return nil, "", needsTLS
 	case !r.syntax.check(arg):
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
 	case r.perm != 0 && !s.account.Perm.Has(r.perm):
-		return nil, "", s.refuse(r, arg)
-	case s.tooFar(r.syntax, arg):
-		return nil, "", ftp.Replyf(553, "The path is too long: it may have %d bytes and %d levels.", maxPath, maxLevels)
+		return nil, "", s.permissionDenied(r, arg)
+	case s.pathTooLong(r.syntax, arg):
+		return nil, "", ftp.Replyf(553, "The path is too long: the limit is %d bytes and %d levels.", maxPath, maxLevels)
 	case s.isHidden(r.syntax, arg):
 		return nil, "", ftp.NewReply(553, "Names like that are reserved for partial uploads.")
 	}
@@ -145,9 +148,9 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	return r, arg, ftp.Reply{}
 }
 
-// refuse says which permission is missing.
-func (s *session) refuse(r *row, arg string) ftp.Reply {
-	s.refusedCommand(r, arg, "the account has no permission to "+r.perm.String(), ftp.ReasonPermission)
+// permissionDenied returns the refusal of a command for which the account lacks the permission.
+func (s *session) permissionDenied(r *row, arg string) ftp.Reply {
+	s.emitRefusedCommand(r, arg, "the account has no permission to "+r.perm.String(), ftp.ReasonPermission)
 	switch {
 	case s.account.Perm == ReadOnly:
 		return ftp.Replyf(550, "%s: permission denied: this account is read-only.", r.verb)
@@ -157,15 +160,14 @@ func (s *session) refuse(r *row, arg string) ftp.Reply {
 	return ftp.Replyf(550, "%s: permission denied for this account.", r.verb)
 }
 
-// refusedCommand tells the Observer why a command was refused, and by which rule.
-func (s *session) refusedCommand(r *row, arg, why string, reason ftp.Reason) {
+// emitRefusedCommand reports to the Observer why a command was refused, and by which rule.
+func (s *session) emitRefusedCommand(r *row, arg, why string, reason ftp.Reason) {
 	if s.set.Observer != nil {
 		s.emit(ftp.Refused{Why: why, Reason: reason, Verb: r.verb, Path: s.subject(r, arg)})
 	}
 }
 
-// subject returns the path that a command is about; "" if there is none, or if nobody is
-// logged in.
+// subject returns the path that a command is about. It is "" if there is none or nobody is logged in.
 func (s *session) subject(r *row, arg string) string {
 	if r.syntax.path == nil || s.account == nil {
 		return ""
@@ -173,9 +175,9 @@ func (s *session) subject(r *row, arg string) string {
 	return clip(s.resolve(r.syntax.path(arg)), maxPath)
 }
 
-// changed tells the Observer what came of a command that changes files. renamed is the
-// path that RNFR named before it. An upload that has begun is told of by TransferDone.
-func (s *session) changed(cmd ftp.Command, renamed string, reply ftp.Reply) {
+// emitChanged reports the outcome of a command that changes files to the Observer. renamed is the path of the
+// preceding RNFR. The outcome of an upload that has begun is reported by TransferDone instead.
+func (s *session) emitChanged(cmd ftp.Command, renamed string, reply ftp.Reply) {
 	r, arg := s.srv.table.find(cmd)
 	class := reply.Code.Class()
 	switch {
@@ -183,7 +185,7 @@ func (s *session) changed(cmd ftp.Command, renamed string, reply ftp.Reply) {
 		return
 	case class == ftp.Preliminary || class == ftp.Intermediate:
 		return
-	case r.verb == "MDTM" && r.syntax.path(arg) == arg: // it asks for the time
+	case r.verb == "MDTM" && r.syntax.path(arg) == arg: // it only reads the time
 		return
 	}
 	c := ftp.Changed{Verb: r.verb, Path: s.subject(r, arg), Reply: reply}
@@ -196,7 +198,7 @@ func (s *session) changed(cmd ftp.Command, renamed string, reply ftp.Reply) {
 	s.emit(c)
 }
 
-// features is the FEAT lines of every row that has one (RFC 2389 §3.2).
+// features returns the FEAT lines of all rows (RFC 2389 §3.2).
 func (s *session) features() []string {
 	var lines []string
 	for _, r := range s.srv.table.rows {
@@ -209,7 +211,7 @@ func (s *session) features() []string {
 	return lines
 }
 
-// feature is a FEAT line that never changes.
+// feature returns a function for a constant FEAT line.
 func feature(line string) func(*session) string { return func(*session) string { return line } }
 
 func clip(s string, n int) string { return s[:min(len(s), n)] }
@@ -226,7 +228,7 @@ type Verb struct {
 	Help    string
 }
 
-// Verbs lists what a Server understands, in the table's order.
+// Verbs returns all verbs of a Server, in the order of the table.
 func Verbs() []Verb {
 	t := newTable()
 	verbs := make([]Verb, 0, len(t.rows))

@@ -12,8 +12,19 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// task is what runs beside the session: a transfer, or a hash of a large file.
-// It only works; the session says what came of it, closes files and replies.
+// task is work that runs beside the session, on its own goroutine: a transfer, a login, a hash, or the search
+// of a listing. A session has at most one.
+//
+// The goroutine of the task only runs work. It reports to the owner of the session through two channels, opened
+// and done, and wakes it. Everything else is the owner's: it sends the replies, calls finish and closes the
+// files. The life of a task:
+//
+//	start       the owner starts work
+//	opened      the data connection is open, or a restart marker came: the owner sends the 150 (or 110)
+//	done        work has returned: the owner calls finish, exactly once, and sends the final reply
+//
+// finish may start the next task of the same command; it returns a zero reply then (see sendFound). abort
+// cancels the context of work at any time.
 type task struct {
 	cmd    ftp.Command
 	path   string
@@ -21,23 +32,24 @@ type task struct {
 	offset int64
 	total  int64 // 0: unknown
 	unique bool  // STOU: the 150 names the file
-	login  bool  // PASS: ABOR does not stop it, the end of the server does
-	inTurn bool  // nothing is answered before it
-	// alone, if not 0, is how long the task may continue once nothing more can come from the
-	// client, which may be gone. A transfer learns that from its data connection, a hash can't.
-	alone      time.Duration
-	opener     *dtp.Opener
-	stands     bool           // the data connection stood before
-	protection ftp.Protection // of the data connection
-	begin      func() error   // before the first byte; may be nil
-	beside     func()         // before the transfer runs beside the session; may be nil
-	work       func(ctx context.Context, j *task) dtp.Result
-	finish     func(dtp.Result) ftp.Reply // on the session's goroutine, exactly once
+	login  bool  // USER or PASS: ABOR does not stop it, the end of the server does
+	inTurn bool  // no command is answered before it ends, not even NOOP
+	// afterHangUp, if not 0, is how long the task may continue after the client has closed its side of the
+	// control connection: the client may be gone. A transfer needs no such limit, because its data connection
+	// shows when the client is gone.
+	afterHangUp time.Duration
+	opener      *dtp.Opener    // of the data connection; nil: no transfer
+	reused      bool           // the data connection was open before (125 instead of 150)
+	protection  ftp.Protection // of the data connection
+	begin       func() error   // called before the first byte moves; may be nil
+	beside      func()         // called before work leaves the session's goroutine; may be nil
+	work        func(ctx context.Context, j *task) dtp.Result
+	finish      func(dtp.Result) ftp.Reply // called by the owner, exactly once
 
-	opened chan ftp.Reply  // the 150, once the data connection stands
-	done   chan dtp.Result // the end
+	opened chan ftp.Reply  // the 150 when the data connection is open, and then a 110 for each restart marker
+	done   chan dtp.Result // the result of work
 	moved  atomic.Int64
-	wake   func()          // the session
+	wake   func()          // wakes the owner
 	ctx    context.Context // of the work
 	cancel context.CancelCauseFunc
 }
@@ -46,23 +58,25 @@ type task struct {
 var (
 	errAborted  = errors.New("aborted")
 	errPanicked = errors.New("internal error")
-	// errCutShort: only close_notify says that an upload under TLS is whole; a FIN
-	// can be anybody's.
+	// errCutShort: under TLS only close_notify says that an upload is whole; anyone can send a FIN.
 	errCutShort = errors.New("the TLS data connection ended without close_notify")
 )
 
+// abort cancels the work of the task. Any goroutine may call it.
 func (j *task) abort(why error) { j.cancel(why) }
 
-// inputEnded tells the task that the client's end of the control connection is closed.
+// inputEnded is called when the client has closed its side of the control connection.
 func (j *task) inputEnded() {
-	if j.alone > 0 {
-		t := time.AfterFunc(j.alone, func() { j.abort(errHungUp) })
+	if j.afterHangUp > 0 {
+		t := time.AfterFunc(j.afterHangUp, func() { j.abort(errHungUp) })
 		context.AfterFunc(j.ctx, func() { t.Stop() })
 	}
 }
 
-// start lets j run beside the session. The zero reply says that it will come later.
+// start runs j beside the session. It returns the zero reply, because the replies come later.
 func (s *session) start(j *task) ftp.Reply {
+	// With room for one element neither a 150 nor the end blocks the task. A second restart marker blocks it
+	// until the owner has taken the first (mark), so there is at most one reply in opened.
 	j.opened, j.done = make(chan ftp.Reply, 1), make(chan dtp.Result, 1)
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx())
 	j.wake = s.alarm.wake
@@ -70,7 +84,7 @@ func (s *session) start(j *task) ftp.Reply {
 	if j.beside != nil {
 		j.beside()
 	}
-	if s.ended { // before this task began
+	if s.ended { // the client's side closed before this task began
 		j.inputEnded()
 	}
 	go func() {
@@ -86,11 +100,11 @@ func (s *session) start(j *task) ftp.Reply {
 	return ftp.Reply{}
 }
 
-// hasNews reports whether hearTask would find something.
+// hasNews reports whether handleTaskNews has something to do.
 func (j *task) hasNews() bool { return len(j.opened) > 0 || len(j.done) > 0 }
 
-// hearTask takes up what the task has to tell.
-func (s *session) hearTask() {
+// handleTaskNews handles the news of the task. The 150 comes before the end.
+func (s *session) handleTaskNews() {
 	select {
 	case r := <-s.task.opened:
 		s.reply(s.task.cmd, r)
@@ -104,8 +118,8 @@ func (s *session) hearTask() {
 	}
 }
 
-// waitTask waits for news of the task. A login ends with the server, too, and after
-// lastLogin if the client sends no more lines.
+// waitTask waits for news of the task without reading from the client. A login is aborted if the server stops,
+// or after lastLogin if the client has closed its side.
 func (s *session) waitTask() {
 	s.flush()
 	var stopped <-chan struct{}
@@ -132,28 +146,30 @@ func (s *session) waitTask() {
 	s.finishTask(<-s.task.done)
 }
 
-// finishTask ends the task and gives its final reply.
+// finishTask ends the task and sends its final reply.
 func (s *session) finishTask(res dtp.Result) {
 	j := s.task
-	s.task = nil // first: if something here panics there is nothing to wait for
+	s.task = nil // first, so that after a panic below end does not wait for the task
 	s.idleBy = time.Time{}
 	select {
 	case r := <-j.opened:
 		s.reply(j.cmd, r)
 	default:
 	}
+	// The data connection goes back first, because finish may start the next transfer of a chain.
 	s.keep(res.Kept)
+	// In stream mode the end of the data connection alone does not say that the upload is whole.
 	if res.Err == nil && j.dir == ftp.Store && j.opener != nil && s.params.Mode == ftp.Stream {
 		res.Err = s.whole(j, res)
 	}
 	var why error
-	if j.ctx != nil { // none beside the session: it was done at once
+	if j.ctx != nil { // nil if the transfer was done without starting work
 		why = context.Cause(j.ctx)
 	}
 	r := j.finish(res)
 	j.cancel(nil)
 	if why != nil && s.task != nil {
-		s.task.abort(why) // what was to stop this one is for the one that goes on with it, too
+		s.task.abort(why) // finish has started a follow-up task: what stopped this one stops it, too
 	}
 	if j.opener != nil {
 		err := res.Err
@@ -165,7 +181,7 @@ func (s *session) finishTask(res dtp.Result) {
 			Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Protection: j.protection, Err: err,
 		})
 	}
-	if r.Code != 0 { // else another task goes on with it
+	if r.Code != 0 { // else the follow-up task replies
 		s.reply(j.cmd, r)
 	}
 	if errors.Is(res.Err, errPanicked) {
@@ -173,7 +189,8 @@ func (s *session) finishTask(res dtp.Result) {
 	}
 }
 
-// transfer starts a task that moves d over the data connection that was agreed on.
+// transfer starts a task that moves d over the data connection that was negotiated. A small transfer over a
+// data connection that is ready is done before transfer returns (transferNow).
 func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	s.protect(j.cmd.Verb)
 	opener, err := s.data.Take()
@@ -193,15 +210,15 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	if j.begin != nil {
 		d.Ready = func() error {
 			if err := j.begin(); err != nil {
-				return &dtp.LocalError{Err: err}
+				return &dtp.LocalError{Err: err} // verdict blames the file, not the network
 			}
 			return nil
 		}
 	}
-	j.stands = opener.Stands()
+	j.reused = opener.Stands()
 	near := time.Since(s.asked) < nearTime
 	if t := opener.StartNow(d, quickWait, near); t != nil {
-		return s.transferOn(t, j)
+		return s.transferNow(t, j)
 	}
 	d.Opened = func(c *dtp.Conn) error {
 		j.opened <- j.opening(c.Stance)
@@ -212,14 +229,16 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	return s.start(j)
 }
 
-// transferOn is transfer for a client that has called.
-func (s *session) transferOn(t *dtp.Started, j *task) ftp.Reply {
+// transferNow continues transfer when the data connection is open already: the client of a passive port has
+// connected, or block mode has kept the connection. A transfer that ends within quickWait needs no second
+// goroutine.
+func (s *session) transferNow(t *dtp.Started, j *task) ftp.Reply {
 	s.reply(j.cmd, j.opening(j.opener.Stance()))
 	if j.dir == ftp.Store {
-		s.flush() // an upload begins when the client reads the 150
+		s.flush() // the client sends its data when it has read the 150
 	}
 	if res, over := t.Quick(quickWait); over {
-		s.task, j.cancel = j, func(error) {}
+		s.task, j.cancel = j, func(error) {} // finishTask expects a task that was started
 		s.finishTask(res)
 		return ftp.Reply{}
 	}
@@ -228,16 +247,16 @@ func (s *session) transferOn(t *dtp.Started, j *task) ftp.Reply {
 	return s.start(j)
 }
 
-// keep takes the data connection that block mode has left, for the next transfer. One
-// that nobody waits for any more is closed with the session.
+// keep keeps the data connection that a transfer in block mode has left open for the next one. It is closed
+// with the session at the latest.
 func (s *session) keep(c *dtp.Conn) {
 	if c != nil {
 		s.data.Keep(c)
 	}
 }
 
-// mark answers a restart marker of the client's with the byte that it stands for here
-// (RFC 959 §4.2, 110). All before it is in the file.
+// mark answers a restart marker of the client (RFC 959 §4.2, reply 110): it maps the client's marker to the
+// position in the file here. All bytes before that position are in the file.
 func (j *task) mark(theirs string) {
 	r := ftp.Replyf(110, "MARK %s = %d", ftp.Printable(theirs), j.offset+j.moved.Load())
 	select {
@@ -247,11 +266,11 @@ func (j *task) mark(theirs string) {
 	}
 }
 
-// opening is the first reply of a transfer. It ends with the size where that is known,
-// as clients look for it there.
+// opening returns the first reply of a transfer: 125 if the data connection was open before, else 150. It ends
+// with the size if that is known, because clients look for it there.
 func (j *task) opening(stance ftp.Stance) ftp.Reply {
 	code := ftp.Code(150)
-	if j.stands {
+	if j.reused {
 		code = 125
 	}
 	return ftp.NewReply(code, j.openingText(stance))
@@ -268,10 +287,10 @@ func (j *task) openingText(stance ftp.Stance) string {
 	case ftp.IsTransfer(j.cmd.Verb) && j.cmd.Verb != "RETR":
 		what = "Listing"
 	}
-	who := "I dialed to you"
+	who := "I dialed"
 	switch {
-	case j.stands:
-		who = "stands"
+	case j.reused:
+		who = "was open"
 	case stance == ftp.Listens:
 		who = "you dialed"
 	}
@@ -281,7 +300,7 @@ func (j *task) openingText(stance ftp.Stance) string {
 	return fmt.Sprintf("%s over the data connection that %s.", what, who)
 }
 
-// verdict is the final reply of a transfer that was whole, or what went wrong.
+// verdict returns the final reply of a transfer: 226 if it is whole, else what went wrong.
 func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 	var open *dtp.OpenError
 	var local *dtp.LocalError
@@ -295,11 +314,11 @@ func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 	case errors.Is(res.Err, context.Canceled):
 		return ftp.Replyf(426, "The server is shutting down; the transfer ended %s.", moved)
 	case errors.Is(res.Err, errPanicked):
-		return ftp.NewReply(451, "Something went wrong here.")
+		return ftp.NewReply(451, "Internal error of the server.")
 	case errors.Is(res.Err, errCutShort):
-		return ftp.Replyf(426, "The TLS connection ended without close_notify %s: who can say that this was all?", moved)
+		return ftp.Replyf(426, "The TLS connection ended without close_notify %s: it may not be the whole file.", moved)
 	case errors.Is(res.Err, dtp.ErrNotResumed):
-		return ftp.NewReply(522, "The data connection must resume the TLS session of the control connection, by a session ticket: session IDs of TLS 1.2 are not kept here.")
+		return ftp.NewReply(522, "The data connection must resume the TLS session of the control connection, by a session ticket: session IDs of TLS 1.2 are not supported.")
 	case errors.As(res.Err, &noTLS):
 		return ftp.Replyf(522, "No TLS on the data connection: %s.", tlsProblem(noTLS))
 	case errors.As(res.Err, &open):
@@ -309,18 +328,18 @@ func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 	case errors.As(res.Err, &local):
 		return fileError(local, j.path)
 	case errors.Is(res.Err, dtp.ErrExpands):
-		return ftp.Replyf(426, "The compressed data became too much %s: send it in MODE S.", moved)
+		return ftp.Replyf(426, "The compressed data expands too much %s: send it in MODE S.", moved)
 	}
 	return ftp.Replyf(426, "The data connection broke %s.", moved)
 }
 
-// openFailure says what a client can do about a data connection that never stood.
+// openFailure says what the client can do about a data connection that never opened.
 func openFailure(e *dtp.OpenError) string {
 	if errors.Is(e, dtp.ErrNobodyCame) {
 		return fmt.Sprintf("You did not call my data port %d in time: a firewall may be in between.", e.Addr.Port())
 	}
 	if e.Stance == ftp.Listens {
-		return "No data connection: I could not listen."
+		return "No data connection: the server could not listen."
 	}
-	return fmt.Sprintf("I could not call you at %v: if you are behind a firewall or NAT, use passive mode.", e.Addr)
+	return fmt.Sprintf("I could not connect to you at %v: if you are behind a firewall or NAT, use passive mode.", e.Addr)
 }

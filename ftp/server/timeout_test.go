@@ -16,8 +16,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// pipes is a listener whose connections are pipes, so that their time is the
-// test's own.
+// pipes is a listener whose connections are pipes, so that they use the fake clock.
 type pipes struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -40,7 +39,7 @@ func (p *pipes) Close() error {
 
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// bubble runs f with a control connection to a server whose time is fake.
+// bubble runs f with a control connection to a server on a fake clock.
 func bubble(t *testing.T, change func(*server.Options), f func(t *testing.T, c *ctl, s *server.Server)) {
 	synctest.Test(t, func(t *testing.T) {
 		opts := server.Options{Auth: accounts(fsroot.NewMem()), Log: slog.New(slog.DiscardHandler)}
@@ -63,12 +62,12 @@ func bubble(t *testing.T, change func(*server.Options), f func(t *testing.T, c *
 	})
 }
 
-// patient ignores the deadlines of ctl: in a bubble they would end first.
+// patient ignores the deadlines of ctl: in a bubble they would expire first.
 type patient struct{ net.Conn }
 
 func (patient) SetReadDeadline(time.Time) error { return nil }
 
-// ends wants 421 after exactly d.
+// ends expects 421 after exactly d.
 func (c *ctl) ends(d time.Duration) {
 	c.t.Helper()
 	start := time.Now()
@@ -87,13 +86,13 @@ func TestIdleTimeout(t *testing.T) {
 		c.cmd("PASS rw", 230)
 		for range 3 {
 			time.Sleep(4 * time.Minute)
-			c.cmd("NOOP", 200) // each command starts the time anew
+			c.cmd("NOOP", 200) // each command restarts the time
 		}
 		c.ends(5 * time.Minute)
 	})
 }
 
-// Half a command is no command.
+// Half a command does not count.
 func TestIdleTimeoutWithHalfALine(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, c *ctl, _ *server.Server) {
 		c.cmd("USER rw", 331)
@@ -114,7 +113,7 @@ func TestIdleTimeoutWithHalfALine(t *testing.T) {
 	})
 }
 
-// Before the login the time runs from the greeting, whatever is said meanwhile.
+// Before the login the time counts from the greeting, whatever commands are sent.
 func TestLoginTimeout(t *testing.T) {
 	bubble(t, func(o *server.Options) { o.LoginTimeout = time.Minute }, func(t *testing.T, c *ctl, _ *server.Server) {
 		for range 5 {
@@ -126,7 +125,7 @@ func TestLoginTimeout(t *testing.T) {
 	})
 }
 
-// After the login it does not run any more, and begins anew when the session logs out.
+// After the login the time does not count; it restarts when the session logs out.
 func TestLoginTimeoutEnds(t *testing.T) {
 	bubble(t, func(o *server.Options) { o.LoginTimeout, o.IdleTimeout = time.Minute, time.Hour }, func(t *testing.T, c *ctl, _ *server.Server) {
 		c.cmd("USER rw", 331)
@@ -139,11 +138,11 @@ func TestLoginTimeoutEnds(t *testing.T) {
 		c.cmd("PASS rw", 230)
 		time.Sleep(50 * time.Minute)
 		c.cmd("USER rw", 331)
-		c.ends(time.Minute) // it begins anew with each login that is given up
+		c.ends(time.Minute) // it restarts whenever a login is given up
 	})
 }
 
-// An IdleTimeout shorter than the login's counts before the login too.
+// An IdleTimeout shorter than the LoginTimeout applies before the login, too.
 func TestIdleBeforeLogin(t *testing.T) {
 	bubble(t, func(o *server.Options) { o.IdleTimeout = 20 * time.Second }, func(t *testing.T, c *ctl, _ *server.Server) {
 		c.ends(20 * time.Second)
@@ -162,7 +161,7 @@ func TestSiteIdle(t *testing.T) {
 	})
 }
 
-// The time for SITE IDLE may grow again, up to Options.IdleTimeout.
+// SITE IDLE can also lengthen the time again, up to Options.IdleTimeout.
 func TestSiteIdleLonger(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, c *ctl, _ *server.Server) {
 		c.cmd("USER rw", 331)
@@ -176,13 +175,12 @@ func TestSiteIdleLonger(t *testing.T) {
 	})
 }
 
-// Bytes that are not a whole line do not move the idle limit, on a connection whose
-// session is parked between them either.
+// Bytes that are not a whole line do not extend the idle limit, even if the session parks between them.
 func TestIdleTimeoutOfDribbledBytes(t *testing.T) {
 	parallel(t)
 	s := serve(t, fsroot.NewMem(), func(o *server.Options) { o.IdleTimeout = 500 * time.Millisecond })
 	c := s.login(t, "rw")
-	tick := time.NewTicker(20 * time.Millisecond) // as a client would; nothing is measured by it
+	tick := time.NewTicker(20 * time.Millisecond) // like a client; nothing is measured with it
 	defer tick.Stop()
 	end := make(chan ftp.Code, 1)
 	go func() {
@@ -199,13 +197,13 @@ func TestIdleTimeoutOfDribbledBytes(t *testing.T) {
 		case <-tick.C:
 			_, _ = io.WriteString(c.Conn, "x")
 		}
-		if n > 5000 { // 100 s, or more: 200 times the limit
-			t.Fatal("the session is still there")
+		if n > 5000 { // at least 100 s: 200 times the limit
+			t.Fatal("the session has not ended")
 		}
 	}
 }
 
-// What is idle when the server shuts down hears of it at once.
+// An idle session ends at once when the server shuts down.
 func TestShutdownWakesIdle(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, c *ctl, s *server.Server) {
 		c.cmd("USER rw", 331)
@@ -217,7 +215,7 @@ func TestShutdownWakesIdle(t *testing.T) {
 	})
 }
 
-// A client that reads no replies is given up.
+// A client that does not read its replies is disconnected.
 func TestDeafClient(t *testing.T) {
 	bubble(t, func(o *server.Options) { o.StallTimeout = time.Minute }, func(t *testing.T, c *ctl, _ *server.Server) {
 		start := time.Now()

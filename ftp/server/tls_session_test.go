@@ -18,8 +18,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Whoever must resume, and does not, or resumes somebody else's session, is
-// refused; the session goes on.
+// If sessions must be resumed, a data connection without that, or with another client's session, is refused.
+// The session continues.
 func TestSessionReuseRequired(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		fsys := fsroot.NewMem()
@@ -28,11 +28,11 @@ func TestSessionReuseRequired(t *testing.T) {
 		c := s.connect(t).secure(clientConfig(version)).private("rw")
 		other := s.connect(t).secure(clientConfig(version)).private("rw")
 		own := c.cfg
-		for name, cfg := range map[string]*tls.Config{"none": clientConfig(version), "somebody else's": other.cfg} {
+		for name, cfg := range map[string]*tls.Config{"none": clientConfig(version), "another client's": other.cfg} {
 			c.cfg = cfg
 			d := c.over("RETR f")
 			if b, err := io.ReadAll(d); err == nil && len(b) > 0 {
-				t.Errorf("%s session: %q came", name, b)
+				t.Errorf("%s session: %q was received", name, b)
 			}
 			_ = d.Close()
 			c.want(522)
@@ -48,9 +48,9 @@ func TestSessionReuseRequired(t *testing.T) {
 		if got := string(other.get("RETR f")); got != "content" {
 			t.Errorf("RETR of the other: %q", got)
 		}
-		again := s.connect(t).secure(own).private("rw") // a control connection that resumes
+		again := s.connect(t).secure(own).private("rw") // a resumed control connection
 		if got := string(again.get("RETR f")); got != "content" {
-			t.Errorf("RETR behind a resumed control connection: %q", got)
+			t.Errorf("RETR after a resumed control connection: %q", got)
 		}
 		if names := names(t, fsys, "/"); !slices.Equal(names, []string{"f"}) {
 			t.Errorf("the tree is %q", names)
@@ -58,8 +58,7 @@ func TestSessionReuseRequired(t *testing.T) {
 	})
 }
 
-// Where sessions may be resumed, somebody else's is refused: the handshake is a
-// full one.
+// If sessions may be resumed, another client's session is not: the handshake is a full one.
 func TestOthersSessionIsNoSession(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		s := serve(t, fsroot.NewMem(), requireTLS)
@@ -82,7 +81,7 @@ func TestOthersSessionIsNoSession(t *testing.T) {
 	})
 }
 
-// A client that showed a certificate shows it on data connections, too.
+// A client that has presented a certificate must present it on data connections, too.
 func TestDataNeedsTheSameCertificate(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), requireTLS, func(o *server.Options) {
 		o.TLS.ClientCAs, o.TLS.ClientAuth = authority().pool, tls.VerifyClientCertIfGiven
@@ -101,8 +100,8 @@ func TestDataNeedsTheSameCertificate(t *testing.T) {
 	}
 }
 
-// A client that names another protocol is at the wrong door; one that names ftp,
-// or none, is not (ALPACA, CVE-2021-3618).
+// A client that requests another protocol is refused; one that requests ftp or nothing is accepted (ALPACA,
+// CVE-2021-3618).
 func TestALPN(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), withTLS)
 	for proto, ok := range map[string]bool{"ftp": true, "http/1.1": false, "h2": false, "smtp": false} {
@@ -114,7 +113,7 @@ func TestALPN(t *testing.T) {
 		tc := tls.Client(c.Conn, cfg)
 		err := tc.Handshake()
 		if err == nil {
-			_, err = tc.Read(make([]byte, 0, 1)) // nothing yet
+			_, err = tc.Read(make([]byte, 0, 1)) // does the handshake
 		}
 		if (err == nil) != ok {
 			t.Errorf("ALPN %s: %v", proto, err)
@@ -122,8 +121,8 @@ func TestALPN(t *testing.T) {
 	}
 }
 
-// CCC ends TLS on the control connection exactly at the client's close_notify,
-// whoever ends it first, and for a client that never does.
+// CCC ends TLS on the control connection exactly at the client's close_notify, whichever end is first, and also
+// for a client that never sends one.
 func TestCCC(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -142,7 +141,7 @@ func TestCCC(t *testing.T) {
 				tc := sec.Conn.(*tls.Conn)
 				ended := func() {
 					if n, err := tc.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
-						t.Fatalf("behind CCC: %d bytes, %v", n, err)
+						t.Fatalf("after CCC: %d bytes, %v", n, err)
 					}
 				}
 				if how != clientFirst {
@@ -152,7 +151,7 @@ func TestCCC(t *testing.T) {
 				if how != neither {
 					check(t, tc.CloseWrite())
 				}
-				_ = c.SetDeadline(time.Now().Add(patience)) // package tls left one in the past
+				_ = c.SetDeadline(time.Now().Add(patience)) // package tls has left one in the past
 				c.raw(string(held.b) + "PWD\r\n")           // close_notify and the next command in one segment
 				if how == clientFirst {
 					sec.ended(c.Conn, version)
@@ -162,7 +161,7 @@ func TestCCC(t *testing.T) {
 				c.cmd("AUTH TLS", 503)
 				after := &tlsCtl{c, sec.cfg}
 				if got := string(after.get("RETR f")); got != "content" {
-					t.Errorf("RETR under TLS behind CCC: %q", got)
+					t.Errorf("RETR under TLS after CCC: %q", got)
 				}
 				c.cmd("PROT C", 534)
 			})
@@ -170,7 +169,7 @@ func TestCCC(t *testing.T) {
 	}
 }
 
-// ended reads the server's close_notify, and not a byte of what comes behind it.
+// ended reads the server's close_notify and not a byte of what follows.
 func (c *tlsCtl) ended(conn net.Conn, version uint16) {
 	c.t.Helper()
 	head := make([]byte, 5)
@@ -178,16 +177,16 @@ func (c *tlsCtl) ended(conn net.Conn, version uint16) {
 	check(c.t, err)
 	want := byte(21) // alert
 	if version == tls.VersionTLS13 {
-		want = 23 // looks as data do
+		want = 23 // encrypted records look like data
 	}
 	if head[0] != want {
-		c.t.Fatalf("behind CCC came %q", head)
+		c.t.Fatalf("after CCC the server sent %q", head)
 	}
 	_, err = io.CopyN(io.Discard, conn, int64(head[3])<<8|int64(head[4]))
 	check(c.t, err)
 }
 
-// holding keeps what is written back.
+// holding collects what is written instead of sending it.
 type holding struct {
 	net.Conn
 	on bool
@@ -202,8 +201,7 @@ func (h *holding) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A handshake that never comes ends with the login timeout, on data connections
-// with the data timeout.
+// A handshake that never comes ends with the login timeout, on data connections with the data timeout.
 func TestTLSHandshakeHasADeadline(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -211,7 +209,7 @@ func TestTLSHandshakeHasADeadline(t *testing.T) {
 	c := s.connect(t)
 	c.cmd("AUTH TLS", 234)
 	if _, err := io.ReadAll(c.Conn); isTimeout(err) {
-		t.Error("a client that never shakes hands is waited for")
+		t.Error("the server still waits for a handshake that never comes")
 	}
 	s = serve(t, fsroot.NewMem(), requireTLS, func(o *server.Options) { o.DataTimeout = 500 * time.Millisecond })
 	ok := s.connect(t).secure(clientConfig(tls.VersionTLS13)).private("rw")
@@ -235,13 +233,12 @@ func TestABORUnderTLS(t *testing.T) {
 	c.cmd("ABOR", 426)
 	c.want(226)
 	if exists(fsys, "/f") {
-		t.Error("what was aborted is there")
+		t.Error("the aborted upload has its final name")
 	}
 	c.get("NLST")
 }
 
-// A certificate that an authority vouches for logs its user in without a password,
-// where that is switched on, and nobody else.
+// A verified certificate logs in its user without a password if that is enabled, and no other user.
 func TestCertificateLogsIn(t *testing.T) {
 	cert := func(on bool) func(*server.Options) {
 		return func(o *server.Options) {
@@ -258,16 +255,16 @@ func TestCertificateLogsIn(t *testing.T) {
 	}
 	on := serve(t, fsroot.NewMem(), requireTLS, cert(true))
 	c := on.connect(t).secure(shown())
-	c.cmd("USER ro", 331) // it is another's certificate
+	c.cmd("USER ro", 331) // the certificate is another user's
 	c.cmd("PASS wrong", 530)
 	c.cmd("USER rw", 232)
 	c.cmd("PWD", 257)
 	c.cmd("PASS x", 503)
-	c.cmd("MKD d", 257) // with the rights of rw
+	c.cmd("MKD d", 257) // with the permissions of rw
 	c.cmd("USER rw", 232)
 	c.cmd("REIN", 220)
 	c.cmd("PWD", 530)
-	on.connect(t).secure(clientConfig(tls.VersionTLS13)).cmd("USER rw", 331) // none shown
+	on.connect(t).secure(clientConfig(tls.VersionTLS13)).cmd("USER rw", 331) // without a certificate
 	off := serve(t, fsroot.NewMem(), requireTLS, cert(false))
 	off.connect(t).secure(shown()).cmd("USER rw", 331)
 
@@ -280,11 +277,12 @@ func TestCertificateLogsIn(t *testing.T) {
 	})
 	custom.connect(t).secure(shown()).cmd("USER rw", 232)
 	if l := <-seen; !l.Certified || l.TLS == nil || l.TLS.PeerCertificates[0].Subject.CommonName != "rw" {
-		t.Errorf("the Authenticator was told %+v", l)
+		t.Errorf("the Authenticator got %+v", l)
 	}
 }
 
-// TLS on a clear port is answered at once, though its first record holds no line.
+// A TLS handshake on a port without implicit TLS is answered at once, although its first record contains no
+// line end.
 func TestHandshakeOnAClearPort(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), withTLS)
 	for _, hello := range []string{"\x16", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"} {

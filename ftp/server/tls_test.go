@@ -22,7 +22,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// signed is a CA of this test run and what it signed.
+// signed is a CA of this test run and the certificates it has signed.
 type signed struct {
 	pool           *x509.CertPool
 	server, client tls.Certificate
@@ -76,7 +76,7 @@ func clientConfig(version uint16) *tls.Config {
 	}
 }
 
-// secure says AUTH TLS and shakes hands.
+// secure sends AUTH TLS and does the handshake.
 func (c *ctl) secure(cfg *tls.Config) *tlsCtl {
 	c.t.Helper()
 	c.cmd("AUTH TLS", 234)
@@ -91,7 +91,7 @@ func shake(t testing.TB, conn net.Conn, cfg *tls.Config) *tlsCtl {
 	return &tlsCtl{&ctl{t, tc, ftp.NewLineReader(tc, 64<<10)}, cfg}
 }
 
-// private logs in and asks for protected data connections.
+// private logs in and requests protected data connections.
 func (c *tlsCtl) private(user string) *tlsCtl {
 	c.t.Helper()
 	c.cmd("USER "+user, 331)
@@ -102,7 +102,7 @@ func (c *tlsCtl) private(user string) *tlsCtl {
 	return c
 }
 
-// over begins a transfer and puts its data connection under TLS.
+// over starts a transfer and puts its data connection under TLS.
 func (c *tlsCtl) over(line string) *tls.Conn {
 	c.t.Helper()
 	d := c.epsv()
@@ -134,7 +134,7 @@ func eachVersion(t *testing.T, f func(t *testing.T, version uint16)) {
 	}
 }
 
-// An explicit session, from AUTH to a file either way, whoever listens.
+// A session with explicit TLS, from AUTH to a file in each direction, with either side listening.
 func TestTLS(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		fsys := fsroot.NewMem()
@@ -143,7 +143,7 @@ func TestTLS(t *testing.T) {
 		s := serve(t, fsys, requireTLS)
 		c := s.connect(t).secure(clientConfig(version)).private("rw")
 		if got := c.get("RETR big"); sum(got) != sum(big) {
-			t.Errorf("%d bytes came, or others than were sent", len(got))
+			t.Errorf("received %d bytes, or not the bytes that were sent", len(got))
 		}
 		d := c.over("STOR up")
 		_, err := d.Write(big)
@@ -153,7 +153,7 @@ func TestTLS(t *testing.T) {
 			t.Error("the upload did not resume the session")
 		}
 		if got := read(t, fsys, "/up"); got != string(big) {
-			t.Errorf("%d bytes arrived, or others than were sent", len(got))
+			t.Errorf("stored %d bytes, or not the bytes that were sent", len(got))
 		}
 		c.cmd("TYPE A", 200)
 		if got := string(c.get("NLST")); got != "big\r\nup\r\n" {
@@ -167,7 +167,7 @@ func TestTLS(t *testing.T) {
 		called, err := ln.Accept()
 		check(t, err)
 		c.want(150)
-		active := tls.Client(called, c.cfg) // the client is the TLS client here, too
+		active := tls.Client(called, c.cfg) // the FTP client is the TLS client here, too
 		b, err := io.ReadAll(active)
 		check(t, err)
 		check(t, active.Close())
@@ -178,7 +178,7 @@ func TestTLS(t *testing.T) {
 	})
 }
 
-// The order of AUTH, PBSZ, PROT and the login, and what else is refused.
+// The order of AUTH, PBSZ, PROT and the login, and other refusals.
 func TestTLSRefusals(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), requireTLS)
 	c := s.connect(t)
@@ -222,7 +222,7 @@ func TestTLSRefusals(t *testing.T) {
 	}
 }
 
-// Without certificates nothing is offered; with them FEAT says so.
+// FEAT lists the TLS commands only if there is a certificate.
 func TestTLSFeatures(t *testing.T) {
 	feat := func(change ...func(*server.Options)) string {
 		return strings.Join(serve(t, fsroot.NewMem(), change...).connect(t).cmd("FEAT", 211).Lines, "\n")
@@ -233,12 +233,12 @@ func TestTLSFeatures(t *testing.T) {
 		}
 	}
 	if strings.Contains(feat(withTLS), "CCC") || !strings.Contains(feat(withTLS, func(o *server.Options) { o.AllowCCC = true }), "CCC") {
-		t.Error("CCC is not in FEAT exactly when it is allowed")
+		t.Error("CCC must be in FEAT exactly if it is allowed")
 	}
 	serve(t, fsroot.NewMem()).connect(t).cmd("AUTH TLS", 502)
 }
 
-// What came in the clear behind AUTH never counts as said under TLS (CVE-2011-0411).
+// What is sent in the clear after AUTH never counts as sent under TLS (CVE-2011-0411).
 func TestNothingBehindAUTH(t *testing.T) {
 	s := serve(t, fsroot.NewMem(), withTLS)
 	for _, line := range []string{"AUTH TLS\r\nUSER rw\r\n", "AUTH TLS\r\nU", "AUTH TLS\r\n\r\n"} {
@@ -247,16 +247,16 @@ func TestNothingBehindAUTH(t *testing.T) {
 		c.want(234)
 		c.closed()
 	}
-	c := s.connect(t) // and not a moment later either
+	c := s.connect(t) // the same a moment later
 	c.cmd("AUTH TLS", 234)
 	c.raw("USER rw\r\nPASS rw\r\n")
 	_ = c.SetReadDeadline(time.Now().Add(patience))
-	if b, err := io.ReadAll(c.Conn); len(b) > 7 || isTimeout(err) { // an alert at most
-		t.Errorf("the server says %q, %v", b, err)
+	if b, err := io.ReadAll(c.Conn); len(b) > 7 || isTimeout(err) { // at most an alert
+		t.Errorf("the server has sent %q, %v", b, err)
 	}
 }
 
-// AUTH begins a new session (RFC 4217 §4).
+// AUTH starts a new session (RFC 4217 §4).
 func TestAUTHForgetsTheLogin(t *testing.T) {
 	c := serve(t, fsroot.NewMem(), withTLS).login(t, "rw").secure(clientConfig(tls.VersionTLS13))
 	c.cmd("PWD", 530)
@@ -264,15 +264,15 @@ func TestAUTHForgetsTheLogin(t *testing.T) {
 	c.private("rw").cmd("PWD", 257)
 }
 
-// Implicit TLS: the handshake comes before the greeting, data is protected from
-// the start, PBSZ is not needed.
+// Implicit TLS: the handshake comes before the greeting, data is protected from the start, and PBSZ is not
+// needed.
 func TestImplicitTLS(t *testing.T) {
 	fsys := fsroot.NewMem()
 	write(t, fsys, "/f", "content")
 	s := serve(t, fsys, requireTLS)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	go func() { _ = s.ServeTLS(struct{ net.Listener }{l}) }() // wrapped, as callers do
+	go func() { _ = s.ServeTLS(struct{ net.Listener }{l}) }() // wrapped, as some callers do
 	conn, err := net.Dial("tcp", l.Addr().String())
 	check(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
@@ -286,11 +286,11 @@ func TestImplicitTLS(t *testing.T) {
 	}
 	c.cmd("PROT P", 200)
 	if got := c.get("RETR f"); string(got) != "content" {
-		t.Errorf("RETR behind PROT P: %q", got)
+		t.Errorf("RETR after PROT P: %q", got)
 	}
 }
 
-// An upload is whole only if close_notify says so: a FIN can be anybody's.
+// An upload is whole only after close_notify: anyone can send a FIN.
 func TestUploadNeedsCloseNotify(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		fsys := fsroot.NewMem()
@@ -306,7 +306,7 @@ func TestUploadNeedsCloseNotify(t *testing.T) {
 				t.Errorf("the reply is %v", r)
 			}
 			if got := read(t, fsys, "/f"); got != "old" {
-				t.Errorf("what was cut short replaced the file: %q", got)
+				t.Errorf("an upload without close_notify has replaced the file: %q", got)
 			}
 		}
 		d := c.over("STOR f")
@@ -319,7 +319,7 @@ func TestUploadNeedsCloseNotify(t *testing.T) {
 	})
 }
 
-// reading is a connection that counts what the peer sent, and notes its FIN.
+// reading is a connection that counts the bytes from the peer and records its FIN.
 type reading struct {
 	net.Conn
 	n     int
@@ -333,10 +333,9 @@ func (r *reading) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A client that only writes never reads a ticket, and its close would turn into a
-// reset: so none goes out on data connections that only receive (curl #6149). This
-// holds for full handshakes and for resumed ones, and rests on when package tls
-// reads SessionTicketsDisabled.
+// A client that only writes never reads a ticket, and its close would become a reset. Therefore no tickets are
+// sent on data connections that only receive (curl #6149). This must hold for full and for resumed handshakes.
+// It depends on when package tls reads SessionTicketsDisabled.
 func TestNoTicketOnUploads(t *testing.T) {
 	fsys := fsroot.NewMem()
 	for _, reuse := range []dtp.Reuse{dtp.ReusePrefer, dtp.ReuseOff} {
@@ -367,7 +366,7 @@ func TestNoTicketOnUploads(t *testing.T) {
 				t.Errorf("%v, fresh %v: the server sent %d bytes on an upload, %d are a close_notify", reuse, fresh, more, closeNotify)
 			}
 		}
-		down := c.over("NLST") // while there a ticket is fine
+		down := c.over("NLST") // here a ticket is fine
 		_, err := io.ReadAll(down)
 		check(t, err)
 		c.want(226)

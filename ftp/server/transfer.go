@@ -16,16 +16,19 @@ import (
 func transferRows() []row {
 	return []row{
 		{verb: "RETR", perm: PermRead, syntax: pathArg, rfc: "959 §4.1.3", help: "send a file to you", run: (*session).retr},
-		{verb: "STOR", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "take a file from you", run: (*session).stor},
-		{verb: "STOU", changes: true, perm: PermStore, syntax: optionalArg, rfc: "1123 §4.1.2.9", help: "take a file under a name that is new", run: (*session).stou},
-		{verb: "APPE", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "add to a file, or make it", run: (*session).appe},
-		{verb: "REST", syntax: wordArg.shape("<offset>"), rfc: "3659 §5", feat: feature("REST STREAM"), help: "let the next transfer start at that byte", run: (*session).rest},
-		{verb: "RANG", syntax: wordArg.shape("<first> <last>"), rfc: "draft-bryan-ftp-range", feat: feature("RANG STREAM"), help: "let the next RETR or HASH cover those bytes", run: (*session).rang},
-		{verb: "ALLO", syntax: wordArg.shape("<bytes> [R <record>]"), rfc: "959 §4.1.3", help: "ask whether there is room for an upload", run: (*session).allo},
-		{verb: "ABOR", anyone: true, syntax: noArg, rfc: "959 §4.1.3", help: "stop the transfer that runs", run: (*session).abor},
+		{verb: "STOR", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "receive a file from you", run: (*session).stor},
+		{verb: "STOU", changes: true, perm: PermStore, syntax: optionalArg, rfc: "1123 §4.1.2.9", help: "receive a file under a new name", run: (*session).stou},
+		{verb: "APPE", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "append to a file, or create it", run: (*session).appe},
+		{verb: "REST", syntax: wordArg.shape("<offset>"), rfc: "3659 §5", feat: feature("REST STREAM"), help: "start the next transfer at that byte", run: (*session).rest},
+		{verb: "RANG", syntax: wordArg.shape("<first> <last>"), rfc: "draft-bryan-ftp-range", feat: feature("RANG STREAM"), help: "limit the next RETR or HASH to those bytes", run: (*session).rang},
+		{verb: "ALLO", syntax: wordArg.shape("<bytes> [R <record>]"), rfc: "959 §4.1.3", help: "check whether there is room for an upload", run: (*session).allo},
+		{verb: "ABOR", anyone: true, syntax: noArg, rfc: "959 §4.1.3", help: "stop the running transfer", run: (*session).abor},
 	}
 }
 
+// retr sends a file, from the offset of REST or the range of RANG. The size is taken once: of a file that grows
+// only the bytes announced in the 150 are sent, and one that has become shorter is answered with 451 although
+// all of it was sent.
 func (s *session) retr(arg string) ftp.Reply {
 	path := s.resolve(arg)
 	f, size, reply := s.openFile(path)
@@ -38,7 +41,7 @@ func (s *session) retr(arg string) ftp.Reply {
 	}
 	if start > size {
 		_ = f.Close()
-		return ftp.Replyf(554, "%s has only %d bytes: it can't be sent from %d on.", path, size, start)
+		return ftp.Replyf(554, "%s has only %d bytes: it can't be sent from byte %d.", path, size, start)
 	}
 	if start > 0 {
 		if _, err := f.Seek(start, io.SeekStart); err != nil {
@@ -47,6 +50,8 @@ func (s *session) retr(arg string) ftp.Reply {
 		}
 	}
 	j := &task{cmd: ftp.Command{Verb: "RETR", Arg: arg}, path: path, dir: ftp.Retrieve, offset: start}
+	// In TYPE A the number of bytes on the wire is not known in advance: the 150 does not announce it, and
+	// there are no restart markers.
 	image := s.params.Type != ftp.ASCII
 	want := end - start
 	if image {
@@ -54,21 +59,21 @@ func (s *session) retr(arg string) ftp.Reply {
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
 		got := res.Bytes
-		if !image && res.Err == nil { // more bytes go over the wire than there are in the file
+		if !image && res.Err == nil { // res.Bytes counts the CRs that TYPE A adds
 			if at, err := f.Seek(0, io.SeekCurrent); err == nil {
 				got = at - start
 			}
 		}
 		_ = f.Close()
 		if res.Err == nil && got < want {
-			return ftp.Replyf(451, "%s became shorter while it was sent: %d of %d bytes went.", path, got, want)
+			return ftp.Replyf(451, "%s became shorter while it was sent: %d of %d bytes were sent.", path, got, want)
 		}
 		return s.verdict(j, res)
 	}
 	return s.transfer(j, dtp.Job{Source: f, Size: want, Type: s.params.Type, Marks: image, Offset: start})
 }
 
-// openFile opens a regular file to read. A nil file means that the reply says why not.
+// openFile opens a regular file to read. If the file is nil, the reply says why.
 func (s *session) openFile(path string) (afero.File, int64, ftp.Reply) {
 	f, err := s.account.FS.Open(path)
 	if err != nil {
@@ -99,8 +104,8 @@ func (s *session) stor(arg string) ftp.Reply {
 }
 
 func (s *session) appe(arg string) ftp.Reply {
-	if s.pend.restart > 0 { // REST 0 asks for nothing
-		return ftp.NewReply(503, "APPE goes on at the end, REST somewhere else: use REST with STOR.")
+	if s.pend.restart > 0 { // REST 0 changes nothing
+		return ftp.NewReply(503, "APPE continues at the end of the file: use REST with STOR.")
 	}
 	path := s.resolve(arg)
 	u, err := s.openAppend(path)
@@ -110,6 +115,7 @@ func (s *session) appe(arg string) ftp.Reply {
 	return s.receive(u, "APPE", arg)
 }
 
+// stou stores a file under a new name, which is based on the argument.
 func (s *session) stou(arg string) ftp.Reply {
 	if arg == "" {
 		arg = "upload"
@@ -121,7 +127,7 @@ func (s *session) stou(arg string) ftp.Reply {
 	return s.receive(u, "STOU", arg)
 }
 
-// receive moves the data connection's bytes into an upload.
+// receive starts the transfer of an upload: the task fills it, and finish commits or abandons it.
 func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
 	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: u.path, dir: ftp.Store, offset: u.offset, unique: u.unique}
 	j.begin, j.beside = u.begin, u.beside
@@ -136,18 +142,20 @@ func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
 			return s.verdict(j, res)
 		}
 		kept := u.abandon(res.Opened, res.Err)
+		// These errors need a more exact reply than verdict gives.
 		if noSpace(res.Err) && kept == 0 || errors.Is(res.Err, errBusy) {
 			return uploadError(res.Err, u.path)
 		}
 		reply := s.verdict(j, res)
 		if kept > 0 && reply.Code == 426 {
-			reply.Lines[0] += fmt.Sprintf(" The first %d are kept: REST %d and STOR, or APPE, resume.", kept, kept)
+			reply.Lines[0] += fmt.Sprintf(" The first %d are kept: resume with REST %d and STOR, or with APPE.", kept, kept)
 		}
 		return reply
 	}
 	return s.transfer(j, dtp.Job{Sink: u.sink(), Type: s.params.Type, Marker: j.mark})
 }
 
+// rest sets the offset of the next transfer.
 func (s *session) rest(arg string) ftp.Reply {
 	n, err := ftp.ParseOffset(strings.TrimSpace(arg))
 	switch {
@@ -160,8 +168,8 @@ func (s *session) rest(arg string) ftp.Reply {
 	return ftp.Replyf(350, "The next transfer starts at byte %d.", n)
 }
 
-// rang takes the first and the last byte; RANG 1 0 withdraws the range. A last byte
-// beyond what a file can have is the largest number that leaves room for one more.
+// rang sets the first and the last byte of the next RETR or HASH; "RANG 1 0" withdraws the range. Both are
+// bounded by maxOffset, so that the end of the range can be computed without overflow.
 func (s *session) rang(arg string) ftp.Reply {
 	first, last, _ := strings.Cut(strings.TrimSpace(arg), " ")
 	from, err1 := ftp.ParseOffset(first)
@@ -171,7 +179,7 @@ func (s *session) rang(arg string) ftp.Reply {
 	}
 	if from == 1 && to == 0 {
 		s.pend = pending{end: -1}
-		return ftp.NewReply(350, "The whole file again.")
+		return ftp.NewReply(350, "The next transfer covers the whole file.")
 	}
 	if from > to {
 		return ftp.NewReply(501, "The last byte comes before the first.")
@@ -186,12 +194,12 @@ func (s *session) rang(arg string) ftp.Reply {
 
 const maxOffset = math.MaxInt64 - 1
 
-// noOffsets refuses an offset in TYPE A. The marker of REST counts the bytes of the
-// transfer (RFC 3659 §5.1), and in ASCII these are others than the file's.
+// noOffsets refuses an offset in TYPE A. The offset of REST counts the bytes as they are sent (RFC 3659 §5.1),
+// and in ASCII these differ from the bytes of the file.
 var noOffsets = ftp.NewReply(504, "Offsets are exact in TYPE I only: send TYPE I first.")
 
-// misused returns the refusal of a verb that can't do what REST or RANG, which came
-// before it, have asked for: the wrong bytes would be read or written.
+// misused returns the refusal of a verb that can't do what a preceding REST or RANG has asked for. To ignore
+// that would read or write the wrong bytes.
 func (s *session) misused(verb string) (ftp.Reply, bool) {
 	restarts, ranges := s.pend.restart > 0, s.pend.end >= 0
 	switch verb {
@@ -214,7 +222,7 @@ func (s *session) misused(verb string) (ftp.Reply, bool) {
 	return noOffsets, (restarts || ranges) && s.params.Type == ftp.ASCII
 }
 
-// allo answers honestly where the storage can tell how much room there is.
+// allo reports a lack of room if the storage can tell its free space.
 func (s *session) allo(arg string) ftp.Reply {
 	f := strings.Fields(arg)
 	n, err := ftp.ParseOffset(f[0])
@@ -227,7 +235,7 @@ func (s *session) allo(arg string) ftp.Reply {
 	return ftp.NewReply(200, "There is room.")
 }
 
-// free is the room left for files at path; errors.ErrUnsupported if the storage can't tell.
+// free returns the free space at path in bytes, or errors.ErrUnsupported if the storage can't tell it.
 func (s *session) free(path string) (int64, error) {
 	if d, ok := s.account.FS.(FreeFs); ok {
 		return d.Free(path)
@@ -235,9 +243,10 @@ func (s *session) free(path string) (int64, error) {
 	return 0, errors.ErrUnsupported
 }
 
-// abor finds nothing to stop: a transfer that ran has ended with its own 426
-// before the session comes to this (RFC 959 §4.1.3).
+// abor has nothing left to stop: command has stopped a running transfer when it read the line, and that
+// transfer has got its 426 before this reply (RFC 959 §4.1.3). A data connection that is open but unused is
+// closed.
 func (s *session) abor(string) ftp.Reply {
 	s.data.Close()
-	return ftp.NewReply(226, "Nothing is transferred any more.")
+	return ftp.NewReply(226, "No transfer is running.")
 }

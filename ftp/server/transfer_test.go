@@ -13,8 +13,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// 150 comes when the data connection stands and not before; a missing file is
-// 550 at once, and never 150 first.
+// 150 is sent when the data connection is open and not before. A missing file is refused with 550 at once,
+// without a 150.
 func TestWhenToSay150(t *testing.T) {
 	c := serve(t, oneFile(t, "content")).login(t, "rw")
 	port, err := ftp.Parse229(c.cmd("EPSV", 229).Text())
@@ -24,10 +24,10 @@ func TestWhenToSay150(t *testing.T) {
 	c.cmd("LIST /missing", 550)
 	c.send("RETR /f")
 	c.raw("NOOP\r\n")
-	c.want(200) // NOOP's: there is no 150 while nobody has dialed
+	c.want(200) // for NOOP: there is no 150 before the client has connected
 	d := c.call(port)
 	if r := c.want(150); !strings.Contains(r.Text(), "(7 bytes)") {
-		t.Errorf("%q does not tell the size", r.Text())
+		t.Errorf("%q does not contain the size", r.Text())
 	}
 	if got := string(rest(d)); got != "content" {
 		t.Errorf("got %q", got)
@@ -35,8 +35,8 @@ func TestWhenToSay150(t *testing.T) {
 	c.want(226)
 }
 
-// 226 comes after the file is in place and the data connection closed, without
-// waiting for the client to close its end.
+// 226 is sent after the file has its final name and the data connection is closed, without waiting for the
+// client to close its end.
 func TestWhenToSay226(t *testing.T) {
 	fsys := oneFile(t, "content")
 	c := serve(t, fsys).login(t, "rw")
@@ -49,12 +49,12 @@ func TestWhenToSay226(t *testing.T) {
 		content := strings.Repeat("x", i)
 		c.put("STOR /up", []byte(content))
 		if got := read(t, fsys, "/up"); got != content {
-			t.Fatalf("at 226 the file holds %q, want %q", got, content)
+			t.Fatalf("at 226 the file contains %q, want %q", got, content)
 		}
 	}
 }
 
-// Which code for which end of a transfer.
+// The reply code for each end of a transfer.
 func TestCodes(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/big", string(random(16<<20)))
@@ -74,8 +74,7 @@ func TestCodes(t *testing.T) {
 	c.cmd("DELE /big", 250)
 }
 
-// A restart point lasts over what prepares a transfer and over a listing, is
-// used up by a transfer, and is a number.
+// A restart offset survives the commands that prepare a transfer, and a listing. A transfer uses it up.
 func TestRestartPoint(t *testing.T) {
 	c := serve(t, oneFile(t, "0123456789")).login(t, "rw")
 	for _, between := range []string{"TYPE I", "NOOP", "SIZE /f", "MDTM /f", "EPSV", "PASV", "PORT 127,0,0,1,200,10", "CWD /", "STAT /f", "MLST /f"} {
@@ -85,7 +84,7 @@ func TestRestartPoint(t *testing.T) {
 			t.Errorf("REST 4, %s, RETR: %q", between, got)
 		}
 		if got := string(c.get("RETR /f")); got != "0123456789" {
-			t.Errorf("the transfer after it: %q", got)
+			t.Errorf("the transfer after that: %q", got)
 		}
 	}
 	for _, listing := range []string{"LIST", "NLST", "MLSD"} {
@@ -103,13 +102,13 @@ func TestRestartPoint(t *testing.T) {
 		t.Errorf("after REST 0: %q", got)
 	}
 	c.cmd("REST 4", 350)
-	c.cmd("RETR /missing", 550) // uses it up as well
+	c.cmd("RETR /missing", 550) // uses it up, too
 	if got := string(c.get("RETR /f")); got != "0123456789" {
-		t.Errorf("after a RETR that failed: %q", got)
+		t.Errorf("after a failed RETR: %q", got)
 	}
 }
 
-// RANG is a restart point with an end.
+// RANG is like REST, with an end.
 func TestRange(t *testing.T) {
 	c := serve(t, oneFile(t, "0123456789")).login(t, "ro")
 	for _, tt := range []struct{ rang, want string }{
@@ -131,7 +130,7 @@ func TestRange(t *testing.T) {
 	}
 }
 
-// A restart point at the end sends nothing, behind it is 554.
+// A restart offset at the end sends nothing; past the end it is refused with 554.
 func TestRestartPastEnd(t *testing.T) {
 	c := serve(t, oneFile(t, "0123456789")).login(t, "ro")
 	c.cmd("REST 10", 350)
@@ -159,8 +158,8 @@ func TestSize(t *testing.T) {
 	c.cmd("SIZE /f", 550)
 }
 
-// NOOP and STAT are answered at once while a transfer runs; what else comes waits
-// for its end and is answered in order.
+// NOOP and STAT are answered at once during a transfer. Other commands wait for its end and are answered in
+// order.
 func TestCommandsDuringTransfer(t *testing.T) {
 	fsys := fsroot.NewMem()
 	c := serve(t, fsys).login(t, "rw")
@@ -171,7 +170,7 @@ func TestCommandsDuringTransfer(t *testing.T) {
 		c.cmd("NOOP", 200)
 	}
 	if r := c.cmd("STAT", 211); !strings.Contains(r.Text(), "STOR /up") {
-		t.Errorf("STAT does not tell about the transfer: %q", r.Text())
+		t.Errorf("STAT does not describe the transfer: %q", r.Text())
 	}
 	c.raw("PWD\r\nSIZE /up\r\nNOOP\r\nTYPE A\r\n")
 	_, err = d.Write([]byte(" and half"))
@@ -186,7 +185,7 @@ func TestCommandsDuringTransfer(t *testing.T) {
 	c.want(200)
 }
 
-// STAT tells how many bytes have moved.
+// STAT returns how many bytes have moved.
 func TestStatCounts(t *testing.T) {
 	c := serve(t, fsroot.NewMem()).login(t, "rw")
 	d := c.starts("STOR /up")
@@ -197,14 +196,14 @@ func TestStatCounts(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("STAT never tells of the 1000 bytes")
+			t.Fatal("STAT never counts the 1000 bytes")
 		}
 	}
 	check(t, d.Close())
 	c.want(226)
 }
 
-// More commands than the server wants to hold wait in the socket; none is lost.
+// More commands than the server holds wait in the socket; none is lost.
 func TestManyCommandsDuringTransfer(t *testing.T) {
 	c := serve(t, fsroot.NewMem()).login(t, "rw")
 	d := c.starts("STOR /up")
@@ -217,8 +216,8 @@ func TestManyCommandsDuringTransfer(t *testing.T) {
 	}
 }
 
-// QUIT in a transfer lets it finish, then says goodbye; so does QUIT and a
-// hang-up of the sending half.
+// QUIT during a transfer lets it finish and then ends the session; so does QUIT followed by closing the
+// client's side.
 func TestQuitDuringTransfer(t *testing.T) {
 	content := random(1 << 20)
 	fsys := oneFile(t, string(content))
@@ -256,15 +255,14 @@ func TestQuitDuringTransfer(t *testing.T) {
 	}
 }
 
-// A peer that stands still is given up after StallTimeout, one that reads slowly
-// is not.
+// A transfer whose peer stalls is aborted after StallTimeout; one whose peer reads slowly is not.
 func TestStalledTransfer(t *testing.T) {
 	parallel(t)
 	s := serve(t, big(t), func(o *server.Options) { o.StallTimeout = 100 * time.Millisecond })
 	c := s.login(t, "rw")
 	d := c.starts("RETR /big")
 	if r := c.want(426); !strings.Contains(r.Text(), "100ms") {
-		t.Errorf("%q does not say how long nothing moved", r.Text())
+		t.Errorf("%q does not contain the time", r.Text())
 	}
 	_ = d.Close()
 	d = c.starts("STOR /up")
@@ -273,7 +271,7 @@ func TestStalledTransfer(t *testing.T) {
 	c.cmd("NOOP", 200)
 }
 
-// A file that gets shorter while it is sent is not said to be whole.
+// A file that gets shorter during its download is not reported as whole.
 func TestFileShrinks(t *testing.T) {
 	fsys, dir := disk(t)
 	write(t, fsys, "/big", string(make([]byte, 64<<20)))
@@ -289,8 +287,7 @@ func TestFileShrinks(t *testing.T) {
 	c.cmd("NOOP", 200)
 }
 
-// A file that grows while it is sent ends where it ended when the transfer began:
-// the 150 told how many bytes come.
+// Of a file that grows during its download only the size at its start is sent, which the 150 has announced.
 func TestFileGrows(t *testing.T) {
 	fsys, dir := disk(t)
 	write(t, fsys, "/f", string(make([]byte, 16<<20)))
@@ -307,7 +304,7 @@ func TestFileGrows(t *testing.T) {
 	c.want(226)
 }
 
-// Half a command at the end of an upload is not waited for.
+// Half a command at the end of an upload does not delay it for long.
 func TestHalfALineAtTheEnd(t *testing.T) {
 	fsys := fsroot.NewMem()
 	c := serve(t, fsys).login(t, "rw")

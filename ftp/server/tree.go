@@ -14,12 +14,12 @@ func treeRows() []row {
 	return []row{
 		{verb: "CWD", aliases: []string{"XCWD"}, syntax: pathArg, rfc: "959 §4.1.1", help: "go to a directory", run: (*session).chdir},
 		{verb: "CDUP", aliases: []string{"XCUP"}, syntax: noArg, rfc: "959 §4.1.1", help: "go to the parent directory", run: func(s *session, _ string) ftp.Reply { return s.chdir("..") }},
-		{verb: "PWD", aliases: []string{"XPWD"}, syntax: noArg, rfc: "959 §4.1.3", help: "say where you are", run: (*session).pwd},
+		{verb: "PWD", aliases: []string{"XPWD"}, syntax: noArg, rfc: "959 §4.1.3", help: "show the working directory", run: (*session).pwd},
 		{verb: "MKD", aliases: []string{"XMKD"}, changes: true, perm: PermMakeDir, syntax: pathArg, rfc: "959 §4.1.3", help: "make a directory", run: (*session).mkdir},
 		{verb: "RMD", aliases: []string{"XRMD"}, changes: true, perm: PermDelete, syntax: pathArg, rfc: "959 §4.1.3", help: "remove an empty directory", run: (*session).rmdir},
 		{verb: "DELE", changes: true, perm: PermDelete, syntax: pathArg, rfc: "959 §4.1.3", help: "delete a file", run: (*session).dele},
-		{verb: "RNFR", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "name what is to be renamed", run: (*session).rnfr},
-		{verb: "RNTO", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "and give it its new name", run: (*session).rnto},
+		{verb: "RNFR", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "choose the file to be renamed", run: (*session).rnfr},
+		{verb: "RNTO", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "rename the file chosen by RNFR", run: (*session).rnto},
 	}
 }
 
@@ -48,9 +48,9 @@ func (s *session) mkdir(arg string) ftp.Reply {
 	return ftp.NewReply(257, ftp.Quote257(p)+" is made.")
 }
 
-// rmdir looks first: not every storage refuses to orphan what is inside. Interrupted
-// uploads are not in the way of a client that sees an empty directory, and the reply says
-// that they went too. A running upload is in the way.
+// rmdir removes an empty directory. It checks that itself, because not every storage refuses to remove a
+// directory with files in it. Interrupted uploads, which the client can't see, are removed with the directory,
+// and the reply says so. A running upload keeps the directory.
 func (s *session) rmdir(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	if p == "/" {
@@ -84,18 +84,18 @@ func (s *session) rmdir(arg string) ftp.Reply {
 	return ftp.Replyf(250, "%s is removed.", p)
 }
 
-// Why a directory stays.
+// Reasons for not removing a directory.
 var (
 	errNotEmpty = errors.New("the directory is not empty")
 	errRuns     = errors.New("an upload to the directory runs")
 )
 
-// leftovers returns the partial uploads in a directory. The error says that something
-// else is in it.
+// leftovers returns the partial uploads in a directory, or an error if something else is in it or an upload is
+// running.
 func (s *session) leftovers(p string) ([]string, error) {
 	d, err := s.account.FS.Open(p)
 	if err != nil {
-		return nil, nil // it may be empty all the same: Remove will tell
+		return nil, nil // not readable, but perhaps empty: Remove will decide
 	}
 	defer d.Close()
 	const most = 1000
@@ -122,9 +122,9 @@ func (s *session) leftovers(p string) ([]string, error) {
 	return names, runs
 }
 
-// dele takes interrupted uploads of the same account to that name along: one that was to
-// replace the file, and one that began before there was a file, which could be resumed
-// again now.
+// dele deletes a file, and with it the interrupted uploads of the same account to that name: one to replace the
+// file, and one from the time before the file existed. The latter could be resumed again now. If there is only
+// an interrupted upload, dele deletes that.
 func (s *session) dele(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	fi, err := lstat(s.account.FS, p)
@@ -154,28 +154,29 @@ func (s *session) rnfr(arg string) ftp.Reply {
 		return fileError(err, p)
 	}
 	s.pend.from = p
-	return ftp.NewReply(350, "And its new name?")
+	return ftp.NewReply(350, "Send RNTO with the new name.")
 }
 
+// rnto renames what RNFR has named.
 func (s *session) rnto(arg string) ftp.Reply {
 	if s.machine.Pending != ftp.RenameFrom {
 		return ftp.NewReply(503, "Send RNFR first.")
 	}
 	from, to := s.pend.from, s.resolve(arg)
 	if from == to {
-		return ftp.Replyf(250, "%s it stays.", to)
+		return ftp.Replyf(250, "%s keeps its name.", to)
 	}
 	if to == "/" || strings.HasPrefix(to, from+"/") {
-		return ftp.Replyf(553, "%s can't go into itself.", from)
+		return ftp.Replyf(553, "%s can't be moved into itself.", from)
 	}
 	if r := s.rename(from, to); r.Code != 0 {
 		return r
 	}
-	return ftp.Replyf(250, "%s is %s now.", from, to)
+	return ftp.Replyf(250, "%s is now %s.", from, to)
 }
 
-// rename moves a file or a directory. It replaces a file only if the account may, and
-// only one that it has seen.
+// rename moves a file or a directory. It replaces a file only if the account has the permission to, and never
+// one that appears meanwhile.
 func (s *session) rename(from, to string) ftp.Reply {
 	files := s.account.FS
 	source, err := lstat(files, from)
@@ -184,7 +185,7 @@ func (s *session) rename(from, to string) ftp.Reply {
 	}
 	target, err := lstat(files, to)
 	switch {
-	case err == nil && sameFile(source, target): // another spelling, or a hard link
+	case err == nil && sameFile(source, target): // another spelling of from, or a hard link
 		err = files.Rename(from, to)
 	case err == nil && target.IsDir():
 		return fileError(fs.ErrExist, to)
@@ -199,7 +200,7 @@ func (s *session) rename(from, to string) ftp.Reply {
 			return fileError(err, path.Dir(to))
 		}
 		err = renameNew(files, from, to)
-		if errors.Is(err, fs.ErrExist) { // since it was looked for
+		if errors.Is(err, fs.ErrExist) { // it has appeared since lstat
 			return fileError(err, to)
 		}
 	default:

@@ -10,7 +10,7 @@ import (
 	"miniftp/ftp"
 )
 
-// What is there already, or of the wrong kind, is 550, and nothing is changed.
+// What exists already or is of the wrong kind is refused with 550, and nothing is changed.
 func TestWrongKind(t *testing.T) {
 	for _, kind := range []string{"memory", "disk"} {
 		t.Run(kind, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestWrongKind(t *testing.T) {
 	}
 }
 
-// Any verb between RNFR and RNTO clears the former.
+// Any verb between RNFR and RNTO cancels the RNFR.
 func TestRenameSequence(t *testing.T) {
 	fsys := oneFile(t, "x")
 	write(t, fsys, "/other", "y")
@@ -64,14 +64,13 @@ func TestRenameSequence(t *testing.T) {
 		t.Error("the wrong file was renamed")
 	}
 	c.cmd("RNFR /g", 350)
-	c.cmd("RNTO /f", 250) // replaces, as rename does
+	c.cmd("RNTO /f", 250) // replaces the file, like rename
 	if got := read(t, fsys, "/f"); got != "y" {
-		t.Errorf("/f holds %q", got)
+		t.Errorf("/f contains %q", got)
 	}
 }
 
-// STOU makes a name of its own, says it in the 150 as RFC 1123 §4.1.2.9 wants, and
-// never takes one that is there.
+// STOU creates a new name, announces it in the 150 as in RFC 1123 §4.1.2.9, and never uses an existing one.
 func TestStoreUnique(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/f", "mine")
@@ -93,11 +92,11 @@ func TestStoreUnique(t *testing.T) {
 			t.Errorf("the 226 is %q", r.Text())
 		}
 		if got := read(t, fsys, name); got != name {
-			t.Errorf("%s holds %q", name, got)
+			t.Errorf("%s contains %q", name, got)
 		}
 	}
 	if got := read(t, fsys, "/f"); got != "mine" {
-		t.Errorf("/f holds %q", got)
+		t.Errorf("/f contains %q", got)
 	}
 	c := s.login(t, "rw")
 	d := c.epsv()
@@ -107,11 +106,11 @@ func TestStoreUnique(t *testing.T) {
 	c.want(226)
 	_ = d.Close()
 	if got := len(names(t, fsys, "/")); got != 6 {
-		t.Errorf("an aborted STOU left something: %q", names(t, fsys, "/"))
+		t.Errorf("an aborted STOU has left files: %q", names(t, fsys, "/"))
 	}
 }
 
-// USER after a login takes the rights away until PASS, and all that was set up.
+// USER after a login removes the permissions until PASS, and all settings of the session.
 func TestUserAfterLogin(t *testing.T) {
 	fsys := oneFile(t, "x")
 	check(t, fsys.MkdirAll("/d", 0o755))
@@ -143,7 +142,7 @@ func TestFailedLogins(t *testing.T) {
 	s := serve(t, fsroot.NewMem())
 	c := s.connect(t)
 	for i, user := range []string{"rw", "nobody", "rw"} {
-		c.cmd("USER "+user, 331) // nobody learns which names exist
+		c.cmd("USER "+user, 331) // does not show which names exist
 		code := ftp.Code(530)
 		if i == 2 {
 			code = 421
@@ -161,10 +160,10 @@ func TestFailedLogins(t *testing.T) {
 	}
 	c = s.connect(t)
 	c.cmd("USER rw", 331)
-	c.cmd("PASS", 530) // an empty password is none
+	c.cmd("PASS", 530) // an empty password matches nothing
 }
 
-// The permission bits and times that can be set, by each of the ways.
+// Permission bits and times can be set with each of these commands.
 func TestChanges(t *testing.T) {
 	fsys, dir := disk(t)
 	write(t, fsys, "/a file", "x")
@@ -193,11 +192,11 @@ func TestChanges(t *testing.T) {
 	}
 	write(t, fsys, "/20200101000000 a file", "y") // a name that looks like a time
 	if got := c.cmd("MDTM 20200101000000 a file", 213).Text(); got == "20200101000000" {
-		t.Error("MDTM took a name for a time")
+		t.Error("MDTM has treated a name as a time")
 	}
 }
 
-// The session's greeting of a directory: cwd, up, home.
+// CWD, CDUP and the home: where each leads.
 func TestDirectories(t *testing.T) {
 	fsys := fsroot.NewMem()
 	check(t, fsys.MkdirAll("/a/b", 0o755))

@@ -14,10 +14,10 @@ import (
 	"miniftp/ftp"
 )
 
-// In a directory that may be read but not searched no entry can be looked at: each is
-// listed all the same, without the facts that nobody knows.
+// In a directory that can be read but not searched no entry can be examined. Each is still listed, without the
+// unknown facts.
 func TestEntriesThatCannotBeLookedAt(t *testing.T) {
-	runtime.LockOSThread() // and never unlocked: the thread ends with the user that it has
+	runtime.LockOSThread() // never unlocked, so that the thread, which changes its user, ends with the goroutine
 	dir := filepath.Join(t.TempDir(), "d")
 	for _, err := range []error{
 		os.MkdirAll(filepath.Join(dir, "sub"), 0o755), os.WriteFile(filepath.Join(dir, "file"), []byte("x"), 0o644),
@@ -73,7 +73,7 @@ func TestEntriesThatCannotBeLookedAt(t *testing.T) {
 	}
 }
 
-// What fails of the directory itself ends the listing with an error.
+// A failure of the directory itself ends the listing with an error.
 func TestDirectoryThatCannotBeReadOn(t *testing.T) {
 	f, err := os.Open(t.TempDir())
 	if err != nil {

@@ -12,45 +12,56 @@ import (
 	"miniftp/ftp"
 )
 
-// upload is a file that is being received. Its bytes go to a hidden file beside the
-// final name, and commit renames that: a reader of the final name finds the old file or
-// the whole new one. An upload that is interrupted stays under another hidden name, from
-// which its owner can resume it by REST or APPE.
+// upload is a file that is being received.
 //
-// Some uploads are written in place: those that append to a file or change a part of
-// it, those through a symlink, and those for which a new file could not take the place
-// of the old one without losing what belongs to that (see create).
+// Usually its bytes go to a file with a hidden name in the directory of the final name (partial.go), and commit
+// renames that file. So a reader of the final name finds the old file or the whole new one, never a part. An
+// upload that is interrupted stays under another hidden name, from which its owner can resume it with REST or
+// APPE.
+//
+//	createHidden ─→ hidden, running ──── commit ───→ final name
+//	                    ↑     │
+//	                  claim  abandon
+//	                    │     ↓
+//	                hidden, interrupted ─ 30 days ─→ removed (sweep.go)
+//
+// Some uploads are written in place: those that append to a file or change a part of it, those through a
+// symlink, and those where a new file could not replace the old one without losing something that belongs to
+// the old one (create).
+//
+// No file that existed before is changed until the data connection is open (begin), because a client that can't
+// open it must not lose the old content.
 type upload struct {
-	s      *session
-	fs     afero.Fs
-	path   string    // the final name, for people
-	name   string    // the final name in fs
-	dir    io.Closer // fs, if it is the directory of the file and not the account's storage
-	own    *ownFile  // what is written to
-	part   partialName
-	hidden bool        // own has a hidden name
-	had    fs.FileInfo // what is at the final name, if anything
-	offset int64
-	cut    bool // own is cut at offset when the transfer begins
-	unique bool // STOU: the name is reserved
-	told   reservation
-	append bool
-	adds   bool // APPE: it replaces no file
-	id     any  // of a final file, in uploads
-	writes bool
+	s        *session
+	fs       afero.Fs
+	path     string      // the final name in the session's tree, for messages
+	name     string      // the final name in fs
+	dir      io.Closer   // fs, if that is only the directory of the file; else nil
+	own      *ownFile    // the file that is written to
+	part     partialName // hidden name, if hidden
+	hidden   bool        // own has a hidden name
+	old      fs.FileInfo // the file at the final name when last looked at; nil: none
+	offset   int64
+	truncate bool        // begin truncates own at offset
+	unique   bool        // STOU: the name is reserved
+	reserved reservation // the name, if unique
+	append   bool        // own is opened with O_APPEND
+	newOnly  bool        // APPE to a new file: must not replace one that appears meanwhile
+	id       any         // own's key in uploads.inPlace, if it is written in place
+	writing  bool        // beginWrite has succeeded
 }
 
-// Sync says what has reached the disk when an upload is answered 226.
+// Sync says what is safely on the disk when the server answers an upload with 226.
 type Sync uint8
 
 // The values of Sync.
 const (
 	SyncOff  Sync = iota // nothing: the system writes it within seconds
-	SyncFile             // the file's content (fsync)
-	SyncFull             // its content and its name: it survives a power failure
+	SyncFile             // the content of the file (fsync)
+	SyncFull             // content and name: the file survives a power failure
 )
 
-// Errors that uploads refuse with.
+// Why an upload is refused. uploadError makes replies of them.
 var (
 	errExists   = errors.New("exists, and may not be replaced")
 	errIsDir    = errors.New("is a directory")
@@ -65,6 +76,7 @@ var (
 	errPaused   = errors.New("an upload was interrupted a moment ago")
 )
 
+// uploadError returns the reply to an upload to p that failed with err.
 func uploadError(err error, p string) ftp.Reply {
 	switch {
 	case errors.Is(err, errExists):
@@ -72,25 +84,25 @@ func uploadError(err error, p string) ftp.Reply {
 	case errors.Is(err, errIsDir):
 		return ftp.Replyf(550, "%s: is a directory.", p)
 	case errors.Is(err, errNoFile):
-		return ftp.Replyf(550, "%s: is a pipe, a socket or a device and is not replaced.", p)
+		return ftp.Replyf(550, "%s: is a pipe, a socket or a device, which can't be replaced.", p)
 	case errors.Is(err, errPastEnd):
-		return ftp.Replyf(554, "%s: it has fewer bytes than that: an upload leaves no holes.", p)
+		return ftp.Replyf(554, "%s: has fewer bytes than that: an upload can't start past its end.", p)
 	case errors.Is(err, errWasCut):
-		return ftp.Replyf(554, "%s: an upload of it was interrupted earlier than that: send it whole.", p)
+		return ftp.Replyf(554, "%s: its interrupted upload has fewer bytes than that: send the whole file.", p)
 	case errors.Is(err, errNoParent):
 		return ftp.Replyf(550, "%s: no such directory.", path.Dir(p))
 	case errors.Is(err, errReserved):
-		return ftp.Replyf(450, "%s: the name is reserved for a STOU that is running.", p)
+		return ftp.Replyf(450, "%s: the name is reserved for a running STOU.", p)
 	case errors.Is(err, errBusy):
 		return ftp.Replyf(450, "%s: another upload is writing to it: try again later.", p)
 	case errors.Is(err, errTaken):
-		return ftp.Replyf(550, "%s: it was stored by another upload meanwhile, and this one may not replace it.", p)
+		return ftp.Replyf(550, "%s: another upload has stored it meanwhile, and this one may not replace it.", p)
 	case errors.Is(err, errAppeared):
-		return ftp.Replyf(450, "%s: another upload made it meanwhile, and APPE replaces no file: append again.", p)
+		return ftp.Replyf(450, "%s: another upload has made it meanwhile: append again.", p)
 	case errors.Is(err, errMoved):
-		return ftp.Replyf(450, "%s: it was replaced or removed while you wrote to it: what you sent is lost.", p)
+		return ftp.Replyf(450, "%s: was replaced or removed during the upload: what you sent is lost.", p)
 	case errors.Is(err, errPaused):
-		return ftp.Replyf(450, "%s: an upload of it was interrupted a moment ago: resume it by REST, send it whole, or append in %d minutes.", p, int(appendPause.Minutes()))
+		return ftp.Replyf(450, "%s: an upload of it was interrupted a moment ago: resume it with REST, send the whole file, or append in %d minutes.", p, int(appendPause.Minutes()))
 	case noSpace(err):
 		r := fileError(err, p)
 		r.Lines[0] += " Nothing of this upload is kept."
@@ -99,25 +111,25 @@ func uploadError(err error, p string) ftp.Reply {
 	return fileError(err, p)
 }
 
-// noSpace reports whether err is a lack of room.
+// noSpace reports whether err means that the disk or a quota is full.
 func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// newUpload begins an upload. A storage that can hold a directory open is asked to:
-// else each step of an upload walks to it anew.
+// newUpload starts an upload to p. If the storage can hold a directory open (DirFs), the upload works in it:
+// its steps do not walk the path again, and a path that changes meanwhile can't redirect them.
 func (s *session) newUpload(p string) *upload {
 	u := &upload{s: s, fs: s.account.FS, path: p, name: p}
 	parent, base := path.Split(p)
 	if storage, ok := u.fs.(DirFs); ok && parent != "/" {
-		if d, err := storage.Dir(parent); err == nil { // else the first step tells what is wrong
+		if d, err := storage.Dir(parent); err == nil { // else the first step reports the error
 			u.fs, u.dir, u.name = d, d, base
 		}
 	}
 	return u
 }
 
-// prepared returns u, unless preparing it failed.
+// prepared returns u if err is nil; otherwise it releases u.
 func (u *upload) prepared(err error) (*upload, error) {
 	if err != nil {
 		u.release()
@@ -126,15 +138,15 @@ func (u *upload) prepared(err error) (*upload, error) {
 	return u, nil
 }
 
-// release ends what the upload holds besides its file.
+// release gives up all that the upload holds except its file.
 func (u *upload) release() {
 	running := u.s.srv.uploads
 	if u.hidden {
-		running.drop(path.Base(u.own.name))
-		running.drop(u.part.String())
+		running.dropHidden(path.Base(u.own.name))
+		running.dropHidden(u.part.String())
 	}
 	if u.unique {
-		running.release(u.told)
+		running.release(u.reserved)
 	}
 	u.closeDir()
 }
@@ -146,7 +158,7 @@ func (u *upload) closeDir() {
 	}
 }
 
-// openUpload prepares STOR, from offset on.
+// openUpload prepares a STOR that starts at offset.
 func (s *session) openUpload(p string, offset int64) (*upload, error) {
 	u := s.newUpload(p)
 	u.offset = offset
@@ -161,7 +173,7 @@ func (s *session) openUpload(p string, offset int64) (*upload, error) {
 	return u.prepared(err)
 }
 
-// look finds out what is at the final name, and whether it may be written to.
+// look examines the final name and checks that it may be written to. It sets old.
 func (u *upload) look() error {
 	if u.s.srv.uploads.isReserved(u.s.account, u.path) {
 		return errReserved
@@ -175,11 +187,11 @@ func (u *upload) look() error {
 	case u.dir == nil && isDir(u.fs, path.Dir(u.name)) != nil:
 		return errNoParent
 	}
-	u.had = nil
+	u.old = nil
 	return nil
 }
 
-// replaces notes what is to be replaced, or refuses it.
+// replaces sets old to fi, or returns why that file may not be replaced.
 func (u *upload) replaces(fi fs.FileInfo) error {
 	switch {
 	case fi.IsDir():
@@ -189,19 +201,19 @@ func (u *upload) replaces(fi fs.FileInfo) error {
 	case !u.s.account.Perm.Has(PermOverwrite):
 		return errExists
 	}
-	u.had = fi
-	if u.isLink() && u.dir != nil { // it may lead out of the directory
+	u.old = fi
+	if u.isLink() && u.dir != nil { // the link may lead out of the directory
 		u.closeDir()
 		u.fs, u.name = u.s.account.FS, u.path
 	}
 	return nil
 }
 
-func (u *upload) isLink() bool { return u.had != nil && u.had.Mode()&fs.ModeSymlink != 0 }
+func (u *upload) isLink() bool { return u.old != nil && u.old.Mode()&fs.ModeSymlink != 0 }
 
-// sink returns where the bytes go: the bare file, which the kernel can fill by
-// itself. One opened to append can't be spliced into; hiding that it is a file
-// gets it the large buffer instead of the small one.
+// sink returns where the bytes go. It is the *os.File itself if possible, because the kernel can splice into
+// that without copying. It can't splice into a file opened to append. So the type of such a file is hidden,
+// which makes package dtp use a large buffer.
 func (u *upload) sink() io.Writer {
 	if u.append {
 		return struct{ io.Writer }{u.own.File}

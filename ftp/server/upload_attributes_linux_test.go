@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const nobody = 65534
+const dummyHash = 65534
 
-// What the server's own user may not write to is not replaced either, as on other
-// servers; what he may write to but not replace is written in place and keeps its owner.
+// A file that the server's user may not write to is not replaced, as on other servers. One that it may write to
+// but not replace is written in place and keeps its owner.
 func TestReplacesOnlyWhatItMayWriteTo(t *testing.T) {
 	dir := publicDir(t)
-	check(t, os.Chown(dir, nobody, nobody))
-	c := startChild(t, dir, nobody).login(t, "rw")
+	check(t, os.Chown(dir, dummyHash, dummyHash))
+	c := startChild(t, dir, dummyHash).login(t, "rw")
 	for _, tt := range []struct {
 		name     string
 		dirMode  fs.FileMode
@@ -29,10 +29,10 @@ func TestReplacesOnlyWhatItMayWriteTo(t *testing.T) {
 		owner    int
 		refused  bool
 	}{
-		{"its own", 0o755, nobody, 0o644, nobody, false},
-		{"its own, read-only", 0o755, nobody, 0o444, nobody, true},
-		{"another's", 0o755, nobody, 0o644, 1000, true},
-		{"another's, for all to write", 0o755, nobody, 0o666, 1000, false},
+		{"its own", 0o755, dummyHash, 0o644, dummyHash, false},
+		{"its own, read-only", 0o755, dummyHash, 0o444, dummyHash, true},
+		{"another's", 0o755, dummyHash, 0o644, 1000, true},
+		{"another's, for all to write", 0o755, dummyHash, 0o666, 1000, false},
 		{"in a sticky directory", fs.ModeSticky | 0o777, 1000, 0o666, 1000, false},
 		{"in a directory that takes no new names", 0o755, 1000, 0o666, 1000, false},
 	} {
@@ -60,7 +60,7 @@ func TestReplacesOnlyWhatItMayWriteTo(t *testing.T) {
 			check(t, err)
 			st := fi.Sys().(*syscall.Stat_t)
 			if string(b) != want || int(st.Uid) != tt.owner || fi.Mode() != tt.mode {
-				t.Errorf("it holds %q, of user %d, mode %v", b, st.Uid, fi.Mode())
+				t.Errorf("the file contains %q, of user %d, mode %v", b, st.Uid, fi.Mode())
 			}
 			if left, _ := os.ReadDir(sub); len(left) != 1 {
 				t.Errorf("left: %v", left)
@@ -69,10 +69,9 @@ func TestReplacesOnlyWhatItMayWriteTo(t *testing.T) {
 	}
 }
 
-// A file that is replaced keeps its owner, group, mode, attributes and access control
-// list, and the new content is at no moment more open than the old one. One with several
-// names keeps them.
-func TestUploadKeepsWhatBelongsToAFile(t *testing.T) {
+// A replaced file keeps its owner, group, mode, attributes and access control list, and the new content is
+// never more accessible than the old. A file with several names keeps them.
+func TestUploadKeepsAttributes(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can give files away")
 	}
@@ -88,7 +87,7 @@ func TestUploadKeepsWhatBelongsToAFile(t *testing.T) {
 	for name, value := range attributes {
 		err := unix.Setxattr(f, name, []byte(value), 0)
 		if errors.Is(err, unix.ENOTSUP) {
-			delete(attributes, name) // the directory of the tests is on a simple filesystem
+			delete(attributes, name) // the filesystem of the tests does not support this one
 			continue
 		}
 		check(t, err)
@@ -126,7 +125,7 @@ func TestUploadKeepsWhatBelongsToAFile(t *testing.T) {
 	c.want(226)
 	same(f)
 	if after, _ := os.Stat(f); os.SameFile(before, after) {
-		t.Error("it was written in place")
+		t.Error("the file was written in place")
 	}
 
 	check(t, os.Link(f, filepath.Join(dir, "second name")))
@@ -151,8 +150,8 @@ func TestUploadDropsSetUserID(t *testing.T) {
 	}
 }
 
-// A file that is replaced does not get an access control list from its directory: the
-// list could let others read what the old file's mode kept from them.
+// A replaced file does not get a default access control list from its directory: that could let others read
+// what the mode of the old file kept from them.
 func TestUploadTakesNoListOfItsDirectory(t *testing.T) {
 	fsys, dir := disk(t)
 	f := filepath.Join(dir, "f")
@@ -170,7 +169,7 @@ func TestUploadTakesNoListOfItsDirectory(t *testing.T) {
 	c.put("STOR f", []byte("new"))
 	n, err := unix.Getxattr(f, "system.posix_acl_access", make([]byte, 100))
 	if !errors.Is(err, unix.ENODATA) {
-		t.Errorf("it has a list of %d bytes (%v)", n, err)
+		t.Errorf("the file has a list of %d bytes (%v)", n, err)
 	}
 	fi, err := os.Stat(f)
 	check(t, err)
@@ -183,9 +182,9 @@ func TestUploadTakesNoListOfItsDirectory(t *testing.T) {
 	}
 }
 
-// What an upload replaces is what is there at its end: it keeps the attributes of that, not of
-// the file that was there at its beginning.
-func TestUploadKeepsWhatBelongsToAFileThatCame(t *testing.T) {
+// An upload replaces the file that exists at its end. It keeps the attributes of that, not of the file at its
+// start.
+func TestUploadKeepsAttributesOfALaterFile(t *testing.T) {
 	fsys, dir := disk(t)
 	f, came := filepath.Join(dir, "f"), filepath.Join(dir, "came")
 	check(t, os.WriteFile(f, []byte("old"), 0o644))
@@ -207,6 +206,6 @@ func TestUploadKeepsWhatBelongsToAFileThatCame(t *testing.T) {
 		t.Errorf("user.origin is %q (%v)", value[:max(n, 0)], err)
 	}
 	if got := read(t, fsys, "/f"); got != "newest" {
-		t.Errorf("it holds %q", got)
+		t.Errorf("the file contains %q", got)
 	}
 }

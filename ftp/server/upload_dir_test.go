@@ -10,8 +10,8 @@ import (
 	"miniftp/fsroot"
 )
 
-// An upload holds its directory open: it ends up there when the directory is renamed
-// meanwhile. A link is followed all the same, as far as the account's storage goes.
+// An upload holds its directory open, so the file stays in it if the directory is renamed meanwhile. A link is
+// still followed, within the account's tree.
 func TestUploadHoldsItsDirectory(t *testing.T) {
 	top := t.TempDir()
 	check(t, os.MkdirAll(filepath.Join(top, "a", "b"), 0o755))
@@ -30,12 +30,12 @@ func TestUploadHoldsItsDirectory(t *testing.T) {
 	check(t, d.Close())
 	c.want(226)
 	if got, err := os.ReadFile(filepath.Join(top, "c", "b", "file")); string(got) != "whole" {
-		t.Errorf("the file has %q: %v", got, err)
+		t.Errorf("the file contains %q: %v", got, err)
 	}
 
 	c.put("STOR /c/b/link", []byte("new"))
 	if got, err := os.ReadFile(filepath.Join(top, "far")); string(got) != "new" {
-		t.Errorf("behind the link there is %q: %v", got, err)
+		t.Errorf("the target of the link contains %q: %v", got, err)
 	}
 	if fi, err := os.Lstat(filepath.Join(top, "c", "b", "link")); err != nil || fi.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("the link is %v: %v", fi, err)
@@ -44,6 +44,6 @@ func TestUploadHoldsItsDirectory(t *testing.T) {
 	c.cmd("STOR /none/file", 550)
 	entries, err := os.ReadDir(filepath.Join(top, "c", "b"))
 	if check(t, err); len(entries) != 2 {
-		t.Errorf("there is more than the file and the link: %v", entries)
+		t.Errorf("there are other files than the file and the link: %v", entries)
 	}
 }

@@ -16,9 +16,9 @@ import (
 	"miniftp/ftp/server"
 )
 
-// A server that is killed at any moment of an upload leaves what the model says, and the
-// sweep of another server makes an upload of it that can be resumed. While the first
-// one runs that sweep leaves its uploads alone, whatever the clocks say.
+// A server that is killed at any moment of an upload leaves what the model says, and the sweep of another
+// server makes that resumable. While the first server runs, that sweep does not touch its uploads, whatever the
+// clocks say.
 func TestUploadModelKilled(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -51,14 +51,14 @@ func (tr *uploadTrial) killed(at string, e uploadEvent) {
 	a, b := c.login(tr.t, tr.way.user), c.login(tr.t, "rw")
 	tr.to(a, at)
 	if got, want := e.do(b), e.want(tr.uploadWorld); got != want {
-		tr.t.Fatalf("B was told %d, want %d", got, want)
+		tr.t.Fatalf("B got %d, want %d", got, want)
 	}
 	if runtime.GOOS == "linux" {
 		if tr.way.hidden() {
 			tr.awaitLock(tr.running)
 		}
 		if did, err := server.Sweep(tr.t.Context(), tr.fs, 0); err != nil || did != (server.Swept{}) {
-			tr.t.Fatalf("a sweep beside the server did %+v, %v", did, err)
+			tr.t.Fatalf("a sweep by another server did %+v, %v", did, err)
 		}
 	}
 	check(tr.t, c.cmd.Process.Kill())
@@ -74,8 +74,7 @@ func (tr *uploadTrial) killed(at string, e uploadEvent) {
 	tr.resume()
 }
 
-// awaitLock waits until a file is there and locked, as an upload that takes more than a
-// moment is.
+// awaitLock waits until a file exists and is locked, as that of an upload which takes more than a moment.
 func (tr *uploadTrial) awaitLock(name func() string) {
 	tr.t.Helper()
 	await(tr.t, func() bool {

@@ -18,38 +18,37 @@ import (
 	"miniftp/ftp/server"
 )
 
-// This file holds a model of what uploads leave, and drives the server beside it: A
-// uploads /f, B does something to it at some moment of that, and then A's upload ends
-// in some way. Whatever the moment and the end, the tree has to be the model's, and so
-// have A's replies and what A can resume.
+// This file contains a model of what uploads leave, and runs the server in step with it: A uploads /f, B does
+// something to it at some moment of the upload, and then A's upload ends in some way. For every moment and
+// every end the tree, A's replies and what A can resume must be those of the model.
 
-// modelFile is a file of the model. Names lead to files, as on a disk.
+// modelFile is a file of the model. As on a disk, several names can lead to it.
 type modelFile struct {
 	content string
 	link    bool // a link to another file, which has the content
 }
 
-// uploadWorld is the model.
+// uploadWorld is the state of the model.
 type uploadWorld struct {
 	names map[string]*modelFile // nil: a directory
 	part  *modelFile            // A's partial upload, or nil
 
 	way   uploadWay
-	had   *modelFile // what A found
-	held  string     // and its content
-	own   *modelFile // what A writes to
+	had   *modelFile // the file that A has found
+	held  string     // its content
+	own   *modelFile // the file that A writes to
 	begun bool       // the data connection is open
-	made  bool       // A made the file in place, and B has not opened it
+	made  bool       // A has created the file in place, and B has not opened it
 }
 
 // uploadWay is a way to upload /f.
 type uploadWay struct {
 	cmd     string
 	user    string
-	old     string // what /f holds before; "": it is not there
-	part    string // what A has sent of it before
+	old     string // content of /f before; "": it does not exist
+	part    string // what A has sent of it in an interrupted upload
 	rest    int
-	inPlace bool // the server is told so
+	inPlace bool // with Options.UploadInPlace
 }
 
 var uploadWays = map[string]uploadWay{
@@ -72,7 +71,7 @@ func (w uploadWay) appends() bool    { return strings.HasPrefix(w.cmd, "APPE") }
 func (w uploadWay) unique() bool     { return strings.HasPrefix(w.cmd, "STOU") }
 func (w uploadWay) overwrites() bool { return w.user == "rw" }
 
-// hidden reports whether the bytes go to a hidden file.
+// hidden reports whether the bytes go to a file with a hidden name.
 func (w uploadWay) hidden() bool {
 	return !w.inPlace && (w.old == "" || !w.appends() && w.rest == 0)
 }
@@ -88,7 +87,7 @@ func newUploadWorld(w uploadWay) *uploadWorld {
 	return m
 }
 
-// open is A's command.
+// open models A's command.
 func (m *uploadWorld) open() {
 	m.had = m.names["f"]
 	if m.had != nil {
@@ -108,7 +107,7 @@ func (m *uploadWorld) open() {
 	}
 }
 
-// begin is when A's data connection is open. It reports whether that is refused.
+// begin models the opening of A's data connection. It reports whether that is refused.
 func (m *uploadWorld) begin() {
 	m.begun = true
 	if m.way.inPlace || m.way.hidden() && m.way.rest == 0 {
@@ -116,7 +115,7 @@ func (m *uploadWorld) begin() {
 	}
 }
 
-// receive takes bytes of A's. They are at their place, or appended.
+// receive models bytes of A's upload, which are written at their offset or appended.
 func (m *uploadWorld) receive(at int, b string) {
 	c := m.own.content
 	if m.way.appends() {
@@ -127,7 +126,7 @@ func (m *uploadWorld) receive(at int, b string) {
 	m.own.content = c[:at] + b + c[min(len(c), at+len(b)):]
 }
 
-// finish is the end of a whole upload. It returns the code of the reply.
+// finish models the end of a whole upload and returns the code of the reply.
 func (m *uploadWorld) finish() ftp.Code {
 	now, there := m.names["f"]
 	switch {
@@ -137,7 +136,7 @@ func (m *uploadWorld) finish() ftp.Code {
 		return 226
 	case there && now == nil, there && (now.link || m.way.unique() || !m.way.overwrites()):
 		return 550
-	case there && m.way.appends(): // what is appended replaces nothing
+	case there && m.way.appends(): // an append replaces nothing
 		return 450
 	}
 	m.names["f"] = m.own
@@ -145,7 +144,7 @@ func (m *uploadWorld) finish() ftp.Code {
 	return 226
 }
 
-// interrupt is any other end of an upload.
+// interrupt models any other end of an upload.
 func (m *uploadWorld) interrupt(diskFull bool) {
 	now, there := m.names["f"]
 	size := len(m.own.content)
@@ -160,17 +159,17 @@ func (m *uploadWorld) interrupt(diskFull bool) {
 	}
 }
 
-// resumable reports whether A may continue where it was interrupted.
+// resumable reports whether A can resume the interrupted upload.
 func (m *uploadWorld) resumable() bool {
 	now, there := m.names["f"]
 	return m.part != nil && now == m.had && there == (m.had != nil) && (now == nil || now.content == m.held)
 }
 
-// An uploadEvent is what B does. It returns the code of its last reply.
+// An uploadEvent is something that B does. It returns the code of B's last reply.
 type uploadEvent struct {
 	name string
 	do   func(b *ctl) ftp.Code
-	want func(m *uploadWorld) ftp.Code // what the model says, after it has done the same
+	want func(m *uploadWorld) ftp.Code // does the same in the model and returns its code
 }
 
 var uploadEvents = []uploadEvent{
@@ -179,7 +178,7 @@ var uploadEvents = []uploadEvent{
 		f, there := m.names["f"]
 		switch {
 		case m.way.unique():
-			return 450 // the name is A's
+			return 450 // the name is reserved for A
 		case there && f == m.own && m.way.inPlace && m.begun:
 			return 450
 		case there && m.way.inPlace:
@@ -249,7 +248,7 @@ var uploadEvents = []uploadEvent{
 	}},
 }
 
-// try is put that takes any reply.
+// try is like put, with any reply.
 func (c *ctl) try(line, content string) ftp.Code {
 	d := c.epsv()
 	defer d.Close()
@@ -261,14 +260,13 @@ func (c *ctl) try(line, content string) ftp.Code {
 	return c.reply().Code
 }
 
-// uploadMoments are those of A's upload at which B comes.
+// uploadMoments are the moments of A's upload at which B acts.
 var uploadMoments = []string{"waiting", "open", "half", "all"}
 
 // ends are those of A's upload.
 var uploadEnds = []string{"finish", "abort", "reset", "gone", "close", "full"}
 
-// TestUploadModel: there are more than 6,000 combinations. A soak runs all of them and an
-// ordinary test every seventh.
+// There are more than 6,000 combinations. make soak runs all of them, an ordinary test every seventh.
 func TestUploadModel(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)
@@ -282,11 +280,11 @@ func TestUploadModel(t *testing.T) {
 						for _, end := range uploadEnds {
 							switch {
 							case at == "waiting" && (end == "full" || end == "reset"):
-								continue // there is no connection yet
+								continue // there is no data connection yet
 							case at == "open" && !w.hidden() && e.name != "nothing":
-								continue // nothing tells that A has begun to write
+								continue // nothing shows that A has begun to write
 							case e.name == "put a link there" && (!strings.HasSuffix(storage, "disk") || end == "full"):
-								continue // the storage has none
+								continue // the storage has no links
 							}
 							if combination++; combination%every == 0 && !t.Failed() {
 								t.Run(at+", "+e.name+", "+end, func(t *testing.T) { newUploadTrial(t, w, storage, end == "full").run(at, e, end) })
@@ -299,26 +297,26 @@ func TestUploadModel(t *testing.T) {
 	}
 }
 
-// uploadTrial is one run of the server beside the model.
+// uploadTrial is one run of the server and the model.
 type uploadTrial struct {
 	*uploadWorld
 	t    *testing.T
 	fs   afero.Fs      // the directory of the uploads
-	root afero.Fs      // what is served; nil: fs
-	dir  string        // of the host, on disk
-	room *atomic.Int64 // nil: without end
+	root afero.Fs      // the served tree; nil: fs
+	dir  string        // the host directory, if on disk
+	room *atomic.Int64 // free space; nil: unlimited
 	s    *site
-	port uint16        // that A was told and has not called
+	port uint16        // announced to A, and not yet dialed
 	gone chan struct{} // closed when A's session has ended
 }
 
-// newUploadTrial makes a storage. A simple one has nothing beyond afero.Fs.
+// newUploadTrial makes a storage. A simple one has only the methods of afero.Fs.
 func newUploadTrial(t *testing.T, w uploadWay, storage string, bounded bool) *uploadTrial {
 	tr := &uploadTrial{t: t, uploadWorld: newUploadWorld(w), fs: fsroot.NewMem()}
 	switch storage {
 	case "disk":
 		tr.fs, tr.dir = disk(t)
-	case "a directory on disk": // which an upload holds open
+	case "a directory on disk": // uploads hold it open
 		tr.root, tr.dir = disk(t)
 		check(t, tr.root.Mkdir("/d", 0o755))
 		below, err := fsroot.OpenRoot(tr.dir + "/d")
@@ -362,7 +360,7 @@ func (tr *uploadTrial) serve() {
 	})
 }
 
-// login is site.login, in the directory of the uploads.
+// login is site.login, followed by CWD to the directory of the uploads.
 func (tr *uploadTrial) login(user string) *ctl {
 	c := tr.s.login(tr.t, user)
 	if tr.root != nil {
@@ -371,13 +369,13 @@ func (tr *uploadTrial) login(user string) *ctl {
 	return c
 }
 
-// run does it all.
+// run runs the trial.
 func (tr *uploadTrial) run(at string, e uploadEvent, end string) {
 	tr.serve()
 	a, b := tr.login(tr.way.user), tr.login("rw")
 	d := tr.to(a, at)
 	if got, want := e.do(b), e.want(tr.uploadWorld); got != want {
-		tr.t.Fatalf("B was told %d, want %d", got, want)
+		tr.t.Fatalf("B got %d, want %d", got, want)
 	}
 	tr.end(a, d, at, end)
 	tr.compare()
@@ -414,7 +412,7 @@ func (tr *uploadTrial) to(a *ctl, at string) net.Conn {
 	return d
 }
 
-// send sends bytes and waits until they are there.
+// send sends bytes and waits until they are in the file.
 func (tr *uploadTrial) send(d net.Conn, at int, content string) {
 	tr.receive(at, content)
 	_, err := io.WriteString(d, content)
@@ -429,7 +427,7 @@ func (tr *uploadTrial) send(d net.Conn, at int, content string) {
 	})
 }
 
-// running is the hidden file of A's upload.
+// running returns the hidden file of A's upload.
 func (tr *uploadTrial) running() string {
 	infos, _ := afero.ReadDir(tr.fs, "/")
 	for _, fi := range infos {
@@ -455,7 +453,7 @@ func (tr *uploadTrial) end(a *ctl, d net.Conn, at, end string) {
 		check(tr.t, err)
 		check(tr.t, d.Close())
 		if got, want := a.reply().Code, tr.finish(); got != want {
-			tr.t.Errorf("A was told %d, want %d", got, want)
+			tr.t.Errorf("A got %d, want %d", got, want)
 		}
 		return
 	case "abort":
@@ -520,7 +518,7 @@ func lined(m map[string]string) string {
 	return strings.Join(all, "\n")
 }
 
-// resume continues A's upload in a new session, if the model says so.
+// resume resumes A's upload in a new session, if the model says that this is possible.
 func (tr *uploadTrial) resume() {
 	if tr.part == nil || tr.t.Failed() {
 		return
@@ -543,10 +541,10 @@ func (tr *uploadTrial) resume() {
 		tr.names["f"], tr.part = &modelFile{content: whole}, nil
 	case there && f == nil, there && !tr.way.overwrites():
 		if got != 550 {
-			tr.t.Errorf("a resume over what is there was answered %d", got)
+			tr.t.Errorf("a resume into the existing file was answered %d", got)
 		}
 	case got != 554:
-		tr.t.Errorf("a resume of what can't be resumed was answered %d", got)
+		tr.t.Errorf("a resume of what is not resumable was answered %d", got)
 	}
 	tr.compare()
 }

@@ -17,12 +17,12 @@ import (
 	"miniftp/ftp/server"
 )
 
-// pretends is a storage whose Rename says that it did, and did nothing.
+// pretends is a storage whose Rename reports success and does nothing.
 type pretends struct{ afero.Fs }
 
 func (pretends) Rename(string, string) error { return nil }
 
-// shortNames is a storage that takes names of up to 143 bytes, as eCryptfs does.
+// shortNames is a storage with names of up to 143 bytes, like eCryptfs.
 type shortNames struct{ afero.Fs }
 
 func (s shortNames) OpenFile(name string, flag int, perm fs.FileMode) (afero.File, error) {
@@ -32,29 +32,27 @@ func (s shortNames) OpenFile(name string, flag int, perm fs.FileMode) (afero.Fil
 	return s.Fs.OpenFile(name, flag, perm)
 }
 
-// Where a hidden name can't be used the upload is written to its final name, and
-// nothing else is left.
+// If a hidden name can't be used, the upload is written to its final name, and nothing else is left.
 func TestUploadWithoutHiddenName(t *testing.T) {
 	name := strings.Repeat("n", 140)
 	for kind, wrap := range map[string]func(afero.Fs) afero.Fs{
-		"pretends to rename": func(fsys afero.Fs) afero.Fs { return pretends{fsys} },
-		"takes short names":  func(fsys afero.Fs) afero.Fs { return shortNames{fsys} },
+		"rename does nothing": func(fsys afero.Fs) afero.Fs { return pretends{fsys} },
+		"short names only":    func(fsys afero.Fs) afero.Fs { return shortNames{fsys} },
 	} {
 		fsys := fsroot.NewMem()
 		c := serve(t, wrap(fsys)).login(t, "rw")
 		c.put("STOR "+name, []byte("first"))
 		c.put("STOR "+name, []byte("second"))
 		if got := read(t, fsys, "/"+name); got != "second" {
-			t.Errorf("%s: it holds %q", kind, got)
+			t.Errorf("%s: the file contains %q", kind, got)
 		}
 		if got := names(t, fsys, "/"); !slices.Equal(got, []string{name}) {
-			t.Errorf("%s: there are %q", kind, got)
+			t.Errorf("%s: the tree is %q", kind, got)
 		}
 	}
 }
 
-// lateLook is a storage that answers the first question for a name late: do runs
-// after the answer is known.
+// lateLook is a storage that answers the first lookup of a name late: do runs after the answer is determined.
 type lateLook struct {
 	afero.Fs
 	name string
@@ -70,8 +68,7 @@ func (l lateLook) Stat(name string) (fs.FileInfo, error) {
 	return fi, err
 }
 
-// A STOU never tells its client the name of another one that ends while this one
-// looks for a name.
+// STOU never announces the name of another STOU that ends at the same moment.
 func TestStoreUniqueBesideAnother(t *testing.T) {
 	fsys := fsroot.NewMem()
 	late := lateLook{fsys, "/u", new(atomic.Bool), nil}
@@ -86,12 +83,12 @@ func TestStoreUniqueBesideAnother(t *testing.T) {
 	}
 	slices.Sort(contents)
 	if !slices.Equal(contents, []string{"the other", "this one"}) {
-		t.Errorf("the files hold %q", contents)
+		t.Errorf("the files contain %q", contents)
 	}
 }
 
-// DELE removes what could be resumed under that name from then on: also an upload that
-// was interrupted before there was a file.
+// DELE removes what could be resumed under that name afterwards, including an upload that was interrupted
+// before the file existed.
 func TestDeleteTakesInterruptedUploads(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/f", "whole")
@@ -104,13 +101,12 @@ func TestDeleteTakesInterruptedUploads(t *testing.T) {
 		c.cmd("DELE f", 250)
 		c.cmd("SIZE f", 550)
 		if got := names(t, fsys, "/"); len(got) != 1 {
-			t.Errorf("there are %q", got)
+			t.Errorf("the tree is %q", got)
 		}
 	})
 }
 
-// A hidden file that another program has put something else in the place of does not
-// become the final one.
+// If another program has replaced the hidden file, that does not become the final one.
 func TestUploadWhoseHiddenFileIsReplaced(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/other", "another file")
@@ -126,18 +122,17 @@ func TestUploadWhoseHiddenFileIsReplaced(t *testing.T) {
 		check(t, d.Close())
 		c.want(550)
 		if exists(fsys, "/f") {
-			t.Errorf("/f holds %q", read(t, fsys, "/f"))
+			t.Errorf("/f contains %q", read(t, fsys, "/f"))
 		}
 	})
 }
 
-// noAttributes is a storage that has no room for the attributes of a file.
+// noAttributes is a storage without room for the attributes of a file.
 type noAttributes struct{ afero.Fs }
 
 func (noAttributes) Inherit(afero.File, afero.File) error { return syscall.ENOSPC }
 
-// If there is no room for the attributes of the old file, it is not cut to be written in
-// place.
+// If there is no room for the attributes of the old file, that is not overwritten in place.
 func TestUploadWithoutRoomForAttributes(t *testing.T) {
 	fsys, dir := disk(t)
 	write(t, fsys, "/f", "old")
@@ -145,15 +140,14 @@ func TestUploadWithoutRoomForAttributes(t *testing.T) {
 	c.cmd("EPSV", 229)
 	c.cmd("STOR f", 452)
 	if b, err := os.ReadFile(path.Join(dir, "f")); err != nil || string(b) != "old" {
-		t.Errorf("it holds %q, %v", b, err)
+		t.Errorf("the file contains %q, %v", b, err)
 	}
 	if got := names(t, fsys, "/"); len(got) != 1 {
-		t.Errorf("there are %q", got)
+		t.Errorf("the tree is %q", got)
 	}
 }
 
-// After a server was killed, and before a sweep has put in order what it left, a client
-// that takes the size of the old file for what arrived of its own upload is refused.
+// After a server was killed, and before a sweep, a client that resumes at the size of the old file is refused.
 func TestResumeRightAfterAKill(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/f", "old")
@@ -166,14 +160,14 @@ func TestResumeRightAfterAKill(t *testing.T) {
 		c.cmd("REST 3", 350)
 		c.cmd("STOR f", 554)
 		if got := read(t, fsys, "/f"); got != "old" {
-			t.Errorf("/f holds %q", got)
+			t.Errorf("/f contains %q", got)
 		}
 		c.put("STOR f", []byte("new content"))
 	})
 }
 
-// A whole upload removes what an earlier one of the same account left: it could be resumed
-// when the file is gone again.
+// A whole upload removes an older interrupted one of the same account, which could be resumed when the file is
+// deleted.
 func TestWholeUploadRemovesInterruptedOne(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		c := serve(t, fsys).login(t, "rw")
@@ -185,7 +179,7 @@ func TestWholeUploadRemovesInterruptedOne(t *testing.T) {
 		c.want(426)
 		c.put("STOR f", []byte("whole"))
 		if got := names(t, fsys, "/"); !slices.Equal(got, []string{"f"}) {
-			t.Errorf("there are %q", got)
+			t.Errorf("the tree is %q", got)
 		}
 	})
 }

@@ -15,8 +15,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// While an upload runs its bytes are under a hidden name; the final name shows
-// the old file, or nothing, until the whole new one is there.
+// During an upload its bytes are under a hidden name. The final name leads to the old file, or to none, until
+// the new file is whole.
 func TestUploadIsHidden(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/old", "the old one")
@@ -32,16 +32,16 @@ func TestUploadIsHidden(t *testing.T) {
 			}
 			switch {
 			case name == "new" && exists(fsys, "/new"):
-				t.Error("/new is there before it is whole")
+				t.Error("/new exists before it is whole")
 			case name == "old" && read(t, fsys, "/old") != "the old one":
-				t.Errorf("/old holds %q before the new one is whole", read(t, fsys, "/old"))
+				t.Errorf("/old contains %q before the new file is whole", read(t, fsys, "/old"))
 			}
 			_, err = io.WriteString(d, " one")
 			check(t, err)
 			check(t, d.Close())
 			c.want(226)
 			if got := read(t, fsys, "/"+name); got != "the new one" {
-				t.Errorf("/%s holds %q", name, got)
+				t.Errorf("/%s contains %q", name, got)
 			}
 		}
 		if got := names(t, fsys, "/"); !slices.Equal(got, []string{"new", "old"}) {
@@ -50,18 +50,18 @@ func TestUploadIsHidden(t *testing.T) {
 	})
 }
 
-// await tries until ok is true.
+// await polls until ok returns true.
 func await(t testing.TB, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); {
 		if time.Now().After(end) {
-			t.Fatal("it never came true")
+			t.Fatal("timeout waiting for a condition")
 		}
 		time.Sleep(50 * time.Microsecond) // leave the processor to the server
 	}
 }
 
-// Hidden names are not listed, not even by -a.
+// Hidden names are not listed, not even with -a.
 func TestUploadIsNotListed(t *testing.T) {
 	fsys, _ := disk(t)
 	s := serve(t, fsys)
@@ -85,8 +85,7 @@ func TestUploadIsNotListed(t *testing.T) {
 	c.want(226)
 }
 
-// In place, the bytes go to the final name. A transfer that never begins destroys
-// nothing there.
+// With UploadInPlace the bytes go to the final name. A transfer that never starts destroys nothing there.
 func TestUploadInPlace(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		write(t, fsys, "/old", "the old one, which is longer")
@@ -98,16 +97,16 @@ func TestUploadInPlace(t *testing.T) {
 		c.want(426)
 		c.want(226)
 		if got := read(t, fsys, "/old"); got != "the old one, which is longer" {
-			t.Errorf("a transfer that never began left %q", got)
+			t.Errorf("a transfer that never started has left %q", got)
 		}
 		if exists(fsys, "/new") {
-			t.Error("a transfer that never began made a file")
+			t.Error("a transfer that never started has made a file")
 		}
 		d := c.starts("STOR old")
 		_, err := io.WriteString(d, "the new")
 		check(t, err)
 		await(t, func() bool {
-			b, err := afero.ReadFile(fsys, "/old") // which may be cut just now
+			b, err := afero.ReadFile(fsys, "/old") // may be truncated at this moment
 			return err == nil && string(b) == "the new"
 		})
 		check(t, d.Close())
@@ -119,7 +118,7 @@ func TestUploadInPlace(t *testing.T) {
 	})
 }
 
-// What replaces a file has its permission bits.
+// A replaced file keeps its permission bits.
 func TestUploadKeepsMode(t *testing.T) {
 	fsys, dir := disk(t)
 	write(t, fsys, "/f", "old")
@@ -136,8 +135,7 @@ func TestUploadKeepsMode(t *testing.T) {
 	}
 }
 
-// An upload over a symlink goes through it and leaves it a link; one that leads
-// out is refused.
+// An upload to a symlink writes to its target and keeps the link. A link out of the tree is refused.
 func TestUploadOverSymlink(t *testing.T) {
 	fsys, dir := disk(t)
 	outside := t.TempDir() + "/victim"
@@ -152,14 +150,14 @@ func TestUploadOverSymlink(t *testing.T) {
 	for _, name := range []string{"rel", "abs", "dangling"} {
 		c.put("STOR "+name, []byte("by "+name))
 		if fi, err := os.Lstat(dir + "/" + name); err != nil || fi.Mode()&os.ModeSymlink == 0 {
-			t.Errorf("%s is no link any more", name)
+			t.Errorf("%s is no longer a link", name)
 		}
 		if got := read(t, fsys, "/"+name); got != "by "+name {
 			t.Errorf("%s leads to %q", name, got)
 		}
 	}
 	if got := read(t, fsys, "/sub/f"); got != "by abs" {
-		t.Errorf("/sub/f holds %q", got)
+		t.Errorf("/sub/f contains %q", got)
 	}
 	c.put("STOR dir/in", []byte("x"))
 	for _, cmd := range []string{"STOR out", "APPE out", "STOR dir"} {
@@ -172,7 +170,7 @@ func TestUploadOverSymlink(t *testing.T) {
 	}
 }
 
-// The drop box: new files only, nothing read, listed, replaced or gone on with.
+// DropBox permits only new files: nothing can be read, listed, replaced or resumed.
 func TestDropBox(t *testing.T) {
 	fsys, _ := disk(t)
 	write(t, fsys, "/theirs", "private")
@@ -216,8 +214,8 @@ func TestUploadAlongside(t *testing.T) {
 	}
 }
 
-// The longest name that the disk takes can be uploaded, though a hidden one has
-// to stand beside it.
+// A file with the longest name that the disk permits can be uploaded and resumed, although its hidden name
+// needs more room.
 func TestUploadLongName(t *testing.T) {
 	fsys, _ := disk(t)
 	s := serve(t, fsys)
@@ -238,9 +236,8 @@ func TestUploadLongName(t *testing.T) {
 	}
 }
 
-// Two uploads have made, or found, the same new file and write to it in place. The first
-// one to be interrupted must not remove it, as the other still has it open; the last one
-// removes it if nothing came.
+// Two uploads write to the same new file in place. The first one to be interrupted must not remove it, because
+// the other still has it open. The last one removes it if it is empty.
 func TestInPlaceTwoUploadsOfANewFile(t *testing.T) {
 	for _, whole := range []bool{true, false} {
 		fsys, _ := disk(t)
@@ -262,12 +259,12 @@ func TestInPlaceTwoUploadsOfANewFile(t *testing.T) {
 		port := waits(b)
 		aborts(a)
 		if !exists(fsys, "/f") {
-			t.Fatal("the upload that was interrupted first removed the file of the other")
+			t.Fatal("the upload that was interrupted first has removed the other's file")
 		}
 		if !whole {
 			aborts(b)
 			if exists(fsys, "/f") {
-				t.Error("an empty file is left of two interrupted uploads")
+				t.Error("two interrupted uploads have left an empty file")
 			}
 			continue
 		}

@@ -15,30 +15,28 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// A client that only writes and then closes must lose nothing, whichever library
-// it speaks TLS by: see dtp's secured.quiet. Each sender of these tests makes so
-// many uploads on each version.
+// A client that only writes and then closes must lose nothing, whichever TLS library it uses: see dtp's
+// secured.quiet. Each sender of these tests makes this many uploads with each version.
 var tlsUploads = times(24, 100)
 
 var uploadSizes = []int{0, 1, 16 << 10, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1<<20 + 1, 4 << 20}
 
-// uploadContent is different for each upload, in length or at every offset.
+// uploadContent returns a different content for each upload, in length or at every offset.
 func uploadContent(i int) []byte { return noise()[i*4099:][:uploadSizes[i%len(uploadSizes)]] }
 
-// uploader uploads the files of the desk's directory here, in one session or several.
+// uploader uploads the files of the desk's local directory, in one session or several.
 type uploader struct {
 	program string // "": none
 	send    func(d *secureDesk, names []string)
 }
 
-// exact reads to the end of a record and not on, as OpenSSL and GnuTLS do. Package tls
-// by itself takes tickets out of the socket with what comes before them, and then
-// they do no harm.
+// exact is a connection whose Read stops at the end of a TLS record, as OpenSSL and GnuTLS read. Package tls
+// alone would also read tickets that follow, and they would do no harm then.
 type exact struct {
 	net.Conn
-	head [5]byte // of a record
+	head [5]byte // header of the current record
 	got  int     // bytes of head
-	left int     // bytes behind it
+	left int     // bytes of the record still to be read
 }
 
 func (e *exact) Read(b []byte) (n int, err error) {
@@ -55,8 +53,8 @@ func (e *exact) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// goUploads writes and closes, and reads nothing but the handshake. Every other
-// data connection does not resume.
+// goUploads writes and closes, and reads nothing but the handshake. Every second data connection does not
+// resume.
 func goUploads(d *secureDesk, names []string) {
 	version := map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13}[d.s.version]
 	config := func() *tls.Config {
@@ -84,8 +82,8 @@ func goUploads(d *secureDesk, names []string) {
 	}
 }
 
-// openSSLWrites is the least that OpenSSL needs to upload: a handshake, the bytes,
-// close_notify, and the socket is closed with whatever is in it.
+// openSSLWrites does the least that OpenSSL needs to upload: a handshake, the bytes, close_notify. Then it
+// closes the socket with whatever is in it.
 const openSSLWrites = `
 import ftplib, ssl, sys
 host, port, ca, there = sys.argv[1:5]
@@ -154,7 +152,7 @@ func curlUploads(d *secureDesk, names []string) {
 	d.do(d.program, "", args...)
 }
 
-// lftpUploads puts the half of the files, and mirrors what is missing then.
+// lftpUploads uploads one half of the files, and mirrors the rest.
 func lftpUploads(d *secureDesk, names []string) {
 	d.do(d.program, "", lftpTLSArgs(d, "mput -O "+d.path("")+" "+strings.Join(names[:len(names)/2], " "),
 		"mirror -R -P 3 -x ^\\. . "+d.path(""))...)
@@ -187,25 +185,25 @@ func TestTLSUploadsLoseNoByte(t *testing.T) {
 				up.send(d, names)
 				for i, name := range names {
 					if got, err := os.ReadFile(d.far(name)); err != nil || !bytes.Equal(got, uploadContent(i)) {
-						t.Errorf("%s: %d bytes arrived whole of %d: %v", name, len(got), len(uploadContent(i)), err)
+						t.Errorf("%s: %d of %d bytes arrived: %v", name, len(got), len(uploadContent(i)), err)
 					}
 					check(t, os.Remove(d.far(name)))
 				}
 				if left := hostTree(t, d.far("")); len(left) != 1 {
-					t.Errorf("beside the files there is %q", left)
+					t.Errorf("there are other files: %q", left)
 				}
 			})
 		}
 		t.Cleanup(func() {
 			if got, want := s.uploads(), len(senders)*tlsUploads; got != want {
-				t.Errorf("the server tells of %d whole uploads, want %d", got, want)
+				t.Errorf("the server has reported %d whole uploads, want %d", got, want)
 			}
 		})
 	})
 }
 
-// ftplibCut uploads by OpenSSL and ends the connection without close_notify, as
-// somebody on the way could: by FIN, by a reset, or by FIN of one direction only.
+// ftplibCut uploads with OpenSSL and ends the connection without close_notify, as anyone on the network path
+// could: by FIN, by a reset, or by FIN in one direction only.
 const ftplibCut = `
 import ftplib, socket, ssl, struct, sys
 host, port, ca, path = sys.argv[1:]
@@ -233,7 +231,7 @@ f.storbinary("STOR " + path + "2", open("whole", "rb"))
 f.quit()
 `
 
-// Without close_notify an upload is not whole: 426, and what was there stays.
+// Without close_notify an upload is not whole: the reply is 426, and the old file stays.
 func TestTLSUploadWithoutCloseNotify(t *testing.T) {
 	parallel(t)
 	testutil.Long(t)

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// urgent sends s with its last byte out of band.
+// urgent sends s with its last byte as out-of-band data.
 func (c *ctl) urgent(s string) {
 	c.t.Helper()
 	raw, err := c.Conn.(*net.TCPConn).SyscallConn()

@@ -4,19 +4,19 @@ package server
 
 import "net"
 
-// input is what a control connection has to read.
+// input is the state of the receiving side of a control connection.
 type input uint8
 
 const (
-	nothing input = iota
-	something
-	hungUp
+	inputNone input = iota
+	inputReady
+	inputClosed
 )
 
-// waiting can't look without reading here.
-func waiting(net.Conn) input { return nothing }
+// peekInput always returns inputNone: here a connection can't be examined without reading from it.
+func peekInput(net.Conn) input { return inputNone }
 
-// mayPark: there is no waiting without reading either.
+// mayPark always returns false, for the same reason.
 func mayPark(net.Conn) bool { return false }
 
 func awaitInput(net.Conn) error { return nil }

@@ -7,50 +7,50 @@ import (
 	"syscall"
 )
 
-// input is what a control connection has to read.
+// input is the state of the receiving side of a control connection.
 type input uint8
 
 const (
-	nothing input = iota
-	something
-	hungUp
+	inputNone input = iota
+	inputReady
+	inputClosed
 )
 
-// waiting looks what has come on conn without reading or waiting.
-func waiting(conn net.Conn) input {
+// peekInput returns what conn has to read, without reading or waiting.
+func peekInput(conn net.Conn) input {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
-		return nothing
+		return inputNone
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return hungUp
+		return inputClosed
 	}
-	state := nothing
+	state := inputNone
 	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {
 		case n > 0:
-			state = something
-		case err != syscall.EAGAIN && err != syscall.EINTR: // the end, or an error: reset, keepalive timed out
-			state = hungUp
+			state = inputReady
+		case err != syscall.EAGAIN && err != syscall.EINTR: // closed, reset, or keepalive timed out
+			state = inputClosed
 		}
 	})
 	if err != nil {
-		return hungUp
+		return inputClosed
 	}
 	return state
 }
 
-// mayPark reports whether awaitInput works for conn.
+// mayPark reports whether awaitInput works with conn.
 func mayPark(conn net.Conn) bool {
 	_, ok := conn.(syscall.Conn)
 	return ok
 }
 
-// awaitInput waits until there is something to read on conn, or its end, and leaves
-// it there. A read deadline ends it with os.ErrDeadlineExceeded.
+// awaitInput waits until conn has something to read or is closed, without reading it. At the read deadline it
+// returns os.ErrDeadlineExceeded.
 func awaitInput(conn net.Conn) error {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
@@ -60,24 +60,23 @@ func awaitInput(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	return raw.Read(nothingYet)
+	return raw.Read(inputArrived)
 }
 
-func nothingYet(fd uintptr) (over bool) {
+func inputArrived(fd uintptr) (over bool) {
 	var b [1]byte
 	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 	return err != syscall.EAGAIN
 }
 
-// keepUrgent keeps urgent bytes in the stream of a control connection: Python's
-// ftplib sends all of "ABOR" and its line end as urgent data, of which the last
-// byte would be lost, and the line with it.
+// keepUrgent keeps urgent bytes in the stream of a control connection. Python's ftplib sends the whole line
+// "ABOR\r\n" as urgent data. Its last byte would be lost otherwise, and the line would never end.
 func keepUrgent(conn net.Conn) { urgentInline(conn, 1) }
 
-// dropUrgent leaves urgent bytes out again: in the middle of a TLS record they
-// would destroy it.
+// dropUrgent takes urgent bytes out of the stream again: in the middle of a TLS record they would corrupt it.
 func dropUrgent(conn net.Conn) { urgentInline(conn, 0) }
 
+// urgentInline sets SO_OOBINLINE.
 func urgentInline(conn net.Conn, on int) {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {

@@ -1,4 +1,4 @@
-// Package guard keeps a server usable for all while some ask for too much: it slows down those who
-// guess passwords (Logins), and hands out work that costs a processor in turns (Queue). Whom it
-// takes for one is said by Origin and Site.
+// Package guard protects a server from clients that ask for too much. Logins slows down and bans clients that
+// guess passwords. Queue shares out the work that costs processor time fairly. Origin and Site define which
+// addresses count as one client.
 package guard

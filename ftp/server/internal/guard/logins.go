@@ -14,25 +14,31 @@ import (
 
 // Bounds on failed logins.
 const (
-	maxVisitors = 10_000 // addresses that are remembered, and networks
-	maxNames    = 64     // names that are remembered of one address; more only if Policy.Most is
-	maxRegulars = 10_000 // pairs of an address and a name that logged in
+	maxVisitors = 10_000 // addresses that are remembered, and as many networks
+	maxNames    = 64     // names that are remembered per address, or Policy.Most if that is more
+	maxRegulars = 10_000 // pairs of an address and a name that has logged in there
 	nameShare   = 3      // failures of one name that count for its address
 	siteShare   = 16     // a network of 48 bits may have so many times the failures of one of 64
 )
 
-// Logins slows down guessing of passwords, and ends it (RFC 2577 §5). Failures are counted
-// by address and name together, which delays and bans that name at that address only: a
-// device with an old password does not affect others at the same NAT address. For the address
-// as a whole each name counts for nameShare failures at most, so a guesser who tries many
-// names has it delayed and banned. A name that has logged in from an address before is a
-// regular there: what other names do at that address does not delay or ban it.
+// Logins slows down and bans clients that guess passwords (RFC 2577 §5).
 //
-// Guesses of one name, and those of the names at an address that are no regulars, are
-// judged one after the other, so that no delay is got round by many connections.
+// Failures are counted at three levels. Each can lead to a ban, and the first two also delay the next login:
+//
+//	name at an address      all its failures
+//	address                 at most nameShare failures of each of its names
+//	IPv6 network            all failures; banned after siteShare times as many
+//
+// The first level does most of the work: a device with an old password bans only its own name, not the other
+// users behind the same NAT address. The second stops a client that tries many names. It does not affect
+// regulars, which are names that have logged in from that address before: a guesser can't lock out the users of
+// its own network.
+//
+// Logins with the same name from the same address run one after the other, and so do those of all names at an
+// address that are not regulars. Otherwise many connections at once would evade the delays.
 type Logins struct {
-	unjudged []error
-	seed     maphash.Seed
+	uncounted []error
+	seed      maphash.Seed
 
 	mu       sync.Mutex
 	visitors map[netip.Addr]*visitor    // by origin
@@ -41,106 +47,108 @@ type Logins struct {
 	pairs    int // in regulars
 }
 
-// visitor is an address from which logins run or failed.
+// visitor is an address with logins that run or have failed.
 type visitor struct {
-	turn     chan struct{} // held by the login that runs, of a name that is no regular
-	users    int           // logins that run or wait
+	turn     chan struct{} // held by the running login of a name that is not a regular
+	users    int           // logins that run or wait for a turn
 	names    map[uint64]*attempts
-	failures // of all names; regulars need not care
+	failures // of all names; they do not affect regulars
 }
 
-// attempts are the logins of one name from one address.
+// attempts are the logins with one name from one address.
 type attempts struct {
 	failures
-	shared int           // of these failures, how many count for the address
-	turn   chan struct{} // held by the login that runs
+	shared int           // of these failures, those that count for the address, too
+	turn   chan struct{} // held by the running login
 	users  int
 }
 
-// failures are counted until they are forgiven, one by one, or lead to a ban.
+// failures counts failed logins until they are forgiven one by one, or until they lead to a ban.
 type failures struct {
 	count int
-	since time.Time // the last failure, or when one was last forgotten
-	next  time.Time // no login before
-	until time.Time // banned
+	since time.Time // of the last failure when count was 0, or when one was last forgiven
+	next  time.Time // no login before this time
+	until time.Time // banned until this time
 }
 
-// Policy is how guesses are answered.
+// Policy says how failed logins are answered.
 type Policy struct {
-	Delay time.Duration // after the first failure; it doubles with each; 0: none
-	Most  int           // failures before a ban; 0: there is none
+	Delay time.Duration // after the first failure; doubles with each further one; 0: none
+	Most  int           // failures that lead to a ban; 0: never
 	Ban   time.Duration
 }
 
-// ErrShutOut is returned for a login from an address that had too many failures.
+// ErrShutOut is returned for a login from an address that is banned.
 var ErrShutOut = errors.New("too many failed logins from this address")
 
-// ErrNameShutOut is the same for one name at that address.
+// ErrNameShutOut is returned for a login with a name that is banned at that address. It is an ErrShutOut.
 var ErrNameShutOut = fmt.Errorf("%w as that user", ErrShutOut)
 
-// NewLogins returns the guard of logins of one server. A login that ended with one of unjudged, or was
-// cancelled, is no failure.
-func NewLogins(unjudged ...error) *Logins {
+// NewLogins returns the login guard of one server. A login that ends with one of the errors uncounted, or is
+// canceled, is not counted as a failure.
+func NewLogins(uncounted ...error) *Logins {
 	return &Logins{
-		unjudged: unjudged,
-		seed:     maphash.MakeSeed(),
-		visitors: map[netip.Addr]*visitor{}, sites: map[netip.Prefix]*failures{}, regulars: map[netip.Addr]map[uint64]struct{}{},
+		uncounted: uncounted,
+		seed:      maphash.MakeSeed(),
+		visitors:  map[netip.Addr]*visitor{}, sites: map[netip.Prefix]*failures{}, regulars: map[netip.Addr]map[uint64]struct{}{},
 	}
 }
 
 // ShutOut reports whether no login from that origin can succeed now.
-func (b *Logins) ShutOut(from netip.Addr) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.regulars[from]) == 0 && b.banned(from, time.Now())
+func (l *Logins) ShutOut(from netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.regulars[from]) == 0 && l.banned(from, time.Now())
 }
 
-// banned reports whether that origin, or the network that it is in, is banned. The lock is held.
-func (b *Logins) banned(from netip.Addr, now time.Time) bool {
-	if v := b.visitors[from]; v != nil && now.Before(v.until) {
+// banned reports whether that origin or its network is banned. Logins.mu must be held.
+func (l *Logins) banned(from netip.Addr, now time.Time) bool {
+	if v := l.visitors[from]; v != nil && now.Before(v.until) {
 		return true
 	}
-	f := b.sites[Site(from)]
+	f := l.sites[Site(from)]
 	return f != nil && now.Before(f.until)
 }
 
 // Regular reports whether user has logged in from that origin before.
-func (b *Logins) Regular(from netip.Addr, user string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, ok := b.regulars[from][b.hash(user)]
+func (l *Logins) Regular(from netip.Addr, user string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.regulars[from][l.hash(user)]
 	return ok
 }
 
-func (b *Logins) hash(user string) uint64 { return maphash.String(b.seed, user) }
+func (l *Logins) hash(user string) uint64 { return maphash.String(l.seed, user) }
 
-// Try runs login when its turn has come and the delays are over, and counts how it ended.
-// The error is login's, ErrShutOut or the cause of ctx; with the failure that leads to the
-// ban it is both of the first.
-func (b *Logins) Try(ctx context.Context, from netip.Addr, g Policy, user string, login func() error) error {
+// Try calls login when its turn has come and the delays have passed, and counts its result. Try returns login's
+// error, ErrShutOut, or the cause of ctx. For the failure that leads to a ban it returns an error that is both
+// login's and ErrShutOut.
+func (l *Logins) Try(ctx context.Context, from netip.Addr, g Policy, user string, login func() error) error {
 	if g.Delay <= 0 && g.Most <= 0 {
 		return login()
 	}
-	v, a := b.enter(from, g, b.hash(user))
-	defer b.leave(from, v, b.hash(user), a)
+	v, a := l.enter(from, g, l.hash(user))
+	defer l.leave(from, v, l.hash(user), a)
+	// First the turn of the name, then, unless the name is a regular, that of the address. The order is the
+	// same for all logins, so they can't block each other.
 	if err := take(ctx, a.turn); err != nil {
 		return err
 	}
 	defer func() { <-a.turn }()
-	if err := b.wait(ctx, func() (time.Time, bool) { return a.next, time.Now().Before(a.until) }, ErrNameShutOut); err != nil {
+	if err := l.wait(ctx, func() (time.Time, bool) { return a.next, time.Now().Before(a.until) }, ErrNameShutOut); err != nil {
 		return err
 	}
-	if !b.Regular(from, user) {
+	if !l.Regular(from, user) {
 		if err := take(ctx, v.turn); err != nil {
 			return err
 		}
 		defer func() { <-v.turn }()
-		if err := b.wait(ctx, func() (time.Time, bool) { return v.next, b.banned(from, time.Now()) }, ErrShutOut); err != nil {
+		if err := l.wait(ctx, func() (time.Time, bool) { return v.next, l.banned(from, time.Now()) }, ErrShutOut); err != nil {
 			return err
 		}
 	}
 	err := login()
-	return b.judge(from, v, a, g, user, err)
+	return l.record(from, v, a, g, user, err)
 }
 
 // take waits for a turn.
@@ -153,16 +161,18 @@ func take(ctx context.Context, turn chan struct{}) error {
 	}
 }
 
-func (b *Logins) enter(from netip.Addr, g Policy, name uint64) (*visitor, *attempts) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	v := b.visitors[from]
+// enter returns the entries of an address and a name, and makes them if needed. Their users count keeps them in
+// the tables until leave, so all concurrent logins share the same turns.
+func (l *Logins) enter(from netip.Addr, g Policy, name uint64) (*visitor, *attempts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := l.visitors[from]
 	if v == nil {
-		if len(b.visitors) >= maxVisitors {
-			forget(b.visitors, (*visitor).weight)
+		if len(l.visitors) >= maxVisitors {
+			forget(l.visitors, (*visitor).weight)
 		}
 		v = &visitor{turn: make(chan struct{}, 1), names: map[uint64]*attempts{}}
-		b.visitors[from] = v
+		l.visitors[from] = v
 	}
 	a := v.names[name]
 	if a == nil {
@@ -177,26 +187,26 @@ func (b *Logins) enter(from netip.Addr, g Policy, name uint64) (*visitor, *attem
 	return v, a
 }
 
-func (b *Logins) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// leave undoes enter. It removes entries that have no more failures to remember.
+func (l *Logins) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	now := time.Now()
 	v.users--
 	a.users--
 	if a.weight(now) == 0 && v.names[name] == a {
 		delete(v.names, name)
 	}
-	if v.weight(now) == 0 && b.visitors[from] == v {
-		delete(b.visitors, from)
+	if v.weight(now) == 0 && l.visitors[from] == v {
+		delete(l.visitors, from)
 	}
 }
 
-// wait lets a delay pass. state tells when it is over, and whether a ban is in force, in
-// which case wait returns out.
-func (b *Logins) wait(ctx context.Context, state func() (time.Time, bool), out error) error {
-	b.mu.Lock()
+// wait waits until the time that state returns. If state reports a ban, wait returns out at once.
+func (l *Logins) wait(ctx context.Context, state func() (time.Time, bool), out error) error {
+	l.mu.Lock()
 	next, banned := state()
-	b.mu.Unlock()
+	l.mu.Unlock()
 	delay := time.Until(next)
 	switch {
 	case banned:
@@ -214,82 +224,82 @@ func (b *Logins) wait(ctx context.Context, state func() (time.Time, bool), out e
 	}
 }
 
-// judge counts a login that ended with err. A success forgives the failures of that name
-// at that address, of somebody who mistyped. Those of other names stay, or an account of
-// one's own would be a way to guess the passwords of others without end.
-func (b *Logins) judge(from netip.Addr, v *visitor, a *attempts, g Policy, user string, err error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// record counts the result of a login. A success forgives the failures of that name at that address: the user
+// has mistyped. It does not forgive those of other names, else a guesser with an account could reset the count
+// by logging in.
+func (l *Logins) record(from netip.Addr, v *visitor, a *attempts, g Policy, user string, err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	now := time.Now()
 	switch {
 	case err == nil:
 		v.count -= min(a.shared, v.count)
 		a.failures, a.shared = failures{}, 0
-		b.remember(from, user)
+		l.remember(from, user)
 		return nil
-	case errors.Is(err, context.Canceled), slices.ContainsFunc(b.unjudged, func(no error) bool { return errors.Is(err, no) }):
+	case errors.Is(err, context.Canceled), slices.ContainsFunc(l.uncounted, func(no error) bool { return errors.Is(err, no) }):
 		return err
 	}
+	// What was forgiven for the name does not count for the address again.
 	if a.failures.forgive(now); !now.Before(a.until) {
 		a.shared = min(a.shared, a.count)
 	}
 	if a.fail(now, g, g.Most, 0) {
 		err = fmt.Errorf("%w: %w", ErrNameShutOut, err)
 	}
+	// A name counts for its address only a few times, and less than Most times, so that it can't ban the
+	// address alone (unless Most is 1).
 	share := nameShare
 	if g.Most > 0 {
 		share = min(share, max(1, g.Most-1))
 	}
 	if a.shared < share {
 		a.shared++
-		if v.fail(now, g, g.Most, share) { // one name alone delays no other
+		if v.fail(now, g, g.Most, share) { // the failures of one name alone delay no other
 			err = fmt.Errorf("%w: %w", ErrShutOut, err)
 		}
 	}
-	b.failSite(from, now, g)
+	l.failSite(from, now, g)
 	return err
 }
 
-// failSite counts a failure for the IPv6 network of 48 bits, in which one owner may have
-// 65,536 origins.
-func (b *Logins) failSite(from netip.Addr, now time.Time, g Policy) {
+// failSite counts a failure for the IPv6 network of 48 bits: one owner may have all its 65,536 origins.
+func (l *Logins) failSite(from netip.Addr, now time.Time, g Policy) {
 	if !from.Is6() || from.IsLinkLocalUnicast() || g.Most <= 0 {
 		return
 	}
-	f := b.sites[Site(from)]
+	f := l.sites[Site(from)]
 	if f == nil {
-		if len(b.sites) >= maxVisitors {
-			forget(b.sites, (*failures).weight)
+		if len(l.sites) >= maxVisitors {
+			forget(l.sites, (*failures).weight)
 		}
 		f = &failures{}
-		b.sites[Site(from)] = f
+		l.sites[Site(from)] = f
 	}
 	f.fail(now, g, g.Most*siteShare, g.Most*siteShare)
 }
 
-// remember makes user a regular at that origin, unless it is an anonymous user: anybody can
-// log in as one.
-func (b *Logins) remember(from netip.Addr, user string) {
-	name := b.hash(user)
-	if _, known := b.regulars[from][name]; known || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp") {
+// remember makes user a regular at that origin. Anonymous users are excluded, because anyone can log in as one.
+func (l *Logins) remember(from netip.Addr, user string) {
+	name := l.hash(user)
+	if _, known := l.regulars[from][name]; known || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp") {
 		return
 	}
-	for origin, names := range b.regulars { // in random order
-		if b.pairs < maxRegulars {
+	for origin, names := range l.regulars { // in random order
+		if l.pairs < maxRegulars {
 			break
 		}
-		b.pairs -= len(names)
-		delete(b.regulars, origin)
+		l.pairs -= len(names)
+		delete(l.regulars, origin)
 	}
-	if b.regulars[from] == nil {
-		b.regulars[from] = map[uint64]struct{}{}
+	if l.regulars[from] == nil {
+		l.regulars[from] = map[uint64]struct{}{}
 	}
-	b.regulars[from][name] = struct{}{}
-	b.pairs++
+	l.regulars[from][name] = struct{}{}
+	l.pairs++
 }
 
-// fail counts a failure and reports whether it is the last before a ban. The first ones,
-// as many as free, lead to no delay.
+// fail counts a failure and reports whether it leads to a ban. The first free failures cause no delay.
 func (f *failures) fail(now time.Time, g Policy, most, free int) (out bool) {
 	f.forgive(now)
 	if f.count == 0 {
@@ -303,7 +313,7 @@ func (f *failures) fail(now time.Time, g Policy, most, free int) (out bool) {
 	return out
 }
 
-// after is the delay behind the n-th failure.
+// after returns the delay after the n-th failure.
 func (g Policy) after(n int) time.Duration {
 	if g.Delay <= 0 || n <= 0 {
 		return 0
@@ -315,7 +325,7 @@ func (g Policy) after(n int) time.Duration {
 	return max(min(d, maxDelay), g.Delay)
 }
 
-// forgive forgets failures as time goes by.
+// forgive forgets one failure per forgivenEvery.
 func (f *failures) forgive(now time.Time) {
 	if n := int(now.Sub(f.since) / forgivenEvery); n > 0 {
 		f.count = max(0, f.count-n)
@@ -323,8 +333,8 @@ func (f *failures) forgive(now time.Time) {
 	}
 }
 
-// Weights say what would be lost by forgetting: 0 is nothing, a ban is most. What is in
-// use is never forgotten; there is no more of it than sessions.
+// A weight says how much would be lost by forgetting an entry: nothing if it is 0, most if it is a ban. An
+// entry in use is never forgotten; there can't be more of them than sessions.
 const (
 	inUse     = 1<<31 - 1
 	banWeight = 1 << 30
@@ -359,7 +369,7 @@ func (v *visitor) weight(now time.Time) int {
 	return n
 }
 
-// forget makes room in a table: of a few entries it drops the lightest.
+// forget removes one entry from a table: the one with the least weight of a few chosen at random.
 func forget[K comparable, V any](table map[K]V, weight func(V, time.Time) int) {
 	const few = 16
 	now, seen := time.Now(), 0

@@ -26,17 +26,17 @@ var (
 func wrong() error { return errWrong }
 func right() error { return nil }
 
-// tries runs one login and tells how long it took.
-func (b *Logins) tries(t *testing.T, g Policy, from netip.Addr, user string, login func() error, want error) time.Duration {
+// tries runs one login and returns how long it took.
+func (l *Logins) tries(t *testing.T, g Policy, from netip.Addr, user string, login func() error, want error) time.Duration {
 	t.Helper()
 	start := time.Now()
-	if err := b.Try(t.Context(), from, g, user, login); !errors.Is(err, want) || (err == nil) != (want == nil) {
+	if err := l.Try(t.Context(), from, g, user, login); !errors.Is(err, want) || (err == nil) != (want == nil) {
 		t.Errorf("%v: %v, want %v", user, err, want)
 	}
 	return time.Since(start)
 }
 
-// Each failure makes the next login wait twice as long, within bounds.
+// Each failure doubles the delay of the next login, up to a limit.
 func TestDelayGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, g := NewLogins(errGone), Policy{Delay: time.Second, Most: -1}
@@ -45,7 +45,7 @@ func TestDelayGrows(t *testing.T) {
 			waits = append(waits, b.tries(t, g, villain, "root", wrong, errWrong))
 		}
 		if got, want := fmt.Sprint(waits), "[0s 1s 2s 4s 8s 16s 30s 30s]"; got != want {
-			t.Errorf("waits %s, want %s", got, want)
+			t.Errorf("delays %s, want %s", got, want)
 		}
 	})
 	if d := (Policy{Delay: time.Minute}).after(5); d != time.Minute {
@@ -56,8 +56,8 @@ func TestDelayGrows(t *testing.T) {
 	}
 }
 
-// After some failures a name is banned at that address, and let in again. Other names
-// there are neither delayed nor banned: they may be other people, behind one NAT.
+// After some failures a name is banned at that address for a while. Other names there are neither delayed nor
+// banned: they may be other people behind one NAT.
 func TestBan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, g := NewLogins(errGone), Policy{Delay: time.Second, Most: 5, Ban: 10 * time.Minute}
@@ -68,10 +68,10 @@ func TestBan(t *testing.T) {
 		asked := false
 		b.tries(t, g, villain, "root", func() error { asked = true; return nil }, ErrNameShutOut)
 		if asked {
-			t.Error("a password of one who is shut out was looked at")
+			t.Error("a password of a banned name was checked")
 		}
 		if took := b.tries(t, g, villain, "alice", right, nil); took != 0 || b.ShutOut(villain) {
-			t.Errorf("another name waited %v; the address is banned: %v", took, b.ShutOut(villain))
+			t.Errorf("another name was delayed by %v; the address is banned: %v", took, b.ShutOut(villain))
 		}
 		b.tries(t, g, netip.MustParseAddr("192.0.2.67"), "root", right, nil)
 		time.Sleep(g.Ban)
@@ -79,8 +79,8 @@ func TestBan(t *testing.T) {
 	})
 }
 
-// Many names from one address are a guesser: the address is delayed, then banned, but
-// for names that have logged in from there.
+// An address that tries many names is delayed and then banned, but not for names that have logged in from
+// there.
 func TestManyNamesFromOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewLogins(errGone)
@@ -92,15 +92,15 @@ func TestManyNamesFromOneAddress(t *testing.T) {
 				break
 			}
 		}
-		if took := time.Since(start); guesses > rules.Most+2 || took < time.Minute { // one or two are forgiven meanwhile
+		if took := time.Since(start); guesses > rules.Most+2 || took < time.Minute { // one or two failures are forgiven meanwhile
 			t.Errorf("%d guesses in %v", guesses, took)
 		}
 		b.tries(t, rules, villain, "bob", right, ErrShutOut)
 		if took := b.tries(t, rules, villain, "alice", right, nil); took != 0 {
-			t.Errorf("a regular waited %v", took)
+			t.Errorf("a regular was delayed by %v", took)
 		}
 		if b.ShutOut(villain) {
-			t.Error("a regular's connection is turned away before he can say who he is")
+			t.Error("a regular's connection is turned away before USER")
 		}
 		delete(b.regulars, villain)
 		if !b.ShutOut(villain) || b.ShutOut(netip.MustParseAddr("192.0.2.67")) {
@@ -108,14 +108,13 @@ func TestManyNamesFromOneAddress(t *testing.T) {
 		}
 		time.Sleep(rules.Ban)
 		if b.ShutOut(villain) {
-			t.Error("banned for ever")
+			t.Error("banned forever")
 		}
 		b.tries(t, rules, villain, "bob", right, nil)
 	})
 }
 
-// However the names are chosen, and with an account of one's own, guesses from one
-// address are few.
+// With any choice of names, and with an account of its own, an address has only few guesses.
 func TestGuessesOfAnAddressAreBounded(t *testing.T) {
 	for _, names := range []int{1, 2, 3, 4, 10, 50} {
 		synctest.Test(t, func(t *testing.T) {
@@ -134,7 +133,7 @@ func TestGuessesOfAnAddressAreBounded(t *testing.T) {
 	}
 }
 
-// One name from many addresses bans neither the name nor the address where its owner is.
+// Guesses of one name from many addresses ban neither the name nor the address of its owner.
 func TestOneNameFromManyAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, fast := NewLogins(errGone), Policy{Most: 3, Ban: time.Hour}
@@ -142,12 +141,12 @@ func TestOneNameFromManyAddresses(t *testing.T) {
 			_ = b.Try(t.Context(), netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), fast, "alice", wrong)
 		}
 		if took := b.tries(t, fast, villain, "alice", right, nil); took != 0 {
-			t.Errorf("waited %v", took)
+			t.Errorf("delayed by %v", took)
 		}
 	})
 }
 
-// An IPv6 network of 48 bits has 65,536 of 64 bits. Together they have not so many guesses.
+// An IPv6 network of 48 bits contains 65,536 networks of 64 bits, but has not that many times the guesses.
 func TestBotnetInOneSite(t *testing.T) {
 	b, fast, guesses := NewLogins(errGone), Policy{Most: 10, Ban: time.Hour}, 0
 	net := func(i int) netip.Addr {
@@ -166,7 +165,7 @@ func TestBotnetInOneSite(t *testing.T) {
 	b.tries(t, fast, net(1), "alice", right, nil)
 }
 
-// Many at once wait for each other: they get no more guesses than one after the other.
+// Many logins at once wait for each other: they get no more guesses than one after the other.
 func TestDelayIsSharedByAnAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewLogins(errGone)
@@ -192,23 +191,23 @@ func TestDelayIsSharedByAnAddress(t *testing.T) {
 		}
 		synctest.Wait()
 		mu.Lock()
-		if guesses != nameShare+1 { // what one name may use up without a delay for others
+		if guesses != nameShare+1 { // one name can use up this many without delaying others
 			t.Errorf("%d guesses at once", guesses)
 		}
 		mu.Unlock()
-		// Somebody else does not wait for them.
+		// Another address does not wait for them.
 		if took := b.tries(t, rules, netip.MustParseAddr("198.51.100.1"), "root", right, nil); took != 0 {
 			t.Errorf("another address waited %v", took)
 		}
 		all.Wait()
-		if guesses != nameShare+5 || out != 200-nameShare-5 { // the others after 1, 3, 7, 15 s
+		if guesses != nameShare+5 || out != 200-nameShare-5 { // further ones after 1, 3, 7, 15 s
 			t.Errorf("%d guesses in half a minute, %d given up", guesses, out)
 		}
 	})
 }
 
-// A success forgives what the same user mistyped, and nothing else: an account of
-// one's own is no way to wash off guesses at others.
+// A success forgives the failures of the same user and no others: having an account must not help to guess
+// other passwords.
 func TestSuccessForgivesOnlyItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewLogins(errGone)
@@ -216,7 +215,7 @@ func TestSuccessForgivesOnlyItsOwn(t *testing.T) {
 		b.tries(t, rules, villain, "mallory", wrong, errWrong)
 		b.tries(t, rules, villain, "mallory", right, nil)
 		if took := b.tries(t, rules, villain, "mallory", right, nil); took != 0 || len(b.visitors) > 0 {
-			t.Errorf("after a success the next login waits %v; %d remembered", took, len(b.visitors))
+			t.Errorf("after a success the next login is delayed by %v; %d addresses are remembered", took, len(b.visitors))
 		}
 		shut := 0
 		for shut = 1; shut < 100; shut++ {
@@ -227,21 +226,21 @@ func TestSuccessForgivesOnlyItsOwn(t *testing.T) {
 			b.tries(t, rules, villain, "mallory", right, nil)
 		}
 		if shut > 15 {
-			t.Errorf("shut out after %d guesses with successes between", shut)
+			t.Errorf("banned after %d guesses with successes in between", shut)
 		}
 	})
 }
 
-// Failures are forgotten as time goes by, and so is the address.
+// Failures are forgotten with time, and so is the address.
 func TestFailuresAreForgiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewLogins(errGone)
-		for range 100 { // as a large office does all day
+		for range 100 { // like a large office all day
 			b.tries(t, rules, villain, "a", wrong, errWrong)
 			time.Sleep(time.Minute)
 		}
 		if took := b.tries(t, rules, villain, "b", right, nil); took != 0 {
-			t.Errorf("waited %v", took)
+			t.Errorf("delayed by %v", took)
 		}
 		if len(b.visitors) != 0 {
 			t.Errorf("%d addresses are remembered", len(b.visitors))
@@ -249,14 +248,14 @@ func TestFailuresAreForgiven(t *testing.T) {
 	})
 }
 
-// What can be switched off is.
+// Delay and ban can be switched off.
 func TestGuessingOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, g := range []Policy{{Delay: -1, Most: -1}, {Delay: -1, Most: 1000}} {
 			b := NewLogins(errGone)
 			for range 100 {
 				if took := b.tries(t, g, villain, "a", wrong, errWrong); took != 0 {
-					t.Fatalf("%+v: waited %v", g, took)
+					t.Fatalf("%+v: delayed by %v", g, took)
 				}
 			}
 		}
@@ -267,7 +266,7 @@ func TestGuessingOff(t *testing.T) {
 	})
 }
 
-// A wait ends with its context, and is not counted.
+// A delay ends with its context, and the login does not count.
 func TestDelayEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewLogins(errGone)
@@ -280,12 +279,12 @@ func TestDelayEndsWithItsContext(t *testing.T) {
 			}
 		}
 		if took := b.tries(t, rules, villain, "a", right, nil); took != time.Second {
-			t.Errorf("waited %v, want a second", took)
+			t.Errorf("delayed by %v, want a second", took)
 		}
 	})
 }
 
-// A login that panics, or a hang-up in the middle, leaves the turn to the next.
+// A login that panics or is canceled passes the turn on.
 func TestTurnIsGivenBack(t *testing.T) {
 	b := NewLogins(errGone)
 	func() {
@@ -298,7 +297,7 @@ func TestTurnIsGivenBack(t *testing.T) {
 	}
 }
 
-// The table is bounded, and keeps whom it matters to keep.
+// The tables are bounded, and keep the entries that matter.
 func TestLoginsAreBounded(t *testing.T) {
 	testutil.Long(t)
 	b := NewLogins(errGone)
@@ -334,6 +333,6 @@ func TestLoginsAreBounded(t *testing.T) {
 		}
 	})
 	if !b.ShutOut(villain) {
-		t.Error("a flood made the table forget who is shut out")
+		t.Error("a flood has made the table forget a ban")
 	}
 }

@@ -2,8 +2,8 @@ package guard
 
 import "net/netip"
 
-// Origin is an address as limits count it: of IPv6 the network of 64 bits, since
-// whoever has one address there has them all.
+// Origin returns the address that limits count ip under. For IPv6 that is its network of 64 bits, because a
+// host usually can use all addresses of that.
 func Origin(ip netip.Addr) netip.Addr {
 	if !ip.Is6() || ip.IsLinkLocalUnicast() { // all neighbours share fe80::/64
 		return ip
@@ -15,12 +15,12 @@ func Origin(ip netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// Site is the network that an address belongs to as the owners of many addresses have
-// them: 48 bits of IPv6, 24 of IPv4. It is coarser than Origin.
+// Site returns the network of ip as one owner of many addresses may have it: 48 bits for IPv6, 24 for IPv4. It
+// is coarser than Origin.
 func Site(ip netip.Addr) netip.Prefix {
 	bits := 24
 	switch {
-	case ip.Is6() && ip.IsLinkLocalUnicast(): // fe80::/48 are all neighbors
+	case ip.Is6() && ip.IsLinkLocalUnicast(): // fe80::/48 holds all neighbours
 		return netip.PrefixFrom(ip, ip.BitLen())
 	case ip.Is6():
 		bits = 48

@@ -14,19 +14,19 @@ func TestSite(t *testing.T) {
 		}
 	}
 	if Site(netip.MustParseAddr("fe80::1%lo")) == Site(netip.MustParseAddr("fe80::2%lo")) {
-		t.Error("neighbors are one site")
+		t.Error("two neighbors have the same site")
 	}
 	if Site(netip.Addr{}).IsValid() {
-		t.Error("what is no address has a site")
+		t.Error("the zero address has a site")
 	}
 }
 
-// A network of IPv6 is one address: whoever has one of them has all.
+// An IPv6 network of 64 bits counts as one address, because a host can usually use all its addresses.
 func TestOrigin(t *testing.T) {
 	for _, tt := range [][3]string{
 		{"192.0.2.1", "192.0.2.1", "192.0.2.2"},
 		{"2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"},
-		{"fe80::1%eth0", "fe80::1%eth0", "fe80::2%eth0"}, // neighbours share that network, and are not one
+		{"fe80::1%eth0", "fe80::1%eth0", "fe80::2%eth0"}, // neighbours share that network, but count separately
 	} {
 		a, same, other := netip.MustParseAddr(tt[0]), netip.MustParseAddr(tt[1]), netip.MustParseAddr(tt[2])
 		if Origin(a) != Origin(same) || Origin(a) == Origin(other) {
@@ -34,6 +34,6 @@ func TestOrigin(t *testing.T) {
 		}
 	}
 	if Origin(netip.Addr{}).IsValid() {
-		t.Error("what is no address has an origin")
+		t.Error("the zero address has an origin")
 	}
 }

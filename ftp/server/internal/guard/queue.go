@@ -6,42 +6,41 @@ import (
 	"time"
 )
 
-// Queue hands out a few slots for work that costs processor time: bcrypt and hashes
-// of files. A slot that becomes free goes to the one waiting whose keys, such as its
-// address, its network and the name given, have had the fewest lately. So a flood that
-// shares a name, an address or a network does not keep out callers that do not share it. With equal counts it is first come, first served.
+// Queue hands out a limited number of slots for work that costs processor time: bcrypt, and hashes of files. A
+// free slot goes to the waiter whose keys had the fewest slots lately. The keys are, for example, its address,
+// its network and its user name. So a flood that shares one of these does not keep out callers that do not
+// share it. With equal counts the first to come is served first.
 type Queue struct {
 	mu      sync.Mutex
 	slots   int
-	free    int       // fewer than none after Resize, while more than slots are taken
+	free    int       // negative after Resize, while more than slots are taken
 	waiting []*waiter // in order of arrival
 	tallies map[any]*tally
 	decayed time.Time
 }
 
-// waiter is a caller of Acquire. All but ready is guarded by the queue's lock.
+// waiter is a caller of Acquire. All fields except ready are guarded by Queue.mu.
 type waiter struct {
 	keys    []*tally
-	first   bool // granted before those that are not, whatever the counts
+	first   bool // served before all that do not have it set
 	ready   chan struct{}
 	granted bool
 }
 
-// tally counts the slots that went to one key. It exists while the count matters or a
-// waiter has it.
+// tally counts the slots that one key got. It exists while count is not 0 or a waiter has the key.
 type tally struct {
 	key     any
 	count   int
 	waiters int
 }
 
-// NewQueue returns a queue for so many slots; at least one.
+// NewQueue returns a Queue with that many slots, but at least one.
 func NewQueue(slots int) *Queue {
 	return &Queue{slots: max(slots, 1), free: max(slots, 1), tallies: map[any]*tally{}, decayed: time.Now()}
 }
 
-// Acquire waits for a slot, until ctx ends. Keys are values that can be compared; those of
-// different kinds must have different types. first callers come before the others.
+// Acquire waits for a slot until ctx ends. Keys must be comparable, and keys of different kinds must have
+// different types. Callers with first set come before all others.
 func (q *Queue) Acquire(ctx context.Context, first bool, keys ...any) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -58,7 +57,7 @@ func (q *Queue) Acquire(ctx context.Context, first bool, keys ...any) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if w.granted { // just now: pass it on
+	if w.granted { // granted at the same moment: pass the slot on
 		q.free++
 		q.grant()
 		return context.Cause(ctx)
@@ -96,11 +95,13 @@ func (q *Queue) Contended() bool {
 	return len(q.waiting) > 0
 }
 
-// grant gives the free slots to the waiters that are next. The lock is held.
+// grant gives the free slots to the waiters that are next. Queue.mu must be held.
 func (q *Queue) grant() {
 	for q.free > 0 && len(q.waiting) > 0 {
 		q.decay()
 		next := 0
+		// There are at most as many waiters as sessions, and each slot is held for long: a scan is cheap
+		// enough.
 		for i, w := range q.waiting {
 			if w.before(q.waiting[next]) {
 				next = i
@@ -132,7 +133,7 @@ func (w *waiter) had() int {
 	return n
 }
 
-// remove takes the i-th waiter out. The lock is held.
+// remove removes the i-th waiter. Queue.mu must be held.
 func (q *Queue) remove(i int) {
 	w := q.waiting[i]
 	copy(q.waiting[i:], q.waiting[i+1:])
@@ -144,6 +145,7 @@ func (q *Queue) remove(i int) {
 	}
 }
 
+// tally returns the tallies of the keys for a new waiter. Queue.mu must be held.
 func (q *Queue) tally(keys []any) []*tally {
 	all := make([]*tally, 0, len(keys))
 	for _, key := range keys {
@@ -158,13 +160,14 @@ func (q *Queue) tally(keys []any) []*tally {
 	return all
 }
 
+// drop removes a tally that neither counts anything nor has a waiter. Queue.mu must be held.
 func (q *Queue) drop(t *tally) {
 	if t.count == 0 && t.waiters == 0 {
 		delete(q.tallies, t.key)
 	}
 }
 
-// decay halves the counts as time goes by. The lock is held.
+// decay halves all counts once per tallyDecay. Queue.mu must be held.
 func (q *Queue) decay() {
 	now := time.Now()
 	n := int(now.Sub(q.decayed) / tallyDecay)
@@ -178,7 +181,7 @@ func (q *Queue) decay() {
 	}
 }
 
-// Counts returns how many slots each key had lately.
+// Counts returns how many slots each key got lately.
 func (q *Queue) Counts() map[any]int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -189,7 +192,8 @@ func (q *Queue) Counts() map[any]int {
 	return counts
 }
 
-// Free returns how many slots nobody has: fewer than none after Resize, as long as more are taken.
+// Free returns the number of free slots. It is negative after Resize, while more slots are taken than there
+// are.
 func (q *Queue) Free() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Callers with a key that had many slots lately come behind those whose keys had few. The
-// cost is counted in slots, so that no clock is needed.
+// Callers with a key that had many slots lately are served after those whose keys had few. The test counts
+// slots and needs no clock.
 func TestFairQueue(t *testing.T) {
 	type name string
 	synctest.Test(t, func(t *testing.T) {
@@ -26,7 +26,7 @@ func TestFairQueue(t *testing.T) {
 					q.Release()
 				}
 			}()
-			synctest.Wait() // they wait in this order
+			synctest.Wait() // let them wait in this order
 		}
 		from := func(i int) (netip.Addr, netip.Prefix) {
 			ip := netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1})
@@ -49,11 +49,11 @@ func TestFairQueue(t *testing.T) {
 		synctest.Wait()
 		for who, most := range map[string]int{"regular": 1, "bob": 2, "carol": 4} {
 			if at := slices.Index(order, who); at < 0 || at > most {
-				t.Errorf("%s came after %d others", who, at)
+				t.Errorf("%s was served after %d others", who, at)
 			}
 		}
 		if len(order) != 103 || q.free != 1 || len(q.waiting) != 0 {
-			t.Errorf("%d had a turn; %d free, %d wait", len(order), q.free, len(q.waiting))
+			t.Errorf("%d were served; %d slots are free, %d callers wait", len(order), q.free, len(q.waiting))
 		}
 		time.Sleep(100 * tallyDecay)
 		ask("last", false, name("x"))

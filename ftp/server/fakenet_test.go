@@ -20,21 +20,21 @@ import (
 	"miniftp/ftp/server"
 )
 
-// street is a server in a bubble of fake time, to which clients come from any
-// address. It keeps what the Observer and the log were told.
-type street struct {
+// fakeNet is a server in a bubble of fake time, with clients from any address. It collects the events and the
+// log.
+type fakeNet struct {
 	*server.Server
-	t    *testing.T
-	l    *pipes
-	log  *lines
-	mu   sync.Mutex
-	told []ftp.Event
+	t      *testing.T
+	l      *pipes
+	log    *lines
+	mu     sync.Mutex
+	events []ftp.Event
 }
 
-// inStreet runs f with a server whose guards are on, as they are by default.
-func inStreet(t *testing.T, change func(*server.Options), f func(t *testing.T, s *street)) {
+// withFakeNet runs f with a server whose limits on logins are the defaults.
+func withFakeNet(t *testing.T, change func(*server.Options), f func(t *testing.T, s *fakeNet)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &street{t: t, l: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}, log: &lines{}}
+		s := &fakeNet{t: t, l: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}, log: &lines{}}
 		opts := server.Options{Auth: accounts(fsroot.NewMem()), Log: slog.New(slog.NewTextHandler(s.log, nil)), Observer: s}
 		if change != nil {
 			change(&opts)
@@ -50,17 +50,17 @@ func inStreet(t *testing.T, change func(*server.Options), f func(t *testing.T, s
 	})
 }
 
-func (s *street) Observe(e ftp.Event) {
+func (s *fakeNet) Observe(e ftp.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.told = append(s.told, e)
+	s.events = append(s.events, e)
 }
 
 // refused returns the rules by which something was refused so far, and what the log says.
-func (s *street) refused() (reasons []ftp.Reason, whys string) {
+func (s *fakeNet) refused() (reasons []ftp.Reason, whys string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range s.told {
+	for _, e := range s.events {
 		if r, ok := e.What.(ftp.Refused); ok {
 			reasons = append(reasons, r.Reason)
 			whys += r.Why + "\n"
@@ -69,12 +69,12 @@ func (s *street) refused() (reasons []ftp.Reason, whys string) {
 	return reasons, whys
 }
 
-// everything is all that was told and logged, as text.
-func (s *street) everything() string {
+// everything returns all events and log lines as text.
+func (s *fakeNet) everything() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
-	for _, e := range s.told {
+	for _, e := range s.events {
 		fmt.Fprintf(&b, "%T %+v %v\n", e.What, e.What, e.Control)
 	}
 	return b.String() + s.log.String()
@@ -88,8 +88,8 @@ type comer struct {
 
 func (c comer) RemoteAddr() net.Addr { return c.from }
 
-// from connects; the greeting is not read.
-func (s *street) from(ip string) *ctl {
+// from connects; it does not read the greeting.
+func (s *fakeNet) from(ip string) *ctl {
 	s.t.Helper()
 	ours, theirs := net.Pipe()
 	s.l.conns <- comer{theirs, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 5000))}
@@ -97,7 +97,7 @@ func (s *street) from(ip string) *ctl {
 	return &ctl{s.t, patient{ours}, ftp.NewLineReader(ours, 64<<10)}
 }
 
-// waits is the time that cmd took.
+// waits returns how long cmd took.
 func (c *ctl) waits(cmd string, code ftp.Code) time.Duration {
 	c.t.Helper()
 	start := time.Now()
@@ -105,11 +105,11 @@ func (c *ctl) waits(cmd string, code ftp.Code) time.Duration {
 	return time.Since(start)
 }
 
-// gone wants the end of the connection.
+// gone expects the end of the connection.
 func (c *ctl) gone() {
 	c.t.Helper()
 	if line, err := c.lr.ReadLine(); err == nil {
-		c.t.Errorf("still there: %q", line)
+		c.t.Errorf("still connected: %q", line)
 	}
 }
 
@@ -127,11 +127,10 @@ func (c *ctl) guess(code ftp.Code) time.Duration {
 	return c.waits("PASS guess", code)
 }
 
-// Failures are counted over sessions: a new connection starts with the delay that
-// the last one earned, three end a session, and in the end nobody from there gets in.
-// Who is logged in from there stays.
+// Failures are counted over sessions: a new connection starts with the delay from the last one. Three failures
+// end a session, and in the end nobody from that address can log in. Logged-in sessions from there continue.
 func TestBruteForce(t *testing.T) {
-	inStreet(t, func(o *server.Options) { o.MaxLoginFailures, o.BanTime = 5, time.Hour }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.MaxLoginFailures, o.BanTime = 5, time.Hour }, func(t *testing.T, s *fakeNet) {
 		inside := s.from(mallory)
 		inside.want(220)
 		inside.cmd("USER ro", 331)
@@ -141,11 +140,11 @@ func TestBruteForce(t *testing.T) {
 		c.want(220)
 		for i, want := range []time.Duration{0, time.Second} {
 			if took := c.guess(530); took != want {
-				t.Errorf("guess %d waited %v, want %v", i, took, want)
+				t.Errorf("guess %d was delayed by %v, want %v", i, took, want)
 			}
 		}
 		if took := c.guess(421); took != 2*time.Second {
-			t.Errorf("guess 3 waited %v", took)
+			t.Errorf("guess 3 was delayed by %v", took)
 		}
 		c.gone()
 		waiting := s.from(mallory)
@@ -153,21 +152,21 @@ func TestBruteForce(t *testing.T) {
 		c = s.from(mallory)
 		c.want(220)
 		if took := c.guess(530); took != 4*time.Second {
-			t.Errorf("guess 4, of another session, waited %v", took)
+			t.Errorf("guess 4, of another session, was delayed by %v", took)
 		}
 		c.guess(421)
 		c.gone()
 
 		waiting.cmd("USER rw", 331)
-		if r := waiting.cmd("PASS rw", 421); !strings.Contains(r.Text(), "failed logins as that user") { // also with the right password
-			t.Errorf("%q", r.Text())
+		if r := waiting.cmd("PASS rw", 421); !strings.Contains(r.Text(), "failed logins as that user") { // even with the right password
+			t.Errorf("unexpected reply text %q", r.Text())
 		}
 		waiting.gone()
-		other := s.from(mallory) // another user behind the same address
+		other := s.from(mallory) // another user at the same address
 		other.want(220)
 		other.cmd("USER drop", 331)
 		if took := other.waits("PASS drop", 230); took != 0 {
-			t.Errorf("another user behind the address waited %v", took)
+			t.Errorf("another user at the address was delayed by %v", took)
 		}
 		for i := range 10 { // the guesser tries other names
 			c = s.from(mallory)
@@ -179,26 +178,26 @@ func TestBruteForce(t *testing.T) {
 			check(t, c.Close())
 		}
 		c = s.from(mallory)
-		c.want(220) // there are regulars at that address
+		c.want(220) // admitted, because there are regulars at that address
 		c.cmd("USER nobody", 331)
 		if r := c.cmd("PASS guess", 421); !strings.Contains(r.Text(), "from your address") {
-			t.Errorf("%q", r.Text())
+			t.Errorf("unexpected reply text %q", r.Text())
 		}
 		c.gone()
 		again := s.from(mallory)
 		again.want(220)
 		again.cmd("USER ro", 331)
 		if took := again.waits("PASS ro", 230); took != 0 {
-			t.Errorf("a regular behind the address waited %v", took)
+			t.Errorf("a regular at the address was delayed by %v", took)
 		}
 		inside.cmd("NOOP", 200)
 		neighbour := s.from(alice)
 		neighbour.want(220)
 		neighbour.cmd("USER ro", 331)
 		if took := neighbour.waits("PASS ro", 230); took != 0 {
-			t.Errorf("another address waited %v", took)
+			t.Errorf("another address was delayed by %v", took)
 		}
-		for i := range 5 { // where nobody is a regular, the address is turned away at once
+		for i := range 5 { // an address without regulars is turned away at once
 			c = s.from(stranger)
 			c.want(220)
 			c.cmd(fmt.Sprint("USER name", i), 331)
@@ -207,7 +206,7 @@ func TestBruteForce(t *testing.T) {
 		}
 		c = s.from(stranger)
 		if r := c.want(421); !strings.Contains(r.Text(), "failed logins") {
-			t.Errorf("%q", r.Text())
+			t.Errorf("unexpected reply text %q", r.Text())
 		}
 		c.gone()
 		if reasons, _ := s.refused(); !slices.Contains(reasons, ftp.ReasonLoginFailures) || !slices.Contains(reasons, ftp.ReasonBanned) {
@@ -222,9 +221,9 @@ func TestBruteForce(t *testing.T) {
 	})
 }
 
-// While PASS waits nothing is answered before it, whatever is sent ahead.
+// While PASS waits, no later command is answered.
 func TestNothingOvertakesPASS(t *testing.T) {
-	inStreet(t, nil, func(t *testing.T, s *street) {
+	withFakeNet(t, nil, func(t *testing.T, s *fakeNet) {
 		c := s.from(mallory)
 		c.want(220)
 		c.guess(530)
@@ -239,10 +238,9 @@ func TestNothingOvertakesPASS(t *testing.T) {
 	})
 }
 
-// A wait for one's turn ends with the client, with Shutdown, with Close and with the
-// time for the login.
+// The wait for a login's turn ends when the client hangs up, at Shutdown, at Close, and at the login timeout.
 func TestLoginWaitEnds(t *testing.T) {
-	waiting := func(s *street) *ctl {
+	waiting := func(s *fakeNet) *ctl {
 		c := s.from(mallory)
 		c.want(220)
 		c.guess(530)
@@ -255,15 +253,15 @@ func TestLoginWaitEnds(t *testing.T) {
 		synctest.Wait()
 		return c
 	}
-	for name, end := range map[string]func(*street, *ctl){
-		"Close": func(s *street, c *ctl) {
+	for name, end := range map[string]func(*fakeNet, *ctl){
+		"Close": func(s *fakeNet, c *ctl) {
 			done := make(chan error, 1)
 			go func() { done <- s.Close() }()
 			c.want(421)
 			c.gone()
 			check(s.t, <-done)
 		},
-		"Shutdown": func(s *street, c *ctl) {
+		"Shutdown": func(s *fakeNet, c *ctl) {
 			done := make(chan error, 1)
 			go func() { done <- s.Shutdown(s.t.Context()) }()
 			c.want(421)
@@ -272,7 +270,7 @@ func TestLoginWaitEnds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inStreet(t, nil, func(t *testing.T, s *street) {
+			withFakeNet(t, nil, func(t *testing.T, s *fakeNet) {
 				c := waiting(s)
 				start := time.Now()
 				end(s, c)
@@ -283,9 +281,9 @@ func TestLoginWaitEnds(t *testing.T) {
 		})
 	}
 	t.Run("hang-up", func(t *testing.T) {
-		inStreet(t, func(o *server.Options) { o.FailureDelay = 30 * time.Second }, func(t *testing.T, s *street) {
+		withFakeNet(t, func(o *server.Options) { o.FailureDelay = 30 * time.Second }, func(t *testing.T, s *fakeNet) {
 			c := waiting(s)
-			check(t, c.Close()) // or of its own side only: the login has a moment to come about
+			check(t, c.Close()) // or only its own side: the login has a moment left
 			synctest.Wait()
 			for want := range 2 {
 				if n := strings.Count(s.everything(), "ControlClosed"); n != 1+want {
@@ -297,7 +295,7 @@ func TestLoginWaitEnds(t *testing.T) {
 		})
 	})
 	t.Run("LoginTimeout", func(t *testing.T) {
-		inStreet(t, func(o *server.Options) { o.FailureDelay, o.LoginTimeout = time.Hour, time.Minute }, func(t *testing.T, s *street) {
+		withFakeNet(t, func(o *server.Options) { o.FailureDelay, o.LoginTimeout = time.Hour, time.Minute }, func(t *testing.T, s *fakeNet) {
 			c := s.from(mallory)
 			c.want(220)
 			c.guess(530)
@@ -305,7 +303,7 @@ func TestLoginWaitEnds(t *testing.T) {
 			start := time.Now()
 			c.send("PASS rw")
 			if r := c.want(421); !strings.Contains(r.Text(), "1m0s") {
-				t.Errorf("%q", r.Text())
+				t.Errorf("unexpected reply text %q", r.Text())
 			}
 			if took := time.Since(start); took != time.Minute {
 				t.Errorf("it took %v", took)
@@ -319,10 +317,10 @@ func TestLoginWaitEnds(t *testing.T) {
 func TestNoPasswordIsTold(t *testing.T) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("hunter-two"), bcrypt.MinCost)
 	check(t, err)
-	inStreet(t, func(o *server.Options) {
+	withFakeNet(t, func(o *server.Options) {
 		account := server.Account{FS: fsroot.NewMem(), MaxSessions: 1}
 		o.Auth = server.Static{"hashed": {Password: string(hash), Account: account}, "clear": {Password: "hunter-two", Account: account}}
-	}, func(t *testing.T, s *street) {
+	}, func(t *testing.T, s *fakeNet) {
 		for _, user := range []string{"hashed", "clear", "nobody"} {
 			c := s.from(alice)
 			c.want(220)
@@ -332,21 +330,20 @@ func TestNoPasswordIsTold(t *testing.T) {
 			_ = c.Close()
 		}
 		if all := s.everything(); strings.Contains(all, "hunter") || !strings.Contains(all, "PASS") || !strings.Contains(all, "Refused") {
-			t.Errorf("told:\n%s", all)
+			t.Errorf("events and log:\n%s", all)
 		}
 	})
 }
 
-// A wrong password, a user who is not there and one who may not come from there
-// read the same words; the log knows which it was.
+// The reply to a wrong password, an unknown user and a forbidden address is the same; the log tells them apart.
 func TestRefusalsReadTheSame(t *testing.T) {
-	inStreet(t, func(o *server.Options) {
+	withFakeNet(t, func(o *server.Options) {
 		users := accounts(fsroot.NewMem())
 		ro := users["ro"]
 		ro.Account.Networks = prefixes(t, "10.0.0.0/8", "2001:db8::/32")
 		users["ro"] = ro
 		o.Auth = users
-	}, func(t *testing.T, s *street) {
+	}, func(t *testing.T, s *fakeNet) {
 		var replies []string
 		for i, login := range [][2]string{{"rw", "bad"}, {"nobody", "bad"}, {"ro", "ro"}, {"ro", "bad"}} {
 			c := s.from(fmt.Sprintf("192.0.2.%d", i+1))
@@ -363,7 +360,7 @@ func TestRefusalsReadTheSame(t *testing.T) {
 		_, whys := s.refused()
 		for _, want := range []string{"rw: login incorrect: wrong password", "nobody: login incorrect: there is no such user", "ro: login incorrect: the user may not log in from that address"} {
 			if !strings.Contains(whys, want) {
-				t.Errorf("the log does not know that %q:\n%s", want, whys)
+				t.Errorf("the log does not contain %q:\n%s", want, whys)
 			}
 		}
 		for _, ip := range []string{"10.1.2.3", "::ffff:10.1.2.3", "2001:db8::9"} {
@@ -375,12 +372,11 @@ func TestRefusalsReadTheSame(t *testing.T) {
 	})
 }
 
-// A user who was taken off the list does not get in by an old session, and what the
-// server remembers of passwords and failures outlives a Reload.
+// A removed user can't log in through an old session. The remembered passwords and failures survive a Reload.
 func TestReloadOfUsers(t *testing.T) {
 	users := accounts(fsroot.NewMem())
 	options := server.Options{Log: slog.New(slog.DiscardHandler)}
-	inStreet(t, func(o *server.Options) { o.Auth = users }, func(t *testing.T, s *street) {
+	withFakeNet(t, func(o *server.Options) { o.Auth = users }, func(t *testing.T, s *fakeNet) {
 		c, m := s.from(alice), s.from(mallory)
 		c.want(220)
 		m.want(220)
@@ -394,17 +390,17 @@ func TestReloadOfUsers(t *testing.T) {
 		other.want(220)
 		other.cmd("USER new", 331)
 		if took := other.waits("PASS new", 230); took != time.Second {
-			t.Errorf("waited %v: Reload forgot the failure", took)
+			t.Errorf("delayed by %v: Reload has lost the failure", took)
 		}
 		_, _ = io.WriteString(m.Conn, "QUIT\r\n")
 	})
 }
 
-// A client that sends as much ahead as is held, and more, still hears the end of the
-// server at once while its login waits, and everything is answered if the server stays.
+// A client that sends more in advance than the server holds still gets the end of the server at once while its
+// login waits. If the server stays, all its commands are answered.
 func TestMuchAheadOfALogin(t *testing.T) {
 	for _, stop := range []bool{false, true} {
-		inStreet(t, nil, func(t *testing.T, s *street) {
+		withFakeNet(t, nil, func(t *testing.T, s *fakeNet) {
 			c := s.from(mallory)
 			c.want(220)
 			c.guess(530)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// roomFor makes sure that n more descriptors can be opened.
-func roomFor(t testing.TB, n int) {
+// raiseLimit makes sure that n more descriptors can be opened.
+func raiseLimit(t testing.TB, n int) {
 	t.Helper()
 	var limit syscall.Rlimit
 	check(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
@@ -19,7 +19,7 @@ func roomFor(t testing.TB, n int) {
 	old := limit
 	limit.Cur = need
 	if need > limit.Max {
-		t.Skipf("%d descriptors are the limit, %d are needed", limit.Max, need)
+		t.Skipf("the limit is %d descriptors, and %d are needed", limit.Max, need)
 	}
 	check(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
 	t.Cleanup(func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old) })

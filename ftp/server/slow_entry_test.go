@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp"
 )
 
-// links is a directory of links without end, each of which is counted.
+// links is an endless directory of links, which counts them.
 type links struct{ read *int }
 
 func (d links) next(e *ftp.Entry) (bool, error) {
@@ -24,11 +24,11 @@ func (d links) next(e *ftp.Entry) (bool, error) {
 
 func (links) Close() error { return nil }
 
-// To resolve a link can take long, so a listing looks behind each whether to stop.
-func TestListingStopsBehindADearEntry(t *testing.T) {
+// Resolving a link may take long, so a listing checks after each link whether to stop.
+func TestListingStopsAfterASlowEntry(t *testing.T) {
 	for _, gathers := range []bool{false, true} {
 		read, asked := 0, 0
-		l := &listing{open: links{&read}, gathers: gathers, line: nameLine("")}
+		l := &listing{open: links{&read}, gathering: gathers, line: nameLine("")}
 		why := errors.New("ABOR")
 		l.stop = func() error {
 			if asked++; asked == 3 {
@@ -42,8 +42,8 @@ func TestListingStopsBehindADearEntry(t *testing.T) {
 	}
 }
 
-// oneBad is a directory of which package os can't look at one entry, as it reports that
-// where there is no fastDir.
+// oneBad is a directory with one entry that package os can't examine, as it is reported where there is no
+// fastDir.
 type oneBad struct {
 	afero.File
 	calls int
@@ -79,7 +79,7 @@ func TestOneBadEntryOfAPlainDirectory(t *testing.T) {
 	}
 }
 
-// The limit on idling counts from the last command: neither bytes nor wake-ups move it.
+// The idle limit counts from the last command: neither bytes nor wake-ups extend it.
 func TestIdleLimitIsOfCommands(t *testing.T) {
 	srv, err := New(Options{Auth: Static{}})
 	if err != nil {
@@ -90,12 +90,12 @@ func TestIdleLimitIsOfCommands(t *testing.T) {
 	s.machine.Login = ftp.LoggedIn
 	s.deadline()
 	first := s.idleBy
-	time.Sleep(time.Millisecond) // so that the clock has moved
+	time.Sleep(time.Millisecond) // let the clock advance
 	if s.deadline(); s.idleBy != first {
-		t.Error("the limit has moved without a command")
+		t.Error("the limit was extended without a command")
 	}
 	s.execute(ftp.Command{Verb: "NOOP"})
 	if s.deadline(); !s.idleBy.After(first) {
-		t.Error("a command does not move the limit")
+		t.Error("a command does not extend the limit")
 	}
 }
