@@ -29,6 +29,7 @@ var rooms = map[string]struct {
 	"miniftp/ftp/server/internal/guard": {never: []string{"os", "github.com/"}},
 	"miniftp/fsroot":                    {may: []string{"miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
 	"miniftp/internal/osfile":           {never: []string{"github.com/"}},
+	"miniftp/internal/dist":             {never: []string{"github.com/"}},
 	"miniftp/ftp/internal/kept":         {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/"}},
 	"miniftp/ftp/internal/testutil":     {},
 	"miniftp/ftp/internal/fakeserver":   {may: []string{"miniftp/ftp"}, never: []string{"github.com/"}},
