@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// ackAtOnce has what comes next acknowledged at once. A peer that leaves Nagle's
-// algorithm on, as OpenSSL's users mostly do, waits for that with each small record
-// behind its handshake: 40 ms for every small file.
+// ackAtOnce makes the kernel acknowledge the next bytes at once. A peer with Nagle's algorithm, as most
+// programs with OpenSSL have it, waits for that acknowledgement after its handshake: 40 ms for
+// every small file.
 func ackAtOnce(c net.Conn) {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {

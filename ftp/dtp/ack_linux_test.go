@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp"
 )
 
-// Who receives under TLS acknowledges at once: the peer may wait for it with its
-// next record.
+// A receiver under TLS acknowledges at once: the peer may wait for that before it sends its next
+// record.
 func TestAckAtOnce(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	m.Protect(ServerSecurity(newConfig(t), ReusePrefer))

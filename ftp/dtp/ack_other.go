@@ -4,5 +4,5 @@ package dtp
 
 import "net"
 
-// ackAtOnce is for Linux: elsewhere there is no such option.
+// ackAtOnce does nothing: only Linux has this option.
 func ackAtOnce(net.Conn) {}

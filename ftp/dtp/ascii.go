@@ -2,8 +2,8 @@ package dtp
 
 import "bytes"
 
-// toNet makes the lines of a file the lines of the wire (RFC 959 §3.1.1.1): an
-// LF becomes CRLF, a CRLF stays one.
+// toNet converts the line ends of a file to those of the network (RFC 959 §3.1.1.1): LF becomes CRLF,
+// CRLF is not changed.
 type toNet struct{ cr bool } // the last byte was a CR
 
 func (t *toNet) append(dst, src []byte) []byte {
@@ -30,8 +30,8 @@ func (t *toNet) append(dst, src []byte) []byte {
 
 func (t *toNet) flush(dst []byte) []byte { return dst }
 
-// fromNet makes the lines of the wire the lines of a file: CRLF becomes LF, a
-// CR that stands alone stays.
+// fromNet converts the line ends of the network to those of a file: CRLF becomes LF, a CR without LF
+// is not changed.
 type fromNet struct{ cr bool } // a CR is held back
 
 func (f *fromNet) append(dst, src []byte) []byte {

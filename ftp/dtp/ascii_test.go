@@ -8,7 +8,7 @@ import (
 
 // Simple versions of the two stages, over a whole text.
 
-// linesToNet makes a CRLF of each LF that has no CR before it.
+// linesToNet turns each LF without a CR before it into CRLF.
 func linesToNet(text []byte) []byte {
 	var out []byte
 	for i, c := range text {
@@ -20,7 +20,7 @@ func linesToNet(text []byte) []byte {
 	return out
 }
 
-// linesFromNet leaves out each CR that has an LF behind it.
+// linesFromNet removes each CR that is followed by an LF.
 func linesFromNet(text []byte) []byte {
 	var out []byte
 	for i, c := range text {
@@ -32,7 +32,7 @@ func linesFromNet(text []byte) []byte {
 	return out
 }
 
-// both are the stages, beside what they should do.
+// both holds the stages, each with the function that says what it should do.
 var both = []struct {
 	name   string
 	make   func() stage
@@ -42,7 +42,7 @@ var both = []struct {
 	{"from net", func() stage { return new(fromNet) }, linesFromNet},
 }
 
-// through gives text to a stage in pieces that end where cut says.
+// through passes text through a stage in pieces; cut says where they end.
 func through(s stage, text []byte, cut func(i int) bool) []byte {
 	out := []byte("before")
 	from := 0
@@ -83,7 +83,7 @@ func TestLinesByHand(t *testing.T) {
 	}
 }
 
-// Every text of up to six CRs, LFs and others, cut in every way.
+// Every text of up to six CRs, LFs and other bytes, cut in every way.
 func TestEverySplit(t *testing.T) {
 	const letters, longest = "\r\nx", 6
 	texts := [][]byte{nil}

@@ -9,8 +9,8 @@ import (
 	"miniftp/ftp"
 )
 
-// Many calls from one address share the local ports that connections in TIME_WAIT still
-// have: bind leaves the choice to connect.
+// Calls can use local ports that connections in TIME_WAIT still have, because bind leaves the choice to
+// connect.
 func TestDialBindsLate(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))

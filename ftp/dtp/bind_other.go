@@ -4,5 +4,5 @@ package dtp
 
 import "syscall"
 
-// bindLate is for Linux.
+// bindLate does nothing: only Linux has this option.
 func bindLate(_, _ string, _ syscall.RawConn) error { return nil }

@@ -15,33 +15,33 @@ const (
 	suspect   = 32
 	marker    = 16
 
-	blockHead  = 3         // descriptor, and the number of bytes in two more
+	blockHead  = 3         // bytes of a header: the descriptor, and the length in two bytes
 	blockMost  = 1<<16 - 1 // bytes in a block
 	markEvery  = 16 << 20  // bytes of a file between two restart markers
-	markerMost = 64        // bytes of a marker: of a peer's, as ours is a number
-	aheadMost  = 16 << 10  // bytes that are read beyond the block at hand: they may stay with an idle session
+	markerMost = 64        // bytes of a marker that a peer may send
+	aheadMost  = 16 << 10  // bytes read beyond the current block; an idle session may have to hold them
 )
 
-// blocks is MODE B: a file is a row of blocks that says where it ends, so the data
-// connection stays for the next one, and what was sent can be marked on the way.
-// What was read of the connection and belongs to the next file stays with it.
+// blocks is MODE B. A file is a sequence of blocks, the last of which is marked as such, so the data
+// connection stays open for the next file, and restart markers can be inserted. Bytes that
+// were read and belong to the next file stay with the Conn (unread).
 type blocks struct {
 	p    *pump
 	conn *Conn
 
 	out    *[]byte
-	n      int // bytes in out
-	last   int // where the last header in out is; -1: nowhere
-	held   int64
+	n      int   // bytes in out
+	last   int   // position of the last header in out; -1: there is none
+	held   int64 // bytes of the file in out
 	marked int64 // bytes of the file since the last marker
-	sent   int64
+	sent   int64 // bytes of the file before out
 
-	left  int  // bytes of the block that is read
+	left  int  // bytes of the current block that are not read yet
 	kind  byte // its descriptor
-	ended bool // it was the file's last
+	ended bool // it is the last block of the file
 }
 
-// unread is what was read of a data connection beyond the file's end.
+// unread holds bytes that were read from a data connection beyond the end of a file.
 type unread struct {
 	buf      *[]byte
 	from, to int
@@ -83,7 +83,7 @@ func (b *blocks) append(descriptor byte, content []byte) {
 	b.n += blockHead + copy(buf[b.n+blockHead:], content)
 }
 
-// mark tells how far the file is, as REST has it (RFC 959 §3.5).
+// mark inserts a restart marker: the position in the file, as REST takes it (RFC 959 §3.5).
 func (b *blocks) mark() error {
 	at := strconv.AppendInt(nil, b.p.job.Offset+b.sent+b.held, 10)
 	if b.n+blockHead+len(at) > len(*b.out) {
@@ -111,7 +111,7 @@ func (b *blocks) flush() error {
 	return nil
 }
 
-// end marks the last block, or makes one.
+// end marks the last block that is still held back, or sends an empty one.
 func (b *blocks) end() error {
 	if b.last >= 0 && (*b.out)[b.last] == 0 {
 		(*b.out)[b.last] = endOfFile
@@ -173,7 +173,7 @@ func (b *blocks) read(dst []byte) (int, error) {
 	}
 }
 
-// errMarker is a restart marker that is none.
+// errMarker is returned for a restart marker that is too long.
 var errMarker = errors.New("a restart marker is too long")
 
 func (b *blocks) readMarker() error {
@@ -192,7 +192,7 @@ func (b *blocks) readMarker() error {
 	return nil
 }
 
-// more is what was read ahead: at least n bytes.
+// more returns the bytes that were read ahead, at least n of them. It reads if there are fewer.
 func (b *blocks) more(n int) ([]byte, error) {
 	u := &b.conn.ahead
 	u.grow()
@@ -211,7 +211,7 @@ func (b *blocks) more(n int) ([]byte, error) {
 	return (*u.buf)[u.from:u.to], nil
 }
 
-// grow makes room to read: what shrink has cut is a buffer again.
+// grow provides a full buffer, also after shrink.
 func (u *unread) grow() {
 	if u.buf != nil && len(*u.buf) == bufferLen {
 		return
@@ -223,7 +223,7 @@ func (u *unread) grow() {
 	}
 }
 
-// shrink keeps what is in it in as much memory as that takes: nobody reads for a while.
+// shrink moves the bytes to a slice of their size, since nothing will be read for a while.
 func (u *unread) shrink() {
 	if u.buf == nil || len(*u.buf) != bufferLen {
 		return
@@ -233,7 +233,7 @@ func (u *unread) shrink() {
 	*u = unread{buf: &left, to: len(left)}
 }
 
-// release gives the memory back if nothing is in it.
+// release releases the memory if it holds no bytes.
 func (u *unread) release() {
 	if u.buf == nil || u.from < u.to {
 		return
@@ -244,11 +244,11 @@ func (u *unread) release() {
 	*u = unread{}
 }
 
-// drop gives the memory back, whatever is in it.
+// drop discards the bytes and releases the memory.
 func (u *unread) drop() {
 	u.from = u.to
 	u.release()
 }
 
-// keeps reports whether the data connection outlives a Job.
+// keeps reports whether the Job leaves the data connection open.
 func keeps(j *Job) bool { return j.Mode == ftp.Block }

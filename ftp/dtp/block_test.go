@@ -70,7 +70,7 @@ func TestBlocksSendFilesOverOneConnection(t *testing.T) {
 	}
 }
 
-// The sender may be ahead: what it has sent of the next files is not lost.
+// A sender may send the next files early: their bytes are not lost.
 func TestBlocksReceiveFilesOverOneConnection(t *testing.T) {
 	noLeaks(t)
 	ours, theirs := pair(t)
@@ -126,7 +126,7 @@ func TestBlocksThatAreNone(t *testing.T) {
 	}
 }
 
-// Markers tell the byte of the file, on both ends.
+// A restart marker is the position in the file, at both ends.
 func TestRestartMarkers(t *testing.T) {
 	noLeaks(t)
 	ours, theirs := pair(t)
@@ -195,7 +195,7 @@ func TestManagerKeeps(t *testing.T) {
 	}
 }
 
-// A cancel that comes when a file has just ended does not reach into the next.
+// The end of a Job's context, just after its file has ended, does not affect the next Job.
 func TestBlocksCancel(t *testing.T) {
 	noLeaks(t)
 	ours, theirs := pair(t)

@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp"
 )
 
-// tokens returns a limiter that has n bytes to give and gains no more.
+// tokens returns a limiter with n bytes that gains no more.
 func tokens(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(1e-9), n) }
 
 // A rate is charged for the bytes that moved, in the kernel's loop too, where the end of
@@ -50,7 +50,7 @@ func TestRateChargesWhatMoved(t *testing.T) {
 	}
 }
 
-// Breaking a transfer off does not save its bytes.
+// The bytes of a transfer that was broken off are charged as well.
 func TestRateChargesWhatWasBrokenOff(t *testing.T) {
 	const size, budget = 1000, 1 << 20
 	r := tokens(budget)
@@ -67,7 +67,7 @@ func TestRateChargesWhatWasBrokenOff(t *testing.T) {
 }
 
 // When a range is used up, the oldest offer that nobody has used for long enough is
-// revoked. Its owner hears so, and no longer has a say in what becomes of the port.
+// revoked. Its owner gets an error, and can no longer change anything about the port.
 func TestOffersAreRevoked(t *testing.T) {
 	noLeaks(t)
 	ports := ranged(t, 2)
@@ -108,7 +108,7 @@ func TestOffersAreRevoked(t *testing.T) {
 	}
 }
 
-// Idle listeners are bounded over all local addresses, and none stays that nobody needs.
+// The number of idle listeners is bounded over all local addresses, and unused ones are closed.
 func TestIdleListenersAreBounded(t *testing.T) {
 	drains(t)
 	noLeaks(t)

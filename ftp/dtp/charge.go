@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// This file is how a pump keeps to the Job's Rates.
+// This file charges the bytes of a pump to the Job's Rates.
 
-// settle charges the rates for the last bytes of a Job that ended with err. A Job that
-// failed does not wait for it, but its bytes count: breaking off must not be cheaper.
+// settle charges the last bytes of a Job that ended with err. A failed Job does not wait, but its bytes
+// count: otherwise breaking off transfers would avoid the limit.
 func (p *pump) settle(err error) error {
 	owes := p.owes
 	p.owes = 0
@@ -36,7 +36,7 @@ func (p *pump) pay(n int64) error {
 		for left := n; left > 0; left -= int64(r.Burst()) {
 			err := r.WaitN(p.ctx, int(min(left, int64(r.Burst()))))
 			if err != nil && p.ctx.Err() == nil {
-				return context.DeadlineExceeded // the context will be over by then
+				return context.DeadlineExceeded // the context ends before there is room
 			}
 			if err != nil {
 				return err
@@ -46,7 +46,7 @@ func (p *pump) pay(n int64) error {
 	return nil
 }
 
-// limit is the most that may move at once.
+// limit returns the largest number of bytes, up to n, that may move at once.
 func (p *pump) limit(n int64) int64 {
 	for _, r := range p.job.Rates {
 		if r != nil {

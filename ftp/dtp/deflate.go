@@ -8,16 +8,15 @@ import (
 	"sync"
 )
 
-// MODE Z (draft-preston-ftpext-deflate-04) is stream mode with a zlib stream in the
-// place of the file.
+// MODE Z (draft-preston-ftpext-deflate-04) is stream mode with a zlib stream in place of the file.
 
-// Bounds on what compressed bytes may become: beyond the first maxEasy bytes, so
-// many times as came. Text becomes some ten times as much.
+// Limits on expansion, against small inputs that expand without end: more than maxEasy bytes may be at most
+// maxGrowth times as many as were received. Text expands about ten times.
 const (
 	maxEasy   = 16 << 20
 	maxGrowth = 200
 
-	inflateLen = 32 << 10 // bytes that are read at a time
+	inflateLen = 32 << 10 // bytes read at a time
 )
 
 // deflated is MODE Z for one file.
@@ -26,13 +25,13 @@ type deflated struct {
 	out      *zlib.Writer
 	wire     *bufio.Reader
 	in       io.ReadCloser
-	came, is int64 // bytes that were read, and what became of them
+	came, is int64 // bytes received, and bytes that they expanded to
 }
 
-// compressors are those of each level: one takes most of a megabyte.
+// compressors are reused, by level: one takes most of a megabyte.
 var compressors [10]sync.Pool
 
-// level is how hard to try: 0 is zlib's own choice, else 1 to 9.
+// level returns the compression level, 1 to 9.
 func (d *deflated) level() int {
 	if l := d.p.job.Level; l >= 1 && l <= 9 {
 		return l
@@ -40,7 +39,7 @@ func (d *deflated) level() int {
 	return 6
 }
 
-// toWire is what a compressor writes to.
+// toWire is the writer of a compressor.
 type toWire struct{ p *pump }
 
 func (w toWire) Write(b []byte) (int, error) {
@@ -97,7 +96,7 @@ func (d *deflated) release() {
 	}
 }
 
-// Read is what a decompressor reads from.
+// Read makes deflated the reader of a decompressor.
 func (d *deflated) Read(b []byte) (int, error) {
 	n, err := d.p.read(b)
 	d.came += int64(n)
@@ -108,7 +107,7 @@ func (d *deflated) read(b []byte) (int, error) {
 	if d.in == nil {
 		d.wire = bufio.NewReaderSize(d, inflateLen)
 		if _, err := d.wire.Peek(1); errors.Is(err, io.EOF) {
-			return 0, io.EOF // nothing at all: there are peers that send an empty file so
+			return 0, io.EOF // some peers send an empty file as nothing at all
 		}
 		in, err := zlib.NewReader(d.wire)
 		if err != nil {
@@ -123,27 +122,26 @@ func (d *deflated) read(b []byte) (int, error) {
 	case d.is > maxEasy && d.is/maxGrowth > d.came:
 		return 0, &BrokenError{ErrExpands}
 	case errors.Is(err, io.EOF):
-		return n, d.behind()
+		return n, d.afterEnd()
 	case err != nil:
 		return n, notZlib(err)
 	}
 	return n, nil
 }
 
-// errBehind is a peer whose compressed file has something behind its end.
-var errBehind = errors.New("there is more behind the end of the compressed file")
+// errAfterEnd is returned if bytes follow the end of the compressed file.
+var errAfterEnd = errors.New("there is more after the end of the compressed file")
 
-// behind waits for the end of the connection, which is the file's: a close with
-// something unread would be a reset.
-func (d *deflated) behind() error {
+// afterEnd waits for the end of the connection. Closing with bytes unread would send a reset.
+func (d *deflated) afterEnd() error {
 	_, err := d.wire.ReadByte()
 	if err == nil {
-		return &BrokenError{errBehind}
+		return &BrokenError{errAfterEnd}
 	}
 	return err
 }
 
-// notZlib is what is wrong with the compressed bytes, or with the connection.
+// notZlib returns an error of the decompressor as one of failed's kinds.
 func notZlib(err error) error {
 	var broken *BrokenError
 	var local *LocalError

@@ -83,7 +83,7 @@ func TestDeflateOfOthers(t *testing.T) {
 		{"half a header", good[:1], 0, io.ErrUnexpectedEOF},
 		{"no zlib", []byte("hello, this is no zlib"), 0, zlib.ErrHeader},
 		{"another sum", bad, 6, zlib.ErrChecksum},
-		{"more behind", append(bytes.Clone(good), 'x'), 6, errBehind},
+		{"more behind", append(bytes.Clone(good), 'x'), 6, errAfterEnd},
 		{"zeros, not too many", bomb(maxEasy - 1), maxEasy - 1, nil},
 		{"zeros beyond measure", bomb(maxEasy + 1<<20), -1, ErrExpands},
 	} {
@@ -107,7 +107,7 @@ func TestDeflateOfOthers(t *testing.T) {
 	}
 }
 
-// Text is made the wire's before it is compressed.
+// The line ends of text are converted before it is compressed.
 func TestDeflateText(t *testing.T) {
 	noLeaks(t)
 	ours, theirs := pair(t)

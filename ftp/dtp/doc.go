@@ -1,11 +1,12 @@
-// Package dtp is the data transfer process (RFC 959 §2.3): the data connection
-// that both ends make, and the bytes that go over it. Server and client use the
-// same Manager: who listens and who dials is its argument, not its type.
+// Package dtp implements the data transfer process (RFC 959 §2.3): it makes data connections and moves
+// bytes over them. Server and client use the same Manager, and each calls Listen or Dial, depending
+// on the mode:
 //
-//	          listens             dials               the address travels as
+//	          listens             dials               the address is sent as
 //	active    user   Listen       server Dial         PORT or EPRT
 //	passive   server Listen       user   Dial         227 or 229
 //
-// A Manager offers one Opener at a time; Take hands it over exactly once; Run
-// opens the data connection, moves the bytes of a Job and closes it.
+// A transfer has three steps. Listen or Dial makes an offer, which the Manager holds. Take hands its Opener
+// over, exactly once. Run opens the data connection, moves the bytes of a Job and closes the
+// connection.
 package dtp

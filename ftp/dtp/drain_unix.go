@@ -4,13 +4,12 @@ package dtp
 
 import "syscall"
 
-// canDrain: a port may stand open between leases only where what called on it
-// meanwhile can be thrown out without waiting.
+// canDrain says whether a listener may stay open between leases. That requires to empty its backlog
+// without waiting.
 const canDrain = true
 
-// drain drops every connection that waits in the backlog: whoever called before
-// the address was told did not come for this lease. It reports whether the
-// listener still works.
+// drain closes every connection in the backlog: a caller that came before the address was announced is not
+// the peer of this lease. It reports whether the listener still works.
 func (l *listener) drain() bool {
 	raw, err := l.SyscallConn()
 	if err != nil {

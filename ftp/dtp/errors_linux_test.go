@@ -59,7 +59,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// filled is a pipe of the system that gives data and ends.
+// filled returns a pipe of the system from which data can be read.
 func filled(t testing.TB, data []byte) *os.File {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -70,9 +70,8 @@ func filled(t testing.TB, data []byte) *os.File {
 	return r
 }
 
-// A peer that is slow is not taken for one that stands still on the kernel's way
-// either, and no byte is lost where a deadline cuts a chunk. The peer reads what
-// went whenever the pump tells its progress, which is before it sets the next
+// In the kernel's copy, too, a slow peer is not mistaken for one that has stalled, and no byte is lost where a deadline cuts a chunk. The peer reads what
+// went whenever the pump reports progress, which is before it sets the next
 // deadline.
 func TestSlowTCPIsNotStill(t *testing.T) {
 	testutil.Long(t)
@@ -106,7 +105,7 @@ func TestSlowTCPIsNotStill(t *testing.T) {
 	}
 }
 
-// The other direction: a byte comes whenever the last one was told.
+// The other direction: a byte is sent whenever the last one was reported.
 func TestTrickleIntoFile(t *testing.T) {
 	noLeaks(t)
 	f := tempFile(t, nil)
@@ -129,7 +128,7 @@ func TestTrickleIntoFile(t *testing.T) {
 	wantBytes(t, f, []byte("0123"))
 }
 
-// And one that does stand still is found out, with what moved counted.
+// A peer that has stalled is noticed, and the bytes that moved are counted.
 func TestStillTCP(t *testing.T) {
 	noLeaks(t)
 	f := tempFile(t, nil)

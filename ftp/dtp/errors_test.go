@@ -28,7 +28,7 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// isLocal wants err to be a *LocalError that says what cause says.
+// isLocal checks that err is a *LocalError with the text of cause.
 func isLocal(t testing.TB, what string, err, cause error) {
 	t.Helper()
 	var local *LocalError
@@ -37,7 +37,7 @@ func isLocal(t testing.TB, what string, err, cause error) {
 	}
 }
 
-// isBroken wants err to be a *BrokenError that names no addresses.
+// isBroken checks that err is a *BrokenError without addresses.
 func isBroken(t testing.TB, what string, err error) {
 	t.Helper()
 	var broken *BrokenError
@@ -171,7 +171,7 @@ func TestPipeClosedByPeer(t *testing.T) {
 	}
 }
 
-// A pipe to another program that ended is ours, not the connection's.
+// A broken pipe to another program is a local error, not one of the connection.
 func TestBrokenLocalPipe(t *testing.T) {
 	noLeaks(t)
 	for _, typ := range []ftp.Type{ftp.Image, ftp.ASCII} {
@@ -239,8 +239,8 @@ type panicking struct{}
 func (panicking) Read([]byte) (int, error)  { panic(errDisk) }
 func (panicking) Write([]byte) (int, error) { panic(errDisk) }
 
-// With Reset a Job that fails ends in a reset, so that nobody takes what came for
-// the whole file; one that succeeds ends as ever.
+// With Reset a Job that fails ends in a reset, so that the peer does not mistake the bytes for the
+// whole file. A Job that succeeds ends as usual.
 func TestReset(t *testing.T) {
 	noLeaks(t)
 	for _, reset := range []bool{false, true} {
@@ -282,7 +282,7 @@ func (s *stepped) Read(p []byte) (int, error) {
 }
 
 // A peer that takes the call and resets it at once can make connect itself fail:
-// the data connection stood all the same, and was cut.
+// the data connection was open nevertheless, and was cut.
 func TestResetDuringConnect(t *testing.T) {
 	cfg := &Config{Side: ftp.UserPI, Dial: func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNRESET)}

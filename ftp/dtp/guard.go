@@ -7,26 +7,26 @@ import (
 	"miniftp/ftp"
 )
 
-// Guard says with whom a data connection may be made. It is one policy for all
-// four corners (RFC 2577):
+// Guard defines which hosts data connections may be made with. The same policy covers both ends and both
+// stances (RFC 2577):
 //
-//	          dials                                   listens
-//	server    PORT to a third host: refused (bounce)  a stranger calls: dropped (theft)
-//	user      227 names another host: not followed    a stranger calls: dropped
+//	          dials                                       listens
+//	server    PORT names a third host: refused (bounce)   a third host calls: dropped (theft)
+//	user      227 names a third host: not dialed          a third host calls: dropped
 //
-// The zero Guard trusts nobody but the peer of the control connection.
+// The zero Guard admits only the peer of the control connection.
 type Guard struct {
-	DialAnyHost   bool // this end may call hosts other than the control connection's peer
+	DialAnyHost   bool // this end may dial hosts other than the peer of the control connection
 	AcceptAnyHost bool // such hosts may call this end
-	LowPorts      bool // ports below 1024 are fine
-	// FXP lets other hosts take part, for copies from server to server: at ports from
-	// 1024 on, whatever LowPorts says, and never at an address that means this host or
-	// its link to whoever stands here, unless the peer has a loopback address itself.
-	// With them no TLS session can be resumed, so none has to be.
+	LowPorts      bool // ports below 1024 may be dialed
+	// FXP admits other hosts, for copies from server to server. It never admits ports below 1024, nor
+	// loopback, link-local, multicast and unspecified addresses, unless the peer itself has a
+	// loopback address. A data connection with another host can't resume the TLS session of the
+	// control connection, so it need not.
 	FXP bool
 }
 
-// mayDial returns the address to dial in place of addr, or why not.
+// mayDial returns the address to dial for the announced address addr, or a *GuardError.
 func (g Guard) mayDial(side ftp.Side, addr netip.AddrPort, peer netip.Addr) (netip.AddrPort, error) {
 	host, port := addr.Addr().Unmap(), addr.Port()
 	if host == peer.WithZone("") {
@@ -42,14 +42,14 @@ func (g Guard) mayDial(side ftp.Side, addr netip.AddrPort, peer netip.Addr) (net
 		return g.mayCopy(netip.AddrPortFrom(host, port), peer)
 	}
 	if side == ftp.UserPI {
-		// What a server announces is often a private address behind NAT, and now
-		// and then an attack: the host is known already, only the port is news.
+		// A server behind NAT often announces its private address, and a hostile one
+		// somebody else's. The client knows the host already and needs only the port.
 		return netip.AddrPortFrom(peer, port), nil
 	}
 	return addr, &GuardError{Addr: addr, Why: "it is not the host that you called from"}
 }
 
-// mayCopy is mayDial for another server.
+// mayCopy is mayDial for the address of another server (FXP).
 func (g Guard) mayCopy(addr netip.AddrPort, peer netip.Addr) (netip.AddrPort, error) {
 	host := addr.Addr()
 	near := host.IsLoopback() || host.IsUnspecified() || host.IsLinkLocalUnicast() || host.IsMulticast()
@@ -62,17 +62,17 @@ func (g Guard) mayCopy(addr netip.AddrPort, peer netip.Addr) (netip.AddrPort, er
 	return addr, nil
 }
 
-// mayAccept reports whether remote is the peer, or may call all the same.
+// mayAccept reports whether remote may call: it is the peer, or other hosts are admitted.
 func (g Guard) mayAccept(remote netip.AddrPort, peer netip.Addr) bool {
 	return g.AcceptAnyHost || g.FXP || remote.Addr().Unmap() == peer
 }
 
-// copies reports whether a data connection with remote is one with another server.
+// copies reports whether a data connection with remote is part of a copy from server to server.
 func (g Guard) copies(remote netip.AddrPort, peer netip.Addr) bool {
 	return g.FXP && remote.Addr().Unmap() != peer
 }
 
-// GuardError is an address that the Guard refuses.
+// GuardError is returned for an address that the Guard does not admit.
 type GuardError struct {
 	Addr netip.AddrPort
 	Why  string

@@ -80,8 +80,8 @@ func TestGuardOfWhomToCall(t *testing.T) {
 	}
 }
 
-// The four corners over real sockets: a Manager that is told of 127.0.0.2, or is
-// called from there, while its peer is 127.0.0.1.
+// Both ends and both stances over real sockets: a Manager is given the address 127.0.0.2, or is called
+// from there, while its peer is 127.0.0.1.
 func TestGuardsFourCorners(t *testing.T) {
 	for _, side := range []ftp.Side{ftp.ServerPI, ftp.UserPI} {
 		t.Run(side.String()+" listens", func(t *testing.T) { strangerCalls(t, side) })
@@ -91,7 +91,7 @@ func TestGuardsFourCorners(t *testing.T) {
 	}
 }
 
-// strangerCalls: a stranger is dropped, the wait goes on until the peer comes.
+// strangerCalls: a stranger is dropped, and the wait continues until the peer calls.
 func strangerCalls(t *testing.T, side ftp.Side) {
 	m, e := manage(t, &Config{Side: side, Guard: Guard{DialAnyHost: true}}) // which is about the other way
 	o, addr := listening(t, m)
@@ -144,7 +144,7 @@ func elsewhere(t *testing.T) (here, there *net.TCPListener) {
 	return nil, nil
 }
 
-// strangerNamed: the server does not follow, the user calls the control host.
+// strangerNamed: the server refuses, the user dials the control host.
 func strangerNamed(t *testing.T, side ftp.Side) {
 	m, e := manage(t, &Config{Side: side})
 	here, there := elsewhere(t)
@@ -190,7 +190,7 @@ func anybodyNamed(t *testing.T, side ftp.Side) {
 	_ = got.Close()
 }
 
-// When only strangers come the wait ends as if nobody had.
+// If only strangers call, the wait ends as if nobody had called.
 func TestOnlyStrangersCome(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI, Timeout: 1})
 	o, addr := listening(t, m)

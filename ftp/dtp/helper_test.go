@@ -30,7 +30,7 @@ var (
 	stranger = netip.MustParseAddr("127.0.0.2")
 )
 
-// events records what a Manager tells.
+// events records the events of a Manager.
 type events struct {
 	mu  sync.Mutex
 	all []ftp.Happening
@@ -42,7 +42,7 @@ func (e *events) observe(h ftp.Happening) {
 	e.all = append(e.all, h)
 }
 
-// told are the events of one kind.
+// told returns the events of one kind.
 func told[T ftp.Happening](e *events) []T {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -126,7 +126,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// within fails the test if f takes longer than anybody would wait.
+// within fails the test if f takes longer than patience.
 func within[T any](t testing.TB, f func() T) T {
 	t.Helper()
 	done := make(chan T, 1)
@@ -187,7 +187,7 @@ func call(t testing.TB, from netip.Addr, to netip.AddrPort) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// hungUp wants the other end to have closed or reset c without a byte.
+// hungUp checks that the other end has closed or reset c without sending a byte.
 func hungUp(t testing.TB, c net.Conn) {
 	t.Helper()
 	n, err := c.Read(make([]byte, 1))

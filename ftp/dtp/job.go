@@ -16,78 +16,75 @@ import (
 	"miniftp/ftp"
 )
 
-// Job is one transfer: bytes from Source to the data connection, or from the
-// data connection to Sink. Exactly one of the two is set.
+// Job is one transfer: bytes from Source to the data connection, or from the data connection to
+// Sink. Exactly one of the two is set.
 //
-// A bare *os.File is moved by the kernel (sendfile, splice) as long as no stage
-// transforms the bytes: give it as it is, not wrapped. A Source that is not a
-// file is read with a buffer of at least 64 KiB, and what a Read returns is sent
-// at once.
+// The kernel moves the bytes of an *os.File (sendfile, splice) if nothing transforms them, so do not wrap
+// the file. A Source that is not a file is read with a buffer of at least 64 KiB, and what a
+// Read returns is sent at once.
 type Job struct {
 	Source io.Reader
 	Sink   io.Writer
-	// Size is how many bytes of Source to send at most; where it is all of them it
-	// saves the read that finds the end. 0: until the end.
+	// Size is the largest number of bytes of Source to send; 0: all. If Source has exactly Size bytes, that
+	// saves the read that finds the end.
 	Size int64
-	// Bounded has Sink take no more than Size bytes. If more come, the Job ends with
-	// ErrMore.
+	// Bounded limits Sink to Size bytes. If more arrive, the Job ends with ErrMore.
 	Bounded bool
-	// Least, if not nil, lowers Size of a Bounded Job while it runs, as long as it is less.
+	// Least, if not nil, lowers Size of a Bounded Job while it runs.
 	Least *atomic.Int64
 	// Type is the representation type: in ASCII lines end in CRLF on the wire
 	// and in LF at either end.
 	Type ftp.Type
-	// Mode is how the bytes are laid on the wire (RFC 959 §3.4). In block mode a Job
-	// that ended well leaves the data connection in Result.Kept.
+	// Mode is the transfer mode (RFC 959 §3.4). In block mode a Job that ends without an error leaves the
+	// data connection in Result.Kept.
 	Mode ftp.TransferMode
-	// Level is how hard Deflate tries, 1 to 9; 0: 6.
+	// Level is the compression level of Deflate, 1 to 9; 0: 6.
 	Level int
-	// Marks has a long Source sent with restart markers in block mode, which tell the
-	// byte of the file; Offset is where in it Source begins.
+	// Marks inserts restart markers into a long Source in block mode. A marker is the position in the
+	// file; Offset is where Source begins in it.
 	Marks  bool
 	Offset int64
-	// Marker is told the restart markers of the sender when all before them is in Sink.
+	// Marker is called with each restart marker of the sender, once all bytes before it are in Sink.
 	Marker func(string)
-	// Stall ends the transfer when no byte moved for that long; 0: DefaultStall.
+	// Stall ends the transfer if no byte moves for that long; 0: DefaultStall.
 	Stall time.Duration
-	// Rates limit the bytes per second, each for all Jobs that share it; see
-	// NewRate. A nil one does not limit.
+	// Rates limit the bytes per second, each over all Jobs that share it; see NewRate. A nil entry
+	// is no limit.
 	Rates []*rate.Limiter
-	// Opened is called once the data connection stands, before the first byte and
-	// before a TLS handshake. An error ends the Job.
+	// Opened is called when the data connection is open, before the TLS handshake and the first
+	// byte. An error ends the Job.
 	Opened func(*Conn) error
-	// Ready is called behind Opened and the handshake. An error ends the Job.
+	// Ready is called after Opened and the TLS handshake. An error ends the Job.
 	Ready func() error
-	// Progress is told, now and then, how many bytes have moved so far.
+	// Progress is called now and then with the number of bytes that have moved.
 	Progress func(int64)
-	// Reset makes a Job that fails end in a reset. Of an upload the close is all
-	// that tells the server where the file ends (RFC 959 §3.4.1): a plain one would
-	// make a short file look whole. Of a download under TLS, ProFTPD takes a reset in
-	// its stride, but ends the session if it writes after a plain close, which is
-	// EPIPE to it. A server that fails has its reply to say so.
+	// Reset makes a Job that fails end with a TCP reset. A client sets it: the server knows only by the
+	// close where an upload ends (RFC 959 §3.4.1), so an ordinary close would make a short file
+	// look complete. A download under TLS ends so, too: ProFTPD ends the session if it
+	// writes after an ordinary close (EPIPE), and accepts a reset. A server does not
+	// need it, since its reply says that the transfer failed.
 	Reset bool
 }
 
-// Result is how a Job ended.
+// Result describes how a Job ended.
 type Result struct {
-	Bytes  int64         // that went over the data connection
-	Opened bool          // the data connection stood
-	Began  time.Time     // when the Job began on it
-	Took   time.Duration // from Began to the end of its bytes
-	// CutShort: the peer's end of the file came without TLS close_notify, so
-	// somebody else may have cut it short. Only the other signs can tell.
+	Bytes  int64         // moved over the data connection
+	Opened bool          // the data connection was opened
+	Began  time.Time     // when the Job began on the data connection
+	Took   time.Duration // from Began to the last byte
+	// CutShort reports that the peer ended the connection without TLS close_notify, so anybody on the
+	// way may have ended it. The caller has to look for other signs that the file is complete.
 	CutShort bool
-	// Kept is the data connection, for Manager.Keep: block mode leaves it open.
+	// Kept is the data connection that block mode leaves open, for Manager.Keep.
 	Kept *Conn
 	Err  error // nil: all of Source was sent, or the peer ended the file
 }
 
-// Errors of a Job, beside *OpenError. Cancelling the Job's context ends it with
-// the context's cause.
+// Errors of a Job, besides *OpenError. If its context ends, a Job ends with the context's cause.
 var (
-	// ErrStalled is a data connection on which nothing moved for too long.
+	// ErrStalled is returned when no byte moved for the Job's Stall time.
 	ErrStalled = errors.New("the data connection stood still")
-	// ErrMore is returned when a Job that is Bounded has all its bytes, and more came.
+	// ErrMore is returned when more than the Size bytes of a Bounded Job arrive.
 	ErrMore = errors.New("more bytes came than were expected")
 )
 
@@ -97,13 +94,13 @@ type LocalError struct{ Err error }
 func (e *LocalError) Error() string { return e.Err.Error() }
 func (e *LocalError) Unwrap() error { return e.Err }
 
-// BrokenError is a data connection that broke.
+// BrokenError is a failure of the data connection.
 type BrokenError struct{ Err error }
 
 func (e *BrokenError) Error() string { return fmt.Sprintf("the data connection broke: %v", e.Err) }
 func (e *BrokenError) Unwrap() error { return e.Err }
 
-// NewRate limits to so many bytes a second; nil (no limit) for 0 or less.
+// NewRate returns a limit of that many bytes per second, or nil (no limit) for 0 or less.
 func NewRate(bytesPerSecond int64) *rate.Limiter {
 	if bytesPerSecond <= 0 {
 		return nil
@@ -112,15 +109,15 @@ func NewRate(bytesPerSecond int64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(burst))
 }
 
-// SetRate changes a limit of NewRate, also for the Jobs that run. The burst only
-// grows, as they may be waiting for one of the size it had.
+// SetRate changes a limit made by NewRate, for running Jobs too. The burst never shrinks, because a
+// running Job may be waiting for a burst of the old size.
 func SetRate(l *rate.Limiter, bytesPerSecond int64) {
 	l.SetBurst(max(l.Burst(), NewRate(bytesPerSecond).Burst()))
 	l.SetLimit(rate.Limit(bytesPerSecond))
 }
 
-// Run opens the data connection, moves the Job's bytes and closes it. It returns
-// early when ctx ends. The Opener is used up whatever happens.
+// Run opens the data connection, moves the Job's bytes and closes the connection. It returns early
+// if ctx ends. The Opener can't be used again, whatever the result.
 func Run(ctx context.Context, o *Opener, job Job) Result {
 	conn, err := o.Open(ctx)
 	if err != nil {
@@ -129,8 +126,7 @@ func Run(ctx context.Context, o *Opener, job Job) Result {
 	return RunOn(ctx, conn, job)
 }
 
-// RunOn is Run for a data connection that stands already; it closes conn, but in
-// block mode.
+// RunOn is Run on a data connection that is open already. It closes conn, except in block mode.
 func RunOn(ctx context.Context, conn *Conn, job Job) Result {
 	begun := false
 	defer func() {
@@ -159,8 +155,8 @@ func begin(conn *Conn, job Job) *Started {
 	return t
 }
 
-// Run moves the Job's bytes, or those that Quick left, and closes the data
-// connection, but in block mode. It returns early when ctx ends.
+// Run moves the Job's bytes, or those that Quick has left, and closes the data connection, except
+// in block mode. It returns early if ctx ends.
 func (t *Started) Run(ctx context.Context) Result {
 	if t.sock.open {
 		if res, over := t.Quick(0); over {
@@ -170,7 +166,7 @@ func (t *Started) Run(ctx context.Context) Result {
 	kept := false
 	defer func() {
 		if !kept {
-			_ = t.pump.conn.Close() // Source and Sink may panic
+			_ = t.pump.conn.Close() // Source or Sink may have panicked
 		}
 	}()
 	t.pump.ctx = ctx
@@ -182,7 +178,7 @@ func (t *Started) Run(ctx context.Context) Result {
 	if err == nil && keeps(&t.pump.job) {
 		kept, res.Kept = true, t.conn
 		if t.pump.tls != nil {
-			t.pump.tls.wire.await = nil // this Job's deadlines and cancel are no longer its own
+			t.pump.tls.wire.await = nil // the deadlines and the context were this Job's
 		}
 		return res
 	}
@@ -201,8 +197,8 @@ func (t *Started) Run(ctx context.Context) Result {
 	return res
 }
 
-// failed says on whose side err happened. The kernel's copy reports both sides'
-// errors from one call, so the error itself has to tell.
+// failed returns err as ErrStalled, a *BrokenError or a *LocalError. sendfile and splice return the errors of the
+// file and of the connection alike, so the error itself has to show which one failed.
 func failed(err error) error {
 	var path *os.PathError
 	var op *net.OpError
@@ -216,7 +212,7 @@ func failed(err error) error {
 		return &BrokenError{plain(err)}
 	case errors.As(err, &path):
 		return &LocalError{err}
-	case errors.As(err, &op) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EBADF): // sendfile tells of the file, too
+	case errors.As(err, &op) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EBADF): // these two are sendfile's, of the file
 		return &BrokenError{plain(err)}
 	}
 	return &LocalError{err}

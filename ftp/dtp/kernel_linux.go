@@ -8,13 +8,13 @@ import (
 	"syscall"
 )
 
-// kernelSender sends a file by sendfile, in turns with other transfers. Package net does the same
-// without turns.
+// kernelSender sends a file with sendfile, taking turns with other transfers. Package net uses sendfile
+// too, but without turns.
 type kernelSender struct {
 	dst, src syscall.RawConn
 }
 
-// newKernelSender returns nil if the kernel does not move the bytes of src.
+// newKernelSender returns nil if sendfile can't be used for src and conn.
 func newKernelSender(conn net.Conn, src io.Reader) *kernelSender {
 	tcp, isTCP := conn.(*net.TCPConn)
 	file, isFile := src.(*os.File)
@@ -32,10 +32,10 @@ func newKernelSender(conn net.Conn, src io.Reader) *kernelSender {
 	return &kernelSender{to, from}
 }
 
-// errNoSendfile is returned where the kernel can't send this file.
+// errNoSendfile is returned if the kernel can't send this file; then nothing was sent.
 var errNoSendfile = errors.New("sendfile can't read this file")
 
-// send sends n bytes, or what there is: the error is io.EOF then, as that of io.CopyN.
+// send sends n bytes. If the file has fewer, the error is io.EOF, as with io.CopyN.
 func (k *kernelSender) send(n int64) (sent int64, err error) {
 	var failure error
 	err = k.dst.Write(func(to uintptr) (over bool) {

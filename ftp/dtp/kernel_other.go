@@ -8,7 +8,7 @@ import (
 	"net"
 )
 
-// kernelSender is for Linux: elsewhere package net sends files.
+// kernelSender is not used: on other systems than Linux package net sends files.
 type kernelSender struct{}
 
 func newKernelSender(net.Conn, io.Reader) *kernelSender { return nil }

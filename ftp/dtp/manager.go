@@ -10,15 +10,15 @@ import (
 	"miniftp/ftp"
 )
 
-// Config is what the data connections of many control connections share. It is
-// not changed once a Manager uses it.
+// Config holds what the data connections of many control connections share. It must not be
+// changed once a Manager uses it.
 type Config struct {
 	Side    ftp.Side
-	Ports   *Ports        // where to listen; nil: any free port
-	Guard   Guard         // with whom
-	Timeout time.Duration // for a data connection to come about; 0: DefaultTimeout
-	// Dial replaces the dialer of this package, for a proxy. It is given the
-	// address that the Guard agreed to.
+	Ports   *Ports        // where to listen; nil: on any free port
+	Guard   Guard         // which hosts data connections may be made with
+	Timeout time.Duration // to open a data connection; 0: DefaultTimeout
+	// Dial replaces the dialer of this package, for example with that of a proxy. It is given an
+	// address that the Guard has admitted.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -31,42 +31,41 @@ func (c *Config) timeout() time.Duration {
 
 // Errors of a Manager.
 var (
-	// ErrNoOffer is a transfer that no PORT or PASV came before.
+	// ErrNoOffer is returned when a transfer starts without a preceding PORT, PASV, EPRT or EPSV.
 	ErrNoOffer = errors.New("no data connection was agreed on: send PASV, EPSV, PORT or EPRT first")
-	// ErrOfferRevoked is returned when an offer to listen was not used for the
-	// Config's Timeout and its port was needed for another control connection.
+	// ErrOfferRevoked is returned when an offer to listen was not used within the Config's Timeout
+	// and its port was given to another control connection.
 	ErrOfferRevoked = errors.New("the data port was not used in time and went to another session")
-	// ErrNobodyCame is a wait for the peer's call that took too long.
+	// ErrNobodyCame is returned when the peer has not called in time.
 	ErrNobodyCame = errors.New("nobody came")
 )
 
-// Manager makes the data connections of one control connection. It holds at
-// most one offer, to listen or to dial, or, in block mode, the data connection of the
-// last transfer; a new offer replaces either (RFC 959 §3.3). It belongs
-// to the goroutine that owns the control connection; the Openers that it hands
-// out may go to others.
+// Manager makes the data connections of one control connection. It holds at most one thing: an offer
+// to listen or to dial, or, in block mode, the data connection of the last transfer. A new offer
+// replaces either (RFC 959 §3.3). A Manager is used by one goroutine, the owner of the
+// control connection; other goroutines may use the Openers that it hands out.
 type Manager struct {
 	cfg     *Config
 	guard   Guard
 	local   netip.Addr
 	peer    netip.Addr
 	observe func(ftp.Happening)
-	tls     *Security // of data connections from now on; nil: they are clear
-	next    *Opener
-	kept    *Conn
-	far     int    // so many calls are left to Open, as the peer did not answer at once
-	small   []byte // the buffer of Fetch
+	tls     *Security // of data connections from now on; nil: in the clear
+	next    *Opener   // the offer
+	kept    *Conn     // the data connection of the last transfer
+	far     int       // how many more calls CallNow leaves to Open: the peer did not answer at once
+	small   []byte    // the buffer of Fetch
 }
 
-// NewManager makes the Manager of a control connection between local and peer.
-// It listens on local's address and dials from it. observe may be nil.
+// NewManager returns the Manager of a control connection between local and peer. It listens on the
+// address of local and dials from it. observe may be nil.
 func NewManager(cfg *Config, local, peer netip.AddrPort, observe func(ftp.Happening)) *Manager {
 	return &Manager{cfg: cfg, guard: cfg.Guard, local: local.Addr().Unmap(), peer: peer.Addr().Unmap(), observe: observe}
 }
 
-// Listen offers to take the peer's call: it opens a port (or leases one that
-// stands open) and returns its address, to be told to the peer in PORT, EPRT,
-// 227 or 229. When the port range is used up the error is a *PortsError.
+// Listen makes an offer to listen. It opens a port, or leases one that is open, and returns its
+// address, which the caller announces to the peer in PORT, EPRT, 227 or 229. If all
+// ports of the range are in use, the error is a *PortsError.
 func (m *Manager) Listen() (netip.AddrPort, error) {
 	m.Close()
 	l, err := m.cfg.Ports.lease(m.local, m.cfg.timeout())
@@ -77,8 +76,8 @@ func (m *Manager) Listen() (netip.AddrPort, error) {
 	return l.addr, nil
 }
 
-// Dial offers to call the peer at the address that it told in PORT, EPRT, 227
-// or 229. Nothing is dialed yet. The Guard may refuse (a *GuardError).
+// Dial makes an offer to dial the address that the peer has announced in PORT, EPRT, 227 or
+// 229. It does not dial yet. If the Guard refuses the address, the error is a *GuardError.
 func (m *Manager) Dial(addr netip.AddrPort) error {
 	m.Close()
 	to, err := m.guard.mayDial(m.cfg.Side, addr, m.peer)
@@ -90,16 +89,16 @@ func (m *Manager) Dial(addr netip.AddrPort) error {
 	return nil
 }
 
-// Admit puts g in the place of the Config's Guard, from the next offer on: users
-// may differ in whom their data connections are made with. It takes an offer back
-// that nobody took.
+// Admit replaces the Config's Guard, from the next offer on. A server calls it after a login, since
+// users may differ in which hosts their data connections are made with. It closes an offer that
+// was not taken.
 func (m *Manager) Admit(g Guard) {
 	m.Close()
 	m.guard = g
 }
 
-// Protect puts the data connections that are taken from now on under TLS, or,
-// with nil, leaves them clear (PROT P and PROT C of RFC 4217 §9).
+// Protect sets the TLS of data connections that are taken from now on; nil means none (PROT P and
+// PROT C, RFC 4217 §9).
 func (m *Manager) Protect(s *Security) {
 	if s != m.tls {
 		m.Keep(nil)
@@ -107,8 +106,8 @@ func (m *Manager) Protect(s *Security) {
 	m.tls = s
 }
 
-// Keep takes the data connection that a Job in block mode has left, for the next one;
-// nil closes the one that is kept.
+// Keep stores the data connection that a Job in block mode has left open, for the next Job. Keep(nil)
+// closes the stored one.
 func (m *Manager) Keep(c *Conn) {
 	if m.kept != nil && m.kept != c {
 		m.kept.ahead.drop()
@@ -117,8 +116,8 @@ func (m *Manager) Keep(c *Conn) {
 	m.kept = c
 }
 
-// Shrink gives back memory that the Manager needs only during transfers. A control
-// connection that is idle calls it.
+// Shrink releases memory that the Manager needs only during transfers. It is called when the control
+// connection becomes idle.
 func (m *Manager) Shrink() {
 	m.small = nil
 	if m.kept != nil {
@@ -126,15 +125,15 @@ func (m *Manager) Shrink() {
 	}
 }
 
-// Stands reports whether the next Take is of a data connection that stands.
+// Stands reports whether the next Take returns a data connection that is open already.
 func (m *Manager) Stands() bool { return m.next == nil && m.kept != nil }
 
-// Offered reports whether an offer stands that nobody took yet.
+// Offered reports whether there is an offer that was not taken.
 func (m *Manager) Offered() bool { return m.next != nil }
 
-// Take hands over the Opener of the last offer, exactly once, or of the data
-// connection that was kept: ErrNoOffer if there is neither, ErrOfferRevoked if the port
-// of the offer has gone to another Manager. The caller must Open or Close the Opener.
+// Take returns the Opener of the last offer, once, or that of the stored data connection. The error is
+// ErrNoOffer if there is neither, and ErrOfferRevoked if the port of the offer was given to
+// another Manager. The caller must Open or Close the Opener.
 func (m *Manager) Take() (*Opener, error) {
 	o := m.next
 	m.next = nil
@@ -152,13 +151,13 @@ func (m *Manager) Take() (*Opener, error) {
 	return o, nil
 }
 
-// Close takes an offer back that nobody took, and closes a data connection that was kept.
+// Close closes an offer that was not taken, and a stored data connection.
 func (m *Manager) Close() {
 	m.Keep(nil)
 	if o := m.next; o != nil {
 		m.next = nil
 		if o.ln != nil && !o.ln.take() {
-			return // revoked: the port is another Opener's
+			return // revoked: another Opener has the port
 		}
 		o.Close()
 	}
@@ -170,7 +169,7 @@ func (m *Manager) emit(h ftp.Happening) {
 	}
 }
 
-// mode is the data mode in which this side has that stance.
+// mode returns the data mode in which this side has that stance.
 func (m *Manager) mode(s ftp.Stance) ftp.DataMode {
 	if m.cfg.Side.Stance(ftp.Passive) == s {
 		return ftp.Passive

@@ -128,7 +128,7 @@ func TestNobodyComes(t *testing.T) {
 	open(t, o)
 }
 
-// A call that nobody answers ends after the timeout; the dialer is told so.
+// A call that nobody answers ends after the timeout, with an event.
 func TestDialTimeout(t *testing.T) {
 	for _, tc := range []struct {
 		timeout, want time.Duration
@@ -157,7 +157,7 @@ func neverAnswers(ctx context.Context, _, _ string) (net.Conn, error) {
 	return nil, ctx.Err()
 }
 
-// The Config's Dial is given the address that the Guard agreed to.
+// The Config's Dial is called with the address that the Guard has admitted.
 func TestOwnDialer(t *testing.T) {
 	var asked string
 	near, far := net.Pipe()
@@ -243,7 +243,7 @@ func TestCancelOpen(t *testing.T) {
 	}
 }
 
-// Run reports a data connection that never stood as just that.
+// Run reports that a data connection was never opened.
 func TestRunOpens(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI, Timeout: time.Millisecond})
 	o, _ := listening(t, m)

@@ -8,22 +8,21 @@ import (
 	"miniftp/ftp"
 )
 
-// framing lays the bytes of a file on the data connection as the transfer mode has
-// it (RFC 959 §3.4). Failures of the connection are errors of failed's kinds. A new
-// mode is one more case in frame.
+// framing sends and receives the bytes of a file in the form of a transfer mode (RFC 959 §3.4). Its
+// errors are of the kinds that failed returns. To add a mode, add a case to frame.
 type framing interface {
-	// write takes the next bytes of the file; flush sends what was taken.
+	// write takes the next bytes of the file, and may hold them back until flush.
 	write(data []byte) error
 	flush() error
-	// end says that the file is whole, and sends all that is left.
+	// end marks the end of the file and sends everything that was held back.
 	end() error
-	// read is the next bytes of the file; io.EOF with or behind the last ones.
+	// read reads the next bytes of the file. It returns io.EOF with the last bytes or after them.
 	read(b []byte) (int, error)
-	// release gives memory back. Nothing is sent.
+	// release releases memory. It sends nothing.
 	release()
 }
 
-// frame is the framing of the Job's transfer mode.
+// frame returns the framing of the Job's transfer mode.
 func (p *pump) frame(conn *Conn) framing {
 	switch p.job.Mode {
 	case ftp.Block:
@@ -34,8 +33,8 @@ func (p *pump) frame(conn *Conn) framing {
 	return stream{p}
 }
 
-// stream has nothing between the bytes: the file ends where the connection does
-// (RFC 959 §3.4.1).
+// stream is stream mode: the bytes of the file and nothing else. The file ends where the connection
+// does (RFC 959 §3.4.1).
 type stream struct{ p *pump }
 
 func (s stream) write(data []byte) error { return s.p.write(data, s.p.count) }
@@ -50,13 +49,14 @@ func (s stream) read(b []byte) (int, error) {
 	return n, err
 }
 
-// errMarked is a sender that has doubts about what it sends (RFC 959 §3.4.2).
+// errMarked is returned for a block that the sender marks as suspect (RFC 959 §3.4.2).
 var errMarked = errors.New("the sender marks a part of the file as damaged")
 
-// ErrExpands is a file whose compressed form grew beyond what a sane one does.
-var ErrExpands = errors.New("the compressed data grows beyond all measure: stream mode takes it as it is")
+// ErrExpands is returned when compressed data expands more than any ordinary file does.
+var ErrExpands = errors.New("the compressed data expands too much: use stream mode for this file")
 
-// cutShort is the end of a connection before the end of a file that says its own.
+// cutShort turns the end of the connection into an error, for modes in which the file has an end
+// of its own.
 func cutShort(err error) error {
 	if errors.Is(err, io.EOF) {
 		return &BrokenError{io.ErrUnexpectedEOF}
@@ -64,7 +64,7 @@ func cutShort(err error) error {
 	return err
 }
 
-// netError is a failure of a read or write on the data connection.
+// netError returns a failed read or write on the data connection as an error of failed's kinds.
 func netError(op string, err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err

@@ -13,44 +13,43 @@ import (
 	"miniftp/ftp"
 )
 
-// Opener opens one data connection: the offer of a Manager, taken.
+// Opener opens one data connection. Manager.Take returns it; it must be opened or closed, once.
 type Opener struct {
 	m      *Manager
 	guard  Guard
 	stance ftp.Stance
-	addr   netip.AddrPort
-	ln     *listener // when it listens
-	called bool      // the peer's call was taken
-	tls    *Security
+	addr   netip.AddrPort // where it listens or will dial
+	ln     *listener      // if it listens
+	called bool           // the peer has called on ln
+	tls    *Security      // nil: in the clear
 
-	standing *Conn    // there is nothing to open
-	calling  *os.File // a call that StartNow began and that is not answered yet
+	standing *Conn    // the data connection, if it is open already (block mode)
+	calling  *os.File // a call that StartNow has begun and that is not answered yet
 }
 
-// Stands reports whether the data connection stands already (RFC 959 §5.4: 125).
+// Stands reports whether the data connection is open already (RFC 959 §5.4: reply 125).
 func (o *Opener) Stands() bool { return o.standing != nil }
 
-// Mode says who listens and who dials.
+// Mode returns the data mode: active or passive.
 func (o *Opener) Mode() ftp.DataMode { return o.m.mode(o.stance) }
 
-// Stance says whether this end listens or dials.
+// Stance returns whether this end listens or dials.
 func (o *Opener) Stance() ftp.Stance { return o.stance }
 
-// Addr is where this end listens or will dial.
+// Addr returns the address on which this end listens, or that it will dial.
 func (o *Opener) Addr() netip.AddrPort { return o.addr }
 
-// Conn is a data connection. The net.Conn inside is the bare *net.TCPConn where
-// there is one, so that the kernel can move files by itself. Under TLS the
-// handshake is made once the transfer has begun.
+// Conn is a data connection. Without TLS the net.Conn inside is a *net.TCPConn, so that the kernel can move
+// files by itself. With TLS the handshake is made when the transfer has begun.
 type Conn struct {
 	net.Conn
 	Mode   ftp.DataMode
 	Stance ftp.Stance
 	o      *Opener
-	ahead  unread // block mode
+	ahead  unread // bytes of the next file, in block mode
 }
 
-// Reset breaks the connection off so that the peer can't take it for the end of a file.
+// Reset closes the connection with a TCP reset, which the peer can't mistake for the end of a file.
 func (c *Conn) Reset() {
 	nc := c.Conn
 	if s, ok := nc.(*secured); ok {
@@ -62,11 +61,11 @@ func (c *Conn) Reset() {
 	_ = nc.Close()
 }
 
-// OpenError is a data connection that did not come about.
+// OpenError is returned if a data connection could not be opened.
 type OpenError struct {
 	Mode   ftp.DataMode
 	Stance ftp.Stance
-	Addr   netip.AddrPort // where this end listened or dialed
+	Addr   netip.AddrPort // on which this end listened, or which it dialed
 	Err    error
 }
 
@@ -79,9 +78,9 @@ func (e *OpenError) Error() string {
 
 func (e *OpenError) Unwrap() error { return e.Err }
 
-// Open makes the data connection: it takes the peer's call or calls it. It ends
-// after the Config's Timeout, or when ctx does. The Opener is used up. Errors
-// are *OpenError, or *BrokenError for one that was reset at once.
+// Open opens the data connection: it accepts the peer's call, or dials. It gives up after the Config's
+// Timeout, or if ctx ends. The Opener can't be used again. The error is an *OpenError, or a
+// *BrokenError if the connection was opened and reset at once.
 func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 	if c := o.standing; c != nil {
 		o.standing = nil
@@ -101,7 +100,7 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 			err = context.Cause(ctx)
 		}
 		o.m.emit(ftp.DataFailed{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err})
-		if errors.Is(err, syscall.ECONNRESET) { // it stood, and was gone before connect could say so
+		if errors.Is(err, syscall.ECONNRESET) { // it was open, and reset before connect returned
 			return nil, &BrokenError{err}
 		}
 		return nil, &OpenError{Mode: o.Mode(), Stance: o.stance, Addr: o.addr, Err: err}
@@ -109,7 +108,7 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 	return o.opened(nc, start), nil
 }
 
-// opened tells about the data connection.
+// opened wraps the data connection, in TLS if needed, and emits an event.
 func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
 	c := &Conn{Conn: nc, Mode: o.Mode(), Stance: o.stance, o: o}
 	if o.tls != nil {
@@ -125,8 +124,7 @@ func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
 	return c
 }
 
-// Close gives up an Opener that was not opened, and its port back. Whoever
-// called on it already is hung up on.
+// Close closes an Opener that was not opened. A caller that waits on its port is disconnected.
 func (o *Opener) Close() {
 	if o.standing != nil {
 		o.standing.ahead.drop()
@@ -141,9 +139,9 @@ func (o *Opener) Close() {
 	}
 }
 
-// giveBack ends the lease of the port, if there is one. A port that the peer was told and
-// did not call is closed: a call that is still on its way would be taken for that of the
-// next lease, and the caller who was meant would wait in vain.
+// giveBack ends the lease of the port, if there is one. If the peer was told the port and has not called, the
+// port is closed: its call may still be on the way, and would be accepted in place of the call for
+// the next lease.
 func (o *Opener) giveBack() {
 	switch {
 	case o.ln == nil:
@@ -156,7 +154,7 @@ func (o *Opener) giveBack() {
 	o.ln = nil
 }
 
-// accept waits for the peer; strangers are dropped and the wait goes on.
+// accept waits for the peer's call. It drops callers that the Guard does not admit, and continues to wait.
 func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, error) {
 	if err := o.ln.SetDeadline(deadline); err != nil {
 		return nil, err
@@ -167,7 +165,7 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 		stop := context.AfterFunc(ctx, func() { _ = ln.SetDeadline(past); close(fired) })
 		defer func() {
 			if !stop() {
-				<-fired // the port goes back to the pool: nobody may touch it later
+				<-fired // after giveBack the listener belongs to the next lease
 			}
 		}()
 	}
@@ -189,7 +187,7 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 	}
 }
 
-// dial calls the peer, from the address that the control connection has.
+// dial dials the peer, from the local address of the control connection.
 func (o *Opener) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.m.cfg.timeout(), fmt.Errorf("no answer within %v", o.m.cfg.timeout()))
 	defer cancel()
@@ -205,7 +203,7 @@ func (o *Opener) dial(ctx context.Context) (net.Conn, error) {
 	}
 	if err != nil {
 		if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
-			<-ctx.Done() // the dialer's clock was a moment ahead of ctx's
+			<-ctx.Done() // the dialer has noticed the deadline before ctx did
 		}
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -215,8 +213,8 @@ func (o *Opener) dial(ctx context.Context) (net.Conn, error) {
 	return c, nil
 }
 
-// from is the address to call from: that of the control connection, unless it is
-// the loopback's and nobody else can be reached from there.
+// from returns the address to dial from: that of the control connection, unless that is a loopback address
+// from which the peer can't be reached.
 func (o *Opener) from() netip.AddrPort {
 	if o.m.local.IsLoopback() && !o.addr.Addr().IsLoopback() {
 		return netip.AddrPort{}
@@ -224,7 +222,7 @@ func (o *Opener) from() netip.AddrPort {
 	return netip.AddrPortFrom(o.m.local, 0)
 }
 
-// plain takes off what a net.OpError says about addresses: the OpenError names them.
+// plain removes the net.OpError around an error, whose text would repeat the addresses of the OpenError.
 func plain(err error) error {
 	for op := new(net.OpError); errors.As(err, &op); {
 		err = op.Err
@@ -232,9 +230,8 @@ func plain(err error) error {
 	return err
 }
 
-// AddrPort returns the address of a TCP connection or listener as a value, an IPv4
-// address as one, and a link-local one with its zone. It returns the zero value if a
-// is no *net.TCPAddr.
+// AddrPort returns a *net.TCPAddr as a netip.AddrPort, IPv4 addresses unmapped and link-local addresses
+// with their zone. For other types it returns the zero value.
 func AddrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
 		ap := t.AddrPort()

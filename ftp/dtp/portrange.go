@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// PortRange is the ports First to Last, both of them included. The zero value is any free port.
+// PortRange is a range of ports, First and Last included. The zero value means any free port.
 type PortRange struct{ First, Last uint16 }
 
-// ParsePortRange reads a range as String writes it: "40000-40100", or one port.
+// ParsePortRange parses a range such as "40000-40100", or a single port.
 func ParsePortRange(s string) (PortRange, error) {
 	first, last, both := strings.Cut(s, "-")
 	if !both {
@@ -19,15 +19,15 @@ func ParsePortRange(s string) (PortRange, error) {
 	b, err2 := strconv.ParseUint(strings.TrimSpace(last), 10, 16)
 	r := PortRange{uint16(a), uint16(b)}
 	if err1 != nil || err2 != nil || r.IsZero() || r.check() != nil {
-		return PortRange{}, fmt.Errorf("%q is no range of ports, such as 40000-40100", s)
+		return PortRange{}, fmt.Errorf("%q is not a range of ports such as 40000-40100", s)
 	}
 	return r, nil
 }
 
-// IsZero reports whether r is any free port.
+// IsZero reports whether r means any free port.
 func (r PortRange) IsZero() bool { return r == PortRange{} }
 
-// Len returns how many ports there are in r; 0 if it is any free port.
+// Len returns the number of ports in r, or 0 if r means any free port.
 func (r PortRange) Len() int {
 	if r.IsZero() {
 		return 0
@@ -45,7 +45,7 @@ func (r PortRange) String() string {
 	return fmt.Sprintf("%d-%d", r.First, r.Last)
 }
 
-// check finds a range without ports.
+// check returns an error for an empty range.
 func (r PortRange) check() error {
 	if r.First > r.Last || (r.First == 0) != (r.Last == 0) {
 		return fmt.Errorf("the port range %d-%d is empty", r.First, r.Last)

@@ -13,30 +13,37 @@ import (
 	"time"
 )
 
-// Ports is where data connections are listened for. Listeners are leased: one
-// that is given back stays open for the next lease, which saves the socket,
-// bind, listen and close of every small file. It is safe for concurrent use by
-// many control connections; a nil *Ports opens any free port and keeps none.
+// Ports leases listeners for data connections. A listener that is given back stays open for the next
+// lease, which saves socket, bind, listen and close for each small file. Ports is safe for
+// concurrent use by many control connections. A nil *Ports opens any free port and keeps none open.
+//
+// A listener is idle (in idle, leased by nobody), or leased. A lease is in one of three states:
+//
+//	offered   announced to the peer and not used yet
+//	taken     an Opener opens or closes it
+//	revoked   a later lease needed the port
+//
+// Whoever moves a lease out of offered, by compare-and-swap, owns the listener.
 type Ports struct {
 	within PortRange
 
 	mu     sync.Mutex
 	closed bool
 	idle   map[netip.Addr][]*listener
-	count  int                          // of all idle ones
-	sweeps *time.Timer                  // nil: nothing has been idle yet
-	open   map[netip.AddrPort]*listener // of a range: what is listened on; nil: about to be
+	count  int                          // idle listeners of all addresses
+	sweeps *time.Timer                  // nil: no listener has been idle yet
+	open   map[netip.AddrPort]*listener // for a range: the listeners of its ports; nil: one is being opened
 }
 
-// Bounds on listeners that are open between leases. For one local address new ones
-// are opened until there are minStanding, so that quick transfers spread over several
-// ports and one port's closed connections are not in the way of the next.
+// Limits on idle listeners. For one local address new listeners are opened until there are minStanding, so
+// that quick transfers spread over several ports, whose closed connections (TIME_WAIT) are then
+// not in each other's way.
 const (
 	minStanding = 8
 	maxStanding = 64 // over all local addresses, of which a host may have millions (AnyIP, 127/8)
 )
 
-// NewPorts returns the Ports of a range. A range without ports is an error.
+// NewPorts returns the Ports of a range. An empty range is an error.
 func NewPorts(within PortRange) (*Ports, error) {
 	if err := within.check(); err != nil {
 		return nil, err
@@ -44,7 +51,7 @@ func NewPorts(within PortRange) (*Ports, error) {
 	return &Ports{within: within, idle: map[netip.Addr][]*listener{}, open: map[netip.AddrPort]*listener{}}, nil
 }
 
-// PortsError is returned when all ports of a range are in use.
+// PortsError is returned if all ports of the range are in use.
 type PortsError struct{ Range PortRange }
 
 func (e *PortsError) Error() string {
@@ -57,22 +64,22 @@ type listener struct {
 	addr  netip.AddrPort
 	ports *Ports
 	state atomic.Uint32 // of the lease: offered, taken or revoked
-	since time.Time     // the lease, where offers can be revoked; guarded by ports.mu
+	since time.Time     // start of the lease, for a range; guarded by ports.mu
 	stale bool          // idle since before the last sweep; guarded by ports.mu
 }
 
-// States of a lease. Whoever moves it from offered to another one owns the port.
+// The states of a lease; see Ports.
 const (
-	offered uint32 = iota // told to the peer, not used yet
-	taken                 // by an Opener that opens or closes it
-	revoked               // another lease needed the port
+	offered uint32 = iota
+	taken
+	revoked
 )
 
-// take claims a port that is offered; false if the offer was revoked.
+// take takes a lease that is offered. It returns false if it was revoked.
 func (l *listener) take() bool { return l.state.CompareAndSwap(offered, taken) }
 
-// lease returns a listener on that local address whose backlog is empty. If a range is
-// used up, the oldest offer that nobody has used for the time grace is revoked.
+// lease returns a listener on that local address whose backlog is empty. If all ports of a range are in
+// use, it revokes the oldest offer that was not used for the time grace.
 func (p *Ports) lease(local netip.Addr, grace time.Duration) (*listener, error) {
 	if p == nil {
 		return listen(nil, netip.AddrPortFrom(local, 0))
@@ -85,7 +92,7 @@ func (p *Ports) lease(local netip.Addr, grace time.Duration) (*listener, error) 
 		return l, nil
 	}
 	if outOfDescriptors(err) {
-		p.closeIdle(local) // of other addresses: two descriptors for this one
+		p.closeIdle(local) // those of other addresses, to free descriptors
 	}
 	if l := p.takeIdle(local, 1); l != nil {
 		return l, nil
@@ -106,13 +113,13 @@ func (p *Ports) openNew(local netip.Addr) (*listener, error) {
 	return p.openInRange(local)
 }
 
-// outOfDescriptors reports whether no port would have done better.
+// outOfDescriptors reports whether err would be the same for any port.
 func outOfDescriptors(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// revoke takes the oldest offer on that address that is at least grace old for a new
-// lease. The Opener that had it finds its listener revoked.
+// revoke revokes the oldest offer on that address, if it is at least grace old, and leases its port again.
+// The Manager of the offer gets ErrOfferRevoked.
 func (p *Ports) revoke(local netip.Addr, grace time.Duration) *listener {
 	if p.within.IsZero() {
 		return nil
@@ -145,8 +152,8 @@ func (p *Ports) revoke(local netip.Addr, grace time.Duration) *listener {
 	}
 }
 
-// takeIdle returns an idle listener if there are enough of them. It picks one at
-// random, so that the next port can't be told from the last.
+// takeIdle leases an idle listener if there are at least enough of them. It picks one at random, so that
+// nobody can guess the next port from the last.
 func (p *Ports) takeIdle(local netip.Addr, enough int) *listener {
 	if !p.within.IsZero() {
 		enough = min(enough, p.within.Len())
@@ -171,7 +178,7 @@ func (p *Ports) takeIdle(local netip.Addr, enough int) *listener {
 	}
 }
 
-// cut takes the i-th idle listener out. The lock is held.
+// cut removes the i-th idle listener of an address. p.mu is held.
 func (p *Ports) cut(local netip.Addr, i int) *listener {
 	idle := p.idle[local]
 	l := idle[i]
@@ -185,7 +192,7 @@ func (p *Ports) cut(local netip.Addr, i int) *listener {
 	return l
 }
 
-// openInRange opens a port of the range, from a random one upwards.
+// openInRange opens a free port of the range.
 func (p *Ports) openInRange(local netip.Addr) (*listener, error) {
 	var tried map[netip.AddrPort]bool
 	for {
@@ -203,7 +210,7 @@ func (p *Ports) openInRange(local netip.Addr) (*listener, error) {
 		}
 		p.release(addr)
 		if outOfDescriptors(err) {
-			return nil, err // of other errors the port may be the cause: another program has it
+			return nil, err // other errors may be due to the port, which another program uses
 		}
 		if tried == nil {
 			tried = map[netip.AddrPort]bool{}
@@ -212,8 +219,9 @@ func (p *Ports) openInRange(local netip.Addr) (*listener, error) {
 	}
 }
 
-// claim takes a port of the range that is not open and was not tried. All are looked at under
-// one lock: a port that is given back for another one, one after the other, is not missed.
+// claim reserves a port of the range that is not open and was not tried, searching from a random one. It
+// looks at all of them under one lock: else it could miss a port that becomes free while another one,
+// already looked at, is taken.
 func (p *Ports) claim(local netip.Addr, tried map[netip.AddrPort]bool) (addr netip.AddrPort, ok bool) {
 	n := p.within.Len()
 	first := rand.IntN(n)
@@ -235,7 +243,7 @@ func (p *Ports) release(addr netip.AddrPort) {
 	delete(p.open, addr)
 }
 
-// forget closes a listener for good.
+// forget closes a listener and frees its port.
 func (p *Ports) forget(l *listener) {
 	_ = l.TCPListener.Close()
 	p.release(l.addr)
@@ -258,7 +266,7 @@ func (l *listener) giveBack() {
 		_ = l.TCPListener.Close()
 		return
 	}
-	l.state.Store(taken) // nobody may revoke what is idle
+	l.state.Store(taken) // an idle listener must not be revoked
 	local := l.addr.Addr()
 	p.mu.Lock()
 	keep := canDrain && !p.closed
@@ -287,8 +295,8 @@ func (l *listener) giveBack() {
 	}
 }
 
-// cutFromMost takes an idle listener out of those of the address that has most, the
-// one that was given back first. The lock is held.
+// cutFromMost removes an idle listener of the address that has most of them: the one that was given
+// back first. p.mu is held.
 func (p *Ports) cutFromMost() *listener {
 	var most netip.Addr
 	for addr, idle := range p.idle {
@@ -299,7 +307,7 @@ func (p *Ports) cutFromMost() *listener {
 	return p.cut(most, 0)
 }
 
-// sweep closes what has not been leased since the last sweep.
+// sweep closes the listeners that were not leased since the last sweep.
 func (p *Ports) sweep() {
 	p.mu.Lock()
 	var old []*listener
@@ -327,7 +335,7 @@ func (p *Ports) sweep() {
 	}
 }
 
-// closeIdle closes the idle listeners of other addresses than local.
+// closeIdle closes the idle listeners of all addresses except local.
 func (p *Ports) closeIdle(local netip.Addr) {
 	p.mu.Lock()
 	var old []*listener
@@ -344,8 +352,7 @@ func (p *Ports) closeIdle(local netip.Addr) {
 	}
 }
 
-// Close closes the ports that are idle; those that are leased close when they
-// are given back.
+// Close closes the idle listeners. Those that are leased close when they are given back.
 func (p *Ports) Close() {
 	p.mu.Lock()
 	p.closed = true

@@ -30,7 +30,7 @@ func ranged(t testing.TB, n uint16) *Ports {
 	return p
 }
 
-// drains skips what is only so where ports stand open between leases.
+// drains skips a test where ports do not stay open between leases.
 func drains(t *testing.T) {
 	t.Helper()
 	if !canDrain {
@@ -110,7 +110,7 @@ func TestRangeIsUsedUpAndReleased(t *testing.T) {
 	}
 }
 
-// A data connection that stands does not hold its port.
+// An open data connection does not occupy the port that it was accepted on.
 func TestOpenedConnectionFreesThePort(t *testing.T) {
 	ports := ranged(t, 1)
 	m, _ := manage(t, &Config{Side: ftp.ServerPI, Ports: ports})
@@ -219,7 +219,7 @@ func TestConcurrentLeasesNeverShareAPort(t *testing.T) {
 	}
 }
 
-// Ports stand open between leases, and no more than a bound of them.
+// Ports stay open between leases, up to a limit.
 func TestStandingListeners(t *testing.T) {
 	drains(t)
 	noLeaks(t)
@@ -272,7 +272,7 @@ func TestDeadStandingListener(t *testing.T) {
 	use(t, m)
 }
 
-// Who called before the lease is never handed out: not by Open, not by StartNow.
+// A call that came before the lease is never accepted, neither by Open nor by StartNow.
 func TestEarlyCallersAreDrained(t *testing.T) {
 	drains(t)
 	for _, how := range []string{"Open", "StartNow with a file", "StartNow with a sink"} {
@@ -320,7 +320,7 @@ func TestEarlyCallersAreDrained(t *testing.T) {
 	}
 }
 
-// Closing an Opener hangs up on who called it.
+// Closing an Opener disconnects a caller.
 func TestOpenerCloseHangsUp(t *testing.T) {
 	for _, pooled := range []bool{false, true} {
 		cfg := &Config{Side: ftp.ServerPI}

@@ -13,9 +13,13 @@ import (
 	"miniftp/ftp"
 )
 
-// The pump moves the bytes of one Job. Limits, deadlines, progress and cancel
-// live in its loops, not in readers and writers round the file or the socket,
-// so that the kernel may move a file by itself.
+// pump moves the bytes of one Job. Limits, deadlines, progress and cancellation are handled in its loops,
+// not by readers and writers around the file or the socket, so that the kernel can move a file by
+// itself.
+//
+// run picks one of three loops: kernel (sendfile or splice, chunk by chunk), send, or receive (through
+// a buffer, with a stage and the framing of the mode). Each loop, before each step, pays the
+// rates and calls await, which sets the deadline and looks at the context.
 type pump struct {
 	job   Job
 	conn  net.Conn
@@ -24,17 +28,17 @@ type pump struct {
 	stall time.Duration
 	start time.Time
 	moved int64
-	owes  int64 // bytes that moved and are not yet charged to the rates
+	owes  int64 // bytes that have moved and are not yet charged to the rates
 }
 
-// Chunks of the kernel's copy grow while they are quick, so that a fast peer
-// costs few turns of the loop, and a slow one is not taken for an idle one.
+// Chunks of the kernel's copy grow as long as they are quick: a fast peer needs few turns of the loop,
+// and a slow one is not mistaken for one that has stalled.
 const (
 	minChunk  = 64 << 10
 	maxChunk  = 4 << 20
 	bufferLen = 256 << 10
-	textLen   = 64 << 10 // of ASCII; twice as much fits into a buffer
-	// recordsLen of plain bytes fit into a buffer as TLS records.
+	textLen   = 64 << 10 // of ASCII, which may double; the result fits into a buffer
+	// recordsLen bytes fit into a buffer as TLS records.
 	recordsLen = bufferLen - 8<<10
 )
 
@@ -50,7 +54,7 @@ func (p *pump) run(conn *Conn) error {
 		err = p.settle(p.move(conn))
 	}
 	if !stop() && err == nil && keeps(&p.job) {
-		err = context.Cause(p.ctx) // the deadline is in the past: nothing more will go over it
+		err = context.Cause(p.ctx) // the deadline is in the past now: no other Job could use the connection
 	}
 	if err == nil && p.tls != nil && !keeps(&p.job) && p.job.Source != nil && p.tls.security.side == ftp.UserPI {
 		if err = p.tls.finish(lastWords); err != nil {
@@ -58,7 +62,7 @@ func (p *pump) run(conn *Conn) error {
 		}
 	}
 	if err != nil && p.tls != nil && !p.job.Reset {
-		_ = p.tls.wire.Conn.Close() // close_notify would call it whole, and wait for who stands still
+		_ = p.tls.wire.Conn.Close() // without close_notify, which would say that the file is complete, and might block
 	}
 	if p.ctx.Err() != nil && err != nil {
 		return context.Cause(p.ctx)
@@ -66,8 +70,8 @@ func (p *pump) run(conn *Conn) error {
 	return err
 }
 
-// stopWith cancels the connection's reads and writes when ctx ends. stop ends that;
-// false means that it was too late.
+// stopWith cancels the connection's reads and writes when ctx ends. stop undoes that; it returns
+// false if ctx has ended.
 func (p *pump) stopWith(ctx context.Context) (stop func() bool) {
 	if ctx.Done() == nil {
 		return func() bool { return true }
@@ -83,17 +87,17 @@ func (p *pump) stopWith(ctx context.Context) (stop func() bool) {
 	}
 }
 
-// secure shakes hands if the data connection is to be under TLS.
+// secure makes the TLS handshake if the data connection is to be under TLS.
 func (p *pump) secure(conn *Conn) error {
 	c, ok := p.conn.(*secured)
 	if !ok {
 		return nil
 	}
-	if c.ready { // a data connection that was kept
+	if c.ready { // the handshake was made by an earlier Job in block mode
 		p.tls, c.wire.await = c, p.await
 		return nil
 	}
-	c.receives = p.job.Sink != nil || keeps(&p.job) // which an upload may follow
+	c.receives = p.job.Sink != nil || keeps(&p.job) // in block mode an upload may follow
 	if err := c.SetDeadline(time.Now().Add(conn.o.m.cfg.timeout())); err != nil {
 		return &BrokenError{plain(err)}
 	}
@@ -123,9 +127,9 @@ func (p *pump) move(conn *Conn) error {
 	return p.receive(stage, f)
 }
 
-// bare reports whether the kernel can move the bytes: from a regular file to a
-// TCP connection or back, with nothing wrapped round either. Of what is no regular
-// file package net and os may read ahead, and lose that at a deadline.
+// bare reports whether the kernel can move the bytes: between a regular file and a TCP connection,
+// neither of them wrapped. From a pipe or a device, packages net and os may read ahead and lose
+// those bytes at a deadline.
 func (p *pump) bare() bool {
 	if _, ok := p.conn.(*net.TCPConn); !ok {
 		return false
@@ -141,15 +145,15 @@ func (p *pump) bare() bool {
 	return err == nil && fi.Mode().IsRegular()
 }
 
-// await makes ready for the next bytes: deadline, then cancel. A cancel sets a
-// deadline of its own, so it is looked at last.
+// await prepares for the next bytes. It sets the deadline first and looks at the context then:
+// the end of the context moves the deadline into the past (stopWith), and must not be undone.
 func (p *pump) await() error {
 	conn := p.conn
 	if p.tls != nil {
 		conn = p.tls.wire.Conn
 	}
 	err := conn.SetDeadline(time.Now().Add(p.stall))
-	if err != nil && !errors.Is(err, io.ErrClosedPipe) { // a net.Pipe's peer is gone: Read tells it better
+	if err != nil && !errors.Is(err, io.ErrClosedPipe) { // the peer of a net.Pipe has closed: Read returns io.EOF
 		return failed(err)
 	}
 	return p.ctx.Err()
@@ -170,7 +174,7 @@ func (p *pump) kernel() error {
 	}
 	sender := newKernelSender(p.conn, p.job.Source)
 	chunk := int64(minChunk)
-	runtime.Gosched() // who wants to begin comes first: a fast peer lets the kernel send for long
+	runtime.Gosched() // other sessions may begin first: with a fast peer the next call takes milliseconds
 	for {
 		n := p.limit(chunk)
 		if p.job.Size > 0 || p.job.Bounded {
@@ -178,7 +182,7 @@ func (p *pump) kernel() error {
 				return p.bound()
 			}
 		}
-		// Charged afterwards, as in read: of a small file far less than n moves.
+		// The bytes are charged afterwards, as in read: of a small file far fewer than n move.
 		if err := p.pay(p.owes); err != nil {
 			return err
 		}
@@ -202,7 +206,7 @@ func (p *pump) kernel() error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded) && copied > 0 && p.ctx.Err() == nil:
-			chunk = minChunk // slow, but not still
+			chunk = minChunk // slow, but not stalled
 		case err != nil:
 			return failed(err)
 		case took < chunkTime:
@@ -213,7 +217,7 @@ func (p *pump) kernel() error {
 	}
 }
 
-// size is how many bytes a Job moves at most.
+// size returns the largest number of bytes that the Job moves.
 func (j *Job) size() int64 {
 	if j.Least != nil {
 		return min(j.Size, j.Least.Load())
@@ -221,8 +225,8 @@ func (j *Job) size() int64 {
 	return j.Size
 }
 
-// bound ends a Job that has moved Size bytes. A Sink gets no more of them, but the peer may
-// have more.
+// bound ends a Job that has moved Size bytes. If it receives, it reads once more to see whether the peer
+// sends more than that.
 func (p *pump) bound() error {
 	if p.job.Sink == nil {
 		return nil
@@ -252,7 +256,7 @@ func (p *pump) send(st stage, f framing) error {
 		size = recordsLen
 	}
 	if p.tls != nil {
-		defer p.tls.wire.give() // close_notify leaves at once
+		defer p.tls.wire.give() // so that close_notify is not held back
 	}
 	src, left := p.job.Source, int64(-1)
 	if p.job.Size > 0 {
@@ -292,9 +296,9 @@ func (p *pump) send(st stage, f framing) error {
 	}
 }
 
-// write sends data whole; a write that got on before its deadline goes on. told is
-// given how much went, each time; it may be nil.
-func (p *pump) write(data []byte, told func(int64)) error {
+// write sends all of data. A write that has sent something before its deadline is continued. count is
+// called with the number of bytes of each write; it may be nil.
+func (p *pump) write(data []byte, count func(int64)) error {
 	if err := p.pay(int64(len(data))); err != nil {
 		return err
 	}
@@ -305,11 +309,11 @@ func (p *pump) write(data []byte, told func(int64)) error {
 		n, err := p.conn.Write(data)
 		if p.tls != nil && err == nil {
 			if err = p.tls.wire.flush(); err != nil {
-				n = 0 // lost: behind half a record there is no going on
+				n = 0 // after half a record nothing more can be sent
 			}
 		}
-		if told != nil {
-			told(int64(n))
+		if count != nil {
+			count(int64(n))
 		}
 		data = data[n:]
 		if err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || p.ctx.Err() != nil) {
@@ -319,9 +323,9 @@ func (p *pump) write(data []byte, told func(int64)) error {
 	return nil
 }
 
-// read takes what has come; io.EOF is the end of the connection.
+// read reads what has arrived. It returns io.EOF at the end of the connection.
 func (p *pump) read(b []byte) (int, error) {
-	// Paid afterwards: what comes may be far less than what is asked for.
+	// The bytes are charged afterwards: far fewer may arrive than b has room for.
 	err := p.pay(p.owes)
 	if p.owes = 0; err != nil {
 		return 0, err

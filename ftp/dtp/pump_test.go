@@ -61,7 +61,7 @@ func each(t *testing.T, f func(t *testing.T, ours, theirs net.Conn, file func([]
 	}
 }
 
-// growing is a Progress that only ever grows; last is what it was told last.
+// growing checks that Progress never falls; last is its last value.
 func growing(t testing.TB) (progress func(int64), last *int64) {
 	last = new(int64)
 	return func(n int64) {
@@ -106,7 +106,7 @@ func TestReceiveIsExact(t *testing.T) {
 	})
 }
 
-// Size bounds what is sent, from where the source stands; a source that has less
+// Size limits what is sent, from the position of the source on. A source that has less
 // is no error.
 func TestSize(t *testing.T) {
 	data := random(300_000)
@@ -133,8 +133,8 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// Of text Size bounds the source's bytes, Bytes counts the wire's.
-// TestBounded: a Sink gets no more than Size bytes, and whether more came is told.
+// For text, Size limits the bytes of the source, and Bytes counts those on the network.
+// TestBounded checks that a Sink gets at most Size bytes, and that it is reported if more came.
 func TestBounded(t *testing.T) {
 	testutil.Long(t)
 	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
@@ -164,7 +164,7 @@ func TestSizeOfText(t *testing.T) {
 	}
 }
 
-// Lines end in CRLF on the wire and in LF in the file; a CR that stands alone stays.
+// Lines end in CRLF on the network and in LF in the file. A CR without LF is not changed.
 func TestTextOverTheWire(t *testing.T) {
 	text := strings.Repeat("one\r\ntwo\nthree\r\r\n\n", 50_000)
 	lines := strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n")
@@ -193,8 +193,8 @@ func TestTextOverTheWire(t *testing.T) {
 	}
 }
 
-// countingFile is a file that is wrapped, so that who copies from it or to it has
-// to call its methods. (ReadFrom and WriteTo hide those of *os.File.)
+// countingFile is a wrapped file, so that copying from it or to it
+// calls its methods. (ReadFrom and WriteTo hide those of *os.File.)
 type countingFile struct {
 	*os.File
 	reads, writes int
@@ -203,7 +203,7 @@ type countingFile struct {
 func (f *countingFile) Read(p []byte) (int, error)  { f.reads++; return f.File.Read(p) }
 func (f *countingFile) Write(p []byte) (int, error) { f.writes++; return f.File.Write(p) }
 
-// A wrapped file takes the way through a buffer, whatever methods it has.
+// A wrapped file is copied through a buffer, whatever methods it has.
 func TestWrappedFileIsReadAndWritten(t *testing.T) {
 	data := random(1 << 20)
 	src := &countingFile{File: tempFile(t, data)}
@@ -225,7 +225,7 @@ func TestWrappedFileIsReadAndWritten(t *testing.T) {
 	}
 }
 
-// The kernel's way is for a bare regular file and a bare TCP connection.
+// The kernel moves bytes only between a regular file and a TCP connection, neither of them wrapped.
 func TestBare(t *testing.T) {
 	noLeaks(t)
 	tcp, _ := pair(t)

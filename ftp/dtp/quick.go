@@ -13,42 +13,42 @@ import (
 	"miniftp/ftp"
 )
 
-// A small file is moved by the goroutine that takes the command, as far as the peer lets it do
-// so at once: a goroutine of its own, and the socket in the runtime's poller, would cost more than
-// the file does. What is not over then continues beside it, in Run.
+// This file moves small files in the goroutine that handles the command. A goroutine of its own, and
+// registering the socket with the runtime's poller, would cost more than the file itself. The steps of a
+// server are:
 //
-//	StartNow   the data connection: the peer has called, or answers the call at once
-//	Quick      the bytes: what the socket takes, or what comes, within patience
-//	Run        the rest
+//	StartNow   opens the data connection if the peer has called, or answers a call at once
+//	Quick      moves the bytes that the socket takes, or that arrive, within patience
+//	Run        moves the rest, usually in a goroutine
 //
-// A client calls first and then sends its command, so it has CallNow, Send and Fetch in place of these,
-// and Rest for the rest. Until the server has said that it begins, the client waits for replies alone.
+// A client dials before it sends its command. Its steps are CallNow, then Send or Fetch, then Rest. Until the
+// server has replied that the transfer begins, the client waits only for replies.
 //
-// On Linux the data connection is a bare descriptor until Run (quick_linux.go), elsewhere it is
-// one of package net all the time.
+// On Linux the data connection is a bare descriptor until Run or Rest (quick_linux.go). Elsewhere it is
+// always a connection of package net.
 
-// Started is a Job on its data connection.
+// Started is a Job whose data connection is open.
 type Started struct {
 	pump pump
-	conn *Conn
+	conn *Conn  // nil while sock is open
 	err  error  // of Job.Opened
-	sock socket // while it is open there is no conn
+	sock socket // the bare descriptor
 
 	opener *Opener // of CallNow
 }
 
-// socket is a data connection that the runtime's poller does not know.
+// socket is a data connection that is not registered with the runtime's poller.
 type socket struct {
 	open   bool
 	fd     int
-	file   *os.File // of fd, once the runtime's poller knows it
+	file   *os.File // of fd, once it is registered
 	remote netip.AddrPort
 }
 
-// StartNow is for a peer that has called already, or does within patience: it puts the Job on its
-// data connection, without calling Job.Opened. A peer that is to be called is called if it is
-// near: it answers within microseconds. Nil means that there is no data connection yet and Run
-// must be given the Opener; else the Opener is used up and Quick or the Started's Run must follow.
+// StartNow opens the data connection for the Job if that is possible at once: if the peer has called, or does
+// so within patience, or if it is near and answers a call within microseconds. It does not call
+// Job.Opened. If it returns nil there is no data connection yet, and the Opener goes to
+// Run. Otherwise the Opener is used up, and Quick or the Run of the Started must follow.
 func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Started {
 	job.Opened = nil
 	if o.standing != nil {
@@ -71,10 +71,10 @@ func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Started {
 	return begin(o.opened(nc, start), job)
 }
 
-// CallNow is StartNow for a client that dials. It is for a small file of which Job.Size is the size.
-// The caller waits for at most pollTime, so a server that did not answer that soon is left to Open for
-// its next calls. Nil means that Run must be given the Opener; else the Opener is used up, and Send or
-// Fetch, Rest or Drop must follow. Only Rest calls Job.Opened.
+// CallNow is StartNow for a client that dials. The file must be small, and Job.Size its size. CallNow waits
+// for at most pollTime. If the server has not answered by then, the next farCalls calls are left to Open. If
+// it returns nil the Opener goes to Run. Otherwise the Opener is used up, and Send, Fetch, Rest
+// or Drop must follow. Only Rest calls Job.Opened.
 func (o *Opener) CallNow(job Job) *Started {
 	if o.stance != ftp.Dials || o.standing != nil || o.tls != nil || !clientsSmall(&job) {
 		return nil
@@ -92,7 +92,7 @@ func (o *Opener) CallNow(job Job) *Started {
 	return t
 }
 
-// clientsSmall reports whether a client may move the Job by Send or Fetch.
+// clientsSmall reports whether Send or Fetch can move the Job.
 func clientsSmall(j *Job) bool {
 	_, sends := j.Source.(*os.File)
 	_, fetches := j.Sink.(*os.File)
@@ -101,7 +101,8 @@ func clientsSmall(j *Job) bool {
 	return (sends && j.Size > 0 || fetches && j.Bounded && j.Least == nil) && j.Size <= minChunk && untouched(&plain)
 }
 
-// Send sends the file as far as the socket takes it at once. False means that Rest must follow.
+// Send sends as much of the file as the socket takes at once. It reports whether the Job has ended; if
+// not, Rest must follow.
 func (t *Started) Send() (Result, bool) {
 	done, err := t.sendfile()
 	if !done && err == nil {
@@ -110,12 +111,12 @@ func (t *Started) Send() (Result, bool) {
 	return t.ended(failed(err)), true
 }
 
-// Fetch receives the file, if it comes within fetchTime: it is for a peer that has said that it
-// begins to send. vsftpd sends its final reply only when the client has closed the data connection, so
-// the bytes can't wait for that. False means that Rest must follow.
+// Fetch receives the file if it arrives within fetchTime. It is called after the server has replied that it
+// begins to send, and not only after its final reply, because vsftpd sends that one only when the client has
+// closed the data connection. It reports whether the Job has ended; if not, Rest must follow.
 func (t *Started) Fetch() (Result, bool) {
 	m := t.opener.m
-	m.small = slices.Grow(m.small[:0], int(t.pump.job.Size)+1) // one more, to see that it is not all
+	m.small = slices.Grow(m.small[:0], int(t.pump.job.Size)+1) // one byte more, to see whether the file is longer
 	buf := m.small[:cap(m.small)]
 	for {
 		n, err := t.sock.waitFor(buf, fetchTime)
@@ -142,7 +143,7 @@ func (t *Started) Fetch() (Result, bool) {
 	}
 }
 
-// Rest is Run for what CallNow began: the socket goes to the runtime's poller.
+// Rest is Run for a Job that CallNow has started. It registers the socket with the runtime's poller.
 func (t *Started) Rest(ctx context.Context) Result {
 	if err := t.adopt(); err != nil {
 		return Result{Bytes: t.pump.moved, Opened: true, Began: t.pump.start, Err: failed(err)}
@@ -155,11 +156,11 @@ func (t *Started) Rest(ctx context.Context) Result {
 	return t.Run(ctx)
 }
 
-// Drop breaks the data connection off.
+// Drop ends the Job with the error why.
 func (t *Started) Drop(why error) Result { return t.ended(why) }
 
-// Quick moves a small file. False means that the Job is not over, or not of that kind, and Run must
-// follow. An upload is waited for within patience, so the peer must have been told to begin.
+// Quick moves a small file. It reports whether the Job has ended; if not, or if the Job is not of that kind,
+// Run must follow. For an upload it waits up to patience, so the peer must have been told to begin.
 func (t *Started) Quick(patience time.Duration) (Result, bool) {
 	switch {
 	case t.err != nil:
@@ -172,7 +173,7 @@ func (t *Started) Quick(patience time.Duration) (Result, bool) {
 	return Result{}, false
 }
 
-// quickUpload takes what comes, without the pipe that splice needs.
+// quickUpload receives with reads, without the pipe that splice needs.
 func (t *Started) quickUpload(patience time.Duration) (Result, bool) {
 	if _, tcp := t.pump.conn.(*net.TCPConn); !tcp && !t.sock.open {
 		return Result{}, false
@@ -204,16 +205,16 @@ func (t *Started) quickUpload(patience time.Duration) (Result, bool) {
 		case errors.Is(err, io.EOF):
 			return t.ended(nil), true
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return t.goesOn()
+			return t.leaveRest()
 		case err != nil:
 			return t.ended(failed(&net.OpError{Op: "read", Err: err})), true
 		}
 	}
-	return t.goesOn()
+	return t.leaveRest()
 }
 
-// goesOn leaves the rest to Run.
-func (t *Started) goesOn() (Result, bool) {
+// leaveRest leaves the rest to Run.
+func (t *Started) leaveRest() (Result, bool) {
 	if t.sock.open {
 		if err := t.adopt(); err != nil {
 			return t.ended(failed(err)), true
@@ -222,7 +223,7 @@ func (t *Started) goesOn() (Result, bool) {
 	return Result{}, false
 }
 
-// ended closes the data connection of a Job that ended with err.
+// ended closes the data connection of a Job that has ended with err, and returns its Result.
 func (t *Started) ended(err error) Result {
 	var closeErr error
 	switch {
@@ -240,19 +241,19 @@ func (t *Started) ended(err error) Result {
 	return Result{Bytes: t.pump.moved, Opened: true, Began: t.pump.start, Took: time.Since(t.pump.start), Err: err}
 }
 
-// smallFile reports whether the Job sends a bare file that fits into one chunk.
+// smallFile reports whether the Job sends an *os.File of at most one chunk.
 func smallFile(j *Job) bool {
 	_, bare := j.Source.(*os.File)
 	return bare && j.Size <= minChunk && untouched(j)
 }
 
-// isUpload reports whether the Job receives a bare file: what has to be waited for is the peer alone.
+// isUpload reports whether the Job receives into an *os.File, so that only the peer makes it wait.
 func isUpload(j *Job) bool {
 	_, bare := j.Sink.(*os.File)
 	return bare && !j.Bounded && untouched(j)
 }
 
-// untouched reports whether nothing transforms, limits or resets the bytes.
+// untouched reports whether the bytes are neither transformed nor limited, and the Job does not reset.
 func untouched(j *Job) bool {
 	if j.Type == ftp.ASCII || j.Mode != ftp.Stream || j.Reset {
 		return false

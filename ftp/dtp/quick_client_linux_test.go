@@ -104,7 +104,7 @@ func TestCallNowSends(t *testing.T) {
 	}
 }
 
-// An upload that is dropped, and one whose rest is cancelled, must not look whole.
+// An upload that is dropped, or whose rest is cancelled, must not look complete.
 func TestCallNowResets(t *testing.T) {
 	noLeaks(t)
 	why := errors.New("refused")

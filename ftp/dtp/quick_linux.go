@@ -18,12 +18,12 @@ import (
 	"miniftp/ftp"
 )
 
-// A small file on a passive data connection whose peer has called already needs four system
-// calls: accept, sendfile, close, and one to look that nobody else waits. An upload needs one more
-// to wait for its bytes, and an active data connection those that call the peer. Taking the socket
-// into the runtime's poller would double that.
+// A small file on a passive data connection whose peer has called needs four system calls: accept,
+// sendfile, close, and an accept that finds the backlog empty. An upload needs one more to wait for its bytes,
+// an active data connection those that call the peer. Registering the socket with the runtime's poller would
+// double their number.
 
-// startQuick makes the data connection; nil means that the usual way must be gone.
+// startQuick opens the data connection as a bare descriptor. It returns nil if that is not possible at once.
 func (o *Opener) startQuick(job Job, patience time.Duration) *Started {
 	start := time.Now()
 	var sock socket
@@ -43,7 +43,7 @@ func (o *Opener) startQuick(job Job, patience time.Duration) *Started {
 	return &Started{pump: newPump(job, nil), sock: sock}
 }
 
-// acceptNow takes the peer's call, if it waits.
+// acceptNow accepts the peer's call if it is in the backlog.
 func (o *Opener) acceptNow() (sock socket) {
 	raw, err := o.ln.SyscallConn()
 	if err != nil {
@@ -68,8 +68,8 @@ func (o *Opener) acceptNow() (sock socket) {
 	return sock
 }
 
-// dialNow calls the peer. A call that is not answered within patience is left to Open, which goes
-// on waiting for the answer.
+// dialNow dials the peer. If it does not answer within patience, Open continues to wait for the
+// answer.
 func (o *Opener) dialNow(patience time.Duration) (socket, netip.AddrPort) {
 	from := o.from()
 	family, to := address(o.addr)
@@ -97,8 +97,8 @@ func (o *Opener) dialNow(patience time.Duration) (socket, netip.AddrPort) {
 		}
 		err = nil
 	}
-	if err == nil && answer == unix.POLLOUT { // else an error came with it
-		if local := sockname(fd); local != o.addr { // it called itself: nobody listens there
+	if err == nil && answer == unix.POLLOUT { // without POLLERR or POLLHUP
+		if local := sockname(fd); local != o.addr { // else TCP has connected the socket to itself: nobody listens there
 			return sock, local
 		}
 	}
@@ -106,7 +106,7 @@ func (o *Opener) dialNow(patience time.Duration) (socket, netip.AddrPort) {
 	return socket{}, netip.AddrPort{}
 }
 
-// answered waits for the answer to a call that dialNow began.
+// answered waits for the answer to a call that dialNow has begun.
 func (o *Opener) answered(ctx context.Context) (net.Conn, error) {
 	f := o.calling
 	o.calling = nil
@@ -123,7 +123,7 @@ func (o *Opener) answered(ctx context.Context) (net.Conn, error) {
 			return true
 		}
 		_, err := syscall.Getpeername(int(fd))
-		if err == nil && sockname(int(fd)) == o.addr { // it called itself: nobody listens there
+		if err == nil && sockname(int(fd)) == o.addr { // TCP has connected the socket to itself
 			refused = syscall.ECONNREFUSED
 		}
 		return err == nil
@@ -137,7 +137,7 @@ func (o *Opener) answered(ctx context.Context) (net.Conn, error) {
 	return net.FileConn(f)
 }
 
-// address is a as the system takes it; nil if it has a zone.
+// address returns a in the form of the system calls, or nil if it has a zone.
 func address(a netip.AddrPort) (family int, sa syscall.Sockaddr) {
 	switch ip := a.Addr(); {
 	case ip.Is4():
@@ -156,12 +156,12 @@ func sockname(fd int) netip.AddrPort {
 	return sockaddr(sa)
 }
 
-// waiting is how many goroutines are in await.
+// waiting is the number of goroutines in await.
 var waiting atomic.Int32
 
-// await waits in a system call, for at most patience and pollTime, which for a peer that is near
-// costs less than the runtime's poller. As it takes a processor from the other goroutines, few may do
-// so at once. It returns the events that came; 0: none.
+// await waits in a system call, for at most patience and at most pollTime. For a peer that is near that costs
+// less than the runtime's poller. Meanwhile other goroutines lack a processor, so only half of the
+// processors may be used for it; further calls do not wait. It returns the events, or 0.
 func await(fd int, events int16, patience time.Duration) int16 {
 	defer waiting.Add(-1)
 	if int(waiting.Add(1)) > runtime.GOMAXPROCS(0)/2 {
@@ -175,8 +175,8 @@ func await(fd int, events int16, patience time.Duration) int16 {
 	return fds[0].Revents
 }
 
-// sockaddr is sa as AddrPort reads it from a net.Addr: with the zone of a link-local
-// address, which tells the neighbors of one interface from those of another.
+// sockaddr returns sa in the form of AddrPort: with the zone of a link-local address, which names the
+// interface.
 func sockaddr(sa syscall.Sockaddr) netip.AddrPort {
 	switch a := sa.(type) {
 	case *syscall.SockaddrInet4:
@@ -187,7 +187,7 @@ func sockaddr(sa syscall.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// zone is what package net calls the zone with that index.
+// zone returns the name that package net gives to the zone with that index.
 func zone(index uint32) string {
 	if index == 0 {
 		return ""
@@ -198,11 +198,11 @@ func zone(index uint32) string {
 	return strconv.FormatUint(uint64(index), 10)
 }
 
-// quickDownload sends the file as far as the socket takes it at once.
+// quickDownload sends as much of the file as the socket takes at once.
 func (t *Started) quickDownload() (Result, bool) {
 	done, err := t.sendfile()
 	if !done && err == nil {
-		return t.goesOn()
+		return t.leaveRest()
 	}
 	return t.ended(failed(err)), true
 }
@@ -215,7 +215,7 @@ func (t *Started) sendfile() (done bool, err error) {
 	}
 	size := t.pump.job.Size
 	if size == 0 {
-		size = minChunk // until the end: Run looks whether there is more
+		size = minChunk // the size is not known: Run sends the rest, if any
 	}
 	controlErr := raw.Control(func(fd uintptr) {
 		for t.pump.moved < size {
@@ -225,11 +225,11 @@ func (t *Started) sendfile() (done bool, err error) {
 			case errors.Is(e, syscall.EAGAIN):
 				return
 			case errors.Is(e, syscall.EINVAL), errors.Is(e, syscall.EOPNOTSUPP), errors.Is(e, syscall.ENOSYS):
-				return // sendfile can't read this file: Run can
+				return // sendfile can't read this file; Run copies it
 			case e != nil:
 				err = os.NewSyscallError("sendfile", e)
 				return
-			case n == 0: // the file became shorter
+			case n == 0: // the file has become shorter
 				done = true
 				return
 			default:
@@ -244,7 +244,8 @@ func (t *Started) sendfile() (done bool, err error) {
 	return done, err
 }
 
-// receive reads what has come, or comes within patience; else the error is os.ErrDeadlineExceeded.
+// receive reads what has arrived, or arrives within patience. If nothing does, the error is
+// os.ErrDeadlineExceeded.
 func (s *socket) receive(b []byte, patience time.Duration) (int, error) {
 	for {
 		n, err := syscall.Read(s.fd, b)
@@ -262,7 +263,7 @@ func (s *socket) receive(b []byte, patience time.Duration) (int, error) {
 	}
 }
 
-// adopt makes an ordinary connection of the descriptor, and closes it.
+// adopt turns the descriptor into a connection of package net.
 func (t *Started) adopt() error {
 	f := t.sock.file
 	if f == nil {
@@ -275,8 +276,8 @@ func (t *Started) adopt() error {
 	return err
 }
 
-// waitFor is receive that waits in the runtime's poller: a client's other transfers need the
-// processor that a system call would hold. All calls together wait for at most patience.
+// waitFor is receive with the runtime's poller, since the other transfers of a client need the processor that
+// a system call would hold. All calls for one socket together wait for at most patience.
 func (s *socket) waitFor(b []byte, patience time.Duration) (int, error) {
 	if s.file == nil {
 		n, err := s.receive(b, 0)
@@ -291,7 +292,7 @@ func (s *socket) waitFor(b []byte, patience time.Duration) (int, error) {
 	return s.file.Read(b)
 }
 
-// reset has close end the connection in a reset.
+// reset makes close send a TCP reset.
 func (s *socket) reset() {
 	_ = syscall.SetsockoptLinger(s.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
 }

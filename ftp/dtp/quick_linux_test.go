@@ -101,7 +101,7 @@ func TestQuickWhole(t *testing.T) {
 	}
 }
 
-// Part of a file: from where it stands (REST), as many bytes as Size says.
+// Part of a file: from its position on (REST), Size bytes.
 func TestQuickPart(t *testing.T) {
 	data := random(1000)
 	f := tempFile(t, data)
@@ -114,7 +114,7 @@ func TestQuickPart(t *testing.T) {
 	wantBytes(t, c, data[100:150])
 }
 
-// What became shorter meanwhile is sent as far as it goes.
+// A file that has become shorter is sent to its end.
 func TestQuickShorterFile(t *testing.T) {
 	tr, c, _ := started(t, Job{Source: tempFile(t, []byte("0123456789")), Type: ftp.Image, Size: 1000})
 	if res, over := tr.Quick(patience); !over || res.Err != nil || res.Bytes != 10 {
@@ -123,7 +123,7 @@ func TestQuickShorterFile(t *testing.T) {
 	wantBytes(t, c, []byte("0123456789"))
 }
 
-// What the socket does not take at once goes on in Run.
+// Run sends what the socket does not take at once.
 func TestQuickGoesOnInRun(t *testing.T) {
 	for _, known := range []bool{true, false} {
 		data := random(minChunk)
@@ -155,7 +155,7 @@ func TestQuickGoesOnInRun(t *testing.T) {
 	}
 }
 
-// Cancel and stall work for what goes on in Run.
+// Cancel and stall work for the part that Run sends.
 func TestQuickCancelledInRun(t *testing.T) {
 	tr, c := startedNarrow(t, Job{Source: tempFile(t, random(minChunk)), Type: ftp.Image, Size: minChunk})
 	if _, over := tr.Quick(patience); over {
@@ -170,7 +170,7 @@ func TestQuickCancelledInRun(t *testing.T) {
 	}
 }
 
-// Run alone does what Brief would have done.
+// Run alone does what Quick would have done.
 func TestQuickWithoutBrief(t *testing.T) {
 	data := random(5000)
 	tr, c, _ := started(t, Job{Source: tempFile(t, data), Type: ftp.Image, Size: 5000})
@@ -205,7 +205,7 @@ func TestQuickDropsStrangers(t *testing.T) {
 	}
 }
 
-// Nobody came yet: the Opener is as it was.
+// If nobody has called, the Opener is not changed.
 func TestStartNowTooEarly(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)
@@ -326,8 +326,8 @@ func TestQuickReset(t *testing.T) {
 	}
 }
 
-// The descriptor's address is read as a net.Conn's is: with its zone, or a client at a
-// link-local address would be a stranger to the quick path.
+// The address of a descriptor has a zone, as that of a net.Conn. Otherwise the quick path would take a client
+// at a link-local address for a stranger.
 func TestSockaddrHasTheZone(t *testing.T) {
 	lo, err := net.InterfaceByIndex(1)
 	check(t, err)

@@ -4,7 +4,7 @@ import (
 	"miniftp/ftp"
 )
 
-// borrow takes a buffer to read into and, for a stage, one for what comes of it.
+// borrow takes a buffer to read into and, if there is a stage, one for its output.
 func borrow(st stage) (in, out *[]byte) {
 	in = buffers.Get().(*[]byte)
 	if st != nil {
@@ -20,8 +20,7 @@ func giveBack(in, out *[]byte) {
 	}
 }
 
-// stageOf is what transforms the Job's bytes on their way; nil if nothing does.
-// A new stage is one more case here.
+// stageOf returns the stage that transforms the Job's bytes, or nil. To add a stage, add a case.
 func stageOf(j *Job) stage {
 	switch {
 	case j.Type != ftp.ASCII:
@@ -32,9 +31,10 @@ func stageOf(j *Job) stage {
 	return new(fromNet)
 }
 
-// stage transforms bytes on their way. It appends to dst what src becomes; what
-// it holds back until it has seen more, flush appends at the end.
+// stage transforms bytes on their way. It is the same in both directions.
 type stage interface {
+	// append appends the transformed src to dst. It may hold bytes back until it has seen more.
 	append(dst, src []byte) []byte
+	// flush appends what was held back; the file has ended.
 	flush(dst []byte) []byte
 }

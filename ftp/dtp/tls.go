@@ -14,39 +14,43 @@ import (
 	"miniftp/ftp"
 )
 
-// Reuse says what becomes of TLS sessions (RFC 4217 §10.2).
+// Reuse defines whether data connections resume the TLS session of their control connection
+// (RFC 4217 §10.2).
 type Reuse uint8
 
-// The choices for the data connections of a server.
+// The values of Reuse, for a server.
 const (
-	ReusePrefer  Reuse = iota // they may resume the control connection's session
-	ReuseRequire              // they must: it proves that both ends are the same
-	ReuseOff                  // nothing is resumed
+	ReusePrefer  Reuse = iota // they may
+	ReuseRequire              // they must, which proves that the client is the same
+	ReuseOff                  // no session is resumed
 )
 
 func (r Reuse) String() string {
 	return [...]string{"prefer", "require", "off"}[min(r, ReuseOff)]
 }
 
-// Security is the TLS of one control connection and of its data connections
-// (RFC 4217). The user is the TLS client and the server the TLS server on both,
-// whoever listens and whoever dials. It belongs to one control connection.
+// Security holds the TLS of one control connection and its data connections (RFC 4217). On all of them the
+// user is the TLS client and the server is the TLS server, no matter which end listens. It
+// belongs to one control connection.
+//
+// A server binds its session tickets to the control connection: each ticket contains the id, and a data
+// connection can only resume a session whose ticket has the id of its own control connection.
 type Security struct {
 	side  ftp.Side
 	base  *tls.Config // of the control connection
-	data  *tls.Config // of data connections, of who is the TLS client there
-	keys  *tls.Config // a server's, shared by all: it has the keys of session tickets
+	data  *tls.Config // of the data connections of a TLS client
+	keys  *tls.Config // of a server: shared by all control connections, it has the keys of session tickets
 	reuse Reuse
-	id    []byte // a server's session tickets are bound to it
-	from  []byte // the id in the ticket that the control connection came with
+	id    []byte // of a server: what its session tickets are bound to
+	from  []byte // the id in the ticket that the client of the control connection has presented
 	leaf  []byte // the peer's certificate on the control connection
 }
 
-// tickets marks what miniftp adds to a session ticket: the control connection that it is for.
+// tickets is the prefix of the id in a session ticket.
 const tickets = "miniftp control "
 
-// ServerSecurity secures one control connection of a server and its data
-// connections. base is shared by all and not changed.
+// ServerSecurity returns the Security of one control connection of a server. base is shared by all control
+// connections and is not changed.
 func ServerSecurity(base *tls.Config, reuse Reuse) *Security {
 	s := &Security{side: ftp.ServerPI, keys: base, reuse: reuse}
 	s.id = append([]byte(tickets), rand.Text()...)
@@ -68,8 +72,8 @@ func ServerSecurity(base *tls.Config, reuse Reuse) *Security {
 	return s
 }
 
-// fresh is the configuration of one data connection of a server. It is made when
-// there is one: most control connections that are idle have none.
+// fresh returns the configuration of one data connection of a server. It is not made in advance, since
+// most idle sessions never need it.
 func (s *Security) fresh() *tls.Config {
 	cfg := s.base.Clone()
 	cfg.NextProtos = nil // clients name the protocol on the control connection
@@ -80,22 +84,22 @@ func (s *Security) fresh() *tls.Config {
 	cfg.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
 		state, err := s.keys.DecryptTicket(ticket, cs)
 		if state == nil || !bytes.Equal(bound(state), s.id) {
-			return nil, err // somebody else's session is no session here
+			return nil, err // the session of another control connection is not resumed
 		}
 		return state, nil
 	}
 	return cfg
 }
 
-// adopt binds a control connection that goes on with an earlier session to that
-// one: the tickets that the client has are as good as new ones.
+// adopt takes over the id of an earlier session that the control connection has resumed, so that the tickets
+// that the client has remain valid for data connections.
 func (s *Security) adopt(cs tls.ConnectionState) {
 	if cs.DidResume && s.from != nil {
 		s.id = s.from
 	}
 }
 
-// bound is the control connection that a ticket is bound to.
+// bound returns the id in a session ticket, or nil.
 func bound(state *tls.SessionState) []byte {
 	for _, e := range state.Extra {
 		if bytes.HasPrefix(e, []byte(tickets)) {
@@ -105,10 +109,9 @@ func bound(state *tls.SessionState) []byte {
 	return nil
 }
 
-// ClientSecurity secures one control connection of a client and its data
-// connections, which resume its session. host is the name that the server's
-// certificate must be for, unless base has a ServerName. base is not changed;
-// nil is the system's roots.
+// ClientSecurity returns the Security of one control connection of a client. Its data connections resume the
+// session of the control connection. The server's certificate must be valid for host, unless
+// base has a ServerName. base is not changed; nil means the system's root certificates.
 func ClientSecurity(base *tls.Config, host string) *Security {
 	if base == nil {
 		base = new(tls.Config)
@@ -117,8 +120,8 @@ func ClientSecurity(base *tls.Config, host string) *Security {
 	if s.base.ServerName == "" {
 		s.base.ServerName = host
 	}
-	// The key of a cached session is the ServerName: were it the address, no data
-	// connection would find the session.
+	// The key of a cached session is the ServerName. Without one it would be the address, and no data
+	// connection, which has another port, would find the session.
 	s.base.ClientSessionCache = sessions{tls.NewLRUClientSessionCache(4)}
 	s.data = s.base.Clone()
 	s.base.NextProtos = []string{"ftp"}
@@ -132,27 +135,27 @@ func ClientSecurity(base *tls.Config, host string) *Security {
 	return s
 }
 
-// sessions keeps a session whatever becomes of a handshake with it. Package tls
-// drops one whose handshake failed, be it that somebody cancelled it: a server that
-// wants it resumed would refuse every data connection from then on.
+// sessions is a cache that keeps a session after a handshake with it has failed. Package tls drops it
+// then, even if the handshake was only cancelled, and a server that requires resumption would
+// refuse all further data connections.
 type sessions struct{ tls.ClientSessionCache }
 
-// Put is that of the cache; a nil session says to drop the one that is there.
+// Put adds a session. A nil session would remove the one that is there, and is ignored.
 func (s sessions) Put(key string, state *tls.ClientSessionState) {
 	if state != nil {
 		s.ClientSessionCache.Put(key, state)
 	}
 }
 
-// ErrOtherPeer is a data connection whose peer shows another certificate than the
-// control connection's, or none.
+// ErrOtherPeer is returned if the peer of a data connection does not present the certificate that it has
+// presented on the control connection.
 var ErrOtherPeer = errors.New("its certificate is not that of the control connection")
 
-// ErrNotResumed is a data connection that begins a TLS session of its own where
-// it has to resume the control connection's.
+// ErrNotResumed is returned if a data connection does not resume the TLS session of the control connection
+// although it must.
 var ErrNotResumed = errors.New("it does not resume the TLS session of the control connection by a ticket (session IDs of TLS 1.2 are not kept)")
 
-// same reports whether the peer of a data connection is that of the control connection.
+// same returns ErrOtherPeer unless the peer of a data connection is that of the control connection.
 func (s *Security) same(cs tls.ConnectionState) error {
 	if s.leaf != nil && (len(cs.PeerCertificates) == 0 || !bytes.Equal(cs.PeerCertificates[0].Raw, s.leaf)) {
 		return ErrOtherPeer
@@ -160,8 +163,8 @@ func (s *Security) same(cs tls.ConnectionState) error {
 	return nil
 }
 
-// Control makes the TLS connection of the control connection conn and shakes hands
-// until the deadline. A failure is a *TLSError; conn is not closed.
+// Control makes the TLS handshake on the control connection conn, until the deadline. If it fails, the
+// error is a *TLSError and conn is not closed.
 func (s *Security) Control(conn net.Conn, deadline time.Time) (*tls.Conn, error) {
 	c := s.wrap(conn, s.base)
 	err := conn.SetDeadline(deadline)
@@ -182,7 +185,8 @@ func (s *Security) Control(conn net.Conn, deadline time.Time) (*tls.Conn, error)
 	return c, nil
 }
 
-// wrap is where the TLS roles are given: by side, never by stance.
+// wrap makes this end a TLS client or server. It depends on the side only, never on the stance: in active
+// mode the server dials and is the TLS server nevertheless (RFC 4217 §7).
 func (s *Security) wrap(conn net.Conn, cfg *tls.Config) *tls.Conn {
 	if s.side == ftp.ServerPI {
 		return tls.Server(conn, cfg)
@@ -190,11 +194,11 @@ func (s *Security) wrap(conn net.Conn, cfg *tls.Config) *tls.Conn {
 	return tls.Client(conn, cfg)
 }
 
-// Data puts a user's data connection under TLS that was made without a Manager. The handshake
-// is up to the caller.
+// Data puts a data connection of a client that was made without a Manager under TLS. The caller makes the
+// handshake.
 func (s *Security) Data(conn net.Conn) *tls.Conn { return s.wrap(conn, s.data) }
 
-// Describe puts a TLS connection into plain words, for events.
+// Describe describes a TLS connection, for events.
 func Describe(cs tls.ConnectionState) ftp.TLS {
 	t := ftp.TLS{Version: tls.VersionName(cs.Version), Suite: tls.CipherSuiteName(cs.CipherSuite), Resumed: cs.DidResume}
 	if len(cs.PeerCertificates) > 0 {
@@ -203,7 +207,7 @@ func Describe(cs tls.ConnectionState) ftp.TLS {
 	return t
 }
 
-// Leaf is the peer's certificate on the control connection; nil if it showed none.
+// Leaf returns the certificate that the peer has presented on the control connection, or nil.
 func (s *Security) Leaf() *x509.Certificate {
 	cert, err := x509.ParseCertificate(s.leaf)
 	if err != nil {
@@ -212,10 +216,10 @@ func (s *Security) Leaf() *x509.Certificate {
 	return cert
 }
 
-// Reversed is s for data connections on which a server is the TLS client, as the
-// other end is a server, too (SSCN, CPSV). No session is resumed there. base says
-// whom to trust, with the other server's IP address for a name unless it has one;
-// nil: anybody, as nothing on the control connection names the other server.
+// Reversed returns the Security for data connections on which this server is the TLS client, because
+// the other end is a server too (SSCN, CPSV). No session is resumed there. base defines which
+// certificates are trusted; they must be valid for the other server's IP address, unless base has
+// a ServerName. If base is nil any certificate is accepted, since nothing names the other server.
 func (s *Security) Reversed(base *tls.Config) *Security {
 	r := &Security{side: ftp.UserPI, data: new(tls.Config)}
 	if base != nil {
@@ -226,13 +230,12 @@ func (s *Security) Reversed(base *tls.Config) *Security {
 	return r
 }
 
-// secured is a data connection under TLS. Before the handshake receives must say
-// which way the bytes will go.
+// secured is a data connection under TLS. The pump sets receives before the handshake.
 type secured struct {
 	*tls.Conn
 	wire     *wire
 	security *Security
-	copies   bool // with another server, which has nothing to do with the control connection
+	copies   bool // with another server (FXP), which does not have the session of the control connection
 	receives bool // this end only reads
 	ready    bool // the handshake was made
 }
@@ -243,7 +246,7 @@ func (s *Security) secure(nc net.Conn, copies bool) *secured {
 	switch {
 	case s.side == ftp.ServerPI:
 		cfg = c.withholdTickets(s.fresh())
-		if copies { // it is no client, and has no certificate of one
+		if copies { // another server presents no client certificate
 			cfg.ClientAuth, cfg.SessionTicketsDisabled = tls.NoClientCert, true
 		}
 	case cfg.ServerName == "":
@@ -254,20 +257,19 @@ func (s *Security) secure(nc net.Conn, copies bool) *secured {
 	return c
 }
 
-// withholdTickets keeps a server from sending session tickets where they harm:
+// withholdTickets keeps a server from sending session tickets where they do harm:
 //
 //   - On a data connection that only receives. A TLS 1.3 client that only writes never reads the
-//     ticket, and then its close turns into a reset that destroys bytes in flight (curl #6149, lftp
-//     #666). With TLS 1.2 the ticket is part of the handshake.
-//   - On one that does not resume the control connection's session. It could be anybody's, and the
-//     ticket would make it the client's.
+//     ticket. Its close then becomes a reset, which destroys bytes in flight (curl #6149, lftp
+//     #666). With TLS 1.2 the ticket is part of the handshake and harmless.
+//   - On one that does not resume the session of the control connection. Its peer could be anybody, and
+//     the ticket would let it pass for the client.
 //
-// Package crypto/tls knows only whether a configuration has tickets at all, and without them no
-// session can be resumed. So they are switched off in the middle of the handshake, at the two
-// moments at which it asks: when the client's ticket has been looked at (UnwrapSession), or, as a
-// client without one does not come by there, when TLS 1.3 wants a certificate, which a resumed
-// session does not need. That package tls looks at the switch so late is no promise of its;
-// TestNoTicketOnUploads watches it.
+// A tls.Config can only turn tickets off altogether, and then no session can be resumed either. So
+// SessionTicketsDisabled is set in the middle of the handshake, in two callbacks: after the
+// client's ticket has been examined (UnwrapSession) or, for a client without a ticket, when TLS 1.3
+// chooses a certificate, which a resumed session does not need. Package tls does not promise to
+// read the field that late; TestNoTicketOnUploads would fail if it did not.
 func (c *secured) withholdTickets(cfg *tls.Config) *tls.Config {
 	withhold := func() { cfg.SessionTicketsDisabled = true }
 	unwrap := cfg.UnwrapSession
@@ -279,23 +281,23 @@ func (c *secured) withholdTickets(cfg *tls.Config) *tls.Config {
 		return state, err
 	}
 	choice := certificates{cfg.GetCertificate, cfg.Certificates}
-	cfg.Certificates = nil // package tls would not ask
+	cfg.Certificates = nil // else package tls would not call GetCertificate
 	cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if most := cfg.MaxVersion; (most == 0 || most >= tls.VersionTLS13) && slices.Contains(hello.SupportedVersions, tls.VersionTLS13) {
-			withhold() // TLS 1.2 asks before it resumes, and must not be without tickets then
+			withhold() // not for TLS 1.2, which chooses a certificate before it resumes
 		}
 		return choice.choose(hello)
 	}
 	return cfg
 }
 
-// certificates are those of a tls.Config.
+// certificates holds the certificates of a tls.Config.
 type certificates struct {
 	get func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	all []tls.Certificate
 }
 
-// choose chooses as package tls does.
+// choose returns the certificate that package tls would choose.
 func (c certificates) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if c.get != nil && (len(c.all) == 0 || hello.ServerName != "") {
 		if cert, err := c.get(hello); cert != nil || err != nil {
@@ -313,8 +315,7 @@ func (c certificates) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	return nil, errors.New("there is no certificate")
 }
 
-// shakeHands makes the connection ready, once the server has said that the
-// transfer begins. Whoever cancels it sets a deadline in the past.
+// shakeHands makes the handshake, after the server has replied 150. A deadline in the past cancels it.
 func (c *secured) shakeHands() (err error) {
 	if err = c.HandshakeContext(context.Background()); err == nil {
 		if c.receives {
@@ -322,7 +323,7 @@ func (c *secured) shakeHands() (err error) {
 		}
 		cs := c.ConnectionState()
 		switch {
-		case c.security.side != ftp.ServerPI, c.copies: // VerifyConnection has looked; there is nothing to look at
+		case c.security.side != ftp.ServerPI, c.copies: // VerifyConnection has checked; there is nothing to check
 		case c.security.reuse == ReuseRequire && !cs.DidResume:
 			err = ErrNotResumed
 		default:
@@ -335,14 +336,13 @@ func (c *secured) shakeHands() (err error) {
 	return nil
 }
 
-// cutShort reports whether the peer closed the connection without close_notify:
-// somebody else may have ended it. Package tls calls a FIN between two records
-// the end, too.
+// cutShort reports whether the connection was closed without close_notify, as anybody on the way can do.
+// Package tls returns io.EOF for a FIN between two records, too.
 func (c *secured) cutShort() bool { return c.wire.ended }
 
-// finish ends what this end sent so that the last byte arrives: close_notify and
-// FIN, then whatever the server still says is read. A close with bytes unread
-// would be a reset.
+// finish ends an upload so that its last byte arrives: it sends close_notify and FIN, then reads what
+// the server still sends, such as a session ticket. Closing with bytes unread would send a
+// reset, which destroys bytes in flight.
 func (c *secured) finish(within time.Duration) error {
 	if err := c.CloseWrite(); err != nil {
 		return err
@@ -362,8 +362,8 @@ func (c *secured) finish(within time.Duration) error {
 	return nil
 }
 
-// Close says close_notify and closes the connection. Of a peer that has gone
-// already, as it may after the last byte, that is no failure.
+// Close sends close_notify and closes the connection. Errors are ignored: the peer may have closed
+// it after the last byte.
 func (c *secured) Close() error {
 	_ = c.Conn.Close()
 	c.wire.give()

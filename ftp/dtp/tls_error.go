@@ -11,10 +11,9 @@ import (
 	"syscall"
 )
 
-// TLSError is a TLS handshake that failed, on the control connection or on a data
-// connection.
+// TLSError is returned for a TLS handshake that has failed.
 type TLSError struct {
-	Data bool
+	Data bool // on a data connection, not the control connection
 	Err  error
 }
 
@@ -28,7 +27,7 @@ func (e *TLSError) Error() string {
 
 func (e *TLSError) Unwrap() error { return e.Err }
 
-// handshakeError is err in plain words, where those of package tls are none.
+// handshakeError returns err with a plainer text where package tls has a technical one.
 func handshakeError(err error) error {
 	said, refused := Alert(err)
 	err = plain(err)
@@ -36,18 +35,17 @@ func handshakeError(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return worded{"the handshake took too long", err}
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return worded{"the peer ended the connection instead of a handshake", err}
+		return worded{"the peer closed the connection during the handshake", err}
 	case refused:
 		return worded{"the peer refuses: " + said, err}
 	case errors.As(err, new(tls.RecordHeaderError)):
-		return worded{"what the peer says is no TLS", err}
+		return worded{"the peer does not speak TLS here", err}
 	}
 	return err
 }
 
-// Alert is the TLS alert that the peer ended a connection with: "bad certificate".
-// Under TLS 1.3 it may come after the handshake, when the peer has looked at our
-// certificate.
+// Alert returns the TLS alert with which the peer has ended the connection, such as "bad certificate". With
+// TLS 1.3 it may arrive after the handshake, when the peer has checked our certificate.
 func Alert(err error) (said string, ok bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" { // as package tls calls it
@@ -56,7 +54,7 @@ func Alert(err error) (said string, ok bool) {
 	return strings.TrimPrefix(op.Err.Error(), "tls: "), true
 }
 
-// worded is an error in other words.
+// worded is an error with another text.
 type worded struct {
 	text string
 	err  error

@@ -5,20 +5,20 @@ import (
 	"sync/atomic"
 )
 
-// turns bounds how many transfers the kernel sends for at once: one more than there are processors.
+// turns limits how many transfers are in sendfile at once: to one more than there are processors.
 //
-// A sendfile to a fast peer takes milliseconds. The runtime takes such a call for one that waits and
-// starts another thread, so that without a bound the threads of hundreds of downloads compete, and
-// a session that has a command to read waits until all of them had their time.
+// A sendfile to a fast peer takes milliseconds. The runtime assumes that such a call waits and starts
+// another thread. Without a limit the threads of hundreds of downloads compete, and a session
+// that has a command to read waits until all of them have run.
 //
-// As long as there are turns enough, taking one is a single atomic addition.
+// As long as there are free turns, taking one is a single atomic addition.
 type turns struct {
 	most  int32
-	taken atomic.Int32  // and asked for
-	next  chan struct{} // a turn for one who waits
+	taken atomic.Int32  // those that wait included
+	next  chan struct{} // hands a turn to one that waits
 }
 
-// sending are the turns of this process.
+// sending holds the turns of this process.
 var sending = newTurns(runtime.GOMAXPROCS(0) + 1)
 
 func newTurns(n int) *turns {

@@ -7,15 +7,14 @@ import (
 	"os"
 )
 
-// wire is the TCP connection below TLS. TLS knows records only; what happens
-// between them is seen here: that bytes move, however slowly, and how the
-// connection ended.
+// wire is the TCP connection below TLS. Above TLS one sees only whole records. Here one sees that bytes
+// move, however slowly, and whether the connection ended with a FIN.
 type wire struct {
 	net.Conn
-	await func() error // sets the next deadline; nil: the one that is set holds
+	await func() error // sets the next deadline; nil: the deadline is not changed
 	ended bool         // the peer's FIN was read
-	out   *[]byte      // records that wait for flush; nil: they leave at once
-	n     int
+	out   *[]byte      // records that wait for flush; nil: each is written at once
+	n     int          // bytes in out
 }
 
 func (w *wire) Read(b []byte) (int, error) {
@@ -31,7 +30,7 @@ func (w *wire) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write sends a record, or keeps it: package tls writes 16 KiB at a time.
+// Write writes a record, or holds it back if gather was called: package tls writes 16 KiB at a time.
 func (w *wire) Write(b []byte) (int, error) {
 	if w.out == nil {
 		return w.send(b)
@@ -48,7 +47,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// gather collects records from now on, for whoever sends much at a time.
+// gather holds records back from now on, to write many of them at once.
 func (w *wire) gather() {
 	if w.out == nil {
 		w.out = buffers.Get().(*[]byte)
@@ -65,7 +64,7 @@ func (w *wire) flush() error {
 	return err
 }
 
-// give gives the memory back; what was not flushed is lost.
+// give releases the memory. Records that were not flushed are lost.
 func (w *wire) give() {
 	if w.out != nil {
 		buffers.Put(w.out)
@@ -73,7 +72,7 @@ func (w *wire) give() {
 	}
 }
 
-// send writes b whole. A write that got on before its deadline goes on.
+// send writes all of b. A write that has sent something before its deadline is continued.
 func (w *wire) send(b []byte) (sent int, err error) {
 	for sent < len(b) {
 		if w.await != nil {
