@@ -7,14 +7,14 @@ import (
 	"miniftp/ftp"
 )
 
-// Abort ends the transfer of cmd by ABOR, which brings the transfer's reply and one of its
-// own (RFC 959 §4.1.3). There are servers that have one reply for both, or three, and those
-// that do not know ABOR. So PWD follows: what comes before its reply belongs to the transfer.
-// If the transfer has no reply then, it may still come, and the connection is given up.
+// Abort ends the transfer of cmd with ABOR. The server should send a reply to the transfer and one to ABOR (RFC
+// 959 §4.1.3), but some send one for both, some send three, and some do not support ABOR. So
+// Abort then sends PWD: every reply before its 257 belongs to the transfer. If there was no reply to the
+// transfer it may still arrive, and the connection is closed.
 //
-// final is the transfer's reply, zero if none came. other says of a reply that it is not the
-// transfer's, such as that to a NOOP, or doubts that it is: then a later one is taken in its
-// place. nil: each is the transfer's. The error is that of a connection that was lost meanwhile.
+// final is the reply to the transfer, or zero. other reports whether a reply is not the transfer's, such
+// as one to NOOP, or that this is in doubt: then a later one takes its place. If other is nil, each
+// reply is the transfer's. The error is not nil if the connection was lost meanwhile.
 func (c *Conn) Abort(ctx context.Context, cmd ftp.Command, other func(ftp.Reply) (is, doubt bool)) (final ftp.Reply, err error) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortWait)
 	defer cancel()
@@ -62,9 +62,9 @@ func (c *Conn) End(ctx context.Context, cmd ftp.Command, other func(ftp.Reply) (
 	}
 }
 
-// Realign finds the place among the replies again by PWD: only that is answered by 257. What
-// comes before may be the final reply to the transfer: it returns the first one if final is
-// zero, or in doubt.
+// Realign brings commands and replies back into step: it sends PWD and reads up to the 257, which answers
+// nothing else. A reply before it may be the final one to the transfer. Realign returns the first such
+// reply if final is zero or in doubt.
 func (c *Conn) Realign(ctx context.Context, final ftp.Reply, doubt bool) (ftp.Reply, error) {
 	pwd := ftp.Command{Verb: "PWD"}
 	if err := c.Write(pwd); err != nil {
@@ -84,6 +84,6 @@ func (c *Conn) Realign(ctx context.Context, final ftp.Reply, doubt bool) (ftp.Re
 	}
 }
 
-// IsUnknown reports whether a reply says that a command is unknown, unimplemented or
-// untimely. After an ABOR, such a reply answers the ABOR and not the transfer.
+// IsUnknown reports whether a reply means that a command is unknown, not implemented or out of sequence. After
+// ABOR such a reply answers the ABOR, not the transfer.
 func IsUnknown(r ftp.Reply) bool { return r.Code/10 == 50 }

@@ -7,16 +7,16 @@ import (
 	"miniftp/ftp"
 )
 
-// Charset is how a server writes what is not ASCII, such as Latin-1 or Shift-JIS. Its
-// methods have to be safe for concurrent use if several connections share it.
+// Charset is an encoding of file names, such as Latin-1 or Shift-JIS. Its methods must be safe for
+// concurrent use if several connections share it.
 type Charset interface {
-	// Encode gives the server's bytes for a text, or an error if it has none.
+	// Encode returns s in the server's encoding, or an error if s can't be encoded.
 	Encode(s string) (string, error)
-	// Decode gives the text; what is no text becomes U+FFFD.
+	// Decode decodes s. Invalid bytes become U+FFFD.
 	Decode(s string) string
 }
 
-// encode puts a command into the server's charset.
+// encode encodes the argument of a command.
 func (c *Conn) encode(cmd ftp.Command) (ftp.Command, error) {
 	if c.cfg.Charset == nil || cmd.Arg == "" {
 		return cmd, nil
@@ -29,7 +29,7 @@ func (c *Conn) encode(cmd ftp.Command) (ftp.Command, error) {
 	return cmd, nil
 }
 
-// decode takes the lines of a reply out of the server's charset.
+// decode decodes the lines of a reply.
 func (c *Conn) decode(r ftp.Reply) ftp.Reply {
 	if c.cfg.Charset != nil {
 		for i := range r.Lines {
@@ -39,7 +39,7 @@ func (c *Conn) decode(r ftp.Reply) ftp.Reply {
 	return r
 }
 
-// Sendable refuses what no command can carry, before the first of several is sent.
+// Sendable returns an error if an argument contains a line break or NUL, which no command can contain.
 func Sendable(args ...string) error {
 	for _, a := range args {
 		if strings.ContainsAny(a, "\r\n\x00") {

@@ -13,43 +13,45 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// maxLine bounds one line of a reply, in bytes.
+// maxLine is the maximum length of a line of a reply, in bytes.
 const maxLine = 64 << 10
 
-// Conn is one control connection, seen by the user. It is used by one goroutine at a time;
-// Alive, Err, Tell, Control, Fail and Close may be called at any time.
+// Conn is the user's end of a control connection. One goroutine at a time may use it, except for Alive,
+// Err, Tell, Control, Fail and Close, which may be called at any time.
+//
+// There are two ways to read replies. By default a reply is read when a method waits for it. After
+// Watch a goroutine reads all replies as they arrive.
 type Conn struct {
 	cfg     Config
 	addr    string // host and port
-	host    string // as Dial got it
+	host    string // as given to Dial
 	control *ftp.Control
 	raw     net.Conn // the TCP connection
 	conn    net.Conn // raw, or TLS over it
 
-	security *dtp.Security // nil: the connection is clear
+	security *dtp.Security // nil: in the clear
 	lines    *ftp.LineReader
-	late     atomic.Int64 // SetPatience, in nanoseconds; 0: as the Config says
-	work     bool         // what is waited for may take WorkTimeout
+	late     atomic.Int64 // the time of SetPatience, in nanoseconds; 0: that of the Config
+	work     bool         // the next reply may take WorkTimeout
 
 	dead  atomic.Pointer[DeadError]
-	tells sync.Mutex // orders events
+	tells sync.Mutex // puts events in order
 
-	ahead *ahead // the replies as they come, behind Watch; nil: they are read when asked for
+	ahead *ahead // after Watch; else nil
 
-	out     []byte // the last commands, to reuse its memory
-	left    int    // replies that may come before the next command is sent
+	out     []byte // the buffer of Write
+	left    int    // how many more replies may arrive before the next command
 	machine ftp.Machine
 	params  ftp.Params
 	secrets ftp.Secrets
 	account string // for a 332
-	// stray: a second final reply of the last transfer may still be on its way.
-	stray bool
+	stray   bool   // a second final reply to the last transfer may still arrive
 }
 
 var lastID atomic.Uint64
 
-// New makes a Conn of a connection to a server. addr, host and port, names the server in
-// errors, and its host is whom the certificate has to be for. The greeting is not read yet.
+// New returns a Conn over an open connection to a server. addr, host and port, is used in errors; the
+// server's certificate must be valid for its host. New does not read the greeting.
 func New(conn net.Conn, addr string, cfg Config) *Conn {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -65,17 +67,16 @@ func New(conn net.Conn, addr string, cfg Config) *Conn {
 	return c
 }
 
-// Control names the connection.
+// Control identifies the connection in events.
 func (c *Conn) Control() *ftp.Control { return c.control }
 
-// Addr is the server as it was dialed, host and port.
+// Addr returns the host and port that were dialed.
 func (c *Conn) Addr() string { return c.addr }
 
-// Host is the host of Addr, the name that certificates are for.
+// Host returns the host of Addr, for which the server's certificate must be valid.
 func (c *Conn) Host() string { return c.host }
 
-// Peer is the server's end of the connection, 0.0.0.0:0 if it has no address of its own, as
-// that of a proxy.
+// Peer returns the remote address of the connection, or 0.0.0.0:0 if there is none, as with some proxies.
 func (c *Conn) Peer() netip.AddrPort {
 	if c.control.Remote.IsValid() {
 		return c.control.Remote
@@ -83,16 +84,16 @@ func (c *Conn) Peer() netip.AddrPort {
 	return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 }
 
-// Machine is the state that the replies so far have led to.
+// Machine returns the state of the session after the replies so far.
 func (c *Conn) Machine() ftp.Machine { return c.machine }
 
-// Params are the transfer parameters that the replies so far have set.
+// Params returns the transfer parameters after the replies so far.
 func (c *Conn) Params() ftp.Params { return c.params }
 
-// Security is the TLS of the connection, for its data connections; nil if it is clear.
+// Security returns the TLS of the connection, for its data connections, or nil.
 func (c *Conn) Security() *dtp.Security { return c.security }
 
-// TLS describes the TLS of the connection; false if it is clear.
+// TLS returns the state of the connection's TLS. It returns false if the connection is in the clear.
 func (c *Conn) TLS() (tls.ConnectionState, bool) {
 	conn, ok := c.conn.(*tls.Conn)
 	if !ok {
@@ -101,10 +102,10 @@ func (c *Conn) TLS() (tls.ConnectionState, bool) {
 	return conn.ConnectionState(), true
 }
 
-// Mask hides the passwords that were sent over the connection in a text.
+// Mask replaces passwords that were sent over the connection in text.
 func (c *Conn) Mask(text string) string { return c.secrets.Mask(text) }
 
-// Err is why the connection is gone, a *DeadError; nil while it stands.
+// Err returns why the connection has ended, a *DeadError, or nil.
 func (c *Conn) Err() error {
 	if d := c.dead.Load(); d != nil {
 		return d
@@ -112,14 +113,13 @@ func (c *Conn) Err() error {
 	return nil
 }
 
-// Alive reports whether the connection still stands, as far as is known without a word to
-// the server.
+// Alive reports whether the connection is open, as far as is known without sending anything.
 func (c *Conn) Alive() bool {
 	return c.dead.Load() == nil && (c.ahead == nil || !c.ahead.gone.Load())
 }
 
-// Fail gives the connection up, once; the first cause is the one that lasts. It returns the
-// *DeadError.
+// Fail closes the connection because of cause and returns a *DeadError. If the connection has failed before,
+// the first cause remains.
 func (c *Conn) Fail(cause error) error {
 	d := &DeadError{Err: cause}
 	if !c.dead.CompareAndSwap(nil, d) {
@@ -128,7 +128,7 @@ func (c *Conn) Fail(cause error) error {
 	if c.ahead != nil {
 		close(c.ahead.quit)
 	}
-	_ = c.raw.Close() // below TLS, whose Close would wait for whoever writes
+	_ = c.raw.Close() // not the TLS connection, whose Close would wait for a running Write
 	if errors.Is(cause, ErrClosed) {
 		cause = nil
 	}
@@ -136,7 +136,7 @@ func (c *Conn) Fail(cause error) error {
 	return d
 }
 
-// Close closes the connection without a word and waits for its goroutine, if it has one.
+// Close closes the connection without QUIT and waits for the goroutine of Watch.
 func (c *Conn) Close() error {
 	_ = c.Fail(ErrClosed)
 	if c.ahead != nil {
@@ -145,7 +145,7 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// Tell passes an event on to the Observer, in order, from whichever goroutine it comes.
+// Tell reports an event to the Observer. Any goroutine may call it.
 func (c *Conn) Tell(what ftp.Happening) {
 	if c.cfg.Observer == nil {
 		return

@@ -11,28 +11,26 @@ import (
 	"miniftp/ftp"
 )
 
-// Config is how a control connection is made and what it waits for. The zero value is ready
-// for use.
+// Config configures a control connection. The zero value is ready to use.
 type Config struct {
-	// Timeout is how long nothing may happen while connecting or waiting for a reply; 0 is
-	// DefaultTimeout.
+	// Timeout is how long connecting may take, and how long the server may be silent while a reply is expected.
+	// 0: DefaultTimeout.
 	Timeout time.Duration
-	// WorkTimeout is how long the server may be silent before it answers what takes work:
-	// the end of an upload, HASH, RNTO. 0 is DefaultWorkTimeout, or Timeout if that is longer.
+	// WorkTimeout is how long the server may be silent before it answers a command that takes work: the end of
+	// an upload, HASH, RNTO. 0: DefaultWorkTimeout, or Timeout if that is longer.
 	WorkTimeout time.Duration
-	// Charset is the encoding of names in a server that does not write them in UTF-8;
-	// nil: as they are.
+	// Charset is the encoding of file names, for a server that does not use UTF-8; nil: names are not converted.
 	Charset Charset
-	// TLS holds roots, a client certificate and the like for StartTLS; nil trusts the
-	// system's roots. The server's name is that of Dial unless ServerName is set.
+	// TLS is the configuration for StartTLS: roots, a client certificate and so on. nil: the system's roots.
+	// The server's certificate must be valid for the dialed host, unless ServerName is set.
 	TLS *tls.Config
-	// Dial replaces the dialer, for a proxy. It is given the host as Dial got it.
+	// Dial replaces the dialer, for example with that of a proxy. Host names are not resolved before.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Observer is told what happens; see ftp.Observer.
+	// Observer receives the events of the connection; see ftp.Observer.
 	Observer ftp.Observer
 }
 
-// withDefaults fills in what is zero.
+// withDefaults returns c with defaults in place of zero values.
 func (c Config) withDefaults() Config {
 	if c.Timeout <= 0 {
 		c.Timeout = DefaultTimeout
@@ -46,9 +44,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Dial connects to the server at addr, "host:port" or "host" for port 21. ctx bounds the
-// dialing only. A server that can't be reached is a *ConnectError, unless ctx ended: then
-// the error is its cause.
+// Dial connects to the server at addr, "host:port", or "host" for port 21. ctx applies to dialing only. If the
+// server can't be reached the error is a *ConnectError; if ctx ends it is its cause.
 func Dial(ctx context.Context, addr string, cfg Config) (*Conn, error) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		addr = net.JoinHostPort(strings.Trim(addr, "[]"), "21")
@@ -62,7 +59,7 @@ func Dial(ctx context.Context, addr string, cfg Config) (*Conn, error) {
 		return New(conn, addr, cfg), nil
 	}
 	if end, ok := dialCtx.Deadline(); ok && !time.Now().Before(end) {
-		<-dialCtx.Done() // the dialer's clock was a moment ahead: whose limit it was, is known now
+		<-dialCtx.Done() // the dialer may notice the deadline a moment earlier; which limit it was is known now
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)

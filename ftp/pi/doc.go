@@ -1,10 +1,10 @@
-// Package pi is the user's protocol interpreter (RFC 959 §2.2): one control connection, from
-// the dialing to the last reply. It sends commands, matches each reply to the command that it
-// answers, puts the connection under TLS, logs in, and tells an Observer all of it. Package
-// client stands on it, and whoever has to choose each command by hand may use it directly: a
-// test of a server, a diagnosis, a load. It is the twin of package dtp, which makes the data
-// connections: RFC 959's pair of PI and DTP.
+// Package pi implements the protocol interpreter of a user (RFC 959 §2.2): one control connection, from
+// dialing to the last reply. It sends commands, matches each reply to the command that it
+// answers, turns on TLS, logs in, and reports all of that to an Observer. Package client is
+// built on it. Programs that choose each command themselves can use it directly, for example
+// to test or diagnose a server. Its counterpart is package dtp, which makes the data
+// connections: together they are RFC 959's PI and DTP.
 //
-// It does not decide which command comes next, and knows nothing of files and of data
+// Package pi does not decide which command comes next, and has no notion of files or data
 // connections.
 package pi

@@ -12,30 +12,29 @@ import (
 )
 
 var (
-	// ErrClosed is a call after Close.
+	// ErrClosed is returned by calls after Close.
 	ErrClosed = errors.New("the client is closed")
-	// ErrTimeout is a server that said nothing for the time of Config.Timeout.
+	// ErrTimeout is returned if the server was silent for too long; see Config.Timeout.
 	ErrTimeout = errors.New("no answer")
-	// ErrOutOfStep is returned, inside a *DeadError, when a reply can't be one to the command
-	// that waits for it. Which reply answers which command is not known then, so the
-	// connection is closed. Another one may do better.
+	// ErrOutOfStep is returned, inside a *DeadError, if a reply can't be an answer to the command that was sent.
+	// It is not known then which reply answers which command, so the connection is closed. A new
+	// connection may work.
 	ErrOutOfStep = errors.New("the server's replies are out of step with the commands")
-	// errFlood is a server that sends replies without end.
+	// errFlood is returned if the server sends too many replies.
 	errFlood = errors.New("the server sends replies without end")
-	// errEarlyBytes: somebody may sit in between and have put replies in, to be taken
-	// for the server's own (CVE-2021-22947).
-	errEarlyBytes = errors.New("bytes came in the clear behind the answer to AUTH")
-	// errNoABOR is returned when the server does not know ABOR, so that the reply to the
-	// transfer may come at any time.
+	// errEarlyBytes is returned if bytes in the clear follow the 234. Somebody on the way may have inserted
+	// replies, which would count as sent under TLS (CVE-2021-22947).
+	errEarlyBytes = errors.New("bytes in the clear came after the reply to AUTH")
+	// errNoABOR is returned if the server does not support ABOR, so that the reply to the transfer may arrive at
+	// any time.
 	errNoABOR = errors.New("the server can't end a transfer on demand")
 )
 
-// TLSError is TLS that did not come about: the server refuses it, its certificate is not
-// trusted, the handshake failed. An x509 error may be inside (errors.As).
+// TLSError is returned if TLS could not be turned on: the server refuses it, its certificate is not trusted, or the
+// handshake failed. It may wrap an x509 error (errors.As).
 type TLSError = dtp.TLSError
 
-// ConnectError is a server that could not be reached: the name is unknown, or
-// nobody answers there.
+// ConnectError is returned if a server could not be reached: its name is unknown, or nothing answers.
 type ConnectError struct {
 	Addr string // host and port
 	Err  error
@@ -46,8 +45,8 @@ func (e *ConnectError) Error() string { return fmt.Sprintf("no connection to %s:
 // Unwrap returns the cause.
 func (e *ConnectError) Unwrap() error { return e.Err }
 
-// DeadError is a control connection that is gone. Every call gives it from then on; only
-// a new connection helps. When the server said 421, the cause is that reply, an *ftp.Error.
+// DeadError is returned by every call once the control connection has ended; a new connection is needed. If the
+// server sent a 421, DeadError wraps it as an *ftp.Error.
 type DeadError struct{ Err error }
 
 func (e *DeadError) Error() string {
@@ -61,7 +60,7 @@ func (e *DeadError) Error() string {
 // Unwrap returns the cause.
 func (e *DeadError) Unwrap() error { return e.Err }
 
-// Refusal is the error of a reply to verb if it says no (4xx or 5xx), an *ftp.Error.
+// Refusal returns a 4xx or 5xx reply to verb as an *ftp.Error, and nil for other replies.
 func Refusal(verb string, r ftp.Reply) error {
 	if c := r.Code.Class(); c == ftp.TransientFail || c == ftp.PermanentFail {
 		return &ftp.Error{Verb: verb, Reply: r}
@@ -69,23 +68,22 @@ func Refusal(verb string, r ftp.Reply) error {
 	return nil
 }
 
-// IsReply reports whether err is no more than the server's no, so that the connection
-// still stands.
+// IsReply reports whether err is a refusal by the server after which the connection is still open.
 func IsReply(err error) bool {
 	var dead *DeadError
 	var reply *ftp.Error
 	return errors.As(err, &reply) && !errors.As(err, &dead)
 }
 
-// Cause is why a connection did not come about, or ended, in plain words: without the
-// address, which is named already, and the system call.
+// Cause returns why a connection failed in plainer words: without the address, which the surrounding error has,
+// and without the system call.
 func Cause(err error) error {
 	var name *net.DNSError
 	var op *net.OpError
 	var call *os.SyscallError
 	said, refused := dtp.Alert(err)
 	switch {
-	case refused: // under TLS 1.3 a server says late what it thinks of our certificate
+	case refused: // with TLS 1.3 a server may refuse our certificate after the handshake
 		return &TLSError{Err: errors.New("the server refuses: " + said)}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the server closed it")
@@ -99,7 +97,7 @@ func Cause(err error) error {
 	return err
 }
 
-// nameError is a host name that could not be looked up.
+// nameError is returned for a host name that can't be looked up.
 type nameError struct{ err *net.DNSError }
 
 func (e nameError) Error() string {
@@ -111,5 +109,5 @@ func (e nameError) Error() string {
 
 func (e nameError) Unwrap() error { return e.err }
 
-// clip bounds what an error quotes of the server's words.
+// clip limits the length of what an error quotes.
 func clip(s string) string { return s[:min(len(s), 80)] }

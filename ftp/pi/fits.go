@@ -15,16 +15,16 @@ func (c *Conn) OutOfStep(verb string, r ftp.Reply) error {
 	return c.Fail(fmt.Errorf("%w: %q was the answer to %s", ErrOutOfStep, clip(c.secrets.Mask(r.String())), verb))
 }
 
-// Groups of reply codes that mean much the same (RFC 959 §4.2.1): 20 stands for 200 to 209.
+// Groups of reply codes (RFC 959 §4.2.1): 20 means 200 to 209.
 const (
 	syntax = 20
 	login  = 23
 	file   = 25
 )
 
-// ends are the codes of success by which a command may end: those of RFC 959 §5.4, 2389,
-// 2428 and 3659, and those that servers give in their place. A command that is missing here
-// may end by any code but those in named.
+// ends lists the codes of success with which a command may end: those of RFC 959 §5.4, 2389, 2428 and 3659,
+// and those that servers send instead. A command that is not listed may end with any code that is
+// not in named.
 var ends = map[string][]ftp.Code{
 	"USER": {login, syntax, 331, 336}, "PASS": {login, syntax}, "ACCT": {login, syntax, file},
 	"CWD": {file, syntax, 257}, "CDUP": {file, syntax, 257}, "PWD": {257, file, syntax},
@@ -41,12 +41,12 @@ var ends = map[string][]ftp.Code{
 	"ABOR": {225, 226, syntax, file},
 }
 
-// named are codes that mean one thing only, in whose group others do not: they fit only
-// where they are listed themselves.
+// named lists codes with a specific meaning: they fit only commands for which ends lists the code itself, not
+// just its group.
 var named = []ftp.Code{227, 228, 229, 257}
 
-// Fits reports whether a reply can be the final one to a command. Any command may be
-// refused, or may need an account.
+// Fits reports whether code can be that of the final reply to a command. Any command may be refused or need an
+// account.
 func Fits(verb string, code ftp.Code) bool {
 	if class := code.Class(); class == ftp.TransientFail || class == ftp.PermanentFail || code == 332 {
 		return true
@@ -56,8 +56,8 @@ func Fits(verb string, code ftp.Code) bool {
 	return !known && !only || slices.Contains(legal, code) || !only && slices.Contains(legal, code/10)
 }
 
-// FitsLoosely is Fits for a server that gets one command at a time. There are some that
-// answer 200 to whatever they do not know.
+// FitsLoosely is Fits for a server that gets one command at a time: some servers reply 200 to every command
+// that they do not know.
 func FitsLoosely(verb string, code ftp.Code) bool {
 	return Fits(verb, code) || code == 200 || code == 202
 }

@@ -7,14 +7,14 @@ import (
 	"miniftp/ftp"
 )
 
-// User is whom Login logs in.
+// User holds what Login logs in with.
 type User struct {
 	Name     string // "": anonymous
-	Password string // "" of anonymous: anonymous@
+	Password string // for anonymous "" means anonymous@
 	Account  string // sent only if the server asks for it (RFC 959 §4.1.1)
 }
 
-// withDefaults fills in what anonymous logins need.
+// withDefaults returns u with the defaults of anonymous logins.
 func (u User) withDefaults() User {
 	if u.Name == "" {
 		u.Name = "anonymous"
@@ -25,7 +25,7 @@ func (u User) withDefaults() User {
 	return u
 }
 
-// Check refuses what no command can carry. A password is never quoted.
+// Check returns an error if a field contains a line break or NUL. It does not quote passwords.
 func (u User) Check() error {
 	if err := Sendable(u.Name); err != nil {
 		return err
@@ -36,8 +36,8 @@ func (u User) Check() error {
 	return nil
 }
 
-// Login is the access sequence behind the greeting: USER, PASS and ACCT, each only if asked
-// for (RFC 959 §5.4). A refusal is an *ftp.Error whose Verb is that of the command.
+// Login logs in: it sends USER, and PASS and ACCT if the server asks for them (RFC 959 §5.4). The greeting must
+// have been read. A refusal is an *ftp.Error whose Verb is that of the refused command.
 func (c *Conn) Login(ctx context.Context, u User) error {
 	u = u.withDefaults()
 	if err := u.Check(); err != nil {

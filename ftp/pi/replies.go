@@ -12,26 +12,25 @@ import (
 	"miniftp/ftp"
 )
 
-// maxReplies is how many replies may come on what was sent last: some servers say 150
-// again and again in a long transfer.
+// maxReplies is how many replies may arrive between two commands: some servers repeat the 150 during a
+// long transfer.
 const maxReplies = 10_000
 
-// ahead is the goroutine that reads all the time, behind Watch.
+// ahead is the goroutine that Watch starts, and its state.
 type ahead struct {
-	replies chan ftp.Reply // closed when the reader ends
-	err     error          // why replies was closed
-	gone    atomic.Bool    // the reader ended, or read a 421
-	heard   atomic.Int64   // bytes that came, to tell a slow server from a silent one
-	secured chan struct{}  // StartTLS has put TLS under the lines
-	quit    chan struct{}  // closed when the connection is given up
+	replies chan ftp.Reply // closed when the goroutine ends
+	err     error          // why it has ended; set before replies is closed
+	gone    atomic.Bool    // it has ended, or has read a 421
+	heard   atomic.Int64   // bytes received, to distinguish a slow server from a silent one
+	secured chan struct{}  // receives when StartTLS has replaced the line reader
+	quit    chan struct{}  // closed by Fail
 	stopped sync.WaitGroup
 }
 
-// Watch has the replies read as they come, by a goroutine of its own that ends with the
-// connection. So a 421 or a lost connection is noticed while something else is waited for
-// (see Replies), and a wait that ctx ends leaves the connection as it is. Without Watch a
-// reply is read when it is asked for, which costs less, and a wait that ctx ends is the end
-// of the connection.
+// Watch starts a goroutine that reads replies as they arrive, until the connection ends. So a 421 or a lost
+// connection is noticed at any time (see Replies), and if a context ends during a wait, the
+// connection can still be used. Without Watch a reply is read when a method waits for it, which
+// costs less, but the end of a context during a wait also ends the connection.
 func (c *Conn) Watch() {
 	c.ahead = &ahead{
 		replies: make(chan ftp.Reply, 4), secured: make(chan struct{}), quit: make(chan struct{}),
@@ -40,7 +39,7 @@ func (c *Conn) Watch() {
 	c.ahead.stopped.Go(c.readAhead)
 }
 
-// readAhead is the one reader of a watched connection.
+// readAhead reads the replies of a watched connection.
 func (c *Conn) readAhead() {
 	a := c.ahead
 	for {
@@ -59,7 +58,7 @@ func (c *Conn) readAhead() {
 		case <-a.quit:
 			return
 		}
-		if r.Code == 234 { // the next byte is TLS's
+		if r.Code == 234 { // the next byte belongs to the TLS handshake
 			select {
 			case <-a.secured:
 			case <-a.quit:
@@ -69,7 +68,7 @@ func (c *Conn) readAhead() {
 	}
 }
 
-// read takes the next reply off the connection.
+// read reads the next reply.
 func (c *Conn) read() (ftp.Reply, error) {
 	r, err := ftp.ReadReply(c.lines)
 	if err == nil && r.Code == 234 && c.lines.Buffered() > 0 {
@@ -81,8 +80,8 @@ func (c *Conn) read() (ftp.Reply, error) {
 	return c.secrets.MaskRefused(c.decode(r)), nil
 }
 
-// wire is the connection as the lines are read from it: it counts what comes, or has a
-// deadline for each read. Slow is fine, silent is not.
+// wire is the reader below the lines. On a watched connection it counts bytes; else it sets a deadline
+// for each read. Both allow a server that is slow, but not one that is silent.
 type wire struct{ c *Conn }
 
 func (w wire) Read(b []byte) (int, error) {
@@ -98,7 +97,7 @@ func (w wire) Read(b []byte) (int, error) {
 	return c.conn.Read(b)
 }
 
-// patience is how long a silence may last on a connection that is not watched.
+// patience returns how long the server may be silent, on a connection that is not watched.
 func (c *Conn) patience() time.Duration {
 	if late := c.late.Load(); late != 0 {
 		return time.Duration(late)
@@ -109,9 +108,8 @@ func (c *Conn) patience() time.Duration {
 	return c.cfg.Timeout
 }
 
-// SetPatience says how long a silence may last from now on, the one that is going on
-// included; 0: as long as the Config says. It is for a connection that is not watched, and
-// may be called while another goroutine waits for a reply.
+// SetPatience sets how long the server may be silent from now on; 0: as long as the Config says. It is for
+// connections that are not watched. Another goroutine may call it during a wait, which it affects.
 func (c *Conn) SetPatience(d time.Duration) {
 	c.late.Store(int64(d))
 	if d == 0 {
@@ -120,8 +118,8 @@ func (c *Conn) SetPatience(d time.Duration) {
 	_ = c.raw.SetReadDeadline(time.Now().Add(d))
 }
 
-// Replies are those of a watched connection, for who waits for something else as well; nil if it
-// is not watched. Each one has to be given to Take; when the channel is closed, Lost says why.
+// Replies returns the channel of replies of a watched connection, for select statements; nil if the connection
+// is not watched. Each reply has to be passed to Take. If the channel is closed, Lost returns why.
 func (c *Conn) Replies() <-chan ftp.Reply {
 	if c.ahead == nil {
 		return nil
@@ -129,7 +127,7 @@ func (c *Conn) Replies() <-chan ftp.Reply {
 	return c.ahead.replies
 }
 
-// Lost ends a connection whose Replies were closed.
+// Lost ends a connection whose Replies are closed and returns the *DeadError.
 func (c *Conn) Lost() error {
 	if c.ahead == nil {
 		return c.Fail(ErrClosed)
@@ -140,7 +138,7 @@ func (c *Conn) Lost() error {
 // Greeting waits for the first reply.
 func (c *Conn) Greeting(ctx context.Context) (ftp.Reply, error) { return c.Final(ctx, ftp.Command{}) }
 
-// Final waits for the final reply to cmd; the zero Command is the greeting.
+// Final waits for the final reply to cmd; for the zero Command, for the greeting.
 func (c *Conn) Final(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) {
 	for {
 		r, err := c.Next(ctx, cmd)
@@ -155,11 +153,11 @@ func (c *Conn) Final(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) {
 	}
 }
 
-// TransferEnded says that a transfer is over: a second 226 to it, which some servers send,
-// is no answer to the next command.
+// TransferEnded is called after a transfer. Some servers send a second 226, which then is not taken for the
+// answer to the next command.
 func (c *Conn) TransferEnded() { c.stray = true }
 
-// Next waits for one reply to cmd, be it preliminary.
+// Next waits for one reply to cmd, which may be preliminary (1xx).
 func (c *Conn) Next(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) {
 	if c.ahead == nil {
 		return c.readNow(ctx, cmd)
@@ -186,7 +184,7 @@ func (c *Conn) Next(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) {
 	}
 }
 
-// readNow is Next where nobody reads ahead.
+// readNow is Next for a connection that is not watched.
 func (c *Conn) readNow(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) {
 	if d := c.dead.Load(); d != nil {
 		return ftp.Reply{}, d
@@ -209,8 +207,8 @@ func (c *Conn) readNow(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) 
 	return r, c.Fail(err)
 }
 
-// Take makes the reply to cmd known: to the machine, the parameters and the
-// Observer. A 421 is the end, whatever it answers, and so are replies without end.
+// Take passes the reply to cmd to the machine, the parameters and the Observer. A 421 ends the
+// connection, whatever cmd is, and so do more than 10,000 replies to one command.
 func (c *Conn) Take(cmd ftp.Command, r ftp.Reply) error {
 	c.machine.Step(cmd.Verb, r.Code)
 	c.params.Step(cmd, r.Code)
@@ -226,7 +224,7 @@ func (c *Conn) Take(cmd ftp.Command, r ftp.Reply) error {
 	return nil
 }
 
-// Silent ends a connection on which nothing came for so long.
+// Silent ends a connection because the server was silent for limit.
 func (c *Conn) Silent(verb string, limit time.Duration) error {
 	what := ""
 	if verb != "" {
@@ -235,8 +233,8 @@ func (c *Conn) Silent(verb string, limit time.Duration) error {
 	return c.Fail(fmt.Errorf("%w%s within %v", ErrTimeout, what, limit))
 }
 
-// isWork reports whether a server may have to read a whole file before it answers a
-// command: to hash it, or to rename it in a store of objects.
+// isWork reports whether a server may have to read a whole file before it can answer a command: to
+// hash it, or to rename it in an object store.
 func isWork(verb string) bool {
 	switch verb {
 	case "HASH", "MD5", "XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512", "RNTO":
@@ -245,13 +243,13 @@ func isWork(verb string) bool {
 	return false
 }
 
-// WorkTimeout is how long the server may work without a word.
+// WorkTimeout returns how long the server may be silent while it works.
 func (c *Conn) WorkTimeout() time.Duration { return c.cfg.WorkTimeout }
 
-// Timeout is how long the server may be silent otherwise.
+// Timeout returns how long the server may be silent otherwise.
 func (c *Conn) Timeout() time.Duration { return c.cfg.Timeout }
 
-// Wait is a wait for replies of a watched connection that lasts as long as bytes keep coming.
+// Wait is a timeout for replies of a watched connection. Received bytes extend it.
 type Wait struct {
 	a     *ahead
 	limit time.Duration // of a silence
@@ -259,7 +257,7 @@ type Wait struct {
 	heard int64
 }
 
-// NewWait begins a wait of Config.Timeout. On a connection that is not watched nothing is heard.
+// NewWait starts a Wait of Config.Timeout. On a connection that is not watched, nothing extends it.
 func (c *Conn) NewWait() *Wait {
 	w := &Wait{a: c.ahead, limit: c.cfg.Timeout, timer: time.NewTimer(c.cfg.Timeout)}
 	if w.a == nil {
@@ -269,28 +267,29 @@ func (c *Conn) NewWait() *Wait {
 	return w
 }
 
-// C fires when it is time to ask whether the wait is Over.
+// C receives when it is time to call Over.
 func (w *Wait) C() <-chan time.Time { return w.timer.C }
 
 // Stop ends the wait.
 func (w *Wait) Stop() { w.timer.Stop() }
 
-// Limit is how long a silence may last.
+// Limit returns how long the server may be silent.
 func (w *Wait) Limit() time.Duration { return w.limit }
 
-// Allow begins the wait anew, with another limit.
+// Allow restarts the wait with another limit.
 func (w *Wait) Allow(limit time.Duration) {
 	w.limit = limit
 	w.Restart()
 }
 
-// Restart begins the wait anew.
+// Restart restarts the wait.
 func (w *Wait) Restart() {
 	w.heard = w.a.heard.Load()
 	w.timer.Reset(w.limit)
 }
 
-// Over is called when C fired. It starts the timer again if something came.
+// Over reports whether the server was silent for the limit. It is called after C has received, and restarts
+// the timer if there were bytes.
 func (w *Wait) Over() bool {
 	now := w.a.heard.Load()
 	if now == w.heard {

@@ -8,9 +8,9 @@ import (
 	"miniftp/ftp"
 )
 
-// Send takes off the replies that nobody asked for, so that none of them is mistaken for the
-// answer, and writes commands in one piece, or, if one can't be written, none. On a
-// connection that is not watched it only writes.
+// Send sends commands in one write, or none of them if one can't be encoded. On a watched connection it
+// first consumes the replies that nobody has waited for, so that they are not mistaken for
+// answers to these commands.
 func (c *Conn) Send(cmds ...ftp.Command) error {
 	for c.ahead != nil {
 		select {
@@ -29,8 +29,8 @@ func (c *Conn) Send(cmds ...ftp.Command) error {
 	return c.Write(cmds...)
 }
 
-// Write is Send while replies to earlier commands are on their way. It is the one place where
-// bytes leave on the control connection.
+// Write is Send while replies to earlier commands are still expected. All bytes that are sent on the control
+// connection go through it.
 func (c *Conn) Write(cmds ...ftp.Command) error {
 	lines := c.out[:0]
 	for _, cmd := range cmds {
@@ -59,8 +59,8 @@ func (c *Conn) Write(cmds ...ftp.Command) error {
 	return nil
 }
 
-// Do is Exchange with a 4xx or 5xx reply as an *ftp.Error. If the server needs an account
-// for the command, it gets that of Login.
+// Do is Exchange that returns a 4xx or 5xx reply as an *ftp.Error. If the server asks for an account (332),
+// Do sends that of Login.
 func (c *Conn) Do(ctx context.Context, verb, arg string) (ftp.Reply, error) {
 	r, err := c.Exchange(ctx, verb, arg)
 	if err == nil && r.Code == 332 && verb != "USER" && verb != "PASS" {
@@ -74,8 +74,8 @@ func (c *Conn) Do(ctx context.Context, verb, arg string) (ftp.Reply, error) {
 	return r, err
 }
 
-// GiveAccount answers a 332 to a command by ACCT (RFC 959 §4.1.1). The error is the 332 if
-// there is no account to give.
+// GiveAccount sends ACCT after a 332 to a command (RFC 959 §4.1.1). If Login was given no account, the error
+// is the 332.
 func (c *Conn) GiveAccount(ctx context.Context, verb string, needs ftp.Reply) error {
 	if c.account == "" || verb == "ACCT" {
 		return &ftp.Error{Verb: verb, Reply: needs}
@@ -87,9 +87,9 @@ func (c *Conn) GiveAccount(ctx context.Context, verb string, needs ftp.Reply) er
 	return err
 }
 
-// Exchange sends one command and waits for its final reply; one that can't be an answer to
-// it is ErrOutOfStep. When ctx ends first the reply is waited for a moment longer: only then
-// does the next one answer the next command.
+// Exchange sends one command and waits for its final reply. A reply that can't be an answer to the command
+// is ErrOutOfStep. If ctx ends, Exchange waits ShortWait longer for the reply, so that it is not
+// mistaken for the answer to the next command.
 func (c *Conn) Exchange(ctx context.Context, verb, arg string) (ftp.Reply, error) {
 	if ctx.Err() != nil {
 		return ftp.Reply{}, context.Cause(ctx)
@@ -108,8 +108,8 @@ func (c *Conn) Exchange(ctx context.Context, verb, arg string) (ftp.Reply, error
 	return r, err
 }
 
-// All sends commands and returns their replies, in order, as Batch does if batch is set, else
-// one by one; a refusal is no error.
+// All sends commands, with Batch if batch is set and one by one otherwise, and returns their replies in order.
+// A refusal (4xx, 5xx) is not an error.
 func (c *Conn) All(ctx context.Context, batch bool, cmds ...ftp.Command) ([]ftp.Reply, error) {
 	if batch && len(cmds) > 1 {
 		return c.Batch(ctx, cmds...)
@@ -125,11 +125,10 @@ func (c *Conn) All(ctx context.Context, batch bool, cmds ...ftp.Command) ([]ftp.
 	return replies, nil
 }
 
-// Batch sends commands in one write and returns their replies, in order; a refusal is no
-// error. No command may depend on the reply to one before it. Only a server that is known to
-// bear that may be sent a batch: RFC 959 §5.4 has the user wait for each reply. The error of
-// one that does not answer each command in its turn is a *DeadError, and the replies are
-// those before it.
+// Batch sends commands in one write and returns their replies in order. A refusal (4xx, 5xx) is not an error.
+// No command may depend on the reply to an earlier one. Use it only with servers that are known
+// to support it, since RFC 959 §5.4 requires a user to wait for each reply. If the server does
+// not answer each command, the error is a *DeadError, and the replies before that are returned.
 func (c *Conn) Batch(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -154,7 +153,7 @@ func (c *Conn) Batch(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, err
 	return replies, nil
 }
 
-// finishAll waits a moment longer for the replies to commands that a cancel cut short.
+// finishAll waits up to ShortWait for the replies to commands whose context has ended.
 func (c *Conn) finishAll(ctx context.Context, cmds ...ftp.Command) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShortWait)
 	defer cancel()
@@ -166,13 +165,13 @@ func (c *Conn) finishAll(ctx context.Context, cmds ...ftp.Command) {
 	}
 }
 
-// Quit says QUIT, waits for the answer for a moment, and closes the connection.
+// Quit sends QUIT, waits briefly for the reply, and closes the connection.
 func (c *Conn) Quit() error {
 	ctx, cancel := context.WithTimeout(context.Background(), min(c.cfg.Timeout, quitWait))
 	defer cancel()
 	quit := ftp.Command{Verb: "QUIT"}
 	if c.Send(quit) == nil {
-		_, _ = c.Final(ctx, quit) // gone is gone, whatever it answers
+		_, _ = c.Final(ctx, quit) // the connection closes, whatever the reply
 	}
 	return c.Close()
 }

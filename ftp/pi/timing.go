@@ -2,21 +2,19 @@ package pi
 
 import "time"
 
-// The waits of a control connection. What the user sets is in Config; these are those
-// for which there is nothing to set.
+// The times of control connections that Config can't set, and the defaults of those that it can.
 const (
-	// DefaultTimeout is the Timeout of a zero Config: long enough for a lookup of names at
-	// the server, short enough for somebody who waits at a terminal.
+	// DefaultTimeout is the Timeout of a zero Config: long enough for a server that looks up host names, short
+	// enough for a person at a terminal.
 	DefaultTimeout = 30 * time.Second
-	// DefaultWorkTimeout is the WorkTimeout of a zero Config: a large file that is hashed, or
-	// copied by a rename in a store of objects, takes minutes.
+	// DefaultWorkTimeout is the WorkTimeout of a zero Config: to hash a large file, or to rename it in an object
+	// store, takes minutes.
 	DefaultWorkTimeout = 3 * time.Minute
-	// ShortWait is how long the server may take to answer what ends something: QUIT, ABOR,
-	// or the command that a cancel cut short. It is a few round trips of a slow line.
+	// ShortWait is how long a reply may take that ends something: to QUIT, to ABOR, or to a command whose context
+	// has ended. It is a few round trips of a slow line.
 	ShortWait = 2 * time.Second
-	// abortWait is the part of it that ABOR may take: who pressed Ctrl-C does not wait for
-	// two seconds.
+	// abortWait is the part of it for ABOR: a person who has pressed Ctrl-C does not want to wait two seconds.
 	abortWait = ShortWait * 3 / 4
-	// quitWait is how long the goodbye may take: nothing depends on it.
+	// quitWait is the part of it for QUIT, on whose reply nothing depends.
 	quitWait = ShortWait / 4
 )

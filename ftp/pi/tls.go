@@ -8,8 +8,8 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// AuthTLS asks for TLS and makes the handshake (RFC 4217 §4). Nothing but a 234 will do: no
-// other answer is taken for leave to go on in the clear.
+// AuthTLS sends AUTH TLS and makes the handshake (RFC 4217 §4). Any reply but 234 is a *TLSError: the session does
+// not continue in the clear.
 func (c *Conn) AuthTLS(ctx context.Context) error {
 	r, err := c.Exchange(ctx, "AUTH", "TLS")
 	if err != nil {
@@ -27,9 +27,9 @@ func (c *Conn) AuthTLS(ctx context.Context) error {
 	return err
 }
 
-// Protect asks for data connections under TLS, too (RFC 4217 §8, §9), in one write if batch.
-// Servers that speak TLS first may refuse what goes without saying there (MS-FTPS); with
-// explicit TLS a refusal is a *TLSError.
+// Protect asks for TLS on data connections (PBSZ and PROT, RFC 4217 §8, §9), in one write if batch is set. With
+// explicit TLS a refusal is a *TLSError. With implicit TLS it is ignored: some servers refuse PROT there,
+// since they always use TLS.
 func (c *Conn) Protect(ctx context.Context, explicit, batch bool) error {
 	replies, err := c.All(ctx, batch, ftp.Command{Verb: "PBSZ", Arg: "0"}, ftp.Command{Verb: "PROT", Arg: "P"})
 	if err != nil {
@@ -41,8 +41,8 @@ func (c *Conn) Protect(ctx context.Context, explicit, batch bool) error {
 	return nil
 }
 
-// StartTLS puts the connection under TLS at once, before Watch, where no AUTH comes before it
-// (port 990). A handshake that fails is a *TLSError, and the end of the connection.
+// StartTLS makes the TLS handshake without AUTH, as for implicit TLS (port 990). Call it before Watch. If the
+// handshake fails, the error is a *TLSError and the connection is closed.
 func (c *Conn) StartTLS(ctx context.Context) error {
 	security := dtp.ClientSecurity(c.cfg.TLS, c.host)
 	stop := context.AfterFunc(ctx, func() { _ = c.raw.SetDeadline(time.Unix(1, 0)) })
