@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// releaseStart gives back the memory that only the start of the program needed: those
-// pages of its own file that flags, help and settings are made with. The kernel maps a page again
-// from its cache when it is needed. Pages that were written to, such as those of relocations, stay.
+// releaseStart gives back the memory that only the start of the program needed: the pages of its own
+// file with the code and data for flags, help and settings. The kernel maps a page again from its cache
+// when it is needed. Pages that were written to, such as those with relocations, stay.
 func releaseStart() {
 	exe, err := os.Executable()
 	if err != nil {
@@ -33,7 +33,7 @@ func releaseStart() {
 				begin, _ = strconv.ParseUint(from, 16, 64)
 				end, _ = strconv.ParseUint(to, 16, 64)
 			}
-		case len(f) == 3 && f[0] == "Anonymous:" && f[1] == "0" && begin < end: // nothing was written to
+		case len(f) == 3 && f[0] == "Anonymous:" && f[1] == "0" && begin < end: // no page was written to
 			_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(begin), uintptr(end-begin), unix.MADV_DONTNEED)
 		}
 	}
