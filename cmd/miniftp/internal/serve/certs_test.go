@@ -178,7 +178,7 @@ func TestClientCertificates(t *testing.T) {
 	}{
 		{[]string{"--cert", filepath.Join(dir, "good")}, verb.ExitOK, ""},
 		{[]string{"--cert", filepath.Join(dir, "stranger")}, verb.ExitTLS, "certificate"},
-		{nil, verb.ExitTLS, "show one with --cert and --key"},
+		{nil, verb.ExitTLS, "give one with --cert and --key"},
 	} {
 		args := append([]string{"ls", "--retries", "0", "--user", "good", "--ca-cert", filepath.Join(dir, "miniftp", "self-signed.pem")}, tt.flags...)
 		if code, out, errs := try(t, append(args, "ftpes://"+addr+"/")...); code != tt.exit || !strings.Contains(errs, tt.says) {
