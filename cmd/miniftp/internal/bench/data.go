@@ -252,7 +252,7 @@ func (u *session) retrieve(verb, arg string, size int64, f *figures) error {
 	return u.fetch(verb, arg, size, f)
 }
 
-// store uploads size bytes by repeating content.
+// store uploads size bytes, made by repeating content.
 func (u *session) store(name string, size int64, content []byte) error {
 	if err := u.agree(); err != nil {
 		return err

@@ -164,7 +164,7 @@ func (b *benchmark) needEntries(verb string) (dir string, entries int, err error
 	s := b.files
 	if s.refused != "" {
 		if s.counted == 0 {
-			return "", 0, leftOut{"there are no files to list, and " + s.refused}
+			return "", 0, leftOut{"there are no files for " + verb + ", and " + s.refused}
 		}
 		return "", s.counted, nil
 	}

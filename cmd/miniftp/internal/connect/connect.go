@@ -110,8 +110,8 @@ func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *ftp.URL, error) {
 	return k, r, err
 }
 
-// Do runs f with a connection. If the connection breaks, Do waits, longer each time, and runs f again with
-// another one, up to --retries times.
+// Do runs f with a connection. If f fails with an error that is worth a retry, such as a broken connection, Do
+// waits, longer each time, and runs f again with another connection, up to --retries times.
 func (k *Link) Do(f func(cl *client.Client) error) error {
 	return k.Retry().Do(k.Ctx, func(int) error {
 		cl, err := k.Pool.Get(k.Ctx)
@@ -135,7 +135,7 @@ func (k *Link) Move(f func(p *client.Pool) (client.Result, error)) (client.Resul
 	return f(k.Pool)
 }
 
-// Retry returns which errors are retried, how often, and after which waits.
+// Retry returns the rule for retries: which errors are worth one, how many, and after which waits.
 func (k *Link) Retry() client.Retry {
 	return client.Retry{
 		Times: k.Retries, Wait: k.Env.Wait,

@@ -15,7 +15,7 @@ import (
 // failure, and the first one decides the exit code. A failure that all other functions would have as well
 // is reported once and ends the work.
 type Crew struct {
-	Ctx   context.Context // ends after such a failure
+	Ctx   context.Context // ends when the work ends: after such a failure, or an interrupt
 	e     *verb.Env
 	end   context.CancelCauseFunc
 	slots chan struct{} // nil: Do runs functions itself, one after the other
@@ -39,9 +39,8 @@ func NewCrew(e *verb.Env, size int) *Crew {
 // widen sets the number of functions that run at once. Only the goroutine that calls Do may call it.
 func (c *Crew) widen(size int) { c.slots = make(chan struct{}, size) }
 
-// Do runs f. If the Crew may run several functions at once, Do waits until fewer than that are running and
-// starts f in another goroutine. Do returns an error only if the work has ended; failures of f are reported
-// to Judge.
+// Do runs f: in the caller's goroutine if the Crew runs one function at a time, else in a new goroutine as soon
+// as fewer functions run than may. Failures of f go to Judge; Do returns an error only if the work has ended.
 func (c *Crew) Do(f func() error) error {
 	if c.slots == nil {
 		c.Judge(f())

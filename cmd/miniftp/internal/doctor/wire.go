@@ -21,7 +21,7 @@ import (
 // would choose the commands itself, and work around what goes wrong. Like the client, wire uses a pi.Conn
 // and the data connections of package dtp.
 //
-// Its methods are not safe for concurrent use, except Observe.
+// Its methods are not safe for concurrent use, except Observe and expect.
 type wire struct {
 	ctx    context.Context
 	s      *setup

@@ -68,7 +68,7 @@ type shaft struct {
 	bytes  bool   // the arrow of a transfer
 	label  string // the text on the arrow
 	cut    bool   // the arrow does not reach its end
-	stub   bool   // a connection that failed; it begins at the side opposite to to
+	stub   bool   // a connection that failed, drawn at the other side than to
 	dialed bool   // with stub: that side dialed, rather than listened
 	why    string // with stub: the reason
 }

@@ -21,7 +21,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// certificateFor returns the certificate that a client gets that asks for name.
+// certificateFor returns the certificate that a client gets if it asks for name.
 func certificateFor(t *testing.T, cs *certificates, name string) *x509.Certificate {
 	t.Helper()
 	a, b := net.Pipe()

@@ -341,8 +341,8 @@ func TestShowMasks(t *testing.T) {
 	}
 }
 
-// TestSharedPassword: a password in clear text in a file that all users of the machine can read is a
-// warning.
+// TestSharedPassword: there is a warning about passwords in clear text if all users of the machine can read
+// the file.
 func TestSharedPassword(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct {

@@ -20,12 +20,12 @@ import (
 // replaces holds the permissions that let a user replace a file.
 const replaces = server.PermOverwrite | server.PermDelete | server.PermRename
 
-// nestingOf returns the Nesting of the directories that are roots of the users for whom to returns true.
-func (cf *config) nestingOf(to func(*settings.Account) bool) *fsroot.Nesting {
+// nestingOf returns the Nesting of the root directories of the users for whom match returns true.
+func (cf *config) nestingOf(match func(*settings.Account) bool) *fsroot.Nesting {
 	var dirs []string
 	seen := map[string]bool{}
 	for _, a := range cf.Users {
-		if spec := cf.RootOf(a); to(a) && isDirectory(spec) && !seen[spec] {
+		if spec := cf.RootOf(a); match(a) && isDirectory(spec) && !seen[spec] {
 			seen[spec] = true
 			dirs = append(dirs, spec)
 		}

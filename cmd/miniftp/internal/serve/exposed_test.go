@@ -69,7 +69,7 @@ func TestExposed(t *testing.T) {
 	}
 }
 
-// certPEM writes a certificate that expires at until, with its key.
+// certPEM writes a certificate, which expires at until, and its key.
 func certPEM(t *testing.T, name string, until time.Time) {
 	t.Helper()
 	if err := local.SavePEM(name, verbtest.MakeCert(t, "x", until, nil)); err != nil {

@@ -148,8 +148,8 @@ type logFile struct {
 	f  *os.File
 }
 
-// use switches to f, or to l.instead if f is nil, and closes the old file. It does not wait for a Write
-// to the old file, which closing interrupts.
+// use switches to f, or to l.instead if f is nil, and closes the old file. Closing it interrupts a Write
+// that is still waiting.
 func (l *logFile) use(f *os.File) {
 	l.mu.Lock()
 	old := l.f

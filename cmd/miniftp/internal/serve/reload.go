@@ -38,9 +38,9 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	return o, certs
 }
 
-// hangups returns a channel of SIGHUPs. It is reload if there is a file to read or open again. Otherwise
-// it is closed, because SIGHUP then means that the terminal of the server was closed, and the server
-// must stop. stop ends both.
+// hangups returns a channel of SIGHUPs, as reload if there is a file to read or open again, else as
+// closed. In the second case SIGHUP means that the terminal of the server was closed, so the server must
+// stop. Calling stop ends both.
 func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	cf := s.cf
 	files := cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog)

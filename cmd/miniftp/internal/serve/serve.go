@@ -88,8 +88,8 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
 }
 
-// warn reports a warning about the configuration: on the terminal, or in the log if that is not for
-// people.
+// warn reports a warning about the configuration: on the terminal if the log is written for people, else
+// in the log.
 func (s *serving) warn(text string) {
 	if s.e.Quiet || s.cf.logFormat(s.e.Err) != "console" {
 		s.logs.log.Warn(text)
