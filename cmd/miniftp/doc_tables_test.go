@@ -130,7 +130,7 @@ func TestFromVsftpd(t *testing.T) {
 		if len(keys) == 0 {
 			continue
 		}
-		config := verbtest.WriteFile(t, filepath.Join(dir, "miniftp.toml"), strings.Join(keys, "\n")+"\n")
+		config := verbtest.WriteFile(t, filepath.Join(dir, "miniftp.toml"), strings.ReplaceAll(strings.Join(keys, "\n"), "/srv/ftp", filepath.ToSlash(dir))+"\n")
 		if code, _, errs := verbtest.Run(t, verbs, "config", "check", config); code != 0 {
 			t.Errorf("%s: miniftp.toml with %q: exit %d: %s", line, keys, code, errs)
 		}

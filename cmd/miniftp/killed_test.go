@@ -238,7 +238,7 @@ func TestStoppedUnderLoad(t *testing.T) {
 	if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	p.Await("transfers may finish")
+	p.Await("for transfers to finish")
 	load.Wait()
 	if c, err := client.Dial(t.Context(), p.Addr, nil); err == nil {
 		t.Error("it takes new sessions")

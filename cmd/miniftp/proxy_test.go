@@ -103,7 +103,7 @@ func TestProxyEnvironment(t *testing.T) {
 	if code != verb.ExitConnect || !strings.Contains(errs, "through the proxy "+nobody+": connection refused") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
-	if code, _, errs = try(t, "cat", "--active", s.URL+"/a.bin"); code != verb.ExitUsage || !strings.Contains(errs, "can't call back through it") {
+	if code, _, errs = try(t, "cat", "--active", s.URL+"/a.bin"); code != verb.ExitUsage || !strings.Contains(errs, "can't connect to the client through it") {
 		t.Errorf("active: exit %d, %s", code, errs)
 	}
 	if code, out, errs := try(t, "cat", "--active", "--proxy", "none", s.URL+"/a.bin"); code != 0 || out != "x" {
@@ -130,9 +130,9 @@ func TestConnectAnswers(t *testing.T) {
 	s := verbtest.WithFile(t, []byte("x"))
 	for answer, want := range map[string]string{
 		"HTTP/1.1 403 Filtered\x1b[2J\r\n\r\n":                "it answers CONNECT with 403",
-		"SSH-2.0-nope\r\n":                                    "is no HTTP",
-		"HTTP/1.1 200 ok\r\nX: " + strings.Repeat("x", 1<<17): "is no HTTP",
-		"": "is no HTTP",
+		"SSH-2.0-nope\r\n":                                    "is not HTTP",
+		"HTTP/1.1 200 ok\r\nX: " + strings.Repeat("x", 1<<17): "is not HTTP",
+		"": "is not HTTP",
 	} {
 		addr := fakeProxy(t, func(c net.Conn, _ *http.Request) { _, _ = io.WriteString(c, answer) })
 		code, _, errs := try(t, "cat", "--proxy", "http://"+addr, s.URL+"/a.bin")

@@ -21,10 +21,10 @@ func TestTrustHints(t *testing.T) {
 	addr, _, _ = strings.Cut(addr, "/")
 	_, port, _ := strings.Cut(addr, ":")
 	for _, tt := range []struct{ host, ca, why, do string }{
-		{"localhost", "", "signed by nobody known", "trusts just this one)"},
-		{"127.0.0.1", "", "it is for localhost, not for 127.0.0.1", " trusts it)"},
-		{"127.0.0.1", cert, "it is for localhost, not for 127.0.0.1", " instead of --ca-cert trusts it)"},
-		{"localhost", other, "it is signed by nobody in the file of --ca-cert", " instead of --ca-cert trusts it)"},
+		{"localhost", "", "it is not signed by a known authority", "accepts only this certificate)"},
+		{"127.0.0.1", "", "it is for localhost, not for 127.0.0.1", " accepts it)"},
+		{"127.0.0.1", cert, "it is for localhost, not for 127.0.0.1", " instead of --ca-cert accepts it)"},
+		{"localhost", other, "it is not signed by an authority in the file of --ca-cert", " instead of --ca-cert accepts it)"},
 	} {
 		list := func(flags ...string) (int, string) {
 			code, _, errs := try(t, append(append([]string{"ls", "--retries", "0"}, flags...), "ftpes://"+tt.host+":"+port+"/")...)

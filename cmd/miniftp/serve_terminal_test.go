@@ -38,7 +38,7 @@ func TestServeTerminal(t *testing.T) {
 		}
 		s.await(" alice logged in from 127.0.0.1:")
 		s.await(" alice ← /report.txt  5 B  ")
-		s.await(" alice left after ")
+		s.await(" alice disconnected after ")
 		s.await("\n")
 		s.press("\x03")
 		if got := s.await("stopped after"); !strings.HasPrefix(got, "^C\r\n") {

@@ -229,7 +229,7 @@ func TestBanner(t *testing.T) {
 		{[]string{"--user", "a b:pw:ro"}, []string{"a b may read", "  curl -u 'a b' -O ftp://ADDR/", "  miniftp get ftp://a%20b@ADDR/"}},
 		{[]string{"--user", "cam:pw:drop"}, []string{"cam may only upload", "  curl -u cam -T FILE ftp://ADDR/\n", "  miniftp put FILE ftp://cam@ADDR/\n"}},
 		{[]string{"--user", "cam:pw:drop", "--user", "bob:pw", "--anonymous", "off"}, []string{"  miniftp get ftp://bob@ADDR/README.md\n"}},
-		{[]string{"--anonymous", "rw", "mem://"}, []string{"miniftp serves mem://", "look into it:\n  curl ftp://ADDR/\n  miniftp ls ftp://ADDR/\n"}},
+		{[]string{"--anonymous", "rw", "mem://"}, []string{"miniftp serves mem://", "list it:\n  curl ftp://ADDR/\n  miniftp ls ftp://ADDR/\n"}},
 	} {
 		root := t.TempDir()
 		for _, name := range []string{"README.md", "other file", ".hidden"} {

@@ -1,7 +1,7 @@
-// Package bench is the verb bench: it measures a server by load, on control connections of its own
-// that keep no more than is measured.
+// Package bench implements the verb bench, which measures a server under load.
 //
-// It stands on connect and term.
+// Because the server usually runs on the same processor, the client must cost as little as possible. So the
+// package does not use client.Client, but control connections without observers and bare sockets for data.
 package bench
 
 import (
@@ -30,7 +30,7 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// The bounds of what bench can be asked for.
+// The maximum values of flags.
 const (
 	mostBenchSize     = 64 << 30
 	mostBenchSessions = 10_000
@@ -39,14 +39,14 @@ const (
 	mostBenchCount    = 1_000_000_000
 )
 
-// load is what bench is asked for.
+// load holds the settings of a run.
 type load struct {
 	rows     []loadRow
 	size     int64 // bytes of a large file
-	entries  int   // of the directory that is listed
-	sessions int   // of idle and many
+	entries  int   // files in the directory that is listed
+	sessions int   // sessions of the rows idle and many
 	atOnce   int   // logins at a time
-	count    int64 // operations of a row; 0: no bound
+	count    int64 // operations per row, 0 for no limit
 	time     time.Duration
 }
 
@@ -58,10 +58,10 @@ type benchmark struct {
 	ctx    context.Context
 	r      *ftp.URL
 	opts   client.Options
-	host   string // as in the URL: certificates are for it
+	host   string // of the URL; certificates must be for it
 	dialer net.Dialer
-	addrs  []netip.AddrPort // where the control connection may go to; none: through a proxy
-	target *serverProcess   // of --server-pid; nil: none
+	addrs  []netip.AddrPort // addresses for control connections; none if there is a proxy
+	target *serverProcess   // of --server-pid; nil if not given
 	files  *testFiles
 	oldWay oldVerbs
 	status *status
@@ -72,23 +72,23 @@ func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "bench", Usage: "measure a server under load", ArgsUsage: "URL",
 		Flags: connect.Flags(
-			&cli.StringFlag{Name: "only", Usage: "the `ROWS` to run, such as login,get-small", DefaultText: "all"},
-			flags.Duration("time", 2*time.Second, "", "end a row after `DURATION`; what has begun is finished first"),
-			&cli.IntFlag{Name: "count", Usage: "end a row after `N` operations, if its time is not over before", DefaultText: "0, no bound"},
-			&cli.StringFlag{Name: "size", Value: "256M", Usage: "`BYTES` of a large file: 256M is 256 MiB; a text has at most a quarter of it"},
-			&cli.IntFlag{Name: "at-once", Value: 16, Usage: "`N` logins at a time"},
-			&cli.IntFlag{Name: "sessions", Value: 100, Usage: "`N` sessions of the rows idle and many"},
-			&cli.IntFlag{Name: "entries", Value: 1000, Usage: "`N` files in the directory that is listed"},
+			&cli.StringFlag{Name: "only", Usage: "run only `ROWS`, such as login,get-small", DefaultText: "all"},
+			flags.Duration("time", 2*time.Second, "", "end a row after `DURATION`; operations that have begun are finished first"),
+			&cli.IntFlag{Name: "count", Usage: "end a row after `N` operations, if its time has not ended before", DefaultText: "0, no limit"},
+			&cli.StringFlag{Name: "size", Value: "256M", Usage: "use large files of `BYTES` (256M is 256 MiB), and text files of a quarter of that"},
+			&cli.IntFlag{Name: "at-once", Value: 16, Usage: "log in `N` times at once"},
+			&cli.IntFlag{Name: "sessions", Value: 100, Usage: "open `N` sessions in the rows idle and many"},
+			&cli.IntFlag{Name: "entries", Value: 1000, Usage: "list a directory of `N` files"},
 			&cli.IntFlag{Name: "server-pid", Usage: "measure the processor time and the memory of process `PID` and its children, on this machine (Linux)", DefaultText: "none"},
-			&cli.BoolFlag{Name: "yes", Usage: "load a host other than this machine, too: only one that is yours"},
+			&cli.BoolFlag{Name: "yes", Usage: "allow a server on another host; use it only for servers of your own"},
 		),
-		Description: flags.Examples("Puts load on any FTP server, row by row: "+rowNames()+". "+
-			"It uploads what it needs to a new directory below the URL's, and removes that again; where it may not upload, it reads what is there. "+
-			"A row that is not over --timeout after its time has failed. Hosts other than this machine are refused without --yes.\n"+
+		Description: flags.Examples("Puts load on any FTP server, one row after the other: "+rowNames()+". "+
+			"It uploads the files that it needs to a new directory below that of the URL, and deletes them at the end. If it may not upload, it reads existing files. "+
+			"A row fails if it has not ended --timeout after its time. Servers on other hosts are refused without --yes.\n"+
 			"--json prints one object: url, greeting, protection, mode and rows. A row has name, n (operations), seconds, bytes, rate and its unit; "+
-			"p50_us, p99_us and max_us (time of an operation, in many the wait for the 150); first_us (first byte of a listing, median); "+
-			"finish_p50_us and finish_p99_us (many); entries (of one listing); server_cpu_s, server_cpu_us_each (an operation, in listings an entry) or server_cpu_s_per_gib; "+
-			"server_pss_kib, server_rss_kib and server_pss_kib_each (idle); own_cpu_s (of this program); failures, error and left_out.",
+			"p50_us, p99_us and max_us (time of an operation; in many, until the 150); first_us (median time until the first byte of a listing); "+
+			"finish_p50_us and finish_p99_us (many); entries (of one listing); server_cpu_s, server_cpu_us_each (per operation, in listings per entry) or server_cpu_s_per_gib; "+
+			"server_pss_kib, server_rss_kib and server_pss_kib_each (idle); own_cpu_s (of this program); failures, error and left_out (why the row was not run).",
 			"miniftp bench --time 200ms --only login,latency,get-small ftp://127.0.0.1:2121/",
 			"miniftp bench --size 16M --only get-large,put-large ftp://127.0.0.1:2121/",
 			"miniftp bench --json --time 200ms --only mlsd,data ftp://127.0.0.1:2121/"),
@@ -96,13 +96,14 @@ func Command(e *verb.Env) *cli.Command {
 	}
 }
 
-// notForBench are client flags that would be measured too, or that a bare client has no use for.
+// notForBench holds the client flags that would distort the results, or that the client of bench does not
+// support.
 var notForBench = []string{"ascii", "parallel", "mode", "level", "retries", "rate", "keep-alive", "charset", "explain", "verbose", "record"}
 
 func run(e *verb.Env, c *cli.Context) error {
 	for _, name := range notForBench {
 		if flags.Asked(c, name) {
-			return verb.Usagef("bench takes no --%s: its client does as little as it can", name)
+			return verb.Usagef("bench does not support --%s, because its client does as little as possible", name)
 		}
 	}
 	r, err := target.Parse(c.Args().First())
@@ -136,8 +137,8 @@ func run(e *verb.Env, c *cli.Context) error {
 	return verb.FirstError(shown.end(), err)
 }
 
-// whileRead returns a context that ends when standard output can't be written any more.
-// Until stop is called, a closed pipe does not end the program at once.
+// whileRead returns a context that ends when standard output can no longer be written. Until stop is called,
+// SIGPIPE does not kill the program, so that it can still delete its files on the server.
 func whileRead(parent context.Context, e *verb.Env) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	pipe := make(chan os.Signal, 1)
@@ -155,8 +156,8 @@ func whileRead(parent context.Context, e *verb.Env) (ctx context.Context, stop f
 	}
 }
 
-// prepare finds the host, which has to be this one unless the user says otherwise, and
-// reads the flags of a connection.
+// prepare looks up the host, which must be this machine unless --yes is given, and reads the flags for
+// connections.
 func (b *benchmark) prepare(c *cli.Context) error {
 	host, port, err := net.SplitHostPort(b.r.Addr)
 	if err != nil {
@@ -165,7 +166,7 @@ func (b *benchmark) prepare(c *cli.Context) error {
 	b.host = host
 	if through := connect.ProxyName(c, b.r); through != "" {
 		if !c.Bool("yes") {
-			return verb.Usagef("bench would go through the proxy %s, to a host that may not be this one: --yes says that it is yours to load, --proxy none goes straight", through)
+			return verb.Usagef("bench would connect through the proxy %s, to a host that may not be this machine: add --yes if the server is yours, or --proxy none to connect directly", through)
 		}
 	} else if err = b.resolve(port, c.Bool("yes")); err != nil {
 		return err
@@ -173,11 +174,11 @@ func (b *benchmark) prepare(c *cli.Context) error {
 	if b.opts, err = connect.ByHand(b.e, c, b.r); err != nil {
 		return err
 	}
-	debug.SetGCPercent(400) // memory is no matter here; the processor is the server's
+	debug.SetGCPercent(400) // spend memory rather than processor time, which the server needs
 	return nil
 }
 
-// resolve finds the addresses that may be loaded.
+// resolve looks up the addresses of the server. Unless anywhere is true, they must be of this machine.
 func (b *benchmark) resolve(port string, anywhere bool) error {
 	ctx, cancel := context.WithTimeout(b.ctx, client.DefaultTimeout)
 	defer cancel()
@@ -187,24 +188,24 @@ func (b *benchmark) resolve(port string, anywhere bool) error {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return verb.Usagef("%q is no port", port)
+		return verb.Usagef("%q is not a port number", port)
 	}
 	for _, a := range all {
 		if a = a.Unmap(); !a.IsLoopback() && !anywhere {
-			return verb.Usagef("%s is not this machine (%v): bench is no load for other people's servers; --yes says that it is yours", b.host, a)
+			return verb.Usagef("%s is not this machine (%v): bench must not be used on servers of other people; add --yes if the server is yours", b.host, a)
 		}
 		b.addrs = append(b.addrs, netip.AddrPortFrom(a, uint16(n)))
 	}
 	return nil
 }
 
-// loadSize reads the flags that say how much.
+// loadSize returns the load that the flags ask for.
 func loadSize(c *cli.Context) (l load, err error) {
 	if l.rows, err = chosenRows(c.String("only")); err != nil {
 		return l, err
 	}
 	if l.time = c.Duration("time"); l.time <= 0 || l.time > 24*time.Hour {
-		return l, verb.Usagef("--time %v: it is more than nothing and at most a day", l.time)
+		return l, verb.Usagef("--time %v: must be greater than 0 and at most a day", l.time)
 	}
 	if l.size, err = parseSize(c.String("size")); err != nil {
 		return l, err
@@ -219,16 +220,16 @@ func loadSize(c *cli.Context) (l load, err error) {
 		{"entries", 1, mostBenchEntries, &l.entries},
 	} {
 		if *f.to = c.Int(f.name); *f.to < f.least || *f.to > f.most {
-			return l, verb.Usagef("--%s %d: it is a number from %d to %d", f.name, *f.to, f.least, f.most)
+			return l, verb.Usagef("--%s %d: must be a number from %d to %d", f.name, *f.to, f.least, f.most)
 		}
 	}
 	if l.count = int64(c.Int("count")); l.count < 0 || l.count > mostBenchCount {
-		return l, verb.Usagef("--count %d: it is a number from 0, no bound, to %d", l.count, mostBenchCount)
+		return l, verb.Usagef("--count %d: must be a number from 0 (no limit) to %d", l.count, mostBenchCount)
 	}
 	return l, nil
 }
 
-// chosenRows are those of --only, in the order in which they always run.
+// chosenRows returns the rows named by --only, in the usual order.
 func chosenRows(only string) ([]loadRow, error) {
 	all := allRows()
 	if only == "" {
@@ -244,7 +245,7 @@ func chosenRows(only string) ([]loadRow, error) {
 	return slices.DeleteFunc(all, func(r loadRow) bool { return !slices.Contains(names, r.name) }), nil
 }
 
-// rowNames lists all rows.
+// rowNames returns the names of all rows.
 func rowNames() string {
 	var names []string
 	for _, r := range allRows() {
@@ -253,20 +254,20 @@ func rowNames() string {
 	return strings.Join(names, ", ")
 }
 
-// parseSize reads 1000, 4K, 256M or 2GiB; the units are powers of 1024.
+// parseSize parses a size such as 1000, 4K, 256M or 2GiB. The units are powers of 1024.
 func parseSize(s string) (int64, error) {
 	n, err := flags.ParseSize(s, 1024)
 	if err != nil || n < 1 || n > mostBenchSize {
-		return 0, verb.Usagef("--size %q: it is written as 500K, 256M or 1GiB, and at most 64G", s)
+		return 0, verb.Usagef("--size %q: must be a size such as 500K, 256M or 1GiB, at most 64G", s)
 	}
 	return n, nil
 }
 
-// run runs the rows. Behind a refusal it goes on with the next one.
+// run runs the rows. After a refusal it continues with the next row.
 func (b *benchmark) run(shown *display) (err error) {
 	defer func() { err = b.leave(err) }()
 	if err = b.begin(shown); err != nil {
-		return b.told(b.r.String(), err)
+		return b.explained(b.r.String(), err)
 	}
 	for i, row := range b.rows {
 		b.status.say("%s   %d of %d", row.name, i+1, len(b.rows))
@@ -279,8 +280,8 @@ func (b *benchmark) run(shown *display) (err error) {
 		if problem == nil {
 			continue
 		}
-		problem = b.told(b.r.String()+": "+row.name, problem)
-		if !goesOn(problem) {
+		problem = b.explained(b.r.String()+": "+row.name, problem)
+		if !mayContinue(problem) {
 			return verb.FirstError(err, problem)
 		}
 		b.e.SayError(problem)
@@ -289,14 +290,13 @@ func (b *benchmark) run(shown *display) (err error) {
 	return err
 }
 
-// leave removes what was uploaded. What stays behind is told in the line that ends
-// the run, if there is one.
+// leave deletes the uploaded files. If that fails, it adds the reason to err or reports it.
 func (b *benchmark) leave(err error) error {
 	left := b.cleanUp()
 	switch {
 	case left == nil:
 	case b.ctx.Err() != nil:
-		b.e.Say(b.e.Message(left.Error())) // SayError is silent behind an interrupt
+		b.e.Say(b.e.Message(left.Error())) // after an interrupt, SayError prints nothing
 	case err == nil:
 		return left
 	case errors.As(err, new(verb.Reported)):
@@ -307,14 +307,14 @@ func (b *benchmark) leave(err error) error {
 	return err
 }
 
-// told is an error with what can be done about it, and the place where it happened.
-func (b *benchmark) told(where string, err error) error {
+// explained returns err with what the user can do about it, and with the place where it happened.
+func (b *benchmark) explained(where string, err error) error {
 	return verb.At(where, connect.TLSHint(connect.LoginHint(err, b.opts), b.opts))
 }
 
-// goesOn reports whether another row may get on better: it does behind a refusal,
-// nothing does without a server.
-func goesOn(err error) bool {
+// mayContinue reports whether other rows may succeed after err: after a refusal they may, without a server
+// they can't.
+func mayContinue(err error) bool {
 	var reply *ftp.Error
 	return errors.As(err, &reply) && reply.Code != 421 && !verb.Fatal(err)
 }

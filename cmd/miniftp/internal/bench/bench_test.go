@@ -24,7 +24,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// briefBench are flags that make every row short.
+// briefBench holds arguments that make every row short.
 var briefBench = []string{"bench", "--time", "10s", "--count", "2", "--size", "300K", "--sessions", "5", "--entries", "7", "--at-once", "3", "--timeout", "1m"}
 
 // benched runs bench --json and returns its rows by name.
@@ -41,7 +41,7 @@ func benched(t *testing.T, args ...string) (code int, report report, rows map[st
 	return code, report, rows, errs
 }
 
-// Every row runs, by every way, and nothing stays behind.
+// TestBenchRows: every row runs in both modes, over IPv6 and TLS, and no file is left.
 func TestBenchRows(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -68,10 +68,10 @@ func TestBenchRows(t *testing.T) {
 				t.Fatalf("exit %d, %s", code, errs)
 			}
 			if report.Protection != tt.protection || report.Mode != tt.mode || !strings.HasPrefix(report.Greeting, "220 ") || report.URL != url+"/" {
-				t.Errorf("%+v", report)
+				t.Errorf("the report begins %+v", report)
 			}
 			if len(report.Rows) != len(allRows()) {
-				t.Errorf("%d rows", len(report.Rows))
+				t.Errorf("the report has %d rows, want %d", len(report.Rows), len(allRows()))
 			}
 			for name, want := range map[string]struct{ n, bytes int64 }{
 				"login": {2, 0}, "get-small": {2, 8 << 10}, "put-small": {2, 8 << 10}, "get-large": {2, 600 << 10}, "put-large": {2, 600 << 10},
@@ -94,7 +94,7 @@ func TestBenchRows(t *testing.T) {
 	}
 }
 
-// A server that knows only the old verbs is spoken to with those.
+// TestBenchOldVerbs: if the server does not support EPSV or EPRT, PASV and PORT are used.
 func TestBenchOldVerbs(t *testing.T) {
 	for mode, verbs := range map[string][2]string{"--passive": {"EPSV", "PASV"}, "--active": {"EPRT", "PORT"}} {
 		srv := ftptest.NewServer(t, afero.NewMemMapFs())
@@ -106,7 +106,7 @@ func TestBenchOldVerbs(t *testing.T) {
 	}
 }
 
-// Where nothing can be uploaded, what is there is read.
+// TestBenchReadOnly: if uploads are refused, existing files are read.
 func TestBenchReadOnly(t *testing.T) {
 	fsys := afero.NewMemMapFs()
 	for name, size := range map[string]int{"/pub/a": 10, "/pub/b": 5000, "/pub/none": 0} {
@@ -126,25 +126,26 @@ func TestBenchReadOnly(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"put-small", "put-large"} {
-		if r := rows[name]; !strings.Contains(r.LeftOut, "no uploads there: the server says 550") || r.N != 0 {
+		if r := rows[name]; !strings.Contains(r.LeftOut, "uploads are refused: the server says 550") || r.N != 0 {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
 	if rows["list"].Entries != 3 || rows["mlsd"].Entries != 3 {
-		t.Errorf("%+v %+v", rows["list"], rows["mlsd"])
+		t.Errorf("list: %+v, mlsd: %+v, want 3 entries", rows["list"], rows["mlsd"])
 	}
 	if got := verbtest.AllNames(t, fsys); len(got) != 4 {
-		t.Errorf("%v", got)
+		t.Errorf("the server now has %v", got)
 	}
 
 	empty := ftptest.NewServer(t, afero.NewMemMapFs(), ftptest.WithUser("reader", "secret", server.ReadOnly))
 	code, _, rows, errs = benched(t, "--only", "get-small,many,list", "ftp://reader:secret@"+empty.Addr+"/")
 	if code != verb.ExitOK || errs != "" || rows["get-small"].LeftOut == "" || rows["many"].LeftOut == "" || rows["list"].LeftOut == "" {
-		t.Errorf("nothing there: exit %d, %+v, %s", code, rows, errs)
+		t.Errorf("an empty directory: exit %d, %+v, %s", code, rows, errs)
 	}
 }
 
-// What the server does not know is left out; what it refuses is told, and the next row runs.
+// TestBenchRefusals: a row whose command is not supported is left out. A row that is refused is reported, and
+// the next row runs.
 func TestBenchRefusals(t *testing.T) {
 	fsys := afero.NewMemMapFs()
 	srv := ftptest.NewServer(t, fsys)
@@ -154,7 +155,7 @@ func TestBenchRefusals(t *testing.T) {
 	if code != verb.ExitRefused || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "get-small: the server says 550 not today") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
-	if rows["mlsd"].LeftOut != "the server does not know MLSD" || rows["latency"].N != 2 || !strings.Contains(rows["get-small"].Error, "not today") {
+	if rows["mlsd"].LeftOut != "the server does not support MLSD" || rows["latency"].N != 2 || !strings.Contains(rows["get-small"].Error, "not today") {
 		t.Errorf("%+v", rows)
 	}
 	if all := verbtest.AllNames(t, fsys); len(all) != 0 {
@@ -162,7 +163,7 @@ func TestBenchRefusals(t *testing.T) {
 	}
 }
 
-// A server that dies, or falls silent, ends the run with one line.
+// TestBenchServerDies: if the server dies or stops answering, the run ends with one line.
 func TestBenchServerDies(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -192,7 +193,7 @@ func TestBenchServerDies(t *testing.T) {
 	}
 }
 
-// What can't be removed is named.
+// TestBenchLeftBehind: files that can't be deleted are reported.
 func TestBenchLeftBehind(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -200,12 +201,12 @@ func TestBenchLeftBehind(t *testing.T) {
 	srv := ftptest.NewServer(t, fsys)
 	srv.Fail("DELE", ftptest.Reply(550, "it stays"))
 	code, _, rows, errs := benched(t, "--only", "get-small", srv.URL+"/")
-	if code != verb.ExitRefused || !strings.Contains(errs, srv.URL+"/miniftp-bench-") || !strings.Contains(errs, " is left behind: ") || rows["get-small"].N != 2 {
+	if code != verb.ExitRefused || !strings.Contains(errs, srv.URL+"/miniftp-bench-") || !strings.Contains(errs, " could not be deleted: ") || rows["get-small"].N != 2 {
 		t.Errorf("exit %d, %s, %+v", code, errs, rows)
 	}
 }
 
-// An interrupt ends every kind of row, and all is removed.
+// TestBenchInterrupted: an interrupt ends every kind of row, and all files are deleted.
 func TestBenchInterrupted(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -247,7 +248,7 @@ func TestBenchInterrupted(t *testing.T) {
 	}
 }
 
-// Only this machine is loaded unless the user says otherwise, and every number has bounds.
+// TestBenchUsage: other hosts are refused without --yes, and numbers must be within their limits.
 func TestBenchUsage(t *testing.T) {
 	t.Setenv("ALL_PROXY", "")
 	for _, tt := range []struct {
@@ -255,7 +256,7 @@ func TestBenchUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"ftp://192.0.2.1/"}, "192.0.2.1 is not this machine"},
-		{[]string{"ftp://[2001:db8::1]/"}, "--yes says that it is yours"},
+		{[]string{"ftp://[2001:db8::1]/"}, "add --yes if the server is yours"},
 		{[]string{"--proxy", "socks5://127.0.0.1:9", "ftp://127.0.0.1/"}, "through the proxy"},
 		{[]string{"--size", "65G", "ftp://127.0.0.1/"}, "at most 64G"},
 		{[]string{"--size", "0", "ftp://127.0.0.1/"}, "--size"},
@@ -266,10 +267,10 @@ func TestBenchUsage(t *testing.T) {
 		{[]string{"--entries", "1000001", "ftp://127.0.0.1/"}, "from 1 to 1000000"},
 		{[]string{"--count", "1000000001", "ftp://127.0.0.1/"}, "to 1000000000"},
 		{[]string{"--count", "-1", "ftp://127.0.0.1/"}, "--count -1"},
-		{[]string{"--time", "0s", "ftp://127.0.0.1/"}, "more than nothing"},
+		{[]string{"--time", "0s", "ftp://127.0.0.1/"}, "greater than 0"},
 		{[]string{"--only", "get-smal", "ftp://127.0.0.1/"}, "the rows are login, get-small"},
 		{[]string{"--server-pid", "-3", "ftp://127.0.0.1/"}, "--server-pid"},
-		{[]string{"--rate", "1M", "ftp://127.0.0.1/"}, "bench takes no --rate"},
+		{[]string{"--rate", "1M", "ftp://127.0.0.1/"}, "bench does not support --rate"},
 		{[]string{}, "takes URL"},
 	} {
 		code, out, errs := try(t, append([]string{"bench"}, tt.args...)...)
@@ -279,7 +280,7 @@ func TestBenchUsage(t *testing.T) {
 	}
 }
 
-// The table is for people at 80 columns.
+// TestBenchTable: the table is at most 80 columns wide.
 func TestBenchTable(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -299,15 +300,15 @@ func TestBenchTable(t *testing.T) {
 	}
 	for _, want := range []string{srv.URL + "/   220 ", "clear, passive\n", "own CPU\n", "\nlogin ", " MB/s ", "first byte", "sessions, opened in", "5 downloads at once"} {
 		if !strings.Contains(out, want) {
-			t.Errorf("%q is not in\n%s", want, out)
+			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
 }
 
-// The processes of a server are found with what came from them.
+// TestBenchServerPID: with --server-pid, the process and its descendants are measured.
 func TestBenchServerPID(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("it reads /proc")
+		t.Skip("--server-pid needs /proc")
 	}
 	srv := ftptest.NewServer(t, afero.NewMemMapFs())
 	_, _, rows, errs := benched(t, "--only", "idle,latency", "--server-pid", fmt.Sprint(os.Getpid()), srv.URL+"/")
@@ -317,22 +318,23 @@ func TestBenchServerPID(t *testing.T) {
 		}
 	}
 	if rows["idle"].PSSEach == nil {
-		t.Errorf("%+v", rows["idle"])
+		t.Errorf("idle has no PSS per session: %+v", rows["idle"])
 	}
 	if own := (&serverProcess{os.Getpid()}); !slices.Contains((&serverProcess{os.Getppid()}).family(), os.Getpid()) || own.family()[0] != os.Getpid() {
-		t.Error("the family of the parent does not hold this process")
+		t.Error("the descendants of the parent do not include this process")
 	}
 }
 
+// TestHistogram: quantiles are right within the width of a bucket.
 func TestHistogram(t *testing.T) {
 	var h histogram
 	if h.at(0.5) != 0 {
-		t.Error("an empty one has a median")
+		t.Error("an empty histogram has a median")
 	}
 	for i := range 1000 {
 		h.add(time.Duration(i+1) * time.Millisecond)
 	}
-	h.add(-time.Second) // a clock that was set back
+	h.add(-time.Second) // as when the clock is set back
 	for part, want := range map[float64]time.Duration{0: 0, 0.5: 500 * time.Millisecond, 0.99: 990 * time.Millisecond, 1: time.Second} {
 		if got := h.at(part); got < want-want/50 || got > want+want/50 {
 			t.Errorf("%v: %v, want about %v", part, got, want)
@@ -344,6 +346,7 @@ func TestHistogram(t *testing.T) {
 	}
 }
 
+// TestBenchSize: the values of --size.
 func TestBenchSize(t *testing.T) {
 	for s, want := range map[string]int64{"1": 1, "4K": 4096, "256M": 256 << 20, "2g": 2 << 30, "64G": 64 << 30, "1.5G": 3 << 29, "2GiB": 2 << 30, "1kB": 1024} {
 		if got, err := parseSize(s); got != want || err != nil {

@@ -10,8 +10,7 @@ import (
 	"miniftp/ftp"
 )
 
-// cleanUp removes all that was uploaded, with a session of its own. Its error says
-// what is left.
+// cleanUp deletes all uploaded files, in a session of its own. It returns an error that names what is left.
 func (b *benchmark) cleanUp() error {
 	s := b.files
 	if !s.made {
@@ -20,10 +19,10 @@ func (b *benchmark) cleanUp() error {
 	b.status.say("cleaning up")
 	defer b.status.clear()
 	limit := 15*time.Second + time.Duration(s.entries)*5*time.Millisecond
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(b.ctx), limit, errors.New("it took too long to remove it"))
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(b.ctx), limit, errors.New("it took too long"))
 	defer cancel()
 	if err := b.remove(ctx); err != nil {
-		return fmt.Errorf("%s is left behind: %w", b.r.Join(target.Join(b.r.Path, s.dir)), err)
+		return fmt.Errorf("%s could not be deleted: %w", b.r.Join(target.Join(b.r.Path, s.dir)), err)
 	}
 	return nil
 }
@@ -37,7 +36,7 @@ func (b *benchmark) remove(ctx context.Context) error {
 	s := b.files
 	dir := target.Join(b.r.Path, s.dir)
 	if err = u.work(dir); isRefusal(err) {
-		return nil // it is not there
+		return nil // it does not exist
 	} else if err != nil {
 		return err
 	}
@@ -46,7 +45,7 @@ func (b *benchmark) remove(ctx context.Context) error {
 			if err := u.do("DELE", entriesDir+"/"+name); !isRefusal(err) {
 				return err
 			}
-			return nil // what matters is whether the directory can be removed
+			return nil // RMD will show whether files are left
 		})
 		if err == nil {
 			err = u.removeDir(entriesDir)
@@ -70,8 +69,9 @@ func (b *benchmark) remove(ctx context.Context) error {
 	return u.quit()
 }
 
-// removeDir removes a directory. What is still in it, such as what the server keeps of
-// an upload that was cut short, goes first; it may appear only a moment later.
+// removeDir removes a directory. If it is not empty, removeDir deletes the files in it and tries again, up to
+// 20 times, because files may still appear: a server may keep a partial upload, and list it only a moment
+// after the connection was cut.
 func (u *session) removeDir(dir string) error {
 	for try := 1; ; try++ {
 		err := u.do("RMD", dir)
@@ -79,7 +79,7 @@ func (u *session) removeDir(dir string) error {
 			return err
 		}
 		if other := u.do("CWD", dir); isRefusal(other) {
-			return nil // it is not there
+			return nil // it does not exist
 		} else if other != nil {
 			return other
 		}
@@ -97,10 +97,10 @@ func (u *session) removeDir(dir string) error {
 	}
 }
 
-// empty removes all files of the current directory, hidden ones included, and goes up.
+// empty deletes all files in the current directory, including hidden ones, and changes to its parent.
 func (u *session) empty() error {
 	var rest []string
-	for _, how := range []string{"-a", ""} { // who knows no options finds no file of that name
+	for _, how := range []string{"-a", ""} { // a server without options for LIST finds no file named -a
 		err := u.list(how, func(e ftp.Entry) {
 			if !e.IsDir() {
 				rest = append(rest, e.Name)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ownCPU is the processor time that this process has used.
+// ownCPU returns the processor time that this process has used.
 func ownCPU() time.Duration {
 	self, err := syscall.GetCurrentProcess()
 	if err != nil {

@@ -19,18 +19,17 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// oldVerbs are the extended verbs that the server did not know: PASV and PORT are
-// used from then on.
+// oldVerbs records that the server does not support EPSV or EPRT, so that PASV or PORT is used from then on.
 type oldVerbs struct{ passive, active atomic.Bool }
 
-// chunk is how much is written at a time. Nobody writes into it.
+// chunk returns the buffer from which uploads are written. It must not be modified.
 var chunk = sync.OnceValue(func() []byte { return make([]byte, 1<<20) })
 
-// intake are buffers for what comes, where the kernel can't drop it by itself.
-var intake = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+// readBuffers holds buffers for downloads, for connections whose data swallow can't discard.
+var readBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
-// agree agrees with the server on a data connection: in passive mode this end has
-// called then, in active mode it listens.
+// agree negotiates a data connection. When it returns, in passive mode the connection has been dialed, and in
+// active mode a port is open.
 func (u *session) agree() (err error) {
 	if u.b.opts.Mode == ftp.Active {
 		return u.listen()
@@ -53,7 +52,7 @@ func (u *session) agree() (err error) {
 	return u.hold(conn)
 }
 
-// passive asks where to call. Only the port counts: data comes from the host of the
+// passive returns the port from EPSV or PASV. The address in a 227 is ignored: the client dials the host of the
 // control connection.
 func (u *session) passive() (uint16, error) {
 	if !u.b.oldWay.passive.Load() {
@@ -80,12 +79,12 @@ func (u *session) passive() (uint16, error) {
 	return addr.Port(), err
 }
 
-// unknownVerb reports whether a reply says that the server does not know or do the command.
+// unknownVerb reports whether a reply code says that the server does not support the command.
 func unknownVerb(code ftp.Code) bool {
 	return code == 500 || code == 501 || code == 502 || code == 504 || code == 522
 }
 
-// listen waits at a port of its own for each data connection, as stock clients do.
+// listen opens a new port for the next data connection, as common clients do, and announces it.
 func (u *session) listen() error {
 	ln, err := u.port()
 	if err != nil {
@@ -105,7 +104,7 @@ func (u *session) listen() error {
 	return err
 }
 
-// port opens a port: any, or the first free one of --active-ports.
+// port listens on a free port: any, or the first free one of --active-ports.
 func (u *session) port() (ln net.Listener, err error) {
 	within := u.b.opts.ActivePorts
 	cfg := net.ListenConfig{KeepAlive: -1}
@@ -117,7 +116,7 @@ func (u *session) port() (ln net.Listener, err error) {
 	return nil, err
 }
 
-// announce tells the server where to call.
+// announce sends EPRT or PORT.
 func (u *session) announce(addr netip.AddrPort) error {
 	if !u.b.oldWay.active.Load() {
 		r, err := u.ask("EPRT", ftp.FormatEPRT(addr))
@@ -132,15 +131,15 @@ func (u *session) announce(addr netip.AddrPort) error {
 	return u.do("PORT", ftp.FormatHostPort(addr))
 }
 
-// start sends the command of a transfer, waits for the server's word that it begins
-// and opens the data connection that was agreed on.
+// start sends a transfer command, waits for its first reply, and returns the data connection that agree has
+// negotiated, with TLS if the session uses it.
 func (u *session) start(verb, arg string) (net.Conn, error) {
 	r, err := u.ask(verb, arg)
 	if err = refusedBy(verb, r, err); err != nil {
 		u.drop()
 		return nil, err
 	}
-	u.over = r.Code.Class() == ftp.Completion // a 150 is missing where there was nothing to send
+	u.over = r.Code.Class() == ftp.Completion // some servers send no 150 if there is nothing to send
 	conn := u.data
 	for u.listens != nil {
 		if conn, err = u.listens.Accept(); err != nil {
@@ -148,7 +147,7 @@ func (u *session) start(verb, arg string) (net.Conn, error) {
 			return nil, dialProblem(u.ctx, &client.OpenError{Mode: ftp.Active, Stance: ftp.Listens, Addr: netip.AddrPortFrom(u.local, 0), Err: pi.Cause(err)}, err)
 		}
 		if dtp.AddrPort(conn.RemoteAddr()).Addr() != u.peer {
-			_ = conn.Close() // somebody else called
+			_ = conn.Close() // from another host
 			continue
 		}
 		_ = u.listens.Close()
@@ -169,7 +168,7 @@ func (u *session) start(verb, arg string) (net.Conn, error) {
 	return secure, nil
 }
 
-// drop gives up the data connection.
+// drop closes the data connection or the port for it.
 func (u *session) drop() {
 	if u.listens != nil {
 		_ = u.listens.Close()
@@ -181,7 +180,7 @@ func (u *session) drop() {
 	_ = u.hold(nil)
 }
 
-// finish reads the reply behind a transfer.
+// finish reads the final reply to a transfer.
 func (u *session) finish(verb string) error {
 	if u.over {
 		return nil
@@ -190,20 +189,20 @@ func (u *session) finish(verb string) error {
 	return refusedBy(verb, r, err)
 }
 
-// drain reads to the end, into nothing; first is when the first byte was here.
+// drain reads conn to its end and discards the data. first is when the first byte arrived.
 func (u *session) drain(conn net.Conn) (n int64, first time.Time, err error) {
 	if n, first, ok, err := swallow(conn); ok {
 		return n, first, u.brokenBy(err)
 	}
-	buf := intake.Get().(*[]byte)
-	defer intake.Put(buf)
+	buf := readBuffers.Get().(*[]byte)
+	defer readBuffers.Put(buf)
 	for {
 		m, err := conn.Read(*buf)
 		if n == 0 && m > 0 {
 			first = time.Now()
 		}
 		n += int64(m)
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the size tells whether it was too early
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the caller compares sizes
 			return n, first, nil
 		}
 		if err != nil {
@@ -212,7 +211,7 @@ func (u *session) drain(conn net.Conn) (n int64, first time.Time, err error) {
 	}
 }
 
-// brokenBy is the error of a data connection that broke.
+// brokenBy returns err, from a data connection, as a *dtp.BrokenError, or the reason why the context has ended.
 func (u *session) brokenBy(err error) error {
 	switch {
 	case err == nil:
@@ -223,8 +222,7 @@ func (u *session) brokenBy(err error) error {
 	return &dtp.BrokenError{Err: pi.Cause(err)}
 }
 
-// fetch is a RETR or a listing whose data connection was agreed on. size is what has
-// to come, -1 if it is not known.
+// fetch does a RETR or a listing after agree. size is the expected number of bytes, or -1 if it is unknown.
 func (u *session) fetch(verb, arg string, size int64, f *figures) error {
 	sent := time.Now()
 	conn, err := u.start(verb, arg)
@@ -233,7 +231,7 @@ func (u *session) fetch(verb, arg string, size int64, f *figures) error {
 	}
 	begun := time.Now()
 	n, first, err := u.drain(conn)
-	u.drop() // before the reply: some servers wait for this end's FIN
+	u.drop() // before reading the reply: some servers wait for our FIN
 	if err == nil {
 		err = u.finish(verb)
 	}
@@ -246,7 +244,7 @@ func (u *session) fetch(verb, arg string, size int64, f *figures) error {
 	return err
 }
 
-// retrieve agrees on a data connection and fetches.
+// retrieve calls agree and fetch.
 func (u *session) retrieve(verb, arg string, size int64, f *figures) error {
 	if err := u.agree(); err != nil {
 		return err
@@ -254,7 +252,7 @@ func (u *session) retrieve(verb, arg string, size int64, f *figures) error {
 	return u.fetch(verb, arg, size, f)
 }
 
-// store uploads size bytes, out of content again and again.
+// store uploads size bytes, made by repeating content.
 func (u *session) store(name string, size int64, content []byte) error {
 	if err := u.agree(); err != nil {
 		return err
@@ -278,11 +276,11 @@ func (u *session) store(name string, size int64, content []byte) error {
 	if err = u.brokenBy(err); err != nil && u.ctx.Err() != nil {
 		return err
 	}
-	return verb.FirstError(u.finish("STOR"), err) // the reply says more than a reset
+	return verb.FirstError(u.finish("STOR"), err) // the reply tells more than the error of the connection
 }
 
-// endTLS ends an upload so that its last byte arrives: close_notify and FIN, then
-// what the server still says is read. A close with bytes unread would be a reset.
+// endTLS ends an upload so that its last byte arrives. It sends close_notify and FIN, and then reads what the
+// server still sends, because closing a socket with unread bytes would reset the connection.
 func endTLS(conn *tls.Conn) error {
 	if err := conn.CloseWrite(); err != nil {
 		return err

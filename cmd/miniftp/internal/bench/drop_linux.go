@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// swallow lets the kernel drop what comes on a clear connection, to its end: nothing
-// is copied, so that the processor is left to the server. ok is false where it can't.
+// swallow makes the kernel discard all data of a connection without TLS. Nothing is copied, which leaves the
+// processor to the server. ok is false if that is not possible.
 func swallow(conn net.Conn) (n int64, first time.Time, ok bool, err error) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -19,7 +19,7 @@ func swallow(conn net.Conn) (n int64, first time.Time, ok bool, err error) {
 		return 0, first, true, err
 	}
 	var failed error
-	room := chunk() // the kernel writes nothing into it (MSG_TRUNC, tcp(7))
+	room := chunk() // with MSG_TRUNC the kernel does not write to it (tcp(7))
 	err = raw.Read(func(fd uintptr) bool {
 		for {
 			m, _, err := syscall.Recvfrom(int(fd), room, syscall.MSG_TRUNC)

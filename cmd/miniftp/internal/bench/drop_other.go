@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// swallow is what only Linux can do.
+// swallow returns ok false: only Linux can discard data in the kernel.
 func swallow(net.Conn) (n int64, first time.Time, ok bool, err error) { return 0, first, false, nil }

@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// figures are what a row has measured.
+// figures holds the results of a row.
 type figures struct {
 	row     loadRow
-	perGiB  bool // processor time is told by the GiB, not by the operation
-	leftOut string
+	perGiB  bool   // processor time is reported per GiB, not per operation
+	leftOut string // why the row was not run, else ""
 	problem string
 
 	n       int64 // operations
 	bytes   int64
-	entries int // of one listing
-	atOnce  int // sessions of many
+	entries int // in one listing
+	atOnce  int // sessions in the row many
 	took    time.Duration
-	server  *time.Duration // processor time; nil: unknown
-	own     time.Duration
+	server  *time.Duration // processor time of the server; nil if unknown
+	own     time.Duration  // processor time of this process
 	memory  memory
-	pssEach *float64 // KiB a session
+	pssEach *float64 // KiB per session
 
-	mu       sync.Mutex // of what follows, and of the counts where several goroutines work
-	times    histogram  // of operations
-	waits    histogram  // for the 150
-	firsts   histogram  // until the first byte
-	wholes   histogram  // of transfers
+	mu       sync.Mutex // guards what follows and, while several goroutines work, n and bytes
+	times    histogram  // times of operations
+	waits    histogram  // times until the 150
+	firsts   histogram  // times until the first byte
+	wholes   histogram  // times of whole transfers
 	failures int64
-	first    error // of them
+	first    error // the first failure
 }
 
 // done counts an operation.
@@ -40,7 +40,7 @@ func (f *figures) done(took time.Duration) {
 	f.times.add(took)
 }
 
-// fetched counts a transfer.
+// fetched counts a download.
 func (f *figures) fetched(n int64, wait, first, whole time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -59,6 +59,7 @@ func (f *figures) timed(took time.Duration) {
 	f.times.add(took)
 }
 
+// failed counts a failure.
 func (f *figures) failed(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -68,7 +69,7 @@ func (f *figures) failed(err error) {
 	}
 }
 
-// rate is how much was done in a second, in the row's unit.
+// rate returns the rate in the unit of the row.
 func (f *figures) rate() float64 {
 	s := f.took.Seconds()
 	switch {
@@ -82,7 +83,7 @@ func (f *figures) rate() float64 {
 	return float64(f.n) / s
 }
 
-// serverEach is the server's processor time of an operation, or of an entry.
+// serverEach returns the server's processor time per operation or, in listings, per entry.
 func (f *figures) serverEach() time.Duration {
 	n := f.n * int64(max(f.entries, 1))
 	if f.server == nil || f.perGiB || n == 0 {
@@ -91,7 +92,7 @@ func (f *figures) serverEach() time.Duration {
 	return time.Duration(float64(*f.server) / float64(n))
 }
 
-// serverPerGiB is the server's processor time in seconds for each GiB.
+// serverPerGiB returns the server's processor time in seconds per GiB.
 func (f *figures) serverPerGiB() float64 {
 	if f.server == nil || !f.perGiB || f.bytes == 0 {
 		return 0
@@ -99,8 +100,8 @@ func (f *figures) serverPerGiB() float64 {
 	return f.server.Seconds() * (1 << 30) / float64(f.bytes)
 }
 
-// meterstick measures a load from where it begins.
-type meterstick struct {
+// measurement measures the time and the resources that a load takes, from measuring until stop.
+type measurement struct {
 	b      *benchmark
 	f      *figures
 	start  time.Time
@@ -110,8 +111,9 @@ type meterstick struct {
 	before memory
 }
 
-func (b *benchmark) measuring(f *figures) *meterstick {
-	m := &meterstick{b: b, f: f}
+// measuring begins a measurement, whose results stop adds to f.
+func (b *benchmark) measuring(f *figures) *measurement {
+	m := &measurement{b: b, f: f}
 	if b.target != nil {
 		m.before, m.server = b.target.memory(), b.target.cpu()
 	}
@@ -121,16 +123,16 @@ func (b *benchmark) measuring(f *figures) *meterstick {
 	return m
 }
 
-// goesOn reports whether another operation is to begin behind n of them: one always is.
-func (m *meterstick) goesOn(n int64) bool {
+// another reports whether to begin another operation after n of them. The first one always begins.
+func (m *measurement) another(n int64) bool {
 	if n == 0 {
 		return true
 	}
 	return (m.b.count == 0 || n < m.b.count) && m.b.ctx.Err() == nil && time.Now().Before(m.end)
 }
 
-// stop adds what was measured to the figures.
-func (m *meterstick) stop() {
+// stop ends the measurement and adds the results to the figures.
+func (m *measurement) stop() {
 	m.f.took += time.Since(m.start)
 	m.f.own += ownCPU() - m.own
 	if t := m.b.target; t != nil {
@@ -142,7 +144,7 @@ func (m *meterstick) stop() {
 	}
 }
 
-// histogram counts times in buckets of about 1.5 %, so that it never grows.
+// histogram counts times in buckets that are about 1.5 % wide. Its size does not depend on their number.
 type histogram struct {
 	n       int64
 	most    time.Duration
@@ -158,7 +160,7 @@ func (h *histogram) add(d time.Duration) {
 	h.n++
 }
 
-// at is the time that this part of all, from 0 to 1, did not go beyond.
+// at returns the quantile for part, from 0 to 1: the time that this part of all times does not exceed.
 func (h *histogram) at(part float64) time.Duration {
 	due := int64(part * float64(h.n))
 	for i, n := range h.buckets {

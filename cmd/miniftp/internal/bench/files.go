@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp"
 )
 
-// The kinds of files that rows fetch; they are their names, too.
+// The kinds of test files, which are also their names.
 const (
 	smallFile = "small"
 	emptyFile = "empty"
@@ -28,40 +28,40 @@ const (
 	entriesDir = "entries"
 )
 
-// listLine is a line of the text.
+// listLine is the line of which text files consist.
 const listLine = "12345678901234567890123456789012345678901234567890123456789\n"
 
-// testFile is a file that can be fetched; its size is -1 if it is not known.
+// testFile is a file that can be downloaded.
 type testFile struct {
 	name string
 	size int64
 }
 
-// testFiles are the files that a run works with.
+// testFiles holds the state of a run's files on the server.
 type testFiles struct {
-	dir     string // the name of the directory that is made
-	made    bool
-	at      string              // where sessions work
-	refused string              // why nothing can be uploaded; "": it can
-	names   []string            // what was uploaded, even if it is not whole
-	ready   map[string]testFile // by kind
-	entries int                 // in the directory that is listed; 0: it was not made
-	listed  bool                // they are all there
-	counted int                 // entries that were found where nothing can be uploaded
+	dir     string              // the name of the run's directory
+	made    bool                // the directory may exist and must be removed
+	at      string              // the directory in which sessions work
+	refused string              // why uploads are refused, "" if they are not
+	names   []string            // files that may have been uploaded, completely or not
+	ready   map[string]testFile // files for downloads by kind
+	entries int                 // files made in the directory for listings, 0 if that was not made
+	listed  bool                // all of them have been made
+	counted int                 // entries found in the URL's directory if uploads are refused
 }
 
-// add says that a file of that name may be there from now on.
+// add records that a file of that name may now exist.
 func (s *testFiles) add(name string) {
 	if !slices.Contains(s.names, name) {
 		s.names = append(s.names, name)
 	}
 }
 
-// randomName is a name that nobody else has.
+// randomName returns a random part of a name.
 func randomName() string { return strings.ToLower(rand.Text()[:8]) }
 
-// makeDir makes the directory of a run and tries an upload. Where that is refused, the
-// run reads what is there.
+// makeDir makes the directory of the run and uploads a file to it. If that is refused, the run reads existing
+// files.
 func (b *benchmark) makeDir(u *session) error {
 	s := b.files
 	s.ready = map[string]testFile{}
@@ -71,7 +71,7 @@ func (b *benchmark) makeDir(u *session) error {
 	s.at = b.r.Path
 	err := u.do("MKD", s.dir)
 	if !isRefusal(err) {
-		s.made = true // or it may be: the control connection broke
+		s.made = true // even after an error: the connection may have broken before the reply
 		s.at = target.Join(b.r.Path, s.dir)
 		if err == nil {
 			err = u.do("CWD", s.dir)
@@ -83,7 +83,7 @@ func (b *benchmark) makeDir(u *session) error {
 	if !isRefusal(err) {
 		return err
 	}
-	s.refused = fmt.Sprintf("no uploads there: %v", err)
+	s.refused = fmt.Sprintf("uploads are refused: %v", err)
 	if s.made {
 		_ = u.do("CDUP", "")
 		if u.do("RMD", s.dir) == nil {
@@ -94,13 +94,13 @@ func (b *benchmark) makeDir(u *session) error {
 	return b.survey(u)
 }
 
-// isRefusal reports whether the server is there and said no.
+// isRefusal reports whether err is a negative reply, other than a 421, after which the session can be used.
 func isRefusal(err error) bool {
 	var reply *ftp.Error
 	return errors.As(err, &reply) && reply.Code != 421
 }
 
-// fileSize is the size of what is uploaded.
+// fileSize returns the size of uploads of a kind.
 func (b *benchmark) fileSize(kind string) int64 {
 	const text = int64(len(listLine))
 	switch kind {
@@ -130,20 +130,20 @@ func (b *benchmark) upload(u *session, kind string) error {
 	return err
 }
 
-// need is a file of that kind, which is uploaded if it is not there yet.
+// need returns a file of a kind for downloads. If there is none yet, it uploads one.
 func (b *benchmark) need(kind string) (testFile, error) {
 	if file, ok := b.files.ready[kind]; ok {
 		return file, nil
 	}
 	if b.files.refused != "" {
-		return testFile{}, leftOut{"no file for it there, and " + b.files.refused}
+		return testFile{}, leftOut{"there is no suitable file, and " + b.files.refused}
 	}
 	b.status.say("uploading %s", kind)
 	err := b.prepared("the upload of "+kind, func(u *session) error { return b.upload(u, kind) })
 	return b.files.ready[kind], err
 }
 
-// prepared runs do on a session in the directory of the run.
+// prepared runs do with a new session in the directory of the run.
 func (b *benchmark) prepared(what string, do func(u *session) error) error {
 	ctx, moved, done := b.patient(what)
 	defer done()
@@ -159,20 +159,20 @@ func (b *benchmark) prepared(what string, do func(u *session) error) error {
 	return verb.FirstError(err, u.quit())
 }
 
-// needEntries is the directory that is listed, and how many files it has.
+// needEntries returns the directory for listings and the number of its files. It makes them if necessary.
 func (b *benchmark) needEntries(verb string) (dir string, entries int, err error) {
 	s := b.files
 	if s.refused != "" {
 		if s.counted == 0 {
-			return "", 0, leftOut{"nothing is there to " + strings.ToLower(verb) + ", and " + s.refused}
+			return "", 0, leftOut{"there are no files for " + verb + ", and " + s.refused}
 		}
 		return "", s.counted, nil
 	}
 	if s.listed {
 		return entriesDir, s.entries, nil
 	}
-	b.status.say("making %d files", b.entries)
-	err = b.prepared("making the files", func(u *session) error {
+	b.status.say("uploading %d files", b.entries)
+	err = b.prepared("uploading the files", func(u *session) error {
 		s.entries = 1
 		err := u.do("MKD", entriesDir)
 		if err == nil {
@@ -184,9 +184,8 @@ func (b *benchmark) needEntries(verb string) (dir string, entries int, err error
 	return entriesDir, s.entries, err
 }
 
-// eachEntry runs do for so many files of the directory that is listed, and returns with
-// how many it was begun. Where there are many, more sessions help if the server lets
-// them in.
+// eachEntry runs do for n files of the directory for listings, and returns for how many it was begun. If there
+// are many files, it uses more sessions, unless the server refuses them.
 func (b *benchmark) eachEntry(u *session, n int, do func(u *session, name string) error) (begun int, err error) {
 	const help, worth = 3, 2000
 	var next atomic.Int64
@@ -224,7 +223,7 @@ func (b *benchmark) eachEntry(u *session, n int, do func(u *session, name string
 	return min(int(next.Load()), n), err
 }
 
-// survey finds the files that can be read where nothing can be uploaded.
+// survey finds files for downloads in the URL's directory, for when uploads are refused.
 func (b *benchmark) survey(u *session) error {
 	err := u.entries("", func(e ftp.Entry) {
 		b.files.counted++
@@ -238,8 +237,8 @@ func (b *benchmark) survey(u *session) error {
 	return err
 }
 
-// consider keeps f for the rows that it serves best. They want the smallest and the largest file
-// that are not empty, an empty one, and one of at most 1 MiB.
+// consider keeps f if it suits a kind better than the files before. The rows need an empty file, the smallest
+// and the largest file that are not empty, and the largest of at most 1 MiB.
 func (s *testFiles) consider(f testFile) {
 	if f.size == 0 {
 		s.ready[emptyFile] = f
@@ -256,8 +255,7 @@ func (s *testFiles) consider(f testFile) {
 	}
 }
 
-// entries lists a directory, hidden names included where LIST shows them: by MLSD, or
-// by LIST.
+// entries calls see for each entry of a directory. It uses MLSD or, if that is refused, LIST.
 func (u *session) entries(dir string, see func(e ftp.Entry)) error {
 	err := u.lineByLine("MLSD", dir, func(line string) {
 		if e, err := ftp.ParseMLSx(line); err == nil && (e.Type == ftp.FileEntry || e.Type == ftp.DirEntry || e.Type == ftp.LinkEntry) {
@@ -270,7 +268,7 @@ func (u *session) entries(dir string, see func(e ftp.Entry)) error {
 	return err
 }
 
-// list reads a listing by LIST. Lines that can't be read are left out.
+// list calls see for each entry in a listing by LIST. Lines that can't be parsed are skipped.
 func (u *session) list(arg string, see func(e ftp.Entry)) (err error) {
 	lines := func(yield func(string) bool) {
 		more := true
@@ -284,7 +282,7 @@ func (u *session) list(arg string, see func(e ftp.Entry)) (err error) {
 	return err
 }
 
-// lineByLine reads a listing. Lines that are too long are an error.
+// lineByLine calls see for each line of a listing. A line that is too long is an error.
 func (u *session) lineByLine(verb, arg string, see func(line string)) error {
 	if err := u.agree(); err != nil {
 		return err

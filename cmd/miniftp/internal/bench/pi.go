@@ -18,32 +18,31 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// session is one client: a control connection that is not watched, and bare sockets for the
-// data, as what it does costs the processor as little as can be: the server runs on the same
-// one. It has no deadlines; the end of its context closes whatever it waits for. It is used by
-// one goroutine.
+// session is one client: a control connection without observers, and bare sockets for data, to use as little
+// processor time as possible. It has no deadlines; when its context ends, all its connections are closed. It is
+// used by one goroutine.
 type session struct {
 	b      *benchmark
 	ctx    context.Context
 	pi     *pi.Conn
-	peer   netip.Addr // the server
+	peer   netip.Addr // the server's
 	local  netip.Addr
-	moved  func() // is told when something happened; nil: nobody
+	moved  func() // called at each sign of progress; may be nil
 	unhook func() bool
 
 	greeting ftp.Reply
 
-	listens net.Listener // the data connection that was agreed on: in active mode
-	data    net.Conn     // and in passive mode
-	over    bool         // the transfer has had its last reply
-	mu      sync.Mutex   // of held
-	held    io.Closer    // what the end of ctx closes beside the control connection
+	listens net.Listener // in active mode, the port for the next data connection
+	data    net.Conn     // the data connection
+	over    bool         // the final reply to the transfer has been read
+	mu      sync.Mutex   // guards held
+	held    io.Closer    // is closed when ctx ends, besides the control connection
 }
 
-// forever is the patience of a session: the benchmark bounds its waits itself.
+// forever is the timeout of control connections: instead, contexts limit the waits.
 const forever = math.MaxInt64
 
-// connect dials the server and waits for nothing.
+// connect opens a control connection. It does not wait for the greeting.
 func (b *benchmark) connect(ctx context.Context) (*session, error) {
 	conn, err := b.call(ctx)
 	if err != nil {
@@ -55,12 +54,12 @@ func (b *benchmark) connect(ctx context.Context) (*session, error) {
 	return u, nil
 }
 
-// call makes the control connection: to the first address that answers.
+// call dials the first address of the server that answers.
 func (b *benchmark) call(ctx context.Context) (conn net.Conn, err error) {
 	if b.opts.Dial != nil {
 		return b.opts.Dial(ctx, "tcp", b.r.Addr)
 	}
-	err = errors.New("the name has no address")
+	err = errors.New("the host has no address")
 	for _, a := range b.addrs {
 		if conn, err = b.dialer.DialContext(ctx, "tcp", a.String()); err == nil {
 			return conn, nil
@@ -69,17 +68,17 @@ func (b *benchmark) call(ctx context.Context) (conn net.Conn, err error) {
 	return nil, err
 }
 
-// dialProblem is why a connection was not made: the end of its time, too many open
-// files here, or else what is given.
+// dialProblem returns the reason for err, an error in dialing or listening: the end of ctx, or too many open
+// files. In other cases it returns otherwise.
 func dialProblem(ctx context.Context, otherwise, err error) error {
 	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
-		<-ctx.Done() // the dialer has the same deadline, and may be a moment earlier
+		<-ctx.Done() // the dialer has the same deadline and may return a moment before ctx ends
 	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return &client.LocalError{Err: errors.New("too many open files on this side: raise the limit (ulimit -n), or use fewer --sessions")}
+		return &client.LocalError{Err: errors.New("too many open files on this machine: raise the limit (ulimit -n), or use fewer --sessions")}
 	}
 	return otherwise
 }
@@ -97,7 +96,7 @@ func (b *benchmark) enter(ctx context.Context) (*session, error) {
 	return u, nil
 }
 
-// logIn is all from the greeting to the answer to PASS.
+// logIn reads the greeting, starts TLS if necessary, and logs in.
 func (u *session) logIn() (err error) {
 	o := &u.b.opts
 	if o.TLS == client.ImplicitTLS {
@@ -119,9 +118,9 @@ func (u *session) logIn() (err error) {
 	return u.lost(u.pi.Login(context.Background(), pi.User{Name: o.User, Password: o.Password, Account: o.Account}))
 }
 
-// shakeHands makes the TLS of a data connection ready.
+// shakeHands does the TLS handshake of a data connection.
 func (u *session) shakeHands(conn *tls.Conn) error {
-	err := conn.HandshakeContext(context.Background()) // cut ends it
+	err := conn.HandshakeContext(context.Background()) // cut closes the connection
 	if err == nil {
 		return nil
 	}
@@ -131,7 +130,7 @@ func (u *session) shakeHands(conn *tls.Conn) error {
 	return &client.TLSError{Data: true, Err: pi.Cause(err)}
 }
 
-// work makes the session ready for transfers in a directory; "" is that of the login.
+// work prepares the session for transfers in a directory. "" means the login directory.
 func (u *session) work(dir string) error {
 	if u.pi.Security() != nil {
 		if err := u.pi.Protect(context.Background(), u.b.opts.TLS == client.ExplicitTLS, false); err != nil {
@@ -144,7 +143,7 @@ func (u *session) work(dir string) error {
 	return u.do("CWD", dir)
 }
 
-// ask sends a command and waits for one reply.
+// ask sends a command and returns the next reply.
 func (u *session) ask(verb, arg string) (ftp.Reply, error) {
 	cmd := ftp.Command{Verb: verb, Arg: arg}
 	if err := u.pi.Write(cmd); err != nil {
@@ -153,13 +152,13 @@ func (u *session) ask(verb, arg string) (ftp.Reply, error) {
 	return u.reply(verb)
 }
 
-// do is ask with a refusal as an *ftp.Error.
+// do sends a command like ask, and returns an *ftp.Error if the server refuses it.
 func (u *session) do(verb, arg string) error {
 	r, err := u.ask(verb, arg)
 	return refusedBy(verb, r, err)
 }
 
-// refusedBy is the error of a reply, if it says no.
+// refusedBy returns err or, if it is nil and the reply is negative, an *ftp.Error.
 func refusedBy(verb string, r ftp.Reply, err error) error {
 	if err == nil {
 		err = pi.Refusal(verb, r)
@@ -167,7 +166,7 @@ func refusedBy(verb string, r ftp.Reply, err error) error {
 	return err
 }
 
-// reply reads one reply.
+// reply returns the next reply.
 func (u *session) reply(verb string) (ftp.Reply, error) {
 	r, err := u.pi.Next(context.Background(), ftp.Command{Verb: verb})
 	if err == nil && u.moved != nil {
@@ -176,8 +175,8 @@ func (u *session) reply(verb string) (ftp.Reply, error) {
 	return r, u.lost(err)
 }
 
-// lost is the error of a control connection that can't be used any more: the end of the
-// session's time, or the server's 421, where one of them is the cause.
+// lost returns err, from the control connection, or its cause if that tells the user more: the end of the
+// context, a reply such as 421, or a failure of TLS.
 func (u *session) lost(err error) error {
 	if err == nil {
 		return nil
@@ -193,7 +192,7 @@ func (u *session) lost(err error) error {
 	return err
 }
 
-// cut closes all connections at once.
+// cut closes all connections of the session.
 func (u *session) cut() {
 	u.unhook()
 	u.sever()
@@ -209,14 +208,15 @@ func (u *session) sever() {
 	_ = u.pi.Close()
 }
 
-// quit takes leave of the server.
+// quit sends QUIT and closes all connections.
 func (u *session) quit() error {
 	err := u.do("QUIT", "")
 	u.cut()
 	return err
 }
 
-// hold has c closed when the context ends; nil lets go of the last one.
+// hold sets what is to be closed when the context ends; c may be nil. If the context has ended already, hold
+// closes c and returns the reason.
 func (u *session) hold(c io.Closer) error {
 	u.mu.Lock()
 	u.held = c
@@ -228,7 +228,7 @@ func (u *session) hold(c io.Closer) error {
 	return nil
 }
 
-// late is the error of what took too long.
+// late returns the error for something that took longer than limit.
 func late(what string, limit fmt.Stringer) error {
 	return fmt.Errorf("%w: %s within %v (--timeout)", client.ErrTimeout, what, limit)
 }

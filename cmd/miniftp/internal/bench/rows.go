@@ -13,18 +13,18 @@ import (
 	"miniftp/ftp"
 )
 
-// loadRow is one load.
+// loadRow is one kind of load. It makes one row of the table.
 type loadRow struct {
 	name  string
 	unit  string // of its rate
-	files bool   // it needs a directory to work in
+	files bool   // it needs the directory of the run
 	run   func(b *benchmark, f *figures) error
 }
 
-// pipelined is how many NOOPs go in one write.
+// pipelined is how many NOOPs are sent in one write.
 const pipelined = 50
 
-// allRows is the table, in the order in which the rows run.
+// allRows returns all rows in the order in which they run.
 func allRows() []loadRow {
 	return []loadRow{
 		{"login", "/s", false, (*benchmark).runLogin},
@@ -43,7 +43,7 @@ func allRows() []loadRow {
 	}
 }
 
-// leftOut is why a row can't run here; it is no failure.
+// leftOut is returned if a row can't be run with this server, which is not a failure.
 type leftOut struct{ why string }
 
 func (l leftOut) Error() string { return l.why }
@@ -66,23 +66,22 @@ func (b *benchmark) measure(row loadRow) (*figures, error) {
 	return f, err
 }
 
-// bounded is the context of a row's load: its end is hard.
+// bounded returns the context of a row's load. When it ends, the row has failed.
 func (b *benchmark) bounded(f *figures) (context.Context, context.CancelFunc) {
 	limit := b.time + b.opts.Timeout
-	return context.WithTimeoutCause(b.ctx, limit, late(f.row.name+" was not over", limit))
+	return context.WithTimeoutCause(b.ctx, limit, late(f.row.name+" did not end", limit))
 }
 
-// patient is the context of what is prepared: it ends when nothing happens, of which
-// moved is told, for --timeout.
+// patient returns a context for preparations, which ends if moved is not called for --timeout.
 func (b *benchmark) patient(what string) (ctx context.Context, moved func(), done func()) {
 	ctx, cancel := context.WithCancelCause(b.ctx)
 	wait := b.opts.Timeout
-	t := time.AfterFunc(wait, func() { cancel(late(what+" did not get on", wait)) })
+	t := time.AfterFunc(wait, func() { cancel(late(what+" made no progress", wait)) })
 	return ctx, func() { t.Reset(wait) }, func() { t.Stop(); cancel(nil) }
 }
 
-// alone runs step on one session, in the directory of the files, until the row is over.
-// Each step is n operations.
+// alone runs step again and again in one session, in the directory of the files, until the row ends. Each step
+// counts as n operations.
 func (b *benchmark) alone(f *figures, typ string, n int64, step func(u *session) error) error {
 	ctx, cancel := b.bounded(f)
 	defer cancel()
@@ -100,7 +99,7 @@ func (b *benchmark) alone(f *figures, typ string, n int64, step func(u *session)
 		return err
 	}
 	m := b.measuring(f)
-	for m.goesOn(f.n) {
+	for m.another(f.n) {
 		start := time.Now()
 		if err = step(u); err != nil {
 			break
@@ -115,7 +114,7 @@ func (b *benchmark) alone(f *figures, typ string, n int64, step func(u *session)
 	return err
 }
 
-// fetchRow fetches one file again and again.
+// fetchRow returns the load of downloading one file again and again.
 func fetchRow(typ, kind string) func(b *benchmark, f *figures) error {
 	return func(b *benchmark, f *figures) error {
 		file, err := b.need(kind)
@@ -124,14 +123,14 @@ func fetchRow(typ, kind string) func(b *benchmark, f *figures) error {
 		}
 		f.perGiB = kind == largeFile || kind == textFile
 		size := file.size
-		if typ == "A" { // line ends may grow
+		if typ == "A" { // the server may convert line ends
 			size = -1
 		}
 		return b.alone(f, typ, 1, func(u *session) error { return u.retrieve("RETR", file.name, size, f) })
 	}
 }
 
-// storeRow sends a file of that kind again and again, under one name.
+// storeRow returns the load of uploading a file again and again, under one name.
 func storeRow(kind string) func(b *benchmark, f *figures) error {
 	return func(b *benchmark, f *figures) error {
 		if b.files.refused != "" {
@@ -150,7 +149,7 @@ func storeRow(kind string) func(b *benchmark, f *figures) error {
 	}
 }
 
-// listRow lists a directory again and again.
+// listRow returns the load of listing a directory again and again.
 func listRow(verb string) func(b *benchmark, f *figures) error {
 	return func(b *benchmark, f *figures) error {
 		dir, entries, err := b.needEntries(verb)
@@ -161,16 +160,18 @@ func listRow(verb string) func(b *benchmark, f *figures) error {
 		err = b.alone(f, "I", 1, func(u *session) error { return u.retrieve(verb, dir, -1, f) })
 		var reply *ftp.Error
 		if f.n == 0 && errors.As(err, &reply) && reply.Verb == verb && unknownVerb(reply.Code) {
-			return leftOut{"the server does not know " + verb}
+			return leftOut{"the server does not support " + verb}
 		}
 		return err
 	}
 }
 
+// runLatency sends NOOP and waits for the reply, again and again.
 func (b *benchmark) runLatency(f *figures) error {
 	return b.alone(f, "I", 1, func(u *session) error { return u.do("NOOP", "") })
 }
 
+// runPipeline sends many NOOPs at once and then reads the replies, again and again.
 func (b *benchmark) runPipeline(f *figures) error {
 	cmds := slices.Repeat([]ftp.Command{{Verb: "NOOP"}}, pipelined)
 	return b.alone(f, "I", pipelined, func(u *session) error {
@@ -195,7 +196,7 @@ func (b *benchmark) runLogin(f *figures) error {
 	var wg sync.WaitGroup
 	for range b.atOnce {
 		wg.Go(func() {
-			for m.goesOn(begun.Add(1) - 1) {
+			for m.another(begun.Add(1) - 1) {
 				start := time.Now()
 				u, err := b.enter(ctx)
 				if err == nil {
@@ -214,9 +215,9 @@ func (b *benchmark) runLogin(f *figures) error {
 	return f.verdict()
 }
 
-// crowd opens all sessions, several at a time, and has each do something; those that
-// failed are counted and nil.
-func (b *benchmark) crowd(ctx context.Context, f *figures, each func(u *session) error) []*session {
+// enterAll opens all sessions, several at a time, and runs each for every one. If that fails for a session, the
+// failure is counted and the session is nil.
+func (b *benchmark) enterAll(ctx context.Context, f *figures, each func(u *session) error) []*session {
 	all := make([]*session, b.sessions)
 	b.several(len(all), func(i int) error {
 		start := time.Now()
@@ -235,8 +236,7 @@ func (b *benchmark) crowd(ctx context.Context, f *figures, each func(u *session)
 	return all
 }
 
-// several runs do for 0 to n-1, as many at once as logins are; an error ends that one
-// line of work.
+// several runs do for 0 to n-1 in --at-once goroutines. An error ends the goroutine.
 func (b *benchmark) several(n int, do func(i int) error) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -252,8 +252,8 @@ func (b *benchmark) several(n int, do func(i int) error) {
 	wg.Wait()
 }
 
-// disperse takes leave of all sessions.
-func (b *benchmark) disperse(all []*session) {
+// quitAll ends all sessions.
+func (b *benchmark) quitAll(all []*session) {
 	b.several(len(all), func(i int) error {
 		if all[i] != nil {
 			_ = all[i].quit()
@@ -266,25 +266,25 @@ func (b *benchmark) disperse(all []*session) {
 func (b *benchmark) runIdle(f *figures) error {
 	ctx, cancel := b.bounded(f)
 	defer cancel()
-	first, err := b.enter(ctx) // what the first one costs alone is not each one's
+	first, err := b.enter(ctx) // not measured: the first session may cost the server more than others
 	if err != nil {
 		return err
 	}
 	defer first.cut()
 	m := b.measuring(f)
-	all := b.crowd(ctx, f, func(*session) error { return nil })
+	all := b.enterAll(ctx, f, func(*session) error { return nil })
 	f.n = int64(b.sessions) - f.failures
 	m.stop()
 	if f.n > 0 && f.memory.pss > 0 {
 		each := float64(f.memory.pss-m.before.pss) / float64(f.n)
 		f.pssEach = &each
 	}
-	b.disperse(all)
+	b.quitAll(all)
 	return verb.FirstError(f.verdict(), first.quit())
 }
 
-// runMany lets all sessions fetch at once, again and again. Their data connections
-// stand before each round, which is not measured.
+// runMany downloads a file in all sessions at once, again and again. The data connections are negotiated before
+// each round, which is not measured.
 func (b *benchmark) runMany(f *figures) error {
 	file, err := b.need(oneFile)
 	if err != nil {
@@ -293,9 +293,9 @@ func (b *benchmark) runMany(f *figures) error {
 	f.perGiB, f.atOnce = true, b.sessions
 	ctx, cancel := b.bounded(f)
 	defer cancel()
-	all := b.crowd(ctx, f, func(u *session) error { return u.work(b.files.at) })
-	defer func() { b.disperse(all) }()
-	// What is made ready between two rounds is not measured, but it takes its time, too.
+	all := b.enterAll(ctx, f, func(u *session) error { return u.work(b.files.at) })
+	defer func() { b.quitAll(all) }()
+	// Negotiating between two rounds is not measured, but counts for the time limit.
 	begun := time.Now()
 	for again := true; again; again = f.failures == 0 && time.Since(begun) < b.time && (b.count == 0 || f.n < b.count) {
 		b.several(len(all), func(i int) error { return f.keep(all, i, (*session).agree) })
@@ -314,8 +314,8 @@ func (b *benchmark) runMany(f *figures) error {
 	return f.verdict()
 }
 
-// keep has one session of a crowd do something. If that fails it is counted, and the
-// session is none any more.
+// keep runs do for one of several sessions. If that fails, the failure is counted, the session is closed, and
+// its element becomes nil.
 func (f *figures) keep(all []*session, i int, do func(u *session) error) error {
 	u := all[i]
 	if u == nil {
@@ -330,7 +330,7 @@ func (f *figures) keep(all []*session, i int, do func(u *session) error) error {
 	return u.ctx.Err()
 }
 
-// verdict is the error of a row in which many things are tried: that all of them failed.
+// verdict returns the error of a row that counts failures: the first one, if nothing succeeded.
 func (f *figures) verdict() error {
 	if f.n == 0 && f.first != nil {
 		return f.first
@@ -338,12 +338,13 @@ func (f *figures) verdict() error {
 	return nil
 }
 
-// header is what a run is about.
+// header holds what is printed above the table.
 type header struct {
 	url, greeting, protection, mode string
 }
 
-// begin looks at the server once, and prepares the directory if a row needs it.
+// begin logs in once to see how the server greets, makes the run's directory if a row needs it, and prints the
+// header.
 func (b *benchmark) begin(shown *display) error {
 	ctx, moved, done := b.patient("the login")
 	defer done()

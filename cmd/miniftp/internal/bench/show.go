@@ -15,18 +15,17 @@ import (
 	"miniftp/ftp"
 )
 
-// display prints what was measured: each row of a table as soon as it is there, or
-// JSON at the end.
+// display prints the results: rows of a table as soon as they are measured, or JSON at the end.
 type display struct {
 	w      io.Writer
 	json   bool
-	server bool // its processor time is known
+	server bool // the processor time of the server is known
 	micro  string
 	report report
 	err    error
 }
 
-// report is what --json prints; help of the verb says what the fields are.
+// report is the output of --json. The help of the verb describes the fields.
 type report struct {
 	URL        string      `json:"url"`
 	Greeting   string      `json:"greeting,omitempty"`
@@ -70,7 +69,7 @@ func (b *benchmark) show(c *cli.Context) *display {
 	return s
 }
 
-// head prints what is over the table.
+// head prints the lines above the table.
 func (s *display) head(h header) {
 	s.report.Greeting, s.report.Protection, s.report.Mode = h.greeting, h.protection, h.mode
 	if s.json {
@@ -80,7 +79,7 @@ func (s *display) head(h header) {
 	s.print(s.line("", "rate", "p50", "p99", "server CPU", "own CPU"))
 }
 
-// line is a row of the table, at most 80 columns wide.
+// line returns a line of the table, at most 80 columns wide.
 func (s *display) line(name, rate, p50, p99, server, own string) string {
 	line := fmt.Sprintf("%-10s", name) + term.PadLeft(rate, 19) + term.PadLeft(p50, 11) + term.PadLeft(p99, 11)
 	if s.server {
@@ -95,7 +94,7 @@ func (s *display) print(line string) {
 	}
 }
 
-// row takes in what a row has measured.
+// row prints the results of a row, or keeps them for the JSON.
 func (s *display) row(f *figures) {
 	if s.json {
 		s.report.Rows = append(s.report.Rows, f.json())
@@ -127,15 +126,15 @@ func (s *display) row(f *figures) {
 	}
 }
 
-// aside is what has no column.
+// aside returns results for which the table has no column.
 func (s *display) aside(f *figures) (all []string) {
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	switch f.row.name {
 	case "list", "mlsd":
 		add("%d entries, %s listings/s, first byte %s", f.entries, term.ThreeDigits(float64(f.n)/f.took.Seconds()), s.time(f.firsts.at(0.5)))
 	case "many":
-		add("%d downloads at once; p50 and p99 are of the wait for the 150, the longest %s", f.atOnce, s.time(f.times.most))
-		add("whole after p50 %s, p99 %s", s.time(f.wholes.at(0.5)), s.time(f.wholes.at(0.99)))
+		add("%d downloads at once; p50 and p99 are the times until the 150, the longest was %s", f.atOnce, s.time(f.times.most))
+		add("time until complete: p50 %s, p99 %s", s.time(f.wholes.at(0.5)), s.time(f.wholes.at(0.99)))
 	case "idle":
 		add("%d sessions, opened in %s", f.n, s.time(f.took))
 		if f.pssEach != nil {
@@ -174,7 +173,7 @@ func (f *figures) json() reportRow {
 	return j
 }
 
-// end prints the JSON; its error is the first one of the output.
+// end prints the JSON. It returns the first error of writing the output.
 func (s *display) end() error {
 	if s.json {
 		return verb.PrintJSON(s.w, s.report)
@@ -184,7 +183,7 @@ func (s *display) end() error {
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
-// time is a duration in three digits.
+// time returns a duration with three digits.
 func (s *display) time(d time.Duration) string {
 	switch ns := float64(d.Nanoseconds()); {
 	case ns < 1e6:
@@ -195,9 +194,9 @@ func (s *display) time(d time.Duration) string {
 	return term.ThreeDigits(d.Seconds()) + " s"
 }
 
-// status is the line on a terminal that says what bench is at.
+// status is the line on a terminal that says what bench is doing.
 type status struct {
-	w     io.Writer // nil: none
+	w     io.Writer // nil if no line is to be drawn
 	drawn bool
 }
 
@@ -216,7 +215,7 @@ func (s *status) say(format string, args ...any) {
 	}
 }
 
-// clear takes the line away, before another one is printed.
+// clear erases the line, before another line is printed.
 func (s *status) clear() {
 	if s.drawn {
 		fmt.Fprint(s.w, "\r\x1b[K")

@@ -13,37 +13,36 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// serverProcess is the server as /proc shows it: a process and all that came from it.
+// serverProcess is the server's process, whose resources and those of its descendants are read from /proc.
 type serverProcess struct{ pid int }
 
-// memory is what the processes hold, in KiB; 0 is unknown.
+// memory is the memory of processes, in KiB; 0 means unknown.
 type memory struct {
-	pss int64 // what is shared counts by its share
-	rss int64 // what is shared counts each time
+	pss int64 // shared memory is divided between the processes that share it
+	rss int64 // shared memory is counted for each process
 }
 
-// newTarget is the process of --server-pid; nil if none is given.
+// newTarget returns the process of --server-pid, or nil if it is not given.
 func newTarget(c *cli.Context) (*serverProcess, error) {
 	pid := c.Int("server-pid")
 	if !c.IsSet("server-pid") {
 		return nil, nil
 	}
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		return nil, verb.Usagef("--server-pid works where there is a /proc, as Linux has it")
+		return nil, verb.Usagef("--server-pid works only on systems with /proc, such as Linux")
 	}
 	if pid <= 0 || statFields(pid) == nil {
-		return nil, verb.Usagef("--server-pid %d: there is no such process on this machine", pid)
+		return nil, verb.Usagef("--server-pid %d: no such process on this machine", pid)
 	}
 	return &serverProcess{pid}, nil
 }
 
-// userHZ is the clock of /proc/PID/stat on every Linux (proc(5), sysconf(_SC_CLK_TCK)).
+// userHZ is the unit of times in /proc/PID/stat, per second, on every Linux (proc(5), sysconf(_SC_CLK_TCK)).
 const userHZ = 100
 
-// cpu is the processor time that the family has used so far, those of it that have
-// ended included. Of a process that lives the clock counts whole hundredths only, which
-// for hundreds of short-lived sessions is nothing: what its threads tell in nanoseconds
-// is taken where that is more.
+// cpu returns the processor time that the process and its descendants have used, including those that have
+// ended. For a running process, /proc/PID/stat may count too little, because it counts only whole hundredths of
+// a second. So the times of its threads, in nanoseconds, are used if they are more.
 func (p *serverProcess) cpu() time.Duration {
 	const tick = time.Second / userHZ
 	sum := time.Duration(0)
@@ -61,7 +60,7 @@ func (p *serverProcess) cpu() time.Duration {
 	return sum
 }
 
-// threadTime is what the threads that a process has now have used.
+// threadTime returns the processor time that the current threads of a process have used.
 func threadTime(pid int) (sum time.Duration) {
 	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	for _, task := range tasks {
@@ -74,7 +73,7 @@ func threadTime(pid int) (sum time.Duration) {
 	return sum
 }
 
-// memory is what the family holds. Where smaps_rollup may not be read, pss is 0.
+// memory returns the memory of the process and its descendants. If smaps_rollup may not be read, pss is 0.
 func (p *serverProcess) memory() (m memory) {
 	readable := true
 	for _, pid := range p.family() {
@@ -101,7 +100,7 @@ func (p *serverProcess) memory() (m memory) {
 	return m
 }
 
-// family is the process and its descendants.
+// family returns the IDs of the process and its descendants.
 func (p *serverProcess) family() []int {
 	children := map[int][]int{}
 	all, _ := os.ReadDir("/proc")
@@ -120,8 +119,8 @@ func (p *serverProcess) family() []int {
 	return found
 }
 
-// statFields are the fields of /proc/PID/stat behind the name, which may hold anything;
-// nil if there are too few.
+// statFields returns the fields of /proc/PID/stat after the name, which may hold any characters. It returns nil
+// if there are too few.
 func statFields(pid int) []string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

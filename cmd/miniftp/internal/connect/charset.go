@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// charset is a client.Charset by the tables of golang.org/x/text.
+// charset implements client.Charset with an encoding of golang.org/x/text.
 type charset struct{ encoding.Encoding }
 
 func (c charset) Encode(s string) (string, error) { return c.NewEncoder().String(s) }
@@ -24,7 +24,8 @@ func (c charset) Decode(s string) string {
 	return text
 }
 
-// findCharset is the character set of --charset; nil for UTF-8, as names go anyway.
+// findCharset returns the character set that --charset names. It returns nil for UTF-8, which needs no
+// conversion.
 func findCharset(name string) (client.Charset, error) {
 	if name == "" {
 		return nil, nil
@@ -34,19 +35,19 @@ func findCharset(name string) (client.Charset, error) {
 		found, err = ianaindex.IANA.Encoding(name)
 	}
 	if err != nil || found == nil {
-		return nil, verb.Usagef("--charset %q is not known; latin1, windows-1251, shift_jis, gbk, big5, koi8-r and ibm850 are, among others", name)
+		return nil, verb.Usagef("--charset %q: unknown character set; known ones are latin1, windows-1251, shift_jis, gbk, big5, koi8-r, ibm850 and others", name)
 	}
 	switch canonical, _ := htmlindex.Name(found); {
 	case canonical == "utf-8":
 		return nil, nil
 	case canonical == "replacement", strings.HasPrefix(strings.ToLower(name), "utf-16"), strings.HasPrefix(strings.ToLower(name), "utf-32"):
-		return nil, verb.Usagef("--charset %q: commands can't be written in it", name)
+		return nil, verb.Usagef("--charset %q: it can't be used, because FTP commands can't be written in it", name)
 	}
-	// What a command and its reply are made of has to be ASCII.
+	// Commands and replies must have the same bytes as in ASCII.
 	const ascii = "EPSV 229 (|||40000|) /a-b_c.d\""
 	c := charset{found}
 	if wire, err := c.Encode(ascii); err != nil || wire != ascii || c.Decode(ascii) != ascii {
-		return nil, verb.Usagef("--charset %q: commands can't be written in it", name)
+		return nil, verb.Usagef("--charset %q: it can't be used, because FTP commands can't be written in it", name)
 	}
 	return c, nil
 }

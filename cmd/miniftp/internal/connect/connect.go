@@ -1,7 +1,7 @@
-// Package connect gives a verb the connections that its flags and its URL ask for: the flags of
-// client verbs, login and ~/.netrc, proxy, TLS, retries, and the work of several connections.
+// Package connect opens the connections that client verbs use. It has the flags of client verbs, the login
+// with ~/.netrc, proxies, TLS, retries, and running several transfers at once.
 //
-// It stands on target and watch. It must not know any verb.
+// It uses packages target and watch, and must not depend on any verb.
 package connect
 
 import (
@@ -26,9 +26,9 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Link is a server that verbs work with, through Do: it takes a connection out of a
-// pool of at most --parallel, dials if need be, and dials again after one broke. It is
-// safe for concurrent use.
+// Link is a verb's access to a server. Do runs a function with a connection from a pool of at most
+// --parallel connections, which are opened when they are needed and replaced when they break. A Link is
+// safe for concurrent use, except for Expect.
 type Link struct {
 	Env       *verb.Env
 	Ctx       context.Context
@@ -36,33 +36,33 @@ type Link struct {
 	Opts      client.Options
 	Pool      *client.Pool
 	Retries   int
-	Connected *atomic.Bool // a connection stood before
-	At        string       // what it is used for, to say so before a retry
-	Lent      bool         // the pool is the shell's
+	Connected *atomic.Bool // a connection was established before
+	At        string       // the file or URL that messages name
+	Lent      bool         // the pool belongs to the shell
 	Several   *Several
 }
 
-// On returns a copy of k for the named file or URL, which its messages name.
+// On returns a copy of k whose messages name the given file or URL.
 func (k *Link) On(name string) *Link {
 	other := *k
 	other.At = name
 	return &other
 }
 
-// lender is a line of the shell, which has a connection that a verb may use.
+// lender is implemented by the shell, which lends its connections to the verbs that it runs.
 type lender interface {
-	// Lend returns nil if the shell's server is not the one that the verb wants.
+	// Lend returns nil if the shell is connected to another server than that of r.
 	Lend(e *verb.Env, c *cli.Context, r *ftp.URL) (*Link, error)
 }
 
-// Open prepares the connection to r's server; nothing is dialed yet.
+// Open returns a Link to the server of r. It does not connect yet.
 func Open(e *verb.Env, c *cli.Context, r *ftp.URL) (*Link, error) {
 	if shell, ok := e.Line.(lender); ok {
 		if k, err := shell.Lend(e, c, r); k != nil || err != nil {
 			return k, err
 		}
 	}
-	debug.SetGCPercent(50) // what a long listing leaves behind goes sooner; transfers leave nothing
+	debug.SetGCPercent(50) // frees the garbage of long listings sooner; transfers make none
 	opts, err := Options(c)
 	if err != nil {
 		return nil, err
@@ -85,8 +85,8 @@ func Open(e *verb.Env, c *cli.Context, r *ftp.URL) (*Link, error) {
 	return k, nil
 }
 
-// ByHand returns the options of a connection to r's server for a verb that makes its connections
-// itself. Without a user the login is anonymous.
+// ByHand returns the options for connections to the server of r, for verbs that open their connections
+// themselves. Without a user the login is anonymous.
 func ByHand(e *verb.Env, c *cli.Context, r *ftp.URL) (client.Options, error) {
 	k, err := Open(e, c, r)
 	if err != nil {
@@ -101,7 +101,7 @@ func ByHand(e *verb.Env, c *cli.Context, r *ftp.URL) (client.Options, error) {
 	return o, nil
 }
 
-// OpenURL is Open for an argument of a verb.
+// OpenURL parses a URL and calls Open.
 func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *ftp.URL, error) {
 	r, err := target.Parse(url)
 	if err != nil {
@@ -111,8 +111,8 @@ func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *ftp.URL, error) {
 	return k, r, err
 }
 
-// Do runs f with a connection. When that breaks, it waits, longer each time, and
-// runs f again with another one.
+// Do runs f with a connection. If f fails with an error that is worth a retry, such as a broken connection, Do
+// waits, longer each time, and runs f again with another connection, up to --retries times.
 func (k *Link) Do(f func(cl *client.Client) error) error {
 	return k.Retry().Do(k.Ctx, func(int) error {
 		cl, err := k.Pool.Get(k.Ctx)
@@ -127,8 +127,8 @@ func (k *Link) Do(f func(cl *client.Client) error) error {
 	})
 }
 
-// Move runs f, which moves a file over the pool and does what it can to have it whole. The
-// first connection is made before, so that what stands in its way is told as always.
+// Move runs f, which transfers a file over connections of the pool and retries by itself. Move first opens a
+// connection, so that errors in connecting get the same hints as in Do.
 func (k *Link) Move(f func(p *client.Pool) (client.Result, error)) (client.Result, error) {
 	if !k.Connected.Load() {
 		if err := k.Do(func(*client.Client) error { return nil }); err != nil {
@@ -138,34 +138,34 @@ func (k *Link) Move(f func(p *client.Pool) (client.Result, error)) (client.Resul
 	return f(k.Pool)
 }
 
-// Retry returns how often and when work on a broken connection is tried again.
+// Retry returns the rule for retries: which errors are worth one, how many, and after which waits.
 func (k *Link) Retry() client.Retry {
 	return client.Retry{
 		Times: k.Retries, Wait: k.Env.Wait,
 		Again: func(err error) bool {
-			// A host that can't be found will not be a moment later, unless it was there a
-			// moment ago.
+			// Errors in connecting that are not temporary, such as an unknown host, are worth a
+			// retry only if connecting has succeeded before.
 			return client.Temporary(err) || k.Connected.Load() && errors.As(err, new(*client.ConnectError))
 		},
 		Told: func(err error, wait time.Duration) { k.Env.Note("%v; trying again in %v", verb.At(k.At, err), wait) },
 	}
 }
 
-// Close closes the connections of k, unless they are the shell's.
+// Close closes the connections of k, unless they belong to the shell.
 func (k *Link) Close() {
 	if !k.Lent {
 		_ = k.Pool.Close()
 	}
 }
 
-// Found is a remote path that a URL named, with what is known of it.
+// Found is a remote path that a URL names, with its entry if that is known.
 type Found struct {
 	Path  string
-	Entry ftp.Entry // zero if the path was named and not listed
+	Entry ftp.Entry // zero if the path is not from a listing
 }
 
-// Size returns the size of the file, 0 if it has to be asked for: the size of a link is not that of the
-// file that it leads to.
+// Size returns the size of the file, or 0 if it is unknown. The size of a link counts as unknown, because
+// it is not that of the file that the link leads to.
 func (f Found) Size() int64 {
 	if f.Entry.Type != ftp.FileEntry {
 		return 0
@@ -173,7 +173,7 @@ func (f Found) Size() int64 {
 	return max(f.Entry.Size, 0)
 }
 
-// Stat returns what the server tells about a path.
+// Stat returns the server's entry for a path.
 func (k *Link) Stat(path string) (entry ftp.Entry, err error) {
 	err = k.Do(func(cl *client.Client) (err error) {
 		entry, err = cl.Stat(k.Ctx, path)
@@ -182,13 +182,13 @@ func (k *Link) Stat(path string) (entry ftp.Entry, err error) {
 	return entry, err
 }
 
-// IsDir reports whether a path is a directory, as far as the server tells.
+// IsDir reports whether the server says that a path is a directory.
 func (k *Link) IsDir(path string) bool {
 	entry, err := k.Stat(path)
 	return err == nil && entry.IsDir()
 }
 
-// Expand finds what a URL names: one path, or all that its pattern matches.
+// Expand returns the paths that a URL names: one path, or all that match its pattern.
 func (k *Link) Expand(r *ftp.URL) (*client.Paths, error) {
 	all := new(client.Paths)
 	if r.Pattern == "" {
@@ -204,7 +204,7 @@ func (k *Link) Expand(r *ftp.URL) (*client.Paths, error) {
 	if all.Len() > 0 {
 		return all, nil
 	}
-	one := client.WalkEntry{Path: r.Path} // it may be a name with odd characters in it
+	one := client.WalkEntry{Path: r.Path} // the pattern may be a name with such characters in it
 	one.Entry, err = k.Stat(r.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("nothing matches: %w", err)
@@ -215,7 +215,7 @@ func (k *Link) Expand(r *ftp.URL) (*client.Paths, error) {
 	return all, all.Add(one)
 }
 
-// eachPath is verb.Each for what a URL names.
+// eachPath runs f for each path, as verb.Each does for a list.
 func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) error {
 	defer files.Close()
 	var first error
@@ -234,26 +234,24 @@ func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) 
 	return first
 }
 
-// Naming says whether a URL may be a pattern.
+// Naming says whether a URL is a name or a pattern.
 type Naming int
 
 const (
-	// Literal takes a URL for a name.
+	// Literal treats a URL as a name.
 	Literal Naming = iota
-	// Glob takes it for a pattern. One that nothing matches is an error.
+	// Glob treats a URL as a pattern. If nothing matches, that is an error.
 	Glob
-	// GlobOrNone is Glob, but a pattern that nothing matches names nothing.
+	// GlobOrNone is like Glob, but if nothing matches, that is not an error.
 	GlobOrNone
 )
 
-// EachURL runs f for everything that the URLs name, over as few control
-// connections as there are servers.
+// EachURL runs f for each path that the URLs name. Consecutive URLs of one server share a connection.
 func EachURL(e *verb.Env, c *cli.Context, urls []string, f func(k *Link, r *ftp.URL, file Found) error) error {
 	return EachFound(e, c, urls, Glob, NewCrew(e, 1), f)
 }
 
-// EachFound is EachURL for an f that leaves work to a crew: a connection is closed
-// when that is done.
+// EachFound is like EachURL, but f may hand work to a Crew. A Link is closed only when that work is done.
 func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Crew, f func(k *Link, r *ftp.URL, file Found) error) error {
 	var k *Link
 	done := func() {
@@ -297,7 +295,7 @@ func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Cre
 	return verb.FirstError(work.Wait(), err)
 }
 
-// MayEnter returns the reason why a directory can't be the current one.
+// MayEnter returns an error if dir can't become the current directory of the shell.
 func (k *Link) MayEnter(dir string) error {
 	return k.Do(func(cl *client.Client) error {
 		if path.IsAbs(dir) {
@@ -306,9 +304,9 @@ func (k *Link) MayEnter(dir string) error {
 		if dir == "" {
 			return nil
 		}
-		e, err := cl.Stat(k.Ctx, dir) // paths are relative to the login: it must stay there
+		e, err := cl.Stat(k.Ctx, dir) // not CWD: the session must stay in the login directory, to which paths are relative
 		if err == nil && !e.IsDir() {
-			err = errors.New("is not a directory")
+			err = errors.New("not a directory")
 		}
 		return err
 	})

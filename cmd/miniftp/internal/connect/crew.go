@@ -11,22 +11,22 @@ import (
 	"miniftp/ftp"
 )
 
-// Crew does several things at once, over the connections that --parallel allows, and
-// treats failures as each does: every one is told, the first one decides the exit
-// code, and one that would befall the rest as well is told once and ends the work.
+// Crew runs several functions at once, as many as --parallel allows. Like verb.Each it reports every
+// failure, and the first one decides the exit code. A failure that all other functions would have as well
+// is reported once and ends the work.
 type Crew struct {
-	Ctx   context.Context // ends when the work is over
+	Ctx   context.Context // ends when the work ends: after such a failure, or an interrupt
 	e     *verb.Env
 	end   context.CancelCauseFunc
-	slots chan struct{} // nil: one thing after the other
+	slots chan struct{} // nil: Do runs functions itself, one after the other
 	all   sync.WaitGroup
 
 	mu    sync.Mutex
-	first error
-	over  bool
+	first error // the first failure, already reported
+	over  bool  // a failure has ended the work
 }
 
-// NewCrew returns a crew that does up to size things at once.
+// NewCrew returns a Crew that runs up to size functions at once.
 func NewCrew(e *verb.Env, size int) *Crew {
 	c := &Crew{e: e}
 	c.Ctx, c.end = context.WithCancelCause(e.Ctx)
@@ -36,11 +36,11 @@ func NewCrew(e *verb.Env, size int) *Crew {
 	return c
 }
 
-// widen has more things done at once. It is for the goroutine that calls Do.
+// widen sets the number of functions that run at once. Only the goroutine that calls Do may call it.
 func (c *Crew) widen(size int) { c.slots = make(chan struct{}, size) }
 
-// Do runs f, beside the caller if there is more than one at work; it waits until one
-// of them has time. The error is that the work is over already.
+// Do runs f: in the caller's goroutine if the Crew runs one function at a time, else in a new goroutine as soon
+// as fewer functions run than may. Failures of f go to Judge; Do returns an error only if the work has ended.
 func (c *Crew) Do(f func() error) error {
 	if c.slots == nil {
 		c.Judge(f())
@@ -60,11 +60,11 @@ func (c *Crew) Do(f func() error) error {
 		c.Judge(f())
 		<-slots
 	})
-	runtime.Gosched() // as good as in order
+	runtime.Gosched() // so that functions usually begin in order
 	return nil
 }
 
-// Judge reports err, if non-nil, and ends the work if the rest would fail alike.
+// Judge reports err, if non-nil, and ends the work if the other functions would fail for the same reason.
 func (c *Crew) Judge(err error) {
 	if err == nil {
 		return
@@ -72,7 +72,7 @@ func (c *Crew) Judge(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over && verb.Fatal(err) {
-		return // the connections beside the first one end for the same reason
+		return // the other connections fail for the same reason
 	}
 	c.e.SayError(err)
 	if c.first == nil {
@@ -84,10 +84,10 @@ func (c *Crew) Judge(err error) {
 	}
 }
 
-// Ended returns the reason why there is nothing more to do; nil if there is none.
+// Ended returns why the work has ended, or nil if it has not.
 func (c *Crew) Ended() error { return context.Cause(c.Ctx) }
 
-// Wait waits until all is done, and returns the first error.
+// Wait waits for all functions to return, and returns the first error.
 func (c *Crew) Wait() error {
 	c.all.Wait()
 	c.mu.Lock()
@@ -95,35 +95,35 @@ func (c *Crew) Wait() error {
 	return c.first
 }
 
-// Targets are the names that a run has given to files. As cp, nothing is put in the
-// place of what the same run has just put there.
+// Targets holds the names to which a run has written files. Like cp, a run does not overwrite a file that
+// it has written itself.
 type Targets map[string]bool
 
-// Claim takes a name; from is what would get it.
+// Claim reserves a name for the file from. It returns an error if the name is taken.
 func (t Targets) Claim(name, from string) error {
 	if t[name] {
-		return fmt.Errorf("%s: left out: another file of this run is %s already", ftp.Printable(from), ftp.Printable(name))
+		return fmt.Errorf("%s: skipped: another file of this run was already written to %s", ftp.Printable(from), ftp.Printable(name))
 	}
 	t[name] = true
 	return nil
 }
 
-// Several counts the files of a run. When there are many small ones, more of them are moved
-// at once, if the server lets them share a connection.
+// Several counts the small files of a run. If there are many, more of them are transferred at once, provided
+// that the server lets them share a connection.
 type Several struct {
-	seen  int         // small files that came so far
-	Drawn bool        // --explain: nobody can follow a ladder of many transfers at once
-	many  atomic.Bool // there are many of them
+	seen  int         // small files so far
+	Drawn bool        // --explain is set: a ladder of many transfers at once would be unreadable
+	many  atomic.Bool // there are many small files
 }
 
-// manyFiles is with which small file the question to the server, a round trip, begins to pay,
-// and smallFile how large a small file is.
+// manyFiles is the number of small files from which asking the server, which costs a round trip, is worth
+// it. smallFile is the maximum size of a small file.
 const (
 	manyFiles = 8
 	smallFile = 256 << 10
 )
 
-// Expect counts a file that is about to be handed to the crew. It is for one goroutine.
+// Expect counts a file that is about to be handed to work. All calls must come from one goroutine.
 func (k *Link) Expect(size int64, work *Crew) {
 	if k.Several.Drawn || size < 0 || size > smallFile {
 		return

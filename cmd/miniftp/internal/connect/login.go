@@ -21,8 +21,9 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Login finds the user and the password: the flags and the URL first, then
-// MINIFTP_PASSWORD, then ~/.netrc, then a prompt on a terminal, else anonymous.
+// Login returns the user and the password. It takes them from the flags and the URL, then
+// MINIFTP_PASSWORD, then ~/.netrc, and then asks for the password on a terminal. Without a user the login is
+// anonymous.
 func Login(e *verb.Env, c *cli.Context, r *ftp.URL) (user, pass string, err error) {
 	user = r.User
 	named := namedUser(c)
@@ -46,7 +47,7 @@ func Login(e *verb.Env, c *cli.Context, r *ftp.URL) (user, pass string, err erro
 	if p, ok := os.LookupEnv("MINIFTP_PASSWORD"); ok && user != "" {
 		return user, p, nil
 	}
-	// One that may not be read is as good as none: it was not asked for.
+	// A ~/.netrc that this user may not read is ignored, because no flag asks for it.
 	if nu, np, ok, err := netrcLogin(r.Addr, user); ok || err != nil && !errors.Is(err, fs.ErrPermission) {
 		return nu, np, err
 	}
@@ -56,8 +57,8 @@ func Login(e *verb.Env, c *cli.Context, r *ftp.URL) (user, pass string, err erro
 	return prompt(e, r, user)
 }
 
-// namedUser is the value of --user. In the environment it may be that of serve,
-// NAME:PASSWORD: the password is not sent as a part of the name.
+// namedUser returns the value of --user. In the environment it may be meant for serve, which accepts
+// NAME:PASSWORD; then only the name is returned, so that the password is not sent as a part of it.
 func namedUser(c *cli.Context) string {
 	name := c.String("user")
 	if flags.FromEnv(c, "user") {
@@ -66,13 +67,13 @@ func namedUser(c *cli.Context) string {
 	return name
 }
 
-// IsAnonymous reports whether a login with this user name takes any password.
+// IsAnonymous reports whether servers accept any password for this user name.
 func IsAnonymous(user string) bool {
 	return user == "" || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp")
 }
 
-// prompt asks for the password. Where nobody can be asked it is left empty: not
-// every server wants one.
+// prompt asks for the password on a terminal. Otherwise the password is empty, because not every server asks
+// for one.
 func prompt(e *verb.Env, r *ftp.URL, user string) (string, string, error) {
 	if !term.IsTerminal(e.In) {
 		return user, "", nil
@@ -84,14 +85,14 @@ func prompt(e *verb.Env, r *ftp.URL, user string) (string, string, error) {
 	return user, answers[0], nil
 }
 
-// LoginHint adds to the error of a refused login what it may have lacked.
+// LoginHint adds to the error of a refused login what the user can do about it.
 func LoginHint(err error, o client.Options) error {
 	var reply *ftp.Error
 	if errors.As(err, &reply) && o.TLS == client.NoTLS && WantsTLS(reply.Reply) {
-		return fmt.Errorf("%w (the server wants TLS: use --tls, or ftpes:// in the URL)", err)
+		return fmt.Errorf("%w (the server requires TLS: use --tls, or ftpes:// in the URL)", err)
 	}
 	if errors.As(err, &reply) && (reply.Code == 332 || reply.Verb == "ACCT" && o.Account == "") {
-		return fmt.Errorf("%w (the server asks for an account: name it with --account)", err)
+		return fmt.Errorf("%w (the server asks for an account: give it with --account)", err)
 	}
 	if verb.ExitCode(err) != verb.ExitLogin || o.Password != "" || IsAnonymous(o.User) {
 		return err
@@ -99,7 +100,7 @@ func LoginHint(err error, o client.Options) error {
 	return fmt.Errorf("%w (no password was given: set MINIFTP_PASSWORD, or use --password-file or ~/.netrc)", err)
 }
 
-// WantsTLS reports whether the words of a refusal say that TLS is missing. The code rarely says so.
+// WantsTLS reports whether the text of a refusal says that TLS is required. The reply code rarely shows that.
 func WantsTLS(r ftp.Reply) bool {
 	text := strings.ToUpper(r.Text())
 	for _, word := range []string{"TLS", "SSL", "ENCRYPT", "AUTH ", "CLEARTEXT"} {
@@ -110,8 +111,8 @@ func WantsTLS(r ftp.Reply) bool {
 	return false
 }
 
-// passwordFile returns the first line of a file. Only an open file by its number, such as
-// /dev/stdin or the /dev/fd/63 of a shell's <(…), may be a pipe.
+// passwordFile returns the first line of a file. The file may be a pipe only if it is named by its
+// descriptor, such as /dev/stdin, or /dev/fd/63 for the <(…) of a shell.
 func passwordFile(name string) (string, error) {
 	if name != os.DevNull && name != "/dev/stdin" && !strings.HasPrefix(name, "/dev/fd/") && !strings.HasPrefix(name, "/proc/self/fd/") {
 		text, _, err := local.ReadFile(name)
@@ -130,15 +131,15 @@ func passwordFile(name string) (string, error) {
 	return strings.TrimRight(line, "\r\n"), nil
 }
 
-// netrcEntry is one login of a .netrc file.
+// netrcEntry is one login in a .netrc file.
 type netrcEntry struct {
 	machine  string // "" is the default entry
 	login    string
 	password string
 }
 
-// netrcLogin looks the host up in $NETRC or ~/.netrc. A user that is known
-// already must be the one of the entry.
+// netrcLogin looks up the host in $NETRC or ~/.netrc. If user is not "", only an entry with that login
+// matches.
 func netrcLogin(addr, user string) (login, password string, ok bool, err error) {
 	text, err := readNetrc()
 	if err != nil {
@@ -156,20 +157,20 @@ func netrcLogin(addr, user string) (login, password string, ok bool, err error) 
 	return "", "", false, nil
 }
 
-// readNetrc returns the text of $NETRC or ~/.netrc; none if there is no such file.
+// readNetrc returns the text of $NETRC or ~/.netrc, or "" if there is no such file.
 func readNetrc() (string, error) {
 	name := os.Getenv("NETRC")
 	if name == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", nil // no home, no file
+			return "", nil // without a home directory there is no file
 		}
 		name = filepath.Join(home, ".netrc")
 	}
 	return netrcText(name)
 }
 
-// netrcText reads the file of that name. A missing file, and /dev/null, have no text.
+// netrcText returns the text of a file, or "" if it does not exist or is /dev/null.
 func netrcText(name string) (string, error) {
 	if name == os.DevNull {
 		return "", nil
@@ -181,10 +182,9 @@ func netrcText(name string) (string, error) {
 	return string(b), err
 }
 
-// parseNetrc reads the words of a .netrc file: machine NAME or default, then
-// login, password and account in any order. A value may stand in double quotes;
-// a # where a keyword is due begins a comment; a macro ends at an empty line.
-// What it does not know it skips.
+// parseNetrc parses a .netrc file. An entry is machine NAME or default, followed by login, password and
+// account in any order. A value may be in double quotes. A # in the place of a keyword begins a comment. A
+// macro ends at an empty line. Unknown words are skipped.
 func parseNetrc(text string) []netrcEntry {
 	var all []netrcEntry
 	for {
@@ -215,7 +215,7 @@ func parseNetrc(text string) []netrcEntry {
 
 const blanks = " \t\r\n"
 
-// netrcWord takes the next word off; "" is the end.
+// netrcWord returns the next word and the rest of text. At the end the word is "".
 func netrcWord(text string) (word, rest string) {
 	text = strings.TrimLeft(text, blanks)
 	if !strings.HasPrefix(text, `"`) {

@@ -11,7 +11,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// TestEndlessFiles: no more is read of a file than a person would write.
+// TestEndlessFiles: files longer than any that a person would write are refused.
 func TestEndlessFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "big")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -21,12 +21,13 @@ func TestEndlessFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, read := range []func(string) (string, error){netrcText, passwordFile} {
-		if _, err := read(file); err == nil || !strings.Contains(err.Error(), "it has more than") || verb.ExitCode(err) != verb.ExitLocal {
+		if _, err := read(file); err == nil || !strings.Contains(err.Error(), "the file is larger than") || verb.ExitCode(err) != verb.ExitLocal {
 			t.Error(err)
 		}
 	}
 }
 
+// TestNetrcLogin: the entry is chosen by host and user.
 func TestNetrcLogin(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "netrc")
 	t.Setenv("NETRC", name)
@@ -51,6 +52,7 @@ func TestNetrcLogin(t *testing.T) {
 	}
 }
 
+// TestParseNetrc: the format, with malformed files.
 func TestParseNetrc(t *testing.T) {
 	for _, tt := range []struct {
 		text string
@@ -76,7 +78,7 @@ func TestParseNetrc(t *testing.T) {
 	}
 }
 
-// What a .netrc file holds is read without trouble, and no entry is made up.
+// FuzzParseNetrc: any text can be parsed, and all entries are made of words in it.
 func FuzzParseNetrc(f *testing.F) {
 	for _, s := range []string{
 		"machine h login u password p", "default login a password \"b c\"", "machine h\nlogin u # no comment\nmacdef m\nx\n\nmachine i", "# only this", "machine", "password", "machine h login \"",
@@ -86,11 +88,11 @@ func FuzzParseNetrc(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		entries := parseNetrc(s)
 		if len(entries) > len(strings.Fields(s)) {
-			t.Errorf("%d entries of %q", len(entries), s)
+			t.Errorf("%d entries, more than words, from %q", len(entries), s)
 		}
 		for _, e := range entries {
 			if !strings.Contains(s, e.machine) || !strings.Contains(s, e.login) && !strings.Contains(s, "\\") {
-				t.Errorf("%q has no %+v", s, e)
+				t.Errorf("the entry %+v is not in %q", e, s)
 			}
 		}
 	})

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 )
 
-// Addresses returns the addresses of a host, which may be an address itself.
+// Addresses returns the addresses of host, which may itself be an address.
 func Addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil

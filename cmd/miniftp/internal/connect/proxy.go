@@ -24,9 +24,8 @@ import (
 // dialFunc is the dialer of client.Options.
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// viaProxy is how to dial through the proxy of --proxy, else that of ALL_PROXY, from
-// which NO_PROXY makes exceptions; nil if there is none. Names are looked up by the
-// proxy.
+// viaProxy returns a dialer that connects through the proxy of --proxy or else ALL_PROXY, or nil if there is
+// none. NO_PROXY makes exceptions to ALL_PROXY. The proxy looks up host names.
 func viaProxy(c *cli.Context, r *ftp.URL, mode ftp.DataMode) (dialFunc, error) {
 	spec, from := c.String("proxy"), "--proxy"
 	if spec == "" && !spared(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
@@ -44,7 +43,7 @@ func viaProxy(c *cli.Context, r *ftp.URL, mode ftp.DataMode) (dialFunc, error) {
 		return nil, verb.Usagef("%s %q: %v", from, ftp.MaskURL(spec), err)
 	}
 	if mode == ftp.Active {
-		return nil, verb.Usagef("--active does not go through a proxy (%s): the server can't call back through it; use passive mode, or --proxy none", from)
+		return nil, verb.Usagef("--active does not work through a proxy (%s), because the server can't connect to the client through it; use passive mode, or --proxy none", from)
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := through(ctx, network, addr)
@@ -55,7 +54,7 @@ func viaProxy(c *cli.Context, r *ftp.URL, mode ftp.DataMode) (dialFunc, error) {
 	}, nil
 }
 
-// ProxyName returns the proxy that connections to r go through, as it may be shown; "" if there is none.
+// ProxyName returns the URL, without a login, of the proxy for connections to r, or "" if there is none.
 func ProxyName(c *cli.Context, r *ftp.URL) string {
 	spec := c.String("proxy")
 	if spec == "" && !spared(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
@@ -76,7 +75,8 @@ func firstEnv(names ...string) string {
 	return ""
 }
 
-// spared reports whether NO_PROXY's list names the host of addr.
+// spared reports whether list, the value of NO_PROXY, names the host of addr. It uses the rules of package
+// proxy.
 func spared(addr, list string) bool {
 	direct := new(probe)
 	p := proxy.NewPerHost(new(probe), direct)
@@ -85,7 +85,7 @@ func spared(addr, list string) bool {
 	return direct.asked
 }
 
-// probe is a dialer that only notes that it was asked.
+// probe is a dialer that only records that it was called.
 type probe struct{ asked bool }
 
 func (p *probe) Dial(string, string) (net.Conn, error) {
@@ -93,14 +93,14 @@ func (p *probe) Dial(string, string) (net.Conn, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// proxyURL reads a proxy's URL; without a scheme it is an HTTP proxy.
+// proxyURL parses the URL of a proxy. Without a scheme it is an HTTP proxy.
 func proxyURL(spec string) (*url.URL, error) {
 	if !strings.Contains(spec, "://") {
 		spec = "http://" + spec
 	}
 	u, err := url.Parse(spec)
 	if err != nil || u.Hostname() == "" {
-		return nil, errors.New("a proxy is written as socks5://host:port or http://host:port")
+		return nil, errors.New("write a proxy as socks5://host:port or http://host:port")
 	}
 	if u.Port() == "" {
 		port := map[string]string{"http": "8080"}[u.Scheme]
@@ -128,10 +128,10 @@ func proxyDialer(u *url.URL) (dialFunc, error) {
 	case "http":
 		return connector{u}.dial, nil
 	}
-	return nil, errors.New("proxies are socks5:// and http://")
+	return nil, errors.New("only socks5:// and http:// proxies are supported")
 }
 
-// connector dials by the CONNECT method of an HTTP proxy (RFC 9110 §9.3.6).
+// connector dials with the CONNECT method of an HTTP proxy (RFC 9110 §9.3.6).
 type connector struct{ url *url.URL }
 
 func (p connector) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -164,20 +164,20 @@ func (p connector) connect(conn net.Conn, addr string) (net.Conn, error) {
 	in := bufio.NewReader(io.LimitReader(conn, mostHeader))
 	resp, err := http.ReadResponse(in, req)
 	if err != nil {
-		return nil, errors.New("its answer to CONNECT is no HTTP")
+		return nil, errors.New("its answer to CONNECT is not HTTP")
 	}
 	_ = resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("it answers CONNECT with %s", ftp.Printable(resp.Status))
 	}
 	if in.Buffered() == 0 {
-		return conn, nil // bare, so that the kernel can move the bytes
+		return conn, nil // not wrapped, so that the kernel can copy the bytes
 	}
 	early, err := in.Peek(in.Buffered())
 	return &tunnel{conn, early}, err
 }
 
-// tunnel is a connection of which some bytes were read already.
+// tunnel is a connection from which the bytes in early have already been read.
 type tunnel struct {
 	net.Conn
 	early []byte
@@ -192,7 +192,7 @@ func (t *tunnel) Read(b []byte) (int, error) {
 	return t.Conn.Read(b)
 }
 
-// CloseWrite ends what is sent, as a bare connection's does.
+// CloseWrite closes the sending direction, like that of a TCP connection.
 func (t *tunnel) CloseWrite() error {
 	if c, ok := t.Conn.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()
@@ -200,8 +200,8 @@ func (t *tunnel) CloseWrite() error {
 	return nil
 }
 
-// proxyError is a connection that the proxy does not make. It has no Unwrap: what it
-// says is about the proxy, not about the server.
+// proxyError is returned if the proxy can't be reached or does not connect. It has no Unwrap, because callers
+// would treat the wrapped error as one about the server.
 type proxyError struct {
 	proxy string
 	err   error

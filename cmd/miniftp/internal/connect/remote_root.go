@@ -15,25 +15,26 @@ import (
 	"miniftp/ftp/ftpfs"
 )
 
-// remoteSessions is how many control connections to the server behind a remote root
-// are made at most; remoteReserve of them are for commands that transfer no file. Sessions
-// that need more wait for one, as long as for a reply of that server.
+// remoteSessions is the maximum number of control connections to the server of a remote root. remoteReserve
+// of them are reserved for commands that transfer no file. A session that finds all in use waits for one,
+// at most as long as for a reply of that server.
 const (
 	remoteSessions = 16
 	remoteReserve  = 4
 )
 
-// IsRemote reports whether what is to be served is another server's tree.
+// IsRemote reports whether the root spec is the tree of another server.
 func IsRemote(spec string) bool {
 	scheme, rest, ok := strings.Cut(spec, "://")
 	return ok && rest != "" && ftp.DefaultPort(scheme) != ""
 }
 
-// OpenRemote makes a tree of files of the server that a URL names: miniftp stands in
-// front of it, with TLS, users or passive mode that the other one lacks. The login is
-// the URL's, else that of MINIFTP_PASSWORD or ~/.netrc, else anonymous. opening bounds the
-// first login there. ctx ends all that is done there; when quit does, which is before,
-// nothing waits for a connection any more.
+// OpenRemote returns the files of the server that a URL names, so that miniftp can serve them with TLS, users
+// or a passive mode that the other server lacks. The login is that of the URL, else that of MINIFTP_PASSWORD
+// or ~/.netrc, else anonymous.
+//
+// The first login must succeed before opening ends. When quit ends, waiting for a free connection ends; when
+// ctx ends, which must be later, all use of the files ends.
 func OpenRemote(opening, ctx, quit context.Context, spec string) (afero.Fs, io.Closer, error) {
 	r, err := target.Parse(spec)
 	if err != nil {

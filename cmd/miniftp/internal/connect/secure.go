@@ -20,8 +20,8 @@ import (
 	"miniftp/ftp/client"
 )
 
-// tlsWord is the value of the client's --tls. Its environment variable is that of
-// serve's --tls too, whose words it understands.
+// tlsWord is the value of the client flag --tls. It also accepts the words of --tls of serve, because both
+// have the same environment variable.
 type tlsWord bool
 
 func (w *tlsWord) String() string   { return strconv.FormatBool(bool(*w)) }
@@ -36,14 +36,14 @@ func (w *tlsWord) Set(s string) error {
 	default:
 		b, err := strconv.ParseBool(s)
 		if err != nil {
-			return errors.New("it is true or false")
+			return errors.New("must be true or false")
 		}
 		*w = tlsWord(b)
 	}
 	return nil
 }
 
-// clientTLS says whether and how the connection to r is protected.
+// clientTLS returns whether connections to r use TLS, and the configuration for it.
 func clientTLS(c *cli.Context, r *ftp.URL) (client.TLSMode, *tls.Config, error) {
 	mode := client.NoTLS
 	switch {
@@ -55,7 +55,7 @@ func clientTLS(c *cli.Context, r *ftp.URL) (client.TLSMode, *tls.Config, error) 
 	if mode == client.NoTLS {
 		for _, name := range []string{"ca-cert", "pin", "cert", "key", "insecure"} {
 			if flags.Asked(c, name) {
-				return mode, nil, verb.Usagef("--%s goes with TLS: use --tls, ftpes:// or ftps://", name)
+				return mode, nil, verb.Usagef("--%s needs TLS: use --tls, ftpes:// or ftps://", name)
 			}
 		}
 		return mode, nil, nil
@@ -79,24 +79,24 @@ func clientTLS(c *cli.Context, r *ftp.URL) (client.TLSMode, *tls.Config, error) 
 		}
 		cfg.Certificates = []tls.Certificate{cert}
 	} else if flags.Asked(c, "key") {
-		return mode, nil, verb.Usagef("--key goes with --cert")
+		return mode, nil, verb.Usagef("--key needs --cert")
 	}
 	return mode, cfg, pin(c, cfg)
 }
 
-// pin lets a certificate be trusted by its fingerprint: alone, or, with --ca-cert,
-// on top of what vouches for it.
+// pin makes cfg trust only the certificate with the fingerprint of --pin. With --ca-cert, that certificate
+// must also be signed by one of those authorities.
 func pin(c *cli.Context, cfg *tls.Config) error {
 	s := c.String("pin")
 	if s == "" {
 		return nil
 	}
 	if cfg.InsecureSkipVerify {
-		return verb.Usagef("--pin and --insecure exclude each other")
+		return verb.Usagef("--pin and --insecure can't be used together")
 	}
 	want, err := hex.DecodeString(strings.ReplaceAll(strings.TrimPrefix(strings.ToLower(s), "sha256:"), ":", ""))
 	if err != nil || len(want) != sha256.Size {
-		return verb.Usagef("--pin %q: it is sha256: and 64 hexadecimal digits, as miniftp serve prints it", s)
+		return verb.Usagef("--pin %q: must be sha256: and 64 hexadecimal digits, as miniftp serve prints it", s)
 	}
 	cfg.InsecureSkipVerify = cfg.RootCAs == nil
 	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
@@ -111,9 +111,9 @@ func pin(c *cli.Context, cfg *tls.Config) error {
 // PinError is returned for a certificate that is not the one of --pin.
 type PinError struct{ shown []*x509.Certificate }
 
-func (e *PinError) Error() string { return "the certificate is not that of --pin" }
+func (e *PinError) Error() string { return "the certificate does not match --pin" }
 
-// TLSHint adds to the error of a TLS connection that was not made what can be done about it.
+// TLSHint adds to an error in establishing TLS what the user can do about it.
 func TLSHint(err error, o client.Options) error {
 	if silent, ok := errors.AsType[*client.ConnectError](err); ok && errors.Is(err, client.ErrTimeout) && o.TLS != client.ImplicitTLS {
 		return silentHint(err, silent.Addr, o)
@@ -131,34 +131,33 @@ func TLSHint(err error, o client.Options) error {
 	case errors.As(err, &other) && len(other.shown) > 0:
 		return &trustError{noTLS, other.shown[0], other, false}
 	case errors.As(err, &reply) && reply.Verb == "AUTH":
-		return fmt.Errorf("%w (nothing was sent in the clear; without --tls or ftpes:// it would be)", err)
+		return fmt.Errorf("%w (no password was sent; without --tls or ftpes:// it would be sent without encryption)", err)
 	case strings.Contains(noTLS.Error(), "certificate required") && (o.TLSConfig == nil || len(o.TLSConfig.Certificates) == 0):
-		return fmt.Errorf("%w (the server wants a client certificate: show one with --cert and --key)", err)
+		return fmt.Errorf("%w (the server requires a client certificate: give one with --cert and --key)", err)
 	case o.TLS == client.ImplicitTLS && errors.As(err, new(tls.RecordHeaderError)):
-		return fmt.Errorf("%w (ftps:// is TLS from the first byte: is it ftpes://, AUTH TLS?)", err)
+		return fmt.Errorf("%w (ftps:// means TLS from the first byte; if the server expects AUTH TLS, use ftpes://)", err)
 	}
 	return err
 }
 
-// silentHint is for a server that may be waiting for TLS while the client waits for
-// the greeting.
+// silentHint adds a hint to the error for a server that sends no greeting: it may be waiting for TLS.
 func silentHint(err error, addr string, o client.Options) error {
 	if _, port, _ := net.SplitHostPort(addr); port == "990" {
-		return fmt.Errorf("%w (at port 990 TLS comes first: is it ftps://?)", err)
+		return fmt.Errorf("%w (servers at port 990 expect TLS from the first byte: try ftps://)", err)
 	}
 	if o.TLS == client.ExplicitTLS {
-		return fmt.Errorf("%w (a server that waits for TLS first is silent, too: is it ftps://?)", err)
+		return fmt.Errorf("%w (the server may expect TLS from the first byte: try ftps://)", err)
 	}
 	return err
 }
 
-// trustError is a certificate that nothing vouches for: one line that says whose it
-// is and what to do.
+// trustError is the error for a certificate that is not trusted. Its text says why, and how to trust it, in
+// one line.
 type trustError struct {
 	noTLS *client.TLSError
 	cert  *x509.Certificate
 	why   error
-	byCA  bool // --ca-cert decided
+	byCA  bool // --ca-cert is set
 }
 
 func (e *trustError) Unwrap() error { return e.noTLS }
@@ -169,27 +168,27 @@ func (e *trustError) Error() string {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	why, pin := e.why.Error(), "--pin "+mark
-	if e.byCA { // which a pin does not replace: both have to hold
+	if e.byCA { // --pin together with --ca-cert requires both
 		pin += " instead of --ca-cert"
 	}
-	do := pin + " trusts it"
+	do := pin + " accepts it"
 	switch {
 	case errors.As(e.why, &host):
 		why = "it is for " + ftp.Printable(CertHosts(e.cert)) + ", not for " + ftp.Printable(host.Host)
 	case errors.As(e.why, &unknown) && e.byCA:
-		why = "it is signed by nobody in the file of --ca-cert"
+		why = "it is not signed by an authority in the file of --ca-cert"
 	case errors.As(e.why, &unknown):
-		why = "it is signed by nobody known"
-		do = "--ca-cert FILE names who signed it, " + pin + " trusts just this one"
+		why = "it is not signed by a known authority"
+		do = "--ca-cert FILE adds the authority that signed it, " + pin + " accepts only this certificate"
 	case errors.As(e.why, &invalid) && invalid.Reason == x509.Expired:
-		why = "it is good only from " + e.cert.NotBefore.Format("2006-01-02") + " to " + e.cert.NotAfter.Format("2006-01-02")
+		why = "it is valid only from " + e.cert.NotBefore.Format("2006-01-02") + " to " + e.cert.NotAfter.Format("2006-01-02")
 	case errors.As(e.why, new(*PinError)):
-		why, do = "it is not that of --pin", "its fingerprint is "+mark
+		why, do = "it does not match --pin", "its fingerprint is "+mark
 	}
 	return fmt.Sprintf("the server's certificate is not trusted: %s (%s)", why, do)
 }
 
-// CertHosts returns the hosts that a certificate is for.
+// CertHosts returns the hosts that a certificate is for, as a text of at most three.
 func CertHosts(cert *x509.Certificate) string {
 	all := cert.DNSNames
 	for _, ip := range cert.IPAddresses {

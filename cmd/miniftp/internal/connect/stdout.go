@@ -8,12 +8,12 @@ import (
 	"miniftp/ftp/client"
 )
 
-// keptTail is how many bytes are kept of what was written, to compare them when
-// a broken transfer goes on: a server may ignore where it was told to begin.
+// keptTail is how many of the last bytes are kept. When a broken transfer is resumed, the server must send
+// them again, which shows that it has not ignored the offset.
 const keptTail = 4096
 
-// CopyOut sends a remote file to w, which takes no byte back. After a break it
-// goes on where it stopped; text can't, as its bytes differ at both ends.
+// CopyOut writes a remote file to w, such as standard output. If the connection breaks, it resumes where it
+// stopped, but not for text (TYPE A): offsets differ on the two sides.
 func (k *Link) CopyOut(path string, ascii bool, w io.Writer, progress func(done, total int64)) (client.Result, error) {
 	if ascii {
 		retries := k.Retries
@@ -23,7 +23,7 @@ func (k *Link) CopyOut(path string, ascii bool, w io.Writer, progress func(done,
 	out := &sink{w: w}
 	var last client.Result
 	err := k.Do(func(cl *client.Client) (err error) {
-		t := client.Transfer{Path: path, Offset: out.goOn(), ASCII: ascii, Progress: progress}
+		t := client.Transfer{Path: path, Offset: out.resumeOffset(), ASCII: ascii, Progress: progress}
 		last, err = cl.RetrieveWith(k.Ctx, t, out)
 		if errors.Is(err, errOtherBytes) || err == nil && len(out.due) > 0 {
 			return &client.ResumeError{Path: path, Offset: out.n, Why: errOtherBytes.Error()}
@@ -34,18 +34,18 @@ func (k *Link) CopyOut(path string, ascii bool, w io.Writer, progress func(done,
 	return last, err
 }
 
-var errOtherBytes = errors.New("what the server sends now is not what came before")
+var errOtherBytes = errors.New("the server now sends other bytes than before")
 
-// sink passes bytes on and remembers the last ones.
+// sink writes to w and keeps the last bytes. After a resume it first compares what arrives with them.
 type sink struct {
 	w    io.Writer
-	n    int64  // bytes passed on
-	tail []byte // the last of them
-	due  []byte // what has to come first, and is not passed on again
+	n    int64  // bytes written to w
+	tail []byte // the last of them, at most keptTail
+	due  []byte // bytes that must arrive first, and are not written again
 }
 
-// goOn is the offset to go on from: that of the tail, which comes again.
-func (s *sink) goOn() int64 {
+// resumeOffset returns the offset at which to resume, that of the tail, which is to arrive again.
+func (s *sink) resumeOffset() int64 {
 	s.due = bytes.Clone(s.tail)
 	return s.n - int64(len(s.tail))
 }
@@ -62,6 +62,7 @@ func (s *sink) Write(p []byte) (int, error) {
 	return again + n, err
 }
 
+// keep appends p to the tail.
 func (s *sink) keep(p []byte) {
 	if len(p) >= keptTail {
 		s.tail = append(s.tail[:0], p[len(p)-keptTail:]...)

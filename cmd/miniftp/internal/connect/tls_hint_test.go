@@ -10,7 +10,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// TestSilentHint: a server that says nothing may wait for TLS.
+// TestSilentHint: if a server sends no greeting, the error says that it may expect TLS.
 func TestSilentHint(t *testing.T) {
 	late := fmt.Errorf("%w within 1s", client.ErrTimeout)
 	for _, tt := range []struct {
@@ -28,7 +28,7 @@ func TestSilentHint(t *testing.T) {
 	} {
 		err := &client.ConnectError{Addr: tt.addr, Err: tt.err}
 		got := TLSHint(err, client.Options{TLS: tt.mode})
-		if strings.Contains(got.Error(), "is it ftps://?") != tt.hint || verb.ExitCode(got) != verb.ExitConnect {
+		if strings.Contains(got.Error(), "try ftps://") != tt.hint || verb.ExitCode(got) != verb.ExitConnect {
 			t.Errorf("%+v: %v", tt, got)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 // Completion returns the verb completion.
 func Completion(e *verb.Env) *cli.Command {
 	return &cli.Command{
-		Name: "completion", Usage: "print what lets a shell complete verbs and flags", ArgsUsage: "bash|zsh|fish",
-		Description: flags.Examples("Prints a script for the shell, made from the program itself. Where shells look for it:\n"+
+		Name: "completion", Usage: "print a script that makes a shell complete verbs and flags", ArgsUsage: "bash|zsh|fish",
+		Description: flags.Examples("Prints a completion script for the shell. Shells look for it here:\n"+
 			"  bash  ~/.local/share/bash-completion/completions/miniftp\n"+
 			"  zsh   _miniftp in a directory of $fpath\n"+
 			"  fish  ~/.config/fish/completions/miniftp.fish",
@@ -25,7 +25,7 @@ func Completion(e *verb.Env) *cli.Command {
 		Action: func(c *cli.Context) error {
 			script, ok := completions[c.Args().First()]
 			if !ok {
-				return verb.Usagef("%q: completion is for bash, zsh or fish", c.Args().First())
+				return verb.Usagef("%q: completion supports bash, zsh and fish", c.Args().First())
 			}
 			_, err := fmt.Fprint(e.Out, script(c.App.Commands))
 			return err
@@ -35,16 +35,17 @@ func Completion(e *verb.Env) *cli.Command {
 
 var completions = map[string]func([]*cli.Command) string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}
 
-// completed is what a completion has to know of a flag.
+// completed describes a flag for the completion scripts.
 type completed struct {
-	dashed []string // the long name first
-	usage  string   // in a few words
-	value  string   // what it takes; "" for nothing
-	files  bool     // that is a file
-	words  []string // or one of these
-	maybe  []string // the same, of a flag that may have a value or none
+	dashed []string // its names with dashes, the long one first
+	usage  string   // a short description
+	value  string   // the placeholder of its value, "" if it takes none
+	files  bool     // the value is a file
+	words  []string // the allowed values, if there are only some
+	maybe  []string // the allowed values of a flag whose value is optional
 }
 
+// completedFlags returns the flags of a verb, with --help.
 func completedFlags(c *cli.Command) (all []completed) {
 	for _, f := range c.Flags {
 		d, ok := f.(cli.DocGenerationFlag)
@@ -68,10 +69,10 @@ func completedFlags(c *cli.Command) (all []completed) {
 		}
 		all = append(all, one)
 	}
-	return append(all, completed{dashed: []string{"--help", "-h"}, usage: "show this"})
+	return append(all, completed{dashed: []string{"--help", "-h"}, usage: "show help"})
 }
 
-// firstClause is as much of a usage as stands in a menu.
+// firstClause returns the beginning of a usage text that is short enough for a menu.
 func firstClause(usage string) string {
 	for _, end := range []string{": ", "; ", ", such", " ("} {
 		usage, _, _ = strings.Cut(usage, end)
@@ -108,9 +109,9 @@ complete -o default -F _miniftp miniftp
 	return b.String()
 }
 
-// bashVerb writes what follows a verb; pattern is that of its case.
+// bashVerb writes the case for a verb, with the given pattern.
 func bashVerb(b *strings.Builder, pattern string, v *cli.Command, verbs []*cli.Command) {
-	var free, names []string // of flags that take a value that nobody can guess; of all
+	var free, names []string // the flags with values that can't be completed; all flags
 	fmt.Fprintf(b, "    %s)\n        case $prev in\n", pattern)
 	for _, f := range completedFlags(v) {
 		names = append(names, f.dashed...)
@@ -137,8 +138,8 @@ func bashVerb(b *strings.Builder, pattern string, v *cli.Command, verbs []*cli.C
 	b.WriteString("        ;;\n")
 }
 
-// argumentWords are the words that a verb's first argument can be; nil: any. verbs are those
-// of the program.
+// argumentWords returns the words that are allowed as the first argument of a verb, or nil if any is. verbs
+// holds all verbs of the program.
 func argumentWords(v *cli.Command, verbs []*cli.Command) []string {
 	if v.ArgsUsage == "[VERB]" {
 		return flags.VerbNames(verbs)
@@ -234,7 +235,7 @@ func fishCompletion(verbs []*cli.Command) string {
 				line += " -r -F"
 			case f.value != "":
 				line += " -x"
-			case f.maybe != nil: // as --passive=classic; a bare flag is fine, too
+			case f.maybe != nil: // such as --passive=classic, or --passive alone
 				line += " -f -a " + verb.ShellWord(strings.Join(f.maybe, " "))
 			}
 			fmt.Fprintf(&b, "%s -d %s\n", line, verb.ShellWord(f.usage))

@@ -1,6 +1,5 @@
-// Package docs is the verbs man and completion, which are made from the command line itself.
-//
-// It stands on verb/flags.
+// Package docs implements the verbs man and completion. The manual page and the scripts are made from the
+// verbs and flags of the program.
 package docs
 
 import (
@@ -20,7 +19,7 @@ import (
 func Man(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "man", Usage: "print the manual page", ArgsUsage: "[VERB]",
-		Description: flags.Examples("Prints miniftp(1), made from the program itself, as a source for man; with a VERB, the page about that verb.",
+		Description: flags.Examples("Prints the manual page miniftp(1) in the format of man; with VERB, the page about that verb.",
 			"miniftp man > miniftp.1",
 			"miniftp man get | man -l - | cat"),
 		Action: func(c *cli.Context) error {
@@ -41,7 +40,7 @@ func Man(e *verb.Env) *cli.Command {
 	}
 }
 
-// verbPage is the page about one verb; path is its name behind "miniftp".
+// verbPage returns the page about a verb. path is its name, such as "config check".
 func verbPage(app *cli.App, c *cli.Command, path string) string {
 	var b roff
 	name := roffText("miniftp-" + strings.ReplaceAll(path, " ", "-"))
@@ -78,7 +77,7 @@ func verbPage(app *cli.App, c *cli.Command, path string) string {
 	return b.String()
 }
 
-// manPage is miniftp(1) in the man macros.
+// manPage returns miniftp(1).
 func manPage(app *cli.App) string {
 	var b roff
 	b.line(".TH MINIFTP 1 \"\" \"%s %s\"", app.Name, roffText(app.Version))
@@ -93,8 +92,8 @@ func manPage(app *cli.App) string {
 	}
 	about, lines := flags.SplitDescription(app.Description)
 	b.section("DESCRIPTION")
-	b.text("A URL is ftp://host/path, or ftpes:// for TLS by AUTH TLS, or ftps:// for TLS from the first byte; " +
-		"user:password@ may stand before the host. A path is relative to the login directory; a leading %2F makes it absolute. " +
+	b.text("A URL is ftp://host/path, ftpes://host/path for TLS by AUTH TLS, or ftps://host/path for TLS from the first byte. " +
+		"It may have user:password@ before the host. A path is relative to the login directory; a leading %2F makes it absolute. " +
 		"Flags come before arguments. Data goes to standard output, everything else to standard error.")
 	b.text(about)
 	b.examples(lines)
@@ -103,16 +102,16 @@ func manPage(app *cli.App) string {
 		b.verb(c, c.Name)
 	}
 	b.section("CLIENT FLAGS")
-	b.text("Every verb that takes a URL has these.")
+	b.text("Every verb that takes a URL has these flags.")
 	b.flags(connect.Flags())
 	b.exits()
 	b.section("ENVIRONMENT")
-	b.text("Each flag but those that delete or overwrite has a variable, which is named with it: MINIFTP_ and the flag in capitals. A flag beats the environment, and that beats a configuration file.")
+	b.text("Each flag has a variable, except those that delete or overwrite. Its name is MINIFTP_ and the flag in capitals; the flags name it. Flags override environment variables, which override a configuration file.")
 	for _, v := range [][2]string{
-		{"MINIFTP_PASSWORD", "the password, where the URL has none"},
-		{"NETRC", "the file to take logins from, in place of ~/.netrc"},
-		{"ALL_PROXY, NO_PROXY", "the proxy, and the hosts that are reached without it"},
-		{"NO_COLOR", "nothing is set off by colour or weight"},
+		{"MINIFTP_PASSWORD", "the password, if the URL has none"},
+		{"NETRC", "the file with logins, instead of ~/.netrc"},
+		{"ALL_PROXY, NO_PROXY", "the proxy, and the hosts to connect to without it"},
+		{"NO_COLOR", "if set, the output has no colours and no bold text"},
 	} {
 		b.line(".TP\n.B %s\n%s", roffText(v[0]), roffText(v[1]))
 	}
@@ -121,10 +120,10 @@ func manPage(app *cli.App) string {
 	return b.String()
 }
 
-// roff gathers a page's source.
+// roff builds the source of a page.
 type roff struct {
 	strings.Builder
-	fresh bool // right behind a heading
+	fresh bool // the last line was a heading
 }
 
 func (b *roff) line(format string, args ...any) {
@@ -157,7 +156,7 @@ func (b *roff) examples(lines string) {
 	b.line(".fi\n.RE")
 }
 
-// verb is the part about one verb; path is its name behind "miniftp".
+// verb writes the part about a verb. path is its name, such as "config check".
 func (b *roff) verb(c *cli.Command, path string) {
 	about, lines := flags.SplitDescription(c.Description)
 	b.line(".SS %s", roffText(strings.TrimSpace("miniftp "+path+" [flags] "+c.ArgsUsage)))
@@ -166,7 +165,7 @@ func (b *roff) verb(c *cli.Command, path string) {
 	own := slices.DeleteFunc(slices.Clone(c.Flags), isClientFlag)
 	b.flags(own)
 	if len(own) < len(c.Flags) {
-		b.text("And the client flags below.")
+		b.text("It also has the client flags below.")
 	}
 	b.examples(lines)
 	for _, sub := range c.Subcommands {
@@ -181,7 +180,7 @@ func isClientFlag(f cli.Flag) bool {
 	return ok && found && same.GetUsage() == d.GetUsage()
 }
 
-// exits is the section about the exit codes.
+// exits writes the section about exit codes.
 func (b *roff) exits() {
 	b.section("EXIT STATUS")
 	for _, x := range verb.ExitMeanings {
@@ -209,8 +208,8 @@ func (b *roff) flags(list []cli.Flag) {
 	}
 }
 
-// roffText is text that no macro and no escape is read out of, in lines of the length
-// that lint likes.
+// roffText returns s so that roff finds no macros and escapes in it, wrapped to the line length that mandoc
+// -T lint accepts.
 func roffText(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, "…", "...").Replace(s)
 	lines := []string{s}

@@ -12,28 +12,28 @@ import (
 	"miniftp/ftp"
 )
 
-// checks are what was tried over the best way, beside data connections.
+// checks holds the results of the checks over the best way that go beyond data connections.
 type checks struct {
-	mlsdRefused bool // though FEAT names it
-	file        string
-	noFile      string // why nothing could be tried with a file
-	unread      error  // why the file of the URL can't be read
-	came        int64  // its bytes
-	sizes       []told // what the server says of its size
+	mlsdRefused bool           // although FEAT lists it
+	file        string         // that was read
+	noFile      string         // why no check with a file was possible
+	unread      error          // why the file of the URL can't be read
+	received    int64          // the number of bytes of the file that arrived
+	sizes       []reportedSize // the sizes that the server reports for the file
 	restart     verdictWord
 	restReply   ftp.Reply
-	modified    time.Time // as MDTM says; the zero time if it doesn't
-	listed      time.Time // as LIST says
-	second      error     // of a second connection at once
-	alone       bool      // a second connection was turned away
-	write       *written  // nil: not tried
-	noReading   error     // why the account may not list; nil: it may
-	left        []string  // files that the trials of the ways left behind
+	modified    time.Time // of a file, as reported by MDTM; zero if unknown
+	listed      time.Time // of the same file, as reported by LIST
+	second      error     // from opening a second connection beside the first
+	alone       bool      // the server refused the second connection
+	write       *written  // nil if not tried
+	readRefused error     // why the account may not list; nil if it may
+	left        []string  // test files of byWriting that could not be deleted
 	notDeleted  error     // why
 }
 
-// told is a size and who says so.
-type told struct {
+// reportedSize is a file size and the command that reports it.
+type reportedSize struct {
 	by   string
 	size int64
 }
@@ -42,19 +42,19 @@ type verdictWord string
 
 const (
 	honest   verdictWord = "honest"
-	ignored  verdictWord = "ignored" // 350 to REST, and then the whole file
-	wrong    verdictWord = "wrong"   // 350 to REST, and then other bytes
+	ignored  verdictWord = "ignored" // REST was answered 350, but the whole file arrived
+	wrong    verdictWord = "wrong"   // REST was answered 350, but other bytes arrived
 	refused  verdictWord = "refused"
 	notTried verdictWord = "not tried"
 )
 
 const (
-	wholeFile = 1 << 20 // bytes of a file that is read whole
-	listMost  = 1 << 20 // bytes of a listing that is read
-	filesMost = 3       // files that are tried, if the first can't be read
+	wholeFile = 1 << 20 // largest file that is read, in bytes
+	listMost  = 1 << 20 // largest part of a listing that is read, in bytes
+	filesMost = 3       // how many files are tried until one can be read
 )
 
-// visit runs errands over one way, with a new connection when one broke.
+// visit runs trials over one way. If the connection breaks, the next trial gets a new one.
 type visit struct {
 	d   *doctor
 	ctx context.Context
@@ -62,10 +62,10 @@ type visit struct {
 	way int
 	w   *wire
 
-	whole []byte // the file
+	whole []byte // content of the file that was read
 }
 
-func (v *visit) run(e errand) outcome {
+func (v *visit) run(e trial) outcome {
 	if err := v.ready(); err != nil {
 		return outcome{err: err}
 	}
@@ -97,7 +97,8 @@ func (v *visit) leave() {
 	}
 }
 
-// check looks at what the server says of its files, over the way that works best.
+// check compares what the server reports about its files with what arrives, over the way that works
+// best.
 func (d *doctor) check(ctx context.Context, r *gridRow, way int) {
 	v := &visit{d: d, ctx: ctx, r: r, way: way}
 	defer v.leave()
@@ -118,7 +119,7 @@ func (d *doctor) check(ctx context.Context, r *gridRow, way int) {
 			break
 		}
 	}
-	if k.noReading != nil {
+	if k.readRefused != nil {
 		k.noFile = "the account may not read"
 	}
 	if d.write && !d.x.triedByWriting() {
@@ -127,9 +128,9 @@ func (d *doctor) check(ctx context.Context, r *gridRow, way int) {
 	v.second()
 }
 
-// list reads a listing. What can't be read of it is left out.
+// list returns the files in a listing. Lines that can't be parsed are skipped.
 func (v *visit) list(verb string) (all []ftp.Entry) {
-	o := v.run(errand{cmd: ftp.Command{Verb: verb}, most: listMost, plain: verb == "MLSD"})
+	o := v.run(trial{cmd: ftp.Command{Verb: verb}, most: listMost, plain: verb == "MLSD"})
 	if o.err != nil {
 		return nil
 	}
@@ -157,8 +158,8 @@ func (v *visit) list(verb string) (all []ftp.Entry) {
 	return all
 }
 
-// candidates are the files to read: that of the URL, or the smallest that are no
-// smaller than what shows where a transfer began.
+// candidates returns the files to read: the one of the URL, or the smallest files that are long enough to
+// show at which offset a transfer began.
 func (d *doctor) candidates(mlsd, list []ftp.Entry) []string {
 	if d.x.isFile {
 		return []string{path.Base(d.x.path)}
@@ -180,7 +181,7 @@ func (d *doctor) candidates(mlsd, list []ftp.Entry) []string {
 	return names
 }
 
-// rank puts files of a few bytes behind those that tell more.
+// rank orders files by size, but those of less than 16 bytes last: they show little about offsets.
 func rank(size int64) int {
 	if size < 16 {
 		return wholeFile + int(16-size)
@@ -188,9 +189,9 @@ func rank(size int64) int {
 	return int(size)
 }
 
-// readable reads the file whole. One that is too large is no use.
+// readable reads a file and reports whether it can be used for the checks. It must not be too large.
 func (v *visit) readable(name string) bool {
-	o := v.run(errand{cmd: ftp.Command{Verb: "RETR", Arg: name}, most: wholeFile})
+	o := v.run(trial{cmd: ftp.Command{Verb: "RETR", Arg: name}, most: wholeFile})
 	k := &v.d.x.checks
 	if o.err != nil && v.d.x.isFile {
 		k.unread = o.err
@@ -199,31 +200,31 @@ func (v *visit) readable(name string) bool {
 		return false
 	}
 	v.whole = o.text
-	k.file, k.came = name, int64(len(o.text))
+	k.file, k.received = name, int64(len(o.text))
 	return true
 }
 
-// sizes gathers what the server says of the file's size. A file that grows meanwhile
-// tells nothing.
+// sizes collects the sizes that the server reports for the file. If SIZE shows that the file is changing,
+// it records none.
 func (v *visit) sizes(name string, mlsd, list []ftp.Entry) {
 	k := &v.d.x.checks
 	n, known := v.size(name)
-	if known && n != k.came {
+	if known && n != k.received {
 		if again, _ := v.size(name); again != n {
 			return
 		}
 	}
 	if known {
-		k.sizes = append(k.sizes, told{"SIZE", n})
+		k.sizes = append(k.sizes, reportedSize{"SIZE", n})
 	}
 	for by, all := range map[string][]ftp.Entry{"MLSD": mlsd, "LIST": list} {
 		for _, e := range all {
 			if e.Name == name && e.Size >= 0 {
-				k.sizes = append(k.sizes, told{by, e.Size})
+				k.sizes = append(k.sizes, reportedSize{by, e.Size})
 			}
 		}
 	}
-	slices.SortFunc(k.sizes, func(a, b told) int { return -strings.Compare(a.by, b.by) })
+	slices.SortFunc(k.sizes, func(a, b reportedSize) int { return -strings.Compare(a.by, b.by) })
 }
 
 func (v *visit) size(name string) (int64, bool) {
@@ -232,11 +233,11 @@ func (v *visit) size(name string) (int64, bool) {
 	return n, err == nil && bad == nil
 }
 
-// restart reads the second half of the file and compares it.
+// restart reads the second half of the file by REST and compares it with the first read.
 func (v *visit) restart(name string) {
 	k := &v.d.x.checks
 	half := int64(len(v.whole) / 2)
-	o := v.run(errand{cmd: ftp.Command{Verb: "RETR", Arg: name}, offset: half, most: wholeFile})
+	o := v.run(trial{cmd: ftp.Command{Verb: "RETR", Arg: name}, offset: half, most: wholeFile})
 	var no *ftp.Error
 	switch {
 	case errors.As(o.err, &no) && no.Verb == "REST":
@@ -251,7 +252,7 @@ func (v *visit) restart(name string) {
 	}
 }
 
-// times asks for the time of a file that LIST shows to the minute.
+// times asks for the modification time of a file for which LIST shows it to the minute.
 func (v *visit) times(name string, list []ftp.Entry) {
 	for _, e := range list {
 		exact := !e.Modified.IsZero() && e.Precise <= time.Minute
@@ -266,7 +267,7 @@ func (v *visit) times(name string, list []ftp.Entry) {
 	}
 }
 
-// zone is by how much the times of LIST differ from UTC; false if nothing tells.
+// zone returns the difference between the times of LIST and UTC. It returns false if that is unknown.
 func (k *checks) zone() (time.Duration, bool) {
 	if k.modified.IsZero() {
 		return 0, false
@@ -275,7 +276,7 @@ func (k *checks) zone() (time.Duration, bool) {
 	return off, off >= -14*time.Hour && off <= 15*time.Hour
 }
 
-// second asks for a second connection while the first one stands.
+// second tries to open a second connection while the first one is open.
 func (v *visit) second() {
 	if v.ready() != nil {
 		return
@@ -283,7 +284,7 @@ func (v *visit) second() {
 	if _, err := v.do("NOOP", ""); err != nil {
 		return
 	}
-	o := v.d.s.open(v.ctx, v.r.corner)
+	o := v.d.s.open(v.ctx, v.r.spec)
 	if o.w != nil {
 		o.w.leave()
 		return

@@ -15,10 +15,11 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// goAheadAnyway is when a handshake begins without the server's word.
+// goAheadAnyway is how long a TLS handshake on a data connection waits for the server's 150 reply. Some
+// servers send it only after the handshake.
 const goAheadAnyway = 2 * time.Second
 
-// The columns of the grid: the ways to tell the address of a data connection.
+// The columns of the grid are the ways to announce the address of a data connection.
 const (
 	byEPSV = iota
 	byPASV
@@ -30,34 +31,33 @@ var ways = [...]string{"EPSV", "PASV", "EPRT", "PORT"}
 
 func isActive(way int) bool { return way >= byEPRT }
 
-// errand is one transfer of the doctor's.
-type errand struct {
+// trial describes one transfer that doctor makes.
+type trial struct {
 	way    int
 	cmd    ftp.Command
 	offset int64
-	source io.Reader // an upload
-	most   int       // bytes to take
+	source io.Reader // for an upload, else nil
+	most   int       // the maximum number of bytes to receive
 	within time.Duration
-	plain  bool // TYPE A is not asked for: MLSD
+	plain  bool // do not send TYPE, which MLSD does not need
 }
 
-// outcome is what came of it.
+// outcome is the result of a trial.
 type outcome struct {
-	announced netip.AddrPort // in the 227 or 229, or in our EPRT or PORT
+	announced netip.AddrPort // in the 227 or 229 reply, or in our EPRT or PORT
 	text      []byte
-	enough    bool // there was more
-	opened    bool // the data connection stood
-	cutShort  bool // no close_notify
+	enough    bool // the transfer was stopped after the maximum number of bytes
+	opened    bool // the data connection was established
+	cutShort  bool // TLS ended without close_notify
 	tls       *ftp.TLS
 	reply     ftp.Reply
-	offered   bool // the server agreed to the way
+	offered   bool // the server accepted the command for the way
 	took      time.Duration
 	err       error
 }
 
-// run makes the transfer. When anything goes wrong, the wire is as good as gone:
-// the next errand gets a new one.
-func (w *wire) run(e errand) (o outcome) {
+// run makes the transfer. After most failures w is marked as broken, and the caller must use a new one.
+func (w *wire) run(e trial) (o outcome) {
 	start := time.Now()
 	defer func() { o.took = time.Since(start) }()
 	if w.typ != ftp.Image && !e.plain {
@@ -89,7 +89,7 @@ func (w *wire) run(e errand) (o outcome) {
 
 func (w *wire) dataManager(within time.Duration) *dtp.Manager {
 	cfg := &dtp.Config{Side: ftp.UserPI, Ports: w.s.ports, Timeout: within}
-	if dial := w.s.opts.Dial; dial != nil { // through a proxy, which knows the host by its name
+	if dial := w.s.opts.Dial; dial != nil { // through a proxy, which connects to the host by name
 		cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			if to, err := netip.ParseAddrPort(address); err == nil && (to.Addr() == w.pi.Control().Remote.Addr() || !w.pi.Control().Remote.IsValid()) {
 				address = net.JoinHostPort(w.s.host, fmt.Sprint(to.Port()))
@@ -104,7 +104,8 @@ func (w *wire) dataManager(within time.Duration) *dtp.Manager {
 	return m
 }
 
-// offer agrees with the server on the data connection, in that way and no other.
+// offer negotiates a data connection with the server by the given way, without falling back to another.
+// It returns the announced address.
 func (w *wire) offer(data *dtp.Manager, way int) (netip.AddrPort, error) {
 	verb := ways[way]
 	if isActive(way) {
@@ -130,28 +131,28 @@ func (w *wire) offer(data *dtp.Manager, way int) (netip.AddrPort, error) {
 	}
 	said := "227"
 	addr, bad := ftp.Parse227(r.Text())
-	if port, err := ftp.Parse229(r.Text()); r.Code == 229 && err == nil { // some answer PASV so, too
+	if port, err := ftp.Parse229(r.Text()); r.Code == 229 && err == nil { // some servers answer PASV with a 229, too
 		addr, said, bad = netip.AddrPortFrom(w.pi.Control().Remote.Addr(), port), "229", nil
 	}
 	if bad != nil {
-		return addr, &senseless{verb, r}
+		return addr, &noAddress{verb, r}
 	}
 	w.pi.Tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Said: said})
 	return addr, data.Dial(addr)
 }
 
-// senseless is a reply that says yes and means nothing.
-type senseless struct {
+// noAddress is the error for a positive reply to EPSV or PASV that holds no address.
+type noAddress struct {
 	verb  string
 	reply ftp.Reply
 }
 
-func (e *senseless) Error() string {
-	return fmt.Sprintf("the answer to %s makes no sense: %v", e.verb, e.reply)
+func (e *noAddress) Error() string {
+	return fmt.Sprintf("the reply to %s holds no address: %v", e.verb, e.reply)
 }
 
-// transfer runs the command and the data connection beside each other.
-func (w *wire) transfer(e errand, opener *dtp.Opener, o *outcome) {
+// transfer sends the command and, at the same time, runs the data connection in another goroutine.
+func (w *wire) transfer(e trial, opener *dtp.Opener, o *outcome) {
 	ctx, cancel := context.WithCancelCause(w.ctx)
 	defer cancel(nil)
 	goAhead := make(chan struct{})
@@ -163,7 +164,7 @@ func (w *wire) transfer(e errand, opener *dtp.Opener, o *outcome) {
 		job.Sink = sink
 	}
 	w.secured.Store(nil)
-	w.expect(2 * w.wait) // the data connection has a time-out of its own
+	w.expect(2 * w.wait) // longer than the timeout of the data connection, which is to end first
 	defer w.expect(0)
 	results := make(chan dtp.Result, 1)
 	go func() {
@@ -193,22 +194,22 @@ func (w *wire) transfer(e errand, opener *dtp.Opener, o *outcome) {
 	res := <-results
 	o.opened, o.cutShort, o.text, o.tls = res.Opened, res.CutShort, bytes.Clone(sink.Bytes()), w.secured.Load()
 	o.judge(res.Err, err)
-	// Behind a refusal the replies are in step. Behind anything else nobody knows.
+	// After a refusal it is certain which command the next reply answers. After other failures it is not.
 	if reply := new(ftp.Error); (o.err != nil || o.enough) && !errors.As(err, &reply) {
 		w.broken = true
 	}
 }
 
-// judge says which of the two errors is the cause of the other.
+// judge sets o.err to that of the two errors that caused the other one.
 func (o *outcome) judge(data, control error) {
 	var reply *ftp.Error
 	switch {
 	case errors.Is(data, errEnough):
 		o.enough = true
 	case errors.As(control, &reply) && reply.Code != 421:
-		o.err = control // it is what cancelled the data connection, or tells why that ended
+		o.err = control // the reply canceled the data connection, or says why it ended
 		if open := new(dtp.OpenError); errors.As(data, &open) && !errors.As(open.Err, new(*ftp.Error)) {
-			o.err = data // it failed by itself, and the reply is what came of it
+			o.err = data // the data connection failed first, which caused the reply
 		}
 	case data != nil && !errors.Is(data, control):
 		o.err = data
@@ -217,7 +218,7 @@ func (o *outcome) judge(data, control error) {
 	}
 }
 
-// opened waits for the server's 150 before a handshake and before an upload.
+// opened returns a function that waits for the server's 150 before a TLS handshake or an upload.
 func (w *wire) opened(ctx context.Context, goAhead chan struct{}, upload bool) func(*dtp.Conn) error {
 	return func(*dtp.Conn) error {
 		if w.pi.Security() == nil && !upload {
@@ -237,13 +238,13 @@ func (w *wire) opened(ctx context.Context, goAhead chan struct{}, upload bool) f
 	}
 }
 
-// bounded keeps the first bytes of what comes.
+// bounded is a buffer that accepts at most a given number of bytes.
 type bounded struct {
 	bytes.Buffer
 	most int
 }
 
-var errEnough = errors.New("more is not wanted")
+var errEnough = errors.New("enough data was received")
 
 func (b *bounded) Write(p []byte) (int, error) {
 	if free := b.most - b.Len(); len(p) > free {

@@ -1,8 +1,12 @@
-// Package doctor is the verb doctor: it tries all ways to connect and to transfer, judges what it
-// finds, and says what to do. signs.go has what can be wrong, plan.go what is tried.
+// Package doctor implements the verb doctor. It tries all ways to connect to a server and to transfer
+// data, finds what is wrong, and says who can fix it and how.
 //
-// It has a control connection of its own, which tells more than a client's. It stands on connect,
-// product and term.
+// An examination goes through these files: plan.go makes the list of things to try (the rows of the grid),
+// exam.go and check.go try them over control connections of wire.go and data connections of data.go, and
+// store the results in an exam. rules.go turns an exam into findings, by the functions in signs.go and
+// signs_data.go; show.go and json.go print them.
+//
+// The package does not use client.Client, which works around just those faults that doctor must see.
 package doctor
 
 import (
@@ -29,12 +33,13 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// replyTimeout is the --timeout of doctor: it waits for many things that never come.
+// replyTimeout is the default --timeout of doctor. It is short, because broken servers make doctor wait
+// for many replies that never arrive.
 const replyTimeout = 5 * time.Second
 
 // Command returns the verb doctor.
 func Command(e *verb.Env) *cli.Command {
-	all := connect.Flags(&cli.BoolFlag{Name: "write", Usage: "try an upload, too: a small file under a random name in the directory of the URL, which is removed again"})
+	all := connect.Flags(&cli.BoolFlag{Name: "write", Usage: "also try an upload: write a small file with a random name to the directory of the URL, and delete it"})
 	for _, f := range all {
 		if d, ok := f.(*flags.DurationFlag); ok && d.Name == "timeout" {
 			d.Value = replyTimeout
@@ -43,9 +48,9 @@ func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "doctor", Usage: "find out what is wrong with a server, and who must fix it", ArgsUsage: "URL",
 		Flags: all,
-		Description: flags.Examples("Tries passive and active mode, IPv4 and IPv6, in the clear and under TLS, and whether the server tells the truth about sizes, offsets and times. "+
-			"The URL names a server, a directory or a file. Nothing is written unless --write says so. Whether --active is given or not, both modes are tried. "+
-			"An ftp:// URL is tried under TLS, too; nothing is sent in the clear to ftpes:// and ftps://. The exit code is 0 if at least one way works.",
+		Description: flags.Examples("Tries passive and active mode over IPv4 and IPv6, without and with TLS, and checks the sizes, offsets and times that the server reports. "+
+			"The URL names a server, a directory or a file. Nothing is written without --write. Both modes are tried, whether or not --active is given. "+
+			"An ftp:// URL is tried with TLS, too; nothing is sent without encryption to ftpes:// and ftps:// URLs. The exit code is 0 if at least one way to transfer works.",
 			"miniftp doctor ftp://127.0.0.1:2121/",
 			"miniftp doctor --json ftp://127.0.0.1:2121/docs/"),
 		Action: func(c *cli.Context) error { return run(e, c) },
@@ -58,7 +63,7 @@ func run(e *verb.Env, c *cli.Context) error {
 		return err
 	}
 	if c.Bool("write") && r.Path != "" && !strings.HasSuffix(r.Path, "/") {
-		return verb.Usagef("--write goes with the URL of a directory, which ends in /")
+		return verb.Usagef("--write needs the URL of a directory, which ends in /")
 	}
 	d, err := newDoctor(e, c, r)
 	if err != nil {
@@ -81,10 +86,10 @@ func run(e *verb.Env, c *cli.Context) error {
 	return verb.FirstError(err, verb.At(r.String(), s.err))
 }
 
-// newDoctor reads the flags.
+// newDoctor returns a doctor for the URL r and the flags of c.
 func newDoctor(e *verb.Env, c *cli.Context, r *ftp.URL) (*doctor, error) {
 	secure := *r
-	if r.Scheme == "ftp" { // which is tried under TLS, too
+	if r.Scheme == "ftp" { // tried with TLS, too
 		secure.Scheme = "ftpes"
 	}
 	opts, err := connect.ByHand(e, c, &secure)
@@ -103,39 +108,39 @@ func newDoctor(e *verb.Env, c *cli.Context, r *ftp.URL) (*doctor, error) {
 		if s.ports, err = dtp.NewPorts(opts.ActivePorts); err != nil {
 			return nil, err
 		}
-		s.ports.Close() // keep none open meanwhile
+		s.ports.Close() // ports are opened when they are needed
 	}
 	return &doctor{s: s, x: x, lookup: connect.Addresses, write: c.Bool("write"), most: c.Int("parallel"), slow: map[string]bool{}}, nil
 }
 
-// report is an examination, judged.
+// report is an exam with the findings and the result.
 type report struct {
 	x        *exam
 	findings []*finding
-	command  string // the best way as a command; "" if none works
-	err      error  // why no way works
+	command  string // a command that uses the best way; "" if none works
+	err      error  // why no way works, or why the upload failed
 }
 
 func (x *exam) report(r *ftp.URL, c *cli.Context) *report {
 	s := &report{x: x, findings: x.judge()}
-	row, way := x.use()
-	if row == nil && x.checks.noReading != nil && !x.triedByWriting() {
-		s.err = verb.Hinted{Err: x.checks.noReading, Text: "the account may not read, so no way could be tried (" + replyText(x.checks.noReading) + "): --write tries uploads"}
+	row, way := x.bestWay()
+	if row == nil && x.checks.readRefused != nil && !x.triedByWriting() {
+		s.err = verb.Hinted{Err: x.checks.readRefused, Text: "the account may not read, so no transfer could be tried (" + replyText(x.checks.readRefused) + "); --write tries uploads"}
 		return s
 	}
 	if row == nil {
-		s.err = fmt.Errorf("no way works: %w", x.why())
+		s.err = fmt.Errorf("no transfer works: %w", x.why())
 		return s
 	}
 	s.command = x.bestCommand(r, c, row, way)
 	if o := x.checks.write; o != nil && o.err != nil {
-		s.err = fmt.Errorf("the upload: %w", o.err)
+		s.err = fmt.Errorf("the upload failed: %w", o.err)
 	}
 	return s
 }
 
-// why is the error of the row that came furthest. One that was let in only by TLS
-// would tell nothing.
+// why returns the error of the row whose connection got furthest. Rows that failed for an expected reason,
+// such as a server that requires TLS, come last.
 func (x *exam) why() error {
 	var best *gridRow
 	for _, r := range x.rows {
@@ -145,7 +150,7 @@ func (x *exam) why() error {
 		}
 	}
 	if best == nil {
-		return errors.New("there was nothing to try")
+		return errors.New("nothing could be tried")
 	}
 	if best.err != nil {
 		return best.err
@@ -160,10 +165,10 @@ func (x *exam) why() error {
 			return c.err
 		}
 	}
-	return errors.New("the server knows no way to make a data connection")
+	return errors.New("the server supports no way to open a data connection")
 }
 
-// bestCommand is what to type, as it works when it is typed.
+// bestCommand returns a command for the shell that transfers in the best way.
 func (x *exam) bestCommand(r *ftp.URL, c *cli.Context, row *gridRow, way int) string {
 	words := []string{"miniftp", "get"}
 	add := func(flag, value string) {
@@ -172,10 +177,10 @@ func (x *exam) bestCommand(r *ftp.URL, c *cli.Context, row *gridRow, way int) st
 		}
 	}
 	to := *r
-	if row.corner.mode == client.ExplicitTLS {
+	if row.spec.mode == client.ExplicitTLS {
 		to.Scheme = "ftpes"
 	}
-	if row.corner.mode != client.NoTLS {
+	if row.spec.mode != client.NoTLS {
 		pin := c.String("pin")
 		if row.bad != nil && !x.trusting && row.cert != nil {
 			pin = local.Fingerprint(row.cert)
@@ -224,8 +229,8 @@ func (x *exam) bestCommand(r *ftp.URL, c *cli.Context, row *gridRow, way int) st
 	return strings.Join(words, " ")
 }
 
-// onlyFamily puts the address in place of the name where the name has another one,
-// too, by which nothing works. A certificate is for the name, so under TLS that stays.
+// onlyFamily replaces the host name in to by an address if the name also has an address of the other
+// family, over which nothing works. With TLS the name stays, because the certificate is for the name.
 func (x *exam) onlyFamily(to *ftp.URL, best *gridRow) {
 	others, work := false, false
 	for _, r := range x.rows {
@@ -234,25 +239,25 @@ func (x *exam) onlyFamily(to *ftp.URL, best *gridRow) {
 			work = work || r.best() >= 0
 		}
 	}
-	if others && !work && best.corner.mode == client.NoTLS {
-		to.Addr = best.corner.addr
+	if others && !work && best.spec.mode == client.NoTLS {
+		to.Addr = best.spec.addr
 	}
 }
 
-// parentOf is the directory of a path, as it is written in URLs: "" is the login's.
+// parentOf returns the directory part of a path in a URL; "" means the login directory.
 func parentOf(p string) string {
 	dir, _ := path.Split(p)
 	return dir
 }
 
-// hopedFor are features that doctor misses aloud: each is something that users notice.
-var hopedFor = []struct{ name, is string }{
+// wantedFeatures holds the features whose absence doctor reports, because users notice it.
+var wantedFeatures = []struct{ name, is string }{
 	{"MLST", "MLSD"}, {"UTF8", "UTF8"}, {"EPSV", "EPSV"}, {"REST", "REST"}, {"SIZE", "SIZE"}, {"MDTM", "MDTM"}, {"MFMT", "MFMT"}, {"HASH", "HASH"}, {"AUTH", "AUTH TLS"},
 }
 
-// missing are those that FEAT does not name.
+// missing returns the features of wantedFeatures that FEAT does not list.
 func (x *exam) missing() (names []string) {
-	for _, w := range hopedFor {
+	for _, w := range wantedFeatures {
 		has := x.features.Has(w.name) || w.name == "MLST" && x.features.Has("MLSD") || w.name == "AUTH" && x.scheme == "ftps"
 		if !has {
 			names = append(names, w.is)
@@ -261,11 +266,12 @@ func (x *exam) missing() (names []string) {
 	return names
 }
 
-// tlsWords says what became of sessions.
+// tlsWords reports whether data connections can or must resume the TLS session, "" if unknown. The texts
+// are also values in the JSON report.
 func (x *exam) tlsWords() string {
 	var tried, resumed []string
 	for _, r := range x.rows {
-		if r.corner.mode == client.NoTLS || r.best() < 0 {
+		if r.spec.mode == client.NoTLS || r.best() < 0 {
 			continue
 		}
 		if x.needsReuse(r) {
@@ -287,17 +293,18 @@ func (x *exam) tlsWords() string {
 	return "works, not required"
 }
 
-// versions are those of TLS that came about.
+// versions returns the versions of TLS with which a login succeeded.
 func (x *exam) versions() (all []string) {
 	for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		if slices.ContainsFunc(x.rows, func(r *gridRow) bool { return r.corner.version == v && r.stage == inside }) {
+		if slices.ContainsFunc(x.rows, func(r *gridRow) bool { return r.spec.version == v && r.stage == atEnd }) {
 			all = append(all, tls.VersionName(v))
 		}
 	}
 	return all
 }
 
-// greetingText is the greeting in one line.
+// greetingText returns the code of the greeting and its most informative line: the one that names the
+// product, else the first that is not empty.
 func (x *exam) greetingText() string {
 	if x.greeting.Code == 0 {
 		return ""

@@ -21,8 +21,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// examined runs doctor with those arguments and returns what it says, its exit code
-// and its standard error.
+// examined runs doctor --json and returns its report, its exit code and its standard error.
 func examined(t *testing.T, args ...string) (j jsonReport, exit int, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -31,12 +30,12 @@ func examined(t *testing.T, args ...string) (j jsonReport, exit int, stderr stri
 		t.Fatalf("exit %d: %v\n%s%s", exit, err, out.String(), errs.String())
 	}
 	if exit != j.Exit {
-		t.Errorf("exit %d, and the JSON says %d", exit, j.Exit)
+		t.Errorf("exit %d, but the JSON has exit %d", exit, j.Exit)
 	}
 	return j, exit, errs.String()
 }
 
-// page is what doctor prints for people.
+// page returns what doctor prints for people.
 func page(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -52,7 +51,7 @@ func (j *jsonReport) codes() []string {
 	return codes
 }
 
-// states are those of a row: EPSV, PASV, EPRT, PORT.
+// states returns the states of a row: EPSV, PASV, EPRT, PORT.
 func (r *jsonRow) states() string {
 	var all []string
 	for _, way := range ways {
@@ -61,7 +60,7 @@ func (r *jsonRow) states() string {
 	return strings.Join(all, " ")
 }
 
-// readable is a filesystem with something to read, changed an hour ago.
+// readable returns a filesystem with files to read, and their modification time, an hour ago.
 func readable(t *testing.T) (afero.Fs, time.Time) {
 	t.Helper()
 	fsys := afero.NewMemMapFs()
@@ -79,7 +78,7 @@ func readable(t *testing.T) (afero.Fs, time.Time) {
 
 const allWork = "works works works works"
 
-// TestDoctorFaults: each way to be broken gives its finding and no other.
+// TestDoctorFaults: each fault gives its finding and no other.
 func TestDoctorFaults(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -94,16 +93,16 @@ func TestDoctorFaults(t *testing.T) {
 		name    string
 		faults  []fail
 		options []ftptest.Option
-		states  string // of the row in the clear
+		states  string // of the row without TLS
 		codes   []string
-		says    string // one of the findings
-		use     string // what the command holds
+		says    string // a part of the findings
+		use     string // a part of the command
 		exit    int
 	}{
 		{name: "healthy", states: allWork, use: "get ftp://"},
 		{
 			name: "NAT", faults: []fail{{"PASV", ftptest.Announce(nat)}}, states: allWork, codes: []string{"passive-address-private"},
-			says: "PASV announces 10.0.0.5, an address behind NAT. The server's admin should set its public address (miniftp: --public-ip). We work around it",
+			says: "PASV announces 10.0.0.5, a private address behind NAT. The server's admin should set its public address (miniftp: --public-ip). miniftp works around it",
 		},
 		{
 			name: "names itself", faults: []fail{{"PASV", ftptest.Announce(netip.MustParseAddr("127.0.0.9"))}}, states: allWork,
@@ -111,15 +110,15 @@ func TestDoctorFaults(t *testing.T) {
 		},
 		{
 			name: "another host", faults: []fail{{"PASV", ftptest.Announce(netip.MustParseAddr("192.0.2.7"))}}, states: allWork,
-			codes: []string{"passive-address-other"}, says: "PASV announces 192.0.2.7, which is not the host that we called",
+			codes: []string{"passive-address-other"}, says: "PASV announces 192.0.2.7, which is not the host of the control connection",
 		},
 		{
 			name: "data ports time out", faults: []fail{{"PASV", ftptest.SwallowCalls()}, {"EPSV", ftptest.SwallowCalls()}}, states: "fails fails works works",
-			codes: []string{"data-port-timeout"}, says: "time out: a firewall before the server swallows the calls. The server's admin should open the passive ports", use: "--active",
+			codes: []string{"data-port-timeout"}, says: "time out: a firewall in front of the server drops the connections. The server's admin should open the passive ports", use: "--active",
 		},
 		{
 			name: "data ports refuse", faults: []fail{{"PASV", ftptest.Lie(ftptest.ClosedPort(t))}, {"EPSV", ftptest.Lie(ftptest.ClosedPort(t))}}, states: "fails fails works works",
-			codes: []string{"data-port-refused"}, says: "refuse the call", use: "--active",
+			codes: []string{"data-port-refused"}, says: "refuse the connection", use: "--active",
 		},
 		{
 			name: "EPSV dead", faults: []fail{{"EPSV", ftptest.SwallowCalls()}}, states: "fails works works works", codes: []string{"epsv-dead"},
@@ -127,20 +126,20 @@ func TestDoctorFaults(t *testing.T) {
 		},
 		{
 			name: "no call, 425", faults: []fail{{"EPRT", ftptest.NoCall(time.Millisecond)}, {"PORT", ftptest.NoCall(time.Millisecond)}}, states: "works works fails fails",
-			codes: []string{"active-no-call"}, says: "the server calls back but nothing arrives",
+			codes: []string{"active-no-call"}, says: "the server's data connection does not arrive",
 		},
 		{
 			name: "no call, silence", faults: []fail{{"EPRT", ftptest.NoCall(0)}, {"PORT", ftptest.NoCall(0)}}, states: "works works fails fails",
 			codes: []string{"active-no-call"}, says: "use passive mode",
 		},
-		{name: "no EPSV", faults: []fail{{"EPSV", ftptest.Refuse()}}, states: "absent works works works", codes: []string{"no-epsv"}, says: "FEAT names EPSV"},
+		{name: "no EPSV", faults: []fail{{"EPSV", ftptest.Refuse()}}, states: "absent works works works", codes: []string{"no-epsv"}, says: "FEAT lists EPSV"},
 		{
 			name: "no active mode", faults: []fail{{"EPRT", ftptest.Reply(550, "No.")}, {"PORT", ftptest.Reply(550, "No.")}}, states: "works works absent absent",
 			codes: []string{"active-refused"}, says: "refuses active mode: 550 No.",
 		},
 		{name: "REST ignored", faults: []fail{{"REST", ftptest.IgnoreREST()}}, states: allWork, codes: []string{"restart-ignored"}, says: "from its start"},
-		{name: "REST refused", faults: []fail{{"REST", ftptest.Refuse()}}, states: allWork, codes: []string{"restart-refused"}, says: "can't be resumed: to REST the server says 502"},
-		{name: "SIZE lies", faults: []fail{{"SIZE", ftptest.Reply(213, "999")}}, states: allWork, codes: []string{"size-wrong"}, says: "SIZE says that a.txt has 999 bytes, and 43 bytes come"},
+		{name: "REST refused", faults: []fail{{"REST", ftptest.Refuse()}}, states: allWork, codes: []string{"restart-refused"}, says: "can't be resumed: the server answers REST with 502"},
+		{name: "SIZE lies", faults: []fail{{"SIZE", ftptest.Reply(213, "999")}}, states: allWork, codes: []string{"size-wrong"}, says: "SIZE says that a.txt has 999 bytes, but 43 bytes arrive"},
 		{name: "no SIZE", faults: []fail{{"SIZE", ftptest.Refuse()}}, states: allWork},
 		{name: "MLSD refused", faults: []fail{{"MLSD", ftptest.Refuse()}}, states: allWork, codes: []string{"mlsd-refused"}},
 		{name: "no FEAT", faults: []fail{{"FEAT", ftptest.Refuse()}, {"MLSD", ftptest.Refuse()}}, states: allWork},
@@ -148,12 +147,12 @@ func TestDoctorFaults(t *testing.T) {
 		{name: "LIST behind", faults: []fail{{"MDTM", byTime(5*time.Hour + 30*time.Minute)}}, states: allWork, codes: []string{"list-zone"}, says: "5 h 30 min behind UTC"},
 		{
 			name: "one connection", options: []ftptest.Option{ftptest.WithOptions(func(o *server.Options) { o.MaxSessionsPerIP = 1 })}, states: allWork,
-			codes: []string{"one-connection"}, says: "to a second one it says 421",
+			codes: []string{"one-connection"}, says: "it answers a second one with 421",
 		},
 		{name: "turned away", faults: []fail{{"USER", ftptest.Reply(421, "Too many.")}}, states: "untried untried untried untried", codes: []string{"turned-away"}, says: "421 Too many.", exit: verb.ExitConnect},
 		{name: "login refused", faults: []fail{{"PASS", ftptest.Reply(530, "No.")}, {"USER", ftptest.Reply(331, "Who?")}}, codes: []string{"login-refused"}, says: "530 No.", exit: verb.ExitLogin},
 		{name: "hung up", faults: []fail{{"LIST", ftptest.HangUp()}, {"MLSD", ftptest.HangUp()}}, states: "fails fails fails fails", codes: []string{"other", "other", "other", "other"}, exit: verb.ExitConnect},
-		{name: "reuse required", options: []ftptest.Option{ftptest.WithTLS(), ftptest.WithOptions(func(o *server.Options) { o.SessionReuse = dtp.ReuseRequire })}, states: allWork, codes: []string{"certificate-untrusted", "tls-session-reuse"}, says: "TLS data connections are refused without session reuse", use: "--pin sha256:"},
+		{name: "reuse required", options: []ftptest.Option{ftptest.WithTLS(), ftptest.WithOptions(func(o *server.Options) { o.SessionReuse = dtp.ReuseRequire })}, states: allWork, codes: []string{"certificate-untrusted", "tls-session-reuse"}, says: "The server refuses TLS data connections without session reuse", use: "--pin sha256:"},
 		{name: "AUTH broken", options: []ftptest.Option{ftptest.WithTLS()}, faults: []fail{{"AUTH", ftptest.Reply(431, "No certificate.")}}, states: allWork},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -173,14 +172,14 @@ func TestDoctorFaults(t *testing.T) {
 			for _, f := range j.Findings {
 				said += f.What + " " + f.Do + "\n"
 				if f.Who == "" || f.What == "" || f.Do == "" {
-					t.Errorf("who has to do what? %+v", f)
+					t.Errorf("a finding lacks who, what or do: %+v", f)
 				}
 			}
 			if !strings.Contains(said, tt.says) {
-				t.Errorf("it says %q, want %q", said, tt.says)
+				t.Errorf("the findings are %q, want %q in them", said, tt.says)
 			}
 			if got := j.Grid[0].states(); tt.states != "" && got != tt.states {
-				t.Errorf("the first row is %q, want %q", got, tt.states)
+				t.Errorf("the first row has the states %q, want %q", got, tt.states)
 			}
 			if !strings.Contains(j.Use, tt.use) {
 				t.Errorf("use %q, want %q in it", j.Use, tt.use)
@@ -189,7 +188,7 @@ func TestDoctorFaults(t *testing.T) {
 	}
 }
 
-// The command that doctor ends with works as it is typed.
+// TestDoctorCommand: the command that doctor prints works when it is typed.
 func TestDoctorCommand(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -227,7 +226,7 @@ func TestDoctorCommand(t *testing.T) {
 	}
 }
 
-// typed runs a command of doctor's as it is printed, to a directory.
+// typed runs a command that doctor printed, with a directory as the destination.
 func typed(t *testing.T, command string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -237,6 +236,6 @@ func typed(t *testing.T, command string) {
 		t.Errorf("%s: exit %d: %s", strings.Join(words, " "), exit, errs.String())
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
-		t.Errorf("%s: %v files, %v", command, files, err)
+		t.Errorf("%s wrote the files %v (%v), want one", command, files, err)
 	}
 }

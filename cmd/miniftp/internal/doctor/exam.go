@@ -15,49 +15,51 @@ import (
 	"miniftp/ftp/client"
 )
 
-// exam is all that an examination found out: values, which rules.go judges and show.go
-// prints.
+// exam holds the results of an examination, for rules.go to judge and for show.go and json.go to print.
+//
+// While probes of several rows run, doctor.mu guards all fields that are not part of a row. A row belongs
+// to the goroutine that probes it.
 type exam struct {
 	url      string // without a password
 	host     string
 	port     string
-	scheme   string // of the URL; ftpes where --tls was given
+	scheme   string // of the URL; ftpes if --tls is given
 	isFile   bool   // the URL names a file
 	path     string // of the URL
-	secret   bool   // a password goes to the server
+	secret   bool   // the login has a real password, not that of anonymous
 	greeting ftp.Reply
-	system   string // the answer to SYST
+	system   string // the reply to SYST
 	features ftp.Features
 	hasFEAT  bool
-	asked    bool             // whether FEAT was asked for: it is behind the login
-	unasked  error            // why FEAT was not answered
-	server   *product.Product // nil if its words don't tell
+	asked    bool             // FEAT was sent, which needs a login
+	unasked  error            // why FEAT got no reply
+	server   *product.Product // nil if it is unknown
 	steps    []step
 	rows     []*gridRow
 	checks   checks
 	trusting bool // --insecure
 }
 
-// gridRow is one line of the grid: a family and a protection.
+// gridRow is one line of the grid: an address family with a protection (clear, TLS 1.2 or TLS 1.3).
 type gridRow struct {
 	family   string // "IPv4", "IPv6", or "proxy"
 	addr     netip.Addr
-	corner   corner
-	stage    stage // how far a connection came
+	spec     connSpec
+	stage    stage // how far a connection got
 	err      error // why nothing could be tried
-	bad      error // what nothing vouches for in the certificate
+	bad      error // why the certificate is not trusted, nil if it is
 	cert     *x509.Certificate
 	local    netip.Addr // our end of the control connection
 	cells    [len(ways)]gridCell
-	resumes  bool     // data connections resume the control connection's session
-	unshared *outcome // of a data connection that did not resume; nil: not tried
-	without  int      // its way
+	resumes  bool     // data connections resume the TLS session of the control connection
+	unshared *outcome // of a transfer without resumption; nil if not tried
+	without  int      // the way of that transfer
 }
 
 // gridCell is one way of a row.
 type gridCell struct {
 	state   cellState
-	written bool // tried by an upload
+	written bool // tried by an upload, not a listing
 	outcome
 }
 
@@ -65,20 +67,21 @@ type cellState uint8
 
 const (
 	untried cellState = iota
-	absent            // the server does not know it, or it can't be
-	unread            // the account may not read, and nothing was written to try it
+	absent            // the server does not support it, or it does not apply
+	unread            // the account may not read, and uploads were not tried
 	works
 	fails
 )
 
-// protection names the second column of a row.
+// protection returns the text for the first column of a row.
 func (r *gridRow) protection() string {
-	if r.corner.mode == client.NoTLS {
+	if r.spec.mode == client.NoTLS {
 		return "clear"
 	}
-	return tls.VersionName(r.corner.version)
+	return tls.VersionName(r.spec.version)
 }
 
+// best returns the first way that works, or -1.
 func (r *gridRow) best() int {
 	for way := range r.cells {
 		if r.cells[way].state == works {
@@ -97,18 +100,18 @@ type doctor struct {
 	most   int // connections at once
 
 	mu      sync.Mutex
-	learned bool            // SYST and FEAT are known
-	slow    map[string]bool // ways, by family, that timed out: the next wait is shorter
+	learned bool            // SYST and FEAT have been sent
+	slow    map[string]bool // family and way of those that timed out: the next wait for them is shorter
 }
 
-// examine fills in d.x. Its error is that no address is known, or that ctx ended.
+// examine fills in d.x. It returns an error only if the host can't be looked up or ctx has ended.
 func (d *doctor) examine(ctx context.Context) error {
 	if err := d.plan(ctx); err != nil {
 		return err
 	}
 	whole, cancel := context.WithTimeout(ctx, 12*d.s.opts.Timeout)
 	defer cancel()
-	d.find(whole)
+	d.findDir(whole)
 	turn := make(chan struct{}, d.most)
 	var all sync.WaitGroup
 	for _, r := range d.x.rows {
@@ -119,22 +122,22 @@ func (d *doctor) examine(ctx context.Context) error {
 		})
 	}
 	all.Wait()
-	for _, r := range d.x.rows { // one at a time: some servers let in no more
+	for _, r := range d.x.rows { // again, one at a time, because some servers allow only one connection
 		if d.most > 1 && isTurnedAway(r.err) {
 			d.probe(whole, r)
 		}
 	}
-	if r, way := d.x.use(); r != nil {
+	if r, way := d.x.bestWay(); r != nil {
 		d.check(whole, r, way)
 	}
 	return context.Cause(ctx)
 }
 
-// open connects as r says. A server that has not yet noticed that the last connection is
-// over may call this one too many: it is asked again.
-func (d *doctor) open(ctx context.Context, r *gridRow) opening {
+// open opens a control connection for r. If the server answers 421, open tries again, because the server
+// may not have noticed yet that the previous connection has ended.
+func (d *doctor) open(ctx context.Context, r *gridRow) connResult {
 	for try := 0; ; try++ {
-		o := d.s.open(ctx, r.corner)
+		o := d.s.open(ctx, r.spec)
 		if try == 2 || !isTurnedAway(o.err) {
 			return o
 		}
@@ -146,14 +149,14 @@ func (d *doctor) open(ctx context.Context, r *gridRow) opening {
 	}
 }
 
-// isTurnedAway: the server has enough connections, for now. A 530 may mean that, too,
-// but also that the password is wrong, which is not tried often.
+// isTurnedAway reports whether the server refuses further connections for now. A 530 may also mean that,
+// but it may mean a wrong password as well, which must not be tried often.
 func isTurnedAway(err error) bool {
 	var no *ftp.Error
 	return errors.As(err, &no) && no.Code == 421 && !refusesClear(err)
 }
 
-// probe tries all ways of a row, over as few connections as will do.
+// probe tries all ways of a row. It opens a new connection only if the previous one is broken.
 func (d *doctor) probe(ctx context.Context, r *gridRow) {
 	r.err = nil
 	var w *wire
@@ -175,7 +178,7 @@ func (d *doctor) probe(ctx context.Context, r *gridRow) {
 		if w == nil {
 			o := d.open(ctx, r)
 			first := way == byEPSV
-			d.took(r, o)
+			d.record(r, o)
 			if o.err != nil {
 				if ctx.Err() == nil || first {
 					r.err = o.err
@@ -183,7 +186,7 @@ func (d *doctor) probe(ctx context.Context, r *gridRow) {
 				return
 			}
 			w = o.w
-			if d.learn(w); w.broken { // an answer that comes late is not that to the next command
+			if d.learn(w); w.broken { // a late reply would be mistaken for that to the next command
 				w.leave()
 				if o = d.open(ctx, r); o.err != nil {
 					r.err, w = o.err, nil
@@ -197,8 +200,8 @@ func (d *doctor) probe(ctx context.Context, r *gridRow) {
 	d.withoutReuse(ctx, r)
 }
 
-// took keeps what a connection showed.
-func (d *doctor) took(r *gridRow, o opening) {
+// record records what a connection has shown about the server and the row.
+func (d *doctor) record(r *gridRow, o connResult) {
 	d.mu.Lock()
 	d.x.addSteps(o.steps)
 	if d.x.greeting.Code == 0 {
@@ -215,7 +218,7 @@ func (d *doctor) took(r *gridRow, o opening) {
 	}
 }
 
-// learn asks, once, what the server is and can.
+// learn sends SYST and FEAT, once per examination.
 func (d *doctor) learn(w *wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -236,7 +239,7 @@ func (d *doctor) learn(w *wire) {
 	d.x.server = product.Recognise(d.x.greeting.Text() + "\n" + d.x.system)
 }
 
-// addSteps keeps the first measurement of each step.
+// addSteps adds the steps that have not been measured before.
 func (x *exam) addSteps(steps []step) {
 	for _, s := range steps {
 		if !slices.ContainsFunc(x.steps, func(k step) bool { return k.name == s.name }) {
@@ -248,12 +251,13 @@ func (x *exam) addSteps(steps []step) {
 	})
 }
 
-// stepNames are the steps in their order.
+// stepNames holds the names of the steps in order.
 var stepNames = []string{"connect", "greeting", "TLS", "login", "first listing"}
 
-// listing is the probe of the grid: the directory, its first bytes at most.
-func (d *doctor) listing(way int, within time.Duration) errand {
-	e := errand{way: way, cmd: ftp.Command{Verb: "LIST"}, most: 64 << 10, within: within}
+// listing returns the trial that tries a cell of the grid: to list the directory, and read at most 64 KiB
+// of that.
+func (d *doctor) listing(way int, within time.Duration) trial {
+	e := trial{way: way, cmd: ftp.Command{Verb: "LIST"}, most: 64 << 10, within: within}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.x.hasMLSD() && !d.x.checks.mlsdRefused {
@@ -264,7 +268,7 @@ func (d *doctor) listing(way int, within time.Duration) errand {
 
 func (x *exam) hasMLSD() bool { return x.features.Has("MLST") || x.features.Has("MLSD") }
 
-// try makes one cell.
+// try tries one way, and records the result in its cell.
 func (d *doctor) try(w *wire, r *gridRow, way int) {
 	within := d.s.opts.Timeout
 	key := r.family + ways[way]
@@ -284,7 +288,7 @@ func (d *doctor) try(w *wire, r *gridRow, way int) {
 		e.cmd.Verb, e.plain = "LIST", false
 		c.outcome = w.run(e)
 	}
-	if c.offered && isNoReading(c.err) {
+	if c.offered && isReadRefused(c.err) {
 		d.byWriting(w, c, e)
 	}
 	switch {
@@ -308,15 +312,15 @@ func (d *doctor) try(w *wire, r *gridRow, way int) {
 	}
 }
 
-// withoutReuse looks whether data connections have to resume the TLS session, where
-// they do.
+// withoutReuse finds out whether data connections must resume the TLS session. It does nothing if they
+// don't resume it at all.
 func (d *doctor) withoutReuse(ctx context.Context, r *gridRow) {
 	way := r.best()
 	if way < 0 || !r.resumes || r.cells[way].written {
 		return
 	}
 	alone := *r
-	alone.corner.noReuse = true
+	alone.spec.noReuse = true
 	o := d.open(ctx, &alone)
 	if o.w == nil {
 		return
@@ -327,11 +331,11 @@ func (d *doctor) withoutReuse(ctx context.Context, r *gridRow) {
 	r.unshared, r.without = &out, way
 }
 
-// vouch is the error of a certificate that nothing vouches for, of the kind that
-// package tls gives.
-func vouch(cfg *tls.Config, cs tls.ConnectionState, host string) error {
+// verifyCert returns the error that package tls would return if it verified the certificates of cs with cfg,
+// or nil if they are trusted.
+func verifyCert(cfg *tls.Config, cs tls.ConnectionState, host string) error {
 	if len(cs.PeerCertificates) == 0 {
-		return errors.New("the server shows no certificate")
+		return errors.New("the server sent no certificate")
 	}
 	if !cfg.InsecureSkipVerify {
 		all := x509.NewCertPool()
@@ -349,8 +353,7 @@ func vouch(cfg *tls.Config, cs tls.ConnectionState, host string) error {
 	return nil
 }
 
-// setting names what the server's admin has to set, as the server calls it; "" if
-// that is not known.
+// setting returns the server product and the name of its setting for a topic, or "" if unknown.
 func (x *exam) setting(t product.Topic) string {
 	if x.server == nil || x.server.Settings[t] == "" {
 		return ""

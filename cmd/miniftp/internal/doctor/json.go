@@ -8,7 +8,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// jsonReport is what doctor --json prints.
+// jsonReport is the output of doctor --json.
 type jsonReport struct {
 	URL      string         `json:"url"`
 	Works    bool           `json:"works"`
@@ -24,9 +24,9 @@ type jsonReport struct {
 
 type jsonServer struct {
 	Greeting string   `json:"greeting,omitempty"`
-	System   string   `json:"system,omitempty"`  // the answer to SYST
-	Product  string   `json:"product,omitempty"` // if its words tell
-	Missing  []string `json:"missing"`           // of what FEAT could name
+	System   string   `json:"system,omitempty"`  // the reply to SYST
+	Product  string   `json:"product,omitempty"` // if it is known
+	Missing  []string `json:"missing"`           // features that FEAT does not list
 }
 
 type jsonStep struct {
@@ -38,7 +38,7 @@ type jsonRow struct {
 	Family     string              `json:"family"`
 	Address    string              `json:"address,omitempty"`
 	Protection string              `json:"protection"`      // clear, TLS 1.2, TLS 1.3
-	Aside      string              `json:"aside,omitempty"` // why it was not tried, where nothing is wrong
+	Aside      string              `json:"aside,omitempty"` // why it was not tried, if that is not a fault
 	Error      string              `json:"error,omitempty"`
 	Resumes    bool                `json:"session_reused"`
 	Needs      *bool               `json:"session_reuse_required,omitempty"`
@@ -46,9 +46,9 @@ type jsonRow struct {
 }
 
 type jsonCell struct {
-	State     string  `json:"state"`               // works, fails, absent, untried
-	Finding   int     `json:"finding,omitempty"`   // its number
-	Announced string  `json:"announced,omitempty"` // the address that was told
+	State     string  `json:"state"`               // untried, absent, unread, works, fails
+	Finding   int     `json:"finding,omitempty"`   // number of the finding about it
+	Announced string  `json:"announced,omitempty"` // the address that was announced
 	Reply     string  `json:"reply,omitempty"`
 	MS        float64 `json:"ms,omitempty"`
 	Error     string  `json:"error,omitempty"`
@@ -56,11 +56,11 @@ type jsonCell struct {
 
 type jsonChecks struct {
 	Restart     string           `json:"restart"`
-	File        string           `json:"file,omitempty"` // that was read
+	File        string           `json:"file,omitempty"` // the file that was read
 	Bytes       int64            `json:"bytes,omitempty"`
-	Sizes       map[string]int64 `json:"sizes,omitempty"` // who says which
+	Sizes       map[string]int64 `json:"sizes,omitempty"` // reported sizes by command
 	MLSD        string           `json:"mlsd"`
-	ListZone    *float64         `json:"list_zone_hours,omitempty"` // of LIST, from UTC
+	ListZone    *float64         `json:"list_zone_hours,omitempty"` // times of LIST minus UTC
 	Reuse       string           `json:"tls_session_reuse,omitempty"`
 	TLSVersions []string         `json:"tls_versions,omitempty"`
 	Alone       bool             `json:"one_connection_only"`
@@ -78,7 +78,7 @@ type jsonFinding struct {
 
 var cellStates = [...]string{"untried", "absent", "unread", "works", "fails"}
 
-// json is a report as data.
+// json returns the report as data.
 func (s *report) json() jsonReport {
 	x := s.x
 	j := jsonReport{
@@ -111,7 +111,7 @@ func inMillis(d time.Duration) float64 { return math.Round(float64(d)/1e4) / 100
 
 func (x *exam) jsonChecks() jsonChecks {
 	k := &x.checks
-	c := jsonChecks{Restart: string(k.restart), File: k.file, Bytes: k.came, Reuse: x.tlsWords(), TLSVersions: x.versions(), Alone: k.alone}
+	c := jsonChecks{Restart: string(k.restart), File: k.file, Bytes: k.received, Reuse: x.tlsWords(), TLSVersions: x.versions(), Alone: k.alone}
 	if c.Restart == "" {
 		c.Restart = string(notTried)
 	}

@@ -49,16 +49,16 @@ var (
 	atPrivate = netip.MustParseAddr("192.168.1.20")
 )
 
-// healthyExam is an examination of a server at a public address, from a private one, in
-// which all works.
+// healthyExam returns an exam, made from a private address, of a server at a public address where all
+// works, after change has changed it.
 func healthyExam(change func(x *exam)) *exam {
 	x := &exam{host: "files.example.net", port: "21", scheme: "ftp", greeting: ftp.NewReply(220, "ProFTPD ready"), asked: true, hasFEAT: true, features: ftp.Features{"MLST": "", "EPSV": ""}}
 	x.server = product.Recognise("ProFTPD ready")
 	x.checks.restart = honest
 	for _, version := range []uint16{0, tls.VersionTLS12, tls.VersionTLS13} {
-		r := &gridRow{family: "IPv4", addr: atPublic, stage: inside, local: atPrivate, corner: corner{version: version, addr: "203.0.113.7:21"}}
+		r := &gridRow{family: "IPv4", addr: atPublic, stage: atEnd, local: atPrivate, spec: connSpec{version: version, addr: "203.0.113.7:21"}}
 		if version > 0 {
-			r.corner.mode, r.cert = client.ExplicitTLS, &x509.Certificate{DNSNames: []string{"other.example.net"}}
+			r.spec.mode, r.cert = client.ExplicitTLS, &x509.Certificate{DNSNames: []string{"other.example.net"}}
 		}
 		for way := range r.cells {
 			addr := netip.AddrPortFrom(atPublic, 40017)
@@ -76,7 +76,7 @@ func healthyExam(change func(x *exam)) *exam {
 	return x
 }
 
-// fail makes cells fail.
+// fail gives the cells of a way the outcome o of a failure.
 func (x *exam) fail(way int, o outcome) {
 	for _, r := range x.rows {
 		o.announced = r.cells[way].announced
@@ -84,7 +84,7 @@ func (x *exam) fail(way int, o outcome) {
 	}
 }
 
-// TestJudge: what no fault on loopback can bring about.
+// TestJudge: findings about faults that can't be reproduced on loopback.
 func TestJudge(t *testing.T) {
 	nobodyCame := outcome{offered: true, err: &dtp.OpenError{Mode: ftp.Active, Stance: ftp.Listens, Err: dtp.ErrNobodyCame}}
 	noAnswer := outcome{offered: true, err: &dtp.OpenError{Mode: ftp.Passive, Stance: ftp.Dials, Err: errors.New("no answer within 5s")}}
@@ -96,25 +96,25 @@ func TestJudge(t *testing.T) {
 		says   []string
 	}{
 		{"healthy", func(*exam) {}, nil, nil},
-		{"we are behind NAT", func(x *exam) { x.fail(byEPRT, nobodyCame); x.fail(byPORT, nobodyCame) }, []string{"active-no-call"}, []string{"this host is behind NAT, and the server was told 192.168.1.20.", "use passive mode"}},
-		{"as in looks.md", func(x *exam) {
+		{"we are behind NAT", func(x *exam) { x.fail(byEPRT, nobodyCame); x.fail(byPORT, nobodyCame) }, []string{"active-no-call"}, []string{"this host is behind NAT, and 192.168.1.20, which we announced, is a private address.", "use passive mode"}},
+		{"private address and no active mode", func(x *exam) {
 			x.rows[0].cells[byPASV].announced = netip.MustParseAddrPort("10.0.0.5:40017")
 			x.fail(byEPRT, nobodyCame)
 			x.fail(byPORT, nobodyCame)
-		}, []string{"passive-address-private", "active-no-call"}, []string{"(ProFTPD: MasqueradeAddress). We work around it"}},
+		}, []string{"passive-address-private", "active-no-call"}, []string{"(ProFTPD: MasqueradeAddress). miniftp works around it"}},
 		{"PORT refused behind NAT", func(x *exam) {
 			for _, way := range []int{byEPRT, byPORT} {
 				x.rows[0].cells[way] = gridCell{state: absent, outcome: outcome{err: &ftp.Error{Verb: ways[way], Reply: ftp.NewReply(500, "Illegal PORT command.")}}}
 			}
 		}, []string{"active-refused"}, []string{"This host is behind NAT"}},
 		{"firewall", func(x *exam) { x.fail(byEPSV, noAnswer); x.fail(byPASV, noAnswer) }, []string{"data-port-timeout"}, []string{"Data ports such as 40017 time out", "(ProFTPD: PassivePorts)"}},
-		{"session not taken back", func(x *exam) {
+		{"session can't be resumed", func(x *exam) {
 			for _, r := range x.rows[1:] {
 				for way := range r.cells {
 					r.cells[way] = gridCell{state: fails, outcome: outcome{offered: true, opened: true, err: &ftp.Error{Verb: "MLSD", Reply: ftp.NewReply(425, "Unable to build data connection: TLS session not resumed.")}}}
 				}
 			}
-		}, []string{"tls-data-session"}, []string{"TLS data connections are refused without session reuse", "NoSessionReuseRequired"}},
+		}, []string{"tls-data-session"}, []string{"The server refuses TLS data connections without session reuse", "NoSessionReuseRequired"}},
 		{"TLS on the control connection only", func(x *exam) {
 			for _, r := range x.rows[1:] {
 				for way := range r.cells {
@@ -124,32 +124,32 @@ func TestJudge(t *testing.T) {
 		}, []string{"tls-data"}, []string{"the handshake took too long"}},
 		{"PROT refused", func(x *exam) {
 			for _, r := range x.rows[1:] {
-				*r = gridRow{family: r.family, addr: r.addr, corner: r.corner, cert: r.cert, stage: atTLS, err: &client.TLSError{Data: true, Err: &ftp.Error{Verb: "PROT", Reply: ftp.NewReply(534, "No.")}}}
+				*r = gridRow{family: r.family, addr: r.addr, spec: r.spec, cert: r.cert, stage: atTLS, err: &client.TLSError{Data: true, Err: &ftp.Error{Verb: "PROT", Reply: ftp.NewReply(534, "No.")}}}
 			}
 		}, []string{"tls-control-only"}, []string{"534 No."}},
 		{"no close_notify", func(x *exam) { x.rows[1].cells[byEPSV].cutShort = true }, []string{"tls-no-close-notify"}, []string{"close_notify"}},
 		{"reuse required", func(x *exam) {
 			x.rows[2].unshared = &outcome{opened: true, err: &ftp.Error{Verb: "LIST", Reply: ftp.NewReply(522, "SSL connection failed: session reuse required")}}
-		}, []string{"tls-session-reuse"}, []string{"TLS data connections are refused without session reuse.", "522", "TLSOptions NoSessionReuseRequired"}},
+		}, []string{"tls-session-reuse"}, []string{"The server refuses TLS data connections without session reuse.", "522", "TLSOptions NoSessionReuseRequired"}},
 		{"expired", func(x *exam) { x.rows[1].bad = untrusted(x509.CertificateInvalidError{Reason: x509.Expired}) }, []string{"certificate-expired"}, []string{"renew it (ProFTPD: TLSRSACertificateFile", "--pin sha256:"}},
 		{"other host", func(x *exam) {
 			x.rows[1].bad = untrusted(x509.HostnameError{Certificate: x.rows[1].cert, Host: x.host})
 		}, []string{"certificate-host"}, []string{"for other.example.net, not for files.example.net"}},
 		{"unknown authority", func(x *exam) { x.rows[1].bad = untrusted(x509.UnknownAuthorityError{}) }, []string{"certificate-untrusted"}, []string{"--ca-cert FILE"}},
 		{"other pin", func(x *exam) { x.rows[1].bad = &connect.PinError{} }, []string{"certificate-pin"}, []string{"its fingerprint is sha256:"}},
-		{"trusted all the same", func(x *exam) { x.rows[1].bad, x.trusting = &connect.PinError{}, true }, nil, nil},
+		{"insecure", func(x *exam) { x.rows[1].bad, x.trusting = &connect.PinError{}, true }, nil, nil},
 		{"only TLS 1.2", func(x *exam) {
 			r := x.rows[2]
-			*r = gridRow{family: r.family, addr: r.addr, corner: r.corner, stage: atTLS, err: &client.TLSError{Err: errors.New("the peer refuses: protocol version not supported")}}
+			*r = gridRow{family: r.family, addr: r.addr, spec: r.spec, stage: atTLS, err: &client.TLSError{Err: errors.New("the peer refuses: protocol version not supported")}}
 		}, nil, nil},
-		{"no TLS that we speak", func(x *exam) {
+		{"no TLS version that we support", func(x *exam) {
 			for _, r := range x.rows[1:] {
-				*r = gridRow{family: r.family, addr: r.addr, corner: r.corner, stage: atTLS, err: &client.TLSError{Err: errors.New("the peer refuses: protocol version not supported")}}
+				*r = gridRow{family: r.family, addr: r.addr, spec: r.spec, stage: atTLS, err: &client.TLSError{Err: errors.New("the peer refuses: protocol version not supported")}}
 			}
 		}, []string{"tls-handshake"}, []string{"protocol version not supported"}},
 		{"IPv6 unreachable", func(x *exam) {
 			x.rows = append(x.rows, &gridRow{family: "IPv6", addr: netip.MustParseAddr("2001:db8::7"), err: &client.ConnectError{Addr: "x", Err: syscall.ECONNREFUSED}})
-		}, []string{"family-unreachable"}, []string{"IPv6 address 2001:db8::7, and nobody answers there: connection refused."}},
+		}, []string{"family-unreachable"}, []string{"IPv6 address 2001:db8::7, but nothing answers there: connection refused."}},
 		{"no IPv6 here", func(x *exam) {
 			x.rows = append(x.rows, &gridRow{family: "IPv6", addr: netip.MustParseAddr("2001:db8::7"), err: &client.ConnectError{Addr: "x", Err: syscall.ENETUNREACH}})
 		}, nil, nil},
@@ -158,10 +158,10 @@ func TestJudge(t *testing.T) {
 		}, []string{"no-greeting"}, []string{"try ftps://"}},
 		{"no FTP", func(x *exam) {
 			x.rows = []*gridRow{{family: "IPv4", addr: atPublic, stage: atGreeting, err: &client.ConnectError{Addr: "x", Err: fmt.Errorf("%w: \"SSH-2.0\" is not a reply", ftp.ErrSyntax)}}}
-		}, []string{"no-greeting"}, []string{"no FTP server", "SSH-2.0"}},
+		}, []string{"no-greeting"}, []string{"not an FTP server", "SSH-2.0"}},
 		{"nobody listens", func(x *exam) {
 			x.rows = []*gridRow{{family: "IPv4", addr: atPublic, err: &client.ConnectError{Addr: "x", Err: syscall.ECONNREFUSED}}}
-		}, []string{"no-connection"}, []string{"is the server running"}},
+		}, []string{"no-connection"}, []string{"check that the server is running"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			x := healthyExam(tt.change)
@@ -169,7 +169,7 @@ func TestJudge(t *testing.T) {
 			for i, f := range x.judge() {
 				codes, said = append(codes, f.code), append(said, f.what+" "+f.do)
 				if f.n != i+1 {
-					t.Errorf("finding %d is number %d", i, f.n)
+					t.Errorf("finding %d has the number %d", i+1, f.n)
 				}
 			}
 			if !slices.Equal(codes, tt.codes) {
@@ -177,14 +177,14 @@ func TestJudge(t *testing.T) {
 			}
 			for _, want := range tt.says {
 				if !strings.Contains(strings.Join(said, "\n"), want) {
-					t.Errorf("%q is not in %q", want, said)
+					t.Errorf("no %q in %q", want, said)
 				}
 			}
 		})
 	}
 }
 
-// The screen of looks.md.
+// TestDoctorScreen: the page for people, with all its parts.
 func TestDoctorScreen(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	x := healthyExam(func(x *exam) {
@@ -208,25 +208,26 @@ func TestDoctorScreen(t *testing.T) {
   clear   IPv4         ok      fix 1   fix 2   fix 2
   TLS 1.2 IPv4         ok      ok      fix 2   fix 2
   TLS 1.3 IPv4         ok      ok      fix 2   fix 2
-  restart honest · sizes not told · MLSD yes
+  restart honest · sizes not reported · MLSD yes
   TLS session reuse required (we do it)
-1  PASV announces 10.0.0.5, an address behind NAT. The server's admin should set
-   its public address (ProFTPD: MasqueradeAddress). We work around it by calling
-   the control host.
-2  In active mode the server calls back but nothing arrives: this host is behind
-   NAT, and the server was told 192.168.1.20. Nothing to fix at the server; use
-   passive mode.
-3  TLS data connections are refused without session reuse. We do reuse it.
-   Clients that don't fail here: refused. For them the admin can drop the demand
-   (ProFTPD: TLSOptions NoSessionReuseRequired).
+1  PASV announces 10.0.0.5, a private address behind NAT. The server's admin
+   should set its public address (ProFTPD: MasqueradeAddress). miniftp works
+   around it by using the address of the control connection.
+2  In active mode, the server's data connection does not arrive: this host is
+   behind NAT, and 192.168.1.20, which we announced, is a private address. There
+   is nothing to fix at the server; use passive mode.
+3  The server refuses TLS data connections without session reuse. miniftp reuses
+   the session. Clients that don't reuse it fail: refused. For them, the
+   server's admin can turn the requirement off (ProFTPD: TLSOptions
+   NoSessionReuseRequired).
 Use:  miniftp get ftpes://files.example.net/…
 `
 	if b.String() != want {
-		t.Errorf("it reads\n%s", b.String())
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }
 
-// Every rule has its line in the docs, at its severity, and codes are not used twice.
+// TestDoctorRules: every rule has a code of its own, and a line in docs/doctor.md with its severity.
 func TestDoctorRules(t *testing.T) {
 	doc, err := os.ReadFile(verbtest.InModule("docs/doctor.md"))
 	if err != nil {
@@ -235,22 +236,22 @@ func TestDoctorRules(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range rules {
 		if seen[r.code] || r.see == nil || r.who == "" {
-			t.Errorf("%+v", r.code)
+			t.Errorf("rule %s is a duplicate or lacks a function or who", r.code)
 		}
 		seen[r.code] = true
 		if line := fmt.Sprintf("\n| `%s` | %v | ", r.code, r.level); strings.Count(string(doc), line) != 1 {
-			t.Errorf("%q does not stand once in docs/doctor.md", line)
+			t.Errorf("docs/doctor.md does not have exactly one line %q", line)
 		}
 		if signs := r.see(healthyExam(func(*exam) {})); len(signs) > 0 {
-			t.Errorf("%s finds %q where nothing is wrong", r.code, signs[0].what)
+			t.Errorf("%s finds %q although nothing is wrong", r.code, signs[0].what)
 		}
 		if signs := r.see(&exam{}); len(signs) > 0 {
-			t.Errorf("%s finds %q where nothing is known", r.code, signs[0].what)
+			t.Errorf("%s finds %q although nothing is known", r.code, signs[0].what)
 		}
 	}
 }
 
-// The words by which servers are known, as they greet.
+// TestRecognise: products are recognized by their greetings.
 func TestRecognise(t *testing.T) {
 	for words, want := range map[string]string{
 		"(vsFTPd 3.0.3)": "vsftpd", "ProFTPD Server (peer) [127.0.0.1]": "ProFTPD", "---------- Welcome to Pure-FTPd [privsep] [TLS] ----------": "Pure-FTPd",
@@ -261,13 +262,13 @@ func TestRecognise(t *testing.T) {
 			got = p.Name
 		}
 		if got != want {
-			t.Errorf("%q is %q, want %q", words, got, want)
+			t.Errorf("%q is recognized as %q, want %q", words, got, want)
 		}
 	}
 }
 
-// TestVouch: certificates that are vouched for are those that package tls would trust.
-func TestVouch(t *testing.T) {
+// TestVerifyCert: verifyCert trusts the certificates that package tls would trust.
+func TestVerifyCert(t *testing.T) {
 	now := time.Now()
 	for _, tt := range []struct {
 		name   string
@@ -298,16 +299,16 @@ func TestVouch(t *testing.T) {
 		if cfg.ServerName != "" {
 			host = cfg.ServerName
 		}
-		if err := vouch(cfg, tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}}, host); !tt.is(err) {
+		if err := verifyCert(cfg, tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}}, host); !tt.is(err) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
-	if err := vouch(new(tls.Config), tls.ConnectionState{}, "x"); err == nil {
-		t.Error("no certificate is trusted")
+	if err := verifyCert(new(tls.Config), tls.ConnectionState{}, "x"); err == nil {
+		t.Error("a server without a certificate is trusted")
 	}
 }
 
-// selfMade is a certificate for both.test, signed by itself.
+// selfMade returns a self-signed certificate for both.test.
 func selfMade(t *testing.T, from, to time.Time) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

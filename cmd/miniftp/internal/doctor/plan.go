@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// plan makes the rows.
+// plan looks up the host and makes the rows of the grid, without results.
 func (d *doctor) plan(ctx context.Context) error {
 	type family struct {
 		name, network string
@@ -45,24 +45,24 @@ func (d *doctor) plan(ctx context.Context) error {
 		if f.addr.IsValid() {
 			host = f.addr.String()
 		}
-		c := corner{addr: net.JoinHostPort(host, d.x.port), network: f.network, strict: d.x.scheme != "ftp" && !d.x.trusting}
+		c := connSpec{addr: net.JoinHostPort(host, d.x.port), network: f.network, strict: d.x.scheme != "ftp" && !d.x.trusting}
 		if d.x.scheme == "ftp" {
-			d.x.rows = append(d.x.rows, &gridRow{family: f.name, addr: f.addr, corner: c})
+			d.x.rows = append(d.x.rows, &gridRow{family: f.name, addr: f.addr, spec: c})
 		}
 		c.mode = client.ExplicitTLS
 		if d.x.scheme == "ftps" {
 			c.mode = client.ImplicitTLS
 		}
 		for _, c.version = range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-			d.x.rows = append(d.x.rows, &gridRow{family: f.name, addr: f.addr, corner: c})
+			d.x.rows = append(d.x.rows, &gridRow{family: f.name, addr: f.addr, spec: c})
 		}
 	}
 	return nil
 }
 
-// find looks whether the URL names a directory or a file, if that is not to be seen:
-// connections begin in the directory.
-func (d *doctor) find(ctx context.Context) {
+// findDir finds out whether the URL names a directory or a file. If the URL does not end in a slash, it tries
+// CWD. After that, d.s.dir is the directory in which connections begin.
+func (d *doctor) findDir(ctx context.Context) {
 	d.s.dir = d.x.path
 	if d.x.path == "" || d.x.path[len(d.x.path)-1] == '/' {
 		return
@@ -81,20 +81,20 @@ func (d *doctor) find(ctx context.Context) {
 	}
 }
 
-// use is the best way that works: TLS that is trusted before TLS that is not before
-// none, and passive before active. Nil if none does.
-func (x *exam) use() (best *gridRow, way int) {
+// bestWay returns the row and the way that work best, or nil if none works. It prefers trusted TLS to
+// untrusted TLS to none, and then passive to active mode.
+func (x *exam) bestWay() (best *gridRow, way int) {
 	most := -len(ways)
 	for _, r := range x.rows {
 		for way := range r.cells {
 			if r.cells[way].state != works {
 				continue
 			}
-			score := 10*int(r.corner.version&0xf) - way
+			score := 10*int(r.spec.version&0xf) - way
 			switch {
-			case r.corner.mode != client.NoTLS && (r.bad == nil || x.trusting):
+			case r.spec.mode != client.NoTLS && (r.bad == nil || x.trusting):
 				score += 2000
-			case r.corner.mode != client.NoTLS:
+			case r.spec.mode != client.NoTLS:
 				score += 1000
 			}
 			if !isActive(way) {

@@ -11,32 +11,33 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// finding is one thing that is wrong, or worth knowing, and who has to change what.
+// finding is something that is wrong or worth knowing, with what to do and who has to do it. n is its
+// number in the report.
 type finding struct {
 	n int
 	rule
 	sign
 }
 
-// level is how bad a finding is.
+// level is the severity of a finding.
 type level uint8
 
 const (
 	broken  level = iota // something does not work
-	warning              // it works, and should not be left so
-	note                 // worth knowing; the grid still says ok
+	warning              // it works, but should be changed
+	note                 // worth knowing; the cells of the grid still say ok
 )
 
 func (l level) String() string { return [...]string{"error", "warning", "note"}[l] }
 
-// Who has to change something.
+// The people who can change something.
 const (
 	admin  = "the server's admin"
 	you    = "you"
 	nobody = "nobody"
 )
 
-// rule is one kind of finding: what see finds becomes one each.
+// rule describes one kind of finding. Each sign that see returns becomes a finding.
 type rule struct {
 	code  string
 	level level
@@ -44,17 +45,17 @@ type rule struct {
 	see   func(x *exam) []sign
 }
 
-// sign is what a rule saw.
+// sign is one thing that a rule has seen in an exam.
 type sign struct {
-	what, do string
-	cells    []*gridCell // of the grid that it is about
-	rows     []*gridRow  // that it is about, where no cell is
+	what, do string      // what is wrong, and what to do
+	cells    []*gridCell // the cells that it is about
+	rows     []*gridRow  // the rows that it is about
 }
 
-// rules are all that doctor can say. A new verdict is one more row, and what sees it.
+// rules holds all rules. To add one, add a row with its function, and a line to docs/doctor.md.
 var rules = []rule{
 	{"no-connection", broken, you, seeNoConnection},
-	{"family-unreachable", warning, "whoever keeps the name", seeFamily},
+	{"family-unreachable", warning, "the domain's admin", seeFamily},
 	{"no-greeting", broken, you, seeNoGreeting},
 	{"turned-away", broken, admin, seeTurnedAway},
 	{"tls-refused", broken, admin, seeTLSRefused},
@@ -95,7 +96,7 @@ var rules = []rule{
 	{"one-connection", note, nobody, seeAlone},
 }
 
-// judge makes findings of what was found out: what does not work first.
+// judge returns the findings, sorted by severity and numbered.
 func (x *exam) judge() []*finding {
 	var all []*finding
 	for _, r := range rules {
@@ -113,7 +114,7 @@ func (x *exam) judge() []*finding {
 	return all
 }
 
-// unexplained are the failures that no rule knows.
+// unexplained returns a sign for each failure that no finding covers.
 func (x *exam) unexplained(known []*finding) (signs []sign) {
 	covered := map[*gridCell]bool{}
 	for _, f := range known {
@@ -128,7 +129,7 @@ func (x *exam) unexplained(known []*finding) (signs []sign) {
 				return
 			}
 		}
-		signs = append(signs, sign{what: what, do: "No rule of ours knows this; --verbose shows what was said.", cells: cells})
+		signs = append(signs, sign{what: what, do: "doctor does not recognize this failure; --verbose shows the commands and replies.", cells: cells})
 	}
 	for _, r := range x.rows {
 		if r.err != nil && r.aside(x) == "" && !covered[&r.cells[0]] {
@@ -143,32 +144,32 @@ func (x *exam) unexplained(known []*finding) (signs []sign) {
 	return signs
 }
 
-// aside is why a row was not tried, where that is nothing to mend.
+// aside returns why a row was not tried, if that is not a fault, else "".
 func (r *gridRow) aside(x *exam) string {
 	switch {
 	case r.err == nil:
 		return ""
 	case isOutOfTime(r.err):
 		return "out of time"
-	case r.corner.mode == client.NoTLS && refusesClear(r.err) && x.hasTLS():
+	case r.spec.mode == client.NoTLS && refusesClear(r.err) && x.hasTLS():
 		return "only by TLS"
 	case r.stage == atTLS && x.refusesAUTH(r) && x.scheme == "ftp":
 		return "not offered"
 	case r.stage == atTLS && isHandshake(r.err) && x.hasTLS():
-		return "not spoken"
+		return "not supported"
 	case r.stage == atConnect && (r.addr.IsLoopback() || isNoRoute(r.err)) && x.connected():
-		return "not there"
+		return "unreachable"
 	}
 	return ""
 }
 
-// refusesClear: the server lets nobody in without TLS. Pure-FTPd says so by a 421.
+// refusesClear reports whether the server refuses logins without TLS. Pure-FTPd does so with a 421.
 func refusesClear(err error) bool {
 	var no *ftp.Error
 	return errors.As(err, &no) && (connect.WantsTLS(no.Reply) || strings.Contains(strings.ToLower(no.Text()), "cleartext"))
 }
 
-// all are the cells of a row.
+// all returns pointers to the cells of a row.
 func (r *gridRow) all() []*gridCell {
 	var all []*gridCell
 	for way := range r.cells {
@@ -177,55 +178,56 @@ func (r *gridRow) all() []*gridCell {
 	return all
 }
 
-// hasTLS reports whether TLS came about in some row.
+// hasTLS reports whether a TLS handshake succeeded in some row.
 func (x *exam) hasTLS() bool {
-	return slices.ContainsFunc(x.rows, func(r *gridRow) bool { return r.corner.mode != client.NoTLS && r.cert != nil })
+	return slices.ContainsFunc(x.rows, func(r *gridRow) bool { return r.spec.mode != client.NoTLS && r.cert != nil })
 }
 
+// connected reports whether the control connection of some row was established.
 func (x *exam) connected() bool {
 	return slices.ContainsFunc(x.rows, func(r *gridRow) bool { return r.stage > atConnect })
 }
 
-// refusesAUTH: the server does not do TLS there.
+// refusesAUTH reports whether the server refused AUTH TLS in row r.
 func (x *exam) refusesAUTH(r *gridRow) bool {
 	var no *ftp.Error
-	return r.corner.mode == client.ExplicitTLS && r.cert == nil && errors.As(r.err, &no) && no.Verb == "AUTH"
+	return r.spec.mode == client.ExplicitTLS && r.cert == nil && errors.As(r.err, &no) && no.Verb == "AUTH"
 }
 
-// trouble is how a cell fails.
+// trouble is a kind of failure of a cell.
 type trouble uint8
 
 const (
 	noTrouble     trouble = iota
-	portTimeout           // calls to the data port are not answered
-	portRefused           // nobody listens there
-	noCall                // the server's call does not arrive
-	sessionNeeded         // TLS data without the session of the control connection
+	portTimeout           // connecting to the data port times out
+	portRefused           // connecting to the data port is refused
+	noCall                // the server's connection to our data port does not arrive
+	sessionNeeded         // the server wants the TLS session of the control connection to be resumed
 	tlsTrouble
 	otherTrouble
 )
 
-// trouble is why that way of a row fails.
+// trouble returns how the given way of a row fails.
 func (r *gridRow) trouble(way int) trouble {
 	c := &r.cells[way]
 	if c.state != fails {
 		return noTrouble
 	}
-	return c.trouble(isActive(way), r.corner.mode != client.NoTLS)
+	return c.trouble(isActive(way), r.spec.mode != client.NoTLS)
 }
 
-// trouble is why a transfer failed: by how far the data connection came, and by what the server
-// said. active is whether the server was to call, secured whether TLS was asked for. The first
-// line that fits counts:
+// trouble returns why a transfer failed. It decides by how far the data connection got and by the server's
+// reply. active says that the server had to connect to us, secured that TLS was to be used. The first
+// line that fits applies:
 //
-//	the data connection    the server says                            trouble
-//	stood                  that it wants the session, or a refusal    sessionNeeded
-//	                       about a connection that did not resume it
-//	stood, without TLS     anything, or 52x: not so protected         tlsTrouble
-//	failed in its TLS      anything                                   tlsTrouble
-//	active, did not come   nothing, or 42x: it could not call         noCall
-//	was refused            anything                                   portRefused
-//	did not come           nothing, or 42x: nobody called             portTimeout
+//	data connection           reply                                      trouble
+//	opened, with TLS wanted   names the session, or x2x if the session   sessionNeeded
+//	                          was not resumed
+//	opened, with TLS wanted   52x, or TLS did not begin                  tlsTrouble
+//	failed in the handshake   any                                        tlsTrouble
+//	active, did not arrive    none, or 42x                               noCall
+//	was refused               any                                        portRefused
+//	was not established       none, or 42x                               portTimeout
 func (o *outcome) trouble(active, secured bool) trouble {
 	var open *dtp.OpenError
 	var no *ftp.Error

@@ -22,7 +22,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Both families: one server that listens on both, by a name that has both.
+// TestDoctorFamilies: a host name with an IPv4 and an IPv6 address gets rows for both.
 func TestDoctorFamilies(t *testing.T) {
 	fsys, _ := readable(t)
 	free := ftptest.ClosedPort(t)
@@ -59,7 +59,7 @@ func TestDoctorFamilies(t *testing.T) {
 	}
 	seen := map[string]string{}
 	for _, r := range d.x.rows {
-		if r.corner.version == 0 {
+		if r.spec.version == 0 {
 			seen[r.family] = ""
 			for _, c := range r.cells {
 				seen[r.family] += cellStates[c.state] + " "
@@ -67,11 +67,11 @@ func TestDoctorFamilies(t *testing.T) {
 		}
 	}
 	if seen["IPv4"] != allWork+" " || seen["IPv6"] != "works absent works absent " {
-		t.Errorf("the rows are %q", seen)
+		t.Errorf("the states by family are %q", seen)
 	}
 }
 
-// A page is never wider than 80 columns but for the command, and ASCII where it must be.
+// TestDoctorPage: the page is at most 80 columns wide, except the command, and is ASCII in the locale C.
 func TestDoctorPage(t *testing.T) {
 	fsys, _ := readable(t)
 	srv := ftptest.NewServer(t, fsys, ftptest.WithTLS())
@@ -89,10 +89,10 @@ func TestDoctorPage(t *testing.T) {
 		}
 		for _, want := range []string{
 			"\n                       EPSV    PASV    EPRT    PORT\n  clear   IPv4         ok      fix 1   ok      ok\n",
-			"restart honest", "sizes honest", "\n1  PASV announces 10.0.0.5, an address behind NAT.", "\nUse:  miniftp get ",
+			"restart honest", "sizes honest", "\n1  PASV announces 10.0.0.5, a private address behind NAT.", "\nUse:  miniftp get ",
 		} {
 			if !strings.Contains(text, want) {
-				t.Errorf("%q is not in\n%s", want, text)
+				t.Errorf("no %q in\n%s", want, text)
 			}
 		}
 		if locale == "C" && strings.ContainsFunc(text, func(c rune) bool { return c > 0x7e }) {
@@ -101,7 +101,7 @@ func TestDoctorPage(t *testing.T) {
 	}
 }
 
-// A password goes in the clear only where the URL allows it, and doctor says that it does.
+// TestDoctorPassword: a password is sent without TLS only if the URL allows it, and doctor then warns.
 func TestDoctorPassword(t *testing.T) {
 	fsys, _ := readable(t)
 	srv := ftptest.NewServer(t, fsys, ftptest.WithTLS(), ftptest.WithUser("alice", "secret", server.ReadOnly))
@@ -115,7 +115,7 @@ func TestDoctorPassword(t *testing.T) {
 		t.Errorf("exit %d, %q, %s", exit, j.codes(), stderr)
 	}
 	if n := slices.IndexFunc(srv.ClearCommands()[before:], func(c ftp.Command) bool { return c.Verb != "AUTH" }); n >= 0 {
-		t.Errorf("in the clear it says %v", srv.ClearCommands()[before+n])
+		t.Errorf("%v was sent without TLS", srv.ClearCommands()[before+n])
 	}
 	if text := page(t, at); strings.Contains(text, "secret") {
 		t.Errorf("the password is printed:\n%s", text)
@@ -126,18 +126,18 @@ func TestDoctorPassword(t *testing.T) {
 	}
 }
 
-// An upload is tried only if asked for, and leaves nothing.
+// TestDoctorWrite: an upload is tried only with --write, and no file is left.
 func TestDoctorWrite(t *testing.T) {
 	fsys, _ := readable(t)
 	srv := ftptest.NewServer(t, fsys)
 	if _, _, _ = examined(t, srv.URL+"/"); slices.ContainsFunc(srv.Commands(), func(c ftp.Command) bool { return c.Verb == "STOR" || c.Verb == "DELE" }) {
-		t.Error("it wrote without being asked to")
+		t.Error("doctor wrote without --write")
 	}
 	if j, exit, _ := examined(t, "--write", srv.URL+"/"); exit != verb.ExitOK || j.Checks.Upload != "yes" || len(j.Findings) > 0 {
 		t.Errorf("exit %d, upload %q, %q", exit, j.Checks.Upload, j.codes())
 	}
 	if files, err := afero.ReadDir(fsys, "/"); err != nil || len(files) != 2 {
-		t.Errorf("%d files are there, %v", len(files), err)
+		t.Errorf("the directory has %d files (%v), want 2", len(files), err)
 	}
 	srv.Fail("DELE", ftptest.Reply(550, "Permission denied."))
 	if j, _, _ := examined(t, "--write", srv.URL+"/"); !slices.Equal(j.codes(), []string{"write-left"}) {
@@ -158,14 +158,14 @@ func TestDoctorWrite(t *testing.T) {
 	}
 }
 
-// An interrupt ends it at once, whatever it waits for.
+// TestDoctorInterrupted: an interrupt ends doctor at once, whatever it waits for.
 func TestDoctorInterrupted(t *testing.T) {
 	fsys, _ := readable(t)
 	srv := ftptest.NewServer(t, fsys)
 	srv.Fail("EPRT", ftptest.NoCall(0))
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		srv.WaitEvent(func(e ftp.Event) bool { // the two passive listings are over
+		srv.WaitEvent(func(e ftp.Event) bool { // the first passive listing has ended
 			d, ok := e.What.(ftp.TransferDone)
 			return ok && d.Verb == "MLSD"
 		})
@@ -178,7 +178,7 @@ func TestDoctorInterrupted(t *testing.T) {
 	}
 }
 
-// What is not there, and what can't be read.
+// TestDoctorPaths: paths that do not exist, and servers with nothing to read.
 func TestDoctorPaths(t *testing.T) {
 	fsys, _ := readable(t)
 	srv := ftptest.NewServer(t, fsys)
@@ -201,14 +201,14 @@ func TestDoctorPaths(t *testing.T) {
 		t.Errorf("an empty directory: exit %d, %q, restart %s, use %q", exit, j.codes(), j.Checks.Restart, j.Use)
 	}
 	if text := page(t, empty.URL); !strings.Contains(text, "restart not tried (no small file to read)") {
-		t.Errorf("it reads\n%s", text)
+		t.Errorf("the page is\n%s", text)
 	}
 	if j, exit, stderr := examined(t, "ftp://"+ftptest.ClosedPort(t).String()+"/"); exit != verb.ExitConnect || !slices.Equal(j.codes(), []string{"no-connection"}) {
 		t.Errorf("nobody listens: exit %d, %q, %s", exit, j.codes(), stderr)
 	}
 }
 
-// TestDoctorElsewhere: what is no FTP server at all is called so.
+// TestDoctorElsewhere: doctor recognizes web and mail servers.
 func TestDoctorElsewhere(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -219,7 +219,7 @@ func TestDoctorElsewhere(t *testing.T) {
 	})
 	for name, addr := range map[string]string{"a web server": web.Listener.Addr().String(), "a mail server": mail.Addr} {
 		code, out, errs := try(t, "doctor", "--timeout", "200ms", "ftp://"+addr+"/")
-		if code != verb.ExitConnect || !strings.Contains(out, "no FTP server") || !strings.Contains(strings.Join(strings.Fields(out), " "), name[2:]) {
+		if code != verb.ExitConnect || !strings.Contains(out, "not an FTP server") || !strings.Contains(strings.Join(strings.Fields(out), " "), name[2:]) {
 			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
 		}
 	}

@@ -16,17 +16,17 @@ import (
 
 const (
 	pageWidth = 80
-	gridAt    = 23 // the first column of the grid
-	gridStep  = 8
+	gridAt    = 23 // the column at which the cells begin
+	gridStep  = 8  // the width of a cell
 )
 
-// sheet is the page that a report is printed on.
+// sheet builds the text of a report.
 type sheet struct {
 	strings.Builder
-	dot string // between two facts
+	dot string // separates facts on a line
 }
 
-// print writes a report for people: a page of 80 columns wherever it goes.
+// print writes the report for people. It is 80 columns wide, whether or not out is a terminal.
 func (s *report) print(out io.Writer) error {
 	p := &sheet{dot: " · "}
 	if !term.UTF8() {
@@ -40,10 +40,10 @@ func (s *report) print(out io.Writer) error {
 	}
 	if s.command != "" {
 		p.line("Use:  " + s.command)
-	} else if s.x.checks.noReading != nil && !s.x.triedByWriting() {
-		p.line("No way could be tried.")
+	} else if s.x.checks.readRefused != nil && !s.x.triedByWriting() {
+		p.line("No transfer could be tried.")
 	} else {
-		p.line("No way works.")
+		p.line("No transfer works.")
 	}
 	text := p.String()
 	if !term.UTF8() {
@@ -55,7 +55,7 @@ func (s *report) print(out io.Writer) error {
 
 func (p *sheet) line(s string) { p.WriteString(strings.TrimRight(s, " ") + "\n") }
 
-// wrapped writes text behind a mark, its further lines set in as far.
+// wrapped writes text after a mark, and indents its further lines by the width of the mark.
 func (p *sheet) wrapped(mark, text string) {
 	for _, line := range term.Wrap(text, pageWidth-term.Cells(mark)) {
 		p.line(mark + line)
@@ -63,7 +63,7 @@ func (p *sheet) wrapped(mark, text string) {
 	}
 }
 
-// facts writes some facts with dots between them; no fact is broken in two, if it need not be.
+// facts writes facts separated by dots. A fact is split between lines only if it does not fit on one.
 func (p *sheet) facts(all []string) {
 	line := ""
 	for _, f := range all {
@@ -134,7 +134,7 @@ func millis(d time.Duration) string {
 	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
-// mark is what stands in a cell: ok, -, or the finding about it.
+// mark returns the text of a cell: ok, -, or the number of the finding about it.
 func (s *report) mark(c *gridCell) string {
 	for _, f := range s.findings {
 		if f.level != note && c.state != absent && slices.Contains(f.cells, c) {
@@ -147,7 +147,7 @@ func (s *report) mark(c *gridCell) string {
 	return "-"
 }
 
-// rowName is the first two columns.
+// rowName returns the text of the first two columns.
 func rowName(r *gridRow) string { return fmt.Sprintf("%-8s%s", r.protection(), r.family) }
 
 func (s *report) grid(p *sheet) {
@@ -165,7 +165,7 @@ func (s *report) grid(p *sheet) {
 	}
 }
 
-// aside is what stands behind a row that has no way, or whose certificate is bad.
+// aside returns the text after the cells: why a row was not tried, or that its certificate is bad.
 func (s *report) aside(r *gridRow) string {
 	if r.err != nil {
 		return r.aside(s.x)
@@ -178,7 +178,7 @@ func (s *report) aside(r *gridRow) string {
 	return ""
 }
 
-// words are the facts below the grid: name and what is so.
+// words returns the facts below the grid, each a name and a value.
 func (x *exam) words() [][2]string {
 	k := &x.checks
 	var all [][2]string
@@ -191,7 +191,7 @@ func (x *exam) words() [][2]string {
 	if k.noFile != "" {
 		file += " (" + k.noFile + ")"
 	}
-	if used, _ := x.use(); used != nil {
+	if used, _ := x.bestWay(); used != nil {
 		if k.noFile != "" {
 			add("restart", file)
 			add("sizes", file)
@@ -215,7 +215,7 @@ func (x *exam) words() [][2]string {
 	}
 	add("TLS session reuse", x.tlsWords())
 	if x.triedByWriting() {
-		add("the ways", "tried by uploads, as the account may not read")
+		add("transfers", "tried by uploads, because the account may not read")
 	}
 	if k.write != nil {
 		add("upload", k.write.String())
@@ -223,12 +223,12 @@ func (x *exam) words() [][2]string {
 	return all
 }
 
-// notAsked is what stands for an answer that could not be asked for without a login.
+// notAsked replaces the value of a fact that is unknown because there was no login.
 const notAsked = "not asked"
 
 func (x *exam) sizeWord() string {
 	if len(x.checks.sizes) == 0 {
-		return "not told"
+		return "not reported"
 	}
 	if len(seeSize(x)) > 0 {
 		return "wrong"

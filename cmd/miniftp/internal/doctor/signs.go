@@ -17,9 +17,9 @@ import (
 	"miniftp/ftp/client"
 )
 
-// What the rules see: whether one comes in at all, and TLS.
+// This file has the functions of the rules about connecting, logging in and TLS.
 
-// each makes one sign of all rows that fit, in the words of the first.
+// each returns one sign for all rows that fit, with the text for the first of them, or none.
 func (x *exam) each(fits func(r *gridRow) bool, say func(r *gridRow) (what, do string)) []sign {
 	var s sign
 	for _, r := range x.rows {
@@ -40,7 +40,7 @@ func (x *exam) each(fits func(r *gridRow) bool, say func(r *gridRow) (what, do s
 	return []sign{s}
 }
 
-// ask names what the server's admin should do, with the setting's name if it is known.
+// ask returns a sentence with what the server's admin should do and, if known, the name of the setting.
 func (x *exam) ask(do string, t product.Topic) string {
 	return "The server's admin should " + do + x.inBrackets(t) + "."
 }
@@ -57,9 +57,9 @@ func seeNoConnection(x *exam) []sign {
 		return nil
 	}
 	return x.each(func(r *gridRow) bool { return r.stage == atConnect && r.err != nil && !isOutOfTime(r.err) }, func(r *gridRow) (string, string) {
-		do := "Is the host up, and does a firewall keep callers from its port?"
+		do := "Check that the host is up, and that no firewall blocks the port."
 		if isRefused(r.err) {
-			do = "Nobody listens there: is the server running, and the port right?"
+			do = "Nothing listens on that port: check that the server is running and the port is right."
 		}
 		return sentence(r.err.Error()), do
 	})
@@ -72,8 +72,8 @@ func seeFamily(x *exam) []sign {
 	return x.each(func(r *gridRow) bool {
 		return r.stage == atConnect && r.err != nil && r.aside(x) == ""
 	}, func(r *gridRow) (string, string) {
-		return fmt.Sprintf("%s has the %s address %v, and nobody answers there: %s", x.host, r.family, r.addr, sentence(connectReason(r.err))),
-			"Clients try it first and lose time. Whoever keeps the name should take the address out, or the server should listen on it."
+		return fmt.Sprintf("%s has the %s address %v, but nothing answers there: %s", x.host, r.family, r.addr, sentence(connectReason(r.err))),
+			"Clients may try it first and lose time. The domain's admin should remove the address, or the server should listen on it."
 	})
 }
 
@@ -82,9 +82,9 @@ func seeNoGreeting(x *exam) []sign {
 		return r.stage == atGreeting && !errors.As(r.err, new(*ftp.Error)) && r.err != nil && !isOutOfTime(r.err)
 	}, func(r *gridRow) (string, string) {
 		if errors.Is(r.err, ftp.ErrSyntax) {
-			return "What answers there is no FTP server: " + sentence(connectReason(r.err)), "Is the port right?"
+			return "This is not an FTP server: " + sentence(connectReason(r.err)), "Check the port."
 		}
-		return "The server takes the call and does not greet: " + sentence(connectReason(r.err)), "A server that waits for TLS first does so: try ftps://."
+		return "The server accepts the connection but sends no greeting: " + sentence(connectReason(r.err)), "Servers with implicit TLS do that: try ftps://."
 	})
 }
 
@@ -93,7 +93,7 @@ func seeTurnedAway(x *exam) []sign {
 		var no *ftp.Error
 		return errors.As(r.err, &no) && !refusesClear(r.err) && (no.Code == 421 || no.Verb == "" && r.stage == atGreeting)
 	}, func(r *gridRow) (string, string) {
-		return "The server turned us away: " + sentence(replyText(r.err)), "Try again later. If it stays so: " + lower(x.ask("let more connections in", product.MoreConnections))
+		return "The server refuses more connections: " + sentence(replyText(r.err)), "Try again later. If that does not help, " + lower(x.ask("allow more connections", product.MoreConnections))
 	})
 }
 
@@ -103,7 +103,7 @@ func seeTLSRefused(x *exam) []sign {
 	}
 	return x.each(x.refusesAUTH, func(r *gridRow) (string, string) {
 		return "The server refuses TLS: " + sentence(replyText(r.err)),
-			x.ask("offer it", product.OfferTLS) + " Nothing was sent in the clear."
+			x.ask("enable it", product.OfferTLS) + " No password was sent without encryption."
 	})
 }
 
@@ -121,12 +121,12 @@ func seeHandshake(x *exam) []sign {
 		return nil
 	}
 	return x.each(func(r *gridRow) bool { return isHandshake(r.err) }, func(r *gridRow) (string, string) {
-		do := "It speaks neither TLS 1.2 nor 1.3 as we do: " + lower(x.ask("update it, and look at its certificate", product.Certificate))
+		do := "The server supports neither TLS 1.2 nor TLS 1.3 in a way that works with miniftp: " + lower(x.ask("update it and check its certificate", product.Certificate))
 		switch {
 		case errors.As(r.err, new(tls.RecordHeaderError)):
-			do = "ftps:// is TLS from the first byte: is it ftpes://, AUTH TLS?"
+			do = "ftps:// means TLS from the first byte. If the server expects AUTH TLS, use ftpes://."
 		case strings.Contains(r.err.Error(), "certificate required"):
-			do = "The server wants a client certificate: show one with --cert and --key."
+			do = "The server requires a client certificate: give one with --cert and --key."
 		}
 		return "The TLS handshake fails: " + sentence(r.err.Error()), do
 	})
@@ -137,11 +137,12 @@ func seeControlOnly(x *exam) []sign {
 		var noTLS *client.TLSError
 		return errors.As(r.err, &noTLS) && noTLS.Data
 	}, func(r *gridRow) (string, string) {
-		return "The server encrypts the control connection only: to PROT P it says " + sentence(replyText(r.err)), x.ask("let data connections be encrypted, too", product.NoTopic)
+		return "The server encrypts only the control connection: it answers PROT P with " + sentence(replyText(r.err)), x.ask("allow encrypted data connections", product.NoTopic)
 	})
 }
 
-// badCertificates are the rows whose certificate has that kind of fault.
+// badCertificates returns a sign for all rows whose certificate has the given fault. With --insecure there
+// is none.
 func (x *exam) badCertificates(is func(err error) bool, say func(r *gridRow) (what, do string)) []sign {
 	found := x.each(func(r *gridRow) bool { return r.cert != nil && r.bad != nil && is(r.bad) }, say)
 	if x.trusting {
@@ -157,8 +158,8 @@ func isExpired(err error) bool {
 
 func seeExpired(x *exam) []sign {
 	return x.badCertificates(isExpired, func(r *gridRow) (string, string) {
-		return fmt.Sprintf("The certificate is good only from %s to %s.", r.cert.NotBefore.Format("2006-01-02"), r.cert.NotAfter.Format("2006-01-02")),
-			x.ask("renew it", product.Certificate) + " Until then --pin " + local.Fingerprint(r.cert) + " trusts it."
+		return fmt.Sprintf("The certificate is valid only from %s to %s.", r.cert.NotBefore.Format("2006-01-02"), r.cert.NotAfter.Format("2006-01-02")),
+			x.ask("renew it", product.Certificate) + " Until then, --pin " + local.Fingerprint(r.cert) + " accepts it."
 	})
 }
 
@@ -167,7 +168,7 @@ func isOtherHost(err error) bool { return errors.As(err, new(x509.HostnameError)
 func seeOtherHost(x *exam) []sign {
 	return x.badCertificates(isOtherHost, func(r *gridRow) (string, string) {
 		return fmt.Sprintf("The certificate is for %s, not for %s.", ftp.Printable(connect.CertHosts(r.cert)), x.host),
-			"Use a name that it is for. Else: " + lower(x.ask("get one for "+x.host, product.Certificate)) + " --pin " + local.Fingerprint(r.cert) + " trusts it as it is."
+			"Use a host name that it is for. Otherwise, " + lower(x.ask("get one for "+x.host, product.Certificate)) + " --pin " + local.Fingerprint(r.cert) + " accepts it as it is."
 	})
 }
 
@@ -176,14 +177,14 @@ func seeUntrusted(x *exam) []sign {
 		return !isExpired(err) && !isOtherHost(err) && !errors.As(err, new(*connect.PinError))
 	},
 		func(r *gridRow) (string, string) {
-			return "Nobody known vouches for the certificate.",
-				x.ask("get one from a known authority", product.Certificate) + " --ca-cert FILE names who signed it, --pin " + local.Fingerprint(r.cert) + " trusts just this one."
+			return "The certificate is not signed by a known authority.",
+				x.ask("get one from a known authority", product.Certificate) + " --ca-cert FILE adds the authority that signed it; --pin " + local.Fingerprint(r.cert) + " accepts only this certificate."
 		})
 }
 
 func seeOtherPin(x *exam) []sign {
 	return x.badCertificates(func(err error) bool { return errors.As(err, new(*connect.PinError)) }, func(r *gridRow) (string, string) {
-		return "The certificate is not that of --pin.", "Ask the server's admin whether it is new: its fingerprint is " + local.Fingerprint(r.cert) + ". If not, somebody sits in between."
+		return "The certificate is not the one of --pin.", "Ask the server's admin whether it is new; its fingerprint is " + local.Fingerprint(r.cert) + ". If it is not, somebody is intercepting the connection."
 	})
 }
 
@@ -193,18 +194,18 @@ func seeLogin(x *exam) []sign {
 		return r.stage == atLogin && errors.As(r.err, &no) && (no.Code != 421 || refusesClear(r.err)) && r.aside(x) == ""
 	}, func(r *gridRow) (string, string) {
 		if refusesClear(r.err) && x.scheme == "ftp" {
-			return "The login is refused in the clear: " + sentence(replyText(r.err)), "Use ftpes:// in the URL, or --tls."
+			return "The server refuses logins without TLS: " + sentence(replyText(r.err)), "Use ftpes:// in the URL, or --tls."
 		}
 		if no, ok := errors.AsType[*ftp.Error](r.err); ok && (no.Code == 332 || no.Verb == "ACCT") {
-			return "The server asks for an account at the login: " + sentence(replyText(r.err)), "Name the account with --account."
+			return "The server asks for an account: " + sentence(replyText(r.err)), "Give the account with --account."
 		}
-		return "The login is refused: " + sentence(replyText(r.err)), "Look at the user's name and the password."
+		return "The login is refused: " + sentence(replyText(r.err)), "Check the user name and the password."
 	})
 }
 
 func seeNoDir(x *exam) []sign {
 	return x.each(func(r *gridRow) bool { return r.stage == atDir && errors.As(r.err, new(*ftp.Error)) }, func(r *gridRow) (string, string) {
-		return "The directory of the URL can't be entered: " + sentence(replyText(r.err)), "Look at the path, and at what the user may read."
+		return "The directory of the URL can't be entered: " + sentence(replyText(r.err)), "Check the path and the user's permissions."
 	})
 }
 
@@ -212,19 +213,19 @@ func seeNoFile(x *exam) []sign {
 	if x.checks.unread == nil {
 		return nil
 	}
-	return []sign{{what: "The file of the URL can't be read: " + sentence(replyText(x.checks.unread)), do: "Look at the path, and at what the user may read."}}
+	return []sign{{what: "The file of the URL can't be read: " + sentence(replyText(x.checks.unread)), do: "Check the path and the user's permissions."}}
 }
 
 func seeClearLogin(x *exam) []sign {
 	in := func(open bool) func(r *gridRow) bool {
-		return func(r *gridRow) bool { return r.stage == inside && (r.corner.mode == client.NoTLS) == open }
+		return func(r *gridRow) bool { return r.stage == atEnd && (r.spec.mode == client.NoTLS) == open }
 	}
 	if !x.secret || !slices.ContainsFunc(x.rows, in(true)) || !slices.ContainsFunc(x.rows, in(false)) {
 		return nil
 	}
 	return []sign{{
-		what: "The server takes the password in the clear although it offers TLS: whoever listens on the way reads it.",
-		do:   "Use ftpes:// in the URL. " + x.ask("demand TLS", product.DemandTLS),
+		what: "The server accepts the password without encryption although it offers TLS: anyone on the network path can read it.",
+		do:   "Use ftpes:// in the URL. " + x.ask("require TLS", product.DemandTLS),
 	}}
 }
 
@@ -232,7 +233,7 @@ func seeNoTLS(x *exam) []sign {
 	if !x.secret || x.scheme != "ftp" || !slices.ContainsFunc(x.rows, x.refusesAUTH) {
 		return nil
 	}
-	return []sign{{what: "The server offers no TLS: the password goes in the clear, and whoever listens on the way reads it.", do: x.ask("offer TLS", product.OfferTLS)}}
+	return []sign{{what: "The server offers no TLS: the password is sent without encryption, and anyone on the network path can read it.", do: x.ask("offer TLS", product.OfferTLS)}}
 }
 
 func seeReuse(x *exam) []sign {
@@ -240,30 +241,31 @@ func seeReuse(x *exam) []sign {
 		if x.needsReuse(r) {
 			refusal := r.unshared.err.Error()
 			return []sign{{
-				what: "TLS data connections are refused without session reuse. We do reuse it.",
-				do:   "Clients that don't fail here: " + sentence(refusal) + " For them the admin can drop the demand" + x.inBrackets(product.SessionReuse) + ".",
+				what: "The server refuses TLS data connections without session reuse. miniftp reuses the session.",
+				do:   "Clients that don't reuse it fail: " + sentence(refusal) + " For them, the server's admin can turn the requirement off" + x.inBrackets(product.SessionReuse) + ".",
 			}}
 		}
 	}
 	return nil
 }
 
+// needsReuse reports whether the server refused a data connection without session reuse in row r.
 func (x *exam) needsReuse(r *gridRow) bool {
 	return r.unshared != nil && r.unshared.err != nil && !isOutOfTime(r.unshared.err)
 }
 
-// namesSession: the words of a refusal speak of TLS sessions.
+// namesSession reports whether the text of a refusal mentions TLS sessions.
 func namesSession(r ftp.Reply) bool {
 	text := strings.ToLower(r.Text())
 	return strings.Contains(text, "session") || strings.Contains(text, "reuse") || strings.Contains(text, "resum")
 }
 
-// isPlain reports whether an address tells of nothing but itself.
+// isPlain reports whether the announced address is that of the control connection, or either is unknown.
 func isPlain(announced, control netip.Addr) bool {
 	return !announced.IsValid() || !control.IsValid() || announced.Unmap() == control.Unmap().WithZone("")
 }
 
-// hours is a difference of clocks.
+// hours formats the size of a time difference in hours and minutes.
 func hours(d time.Duration) string {
 	d = d.Abs()
 	if d%time.Hour == 0 {

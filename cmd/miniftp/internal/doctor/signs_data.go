@@ -11,9 +11,9 @@ import (
 	"miniftp/ftp"
 )
 
-// Data connections, files and listings.
+// This file has the functions of the rules about data connections, files and listings.
 
-// cellsWhere gathers cells.
+// cellsWhere returns the cells that fit.
 func (x *exam) cellsWhere(fits func(r *gridRow, way int) bool) (cells []*gridCell) {
 	for _, r := range x.rows {
 		for way := range r.cells {
@@ -25,7 +25,7 @@ func (x *exam) cellsWhere(fits func(r *gridRow, way int) bool) (cells []*gridCel
 	return cells
 }
 
-// eachCell makes one sign of all cells that fit, in the words of the first.
+// eachCell returns one sign for all cells that fit, with the text for the first of them, or none.
 func (x *exam) eachCell(fits func(r *gridRow, way int) bool, say func(first *gridCell) (what, do string)) []sign {
 	cells := x.cellsWhere(fits)
 	if cells == nil {
@@ -35,20 +35,20 @@ func (x *exam) eachCell(fits func(r *gridRow, way int) bool, say func(first *gri
 	return []sign{{what, do, cells, nil}}
 }
 
-// failsBy fits the cells that fail in that way.
+// failsBy returns a function that fits the cells with the given trouble.
 func failsBy(kind trouble) func(r *gridRow, way int) bool {
 	return func(r *gridRow, way int) bool { return r.trouble(way) == kind }
 }
 
-// otherThan are the PASV cells whose 227 names an address of that kind, which is not
-// the control connection's.
+// otherThan returns a sign for the PASV cells whose 227 announces another address than that of the control
+// connection, if it is of the given kind.
 func (x *exam) otherThan(kind func(announced, control netip.Addr) bool, what, do string) []sign {
 	return x.eachCell(func(r *gridRow, way int) bool {
 		c := &r.cells[way]
 		return way == byPASV && c.offered && !isPlain(c.announced.Addr(), r.addr) && kind(c.announced.Addr(), r.addr)
 	}, func(first *gridCell) (string, string) {
 		if first.state == works {
-			do += " We work around it by calling the control host."
+			do += " miniftp works around it by using the address of the control connection."
 		}
 		return fmt.Sprintf(what, first.announced.Addr()), do
 	})
@@ -58,25 +58,25 @@ func isLocal(a, _ netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() 
 
 func seePrivate(x *exam) []sign {
 	return x.otherThan(func(a, b netip.Addr) bool { return explain.IsPrivate(a) && !isLocal(a, b) },
-		"PASV announces %v, an address behind NAT.", x.ask("set its public address", product.PublicAddress))
+		"PASV announces %v, a private address behind NAT.", x.ask("set its public address", product.PublicAddress))
 }
 
 func seeLoopback(x *exam) []sign {
-	return x.otherThan(isLocal, "PASV announces %v, where nobody but the server itself can call.", x.ask("set its public address", product.PublicAddress))
+	return x.otherThan(isLocal, "PASV announces %v, which only the server itself can reach.", x.ask("set its public address", product.PublicAddress))
 }
 
 func seeOtherAddress(x *exam) []sign {
 	return x.otherThan(func(a, b netip.Addr) bool { return !explain.IsPrivate(a) && !isLocal(a, b) },
-		"PASV announces %v, which is not the host that we called.", x.ask("set the address that clients call", product.PublicAddress))
+		"PASV announces %v, which is not the host of the control connection.", x.ask("set the address that clients connect to", product.PublicAddress))
 }
 
-// epsvDead: EPSV's port can't be reached, while PASV's can.
+// epsvDead reports whether the ports that EPSV announces can't be reached, but those of PASV can.
 func (r *gridRow) epsvDead() bool {
 	t := r.trouble(byEPSV)
 	return (t == portTimeout || t == portRefused) && r.cells[byPASV].state == works
 }
 
-// deadPorts makes a sign of the ports that can't be reached in that way.
+// deadPorts returns a sign for the cells whose ports can't be reached, with the given trouble.
 func (x *exam) deadPorts(kind trouble, what, do string) []sign {
 	dead := func(r *gridRow, way int) bool { return r.trouble(way) == kind && (way != byEPSV || !r.epsvDead()) }
 	return x.eachCell(dead, func(*gridCell) (string, string) {
@@ -98,29 +98,29 @@ func (x *exam) deadPorts(kind trouble, what, do string) []sign {
 }
 
 func seePortTimeout(x *exam) []sign {
-	return x.deadPorts(portTimeout, " time out: a firewall before the server swallows the calls.",
-		"open the passive ports in the firewall, and let the server use no others")
+	return x.deadPorts(portTimeout, " time out: a firewall in front of the server drops the connections.",
+		"open the passive ports in the firewall, and make the server use only these")
 }
 
 func seePortRefused(x *exam) []sign {
-	return x.deadPorts(portRefused, " refuse the call: a firewall or NAT router before the server does not pass it on.",
-		"have the passive ports passed on, and let the server use no others")
+	return x.deadPorts(portRefused, " refuse the connection: a firewall or NAT router in front of the server does not forward it.",
+		"forward the passive ports, and make the server use only these")
 }
 
 func seeEPSVDead(x *exam) []sign {
 	return x.eachCell(func(r *gridRow, way int) bool { return way == byEPSV && r.epsvDead() }, func(first *gridCell) (string, string) {
-		return fmt.Sprintf("Ports that EPSV gives, such as %d, can't be reached, while those of PASV can: a firewall before the server reads only PASV's replies.", first.announced.Port()),
-			x.ask("open the passive ports in it for good", product.DataPorts) + " Until then --passive=classic uses PASV at once; without it a try by EPSV fails first."
+		return fmt.Sprintf("Ports announced by EPSV, such as %d, can't be reached, but those of PASV can: a firewall in front of the server reads only the replies to PASV.", first.announced.Port()),
+			x.ask("open the passive ports in it permanently", product.DataPorts) + " Until then, --passive=classic uses PASV at once; without it, EPSV is tried first and fails."
 	})
 }
 
 func seeNoCall(x *exam) []sign {
 	return x.eachCell(failsBy(noCall), func(first *gridCell) (string, string) {
-		why, told := "most likely a firewall or NAT on this side keeps the call out.", first.announced.Addr()
-		if explain.IsPrivate(told) && slices.ContainsFunc(x.rows, func(r *gridRow) bool { return r.stage == inside && !explain.IsPrivate(r.addr) }) {
-			why = fmt.Sprintf("this host is behind NAT, and the server was told %v.", told)
+		why, addr := "most likely a firewall or NAT on this side blocks it.", first.announced.Addr()
+		if explain.IsPrivate(addr) && slices.ContainsFunc(x.rows, func(r *gridRow) bool { return r.stage == atEnd && !explain.IsPrivate(r.addr) }) {
+			why = fmt.Sprintf("this host is behind NAT, and %v, which we announced, is a private address.", addr)
 		}
-		return "In active mode the server calls back but nothing arrives: " + why, "Nothing to fix at the server; use passive mode."
+		return "In active mode, the server's data connection does not arrive: " + why, "There is nothing to fix at the server; use passive mode."
 	})
 }
 
@@ -132,9 +132,9 @@ func seeActiveRefused(x *exam) []sign {
 		}
 		what := "The server refuses active mode: " + sentence(replyText(eprt.err))
 		if explain.IsPrivate(r.local) && !explain.IsPrivate(r.addr) {
-			what += " This host is behind NAT: the server sees us come from another address than we tell it."
+			what += " This host is behind NAT: the server sees another address than the one that we announce."
 		}
-		return []sign{{what: what, do: "Nothing to fix; use passive mode."}}
+		return []sign{{what: what, do: "There is nothing to fix; use passive mode."}}
 	}
 	return nil
 }
@@ -145,9 +145,9 @@ func seeNoEPSV(x *exam) []sign {
 		switch {
 		case c.state != absent || c.err == nil:
 		case r.addr.Is6():
-			return []sign{{what: "The server does not do EPSV, without which there is no passive mode over IPv6: " + sentence(replyText(c.err)), do: x.ask("switch it on, or update the server", product.NoTopic)}}
+			return []sign{{what: "The server does not support EPSV, so there is no passive mode over IPv6: " + sentence(replyText(c.err)), do: x.ask("enable it, or update the server", product.NoTopic)}}
 		case x.features.Has("EPSV"):
-			return []sign{{what: "FEAT names EPSV, and the server refuses it: " + sentence(replyText(c.err)), do: "We work around it by PASV."}}
+			return []sign{{what: "FEAT lists EPSV, but the server refuses it: " + sentence(replyText(c.err)), do: "miniftp uses PASV instead."}}
 		}
 	}
 	return nil
@@ -155,15 +155,15 @@ func seeNoEPSV(x *exam) []sign {
 
 func seeSessionRefused(x *exam) []sign {
 	return x.eachCell(failsBy(sessionNeeded), func(first *gridCell) (string, string) {
-		return "TLS data connections are refused without session reuse, and the server does not take its own session back: " + sentence(replyText(first.err)),
-			x.ask("update it, or drop the demand", product.SessionReuse)
+		return "The server refuses TLS data connections without session reuse, but does not let us resume its session: " + sentence(replyText(first.err)),
+			x.ask("update it, or turn the requirement off", product.SessionReuse)
 	})
 }
 
 func seeTLSData(x *exam) []sign {
 	return x.eachCell(failsBy(tlsTrouble), func(first *gridCell) (string, string) {
-		return "TLS works on the control connection and fails on data connections: " + sentence(first.err.Error()),
-			x.ask("look into its log; a middlebox that meddles with data connections is the other suspect", product.NoTopic)
+		return "TLS works on the control connection but fails on data connections: " + sentence(first.err.Error()),
+			x.ask("check its log; the cause may also be a middlebox that changes data connections", product.NoTopic)
 	})
 }
 
@@ -172,19 +172,19 @@ func seeNoCloseNotify(x *exam) []sign {
 		c := &r.cells[way]
 		return c.state == works && c.tls != nil && c.cutShort && !c.enough
 	}, func(*gridCell) (string, string) {
-		return "TLS data connections end without close_notify: a download that somebody cut looks whole.",
-			x.ask("update the server", product.NoTopic) + " We compare sizes."
+		return "TLS data connections end without close_notify: a download that was cut off looks complete.",
+			x.ask("update the server", product.NoTopic) + " miniftp compares sizes."
 	})
 }
 
 func seeRestart(x *exam) []sign {
-	what := map[verdictWord]string{ignored: "the file from its start", wrong: "other bytes than belong there"}[x.checks.restart]
+	what := map[verdictWord]string{ignored: "the file from its start", wrong: "the wrong bytes"}[x.checks.restart]
 	if what == "" {
 		return nil
 	}
 	return []sign{{
-		what: "REST is a lie: the server says yes, and sends " + what + ". A resumed download would be wrong; we compare what overlaps, and refuse.",
-		do:   x.ask("update the server, or switch REST off", product.Restartable),
+		what: "REST does not work: the server accepts it, but then sends " + what + ". A resumed download would be damaged; miniftp compares the overlap and refuses it.",
+		do:   x.ask("update the server, or disable REST", product.Restartable),
 	}}
 }
 
@@ -192,16 +192,16 @@ func seeNoRestart(x *exam) []sign {
 	if x.checks.restart != refused {
 		return nil
 	}
-	return []sign{{what: "Downloads can't be resumed: to REST the server says " + sentence(x.checks.restReply.String()), do: x.ask("allow it", product.Restartable)}}
+	return []sign{{what: "Downloads can't be resumed: the server answers REST with " + sentence(x.checks.restReply.String()), do: x.ask("allow it", product.Restartable)}}
 }
 
 func seeSize(x *exam) []sign {
 	k := &x.checks
 	for _, s := range k.sizes {
-		if s.size != k.came {
+		if s.size != k.received {
 			return []sign{{
-				what: fmt.Sprintf("%s says that %s has %s, and %s come.", s.by, ftp.Printable(k.file), count(s.size), count(k.came)),
-				do:   "Nobody can tell a whole file from a short one then. " + x.ask("update the server", product.NoTopic),
+				what: fmt.Sprintf("%s says that %s has %s, but %s arrive.", s.by, ftp.Printable(k.file), count(s.size), count(k.received)),
+				do:   "Clients can't detect a download that was cut off. " + x.ask("update the server", product.NoTopic),
 			}}
 		}
 	}
@@ -212,7 +212,7 @@ func seeMLSD(x *exam) []sign {
 	if !x.checks.mlsdRefused {
 		return nil
 	}
-	return []sign{{what: "FEAT names MLST, and the server refuses MLSD.", do: "We work around it by LIST, which knows less. " + x.ask("switch it on", product.NoTopic)}}
+	return []sign{{what: "FEAT lists MLST, but the server refuses MLSD.", do: "miniftp uses LIST instead, which has less information. " + x.ask("enable it", product.NoTopic)}}
 }
 
 func seeZone(x *exam) []sign {
@@ -224,13 +224,13 @@ func seeZone(x *exam) []sign {
 	if off < 0 {
 		way = "behind"
 	}
-	do := "Nothing to fix"
+	do := "There is nothing to fix"
 	if x.hasMLSD() && !x.checks.mlsdRefused {
 		do += ": MLSD has the times in UTC"
 	}
 	return []sign{{
-		what: fmt.Sprintf("LIST shows times that are %s %s UTC, as MDTM tells.", hours(off), way),
-		do:   do + ". The server's admin can have it show UTC" + x.inBrackets(product.ListTimes) + ".",
+		what: fmt.Sprintf("LIST shows times that are %s %s UTC, compared with MDTM.", hours(off), way),
+		do:   do + ". The server's admin can make LIST show UTC" + x.inBrackets(product.ListTimes) + ".",
 	}}
 }
 
@@ -239,21 +239,21 @@ func seeAlone(x *exam) []sign {
 		return nil
 	}
 	return []sign{{
-		what: "The server lets in one connection at a time: to a second one it says " + sentence(replyText(x.checks.second)),
-		do:   "Nothing has to be done: miniftp works over one connection there. The server's admin can allow more" + x.inBrackets(product.MoreConnections) + ".",
+		what: "The server allows only one connection at a time: it answers a second one with " + sentence(replyText(x.checks.second)),
+		do:   "There is nothing to fix: miniftp then uses one connection. The server's admin can allow more" + x.inBrackets(product.MoreConnections) + ".",
 	}}
 }
 
 func seeWriteRefused(x *exam) []sign {
 	if o := x.checks.write; o != nil && o.err != nil {
-		return []sign{{what: "An upload fails: " + sentence(o.err.Error()), do: x.ask("let the user write there, if that is wanted", product.NoTopic)}}
+		return []sign{{what: "An upload fails: " + sentence(o.err.Error()), do: x.ask("let the user write there, if that is intended", product.NoTopic)}}
 	}
 	return nil
 }
 
 func seeWriteDamaged(x *exam) []sign {
-	if o := x.checks.write; o != nil && o.err == nil && o.came >= 0 && o.came != o.size {
-		return []sign{{what: fmt.Sprintf("An upload of %s became a file of %s.", count(o.size), count(o.came)), do: x.ask("look at the disk and at the server's log", product.NoTopic)}}
+	if o := x.checks.write; o != nil && o.err == nil && o.received >= 0 && o.received != o.size {
+		return []sign{{what: fmt.Sprintf("An upload of %s became a file of %s.", count(o.size), count(o.received)), do: x.ask("check the disk and the server's log", product.NoTopic)}}
 	}
 	return nil
 }
@@ -267,7 +267,7 @@ func seeWriteLeft(x *exam) []sign {
 	case 0:
 		return nil
 	case 1:
-		return []sign{{what: "The file of the trial, " + names[0] + ", is still there: " + sentence(err.Error()), do: "Have it removed by somebody who may."}}
+		return []sign{{what: "The test file " + names[0] + " can't be deleted: " + sentence(err.Error()), do: "Somebody with the permission must delete it."}}
 	}
-	return []sign{{what: "The files of the trials, " + strings.Join(names, ", ") + ", are still there: " + sentence(err.Error()), do: "Have them removed by somebody who may."}}
+	return []sign{{what: "The test files " + strings.Join(names, ", ") + " can't be deleted: " + sentence(err.Error()), do: "Somebody with the permission must delete them."}}
 }

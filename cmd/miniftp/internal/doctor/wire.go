@@ -17,10 +17,11 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// wire is a control connection that is led by hand. A client.Client decides by itself
-// which verb comes next, and gets round what goes wrong; the doctor has to choose each
-// verb and to see each reply. The connection is that of package pi and the data connections
-// are those of package dtp, as everywhere.
+// wire is a control connection on which doctor chooses each command and sees each reply. A client.Client
+// would choose the commands itself, and work around what goes wrong. Like the client, wire uses a pi.Conn
+// and the data connections of package dtp.
+//
+// Its methods are not safe for concurrent use, except Observe and expect.
 type wire struct {
 	ctx    context.Context
 	s      *setup
@@ -28,38 +29,38 @@ type wire struct {
 	pi     *pi.Conn
 	steps  []step
 	typ    ftp.Type
-	bad    error // what nothing vouches for in the certificate
-	broken bool  // the replies may be out of step: it is not used any more
+	bad    error // why the certificate is not trusted, nil if it is
+	broken bool  // the next reply may answer an earlier command, so the connection must not be used again
 
-	secured atomic.Pointer[ftp.TLS] // of the last data connection
+	secured atomic.Pointer[ftp.TLS] // of the last data connection; set by Observe
 }
 
-// step is something that took time.
+// step is a step of the examination and the time that it took.
 type step struct {
 	name string
 	took time.Duration
 }
 
-// setup is what all control connections of one examination have in common.
+// setup holds what all control connections of an examination have in common.
 type setup struct {
 	opts     client.Options
-	host     string // as in the URL: certificates are for it
-	dir      string
+	host     string // of the URL; certificates must be for it
+	dir      string // to change to after the login, "" for none
 	ports    *dtp.Ports
 	observer ftp.Observer
 }
 
-// corner says how a control connection is made.
-type corner struct {
+// connSpec says how to open a control connection.
+type connSpec struct {
 	addr    string // host and port
 	network string // tcp4 or tcp6; tcp through a proxy
 	mode    client.TLSMode
 	version uint16 // of TLS
-	noReuse bool   // TLS sessions are not resumed
-	strict  bool   // a certificate that is not trusted is the end
+	noReuse bool   // do not resume TLS sessions
+	strict  bool   // fail if the certificate is not trusted
 }
 
-// stage is how far a control connection came.
+// stage is the step that a control connection has reached, or at which it failed.
 type stage int
 
 const (
@@ -68,24 +69,24 @@ const (
 	atTLS
 	atLogin
 	atDir
-	inside
+	atEnd // logged in and in the directory: nothing failed
 )
 
-// opening is what came of a corner.
-type opening struct {
-	w        *wire // nil if it did not come about
+// connResult is the result of opening a control connection.
+type connResult struct {
+	w        *wire // nil if err is not nil
 	stage    stage
 	err      error
 	greeting ftp.Reply
 	cert     *tls.ConnectionState
-	bad      error // what nothing vouches for in the certificate
+	bad      error // why the certificate is not trusted, nil if it is
 	steps    []step
 }
 
-// open connects and logs in.
-func (s *setup) open(ctx context.Context, c corner) opening {
+// open connects, logs in and changes to the directory.
+func (s *setup) open(ctx context.Context, c connSpec) connResult {
 	w := &wire{ctx: ctx, s: s, wait: s.opts.Timeout}
-	o := opening{stage: atConnect}
+	o := connResult{stage: atConnect}
 	if o.err = w.connect(&o, c); o.err == nil {
 		o.err = w.logIn(&o, c)
 	}
@@ -97,21 +98,21 @@ func (s *setup) open(ctx context.Context, c corner) opening {
 		}
 		return o
 	}
-	o.w, o.stage = w, inside
+	o.w, o.stage = w, atEnd
 	return o
 }
 
-// dial makes a TCP connection by the network of the corner.
-func (w *wire) dial(ctx context.Context, c corner) (net.Conn, error) {
+// dial opens the TCP connection of c, through the proxy if there is one.
+func (w *wire) dial(ctx context.Context, c connSpec) (net.Conn, error) {
 	if w.s.opts.Dial != nil {
 		return w.s.opts.Dial(ctx, c.network, c.addr)
 	}
 	return new(net.Dialer).DialContext(ctx, c.network, c.addr)
 }
 
-// connect makes the control connection. Whether a certificate is trusted is looked at
-// behind the handshake: the doctor has to tell what is wrong with one that is not.
-func (w *wire) connect(o *opening, c corner) (err error) {
+// connect opens the control connection. Certificates are verified only after the handshake, by startTLS:
+// the exam also needs the results for a server whose certificate is not trusted.
+func (w *wire) connect(o *connResult, c connSpec) (err error) {
 	trusting := new(tls.Config)
 	if w.s.opts.TLSConfig != nil {
 		trusting = w.s.opts.TLSConfig.Clone()
@@ -134,8 +135,8 @@ func (w *wire) connect(o *opening, c corner) (err error) {
 	return err
 }
 
-// logIn is all from the greeting to the directory.
-func (w *wire) logIn(o *opening, c corner) (err error) {
+// logIn does all that follows connecting: greeting, TLS, login, PROT and CWD. It sets o.stage as it goes.
+func (w *wire) logIn(o *connResult, c connSpec) (err error) {
 	if c.mode == client.ImplicitTLS {
 		o.stage = atTLS
 		if err = w.startTLS(o, c); err != nil {
@@ -145,9 +146,9 @@ func (w *wire) logIn(o *opening, c corner) (err error) {
 	}
 	done := w.timed("greeting")
 	if o.greeting, err = w.pi.Greeting(w.ctx); err != nil {
-		return &client.ConnectError{Addr: c.addr, Err: w.provoked(c, w.lost(err))}
+		return &client.ConnectError{Addr: c.addr, Err: w.detectHTTP(c, w.lost(err))}
 	}
-	if err = stranger(o.greeting); err != nil {
+	if err = notFTP(o.greeting); err != nil {
 		return &client.ConnectError{Addr: c.addr, Err: err}
 	}
 	done()
@@ -183,8 +184,9 @@ func (w *wire) logIn(o *opening, c corner) (err error) {
 	return err
 }
 
-// startTLS makes the handshake.
-func (w *wire) startTLS(o *opening, c corner) error {
+// startTLS does the TLS handshake and verifies the certificate. Unless c.strict is set, a certificate that is
+// not trusted is only recorded in w.bad.
+func (w *wire) startTLS(o *connResult, c connSpec) error {
 	done := w.timed("TLS")
 	if err := w.pi.StartTLS(w.ctx); err != nil {
 		return err
@@ -192,14 +194,14 @@ func (w *wire) startTLS(o *opening, c corner) error {
 	done()
 	cs, _ := w.pi.TLS()
 	o.cert = &cs
-	w.bad = vouch(w.s.opts.TLSConfig, cs, w.s.host)
+	w.bad = verifyCert(w.s.opts.TLSConfig, cs, w.s.host)
 	if w.bad != nil && c.strict {
 		return &client.TLSError{Err: w.bad}
 	}
 	return nil
 }
 
-// access logs in.
+// access sends USER, PASS and ACCT, and measures the time.
 func (w *wire) access() error {
 	done := w.timed("login")
 	o := &w.s.opts
@@ -210,13 +212,13 @@ func (w *wire) access() error {
 	return nil
 }
 
-// timed measures a step until what it returns is called.
+// timed begins to measure a step. done ends and records it.
 func (w *wire) timed(name string) (done func()) {
 	start := time.Now()
 	return func() { w.steps = append(w.steps, step{name, time.Since(start)}) }
 }
 
-// do is say with a refusal as an *ftp.Error.
+// do sends a command like say, and returns an *ftp.Error if the server refuses it.
 func (w *wire) do(verb, arg string) (ftp.Reply, error) {
 	r, err := w.say(verb, arg)
 	if err == nil {
@@ -225,7 +227,7 @@ func (w *wire) do(verb, arg string) (ftp.Reply, error) {
 	return r, err
 }
 
-// say sends a command and waits for its final reply, whether it fits or not.
+// say sends a command and returns its final reply, whatever its code.
 func (w *wire) say(verb, arg string) (ftp.Reply, error) {
 	cmd := ftp.Command{Verb: verb, Arg: arg}
 	if err := w.pi.Send(cmd); err != nil {
@@ -235,15 +237,15 @@ func (w *wire) say(verb, arg string) (ftp.Reply, error) {
 	return r, w.lost(err)
 }
 
-// expect says how long the replies from now on may take, the one that is being waited
-// for included; 0 is as long as any.
+// expect sets how long replies may take from now on, including the one that is being waited for. 0 means
+// the default timeout.
 func (w *wire) expect(patience time.Duration) { w.pi.SetPatience(patience) }
 
-// brief is how long the server may take to notice what failed.
+// brief returns how long to wait for the server's reply after the data connection has failed.
 func (w *wire) brief() time.Duration { return min(w.wait/8, 2*time.Second) }
 
-// lost notes that the connection is gone. Of its cause the reader is told what is more than
-// that: a reply, a time-out, a TLS alert, lines that are no replies.
+// lost marks w as broken if err says that the connection is lost. It returns err, or its cause if that tells
+// the user more: a reply, a timeout, a TLS alert, or lines that are not replies.
 func (w *wire) lost(err error) error {
 	dead, ok := errors.AsType[*client.DeadError](err)
 	if ok || err != nil && w.pi.Err() != nil {
@@ -263,12 +265,12 @@ func (w *wire) lost(err error) error {
 	return err
 }
 
-// leave says QUIT and closes the connection.
+// leave sends QUIT and closes the connection.
 func (w *wire) leave() {
 	if !w.broken {
 		w.expect(w.brief())
 		if _, err := w.say("QUIT", ""); err == nil {
-			_, _ = w.pi.Next(w.ctx, ftp.Command{}) // the server has let go of the session then
+			_, _ = w.pi.Next(w.ctx, ftp.Command{}) // wait until the server closes the session, so that it no longer counts
 		}
 	}
 	w.hangUp()
@@ -280,8 +282,8 @@ func (w *wire) hangUp() {
 	}
 }
 
-// Observe keeps what is told of the TLS of a data connection, and passes all on. It is called
-// by the data connection's goroutine, too.
+// Observe keeps the TLS state of the last data connection, and passes all events to the observer. It is
+// called by the goroutine of the data connection, too.
 func (w *wire) Observe(e ftp.Event) {
 	if d, ok := e.What.(ftp.DataSecured); ok {
 		w.secured.Store(&d.TLS)
@@ -291,18 +293,18 @@ func (w *wire) Observe(e ftp.Event) {
 	}
 }
 
-// stranger is an error if a greeting is that of another kind of server, whose codes
-// are like FTP's.
-func stranger(greeting ftp.Reply) error {
+// notFTP returns an error if the greeting is that of a mail server, whose reply codes look like those of
+// FTP.
+func notFTP(greeting ftp.Reply) error {
 	if text := greeting.Text(); strings.Contains(strings.ToUpper(text), "SMTP") {
 		return fmt.Errorf("%w: %q is the greeting of a mail server", ftp.ErrSyntax, text)
 	}
 	return nil
 }
 
-// provoked is what is known better about a silent server after a line that nobody asked
-// for, over a connection of its own: HTTP speaks only when it is spoken to.
-func (w *wire) provoked(c corner, err error) error {
+// detectHTTP finds out whether a silent server is a web server, which answers only after a request. It sends
+// empty lines over a new connection. If the answer is HTTP it returns an error that says so, else err.
+func (w *wire) detectHTTP(c connSpec, err error) error {
 	if !errors.Is(err, client.ErrTimeout) || w.pi.Security() != nil {
 		return err
 	}
@@ -321,5 +323,5 @@ func (w *wire) provoked(c corner, err error) error {
 	if e != nil || !strings.HasPrefix(string(line), "HTTP/") {
 		return err
 	}
-	return fmt.Errorf("%w: %q is what a web server says", ftp.ErrSyntax, line)
+	return fmt.Errorf("%w: %q is the answer of a web server", ftp.ErrSyntax, line)
 }

@@ -23,14 +23,14 @@ func count(n int64) string {
 
 func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
-// isNoRoute: it is this host that has no such network.
+// isNoRoute reports whether err says that this host has no network of that address family.
 func isNoRoute(err error) bool {
 	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
 }
 
 func isOutOfTime(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
 
-// connectReason is an error without the address, which is named already.
+// connectReason returns the text of an error without the address, which the caller has named.
 func connectReason(err error) string {
 	if connect, ok := errors.AsType[*client.ConnectError](err); ok {
 		return connect.Err.Error()
@@ -38,7 +38,7 @@ func connectReason(err error) string {
 	return err.Error()
 }
 
-// replyText is the reply in an error.
+// replyText returns the reply in an error, or the text of the error if it holds none.
 func replyText(err error) string {
 	if no, ok := errors.AsType[*ftp.Error](err); ok {
 		return no.Reply.String()
@@ -46,7 +46,7 @@ func replyText(err error) string {
 	return err.Error()
 }
 
-// sentence makes what a server or the system says one, of bounded length.
+// sentence makes a sentence of bounded length of a text by a server or the system.
 func sentence(s string) string {
 	s = strings.TrimSpace(ftp.Printable(s))
 	if term.Cells(s) > 120 {
@@ -58,7 +58,7 @@ func sentence(s string) string {
 	return s + "."
 }
 
-// lower lets a sentence go on behind a colon.
+// lower returns s with its first letter in lower case.
 func lower(s string) string {
 	c, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToLower(c)) + s[n:]

@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// TestDoctorNoReading: where the account may not read, nothing is called broken, and with
-// --write each way is tried by an upload.
+// TestDoctorNoReading: if the account may not read, that is not reported as a fault of the server. With
+// --write, each way is tried by an upload.
 func TestDoctorNoReading(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -31,11 +31,11 @@ func TestDoctorNoReading(t *testing.T) {
 	}
 	for _, name := range verbtest.AllNames(t, fsys) {
 		if !slices.Contains(before, name) && !strings.Contains(j.finding("write-left"), strings.TrimPrefix(name, "/")) {
-			t.Errorf("%s is left behind, and not named: %s", name, j.finding("write-left"))
+			t.Errorf("%s was left, but the finding does not name it: %s", name, j.finding("write-left"))
 		}
 	}
-	if text := page(t, "--write", url); !strings.Contains(text, "tried by uploads, as the account may not read") {
-		t.Errorf("it does not say so:\n%s", text)
+	if text := page(t, "--write", url); !strings.Contains(text, "tried by uploads, because the account may not read") {
+		t.Errorf("the page does not mention the uploads:\n%s", text)
 	}
 
 	fsys, _ = readable(t)
@@ -49,7 +49,7 @@ func TestDoctorNoReading(t *testing.T) {
 	}
 }
 
-// finding returns the text of the finding with that code, or "".
+// finding returns the text of the finding with the given code, or "".
 func (j *jsonReport) finding(code string) string {
 	for _, f := range j.Findings {
 		if f.Code == code {
@@ -59,8 +59,8 @@ func (j *jsonReport) finding(code string) string {
 	return ""
 }
 
-// TestDoctorNotAsked: what could not be asked for is not said to be missing, and what did
-// not come in time is not called broken.
+// TestDoctorNotAsked: features that could not be asked for are not reported as missing, and replies that
+// did not arrive in time are not reported as faults.
 func TestDoctorNotAsked(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -73,7 +73,7 @@ func TestDoctorNotAsked(t *testing.T) {
 		states     string
 	}{
 		{"login", "USER", ftptest.Reply(530, "No."), "FEAT not asked", "The login is refused", ""},
-		{"account", "USER", ftptest.Reply(332, "And the account?"), "MLSD not asked", "Name the account with --account", ""},
+		{"account", "USER", ftptest.Reply(332, "And the account?"), "MLSD not asked", "Give the account with --account", ""},
 		{"slow FEAT", "FEAT", ftptest.Silence(), "FEAT not answered in time", "", allWork},
 		{"slow EPSV", "EPSV", ftptest.Silence(), "", "No answer to EPSV within 800ms. The server or the line is slow: --timeout 30", "fails works works works"},
 	} {
@@ -89,7 +89,7 @@ func TestDoctorNotAsked(t *testing.T) {
 				t.Errorf("no %q in\n%s", tt.says, text)
 			}
 			if j, _, _ := examined(t, "--timeout", "800ms", srv.URL+"/"); tt.states != "" && j.Grid[0].states() != tt.states {
-				t.Errorf("the first row is %q", j.Grid[0].states())
+				t.Errorf("the first row has the states %q, want %q", j.Grid[0].states(), tt.states)
 			}
 		})
 	}

@@ -8,21 +8,21 @@ import (
 	"miniftp/ftp"
 )
 
-// The columns of a ladder, behind the session's label if there is one.
+// The columns of a ladder, after the session's label if there is one.
 const (
-	commandAt = 13 // where a command begins; what a connection does ends at arrowAt-2
+	commandAt = 13 // where a command begins; other text in the client's column ends at arrowAt-2
 	arrowAt   = 25
 	gap       = 2  // on either side of the arrow
 	noteAt    = 16 // in the server's column
 
 	minArrow, maxArrow = 11, 33
-	bestServer         = 35 // columns of the server's: `229 |||40017|   "I listen on 40017"`
-	MinServer          = 14 // "listens :40017"
-	mostServer         = 60
-	longest            = 300 // columns of one text, over all its lines
+	bestServer         = 35  // width of the server's column for `229 |||40017|   "I listen on 40017"`
+	MinServer          = 14  // its minimum width, for "listens :40017"
+	mostServer         = 60  // its maximum width
+	longest            = 300 // maximum columns of one text, over all its lines
 )
 
-// glyphs are what a ladder is drawn with.
+// glyphs holds the characters that a ladder is drawn with.
 type glyphs struct{ Single, Double, Left, Right, Cross, to, more string }
 
 var (
@@ -36,10 +36,10 @@ type Pen struct {
 	Width  int
 	ascii  bool
 	colour bool // failures are bold
-	Tag    int  // columns for the session's label; 0: none
+	Tag    int  // width of the session's label, 0 for none
 }
 
-// NewPen returns a pen for lines of that many columns.
+// NewPen returns a Pen for lines of at most width columns.
 func NewPen(width int, inASCII, colour bool) Pen {
 	p := Pen{glyphs: lines, Width: width, ascii: inASCII, colour: colour}
 	if inASCII {
@@ -48,32 +48,32 @@ func NewPen(width int, inASCII, colour bool) Pen {
 	return p
 }
 
-// rung is one step of a ladder.
+// rung is one step of a ladder: a command, a reply, a connection or a transfer.
 type rung struct {
-	tag     string   // the session
-	label   string   // "control" or "data"
-	left    string   // what the client does or says
+	tag     string   // label of the session
+	label   string   // "control", "data" or ""
+	left    string   // what the client does or sends
 	command bool     // left is a command
-	said    string   // what the client says by it, below
-	arrow   shaft    // from arrow, bytes or failed
-	right   string   // what the server does or says
-	notes   []string // beside that if there is room, else below
-	bad     bool
+	said    string   // the meaning of the command, drawn below it
+	arrow   shaft    // made by arrow, bytes or failed
+	right   string   // what the server does or sends
+	notes   []string // drawn beside right if there is room, else below
+	bad     bool     // a failure
 }
 
-// shaft is the arrow of a rung: as the text that is drawn, and what it says.
+// shaft is the arrow of a rung: its text in a ladder, and what a picture needs to draw it.
 type shaft struct {
 	text   string
 	to     ftp.Side
-	bytes  bool   // of a transfer
-	label  string // what is written on it
-	cut    bool   // it does not get there
-	stub   bool   // a connection that did not come about, from the side that is not to
-	dialed bool   // that side dialed, and did not wait
-	why    string // it did not
+	bytes  bool   // the arrow of a transfer
+	label  string // the text on the arrow
+	cut    bool   // the arrow does not reach its end
+	stub   bool   // a connection that failed, drawn at the other side than to
+	dialed bool   // with stub: that side dialed, rather than listened
+	why    string // with stub: the reason
 }
 
-// arrowLen is the arrow's share of the width: what the server's column leaves.
+// arrowLen returns the length of arrows: what the server's column leaves of the width.
 func (p *Pen) arrowLen() int {
 	free := p.Width - p.Tag - arrowAt - gap
 	return max(min(max(free-bestServer, minArrow), free-MinServer, maxArrow), 3)
@@ -83,13 +83,12 @@ func (p *Pen) serverLen() int {
 	return min(max(p.Width-p.Tag-arrowAt-gap-p.arrowLen(), MinServer), mostServer)
 }
 
-// arrow is a message or a call, to that side.
+// arrow returns the arrow of a message or a connection to the given side.
 func (p *Pen) arrow(to ftp.Side) shaft {
 	return shaft{text: p.shaft(to, p.Single, "", false), to: to}
 }
 
-// bytes is the arrow of a transfer, with text on it. It is cut just before its end
-// if the transfer was.
+// bytes returns the arrow of a transfer, with text on it. If cut is true, it ends in a cross.
 func (p *Pen) bytes(to ftp.Side, text string, cut bool) shaft {
 	return shaft{text: p.shaft(to, p.Double, text, cut), to: to, bytes: true, label: text, cut: cut}
 }
@@ -117,8 +116,8 @@ func (p *Pen) shaft(to ftp.Side, line, text string, cut bool) string {
 	return head + body
 }
 
-// failed makes r a connection that did not come about, seen from the side that
-// dialed or, waiting, listened. Why stands where the arrow would, or at the right.
+// failed makes r the rung of a connection that failed, as seen by the side from, which dialed or listened.
+// The reason is drawn in the place of the arrow or, if there is no room, in the server's column.
 func (p *Pen) failed(r rung, from ftp.Side, dialed bool, why string) rung {
 	stub := strings.Repeat(" ", min(4, p.arrowLen()-1))
 	if dialed {
@@ -150,7 +149,7 @@ func (p *Pen) failed(r rung, from ftp.Side, dialed bool, why string) rung {
 	return r
 }
 
-// header says whose column is whose.
+// header returns the line that names the columns.
 func (p *Pen) header(us ftp.Side) string {
 	user, server := "you (client)", "server"
 	if us == ftp.ServerPI {
@@ -160,13 +159,13 @@ func (p *Pen) header(us ftp.Side) string {
 	return p.Finish(term.Pad(line, p.Tag+arrowAt+p.arrowLen()+gap+3)+server, false)
 }
 
-// draw is a rung as lines.
+// draw returns the lines of a rung.
 func (p *Pen) draw(r rung) string {
 	left := term.Pad(p.Clean(r.label), arrowAt-gap-term.Cells(r.left)) + p.Clean(r.left)
 	if r.command {
 		left = term.Truncate(p.Clean(r.left), arrowAt-gap, p.more)
 		at := commandAt
-		if commandAt+term.Cells(left) >= arrowAt { // a file name that is longer
+		if commandAt+term.Cells(left) >= arrowAt { // with a long file name
 			at = arrowAt - gap - term.Cells(left)
 		}
 		left = term.Pad("", at) + left
@@ -191,8 +190,8 @@ func (p *Pen) draw(r rung) string {
 	return b.String()
 }
 
-// serverLines lays out the server's column: the first note stands beside what the
-// server does if there is room for both, the others below.
+// serverLines lays out the server's column. The first note is beside r.right if there is room for both, the
+// others are below.
 func (p *Pen) serverLines(r rung) []string {
 	room := p.serverLen()
 	right, notes := p.Clean(r.right), r.notes
@@ -214,7 +213,8 @@ func (p *Pen) serverLines(r rung) []string {
 	return all
 }
 
-// Finish returns a whole line, cut to the width of the terminal.
+// Finish returns line with a newline, without trailing blanks and cut to the width. If bad is true, it is
+// bold where colours are used.
 func (p *Pen) Finish(line string, bad bool) string {
 	line = strings.TrimRight(line, " ")
 	if term.Cells(line) > p.Width {
@@ -226,7 +226,8 @@ func (p *Pen) Finish(line string, bad bool) string {
 	return line + "\n"
 }
 
-// Clean returns s without what must not be shown, and bounds it: it may come from elsewhere.
+// Clean returns s with unprintable characters replaced, and shortened. It must be used for all text that may
+// come from the peer.
 func (p *Pen) Clean(s string) string {
 	s = strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) || p.ascii && c > unicode.MaxASCII {

@@ -1,7 +1,7 @@
-// Package explain is --explain: it draws who listened, who dialed and how the address was
+// Package explain implements --explain: it draws which side listened, which dialed and how the address was
 // announced, as a ladder on a terminal or as a picture in a file.
 //
-// It draws from events alone: it stands on verb and term, and must not know a client or a server.
+// It draws only from events (ftp.Observer), so the same code draws for clients and servers.
 package explain
 
 import (
@@ -15,51 +15,60 @@ import (
 	"miniftp/ftp"
 )
 
-// Ladder draws, as it happens, the control connection and every data connection:
-// who listens, how the address travels, who dials, which way the bytes go, and
-// where it fails and why. The client is on the left and the server on the right,
-// whichever of them this program is. It is an ftp.Observer, safe for concurrent use.
+// Ladder draws the control connection and every data connection as events arrive: who listens, how the
+// address is announced, who dials, in which direction the bytes go, and where and why it fails. The client
+// is always on the left and the server on the right. A Ladder is an ftp.Observer, safe for concurrent use.
+//
+// A rung is drawn when the events for it are complete, which may be later than the first of them:
+//
+//   - A PORT or EPRT waits in talk.address for its reply, with which it shares a rung.
+//   - A transfer command waits in talk.next for the data connection, and its 150 in talk.began, because in
+//     passive mode the client sends the command and dials at the same time. So the order on the page does not
+//     depend on which of the two is noticed first.
+//   - The final reply to a transfer waits in talk.final until the data has ended, if the client draws.
+//   - While there are several sessions, all rungs of a transfer wait in talk.held until it ends, so that
+//     transfers are not mixed up.
 type Ladder struct {
 	mu    sync.Mutex
 	w     io.Writer
 	Pen   Pen
-	talks map[uint64]*talk // by control connection
-	seen  int              // how many there were
-	tried bool             // one could not be dialed, below a header
-	Page  *Picture         // gets every rung, too; may be nil
-	Proxy string           // all goes through it, and has its address; "": there is none
+	talks map[uint64]*talk // open control connections by ID
+	seen  int              // number of control connections so far
+	tried bool             // a failed dial has been drawn, with a header above
+	Page  *Picture         // also gets every rung; may be nil
+	Proxy string           // the proxy that connections go through, whose address they have; "" for none
 }
 
-// NewLadder returns a ladder that draws on w, at most width columns wide, in ASCII if the locale is not
+// NewLadder returns a Ladder that writes to w, at most width columns wide, and in ASCII if the locale is not
 // UTF-8.
 func NewLadder(w io.Writer, width int) *Ladder {
 	return &Ladder{w: w, Pen: NewPen(width, !term.UTF8(), term.Colour(w)), talks: map[uint64]*talk{}}
 }
 
-// talk is what is remembered of one control connection from event to event.
+// talk is the state of one control connection between events. It is guarded by Ladder.mu.
 type talk struct {
 	*Ladder
 	control *ftp.Control
-	address ftp.Command     // a PORT or EPRT whose reply is awaited
-	offer   ftp.DataOffered // the last address that was agreed on
-	guarded error           // why this server will not call it
-	advised string          // what was said last
-	noEPSV  bool            // EPSV was just refused
-	next    string          // a transfer command, to be drawn below the data connection
-	busy    string          // the transfer command that runs
-	ahead   []ftp.Command   // those that were sent before it was over
-	finals  []ftp.Reply     // to those
-	began   ftp.Reply       // 150, to be drawn below the data connection
-	stands  bool            // the data connection outlives its transfers
-	opened  bool            // its data connection stood
-	failed  bool            // or did not come about
-	final   ftp.Reply       // came before the end of the data
-	lost    *ftp.ControlClosed
-	moving  bool   // from the address of a data connection to the end of its transfer
-	held    []rung // of that, while there are other sessions: each transfer is drawn as a whole
+	address ftp.Command        // a PORT or EPRT that waits for its reply
+	offer   ftp.DataOffered    // the last offer
+	guarded error              // why this server refuses to dial the address
+	advised string             // the last advice, which is not repeated
+	noEPSV  bool               // EPSV was just refused
+	next    string             // a transfer command that waits for the data connection
+	busy    string             // the verb of the running transfer
+	ahead   []ftp.Command      // transfer commands sent before the running transfer ended
+	finals  []ftp.Reply        // final replies to those
+	began   ftp.Reply          // a 150 that waits for the data connection
+	keeps   bool               // the data connection stays open for several transfers (MODE B)
+	opened  bool               // the data connection of the transfer was opened
+	failed  bool               // or it failed
+	final   ftp.Reply          // a final reply that waits for the end of the data
+	lost    *ftp.ControlClosed // the end of the connection, which waits for the end of the transfer
+	moving  bool               // true from the command that announces the address to the end of the transfer
+	held    []rung             // rungs to be drawn when the transfer ends, or at once if there is only one session
 }
 
-// Observe draws what e adds to the picture.
+// Observe draws what e adds to the ladder.
 func (l *Ladder) Observe(e ftp.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,18 +80,18 @@ func (l *Ladder) Observe(e ftp.Event) {
 			l.dialFailed(e.Control, h)
 			return
 		default:
-			return // what a closed connection leaves behind
+			return // a late event of a closed connection
 		}
 		t = &talk{Ladder: l, control: e.Control}
 		l.talks[e.Control.ID] = t
 	}
-	t.hear(e.What)
+	t.handle(e.What)
 	if len(l.talks) < 2 || !t.moving || t.lost != nil || len(t.held) == mostHeld {
 		t.flush()
 	}
 }
 
-// mostHeld bounds the rungs that wait until their transfer is over.
+// mostHeld is the maximum number of rungs that wait for the end of their transfer.
 const mostHeld = 50
 
 // flush draws the rungs that are held.
@@ -103,7 +112,7 @@ func (l *Ladder) write(text string) {
 	}
 }
 
-func (t *talk) hear(what ftp.Happening) {
+func (t *talk) handle(what ftp.Happening) {
 	switch h := what.(type) {
 	case ftp.ControlOpened:
 		t.begin()
@@ -116,9 +125,9 @@ func (t *talk) hear(what ftp.Happening) {
 	case ftp.DataSecured:
 		t.secured(h.TLS)
 	case ftp.ControlCleared:
-		t.put(rung{left: "TLS ends", arrow: t.Pen.arrow(ftp.ServerPI), right: "CCC: clear again"})
+		t.put(rung{left: "TLS ends", arrow: t.Pen.arrow(ftp.ServerPI), right: "CCC: no longer encrypted"})
 	case ftp.DataOffered:
-		t.offer, t.opened, t.failed, t.stands = h, false, false, false
+		t.offer, t.opened, t.failed, t.keeps = h, false, false, false
 	case ftp.DataOpened:
 		t.dataOpened(h)
 	case ftp.DataFailed:
@@ -132,12 +141,12 @@ func (t *talk) hear(what ftp.Happening) {
 	}
 }
 
-// put draws one rung.
+// put adds a rung to those that flush draws.
 func (t *talk) put(r rung) { t.held = append(t.held, r) }
 
 func (t *talk) tag() string { return fmt.Sprintf("#%d", t.control.ID) }
 
-// dialFailed draws a control connection that did not come about.
+// dialFailed draws a control connection that could not be established.
 func (l *Ladder) dialFailed(c *ftp.Control, h ftp.DialFailed) {
 	if l.seen == 0 && !l.tried {
 		l.write(l.Pen.header(c.Side))
@@ -153,8 +162,8 @@ func (l *Ladder) dialFailed(c *ftp.Control, h ftp.DialFailed) {
 	l.Page.add(r)
 }
 
-// begin draws the control connection, below a header that says who is who. Once
-// a second one is seen, each rung says whose it is.
+// begin draws the control connection, below a header that names the columns. From the second session on,
+// each rung has the label of its session.
 func (t *talk) begin() {
 	t.seen++
 	if t.seen > 1 {
@@ -175,7 +184,7 @@ func (t *talk) begin() {
 	t.put(r)
 }
 
-// ends sorts our address and the peer's into the client's and the server's.
+// ends returns which of our address and the peer's is the client's and which is the server's.
 func (t *talk) ends(local, remote netip.AddrPort) (user, server netip.AddrPort) {
 	if t.control.Side == ftp.UserPI {
 		return local, remote
@@ -183,7 +192,7 @@ func (t *talk) ends(local, remote netip.AddrPort) (user, server netip.AddrPort) 
 	return remote, local
 }
 
-// onLeft is ":51234 dials"; onRight is "dials :51234".
+// onLeft and onRight return the text for one end of a connection: ":51234 dials" and "dials :51234".
 func (t *talk) onLeft(a netip.AddrPort, does string) string {
 	user, _ := t.ends(t.control.Local, t.control.Remote)
 	return strings.TrimSpace(Port(a, user) + " " + does)
@@ -191,14 +200,14 @@ func (t *talk) onLeft(a netip.AddrPort, does string) string {
 
 func (t *talk) onRight(does string, a netip.AddrPort) string {
 	if t.Proxy != "" {
-		return does // the port is the proxy's
+		return does // the port is that of the proxy
 	}
 	_, server := t.ends(t.control.Local, t.control.Remote)
 	return strings.TrimSpace(does + " " + Port(a, server))
 }
 
-// Port returns an address as ":51234", with the host in front if that is not the known one. It is empty
-// where a proxy hides the address.
+// Port returns an address as ":51234", or with the host if that is not the one of known. It returns "" if a
+// proxy hides the address.
 func Port(a, known netip.AddrPort) string {
 	switch {
 	case !a.IsValid() || a.Port() == 0:
@@ -209,8 +218,7 @@ func Port(a, known netip.AddrPort) string {
 	return fmt.Sprintf(":%d", a.Port())
 }
 
-// command draws the commands that have to do with data connections. PORT and
-// EPRT wait for their reply, to stand on one rung with it.
+// command draws commands for data connections. PORT, EPRT and transfer commands may have to wait: see Ladder.
 func (t *talk) command(c ftp.Command) {
 	t.unanswered()
 	switch {
@@ -222,7 +230,7 @@ func (t *talk) command(c ftp.Command) {
 	case c.Verb == "EPSV", c.Verb == "PASV":
 		r := rung{command: true, left: c.Verb, arrow: t.Pen.arrow(ftp.ServerPI)}
 		if t.noEPSV && c.Verb == "PASV" {
-			r.right = "the older way, as EPSV was refused"
+			r.right = "because EPSV was refused"
 		}
 		t.noEPSV = false
 		t.put(r)
@@ -232,13 +240,14 @@ func (t *talk) command(c ftp.Command) {
 		t.ahead = append(t.ahead, c)
 	case ftp.IsTransfer(c.Verb):
 		t.busy, t.next, t.final, t.began = c.Verb, t.named(c), ftp.Reply{}, ftp.Reply{}
-		if t.offer.Said == "" || t.stands || t.offer.Mode == ftp.Active || t.opened || t.failed {
+		if t.offer.Said == "" || t.keeps || t.offer.Mode == ftp.Active || t.opened || t.failed {
 			t.drawNext()
 		}
 	}
 }
 
-// named is a transfer command with the end of its path, which tells more than its beginning.
+// named returns the text of a transfer command. If it is too long, the end of its path is kept, which tells
+// more than the beginning.
 func (t *talk) named(c ftp.Command) string {
 	text := t.Pen.Clean(strings.TrimSpace(c.Verb + " " + c.Arg))
 	if over := term.Cells(text) - (arrowAt - gap); over > 0 {
@@ -248,28 +257,26 @@ func (t *talk) named(c ftp.Command) string {
 	return text
 }
 
-// drawNext draws the transfer command, and the reply that it has begun. In passive mode the client sends it and
-// dials at the same time, so it stands below the data connection whichever of
-// the two was noticed first.
+// drawNext draws the transfer command that waits and, if the data connection is open or has failed, its 150.
 func (t *talk) drawNext() {
 	if t.next != "" {
 		t.put(rung{command: true, left: t.next, arrow: t.Pen.arrow(ftp.ServerPI)})
 		t.next = ""
 	}
-	if t.began.Code != 0 && (t.opened || t.stands || t.failed) {
+	if t.began.Code != 0 && (t.opened || t.keeps || t.failed) {
 		t.drawReply(t.began)
 		t.began = ftp.Reply{}
 	}
 }
 
-// unanswered draws a PORT or EPRT that no reply came to.
+// unanswered draws a PORT or EPRT that has got no reply.
 func (t *talk) unanswered() {
 	if t.address.Verb != "" {
 		t.announced(ftp.Reply{})
 	}
 }
 
-// reply draws how an address was answered, the end of a transfer, and every no.
+// reply draws replies to commands that announce an address, final replies to transfers, and all refusals.
 func (t *talk) reply(verb string, r ftp.Reply) {
 	no := r.Code.Class() >= ftp.TransientFail
 	if no {
@@ -280,7 +287,7 @@ func (t *talk) reply(verb string, r ftp.Reply) {
 		t.announced(r)
 	case r.Code.Class() == ftp.Preliminary && verb != "" && verb == t.busy && t.final.Code == 0:
 		t.began = r
-		if t.stands = t.stands || r.Code == 125; t.next == "" {
+		if t.keeps = t.keeps || r.Code == 125; t.next == "" {
 			t.drawNext()
 		}
 	case r.Code.Class() == ftp.Preliminary:
@@ -288,7 +295,7 @@ func (t *talk) reply(verb string, r ftp.Reply) {
 		t.finals = append(t.finals, r)
 	case verb != "" && verb == t.busy:
 		if t.control.Side == ftp.UserPI {
-			t.final = r // the data may not be at its end
+			t.final = r // the data may not have ended yet
 			return
 		}
 		t.drawNext()
@@ -303,7 +310,7 @@ func (t *talk) reply(verb string, r ftp.Reply) {
 	}
 }
 
-// drawReply draws a reply: only its code, if all is well.
+// drawReply draws a reply: only its code if it is positive, else all of it.
 func (t *talk) drawReply(reply ftp.Reply) {
 	r := rung{arrow: t.Pen.arrow(ftp.UserPI), right: fmt.Sprint(int(reply.Code))}
 	if reply.Code.Class() >= ftp.TransientFail {
@@ -312,7 +319,7 @@ func (t *talk) drawReply(reply ftp.Reply) {
 	t.put(r)
 }
 
-// listening draws the reply in which the server's address travels.
+// listening draws a reply to EPSV or PASV, which announces the server's address.
 func (t *talk) listening(verb string, reply ftp.Reply) {
 	r := rung{arrow: t.Pen.arrow(ftp.UserPI), right: reply.String()}
 	port, err229 := ftp.Parse229(reply.Text())
@@ -326,7 +333,7 @@ func (t *talk) listening(verb string, reply ftp.Reply) {
 		r.right = "227 " + ftp.FormatHostPort(addr)
 		r.notes = []string{fmt.Sprintf(`"I listen on %s"`, where(addr, server))}
 	case reply.Code == 200:
-		return // to EPSV ALL
+		return // the reply to EPSV ALL
 	default:
 		r.bad = true
 		t.noEPSV = verb == "EPSV"
@@ -334,8 +341,7 @@ func (t *talk) listening(verb string, reply ftp.Reply) {
 	t.put(r)
 }
 
-// announced draws PORT or EPRT, in which the client's address travels, and how
-// the server took it.
+// announced draws a PORT or EPRT, which announces the client's address, with its reply.
 func (t *talk) announced(reply ftp.Reply) {
 	parse := ftp.ParseHostPort
 	if t.address.Verb == "EPRT" {
@@ -345,7 +351,7 @@ func (t *talk) announced(reply ftp.Reply) {
 	user, _ := t.ends(t.control.Local, t.control.Remote)
 	r := rung{command: true, left: fmt.Sprintf("%s :%d", t.address.Verb, addr.Port()), arrow: t.Pen.arrow(ftp.ServerPI)}
 	switch reply.Code.Class() {
-	case 0: // none came
+	case 0: // no reply
 	case ftp.Completion:
 		r.right = fmt.Sprint(int(reply.Code))
 		r.said = fmt.Sprintf(`"call me on %s"`, where(addr, user))
@@ -357,7 +363,7 @@ func (t *talk) announced(reply ftp.Reply) {
 	t.address, t.guarded = ftp.Command{}, nil
 }
 
-// where is the port alone if the host is the one that is known already.
+// where returns an address, but only its port if the host is that of known.
 func where(a, known netip.AddrPort) string {
 	if a.Addr() == known.Addr() {
 		return fmt.Sprint(a.Port())
@@ -365,8 +371,7 @@ func where(a, known netip.AddrPort) string {
 	return a.String()
 }
 
-// dataOpened draws the data connection: the same rung in both modes, with the
-// stances and the arrow the other way round.
+// dataOpened draws a data connection. In active mode, the stances and the arrow are reversed.
 func (t *talk) dataOpened(h ftp.DataOpened) {
 	t.opened = true
 	user, server := t.ends(h.Local, h.Remote)
@@ -375,7 +380,7 @@ func (t *talk) dataOpened(h ftp.DataOpened) {
 		r = rung{label: "data", left: t.onLeft(user, "listens"), arrow: t.Pen.arrow(ftp.UserPI), right: t.onRight("dials", server), notes: []string{"active: the roles are reversed"}}
 	}
 	if t.Proxy == "" && t.control.Side == ftp.UserPI && h.Mode == ftp.Passive && t.offer.Addr.IsValid() && t.offer.Addr.Addr() != h.Remote.Addr() && h.Remote.IsValid() {
-		r.notes = append(r.notes, fmt.Sprintf("227 named %v%s: the host of the control connection was called instead", t.offer.Addr.Addr(), ifPrivate(t.offer.Addr.Addr())))
+		r.notes = append(r.notes, fmt.Sprintf("227 announced %v%s: the host of the control connection was dialed instead", t.offer.Addr.Addr(), ifPrivate(t.offer.Addr.Addr())))
 	}
 	t.put(r)
 	t.drawNext()

@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp"
 )
 
-// perform draws a play, in a width that may be another one.
+// perform returns the ladder of a play, with the given width.
 func perform(p play, width int) string {
 	var drawn strings.Builder
 	l := NewLadder(&drawn, width)
@@ -23,8 +23,8 @@ func perform(p play, width int) string {
 	return drawn.String()
 }
 
-// TestLadder compares every picture with testdata/ladders.golden, which is meant
-// to be read. go test -update draws it anew.
+// TestLadder compares the ladder of every play with testdata/ladders.golden, which is meant to be read. With
+// -update it writes the file.
 func TestLadder(t *testing.T) {
 	var all strings.Builder
 	for _, p := range plays() {
@@ -33,6 +33,7 @@ func TestLadder(t *testing.T) {
 	verbtest.Golden(t, "ladders.golden", all.String())
 }
 
+// TestLadderKeepsItsWidth: no line is wider than the ladder, ends in blanks or has unprintable characters.
 func TestLadderKeepsItsWidth(t *testing.T) {
 	for _, p := range plays() {
 		for _, width := range []int{20, 33, 44, 45, 59, 60, 72, 73, 79, 80, 95, 100, 160} {
@@ -51,7 +52,7 @@ func TestLadderKeepsItsWidth(t *testing.T) {
 	}
 }
 
-// TestLadderLocale: lines are drawn in ASCII where UTF-8 is not understood.
+// TestLadderLocale: ladders are drawn in ASCII if the locale is not UTF-8.
 func TestLadderLocale(t *testing.T) {
 	for _, c := range []struct {
 		all, ctype, lang string
@@ -75,20 +76,21 @@ func TestLadderLocale(t *testing.T) {
 	}
 }
 
+// TestLadderBold: only failures are bold, and only on a terminal.
 func TestLadderBold(t *testing.T) {
 	p := NewPen(80, false, true)
 	if got := p.draw(rung{right: "fine"}); strings.Contains(got, "\x1b") {
-		t.Errorf("an escape sequence without need: %q", got)
+		t.Errorf("a rung without failure has an escape sequence: %q", got)
 	}
 	if got := p.draw(rung{right: "450 no", bad: true}); !strings.HasPrefix(got, "\x1b[1m") || !strings.HasSuffix(got, "450 no\x1b[0m\n") {
 		t.Errorf("a failure is not bold: %q", got)
 	}
 	if term.Colour(new(strings.Builder)) {
-		t.Error("colours for what is no terminal")
+		t.Error("colours are used for a writer that is not a terminal")
 	}
 }
 
-// writes collects what is written, call by call.
+// writes records the text of each call of Write.
 type writes struct{ calls []string }
 
 func (w *writes) Write(b []byte) (int, error) {
@@ -96,7 +98,7 @@ func (w *writes) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestLadderConcurrent: rungs of several sessions are never mixed up.
+// TestLadderConcurrent: lines of concurrent sessions are written whole, and each has its label.
 func TestLadderConcurrent(t *testing.T) {
 	var w writes
 	l := NewLadder(&w, 80)
@@ -117,12 +119,12 @@ func TestLadderConcurrent(t *testing.T) {
 	}
 	all.Wait()
 	if len(l.talks) != 0 {
-		t.Errorf("%d sessions are remembered after their end", len(l.talks))
+		t.Errorf("%d sessions are kept after their end", len(l.talks))
 	}
 	perSession := map[string]int{}
 	for _, call := range w.calls {
 		if !strings.HasSuffix(call, "\n") {
-			t.Fatalf("half a line was written: %q", call)
+			t.Fatalf("a call wrote a part of a line: %q", call)
 		}
 		for _, line := range strings.Split(strings.TrimSuffix(call, "\n"), "\n") {
 			if tag, _, ok := strings.Cut(line, " "); ok && strings.HasPrefix(tag, "#") {

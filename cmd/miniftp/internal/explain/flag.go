@@ -9,21 +9,21 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Word is the value of the client's --explain: yes, no, or the file to draw in.
+// Word is the value of the client flag --explain: true, false, or the name of a file for the picture.
 type Word struct {
 	on   bool
 	File string
 }
 
-// IsBoolFlag makes a bare --explain a yes.
+// IsBoolFlag makes --explain without a value mean true.
 func (w *Word) IsBoolFlag() bool { return true }
 
-// Takes says what the value is, for an error about another one.
+// Takes returns what values are allowed, for an error about another one.
 func (w *Word) Takes() string {
-	return "nothing, or the name of a picture to draw: FILE.svg or FILE.html"
+	return "no value, or the name of a picture to draw: FILE.svg or FILE.html"
 }
 
-// String returns what Set takes.
+// String returns the value in the form that Set accepts.
 func (w *Word) String() string {
 	if w.File != "" {
 		return w.File
@@ -31,7 +31,7 @@ func (w *Word) String() string {
 	return strconv.FormatBool(w.on)
 }
 
-// Set takes yes, no, or the name of a picture.
+// Set sets the value from a boolean or the name of a picture.
 func (w *Word) Set(s string) error {
 	switch strings.ToLower(filepath.Ext(s)) {
 	case ".svg", ".html":
@@ -50,11 +50,11 @@ func (w *Word) Set(s string) error {
 func Flag() cli.Flag {
 	return &cli.GenericFlag{
 		Name: "explain", Value: new(Word), DefaultText: "false",
-		Usage: "draw who listened, who dialed, and how the address was announced; with =`FILE`.svg or .html, also as a picture",
+		Usage: "draw each connection: which side listened, which dialed, and how the address was announced; with =`FILE`.svg or .html, also as a picture",
 	}
 }
 
-// PictureName returns the file that --explain names; "" if it names none.
+// PictureName returns the name of the picture in --explain, or "" if there is none.
 func PictureName(c *cli.Context) string {
 	if w, ok := c.Generic("explain").(*Word); ok {
 		return w.File

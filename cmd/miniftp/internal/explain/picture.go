@@ -14,31 +14,31 @@ import (
 	"miniftp/ftp"
 )
 
-// Picture is a ladder as a picture: an SVG, or an HTML page with one in it. A nil picture
-// takes no rungs. The ladder's lock is the page's, too.
+// Picture draws a ladder as an SVG image, or as an HTML page with such an image. A nil *Picture ignores rungs.
+// A Picture that belongs to a Ladder is guarded by its lock.
 type Picture struct {
 	name  string // of the file
-	title string // what was run
+	title string // the command that was run
 	us    ftp.Side
 	pen   Pen
-	rungs []rung // one without anything but a label is a heading
-	more  int    // that were not kept
-	tag   string
-	many  bool // there are several sessions
+	rungs []rung // a rung with only a label is a heading
+	more  int    // number of rungs that were dropped
+	tag   string // label of the session of the last rung
+	many  bool   // there are several sessions
 }
 
-// pictureColumns is the width at which no text of a rung is shortened.
+// pictureColumns is a width at which no text of a rung is shortened.
 const pictureColumns = 120
 
-// mostRungs bounds a page; nobody reads more.
+// mostRungs is the maximum number of rungs in a picture.
 const mostRungs = 2000
 
-// NewPicture returns a picture that is saved under that name.
+// NewPicture returns a Picture that Save writes to the file name.
 func NewPicture(name, title string) *Picture {
 	return &Picture{name: name, title: title, pen: NewPen(pictureColumns, false, false)}
 }
 
-// Ladder returns a ladder that draws only in p.
+// Ladder returns a Ladder that draws only in p.
 func (p *Picture) Ladder() *Ladder {
 	l := NewLadder(io.Discard, pictureColumns)
 	l.Page = p
@@ -63,13 +63,13 @@ func (p *Picture) add(r rung) {
 	}
 }
 
-// Heading begins another part, whose sessions are not those of the one before.
+// Heading begins another part of the picture, with other sessions than the part before.
 func (p *Picture) Heading(text string) {
 	p.rungs = append(p.rungs, rung{label: text})
 	p.tag = ""
 }
 
-// Save writes the file, in one go.
+// Save writes the file.
 func (p *Picture) Save() error {
 	if p == nil {
 		return nil
@@ -84,18 +84,18 @@ func (p *Picture) Save() error {
 	return nil
 }
 
-// The columns of a picture, in its own units. Text is monospaced: 8.4 a column.
+// The dimensions of a picture, in its own units. Text is monospaced with 8.4 units per column.
 const (
 	pageWidth = 1000
-	userAt    = 330 // the client's line
-	serverAt  = 630 // the server's
+	userAt    = 330 // x of the client's line
+	serverAt  = 630 // x of the server's line
 	stepTall  = 30
 	lineTall  = 19
 	headTall  = 96
-	pageNotes = 40 // columns of text beside the server's line
+	pageNotes = 40 // columns of text to the right of the server's line
 )
 
-// style follows the reader's light or dark screen.
+// style has colours for light and dark screens.
 const style = `
 svg { background: #ffffff; color: #1f2328; font: 14px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
 text { fill: currentColor; white-space: pre; }
@@ -123,7 +123,7 @@ func (p *Picture) svg() string {
 		y = p.step(&b, r, y)
 	}
 	if p.more > 0 {
-		textAt(&b, userAt, y+lineTall, "dim", "start", fmt.Sprintf("and %d steps more", p.more))
+		textAt(&b, userAt, y+lineTall, "dim", "start", fmt.Sprintf("and %d more steps", p.more))
 		y += stepTall
 	}
 	tall := y + 24
@@ -131,7 +131,7 @@ func (p *Picture) svg() string {
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n", pageWidth, tall, pageWidth, tall)
 	fmt.Fprintf(&out, "<title>%s</title>\n<style>%s</style>\n", escaped(p.title), style)
 	textAt(&out, 16, 30, "title", "start", fitted(p.title, 112))
-	textAt(&out, 16, 52, "dim", "start", "who listens, who dials, how the address travels, and which way the bytes go")
+	textAt(&out, 16, 52, "dim", "start", "who listens, who dials, how the address is announced, and in which direction the bytes go")
 	textAt(&out, userAt, 82, "label", "middle", user)
 	textAt(&out, serverAt, 82, "label", "middle", server)
 	for _, x := range []int{userAt, serverAt} {
@@ -149,7 +149,7 @@ func (p *Picture) html(svg string) string {
 		svg + "</html>\n"
 }
 
-// step draws one rung from y on, and returns where the next one begins.
+// step draws one rung at y, and returns the y of the next one.
 func (p *Picture) step(b *bytes.Buffer, r rung, y int) int {
 	notes := p.notes(r)
 	next := y + max(stepTall, 11+lineTall*len(notes))
@@ -186,7 +186,7 @@ func (p *Picture) step(b *bytes.Buffer, r rung, y int) int {
 	return next
 }
 
-// roleClass sets off who listens and who dials.
+// roleClass returns the class that highlights who listens and who dials, or "" for other text.
 func roleClass(text string) string {
 	if strings.Contains(text, "listens") || strings.Contains(text, "dials") {
 		return "role"
@@ -194,7 +194,7 @@ func roleClass(text string) string {
 	return ""
 }
 
-// notes are the lines of the server's column.
+// notes returns the lines of the server's column.
 func (p *Picture) notes(r rung) (all []string) {
 	for _, text := range append([]string{r.right}, r.notes...) {
 		if text = p.pen.Clean(text); text != "" && text != r.arrow.why {
@@ -239,7 +239,7 @@ func (p *Picture) shaft(b *bytes.Buffer, s shaft, y int) {
 	}
 }
 
-// stub is a connection that did not come about: why stands beside its cross.
+// stub draws a connection that failed, with the reason beside its cross.
 func (p *Picture) stub(b *bytes.Buffer, s shaft, from, dir, y int) {
 	end := from + 44*dir
 	if s.dialed {
@@ -266,9 +266,9 @@ func textAt(b *bytes.Buffer, x, y int, class, anchor, text string) {
 
 func fitted(s string, columns int) string { return term.Truncate(s, columns, "…") }
 
-// escaped is text for XML.
+// escaped returns s escaped for XML.
 func escaped(s string) string {
 	var b bytes.Buffer
-	_ = xml.EscapeText(&b, []byte(s)) // a Buffer takes everything
+	_ = xml.EscapeText(&b, []byte(s)) // writing to a Buffer can't fail
 	return b.String()
 }

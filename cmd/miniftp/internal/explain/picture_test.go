@@ -8,7 +8,7 @@ import (
 	"miniftp/ftp"
 )
 
-// Every play is drawn as a picture, too: with all that its ladder says, in order.
+// TestPictures: the picture of every play has all texts of its ladder.
 func TestPictures(t *testing.T) {
 	for _, p := range plays() {
 		l := NewPicture("x.svg", "miniftp get "+hostileTitle).Ladder()
@@ -20,30 +20,30 @@ func TestPictures(t *testing.T) {
 			for _, want := range []string{r.label, r.left} {
 				i := strings.Index(text, fitted(l.Page.pen.Clean(want), 24))
 				if i < 0 {
-					t.Errorf("%s: %q is missing, or not in its place, in\n%s", p.name, want, text)
+					t.Errorf("%s: no %q in\n%s", p.name, want, text)
 				}
 			}
 		}
 		if len(l.Page.rungs) == 0 || !strings.Contains(text, "server") {
-			t.Errorf("%s: nothing is drawn", p.name)
+			t.Errorf("%s: the picture is empty", p.name)
 		}
 	}
 }
 
 const hostileTitle = `</title><script>alert(1)</script>&amp;"'`
 
-// A picture is bounded, and says what it leaves out.
+// TestPictureIsBounded: the number of rungs in a picture is limited, and it says how many are left out.
 func TestPictureIsBounded(t *testing.T) {
 	p := NewPicture("x.svg", "")
 	for range mostRungs + 7 {
 		p.add(rung{label: "data"})
 	}
-	if text := verbtest.Words(t, p.svg()); !strings.Contains(text, "and 7 steps more") || strings.Count(text, "data\n") != mostRungs {
-		t.Errorf("%d rungs", strings.Count(text, "data\n"))
+	if text := verbtest.Words(t, p.svg()); !strings.Contains(text, "and 7 more steps") || strings.Count(text, "data\n") != mostRungs {
+		t.Errorf("the picture has %d rungs, want %d", strings.Count(text, "data\n"), mostRungs)
 	}
 }
 
-// While several transfers run, each is drawn as a whole, when it is over.
+// TestLadderKeepsTransfersTogether: if several transfers run at once, each is drawn as a whole when it ends.
 func TestLadderKeepsTransfersTogether(t *testing.T) {
 	var drawn strings.Builder
 	l := NewLadder(&drawn, 100)
@@ -65,7 +65,7 @@ func TestLadderKeepsTransfersTogether(t *testing.T) {
 		}
 	}
 	if got := strings.Join(order, ""); strings.Contains(strings.TrimLeft(got, "#1"), "#1#") && strings.Contains(got, "#1#2#1") {
-		t.Errorf("they are mixed:\n%s", drawn.String())
+		t.Errorf("the rungs of the transfers are mixed:\n%s", drawn.String())
 	}
 	if len(order) != 11 && len(order) != 12 {
 		t.Errorf("%d rungs:\n%s", len(order), drawn.String())

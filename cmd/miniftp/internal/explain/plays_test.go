@@ -17,15 +17,15 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// The pictures that TestLadder draws.
+// This file has the plays that TestLadder draws.
 
-// noDial is a server that nothing listens at.
+// noDial is the event of a client whose server does not listen.
 var noDial = []ftp.Event{{
 	Control: &ftp.Control{ID: 1, Side: ftp.UserPI},
 	What:    ftp.DialFailed{Addr: "203.0.113.7:21", Err: errRefused},
 }}
 
-// play is a picture to draw: what happens on one or more control connections.
+// play is a series of events on one or more control connections, to be drawn.
 type play struct {
 	name   string
 	width  int
@@ -35,7 +35,7 @@ type play struct {
 
 func hostPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// Control connections as each end sees them.
+// Control connections, as seen by the client or the server.
 var (
 	atClient       = controlOf(1, ftp.UserPI, "127.0.0.1:51234", "127.0.0.1:2121")
 	atServer       = controlOf(1, ftp.ServerPI, "127.0.0.1:2121", "127.0.0.1:51234")
@@ -50,7 +50,7 @@ func controlOf(id uint64, side ftp.Side, local, remote string) *ftp.Control {
 	return &ftp.Control{ID: id, Side: side, Local: hostPort(local), Remote: hostPort(remote)}
 }
 
-// on says that all of this happens on c, from its opening on.
+// during returns events on c: its opening, followed by what.
 func during(c *ftp.Control, what ...ftp.Happening) []ftp.Event {
 	events := []ftp.Event{{Control: c, What: ftp.ControlOpened{}}}
 	for _, w := range what {
@@ -97,7 +97,7 @@ var (
 	errNoAnswer = errors.New("no answer within 10s")
 )
 
-// Pieces that many plays share.
+// Parts that many plays share.
 var (
 	logsIn = []ftp.Happening{
 		answers("", 220, "miniftp ready"), says("USER", "anonymous"), answers("USER", 331, "Password?"),
@@ -128,7 +128,7 @@ func inOrder(parts ...[]ftp.Happening) (all []ftp.Happening) {
 	return all
 }
 
-// natPORT is a client behind NAT that announces its own address.
+// natPORT returns the events of a client behind NAT that announces its private address, followed by rest.
 func natPORT(rest ...ftp.Happening) []ftp.Event {
 	return during(behindNAT, inOrder([]ftp.Happening{
 		says("EPRT", "|1|192.168.1.20|51241|"), answers("EPRT", 200, "EPRT command successful."),
@@ -136,7 +136,8 @@ func natPORT(rest ...ftp.Happening) []ftp.Event {
 	}, rest)...)
 }
 
-// serverPassive and serverActive are the server's view up to the transfer command.
+// serverPassive and serverActive return the events that a server sees up to the transfer command, followed by
+// rest.
 func serverPassive(c *ftp.Control, announced string, rest ...ftp.Happening) []ftp.Event {
 	return during(c, inOrder([]ftp.Happening{
 		answers("", 220, "miniftp ready"), says("EPSV", ""),
@@ -152,7 +153,7 @@ func serverActive(c *ftp.Control, host string, rest ...ftp.Happening) []ftp.Even
 	}, rest)...)
 }
 
-// two interleaves the sessions of two clients.
+// twoSessions returns the interleaved events of two clients' sessions.
 func twoSessions() []ftp.Event {
 	a := serverPassive(atServer, "127.0.0.1:40017", dataUp(ftp.Passive, ftp.Listens, "127.0.0.1:40017", "127.0.0.1:51236"), transferred("RETR", ftp.Passive, 2_100_000, nil), answers("RETR", 226, "Done."))
 	b := serverActive(secondClient, "127.0.0.1", dataUp(ftp.Active, ftp.Dials, "127.0.0.1:41962", "127.0.0.1:51241"), transferred("RETR", ftp.Active, 0, nil), answers("RETR", 226, "Done."))
@@ -196,7 +197,7 @@ func goodPlays() []play {
 	}
 }
 
-// failedPlays are data connections that do not come about, or break.
+// failedPlays returns plays with data connections that can't be opened, or break.
 func failedPlays() []play {
 	says425 := &ftp.Error{Verb: "RETR", Reply: ftp.NewReply(425, "Can't open data connection.")}
 	says426 := &ftp.Error{Verb: "RETR", Reply: ftp.NewReply(426, "The data connection broke after 1000000 bytes.")}
@@ -235,7 +236,7 @@ func failedPlays() []play {
 	}
 }
 
-// oddPlays are what a server refuses, and what only a hostile one does.
+// oddPlays returns plays with refusals, malformed replies and hostile servers.
 func oddPlays() []play {
 	hostile := "No \x1b[2J\x07\u202e way " + strings.Repeat("漢字", 40)
 	return []play{

@@ -10,10 +10,10 @@ import (
 	"miniftp/ftp/client"
 )
 
-// This file draws what goes over connections that stand, and how they end.
+// This file draws TLS handshakes, transfers, and the ends of connections.
 
-// secured draws a TLS handshake. The client is the TLS client whoever dialed: of
-// all the roles only listening and dialing are ever reversed.
+// secured draws a TLS handshake. The FTP client is the TLS client in both modes: active mode reverses only who
+// listens and who dials.
 func (t *talk) secured(s ftp.TLS) {
 	how := s.Version
 	if s.Resumed {
@@ -22,25 +22,25 @@ func (t *talk) secured(s ftp.TLS) {
 	t.put(rung{left: "TLS client", arrow: t.Pen.arrow(ftp.ServerPI), right: "TLS server", notes: []string{how}})
 }
 
-// transferDone draws the bytes, then what waited for them.
+// transferDone draws the bytes of a transfer, and then what waited for its end.
 func (t *talk) transferDone(h ftp.TransferDone) {
 	t.drawNext()
-	if t.began.Code != 0 { // there is no data connection to stand below
+	if t.began.Code != 0 { // it still waits for a data connection, but there was none
 		t.drawReply(t.began)
 		t.began = ftp.Reply{}
 	}
-	if refused := errors.As(h.Err, new(*ftp.Error)) && h.Bytes == 0; (t.opened || t.stands) && !refused {
+	if refused := errors.As(h.Err, new(*ftp.Error)) && h.Bytes == 0; (t.opened || t.keeps) && !refused {
 		t.bytes(h)
 	}
 	switch {
 	case t.final.Code == 0:
-	case h.Err == nil && t.final.Code.Class() == ftp.TransientFail: // it answers ABOR, which was meant
-		t.put(rung{arrow: t.Pen.arrow(ftp.UserPI), right: fmt.Sprint(int(t.final.Code)), notes: []string{"as asked for"}})
+	case h.Err == nil && t.final.Code.Class() == ftp.TransientFail: // the client has aborted the transfer on purpose
+		t.put(rung{arrow: t.Pen.arrow(ftp.UserPI), right: fmt.Sprint(int(t.final.Code)), notes: []string{"as requested"}})
 	default:
 		t.drawReply(t.final)
 	}
 	t.busy, t.opened, t.moving, t.final = "", false, false, ftp.Reply{}
-	if len(t.ahead) > 0 { // drawn as if it were sent only now: a transfer is drawn as a whole
+	if len(t.ahead) > 0 { // drawn only now, so that the transfers are not mixed up
 		t.busy, t.next, t.ahead = t.ahead[0].Verb, t.named(t.ahead[0]), t.ahead[1:]
 		t.moving = true
 	}
@@ -76,7 +76,7 @@ func (t *talk) bytes(h ftp.TransferDone) {
 	}
 	r.arrow = t.Pen.bytes(to, long, false)
 	if h.Err == nil && t.final.Code.Class() == ftp.TransientFail {
-		r.notes = []string{"a segment: the rest comes over another connection"}
+		r.notes = []string{"a segment: the rest arrives over another connection"}
 		t.put(r)
 		return
 	}
@@ -87,7 +87,7 @@ func (t *talk) bytes(h ftp.TransferDone) {
 	t.put(r)
 }
 
-// cutShort says why the bytes stopped; nothing if they all went over.
+// cutShort returns why the bytes stopped, or "" if all arrived or the reply gives the reason.
 func cutShort(err error) string {
 	var cut *client.TruncatedError
 	switch {
@@ -98,13 +98,13 @@ func cutShort(err error) string {
 	case errors.As(err, &cut):
 		return fmt.Sprintf("cut short after %d bytes", cut.Got)
 	case errors.As(err, new(*ftp.Error)):
-		return "" // the reply says it
+		return "" // the reply gives the reason
 	}
 	return Reason(err)
 }
 
-// end draws why the control connection is gone, unless it ended by QUIT. A
-// transfer that it takes along is drawn first.
+// end draws why the control connection was lost, unless it ended by QUIT. If a transfer is running, its end is
+// drawn first.
 func (t *talk) end(h ftp.ControlClosed) {
 	t.unanswered()
 	if t.busy != "" && t.control.Side == ftp.UserPI {

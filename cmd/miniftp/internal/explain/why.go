@@ -13,16 +13,16 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// This file puts what went wrong into words, and says what helps.
+// This file explains failures, and says what to do.
 
-// dataFailed draws a data connection that did not come about.
+// dataFailed draws a data connection that could not be opened.
 func (t *talk) dataFailed(h ftp.DataFailed) {
 	if errors.As(h.Err, new(*dtp.GuardError)) && t.address.Verb != "" {
-		t.guarded = h.Err // it stands beside the reply that says no
+		t.guarded = h.Err // drawn beside the refusal
 		return
 	}
 	if no, ok := errors.AsType[*ftp.Error](h.Err); ok && no.Code/10 != 42 {
-		return // the server refused the transfer; nothing is wrong with the connection
+		return // the server refused the transfer, so the data connection was not to blame
 	}
 	us := t.control.Side
 	t.failed = true
@@ -41,79 +41,79 @@ func (t *talk) dataFailed(h ftp.DataFailed) {
 	t.drawNext()
 }
 
-// failure says in a few words how the data connection failed.
+// failure returns in a few words how the data connection failed.
 func (t *talk) failure(h ftp.DataFailed) string {
 	var no *ftp.Error
 	switch {
 	case errors.As(h.Err, new(*dtp.GuardError)):
-		return "not called"
+		return "not dialed"
 	case errors.As(h.Err, &no) && h.Stance == ftp.Listens:
-		return "the server's call did not come"
+		return "the server did not connect"
 	case errors.As(h.Err, &no):
 		return "no answer"
 	case errors.Is(h.Err, context.Canceled):
-		return "given up"
+		return "canceled"
 	}
 	return Reason(h.Err)
 }
 
-// advice says who can do what about it.
+// advice returns the likely cause, and who can do what about it.
 func (t *talk) advice(h ftp.DataFailed) string {
 	var guard *dtp.GuardError
-	told, peer := t.offer.Addr.Addr(), t.control.Remote.Addr()
-	unreachable := IsPrivate(told) && !IsPrivate(peer)
+	announced, peer := t.offer.Addr.Addr(), t.control.Remote.Addr()
+	unreachable := IsPrivate(announced) && !IsPrivate(peer)
 	switch {
 	case errors.Is(h.Err, context.Canceled):
 		return ""
 	case errors.As(h.Err, &guard):
 		return guard.Why
 	case t.control.Side == ftp.UserPI && h.Stance == ftp.Listens && unreachable:
-		return fmt.Sprintf("the server was told %v, a private address: it can't reach you from outside. Use passive mode.", told)
+		return fmt.Sprintf("%v, which you announced, is a private address, which the server can't reach. Use passive mode.", announced)
 	case t.control.Side == ftp.UserPI && h.Stance == ftp.Listens:
-		return "most likely a firewall or NAT on your side keeps the server's call out. Use passive mode."
+		return "most likely a firewall or NAT on your side blocks the server's connection. Use passive mode."
 	case t.control.Side == ftp.UserPI && errors.Is(h.Err, syscall.ECONNREFUSED):
-		return "nobody listens there, or a firewall before the server says no: its admin should open the passive ports."
+		return "nothing listens on that port, or a firewall in front of the server refuses: its admin should open the passive ports."
 	case t.control.Side == ftp.UserPI:
-		return "most likely a firewall before the server keeps your call out: its admin should open the passive ports."
+		return "most likely a firewall in front of the server blocks your connection: its admin should open the passive ports."
 	case h.Stance == ftp.Listens && unreachable:
-		return fmt.Sprintf("the client was told %v, a private address: it can't reach you from outside. Announce the public one (--public-ip).", told)
+		return fmt.Sprintf("%v, which you announced, is a private address, which the client can't reach. Announce the public one (--public-ip).", announced)
 	case h.Stance == ftp.Listens:
-		return "most likely a firewall on your side keeps the client's call out: open the passive ports in it (--passive-ports)."
+		return "most likely a firewall on your side blocks the client's connection: open the passive ports in it (--passive-ports)."
 	}
-	return "most likely a firewall or NAT on the client's side keeps your call out: it should use passive mode."
+	return "most likely a firewall or NAT on the client's side blocks your connection: it should use passive mode."
 }
 
-// refusedAddress says why a server does not call the address that PORT or EPRT
-// told it.
+// refusedAddress returns why a server does not dial the address that PORT or EPRT announces, or "" if the reply
+// says enough.
 func (t *talk) refusedAddress(addr netip.AddrPort, code ftp.Code) string {
 	user, server := t.ends(t.control.Local, t.control.Remote)
 	switch us := t.control.Side; {
 	case us == ftp.UserPI && (code == 500 || code == 502 || code == 522 || addr.Addr() == user.Addr() && !IsPrivate(user.Addr())):
-		return "" // the command is not known there, or the reply says all there is to say
+		return "" // the command is not supported, or the reply says enough
 	case us == ftp.UserPI && IsPrivate(addr.Addr()) && !IsPrivate(server.Addr()):
-		return fmt.Sprintf("the server was told %v, a private address, and sees you come from another one. Use passive mode.", addr.Addr())
+		return fmt.Sprintf("%v, which you announced, is a private address, and the server sees another one. Use passive mode.", addr.Addr())
 	case us == ftp.UserPI || !errors.As(t.guarded, new(*dtp.GuardError)):
 		return ""
 	case addr.Addr() == user.Addr():
-		return "a server that calls other services on a client's word is a tool for attacks (RFC 2577)."
+		return "a server that dials other services for a client can be used for attacks (RFC 2577)."
 	case IsPrivate(addr.Addr()) && !IsPrivate(user.Addr()):
-		return fmt.Sprintf("%v is a private address, and the client came from %v: it is behind NAT and should use passive mode.", addr.Addr(), user.Addr())
+		return fmt.Sprintf("%v is a private address, but the client connected from %v: it is behind NAT and should use passive mode.", addr.Addr(), user.Addr())
 	}
-	return "a server that calls a third host on a client's word is a tool for attacks (FTP bounce, RFC 2577)."
+	return "a server that dials a third host for a client can be used for attacks (FTP bounce, RFC 2577)."
 }
 
-// stranger draws a call that was not the peer's.
+// stranger draws a connection from a host that is not the peer.
 func (t *talk) stranger(h ftp.StrangerRefused) {
 	us := t.control.Side
 	r, peer := rung{label: "data", left: t.onLeft(t.offer.Addr, "listens")}, "server"
 	if us == ftp.ServerPI {
 		r, peer = rung{label: "data", right: t.onRight("listens", t.offer.Addr)}, "client"
 	}
-	r.notes = []string{fmt.Sprintf("%v is not the %s: it was hung up on, and the wait goes on.", h.Remote.Addr(), peer)}
-	t.put(t.Pen.failed(r, us, false, "a stranger called"))
+	r.notes = []string{fmt.Sprintf("%v is not the %s: it was disconnected, and the wait continues.", h.Remote.Addr(), peer)}
+	t.put(t.Pen.failed(r, us, false, "another host connected"))
 }
 
-// once is advice, unless it was just given.
+// once returns advice, or "" if it was just given.
 func (t *talk) once(advice string) string {
 	if advice == t.advised {
 		return ""
@@ -122,7 +122,7 @@ func (t *talk) once(advice string) string {
 	return advice
 }
 
-// Reason returns the text of an error without the addresses and system calls in it: they are drawn.
+// Reason returns the text of an error without the addresses and system calls in it, which the ladder shows.
 func Reason(err error) string {
 	if open, ok := errors.AsType[*dtp.OpenError](err); ok {
 		err = open.Err
@@ -136,8 +136,8 @@ func Reason(err error) string {
 	return err.Error()
 }
 
-// IsPrivate reports whether a can't be reached from another network: RFC 1918,
-// RFC 4193, the addresses of carriers' NAT (RFC 6598), of one link or one host.
+// IsPrivate reports whether a can't be reached from other networks: it is private (RFC 1918, RFC 4193), shared
+// by customers of a carrier (RFC 6598), link-local or loopback.
 func IsPrivate(a netip.Addr) bool {
 	carrier := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
 	a = a.Unmap()

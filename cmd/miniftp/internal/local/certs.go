@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Authorities reads a file of certificates.
+// Authorities reads a file of certificates of authorities.
 func Authorities(file string) (*x509.CertPool, error) {
 	b, _, err := ReadFile(file)
 	if err != nil {
@@ -22,7 +22,7 @@ func Authorities(file string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
-		return nil, verb.At(file, &client.LocalError{Err: errors.New("there is no certificate (PEM) in it")})
+		return nil, verb.At(file, &client.LocalError{Err: errors.New("the file holds no certificate in PEM format")})
 	}
 	return pool, nil
 }
@@ -43,19 +43,19 @@ func KeyPair(certFile, keyFile string) (tls.Certificate, error) {
 		if keyFile != certFile {
 			what += " and " + keyFile
 		}
-		return pair, verb.At(what, &client.LocalError{Err: fmt.Errorf("no certificate with its key: %s", strings.TrimPrefix(err.Error(), "tls: "))})
+		return pair, verb.At(what, &client.LocalError{Err: fmt.Errorf("not a certificate with its private key: %s", strings.TrimPrefix(err.Error(), "tls: "))})
 	}
 	return pair, nil
 }
 
-// Fingerprint returns the SHA-256 of a certificate, as --pin takes it.
+// Fingerprint returns the SHA-256 of a certificate in the form that --pin accepts.
 func Fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// SavePEM writes a certificate and its key, for this user's eyes only. It is
-// renamed into place, so that nobody reads half of it.
+// SavePEM writes a certificate and its key to a file that only this user can read. Like ReplaceFile, it
+// renames the file into place.
 func SavePEM(file string, cert tls.Certificate) error {
 	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
 	if err != nil {

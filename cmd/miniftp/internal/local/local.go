@@ -2,7 +2,7 @@
 // transfer: configuration, passwords, certificates, locks and state. Each is read up to a limit and
 // replaced in one step.
 //
-// It stands on verb, for its errors, and must not know what the files say.
+// It uses package verb for its errors, and must not depend on what the files mean.
 package local
 
 import (
@@ -19,7 +19,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// StateDir returns the directory in which the programs of this user keep their state.
+// StateDir returns the directory for state that the program keeps between runs.
 func StateDir() (string, error) {
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "miniftp"), nil
@@ -32,18 +32,17 @@ func StateDir() (string, error) {
 	return filepath.Join(home, ".local", "state", "miniftp"), err
 }
 
-// Geteuid is the user that the process runs as; -1 where there is no such number.
+// Geteuid returns the effective user ID, or -1 on systems without one. Tests replace it.
 var Geteuid = os.Geteuid
 
-// MaxFile bounds what is read of a file that a person wrote: a configuration, a users
-// file, a certificate or a key.
+// MaxFile is the maximum size of a file that ReadFile accepts.
 const MaxFile = 4 << 20
 
-// ReadFile reads a file that a person has written, and no more of it than one
-// would. What is no regular file is refused: a pipe to which nobody writes would hold
-// the program for good, a device may have no end. A byte order mark is left out.
+// ReadFile reads a file that a person has written: a configuration, a users file, a certificate or a key.
+// It refuses files larger than MaxFile, and files that are not regular: reading a pipe to which nobody
+// writes would block forever, and a device may be endless. A byte order mark is removed.
 func ReadFile(name string) ([]byte, os.FileMode, error) {
-	// Without O_NONBLOCK the open of such a pipe is what waits.
+	// Without O_NONBLOCK, opening such a pipe would block.
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, 0, verb.LocalProblem(name, err)
@@ -53,16 +52,16 @@ func ReadFile(name string) ([]byte, os.FileMode, error) {
 	switch {
 	case err != nil:
 	case fi.IsDir():
-		err = errors.New("it is a directory")
+		err = errors.New("is a directory")
 	case !fi.Mode().IsRegular():
-		err = errors.New("it is a pipe or a device, not a file")
+		err = errors.New("not a regular file but a pipe or a device")
 	}
 	var text []byte
 	if err == nil {
 		text, err = io.ReadAll(io.LimitReader(f, MaxFile+1))
 	}
 	if err == nil && len(text) > MaxFile {
-		err = fmt.Errorf("it has more than %d bytes", MaxFile)
+		err = fmt.Errorf("the file is larger than %d bytes", MaxFile)
 	}
 	if err != nil {
 		return nil, 0, verb.LocalProblem(name, err)
@@ -70,9 +69,9 @@ func ReadFile(name string) ([]byte, os.FileMode, error) {
 	return bytes.TrimPrefix(text, []byte("\ufeff")), fi.Mode(), nil
 }
 
-// ReplaceFile writes a file for this user's eyes only, and renames it into place, so
-// that nobody reads half of it and a failure leaves the old one. prepare may change
-// who owns it before that; it may be nil.
+// ReplaceFile writes a file that only this user can read. It writes to a temporary file and renames that,
+// so that nobody reads half of the file, and a failure leaves the old one unchanged. If prepare is not
+// nil, it is called before the rename, for example to change the owner.
 func ReplaceFile(file string, b []byte, prepare func(*os.File) error) error {
 	f, err := os.CreateTemp(filepath.Dir(file), ".miniftp-*") // 0600
 	if err != nil {
@@ -98,8 +97,8 @@ func ReplaceFile(file string, b []byte, prepare func(*os.File) error) error {
 	return nil
 }
 
-// MayAppend returns the reason why a log can't be appended to, as far as that can be told without making
-// the file.
+// MayAppend returns the error that opening a log for appending would give, as far as that can be found
+// without creating the file.
 func MayAppend(name string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
 	switch {
@@ -109,7 +108,7 @@ func MayAppend(name string) error {
 		return verb.LocalProblem(name, err)
 	}
 	dir := filepath.Dir(name)
-	if to, err := os.Readlink(name); err == nil { // a link to a file that is not there yet
+	if to, err := os.Readlink(name); err == nil { // a link to a file that does not exist yet
 		if !filepath.IsAbs(to) {
 			to = filepath.Join(dir, to)
 		}
@@ -118,7 +117,7 @@ func MayAppend(name string) error {
 	return mayMake(name, dir)
 }
 
-// MayCreate returns the reason why a file can't be made, whose missing directories are made, too.
+// MayCreate returns the error that creating a file and its missing directories would give.
 func MayCreate(name string) error {
 	dir := filepath.Dir(name)
 	for {
@@ -129,7 +128,7 @@ func MayCreate(name string) error {
 	}
 }
 
-// mayMake returns the reason why the file of that name can't be made in dir.
+// mayMake returns an error that names the file if no file can be created in dir.
 func mayMake(name, dir string) error {
 	fi, err := os.Stat(dir)
 	if err == nil && !fi.IsDir() {

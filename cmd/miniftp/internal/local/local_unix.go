@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KeepOwner gives a file the owner of the one that it replaces, as far as this user
-// can; the group of that one may go on reading it if it could.
+// KeepOwner gives f the owner and group of the file that it replaces, if this user may do that. In that
+// case, the group can read f if it could read the old file.
 func KeepOwner(f *os.File, old fs.FileInfo) error {
 	st, ok := old.Sys().(*syscall.Stat_t)
 	if !ok || f.Chown(int(st.Uid), int(st.Gid)) != nil {
@@ -22,12 +22,12 @@ func KeepOwner(f *os.File, old fs.FileInfo) error {
 	return f.Chmod(0o600 | old.Mode().Perm()&0o040)
 }
 
-// mayWrite is why no file can be made in a directory.
+// mayWrite returns an error if no file can be created in dir.
 func mayWrite(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
 
-// tryLock locks the directory of a file, as the file itself is replaced. It returns
-// errLocked if another process holds the lock. Where a file system knows no locks, or
-// the directory may not be read, nothing is locked.
+// tryLock locks the directory of a file, because the file itself is replaced. It returns errLocked if
+// another process holds the lock. If the file system does not support locks, or the directory is not
+// readable, it succeeds without a lock.
 func tryLock(file string) (unlock func(), err error) {
 	d, err := os.Open(filepath.Dir(file))
 	switch {

@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// KeepOwner: new files belong to whoever the directory says.
+// KeepOwner does nothing, because new files inherit their access rights from the directory.
 func KeepOwner(*os.File, fs.FileInfo) error { return nil }
 
-// mayWrite: only trying would tell.
+// mayWrite returns nil, because only creating a file would show whether it is allowed.
 func mayWrite(string) error { return nil }
 
-// tryLock locks FILE.lock, as the file itself is replaced. It returns errLocked if another
-// process holds the lock.
+// tryLock locks FILE.lock, because the file itself is replaced. It returns errLocked if another process
+// holds the lock.
 func tryLock(file string) (unlock func(), err error) {
 	f, err := os.OpenFile(file+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -32,5 +32,5 @@ func tryLock(file string) (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
-// ClosedAtStart: reading from a closed file is an error on Windows.
+// ClosedAtStart returns false: on Windows, reading from a closed standard file is an error anyway.
 func ClosedAtStart(*os.File) bool { return false }

@@ -9,13 +9,13 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-var errLocked = errors.New("another program is changing it")
+var errLocked = errors.New("another program is changing the file")
 
-// lockPatience is how long Lock waits. A lock is held for one write of a small file.
+// lockPatience is how long Lock waits. A lock is held only while a small file is written.
 const lockPatience = 30 * time.Second
 
-// Lock keeps other processes from changing a file between the read and the write of
-// this one, so that no change is lost. It waits while another process holds the lock.
+// Lock locks a file against other processes from before it is read until it is replaced, so that no
+// change is lost. If another process holds the lock, it waits.
 func Lock(ctx context.Context, file string) (unlock func(), err error) {
 	if to, err := filepath.EvalSymlinks(file); err == nil {
 		file = to

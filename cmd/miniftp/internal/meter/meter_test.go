@@ -16,7 +16,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// TestMeter: bars, lines above them and many transfers get on with each other.
+// TestMeter: bars of several transfers and the lines above them are all drawn.
 func TestMeter(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	var screen, errs bytes.Buffer
@@ -45,19 +45,19 @@ func TestMeter(t *testing.T) {
 	m.Wait()
 	e.Say("at the end")
 	if errs.String() != "at the end\n" {
-		t.Errorf("beside the bars: %q", errs.String())
+		t.Errorf("standard error got %q past the bars", errs.String())
 	}
 	for _, want := range []string{"one.bin   1.0 kB   1.0 kB/s   whole: size and reply agree\n", "漢字.bin   1.0 kB", "miniftp: while it comes\n"} {
 		if !strings.Contains(screen.String(), want) {
-			t.Errorf("%q is not in %q", want, screen.String())
+			t.Errorf("no %q in %q", want, screen.String())
 		}
 	}
 	if strings.Contains(screen.String(), "a\x1bname") {
-		t.Error("a control character came through")
+		t.Error("a control character was written")
 	}
 }
 
-// draw2nd: a bar is drawn once, and not after the end.
+// draw2nd checks that no second bar is drawn, even after the end.
 func (t *Transfer) draw2nd(tb *testing.T) {
 	tb.Helper()
 	bar := t.bar
@@ -70,8 +70,8 @@ func (t *Transfer) draw2nd(tb *testing.T) {
 	}
 }
 
-// TestMeterEndsOpenBars: Wait ends the bars of files whose Done was not called, as those of
-// a run that was interrupted; what is called after it is harmless.
+// TestMeterEndsOpenBars: Wait ends the bars of files whose Done was not called, as in an interrupted run.
+// Calls after Wait are harmless.
 func TestMeterEndsOpenBars(t *testing.T) {
 	e := &verb.Env{Stdio: verb.Stdio{Err: io.Discard}, Ctx: t.Context()}
 	m := &Meter{e: e, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh(), mpb.WithRefreshRate(time.Millisecond))}
@@ -97,7 +97,7 @@ func TestMeterEndsOpenBars(t *testing.T) {
 	}
 }
 
-// TestPace: each column of a bar has its width whatever the numbers are.
+// TestPace: each column of a bar has the same width for all numbers.
 func TestPace(t *testing.T) {
 	var p pace
 	start := time.Unix(1_000_000, 0)
@@ -124,7 +124,7 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestTotalLine: what the line below the bars says, and that it fits.
+// TestTotalLine: the line below the bars has all totals and fits the width.
 func TestTotalLine(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	m := &Meter{e: &verb.Env{Ctx: t.Context()}, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh())}
@@ -133,7 +133,7 @@ func TestTotalLine(t *testing.T) {
 		m.Expect(9_600_000_000 / 1310)
 	}
 	m.all.files = 1204
-	m.all.add(100_000_000, true) // was there before
+	m.all.add(100_000_000, true) // existed before the run
 	m.all.pace.at = time.Now().Add(-time.Second)
 	m.all.add(142_000_000, false)
 	line := m.all.line(80)

@@ -1,7 +1,7 @@
-// Package meter shows how far transfers are, as bars on a terminal, and tells at the end what
-// became of them, as a line or as JSON.
+// Package meter shows the progress of transfers as bars on a terminal, and reports their results as lines or
+// as JSON.
 //
-// It stands on verb, term and target, and must not know a connection.
+// It must not depend on connections.
 package meter
 
 import (
@@ -23,27 +23,28 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Meter shows how transfers get on: bars on a terminal, nothing elsewhere.
+// Meter shows the progress of a run's transfers. It draws bars only on a terminal. Several goroutines may transfer
+// files at once.
 type Meter struct {
 	e       *verb.Env
-	bars    *mpb.Progress // nil: none
-	Summary bool          // a line when a file is done
-	totals  bool          // a line when several files are done
-	verbose bool          // a line for each file, even of a tree
+	bars    *mpb.Progress // nil if no bars are drawn
+	Summary bool          // print a line at the end of each file
+	totals  bool          // print a line at the end of several files
+	verbose bool          // with Summary: also for the files of a tree
 	Several bool          // there may be more than one file
-	drawn   atomic.Int32  // bars
-	all     *total        // nil: no line for all files together
+	drawn   atomic.Int32  // number of bars on the screen
+	all     *total        // the line about all files; nil if there is none
 	began   time.Time
 
 	mu    sync.Mutex
-	open  map[*Transfer]struct{} // files whose Done was not called yet
+	open  map[*Transfer]struct{} // files whose Done has not been called
 	ended bool
 
-	files, failed, kept int64 // transferred, not transferred, and left as they are
-	bytes               int64 // of files
+	files, failed, kept int64 // files that were transferred, that failed, and that were left unchanged
+	bytes               int64 // bytes of the transferred files
 }
 
-// New returns the meter of a run, with bars if standard error is a terminal and no flag is against it.
+// New returns the Meter of a run. It draws bars if standard error is a terminal, unless flags turn them off.
 func New(e *verb.Env, c *cli.Context) *Meter {
 	e.Resume = verb.ResumeHint(c.Command.Name)
 	tty := term.IsTerminal(e.Err)
@@ -61,15 +62,14 @@ func New(e *verb.Env, c *cli.Context) *Meter {
 	return m
 }
 
-// Hide takes bars and summaries away.
+// Hide removes the bars and prevents further bars and lines.
 func (m *Meter) Hide() {
 	m.Wait()
 	m.bars, m.Summary, m.totals = nil, false, false
 }
 
-// Wait ends the bars, including those of files for which done was never called, as
-// when a run is interrupted: mpb would wait for them forever. After it, lines go straight
-// to the terminal again.
+// Wait ends all bars, including those of files whose Done was not called, as in an interrupted run: mpb would
+// wait for them forever. Afterwards, lines are written directly to the terminal again.
 func (m *Meter) Wait() {
 	if m.bars == nil {
 		return
@@ -87,8 +87,7 @@ func (m *Meter) Wait() {
 	m.e.Above = nil
 }
 
-// barAfter is how long a transfer has to last to get a bar: many small files
-// would only flicker.
+// barAfter is how long a transfer must take to get a bar. Bars of many small files would flicker.
 const barAfter = 300 * time.Millisecond
 
 // Transfer is the meter of one file.
@@ -97,17 +96,17 @@ type Transfer struct {
 	name string
 
 	mu    sync.Mutex
-	later *time.Timer // makes the bar
+	later *time.Timer // will draw the bar
 	bar   *mpb.Bar
 	ended bool
 
-	// The bar reads it while it is drawn: never hold both locks.
+	// The pace has a lock of its own, because mpb reads it while it draws. Never hold both locks.
 	paceMu sync.Mutex
 	pace   pace
-	begun  bool // progress was told
+	begun  bool // Progress has been called
 }
 
-// File returns the meter of one more file.
+// File returns the meter of a new file.
 func (m *Meter) File(name string) *Transfer {
 	t := &Transfer{m: m, name: ftp.Printable(name)}
 	if m.bars == nil {
@@ -129,8 +128,8 @@ func (m *Meter) File(name string) *Transfer {
 	return t
 }
 
-// begin makes the bar appear after a moment. Of several files each gets one only when its
-// first bytes move: files that wait for a connection have none.
+// begin draws the bar after barAfter. If there are several files, it is called only when the first bytes of a
+// file have been transferred, so that files which wait for a connection have no bar.
 func (t *Transfer) begin() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -139,12 +138,12 @@ func (t *Transfer) begin() {
 	}
 }
 
-// The columns of a bar: the name takes what is left of the width.
+// The widths of a bar's columns. The name gets the rest of the terminal's width.
 const (
 	leastName = 8
 	mostName  = 32
 	mostBar   = 24
-	mostBars  = 16 // at once
+	mostBars  = 16 // number of bars at once
 	numbers   = len(" 100 %  999 MB/s  00:00:00")
 )
 
@@ -152,12 +151,12 @@ func (t *Transfer) draw() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
-	if t.ended || t.bar != nil || now.total > 0 && now.done >= now.total { // over, or soon
+	if t.ended || t.bar != nil || now.total > 0 && now.done >= now.total { // it has ended, or will soon
 		return
 	}
 	if t.m.drawn.Add(1) > mostBars {
 		t.m.drawn.Add(-1)
-		return // it counts in the last line
+		return // it is only counted in the line about all files
 	}
 	column := func(f func(p pace) string) decor.Decorator {
 		return decor.Any(func(decor.Statistics) string {
@@ -178,7 +177,7 @@ func (t *Transfer) draw() {
 	show(t.bar, t.now())
 }
 
-// nameWidth is how many columns of a bar its name gets on a terminal of this width.
+// nameWidth returns the width of the name on a terminal of the given width.
 func nameWidth(width int) int {
 	return min(max((width-numbers-2)/2, leastName), mostName)
 }
@@ -189,7 +188,8 @@ func (t *Transfer) now() pace {
 	return t.pace
 }
 
-// Progress returns the function that the client calls while the file moves; nil if nothing is drawn.
+// Progress returns the function that the client is to call while it transfers the file, or nil if nothing is
+// drawn.
 func (t *Transfer) Progress() func(done, total int64) {
 	if t.m.bars == nil {
 		if t.m.e.Line == nil {
@@ -206,7 +206,7 @@ func (t *Transfer) Progress() func(done, total int64) {
 		now := t.pace
 		t.paceMu.Unlock()
 		if t.m.all != nil && total > 0 && done >= total {
-			t.drop(false) // only its reply is awaited, maybe behind other files
+			t.drop(false) // only its reply is missing, which may arrive after those of other files
 		} else {
 			t.begin()
 		}
@@ -221,7 +221,7 @@ func (t *Transfer) Progress() func(done, total int64) {
 
 func show(bar *mpb.Bar, p pace) {
 	if p.total > 0 {
-		bar.SetTotal(max(p.total, p.done+1), false) // never complete: done ends it
+		bar.SetTotal(max(p.total, p.done+1), false) // never complete, because end removes it
 		bar.SetCurrent(p.done)
 	}
 }
@@ -229,7 +229,7 @@ func show(bar *mpb.Bar, p pace) {
 // end removes the bar, if there is one, and prevents another. It may be called twice.
 func (t *Transfer) end() { t.drop(true) }
 
-// drop removes the bar, if there is one. Unless it is for good, more bytes give it another.
+// drop removes the bar, if there is one. Unless forGood is true, more bytes may draw another one.
 func (t *Transfer) drop(forGood bool) {
 	t.mu.Lock()
 	if t.later != nil {
@@ -245,7 +245,7 @@ func (t *Transfer) drop(forGood bool) {
 	}
 }
 
-// Done ends the meter of one file, and tells how it went.
+// Done ends the meter of a file, counts the result and prints the line about it.
 func (t *Transfer) Done(res client.Result, err error) {
 	t.m.mu.Lock()
 	delete(t.m.open, t)
@@ -263,31 +263,31 @@ func (t *Transfer) Done(res client.Result, err error) {
 	}
 	line := fmt.Sprintf("   %s   %s%s", term.Size(res.Bytes), term.Rate(res.Bytes, res.Took), verdict(res.Verified))
 	if res.Verified == "size" {
-		line = "   was whole already: the sizes agree"
+		line = "   was already whole: the sizes agree"
 	}
 	t.m.e.Say(term.Fit(t.name, max(term.Width(t.m.e.Err)-1-term.Cells(line), leastName)) + line)
 }
 
-// verdict says why a file is known to be whole.
+// verdict returns why a file is known to be whole.
 func verdict(verified string) string {
 	switch verified {
 	case "":
 		return ""
 	case "reply":
-		return "   whole: the reply says so"
+		return "   whole: according to the reply"
 	}
 	return "   whole: " + verified + " agree"
 }
 
-// pace is how far and how fast a transfer is.
+// pace holds the progress and the speed of a transfer.
 type pace struct {
-	done, total int64 // bytes; total is -1 if unknown
-	speed       float64
-	from        int64 // done at the last measurement
-	at          time.Time
+	done, total int64     // bytes; total is -1 if unknown
+	speed       float64   // bytes per second, 0 if unknown
+	from        int64     // done at the last measurement
+	at          time.Time // time of the last measurement
 }
 
-// step takes news in. The speed is a mean that forgets within some seconds.
+// step records progress. The speed is a moving average over some seconds.
 func (p *pace) step(now time.Time, done, total int64) {
 	p.done, p.total = done, total
 	took := now.Sub(p.at)
@@ -305,7 +305,7 @@ func (p *pace) step(now time.Time, done, total int64) {
 	p.speed, p.at, p.from = speed, now, done
 }
 
-// percent is how much is done; in bytes where the total is not known.
+// percent returns how much is done: in percent, or in bytes if the total is unknown.
 func (p pace) percent() string {
 	if p.total <= 0 {
 		return fmt.Sprintf("%8s", term.Size(p.done))

@@ -13,14 +13,14 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Trouble is the part of a line of --json that says what went wrong.
+// Trouble holds the fields about an error in a line of --json.
 type Trouble struct {
 	Error string `json:"error,omitempty"`
-	Kind  string `json:"kind,omitempty"` // see failureKinds
+	Kind  string `json:"kind,omitempty"` // see package verb
 	Reply string `json:"reply,omitempty"`
 }
 
-// TroubleOf returns what a line of --json says about err, and the exit code.
+// TroubleOf returns the fields about err for a line of --json, and the exit code.
 func TroubleOf(did string, err error) (Trouble, int) {
 	if err == nil {
 		return Trouble{}, verb.ExitOK
@@ -38,35 +38,35 @@ type Result struct {
 	Raw      []byte  `json:"raw,omitempty"` // Local, or the name at the end of URL or From, in base64, if it is not UTF-8
 	Bytes    int64   `json:"bytes"`
 	Seconds  float64 `json:"seconds"`
-	Direct   *bool   `json:"direct,omitempty"` // of copy: the data did not come here
+	Direct   *bool   `json:"direct,omitempty"` // of copy: the data went directly from server to server
 	Verified string  `json:"verified,omitempty"`
 	LeftOut  string  `json:"left_out,omitempty"` // why it was not transferred
 	Trouble
 	Exit int `json:"exit"`
 }
 
-// Moved returns t with how the transfer went.
+// Moved returns t with the result of a transfer.
 func (t Result) Moved(res client.Result) Result {
 	t.Bytes, t.Seconds, t.Verified = res.Bytes, res.Took.Seconds(), res.Verified
 	return t
 }
 
-// Results is what --json of get, put and copy prints. It is safe for concurrent use.
+// Results prints the output of --json for get, put and copy. It is safe for concurrent use.
 type Results struct {
 	*verb.JSONLines
 	e       *verb.Env
 	verb    string
 	began   time.Time
 	omitted atomic.Int64
-	one     bool // only one file was asked for, whose line needs no summary
+	one     bool // only one file was asked for, so there is no summary line
 }
 
-// NewResults returns the results of a run. With --json, each failure is printed as a line from then on.
+// NewResults returns the Results of a run. From then on, with --json, each failure is printed as a line.
 func NewResults(e *verb.Env, c *cli.Context) *Results {
 	return &Results{JSONLines: e.NewJSONLines(c), e: e, verb: c.Command.Name, began: time.Now(), one: c.NArg() <= 2 && !c.Bool("recursive")}
 }
 
-// Add prints a line, and returns err marked as told.
+// Add prints a line, and returns err marked as reported.
 func (r *Results) Add(t Result, err error) error {
 	if !r.On {
 		return err
@@ -77,11 +77,11 @@ func (r *Results) Add(t Result, err error) error {
 		return nil
 	}
 	t.Trouble, t.Exit = TroubleOf(r.verb, err)
-	t.URL, t.From, t.To = ftp.MaskURL(t.URL), ftp.MaskURL(t.From), ftp.MaskURL(t.To) // as in the error
+	t.URL, t.From, t.To = ftp.MaskURL(t.URL), ftp.MaskURL(t.From), ftp.MaskURL(t.To) // without passwords, as in the error
 	return r.FailedRow(t, err)
 }
 
-// Omit prints a line for a name that is left out, which is neither done nor failed.
+// Omit prints a line for a file that is left out, which is neither a success nor a failure.
 func (r *Results) Omit(t Result, why string) {
 	t.LeftOut = why
 	r.omitted.Add(1)
@@ -102,8 +102,7 @@ func (t Result) withRaw() Result {
 	return t
 }
 
-// AddFailure is Add for a failure before there was a transfer. An error that was told already gets no
-// other line.
+// AddFailure is like Add, for a failure before a transfer. If err was already reported, it prints no line.
 func (r *Results) AddFailure(t Result, err error) error {
 	if err == nil || verb.Told(err) {
 		return err
@@ -111,9 +110,8 @@ func (r *Results) AddFailure(t Result, err error) error {
 	return r.Add(t, err)
 }
 
-// End ends the bars of m and tells what was left out. Then it prints the summary, in which done is
-// what was done to each file, unless all is said by the line of the one file that was asked for.
-// It returns err, or the error of --strict.
+// End ends the bars of m and reports what was left out. Then it prints the summary, unless only one file was
+// asked for. done is what was done to the files, such as "fetched". End returns err, or the error of --strict.
 func (r *Results) End(err error, left *verb.Omissions, m *Meter, done string) error {
 	m.Wait()
 	err = verb.FirstError(err, left.Tell())

@@ -14,24 +14,23 @@ import (
 	"miniftp/cmd/miniftp/internal/term"
 )
 
-// total is the line below the bars that counts all files. A nil one counts nothing.
+// total is the line below the bars about all files. Methods of a nil *total do nothing.
 type total struct {
 	m     *Meter
-	later *time.Timer // makes the line
+	later *time.Timer // will draw the line
 
 	mu       sync.Mutex
 	bar      *mpb.Bar
 	ended    bool
-	files    int64 // that are done
-	ofFiles  int64
-	had      int64 // bytes that were there when their files began
-	pace     pace  // of the other bytes; total is of all that is to come
-	expected int64 // bytes
+	files    int64 // files that have ended
+	ofFiles  int64 // files in all
+	had      int64 // bytes that existed before the transfers, when resuming
+	pace     pace  // of the other bytes; its total is all bytes minus had
+	expected int64 // bytes of all files
 }
 
-// Total draws a line for all files together below the bars. It is to be called once,
-// before the first file; expect counts what is to come. Of the files of a tree only -v tells
-// each one.
+// Total draws a line about all files below the bars. It must be called once, before the first file; Expect adds
+// the files. If tree is true, there are lines for single files only with -v.
 func (m *Meter) Total(tree bool) {
 	m.Several = true
 	m.Summary = m.Summary && (!tree || m.verbose)
@@ -42,7 +41,7 @@ func (m *Meter) Total(tree bool) {
 	m.all.later = time.AfterFunc(barAfter, m.all.draw)
 }
 
-// Expect counts one more file to come; size is in bytes, -1 if unknown.
+// Expect counts a file that will be transferred. size is in bytes, -1 if unknown.
 func (m *Meter) Expect(size int64) {
 	if m.all == nil {
 		return
@@ -53,7 +52,7 @@ func (m *Meter) Expect(size int64) {
 	m.all.expected += max(size, 0)
 }
 
-// Keep counts a file that was expected and is left as it is.
+// Keep counts a file that was passed to Expect but is left unchanged.
 func (m *Meter) Keep(size int64) {
 	m.mu.Lock()
 	m.kept++
@@ -67,8 +66,8 @@ func (m *Meter) Keep(size int64) {
 	m.all.expected -= max(size, 0)
 }
 
-// sumUp prints what became of several files; done is what was done to each, as "fetched". A
-// script, which has no terminal, gets no line if all went well.
+// sumUp prints a line about the results of several files. done is what was done to them, such as "fetched".
+// Nothing is printed without a terminal, unless -v is given.
 func (m *Meter) sumUp(done string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -89,7 +88,7 @@ func (m *Meter) sumUp(done string) {
 	m.e.Say(text)
 }
 
-// add counts bytes; those with which a file begins may have been there before.
+// add counts n bytes of a file. If first is true, they existed before the transfer.
 func (t *total) add(n int64, first bool) {
 	if t == nil {
 		return
@@ -138,7 +137,7 @@ func (t *total) end() {
 	}
 }
 
-// line is "1,204 of 1,310 files   8.1 of 9.6 GB   142 MB/s   0:11 left", cut to the
+// line returns the text, such as "1,204 of 1,310 files   8.1 of 9.6 GB   142 MB/s   0:11 left", cut to the
 // width of the terminal.
 func (t *total) line(width int) string {
 	t.mu.Lock()
@@ -155,7 +154,7 @@ func (t *total) line(width int) string {
 	return term.Fit(strings.Join(parts, "   "), width-1)
 }
 
-// OfSize returns "8.1 of 9.6 GB": both numbers in the unit of the larger.
+// OfSize returns a text such as "8.1 of 9.6 GB", with both numbers in the unit of the larger one.
 func OfSize(done, all int64) string {
 	whole := term.Size(all)
 	number, unit, _ := strings.Cut(whole, " ")

@@ -1,17 +1,17 @@
-// Package product knows FTP servers by what they call themselves, and which of their settings
-// stands in a client's way.
+// Package product recognizes FTP server products by the texts of their replies, and has the names of their
+// settings for problems that clients can see.
 //
-// It stands on nothing of this module: it is a table, and what is said with it is the verbs'.
+// It is a table, and depends on no other package of this module.
 package product
 
 import (
 	"strings"
 )
 
-// Topic is what a setting of a server is about.
+// Topic says what a setting of a server decides.
 type Topic uint8
 
-// What the settings are about.
+// The topics.
 const (
 	NoTopic Topic = iota
 	PublicAddress
@@ -25,14 +25,14 @@ const (
 	Restartable
 )
 
-// Product is a server that is known by its words, and what its settings are called.
+// Product is an FTP server product.
 type Product struct {
 	Name     string
-	words    string // in its greeting or its answer to SYST, in lower case
-	Settings map[Topic]string
+	words    string           // found in its greeting or its reply to SYST, in lower case
+	Settings map[Topic]string // what to set for a topic
 }
 
-// products: the first whose words fit is the one.
+// products holds the known products. Recognise returns the first one that matches.
 var products = []Product{
 	{"vsftpd", "vsftpd", map[Topic]string{
 		PublicAddress: "pasv_address", DataPorts: "pasv_min_port and pasv_max_port", SessionReuse: "require_ssl_reuse=NO",
@@ -67,7 +67,7 @@ var products = []Product{
 	}},
 }
 
-// Recognise returns the product that the words of a greeting or of SYST name; nil if they don't tell.
+// Recognise returns the product that a greeting or a reply to SYST names, or nil if it names none.
 func Recognise(words string) *Product {
 	words = strings.ToLower(words)
 	for i := range products {
@@ -78,11 +78,11 @@ func Recognise(words string) *Product {
 	return nil
 }
 
-// FXPSetting is what a server's admin has to set: for an address that it is told to
-// call, and for a call of another server.
+// FXPSetting holds what to set at a server to allow copies from server to server: if it dials the other server,
+// and if it listens for it.
 type FXPSetting struct{ Dials, Listens string }
 
-// FXPSettings are those of the servers that are known, by the product's name.
+// FXPSettings holds the FXPSetting of products by name.
 var FXPSettings = map[string]FXPSetting{
 	"vsftpd":    {"port_promiscuous=YES", "pasv_promiscuous=YES"},
 	"ProFTPD":   {"AllowForeignAddress on", "AllowForeignAddress on"},
@@ -91,8 +91,8 @@ var FXPSettings = map[string]FXPSetting{
 	"miniftp":   {"--fxp, or fxp = true of the user", "--fxp, or fxp = true of the user"},
 }
 
-// tellTales are refusals that tell a server by its words where the greeting does not.
-var tellTales = []struct{ words, product string }{
+// refusals holds texts of refusals that identify products whose greeting does not.
+var refusals = []struct{ words, product string }{
 	{"illegal port command.", "vsftpd"},
 	{"illegal eprt command.", "vsftpd"},
 	{"security: bad ip connecting", "vsftpd"},
@@ -102,10 +102,10 @@ var tellTales = []struct{ words, product string }{
 	{"fxp is off for this account", "miniftp"},
 }
 
-// ByRefusal returns the product that refuses in these words; nil if they don't tell.
+// ByRefusal returns the product that uses the text of a refusal, or nil if it is unknown.
 func ByRefusal(words string) *Product {
 	words = strings.ToLower(words)
-	for _, t := range tellTales {
+	for _, t := range refusals {
 		if strings.Contains(words, t.words) {
 			return Recognise(t.product)
 		}

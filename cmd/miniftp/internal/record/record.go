@@ -1,7 +1,7 @@
-// Package record is --record: the commands and replies of a run in a file, without what is secret,
-// for a bug report.
+// Package record implements --record: it writes the commands and replies of a run to a file for a bug report,
+// without passwords.
 //
-// It stands on verb and listens to events; it must not know who makes them.
+// It depends only on events, not on what sends them.
 package record
 
 import (
@@ -17,10 +17,11 @@ import (
 	"miniftp/ftp"
 )
 
-// Recorder writes what is said on control connections, and the lines of listings, in
-// the format that the scripts of package ftptest have: a bug report that can be played.
-// Passwords are masked; of files only the size is told. Each control connection has a
-// file of its own: FILE, FILE.2, FILE.3 …
+// Recorder writes the commands and replies on control connections, and the lines of listings, in the format of
+// the scripts of package ftptest, so that a bug report can be replayed. Passwords are masked, and only the sizes
+// of files are written. Each control connection has a file of its own: FILE, FILE.2, FILE.3 …
+//
+// A Recorder is an ftp.Observer, safe for concurrent use.
 type Recorder struct {
 	e    *verb.Env
 	name string
@@ -30,18 +31,18 @@ type Recorder struct {
 	count int
 }
 
-// recording is that of one control connection.
+// recording is the recording of one control connection.
 type recording struct {
 	f      *os.File
-	busy   string   // the transfer command that runs
-	begun  bool     // the server said so
-	moved  int64    // what went over its data connection; -1: there was none
-	late   []string // what comes behind the data
+	busy   string   // the running transfer command
+	begun  bool     // the server has sent a preliminary reply to it
+	moved  int64    // bytes of the transfer; -1 if there was no data connection
+	late   []string // lines that wait for the end of the data
 	listed strings.Builder
-	failed bool // a write failed, and that was said
+	failed bool // a write failed, which has been reported
 }
 
-// New returns an observer that records what a run says in the named file, which it creates.
+// New returns a Recorder that writes to the named file, which it creates.
 func New(e *verb.Env, name string) (*Recorder, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err == nil {
@@ -53,7 +54,7 @@ func New(e *verb.Env, name string) (*Recorder, error) {
 	return &Recorder{e: e, name: name, talks: map[uint64]*recording{}}, nil
 }
 
-// Observe writes what e tells.
+// Observe records e.
 func (r *Recorder) Observe(e ftp.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,14 +80,14 @@ func (r *Recorder) Observe(e ftp.Event) {
 		r.reply(t, h)
 	case ftp.DataOffered:
 		if h.Said == "227" && h.Addr.Addr() != e.Control.Remote.Addr() {
-			r.write(t, "# that 227 named "+h.Addr.Addr().String())
+			r.write(t, "# the 227 announced "+h.Addr.Addr().String())
 		}
 	case ftp.DataOpened:
 		t.moved = 0
 	case ftp.DataFailed:
 		var no *ftp.Error
 		if errors.As(h.Err, &no) && no.Code/10 != 42 {
-			return // the server refused the transfer; nothing is wrong with the connection
+			return // the server refused the transfer, so the data connection was not to blame
 		}
 		t.late = append(t.late, "# no data connection: "+oneLine(h.Err.Error()))
 	case ftp.ControlSecured:
@@ -153,7 +154,7 @@ func (r *Recorder) command(t *recording, c ftp.Command) {
 		if a, err := ftp.ParseEPRT(c.Arg); err == nil {
 			line = strings.Replace(line, fmt.Sprintf("|%d|", a.Port()), "|{port}|", 1)
 		}
-	case strings.Contains(line, "****"): // a secret, masked: anything goes there
+	case strings.Contains(line, "****"): // a masked secret: the script is to accept any argument
 		line = c.Verb + " …"
 	}
 	out := "C: " + oneLine(line)
@@ -188,8 +189,9 @@ func (r *Recorder) reply(t *recording, h ftp.ReplyGiven) {
 	r.write(t, all...)
 }
 
-// flush writes what went over the data connection, and what waited for it: the data
-// may end behind the final reply, and the last line of a listing is read behind both.
+// flush writes the data of a transfer and the lines that waited for it. They wait because events may arrive in
+// another order than the script needs: data may end after the final reply, and the last line of a listing is
+// reported after both.
 func (r *Recorder) flush(t *recording) {
 	switch {
 	case t.listed.Len() > 0:
@@ -202,7 +204,7 @@ func (r *Recorder) flush(t *recording) {
 	t.listed.Reset()
 }
 
-// oneLine makes of a text one that stands on a line of a script.
+// oneLine returns s without line breaks and other control characters, for a line of a script.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\t' {
@@ -212,7 +214,7 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// quoted is a line as a Go string has it, without the quotes.
+// quoted returns s as in a Go string literal, without the quotes.
 func quoted(s string) string {
 	q := strconv.Quote(s)
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)

@@ -18,9 +18,10 @@ import (
 	"miniftp/ftp/server"
 )
 
-// banner returns what is served, to whom, at which URL, and the command to fetch from it. Text is
-// wrapped at width, the columns of the terminal; URLs, fingerprints and commands are not. width
-// is 0 if the output is no terminal: then a URL and who can reach it are one line.
+// banner returns the text that serve prints when it is ready: what is served, to whom, at which URLs,
+// and the command to fetch a file. Text is wrapped at width, the columns of the terminal; URLs,
+// fingerprints and commands are not. If the output is not a terminal, width is 0, and each URL is on
+// one line with the text that says who can reach it, so that scripts can find it.
 func (cf *config) banner(roots *roots, ls []net.Listener, t tlsBanner, width int) string {
 	rows := [][2]string{{"miniftp serves " + ftp.Printable(cf.served()), cf.describe()}}
 	first := ""
@@ -58,7 +59,7 @@ func (cf *config) banner(roots *roots, ls []net.Listener, t tlsBanner, width int
 	return b.String()
 }
 
-// column returns where the second halves of rows begin.
+// column returns the column at which the second halves of rows begin.
 func column(rows [][2]string) (n int) {
 	for _, r := range rows {
 		n = max(n, term.Cells(r[0])+3)
@@ -86,7 +87,7 @@ func writeBelow(b *strings.Builder, r [2]string, indent string, width int) {
 	}
 }
 
-// served returns the root, or how many there are.
+// served returns the root if all users have the same one, else the number of roots.
 func (cf *config) served() string {
 	var all []string
 	for _, a := range cf.Users {
@@ -100,7 +101,7 @@ func (cf *config) served() string {
 	return fmt.Sprintf("%d directories", len(all))
 }
 
-// describe returns who may do what.
+// describe returns which users may do what.
 func (cf *config) describe() string {
 	anyone := ""
 	var named []string
@@ -141,7 +142,7 @@ func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 		login, option = escapeAll(who.Name)+"@", t.curl+"-u "+verb.ShellWord(who.Name)+" "
 	}
 	as := strings.Replace(url, "://", "://"+login, 1)
-	url = strings.Replace(url, "ftpes://", "ftp://", 1) // curl calls that --ssl-reqd
+	url = strings.Replace(url, "ftpes://", "ftp://", 1) // t.curl has --ssl-reqd, which means the same
 	if !permsOf(who).Has(server.PermRead) {
 		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.own, as)
 	}
@@ -153,10 +154,10 @@ func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	if name := escapeAll(sample(files)); name != "" && who.Home == "" {
 		return fmt.Sprintf("fetch from it:\n  curl %s-O %s%s\n  miniftp get %s%s%s\n", option, url, name, t.own, as, name)
 	}
-	return fmt.Sprintf("look into it:\n  curl %s%s\n  miniftp ls %s%s\n", option, url, t.own, as)
+	return fmt.Sprintf("list it:\n  curl %s%s\n  miniftp ls %s%s\n", option, url, t.own, as)
 }
 
-// escapeAll encodes all that a shell or another program could take for something else.
+// escapeAll encodes all characters that a shell or another program could interpret.
 func escapeAll(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // listenerURL returns a URL of a listener, and who can reach it.
@@ -174,11 +175,11 @@ func listenerURL(l net.Listener, scheme string) (url, reach string) {
 	ip := addr.Addr()
 	switch {
 	case ip.IsLoopback():
-		return at(bracketed(ip)), fmt.Sprintf("this machine only (--listen :%d opens it to others)", addr.Port())
+		return at(bracketed(ip)), fmt.Sprintf("this machine only (--listen :%d lets others connect)", addr.Port())
 	case ip.IsUnspecified():
-		return at(ownHost()), "every network that reaches this machine"
+		return at(ownHost()), "any host that can reach this machine"
 	}
-	return at(bracketed(ip)), "whoever reaches that address"
+	return at(bracketed(ip)), "any host that can reach this address"
 }
 
 func bracketed(ip netip.Addr) string {
@@ -188,8 +189,8 @@ func bracketed(ip netip.Addr) string {
 	return ip.String()
 }
 
-// ownHost returns how others can reach this machine: an address, as its name may be unknown to
-// them.
+// ownHost returns an address at which others can reach this machine. It prefers an address to the host
+// name, because others may not be able to look that up.
 func ownHost() string {
 	addrs, _ := net.InterfaceAddrs()
 	var six netip.Addr
@@ -212,7 +213,8 @@ func ownHost() string {
 	return "127.0.0.1"
 }
 
-// sample returns a file that exists, for the command to show: one with a plain name if possible.
+// sample returns the name of a file in the root, for the command in the banner: README.md if it exists,
+// else one with a name that needs no escapes, if possible.
 func sample(files afero.Fs) string {
 	d, err := files.Open("/")
 	if err != nil {

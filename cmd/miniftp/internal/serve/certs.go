@@ -30,22 +30,22 @@ type certificates struct {
 type pair struct {
 	certFile, keyFile string
 	cert              *tls.Certificate
-	as                [2]stamp // of the files when they were read
+	as                [2]stamp // state of the files when they were read
 }
 
-// stamp identifies the state of a file.
+// stamp is the time and size of a file, which show whether it has changed.
 type stamp struct {
 	at   time.Time
 	size int64
 }
 
-// lookAgain is the least time between two looks at the files.
+// lookAgain is the minimum time between two checks of the files.
 const lookAgain = 5 * time.Second
 
 // loadCertificates reads the files. A certificate without a key file has its key in its own file.
 func loadCertificates(certFiles, keyFiles []string) (*certificates, error) {
 	if len(keyFiles) > len(certFiles) {
-		return nil, verb.Usagef("--tls-key goes with --tls-cert, one for one")
+		return nil, verb.Usagef("there are more --tls-key than --tls-cert")
 	}
 	cs := &certificates{looked: time.Now()}
 	for i, file := range certFiles {
@@ -62,7 +62,7 @@ func loadCertificates(certFiles, keyFiles []string) (*certificates, error) {
 }
 
 func (p *pair) read() error {
-	as := p.stamps() // before the content: a change in between is seen the next time
+	as := p.stamps() // before the content, so that a change in between is noticed next time
 	cert, err := local.KeyPair(p.certFile, p.keyFile)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (p *pair) stamps() (as [2]stamp) {
 	return as
 }
 
-// get returns the certificate for the name that the client asks for (SNI), else the first.
+// get returns the certificate for the host name that the client asks for (SNI), else the first one.
 func (cs *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -95,7 +95,7 @@ func (cs *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	return cs.pairs[0].cert, nil
 }
 
-// refresh reads the files that have changed. If one can't be used, the old certificate stays.
+// refresh reads the files that have changed. If one can't be used, the old certificate stays in use.
 func (cs *certificates) refresh() {
 	cs.looked = time.Now()
 	for _, p := range cs.pairs {
@@ -104,19 +104,19 @@ func (cs *certificates) refresh() {
 			continue
 		}
 		if err := p.read(); err != nil {
-			p.as = as // said once
-			cs.log.Warn("the certificate can't be read again; the old one stays", "file", p.certFile, "err", err)
+			p.as = as // so that it is logged once
+			cs.log.Warn("the certificate has changed but can't be used; the old one stays in use", "file", p.certFile, "err", err)
 			continue
 		}
-		cs.log.Info("certificate read again", "file", p.certFile, "until", p.cert.Leaf.NotAfter)
+		cs.log.Info("certificate reloaded", "file", p.certFile, "until", p.cert.Leaf.NotAfter)
 	}
 }
 
 // fingerprint returns the fingerprint of the first certificate.
 func (cs *certificates) fingerprint() string { return local.Fingerprint(cs.pairs[0].cert.Leaf) }
 
-// selfSigned returns the file of this user's own certificate. It makes one if there is none, or if
-// it has expired.
+// selfSigned returns the file of the self-signed certificate. It makes a certificate if there is none,
+// or if it has expired.
 func selfSigned() (file string, err error) {
 	file, kept, err := keptCertificate()
 	if err != nil || kept {
@@ -132,12 +132,12 @@ func selfSigned() (file string, err error) {
 	return file, local.SavePEM(file, cert)
 }
 
-// keptCertificate returns the file of this user's own certificate, and whether it holds one that is
-// still valid.
+// keptCertificate returns the file of the self-signed certificate, and whether it holds one that has not
+// expired.
 func keptCertificate() (file string, kept bool, err error) {
 	dir, err := local.StateDir()
 	if err != nil {
-		return "", false, fmt.Errorf("there is no place to keep a certificate: %w (use --tls-cert)", err)
+		return "", false, fmt.Errorf("no directory to keep a certificate in: %w (use --tls-cert)", err)
 	}
 	file = filepath.Join(dir, "self-signed.pem")
 	pair, err := local.KeyPair(file, file)
@@ -145,7 +145,7 @@ func keptCertificate() (file string, kept bool, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return file, false, nil
 	case err != nil:
-		return "", false, fmt.Errorf("%w (remove it and a new one is made)", err)
+		return "", false, fmt.Errorf("%w (remove it to have a new one made)", err)
 	}
 	return file, time.Now().Before(pair.Leaf.NotAfter), nil
 }
@@ -159,8 +159,8 @@ func newCertificate() (tls.Certificate, error) {
 	return server.SelfSigned(host)
 }
 
-// wouldSign returns what selfSigned would, without writing a file.
-func wouldSign() (*certificates, error) {
+// trySelfSigned returns the certificate that selfSigned would use, but writes no file.
+func trySelfSigned() (*certificates, error) {
 	file, kept, err := keptCertificate()
 	if err != nil {
 		return nil, err

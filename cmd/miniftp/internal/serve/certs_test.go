@@ -21,8 +21,8 @@ import (
 	"miniftp/ftp/client"
 )
 
-// shows is the certificate that a client who asks for name is shown.
-func shows(t *testing.T, cs *certificates, name string) *x509.Certificate {
+// certificateFor returns the certificate that a client gets if it asks for name.
+func certificateFor(t *testing.T, cs *certificates, name string) *x509.Certificate {
 	t.Helper()
 	a, b := net.Pipe()
 	defer a.Close()
@@ -37,14 +37,14 @@ func shows(t *testing.T, cs *certificates, name string) *x509.Certificate {
 	return c.ConnectionState().PeerCertificates[0]
 }
 
-// TestCertificatesByName: the name that a client asks for chooses; an unknown one gets
-// the first.
+// TestCertificatesByName: the name that a client asks for selects the certificate. An unknown name gets
+// the first one.
 func TestCertificatesByName(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a.pem"), filepath.Join(dir, "b.pem")
 	verbtest.CertFile(t, a, "a.example")
 	second := verbtest.CertFile(t, b, "b.example")
-	key := filepath.Join(dir, "b.key") // and a key of its own file
+	key := filepath.Join(dir, "b.key") // the key in a file of its own
 	der, _ := x509.MarshalPKCS8PrivateKey(second.PrivateKey)
 	verbtest.WriteFile(t, key, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 	verbtest.WriteFile(t, b, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: second.Certificate[0]})))
@@ -53,8 +53,8 @@ func TestCertificatesByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"a.example": "a.example", "b.example": "b.example", "c.example": "b.example", "": "b.example"} {
-		if got := shows(t, cs, name).Subject.CommonName; got != want {
-			t.Errorf("%s is shown that of %s", name, got)
+		if got := certificateFor(t, cs, name).Subject.CommonName; got != want {
+			t.Errorf("a client that asks for %q gets the certificate of %s, want that of %s", name, got, want)
 		}
 	}
 	for _, files := range [][2][]string{{{a}, {key}}, {{filepath.Join(dir, "none")}, nil}, {{key}, nil}, {{a}, {a, key}}} {
@@ -64,8 +64,8 @@ func TestCertificatesByName(t *testing.T) {
 	}
 }
 
-// TestCertificatesChange: a renewed certificate is used from then on; one that is broken
-// leaves the old one, and is said once.
+// TestCertificatesChange: a renewed certificate is used without a restart. If the new file is broken, the
+// old certificate stays in use, and that is logged once.
 func TestCertificatesChange(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.pem")
 	first := verbtest.CertFile(t, file, "h.example")
@@ -77,17 +77,17 @@ func TestCertificatesChange(t *testing.T) {
 	cs.log = slog.New(slog.NewTextHandler(&log, nil))
 	is := func(want tls.Certificate, when string) {
 		t.Helper()
-		if got := shows(t, cs, "h.example"); !got.Equal(want.Leaf) {
-			t.Errorf("%s: another certificate", when)
+		if got := certificateFor(t, cs, "h.example"); !got.Equal(want.Leaf) {
+			t.Errorf("%s: wrong certificate", when)
 		}
 	}
 	later := func() { cs.looked = time.Now().Add(-2 * lookAgain) }
 	is(first, "at first")
 	second := verbtest.CertFile(t, file, "h.example")
-	if err := os.Chtimes(file, time.Time{}, time.Now().Add(time.Minute)); err != nil { // whatever the clock of the disk
+	if err := os.Chtimes(file, time.Time{}, time.Now().Add(time.Minute)); err != nil { // a change that any filesystem shows
 		t.Fatal(err)
 	}
-	is(first, "before it is time to look")
+	is(first, "before the next check")
 	later()
 	is(second, "renewed")
 	verbtest.WriteFile(t, file, "nonsense")
@@ -103,12 +103,12 @@ func TestCertificatesChange(t *testing.T) {
 	third := verbtest.CertFile(t, file, "h.example")
 	later()
 	is(third, "repaired")
-	if s := log.String(); strings.Count(s, "certificate read again") != 2 || strings.Count(s, "the old one stays") != 2 {
+	if s := log.String(); strings.Count(s, "certificate reloaded") != 2 || strings.Count(s, "the old one stays") != 2 {
 		t.Errorf("the log says\n%s", s)
 	}
 }
 
-// TestSelfSigned: the certificate is kept, for its owner's eyes, until it runs out.
+// TestSelfSigned: the self-signed certificate is kept with mode 0600 and used until it expires.
 func TestSelfSigned(t *testing.T) {
 	state := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", state)
@@ -119,11 +119,11 @@ func TestSelfSigned(t *testing.T) {
 			t.Fatal(err)
 		}
 		if filepath.Dir(filepath.Dir(file)) != state {
-			t.Errorf("it is in %s", file)
+			t.Errorf("the certificate is in %s, want it below %s", file, state)
 		}
 		fi, err := os.Stat(file)
 		if err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
-			t.Errorf("%v, %v", fi.Mode(), err)
+			t.Errorf("the file has mode %v (%v), want 0600", fi.Mode(), err)
 		}
 		cs, err := loadCertificates([]string{file}, nil)
 		if err != nil {
@@ -131,30 +131,30 @@ func TestSelfSigned(t *testing.T) {
 		}
 		leaf := cs.pairs[0].cert.Leaf
 		if leaf.VerifyHostname("127.0.0.1") != nil || leaf.VerifyHostname("localhost") != nil || leaf.PublicKeyAlgorithm != x509.ECDSA {
-			t.Errorf("it is for %v", leaf.DNSNames)
+			t.Errorf("the certificate is for %v, with a key of type %v", leaf.DNSNames, leaf.PublicKeyAlgorithm)
 		}
 		return cs.fingerprint()
 	}
 	first := kept()
 	if again := kept(); again != first || !strings.HasPrefix(first, "sha256:") {
-		t.Errorf("%s, then %s", first, again)
+		t.Errorf("the fingerprint is %s, then %s", first, again)
 	}
 	file := filepath.Join(state, "miniftp", "self-signed.pem")
 	if err := local.SavePEM(file, verbtest.MakeCert(t, "old", time.Now().Add(-time.Minute), nil)); err != nil {
 		t.Fatal(err)
 	}
 	if again := kept(); again == first {
-		t.Error("one that has run out is as it was")
+		t.Error("the expired certificate was not replaced")
 	}
 	verbtest.WriteFile(t, file, "nonsense")
 	var local *client.LocalError
 	if _, err := selfSigned(); !errors.As(err, &local) || !strings.Contains(err.Error(), "remove it") {
-		t.Errorf("nonsense: %v", err)
+		t.Errorf("a broken file: %v", err)
 	}
 }
 
-// TestClientCertificates: with --tls-client-ca only who has one of that authority comes
-// in.
+// TestClientCertificates: with --tls-client-ca, only clients with a certificate of that authority are
+// admitted.
 func TestClientCertificates(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", dir)
@@ -178,7 +178,7 @@ func TestClientCertificates(t *testing.T) {
 	}{
 		{[]string{"--cert", filepath.Join(dir, "good")}, verb.ExitOK, ""},
 		{[]string{"--cert", filepath.Join(dir, "stranger")}, verb.ExitTLS, "certificate"},
-		{nil, verb.ExitTLS, "show one with --cert and --key"},
+		{nil, verb.ExitTLS, "give one with --cert and --key"},
 	} {
 		args := append([]string{"ls", "--retries", "0", "--user", "good", "--ca-cert", filepath.Join(dir, "miniftp", "self-signed.pem")}, tt.flags...)
 		if code, out, errs := try(t, append(args, "ftpes://"+addr+"/")...); code != tt.exit || !strings.Contains(errs, tt.says) {
@@ -187,8 +187,8 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-// TestClientCertificateLogsIn: with --tls-client-user the certificate is the login, of a
-// user without a password; its name is no login for others.
+// TestClientCertificateLogsIn: with --tls-client-user, a certificate logs in the user whose name it has,
+// and no other user.
 func TestClientCertificateLogsIn(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", dir)
@@ -222,15 +222,15 @@ password = "pw"
 	}
 }
 
-// TestCertificateOutOfTime: a certificate that clients will refuse is a warning, at the start
-// and of config check.
+// TestCertificateOutOfTime: serve and config check warn of a certificate that clients will refuse
+// because of its dates.
 func TestCertificateOutOfTime(t *testing.T) {
 	dir := t.TempDir()
 	expired := verbtest.MakeCert(t, "old", time.Now().Add(-time.Minute), nil)
 	early := *expired.Leaf
 	early.NotBefore, early.NotAfter = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
 	if got := outOfTime(&early, time.Now()); !strings.Contains(got, "not valid before") {
-		t.Errorf("early: %q", got)
+		t.Errorf("not yet valid: %q", got)
 	}
 	if got := outOfTime(verbtest.MakeCert(t, "new", time.Now().Add(time.Hour), nil).Leaf, time.Now()); got != "" {
 		t.Errorf("valid: %q", got)
@@ -246,7 +246,7 @@ func TestCertificateOutOfTime(t *testing.T) {
 	if filepath.Separator == '/' {
 		p := verbtest.StartServer(t, dir, "--tls-cert", file)
 		if text := "old.pem: the certificate expired on "; !strings.Contains(strings.Join(p.Read, "\n"), text) {
-			p.Await(text) // the log may come after the address
+			p.Await(text) // the log line may follow that with the address
 		}
 	}
 }

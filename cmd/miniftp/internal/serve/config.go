@@ -17,27 +17,27 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Config returns the verb config, which checks and shows settings of serve.
+// Config returns the verb config, which checks and shows the settings of serve.
 func Config(e *verb.Env) *cli.Command {
 	return &cli.Command{
-		Name: "config", Usage: "check a configuration of serve, or show what holds", ArgsUsage: "check|show",
-		Description: flags.Examples("A configuration file says in TOML what the flags of serve say. A flag beats the environment, that the file, and that the default.",
+		Name: "config", Usage: "check or show the settings of serve", ArgsUsage: "check|show",
+		Description: flags.Examples("A configuration file, in TOML, can set all that the flags of serve can. Flags override environment variables, which override the file, which overrides the defaults.",
 			"miniftp config check miniftp.toml",
 			"miniftp config show --config miniftp.toml",
 			"miniftp serve --config miniftp.toml"),
 		Subcommands: []*cli.Command{
 			{
-				Name: "check", Usage: "find what is wrong with a configuration file", ArgsUsage: "FILE",
+				Name: "check", Usage: "find mistakes in a configuration file", ArgsUsage: "FILE",
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"}},
-				Description: flags.Examples("Reads the file as serve would, with the directories, certificates and users that it names, and serves nothing. Each mistake is a line with its place.",
+				Description: flags.Examples("Checks the file and the directories, certificates and users that it names, as serve would, but serves nothing and writes nothing. Prints one line for each mistake, with its line number.",
 					"miniftp config check miniftp.toml",
 					"miniftp config check -q /etc/miniftp/miniftp.toml && systemctl reload miniftp"),
 				Action: func(c *cli.Context) error { return runConfigCheck(e, c) },
 			},
 			{
-				Name: "show", Usage: "print each setting of serve, and where it is from", ArgsUsage: "[ROOT]",
-				Flags: append(settings.Flags(), &cli.BoolFlag{Name: "json", Usage: "print it as JSON"}),
-				Description: flags.Examples("Takes the flags of serve, and the same environment. Passwords are not shown.",
+				Name: "show", Usage: "print each setting of serve and where it comes from", ArgsUsage: "[ROOT]",
+				Flags: append(settings.Flags(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}),
+				Description: flags.Examples("Takes the flags of serve and reads the same environment variables. Passwords are not shown.",
 					"miniftp config show",
 					"miniftp config show --config miniftp.toml --max-sessions 10",
 					"miniftp config show --config miniftp.toml --json"),
@@ -46,10 +46,10 @@ func Config(e *verb.Env) *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
-				return verb.Usagef("miniftp config has no verb %q%s: it is check or show", ftp.MaskURL(c.Args().First()),
+				return verb.Usagef("miniftp config has no verb %q%s: use check or show", ftp.MaskURL(c.Args().First()),
 					verb.DidYouMean(verb.Nearest(c.Args().First(), flags.VerbNames(c.Command.Subcommands))))
 			}
-			return verb.Usagef("miniftp config takes check or show; miniftp config --help shows examples")
+			return verb.Usagef("miniftp config needs check or show; see miniftp config --help")
 		},
 	}
 }
@@ -76,14 +76,14 @@ func runConfigCheck(e *verb.Env, c *cli.Context) error {
 	if len(listen) == 0 {
 		listen = []string{"127.0.0.1:2121"}
 	}
-	tls := "no TLS"
+	tls := "TLS is off"
 	switch {
 	case certs != nil && opts.TLSRequired:
 		tls = "TLS is required"
 	case certs != nil:
 		tls = "TLS is optional"
 	}
-	_, err := fmt.Fprintf(e.Out, "%s is fine: serves %s on %s; %s; %s\n", ftp.Printable(name), ftp.Printable(cf.served()), strings.Join(listen, ", "), tls, cf.describe())
+	_, err := fmt.Fprintf(e.Out, "%s is valid: serves %s on %s; %s; %s\n", ftp.Printable(name), ftp.Printable(cf.served()), strings.Join(listen, ", "), tls, cf.describe())
 	return err
 }
 
@@ -95,7 +95,7 @@ func isRegular(name string) bool {
 func runConfigShow(e *verb.Env, c *cli.Context) error {
 	cf := &config{Config: settings.New(c)}
 	if root := c.Args().First(); cf.Path == "" && isRegular(root) {
-		return verb.Usagef("%s is a file, and config show takes the directory to serve; to read it as a configuration:  miniftp config show --config %s",
+		return verb.Usagef("%s is a file, but the argument of config show is the directory to serve; to show a configuration file:  miniftp config show --config %s",
 			ftp.Printable(root), verb.ShellWord(root))
 	}
 	if !cf.Unreadable() {
@@ -122,7 +122,7 @@ func runConfigShow(e *verb.Env, c *cli.Context) error {
 	return nil
 }
 
-// shown returns the value of a setting as text.
+// shown returns the value of a setting as text, or what having no value means.
 func shown(s settings.Shown) string {
 	if s.Otherwise == "" {
 		s.Otherwise = "none"

@@ -20,7 +20,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// problemsOf are what is wrong with a configuration file, without its name.
+// problemsOf returns the problems of a configuration file, without the directory of the file.
 func problemsOf(t *testing.T, text string) []string {
 	t.Helper()
 	name := verbtest.WriteFile(t, filepath.Join(t.TempDir(), "m.toml"), text)
@@ -38,7 +38,7 @@ func problemsOf(t *testing.T, text string) []string {
 	return all
 }
 
-// TestConfigMistakes: each is told with its line and what to write instead.
+// TestConfigMistakes: each mistake is reported with its line and what to write instead.
 func TestConfigMistakes(t *testing.T) {
 	const user = "[users.a]\npassword = \"p\"\n"
 	for _, tt := range []struct {
@@ -48,79 +48,79 @@ func TestConfigMistakes(t *testing.T) {
 		{"", nil},
 		{user, nil},
 		{"listen = \"127.0.0.1:0\"", nil},
-		{"rate = 5", []string{"m.toml:1: rate: there is no such setting: did you mean rate, in [limits]?"}},
-		{"[limits]\nrate = 5\nmax_sessions = 1", []string{"m.toml:3: limits.max_sessions: there is no such setting: did you mean max-sessions, in [limits]?"}},
-		{"tls-cert = \"x\"", []string{"m.toml:1: tls-cert: there is no such setting: did you mean cert, in [tls]?"}},
-		{"[tls]\nlisten = \"x\"", []string{"m.toml:2: tls.listen: there is no such setting: did you mean listen, at the top, before the first [table]?"}},
-		{"gretting = \"x\"", []string{"m.toml:1: gretting: there is no such setting: did you mean greeting?"}},
-		{"zzzzzzzzz = 1\n[q]", []string{"m.toml:1: zzzzzzzzz: there is no such setting; docs/configuration.md", "m.toml:2: q: there is no such setting"}},
-		{"[q.r]\ns = 1", []string{"m.toml:2: q.r.s: there is no such setting"}},
-		{"[listen]", []string{"m.toml:1: listen: it is a setting, not a table: write  listen = …"}},
-		{"listen = { a = 1 }", []string{"m.toml:1: listen: it is a setting, not a table", "m.toml:1: listen.a: there is no such setting"}},
-		{"a = \n", []string{"m.toml:1: this is not TOML: "}},
-		{"[tls]\nmode = \"off\"\n[tls]", []string{"m.toml:3: this is not TOML: "}},
+		{"rate = 5", []string{"m.toml:1: rate: unknown setting: did you mean rate, in [limits]?"}},
+		{"[limits]\nrate = 5\nmax_sessions = 1", []string{"m.toml:3: limits.max_sessions: unknown setting: did you mean max-sessions, in [limits]?"}},
+		{"tls-cert = \"x\"", []string{"m.toml:1: tls-cert: unknown setting: did you mean cert, in [tls]?"}},
+		{"[tls]\nlisten = \"x\"", []string{"m.toml:2: tls.listen: unknown setting: did you mean listen, at the top, before the first [table]?"}},
+		{"gretting = \"x\"", []string{"m.toml:1: gretting: unknown setting: did you mean greeting?"}},
+		{"zzzzzzzzz = 1\n[q]", []string{"m.toml:1: zzzzzzzzz: unknown setting; docs/configuration.md", "m.toml:2: q: unknown setting"}},
+		{"[q.r]\ns = 1", []string{"m.toml:2: q.r.s: unknown setting"}},
+		{"[listen]", []string{"m.toml:1: listen: this is a setting, not a table: write  listen = …"}},
+		{"listen = { a = 1 }", []string{"m.toml:1: listen: this is a setting, not a table", "m.toml:1: listen.a: unknown setting"}},
+		{"a = \n", []string{"m.toml:1: not valid TOML: "}},
+		{"[tls]\nmode = \"off\"\n[tls]", []string{"m.toml:3: not valid TOML: "}},
 		{"grace = true\ngreeting = 1.5\nupload-in-place = \"yes\"\nlisten = [1]", []string{
-			"m.toml:1: grace: it is a number of seconds, or a time in quotes", "m.toml:2: greeting: it is a text", "m.toml:3: upload-in-place: it is true or false", "m.toml:4: listen: it is a list of texts",
+			"m.toml:1: grace: must be a number of seconds, or a duration in quotes", "m.toml:2: greeting: must be a text", "m.toml:3: upload-in-place: must be true or false", "m.toml:4: listen: must be a list of texts",
 		}},
 		{"[limits]\nmax-sessions = -1\nidle-timeout = \"0s\"\nmax-waiting = 99999999999\nfailure-delay = \"-1s\"", []string{
-			"m.toml:2: limits.max-sessions -1: it can't be negative", "m.toml:3: limits.idle-timeout 0s: it must be longer than nothing",
-			"m.toml:4: limits.max-waiting: it is a whole number", "m.toml:5: limits.failure-delay -1s: it can't be negative",
+			"m.toml:2: limits.max-sessions -1: must not be negative", "m.toml:3: limits.idle-timeout 0s: must be greater than 0",
+			"m.toml:4: limits.max-waiting: must be a whole number", "m.toml:5: limits.failure-delay -1s: must not be negative",
 		}},
 		{"public-ip = \"::1\"\npassive-ports = \"9-1\"\nhost = \"a,,b\"\ngreeting = \"a\\r\\nb\"", []string{
-			"m.toml:1: public-ip \"::1\": it is an IPv4 address", `m.toml:2: passive-ports "9-1": a range is written`, `m.toml:3: host "a,,b": a name is missing`, `m.toml:4: greeting "a\r\nb": it is one line`,
+			"m.toml:1: public-ip \"::1\": must be an IPv4 address", `m.toml:2: passive-ports "9-1": a range is written`, `m.toml:3: host "a,,b": a name is missing`, `m.toml:4: greeting "a\r\nb": must be a single line`,
 		}},
 		{"[limits]\nallow = [\"10.0.0.0/8\", \"10.0.0.1/8\"]\ndeny = \"everybody\"", []string{
-			`m.toml:2: limits.allow "10.0.0.1/8" names more than a network: do you mean 10.0.0.0/8, or only 10.0.0.1?`, `m.toml:3: limits.deny "everybody" is no network`,
+			`m.toml:2: limits.allow "10.0.0.1/8" has bits set after its prefix: did you mean the network 10.0.0.0/8 or the address 10.0.0.1?`, `m.toml:3: limits.deny "everybody" is not a network`,
 		}},
 		{"root = \"none\"", []string{"m.toml:1: none: no such file"}},
 		{"root = \"s3://x\"", []string{"m.toml:1: unknown storage"}},
-		{"[users.a]\nroot = \"none\"\npassword = \"p\"\nhome = \"/h\"", nil}, // a warning: TestOneUsersProblem
+		{"[users.a]\nroot = \"none\"\npassword = \"p\"\nhome = \"/h\"", nil}, // a warning only: TestOneUsersProblem
 		{"[users.a]\nroot = \"gopher://x\"\npassword = \"p\"", []string{"m.toml:2: unknown storage"}},
 		{"public-ip = \"ftp.example.org\"", nil}, // it is looked up when the server runs
-		{"public-ip = \"2001:db8::7\"", []string{`m.toml:1: public-ip "2001:db8::7": it is an IPv4 address`}},
-		{"public-ip = \"999.1.1.1\"", []string{`m.toml:1: public-ip "999.1.1.1": it is an IPv4 address`}},
-		{"public-ip = \"ftp.example.org:21\"", []string{`m.toml:1: public-ip "ftp.example.org:21": it is`}},
-		{"public-ip = \"two names\"", []string{`m.toml:1: public-ip "two names": it is`}},
+		{"public-ip = \"2001:db8::7\"", []string{`m.toml:1: public-ip "2001:db8::7": must be an IPv4 address`}},
+		{"public-ip = \"999.1.1.1\"", []string{`m.toml:1: public-ip "999.1.1.1": must be an IPv4 address`}},
+		{"public-ip = \"ftp.example.org:21\"", []string{`m.toml:1: public-ip "ftp.example.org:21": must be`}},
+		{"public-ip = \"two names\"", []string{`m.toml:1: public-ip "two names": must be`}},
 		{"root = \"\"", []string{"m.toml:1: root is empty"}},
 		{"users-file = \"\"", []string{"m.toml:1: users-file is empty"}},
-		{"[users.a]", []string{"m.toml:1: user a: there is no password"}},
-		{"[users.a]\npassword = \"\"", []string{"m.toml:2: users.a.password: it is a text"}},
-		{"[users.a]\npassword = 5", []string{"m.toml:2: users.a.password: it is a text"}},
+		{"[users.a]", []string{"m.toml:1: user a: no password"}},
+		{"[users.a]\npassword = \"\"", []string{"m.toml:2: users.a.password: must be a text"}},
+		{"[users.a]\npassword = 5", []string{"m.toml:2: users.a.password: must be a text"}},
 		{"[users.a]\npassword = \"$6$abc\"", []string{"m.toml:2: user a: the password is a hash of an unsupported kind"}},
 		{"[users.a]\npassword = \"$2b$10$short\"", []string{"m.toml:2: user a: the password looks like a bcrypt hash but is not valid"}},
-		{user + "perm = \"all\"", []string{`m.toml:3: users.a.perm: all: it is "ro", "rw", "drop", or a list out of read, list`}},
-		{user + "perm = []", []string{`m.toml:3: users.a.perm: the list is empty; it is "ro", "rw"`}},
-		{user + "perm = [\"read\", \"wright\"]", []string{"m.toml:3: users.a.perm: wright: it is"}},
+		{user + "perm = \"all\"", []string{`m.toml:3: users.a.perm: all: must be "ro", "rw", "drop" or a list of read, list`}},
+		{user + "perm = []", []string{`m.toml:3: users.a.perm: empty list: must be "ro", "rw"`}},
+		{user + "perm = [\"read\", \"wright\"]", []string{"m.toml:3: users.a.perm: wright: must be"}},
 		{user + "rate-up = \"fast\"\nmax-sessions = -1\nnetworks = [\"x\"]\nhome = 3\nsessions = 3\nx.y = 1", []string{
-			"m.toml:3: users.a.rate-up: it is bytes per second", "m.toml:4: users.a.max-sessions: it is a whole number", `m.toml:5: users.a.networks: "x" is no network`,
-			"m.toml:6: users.a.home: it is a text", "m.toml:7: users.a.sessions: a user has no such setting: did you mean max-sessions?", "m.toml:8: users.a.x.y: a user has no such setting",
+			"m.toml:3: users.a.rate-up: must be a number of bytes per second", "m.toml:4: users.a.max-sessions: must be a whole number", `m.toml:5: users.a.networks: "x" is not a network`,
+			"m.toml:6: users.a.home: must be a text", "m.toml:7: users.a.sessions: unknown setting of a user: did you mean max-sessions?", "m.toml:8: users.a.x.y: unknown setting of a user",
 		}},
 		{"users = 3", []string{"m.toml:1: users: a user is a table: [users.NAME] with password"}},
-		{"user = \"a:b\"", []string{"m.toml:1: user: there is no such setting: a user is a table here, [users.NAME]"}},
-		{"[users.ftp]\npassword = \"p\"\n[users.anonymous]", []string{"m.toml:1: user ftp: clients take that name for anonymous"}},
-		{"anonymous = \"ro\"\n[users.FTP]\npassword = \"p\"", []string{"m.toml:2: user FTP: clients take that name for anonymous"}},
+		{"user = \"a:b\"", []string{"m.toml:1: user: unknown setting: a user is a table [users.NAME]"}},
+		{"[users.ftp]\npassword = \"p\"\n[users.anonymous]", []string{"m.toml:1: user ftp: clients use this name for anonymous"}},
+		{"anonymous = \"ro\"\n[users.FTP]\npassword = \"p\"", []string{"m.toml:2: user FTP: clients use this name for anonymous"}},
 		{"[users.ftp]\npassword = \"p\"", nil},
 		{"[users]\na = \"p\"", []string{"m.toml:2: users.a: a user is a table: [users.a] with password"}},
-		{"[[users]]\nname = \"a\"", []string{"m.toml:1: [[users]]: a table stands in single brackets here"}},
-		{"[users.\"a\\nb\"]\npassword = \"p\"", []string{"m.toml:1: users.a?b: nobody can log in by that name", "m.toml:2: users.a?b.password: nobody can log in by that name"}},
+		{"[[users]]\nname = \"a\"", []string{"m.toml:1: [[users]]: write tables in single brackets"}},
+		{"[users.\"a\\nb\"]\npassword = \"p\"", []string{"m.toml:1: users.a?b: nobody can log in with this name", "m.toml:2: users.a?b.password: nobody can log in with this name"}},
 		{"anonymous = \"maybe\"", []string{`m.toml:1: anonymous "maybe": it is off, ro or rw`}},
-		{"anonymous = \"off\"", []string{"m.toml:1: anonymous off without a user: nobody could log in"}},
-		{"anonymous = \"ro\"\n[users.anonymous]\nperm = \"rw\"", []string{"m.toml:1: anonymous and the perm of [users.anonymous] exclude each other"}},
-		{"anonymous = \"ro\"\n[users.anonymous]\npassword = \"rw\"", []string{"m.toml:1: anonymous ro and a password of the user anonymous"}},
+		{"anonymous = \"off\"", []string{"m.toml:1: anonymous off, and there is no user: nobody could log in"}},
+		{"anonymous = \"ro\"\n[users.anonymous]\nperm = \"rw\"", []string{"m.toml:1: anonymous and perm of [users.anonymous] are both set"}},
+		{"anonymous = \"ro\"\n[users.anonymous]\npassword = \"rw\"", []string{"m.toml:1: anonymous ro contradicts the password of user anonymous"}},
 		{"[tls]\nmode = \"on\"", []string{`m.toml:2: tls.mode "on": it is off, optional, required or implicit`}},
 		{"[tls]\nmode = \"required\"", []string{`m.toml:2: tls.mode required needs a certificate: write  cert = "FILE"  or  self-signed = true  in [tls]`}},
-		{"[tls]\ncert = \"none.pem\"\nkey = [\"a\", \"b\"]", []string{"m.toml:3: tls.key names 2 keys for 1 of m.toml:2: tls.cert: they go"}},
-		{"[tls]\nself-signed = true\nkey = \"a\"", []string{"m.toml:3: tls.key and m.toml:2: tls.self-signed exclude each other"}},
+		{"[tls]\ncert = \"none.pem\"\nkey = [\"a\", \"b\"]", []string{"m.toml:3: tls.key has 2 keys for 1 of m.toml:2: tls.cert: there must be"}},
+		{"[tls]\nself-signed = true\nkey = \"a\"", []string{"m.toml:3: tls.key can't be used together with m.toml:2: tls.self-signed"}},
 		{"[tls]\nmode = \"off\"\nsession-reuse = \"maybe\"", []string{`m.toml:3: tls.session-reuse "maybe": it is off, prefer or require`}},
-		{"listen = [\"127.0.0.1:2121\", \"127.0.0.1:2121\"]", []string{"m.toml:1: listen 127.0.0.1:2121: that address stands there twice"}},
-		{"listen = [\"[::1]:21\", \"[0:0::1]:ftp\"]", []string{"m.toml:1: listen [0:0::1]:ftp: that address stands there twice"}},
+		{"listen = [\"127.0.0.1:2121\", \"127.0.0.1:2121\"]", []string{"m.toml:1: listen 127.0.0.1:2121: duplicate address"}},
+		{"listen = [\"[::1]:21\", \"[0:0::1]:ftp\"]", []string{"m.toml:1: listen [0:0::1]:ftp: duplicate address"}},
 		{"listen = [\"127.0.0.1:0\", \"127.0.0.1:0\", \"127.0.0.2:21\", \"127.0.0.1:21\"]", nil},
 		{"\ufefflisten = \"127.0.0.1:0\"", nil},
 		{"[tls]\ncert = \"none.pem\"", []string{"m.toml:2: none.pem: no such file"}},
-		{"[tls]\ncert = \"m.toml\"\nself-signed = true", []string{"m.toml:3: tls.self-signed and a certificate (m.toml:2: tls.cert) exclude each other"}},
-		{"listen-tls = \":0\"\n[tls]\nmode = \"off\"", []string{"m.toml:1: listen-tls without TLS"}},
+		{"[tls]\ncert = \"m.toml\"\nself-signed = true", []string{"m.toml:3: tls.self-signed can't be used together with m.toml:2: tls.cert"}},
+		{"listen-tls = \":0\"\n[tls]\nmode = \"off\"", []string{"m.toml:1: listen-tls has no effect without TLS"}},
 		{"[tls]\nccc = true\nmode = \"off\"", nil},
-		{"[tls]\nccc = true", []string{"m.toml:2: tls.ccc without TLS"}},
+		{"[tls]\nccc = true", []string{"m.toml:2: tls.ccc has no effect without TLS"}},
 		{"[log]\nlevel = \"loud\"\nformat = \"xml\"", []string{`m.toml:2: log.level "loud": it is debug`, `m.toml:3: log.format "xml": it is console, text or json`}},
 		{"users-file = \"m.toml\"", []string{"m.toml:1: a line is NAME:PASSWORD"}},
 		{"users-file = \"none\"", []string{"m.toml:1: none: no such file"}},
@@ -136,7 +136,7 @@ func TestConfigMistakes(t *testing.T) {
 	}
 }
 
-// FuzzConfig: whatever a file holds, there is an answer.
+// FuzzConfig: no content of a file makes reading it panic or puts control characters in an error.
 func FuzzConfig(f *testing.F) {
 	f.Add("[users.a]\npassword = \"p\"\nperm = [\"read\"]\n[limits]\nrate = \"2M\"")
 	f.Add("a.b.c = { d = [1, {e = 2}] }\n[[x]]")
@@ -146,7 +146,7 @@ func FuzzConfig(f *testing.F) {
 		cf := &config{Config: settings.FromFile(name)}
 		if cf.Unreadable() {
 			if len(cf.Problems) == 0 {
-				t.Fatal("no file and no problem")
+				t.Fatal("the file is unreadable, but no problem is recorded")
 			}
 			return
 		}
@@ -159,7 +159,7 @@ func FuzzConfig(f *testing.F) {
 	})
 }
 
-// parsed is what serve makes of a command line.
+// parsed returns the configuration that serve makes of a command line.
 func parsed(t *testing.T, args ...string) *config {
 	t.Helper()
 	var cf *config
@@ -174,8 +174,8 @@ func parsed(t *testing.T, args ...string) *config {
 	return cf
 }
 
-// TestPrecedence: a flag beats the environment, that the file, that the default; for
-// every kind of setting.
+// TestPrecedence: for settings of every kind, flags override the environment, which overrides the file,
+// which overrides the defaults.
 func TestPrecedence(t *testing.T) {
 	file := verbtest.WriteFile(t, filepath.Join(t.TempDir(), "m.toml"), `
 root = "mem://"
@@ -224,14 +224,14 @@ max-waiting = 3
 	})
 }
 
-// TestUsersTogether: the file, the users file and --user each have a part.
+// TestUsersTogether: users from the configuration file, the users file and --user are merged.
 func TestUsersTogether(t *testing.T) {
 	dir := t.TempDir()
 	hash, err := server.HashPassword("from-users")
 	if err != nil {
 		t.Fatal(err)
 	}
-	verbtest.WriteFile(t, filepath.Join(dir, "users"), "# who\n\nalice:"+hash+"\ndora:x:y:drop\n")
+	verbtest.WriteFile(t, filepath.Join(dir, "users"), "# users\n\nalice:"+hash+"\ndora:x:y:drop\n")
 	file := verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), `
 users-file = "users"
 [users.alice]
@@ -272,7 +272,7 @@ perm = "drop"
 	}
 	a, b := got["alice"].Account, got["bob"].Account
 	if len(got) != 5 || a.MaxSessions != 2 || a.RateDown != 10 || len(a.Networks) != 2 || b.RateUp != 1000 {
-		t.Errorf("%d users, %+v, %+v", len(got), a, b)
+		t.Errorf("%d users; alice is %+v, bob is %+v", len(got), a, b)
 	}
 	if len(roots.trees) != 2 {
 		t.Errorf("%d roots are open", len(roots.trees))
@@ -286,8 +286,8 @@ perm = "drop"
 	verbtest.WriteFile(t, filepath.Join(dir, "users"), "bob:x\nalice:"+hash+":ro\nalice:y\nnonsense\na b:c\n x:y\n")
 	cf = parsed(t, "--config", file)
 	for i, want := range []string{
-		"users:1: user bob has a password in ", "users:2: user alice has his perm in ", "users:3: user alice stands here twice",
-		"users:4: a line is NAME:PASSWORD", "users:6: that name can't be: it begins or ends with a blank",
+		"users:1: user bob also has a password in ", "users:2: user alice also has a permission in ", "users:3: duplicate user alice",
+		"users:4: a line is NAME:PASSWORD", "users:6: invalid name: it begins or ends with a blank",
 	} {
 		if i >= len(cf.Problems) || !strings.Contains(cf.Problems[i].Error(), want) {
 			t.Fatalf("problem %d is not %q: %v", i, want, cf.Problems)
@@ -295,7 +295,7 @@ perm = "drop"
 	}
 }
 
-// TestEveryOption: all that the server can be told can be told by a flag.
+// TestEveryOption: for each field of server.Options there is a flag that sets it.
 func TestEveryOption(t *testing.T) {
 	cf := parsed(t, "--listen", ":0", "--greeting", "g", "--host", "h", "--passive-ports", "1-2", "--public-ip", "1.2.3.4", "--public-ip-always",
 		"--data-any-host", "--upload-in-place", "--sync", "file", "--mode-z", "--max-sessions", "1", "--max-sessions-per-ip", "1", "--command-rate", "1", "--rate", "1", "--max-hashes", "1", "--hash-timeout", "1s", "--hash-rate", "1",
@@ -311,7 +311,7 @@ func TestEveryOption(t *testing.T) {
 	v := reflect.ValueOf(opts)
 	for i := range v.NumField() {
 		switch name := v.Type().Field(i).Name; name {
-		case "Observer", "Log", "CertUser", "FXPTLS", "Dial": // the log's; --tls-client-user; --tls-fxp-ca, which wants a file; a function
+		case "Observer", "Log", "CertUser", "FXPTLS", "Dial": // set by the log, --tls-client-user and --tls-fxp-ca, which needs a file; Dial has no flag
 		default:
 			if v.Field(i).IsZero() {
 				t.Errorf("no flag sets %s", name)
@@ -323,7 +323,7 @@ func TestEveryOption(t *testing.T) {
 	}
 }
 
-// TestShowMasks: no password is shown, in any form.
+// TestShowMasks: config show prints no password in any form.
 func TestShowMasks(t *testing.T) {
 	file := verbtest.WriteFile(t, filepath.Join(t.TempDir(), "m.toml"), "[users.a]\npassword = \"s3cret\"\n[users.\"b c\"]\npassword = \"s3cret\"\n")
 	for _, form := range []string{"--json=true", "--json=false"} {
@@ -332,16 +332,17 @@ func TestShowMasks(t *testing.T) {
 			t.Errorf("exit %d\n%s%s", code, out, errs)
 		}
 		if strings.Contains(strings.ToLower(out), `"otherwise"`) {
-			t.Errorf("a key that no one asked for: %s", out)
+			t.Errorf("an internal field is in the output: %s", out)
 		}
 		var all []settings.Shown
 		if form == "--json=true" && json.Unmarshal([]byte(out), &all) != nil || len(all) == 0 == strings.HasPrefix(out, "[") {
-			t.Errorf("%d settings of %s", len(all), out)
+			t.Errorf("read %d settings from %s", len(all), out)
 		}
 	}
 }
 
-// TestSharedPassword: one in clear text that everybody may read is worth a word.
+// TestSharedPassword: there is a warning about passwords in clear text if all users of the machine can read
+// the file.
 func TestSharedPassword(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct {

@@ -14,8 +14,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// TestCheckWritesNothing: config check makes no certificate and no log, whether they
-// could be made or not; what serve could not make is a problem, with its line.
+// TestCheckWritesNothing: config check creates neither a certificate nor a log, but reports those that
+// serve could not create, with the line.
 func TestCheckWritesNothing(t *testing.T) {
 	dir := t.TempDir()
 	state := filepath.Join(dir, "state")
@@ -41,7 +41,7 @@ func TestCheckWritesNothing(t *testing.T) {
 		}
 	}
 
-	// One that is kept already is looked at, and one that has run out is left.
+	// An existing certificate is checked, and an expired one is not replaced.
 	t.Setenv("XDG_STATE_HOME", state)
 	file, err := selfSigned()
 	if err != nil {
@@ -64,7 +64,7 @@ func TestCheckWritesNothing(t *testing.T) {
 	}
 }
 
-// TestShowFindsBadWords: config show prints nothing that serve would refuse as a word.
+// TestShowFindsBadWords: config show refuses the values that serve refuses.
 func TestShowFindsBadWords(t *testing.T) {
 	for _, args := range [][]string{{"--tls", "bogus"}, {"--tls-session-reuse", "x"}, {"--log-level", "x"}, {"--log-format", "x"}} {
 		if code, out, errs := try(t, append([]string{"config", "show"}, args...)...); code != verb.ExitUsage || out != "" || !strings.Contains(errs, args[0]+" ") {
@@ -73,9 +73,9 @@ func TestShowFindsBadWords(t *testing.T) {
 	}
 }
 
-// TestPasswdKeepsOff: a users file with a line that nobody understands is not written
-// anew, unless it is the user's own line that is put right.
-func TestPasswdKeepsOff(t *testing.T) {
+// TestPasswdKeepsBadFile: passwd does not change a users file with a malformed line, unless that is the
+// line of the user whom it changes.
+func TestPasswdKeepsBadFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users")
 	for _, tt := range []struct {
 		text string
@@ -84,7 +84,7 @@ func TestPasswdKeepsOff(t *testing.T) {
 	}{
 		{"a:b\nbad line\n", []string{"bob"}, file + ":2: a line is NAME:PASSWORD"},
 		{"a:b\nbad line\n", []string{"--delete", "a"}, file + ":2: a line is NAME:PASSWORD"},
-		{"a:b\na:c\n", []string{"bob"}, file + ":2: user a stands here twice; nothing was changed"},
+		{"a:b\na:c\n", []string{"bob"}, file + ":2: duplicate user a; nothing was changed"},
 		{"a:b\na:c\nd:e\n", []string{"a"}, ""},
 		{"a:b\nbob\n", []string{"bob"}, ""},
 		{"a:b\nbob\n", []string{"--delete", "bob"}, ""},
@@ -109,7 +109,7 @@ func TestPasswdKeepsOff(t *testing.T) {
 	}
 }
 
-// TestEndlessFiles: no more is read of a file than a person would write.
+// TestEndlessFiles: files longer than any that a person would write are refused.
 func TestEndlessFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "big")
 	verbtest.WriteFile(t, file, "")
@@ -117,13 +117,13 @@ func TestEndlessFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, err := range everyReader(file) {
-		if err == nil || !strings.Contains(err.Error(), "it has more than") || verb.ExitCode(err) != verb.ExitLocal {
+		if err == nil || !strings.Contains(err.Error(), "the file is larger than") || verb.ExitCode(err) != verb.ExitLocal {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// everyReader returns the errors of all that reads a file of serve.
+// everyReader reads a file with each function that reads files of serve, and returns their errors.
 func everyReader(file string) map[string]error {
 	errs := map[string]error{}
 	errs["configuration"] = settings.FromFile(file).Problems[0]
@@ -134,15 +134,14 @@ func everyReader(file string) map[string]error {
 	return errs
 }
 
-// TestListenThatCannotBe: an address that nothing can listen on, and no address at all,
-// are mistakes in a file.
-func TestListenThatCannotBe(t *testing.T) {
+// TestInvalidListen: an address that can't be listened on, and an empty list, are mistakes.
+func TestInvalidListen(t *testing.T) {
 	for text, want := range map[string]string{
-		`listen = ["999.1.1.1:21"]`:                    "m.toml:1: listen \"999.1.1.1:21\": an address is written as",
+		`listen = ["999.1.1.1:21"]`:                    "m.toml:1: listen \"999.1.1.1:21\": not an address to listen on",
 		`listen = []`:                                  "m.toml:1: listen is empty",
 		"listen = [\"127.0.0.1:2121\"]":                "",
 		"listen = [\"localhost:2121\"]":                "",
-		"[unknown]\nx = 1\n[unknown.below]\n[other]\n": "m.toml:2: unknown.x: there is no such setting",
+		"[unknown]\nx = 1\n[unknown.below]\n[other]\n": "m.toml:2: unknown.x: unknown setting",
 		"listen = [\"1.1:2121\"]":                      "m.toml:1: listen \"1.1:2121\"",
 	} {
 		name := verbtest.WriteFile(t, filepath.Join(t.TempDir(), "m.toml"), text)

@@ -8,7 +8,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Which doubtful ends of uploads are accepted: for all, and for one user more.
+// TestAcceptUpload: a user's accept-upload adds to --accept-upload, and misspelled words are mistakes.
 func TestAcceptUpload(t *testing.T) {
 	roots := newRoots(t.Context())
 	defer roots.end()
@@ -30,11 +30,11 @@ func TestAcceptUpload(t *testing.T) {
 	}
 }
 
-// A mistake names the setting that it is in.
+// TestMistakesNameTheirSetting: an error names the setting that is wrong.
 func TestMistakesNameTheirSetting(t *testing.T) {
 	for flag, want := range map[string]string{
 		"--accept-upload x": `--accept-upload "x": it is hang-up or no-close-notify`,
-		"--max-hashes -1":   "--max-hashes -1: it can't be negative; 0 is half of the processors",
+		"--max-hashes -1":   "--max-hashes -1: must not be negative; 0 means half of the processors",
 	} {
 		args := append([]string{"serve", "--listen", "127.0.0.1:0"}, strings.Fields(flag)...)
 		if code, _, errs := try(t, append([]string{"config", "show"}, args[1:]...)...); code != verb.ExitUsage || !strings.Contains(errs, want) {
@@ -46,12 +46,12 @@ func TestMistakesNameTheirSetting(t *testing.T) {
 	}
 }
 
-// Mistakes in flags are told all at once, each in one line.
+// TestMistakesInFlags: all mistakes in flags are reported at once, each in one line.
 func TestMistakesInFlags(t *testing.T) {
 	for flag, want := range map[string][]string{
 		"--users-file none --tls x --max-sessions -1": {"none: no such file", `--tls "x": it is off`, "--max-sessions -1: "},
-		"--port 70000":                  {"--port 70000: a port is a number"},
-		"--user x --greeting= --deny x": {"--user takes NAME:PASSWORD", `--deny "x" is no network`},
+		"--port 70000":                  {"--port 70000: must be a port number"},
+		"--user x --greeting= --deny x": {"--user takes NAME:PASSWORD", `--deny "x" is not a network`},
 	} {
 		for _, v := range [][]string{{"serve"}, {"config", "show"}} {
 			code, _, errs := try(t, append(v, strings.Fields(flag)...)...)
@@ -60,7 +60,7 @@ func TestMistakesInFlags(t *testing.T) {
 			}
 			for _, w := range want {
 				if !strings.Contains(errs, w) {
-					t.Errorf("%s %s: %q is not in %s", v, flag, w, errs)
+					t.Errorf("%s %s: no %q in %s", v, flag, w, errs)
 				}
 			}
 		}

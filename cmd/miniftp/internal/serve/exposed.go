@@ -20,12 +20,12 @@ import (
 // replaces holds the permissions that let a user replace a file.
 const replaces = server.PermOverwrite | server.PermDelete | server.PermRename
 
-// nestingOf returns the Nesting of the directories that are served to some users.
-func (cf *config) nestingOf(to func(*settings.Account) bool) *fsroot.Nesting {
+// nestingOf returns the Nesting of the root directories of the users for whom match returns true.
+func (cf *config) nestingOf(match func(*settings.Account) bool) *fsroot.Nesting {
 	var dirs []string
 	seen := map[string]bool{}
 	for _, a := range cf.Users {
-		if spec := cf.RootOf(a); to(a) && isDirectory(spec) && !seen[spec] {
+		if spec := cf.RootOf(a); match(a) && isDirectory(spec) && !seen[spec] {
 			seen[spec] = true
 			dirs = append(dirs, spec)
 		}
@@ -33,7 +33,7 @@ func (cf *config) nestingOf(to func(*settings.Account) bool) *fsroot.Nesting {
 	return fsroot.NewNesting(dirs)
 }
 
-// exposed warns of what a configuration exposes by accident. If users could replace a file that
+// exposed warns of files that a configuration may expose by accident. If users could replace a file that
 // the server depends on, that is a mistake rather than a warning.
 func (cf *config) exposed() {
 	served := cf.nestingOf(func(*settings.Account) bool { return true })
@@ -54,18 +54,18 @@ func (cf *config) exposed() {
 		switch {
 		case at == "":
 		case perm&replaces != 0 && !s.onlyRead:
-			cf.Blame(s.setting, verb.Usagef("%s, %s, lies in %s, which is served, and users may replace it there: move it, or serve another directory", ftp.Printable(s.file), s.what, ftp.Printable(at)))
+			cf.Blame(s.setting, verb.Usagef("%s, %s, is in %s, which is served, and users can replace it: move it, or serve another directory", ftp.Printable(s.file), s.what, ftp.Printable(at)))
 		default:
-			cf.Warn("%s, %s, lies in %s, which is served: move it, or serve another directory", ftp.Printable(s.file), s.what, ftp.Printable(at))
+			cf.Warn("%s, %s, is in %s, which is served: move it, or serve another directory", ftp.Printable(s.file), s.what, ftp.Printable(at))
 		}
 	}
 	if local.Geteuid() == 0 {
-		cf.Warn("running as root: a fault of the server would be root's; docs/configuration.md shows how a user of its own may have port 21")
+		cf.Warn("running as root: a bug in the server could be used to become root; docs/configuration.md shows how to use port 21 without root")
 	}
 }
 
-// rootsInRoots warns of users who see the files of others, once for each root that holds other
-// roots.
+// rootsInRoots warns of users who can see the files of others because one root contains another, once
+// for each outer root.
 func (cf *config) rootsInRoots(served *fsroot.Nesting) {
 	inner := map[string][]string{}
 	seen := map[string]bool{}
@@ -84,15 +84,15 @@ func (cf *config) rootsInRoots(served *fsroot.Nesting) {
 		if n := len(inner[outer]) - 1; n > 0 {
 			more = fmt.Sprintf(" (and %d more)", n)
 		}
-		cf.Warn("the root of %s, %s%s, lies in %s: its files are also those of %s", cf.usersOf(one), ftp.Printable(one), more, ftp.Printable(outer), cf.usersOf(outer))
+		cf.Warn("the root of %s, %s%s, is in %s: %s can see its files too", cf.usersOf(one), ftp.Printable(one), more, ftp.Printable(outer), cf.usersOf(outer))
 	}
 }
 
-// secret is a file that belongs to the server, and the setting that names it.
+// secret is a file that no user should see, and the setting that names it.
 type secret struct {
 	file, what string
 	setting    any  // the pointer to its field, nil for --config
-	onlyRead   bool // nothing of the server depends on it
+	onlyRead   bool // the server does not depend on it: replacing it gains nothing
 }
 
 // secrets returns the files that no user should see.
@@ -132,7 +132,7 @@ func (cf *config) secrets() []secret {
 	return all
 }
 
-// usersOf returns the names of a root's users, or of some of them.
+// usersOf returns the names of the users of a root, shortened if there are many.
 func (cf *config) usersOf(spec string) string {
 	var names []string
 	for _, a := range cf.Users {

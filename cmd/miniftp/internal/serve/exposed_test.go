@@ -13,7 +13,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// warningsOf are what config check says of a file in dir, without the name of dir.
+// warningsOf returns the exit code of config check for a file in dir, and what it prints, without the
+// name of dir.
 func warningsOf(t *testing.T, dir, text string) (code int, says string) {
 	t.Helper()
 	name := verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), text)
@@ -21,8 +22,8 @@ func warningsOf(t *testing.T, dir, text string) (code int, says string) {
 	return code, strings.ReplaceAll(errs, dir+string(filepath.Separator), "")
 }
 
-// TestExposed: what opens something without saying so is a warning, and an error where
-// users may replace what the server goes by.
+// TestExposed: a configuration that exposes files by accident is a warning, or a mistake if users could
+// replace files on which the server depends.
 func TestExposed(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("HOME", filepath.Join(dir, "home"))
@@ -42,16 +43,16 @@ func TestExposed(t *testing.T) {
 		want       string // "" is silence
 	}{
 		{"nothing", "root = \"srv/b\"\n" + rw, verb.ExitOK, ""},
-		{"configuration, read", "root = \".\"\n" + ro, verb.ExitOK, "m.toml, the configuration, lies in "},
-		{"configuration, dropped beside", "root = \".\"\n" + drop, verb.ExitOK, "m.toml, the configuration, lies in "},
-		{"configuration, replaced", "root = \".\"\n" + rw, verb.ExitUsage, "m.toml, the configuration, lies in "},
-		{"users file, replaced", "root = \"srv\"\nusers-file = \"srv/users\"\n", verb.ExitUsage, "m.toml:2: srv/users, the users file, lies in srv, which is served, and users may replace it"},
-		{"log, in a tree in a tree", "root = \"srv\"\n" + rw + "[users.c]\npassword = \"c\"\nperm = \"ro\"\nroot = \"srv/b\"\n[log]\nfile = \"srv/b/log\"", verb.ExitUsage, "srv/b/log, the log, lies in srv/b"},
-		{"root in root", "root = \"srv\"\n" + rw + "[users.c]\npassword = \"c\"\nroot = \"srv/b\"\n", verb.ExitOK, "the root of c, srv/b, lies in srv: its files are also those of a"},
-		{"roots in root", "root = \"srv\"\n" + rw + "[users.c]\npassword = \"c\"\nroot = \"srv/b\"\n[users.d]\npassword = \"c\"\nroot = \"srv/a\"\n", verb.ExitOK, "the root of c, srv/b (and 1 more), lies in srv: its files"},
-		{"key", "root = \"srv\"\n[tls]\ncert = \"srv/a/good.pem\"\n", verb.ExitOK, "srv/a/good.pem, a certificate with its private key, lies in srv"},
+		{"configuration, read", "root = \".\"\n" + ro, verb.ExitOK, "m.toml, the configuration, is in "},
+		{"configuration, dropped beside", "root = \".\"\n" + drop, verb.ExitOK, "m.toml, the configuration, is in "},
+		{"configuration, replaced", "root = \".\"\n" + rw, verb.ExitUsage, "m.toml, the configuration, is in "},
+		{"users file, replaced", "root = \"srv\"\nusers-file = \"srv/users\"\n", verb.ExitUsage, "m.toml:2: srv/users, the users file, is in srv, which is served, and users can replace it"},
+		{"log, in a tree in a tree", "root = \"srv\"\n" + rw + "[users.c]\npassword = \"c\"\nperm = \"ro\"\nroot = \"srv/b\"\n[log]\nfile = \"srv/b/log\"", verb.ExitUsage, "srv/b/log, the log, is in srv/b"},
+		{"root in root", "root = \"srv\"\n" + rw + "[users.c]\npassword = \"c\"\nroot = \"srv/b\"\n", verb.ExitOK, "the root of c, srv/b, is in srv: a can see its files too"},
+		{"roots in root", "root = \"srv\"\n" + rw + "[users.c]\npassword = \"c\"\nroot = \"srv/b\"\n[users.d]\npassword = \"c\"\nroot = \"srv/a\"\n", verb.ExitOK, "the root of c, srv/b (and 1 more), is in srv: a can see its files"},
+		{"key", "root = \"srv\"\n[tls]\ncert = \"srv/a/good.pem\"\n", verb.ExitOK, "srv/a/good.pem, a certificate with its private key, is in srv"},
 		{"expired", "root = \"srv\"\n[tls]\ncert = \"conf/old.pem\"\n", verb.ExitOK, "conf/old.pem: the certificate expired on "},
-		{"netrc", "root = \"home\"\n" + rw, verb.ExitOK, "home/.netrc, which holds passwords, lies in home"},
+		{"netrc", "root = \"home\"\n" + rw, verb.ExitOK, "home/.netrc, which holds passwords, is in home"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, says := warningsOf(t, dir, tt.text)
@@ -68,7 +69,7 @@ func TestExposed(t *testing.T) {
 	}
 }
 
-// certPEM writes a certificate that is good until then, with its key.
+// certPEM writes a certificate, which expires at until, and its key.
 func certPEM(t *testing.T, name string, until time.Time) {
 	t.Helper()
 	if err := local.SavePEM(name, verbtest.MakeCert(t, "x", until, nil)); err != nil {
@@ -76,8 +77,8 @@ func certPEM(t *testing.T, name string, until time.Time) {
 	}
 }
 
-// TestOneUsersProblem: a root or a home that is gone is a warning about its user; the
-// root of all is an error, unless another user may have removed it.
+// TestOneUsersProblem: if the root or home of one user does not exist, that is a warning. For the root
+// of the server it is an error, unless a user may have removed it.
 func TestOneUsersProblem(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "srv"), 0o755); err != nil {
@@ -89,7 +90,7 @@ func TestOneUsersProblem(t *testing.T) {
 		code int
 		want string
 	}{
-		{"root = \"srv\"\n[users.u]\npassword = \"u\"\nhome = \"/gone\"\n", verb.ExitOK, `m.toml:4: user u: the home "/gone" is no directory below`},
+		{"root = \"srv\"\n[users.u]\npassword = \"u\"\nhome = \"/gone\"\n", verb.ExitOK, `m.toml:4: user u: home "/gone" is not a directory below`},
 		{good + "[users.b]\npassword = \"b\"\nroot = \"gone\"\n", verb.ExitOK, "m.toml:6: user b: gone: no such file or directory: logins are refused until it can be opened"},
 		{"root = \"gone\"\n" + good + "[users.b]\npassword = \"b\"\n", verb.ExitLocal, "m.toml:1: gone: no such file"},
 		{"root = \"srv/gone\"\n" + good + "[users.b]\npassword = \"b\"\n", verb.ExitOK, "user b: srv/gone: no such file or directory: logins are refused"},
@@ -100,8 +101,8 @@ func TestOneUsersProblem(t *testing.T) {
 	}
 }
 
-// TestNoUserIsNotAnyone: a source of users that holds none lets nobody in, and a
-// wrong permission is not taken for a part of the password.
+// TestNoUserIsNotAnyone: an empty source of users does not admit anonymous, and a misspelled permission is
+// not treated as a part of the password.
 func TestNoUserIsNotAnyone(t *testing.T) {
 	dir := t.TempDir()
 	list := filepath.Join(dir, "users")
@@ -112,7 +113,7 @@ func TestNoUserIsNotAnyone(t *testing.T) {
 			{"--users-file", list, "--user", "a:b"},
 			{"--users-file", list, "--anonymous", "ro"},
 		} {
-			if code, _, errs := try(t, append([]string{"serve", "--listen", "127.0.0.1:0"}, append(args, dir)...)...); code != verb.ExitUsage || !strings.Contains(errs, "no user is in it") {
+			if code, _, errs := try(t, append([]string{"serve", "--listen", "127.0.0.1:0"}, append(args, dir)...)...); code != verb.ExitUsage || !strings.Contains(errs, "the file holds no user") {
 				t.Errorf("%q %v: exit %d: %s", text, args, code, errs)
 			}
 		}
@@ -129,7 +130,7 @@ func TestNoUserIsNotAnyone(t *testing.T) {
 		if code != verb.ExitUsage || strings.Contains(errs, "anyone") {
 			t.Errorf("%q: exit %d: %s", args, code, errs)
 		}
-		if args[len(args)-1] == "cam:pw:dorp" && (!strings.Contains(errs, `"dorp" is no PERM: it is ro, rw or drop`) || strings.Contains(errs, "pw:")) {
+		if args[len(args)-1] == "cam:pw:dorp" && (!strings.Contains(errs, `"dorp" is not a PERM; use ro, rw or drop`) || strings.Contains(errs, "pw:")) {
 			t.Error(errs)
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// An old device that knows nothing but the RSA key exchange and CBC gets in with
-// --tls-legacy only. What is broken outright is not offered to it either.
+// TestTLSLegacy: old devices that support only the RSA key exchange and CBC can connect only with
+// --tls-legacy. Broken ciphers (RC4, 3DES) are not offered even then.
 func TestTLSLegacy(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rsa.pem")
 	rsaCertificate(t, file)
@@ -44,7 +44,7 @@ func TestTLSLegacy(t *testing.T) {
 			err := device.HandshakeContext(t.Context())
 			_ = here.Close()
 			if (err == nil) != works {
-				t.Errorf("legacy is %v: a handshake by %s: %v", legacy, tls.CipherSuiteName(suite), err)
+				t.Errorf("with --tls-legacy=%v, a handshake with %s: %v", legacy, tls.CipherSuiteName(suite), err)
 			}
 		}
 	}
@@ -55,7 +55,7 @@ func TestTLSLegacy(t *testing.T) {
 	}
 }
 
-// rsaCertificate writes a certificate for an RSA key, and the key.
+// rsaCertificate writes a certificate with an RSA key, and the key, to file.
 func rsaCertificate(t *testing.T, file string) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

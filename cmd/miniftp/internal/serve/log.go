@@ -16,22 +16,22 @@ import (
 	"miniftp/ftp/server"
 )
 
-// logLevels are the words of --log-level.
+// logLevels holds the values of --log-level.
 var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
-// serverLogs are the logs of serve. All of them are written in the background.
+// serverLogs holds the logs of serve. All of them are written in the background, by queue.
 type serverLogs struct {
 	queue  *logQueue
 	events *eventLog
 	level  slog.LevelVar
-	out    *logFile // where the log goes
+	out    *logFile // destination of log
 	xfer   *logFile // the xferlog
 	log    *slog.Logger
-	see    ftp.Observer
+	see    ftp.Observer // writes log, xferlog, wire log and ladder
 }
 
-// openLogs makes the logs: a line per session, login, transfer and change, and for each
-// refusal. They are one more observer.
+// openLogs opens the logs. The log has a line for each session, login, transfer, change and refusal,
+// made from the events that the server reports to the observer.
 func openLogs(e *verb.Env, cf *config) (*serverLogs, error) {
 	l := &serverLogs{out: &logFile{instead: e.Err}, xfer: &logFile{instead: io.Discard}}
 	files, err := cf.openLogFiles()
@@ -39,7 +39,7 @@ func openLogs(e *verb.Env, cf *config) (*serverLogs, error) {
 		return nil, err
 	}
 	l.queue = newLogQueue()
-	l.take(cf, files)
+	l.apply(cf, files)
 	out := l.queue.to(l.out)
 	opts := &slog.HandlerOptions{Level: &l.level}
 	switch format := cf.logFormat(e.Err); format {
@@ -51,7 +51,7 @@ func openLogs(e *verb.Env, cf *config) (*serverLogs, error) {
 		l.log = slog.New(slog.NewTextHandler(out, opts))
 	}
 	l.queue.onDropped = func(lines int) {
-		l.log.Warn("lines of the log were dropped: nothing read them in time", "lines", lines)
+		l.log.Warn("log lines were dropped because they could not be written in time", "lines", lines)
 	}
 	l.events = newEventLog(l.log, l.queue.to(l.xfer), l.xfer.kept)
 	see := watch.Observers{l.events}
@@ -65,8 +65,8 @@ func openLogs(e *verb.Env, cf *config) (*serverLogs, error) {
 	return l, nil
 }
 
-// logFormat is the format of the log: lines for people where it goes to a terminal, unless
-// another one is asked for.
+// logFormat returns the format of the log. Unless one is set, it is console if the log goes to a
+// terminal, else text.
 func (cf *config) logFormat(stderr io.Writer) string {
 	if format := cf.LogFormat; format != "" {
 		return format
@@ -77,11 +77,11 @@ func (cf *config) logFormat(stderr io.Writer) string {
 	return "text"
 }
 
-// logFiles are the files of the logs; nil is none.
+// logFiles holds the files of the logs; nil means no file.
 type logFiles struct{ out, xfer *os.File }
 
-// openLogFiles opens them anew: they may have other names by now, or have been renamed
-// by logrotate.
+// openLogFiles opens the log files. A reload opens them again, because they may have been renamed by
+// logrotate, or the configuration may name others.
 func (cf *config) openLogFiles() (f logFiles, err error) {
 	if f.out, err = cf.openLog(&cf.LogFile); err == nil {
 		f.xfer, err = cf.openLog(&cf.Xferlog)
@@ -92,8 +92,8 @@ func (cf *config) openLogFiles() (f logFiles, err error) {
 	return f, err
 }
 
-// openLog opens what a setting names. A pipe that nobody reads is an error, nothing to
-// wait for.
+// openLog opens the file that a setting names. O_NONBLOCK makes opening a pipe that nobody reads an
+// error rather than a wait.
 func (cf *config) openLog(field *string) (*os.File, error) {
 	name := *field
 	if name == "" {
@@ -114,8 +114,8 @@ func (f logFiles) close() {
 	}
 }
 
-// take goes on with files, and at the level, of a configuration.
-func (l *serverLogs) take(cf *config, f logFiles) {
+// apply switches to the files f and to the level that cf sets.
+func (l *serverLogs) apply(cf *config, f logFiles) {
 	l.out.use(f.out)
 	l.xfer.use(f.xfer)
 	level := logLevels[cf.LogLevel]
@@ -125,7 +125,7 @@ func (l *serverLogs) take(cf *config, f logFiles) {
 	l.level.Set(level)
 }
 
-// use makes a server write to the logs.
+// use sets the options of a server, and its certificates, so that they write to the logs.
 func (l *serverLogs) use(o *server.Options, certs *certificates) {
 	o.Log, o.Observer = l.log, l.see
 	if certs != nil {
@@ -142,14 +142,14 @@ func (l *serverLogs) close() {
 
 // logFile is a file that lines are appended to.
 type logFile struct {
-	instead io.Writer // where there is no file
+	instead io.Writer // is written to if f is nil
 
 	mu sync.Mutex
 	f  *os.File
 }
 
-// use continues in that file, or, with nil, in none. A write that is still waiting for the old one
-// does not delay it.
+// use switches to f, or to l.instead if f is nil, and closes the old file. Closing it interrupts a Write
+// that is still waiting.
 func (l *logFile) use(f *os.File) {
 	l.mu.Lock()
 	old := l.f
@@ -160,14 +160,14 @@ func (l *logFile) use(f *os.File) {
 	}
 }
 
-// kept reports whether what is written is kept anywhere.
+// kept reports whether lines that are written go anywhere.
 func (l *logFile) kept() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.f != nil || l.instead != io.Discard
 }
 
-// Write writes whole lines.
+// Write writes whole lines. If use closes the file meanwhile, it writes the rest to the new one.
 func (l *logFile) Write(lines []byte) (int, error) {
 	for {
 		l.mu.Lock()
@@ -180,6 +180,6 @@ func (l *logFile) Write(lines []byte) (int, error) {
 		if !errors.Is(err, os.ErrClosed) {
 			return n, err
 		}
-		lines = lines[n:] // it was changed for another one meanwhile
+		lines = lines[n:] // use has switched to another file
 	}
 }

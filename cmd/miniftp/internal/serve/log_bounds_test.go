@@ -13,8 +13,8 @@ import (
 	"miniftp/ftp"
 )
 
-// One session, or many strangers, write a bounded number of lines for one reason; the
-// count of the others is logged. What changes a file always has its line.
+// TestLogIsBounded: one session, or all strangers together, cause a bounded number of lines for one
+// reason; the number of lines left out is logged. Each change of a file has its line.
 func TestLogIsBounded(t *testing.T) {
 	repeat := func(n int, what ftp.Happening) []ftp.Happening {
 		all := make([]ftp.Happening, n)
@@ -41,26 +41,26 @@ func TestLogIsBounded(t *testing.T) {
 			t.Errorf("%s: %d lines, want %d", tt.name, n, tt.lines)
 		}
 		if !strings.Contains(log, tt.count) {
-			t.Errorf("%s: %s is not in\n%s", tt.name, tt.count, log)
+			t.Errorf("%s: no %s in\n%s", tt.name, tt.count, log)
 		}
 	}
 
 	var strangers []ftp.Happening
-	for range 1000 { // in as many sessions
+	for range 1000 { // each in a session of its own
 		strangers = append(strangers, ftp.ControlOpened{}, ftp.Refused{Why: "no", Reason: ftp.ReasonDenied}, ftp.ControlClosed{})
 	}
-	log, _ := loggedEvery(20*time.Millisecond, "text", strangers...) // a minute
+	log, _ := loggedEvery(20*time.Millisecond, "text", strangers...) // events of a minute
 	if n := strings.Count(log, "\n"); n > 2*linesPerMinute+10 {
 		t.Errorf("strangers wrote %d lines", n)
 	}
 	for _, count := range []string{`reason="refused deny" more=`, `reason="session closed without a login" more=`} {
 		if !strings.Contains(log, count) {
-			t.Errorf("%s is not in the log, which ends\n%s", count, log[max(0, len(log)-1000):])
+			t.Errorf("no %s in the log, which ends\n%s", count, log[max(0, len(log)-1000):])
 		}
 	}
 }
 
-// stuck is a writer that waits until it is let go.
+// stuck is a writer that blocks until free is closed.
 type stuck struct {
 	free chan struct{}
 	mu   sync.Mutex
@@ -74,9 +74,9 @@ func (s *stuck) Write(b []byte) (int, error) {
 	return s.b.Write(b)
 }
 
-// A log that nobody reads stops nobody, holds a bounded number of bytes, and says how
-// much of it is missing.
-func TestLogThatNobodyReads(t *testing.T) {
+// TestBlockedLog: a log whose destination blocks does not block the server. It holds a bounded number of
+// bytes and reports how many lines it dropped.
+func TestBlockedLog(t *testing.T) {
 	w := &stuck{free: make(chan struct{})}
 	q := newLogQueue()
 	dropped := make(chan int, 10)
@@ -94,17 +94,17 @@ func TestLogThatNobodyReads(t *testing.T) {
 	held := q.bytes
 	q.mu.Unlock()
 	if held > logQueueBytes {
-		t.Errorf("%d bytes are held", held)
+		t.Errorf("the queue holds %d bytes, more than %d", held, logQueueBytes)
 	}
 	close(w.free)
 	n := <-dropped
 	q.close()
 	if got := strings.Count(w.b.String(), "\n"); got+n != lines || got == 0 {
-		t.Errorf("%d lines were written and %d dropped of %d", got, n, lines)
+		t.Errorf("of %d lines, %d were written and %d dropped", lines, got, n)
 	}
 }
 
-// The end of the server does not wait for a reader that never comes.
+// TestLogQueueEnds: close does not wait forever for a destination that blocks.
 func TestLogQueueEnds(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -117,11 +117,11 @@ func TestLogQueueEnds(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(20 * time.Second):
-		t.Fatal("it waits")
+		t.Fatal("close still waits")
 	}
 }
 
-// On a terminal a line is for people.
+// TestConsoleLines: on a terminal, lines are written for people.
 func TestConsoleLines(t *testing.T) {
 	log, _ := logged("console",
 		ftp.ControlOpened{}, ftp.LoggedInAs{User: "alice"},
@@ -143,11 +143,11 @@ func TestConsoleLines(t *testing.T) {
 		"alice renamed /a to /b",
 		"alice: MKD /d refused: 550 /d: exists already.",
 		"alice: DELE /x? refused: the account has no permission to delete (users.perm)",
-		"alice left after 9.0 s",
+		"alice disconnected after 9.0 s",
 	}
 	got := strings.Split(strings.TrimSuffix(log, "\n"), "\n")
 	if len(got) != len(want) {
-		t.Fatalf("the lines are\n%s", log)
+		t.Fatalf("got %d lines, want %d:\n%s", len(got), len(want), log)
 	}
 	for i, line := range got {
 		if _, text, _ := strings.Cut(line, " "); text != want[i] {

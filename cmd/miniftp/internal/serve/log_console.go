@@ -48,7 +48,7 @@ func (h consoleHandler) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// consoleAttrs are what a record tells, by name.
+// consoleAttrs holds the attributes of a record by name.
 type consoleAttrs map[string]slog.Value
 
 func (a consoleAttrs) str(name string) string {
@@ -67,7 +67,7 @@ func (a consoleAttrs) who() string {
 	return a.str("from")
 }
 
-// span is a time of the record, which is in seconds.
+// span returns the attribute seconds as text, "" if there is none.
 func (a consoleAttrs) span() string {
 	v, ok := a["seconds"]
 	if !ok {
@@ -78,7 +78,7 @@ func (a consoleAttrs) span() string {
 
 func (a consoleAttrs) bytes(name string) string { return term.Size(a[name].Int64()) }
 
-// plain is a record that has no line of its own.
+// plain returns the line for a record whose message is not in consoleTexts.
 func (a consoleAttrs) plain(r slog.Record, order []string) string {
 	var b strings.Builder
 	if r.Level >= slog.LevelWarn {
@@ -91,10 +91,10 @@ func (a consoleAttrs) plain(r slog.Record, order []string) string {
 	return b.String()
 }
 
-// consoleTexts are the lines of what happens most, by the message of the record. An empty
-// line is left out.
+// consoleTexts makes the lines of the most frequent records, by message. If the line is empty, nothing
+// is written.
 var consoleTexts = map[string]func(consoleAttrs) string{
-	"started": func(consoleAttrs) string { return "" }, // the banner says it
+	"started": func(consoleAttrs) string { return "" }, // the banner is printed instead
 	"stopped": func(a consoleAttrs) string { return "stopped after " + a.span() },
 	"logged in": func(a consoleAttrs) string {
 		line := a.who() + " logged in from " + a.str("from")
@@ -107,7 +107,7 @@ var consoleTexts = map[string]func(consoleAttrs) string{
 		if a.str("user") == "" {
 			return ""
 		}
-		return fmt.Sprintf("%s left after %s", a.who(), a.span())
+		return fmt.Sprintf("%s disconnected after %s", a.who(), a.span())
 	},
 	"transferred": func(a consoleAttrs) string {
 		switch a.str("verb") {
@@ -146,7 +146,7 @@ var consoleTexts = map[string]func(consoleAttrs) string{
 	},
 }
 
-// changeWord says what a command does to a file.
+// changeWord returns what a command does to a file, in the past tense.
 func changeWord(verb string) string {
 	words := map[string]string{
 		"DELE": "deleted", "RMD": "removed directory", "MKD": "made directory", "RNTO": "renamed",

@@ -24,38 +24,38 @@ type eventLog struct {
 
 	mu       sync.Mutex
 	sessions map[uint64]*seen
-	strange  perMinute // of callers who are not let in or never log in
+	strange  perMinute // lines about clients that are not admitted or never log in
 }
 
 func newEventLog(log *slog.Logger, xfer io.Writer, xferKept func() bool) *eventLog {
 	return &eventLog{log: log, xfer: xfer, xferKept: xferKept, sessions: map[uint64]*seen{}, strange: perMinute{tally: tally{most: linesPerMinute}}}
 }
 
-// seen is what was seen of a session.
+// seen holds what the events so far have shown about a session.
 type seen struct {
 	since     time.Time
 	user      string
-	everIn    bool   // a user was logged in
-	control   string // TLS's version, or "clear"
-	data      string // of the data connection under TLS that came last
-	ascii     bool   // TYPE A
-	typeAsked string
+	everIn    bool   // a user has logged in at some time
+	control   string // the TLS version of the control connection, or "clear"
+	data      string // the TLS version of the last data connection
+	ascii     bool   // TYPE A is set
+	typeAsked string // the argument of the last TYPE
 	commands  int
 	transfers int
 	changes   int
 	down, up  int64
-	limited   tally // lines that a client can cause at will: refusals and logins
+	limited   tally // lines that a client can cause as often as it likes: refusals and logins
 }
 
 func (l *eventLog) Observe(e ftp.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, admitted := l.sessions[e.Control.ID]
-	if !admitted { // a new caller, or one who was not let in
+	if !admitted { // a new client, or one that was not admitted
 		s = &seen{since: e.At, control: inClear, limited: tally{most: linesPerSession}}
 	}
 	id, from := e.Control.ID, e.Control.Remote
-	// What nobody reads is not put together: most replies are only told to a log at debug.
+	// Most replies are logged only at debug. At other levels, the line is not even composed.
 	debug := l.log.Enabled(context.Background(), slog.LevelDebug)
 	switch h := e.What.(type) {
 	case ftp.ControlOpened:
@@ -71,7 +71,7 @@ func (l *eventLog) Observe(e ftp.Event) {
 	case ftp.ControlCleared:
 		s.control = inClear
 	case ftp.DataOpened:
-		s.data = "none" // until the handshake is over
+		s.data = "none" // until the handshake is complete
 	case ftp.DataSecured:
 		s.data = h.TLS.Version
 	case ftp.LoggedInAs:
@@ -102,14 +102,14 @@ func (l *eventLog) Observe(e ftp.Event) {
 	}
 }
 
-// end logs what was only counted so far.
+// end logs how many lines about strangers were left out.
 func (l *eventLog) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.strange.rest(l.log)
 }
 
-// changed is the line about a command that changed a file, or was not allowed or able to.
+// changed logs a command that changed a file, or that failed to.
 func (l *eventLog) changed(e ftp.Event, s *seen, c ftp.Changed) {
 	attrs := []any{"session", e.Control.ID, "user", plain(s.user), "from", e.Control.Remote, "verb", c.Verb, "path", plain(c.Path)}
 	if c.To != "" {
@@ -123,7 +123,8 @@ func (l *eventLog) changed(e ftp.Event, s *seen, c ftp.Changed) {
 	}
 }
 
-// refusal logs what was refused, and the setting that decides.
+// refusal logs a refusal or a failed data connection, and the setting that decides about it. Other
+// events are ignored.
 func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 	if !l.log.Enabled(context.Background(), slog.LevelWarn) {
 		return
@@ -146,7 +147,7 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 		}
 		attrs, reason, line = append(attrs, "why", plain(h.Why)), h.Reason, h.Verb
 	case ftp.StrangerRefused:
-		attrs = append(attrs, "why", "a stranger called on a data port", "stranger", h.Remote)
+		attrs = append(attrs, "why", "another host connected to the data port", "stranger", h.Remote)
 		reason = ftp.ReasonForeignHost
 	case ftp.DataFailed:
 		var guard *dtp.GuardError
@@ -171,11 +172,11 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 	}
 }
 
-// inClear is a connection without TLS.
+// inClear is logged in place of a TLS version for a connection without TLS.
 const inClear = "clear"
 
-// plain is text without control characters and of a length that a line can bear:
-// most of what is logged was written by somebody else.
+// plain returns s without control characters and shortened to what fits in a log line. It must be used
+// for all text that comes from a client.
 func plain(s string) string {
 	const most = 1024
 	if len(s) > most {
@@ -184,7 +185,7 @@ func plain(s string) string {
 	return ftp.Printable(s)
 }
 
-// command counts, and keeps what TYPE asks for until its reply.
+// command counts a command, and keeps the argument of TYPE until its reply.
 func (s *seen) command(c ftp.Command) {
 	s.commands++
 	if c.Verb == "TYPE" {
@@ -202,7 +203,7 @@ func (s *seen) reply(r ftp.ReplyGiven) {
 	}
 }
 
-// closed is the one line about a session.
+// closed logs the summary of a session.
 func (s *seen) closed(log *slog.Logger, e ftp.Event, h ftp.ControlClosed) {
 	if !log.Enabled(context.Background(), slog.LevelInfo) {
 		return
@@ -217,7 +218,7 @@ func (s *seen) closed(log *slog.Logger, e ftp.Event, h ftp.ControlClosed) {
 	log.Info("session closed", attrs...)
 }
 
-// transfer is the line about a transfer, and that in the xferlog.
+// transfer logs a transfer, in the log and in the xferlog.
 func (l *eventLog) transfer(e ftp.Event, s *seen, t ftp.TransferDone) {
 	secured := inClear
 	if t.Protection == ftp.Private {
@@ -253,22 +254,22 @@ func (l *eventLog) transfer(e ftp.Event, s *seen, t ftp.TransferDone) {
 	l.log.Warn("transfer failed", append(attrs, "result", plain(why(t.Err)))...)
 }
 
-// why is an error of a transfer in words.
+// why returns the reason for the failure of a transfer.
 func why(err error) string {
 	var reply *ftp.Error
 	switch {
 	case errors.As(err, &reply):
 		return reply.Reply.String()
 	case errors.Is(err, context.Canceled):
-		return "broken off"
+		return "canceled"
 	}
 	return err.Error()
 }
 
-// seconds are rounded to milliseconds: no more can be told by them.
+// seconds returns d in seconds, rounded to milliseconds.
 func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
 
-// perSecond is a rate in bytes per second.
+// perSecond returns a rate in bytes per second.
 func perSecond(n int64, took time.Duration) int64 {
 	return int64(float64(n) / max(took, time.Microsecond).Seconds())
 }

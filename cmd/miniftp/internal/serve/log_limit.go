@@ -5,20 +5,21 @@ import (
 	"time"
 )
 
-// Bounds on the lines that one cause can write. What goes beyond is counted, and the count
-// is logged: of a session when it ends, of callers from everywhere when the minute is over.
+// Limits on the lines logged for one reason, so that a client can't fill the disk with log lines. Lines
+// above the limit are counted, and the count is logged: when the session ends, or for strangers when the
+// minute has passed.
 const (
-	linesPerSession = 10 // for each reason
-	linesPerMinute  = 60 // for each reason, of callers who are not let in or never log in
+	linesPerSession = 10 // for each reason in one session
+	linesPerMinute  = 60 // for each reason, by all clients that are not admitted or never log in
 )
 
-// tally counts lines by their reason.
+// tally counts log lines by reason.
 type tally struct {
 	most    int
 	reasons map[string]int
 }
 
-// allow reports whether one more line for that reason is to be written.
+// allow counts a line for reason, and reports whether to write it.
 func (t *tally) allow(reason string) bool {
 	if t.reasons == nil {
 		t.reasons = map[string]int{}
@@ -27,7 +28,7 @@ func (t *tally) allow(reason string) bool {
 	return t.reasons[reason] <= t.most
 }
 
-// rest logs how many lines were left out, and begins anew.
+// rest logs how many lines were left out, and resets the counts.
 func (t *tally) rest(log *slog.Logger, attrs ...any) {
 	for reason, n := range t.reasons {
 		if n > t.most {
@@ -37,7 +38,7 @@ func (t *tally) rest(log *slog.Logger, attrs ...any) {
 	clear(t.reasons)
 }
 
-// perMinute is a tally that begins anew each minute.
+// perMinute is a tally that is reset each minute.
 type perMinute struct {
 	tally
 	since time.Time

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// logQueue writes what it is given in the background: a reader that stops, as of a full
-// pipe or a terminal after Ctrl-S, stops nobody. It holds a bounded number of bytes; what
-// does not fit is dropped and counted.
+// logQueue writes log lines in the background, so that a destination that blocks, such as a full pipe or
+// a terminal after Ctrl-S, does not block the server. It holds a bounded number of bytes; lines that do
+// not fit are dropped and counted.
 type logQueue struct {
-	onDropped func(lines int) // is told when there is room again; may be nil
+	onDropped func(lines int) // is called after writes if lines were dropped; may be nil
 
 	mu      sync.Mutex
 	more    *sync.Cond
@@ -21,7 +21,7 @@ type logQueue struct {
 	done    chan struct{}
 }
 
-// queued is some bytes for a writer.
+// queued holds bytes to be written to a writer.
 type queued struct {
 	to io.Writer
 	b  []byte
@@ -29,7 +29,7 @@ type queued struct {
 
 const (
 	logQueueBytes = 4 << 20
-	logQueueWait  = time.Second // for the last lines when the server ends
+	logQueueWait  = time.Second // how long close waits for the last lines
 )
 
 func newLogQueue() *logQueue {
@@ -79,17 +79,17 @@ func (q *logQueue) run() {
 			return
 		}
 		for _, one := range batch {
-			_, _ = one.to.Write(one.b) // there is nobody to tell
+			_, _ = one.to.Write(one.b) // an error of the log can't be logged
 			q.mu.Lock()
 			q.bytes -= len(one.b)
 			q.mu.Unlock()
 		}
-		q.tellDropped()
+		q.reportDropped()
 	}
 }
 
-// tellDropped tells how many lines were dropped while nothing could be written.
-func (q *logQueue) tellDropped() {
+// reportDropped calls onDropped if lines were dropped.
+func (q *logQueue) reportDropped() {
 	q.mu.Lock()
 	n := q.dropped
 	q.dropped = 0
@@ -99,7 +99,7 @@ func (q *logQueue) tellDropped() {
 	}
 }
 
-// close writes what is left, for a moment, and ends the queue.
+// close ends the queue. It waits at most logQueueWait for the lines that are left to be written.
 func (q *logQueue) close() {
 	q.mu.Lock()
 	q.closed = true
@@ -107,6 +107,6 @@ func (q *logQueue) close() {
 	q.mu.Unlock()
 	select {
 	case <-q.done:
-	case <-time.After(logQueueWait): // nobody reads it
+	case <-time.After(logQueueWait): // the destination blocks
 	}
 }

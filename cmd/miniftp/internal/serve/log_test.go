@@ -26,7 +26,7 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// say sends lines as they are and reads one reply for each, while there are any.
+// say sends lines unchanged and reads the reply to each, until the server closes the connection.
 func say(t *testing.T, addr string, lines ...string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -43,7 +43,7 @@ func say(t *testing.T, addr string, lines ...string) {
 		for {
 			reply, err := r.ReadString('\n')
 			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
-				return // the server had enough of it, before or after this line came
+				return // the server has closed the connection, before or after it read this line
 			}
 			if err != nil {
 				t.Fatalf("%q: %v", line, err)
@@ -55,8 +55,8 @@ func say(t *testing.T, addr string, lines ...string) {
 	}
 }
 
-// TestNoSecretInLogs: a password is nowhere, however it was given and whatever came of
-// the login, in any form of the log at its chattiest.
+// TestNoSecretInLogs: no log at its most detailed level holds a password, however it was configured or
+// sent, and whether or not the login succeeded.
 func TestNoSecretInLogs(t *testing.T) {
 	const secret, wrong = "s3cret-word", "wr0ng-word"
 	made, err := bcrypt.GenerateFromPassword([]byte(secret), bcrypt.MinCost)
@@ -93,15 +93,15 @@ password = "`+secret+`"
 			t.Errorf("a secret is in the %s log:\n%s", form, all)
 		}
 		if !strings.Contains(all, "wrong password") || !strings.Contains(all, "logged in") {
-			t.Errorf("the log tells nothing:\n%s", all)
+			t.Errorf("the log does not report the logins:\n%s", all)
 		}
 	}
 }
 
 var control = regexp.MustCompile("[\x00-\x08\x0b-\x1f\x7f]|\u009b")
 
-// TestHostileLogs: what a client says can't break a line of any log, nor reach a
-// terminal raw.
+// TestHostileLogs: text from a client can't break a line of any log, and its control characters don't
+// reach a terminal.
 func TestHostileLogs(t *testing.T) {
 	const evil = "x\x1b[31m\u009b2J\" 0 * c\t\x00\x7f'"
 	for _, form := range []string{"text", "json"} {
@@ -121,13 +121,13 @@ func TestHostileLogs(t *testing.T) {
 			wire := strings.HasPrefix(line, "[")
 			var entry map[string]any
 			if !wire && form == "json" && json.Unmarshal([]byte(line), &entry) != nil || !wire && form == "text" && !strings.HasPrefix(line, "time=") {
-				t.Errorf("%s: a broken line %q", form, line)
+				t.Errorf("%s: malformed line %q", form, line)
 			}
 		}
 	}
 }
 
-// logged is what both logs say about events, one a second.
+// logged returns what the log and the xferlog say about events that are one second apart.
 func logged(form string, events ...ftp.Happening) (log, xfer string) {
 	return loggedEvery(time.Second, form, events...)
 }
@@ -147,7 +147,7 @@ func loggedEvery(step time.Duration, form string, events ...ftp.Happening) (log,
 	return out.String(), x.String()
 }
 
-// TestLogLines: what the lines hold.
+// TestLogLines: log lines and xferlog lines have the documented attributes and fields.
 func TestLogLines(t *testing.T) {
 	tls := ftp.TLS{Version: "TLS 1.3"}
 	reply := func(verb string, code ftp.Code) ftp.ReplyGiven {
@@ -171,7 +171,7 @@ func TestLogLines(t *testing.T) {
 		`level=INFO msg="session closed" session=7 user="al ice" from=192.0.2.9:1234 tls="TLS 1.3" seconds=13 commands=3 transfers=3 changes=0 sent=3010 received=5` + "\n",
 	} {
 		if !strings.Contains(log, want) {
-			t.Errorf("%s is not in\n%s", want, log)
+			t.Errorf("no %s in\n%s", want, log)
 		}
 	}
 	want := "Sun Mar  1 12:00:06 2026 2 192.0.2.9 3000 /a_b?c a _ o r al_ice ftp 0 * c\n" +
@@ -185,8 +185,8 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
-// TestLogRefusals: each refusal tells why, to whom, and which option changes it; also
-// of somebody who was never let in.
+// TestLogRefusals: the line of a refusal names the reason, the client and the option that decides, also if
+// the client was never admitted.
 func TestLogRefusals(t *testing.T) {
 	addr := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr("203.0.113.1"), port) }
 	for _, tt := range []struct {
@@ -195,14 +195,14 @@ func TestLogRefusals(t *testing.T) {
 	}{
 		{ftp.Refused{Why: "there are 3 sessions\x07", Reason: ftp.ReasonSessions}, `msg=refused session=7 from=192.0.2.9:1234 why="there are 3 sessions?" option=max-sessions`},
 		{ftp.Refused{Why: "wrong"}, "msg=refused session=7 from=192.0.2.9:1234 why=wrong\n"},
-		{ftp.StrangerRefused{Remote: addr(9)}, `why="a stranger called on a data port" stranger=203.0.113.1:9 option=data-any-host`},
+		{ftp.StrangerRefused{Remote: addr(9)}, `why="another host connected to the data port" stranger=203.0.113.1:9 option=data-any-host`},
 		{ftp.DataFailed{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr(2000), Err: &dtp.GuardError{Addr: addr(2000), Why: "no"}}, "mode=active stance=dials addr=203.0.113.1:2000 option=data-any-host"},
 		{ftp.DataFailed{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr(22), Err: &dtp.GuardError{Addr: addr(22), Why: "no"}}, "addr=203.0.113.1:22 option=data-low-ports"},
 		{ftp.DataFailed{Err: os.ErrDeadlineExceeded}, `msg="no data connection"`},
 	} {
 		log, _ := logged("text", tt.what)
 		if !strings.Contains(log, tt.want) || !strings.Contains(log, "level=WARN") {
-			t.Errorf("%s is not in\n%s", tt.want, log)
+			t.Errorf("no %s in\n%s", tt.want, log)
 		}
 	}
 }

@@ -24,11 +24,11 @@ import (
 	"miniftp/ftp/server"
 )
 
-// config is the settings of a server, and what was made of them.
+// config holds the settings of a server and what prepare made of them.
 type config struct {
 	*settings.Config
 	nesting *fsroot.Nesting // of the directories in which users may write
-	trial   bool            // only to be checked: nothing is written
+	trial   bool            // for config check: no file is written
 }
 
 // options returns the options of the server, without users, TLS and the log. Mistakes are added
@@ -46,14 +46,14 @@ func (cf *config) options() server.Options {
 		CommandRate: cf.CommandRate, MaxHashes: cf.MaxHashes,
 		UploadInPlace: cf.UploadInPlace, ModeZ: cf.ModeZ, Sync: syncs[cf.Sync],
 	}
-	// To the server 0 is the default; in the settings it means none.
+	// In server.Options 0 means the default; in the settings it means none.
 	o.HashTimeout, o.FailureDelay = cmp.Or(cf.HashTimeout, server.NoTimeout), cmp.Or(cf.FailureDelay, server.NoDelay)
 	o.MaxWaiting, o.MaxLoginFailures = cmp.Or(cf.MaxWaiting, server.NoLimit), cmp.Or(cf.MaxLoginFailures, server.NoLimit)
 	if cf.Root == "" {
-		cf.Wrong(&cf.Root, "is empty: name a directory; . is the one where serve is started")
+		cf.Wrong(&cf.Root, "is empty: name a directory, such as . for the current one")
 	}
 	if strings.ContainsAny(o.Greeting, "\r\n") {
-		cf.Wrong(&cf.Greeting, "%q: it is one line", o.Greeting)
+		cf.Wrong(&cf.Greeting, "%q: must be a single line", o.Greeting)
 	}
 	var err error
 	o.Listen = cf.addresses(&cf.Listen)
@@ -68,7 +68,7 @@ func (cf *config) options() server.Options {
 	return o
 }
 
-// checkPasswords finds hashes that no password can match.
+// checkPasswords records password hashes that no password can match as mistakes.
 func (cf *config) checkPasswords() {
 	for _, a := range cf.Users {
 		if a.Password == "" {
@@ -80,8 +80,8 @@ func (cf *config) checkPasswords() {
 	}
 }
 
-// checkPublicIP reports a --public-ip that is neither an IPv4 address nor a host name. A name that
-// can't be looked up now is not a mistake, as it may be known later: the server logs it, and
+// checkPublicIP records a --public-ip that is neither an IPv4 address nor a host name as a mistake. A
+// name that can't be looked up is not a mistake, because it may be known later: the server logs it, and
 // config check warns.
 func (cf *config) checkPublicIP() {
 	host := cf.PublicIP
@@ -89,12 +89,12 @@ func (cf *config) checkPublicIP() {
 	last := host[strings.LastIndex(host, ".")+1:]
 	switch {
 	case err == nil && !ip.Is4(), host != "" && err != nil && !hostName.MatchString(host), err != nil && host != "" && strings.Trim(last, "0123456789") == "":
-		cf.Wrong(&cf.PublicIP, "%q: it is an IPv4 address or a host's name; a 227 can name no other", host)
+		cf.Wrong(&cf.PublicIP, "%q: must be an IPv4 address or a host name, because a 227 reply can hold only an IPv4 address", host)
 	case cf.trial && host != "" && err != nil:
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if _, err := server.LookupPublicIP(ctx, host); err != nil {
-			cf.Warn("%s %s can't be looked up (%s): until it can, clients are told the address that they called", cf.Label(&cf.PublicIP), host, ftp.Printable(err.Error()))
+			cf.Warn("%s %s can't be looked up (%s): until it can, the address that the client connected to is announced", cf.Label(&cf.PublicIP), host, ftp.Printable(err.Error()))
 		}
 	}
 }
@@ -105,7 +105,7 @@ var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)(
 // syncs holds the values of --sync.
 var syncs = map[string]server.Sync{"off": server.SyncOff, "file": server.SyncFile, "full": server.SyncFull}
 
-// sameTwice reports addresses that are given twice, as the second listener would fail.
+// sameTwice records duplicate addresses as mistakes, because the second listener would fail.
 func (cf *config) sameTwice(o server.Options) {
 	seen := map[string]bool{}
 	for _, l := range []struct {
@@ -113,7 +113,7 @@ func (cf *config) sameTwice(o server.Options) {
 		addrs []string
 	}{{&cf.Listen, o.Listen}, {&cf.ListenTLS, o.ListenTLS}} {
 		if !cf.Given(l.field) {
-			l.field = &cf.Listen // implicit: these are for TLS first
+			l.field = &cf.Listen // --tls implicit moved --listen to o.ListenTLS
 		}
 		for _, a := range l.addrs {
 			host, port, _ := net.SplitHostPort(a)
@@ -123,27 +123,27 @@ func (cf *config) sameTwice(o server.Options) {
 			}
 			at := net.JoinHostPort(host, strconv.Itoa(n))
 			if seen[at] {
-				cf.Wrong(l.field, "%s: that address stands there twice", a)
+				cf.Wrong(l.field, "%s: duplicate address", a)
 			}
-			seen[at] = err == nil && n != 0 // 0 is another port each time
+			seen[at] = err == nil && n != 0 // port 0 is a different one each time
 		}
 	}
 }
 
-// addresses returns the addresses in --listen or --listen-tls, split at commas. It stops at the
-// first one that can't be.
+// addresses returns the addresses in --listen or --listen-tls, split at commas. It stops at the first
+// invalid one, which it records as a mistake.
 func (cf *config) addresses(field *[]string) (all []string) {
 	for _, given := range *field {
 		for _, a := range settings.Words([]string{given}) {
 			host, port, err := net.SplitHostPort(a)
 			if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
-				_, err = netip.ParseAddr(host) // it can't be a name
+				_, err = netip.ParseAddr(host) // it must be an address, not a name
 			}
 			if err == nil {
 				_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
 			}
 			if err != nil || port == "" {
-				cf.Wrong(field, "%q: an address is written as 127.0.0.1:2121, [::1]:2121 or :2121", given)
+				cf.Wrong(field, "%q: not an address to listen on: write 127.0.0.1:2121, [::1]:2121 or :2121", given)
 				return nil
 			}
 			all = append(all, a)
@@ -160,11 +160,11 @@ func (cf *config) networks(field *[]string) []netip.Prefix {
 	return all
 }
 
-// static returns the accounts with their files, which roots opens at each login. If only one user's
-// root or home can't be used, that is a warning, so that the others can still log in.
+// static returns the accounts with their files, which roots opens at each login. A root or home that only
+// one user has is a warning if it can't be used, so that the others can still log in.
 func (cf *config) static(roots *roots) server.Static {
 	static := server.Static{}
-	everybody := doubtsOf(settings.Words(cf.AcceptUpload))
+	allUsers := doubtsOf(settings.Words(cf.AcceptUpload))
 	for _, a := range cf.Users {
 		tree := roots.get(cf.RootOf(a))
 		files, lease, err := tree.acquire(roots.ctx)
@@ -173,7 +173,7 @@ func (cf *config) static(roots *roots) server.Static {
 		} else {
 			if a.Home != "" {
 				if fi, err := files.Stat(a.Home); err != nil || !fi.IsDir() {
-					cf.Warn("%s: user %s: the home %q is no directory below %q: sessions begin in /", cf.UserFrom(a, &a.Home), ftp.Printable(a.Name), a.Home, ftp.MaskURL(cf.RootOf(a)))
+					cf.Warn("%s: user %s: home %q is not a directory below %q: sessions begin in /", cf.UserFrom(a, &a.Home), ftp.Printable(a.Name), a.Home, ftp.MaskURL(cf.RootOf(a)))
 				}
 			}
 			_ = lease.Close()
@@ -182,21 +182,21 @@ func (cf *config) static(roots *roots) server.Static {
 		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: server.Account{
 			Open: func(ctx context.Context) (afero.Fs, io.Closer, error) {
 				files, lease, err := tree.acquire(ctx)
-				if err == nil && !writes { // where nothing may be written, nothing can be
+				if err == nil && !writes { // a second barrier besides the permissions
 					files = fsroot.ReadOnly(files)
 				}
 				return files, lease, err
 			},
 			Home: a.Home, Perm: permsOf(a), RateDown: a.Down, RateUp: a.Up,
 			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP,
-			Accept: doubtsOf(a.Accept) | everybody,
+			Accept: doubtsOf(a.Accept) | allUsers,
 		}}
 	}
 	return static
 }
 
-// rootFailed records that a user's root can't be opened. For the root of all that is a mistake,
-// unless other users may have removed it.
+// rootFailed records that a user's root can't be opened. For the root of the server that is a mistake,
+// unless it is below a directory in which users may write, who may have removed it.
 func (cf *config) rootFailed(a *settings.Account, err error) {
 	spec := cf.RootOf(a)
 	err = rootProblem(spec, err)

@@ -17,7 +17,7 @@ var perms = map[string]server.Perm{
 	"change":    server.PermChange,
 }
 
-// permsOf returns what a user may do.
+// permsOf returns the permissions of a user.
 func permsOf(a *settings.Account) (all server.Perm) {
 	for _, word := range a.Perms {
 		all |= perms[word]

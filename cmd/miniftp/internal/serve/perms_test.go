@@ -6,19 +6,19 @@ import (
 	"miniftp/ftp/server"
 )
 
-// TestPermissions: each word of the configuration is a permission of the server, and each
-// permission of the server has a word.
+// TestPermissions: each permission in the configuration is one of the server's, and each of the server's
+// has a word.
 func TestPermissions(t *testing.T) {
 	rw := parsed(t, "--user", "a:b:rw").User("a")
 	var all server.Perm
 	for _, word := range rw.Perms {
 		if perms[word] == 0 {
-			t.Errorf("%s is no permission of the server", word)
+			t.Errorf("%s is not a permission of the server", word)
 		}
 		all |= perms[word]
 	}
 	if all != server.ReadWrite || len(perms) != len(rw.Perms) {
-		t.Errorf("all words are %v", all)
+		t.Errorf("all words together give %v, want %v", all, server.ReadWrite)
 	}
 	for word, want := range map[string]server.Perm{"ro": server.ReadOnly, "rw": server.ReadWrite, "drop": server.DropBox} {
 		cf := parsed(t, "--user", "a:b:"+word)

@@ -21,7 +21,7 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	}
 	o := cf.options()
 	cf.nesting = cf.nestingOf((*settings.Account).Writes)
-	if len(cf.Problems) == 0 { // else users are missing, and a server that reloads keeps those it has
+	if len(cf.Problems) == 0 { // else users may be missing, and a reload keeps the current ones
 		roots.nest(cf.nesting)
 	}
 	o.Auth = cf.static(roots)
@@ -38,12 +38,13 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	return o, certs
 }
 
-// hangups returns a channel of SIGHUPs: reload if there is a file to read or open again, else
-// closed, as the terminal of the server was closed. stop ends both.
+// hangups returns a channel of SIGHUPs, as reload if there is a file to read or open again, else as
+// closed. In the second case SIGHUP means that the terminal of the server was closed, so the server must
+// stop. Calling stop ends both.
 func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	cf := s.cf
 	files := cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog)
-	if !files && signal.Ignored(syscall.SIGHUP) { // by nohup
+	if !files && signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		return nil, nil, func() {}
 	}
 	signals, stop := hangups()
@@ -53,12 +54,13 @@ func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	return nil, signals, stop
 }
 
-// reload reads everything again, for new sessions. If there is a mistake, nothing changes.
+// reload reads the settings and their files again, for new sessions. If there is a mistake, nothing
+// changes.
 func (s *serving) reload() {
 	cf := &config{Config: settings.New(s.c)}
 	opts, certs := cf.prepare(s.roots)
 	if s.tls && opts.TLS == nil && len(cf.Problems) == 0 {
-		cf.Wrong(&cf.TLS, "off: this server listens for clients that begin with TLS; restart it")
+		cf.Wrong(&cf.TLS, "off: this server listens for implicit TLS, which only a restart can change")
 	}
 	var files logFiles
 	if len(cf.Problems) == 0 {
@@ -74,23 +76,23 @@ func (s *serving) reload() {
 		s.roots.nest(s.cf.nesting)
 		files.close()
 		for _, err := range cf.Sorted() {
-			s.logs.log.Error("not reloaded, all stays as it was", "err", strings.TrimPrefix(err.Error(), "server: "))
+			s.logs.log.Error("not reloaded; nothing has changed", "err", strings.TrimPrefix(err.Error(), "server: "))
 		}
 		return
 	}
-	s.logs.take(cf, files) // nothing can fail any more
+	s.logs.apply(cf, files) // from here on nothing can fail
 	for _, w := range cf.Warnings {
 		s.logs.log.Warn(w)
 	}
-	changed := cf.KeepUntilRestart(s.cf.Config) // to be said again the next time
+	changed := cf.KeepUntilRestart(s.cf.Config) // so that the next reload reports them again
 	if (s.cf.TLS == "implicit") != (cf.TLS == "implicit") {
 		changed = append(changed, cf.Key(&cf.TLS))
 	}
 	for _, key := range changed {
-		s.logs.log.Warn("only a restart changes this", "setting", key)
+		s.logs.log.Warn("changing this setting needs a restart", "setting", key)
 	}
 	s.cf = cf
 	s.roots.retire(cf)
 	s.roots.keepSwept(s.srv, cf)
-	s.logs.log.Info("reloaded; it holds for sessions from now on", "users", len(cf.Users))
+	s.logs.log.Info("reloaded; new sessions use the new settings", "users", len(cf.Users))
 }

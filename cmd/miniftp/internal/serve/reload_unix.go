@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// hangups are the SIGHUPs that this process gets, until stop is called.
+// hangups returns a channel of the SIGHUPs that this process gets until stop is called.
 func hangups() (signals <-chan os.Signal, stop func()) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGHUP)

@@ -19,9 +19,8 @@ import (
 	"miniftp/ftp/client"
 )
 
-// TestReload: SIGHUP takes over users, limits and roots without touching the sessions
-// that run; a mistake changes nothing and is named with its line; what only a restart
-// changes is said.
+// TestReload: SIGHUP loads users, limits and roots anew without affecting running sessions. A mistake
+// changes nothing and is logged with its line. Changes that need a restart are logged.
 func TestReload(t *testing.T) {
 	verbtest.Long(t)
 	dir := t.TempDir()
@@ -53,27 +52,27 @@ func TestReload(t *testing.T) {
 	// Other users, another root, another password, another limit.
 	verbtest.WriteFile(t, filepath.Join(dir, "users"), "bob:b2\neve:e\n")
 	verbtest.WriteFile(t, file, head+"[users.alice]\npassword = \"a2\"\nroot = \"two\"\nperm = \"ro\"\n[users.mem]\npassword = \"m\"\nroot = \"mem://\"\n[log]\nformat = \"json\"\n")
-	p.Hangup("only a restart changes this")
-	p.Await("reloaded; it holds for sessions from now on")
+	p.Hangup("changing this setting needs a restart")
+	p.Await("reloaded; new sessions use the new settings")
 	p.Refuses("alice", "a1")
 	p.Refuses("bob", "b1")
 	p.MustLogIn("bob", "b2")
 	p.MustLogIn("eve", "e")
 	read(p.MustLogIn("alice", "a2"), "/f", "two")
 	read(p.MustLogIn("mem", "m"), "/kept", "kept")
-	read(old, "/f", "one") // and the old session writes as it could
+	read(old, "/f", "one") // and the old session may still write
 	if _, err := old.Store(t.Context(), "/g", strings.NewReader("g")); err != nil {
 		t.Error(err)
 	}
 
-	// A mistake: all stays.
+	// A mistake: nothing changes.
 	verbtest.WriteFile(t, file, head+"[users.alice]\npassword = \"a3\"\nrot = \"two\"\n")
-	if line := p.Hangup("not reloaded"); !strings.Contains(line, file+":7: users.alice.rot: a user has no such setting: did you mean root?") {
+	if line := p.Hangup("not reloaded"); !strings.Contains(line, file+":7: users.alice.rot: unknown setting of a user: did you mean root?") {
 		t.Error(line)
 	}
 	read(p.MustLogIn("alice", "a2"), "/f", "two")
 
-	// A limit holds for whoever comes now; those inside stay.
+	// A new limit applies to new sessions; old ones continue.
 	verbtest.WriteFile(t, file, head+"max-sessions-per-ip = 1\n[users.alice]\npassword = \"a4\"\n")
 	p.Hangup("reloaded")
 	p.Refuses("alice", "a4")
@@ -88,7 +87,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestReopen: SIGHUP goes on in new files after logrotate has renamed the old ones.
+// TestReopen: after logrotate has renamed the log files, SIGHUP makes the server write to new ones.
 func TestReopen(t *testing.T) {
 	dir := t.TempDir()
 	root := filepath.Join(dir, "root")
@@ -132,8 +131,7 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-// TestReloadKeepsLogs: where something can't be taken over, the log goes on in the old
-// file and at the old level.
+// TestReloadKeepsLogs: if a reload fails, the log continues in the old file and at the old level.
 func TestReloadKeepsLogs(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "m.toml")
@@ -153,15 +151,15 @@ func TestReloadKeepsLogs(t *testing.T) {
 	if b, err := os.ReadFile(newLog); err != nil || len(b) > 0 {
 		t.Errorf("the new log: %q, %v", b, err)
 	}
-	p.Dial() // and what is logged goes on being so
+	p.Dial() // events are still logged in the old file
 	awaitFile(t, oldLog, "logged in")
 	verbtest.WriteFile(t, file, "[log]\nfile = \"new\"\n")
 	hangup()
 	awaitFile(t, newLog, "reloaded")
 }
 
-// TestPipes: a pipe that nobody writes to, or a device without an end, is refused where
-// a file is wanted; it holds nothing up.
+// TestPipes: a pipe that nobody writes to, and an endless device, are refused where a file is needed,
+// without waiting.
 func TestPipes(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
@@ -170,7 +168,7 @@ func TestPipes(t *testing.T) {
 	}
 	for _, file := range []string{pipe, "/dev/zero"} {
 		for name, err := range everyReader(file) {
-			if err == nil || !strings.Contains(err.Error(), file+": it is a pipe or a device, not a file") || verb.ExitCode(err) != verb.ExitLocal {
+			if err == nil || !strings.Contains(err.Error(), file+": not a regular file but a pipe or a device") || verb.ExitCode(err) != verb.ExitLocal {
 				t.Errorf("%s as %s: %v", file, name, err)
 			}
 		}
@@ -178,17 +176,17 @@ func TestPipes(t *testing.T) {
 	cf := &config{Config: settings.FromFile("")}
 	cf.LogFile = pipe
 	if _, err := cf.openLog(&cf.LogFile); err == nil {
-		t.Error("a log goes to a pipe that nobody reads")
+		t.Error("a pipe that nobody reads is accepted as a log file")
 	}
 
-	// A running server says so, goes on, and ends when it is told to.
+	// A running server logs the error, continues, and stops at SIGTERM.
 	users := verbtest.WriteFile(t, filepath.Join(dir, "users"), "bob:b\n")
 	p := verbtest.StartServer(t, "mem://", "--users-file", users)
 	p.Await("Ctrl-C stops.")
 	if err := os.Rename(pipe, users); err != nil {
 		t.Fatal(err)
 	}
-	p.Hangup("it is a pipe or a device")
+	p.Hangup("a pipe or a device")
 	p.MustLogIn("bob", "b")
 	if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -198,12 +196,12 @@ func TestPipes(t *testing.T) {
 	}
 }
 
-// TestHangupWithoutFiles: a server that has no file to read again is stopped by SIGHUP, as
-// its terminal was closed.
+// TestHangupWithoutFiles: SIGHUP stops a server that has no file to read again, because its terminal was
+// closed.
 func TestHangupWithoutFiles(t *testing.T) {
-	heard := make(chan os.Signal, 1)
-	signal.Notify(heard, syscall.SIGHUP) // so that the server does not inherit nohup's deaf ear
-	defer signal.Stop(heard)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP) // under nohup, the server would otherwise inherit that SIGHUP is ignored
+	defer signal.Stop(signals)
 	p := verbtest.StartServer(t, t.TempDir())
 	p.Await("Ctrl-C stops.")
 	if err := p.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -225,7 +223,7 @@ func awaitFile(t *testing.T, name, text string) {
 		select {
 		case <-tick:
 		case <-limit:
-			t.Fatalf("%s does not say %q", name, text)
+			t.Fatalf("%s does not hold %q", name, text)
 		}
 	}
 }

@@ -4,5 +4,5 @@ import (
 	"os"
 )
 
-// hangups: there is no SIGHUP on Windows.
+// hangups returns nil, because there is no SIGHUP on Windows.
 func hangups() (signals <-chan os.Signal, stop func()) { return nil, func() {} }

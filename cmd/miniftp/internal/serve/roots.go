@@ -15,21 +15,21 @@ import (
 	"miniftp/ftp/server"
 )
 
-// roots are the trees of files that are served. They are opened for each login, so that
-// a directory is what its name means then: a filesystem that was mounted since, or
-// another directory that took the place of the old one, is seen by the next session.
+// roots holds the trees of files that are served. A directory is opened again for each login, so that a
+// new session sees what is now at its path: a filesystem that was mounted since, or another directory
+// that has replaced the old one.
 type roots struct {
-	ctx    context.Context
+	ctx    context.Context // ends when the server begins to stop
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
-	// life is the context of remote roots: transfers may finish after ctx has ended.
+	// life is the context of remote roots. It ends after ctx, because transfers may still finish.
 	life context.Context
 	cut  context.CancelFunc
 
 	nesting atomic.Pointer[fsroot.Nesting] // of the directories in which users may write
 
-	mu    sync.Mutex // a tree's lock may be taken after it, never before it
-	trees map[string]*servedTree
+	mu    sync.Mutex             // taken before a tree's mu, never while holding one
+	trees map[string]*servedTree // by the root as it is written in the settings
 }
 
 func newRoots(ctx context.Context) *roots {
@@ -52,12 +52,11 @@ func (r *roots) get(spec string) *servedTree {
 	return t
 }
 
-// nest has directories that lie in one of those in which users may write opened through
-// it.
+// nest sets the directories in which users may write. A root below one of them is opened through it, so
+// that a link which a user puts in its place can't lead out of it.
 func (r *roots) nest(n *fsroot.Nesting) { r.nesting.Store(n) }
 
-// open opens a tree anew. It takes no lock of r, and ends with ctx if the tree is on
-// another server.
+// open opens a tree. It takes no lock of r. If the tree is on another server, opening ends with ctx.
 func (r *roots) open(ctx context.Context, spec string) (afero.Fs, io.Closer, error) {
 	switch {
 	case connect.IsRemote(spec):
@@ -72,12 +71,12 @@ func (r *roots) open(ctx context.Context, spec string) (afero.Fs, io.Closer, err
 	return root, root, nil
 }
 
-// keepSwept lets the server look after what killed servers left of uploads, wherever
-// anyone may upload. Trees that cf does not name are left alone from then on.
+// keepSwept makes the server remove partial uploads that killed servers left, in all trees to which users
+// may upload. Trees that cf does not name are no longer swept.
 func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	writable := map[string]bool{}
 	for _, a := range cf.Users {
-		if spec := cf.RootOf(a); a.Writes() && !connect.IsRemote(spec) { // that server sweeps its own
+		if spec := cf.RootOf(a); a.Writes() && !connect.IsRemote(spec) { // the other server sweeps its own files
 			writable[spec] = true
 		}
 	}
@@ -90,8 +89,8 @@ func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	}
 }
 
-// retire closes the directories that cf does not name, as soon as no session uses them.
-// A memory is kept: a later reload may name it again.
+// retire closes the directories that cf does not name, as soon as no session uses them. Roots in memory
+// keep their files, because a later reload may name them again.
 func (r *roots) retire(cf *config) {
 	used := map[string]bool{}
 	for _, a := range cf.Users {
@@ -106,7 +105,7 @@ func (r *roots) retire(cf *config) {
 	}
 }
 
-// end closes them all.
+// end ends the sweeps and closes all trees.
 func (r *roots) end() {
 	r.stop()
 	r.cut()
@@ -118,30 +117,30 @@ func (r *roots) end() {
 	}
 }
 
-// servedTree is what one root is now. Users of the same root see the same tree, also one in
-// memory or on another server, which is opened once.
+// servedTree is the tree of one root. Users with the same root share it. A tree in memory or on another
+// server is opened only once; a directory is opened at each login, and if that finds another directory
+// than before, the tree has a new generation.
 type servedTree struct {
 	spec  string
 	roots *roots
-	turn  chan struct{} // held while the tree is opened, which may take long
+	turn  chan struct{} // a semaphore held while the tree is opened, which may take long
 
-	mu       sync.Mutex  // never held while a file or a server is asked for anything
-	now      *generation // nil: not open
-	swept    bool        // somebody may upload to it
-	sweeping bool        // and it is looked after
+	mu       sync.Mutex  // guards what follows and the users of generations; never held during file or network access
+	now      *generation // the current one, nil if the tree is not open
+	swept    bool        // users may upload to it, so it is to be swept
+	sweeping bool        // a sweeper has been started, which runs until the end
 }
 
-// generation is one opening of a tree. It is closed when another one has taken its
-// place and the last session that uses it is over.
+// generation is one opening of a tree. It is closed when it has been replaced and no session uses it.
 type generation struct {
 	files  afero.Fs
 	closer io.Closer
-	dir    fs.FileInfo // nil: it is opened once and for all
-	users  int
+	dir    fs.FileInfo // of the directory, nil if the tree is opened only once
+	users  int         // leases that are not closed
 }
 
-// acquire returns the files as they are now, for one session, which closes the lease.
-// The wait for another login that opens them ends with ctx.
+// acquire returns the current files for a session, which must close the lease. If another login is
+// opening the tree, acquire waits for it, but no longer than ctx lasts.
 func (t *servedTree) acquire(ctx context.Context) (afero.Fs, io.Closer, error) {
 	g, err := t.renew(ctx, 1)
 	if err != nil {
@@ -150,8 +149,8 @@ func (t *servedTree) acquire(ctx context.Context) (afero.Fs, io.Closer, error) {
 	return g.files, &lease{t: t, g: g}, nil
 }
 
-// renew opens the tree, or keeps the one that is open if it is the same directory. It
-// counts so many users more.
+// renew opens the tree, but keeps the current generation if it has the same directory. It returns the
+// current generation, with users added to its count.
 func (t *servedTree) renew(ctx context.Context, users int) (*generation, error) {
 	select {
 	case t.turn <- struct{}{}:
@@ -159,7 +158,7 @@ func (t *servedTree) renew(ctx context.Context, users int) (*generation, error) 
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if g := t.forAll(users); g != nil {
+	if g := t.openedOnce(users); g != nil {
 		return g, nil
 	}
 	files, closer, err := t.roots.open(ctx, t.spec)
@@ -184,8 +183,9 @@ func (t *servedTree) renew(ctx context.Context, users int) (*generation, error) 
 	return t.now, nil
 }
 
-// forAll returns the tree if it is open and is opened once and for all.
-func (t *servedTree) forAll(users int) *generation {
+// openedOnce returns the current generation, with users added, if it is one that is opened only once,
+// else nil.
+func (t *servedTree) openedOnce(users int) *generation {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.now == nil || t.now.dir != nil {
@@ -195,13 +195,15 @@ func (t *servedTree) forAll(users int) *generation {
 	return t.now
 }
 
-// replace is swap for callers that do not hold the lock.
+// replace calls swap with the lock held.
 func (t *servedTree) replace(g *generation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.swap(g)
 }
 
+// swap makes g the current generation, and closes the old one if no session uses it. Otherwise the last
+// lease closes it.
 func (t *servedTree) swap(g *generation) {
 	old := t.now
 	t.now = g
@@ -228,7 +230,7 @@ func (l *lease) Close() error {
 	return nil
 }
 
-// sweep sets whether the tree is looked after, and reports whether that has to begin.
+// sweep sets whether the tree is swept, and reports whether the caller must start a sweeper.
 func (t *servedTree) sweep(on bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -238,7 +240,7 @@ func (t *servedTree) sweep(on bool) bool {
 	return begin
 }
 
-// toSweep returns the files as they are now, if they are still to be looked after.
+// toSweep returns the current files if the tree is still to be swept, else nil.
 func (t *servedTree) toSweep() []afero.Fs {
 	t.mu.Lock()
 	swept := t.swept

@@ -20,7 +20,7 @@ import (
 	"miniftp/fsroot"
 )
 
-// dirWithFile makes a directory with one file of its name.
+// dirWithFile makes a directory with a file of the same name in it.
 func dirWithFile(t *testing.T, dir string) string {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -30,7 +30,7 @@ func dirWithFile(t *testing.T, dir string) string {
 	return dir
 }
 
-// acquired opens a root as a login does, and says what is in it.
+// acquired opens a root as a login does, and returns its files, lease and names.
 func acquired(t *testing.T, r *roots, spec string) (afero.Fs, io.Closer, string) {
 	t.Helper()
 	files, lease, err := r.get(spec).acquire(r.ctx)
@@ -54,9 +54,9 @@ func namesIn(t *testing.T, files afero.Fs) string {
 	return names
 }
 
-// TestRootFollowsItsName: each login sees what the root's name means then; a session
-// keeps what it began with; a directory is closed when another one has taken its place
-// and its last session is over, and not before; a memory is one for all.
+// TestRootFollowsItsName: each login gets the directory that is at the root's path then, and a session
+// keeps the one that it began with. A directory is closed when it has been replaced and its last session
+// has ended, and not before. All sessions share one root in memory.
 func TestRootFollowsItsName(t *testing.T) {
 	dir := t.TempDir()
 	for _, d := range []string{"one", "two"} {
@@ -81,7 +81,7 @@ func TestRootFollowsItsName(t *testing.T) {
 	a, leaseA, names := acquired(t, r, current)
 	b, leaseB, _ := acquired(t, r, current)
 	if names != "one " || a != b {
-		t.Errorf("two sessions of one directory: %s, %v", names, a == b)
+		t.Errorf("two sessions of one directory: it holds %s, same files: %v", names, a == b)
 	}
 	turn("two")
 	c, leaseC, names := acquired(t, r, current)
@@ -91,11 +91,11 @@ func TestRootFollowsItsName(t *testing.T) {
 	_ = leaseA.Close()
 	_ = leaseA.Close() // twice counts once
 	if closed(a) {
-		t.Error("closed under the second session")
+		t.Error("the directory was closed while the second session uses it")
 	}
 	_ = leaseB.Close()
 	if !closed(a) {
-		t.Error("still open behind the last session")
+		t.Error("the old directory is still open after its last session")
 	}
 	_ = leaseC.Close()
 	if closed(c) {
@@ -108,7 +108,7 @@ func TestRootFollowsItsName(t *testing.T) {
 		t.Errorf("a root that is gone: %v", err)
 	}
 	if !r.get(current).sweep(true) || r.get(current).sweep(true) {
-		t.Error("a sweep begins once")
+		t.Error("sweep does not return true exactly once")
 	}
 	turn("one")
 	if swept := r.get(current).toSweep(); len(swept) != 1 || namesIn(t, swept[0]) != "one " {
@@ -118,16 +118,16 @@ func TestRootFollowsItsName(t *testing.T) {
 	_ = lease.Close()
 	r.retire(&config{Config: settings.FromFile("")})
 	if again, _, _ := acquired(t, r, "mem://"); again != m {
-		t.Error("the memory was forgotten")
+		t.Error("retire discarded a root in memory")
 	}
 	if !closed(c) || r.get(current).now != nil {
-		t.Error("a root that nobody has any more is still open")
+		t.Error("a root that no user has is still open")
 	}
 	r.end()
 }
 
-// TestRootInARoot: what a user puts in the place of another one's root leads out of
-// nothing, at each login and behind each restart.
+// TestRootInARoot: a link that a user puts in the place of another user's root can't lead out of the
+// outer root, neither at a login nor after a restart.
 func TestRootInARoot(t *testing.T) {
 	dir := t.TempDir()
 	outer, inner, out := dirWithFile(t, filepath.Join(dir, "srv")), dirWithFile(t, filepath.Join(dir, "srv", "b")), dirWithFile(t, filepath.Join(dir, "out"))
@@ -137,7 +137,7 @@ func TestRootInARoot(t *testing.T) {
 		r.nest(fsroot.NewNesting([]string{outer}))
 		_, lease, names := acquired(t, r, inner)
 		if names != "b " {
-			t.Errorf("it holds %s", names)
+			t.Errorf("the root holds %s", names)
 		}
 		_ = lease.Close()
 		if err := os.Rename(inner, inner+".old"); err != nil {
@@ -151,7 +151,7 @@ func TestRootInARoot(t *testing.T) {
 		after.nest(fsroot.NewNesting([]string{outer}))
 		for _, r := range []*roots{r, after} {
 			if files, _, err := r.get(inner).acquire(r.ctx); err == nil {
-				t.Errorf("%s: it holds %s", target, namesIn(t, files))
+				t.Errorf("a link to %s was followed; the root holds %s", target, namesIn(t, files))
 			}
 		}
 		if err := errors.Join(os.Remove(inner), os.Rename(inner+".old", inner)); err != nil {
@@ -160,9 +160,8 @@ func TestRootInARoot(t *testing.T) {
 	}
 }
 
-// TestRootsReloadDuringLogins: logins and reloads that come at the same time do not wait
-// for each other's locks, and a login waits for another one's opening no longer than its
-// own context lasts.
+// TestRootsReloadDuringLogins: concurrent logins and reloads do not deadlock, and a login waits for
+// another one that opens the tree no longer than its own context lasts.
 func TestRootsReloadDuringLogins(t *testing.T) {
 	dir := dirWithFile(t, filepath.Join(t.TempDir(), "one"))
 	r := newRoots(t.Context())
@@ -195,10 +194,10 @@ func TestRootsReloadDuringLogins(t *testing.T) {
 	select {
 	case <-done:
 	case <-time.After(time.Minute):
-		t.Fatal("a login and a reload wait for each other")
+		t.Fatal("a login and a reload have deadlocked")
 	}
 
-	tree.turn <- struct{}{} // as a login that opens a directory on a disk that is gone
+	tree.turn <- struct{}{} // like a login that waits for a disk that does not answer
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, _, err := tree.acquire(ctx); !errors.Is(err, context.Canceled) {
@@ -208,18 +207,18 @@ func TestRootsReloadDuringLogins(t *testing.T) {
 	r.keepSwept(nil, cf)
 }
 
-// TestNestingOfMistakes: a reload of a configuration with mistakes, which may lack users, never
-// changes how directories are opened for the users there are.
+// TestNestingOfMistakes: a configuration with mistakes may lack users, so reloading it must not change how
+// directories are opened.
 func TestNestingOfMistakes(t *testing.T) {
 	r := newRoots(t.Context())
 	defer r.end()
 	before := r.nesting.Load()
 	parsed(t, "--users-file", "none").prepare(r)
 	if r.nesting.Load() != before {
-		t.Error("it has changed")
+		t.Error("a configuration with mistakes changed the nesting")
 	}
 	parsed(t, "--user", "a:b").prepare(r)
 	if r.nesting.Load() == before {
-		t.Error("it has not changed without mistakes")
+		t.Error("a configuration without mistakes did not change the nesting")
 	}
 }

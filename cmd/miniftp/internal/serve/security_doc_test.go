@@ -36,7 +36,7 @@ func tableOf(text string) (rows [][]string) {
 	return rows[min(2, len(rows)):]
 }
 
-// settingsWith are the settings as config show prints them, or nil if serve refuses.
+// settingsWith returns the settings that config show prints for args, or nil if it refuses them.
 func settingsWith(t *testing.T, args string) map[string]string {
 	t.Helper()
 	code, out, errs := try(t, append([]string{"config", "show", "--json"}, strings.Fields(args)...)...)
@@ -53,7 +53,7 @@ func settingsWith(t *testing.T, args string) map[string]string {
 	byFlag := map[string]string{}
 	for _, s := range all {
 		if strings.HasPrefix(s.Key, "users.") {
-			continue // who they are, which is no default
+			continue // users have no defaults
 		}
 		is := fmt.Sprint(s.Value)
 		if list, ok := s.Value.([]any); ok {
@@ -64,7 +64,7 @@ func settingsWith(t *testing.T, args string) map[string]string {
 	return byFlag
 }
 
-// flagOfKey is the flag that says the same as a key of the file.
+// flagOfKey returns the flag for a key of the file.
 func flagOfKey(key string) string {
 	table, name, ok := strings.Cut(key, ".")
 	switch {
@@ -81,7 +81,7 @@ func flagOfKey(key string) string {
 	return table + "-" + name
 }
 
-// worlds are what a server may find around it when it starts; no default depends on it.
+// worlds arranges surroundings that a server may start in. No default depends on them.
 var worlds = map[string]func(t *testing.T){
 	"nothing": func(*testing.T) {},
 	"files in the directory": func(t *testing.T) {
@@ -95,14 +95,14 @@ var worlds = map[string]func(t *testing.T){
 		}
 	},
 	"more users, all of them read-only": func(t *testing.T) { verbtest.WriteFile(t, "users", "a:b:ro\nc:d:ro\nanonymous:x:ro\n") },
-	"one user, who is called ftp":       func(t *testing.T) { verbtest.WriteFile(t, "users", "ftp:x:drop\n") },
+	"one user, named ftp":               func(t *testing.T) { verbtest.WriteFile(t, "users", "ftp:x:drop\n") },
 	"a users file of blanks":            func(t *testing.T) { verbtest.WriteFile(t, "empty", "\n# a:b\n\n") },
 	"it runs as root":                   func(*testing.T) { local.Geteuid = func() int { return 0 } },
 }
 
-// TestDefaultsDependOnConfigurationOnly walks the table of defaults of docs/security.md:
-// each setting is what its row says, whatever else is there, and no setting changes by
-// another one unless a row says so.
+// TestDefaultsDependOnConfigurationOnly checks the table of defaults in docs/security.md: in all
+// surroundings each setting has the value in its row, and no setting changes the default of another one
+// unless a row says so.
 func TestDefaultsDependOnConfigurationOnly(t *testing.T) {
 	verbtest.Long(t)
 	doc, err := os.ReadFile(verbtest.InModule("docs/security.md"))
@@ -114,21 +114,21 @@ func TestDefaultsDependOnConfigurationOnly(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatal("the table of defaults is not between its marks")
 	}
-	rows := map[string][]defaultRow{} // by what it is started with
+	rows := map[string][]defaultRow{} // by the arguments of serve
 	for _, c := range tableOf(table) {
 		if len(c) != 4 {
 			t.Fatalf("%d cells: %v", len(c), c)
 		}
 		rows[c[1]] = append(rows[c[1]], defaultRow{c[0], c[1], c[2]})
 	}
-	// What loosens a default has a row that says what the default is.
-	loosen, _, _ := strings.Cut(rest, "Without a limit")
+	// Each flag that opens more than the default has a row with the default.
+	loosen, _, _ := strings.Cut(rest, "These have no default limit")
 	for _, flag := range regexp.MustCompile("`--([a-z-]+)").FindAllStringSubmatch(loosen, -1) {
 		if strings.Contains("user|tls-fxp-ca", flag[1]) {
-			continue // no setting; what fxp says of it
+			continue // user is not a setting; tls-fxp-ca is described with fxp
 		}
 		if !slices.ContainsFunc(rows[""], func(r defaultRow) bool { return r.setting == flag[1] }) {
-			t.Errorf("--%s loosens something, and its default has no row", flag[1])
+			t.Errorf("--%s opens something, and its default has no row", flag[1])
 		}
 	}
 	uid := local.Geteuid
@@ -168,7 +168,7 @@ func walkDefaults(t *testing.T, with string, rows []defaultRow, bare map[string]
 	}
 	for name, is := range got {
 		if is != bare[name] && !said[name] && !strings.Contains(with, "--"+name+" ") && !strings.HasSuffix(with, "--"+name) {
-			t.Errorf("serve %s: %s is %q, without that it is %q, and no row says so", with, name, is, bare[name])
+			t.Errorf("serve %s: %s is %q; without arguments it is %q, and no row says so", with, name, is, bare[name])
 		}
 	}
 }

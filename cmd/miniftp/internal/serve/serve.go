@@ -1,5 +1,5 @@
-// Package serve implements the verbs serve and config: it makes a server from its settings, with
-// roots, certificates and logs, and reloads them at a SIGHUP.
+// Package serve implements the verbs serve and config. It makes a server from its settings, with
+// roots, certificates and logs, and reloads them on SIGHUP.
 //
 // Package settings reads the settings; options.go and tls.go translate them to server.Options.
 package serve
@@ -47,7 +47,7 @@ type serving struct {
 	roots *roots
 	logs  *serverLogs
 	srv   *server.Server
-	tls   bool // a listener is for TLS first
+	tls   bool // a listener is for implicit TLS
 }
 
 func runServe(e *verb.Env, c *cli.Context) error {
@@ -75,7 +75,7 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		return err
 	}
 	s.tls = len(opts.ListenTLS) > 0
-	hup, closed, stop := s.hangups() // before anybody knows that the server is there
+	hup, closed, stop := s.hangups() // before the banner, after which a script may send SIGHUP
 	defer stop()
 	if !e.Quiet {
 		width := 0
@@ -88,7 +88,8 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
 }
 
-// warn prints a warning about the configuration: on the terminal, or in the log if there is none.
+// warn reports a warning about the configuration: on the terminal if the log is written for people, else
+// in the log.
 func (s *serving) warn(text string) {
 	if s.e.Quiet || s.cf.logFormat(s.e.Err) != "console" {
 		s.logs.log.Warn(text)
@@ -97,7 +98,7 @@ func (s *serving) warn(text string) {
 	s.e.Note("%s", text)
 }
 
-// logged calls serve and logs its start and its end.
+// logged calls serve, and logs the start and the stop of the server.
 func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	addrs := make([]string, len(ls))
 	for i, l := range ls {
@@ -119,20 +120,20 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	return err
 }
 
-// rootProblem returns err, from opening a root, as an error about the directory or about how the
-// root is written.
+// rootProblem classifies an error from opening a root, for the exit code: it is about the directory, about
+// another server, or about how the root is written.
 func rootProblem(root string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		return verb.LocalProblem(root, err)
 	}
 	if verb.ExitCode(err) != verb.ExitFailure {
-		return err // of the server behind a remote root
+		return err // from the server of a remote root
 	}
 	return verb.Usagef("%v", err)
 }
 
-// serveAll serves until a signal comes, then lets transfers finish.
+// serveAll serves until a signal arrives, then lets transfers finish within the grace period.
 func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.Listener) error {
 	failed := make(chan error, len(plain)+len(tlsFirst))
 	for _, l := range plain {
@@ -158,11 +159,11 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.c.Context), grace)
 	defer cancel()
 	wait := time.AfterFunc(200*time.Millisecond, func() {
-		s.e.Note("stopping: transfers may finish within %v; Ctrl-C again ends at once", grace)
+		s.e.Note("stopping: waiting up to %v for transfers to finish; Ctrl-C again stops at once", grace)
 	})
 	defer wait.Stop()
 	if s.srv.Shutdown(ctx) != nil {
-		s.roots.cut() // a remote root that does not answer delays no session
+		s.roots.cut() // so that a remote root that does not answer does not delay the end of a session
 		_ = s.srv.Close()
 	}
 	return verb.ErrStopped

@@ -22,15 +22,15 @@ var tlsModes = map[string]bool{"off": true, "optional": true, "required": true, 
 // reuses holds the values of --tls-session-reuse.
 var reuses = map[string]dtp.Reuse{"off": dtp.ReuseOff, "prefer": dtp.ReusePrefer, "require": dtp.ReuseRequire}
 
-// serveTLS sets the options of o that are about TLS. It returns nil if TLS is off, or if it can't
-// be used; then cf.Problems says why.
+// serveTLS sets the TLS options of o and returns the certificates. It returns nil if TLS is off or can't
+// be used; in the second case the reason is in cf.Problems.
 func (cf *config) serveTLS(o *server.Options) *certificates {
 	mode, files := cf.TLS, cf.TLSCert
 	if !tlsModes[mode] {
-		return nil // which has been told
+		return nil // the mistake is recorded already
 	}
 	if cf.TLSSelfSigned && len(files) > 0 {
-		cf.Wrong(&cf.TLSSelfSigned, "and a certificate (%s) exclude each other", cf.Label(&cf.TLSCert))
+		cf.Wrong(&cf.TLSSelfSigned, "can't be used together with %s", cf.Label(&cf.TLSCert))
 		return nil
 	}
 	own := cf.TLSSelfSigned
@@ -44,10 +44,10 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 	}
 	switch keys := len(cf.TLSKey); {
 	case own && keys > 0:
-		cf.Wrong(&cf.TLSKey, "and %s exclude each other", cf.Label(&cf.TLSSelfSigned))
+		cf.Wrong(&cf.TLSKey, "can't be used together with %s", cf.Label(&cf.TLSSelfSigned))
 		return nil
 	case keys > len(files):
-		cf.Wrong(&cf.TLSKey, "names %d keys for %d of %s: they go together one for one", keys, len(files), cf.Label(&cf.TLSCert))
+		cf.Wrong(&cf.TLSKey, "has %d keys for %d of %s: there must be one key for each", keys, len(files), cf.Label(&cf.TLSCert))
 		return nil
 	}
 	certs, err := cf.namedOrOwn(own, files)
@@ -88,9 +88,9 @@ func outOfTime(leaf *x509.Certificate, now time.Time) string {
 	const day = "2006-01-02 15:04 MST"
 	switch {
 	case now.After(leaf.NotAfter):
-		return "the certificate expired on " + leaf.NotAfter.Local().Format(day) + ": clients will refuse it; put a new one in its place"
+		return "the certificate expired on " + leaf.NotAfter.Local().Format(day) + ": clients will refuse it; replace it"
 	case now.Before(leaf.NotBefore):
-		return "the certificate is not valid before " + leaf.NotBefore.Local().Format(day) + ": clients will refuse it; is the clock right?"
+		return "the certificate is not valid before " + leaf.NotBefore.Local().Format(day) + ": clients will refuse it; check the clock"
 	}
 	return ""
 }
@@ -107,11 +107,11 @@ func legacySuites() []uint16 {
 	return all
 }
 
-// namedOrOwn loads the certificates in files or, if own is set, makes one.
+// namedOrOwn loads the certificates in files or, if own is true, the self-signed one.
 func (cf *config) namedOrOwn(own bool, files []string) (*certificates, error) {
 	switch {
 	case own && cf.trial:
-		return wouldSign()
+		return trySelfSigned()
 	case own:
 		file, err := selfSigned()
 		if err != nil {
@@ -122,8 +122,8 @@ func (cf *config) namedOrOwn(own bool, files []string) (*certificates, error) {
 	return loadCertificates(files, cf.TLSKey)
 }
 
-// noTLS reports settings that have no effect without TLS. If TLS was switched off explicitly, the
-// certificate may stay in the file.
+// noTLS records settings that have no effect without TLS as mistakes. If TLS is turned off explicitly,
+// they may stay in the file.
 func (cf *config) noTLS() {
 	mode := cf.By(&cf.TLS)
 	for _, field := range cf.NeedTLS() {
@@ -131,19 +131,19 @@ func (cf *config) noTLS() {
 		switch {
 		case by != settings.ByFlag && by != settings.ByFile:
 		case by == settings.ByFlag && mode == settings.ByFlag:
-			cf.Wrong(field, "and --tls off exclude each other")
+			cf.Wrong(field, "can't be used together with --tls off")
 		case by == settings.ByFlag, mode == settings.ByDefault, field == any(&cf.ListenTLS) && mode == settings.ByFile:
-			cf.Wrong(field, "without TLS, which needs a certificate: %s", certificateWords(by))
+			cf.Wrong(field, "has no effect without TLS, which needs a certificate: %s", certificateWords(by))
 		}
 	}
 }
 
-// certificateWords returns how to name a certificate, in a flag or in the file.
+// certificateWords returns advice how to set a certificate, by a flag or in the file.
 func certificateWords(by settings.Origin) string {
 	if by == settings.ByFile {
 		return `write  cert = "FILE"  or  self-signed = true  in [tls]`
 	}
-	return "--tls-cert FILE, or --tls-self-signed"
+	return "add --tls-cert FILE or --tls-self-signed"
 }
 
 // clientCertificates sets the options of o for client certificates.
@@ -151,12 +151,12 @@ func (cf *config) clientCertificates(o *server.Options) {
 	file := cf.TLSClientCA
 	switch {
 	case file == "" && cf.TLSClientUser:
-		cf.Wrong(&cf.TLSClientUser, "goes with --tls-client-ca")
+		cf.Wrong(&cf.TLSClientUser, "needs --tls-client-ca")
 		return
 	case file == "":
 		return
 	case !o.TLSRequired:
-		cf.Wrong(&cf.TLSClientCA, "asks for nothing where a login in the clear will do: add --tls required")
+		cf.Wrong(&cf.TLSClientCA, "has no effect if clients may log in without TLS: add --tls required")
 		return
 	}
 	pool, err := local.Authorities(file)
@@ -171,7 +171,7 @@ func (cf *config) clientCertificates(o *server.Options) {
 	}
 }
 
-// otherServers sets which certificates of other servers o accepts in copies from server to server.
+// otherServers sets the authorities for certificates of other servers in copies from server to server.
 func (cf *config) otherServers(o *server.Options) {
 	file := cf.TLSFXPCA
 	if file == "" {
@@ -185,13 +185,13 @@ func (cf *config) otherServers(o *server.Options) {
 	o.FXPTLS = &tls.Config{RootCAs: pool}
 }
 
-// tlsBanner is what the banner says about TLS.
+// tlsBanner holds what the banner needs to know about TLS.
 type tlsBanner struct {
-	explicit    int    // listeners of that many are for AUTH TLS, those behind them for TLS first
-	required    bool   // and AUTH has to come
-	certificate string // about the fingerprint, which follows
+	explicit    int    // the first so many listeners are for AUTH TLS, the others for implicit TLS
+	required    bool   // clients must send AUTH TLS on the first ones
+	certificate string // the words before the fingerprint, "" without TLS
 	fingerprint string
-	curl, own   string // options of curl and of miniftp for it, with a blank behind
+	curl, own   string // options for curl and miniftp, each with a blank after it
 }
 
 // scheme returns the scheme of the i-th listener's URL.
@@ -205,7 +205,7 @@ func (t tlsBanner) scheme(i int) string {
 	return "ftp"
 }
 
-// tlsWords returns what the banner says about the certificate.
+// tlsWords returns the tlsBanner for options and certificates.
 func (cf *config) tlsWords(o server.Options, certs *certificates) tlsBanner {
 	if certs == nil {
 		return tlsBanner{}
@@ -215,7 +215,7 @@ func (cf *config) tlsWords(o server.Options, certs *certificates) tlsBanner {
 		t.explicit = 1 // the default
 	}
 	how := map[bool]string{true: "required", false: "optional"}[o.TLSRequired]
-	t.certificate = fmt.Sprintf("TLS is %s, the certificate's fingerprint is", how)
+	t.certificate = fmt.Sprintf("TLS is %s; the fingerprint of the certificate is", how)
 	t.fingerprint = certs.fingerprint()
 	if o.TLSRequired && len(o.Listen) > 0 {
 		t.curl = "--ssl-reqd "

@@ -11,10 +11,10 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// verbs are what the tests of this package run.
+// verbs holds the verbs that the tests of this package run.
 var verbs = []verb.Verb{Command, Config, passwd.Command, transfer.Get, transfer.Put, files.Ls, files.Cat, files.Rm}
 
-// try runs a verb in this process, with no wait before retries.
+// try runs a verb in this process, without waiting before retries.
 var try = verbtest.Runner(verbs)
 
 // serveHere runs a server in this process.

@@ -11,10 +11,10 @@ import (
 	"miniftp/ftp"
 )
 
-// xferLine is the line of wu-ftpd's xferlog about a transfer of a file, "" for a
-// listing: the time, its seconds, the address, bytes, name, type (a, b), what was done
-// to the file (_), direction (o, i), access (a, r), user, service, how and as whom the
-// client's machine names him (0 *: it doesn't), and whether it is complete (c, i).
+// xferLine returns the line about a transfer in the format of wu-ftpd's xferlog, or "" for a listing. The
+// fields are: time, seconds, address, bytes, name, type (a or b), special action (_ for none), direction
+// (o or i), access (a for anonymous, r otherwise), user, service, authentication method and user ID (0 and
+// * for none), and whether the transfer is complete (c or i).
 func xferLine(e ftp.Event, s *seen, t ftp.TransferDone) string {
 	kind, way, access, whole := "b", "o", "r", "c"
 	switch t.Verb {
@@ -38,7 +38,7 @@ func xferLine(e ftp.Event, s *seen, t ftp.TransferDone) string {
 		t.Bytes, xferWord(t.Path), kind, way, access, xferWord(s.user), whole)
 }
 
-// xferWord is a name as one word of the line: as wu-ftpd does, what would end it is "_".
+// xferWord returns a name as one word of the line. Like wu-ftpd, it replaces blanks by "_".
 func xferWord(s string) string {
 	return cmp.Or(strings.ReplaceAll(strings.ReplaceAll(plain(s), " ", "_"), "\u00a0", "_"), "_")
 }

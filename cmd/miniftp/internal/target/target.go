@@ -1,7 +1,5 @@
-// Package target is how a command line names things on a server: URLs, patterns, and paths
-// below them. The rules of URLs are those of ftp.ParseURL.
-//
-// It stands on verb, for its errors. It dials nothing.
+// Package target parses the URLs and patterns in command lines, and joins remote paths. The rules for URLs are
+// those of ftp.ParseURL.
 package target
 
 import (
@@ -12,7 +10,7 @@ import (
 	"miniftp/ftp"
 )
 
-// Parse parses a URL; an error is one of usage.
+// Parse parses a URL. Its errors are usage errors.
 func Parse(s string) (*ftp.URL, error) {
 	u, err := ftp.ParseURL(s)
 	if err != nil {
@@ -21,14 +19,14 @@ func Parse(s string) (*ftp.URL, error) {
 	return u, nil
 }
 
-// NamesSeveral reports whether the path of the URL is a pattern. The host, the user and the
-// password are not looked at: [::1] is no pattern.
+// NamesSeveral reports whether the path of the URL is a pattern. Characters in the host, the user or the
+// password do not matter: [::1] is not a pattern.
 func NamesSeveral(url string) bool {
 	u, err := ftp.ParseURL(url)
 	return err == nil && u.Pattern != ""
 }
 
-// Join returns the path of a name in a remote directory; "" is that of the login.
+// Join returns the path of a name in a remote directory. "" is the login directory.
 func Join(dir, name string) string {
 	if dir == "" || strings.HasSuffix(dir, "/") {
 		return dir + name

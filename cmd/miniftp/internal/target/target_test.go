@@ -2,7 +2,7 @@ package target
 
 import "testing"
 
-// Pattern characters make a pattern in the path of a URL only.
+// TestNamesSeveral: pattern characters count only in the path of a URL.
 func TestNamesSeveral(t *testing.T) {
 	for url, want := range map[string]bool{
 		"ftp://[::1]/a": false, "ftp://[::1]:2121/a": false, "ftp://u*:p?[x]@h/a": false, "ftp://h/a%2A": false, "ftp://h/%5Ba": false,

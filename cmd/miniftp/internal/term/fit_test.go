@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+// TestFit: names are cut to the width, and keep their extensions.
 func TestFit(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	for _, name := range []string{"short", "a-name-that-is-much-too-long-for-its-column.tar.gz", "漢字漢字漢字漢字漢字漢字漢字漢字漢字.bin", "😀😀😀😀😀😀😀😀😀😀😀.bin"} {

@@ -1,7 +1,7 @@
-// Package term writes text for terminals: it knows their width, how many columns a text takes,
-// and how people read sizes, rates and times.
+// Package term helps to write text for terminals: it finds their width, measures and wraps text in columns, and
+// formats sizes, rates and times for people.
 //
-// It stands on nothing of this module, and must not know what is written.
+// It depends on no other package of this module.
 package term
 
 import (
@@ -25,7 +25,7 @@ func IsTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Width returns the number of columns of the terminal w; 80 if nothing tells.
+// Width returns the number of columns of the terminal w, else that of the variable COLUMNS, else 80.
 func Width(w any) int {
 	if f, ok := File(w); ok {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
@@ -38,7 +38,7 @@ func Width(w any) int {
 	return 80
 }
 
-// File returns the file below a stream, if there is one.
+// File returns the file that a stream writes to or reads from, if there is one.
 func File(w any) (*os.File, bool) {
 	for {
 		around, ok := w.(interface{ Unwrap() io.Writer })
@@ -51,13 +51,12 @@ func File(w any) (*os.File, bool) {
 	return f, ok
 }
 
-// Colour reports whether w may be sent escape sequences.
+// Colour reports whether escape sequences for colours and bold text may be written to w.
 func Colour(w io.Writer) bool {
 	return IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// UTF8 reports whether what we write is read as UTF-8 (POSIX: LC_ALL beats
-// LC_CTYPE beats LANG).
+// UTF8 reports whether the locale uses UTF-8. As in POSIX, LC_ALL overrides LC_CTYPE, which overrides LANG.
 func UTF8() bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if v := strings.ToUpper(os.Getenv(name)); v != "" {
@@ -67,22 +66,22 @@ func UTF8() bool {
 	return runtime.GOOS == "windows"
 }
 
-// screen takes the characters of lines and boxes for one column wide, in every locale.
+// screen treats characters for lines and boxes as one column wide, in every locale.
 var screen = &runewidth.Condition{StrictEmojiNeutral: true}
 
-// Cells returns the number of columns that s takes.
+// Cells returns the number of columns that s occupies.
 func Cells(s string) int { return screen.StringWidth(s) }
 
-// Truncate cuts s to n columns, the last of which are tail if anything is cut.
+// Truncate cuts s to n columns. If anything is cut, the result ends in tail.
 func Truncate(s string, n int, tail string) string { return screen.Truncate(s, n, tail) }
 
 // TruncateLeft cuts the first n columns off s.
 func TruncateLeft(s string, n int) string { return screen.TruncateLeft(s, n, "") }
 
-// Pad fills s with blanks up to n columns, at its end.
+// Pad appends blanks to s up to n columns.
 func Pad(s string, n int) string { return s + strings.Repeat(" ", max(n-Cells(s), 0)) }
 
-// Wrap breaks text between words; a word that is too long is broken itself.
+// Wrap breaks text into lines of at most width columns, between words if possible.
 func Wrap(text string, width int) []string {
 	var all []string
 	line := ""
@@ -117,8 +116,7 @@ func Wrap(text string, width int) []string {
 	return all
 }
 
-// Fit cuts a name in the middle so that its end, which tells most, is kept. n is
-// in columns.
+// Fit cuts a name to n columns. It cuts in the middle, because the end tells most.
 func Fit(s string, n int) string {
 	if Cells(s) <= n {
 		return s
@@ -129,13 +127,13 @@ func Fit(s string, n int) string {
 	}
 	head := Truncate(s, n/3, "")
 	tail := TruncateLeft(s, Cells(s)-(n-1-Cells(head)))
-	return head + dots + strings.TrimLeft(tail, " ") // half a wide character leaves a blank
+	return head + dots + strings.TrimLeft(tail, " ") // cutting a wide character in half leaves a blank
 }
 
-// Size returns a number of bytes as people read it, such as 12.8 kB.
+// Size formats a number of bytes for people, such as 12.8 kB.
 func Size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 
-// Rate returns how fast n bytes were moved, such as 1.2 MB/s.
+// Rate formats a rate for people, such as 1.2 MB/s.
 func Rate(n int64, took time.Duration) string {
 	if took <= 0 {
 		took = time.Microsecond
@@ -143,7 +141,7 @@ func Rate(n int64, took time.Duration) string {
 	return humanize.Bytes(uint64(float64(n)/took.Seconds())) + "/s"
 }
 
-// Span returns a duration as people say it, such as 12 ms or 3.4 s.
+// Span formats a duration for people, such as 12 ms or 3.4 s.
 func Span(d time.Duration) string {
 	switch {
 	case d < 10*time.Millisecond:
@@ -156,7 +154,7 @@ func Span(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// Clock returns a number of seconds as 1:05 or 1:00:05.
+// Clock formats a number of seconds as 1:05 or 1:00:05.
 func Clock(s int64) string {
 	if s >= 3600 {
 		return fmt.Sprintf("%d:%02d:%02d", min(s/3600, 99), s/60%60, s%60)
@@ -164,7 +162,7 @@ func Clock(s int64) string {
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
 }
 
-// ASCII replaces all that is not ASCII, for terminals that read nothing else.
+// ASCII replaces each character that is not ASCII by a question mark.
 func ASCII(s string) string {
 	return strings.Map(func(c rune) rune {
 		if c > 0x7e {
@@ -174,12 +172,12 @@ func ASCII(s string) string {
 	}, s)
 }
 
-// PadLeft fills a word with blanks up to width columns, at its beginning.
+// PadLeft prepends blanks to word up to width columns.
 func PadLeft(word string, width int) string {
 	return strings.Repeat(" ", max(width-Cells(word), 0)) + word
 }
 
-// ThreeDigits returns a number in about three digits.
+// ThreeDigits formats a number with about three digits.
 func ThreeDigits(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 99.95:
@@ -192,7 +190,7 @@ func ThreeDigits(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
-// Thousands returns a rate, in three digits or, if it is large, whole and with commas.
+// Thousands formats a number with three digits or, if it is 1000 or more, as an integer with commas.
 func Thousands(v float64) string {
 	if v >= 1000 {
 		return humanize.Comma(int64(math.Round(v)))
@@ -208,10 +206,10 @@ func Plural(n int64, one, many string) string {
 	return many
 }
 
-// FileCount returns "1 file" or "1,204 files".
+// FileCount formats a number of files, such as "1 file" or "1,204 files".
 func FileCount(n int64) string { return humanize.Comma(n) + " " + Plural(n, "file", "files") }
 
-// Seconds returns a duration as "3.2 s" or "1:05 min".
+// Seconds formats a duration as "3.2 s" or "1:05 min".
 func Seconds(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.1f s", d.Seconds())

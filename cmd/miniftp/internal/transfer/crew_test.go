@@ -135,7 +135,7 @@ func TestSameNameTwice(t *testing.T) {
 	}
 	dir := t.TempDir()
 	code, _, errs := try(t, "get", s.URL+"/a/f", s.URL+"/b/f", dir)
-	if b, _ := os.ReadFile(dir + "/f"); code != verb.ExitFailure || string(b) != "of /a" || !strings.Contains(errs, "/b/f: left out: another file of this run is ") {
+	if b, _ := os.ReadFile(dir + "/f"); code != verb.ExitFailure || string(b) != "of /a" || !strings.Contains(errs, "/b/f: skipped: another file of this run was already written to ") {
 		t.Errorf("exit %d, %q, %s", code, b, errs)
 	}
 	if err := os.MkdirAll(dir+"/x", 0o700); err != nil {

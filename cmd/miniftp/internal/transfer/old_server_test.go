@@ -77,7 +77,7 @@ func TestAccount(t *testing.T) {
 	if code, _, errs := try(t, "cat", "-v", "--account", "secret-books", url); code != verb.ExitLogin || strings.Contains(errs, "secret-books") {
 		t.Errorf("another account: exit %d, %s", code, errs)
 	}
-	if code, _, errs := try(t, "cat", url); code != verb.ExitLogin || !strings.Contains(errs, "name it with --account") {
+	if code, _, errs := try(t, "cat", url); code != verb.ExitLogin || !strings.Contains(errs, "give it with --account") {
 		t.Errorf("none: exit %d, %s", code, errs)
 	}
 }

@@ -1,6 +1,6 @@
 // Package users reads and writes the users file: lines NAME:PASSWORD[:PERM].
 //
-// It stands on local. It must not know the server that the users log in to.
+// It uses package local, and must not depend on the server that the users log in to.
 package users
 
 import (
@@ -20,10 +20,10 @@ import (
 	"miniftp/ftp"
 )
 
-// Perms are the permissions that have a name.
+// Perms holds the permissions that a line may end with.
 var Perms = []string{"ro", "rw", "drop"}
 
-// BadName returns the reason why a name can't stand in a users file; "" if it can.
+// BadName returns the reason why a name is not allowed in a users file, or "" if it is allowed.
 func BadName(name string) string {
 	switch {
 	case name == "":
@@ -40,10 +40,10 @@ func BadName(name string) string {
 	return ""
 }
 
-// Line is a line of a users file: NAME:PASSWORD[:PERM], as --user takes it. One
-// without a name is empty or a comment.
+// Line is a line of a users file: NAME:PASSWORD[:PERM], like the argument of --user. A Line without a
+// name is empty or a comment.
 type Line struct {
-	text                 string // as it stands in the file
+	text                 string // the line as it is in the file
 	Name, Password, Perm string
 	Bad                  string // what is wrong with it
 }
@@ -56,9 +56,9 @@ func (l Line) String() string {
 	return s
 }
 
-// Parse reads NAME:PASSWORD[:PERM]. A password may hold a colon only if a permission
-// follows it: else a mistyped permission would be part of the password, and the user
-// could do everything.
+// Parse parses NAME:PASSWORD[:PERM]. A password may contain a colon only if a permission follows it:
+// otherwise a misspelled permission would be treated as part of the password, and the user would have
+// all permissions.
 func Parse(s string) Line {
 	l := Line{text: s}
 	name, rest, ok := strings.Cut(s, ":")
@@ -68,14 +68,13 @@ func Parse(s string) Line {
 	if !ok || name == "" || rest == "" {
 		l.Bad = "a line is NAME:PASSWORD or NAME:PASSWORD:PERM, with PERM ro, rw or drop"
 	} else if i := strings.LastIndex(rest, ":"); i >= 0 && l.Perm == "" {
-		l.Bad = fmt.Sprintf("a line is NAME:PASSWORD or NAME:PASSWORD:PERM, and %q is no PERM: it is ro, rw or drop (a password with a colon needs one after it)", rest[i+1:])
+		l.Bad = fmt.Sprintf("a line is NAME:PASSWORD or NAME:PASSWORD:PERM, and %q is not a PERM; use ro, rw or drop (after a password with a colon, PERM is required)", rest[i+1:])
 	}
 	l.Name, l.Password = name, rest
 	return l
 }
 
-// Read reads a users file; shared tells that others than its owner and group may
-// read it.
+// Read reads a users file. shared reports whether users other than its owner and group can read it.
 func Read(name string) (lines []Line, shared bool, err error) {
 	text, mode, err := local.ReadFile(name)
 	if err != nil {
@@ -90,21 +89,22 @@ func Read(name string) (lines []Line, shared bool, err error) {
 		}
 		l := Parse(s)
 		if why := BadName(l.Name); l.Bad == "" && why != "" {
-			l.Bad = "that name can't be: " + why
+			l.Bad = "invalid name: " + why
 		}
 		if l.Bad == "" && seen[l.Name] {
-			l.Bad = "user " + ftp.Printable(l.Name) + " stands here twice"
+			l.Bad = "duplicate user " + ftp.Printable(l.Name)
 		}
 		seen[l.Name] = true
 		if l.Name == "" {
-			l.Name = "?" // it is no comment
+			l.Name = "?" // so that it is not treated as a comment
 		}
 		lines = append(lines, l)
 	}
 	return lines, mode.Perm()&0o004 != 0, nil
 }
 
-// Set puts a user into the file, or a new password to one who is there.
+// Set adds a user to the file, or changes the password of one who is in it. It returns "added" or
+// "changed".
 func Set(ctx context.Context, file string, user Line) (did string, err error) {
 	unlock, err := local.Lock(ctx, file)
 	if err != nil {
@@ -136,7 +136,7 @@ func Set(ctx context.Context, file string, user Line) (did string, err error) {
 	return did, Write(file, lines)
 }
 
-// QuotedKey returns a name as TOML takes it for a key.
+// QuotedKey returns name as a TOML key, quoted if necessary.
 func QuotedKey(name string) string {
 	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == "" {
 		return name
@@ -144,8 +144,8 @@ func QuotedKey(name string) string {
 	return fmt.Sprintf("%q", name)
 }
 
-// OthersAreFine finds a line that serve would refuse, and that is not about the user
-// who is to be changed: whose it is, and what he may, has to be asked of a person.
+// OthersAreFine returns an error if a line is malformed that is not about the user but. Such a file must
+// not be rewritten: only a person can decide what the line was meant to be.
 func OthersAreFine(file string, lines []Line, but string) error {
 	for i, l := range lines {
 		if l.Bad != "" && l.Name != but {
@@ -155,8 +155,8 @@ func OthersAreFine(file string, lines []Line, but string) error {
 	return nil
 }
 
-// Write writes the file anew and renames it into place, so that a server never
-// reads half of it. It is for its owner's eyes only; who owned it still does.
+// Write replaces the file. It writes a new file and renames it, so that a server never reads half of it.
+// Only its owner can read the new file, except that local.KeepOwner keeps the owner and the group's access.
 func Write(file string, lines []Line) error {
 	if to, err := filepath.EvalSymlinks(file); err == nil {
 		file = to
@@ -168,7 +168,7 @@ func Write(file string, lines []Line) error {
 	return local.ReplaceFile(file, b.Bytes(), func(f *os.File) error {
 		old, err := os.Stat(file)
 		if err != nil {
-			return nil // there was none
+			return nil // there is no old file
 		}
 		return local.KeepOwner(f, old)
 	})

@@ -12,8 +12,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// TestLockFile: of several that add a user to a file at once, none is lost; who waits for
-// the lock can be stopped.
+// TestLockFile: if several goroutines add users to a file at once, no user is lost. Waiting for the lock
+// can be canceled.
 func TestLockFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users")
 	var wg sync.WaitGroup
@@ -27,7 +27,7 @@ func TestLockFile(t *testing.T) {
 	}
 	wg.Wait()
 	if lines, _, err := Read(file); err != nil || len(lines) != n {
-		t.Errorf("%d users, %v", len(lines), err)
+		t.Errorf("the file has %d users, want %d (%v)", len(lines), n, err)
 	}
 
 	unlock, err := local.Lock(t.Context(), file)
@@ -37,7 +37,7 @@ func TestLockFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := local.Lock(ctx, file); !errors.Is(err, context.Canceled) {
-		t.Errorf("locked twice: %v", err)
+		t.Errorf("locking a locked file: %v", err)
 	}
 	unlock()
 	if unlock, err = local.Lock(t.Context(), file); err != nil {
@@ -46,7 +46,7 @@ func TestLockFile(t *testing.T) {
 	unlock()
 }
 
-// TestByteOrderMark: what editors put before the text is no part of it.
+// TestByteOrderMark: a byte order mark is not part of the first name.
 func TestByteOrderMark(t *testing.T) {
 	file := verbtest.WriteFile(t, filepath.Join(t.TempDir(), "users"), "\ufeffalice:a\n")
 	lines, _, err := Read(file)

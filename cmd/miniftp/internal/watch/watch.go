@@ -1,6 +1,6 @@
-// Package watch decides which observers a verb gets: --verbose, --explain and --record.
+// Package watch makes the observers that the flags --verbose, --explain and --record ask for.
 //
-// It stands on explain and record, and must not know a connection.
+// It must not depend on connections.
 package watch
 
 import (
@@ -19,18 +19,18 @@ import (
 	"miniftp/ftp"
 )
 
-// Observers is an observer that passes events on to several.
+// Observers is an observer that passes each event to several observers.
 type Observers []ftp.Observer
 
-// Observe passes e on to each of them.
+// Observe passes e to each observer.
 func (o Observers) Observe(e ftp.Event) {
 	for _, one := range o {
 		one.Observe(e)
 	}
 }
 
-// Observer returns the observer of all connections of a run, as the flags of a client verb ask for it;
-// nil if they ask for none.
+// Observer returns the observer of all connections of a run that the flags of a client verb ask for, or nil if
+// they ask for none. It makes it at the first call of a run; later calls return the same one.
 func Observer(e *verb.Env, c *cli.Context, proxy string) (ftp.Observer, error) {
 	if e.Watched {
 		return e.Watching, nil
@@ -64,9 +64,9 @@ func Observer(e *verb.Env, c *cli.Context, proxy string) (ftp.Observer, error) {
 	return e.Watching, nil
 }
 
-// WireLog writes commands and replies as they go over the wire: "> " to the
-// server, "< " from it. Secrets are masked, control characters shown as "?". The lines of a
-// client's second connection begin with [2], and so on.
+// WireLog returns an observer that writes commands and replies to w: "> " to the server, "< " from it. Secrets
+// are masked, and control characters are shown as "?". The lines of a client's second connection begin with [2],
+// and so on.
 func WireLog(w io.Writer) ftp.Observer {
 	var mu sync.Mutex
 	var open []uint64 // IDs of control connections, 0 where one has ended

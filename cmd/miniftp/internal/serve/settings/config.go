@@ -2,7 +2,7 @@
 // configuration file, and reports each mistake with its place.
 //
 // The table in table.go is the only list of settings; flags, keys and documentation are made from
-// it. The package opens no root, listens nowhere, and does not know the server.
+// it. The package opens no root, does not listen, and does not import the server.
 package settings
 
 import (
@@ -19,10 +19,10 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// Config is the settings and users of serve, and where each comes from.
+// Config holds the settings and users of serve, and where each comes from.
 //
 // Methods that take a field expect a pointer to a field of this Config, such as &cf.TLS, and panic
-// if they get anything else. So a misspelled setting does not compile.
+// if they get anything else. Because settings are named by pointers, a misspelled one does not compile.
 type Config struct {
 	Settings
 	Path     string // of the configuration file, "" for none
@@ -36,22 +36,22 @@ type Config struct {
 	byName  map[string]*Account
 }
 
-// Origin is where the value of a setting comes from. A later one overrides an earlier one.
+// Origin is where the value of a setting comes from. Each Origin overrides those before it.
 type Origin int
 
 // The origins.
 const (
-	ByDefault Origin = iota // nobody set it
+	ByDefault Origin = iota // not set
 	ByFile                  // a key of the configuration file
 	ByEnv                   // an environment variable
 	ByFlag                  // a flag or an argument
 )
 
-// setting is a row of the table, and where its value comes from.
+// setting is a row of the table with the origin of its value.
 type setting struct {
 	*row
 	by     Origin
-	line   int  // of the file
+	line   int  // of the file, if by is ByFile
 	asPort bool // from --port
 }
 
@@ -84,7 +84,7 @@ func read(c *cli.Context, path string) *Config {
 	}
 	if len(cf.Listen) == 0 && len(cf.ListenTLS) == 0 {
 		if cf.By(&cf.Listen) == ByFile {
-			cf.Wrong(&cf.Listen, "is empty: name an address such as 127.0.0.1:2121, or leave it out for that one")
+			cf.Wrong(&cf.Listen, "is empty: name an address such as %s, or remove it to use that one", defaultListen)
 		}
 		cf.Listen = []string{defaultListen}
 	}
@@ -119,7 +119,7 @@ func (cf *Config) readFlags(c *cli.Context) {
 	}
 }
 
-// readPort reads --port, which is one more address to listen on.
+// readPort reads --port, which adds an address to listen on.
 func (cf *Config) readPort(c *cli.Context) {
 	by := ByFlag
 	if flags.FromEnv(c, portFlag) {
@@ -134,13 +134,13 @@ func (cf *Config) readPort(c *cli.Context) {
 		cf.Listen = nil
 	}
 	if n := c.Int(portFlag); n < 0 || n > 65535 {
-		cf.Wrong(&cf.Listen, "%d: a port is a number from 0 to 65535", n)
+		cf.Wrong(&cf.Listen, "%d: must be a port number from 0 to 65535", n)
 		return
 	}
 	cf.Listen = append(slices.Clone(cf.Listen), net.JoinHostPort("127.0.0.1", c.String(portFlag)))
 }
 
-// check finds words that a setting does not take, and numbers and times that are too small.
+// check records words that a setting does not accept, and numbers and durations that are too small.
 func (cf *Config) check() {
 	for _, s := range cf.all {
 		if s.is.atDefault() {
@@ -155,16 +155,16 @@ func (cf *Config) check() {
 		}
 		switch sign, zero := s.is.sign(), cmp.Or(s.zero, s.otherwise); {
 		case sign <= 0 && zero == "":
-			cf.Wrong(field, "%v: it must be longer than nothing", s.is.shown())
+			cf.Wrong(field, "%v: must be greater than 0", s.is.shown())
 		case sign < 0:
-			cf.Wrong(field, "%v: it can't be negative; 0 is %s", s.is.shown(), zero)
+			cf.Wrong(field, "%v: must not be negative; 0 means %s", s.is.shown(), zero)
 		}
 	}
 }
 
-// wordsIn returns the values of s that must be among its words.
+// wordsIn returns the values of s that must be among s.words.
 func (s *setting) wordsIn() (all []string) {
-	if s.words == nil || s.by == ByDefault { // by default anonymous can be a list of permissions
+	if s.words == nil || s.by == ByDefault { // the default of anonymous can be a list of permissions
 		return nil
 	}
 	for _, text := range s.is.texts() {
@@ -180,7 +180,7 @@ func (s *setting) wordsIn() (all []string) {
 func (cf *Config) of(field any) *setting {
 	s, ok := cf.byField[field]
 	if !ok {
-		panic(fmt.Sprintf("settings: a %T that is no pointer to a field of Settings", field))
+		panic(fmt.Sprintf("settings: %T is not a pointer to a field of this Config", field))
 	}
 	return s
 }
@@ -194,8 +194,8 @@ func (cf *Config) Given(field any) bool { return cf.By(field) != ByDefault }
 // Key returns the name of a setting in the file.
 func (cf *Config) Key(field any) string { return cf.of(field).key() }
 
-// Unreadable reports whether the configuration file can't be read. Then other problems would only
-// follow from that.
+// Unreadable reports whether there is a configuration file that can't be read. If so, other problems
+// would only be consequences of that.
 func (cf *Config) Unreadable() bool { return cf.Path != "" && cf.file == nil }
 
 // KeepUntilRestart copies the settings that a reload can't change from old, and returns the keys
@@ -230,7 +230,7 @@ func Words(list []string) (all []string) {
 	return all
 }
 
-// Names splits the names in a list at commas. An empty one is a mistake.
+// Names splits the names in a list at commas, and records an empty name as a mistake.
 func (cf *Config) Names(field *[]string) (all []string) {
 	for _, item := range *field {
 		for _, s := range Words([]string{item}) {

@@ -20,20 +20,20 @@ import (
 type configFile struct {
 	name   string
 	keys   []fileKey // in order
-	shared bool      // others than its owner and group may read it
+	shared bool      // users other than its owner and group can read it
 }
 
-// fileKey is a key with its value or, if that is nil, the head of a table.
+// fileKey is a key with its value. If the value is nil, it is the head of a table.
 type fileKey struct {
 	path  []string
 	value any // string, int64, bool, []any … as package toml has them
 	line  int
 }
 
-// String returns the key as it is written.
+// String returns the key in dotted form.
 func (k fileKey) String() string { return ftp.Printable(strings.Join(k.path, ".")) }
 
-// at returns err with the file and the line in front.
+// at returns err prefixed with the file and the line.
 func (f *configFile) at(line int, err error) error { return &lineError{f.name, line, err} }
 
 // place returns FILE:LINE.
@@ -52,7 +52,7 @@ func (e *lineError) Error() string {
 
 func (e *lineError) Unwrap() error { return e.err }
 
-// readConfig reads and parses a file; an error of the file itself names the line.
+// readConfig reads and parses a file. A syntax error names its line.
 func readConfig(name string) (*configFile, error) {
 	text, mode, err := local.ReadFile(name)
 	if err != nil {
@@ -79,7 +79,7 @@ func readConfig(name string) (*configFile, error) {
 			table = path
 			f.keys = append(f.keys, fileKey{path: path, line: line})
 		case unstable.ArrayTable:
-			return nil, f.at(line, verb.Usagef("[[%s]]: a table stands in single brackets here", strings.Join(path, ".")))
+			return nil, f.at(line, verb.Usagef("[[%s]]: write tables in single brackets", strings.Join(path, ".")))
 		}
 	}
 	if err := p.Error(); err != nil {
@@ -88,7 +88,7 @@ func readConfig(name string) (*configFile, error) {
 	return f, nil
 }
 
-// nodeKey returns the key of an expression, and its offset.
+// nodeKey returns the key of an expression and its offset in the text.
 func nodeKey(n *unstable.Node) (path []string, offset int) {
 	for it := n.Key(); it.Next(); {
 		k := it.Node()
@@ -100,7 +100,7 @@ func nodeKey(n *unstable.Node) (path []string, offset int) {
 	return path, offset
 }
 
-// lineCounter converts ascending offsets to lines, reading the text only once.
+// lineCounter converts ascending offsets to line numbers, reading the text only once.
 type lineCounter struct {
 	text   []byte
 	offset int
@@ -115,7 +115,7 @@ func (l *lineCounter) at(offset int) int {
 	return l.line
 }
 
-// lookUp finds the value of a key.
+// lookUp returns the value of a key, or nil if there is none.
 func lookUp(values map[string]any, path []string) any {
 	var v any = values
 	for _, k := range path {
@@ -125,7 +125,7 @@ func lookUp(values map[string]any, path []string) any {
 	return v
 }
 
-// add appends a key. An inline table is appended as a table with keys.
+// add appends a key. An inline table is appended like a table with its keys.
 func (f *configFile) add(k fileKey) {
 	inline, ok := k.value.(map[string]any)
 	if !ok {
@@ -149,12 +149,12 @@ func (f *configFile) syntax(err error) error {
 	var decode *toml.DecodeError
 	if errors.As(err, &decode) {
 		line, _ := decode.Position()
-		return f.at(line, verb.Usagef("this is not TOML: %s", ftp.Printable(text)))
+		return f.at(line, verb.Usagef("not valid TOML: %s", ftp.Printable(text)))
 	}
-	return verb.Usagef("%s: this is not TOML: %s", ftp.Printable(f.name), ftp.Printable(text))
+	return verb.Usagef("%s: not valid TOML: %s", ftp.Printable(f.name), ftp.Printable(text))
 }
 
-// readFile reads the settings in the file, all but [users].
+// readFile reads the settings in the file, except [users].
 func (cf *Config) readFile() {
 	byKey := map[string]*setting{}
 	tables := []string{"users"}
@@ -170,7 +170,7 @@ func (cf *Config) readFile() {
 		s, ok := byKey[strings.Join(k.path, ".")]
 		switch {
 		case ok && k.value == nil:
-			cf.wrongKey(k, "it is a setting, not a table: write  %s = …", k)
+			cf.wrongKey(k, "this is a setting, not a table: write  %s = …", k)
 		case ok:
 			if err := s.is.setFile(k.value); err != nil {
 				cf.wrongKey(k, "%v", err)
@@ -184,7 +184,7 @@ func (cf *Config) readFile() {
 			}
 		case k.value == nil && len(k.path) == 1 && slices.Contains(tables, k.path[0]):
 		case k.value != nil || !withKeys[strings.Join(k.path, "\x00")]:
-			cf.wrongKey(k, "there is no such setting%s", cf.hint(k))
+			cf.wrongKey(k, "unknown setting%s", cf.hint(k))
 		}
 	}
 }
@@ -192,7 +192,7 @@ func (cf *Config) readFile() {
 // tablesWithKeys returns the tables in which the file sets keys. If such a table is
 // unknown, errors name its keys rather than the table.
 func (f *configFile) tablesWithKeys() map[string]bool {
-	const deepest = 8 // no setting is as deep
+	const deepest = 8 // no setting is nested this deep
 	tables := map[string]bool{}
 	for _, k := range f.keys {
 		for i := 1; k.value != nil && i < min(len(k.path), deepest); i++ {
@@ -202,11 +202,11 @@ func (f *configFile) tablesWithKeys() map[string]bool {
 	return tables
 }
 
-// hint returns the end of the error for an unknown key: what may be meant.
+// hint returns the end of the error for an unknown key: what the user may have meant.
 func (cf *Config) hint(k fileKey) string {
 	last := k.path[len(k.path)-1]
 	if k.path[0] == "user" {
-		return ": a user is a table here, [users.NAME], with password, perm and so on"
+		return ": a user is a table [users.NAME] with password, perm and so on"
 	}
 	keys := []string{}
 	for _, s := range cf.all {
@@ -223,7 +223,7 @@ func (cf *Config) hint(k fileKey) string {
 	if key := verb.Nearest(k.String(), append(keys, "users")); key != "" {
 		return ": did you mean " + key + "?"
 	}
-	return "; docs/configuration.md lists them"
+	return "; docs/configuration.md lists all settings"
 }
 
 // wrongKey records a mistake in a key of the file.

@@ -2,8 +2,8 @@ package settings
 
 import "testing"
 
-// TestLinesInOneGo: the lines of the keys are found by reading the file once, so that a
-// check of a long file takes time in proportion to its length.
+// TestLinesInOneGo: lineCounter reads the text only once, so that the time to check a file is
+// proportional to its length.
 func TestLinesInOneGo(t *testing.T) {
 	text := []byte("a = 1\n\nb = 2\n[c]\nd = 3")
 	l := lineCounter{text: text, line: 1}

@@ -14,21 +14,21 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// kind is a field of Settings with its default.
+// kind is a field of Settings with its default. It hides the field's Go type.
 type kind interface {
-	field() any // the pointer to it
-	reset()     // sets it to its default
+	field() any // a pointer to the field
+	reset()     // sets the field to its default
 	atDefault() bool
 	take(other kind) // copies the value of the same setting of another Config
 	shown() any      // the value, as config show prints it
 
 	flag(r *row) cli.Flag
 	setFlag(c *cli.Context, name string)
-	isEnv(text string) bool // whether a variable with that text means the value
-	setFile(raw any) error  // raw is as package toml has it
+	isEnv(text string) bool // reports whether text, as the value of a variable, means the field's value
+	setFile(raw any) error  // raw is a value as package toml decodes it
 
-	texts() []*string // what a text or a list holds, else nil
-	sign() int        // of a number or a time, else 1
+	texts() []*string // the strings of a text or a list, else nil
+	sign() int        // the sign of a number or a duration, else 1
 }
 
 // value is a setting of the Go type T.
@@ -108,7 +108,7 @@ var textForm = form[string]{
 			return strconv.FormatInt(n, 10), nil
 		}
 		s, ok := raw.(string)
-		return s, unless(ok, `it is a text, in quotes: "…"`)
+		return s, unless(ok, `must be a text in quotes: "…"`)
 	},
 	textsOf: func(s *string) []*string { return []*string{s} },
 }
@@ -137,7 +137,7 @@ var toggleForm = form[bool]{
 	readEnv:  func(text string) bool { b, _ := strconv.ParseBool(text); return b },
 	readFile: func(raw any) (bool, error) {
 		b, ok := raw.(bool)
-		return b, unless(ok, "it is true or false")
+		return b, unless(ok, "must be true or false")
 	},
 }
 
@@ -149,7 +149,7 @@ var numberForm = form[int]{
 	readEnv:  func(text string) int { n, _ := strconv.ParseInt(text, 0, 0); return int(n) },
 	readFile: func(raw any) (int, error) {
 		n, ok := raw.(int64)
-		return int(n), unless(ok && n >= math.MinInt32 && n <= math.MaxInt32, "it is a whole number")
+		return int(n), unless(ok && n >= math.MinInt32 && n <= math.MaxInt32, "must be a whole number")
 	},
 	signOf: func(n int) int { return cmp.Compare(n, 0) },
 }
@@ -164,13 +164,13 @@ var spanForm = form[time.Duration]{
 	readEnv:  func(text string) time.Duration { d, _ := flags.ParseDuration(text); return d },
 	readFile: func(raw any) (time.Duration, error) {
 		d, err := flags.ParseDuration(fmt.Sprint(raw))
-		return d, unless(err == nil, `it is a number of seconds, or a time in quotes: "500ms", "30s" or "5m"`)
+		return d, unless(err == nil, `must be a number of seconds, or a duration in quotes such as "500ms", "30s" or "5m"`)
 	},
 	show:   func(d time.Duration) any { return flags.DurationText(d) },
 	signOf: func(d time.Duration) int { return cmp.Compare(d, 0) },
 }
 
-// unless returns an error unless ok.
+// unless returns problem as an error unless ok is true.
 func unless(ok bool, problem string) error {
 	if ok {
 		return nil
@@ -178,7 +178,7 @@ func unless(ok bool, problem string) error {
 	return errors.New(problem)
 }
 
-// readTexts reads a list of texts, or a single one.
+// readTexts returns a list of texts. A single text is a list of one.
 func readTexts(raw any) ([]string, error) {
 	if s, ok := raw.(string); ok {
 		return []string{s}, nil
@@ -190,5 +190,5 @@ func readTexts(raw any) ([]string, error) {
 		all[i], isText = item.(string)
 		ok = ok && isText
 	}
-	return all, unless(ok, `it is a list of texts: ["…", "…"]`)
+	return all, unless(ok, `must be a list of texts: ["…", "…"]`)
 }

@@ -9,8 +9,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// Label returns how a setting was written, for an error about another one: --tls, MINIFTP_TLS,
-// or tls.mode with the file and the line.
+// Label returns the name by which a setting was given, for an error about another one: --tls,
+// MINIFTP_TLS, or tls.mode with the file and the line.
 func (cf *Config) Label(field any) string {
 	if s := cf.of(field); s.by == ByFile {
 		return cf.file.place(s.line) + ": " + s.key()
@@ -18,7 +18,7 @@ func (cf *Config) Label(field any) string {
 	return cf.Word(field)
 }
 
-// Word returns Label without the file and the line.
+// Word returns the same name as Label without the file and the line.
 func (cf *Config) Word(field any) string {
 	s := cf.of(field)
 	name := s.name
@@ -36,15 +36,15 @@ func (cf *Config) Word(field any) string {
 	return "--" + name
 }
 
-// Wrong records a mistake in the value of a setting.
+// Wrong records a mistake in the value of a setting. The message follows the setting's name.
 func (cf *Config) Wrong(field any, format string, args ...any) {
 	cf.Blame(field, verb.Usagef("%s %s", cf.Word(field), fmt.Sprintf(format, args...)))
 }
 
-// Blame records err, if non-nil, as caused by a setting; a nil field is none in particular.
+// Blame records err, if non-nil, as caused by a setting. If field is nil, no setting is named.
 func (cf *Config) Blame(field any, err error) { cf.Problem(cf.Located(field, err)) }
 
-// Located returns err with the line of the setting that caused it, if that is in the file.
+// Located returns err prefixed with the line of the setting that caused it, if it was set in the file.
 func (cf *Config) Located(field any, err error) error {
 	if field == nil || err == nil {
 		return err
@@ -68,7 +68,7 @@ func (cf *Config) BlameUser(a *Account, field any, err error) {
 	cf.Problem(cf.LocatedUser(a, field, err))
 }
 
-// LocatedUser returns err with the line that sets a field of a user, if there is one.
+// LocatedUser returns err prefixed with the line that sets a field of a user, if there is one.
 func (cf *Config) LocatedUser(a *Account, field any, err error) error {
 	if line := a.lines[field]; line > 0 {
 		return cf.file.at(line, err)
@@ -88,8 +88,8 @@ func (cf *Config) Warn(format string, args ...any) {
 	cf.Warnings = append(cf.Warnings, fmt.Sprintf(format, args...))
 }
 
-// Report prints the problems and returns an error with the exit code of the first one, or nil if
-// there is none.
+// Report prints the problems. It returns an error with the exit code of the first problem, or nil if
+// there are none.
 func (cf *Config) Report(e *verb.Env) error {
 	if len(cf.Problems) == 0 {
 		return nil
@@ -100,7 +100,7 @@ func (cf *Config) Report(e *verb.Env) error {
 	return verb.Reported{Err: cf.Problems[0]}
 }
 
-// Sorted returns the problems, those of the file in the order of its lines.
+// Sorted sorts the problems by their line in the file and returns them. Those without a line come first.
 func (cf *Config) Sorted() []error {
 	line := func(err error) int {
 		var l *lineError

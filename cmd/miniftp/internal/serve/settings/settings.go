@@ -2,8 +2,8 @@ package settings
 
 import "time"
 
-// Settings is what serve can be told, apart from its users. The fields are in the order of the
-// configuration file; table says what each does, and how it is written.
+// Settings holds the settings of serve, except its users. The fields are in the order of the
+// configuration file; table describes each of them.
 type Settings struct {
 	Root           string
 	Listen         []string
@@ -24,7 +24,7 @@ type Settings struct {
 	Sync           string
 	Grace          time.Duration
 
-	// [limits]; 0 is no limit where that can be.
+	// [limits]; 0 means no limit where that is possible.
 
 	MaxSessions      int
 	MaxSessionsPerIP int
@@ -68,5 +68,5 @@ type Settings struct {
 	Quiet     bool
 }
 
-// defaultListen is where serve listens if nothing says where.
+// defaultListen is the address to listen on if none is given.
 const defaultListen = "127.0.0.1:2121"

@@ -11,7 +11,7 @@ type Shown struct {
 	Value any    `json:"value"`
 	From  string `json:"from"`
 
-	Otherwise string `json:"-"` // what it means that there is no value
+	Otherwise string `json:"-"` // what having no value means
 }
 
 // Show returns all settings and users in the order of the file, with passwords masked.
@@ -21,7 +21,7 @@ func (cf *Config) Show() (all []Shown) {
 		switch {
 		case s.argument:
 			one.Value = ftp.MaskURL(cf.Root)
-		case s.by == ByDefault && s.is.field() != any(&cf.Listen): // which --listen-tls replaces
+		case s.by == ByDefault && s.is.field() != any(&cf.Listen): // --listen-tls may have replaced its default
 			one.Otherwise = s.otherwise
 		}
 		all = append(all, one)
@@ -42,7 +42,7 @@ func (cf *Config) Show() (all []Shown) {
 	return all
 }
 
-// from returns where a value comes from, for people.
+// from returns where the value comes from, for people to read.
 func (s *setting) from(cf *Config) string {
 	switch s.by {
 	case ByFile:

@@ -16,36 +16,36 @@ type group struct{ table, about string } // table "" is the top of the file
 
 var (
 	placeGroup = group{"", "What is served, where, and to whom"}
-	limitGroup = group{"limits", "How much, how long, and who may knock"}
+	limitGroup = group{"limits", "Limits, and which clients may connect"}
 	tlsGroup   = group{"tls", "TLS"}
-	logGroup   = group{"log", "What is written about it"}
+	logGroup   = group{"log", "Logs"}
 )
 
-// row is one setting. Flag, environment variable, key of the file, help, manual page,
-// docs/configuration.md and docs/miniftp.toml are made from it. A new setting is a field of
-// Settings and a row.
+// row describes one setting. Its flag, environment variable, key in the file, help, manual page,
+// and entries in docs/configuration.md and docs/miniftp.toml are made from it. To add a setting, add
+// a field to Settings and a row.
 type row struct {
 	is   kind   // its field and default
-	name string // of the flag; key and variable follow from it
-	doc  string // what it does, in a line
-	long string // and what more there is to say
+	name string // of the flag; the key and the variable are made from it
+	doc  string // what it does, in one line
+	long string // more about it: a sentence, or words to follow doc after a semicolon
 
 	short     []string // other names of the flag
 	otherwise string   // what having no value means
 	example   string   // TOML for docs/miniftp.toml, if the default has none
 
-	words    []string     // the values that it can have, nil for any
-	commas   bool         // each text is a list of words, split at commas
-	zero     string       // what 0 means, if not the same as having no value
-	path     bool         // it names files, relative to the configuration file
+	words    []string     // the allowed values, nil for any
+	commas   bool         // each text is a list of words, separated by commas
+	zero     string       // what 0 means, if that differs from otherwise
+	path     bool         // the value names files, relative to the configuration file
 	restart  bool         // a reload does not change it
 	argument bool         // it is the argument of serve rather than a flag
-	lifts    []ftp.Reason // the refusals that it decides about
+	lifts    []ftp.Reason // the refusals that changing it would lift
 
 	group group
 }
 
-// usage returns the text for the help.
+// usage returns the text for the help, doc and long together.
 func (r *row) usage() string {
 	switch {
 	case r.long == "":
@@ -56,7 +56,7 @@ func (r *row) usage() string {
 	return r.doc + "; " + r.long
 }
 
-// key returns the name in the file: --tls-cert is cert in [tls], and --tls is mode.
+// key returns the dotted key in the file: tls.cert for --tls-cert, and tls.mode for --tls.
 func (r *row) key() string {
 	table := r.group.table
 	switch {
@@ -79,8 +79,8 @@ const (
 func Flags() []cli.Flag {
 	all := []cli.Flag{
 		&cli.StringFlag{Name: configFlag, Usage: "read settings from `FILE` (TOML); flags and environment variables override them; SIGHUP reads the file again", DefaultText: "none"},
-		&cli.StringSliceFlag{Name: userFlag, Usage: "add a user, `NAME:PASSWORD[:PERM]`; repeatable; PERM is ro, rw (the default) or drop (upload only); the password may be a hash made by miniftp passwd; if it holds a colon, PERM must follow it", DefaultText: "none"},
-		&cli.IntFlag{Name: portFlag, Aliases: []string{"p"}, Usage: "listen on port `N` of this machine only, 127.0.0.1", DefaultText: "2121"},
+		&cli.StringSliceFlag{Name: userFlag, Usage: "add a user, `NAME:PASSWORD[:PERM]`; repeatable; PERM is ro, rw (the default) or drop (upload only); the password may be a hash made by miniftp passwd; after a password with a colon, PERM is required", DefaultText: "none"},
+		&cli.IntFlag{Name: portFlag, Aliases: []string{"p"}, Usage: "listen on port `N` of 127.0.0.1, which only this machine can reach", DefaultText: "2121"},
 	}
 	for _, r := range table(&Settings{}) {
 		if !r.argument {
@@ -90,7 +90,7 @@ func Flags() []cli.Flag {
 	return all
 }
 
-// decides maps each reason of a refusal to the setting that decides about it.
+// decides maps each reason for a refusal to the setting that decides about it.
 var decides = map[ftp.Reason]string{}
 
 func init() {
@@ -109,16 +109,16 @@ func init() {
 	}
 }
 
-// Deciding returns the setting that decides whether something is refused for a reason, as
-// --NAME or users.NAME.KEY without the user; "" if none does.
+// Deciding returns the name of the setting that decides whether something is refused for reason r: that
+// of a flag without dashes, or users.KEY for a key of [users.NAME]. It returns "" if no setting does.
 func Deciding(r ftp.Reason) string { return decides[r] }
 
-const acceptUpload = "accept-upload" // of all, and of a user
+const acceptUpload = "accept-upload" // both a setting and a key of a user
 
-// doubts holds the words of --accept-upload.
+// doubts holds the allowed words of --accept-upload.
 var doubts = []string{"hang-up", "no-close-notify"}
 
-// table returns the rows of all settings, in the order of the file. They set the fields of s.
+// table returns the rows of all settings, in the order of the file. The rows set the fields of s.
 func table(s *Settings) (all []*row) {
 	for _, g := range []struct {
 		group
@@ -140,22 +140,22 @@ func table(s *Settings) (all []*row) {
 func placeRows(s *Settings) []row {
 	return []row{
 		{is: text(&s.Root, "."), argument: true, path: true, name: "root", doc: "what is served: a directory, mem:// (files in memory), or the tree of another server (ftp://, ftpes://, ftps://)", otherwise: "the directory where serve is started", example: `"/srv/ftp"`},
-		{is: list(&s.Listen), restart: true, name: "listen", doc: "listen on `ADDR`", long: "repeatable, or separated by commas; :2121 and [::]:2121 are all addresses, 0.0.0.0:2121 all of IPv4", otherwise: defaultListen, example: `["` + defaultListen + `"]`},
+		{is: list(&s.Listen), restart: true, name: "listen", doc: "listen on `ADDR`", long: "repeatable, or separated by commas; :2121 and [::]:2121 mean all addresses, 0.0.0.0:2121 all IPv4 addresses", otherwise: defaultListen, example: `["` + defaultListen + `"]`},
 		{is: list(&s.ListenTLS), restart: true, name: "listen-tls", doc: "listen on `ADDR` for clients that start with TLS (implicit TLS, port 990), in addition to --listen", otherwise: "none", example: `[":990"]`},
-		{is: text(&s.Anonymous, ""), name: "anonymous", doc: "what users without an account may do, `MODE`: off, ro or rw", words: []string{"off", "ro", "rw"}, otherwise: "ro if neither a user nor a users file is named, else off", example: `"off"`},
-		{is: text(&s.UsersFile, ""), path: true, name: "users-file", doc: "read more users from `FILE`, a line NAME:PASSWORD[:PERM] each", long: "miniftp passwd --file writes it", otherwise: "none", example: `"users"`},
+		{is: text(&s.Anonymous, ""), name: "anonymous", doc: "what clients without an account may do, `MODE`: off, ro or rw", words: []string{"off", "ro", "rw"}, otherwise: "ro if neither a user nor a users file is given, else off", example: `"off"`},
+		{is: text(&s.UsersFile, ""), path: true, name: "users-file", doc: "read more users from `FILE`, one NAME:PASSWORD[:PERM] per line", long: "miniftp passwd --file writes such files", otherwise: "none", example: `"users"`},
 		{is: text(&s.Greeting, ""), name: "greeting", doc: "greet clients with `TEXT`", otherwise: "miniftp ready", example: `"ftp.example.org: no uploads, please"`},
 		{is: list(&s.Host), name: "host", doc: "accept `NAME` in the HOST command and refuse other names", long: "repeatable", otherwise: "any name", example: `["ftp.example.org"]`},
 		{is: text(&s.PassivePorts, ""), name: "passive-ports", doc: "listen for data connections on ports `LO-HI`", otherwise: "any free port", example: `"40000-40100"`},
-		{is: text(&s.PublicIP, ""), name: "public-ip", doc: "announce the address `IP|HOST` in 227 replies, for a server behind NAT", otherwise: "the address that the client called", example: `"203.0.113.7"`},
-		{is: toggle(&s.PublicIPAlways), name: "public-ip-always", doc: "announce --public-ip to clients on this machine and in private networks too, instead of the address that they called", long: "for a server behind a proxy or in a container that hides the clients' addresses"},
-		{is: list(&s.FXP), lifts: []ftp.Reason{ftp.ReasonFXP}, name: "fxp", doc: "let user `NAME` copy files from server to server", long: "The data connections of that user may go to and come from any host, so the user can make this server call other hosts, and a stranger who connects first may take a file; repeatable", otherwise: "nobody", example: `["alice"]`},
+		{is: text(&s.PublicIP, ""), name: "public-ip", doc: "announce the address `IP|HOST` in 227 replies, for a server behind NAT", otherwise: "the address that the client connected to", example: `"203.0.113.7"`},
+		{is: toggle(&s.PublicIPAlways), name: "public-ip-always", doc: "announce --public-ip to clients on this machine and in private networks too, instead of the address that they connected to", long: "for a server behind a proxy or in a container that hides the clients' addresses"},
+		{is: list(&s.FXP), lifts: []ftp.Reason{ftp.ReasonFXP}, name: "fxp", doc: "let user `NAME` copy files from server to server", long: "The data connections of that user may go to and come from any host, so the user can make this server connect to other hosts, and a stranger who connects first may get the file; repeatable", otherwise: "nobody", example: `["alice"]`},
 		{is: toggle(&s.DataAnyHost), lifts: []ftp.Reason{ftp.ReasonForeignHost}, name: "data-any-host", doc: "let data connections of all users go to and come from any host, not only the client's", long: "This makes the server usable for attacks on others; copies from server to server need only --fxp"},
 		{is: toggle(&s.DataLowPorts), lifts: []ftp.Reason{ftp.ReasonLowPort}, name: "data-low-ports", doc: "let data connections go to ports below 1024"},
-		{is: toggle(&s.ModeZ), name: "mode-z", doc: "let clients compress the data of transfers (MODE Z)", long: "for slow lines, as it takes processor time"},
+		{is: toggle(&s.ModeZ), name: "mode-z", doc: "let clients compress the data of transfers (MODE Z)", long: "useful on slow lines only, because it takes processor time"},
 		{is: toggle(&s.UploadInPlace), name: "upload-in-place", doc: "write uploads to their final name, not to a hidden temporary name first"},
 		{is: list(&s.AcceptUpload), name: acceptUpload, words: doubts, commas: true, doc: "accept an upload as complete even if it ended by `WORD`: hang-up (the client closed both connections after the data, without waiting for the 226) or no-close-notify (the TLS connection was not closed properly)", long: "Only for devices that always do so: half a file may get its final name; repeatable, or separated by commas", otherwise: "neither", example: `["hang-up"]`},
-		{is: text(&s.Sync, "off"), name: "sync", words: []string{"off", "file", "full"}, doc: "what must be on the disk before an upload is answered 226, `WHAT`: off (nothing; the system writes it within seconds), file (the content) or full (content and name, which survive a power failure)"},
+		{is: text(&s.Sync, "off"), name: "sync", words: []string{"off", "file", "full"}, doc: "what must be on disk before an upload gets its 226 reply, `WHAT`: off (nothing; the system writes it within seconds), file (the content) or full (content and name, so that the file survives a power failure)"},
 		{is: span(&s.Grace, 10*time.Second), name: "grace", doc: "after a signal to stop, let running transfers continue for `DURATION`"},
 	}
 }
@@ -168,32 +168,32 @@ func limitRows(s *Settings) []row {
 		{is: list(&s.Allow), lifts: []ftp.Reason{ftp.ReasonNotAllowed}, name: "allow", doc: "accept clients from `NETWORK` only, such as 192.168.0.0/16", long: "repeatable, or separated by commas", otherwise: "everybody", example: `["192.168.0.0/16", "fd00::/8"]`},
 		{is: list(&s.Deny), lifts: []ftp.Reason{ftp.ReasonDenied}, name: "deny", doc: "refuse clients from `NETWORK`, even if --allow names it", long: "repeatable, or separated by commas", otherwise: "nobody", example: `["192.168.66.0/24"]`},
 		{is: text(&s.Rate, ""), name: "rate", doc: "limit all sessions together to `BYTES` per second, such as 500k, 2M or 2MiB", otherwise: "no limit", example: `"20M"`},
-		{is: number(&s.MaxHashes, 0), name: "max-hashes", doc: "compute at most `N` hashes of files at once (HASH, XMD5 and similar commands)", long: "others wait", otherwise: "half of the processors", example: "2"},
+		{is: number(&s.MaxHashes, 0), name: "max-hashes", doc: "compute at most `N` hashes of files at once (HASH, XMD5 and similar commands)", long: "further ones wait", otherwise: "half of the processors", example: "2"},
 		{is: span(&s.HashTimeout, 5*time.Minute), lifts: []ftp.Reason{ftp.ReasonHashTimeout}, name: "hash-timeout", zero: "no limit", doc: "refuse a hash that takes longer than `DURATION`, waiting included", long: "0 means no limit"},
-		{is: text(&s.HashRate, ""), name: "hash-rate", doc: "limit the reading for all hashes together to `BYTES` per second", long: "--rate does not count it", otherwise: "no limit", example: `"100M"`},
+		{is: text(&s.HashRate, ""), name: "hash-rate", doc: "limit the reading for all hashes together to `BYTES` per second", long: "--rate does not include it", otherwise: "no limit", example: `"100M"`},
 		{is: number(&s.CommandRate, 0), lifts: []ftp.Reason{ftp.ReasonCommandRate}, name: "command-rate", doc: "accept at most `N` commands per second from one session", otherwise: "no limit", example: "20"},
 		{is: span(&s.IdleTimeout, 5*time.Minute), lifts: []ftp.Reason{ftp.ReasonIdleTimeout}, name: "idle-timeout", doc: "end a session after `DURATION` without a command"},
 		{is: span(&s.LoginTimeout, time.Minute), lifts: []ftp.Reason{ftp.ReasonLoginTimeout}, name: "login-timeout", doc: "end a session that has not logged in within `DURATION`"},
 		{is: span(&s.DataTimeout, 30*time.Second), name: "data-timeout", doc: "wait at most `DURATION` for a data connection to be established"},
 		{is: span(&s.StallTimeout, time.Minute), name: "stall-timeout", doc: "abort a transfer after `DURATION` without any data"},
-		{is: number(&s.MaxLoginFailures, 10), lifts: []ftp.Reason{ftp.ReasonLoginFailures}, name: "max-login-failures", zero: "no limit", doc: "ban a user name at an address (IPv6: a /64 network) after `N` failed logins, and the address itself after N, of which one name counts for three at most", long: "0 means never"},
-		{is: span(&s.BanTime, 10*time.Minute), lifts: []ftp.Reason{ftp.ReasonBanned}, name: "ban-time", doc: "how long a ban by --max-login-failures lasts, `DURATION`"},
-		{is: span(&s.FailureDelay, time.Second), name: "failure-delay", zero: "at once", doc: "delay the answer to a login that follows a failed one by `DURATION`, twice as long after each failure", long: "0 means no delay"},
+		{is: number(&s.MaxLoginFailures, 10), lifts: []ftp.Reason{ftp.ReasonLoginFailures}, name: "max-login-failures", zero: "no limit", doc: "after `N` failed logins with a user name from one address (IPv6: from one /64 network), ban that name there; after N failed logins with any names, of which each name counts at most three times, ban the address", long: "0 means never"},
+		{is: span(&s.BanTime, 10*time.Minute), lifts: []ftp.Reason{ftp.ReasonBanned}, name: "ban-time", doc: "let a ban by --max-login-failures last `DURATION`"},
+		{is: span(&s.FailureDelay, time.Second), name: "failure-delay", zero: "no delay", doc: "after a failed login, delay the reply to the next one by `DURATION`, doubled after each further failure", long: "0 means no delay"},
 	}
 }
 
 func tlsRows(s *Settings) []row {
 	return []row{
 		{is: text(&s.TLS, ""), lifts: []ftp.Reason{ftp.ReasonTLSRequired}, name: "tls", words: []string{"off", "optional", "required", "implicit"}, doc: "when to use TLS, `MODE`: off, optional, required (no login and no data without it) or implicit (clients start with TLS on every --listen)", otherwise: "optional with a certificate, else off", example: `"required"`},
-		{is: list(&s.TLSCert), path: true, name: "tls-cert", doc: "use the certificate in `FILE` (PEM), which is read again when it changes", long: "repeatable: the name that a client asks for selects one", otherwise: "none", example: `["/etc/miniftp/cert.pem"]`},
-		{is: list(&s.TLSKey), path: true, name: "tls-key", doc: "use the private key in `FILE` (PEM)", long: "one for each --tls-cert", otherwise: "that of --tls-cert", example: `["/etc/miniftp/key.pem"]`},
-		{is: toggle(&s.TLSSelfSigned), name: "tls-self-signed", doc: "make a certificate, keep it for the next time, and print its fingerprint for --pin"},
+		{is: list(&s.TLSCert), path: true, name: "tls-cert", doc: "use the certificate in `FILE` (PEM), which is read again when it changes", long: "repeatable; the host name in the client's TLS handshake selects one", otherwise: "none", example: `["/etc/miniftp/cert.pem"]`},
+		{is: list(&s.TLSKey), path: true, name: "tls-key", doc: "use the private key in `FILE` (PEM)", long: "one for each --tls-cert", otherwise: "the key in the file of --tls-cert", example: `["/etc/miniftp/key.pem"]`},
+		{is: toggle(&s.TLSSelfSigned), name: "tls-self-signed", doc: "make a certificate, keep it for later runs, and print its fingerprint for --pin"},
 		{is: text(&s.TLSSessionReuse, "prefer"), lifts: []ftp.Reason{ftp.ReasonNotResumed}, name: "tls-session-reuse", words: []string{"off", "prefer", "require"}, doc: "whether data connections must resume the TLS session of the control connection, `HOW`: off, prefer or require", long: "With require, clients that do not resume are refused, such as Python's ftplib without session=, and curl 7.88 with TLS 1.2, which uses session IDs instead of tickets"},
 		{is: text(&s.TLSClientCA, ""), lifts: []ftp.Reason{ftp.ReasonClientCertificate}, path: true, name: "tls-client-ca", doc: "require client certificates signed by an authority in `FILE`", otherwise: "none", example: `"/etc/miniftp/clients.pem"`},
-		{is: toggle(&s.TLSClientUser), name: "tls-client-user", doc: "with --tls-client-ca: log the user named by the certificate's common name in without a password"},
-		{is: text(&s.TLSFXPCA, ""), path: true, name: "tls-fxp-ca", doc: "when this server is the TLS client in a copy from server to server (--fxp), require a certificate of the other server for its IP address, signed by an authority in `FILE`", otherwise: "any certificate will do", example: `"/etc/miniftp/servers.pem"`},
+		{is: toggle(&s.TLSClientUser), name: "tls-client-user", doc: "with --tls-client-ca: the common name of a client's certificate is the user, who needs no password"},
+		{is: text(&s.TLSFXPCA, ""), path: true, name: "tls-fxp-ca", doc: "when this server is the TLS client in a copy from server to server (--fxp), require a certificate of the other server for its IP address, signed by an authority in `FILE`", otherwise: "any certificate is accepted", example: `"/etc/miniftp/servers.pem"`},
 		{is: toggle(&s.TLSLegacy), name: "tls-legacy", doc: "also offer the RSA key exchange and CBC ciphers of TLS 1.2, for old devices", long: "Such connections have no forward secrecy: anyone who records one and later gets the key can read it"},
-		{is: toggle(&s.TLSCCC), lifts: []ftp.Reason{ftp.ReasonCCC}, name: "tls-ccc", doc: "let clients end TLS on the control connection (CCC), for firewalls that read it"},
+		{is: toggle(&s.TLSCCC), lifts: []ftp.Reason{ftp.ReasonCCC}, name: "tls-ccc", doc: "let clients end TLS on the control connection (CCC), for firewalls that must read it"},
 	}
 }
 
@@ -204,7 +204,7 @@ func logRows(s *Settings) []row {
 		{is: text(&s.LogFile, ""), path: true, name: "log-file", doc: "append the log to `FILE`", long: "SIGHUP reopens it", otherwise: "standard error", example: `"/var/log/miniftp/log"`},
 		{is: text(&s.Xferlog, ""), path: true, name: "xferlog", doc: "append a line for each transferred file to `FILE`, in the format of wu-ftpd's xferlog", long: "SIGHUP reopens it", otherwise: "none", example: `"/var/log/miniftp/xferlog"`},
 		{is: toggle(&s.Verbose), restart: true, short: []string{"v"}, name: "verbose", doc: "show commands and replies, passwords masked"},
-		{is: toggle(&s.Explain), restart: true, name: "explain", doc: "draw who listened, who dialed, and how the address was announced"},
-		{is: toggle(&s.Quiet), short: []string{"q"}, name: "quiet", doc: "log only what went wrong"},
+		{is: toggle(&s.Explain), restart: true, name: "explain", doc: "draw each connection: which side listened, which dialed, and how the address was announced"},
+		{is: toggle(&s.Quiet), short: []string{"q"}, name: "quiet", doc: "log only warnings and errors, and print nothing else"},
 	}
 }

@@ -13,14 +13,14 @@ import (
 	"miniftp/ftp"
 )
 
-// TestTable: each field of Settings has one row, and each row what it needs.
+// TestTable: each field of Settings has one row, and each row is complete.
 func TestTable(t *testing.T) {
 	var s Settings
 	rows := map[any]*row{}
 	names, keys := map[string]bool{}, map[string]bool{}
 	for _, r := range table(&s) {
 		if rows[r.is.field()] != nil || names[r.name] || keys[r.key()] {
-			t.Errorf("%s is there twice", r.name)
+			t.Errorf("%s is in the table twice", r.name)
 		}
 		rows[r.is.field()], names[r.name], keys[r.key()] = r, true, true
 		r.is.reset()
@@ -28,10 +28,10 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: %q", r.name, r.usage())
 		}
 		if (r.otherwise != "") != (r.example != "") {
-			t.Errorf("%s: without a value it is %q, and the example is %q", r.name, r.otherwise, r.example)
+			t.Errorf("%s: otherwise is %q and example is %q; set both or neither", r.name, r.otherwise, r.example)
 		}
 		if (r.path || r.words != nil) && reflect.TypeOf(r.is.field()) != reflect.TypeFor[*string]() && reflect.TypeOf(r.is.field()) != reflect.TypeFor[*[]string]() {
-			t.Errorf("%s is a %T", r.name, r.is.field())
+			t.Errorf("%s holds no text but is a %T", r.name, r.is.field())
 		}
 		if r.group.table != "" && !strings.HasPrefix(r.key(), r.group.table+".") {
 			t.Errorf("%s: the key is %s", r.name, r.key())
@@ -48,8 +48,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestEveryReasonIsDecided: for each reason to refuse there is one setting that decides, or the
-// key of a user.
+// TestEveryReasonIsDecided: for each reason for a refusal, one setting or one key of a user decides.
 func TestEveryReasonIsDecided(t *testing.T) {
 	for r := ftp.ReasonOther; r <= ftp.ReasonNotResumed; r++ {
 		var all []string
@@ -64,19 +63,19 @@ func TestEveryReasonIsDecided(t *testing.T) {
 			}
 		}
 		if name := Deciding(r); (r == ftp.ReasonOther) != (name == "") || strings.Join(all, " ") != name {
-			t.Errorf("%v: %q of %q", r, name, all)
+			t.Errorf("%v: Deciding returns %q, the tables name %q", r, name, all)
 		}
 	}
 }
 
-// TestStrangePointer: what is no field of the Config is no setting of it.
-func TestStrangePointer(t *testing.T) {
+// TestForeignPointer: a pointer that is not to a field of the Config panics.
+func TestForeignPointer(t *testing.T) {
 	cf := FromFile("")
 	for _, field := range []any{cf.TLS, &FromFile("").TLS, nil} {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%T is a setting", field)
+					t.Errorf("%T is accepted as a setting", field)
 				}
 			}()
 			cf.Given(field)
@@ -84,7 +83,7 @@ func TestStrangePointer(t *testing.T) {
 	}
 }
 
-// TestKeepUntilRestart: what a reload can't change stays, and is named each time.
+// TestKeepUntilRestart: settings that a reload can't change keep their values, and each reload names them.
 func TestKeepUntilRestart(t *testing.T) {
 	old := FromFile("")
 	for range 2 {
@@ -94,7 +93,7 @@ func TestKeepUntilRestart(t *testing.T) {
 			t.Errorf("kept: %v", got)
 		}
 		if cf.Verbose || !slices.Equal(cf.Listen, old.Listen) || !cf.Quiet {
-			t.Errorf("%v, %v, %v", cf.Verbose, cf.Listen, cf.Quiet)
+			t.Errorf("verbose %v, listen %v, quiet %v", cf.Verbose, cf.Listen, cf.Quiet)
 		}
 		old = cf
 	}
@@ -128,21 +127,21 @@ hash-timeout = 0
 		`4: accept-upload "nothing": it is hang-up or no-close-notify`,
 		"7: users.a.perm: ",
 		`8: users.a.accept-upload: "hang": it is hang-up or no-close-notify`,
-		"10: limits.max-sessions -1: it can't be negative; 0 is no limit",
-		"11: limits.max-hashes -1: it can't be negative; 0 is half of the processors",
-		"12: limits.failure-delay -1s: it can't be negative; 0 is at once",
-		"13: limits.idle-timeout 0s: it must be longer than nothing",
+		"10: limits.max-sessions -1: must not be negative; 0 means no limit",
+		"11: limits.max-hashes -1: must not be negative; 0 means half of the processors",
+		"12: limits.failure-delay -1s: must not be negative; 0 means no delay",
+		"13: limits.idle-timeout 0s: must be greater than 0",
 	}
 	if !slices.EqualFunc(lines, want, strings.HasPrefix) {
 		t.Errorf("got\n%s", strings.Join(lines, "\n"))
 	}
 	if a := cf.User("a"); a.Perms != nil {
-		t.Errorf("a mistyped perm grants %v", a.Perms)
+		t.Errorf("a misspelled perm grants %v", a.Perms)
 	}
 }
 
-// TestManyUsers: a user is found by an index, not by a search, so that a file of many is read in
-// time in proportion to its length. The shortest of many runs does not depend on the machine's load.
+// TestManyUsers: users are found by a map, so that the time to read a file is proportional to the number
+// of its users. The test takes the fastest of many runs, which depends least on the load of the machine.
 func TestManyUsers(t *testing.T) {
 	took := func(users int) (best time.Duration) {
 		cf := FromFile("")
@@ -154,19 +153,19 @@ func TestManyUsers(t *testing.T) {
 			start := time.Now()
 			for range 100 {
 				if cf.addUser(last, "") != cf.User(last) {
-					t.Fatal("two users have one name")
+					t.Fatal("addUser added a second user of the same name")
 				}
 			}
 			if d := time.Since(start); i == 0 || d < best {
 				best = d
 			}
 		}
-		if len(cf.Users) != users+1 { // and anonymous
+		if len(cf.Users) != users+1 { // with anonymous
 			t.Fatalf("%d users", len(cf.Users))
 		}
 		return best
 	}
 	if few, many := took(100), took(20_000); many > 50*few {
-		t.Errorf("to find one of 20,000 users takes %v, one of 100 %v", many, few)
+		t.Errorf("finding one of 20,000 users takes %v, one of 100 users %v", many, few)
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"miniftp/ftp"
 )
 
-// permissions holds all permissions of a user, as the file spells them.
+// permissions holds the names of all permissions, as they are written in the file.
 var permissions = []string{"read", "list", "store", "overwrite", "delete", "rename", "mkdir", "change"}
 
-// presets holds the sets of permissions that have a name.
+// presets holds the named sets of permissions.
 var presets = map[string][]string{"ro": {"read", "list"}, "rw": permissions, "drop": {"store"}}
 
-// word returns the preset that the permissions are, "" if they are none.
-func (a *Account) word() string {
+// preset returns the name of the preset that equals the permissions, or "" if none does.
+func (a *Account) preset() string {
 	for word, perms := range presets {
 		if slices.Equal(perms, a.Perms) {
 			return word
@@ -29,7 +29,7 @@ func (a *Account) word() string {
 
 // May returns what a user may do: ro, rw, drop, or a list of permissions.
 func (a *Account) May() string {
-	if word := a.word(); word != "" {
+	if word := a.preset(); word != "" {
 		return word
 	}
 	return strings.Join(a.Perms, ", ")
@@ -45,26 +45,26 @@ type userKey struct {
 	field     any // the pointer to what it sets
 	name      string
 	doc       string
-	otherwise string // what holds without it
-	root      bool   // a file name relative to the configuration, and by default that of all
+	otherwise string // the default, for the documentation
+	root      bool   // it is the root: relative to the configuration file, by default that of the server
 	lifts     ftp.Reason
 	set       func(raw any) error
-	shown     func() any // for config show; a nil value is left out
+	shown     func() any // the value for config show, or nil to leave the key out
 }
 
 // userKeys returns the keys of [users.NAME], which set the fields of a.
 func userKeys(a *Account) []userKey {
 	return []userKey{
-		{field: &a.Password, name: "password", set: setText(&a.Password), shown: a.shownPassword, doc: "a hash of `miniftp passwd`, or the password itself", otherwise: "the users file's"},
-		{field: &a.Perms, name: "perm", lifts: ftp.ReasonPermission, set: a.setPerms, shown: func() any { return a.May() }, doc: "`\"ro\"`, `\"rw\"`, `\"drop\"` (upload only), or a list out of `" + strings.Join(permissions, "`, `") + "`", otherwise: "`\"rw\"`; of anonymous `\"ro\"`"},
-		{field: &a.Root, name: "root", root: true, set: setText(&a.Root), doc: "what the user sees: a directory or `mem://`", otherwise: "the root of all"},
-		{field: &a.Home, name: "home", lifts: ftp.ReasonHome, set: setText(&a.Home), shown: unlessZero(&a.Home), doc: "the directory after the login, below root", otherwise: "`\"/\"`"},
-		{field: &a.Down, name: "rate-down", set: setRate(&a.Down), shown: unlessZero(&a.Down), doc: "bytes per second of one session, to the client: `\"2M\"`", otherwise: "no limit"},
-		{field: &a.Up, name: "rate-up", set: setRate(&a.Up), shown: unlessZero(&a.Up), doc: "bytes per second of one session, from the client", otherwise: "no limit"},
-		{field: &a.Sessions, name: "max-sessions", lifts: ftp.ReasonSessionsPerUser, set: a.setSessions, shown: unlessZero(&a.Sessions), doc: "sessions of this user at once", otherwise: "no limit"},
-		{field: &a.Networks, name: "networks", set: a.setNetworks, shown: unlessEmpty(&a.Networks), doc: "from which alone the user may log in", otherwise: "everywhere"},
-		{field: &a.FXP, name: "fxp", set: toggle(&a.FXP).setFile, shown: unlessZero(&a.FXP), doc: "copies from server to server, as `--fxp` allows them", otherwise: "`false`"},
-		{field: &a.Accept, name: "accept-upload", set: a.setAccept, shown: unlessEmpty(&a.Accept), doc: "doubtful ends of an upload that make a whole file all the same, as `--accept-upload` says", otherwise: "those of `--accept-upload`"},
+		{field: &a.Password, name: "password", set: setText(&a.Password), shown: a.shownPassword, doc: "a hash of `miniftp passwd`, or the password itself", otherwise: "the one in the users file"},
+		{field: &a.Perms, name: "perm", lifts: ftp.ReasonPermission, set: a.setPerms, shown: func() any { return a.May() }, doc: "`\"ro\"`, `\"rw\"`, `\"drop\"` (upload only), or a list of `" + strings.Join(permissions, "`, `") + "`", otherwise: "`\"rw\"`; for anonymous `\"ro\"`"},
+		{field: &a.Root, name: "root", root: true, set: setText(&a.Root), doc: "what the user sees: a directory or `mem://`", otherwise: "the `root` of the server"},
+		{field: &a.Home, name: "home", lifts: ftp.ReasonHome, set: setText(&a.Home), shown: unlessZero(&a.Home), doc: "the directory in which a session begins, below root", otherwise: "`\"/\"`"},
+		{field: &a.Down, name: "rate-down", set: setRate(&a.Down), shown: unlessZero(&a.Down), doc: "limit in bytes per second of one session, to the client: `\"2M\"`", otherwise: "no limit"},
+		{field: &a.Up, name: "rate-up", set: setRate(&a.Up), shown: unlessZero(&a.Up), doc: "limit in bytes per second of one session, from the client", otherwise: "no limit"},
+		{field: &a.Sessions, name: "max-sessions", lifts: ftp.ReasonSessionsPerUser, set: a.setSessions, shown: unlessZero(&a.Sessions), doc: "how many sessions the user may have at once", otherwise: "no limit"},
+		{field: &a.Networks, name: "networks", set: a.setNetworks, shown: unlessEmpty(&a.Networks), doc: "the only networks from which the user may log in", otherwise: "everywhere"},
+		{field: &a.FXP, name: "fxp", set: toggle(&a.FXP).setFile, shown: unlessZero(&a.FXP), doc: "whether the user may copy files from server to server, as with `--fxp`", otherwise: "`false`"},
+		{field: &a.Accept, name: "accept-upload", set: a.setAccept, shown: unlessEmpty(&a.Accept), doc: "doubtful ends of an upload after which the file counts as complete, in addition to `--accept-upload`", otherwise: "none"},
 	}
 }
 
@@ -79,7 +79,8 @@ func (a *Account) shownPassword() any {
 	return nil
 }
 
-// unlessZero and unlessEmpty return what config show prints of a field, nil if it is not set.
+// unlessZero and unlessEmpty return a function for userKey.shown: it returns the value of a field, or nil
+// if it is not set.
 func unlessZero[T comparable](at *T) func() any {
 	return func() any {
 		if *at == *new(T) {
@@ -106,7 +107,7 @@ func setText(to *string) func(raw any) error {
 	return func(raw any) error {
 		s, ok := raw.(string)
 		if !ok || s == "" {
-			return errors.New(`it is a text, in quotes: "…"`)
+			return errors.New(`must be a text in quotes: "…"`)
 		}
 		*to = s
 		return nil
@@ -122,7 +123,7 @@ func setRate(to *int64) func(raw any) error {
 		s, _ := raw.(string)
 		n, err := flags.ByteRate("the rate", s)
 		if s == "" || err != nil {
-			return errors.New(`it is bytes per second, such as 500000, "500k" or "2M"`)
+			return errors.New(`must be a number of bytes per second, such as 500000, "500k" or "2M"`)
 		}
 		*to = n
 		return nil
@@ -132,7 +133,7 @@ func setRate(to *int64) func(raw any) error {
 func (a *Account) setSessions(raw any) error {
 	n, ok := raw.(int64)
 	if !ok || n < 0 || n > 1<<30 {
-		return errors.New("it is a whole number; 0 is no limit")
+		return errors.New("must be a whole number; 0 means no limit")
 	}
 	a.Sessions = int(n)
 	return nil
@@ -166,12 +167,12 @@ func (a *Account) setPerms(raw any) error {
 		return nil
 	}
 	list, err := readTexts(raw)
-	bad := fmt.Errorf(`it is "ro", "rw", "drop", or a list out of %s`, strings.Join(permissions, ", "))
+	bad := fmt.Errorf(`must be "ro", "rw", "drop" or a list of %s`, strings.Join(permissions, ", "))
 	if err != nil {
 		return bad
 	}
 	if len(list) == 0 {
-		return fmt.Errorf("the list is empty; %w", bad)
+		return fmt.Errorf("empty list: %w", bad)
 	}
 	for _, name := range list {
 		if !slices.Contains(permissions, name) {
@@ -182,7 +183,7 @@ func (a *Account) setPerms(raw any) error {
 	return nil
 }
 
-// Networks parses networks and single addresses, split at commas.
+// Networks parses networks and single addresses, separated by commas.
 func Networks(list []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, s := range Words(list) {
@@ -192,10 +193,10 @@ func Networks(list []string) ([]netip.Prefix, error) {
 		}
 		n, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no network: one is written as 192.168.0.0/16, fd00::/8 or 192.0.2.7", s)
+			return nil, fmt.Errorf("%q is not a network: write one as 192.168.0.0/16, fd00::/8 or 192.0.2.7", s)
 		}
 		if n != n.Masked() {
-			return nil, fmt.Errorf("%q names more than a network: do you mean %v, or only %v?", s, n.Masked(), n.Addr())
+			return nil, fmt.Errorf("%q has bits set after its prefix: did you mean the network %v or the address %v?", s, n.Masked(), n.Addr())
 		}
 		all = append(all, n)
 	}

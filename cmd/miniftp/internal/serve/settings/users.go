@@ -21,21 +21,21 @@ import (
 type Account struct {
 	Name     string
 	Password string   // a hash or clear text
-	Anyone   bool     // any password will do
-	Perms    []string // out of permissions, in that order
+	Anyone   bool     // any password is accepted
+	Perms    []string // some of permissions, in the same order
 
-	Root, Home string // Root "": that of all
+	Root, Home string // if Root is "", the root of the server is used
 	Down, Up   int64  // bytes per second, 0 for no limit
 	Sessions   int    // at once, 0 for no limit
 	Networks   []netip.Prefix
 	FXP        bool
 	Accept     []string // words of --accept-upload
 
-	from  string      // who gave the password, for people: --user, users:3, miniftp.toml:12
-	lines map[any]int // of the configuration file, by pointer to the field; the table's by a itself
+	from  string      // where the password comes from, for people: --user, users:3, miniftp.toml:12
+	lines map[any]int // lines in the configuration file by pointer to the field; that of the table by a itself
 }
 
-// shown returns the name without control characters.
+// shown returns the name with control characters replaced.
 func (a *Account) shown() string { return ftp.Printable(a.Name) }
 
 // collectUsers collects the users: [users.NAME] of the file, the users file, --user, and
@@ -46,30 +46,30 @@ func (cf *Config) collectUsers(c *cli.Context) {
 	if c != nil {
 		cf.flagUsers(c)
 	}
-	cf.anyone(cf.namesUsers(c))
-	cf.copiers()
+	cf.decideAnonymous(cf.namesUsers(c))
+	cf.readFXP()
 	for _, a := range cf.Users {
 		if a.Perms == nil && a.lines[&a.Perms] == 0 {
 			a.Perms = presets["rw"]
 		}
-		if a.Password == "" && !a.Anyone && !cf.TLSClientUser && a.lines[&a.Password] == 0 { // else it is wrong, which has been told
-			cf.BlameUser(a, a, errors.New("there is no password: miniftp passwd makes the hash of one"))
+		if a.Password == "" && !a.Anyone && !cf.TLSClientUser && a.lines[&a.Password] == 0 { // if there is a line, its mistake is recorded already
+			cf.BlameUser(a, a, errors.New("no password: miniftp passwd makes the hash of one"))
 		}
 	}
 }
 
-// copiers reads --fxp, the users who may copy from server to server.
-func (cf *Config) copiers() {
+// readFXP reads --fxp, which names the users who may copy from server to server.
+func (cf *Config) readFXP() {
 	for _, name := range cf.Names(&cf.FXP) {
 		a := cf.User(name)
 		if a == nil {
-			cf.Wrong(&cf.FXP, "%s: there is no such user", ftp.Printable(name))
+			cf.Wrong(&cf.FXP, "%s: no such user", ftp.Printable(name))
 			continue
 		}
 		a.FXP = true
 	}
 	if a := cf.User("anonymous"); a != nil && a.FXP {
-		cf.Warn("anonymous may copy from server to server (fxp): anyone can make this server call other hosts")
+		cf.Warn("anonymous may copy from server to server (fxp): anyone can make this server connect to other hosts")
 	}
 }
 
@@ -85,10 +85,10 @@ func (cf *Config) UserFrom(a *Account, field any) string {
 	return a.from
 }
 
-// User returns the account of that name, nil if there is none.
+// User returns the account with the given name, or nil if there is none.
 func (cf *Config) User(name string) *Account { return cf.byName[name] }
 
-// addUser returns the account of that name, a new one if there is none.
+// addUser returns the account with the given name. If there is none, it adds one.
 func (cf *Config) addUser(name, from string) *Account {
 	a := cf.byName[name]
 	if a == nil {
@@ -99,7 +99,7 @@ func (cf *Config) addUser(name, from string) *Account {
 	return a
 }
 
-// RootOf returns the root of a user.
+// RootOf returns the root of a user: the user's own, or that of the server.
 func (cf *Config) RootOf(a *Account) string { return cmp.Or(a.Root, cf.Root) }
 
 // fileUsers reads [users.NAME].
@@ -120,7 +120,7 @@ func (cf *Config) fileUsers() {
 			continue
 		}
 		if k.path[1] == "" || strings.ContainsAny(k.path[1], "\r\n\x00") {
-			cf.wrongKey(k, "nobody can log in by that name")
+			cf.wrongKey(k, "nobody can log in with this name")
 			continue
 		}
 		a := cf.addUser(k.path[1], cf.file.place(k.line))
@@ -134,7 +134,7 @@ func (cf *Config) fileUsers() {
 	for _, a := range cf.Users {
 		if a.Password != "" && !strings.HasPrefix(a.Password, "$2") && cf.file.shared {
 			a.from = cf.file.place(a.lines[&a.Password])
-			cf.Warn("%s holds a password in clear text, and every user of this machine may read it: chmod 640, or miniftp passwd", a.from)
+			cf.Warn("%s holds a password in clear text, and every user of this machine can read it: chmod 640 it, or store a hash made by miniftp passwd", a.from)
 			break
 		}
 	}
@@ -160,25 +160,25 @@ func (cf *Config) userKey(a *Account, k fileKey) {
 		return
 	}
 	if near := verb.Nearest(k.path[2], known); near != "" {
-		cf.wrongKey(k, "a user has no such setting: did you mean %s?", near)
+		cf.wrongKey(k, "unknown setting of a user: did you mean %s?", near)
 		return
 	}
-	cf.wrongKey(k, "a user has no such setting, but %s", strings.Join(known, ", "))
+	cf.wrongKey(k, "unknown setting of a user: there are %s", strings.Join(known, ", "))
 }
 
-// usersFile reads --users-file. For a user of the configuration file it may have only the
-// password.
+// usersFile reads --users-file. If a user is also in the configuration file, the users file may give
+// only what that file does not: the password, and perm if it is not set there.
 func (cf *Config) usersFile() {
 	name := cf.UsersFile
 	if name == "" {
 		if cf.Given(&cf.UsersFile) {
-			cf.Wrong(&cf.UsersFile, "is empty: name a file, or leave it out")
+			cf.Wrong(&cf.UsersFile, "is empty: name a file, or remove it")
 		}
 		return
 	}
 	lines, shared, err := users.Read(name)
 	if err == nil && !slices.ContainsFunc(lines, func(l users.Line) bool { return l.Name != "" }) {
-		err = verb.Usagef("%s: no user is in it: miniftp passwd --file adds one; without a users file, take %s out", ftp.Printable(name), cf.Word(&cf.UsersFile))
+		err = verb.Usagef("%s: the file holds no user: add one with miniftp passwd --file, or remove %s", ftp.Printable(name), cf.Word(&cf.UsersFile))
 	}
 	if err != nil {
 		cf.Blame(&cf.UsersFile, err)
@@ -198,19 +198,19 @@ func (cf *Config) usersFile() {
 		a := cf.addUser(line.Name, from)
 		switch {
 		case a.Password != "":
-			cf.Problem(verb.Usagef("%s: user %s has a password in %s, too: one of the two has to go", from, ftp.Printable(line.Name), a.from))
+			cf.Problem(verb.Usagef("%s: user %s also has a password in %s: remove one of the two", from, ftp.Printable(line.Name), a.from))
 		case a.Perms != nil && line.Perm != "":
-			cf.Problem(verb.Usagef("%s: user %s has his perm in %s: take it out here", from, ftp.Printable(line.Name), a.from))
+			cf.Problem(verb.Usagef("%s: user %s also has a permission in %s: remove the one here", from, ftp.Printable(line.Name), a.from))
 		}
 		a.take(line, from)
 	}
 	if inClear && shared {
-		cf.Warn("%s holds a password in clear text, and every user of this machine may read it: chmod 600, or miniftp passwd", ftp.Printable(name))
+		cf.Warn("%s holds a password in clear text, and every user of this machine can read it: chmod 600 it, or store a hash made by miniftp passwd", ftp.Printable(name))
 	}
 }
 
-// flagUsers reads --user. It overrides the password of an existing user and, if one is given, the
-// permission.
+// flagUsers reads --user. It overrides the password of an existing user and, if it names a permission,
+// that too.
 func (cf *Config) flagUsers(c *cli.Context) {
 	from := "--" + userFlag
 	if given := c.StringSlice(userFlag); len(given) == 1 && given[0] == os.Getenv(flags.EnvName(userFlag)) {
@@ -242,8 +242,8 @@ func (a *Account) take(line users.Line, from string) {
 	}
 }
 
-// namesUsers reports whether any source of users is configured. It does not depend on what the
-// source holds, so that an empty users file never lets anyone in.
+// namesUsers reports whether any source of users is configured: --user, a users file or [users]. It does
+// not depend on what the source holds. Otherwise emptying the users file would admit anonymous.
 func (cf *Config) namesUsers(c *cli.Context) bool {
 	if cf.file != nil && slices.ContainsFunc(cf.file.keys, func(k fileKey) bool { return k.path[0] == "users" }) {
 		return true
@@ -251,57 +251,58 @@ func (cf *Config) namesUsers(c *cli.Context) bool {
 	return cf.Given(&cf.UsersFile) || c != nil && c.IsSet(userFlag)
 }
 
-// anyone decides whether anonymous may log in. Two places may speak of it: the setting anonymous,
-// and a user of that name. One with a password is a user as any other.
+// decideAnonymous decides whether anonymous may log in, and what it may do. This can be set in two
+// places: by the setting anonymous, and by a user of that name. A user anonymous with a password is an
+// ordinary user.
 //
-//	setting  user anonymous  other users  anonymous may log in
-//	-        with password   any          no; the user logs in as others do
-//	-        without         any          as the user's perm says, else to read
-//	-        none            none         to read
+//	setting  user anonymous  other users  may anyone log in as anonymous?
+//	-        with password   any          no; the user logs in with the password
+//	-        no password     any          yes, with the user's perm, by default ro
+//	-        none            none         yes, ro
 //	-        none            some         no
-//	off      with password   any          no; the user stays
-//	off      any other       any          no; the user goes
-//	ro, rw   with password   any          the two exclude each other
-//	ro, rw   any other       any          as the setting says; a perm in the same file is a mistake
+//	off      with password   any          no; the user logs in with the password
+//	off      otherwise       any          no; the user is removed
+//	ro, rw   with password   any          mistake: the two contradict each other
+//	ro, rw   otherwise       any          yes, as set; mistake if the same file also sets the user's perm
 //
-// Users are there if a source of them is configured, whatever it holds.
-func (cf *Config) anyone(sources bool) {
+// There are "some" other users if a source of users is configured, whatever it holds.
+func (cf *Config) decideAnonymous(sources bool) {
 	a, word := cf.User("anonymous"), cf.Anonymous
 	hasPassword := a != nil && a.Password != ""
 	switch {
 	case word == "" && cf.By(&cf.Anonymous) != ByDefault:
-		cf.Wrong(&cf.Anonymous, "is empty: it is off, ro or rw")
-	case word != "" && word != "off" && word != "ro" && word != "rw": // check tells
+		cf.Wrong(&cf.Anonymous, "is empty: write off, ro or rw")
+	case word != "" && word != "off" && word != "ro" && word != "rw": // check records the mistake
 	case word == "" && hasPassword:
 		cf.Anonymous = "off"
 	case word == "off", word == "" && a == nil && sources:
-		cf.nobody(a)
+		cf.refuseAnonymous(a)
 	case hasPassword:
-		cf.Wrong(&cf.Anonymous, "%s and a password of the user anonymous (%s) exclude each other", word, a.from)
+		cf.Wrong(&cf.Anonymous, "%s contradicts the password of user anonymous (%s): remove one of the two", word, a.from)
 	default:
-		cf.everybody(a)
+		cf.admitAnonymous(a)
 	}
 }
 
-// nobody keeps anonymous out. a is the user of that name, if there is one.
-func (cf *Config) nobody(a *Account) {
+// refuseAnonymous removes the user anonymous, a, unless it is nil or has a password.
+func (cf *Config) refuseAnonymous(a *Account) {
 	if a != nil && a.Password == "" {
 		cf.Users = slices.DeleteFunc(cf.Users, func(u *Account) bool { return u == a })
 		delete(cf.byName, a.Name)
 	}
 	if len(cf.Users) == 0 && len(cf.Problems) == 0 {
-		cf.Wrong(&cf.Anonymous, "off without a user: nobody could log in (--user names one)")
+		cf.Wrong(&cf.Anonymous, "off, and there is no user: nobody could log in; add one with --user")
 	}
 	cf.Anonymous = "off"
 }
 
-// everybody lets anonymous in. was is the user of that name, if there is one.
-func (cf *Config) everybody(was *Account) {
+// admitAnonymous lets anyone log in as anonymous. was is the user of that name, or nil.
+func (cf *Config) admitAnonymous(was *Account) {
 	word, by := cf.Anonymous, cf.By(&cf.Anonymous)
 	if word == "" {
 		word = "ro"
 		if was != nil && was.Perms != nil {
-			word = was.word()
+			word = was.preset()
 		}
 	}
 	a := cf.addUser("anonymous", cf.of(&cf.Anonymous).from(cf))
@@ -310,14 +311,14 @@ func (cf *Config) everybody(was *Account) {
 	case a.Perms == nil, by > ByFile:
 		a.Perms = presets[word]
 	case by == ByFile:
-		cf.Wrong(&cf.Anonymous, "and the perm of [users.anonymous] exclude each other: one of the two has to go")
+		cf.Wrong(&cf.Anonymous, "and perm of [users.anonymous] are both set: remove one of the two")
 	}
 	if by == ByDefault {
 		cf.Anonymous = a.May()
 	}
-	for _, named := range cf.Users { // as the server does, whatever the case
+	for _, named := range cf.Users { // like the server, ignoring case
 		if strings.EqualFold(named.Name, "ftp") {
-			cf.BlameUser(named, named, errors.New(`clients take that name for anonymous, who may log in, too: call the user otherwise, or set anonymous to "off"`))
+			cf.BlameUser(named, named, errors.New(`clients use this name for anonymous logins, which are allowed too: rename the user, or set anonymous to "off"`))
 		}
 	}
 }
