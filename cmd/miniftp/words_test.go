@@ -93,7 +93,7 @@ func TestShortHelp(t *testing.T) {
 		if shown--; shown > 14 || shown < min(len(c.Flags), 7) {
 			t.Errorf("%s --help shows %d of %d flags", c.Name, shown, len(c.Flags))
 		}
-		if more := fmt.Sprintf("--help=all shows %d flags more", len(c.Flags)-shown); len(c.Flags) > shown && !strings.Contains(help, more) {
+		if more := fmt.Sprintf("--help=all shows %d more flags", len(c.Flags)-shown); len(c.Flags) > shown && !strings.Contains(help, more) {
 			t.Errorf("%s --help does not say %q:\n%s", c.Name, more, help)
 		}
 		if want, ok := shortHelp[c.Name]; ok && shown != want {
