@@ -118,7 +118,7 @@ func ByteRate(flag, s string) (int64, error) {
 	}
 	n, err := ParseSize(s, 1000)
 	if err != nil {
-		return 0, verb.Usagef("%s %q: not a rate in bytes per second, such as 500k, 2M or 2MiB", flag, s)
+		return 0, verb.Usagef("%s %q: a rate is written as 500k, 2M or 2MiB, in bytes per second", flag, s)
 	}
 	return n, nil
 }
@@ -149,7 +149,7 @@ func PortRange(flag, s string) (dtp.PortRange, error) {
 	}
 	r, err := dtp.ParsePortRange(s)
 	if err != nil {
-		return r, verb.Usagef("%s %q: not a port range such as 40000-40100", flag, s)
+		return r, verb.Usagef("%s %q: a range is written as 40000-40100", flag, s)
 	}
 	return r, nil
 }
