@@ -12,8 +12,8 @@ import (
 	"miniftp/ftp/fxp"
 )
 
-// whoForbids adds to the error of a copy that the servers refuse which setting of which server
-// forbids it, and what works instead.
+// whoForbids adds advice to err if the servers refuse to copy: which setting of which server forbids
+// it, and what works instead. It returns other errors unchanged.
 func whoForbids(err error) error {
 	var no *fxp.NoWayError
 	if !errors.As(err, &no) {

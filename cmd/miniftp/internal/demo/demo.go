@@ -44,9 +44,9 @@ func Command(e *verb.Env) *cli.Command {
 		Name: "demo", Usage: "see FTP's role reversal: one file, fetched in both modes",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "firewall", Usage: "show what a firewall at either end does to each mode"},
-			&cli.IntFlag{Name: "file-size", Value: 2_100_000, Usage: "`BYTES` of the file"},
+			&cli.IntFlag{Name: "file-size", Value: 2_100_000, Usage: "make the file `BYTES` long"},
 			&cli.GenericFlag{Name: "explain", Value: new(explain.Word), Usage: "also write the drawing to `FILE`.svg or .html", DefaultText: "only here"},
-			&cli.IntFlag{Name: "width", Usage: "`COLUMNS` to draw in; from 150 on, the ladders are side by side", DefaultText: "the terminal's"},
+			&cli.IntFlag{Name: "width", Usage: "draw `COLUMNS` wide; from 150 on, the ladders are side by side", DefaultText: "the terminal's"},
 		},
 		Description: flags.Examples("Runs a server and a client in this process, over a filesystem in memory, and draws both transfers.",
 			"miniftp demo",

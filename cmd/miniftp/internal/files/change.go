@@ -74,8 +74,8 @@ func fileMode(s string) (fs.FileMode, error) {
 	return mode, nil
 }
 
-// onEach returns the action of a verb that calls f for everything named by its URLs, which begin at
-// the argument first. It uses as many connections as --parallel allows.
+// onEach returns the action of a verb that calls f for everything named by its URLs: the arguments from
+// index first on. It uses as many connections as --parallel allows.
 func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *connect.Link, *client.Client, connect.Found) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		lines := e.NewJSONLines(c)

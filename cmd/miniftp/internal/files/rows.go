@@ -32,11 +32,11 @@ type rows struct {
 	json    bool
 	stream  bool // print each entry at once
 
-	told map[string]bool // the names of the current listing that have been printed
-	skip map[string]bool // names printed by an earlier try of this listing
+	emitted map[string]bool // the names of the current listing that have been printed
+	skip    map[string]bool // names printed by an earlier try of this listing
 
 	kept    []row
-	held    int // memory used by kept or told, in bytes
+	held    int // memory used by kept or emitted, in bytes
 	n       int // entries so far
 	printed int // how many array elements or lines have been printed
 }
@@ -118,10 +118,10 @@ func (p *rows) streamed(r row) {
 		return
 	}
 	const header = 64 // estimated memory of a map entry beside the name
-	if p.held += header + len(r.name); p.told != nil && p.held <= maxHeld {
-		p.told[r.name] = true
+	if p.held += header + len(r.name); p.emitted != nil && p.held <= maxHeld {
+		p.emitted[r.name] = true
 	} else {
-		p.told = nil // too many to remember
+		p.emitted = nil // too many to remember
 	}
 	p.print(r.text)
 }
@@ -129,7 +129,7 @@ func (p *rows) streamed(r row) {
 // begin starts a listing, which may be retried.
 func (p *rows) begin() {
 	if p.stream {
-		p.told, p.skip, p.held = map[string]bool{}, nil, 0
+		p.emitted, p.skip, p.held = map[string]bool{}, nil, 0
 	}
 }
 
@@ -137,8 +137,8 @@ func (p *rows) begin() {
 func (p *rows) back(n int) error {
 	switch {
 	case n == p.n:
-	case p.stream && p.told != nil:
-		p.skip = p.told
+	case p.stream && p.emitted != nil:
+		p.skip = p.emitted
 	case p.stream || p.printed > 0:
 		return errors.New("the connection broke in the middle of a long listing")
 	default:

@@ -41,7 +41,7 @@ func Command(e *verb.Env) *cli.Command {
 			&cli.BoolFlag{Name: "checksum", Usage: "compare contents instead of size and time, using the server's HASH or XCRC, or by reading the files"},
 			&cli.BoolFlag{Name: "newer", Usage: "copy only files that are newer at the source"},
 			&cli.BoolFlag{Name: "perms", Usage: "also copy permissions"},
-			&cli.StringFlag{Name: "links", Value: "skip", Usage: "`skip|follow|copy` symbolic links: leave them out, copy their targets, or make links if these stay inside the tree"},
+			&cli.StringFlag{Name: "links", Value: "skip", Usage: "`skip|follow|copy` symbolic links: skip leaves them out, follow copies their targets, copy makes links if these stay inside the tree"},
 			verb.StrictFlag()),
 		Description: flags.Examples("Copies the contents of SRC to DST, which is made if missing. Each is a URL or a directory. Only files that differ in size or time are copied. After an interrupt, the same command continues. Links, and names that FTP can't send, are left out and reported once, at the end. "+
 			"Patterns are those of rsync: *.iso matches names anywhere, docs/ only directories, /docs only at the top, and docs/** everything in docs.",
@@ -120,8 +120,8 @@ func run(e *verb.Env, c *cli.Context, all filters) error {
 	return show.end(res, err)
 }
 
-// apart returns an error if one of two trees contains the other. --delete would treat the source as
-// something that the source does not have, and without it copies would be copied without end.
+// apart returns an error if one of two trees contains the other. With --delete, the source could be
+// deleted as a part of the destination; without it, copies would be copied again, without end.
 func apart(src, dst string) error {
 	if verb.IsURL(src) != verb.IsURL(dst) {
 		return nil

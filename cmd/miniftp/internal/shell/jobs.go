@@ -83,7 +83,8 @@ func (j *job) over() bool {
 	}
 }
 
-// line returns the job as jobs and the prompt show it: "[1] done get a.iso 1.2 GB".
+// line returns the job as "jobs" lists it, and as it is printed before a prompt:
+// "[1] done   get a.iso  1.2 GB".
 func (j *job) line() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -211,8 +211,8 @@ func (s *session) prepare(ctx context.Context, l *call, io verb.Stdio, j *job) (
 	}, nil
 }
 
-// lineFlags are the flags, of those that all client verbs have, that a line of the shell may have.
-// The others apply to the connection.
+// lineFlags names the flags common to all client verbs that a line of the shell may have. The other
+// common flags apply to the connection.
 var lineFlags = map[string]bool{"ascii": true, "parallel": true, "retries": true, "quiet": true, "json": true, "no-progress": true}
 
 // connectionFlags are the names of the flags that apply to a connection, and so to all lines.

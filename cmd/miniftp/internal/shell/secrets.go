@@ -16,7 +16,7 @@ func (s *session) maskLine(line string) string {
 }
 
 // urlPassword matches a URL up to its host. It allows blanks, because the URL may be quoted. The
-// last @ before the path ends the password: its own @ may not be escaped.
+// last @ before the path ends the password, because users leave an @ in a password unescaped.
 var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]*):[^/]*@`)
 
 // passwordCommand matches a whole command that may send a password.

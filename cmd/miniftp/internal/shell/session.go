@@ -169,7 +169,8 @@ func (s *session) credentials(r *ftp.URL) error {
 	return nil
 }
 
-// enter makes k the link of the shell and changes to directory to. On failure the old link stays.
+// enter makes k the link of the shell and changes to directory to. On failure the shell keeps its old
+// link.
 func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
 	_ = k.Pool.Close() // it has dialed nothing yet; a larger pool lets each verb choose its own --parallel
 	k.Pool, k.Lent = client.NewPool(k.Remote.Addr, connect.MaxParallel, &k.Opts), true

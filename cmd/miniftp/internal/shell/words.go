@@ -130,7 +130,7 @@ func endsCommand(rest string) bool {
 	return rest == "" || strings.ContainsRune(" \t\r;#", rune(rest[0]))
 }
 
-// pipe reads the text after |, up to the next ; outside of quotes.
+// pipe reads the text after |, up to the next ; that is not quoted.
 func (l *lexer) pipe() error {
 	from, quote := l.at+1, byte(0)
 	for l.at++; l.at < len(l.line) && (quote != 0 || l.line[l.at] != ';'); l.at++ {

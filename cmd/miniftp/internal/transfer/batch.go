@@ -67,7 +67,7 @@ func choiceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "no-clobber", Usage: "do not replace files that exist at the destination"},
 		&cli.BoolFlag{Name: "newer", Usage: "transfer only files that are missing or older at the destination"},
-		&cli.StringFlag{Name: "links", Value: skipLinks, Usage: "with -r, `skip|follow|copy` symbolic links: leave them out, transfer their targets, or make links if these stay inside the tree"},
+		&cli.StringFlag{Name: "links", Value: skipLinks, Usage: "with -r, `skip|follow|copy` symbolic links: skip leaves them out, follow transfers their targets, copy makes links if these stay inside the tree"},
 		verb.StrictFlag(),
 	}
 }

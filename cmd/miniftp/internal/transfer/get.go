@@ -199,8 +199,9 @@ func (f *fetcher) file(k *connect.Link, r *ftp.URL, file connect.Found, local st
 	return f.results.Add(meter.Result{URL: url, Local: local}.Moved(res), err)
 }
 
-// withTime returns what the listing says about a file, without a time that is too coarse. If LIST gave
-// the time to the minute, cl.Date makes it exact without asking the server for every file.
+// withTime returns the listed entry of a file. Its time is zero if the listing is too coarse: the client
+// then asks the server. A time that LIST gave to the minute is completed by cl.Date, which does not ask
+// the server for every file.
 func (f *fetcher) withTime(k *connect.Link, file connect.Found) (ftp.Entry, error) {
 	e := file.Entry
 	if e.Type != ftp.FileEntry || e.Precise != time.Minute || e.Modified.IsZero() {
@@ -222,8 +223,8 @@ func modified(e ftp.Entry) time.Time {
 	return e.Modified
 }
 
-// announce announces to k a file that is about to be fetched, if it may share a connection with other
-// small files.
+// announce makes k expect a file that is about to be fetched, if the file may share a connection with
+// other small files.
 func (f *fetcher) announce(k *connect.Link, file connect.Found) {
 	if !f.resume && !f.ascii && !f.skipsExisting() && file.Entry.Type == ftp.FileEntry && !modified(file.Entry).IsZero() {
 		k.Expect(file.Entry.Size, f.crew)

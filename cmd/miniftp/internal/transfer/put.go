@@ -196,8 +196,8 @@ func (s *sender) parent() string {
 	return ""
 }
 
-// announce announces to the link a file that is about to be sent, if it may share a connection with
-// other small files.
+// announce makes the link expect a file that is about to be sent, if the file may share a connection
+// with other small files.
 func (s *sender) announce(size int64) {
 	if !s.resume && !s.ascii && !s.skipsExisting() {
 		s.k.Expect(size, s.crew)

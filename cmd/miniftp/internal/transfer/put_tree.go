@@ -46,8 +46,8 @@ func (s *sender) tree(local string) error {
 }
 
 // putWalk lists a tree and then makes its directories and links on the server. It lists the whole
-// tree before it makes anything: the server may serve the same tree, and a walk that found the
-// directories it makes would not end.
+// tree before it makes anything: the server may serve the same tree, and the walk would not end if it
+// found the directories that it makes.
 type putWalk struct {
 	*sender
 	root   string

@@ -18,10 +18,15 @@ func ShellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// MaskValue returns the value of a flag with its password masked, such as that of --user of serve.
+// MaskValue returns the value of a flag with its password masked: that of --user of serve, that of a
+// URL, or the whole value of --account, which servers treat as a second password.
 func MaskValue(flag, value string) string {
-	if name, _, ok := strings.Cut(value, ":"); ok && strings.TrimLeft(flag, "-") == "user" {
+	flag = strings.TrimLeft(flag, "-")
+	if name, _, ok := strings.Cut(value, ":"); ok && flag == "user" {
 		return name + ":****"
+	}
+	if flag == "account" {
+		return "****"
 	}
 	return ftp.MaskURL(value)
 }
@@ -41,8 +46,8 @@ func (e *Env) CommandLine() string {
 	for i, a := range e.Raw {
 		switch {
 		case i == 0 || strings.HasPrefix(a, "--explain="):
-		case i > 1 && strings.TrimLeft(e.Raw[i-1], "-") == "user":
-			words = append(words, ShellWord(MaskValue("user", a)))
+		case i > 1 && (strings.TrimLeft(e.Raw[i-1], "-") == "user" || strings.TrimLeft(e.Raw[i-1], "-") == "account"):
+			words = append(words, ShellWord(MaskValue(e.Raw[i-1], a)))
 		case strings.HasPrefix(a, "-"):
 			words = append(words, ShellWord(MaskFlag(a)))
 		default:

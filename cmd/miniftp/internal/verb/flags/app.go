@@ -127,7 +127,7 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 		e.Quiet = ctx.Bool("quiet")
 		if c.Name != "serve" {
 			ReleaseStart()
-			debug.SetGCPercent(25) // a client has a small heap; keep it so
+			debug.SetGCPercent(25) // a client needs little memory; collect garbage early
 		}
 		return action(ctx)
 	}

@@ -78,7 +78,7 @@ func appHelp(app *cli.App) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s - %s\n\nUsage:\n  miniftp VERB [flags] [arguments]\n\nVerbs:\n", app.Name, app.Usage)
 	for _, c := range app.Commands {
-		fmt.Fprintf(&b, "  %-8s %s\n", c.Name, c.Usage)
+		fmt.Fprintf(&b, "  %-10s %s\n", c.Name, c.Usage)
 	}
 	fmt.Fprintf(&b, "\nFlags:\n  %-12s show this help; miniftp VERB --help shows that of a verb\n  %-12s print the version\n", "-h, --help", "--version")
 	fmt.Fprintf(&b, "\n%s\n%s\n", paragraphs(about), lines)
@@ -225,8 +225,8 @@ type Section struct {
 	Flags []cli.Flag
 }
 
-// mattersMost lists the flags that --help shows without =all: under "" those of most verbs, and the
-// others for verbs with many flags of their own.
+// mattersMost lists, by verb, the flags that --help shows without =all. The list under "" is for the
+// other verbs, which also show all flags of their own.
 var mattersMost = map[string][]string{
 	"":       {"user", "tls", "active", "timeout", "explain", "verbose", "json"},
 	"serve":  {"config", "user", "port", "listen", "anonymous", "passive-ports", "public-ip", "max-sessions", "tls", "tls-cert", "tls-self-signed", "verbose", "explain"},

@@ -85,8 +85,8 @@ func noSuchFlag(path, word, name string, flags []cli.Flag) error {
 	return verb.Usagef("unknown flag %s%s: miniftp %s --help=all lists the flags; put -- before a name that begins with a dash", shown, hint, path)
 }
 
-// passwordFlags are names under which people expect a flag for the password. There is none, because
-// other users can read the command line of a process.
+// passwordFlags are names that people try for a flag with a password. No flag of a client takes one,
+// because other users can read the command line of a process.
 var passwordFlags = []string{"pass", "passwd", "password", "pw", "pwd"}
 
 // SplitCluster splits one word of flags, such as --sort=size, -lR or -j4. wants reports whether the

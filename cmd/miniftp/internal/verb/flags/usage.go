@@ -168,7 +168,7 @@ func checkOrder(e *verb.Env, c *cli.Context) error {
 	if late == "" {
 		return nil
 	}
-	if helpWord(late) {
+	if helpWord(late) && (late != "-h" || Find(c.Command.Flags, "h") == nil) {
 		return helpBeside(late, path)
 	}
 	for _, a := range rest {
