@@ -215,7 +215,9 @@ func (s side) listening(r ftp.Reply) {
 	}
 }
 
-// done draws the data connection. The last replies are drawn when both transfers are done.
+// done draws the data connection when the source is done. A server may send its last reply before the
+// transfer is reported as done, so the last replies are kept until the destination, which is reported
+// last, is done too.
 func (s side) done(h ftp.TransferDone) {
 	if !s.source {
 		for _, draw := range s.finals {

@@ -22,8 +22,13 @@ type row struct {
 	name, text string
 }
 
-// rows prints what ls lists. It sorts entries as long as they fit into maxHeld bytes, and prints
-// later ones in the order of the server.
+// rows prints what ls lists. It has two modes:
+//   - sorting: entries are kept until end, or until they need more than maxHeld bytes. Then they are
+//     sorted and printed, and later ones are printed in the order of the server;
+//   - streaming, for --json in the order of the server: entries are printed at once.
+//
+// A listing whose connection breaks is retried from its beginning. That is possible while its entries are
+// kept, or while the names that have been printed are known and can be skipped.
 type rows struct {
 	e       *verb.Env
 	key     func(listed) int64 // the first sort key; the name is the second

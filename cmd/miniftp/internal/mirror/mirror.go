@@ -91,6 +91,7 @@ func run(e *verb.Env, c *cli.Context, all filters) error {
 		return err
 	}
 	lines := e.NewJSONLines(c)
+	// The source comes first: no destination is made if it can't be opened.
 	src, err := openSource(e, c, c.Args().Get(0))
 	if err != nil {
 		return lines.End(err)

@@ -13,7 +13,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// job is a command that runs in the background.
+// job is a command that runs in the background. Its goroutine sets failure and then closes done; the
+// session reports the job, and forgets it, before the next prompt or line.
 type job struct {
 	n    int
 	text string
@@ -22,11 +23,11 @@ type job struct {
 	out  notes // its standard output
 	err  notes
 
-	mu      sync.Mutex
-	failure error // set before done is closed
-	killed  bool  // written only by the session's goroutine
-	moved   int64 // bytes
-	of      int64 // bytes of the files begun so far, if their sizes are known
+	mu      sync.Mutex // guards the fields below
+	failure error      // set before done is closed
+	killed  bool       // written only by the session's goroutine
+	moved   int64      // bytes
+	of      int64      // bytes of the files begun so far, if their sizes are known
 }
 
 // notes holds the output of a job until the next prompt, up to mostHeldText bytes.
@@ -74,6 +75,7 @@ func (j *job) file() func(done, total int64) {
 	}
 }
 
+// over reports whether the job has ended.
 func (j *job) over() bool {
 	select {
 	case <-j.done:

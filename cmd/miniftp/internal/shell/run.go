@@ -117,7 +117,8 @@ func (s *session) interrupt() {
 }
 
 // foreground runs a command. If the line has a pipe, or the verb uses a pager, the output goes to
-// that program.
+// that program. A program may stop reading early, as head does: the command then ends with EPIPE, which
+// is not an error.
 func (s *session) foreground(ctx context.Context, l *call) error {
 	if l.pipe == "" && l.verb.pager {
 		l.pipe = pager()

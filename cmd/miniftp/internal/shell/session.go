@@ -21,6 +21,12 @@ import (
 
 // session holds the state that a shell keeps between lines. Remote paths are absolute, so that any
 // connection can serve a line: a broken connection is replaced without loss.
+//
+// One goroutine runs the lines and owns all fields, except that
+//   - a job, which runs in its own goroutine, uses verbs, which never changes, and see and listings,
+//     which have locks. It keeps the link that was current when it started;
+//   - Tab completion runs in the goroutine that reads a line, while the owner waits for that line;
+//   - the goroutine that handles SIGINT uses only stop, under mu.
 type session struct {
 	e     *verb.Env
 	c     *cli.Context // its flags apply to every line
@@ -34,11 +40,11 @@ type session struct {
 
 	secrets ftp.Secrets // typed by the user or used by the connections
 
-	k         *connect.Link // nil: not connected
-	home, dir string        // the login directory and the current one, on the server
-	before    string        // the directory that cd - changes to
-	lbefore   string        // the directory that lcd - changes to
-	old       []*client.Pool
+	k         *connect.Link  // nil: not connected
+	home, dir string         // the login directory and the current one, on the server
+	before    string         // the directory that cd - changes to
+	lbefore   string         // the directory that lcd - changes to
+	old       []*client.Pool // replaced pools, which jobs may still use; see closeOld
 	jobs      []*job
 	lastJob   int
 	listings  listings
@@ -211,6 +217,7 @@ func (s *session) disconnect() {
 	s.closeOld()
 }
 
+// closeOld closes the replaced pools, unless a job is running: it may have started with one of them.
 func (s *session) closeOld() {
 	for _, j := range s.jobs {
 		if !j.over() {

@@ -23,7 +23,8 @@ import (
 )
 
 // terminal reads the lines that the user types: with editing, history and Tab, or plainly if the
-// terminal does not support that.
+// terminal does not support that. With editing the terminal has two modes: found, in which programs run,
+// and editing, in which lines and passwords are read.
 type terminal struct {
 	s       *session
 	side    heldWriter

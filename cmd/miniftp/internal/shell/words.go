@@ -60,7 +60,10 @@ type command struct {
 // literal, as in C:\dir.
 const specials = " \t'\"\\;&|#*?[]!-~$()<>{}`"
 
-// lexer splits a line. Words, quotes and backslashes follow the rules of a shell.
+// lexer splits a line. Words, quotes and backslashes follow the rules of a shell. Commands are separated
+// by ; or end in &. After | the rest of the command, and after ! the rest of the line, is left to the local
+// shell; after # the rest of the line is a comment. Nothing is expanded here: a pattern stays in
+// word.glob, because only the server can match remote names.
 type lexer struct {
 	line string
 	at   int

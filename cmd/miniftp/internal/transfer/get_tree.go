@@ -177,6 +177,7 @@ func (t *tree) entry(in treeDir, e ftp.Entry) error {
 	switch e.Type {
 	case ftp.DirEntry:
 		if e.Unique != "" {
+			// The fact unique (RFC 3659, section 7.5.2) identifies a directory under all its names.
 			if slices.Contains(in.above, "unique "+e.Unique) {
 				return verb.At(url, client.ErrTooDeep)
 			}
@@ -205,6 +206,10 @@ const maxFollowed = 8
 var errLeadsBack = errors.New("the link points to a directory that contains it")
 
 // follow returns the target of a link as an entry with the name of the link.
+//
+// A link to a directory above it would make the tree endless. FTP has no command that resolves a link, so
+// follow resolves the target textually and rejects it if it is, or contains, a directory on the way here.
+// That misses loops through links in the target itself; maxFollowed bounds those.
 func (t *tree) follow(in, below treeDir, link ftp.Entry) (ftp.Entry, treeDir, error) {
 	var to ftp.Entry
 	err := t.k.Do(func(cl *client.Client) (err error) {
@@ -226,12 +231,13 @@ func (t *tree) follow(in, below treeDir, link ftp.Entry) (ftp.Entry, treeDir, er
 	below.links++
 	switch {
 	case link.Target == "":
-		below.links += maxFollowed / 2 // whether it points to a parent is unknown: allow two
+		below.links += maxFollowed / 2 // it may point to a parent: follow only one such link
 	case path.IsAbs(link.Target):
 		below.real = path.Clean(link.Target)
 	default:
 		below.real = path.Join(in.real, link.Target)
 	}
+	// The target may contain the top of the tree without being on the way here.
 	holdsTop := strings.HasPrefix(in.above[0]+"/", strings.TrimSuffix(below.real, "/")+"/")
 	if below.links > maxFollowed || holdsTop || slices.Contains(in.above, below.real) {
 		return link, below, errLeadsBack

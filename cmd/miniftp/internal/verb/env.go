@@ -67,7 +67,8 @@ type ShellLine interface {
 	Moved() func(done, total int64)
 }
 
-// Say prints one line to standard error, above the bars if there are any.
+// Say prints one line to standard error, above the bars if there are any. If Above fails, because the
+// bars have ended, the line goes directly to Err.
 func (e *Env) Say(line string) {
 	e.saying.Lock()
 	defer e.saying.Unlock()

@@ -123,7 +123,9 @@ func ByteRate(flag, s string) (int64, error) {
 	return n, nil
 }
 
-// FromEnv reports whether the value of a flag comes from its environment variable.
+// FromEnv reports whether the value of a flag comes from its environment variable. Package cli does not
+// report that, so FromEnv compares the values: a flag that repeats the value of its variable counts as
+// from the environment, which makes no difference.
 func FromEnv(c *cli.Context, name string) bool {
 	v, ok := os.LookupEnv(EnvName(name))
 	b, err := strconv.ParseBool(v)
