@@ -18,11 +18,11 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// cursorUp moves the cursor to the first of the lines that are drawn again.
+// cursorUp moves the cursor up to the first line of the bars, to draw them again.
 var cursorUp = regexp.MustCompile("\x1b\\[([0-9]+)A")
 
-// Of many files only those have a bar that a connection works on, and there is one line for
-// all of them.
+// TestBarsAtATerminal: in a transfer of many files, only files being transferred have a bar, and
+// one line shows the total.
 func TestBarsAtATerminal(t *testing.T) {
 	t.Parallel()
 	const files, connections = 40, 4
@@ -30,7 +30,7 @@ func TestBarsAtATerminal(t *testing.T) {
 	var runs sync.WaitGroup
 	defer runs.Wait()
 	for _, args := range []string{"get -r URL/tree got", "put -r tree URL/put", "mirror URL/tree down", "mirror tree URL/up"} {
-		for _, size := range []int{30_000, 300_000} { // in a chain, and one by one
+		for _, size := range []int{30_000, 300_000} { // as a chain, and one by one
 			runs.Go(func() {
 				t.Run(fmt.Sprintf("%s %d", strings.ReplaceAll(args, "/", " "), size), func(t *testing.T) {
 					srv, dir := verbtest.WithFile(t, nil), t.TempDir()
@@ -52,7 +52,7 @@ func TestBarsAtATerminal(t *testing.T) {
 					s := pty{columns: 100}.start(t, dir, append(words, strings.Fields(strings.ReplaceAll(rest, "URL", srv.URL))...)...)
 					shown := ""
 					for frames := 0; frames < 6; frames += strings.Count(shown[max(0, len(shown)-400):], "%") {
-						shown += s.await(" of 40 files") // the first ones have no bars yet
+						shown += s.await(" of 40 files") // the first frames have no bars
 					}
 					s.press(ctrlC)
 					s.leaves(verb.ExitInterrupted)
@@ -70,7 +70,8 @@ func TestBarsAtATerminal(t *testing.T) {
 	}
 }
 
-// A tree that was moved at a terminal is summed up in one line; -v has a line for each file.
+// TestTotalAtATerminal: at a terminal, a transfer of a tree prints one line at the end; with -v it
+// prints one for each file.
 func TestTotalAtATerminal(t *testing.T) {
 	srv, dir := verbtest.WithFile(t, verbtest.Pattern(1000)), t.TempDir()
 	verbtest.WriteFile(t, filepath.Join(dir, "one"), "1")

@@ -16,7 +16,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// Each shell takes its script, and completes verbs, flags and what flags take.
+// TestCompletion: each shell accepts its script, and completes verbs, flags and the values of
+// flags.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	for shell, tt := range map[string]struct {
@@ -72,8 +73,7 @@ words=(miniftp ''); CURRENT=2; _miniftp; words=(miniftp get -); CURRENT=3; _mini
 	}
 }
 
-// The manual page is one that its checker has nothing against, and names every verb and
-// every flag.
+// TestManPage: mandoc has no complaints about the manual page, which describes every verb and flag.
 func TestManPage(t *testing.T) {
 	code, page, errs := try(t, "man")
 	if code != 0 {
@@ -86,24 +86,24 @@ func TestManPage(t *testing.T) {
 	mandoc := verbtest.StockProgram(t, "mandoc")
 	out, _ := exec.Command(mandoc, "-Tlint", "-Wwarning", file).CombinedOutput()
 	for line := range strings.Lines(string(out)) {
-		if !strings.Contains(line, "missing date") { // a program is not built on a day
+		if !strings.Contains(line, "missing date") { // the page has no date, so that builds are reproducible
 			t.Error(line)
 		}
 	}
 	for _, c := range flags.NewApp(&verb.Env{Verbs: verbs}).Commands {
 		if !strings.Contains(page, ".SS miniftp "+c.Name) {
-			t.Errorf("nothing about %s", c.Name)
+			t.Errorf("%s is not described", c.Name)
 		}
 		for _, f := range c.Flags {
 			if name := strings.ReplaceAll(flags.Dashed(f.Names()[0]), "-", `\-`); !strings.Contains(page, "\\fB"+name+"\\fR") {
-				t.Errorf("%s: nothing about %s", c.Name, name)
+				t.Errorf("%s: %s is not described", c.Name, name)
 			}
 		}
 	}
 }
 
-// TestFlagWords: the words that are offered for a flag are the ones that it takes, and no
-// flag is missing whose help lists such words.
+// TestFlagWords: the values offered for a flag are valid, and every flag whose help lists values
+// offers them.
 func TestFlagWords(t *testing.T) {
 	app := flags.NewApp(&verb.Env{Verbs: verbs, Ctx: t.Context()})
 	for _, c := range app.Commands {
@@ -150,7 +150,7 @@ func TestFlagWords(t *testing.T) {
 	}
 }
 
-// TestManVerb: each verb has a page of its own.
+// TestManVerb: each verb has its own manual page.
 func TestManVerb(t *testing.T) {
 	for _, line := range [][]string{{"man", "get"}, {"man", "config", "check"}, {"man", "serve"}, {"man", "completion"}} {
 		code, page, errs := try(t, line...)

@@ -12,7 +12,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// networks are two network namespaces with a line between them: a client's host and a server's.
+// networks is a pair of network namespaces, the hosts of a client and a server, with a link between
+// them.
 type networks struct {
 	t              *testing.T
 	client, server string
@@ -23,7 +24,7 @@ const (
 	serverHost = "198.51.100.1"
 )
 
-// newNetworks makes the namespaces, which only root can do.
+// newNetworks creates the namespaces. It skips the test unless it runs as root.
 func newNetworks(t *testing.T) *networks {
 	if os.Getuid() != 0 {
 		t.Skip("only root can make network namespaces")
@@ -40,7 +41,7 @@ func newNetworks(t *testing.T) *networks {
 	} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 			n.remove()
-			t.Skipf("ip %s: %v: %s", args, err, out) // as in a container without the right to do so
+			t.Skipf("ip %s: %v: %s", args, err, out) // a container may lack the permission
 		}
 	}
 	t.Cleanup(n.remove)
@@ -53,15 +54,15 @@ func (n *networks) remove() {
 	}
 }
 
-// at makes a command that runs at one of the hosts.
+// at returns a command that runs on one of the hosts.
 func (n *networks) at(host string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(n.t.Context(), "ip", append([]string{"netns", "exec", host}, args...)...)
 	cmd.Env = append(os.Environ(), "HOME="+n.t.TempDir())
 	return cmd
 }
 
-// firewall drops what comes to the server's host, but for the control port and what its connection
-// tracking helper has read there.
+// firewall drops packets to the server's host, except those to the control port and those that the
+// connection tracking helper admits.
 func (n *networks) firewall() {
 	cmd := n.at(n.server, "nft", "-f", "-")
 	cmd.Stdin = strings.NewReader(`
@@ -86,7 +87,7 @@ table inet filter {
 	}
 }
 
-// serve runs a server at the server's host until the test ends.
+// serve runs a server on the server's host until the test ends.
 func (n *networks) serve(args ...string) {
 	cmd := n.at(n.server, args...)
 	if err := cmd.Start(); err != nil {
@@ -102,8 +103,9 @@ func (n *networks) serve(args ...string) {
 	n.t.Fatalf("%q does not answer", args)
 }
 
-// A firewall with a connection tracking helper opens the data port that it reads in a 229 or 227. It
-// reads only the beginning of a segment. curl shows that the firewall does so here.
+// TestConnectionTrackingHelper: a firewall with a connection tracking helper opens the data port
+// that it reads in a 229 or 227 reply. It reads only the beginning of a segment. curl shows that
+// the firewall works here.
 func TestConnectionTrackingHelper(t *testing.T) {
 	program := verbtest.Program(t)
 	verbtest.StockProgram(t, "curl")

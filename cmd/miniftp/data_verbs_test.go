@@ -14,8 +14,8 @@ import (
 
 var dataVerb = regexp.MustCompile(`> (EPSV|PASV|EPRT|PORT)`)
 
-// TestDataVerbs: --passive and --active may name the verbs by which data connections are
-// agreed on, and never take what follows for a value.
+// TestDataVerbs: --passive and --active may have a value that names the commands for data
+// connections. They never treat the next word as their value.
 func TestDataVerbs(t *testing.T) {
 	for flag, want := range map[string]string{
 		"--passive": "EPSV", "--passive=extended": "EPSV", "--passive=classic": "PASV", "--passive=true": "EPSV", "--passive=false": "EPSV",

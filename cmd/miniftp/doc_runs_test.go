@@ -15,10 +15,10 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// TestDocRuns runs the commands of the console blocks of documents and compares what they print with
-// what the document shows; with -update it writes that anew. All blocks of a document share one
-// directory and run in order. Lines that begin with "$ " are commands for sh; a server that a
-// block starts runs until another one is started.
+// TestDocRuns runs the commands in the console blocks of documents and compares their output with
+// the document; with -update it rewrites the document. All blocks of a document share one directory
+// and run in order. Lines that begin with "$ " are commands for sh. A server that a block starts
+// runs until the next one is started.
 func TestDocRuns(t *testing.T) {
 	verbtest.Long(t)
 	for _, doc := range []string{"README.md"} {
@@ -36,12 +36,12 @@ func TestDocRuns(t *testing.T) {
 				shown := console.FindStringSubmatch(block)[1]
 				printed := r.block(shown)
 				if !verbtest.Updating() && r.masked(printed) != r.masked(shown) {
-					t.Errorf("%s shows\n%s\nIt is\n%s", doc, shown, printed)
+					t.Errorf("%s shows\n%s\nGot\n%s", doc, shown, printed)
 				}
 				return "```console\n" + printed + "```"
 			})
 			if blocks == 0 {
-				t.Error("there is nothing to run")
+				t.Error("no console block was found")
 			}
 			if verbtest.Updating() && !t.Failed() {
 				if err := os.WriteFile(name, []byte(now), 0o644); err != nil {
@@ -52,19 +52,19 @@ func TestDocRuns(t *testing.T) {
 	}
 }
 
-// console finds the blocks that are run.
+// console matches the blocks to run.
 var console = regexp.MustCompile("(?s)```console\n(.*?)```")
 
-// docPort is the port that documents show for a server that runs.
+// docPort is the port of the server in documents.
 const docPort = "2121"
 
-// docRun is a directory with some files, in which the commands of a document run.
+// docRun is a directory with some files, where the commands of a document run.
 type docRun struct {
 	t      *testing.T
 	dir    string
-	port   string // of the server, where the document has docPort
+	port   string // the server's port; documents show docPort instead
 	env    []string
-	server *exec.Cmd // the last one that a block has started
+	server *exec.Cmd // the last one started by a block
 }
 
 func newDocRun(t *testing.T) *docRun {
@@ -97,7 +97,7 @@ func newDocRun(t *testing.T) *docRun {
 	return r
 }
 
-// block runs the commands of a block and returns the block as it is now.
+// block runs the commands of a block and returns the block with their output.
 func (r *docRun) block(shown string) string {
 	var b strings.Builder
 	for line := range strings.Lines(shown) {
@@ -112,23 +112,23 @@ func (r *docRun) block(shown string) string {
 		} else {
 			out = r.run(strings.ReplaceAll(command, docPort, r.port))
 		}
-		columns := strings.Repeat(" ", len(r.port)-len(docPort)) // what the shorter port takes from the column behind it
+		columns := strings.Repeat(" ", len(r.port)-len(docPort)) // keeps the next column in place
 		b.WriteString(strings.NewReplacer(r.port+"/  ", docPort+"/  "+columns, r.port, docPort).Replace(out))
 	}
 	return b.String()
 }
 
-// run runs a command and returns what it prints.
+// run runs a command and returns its output.
 func (r *docRun) run(command string) string {
 	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", command)
 	cmd.Dir, cmd.Env = filepath.Join(r.dir, "work"), r.env
-	out, _ := cmd.CombinedOutput() // a command may fail: what it prints says so
+	out, _ := cmd.CombinedOutput() // some commands are meant to fail
 	return strings.ReplaceAll(string(out), r.dir, "")
 }
 
-// serve starts a server in the directory srv and returns what it says when it listens.
+// serve starts a server in the directory srv and returns its output until it listens.
 func (r *docRun) serve(command string) string {
 	r.stop()
 	r.server = exec.CommandContext(context.Background(), "sh", "-c", "exec "+command)
@@ -157,7 +157,7 @@ func (r *docRun) stop() {
 	}
 }
 
-// masked is a block without what differs from run to run.
+// masked returns a block with the parts masked that differ from run to run.
 func (r *docRun) masked(s string) string {
 	for mask, what := range map[string]string{
 		`[0-9.]+ ([kMG]?B/s)`: "SPEED",

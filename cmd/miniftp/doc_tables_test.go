@@ -12,7 +12,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// rows returns the rows of the table between the marks "rows" of a document, as the code in their cells.
+// rows returns the rows of the table between the markers named rows of a document. The cells are
+// unparsed.
 func rows(t *testing.T, doc string) (table [][]string) {
 	t.Helper()
 	text, err := os.ReadFile(verbtest.InModule(doc))
@@ -36,11 +37,11 @@ func rows(t *testing.T, doc string) (table [][]string) {
 	return table
 }
 
-// code finds the code in a cell.
+// code matches the code in a cell.
 var code = regexp.MustCompile("`([^`]+)`")
 
-// TestFromLftp runs each row of docs/from-lftp.md with lftp and with miniftp, each against a server with
-// the same files, and compares the files at both ends afterwards.
+// TestFromLftp runs each row of docs/from-lftp.md with lftp and with miniftp, each against a server
+// with the same files, and compares the files on both sides afterwards.
 func TestFromLftp(t *testing.T) {
 	lftp := verbtest.StockProgram(t, "lftp")
 	verbtest.Program(t)
@@ -69,7 +70,7 @@ func TestFromLftp(t *testing.T) {
 	}
 }
 
-// switcher is somebody who changes from one program to the other: a server and a directory.
+// switcher is a user of one of the two programs: a server and a directory.
 type switcher struct {
 	t        *testing.T
 	dir, url string
@@ -109,7 +110,8 @@ func (s *switcher) run(cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// TestFromVsftpd gives each line of docs/from-vsftpd.md to vsftpd, and its keys to config check.
+// TestFromVsftpd checks each row of docs/from-vsftpd.md: the line with vsftpd, the keys with config
+// check.
 func TestFromVsftpd(t *testing.T) {
 	vsftpd := verbtest.StockProgram(t, "vsftpd")
 	dir := t.TempDir()
@@ -118,10 +120,10 @@ func TestFromVsftpd(t *testing.T) {
 	for _, row := range rows(t, "docs/from-vsftpd.md") {
 		line := code.FindStringSubmatch(row[0])[1]
 		conf := verbtest.WriteFile(t, filepath.Join(dir, "vsftpd.conf"), line+"\nlisten=NO\nlisten_ipv6=NO\n")
-		// Without a socket on its standard input it complains, but of a line that it does not know first.
+		// Without a socket as standard input vsftpd fails, but it reports an unknown line before that.
 		out, _ := exec.CommandContext(t.Context(), vsftpd, conf).CombinedOutput()
 		if s := string(out); strings.Contains(s, "unrecognised") || strings.Contains(s, "bad bool") || strings.Contains(s, "bad parameter") {
-			t.Errorf("vsftpd does not take %q: %s", line, out)
+			t.Errorf("vsftpd rejects %q: %s", line, out)
 		}
 		var keys []string
 		for _, m := range code.FindAllStringSubmatch(row[1], -1) {

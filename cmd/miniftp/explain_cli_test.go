@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// --explain=FILE draws on the file and not on the terminal, without passwords; what
-// can't be written is told.
+// TestExplainFile: --explain=FILE writes the drawing to the file instead of the terminal, without
+// passwords. An error in writing it is reported.
 func TestExplainFile(t *testing.T) {
 	s := verbtest.WithFile(t, verbtest.Pattern(50_000))
 	dir := t.TempDir()
@@ -30,7 +30,7 @@ func TestExplainFile(t *testing.T) {
 		text := string(b)
 		for _, want := range []string{"miniftp get -j 2 ", "ftp://anonymous:****@", "RETR", "listens :", "50 kB in ", "550 /nope"} {
 			if !strings.Contains(text, want) {
-				t.Errorf("%s does not say %q:\n%s", name, want, text)
+				t.Errorf("%s does not contain %q:\n%s", name, want, text)
 			}
 		}
 		if strings.Contains(text, "hunter2") || strings.HasPrefix(text, "<!doctype html>") != (name == "b.html") {
@@ -58,7 +58,7 @@ func TestExplainFile(t *testing.T) {
 	}
 }
 
-// A server that can't be reached is drawn, at each try, and so is one that can't be of a copy.
+// TestLadderOfNoServer: a server that can't be reached is drawn at each try, also for copy.
 func TestLadderOfNoServer(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	addr := ftptest.ClosedPort(t).String()

@@ -16,7 +16,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// TestFaultExits: each way to fail has its exit code and its one line.
+// TestFaultExits: each kind of failure has its exit code and prints one line.
 func TestFaultExits(t *testing.T) {
 	t.Parallel()
 	data := verbtest.Pattern(100_000)
@@ -74,7 +74,7 @@ func TestFaultExits(t *testing.T) {
 	}
 }
 
-// offsets are those of the commands REST, in their order.
+// offsets returns the arguments of the REST commands, in order.
 func offsets(t *testing.T, srv *ftptest.Server) (all []int) {
 	t.Helper()
 	for _, c := range srv.Commands() {
@@ -89,7 +89,7 @@ func offsets(t *testing.T, srv *ftptest.Server) (all []int) {
 	return all
 }
 
-// TestRetriesResume: a retry goes on where the last try stopped.
+// TestRetriesResume: a retry continues where the previous try stopped.
 func TestRetriesResume(t *testing.T) {
 	data := verbtest.Pattern(1_000_000)
 	srv := verbtest.WithFile(t, data)
@@ -102,14 +102,14 @@ func TestRetriesResume(t *testing.T) {
 		t.Fatalf("exit %d, %v, %d bytes: %s", code, err, len(got), errs)
 	}
 	if at := offsets(t, srv); len(at) < 3 || !slices.IsSorted(at) || at[0] < 1 {
-		t.Errorf("it went on at %v", at)
+		t.Errorf("it resumed at %v", at)
 	}
 	if tries := strings.Count(errs, "; trying again in 0s\n"); tries < 3 || tries != strings.Count(errs, "\n") ||
 		tries != strings.Count(errs, "miniftp: "+srv.URL+"/a.bin: ") {
-		t.Errorf("it says %s", errs)
+		t.Errorf("it prints %s", errs)
 	}
 	if _, err := os.Stat(filepath.Join(filepath.Dir(local), ".copy.part")); err == nil {
-		t.Error("the part file is still there")
+		t.Error("the partial download still exists")
 	}
 
 	code, out, errs := try(t, "cat", "-q", "--retries", "200", srv.URL+"/a.bin")
@@ -125,8 +125,8 @@ func TestRetriesResume(t *testing.T) {
 	}
 }
 
-// TestRetryComparesOutput: standard output takes nothing back, so a server that
-// ignores REST must not add the beginning to what was written.
+// TestRetryComparesOutput: output can't be taken back. If a server ignores REST, a retry must not
+// write the beginning a second time.
 func TestRetryComparesOutput(t *testing.T) {
 	data := verbtest.Pattern(1_000_000)
 	srv := verbtest.WithFile(t, data)
@@ -137,10 +137,10 @@ func TestRetryComparesOutput(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	if !strings.HasPrefix(string(data), out) || len(out) == 0 {
-		t.Errorf("%d bytes came out that are not the file's beginning", len(out))
+		t.Errorf("the output of %d bytes is not the beginning of the file", len(out))
 	}
 
-	// Text differs at both ends, so that nobody could say where to go on.
+	// Text has different lengths on both sides, so that no offset to resume at is known.
 	srv.Heal("REST")
 	code, _, errs = try(t, "cat", "--ascii", srv.URL+"/a.bin")
 	if code != verb.ExitIncomplete || strings.Contains(errs, "trying again") {
@@ -148,7 +148,7 @@ func TestRetryComparesOutput(t *testing.T) {
 	}
 }
 
-// TestStdinIsSentOnce: it can't be read twice.
+// TestStdinIsSentOnce: put - does not retry, because standard input can't be read twice.
 func TestStdinIsSentOnce(t *testing.T) {
 	srv := verbtest.WithFile(t, nil)
 	srv.Fail("STOR", ftptest.LoseReply())
@@ -162,7 +162,7 @@ func TestStdinIsSentOnce(t *testing.T) {
 	}
 }
 
-// TestHashReads: where the server has no hash, the file is read.
+// TestHashReads: if the server can't compute a hash, the file is read.
 func TestHashReads(t *testing.T) {
 	data := verbtest.Pattern(100_000)
 	sum := sha256.Sum256(data)
@@ -181,12 +181,11 @@ func TestHashReads(t *testing.T) {
 	srv.Heal()
 	srv.Fail("HASH", ftptest.Refuse())
 	if _, out, _ := try(t, "hash", "--json", srv.URL+"/a.bin"); !strings.Contains(out, `"by": "client"`) {
-		t.Errorf("it says %s", out)
+		t.Errorf("it prints %s", out)
 	}
 }
 
-// TestShutdownKeepsTransfer: a server that says goodbye once the file is whole
-// does not undo it.
+// TestShutdownKeepsTransfer: a 421 after a complete transfer does not make it fail.
 func TestShutdownKeepsTransfer(t *testing.T) {
 	srv := verbtest.WithFile(t, verbtest.Pattern(1000))
 	dir := t.TempDir()

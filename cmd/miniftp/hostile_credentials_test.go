@@ -16,9 +16,9 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// TestCredentialsStayWithTheirServer: what was given for one server, by the URL or by
-// ~/.netrc, is told to no other: not to another port or user, not in another scheme,
-// not in a retry, in whatever order URLs stand (CVE-2022-27774).
+// TestCredentialsStayWithTheirServer: the credentials of a URL or of ~/.netrc are sent only to
+// their server: not for another port, user or scheme, not in a retry, and independent of the order
+// of the URLs (CVE-2022-27774).
 func TestCredentialsStayWithTheirServer(t *testing.T) {
 	const anon = "USER anonymous PASS anonymous@"
 	for _, tt := range []struct {
@@ -65,9 +65,8 @@ func TestCredentialsStayWithTheirServer(t *testing.T) {
 	}
 }
 
-// TestRetriesGoToTheSameServer: a server that breaks off, or sends the client to
-// another place in all the ways that it has, sees every retry itself; the other place
-// sees nobody.
+// TestRetriesGoToTheSameServer: if a server breaks off, or directs the client to another address in
+// any way, every retry goes to the same server, and nothing connects to the other address.
 func TestRetriesGoToTheSameServer(t *testing.T) {
 	other, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
@@ -130,7 +129,7 @@ func TestRetriesGoToTheSameServer(t *testing.T) {
 	}
 	_ = other.Close()
 	for addr := range called {
-		t.Errorf("somebody called %s", addr)
+		t.Errorf("a client connected to %s", addr)
 	}
 }
 

@@ -16,12 +16,12 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// mostMemory is what the client may ever hold of the machine's memory, whatever a
-// server sends: its code and all. One that idles has about 13 MiB.
+// mostMemory is the limit on the client's resident memory, including its code, whatever a server
+// sends. An idle client uses about 13 MiB.
 const mostMemory = 32 << 20
 
-// peak runs miniftp and returns the most memory that it held. What the system tells
-// when a process has ended counts its parent's in: so it is asked all the time.
+// peak runs miniftp and returns its peak resident memory. The usage reported after a process has
+// ended includes its parent's before exec, so peak polls while it runs.
 func peak(t *testing.T, dir string, args ...string) (code int, rss int64, errs string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -56,13 +56,13 @@ func peak(t *testing.T, dir string, args ...string) (code int, rss int64, errs s
 		}
 	}
 	if ctx.Err() != nil {
-		t.Fatalf("%v goes on and on", args)
+		t.Fatalf("%v does not end", args)
 	}
 	return cmd.ProcessState.ExitCode(), rss, said.String()
 }
 
-// endless writes text until nobody reads, at most so many bytes: then the test has
-// failed anyway.
+// endless writes text until the reader stops, but at most 3 GiB, after which the test has failed
+// anyway.
 func endless(w io.Writer, text func(i int) string) {
 	n := int64(0)
 	for i := 0; n < 3<<30; i++ {
@@ -74,18 +74,18 @@ func endless(w io.Writer, text func(i int) string) {
 	}
 }
 
-// TestHostileMemory: whatever comes without end, the client ends with one line and has
-// held little memory.
+// TestHostileMemory: whatever the server sends without end, the client exits with one line and has
+// used little memory.
 func TestHostileMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds the program")
+		t.Skip("slow: it builds the program")
 	}
 	lines := func(line string) func(c *verbtest.Victim, _ string) {
 		return func(c *verbtest.Victim, _ string) { endless(c, func(int) string { return strings.Repeat(line, 1000) }) }
 	}
 	listing := func(line func(i int) string) func(h *verbtest.Hostile) {
 		return func(h *verbtest.Hostile) {
-			var block strings.Builder // making each line anew takes longer than reading it
+			var block strings.Builder // formatting each line would be slower than reading it
 			for i := range 1000 {
 				block.WriteString(line(i))
 			}
@@ -97,7 +97,7 @@ func TestHostileMemory(t *testing.T) {
 	long := func(i int) string {
 		return fmt.Sprintf("type=file;size=1;x=%s; %d\r\n", strings.Repeat("x", 6_000), i)
 	}
-	// The ones left out read all that a listing may have. Of each kind of cause one is in.
+	// The others read as much as a listing may have. There is one for each kind of cause.
 	quick := map[string]bool{"greeting of endless lines": true, "endless FEAT": true, "150 after 150": true, "listing of long lines": true, "tree of long lines": true}
 	for name, x := range map[string]struct {
 		set  func(h *verbtest.Hostile)
@@ -144,7 +144,7 @@ func TestHostileMemory(t *testing.T) {
 				t.Errorf("exit %d: %.4000s", code, errs)
 			}
 			if rss > mostMemory {
-				t.Errorf("it held %d MiB", rss>>20)
+				t.Errorf("it used %d MiB", rss>>20)
 			}
 		})
 	}

@@ -15,9 +15,9 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// TestHostileNamesStayInside: whatever a server lists, as a file or a directory, in
-// either form, nothing is written but in the target directory, and nothing raw comes
-// to the terminal.
+// TestHostileNamesStayInside: whatever names a server lists, in either format, as files or
+// directories, nothing is written outside the target directory, and no control characters are
+// printed.
 func TestHostileNamesStayInside(t *testing.T) {
 	for verb, line := range verbtest.HostileLines {
 		for _, kind := range []string{"file", "dir"} {
@@ -34,7 +34,7 @@ func TestHostileNamesStayInside(t *testing.T) {
 						}
 						for _, name := range verbtest.HostileNames {
 							if search && (name == "" || strings.ContainsAny(name, "/\x00\r")) {
-								continue // such a name ends a search: what is found must be all
+								continue // such a name makes a search fail, which must be complete
 							}
 							_, _ = io.WriteString(w, line(kind, name))
 						}
@@ -45,7 +45,7 @@ func TestHostileNamesStayInside(t *testing.T) {
 				if err := os.MkdirAll(in, 0o755); err != nil {
 					t.Fatal(err)
 				}
-				t.Chdir(filepath.Join(top, "a")) // so that a name that goes up has somewhere to go
+				t.Chdir(filepath.Join(top, "a")) // so that .. in a name leads to a writable directory
 				args = append([]string{args[0], "--retries", "0"}, args[1:]...)
 				for i := range args {
 					args[i] = strings.ReplaceAll(args[i], "URL", "ftp://"+h.Addr)
@@ -67,8 +67,8 @@ func TestHostileNamesStayInside(t *testing.T) {
 	}
 }
 
-// TestHostileLinks: a link in a listing that leads out of the tree is never made, so that a directory of the same
-// name, listed before it or behind it, is not written through it (CVE-2014-4877).
+// TestHostileLinks: a link in a listing that points outside the tree is never made. So a directory
+// with the same name, listed before or after it, is not written through the link (CVE-2014-4877).
 func TestHostileLinks(t *testing.T) {
 	top := t.TempDir()
 	victim, in := filepath.Join(top, "victim"), filepath.Join(top, "in")
@@ -107,7 +107,7 @@ func TestHostileLinks(t *testing.T) {
 			}
 			_ = filepath.WalkDir(in, func(name string, e fs.DirEntry, _ error) error {
 				if e.Type()&fs.ModeSymlink != 0 {
-					t.Errorf("%s: the link %s was made", verb, name)
+					t.Errorf("%s: the link %s was created", verb, name)
 				}
 				return nil
 			})
@@ -115,8 +115,8 @@ func TestHostileLinks(t *testing.T) {
 	}
 }
 
-// TestLocalNamesAreTheUsers: the local name is what the user typed, whatever the server
-// says about it, and is a name only: no command, no pipe, no other file.
+// TestLocalNamesAreTheUsers: the local name is the one that the user typed, whatever the server
+// reports. It is only a name, never a command, a pipe or another file.
 func TestLocalNamesAreTheUsers(t *testing.T) {
 	h := verbtest.NewHostile(t, func(h *verbtest.Hostile) {
 		h.On["MLST"] = func(c *verbtest.Victim, _ string) {
@@ -156,8 +156,8 @@ func TestLocalNamesAreTheUsers(t *testing.T) {
 	}
 }
 
-// TestHostileWords: what a server says comes to the terminal without control
-// characters, whichever verb shows it and however chatty it is asked to be.
+// TestHostileWords: texts of the server are printed without control characters, by every verb and
+// with every flag that shows them.
 func TestHostileWords(t *testing.T) {
 	const evil = "\x1b]0;owned\x07\x1b[31m\u009b2J\x08\x7f\x00\x0b"
 	h := verbtest.NewHostile(t, func(h *verbtest.Hostile) {
@@ -207,8 +207,8 @@ func TestHostileWords(t *testing.T) {
 	}
 }
 
-// TestHostileLinkInside: a link that --links copy made is not gone through by a directory of
-// the same name, in which a link could then lead out of the tree.
+// TestHostileLinkInside: a link made by --links copy is not followed for a directory of the same
+// name, in which another link could point outside the tree.
 func TestHostileLinkInside(t *testing.T) {
 	h := verbtest.NewHostile(t, func(h *verbtest.Hostile) {
 		h.List = func(_, dir string, w io.Writer) {
@@ -224,10 +224,10 @@ func TestHostileLinkInside(t *testing.T) {
 	})
 	top := t.TempDir()
 	code, _, errs := try(t, "get", "--retries", "0", "-r", "--links", "copy", "ftp://"+h.Addr+"/d", filepath.Join(top, "in"))
-	if code != verb.ExitLocal || !strings.Contains(errs, "in/a: a link is where a directory should be") {
+	if code != verb.ExitLocal || !strings.Contains(errs, "in/a: there is a link where a directory should be") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 	if target, err := os.Readlink(filepath.Join(top, "in", "sub", "up")); err == nil {
-		t.Errorf("a link to %s was made through another one", target)
+		t.Errorf("a link to %s was created through another one", target)
 	}
 }

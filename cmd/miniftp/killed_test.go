@@ -19,8 +19,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// gated is a reader that hands out its content up to a gate, and the rest, if ever,
-// when that opens.
+// gated is a reader that returns the content of before, and that of after only once open is closed.
 type gated struct {
 	before, after io.Reader
 	open          <-chan struct{}
@@ -34,7 +33,7 @@ func (g *gated) Read(b []byte) (int, error) {
 	return g.after.Read(b)
 }
 
-// reaches waits until a file that matches the pattern has n bytes.
+// reaches waits until a file that matches the pattern has at least n bytes.
 func reaches(t *testing.T, pattern string, n int) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -42,7 +41,7 @@ func reaches(t *testing.T, pattern string, n int) {
 	for end := time.Now().Add(time.Minute); ; <-tick.C {
 		found, err := filepath.Glob(pattern)
 		if err != nil || time.Now().After(end) {
-			t.Fatalf("%s never had %d bytes: %v, %v", pattern, n, found, err)
+			t.Fatalf("%s did not reach %d bytes: %v, %v", pattern, n, found, err)
 		}
 		for _, f := range found {
 			if fi, err := os.Stat(f); err == nil && fi.Size() >= int64(n) {
@@ -52,13 +51,13 @@ func reaches(t *testing.T, pattern string, n int) {
 	}
 }
 
-// The ends of the names of partial uploads, as patterns.
+// The ends of the hidden names of running and of partial uploads, as patterns.
 var (
 	runningTag = strings.Repeat("[0-9a-f]", 32) + ".upload"
 	keptTag    = strings.Repeat("[0-9a-f]", 24) + ".upload"
 )
 
-// hidden are the files below root that listings leave out.
+// hidden returns the hidden names in root, which listings leave out.
 func hidden(t *testing.T, root string) []string {
 	t.Helper()
 	found, err := filepath.Glob(root + "/.*.upload")
@@ -71,14 +70,14 @@ func hidden(t *testing.T, root string) []string {
 func want(t *testing.T, file string, content []byte) {
 	t.Helper()
 	if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, content) {
-		t.Errorf("%s has %d bytes (%v), want %d that may differ too", filepath.Base(file), len(got), err, len(content))
+		t.Errorf("%s: %d bytes (%v) differ from the expected %d", filepath.Base(file), len(got), err, len(content))
 	}
 }
 
-// TestKilledServer: a server that is killed in the middle of two uploads, again and
-// again, leaves nothing half-written under a final name: one file is not there, of the
-// other the old one is. Once what it left is old, the next server makes it a part that
-// a client goes on with, to the exact bytes.
+// TestKilledServer: a server that is killed repeatedly during two uploads leaves no incomplete file
+// under a final name: one file does not exist, the other keeps its old content. After some time,
+// the next server turns the hidden files into partial uploads, which a client resumes at the exact
+// byte.
 func TestKilledServer(t *testing.T) {
 	t.Parallel()
 	root, content, old := t.TempDir(), verbtest.Pattern(3_000_000), []byte("the old one, whole")
@@ -115,7 +114,7 @@ func TestKilledServer(t *testing.T) {
 			uploads.Go(func() {
 				src := &gated{bytes.NewReader(content[from : kept+more]), strings.NewReader(""), gate}
 				if _, err := c.StoreWith(context.Background(), client.Transfer{Path: name, Offset: int64(from)}, src); err == nil {
-					t.Errorf("%s: an upload to a server that was killed is said to be whole", name)
+					t.Errorf("%s: an upload to a killed server succeeded", name)
 				}
 			})
 		}
@@ -126,7 +125,7 @@ func TestKilledServer(t *testing.T) {
 		close(gate)
 		uploads.Wait()
 		if _, err := os.Stat(root + "/new"); err == nil {
-			t.Fatal("half a file stands under its final name")
+			t.Fatal("an incomplete file has its final name")
 		}
 		want(t, root+"/old", old)
 		left, err := filepath.Glob(root + "/.*." + runningTag)
@@ -138,7 +137,7 @@ func TestKilledServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		kept = int(fi.Size())
-		for _, f := range left { // time passes
+		for _, f := range left { // make them old
 			at := time.Now().Add(-time.Hour)
 			if err := os.Chtimes(f, at, at); err != nil {
 				t.Fatal(err)
@@ -148,7 +147,7 @@ func TestKilledServer(t *testing.T) {
 	p := verbtest.StartServer(t, root, "--anonymous", "rw")
 	p.Await("resumable=2")
 	if code, _, errs := try(t, "put", "-c", "-v", local, "ftp://"+p.Addr+"/new"); code != 0 || !strings.Contains(errs, fmt.Sprintf("> REST %d\n", kept)) {
-		t.Errorf("exit %d, and it went on elsewhere than at %d:\n%s", code, kept, errs)
+		t.Errorf("exit %d, and it did not resume at %d:\n%s", code, kept, errs)
 	}
 	if code, _, errs := try(t, "put", "-q", local, "ftp://"+p.Addr+"/old"); code != 0 {
 		t.Errorf("exit %d: %s", code, errs)
@@ -161,11 +160,11 @@ func TestKilledServer(t *testing.T) {
 	p.Kill()
 }
 
-// TestReadOnlyServerSweepsNothing: what lies about in a directory that nobody may
-// write to is none of the server's business.
+// TestReadOnlyServerSweepsNothing: a server does not remove old hidden files from a directory that
+// none of its users may write to.
 func TestReadOnlyServerSweepsNothing(t *testing.T) {
 	root := t.TempDir()
-	leftover := root + "/.f.1da04507000000000123abcd3adef2ee.upload" // as a server names one
+	leftover := root + "/.f.1da04507000000000123abcd3adef2ee.upload" // the hidden name of an upload
 	if err := os.WriteFile(leftover, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +183,8 @@ func TestReadOnlyServerSweepsNothing(t *testing.T) {
 	}
 }
 
-// TestStoppedUnderLoad: after a SIGTERM what runs may finish, nothing new begins, the
-// server ends with exit 0, and whatever was said to be whole is.
+// TestStoppedUnderLoad: after SIGTERM, running transfers finish and no new ones begin. The server
+// exits with 0, and every confirmed file is complete.
 func TestStoppedUnderLoad(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -198,12 +197,12 @@ func TestStoppedUnderLoad(t *testing.T) {
 	p := verbtest.StartServer(t, root, "--anonymous", "rw", "--grace", "1m")
 	gate := make(chan struct{})
 	var running, load sync.WaitGroup
-	for i := range 3 { // each half way when the signal comes
+	for i := range 3 { // half done when the signal arrives
 		c := p.Dial()
 		running.Go(func() {
 			src := &gated{bytes.NewReader(content[:200_000]), bytes.NewReader(content[200_000:]), gate}
 			if _, err := c.Store(t.Context(), fmt.Sprintf("/running%d", i), src); err != nil {
-				t.Errorf("an upload that ran was not let finish: %v", err)
+				t.Errorf("a running upload could not finish: %v", err)
 			}
 		})
 	}
@@ -226,7 +225,7 @@ func TestStoppedUnderLoad(t *testing.T) {
 				if _, err := c.Retrieve(t.Context(), "/f", &b); err != nil {
 					return
 				} else if !bytes.Equal(b.Bytes(), content) {
-					t.Errorf("a download that was said to be whole has %d bytes", b.Len())
+					t.Errorf("a confirmed download has %d bytes", b.Len())
 				}
 			}
 		})
@@ -241,7 +240,7 @@ func TestStoppedUnderLoad(t *testing.T) {
 	p.Await("for transfers to finish")
 	load.Wait()
 	if c, err := client.Dial(t.Context(), p.Addr, nil); err == nil {
-		t.Error("it takes new sessions")
+		t.Error("it accepts new sessions")
 		_ = c.Close()
 	}
 	close(gate)
@@ -257,7 +256,7 @@ func TestStoppedUnderLoad(t *testing.T) {
 	if err != nil || len(files) < 3+4*5 {
 		t.Fatalf("%q, %v", files, err)
 	}
-	for _, f := range files { // those too whose client was not told
+	for _, f := range files { // also those whose client got no reply
 		want(t, f, content)
 	}
 	if found := hidden(t, root); len(found) > 0 {

@@ -13,8 +13,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// TestPutFromClosedInput: a closed standard input, which the Go runtime opens as /dev/null
-// for reading and writing, does not empty the remote file.
+// TestPutFromClosedInput: a closed standard input does not empty the remote file. The Go runtime
+// opens it as /dev/null for reading and writing.
 func TestPutFromClosedInput(t *testing.T) {
 	for flag, want := range map[int]bool{os.O_RDWR: true, os.O_RDONLY: false} {
 		null, err := os.OpenFile(os.DevNull, flag, 0)
@@ -27,7 +27,7 @@ func TestPutFromClosedInput(t *testing.T) {
 		}
 		var errs strings.Builder
 		code := flags.Run(t.Context(), verbs, []string{"miniftp", "put", "--retries", "0", "-", "ftp://127.0.0.1:1/x"}, verb.Stdio{In: null, Out: io.Discard, Err: &errs})
-		if want != (code == verb.ExitLocal && strings.Contains(errs.String(), "standard input: it is closed")) {
+		if want != (code == verb.ExitLocal && strings.Contains(errs.String(), "standard input: closed")) {
 			t.Errorf("exit %d: %s", code, errs.String())
 		}
 	}

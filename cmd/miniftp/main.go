@@ -1,5 +1,4 @@
-// Command miniftp is an FTP server and client. Run it without arguments for
-// what it can do.
+// Command miniftp is an FTP server and client. Run it without arguments to see what it can do.
 package main
 
 import (
@@ -23,7 +22,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// verbs are what the first word of a command line may be.
+// verbs are all verbs: one of them is the first word of a command line.
 var verbs = []verb.Verb{
 	serve.Command, serve.Config, passwd.Command,
 	transfer.Get, transfer.Put, mirror.Command, copy.Command, shell.Command,
@@ -38,26 +37,26 @@ func main() {
 	go func() {
 		<-signals
 		cancel()
-		<-signals // the second one does not wait for anything
+		<-signals // a second signal ends the program at once
 		os.Exit(verb.ExitInterrupted)
 	}()
-	flags.ReleaseStart() // what the packages began with
+	flags.ReleaseStart() // memory of package initialization
 	os.Exit(flags.Run(ctx, verbs, os.Args, verb.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }
 
-// endings returns the signals that end a command line, so that it can remove what it would
-// leave behind: an interrupt, SIGTERM and SIGHUP, which is a terminal that was closed. To
-// serve, SIGHUP is the order to read its configuration again.
+// endings returns the signals that cancel a command line, so that it can clean up: interrupt,
+// SIGTERM, and SIGHUP, which is sent when the terminal is closed. For serve, SIGHUP means to reload
+// the configuration.
 func endings(args []string) []os.Signal {
 	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	verb := ""
 	if len(args) > 1 {
 		verb = args[1]
 	}
-	if verb != "serve" && !signal.Ignored(syscall.SIGHUP) { // nohup has it ignored
+	if verb != "serve" && !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		all = append(all, syscall.SIGHUP)
 	}
-	if verb == "bench" { // of others, SIGQUIT prints what they are at
+	if verb == "bench" { // bench cleans up on SIGQUIT; other verbs print their goroutines
 		all = append(all, syscall.SIGQUIT)
 	}
 	return all

@@ -20,7 +20,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// proxyProcess starts a stock proxy, and returns its address once it answers.
+// proxyProcess starts a stock proxy and returns its address once it accepts connections.
 func proxyProcess(t *testing.T, name string, args func(port string) []string) string {
 	t.Helper()
 	port := fmt.Sprint(ftptest.ClosedPort(t).Port())
@@ -61,8 +61,8 @@ func tinyproxy(t *testing.T, lines ...string) string {
 	})
 }
 
-// Files go through stock proxies, both ways, clear and under TLS; the server sees
-// passive mode only.
+// TestStockProxies: transfers through stock proxies work in both directions, in the clear and over
+// TLS.
 func TestStockProxies(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -93,8 +93,8 @@ func TestStockProxies(t *testing.T) {
 	}
 }
 
-// ALL_PROXY is asked, NO_PROXY and --proxy none go past it, and active mode is
-// refused in words.
+// TestProxyEnvironment: ALL_PROXY is used unless NO_PROXY or --proxy none excludes it. Active mode
+// through a proxy is refused.
 func TestProxyEnvironment(t *testing.T) {
 	s := verbtest.WithFile(t, []byte("x"))
 	nobody := "socks5://127.0.0.1:1"
@@ -125,7 +125,8 @@ func TestProxyEnvironment(t *testing.T) {
 	}
 }
 
-// A proxy that says no, says nonsense, or sends the server's first bytes along.
+// TestConnectAnswers tests proxies that refuse, that send garbage, or that send the server's first
+// bytes along with their answer.
 func TestConnectAnswers(t *testing.T) {
 	s := verbtest.WithFile(t, []byte("x"))
 	for answer, want := range map[string]string{
@@ -140,7 +141,7 @@ func TestConnectAnswers(t *testing.T) {
 			t.Errorf("%.20q: exit %d, %s", answer, code, errs)
 		}
 	}
-	// What comes in one segment with the proxy's answer is the server's.
+	// Bytes after the proxy's answer in the same segment belong to the server.
 	addr := fakeProxy(t, func(c net.Conn, req *http.Request) {
 		up, err := net.Dial("tcp", req.Host)
 		if err != nil {
@@ -161,7 +162,7 @@ func TestConnectAnswers(t *testing.T) {
 	}
 }
 
-// fakeProxy lets answer reply to each request.
+// fakeProxy starts a proxy whose requests are handled by answer, and returns its address.
 func fakeProxy(t *testing.T, answer func(net.Conn, *http.Request)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -187,8 +188,8 @@ func fakeProxy(t *testing.T, answer func(net.Conn, *http.Request)) string {
 	return l.Addr().String()
 }
 
-// TestCharset: names in a server's own charset are found, listed, and written to the
-// local disk in UTF-8.
+// TestCharset: names in the server's character set are found, listed, and written to the local disk
+// as UTF-8.
 func TestCharset(t *testing.T) {
 	s := verbtest.WithFile(t, nil)
 	for name, wire := range map[string]string{"latin1": "caf\xe9", "shift_jis": "\x93\xfa\x96\x7b", "gbk": "\xd6\xd0\xb9\xfa", "ibm850": "\x84"} {

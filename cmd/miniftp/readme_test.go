@@ -15,7 +15,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// TestReadme keeps the tables of README.md the same as the code.
+// TestReadme checks that the tables of README.md agree with the code.
 func TestReadme(t *testing.T) {
 	name := verbtest.InModule("README.md")
 	old, err := os.ReadFile(name)
@@ -33,7 +33,7 @@ func TestReadme(t *testing.T) {
 		return
 	}
 	if want != string(old) {
-		t.Errorf("%s is not what the code says: make golden writes its tables anew", name)
+		t.Errorf("%s does not agree with the code: make golden rewrites its tables", name)
 	}
 }
 
@@ -60,10 +60,10 @@ func exitTable() string {
 	return b.String()
 }
 
-// fenced finds the fenced blocks of a document, each with the line above it.
+// fenced matches the fenced blocks of a document, each with the line above it.
 var fenced = regexp.MustCompile("(?m)^(.*)\n```([a-z]*)\n((?s:.*?))^```$")
 
-// TestDocQuotes: the code that documents quote is there, in the file that the line above names.
+// TestDocQuotes: code quoted in documents exists in the file named by the line above it.
 func TestDocQuotes(t *testing.T) {
 	for doc, least := range map[string]int{"docs/active-passive.md": 6, "CONTRIBUTING.md": 1} {
 		text, err := os.ReadFile(verbtest.InModule(doc))
@@ -83,7 +83,7 @@ func TestDocQuotes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !strings.Contains(string(code), m[3]) {
-				t.Errorf("%s: this is not in %s any more:\n%s", doc, file, m[3])
+				t.Errorf("%s: this is no longer in %s:\n%s", doc, file, m[3])
 			}
 			quotes++
 		}
@@ -93,10 +93,10 @@ func TestDocQuotes(t *testing.T) {
 	}
 }
 
-// link is a relative link of a Markdown document.
+// link matches a relative link of a Markdown document.
 var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
 
-// TestLinks checks that the links between documents lead somewhere.
+// TestLinks checks that the targets of links between documents exist.
 func TestLinks(t *testing.T) {
 	found := 0
 	err := filepath.WalkDir(verbtest.InModule("."), func(name string, d os.DirEntry, err error) error {

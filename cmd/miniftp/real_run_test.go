@@ -14,7 +14,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// TestExplainRealRun: get and serve draw the same transfers, each from its side.
+// TestExplainRealRun: get and serve draw the same transfers, each from its own side.
 func TestExplainRealRun(t *testing.T) {
 	t.Setenv("LC_ALL", "C.UTF-8")
 	t.Setenv("COLUMNS", "80")
@@ -39,7 +39,7 @@ func TestExplainRealRun(t *testing.T) {
 	}
 	cancel()
 	if code := <-ended; code != 0 {
-		t.Errorf("serve ends with exit %d", code)
+		t.Errorf("serve: exit %d", code)
 	}
 	_, drawn, _ := strings.Cut(served.Buf.String(), "Ctrl-C stops.\n")
 	verbtest.Golden(t, "real.golden", "== the client's side\n"+speeds.ReplaceAllString(verbtest.Masked(got.String()), "SPEED")+

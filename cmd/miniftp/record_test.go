@@ -13,8 +13,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// A session is written down without its password, and can be played: the program that
-// is told the same by the recording does the same.
+// TestRecord: a session is recorded without its password. When the recording is played back as the
+// server, the program behaves the same again.
 func TestRecord(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args   func(url string) []string
@@ -62,7 +62,7 @@ func TestRecord(t *testing.T) {
 			}
 			err = ftptest.PlayClient(script, func(addr string, _ []string) error {
 				if _, got := record(addr, filepath.Join(dir, "again")); got != want {
-					return fmt.Errorf("it prints %d bytes, not %d", len(got), len(want))
+					return fmt.Errorf("it prints %d bytes, want %d", len(got), len(want))
 				}
 				return nil
 			})
@@ -79,7 +79,7 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// Each control connection has a file of its own.
+// TestRecordSeveral: each control connection is recorded in its own file.
 func TestRecordSeveral(t *testing.T) {
 	a, b := verbtest.WithFile(t, verbtest.Pattern(1000)), verbtest.WithFile(t, verbtest.Pattern(2000))
 	file := filepath.Join(t.TempDir(), "r")

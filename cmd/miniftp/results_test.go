@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// cancelAt ends a context when a text is written to it.
+// cancelAt is a writer that cancels a context when a text is written to it.
 type cancelAt struct {
 	mu     sync.Mutex
 	buf    bytes.Buffer
@@ -34,7 +34,8 @@ func (c *cancelAt) Write(p []byte) (int, error) {
 	return c.buf.Write(p)
 }
 
-// TestJSONInterrupted: an interrupt leaves whole lines: the interrupt and the summary.
+// TestJSONInterrupted: after an interrupt, --json has printed whole lines, the last ones about the
+// interrupt and the summary.
 func TestJSONInterrupted(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -60,7 +61,7 @@ func TestJSONInterrupted(t *testing.T) {
 	}
 }
 
-// One file that is asked for is one object, which other programs can parse as it is.
+// TestJSONOfOneFile: for a single file, --json prints a single object, which is easy to parse.
 func TestJSONOfOneFile(t *testing.T) {
 	srv, dir := verbtest.WithFile(t, verbtest.Pattern(1000)), t.TempDir()
 	for _, args := range [][]string{

@@ -21,8 +21,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// TestScripts runs the command line as users and scripts do: real processes, exit
-// codes, what goes to which stream.
+// TestScripts runs the command line as users and scripts do, in processes, and checks exit codes
+// and which output goes to which stream.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	verbtest.Program(t)
@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// cmdExits is "exits N command…": the command ends with that code.
+// cmdExits implements "exits N command…": the command must end with exit code N.
 func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits code command…")
@@ -66,9 +66,9 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdServe is "serve flags…": it starts miniftp serve on a free port and sets
-// URL to what its banner says, ADDR to the host and port in it, TLS_URL to that of
-// a --listen-tls, and PIN to the fingerprint of its certificate.
+// cmdServe implements "serve flags…": it starts miniftp serve on a free port. It sets URL to the
+// URL in the banner, ADDR to its host and port, TLS_URL to that of a --listen-tls, and PIN to the
+// fingerprint of the certificate.
 func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("serve can't be negated")
@@ -120,7 +120,8 @@ type syncBuffer struct {
 	done chan struct{}
 }
 
-// cmdQuit sends the server a SIGTERM. (A "stop" of testscript's own ends the script.)
+// cmdQuit implements "quit": it sends SIGTERM to the server. (testscript itself has a command
+// "stop".)
 func cmdQuit(ts *testscript.TestScript, _ bool, _ []string) {
 	pid, err := strconv.Atoi(ts.Getenv("SERVER_PID"))
 	ts.Check(err)
@@ -129,11 +130,11 @@ func cmdQuit(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(p.Signal(syscall.SIGTERM))
 }
 
-// servers are the logs of those that run, by process.
+// servers holds the logs of the running servers by process ID.
 var servers sync.Map
 
-// cmdJSONLog is "jsonlog file": when the server has ended, what it wrote behind
-// its banner goes to the file; each line is a JSON object.
+// cmdJSONLog implements "jsonlog file": it waits for the server to end, checks that every line
+// after the banner is a JSON object, and writes the lines to the file.
 func cmdJSONLog(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: jsonlog file")
@@ -157,8 +158,8 @@ func cmdJSONLog(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(lines), 0o600))
 }
 
-// cmdExamples is "examples verb…": it types the examples of each verb's help,
-// with the address of the server that runs.
+// cmdExamples implements "examples verb…": it runs the examples in the help of each verb, with the
+// address of the running server.
 func cmdExamples(ts *testscript.TestScript, neg bool, args []string) {
 	for _, verb := range args {
 		ts.Check(ts.Exec("miniftp", verb, "--help"))

@@ -9,8 +9,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// A server that repeats the password in its replies gets it into no message, wire log,
-// picture, recording or JSON.
+// TestRepeatedPassword: if a server repeats the password in its replies, it appears in no message,
+// wire log, drawing, recording or JSON.
 func TestRepeatedPassword(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)

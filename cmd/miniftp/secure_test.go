@@ -10,7 +10,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// TestTrustHints: what an error about a certificate says to do works.
+// TestTrustHints: the advice in an error about a certificate works.
 func TestTrustHints(t *testing.T) {
 	dir := t.TempDir()
 	cert, other := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "other.pem")
@@ -44,14 +44,14 @@ func TestTrustHints(t *testing.T) {
 			continue
 		}
 		if code, errs := list("--pin", pin[1]); code != verb.ExitOK {
-			t.Errorf("with that pin: exit %d: %s", code, errs)
+			t.Errorf("with the pin: exit %d: %s", code, errs)
 		}
 		if tt.ca == "" {
 			continue
 		}
-		// Both have to hold: the pin beside the authorities is not enough, and that is said.
+		// With --ca-cert and --pin both must match. The error says so.
 		if code, errs := list("--ca-cert", tt.ca, "--pin", pin[1]); code != verb.ExitTLS || !strings.Contains(errs, tt.do) {
-			t.Errorf("with %s and that pin: exit %d: %s", tt.ca, code, errs)
+			t.Errorf("with %s and the pin: exit %d: %s", tt.ca, code, errs)
 		}
 	}
 }

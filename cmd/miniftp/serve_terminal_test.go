@@ -12,8 +12,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// TestServeTerminal: at a terminal, what serve prints is for people and fits; Ctrl-C stops
-// it and leaves a line of its own.
+// TestServeTerminal: at a terminal, the output of serve is for people and fits the width. After
+// Ctrl-C the next output begins on a new line.
 func TestServeTerminal(t *testing.T) {
 	for _, cols := range []uint16{80, 40} {
 		home := t.TempDir()

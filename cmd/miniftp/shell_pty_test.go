@@ -14,11 +14,10 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// shellPrompt is the end of the prompt, which is short on narrow terminals.
+// shellPrompt is the end of the prompt, whose beginning is shortened on narrow terminals.
 const shellPrompt = ":/> "
 
-// eachShellRun calls f for shells in which a command is under way. The server stalls in what
-// it sends.
+// eachShellRun calls f with shells in which a command is running. The server stalls while it sends.
 func eachShellRun(t *testing.T, at pty, f func(t *testing.T, srv *ftptest.Server, s *screenTest)) {
 	verbtest.Program(t)
 	var runs sync.WaitGroup
@@ -43,8 +42,8 @@ func eachShellRun(t *testing.T, at pty, f func(t *testing.T, srv *ftptest.Server
 	}
 }
 
-// A signal ends a command of the shell and the shell, with the terminal as it was and a line
-// that says how to continue.
+// TestShellCommandTerminated: a signal ends the running command and the shell, restores the
+// terminal, and prints a line that says how to continue.
 func TestShellCommandTerminated(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
@@ -61,8 +60,8 @@ func TestShellCommandTerminated(t *testing.T) {
 	}
 }
 
-// A server that dies fails the command, not the shell, and the next command says that the
-// server can't be reached.
+// TestShellServerDies: if the server dies, the command fails but not the shell. The next command
+// reports that the server can't be reached.
 func TestShellServerDies(t *testing.T) {
 	t.Parallel()
 	eachShellRun(t, pty{}, func(t *testing.T, srv *ftptest.Server, s *screenTest) {
@@ -78,8 +77,9 @@ func TestShellServerDies(t *testing.T) {
 	})
 }
 
-// A command of the shell fits a terminal whose width changes, and Ctrl-C ends it alone. A
-// terminal that can't move its cursor is sent no sequences, and NO_COLOR is heeded.
+// TestShellTerminals: the output of a command fits a terminal even if its width changes, and Ctrl-C
+// ends only the command. A terminal that can't move its cursor gets no escape sequences, and
+// NO_COLOR is respected.
 func TestShellTerminals(t *testing.T) {
 	t.Parallel()
 	for name, at := range map[string]pty{
@@ -91,7 +91,7 @@ func TestShellTerminals(t *testing.T) {
 				if name == "resized" {
 					columns = 44
 					s.resize(44)
-					for range 4 { // frames that may be of before
+					for range 4 { // these frames may be from before
 						s.await("B/s")
 					}
 				}

@@ -18,6 +18,7 @@ import (
 	"miniftp/ftp/server"
 )
 
+// TestShellAtATerminal types lines with completion, history and editing, and checks what is kept.
 func TestShellAtATerminal(t *testing.T) {
 	files := afero.NewMemMapFs()
 	for name, text := range map[string]string{"/my notes.txt": "text\n", "/pub/a.txt": "a\n", "/pub/deep dir/b.txt": "b\n", "/no-newline": "end"} {
@@ -83,7 +84,7 @@ func TestShellAtATerminal(t *testing.T) {
 	s.end()
 }
 
-// Ctrl-C ends what runs, and nothing else.
+// TestShellCtrlC: Ctrl-C ends only the running command.
 func TestShellCtrlC(t *testing.T) {
 	srv := verbtest.WithFile(t, verbtest.Pattern(1<<20))
 	prompt := "miniftp " + srv.Addr + ":/> "
@@ -111,7 +112,7 @@ func TestShellCtrlC(t *testing.T) {
 	s.line("wait", "waiting for [1] get a.bin again\r\n")
 	s.press(ctrlC)
 	s.await("interrupted\r\n" + prompt)
-	s.line("bye", "1 job runs: wait waits for it, bye once more ends it\r\n"+prompt)
+	s.line("bye", "1 job is running: wait waits for it, a second bye ends it\r\n"+prompt)
 	srv.Heal()
 	s.line("kill 1", "[1] killed get a.bin again")
 	s.await(prompt)
@@ -128,8 +129,8 @@ func TestShellCtrlC(t *testing.T) {
 	}
 }
 
-// A terminal that can't move its cursor hands over lines with their line breaks, which are
-// no part of a name.
+// TestShellDumbTerminal: lines of a terminal that can't move its cursor end in a line break, which
+// is not part of a name.
 func TestShellDumbTerminal(t *testing.T) {
 	srv := verbtest.WithFile(t, verbtest.Pattern(1000))
 	dir := t.TempDir()
@@ -151,7 +152,7 @@ func isDataOpened(e ftp.Event) bool {
 	return ok
 }
 
-// SIGTERM ends the shell, and leaves the terminal as it was.
+// TestShellTerminated: SIGTERM ends the shell and restores the terminal.
 func TestShellTerminated(t *testing.T) {
 	srv := ftptest.NewServer(t, nil)
 	s := startShell(t, t.TempDir(), srv.URL)

@@ -23,8 +23,8 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// screenTest is miniftp at a pseudo terminal, and somebody who waits for what it shows
-// before the next key.
+// screenTest runs miniftp at a pseudo terminal. The test waits for what it shows before it presses
+// the next key.
 type screenTest struct {
 	t    *testing.T
 	home string
@@ -32,7 +32,7 @@ type screenTest struct {
 	cmd  *exec.Cmd
 
 	mu    sync.Mutex
-	shown string // and not yet waited for
+	shown string // not yet returned by await
 	more  chan struct{}
 	ended bool
 }
@@ -43,12 +43,12 @@ func startShell(t *testing.T, home string, args ...string) *screenTest {
 	return pty{}.start(t, home, append([]string{"shell"}, args...)...)
 }
 
-// pty says what a pseudo terminal is like. Zero values are usual ones.
+// pty describes a pseudo terminal. Zero values mean the usual ones.
 type pty struct {
 	kind    string   // TERM; default xterm
 	columns uint16   // default 80
-	env     []string // of the program, beside the usual
-	most    int64    // blocks of 1024 bytes that a file may have; 0: any number
+	env     []string // additional variables for the program
+	most    int64    // limit on the size of a file, in blocks of 1024 bytes; 0 for none
 }
 
 // start runs miniftp at a new terminal.
@@ -80,7 +80,7 @@ func (at pty) start(t *testing.T, home string, args ...string) *screenTest {
 	s := &screenTest{t: t, home: home, keys: keys, more: make(chan struct{})}
 	s.resize(at.columns)
 	s.cmd = exec.Command(verbtest.Program(t), args...)
-	if at.most > 0 { // a disk that is full is another errno of the same write
+	if at.most > 0 { // stands in for a full disk, which has another errno
 		limit := fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, at.most)
 		s.cmd = exec.Command("bash", append([]string{"-c", limit, verbtest.Program(t)}, args...)...)
 	}
@@ -118,8 +118,8 @@ func (s *screenTest) read() {
 	}
 }
 
-// await waits until the screen shows a text, behind what was waited for before. It
-// returns what came up to its end.
+// await waits until the screen shows text after what was awaited before. It returns the output up
+// to the end of text.
 func (s *screenTest) await(text string) string {
 	s.t.Helper()
 	late := time.After(30 * time.Second)
@@ -152,7 +152,7 @@ func (s *screenTest) press(keys string) {
 	}
 }
 
-// line types a line and waits for a text that comes of it.
+// line types a line and waits for the text that it causes.
 func (s *screenTest) line(keys, want string) string {
 	s.t.Helper()
 	s.press(keys + "\r")
@@ -162,11 +162,11 @@ func (s *screenTest) line(keys, want string) string {
 func (s *screenTest) end() {
 	s.t.Helper()
 	if err := s.cmd.Wait(); err != nil {
-		s.t.Errorf("it left with %v", err)
+		s.t.Errorf("it ended with %v", err)
 	}
 }
 
-// resize changes the terminal's width, as pulling at a window does.
+// resize changes the width of the terminal, like resizing its window.
 func (s *screenTest) resize(columns uint16) {
 	s.t.Helper()
 	if err := unix.IoctlSetWinsize(int(s.keys.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}); err != nil {
@@ -174,8 +174,8 @@ func (s *screenTest) resize(columns uint16) {
 	}
 }
 
-// leaves waits for the program to end with this exit code, and returns what came up
-// since the last await. The terminal is as it was before.
+// leaves waits for the program to end with this exit code and checks that the terminal is restored.
+// It returns the output since the last await.
 func (s *screenTest) leaves(code int) string {
 	s.t.Helper()
 	ended := make(chan struct{})
@@ -186,7 +186,7 @@ func (s *screenTest) leaves(code int) string {
 	select {
 	case <-ended:
 	case <-time.After(10 * time.Second):
-		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // a stack of each goroutine
+		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // prints the stacks of all goroutines
 		s.t.Fatalf("it does not end: %q", s.rest(200*time.Millisecond))
 	}
 	if got := s.cmd.ProcessState.ExitCode(); got != code {
@@ -194,17 +194,17 @@ func (s *screenTest) leaves(code int) string {
 	}
 	mode, err := unix.IoctlGetTermios(int(s.keys.Fd()), unix.TCGETS)
 	if err != nil || mode.Lflag&unix.ECHO == 0 || mode.Lflag&unix.ICANON == 0 {
-		s.t.Errorf("the terminal does not echo or hands over single keys: %+v, %v", mode, err)
+		s.t.Errorf("the terminal does not echo or is not in line mode: %+v, %v", mode, err)
 	}
-	rest := s.rest(10 * time.Second) // it is all there when the terminal is closed
+	rest := s.rest(10 * time.Second) // the output is complete when the terminal is closed
 	if hidden, shown := strings.LastIndex(rest, "\x1b[?25l"), strings.LastIndex(rest, "\x1b[?25h"); hidden > shown {
 		s.t.Errorf("the cursor is hidden: %q", rest)
 	}
 	return rest
 }
 
-// rest returns what the screen has shown since the last await, once the terminal is closed
-// or nothing has come for some time.
+// rest returns the output since the last await, once the terminal is closed or has been quiet for
+// some time.
 func (s *screenTest) rest(quiet time.Duration) string {
 	for {
 		s.mu.Lock()
@@ -227,11 +227,11 @@ const (
 	ctrlR = "\x12"
 )
 
-// transferRuns are the ways to move files. They take about 16 seconds at the rate that
+// transferRuns are command lines that transfer files. They take about 16 seconds at the rate that
 // is set.
 var transferRuns = []struct {
 	args string // URL stands for the server
-	hint string // how an interrupted one continues
+	hint string // how to continue after an interrupt
 }{
 	{"get URL/a.bin one", "with -c it continues where it stopped"},
 	{"get -r URL many", "with -c it continues where it stopped"},
@@ -241,8 +241,8 @@ var transferRuns = []struct {
 	{"mirror tree URL/there", "the same command continues where it stopped"},
 }
 
-// eachTransferRun calls f for each of transferRuns, with a server and a directory of its
-// own. They run at the same time, since they wait most of it.
+// eachTransferRun calls f for each of transferRuns, with its own server and directory. They run
+// concurrently, because they mostly wait.
 func eachTransferRun(t *testing.T, f func(t *testing.T, srv *ftptest.Server, start func(pty) *screenTest, hint string)) {
 	verbtest.Program(t)
 	var runs sync.WaitGroup
@@ -267,8 +267,8 @@ func eachTransferRun(t *testing.T, f func(t *testing.T, srv *ftptest.Server, sta
 	}
 }
 
-// An interrupt ends what runs while its bars are drawn; the last line says how to
-// continue.
+// TestInterruptAtATerminal: an interrupt ends a run while its bars are drawn. The last line says
+// how to continue.
 func TestInterruptAtATerminal(t *testing.T) {
 	t.Parallel()
 	for name, interrupt := range map[string]func(*screenTest){
@@ -289,7 +289,8 @@ func TestInterruptAtATerminal(t *testing.T) {
 	}
 }
 
-// A server that dies while bars are drawn ends the run with one line that names it.
+// TestServerDiesAtATerminal: if the server dies while bars are drawn, the run ends with one line
+// that names it.
 func TestServerDiesAtATerminal(t *testing.T) {
 	t.Parallel()
 	eachTransferRun(t, func(t *testing.T, srv *ftptest.Server, start func(pty) *screenTest, _ string) {
@@ -303,8 +304,8 @@ func TestServerDiesAtATerminal(t *testing.T) {
 	})
 }
 
-// A disk that is full while bars are drawn ends the run with a line that names the file.
-// For uploads it is the server's.
+// TestFullDiskAtATerminal: if the disk is full while bars are drawn, the run ends with a line that
+// names the file. For uploads it is the server's disk.
 func TestFullDiskAtATerminal(t *testing.T) {
 	t.Parallel()
 	eachTransferRun(t, func(t *testing.T, srv *ftptest.Server, start func(pty) *screenTest, _ string) {
@@ -327,7 +328,7 @@ func TestFullDiskAtATerminal(t *testing.T) {
 
 var controls = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]|[\r\n]")
 
-// widest returns the widest of the lines that came up, in columns.
+// widest returns the widest line of the output and its width in columns.
 func widest(shown string) (columns int, line string) {
 	for _, l := range controls.Split(shown, -1) {
 		if n := term.Cells(l); n > columns {
@@ -337,7 +338,7 @@ func widest(shown string) (columns int, line string) {
 	return columns, line
 }
 
-// Bars and lines fit a terminal, also one whose width changes on the way.
+// TestWidthAtATerminal: bars and lines fit the terminal, even if its width changes during the run.
 func TestWidthAtATerminal(t *testing.T) {
 	t.Parallel()
 	for name, widths := range map[string][]uint16{"40": {40}, "200": {200}, "80, then 40, then 200": {80, 40, 200}} {
@@ -347,7 +348,7 @@ func TestWidthAtATerminal(t *testing.T) {
 				for i, width := range widths {
 					if i > 0 {
 						s.resize(width)
-						for range 4 { // two frames of two lines that may be of before
+						for range 4 { // two frames of two lines may be from before
 							s.await("B/s")
 						}
 					}
@@ -366,7 +367,8 @@ func TestWidthAtATerminal(t *testing.T) {
 	}
 }
 
-// A terminal that can't move its cursor gets lines only, and NO_COLOR is heeded.
+// TestPlainAtATerminal: a terminal that can't move its cursor gets only lines, and NO_COLOR is
+// respected.
 func TestPlainAtATerminal(t *testing.T) {
 	t.Parallel()
 	for name, at := range map[string]pty{"dumb": {kind: "dumb"}, "NO_COLOR": {env: []string{"NO_COLOR=1"}}} {
@@ -391,11 +393,11 @@ func TestPlainAtATerminal(t *testing.T) {
 	}
 }
 
-// The demo can be interrupted, too.
+// TestInterruptedDemo: the demo can be interrupted.
 func TestInterruptedDemo(t *testing.T) {
 	t.Parallel()
 	s := pty{}.start(t, t.TempDir(), "demo", "--file-size", "300000000")
-	for sockets := 0; sockets == 0; time.Sleep(time.Millisecond) { // its server listens
+	for sockets := 0; sockets == 0; time.Sleep(time.Millisecond) { // until its server listens
 		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.cmd.Process.Pid))
 		for _, link := range links {
 			if to, _ := os.Readlink(link); strings.HasPrefix(to, "socket:") {

@@ -10,10 +10,10 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// TestVariables: an environment variable is one kind of value in all verbs that have the
-// flag, and no flag that deletes or overwrites has one.
+// TestVariables: an environment variable has the same kind of value in all verbs that have the
+// flag. Flags that delete or overwrite have none.
 func TestVariables(t *testing.T) {
-	words := map[string]bool{"MINIFTP_USER": true, "MINIFTP_TLS": true, "MINIFTP_EXPLAIN": true} // each verb understands the words of all
+	words := map[string]bool{"MINIFTP_USER": true, "MINIFTP_TLS": true, "MINIFTP_EXPLAIN": true} // every verb accepts the values of the others
 	kinds := map[string]string{}
 	var look func(verbs []*cli.Command)
 	look = func(verbs []*cli.Command) {

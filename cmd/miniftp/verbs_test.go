@@ -6,7 +6,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// try runs the program in this process, with no wait before retries.
+// try runs the program in this process. It does not wait before retries.
 func try(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	return verbtest.Run(t, verbs, args...)

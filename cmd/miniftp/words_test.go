@@ -22,11 +22,11 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// noVariable are the flags that delete, or that write to a file.
+// noVariable lists the flags that delete, or that write to a file.
 var noVariable = []string{"mirror --delete", "passwd --delete", "passwd --file", "rm --recursive", "rm --force"}
 
-// TestHelp: every flag of every verb shows its default and its variable, in 80
-// columns, whatever the variables are.
+// TestHelp: the help shows the default and the variable of every flag of every verb. It fits 80
+// columns and does not depend on the environment.
 func TestHelp(t *testing.T) {
 	t.Setenv("MINIFTP_RETRIES", "77")
 	app := flags.NewApp(&verb.Env{Verbs: verbs, Stdio: verb.Stdio{Out: io.Discard, Err: io.Discard}, Ctx: t.Context()})
@@ -75,11 +75,11 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// shortHelp is how many flags --help shows of the verbs that say themselves which matter most.
+// shortHelp is how many flags --help shows, for verbs that choose the flags that matter most.
 var shortHelp = map[string]int{"serve": 13, "mirror": 11, "get": 10, "put": 10, "ls": 11, "bench": 9}
 
-// TestShortHelp: --help shows a dozen flags and says how many there are more, or all if
-// these are few.
+// TestShortHelp: --help shows about a dozen flags and says how many more there are, or all flags if
+// there are only a few.
 func TestShortHelp(t *testing.T) {
 	app := flags.NewApp(&verb.Env{Verbs: verbs, Ctx: t.Context()})
 	for _, c := range app.Commands {
@@ -93,8 +93,8 @@ func TestShortHelp(t *testing.T) {
 		if shown--; shown > 14 || shown < min(len(c.Flags), 7) {
 			t.Errorf("%s --help shows %d of %d flags", c.Name, shown, len(c.Flags))
 		}
-		if more := fmt.Sprintf("--help=all shows %d flags more", len(c.Flags)-shown); len(c.Flags) > shown && !strings.Contains(help, more) {
-			t.Errorf("%s --help does not say %q:\n%s", c.Name, more, help)
+		if more := fmt.Sprintf("--help=all shows %d more flags", len(c.Flags)-shown); len(c.Flags) > shown && !strings.Contains(help, more) {
+			t.Errorf("%s --help does not contain %q:\n%s", c.Name, more, help)
 		}
 		if want, ok := shortHelp[c.Name]; ok && shown != want {
 			t.Errorf("%s --help shows %d flags, want %d", c.Name, shown, want)
@@ -102,7 +102,7 @@ func TestShortHelp(t *testing.T) {
 	}
 	for _, f := range connect.Flags() {
 		if f, ok := f.(cli.CategorizableFlag); !ok || f.GetCategory() == "" {
-			t.Errorf("%v is in no section of the help", f)
+			t.Errorf("%v has no section in the help", f)
 		}
 	}
 	if code, out, _ := try(t, "serve", "--help=all"); code != verb.ExitOK || !strings.Contains(out, "\nTLS:\n") || !strings.Contains(out, "--ban-time") {
@@ -113,7 +113,7 @@ func TestShortHelp(t *testing.T) {
 	}
 }
 
-// hostileListing is a server whose listing names files in other directories.
+// hostileListing is the script of a server whose listing names files in other directories.
 const hostileListing = `
 S: 220 hi
 C: USER anonymous
@@ -151,8 +151,8 @@ C: QUIT
 S: 221 …
 `
 
-// TestHostileNames: a server that lists names which are none gets nothing written
-// outside; the good ones are fetched, and the exit code tells.
+// TestHostileNames: if a server lists invalid names, nothing is written outside the target. The
+// valid files are fetched, and the exit code reports the failure.
 func TestHostileNames(t *testing.T) {
 	s, err := ftptest.ReadScript("hostile", []byte(hostileListing))
 	if err != nil {
@@ -182,11 +182,11 @@ func TestHostileNames(t *testing.T) {
 		return err
 	})
 	if !slices.Equal(files, []string{"in/here/d/good"}) {
-		t.Errorf("there is %v", files)
+		t.Errorf("files: %v", files)
 	}
 }
 
-// TestNoSecretsAnywhere: whatever is asked for, a password is never printed.
+// TestNoSecretsAnywhere: no verb prints a password.
 func TestNoSecretsAnywhere(t *testing.T) {
 	srv := verbtest.WithFile(t, []byte("hello"), ftptest.WithUser("alice", "s3cret-word", 0))
 	url := strings.Replace(srv.URL, "ftp://", "ftp://alice:s3cret-word@", 1)
@@ -218,7 +218,8 @@ func TestNoSecretsAnywhere(t *testing.T) {
 	}
 }
 
-// TestBanner says what a neighbour would type, to whoever may do what.
+// TestBanner: the banner shows the command that another user would type, depending on the
+// permissions.
 func TestBanner(t *testing.T) {
 	for _, tt := range []struct {
 		args []string

@@ -1,7 +1,7 @@
-// Package copy is the verb copy: files from one server to another without passing through here,
-// and why two servers refuse to.
+// Package copy implements the verb copy, which makes one server send files directly to another. If
+// the servers refuse, it explains which setting forbids it.
 //
-// It stands on connect, meter and explain, and knows the products' settings.
+// It is built on connect, meter and explain, and on the settings of known server products.
 package copy
 
 import (
@@ -29,18 +29,18 @@ func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "copy", Usage: "copy from server to server", ArgsUsage: "URL URL",
 		Flags: connect.Flags(
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "copy directories and all that is in them"},
-			&cli.BoolFlag{Name: "via-client", Usage: "copy through this program, which stores nothing, for servers that may not or can't connect to each other"},
-			&cli.BoolFlag{Name: "trust-address", Usage: "let one server connect to any address that the other says it listens on, not only to the other's own"},
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "copy directories with all their contents"},
+			&cli.BoolFlag{Name: "via-client", Usage: "copy through this program, which stores nothing; for servers that can't connect to each other or do not allow it"},
+			&cli.BoolFlag{Name: "trust-address", Usage: "let one server connect to any address that the other announces, not only to the other's own"},
 			verb.StrictFlag()),
-		Description: flags.Examples("One server sends straight to the other (FXP), so the data never comes here. Both must allow it, as  miniftp serve --fxp USER  does. A second URL that ends in / is a directory. Each URL has its own login, in the URL or ~/.netrc; flags and MINIFTP_PASSWORD apply to both.",
+		Description: flags.Examples("One server sends directly to the other (FXP); the data does not pass through this host. Both servers must allow it, as  miniftp serve --fxp USER  does. A second URL that ends in / is a directory. Each URL can have its own login, in the URL or in ~/.netrc; flags and MINIFTP_PASSWORD apply to both.",
 			"miniftp copy ftp://127.0.0.1:2121/README.md ftp://127.0.0.1:2121/again.md",
 			"miniftp copy -r ftp://127.0.0.1:2121/docs ftp://127.0.0.1:2121/docs-again"),
 		Action: func(c *cli.Context) error { return run(e, c) },
 	}
 }
 
-// copier is one run of copy.
+// copier holds the state of one run of copy.
 type copier struct {
 	e         *verb.Env
 	ctx       context.Context
@@ -56,7 +56,7 @@ type copier struct {
 
 func run(e *verb.Env, c *cli.Context) error {
 	if c.Bool("ascii") || flags.IsOn(c, "active") {
-		return verb.Usagef("copy moves bytes as they are, and each of the two servers may have to listen: neither --ascii nor --active goes with it")
+		return verb.Usagef("copy can't be combined with --ascii or --active: it copies bytes unchanged, and either server may have to listen")
 	}
 	p := &copier{
 		e: e, ctx: c.Context, recursive: c.Bool("recursive"), viaClient: c.Bool("via-client"),
@@ -82,8 +82,8 @@ func run(e *verb.Env, c *cli.Context) error {
 	return p.json.End(p.run(), p.left, p.meter, "copied")
 }
 
-// rewire gives both links what only copy has: whom to trust, and a ladder with three
-// columns.
+// rewire gives both links the options that only copy has: which addresses to trust, and a ladder
+// with three columns.
 func (p *copier) rewire(c *cli.Context) {
 	var drawing *ladder
 	if see, ok := p.from.Opts.Observer.(watch.Observers); ok && !p.viaClient && c.Int("parallel") == 1 {
@@ -96,9 +96,9 @@ func (p *copier) rewire(c *cli.Context) {
 	for _, k := range []*connect.Link{p.from, p.to} {
 		k.Opts.TrustPassiveHost = c.Bool("trust-address")
 		if drawing != nil {
-			k.Opts.Observer = drawing.instead(k.Opts.Observer, k == p.from)
+			k.Opts.Observer = drawing.replace(k.Opts.Observer, k == p.from)
 		}
-		_ = k.Pool.Close() // nothing was dialed yet
+		_ = k.Pool.Close() // it has dialed nothing yet
 		k.Pool = client.NewPool(k.Remote.Addr, c.Int("parallel"), &k.Opts)
 	}
 }
@@ -106,7 +106,7 @@ func (p *copier) rewire(c *cli.Context) {
 func (p *copier) run() error {
 	src, dst := p.from.Remote, p.to.Remote
 	if src.Path == "" && !p.recursive {
-		return verb.Usagef("%s names no file; -r copies a whole tree", src)
+		return verb.Usagef("%s does not name a file; -r copies a whole tree", src)
 	}
 	files, err := p.from.Expand(src)
 	if err != nil {
@@ -128,7 +128,7 @@ func (p *copier) run() error {
 	return p.crew.Wait()
 }
 
-// one copies what the first URL names, or one of the things that it matches.
+// one copies the file that the first URL names, or one of those that it matches.
 func (p *copier) one(f client.WalkEntry) error {
 	if p.recursive && f.Type == ftp.UnknownEntry {
 		var err error
@@ -144,12 +144,12 @@ func (p *copier) one(f client.WalkEntry) error {
 	case f.IsDir() && p.recursive:
 		return p.tree(f.Path, strings.TrimSuffix(to, "/"))
 	case f.IsDir():
-		return verb.At(p.from.Remote.Join(f.Path), errors.New("is a directory: -r copies it with all that is in it"))
+		return verb.At(p.from.Remote.Join(f.Path), errors.New("is a directory: use -r to copy it"))
 	}
 	return p.crew.Do(func() error { return p.file(f.Path, to) })
 }
 
-// tree copies a directory: into the target if that is there, else as the target.
+// tree copies a directory: into the target if that exists, otherwise as the target.
 func (p *copier) tree(from, to string) error {
 	if err := p.makeDir(to); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (p *copier) tree(from, to string) error {
 		case f.Type == ftp.LinkEntry:
 			p.left.Add(p.from.Remote.Join(f.Path), verb.LeftLink)
 		case f.Type == ftp.OtherEntry:
-			p.left.Add(p.from.Remote.Join(f.Path), "it is no regular file")
+			p.left.Add(p.from.Remote.Join(f.Path), "it is not a regular file")
 		default:
 			err = p.crew.Do(func() error { return p.file(f.Path, below) })
 		}
@@ -184,11 +184,11 @@ func (p *copier) tree(from, to string) error {
 	return nil
 }
 
-// list reads the whole tree. What can't be read of it is reported, and left out.
+// list reads the whole tree. Entries that can't be read are reported and left out.
 func (p *copier) list(dir string) (*client.Paths, error) {
 	all := new(client.Paths)
 	err := p.from.Do(func(cl *client.Client) error {
-		all.Close() // of a connection that broke
+		all.Close() // from a try whose connection broke
 		for f, err := range cl.Walk(p.ctx, dir) {
 			switch {
 			case err == nil:
@@ -217,7 +217,7 @@ func (p *copier) makeDir(dir string) error {
 	return verb.At(k.At, k.Do(func(cl *client.Client) error { return cl.MakeDirAll(p.ctx, dir) }))
 }
 
-// file copies one file. It begins anew when something broke.
+// file copies one file. A retry starts over.
 func (p *copier) file(from, to string) error {
 	src, dst := p.from.Remote.Join(from), p.to.Remote.Join(to)
 	m := p.meter.File(target.Base(from))
@@ -227,15 +227,15 @@ func (p *copier) file(from, to string) error {
 		err = verb.Hinted{Err: err, Text: fmt.Sprintf("%v\n  the servers may not trust each other's certificates: --via-client copies through this program instead", err)}
 	}
 	if no, ok := errors.AsType[*ftp.Error](err); ok && (no.Verb == "SIZE" || no.Verb == "RETR") && !p.recursive && p.from.IsDir(from) {
-		err = verb.Hinted{Err: err, Text: "is a directory: -r copies it with all that is in it"}
+		err = verb.Hinted{Err: err, Text: "is a directory: use -r to copy it"}
 	}
 	direct := !p.viaClient
 	row := meter.Result{From: src, To: dst, Direct: &direct}
 	return p.json.Add(row.Moved(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}), verb.At(src, err))
 }
 
-// copy copies it. The first connection to either server is made before, so that what stands
-// in its way is told as always.
+// copy copies one file. It first connects to each server by itself, so that an error in connecting
+// is reported as for any other verb.
 func (p *copier) copy(from, to string, progress func(done, total int64)) (fxp.Result, error) {
 	for _, k := range []*connect.Link{p.from, p.to} {
 		if k.Connected.Load() {

@@ -14,21 +14,21 @@ import (
 	"miniftp/ftp"
 )
 
-// ladder draws a copy from server to server: two control connections that begin
-// here, and a data connection that does not. The source is on the left, this program
-// in the middle, the destination on the right.
+// ladder draws a copy from server to server: two control connections of this program, and a data
+// connection between the servers. The source is on the left, this program in the middle, and the
+// destination on the right.
 type ladder struct {
-	mu      sync.Mutex
-	w       io.Writer
-	pen     explain.Pen
-	headed  bool
-	told    string  // the port that one of them listens on
-	began   [2]bool // the source, and the destination, has said 150 or 125
-	finals  []func()
-	pending ftp.Command // PORT or EPRT, to stand on one rung with its reply
+	mu        sync.Mutex
+	w         io.Writer
+	pen       explain.Pen
+	headed    bool
+	announced string      // the announced port that one of them listens on
+	began     [2]bool     // the source and the destination have sent 150 or 125
+	finals    []func()    // draw the last replies, below the data connection
+	pending   ftp.Command // PORT or EPRT, drawn on one rung with its reply
 }
 
-// The columns of a ladder; the arrows stand between them.
+// The widths of the columns; the arrows are between them.
 const (
 	labelAt  = 9
 	sourceAt = 20
@@ -41,8 +41,8 @@ func newLadder(w io.Writer, p explain.Pen) *ladder {
 	return &ladder{w: w, pen: p}
 }
 
-// instead is see with the ladder in the place of the ladder with two columns.
-func (l *ladder) instead(see ftp.Observer, source bool) ftp.Observer {
+// replace returns see with this ladder in place of one with two columns.
+func (l *ladder) replace(see ftp.Observer, source bool) ftp.Observer {
 	all := watch.Observers{side{l, source}}
 	if list, ok := see.(watch.Observers); ok {
 		for _, o := range list {
@@ -55,13 +55,13 @@ func (l *ladder) instead(see ftp.Observer, source bool) ftp.Observer {
 	return all
 }
 
-// side is what one of the two control connections tells.
+// side observes one of the two control connections.
 type side struct {
 	*ladder
 	source bool
 }
 
-// Observe draws what e adds to the picture.
+// Observe draws e.
 func (s side) Observe(e ftp.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,8 +86,8 @@ func (s side) Observe(e ftp.Event) {
 	}
 }
 
-// row is one rung between this program and one of the servers; arrow is what the
-// shaft ends in: cross, or nothing but its line for a message to the server.
+// row draws a rung between this program and one of the servers. line is the character of the shaft,
+// or a cross for a failure. The arrow points to the server unless head is "reply".
 func (s side) row(label, head, line, you, server string) {
 	p := s.pen
 	shaft := strings.Repeat(line, arrowAt-1)
@@ -140,7 +140,7 @@ func (s side) opened(c *ftp.Control) {
 	s.row("control", "", s.pen.Single, "dials "+explain.Port(c.Local, c.Local), "listens "+explain.Port(c.Remote, c.Remote))
 }
 
-// command draws what has to do with the data connection. PORT waits for its reply.
+// command draws the commands that concern the data connection. PORT is drawn with its reply.
 func (s side) command(c ftp.Command) {
 	switch c.Verb {
 	case "EPSV", "PASV", "CPSV":
@@ -169,7 +169,7 @@ func (s side) reply(verb string, r ftp.Reply) {
 		if no {
 			said = r.String()
 		}
-		s.row("", "", s.pen.Single, verb+" "+s.told, said)
+		s.row("", "", s.pen.Single, verb+" "+s.announced, said)
 	case verb == "RETR" || verb == "STOR":
 		s.finals = append(s.finals, func() {
 			said := fmt.Sprint(int(r.Code))
@@ -183,7 +183,7 @@ func (s side) reply(verb string, r ftp.Reply) {
 	}
 }
 
-// end is the index of this side in began.
+// end returns the index of this side in began.
 func (s side) end() int {
 	if s.source {
 		return 0
@@ -191,8 +191,7 @@ func (s side) end() int {
 	return 1
 }
 
-// begins draws the reply by which a server says that it begins. Some servers repeat it
-// during a long transfer.
+// begins draws the reply that starts a transfer. Some servers repeat it during a long transfer.
 func (s side) begins(r ftp.Reply) {
 	if n := s.end(); !s.began[n] {
 		s.began[n] = true
@@ -200,24 +199,25 @@ func (s side) begins(r ftp.Reply) {
 	}
 }
 
-// listening draws the reply in which the address travels.
+// listening draws the reply that announces an address.
 func (s side) listening(r ftp.Reply) {
 	port, err229 := ftp.Parse229(r.Text())
 	addr, err227 := ftp.Parse227(r.Text())
 	switch {
 	case r.Code == 229 && err229 == nil:
-		s.told = fmt.Sprintf(":%d", port)
+		s.announced = fmt.Sprintf(":%d", port)
 		s.row("", "reply", s.pen.Single, "", fmt.Sprintf("229 |||%d|", port))
 	case r.Code == 227 && err227 == nil:
-		s.told = fmt.Sprintf(":%d", addr.Port())
-		s.row("", "reply", s.pen.Single, "", "227 … "+s.told)
+		s.announced = fmt.Sprintf(":%d", addr.Port())
+		s.row("", "reply", s.pen.Single, "", "227 … "+s.announced)
 	default:
 		s.row("", "reply", s.pen.Single, "", r.String())
 	}
 }
 
-// done draws the data connection and, when both servers have told of it, what they
-// said in the end.
+// done draws the data connection when the source is done. A server may send its last reply before the
+// transfer is reported as done, so the last replies are kept until the destination, which is reported
+// last, is done too.
 func (s side) done(h ftp.TransferDone) {
 	if !s.source {
 		for _, draw := range s.finals {
@@ -227,9 +227,9 @@ func (s side) done(h ftp.TransferDone) {
 		return
 	}
 	p := s.pen
-	source, dest := "dials", "listens "+s.told
+	source, dest := "dials", "listens "+s.announced
 	if h.Mode == ftp.Passive {
-		source, dest = "listens "+s.told, "dials"
+		source, dest = "listens "+s.announced, "dials"
 	}
 	width, head := 2*arrowAt+youAt+1, p.Right
 	text := " " + term.Size(h.Bytes) + " in " + term.Span(h.Took) + " "
@@ -240,7 +240,7 @@ func (s side) done(h ftp.TransferDone) {
 	shaft := strings.Repeat(p.Double, rest/2) + text + strings.Repeat(p.Double, rest-rest/2)
 	line := term.Pad("data", labelAt) + term.Pad(source, sourceAt) + " " + shaft + head + " "
 	s.print(line + term.Fit(dest, max(p.Width-term.Cells(line), explain.MinServer)))
-	note := "the data goes from server to server: it never comes here"
+	note := "the data goes from server to server, not through the client"
 	if h.Err != nil {
 		if note = "no data connection"; !errors.As(h.Err, new(*ftp.Error)) {
 			note = explain.Reason(h.Err)

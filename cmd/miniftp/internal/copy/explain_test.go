@@ -9,8 +9,8 @@ import (
 	"miniftp/ftp"
 )
 
-// TestCopyLadder draws a copy in which both servers say that they begin, one of them again
-// and again, as some do in a long transfer, and then a second copy over the same connections.
+// TestCopyLadder draws a copy in which both servers send the preliminary reply, one of them several
+// times as some do in a long transfer. Then it draws a second copy over the same connections.
 func TestCopyLadder(t *testing.T) {
 	var out strings.Builder
 	l := newLadder(&out, explain.NewPen(90, false, false))
@@ -44,7 +44,7 @@ func TestCopyLadder(t *testing.T) {
                               ◀──────── RETR a
          125                  ────────▶
 data     listens :2000        ═════════ 1.0 kB in 1.0 s ═════════▶ dials
-                              the data goes from server to server: it never comes here
+                              the data goes from server to server, not through the client
          226                  ────────▶
                                                          ◀──────── 226
 `, "\n"), 2)

@@ -9,8 +9,8 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// TestCopyUnderTLSThatCanNotWork: two servers between which no TLS comes about are asked
-// once, and the message names the way that works.
+// TestCopyUnderTLSThatCanNotWork: if TLS between two servers fails, there is only one try, and the
+// error suggests --via-client.
 func TestCopyUnderTLSThatCanNotWork(t *testing.T) {
 	from, to := ftptest.NewServer(t, nil, ftptest.WithTLS()), ftptest.NewServer(t, nil, ftptest.WithTLS())
 	if err := afero.WriteFile(from.FS, "/f", []byte("x"), 0o644); err != nil {

@@ -8,7 +8,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// verbs are what the tests of this package run.
+// verbs are the verbs that the tests of this package run.
 var verbs = []verb.Verb{Command}
 
 // try runs a verb in this process, with no wait before retries.

@@ -12,8 +12,8 @@ import (
 	"miniftp/ftp/fxp"
 )
 
-// whoForbids says, of a copy that the servers don't make, which setting of which
-// server stands in the way, and what works all the same.
+// whoForbids adds advice to err if the servers refuse to copy: which setting of which server forbids
+// it, and what works instead. It returns other errors unchanged.
 func whoForbids(err error) error {
 	var no *fxp.NoWayError
 	if !errors.As(err, &no) {
@@ -32,7 +32,7 @@ func whoForbids(err error) error {
 	return verb.Hinted{Err: err, Text: text + "\n  --via-client copies through this program instead"}
 }
 
-// settingOf names the setting behind a refusal; "" if it is none.
+// settingOf returns the setting that causes a refusal; "" if it is unknown.
 func settingOf(one *fxp.Error) string {
 	var reply *ftp.Error
 	var said ftp.Reply
@@ -46,18 +46,18 @@ func settingOf(one *fxp.Error) string {
 	dials := reply != nil && (reply.Verb == "PORT" || reply.Verb == "EPRT")
 	switch text := strings.ToLower(said.Text()); {
 	case errors.As(one.Err, new(*fxp.HostError)):
-		return "its public address is not set right; --trust-address believes what it says"
+		return "its public address is configured wrong; --trust-address accepts the address that it announces"
 	case strings.Contains(text, "reuse") || strings.Contains(text, "resume"):
 		if p != nil && p.Settings[product.SessionReuse] != "" {
 			return p.Name + " allows it with " + p.Settings[product.SessionReuse]
 		}
-		return "it wants TLS sessions to be resumed, which another server can't"
+		return "it requires TLS session reuse, which another server can't provide"
 	case errors.As(one.Err, new(*client.OpenError)), dials && said.Code >= 500, reply != nil && ftp.IsTransfer(reply.Verb) && said.Code == 425:
 	default:
 		return ""
 	}
 	if p == nil || product.FXPSettings[p.Name] == (product.FXPSetting{}) {
-		return "data connections with other hosts than the client's (FXP) are forbidden there, or a firewall is in between"
+		return "it forbids data connections with hosts other than the client (FXP), or a firewall blocks them"
 	}
 	set := product.FXPSettings[p.Name].Listens
 	if dials {

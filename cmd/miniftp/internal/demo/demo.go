@@ -1,7 +1,7 @@
-// Package demo is the verb demo: one file, fetched from a server in this process in both modes, and
-// drawn.
+// Package demo implements the verb demo, which fetches a file from a server in the same process, in
+// both modes, and draws what happens.
 //
-// It stands on explain, and on both ends of FTP.
+// It is built on package explain and on the client and the server.
 package demo
 
 import (
@@ -32,10 +32,10 @@ import (
 
 const (
 	demoFile    = "/report.pdf"
-	demoMost    = 1 << 30 // bytes: it is kept in memory
-	sideBySide  = 150     // columns for two ladders
-	betweenThem = 4
-	leastWidth  = 44
+	demoMost    = 1 << 30 // bytes; the file is in memory
+	sideBySide  = 150     // columns needed for two ladders
+	betweenThem = 4       // columns between two ladders
+	leastWidth  = 44      // columns needed for one ladder
 )
 
 // Command returns the verb demo.
@@ -44,9 +44,9 @@ func Command(e *verb.Env) *cli.Command {
 		Name: "demo", Usage: "see FTP's role reversal: one file, fetched in both modes",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "firewall", Usage: "show what a firewall at either end does to each mode"},
-			&cli.IntFlag{Name: "file-size", Value: 2_100_000, Usage: "`BYTES` of the file"},
-			&cli.GenericFlag{Name: "explain", Value: new(explain.Word), Usage: "write the drawing to `FILE`.svg or .html, too", DefaultText: "only here"},
-			&cli.IntFlag{Name: "width", Usage: "`COLUMNS` to draw in; from 150 on side by side", DefaultText: "the terminal's"},
+			&cli.IntFlag{Name: "file-size", Value: 2_100_000, Usage: "make the file `BYTES` long"},
+			&cli.GenericFlag{Name: "explain", Value: new(explain.Word), Usage: "also write the drawing to `FILE`.svg or .html", DefaultText: "only here"},
+			&cli.IntFlag{Name: "width", Usage: "draw `COLUMNS` wide; from 150 on, the ladders are side by side", DefaultText: "the terminal's"},
 		},
 		Description: flags.Examples("Runs a server and a client in this process, over a filesystem in memory, and draws both transfers.",
 			"miniftp demo",
@@ -59,7 +59,7 @@ func Command(e *verb.Env) *cli.Command {
 func run(e *verb.Env, c *cli.Context) error {
 	n, width := c.Int("file-size"), c.Int("width")
 	if n < 0 || n > demoMost {
-		return verb.Usagef("--file-size %d: it is 0 to %d bytes", n, demoMost)
+		return verb.Usagef("--file-size %d: it must be from 0 to %d bytes", n, demoMost)
 	}
 	if !c.IsSet("width") {
 		width = max(term.Width(e.Out), leastWidth)
@@ -69,7 +69,7 @@ func run(e *verb.Env, c *cli.Context) error {
 	}
 	d := demo{ctx: c.Context, width: width, file: make([]byte, n)}
 	var seed [32]byte
-	_, _ = rand.NewChaCha8(seed).Read(d.file) // the same bytes each time; it never fails
+	_, _ = rand.NewChaCha8(seed).Read(d.file) // the same bytes each time; Read never fails
 	stop, err := d.serve()
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func run(e *verb.Env, c *cli.Context) error {
 	return d.show(e.Out)
 }
 
-// demo is a server and a file in it.
+// demo holds a server and the file that it serves.
 type demo struct {
 	picture *explain.Picture // may be nil
 	ctx     context.Context
@@ -93,10 +93,10 @@ type demo struct {
 	addr    string
 	file    []byte
 
-	behind atomic.Pointer[firewall] // where the server's calls to the client are dropped; nil: nowhere
+	behind atomic.Pointer[firewall] // the firewall in the way; nil for none
 }
 
-// serve starts the server; stop ends it.
+// serve starts the server. stop closes it.
 func (d *demo) serve() (stop func(), err error) {
 	files := fsroot.NewMem()
 	if err := afero.WriteFile(files, demoFile, d.file, 0o644); err != nil {
@@ -127,20 +127,20 @@ func (d *demo) serve() (stop func(), err error) {
 	}, nil
 }
 
-// The words around the pictures.
+// The texts around the pictures.
 var titles = map[ftp.DataMode]string{
-	ftp.Passive: "Passive mode: the server listens once more, the client dials again.",
-	ftp.Active:  "Active mode: the client listens, and the server dials back.",
+	ftp.Passive: "Passive mode: the server listens for the data connection, the client dials it.",
+	ftp.Active:  "Active mode: the client listens for the data connection, the server dials it.",
 }
 
 const (
-	flipped = `What flipped: who listens and who dials for the data connection, and so who has to tell an address: ` +
+	flipped = `What changes: which side listens and which dials for the data connection, and so which side announces an address: ` +
 		`in passive mode the server, in its reply (229); in active mode the client, in its command (EPRT).`
-	stayed = `What did not: the client dials the control connection, gives the commands and gets the replies, ` +
+	stayed = `What stays the same: the client dials the control connection, sends the commands and gets the replies, ` +
 		`and the file goes from the server to the client.`
 )
 
-// show fetches the file twice and prints what happened.
+// show fetches the file in both modes and prints the drawings.
 func (d *demo) show(out io.Writer) error {
 	fmt.Fprintln(out, paragraph(d.width, fmt.Sprintf("A server and a client, both in this process, and a file of %s. "+
 		"The client fetches it twice: in passive mode, then in active mode.", term.Size(int64(len(d.file))))))
@@ -159,7 +159,7 @@ func (d *demo) show(out io.Writer) error {
 	return nil
 }
 
-// columns returns the width of one picture.
+// columns returns the width of one drawing.
 func (d *demo) columns() int {
 	if d.width < sideBySide {
 		return d.width
@@ -167,7 +167,7 @@ func (d *demo) columns() int {
 	return (d.width - betweenThem) / 2
 }
 
-// print prints two pictures, side by side if there is room.
+// print prints two drawings, side by side if there is room.
 func (d *demo) print(out io.Writer, pictures []string) {
 	if d.width < sideBySide {
 		fmt.Fprintln(out, strings.Join(pictures, "\n"))
@@ -176,8 +176,8 @@ func (d *demo) print(out io.Writer, pictures []string) {
 	fmt.Fprintln(out, beside(pictures[0], pictures[1], d.columns()+betweenThem))
 }
 
-// fetch gets the file in one mode, past a firewall if wall is not nil. It compares the file and
-// returns the drawing of the transfer; heading is that of the picture.
+// fetch fetches the file in one mode, through a firewall if wall is not nil, and checks it. It
+// returns the drawing of the transfer; heading is its title in a picture file.
 func (d *demo) fetch(mode ftp.DataMode, heading string, wall *firewall) (picture string, err error) {
 	var drawn, got bytes.Buffer
 	see := watch.Observers{explain.NewLadder(&drawn, d.columns())}
@@ -194,26 +194,26 @@ func (d *demo) fetch(mode ftp.DataMode, heading string, wall *firewall) (picture
 		return "", err
 	}
 	_, err = cl.Retrieve(d.ctx, demoFile, &got)
-	_ = cl.Close() // all that matters was said
+	_ = cl.Close() // the transfer has been confirmed
 	if err == nil && !bytes.Equal(got.Bytes(), d.file) {
 		err = &wrongCopy{client.TruncatedError{Want: int64(len(d.file)), Got: int64(got.Len())}}
 	}
 	return drawn.String(), err
 }
 
-// wrongCopy is a file that arrived whole, as far as the protocol can tell, and
-// is not the one that was sent. It exits as wrong data does.
+// wrongCopy is returned for a file that was complete as far as the protocol can tell, but differs
+// from the one that was sent. It has the exit code of wrong data.
 type wrongCopy struct{ cause client.TruncatedError }
 
 func (w *wrongCopy) Error() string { return "the copy differs from the server's file" }
 func (w *wrongCopy) Unwrap() error { return &w.cause }
 
-// paragraph is text in lines that are easy to read.
+// paragraph wraps text to lines of at most 100 columns.
 func paragraph(columns int, text string) string {
 	return strings.Join(term.Wrap(text, min(columns, 100)), "\n") + "\n"
 }
 
-// beside sets two pictures next to each other, the second one at that column.
+// beside places two drawings next to each other; the second begins at the given column.
 func beside(a, b string, column int) string {
 	left, right := strings.Split(strings.TrimRight(a, "\n"), "\n"), strings.Split(strings.TrimRight(b, "\n"), "\n")
 	var both strings.Builder

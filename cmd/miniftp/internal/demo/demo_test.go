@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// run is the program's demo, in a UTF-8 locale.
+// demoRun runs the program's demo in a UTF-8 locale.
 func demoRun(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	t.Setenv("LC_ALL", "C.UTF-8")
@@ -26,31 +26,33 @@ func demoRun(t *testing.T, args ...string) (code int, out, errs string) {
 	return code, o.String(), e.String()
 }
 
+// TestDemoNarrow: on 80 columns the ladders are below each other.
 func TestDemoNarrow(t *testing.T) {
 	code, out, errs := demoRun(t, "--width", "80")
 	if code != 0 || errs != "" {
 		t.Fatalf("exit %d, %s", code, errs)
 	}
-	standInOrder(t, out,
+	inOrder(t, out,
 		"in passive mode, then in active mode",
 		"Passive mode:", "EPSV", `"I listen on `, " dials  ─", "▶  listens :", "  passive", "RETR", "◀═", "226",
 		"Active mode:", "EPRT :", `"call me on `, "RETR", " listens  ◀─", "─  dials :", "active: the roles are reversed", "◀═", "226",
-		"What flipped", "What did not", "Both copies are identical", "2100000 bytes")
+		"What changes", "What stays the same", "Both copies are identical", "2100000 bytes")
 }
 
-// standInOrder checks that the parts stand in s, one after the other.
-func standInOrder(t *testing.T, s string, parts ...string) {
+// inOrder checks that s contains the parts, one after the other.
+func inOrder(t *testing.T, s string, parts ...string) {
 	t.Helper()
 	rest := s
 	for _, p := range parts {
 		_, after, ok := strings.Cut(rest, p)
 		if !ok {
-			t.Fatalf("%q is missing, or not where it belongs, in\n%s", p, s)
+			t.Fatalf("%q is missing or in the wrong place in\n%s", p, s)
 		}
 		rest = after
 	}
 }
 
+// TestDemoWide: on 160 columns the ladders are side by side.
 func TestDemoWide(t *testing.T) {
 	_, out, _ := demoRun(t, "--width", "160")
 	both := 0
@@ -63,21 +65,21 @@ func TestDemoWide(t *testing.T) {
 		}
 	}
 	if both != 2 {
-		t.Errorf("the ladders do not stand side by side:\n%s", out)
+		t.Errorf("the ladders are not side by side:\n%s", out)
 	}
 }
 
-// Each firewall stops the mode in which the call for the data comes in to it.
+// TestDemoFirewall: each firewall stops the mode in which it is on the side that is dialed.
 func TestDemoFirewall(t *testing.T) {
 	code, out, errs := demoRun(t, "--firewall", "--width", "80")
 	if code != 0 || errs != "" {
 		t.Fatalf("exit %d, %s", code, errs)
 	}
-	standInOrder(t, out,
-		"1. A firewall or NAT at the client's end",
+	inOrder(t, out,
+		"1. A firewall or NAT on the client's side",
 		"Active mode fails", "EPRT :", " listens      ✗ ", "nobody came within 1s", "Use passive mode", "426",
 		"Passive mode works", "◀═════ 2.1 MB", "226", "What to do: use passive mode",
-		"2. A firewall at the server's end",
+		"2. A firewall on the server's side",
 		"Passive mode fails", "EPSV", "dials  ────✗", "no answer within 1s", "426",
 		"Active mode works", "EPRT :", "active: the roles are reversed", "◀═════ 2.1 MB", "226", "--passive-ports")
 }
@@ -135,11 +137,11 @@ func TestDemoWrongCopy(t *testing.T) {
 		t.Errorf("exit %d", verb.ExitCode(err))
 	}
 	if cut := new(client.TruncatedError); !errors.As(err, &cut) {
-		t.Error("it can't be told from other errors")
+		t.Error("errors.As does not find the TruncatedError")
 	}
 }
 
-// TestDocLadders checks that docs/active-passive.md shows what the demo draws.
+// TestDocLadders checks that docs/active-passive.md shows the output of the demo.
 func TestDocLadders(t *testing.T) {
 	for _, args := range [][]string{{"--width", "80"}, {"--firewall", "--width", "80"}} {
 		_, doc, ok := strings.Cut(readDoc(t), "$ miniftp demo "+strings.Join(args, " ")+"\n")

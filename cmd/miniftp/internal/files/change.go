@@ -21,13 +21,13 @@ import (
 func Mkdir(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "mkdir", Usage: "make directories", ArgsUsage: "URL...",
-		Flags: connect.Flags(&cli.BoolFlag{Name: "parents", Aliases: []string{"p"}, Usage: "make its parents too; one that exists is fine"}),
+		Flags: connect.Flags(&cli.BoolFlag{Name: "parents", Aliases: []string{"p"}, Usage: "make parent directories too, and accept directories that exist"}),
 		Description: flags.Examples("Makes directories.",
 			"miniftp mkdir ftp://127.0.0.1:2121/inbox",
 			"miniftp mkdir -p ftp://127.0.0.1:2121/2026/11/22"),
 		Action: onEach(e, 0, connect.Literal, func(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
 			if f.Path == "" {
-				return verb.Usagef("the URL names no directory")
+				return verb.Usagef("the URL does not name a directory")
 			}
 			if c.Bool("parents") {
 				return cl.MakeDirAll(k.Ctx, f.Path)
@@ -41,7 +41,7 @@ func Mkdir(e *verb.Env) *cli.Command {
 func Chmod(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "chmod", Usage: "set permission bits", ArgsUsage: "MODE URL...", Flags: connect.Flags(),
-		Description: flags.Examples("MODE is octal, as in chmod(1); the server must know SITE CHMOD.",
+		Description: flags.Examples("Sets the permissions to MODE, which is octal as in chmod(1). The server must support SITE CHMOD.",
 			"miniftp chmod 644 ftp://127.0.0.1:2121/copy.md",
 			"miniftp chmod 755 'ftp://127.0.0.1:2121/docs-copy/*'"),
 		Action: func(c *cli.Context) error {
@@ -51,7 +51,7 @@ func Chmod(e *verb.Env) *cli.Command {
 			}
 			return onEach(e, 1, connect.Glob, func(_ *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
 				if f.Path == "" {
-					return verb.Usagef("the URL names no file")
+					return verb.Usagef("the URL does not name a file")
 				}
 				return cl.Chmod(k.Ctx, f.Path, mode)
 			})(c)
@@ -59,7 +59,7 @@ func Chmod(e *verb.Env) *cli.Command {
 	}
 }
 
-// fileMode reads an octal mode, its first digit of four for setuid, setgid and sticky.
+// fileMode parses an octal mode. The first of four digits is setuid, setgid and sticky.
 func fileMode(s string) (fs.FileMode, error) {
 	n, err := strconv.ParseUint(s, 8, 16)
 	if err != nil || n > 0o7777 {
@@ -74,8 +74,8 @@ func fileMode(s string) (fs.FileMode, error) {
 	return mode, nil
 }
 
-// onEach is the action of a verb that does one thing to everything its URLs
-// name, from the argument first on, over as many connections as --parallel says.
+// onEach returns the action of a verb that calls f for everything named by its URLs: the arguments from
+// index first on. It uses as many connections as --parallel allows.
 func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *connect.Link, *client.Client, connect.Found) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		lines := e.NewJSONLines(c)
@@ -98,15 +98,15 @@ func Rm(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "rm", Usage: "delete files", ArgsUsage: "URL...",
 		Flags: connect.Flags(
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, EnvVars: flags.NoVariable, Usage: "delete directories with all that is in them"},
-			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, EnvVars: flags.NoVariable, Usage: "what is not there is no error"}),
-		Description: flags.Examples("Deletes files, and with -r directories. Links are deleted, never followed.",
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, EnvVars: flags.NoVariable, Usage: "delete directories with all their contents"},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, EnvVars: flags.NoVariable, Usage: "ignore names that do not exist"}),
+		Description: flags.Examples("Deletes files and, with -r, directories. Links are deleted, never followed.",
 			"miniftp rm ftp://127.0.0.1:2121/copy.md",
 			"miniftp rm -rf ftp://127.0.0.1:2121/docs-copy"),
 		Action: func(c *cli.Context) error {
 			for _, u := range c.Args().Slice() {
 				if r, err := target.Parse(u); err == nil && isTop(r.Path) {
-					return verb.Usagef("rm takes neither the top nor . nor ..: name what is to go")
+					return verb.Usagef("rm does not delete the top directory, . or ..: name what to delete")
 				}
 			}
 			how := connect.Glob
@@ -118,8 +118,8 @@ func Rm(e *verb.Env) *cli.Command {
 	}
 }
 
-// remove deletes what rm names. A refusal is looked into: servers have one code for what is
-// not there, for a directory and for what may not be deleted.
+// remove deletes one path for rm. If the server refuses, remove finds out why, because servers use
+// the same code for a missing file, a directory, and a lack of permission.
 func remove(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
 	var err error
 	if c.Bool("recursive") {
@@ -135,7 +135,7 @@ func remove(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found)
 	case c.Bool("force") && errors.Is(missing, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
 		return nil
 	case !c.Bool("recursive") && missing == nil && entry.IsDir():
-		return verb.Hinted{Err: err, Text: "is a directory: rm -r deletes it with all that is in it"}
+		return verb.Hinted{Err: err, Text: "is a directory: rm -r deletes it with all its contents"}
 	}
 	return err
 }
@@ -144,7 +144,7 @@ func remove(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found)
 func Mv(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "mv", Usage: "rename a file or directory", ArgsUsage: "URL NEWPATH|URL", Flags: connect.Flags(),
-		Description: flags.Examples("NEWPATH is a plain path on the same server, from the login directory if relative, or a URL on that server. One that ends in / is a directory: the file is moved into it and keeps its name.",
+		Description: flags.Examples("NEWPATH is a path on the same server, relative to the login directory unless it begins with /, or a URL on that server. If it ends in /, it is a directory, and the file is moved into it and keeps its name.",
 			"miniftp mv ftp://127.0.0.1:2121/copy.md docs/",
 			"miniftp mv ftp://127.0.0.1:2121/docs/copy.md ftp://127.0.0.1:2121/copy.md"),
 		Action: func(c *cli.Context) error { return runMv(e, c) },
@@ -169,14 +169,14 @@ func runMv(e *verb.Env, c *cli.Context) error {
 			return err
 		}
 		if entry, gone := cl.Stat(k.Ctx, to); gone == nil && entry.IsDir() {
-			return verb.Hinted{Err: err, Text: no.Error() + " (" + ftp.Printable(to) + " is a directory: with a / at its end, it is moved into it)"}
+			return verb.Hinted{Err: err, Text: no.Error() + " (" + ftp.Printable(to) + " is a directory: add a / to move the file into it)"}
 		}
 		return err
 	})
 	if err != nil {
 		return lines.End(verb.At(r.String(), err))
 	}
-	if e.Line == nil { // the shell is silent about what went well
+	if e.Line == nil { // the shell does not report success
 		e.Note("%s is now %s", ftp.Printable(r.String()), ftp.Printable(r.Join(to)))
 	}
 	lines.Result(struct {
@@ -187,7 +187,7 @@ func runMv(e *verb.Env, c *cli.Context) error {
 	return lines.End(nil)
 }
 
-// newPath returns the path that arg, the second argument of mv, names on r's server.
+// newPath returns the path on r's server for arg, the second argument of mv.
 func newPath(r *ftp.URL, arg string) (string, error) {
 	to := arg
 	into := strings.HasSuffix(arg, "/")
@@ -203,7 +203,7 @@ func newPath(r *ftp.URL, arg string) (string, error) {
 		to, into = o.Path, into || o.Path == ""
 	}
 	if r.Path == "" || arg == "" || isTop(r.Path) {
-		return "", verb.Usagef("miniftp mv takes URL NEWPATH, and each has to name something")
+		return "", verb.Usagef("miniftp mv takes URL NEWPATH, and each must name a file or directory")
 	}
 	if into {
 		to = target.Join(to, target.Base(r.Path))
@@ -211,7 +211,7 @@ func newPath(r *ftp.URL, arg string) (string, error) {
 	return to, nil
 }
 
-// isTop reports whether a path has no name of its own.
+// isTop reports whether a path ends in . or .. or is the root.
 func isTop(p string) bool {
 	name := path.Base(p)
 	return name == "." || name == ".." || name == "/"

@@ -1,7 +1,7 @@
-// Package files is the verbs for files on a server that fetch none: ls, cat, stat, rm, mkdir, mv,
-// chmod and hash.
+// Package files implements the verbs that work on a server's files without transferring trees: ls,
+// cat, stat, rm, mkdir, mv, chmod and hash.
 //
-// It stands on connect.
+// It is built on package connect.
 package files
 
 import (
@@ -27,17 +27,17 @@ func Ls(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "ls", Usage: "list a directory", ArgsUsage: "URL...",
 		Flags: connect.Flags(
-			&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Usage: "type, permissions, size and time too"},
-			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "hidden names too"},
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"R"}, Usage: "everything below the directory, too"},
-			&cli.BoolFlag{Name: "directory", Aliases: []string{"d"}, Usage: "list a directory itself, not what is in it"},
-			&cli.BoolFlag{Name: "human", Aliases: []string{"h"}, Usage: "sizes such as 12.8 kB, in the long lines of -l"},
+			&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Usage: "also print type, permissions, size and time"},
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also list hidden names"},
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"R"}, Usage: "also list everything below the directory"},
+			&cli.BoolFlag{Name: "directory", Aliases: []string{"d"}, Usage: "list a directory itself, not its contents"},
+			&cli.BoolFlag{Name: "human", Aliases: []string{"h"}, Usage: "with -l, print sizes such as 12.8 kB"},
 			&cli.StringFlag{Name: "sort", Value: "name", Usage: "sort by `KEY`: name, size (largest first) or time (newest first)"},
 			&cli.BoolFlag{Name: "by-time", Aliases: []string{"t"}, Usage: "short for --sort time"},
 			&cli.BoolFlag{Name: "by-size", Aliases: []string{"S"}, Usage: "short for --sort size"},
-			&cli.BoolFlag{Name: "reverse", Aliases: []string{"r"}, Usage: "in the opposite order"},
-			&cli.BoolFlag{Name: "names", Aliases: []string{"1"}, Usage: "one bare name a line, as without -l", DefaultText: "true, unless --long is given"}),
-		Description: flags.Examples("One name a line; a directory's ends in /. --json prints an array of objects, one a line, in the order of the server unless a flag sorts them.",
+			&cli.BoolFlag{Name: "reverse", Aliases: []string{"r"}, Usage: "reverse the order"},
+			&cli.BoolFlag{Name: "names", Aliases: []string{"1"}, Usage: "print only names, one a line", DefaultText: "true, unless --long is given"}),
+		Description: flags.Examples("Prints one name a line; the name of a directory ends in /. --json prints an array of objects, one a line, in the order of the server unless a flag sorts them.",
 			"miniftp ls ftp://127.0.0.1:2121/",
 			"miniftp ls -lh --sort time ftp://127.0.0.1:2121/docs",
 			"miniftp ls --json 'ftp://127.0.0.1:2121/*.md'"),
@@ -45,7 +45,7 @@ func Ls(e *verb.Env) *cli.Command {
 	}
 }
 
-// listed is one line of ls: the entry, and its name as it is shown.
+// listed is one line of ls: an entry and the name to print.
 type listed struct {
 	name string
 	ftp.Entry
@@ -58,7 +58,7 @@ func runLs(e *verb.Env, c *cli.Context) error {
 	}
 	err = connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *ftp.URL, f connect.Found) error {
 		name := func(it listed) string { return it.name }
-		if c.NArg() > 1 && f.Entry.Type == ftp.UnknownEntry { // tell the directories apart
+		if c.NArg() > 1 && f.Entry.Type == ftp.UnknownEntry { // names are printed with their directory
 			name = func(it listed) string { return below(f.Path, it) }
 		}
 		return verb.At(r.Join(f.Path), listOne(c, k, r, f, func(it listed) {
@@ -71,7 +71,7 @@ func runLs(e *verb.Env, c *cli.Context) error {
 	return err
 }
 
-// listOne lists a directory, or tells about a file.
+// listOne lists a directory, or a file by itself.
 func listOne(c *cli.Context, k *connect.Link, r *ftp.URL, f connect.Found, add func(listed), out *rows) error {
 	if c.Bool("directory") {
 		return listItself(k, f, add)
@@ -106,13 +106,13 @@ func listOne(c *cli.Context, k *connect.Link, r *ftp.URL, f connect.Found, add f
 	if out.n == before && f.Path != "" {
 		if it, ok := listFile(k, f.Path); ok {
 			add(it)
-			return nil // LIST of a file names it, or says no
+			return nil // listing a file may fail or list nothing
 		}
 	}
 	return err
 }
 
-// listItself lists what a URL names, be it a directory.
+// listItself lists what a URL names, even if it is a directory.
 func listItself(k *connect.Link, f connect.Found, add func(listed)) error {
 	if f.Entry.Type == ftp.UnknownEntry {
 		var err error
@@ -150,8 +150,7 @@ func listFile(k *connect.Link, p string) (it listed, ok bool) {
 	return it, ok
 }
 
-// below is the path of what was listed in a directory, or of a file that was
-// listed itself.
+// below returns the path of an entry listed in dir, or of a file that was listed by itself.
 func below(dir string, it listed) string {
 	if dir == "" || target.Base(dir) == it.name && !it.IsDir() {
 		return cmp.Or(dir, it.name)
@@ -159,7 +158,7 @@ func below(dir string, it listed) string {
 	return target.Join(dir, it.name)
 }
 
-// shownAs is the name as it is printed, a directory's with a slash.
+// shownAs returns the name to print; that of a directory ends in a slash.
 func shownAs(e *verb.Env, it listed) string {
 	name := shown(e, it.name)
 	if it.IsDir() {
@@ -168,8 +167,8 @@ func shownAs(e *verb.Env, it listed) string {
 	return name
 }
 
-// shown is a name as standard output takes it: without control characters, and
-// where a program reads it, with the bytes that are not UTF-8 as they are.
+// shown returns a name for standard output, without control characters. If a program reads it,
+// bytes that are not UTF-8 are kept.
 func shown(e *verb.Env, name string) string {
 	if term.IsTerminal(e.Out) || utf8.ValidString(name) {
 		return ftp.Printable(name)
@@ -187,7 +186,7 @@ func shown(e *verb.Env, name string) string {
 	return b.String()
 }
 
-// longLine is a line of ls -l; bytes writes its size.
+// longLine returns a line of ls -l; bytes formats the size.
 func longLine(e *verb.Env, it listed, bytes func(int64) string) string {
 	mode := "?????????"
 	if it.HasMode {

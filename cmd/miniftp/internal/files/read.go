@@ -22,16 +22,16 @@ import (
 func Cat(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "cat", Usage: "print files", ArgsUsage: "URL...", Flags: connect.Flags(),
-		Description: flags.Examples("Writes files to standard output, as they are.",
+		Description: flags.Examples("Writes files to standard output.",
 			"miniftp cat ftp://127.0.0.1:2121/README.md",
 			"miniftp cat 'ftp://127.0.0.1:2121/*.md' | wc -l"),
 		Action: func(c *cli.Context) error {
 			if c.Bool("json") {
-				return verb.Usagef("cat prints the files themselves: --json does not go with it")
+				return verb.Usagef("cat prints the contents of files: it can't be combined with --json")
 			}
 			return connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *ftp.URL, f connect.Found) error {
 				if f.Path == "" {
-					return verb.Usagef("%s names no file", r)
+					return verb.Usagef("%s does not name a file", r)
 				}
 				_, err := k.CopyOut(f.Path, c.Bool("ascii") || r.ASCII, e.Out, nil)
 				return verb.AtSide(r.Join(f.Path), "standard output", err)
@@ -43,8 +43,8 @@ func Cat(e *verb.Env) *cli.Command {
 // Stat returns the verb stat.
 func Stat(e *verb.Env) *cli.Command {
 	return &cli.Command{
-		Name: "stat", Usage: "tell name, type, size and time", ArgsUsage: "URL...", Flags: connect.Flags(),
-		Description: flags.Examples("Tells what the server knows about a file or directory.",
+		Name: "stat", Usage: "show name, type, size and time", ArgsUsage: "URL...", Flags: connect.Flags(),
+		Description: flags.Examples("Shows what the server reports about a file or directory.",
 			"miniftp stat ftp://127.0.0.1:2121/README.md",
 			"miniftp stat --json ftp://127.0.0.1:2121/docs"),
 		Action: func(c *cli.Context) error {
@@ -66,7 +66,7 @@ func Stat(e *verb.Env) *cli.Command {
 				return nil
 			})
 			if c.NArg() == 1 && !target.NamesSeveral(c.Args().First()) {
-				return e.SayLast(err) // the one object is all
+				return e.SayLast(err) // a single object needs no summary
 			}
 			return lines.End(err)
 		},
@@ -99,15 +99,15 @@ func statText(e *verb.Env, it listed) string {
 func Hash(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "hash", Usage: "print checksums", ArgsUsage: "URL...",
-		Flags: connect.Flags(&cli.StringFlag{Name: "algo", Usage: "the hash `A`: SHA-256, SHA-512, SHA-1, MD5 or CRC32", Value: "SHA-256"}),
-		Description: flags.Examples("The server computes it (HASH, or XSHA256 and its like); if it can't, the file is read and hashed here. The lines are those of sha256sum.",
+		Flags: connect.Flags(&cli.StringFlag{Name: "algo", Usage: "the hash algorithm `A`: SHA-256, SHA-512, SHA-1, MD5 or CRC32", Value: "SHA-256"}),
+		Description: flags.Examples("The server computes the checksum (HASH, or XSHA256 and the like). If it can't, the file is fetched and hashed locally. The output has the format of sha256sum.",
 			"miniftp hash ftp://127.0.0.1:2121/README.md",
 			"miniftp hash --algo md5 'ftp://127.0.0.1:2121/*.md'"),
 		Action: func(c *cli.Context) error { return runHash(e, c) },
 	}
 }
 
-// algoName takes sha256, SHA-256 or sha_256 alike.
+// algoName returns the name of an algorithm, which may be written as sha256, SHA-256 or sha_256.
 func algoName(s string) (string, bool) {
 	plain := func(s string) string { return strings.NewReplacer("-", "", "_", "").Replace(strings.ToUpper(s)) }
 	for _, name := range flags.Words["algo"] {
@@ -144,7 +144,7 @@ func runHash(e *verb.Env, c *cli.Context) error {
 	return lines.End(err)
 }
 
-// hashOne asks the server, and reads the file where it can't answer.
+// hashOne asks the server for a checksum. If the server can't compute it, hashOne reads the file.
 func hashOne(k *connect.Link, p, algo string) (digest, by string, err error) {
 	by = "server"
 	err = k.Do(func(cl *client.Client) (err error) {

@@ -16,39 +16,44 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// row is one line of ls, and what it is sorted by.
+// row is one line of ls with its sort keys.
 type row struct {
 	key        int64
 	name, text string
 }
 
-// rows prints what ls lists: sorted as long as it fits into so much memory, and what
-// comes behind that as the server sends it.
+// rows prints what ls lists. It has two modes:
+//   - sorting: entries are kept until end, or until they need more than maxHeld bytes. Then they are
+//     sorted and printed, and later ones are printed in the order of the server;
+//   - streaming, for --json in the order of the server: entries are printed at once.
+//
+// A listing whose connection breaks is retried from its beginning. That is possible while its entries are
+// kept, or while the names that have been printed are known and can be skipped.
 type rows struct {
 	e       *verb.Env
-	key     func(listed) int64 // sorts before the name
+	key     func(listed) int64 // the first sort key; the name is the second
 	reverse bool
 	text    func(listed) string
 	json    bool
-	stream  bool // print each entry as it comes
+	stream  bool // print each entry at once
 
-	told map[string]bool // names of the listing at work that stream printed
-	skip map[string]bool // of those, the ones that a retry lists again
+	emitted map[string]bool // the names of the current listing that have been printed
+	skip    map[string]bool // names printed by an earlier try of this listing
 
 	kept    []row
-	held    int // bytes
+	held    int // memory used by kept or emitted, in bytes
 	n       int // entries so far
-	printed int // elements of the array, or lines
+	printed int // how many array elements or lines have been printed
 }
 
-// sortKeys are the words of --sort.
+// sortKeys holds the sort key for each value of --sort.
 var sortKeys = map[string]func(listed) int64{
 	"name": func(listed) int64 { return 0 },
 	"size": func(it listed) int64 { return -it.Size },
 	"time": func(it listed) int64 { return -it.Modified.UnixMicro() },
 }
 
-// newRows reads the flags that say what ls prints, and in which order.
+// newRows returns rows that print what the flags ask for.
 func newRows(e *verb.Env, c *cli.Context) (*rows, error) {
 	word, err := sortWord(c)
 	if err != nil {
@@ -74,8 +79,8 @@ func newRows(e *verb.Env, c *cli.Context) (*rows, error) {
 	return out, nil
 }
 
-// sortWord is the word of --sort, which -t and -S are short for. The command line overrides
-// the environment.
+// sortWord returns the value of --sort, for which -t and -S are short. The command line takes
+// precedence over the environment.
 func sortWord(c *cli.Context) (string, error) {
 	word, typed := "", ""
 	for _, f := range []struct{ flag, word string }{{"sort", c.String("sort")}, {"by-time", "time"}, {"by-size", "size"}} {
@@ -84,7 +89,7 @@ func sortWord(c *cli.Context) (string, error) {
 		case !flags.Asked(c, f.flag):
 			word = cmp.Or(word, f.word)
 		case typed != "" && typed != f.word:
-			return "", verb.Usagef("ls sorts by one key only: -t is --sort time, -S is --sort size")
+			return "", verb.Usagef("ls sorts by one key: -t (--sort time) and -S (--sort size) can't be combined")
 		default:
 			typed = f.word
 		}
@@ -104,41 +109,41 @@ func (p *rows) add(it listed) {
 		p.print(r.text)
 		return
 	}
-	const header = 100 // of a row, in a slice that grows
+	const header = 100 // estimated memory of a row beside its strings
 	p.kept = append(p.kept, r)
 	if p.held += header + len(r.name) + len(r.text); p.held > maxHeld {
-		p.e.Note("there are very many entries: from here on they are not sorted")
+		p.e.Note("too many entries to sort: the rest is in the order of the server")
 		p.flush()
 	}
 }
 
-// streamed prints an entry at once, unless an earlier try of the same listing did.
+// streamed prints an entry at once, unless an earlier try of the same listing printed it.
 func (p *rows) streamed(r row) {
 	if p.skip[r.name] {
 		return
 	}
-	const header = 64 // of a name in a map that grows
-	if p.held += header + len(r.name); p.told != nil && p.held <= maxHeld {
-		p.told[r.name] = true
+	const header = 64 // estimated memory of a map entry beside the name
+	if p.held += header + len(r.name); p.emitted != nil && p.held <= maxHeld {
+		p.emitted[r.name] = true
 	} else {
-		p.told = nil // too many to remember
+		p.emitted = nil // too many to remember
 	}
 	p.print(r.text)
 }
 
-// begin is called before a listing that may be tried again.
+// begin starts a listing, which may be retried.
 func (p *rows) begin() {
 	if p.stream {
-		p.told, p.skip, p.held = map[string]bool{}, nil, 0
+		p.emitted, p.skip, p.held = map[string]bool{}, nil, 0
 	}
 }
 
-// back forgets what came behind the first n entries, to list it once more.
+// back drops the entries after the first n, because the listing is retried.
 func (p *rows) back(n int) error {
 	switch {
 	case n == p.n:
-	case p.stream && p.told != nil:
-		p.skip = p.told
+	case p.stream && p.emitted != nil:
+		p.skip = p.emitted
 	case p.stream || p.printed > 0:
 		return errors.New("the connection broke in the middle of a long listing")
 	default:
@@ -147,7 +152,7 @@ func (p *rows) back(n int) error {
 	return nil
 }
 
-// flush prints in order what was kept.
+// flush sorts and prints the entries held back.
 func (p *rows) flush() {
 	slices.SortStableFunc(p.kept, func(a, b row) int {
 		order := cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.name, b.name))
@@ -180,7 +185,7 @@ func (p *rows) fail(err error) {
 	p.print(verb.JSONLine(verb.NewFailure("", err)))
 }
 
-// end prints the rest.
+// end prints the remaining entries and closes the array.
 func (p *rows) end() {
 	p.flush()
 	switch {
@@ -192,10 +197,10 @@ func (p *rows) end() {
 	}
 }
 
-// jsonText is an entry as an element of a JSON array.
+// jsonText returns an entry as an element of a JSON array.
 func jsonText(it listed) string { return verb.JSONLine(toJSON(it)) }
 
-const maxHeld = 8 << 20 // bytes in memory at once
+const maxHeld = 8 << 20 // the limit of rows.held
 
 // jsonEntry is one object of ls --json and stat --json.
 type jsonEntry struct {

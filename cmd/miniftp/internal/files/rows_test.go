@@ -14,8 +14,7 @@ func entryOf(name string) listed {
 	return listed{name, ftp.Entry{Name: name, Type: ftp.FileEntry, Size: 1}}
 }
 
-// TestRowsStream: --json prints each entry as it comes, and a listing that is tried again
-// prints no name twice.
+// TestRowsStream: --json prints each entry at once, and a retried listing prints no name twice.
 func TestRowsStream(t *testing.T) {
 	var out bytes.Buffer
 	p := &rows{e: &verb.Env{Stdio: verb.Stdio{Out: &out, Err: &out}}, key: sortKeys["name"], text: jsonText, json: true, stream: true}
@@ -32,7 +31,7 @@ func TestRowsStream(t *testing.T) {
 	for _, name := range []string{"c", "b", "a\xff"} {
 		p.add(entryOf(name))
 	}
-	p.begin() // of another directory, which may have the same names
+	p.begin() // another directory may have the same names
 	p.add(entryOf("b"))
 	p.end()
 	var all []struct{ Name string }

@@ -8,18 +8,18 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// filters are the patterns of --include and --exclude in their order: the first that
-// fits decides, and what none fits is in. They have rsync's habits.
+// filters holds the patterns of --include and --exclude in order. The first one that matches
+// decides; a name that none matches is included. The patterns follow the rules of rsync.
 type filters []filter
 
 type filter struct {
 	include bool
-	dir     bool   // fits directories only
-	name    string // of the last component; "" if path is set
-	path    []string
+	dir     bool     // matches only directories
+	name    string   // pattern of the last component; "" if path is set
+	path    []string // patterns of the whole path, any of which may match
 }
 
-// filterWord is one of the two flags, which share a list.
+// filterWord is the flag.Value of --include or --exclude, which share a list.
 type filterWord struct {
 	all     *filters
 	include bool
@@ -36,9 +36,10 @@ func (w *filterWord) Set(s string) error {
 	return err
 }
 
-// parseFilter reads a pattern. A "/" at the end means directories only; one at the
-// beginning ties it to the root of the mirror. With another "/", or "**", it is about
-// the end of the path, without one about the name alone. "dir/***" is dir and all in it.
+// parseFilter parses a pattern. A "/" at the end restricts it to directories; a "/" at the
+// beginning anchors it at the root of the mirror. A pattern with another "/", or with "**", matches
+// the end of the path; any other one matches the name alone. "dir/***" matches dir and everything
+// in it.
 func parseFilter(s string) (filter, error) {
 	r := filter{}
 	p := literalBraces(s)
@@ -51,7 +52,7 @@ func parseFilter(s string) (filter, error) {
 	p, anchored := strings.CutPrefix(p, "/")
 	switch {
 	case p == "" && !whole, !doublestar.ValidatePattern(p):
-		return filter{}, errors.New("no pattern such as *.iso, /build/ or docs/**")
+		return filter{}, errors.New("not a pattern such as *.iso, /build/ or docs/**")
 	case !anchored && !whole && !strings.Contains(p, "/") && p != "**":
 		r.name = p
 		return r, nil
@@ -64,13 +65,13 @@ func parseFilter(s string) (filter, error) {
 		return r, nil
 	}
 	if strings.HasSuffix(p, "/**") {
-		p += "/*" // something in the directory, not the directory itself
+		p += "/*" // matches what is in the directory, not the directory
 	}
 	r.path = []string{p}
 	return r, nil
 }
 
-// literalBraces makes braces stand for themselves, as they do for rsync.
+// literalBraces escapes braces, which are literal in rsync.
 func literalBraces(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -86,7 +87,7 @@ func literalBraces(s string) string {
 	return b.String()
 }
 
-func (r filter) fits(name string, dir bool) bool {
+func (r filter) matches(name string, dir bool) bool {
 	if r.dir && !dir {
 		return false
 	}
@@ -101,10 +102,10 @@ func (r filter) fits(name string, dir bool) bool {
 	return false
 }
 
-// selects is mirror.Plan.Select.
+// selects implements mirror.Plan.Select.
 func (all filters) selects(name string, dir bool) bool {
 	for _, r := range all {
-		if r.fits(name, dir) {
+		if r.matches(name, dir) {
 			return r.include
 		}
 	}

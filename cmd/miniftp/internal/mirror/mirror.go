@@ -1,7 +1,7 @@
-// Package mirror is the verb mirror: its flags, its filters and what it prints. What is copied and
-// deleted is decided by the client.
+// Package mirror implements the flags, filters and output of the verb mirror. Package ftp/mirror
+// decides what to copy and delete.
 //
-// It stands on connect and meter.
+// It is built on connect and meter.
 package mirror
 
 import (
@@ -31,20 +31,20 @@ import (
 func Command(e *verb.Env) *cli.Command {
 	all := new(filters)
 	return &cli.Command{
-		Name: "mirror", Usage: "make a directory a copy of another one", ArgsUsage: "SRC DST",
+		Name: "mirror", Usage: "make a directory a copy of another", ArgsUsage: "SRC DST",
 		Flags: connect.Flags(
-			&cli.BoolFlag{Name: "delete", EnvVars: flags.NoVariable, Usage: "delete what the source does not have"},
+			&cli.BoolFlag{Name: "delete", EnvVars: flags.NoVariable, Usage: "delete names that the source does not have"},
 			&cli.IntFlag{Name: "max-delete", Value: -1, Usage: "delete at most `N` names", DefaultText: "no limit"},
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "change nothing; print what would be done"},
-			&cli.GenericFlag{Name: "include", Value: &filterWord{all, true}, Usage: "mirror names that match the pattern `G`; it may be repeated and mixed with --exclude: the first pattern that matches decides", DefaultText: "none"},
-			&cli.GenericFlag{Name: "exclude", Value: &filterWord{all, false}, Usage: "neither copy nor delete names that match the pattern `G`", DefaultText: "none"},
-			&cli.BoolFlag{Name: "checksum", Usage: "compare contents instead of size and time: by the server's HASH or XCRC, or by reading the files"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "change nothing, and print what would be done"},
+			&cli.GenericFlag{Name: "include", Value: &filterWord{all, true}, Usage: "include names that match the pattern `G`; may be repeated and mixed with --exclude: the first pattern that matches decides", DefaultText: "none"},
+			&cli.GenericFlag{Name: "exclude", Value: &filterWord{all, false}, Usage: "neither copy nor delete names that match the pattern `G`; may be repeated", DefaultText: "none"},
+			&cli.BoolFlag{Name: "checksum", Usage: "compare contents instead of size and time, using the server's HASH or XCRC, or by reading the files"},
 			&cli.BoolFlag{Name: "newer", Usage: "copy only files that are newer at the source"},
-			&cli.BoolFlag{Name: "perms", Usage: "copy permissions, too"},
-			&cli.StringFlag{Name: "links", Value: "skip", Usage: "treat symbolic links as `skip|follow|copy` says: leave them out, copy what they lead to, or make links, if they stay inside the tree"},
+			&cli.BoolFlag{Name: "perms", Usage: "also copy permissions"},
+			&cli.StringFlag{Name: "links", Value: "skip", Usage: "`skip|follow|copy` symbolic links: skip leaves them out, follow copies their targets, copy makes links if these stay inside the tree"},
 			verb.StrictFlag()),
-		Description: flags.Examples("Puts the contents of SRC into DST, which is made if missing. Each is a URL or a directory. Only files that differ in size or time are copied. A run that was interrupted is continued by the next one. Links and names that FTP can't send are left out and told once, at the end. "+
-			"Patterns are rsync's: *.iso is any name, docs/ directories only, /docs the one at the top, docs/** all below.",
+		Description: flags.Examples("Copies the contents of SRC to DST, which is made if missing. Each is a URL or a directory. Only files that differ in size or time are copied. After an interrupt, the same command continues. Links, and names that FTP can't send, are left out and reported once, at the end. "+
+			"Patterns are those of rsync: *.iso matches names anywhere, docs/ only directories, /docs only at the top, and docs/** everything in docs.",
 			"miniftp mirror ftp://127.0.0.1:2121/docs docs-mirror",
 			"miniftp mirror --delete --exclude '*.tmp' docs ftp://127.0.0.1:2121/copy",
 			"miniftp mirror --dry-run --json ftp://127.0.0.1:2121/docs docs-mirror"),
@@ -52,14 +52,14 @@ func Command(e *verb.Env) *cli.Command {
 	}
 }
 
-// side is one of the two arguments.
+// side is one of the two arguments: a tree on a server or on disk.
 type side struct {
 	tree  mirror.Tree
-	k     *connect.Link // of a URL
+	k     *connect.Link // for a URL
 	r     *ftp.URL
-	local string // as given, if it is no URL
-	made  bool   // the directory was made
-	open  io.Closer
+	local string    // as given, if it is not a URL
+	made  bool      // this run made the directory
+	open  io.Closer // the root of a local destination
 }
 
 func (s *side) close() {
@@ -71,7 +71,7 @@ func (s *side) close() {
 	}
 }
 
-// name is a file of the tree in messages.
+// name returns the name of a file of the tree for messages.
 func (s *side) name(rel string) string {
 	switch {
 	case s.r != nil && rel == "":
@@ -91,6 +91,7 @@ func run(e *verb.Env, c *cli.Context, all filters) error {
 		return err
 	}
 	lines := e.NewJSONLines(c)
+	// The source comes first: no destination is made if it can't be opened.
 	src, err := openSource(e, c, c.Args().Get(0))
 	if err != nil {
 		return lines.End(err)
@@ -108,7 +109,7 @@ func run(e *verb.Env, c *cli.Context, all filters) error {
 	} else if k := dst.k; k != nil {
 		o.Retry = k.Retry()
 	}
-	o.Retry.Told = show.told
+	o.Retry.Told = show.retrying
 	if dst.made {
 		show.observe(mirror.Action{Kind: mirror.MakeDir})
 	}
@@ -120,8 +121,8 @@ func run(e *verb.Env, c *cli.Context, all filters) error {
 	return show.end(res, err)
 }
 
-// apart refuses two trees of which one is in the other: --delete would take the source
-// for what it does not have, and without it copies would be copied without end.
+// apart returns an error if one of two trees contains the other. With --delete, the source could be
+// deleted as a part of the destination; without it, copies would be copied again, without end.
 func apart(src, dst string) error {
 	if verb.IsURL(src) != verb.IsURL(dst) {
 		return nil
@@ -139,17 +140,17 @@ func apart(src, dst string) error {
 		a, b = path.Join("/", from.Path), path.Join("/", to.Path)
 	}
 	if within(a, b) || within(b, a) {
-		return verb.Usagef("%s and %s are one in the other: such a mirror would never be done", ftp.MaskURL(src), ftp.MaskURL(dst))
+		return verb.Usagef("%s and %s overlap: one is inside the other, and would be mirrored into itself", ftp.MaskURL(src), ftp.MaskURL(dst))
 	}
 	return nil
 }
 
-// within reports whether path a is b, or in it.
+// within reports whether path a is b or below it.
 func within(a, b string) bool {
 	return a == b || strings.HasPrefix(a, strings.TrimRight(b, "/")+"/")
 }
 
-// realPath is a directory's path without links, as far as it is there.
+// realPath returns the path of a directory with its links resolved, as far as it exists.
 func realPath(dir string) string {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -195,12 +196,12 @@ func options(c *cli.Context, all filters) (mirror.Plan, error) {
 		return o, verb.Usagef("--links %q: %s", how, flags.OneOf("links", how))
 	}
 	if c.Bool("ascii") {
-		return o, verb.Usagef("--ascii does not go with mirror: sizes would differ each time")
+		return o, verb.Usagef("mirror can't be combined with --ascii: sizes would differ each time")
 	}
 	return o, nil
 }
 
-// remoteSide opens the tree that a URL names.
+// remoteSide opens the tree of a URL.
 func remoteSide(e *verb.Env, c *cli.Context, url string) (*side, error) {
 	k, r, err := connect.OpenURL(e, c, url)
 	if err != nil {
@@ -208,11 +209,11 @@ func remoteSide(e *verb.Env, c *cli.Context, url string) (*side, error) {
 	}
 	if r.ASCII {
 		k.Close()
-		return nil, verb.Usagef(";type=a does not go with mirror: sizes would differ each time")
+		return nil, verb.Usagef("mirror can't be combined with ;type=a: sizes would differ each time")
 	}
 	s := &side{k: k, r: r}
 	s.tree = mirror.Tree{Pool: k.Pool, Root: r.Path}
-	if err := k.Do(func(*client.Client) error { return nil }); err != nil { // before anything is made
+	if err := k.Do(func(*client.Client) error { return nil }); err != nil { // log in before anything is made
 		k.Close()
 		return nil, verb.At(r.String(), err)
 	}
@@ -237,14 +238,15 @@ func openSource(e *verb.Env, c *cli.Context, arg string) (*side, error) {
 	return plainSide(arg)
 }
 
-// isDir is why a URL is no directory: that is to be known before one is made for it.
+// isDir returns an error if a URL is not a directory. This is checked before a local directory is
+// made.
 func (s *side) isDir() error {
 	if s.r.Path == "" || s.tree.Pool == nil {
 		return nil
 	}
 	err := s.k.Do(func(cl *client.Client) error {
 		is, err := cl.IsDir(s.k.Ctx, s.r.Path)
-		if err == nil && !is { // the server has its own words for it
+		if err == nil && !is { // get the error from the server
 			err = cl.ChangeDir(s.k.Ctx, s.r.Path)
 		}
 		return err
@@ -255,7 +257,7 @@ func (s *side) isDir() error {
 	return verb.At(s.r.String(), err)
 }
 
-// plainSide is a directory on the disk, whose links may lead anywhere.
+// plainSide returns a directory on disk. Links in it are followed wherever they point.
 func plainSide(dir string) (*side, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -264,14 +266,14 @@ func plainSide(dir string) (*side, error) {
 	return &side{local: dir, tree: mirror.Tree{FS: afero.NewOsFs(), Root: filepath.ToSlash(abs)}}, nil
 }
 
-// openTarget opens the destination. Nothing is written outside of a local one,
-// whatever links are in it.
+// openTarget opens the destination. If it is local, nothing is written outside of it, whatever its
+// links point to.
 func openTarget(e *verb.Env, c *cli.Context, arg string) (*side, error) {
 	if verb.IsURL(arg) {
 		return remoteSide(e, c, arg)
 	}
 	if arg == "" {
-		return nil, verb.Usagef("the destination has no name")
+		return nil, verb.Usagef("the name of the destination is empty")
 	}
 	info, err := os.Stat(arg)
 	missing := errors.Is(err, fs.ErrNotExist)

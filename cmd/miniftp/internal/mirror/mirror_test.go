@@ -18,7 +18,7 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestFilters: rsync's habits.
+// TestFilters checks patterns against the rules of rsync.
 func TestFilters(t *testing.T) {
 	for _, tt := range []struct {
 		pattern  string
@@ -47,7 +47,7 @@ func TestFilters(t *testing.T) {
 		}
 		for want, names := range map[bool][]string{true: tt.fits, false: tt.fitsNone} {
 			for _, name := range names {
-				if bare, dir := strings.CutSuffix(name, "/"); f.fits(bare, dir) != want {
+				if bare, dir := strings.CutSuffix(name, "/"); f.matches(bare, dir) != want {
 					t.Errorf("%q, %q: %v", tt.pattern, name, !want)
 				}
 			}
@@ -60,8 +60,8 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// TestMirrorHostile: whatever a server lists, nothing is written but in the target,
-// and nothing raw comes to the terminal.
+// TestMirrorHostile: whatever names a server lists, nothing is written outside the target, and no
+// control characters are printed.
 func TestMirrorHostile(t *testing.T) {
 	for verb, line := range verbtest.HostileLines {
 		for _, kind := range []string{"file", "dir"} {
@@ -92,7 +92,7 @@ func TestMirrorHostile(t *testing.T) {
 					t.Errorf("%s: %q in %q", verb, found, out+errs)
 				}
 				if len(verbtest.Files(t, in)) == 0 {
-					t.Errorf("%s %s: nothing came: %s", verb, kind, errs)
+					t.Errorf("%s %s: nothing was fetched: %s", verb, kind, errs)
 				}
 				t.Chdir(top)
 			}
@@ -100,7 +100,7 @@ func TestMirrorHostile(t *testing.T) {
 	}
 }
 
-// TestMirrorExits: each failure has its exit code, and one line before the summary.
+// TestMirrorExits: each failure has its exit code and prints one line before the summary.
 func TestMirrorExits(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -125,7 +125,7 @@ func TestMirrorExits(t *testing.T) {
 	}
 }
 
-// fullFs is a filesystem without room: its new files are a device that is always full.
+// fullFs is a filesystem on a full disk: new files are a device that is always full.
 type fullFs struct{ afero.Fs }
 
 func (f fullFs) OpenFile(name string, flag int, perm fs.FileMode) (afero.File, error) {
@@ -142,7 +142,7 @@ func (f fullFs) Stat(name string) (fs.FileInfo, error) {
 	return f.Fs.Stat(name)
 }
 
-// TestMirrorFullDisk: one line, exit 8, and nothing more is tried.
+// TestMirrorFullDisk: a full disk prints one line, exits with 8, and ends the run.
 func TestMirrorFullDisk(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("no device that is always full here")
@@ -166,7 +166,7 @@ func TestMirrorFullDisk(t *testing.T) {
 	}
 }
 
-// TestMirrorJSON: the plan and what was done are JSON, and agree.
+// TestMirrorJSON: --json prints the same lines for a plan and for what is done.
 func TestMirrorJSON(t *testing.T) {
 	srv := verbtest.WithFile(t, verbtest.Pattern(1000))
 	here := t.TempDir()
@@ -205,8 +205,7 @@ func TestMirrorJSON(t *testing.T) {
 	}
 }
 
-// TestMirrorApart: two trees of which one is in the other are no mirror; nothing is
-// touched.
+// TestMirrorApart: two trees, one inside the other, are refused, and nothing is changed.
 func TestMirrorApart(t *testing.T) {
 	here := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(here, "a/b"), 0o700); err != nil {
@@ -224,7 +223,7 @@ func TestMirrorApart(t *testing.T) {
 		{srv.URL + "/x/y", srv.URL + "/x/"},
 	} {
 		code, _, errs := try(t, "mirror", "--delete", args[0], args[1])
-		if code != verb.ExitUsage || !strings.Contains(errs, "one in the other") {
+		if code != verb.ExitUsage || !strings.Contains(errs, "one is inside the other") {
 			t.Errorf("%q: exit %d, %s", args, code, errs)
 		}
 	}

@@ -21,11 +21,11 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// display says what a mirror does: bars, the plan of a dry run, JSON.
+// display shows the progress of a mirror: bars, the plan of a dry run, or JSON.
 type display struct {
 	e        *verb.Env
 	src, dst *side
-	copying  string // the word for it
+	copying  string // "get", "put" or "copy"
 	dry      bool
 	lines    *verb.JSONLines
 	left     *verb.Omissions
@@ -48,7 +48,7 @@ func newDisplay(e *verb.Env, c *cli.Context, lines *verb.JSONLines, src, dst *si
 	case dst.r != nil && src.r == nil:
 		s.copying = "put"
 	}
-	s.meter.Summary = false // the names of all files would scroll by
+	s.meter.Summary = false // no line for each file
 	if s.dry {
 		e.Resume = ""
 		s.meter.Hide()
@@ -57,7 +57,7 @@ func newDisplay(e *verb.Env, c *cli.Context, lines *verb.JSONLines, src, dst *si
 	return s
 }
 
-// observe is mirror.Plan.Observe.
+// observe implements mirror.Plan.Observe.
 func (s *display) observe(a mirror.Action) {
 	switch {
 	case a.Stage == mirror.Planned:
@@ -89,7 +89,7 @@ func (s *display) progress(path string, done, total int64) {
 	}
 }
 
-// done tells of one Action: an error, a line of the plan, or JSON.
+// done reports one Action: an error, a line of the plan, or a line of JSON.
 func (s *display) done(a mirror.Action) {
 	err := s.explain(a.Err)
 	switch {
@@ -107,7 +107,7 @@ func (s *display) done(a mirror.Action) {
 	}
 }
 
-// word is the name of what is done.
+// word returns the name of an action.
 func (s *display) word(a mirror.Action) string {
 	if a.Kind == mirror.CopyFile {
 		return s.copying
@@ -133,7 +133,7 @@ func (s *display) planLine(a mirror.Action) string {
 	return line
 }
 
-// explain puts the name before an error that it is about: the local file or the URL.
+// explain prefixes an error with what it is about: the local file or the URL.
 func (s *display) explain(err error) error {
 	var m *mirror.Error
 	if !errors.As(err, &m) {
@@ -153,12 +153,12 @@ func (s *display) explain(err error) error {
 	return verb.At(side.name(m.Path), inner)
 }
 
-// told says that something is tried again.
-func (s *display) told(err error, wait time.Duration) {
+// retrying implements Retry.Told of package client: it reports that a transfer will be retried.
+func (s *display) retrying(err error, wait time.Duration) {
 	s.e.Note("%v; trying again in %v", s.explain(err), wait)
 }
 
-// end closes the bars and the JSON, and sums up.
+// end closes the bars and the JSON, and prints the summary.
 func (s *display) end(res mirror.Result, err error) error {
 	s.meter.Wait()
 	var failed error
@@ -166,7 +166,7 @@ func (s *display) end(res mirror.Result, err error) error {
 		failed = s.explain(err)
 		if s.first != nil && s.e.Ctx.Err() == nil {
 			failed = verb.Reported{Err: s.first}
-			if verb.ExitCode(err) == verb.ExitLocal { // a full disk explains more than what failed before
+			if verb.ExitCode(err) == verb.ExitLocal { // a full disk explains more than an earlier failure
 				failed = verb.Reported{Err: err}
 			}
 		}
@@ -181,7 +181,7 @@ func (s *display) end(res mirror.Result, err error) error {
 	return failed
 }
 
-// summary is the line at the end.
+// summary returns the line at the end.
 func (s *display) summary(r mirror.Result) string {
 	copied, deleted, made := "copied", "deleted", "made"
 	if s.dry {
@@ -206,7 +206,7 @@ func (s *display) summary(r mirror.Result) string {
 		{r.Links, term.Plural(r.Links, "link", "links") + " " + made},
 		{r.Changed, term.Plural(r.Changed, "time or mode", "times or modes") + " set"},
 		{r.Deleted, deleted},
-		{r.Unchanged, term.Plural(r.Unchanged, "file is", "files are") + " the same"},
+		{r.Unchanged, term.Plural(r.Unchanged, "file", "files") + " unchanged"},
 		{r.Skipped, "left out"},
 		{r.Failed, "failed"},
 	} {
@@ -217,7 +217,7 @@ func (s *display) summary(r mirror.Result) string {
 	return strings.Join(parts, "; ")
 }
 
-// resultRow is one line of --json: an Action.
+// resultRow is one line of --json for an Action.
 type resultRow struct {
 	Action  string  `json:"action"`
 	Path    string  `json:"path"`
@@ -246,7 +246,8 @@ func (s *display) row(a mirror.Action, err error) resultRow {
 	return row
 }
 
-// summary is the last line of --json. Here failed counts what the mirror says failed.
+// summary returns the last line of --json. Its failed is at least the number that ftp/mirror
+// reports.
 func summary(s verb.Summary, r mirror.Result) any {
 	return struct {
 		Verb      string  `json:"verb"`

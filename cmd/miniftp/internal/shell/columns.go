@@ -10,14 +10,14 @@ import (
 	"miniftp/ftp"
 )
 
-// columns gathers the names that ls prints on a terminal, to set them side by side.
+// columns collects the names that ls prints on a terminal, to print them in columns.
 type columns struct {
 	bytes.Buffer
-	over bool // it is too much to be gathered
+	over bool // there is too much to collect: Write passes it on
 	to   io.Writer
 }
 
-// mostInColumns bounds what is gathered.
+// mostInColumns bounds the bytes that are collected.
 const mostInColumns = 1 << 20
 
 func (c *columns) Write(p []byte) (int, error) {
@@ -33,7 +33,7 @@ func (c *columns) Write(p []byte) (int, error) {
 	return c.Buffer.Write(p)
 }
 
-// columns is where the names of a plain ls go; nil: straight to out.
+// columns returns where the names of a plain ls go. It is nil if they go straight to out.
 func (s *session) columns(l *call, out *verb.Output) *columns {
 	if l.verb.cli != "ls" || s.tty == nil || l.background || !term.IsTerminal(out) || s.c.Bool("json") {
 		return nil
@@ -47,7 +47,7 @@ func (s *session) columns(l *call, out *verb.Output) *columns {
 	return &columns{to: out}
 }
 
-// print sets the names side by side.
+// print prints the collected names in columns.
 func (c *columns) print(out *verb.Output) {
 	var names []string
 	for line := range strings.Lines(c.String()) {
@@ -56,7 +56,7 @@ func (c *columns) print(out *verb.Output) {
 	_, _ = io.WriteString(out, inColumns(names, term.Width(out))) // out keeps the error
 }
 
-// inColumns sets names in columns of one width, read downwards.
+// inColumns arranges names in columns of equal width, in the order from top to bottom.
 func inColumns(names []string, width int) string {
 	widest := 0
 	for _, name := range names {

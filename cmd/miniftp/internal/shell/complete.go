@@ -17,11 +17,11 @@ import (
 	"miniftp/ftp/client"
 )
 
-// completer finds what a word of a line may become. It knows names only by asking.
+// completer finds the completions of a word of a line. It gets all names from its functions.
 type completer struct {
 	verbs  map[string]*shellVerb
 	flags  func(verb string) []string
-	remote func(dir string) []listedName // of a directory as it was typed
+	remote func(dir string) []listedName // lists a directory, whose name is as typed
 	local  func(dir string) []listedName
 }
 
@@ -31,8 +31,8 @@ type listedName struct {
 	dir  bool
 }
 
-// complete returns what the word that ends at pos, in characters, may become, and what
-// stands before and behind it.
+// complete returns the completions of the word that ends at pos, which counts characters, and the
+// text before and after that word.
 func (c *completer) complete(line string, pos int) (head string, all []string, tail string) {
 	chars := []rune(line)
 	before, tail := string(chars[:pos]), string(chars[pos:])
@@ -48,7 +48,7 @@ func (c *completer) complete(line string, pos int) (head string, all []string, t
 	return before[:part.from], c.word(words, part, l.open), tail
 }
 
-// word completes one word behind others.
+// word returns the completions of part, a word that follows the words in before.
 func (c *completer) word(before []word, part word, quote rune) []string {
 	if len(before) == 0 {
 		return withBlank(startingWith(slices.Sorted(maps.Keys(c.verbs)), part.text))
@@ -60,10 +60,10 @@ func (c *completer) word(before []word, part word, quote rune) []string {
 	if v.cli != "" && part.bare && strings.HasPrefix(part.text, "-") {
 		return withBlank(startingWith(c.flags(v.cli), part.text))
 	}
-	args, turned := 0, false
+	args, reverse := 0, false
 	for _, w := range before[1:] {
 		if w.isFlag() {
-			turned = turned || w.text == "-R"
+			reverse = reverse || w.text == "-R"
 		} else {
 			args++
 		}
@@ -75,10 +75,10 @@ func (c *completer) word(before []word, part word, quote rune) []string {
 		return withBlank(startingWith([]string{"off", "on"}, part.text))
 	case kind == 't':
 		return withBlank(startingWith([]string{"ascii", "binary"}, part.text))
-	case strings.IndexByte("rd", kind) >= 0 && !turned, strings.IndexByte("lm", kind) >= 0 && turned && v.cli == "mirror":
-		return pathsFor(c.remote, part, quote, kind == 'd' || turned)
+	case strings.IndexByte("rd", kind) >= 0 && !reverse, strings.IndexByte("lm", kind) >= 0 && reverse && v.cli == "mirror":
+		return pathsFor(c.remote, part, quote, kind == 'd' || reverse)
 	case strings.IndexByte("lmrd", kind) >= 0:
-		return pathsFor(c.local, part, quote, kind == 'm' || turned)
+		return pathsFor(c.local, part, quote, kind == 'm' || reverse)
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func startingWith(words []string, head string) (all []string) {
 	return all
 }
 
-// withBlank ends the only word there is: the next one may be typed at once.
+// withBlank adds a blank to the only completion, so that the next word can be typed at once.
 func withBlank(words []string) []string {
 	if len(words) == 1 {
 		words[0] += " "
@@ -100,7 +100,7 @@ func withBlank(words []string) []string {
 	return words
 }
 
-// pathsFor completes a path by what is listed in its directory.
+// pathsFor completes a path with the names in its directory.
 func pathsFor(list func(dir string) []listedName, part word, quote rune, onlyDirs bool) (all []string) {
 	dir, start := "", part.text
 	if i := strings.LastIndexByte(start, '/'); i >= 0 {
@@ -133,12 +133,12 @@ func pathsFor(list func(dir string) []listedName, part word, quote rune, onlyDir
 	return all
 }
 
-// completer is the one of this shell.
+// completer returns the completer of this shell.
 func (s *session) completer() *completer {
 	return &completer{verbs: s.verbs, flags: s.flagNames, remote: s.remoteNames, local: localListing}
 }
 
-// flagNames returns the flags that a line may have.
+// flagNames returns the flags that a line with this verb may have.
 func (s *session) flagNames(verb string) (all []string) {
 	for _, f := range s.commandLine(verb).Flags {
 		if d, ok := f.(cli.DocGenerationFlag); ok && d != nil && !connectionFlags[f.Names()[0]] {
@@ -171,7 +171,7 @@ func localListing(dir string) (all []listedName) {
 	return all
 }
 
-// listings are directories of the server that Tab has listed, for a short while.
+// listings caches directories of the server that Tab has listed.
 type listings struct {
 	mu   sync.Mutex
 	dirs map[string]listing
@@ -182,12 +182,12 @@ type listing struct {
 	at    time.Time
 }
 
-// Tab waits no longer than this for a listing, believes it for so long, and reads no
-// more names of it.
+// For a listing, Tab waits at most tabTimeout. It uses the listing for tabCacheTime, and reads at
+// most tabNames names of it.
 const (
-	tabPatience = 3 * time.Second
-	tabMemory   = 10 * time.Second
-	tabNames    = 20_000
+	tabTimeout   = 3 * time.Second
+	tabCacheTime = 10 * time.Second
+	tabNames     = 20_000
 )
 
 func (l *listings) forget() {
@@ -200,7 +200,7 @@ func (l *listings) find(dir string) ([]listedName, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	found, ok := l.dirs[dir]
-	return found.names, ok && time.Since(found.at) < tabMemory
+	return found.names, ok && time.Since(found.at) < tabCacheTime
 }
 
 func (l *listings) put(dir string, names []listedName) {
@@ -212,8 +212,8 @@ func (l *listings) put(dir string, names []listedName) {
 	l.dirs[dir] = listing{names, time.Now()}
 }
 
-// remoteNames lists a directory of the server. What goes wrong is kept quiet: somebody
-// types.
+// remoteNames lists a directory of the server. It returns no names on any error: a message would
+// disturb the line that is being typed.
 func (s *session) remoteNames(dir string) (all []listedName) {
 	if s.k == nil {
 		return nil
@@ -222,7 +222,7 @@ func (s *session) remoteNames(dir string) (all []listedName) {
 	if all, ok := s.listings.find(dir); ok {
 		return all
 	}
-	ctx, cancel := context.WithTimeout(s.e.Ctx, tabPatience)
+	ctx, cancel := context.WithTimeout(s.e.Ctx, tabTimeout)
 	defer cancel()
 	err := s.k.Pool.Do(ctx, func(cl *client.Client) error {
 		for e, err := range cl.List(ctx, dir) {

@@ -13,6 +13,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
+// TestComplete completes words of all kinds.
 func TestComplete(t *testing.T) {
 	remote := map[string][]listedName{
 		"":             {{"docs", true}, {"my files", true}, {"my notes.txt", false}, {"readme", false}, {".hidden", false}, {"it's", false}, {"x\x1by", false}, {"bad\xff", false}},
@@ -83,25 +84,25 @@ func TestComplete(t *testing.T) {
 		{"put ~/x/oth|", "put ", []string{`~/x/other\ ~/x `}},
 		{"get ü |", "get ü ", []string{"here/", "here.txt", `other\ `}},
 	} {
-		before, behind := tt.line, ""
+		before, after := tt.line, ""
 		if i := strings.LastIndex(tt.line, "|"); i >= 0 {
-			before, behind = tt.line[:i], tt.line[i+1:]
+			before, after = tt.line[:i], tt.line[i+1:]
 		}
-		head, all, tail := c.complete(before+behind, len([]rune(before)))
-		if head != tt.head || tail != behind || !slices.Equal(all, tt.want) {
+		head, all, tail := c.complete(before+after, len([]rune(before)))
+		if head != tt.head || tail != after || !slices.Equal(all, tt.want) {
 			t.Errorf("%s: %q %q %q, want %q %q", tt.line, head, all, tail, tt.head, tt.want)
 		}
 	}
 }
 
-// Every row of the table can be completed and helped with, and no name stands for two.
+// TestShellVerbs: every row of the table has what completion and help need, and names are unique.
 func TestShellVerbs(t *testing.T) {
 	seen := map[string]bool{}
 	s := &session{e: &verb.Env{Verbs: verbs, Ctx: t.Context()}, verbs: verbsByName()}
 	for v := range slices.Values(slices.Concat(shellVerbs()...)) {
 		for _, name := range v.names {
 			if seen[name] {
-				t.Errorf("%s stands for two verbs", name)
+				t.Errorf("%s is the name of two verbs", name)
 			}
 			seen[name] = true
 		}
@@ -123,7 +124,7 @@ func TestShellVerbs(t *testing.T) {
 	}
 }
 
-// Names are asked for once in a while, and again after something was written.
+// TestListings: Tab uses cached names for a while, and lists again after a command that writes.
 func TestListings(t *testing.T) {
 	files := afero.NewMemMapFs()
 	if err := afero.WriteFile(files, "/d/one", nil, 0o644); err != nil {
@@ -144,7 +145,7 @@ func TestListings(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := names(); !slices.Equal(got, []string{"one"}) {
-		t.Errorf("remembered: %q", got)
+		t.Errorf("from the cache: %q", got)
 	}
 	if err := s.runLine("mkdir three"); err != nil {
 		t.Fatal(err)
@@ -158,6 +159,6 @@ func TestListings(t *testing.T) {
 	srv.Fail("MLSD", ftptest.HangUp())
 	srv.Fail("LIST", ftptest.HangUp())
 	if got := names(); got != nil {
-		t.Errorf("while the server is away: %q", got)
+		t.Errorf("while the server does not answer: %q", got)
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"miniftp/ftp"
 )
 
-// understand finds the verb of a command, and tells its flags from its arguments. It
-// is nil if the help of the verb was wanted, and printed.
+// understand finds the verb of a command and separates its flags from its arguments. It returns nil
+// if the command asks for help, which understand prints.
 func (s *session) understand(c command) (*call, error) {
 	name := c.words[0].text
 	v := s.verbs[name]
 	if v == nil {
-		return nil, verb.Usagef("not a verb: help lists them; !%s would run a program of this machine", ftp.MaskURL(name))
+		return nil, verb.Usagef("not a command: help lists them; !%s runs a local program", ftp.MaskURL(name))
 	}
 	l := &call{command: c, verb: v, name: name, flags: v.flags, args: c.words[1:]}
 	if v.cli != "" {
@@ -29,7 +29,7 @@ func (s *session) understand(c command) (*call, error) {
 		for _, f := range given {
 			switch f {
 			case "-R", "--reverse":
-				l.turn = l.turn || v.cli == "mirror"
+				l.send = l.send || v.cli == "mirror"
 			case "--help", "-h":
 				if f == "-h" && flags.Find(line.Flags, "h") != nil {
 					break
@@ -56,7 +56,7 @@ func (s *session) understand(c command) (*call, error) {
 	return l, nil
 }
 
-// commandLine is a verb of the command line, to be looked at.
+// commandLine returns a verb of the command line, to look up its flags.
 func (s *session) commandLine(of string) *cli.Command {
 	if s.app == nil {
 		s.app = flags.NewApp(&verb.Env{Stdio: s.e.Stdio, Ctx: s.e.Ctx, Verbs: s.e.Verbs})
@@ -64,8 +64,8 @@ func (s *session) commandLine(of string) *cli.Command {
 	return s.app.Command(of)
 }
 
-// splitFlags tells flags from arguments, wherever they stand; behind -- there are only
-// arguments. Each flag is one element, with its value behind it in another.
+// splitFlags separates flags from arguments, in any order; after -- there are only arguments. A
+// flag and its value are separate elements of given.
 func splitFlags(c *cli.Command, name string, words []word) (given []string, args []word, err error) {
 	for i := 0; i < len(words); i++ {
 		w := words[i]
@@ -91,21 +91,21 @@ func splitFlags(c *cli.Command, name string, words []word) (given []string, args
 	return given, args, nil
 }
 
-// lineFlag is a flag of a verb, if a line may have it; nil for those that the shell
-// knows by itself.
+// lineFlag returns a flag of a verb, or an error if a line of the shell can't have it. It returns
+// nil for flags that the shell handles itself.
 func lineFlag(c *cli.Command, of, name string) (cli.DocGenerationFlag, error) {
 	if name == "-h" && flags.Find(c.Flags, "h") == nil || name == "--help" || c.Name == "mirror" && (name == "-R" || name == "--reverse") {
 		return nil, nil
 	}
 	f, ok := flags.Find(c.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)
 	if !ok {
-		return nil, verb.Usagef("there is no flag %s: help %s lists them; a name that begins with a dash stands behind --", name, of)
+		return nil, verb.Usagef("unknown flag %s: help %s lists the flags; put -- before a name that begins with a dash", name, of)
 	}
 	switch long := f.(cli.Flag).Names()[0]; {
 	case !connectionFlags[long]:
 		return f, nil
 	case long == "explain", long == "verbose", long == "active", long == "passive":
-		return nil, verb.Usagef("%s is a command of its own here: %s", name, long)
+		return nil, verb.Usagef("%s is a command in the shell: type %s", name, long)
 	}
-	return nil, verb.Usagef("%s belongs to the connection: give it to  miniftp shell,  for all lines", name)
+	return nil, verb.Usagef("%s applies to the whole connection: give it to  miniftp shell", name)
 }

@@ -13,7 +13,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// job is a command that runs in the background.
+// job is a command that runs in the background. Its goroutine sets failure and then closes done; the
+// session reports the job, and forgets it, before the next prompt or line.
 type job struct {
 	n    int
 	text string
@@ -22,14 +23,14 @@ type job struct {
 	out  notes // its standard output
 	err  notes
 
-	mu      sync.Mutex
-	failure error // once done is closed
-	killed  bool  // only the session itself writes it
-	moved   int64 // bytes
-	of      int64 // bytes of the files that have begun, as far as their sizes are known
+	mu      sync.Mutex // guards the fields below
+	failure error      // set before done is closed
+	killed  bool       // written only by the session's goroutine
+	moved   int64      // bytes
+	of      int64      // bytes of the files begun so far, if their sizes are known
 }
 
-// notes is what a job says, held until the next prompt; no more than so much.
+// notes holds the output of a job until the next prompt, up to mostHeldText bytes.
 type notes struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -59,7 +60,7 @@ func (n *notes) take() string {
 	return text
 }
 
-// file is told how far one file of the job is.
+// file returns the function to call with the progress of one file of the job.
 func (j *job) file() func(done, total int64) {
 	var had, size int64
 	return func(done, total int64) {
@@ -74,6 +75,7 @@ func (j *job) file() func(done, total int64) {
 	}
 }
 
+// over reports whether the job has ended.
 func (j *job) over() bool {
 	select {
 	case <-j.done:
@@ -83,7 +85,8 @@ func (j *job) over() bool {
 	}
 }
 
-// line is what  jobs  and a prompt tell of it: "[1] done  get a.iso  1.2 GB".
+// line returns the job as "jobs" lists it, and as it is printed before a prompt:
+// "[1] done   get a.iso  1.2 GB".
 func (j *job) line() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -131,8 +134,9 @@ func (s *session) start(l *call) error {
 	return nil
 }
 
-// tell says which jobs have ended, with what they had to say.
-func (s *session) tell() (first error) {
+// reportJobs reports the jobs that have ended, with their output, and forgets them. It returns the error
+// of the first one that failed.
+func (s *session) reportJobs() (first error) {
 	var left []*job
 	for _, j := range s.jobs {
 		if !j.over() {
@@ -157,7 +161,7 @@ func (s *session) tell() (first error) {
 	return first
 }
 
-// job is the one of a number.
+// job returns the job with the number in w.
 func (s *session) job(w word) (*job, error) {
 	n, err := strconv.Atoi(strings.TrimPrefix(w.text, "%"))
 	for _, j := range s.jobs {
@@ -187,7 +191,7 @@ func (s *session) runKill(ctx context.Context, l *call) error {
 	return s.wait(ctx, j)
 }
 
-// runWait waits for one job or for all, and fails as they did.
+// runWait waits for one job or for all. It returns the error of the first one that failed.
 func (s *session) runWait(ctx context.Context, l *call) error {
 	jobs := s.jobs
 	if len(l.args) > 0 {
@@ -211,15 +215,15 @@ func (s *session) wait(ctx context.Context, jobs ...*job) error {
 			return context.Cause(ctx)
 		}
 	}
-	return s.tell()
+	return s.reportJobs()
 }
 
-// finish is the end of the session: what runs is waited for in a script, and ended
-// where somebody has said so.
+// finish ends the session. In a script it waits for the jobs; at a terminal, where the user has
+// been warned, it ends them.
 func (s *session) finish() (err error) {
 	ctx := s.e.Ctx
 	if n := len(s.jobs); n > 0 && s.tty == nil && ctx.Err() == nil {
-		err = s.tell()
+		err = s.reportJobs()
 		err = verb.FirstError(err, s.wait(ctx, s.jobs...))
 	}
 	for _, j := range s.jobs {
@@ -229,5 +233,5 @@ func (s *session) finish() (err error) {
 		<-j.done
 	}
 	s.disconnect()
-	return verb.FirstError(err, s.see.dontExplain())
+	return verb.FirstError(err, s.see.stopExplaining())
 }

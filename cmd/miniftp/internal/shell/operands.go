@@ -10,9 +10,10 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// What the arguments of a line are for the verb of the command line: remote names
-// become URLs, local ones stay.
+// The functions below turn the arguments of a line into those of a verb of the command line: remote
+// names become URLs, local names stay.
 
+// remoteEach returns the URLs of all arguments.
 func remoteEach(s *session, l *call) (urls []string, err error) {
 	for _, w := range l.args {
 		if s.k == nil && !verb.IsURL(w.text) {
@@ -23,16 +24,16 @@ func remoteEach(s *session, l *call) (urls []string, err error) {
 	return urls, nil
 }
 
-// remoteOrHere is remoteEach, or the current directory.
+// remoteOrHere is like remoteEach; without arguments it returns the current directory.
 func remoteOrHere(s *session, l *call) ([]string, error) {
 	if len(l.args) == 0 {
-		l.args = []word{itself(".")}
+		l.args = []word{literal(".")}
 	}
 	return remoteEach(s, l)
 }
 
 func getOperands(s *session, l *call) ([]string, error) {
-	target := itself(".")
+	target := literal(".")
 	named := len(l.args) == 2
 	if named {
 		target, l.args = l.args[1], l.args[:1]
@@ -50,7 +51,7 @@ func mgetOperands(s *session, l *call) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	here, err := s.local(itself("."), l.background)
+	here, err := s.local(literal("."), l.background)
 	return append(all, here), err
 }
 
@@ -79,7 +80,7 @@ func mputOperands(s *session, l *call) (all []string, err error) {
 		}
 		for _, name := range names {
 			if name == "-" && s.stdin {
-				return nil, verb.Usagef("standard input is where the lines come from: give them by -c or -f, or send a file")
+				return nil, verb.Usagef("standard input already holds the lines of the script: use -c or -f for them, or send a file")
 			}
 			if name, err = s.local(word{text: name}, l.background); err != nil {
 				return nil, err
@@ -90,38 +91,38 @@ func mputOperands(s *session, l *call) (all []string, err error) {
 	return append(all, s.dirURL()), nil
 }
 
-// mirrorOperands: a source without a target goes into a directory of its name, and no
-// source is the current one.
+// mirrorOperands returns the source and the target of mirror. Without a target, the source goes
+// into a local directory of the same name; without both, the current directories are mirrored.
 func mirrorOperands(s *session, l *call) ([]string, error) {
 	if s.k == nil {
 		return nil, errNotConnected
 	}
-	src, dst := itself("."), itself(".")
+	src, dst := literal("."), literal(".")
 	switch len(l.args) {
 	case 2:
 		src, dst = l.args[0], l.args[1]
 	case 1:
 		src = l.args[0]
-		dst = itself(path.Base(path.Clean(filepath.ToSlash(src.text))))
+		dst = literal(path.Base(path.Clean(filepath.ToSlash(src.text))))
 		if strings.Trim(dst.text, "./") == "" {
-			dst = itself(".")
+			dst = literal(".")
 		}
 	}
 	here, there := dst, src
-	if l.turn {
+	if l.send {
 		here, there = src, dst
 	}
 	local, err := s.local(here, l.background)
-	remote := s.url(literalName(there))
-	if l.turn {
+	remote := s.url(withoutGlob(there))
+	if l.send {
 		return []string{local, remote}, err
 	}
 	return []string{remote, local}, err
 }
 
-// literalName is a word whose wildcards are none.
-func literalName(w word) word {
-	as := itself(w.text)
+// withoutGlob returns w with its wildcards taken literally.
+func withoutGlob(w word) word {
+	as := literal(w.text)
 	as.bare = w.bare
 	return as
 }
@@ -133,8 +134,7 @@ func chmodOperands(s *session, l *call) ([]string, error) {
 	return append([]string{mode}, urls...), err
 }
 
-// mvOperands: the second name is a plain path; what is moved keeps its name in a
-// directory.
+// mvOperands returns a URL and a plain path. A file that is moved into a directory keeps its name.
 func mvOperands(s *session, l *call) ([]string, error) {
 	if s.k == nil {
 		return nil, errNotConnected
@@ -145,5 +145,5 @@ func mvOperands(s *session, l *call) ([]string, error) {
 	if strings.HasSuffix(l.args[1].text, "/") || k.IsDir(to) {
 		to = joinDir(to, target.Base(s.path(from)))
 	}
-	return []string{s.url(literalName(from)), to}, nil
+	return []string{s.url(withoutGlob(from)), to}, nil
 }

@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// The verbs that are the shell's own.
+// These are the verbs that the shell implements itself.
 
 func (s *session) runCd(ctx context.Context, l *call) error {
 	if s.k == nil {
@@ -39,7 +39,7 @@ func (s *session) runCd(ctx context.Context, l *call) error {
 }
 
 func (s *session) runCdup(ctx context.Context, l *call) error {
-	l.args = []word{itself("..")}
+	l.args = []word{literal("..")}
 	return s.runCd(ctx, l)
 }
 
@@ -49,7 +49,7 @@ func (s *session) runPwd(_ context.Context, l *call) error {
 	}
 	dir := s.dir
 	if dir == "" {
-		dir = "the directory of the login"
+		dir = "the login directory"
 	}
 	fmt.Fprintln(l.out, ftp.Printable(dir))
 	return nil
@@ -99,7 +99,7 @@ func (s *session) runLls(_ context.Context, l *call) error {
 	var names []string
 	args := l.args
 	if len(args) == 0 {
-		args = []word{itself(".")}
+		args = []word{literal(".")}
 	}
 	home, _ := os.UserHomeDir()
 	for _, w := range args {
@@ -188,7 +188,7 @@ func (s *session) runBye(context.Context, *call) error {
 	return nil
 }
 
-// mayLeave warns once, where somebody sits, that jobs run.
+// mayLeave reports whether the shell may exit. At a terminal it warns once if jobs are running.
 func (s *session) mayLeave() bool {
 	n := 0
 	for _, j := range s.jobs {
@@ -200,15 +200,15 @@ func (s *session) mayLeave() bool {
 		return true
 	}
 	s.leaving = true
-	what := "1 job runs: wait waits for it, bye once more ends it"
+	what := "1 job is running: wait waits for it, a second bye ends it"
 	if n > 1 {
-		what = fmt.Sprintf("%d jobs run: wait waits for them, bye once more ends them", n)
+		what = fmt.Sprintf("%d jobs are running: wait waits for them, a second bye ends them", n)
 	}
 	s.say(what)
 	return false
 }
 
-// onOff reads on or off; nothing is the other one of what it is now.
+// onOff parses on or off. Without an argument it returns the opposite of now.
 func onOff(l *call, now bool) (bool, error) {
 	if len(l.args) == 0 {
 		return !now, nil
@@ -219,13 +219,13 @@ func onOff(l *call, now bool) (bool, error) {
 	case "off", "no", "0":
 		return false, nil
 	}
-	return false, verb.Usagef("%q is neither on nor off", l.args[0].text)
+	return false, verb.Usagef("%q is not on or off", l.args[0].text)
 }
 
 func (s *session) runPassive(_ context.Context, l *call) error { return s.listenHere(l, false) }
 func (s *session) runActive(_ context.Context, l *call) error  { return s.listenHere(l, true) }
 
-// listenHere sets who listens: this end if that is active, or the other one is off.
+// listenHere chooses the side that listens: the client if active is on or passive is off.
 func (s *session) listenHere(l *call, active bool) error {
 	on, err := onOff(l, false)
 	if err != nil {
@@ -258,7 +258,7 @@ func (s *session) runType(_ context.Context, l *call) error {
 		case "i", "binary", "image":
 			s.ascii = false
 		default:
-			return verb.Usagef("%q is neither ascii nor binary", l.args[0].text)
+			return verb.Usagef("%q is not ascii or binary", l.args[0].text)
 		}
 		return nil
 	}
@@ -270,7 +270,7 @@ func (s *session) runVerbose(_ context.Context, l *call) error {
 	now, _ := s.see.state()
 	on, err := onOff(l, now)
 	if err == nil {
-		s.see.speak(on)
+		s.see.setVerbose(on)
 	}
 	return err
 }
@@ -284,7 +284,7 @@ func (s *session) runExplain(_ context.Context, l *call) error {
 		var err error
 		if on, err = onOff(l, now); err != nil {
 			if w.Set(l.args[0].text) != nil || w.File == "" {
-				return verb.Usagef("%q is neither on nor off, nor a picture to draw: FILE.svg or FILE.html", l.args[0].text)
+				return verb.Usagef("%q is not on, off, or the name of a picture to write: FILE.svg or FILE.html", l.args[0].text)
 			}
 			on = true
 			if name, err = filepath.Abs(w.File); err != nil {
@@ -292,16 +292,16 @@ func (s *session) runExplain(_ context.Context, l *call) error {
 			}
 		}
 	}
-	err := s.see.dontExplain()
+	err := s.see.stopExplaining()
 	if on {
 		s.see.explain(s.e, name)
 	}
 	return err
 }
 
-// instead are FTP commands that the shell has words of its own for: it uses several
-// connections, and what such a command says to one of them would not hold for the others.
-var instead = map[string]string{
+// shellCommands maps FTP commands to the verbs of the shell that do the same. They can't be sent by hand:
+// the shell uses several connections, and such a command would affect only one of them.
+var shellCommands = map[string]string{
 	"CWD": "cd", "XCWD": "cd", "CDUP": "cdup", "XCUP": "cdup", "QUIT": "bye or close", "REIN": "user", "USER": "user",
 	"PASS": "user", "ACCT": "user", "TYPE": "ascii or binary", "REST": "reget or reput", "ABOR": "Ctrl-C, or kill for a job",
 	"RNFR": "mv", "RNTO": "mv", "RETR": "get", "STOR": "put", "APPE": "put", "STOU": "put", "LIST": "ls", "NLST": "ls", "MLSD": "ls",
@@ -310,23 +310,22 @@ var instead = map[string]string{
 
 func (s *session) runQuote(ctx context.Context, l *call) error {
 	command := strings.ToUpper(l.args[0].text)
-	if say := instead[command]; say != "" {
-		return verb.Usagef("%s is what %s is for here: there are several connections", command, say)
+	if say := shellCommands[command]; say != "" {
+		return verb.Usagef("%s would affect only one of several connections: use %s", command, say)
 	}
 	return s.send(ctx, l, command, l.args[1:])
 }
 
 func (s *session) runSite(ctx context.Context, l *call) error { return s.send(ctx, l, "SITE", l.args) }
 
-// send gives a command to the server, seen from the current directory, and prints the
-// reply.
+// send sends a command to the server, from the current directory, and prints the reply.
 func (s *session) send(ctx context.Context, l *call, command string, args []word) error {
 	var words []string
 	for _, w := range args {
 		words = append(words, w.text)
 	}
 	s.secrets.Learn(ftp.Command{Verb: command, Arg: strings.Join(words, " ")})
-	var refused error // which is no reason to try again
+	var refused error // kept out of s.do, which would retry
 	err := s.do(ctx, command, func(cl *client.Client) error {
 		if path.IsAbs(s.dir) {
 			if err := cl.ChangeDir(ctx, s.dir); err != nil {
@@ -355,7 +354,7 @@ func (s *session) send(ctx context.Context, l *call, command string, args []word
 
 func (s *session) runHistory(_ context.Context, l *call) error {
 	if s.tty == nil {
-		return verb.Usagef("a script has none")
+		return verb.Usagef("a script has no history")
 	}
 	for i, line := range s.tty.history {
 		fmt.Fprintf(l.out, "%5d  %s\n", i+1, line)

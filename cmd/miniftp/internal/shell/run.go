@@ -20,18 +20,18 @@ import (
 	"miniftp/ftp"
 )
 
-// call is a command that was understood.
+// call is a command of a line that has been parsed.
 type call struct {
 	command
 	verb  *shellVerb
-	name  string   // of the verb, as it was typed
-	flags []string // for the verb of the command line that does it
+	name  string   // of the verb, as typed
+	flags []string // for the verb of the command line that the call runs
 	args  []word
-	turn  bool // -R of mirror
+	send  bool // mirror -R: send instead of fetch
 	out   io.Writer
 }
 
-// runLine runs the commands of one line, until one fails or leaves the shell.
+// runLine runs the commands of a line until one fails or leaves the shell.
 func (s *session) runLine(line string) error {
 	all, err := splitLine(line)
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *session) runLine(line string) error {
 	return last
 }
 
-// failed tells an error of a command, once.
+// failed prints an error of a command, unless that has been done.
 func (s *session) failed(name string, err error) error {
 	if err == nil || errors.As(err, new(verb.Reported)) || errors.Is(err, context.Canceled) {
 		return err
@@ -65,7 +65,7 @@ func (s *session) failed(name string, err error) error {
 	return verb.Reported{Err: err}
 }
 
-// say prints a line that is no data.
+// say prints a message to standard error.
 func (s *session) say(text string) {
 	if s.tty == nil {
 		text = "miniftp: " + text
@@ -73,18 +73,18 @@ func (s *session) say(text string) {
 	fmt.Fprintln(s.e.Err, text)
 }
 
-// runCommand runs one command, in the foreground or not.
+// runCommand runs one command, in the foreground or the background.
 func (s *session) runCommand(c command) error {
 	l, err := s.understand(c)
 	if err != nil {
 		return s.failed(c.words[0].text, err)
 	}
 	if l == nil {
-		return nil // its help was wanted
+		return nil // understand has printed its help
 	}
 	if l.background {
 		if l.verb.cli == "" || l.pipe != "" {
-			return s.failed(l.name, verb.Usagef("it does not run in the background: verbs that transfer or list do"))
+			return s.failed(l.name, verb.Usagef("it can't run in the background: only verbs that transfer or list can"))
 		}
 		return s.failed(l.name, s.start(l))
 	}
@@ -107,7 +107,7 @@ func (s *session) runCommand(c command) error {
 	return s.failed(l.name, err)
 }
 
-// interrupt ends what runs in the foreground.
+// interrupt ends the command in the foreground.
 func (s *session) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,8 +116,9 @@ func (s *session) interrupt() {
 	}
 }
 
-// foreground runs a command, its output piped to a program of this machine if it is
-// to be.
+// foreground runs a command. If the line has a pipe, or the verb uses a pager, the output goes to
+// that program. A program may stop reading early, as head does: the command then ends with EPIPE, which
+// is not an error.
 func (s *session) foreground(ctx context.Context, l *call) error {
 	if l.pipe == "" && l.verb.pager {
 		l.pipe = pager()
@@ -138,18 +139,18 @@ func (s *session) foreground(ctx context.Context, l *call) error {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- s.localShell(l.pipe, r)
-		r.Close() // what comes behind it goes nowhere
+		r.Close() // further output fails with EPIPE
 	}()
 	err = s.runTo(ctx, l, w)
 	w.Close()
 	failed := <-ended
-	if errors.Is(err, syscall.EPIPE) { // the program did not read to the end: its status decides
+	if errors.Is(err, syscall.EPIPE) { // the program stopped reading: its exit status counts
 		err = nil
 	}
 	return verb.FirstError(err, failed)
 }
 
-// runTo runs a command whose standard output is out.
+// runTo runs a command with out as its standard output.
 func (s *session) runTo(ctx context.Context, l *call, out io.Writer) error {
 	io := verb.Stdio{In: s.e.In, Out: out, Err: s.e.Err}
 	if l.verb.cli == "" {
@@ -166,15 +167,15 @@ func (s *session) runTo(ctx context.Context, l *call, out io.Writer) error {
 	return run()
 }
 
-// ended notes whether a line of the terminal is still open.
+// ended completes the last line on the terminal, if the output did not end with a newline.
 func (s *session) ended(o *verb.Output) {
 	if s.tty != nil && o.Last != 0 && o.Last != '\n' && term.IsTerminal(o) {
 		fmt.Fprintln(o)
 	}
 }
 
-// prepare makes a verb of the command line ready to run: its flags as they are, its
-// names as URLs. run may be called beside other lines.
+// prepare sets up a verb of the command line: its flags are passed on, its names become URLs. The
+// function it returns may run concurrently with other lines.
 func (s *session) prepare(ctx context.Context, l *call, io verb.Stdio, j *job) (run func() error, err error) {
 	operands, err := l.verb.operands(s, l)
 	if err != nil {
@@ -211,12 +212,11 @@ func (s *session) prepare(ctx context.Context, l *call, io verb.Stdio, j *job) (
 	}, nil
 }
 
-// lineFlags are the flags that make sense in a line of the shell, of those that all
-// client verbs have; the others are those of the connection.
+// lineFlags names the flags common to all client verbs that a line of the shell may have. The other
+// common flags apply to the connection.
 var lineFlags = map[string]bool{"ascii": true, "parallel": true, "retries": true, "quiet": true, "json": true, "no-progress": true}
 
-// connectionFlags are the names of the flags that hold for a connection, and with it for
-// all lines.
+// connectionFlags are the names of the flags that apply to a connection, and so to all lines.
 var connectionFlags = func() map[string]bool {
 	all := map[string]bool{}
 	for _, f := range connect.Flags() {
@@ -227,7 +227,7 @@ var connectionFlags = func() map[string]bool {
 	return all
 }()
 
-// defaults gives the flags of a verb the values that they have for the shell.
+// defaults sets the defaults of a verb's flags to the values of the shell.
 func (s *session) defaults(c *cli.Command) {
 	verbose, explain := s.see.state()
 	for _, f := range c.Flags {
@@ -237,7 +237,7 @@ func (s *session) defaults(c *cli.Command) {
 		}
 		switch name {
 		case "user", "password-file", "netrc", "account", "explain", "verbose", "record":
-			continue // the link has them, and no other server is told
+			continue // the link has them; other servers must not get them
 		}
 		flags.Inherit(f, s.c)
 		switch f := f.(type) {
@@ -245,7 +245,7 @@ func (s *session) defaults(c *cli.Command) {
 			switch name {
 			case "ascii":
 				f.Value = s.ascii
-			case "no-progress": // it would stand in the middle of these
+			case "no-progress": // progress bars would mix with the wire log or the ladder
 				f.Value = f.Value || verbose || explain
 			}
 		case *cli.GenericFlag:
@@ -262,7 +262,8 @@ func (s *session) defaults(c *cli.Command) {
 
 func (s *session) active() bool { return s.k != nil && s.k.Opts.Mode == ftp.Active }
 
-// localShell runs a command of the local shell, with the terminal as it was found.
+// localShell runs a command in the local shell, with the terminal in the mode that it had at the
+// start.
 func (s *session) localShell(line string, in io.Reader) error {
 	name, args := "sh", []string{"-c", line}
 	switch {
@@ -278,7 +279,7 @@ func (s *session) localShell(line string, in io.Reader) error {
 	if err != nil {
 		return verb.LocalProblem(name, err)
 	}
-	// No context ends it: Ctrl-C is its own business.
+	// It is not bound to a context: it handles Ctrl-C itself.
 	cmd := &exec.Cmd{Path: program, Args: append([]string{name}, args...), Stdin: in, Stdout: s.e.Out, Stderr: s.e.Err}
 	if f, ok := term.File(s.e.Out); ok {
 		cmd.Stdout = f

@@ -7,24 +7,23 @@ import (
 	"miniftp/ftp"
 )
 
-// maskLine returns a line of the shell as the history, the list of jobs or a message may
-// show it: without passwords of URLs, wherever they stand, without what commands send as
-// a password, and without the secrets of this session.
+// maskLine returns a line of the shell as the history, the list of jobs and messages may show it:
+// the passwords in URLs, those that commands send, and the secrets of this session are masked.
 func (s *session) maskLine(line string) string {
 	line = urlPassword.ReplaceAllString(line, "${1}:****@")
 	line = passwordCommand.ReplaceAllStringFunc(line, maskCommand)
 	return s.secrets.Mask(line)
 }
 
-// urlPassword matches a URL as far as its host. A blank may be a part of a quoted one. The
-// last @ before the path ends the password, as in a URL that lacks its %40.
+// urlPassword matches a URL up to its host. It allows blanks, because the URL may be quoted. The
+// last @ before the path ends the password, because users leave an @ in a password unescaped.
 var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]*):[^/]*@`)
 
-// passwordCommand matches a command that may send a password, up to its end.
+// passwordCommand matches a whole command that may send a password.
 var passwordCommand = regexp.MustCompile(`(?i)(^|[;|#&!])(\s*["']?(quote|literal)["']?\s)?\s*["']?(user|pass|acct|adat|site)["']?\s[^;|#]*`)
 
-// maskCommand masks one match of passwordCommand. user is the shell's own, and takes the
-// password behind the name.
+// maskCommand masks one match of passwordCommand. The verb user belongs to the shell and takes the
+// password after the name.
 func maskCommand(text string) string {
 	at := passwordCommand.FindStringSubmatchIndex(text)
 	start, text := text[:at[8]], text[at[8]:]

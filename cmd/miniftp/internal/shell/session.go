@@ -19,47 +19,53 @@ import (
 	"miniftp/ftp/client"
 )
 
-// session is what a shell remembers from line to line. Remote paths are absolute, so
-// that any connection will do: one that broke is replaced, and nothing is lost.
+// session holds the state that a shell keeps between lines. Remote paths are absolute, so that any
+// connection can serve a line: a broken connection is replaced without loss.
+//
+// One goroutine runs the lines and owns all fields, except that
+//   - a job, which runs in its own goroutine, uses verbs, which never changes, and see and listings,
+//     which have locks. It keeps the link that was current when it started;
+//   - Tab completion runs in the goroutine that reads a line, while the owner waits for that line;
+//   - the goroutine that handles SIGINT uses only stop, under mu.
 type session struct {
 	e     *verb.Env
-	c     *cli.Context // its flags hold for every line
+	c     *cli.Context // its flags apply to every line
 	see   *watchers
 	verbs map[string]*shellVerb
 	app   *cli.App  // the command line, to look up its flags
-	tty   *terminal // nil: a script
+	tty   *terminal // nil for a script
 	stdin bool      // lines come from standard input
 	ascii bool
-	where string // the line of a script that runs, in front of its messages
+	where string // prefix of messages: the current line of a script
 
-	secrets ftp.Secrets // that were typed, or belong to its connections
+	secrets ftp.Secrets // typed by the user or used by the connections
 
-	k         *connect.Link // nil: not connected
-	home, dir string        // on the server: that of the login, and the current one
-	before    string        // where cd - leads
-	lbefore   string        // where lcd - leads
-	old       []*client.Pool
+	k         *connect.Link  // nil: not connected
+	home, dir string         // the login directory and the current one, on the server
+	before    string         // the directory that cd - changes to
+	lbefore   string         // the directory that lcd - changes to
+	old       []*client.Pool // replaced pools, which jobs may still use; see closeOld
 	jobs      []*job
 	lastJob   int
 	listings  listings
-	leaving   bool // it was said that jobs run
+	leaving   bool // mayLeave has warned about running jobs
 	left      bool
 
 	mu   sync.Mutex
-	stop context.CancelFunc // ends what runs in the foreground
+	stop context.CancelFunc // ends the command in the foreground
 }
 
-// runningLine is one line of a shell, as the verb that it runs sees it.
+// runningLine is the verb.ShellLine of one line of a shell.
 type runningLine struct {
 	s    *session
-	name string        // of the verb, as it was typed
+	name string        // of the verb, as typed
 	k    *connect.Link // the shell's
-	job  *job          // if it runs in the background
+	job  *job          // nil in the foreground
 
 	piped bool // its output goes to a program, which may stop reading
 }
 
-// Lend gives a verb the shell's link, if it is one to the server that the verb wants.
+// Lend returns the shell's link if the verb needs the same server and user, and nil otherwise.
 func (l *runningLine) Lend(e *verb.Env, c *cli.Context, r *ftp.URL) (*connect.Link, error) {
 	if l.k == nil || l.k.Remote.Scheme != r.Scheme || l.k.Remote.Addr != r.Addr || l.k.Remote.User != r.User {
 		return nil, nil
@@ -67,7 +73,7 @@ func (l *runningLine) Lend(e *verb.Env, c *cli.Context, r *ftp.URL) (*connect.Li
 	if _, err := connect.Options(c); err != nil {
 		return nil, err
 	}
-	if c.Command.Name == "copy" { // it has connections of its own, that trust whom copy trusts
+	if c.Command.Name == "copy" { // copy needs its own connections, with its own rules about which addresses to trust
 		r.Password, r.HasPassword = l.k.Opts.Password, true
 		return nil, nil
 	}
@@ -77,7 +83,7 @@ func (l *runningLine) Lend(e *verb.Env, c *cli.Context, r *ftp.URL) (*connect.Li
 	return &k, nil
 }
 
-// Message is a message of the verb in the words of the shell.
+// Message returns a message of the verb as the shell prints it.
 func (l *runningLine) Message(text string) string {
 	if l.job != nil {
 		return l.plain(text)
@@ -89,7 +95,7 @@ func (l *runningLine) Message(text string) string {
 	return text
 }
 
-// plain writes URLs of the shell's server as paths, and commands as one types them here.
+// plain replaces URLs of the shell's server by paths, and commands by those of the shell.
 func (l *runningLine) plain(text string) string {
 	for _, v := range l.s.verbs {
 		if v.cli != "" {
@@ -118,10 +124,10 @@ func (l *runningLine) plain(text string) string {
 	}
 }
 
-// Piped reports whether what the verb writes goes to a program.
+// Piped reports whether the output of the verb goes to a program.
 func (l *runningLine) Piped() bool { return l.piped }
 
-// Moved is what tells a job how far its file is; nil in the foreground.
+// Moved returns the function that reports the progress of a file to the job; nil in the foreground.
 func (l *runningLine) Moved() func(done, total int64) {
 	if l.job == nil {
 		return nil
@@ -129,10 +135,10 @@ func (l *runningLine) Moved() func(done, total int64) {
 	return l.job.file()
 }
 
-// errNotConnected is a line that needs a server.
+// errNotConnected is returned for a line that needs a server when there is none.
 var errNotConnected = verb.Usagef("not connected: open ftp://host/ connects")
 
-// connect opens the server of a URL, and its directory.
+// connect connects to the server of a URL and enters its directory.
 func (s *session) connect(ctx context.Context, url string) error {
 	if !verb.IsURL(url) {
 		url = "ftp://" + url
@@ -152,9 +158,9 @@ func (s *session) connect(ctx context.Context, url string) error {
 	return s.enter(ctx, k, r.Path)
 }
 
-// credentials puts the login into the URL, and asks a person for the password.
+// credentials sets the login in r. At a terminal it asks for a missing password.
 func (s *session) credentials(r *ftp.URL) error {
-	quiet := &verb.Env{Stdio: verb.Stdio{In: strings.NewReader(""), Out: s.e.Out, Err: s.e.Err}, Ctx: s.e.Ctx} // nobody to ask
+	quiet := &verb.Env{Stdio: verb.Stdio{In: strings.NewReader(""), Out: s.e.Out, Err: s.e.Err}, Ctx: s.e.Ctx} // its standard input is empty, so that Login does not ask
 	user, pass, err := connect.Login(quiet, s.c, r)
 	if err != nil || connect.IsAnonymous(user) {
 		return err
@@ -169,9 +175,10 @@ func (s *session) credentials(r *ftp.URL) error {
 	return nil
 }
 
-// enter makes a link the shell's, in a directory of its server.
+// enter makes k the link of the shell and changes to directory to. On failure the shell keeps its old
+// link.
 func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
-	_ = k.Pool.Close() // nothing was dialed yet: each verb has its own --parallel
+	_ = k.Pool.Close() // it has dialed nothing yet; a larger pool lets each verb choose its own --parallel
 	k.Pool, k.Lent = client.NewPool(k.Remote.Addr, connect.MaxParallel, &k.Opts), true
 	now := *k
 	now.Ctx = ctx
@@ -179,9 +186,9 @@ func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
 	err := now.Do(func(cl *client.Client) error {
 		dir, err := cl.Pwd(ctx)
 		if errors.As(err, new(*ftp.Error)) && cl.Alive() {
-			return nil // it has no PWD
+			return nil // the server does not support PWD
 		}
-		if path.IsAbs(dir) { // others are relative to the login, as VMS has no such paths
+		if path.IsAbs(dir) { // other paths, such as those of VMS, are used relative to the login directory
 			home = dir
 		}
 		return err
@@ -200,7 +207,7 @@ func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
 	return nil
 }
 
-// disconnect ends the connections, when no job needs them any more.
+// disconnect drops the link. Its connections are closed when no job needs them any longer.
 func (s *session) disconnect() {
 	if s.k != nil {
 		s.old = append(s.old, s.k.Pool)
@@ -210,6 +217,7 @@ func (s *session) disconnect() {
 	s.closeOld()
 }
 
+// closeOld closes the replaced pools, unless a job is running: it may have started with one of them.
 func (s *session) closeOld() {
 	for _, j := range s.jobs {
 		if !j.over() {
@@ -222,7 +230,7 @@ func (s *session) closeOld() {
 	s.old = nil
 }
 
-// rewire connects anew with other options.
+// rewire replaces the connections by new ones with other options.
 func (s *session) rewire(change func(o *client.Options)) {
 	if s.k == nil {
 		return
@@ -235,7 +243,7 @@ func (s *session) rewire(change func(o *client.Options)) {
 	s.closeOld()
 }
 
-// do runs f with a connection in the shell's directory.
+// do calls f with a connection; what prefixes its errors.
 func (s *session) do(ctx context.Context, what string, f func(cl *client.Client) error) error {
 	if s.k == nil {
 		return errNotConnected
@@ -245,7 +253,7 @@ func (s *session) do(ctx context.Context, what string, f func(cl *client.Client)
 	return k.Do(f)
 }
 
-// joinDir is a path seen from a directory; "" is that of the login.
+// joinDir returns name relative to dir; "" is the login directory.
 func joinDir(dir, name string) string {
 	if !path.IsAbs(name) {
 		name = path.Join(dir, name)
@@ -256,7 +264,7 @@ func joinDir(dir, name string) string {
 	return name
 }
 
-// path is the remote path that a word names.
+// path returns the remote path that a word names.
 func (s *session) path(w word) string {
 	if w.bare && w.text == "~" {
 		return s.home
@@ -264,7 +272,7 @@ func (s *session) path(w word) string {
 	return joinDir(s.dir, w.text)
 }
 
-// url is what a word names on the server, or the URL that it is.
+// url returns the URL of a remote name, or the word itself if it is a URL.
 func (s *session) url(w word) string {
 	if verb.IsURL(w.text) || s.k == nil {
 		return w.text
@@ -279,16 +287,16 @@ func (s *session) url(w word) string {
 	return s.k.Remote.Server() + "/" + escapeGlob(p)
 }
 
-// dirURL is the current directory, as a target for files.
+// dirURL returns the URL of the current directory, with a slash at the end.
 func (s *session) dirURL() string {
-	u := s.url(itself("."))
+	u := s.url(literal("."))
 	if strings.HasSuffix(u, "/") || strings.HasSuffix(u, "/%2F") {
 		return u
 	}
 	return u + "/"
 }
 
-// escapeGlob is escape for a pattern of path.Match: wildcards stay what they are.
+// escapeGlob escapes a pattern of path.Match for a URL. Its wildcards are not escaped.
 func escapeGlob(glob string) string {
 	var b strings.Builder
 	for i := 0; i < len(glob); i++ {
@@ -305,7 +313,7 @@ func escapeGlob(glob string) string {
 	return b.String()
 }
 
-// local is a word as a local name. That of a job is absolute: lcd does not move it.
+// local returns the local name in a word. For a job it is absolute, so that lcd does not affect it.
 func (s *session) local(w word, background bool) (string, error) {
 	home, _ := os.UserHomeDir()
 	name := localName(w, home)

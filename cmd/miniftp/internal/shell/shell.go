@@ -1,7 +1,7 @@
-// Package shell is the verb shell: a prompt, or a script, whose lines run the other verbs over the
-// connections that it holds.
+// Package shell implements the verb shell: a prompt or a script whose lines run the other verbs
+// over connections that stay open.
 //
-// It finds the verbs in the list that its environment has, and imports none of them.
+// It finds the verbs in the list of its environment and imports none of them.
 package shell
 
 import (
@@ -31,10 +31,10 @@ func Command(e *verb.Env) *cli.Command {
 		Flags: connect.Flags(
 			&cli.StringFlag{Name: "command", Aliases: []string{"c"}, Usage: "run the commands in `LINES`, separated by ; or line breaks, and exit", DefaultText: "none"},
 			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "run the commands in `FILE`, one a line, and exit", DefaultText: "none"},
-			&cli.BoolFlag{Name: "keep-going", Aliases: []string{"k"}, Usage: "in a script, continue after a command that failed"}),
-		Description: flags.Examples("The verbs are those of ftp and lftp, and take the flags of miniftp's own; help lists them. "+
-			"Tab completes verbs and names at both ends, a line that ends in & runs in the background, and a connection that broke is made again. "+
-			"Where standard input is no terminal it is a script: the first command that fails ends it, with its exit code.",
+			&cli.BoolFlag{Name: "keep-going", Aliases: []string{"k"}, Usage: "in a script, continue after a command fails"}),
+		Description: flags.Examples("The commands are those of ftp and lftp, with the flags of miniftp's verbs; help lists them. "+
+			"Tab completes commands, remote names and local names. A line that ends in & runs in the background. A broken connection is replaced. "+
+			"If standard input is not a terminal, it is read as a script, which ends with the exit code of the first command that fails.",
 			"miniftp shell -c 'cd docs; ls -l; get guide.md' ftp://127.0.0.1:2121/",
 			"echo 'ls docs' | miniftp shell ftp://127.0.0.1:2121/"),
 		Action: func(c *cli.Context) error { return runShell(e, c) },
@@ -45,12 +45,12 @@ func runShell(e *verb.Env, c *cli.Context) (err error) {
 	lines, given := c.String("command"), c.IsSet("command")
 	name := c.String("file")
 	if given && name != "" {
-		return verb.Usagef("-c and -f exclude each other: both say which lines to run")
+		return verb.Usagef("-c and -f can't be combined: each gives the lines to run")
 	}
 	if _, err := connect.Options(c); err != nil {
 		return err
 	}
-	// lcd must not move them.
+	// These files must be found even after lcd.
 	for _, flag := range []string{"ca-cert", "cert", "key", "password-file"} {
 		if file := c.String(flag); file != "" {
 			if abs, err := filepath.Abs(file); err == nil {
@@ -92,17 +92,18 @@ func runShell(e *verb.Env, c *cli.Context) (err error) {
 		}
 	}
 	if script == nil {
-		s.talk()
+		s.interact()
 		return verb.FirstError(s.finish(), context.Cause(e.Ctx))
 	}
 	err = s.script(script, given && !strings.Contains(strings.TrimSpace(lines), "\n"))
 	return verb.FirstError(err, s.finish())
 }
 
-// longestLine bounds a line of a script.
+// longestLine is the maximum length of a line of a script, in bytes.
 const longestLine = 1 << 20
 
-// script runs lines until one fails.
+// script runs the lines of r. Unless --keep-going is given, it stops at the first one that fails.
+// one is set if there is only one line: messages then have no line number.
 func (s *session) script(r io.Reader, one bool) (last error) {
 	in := bufio.NewScanner(r)
 	in.Buffer(nil, longestLine)
@@ -121,14 +122,14 @@ func (s *session) script(r io.Reader, one bool) (last error) {
 			s.where = ""
 			return last
 		case errors.Is(err, bufio.ErrTooLong):
-			return s.failed("", verb.Usagef("it is longer than %s", term.Size(longestLine)))
+			return s.failed("", verb.Usagef("the line is longer than %s", term.Size(longestLine)))
 		case err != nil && s.e.Ctx.Err() == nil:
 			return verb.LocalProblem("standard input", err)
 		case err != nil:
 			return err
 		}
 		err = s.runLine(line)
-		if failed := s.tell(); err == nil {
+		if failed := s.reportJobs(); err == nil {
 			err = failed
 		}
 		if err != nil {
@@ -142,7 +143,8 @@ func (s *session) script(r io.Reader, one bool) (last error) {
 	return last
 }
 
-// await reads a line, or gives up when ctx ends: nothing else ends the read.
+// await calls read and returns its result. If ctx ends first, it returns without waiting for read,
+// which can't be interrupted.
 func await(ctx context.Context, read func() (string, error)) (string, error) {
 	type result struct {
 		line string
@@ -161,10 +163,10 @@ func await(ctx context.Context, read func() (string, error)) (string, error) {
 	}
 }
 
-// talk runs the lines that somebody types. SIGINT is the shell's from here on: it ends
-// what runs in the foreground, and nothing else.
-func (s *session) talk() {
-	signal.Ignore(os.Interrupt) // nobody else is told any more
+// interact runs the lines that the user types. From then on SIGINT only ends the command in the
+// foreground.
+func (s *session) interact() {
+	signal.Ignore(os.Interrupt) // main must not get it any longer
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt)
 	defer signal.Stop(signals)
@@ -173,14 +175,14 @@ func (s *session) talk() {
 			s.interrupt()
 		}
 	}()
-	s.say("help lists the verbs, Tab completes, Ctrl-D leaves.")
+	s.say("help lists the commands, Tab completes, Ctrl-D exits.")
 	for !s.left {
-		_ = s.tell()
+		_ = s.reportJobs()
 		line, err := await(s.e.Ctx, func() (string, error) { return s.tty.next(s.prompt()) })
 		switch {
 		case errors.Is(err, errDropped):
 			continue
-		case err != nil: // Ctrl-D, or the terminal is gone
+		case err != nil: // Ctrl-D, or the terminal was closed
 			fmt.Fprintln(s.e.Out)
 			s.left = errors.Is(err, io.EOF) && s.mayLeave() || !errors.Is(err, io.EOF)
 			continue
@@ -188,12 +190,12 @@ func (s *session) talk() {
 		s.tty.remember(line)
 		was := s.leaving
 		_ = s.runLine(line)
-		s.leaving = s.leaving && !was // it was said for the line before this one
+		s.leaving = s.leaving && !was // a warning holds for one line only
 		s.left = s.left || s.e.Ctx.Err() != nil
 	}
 }
 
-// prompt is "miniftp alice@host:/pub> ", short enough for the line behind it.
+// prompt returns "miniftp alice@host:/pub> ", shortened so that the line after it has room.
 func (s *session) prompt() string {
 	if s.k == nil {
 		return "miniftp> "

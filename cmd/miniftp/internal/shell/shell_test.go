@@ -21,7 +21,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// testSession is a shell in a directory of a server, whose lines the test runs.
+// testSession returns a shell in a directory of a server; the test runs its lines.
 func testSession(t *testing.T, url string) *session {
 	t.Helper()
 	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
@@ -47,7 +47,7 @@ func testSession(t *testing.T, url string) *session {
 	return s
 }
 
-// said is what the session has printed since it was asked last.
+// said returns what the session has printed since the last call.
 func (s *session) said() (out, errs string) {
 	o, e := s.e.Out.(*verb.Output).W.(*bytes.Buffer), s.e.Err.(*bytes.Buffer)
 	defer o.Reset()
@@ -64,7 +64,7 @@ func timesSent(srv *ftptest.Server, verb string) (n int) {
 	return n
 }
 
-// Many lines, one login.
+// TestShellLogsInOnce: many lines use one login.
 func TestShellLogsInOnce(t *testing.T) {
 	files := afero.NewMemMapFs()
 	if err := afero.WriteFile(files, "/d/my notes", []byte("text\n"), 0o644); err != nil {
@@ -86,8 +86,8 @@ func TestShellLogsInOnce(t *testing.T) {
 	}
 }
 
-// A connection that broke between two lines is made again, and nothing is lost: the
-// directory is the same.
+// TestShellReconnects: a connection that breaks between two lines is replaced, and the current
+// directory stays the same.
 func TestShellReconnects(t *testing.T) {
 	for name, fault := range map[string]ftptest.Fault{
 		"421":       ftptest.Reply(421, "Bored."),
@@ -121,35 +121,36 @@ func TestShellReconnects(t *testing.T) {
 	}
 }
 
-// What fails is told in the words of the shell, and a script ends with its exit code.
+// TestShellScriptFailures: errors are reported as the shell words them, and a script ends with the
+// exit code of the command that failed.
 func TestShellScriptFailures(t *testing.T) {
 	srv := ftptest.NewServer(t, nil)
 	for _, tt := range []struct {
 		line string
 		code int
-		errs string // %s is in front of each
+		errs string // after "miniftp: line 2: "
 	}{
 		{"get nope", verb.ExitRefused, "get: /nope: the server says 550 /nope: no such file or directory.\n"},
 		{"get 'a b%'", verb.ExitRefused, "get: /a b%: the server says 550 /a b%: no such file or directory.\n"},
 		{"cd nope", verb.ExitRefused, "cd: /nope: the server says 550 /nope: no such file or directory.\n"},
 		{"put nope", verb.ExitLocal, "put: nope: no such file or directory\n"},
-		{"put - x", verb.ExitUsage, "put: standard input is where the lines come from: give them by -c or -f, or send a file\n"},
-		{"nosuch", verb.ExitUsage, "nosuch: not a verb: help lists them; !nosuch would run a program of this machine\n"},
+		{"put - x", verb.ExitUsage, "put: standard input already holds the lines of the script: use -c or -f for them, or send a file\n"},
+		{"nosuch", verb.ExitUsage, "nosuch: not a command: help lists them; !nosuch runs a local program\n"},
 		{"get", verb.ExitUsage, "get: it takes REMOTE [LOCAL|-]\n"},
 		{"get a b c", verb.ExitUsage, "get: it takes REMOTE [LOCAL|-]; mget takes several\n"},
 		{"pwd x", verb.ExitUsage, "pwd: it takes no argument\n"},
-		{"ls --insecure", verb.ExitUsage, "ls: --insecure belongs to the connection: give it to  miniftp shell,  for all lines\n"},
-		{"ls -v", verb.ExitUsage, "ls: -v is a command of its own here: verbose\n"},
-		{"ls -Z", verb.ExitUsage, "ls: there is no flag -Z: help ls lists them; a name that begins with a dash stands behind --\n"},
+		{"ls --insecure", verb.ExitUsage, "ls: --insecure applies to the whole connection: give it to  miniftp shell\n"},
+		{"ls -v", verb.ExitUsage, "ls: -v is a command in the shell: type verbose\n"},
+		{"ls -Z", verb.ExitUsage, "ls: unknown flag -Z: help ls lists the flags; put -- before a name that begins with a dash\n"},
 		{"ls --sort=x", verb.ExitUsage, "ls: --sort \"x\": it is name, size or time\n"},
 		{"get -j", verb.ExitUsage, "get: flag needs an argument: -j N (a whole number)\n"},
 		{"mget -jx a", verb.ExitUsage, "mget: -j \"x\": it takes a whole number\n"},
-		{"quote CWD x", verb.ExitUsage, "quote: CWD is what cd is for here: there are several connections\n"},
+		{"quote CWD x", verb.ExitUsage, "quote: CWD would affect only one of several connections: use cd\n"},
 		{"quote MODE B", verb.ExitFailure, "quote: MODE is not sent by hand: it would change what data connections mean\n"},
 		{"site nope", verb.ExitRefused, ""},
-		{"cd x &", verb.ExitUsage, "cd: it does not run in the background: verbs that transfer or list do\n"},
+		{"cd x &", verb.ExitUsage, "cd: it can't run in the background: only verbs that transfer or list can\n"},
 		{"kill 7", verb.ExitUsage, "kill: there is no job 7: jobs lists them\n"},
-		{"get 'x", verb.ExitUsage, "a ' is not closed\n"},
+		{"get 'x", verb.ExitUsage, "a quote (') is not closed\n"},
 		{"close; ls", verb.ExitUsage, "ls: not connected: open ftp://host/ connects\n"},
 		{"open http://x/", verb.ExitUsage, "open: http:// is not supported: only ftp://, ftpes:// (AUTH TLS) and ftps:// (TLS first)\n"},
 	} {
@@ -168,7 +169,7 @@ func TestShellScriptFailures(t *testing.T) {
 	}
 }
 
-// tryShell runs a script from standard input.
+// tryShell runs a script given as standard input.
 func tryShell(t *testing.T, script string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
@@ -178,7 +179,7 @@ func tryShell(t *testing.T, script string, args ...string) (code int, out, errs 
 	return code, o.String(), e.String()
 }
 
-// A script waits for its jobs, and fails as they do.
+// TestShellJobs: a script waits for its jobs and fails if one of them does.
 func TestShellJobs(t *testing.T) {
 	srv := verbtest.WithFile(t, verbtest.Pattern(100_000))
 	dir := t.TempDir()
@@ -200,8 +201,9 @@ func TestShellJobs(t *testing.T) {
 	}
 }
 
-// The status of a line with a pipe is the worse of both: a program that fails counts even if
-// it read only a part, and one that succeeds after a part is no failure.
+// TestShellPipeStatus: the exit code of a line with a pipe reports a failure of either side. A
+// program that fails counts even if it read only a part; one that succeeds after a part is no
+// failure.
 func TestShellPipeStatus(t *testing.T) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("no sh here")
@@ -218,7 +220,7 @@ func TestShellPipeStatus(t *testing.T) {
 		`cat nope | cat`:                             {verb.ExitRefused, "miniftp: cat: /nope: the server says 550 /nope: no such file or directory.\n"},
 		`cat nope | sh -c "exit 7"`:                  {verb.ExitRefused, "miniftp: cat: /nope: the server says 550 /nope: no such file or directory.\n"},
 	} {
-		errs, err := os.Create(filepath.Join(t.TempDir(), "errs")) // the program writes to it, too
+		errs, err := os.Create(filepath.Join(t.TempDir(), "errs")) // a file, because the program writes to it too
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +232,7 @@ func TestShellPipeStatus(t *testing.T) {
 	}
 }
 
-// A NUL in a line is refused before anything of the line is run.
+// TestShellNUL: a line with a NUL is rejected before any of its commands runs.
 func TestShellNUL(t *testing.T) {
 	srv := ftptest.NewServer(t, nil)
 	code, out, errs := tryShell(t, "pwd; mkdir a\x00b", srv.URL)
@@ -239,7 +241,7 @@ func TestShellNUL(t *testing.T) {
 	}
 }
 
-// A job is ended by kill; the shell goes on with the connections that it has.
+// TestShellKill: kill ends a job, and the connections of the shell still work.
 func TestShellKill(t *testing.T) {
 	srv := verbtest.WithFile(t, verbtest.Pattern(1<<20))
 	srv.Fail("RETR", ftptest.StallAfter(1000))
@@ -261,7 +263,7 @@ func TestShellKill(t *testing.T) {
 	}
 }
 
-// The flags of the shell are those of each line, and lines can't change the connection.
+// TestShellFlags: the flags of the shell apply to each line, and lines can't change the connection.
 func TestShellFlags(t *testing.T) {
 	files := afero.NewMemMapFs()
 	if err := afero.WriteFile(files, "/t", []byte("a\nb\n"), 0o644); err != nil {
@@ -283,19 +285,19 @@ func TestShellFlags(t *testing.T) {
 	}
 }
 
-// A line that never ends is not held in memory.
+// TestShellEndlessLine: a line without end is not kept in memory.
 func TestShellEndlessLine(t *testing.T) {
 	var o, e bytes.Buffer
-	in := io.LimitReader(zeros{}, longestLine+1)
+	in := io.LimitReader(endless{}, longestLine+1)
 	code := flags.RunWith(t.Context(), verbs, []string{"miniftp", "shell"}, verb.Stdio{In: in, Out: &o, Err: &e}, nil)
-	if code != verb.ExitUsage || e.String() != "miniftp: line 1: it is longer than 1.0 MB\n" {
+	if code != verb.ExitUsage || e.String() != "miniftp: line 1: the line is longer than 1.0 MB\n" {
 		t.Errorf("exit %d, %s", code, e.String())
 	}
 }
 
-type zeros struct{}
+type endless struct{}
 
-func (zeros) Read(p []byte) (int, error) {
+func (endless) Read(p []byte) (int, error) {
 	for i := range p {
 		p[i] = 'x'
 	}

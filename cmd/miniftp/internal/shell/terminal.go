@@ -22,30 +22,31 @@ import (
 	xterm "golang.org/x/term"
 )
 
-// terminal is where somebody types lines: with editing, history and Tab, or plainly
-// where the terminal can't do that.
+// terminal reads the lines that the user types: with editing, history and Tab, or plainly if the
+// terminal does not support that. With editing the terminal has two modes: found, in which programs run,
+// and editing, in which lines and passwords are read.
 type terminal struct {
 	s       *session
-	side    patient
-	editor  *liner.State // nil: none
-	found   liner.ModeApplier
-	editing liner.ModeApplier
+	side    heldWriter
+	editor  *liner.State      // nil without editing
+	found   liner.ModeApplier // the mode before the shell
+	editing liner.ModeApplier // the mode of the editor
 	plain   *bufio.Reader
 	history []string
-	file    string // of the history; "" if there is none
+	file    string // holds the history; "" for none
 }
 
-// errDropped is a line that was given up by Ctrl-C.
-var errDropped = errors.New("the line was dropped")
+// errDropped is returned by next when Ctrl-C abandons a line.
+var errDropped = errors.New("the line was abandoned")
 
-// interruptedError is a question that was answered by Ctrl-C.
+// interruptedError is returned when a question is answered with Ctrl-C.
 type interruptedError struct{}
 
 func (interruptedError) Error() string        { return "interrupted" }
 func (interruptedError) Is(target error) bool { return target == context.Canceled }
 
 func newTerminal(s *session) (*terminal, error) {
-	t := &terminal{s: s, side: patient{w: s.e.Err}}
+	t := &terminal{s: s, side: heldWriter{w: s.e.Err}}
 	t.load()
 	if !term.IsTerminal(s.e.Out) || !liner.TerminalSupported() {
 		t.plain = bufio.NewReader(s.e.In)
@@ -75,7 +76,7 @@ func (t *terminal) close() {
 	}
 }
 
-// next reads a line; io.EOF is Ctrl-D, errDropped Ctrl-C.
+// next reads a line. It returns io.EOF for Ctrl-D and errDropped for Ctrl-C.
 func (t *terminal) next(prompt string) (string, error) {
 	t.side.hold(true)
 	defer t.side.hold(false)
@@ -87,7 +88,7 @@ func (t *terminal) next(prompt string) (string, error) {
 		}
 		return strings.TrimRight(line, "\r\n"), err
 	}
-	_ = t.editing.ApplyMode() // whatever ran may have left another one
+	_ = t.editing.ApplyMode() // a program may have changed the mode
 	line, err := t.editor.Prompt(prompt)
 	if errors.Is(err, liner.ErrPromptAborted) {
 		err = errDropped
@@ -95,7 +96,7 @@ func (t *terminal) next(prompt string) (string, error) {
 	return line, err
 }
 
-// password asks for one, which is not shown.
+// password asks for a password, without echo.
 func (t *terminal) password(question string) (string, error) {
 	if t.editor == nil {
 		fmt.Fprint(t.s.e.Err, question)
@@ -110,12 +111,12 @@ func (t *terminal) password(question string) (string, error) {
 		err = interruptedError{}
 	case errors.Is(err, io.EOF):
 		fmt.Fprintln(t.s.e.Out)
-		err = verb.Usagef("no password was typed")
+		err = verb.Usagef("no password was entered")
 	}
 	return pass, err
 }
 
-// lend gives the terminal to a program, as it was found; takeBack takes it back.
+// lend restores the terminal for another program; takeBack undoes that.
 func (t *terminal) lend() {
 	if t != nil && t.found != nil {
 		_ = t.found.ApplyMode()
@@ -128,11 +129,11 @@ func (t *terminal) takeBack() {
 	}
 }
 
-// mostHistory is how many lines are remembered.
+// mostHistory is how many lines the history keeps.
 const mostHistory = 1000
 
-// load reads the history, and shortens its file if that has grown too long. Without one,
-// or where it can't be read, nothing is remembered from one shell to the next.
+// load reads the history, and shortens its file if it has grown too long. If the file can't be
+// used, the history lasts only as long as this shell.
 func (t *terminal) load() {
 	dir, err := local.StateDir()
 	if err != nil || os.MkdirAll(dir, 0o700) != nil {
@@ -157,7 +158,7 @@ func (t *terminal) load() {
 	}
 }
 
-// remember puts a line into the history, unless there is a password in it.
+// remember adds a line to the history, unless it holds a password.
 func (t *terminal) remember(line string) {
 	line = strings.TrimSpace(line)
 	_, err := splitLine(line)
@@ -179,21 +180,22 @@ func (t *terminal) remember(line string) {
 		return
 	}
 	defer f.Close()
-	_, _ = f.WriteString(line + "\n") // a history that can't be kept is no reason to stop
+	_, _ = f.WriteString(line + "\n") // failing to save the history is not an error of the command
 }
 
-// patient is standard error: while somebody types, what jobs bring about waits.
-type patient struct {
+// heldWriter is standard error. While the user types a line it holds back messages, such as those of
+// jobs.
+type heldWriter struct {
 	mu     sync.Mutex
 	w      io.Writer
 	typing bool
 	held   bytes.Buffer
 }
 
-// mostHeldText bounds what waits for the end of a line.
+// mostHeldText is how many bytes are held back; the rest is dropped.
 const mostHeldText = 64 << 10
 
-func (p *patient) Write(b []byte) (int, error) {
+func (p *heldWriter) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.typing {
@@ -205,11 +207,11 @@ func (p *patient) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Unwrap returns what is behind it, for those who ask whether that is a terminal.
-func (p *patient) Unwrap() io.Writer { return p.w }
+// Unwrap returns the underlying writer, which may be a terminal.
+func (p *heldWriter) Unwrap() io.Writer { return p.w }
 
-// hold says that somebody types from now on, or no longer.
-func (p *patient) hold(typing bool) {
+// hold starts holding text back, or stops and writes it.
+func (p *heldWriter) hold(typing bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.typing = typing

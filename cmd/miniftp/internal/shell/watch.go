@@ -14,18 +14,18 @@ import (
 	"miniftp/ftp"
 )
 
-// watchers are told what happens on the connections of a shell. Lines of it put them on
-// and off, so they are asked anew for every event.
+// watchers observes all connections of a shell. Commands of the shell turn its parts on and off at
+// any time.
 type watchers struct {
 	mu      sync.Mutex
 	w       io.Writer
-	verbose ftp.Observer // nil: off
+	verbose ftp.Observer // nil if off
 	record  ftp.Observer
 	ladder  *explain.Ladder
-	met     map[uint64]bool // what the ladder has heard of
+	drawn   map[uint64]bool // the connections that ladder has drawn, by ID
 }
 
-// newWatchers are those that the flags of the shell ask for.
+// newWatchers returns watchers with the parts that the flags of the shell turn on.
 func newWatchers(e *verb.Env, c *cli.Context, w io.Writer) (*watchers, error) {
 	s := &watchers{w: w}
 	if c.Bool("verbose") {
@@ -44,7 +44,7 @@ func newWatchers(e *verb.Env, c *cli.Context, w io.Writer) (*watchers, error) {
 	return s, nil
 }
 
-// explain draws from now on, in a file if it is named.
+// explain starts a drawing: on w or, if name is not empty, in that file.
 func (s *watchers) explain(e *verb.Env, name string) {
 	l := explain.NewLadder(s.w, term.Width(e.Err))
 	if name != "" {
@@ -52,11 +52,11 @@ func (s *watchers) explain(e *verb.Env, name string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ladder, s.met = l, map[uint64]bool{}
+	s.ladder, s.drawn = l, map[uint64]bool{}
 }
 
-// dontExplain ends the drawing, and saves it if it has a file.
-func (s *watchers) dontExplain() error {
+// stopExplaining ends the drawing. It saves it if it has a file.
+func (s *watchers) stopExplaining() error {
 	s.mu.Lock()
 	l := s.ladder
 	s.ladder = nil
@@ -67,8 +67,8 @@ func (s *watchers) dontExplain() error {
 	return l.Page.Save()
 }
 
-// speak puts the wire log on or off.
-func (s *watchers) speak(on bool) {
+// setVerbose turns the wire log on or off.
+func (s *watchers) setVerbose(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.verbose = nil
@@ -77,15 +77,15 @@ func (s *watchers) speak(on bool) {
 	}
 }
 
-// state tells what is on.
+// state reports which parts are on.
 func (s *watchers) state() (verbose, explain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.verbose != nil, s.ladder != nil
 }
 
-// Observe passes an event on. A ladder that was put on late hears first that the
-// connection stands.
+// Observe passes e to the parts that are on. A ladder that was turned on later first gets an event
+// that says that the connection is open.
 func (s *watchers) Observe(e ftp.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,18 +98,18 @@ func (s *watchers) Observe(e ftp.Event) {
 	if s.ladder == nil {
 		return
 	}
-	if !s.met[e.Control.ID] {
+	if !s.drawn[e.Control.ID] {
 		switch h := e.What.(type) {
 		case ftp.ControlOpened, ftp.DialFailed:
 		case ftp.CommandGiven:
 			if h.Command.Verb == "QUIT" {
-				return // nothing came before it that is drawn
+				return // nothing of this connection has been drawn
 			}
 			s.ladder.Observe(ftp.Event{At: e.At, Control: e.Control, What: ftp.ControlOpened{}})
 		default:
 			return
 		}
 	}
-	s.met[e.Control.ID] = true
+	s.drawn[e.Control.ID] = true
 	s.ladder.Observe(e)
 }

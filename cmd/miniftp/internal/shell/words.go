@@ -14,14 +14,13 @@ import (
 // word is one word of a line of the shell.
 type word struct {
 	text string // without its quotes
-	// glob is text as a pattern of path.Match: what was quoted of *, ? and [ stands behind a
-	// backslash there.
+	// glob is text as a pattern of path.Match: quoted *, ? and [ have a backslash in front.
 	glob     string
-	bare     bool // it does not begin with a quote, so that a dash or a ~ in front means something
-	from, to int  // where it stands in the line
+	bare     bool // it does not begin with a quote: a leading dash or ~ is special
+	from, to int  // its position in the line, in bytes
 }
 
-// isGlob reports whether the word may stand for several names.
+// isGlob reports whether the word is a pattern.
 func (w word) isGlob() bool {
 	for i := 0; i < len(w.glob); i++ {
 		switch w.glob[i] {
@@ -37,8 +36,8 @@ func (w word) isGlob() bool {
 // isFlag reports whether the word is a flag of a verb.
 func (w word) isFlag() bool { return w.bare && len(w.text) > 1 && w.text[0] == '-' }
 
-// itself is a word that stands for itself.
-func itself(text string) word {
+// literal returns a word that means text literally.
+func literal(text string) word {
 	var b strings.Builder
 	for i := range len(text) {
 		if strings.IndexByte(`*?[]\`, text[i]) >= 0 {
@@ -52,37 +51,40 @@ func itself(text string) word {
 // command is one command of a line.
 type command struct {
 	words      []word
-	text       string // as it was typed
-	pipe       string // behind |, for the local shell
-	background bool   // & stands at its end
+	text       string // as typed
+	pipe       string // the text after |, for the local shell
+	background bool   // it ends in &
 }
 
-// specials are what a backslash takes the meaning from. Before anything else it is
-// itself, as in C:\dir.
+// specials are the characters that a backslash quotes. Before any other character a backslash is
+// literal, as in C:\dir.
 const specials = " \t'\"\\;&|#*?[]!-~$()<>{}`"
 
-// lexer takes a line apart. Words, quotes and backslashes are those of a shell.
+// lexer splits a line. Words, quotes and backslashes follow the rules of a shell. Commands are separated
+// by ; or end in &. After | the rest of the command, and after ! the rest of the line, is left to the local
+// shell; after # the rest of the line is a comment. Nothing is expanded here: a pattern stays in
+// word.glob, because only the server can match remote names.
 type lexer struct {
 	line string
 	at   int
-	open rune // a quote that was not closed
+	open rune // the quote that is not closed, or 0
 	all  []command
-	now  command
-	from int  // where the command begins
-	over bool // the rest of the line is no command of the shell
+	now  command // the current command
+	from int     // where the current command begins
+	over bool    // the rest of the line is not parsed
 }
 
-// splitLine takes a line apart.
+// splitLine splits a line into commands.
 func splitLine(line string) ([]command, error) {
 	if strings.IndexByte(line, 0) >= 0 {
-		return nil, verb.Usagef("the line holds a NUL character, which no file name or command can hold")
+		return nil, verb.Usagef("the line holds a NUL character, which neither a file name nor a command may contain")
 	}
 	l := &lexer{line: line}
 	if err := l.split(); err != nil {
 		return nil, err
 	}
 	if l.open != 0 {
-		return nil, verb.Usagef("a %c is not closed", l.open)
+		return nil, verb.Usagef("a quote (%c) is not closed", l.open)
 	}
 	l.end(l.at)
 	return l.all, nil
@@ -103,10 +105,10 @@ func (l *lexer) split() error {
 			l.at++
 			l.from = l.at
 		case strings.HasPrefix(rest, "&&"), strings.HasPrefix(rest, "||"):
-			return verb.Usagef("%s is not known here: ; separates commands", rest[:2])
+			return verb.Usagef("%s is not supported: ; separates commands", rest[:2])
 		case c == '&' && endsCommand(rest[1:]):
 			if len(l.now.words) == 0 {
-				return verb.Usagef("& stands behind a command, which runs in the background then")
+				return verb.Usagef("& must follow the command to run in the background")
 			}
 			l.now.background = true
 			l.at++
@@ -126,12 +128,12 @@ func (l *lexer) split() error {
 	return nil
 }
 
-// endsCommand reports whether an & in front of this is one that means something.
+// endsCommand reports whether an & before rest ends a command. Otherwise it is part of a word.
 func endsCommand(rest string) bool {
 	return rest == "" || strings.ContainsRune(" \t\r;#", rune(rest[0]))
 }
 
-// pipe is what stands behind |, as far as the next ; outside of quotes.
+// pipe reads the text after |, up to the next ; that is not quoted.
 func (l *lexer) pipe() error {
 	from, quote := l.at+1, byte(0)
 	for l.at++; l.at < len(l.line) && (quote != 0 || l.line[l.at] != ';'); l.at++ {
@@ -147,25 +149,25 @@ func (l *lexer) pipe() error {
 	l.at = min(l.at, len(l.line))
 	l.now.pipe = strings.TrimSpace(l.line[from:l.at])
 	if len(l.now.words) == 0 || l.now.pipe == "" {
-		return verb.Usagef("| stands between a command and a program of this machine, as in  cat notes.txt | less")
+		return verb.Usagef("| must be between a command and a local program, as in  cat notes.txt | less")
 	}
 	l.end(l.at)
 	l.over = l.at == len(l.line)
 	return nil
 }
 
-// verbatim is !command: what stands behind it is the local shell's.
+// verbatim reads !command: the rest of the line is for the local shell.
 func (l *lexer) verbatim() {
 	rest := strings.TrimSpace(l.line[l.at+1:])
-	l.now.words = []word{itself("!")}
+	l.now.words = []word{literal("!")}
 	if rest != "" {
-		l.now.words = append(l.now.words, itself(rest))
+		l.now.words = append(l.now.words, literal(rest))
 	}
 	l.end(len(l.line))
 	l.over = true
 }
 
-// end puts the command that ends here to the others, unless it is none.
+// end adds the current command to the others, unless it is empty.
 func (l *lexer) end(to int) {
 	if len(l.now.words) > 0 {
 		l.now.text = strings.TrimSpace(l.line[l.from:to])
@@ -210,8 +212,8 @@ func (l *lexer) word() {
 	l.now.words = append(l.now.words, w)
 }
 
-// quoteWord writes a name so that it is one word of a line again, in the quotes that
-// were opened, or with backslashes if none were. closed: the quotes end behind it.
+// quoteWord quotes a name so that a line reads it as one word. It uses quote, which has been
+// opened, or backslashes if quote is 0. If closed is set, it closes the quote.
 func quoteWord(name string, quote rune, closed bool) string {
 	var b strings.Builder
 	if quote != 0 {
@@ -234,12 +236,12 @@ func quoteWord(name string, quote rune, closed bool) string {
 	return b.String()
 }
 
-// typeable reports whether a name can be typed: without control characters, in UTF-8.
+// typeable reports whether a name can be typed: it is UTF-8 without control characters.
 func typeable(name string) bool {
 	return utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
-// localName is a word as the name of a local file: ~/ in front is the home directory.
+// localName returns the local file name in a word. A leading ~/ is the home directory.
 func localName(w word, home string) string {
 	rest, ok := strings.CutPrefix(w.text, "~")
 	if !w.bare || !ok || home == "" || rest != "" && !strings.ContainsRune("/"+string(filepath.Separator), rune(rest[0])) {
@@ -248,8 +250,8 @@ func localName(w word, home string) string {
 	return home + rest
 }
 
-// localNames are the local files that a word stands for: those that its pattern
-// matches, or itself.
+// localNames returns the local files that a word names: those that match its pattern, or the word
+// itself.
 func localNames(w word, home string) ([]string, error) {
 	name := localName(w, home)
 	if !w.isGlob() {
@@ -257,7 +259,7 @@ func localNames(w word, home string) ([]string, error) {
 	}
 	pattern := w.glob
 	if name != w.text {
-		pattern = itself(home).glob + w.glob[1:]
+		pattern = literal(home).glob + w.glob[1:]
 	}
 	if filepath.Separator == '\\' {
 		pattern = strings.ReplaceAll(filepath.FromSlash(name), "[", "[[]")
@@ -266,11 +268,11 @@ func localNames(w word, home string) ([]string, error) {
 	if err != nil {
 		return nil, verb.Usagef("%q is not a pattern: a [ is not closed", w.text)
 	}
-	found = slices.DeleteFunc(found, func(f string) bool { // as every shell, unless they were asked for
+	found = slices.DeleteFunc(found, func(f string) bool { // like any shell, skip hidden names unless the pattern begins with a dot
 		return strings.HasPrefix(filepath.Base(f), ".") && !strings.HasPrefix(path.Base(filepath.ToSlash(name)), ".")
 	})
 	if len(found) == 0 {
-		return []string{name}, nil // it may be a name with odd characters in it
+		return []string{name}, nil // the wildcards may be part of a name
 	}
 	return found, nil
 }

@@ -13,8 +13,8 @@ import (
 func TestSplitLine(t *testing.T) {
 	for _, tt := range []struct {
 		line string
-		want string // words in brackets, commands by ;, & and | as they are
-		bad  string // in the error
+		want string // words in brackets; ;, & and | as in the line
+		bad  string // part of the error
 	}{
 		{line: "", want: ""},
 		{line: "  # nothing", want: ""},
@@ -33,13 +33,13 @@ func TestSplitLine(t *testing.T) {
 		{line: "!", want: "[!]"},
 		{line: "get 'a'b\"c\"", want: "[get][abc]"},
 		{line: "get ''", want: "[get][]"},
-		{line: "get 'a", bad: "' is not closed"},
-		{line: `get "a\"`, bad: `" is not closed`},
-		{line: "get a && ls", bad: "&& is not known here"},
-		{line: "get a || ls", bad: "|| is not known here"},
-		{line: "& ls", bad: "& stands behind a command"},
-		{line: "| wc", bad: "| stands between"},
-		{line: "ls |", bad: "| stands between"},
+		{line: "get 'a", bad: "(') is not closed"},
+		{line: `get "a\"`, bad: `(") is not closed`},
+		{line: "get a && ls", bad: "&& is not supported"},
+		{line: "get a || ls", bad: "|| is not supported"},
+		{line: "& ls", bad: "& must follow the command"},
+		{line: "| wc", bad: "| must be between"},
+		{line: "ls |", bad: "| must be between"},
 	} {
 		all, err := splitLine(tt.line)
 		if tt.bad != "" {
@@ -68,7 +68,7 @@ func TestSplitLine(t *testing.T) {
 	}
 }
 
-// What is quoted is no pattern, and is the same name on its way through a URL.
+// TestWordGlob: quoted wildcards are literal, and stay so in a URL.
 func TestWordGlob(t *testing.T) {
 	for _, tt := range []struct {
 		word, glob, url string
@@ -99,7 +99,7 @@ func TestWordGlob(t *testing.T) {
 	}
 }
 
-// A completed name is one word again, whatever is in it.
+// TestQuoteWord: a quoted name is read back as one word.
 func TestQuoteWord(t *testing.T) {
 	for _, name := range []string{"a", "a b", "it's", `"x"`, `a\b`, "-x", "~x", "!x", "#x", "a#b", "a&b&", "x;y", "x|y", "*[?]", "$(x) `y` <z>", "ü 世界", "a~b-c!d"} {
 		for _, quote := range []rune{0, '\'', '"'} {
@@ -173,7 +173,7 @@ func TestLocalNames(t *testing.T) {
 	}
 }
 
-// Wherever a line of the shell is shown or kept, the passwords in it are masked.
+// TestMaskLine: the passwords in a line of the shell are masked.
 func TestMaskLine(t *testing.T) {
 	s := &session{}
 	s.secrets.Add("bob", "known-one")

@@ -16,14 +16,14 @@ import (
 	"miniftp/ftp/client"
 )
 
-// choice says which files get and put transfer.
+// choice holds the flags that decide which files get and put transfer.
 type choice struct {
 	noClobber bool
 	newer     bool
-	links     string // of a tree
+	links     string // how links in a tree are treated
 }
 
-// batch is what one run of get or put works with.
+// batch holds what get and put have in common in one run.
 type batch struct {
 	e         *verb.Env
 	fs        afero.Fs
@@ -31,15 +31,15 @@ type batch struct {
 	ascii     bool
 	recursive bool
 	choice
-	intoDir bool // the target is a directory
-	taken   connect.Targets
+	intoDir bool            // the target is a directory
+	taken   connect.Targets // the names in use, so that no two files of a run get the same one
 	crew    *connect.Crew
 	meter   *meter.Meter
 	results *meter.Results
 	left    *verb.Omissions
 }
 
-// newBatch reads the flags of get and put.
+// newBatch returns a batch with the values of the flags.
 func newBatch(e *verb.Env, c *cli.Context) (batch, error) {
 	b := batch{
 		e: e, fs: afero.NewOsFs(), resume: c.Bool("resume"), ascii: c.Bool("ascii"), recursive: c.Bool("recursive"),
@@ -50,13 +50,13 @@ func newBatch(e *verb.Env, c *cli.Context) (batch, error) {
 	return b, err
 }
 
-// report begins to tell what becomes of files: for --json, each failure is a line from now on.
+// report sets up the reporting of results. From then on, --json prints a line for each failure.
 func (b *batch) report(c *cli.Context, leftOut func(name string) meter.Result) {
 	b.results, b.left = meter.NewResults(b.e, c), b.e.NewOmissions(c)
 	b.left.Emit = func(name, why string) { b.results.Omit(leftOut(name), why) }
 }
 
-// The words of --links.
+// The values of --links.
 const (
 	skipLinks   = "skip"
 	followLinks = "follow"
@@ -65,9 +65,9 @@ const (
 
 func choiceFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "no-clobber", Usage: "leave files alone that the destination has already"},
-		&cli.BoolFlag{Name: "newer", Usage: "transfer only files that the destination lacks, or has in an older version"},
-		&cli.StringFlag{Name: "links", Value: skipLinks, Usage: "with -r, treat symbolic links as `skip|follow|copy` says: leave them out, transfer what they lead to, or make links, if they stay inside the tree"},
+		&cli.BoolFlag{Name: "no-clobber", Usage: "do not replace files that exist at the destination"},
+		&cli.BoolFlag{Name: "newer", Usage: "transfer only files that are missing or older at the destination"},
+		&cli.StringFlag{Name: "links", Value: skipLinks, Usage: "with -r, `skip|follow|copy` symbolic links: skip leaves them out, follow transfers their targets, copy makes links if these stay inside the tree"},
 		verb.StrictFlag(),
 	}
 }
@@ -78,27 +78,27 @@ func choiceOf(c *cli.Context) (choice, error) {
 	case o.links != skipLinks && o.links != followLinks && o.links != copyLinks:
 		return o, verb.Usagef("--links %q: %s", o.links, flags.OneOf("links", o.links))
 	case flags.Asked(c, "links") && !c.Bool("recursive"):
-		return o, verb.Usagef("--links goes with -r: a link that is named is always followed")
+		return o, verb.Usagef("--links needs -r: a link given as an argument is always followed")
 	case o.noClobber && c.Bool("resume"):
-		return o, verb.Usagef("-c continues a file that --no-clobber leaves alone: give one of them")
+		return o, verb.Usagef("-c and --no-clobber can't be combined: -c continues a file, --no-clobber leaves it unchanged")
 	}
 	return o, nil
 }
 
-// some reports whether files that the destination has may be left as they are.
-func (o choice) some() bool { return o.noClobber || o.newer }
+// skipsExisting reports whether existing files at the destination may be kept.
+func (o choice) skipsExisting() bool { return o.noClobber || o.newer }
 
-// The reasons why a file is left as it is.
+// The reasons for keeping a file at the destination.
 const (
 	keptExists = "it exists"
 	keptNewer  = "it is not older"
 )
 
-var errNoTime = errors.New("the server does not tell when it was changed, so --newer can't compare it")
+var errNoTime = errors.New("the server does not report its modification time, which --newer needs")
 
-// keeps returns why the local file is left as it is; "" if it is to be fetched.
-func (f *fetcher) keeps(k *connect.Link, file connect.Found, local string) (why string, err error) {
-	if !f.some() {
+// keepReason returns why the local file is kept, or "" if it is to be fetched.
+func (f *fetcher) keepReason(k *connect.Link, file connect.Found, local string) (why string, err error) {
+	if !f.skipsExisting() {
 		return "", nil
 	}
 	info, err := f.fs.Stat(local)
@@ -106,7 +106,7 @@ func (f *fetcher) keeps(k *connect.Link, file connect.Found, local string) (why 
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
 	case err != nil:
-		return "", nil // Download says what is wrong
+		return "", nil // Download reports the error
 	case f.noClobber:
 		return keptExists, nil
 	}
@@ -129,26 +129,26 @@ func (f *fetcher) keeps(k *connect.Link, file connect.Found, local string) (why 
 	return "", nil
 }
 
-// olderThan reports whether a is before b. Servers tell times to the second, or less.
+// olderThan reports whether a is before b. It compares whole seconds, because servers report no
+// fractions.
 func olderThan(a, b time.Time) bool { return a.Truncate(time.Second).Before(b.Truncate(time.Second)) }
 
-// kept tells of a file that was left as it is, and where: of one that was named with a line of
-// its own, of those of a tree as a number in the end.
-func (b *batch) kept(t meter.Result, where string, size int64, err error) error {
+// reportKept reports a file that was kept, and where. In a run over several files, it only counts it; the
+// number is printed at the end.
+func (b *batch) reportKept(t meter.Result, where string, size int64, err error) error {
 	if err != nil {
 		return b.results.Add(t, err)
 	}
 	b.meter.Keep(size)
 	if !b.meter.Several {
-		b.e.Note("%s: left as it is: %s", ftp.Printable(where), t.LeftOut)
+		b.e.Note("%s: kept unchanged: %s", ftp.Printable(where), t.LeftOut)
 	}
 	return b.results.Add(t, nil)
 }
 
-// keeps returns why the file on the server is left as it is; "" if the local one is to be
-// sent.
-func (s *sender) keeps(local fs.FileInfo, to string) (why string, err error) {
-	if !s.some() {
+// keepReason returns why the file on the server is kept, or "" if the local one is to be sent.
+func (s *sender) keepReason(local fs.FileInfo, to string) (why string, err error) {
+	if !s.skipsExisting() {
 		return "", nil
 	}
 	there, err := s.k.On(s.remote.Join(to)).Stat(to)
@@ -158,7 +158,7 @@ func (s *sender) keeps(local fs.FileInfo, to string) (why string, err error) {
 	case err != nil:
 		return "", err
 	case there.IsDir():
-		return "", nil // it is sent into it, or the server says what is wrong
+		return "", nil // the file goes into it, or the server reports the error
 	case s.noClobber:
 		return keptExists, nil
 	case there.Modified.IsZero() || there.Precise >= time.Minute:

@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// write makes a file of a filesystem with that text and time.
+// write creates a file with the given text and time.
 func write(t *testing.T, fsys afero.Fs, name, text string, at time.Time) {
 	t.Helper()
 	err := fsys.MkdirAll(filepath.Dir(name), 0o755)
@@ -41,13 +41,13 @@ func textOf(t *testing.T, fsys afero.Fs, name string) string {
 	return string(b)
 }
 
-// --no-clobber and --newer leave files as they are, in both directions, alone and in trees.
+// TestChoice: --no-clobber and --newer keep files, in both directions, alone and in trees.
 func TestChoice(t *testing.T) {
 	old, now := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2024, 5, 6, 7, 8, 9, 500, time.UTC)
 	for _, tt := range []struct {
 		flag          string
 		source        time.Time
-		exists, fresh string // what is there afterwards, of a file that was there and of a new one
+		exists, fresh string // the expected text of a file that existed and of a new one
 	}{
 		{"--no-clobber", now, "there", "source"},
 		{"--newer", now, "source", "source"},
@@ -96,8 +96,8 @@ func TestChoice(t *testing.T) {
 	}
 }
 
-// put keeps times, and --no-times does not; --mkdir makes what is missing, and without it
-// the error names that flag.
+// TestPutTimes: put keeps times unless --no-times is given. --mkdir makes missing directories;
+// without it the error mentions that flag.
 func TestPutTimes(t *testing.T) {
 	at := time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
 	s, dir := ftptest.NewServer(t, nil), t.TempDir()
@@ -124,11 +124,11 @@ func TestPutTimes(t *testing.T) {
 		}
 	}
 	if textOf(t, s.FS, "/x/y/f") != "text" || textOf(t, s.FS, "/z/f") != "text" {
-		t.Error("not in the directories that were made")
+		t.Error("the files are not in the new directories")
 	}
 }
 
-// What is left out is told once, in the end, and is an error only with --strict.
+// TestLeftOut: omissions are reported once, at the end, and are an error only with --strict.
 func TestLeftOut(t *testing.T) {
 	root := t.TempDir()
 	s, dir := diskServer(t, root), t.TempDir()
@@ -174,7 +174,8 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// --links copy makes links that stay inside, either way; follow transfers what they lead to.
+// TestLinksOfTrees: in both directions, --links copy makes links that stay inside the tree, and
+// --links follow transfers their targets.
 func TestLinksOfTrees(t *testing.T) {
 	root := t.TempDir()
 	s, dir := diskServer(t, root), t.TempDir()
@@ -192,7 +193,7 @@ func TestLinksOfTrees(t *testing.T) {
 	} {
 		for range 2 {
 			code, _, errs := try(t, args...)
-			if code != 0 || !strings.Contains(errs, "d/up: left out: it is a link that may lead out of the tree\n") {
+			if code != 0 || !strings.Contains(errs, "d/up: left out: it is a link that may point outside the tree\n") {
 				t.Errorf("%v: exit %d, %s", args, code, errs)
 			}
 		}
@@ -208,7 +209,7 @@ func TestLinksOfTrees(t *testing.T) {
 		{"get", "-r", "--links", "follow", s.URL + "/tree", dir + "/got2"},
 		{"put", "-r", "--links", "follow", dir + "/tree", s.URL + "/put2"},
 	} {
-		if code, _, errs := try(t, args...); code == 0 || !strings.Contains(errs, "leads back") {
+		if code, _, errs := try(t, args...); code == 0 || !strings.Contains(errs, "points to a directory that contains it") {
 			t.Errorf("%v: exit %d, %s", args, code, errs)
 		}
 	}
@@ -221,7 +222,7 @@ func TestLinksOfTrees(t *testing.T) {
 	}
 }
 
-// With --json there is a line per result and failure, and a summary last.
+// TestTransferJSON: --json prints a line for each result and failure, and a summary at the end.
 func TestTransferJSON(t *testing.T) {
 	s, dir := ftptest.NewServer(t, nil), t.TempDir()
 	write(t, s.FS, "/tree/a", "text", time.Now())
@@ -268,7 +269,7 @@ func TestTransferJSON(t *testing.T) {
 	}
 }
 
-// A mirror names the side that failed.
+// TestMirrorNamesTheSide: an error of mirror names the side that failed.
 func TestMirrorNamesTheSide(t *testing.T) {
 	s, dir := ftptest.NewServer(t, nil), t.TempDir()
 	if os.Geteuid() == 0 {
@@ -289,7 +290,7 @@ func TestMirrorNamesTheSide(t *testing.T) {
 	}
 }
 
-// diskServer serves a directory of the disk.
+// diskServer returns a server of a directory on disk.
 func diskServer(t *testing.T, root string) *ftptest.Server {
 	t.Helper()
 	files, err := fsroot.OpenRoot(root)
@@ -300,8 +301,8 @@ func diskServer(t *testing.T, root string) *ftptest.Server {
 	return ftptest.NewServer(t, files)
 }
 
-// A file that is on the server stays sent if the server goes before it has its time, and a
-// server that knows no command for times is asked for the first file only.
+// TestPutTimesFail: a file counts as sent even if the connection breaks before its time is set. If
+// the server supports no command for times, put tries only for the first file.
 func TestPutTimesFail(t *testing.T) {
 	s, dir := ftptest.NewServer(t, nil), t.TempDir()
 	for _, name := range []string{"/a", "/b", "/c"} {
@@ -324,7 +325,7 @@ func TestPutTimesFail(t *testing.T) {
 			asked++
 		}
 	}
-	if asked < 1 || asked > 2 { // with SIZE, and among all the ways
+	if asked < 1 || asked > 2 { // once with SIZE, once among all the commands
 		t.Errorf("MFMT was tried %d times", asked)
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// dataConnections counts those that a server has had.
+// dataConnections returns the number of data connections that a server has had.
 func dataConnections(s *ftptest.Server) (n int) {
 	for _, e := range s.Events() {
 		if _, ok := e.What.(ftp.DataOpened); ok {
@@ -32,8 +32,8 @@ func dataConnections(s *ftptest.Server) (n int) {
 	return n
 }
 
-// Many small files go over few data connections, named by a tree, a pattern or one by
-// one, and over one each where another mode is asked for.
+// TestManySmallFiles: many small files share few data connections, whether they are named by a
+// tree, a pattern or one by one. With another mode each has its own.
 func TestManySmallFiles(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -45,7 +45,7 @@ func TestManySmallFiles(t *testing.T) {
 			s := ftptest.NewServer(t, nil)
 			want := verbtest.Forest(t, s.FS, "/tree", files)
 			old := time.Date(2020, 2, 2, 2, 2, 2, 0, time.UTC)
-			if err := s.FS.Chtimes("/tree/d0/e0/f0", old, old); err != nil { // an empty one
+			if err := s.FS.Chtimes("/tree/d0/e0/f0", old, old); err != nil { // an empty file
 				t.Fatal(err)
 			}
 			dir := t.TempDir()
@@ -56,7 +56,7 @@ func TestManySmallFiles(t *testing.T) {
 					t.Errorf("%s: exit %d, %s", verb, code, errs)
 				}
 				if time.Since(began) > 5*time.Minute { // --timeout
-					t.Error("it waited for somebody who never comes")
+					t.Error("it waited until the timeout")
 				}
 				alone := name == "stream" || name == "explained"
 				if n := dataConnections(s) - before; alone && n < 20 || !alone && n > few {
@@ -93,7 +93,7 @@ func TestManySmallFiles(t *testing.T) {
 	}
 }
 
-// hooked tells of each file that is opened; an error keeps it shut.
+// hooked calls open for each file that is opened; an error of open makes Open fail.
 type hooked struct {
 	afero.Fs
 	open func(name string) error
@@ -106,7 +106,7 @@ func (h hooked) Open(name string) (afero.File, error) {
 	return h.Fs.Open(name)
 }
 
-// One of many that can't be read doesn't keep the others back.
+// TestOneOfManyFails: a file that can't be read does not affect the others.
 func TestOneOfManyFails(t *testing.T) {
 	t.Parallel()
 	shut := hooked{fsroot.NewMem(), func(name string) error {
@@ -127,7 +127,7 @@ func TestOneOfManyFails(t *testing.T) {
 	}
 	delete(want, "d1/e0/f55")
 	verbtest.HoldsAll(t, afero.NewOsFs(), dir+"/copy", want)
-	if err := s.FS.MkdirAll("/back/d2/e3/f8", 0o755); err != nil { // where a file should go
+	if err := s.FS.MkdirAll("/back/d2/e3/f8", 0o755); err != nil { // in the place of a file
 		t.Fatal(err)
 	}
 	want["d1/e0/f55"] = "new"
@@ -139,12 +139,13 @@ func TestOneOfManyFails(t *testing.T) {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 	delete(want, "d2/e3/f8")
-	delete(want, "d1/e0/f55") // the server does not open it for us
+	delete(want, "d1/e0/f55") // the server refuses to open it
 	verbtest.HoldsAll(t, shut.Fs, "/back", want)
 }
 
-// A server that hangs up in the middle of many is told once, not for each of them; what
-// is there is whole. With retries all files come if it is better then.
+// TestServerGoesAmongMany: if the server hangs up during many transfers, that is reported once, and
+// the files fetched so far are complete. With retries all files are fetched after the server
+// recovers.
 func TestServerGoesAmongMany(t *testing.T) {
 	t.Parallel()
 	for _, again := range []bool{false, true} {

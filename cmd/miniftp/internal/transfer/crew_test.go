@@ -14,8 +14,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Trees go over several connections at once, either way, and over fewer where the
-// server lets in fewer.
+// TestParallel: trees use several connections in both directions, and fewer if the server limits
+// them.
 func TestParallel(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -67,7 +67,7 @@ func TestParallel(t *testing.T) {
 	}
 }
 
-// TestParallelSmall: -j1 has one connection, and so has a tree of one file.
+// TestParallelSmall: -j1 uses one connection, and so does a tree with one file.
 func TestParallelSmall(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -104,8 +104,8 @@ func TestParallelSmall(t *testing.T) {
 	}
 }
 
-// One file that fails doesn't stop the others; each failure is told, and the JSON has
-// every file once.
+// TestParallelFailures: a file that fails does not stop the others. Each failure is reported, and
+// --json lists every file once.
 func TestParallelFailures(t *testing.T) {
 	s := ftptest.NewServer(t, nil)
 	verbtest.Forest(t, s.FS, "/tree", 20)
@@ -122,7 +122,7 @@ func TestParallelFailures(t *testing.T) {
 	}
 }
 
-// As cp, a run does not put one file over another one of its own.
+// TestSameNameTwice: like cp, a run does not replace one of its files by another.
 func TestSameNameTwice(t *testing.T) {
 	s := ftptest.NewServer(t, nil)
 	for _, dir := range []string{"/a", "/b"} {
@@ -150,7 +150,7 @@ func TestSameNameTwice(t *testing.T) {
 	}
 }
 
-// One large file that takes long comes in segments, and -j4 is -j 4.
+// TestSegmentedGet: a large file that takes long is fetched in segments. -j4 means -j 4.
 func TestSegmentedGet(t *testing.T) {
 	t.Parallel()
 	verbtest.Long(t)
@@ -180,7 +180,7 @@ func TestSegmentedGet(t *testing.T) {
 	}
 }
 
-// A link that stands where a file is to grow is not written through.
+// TestPartIsNoLink: a link with the name of a partial download is not written through.
 func TestPartIsNoLink(t *testing.T) {
 	data := verbtest.Pattern(10 << 20)
 	s := verbtest.WithFile(t, data)
@@ -200,7 +200,7 @@ func TestPartIsNoLink(t *testing.T) {
 				t.Errorf("-j %s %s: exit %d, %s", j, c, code, errs)
 			}
 			if b, _ := os.ReadFile(victim); string(b) != "precious" {
-				t.Errorf("-j %s %s: it was written through the link", j, c)
+				t.Errorf("-j %s %s: the file was written through the link", j, c)
 			}
 			if info, err := os.Lstat(dir + "/a"); err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(data)) {
 				t.Errorf("-j %s %s: %v, %v", j, c, info, err)
@@ -209,7 +209,7 @@ func TestPartIsNoLink(t *testing.T) {
 	}
 }
 
-// Segments that end where the next one begins do not look like failures.
+// TestExplainSegments: a segment that ends where the next one begins is not drawn as a failure.
 func TestExplainSegments(t *testing.T) {
 	verbtest.Long(t)
 	s := verbtest.WithFile(t, verbtest.Pattern(40<<20))

@@ -1,6 +1,6 @@
-// Package transfer is get and put: files and trees from and to a server.
+// Package transfer implements the verbs get and put, which transfer files and trees.
 //
-// It stands on connect and meter. How a file is moved is the client's.
+// It is built on connect and meter. Transferring a file is up to package client.
 package transfer
 
 import (
@@ -29,8 +29,8 @@ func Get(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "get", Usage: "fetch files", ArgsUsage: "URL... [LOCAL|-]",
 		Flags: connect.Flags(append(choiceFlags(), connect.ResumeFlag(),
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "fetch directories and all that is in them"})...),
-		Description: flags.Examples("Like cp: one URL goes to a name, a directory or - (standard output); several go to a directory. A file gets its name only when it is whole; until then it is .NAME.part. On a terminal -r ends with one line for all files; with -v there is one for each.",
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "fetch directories with all their contents"})...),
+		Description: flags.Examples("Like cp: one URL is fetched to a name, a directory or - (standard output), several to a directory. A file is named .NAME.part until it is complete. On a terminal, -r prints one line for all files at the end; with -v it prints one for each file.",
 			"miniftp get ftp://127.0.0.1:2121/README.md",
 			"miniftp get -c ftp://127.0.0.1:2121/README.md copy.md",
 			"miniftp get -r ftp://127.0.0.1:2121/docs docs-copy"),
@@ -38,11 +38,11 @@ func Get(e *verb.Env) *cli.Command {
 	}
 }
 
-// fetcher is one run of get.
+// fetcher holds the state of one run of get.
 type fetcher struct {
 	batch
-	local    string // as given; "" is the current directory
-	segments int    // connections for one file
+	local    string // as given; "" for the current directory
+	segments int    // how many connections fetch one file
 }
 
 func runGet(e *verb.Env, c *cli.Context) error {
@@ -63,8 +63,8 @@ func runGet(e *verb.Env, c *cli.Context) error {
 			return verb.Usagef("%q is not a URL such as ftp://host/path; only the last argument may be a local name", ftp.MaskURL(a))
 		}
 	}
-	if f.local == "-" && (c.Bool("json") || f.resume || f.recursive || f.some()) {
-		return verb.Usagef("--json, -c, -r, --no-clobber and --newer do not go with - (standard output)")
+	if f.local == "-" && (c.Bool("json") || f.resume || f.recursive || f.skipsExisting()) {
+		return verb.Usagef("--json, -c, -r, --no-clobber and --newer can't be combined with - (standard output)")
 	}
 	f.report(c, func(url string) meter.Result { return meter.Result{URL: url} })
 	if err := f.findTarget(args); err != nil {
@@ -77,18 +77,18 @@ func runGet(e *verb.Env, c *cli.Context) error {
 		f.segments = connect.Parallel(c)
 	}
 	if f.local == "-" && term.IsTerminal(e.Out) {
-		f.meter.Hide() // they would stand in the middle of the text
+		f.meter.Hide() // progress bars would mix with the text
 	}
 	f.crew = connect.NewCrew(e, connect.Parallel(c))
 	if f.local == "-" {
 		f.crew = connect.NewCrew(e, 1) // in the order of the arguments
-		e.Resume = ""                  // -c does not go with -
+		e.Resume = ""                  // -c can't be combined with -
 	}
 	err = connect.EachFound(e, c, args, connect.Glob, f.crew, f.fetch)
 	return f.results.End(err, f.left, f.meter, "fetched")
 }
 
-// findTarget decides, as cp does, whether the local name is a directory.
+// findTarget decides, like cp, whether the target is a directory.
 func (f *fetcher) findTarget(urls []string) error {
 	if f.local == "-" {
 		return nil
@@ -110,10 +110,10 @@ func (f *fetcher) findTarget(urls []string) error {
 	return nil
 }
 
-// fetch gets one path: a file, or with -r a directory.
+// fetch fetches one path: a file or, with -r, a directory.
 func (f *fetcher) fetch(k *connect.Link, r *ftp.URL, file connect.Found) error {
 	if file.Path == "" && !f.recursive {
-		return verb.Usagef("%s names no file; -r fetches a whole tree", r)
+		return verb.Usagef("%s does not name a file; -r fetches a whole tree", r)
 	}
 	var err error
 	if f.intoDir {
@@ -136,7 +136,7 @@ func (f *fetcher) fetchPath(k *connect.Link, r *ftp.URL, file connect.Found) err
 	case file.Entry.IsDir() && f.recursive:
 		return f.tree(k, r, file)
 	case file.Entry.IsDir():
-		return verb.At(r.Join(file.Path), errors.New("is a directory: -r fetches it with all that is in it"))
+		return verb.At(r.Join(file.Path), errors.New("is a directory: use -r to fetch it"))
 	case file.Entry.Type == ftp.LinkEntry && f.recursive && r.Pattern != "" && f.links != followLinks:
 		f.left.Add(r.Join(file.Path), verb.LeftLink)
 		return nil
@@ -144,23 +144,23 @@ func (f *fetcher) fetchPath(k *connect.Link, r *ftp.URL, file connect.Found) err
 		return f.toStdout(k, r, file)
 	}
 	f.meter.Expect(file.Size())
-	f.comes(k, file)
+	f.announce(k, file)
 	return f.crew.Do(func() error {
 		err := f.named(k, r, file)
 		return f.results.AddFailure(meter.Result{URL: r.Join(file.Path)}, err)
 	})
 }
 
-// named fetches one file that a URL named, or tells that it is a directory.
+// named fetches one file named by a URL. If it is a directory, the error says so.
 func (f *fetcher) named(k *connect.Link, r *ftp.URL, file connect.Found) error {
 	err := f.file(k, r, file, f.target(target.Base(file.Path)))
 	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "RETR" && file.Entry.Type == ftp.UnknownEntry && k.IsDir(file.Path) {
-		return verb.At(r.Join(file.Path), verb.Hinted{Err: err, Text: no.Error() + " (-r fetches it with all that is in it)"})
+		return verb.At(r.Join(file.Path), verb.Hinted{Err: err, Text: no.Error() + " (it is a directory: use -r to fetch it)"})
 	}
 	return err
 }
 
-// target is the local name for a remote one.
+// target returns the local name for a remote one.
 func (f *fetcher) target(name string) string {
 	if f.intoDir {
 		return filepath.Join(f.local, name)
@@ -168,16 +168,16 @@ func (f *fetcher) target(name string) string {
 	return f.local
 }
 
-// file fetches one file to its place.
+// file fetches one file to the local name.
 func (f *fetcher) file(k *connect.Link, r *ftp.URL, file connect.Found, local string) error {
 	url := r.Join(file.Path)
 	k = k.On(url)
-	local, special, err := f.place(url, local)
+	local, special, err := f.destination(url, local)
 	if err != nil {
 		return f.results.Add(meter.Result{URL: url, Local: local}, err)
 	}
-	if why, err := f.keeps(k, file, local); why != "" || err != nil {
-		return f.kept(meter.Result{URL: url, Local: local, LeftOut: why}, local, file.Size(), verb.At(url, err))
+	if why, err := f.keepReason(k, file, local); why != "" || err != nil {
+		return f.reportKept(meter.Result{URL: url, Local: local, LeftOut: why}, local, file.Size(), verb.At(url, err))
 	}
 	m := f.meter.File(target.Base(file.Path))
 	var res client.Result
@@ -188,7 +188,7 @@ func (f *fetcher) file(k *connect.Link, r *ftp.URL, file connect.Found, local st
 			FS: f.fs, Resume: f.resume, ASCII: f.ascii || r.ASCII, KeepTime: true, Progress: m.Progress(),
 			Several: k.Many(), Connections: f.segments, Retry: k.Retry(),
 		}
-		if o.Listed, err = f.dated(k, file); err == nil {
+		if o.Listed, err = f.withTime(k, file); err == nil {
 			res, err = k.Move(func(p *client.Pool) (client.Result, error) {
 				return p.Download(f.crew.Ctx, file.Path, local, o)
 			})
@@ -199,9 +199,10 @@ func (f *fetcher) file(k *connect.Link, r *ftp.URL, file connect.Found, local st
 	return f.results.Add(meter.Result{URL: url, Local: local}.Moved(res), err)
 }
 
-// dated returns what is known of a file, without a time that has to be asked for. Of those
-// that LIST has to the minute not each one is.
-func (f *fetcher) dated(k *connect.Link, file connect.Found) (ftp.Entry, error) {
+// withTime returns the listed entry of a file. Its time is zero if the listing is too coarse: the client
+// then asks the server. A time that LIST gave to the minute is completed by cl.Date, which does not ask
+// the server for every file.
+func (f *fetcher) withTime(k *connect.Link, file connect.Found) (ftp.Entry, error) {
 	e := file.Entry
 	if e.Type != ftp.FileEntry || e.Precise != time.Minute || e.Modified.IsZero() {
 		e.Modified = modified(e)
@@ -214,7 +215,7 @@ func (f *fetcher) dated(k *connect.Link, file connect.Found) (ftp.Entry, error) 
 	return e, err
 }
 
-// modified is the time of a file in a listing, zero if it has to be asked for.
+// modified returns the time of a file in a listing, or zero if the listing is too coarse.
 func modified(e ftp.Entry) time.Time {
 	if e.Type != ftp.FileEntry || e.Precise > time.Second {
 		return time.Time{}
@@ -222,25 +223,26 @@ func modified(e ftp.Entry) time.Time {
 	return e.Modified
 }
 
-// comes tells k of a file that is about to be fetched, if it could go with other small ones.
-func (f *fetcher) comes(k *connect.Link, file connect.Found) {
-	if !f.resume && !f.ascii && !f.some() && file.Entry.Type == ftp.FileEntry && !modified(file.Entry).IsZero() {
+// announce makes k expect a file that is about to be fetched, if the file may share a connection with
+// other small files.
+func (f *fetcher) announce(k *connect.Link, file connect.Found) {
+	if !f.resume && !f.ascii && !f.skipsExisting() && file.Entry.Type == ftp.FileEntry && !modified(file.Entry).IsZero() {
 		k.Expect(file.Entry.Size, f.crew)
 	}
 }
 
-// place is where a file goes: behind a link, as cp has it. special: it is a
-// device or pipe, which is written to and not replaced.
-func (f *fetcher) place(url, local string) (place string, special bool, err error) {
+// destination returns the local file to write: like cp, it follows links. special reports whether that is
+// a device or a pipe, which is written to rather than replaced.
+func (f *fetcher) destination(url, local string) (file string, special bool, err error) {
 	if name := filepath.Base(local); local == "" || !filepath.IsLocal(name) || name == "." {
-		return "", false, verb.At(url, &client.LocalError{Err: errors.New("its name can't be a local file's name: say where to put it")})
+		return "", false, verb.At(url, &client.LocalError{Err: errors.New("its name is not allowed for a local file: give another name")})
 	}
 	if to, err := filepath.EvalSymlinks(local); err == nil {
 		local = to
 	}
 	info, err := f.fs.Stat(local)
 	switch {
-	case err != nil: // there is none yet, or Download will say what is wrong
+	case err != nil: // it does not exist yet, or Download reports the error
 		return local, false, nil
 	case info.IsDir():
 		return "", false, verb.LocalProblem(local, syscall.EISDIR)
@@ -248,7 +250,7 @@ func (f *fetcher) place(url, local string) (place string, special bool, err erro
 	return local, !info.Mode().IsRegular(), nil
 }
 
-// into writes a file to a device or a pipe.
+// into writes a remote file to a device or a pipe.
 func (f *fetcher) into(k *connect.Link, path, local string, ascii bool, m *meter.Transfer) (client.Result, error) {
 	w, err := f.fs.OpenFile(local, os.O_WRONLY, 0)
 	if err != nil {

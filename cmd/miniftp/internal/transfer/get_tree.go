@@ -19,47 +19,46 @@ import (
 	"miniftp/ftp/client"
 )
 
-// tree fetches a directory, as cp -r does: into the target if that exists, else as the
-// target. --links decides about the links in it.
+// tree fetches a directory, like cp -r: into the target if that exists, otherwise as the target.
+// --links decides what happens to links in it.
 func (f *fetcher) tree(k *connect.Link, r *ftp.URL, dir connect.Found) error {
 	root := cmp.Or(f.local, ".")
 	if name := target.Base(dir.Path); f.intoDir && filepath.IsLocal(name) && name != "." {
 		root = filepath.Join(root, name)
 	}
-	t := &tree{fetcher: f, k: k, r: r, most: maxInTree, root: root}
-	return t.dir(place{path: dir.Path, local: root, real: path.Clean("/" + dir.Path)})
+	t := &tree{fetcher: f, k: k, r: r, remaining: maxInTree, root: root}
+	return t.dir(treeDir{path: dir.Path, local: root, real: path.Clean("/" + dir.Path)})
 }
 
-// tree is a directory that get -r fetches. Of what a server lists it holds one
-// directory of each level at a time.
+// tree is a directory that get -r fetches. It holds one listing for each level at a time.
 type tree struct {
 	*fetcher
-	k    *connect.Link
-	r    *ftp.URL
-	most int // entries that may still be listed
-	root string
-	made []string // the first directories in root
+	k         *connect.Link
+	r         *ftp.URL
+	remaining int // how many more entries the server may list
+	root      string
+	made      []string // the first directories made in root, at most mostMade
 }
 
-// Bounds on what a server may list.
+// Limits on what a server may list.
 const (
 	maxInTree = 10_000_000
 	maxDepth  = 100
 )
 
-// place is a directory of the tree.
-type place struct {
+// treeDir is a directory of the tree.
+type treeDir struct {
 	path  string   // on the server
-	local string   // where it goes
-	rel   string   // below the root, with slashes
-	real  string   // on the server, if links were followed
-	above []string // the real paths and unique facts of it and of those that lead to it
+	local string   // the local directory
+	rel   string   // its path below the root, with slashes
+	real  string   // path with the links followed so far resolved
+	above []string // the real paths and unique facts of this directory and its parents
 	depth int
-	links int // that were followed on the way
+	links int // how many links were followed to get here
 }
 
-// dir fetches all that is in a directory.
-func (t *tree) dir(here place) error {
+// dir fetches the contents of a directory.
+func (t *tree) dir(here treeDir) error {
 	if err := t.makeDir(here); err != nil {
 		return err
 	}
@@ -91,13 +90,14 @@ func (t *tree) dir(here place) error {
 	return first
 }
 
-// mostMade is how many of the directories that it has made a tree remembers.
+// mostMade limits the length of tree.made.
 const mostMade = 100
 
-// isTarget reports whether a directory on the server is the one that the tree is fetched to,
-// as the server may be this host: what is fetched would be fetched again, without end. If it
-// has the directories that were made, a file is made here and looked for there.
-func (t *tree) isTarget(here place, entries *client.Listing) bool {
+// isTarget reports whether a directory on the server is the one that the tree is fetched to: the
+// server may run on this host. Without this check, fetched files would be fetched again, without
+// end. If the directory holds the directories made so far, isTarget creates a file locally and
+// looks for it on the server.
+func (t *tree) isTarget(here treeDir, entries *client.Listing) bool {
 	if here.depth == 0 {
 		return false
 	}
@@ -122,12 +122,12 @@ func (t *tree) isTarget(here place, entries *client.Listing) bool {
 	return err == nil
 }
 
-// makeDir makes the local directory. With --links copy a link in its place may be one that
-// the server made up.
-func (t *tree) makeDir(p place) error {
+// makeDir makes the local directory. With --links copy it does not follow a link in its place,
+// because the link may come from the server.
+func (t *tree) makeDir(p treeDir) error {
 	if t.links == copyLinks && p.depth > 0 {
 		if info, err := os.Lstat(p.local); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return verb.LocalProblem(p.local, errors.New("a link is where a directory should be"))
+			return verb.LocalProblem(p.local, errors.New("there is a link where a directory should be"))
 		}
 	}
 	if err := t.fs.MkdirAll(p.local, 0o777); err != nil {
@@ -136,8 +136,8 @@ func (t *tree) makeDir(p place) error {
 	return nil
 }
 
-// list reads a directory. What can't be read of it is reported and left out; the
-// first such error is returned.
+// list reads a directory. Entries that can't be read are reported and left out; list returns the
+// first such error.
 func (t *tree) list(dir string) (all *client.Listing, err error) {
 	err = t.k.Do(func(cl *client.Client) (err error) {
 		all, err = cl.ReadDir(t.k.Ctx, dir)
@@ -146,7 +146,7 @@ func (t *tree) list(dir string) (all *client.Listing, err error) {
 	if err != nil {
 		return nil, verb.At(t.r.Join(dir), err)
 	}
-	if t.most -= all.Len(); t.most < 0 {
+	if t.remaining -= all.Len(); t.remaining < 0 {
 		all.Close()
 		return nil, verb.At(t.r.Join(dir), client.ErrTooMany)
 	}
@@ -158,15 +158,15 @@ func (t *tree) list(dir string) (all *client.Listing, err error) {
 	return all, verb.Each(t.e, all.Odd, func(err error) error { return verb.At(t.r.Join(dir), err) })
 }
 
-// entry fetches one entry of a directory. Only its name comes from the server.
-func (t *tree) entry(in place, e ftp.Entry) error {
-	below := place{
+// entry fetches one entry of a directory. Only its name is taken from the server.
+func (t *tree) entry(in treeDir, e ftp.Entry) error {
+	below := treeDir{
 		path: target.Join(in.path, e.Name), local: filepath.Join(in.local, e.Name), rel: path.Join(in.rel, e.Name),
 		real: path.Join(in.real, e.Name), above: in.above, depth: in.depth + 1, links: in.links,
 	}
 	url := t.r.Join(below.path)
 	if !filepath.IsLocal(e.Name) {
-		return verb.At(url, &client.LocalError{Err: errors.New("its name can't be a local file's name")})
+		return verb.At(url, &client.LocalError{Err: errors.New("its name is not allowed for a local file")})
 	}
 	if e.Type == ftp.LinkEntry && t.links == followLinks {
 		var err error
@@ -177,6 +177,7 @@ func (t *tree) entry(in place, e ftp.Entry) error {
 	switch e.Type {
 	case ftp.DirEntry:
 		if e.Unique != "" {
+			// The fact unique (RFC 3659, section 7.5.2) identifies a directory under all its names.
 			if slices.Contains(in.above, "unique "+e.Unique) {
 				return verb.At(url, client.ErrTooDeep)
 			}
@@ -189,23 +190,27 @@ func (t *tree) entry(in place, e ftp.Entry) error {
 	case ftp.LinkEntry:
 		return t.link(in, below, e)
 	case ftp.OtherEntry:
-		t.left.Add(url, "it is no regular file")
+		t.left.Add(url, "it is not a regular file")
 		return nil
 	}
 	e.Modified = e.Modified.Truncate(time.Second)
 	file := connect.Found{Path: below.path, Entry: e}
-	t.comes(t.k, file)
+	t.announce(t.k, file)
 	return t.crew.Do(func() error { return t.file(t.k, t.r, file, below.local) })
 }
 
-// maxFollowed is how many links get -r follows on one path: trees behind links that lead to
-// each other grow without end.
+// maxFollowed is how many links get -r follows on one path. Without a limit, links to each other's
+// parents would make an endless tree.
 const maxFollowed = 8
 
-var errLeadsBack = errors.New("the link leads back to a directory that it is in")
+var errLeadsBack = errors.New("the link points to a directory that contains it")
 
-// follow returns what a link leads to, in its place.
-func (t *tree) follow(in, below place, link ftp.Entry) (ftp.Entry, place, error) {
+// follow returns the target of a link as an entry with the name of the link.
+//
+// A link to a directory above it would make the tree endless. FTP has no command that resolves a link, so
+// follow resolves the target textually and rejects it if it is, or contains, a directory on the way here.
+// That misses loops through links in the target itself; maxFollowed bounds those.
+func (t *tree) follow(in, below treeDir, link ftp.Entry) (ftp.Entry, treeDir, error) {
 	var to ftp.Entry
 	err := t.k.Do(func(cl *client.Client) (err error) {
 		dir, err := cl.IsDir(t.k.Ctx, below.path)
@@ -226,12 +231,13 @@ func (t *tree) follow(in, below place, link ftp.Entry) (ftp.Entry, place, error)
 	below.links++
 	switch {
 	case link.Target == "":
-		below.links += maxFollowed / 2 // nothing tells whether it leads back
+		below.links += maxFollowed / 2 // it may point to a parent: follow only one such link
 	case path.IsAbs(link.Target):
 		below.real = path.Clean(link.Target)
 	default:
 		below.real = path.Join(in.real, link.Target)
 	}
+	// The target may contain the top of the tree without being on the way here.
 	holdsTop := strings.HasPrefix(in.above[0]+"/", strings.TrimSuffix(below.real, "/")+"/")
 	if below.links > maxFollowed || holdsTop || slices.Contains(in.above, below.real) {
 		return link, below, errLeadsBack
@@ -239,15 +245,15 @@ func (t *tree) follow(in, below place, link ftp.Entry) (ftp.Entry, place, error)
 	return ftp.Entry{Name: link.Name, Type: ftp.DirEntry, Size: -1}, below, nil
 }
 
-// link deals with a link that is not followed.
-func (t *tree) link(in, below place, e ftp.Entry) error {
+// link handles a link that is not followed.
+func (t *tree) link(in, below treeDir, e ftp.Entry) error {
 	url := t.r.Join(below.path)
 	switch {
 	case t.links != copyLinks:
 		t.left.Add(url, verb.LeftLink)
 		return nil
 	case e.Target == "":
-		t.left.Add(url, "it is a link, and the server does not tell where it leads to")
+		t.left.Add(url, "it is a link, and the server does not report its target")
 		return nil
 	case !client.LinkStaysInside(in.rel, e.Target):
 		t.left.Add(url, leftOutside)

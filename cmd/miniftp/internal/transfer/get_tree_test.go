@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// TestGetHiddenByLIST: get -r brings hidden names, too, where they take LIST -a.
+// TestGetHiddenByLIST: get -r fetches hidden names even if they need LIST -a.
 func TestGetHiddenByLIST(t *testing.T) {
 	s := ftptest.NewServer(t, nil)
 	s.Fail("MLSD", ftptest.Refuse())
@@ -34,7 +34,8 @@ func TestGetHiddenByLIST(t *testing.T) {
 	}
 }
 
-// TestGetPartialListing: what a listing has is fetched, and that it is not all is told.
+// TestGetPartialListing: if a listing is incomplete, the listed files are fetched, and the error is
+// reported.
 func TestGetPartialListing(t *testing.T) {
 	for final, want := range map[string]string{
 		"226 Output truncated to 1 matches":                 "truncated",

@@ -13,8 +13,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// get -r of a server that lists local times without seconds, and has another zone in summer,
-// asks for the time of one file of each week.
+// TestGetZone: if a server lists local times without seconds, and has daylight saving time, get -r
+// asks for the time of one file per week.
 func TestGetZone(t *testing.T) {
 	exact := map[string]time.Time{}
 	lines := ""
@@ -49,7 +49,7 @@ func TestGetZone(t *testing.T) {
 		}
 	}
 	if asked != 2 {
-		t.Errorf("%d times were asked for", asked)
+		t.Errorf("MDTM was sent %d times", asked)
 	}
 	for name, want := range exact {
 		info, err := os.Stat(filepath.Join(dir, "x", name))

@@ -17,8 +17,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// A server of another age, in the program's own words: it wants an account, or lets in
-// by USER alone, and knows nothing that is newer than 1985.
+// TestOldServers runs the verbs against servers that support nothing newer than RFC 959 of 1985.
 func TestOldServers(t *testing.T) {
 	refuse := []string{"FEAT", "EPSV", "EPRT", "MLSD", "MLST", "SIZE", "MDTM", "MFMT", "OPTS", "HASH"}
 	for name, tt := range map[string]struct {
@@ -58,6 +57,7 @@ func TestOldServers(t *testing.T) {
 	}
 }
 
+// TestAccount: the account for ACCT comes from --account, and is masked.
 func TestAccount(t *testing.T) {
 	h := verbtest.NewHostile(t, func(h *verbtest.Hostile) {
 		h.Feat = ""
@@ -78,12 +78,12 @@ func TestAccount(t *testing.T) {
 		t.Errorf("another account: exit %d, %s", code, errs)
 	}
 	if code, _, errs := try(t, "cat", url); code != verb.ExitLogin || !strings.Contains(errs, "give it with --account") {
-		t.Errorf("none: exit %d, %s", code, errs)
+		t.Errorf("no account: exit %d, %s", code, errs)
 	}
 }
 
-// An interrupt ends all connections at once, whatever the server does: it is 130, soon,
-// and what has come can be resumed.
+// TestInterruptedWithMany: an interrupt ends all connections at once, even if the server does not
+// answer. The exit code is 130, and the partial downloads can be resumed.
 func TestInterruptedWithMany(t *testing.T) {
 	verbtest.Long(t)
 	for _, silent := range []bool{false, true} {
@@ -115,7 +115,7 @@ func TestInterruptedWithMany(t *testing.T) {
 		limit := time.Now().Add(20 * time.Second)
 		for part("a") < 100_000 || part("b") < 100_000 || part("c") < 100_000 {
 			if time.Now().After(limit) {
-				t.Fatal("nothing comes")
+				t.Fatal("no data arrives")
 			}
 		}
 		cancel()
@@ -123,10 +123,10 @@ func TestInterruptedWithMany(t *testing.T) {
 		if code := <-ended; code != verb.ExitInterrupted {
 			t.Errorf("exit %d", code)
 		}
-		t.Logf("silent %v: it took %v", silent, time.Since(began))
+		t.Logf("silent server: %v; the interrupt took %v", silent, time.Since(began))
 		for _, name := range []string{"a", "b", "c"} {
 			if n := part(name); n < 100_000 {
-				t.Errorf("%s: %d bytes are left", name, n)
+				t.Errorf("%s: only %d bytes in the partial download", name, n)
 			}
 		}
 		s.Heal()

@@ -25,10 +25,10 @@ func Put(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "put", Usage: "send files", ArgsUsage: "LOCAL...|- URL",
 		Flags: connect.Flags(append(choiceFlags(), connect.ResumeFlag(),
-			&cli.BoolFlag{Name: "mkdir", Usage: "make the directories of the URL that are missing"},
-			&cli.BoolFlag{Name: "no-times", Usage: "do not give the files on the server the times of the local ones"},
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "send directories and all that is in them"})...),
-		Description: flags.Examples("Like cp: a URL that ends in / is a directory; several files need one. - is standard input. Files keep their times, if the server can set them (MFMT). On a terminal -r ends with one line for all files; with -v there is one for each. The server has to let you write, as  miniftp serve --anonymous rw  does.",
+			&cli.BoolFlag{Name: "mkdir", Usage: "make missing directories of the URL"},
+			&cli.BoolFlag{Name: "no-times", Usage: "do not copy the times of the local files to the server"},
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "send directories with all their contents"})...),
+		Description: flags.Examples("Like cp: a URL that ends in / is a directory, and several files need one. - is standard input. Files keep their times if the server can set them (MFMT). On a terminal, -r prints one line for all files at the end; with -v it prints one for each file. The server must allow writing, as  miniftp serve --anonymous rw  does.",
 			"miniftp put README.md ftp://127.0.0.1:2121/copy.md",
 			"miniftp put -r docs ftp://127.0.0.1:2121/docs-copy",
 			"tar c docs | miniftp put - ftp://127.0.0.1:2121/docs.tar"),
@@ -36,12 +36,12 @@ func Put(e *verb.Env) *cli.Command {
 	}
 }
 
-// sender is one run of put.
+// sender holds the state of one run of put.
 type sender struct {
 	batch
 	k      *connect.Link
 	remote *ftp.URL
-	times  bool // files keep theirs
+	times  bool // files keep their times
 }
 
 func runPut(e *verb.Env, c *cli.Context) error {
@@ -52,7 +52,7 @@ func runPut(e *verb.Env, c *cli.Context) error {
 		case verb.IsURL(l):
 			return verb.Usagef("%q is a URL: put sends local files, and only the last argument is a URL", ftp.MaskURL(l))
 		case l == "-" && len(locals) > 1:
-			return verb.Usagef("- (standard input) is sent alone, to a file name in the URL; a file of that name is ./-")
+			return verb.Usagef("- (standard input) can't be combined with files; for a file named - write ./-")
 		}
 	}
 	b, err := newBatch(e, c)
@@ -60,7 +60,7 @@ func runPut(e *verb.Env, c *cli.Context) error {
 		return err
 	}
 	if in, ok := e.In.(*os.File); ok && locals[0] == "-" && local.ClosedAtStart(in) {
-		return verb.LocalProblem("standard input", errors.New("it is closed: nothing was sent (</dev/null sends an empty file)"))
+		return verb.LocalProblem("standard input", errors.New("closed, so nothing was sent (</dev/null sends an empty file)"))
 	}
 	k, r, err := connect.OpenURL(e, c, url)
 	if err != nil {
@@ -89,7 +89,7 @@ func runPut(e *verb.Env, c *cli.Context) error {
 	return s.results.End(err, s.left, s.meter, "sent")
 }
 
-// all sends the arguments, one after the other.
+// all sends the arguments in order.
 func (s *sender) all(locals []string) error {
 	if s.recursive && !s.intoDir {
 		s.intoDir = s.k.IsDir(s.remote.Path)
@@ -104,18 +104,18 @@ func (s *sender) all(locals []string) error {
 	return verb.FirstError(s.crew.Wait(), err)
 }
 
-// stdin sends standard input. It can't be read twice, so nothing is tried again.
+// stdin sends standard input. It does not retry, because standard input can't be read twice.
 func (s *sender) stdin() error {
 	if s.intoDir {
-		return verb.Usagef("standard input needs a file name in the URL")
+		return verb.Usagef("to send standard input, the URL must name a file")
 	}
 	if s.resume || s.newer {
-		return verb.Usagef("-c and --newer do not go with - (standard input)")
+		return verb.Usagef("-c and --newer can't be combined with - (standard input)")
 	}
 	t := meter.Result{URL: s.remote.String(), Local: "-"}
-	if why, err := s.keeps(nil, s.remote.Path); why != "" || err != nil {
+	if why, err := s.keepReason(nil, s.remote.Path); why != "" || err != nil {
 		t.LeftOut = why
-		return s.kept(t, t.URL, 0, verb.At(t.URL, err))
+		return s.reportKept(t, t.URL, 0, verb.At(t.URL, err))
 	}
 	s.k.Retries = 0
 	s.e.Resume = ""
@@ -141,16 +141,16 @@ func (s *sender) send(local string) error {
 	case info.IsDir() && s.recursive:
 		return s.tree(local)
 	case info.IsDir():
-		return verb.LocalProblem(local, errors.New("is a directory: -r sends it with all that is in it"))
+		return verb.LocalProblem(local, errors.New("is a directory: use -r to send it"))
 	case !info.Mode().IsRegular():
-		return verb.LocalProblem(local, errors.New("is no regular file; - sends standard input"))
+		return verb.LocalProblem(local, errors.New("is not a regular file; - sends standard input"))
 	}
 	s.meter.Expect(info.Size())
-	s.comes(info.Size())
+	s.announce(info.Size())
 	return s.crew.Do(func() error { return s.file(localFile{local, info}, s.target(local), s.intoDir) })
 }
 
-// target is the remote path for a local file.
+// target returns the remote path for a local file.
 func (s *sender) target(local string) string {
 	if s.intoDir {
 		return target.Join(s.remote.Path, filepath.Base(local))
@@ -158,14 +158,14 @@ func (s *sender) target(local string) string {
 	return s.remote.Path
 }
 
-// file sends one file. If the target turns out to be a directory, it goes in
-// there, unless it was put together from one already.
+// file sends one file. If to turns out to be a directory, it sends the file into that, unless sure
+// is set: then to already includes the name of the file.
 func (s *sender) file(local localFile, to string, sure bool) error {
 	t := meter.Result{URL: s.remote.Join(to), Local: local.name}
-	why, err := s.keeps(local.info, to)
+	why, err := s.keepReason(local.info, to)
 	if why != "" || err != nil {
 		t.LeftOut = why
-		return s.kept(t, t.URL, local.info.Size(), verb.At(t.URL, err))
+		return s.reportKept(t, t.URL, local.info.Size(), verb.At(t.URL, err))
 	}
 	res, err := s.upload(local.name, to)
 	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "STOR" {
@@ -185,7 +185,7 @@ type localFile struct {
 	info fs.FileInfo
 }
 
-// parent is the directory that the files are sent to; "" is that of the login.
+// parent returns the directory that the files are sent to; "" is the login directory.
 func (s *sender) parent() string {
 	if s.intoDir {
 		return strings.TrimRight(s.remote.Path, "/")
@@ -196,15 +196,15 @@ func (s *sender) parent() string {
 	return ""
 }
 
-// comes tells the server's link of a file that is about to be sent, if it could go with other
-// small ones.
-func (s *sender) comes(size int64) {
-	if !s.resume && !s.ascii && !s.some() {
+// announce makes the link expect a file that is about to be sent, if the file may share a connection
+// with other small files.
+func (s *sender) announce(size int64) {
+	if !s.resume && !s.ascii && !s.skipsExisting() {
 		s.k.Expect(size, s.crew)
 	}
 }
 
-// upload sends a file.
+// upload sends a file to the remote path.
 func (s *sender) upload(local, to string) (res client.Result, err error) {
 	m := s.meter.File(filepath.Base(local))
 	defer func() { m.Done(res, err) }()

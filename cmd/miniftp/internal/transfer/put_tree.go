@@ -17,8 +17,8 @@ import (
 	"miniftp/ftp/client"
 )
 
-// tree sends a directory, as cp -r does: into the target if that exists, else as the
-// target. --links decides about the links in it; the argument itself may be one.
+// tree sends a directory, like cp -r: into the target if that exists, otherwise as the target.
+// --links decides what happens to links in it; local itself may be a link.
 func (s *sender) tree(local string) error {
 	top := strings.TrimRight(s.remote.Path, "/")
 	if s.intoDir && filepath.Base(local) != "." {
@@ -28,7 +28,7 @@ func (s *sender) tree(local string) error {
 		}
 		top = path.Join(s.remote.Path, filepath.Base(abs))
 	}
-	w := &putWalk{sender: s, root: local + string(os.PathSeparator), top: top} // behind a link
+	w := &putWalk{sender: s, root: local + string(os.PathSeparator), top: top} // the separator makes Stat follow a link
 	info, err := s.fs.Stat(w.root)
 	if err == nil {
 		w.dir(w.root, top, []fs.FileInfo{info})
@@ -40,37 +40,37 @@ func (s *sender) tree(local string) error {
 		return w.stop
 	}
 	return verb.FirstError(w.first, verb.Each(s.e, w.files, func(f treeFile) error {
-		s.comes(f.info.Size())
+		s.announce(f.info.Size())
 		return s.crew.Do(func() error { return s.file(f.localFile, f.to, true) })
 	}))
 }
 
-// putWalk finds what is in a tree, and then makes its directories and links on the server.
-// All of it is found before anything is made: the server may serve the same tree, and a walk
-// that met the directories that it makes would not end.
+// putWalk lists a tree and then makes its directories and links on the server. It lists the whole
+// tree before it makes anything: the server may serve the same tree, and the walk would not end if it
+// found the directories that it makes.
 type putWalk struct {
 	*sender
-	root  string
-	top   string // its remote path
-	makes []treeMake
-	files []treeFile
-	first error // of what could not be read
-	stop  error // nothing more can be done
+	root   string
+	top    string // its remote path
+	toMake []treeMake
+	files  []treeFile
+	first  error // the first error of a single name
+	stop   error // an error that ends the run
 }
 
-// treeMake is a directory, or a link if local is not "".
+// treeMake is a directory to make or, if local is not empty, a link.
 type treeMake struct{ local, to string }
 
+// treeFile is a file to send.
 type treeFile struct {
 	localFile
 	to string
 }
 
-// make makes the directories and links. What is in a directory that can't be made is left
-// out.
+// make makes the directories and links. If a directory can't be made, its contents are left out.
 func (w *putWalk) make() {
 	without := map[string]bool{}
-	for _, m := range w.makes {
+	for _, m := range w.toMake {
 		if w.e.Ctx.Err() != nil {
 			w.stop = context.Cause(w.e.Ctx)
 			return
@@ -99,15 +99,15 @@ func (w *putWalk) make() {
 	}
 }
 
-// fail tells an error about one name; the others follow.
+// fail reports an error about one name; the run continues.
 func (w *putWalk) fail(err error) {
 	w.e.SayError(err)
 	w.first = verb.FirstError(w.first, verb.Reported{Err: err})
 }
 
-// dir goes through a directory; above are the directories that lead here, and itself.
+// dir lists a directory. above holds the directory and its parents.
 func (w *putWalk) dir(local, to string, above []fs.FileInfo) {
-	w.makes = append(w.makes, treeMake{to: to})
+	w.toMake = append(w.toMake, treeMake{to: to})
 	if len(above) > maxDepth {
 		w.fail(verb.LocalProblem(local, client.ErrTooDeep))
 		return
@@ -124,7 +124,7 @@ func (w *putWalk) dir(local, to string, above []fs.FileInfo) {
 	}
 }
 
-// entry deals with one name.
+// entry records one name of a directory.
 func (w *putWalk) entry(local, to string, info fs.FileInfo, above []fs.FileInfo) {
 	if why := client.Unsendable(info.Name(), w.k.Opts.Charset); why != "" {
 		w.left.Add(local, why)
@@ -139,12 +139,12 @@ func (w *putWalk) entry(local, to string, info fs.FileInfo, above []fs.FileInfo)
 				return
 			}
 			if slices.ContainsFunc(above, func(dir fs.FileInfo) bool { return os.SameFile(dir, at) }) {
-				w.fail(verb.LocalProblem(local, errors.New("the link leads back to a directory that it is in")))
+				w.fail(verb.LocalProblem(local, errors.New("the link points to a directory that contains it")))
 				return
 			}
 			info = at
 		case copyLinks:
-			w.makes = append(w.makes, treeMake{local, to})
+			w.toMake = append(w.toMake, treeMake{local, to})
 			return
 		default:
 			w.left.Add(local, verb.LeftLink)
@@ -155,13 +155,13 @@ func (w *putWalk) entry(local, to string, info fs.FileInfo, above []fs.FileInfo)
 	case info.IsDir():
 		w.dir(local, to, append(above[:len(above):len(above)], info))
 	case !info.Mode().IsRegular():
-		w.left.Add(local, "it is no regular file")
+		w.left.Add(local, "it is not a regular file")
 	default:
 		w.files = append(w.files, treeFile{localFile{local, info}, to})
 	}
 }
 
-// link makes a link on the server as the local one is.
+// link makes a link on the server with the target of the local one.
 func (w *putWalk) link(local, to string) error {
 	target, err := os.Readlink(local)
 	if err != nil {
@@ -183,8 +183,8 @@ func (w *putWalk) link(local, to string) error {
 	return verb.At(k.At, err)
 }
 
-// leftOutside is the reason for leaving out a link with --links copy.
-const leftOutside = "it is a link that may lead out of the tree"
+// leftOutside is the reason for leaving out a link in spite of --links copy.
+const leftOutside = "it is a link that may point outside the tree"
 
 func (s *sender) makeDir(to string) error {
 	if to == "" {

@@ -12,8 +12,8 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// A directory that the server does not make is left out with what is in it, and the rest of
-// the tree is sent.
+// TestPutTreeDirectoryRefused: if the server refuses to make a directory, its contents are left
+// out, and the rest of the tree is sent.
 func TestPutTreeDirectoryRefused(t *testing.T) {
 	site := afero.NewMemMapFs()
 	if err := afero.WriteFile(site, "/up/T/b", []byte("in the way"), 0o644); err != nil {

@@ -15,7 +15,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// tryTwice runs the program; before its first retry the server is well again.
+// tryTwice runs the program. The server's faults are removed before the first retry.
 func tryTwice(t *testing.T, s *ftptest.Server, args ...string) (int, string) {
 	t.Helper()
 	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
@@ -25,8 +25,8 @@ func tryTwice(t *testing.T, s *ftptest.Server, args ...string) (int, string) {
 	return code, errs.String()
 }
 
-// A retry goes on with what the try before has moved, and never with a file that was
-// there all the time, however much it looks like the beginning of the new one.
+// TestRetriesDoNotMixVersions: a retry continues the data of the previous try. It never continues
+// an older file, even if that looks like the beginning of the new one.
 func TestRetriesDoNotMixVersions(t *testing.T) {
 	zeros := make([]byte, 1<<20)
 	old := slices.Concat([]byte("old"), zeros)
@@ -67,7 +67,8 @@ func TestRetriesDoNotMixVersions(t *testing.T) {
 	}
 }
 
-// TestRefusedConnectionIsRetried: a server that does not listen may be starting.
+// TestRefusedConnectionIsRetried: a refused connection is retried, because the server may be
+// starting.
 func TestRefusedConnectionIsRetried(t *testing.T) {
 	for retries, want := range map[string]int{"0": 0, "2": 2} {
 		code, _, errs := try(t, "get", "--retries", retries, "ftp://127.0.0.1:1/f", t.TempDir())

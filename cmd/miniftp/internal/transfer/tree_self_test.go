@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// treeHere makes a small tree in a directory that a server serves.
+// treeHere makes a small tree and a server that serves it.
 func treeHere(t *testing.T) (dir string, files []string, srv *ftptest.Server) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "T")
@@ -32,8 +32,8 @@ func treeHere(t *testing.T) (dir string, files []string, srv *ftptest.Server) {
 	return dir, files, ftptest.NewServer(t, root)
 }
 
-// twice checks that all files are in dir, and once more in the directory to of it, and that
-// there are no others.
+// twice checks that dir holds the files, that its directory to holds them once more, and that there
+// are no other files.
 func twice(t *testing.T, dir, to string, files []string) {
 	t.Helper()
 	found := 0
@@ -53,8 +53,8 @@ func twice(t *testing.T, dir, to string, files []string) {
 	}
 }
 
-// TestPutTreeIntoItself sends a tree to a server that serves the same tree: what put makes
-// there is not sent again.
+// TestPutTreeIntoItself sends a tree to a server of the same tree: the directories that put makes
+// are not sent again.
 func TestPutTreeIntoItself(t *testing.T) {
 	for name, to := range map[string]string{"the root": "/", "a directory of it": "/a/", "a new name in it": "/a/new"} {
 		t.Run(name, func(t *testing.T) {
@@ -70,12 +70,12 @@ func TestPutTreeIntoItself(t *testing.T) {
 	}
 }
 
-// TestGetTreeIntoItself fetches a tree into a directory of the same tree, which is left out.
+// TestGetTreeIntoItself fetches a tree into one of its own directories, which is left out.
 func TestGetTreeIntoItself(t *testing.T) {
 	for name, to := range map[string]string{"a new name": "/new", "a directory": "/a/new"} {
 		t.Run(name, func(t *testing.T) {
 			dir, files, srv := treeHere(t)
-			for range 2 { // the second run finds what the first one has fetched
+			for range 2 { // the second run finds the files of the first
 				code, _, errs := try(t, "get", "-r", "--links", "skip", srv.URL+"/", dir+to)
 				if code != 1 || strings.Count(errs, "left out: it is the directory") != 1 || !strings.Contains(errs, to+": left out") {
 					t.Errorf("exit %d: %s", code, errs)

@@ -11,7 +11,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// verbs are what the tests of this package run.
+// verbs are the verbs that the tests of this package run.
 var verbs = []verb.Verb{Get, Put, mirror.Command, copy.Command, files.Ls, files.Cat, files.Rm, files.Hash}
 
 // try runs a verb in this process, with no wait before retries.

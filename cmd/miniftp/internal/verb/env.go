@@ -1,8 +1,8 @@
-// Package verb is what every verb is given: the environment of one run, with its streams, its
-// messages, its errors with their exit codes, and its results as JSON.
+// Package verb provides what every verb works with: the environment of one run, with its streams,
+// messages and results as JSON, and the errors with their exit codes.
 //
-// It stands on the terminal and on the errors of the client. It must not know any verb, any flag,
-// or how a command line is read; see flags.
+// It is built on the terminal and on the errors of the client. It must not depend on any verb, on
+// any flag, or on how a command line is parsed; package flags does that.
 package verb
 
 import (
@@ -24,7 +24,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Verb makes the command of one verb, for one run of it.
+// Verb returns the command of one verb. It is called once for each run.
 type Verb func(*Env) *cli.Command
 
 // Env is the environment of one run of a verb.
@@ -32,22 +32,22 @@ type Env struct {
 	Stdio
 	Ctx   context.Context
 	Raw   []string // the command line
-	Verbs []Verb
+	Verbs []Verb   // all verbs of the program
 	Quiet bool
 
-	Watching ftp.Observer              // of all connections; see watch
-	Watched  bool                      // watching is set, be it nil
-	saying   sync.Mutex                // one line at a time
-	Above    io.Writer                 // where lines go while bars are drawn; nil: to err
-	Wait     func(n int) time.Duration // before the n-th retry
+	Watching ftp.Observer              // observes all connections; see package watch
+	Watched  bool                      // Watching has been chosen, even if it is nil
+	saying   sync.Mutex                // held while a line is printed
+	Above    io.Writer                 // where lines go while progress bars are drawn; nil: Err
+	Wait     func(n int) time.Duration // how long to wait before the n-th retry
 
-	Resume string // ResumeHint of what runs
+	Resume string // the ResumeHint of the verb that runs
 
-	JSONFailed func(error) // prints a failure for --json; nil: none is wanted
+	JSONFailed func(error) // prints a failure as JSON; nil without --json
 
-	AtEnd []func() error // what the verb leaves to be done after it, such as writing a picture
+	AtEnd []func() error // run after the verb, such as writing a picture
 
-	Line ShellLine // of the shell, that runs this verb; nil: none
+	Line ShellLine // the line of the shell that runs this verb; nil outside the shell
 }
 
 // Stdio holds the streams of a verb: data goes to Out, everything else to Err.
@@ -57,17 +57,18 @@ type Stdio struct {
 	Err io.Writer
 }
 
-// ShellLine is a line of the shell that runs a verb, as the verb sees it.
+// ShellLine is a line of the shell that runs a verb.
 type ShellLine interface {
-	// Told is a message of the verb in the words of the shell.
+	// Message returns a message of the verb as the shell prints it.
 	Message(text string) string
 	// Piped reports whether the output goes to a program, which may stop reading.
 	Piped() bool
-	// Moved returns what to tell how far a file is; nil if nobody asks.
+	// Moved returns the function to call with the progress of a file; nil if there is none.
 	Moved() func(done, total int64)
 }
 
-// Say prints one line to standard error, above the bars if there are any.
+// Say prints one line to standard error, above the bars if there are any. If Above fails, because the
+// bars have ended, the line goes directly to Err.
 func (e *Env) Say(line string) {
 	e.saying.Lock()
 	defer e.saying.Unlock()
@@ -98,7 +99,7 @@ func (e *Env) SayError(err error) {
 		return
 	}
 	if e.Line != nil && e.Line.Piped() && errors.As(err, new(*client.LocalError)) && errors.Is(err, syscall.EPIPE) {
-		return // the status of the program tells what matters
+		return // the program stopped reading: its exit status is reported instead
 	}
 	e.Say(e.Message(strings.TrimSpace(err.Error())))
 	if e.JSONFailed != nil {
@@ -106,7 +107,7 @@ func (e *Env) SayError(err error) {
 	}
 }
 
-// Message puts in front of text who says it: the program, or a line of the shell.
+// Message returns text with a prefix that names its source: the program, or a line of the shell.
 func (e *Env) Message(text string) string {
 	if e.Line != nil {
 		return e.Line.Message(text)
@@ -121,8 +122,8 @@ func (e *Env) Note(format string, args ...any) {
 	}
 }
 
-// AskHidden shows each prompt on the terminal that standard input is, and reads an answer that is
-// not shown.
+// AskHidden shows each prompt on the terminal, which standard input must be, and reads an answer
+// without echoing it.
 func (e *Env) AskHidden(prompts ...string) ([]string, error) {
 	in, ok := term.File(e.In)
 	if !ok {
@@ -150,19 +151,20 @@ func (e *Env) AskHidden(prompts ...string) ([]string, error) {
 	}()
 	select {
 	case err = <-typed:
-	case <-e.Ctx.Done(): // nothing ends the read: the process will
+	case <-e.Ctx.Done(): // the read can't be interrupted; it ends with the process
 		fmt.Fprintln(e.Err)
 		_ = xterm.Restore(fd, was)
 		return nil, context.Cause(e.Ctx)
 	}
 	if errors.Is(err, io.EOF) {
-		err = Usagef("no password was typed")
+		err = Usagef("no password was entered")
 	}
 	return answers, err
 }
 
-// Each runs f for every item, also after a failure. All failures are reported; the first one decides the
-// exit code.
+// Each calls f for every item, even after a failure, and prints each failure. It returns the first
+// one, which decides the exit code. It stops early if every other item would fail for the same
+// reason.
 func Each[T any](e *Env, items []T, f func(T) error) error {
 	var first error
 	for _, it := range items {
@@ -179,17 +181,17 @@ func Each[T any](e *Env, items []T, f func(T) error) error {
 	return first
 }
 
-// Output is standard output; it keeps the first error, so that not every line
-// that is printed has to ask for it.
+// Output is standard output. It keeps the first error, so that the verbs need not check every line
+// that they print.
 type Output struct {
 	W    io.Writer
 	Err  error
-	Last byte // that was written
+	Last byte // the last byte written
 
-	Failed func(error) // is called with err; nil: nobody is waiting for it
+	Failed func(error) // called with Err when it is set; may be nil
 }
 
-// Unwrap returns the writer below, which may be a terminal.
+// Unwrap returns the underlying writer, which may be a terminal.
 func (o *Output) Unwrap() io.Writer { return o.W }
 
 func (o *Output) Write(p []byte) (int, error) {
@@ -206,11 +208,11 @@ func (o *Output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// release is the version of a release; its build sets it (internal/dist).
+// release is the version of a release. The linker sets it (internal/dist).
 var release string
 
-// Version returns the version of the program: that of its release, or what the go command has
-// recorded.
+// Version returns the version of the program: that of its release or, failing that, the one that
+// the go command has recorded.
 func Version() string {
 	if release != "" {
 		return release

@@ -12,22 +12,22 @@ import (
 	"miniftp/ftp/client"
 )
 
-// usageError is what Usagef returns.
+// usageError is an error of the command line; see Usagef.
 type usageError struct{ text string }
 
 func (u usageError) Error() string { return u.text }
 
-// Usagef returns the error of a command line that can't be understood: exit 2.
+// Usagef returns an error for a command line that can't be understood. Its exit code is 2.
 func Usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
-// Reported is an error that was printed already.
+// Reported is an error that has been printed already.
 type Reported struct{ Err error }
 
 func (r Reported) Error() string { return r.Err.Error() }
 
 func (r Reported) Unwrap() error { return r.Err }
 
-// LocalProblem returns the error of a local file: one line with its name and the cause.
+// LocalProblem returns an error about a local file: its name and the cause, on one line.
 func LocalProblem(name string, err error) error {
 	return At(name, &client.LocalError{Err: Cause(err)})
 }
@@ -40,14 +40,14 @@ func FirstError(a, b error) error {
 	return b
 }
 
-// At returns err with the URL or file that it is about in front. An error that was printed already, or
-// that is about the command line, is returned as it is.
+// At returns err with a prefix: the URL or file that it is about. An error that has been printed,
+// or that is about the command line, is returned unchanged.
 func At(where string, err error) error {
 	if err == nil || errors.As(err, new(Reported)) || errors.As(err, new(usageError)) {
 		return err
 	}
 	if IsURL(where) {
-		where = ftp.MaskURL(where) // of ftp://al/ice:pw@host/ the path is a password
+		where = ftp.MaskURL(where) // in ftp://al/ice:pw@host/ the path holds a password
 	}
 	return &placed{where, err}
 }
@@ -62,7 +62,8 @@ func (p *placed) Error() string { return ftp.Printable(p.where) + ": " + p.err.E
 
 func (p *placed) Unwrap() error { return p.err }
 
-// Cause returns what the operating system says, without the call and the name that Go puts in front.
+// Cause returns the error of the operating system in err, without the call and the name that
+// package os adds.
 func Cause(err error) error {
 	for {
 		var path *fs.PathError
@@ -81,13 +82,13 @@ func Cause(err error) error {
 	}
 }
 
-// ErrStopped is the end that was asked for: exit 0.
+// ErrStopped is returned when a verb ends because the user asked it to. The exit code is 0.
 var ErrStopped = errors.New("stopped")
 
-// errStrict is wrapped by the errors for names that were left out.
+// errStrict is wrapped by errors about names that were left out.
 var errStrict = errors.New("--strict was given")
 
-// Hinted is an error that is printed in other words, usually with what to do about it.
+// Hinted is an error that is printed as Text, usually with advice on what to do.
 type Hinted struct {
 	Err  error
 	Text string
@@ -97,7 +98,7 @@ func (h Hinted) Error() string { return h.Text }
 
 func (h Hinted) Unwrap() error { return h.Err }
 
-// AtSide returns err with the name of the side that it is about in front: the local file or the URL.
+// AtSide returns err prefixed with the side that it is about: the local file or the URL.
 func AtSide(url, local string, err error) error {
 	if errors.As(err, new(*client.LocalError)) {
 		return LocalProblem(local, err)
@@ -105,11 +106,11 @@ func AtSide(url, local string, err error) error {
 	return At(url, err)
 }
 
-// WithoutResume adds to the error of a resume that is impossible how to do without; asked is whether
-// -c was given.
+// WithoutResume adds to an error about an impossible resume how to transfer the file without it.
+// asked reports whether -c was given.
 func WithoutResume(asked bool, err error) error {
 	if asked && errors.As(err, new(*client.ResumeError)) {
-		return fmt.Errorf("%w (without -c it begins anew)", err)
+		return fmt.Errorf("%w (without -c it starts over)", err)
 	}
 	return err
 }
@@ -123,7 +124,7 @@ func Fatal(err error) bool {
 	return code == ExitConnect || code == ExitLogin || code == ExitTLS
 }
 
-// The exit codes; other people's scripts know them.
+// The exit codes. Scripts depend on them: they must not change.
 const (
 	ExitOK          = 0
 	ExitFailure     = 1
@@ -137,7 +138,7 @@ const (
 	ExitInterrupted = 130
 )
 
-// ExitMeanings is the table of README.md.
+// ExitMeanings lists the exit codes and their meanings. It is the table in README.md.
 var ExitMeanings = []struct {
 	Code    int
 	Meaning string
@@ -154,14 +155,14 @@ var ExitMeanings = []struct {
 	{ExitInterrupted, "interrupted"},
 }
 
-// Report prints err, unless that was done before, and returns the exit code.
+// Report prints err, unless that has been done, and returns the exit code.
 func (e *Env) Report(err error) int {
 	switch {
 	case err == nil, errors.Is(err, ErrStopped):
 		return ExitOK
 	case e.Ctx.Err() != nil:
 		line := "miniftp: interrupted"
-		if term.IsTerminal(e.Err) { // scripts know the bare line
+		if term.IsTerminal(e.Err) { // scripts rely on the bare line
 			line += e.Resume
 		}
 		e.Say(line)
@@ -171,8 +172,8 @@ func (e *Env) Report(err error) int {
 	return ExitCode(err)
 }
 
-// ResumeHint says how to continue the named verb after an interrupt, as the end of the line
-// that reports the interrupt. It is empty if the verb can only begin anew.
+// ResumeHint returns how to continue the named verb after an interrupt. It is appended to the line
+// that reports the interrupt, and empty if the verb can only start over.
 func ResumeHint(verb string) string {
 	switch verb {
 	case "get", "put":
@@ -183,15 +184,15 @@ func ResumeHint(verb string) string {
 	return ""
 }
 
-// exits are the exit codes of the kinds of failures.
+// exits maps the kinds of failures to exit codes.
 var exits = map[client.Kind]int{
 	client.KindOther: ExitFailure, client.KindCanceled: ExitInterrupted, client.KindLocal: ExitLocal,
 	client.KindUnreachable: ExitConnect, client.KindLogin: ExitLogin, client.KindTLS: ExitTLS,
 	client.KindRefused: ExitRefused, client.KindIncomplete: ExitIncomplete,
 }
 
-// ExitCode returns the exit code for err. Where several fit, the one that explains most comes first: after
-// an interrupt it does not matter which call failed.
+// ExitCode returns the exit code for err. If several would fit, it returns the one that explains
+// most: after an interrupt, for example, it does not matter which call failed.
 func ExitCode(err error) int {
 	switch kind := client.KindOf(err); {
 	case err == nil:

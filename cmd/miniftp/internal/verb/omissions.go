@@ -10,30 +10,30 @@ import (
 	"miniftp/ftp"
 )
 
-// Omissions gathers what a run over trees leaves out, such as links, to tell it once at the
-// end: a nightly job would otherwise report the same names each night. It is safe for
-// concurrent use.
+// Omissions collects what a run over trees leaves out, such as links, and reports it once at the
+// end. Otherwise a nightly job would report the same names every night. It is safe for concurrent
+// use.
 type Omissions struct {
 	e      *Env
-	strict bool // what was left out makes the run fail
+	strict bool // an omission makes the run fail
 	hint   string
-	Emit   func(name, why string) // is called for each name; nil: nobody is waiting for it
+	Emit   func(name, why string) // called for each name; may be nil
 
 	mu     sync.Mutex
 	groups []*leftGroup
 }
 
-// leftGroup is what was left out for one reason.
+// leftGroup holds the names that were left out for one reason.
 type leftGroup struct {
 	why   string // as in "it is a link"
 	names []string
 	count int
 }
 
-// namedLeft is how many names of a group are told.
+// namedLeft is how many names of a group are printed.
 const namedLeft = 3
 
-// LeftLink is the reason for leaving out a link where --links does not say otherwise.
+// LeftLink is the reason for leaving out a link, unless --links takes links.
 const LeftLink = "it is a link"
 
 // StrictFlag returns the flag --strict of verbs that transfer trees.
@@ -41,7 +41,7 @@ func StrictFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "strict", Usage: "fail (exit 6) if a link, or a name that can't be sent, was left out"}
 }
 
-// NewOmissions returns the omissions of a run, in which --strict makes each an error.
+// NewOmissions returns the omissions of a run. With --strict each of them is an error.
 func (e *Env) NewOmissions(c *cli.Context) *Omissions {
 	l := &Omissions{e: e, strict: c.Bool("strict")}
 	for _, f := range c.Command.Flags {
@@ -52,7 +52,7 @@ func (e *Env) NewOmissions(c *cli.Context) *Omissions {
 	return l
 }
 
-// Add notes a name, and why it was left out: a sentence that begins with "it is" or "its".
+// Add records a name and why it was left out: a clause that begins with "it is" or "its".
 func (l *Omissions) Add(name, why string) {
 	if l.Emit != nil {
 		l.Emit(name, why)
@@ -74,7 +74,7 @@ func (l *Omissions) Add(name, why string) {
 	}
 }
 
-// line says what was left out for one reason.
+// line returns the message about one group.
 func (g *leftGroup) line() string {
 	if g.count == 1 {
 		return g.names[0] + ": left out: " + g.why
@@ -90,8 +90,8 @@ func (g *leftGroup) line() string {
 	return fmt.Sprintf("%d left out: %s%s: %s", g.count, strings.Join(g.names, ", "), more, why)
 }
 
-// Tell prints a line for each reason. With --strict the lines are errors, and the first one
-// is returned.
+// Tell prints a line for each reason. With --strict the lines are errors, and Tell returns the
+// first.
 func (l *Omissions) Tell() error {
 	l.mu.Lock()
 	groups := l.groups

@@ -15,7 +15,7 @@ import (
 	"miniftp/ftp"
 )
 
-// PrintJSON writes v indented; a nil list is an empty one.
+// PrintJSON writes v as indented JSON; a nil list is written as an empty one.
 func PrintJSON[T any](w io.Writer, v T) error {
 	text, err := encodeJSON(v, "  ")
 	if err == nil {
@@ -24,15 +24,15 @@ func PrintJSON[T any](w io.Writer, v T) error {
 	return err
 }
 
-// JSONLine returns v as one line of JSON, without its end. It has a blank after each colon
-// and comma, for those who search it by grep.
+// JSONLine returns v as one line of JSON, without a newline. A blank follows each colon and comma,
+// which makes the line easier to grep.
 func JSONLine(v any) string {
 	text, err := encodeJSON(v, " ")
 	if err != nil {
 		return "null"
 	}
 	var b strings.Builder
-	for line := range strings.Lines(text) { // a string of JSON has no line end
+	for line := range strings.Lines(text) { // a JSON string holds no newline
 		line = strings.TrimSpace(line)
 		if b.WriteString(line); strings.HasSuffix(line, ",") {
 			b.WriteByte(' ')
@@ -41,8 +41,8 @@ func JSONLine(v any) string {
 	return b.String()
 }
 
-// encodeJSON encodes v. The control characters that JSON would let through are escaped,
-// too: terminals obey them.
+// encodeJSON encodes v. It also escapes the control characters that encoding/json lets through,
+// because terminals act on them.
 func encodeJSON(v any, indent string) (string, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -52,7 +52,7 @@ func encodeJSON(v any, indent string) (string, error) {
 		return "", err
 	}
 	var text strings.Builder
-	for _, c := range b.String() { // which is UTF-8 here
+	for _, c := range b.String() { // encoding/json writes valid UTF-8
 		if c >= 0x7f && c < 0xa0 {
 			fmt.Fprintf(&text, "\\u%04x", c)
 		} else {
@@ -62,23 +62,23 @@ func encodeJSON(v any, indent string) (string, error) {
 	return text.String(), nil
 }
 
-// Failure is the line of --json for something that failed.
+// Failure is the line that --json prints for a failure.
 type Failure struct {
 	Verb  string `json:"verb,omitempty"`
 	URL   string `json:"url,omitempty"`
 	Error string `json:"error"`
 	Kind  string `json:"kind"` // see failureKinds
 	Exit  int    `json:"exit"`
-	Reply string `json:"reply,omitempty"` // of the server
+	Reply string `json:"reply,omitempty"` // the server's reply
 }
 
-// failureKinds are the words for the exit codes.
+// failureKinds maps the exit codes to the values of Failure.Kind.
 var failureKinds = map[int]string{
 	ExitFailure: "failure", ExitUsage: "usage", ExitConnect: "connection", ExitLogin: "login", ExitRefused: "refused",
 	ExitIncomplete: "incomplete", ExitTLS: "tls", ExitLocal: "local", ExitInterrupted: "interrupted",
 }
 
-// NewFailure describes err, a failure of the named verb.
+// NewFailure returns a description of err, a failure of the named verb.
 func NewFailure(verb string, err error) *Failure {
 	f := &Failure{Verb: verb, Error: strings.TrimSpace(err.Error()), Exit: ExitCode(err)}
 	f.Kind = failureKinds[f.Exit]
@@ -91,8 +91,8 @@ func NewFailure(verb string, err error) *Failure {
 	return f
 }
 
-// JSONLines prints what --json does for a verb: a line for each result and each failure as
-// they come, and a summary last. Without --json it prints nothing. It is safe for concurrent
+// JSONLines prints the --json output of a verb: a line for each result and each failure as they
+// happen, and a summary at the end. Without --json it prints nothing. It is safe for concurrent
 // use.
 type JSONLines struct {
 	On   bool
@@ -103,8 +103,8 @@ type JSONLines struct {
 	done, failed int
 }
 
-// NewJSONLines returns the lines of a verb. With --json, every failure that is printed from then on is
-// a line, too.
+// NewJSONLines returns the JSONLines of a verb. With --json, every failure that is printed from
+// then on also gets a line.
 func (e *Env) NewJSONLines(c *cli.Context) *JSONLines {
 	l := &JSONLines{e: e, verb: c.Command.Name, On: c.Bool("json")}
 	if l.On {
@@ -113,7 +113,7 @@ func (e *Env) NewJSONLines(c *cli.Context) *JSONLines {
 	return l
 }
 
-// Result prints v, what came of one thing that was asked for.
+// Result prints v, a result that counts as done.
 func (l *JSONLines) Result(v any) { l.print(v, 1, 0) }
 
 // Aside prints v, which counts neither as done nor as failed.
@@ -136,7 +136,7 @@ func (l *JSONLines) print(v any, done, failed int) {
 	}
 }
 
-// ResultAt prints the result of a verb that has nothing but a URL to tell.
+// ResultAt prints the result of a verb that has only a URL to report.
 func (l *JSONLines) ResultAt(url string) {
 	l.Result(struct {
 		Verb string `json:"verb"`
@@ -144,18 +144,18 @@ func (l *JSONLines) ResultAt(url string) {
 	}{l.verb, url})
 }
 
-// FailedRow prints v, which describes err, and returns err marked as told.
+// FailedRow prints v, which describes err, and returns err marked as having its line.
 func (l *JSONLines) FailedRow(v any, err error) error {
 	l.print(v, 0, 1)
 	return rowed{err}
 }
 
-// rowed is an error of which --json has a line already.
+// rowed is an error that --json has already printed a line for.
 type rowed struct{ error }
 
 func (r rowed) Unwrap() error { return r.error }
 
-// Told reports whether err was printed already, or has its line of --json.
+// Told reports whether err has been printed or has its line of --json.
 func Told(err error) bool { return errors.As(err, new(Reported)) || errors.As(err, new(rowed)) }
 
 func (l *JSONLines) fail(err error) {
@@ -173,12 +173,12 @@ type Summary struct {
 	Exit   int    `json:"exit"`
 }
 
-// End prints the summary, and err unless that was done before. It returns err.
+// End prints the summary, and err unless that has been done. It returns err.
 func (l *JSONLines) End(err error) error {
 	return l.EndWith(err, func(s Summary) any { return s })
 }
 
-// EndWith is End for a verb whose summary has more in it.
+// EndWith is like End, but prints more(summary) in place of the summary.
 func (l *JSONLines) EndWith(err error, more func(Summary) any) error {
 	if !l.On {
 		return err
@@ -191,7 +191,7 @@ func (l *JSONLines) EndWith(err error, more func(Summary) any) error {
 	return err
 }
 
-// SayLast prints err, if it was not printed yet, before the last line of --json.
+// SayLast prints err, unless that has been done, before the last line of --json.
 func (e *Env) SayLast(err error) error {
 	switch {
 	case err == nil:
@@ -200,7 +200,7 @@ func (e *Env) SayLast(err error) error {
 		if e.JSONFailed != nil {
 			e.JSONFailed(context.Canceled)
 		}
-		return context.Canceled // Report prints it
+		return context.Canceled // Report prints the interrupt
 	}
 	e.SayError(err)
 	return Reported{Err: err}

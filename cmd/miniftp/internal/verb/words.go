@@ -7,10 +7,10 @@ import (
 	"miniftp/ftp"
 )
 
-// plainWord matches what a shell takes for one word as it is.
+// plainWord matches a word that a shell takes literally.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./~-]+$`)
 
-// ShellWord quotes s, if need be, so that a shell takes it for one word.
+// ShellWord quotes s, if necessary, so that a shell reads it as one word.
 func ShellWord(s string) string {
 	if plainWord.MatchString(s) {
 		return s
@@ -18,15 +18,20 @@ func ShellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// MaskValue returns the value of a flag without its password: --user of serve has one.
+// MaskValue returns the value of a flag with its password masked: that of --user of serve, that of a
+// URL, or the whole value of --account, which servers treat as a second password.
 func MaskValue(flag, value string) string {
-	if name, _, ok := strings.Cut(value, ":"); ok && strings.TrimLeft(flag, "-") == "user" {
+	flag = strings.TrimLeft(flag, "-")
+	if name, _, ok := strings.Cut(value, ":"); ok && flag == "user" {
 		return name + ":****"
+	}
+	if flag == "account" {
+		return "****"
 	}
 	return ftp.MaskURL(value)
 }
 
-// MaskFlag returns a word of the command line that is a flag without the password in its value.
+// MaskFlag returns arg, a flag of the command line, with the password in its value masked.
 func MaskFlag(arg string) string {
 	if name, value, ok := strings.Cut(arg, "="); ok {
 		return name + "=" + MaskValue(name, value)
@@ -34,15 +39,15 @@ func MaskFlag(arg string) string {
 	return arg
 }
 
-// CommandLine returns the command line as it may be shown: without its passwords, and without
-// the file of --explain.
+// CommandLine returns the command line in a form that may be shown: passwords are masked, and the
+// file of --explain is left out.
 func (e *Env) CommandLine() string {
 	words := []string{"miniftp"}
 	for i, a := range e.Raw {
 		switch {
 		case i == 0 || strings.HasPrefix(a, "--explain="):
-		case i > 1 && strings.TrimLeft(e.Raw[i-1], "-") == "user":
-			words = append(words, ShellWord(MaskValue("user", a)))
+		case i > 1 && (strings.TrimLeft(e.Raw[i-1], "-") == "user" || strings.TrimLeft(e.Raw[i-1], "-") == "account"):
+			words = append(words, ShellWord(MaskValue(e.Raw[i-1], a)))
 		case strings.HasPrefix(a, "-"):
 			words = append(words, ShellWord(MaskFlag(a)))
 		default:
@@ -52,10 +57,10 @@ func (e *Env) CommandLine() string {
 	return strings.Join(words, " ")
 }
 
-// IsURL reports whether s is a URL and not a local name.
+// IsURL reports whether s is a URL rather than a local name.
 func IsURL(s string) bool { return strings.Contains(s, "://") }
 
-// Nearest returns the one of words that a mistyped word may mean; "" if none is near.
+// Nearest returns the word in words that a mistyped word most likely means; "" if none is close.
 func Nearest(word string, words []string) string {
 	best, least := "", 1+len(word)/3
 	for _, w := range words {
@@ -63,7 +68,7 @@ func Nearest(word string, words []string) string {
 			return w
 		}
 		if max(len(w)-len(word), len(word)-len(w)) > least {
-			continue // the distance is no less than that
+			continue // the distance is at least the difference in length
 		}
 		if d := distance(word, w); d <= least && (best == "" || d < least) {
 			best, least = w, d
@@ -72,7 +77,7 @@ func Nearest(word string, words []string) string {
 	return best
 }
 
-// distance is how many letters have to change, come or go.
+// distance returns the edit distance of a and b: how many letters to change, insert or delete.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return max(len(a), len(b))
@@ -96,7 +101,7 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// DidYouMean returns the end of the error for a mistyped word; it is empty if no word is near.
+// DidYouMean returns the end of an error about a mistyped word, or "" if near is "".
 func DidYouMean(near string) string {
 	if near == "" {
 		return ""

@@ -1,21 +1,22 @@
-// Package flags makes a command line out of verbs, with urfave/cli, and gives all verbs the same
-// manners: flags as people type them, errors in our words, help, environment variables, and flags
-// for durations, sizes and ports.
+// Package flags makes a command line out of verbs, using urfave/cli, and gives all verbs the same
+// behavior: flags as people type them, errors in our own words, help, environment variables, and
+// flags that take durations, sizes and ports.
 //
-// What urfave/cli does otherwise than our users expect is set right here, so that no other package
-// has to know of it. Each habit has a test in flags_test.go:
-//   - its errors are texts: usage.go reads them and says them in our words (TestErrorsInOurWords)
-//   - it takes -j4 and -rf for one flag: typed.go takes clusters apart (TestAsTyped)
-//   - it prints help for any flag that is called h, and in its own form: help.go (TestHelpIsOurs)
-//   - it takes a flag behind an argument for an argument: usage.go refuses it (TestFlagsComeFirst)
-//   - it takes plain seconds for no duration: numbers.go (TestParseDuration)
+// Where urfave/cli does not do what our users expect, this package corrects it, so that no other
+// package has to. Each correction has a test in flags_test.go:
+//   - its errors are plain texts: usage.go parses and rewords them (TestErrorsInOurWords)
+//   - it reads -j4 and -rf as one flag: typed.go splits clusters (TestAsTyped)
+//   - it prints help for any flag called h, in a format of its own: help.go (TestHelpIsOurs)
+//   - it treats a flag after an argument as an argument: usage.go rejects it (TestFlagsComeFirst)
+//   - it rejects plain seconds as a duration: numbers.go (TestParseDuration)
 //   - it does not count arguments: usage.go does, by ArgsUsage (TestArgumentCount)
-//   - it parts values at commas (TestCommasStay)
-//   - a flag has a variable only if it is named: each gets one (TestVariablesOfFlags)
-//   - an App keeps what one run has set: Run and the shell make one for each line (TestNothingStays)
-//   - flags have no default but their own: Inherit gives those of a line the values of the shell (TestInherit)
+//   - it splits values at commas (TestCommasStay)
+//   - a flag has an environment variable only if one is named: each gets one (TestVariablesOfFlags)
+//   - an App keeps what one run has set: Run and the shell make a new one for each line (TestNothingStays)
+//   - a flag has only its own default: Inherit gives the flags of a line the values of the shell (TestInherit)
 //
-// It stands on verb. It knows verbs by name only to choose the flags of the short help.
+// It is built on package verb. It refers to verbs by name only to choose the flags of the short
+// help.
 package flags
 
 import (
@@ -32,12 +33,12 @@ import (
 	"miniftp/ftp"
 )
 
-// Run runs one command line with these verbs, and returns the exit code.
+// Run runs one command line with the given verbs and returns the exit code.
 func Run(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdio) int {
 	return RunWith(ctx, verbs, args, io, retryWait)
 }
 
-// RunWith is Run with another wait before the n-th retry.
+// RunWith is like Run, but wait returns how long to wait before the n-th retry.
 func RunWith(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdio, wait func(int) time.Duration) int {
 	out := &verb.Output{W: io.Out}
 	io.Out = out
@@ -58,18 +59,18 @@ func RunWith(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdi
 func NewApp(e *verb.Env) *cli.App {
 	app := &cli.App{
 		Name:                      "miniftp",
-		Usage:                     "an FTP server and client that shows who listens and who dials",
+		Usage:                     "an FTP server and client that shows which side listens and which dials",
 		Version:                   verb.Version(),
 		HideHelp:                  true, // see helpAsked
-		HideVersion:               true, // its -v would be taken for --verbose
+		HideVersion:               true, // its -v would conflict with --verbose
 		DisableSliceFlagSeparator: true,
 		Reader:                    e.In,
 		Writer:                    e.Out,
 		ErrWriter:                 e.Err,
-		ExitErrHandler:            func(*cli.Context, error) {}, // run decides
+		ExitErrHandler:            func(*cli.Context, error) {}, // RunWith decides
 		CommandNotFound:           func(*cli.Context, string) {},
 		Flags:                     []cli.Flag{&cli.BoolFlag{Name: "version", Usage: "print the version"}},
-		Description: Examples("Serve this directory, fetch a file from it in another terminal, and see who listens and who dials:",
+		Description: Examples("Serve this directory, fetch a file from it in another terminal, and see which side listens and which dials:",
 			"miniftp serve",
 			"miniftp get ftp://127.0.0.1:2121/README.md",
 			"miniftp demo"),
@@ -85,7 +86,7 @@ func NewApp(e *verb.Env) *cli.App {
 	return app
 }
 
-// noVerb is a command line whose first word is no verb.
+// noVerb handles a command line that names no known verb.
 func noVerb(e *verb.Env, c *cli.Context) error {
 	word := c.Args().First()
 	switch {
@@ -98,12 +99,12 @@ func noVerb(e *verb.Env, c *cli.Context) error {
 		path := slices.DeleteFunc(slices.Clone(c.Args().Tail()), func(a string) bool { return a == "-h" || a == "--help" })
 		return showHelp(e, c.App, path, false)
 	case verb.IsURL(word):
-		return verb.Usagef("a verb comes first, as in  miniftp get %s", verb.ShellWord(ftp.MaskURL(word)))
+		return verb.Usagef("start with a verb, as in  miniftp get %s", verb.ShellWord(ftp.MaskURL(word)))
 	}
 	return NoSuchVerb(word, c.App.Commands)
 }
 
-// prepare gives every verb the same manners; path is its name behind "miniftp".
+// prepare gives a verb the behavior that all verbs share. path is its name after "miniftp".
 func prepare(e *verb.Env, c *cli.Command, path string) {
 	for _, sub := range c.Subcommands {
 		prepare(e, sub, path+" "+sub.Name)
@@ -126,19 +127,19 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 		e.Quiet = ctx.Bool("quiet")
 		if c.Name != "serve" {
 			ReleaseStart()
-			debug.SetGCPercent(25) // a client holds little, and not much more than that
+			debug.SetGCPercent(25) // a client needs little memory; collect garbage early
 		}
 		return action(ctx)
 	}
 }
 
-// NoVariable is the EnvVars of a flag that turns a harmless command line into one that deletes, or
-// that writes to a file. Such a flag has no environment variable: one that is set for a verb must
-// not do so in another.
+// NoVariable is the EnvVars of a flag that makes a verb delete, or write to a file. Such a flag has
+// no environment variable: a variable that is set for one verb must not make another one
+// destructive.
 var NoVariable = []string{}
 
-// attributes returns where a flag has its environment variables and its section of the help; cli
-// has no interface for that.
+// attributes returns pointers to the environment variables and the help section of a flag. Package
+// cli has no interface for them.
 func attributes(f cli.Flag) (env *[]string, category *string) {
 	switch f := f.(type) {
 	case *cli.BoolFlag:
@@ -157,8 +158,8 @@ func attributes(f cli.Flag) (env *[]string, category *string) {
 	return nil, nil
 }
 
-// Inherit makes the value that a flag has in c its default, in place of its environment variable.
-// Whether it was set counts only for a number, whose default may depend on that.
+// Inherit makes the value of a flag in c its default and removes its environment variable. Only for
+// a number does it also copy whether it was set, because some defaults depend on that.
 func Inherit(f cli.Flag, c *cli.Context) {
 	name := f.Names()[0]
 	if env, _ := attributes(f); env != nil {
@@ -185,7 +186,7 @@ func EnvName(flag string) string {
 	return "MINIFTP_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// cli would print help for any flag whose name is h, such as that of ls.
+// Without this, cli would print help for any flag named h, such as that of ls.
 func init() { cli.HelpFlag = nil }
 
 // retryWait returns how long to wait before the n-th retry: 1 s, 2 s, 4 s … at most 30 s.

@@ -13,7 +13,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// toy is a verb with a flag of each kind. It prints what it was given.
+// toy is a verb with one flag of each kind. It prints the values it gets.
 func toy(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "toy", Usage: "play", ArgsUsage: "FILE...",
@@ -37,7 +37,7 @@ func toy(e *verb.Env) *cli.Command {
 	}
 }
 
-// runToy runs a command line, whose words are parted by blanks.
+// runToy runs a command line, whose words are separated by blanks.
 func runToy(t *testing.T, line string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
@@ -45,12 +45,12 @@ func runToy(t *testing.T, line string) (code int, out, errs string) {
 	return code, o.String(), e.String()
 }
 
-// TestErrorsInOurWords: what package flag and cli say about a wrong flag is said in our words.
+// TestErrorsInOurWords: errors of package flag and cli about a flag are reworded.
 func TestErrorsInOurWords(t *testing.T) {
 	for line, want := range map[string]string{
-		"toy --lnog a":         "miniftp toy has no flag --lnog (did you mean --long?)",
-		"toy -x a":             "miniftp toy has no flag -x: ",
-		"--long toy":           "miniftp has no flag --long: a verb comes first",
+		"toy --lnog a":         "unknown flag --lnog (did you mean --long?)",
+		"toy -x a":             "unknown flag -x: miniftp toy --help=all lists the flags",
+		"--long toy":           "unknown flag --long: put the verb first",
 		"toy --user":           "flag needs an argument: --user NAME",
 		"toy -j":               "flag needs an argument: -j N (a whole number)",
 		"toy --timeout":        "flag needs an argument: --timeout DURATION",
@@ -75,7 +75,7 @@ func TestErrorsInOurWords(t *testing.T) {
 	}
 }
 
-// TestAsTyped: clusters are taken apart up to the first argument, and are errors as typed.
+// TestAsTyped: clusters are split, up to the first argument, and quoted as typed in errors.
 func TestAsTyped(t *testing.T) {
 	app := NewApp(&verb.Env{Verbs: []verb.Verb{toy}, Ctx: t.Context()})
 	for line, want := range map[string]string{
@@ -90,8 +90,8 @@ func TestAsTyped(t *testing.T) {
 		"toy --tls -lv u":      "toy --tls -l -v u",
 		"toy -h":               "toy --help",
 		"toy sub -h":           "toy sub --help",
-		"toy -lX u":            "error: toy has no flag -lX (-X is unknown)",
-		"toy sub -xh u":        "error: toy sub has no flag -xh",
+		"toy -lX u":            "error: unknown flag -lX (-X is unknown)",
+		"toy sub -xh u":        "error: unknown flag -xh",
 		"-lv toy":              "-lv toy",
 		"nosuch -lv":           "nosuch -lv",
 	} {
@@ -108,8 +108,8 @@ func TestAsTyped(t *testing.T) {
 	}
 }
 
-// TestHelpIsOurs: -h and --help are help only where nothing else is asked for, -v is not the
-// version, and the help has our form.
+// TestHelpIsOurs: -h and --help print help only if nothing else is requested, -v does not print the
+// version, and the help has our format.
 func TestHelpIsOurs(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                  "miniftp VERB [flags] [arguments]",
@@ -138,11 +138,11 @@ func TestHelpIsOurs(t *testing.T) {
 	}
 }
 
-// TestFlagsComeFirst: a flag behind an argument is refused with the right order, and is a name
-// only behind "--".
+// TestFlagsComeFirst: a flag after an argument is rejected with a line in the right order, unless
+// "--" comes before it.
 func TestFlagsComeFirst(t *testing.T) {
 	code, out, errs := runToy(t, "toy a -j 4 b")
-	if want := "-j stands behind the arguments: flags come first, as in  miniftp toy -j 4 a b"; code != verb.ExitUsage || out != "" || !strings.Contains(errs, want) {
+	if want := "-j comes after the arguments: flags come first, as in  miniftp toy -j 4 a b"; code != verb.ExitUsage || out != "" || !strings.Contains(errs, want) {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 	if code, out, errs := runToy(t, "toy -- -l a"); code != verb.ExitOK || !strings.Contains(out, "[-l a]") {
@@ -150,7 +150,7 @@ func TestFlagsComeFirst(t *testing.T) {
 	}
 }
 
-// TestArgumentCount: how many arguments a verb takes is read from its usage.
+// TestArgumentCount: ArgsUsage determines how many arguments a verb takes.
 func TestArgumentCount(t *testing.T) {
 	for usage, want := range map[string]string{
 		"": "y", "URL": "ny", "[ROOT]": "yy", "SRC DST": "nny", "URL...": "nyyy", "MODE URL...": "nnyy", "URL... [LOCAL|-]": "nyyy",
@@ -171,14 +171,14 @@ func TestArgumentCount(t *testing.T) {
 	}
 }
 
-// TestCommasStay: a comma is part of a value, and does not part two.
+// TestCommasStay: a comma is part of a value and does not separate two.
 func TestCommasStay(t *testing.T) {
 	if code, out, errs := runToy(t, "toy --include a,b --include c x"); code != verb.ExitOK || !strings.Contains(out, "[a,b c]") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }
 
-// TestNothingStays: a run does not see what an earlier one has set.
+// TestNothingStays: a run does not see values set by an earlier one.
 func TestNothingStays(t *testing.T) {
 	_, first, _ := runToy(t, "toy -lj4 --include x --user u --timeout 5 a")
 	if want := "true false false 4 u [x] 5s [a]\n"; first != want {
@@ -189,8 +189,8 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
-// TestInherit: the values of one command line are the defaults of another one, and beat the
-// environment there.
+// TestInherit: the values of one command line are the defaults of another, and take precedence over
+// the environment there.
 func TestInherit(t *testing.T) {
 	t.Setenv("MINIFTP_PARALLEL", "7")
 	t.Setenv("MINIFTP_USER", "mallory")
@@ -214,7 +214,7 @@ func TestInherit(t *testing.T) {
 	}
 }
 
-// TestVariablesOfFlags: each flag has a variable, but none that deletes.
+// TestVariablesOfFlags: each flag has an environment variable, except one that deletes.
 func TestVariablesOfFlags(t *testing.T) {
 	for name, value := range map[string]string{"LONG": "1", "PARALLEL": "3", "USER": "eve", "INCLUDE": "a,b", "TIMEOUT": "0.5", "FORCE": "1"} {
 		t.Setenv("MINIFTP_"+name, value)
@@ -254,7 +254,7 @@ func TestParseSize(t *testing.T) {
 	}
 }
 
-// Numbers of the command line: bounded, or refused.
+// FuzzNumbers checks that numbers on the command line are either rejected or within bounds.
 func FuzzNumbers(f *testing.F) {
 	for _, s := range []string{"1-2", "40000-40100", "0-1", "9-1", "1.5M", "-1", "1e30G", "NaN", "k", "65536-65537"} {
 		f.Add(s)

@@ -14,28 +14,28 @@ import (
 )
 
 const (
-	// HelpWidth is the number of columns of the help.
+	// HelpWidth is the width of the help in columns.
 	HelpWidth = 80
-	// HelpColumn is where the words about a flag begin.
+	// HelpColumn is the column in which the description of a flag begins.
 	HelpColumn = 26
 )
 
-// examplesBelow parts the two halves of a description.
+// examplesBelow separates the two halves of a description.
 const examplesBelow = "\n\nExamples:\n"
 
-// Examples returns the description of a verb, whose examples end the help.
+// Examples returns the description of a verb: about, followed by the example lines.
 func Examples(about string, lines ...string) string {
 	return about + examplesBelow + "  " + strings.Join(lines, "\n  ")
 }
 
-// SplitDescription undoes Examples: it returns the two halves of a description.
+// SplitDescription is the inverse of Examples: it returns the two halves of a description.
 func SplitDescription(text string) (about, examples string) {
 	about, examples, _ = strings.Cut(text, examplesBelow)
 	return about, examples
 }
 
-// verbHelp is what --help of a verb prints: the flags that matter most or, for --help=all,
-// the whole. path is its name behind "miniftp".
+// verbHelp returns the help of a verb: with the flags that matter most or, if whole is set, with
+// all of them. path is the name of the verb after "miniftp".
 func verbHelp(c *cli.Command, path string, whole bool) string {
 	about, lines := SplitDescription(c.Description)
 	var b strings.Builder
@@ -60,9 +60,9 @@ func verbHelp(c *cli.Command, path string, whole bool) string {
 			b.WriteString(Help(f))
 		}
 		if i == 0 {
-			about := "show this"
+			about := "show this help"
 			if more > 0 {
-				about = fmt.Sprintf("show this; --help=all shows %d flags more", more)
+				about = fmt.Sprintf("show this help; --help=all shows %d more flags", more)
 			}
 			fmt.Fprintf(&b, "%-*s%s\n", HelpColumn, "  -h, --help", about)
 		}
@@ -72,15 +72,15 @@ func verbHelp(c *cli.Command, path string, whole bool) string {
 	return b.String()
 }
 
-// appHelp is what miniftp --help prints.
+// appHelp returns the help of the program.
 func appHelp(app *cli.App) string {
 	about, lines := SplitDescription(app.Description)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s - %s\n\nUsage:\n  miniftp VERB [flags] [arguments]\n\nVerbs:\n", app.Name, app.Usage)
 	for _, c := range app.Commands {
-		fmt.Fprintf(&b, "  %-8s %s\n", c.Name, c.Usage)
+		fmt.Fprintf(&b, "  %-10s %s\n", c.Name, c.Usage)
 	}
-	fmt.Fprintf(&b, "\nFlags:\n  %-12s show this; miniftp VERB --help tells about one verb\n  %-12s print the version\n", "-h, --help", "--version")
+	fmt.Fprintf(&b, "\nFlags:\n  %-12s show this help; miniftp VERB --help shows that of a verb\n  %-12s print the version\n", "-h, --help", "--version")
 	fmt.Fprintf(&b, "\n%s\n%s\n", paragraphs(about), lines)
 	return b.String()
 }
@@ -91,9 +91,9 @@ func helpWord(word string) bool {
 	return name == "-h" || name == "--help" || name == "-help"
 }
 
-// helpAsked prints the help of a verb if the command line asks for nothing else; path is
-// empty for that of the program. A command that names something to work on is refused: it
-// would not be done.
+// helpAsked prints the help of a verb if the command line asks for nothing else. If it also names
+// something to work on, helpAsked returns an error, because the work would not be done. path is
+// empty for the help of the program.
 func helpAsked(e *verb.Env, app *cli.App, path string) error {
 	at := slices.IndexFunc(e.Raw, helpWord)
 	if at < 0 {
@@ -117,7 +117,7 @@ func helpBeside(word, path string) error {
 	return verb.Usagef("%s shows the help only without arguments: %s", word, strings.Join(strings.Fields("miniftp "+path+" --help"), " "))
 }
 
-// showHelp prints the help of the verb at path, that of the program if it is empty.
+// showHelp prints the help of the verb at path, or that of the program if path is empty.
 func showHelp(e *verb.Env, app *cli.App, path []string, whole bool) error {
 	text := ""
 	verbs := app.Commands
@@ -146,11 +146,11 @@ func NoSuchVerb(word string, verbs []*cli.Command) error {
 	return verb.Usagef("%q is not a verb of miniftp%s: miniftp --help lists them", ftp.MaskURL(word), verb.DidYouMean(verb.Nearest(word, VerbNames(verbs))))
 }
 
-// paragraphs breaks the lines of a text that are too long, except those of a table.
+// paragraphs wraps the long lines of a text, except those of a table, which are indented.
 func paragraphs(text string) string {
 	var all []string
 	for line := range strings.SplitSeq(text, "\n") {
-		if strings.HasPrefix(line, "  ") { // of a table
+		if strings.HasPrefix(line, "  ") { // a table
 			all = append(all, line)
 			continue
 		}
@@ -159,8 +159,8 @@ func paragraphs(text string) string {
 	return strings.Join(all, "\n")
 }
 
-// Help returns what the help says about one flag: its names, what it does, its default and its
-// environment variable.
+// Help returns the help of one flag: its names, what it does, its default and its environment
+// variable.
 func Help(flag cli.Flag) string {
 	f, ok := flag.(cli.DocGenerationFlag)
 	if !ok {
@@ -197,19 +197,19 @@ func Help(flag cli.Flag) string {
 	return b.String()
 }
 
-// ValueHelp returns what the help writes after the names of a flag for its value.
+// ValueHelp returns how the help shows the value of a flag, after its names.
 func ValueHelp(f cli.DocGenerationFlag, what string) string {
 	switch {
 	case WantsValue(f):
 		return " " + what
-	case what != "": // that may be left out
+	case what != "": // the value is optional
 		return "[=" + what + "]"
 	}
 	return ""
 }
 
-// Placeholder finds the word in backquotes that stands for the flag's value, and
-// the usage without the quotes.
+// Placeholder returns the word in backquotes in a usage text, which names the flag's value, and the
+// text without the backquotes.
 func Placeholder(usage string) (what, plain string) {
 	before, rest, ok := strings.Cut(usage, "`")
 	what, after, closed := strings.Cut(rest, "`")
@@ -225,8 +225,8 @@ type Section struct {
 	Flags []cli.Flag
 }
 
-// mattersMost are the flags that --help shows without =all, of those that many verbs have, and
-// of the verbs that have many of their own.
+// mattersMost lists, by verb, the flags that --help shows without =all. The list under "" is for the
+// other verbs, which also show all flags of their own.
 var mattersMost = map[string][]string{
 	"":       {"user", "tls", "active", "timeout", "explain", "verbose", "json"},
 	"serve":  {"config", "user", "port", "listen", "anonymous", "passive-ports", "public-ip", "max-sessions", "tls", "tls-cert", "tls-self-signed", "verbose", "explain"},
@@ -237,7 +237,8 @@ var mattersMost = map[string][]string{
 	"bench":  {"only", "time", "count", "size", "yes", "user", "tls", "active", "json"},
 }
 
-// Sections returns the flags of a verb by section; the first one holds those without.
+// Sections returns the flags of a verb by help section. The first section holds the flags without
+// one.
 func Sections(c *cli.Command) []Section {
 	all := []Section{{Title: "Flags"}}
 	for _, f := range c.Flags {
@@ -254,7 +255,7 @@ func Sections(c *cli.Command) []Section {
 	return all
 }
 
-// Categorize puts flags into a section of the help, and returns them.
+// Categorize puts flags into a section of the help and returns them.
 func Categorize(title string, flags ...cli.Flag) []cli.Flag {
 	for _, f := range flags {
 		if _, category := attributes(f); category != nil {
@@ -264,7 +265,7 @@ func Categorize(title string, flags ...cli.Flag) []cli.Flag {
 	return flags
 }
 
-// mattering returns the groups with the flags of them that matter most.
+// mattering returns the sections with only those flags that matter most.
 func mattering(all []Section, path string) (some []Section) {
 	verb, _, _ := strings.Cut(strings.Replace(path, "config show", "serve", 1), " ")
 	names, own := mattersMost[verb]

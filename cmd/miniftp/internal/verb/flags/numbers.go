@@ -16,29 +16,30 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// ParseDuration reads 500ms, 30s, 1h30m or plain seconds: 5, 0.5.
+// ParseDuration parses a duration such as 500ms, 30s or 1h30m, or a number of seconds such as 5 or
+// 0.5.
 func ParseDuration(s string) (time.Duration, error) {
 	s = strings.TrimSpace(s)
 	if d, err := time.ParseDuration(s); err == nil {
 		return d, nil
 	}
 	n, err := strconv.ParseFloat(s, 64)
-	if err != nil || !(math.Abs(n) <= (1<<62)/1e9) || strings.ContainsAny(s, "xXpP_") { // nor NaN
+	if err != nil || !(math.Abs(n) <= (1<<62)/1e9) || strings.ContainsAny(s, "xXpP_") { // the comparison also excludes NaN
 		return 0, errors.New("not a duration")
 	}
 	return time.Duration(n * float64(time.Second)), nil
 }
 
-// DurationFlag is a cli.DurationFlag that takes plain seconds, too, on the command line and
-// in its environment variable.
+// DurationFlag is a cli.DurationFlag that also accepts plain seconds, on the command line and in
+// its environment variable.
 type DurationFlag struct{ cli.DurationFlag }
 
-// Duration returns the flag. Without text, the help shows value as the default.
+// Duration returns a DurationFlag. If text is empty, the help shows value as the default.
 func Duration(name string, value time.Duration, text, usage string) *DurationFlag {
 	return &DurationFlag{cli.DurationFlag{Name: name, Value: value, DefaultText: text, Usage: usage}}
 }
 
-// GetDefaultText returns the default as the help shows it, whatever the environment says.
+// GetDefaultText returns the default that the help shows. It does not depend on the environment.
 func (f *DurationFlag) GetDefaultText() string {
 	if f.DefaultText != "" {
 		return f.DefaultText
@@ -46,7 +47,7 @@ func (f *DurationFlag) GetDefaultText() string {
 	return DurationText(f.Value)
 }
 
-// Apply adds the flag to a set.
+// Apply adds the flag to set.
 func (f *DurationFlag) Apply(set *flag.FlagSet) error {
 	value := duration(f.Value)
 	for _, name := range f.EnvVars {
@@ -65,7 +66,7 @@ func (f *DurationFlag) Apply(set *flag.FlagSet) error {
 	return nil
 }
 
-// duration is the value of a DurationFlag.
+// duration is the flag.Value of a DurationFlag.
 type duration time.Duration
 
 func (d *duration) String() string { return time.Duration(*d).String() }
@@ -78,11 +79,11 @@ func (d *duration) Set(s string) error {
 	return err
 }
 
-// sizeUnits are the powers of a size's unit.
+// sizeUnits are the units of a size. The n-th letter, from 1, is the n-th power of the base.
 const sizeUnits = "kmgt"
 
-// ParseSize reads a number of bytes: 1500, 500k, 1.5M, 2GB or 2GiB. A unit is a power of
-// base, one that ends in i or iB a power of 1024.
+// ParseSize parses a number of bytes: 1500, 500k, 1.5M, 2GB or 2GiB. A unit is a power of base, or
+// of 1024 if it ends in i or iB.
 func ParseSize(s string, base int64) (int64, error) {
 	const most = 1e15
 	digits := strings.ToLower(strings.TrimSpace(s))
@@ -110,7 +111,7 @@ func ParseSize(s string, base int64) (int64, error) {
 	return int64(n * unit), nil
 }
 
-// ByteRate reads bytes per second: 1500, 500k, 2M or 2GiB.
+// ByteRate parses the value of flag as bytes per second: 1500, 500k, 2M or 2GiB.
 func ByteRate(flag, s string) (int64, error) {
 	if s == "" {
 		return 0, nil
@@ -122,11 +123,13 @@ func ByteRate(flag, s string) (int64, error) {
 	return n, nil
 }
 
-// FromEnv reports whether the value of a flag comes from its environment variable.
+// FromEnv reports whether the value of a flag comes from its environment variable. Package cli does not
+// report that, so FromEnv compares the values: a flag that repeats the value of its variable counts as
+// from the environment, which makes no difference.
 func FromEnv(c *cli.Context, name string) bool {
 	v, ok := os.LookupEnv(EnvName(name))
 	b, err := strconv.ParseBool(v)
-	if v == "" { // of a switch: off
+	if v == "" { // an empty variable turns a switch off
 		b, err = false, nil
 	}
 	if now, bad := strconv.ParseBool(c.String(name)); err == nil && bad == nil && now == b {
@@ -138,10 +141,10 @@ func FromEnv(c *cli.Context, name string) bool {
 // Asked reports whether a flag is given on the command line.
 func Asked(c *cli.Context, name string) bool { return c.IsSet(name) && !FromEnv(c, name) }
 
-// IsOn reports whether a flag that may have a word, such as --active, is given.
+// IsOn reports whether a flag with an optional value, such as --active, is given.
 func IsOn(c *cli.Context, name string) bool { w := c.String(name); return w != "" && w != "false" }
 
-// PortRange reads LO-HI, or a single port.
+// PortRange parses the value of flag: LO-HI, or a single port.
 func PortRange(flag, s string) (dtp.PortRange, error) {
 	if s == "" {
 		return dtp.PortRange{}, nil
@@ -153,7 +156,7 @@ func PortRange(flag, s string) (dtp.PortRange, error) {
 	return r, nil
 }
 
-// DurationText returns a duration without its zero parts: 5m, not 5m0s.
+// DurationText formats a duration without trailing zero units: 5m, not 5m0s.
 func DurationText(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

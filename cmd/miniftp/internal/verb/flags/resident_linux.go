@@ -10,20 +10,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReleaseStart gives back memory that only the start of the program needed: those pages of its own
-// file and of its libraries that flags, help and settings are made with. The kernel maps a page
-// again from its cache when it is needed. It is called after each step of the start, so that the
-// highest resident memory of a client is that of one step.
+// ReleaseStart gives back memory that only the start of the program needed: the pages of its
+// executable and libraries that were read to set up flags, help and settings. The kernel maps a
+// page again from its cache when it is needed. Calling this after each step of the start limits the
+// peak resident memory of a client to that of one step.
 func ReleaseStart() {
 	for _, m := range filePages() {
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(m.begin), uintptr(m.end-m.begin), unix.MADV_DONTNEED)
 	}
 }
 
+// mapping is a range of addresses.
 type mapping struct{ begin, end uint64 }
 
-// filePages returns the mappings of files that nothing writes to. One with pages that were written
-// to, such as those of relocations, is left out: it would lose them.
+// filePages returns the file mappings that are never written to. A mapping with modified pages,
+// such as relocations, is left out: MADV_DONTNEED would discard them.
 var filePages = sync.OnceValue(func() (all []mapping) {
 	maps, err := os.Open("/proc/self/smaps")
 	if err != nil {

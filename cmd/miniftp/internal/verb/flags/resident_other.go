@@ -2,5 +2,5 @@
 
 package flags
 
-// ReleaseStart is for Linux.
+// ReleaseStart does nothing: it is implemented only on Linux.
 func ReleaseStart() {}

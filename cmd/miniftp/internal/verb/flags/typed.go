@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -8,10 +9,9 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// asTyped rewrites a command line for package cli, which knows neither clusters of short
-// flags that end in a value (-lj4) nor an -h that is not the help flag. It looks no further
-// than the first argument of the verb. A cluster that holds an unknown flag is an error
-// that quotes the cluster.
+// asTyped rewrites a command line for package cli, which supports neither clusters of short flags
+// that end in a value (-lj4) nor a flag -h other than help. It stops at the first argument of the
+// verb. A cluster that holds an unknown flag is an error that quotes the whole cluster.
 func asTyped(app *cli.App, args []string) ([]string, error) {
 	verbs, at := app.Commands, 1
 	var found *cli.Command
@@ -51,35 +51,51 @@ func asTyped(app *cli.App, args []string) ([]string, error) {
 	return append(all, args[at:]...), nil
 }
 
-// clusterFlag finds a flag of a verb. One that is unknown is an error only as part of a
-// cluster: cli reports the others.
+// clusterFlag finds a flag of a verb. An unknown flag is an error only if it is part of a cluster:
+// cli reports the others.
 func clusterFlag(found *cli.Command, path, word, name string) (cli.DocGenerationFlag, error) {
 	f, ok := Find(found.Flags, strings.TrimLeft(name, "-")).(cli.DocGenerationFlag)
 	switch {
 	case ok || name == word || strings.HasPrefix(word, name+"="):
 		return f, nil
 	case name == "-h":
-		return nil, verb.Usagef("-h in %s: it shows the help only without arguments: miniftp %s --help", word, path)
+		return nil, verb.Usagef("-h in %s: -h shows the help only without arguments: miniftp %s --help", word, path)
 	}
 	return nil, noSuchFlag(path, word, name, found.Flags)
 }
 
-// noSuchFlag is the error for an unknown flag in a word of the command line.
+// noSuchFlag returns the error for the unknown flag name in word, a word of the command line. It
+// never shows a value: the unknown flag may be meant to take a password.
 func noSuchFlag(path, word, name string, flags []cli.Flag) error {
-	hint := verb.DidYouMean(nearestFlag(strings.TrimLeft(word, "-"), flags))
-	if hint == "" && word != name {
+	shown, _, _ := strings.Cut(word, "=")
+	if user, _, ok := strings.Cut(shown, ":"); ok { // -ualice:secret
+		shown = user + ":****"
+	}
+	if name == "-p" && strings.HasPrefix(word, name) { // -psecret, as mysql takes it
+		shown = name
+	}
+	bare := strings.TrimLeft(shown, "-")
+	if slices.Contains(passwordFlags, bare) && Find(flags, "password-file") != nil {
+		return verb.Usagef("unknown flag %s: give the password in a file (--password-file FILE), in the URL, or in MINIFTP_PASSWORD", shown)
+	}
+	hint := verb.DidYouMean(nearestFlag(bare, flags))
+	if hint == "" && shown != name {
 		hint = " (" + name + " is unknown)"
 	}
-	return verb.Usagef("miniftp %s has no flag %s%s: miniftp %s --help=all lists them; write -- before a name that begins with a dash", path, verb.MaskFlag(word), hint, path)
+	return verb.Usagef("unknown flag %s%s: miniftp %s --help=all lists the flags; put -- before a name that begins with a dash", shown, hint, path)
 }
 
-// SplitCluster splits one word of flags, such as --sort=size, -lR or -j4. wants reports
-// whether the value of the last flag is the next word. find returns a flag by its name with
-// dashes; nil is one without a value.
+// passwordFlags are names that people try for a flag with a password. No flag of a client takes one,
+// because other users can read the command line of a process.
+var passwordFlags = []string{"pass", "passwd", "password", "pw", "pwd"}
+
+// SplitCluster splits one word of flags, such as --sort=size, -lR or -j4. wants reports whether the
+// next word is the value of the last flag. find returns the flag with the given name, dashes
+// included; nil means a flag without a value.
 func SplitCluster(word string, find func(name string) (cli.DocGenerationFlag, error)) (flags []string, wants bool, err error) {
 	name, _, hasValue := strings.Cut(word, "=")
 	whole := strings.HasPrefix(word, "--") || len(name) == 2
-	if !whole { // package flag takes one dash for a long name, too
+	if !whole { // package flag also accepts a long name with one dash
 		if f, err := find(name); err == nil && f != nil {
 			whole = true
 		}
@@ -116,7 +132,7 @@ func WantsValue(f cli.DocGenerationFlag) bool {
 	return f != nil && f.TakesValue()
 }
 
-// FindVerb returns the verb of that name; nil if there is none.
+// FindVerb returns the verb with that name; nil if there is none.
 func FindVerb(verbs []*cli.Command, name string) *cli.Command {
 	for _, v := range verbs {
 		if v.HasName(name) {

@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp"
 )
 
-// The words of package flag and of cli for a flag that is wrong.
+// These match the errors of package flag and of cli about flags.
 var (
 	unknownFlag = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
 	noValue     = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
@@ -21,8 +21,8 @@ var (
 	badEnv      = regexp.MustCompile(`^could not parse (".*?") (?:as .* )?from environment variable "(.*?)" (?:as value )?for flag ([^ ]+): `)
 )
 
-// usageErrors says in our words what is wrong with the flags of a verb; "" are
-// those before the verb.
+// usageErrors returns a function that rewords errors about the flags of the verb at path. If path
+// is empty, the flags are those before the verb.
 func usageErrors(e *verb.Env, path string, flags []cli.Flag) cli.OnUsageErrorFunc {
 	return func(c *cli.Context, err error, _ bool) error {
 		if errors.Is(err, flag.ErrHelp) {
@@ -30,7 +30,7 @@ func usageErrors(e *verb.Env, path string, flags []cli.Flag) cli.OnUsageErrorFun
 		}
 		text := err.Error()
 		if m := unknownFlag.FindStringSubmatch(text); m != nil && path == "" {
-			return verb.Usagef("miniftp has no flag %s: a verb comes first, then its flags, as in  miniftp get --verbose URL", typed(e, m[1]))
+			return verb.Usagef("unknown flag %s: put the verb first, then its flags, as in  miniftp get --verbose URL", typed(e, m[1]))
 		} else if m != nil {
 			word := typed(e, m[1])
 			return noSuchFlag(path, word, word, flags)
@@ -51,7 +51,7 @@ func usageErrors(e *verb.Env, path string, flags []cli.Flag) cli.OnUsageErrorFun
 	}
 }
 
-// typed is a flag as the command line has it: with one dash or two.
+// typed returns a flag as it was typed: with one dash or two.
 func typed(e *verb.Env, name string) string {
 	for _, a := range e.Raw {
 		if word, _, _ := strings.Cut(a, "="); strings.TrimLeft(word, "-") == name && word != name {
@@ -61,10 +61,10 @@ func typed(e *verb.Env, name string) string {
 	return Dashed(name)
 }
 
-// nearestFlag is the long flag that a mistyped one may mean, or empty.
+// nearestFlag returns the long flag that a mistyped one may mean, or "".
 func nearestFlag(name string, flags []cli.Flag) string {
 	if len(name) < 3 {
-		return "" // a letter, or a cluster of them
+		return "" // a letter or a cluster
 	}
 	var names []string
 	for _, f := range flags {
@@ -84,7 +84,7 @@ func Dashed(flag string) string {
 	return "--" + flag
 }
 
-// wanted says what a flag's value is.
+// wanted describes the value that a flag takes.
 func wanted(flags []cli.Flag, name string) string {
 	switch f := Find(flags, name).(type) {
 	case *cli.BoolFlag:
@@ -105,7 +105,7 @@ func wanted(flags []cli.Flag, name string) string {
 	return "a value"
 }
 
-// MissingValue returns the error for a flag, with its dashes, that needs a value and has none.
+// MissingValue returns the error for a flag, with its dashes, that lacks its value.
 func MissingValue(flag string, flags []cli.Flag) error {
 	name := strings.TrimLeft(flag, "-")
 	what := wanted(flags, name)
@@ -117,7 +117,7 @@ func MissingValue(flag string, flags []cli.Flag) error {
 	return verb.Usagef("flag needs an argument: %s %s", flag, what)
 }
 
-// Find returns the flag that has that name; nil if there is none.
+// Find returns the flag with that name; nil if there is none.
 func Find(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
 		for _, n := range f.Names() {
@@ -129,8 +129,9 @@ func Find(flags []cli.Flag, name string) cli.Flag {
 	return nil
 }
 
-// checkOrder refuses a flag behind an argument: it would be taken for a file
-// name. Behind "--" everything is an argument.
+// checkOrder rejects a flag after an argument, which cli would treat as a file name. After "--"
+// every word is an argument. An unknown flag is reported as such: the line that checkOrder suggests
+// must work.
 func checkOrder(e *verb.Env, c *cli.Context) error {
 	args := c.Args().Slice()
 	free := 0
@@ -141,6 +142,7 @@ func checkOrder(e *verb.Env, c *cli.Context) error {
 		}
 	}
 	bound, rest := args[:max(len(args)-free, 0)], args[max(len(args)-free, 0):]
+	path := strings.TrimPrefix(c.Command.HelpName, "miniftp ")
 	late := ""
 	line := []string{c.Command.HelpName}
 	var words []string
@@ -153,8 +155,12 @@ func checkOrder(e *verb.Env, c *cli.Context) error {
 		if late == "" {
 			late, _, _ = strings.Cut(a, "=")
 		}
+		wants, err := lateFlag(c.Command, path, a)
+		if err != nil {
+			return err
+		}
 		line = append(line, verb.ShellWord(verb.MaskFlag(a)))
-		if takesValue(c.Command.Flags, a) && i+1 < len(bound) {
+		if wants && i+1 < len(bound) {
 			i++
 			line = append(line, verb.ShellWord(verb.MaskValue(a, bound[i])))
 		}
@@ -162,25 +168,35 @@ func checkOrder(e *verb.Env, c *cli.Context) error {
 	if late == "" {
 		return nil
 	}
-	if helpWord(late) {
-		return helpBeside(late, strings.TrimPrefix(c.Command.HelpName, "miniftp "))
+	if helpWord(late) && (late != "-h" || Find(c.Command.Flags, "h") == nil) {
+		return helpBeside(late, path)
 	}
 	for _, a := range rest {
 		words = append(words, verb.ShellWord(ftp.MaskURL(a)))
 	}
-	return verb.Usagef("%s stands behind the arguments: flags come first, as in  %s", late, strings.Join(append(line, words...), " "))
+	return verb.Usagef("%s comes after the arguments: flags come first, as in  %s", late, strings.Join(append(line, words...), " "))
 }
 
-// takesValue reports whether the word behind this flag belongs to it.
-func takesValue(flags []cli.Flag, arg string) bool {
-	name := strings.TrimLeft(arg, "-")
-	f, ok := Find(flags, name).(cli.DocGenerationFlag)
-	return ok && WantsValue(f)
+// lateFlag reports whether the next word is the value of a flag, or of a cluster, after the
+// arguments. It returns an error if there is no such flag.
+func lateFlag(c *cli.Command, path, word string) (wants bool, err error) {
+	name, _, _ := strings.Cut(word, "=")
+	if word == "--" || helpWord(word) {
+		return false, nil
+	}
+	_, wants, err = SplitCluster(word, func(flag string) (cli.DocGenerationFlag, error) {
+		f, err := clusterFlag(c, path, word, flag)
+		if err == nil && f == nil && (flag == name && (strings.HasPrefix(name, "--") || len(name) == 2)) {
+			err = noSuchFlag(path, name, name, c.Flags)
+		}
+		return f, err
+	})
+	return wants, err
 }
 
-// checkCount refuses a wrong number of arguments: a verb takes one for each word of its
-// ArgsUsage, none or one for a word in brackets, and any number for one with dots. A VERB may be
-// two words, such as "config show".
+// checkCount rejects a wrong number of arguments. A verb takes one for each word of its ArgsUsage,
+// at most one for a word in brackets, and any number for a word with dots. [VERB] may be two words,
+// such as "config show".
 func checkCount(c *cli.Context) error {
 	takes, name := c.Command.ArgsUsage, c.Command.HelpName
 	least, most := 0, 0

@@ -8,8 +8,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 )
 
-// Words are the values of the flags that take one of a few words. Those of serve are added by
-// its table of settings.
+// Words lists the values of flags that take one of a few words. The settings of serve add theirs.
 var Words = map[string][]string{
 	"active":  {"extended", "classic"},
 	"algo":    {"SHA-256", "SHA-512", "SHA-1", "MD5", "CRC32"},
@@ -20,8 +19,8 @@ var Words = map[string][]string{
 	"sort":    {"name", "size", "time"},
 }
 
-// OneOf returns the end of the error for a word that a flag does not take: the words that it takes,
-// and the one that may be meant.
+// OneOf returns the end of an error about a word that a flag does not accept: the words that it
+// accepts, and the one that was probably meant.
 func OneOf(flag, word string) string {
 	words := Words[flag]
 	last := len(words) - 1

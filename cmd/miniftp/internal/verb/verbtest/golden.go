@@ -15,15 +15,16 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Long skips a test that takes more than a moment where the tests run with -short.
+// Long skips a slow test if the tests run with -short.
 func Long(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("not with -short: it takes more than a moment")
+		t.Skip("slow: not run with -short")
 	}
 }
 
-// StockProgram finds a program that .ci/peers installs.
+// StockProgram returns the path of a program that .ci/peers installs. If the program is missing,
+// the test is skipped, or fails if MINIFTP_REQUIRE_PEERS is set.
 func StockProgram(t *testing.T, name string) string {
 	t.Helper()
 	dir := os.Getenv("MINIFTP_PEERS")
@@ -42,10 +43,10 @@ func StockProgram(t *testing.T, name string) string {
 	return ""
 }
 
-// Updating reports whether the golden files are to be written anew (-update).
+// Updating reports whether golden files are to be rewritten (-update).
 func Updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
-// Golden compares got with a file of testdata.
+// Golden compares got with a file of testdata. With -update it writes the file.
 func Golden(t *testing.T, name, got string) {
 	t.Helper()
 	name = filepath.Join("testdata", name)
@@ -70,23 +71,23 @@ func Golden(t *testing.T, name, got string) {
 			t.Fatalf("%s line %d, %s\n got %q\nwant %q", name, i+1, play, drawn[i], old[i])
 		}
 	}
-	t.Fatalf("%s has %d lines, %d are drawn", name, len(old), len(drawn))
+	t.Fatalf("%s has %d lines, got %d", name, len(old), len(drawn))
 }
 
 func init() {
-	if flag.Lookup("update") == nil { // another test file of this package may have it
-		flag.Bool("update", false, "write the golden files anew")
+	if flag.Lookup("update") == nil { // the tested package may define it
+		flag.Bool("update", false, "rewrite the golden files")
 	}
 }
 
-// Masked is a picture without what differs from run to run: ports and times. It
+// Masked returns a drawing with ports and times masked, because they differ from run to run. It
 // keeps the columns.
 func Masked(s string) string {
 	s = regexp.MustCompile(`\bin [0-9.]+ m?s, .*/s`).ReplaceAllString(s, "in TIME")
 	return regexp.MustCompile(`\b[0-9]{4,5}\b`).ReplaceAllStringFunc(s, func(p string) string { return strings.Repeat("N", len(p)) })
 }
 
-// AllNames are all files and directories of a server.
+// AllNames returns the paths of all files and directories of a server.
 func AllNames(t *testing.T, fsys afero.Fs) (all []string) {
 	t.Helper()
 	err := afero.Walk(fsys, "/", func(path string, _ os.FileInfo, err error) error {
@@ -101,7 +102,7 @@ func AllNames(t *testing.T, fsys afero.Fs) (all []string) {
 	return all
 }
 
-// Between returns text with table in place of what stands between the markers named mark.
+// Between returns text with the part between the markers named mark replaced by table.
 func Between(t *testing.T, text, mark, table string) string {
 	t.Helper()
 	begin, end := "<!-- "+mark+": begin -->\n", "<!-- "+mark+": end -->"
@@ -113,8 +114,8 @@ func Between(t *testing.T, text, mark, table string) string {
 	return head + begin + table + end + tail
 }
 
-// Words are the texts of an SVG, which has to be well-formed and to hold nothing that
-// runs or loads anything.
+// Words returns the texts of an SVG. The test fails unless the SVG is well-formed and contains
+// nothing that runs or loads anything.
 func Words(t *testing.T, svg string) string {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(svg))
@@ -143,7 +144,8 @@ func Words(t *testing.T, svg string) string {
 	}
 }
 
-// InModule is the path of a file of the module, from the directory of whatever package is tested.
+// InModule returns the path of a file of the module, relative to the directory of the tested
+// package.
 func InModule(name string) string {
 	for dir := "."; ; dir = filepath.Join("..", dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {

@@ -14,31 +14,31 @@ import (
 	"testing"
 )
 
-// Hostile is a server that means harm. What a test does not make it do goes well: it
-// Takes any login, every directory is there, and every file but d, which is one, holds
-// "content".
+// Hostile is a hostile server. By default it behaves well: it accepts any login, every directory
+// exists, and every file holds "content", except d, which is a directory. A test overrides what it
+// needs.
 type Hostile struct {
 	Addr string
-	Feat string                               // lines of FEAT, each behind a blank
-	List func(verb, path string, w io.Writer) // what a listing sends
-	On   map[string]func(c *Victim, arg string)
+	Feat string                                 // lines of the reply to FEAT, each after a blank
+	List func(verb, path string, w io.Writer)   // writes a listing
+	On   map[string]func(c *Victim, arg string) // handles a command, or "greeting"
 
 	ln  net.Listener
 	wg  sync.WaitGroup
 	mu  sync.Mutex
-	got []string // the lines that came
+	got []string // the lines received
 	in  map[net.Conn]bool
 }
 
-// Victim is one client of it.
+// Victim is one client of a Hostile.
 type Victim struct {
 	net.Conn
 	h    *Hostile
 	r    *bufio.Reader
-	Data net.Listener
+	Data net.Listener // for passive data connections
 }
 
-// NewHostile starts one on loopback; change may set it up before it listens.
+// NewHostile starts a Hostile on loopback. change may set it up before it listens.
 func NewHostile(t *testing.T, change func(h *Hostile)) *Hostile {
 	t.Helper()
 	h := &Hostile{Feat: " MLST type*;size*;\r\n", On: map[string]func(*Victim, string){}, in: map[net.Conn]bool{}}
@@ -72,7 +72,7 @@ func NewHostile(t *testing.T, change func(h *Hostile)) *Hostile {
 	return h
 }
 
-// Commands are the lines that came so far.
+// Commands returns the lines received so far.
 func (h *Hostile) Commands() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -108,7 +108,7 @@ func (c *Victim) serve() {
 	}
 }
 
-// well does what a good server would.
+// well handles a command as a well-behaved server would.
 func (c *Victim) well(verb, arg string) {
 	switch verb {
 	case "USER":
@@ -154,10 +154,10 @@ func (c *Victim) well(verb, arg string) {
 	}
 }
 
-// transfer sends what f writes.
+// transfer makes a transfer in which f writes the data.
 func (c *Victim) transfer(f func(io.Writer)) { c.TransferAs("150 here it comes", f) }
 
-// TransferAs makes a transfer in which f writes the data; begin is the reply before it.
+// TransferAs is like transfer, with begin as the preliminary reply.
 func (c *Victim) TransferAs(begin string, f func(io.Writer)) {
 	if c.Data == nil {
 		c.Say("425 where?")
@@ -182,8 +182,8 @@ func (c *Victim) close() {
 	}
 }
 
-// HostileNames are what a listing may hold in place of a name. None may lead out of
-// the target directory; those that a disk can hold may stand in it.
+// HostileNames are names for listings. None of them may be used outside the target directory; those
+// that are valid file names may be created in it.
 var HostileNames = []string{
 	"..", ".", "../x", "../../x", "/abs", "//abs", "a/b", "a/../../x", "..\\x", "\\abs", "\\\\host\\share", "C:x", "C:\\x", "C:/x", "CON", "NUL", "con.txt", "COM1",
 	"aux", "x:stream", "nul\x00byte", "", " ", "  lead", "trail ", "trail.", "-rf", "--help", "~", "~root", "|touch made", "$(touch made)", "`touch made`", "; touch made",
@@ -191,7 +191,7 @@ var HostileNames = []string{
 	strings.Repeat("n", 255), strings.Repeat("n", 256), strings.Repeat("n", 5000), strings.Repeat("../", 50) + "etc/x",
 }
 
-// HostileLines are names as lines of a listing.
+// HostileLines return a name as a line of a listing, by the command that lists.
 var HostileLines = map[string]func(kind, name string) string{
 	"MLSD": func(kind, name string) string { return fmt.Sprintf("type=%s;size=7; %s\r\n", kind, name) },
 	"LIST": func(kind, name string) string {
@@ -199,7 +199,7 @@ var HostileLines = map[string]func(kind, name string) string{
 	},
 }
 
-// Outside fails the test if there is anything in top but below in.
+// Outside fails the test if anything exists in top, except in its subdirectory in.
 func Outside(t *testing.T, top, in string) {
 	t.Helper()
 	_ = filepath.WalkDir(top, func(name string, e fs.DirEntry, err error) error {
@@ -207,16 +207,16 @@ func Outside(t *testing.T, top, in string) {
 			return filepath.SkipDir
 		}
 		if err == nil && !strings.HasPrefix(in, name) {
-			t.Errorf("%s was made", name)
+			t.Errorf("%s was created", name)
 		}
 		return nil
 	})
 }
 
-// RawControl is what would move a cursor, or break a line that is none of ours.
+// RawControl matches characters that move the cursor or end a line.
 var RawControl = regexp.MustCompile("[\x00-\x08\x0b-\x1f\x7f]|\u009b")
 
-// Files are the regular files below a directory.
+// Files returns the regular files below a directory.
 func Files(t *testing.T, dir string) (all []string) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
@@ -229,7 +229,7 @@ func Files(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// Logins are the USER and PASS lines that a server got, session by session.
+// Logins returns the USER, PASS and ACCT lines received so far.
 func (h *Hostile) Logins() (all []string) {
 	for _, line := range h.Commands() {
 		if strings.HasPrefix(line, "USER ") || strings.HasPrefix(line, "PASS") || strings.HasPrefix(line, "ACCT ") {

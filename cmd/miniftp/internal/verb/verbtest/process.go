@@ -22,16 +22,16 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Process is a server in a process of its own, that a test may kill.
+// Process is a server in its own process, which a test may kill.
 type Process struct {
 	t    *testing.T
 	Cmd  *exec.Cmd
 	Addr string
-	log  chan string // its lines, until it ends
-	Read []string    // those that await has read
+	log  chan string // its lines; closed when it ends
+	Read []string    // the lines that Await has read
 }
 
-// StartServer starts the program as a server of root, and waits until it listens.
+// StartServer starts the program as a server of root and waits until it listens.
 func StartServer(t *testing.T, root string, flags ...string) *Process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
@@ -58,7 +58,7 @@ func StartServer(t *testing.T, root string, flags ...string) *Process {
 	return p
 }
 
-// Await waits for a line with the text.
+// Await waits for a line that contains text and returns it.
 func (p *Process) Await(text string) string {
 	p.t.Helper()
 	limit := time.After(20 * time.Second)
@@ -72,12 +72,12 @@ func (p *Process) Await(text string) string {
 				p.t.Fatalf("the server ended without %q:\n%s", text, strings.Join(p.Read, "\n"))
 			}
 		case <-limit:
-			p.t.Fatalf("the server does not say %q:\n%s", text, strings.Join(p.Read, "\n"))
+			p.t.Fatalf("the server did not print %q:\n%s", text, strings.Join(p.Read, "\n"))
 		}
 	}
 }
 
-// Ends waits for the process and returns its exit code, -1 if it was killed.
+// Ends waits for the process and returns its exit code, or -1 if it was killed.
 func (p *Process) Ends() int {
 	p.t.Helper()
 	for line := range p.log { // to the end, before Wait closes the pipe
@@ -87,7 +87,7 @@ func (p *Process) Ends() int {
 	return p.Cmd.ProcessState.ExitCode()
 }
 
-// Kill is SIGKILL: nothing is put in order.
+// Kill kills the process with SIGKILL, so that it can't clean up.
 func (p *Process) Kill() {
 	p.t.Helper()
 	if err := p.Cmd.Process.Kill(); err != nil {
@@ -107,7 +107,7 @@ func (p *Process) Dial() *client.Client {
 	return c
 }
 
-// Program returns the built program: "miniftp" finds it, too.
+// Program returns the path of the built program, which is also in PATH as "miniftp".
 func Program(t testing.TB) string {
 	t.Helper()
 	Long(t)
@@ -117,15 +117,15 @@ func Program(t testing.TB) string {
 	return programName()
 }
 
-// buildProgram makes miniftp once, as its users have it: without the race detector,
-// under which each process starts slowly, but for a MINIFTP_SOAK that has it. What it
-// runs is tested inside the test binary, too.
+// buildProgram builds miniftp once, as for users: without the race detector, which makes each
+// process start slowly, unless make soak runs the tests with it. Most of the code is also tested in
+// the test binary.
 var buildProgram = sync.OnceValue(func() error {
 	args := []string{"build", "-o", programName()}
 	cmd := exec.Command("go", append(args, "miniftp/cmd/miniftp")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if raceDetector && Soaking {
-		os.Setenv("GORACE", "atexit_sleep_ms=0") // else each process ends a second late
+		os.Setenv("GORACE", "atexit_sleep_ms=0") // otherwise each process ends a second late
 		cmd = exec.Command("go", append(args, "-race", "miniftp/cmd/miniftp")...)
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -134,7 +134,7 @@ var buildProgram = sync.OnceValue(func() error {
 	return nil
 })
 
-// programName is where miniftp is once it is built.
+// programName returns the path of the built program.
 func programName() string {
 	if runtime.GOOS == "windows" {
 		return filepath.Join(bin, "miniftp.exe")
@@ -142,10 +142,10 @@ func programName() string {
 	return filepath.Join(bin, "miniftp")
 }
 
-// bin holds the program that tests run in processes of its own; it is the first of PATH.
+// bin is the directory of the built program, the first one in PATH.
 var bin string
 
-// logIn dials with a user, and returns how it ended.
+// logIn logs in as user and returns the error, if any.
 func (p *Process) logIn(user, password string) (*client.Client, error) {
 	c, err := client.Dial(p.t.Context(), p.Addr, &client.Options{User: user, Password: password})
 	if err == nil {
@@ -154,7 +154,7 @@ func (p *Process) logIn(user, password string) (*client.Client, error) {
 	return c, err
 }
 
-// MustLogIn fails the test unless that login works.
+// MustLogIn fails the test unless the login succeeds.
 func (p *Process) MustLogIn(user, password string) *client.Client {
 	p.t.Helper()
 	c, err := p.logIn(user, password)
@@ -164,7 +164,7 @@ func (p *Process) MustLogIn(user, password string) *client.Client {
 	return c
 }
 
-// Refuses fails the test unless that login is refused.
+// Refuses fails the test unless the login is refused.
 func (p *Process) Refuses(user, password string) {
 	p.t.Helper()
 	var reply *ftp.Error
@@ -173,7 +173,7 @@ func (p *Process) Refuses(user, password string) {
 	}
 }
 
-// Hangup is a SIGHUP; it waits for what the log says.
+// Hangup sends SIGHUP and waits for a line that contains says.
 func (p *Process) Hangup(says string) string {
 	p.t.Helper()
 	if err := p.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -182,23 +182,23 @@ func (p *Process) Hangup(says string) string {
 	return p.Await(says)
 }
 
-// Main runs the tests of a package, with a directory for miniftp before the others of PATH.
+// Main runs the tests of a package, with a directory for the built program first in PATH.
 func Main(m *testing.M) int {
 	runParallel()
-	local.Geteuid = func() int { return 1000 } // whoever runs the tests: what root is told has a test of its own
+	local.Geteuid = func() int { return 1000 } // root gets a warning, which has its own test
 	var err error
 	if bin, err = os.MkdirTemp("", "miniftp-bin"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer os.RemoveAll(bin)
-	os.Setenv("NETRC", filepath.Join(bin, "no netrc")) // nobody's own logins
+	os.Setenv("NETRC", filepath.Join(bin, "no netrc")) // not the user's
 	os.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	return m.Run()
 }
 
-// runParallel lets more parallel tests run at once than there are processors, unless the
-// command line sets -parallel: most of them wait, for a timer or another process.
+// runParallel lets more parallel tests run than there are processors, unless -parallel is set: most
+// of them wait for a timer or another process.
 func runParallel() {
 	flag.Parse()
 	given := false
@@ -208,5 +208,5 @@ func runParallel() {
 	}
 }
 
-// Soaking reports whether make soak runs the tests.
+// Soaking reports whether the tests run by make soak.
 var Soaking = os.Getenv("MINIFTP_SOAK") != ""

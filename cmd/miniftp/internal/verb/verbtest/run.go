@@ -1,7 +1,7 @@
-// Package verbtest is what the tests of the verbs share: it runs a verb in this process or the whole
-// program in another one, with servers that are well, hostile, or have faults.
+// Package verbtest helps to test the verbs: it runs a verb in this process or the whole program in
+// another one, with servers that are well-behaved, hostile or faulty.
 //
-// It must not know any verb: who tests one names it.
+// It must not depend on any verb: the tests of a verb pass it.
 package verbtest
 
 import (
@@ -29,7 +29,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// Runner returns Run with these verbs.
+// Runner returns Run with the given verbs.
 func Runner(verbs []verb.Verb) func(t *testing.T, args ...string) (code int, out, errs string) {
 	return func(t *testing.T, args ...string) (code int, out, errs string) {
 		t.Helper()
@@ -37,7 +37,7 @@ func Runner(verbs []verb.Verb) func(t *testing.T, args ...string) (code int, out
 	}
 }
 
-// Run runs the program with these verbs in this process, with no wait before retries.
+// Run runs the program with the given verbs in this process. It does not wait before retries.
 func Run(t *testing.T, verbs []verb.Verb, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
@@ -46,7 +46,7 @@ func Run(t *testing.T, verbs []verb.Verb, args ...string) (code int, out, errs s
 	return code, o.String(), e.String()
 }
 
-// Pattern is n bytes that differ from place to place.
+// Pattern returns n bytes whose values depend on their position.
 func Pattern(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -55,7 +55,7 @@ func Pattern(n int) []byte {
 	return b
 }
 
-// WithFile is a server that has /a.bin.
+// WithFile returns a server with the file /a.bin.
 func WithFile(t *testing.T, data []byte, options ...ftptest.Option) *ftptest.Server {
 	t.Helper()
 	files := afero.NewMemMapFs()
@@ -75,7 +75,7 @@ func ReadFile(t *testing.T, fsys afero.Fs, name string) []byte {
 	return b
 }
 
-// WriteFile writes a file of a test; only its owner may read it.
+// WriteFile writes a file that only its owner may read, and returns its name.
 func WriteFile(t *testing.T, name, text string) string {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -84,7 +84,7 @@ func WriteFile(t *testing.T, name, text string) string {
 	return name
 }
 
-// Forest is a tree of n files, three levels deep.
+// Forest makes a tree of n files, three levels deep, and returns their contents by name.
 func Forest(t *testing.T, fsys afero.Fs, root string, n int) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -101,7 +101,7 @@ func Forest(t *testing.T, fsys afero.Fs, root string, n int) map[string]string {
 	return all
 }
 
-// HoldsAll fails the test unless the files below root are those of want.
+// HoldsAll fails the test unless the files of want exist below root with their contents.
 func HoldsAll(t *testing.T, fsys afero.Fs, root string, want map[string]string) {
 	t.Helper()
 	for name, text := range want {
@@ -111,7 +111,7 @@ func HoldsAll(t *testing.T, fsys afero.Fs, root string, want map[string]string) 
 	}
 }
 
-// Logins counts the control connections that a server has had.
+// Logins returns how many logins a server has had.
 func Logins(s *ftptest.Server) (n int) {
 	for _, e := range s.Events() {
 		if _, ok := e.What.(ftp.LoggedInAs); ok {
@@ -121,7 +121,7 @@ func Logins(s *ftptest.Server) (n int) {
 	return n
 }
 
-// MakeCert is a certificate for a name, signed by parent or, without one, itself.
+// MakeCert returns a certificate for a name, signed by parent or, if that is nil, by itself.
 func MakeCert(t *testing.T, name string, until time.Time, parent *tls.Certificate) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -149,7 +149,7 @@ func MakeCert(t *testing.T, name string, until time.Time, parent *tls.Certificat
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// CertFile writes a new certificate for a name, with its key.
+// CertFile writes a new certificate for a name, and its key, to a file.
 func CertFile(t *testing.T, file, name string) tls.Certificate {
 	t.Helper()
 	cert := MakeCert(t, name, time.Now().Add(time.Hour), nil)

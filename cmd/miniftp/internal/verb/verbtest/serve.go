@@ -12,14 +12,14 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// InProcess is serve within the test; what it writes is in log when it has ended.
+// InProcess is a server in the test process. Log holds its output.
 type InProcess struct {
 	Addr string
 	End  func() (code int)
 	Log  *Buffer
 }
 
-// Buffer is a bytes.Buffer for several goroutines.
+// Buffer is a bytes.Buffer that is safe for concurrent use.
 type Buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -37,7 +37,7 @@ func (l *Buffer) String() string {
 	return l.b.String()
 }
 
-// Serve runs a server in this process; verbs has serve.
+// Serve runs a server in this process. verbs must include serve.
 func Serve(t *testing.T, verbs []verb.Verb, args ...string) *InProcess {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -60,7 +60,7 @@ func Serve(t *testing.T, verbs []verb.Verb, args ...string) *InProcess {
 	return p
 }
 
-// tee writes to both.
+// tee writes to a and b.
 type tee struct {
 	a, b interface{ Write([]byte) (int, error) }
 }
@@ -70,7 +70,7 @@ func (w tee) Write(p []byte) (int, error) {
 	return w.b.Write(p)
 }
 
-// ServeOutput keeps what serve writes, and tells where it listens.
+// ServeOutput records the output of serve, and sends the URL in it to the channel.
 type ServeOutput struct {
 	mu  sync.Mutex
 	Buf bytes.Buffer
