@@ -8,7 +8,7 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// keepAlive is the beat at which NOOP is sent while a transfer runs.
+// keepAlive returns a ticker that says when to send NOOP during a transfer; nil: never.
 func (c *Client) keepAlive() (beat <-chan time.Time, stop func()) {
 	if c.opts.KeepAlive <= 0 || c.history.noNOOP.Load() {
 		return nil, func() {}
@@ -17,12 +17,12 @@ func (c *Client) keepAlive() (beat <-chan time.Time, stop func()) {
 	return t.C, t.Stop
 }
 
-// maxOwed is how many NOOPs may be without an answer. Many servers read none before
-// a transfer is over; some never do.
+// maxOwed is how many NOOPs may wait for a reply. Many servers read none before the transfer has
+// ended, and some never do.
 const maxOwed = 100
 
-// stayAlive sends a NOOP beside the transfer. Each one has a reply, now or when the
-// transfer is over, which must not be taken for another command's.
+// stayAlive sends a NOOP during the transfer. Its reply may come now or after the transfer, and
+// must not be mistaken for the reply to another command.
 func (r *run) stayAlive() {
 	if !r.begun || r.answered() || r.owed == maxOwed {
 		return
@@ -34,10 +34,10 @@ func (r *run) stayAlive() {
 	r.owed++
 }
 
-// isOwed reports whether a reply is to a NOOP of stayAlive. A transfer that began
-// ends with 226, 250, 4xx or a 55x. NOOP is answered by 200, or by what an unknown or
-// untimely command is. Some servers answer 250: that does not end an upload whose bytes
-// are still on their way, and of a download it is the end only until another one comes.
+// isOwed reports whether a reply answers a NOOP of stayAlive. A transfer that has begun ends with
+// 226, 250, 4xx or 55x. NOOP is answered by 200, or by the code for an unknown or untimely command.
+// Some servers answer NOOP by 250. During an upload that can't be the final reply while bytes
+// are still to be sent; during a download it is the final reply unless another one follows (doubt).
 func (r *run) isOwed(reply ftp.Reply) bool {
 	if r.owed == 0 {
 		return false
@@ -54,8 +54,8 @@ func (r *run) isOwed(reply ftp.Reply) bool {
 	return false
 }
 
-// collect takes the answers to the NOOPs that came too late to be given during the
-// transfer. If they don't come, the server has dropped some of the NOOPs.
+// collect reads the pending replies to NOOPs after the transfer. If they do not come, the server has
+// dropped some of the NOOPs: then no more are sent, and Realign finds out where the replies are.
 func (r *run) collect(ctx context.Context) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), shortWait)
 	defer cancel()
