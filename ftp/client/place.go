@@ -47,7 +47,7 @@ func (c *Client) place(ctx context.Context, temp, final string, replaces bool, n
 	if !replaces {
 		return no
 	}
-	if is, err := c.isDir(ctx, final); is || err != nil { // some servers report a size for a directory, so it looks like a file
+	if is, err := c.isDir(ctx, final); is || err != nil { // some servers report a size for a directory
 		return firstOf(err, no)
 	}
 	old := partName(final, randomTag())
@@ -104,9 +104,9 @@ func (e *LeftError) Error() string { return e.Err.Error() + "; " + e.Left }
 // Unwrap returns the cause.
 func (e *LeftError) Unwrap() error { return e.Err }
 
-// LeftAs returns err as a *LeftError that names the partial upload temp.
+// LeftAs returns err as a *LeftError that names temp, the file that holds the uploaded data.
 func LeftAs(temp string, err error) error {
-	return &LeftError{err, "the partial upload is on the server as " + ftp.Printable(temp)}
+	return &LeftError{err, "the uploaded data is on the server as " + ftp.Printable(temp)}
 }
 
 // refusedRename reports whether err is the server's refusal of verb, RNFR or RNTO. "" means either.

@@ -91,14 +91,14 @@ func TestCopyFails(t *testing.T) {
 		want   string
 		source bool
 	}{
-		"not there":  {func(*fakeserver.Server) {}, "/none", "refuses SIZE: 550", true},
-		"no listing": {func(f *fakeserver.Server) { f.Feat = []string{"EPSV"} }, "/none", "refuses RETR: 550", true},
+		"not there":  {func(*fakeserver.Server) {}, "/none", "refused SIZE: 550", true},
+		"no listing": {func(f *fakeserver.Server) { f.Feat = []string{"EPSV"} }, "/none", "refused RETR: 550", true},
 		"short": {func(f *fakeserver.Server) {
 			f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 here"); s.Send("con"); s.Say("226 done") }
 		}, "/f", "cut short: 3 of 7 bytes", false},
 		"broken": {func(f *fakeserver.Server) {
 			f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 here"); s.Send("con"); s.Say("451 the disk") }
-		}, "/f", "refuses RETR: 451", true},
+		}, "/f", "refused RETR: 451", true},
 		"hung up": {func(f *fakeserver.Server) {
 			f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 here"); s.Send("con"); _ = s.Conn.Close() }
 		}, "/f", "the control connection is gone", true},

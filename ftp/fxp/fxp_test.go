@@ -85,9 +85,9 @@ func TestCopyIsForbidden(t *testing.T) {
 		from, to bool // FXP
 		want     []string
 	}{
-		{"by both", false, false, []string{"the destination", "refuses PORT", "the source", "fxp"}},
-		{"by the source", false, true, []string{"the source", "refuses PORT: 504", "was not taken"}},
-		{"by the destination", true, false, []string{"the destination", "refuses PORT: 504", "was not taken"}},
+		{"by both", false, false, []string{"the destination", "refused PORT", "the source", "fxp"}},
+		{"by the source", false, true, []string{"the source", "refused PORT: 504", "was not accepted"}},
+		{"by the destination", true, false, []string{"the destination", "refused PORT: 504", "was not accepted"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
