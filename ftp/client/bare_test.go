@@ -12,8 +12,8 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// A server that says 226 without a 150, sends nothing and leaves the data connection open does
-// not keep the client for the whole timeout.
+// A server that replies 226 without a 150, sends nothing and leaves the data connection open does not keep the client
+// waiting for the whole timeout.
 func TestBareEnd(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -44,7 +44,7 @@ func TestBareEnd(t *testing.T) {
 	}
 }
 
-// What comes a little after such a 226 is a listing.
+// Data that arrives a little after such a 226 is a listing.
 func TestBareEndFirst(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.On["LIST"] = func(s *fakeserver.Session, _ string) {

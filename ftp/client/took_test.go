@@ -16,10 +16,10 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// storing is how long a lateFs needs to store a file that has arrived.
+// storing is how long a lateFs takes to store a file that has arrived.
 const storing = 60 * time.Millisecond
 
-// lateFs has files whose Close takes time, as on a slow disk.
+// lateFs has files whose Close takes a while, as on a slow disk.
 type lateFs struct{ afero.Fs }
 
 func (l lateFs) OpenFile(name string, flag int, perm os.FileMode) (afero.File, error) {
@@ -37,7 +37,7 @@ func (l lateFile) Close() error {
 	return l.File.Close()
 }
 
-// stores collects how long each STOR took.
+// stores records how long each STOR took.
 type stores struct {
 	mu   sync.Mutex
 	took []time.Duration
@@ -51,7 +51,7 @@ func (s *stores) Observe(e ftp.Event) {
 	}
 }
 
-// An upload takes until the final reply: its bytes are written to the socket before that.
+// The time of an upload includes the wait for the final reply: the bytes are written to the socket much earlier.
 func TestTookUntilFinalReply(t *testing.T) {
 	srv := ftptest.NewServer(t, lateFs{fsroot.NewMem()})
 	seen := new(stores)
@@ -69,7 +69,7 @@ func TestTookUntilFinalReply(t *testing.T) {
 	}
 }
 
-// The files of a chain, too.
+// The same for the files of a chain.
 func TestTookOfChain(t *testing.T) {
 	srv := ftptest.NewServer(t, lateFs{fsroot.NewMem()})
 	seen := new(stores)

@@ -11,8 +11,7 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// TestVerdicts drives every row of the table; a row that is passed over, or comes too late,
-// shows as another one.
+// TestVerdicts tests every row of the table. If a row is in the wrong place, another row decides a case.
 func TestVerdicts(t *testing.T) {
 	errOther := errors.New("other")
 	local, open, broken := &LocalError{Err: errOther}, &dtp.OpenError{Err: errOther}, &dtp.BrokenError{Err: io.EOF}
@@ -81,7 +80,7 @@ func TestVerdicts(t *testing.T) {
 	}
 	for _, v := range verdicts {
 		if !drove[v.name] {
-			t.Errorf("no case for %q", v.name)
+			t.Errorf("no test case for row %q", v.name)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/internal/party"
 )
 
-// A file that is copied onto itself is still there.
+// A file that is copied onto itself is kept.
 func TestCopyOntoItself(t *testing.T) {
 	text := strings.Repeat("0123456789", 100)
 	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/a"] = text })
@@ -24,12 +24,12 @@ func TestCopyOntoItself(t *testing.T) {
 		}
 	}
 	if got, _ := f.File("/a"); got != text || f.Count("STOR") != 0 {
-		t.Error("it was written")
+		t.Error("the file was written")
 	}
 }
 
-// TestCopyOntoAnAlias: a copy onto the same file by another name of its server is refused,
-// and the file is whole.
+// TestCopyOntoAnAlias checks that a copy onto the same file, by another name of its server, is refused and leaves the
+// file whole.
 func TestCopyOntoAnAlias(t *testing.T) {
 	text := strings.Repeat("text", 1000)
 	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/f"] = text; fakeserver.Storing(f) })

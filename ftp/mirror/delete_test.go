@@ -15,8 +15,8 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestMirrorDelete: no more than allowed, nothing that is excluded, and nothing in a
-// directory whose source could not be listed.
+// TestMirrorDelete checks that no more names are deleted than allowed, none that is excluded, and none in a
+// directory that could not be listed at the source.
 func TestMirrorDelete(t *testing.T) {
 	t.Parallel()
 	site, here := fsroot.NewMem(), fsroot.NewMem()
@@ -52,7 +52,7 @@ func TestMirrorDelete(t *testing.T) {
 	testutil.SameShape(t, testutil.Shape(t, here, "/"), map[string]string{"keep": "k", "dir/": "", "dir/save.me": "4", "sub/": "", "sub/f": "f"})
 }
 
-// TestMirrorInTheWay: what is of another kind is replaced; a directory only with Delete.
+// TestMirrorInTheWay checks that a name of another type is replaced; a directory only with Delete.
 func TestMirrorInTheWay(t *testing.T) {
 	a, b := fsroot.NewMem(), fsroot.NewMem()
 	testutil.Grow(t, a, map[string]string{"/file": "f", "/dir/x": "x"})
@@ -66,8 +66,7 @@ func TestMirrorInTheWay(t *testing.T) {
 	testutil.SameShape(t, testutil.Shape(t, b, "/"), testutil.Shape(t, a, "/"))
 }
 
-// TestMirrorUnread: a directory that the server shows as empty because it can't read it
-// is no reason to delete.
+// TestMirrorUnread checks that nothing is deleted because the server shows a directory as empty that it can't read.
 func TestMirrorUnread(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = nil

@@ -145,7 +145,7 @@ func TestShellScriptFailures(t *testing.T) {
 		{"get -j", verb.ExitUsage, "get: flag needs an argument: -j N (a whole number)\n"},
 		{"mget -jx a", verb.ExitUsage, "mget: -j \"x\": it takes a whole number\n"},
 		{"quote CWD x", verb.ExitUsage, "quote: CWD is what cd is for here: there are several connections\n"},
-		{"quote MODE B", verb.ExitFailure, "quote: MODE is not sent by hand: it would change what data connections mean\n"},
+		{"quote MODE B", verb.ExitFailure, "quote: MODE can't be sent as a plain command: it would change how data connections work\n"},
 		{"site nope", verb.ExitRefused, ""},
 		{"cd x &", verb.ExitUsage, "cd: it does not run in the background: verbs that transfer or list do\n"},
 		{"kill 7", verb.ExitUsage, "kill: there is no job 7: jobs lists them\n"},
