@@ -35,7 +35,7 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, 
 		c.data.Close()
 		return Result{}, false, err
 	}
-	stood := opener.Stands()
+	wasOpen := opener.Stands()
 	r := c.start(j, opener)
 	if err = c.pi.Send(ftp.Command{Verb: j.verb, Arg: j.arg}); err == nil {
 		err = r.watch(ctx)
@@ -49,12 +49,12 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, 
 	} else if j.early && !r.begun {
 		res.Bytes = 0 // the server has not accepted them
 	}
-	c.tell(ftp.TransferDone{
+	c.emit(ftp.TransferDone{
 		Verb: j.verb, Path: j.arg, Direction: j.dir, Mode: c.opts.Mode,
 		Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Err: err,
 	})
 	c.keep(r.data.Kept, err)
-	closed = stood && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
+	closed = wasOpen && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
 	return res, closed, err
 }
 
@@ -78,7 +78,7 @@ func (c *Client) prepare(ctx context.Context, j *job) (*dtp.Opener, error) {
 	}
 	get := c.ready
 	if c.data.Stands() {
-		get = c.readyStanding
+		get = c.readyOpen
 	}
 	if err := get(ctx, j); err != nil {
 		return nil, err

@@ -279,7 +279,7 @@ func (ch *chain) offer(ctx context.Context, c *Client) (*dtp.Opener, error) {
 	j := &job{typ: ftp.Image}
 	get := c.ready
 	if c.data.Stands() {
-		get = c.readyStanding
+		get = c.readyOpen
 	}
 	if err := get(ctx, j); err != nil {
 		c.data.Close()

@@ -86,13 +86,13 @@ func (d *drive) loop() error {
 		case l := <-d.moved:
 			l.moved = true
 			if l.data.Kept == nil {
-				d.hangUp()
+				d.closeData()
 			}
 			d.settle()
 			p.Restart()
 		case <-d.ch.leave:
 			if enough == nil && slices.ContainsFunc(d.sent, func(l *link) bool { return l.unwanted.Load() }) {
-				d.hangUp()
+				d.closeData()
 				enough = time.After(abortWait)
 			}
 		case <-enough:
@@ -103,7 +103,7 @@ func (d *drive) loop() error {
 			case l != nil:
 				return d.c.pi.Silent(l.next().Verb, p.Limit())
 			default: // all replies have come, but bytes are missing
-				d.hangUp()
+				d.closeData()
 				p.Restart()
 			}
 		}
@@ -163,15 +163,15 @@ func (d *drive) reply(r ftp.Reply) error {
 		d.give(l)
 		return nil
 	}
-	if l.replies = append(l.replies, r); l.strands(cmd.Verb, r) {
-		d.hangUp()
+	if l.replies = append(l.replies, r); l.leavesBytes(cmd.Verb, r) {
+		d.closeData()
 	}
 	d.settle()
 	return nil
 }
 
-// hangUp closes the data connection. All files under way have to be moved again.
-func (d *drive) hangUp() {
+// closeData closes the data connection. All files under way have to be moved again.
+func (d *drive) closeData() {
 	d.broke = true
 	d.cancel(errNotChained)
 }
@@ -213,7 +213,7 @@ func (d *drive) verdict(l *link) error {
 		err = errNotChained
 	}
 	l.took = lasted(l.data)
-	d.c.tell(ftp.TransferDone{
+	d.c.emit(ftp.TransferDone{
 		Verb: l.job.verb, Path: l.job.arg, Direction: l.job.dir, Mode: d.c.opts.Mode,
 		Bytes: l.data.Bytes, Took: l.took, Err: err,
 	})
@@ -248,6 +248,6 @@ func (d *drive) move(ctx context.Context) {
 func (j *job) data(c *Client) dtp.Job {
 	return dtp.Job{
 		Source: j.source, Sink: j.sink, Size: j.length, Type: ftp.Image, Mode: ftp.Block,
-		Stall: c.opts.Timeout, Rates: []*rate.Limiter{c.rate}, Progress: j.told(),
+		Stall: c.opts.Timeout, Rates: []*rate.Limiter{c.rate}, Progress: j.progressFunc(),
 	}
 }

@@ -52,7 +52,7 @@ func (ch *chain) upload(ctx context.Context, fsys afero.Fs, local, remote string
 	}
 	to := remote
 	if o.Beside {
-		if ch.p.opts.history.noBeside.Load() {
+		if ch.p.opts.history.noHiddenNames.Load() {
 			return Result{}, errNotChained
 		}
 		to = partName(remote, VersionTag(info.Size(), info.ModTime()))
@@ -143,7 +143,7 @@ func (ch *chain) place(ctx context.Context, part, final string, info fs.FileInfo
 func (c *Client) placeOrDelete(ctx context.Context, part, final string, replaces bool) error {
 	err := c.place(ctx, part, final, replaces, nil)
 	if refusedRename(err, "RNFR") {
-		c.history.noBeside.Store(true)
+		c.history.noHiddenNames.Store(true)
 	}
 	if !isReply(err) {
 		return err

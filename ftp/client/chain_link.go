@@ -62,9 +62,9 @@ func (l *link) expects(r ftp.Reply) bool {
 	return pi.Fits(cmd.Verb, r.Code) && (l.job == nil || l.begun || refusal(cmd.Verb, r) != nil)
 }
 
-// strands reports whether a reply refuses a transfer whose bytes may be on their way. They must not be
+// leavesBytes reports whether a reply refuses a transfer whose bytes may be on their way. They must not be
 // taken for those of the next file.
-func (l *link) strands(verb string, r ftp.Reply) bool {
+func (l *link) leavesBytes(verb string, r ftp.Reply) bool {
 	return l.job != nil && refusal(verb, r) != nil && (l.begun || l.isStore())
 }
 

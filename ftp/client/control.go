@@ -12,13 +12,13 @@ import (
 
 // do is like exchange but returns a 4xx or 5xx reply as an *ftp.Error; see pi.Conn.Do.
 func (c *Client) do(ctx context.Context, verb, arg string) (ftp.Reply, error) {
-	c.outdate(verb)
+	c.forgetVoided(verb)
 	return c.pi.Do(ctx, verb, arg)
 }
 
 // exchange sends one command and waits for its final reply; see pi.Conn.Exchange.
 func (c *Client) exchange(ctx context.Context, verb, arg string) (ftp.Reply, error) {
-	c.outdate(verb)
+	c.forgetVoided(verb)
 	return c.pi.Exchange(ctx, verb, arg)
 }
 
@@ -30,9 +30,9 @@ func (c *Client) doAll(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, e
 	batch := len(cmds) > 1 && c.batches()
 	for _, cmd := range cmds {
 		if batch { // EPSV in the batch must not void the offer that it makes
-			c.leaveDir(cmd.Verb)
+			c.forgetDir(cmd.Verb)
 		} else {
-			c.outdate(cmd.Verb)
+			c.forgetVoided(cmd.Verb)
 		}
 	}
 	replies, err := c.pi.All(ctx, batch, cmds...)
@@ -42,24 +42,24 @@ func (c *Client) doAll(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, e
 	return replies, err
 }
 
-// outdate forgets what the command makes invalid: the current directory and an unused offer.
-func (c *Client) outdate(verb string) {
-	c.leaveDir(verb)
-	if outdates(verb) {
+// forgetVoided forgets what the command makes invalid: the current directory and an unused offer.
+func (c *Client) forgetVoided(verb string) {
+	c.forgetDir(verb)
+	if voidsOffer(verb) {
 		c.dropOffer()
 	}
 }
 
-// leaveDir forgets the current directory if the command changes it.
-func (c *Client) leaveDir(verb string) {
+// forgetDir forgets the current directory if the command changes it.
+func (c *Client) forgetDir(verb string) {
 	switch verb {
 	case "CWD", "CDUP", "XCWD", "XCUP", "SMNT", "REIN", "USER":
 		c.cwd = ""
 	}
 }
 
-// tell sends an event to the Observer.
-func (c *Client) tell(what ftp.Happening) { c.pi.Tell(what) }
+// emit sends an event to the Observer.
+func (c *Client) emit(what ftp.Happening) { c.pi.Tell(what) }
 
 // dead reports whether the control connection has failed.
 func (c *Client) dead() bool { return c.pi.Err() != nil }

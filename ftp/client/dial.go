@@ -23,7 +23,7 @@ func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.loggedIn(ctx)
+	return c.finishDial(ctx)
 }
 
 // New is like Dial over an existing connection, such as a tunnel or one end of a pipe in a test.
@@ -38,7 +38,7 @@ func New(ctx context.Context, conn net.Conn, addr string, o *Options) (*Client, 
 		_ = conn.Close()
 		return nil, err
 	}
-	return c.loggedIn(ctx)
+	return c.finishDial(ctx)
 }
 
 // Connect is like Dial without the login. It waits for the greeting and starts TLS if the
@@ -75,8 +75,8 @@ func (c *Client) Login(ctx context.Context, user, password string) error {
 	return c.until(ctx, func() error { return c.logIn(ctx, u) })
 }
 
-// loggedIn logs in as the Options say and returns c. It closes c if the login fails.
-func (c *Client) loggedIn(ctx context.Context) (*Client, error) {
+// finishDial logs in as the Options say and returns c. It closes c if the login fails.
+func (c *Client) finishDial(ctx context.Context) (*Client, error) {
 	if err := c.Login(ctx, c.opts.User, c.opts.Password); err != nil {
 		_ = c.die(err)
 		_ = c.pi.Close()
@@ -87,9 +87,9 @@ func (c *Client) loggedIn(ctx context.Context) (*Client, error) {
 
 // until runs f. If ctx ends first, it closes the connection and returns the cause.
 func (c *Client) until(ctx context.Context, f func() error) error {
-	hangUp := context.AfterFunc(ctx, func() { _ = c.die(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { _ = c.die(context.Cause(ctx)) })
 	err := f()
-	if !hangUp() {
+	if !stop() {
 		return context.Cause(ctx)
 	}
 	return err
@@ -138,7 +138,7 @@ func (c *Client) greet(ctx context.Context, conn *pi.Conn) error {
 		}
 	}
 	conn.Watch()
-	err := c.until(ctx, func() error { return c.isGreeted(ctx) })
+	err := c.until(ctx, func() error { return c.readGreeting(ctx) })
 	if err == nil {
 		return nil
 	}
@@ -151,8 +151,8 @@ func (c *Client) greet(ctx context.Context, conn *pi.Conn) error {
 	return err
 }
 
-// isGreeted reads the greeting and, for ExplicitTLS, starts TLS.
-func (c *Client) isGreeted(ctx context.Context) error {
+// readGreeting reads the greeting and, for ExplicitTLS, starts TLS.
+func (c *Client) readGreeting(ctx context.Context) error {
 	r, err := c.pi.Greeting(ctx)
 	if err != nil {
 		return err

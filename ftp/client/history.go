@@ -22,11 +22,11 @@ type history struct {
 	mlsdPath, listPath, nlstPath pathUse
 	// Whether SIZE refuses a directory, or accepts any path. Learned when it is asked for one.
 	sizeIsOfFile, sizeIsOfAny atomic.Bool
-	// noBeside: the server can't rename, or refuses names that begin with a dot.
-	noBeside atomic.Bool
-	noNOOP   atomic.Bool // during a transfer
-	noTime   atomic.Bool // the server supports no command that sets the time of a file
-	setsTime atomic.Bool // the server has set the time of a file
+	// noHiddenNames: the server can't rename, or refuses names that begin with a dot.
+	noHiddenNames atomic.Bool
+	noNOOP        atomic.Bool // during a transfer
+	noTime        atomic.Bool // the server supports no command that sets the time of a file
+	setsTime      atomic.Bool // the server has set the time of a file
 
 	clock listClock // of the times in LIST
 

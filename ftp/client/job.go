@@ -57,8 +57,8 @@ func (j *job) again(res Result) bool {
 	return ok
 }
 
-// told returns the Progress function of the dtp.Job, or nil.
-func (j *job) told() func(int64) {
+// progressFunc returns the Progress function of the dtp.Job, or nil.
+func (j *job) progressFunc() func(int64) {
 	if j.progress == nil {
 		return nil
 	}

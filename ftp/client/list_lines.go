@@ -47,7 +47,7 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 		cut := err != nil && len(line) > 0
 		text := strings.TrimRight(strings.TrimSuffix(string(line), "\n"), "\r") // some servers end lines in CR CR LF
 		if c.opts.Observer != nil && text != "" {
-			c.tell(ftp.Listed{Line: text})
+			c.emit(ftp.Listed{Line: text})
 		}
 		c.halfLine = cut
 		switch {

@@ -16,7 +16,7 @@ import (
 // pathUse records what a server does with the path in LIST, NLST or MLSD. Some servers list
 // the current directory whatever path they are given.
 type pathUse struct {
-	heeds   atomic.Bool // it lists the path
+	honors  atomic.Bool // it lists the path
 	ignores atomic.Bool // it lists the current directory
 }
 
@@ -57,10 +57,10 @@ func (c *Client) listing(ctx context.Context, verb, path string, yield func(line
 //	inside    CWD path, LIST, CWD back: if it is known to ignore the path, or the path is a pattern
 //	proving   LIST path, and compare, if neither is known yet
 //
-// If the server refuses the path, the directory is listed as the current one, too (otherwise).
+// If the server refuses the path, the directory is listed as the current one, too (fallBackToInside).
 func (c *Client) listIn(ctx context.Context, verb, flags, path string, yield func(line string) bool) error {
 	use := c.history.use(verb)
-	known := use.heeds.Load() || c.isMeasured()
+	known := use.honors.Load() || c.isMeasured()
 	switch {
 	case path == "":
 		return c.lines(ctx, verb, flags, yield)
@@ -75,7 +75,7 @@ func (c *Client) listIn(ctx context.Context, verb, flags, path string, yield fun
 		return yield(line)
 	})
 	if n == 0 && isPathRefused(err) && strings.Contains(path, " ") {
-		return c.otherwise(ctx, verb, flags, path, err, yield)
+		return c.fallBackToInside(ctx, verb, flags, path, err, yield)
 	}
 	return err
 }
@@ -100,9 +100,9 @@ func (c *Client) inside(ctx context.Context, verb, flags, path string, yield fun
 	return c.within(ctx, path, func() error { return c.lines(ctx, verb, flags, yield) })
 }
 
-// otherwise lists path as the current directory after the server has refused, with err, to list it by
+// fallBackToInside lists path as the current directory after the server has refused, with err, to list it by
 // its path. It returns err if this fails as well.
-func (c *Client) otherwise(ctx context.Context, verb, flags, path string, err error, yield func(line string) bool) error {
+func (c *Client) fallBackToInside(ctx context.Context, verb, flags, path string, err error, yield func(line string) bool) error {
 	n := 0
 	other := c.inside(ctx, verb, flags, path, func(line string) bool {
 		n++
@@ -180,11 +180,11 @@ func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(
 	case errors.Is(err, errStopped): // too long to hold back
 		return c.inside(ctx, verb, flags, p, yield)
 	case len(held.lines) == 0 && isPathRefused(err) && !saysMissing(err):
-		return c.otherwise(ctx, verb, flags, p, err, yield)
+		return c.fallBackToInside(ctx, verb, flags, p, err, yield)
 	case err != nil && !someOnly(err):
 	case isBelow && !strings.HasPrefix(step, ".") && !slices.ContainsFunc(held.lines, func(line string) bool { return mentions(line, step) }):
 		if len(held.lines) > 0 {
-			use.heeds.Store(true)
+			use.honors.Store(true)
 		}
 	default:
 		return c.comparing(ctx, verb, flags, p, held, yield)

@@ -61,8 +61,8 @@ func (c *Client) staysInBlocks() bool {
 	return c.pi.Params().Mode == ftp.Block && c.opts.TransferMode == AutoMode && blocksAhead(c.features["MODE"])
 }
 
-// readyStanding is ready for a data connection that is open already: nothing is offered.
-func (c *Client) readyStanding(ctx context.Context, j *job) error {
+// readyOpen is ready for a data connection that is open already: nothing is offered.
+func (c *Client) readyOpen(ctx context.Context, j *job) error {
 	if !j.anyType {
 		if err := c.setType(ctx, j.typ); err != nil {
 			return err

@@ -19,8 +19,8 @@ type offer struct {
 	since time.Time // when it was negotiated; set only if that was before the transfer (look)
 }
 
-// outdates reports whether a command makes an earlier offer invalid.
-func outdates(verb string) bool {
+// voidsOffer reports whether a command makes an earlier offer invalid.
+func voidsOffer(verb string) bool {
 	switch verb {
 	case "EPSV", "PASV", "LPSV", "CPSV", "EPRT", "PORT", "LPRT", "MODE", "PROT", "SSCN", "REIN", "QUIT":
 		return true
@@ -36,9 +36,9 @@ func (c *Client) dropOffer() {
 	}
 }
 
-// inHand takes the offer that look has made in advance. It returns nil if there is none, or if it
+// takeOffer takes the offer that look has made in advance. It returns nil if there is none, or if it
 // is so old that the server may have stopped listening.
-func (c *Client) inHand() *offer {
+func (c *Client) takeOffer() *offer {
 	a := c.offered
 	if a != nil && time.Since(a.since) > offerLasts {
 		c.dropOffer()
@@ -52,7 +52,7 @@ func (c *Client) inHand() *offer {
 // j, in one write if the server supports that.
 func (c *Client) ready(ctx context.Context, j *job) error {
 	var err error
-	a := c.inHand()
+	a := c.takeOffer()
 	var cmds []ftp.Command
 	if !j.anyType && c.pi.Params().Type != j.typ {
 		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: j.typ.String()})
@@ -172,7 +172,7 @@ func (c *Client) askAlong(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply
 			return nil, err
 		}
 	}
-	a, n := c.inHand(), len(cmds)
+	a, n := c.takeOffer(), len(cmds)
 	if a == nil && c.asksAlong() {
 		var err error
 		if a, err = c.ask(false); err != nil {
@@ -264,7 +264,7 @@ func unusable(verb string, r ftp.Reply) error {
 }
 
 func (c *Client) offerDial(addr netip.AddrPort, said string) error {
-	c.tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Said: said})
+	c.emit(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Said: said})
 	return c.data.Dial(addr)
 }
 
@@ -295,7 +295,7 @@ func (c *Client) agreeActive(a *offer) (again bool, err error) {
 	verb := a.cmd.Verb
 	no := refusal(verb, a.reply)
 	if no == nil {
-		c.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: a.addr, Said: verb})
+		c.emit(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: a.addr, Said: verb})
 		return false, nil
 	}
 	if verb == "PORT" || c.onlyExtended(a.addr.Addr().Is6()) || a.reply.Code == 530 {

@@ -18,7 +18,7 @@ import (
 // part is the local file that a download is written to until it is whole.
 //
 // Invariants: No two runs write to the same part, because it is created exclusively or opened under
-// a lock. It is renamed, changed or removed by name only while the name still refers to it (stands),
+// a lock. It is renamed, changed or removed by name only while the name still refers to it (stillNamed),
 // so nothing that another program has put there is lost.
 //
 //	newPart, openPart → written → finish: renamed to final
@@ -101,7 +101,7 @@ func (p *part) create(name string, mode fs.FileMode) error {
 		p.close()
 		return fs.ErrExist
 	}
-	if p.info, err = p.f.Stat(); err == nil && !p.stands() { // that run has removed it
+	if p.info, err = p.f.Stat(); err == nil && !p.stillNamed() { // that run has removed it
 		p.close()
 		return fs.ErrExist
 	}
@@ -199,7 +199,7 @@ func (p *part) finish(modified time.Time) error {
 	if err == nil && !modified.IsZero() {
 		_ = p.fsys.Chtimes(p.name, time.Now(), modified) // the file is complete without it
 	}
-	if err == nil && !p.stands() {
+	if err == nil && !p.stillNamed() {
 		err = &fs.PathError{Op: "rename", Path: p.name, Err: errReplaced}
 	}
 	if err == nil {
@@ -214,7 +214,7 @@ func (p *part) finish(modified time.Time) error {
 
 // rename gives the part another name, if its present name still refers to it.
 func (p *part) rename(name string) error {
-	if !p.stands() {
+	if !p.stillNamed() {
 		return localError(&fs.PathError{Op: "rename", Path: p.name, Err: errReplaced})
 	}
 	if runtime.GOOS == "windows" { // open files can't be renamed there
@@ -249,8 +249,8 @@ func (p *part) setMode() error {
 	return nil
 }
 
-// stands reports whether the name of the part still refers to it.
-func (p *part) stands() bool {
+// stillNamed reports whether the name of the part still refers to it.
+func (p *part) stillNamed() bool {
 	now, err := lstat(p.fsys, p.name)
 	return err == nil && sameFile(now, p.info)
 }
@@ -263,14 +263,14 @@ func (p *part) keep(version time.Time) {
 	switch {
 	case empty:
 		p.remove()
-	case !version.IsZero() && p.stands():
+	case !version.IsZero() && p.stillNamed():
 		_ = p.fsys.Chtimes(p.name, time.Now(), version)
 	}
 }
 
 // remove removes the part, if its name still refers to it.
 func (p *part) remove() {
-	if p.info != nil && p.name != p.final && p.stands() {
+	if p.info != nil && p.name != p.final && p.stillNamed() {
 		_ = p.fsys.Remove(p.name)
 	}
 }
@@ -338,7 +338,7 @@ func removeDead(fsys afero.Fs, name string) bool {
 		return false
 	}
 	err = errPartBusy
-	if p.stands() {
+	if p.stillNamed() {
 		err = fsys.Remove(name)
 	}
 	p.close()

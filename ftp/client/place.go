@@ -20,7 +20,7 @@ func (c *Client) Replace(ctx context.Context, temp, final string, old bool) erro
 	defer c.end()
 	err := c.place(ctx, temp, final, old, nil)
 	if refusedRename(err, "RNFR") {
-		c.history.noBeside.Store(true)
+		c.history.noHiddenNames.Store(true)
 	}
 	return err
 }

@@ -122,7 +122,7 @@ func (p *Pool) get(wait, ctx context.Context) (*Client, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case c != nil && p.stands(ctx, c):
+		case c != nil && p.usable(ctx, c):
 			return &Client{connection: c.c.connection}, nil
 		case c != nil:
 			p.forget(c.c)
@@ -195,9 +195,9 @@ func (p *Pool) next(woken bool) (c *waiting, dial bool, turn chan struct{}, err 
 	return nil, false, turn, nil
 }
 
-// stands reports whether an idle connection can be used. The server may have closed one that was
+// usable reports whether an idle connection can be used. The server may have closed one that was
 // idle for long without this side noticing, so that is tested.
-func (p *Pool) stands(ctx context.Context, w *waiting) bool {
+func (p *Pool) usable(ctx context.Context, w *waiting) bool {
 	if !w.c.Alive() {
 		return false
 	}

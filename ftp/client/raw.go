@@ -52,7 +52,7 @@ func (c *Client) Facts(ctx context.Context, path string) (ftp.Entry, error) {
 
 // Renames reports whether the server may be able to rename files that were uploaded under a hidden name. It
 // returns false after the server has refused a rename or a hidden name.
-func (p *Pool) Renames() bool { return !p.opts.history.noBeside.Load() }
+func (p *Pool) Renames() bool { return !p.opts.history.noHiddenNames.Load() }
 
 // SetsTimes reports whether the server may be able to set the times of files. It returns false after the
 // server has refused every command for that.

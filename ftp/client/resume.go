@@ -122,7 +122,7 @@ func (d *download) proceed(ctx context.Context, p *part) (res Result, again bool
 			return Result{}, false, err
 		}
 	}
-	res, agreed, err := d.goOn(ctx, p, tail)
+	res, agreed, err := d.appendRest(ctx, p, tail)
 	if !agreed && p.name != was {
 		err = errors.Join(err, p.rename(was))
 	}
@@ -170,17 +170,17 @@ func (p *part) moveAside() error {
 	return localError(&fs.PathError{Op: "rename", Path: p.name, Err: fs.ErrExist})
 }
 
-// goOn appends the rest of the file to the part. agreed reports that the overlap was the same, so
+// appendRest appends the rest of the file to the part. agreed reports that the overlap was the same, so
 // that the part may have grown.
-func (d *download) goOn(ctx context.Context, p *part, tail tail) (res Result, agreed bool, err error) {
+func (d *download) appendRest(ctx context.Context, p *part, tail tail) (res Result, agreed bool, err error) {
 	if _, err := p.f.Seek(tail.end, io.SeekStart); err != nil {
 		return Result{}, false, &LocalError{Err: err}
 	}
 	j := &job{offset: tail.end - int64(len(tail.bytes))}
-	o := &overlap{n: len(tail.bytes), short: d.cant(tail, notThere)}
+	o := &overlap{n: len(tail.bytes), short: d.resumeError(tail, notThere)}
 	o.check = func(got []byte) error {
 		if !bytes.Equal(got, tail.bytes) {
-			return d.cant(tail, notTheSame)
+			return d.resumeError(tail, notTheSame)
 		}
 		return nil
 	}
@@ -194,7 +194,7 @@ func (d *download) goOn(ctx context.Context, p *part, tail tail) (res Result, ag
 	if err := p.f.Truncate(tail.end); err != nil {
 		return res, agreed, &LocalError{Err: err}
 	}
-	return res, agreed, d.cant(tail, fmt.Sprintf("the server sent %d bytes where %d were missing", res.Bytes, d.v.size-tail.end))
+	return res, agreed, d.resumeError(tail, fmt.Sprintf("the server sent %d bytes where %d were missing", res.Bytes, d.v.size-tail.end))
 }
 
 const (
@@ -202,7 +202,7 @@ const (
 	notThere   = "the server's file is shorter, or the server did not send it"
 )
 
-func (d *download) cant(tail tail, why string) error {
+func (d *download) resumeError(tail tail, why string) error {
 	return &ResumeError{Path: d.local, Offset: tail.end, Why: why}
 }
 

@@ -23,8 +23,8 @@ import (
 //	  answered: a final reply was received,      done: it has ended, with or without an error,
 //	    or the connection failed (lost)            or this side closed it (stopped)
 //
-// begin, early, failing and losing handle what arrives on the control connection. dataEnded handles
-// the end of the bytes. graceOver handles the end of a wait for the connection that is behind.
+// begin, serverDone, serverFailed and controlLost handle what arrives on the control connection. dataEnded handles
+// the end of the bytes. graceEnded handles the end of a wait for the connection that is behind.
 // Either connection may finish first. The transfer has ended when it is both answered and done, or
 // when the data connection has failed. Then settle makes sure that neither connection has anything
 // of this transfer outstanding, and verdict decides whether the transfer was complete.
@@ -46,16 +46,16 @@ type run struct {
 	impatient <-chan time.Time // when it fires, a goroutine moves the small file
 	grace     <-chan time.Time // when it fires, stop waiting for the data or for a better reply
 
-	begun   bool      // a preliminary reply came
-	weak    ftp.Reply // a 200 in place of a preliminary reply
-	final   ftp.Reply
-	lost    error // why the control connection failed
-	data    dtp.Result
-	done    bool  // the data connection has ended, and data is set
-	stopped error // why this side closed the data connection
-	aborted bool  // ABOR was sent: the final reply may only confirm it
-	owed    int   // NOOPs whose replies are pending
-	doubt   bool  // a reply (250) could answer either a NOOP or the transfer
+	begun        bool      // a preliminary reply came
+	weak         ftp.Reply // a 200 in place of a preliminary reply
+	final        ftp.Reply
+	lost         error // why the control connection failed
+	data         dtp.Result
+	done         bool  // the data connection has ended, and data is set
+	stopped      error // why this side closed the data connection
+	aborted      bool  // ABOR was sent: the final reply may only confirm it
+	pendingNOOPs int   // NOOPs whose replies are pending
+	doubt        bool  // a reply (250) could answer either a NOOP or the transfer
 }
 
 // start begins to open the data connection while the caller sends the transfer command.
@@ -77,7 +77,7 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	if j.dir == ftp.Retrieve && j.typ == ftp.Image && j.want >= j.offset && !j.unbounded {
 		d.Size, d.Bounded, d.Least = j.want-j.offset, true, j.least
 	}
-	told := j.told()
+	told := j.progressFunc()
 	d.Progress = func(n int64) {
 		r.came.Store(n)
 		if told != nil {
@@ -111,12 +111,12 @@ func (r *run) moveSmall() {
 		r.small = nil
 		r.results <- res
 	} else {
-		r.besides()
+		r.moveInBackground()
 	}
 }
 
-// besides starts a goroutine for the bytes of a small file that moveSmall did not move.
-func (r *run) besides() {
+// moveInBackground starts a goroutine for the bytes of a small file that moveSmall did not move.
+func (r *run) moveInBackground() {
 	if t := r.small; t != nil {
 		r.small = nil
 		go func() { r.results <- t.Rest(r.ctx) }()
@@ -173,7 +173,7 @@ func (r *run) watch(ctx context.Context) error {
 				r.reply(reply)
 			} else {
 				replies = nil
-				r.losing(r.c.pi.Lost())
+				r.controlLost(r.c.pi.Lost())
 			}
 		case r.data = <-r.results:
 			r.dataEnded()
@@ -185,16 +185,16 @@ func (r *run) watch(ctx context.Context) error {
 				return context.Cause(ctx) // the cause rather than its effect on the data
 			}
 		case <-r.grace:
-			r.graceOver()
+			r.graceEnded()
 		case <-r.impatient:
-			r.besides()
+			r.moveInBackground()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-p.C():
 			if !r.onlyReplyMissing() {
 				p.Restart()
 			} else if p.Over() {
-				r.losing(r.c.pi.Silent(r.j.verb, p.Limit()))
+				r.controlLost(r.c.pi.Silent(r.j.verb, p.Limit()))
 			}
 		}
 	}
@@ -217,18 +217,18 @@ func (r *run) onlyReplyMissing() bool {
 // out first, and a second final reply is ignored.
 func (r *run) reply(reply ftp.Reply) {
 	if err := r.c.pi.Take(r.command(), reply); err != nil {
-		r.losing(err)
+		r.controlLost(err)
 		return
 	}
 	switch class := reply.Code.Class(); {
-	case r.isOwed(reply):
+	case r.takeNOOPReply(reply):
 	case r.doubt && r.final.Code != 0: // the earlier final reply was that of a NOOP
 		r.final = reply
 	case r.final.Code != 0: // ignore a second final reply
 	case class == ftp.Preliminary:
 		r.begin(reply)
 	case class == ftp.Completion && !pi.FitsLoosely(r.j.verb, reply.Code):
-		r.losing(r.c.pi.OutOfStep(r.j.verb, reply))
+		r.controlLost(r.c.pi.OutOfStep(r.j.verb, reply))
 	case reply.Code == 200 && !r.begun: // some servers send 200 before the 150, or in its place
 		r.weak = reply
 		r.begin(reply)
@@ -239,19 +239,19 @@ func (r *run) reply(reply ftp.Reply) {
 		r.final = reply
 		r.agreed()
 		r.moveSmall()
-		r.early()
+		r.serverDone()
 	default:
 		r.final = reply
-		r.failing()
+		r.serverFailed()
 	}
 }
 
-// early handles a final reply of success. A retrieve continues until the data connection ends. If
-// that does not happen, graceOver checks whether the known size has arrived. An upload gets a
+// serverDone handles a final reply of success. A retrieve continues until the data connection ends. If
+// that does not happen, graceEnded checks whether the known size has arrived. An upload gets a
 // moment to notice that the server has closed the connection. If there was no 150, nothing else
 // may follow: for an empty or unreadable directory some servers send only a 226, and neither side
 // would ever close the data connection.
-func (r *run) early() {
+func (r *run) serverDone() {
 	switch {
 	case r.done:
 	case r.j.dir == ftp.Retrieve && !r.begun:
@@ -288,9 +288,9 @@ func (r *run) agreed() {
 	}
 }
 
-// failing handles a final reply of failure. Bytes that the server sent before may still be on their
+// serverFailed handles a final reply of failure. Bytes that the server sent before may still be on their
 // way, and a later resume can use them. So a download that has begun gets a moment to end by itself.
-func (r *run) failing() {
+func (r *run) serverFailed() {
 	if r.j.dir == ftp.Retrieve && r.begun && r.final.Code != 425 {
 		r.moveSmall()
 		r.grace = time.After(shortWait)
@@ -315,9 +315,9 @@ func (r *run) refusal() error {
 	return refusal(r.j.verb, r.final)
 }
 
-// losing handles the failure of the control connection. A download that has begun may still
+// controlLost handles the failure of the control connection. A download that has begun may still
 // arrive completely, so it continues.
-func (r *run) losing(err error) {
+func (r *run) controlLost(err error) {
 	if r.final.Code != 0 && !errors.Is(err, ErrClosed) {
 		return // after the final reply the failure does not concern this transfer
 	}
@@ -342,13 +342,13 @@ func (r *run) dataEnded() {
 	}
 }
 
-// graceOver handles the end of a wait for the connection that is behind. In this order:
+// graceEnded handles the end of a wait for the connection that is behind. In this order:
 //
 //	the server reported success, sent no 150 and no byte    → stop, nothing came
 //	the server reported success, the data has not ended     → stop if all bytes came, else wait on
 //	the server reported failure, or success of an upload    → stop the data connection
 //	the data ended, and only a weak 200 came                → the 200 is the final reply
-func (r *run) graceOver() {
+func (r *run) graceEnded() {
 	r.grace = nil
 	if !r.done && r.j.dir == ftp.Retrieve && !r.begun && r.refusal() == nil && r.came.Load() == 0 && r.wants() != 0 {
 		r.stop(errNothingCame)
@@ -399,7 +399,7 @@ func (r *run) settle(ctx context.Context, why error) {
 		r.stop(why)
 		defer r.join()
 	}
-	if r.final.Code != 0 && (r.owed > 0 || r.doubt) && r.lost == nil {
+	if r.final.Code != 0 && (r.pendingNOOPs > 0 || r.doubt) && r.lost == nil {
 		r.collect(ctx)
 	}
 	if r.answered() || r.c.dead() {
@@ -441,21 +441,21 @@ func (r *run) command() ftp.Command { return ftp.Command{Verb: r.j.verb, Arg: r.
 // abort ends the transfer with ABOR; see pi.Conn.Abort.
 func (r *run) abort(ctx context.Context) {
 	r.aborted = true
-	r.final, r.lost = r.c.pi.Abort(ctx, r.command(), r.isNOOPs)
+	r.final, r.lost = r.c.pi.Abort(ctx, r.command(), r.noopReply)
 }
 
 // finish waits for the transfer's final reply.
 func (r *run) finish(ctx context.Context) bool {
-	final, _, err := r.c.pi.End(ctx, r.command(), r.isNOOPs)
+	final, _, err := r.c.pi.End(ctx, r.command(), r.noopReply)
 	if r.final = final; err != nil && r.c.dead() {
 		r.lost = err
 	}
 	return err == nil
 }
 
-// isNOOPs reports whether a reply answers a NOOP of stayAlive, and whether that is uncertain for
+// noopReply reports whether a reply answers a NOOP of stayAlive, and whether that is uncertain for
 // this or an earlier reply.
-func (r *run) isNOOPs(reply ftp.Reply) (is, doubt bool) {
-	is = r.isOwed(reply)
+func (r *run) noopReply(reply ftp.Reply) (is, doubt bool) {
+	is = r.takeNOOPReply(reply)
 	return is, r.doubt
 }

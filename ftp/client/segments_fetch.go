@@ -28,11 +28,11 @@ type segments struct {
 	stop context.CancelCauseFunc
 
 	helpers sync.WaitGroup
-	called  int
+	added   int
 
-	rest sync.Mutex // guards told and err
-	told int64      // the last value given to Progress
-	err  error      // why a connection failed
+	rest     sync.Mutex // guards reported and err
+	reported int64      // the last value given to Progress
+	err      error      // why a connection failed
 }
 
 // errOneConnection is returned if a file can't be put together from segments, because the server
@@ -62,7 +62,7 @@ func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
 		err = s.work(s.d.c, true)
 	}
 	if err != nil {
-		s.broke(err)
+		s.noteFailure(err)
 	}
 	s.helpers.Wait()
 	fetched, head, whole := s.state()
@@ -87,8 +87,8 @@ func (s *segments) transfer(c *Client, g *segment, j *job) (Result, error) {
 	j.progress = func(pos, _ int64) {
 		done, more := s.moved(g, pos, time.Now())
 		s.progress(done)
-		if more && s.called < s.d.o.Connections-1 {
-			s.call()
+		if more && s.added < s.d.o.Connections-1 {
+			s.addConnection()
 		}
 	}
 	return c.transfer(s.ctx, j)
@@ -97,15 +97,15 @@ func (s *segments) transfer(c *Client, g *segment, j *job) (Result, error) {
 func (s *segments) progress(done int64) {
 	s.rest.Lock()
 	defer s.rest.Unlock()
-	if s.d.o.Progress != nil && done > s.told {
+	if s.d.o.Progress != nil && done > s.reported {
 		s.d.o.Progress(done, s.d.v.size)
-		s.told = done
+		s.reported = done
 	}
 }
 
-// call adds one more connection. The first call renames the file to its name for files with gaps.
-func (s *segments) call() {
-	if s.called == 0 {
+// addConnection adds one more connection. The first call renames the file to its name for files with gaps.
+func (s *segments) addConnection() {
+	if s.added == 0 {
 		temp := segmentsName(s.out.final, s.d.o.Tag)
 		if _, err := lstat(s.out.fsys, temp); !errors.Is(err, fs.ErrNotExist) && !removeDead(s.out.fsys, temp) {
 			temp = segmentsName(s.out.final, randomTag())
@@ -116,7 +116,7 @@ func (s *segments) call() {
 		}
 		s.was = was
 	}
-	s.called++
+	s.added++
 	s.helpers.Go(s.help)
 }
 
@@ -140,7 +140,7 @@ func (s *segments) help() {
 		if err == nil {
 			return
 		}
-		if s.broke(err); !Temporary(err) {
+		if s.noteFailure(err); !Temporary(err) {
 			return
 		}
 		if now, _, _ := s.state(); now > before {
@@ -149,8 +149,8 @@ func (s *segments) help() {
 	}
 }
 
-// broke records why a connection has stopped helping. If nothing is running then, the fetch ends.
-func (s *segments) broke(err error) {
+// noteFailure records why a connection has stopped helping. If nothing is running then, the fetch ends.
+func (s *segments) noteFailure(err error) {
 	s.rest.Lock()
 	if s.err == nil || errors.Is(err, errOneConnection) {
 		s.err = err

@@ -251,7 +251,7 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 		return 0, nil // more than earlier tries have sent: another file
 	}
 	if there > u.size {
-		return 0, u.cant(there, fmt.Sprintf("the local file has only %d bytes", u.size))
+		return 0, u.resumeError(there, fmt.Sprintf("the local file has only %d bytes", u.size))
 	}
 	want, err := lastBytes(u.f, there)
 	if err != nil {
@@ -271,7 +271,7 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 	var no *ftp.Error
 	switch {
 	case errors.Is(err, errTooMuch):
-		return 0, u.cant(there, "the server does not begin at the requested offset")
+		return 0, u.resumeError(there, "the server does not begin at the requested offset")
 	case isReply(err) && errors.As(err, &no) && no.Verb == "REST":
 		return 0, nil
 	case isReply(err):
@@ -279,12 +279,12 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 	case err != nil:
 		return 0, err
 	case !same:
-		return 0, u.cant(there, "the server's file differs from the local one")
+		return 0, u.resumeError(there, "the server's file differs from the local one")
 	}
 	return there, nil
 }
 
-func (u *upload) cant(at int64, why string) error {
+func (u *upload) resumeError(at int64, why string) error {
 	return &ResumeError{Path: u.remote, Offset: at, Why: why}
 }
 

@@ -42,7 +42,7 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 		return res, err
 	}
 	if named || !renames {
-		u.c.history.noBeside.Store(true)
+		u.c.history.noHiddenNames.Store(true)
 	}
 	if !named {
 		if _, err = u.c.do(ctx, "DELE", beside); isReply(err) {
@@ -74,7 +74,7 @@ func (u *upload) choose(ctx context.Context) error {
 	switch {
 	case o.rename != "" || u.size < 0:
 		return nil
-	case u.c.history.noBeside.Load():
+	case u.c.history.noHiddenNames.Load():
 		o.Continue, u.resumes = false, o.Resume || again
 		return nil
 	case o.Beside && again && t.name != u.remote:

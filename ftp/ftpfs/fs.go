@@ -216,12 +216,12 @@ func (f *Fs) Remove(name string) error {
 	})
 }
 
-// thereError is a refusal that concerns an existing file. It does not match fs.ErrNotExist, whatever the reply
+// existsError is a refusal that concerns an existing file. It does not match fs.ErrNotExist, whatever the reply
 // says.
-type thereError struct{ err error }
+type existsError struct{ err error }
 
-func (e thereError) Error() string      { return e.err.Error() }
-func (e thereError) As(target any) bool { return errors.As(e.err, target) }
+func (e existsError) Error() string      { return e.err.Error() }
+func (e existsError) As(target any) bool { return errors.As(e.err, target) }
 
 // RemoveAll implements afero.Fs.
 func (f *Fs) RemoveAll(name string) error {
@@ -236,7 +236,7 @@ func (f *Fs) RemoveAll(name string) error {
 		if _, look := c.Stat(f.ctx, p); errors.Is(look, fs.ErrNotExist) {
 			return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 		}
-		return thereError{err} // the reply concerns something in it
+		return existsError{err} // the reply concerns something in it
 	})
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, client.ErrIsLink) {
 		return nil

@@ -109,7 +109,7 @@ func (p *Plan) try(ctx context.Context, t *tries) (Result, error) {
 	if from == to {
 		return Result{}, errors.New("a copy needs two connections, even to one server")
 	}
-	if err := apart(ctx, from, p.From.Path, to, p.To.Path); err != nil {
+	if err := checkNames(ctx, from, p.From.Path, to, p.To.Path); err != nil {
 		return Result{}, err
 	}
 	both := pair{
@@ -237,8 +237,8 @@ func is550(err error) bool {
 	return errors.As(err, &no) && no.Code == 550
 }
 
-// apart returns ErrSameFile if both names are of the same file on the same server, as far as the names show.
-func apart(ctx context.Context, from *client.Client, file string, to *client.Client, dest string) error {
+// checkNames returns ErrSameFile if both names are of the same file on the same server, as far as the names show.
+func checkNames(ctx context.Context, from *client.Client, file string, to *client.Client, dest string) error {
 	if from.Addr() != to.Addr() || from.Options().User != to.Options().User {
 		return nil
 	}

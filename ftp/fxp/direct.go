@@ -39,7 +39,7 @@ func (d *direct) whole(ctx context.Context, ways []way) error {
 			return d.compare(ctx)
 		}
 		var one *Error
-		if !otherwise(err) || d.broke(err) || !errors.As(err, &one) {
+		if !mayTryNext(err) || d.dataBroke(err) || !errors.As(err, &one) {
 			return err
 		}
 		no.Tried = append(no.Tried, one)
@@ -50,8 +50,8 @@ func (d *direct) whole(ctx context.Context, ways []way) error {
 	return no
 }
 
-// broke reports whether a data connection without TLS was open and then failed. Another way can't help then.
-func (d *direct) broke(err error) bool {
+// dataBroke reports whether a data connection without TLS was open and then failed. Another way can't help then.
+func (d *direct) dataBroke(err error) bool {
 	var no *ftp.Error
 	return d.res.Protection == ftp.Clear && d.from.begun && d.to.begun && errors.As(err, &no) && no.Code == 426
 }

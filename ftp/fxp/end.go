@@ -100,8 +100,8 @@ func (e *end) untilReady(ctx context.Context, w way) error {
 	return nil
 }
 
-// backToServer undoes SSCN ON, which would also apply to later transfers.
-func (e *end) backToServer(ctx context.Context) {
+// sscnOff undoes SSCN ON, which would also apply to later transfers.
+func (e *end) sscnOff(ctx context.Context) {
 	if e.pi.Err() != nil {
 		return
 	}

@@ -83,8 +83,8 @@ func (e *NoWayError) Unwrap() []error {
 	return all
 }
 
-// otherwise reports whether another way may succeed, because this one led to no data connection.
-func otherwise(err error) bool {
+// mayTryNext reports whether another way may succeed, because this one led to no data connection.
+func mayTryNext(err error) bool {
 	var one *Error
 	var host *HostError
 	var open *client.OpenError

@@ -67,7 +67,7 @@ func (d *direct) tryRaw(ctx context.Context, w way) (err error) {
 		if _, err := w.sscn.pi.Do(ctx, "SSCN", "ON"); err != nil {
 			return w.sscn.failed(err)
 		}
-		defer w.sscn.backToServer(ctx)
+		defer w.sscn.sscnOff(ctx)
 	}
 	addr, err := w.listener.listen(ctx, w)
 	if err != nil {

@@ -125,8 +125,8 @@ func atDst(err error) error {
 	return &dstError{err}
 }
 
-// tell reports an Action to Observe, and counts it when it is done.
-func (m *mirror) tell(ctx context.Context, a Action) {
+// report passes an Action to Observe, and counts it when it is done.
+func (m *mirror) report(ctx context.Context, a Action) {
 	if a.Err != nil && ctx.Err() != nil {
 		return // the mirror was stopped, so this is only a consequence
 	}

@@ -59,7 +59,7 @@ func (v *visit) extraneous() {
 			spelled = v.m.spellingsOf(v.l)
 		}
 		if spelled.has(e.Name) {
-			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: v.at(e.Name), Why: "the source has a name that only differs in its spelling"})
+			v.m.report(v.ctx, Action{Kind: LeaveOut, Path: v.at(e.Name), Why: "the source has a name that only differs in its spelling"})
 			continue
 		}
 		v.m.removeAll(v.ctx, v.at(e.Name), &e, 0)
@@ -249,7 +249,7 @@ func (m *mirror) isDestination(ctx context.Context, rel string, names *kept.List
 	}
 	_, err := m.src.look(ctx, below(rel, probe))
 	if gone := m.dst.remove(ctx, probe, false); gone != nil {
-		m.tell(ctx, Action{Kind: Remove, Path: probe, Err: fmt.Errorf("the file, created to find out whether %s is the destination of this mirror, could not be removed: %w", ftp.Printable(rel), gone)})
+		m.report(ctx, Action{Kind: Remove, Path: probe, Err: fmt.Errorf("the file, created to find out whether %s is the destination of this mirror, could not be removed: %w", ftp.Printable(rel), gone)})
 	}
 	if err != nil {
 		return nil

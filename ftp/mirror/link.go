@@ -14,20 +14,20 @@ import (
 func (v *visit) link(rel string, e, dst *ftp.Entry) {
 	m := v.m
 	if m.o.Links != CopyLinks {
-		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a link"})
+		m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a link"})
 		return
 	}
 	target, err := m.src.readLink(rel, e)
 	if errors.Is(err, errNoTarget) {
-		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a link, and " + err.Error()})
+		m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a link, and " + err.Error()})
 		return
 	}
 	if err != nil {
-		m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
+		m.report(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
 		return
 	}
 	if !client.LinkStaysInside(v.b.rel, target) {
-		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Target: target, Why: "it is a link that may lead out of the tree"})
+		m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Target: target, Why: "it is a link that may lead out of the tree"})
 		return
 	}
 	if dst.Type == ftp.LinkEntry {
@@ -37,13 +37,13 @@ func (v *visit) link(rel string, e, dst *ftp.Entry) {
 		}
 	}
 	if err := m.dst.canLink(v.ctx); err != nil {
-		m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
+		m.report(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
 		return
 	}
 	switch {
 	case dst.IsDir():
 		if err := v.clear(rel, dst); err != nil {
-			m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
+			m.report(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
 			return
 		}
 	case dst.Name != "" && !m.remove(v.ctx, rel, false):
@@ -59,7 +59,7 @@ func (v *visit) link(rel string, e, dst *ftp.Entry) {
 func (v *visit) follow(e *ftp.Entry, b *branch) bool {
 	to, err := v.m.src.look(v.ctx, b.rel)
 	if err != nil {
-		v.m.tell(v.ctx, Action{Kind: CopyFile, Path: b.rel, Err: err})
+		v.m.report(v.ctx, Action{Kind: CopyFile, Path: b.rel, Err: err})
 		return false
 	}
 	if to.IsDir() {
@@ -74,7 +74,7 @@ func (v *visit) follow(e *ftp.Entry, b *branch) bool {
 		top := v.b.above[0]
 		unique := e.Unique != "" && slices.Contains(v.b.above, "unique "+e.Unique) // ProFTPD reports that of the target
 		if unique || holds(b.real, top) || b.links > maxFollowed || slices.Contains(v.b.above, b.real) {
-			v.m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
+			v.m.report(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
 			return false
 		}
 	}

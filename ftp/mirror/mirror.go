@@ -150,7 +150,7 @@ func (m *mirror) do(ctx context.Context, a Action, f func() error) error {
 	if !m.o.DryRun {
 		a.Err = m.retry(ctx, a.Kind, a.Path, func(int) error { return f() })
 	}
-	m.tell(ctx, a)
+	m.report(ctx, a)
 	return a.Err
 }
 

@@ -22,7 +22,7 @@ func (m *mirror) work(ctx context.Context) {
 
 // plan reports that a file will be copied.
 func (m *mirror) plan(ctx context.Context, t *task) {
-	m.tell(ctx, Action{Kind: CopyFile, Stage: Planned, Path: t.rel, Size: t.src.Size, Why: t.why})
+	m.report(ctx, Action{Kind: CopyFile, Stage: Planned, Path: t.rel, Size: t.src.Size, Why: t.why})
 }
 
 // task handles one file: it compares it if the listings were not sufficient, and copies it if it differs.
@@ -38,20 +38,20 @@ func (m *mirror) task(ctx context.Context, t *task) {
 		if err == nil {
 			m.plan(ctx, t)
 		} else {
-			m.tell(ctx, Action{Kind: CopyFile, Path: t.rel, Size: t.src.Size, Err: err})
+			m.report(ctx, Action{Kind: CopyFile, Path: t.rel, Size: t.src.Size, Err: err})
 			return
 		}
 	}
 	a := Action{Kind: CopyFile, Path: t.rel, Size: t.src.Size, Why: t.why}
 	if m.o.DryRun {
-		m.tell(ctx, a)
+		m.report(ctx, a)
 		return
 	}
 	a.Stage = Begun
-	m.tell(ctx, a)
+	m.report(ctx, a)
 	a.Stage = Done
 	a.Result, a.Err = m.move(ctx, t)
-	m.tell(ctx, a)
+	m.report(ctx, a)
 }
 
 // workers returns how many files are handled at once.
@@ -171,18 +171,18 @@ func (s *remoteSide) finishPerms(ctx context.Context, c *client.Client, t *task)
 	if !pi.IsReply(err) {
 		return err
 	}
-	if s.tellsMode(err) {
-		s.m.tell(ctx, Action{Kind: SetMode, Path: t.rel, Err: err})
+	if s.reportsMode(err) {
+		s.m.report(ctx, Action{Kind: SetMode, Path: t.rel, Err: err})
 	}
 	return nil
 }
 
-// tellsMode reports whether a failure to set permissions has to be reported, which is done once.
-func (s *remoteSide) tellsMode(err error) bool {
+// reportsMode reports whether a failure to set permissions has to be reported, which is done once.
+func (s *remoteSide) reportsMode(err error) bool {
 	if client.Unsupported(err) {
 		s.noMode.Store(true)
 	}
-	return !s.toldMode.Swap(true)
+	return !s.reportedMode.Swap(true)
 }
 
 // across streams a file from one server to another. It is not resumed.

@@ -26,10 +26,10 @@ type remoteSide struct {
 	// What the server has turned out not to support, for any file.
 	noMode, noHash atomic.Bool
 
-	toldMode atomic.Bool // reported that it did not set permissions
-	dirs     client.DirReader
-	links    sync.Once // finds out whether links can be made
-	noLinks  error     // why not
+	reportedMode atomic.Bool // reported that it did not set permissions
+	dirs         client.DirReader
+	links        sync.Once // finds out whether links can be made
+	noLinks      error     // why not
 }
 
 var errNoTarget = errors.New("the server does not report the target of the link")

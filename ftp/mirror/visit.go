@@ -86,7 +86,7 @@ func (v *visit) entries() {
 		before = e.Name
 		rel := v.at(e.Name)
 		if client.IsPart(e.Name) {
-			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a partial file"})
+			v.m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a partial file"})
 			continue
 		}
 		dst, ok := v.m.find(v.l.dst, e.Name)
@@ -101,11 +101,11 @@ func (v *visit) entries() {
 			continue
 		}
 		if why := v.m.dst.unsendable(e.Name); why != "" {
-			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: why})
+			v.m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: why})
 			continue
 		}
 		if err := v.m.dst.badName(e.Name); err != nil {
-			v.m.tell(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
+			v.m.report(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
 			continue
 		}
 		switch e.Type {
@@ -116,7 +116,7 @@ func (v *visit) entries() {
 		case ftp.LinkEntry:
 			v.link(rel, &e, &dst)
 		default:
-			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is not a regular file"})
+			v.m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is not a regular file"})
 		}
 	}
 }
@@ -128,7 +128,7 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 	case dst.Name == "":
 	case dst.IsDir():
 		if err := v.clear(rel, dst); err != nil {
-			m.tell(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
+			m.report(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
 			return
 		}
 		t.dst = ftp.Entry{}
@@ -175,10 +175,10 @@ func (v *visit) branch(b branch, e, dst *ftp.Entry) {
 	b.depth = v.b.depth + 1
 	switch {
 	case b.depth > deepest:
-		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: client.ErrTooDeep})
+		m.report(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: client.ErrTooDeep})
 		return
 	case e.Unique != "" && slices.Contains(v.b.above, unique):
-		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
+		m.report(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
 		return
 	}
 	b.above = append(v.b.above[:len(v.b.above):len(v.b.above)], b.real)
@@ -212,7 +212,7 @@ func (m *mirror) makeDir(ctx context.Context, rel string) (there, ok bool) {
 		})
 	}
 	if a.Err != nil || !there {
-		m.tell(ctx, a)
+		m.report(ctx, a)
 	}
 	return there, a.Err == nil
 }
@@ -234,11 +234,11 @@ func (m *mirror) chmod(ctx context.Context, rel string, mode fs.FileMode, was bo
 	if !m.o.DryRun {
 		a.Err = m.retry(ctx, SetMode, rel, func(int) error { return m.dst.setMode(ctx, rel, mode) })
 	}
-	if s, ok := m.dst.(*remoteSide); ok && pi.IsReply(a.Err) && !s.tellsMode(a.Err) {
+	if s, ok := m.dst.(*remoteSide); ok && pi.IsReply(a.Err) && !s.reportsMode(a.Err) {
 		return
 	}
 	if was || a.Err != nil {
-		m.tell(ctx, a)
+		m.report(ctx, a)
 	}
 }
 
@@ -255,7 +255,7 @@ func (m *mirror) removeBy(ctx context.Context, rel string, dir bool, f func() er
 		m.capped = true
 		m.mu.Unlock()
 		if !told {
-			m.tell(ctx, Action{Kind: Remove, Path: rel, Dir: dir, Err: ErrMaxDelete})
+			m.report(ctx, Action{Kind: Remove, Path: rel, Dir: dir, Err: ErrMaxDelete})
 		}
 		return false
 	}
@@ -271,7 +271,7 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		return m.remove(ctx, rel, false)
 	}
 	if depth == deepest {
-		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(client.ErrTooDeep)})
+		m.report(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(client.ErrTooDeep)})
 		return false
 	}
 	if m.unlink(ctx, rel) {
@@ -288,11 +288,11 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		err = errors.Join(got.Odd...)
 	}
 	if err != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(err)})
+		m.report(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(err)})
 		return false
 	}
 	if err := m.isSource(ctx, rel, inside); err != nil {
-		m.tell(ctx, Action{Kind: Remove, Path: rel, Dir: true, Err: err})
+		m.report(ctx, Action{Kind: Remove, Path: rel, Dir: true, Err: err})
 		return false
 	}
 	all := true

@@ -45,7 +45,7 @@ func (m *mirror) walk(ctx context.Context) {
 		err = &fs.PathError{Op: "mirror", Path: m.src.at(""), Err: errNotDir}
 	}
 	if err != nil {
-		m.tell(ctx, Action{Kind: ListDir, Err: err})
+		m.report(ctx, Action{Kind: ListDir, Err: err})
 		return
 	}
 	top := path.Join("/", m.src.at(""))
@@ -59,10 +59,10 @@ func (m *mirror) walk(ctx context.Context) {
 		b.there = true
 	case err == nil:
 		err = &fs.PathError{Op: "mirror", Path: m.dst.at(""), Err: errNotDir}
-		m.tell(ctx, Action{Kind: MakeDir, Err: err})
+		m.report(ctx, Action{Kind: MakeDir, Err: err})
 		return
 	case !isMissing(err):
-		m.tell(ctx, Action{Kind: MakeDir, Err: err})
+		m.report(ctx, Action{Kind: MakeDir, Err: err})
 		return
 	default:
 		var ok bool
@@ -133,18 +133,18 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 		return
 	}
 	if l.noSrc != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: l.noSrc})
+		m.report(ctx, Action{Kind: ListDir, Path: b.rel, Err: l.noSrc})
 		return
 	}
 	for _, err := range l.from.Odd {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
+		m.report(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
 	}
 	if l.noDst != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: atDst(l.noDst)})
+		m.report(ctx, Action{Kind: ListDir, Path: b.rel, Err: atDst(l.noDst)})
 		return
 	}
 	if err := m.isDestination(ctx, b.rel, l.src); err != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
+		m.report(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
 		return
 	}
 	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.Odd) == 0 && !l.from.Halves}
@@ -214,7 +214,7 @@ func (v *visit) sort() {
 		}
 		if i > 0 && string(name) == before {
 			v.complete = false
-			v.m.tell(v.ctx, Action{Kind: ListDir, Path: below(v.b.rel, before), Err: errTwice})
+			v.m.report(v.ctx, Action{Kind: ListDir, Path: below(v.b.rel, before), Err: errTwice})
 		}
 		before = string(name)
 	}
