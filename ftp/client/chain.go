@@ -109,7 +109,7 @@ func (ch *chain) transfer(ctx context.Context, j *job) (Result, error) {
 	return res, err
 }
 
-// commands runs commands, each of which may be sent whatever the reply to the one before is.
+// commands runs several commands that do not depend on each other's replies.
 func (ch *chain) commands(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, error) {
 	for _, cmd := range cmds {
 		if err := sendable(cmd.Arg); err != nil {

@@ -197,8 +197,9 @@ func (d *drive) settle() {
 	}
 }
 
-// verdict judges a link by its reply and, for a transfer, its bytes. The only failure that is final
-// is a refusal before the first byte; after any other one the file is moved in the ordinary way.
+// verdict judges a link by its reply and, for a transfer, its bytes. Only two failures are final: one
+// of the local side, and a refusal before the first byte. After any other failure the file is moved
+// in the ordinary way.
 func (d *drive) verdict(l *link) error {
 	if l.job == nil {
 		return nil

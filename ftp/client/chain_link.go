@@ -9,8 +9,8 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// link is one element of a chain: a transfer, or commands each of which may follow whatever the reply
-// to the one before is. Its states:
+// link is one element of a chain: a transfer, or several commands that do not depend on each other's
+// replies. Its states:
 //
 //	state       event                                      new state
 //	queued      its caller stops waiting                   removed (chain.takeBack)

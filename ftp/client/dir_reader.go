@@ -31,7 +31,7 @@ type DirRead struct {
 }
 
 // Read passes every entry of a directory to add; it does not follow links. add(nil) means that the
-// listing starts over. links requests the targets of links.
+// listing starts over. If links is set, Read also finds out the targets of links.
 func (d *DirReader) Read(ctx context.Context, c *Client, dir string, links bool, add func(*ftp.Entry) error) (DirRead, error) {
 	if err := c.begin(); err != nil {
 		return DirRead{}, err

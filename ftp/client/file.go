@@ -29,8 +29,8 @@ type FileOptions struct {
 	// set it.
 	KeepTime bool
 	// Listed describes the remote file of a Download as a listing has it, if its Type is
-	// ftp.FileEntry. Used are Size (0 or -1: unknown), and Modified with Precise (zero: unknown),
-	// which KeepTime needs. The server is asked for what is unknown. Name may be empty.
+	// ftp.FileEntry. Only three fields are used: Size (0 or -1: unknown), Modified (zero: unknown)
+	// and Precise; KeepTime needs the latter two. The server is asked for what is unknown.
 	Listed ftp.Entry
 	// Perms are the permissions that a Download sets before the file gets its name. nil means
 	// those of the file that it replaces, or of a new file.

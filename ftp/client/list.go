@@ -30,8 +30,8 @@ var errHalfLine = errors.New("the last line of the listing is incomplete")
 // A line that can't be parsed is yielded as an *ftp.LineError and an invalid name as a *NameError; the
 // sequence continues after these. Any other error, such as ErrPartial, ends it.
 //
-// The loop body may use the Client, as with Walk: its first call reads the rest of the listing into
-// memory or a temporary file. Leaving the loop early stops the transfer.
+// The loop body may call methods of the Client. The first such call reads the rest of the listing
+// into memory or a temporary file. Leaving the loop early stops the transfer.
 func (c *Client) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, error] {
 	return func(yield func(ftp.Entry, error) bool) {
 		if err := c.begin(); err != nil {
@@ -54,8 +54,8 @@ func (c *Client) list(ctx context.Context, path string, yield func(ftp.Entry, er
 	return err
 }
 
-// mlsd lists by MLSD. done is false if the server does not support MLSD. It is also false, with an
-// error, if that error counts only when LIST fails as well.
+// mlsd lists by MLSD. done is false if the caller should try LIST: because the server does not support
+// MLSD (then err is nil), or because of err, which the caller returns if LIST fails as well.
 func (c *Client) mlsd(ctx context.Context, path string, yield func(ftp.Entry, error) bool) (done bool, err error) {
 	if err := sendable(path); err != nil {
 		return true, err

@@ -53,8 +53,8 @@ func (k *listClock) learn(listed, exact time.Time) {
 	k.learnHeld(listed, exact)
 }
 
-// learnHeld is learn for a caller that holds mu. A difference that is no possible zone is ignored: the
-// file was changed after it was listed.
+// learnHeld is learn for a caller that holds mu. It ignores a difference that can't be a zone: then
+// the file was changed after it was listed.
 func (k *listClock) learnHeld(listed, exact time.Time) {
 	off := listed.Sub(exact)
 	zone := off.Round(15 * time.Minute)

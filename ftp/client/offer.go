@@ -90,8 +90,8 @@ func (c *Client) ready(ctx context.Context, j *job) error {
 }
 
 // together is doAll for commands that may include an offer. In active mode each is sent alone:
-// some servers dial as soon as they read PORT or EPRT and reply to it only after that, behind the
-// replies to later commands.
+// some servers dial as soon as they read PORT or EPRT and reply only after that, which would put
+// their replies out of order.
 func (c *Client) together(ctx context.Context, cmds []ftp.Command) (replies []ftp.Reply, err error) {
 	if c.opts.Mode == ftp.Passive {
 		return c.doAll(ctx, cmds...)
@@ -214,7 +214,8 @@ func (c *Client) agree(a *offer) (again bool, err error) {
 }
 
 // askPassive returns the command that asks the server to listen. EPSV comes first. A server that
-// refuses it gets PASV from then on, which can't name an IPv6 address (RFC 2428).
+// refuses it gets PASV from then on, except over IPv6, because PASV can't name such an address
+// (RFC 2428).
 func (c *Client) askPassive(classic bool) (*offer, error) {
 	v6 := c.address().Is6()
 	switch {

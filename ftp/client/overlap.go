@@ -31,8 +31,8 @@ type overlap struct {
 }
 
 // expect makes a job compare o before the rest goes to sink. In stream mode o is read from the
-// connection first, so that the kernel can move the rest. In the other modes the connection does not
-// carry the bytes of the file as such, so the overlap is a writer in front of sink.
+// connection first, so that the kernel can move the rest. In the other modes the bytes on the
+// connection are encoded, so the overlap is a writer in front of sink.
 func (c *Client) expect(j *job, sink io.Writer, o *overlap) {
 	if o.n == 0 {
 		o.agreed, j.sink = true, sink

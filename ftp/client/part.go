@@ -84,8 +84,8 @@ func (p *part) ready(err error) error {
 	return localError(err)
 }
 
-// create creates the file exclusively and locks it. Another run may open it between these two steps
-// to see whether it was abandoned (removeDead): then create fails as if the name were taken.
+// create creates the file exclusively and locks it. Between these two steps another run may open it
+// in removeDead, to see whether it was abandoned. Then create fails as if the name were in use.
 func (p *part) create(name string, mode fs.FileMode) error {
 	free, ok := reserve(p.fsys, name)
 	if !ok {

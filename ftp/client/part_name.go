@@ -64,8 +64,9 @@ func PartNames(path, tag string) []string {
 	return []string{partName(path, tag), segmentsName(path, tag)}
 }
 
-// VersionTag returns a tag that identifies a version of a file, for the names of parts. It keeps
-// apart the parts of different versions, also on servers that do not let the parts be read.
+// VersionTag returns a tag that identifies a version of a file, for the names of parts. With it a
+// part of another version is not mistaken for this one, even on a server that does not let the part
+// be read.
 func VersionTag(size int64, modified time.Time) string {
 	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", size, modified.UnixNano())))
 }

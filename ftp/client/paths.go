@@ -147,7 +147,8 @@ func (c *Client) matchIn(ctx context.Context, dir, last string, found *Paths) er
 	return err
 }
 
-// Glob is like Match but returns a slice, sorted by path. It returns ErrTooMany for more than 48 MiB.
+// Glob is like Match but returns a slice, sorted by path. It returns ErrTooMany if the slice
+// would need more than 48 MiB.
 func (c *Client) Glob(ctx context.Context, pattern string) (all []WalkEntry, err error) {
 	found, err := c.Match(ctx, pattern)
 	if err != nil {

@@ -131,7 +131,7 @@ func notReply(err error) error {
 
 // RefusedName reports whether an upload may have failed because of the hidden name it was sent to:
 // some servers accept no names that begin with a dot. The caller may then send it to its final name.
-// If that overwrites a file (old), the reply must be about the name.
+// If that would overwrite a file (old), the reply must certainly be about the name.
 func RefusedName(err error, old bool) bool {
 	var no *ftp.Error
 	if !isReply(err) || !errors.As(err, &no) || no.Verb != "STOR" {

@@ -16,16 +16,17 @@ import (
 // dials when a connection is needed and keeps connections for later. If the server refuses a
 // connection because there are too many, the Pool stays at the present number for a minute. Its
 // methods are safe for concurrent use.
-//
-// A connection is in one of three states, and open counts all of them:
-//
-//	dialing   next has reserved a place (open++)        → in use, or gone (open--)
-//	in use    Get has returned it                       → idle by Put, or gone if it failed
-//	idle      the last one that was used is used first  → in use, or gone if it failed or at Close
-//
-// A Get that finds nothing free waits in queue. Each change that may help it wakes the first of
-// them, which then looks again: another Get may have been faster. coming counts those between.
 type Pool struct {
+	// A connection is in one of three states, and open counts all of them:
+	//
+	//	dialing   next has reserved a place (open++)        → in use, or gone (open--)
+	//	in use    Get has returned it                       → idle by Put, or gone if it failed
+	//	idle      the last one that was used is used first  → in use, or gone if it failed or at Close
+	//
+	// A Get that finds no free connection waits in queue. Every change that may help wakes the first
+	// in the queue, which calls next again; another Get may have been faster. coming counts the calls
+	// of Get that were woken and have not called next yet.
+
 	addr string
 	opts Options
 	rate *rate.Limiter // of all connections together
@@ -195,8 +196,8 @@ func (p *Pool) next(woken bool) (c *waiting, dial bool, turn chan struct{}, err 
 	return nil, false, turn, nil
 }
 
-// usable reports whether an idle connection can be used. The server may have closed one that was
-// idle for long without this side noticing, so that is tested.
+// usable reports whether an idle connection can be used. One that was idle for long is tested by a
+// NOOP, because the server may have closed it without this side noticing.
 func (p *Pool) usable(ctx context.Context, w *waiting) bool {
 	if !w.c.Alive() {
 		return false

@@ -15,9 +15,9 @@ import (
 // left opens the partial file of an earlier try or run. It returns nil if the file has to be
 // fetched from its beginning.
 //
-// A part of an earlier try, or with a Tag, is of a known version: continuing compares that. What
-// an earlier run left for Resume carries only its size and time: resuming compares these. In both
-// cases proceed compares the last bytes, too.
+// The version of a part from an earlier try, or with a Tag, is known: continuing compares it. For a
+// part that an earlier run left for Resume only the size and time are known: resuming compares these.
+// In both cases proceed also compares the last bytes.
 func (d *download) left(ctx context.Context) (*part, error) {
 	if d.o.ASCII {
 		return nil, nil

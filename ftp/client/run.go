@@ -29,8 +29,8 @@ import (
 // when the data connection has failed. Then settle makes sure that neither connection has anything
 // of this transfer outstanding, and verdict decides whether the transfer was complete.
 //
-// All fields belong to the goroutine that runs watch, except ctx, conn, came, goAhead and results:
-// the goroutine that moves the bytes uses these too.
+// The goroutine that runs watch owns all fields. The one that moves the bytes uses only ctx, conn,
+// came, goAhead and results, and reads c and j.
 type run struct {
 	c       *Client
 	j       *job
@@ -345,7 +345,7 @@ func (r *run) dataEnded() {
 // graceEnded handles the end of a wait for the connection that is behind. In this order:
 //
 //	the server reported success, sent no 150 and no byte    → stop, nothing came
-//	the server reported success, the data has not ended     → stop if all bytes came, else wait on
+//	the server reported success, the data has not ended     → stop if all bytes came, else wait again
 //	the server reported failure, or success of an upload    → stop the data connection
 //	the data ended, and only a weak 200 came                → the 200 is the final reply
 func (r *run) graceEnded() {

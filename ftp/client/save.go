@@ -11,8 +11,8 @@ import (
 )
 
 // Save copies an open file to final in fsys as Download does: under the name of a part until it is
-// whole. Of o it uses KeepTime, Perms and Progress. A partial copy is removed. source reports that
-// reading in failed, or that ctx ended.
+// whole. Of o it uses KeepTime, Perms and Progress. A partial copy is removed. source reports
+// whether the cause of an error is in, or the end of ctx, rather than the copy.
 func Save(ctx context.Context, in afero.File, fsys afero.Fs, final string, o FileOptions) (res Result, source bool, err error) {
 	info, err := in.Stat()
 	if err != nil {

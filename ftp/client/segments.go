@@ -10,8 +10,8 @@ import (
 // A download that takes long is fetched over several connections of its Pool. It begins like any
 // other, over one connection. When the speed of that has been measured and much is left, another
 // connection is added. It cuts the segment that will take longest in two and fetches the second half
-// (REST, RFC 3659 §5). If the file arrives faster then, one more is added, and so on. If the line is
-// full already, another connection would only cost round trips, and there is only one cut.
+// (REST, RFC 3659 §5). If the file arrives faster then, one more is added, and so on. If the first cut
+// makes it no faster, the line is full, and more connections would only cost round trips.
 //
 // The states of a segment:
 //
@@ -215,7 +215,7 @@ type pace struct {
 	done   int64     // bytes at that time
 	speed  float64   // of the last sample, in bytes per second
 	coming bool      // a connection was added and has brought nothing so far
-	helped bool      // a connection was added before the current sample
+	helped bool      // a connection has joined before the current sample
 	full   bool      // the last one made it no faster, or no more may be added
 }
 

@@ -209,9 +209,10 @@ func (s *segments) fetch(c *Client, g *segment) error {
 	return o.settle(&res, err)
 }
 
-// compare checks the bytes before a segment's transfer. For a segment that was just cut these have
-// not been fetched yet: they are stored as its seam, which check compares at the end. Until then,
-// they must not be those at the beginning of the file, which a server that ignores REST sends.
+// compare checks the bytes before a segment's transfer. If the segment was fetched in part before,
+// they must equal the bytes in f. If it was just cut (fresh), those have not been fetched yet: the
+// bytes are stored as its seam, which check compares at the end. But they must differ from the
+// beginning of the file, which a server that ignores REST sends.
 func (g *segment) compare(f io.ReaderAt, got []byte, fresh bool) error {
 	at := g.began - int64(len(got))
 	if fresh {

@@ -50,8 +50,8 @@ func (c *Client) stat(ctx context.Context, path string) (ftp.Entry, error) {
 	return e, err
 }
 
-// statPlain is stat without MLST. What has a size is a file, what CWD accepts is a directory; anything
-// else is looked up in a listing of the parent directory.
+// statPlain is stat without MLST. A path with a size is a file, and one that CWD accepts is a directory.
+// Any other path is looked up in a listing of its parent directory.
 func (c *Client) statPlain(ctx context.Context, path string) (ftp.Entry, error) {
 	e := ftp.Entry{Name: baseName(path), Type: ftp.FileEntry, Size: -1}
 	if c.batches() && c.cwd != "" && path != "" && !c.history.noSIZE.Load() {

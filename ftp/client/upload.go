@@ -238,7 +238,9 @@ func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
 	return u.c.transfer(ctx, j)
 }
 
-// restart returns the offset at which to continue, 0 if the file must be sent whole.
+// restart returns the offset at which to continue, 0 if the file must be sent whole. The size of the
+// server's file does not show that it is the beginning of this one, so its last bytes are compared.
+// If they may not be read, as in an upload-only directory, the size has to be sufficient.
 func (u *upload) restart(ctx context.Context) (int64, error) {
 	if !u.resumes || u.o.ASCII || u.size < 0 {
 		return 0, nil

@@ -35,8 +35,9 @@ type outcome struct {
 // which error is returned if it is not.
 //
 // The order is: what this side decided, what the server decided, how the connections failed, the
-// sizes, and last the checks of the file. Two rows come earlier than their kind, because the data
-// connection did not end in order and the file is complete all the same (ErrMore, errAllCame).
+// sizes, and last the checks of the file. The two rows for ErrMore and errAllCame have to come before
+// those for failed connections: there the transfer is complete although the data connection did not
+// end in order.
 var verdicts = []struct {
 	name  string
 	holds func(o *outcome) bool
@@ -185,7 +186,7 @@ func isData(err error) bool {
 func (r *run) verdict(why error) error {
 	no := r.refusal()
 	if isOpening(r.data.Err) && why == nil && r.viaEPSV && (no == nil || r.final.Code/10 == 42) {
-		// Some firewalls open ports only for the replies to PASV that they read.
+		// Some firewalls open a port only if they read it in a reply to PASV. Use PASV next time.
 		r.c.history.noEPSV.Store(true)
 	}
 	o := outcome{

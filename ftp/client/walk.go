@@ -121,8 +121,8 @@ func firstOf(found, err error) error {
 	return err
 }
 
-// readDir reads a directory completely, with hidden by LIST -a only. It fails if a line can't be parsed,
-// because the caller works on a whole tree and must not miss a part of it.
+// readDir reads a directory completely. If hidden is set, it uses only LIST -a. It fails if a line can't be
+// parsed, because the caller works on a whole tree and must not miss a part of it.
 func (c *Client) readDir(ctx context.Context, dir string, w *listWays, b *kept.Budget, hidden bool) (*kept.List, error) {
 	entries := &kept.List{Budget: b}
 	var bad, err error

@@ -11,7 +11,7 @@ import (
 )
 
 // way is one way to connect the two servers. Exactly one of them listens. With TLS, exactly one is the TLS
-// client, by CPSV or SSCN; a server is the TLS server by default (RFC 4217 §10).
+// client, by CPSV or SSCN; a server is the TLS server by default (RFC 4217 §7).
 type way struct {
 	listener, dialer *end
 	cpsv             bool // the listener is the TLS client, by CPSV

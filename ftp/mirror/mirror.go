@@ -1,13 +1,5 @@
 // Package mirror makes one directory tree hold the same files as another. Each of the two may be on this host
-// or on a server.
-//
-// A mirror has these parts, each in a file of its own:
-//
-//	walk, visit   list both sides, one directory after the other, and decide what to do with each name
-//	compare       decide whether a file has to be copied; coarse handles rounded times
-//	move          copy files, in several workers
-//	guard         decide what may be deleted
-//	side, remote  the two kinds of trees
+// or on a server. It uses only the public API of package client.
 package mirror
 
 import (
@@ -31,7 +23,13 @@ import (
 	"miniftp/ftp/internal/kept"
 )
 
-// mirror is one Run in progress.
+// mirror is one Run in progress. Its parts, each in a file of its own:
+//
+//	walk, visit   list both sides, one directory after the other, and decide what to do with each name
+//	compare       decide whether a file has to be copied; coarse handles rounded times
+//	move          copy files, in several workers
+//	guard         decide what may be deleted
+//	side, remote  the two kinds of trees
 type mirror struct {
 	o        Plan
 	src, dst side
