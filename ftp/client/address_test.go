@@ -13,9 +13,9 @@ import (
 	"miniftp/ftp/internal/fakeserver"
 )
 
-// TestStrangerCallsInActiveMode checks that TrustPassiveHost only concerns the host to dial: in active mode a data
+// TestStrangerRejectedInActiveMode checks that TrustPassiveHost only concerns the host to dial: in active mode a data
 // connection from another host is still rejected.
-func TestStrangerCallsInActiveMode(t *testing.T) {
+func TestStrangerRejectedInActiveMode(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/f"] = "from the server"
 		f.On["RETR"] = func(s *fakeserver.Session, arg string) {

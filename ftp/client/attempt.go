@@ -54,6 +54,8 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, 
 		Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Err: err,
 	})
 	c.keep(r.data.Kept, err)
+	// Only a failure before the first byte can mean that the connection was closed before this transfer:
+	// no reply at all, or 425 or 426.
 	closed = wasOpen && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
 	return res, closed, err
 }

@@ -14,7 +14,7 @@ import (
 
 // A server that replies 226 without a 150, sends nothing and leaves the data connection open does not keep the client
 // waiting for the whole timeout.
-func TestBareEnd(t *testing.T) {
+func TestFinalReplyWithoutData(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	bare := func(s *fakeserver.Session, _ string) { s.Say("226 done") }
@@ -45,7 +45,7 @@ func TestBareEnd(t *testing.T) {
 }
 
 // Data that arrives a little after such a 226 is a listing.
-func TestBareEndFirst(t *testing.T) {
+func TestFinalReplyBeforeData(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.On["LIST"] = func(s *fakeserver.Session, _ string) {
 			s.Say("226 done")

@@ -64,9 +64,9 @@ func TestNoMoreThanAnnounced(t *testing.T) {
 	}
 }
 
-// TestEndThatDoesNotCome checks that a download is complete if the size and the final reply agree, although neither
+// TestDataConnectionNeverEnds checks that a download is complete if the size and the final reply agree, although neither
 // side closes the data connection.
-func TestEndThatDoesNotCome(t *testing.T) {
+func TestDataConnectionNeverEnds(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {

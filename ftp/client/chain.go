@@ -169,6 +169,7 @@ func (ch *chain) takeBack(l *link) bool {
 	if i < 0 {
 		return false
 	}
+	// Clone, because take has handed out slices of the same array.
 	ch.queue = slices.Delete(slices.Clone(ch.queue), i, i+1)
 	if len(ch.queue) == 0 && ch.setup != nil {
 		ch.setup()
@@ -178,6 +179,7 @@ func (ch *chain) takeBack(l *link) bool {
 
 // take returns the next links to send, or none if other callers wait for the connection.
 func (ch *chain) take(room, bytes int) []*link {
+	// Without this a chain whose queue never empties would keep its connection forever.
 	if ch.p.wanted() {
 		return nil
 	}

@@ -85,11 +85,12 @@ func (d *drive) loop() error {
 			p.Restart()
 		case l := <-d.moved:
 			l.moved = true
-			if l.data.Kept == nil {
+			if l.data.Kept == nil { // the transfer failed, or the server closed the connection
 				d.closeData()
 			}
 			d.settle()
 			p.Restart()
+		// A caller has cancelled. The other links get abortWait to finish with what has arrived.
 		case <-d.ch.leave:
 			if enough == nil && slices.ContainsFunc(d.sent, func(l *link) bool { return l.unwanted.Load() }) {
 				d.closeData()

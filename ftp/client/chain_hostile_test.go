@@ -15,9 +15,9 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestChainHeedsContext checks that a Download in a chain ends soon after its context if the server stops answering,
+// TestChainEndsWithContext checks that a Download in a chain ends soon after its context if the server stops answering,
 // whether it was sent or is still queued.
-func TestChainHeedsContext(t *testing.T) {
+func TestChainEndsWithContext(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	f := fakeserver.New(t, fakeserver.Blocks(func(s *fakeserver.Session, _ net.Conn, _ string) { _, _ = io.Copy(io.Discard, s.In) }))

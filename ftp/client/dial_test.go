@@ -338,7 +338,7 @@ func (c earlyDeadline) Deadline() (time.Time, bool) { return c.at, true }
 
 // If the caller's own deadline ends a dial, Dial returns the cause of the context, also if the dialer notices the
 // deadline first. It is not reported as the Timeout of the Options.
-func TestDialAtTheCallersLimit(t *testing.T) {
+func TestDialDeadlineOfCaller(t *testing.T) {
 	enough := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)

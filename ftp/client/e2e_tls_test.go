@@ -242,7 +242,7 @@ func judgeCancel(t *testing.T, c *client.Client, n int, err error) {
 }
 
 // A server that shuts down lets a transfer with TLS finish. One that is closed cuts it, and no file looks whole.
-func TestServerGoesUnderTLS(t *testing.T) {
+func TestServerShutsDownUnderTLS(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	body := testutil.Noise(8 << 20)

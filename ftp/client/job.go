@@ -49,6 +49,8 @@ func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 // again prepares a job for a second attempt. It reports false if bytes would be lost or be
 // transferred twice.
 func (j *job) again(res Result) bool {
+	// A source or sink that can't be rewound must not have been used. Bytes of an early upload, or sent after
+	// the 150, are used up even if the server has not counted them.
 	ok := res.Bytes == 0 && j.skipped == 0 && !j.early && (j.dir == ftp.Retrieve || j.began.Code == 0)
 	if !ok && j.rewind != nil {
 		ok = j.rewind() == nil

@@ -248,8 +248,8 @@ func TestListWays(t *testing.T) {
 	}
 }
 
-// TestListNotAll checks that a 226 whose text says that the listing is incomplete is an error.
-func TestListNotAll(t *testing.T) {
+// TestListIncomplete checks that a 226 whose text says that the listing is incomplete is an error.
+func TestListIncomplete(t *testing.T) {
 	const mlsd, list = "type=file;size=1; a\r\n", "-rw-r--r-- 1 a b 5 Jan  1 2020 a\r\n"
 	for final, check := range map[string]func(err error) bool{
 		"226-Options: -a -l \r\n226 Output truncated to 10000 matches": func(err error) bool { return errors.Is(err, client.ErrPartial) },
@@ -335,9 +335,9 @@ func TestListStyle(t *testing.T) {
 	}
 }
 
-// TestListStopsAmongHeld checks that the loop can be left at an entry that was held back, after the transfer has
+// TestListStopsAtHeldEntry checks that the loop can be left at an entry that was held back, after the transfer has
 // failed.
-func TestListStopsAmongHeld(t *testing.T) {
+func TestListStopsAtHeldEntry(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = []string{"SIZE"}
 		f.On["LIST"] = func(s *fakeserver.Session, _ string) {

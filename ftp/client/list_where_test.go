@@ -55,7 +55,7 @@ func TestListIgnoresPath(t *testing.T) {
 }
 
 // One listing that can only be of the right directory is sufficient proof, and costs one PWD.
-func TestListHeedsPath(t *testing.T) {
+func TestListHonorsPath(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat, f.Dirs["/pub"], f.Dirs["/pub/sub"] = fakeserver.MLST, "type=dir; sub\r\n", lineOfA
 	})
@@ -72,7 +72,7 @@ func TestListHeedsPath(t *testing.T) {
 
 // After a refusal a second way is tried: LIST if FEAT lists MLSD but the server refuses it, and CWD if the server
 // refuses the path.
-func TestListSecondWays(t *testing.T) {
+func TestListFallsBack(t *testing.T) {
 	const unix = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n"
 	for _, no := range []string{"500 what?", "501 no arguments", "503 bad sequence", "550 failed"} {
 		f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -119,7 +119,7 @@ func TestListSecondWays(t *testing.T) {
 }
 
 // A reply to SIZE does not prove that a path is a file, nor does a refusal prove that nothing exists.
-func TestStatSecondWays(t *testing.T) {
+func TestStatFallsBack(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.On["SIZE"] = func(s *fakeserver.Session, arg string) {
 			if path.Base(arg) == "secret" {

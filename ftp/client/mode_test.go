@@ -163,7 +163,7 @@ func TestModeDeflateAtPeers(t *testing.T) {
 }
 
 // A file that expands beyond all measure is rejected by the client, and that is the error.
-func TestModeDeflateBomb(t *testing.T) {
+func TestDeflateBomb(t *testing.T) {
 	testutil.Long(t)
 	site := fsroot.NewMem()
 	testutil.Grow(t, site, map[string]string{"/zeros": strings.Repeat("\x00", 40<<20)})

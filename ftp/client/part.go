@@ -189,6 +189,7 @@ func (p *part) finish(modified time.Time) error {
 	defer p.close()
 	size := p.size()
 	err := p.setMode()
+	// The final name comes last: a file that has it has everything else, too.
 	if err == nil && (p.old != nil || size >= syncFrom) {
 		err = p.f.Sync()
 	}

@@ -139,9 +139,9 @@ func TestFsCopyOnShrunkenPool(t *testing.T) {
 	_ = r.Close()
 }
 
-// TestWorkTakesTime checks that a server may be silent for longer than Timeout while it processes a file, and that no
+// TestWorkTimeout checks that a server may be silent for longer than Timeout while it processes a file, and that no
 // upload is sent again because of that.
-func TestWorkTakesTime(t *testing.T) {
+func TestWorkTimeout(t *testing.T) {
 	testutil.Long(t)
 	const timeout = 200 * time.Millisecond
 	f := fakeserver.New(t, func(f *fakeserver.Server) {

@@ -111,6 +111,7 @@ func (d *download) proceed(ctx context.Context, p *part) (res Result, again bool
 		p.close()
 		return Result{}, false, err
 	}
+	// Without a size, nothing could show that the server has ignored REST.
 	if d.v.size < 0 && tail.ambiguous {
 		p.close()
 		return Result{}, true, nil
@@ -123,6 +124,7 @@ func (d *download) proceed(ctx context.Context, p *part) (res Result, again bool
 		}
 	}
 	res, agreed, err := d.appendRest(ctx, p, tail)
+	// The user's file was not touched: it gets its name back.
 	if !agreed && p.name != was {
 		err = errors.Join(err, p.rename(was))
 	}

@@ -60,6 +60,8 @@ type run struct {
 
 // start begins to open the data connection while the caller sends the transfer command.
 func (c *Client) start(j *job, o *dtp.Opener) *run {
+	// With TLS the handshake comes first, and it waits for the command anyway (opened). In the other modes
+	// the server could take bytes of a refused file for those of the next.
 	j.early = j.early && c.pi.Security() == nil && c.pi.Params().Mode == ftp.Stream
 	r := &run{
 		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && c.opts.Verbs != ClassicVerbs && !c.history.noEPSV.Load(),
@@ -74,6 +76,7 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	if j.raw {
 		d.Type = ftp.Image
 	}
+	// A server must not fill the disk by sending more than it announced.
 	if j.dir == ftp.Retrieve && j.typ == ftp.Image && j.want >= j.offset && !j.unbounded {
 		d.Size, d.Bounded, d.Least = j.want-j.offset, true, j.least
 	}

@@ -55,6 +55,7 @@ func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
 	first := s.all[0]
 	res, err := s.transfer(s.d.c, first, j)
 	s.end(first, err, false)
+	// No other connection has joined: this was an ordinary transfer.
 	if s.was == "" {
 		return res, err
 	}
@@ -70,6 +71,7 @@ func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
 	switch {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
+	// It does not matter then whether a connection has failed.
 	case whole:
 		err = s.check(ctx)
 	default:

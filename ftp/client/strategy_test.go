@@ -131,9 +131,9 @@ func isNow(err error) bool {
 	return errors.As(err, &no) && no.Code == 450
 }
 
-// TestTransferWaitsNoLongerThanItsContext checks that a transfer ends with its context while it waits for its turn,
+// TestTransferEndsWithContext checks that a transfer ends with its context while it waits for its turn,
 // or for the server's reply whether small files can share a connection.
-func TestTransferWaitsNoLongerThanItsContext(t *testing.T) {
+func TestTransferEndsWithContext(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/f"] = "text"
 		f.Feat = append(f.Feat, "MODE B AHEAD")

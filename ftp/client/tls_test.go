@@ -102,7 +102,7 @@ func TestTLS(t *testing.T) {
 }
 
 // Whatever the server answers, the Client does not continue without TLS (CVE-2021-22946).
-func TestNoFallBackToClear(t *testing.T) {
+func TestNoFallbackToPlaintext(t *testing.T) {
 	for name, change := range map[string]func(f *fakeserver.Server){
 		"AUTH 500": func(f *fakeserver.Server) {
 			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("500 what?") }
@@ -181,7 +181,7 @@ func TestCertificateIsChecked(t *testing.T) {
 }
 
 // The server on the data connection must have the certificate of the control connection.
-func TestDataShowsTheSameCertificate(t *testing.T) {
+func TestDataConnectionNeedsSameCertificate(t *testing.T) {
 	other, otherRoots := certificate(t)
 	f, o := secureFake(t, func(f *fakeserver.Server, cfg *tls.Config) {
 		cfg.SessionTicketsDisabled = true
@@ -324,7 +324,7 @@ func TestImplicitTLS(t *testing.T) {
 }
 
 // Implicit TLS to a server without TLS, or one that expects explicit TLS, soon fails with a clear error.
-func TestImplicitTLSAtAClearServer(t *testing.T) {
+func TestImplicitTLSWithPlaintextServer(t *testing.T) {
 	f := fakeserver.New(t, nil)
 	_, err := client.Dial(t.Context(), f.Addr, &client.Options{TLS: client.ImplicitTLS})
 	var noTLS *client.TLSError

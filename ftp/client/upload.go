@@ -89,7 +89,9 @@ func (u *upload) whole(ctx context.Context) (Result, error) {
 		offset = 0
 		res, err = u.send(ctx, 0)
 	}
+	// Recorded before any check can fail, so that the next try recognises what this one has sent.
 	u.o.tries.sent(u.to, offset+res.Bytes, u.v)
+	// The beginning came from an earlier try. The local file must still be the same.
 	if err == nil && offset > 0 {
 		err = u.unchanged()
 	}

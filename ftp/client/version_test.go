@@ -79,8 +79,8 @@ func TestDownloadOfAChangedFile(t *testing.T) {
 	}
 }
 
-// TestDownloadThatChangesWhileItIsResumed checks that the version is compared again at the end.
-func TestDownloadThatChangesWhileItIsResumed(t *testing.T) {
+// TestFileChangesDuringResume checks that the version is compared again at the end.
+func TestFileChangesDuringResume(t *testing.T) {
 	one, two := testutil.TwoVersions(1 << 20)
 	var changed atomic.Bool
 	f := fakeserver.New(t, func(f *fakeserver.Server) {

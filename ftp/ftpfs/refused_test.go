@@ -40,7 +40,7 @@ func TestFsFileInUse(t *testing.T) {
 
 // The meaning of a refusal without a stated cause depends on whether the file exists. Only Fs finds that out, so the
 // error of a method that changes something is not fs.ErrNotExist.
-func TestRefusedWithoutWords(t *testing.T) {
+func TestRefusedWithoutCause(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/f"] = "x"
 		for _, verb := range []string{"DELE", "RMD", "RNFR", "MKD", "STOR", "CWD"} {

@@ -13,9 +13,9 @@ import (
 	"miniftp/ftp/internal/party"
 )
 
-// TestProxyTellsNoAddress checks a server that is reached through a proxy, so that its address is unknown. The other
+// TestProxiedServerHasNoAddress checks a server that is reached through a proxy, so that its address is unknown. The other
 // server must not be told to connect to the proxy.
-func TestProxyTellsNoAddress(t *testing.T) {
+func TestProxiedServerHasNoAddress(t *testing.T) {
 	var mu sync.Mutex
 	var said []string
 	o := func(o *client.Options) {

@@ -86,6 +86,8 @@ func (d *direct) tryRaw(ctx context.Context, w way) (err error) {
 	lost := d.lost()
 	d.rest(ctx)
 	d.res.Took, d.res.SourceListens = time.Since(start), w.listener.source
+	// The destination has probably created the file if it accepted STOR. A permanent refusal of STOR means
+	// that a file with that name is not of this copy, and must not be removed.
 	d.at.made = d.at.made || d.to.sent && (d.to.begun || d.to.aborted || d.to.final.Code.Class() == ftp.TransientFail)
 	if err == nil && lost != nil {
 		err = lost

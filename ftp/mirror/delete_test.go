@@ -66,8 +66,8 @@ func TestMirrorInTheWay(t *testing.T) {
 	testutil.SameShape(t, testutil.Shape(t, b, "/"), testutil.Shape(t, a, "/"))
 }
 
-// TestMirrorUnread checks that nothing is deleted because the server shows a directory as empty that it can't read.
-func TestMirrorUnread(t *testing.T) {
+// TestMirrorUnreadableDirectory checks that nothing is deleted because the server shows a directory as empty that it can't read.
+func TestMirrorUnreadableDirectory(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = nil
 		f.Dirs["-a /x"] = "drwxr-xr-x 1 o g 7 2024-01-02 05:04 .\r\ndrwx--x--x 1 o g 7 2024-01-02 05:04 d\r\n"

@@ -110,9 +110,9 @@ func TestMirrorWithoutDots(t *testing.T) {
 	}
 }
 
-// TestMirrorBetweenNamesWhatIsLeft checks that the error names the file that a failed copy has left on the other
+// TestMirrorBetweenReportsLeftovers checks that the error names the file that a failed copy has left on the other
 // server, because no later run continues it. The old file is unchanged.
-func TestMirrorBetweenNamesWhatIsLeft(t *testing.T) {
+func TestMirrorBetweenReportsLeftovers(t *testing.T) {
 	a := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/s/f"] = strings.Repeat("text", 100_000)
 		f.Dirs["/s"] = "-rw-r--r-- 1 u u 400000 2024-03-02 10:00 f\r\n"

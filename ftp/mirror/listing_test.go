@@ -97,8 +97,8 @@ func TestMirrorPartialListing(t *testing.T) {
 	}
 }
 
-// TestMirrorClosed checks that nothing is deleted below a directory that the server can't open.
-func TestMirrorClosed(t *testing.T) {
+// TestMirrorNoPermissionToList checks that nothing is deleted below a directory that the server can't open.
+func TestMirrorNoPermissionToList(t *testing.T) {
 	for _, name := range peers.Names() {
 		t.Run(name, func(t *testing.T) {
 			if os.Getuid() == 0 && name != "pure-ftpd" {
@@ -132,9 +132,9 @@ func TestMirrorClosed(t *testing.T) {
 	}
 }
 
-// TestMirrorTenThousand uses pure-ftpd, which lists at most ten thousand names. The rest is not deleted, and a
+// TestMirrorTruncatedListing uses pure-ftpd, which lists at most ten thousand names. The rest is not deleted, and a
 // directory with more names can still be removed.
-func TestMirrorTenThousand(t *testing.T) {
+func TestMirrorTruncatedListing(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	dir := t.TempDir()

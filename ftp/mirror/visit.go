@@ -104,6 +104,8 @@ func (v *visit) entries() {
 			v.m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: why})
 			continue
 		}
+		// A name that is harmless on the source may lead out of the tree at the destination, such as one with a
+		// backslash on Windows.
 		if err := v.m.dst.badName(e.Name); err != nil {
 			v.m.report(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
 			continue
@@ -274,6 +276,7 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		m.report(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(client.ErrTooDeep)})
 		return false
 	}
+	// This must come before the contents are read: if rel is a link, they are not in this tree.
 	if m.unlink(ctx, rel) {
 		return true
 	}
