@@ -55,6 +55,6 @@ func TestFinalReplyBeforeData(t *testing.T) {
 	})
 	entries, errs := collect(t, dial(t, f, nil), "")
 	if len(errs) > 0 || len(entries) != 1 {
-		t.Errorf("%v, %v", entries, errs)
+		t.Errorf("entries %v, errors %v; want one entry and no error", entries, errs)
 	}
 }

@@ -147,11 +147,11 @@ func TestNotChained(t *testing.T) {
 	}
 	var no *ftp.Error
 	if _, err := ch.Download(t.Context(), "/none", "/none", client.FileOptions{FS: here, Listed: listed(4)}); !errors.As(err, &no) || no.Code != 550 {
-		t.Errorf("%v", err)
+		t.Errorf("Download of a missing file: %v, want 550", err)
 	}
 	var local *client.LocalError
 	if _, err := ch.Upload(t.Context(), "/none", "/none", client.FileOptions{FS: here}); !errors.As(err, &local) || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%v", err)
+		t.Errorf("Upload of a missing file: %v, want a LocalError", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -159,7 +159,7 @@ func TestNotChained(t *testing.T) {
 		t.Error("a download after the end of its context returned no error")
 	}
 	if res, err := ch.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Listed: listed(4)}); err != nil || res.Verified != "size and reply" || testutil.Contents(t, here, "/f") != "text" {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("Download after that: %+v, %v", res, err)
 	}
 }
 

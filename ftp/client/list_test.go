@@ -359,7 +359,7 @@ func TestListStopsAtHeldEntry(t *testing.T) {
 	}
 	entries, errs := collect(t, c, "")
 	if len(entries) != 2 || len(errs) != 1 {
-		t.Errorf("%v, %v", entries, errs)
+		t.Errorf("entries %v, errors %v; want two entries and one error", entries, errs)
 	}
 }
 

@@ -27,7 +27,7 @@ func TestListNotBegun(t *testing.T) {
 	})
 	entries, errs := collect(t, dial(t, f, nil), "")
 	if errs != nil || !slices.Equal(names(entries), []string{"x"}) {
-		t.Errorf("%v, %v", entries, errs)
+		t.Errorf("entries %v, errors %v; want only x", entries, errs)
 	}
 }
 

@@ -104,7 +104,7 @@ func TestModeRefused(t *testing.T) {
 	defer c.Close()
 	var no *ftp.Error
 	if _, err := c.Store(t.Context(), "/f", strings.NewReader("x")); !errors.As(err, &no) || no.Verb != "MODE" || no.Code != 504 {
-		t.Errorf("%v", err)
+		t.Errorf("Store: %v, want 504 to MODE", err)
 	}
 }
 
@@ -175,7 +175,7 @@ func TestDeflateBomb(t *testing.T) {
 	defer c.Close()
 	_, err = c.Retrieve(t.Context(), "/zeros", io.Discard)
 	if !errors.Is(err, dtp.ErrExpands) || client.Temporary(err) {
-		t.Errorf("%v", err)
+		t.Errorf("Retrieve: %v, want ErrExpands, not temporary", err)
 	}
 	if n, err := c.Size(t.Context(), "/zeros"); err != nil || n != 40<<20 {
 		t.Errorf("after it: %d, %v", n, err)

@@ -94,7 +94,7 @@ func TestResumeOfARunningPart(t *testing.T) {
 	_, err := b.Download(t.Context(), "/f", "f", client.FileOptions{FS: fsys, Resume: true})
 	var local *client.LocalError
 	if !errors.As(err, &local) || !strings.Contains(err.Error(), "another run of the program is writing to it") {
-		t.Errorf("%v", err)
+		t.Errorf("resume of a part in use: %v", err)
 	}
 	close(end)
 	wg.Wait()

@@ -65,7 +65,7 @@ func TestTookUntilFinalReply(t *testing.T) {
 		t.Errorf("%v, %v, %v", res.Took, seen.took, err)
 	}
 	if res, err := c.RetrieveWith(t.Context(), client.Transfer{Path: "a"}, new(strings.Builder)); err != nil || res.Took <= 0 {
-		t.Errorf("%v, %v", res.Took, err)
+		t.Errorf("Retrieve took %v, %v", res.Took, err)
 	}
 }
 
@@ -82,11 +82,11 @@ func TestTookOfChain(t *testing.T) {
 		return err
 	})
 	if err != nil || len(seen.took) != 3 {
-		t.Fatalf("%v, %v", seen.took, err)
+		t.Fatalf("the times are %v, %v; want three", seen.took, err)
 	}
 	for _, took := range seen.took {
 		if took < storing {
-			t.Errorf("%v", took)
+			t.Errorf("an upload took %v, less than storing it", took)
 		}
 	}
 }

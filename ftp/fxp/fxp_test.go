@@ -100,7 +100,7 @@ func TestCopyIsForbidden(t *testing.T) {
 				_, err := party.Between(t.Context(), ca, "f", cb, name, fxp.Plan{})
 				var no *fxp.NoWayError
 				if !errors.As(err, &no) || len(no.Tried) != 2 {
-					t.Fatalf("%v", err)
+					t.Fatalf("got %v, want a NoWayError with two ways", err)
 				}
 				for _, word := range tc.want {
 					if !strings.Contains(err.Error(), word) {
@@ -144,7 +144,7 @@ func TestCopyCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-begun; cancel() }()
 		if _, err := party.Between(ctx, ca, "f", cb, "old", fxp.Plan{}); !errors.Is(err, context.Canceled) {
-			t.Errorf("%v", err)
+			t.Errorf("a cancelled copy: %v", err)
 		}
 		party.Usable(t, ca, cb)
 		b.Has(t, "old", "what was there")

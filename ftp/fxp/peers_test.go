@@ -93,7 +93,7 @@ func copyBetween(t *testing.T, from, to string, a, b *party.Party, body string) 
 			res, err = party.Through(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
 		}
 		if err != nil || res.Bytes != int64(len(body)) || res.Verified != "sizes and replies" {
-			t.Fatalf("%+v, %v", res, err)
+			t.Fatalf("%+v, %v; want the whole file", res, err)
 		}
 	}
 	b.Has(t, "copy", body)
@@ -129,7 +129,7 @@ func TestCopyForbiddenByPeers(t *testing.T) {
 				}
 				res, err := party.Between(t.Context(), ca, "f", cb, "copy", fxp.Plan{})
 				if (err == nil) != (name == "proftpd") { // which accepts a data connection from any host
-					t.Errorf("%+v, %v", res, err)
+					t.Errorf("%+v, %v; only proftpd allows it", res, err)
 				}
 				if err == nil {
 					return

@@ -37,7 +37,7 @@ func TestCopyOntoAnAlias(t *testing.T) {
 	other := dial(t, f, &client.Options{User: "somebody"})
 	_, err := party.Through(t.Context(), one, "/f", other, "/f", fxp.Plan{})
 	if !errors.Is(err, fxp.ErrSameFile) {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want ErrSameFile", err)
 	}
 	if got, _ := f.File("/f"); got != text || len(f.Names()) != 1 {
 		t.Errorf("%d bytes are left, %q", len(got), f.Names())

@@ -180,7 +180,7 @@ func TestChainSomeRefused(t *testing.T) {
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/x"}})
 	var no *ftp.Error
 	if !errors.As(err, &no) || no.Code != 550 || res.Failed != 10 || res.Files != 90 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want 90 files and 10 failures with 550", res, err)
 	}
 }
 
@@ -203,7 +203,7 @@ func TestChainCancel(t *testing.T) {
 	}})
 
 	if !errors.Is(err, why) {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want the cause of the cancel", err)
 	}
 	for name, want := range files {
 		if ok, _ := afero.Exists(here, name); ok && testutil.Contents(t, here, name) != want {

@@ -122,7 +122,7 @@ func TestMirrorTimesPeers(t *testing.T) {
 			tree, _ := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "up")
 			mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{})
 			if info, err := os.Stat(filepath.Join(dir, "up", "c")); err != nil || !info.ModTime().Equal(old) {
-				t.Errorf("%v, %v", info, err)
+				t.Errorf("file c: %v, %v; want its time", info, err)
 			}
 			if res, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{}); res.Files != 0 {
 				t.Errorf("again: %+v %q", res, did)

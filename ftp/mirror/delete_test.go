@@ -59,7 +59,7 @@ func TestMirrorInTheWay(t *testing.T) {
 	testutil.Grow(t, b, map[string]string{"/file/y": "y", "/dir": "d"})
 	_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: a, Root: "/"}, To: mirror.Tree{FS: b, Root: "/"}})
 	if err == nil || !strings.Contains(err.Error(), "in the way") {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want \"in the way\"", err)
 	}
 	testutil.SameShape(t, testutil.Shape(t, b, "/"), map[string]string{"file/": "", "file/y": "y", "dir/": "", "dir/x": "x"})
 	mustMirror(t, mirror.Tree{FS: b, Root: "/"}, mirror.Tree{FS: a, Root: "/"}, mirror.Plan{Delete: true})
@@ -78,7 +78,7 @@ func TestMirrorUnreadableDirectory(t *testing.T) {
 	tree, _ := remoteTree(t, f.Addr, nil, 1, "/x")
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 	if err == nil || !strings.Contains(err.Error(), "readable") || res.Deleted != 1 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want \"readable\" and one deletion", res, err)
 	}
 	testutil.SameShape(t, testutil.Shape(t, here, "/"), map[string]string{"d/": "", "d/keep": "k"})
 }

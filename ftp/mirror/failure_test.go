@@ -36,7 +36,7 @@ func TestMirrorFailures(t *testing.T) {
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Parallel: 2})
 	var m *mirror.Error
 	if !errors.As(err, &m) || m.Path != "07" || !errors.Is(err, fs.ErrPermission) || res.Files != 19 || res.Failed != 1 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want a failure of 07 only", res, err)
 	}
 	here = &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.05.": syscall.ENOSPC}}
 	res, err = mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}})

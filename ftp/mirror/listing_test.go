@@ -76,7 +76,7 @@ func TestMirrorPartialListing(t *testing.T) {
 	whole := fsroot.NewMem()
 	testutil.Grow(t, whole, map[string]string{"/bbbb": "b"})
 	if res, err := mirror.Run(t.Context(), mirror.Plan{From: halves, To: mirror.Tree{FS: whole, Root: "/"}, Delete: true}); err != nil || res.Deleted != 0 || res.Files != 2 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want two files and no deletion", res, err)
 	}
 	// The same at the destination: a file is not copied again because an incomplete listing lacks it.
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -114,7 +114,7 @@ func TestMirrorNoPermissionToList(t *testing.T) {
 			tree, pool := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "")
 			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 			if err == nil || res.Deleted != 0 {
-				t.Errorf("%+v, %v", res, err)
+				t.Errorf("%+v, %v; want an error and no deletion", res, err)
 			}
 			testutil.SameShape(t, testutil.Shape(t, here, "/"), map[string]string{"closed/": "", "closed/keep": "k", "closed/sub/": "", "closed/sub/keep": "k"})
 			err = pool.Do(t.Context(), func(c *client.Client) error {
@@ -150,7 +150,7 @@ func TestMirrorTruncatedListing(t *testing.T) {
 	tree, pool := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "/")
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true, DryRun: true})
 	if !errors.Is(err, client.ErrPartial) || res.Deleted != 0 || res.Files == 0 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want ErrPartial, some files and no deletion", res, err)
 	}
 	// An error is expected: "/" itself can't be removed.
 	_ = pool.Do(t.Context(), func(c *client.Client) error { return c.RemoveAll(t.Context(), "/") })
@@ -181,7 +181,7 @@ func TestMirrorPattern(t *testing.T) {
 	testutil.Grow(t, here, map[string]string{"/keep": "k"})
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 	if err == nil || !strings.Contains(err.Error(), "failed to open") || res.Deleted+res.Dirs != 0 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want \"failed to open\" and no change", res, err)
 	}
 	_, p := remoteTree(t, f.Addr, nil, 1, "") // a new Pool, which knows nothing of the server yet
 	testutil.Must(t, p.Do(t.Context(), func(c *client.Client) error {
@@ -260,7 +260,7 @@ func TestPartialListingDeletesNothing(t *testing.T) {
 			dst := threeFiles(t)
 			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Delete: true})
 			if !errors.Is(err, client.ErrPartial) || res.Deleted != 0 {
-				t.Errorf("%+v, %v", res, err)
+				t.Errorf("%+v, %v; want ErrPartial and no deletion", res, err)
 			}
 			if _, err := dst.FS.Stat("/x/c"); err != nil {
 				t.Error(err)
@@ -295,7 +295,7 @@ func TestMirrorIgnoredPath(t *testing.T) {
 			}
 			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Delete: true})
 			if err != nil || res.Deleted != 0 || res.Unchanged+res.Files != 3 {
-				t.Errorf("%+v, %v", res, err)
+				t.Errorf("%+v, %v; want three files and no deletion", res, err)
 			}
 		})
 	}

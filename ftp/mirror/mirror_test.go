@@ -116,7 +116,7 @@ func TestMirrorOldServers(t *testing.T) {
 			tree, _ := remoteTree(t, srv.Addr, nil, 2, "/up")
 			first, _ := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{Parallel: 2})
 			if first.Files != 7 {
-				t.Errorf("%+v", first)
+				t.Errorf("first run: %+v, want 7 files", first)
 			}
 			want := wholeShape(someFiles)
 			if name == "no replacing" {
@@ -165,7 +165,7 @@ func TestMirrorBetween(t *testing.T) {
 		}
 		res, _ := mustMirror(t, to, from, mirror.Plan{Parallel: 2})
 		if res.Files != 2 {
-			t.Errorf("%+v", res)
+			t.Errorf("first run: %+v, want 2 files", res)
 		}
 		testutil.SameShape(t, testutil.Shape(t, b, "/y"), testutil.Shape(t, a, "/x"))
 		res, did := mustMirror(t, to, from, mirror.Plan{Parallel: 2})
@@ -181,7 +181,7 @@ func TestMirrorBetween(t *testing.T) {
 	c, d := fsroot.NewMem(), afero.NewMemMapFs()
 	testutil.Grow(t, c, map[string]string{"/f": "one", "/g/h": "two"})
 	if res, _ := mustMirror(t, mirror.Tree{FS: d, Root: "/n/m"}, mirror.Tree{FS: c, Root: "/"}, mirror.Plan{}); res.Files != 2 || res.Dirs != 2 {
-		t.Errorf("%+v", res)
+		t.Errorf("between file systems: %+v, want 2 files and 2 directories", res)
 	}
 	testutil.SameShape(t, testutil.Shape(t, d, "/n/m"), testutil.Shape(t, c, "/"))
 	if res, did := mustMirror(t, mirror.Tree{FS: d, Root: "/n/m"}, mirror.Tree{FS: c, Root: "/"}, mirror.Plan{}); res.Files != 0 {

@@ -70,7 +70,7 @@ func TestMirrorHostileNames(t *testing.T) {
 		_, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: afero.NewOsFs(), Root: in}, Links: links, Delete: true})
 		var name *client.NameError
 		if !errors.As(err, &name) || !strings.Contains(err.Error(), "twice") {
-			t.Errorf("%v", err)
+			t.Errorf("got %v, want a NameError and \"twice\"", err)
 		}
 	}
 	if b, err := os.ReadFile(filepath.Join(in, "good")); err != nil || string(b) != "hostile" {

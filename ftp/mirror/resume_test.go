@@ -131,7 +131,7 @@ func TestMirrorCancel(t *testing.T) {
 	})
 
 	if !errors.Is(err, why) {
-		t.Fatalf("%v", err)
+		t.Fatalf("got %v, want the cause of the cancel", err)
 	}
 	if info := partOf(t, here, "big"); info == nil || info.Size() < 100_000 {
 		t.Fatalf("no part is left: %v", info)
@@ -197,7 +197,7 @@ func TestMirrorSegments(t *testing.T) {
 	tree, _ := remoteTree(t, srv.Addr, &client.Options{Rate: 4 << 20}, 4, "/x") // slow, so that others can join
 	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Parallel: 4})
 	if res.Files != 1 || res.Bytes != int64(len(body)) {
-		t.Errorf("%+v", res)
+		t.Errorf("%+v, want the whole file", res)
 	}
 	if !slices.ContainsFunc(srv.Commands(), func(c ftp.Command) bool { return c.Verb == "REST" && c.Arg != "0" }) {
 		t.Error("no segment began in the middle")

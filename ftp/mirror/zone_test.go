@@ -167,7 +167,7 @@ func TestMirrorZoneAcross(t *testing.T) {
 	src, _ := remoteTree(t, from.Addr, nil, 1, "/s")
 	dst, _ := remoteTree(t, to.Addr, nil, 1, "/d")
 	if res, _ := mustMirror(t, dst, src, mirror.Plan{}); res.Files != 2 {
-		t.Errorf("%+v", res)
+		t.Errorf("%+v, want 2 files", res)
 	}
 	n := 0
 	for _, line := range to.Commands() {
