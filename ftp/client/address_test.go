@@ -70,8 +70,8 @@ func relayAt(t *testing.T, ip string) func(ctx context.Context, network, addr st
 	}
 }
 
-// TestProxyAtIPv6 checks that the address of a proxy is not taken for that of the server: PASV is tried if the server
-// does not support EPSV, although the proxy is reached by IPv6.
+// TestProxyAtIPv6 checks that the address of a proxy is not mistaken for that of the server: PASV is tried if the
+// server does not support EPSV, although the proxy is reached by IPv6.
 func TestProxyAtIPv6(t *testing.T) {
 	if ln, err := net.Listen("tcp", "[::1]:0"); err != nil {
 		t.Skip("this host has no IPv6")

@@ -16,7 +16,7 @@ import (
 // way share each round trip. Each file is still judged by its own reply.
 //
 // A RETR may follow a RETR whatever happens to the first: a file that is refused has no bytes. For
-// STOR that is not so: bytes already sent for a refused file would be taken for those of the next.
+// STOR that is not so: bytes already sent for a refused file would be mistaken for those of the next.
 // Therefore only servers with the feature MODE B AHEAD get a chain: they close the data connection
 // when they refuse a STOR.
 //

@@ -63,7 +63,7 @@ func (l *link) expects(r ftp.Reply) bool {
 }
 
 // leavesBytes reports whether a reply refuses a transfer whose bytes may be on their way. They must not be
-// taken for those of the next file.
+// mistaken for those of the next file.
 func (l *link) leavesBytes(verb string, r ftp.Reply) bool {
 	return l.job != nil && refusal(verb, r) != nil && (l.begun || l.isStore())
 }

@@ -310,7 +310,7 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// The reply to a cancelled command is not taken for that of the next one.
+// The reply to a cancelled command is not mistaken for that of the next one.
 func TestCancelledCommand(t *testing.T) {
 	came, goOn := make(chan struct{}), make(chan struct{})
 	f := fakeserver.New(t, func(f *fakeserver.Server) {

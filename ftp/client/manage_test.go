@@ -201,7 +201,7 @@ func TestRemoveAllLeavesLinks(t *testing.T) {
 		list string
 	}{
 		"LIST":           {nil, "/link", link},
-		"a slash behind": {nil, "/link/", link},
+		"a slash at the end": {nil, "/link/", link},
 		"MLST follows":   {fakeserver.MLST, "/link", link},
 		"below":          {fakeserver.MLST, "/d", "drwxr-xr-x 2 0 0 8 Jan  1  2020 d\r\n"},
 		"nothing tells":  {nil, "/link", ""},

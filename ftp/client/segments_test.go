@@ -45,7 +45,7 @@ func wantFile(t *testing.T, fsys afero.Fs, want []byte) {
 		t.Errorf("%d bytes, want %d: %v", len(got), len(want), err)
 	}
 	if all := testutil.NamesIn(t, fsys); !slices.Equal(all, []string{"f"}) {
-		t.Errorf("beside it: %q", all)
+		t.Errorf("other files: %q", all)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestSegmentsPeers(t *testing.T) {
 					mu.Lock()
 					defer mu.Unlock()
 					if done < last || total != int64(len(body)) {
-						t.Errorf("progress: %d of %d behind %d", done, total, last)
+						t.Errorf("progress: %d of %d after %d", done, total, last)
 					}
 					last = done
 				},

@@ -117,10 +117,10 @@ func TestNoFallbackToPlaintext(t *testing.T) {
 			f.Greeting = "230 you are in\r\n"
 			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("503 no need") }
 		},
-		"a login behind the 234": func(f *fakeserver.Server) {
+		"a login after the 234": func(f *fakeserver.Server) {
 			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Raw("234 go\r\n230 you are in\r\n") }
 		},
-		"half a line behind the 234": func(f *fakeserver.Server) {
+		"half a line after the 234": func(f *fakeserver.Server) {
 			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Raw("234 go\r\n2") }
 		},
 		"no handshake": func(f *fakeserver.Server) {

@@ -14,7 +14,7 @@ var refusals = map[string]func(f *fakeserver.Server){
 	"RNFR":        func(f *fakeserver.Server) { f.On["RNFR"] = fakeserver.Says("550 no") },
 	"RNTO":        func(f *fakeserver.Server) { f.On["RNTO"] = fakeserver.Says("553 no") },
 	"RNTO, quota": func(f *fakeserver.Server) { f.On["RNTO"] = fakeserver.Says("552 quota exceeded") },
-	"RNTO, RNFR and STOR behind": func(f *fakeserver.Server) {
+	"RNTO, RNFR and then STOR": func(f *fakeserver.Server) {
 		f.On["RNFR"] = fakeserver.Says("550 no")
 		stor := f.On["STOR"]
 		f.On["STOR"] = func(s *fakeserver.Session, arg string) {
