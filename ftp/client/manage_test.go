@@ -200,11 +200,11 @@ func TestRemoveAllLeavesLinks(t *testing.T) {
 		path string
 		list string
 	}{
-		"LIST":           {nil, "/link", link},
+		"LIST":               {nil, "/link", link},
 		"a slash at the end": {nil, "/link/", link},
-		"MLST follows":   {fakeserver.MLST, "/link", link},
-		"below":          {fakeserver.MLST, "/d", "drwxr-xr-x 2 0 0 8 Jan  1  2020 d\r\n"},
-		"nothing tells":  {nil, "/link", ""},
+		"MLST follows":       {fakeserver.MLST, "/link", link},
+		"below":              {fakeserver.MLST, "/d", "drwxr-xr-x 2 0 0 8 Jan  1  2020 d\r\n"},
+		"nothing tells":      {nil, "/link", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := fakeserver.New(t, func(f *fakeserver.Server) {
