@@ -98,7 +98,7 @@ func (e *ResumeError) Error() string {
 }
 
 // NameError is returned for a name in a listing that can't be the name of a file in that
-// directory: it contains a slash or a NUL, or it is "." or "..".
+// directory: it is empty, contains a slash, a NUL or a line break, or is "." or "..".
 type NameError struct{ Name string }
 
 func (e *NameError) Error() string {

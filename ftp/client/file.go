@@ -49,7 +49,7 @@ type FileOptions struct {
 	// versions of the file are kept apart (see VersionTag). A part with that name is continued.
 	Tag string
 	// Beside has an Upload always write to a hidden name first, not only if a file has the final
-	// name. The Upload fails if the time can't be set.
+	// name. The Upload fails if the connection fails before the time is set.
 	Beside bool
 	// Continue says that an earlier run has left a part, which an Upload with Beside continues if
 	// it is of the same version of the file.

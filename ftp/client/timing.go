@@ -28,7 +28,7 @@ const (
 	// below two seconds, which is as long as a user waits after Ctrl-C.
 	abortWait = shortWait * 3 / 4
 	// bareWait is how long the first byte of a retrieve may take after a 226 that had no 150
-	// before it. The server opened the data connection before it sent the 226, so any bytes are at
+	// before it. The data connection was negotiated before the server sent the 226, so any bytes are at
 	// most a few round trips behind, including a TLS handshake.
 	bareWait = shortWait
 	// offerLasts is how long a negotiated data connection may wait for its transfer. Servers
