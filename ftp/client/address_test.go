@@ -13,9 +13,9 @@ import (
 	"miniftp/ftp/internal/fakeserver"
 )
 
-// TestStrangerCallsInActiveMode: TrustPassiveHost is about whom to call. It lets no
-// stranger call.
-func TestStrangerCallsInActiveMode(t *testing.T) {
+// TestStrangerRejectedInActiveMode checks that TrustPassiveHost only concerns the host to dial: in active mode a data
+// connection from another host is still rejected.
+func TestStrangerRejectedInActiveMode(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/f"] = "from the server"
 		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
@@ -25,7 +25,7 @@ func TestStrangerCallsInActiveMode(t *testing.T) {
 				t.Log(err)
 			} else {
 				_, _ = io.WriteString(c, "from a stranger")
-				_, _ = io.ReadAll(c) // until it is hung up on
+				_, _ = io.ReadAll(c) // until the client closes it
 				_ = c.Close()
 			}
 			text, _ := s.Server.File(arg)
@@ -40,7 +40,7 @@ func TestStrangerCallsInActiveMode(t *testing.T) {
 	}
 }
 
-// relayAt is a dialer through a proxy that listens on an address of its own.
+// relayAt returns a dialer through a proxy that listens on its own address.
 func relayAt(t *testing.T, ip string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	t.Helper()
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -70,11 +70,11 @@ func relayAt(t *testing.T, ip string) func(ctx context.Context, network, addr st
 	}
 }
 
-// TestProxyAtIPv6: the address of a proxy says nothing of the server's: PASV is tried
-// where there is no EPSV.
+// TestProxyAtIPv6 checks that the address of a proxy is not mistaken for that of the server: PASV is tried if the
+// server does not support EPSV, although the proxy is reached by IPv6.
 func TestProxyAtIPv6(t *testing.T) {
 	if ln, err := net.Listen("tcp", "[::1]:0"); err != nil {
-		t.Skip("there is no IPv6 here")
+		t.Skip("this host has no IPv6")
 	} else {
 		_ = ln.Close()
 	}

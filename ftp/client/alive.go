@@ -8,7 +8,7 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// keepAlive is the beat at which NOOP is sent while a transfer runs.
+// keepAlive returns a ticker that says when to send NOOP during a transfer; nil: never.
 func (c *Client) keepAlive() (beat <-chan time.Time, stop func()) {
 	if c.opts.KeepAlive <= 0 || c.history.noNOOP.Load() {
 		return nil, func() {}
@@ -17,29 +17,29 @@ func (c *Client) keepAlive() (beat <-chan time.Time, stop func()) {
 	return t.C, t.Stop
 }
 
-// maxOwed is how many NOOPs may be without an answer. Many servers read none before
-// a transfer is over; some never do.
-const maxOwed = 100
+// maxPendingNOOPs is how many NOOPs may wait for a reply. Many servers read none before the transfer has
+// ended, and some never do.
+const maxPendingNOOPs = 100
 
-// stayAlive sends a NOOP beside the transfer. Each one has a reply, now or when the
-// transfer is over, which must not be taken for another command's.
+// stayAlive sends a NOOP during the transfer. Its reply may come now or after the transfer, and
+// must not be mistaken for the reply to another command.
 func (r *run) stayAlive() {
-	if !r.begun || r.answered() || r.owed == maxOwed {
+	if !r.begun || r.answered() || r.pendingNOOPs == maxPendingNOOPs {
 		return
 	}
 	if err := r.c.pi.Write(ftp.Command{Verb: "NOOP"}); err != nil {
-		r.losing(err)
+		r.controlLost(err)
 		return
 	}
-	r.owed++
+	r.pendingNOOPs++
 }
 
-// isOwed reports whether a reply is to a NOOP of stayAlive. A transfer that began
-// ends with 226, 250, 4xx or a 55x. NOOP is answered by 200, or by what an unknown or
-// untimely command is. Some servers answer 250: that does not end an upload whose bytes
-// are still on their way, and of a download it is the end only until another one comes.
-func (r *run) isOwed(reply ftp.Reply) bool {
-	if r.owed == 0 {
+// takeNOOPReply reports whether a reply answers a NOOP of stayAlive. A transfer that has begun ends with
+// 226, 250, 4xx or 55x. NOOP is answered by 200, or by the code for an unknown or untimely command.
+// Some servers answer NOOP by 250. During an upload that can't be the final reply while bytes
+// are still to be sent; during a download it is the final reply unless another one follows (doubt).
+func (r *run) takeNOOPReply(reply ftp.Reply) bool {
+	if r.pendingNOOPs == 0 {
 		return false
 	}
 	code := reply.Code
@@ -48,28 +48,28 @@ func (r *run) isOwed(reply ftp.Reply) bool {
 	case code == 200, pi.IsUnknown(reply), code == 530,
 		r.final.Code != 0 && r.final.Code != 250 && code.Class() == ftp.Completion,
 		code == 250 && r.final.Code == 0 && r.j.dir == ftp.Store && !r.done:
-		r.owed--
+		r.pendingNOOPs--
 		return true
 	}
 	return false
 }
 
-// collect takes the answers to the NOOPs that came too late to be given during the
-// transfer. If they don't come, the server has dropped some of the NOOPs.
+// collect reads the pending replies to NOOPs after the transfer. If they do not come, the server has
+// dropped some of the NOOPs: then no more are sent, and Realign finds out where the replies are.
 func (r *run) collect(ctx context.Context) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), shortWait)
 	defer cancel()
 	soon, cancelSoon := context.WithTimeout(after, noopWait)
 	defer cancelSoon()
-	for r.owed > 0 && !r.doubt {
+	for r.pendingNOOPs > 0 && !r.doubt {
 		reply, err := r.c.pi.Next(soon, ftp.Command{Verb: "NOOP"})
 		if err != nil {
 			r.c.history.noNOOP.Store(true)
 			break
 		}
-		r.isOwed(reply)
+		r.takeNOOPReply(reply)
 	}
-	if r.c.dead() || r.owed == 0 && !r.doubt {
+	if r.c.dead() || r.pendingNOOPs == 0 && !r.doubt {
 		return
 	}
 	var err error

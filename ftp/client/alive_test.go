@@ -13,15 +13,15 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// answersNOOP is a RETR during which two NOOPs have to come. each is what the server
-// does with one of them, after what it says when the file is over.
+// answersNOOP returns a handler for RETR that expects two NOOPs during the transfer. each answers one of them, after
+// runs after the final reply.
 func answersNOOP(each func(s *fakeserver.Session), after func(s *fakeserver.Session, noops int)) func(s *fakeserver.Session, arg string) {
 	return func(s *fakeserver.Session, _ string) {
 		s.Say("150 here it comes")
 		data := s.Data()
 		for range 2 {
 			if verb, _, _ := s.Next(); verb != "NOOP" {
-				s.Errorf("%s came in a transfer", verb)
+				s.Errorf("got %s during a transfer, want NOOP", verb)
 			}
 			each(s)
 		}
@@ -32,8 +32,8 @@ func answersNOOP(each func(s *fakeserver.Session), after func(s *fakeserver.Sess
 	}
 }
 
-// NOOPs that keep the control connection alive are answered at once, later, with a no,
-// or never: no other command gets their replies.
+// Servers answer NOOPs during a transfer at once, later, by a refusal, or never. No other command may get their
+// replies.
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -70,7 +70,7 @@ func TestKeepAlive(t *testing.T) {
 				if n, err := c.Size(t.Context(), "a"); n != 1000 || err != nil {
 					t.Errorf("Size: %d, %v", n, err)
 				}
-				if i == 0 && (name == "never" || name == "one later") { // no more of them
+				if i == 0 && (name == "never" || name == "one later") { // the client sends no more of them
 					f.On["RETR"] = nil
 				}
 			}
@@ -78,7 +78,7 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// Cancelled, it is in step afterwards, too.
+// After a cancelled transfer with NOOPs, replies and commands still match.
 func TestKeepAliveCancelled(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -123,7 +123,7 @@ func TestKeepAliveCancelled(t *testing.T) {
 	}
 }
 
-// latin1 is a Charset.
+// latin1 is the Charset ISO 8859-1.
 type latin1 struct{}
 
 func (latin1) Encode(s string) (string, error) {
@@ -145,7 +145,7 @@ func (latin1) Decode(s string) string {
 	return string(b)
 }
 
-// Every name, in commands, replies and listings, is in the server's charset.
+// Names in commands, replies and listings are encoded in the server's charset.
 func TestCharset(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["caf\xe9"] = thousand
@@ -154,7 +154,7 @@ func TestCharset(t *testing.T) {
 	})
 	c := dial(t, f, &client.Options{Charset: latin1{}})
 	if n := f.Count("OPTS"); n != 0 {
-		t.Error("UTF-8 is asked for")
+		t.Error("the client asked for UTF-8")
 	}
 	if n, err := c.Size(t.Context(), "café"); n != 1000 || err != nil {
 		t.Errorf("Size: %d, %v", n, err)
@@ -164,10 +164,10 @@ func TestCharset(t *testing.T) {
 		t.Errorf("%v %v", entries, errs)
 	}
 	if err := c.Delete(t.Context(), "€"); err == nil || f.Count("DELE") != 0 || !c.Alive() {
-		t.Errorf("what can't be expressed: %v", err)
+		t.Errorf("a name that can't be encoded: %v", err)
 	}
 	var no *ftp.Error
 	if err := c.Delete(t.Context(), "nope"); !errors.As(err, &no) || no.Text() != "où?" {
-		t.Errorf("a reply is not decoded: %v", err)
+		t.Errorf("the reply was not decoded: %v", err)
 	}
 }

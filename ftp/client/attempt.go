@@ -8,9 +8,9 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// transfer runs a job from TYPE to the verdict. Block mode keeps its data connection
-// between transfers, and the server may have closed it meanwhile: then the job is done
-// again over a new one. So it is once the server has got the account that it asked for.
+// transfer runs a job, from TYPE to the verdict. It makes a second attempt in two cases: if the
+// server asked for an account by 332 and has got it now, and if the data connection that block
+// mode keeps between transfers had been closed by the server.
 func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
 	res, closed, err := c.attempt(ctx, j)
 	if isReply(err) && res.Final.Code == 332 && c.opts.Account != "" && j.again(res) {
@@ -24,8 +24,8 @@ func (c *Client) transfer(ctx context.Context, j *job) (Result, error) {
 	return res, err
 }
 
-// attempt is transfer without the second try. closed reports whether the failure may come
-// of a kept data connection that the server had closed.
+// attempt runs a job once. closed reports whether the cause of the failure may be that the server
+// had closed a kept data connection.
 func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, err error) {
 	if err := sendable(j.arg); err != nil {
 		return Result{}, false, err
@@ -35,7 +35,7 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, 
 		c.data.Close()
 		return Result{}, false, err
 	}
-	stood := opener.Stands()
+	wasOpen := opener.Stands()
 	r := c.start(j, opener)
 	if err = c.pi.Send(ftp.Command{Verb: j.verb, Arg: j.arg}); err == nil {
 		err = r.watch(ctx)
@@ -47,20 +47,22 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, 
 	if err == nil {
 		res.Verified = r.verified()
 	} else if j.early && !r.begun {
-		res.Bytes = 0 // nobody has taken them
+		res.Bytes = 0 // the server has not accepted them
 	}
-	c.tell(ftp.TransferDone{
+	c.emit(ftp.TransferDone{
 		Verb: j.verb, Path: j.arg, Direction: j.dir, Mode: c.opts.Mode,
 		Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Err: err,
 	})
 	c.keep(r.data.Kept, err)
-	closed = stood && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
+	// Only a failure before the first byte can mean that the connection was closed before this transfer:
+	// no reply at all, or 425 or 426.
+	closed = wasOpen && res.Bytes == 0 && err != nil && (!isReply(err) || r.final.Code/10 == 42)
 	return res, closed, err
 }
 
-// lasted returns the time since the data connection of d was ready; it is to be called when
-// the final reply is there. The bytes of an upload are written long before that: up to
-// megabytes of them wait in the buffers of the sockets.
+// lasted returns the time since the data connection of d was ready. It must be called after the
+// final reply. The end of the writes would be too early for an upload: megabytes may still wait in
+// the buffers of the sockets.
 func lasted(d dtp.Result) time.Duration {
 	if d.Began.IsZero() {
 		return 0
@@ -68,8 +70,8 @@ func lasted(d dtp.Result) time.Duration {
 	return time.Since(d.Began)
 }
 
-// prepare is everything before the transfer command: the type, the data
-// connection's address, the restart point.
+// prepare does everything that precedes the transfer command: the mode, the type, the address of
+// the data connection and the restart point.
 func (c *Client) prepare(ctx context.Context, j *job) (*dtp.Opener, error) {
 	if !j.anyMode || !c.staysInBlocks() {
 		if err := c.setMode(ctx, c.mode()); err != nil {
@@ -78,7 +80,7 @@ func (c *Client) prepare(ctx context.Context, j *job) (*dtp.Opener, error) {
 	}
 	get := c.ready
 	if c.data.Stands() {
-		get = c.readyStanding
+		get = c.readyOpen
 	}
 	if err := get(ctx, j); err != nil {
 		return nil, err

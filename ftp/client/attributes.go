@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp"
 )
 
-// Chmod sets the permission bits of mode, where the server has SITE CHMOD.
+// Chmod sets the permission bits of mode by SITE CHMOD, if the server supports it.
 func (c *Client) Chmod(ctx context.Context, path string, mode fs.FileMode) error {
 	bits := uint32(mode.Perm())
 	for i, bit := range [...]fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
@@ -22,8 +22,7 @@ func (c *Client) Chmod(ctx context.Context, path string, mode fs.FileMode) error
 	return c.simple(ctx, "SITE", fmt.Sprintf("CHMOD %03o %s", bits, path))
 }
 
-// Size returns the size of a file in bytes, as a binary transfer would move it
-// (RFC 3659 §4).
+// Size returns the size of a file in bytes, as a binary transfer would send it (RFC 3659 §4).
 func (c *Client) Size(ctx context.Context, path string) (int64, error) {
 	if err := c.begin(); err != nil {
 		return 0, err
@@ -32,12 +31,12 @@ func (c *Client) Size(ctx context.Context, path string) (int64, error) {
 	return c.size(ctx, path)
 }
 
-// hasSize: the server knows SIZE, as far as is known. One without FEAT is asked.
+// hasSize reports whether the server supports SIZE, as far as is known. A server without FEAT is asked.
 func (c *Client) hasSize() bool {
 	return !c.history.noSIZE.Load() && (len(c.features) == 0 || c.features.Has("SIZE"))
 }
 
-// askSize is size with -1 where the server does not tell.
+// askSize is like size but returns -1 if the server does not report the size.
 func (c *Client) askSize(ctx context.Context, path string) (int64, error) {
 	if !c.hasSize() {
 		return -1, nil
@@ -67,7 +66,7 @@ func (c *Client) size(ctx context.Context, path string) (int64, error) {
 	return n, nil
 }
 
-// sizeIn is what the reply to SIZE says, -1 if it has no size.
+// sizeIn returns the size in a reply to SIZE, -1 if it has none.
 func (c *Client) sizeIn(r ftp.Reply) int64 {
 	if no := refusal("SIZE", r); no != nil {
 		if r.Code == 500 || r.Code == 502 {
@@ -82,10 +81,10 @@ func (c *Client) sizeIn(r ftp.Reply) int64 {
 	return n
 }
 
-// sizeOf reads a 213.
+// sizeOf parses a 213 reply.
 func sizeOf(r ftp.Reply) (int64, error) { return ftp.ParseOffset(strings.TrimSpace(r.Last())) }
 
-// ModTime returns the time of a file's last change (MDTM, RFC 3659 §3).
+// ModTime returns the modification time of a file (MDTM, RFC 3659 §3).
 func (c *Client) ModTime(ctx context.Context, path string) (time.Time, error) {
 	if err := c.begin(); err != nil {
 		return time.Time{}, err
@@ -103,8 +102,8 @@ func (c *Client) modTime(ctx context.Context, path string) (time.Time, time.Dura
 	return ftp.ParseTime(strings.TrimSpace(r.Last()))
 }
 
-// SetModTime sets the time of a file's last change, to the second: by MFMT, by
-// MDTM with a time, or by SITE UTIME, whichever the server has.
+// SetModTime sets the modification time of a file, to the second. It uses MFMT, MDTM with a time, or SITE
+// UTIME, whichever the server supports.
 func (c *Client) SetModTime(ctx context.Context, path string, t time.Time) error {
 	if err := c.begin(); err != nil {
 		return err
@@ -129,7 +128,7 @@ func (c *Client) setModTime(ctx context.Context, path string, t time.Time) (err 
 	return err
 }
 
-// timing are the commands that may set a file's time, before those of SITE.
+// timing returns the commands that may set a file's time. Those of SITE are tried after them.
 func (c *Client) timing(path string, t time.Time) (cmds []ftp.Command) {
 	for _, verb := range []string{"MFMT", "MDTM"} {
 		if c.features.Has(verb) || verb == "MDTM" && len(c.features) == 0 {
@@ -139,8 +138,8 @@ func (c *Client) timing(path string, t time.Time) (cmds []ftp.Command) {
 	return cmds
 }
 
-// settled: no other way is to be tried. MDTM with a time may have been taken for a
-// question about a file of an odd name.
+// settled reports whether no other command needs to be tried. A server may have taken MDTM with a time
+// for a question about a file of that odd name, so its refusal is not final.
 func settled(verb string, err error) bool {
 	return err == nil || !isReply(err) || verb == "MFMT" && !refused(err)
 }

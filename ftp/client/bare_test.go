@@ -12,9 +12,9 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// A server that says 226 without a 150, sends nothing and leaves the data connection open does
-// not keep the client for the whole timeout.
-func TestBareEnd(t *testing.T) {
+// A server that replies 226 without a 150, sends nothing and leaves the data connection open does not keep the client
+// waiting for the whole timeout.
+func TestFinalReplyWithoutData(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	bare := func(s *fakeserver.Session, _ string) { s.Say("226 done") }
@@ -44,8 +44,8 @@ func TestBareEnd(t *testing.T) {
 	}
 }
 
-// What comes a little after such a 226 is a listing.
-func TestBareEndFirst(t *testing.T) {
+// Data that arrives a little after such a 226 is a listing.
+func TestFinalReplyBeforeData(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.On["LIST"] = func(s *fakeserver.Session, _ string) {
 			s.Say("226 done")
@@ -55,6 +55,6 @@ func TestBareEndFirst(t *testing.T) {
 	})
 	entries, errs := collect(t, dial(t, f, nil), "")
 	if len(errs) > 0 || len(entries) != 1 {
-		t.Errorf("%v, %v", entries, errs)
+		t.Errorf("entries %v, errors %v; want one entry and no error", entries, errs)
 	}
 }

@@ -22,11 +22,11 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// flights counts how often a client turns to the server and has to wait: each write on
-// the control connection, and each handshake of a data connection.
+// flights counts how often a client has to wait for the server: at each write on the control connection, and at each
+// data connection.
 type flights struct{ n atomic.Int64 }
 
-// options are those of a client whose flights are counted.
+// options returns Options that count the flights of a client.
 func (f *flights) options(mode ftp.DataMode) *client.Options {
 	var first atomic.Bool
 	return &client.Options{
@@ -56,10 +56,10 @@ func (c flightConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// small is the content of the i-th of many small files: no two are the same.
+// small returns the content of the i-th of many small files. No two are the same.
 func small(i int) string { return fmt.Sprintf("file %d %s", i, strings.Repeat("x", i*7)) }
 
-// plantSmall makes n small files in a directory.
+// plantSmall creates n small files in a directory.
 func plantSmall(t *testing.T, fsys afero.Fs, n int) {
 	t.Helper()
 	for i := range n {
@@ -106,9 +106,8 @@ func putSmall(t *testing.T, c *client.Client, dir string, n int) {
 	}
 }
 
-// TestRoundTrips: a small file takes three round trips with our server, which takes several
-// commands in one write; an upload takes one more for the word to begin, and one for its
-// size and its time together.
+// TestRoundTrips checks that downloading a small file takes three round trips with our server, which accepts several
+// commands in one write. An upload takes four: one more for the 150, and one for SIZE and MFMT together.
 func TestRoundTrips(t *testing.T) {
 	const files = 50
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
@@ -131,7 +130,7 @@ func TestRoundTrips(t *testing.T) {
 				}
 				login := tt.f.n.Load()
 				if login > 4 {
-					t.Errorf("logging in took %d flights", login)
+					t.Errorf("the login took %d flights, want at most 4", login)
 				}
 				tt.run(t, c, "", files)
 				if n := tt.f.n.Load() - login; n > tt.each*files+4 {
@@ -144,8 +143,8 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
-// TestRoundTripsToBatchers counts the flights to the servers of the table: for a file with a
-// known size whose time is not, for a new file, and for the question what a path is.
+// TestRoundTripsToBatchers counts the flights to the servers in the table of batchers: for a download whose size is
+// known but not its time, for the upload of a new file, and for Stat.
 func TestRoundTripsToBatchers(t *testing.T) {
 	const files = 20
 	for _, name := range []string{"vsftpd", "proftpd", "pure-ftpd"} {
@@ -170,7 +169,7 @@ func TestRoundTripsToBatchers(t *testing.T) {
 				before := f.n.Load()
 				run()
 				if n := f.n.Load() - before; n > most {
-					t.Errorf("%s: %d flights, want %d", what, n, most)
+					t.Errorf("%s: %d flights, want at most %d", what, n, most)
 				}
 			}
 			count("putting", 4*files, func() { putSmall(t, c, dir, files) })
@@ -206,7 +205,7 @@ func TestRoundTripsToBatchers(t *testing.T) {
 	}
 }
 
-// together counts the writes of a client that hold more than one command.
+// together counts the writes of a client that contain more than one command.
 type together struct{ n atomic.Int64 }
 
 func (w *together) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -226,9 +225,9 @@ func (c writeCounter) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestBatchers measures the servers that get several commands in one write: all that the
-// client ever sends so comes in one row, for hundreds of files both ways, and each reply
-// answers its own command. A server that is missing in the table gets one at a time.
+// TestBatchers checks the servers that get several commands in one write: the client sends every such combination,
+// for hundreds of files in both directions, and each reply must answer its own command. A server that is not in the
+// table gets one command at a time.
 func TestBatchers(t *testing.T) {
 	t.Parallel()
 	files := 100
@@ -242,7 +241,7 @@ func TestBatchers(t *testing.T) {
 				s := peers.Start(t, name, t.TempDir(), peers.Options{})
 				var w together
 				o := &client.Options{Mode: mode, User: s.User, Password: s.Password}
-				if mode == ftp.Passive { // a dialer of ours would hide the kernel's sockets
+				if mode == ftp.Passive { // a custom dialer would hide the sockets from the kernel
 					o.Dial = w.dial
 				}
 				c, err := client.Dial(t.Context(), s.Addr, o)
@@ -286,15 +285,15 @@ func TestBatchers(t *testing.T) {
 	}
 }
 
-// TestOneCommandAtATime: only servers of the table get several commands in one write. One
-// that only calls itself so, and loses all but the first, gets one at a time over the next
-// connection of the Pool.
+// TestOneCommandAtATime checks that only servers in the table get several commands in one write. A server that only
+// has the greeting of such a one, and loses all commands but the first, gets one at a time on the next connection of
+// the Pool.
 func TestOneCommandAtATime(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	for _, tt := range []struct {
 		name, greeting string
-		most           int64 // pieces with more than one command
+		most           int64 // writes with more than one command
 	}{{"unknown", "220 ready\r\n", 0}, {"liar", "220 (vsFTPd 3.0.5)\r\n", 1}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -339,20 +338,19 @@ func TestOneCommandAtATime(t *testing.T) {
 			}
 			checkSmall(t, mem, 2)
 			if n := pieces.Load(); n != tt.most {
-				t.Errorf("%d times several commands came together, want %d", n, tt.most)
+				t.Errorf("%d writes had several commands, want %d", n, tt.most)
 			}
 		})
 	}
 }
 
-// TestUploadRenamed: a file gets its name only when its size is right; the server is asked
-// for that, told the time and asked to rename in one go.
+// TestUploadRenamed checks that a file is renamed only if its size is right. SIZE, MFMT and RNFR are sent together.
 func TestUploadRenamed(t *testing.T) {
 	mem := fsroot.NewMem()
 	plantSmall(t, mem, 2)
 	for _, tt := range []struct {
 		name, verb string
-		reply      string // in place of the good one
+		reply      string // instead of the usual one
 		want       error
 		commands   string
 	}{

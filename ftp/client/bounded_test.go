@@ -14,8 +14,8 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestNoMoreThanAnnounced: a server that sends on and on fills no disk, and "size and
-// reply" is said only where both agree.
+// TestNoMoreThanAnnounced checks that a server which sends endlessly does not fill the disk, and that Verified is
+// "size and reply" only if both agree.
 func TestNoMoreThanAnnounced(t *testing.T) {
 	const text = "ten bytes."
 	for _, tt := range []struct {
@@ -23,9 +23,9 @@ func TestNoMoreThanAnnounced(t *testing.T) {
 		send           func(c io.Writer)
 		feat           []string
 	}{
-		{"as it says", "size and reply", func(c io.Writer) { _, _ = io.WriteString(c, text) }, nil},
+		{"as announced", "size and reply", func(c io.Writer) { _, _ = io.WriteString(c, text) }, nil},
 		{"a file that grows", "size", func(c io.Writer) { _, _ = io.WriteString(c, text+" and more") }, nil},
-		{"without end", "size", func(c io.Writer) {
+		{"endless", "size", func(c io.Writer) {
 			_, _ = io.WriteString(c, text)
 			for {
 				if _, err := io.WriteString(c, strings.Repeat("z", 1<<20)); err != nil {
@@ -54,7 +54,7 @@ func TestNoMoreThanAnnounced(t *testing.T) {
 				res, err := c.Download(t.Context(), "/f", "/f", client.FileOptions{FS: disk})
 				got, _ := afero.ReadFile(disk, "/f")
 				if err != nil || res.Verified != tt.verified || string(got) != text || res.Bytes != int64(len(text)) {
-					t.Errorf("%+v, %v: %d bytes are there", res, err, len(got))
+					t.Errorf("%+v, %v: the file has %d bytes", res, err, len(got))
 				}
 				if dir, err := c.Pwd(t.Context()); err != nil || dir != "/" {
 					t.Errorf("PWD: %q, %v", dir, err)
@@ -64,9 +64,9 @@ func TestNoMoreThanAnnounced(t *testing.T) {
 	}
 }
 
-// TestEndThatDoesNotCome: where the size and the final reply agree a download is whole,
-// though nobody ends the data connection.
-func TestEndThatDoesNotCome(t *testing.T) {
+// TestDataConnectionNeverEnds checks that a download is complete if the size and the final reply agree, although neither
+// side closes the data connection.
+func TestDataConnectionNeverEnds(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {

@@ -74,15 +74,14 @@ func TestCancelRetrieve(t *testing.T) {
 	}
 }
 
-// A source that never ends its Read does not hold a cancelled upload up, and the
-// server does not get a whole file.
+// A source whose Read never returns does not delay the cancel of an upload, and the server does not get a whole file.
 func TestCancelUploadWithBlockedSource(t *testing.T) {
 	f := fakeserver.New(t, nil)
 	c := dial(t, f, nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	src, feed := io.Pipe()
 	go func() {
-		_, _ = feed.Write([]byte(thousand)) // sent, and then the source blocks
+		_, _ = feed.Write([]byte(thousand)) // this is sent; then the source blocks
 		cancel(errEnough)
 	}()
 	if _, err := c.Store(ctx, "up", src); !errors.Is(err, errEnough) {
@@ -92,12 +91,12 @@ func TestCancelUploadWithBlockedSource(t *testing.T) {
 		t.Errorf("Pwd: %v", err)
 	}
 	if text, ok := f.File("up"); ok {
-		t.Errorf("the server took %d bytes for the file", len(text))
+		t.Errorf("the server stored the %d bytes as a whole file", len(text))
 	}
 	_ = feed.Close()
 }
 
-// A server that does not answer ABOR is given up, soon.
+// The connection to a server that does not answer ABOR is soon given up.
 func TestAbortUnanswered(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -119,7 +118,7 @@ func TestAbortUnanswered(t *testing.T) {
 		t.Errorf("Retrieve: %v", err)
 	}
 	if c.Alive() {
-		t.Error("the client is alive")
+		t.Error("the client is alive, want dead")
 	}
 }
 
@@ -141,7 +140,7 @@ func TestOpen(t *testing.T) {
 		}
 	}
 	if _, err := c.Open(t.Context(), "nope", 0); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("what is not there: %v", err)
+		t.Errorf("a missing file: %v", err)
 	}
 	r, err := c.Open(t.Context(), "big", 0)
 	if err != nil {
@@ -151,7 +150,7 @@ func TestOpen(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrBusy) {
-		t.Errorf("Pwd beside it: %v", err)
+		t.Errorf("Pwd while the reader is open: %v", err)
 	}
 	if err := r.Close(); err != nil {
 		t.Errorf("Close half way: %v", err)
@@ -161,7 +160,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// A short file never ends in io.EOF.
+// The reader of a file that was cut short never returns io.EOF.
 func TestOpenShort(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["a"] = thousand
@@ -181,7 +180,7 @@ func TestOpenShort(t *testing.T) {
 	}
 }
 
-// A cancelled reader that nobody reads from ends all the same.
+// A cancelled reader ends even if the caller does not read.
 func TestOpenCancel(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["big"] = strings.Repeat(thousand, 5000) })
 	c := dial(t, f, nil)
@@ -202,7 +201,7 @@ func TestOpenCancel(t *testing.T) {
 	}
 }
 
-// Close ends a transfer that another goroutine waits for.
+// Close ends a transfer that another goroutine is waiting for.
 func TestCloseDuringTransfer(t *testing.T) {
 	begun := make(chan struct{})
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -241,7 +240,7 @@ func TestCreate(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrBusy) {
-			t.Errorf("Pwd beside it: %v", err)
+			t.Errorf("Pwd while the writer is open: %v", err)
 		}
 		for range 2 {
 			if n, err := io.WriteString(w, thousand); n != 1000 || err != nil {
@@ -257,8 +256,7 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// What goes wrong with an upload is heard from Create, Write or Close, and it is no
-// whole file then.
+// If an upload fails, Create, Write or Close returns the error, and the server does not store the file as whole.
 func TestCreateFails(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.On["STOR"] = func(s *fakeserver.Session, arg string) {
@@ -298,7 +296,7 @@ func TestCreateFails(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 	if _, ok := f.File("cut"); ok {
-		t.Error("half a file is there")
+		t.Error("the server stored part of a cancelled upload as a whole file")
 	}
 	if _, err := c.Pwd(t.Context()); err != nil {
 		t.Errorf("Pwd: %v", err)
@@ -310,9 +308,8 @@ func refusedWithCode(err error, code ftp.Code) bool {
 	return errors.As(err, &no) && no.Code == code
 }
 
-// TestCancelledDownloadIsReset: the server sees a reset, not the end of the connection. ProFTPD
-// under TLS ends the session if it writes to a data connection that was closed (EPIPE), but
-// not to one that was reset.
+// TestCancelledDownloadIsReset checks that the server sees a reset rather than the end of the connection. Under TLS,
+// ProFTPD ends the session if it writes to a data connection that was closed (EPIPE), but not if it was reset.
 func TestCancelledDownloadIsReset(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ends := make(chan error, 1)

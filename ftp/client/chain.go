@@ -10,54 +10,58 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// chain runs the transfers of many callers over one control connection and, in block
-// mode, one data connection (RFC 959 §3.3, §3.4.2). Commands are sent without waiting
-// for the replies to those before: a block says where its file ends, so the next file
-// may follow at once, and a round trip serves as many files as are under way. Each is
-// judged by its own reply.
+// chain runs the transfers of many callers over one control connection and, in block mode, one data
+// connection (RFC 959 §3.3, §3.4.2). It sends commands without waiting for the replies to earlier
+// ones: a block marks the end of a file, so the next file may follow at once, and all files under
+// way share each round trip. Each file is still judged by its own reply.
 //
-// RETR may be sent behind a RETR whatever becomes of that one: a file that is refused has
-// no bytes. The bytes of a STOR that is refused would be the next one's, but that the
-// server ends the data connection then, as ours promises by its feature MODE B AHEAD.
-// Only servers that name this feature get a chain.
+// A RETR may follow a RETR whatever happens to the first: a file that is refused has no bytes. For
+// STOR that is not so: bytes already sent for a refused file would be mistaken for those of the next.
+// Therefore only servers with the feature MODE B AHEAD get a chain: they close the data connection
+// when they refuse a STOR.
 //
-// A connection is taken out of the Pool while there is something to do, and is given to
-// others who wait for one. What goes wrong is errNotChained: the caller does it again in the
-// ordinary way. A chain is safe for concurrent use; it helps only when several goroutines
+// The chain takes a connection from the Pool while there is something to do, and gives it back when
+// another caller waits for one. If anything goes wrong, the caller gets errNotChained and moves the
+// file in the ordinary way. A chain is safe for concurrent use; it helps only when several goroutines
 // share it. It need not be closed.
+//
+//	goroutine         owns
+//	callers (do)      nothing: they append to queue and wait for link.done
+//	run, drive.loop   the Client, and the sent links
+//	drive.move        the data connection, and the data of one link at a time
 type chain struct {
 	p        *Pool
 	features ftp.Features // of the server
 
-	mu      sync.Mutex
-	queue   []*link
-	running bool
-	off     bool               // it went wrong too often
-	setup   context.CancelFunc // while a connection is made ready: gives that up
-	news    chan struct{}
-	leave   chan struct{} // somebody waits no longer for a link that was sent
-	breaks  int           // without a transfer that went well
+	mu      sync.Mutex         // guards the fields below except the channels
+	queue   []*link            // not yet sent
+	running bool               // run has a goroutine
+	off     bool               // it failed too often, or the server does not support it
+	setup   context.CancelFunc // cancels the preparation of a connection; nil: none is under way
+	news    chan struct{}      // the queue has grown
+	leave   chan struct{}      // a caller no longer waits for a link that was sent
+	breaks  int                // failures since the last successful transfer
 }
 
 const (
-	// chainWindow is how many transfers of a chain may be under way.
+	// chainWindow is the maximum number of transfers under way in a chain.
 	chainWindow = 256
-	// chainMost is up to how many bytes a file is worth a chain: a larger one is better
-	// moved by the kernel.
+	// chainMost is the largest file for a chain, in bytes. Larger files are better moved by the
+	// kernel.
 	chainMost = 256 << 10
-	// chainBytes is how long the commands under way may be: a server that waits for data
-	// need not read more.
+	// chainBytes is the maximum length of all commands under way. A server that waits for data
+	// need not read more, so that a longer write might block forever.
 	chainBytes = 32 << 10
 	maxBreaks  = 3
 )
 
-// errNotChained is returned for what has to be done in the ordinary way: the file does not
-// suit a chain, the server does not go along, or the connection broke.
-var errNotChained = errors.New("it has to be done without sending ahead")
+// errNotChained is returned if a file has to be moved in the ordinary way: it does not suit a chain,
+// the server does not cooperate, or the connection failed.
+var errNotChained = errors.New("the file can't be moved in a chain")
 
-// newChain agrees with the server on block mode, which costs a round trip or two. It returns
-// nil if the server does not name the feature MODE B AHEAD, or the Options ask for another
-// mode. The error is that nobody could be asked.
+// newChain negotiates block mode, which costs a round trip or two. It returns nil if the server does
+// not have the feature MODE B AHEAD or the Options require another mode. It returns an error if the
+// server could not be asked.
 func (p *Pool) newChain(ctx context.Context) (*chain, error) {
 	ch := &chain{p: p, news: make(chan struct{}, 1), leave: make(chan struct{}, 1)}
 	yes := false
@@ -85,7 +89,7 @@ func (p *Pool) newChain(ctx context.Context) (*chain, error) {
 	return ch, nil
 }
 
-// transfer runs a job. The Result's Final is the transfer's own reply.
+// transfer runs a job. The Final of the Result is the reply to this transfer.
 func (ch *chain) transfer(ctx context.Context, j *job) (Result, error) {
 	if err := sendable(j.arg); err != nil {
 		return Result{}, err
@@ -105,7 +109,7 @@ func (ch *chain) transfer(ctx context.Context, j *job) (Result, error) {
 	return res, err
 }
 
-// commands runs commands of which each may be sent whatever is replied to the one before.
+// commands runs several commands that do not depend on each other's replies.
 func (ch *chain) commands(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, error) {
 	for _, cmd := range cmds {
 		if err := sendable(cmd.Arg); err != nil {
@@ -117,9 +121,9 @@ func (ch *chain) commands(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply
 	return l.replies, err
 }
 
-// do hands a link over and waits for its end. If ctx ends before, a link that was not sent
-// yet is taken back, and one that was sent ends the data connection: nothing can end one
-// file of it alone. The others are done again.
+// do queues a link and waits for its end. If ctx ends first, a link that was not sent is taken back.
+// One that was sent makes the drive close the data connection, because a single file of it can't be
+// aborted; the other files are then moved in the ordinary way.
 func (ch *chain) do(ctx context.Context, l *link) error {
 	l.done = make(chan struct{})
 	ch.mu.Lock()
@@ -157,7 +161,7 @@ func (ch *chain) do(ctx context.Context, l *link) error {
 	return context.Cause(ctx)
 }
 
-// takeBack removes a link from the queue. It returns false if the link was sent.
+// takeBack removes a link from the queue. It returns false if the link was sent already.
 func (ch *chain) takeBack(l *link) bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -165,6 +169,7 @@ func (ch *chain) takeBack(l *link) bool {
 	if i < 0 {
 		return false
 	}
+	// Clone, because take has handed out slices of the same array.
 	ch.queue = slices.Delete(slices.Clone(ch.queue), i, i+1)
 	if len(ch.queue) == 0 && ch.setup != nil {
 		ch.setup()
@@ -172,8 +177,9 @@ func (ch *chain) takeBack(l *link) bool {
 	return true
 }
 
-// take is the next links to send, none if others wait for the connection.
+// take returns the next links to send, or none if other callers wait for the connection.
 func (ch *chain) take(room, bytes int) []*link {
+	// Without this a chain whose queue never empties would keep its connection forever.
 	if ch.p.wanted() {
 		return nil
 	}
@@ -211,8 +217,8 @@ func (ch *chain) run() {
 	}
 }
 
-// serve runs links over one connection of the Pool until there are none, or somebody
-// else wants it.
+// serve runs links over one connection of the Pool, until there are none left or another caller
+// waits for the connection.
 func (ch *chain) serve() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -240,14 +246,14 @@ func (ch *chain) serve() error {
 	return d.run()
 }
 
-// setUp notes how to give up making a connection ready; nil: that is over.
+// setUp sets how to cancel the preparation of a connection. nil means that it has ended.
 func (ch *chain) setUp(cancel context.CancelFunc) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.setup = cancel
 }
 
-// unless is err, nil if it came of the end of ctx: nobody waits for a link any more.
+// unless returns err, or nil if ctx has ended: then no caller waits for a link any more.
 func unless(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -267,7 +273,7 @@ func (ch *chain) turnOff() {
 	ch.off = true
 }
 
-// offer makes a connection ready for a chain: MODE B, TYPE I, a data connection.
+// offer prepares a connection for a chain: MODE B, TYPE I, and a data connection.
 func (ch *chain) offer(ctx context.Context, c *Client) (*dtp.Opener, error) {
 	if err := c.setMode(ctx, ftp.Block); err != nil {
 		return nil, err
@@ -275,7 +281,7 @@ func (ch *chain) offer(ctx context.Context, c *Client) (*dtp.Opener, error) {
 	j := &job{typ: ftp.Image}
 	get := c.ready
 	if c.data.Stands() {
-		get = c.readyStanding
+		get = c.readyOpen
 	}
 	if err := get(ctx, j); err != nil {
 		c.data.Close()

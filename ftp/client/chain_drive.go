@@ -14,20 +14,20 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// drive is a chain on one connection. Its goroutine owns the Client; another one owns
-// the data connection.
+// drive runs a chain on one connection. The goroutine of loop owns the Client and all fields except
+// conn; the goroutine of move owns conn. A link is passed to move by files, and back by moved.
 type drive struct {
 	ch     *chain
 	c      *Client
 	opener *dtp.Opener
-	conn   *dtp.Conn               // opened by the one that moves files
-	files  chan *link              // whose bytes come next
-	moved  chan *link              // whose bytes are in
-	sent   []*link                 // whose end is not in, in order
-	bytes  int                     // of their commands
+	conn   *dtp.Conn               // opened by move
+	files  chan *link              // links whose bytes are next, in order
+	moved  chan *link              // links whose bytes were moved
+	sent   []*link                 // sent but not finished, in order
+	bytes  int                     // length of their commands
 	used   bool                    // a file was given to the data connection
-	broke  bool                    // the data connection did; no more is sent
-	cancel context.CancelCauseFunc // of what moves on it
+	broke  bool                    // the data connection failed; nothing more is sent
+	cancel context.CancelCauseFunc // ends move
 }
 
 func (d *drive) run() error {
@@ -37,9 +37,9 @@ func (d *drive) run() error {
 	var mover sync.WaitGroup
 	mover.Go(func() { d.move(ctx) })
 	err := d.loop()
-	// The data connection has nothing to wait for; without a file an active one is not even
-	// called. A call to the server is made to the end: one that was given up may reach it
-	// late, and be taken for that of the next transfer.
+	// If no file was given to an active data connection, the server does not dial: stop waiting
+	// for it. A passive one is always dialed to the end: the server might accept an abandoned
+	// connection later and take it for that of the next transfer.
 	if err != nil || !d.used && d.opener.Mode() == ftp.Active {
 		cancel(errNotChained)
 	}
@@ -49,7 +49,7 @@ func (d *drive) run() error {
 		l.finish(errNotChained)
 	}
 	switch {
-	case d.conn == nil: // it never stood
+	case d.conn == nil: // it was never opened
 	case err == nil && !d.broke:
 		d.c.data.Keep(d.conn)
 	default:
@@ -61,7 +61,7 @@ func (d *drive) run() error {
 	return err
 }
 
-// loop sends, and takes replies and news of the data, until all is in.
+// loop sends links and handles replies and moved files, until all links are finished.
 func (d *drive) loop() error {
 	p := d.c.pi.NewWait()
 	defer p.Stop()
@@ -85,14 +85,15 @@ func (d *drive) loop() error {
 			p.Restart()
 		case l := <-d.moved:
 			l.moved = true
-			if l.data.Kept == nil {
-				d.hangUp()
+			if l.data.Kept == nil { // the transfer failed, or the server closed the connection
+				d.closeData()
 			}
 			d.settle()
 			p.Restart()
+		// A caller has cancelled. The other links get abortWait to finish with what has arrived.
 		case <-d.ch.leave:
 			if enough == nil && slices.ContainsFunc(d.sent, func(l *link) bool { return l.unwanted.Load() }) {
-				d.hangUp()
+				d.closeData()
 				enough = time.After(abortWait)
 			}
 		case <-enough:
@@ -102,15 +103,15 @@ func (d *drive) loop() error {
 			case !p.Over():
 			case l != nil:
 				return d.c.pi.Silent(l.next().Verb, p.Limit())
-			default: // all is answered, and bytes are missing
-				d.hangUp()
+			default: // all replies have come, but bytes are missing
+				d.closeData()
 				p.Restart()
 			}
 		}
 	}
 }
 
-// send sends what there is room for, in one write.
+// send sends as many links as the window has room for, in one write.
 func (d *drive) send() error {
 	if d.broke {
 		return nil
@@ -136,7 +137,7 @@ func (d *drive) send() error {
 	return nil
 }
 
-// give hands a file to the data connection.
+// give hands a file to the data connection. It does so once: at STOR, or at the 150 to a RETR.
 func (d *drive) give(l *link) {
 	if !l.given {
 		l.given, d.used = true, true
@@ -144,7 +145,7 @@ func (d *drive) give(l *link) {
 	}
 }
 
-// reply takes the next reply. It is to the first command that has none.
+// reply handles the next reply. It answers the first command that has no reply yet (RFC 959 §5.4).
 func (d *drive) reply(r ftp.Reply) error {
 	l := d.waiting()
 	cmd := ftp.Command{}
@@ -163,20 +164,20 @@ func (d *drive) reply(r ftp.Reply) error {
 		d.give(l)
 		return nil
 	}
-	if l.replies = append(l.replies, r); l.strands(cmd.Verb, r) {
-		d.hangUp()
+	if l.replies = append(l.replies, r); l.leavesBytes(cmd.Verb, r) {
+		d.closeData()
 	}
 	d.settle()
 	return nil
 }
 
-// hangUp ends the data connection: what is under way has to be done again.
-func (d *drive) hangUp() {
+// closeData closes the data connection. All files under way have to be moved again.
+func (d *drive) closeData() {
 	d.broke = true
 	d.cancel(errNotChained)
 }
 
-// waiting is the link that the next reply is for.
+// waiting returns the link that the next reply belongs to, nil if no reply is pending.
 func (d *drive) waiting() *link {
 	for _, l := range d.sent {
 		if l.next() != nil {
@@ -186,7 +187,8 @@ func (d *drive) waiting() *link {
 	return nil
 }
 
-// settle ends the links at the front that have all they wait for.
+// settle finishes the links at the front that are settled. Links finish in the order in which they
+// were sent.
 func (d *drive) settle() {
 	for len(d.sent) > 0 && d.sent[0].settled() {
 		l := d.sent[0]
@@ -196,8 +198,9 @@ func (d *drive) settle() {
 	}
 }
 
-// verdict judges a link by its reply and, of a transfer, its bytes. What a refusal before the
-// first byte does not decide is done again.
+// verdict judges a link by its reply and, for a transfer, its bytes. Only two failures are final: one
+// of the local side, and a refusal before the first byte. After any other failure the file is moved
+// in the ordinary way.
 func (d *drive) verdict(l *link) error {
 	if l.job == nil {
 		return nil
@@ -212,7 +215,7 @@ func (d *drive) verdict(l *link) error {
 		err = errNotChained
 	}
 	l.took = lasted(l.data)
-	d.c.tell(ftp.TransferDone{
+	d.c.emit(ftp.TransferDone{
 		Verb: l.job.verb, Path: l.job.arg, Direction: l.job.dir, Mode: d.c.opts.Mode,
 		Bytes: l.data.Bytes, Took: l.took, Err: err,
 	})
@@ -225,8 +228,8 @@ func (ch *chain) wentWell() {
 	ch.breaks = 0
 }
 
-// move opens the data connection, at once, as either end may have to wait for that, and
-// moves the bytes of one file after the other.
+// move opens the data connection and moves the bytes of one file after the other. It opens the
+// connection at once, because the server may wait for it before it replies.
 func (d *drive) move(ctx context.Context) {
 	conn, err := d.opener.Open(ctx)
 	d.conn = conn
@@ -243,10 +246,10 @@ func (d *drive) move(ctx context.Context) {
 	}
 }
 
-// data is a job as the data connection sees it.
+// data returns the job for package dtp.
 func (j *job) data(c *Client) dtp.Job {
 	return dtp.Job{
 		Source: j.source, Sink: j.sink, Size: j.length, Type: ftp.Image, Mode: ftp.Block,
-		Stall: c.opts.Timeout, Rates: []*rate.Limiter{c.rate}, Progress: j.told(),
+		Stall: c.opts.Timeout, Rates: []*rate.Limiter{c.rate}, Progress: j.progressFunc(),
 	}
 }

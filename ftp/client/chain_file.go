@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp"
 )
 
-// download is Pool.Download in a chain. errNotChained: nothing was done, or it did not get
-// through.
+// download is Pool.Download by a chain. It returns errNotChained if nothing was done or the chain
+// failed.
 func (ch *chain) download(ctx context.Context, remote string, fsys afero.Fs, local string, o FileOptions) (Result, error) {
 	if !o.chainsDown() || o.Tag != "" && isThere(fsys, partName(local, o.Tag)) {
 		return Result{}, errNotChained
@@ -22,21 +22,21 @@ func (ch *chain) download(ctx context.Context, remote string, fsys afero.Fs, loc
 	return res, ch.orElse(ctx, o.Retry, err)
 }
 
-// chainsDown reports whether a file to download is one for a chain: of many, small, of known
-// size and time, and with nothing to go on with.
+// chainsDown reports whether a chain may download the file: it is one of several, small, its size and
+// time are known, and it is not resumed.
 func (o *FileOptions) chainsDown() bool {
 	v := o.listed()
 	return o.Several && !o.Resume && !o.ASCII && v.size >= 0 && v.size <= chainMost && !(o.KeepTime && v.modified.IsZero())
 }
 
-// isThere reports whether a part has bytes in it.
+// isThere reports whether a non-empty part exists.
 func isThere(fsys afero.Fs, name string) bool {
 	info, err := lstat(fsys, name)
 	return err == nil && info.Size() > 0
 }
 
-// upload is Pool.Upload in a chain. errNotChained: the file has to be sent by a
-// Client.Upload, whatever the server may have of it by now.
+// upload is Pool.Upload by a chain. After errNotChained the file has to be sent by Client.Upload, even
+// if the server has some or all of it already.
 func (ch *chain) upload(ctx context.Context, fsys afero.Fs, local, remote string, o FileOptions) (Result, error) {
 	if !o.chainsUp() || o.KeepTime && !ch.features.Has("MFMT") {
 		return Result{}, errNotChained
@@ -52,7 +52,7 @@ func (ch *chain) upload(ctx context.Context, fsys afero.Fs, local, remote string
 	}
 	to := remote
 	if o.Beside {
-		if ch.p.opts.history.noBeside.Load() {
+		if ch.p.opts.history.noHiddenNames.Load() {
 			return Result{}, errNotChained
 		}
 		to = partName(remote, VersionTag(info.Size(), info.ModTime()))
@@ -68,11 +68,11 @@ func (ch *chain) upload(ctx context.Context, fsys afero.Fs, local, remote string
 	return res, ch.orElse(ctx, o.Retry, err)
 }
 
-// chainsUp reports whether a file to upload may be one for a chain.
+// chainsUp reports whether a chain may upload the file, as far as the options tell.
 func (o *FileOptions) chainsUp() bool { return o.Several && !o.Resume && !o.Continue && !o.ASCII }
 
-// confirm asks for the size of what was stored, and sets its time, without which the file
-// stands.
+// confirm asks for the size of the stored file and sets its time. The upload succeeds even if the time
+// can't be set.
 func (ch *chain) confirm(ctx context.Context, remote string, info fs.FileInfo, o FileOptions) (verified string, err error) {
 	var cmds []ftp.Command
 	if ch.features.Has("SIZE") {
@@ -86,7 +86,7 @@ func (ch *chain) confirm(ctx context.Context, remote string, info fs.FileInfo, o
 	}
 	replies, err := ch.commands(ctx, cmds...)
 	if err != nil && !o.KeepTime {
-		return "reply", nil // the final reply stands, even if the server is gone by now
+		return "reply", nil // the final reply is enough, even if the connection has failed meanwhile
 	}
 	if err != nil || cmds[0].Verb != "SIZE" || refusal("SIZE", replies[0]) != nil {
 		return "reply", err
@@ -99,14 +99,14 @@ func (ch *chain) confirm(ctx context.Context, remote string, info fs.FileInfo, o
 	return "size and reply", got.verdict()
 }
 
-// place gives a whole file its time and its final name.
+// place sets the time of a whole file and renames it to final.
 func (ch *chain) place(ctx context.Context, part, final string, info fs.FileInfo, o FileOptions) error {
 	h := ch.p.opts.history
 	var cmds []ftp.Command
 	if o.KeepTime && !h.noTime.Load() {
 		cmds = append(cmds, ftp.Command{Verb: "MFMT", Arg: ftp.FormatTime(info.ModTime()) + " " + part})
 	}
-	// RNTO means nothing, and does nothing, behind an RNFR that was refused.
+	// RNTO may follow at once: after a refused RNFR it does nothing.
 	cmds = append(cmds, ftp.Command{Verb: "RNFR", Arg: part}, ftp.Command{Verb: "RNTO", Arg: final})
 	replies, err := ch.commands(ctx, cmds...)
 	if err != nil {
@@ -130,7 +130,7 @@ func (ch *chain) place(ctx context.Context, part, final string, info fs.FileInfo
 		if timed {
 			return nil
 		}
-		err := c.setModTime(ctx, final, info.ModTime()) // perhaps there is another way
+		err := c.setModTime(ctx, final, info.ModTime()) // another command may work
 		if isReply(err) {
 			err = nil
 		}
@@ -138,12 +138,12 @@ func (ch *chain) place(ctx context.Context, part, final string, info fs.FileInfo
 	})
 }
 
-// placeOrDelete gives a file its final name. If the server lets nobody do that, the file goes,
-// and has to be sent under its own name.
+// placeOrDelete renames a file to its final name. If the server refuses that, the file is deleted and
+// has to be sent directly to its final name.
 func (c *Client) placeOrDelete(ctx context.Context, part, final string, replaces bool) error {
 	err := c.place(ctx, part, final, replaces, nil)
 	if refusedRename(err, "RNFR") {
-		c.history.noBeside.Store(true)
+		c.history.noHiddenNames.Store(true)
 	}
 	if !isReply(err) {
 		return err
@@ -154,7 +154,7 @@ func (c *Client) placeOrDelete(ctx context.Context, part, final string, replaces
 	return err
 }
 
-// store sends a file of that size.
+// store sends a file of the given size.
 func (ch *chain) store(ctx context.Context, f afero.File, remote string, size int64, progress func(done, total int64)) (Result, error) {
 	j := &job{source: bare(f)}
 	j.take("STOR", ftp.Store, Transfer{Path: remote, Size: size, Progress: progress})
@@ -162,7 +162,7 @@ func (ch *chain) store(ctx context.Context, f afero.File, remote string, size in
 	return ch.transfer(ctx, j)
 }
 
-// orElse is err, as errNotChained if the ordinary way may do better.
+// orElse returns err, or errNotChained if the ordinary way may succeed.
 func (ch *chain) orElse(ctx context.Context, r Retry, err error) error {
 	switch {
 	case err == nil, isLocal(err), isReply(err) && !(r.Times > 0 && r.again(err)):

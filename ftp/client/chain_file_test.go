@@ -18,7 +18,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// Many go over one control connection and one data connection, both ways.
+// Many files go over one control connection and one data connection, in both directions.
 func TestChainOfFiles(t *testing.T) {
 	srv := ftptest.NewServer(t, fsroot.NewMem())
 	seen := &counting{}
@@ -79,8 +79,7 @@ func TestChainOfFiles(t *testing.T) {
 	}
 }
 
-// A server that has another size than what was sent is not believed; one that does not
-// tell is.
+// An upload fails if the server reports another size than was sent, but not if it reports none.
 func TestChainComparesSizes(t *testing.T) {
 	srv := ftptest.NewServer(t, fsroot.NewMem())
 	pool := client.NewPool(srv.Addr, 1, nil)
@@ -93,7 +92,7 @@ func TestChainComparesSizes(t *testing.T) {
 		want  string
 		err   error
 	}{
-		"the same":   {ftptest.Fault{}, "size and reply", nil},
+		"same size":  {ftptest.Fault{}, "size and reply", nil},
 		"another":    {ftptest.Reply(213, "3"), "", client.ErrNotChained},
 		"no number":  {ftptest.Reply(213, "some"), "reply", nil},
 		"is refused": {ftptest.Reply(550, "No."), "reply", nil},
@@ -107,7 +106,7 @@ func TestChainComparesSizes(t *testing.T) {
 	}
 }
 
-// What is none for a chain is left to the ordinary way, and nothing is changed.
+// A file that does not suit a chain is left to the ordinary way, and nothing is changed.
 func TestNotChained(t *testing.T) {
 	srv := ftptest.NewServer(t, fsroot.NewMem())
 	testutil.Grow(t, srv.FS, map[string]string{"/f": "text", "/short": "text"})
@@ -122,10 +121,10 @@ func TestNotChained(t *testing.T) {
 		return pool.Chain(t.Context())
 	}
 	if chain(client.Options{TransferMode: client.StreamMode}) != nil {
-		t.Error("a chain in stream mode")
+		t.Error("got a chain in stream mode")
 	}
 	if chain(client.Options{User: "nobody", Password: "x"}) != nil {
-		t.Error("a chain for who may not come in")
+		t.Error("got a chain although the login is refused")
 	}
 	ch := chain(client.Options{})
 	for name, err := range map[string]error{
@@ -148,23 +147,23 @@ func TestNotChained(t *testing.T) {
 	}
 	var no *ftp.Error
 	if _, err := ch.Download(t.Context(), "/none", "/none", client.FileOptions{FS: here, Listed: listed(4)}); !errors.As(err, &no) || no.Code != 550 {
-		t.Errorf("%v", err)
+		t.Errorf("Download of a missing file: %v, want 550", err)
 	}
 	var local *client.LocalError
 	if _, err := ch.Upload(t.Context(), "/none", "/none", client.FileOptions{FS: here}); !errors.As(err, &local) || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%v", err)
+		t.Errorf("Upload of a missing file: %v, want a LocalError", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := ch.Download(ended, "/f", "/f", client.FileOptions{FS: here, Listed: listed(4)}); err == nil {
-		t.Error("it goes on behind the end")
+		t.Error("a download after the end of its context returned no error")
 	}
 	if res, err := ch.Download(t.Context(), "/f", "/f", client.FileOptions{FS: here, Listed: listed(4)}); err != nil || res.Verified != "size and reply" || testutil.Contents(t, here, "/f") != "text" {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("Download after that: %+v, %v", res, err)
 	}
 }
 
-// listed is what a listing says of a file of n bytes.
+// listed returns the entry of a file of n bytes in a listing.
 func listed(n int) ftp.Entry { return ftp.Entry{Type: ftp.FileEntry, Size: int64(n)} }
 
 func errOf(_ client.Result, err error) error { return err }

@@ -15,9 +15,9 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestChainHeedsContext: a Download that waits in a chain, for a server that has stopped
-// talking, ends soon after its context does, whether it was sent or still waits.
-func TestChainHeedsContext(t *testing.T) {
+// TestChainEndsWithContext checks that a Download in a chain ends soon after its context if the server stops answering,
+// whether it was sent or is still queued.
+func TestChainEndsWithContext(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	f := fakeserver.New(t, fakeserver.Blocks(func(s *fakeserver.Session, _ net.Conn, _ string) { _, _ = io.Copy(io.Discard, s.In) }))
@@ -45,12 +45,11 @@ func TestChainHeedsContext(t *testing.T) {
 		}
 	}
 	if cancelled == 0 {
-		t.Errorf("got %v", errs)
+		t.Errorf("no download was cancelled: %v", errs)
 	}
 }
 
-// TestChainNeedsFeature: a server that says 200 to MODE B, but does not name it among its
-// features, is not asked for it.
+// TestChainNeedsFeature checks that a server that accepts MODE B, but does not list the feature, gets no chain.
 func TestChainNeedsFeature(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = []string{"SIZE", "MODE Z", "EPSV"}
@@ -59,6 +58,6 @@ func TestChainNeedsFeature(t *testing.T) {
 	p := client.NewPool(f.Addr, 1, nil)
 	t.Cleanup(func() { _ = p.Close() })
 	if p.Chain(t.Context()) != nil || f.Count("MODE") > 0 {
-		t.Errorf("there is a chain; MODE was sent %d times", f.Count("MODE"))
+		t.Errorf("got a chain, or MODE was sent (%d times)", f.Count("MODE"))
 	}
 }

@@ -2,11 +2,11 @@ package client
 
 import "miniftp/ftp/pi"
 
-// Charset is how a server writes what is not ASCII; see pi.Charset.
+// Charset is the encoding that a server uses for what is not ASCII; see pi.Charset.
 type Charset = pi.Charset
 
-// Unsendable returns why a file of that name can't be named to a server with that charset,
-// which may be nil, as a clause that begins with "its name". It returns "" if it can.
+// Unsendable returns why a file name can't be sent to a server with the given charset, which may be nil, as
+// a clause that begins with "its name". It returns "" if it can be sent.
 func Unsendable(name string, set Charset) string {
 	if sendable(name) != nil {
 		return "its name has a line break, which FTP can't send"
@@ -19,7 +19,7 @@ func Unsendable(name string, set Charset) string {
 	return ""
 }
 
-// decode takes a line of a listing out of the server's charset.
+// decode decodes a line of a listing from the server's charset.
 func (c *Client) decode(line string) string {
 	if c.opts.Charset == nil {
 		return line

@@ -17,139 +17,140 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// Options are how a Client connects and transfers. The zero value logs in as
+// Options configure how a Client connects and transfers. The zero value logs in as
 // anonymous and uses passive mode.
 type Options struct {
 	User     string // "": anonymous
 	Password string
 	Account  string // sent only if the server asks for it (RFC 959 §4.1.1)
 
-	// Mode says who opens data connections. The Client never changes it by itself:
-	// active mode tells the server this host's own address.
+	// Mode is passive or active: who opens data connections. The Client never changes it by
+	// itself, because active mode reveals this host's address to the server.
 	Mode ftp.DataMode
-	// Verbs are those by which the addresses of data connections are told.
+	// Verbs selects the commands that announce the addresses of data connections.
 	Verbs Verbs
-	// TransferMode is how files are laid on the data connection.
+	// TransferMode is the format of files on the data connection.
 	TransferMode TransferMode
-	// Level is how hard DeflateMode tries on either end, 1 to 9; 0: 6 here, and what the
-	// server thinks best there.
+	// Level is the compression level of DeflateMode on both sides, 1 to 9. With 0 this side
+	// uses 6, and the server its own default.
 	Level int
-	// Timeout is how long nothing may happen while connecting, waiting for a
-	// reply or moving data; 0 is 30 seconds.
+	// Timeout limits how long the Client waits without progress while it connects, waits for a
+	// reply or moves data. 0 means 30 seconds.
 	Timeout time.Duration
-	// WorkTimeout is how long the server may be silent before it answers what takes work:
-	// the end of an upload, HASH, RNTO. 0 is 3 minutes, or Timeout if that is longer.
+	// WorkTimeout limits how long the server may be silent before it answers a command that may
+	// take work: the end of an upload, HASH, RNTO. 0 means 3 minutes, or Timeout if that is longer.
 	WorkTimeout time.Duration
-	// ActivePorts is the range to listen in when active.
+	// ActivePorts is the range of ports to listen on in active mode.
 	ActivePorts dtp.PortRange
-	// ActiveIP is announced in PORT and EPRT in place of the control connection's
-	// own address, for a host behind NAT.
+	// ActiveIP is announced in PORT and EPRT instead of the control connection's local
+	// address, for a host behind NAT.
 	ActiveIP netip.Addr
-	// TrustPassiveHost dials the host that a 227 reply names. Without it only
-	// its port is believed and the data connection goes to the control host.
+	// TrustPassiveHost has the Client dial the host that a 227 reply names. Without it only the
+	// port of the reply is used, and the data connection goes to the host of the control connection.
 	TrustPassiveHost bool
-	// Rate is the limit in bytes per second of all transfers together; 0: none.
+	// Rate limits the bytes per second of all transfers together. 0 means no limit.
 	Rate int64
-	// KeepAlive is how often a transfer under way has NOOP sent on the control
-	// connection, for servers and firewalls that end one that is silent for long; 0:
-	// never. A server that does not answer them is left alone from then on.
+	// KeepAlive is the interval at which NOOP is sent on the control connection during a
+	// transfer, because some servers and firewalls close a connection that is silent for long.
+	// 0 means never. If the server does not answer these, the Client stops sending them.
 	KeepAlive time.Duration
-	// Charset is the encoding of names in a server that does not write them in UTF-8;
-	// nil: as they are. With it UTF-8 is not asked for.
+	// Charset is the encoding of file names on a server that does not use UTF-8. nil leaves
+	// names as they are. If it is set, the Client does not ask for UTF-8.
 	Charset Charset
-	// TLS says how the connections are protected; the zero value leaves them clear.
-	// With TLS nothing is ever sent in the clear, whatever the server answers.
+	// TLS selects how the connections are protected. The zero value does not protect them. With
+	// any other value nothing is ever sent unprotected, whatever the server answers.
 	TLS TLSMode
-	// TLSConfig holds roots, a client certificate and the like; nil trusts the
-	// system's roots. The server's name is that of Dial unless ServerName is set.
+	// TLSConfig holds roots, a client certificate and the like. nil trusts the system's roots.
+	// The server's name is that given to Dial unless ServerName is set.
 	TLSConfig *tls.Config
-	// Dial replaces the dialer for control and data connections, for a proxy. It
-	// is given the host as Dial got it, so that the proxy may resolve it.
+	// Dial replaces the dialer for control and data connections, for example to use a proxy. It
+	// is given the host as Dial got it, so that the proxy may resolve the name.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Observer is told what happens; see ftp.Observer.
+	// Observer receives the events of the Client; see ftp.Observer.
 	Observer ftp.Observer
 
-	// What a Pool's connections share; nil: this one has its own.
+	// The connections of a Pool share these. nil: the Client makes its own.
 	history *history
 	ports   *dtp.Ports
 }
 
-// Verbs are ways to tell the address of a data connection.
+// Verbs selects the commands that announce the address of a data connection.
 type Verbs uint8
 
-// The ways: RFC 2428's verbs with RFC 959's to fall back to, or one of them alone.
+// The choices: the verbs of RFC 2428 with a fallback to those of RFC 959, or only one of the two.
 const (
 	AnyVerbs      Verbs = iota
 	ExtendedVerbs       // EPSV and EPRT
-	ClassicVerbs        // PASV and PORT, which have no IPv6
+	ClassicVerbs        // PASV and PORT, which can't name an IPv6 address
 )
 
-// TLSMode is how TLS begins (RFC 4217).
+// TLSMode selects how TLS begins (RFC 4217).
 type TLSMode uint8
 
 // The TLS modes.
 const (
 	NoTLS       TLSMode = iota
-	ExplicitTLS         // AUTH TLS behind the greeting; the server has to agree
-	ImplicitTLS         // TLS first, the greeting after it: port 990
+	ExplicitTLS         // AUTH TLS after the greeting; the server has to accept it
+	ImplicitTLS         // TLS first, then the greeting; usually on port 990
 )
 
-// DefaultTimeout is the Timeout of zero Options.
+// DefaultTimeout is the Timeout of Options that set none.
 const DefaultTimeout = pi.DefaultTimeout
 
-// DefaultWorkTimeout is the WorkTimeout of zero Options.
+// DefaultWorkTimeout is the WorkTimeout of Options that set none.
 const DefaultWorkTimeout = pi.DefaultWorkTimeout
 
-// Client is one control connection to a server (the user-PI of RFC 959). It
-// does one operation at a time: a call while another one runs gives ErrBusy at
-// once and changes nothing. Alive, Control, Features, Greeting and Close may be
-// called at any time. For several transfers at once use several Clients.
+// Client is one control connection to a server (the user-PI of RFC 959). It does one operation
+// at a time: a method that is called while another one runs returns ErrBusy at once and changes
+// nothing. Alive, Control, Features, Greeting and Close may be called at any time. Use several
+// Clients, or a Pool, to run several transfers at once.
 //
-// When the control connection dies, every call gives a *DeadError.
+// After the control connection has failed, every method returns a *DeadError.
 type Client struct {
 	*connection
-	returned atomic.Bool // to its Pool
+	returned atomic.Bool // it was put back into its Pool
 }
 
-// connection is what a Client works with. A Pool makes another Client of it each time
-// that it is lent.
+// connection is the state of a control connection. It is separate from Client because a Pool
+// lends one connection many times, each time inside a new Client: a caller that keeps a Client
+// after Put can't disturb the next borrower.
 type connection struct {
 	opts     Options
 	pi       *pi.Conn
 	greeting ftp.Reply
-	halfLine bool // the last listing ended without the end of a line
+	halfLine bool // the last listing ended within a line
 	features ftp.Features
 	ports    *dtp.Ports
 	data     *dtp.Manager
 	rate     *rate.Limiter
 
 	busy    atomic.Bool
-	looping atomic.Pointer[listLoop] // that the Client is taken by; nil: by something else
+	looping atomic.Pointer[listLoop] // the listing loop that holds busy; nil: another operation does
 
-	// What only the running operation touches.
+	// Only the operation that holds busy may touch these.
 	history *history
 	batcher bool   // the greeting is that of a server in the table of batchers
-	cwd     string // the current directory, if it is known; ""
-	offered *offer // the next data connection, agreed on together with SIZE
-	hash    string // the algorithm that OPTS HASH selected
+	cwd     string // the current directory, "" if it is not known
+	offered *offer // the next data connection, negotiated in advance, together with SIZE
+	hash    string // the algorithm selected by OPTS HASH
 }
 
-// Features is what the server listed in its answer to FEAT; empty if it has none.
+// Features returns the features that the server listed in reply to FEAT. They are empty if it
+// does not support FEAT.
 func (c *Client) Features() ftp.Features { return c.features }
 
-// Greeting is the first reply of the server.
+// Greeting returns the first reply of the server.
 func (c *Client) Greeting() ftp.Reply { return c.greeting }
 
-// Control names the control connection.
+// Control describes the control connection.
 func (c *Client) Control() ftp.Control { return *c.pi.Control() }
 
-// Alive reports whether the control connection still stands, as far as is
-// known without a word to the server.
+// Alive reports whether the control connection is open, as far as is known without sending
+// a command.
 func (c *Client) Alive() bool { return c.pi.Alive() }
 
-// Close says QUIT, waits for its answer for a moment, and closes the
-// connection. An operation that still runs is ended instead. It is safe to call
-// Close twice.
+// Close sends QUIT, waits briefly for the reply and closes the connection. If an operation is
+// still running, Close ends it and sends no QUIT. Close may be called more than once.
 func (c *Client) Close() error {
 	if c.beginNow() == nil {
 		_ = c.pi.Quit()
@@ -161,12 +162,12 @@ func (c *Client) Close() error {
 
 // Command sends one command that needs no data connection, such as SITE, HELP
 // or NOOP, and returns the final reply. A 4xx or 5xx reply is also an *ftp.Error.
-// Verbs that open a data connection or change what its bytes mean are refused.
+// Verbs that open a data connection or change what its bytes mean are rejected.
 func (c *Client) Command(ctx context.Context, verb, arg string) (ftp.Reply, error) {
 	verb = strings.ToUpper(verb)
 	switch verb {
 	case "PORT", "EPRT", "PASV", "EPSV", "CPSV", "MODE", "STRU", "AUTH", "PBSZ", "PROT", "SSCN", "CCC":
-		return ftp.Reply{}, errors.New(verb + " is not sent by hand: it would change what data connections mean")
+		return ftp.Reply{}, errors.New(verb + " can't be sent as a plain command: it would change how data connections work")
 	}
 	if ftp.IsTransfer(verb) {
 		return ftp.Reply{}, errors.New(verb + " needs a data connection: use the method for it")
@@ -178,7 +179,8 @@ func (c *Client) Command(ctx context.Context, verb, arg string) (ftp.Reply, erro
 	return c.do(ctx, verb, arg)
 }
 
-// begin takes the Client for one operation, from the loop over a listing if need be.
+// begin acquires the Client for one operation, if need be from a loop over a listing. Each
+// successful begin needs an end.
 func (c *Client) begin() error {
 	if l := c.looping.Load(); l != nil && !l.free() {
 		return ErrBusy
@@ -186,7 +188,7 @@ func (c *Client) begin() error {
 	return c.beginNow()
 }
 
-// beginNow is begin that leaves a loop alone.
+// beginNow is like begin, but returns ErrBusy if a listing loop holds the Client.
 func (c *Client) beginNow() error {
 	if c.returned.Load() {
 		return errReturned

@@ -8,7 +8,7 @@ import (
 	"miniftp/ftp/internal/transfertest"
 )
 
-// modelWays are the ways of a Client to move a file.
+// modelWays are the ways in which a Client moves a file.
 var modelWays = []transfertest.Way{
 	modelWay("get", false, client.FileOptions{KeepTime: true}),
 	modelWay("get -c", false, client.FileOptions{KeepTime: true, Resume: true}),

@@ -16,7 +16,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Whoever wants to know the server before it gets a password connects first.
+// After Connect, a caller can inspect the server before Login sends it a password.
 func TestConnectThenLogin(t *testing.T) {
 	srv := ftptest.NewServer(t, afero.NewMemMapFs(), ftptest.WithTLS(), ftptest.WithUser("anna", "secret", server.ReadWrite))
 	c, err := client.Connect(t.Context(), srv.Addr, &client.Options{TLS: client.ExplicitTLS, TLSConfig: &tls.Config{RootCAs: srv.CAs}})
@@ -48,7 +48,7 @@ func TestConnectThenLogin(t *testing.T) {
 	}
 }
 
-// A Client over a connection that is there already; it is closed when that comes to nothing.
+// New uses an existing connection, and closes it if it fails.
 func TestNewOverConnection(t *testing.T) {
 	srv := ftptest.NewServer(t, afero.NewMemMapFs(), ftptest.WithUser("anna", "secret", server.ReadWrite))
 	dial := func() net.Conn {
@@ -73,7 +73,7 @@ func TestNewOverConnection(t *testing.T) {
 	} {
 		conn := dial()
 		if _, err := client.New(t.Context(), conn, srv.Addr, o); err == nil {
-			t.Errorf("%s: no error", name)
+			t.Errorf("%s: New returned no error", name)
 		}
 		if _, err := conn.Write(nil); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("%s: the connection is open: %v", name, err)

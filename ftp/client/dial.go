@@ -14,23 +14,21 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// Dial connects to the server at addr, "host:port" or "host" for port 21, logs
-// in, and asks for its features. ctx bounds the dialing and the login only. o
-// may be nil. A server that can't be reached is a *ConnectError, a refused login
-// an *ftp.Error whose Verb is USER, PASS or ACCT, one that TLS can't be had of a
-// *TLSError.
+// Dial connects to the server at addr ("host:port", or "host" for port 21), logs in, and asks
+// for its features. ctx limits only the dialing and the login. o may be nil. The error is a
+// *ConnectError if the server can't be reached, an *ftp.Error whose Verb is USER, PASS or ACCT if
+// it refuses the login, and a *TLSError if TLS can't be established.
 func Dial(ctx context.Context, addr string, o *Options) (*Client, error) {
 	c, err := Connect(ctx, addr, o)
 	if err != nil {
 		return nil, err
 	}
-	return c.loggedIn(ctx)
+	return c.finishDial(ctx)
 }
 
-// New is Dial over a connection that is there already: over a tunnel, or in a test. addr,
-// host and port, is what errors call the server, and its host is whom the certificate has to
-// be for; data connections go to the other end of conn. The Client closes conn, also when New
-// fails.
+// New is like Dial over an existing connection, such as a tunnel or one end of a pipe in a test.
+// addr is "host:port": errors name it, and the server's certificate must be valid for its host.
+// Data connections go to the remote address of conn. The Client closes conn, also when New fails.
 func New(ctx context.Context, conn net.Conn, addr string, o *Options) (*Client, error) {
 	c, err := newClient(o)
 	if err == nil {
@@ -40,12 +38,12 @@ func New(ctx context.Context, conn net.Conn, addr string, o *Options) (*Client, 
 		_ = conn.Close()
 		return nil, err
 	}
-	return c.loggedIn(ctx)
+	return c.finishDial(ctx)
 }
 
-// Connect is Dial without the login: it waits for the greeting, and puts the connection under
-// TLS if the Options say so. Greeting, TLS and Command, for a FEAT perhaps, tell more about the
-// server before Login gives it a password. Everything else needs a Login.
+// Connect is like Dial without the login. It waits for the greeting and starts TLS if the
+// Options ask for it. A caller can then inspect the server with Greeting, TLS and Command (for
+// FEAT, for example) before Login sends it a password. All other methods need a Login first.
 func Connect(ctx context.Context, addr string, o *Options) (*Client, error) {
 	c, err := newClient(o)
 	if err != nil {
@@ -61,9 +59,9 @@ func Connect(ctx context.Context, addr string, o *Options) (*Client, error) {
 	return c, nil
 }
 
-// Login logs in over a connection of Connect, and asks for the server's features. An empty user
-// is anonymous. After a refusal, an *ftp.Error whose Verb is USER, PASS or ACCT, another one may
-// be tried.
+// Login logs in over a connection made by Connect, and asks for the server's features. An empty
+// user means anonymous. If the server refuses, the error is an *ftp.Error whose Verb is USER, PASS
+// or ACCT, and the caller may call Login again with other credentials.
 func (c *Client) Login(ctx context.Context, user, password string) error {
 	u := pi.User{Name: user, Password: password, Account: c.opts.Account}
 	if err := u.Check(); err != nil {
@@ -77,8 +75,8 @@ func (c *Client) Login(ctx context.Context, user, password string) error {
 	return c.until(ctx, func() error { return c.logIn(ctx, u) })
 }
 
-// loggedIn is c after the login that the Options say.
-func (c *Client) loggedIn(ctx context.Context) (*Client, error) {
+// finishDial logs in as the Options say and returns c. It closes c if the login fails.
+func (c *Client) finishDial(ctx context.Context) (*Client, error) {
 	if err := c.Login(ctx, c.opts.User, c.opts.Password); err != nil {
 		_ = c.die(err)
 		_ = c.pi.Close()
@@ -87,20 +85,20 @@ func (c *Client) loggedIn(ctx context.Context) (*Client, error) {
 	return c, nil
 }
 
-// until runs f, and ends the connection when ctx ends before it.
+// until runs f. If ctx ends first, it closes the connection and returns the cause.
 func (c *Client) until(ctx context.Context, f func() error) error {
-	hangUp := context.AfterFunc(ctx, func() { _ = c.die(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { _ = c.die(context.Cause(ctx)) })
 	err := f()
-	if !hangUp() {
+	if !stop() {
 		return context.Cause(ctx)
 	}
 	return err
 }
 
-// anonymous is the user name of a login without an account (RFC 1635).
+// anonymous is the user name of a login without credentials (RFC 1635).
 const anonymous = "anonymous"
 
-// newClient is a Client without a connection.
+// newClient returns a Client that has no connection yet.
 func newClient(o *Options) (*Client, error) {
 	c := &Client{connection: &connection{history: new(history)}}
 	if o != nil {
@@ -120,7 +118,7 @@ func newClient(o *Options) (*Client, error) {
 	return c, c.preparePorts()
 }
 
-// piConfig is how the control connection is made.
+// piConfig returns the configuration of the control connection.
 func (c *Client) piConfig() pi.Config {
 	return pi.Config{
 		Timeout: c.opts.Timeout, WorkTimeout: c.opts.WorkTimeout, Charset: c.opts.Charset,
@@ -128,8 +126,8 @@ func (c *Client) piConfig() pi.Config {
 	}
 }
 
-// greet takes over a control connection that was just made, up to the greeting and TLS. After
-// an error it is closed.
+// greet takes over a new control connection, waits for the greeting and starts TLS. If it
+// fails, it closes the connection.
 func (c *Client) greet(ctx context.Context, conn *pi.Conn) error {
 	c.pi = conn
 	c.rate = dtp.NewRate(c.opts.Rate)
@@ -140,7 +138,7 @@ func (c *Client) greet(ctx context.Context, conn *pi.Conn) error {
 		}
 	}
 	conn.Watch()
-	err := c.until(ctx, func() error { return c.isGreeted(ctx) })
+	err := c.until(ctx, func() error { return c.readGreeting(ctx) })
 	if err == nil {
 		return nil
 	}
@@ -153,7 +151,8 @@ func (c *Client) greet(ctx context.Context, conn *pi.Conn) error {
 	return err
 }
 
-func (c *Client) isGreeted(ctx context.Context) error {
+// readGreeting reads the greeting and, for ExplicitTLS, starts TLS.
+func (c *Client) readGreeting(ctx context.Context) error {
 	r, err := c.pi.Greeting(ctx)
 	if err != nil {
 		return err
@@ -176,7 +175,7 @@ func (c *Client) preparePorts() (err error) {
 	return err
 }
 
-// activePorts are the ActivePorts to listen in; nil: any free port.
+// activePorts returns the ports that ActivePorts allows. nil means any free port.
 func (o *Options) activePorts() (*dtp.Ports, error) {
 	if o.ActivePorts.IsZero() {
 		return nil, nil
@@ -185,12 +184,12 @@ func (o *Options) activePorts() (*dtp.Ports, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports.Close() // keep none open between transfers: other programs may use the range
+	ports.Close() // keep none open between transfers, because other programs may use the range
 	return ports, nil
 }
 
-// address returns the server's address as far as it is known, else 0.0.0.0: a dialer of
-// the Options may lead through a proxy, and then the control connection has the proxy's.
+// address returns the server's address, or 0.0.0.0 if it is not known: with Options.Dial the
+// connection may go to a proxy, and its remote address is that of the proxy.
 func (c *Client) address() netip.Addr {
 	if c.opts.Dial != nil && c.pi.Addr() != c.pi.Peer().String() {
 		return netip.IPv4Unspecified()
@@ -198,8 +197,9 @@ func (c *Client) address() netip.Addr {
 	return c.pi.Peer().Addr().WithZone("")
 }
 
-// dataConfig says how data connections are made. Through a proxy they go to the
-// control host by the name that Dial got, as only the proxy may know its address.
+// dataConfig returns the configuration of data connections. With Options.Dial they go to the
+// control connection's host by the name that Dial got, because a proxy may be the only one that
+// knows its address.
 func (c *Client) dataConfig() *dtp.Config {
 	cfg := &dtp.Config{
 		Side: ftp.UserPI, Ports: c.ports, Timeout: c.opts.Timeout,
@@ -218,7 +218,8 @@ func (c *Client) dataConfig() *dtp.Config {
 	return cfg
 }
 
-// logIn is all from USER to FEAT.
+// logIn sends USER, PASS and ACCT, protects the data connections if TLS is in use, and asks for
+// the features.
 func (c *Client) logIn(ctx context.Context, u pi.User) error {
 	if err := c.pi.Login(ctx, u); err != nil {
 		return err
@@ -232,8 +233,8 @@ func (c *Client) logIn(ctx context.Context, u pi.User) error {
 	return c.learn(ctx)
 }
 
-// learn asks what the server can do (RFC 2389) and for names in UTF-8 (RFC 2640), whose
-// refusal changes nothing. Where it costs no round trip it asks for the directory, too.
+// learn asks for the server's features (RFC 2389) and for names in UTF-8 (RFC 2640). The server
+// may refuse both. If commands can be sent in one write, learn also asks for the current directory.
 func (c *Client) learn(ctx context.Context) error {
 	cmds := []ftp.Command{{Verb: "FEAT"}}
 	if c.opts.Charset == nil {
@@ -253,5 +254,5 @@ func (c *Client) learn(ctx context.Context) error {
 	return nil
 }
 
-// TLS describes the TLS of the control connection; false if it is clear.
+// TLS returns the state of TLS on the control connection, and false if it has no TLS.
 func (c *Client) TLS() (tls.ConnectionState, bool) { return c.pi.TLS() }

@@ -24,7 +24,7 @@ func TestLoginSequences(t *testing.T) {
 		set  func(f *fakeserver.Server)
 		opts *client.Options
 		want []string // commands
-		verb string   // of the refusal; "-" for none
+		verb string   // of the refused command; "-" if none is refused
 		code ftp.Code
 	}{
 		{"anonymous", nil, nil, []string{"USER anonymous", "PASS anonymous@", "FEAT", "OPTS UTF8 ON"}, "-", 0},
@@ -95,7 +95,7 @@ func TestDialFails(t *testing.T) {
 	nobody := testutil.ClosedPort(t).String()
 	var connect *client.ConnectError
 	if _, err := client.Dial(t.Context(), nobody, nil); !errors.As(err, &connect) || connect.Addr != nobody {
-		t.Errorf("nobody there: %v", err)
+		t.Errorf("no server: %v", err)
 	}
 	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Greeting = "" })
 	_, err := client.Dial(t.Context(), f.Addr, &client.Options{Timeout: 50 * time.Millisecond})
@@ -122,7 +122,7 @@ func TestDialFails(t *testing.T) {
 	})
 	var dead *client.DeadError
 	if _, err := client.Dial(t.Context(), hangUp.Addr, nil); !errors.As(err, &dead) {
-		t.Errorf("hung up on: %v", err)
+		t.Errorf("closed by the server: %v", err)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestDialRefusesLineBreaks(t *testing.T) {
 	}
 }
 
-// A hostile server must not make the client grow: both end after a bound.
+// Endless replies of a hostile server do not exhaust the client's memory: it gives up.
 func TestEndlessReplies(t *testing.T) {
 	for name, chunk := range map[string]string{
 		"lines":    strings.Repeat("220-still not the end\r\n", 4096),
@@ -173,14 +173,14 @@ func TestEndlessReplies(t *testing.T) {
 				t.Errorf("Dial: %v", err)
 			}
 			if sent >= 100<<20 {
-				t.Errorf("the client took %d bytes", sent)
+				t.Errorf("the client accepted %d bytes", sent)
 			}
 		})
 	}
 }
 
-// TestListLoop: in the loop over a listing the Client is free, the rest of it is not lost, and
-// a second listing may go on within the first one.
+// TestListLoop checks that the Client can be used in the loop over a listing, that the rest of the listing is not
+// lost, and that a second listing can run within the first.
 func TestListLoop(t *testing.T) {
 	const n = 3000
 	var list strings.Builder
@@ -197,7 +197,7 @@ func TestListLoop(t *testing.T) {
 			continue
 		}
 		if e.Name != fmt.Sprintf("f%04d", seen) {
-			t.Fatalf("%s came as number %d", e.Name, seen)
+			t.Fatalf("got %s as entry %d", e.Name, seen)
 		}
 		if seen++; seen != 10 {
 			continue
@@ -212,7 +212,7 @@ func TestListLoop(t *testing.T) {
 		}
 	}
 	if seen != n || odd != 1 || inner != 5 {
-		t.Errorf("%d entries, %d errors, %d within", seen, odd, inner)
+		t.Errorf("%d entries, %d errors, %d entries of the inner listing", seen, odd, inner)
 	}
 	if dir, err := c.Pwd(t.Context()); err != nil || dir != "/" {
 		t.Errorf("Pwd after it: %q, %v", dir, err)
@@ -226,7 +226,7 @@ func TestCloseInListLoop(t *testing.T) {
 			s.Say("150 here")
 			conn := s.Data()
 			_, _ = io.WriteString(conn, "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n")
-			_, _ = io.Copy(io.Discard, s.In) // no end
+			_, _ = io.Copy(io.Discard, s.In) // never ends the listing
 			_ = conn.Close()
 		}
 	})
@@ -252,7 +252,7 @@ func TestDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for c.Alive() {
-		// the reader notices the 421 by itself
+		// The client notices the 421 without sending a command.
 	}
 	for range 2 {
 		_, err := c.Pwd(t.Context())
@@ -299,7 +299,7 @@ func TestCommand(t *testing.T) {
 	}
 	for _, verb := range []string{"RETR", "list", "PASV", "PORT", "MODE", "AUTH"} {
 		if _, err := c.Command(t.Context(), verb, "x"); err == nil {
-			t.Errorf("%s went through", verb)
+			t.Errorf("%s was not rejected", verb)
 		}
 	}
 	if _, err := c.Command(t.Context(), "NOOP", "\r\nDELE x"); !errors.Is(err, ftp.ErrLineBreak) {
@@ -310,7 +310,7 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// A cancelled command takes its reply along: the next one gets its own.
+// The reply to a cancelled command is not mistaken for that of the next one.
 func TestCancelledCommand(t *testing.T) {
 	came, goOn := make(chan struct{}), make(chan struct{})
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -328,7 +328,7 @@ func TestCancelledCommand(t *testing.T) {
 	}
 }
 
-// earlyDeadline is a context whose deadline a dialer sees a moment before the context ends.
+// earlyDeadline is a context whose deadline a dialer notices slightly before the context ends.
 type earlyDeadline struct {
 	context.Context
 	at time.Time
@@ -336,9 +336,9 @@ type earlyDeadline struct {
 
 func (c earlyDeadline) Deadline() (time.Time, bool) { return c.at, true }
 
-// A dial that the caller's own time limit ends returns the cause of that limit, also if the
-// dialer's clock is ahead of the context's. Timeout is not to blame.
-func TestDialAtTheCallersLimit(t *testing.T) {
+// If the caller's own deadline ends a dial, Dial returns the cause of the context, also if the dialer notices the
+// deadline first. It is not reported as the Timeout of the Options.
+func TestDialDeadlineOfCaller(t *testing.T) {
 	enough := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)

@@ -13,25 +13,25 @@ import (
 	"miniftp/ftp"
 )
 
-// DirReader reads directories for a user who has to know all names in them, and what they are, as
-// a mirror does that deletes what it does not see. It asks what listings leave open, and learns
-// what the server's listings are like. The zero value is ready; it is for one server and safe for
-// concurrent use.
+// DirReader reads directories for a caller that must know every name and its type, such as a mirror that
+// deletes what it does not see. It asks the server for what listings leave open, and learns how the
+// server's listings behave. The zero value is ready to use. A DirReader is for one server and is safe
+// for concurrent use.
 type DirReader struct {
 	ways       listWays
-	tellsLinks atomic.Bool // MLSD says where they lead to
+	tellsLinks atomic.Bool // MLSD reports the targets of links
 }
 
-// DirRead is how far a listing can be trusted.
+// DirRead reports how far a listing can be trusted.
 type DirRead struct {
-	Odd     []error // lines and names that can't be told, and Partial
-	Partial error   // why names are missing
+	Odd     []error // lines and names that can't be parsed, and Partial
+	Partial error   // why names may be missing
 	Hides   bool    // names that begin with a dot may be missing
-	Halves  bool    // the last line has no end: its name may be half of another one
+	Halves  bool    // the last line is incomplete: its name may be cut
 }
 
-// Read gives all names of a directory to add, links as links; nil means that it begins anew. links:
-// it matters where links lead to.
+// Read passes every entry of a directory to add; it does not follow links. add(nil) means that the
+// listing starts over. If links is set, Read also finds out the targets of links.
 func (d *DirReader) Read(ctx context.Context, c *Client, dir string, links bool, add func(*ftp.Entry) error) (DirRead, error) {
 	if err := c.begin(); err != nil {
 		return DirRead{}, err
@@ -47,20 +47,20 @@ type reading struct {
 	d       *DirReader
 	c       *Client
 	dir     string
-	to      bool // where links lead to matters
+	to      bool // the targets of links are requested
 	add     func(*ftp.Entry) error
 	hides   bool
 	odd     []error
-	partial error // why it is not all of the listing
-	full    error
+	partial error // why the listing is not complete
+	full    error // returned by add
 	entries int
-	links   map[string]string // where those lead to that LIST has
-	ours    bool              // the server is miniftp and lists by LIST
-	unknown []string          // names of which it is not told what they are
-	samples []zoneSample      // whose times show the zone of LIST
+	links   map[string]string // the links that LIST shows, with their targets
+	ours    bool              // the server is miniftp
+	unknown []string          // names whose type the listing does not report
+	samples []zoneSample      // files whose times can show the zone of LIST
 }
 
-// enough of what is odd in a listing.
+// enough is how many odd lines of a listing are kept.
 const enough = 20
 
 func (r *reading) run(ctx context.Context) error {
@@ -72,7 +72,7 @@ func (r *reading) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if e.Type == ftp.UnknownEntry { // nor does MLST tell
+		if e.Type == ftp.UnknownEntry { // MLST does not report the type either
 			is, err := r.c.isDir(ctx, path.Join(r.dir, name))
 			if err != nil {
 				return err
@@ -89,7 +89,7 @@ func (r *reading) run(ctx context.Context) error {
 	if len(r.samples) > 0 {
 		return r.c.learnZone(ctx, r.samples)
 	}
-	if r.entries == 0 { // there are servers that show one that can't be read as empty
+	if r.entries == 0 { // some servers show an unreadable directory as empty
 		return r.c.within(ctx, r.dir, func() error { return nil })
 	}
 	return nil
@@ -97,7 +97,7 @@ func (r *reading) run(ctx context.Context) error {
 
 // names lists the directory.
 func (r *reading) names(ctx context.Context) (err error) {
-	if err := r.add(nil); err != nil { // a connection may have broken
+	if err := r.add(nil); err != nil { // this may be a second attempt over a new connection
 		return err
 	}
 	if err := r.askLinks(ctx); err != nil {
@@ -112,8 +112,8 @@ func (r *reading) names(ctx context.Context) (err error) {
 	return err
 }
 
-// askLinks finds out by LIST which names are links and where they lead to, when that
-// matters: there are servers whose MLSD does not tell, or that tell what they lead to.
+// askLinks finds out by LIST which names are links, and their targets, if those are requested: some
+// servers do not report links in MLSD, or report the type of the target.
 func (r *reading) askLinks(ctx context.Context) error {
 	if !r.to || r.d.tellsLinks.Load() ||
 		r.c.history.noMLSD.Load() || !r.c.features.Has("MLST") && !r.c.features.Has("MLSD") {
@@ -128,23 +128,23 @@ func (r *reading) askLinks(ctx context.Context) error {
 		return true
 	})
 	if isReply(err) || someOnly(err) || errors.Is(err, errUnread) {
-		return nil // MLSD will tell what it can
+		return nil // rely on what MLSD reports
 	}
 	return err
 }
 
-// maxUnknown is how many names of a directory are asked for one by one, as a listing does
-// not say what they are.
+// maxUnknown is how many names of a directory are asked for one by one because the listing does not
+// report their type.
 const maxUnknown = 10_000
 
-// maxLinks is how many links of a directory are asked for.
+// maxLinks is how many links of a directory are kept.
 const maxLinks = 10_000
 
-// take is given each entry.
+// take handles one entry of the listing.
 func (r *reading) take(e ftp.Entry, err error) bool {
 	r.entries++
 	if err == nil && r.ours && strings.HasPrefix(e.Name, ".") && strings.HasSuffix(e.Name, ".upload") {
-		return true // what miniftp serve keeps of an upload, and hides but from LIST -a
+		return true // a partial upload of miniftp serve, which only LIST -a shows
 	}
 	if target, ok := r.links[e.Name]; ok && err == nil {
 		e.Type, e.Target = ftp.LinkEntry, target
@@ -166,7 +166,7 @@ func (r *reading) take(e ftp.Entry, err error) bool {
 	return r.full == nil
 }
 
-// Look finds out what is at a path that is likely to be a directory, links followed.
+// Look returns the entry at a path that is probably a directory. It follows links.
 func (c *Client) Look(ctx context.Context, at string) (ftp.Entry, error) {
 	if unique, is, err := c.asDir(ctx, at); is || err != nil {
 		return ftp.Entry{Name: path.Base(at), Type: ftp.DirEntry, Size: -1, Unique: unique}, err
@@ -176,8 +176,8 @@ func (c *Client) Look(ctx context.Context, at string) (ftp.Entry, error) {
 	return e, err
 }
 
-// asDir asks first whether a path is a directory, and which: there are servers that tell
-// the size of one.
+// asDir reports whether a path is a directory, and its unique fact. It comes before Resolve because some
+// servers report a size for directories.
 func (c *Client) asDir(ctx context.Context, path string) (unique string, is bool, err error) {
 	if err := c.begin(); err != nil {
 		return "", false, err

@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestPages compiles the Go of these pages. The other library's side of from-jlaffaye.md is
-// compiled in testdata/jlaffaye.
+// TestPages compiles the Go code of these pages. The code for the other library in from-jlaffaye.md is compiled in
+// testdata/jlaffaye.
 func TestPages(t *testing.T) {
 	testutil.Long(t)
 	pages := ""
@@ -53,7 +53,7 @@ var _ = []any{errors.Is, fmt.Print, io.Copy, fs.ErrNotExist, new(sync.WaitGroup)
 		count++
 	}
 	if count < 18 {
-		t.Errorf("%d pieces of code are on the pages", count)
+		t.Errorf("the pages have %d pieces of code, want at least 18", count)
 	}
 	file := filepath.Join(t.TempDir(), "page.go")
 	if err := os.WriteFile(file, []byte(code.String()), 0o644); err != nil {

@@ -23,7 +23,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// oddNames are file names that clients and servers stumble over.
+// oddNames are file names that may cause trouble in clients and servers.
 var oddNames = []string{
 	"plain.txt", "two words", " leading", "trailing ", `quo"te`, "#hash", "100%", "%2F", "[x]", "a;b=c", "-la", ".hidden",
 	"back\\slash", "star*", "é", "e\u0301", "漢字", "😀", "tab\tname", "CON", "~", "$HOME", "a|b",
@@ -81,11 +81,11 @@ func TestAgainstOurServer(t *testing.T) {
 	}
 }
 
-// peer is a server to run the client against.
+// peer is a server to test the client against.
 type peer struct {
 	addr, user, password string
 	mode                 ftp.DataMode
-	all                  bool // what is optional has to work, too
+	all                  bool // optional features must work, too
 	odd                  func(name string) bool
 	also                 func(o *client.Options) // nil: nothing
 }
@@ -104,7 +104,7 @@ func (p peer) dial(t *testing.T) *client.Client {
 	return c
 }
 
-// exercise does everything there is to do with a server.
+// exercise tests all operations of the client with a server.
 func (p peer) exercise(t *testing.T) {
 	c := p.dial(t)
 	base, err := c.Pwd(t.Context())
@@ -142,7 +142,7 @@ func (p peer) exercise(t *testing.T) {
 	}
 }
 
-// sizes: every size arrives as it left, by streams and by files.
+// sizes checks that files of every size arrive unchanged, by streams and by files.
 func (p peer) sizes(t *testing.T, c *client.Client, dir string) {
 	here := t.TempDir()
 	osfs := afero.NewOsFs()
@@ -182,11 +182,11 @@ func (p peer) sizes(t *testing.T, c *client.Client, dir string) {
 	}
 }
 
-// names: every name comes back as it went.
+// names checks that every name arrives unchanged.
 func (p peer) names(t *testing.T, c *client.Client, dir string) {
 	var want []string
 	all := oddNames
-	if p.all { // not UTF-8, and a byte that Telnet takes for its own
+	if p.all { // not UTF-8, and the byte IAC of Telnet
 		all = append(all[:len(all):len(all)], "latin\xe9", "\xff\xff iac \xff")
 	}
 	for _, name := range all {
@@ -218,7 +218,7 @@ func (p peer) names(t *testing.T, c *client.Client, dir string) {
 	entries, errs := collect(t, c, dir)
 	got := names(entries)
 	hidden := func(s string) bool { return strings.HasPrefix(s, ".") }
-	if !p.all { // LIST leaves them out
+	if !p.all { // LIST omits hidden names
 		want, got = slices.DeleteFunc(want, hidden), slices.DeleteFunc(got, hidden)
 	}
 	slices.Sort(want)

@@ -23,8 +23,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// secureSite is our own server under TLS, explicit and implicit. It wants data
-// connections to resume.
+// secureSite is our own server with TLS, explicit and implicit. It requires data connections to resume the TLS
+// session.
 type secureSite struct {
 	*server.Server
 	explicit, implicit string // addresses
@@ -68,7 +68,7 @@ func serveSecure(t *testing.T, fsys afero.Fs, host string, version uint16) *secu
 	return s
 }
 
-// peer is the way to it.
+// peer returns the peer for the server.
 func (s *secureSite) peer(how client.TLSMode, mode ftp.DataMode) peer {
 	p := peer{addr: s.explicit, user: "u", password: "p", mode: mode, all: true}
 	if how == client.ImplicitTLS {
@@ -78,8 +78,8 @@ func (s *secureSite) peer(how client.TLSMode, mode ftp.DataMode) peer {
 	return p
 }
 
-// Our own two ends under TLS: both versions in both modes, over memory and disk, by
-// IPv4 and IPv6, explicit and implicit.
+// Our client and server with TLS: both versions in both modes, in memory and on disk, by IPv4 and IPv6, explicit and
+// implicit.
 func TestAgainstOurServerUnderTLS(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -114,7 +114,7 @@ func TestAgainstOurServerUnderTLS(t *testing.T) {
 	}
 }
 
-// cancelAt cancels with the nth thing that a Client tells since it was set.
+// cancelAt cancels at the nth event of a Client after set.
 type cancelAt struct {
 	mu     sync.Mutex
 	left   int
@@ -142,8 +142,8 @@ func (c *cancelAt) fired() bool {
 	return c.left <= 0
 }
 
-// A transfer under TLS that is cancelled, wherever it is, leaves a Client that
-// works or one that is dead, and no file that is neither the old nor the new one.
+// A transfer with TLS that is cancelled at any event leaves a Client that works or is dead, and a file that is either
+// the old or the new one.
 func TestCancelUnderTLS(t *testing.T) {
 	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
@@ -157,8 +157,8 @@ func TestCancelUnderTLS(t *testing.T) {
 					p.also = func(o *client.Options) {
 						also(o)
 						o.Observer = at
-						// A server's call of a cancelled transfer may come late. No other test
-						// may listen at that port by then: it would take the call for its own.
+						// The server's connection for a cancelled transfer may come late. Use ports of
+						// its own, so that no other test takes that connection for its own.
 						first := testutil.FreePorts(t, 8)
 						o.ActivePorts = dtp.PortRange{First: first, Last: first + 7}
 					}
@@ -191,7 +191,7 @@ func TestCancelUnderTLS(t *testing.T) {
 	}
 }
 
-// What is cancelled, by name; before and after are what is in the file /f.
+// cancelled holds the operations to cancel. before and after are the contents of /f.
 var (
 	before, after = testutil.Noise(300_000), testutil.Noise(700_000)
 
@@ -219,8 +219,7 @@ var (
 	}
 )
 
-// judgeCancel wants a transfer to have ended well or by the cancel, and the Client,
-// if it lives, to be in step.
+// judgeCancel checks that an operation succeeded or was cancelled, and that the Client, if alive, can be used.
 func judgeCancel(t *testing.T, c *client.Client, n int, err error) {
 	t.Helper()
 	what := fmt.Sprint("cancelled at event ", n)
@@ -242,9 +241,8 @@ func judgeCancel(t *testing.T, c *client.Client, n int, err error) {
 	}
 }
 
-// A server that goes down lets a transfer under TLS finish; one that is closed cuts
-// it, and no file looks whole.
-func TestServerGoesUnderTLS(t *testing.T) {
+// A server that shuts down lets a transfer with TLS finish. One that is closed cuts it, and no file looks whole.
+func TestServerShutsDownUnderTLS(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	body := testutil.Noise(8 << 20)
@@ -291,14 +289,14 @@ func TestServerGoesUnderTLS(t *testing.T) {
 				}
 				b, err := afero.ReadFile(fsys, "/up")
 				if hard && err == nil || !hard && !bytes.Equal(b, body) {
-					t.Errorf("%d bytes of the upload are there: %v", len(b), err)
+					t.Errorf("the upload has %d bytes: %v", len(b), err)
 				}
 			})
 		}
 	}
 }
 
-// gate is passed once the server goes.
+// gate blocks a transfer until the server begins to go down.
 type gate struct {
 	begun chan struct{}
 	gone  chan struct{}

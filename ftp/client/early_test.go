@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp/internal/fakeserver"
 )
 
-// TestEarlyUpload: a server of the table gets the bytes of a small file before its 150. If it
-// refuses them, they are sent again under the next name; a large file waits.
+// TestEarlyUpload checks that a server in the table of batchers gets the bytes of a small file before its 150. If it
+// refuses them, they are sent again under the final name. A large file waits for the 150.
 func TestEarlyUpload(t *testing.T) {
 	large := strings.Repeat("x", 100_000)
 	mem := disk(t, map[string]string{"small": "seven!!", "large": large, "empty": ""})
@@ -22,7 +22,7 @@ func TestEarlyUpload(t *testing.T) {
 			f.Files["/"+name] = "old"
 			f.On["STOR"] = func(s *fakeserver.Session, arg string) {
 				conn := s.Data()
-				b, _ := io.ReadAll(conn) // to its end, which comes without a 150
+				b, _ := io.ReadAll(conn) // the client sends everything without a 150
 				_ = conn.Close()
 				if strings.HasSuffix(arg, ".part") {
 					s.Say("553 not that name")

@@ -10,61 +10,62 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// Errors of a Client. What the server refuses is an *ftp.Error.
+// Errors of a Client. If the server refuses a command, the error is an *ftp.Error.
 var (
-	// ErrBusy is a call while another one, or an open reader or writer, still uses the
-	// Client.
+	// ErrBusy is returned when a method is called while another call, reader, writer or listing
+	// is still using the Client.
 	ErrBusy = errors.New("the client is busy with another operation")
-	// ErrUnconfirmed is a transfer whose bytes all went over, but whose final
-	// reply never came. Whether the file is whole takes a look at its size.
-	ErrUnconfirmed = errors.New("all bytes went over, but the server did not confirm them")
+	// ErrUnconfirmed is returned when all bytes of a transfer were moved but the final reply
+	// never came. The size of the file shows whether it is whole.
+	ErrUnconfirmed = errors.New("all bytes were transferred, but the server did not confirm them")
 	// ErrTooMany is returned for a listing, or a tree of them, with too many entries.
 	ErrTooMany = kept.ErrTooMany
-	// ErrNoLinks is returned where links can't be made.
+	// ErrNoLinks is returned when the server or the local file system can't make symbolic links.
 	ErrNoLinks = errors.New("links can't be made here")
-	// ErrTooDeep is a tree with too many levels, or one that contains itself.
+	// ErrTooDeep is returned for a directory tree with too many levels, or one that contains itself.
 	ErrTooDeep = errors.New("the directory tree is too deep")
 )
 
-// Errors of the control connection; see package pi.
+// Errors of the control connection, from package pi.
 var (
 	ErrClosed    = pi.ErrClosed
 	ErrTimeout   = pi.ErrTimeout
 	ErrOutOfStep = pi.ErrOutOfStep
 )
 
-// errReturned is returned when a Client is used after Pool.Put.
+// errReturned is returned when a Client is used after Pool.Put. It is also an ErrClosed.
 var errReturned = fmt.Errorf("%w: it was put back into its pool", ErrClosed)
 
-// errNoEnd is a file under TLS of which nothing says that it is whole.
-var errNoEnd = errors.New("TLS did not end properly, and the server does not tell the size")
+// errNoEnd is returned for a file received over TLS of unknown size, if the peer did not send
+// close_notify: then nothing shows that the file is whole.
+var errNoEnd = errors.New("TLS did not end properly, and the server does not report the size")
 
-// errEarly is an upload that the server called done before all was sent.
-var errEarly = errors.New("the server did not wait for the data")
+// errEarly is returned when the server reports an upload as complete before all of it was sent.
+var errEarly = errors.New("the server replied before it had received all data")
 
-// LocalError is a failure of the local reader, writer or file, not of the server.
+// LocalError is returned when the local reader, writer or file fails, not the server.
 type LocalError = dtp.LocalError
 
-// TLSError is TLS that did not come about, on the control connection or a data
-// connection: the server refuses it, its certificate is not trusted, the handshake
-// failed. An x509 error may be inside (errors.As).
+// TLSError is returned when TLS can't be established on the control connection or a data
+// connection: the server refuses it, its certificate is not trusted, or the handshake fails.
+// It may wrap an x509 error (use errors.As).
 type TLSError = dtp.TLSError
 
-// OpenError is a data connection that did not come about.
+// OpenError is returned when a data connection can't be opened.
 type OpenError = dtp.OpenError
 
-// ConnectError is a server that could not be reached.
+// ConnectError is returned when the server can't be reached.
 type ConnectError = pi.ConnectError
 
-// DeadError is a control connection that is gone; see pi.DeadError.
+// DeadError is returned when the control connection has failed; see pi.DeadError.
 type DeadError = pi.DeadError
 
-// TruncatedError is a transfer that ended too early, whatever the server says.
+// TruncatedError is returned for a transfer that ended too early, whatever the server reports.
 type TruncatedError struct {
 	Want  int64     // bytes of the whole file; -1 if unknown
-	Got   int64     // bytes of it that are there now, those before the offset included
-	Final ftp.Reply // zero if there was none
-	Err   error     // what cut it short; nil if the data just ended
+	Got   int64     // bytes present now, including those before the offset
+	Final ftp.Reply // the final reply; zero if there was none
+	Err   error     // the cause; nil if the data ended early without an error
 }
 
 func (e *TruncatedError) Error() string {
@@ -81,14 +82,14 @@ func (e *TruncatedError) Error() string {
 	return s
 }
 
-// Unwrap returns what cut the transfer short.
+// Unwrap returns the cause.
 func (e *TruncatedError) Unwrap() error { return e.Err }
 
-// ResumeError is a transfer that can't go on where an earlier one stopped. No
-// file was changed.
+// ResumeError is returned when a transfer can't continue where an earlier one stopped. No file
+// was changed.
 type ResumeError struct {
 	Path   string
-	Offset int64 // where it would have gone on
+	Offset int64 // where the transfer would have continued
 	Why    string
 }
 
@@ -96,22 +97,21 @@ func (e *ResumeError) Error() string {
 	return fmt.Sprintf("%s can't be resumed at byte %d: %s", ftp.Printable(e.Path), e.Offset, e.Why)
 }
 
-// NameError is a name in a listing that is no name of a file in that directory:
-// it holds a slash or a NUL, or stands for another directory.
+// NameError is returned for a name in a listing that can't be the name of a file in that
+// directory: it is empty, contains a slash, a NUL or a line break, or is "." or "..".
 type NameError struct{ Name string }
 
 func (e *NameError) Error() string {
-	return fmt.Sprintf("the listing holds %q, which is no file name", clip(e.Name))
+	return fmt.Sprintf("the listing holds %q, which is not a valid file name", clip(e.Name))
 }
 
-// clip bounds what an error quotes of the server's words.
+// clip limits how much of the server's text an error quotes.
 func clip(s string) string { return s[:min(len(s), 80)] }
 
-// refused reports whether err is the server's answer that it does not know or do
-// the command: another way may work.
+// refused is the name that this package uses for Unsupported. The caller may try another command.
 func refused(err error) bool { return Unsupported(err) }
 
-// Unsupported reports whether err is the server's answer that it does not know or do
+// Unsupported reports whether err is a reply by which the server says that it does not support
 // the command.
 func Unsupported(err error) bool {
 	var e *ftp.Error

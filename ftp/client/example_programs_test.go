@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// A download with progress, by a URL. The file has its name when it is whole.
+// A download with progress, from a URL. The file gets its name when it is whole.
 func ExampleDialURL() {
 	_, addr, stop := exampleClient("/pub/report.txt", "all of the report")
 	defer stop()
@@ -38,11 +38,11 @@ func ExampleDialURL() {
 	// Output: 17 bytes, <nil>
 }
 
-// An upload that is tried again when the connection breaks, and continues where it stopped.
+// An upload is tried again when the connection fails, and continues where it stopped.
 func ExamplePool_Upload() {
 	srv := ftptest.NewServer(nil, nil)
 	defer srv.Close()
-	srv.Fail("STOR", ftptest.HangUp().Times(2)) // the server is not at its best
+	srv.Fail("STOR", ftptest.HangUp().Times(2)) // the server fails twice
 
 	local := afero.NewMemMapFs() // or afero.NewOsFs()
 	if err := afero.WriteFile(local, "scan.txt", []byte("a page"), 0o600); err != nil {

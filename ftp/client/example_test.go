@@ -45,7 +45,7 @@ func Example() {
 	// true
 }
 
-// exampleServer serves an empty filesystem in memory on loopback.
+// exampleServer serves an empty file system in memory on loopback.
 func exampleServer() (addr string, stop func()) {
 	srv := ftptest.NewServer(nil, nil, ftptest.WithUser("alice", "secret", server.ReadWrite))
 	return srv.Addr, srv.Close

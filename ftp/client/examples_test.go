@@ -18,7 +18,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// exampleClient is logged in at a server with some files.
+// exampleClient returns a Client of a server with some files.
 func exampleClient(files ...string) (c *client.Client, addr string, stop func()) {
 	addr, stopServer := exampleServer()
 	c, err := client.Dial(context.Background(), addr, &client.Options{User: "alice", Password: "secret"})
@@ -36,8 +36,7 @@ func exampleClient(files ...string) (c *client.Client, addr string, stop func())
 	return c, addr, func() { _ = c.Close(); stopServer() }
 }
 
-// A file that was cut short goes on where it stopped, and appears under its name only
-// when it is whole.
+// A file that was cut short is resumed, and gets its name only when it is whole.
 func ExampleClient_Download() {
 	c, _, stop := exampleClient("/pub/report.txt", "all of the report")
 	defer stop()
@@ -70,7 +69,7 @@ func ExampleClient_Upload() {
 	// Output: 6 size and reply <nil>
 }
 
-// A file is read as it comes; Close gives the verdict.
+// A file is read while it arrives. Close returns the result of the transfer.
 func ExampleClient_Open() {
 	c, _, stop := exampleClient("/log.txt", "one\ntwo\nthree\n")
 	defer stop()
@@ -88,7 +87,7 @@ func ExampleClient_Open() {
 	// <nil>
 }
 
-// A file is written as it is made; it is there when Close returned nil.
+// A file is written piece by piece. It is complete when Close has returned nil.
 func ExampleClient_Create() {
 	c, _, stop := exampleClient()
 	defer stop()
@@ -110,7 +109,7 @@ func ExampleClient_Create() {
 	// Output: 8 <nil>
 }
 
-// What can't be read of a tree is an error of that place; the walk goes on.
+// A directory that can't be read is an error with its path. The walk continues.
 func ExampleClient_Walk() {
 	c, _, stop := exampleClient("/a/one.txt", "1", "/a/b/two.txt", "22", "/three.txt", "333")
 	defer stop()
@@ -139,7 +138,7 @@ func ExampleClient_Hash() {
 	// Output: SHA-256 5891b5b522d5 <nil>
 }
 
-// A refusal has the server's reply inside, and is one of package fs, too.
+// A refusal contains the server's reply, and also matches an error of package fs.
 func ExampleClient_Delete() {
 	c, _, stop := exampleClient()
 	defer stop()
@@ -155,7 +154,7 @@ func ExampleClient_Delete() {
 	// true
 }
 
-// In active mode the roles are reversed: this end listens, and the server dials.
+// In active mode the client listens and the server dials.
 func ExampleOptions_active() {
 	_, addr, stop := exampleClient("/hello.txt", "hello\n")
 	defer stop()
@@ -181,9 +180,9 @@ func ExampleOptions_active() {
 	// hello
 }
 
-// With TLS nothing goes in the clear, whatever the server answers.
+// With TLS nothing is sent unprotected, whatever the server answers.
 func ExampleOptions_tls() {
-	addr, stop := exampleServer() // which has none
+	addr, stop := exampleServer() // a server without TLS
 	defer stop()
 
 	_, err := client.Dial(context.Background(), addr, &client.Options{
@@ -195,7 +194,7 @@ func ExampleOptions_tls() {
 	// Output: true
 }
 
-// A Pool does several things at once, over connections that it keeps.
+// A Pool runs several operations at once, over connections that it keeps.
 func ExamplePool() {
 	_, addr, stop := exampleClient("/a.txt", "one", "/b.txt", "three", "/c.txt", "seventeen")
 	defer stop()
@@ -224,8 +223,7 @@ func ExamplePool() {
 	// Output: 17 bytes
 }
 
-// Many small files share a connection, if the server allows that. Otherwise each goes over
-// a connection of its own.
+// Many small files share a connection if the server allows it. Otherwise each uses a connection of its own.
 func ExamplePool_Parallel() {
 	_, addr, stop := exampleClient("/a.txt", "one", "/b.txt", "three", "/c.txt", "seventeen")
 	defer stop()
@@ -265,7 +263,7 @@ func ExamplePool_Parallel() {
 	// Output: [/a.txt /b.txt /c.txt]
 }
 
-// What broke is tried again, and goes on where it stopped.
+// A failed transfer is tried again, and continues where it stopped.
 func ExampleRetry() {
 	_, addr, stop := exampleClient("/hello.txt", "hello\n")
 	defer stop()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Downloads are cut up sooner in tests.
+// Downloads are cut into segments sooner in tests.
 func init() { cutting.sample, cutting.worth = 50*time.Millisecond, 0 }
 
 // ShrinkFor sets how long a Pool stays small after a refused connection.
@@ -14,22 +14,22 @@ func ShrinkFor(d time.Duration) (before time.Duration) {
 	return before
 }
 
-// Renamed has an Upload rename the file once it is whole, as Mirror may.
+// Renamed returns options with which an Upload renames the file once it is whole.
 func Renamed(o FileOptions, to string) FileOptions {
 	o.rename = to
 	return o
 }
 
-// Tries is what several tries of one transfer share.
+// Tries is the state that several tries of one transfer share.
 type Tries = tries
 
-// Tried has a transfer share what its tries know with others.
+// Tried returns options for one of several tries that share t.
 func Tried(o FileOptions, t *Tries) FileOptions {
 	o.tries = t
 	return o
 }
 
-// The limits of a chain, and how it says that it was none for it.
+// The limit of a chain, and the error for files that it does not move.
 const (
 	ChainWindow = chainWindow
 	ChainMost   = chainMost
@@ -37,10 +37,10 @@ const (
 
 var ErrNotChained = errNotChained
 
-// Chain is the chain of a Pool, without the other ways.
+// Chain is the chain of a Pool, without the ordinary way.
 type Chain struct{ ch *chain }
 
-// Chain makes a chain; nil if the server has none.
+// Chain returns the chain of a Pool, nil if the server does not support it.
 func (p *Pool) Chain(ctx context.Context) *Chain {
 	ch, err := p.newChain(ctx)
 	if ch == nil || err != nil {

@@ -18,11 +18,11 @@ import (
 
 var thousand = strings.Repeat("0123456789", 100)
 
-// verdict is what a faulty transfer has to come to.
+// verdict is the expected result of a faulty transfer.
 type verdict struct {
 	name  string
 	check func(err error) bool
-	alive bool // the client can go on
+	alive bool // the client can still be used
 }
 
 var (
@@ -43,8 +43,8 @@ func refusedWith(code ftp.Code) verdict {
 	}, true}
 }
 
-// TestFaultMatrix: no fault may make a file look whole that is not, nor the
-// other way round, nor hang, nor leave replies behind for the next command.
+// TestFaultMatrix checks for every fault that no incomplete file looks complete or the reverse, that nothing hangs,
+// and that no reply is left for the next command.
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -146,7 +146,7 @@ func TestFaultMatrix(t *testing.T) {
 					t.Fatalf("Retrieve: %v (%T), want %s", err, err, tt.want.name)
 				}
 				if n != int64(got.Len()) || err == nil && !strings.HasPrefix(got.String(), thousand) {
-					t.Errorf("%d bytes said, %d came", n, got.Len())
+					t.Errorf("%d bytes reported, %d received", n, got.Len())
 				}
 				if c.Alive() != tt.want.alive {
 					t.Fatalf("alive: %v", c.Alive())
@@ -162,7 +162,7 @@ func TestFaultMatrix(t *testing.T) {
 	}
 }
 
-// A data connection that stands still ends the transfer, not the session.
+// A stalled data connection ends the transfer, not the session.
 func TestStall(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["a.bin"] = thousand
@@ -170,7 +170,7 @@ func TestStall(t *testing.T) {
 			s.Say("150 yes")
 			c := s.Data()
 			_, _ = io.WriteString(c, thousand[:400])
-			s.Next() // the ABOR
+			s.Next() // ABOR
 			_ = c.Close()
 			s.Raw("426 aborted\r\n226 aborted\r\n")
 		}
@@ -186,7 +186,7 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// The host in a 227 is not believed: nobody calls there (CVE-2020-8284).
+// The host in a 227 is not used: no connection is made to it (CVE-2020-8284).
 func TestPassiveRedirect(t *testing.T) {
 	victim, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
@@ -236,7 +236,7 @@ func TestPassiveRedirect(t *testing.T) {
 	}
 	_ = victim.Close()
 	if who, ok := <-called; ok {
-		t.Errorf("%s called the host that the 227 named", who)
+		t.Errorf("%s connected to the host that the 227 named", who)
 	}
 }
 
@@ -272,7 +272,7 @@ func TestExtendedPassive(t *testing.T) {
 	tests := []struct {
 		name       string
 		epsv, pasv func(*fakeserver.Session, string)
-		wantEPSV   int // of two transfers
+		wantEPSV   int // in two transfers
 	}{
 		{"as it should be", nil, nil, 2},
 		{"another delimiter", epsv("229 (!!!%d!)"), nil, 2},
@@ -305,7 +305,7 @@ func TestExtendedPassive(t *testing.T) {
 	}
 }
 
-// A port from EPSV that nobody answers on makes PASV the next try.
+// If the port in the reply to EPSV can't be reached, the next try uses PASV.
 func TestDeadExtendedPort(t *testing.T) {
 	port := testutil.ClosedPort(t).Port()
 	f := fakeserver.New(t, func(f *fakeserver.Server) {

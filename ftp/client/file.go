@@ -12,61 +12,60 @@ import (
 	"miniftp/ftp"
 )
 
-// FileOptions are how Download and Upload move a file. The zero value moves it once,
-// whole, as it is, over one connection.
+// FileOptions configure how Download and Upload move a file. The zero value transfers the whole file
+// once, unchanged, over one connection.
 type FileOptions struct {
-	// FS is where the local file is; nil: among the files of this host.
+	// FS is the file system of the local file; nil is the host's.
 	FS afero.Fs
-	// Resume continues where an earlier run stopped, after a comparison of the last
-	// bytes that are there. In ASCII files are always moved whole.
+	// Resume continues where an earlier run stopped, after comparing the last bytes that exist on
+	// both sides. With ASCII, files are always transferred whole.
 	Resume bool
-	// Retry says how often a transfer that broke is tried again. Each try continues where the
-	// one before stopped, if the file is still the same, and otherwise begins anew. A Client
-	// tries again only as long as its connection lasts; a Pool dials another one.
+	// Retry says how often a failed transfer is tried again. Each try continues where the one
+	// before stopped, if the file has not changed, and otherwise starts over. A Client tries again
+	// only while its connection is open; a Pool dials another one.
 	Retry Retry
 	ASCII bool
-	// KeepTime gives the copy the modification time of the original, as far as
-	// the server tells or takes it.
+	// KeepTime gives the copy the modification time of the original, if the server can report or
+	// set it.
 	KeepTime bool
-	// Listed is what a listing says of the remote file of a Download, if its Type is
-	// ftp.FileEntry: its Size (0 or -1: unknown), and its Modified, which KeepTime needs, with
-	// Precise (zero: unknown). What is unknown is asked for. A Name is not needed.
+	// Listed describes the remote file of a Download as a listing has it, if its Type is
+	// ftp.FileEntry. Only three fields are used: Size (0 or -1: unknown), Modified (zero: unknown)
+	// and Precise; KeepTime needs the latter two. The server is asked for what is unknown.
 	Listed ftp.Entry
-	// Perms are the permissions that a Download gives the file before it has its name; nil:
+	// Perms are the permissions that a Download sets before the file gets its name. nil means
 	// those of the file that it replaces, or of a new file.
 	Perms *fs.FileMode
-	// Connections is how many connections of a Pool one large file of a Download may have, if
-	// that many are free; 0 is 1.
+	// Connections is how many connections of a Pool a Download may use for one large file, if
+	// that many are free. 0 means 1.
 	Connections int
-	// Several says that many other files are moved over the Pool at the same time, as many as
-	// Pool.Parallel says. Small ones then share a connection, if the server allows that.
+	// Several announces that many other files are transferred over the Pool at the same time, as
+	// many as Pool.Parallel returns. Small files then share a connection, if the server allows it.
 	Several  bool
 	Progress func(done, total int64) // as in Transfer
 
-	// The rest is for programs that keep trees alike, and so know both sides.
+	// The other options are for programs that synchronize trees, and so know both sides.
 
-	// Tag is put into the name of the part of a Download, so that what is left of another
-	// version of the file can't be taken for it (see VersionTag). A part with that name is
-	// continued.
+	// Tag becomes part of the name of a Download's partial file, so that parts of different
+	// versions of the file are kept apart (see VersionTag). A part with that name is continued.
 	Tag string
-	// Beside has an Upload write to the name of a part in any case, not only if a file has the
-	// final name, and fail if that gets no time.
+	// Beside has an Upload always write to a hidden name first, not only if a file has the final
+	// name. The Upload fails if the connection fails before the time is set.
 	Beside bool
-	// Continue says that an earlier run has left a part, which an Upload with Beside is to
-	// continue if it is of this version of the file.
+	// Continue says that an earlier run has left a part, which an Upload with Beside continues if
+	// it is of the same version of the file.
 	Continue bool
-	// Replaces is the file that has the final name of an Upload, if one is known to.
+	// Replaces is the file that has the final name of an Upload, if one is known to exist.
 	Replaces *ftp.Entry
 
 	pool *Pool // whose other connections may help a Download; nil: none
-	// tries is what several tries of one transfer share; nil: there is only one. What was
-	// there before the first one is not continued.
+	// tries is the state shared by the tries of one transfer; nil: there is only one. A file that
+	// existed before the first try is not continued.
 	tries *tries
-	// rename is the name that an Upload gives the file once it is whole; "": it has it.
+	// rename is the name that an Upload gives the file once it is whole; "": none.
 	rename string
 }
 
-// fs is where the local file is.
+// fs returns the file system of the local file.
 func (o *FileOptions) fs() afero.Fs {
 	if o.FS == nil {
 		return afero.NewOsFs()
@@ -74,8 +73,8 @@ func (o *FileOptions) fs() afero.Fs {
 	return o.FS
 }
 
-// listed is what is known of the version of the remote file. An empty file may be one of
-// which the server tells no size.
+// listed returns the version of the remote file as far as Listed has it. A size of 0 counts as
+// unknown for Download, because servers may list 0 for a file whose size they do not report.
 func (o *FileOptions) listed() version {
 	if o.Listed.Type != ftp.FileEntry {
 		return version{size: -1}
@@ -83,20 +82,19 @@ func (o *FileOptions) listed() version {
 	return version{size: o.Listed.Size, modified: o.Listed.Modified, precise: o.Listed.Precise}
 }
 
-// Download copies the remote file to the file local. Until it is whole its name is
-// ".NAME.part", in the same directory, or one with more in it if that is taken; after a
-// failure that stays, for Resume. Resume continues it, or a shorter local file, unless the
-// remote file has changed since. A part that another run is writing to is not continued.
-// The file that local names stays until the new one takes its name, owner and permissions.
-// A failure of this side is a *LocalError; a resume that would not give the same file is a
-// *ResumeError and changes nothing.
+// Download copies the remote file to the local one. Until it is whole, its name is ".NAME.part" in
+// the same directory, or a longer name if that is in use. After a failure the partial file is kept.
+// Resume continues it, or a shorter local file, unless the remote file has changed since. A part that
+// another run is writing to is not continued. An existing local file is kept until the new one takes
+// its name, owner and permissions. A failure of the local side is a *LocalError. If a resume would
+// not produce the same file, the error is a *ResumeError and nothing is changed.
 func (c *Client) Download(ctx context.Context, remote, local string, o FileOptions) (Result, error) {
 	return o.tried(ctx, c.lasts, func(o FileOptions) (Result, error) {
 		return c.download(ctx, remote, o.fs(), local, o)
 	})
 }
 
-// lasts reports whether another try over the connection can end better than with err.
+// lasts reports whether the connection can be used for another try.
 func (c *Client) lasts(error) bool { return c.Alive() }
 
 // download is one try of a Download.
@@ -128,21 +126,27 @@ func (c *Client) download(ctx context.Context, remote string, fsys afero.Fs, loc
 	return d.fresh(ctx)
 }
 
-// download is one Download under way.
+// download is one Download in progress. Its life, by method:
+//
+//	look       find out the version of the remote file
+//	left       open a part that can be continued: then proceed, else fresh
+//	fresh      create a part; fetch everything
+//	proceed    compare the overlap; fetch the rest; check that the version is the same
+//	end        give the whole file its name, or keep the part for the next try or run
 type download struct {
 	c             *Client
-	transfer      func(context.Context, *job) (Result, error) // c's, or a chain's
+	transfer      func(context.Context, *job) (Result, error) // that of c or of a chain
 	fsys          afero.Fs
 	remote, local string
 	o             FileOptions
 	v             version // of the remote file
-	asked         bool    // v is what the server says now
+	asked         bool    // v was reported by the server in this try
 }
 
-// look finds out the version of the remote file, as far as it is not known. If only the time
-// is missing, it is asked for where that takes no round trip of its own, otherwise when the
-// file is here. The time before the transfer is the better one: if the file changes during
-// it, the copy is older than the original, and a mirror fetches it again.
+// look finds out the version of the remote file, as far as it is not known. If only the time is
+// missing, the server is asked before the transfer if that costs no extra round trip, and otherwise
+// after it. The time from before is better: if the file changes during the transfer, the copy is
+// older than the original, and a mirror fetches it again.
 func (d *download) look(ctx context.Context) error {
 	listed := d.o.listed()
 	d.v.modified, d.v.precise = listed.modified, listed.precise
@@ -165,7 +169,7 @@ func (d *download) look(ctx context.Context) error {
 	return err
 }
 
-// fresh fetches the whole file. A part file in which nothing arrived is no use.
+// fresh fetches the whole file.
 func (d *download) fresh(ctx context.Context) (Result, error) {
 	p, err := newPart(d.fsys, d.local, d.o.Tag, d.o.Perms)
 	if err != nil {
@@ -181,7 +185,7 @@ func (d *download) fresh(ctx context.Context) (Result, error) {
 	return res, d.end(ctx, p, err)
 }
 
-// whole has the file fetched again, over one connection, as its segments do not fit together.
+// whole prepares to fetch the file again over one connection, after its segments did not fit together.
 func (d *download) whole(ctx context.Context, p *part) error {
 	d.o.Connections = 0
 	p.close()
@@ -190,7 +194,7 @@ func (d *download) whole(ctx context.Context, p *part) error {
 	return err
 }
 
-// end gives a whole file its name, and keeps what a failed try has of it.
+// end gives a whole file its name, and keeps the part after a failed try.
 func (d *download) end(ctx context.Context, p *part, err error) error {
 	var modified time.Time
 	if d.o.KeepTime && err == nil {
@@ -204,7 +208,7 @@ func (d *download) end(ctx context.Context, p *part, err error) error {
 	return err
 }
 
-// fetch retrieves the file, or its rest, into the part.
+// fetch retrieves the file, or the rest of it, into the part.
 func (d *download) fetch(ctx context.Context, p *part, j *job) (Result, error) {
 	j.take("RETR", ftp.Retrieve, Transfer{
 		Path: d.remote, Offset: j.offset, ASCII: d.o.ASCII, Progress: d.o.Progress,
@@ -224,8 +228,8 @@ func (d *download) fetch(ctx context.Context, p *part, j *job) (Result, error) {
 	return d.transfer(ctx, j)
 }
 
-// time returns the time that the copy gets, zero if the server does not tell. The file is
-// whole without it, even if the server is gone by now.
+// time returns the time for the copy, or zero if the server does not report it. The file is complete
+// without it, even if the connection has failed meanwhile.
 func (d *download) time(ctx context.Context) time.Time {
 	if d.v.modified.IsZero() && d.c != nil && !d.asked {
 		if t, _, err := d.c.modTime(ctx, d.remote); err == nil {
@@ -235,8 +239,7 @@ func (d *download) time(ctx context.Context) time.Time {
 	return d.v.modified
 }
 
-// bare is the file inside what afero wraps round it: only an *os.File itself is
-// moved by the kernel.
+// bare unwraps an afero file: the kernel can move the bytes only of an *os.File itself.
 func bare(f afero.File) afero.File {
 	for {
 		wrapped, ok := f.(*afero.BasePathFile)

@@ -19,7 +19,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// varied is 10000 bytes of which no two stretches are alike.
+// varied is 10000 bytes in which no two parts are the same.
 var varied = func() string {
 	var b strings.Builder
 	for i := 0; b.Len() < 10000; i++ {
@@ -30,7 +30,7 @@ var varied = func() string {
 
 const part = "dir/.a.part"
 
-// disk is a local filesystem with some files in it.
+// disk returns a local file system with some files.
 func disk(t *testing.T, files map[string]string) afero.Fs {
 	t.Helper()
 	fsys := afero.NewMemMapFs()
@@ -42,7 +42,7 @@ func disk(t *testing.T, files map[string]string) afero.Fs {
 	return fsys
 }
 
-// holds checks what is in the directory.
+// holds checks the contents of the directory.
 func holds(t *testing.T, fsys afero.Fs, want map[string]string) {
 	t.Helper()
 	infos, err := afero.ReadDir(fsys, "dir")
@@ -62,7 +62,7 @@ func holds(t *testing.T, fsys afero.Fs, want map[string]string) {
 }
 
 func TestDownload(t *testing.T) {
-	other := "x" + varied[1:] // as long, but another file
+	other := "x" + varied[1:] // same length, different content
 	zeros := strings.Repeat("\x00", 10000)
 	restIgnored := func(f *fakeserver.Server) { f.On["REST"] = fakeserver.Says("350 sure") }
 	restRefused := func(f *fakeserver.Server) { f.On["REST"] = fakeserver.Says("502 what?") }
@@ -78,7 +78,7 @@ func TestDownload(t *testing.T) {
 		opts   client.FileOptions
 		want   map[string]string
 		check  func(err error) bool
-		bytes  int64 // over the data connection, -1: any
+		bytes  int64 // moved over the data connection; -1: any
 	}{
 		{"new", nil, varied, nil, client.FileOptions{}, map[string]string{a: varied}, nil, 10000},
 		{"empty", nil, "", nil, client.FileOptions{}, map[string]string{a: ""}, nil, 0},
@@ -196,7 +196,7 @@ func TestDownload(t *testing.T) {
 				t.Errorf("Download: %v (%T)", err, err)
 			}
 			if tt.bytes >= 0 && res.Bytes != tt.bytes {
-				t.Errorf("%d bytes came, want %d", res.Bytes, tt.bytes)
+				t.Errorf("%d bytes received, want %d", res.Bytes, tt.bytes)
 			}
 			holds(t, fsys, tt.want)
 			if _, err := c.Pwd(t.Context()); err != nil {
@@ -230,7 +230,7 @@ func TestDownloadToDisk(t *testing.T) {
 		if err != nil || !info.ModTime().Equal(time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)) || info.Size() != 10000 {
 			t.Errorf("%s: %v, %v", fsys.Name(), info, err)
 		}
-		// a resume on a real file
+		// Resume with a real file.
 		if err := afero.WriteFile(fsys, local, []byte(varied[:5000]), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func TestDownloadToDisk(t *testing.T) {
 	}
 }
 
-// The longest name that fits is downloaded as well.
+// A file whose name has the maximum length can be downloaded as well.
 func TestDownloadLongName(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["r"] = varied })
 	c := dial(t, f, nil)
@@ -331,7 +331,7 @@ func TestUpload(t *testing.T) {
 					t.Errorf("Upload: %v (%T)", err, err)
 				}
 				if res.Bytes != tt.bytes {
-					t.Errorf("%d bytes went, want %d", res.Bytes, tt.bytes)
+					t.Errorf("%d bytes sent, want %d", res.Bytes, tt.bytes)
 				}
 				if got, _ := f.File("r"); got != tt.want {
 					t.Errorf("the server has %d bytes, want %d", len(got), len(tt.want))
@@ -383,7 +383,7 @@ func TestUploadLocalTrouble(t *testing.T) {
 	}
 }
 
-// A transfer that is cut and resumed until it is whole gives the same file.
+// A transfer that is cut and resumed repeatedly results in the same file.
 func TestDownloadInPieces(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["r"] = varied

@@ -16,8 +16,8 @@ import (
 	"miniftp/ftp"
 )
 
-// digests are the algorithms that servers have, the best first, with the verb of
-// those without HASH and the length of the sum in hexadecimal digits.
+// digests are the algorithms that servers support, the best first, with the command of servers without
+// HASH and the length of the hash in hexadecimal digits.
 var digests = []struct {
 	name, verb string
 	digits     int
@@ -29,10 +29,10 @@ var digests = []struct {
 	{"CRC32", "XCRC", 8},
 }
 
-// Hash asks for the hash of a file: by HASH where the server has it, else by
-// XSHA256 and the like. algo is SHA-256, SHA-512, SHA-1, MD5 or CRC32, in any
-// case and with or without the hyphen; "": the server's own choice, or the best
-// that it has. One that the server has not is errors.ErrUnsupported. algorithm is the one used, sum is in lower-case hexadecimal.
+// Hash asks the server for the hash of a file, by HASH if it supports that, else by XSHA256 and the like.
+// algo is SHA-256, SHA-512, SHA-1, MD5 or CRC32, in any case, with or without the hyphen. "" means the
+// server's choice or the best that it supports. If the server does not support algo, the error matches
+// errors.ErrUnsupported. Hash returns the algorithm used, and the hash in lower-case hexadecimal.
 func (c *Client) Hash(ctx context.Context, path, algo string) (algorithm, sum string, err error) {
 	if err := c.begin(); err != nil {
 		return "", "", err
@@ -49,7 +49,7 @@ func (c *Client) Hash(ctx context.Context, path, algo string) (algorithm, sum st
 	if wanted == "" {
 		wanted = plainName(selected)
 	}
-	guess := len(c.features) == 0 && algo != "" // no FEAT: it may have it all the same
+	guess := len(c.features) == 0 && algo != "" // no FEAT: the server may still support it
 	for _, d := range digests {
 		verb := d.verb
 		name, hash := offered[plainName(d.name)]
@@ -70,13 +70,13 @@ func (c *Client) Hash(ctx context.Context, path, algo string) (algorithm, sum st
 		return d.name, sum, err
 	}
 	if algo == "" {
-		algo = "hash that is known here"
+		algo = "hash that this program supports"
 	}
-	return "", "", fmt.Errorf("the server has no %s: %w", algo, errors.ErrUnsupported)
+	return "", "", fmt.Errorf("the server supports no %s: %w", algo, errors.ErrUnsupported)
 }
 
-// hashes reads the HASH feature, "SHA-1;SHA-256*;MD5": the names it offers by
-// their plain form, and the one that is selected.
+// hashes parses the HASH feature, "SHA-1;SHA-256*;MD5". It returns the offered names by their plain form,
+// and the selected one.
 func (c *Client) hashes() (offered map[string]string, selected string) {
 	offered = map[string]string{}
 	for name := range strings.SplitSeq(c.features["HASH"], ";") {
@@ -106,9 +106,8 @@ func (c *Client) selectHash(ctx context.Context, name, selected string) error {
 	return err
 }
 
-// findSum finds the sum among the words of the reply: each server puts others
-// round it, such as the path, which may look like a sum itself. A CRC may lack the zeros in
-// front.
+// findSum finds the hash among the words of the reply. Servers add other words, such as the path, which
+// may look like a hash itself. A CRC may lack leading zeros.
 func findSum(r ftp.Reply, digits int, path string) (string, error) {
 	words := strings.Fields(r.Text())
 	name := ""
@@ -126,19 +125,18 @@ func findSum(r ftp.Reply, digits int, path string) (string, error) {
 		}
 		name = word
 	}
-	if name != "" { // it has that very sum
+	if name != "" { // the file is named after its own hash
 		return name, nil
 	}
-	return "", fmt.Errorf("no hash in the server's answer: %v", r)
+	return "", fmt.Errorf("no hash in the server's reply: %v", r)
 }
 
-// crcDigits are those of CRC32.
+// crcDigits is the number of hexadecimal digits of a CRC32.
 const crcDigits = 8
 
 func plainName(algo string) string { return strings.ReplaceAll(strings.ToUpper(algo), "-", "") }
 
-// NewHash computes here what Hash asks a server for; nil if algo is none of the names
-// that Hash returns.
+// NewHash returns a new hash.Hash for an algorithm, named as by Hash. It returns nil for any other name.
 func NewHash(algo string) hash.Hash {
 	switch algo {
 	case "SHA-256":

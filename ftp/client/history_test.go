@@ -11,9 +11,8 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestDeadPortOfEPSV: a firewall that reads only the replies to PASV leaves the ports of
-// EPSV closed. The next try, over another connection, asks for PASV, and so do all later
-// connections of the Pool.
+// TestDeadPortOfEPSV simulates a firewall that reads only the replies to PASV, so that the ports of EPSV stay closed.
+// The next try, over another connection, uses PASV, and so do all later connections of the Pool.
 func TestDeadPortOfEPSV(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -22,7 +21,7 @@ func TestDeadPortOfEPSV(t *testing.T) {
 		f.Files["/f"] = "hello"
 		f.On["EPSV"] = func(s *fakeserver.Session, _ string) { s.Say(fmt.Sprintf("229 come (|||%d|)", closed.Port())) }
 		f.On["RETR"] = func(s *fakeserver.Session, arg string) {
-			if s.Listener == nil { // it waits for a call, and reads nothing
+			if s.Listener == nil { // the server waits for the data connection and reads nothing
 				_, _ = io.Copy(io.Discard, s.In)
 				return
 			}
@@ -39,7 +38,7 @@ func TestDeadPortOfEPSV(t *testing.T) {
 				return err
 			}
 			_, err = c.Retrieve(t.Context(), "/f", io.Discard)
-			_ = c.Close() // the next one is another connection
+			_ = c.Close() // so that the next try uses another connection
 			p.Put(c)
 			return err
 		})
@@ -48,6 +47,6 @@ func TestDeadPortOfEPSV(t *testing.T) {
 		}
 	}
 	if epsv, pasv := f.Count("EPSV"), f.Count("PASV"); epsv != 1 || pasv != 3 {
-		t.Errorf("EPSV was asked for %d times, PASV %d times", epsv, pasv)
+		t.Errorf("EPSV was sent %d times, PASV %d times", epsv, pasv)
 	}
 }

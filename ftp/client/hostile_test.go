@@ -20,8 +20,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// Every exported method of a Client that takes a string is one of TestInjection's, or
-// of these.
+// Every exported method of Client with a string parameter must be tested by TestInjection or listed here.
 func TestInjectionKnowsEveryMethod(t *testing.T) {
 	f := fakeserver.New(t, nil)
 	c := dial(t, f, nil)
@@ -69,7 +68,7 @@ func TestInjectionKnowsEveryMethod(t *testing.T) {
 			}
 			methods++
 			if !strings.Contains(known, "c."+f.Name.Name+"(") {
-				t.Errorf("%s takes a string: say in TestInjection what it does with a line break", f.Name.Name)
+				t.Errorf("%s has a string parameter: add it to TestInjection", f.Name.Name)
 			}
 		}
 	}
@@ -88,7 +87,7 @@ func takesString(f *ast.FuncDecl) bool {
 	})
 }
 
-// Replies without end, before a command is answered and behind it, end the connection.
+// Endless replies, before a command or after it, end the connection.
 func TestReplyFloods(t *testing.T) {
 	flood := func(line string) func(*fakeserver.Session, string) {
 		return func(s *fakeserver.Session, _ string) {
@@ -119,7 +118,7 @@ func TestReplyFloods(t *testing.T) {
 	}
 }
 
-// bomb is a server on which every directory holds so many others.
+// bomb is a server on which every directory contains many others.
 func bomb(t *testing.T, wide int) *client.Client {
 	t.Helper()
 	var listing strings.Builder
@@ -141,8 +140,8 @@ func bomb(t *testing.T, wide int) *client.Client {
 	return dial(t, f, nil)
 }
 
-// Trees and patterns that grow without end are given up: a pattern when what matched
-// takes too much, a tree that contains itself when it is too deep.
+// Trees and patterns that grow without end are given up: a pattern when the matches need too much memory, a tree that
+// contains itself when it is too deep.
 func TestBombs(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -164,7 +163,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// A server that has only TLS 1.0 or 1.1 is none to log in at.
+// A server that supports only TLS 1.0 or 1.1 gets no login.
 func TestOldTLSServerIsRefused(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
 		f, o := secureFake(t, func(_ *fakeserver.Server, cfg *tls.Config) {
@@ -179,13 +178,12 @@ func TestOldTLSServerIsRefused(t *testing.T) {
 			_ = c.Close()
 		}
 		if f.Count("USER") > 0 {
-			t.Errorf("%s: a login went out", tls.VersionName(version))
+			t.Errorf("%s: a login was sent", tls.VersionName(version))
 		}
 	}
 }
 
-// What the server calls the current directory goes into later commands: nothing in it
-// becomes a command of its own.
+// The current directory that the server reports becomes part of later commands. It must not inject commands.
 func TestHostile257(t *testing.T) {
 	for _, reply := range []string{`257 "/a`, `257 a b`, `257 "/a""`, `257 `, `257 "` + strings.Repeat("x", 60_000), "257 \"/a\x00b\"", "257 \"/a\rDELE b\"", `257 "" is nothing`} {
 		f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -201,7 +199,7 @@ func TestHostile257(t *testing.T) {
 		if err != nil && !errors.Is(err, ftp.ErrSyntax) {
 			t.Errorf("%.20q: %v", reply, err)
 		}
-		for range c.List(t.Context(), "with [brackets]") { // goes there, and back to what PWD said
+		for range c.List(t.Context(), "with [brackets]") { // sends CWD, and CWD back to the reply of PWD
 		}
 		for _, line := range f.Commands() {
 			if strings.HasPrefix(line, "DELE") || strings.ContainsAny(line, "\r\x00") {
@@ -211,8 +209,8 @@ func TestHostile257(t *testing.T) {
 	}
 }
 
-// Where passive mode does not work the Client says so. It does not tell the server its
-// own address by trying active mode (CVE-2015-7665).
+// If passive mode does not work, the Client returns an error. It does not reveal its own address to the server by
+// trying active mode (CVE-2015-7665).
 func TestPassiveStaysPassive(t *testing.T) {
 	for _, no := range []string{"500 what?", "522 not that", "425 no", "530 no"} {
 		f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -223,7 +221,7 @@ func TestPassiveStaysPassive(t *testing.T) {
 			t.Errorf("%s: no error", no)
 		}
 		if n := f.Count("PORT") + f.Count("EPRT") + f.Count("RETR"); n > 0 {
-			t.Errorf("%s: it went on: %q", no, f.Commands())
+			t.Errorf("%s: commands after the failure: %q", no, f.Commands())
 		}
 	}
 }

@@ -9,33 +9,33 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// job is one transfer as the Client runs it: exactly one of source and sink is set.
+// job is one transfer as the Client runs it. Exactly one of source and sink is set.
 type job struct {
 	verb, arg string
 	dir       ftp.Direction
-	typ       ftp.Type // to ask the server for, and of the bytes unless raw
+	typ       ftp.Type // the type to request, and the type of the bytes unless raw
 	anyType   bool     // the verb does not depend on TYPE
-	unbounded bool     // more bytes than want are taken, for sink to judge
-	anyMode   bool     // it is short: it may come as the transfer mode is
-	raw       bool     // the bytes are not to be converted
+	unbounded bool     // pass more bytes than want to sink, which decides
+	anyMode   bool     // the transfer is short: use the transfer mode that is set already
+	raw       bool     // do not convert the bytes
 	offset    int64
-	want      int64 // bytes of the whole file, -1 if unknown
+	want      int64 // size of the whole file in bytes, -1 if unknown
 	source    io.Reader
-	length    int64 // bytes in source, 0: until its end
-	early     bool  // source is sent before the server says that it begins; rewind is set
+	length    int64 // bytes in source; 0: read it to its end
+	early     bool  // send source before the server says that it begins; needs rewind
 	sink      io.Writer
 	least     *atomic.Int64 // dtp.Job.Least
 	progress  func(done, total int64)
 	// opened runs before the first byte of a retrieve; ctx ends with the transfer.
 	opened func(ctx context.Context, conn *dtp.Conn) error
-	agreed func()       // runs when the server said that it begins
-	rewind func() error // source or sink to where they were at the start; nil: can't
+	agreed func()       // runs when the server says that it begins
+	rewind func() error // moves source or sink back to the start; nil: not possible
 
 	began   ftp.Reply // the first preliminary reply
-	skipped int64     // bytes that opened took off the connection
+	skipped int64     // bytes that opened has read from the connection
 }
 
-// take fills in what is to be done.
+// take fills in the command and the description of the transfer.
 func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 	j.verb, j.arg, j.dir = verb, t.Path, dir
 	j.offset, j.want, j.progress, j.typ = t.Offset, -1, t.Progress, ftp.Image
@@ -46,9 +46,11 @@ func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
 	}
 }
 
-// again makes a job ready to be done again, if none of its bytes would be lost or come
-// twice.
+// again prepares a job for a second attempt. It reports false if bytes would be lost or be
+// transferred twice.
 func (j *job) again(res Result) bool {
+	// A source or sink that can't be rewound must not have been used. Bytes of an early upload, or sent after
+	// the 150, are used up even if the server has not counted them.
 	ok := res.Bytes == 0 && j.skipped == 0 && !j.early && (j.dir == ftp.Retrieve || j.began.Code == 0)
 	if !ok && j.rewind != nil {
 		ok = j.rewind() == nil
@@ -57,8 +59,8 @@ func (j *job) again(res Result) bool {
 	return ok
 }
 
-// told is the Job's Progress.
-func (j *job) told() func(int64) {
+// progressFunc returns the Progress function of the dtp.Job, or nil.
+func (j *job) progressFunc() func(int64) {
 	if j.progress == nil {
 		return nil
 	}

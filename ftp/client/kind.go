@@ -9,38 +9,38 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// Kind is the sort of a failure: who has to do something about it.
+// Kind classifies failures by what can be done about them.
 type Kind uint8
 
 // The kinds of failures.
 const (
 	// KindOther is a failure of no other kind, and the kind of a nil error.
 	KindOther Kind = iota
-	// KindCanceled is a context that was cancelled.
+	// KindCanceled means that the context was cancelled.
 	KindCanceled
-	// KindLocal is a failure of this side: a full disk, a file that may not be read, a name that
-	// can't be sent.
+	// KindLocal is a failure of the local side: a full disk, a file that may not be read, a name
+	// that can't be sent.
 	KindLocal
-	// KindUnreachable is a server that does not answer, on the control or a data connection.
+	// KindUnreachable means that the server does not answer, on the control or a data connection.
 	KindUnreachable
-	// KindLogin is a user, a password or an account that the server does not take.
+	// KindLogin means that the server does not accept the user, password or account.
 	KindLogin
-	// KindTLS is TLS that did not come about.
+	// KindTLS means that TLS could not be established.
 	KindTLS
-	// KindRefused is a server that says no: not found, no permission, not implemented.
+	// KindRefused means that the server refused: not found, no permission, not implemented.
 	KindRefused
-	// KindIncomplete is data that is not all there, or not known to be.
+	// KindIncomplete means that data is missing, or may be.
 	KindIncomplete
 )
 
-// String names the kind in a word or two.
+// String returns the name of the kind.
 func (k Kind) String() string {
 	return [...]string{"other", "cancelled", "local", "unreachable", "login refused", "TLS", "refused", "incomplete"}[min(k, KindIncomplete)]
 }
 
-// KindOf returns the kind of an error of this package. Where several fit, it is the one that
-// explains most: a file that was cut short by a lost connection is KindIncomplete. Whether another
-// try may end better is what Temporary says.
+// KindOf returns the kind of an error of this package. If several fit, it is the one that explains most: a
+// file that was cut short by a lost connection is KindIncomplete. Temporary reports whether another try
+// may succeed.
 func KindOf(err error) Kind {
 	var reply *ftp.Error
 	switch {
@@ -58,7 +58,7 @@ func KindOf(err error) Kind {
 	case errors.As(err, new(*ConnectError)), errors.As(err, new(*OpenError)), errors.Is(err, ErrTimeout):
 		return KindUnreachable
 	case errors.As(err, new(*dtp.BrokenError)), errors.Is(err, dtp.ErrStalled),
-		errors.As(err, new(*NameError)), errors.As(err, new(*ftp.LineError)): // a listing that can't be trusted to be all
+		errors.As(err, new(*NameError)), errors.As(err, new(*ftp.LineError)): // a listing that may be incomplete
 		return KindIncomplete
 	case errors.As(err, new(*fs.PathError)):
 		return KindLocal
@@ -77,7 +77,7 @@ func kindOfReply(r *ftp.Error) Kind {
 	}
 	switch r.Code {
 	case 521, 522:
-		if ftp.IsTransfer(r.Verb) { // of a data connection that is not, or not rightly, under TLS
+		if ftp.IsTransfer(r.Verb) { // the data connection has no TLS, or not as the server requires
 			return KindTLS
 		}
 	case 421, 425:

@@ -12,24 +12,26 @@ import (
 	"miniftp/ftp"
 )
 
-// ErrPartial is returned for a listing that is not known to be complete: the server says that
-// it has more names than it lists, or the listing does not begin or end as it should.
+// ErrPartial is returned for a listing that may be incomplete: the server says that there are more
+// names than it lists, or the listing does not begin or end as it should.
 var ErrPartial = errors.New("the listing is not complete")
 
-// errUnread is a listing without "." of a server that has it in others.
-var errUnread = errors.New("the listing has nothing, not even the directory itself: it may not be readable")
+// errUnread is returned for a listing without "." from a server that includes "." in others.
+var errUnread = errors.New("the listing is empty, without even the directory itself: it may not be readable")
 
-// errHalfLine is a listing by MLSD that ends without the end of a line, which RFC 3659
-// §7.2 wants behind each.
-var errHalfLine = errors.New("the last line of the listing has no end")
+// errHalfLine is returned for a listing by MLSD whose last line has no line end. RFC 3659 §7.2
+// requires one after every line.
+var errHalfLine = errors.New("the last line of the listing is incomplete")
 
-// List yields the entries of the directory at path ("" for the current one) as
-// they come: by MLSD where the server has it (RFC 3659 §7), else by LIST, with -a where
-// the server takes that, as many leave the names that begin with a dot out of a plain
-// one. Without "." and "..". A line that can't be read is yielded as an *ftp.LineError, a
-// name that no file can have as a *NameError, and the loop continues; any other error is the
-// last, ErrPartial among them. In the loop the Client is free, as in that of Walk: its first use
-// there has the rest of the listing read before. Leaving the loop stops the transfer.
+// List yields the entries of the directory at path ("" for the current one) as they arrive, without
+// "." and "..". It uses MLSD (RFC 3659 §7) if the server supports it, and otherwise LIST, with -a if
+// the server accepts that, because many servers leave names that begin with a dot out of a plain LIST.
+//
+// A line that can't be parsed is yielded as an *ftp.LineError and an invalid name as a *NameError; the
+// sequence continues after these. Any other error, such as ErrPartial, ends it.
+//
+// The loop body may call methods of the Client. The first such call reads the rest of the listing
+// into memory or a temporary file. Leaving the loop early stops the transfer.
 func (c *Client) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, error] {
 	return func(yield func(ftp.Entry, error) bool) {
 		if err := c.begin(); err != nil {
@@ -46,14 +48,14 @@ func (c *Client) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, err
 	}
 }
 
-// list is List while the Client is taken; errStopped if yield had enough.
+// list is List for a caller that holds the Client. It returns errStopped if yield returned false.
 func (c *Client) list(ctx context.Context, path string, yield func(ftp.Entry, error) bool) error {
 	_, err := c.listAll(ctx, path, new(listWays), yield)
 	return err
 }
 
-// mlsd lists by MLSD. done is false if the server has no MLSD, or with an error that is
-// believed only if LIST does not do better.
+// mlsd lists by MLSD. done is false if the caller should try LIST: because the server does not support
+// MLSD (then err is nil), or because of err, which the caller returns if LIST fails as well.
 func (c *Client) mlsd(ctx context.Context, path string, yield func(ftp.Entry, error) bool) (done bool, err error) {
 	if err := sendable(path); err != nil {
 		return true, err
@@ -80,21 +82,21 @@ func (c *Client) mlsd(ctx context.Context, path string, yield func(ftp.Entry, er
 	return true, err
 }
 
-// isBroken reports whether a refusal may be of the command rather than of its argument:
-// there are servers that name MLSD and MLST in FEAT and answer 501, 503 or 550.
+// isBroken reports whether a refusal may concern the command rather than its argument: some servers
+// list MLSD and MLST in FEAT and answer them by 501, 503 or 550.
 func isBroken(err error) bool {
 	var no *ftp.Error
 	return isNo(err) && errors.As(err, &no) && (no.Code == 501 || no.Code == 503 || no.Code == 550)
 }
 
-// listWays is what a server's LIST turned out to be like; connections may share it.
+// listWays records how a server's LIST behaves. Connections may share it.
 type listWays struct {
-	noHidden atomic.Bool // it does not take -a
-	dots     atomic.Bool // with -a it has "."
+	noHidden atomic.Bool // it does not support -a
+	dots     atomic.Bool // with -a the listing includes "."
 }
 
-// listAll is list at a server of which more is known, or gets known. hides: hidden names
-// may be missing.
+// listAll is list with what is known about the server's LIST. hides reports that hidden names may be
+// missing.
 func (c *Client) listAll(ctx context.Context, path string, w *listWays, yield func(ftp.Entry, error) bool) (hides bool, err error) {
 	done, no := c.mlsd(ctx, path, yield)
 	if done {
@@ -112,13 +114,13 @@ func (c *Client) listAll(ctx context.Context, path string, w *listWays, yield fu
 	case n > 0:
 		c.history.noMLSD.Store(true)
 		return hides, err
-	case errors.As(no, &reply) && reply.Code == 550: // LIST may show what can't be read as empty
+	case errors.As(no, &reply) && reply.Code == 550: // LIST may show an unreadable directory as empty
 		return hides, no
 	}
 	return hides, err
 }
 
-// byLIST is listAll without MLSD.
+// byLIST is listAll without MLSD. A listing by LIST -a is used if it has at least one line.
 func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield func(ftp.Entry, error) bool) (hides bool, err error) {
 	if !w.noHidden.Load() {
 		lines, hides, err := c.listHidden(ctx, path, w, yield)
@@ -135,13 +137,13 @@ func (c *Client) byLIST(ctx context.Context, path string, w *listWays, yield fun
 		return yieldEntry(e, bad, yield)
 	})
 	if n > 0 {
-		w.noHidden.Store(true) // with -a there was nothing
+		w.noHidden.Store(true) // with -a the listing was empty
 	}
 	return true, err
 }
 
-// listHidden lists by LIST -a and counts the lines. hides: nothing tells that -a was
-// taken for what it is.
+// listHidden lists by LIST -a and counts the lines. hides reports that no line shows that the server
+// understood -a.
 func (c *Client) listHidden(ctx context.Context, path string, w *listWays, yield func(ftp.Entry, error) bool) (lines int, hides bool, err error) {
 	hides = true
 	list := func(see func(string) bool) error {
@@ -160,8 +162,8 @@ func (c *Client) listHidden(ctx context.Context, path string, w *listWays, yield
 	return lines, hides, err
 }
 
-// parsed yields the entries of the LIST that list runs. It returns errStopped if yield
-// had enough, also of an entry that was kept back until the end of the listing.
+// parsed parses the output of the LIST that list runs, and yields the entries. It returns errStopped
+// if yield returned false, also for an entry that the parser held back until the end.
 func parsed(list func(see func(line string) bool) error, yield func(ftp.Entry, error) bool) (err error) {
 	longest := 0
 	read := func(see func(line string) bool) {
@@ -179,7 +181,8 @@ func parsed(list func(see func(line string) bool) error, yield func(ftp.Entry, e
 	return err
 }
 
-// yieldEntry leaves out the directory itself and its parent, and what is no name.
+// yieldEntry yields an entry, except the directory itself and its parent. An invalid name becomes a
+// NameError.
 func yieldEntry(e ftp.Entry, err error, yield func(ftp.Entry, error) bool) bool {
 	switch {
 	case err != nil:
@@ -192,13 +195,13 @@ func yieldEntry(e ftp.Entry, err error, yield func(ftp.Entry, error) bool) bool 
 	return yield(e, nil)
 }
 
-// isName: one component of a path, so that no listing can point elsewhere.
+// isName reports whether s is a single component of a path, so that no listing can point elsewhere.
 func isName(s string) bool {
 	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00\r\n")
 }
 
-// Names returns the names in the directory at path, as NLST has them. Servers
-// differ in what they leave out; a path before the names is taken off.
+// Names returns the names in the directory at path, as listed by NLST. Servers differ in what they
+// leave out. If the server puts the path before the names, Names removes it.
 func (c *Client) Names(ctx context.Context, path string) ([]string, error) {
 	if err := c.begin(); err != nil {
 		return nil, err
@@ -222,7 +225,7 @@ func (c *Client) Names(ctx context.Context, path string) ([]string, error) {
 		switch {
 		case name == "." || name == "..":
 		case isName(name):
-			const header = 48 // of a string, in a slice that grows
+			const header = 48 // memory of a string header, in a slice that grows
 			names = append(names, strings.Clone(name))
 			bad = room.Take(len(name) + header)
 		default:

@@ -9,18 +9,18 @@ import (
 	"miniftp/ftp"
 )
 
-// listClock is what is known of the zone of the times in a server's LIST, which are to the
-// minute and of no zone that it names. MDTM tells the exact time of a file; that of one file
-// shows the zone for others, so that not each has to be asked for. The connections of a Pool
-// share it.
+// listClock is what is known of the time zone of a server's LIST. Its times are rounded to the minute,
+// in a zone that the server does not name. MDTM reports the exact time of a file in UTC; the
+// difference for one file shows the zone for others, so that not every file has to be asked for. The
+// connections of a Pool share it.
 type listClock struct {
 	mu    sync.Mutex
-	zone  time.Duration // to be taken off, as the first file that was asked for shows
+	zone  time.Duration // offset from UTC, as shown by the first file that was asked for
 	knows zoneState
-	asked int // files that were asked for to know the zone
-	// weeks are the zones of the weeks for which a file showed it. A server that lists local
-	// times has another zone in summer, so what one file shows is taken to be right for files
-	// of the same week only.
+	asked int // files that were asked for to learn the zone
+	// weeks holds the zone for each week in which some file has shown it. A server that lists local
+	// times has another zone in summer, so what one file shows is used only for files of the same
+	// week.
 	weeks map[int64]time.Duration
 }
 
@@ -29,16 +29,16 @@ type zoneState uint8
 const (
 	zoneUnasked zoneState = iota
 	zoneKnown
-	zoneUnknown // the server does not tell times but in listings
+	zoneUnknown // the server reports times only in listings
 )
 
-// farOff is how far a clock may be off in an unknown zone.
+// farOff is the largest offset from UTC that a time zone may have.
 const farOff = 14 * time.Hour
 
-// week numbers the weeks.
+// week numbers the weeks since 1970.
 func week(t time.Time) int64 { return t.Unix() / (7 * 24 * 60 * 60) }
 
-// inWeek returns the zone of a time in a listing, if a file of its week showed it.
+// inWeek returns the zone of a time in a listing, if a file of the same week has shown it.
 func (k *listClock) inWeek(listed time.Time) (zone time.Duration, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -46,15 +46,15 @@ func (k *listClock) inWeek(listed time.Time) (zone time.Duration, ok bool) {
 	return zone, ok
 }
 
-// learn notes the exact time of a file that was listed.
+// learn records the exact time of a file that was listed.
 func (k *listClock) learn(listed, exact time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.learnHeld(listed, exact)
 }
 
-// learnHeld is learn while mu is held. A difference that no zone has is that of a file that was
-// changed after it was listed.
+// learnHeld is learn for a caller that holds mu. It ignores a difference that can't be a zone: then
+// the file was changed after it was listed.
 func (k *listClock) learnHeld(listed, exact time.Time) {
 	off := listed.Sub(exact)
 	zone := off.Round(15 * time.Minute)
@@ -70,8 +70,8 @@ func (k *listClock) learnHeld(listed, exact time.Time) {
 	k.weeks[week(listed)] = zone
 }
 
-// off returns the zone of a time in a listing, which is a guess unless a file of its week
-// showed it, and how much is known.
+// off returns the zone of a time in a listing, and how much is known. The zone is a guess unless a file
+// of the same week has shown it.
 func (k *listClock) off(listed time.Time) (zone time.Duration, knows zoneState) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -81,13 +81,13 @@ func (k *listClock) off(listed time.Time) (zone time.Duration, knows zoneState) 
 	return k.zone, k.knows
 }
 
-// isMinute reports whether a time is one of LIST with a time of day.
+// isMinute reports whether the time of an entry comes from LIST and includes a time of day.
 func isMinute(e *ftp.Entry) bool { return e.Precise == time.Minute && !e.Modified.IsZero() }
 
-// Date makes the time of e, the file at path as a listing has it, one that a copy of the file can
-// be given. A time to the second remains as it is. A time of LIST is local to the server: it is
-// corrected where the zone is known from another file of that week, and else the server is asked.
-// The time is zero if the server does not tell.
+// Date turns the time of e, the entry of the file at path in a listing, into one that can be set on a
+// copy of the file. A time that is exact to the second is left unchanged. A time from LIST is local to
+// the server: it is corrected if the zone is known from another file of the same week, and otherwise
+// the server is asked. If the server does not report the time, it becomes zero.
 func (c *Client) Date(ctx context.Context, path string, e *ftp.Entry) error {
 	if err := c.Sharpen(ctx, path, e, true); err != nil || e.Precise < time.Minute {
 		return err
@@ -100,7 +100,7 @@ func (c *Client) Date(ctx context.Context, path string, e *ftp.Entry) error {
 	return nil
 }
 
-// exact asks for the time of a file; a server that does not tell leaves e as it is.
+// exact asks for the time of a file. If the server does not report it, e is left unchanged.
 func (c *Client) exact(ctx context.Context, path string, e *ftp.Entry) error {
 	if c.history.noMDTM.Load() {
 		return nil
@@ -118,9 +118,9 @@ func (c *Client) exact(ctx context.Context, path string, e *ftp.Entry) error {
 	return err
 }
 
-// Sharpen makes the time of e, the file at path as a listing has it, as exact as the server tells.
-// minute: that of LIST will do if its zone is known. What the server does not tell remains as it
-// is; see Pool.Span.
+// Sharpen makes the time of e, the entry of the file at path in a listing, as exact as the server can
+// report it. With minute, a time from LIST is sufficient if its zone is known. If the server does not
+// report more, e is left unchanged; see Pool.Span.
 func (c *Client) Sharpen(ctx context.Context, path string, e *ftp.Entry, minute bool) error {
 	if e.Precise < time.Minute && !e.Modified.IsZero() {
 		return nil
@@ -142,9 +142,9 @@ func (c *Client) Sharpen(ctx context.Context, path string, e *ftp.Entry, minute 
 	return err
 }
 
-// Span returns when a file that was listed has been changed: not before from, and before to. The
-// times of LIST are of a zone that the server does not name; if nothing shows it, wide has them
-// reach as far as zones do.
+// Span returns the interval in which a listed file was last changed: not before from, and before to. The
+// zone of times from LIST is not known in advance. If no file has shown it, wide extends the interval
+// by the largest offset that a zone may have.
 func (p *Pool) Span(e *ftp.Entry, wide bool) (from, to time.Time) {
 	from, to = e.Modified, e.Modified.Add(max(e.Precise, time.Second))
 	if e.Precise < time.Minute {
@@ -158,18 +158,17 @@ func (p *Pool) Span(e *ftp.Entry, wide bool) (from, to time.Time) {
 	return from, to
 }
 
-// zoneSample is a file to which LIST gave a time to the minute.
+// zoneSample is a file whose time in LIST was exact to the minute.
 type zoneSample struct {
 	path   string
 	listed time.Time
 }
 
-// maxSamples is how many files of a directory are asked for, as the time of one may be
-// refused.
+// maxSamples is how many files of a directory are asked for, because the time of one may be refused.
 const maxSamples = 5
 
-// learnZone asks for the times of files until one is told. If all are refused, those of the
-// next directory are asked for, unless the server does not know MDTM.
+// learnZone asks for the times of files until the server reports one. If it refuses all of them, the
+// files of the next directory are asked for, unless the server does not support MDTM.
 func (c *Client) learnZone(ctx context.Context, samples []zoneSample) error {
 	k := &c.history.clock
 	k.mu.Lock()

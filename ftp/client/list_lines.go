@@ -13,11 +13,11 @@ import (
 	"miniftp/ftp"
 )
 
-// maxLine bounds one line of a listing, in bytes.
+// maxLine is the maximum length of a line in a listing, in bytes.
 const maxLine = 64 << 10
 
-// lines runs a listing and yields its lines without their ends, as they come;
-// errStopped if yield had enough.
+// lines runs a listing and yields its lines, without line ends, as they arrive. It returns errStopped
+// if yield returned false.
 func (c *Client) lines(ctx context.Context, verb, path string, yield func(line string) bool) error {
 	var res Result // set when the stream has ended
 	begun := false
@@ -29,7 +29,7 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 		begun = j.began.Code != 0
 		return err
 	}, func() {})
-	defer func() { _ = s.Close() }() // its verdict came with the last line
+	defer func() { _ = s.Close() }() // its verdict was returned with the last line
 	in := bufio.NewReaderSize(s, maxLine)
 	for n, size := 0, 0; ; n++ {
 		line, err := in.ReadSlice('\n')
@@ -45,16 +45,16 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 			return ErrTooMany
 		}
 		cut := err != nil && len(line) > 0
-		text := strings.TrimRight(strings.TrimSuffix(string(line), "\n"), "\r") // some end lines in CR CR LF
+		text := strings.TrimRight(strings.TrimSuffix(string(line), "\n"), "\r") // some servers end lines in CR CR LF
 		if c.opts.Observer != nil && text != "" {
-			c.tell(ftp.Listed{Line: text})
+			c.emit(ftp.Listed{Line: text})
 		}
 		c.halfLine = cut
 		switch {
 		case cut && verb == "MLSD":
 			return &TruncatedError{Want: -1, Got: res.Bytes, Final: res.Final, Err: errHalfLine}
-		case cut && verb == "LIST" && res.cutShort: // half a name is another name
-			return fmt.Errorf("the last line has no end: %w", &ftp.LineError{Line: c.decode(text)})
+		case cut && verb == "LIST" && res.cutShort: // half of a name would be a different name
+			return fmt.Errorf("the last line is incomplete: %w", &ftp.LineError{Line: c.decode(text)})
 		case text != "" && !yield(c.decode(text)):
 			return errStopped
 		case err != nil:
@@ -64,24 +64,24 @@ func (c *Client) lines(ctx context.Context, verb, path string, yield func(line s
 }
 
 var (
-	// errNotBegun is returned for an empty listing that the server ended without having
-	// begun it.
-	errNotBegun = fmt.Errorf("%w: the server ended it without a reply that it begins", ErrPartial)
+	// errNotBegun is returned for an empty listing that the server reported as complete without
+	// having begun it.
+	errNotBegun = fmt.Errorf("%w: the server sent no 150 reply before its end", ErrPartial)
 
-	// errNoNotify is returned for a listing under TLS whose data connection was closed
-	// without the close_notify that RFC 8446 §6.1 demands: others may have cut it.
+	// errNoNotify is returned for a listing over TLS whose data connection was closed without the
+	// close_notify that RFC 8446 §6.1 requires: an attacker may have cut it.
 	errNoNotify = fmt.Errorf("%w: TLS did not end properly, so names may be missing at its end", ErrPartial)
 )
 
-// listed is the verdict on a listing that ended without an error. There are servers that say
-// 226 to a directory that they can't read, or have not listed to its end.
+// listed judges a listing that ended without an error. Some servers reply 226 although they could not
+// read the directory, or did not list all of it.
 func listed(verb string, res Result, begun bool) error {
 	text := strings.ToLower(strings.Join(res.Final.Lines, "\n"))
 	switch {
 	case strings.Contains(text, "failed to open"), strings.Contains(text, "but failed"):
 		return &ftp.Error{Verb: verb, Reply: res.Final}
 	case strings.Contains(text, "truncated"):
-		return fmt.Errorf("%w: the server says %v", ErrPartial, res.Final)
+		return fmt.Errorf("%w: the server replied %v", ErrPartial, res.Final)
 	case res.cutShort:
 		return errNoNotify
 	case !begun:
@@ -90,8 +90,8 @@ func listed(verb string, res Result, begun bool) error {
 	return nil
 }
 
-// someOnly reports whether err, the end of a listing, leaves what was listed right, but
-// not all that there is.
+// someOnly reports whether err, returned at the end of a listing, leaves the listed entries valid but
+// the listing incomplete.
 func someOnly(err error) bool {
 	var line *ftp.LineError
 	return errors.Is(err, ErrPartial) || errors.As(err, &line)

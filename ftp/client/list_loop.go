@@ -11,25 +11,27 @@ import (
 	"miniftp/ftp"
 )
 
-// listLoop is the loop over a List. Entries come while the loop runs, so the Client is taken;
-// an operation in the loop, or beside it, has the rest of the listing read and kept first, and the
-// loop then takes its entries from there.
+// listLoop is a loop over List. While entries arrive the loop holds the Client. An operation in the
+// loop body, or in another goroutine, calls free: that reads the rest of the listing and keeps it, and
+// the loop continues from there.
+//
+// mu guards all fields. It is held while the listing is read, but not while the loop body runs.
 type listLoop struct {
 	c    *Client
-	mu   sync.Mutex // held while the listing is read
+	mu   sync.Mutex // see above
 	next func() (ftp.Entry, error, bool)
 	stop func()
 
-	read bool // to its end: what follows is left of it
+	read bool // the listing was read to its end; the fields below hold what is left of it
 	rest *kept.List
-	odd  []error // that came with it, told behind the entries
-	at   int     // in rest
+	odd  []error // the errors in it, yielded after the entries
+	at   int     // index in rest
 }
 
-// maxOdd is how many errors of lines are kept of the rest of a listing.
+// maxOdd is how many errors of the rest of a listing are kept.
 const maxOdd = 1000
 
-// loop is the loop over a listing. The Client is taken.
+// loop returns the loop over a listing. The caller holds the Client.
 func (c *Client) loop(ctx context.Context, path string) *listLoop {
 	l := &listLoop{c: c}
 	l.next, l.stop = iter.Pull2(func(yield func(ftp.Entry, error) bool) {
@@ -41,7 +43,7 @@ func (c *Client) loop(ctx context.Context, path string) *listLoop {
 	return l
 }
 
-// take is the next entry or error; more is false at the end.
+// take returns the next entry or error. more is false at the end.
 func (l *listLoop) take() (e ftp.Entry, more bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,8 +63,8 @@ func (l *listLoop) take() (e ftp.Entry, more bool, err error) {
 	return ftp.Entry{}, false, nil
 }
 
-// free reads the rest of the listing and gives the Client back. It returns false if another
-// goroutine reads it just now.
+// free reads the rest of the listing and releases the Client. It returns false if another goroutine is
+// reading the listing at the moment.
 func (l *listLoop) free() bool {
 	if !l.mu.TryLock() {
 		return false
@@ -77,7 +79,7 @@ func (l *listLoop) free() bool {
 			err = l.rest.Add(&e)
 		}
 		if err != nil && len(l.odd) == maxOdd {
-			l.odd = l.odd[:maxOdd-1] // the last one may be why there is no more
+			l.odd = l.odd[:maxOdd-1] // keep the last one: it may be why the listing ended
 		}
 		if err != nil {
 			l.odd = append(l.odd, err)
@@ -87,7 +89,7 @@ func (l *listLoop) free() bool {
 	return true
 }
 
-// end ends the loop.
+// end ends the loop and releases the Client, unless free has done so.
 func (l *listLoop) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

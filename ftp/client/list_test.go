@@ -16,7 +16,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// collect reads a listing into names; what went wrong is told apart.
+// collect reads a listing and returns its entries and its errors.
 func collect(t *testing.T, c *client.Client, dir string) (entries []ftp.Entry, errs []error) {
 	t.Helper()
 	for e, err := range c.List(t.Context(), dir) {
@@ -80,7 +80,7 @@ func TestListFallsBackToLIST(t *testing.T) {
 	}
 }
 
-// A listing can't name anything but what is in the directory.
+// The names of a listing can't refer to anything outside of the directory.
 func TestListHostileNames(t *testing.T) {
 	for _, name := range []string{"../x", "/abs/x", "a/b", "..", ".", "nul\x00", "sub/"} {
 		for _, feat := range [][]string{fakeserver.MLST, {}} {
@@ -136,7 +136,7 @@ func TestListErrors(t *testing.T) {
 	}
 }
 
-// An endless listing streams: leaving the loop ends it.
+// An endless listing is streamed: leaving the loop ends it.
 func TestListStreams(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = fakeserver.MLST
@@ -180,7 +180,7 @@ func TestListStreams(t *testing.T) {
 	}
 }
 
-// What a LIST would take for flags, or for a pattern, is got at otherwise.
+// Directories whose names LIST would take for flags or patterns are listed in another way.
 func TestListOddPaths(t *testing.T) {
 	const line = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n"
 	for dir, want := range map[string][]string{
@@ -205,7 +205,7 @@ func TestListOddPaths(t *testing.T) {
 	}
 }
 
-// since is what was said after the first n commands, but for EPSV.
+// since returns the commands after the first n, except EPSV.
 func since(f *fakeserver.Server, n int) (got []string) {
 	for _, line := range f.Since(n) {
 		if line != "EPSV" {
@@ -215,8 +215,7 @@ func since(f *fakeserver.Server, n int) (got []string) {
 	return got
 }
 
-// TestListWays: servers that do not take -a, or no slash behind a directory, or nothing
-// of both.
+// TestListWays uses servers that do not support -a, or a slash after a directory, or either.
 func TestListWays(t *testing.T) {
 	const line = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n"
 	for name, takes := range map[string]func(arg string) bool{
@@ -249,8 +248,8 @@ func TestListWays(t *testing.T) {
 	}
 }
 
-// TestListNotAll: a 226 that says that the listing is not all, or none, is no success.
-func TestListNotAll(t *testing.T) {
+// TestListIncomplete checks that a 226 whose text says that the listing is incomplete is an error.
+func TestListIncomplete(t *testing.T) {
 	const mlsd, list = "type=file;size=1; a\r\n", "-rw-r--r-- 1 a b 5 Jan  1 2020 a\r\n"
 	for final, check := range map[string]func(err error) bool{
 		"226-Options: -a -l \r\n226 Output truncated to 10000 matches": func(err error) bool { return errors.Is(err, client.ErrPartial) },
@@ -291,8 +290,8 @@ func TestListNotAll(t *testing.T) {
 	}
 }
 
-// TestListHalfLine: MLSD ends each line, so a name in one without its end may be half a
-// name. The lines of LIST have no standard: there are servers that leave the last end out.
+// TestListHalfLine checks listings whose last line has no line end. MLSD requires one, so the last name may be cut.
+// LIST has no standard, and some servers omit the last line end.
 func TestListHalfLine(t *testing.T) {
 	for feat, lines := range map[string]string{
 		"MLST": "type=file;size=2; a\r\ntype=file;size=2; bb",
@@ -312,7 +311,7 @@ func TestListHalfLine(t *testing.T) {
 	}
 }
 
-// TestListStyle: what a later line shows, or the end, holds for the whole listing.
+// TestListStyle checks that the date order which a later line shows is used for the whole listing.
 func TestListStyle(t *testing.T) {
 	for _, tt := range []struct {
 		name, lines string
@@ -336,9 +335,9 @@ func TestListStyle(t *testing.T) {
 	}
 }
 
-// TestListStopsAmongHeld: the loop may end at an entry that was kept back, when the
-// transfer has failed already.
-func TestListStopsAmongHeld(t *testing.T) {
+// TestListStopsAtHeldEntry checks that the loop can be left at an entry that was held back, after the transfer has
+// failed.
+func TestListStopsAtHeldEntry(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = []string{"SIZE"}
 		f.On["LIST"] = func(s *fakeserver.Session, _ string) {
@@ -360,7 +359,7 @@ func TestListStopsAmongHeld(t *testing.T) {
 	}
 	entries, errs := collect(t, c, "")
 	if len(entries) != 2 || len(errs) != 1 {
-		t.Errorf("%v, %v", entries, errs)
+		t.Errorf("entries %v, errors %v; want two entries and one error", entries, errs)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // pathUse records what a server does with the path in LIST, NLST or MLSD. Some servers list
 // the current directory whatever path they are given.
 type pathUse struct {
-	heeds   atomic.Bool // it lists the path
+	honors  atomic.Bool // it lists the path
 	ignores atomic.Bool // it lists the current directory
 }
 
@@ -51,12 +51,16 @@ func (c *Client) listing(ctx context.Context, verb, path string, yield func(line
 	return exists
 }
 
-// listIn lists the directory at path and yields the lines. The path is sent with the verb
-// if the server is known to list it, or once a listing has shown that it does. Otherwise,
-// and where the server refuses the path, the directory is listed as the current one.
+// listIn lists the directory at path and yields the lines. There are three ways:
+//
+//	direct    LIST path, if the server is known to list the path that it is given
+//	inside    CWD path, LIST, CWD back: if it is known to ignore the path, or the path is a pattern
+//	proving   LIST path, and compare, if neither is known yet
+//
+// If the server refuses the path, the directory is listed as the current one, too (fallBackToInside).
 func (c *Client) listIn(ctx context.Context, verb, flags, path string, yield func(line string) bool) error {
 	use := c.history.use(verb)
-	known := use.heeds.Load() || c.isMeasured()
+	known := use.honors.Load() || c.isMeasured()
 	switch {
 	case path == "":
 		return c.lines(ctx, verb, flags, yield)
@@ -71,21 +75,21 @@ func (c *Client) listIn(ctx context.Context, verb, flags, path string, yield fun
 		return yield(line)
 	})
 	if n == 0 && isPathRefused(err) && strings.Contains(path, " ") {
-		return c.otherwise(ctx, verb, flags, path, err, yield)
+		return c.fallBackToInside(ctx, verb, flags, path, err, yield)
 	}
 	return err
 }
 
-// isMeasured reports whether the server is one of those that were measured, all of which
-// list the path that they are given.
+// isMeasured reports whether the server is one of those that were tested against. All of these list
+// the path that they are given.
 func (c *Client) isMeasured() bool { return c.batcher || c.features.Has(ftp.FeatureMiniftp) }
 
-// isPattern reports whether a server may take a path in LIST or NLST for a pattern, or for
-// several paths.
+// isPattern reports whether a server may interpret a path in LIST or NLST as a pattern, or as several
+// paths.
 func isPattern(path string) bool { return strings.ContainsAny(path, "*?[]{} \\") }
 
-// isPathRefused reports whether a server refuses a listing, perhaps because of how the path
-// is spelled.
+// isPathRefused reports whether a server has refused a listing in a way that may be due to the form of
+// the path.
 func isPathRefused(err error) bool {
 	var no *ftp.Error
 	return isNo(err) && errors.As(err, &no) && slices.Contains([]ftp.Code{450, 501, 550, 553}, no.Code)
@@ -96,9 +100,9 @@ func (c *Client) inside(ctx context.Context, verb, flags, path string, yield fun
 	return c.within(ctx, path, func() error { return c.lines(ctx, verb, flags, yield) })
 }
 
-// otherwise lists path as the current directory after the server refused with err to list
-// it by its path. That error remains if this does not work either.
-func (c *Client) otherwise(ctx context.Context, verb, flags, path string, err error, yield func(line string) bool) error {
+// fallBackToInside lists path as the current directory after the server has refused, with err, to list it by
+// its path. It returns err if this fails as well.
+func (c *Client) fallBackToInside(ctx context.Context, verb, flags, path string, err error, yield func(line string) bool) error {
 	n := 0
 	other := c.inside(ctx, verb, flags, path, func(line string) bool {
 		n++
@@ -110,10 +114,10 @@ func (c *Client) otherwise(ctx context.Context, verb, flags, path string, err er
 	return other
 }
 
-// direct lists path with the path as the argument. Some servers take that of LIST and NLST
-// for flags or for a pattern: vsftpd does so with a directory that it can't open, and then
-// lists the directory's own name. A slash at the end prevents that; servers that do not
-// take a slash, or have nothing to list with it, are asked without.
+// direct lists path with the path as the argument. Some servers treat the argument of LIST and NLST as
+// flags or as a pattern: for a directory that it can't open, vsftpd lists the directory's own name. A
+// slash at the end prevents that. If the server does not accept the slash, or lists nothing, the
+// command is sent again without it.
 func (c *Client) direct(ctx context.Context, verb, flags, path string, yield func(line string) bool) error {
 	if verb == "MLSD" {
 		return c.lines(ctx, verb, path, yield)
@@ -136,18 +140,18 @@ func (c *Client) direct(ctx context.Context, verb, flags, path string, yield fun
 	return c.lines(ctx, verb, flags+path, yield)
 }
 
-// maxHeld is how many bytes of a listing wait for another one to compare it with.
+// maxHeld is how many bytes of a listing are held back to compare it with another one.
 const maxHeld = 8 << 20
 
-// heldLines are the lines of a listing that is not believed yet.
+// heldLines are the lines of a listing that is not trusted yet.
 type heldLines struct {
 	lines []string
 	room  int
 }
 
-// hold keeps a line. It reports whether there was room for it.
+// hold keeps a line. It reports false if there is no room for it.
 func (h *heldLines) hold(line string) bool {
-	const header = 32 // of a string, in a slice that grows
+	const header = 32 // memory of a string header, in a slice that grows
 	if h.room -= len(line) + header; h.room < 0 {
 		return false
 	}
@@ -155,10 +159,10 @@ func (h *heldLines) hold(line string) bool {
 	return true
 }
 
-// proving lists path at a server that may ignore it. Nothing is yielded before that is
-// settled. A server that lists the current directory instead names the directory on the way
-// to path. If the listing has such a name, or path is not below the current directory, the
-// listing is compared with one of path as the current directory.
+// proving lists path at a server that may ignore it. It yields nothing before that is decided. A server
+// that lists the current directory instead lists the name of the directory on the way to path. If the
+// listing has such a name, or path is not below the current directory, the listing is compared with
+// one of path as the current directory.
 func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(line string) bool) error {
 	was, err := "", error(nil)
 	if path.IsAbs(p) {
@@ -173,14 +177,17 @@ func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(
 	use, held := c.history.use(verb), heldLines{room: maxHeld}
 	err = c.direct(ctx, verb, flags, p, held.hold)
 	switch {
-	case errors.Is(err, errStopped): // too long to be held
+	case errors.Is(err, errStopped): // too long to hold back
 		return c.inside(ctx, verb, flags, p, yield)
 	case len(held.lines) == 0 && isPathRefused(err) && !saysMissing(err):
-		return c.otherwise(ctx, verb, flags, p, err, yield)
+		return c.fallBackToInside(ctx, verb, flags, p, err, yield)
+	// The listing failed: return its error, below.
 	case err != nil && !someOnly(err):
+	// A listing of the current directory would contain step, so this one is of p. Names with a dot prove
+	// nothing: listings may omit them.
 	case isBelow && !strings.HasPrefix(step, ".") && !slices.ContainsFunc(held.lines, func(line string) bool { return mentions(line, step) }):
 		if len(held.lines) > 0 {
-			use.heeds.Store(true)
+			use.honors.Store(true)
 		}
 	default:
 		return c.comparing(ctx, verb, flags, p, held, yield)
@@ -191,7 +198,7 @@ func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(
 	return err
 }
 
-// replay yields the lines. It reports whether yield took them all.
+// replay yields the lines. It reports whether yield accepted all of them.
 func (h *heldLines) replay(yield func(line string) bool) bool {
 	for _, line := range h.lines {
 		if !yield(line) {
@@ -201,11 +208,12 @@ func (h *heldLines) replay(yield func(line string) bool) bool {
 	return true
 }
 
-// errUnproven is returned for a listing of a directory that can't be listed in another way.
-var errUnproven = fmt.Errorf("%w: the server may have listed another directory than the one that it was asked for", ErrPartial)
+// errUnproven is returned for a listing that may be of the wrong directory, if there is no second way to
+// list it.
+var errUnproven = fmt.Errorf("%w: the server may have listed a different directory than the requested one", ErrPartial)
 
-// comparing lists path as the current directory, and compares that with what the server
-// listed for the path.
+// comparing lists path as the current directory, and compares that with what the server listed for the
+// path as an argument.
 func (c *Client) comparing(ctx context.Context, verb, flags, path string, held heldLines, yield func(line string) bool) error {
 	was := slices.Sorted(slices.Values(held.lines))
 	same, n := true, 0
@@ -228,8 +236,8 @@ func (c *Client) comparing(ctx context.Context, verb, flags, path string, held h
 	return err
 }
 
-// stepTo returns the first name on the way from the directory was to the path p. isBelow
-// reports whether p is was, or below it.
+// stepTo returns the first name on the way from the directory was to the path p. isBelow reports whether
+// p is was itself or below it.
 func stepTo(was, p string) (step string, isBelow bool) {
 	if path.IsAbs(p) {
 		if !path.IsAbs(was) {
@@ -253,9 +261,9 @@ func stepTo(was, p string) (step string, isBelow bool) {
 	return step, step != ".."
 }
 
-// mentions reports whether a line of a listing may be about name, in any format: the name
-// comes first or last, or before what a link leads to. Case is ignored. A directory itself
-// and its parent do not count.
+// mentions reports whether a line of a listing may be about name, in any format: the name is first or
+// last, or before the target of a link. Case is ignored. The directory itself and its parent do not
+// count.
 func mentions(line, name string) bool {
 	line, name = strings.ToLower(strings.TrimRight(line, " /")), strings.ToLower(name)
 	if strings.HasPrefix(line, "type=cdir;") || strings.HasPrefix(line, "type=pdir;") {
@@ -265,22 +273,22 @@ func mentions(line, name string) bool {
 		strings.HasPrefix(line, name) || strings.Contains(line, " "+name+" ->")
 }
 
-// isNo reports whether err is the server's 4xx or 5xx.
+// isNo reports whether err is a 4xx or 5xx reply.
 func isNo(err error) bool {
 	var no *ftp.Error
 	return isReply(err) && errors.As(err, &no) && no.Code >= 400
 }
 
-// saysMissing reports whether the words of a refusal say that there is no such file.
+// saysMissing reports whether the text of a refusal says that the file does not exist.
 func saysMissing(err error) bool { return says(err, fs.ErrNotExist) }
 
-// says reports whether err is a refusal whose words name that cause.
+// says reports whether err is a refusal whose text names the given cause.
 func says(err, cause error) bool {
 	var no *ftp.Error
 	return isReply(err) && errors.As(err, &no) && errors.Is(no.Cause(), cause)
 }
 
-// within runs do with path as the current directory, and comes back.
+// within calls do with path as the current directory, and changes back after it.
 func (c *Client) within(ctx context.Context, path string, do func() error) error {
 	if path == "" {
 		return do()
@@ -290,7 +298,7 @@ func (c *Client) within(ctx context.Context, path string, do func() error) error
 		return err
 	}
 	err = do()
-	// The way back is not optional: relative paths hang on it.
+	// Change back even if ctx has ended: later relative paths depend on it.
 	back, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.opts.Timeout)
 	defer cancel()
 	_, e := c.do(back, "CWD", was)
@@ -302,7 +310,7 @@ func (c *Client) within(ctx context.Context, path string, do func() error) error
 	return err
 }
 
-// enter makes path the current directory, and returns which one it was before.
+// enter makes path the current directory, and returns the previous one.
 func (c *Client) enter(ctx context.Context, path string) (was string, err error) {
 	if c.cwd != "" || !c.batches() {
 		if was, err = c.here(ctx); err != nil {
@@ -322,7 +330,7 @@ func (c *Client) enter(ctx context.Context, path string) (was string, err error)
 	}
 	no := refusal("CWD", replies[1])
 	switch {
-	case err != nil && no == nil: // there is no way back
+	case err != nil && no == nil: // the previous directory is unknown, so relative paths would be wrong
 		return "", c.die(err)
 	case err == nil && no != nil:
 		c.cwd = was

@@ -15,7 +15,7 @@ import (
 
 const lineOfA = "type=file;size=1;modify=20240102030405; a\r\n"
 
-// An empty listing by MLSD that never began is not believed: LIST is asked.
+// An empty listing by MLSD that was never begun is not trusted: LIST is tried.
 func TestListNotBegun(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = fakeserver.MLST
@@ -27,12 +27,12 @@ func TestListNotBegun(t *testing.T) {
 	})
 	entries, errs := collect(t, dial(t, f, nil), "")
 	if errs != nil || !slices.Equal(names(entries), []string{"x"}) {
-		t.Errorf("%v, %v", entries, errs)
+		t.Errorf("entries %v, errors %v; want only x", entries, errs)
 	}
 }
 
-// A server that lists the current directory whatever path it is given is noticed, and each
-// directory is listed as the current one from then on.
+// A server that lists the current directory whatever path it is given is detected. From then on each directory is
+// listed as the current one.
 func TestListIgnoresPath(t *testing.T) {
 	for _, verb := range []string{"MLSD", "LIST"} {
 		t.Run(verb, func(t *testing.T) {
@@ -54,8 +54,8 @@ func TestListIgnoresPath(t *testing.T) {
 	}
 }
 
-// One listing that can be of no other directory settles it, and costs one PWD.
-func TestListHeedsPath(t *testing.T) {
+// One listing that can only be of the right directory is sufficient proof, and costs one PWD.
+func TestListHonorsPath(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat, f.Dirs["/pub"], f.Dirs["/pub/sub"] = fakeserver.MLST, "type=dir; sub\r\n", lineOfA
 	})
@@ -70,9 +70,9 @@ func TestListHeedsPath(t *testing.T) {
 	}
 }
 
-// A refusal has a second way: LIST for MLSD that FEAT names and the server does not do, and
-// the current directory for a path that the server does not take.
-func TestListSecondWays(t *testing.T) {
+// After a refusal a second way is tried: LIST if FEAT lists MLSD but the server refuses it, and CWD if the server
+// refuses the path.
+func TestListFallsBack(t *testing.T) {
 	const unix = "-rw-r--r-- 1 a b 5 Jan  1 2020 x\r\n"
 	for _, no := range []string{"500 what?", "501 no arguments", "503 bad sequence", "550 failed"} {
 		f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -118,8 +118,8 @@ func TestListSecondWays(t *testing.T) {
 	}
 }
 
-// What SIZE says is not what a path is, nor does its refusal tell that there is nothing.
-func TestStatSecondWays(t *testing.T) {
+// A reply to SIZE does not prove that a path is a file, nor does a refusal prove that nothing exists.
+func TestStatFallsBack(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.On["SIZE"] = func(s *fakeserver.Session, arg string) {
 			if path.Base(arg) == "secret" {

@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// A listing of 300,000 names takes little memory, and comes sorted.
+// A listing of 300,000 names needs little memory, and is sorted.
 func TestListingLong(t *testing.T) {
 	testutil.Long(t)
 	const n = 300_000
@@ -46,7 +46,7 @@ func TestListingLong(t *testing.T) {
 	}
 	defer all.Close()
 	if held := heap() - before; held > 8<<20 && held < 1<<40 {
-		t.Errorf("%d MiB are held", held>>20)
+		t.Errorf("the listing needs %d MiB", held>>20)
 	}
 	i := 0
 	for e, err := range all.All() {
@@ -64,7 +64,7 @@ func TestListingLong(t *testing.T) {
 	}
 	defer found.Close()
 	if held := heap() - before; held > 16<<20 && held < 1<<40 {
-		t.Errorf("%d MiB are held for what matches", held>>20)
+		t.Errorf("the matches need %d MiB", held>>20)
 	}
 	i = 0
 	for e, err := range found.All() {

@@ -12,8 +12,8 @@ import (
 	"miniftp/ftp"
 )
 
-// Pwd returns the current directory. Where the login has brought the answer, and nothing has
-// changed it since, the server is not asked.
+// Pwd returns the current directory. It does not ask the server if the directory is known, from the login
+// or an earlier call, and nothing has changed it since.
 func (c *Client) Pwd(ctx context.Context) (string, error) {
 	if err := c.begin(); err != nil {
 		return "", err
@@ -22,7 +22,7 @@ func (c *Client) Pwd(ctx context.Context) (string, error) {
 	return c.here(ctx)
 }
 
-// here is pwd that is not asked again if nothing has changed the directory since.
+// here returns the current directory, and asks for it only if it is not known.
 func (c *Client) here(ctx context.Context) (string, error) {
 	if c.cwd != "" {
 		return c.cwd, nil
@@ -38,10 +38,10 @@ func (c *Client) pwd(ctx context.Context) (string, error) {
 	return ftp.Parse257(r.Text())
 }
 
-// ChangeDir makes path the current directory, from which relative paths go.
+// ChangeDir makes path the current directory, to which relative paths refer.
 func (c *Client) ChangeDir(ctx context.Context, path string) error { return c.simple(ctx, "CWD", path) }
 
-// MakeDir makes one directory; its parent has to be there.
+// MakeDir creates one directory. Its parent must exist.
 func (c *Client) MakeDir(ctx context.Context, path string) error { return c.simple(ctx, "MKD", path) }
 
 // RemoveDir removes an empty directory.
@@ -52,14 +52,14 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 	return c.ifMissing(ctx, path, c.simple(ctx, "DELE", path))
 }
 
-// missingError is a refusal whose words name no cause, about a file that is not there.
+// missingError is a refusal that names no cause, for a file that does not exist.
 type missingError struct{ error }
 
 func (e missingError) Unwrap() error        { return e.error }
 func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// ifMissing returns err, the outcome of an operation on the path p, as a missingError if the
-// server does not say why it refused and p is not there.
+// ifMissing returns err, the result of an operation on the path p. If the server does not say why it
+// refused and p does not exist, it returns err as a missingError.
 func (c *Client) ifMissing(ctx context.Context, p string, err error) error {
 	var no *ftp.Error
 	if !isReply(err) || !errors.As(err, &no) || no.Cause() != nil {
@@ -71,7 +71,7 @@ func (c *Client) ifMissing(ctx context.Context, p string, err error) error {
 	return err
 }
 
-// simple is an operation that is one command.
+// simple runs an operation that consists of one command.
 func (c *Client) simple(ctx context.Context, verb, arg string) error {
 	if err := c.begin(); err != nil {
 		return err
@@ -81,7 +81,7 @@ func (c *Client) simple(ctx context.Context, verb, arg string) error {
 	return err
 }
 
-// Rename moves a file or directory. Whether it replaces one is the server's choice.
+// Rename renames or moves a file or directory. The server decides whether it may replace an existing one.
 func (c *Client) Rename(ctx context.Context, from, to string) error {
 	if err := c.begin(); err != nil {
 		return err
@@ -102,8 +102,7 @@ func (c *Client) rename(ctx context.Context, from, to string) error {
 	return err
 }
 
-// MakeDirAll makes a directory and those above it that are missing. One that is
-// there already is no error.
+// MakeDirAll creates a directory and its missing parents. It is no error if the directory exists.
 func (c *Client) MakeDirAll(ctx context.Context, path string) error {
 	if err := c.begin(); err != nil {
 		return err
@@ -135,11 +134,11 @@ func (c *Client) makeDirAll(ctx context.Context, path string, depth int) error {
 	return err
 }
 
-// RemoveAll removes path and, if it is a directory, all in it. Links are removed,
-// never followed: a link that may not be removed is an error, also if path ends in a
-// slash. A path without a name of its own, such as "", "." or "..", is an error; "/" is
-// all that the server shows. Unlike os.RemoveAll it takes a path that isn't there for an
-// error: FTP has one code for that and for one that may not be touched.
+// RemoveAll removes path and, if it is a directory, everything in it. Links are removed and never followed.
+// A link that can't be removed is an error, also if path ends in a slash. A path that does not end in a
+// name, such as "", "." or "..", is an error; "/" means everything that the server shows. Unlike
+// os.RemoveAll it returns an error if path does not exist, because FTP has the same reply code for that
+// and for a lack of permission.
 func (c *Client) RemoveAll(ctx context.Context, path string) error {
 	name := baseName(path)
 	if !isRemovable(path) {
@@ -149,7 +148,7 @@ func (c *Client) RemoveAll(ctx context.Context, path string) error {
 		return err
 	}
 	defer c.end()
-	top := &siblings{read: true} // nothing is beside /
+	top := &siblings{read: true} // / has no siblings
 	if name == "" {
 		path = "/"
 	} else {
@@ -160,22 +159,22 @@ func (c *Client) RemoveAll(ctx context.Context, path string) error {
 }
 
 // errNoName is returned by RemoveAll for a path such as "" or "..".
-var errNoName = errors.New("the path has no name of its own: name a file or directory")
+var errNoName = errors.New("the path does not end in a name: give that of a file or directory")
 
-// isRemovable reports whether RemoveAll takes a path: one that names something, or "/".
+// isRemovable reports whether RemoveAll accepts a path: one that ends in a name, or "/".
 func isRemovable(p string) bool {
 	return baseName(p) != "" || p != "" && strings.Trim(p, "/") == ""
 }
 
-// removal is one RemoveAll.
+// removal is one RemoveAll in progress.
 type removal struct {
 	c      *Client
 	ways   listWays
 	budget *kept.Budget
 }
 
-// all tries DELE first: it takes a link for what it is, and can do no harm to a
-// directory.
+// all removes path. It tries DELE first, which removes a link and does no harm to a directory, then RMD.
+// Only if both are refused, and path is certainly not a link, it removes the contents.
 func (r *removal) all(ctx context.Context, path string, in *siblings, depth int) error {
 	_, err := r.c.do(ctx, "DELE", path)
 	if err == nil || !isReply(err) {
@@ -213,8 +212,8 @@ func (r *removal) all(ctx context.Context, path string, in *siblings, depth int)
 	}
 }
 
-// rest removes a directory that is not empty yet, though all that MLSD lists is gone:
-// there are servers that leave hidden names out of that, too.
+// rest removes a directory that is still not empty after everything that MLSD lists was removed: some
+// servers omit hidden names from MLSD. LIST -a may show them.
 func (r *removal) rest(ctx context.Context, path string, depth int, full error) error {
 	n, err := r.inside(ctx, path, depth, true)
 	switch {
@@ -227,7 +226,7 @@ func (r *removal) rest(ctx context.Context, path string, depth int, full error) 
 	return err
 }
 
-// inside removes what is listed in a directory; n is how many names that were.
+// inside removes everything that is listed in a directory. n is the number of names listed.
 func (r *removal) inside(ctx context.Context, path string, depth int, hidden bool) (n int, err error) {
 	entries, partial := r.c.readDir(ctx, path, &r.ways, r.budget, hidden)
 	defer entries.Drop()
@@ -253,7 +252,7 @@ func (r *removal) inside(ctx context.Context, path string, depth int, hidden boo
 	return entries.Len(), partial
 }
 
-// join puts a name behind the path of its directory.
+// join appends a name to the path of its directory.
 func join(dir, name string) string {
 	if dir == "" || strings.HasSuffix(dir, "/") {
 		return dir + name
@@ -261,8 +260,8 @@ func join(dir, name string) string {
 	return dir + "/" + name
 }
 
-// Symlink makes a symbolic link at path that leads to target, where the server has
-// SITE SYMLINK. The target may hold no blank.
+// Symlink creates a symbolic link at path that points to target, by SITE SYMLINK. target can't contain a
+// space.
 func (c *Client) Symlink(ctx context.Context, target, path string) error {
 	if err := sendable(target, path); err != nil {
 		return err

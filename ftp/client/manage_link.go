@@ -9,24 +9,24 @@ import (
 )
 
 // errMayBeLink is returned for a directory that may be a link to one.
-var errMayBeLink = errors.New("not removed: the server does not tell whether it is a directory or a link to one")
+var errMayBeLink = errors.New("not removed: the server does not show whether it is a directory or a link to one")
 
-// ErrIsLink is returned for a link that the server does not remove.
-var ErrIsLink = errors.New("it is a link, and is left as it is")
+// ErrIsLink is returned for a link that the server refuses to remove.
+var ErrIsLink = errors.New("it is a link, and was not removed")
 
-// siblings are the links in a directory, as LIST has them. It is read only when a name
-// in it can be removed neither by DELE nor by RMD.
+// siblings are the links in a directory, as LIST shows them. They are read only when a name in it can be
+// removed neither by DELE nor by RMD.
 type siblings struct {
 	dir   string
-	name  string // the one to remove; "" if a listing already has it as a directory
+	name  string // the one to remove; "" if a listing already showed it as a directory
 	read  bool
 	links map[string]bool
 	found bool // name is listed
 }
 
-// isLink reports whether path, which CWD takes for a directory, is a link to one. CWD
-// follows links, and so may MLST and MLSD, which can have a link as type=dir; LIST shows it
-// as it is. An error means that nothing tells: then path must not be emptied.
+// isLink reports whether path, which CWD accepts, is a link to a directory. CWD follows links, and so may
+// MLST and MLSD, which can report a link as type=dir; LIST shows the link itself. An error means that it
+// is unknown: then path must not be emptied.
 func (r *removal) isLink(ctx context.Context, path string, in *siblings) (bool, error) {
 	if !in.read {
 		if err := r.readLinks(ctx, in); err != nil {
@@ -54,9 +54,9 @@ func (r *removal) readLinks(ctx context.Context, in *siblings) error {
 	_, err := r.c.byLIST(ctx, in.dir, &r.ways, func(e ftp.Entry, bad error) bool {
 		switch {
 		case bad != nil:
-			return true // a line of another name
+			return true // ignore it: links are recognised by their own lines
 		case e.Type == ftp.LinkEntry:
-			const header = 48 // of a string and its place in the map
+			const header = 48 // memory of a string header and its place in the map
 			full = r.budget.Take(len(e.Name) + header)
 			in.links[e.Name] = true
 		case e.Type == ftp.DirEntry && strings.EqualFold(e.Name, in.name): // many servers ignore case

@@ -18,7 +18,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// since returns the commands that came after the first n.
+// since returns the commands received after the first n.
 func TestManage(t *testing.T) {
 	at := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
 	tests := []struct {
@@ -191,8 +191,8 @@ func TestRemoveAll(t *testing.T) {
 	}
 }
 
-// TestRemoveAllLeavesLinks: a link to a directory that can't be removed is left, though
-// CWD, or even MLST and MLSD, take it for a directory.
+// TestRemoveAllLeavesLinks checks that a link to a directory which can't be removed is kept, although CWD, or even
+// MLST and MLSD, show it as a directory.
 func TestRemoveAllLeavesLinks(t *testing.T) {
 	const link = "lrwxrwxrwx 1 0 0 8 Jan  1  2020 link -> precious\r\n"
 	for name, tt := range map[string]struct {
@@ -200,11 +200,11 @@ func TestRemoveAllLeavesLinks(t *testing.T) {
 		path string
 		list string
 	}{
-		"LIST":           {nil, "/link", link},
-		"a slash behind": {nil, "/link/", link},
-		"MLST follows":   {fakeserver.MLST, "/link", link},
-		"below":          {fakeserver.MLST, "/d", "drwxr-xr-x 2 0 0 8 Jan  1  2020 d\r\n"},
-		"nothing tells":  {nil, "/link", ""},
+		"LIST":               {nil, "/link", link},
+		"a slash at the end": {nil, "/link/", link},
+		"MLST follows":       {fakeserver.MLST, "/link", link},
+		"below":              {fakeserver.MLST, "/d", "drwxr-xr-x 2 0 0 8 Jan  1  2020 d\r\n"},
+		"nothing tells":      {nil, "/link", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -240,7 +240,7 @@ func TestRemoveAllLeavesLinks(t *testing.T) {
 	}
 }
 
-// TestRemoveAllWithoutName: a path without a name of its own sends nothing.
+// TestRemoveAllWithoutName checks that nothing is sent for a path that does not end in a name.
 func TestRemoveAllWithoutName(t *testing.T) {
 	f := fakeserver.New(t, nil)
 	c := dial(t, f, nil)
@@ -331,8 +331,7 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// No method sends a part of its arguments as a command of its own, or anything
-// before the argument that it refuses.
+// No method sends a part of its arguments as a separate command, or sends anything before it rejects an argument.
 func TestInjection(t *testing.T) {
 	ctx := t.Context()
 	mem := afero.NewMemMapFs()
@@ -425,6 +424,6 @@ func TestInjection(t *testing.T) {
 		t.Errorf("the server got %q", got)
 	}
 	if entries, err := afero.ReadDir(mem, "."); err != nil || len(entries) != 1 {
-		t.Errorf("files here: %v, %v", entries, err)
+		t.Errorf("local files: %v, %v", entries, err)
 	}
 }

@@ -11,24 +11,24 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// TransferMode is how a Client has files laid on the data connection (RFC 959 §3.4).
+// TransferMode is the format of files on the data connection (RFC 959 §3.4).
 type TransferMode uint8
 
 // The transfer modes.
 const (
-	// AutoMode is stream mode, and blocks for many small files to or from a server that
-	// has them: see Pool.Parallel.
+	// AutoMode is stream mode. Many small files to or from a server that supports it share a
+	// connection in block mode: see Pool.Parallel.
 	AutoMode TransferMode = iota
 	StreamMode
 	// BlockMode keeps one data connection for all transfers (MODE B).
 	BlockMode
-	// DeflateMode compresses what is sent and has the server compress what it sends
-	// (MODE Z, draft-preston-ftpext-deflate-04), for lines that are slower than a
-	// processor.
+	// DeflateMode compresses uploads and has the server compress downloads (MODE Z,
+	// draft-preston-ftpext-deflate-04). It helps on lines that are slower than a processor
+	// compresses.
 	DeflateMode
 )
 
-// mode is the transfer mode of everything but chains.
+// mode returns the transfer mode of everything except chains.
 func (c *Client) mode() ftp.TransferMode {
 	switch c.opts.TransferMode {
 	case BlockMode:
@@ -39,7 +39,7 @@ func (c *Client) mode() ftp.TransferMode {
 	return ftp.Stream
 }
 
-// setMode agrees on a transfer mode. What stands or was offered for another one goes.
+// setMode negotiates a transfer mode. An open or offered data connection for another mode is closed.
 func (c *Client) setMode(ctx context.Context, m ftp.TransferMode) error {
 	if c.pi.Params().Mode == m {
 		return nil
@@ -48,21 +48,21 @@ func (c *Client) setMode(ctx context.Context, m ftp.TransferMode) error {
 	c.data.Keep(nil)
 	if level := c.opts.Level; m == ftp.Deflate && level > 0 {
 		if _, err := c.do(ctx, "OPTS", "MODE Z LEVEL "+strconv.Itoa(level)); err != nil && !isReply(err) {
-			return err // that it has levels is not promised
+			return err // the server may refuse levels
 		}
 	}
 	_, err := c.do(ctx, "MODE", m.String())
 	return err
 }
 
-// staysInBlocks reports whether something short may stay in the block mode that a chain
-// has left: at a server that says of itself that it has it.
+// staysInBlocks reports whether a short transfer may use the block mode that a chain has left set,
+// if the server announces block mode.
 func (c *Client) staysInBlocks() bool {
 	return c.pi.Params().Mode == ftp.Block && c.opts.TransferMode == AutoMode && blocksAhead(c.features["MODE"])
 }
 
-// readyStanding is ready for a data connection that stands: there is nothing to offer.
-func (c *Client) readyStanding(ctx context.Context, j *job) error {
+// readyOpen is ready for a data connection that is open already: nothing is offered.
+func (c *Client) readyOpen(ctx context.Context, j *job) error {
 	if !j.anyType {
 		if err := c.setType(ctx, j.typ); err != nil {
 			return err
@@ -76,7 +76,8 @@ func (c *Client) readyStanding(ctx context.Context, j *job) error {
 	return nil
 }
 
-// keep takes what block mode has left of a transfer, for the next one.
+// keep stores the data connection that block mode left open for the next transfer. It is closed if
+// the transfer failed in any other way than by a refusal.
 func (c *Client) keep(conn *dtp.Conn, err error) {
 	var no *ftp.Error
 	if conn == nil {
@@ -88,11 +89,11 @@ func (c *Client) keep(conn *dtp.Conn, err error) {
 	}
 }
 
-// aheadInBlocks is the feature of a server that ends the data connection of block mode
-// when a store is refused: what was sent ahead does not become another file's.
+// aheadInBlocks is the feature of a server that closes the data connection in block mode when it
+// refuses a store: bytes that were sent ahead can't end up in another file.
 const aheadInBlocks = "B AHEAD"
 
-// blocksAhead reports whether that is among the parameters of the feature MODE.
+// blocksAhead reports whether aheadInBlocks is among the parameters of the feature MODE.
 func blocksAhead(params string) bool {
 	return slices.Contains(strings.Split(params, ";"), aheadInBlocks)
 }

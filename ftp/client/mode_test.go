@@ -21,7 +21,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// count lists a directory.
+// count returns the number of entries in a directory.
 func count(t *testing.T, c *client.Client, dir string) (n int, err error) {
 	t.Helper()
 	for _, err := range c.List(t.Context(), dir) {
@@ -33,7 +33,7 @@ func count(t *testing.T, c *client.Client, dir string) (n int, err error) {
 	return n, nil
 }
 
-// bothWays sends files and fetches them again, and lists them, over one connection.
+// bothWays uploads files, downloads them again and lists them, over one connection.
 func bothWays(t *testing.T, c *client.Client, dir string) {
 	t.Helper()
 	long := strings.Repeat("a line of text\n", 80_000)
@@ -58,7 +58,7 @@ func bothWays(t *testing.T, c *client.Client, dir string) {
 	}
 	got, err := c.Retrieve(t.Context(), dir+"short", io.Discard)
 	if err != nil || got != 4 {
-		t.Errorf("behind a refusal: %d, %v", got, err)
+		t.Errorf("after a refusal: %d, %v", got, err)
 	}
 }
 
@@ -94,7 +94,7 @@ func TestTransferModes(t *testing.T) {
 	}
 }
 
-// A server that does not have the mode that was asked for says so.
+// If the server does not support the requested mode, its refusal is returned.
 func TestModeRefused(t *testing.T) {
 	srv := ftptest.NewServer(t, fsroot.NewMem())
 	c, err := client.Dial(t.Context(), srv.Addr, &client.Options{TransferMode: client.DeflateMode})
@@ -104,12 +104,11 @@ func TestModeRefused(t *testing.T) {
 	defer c.Close()
 	var no *ftp.Error
 	if _, err := c.Store(t.Context(), "/f", strings.NewReader("x")); !errors.As(err, &no) || no.Verb != "MODE" || no.Code != 504 {
-		t.Errorf("%v", err)
+		t.Errorf("Store: %v, want 504 to MODE", err)
 	}
 }
 
-// The data connection that block mode has kept may be gone when the next transfer
-// needs it: another one is made.
+// If the data connection that block mode has kept is gone when the next transfer needs it, a new one is made.
 func TestKeptConnectionGone(t *testing.T) {
 	srv := ftptest.NewServer(t, fsroot.NewMem())
 	c, err := client.Dial(t.Context(), srv.Addr, &client.Options{TransferMode: client.BlockMode})
@@ -122,7 +121,7 @@ func TestKeptConnectionGone(t *testing.T) {
 	}
 	srv.Fail("RETR", ftptest.CutAfter(0))
 	if _, err := c.Retrieve(t.Context(), "/f", io.Discard); err == nil {
-		t.Error("a transfer that was cut passes")
+		t.Error("a transfer that was cut short returned no error")
 	}
 	srv.Heal()
 	if n, err := c.Retrieve(t.Context(), "/f", io.Discard); err != nil || n != 4 {
@@ -130,8 +129,8 @@ func TestKeptConnectionGone(t *testing.T) {
 	}
 }
 
-// proftpd has MODE Z. An upload that becomes much more than came breaks there, lftp's as
-// well as ours ("451 Input/output error"), so what is sent here only halves.
+// ProFTPD supports MODE Z. It fails with 451 ("Input/output error") for uploads that expand strongly, lftp's as well
+// as ours, so the test data only halves.
 func TestModeDeflateAtPeers(t *testing.T) {
 	t.Parallel()
 	for _, data := range []ftp.DataMode{ftp.Passive, ftp.Active} {
@@ -142,7 +141,7 @@ func TestModeDeflateAtPeers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text := hex.EncodeToString(testutil.Noise(50_000)) // it is slow with more
+			text := hex.EncodeToString(testutil.Noise(50_000)) // proftpd is slow with more
 			if n, err := c.Store(t.Context(), "f", strings.NewReader(text)); err != nil || n != int64(len(text)) {
 				t.Fatalf("%v: store: %d, %v", data, n, err)
 			}
@@ -163,8 +162,8 @@ func TestModeDeflateAtPeers(t *testing.T) {
 	}
 }
 
-// A file that grows beyond all measure is refused by this end, and that is what is told.
-func TestModeDeflateBomb(t *testing.T) {
+// A file that expands beyond all measure is rejected by the client, and that is the error.
+func TestDeflateBomb(t *testing.T) {
 	testutil.Long(t)
 	site := fsroot.NewMem()
 	testutil.Grow(t, site, map[string]string{"/zeros": strings.Repeat("\x00", 40<<20)})
@@ -176,9 +175,9 @@ func TestModeDeflateBomb(t *testing.T) {
 	defer c.Close()
 	_, err = c.Retrieve(t.Context(), "/zeros", io.Discard)
 	if !errors.Is(err, dtp.ErrExpands) || client.Temporary(err) {
-		t.Errorf("%v", err)
+		t.Errorf("Retrieve: %v, want ErrExpands, not temporary", err)
 	}
 	if n, err := c.Size(t.Context(), "/zeros"); err != nil || n != 40<<20 {
-		t.Errorf("behind it: %d, %v", n, err)
+		t.Errorf("after it: %d, %v", n, err)
 	}
 }

@@ -11,16 +11,16 @@ import (
 	"miniftp/ftp"
 )
 
-// offer is a data connection that one end has offered to the other.
+// offer is a data connection that is being negotiated, or has been but is not yet used.
 type offer struct {
 	cmd   ftp.Command
-	addr  netip.AddrPort // that cmd announces, when active
+	addr  netip.AddrPort // in active mode: the address that cmd announces
 	reply ftp.Reply
-	since time.Time // when it was agreed on, before the transfer that needs it
+	since time.Time // when it was negotiated; set only if that was before the transfer (look)
 }
 
-// outdates reports whether a command voids an earlier offer.
-func outdates(verb string) bool {
+// voidsOffer reports whether a command makes an earlier offer invalid.
+func voidsOffer(verb string) bool {
 	switch verb {
 	case "EPSV", "PASV", "LPSV", "CPSV", "EPRT", "PORT", "LPRT", "MODE", "PROT", "SSCN", "REIN", "QUIT":
 		return true
@@ -28,7 +28,7 @@ func outdates(verb string) bool {
 	return false
 }
 
-// dropOffer forgets an offer that was not used.
+// dropOffer forgets an offer that was not used and closes its listener.
 func (c *Client) dropOffer() {
 	if c.offered != nil {
 		c.offered = nil
@@ -36,8 +36,9 @@ func (c *Client) dropOffer() {
 	}
 }
 
-// inHand returns the offer that look has made, or nil.
-func (c *Client) inHand() *offer {
+// takeOffer takes the offer that look has made in advance. It returns nil if there is none, or if it
+// is so old that the server may have stopped listening.
+func (c *Client) takeOffer() *offer {
 	a := c.offered
 	if a != nil && time.Since(a.since) > offerLasts {
 		c.dropOffer()
@@ -47,11 +48,11 @@ func (c *Client) inHand() *offer {
 	return a
 }
 
-// ready agrees with the server on the type, the next data connection and the restart
-// point of j, in one write if the server bears that.
+// ready negotiates with the server the type, the next data connection and the restart point of
+// j, in one write if the server supports that.
 func (c *Client) ready(ctx context.Context, j *job) error {
 	var err error
-	a := c.inHand()
+	a := c.takeOffer()
 	var cmds []ftp.Command
 	if !j.anyType && c.pi.Params().Type != j.typ {
 		cmds = append(cmds, ftp.Command{Verb: "TYPE", Arg: j.typ.String()})
@@ -62,7 +63,7 @@ func (c *Client) ready(ctx context.Context, j *job) error {
 		}
 		cmds = append(cmds, a.cmd)
 	}
-	// A restart point that an earlier, failed transfer left behind is taken back.
+	// If an earlier transfer failed after REST, its restart point is still set. Set it back to 0.
 	rest := j.offset > 0 || c.pi.Machine().Pending == ftp.RestartAt
 	if rest {
 		cmds = append(cmds, ftp.Command{Verb: "REST", Arg: itoa(j.offset)})
@@ -82,15 +83,15 @@ func (c *Client) ready(ctx context.Context, j *job) error {
 	if !again {
 		return err
 	}
-	if err = c.offer(ctx); err == nil && rest { // whatever came in between
+	if err = c.offer(ctx); err == nil && rest { // RFC 959 §4.1.3: the transfer must follow REST immediately
 		_, err = c.do(ctx, "REST", itoa(j.offset))
 	}
 	return err
 }
 
-// together is doAll where one of the commands may offer a data connection: PORT and EPRT
-// go alone, as there are servers that dial at once and answer when that is done, behind
-// what came later.
+// together is doAll for commands that may include an offer. In active mode each is sent alone:
+// some servers dial as soon as they read PORT or EPRT and reply only after that, which would put
+// their replies out of order.
 func (c *Client) together(ctx context.Context, cmds []ftp.Command) (replies []ftp.Reply, err error) {
 	if c.opts.Mode == ftp.Passive {
 		return c.doAll(ctx, cmds...)
@@ -105,7 +106,7 @@ func (c *Client) together(ctx context.Context, cmds []ftp.Command) (replies []ft
 	return replies, nil
 }
 
-// offer agrees with the server on the next data connection by RFC 959's verbs.
+// offer negotiates the next data connection by the verbs of RFC 959.
 func (c *Client) offer(ctx context.Context) error {
 	a, err := c.ask(true)
 	if err != nil {
@@ -118,9 +119,9 @@ func (c *Client) offer(ctx context.Context) error {
 	return err
 }
 
-// look asks for the size of a file that is to be retrieved, and for its time if it is
-// wanted, together with the data connection for it. -1 and the zero time are what the
-// server does not tell.
+// look asks for the size of a file that is to be retrieved, and for its time if timed, and
+// negotiates the data connection for it in the same write if it can. size is -1 and t is zero if
+// the server does not report them.
 func (c *Client) look(ctx context.Context, path string, timed bool) (size int64, t time.Time, err error) {
 	if !c.hasSize() {
 		return -1, t, nil
@@ -157,21 +158,21 @@ func (c *Client) look(ctx context.Context, path string, timed bool) (size int64,
 	return size, t, nil
 }
 
-// asksAlong reports whether the server gets questions about a file in one write with EPSV
-// or PASV for it.
+// asksAlong reports whether questions about a file may be sent in one write with the EPSV or PASV
+// for its transfer.
 func (c *Client) asksAlong() bool {
 	return c.batches() && c.opts.Mode == ftp.Passive && !c.data.Stands()
 }
 
-// askAlong is doAll for questions about a file that is to be transferred next. The data
-// connection for it is asked for in the same write if asksAlong, unless that is done.
+// askAlong is doAll for questions about the file that is transferred next. If asksAlong, and
+// unless an offer exists already, it also negotiates the data connection, in the same write.
 func (c *Client) askAlong(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply, error) {
 	for _, cmd := range cmds {
 		if err := sendable(cmd.Arg); err != nil {
 			return nil, err
 		}
 	}
-	a, n := c.inHand(), len(cmds)
+	a, n := c.takeOffer(), len(cmds)
 	if a == nil && c.asksAlong() {
 		var err error
 		if a, err = c.ask(false); err != nil {
@@ -191,11 +192,11 @@ func (c *Client) askAlong(ctx context.Context, cmds ...ftp.Command) ([]ftp.Reply
 	return replies[:n], nil
 }
 
-// The next two pairs of functions are all that differs between passive and active mode:
-// who listens, and which way the address travels.
+// The next two pairs of functions are the only difference between passive and active mode: which
+// side listens, and which side announces its address.
 
-// ask is the command that offers the next data connection, by RFC 959's verbs if
-// classic. When active, a port is opened.
+// ask returns the command that offers the next data connection. classic selects the verbs of
+// RFC 959. In active mode it opens a port first.
 func (c *Client) ask(classic bool) (*offer, error) {
 	if c.opts.Mode == ftp.Active {
 		return c.askActive(classic)
@@ -203,7 +204,8 @@ func (c *Client) ask(classic bool) (*offer, error) {
 	return c.askPassive(classic)
 }
 
-// agree takes the server's reply to it. again: it has to be asked by RFC 959's verb.
+// agree processes the server's reply to an offer. again reports that the server does not support
+// the verb and the caller has to offer again by the verb of RFC 959.
 func (c *Client) agree(a *offer) (again bool, err error) {
 	if c.opts.Mode == ftp.Active {
 		return c.agreeActive(a)
@@ -211,8 +213,9 @@ func (c *Client) agree(a *offer) (again bool, err error) {
 	return c.agreePassive(a)
 }
 
-// askPassive asks the server to listen. EPSV comes first; a server that doesn't know it
-// is asked for PASV from then on, which IPv6 does not have (RFC 2428).
+// askPassive returns the command that asks the server to listen. EPSV comes first. A server that
+// refuses it gets PASV from then on, except over IPv6, because PASV can't name such an address
+// (RFC 2428).
 func (c *Client) askPassive(classic bool) (*offer, error) {
 	v6 := c.address().Is6()
 	switch {
@@ -224,10 +227,10 @@ func (c *Client) askPassive(classic bool) (*offer, error) {
 	return &offer{cmd: ftp.Command{Verb: "PASV"}}, nil
 }
 
-// onlyExtended: there is nothing to fall back to.
+// onlyExtended reports whether there is no verb of RFC 959 to fall back to.
 func (c *Client) onlyExtended(v6 bool) bool { return v6 || c.opts.Verbs == ExtendedVerbs }
 
-// agreePassive makes ready to dial where the server listens.
+// agreePassive prepares to dial the address in the server's reply.
 func (c *Client) agreePassive(a *offer) (again bool, err error) {
 	r, peer := a.reply, c.pi.Peer().Addr()
 	port, bad := ftp.Parse229(r.Text())
@@ -250,24 +253,24 @@ func (c *Client) agreePassive(a *offer) (again bool, err error) {
 	return false, c.offerDial(addr, "227")
 }
 
-// errClassicIPv6: RFC 2428 is there because of this.
+// errClassicIPv6 is returned for ClassicVerbs with an IPv6 address, which only RFC 2428 supports.
 var errClassicIPv6 = errors.New("PASV and PORT can't name an IPv6 address")
 
-// unusable is the error of a reply that refuses, or that makes no sense.
+// unusable returns the error for a reply that refuses the command or can't be parsed.
 func unusable(verb string, r ftp.Reply) error {
 	if err := refusal(verb, r); err != nil {
 		return err
 	}
-	return fmt.Errorf("the answer to %s makes no sense: %v", verb, r)
+	return fmt.Errorf("can't parse the reply to %s: %v", verb, r)
 }
 
 func (c *Client) offerDial(addr netip.AddrPort, said string) error {
-	c.tell(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Said: said})
+	c.emit(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Dials, Addr: addr, Said: said})
 	return c.data.Dial(addr)
 }
 
-// askActive listens and tells the server where. EPRT comes first; on IPv4 PORT does as
-// well.
+// askActive listens and returns the command that announces the address. EPRT comes first; on IPv4
+// the client can fall back to PORT.
 func (c *Client) askActive(classic bool) (*offer, error) {
 	addr, err := c.data.Listen()
 	if err != nil {
@@ -288,12 +291,12 @@ func (c *Client) askActive(classic bool) (*offer, error) {
 	return a, nil
 }
 
-// agreeActive: the listener is there already.
+// agreeActive checks the server's reply to PORT or EPRT. The listener is open already.
 func (c *Client) agreeActive(a *offer) (again bool, err error) {
 	verb := a.cmd.Verb
 	no := refusal(verb, a.reply)
 	if no == nil {
-		c.tell(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: a.addr, Said: verb})
+		c.emit(ftp.DataOffered{Mode: ftp.Active, Stance: ftp.Listens, Addr: a.addr, Said: verb})
 		return false, nil
 	}
 	if verb == "PORT" || c.onlyExtended(a.addr.Addr().Is6()) || a.reply.Code == 530 {

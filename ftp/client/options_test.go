@@ -64,7 +64,7 @@ func TestEvents(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			i, j := slices.Index(told, "STOR b"), slices.IndexFunc(told, func(s string) bool { return strings.HasPrefix(s, "data ") })
-			if j >= 0 && j < i { // the data connection comes about beside the command
+			if j >= 0 && j < i { // the data connection opens concurrently with the command
 				told[i], told[j] = told[j], told[i]
 			}
 			for k, s := range told {
@@ -73,7 +73,7 @@ func TestEvents(t *testing.T) {
 				}
 			}
 			if !slices.Equal(told, want) {
-				t.Errorf("told %q\nwant %q", told, want)
+				t.Errorf("events %q\nwant %q", told, want)
 			}
 			if offer.Mode != mode || offer.Addr.Port() == 0 || offer.Addr.Addr() != netip.MustParseAddr("127.0.0.1") {
 				t.Errorf("offer %+v", offer)
@@ -92,7 +92,7 @@ func TestActiveOptions(t *testing.T) {
 	})
 	c := dial(t, f, &client.Options{Mode: ftp.Active, ActiveIP: netip.MustParseAddr("192.0.2.7"), ActivePorts: dtp.PortRange{First: 40123, Last: 40999}})
 	if _, err := c.Retrieve(t.Context(), "a", io.Discard); err == nil {
-		t.Error("Retrieve went through")
+		t.Error("Retrieve returned no error")
 	}
 	got := f.Commands()
 	port, err := ftp.ParseHostPort(strings.TrimPrefix(got[len(got)-1], "PORT "))
@@ -100,7 +100,7 @@ func TestActiveOptions(t *testing.T) {
 		t.Errorf("commands %q", got)
 	}
 	if _, err := client.Dial(t.Context(), f.Addr, &client.Options{ActivePorts: dtp.PortRange{First: 9, Last: 3}}); err == nil {
-		t.Error("an empty port range was taken")
+		t.Error("an empty port range was accepted")
 	}
 }
 
@@ -140,7 +140,7 @@ func TestProxyDial(t *testing.T) {
 	}
 }
 
-// hidden is a connection whose addresses are not its own, as a proxy's.
+// hidden is a connection whose addresses are not its own, like that of a proxy.
 type hidden struct{ net.Conn }
 
 func (hidden) RemoteAddr() net.Addr { return &net.UnixAddr{Name: "proxy"} }

@@ -13,8 +13,8 @@ import (
 	"miniftp/ftp/internal/fakeserver"
 )
 
-// TestReplyMustFit: a reply that can't be one to its command ends the connection, as
-// nobody knows what the next ones answer. What a server may well say does not.
+// TestReplyMustFit checks that a reply which can't belong to its command ends the connection, because later replies
+// can't be matched either. Unusual but possible replies do not.
 func TestReplyMustFit(t *testing.T) {
 	for _, tt := range []struct {
 		verb, reply string
@@ -81,13 +81,13 @@ func TestReplyMustFit(t *testing.T) {
 				t.Errorf("%v, alive: %v", err, c.Alive())
 			}
 			if !tt.fits && !client.Temporary(err) {
-				t.Errorf("another connection may do better: %v", err)
+				t.Errorf("the error is not temporary: %v", err)
 			}
 		})
 	}
 }
 
-// abortAnd has a fake server send a part of a file, wait for ABOR and then do what the test says.
+// abortAnd makes a fake server send part of a file, wait for ABOR and then do what the test says.
 func abortAnd(f *fakeserver.Server, then func(s *fakeserver.Session)) {
 	f.On["RETR"] = func(s *fakeserver.Session, arg string) {
 		s.Say("150 here it comes")
@@ -102,8 +102,8 @@ func abortAnd(f *fakeserver.Server, then func(s *fakeserver.Session)) {
 	}
 }
 
-// TestRepliesToABOR: however many replies a server has for a transfer and its ABOR, later
-// ones answer their own commands, and a Client that can't know is dead.
+// TestRepliesToABOR checks that later replies answer their own commands, however many replies a server sends for a
+// transfer and its ABOR. If the Client can't know, it is dead.
 func TestRepliesToABOR(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -116,8 +116,8 @@ func TestRepliesToABOR(t *testing.T) {
 		{"the third late", func(s *fakeserver.Session) {
 			s.Say("426 aborted")
 			s.Say("226 closing")
-			if verb, _, _ := s.Next(); verb != "PWD" { // PWD waits for it
-				s.Errorf("%s, not PWD", verb)
+			if verb, _, _ := s.Next(); verb != "PWD" { // the client sends PWD to find out where the replies are
+				s.Errorf("got %s, want PWD", verb)
 			}
 			s.Say("225 ABOR command successful")
 			s.Behave("PWD", "")
@@ -153,8 +153,8 @@ func TestRepliesToABOR(t *testing.T) {
 	}
 }
 
-// TestStalledWithoutABOR: a transfer that stands still has stalled, whatever a server that
-// does not know ABOR says to that, and may be tried again.
+// TestStalledWithoutABOR checks that a stalled transfer is reported as stalled and temporary, whatever a server that
+// does not support ABOR replies.
 func TestStalledWithoutABOR(t *testing.T) {
 	t.Parallel()
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -169,7 +169,7 @@ func TestStalledWithoutABOR(t *testing.T) {
 	}
 }
 
-// TestNOOPAnswered250: a server that answers NOOP by 250 does not end a transfer with it.
+// TestNOOPAnswered250 checks that a 250 in reply to NOOP does not end a transfer.
 func TestNOOPAnswered250(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/f"] = "half of it and the rest"
@@ -221,8 +221,8 @@ func TestNOOPAnswered250(t *testing.T) {
 	}
 }
 
-// TestTransferAnswered3xx: a 3xx to a transfer is an error with the server's words; a 332
-// is answered by ACCT where there is an account.
+// TestTransferAnswered3xx checks that a 3xx reply to a transfer is an error with the server's text. A 332 is answered
+// by ACCT if an account is known.
 func TestTransferAnswered3xx(t *testing.T) {
 	for _, tt := range []struct {
 		reply, account string

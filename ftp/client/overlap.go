@@ -12,28 +12,27 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// maxOverlap is how many bytes both ends have to agree on before a file is continued.
-// A server that says yes to REST and then sends from the beginning, or a file
-// that is another one by now, is found out by them.
+// maxOverlap is how many bytes both sides must agree on before a file is continued. This detects a
+// server that accepts REST but sends from the beginning, and a file that has been replaced.
 const maxOverlap = 4096
 
-// overlap is the bytes before those that are missing. A transfer that continues a file begins
-// with them, and they are compared before anything else of it is taken.
+// overlap is the bytes just before those that are missing. A transfer that continues a file begins
+// with them. They are compared before any other byte is taken.
 type overlap struct {
 	n     int
-	check func(got []byte) error // the bytes, all of them
-	short error                  // fewer came
+	check func(got []byte) error // compares all n bytes
+	short error                  // returned if fewer than n bytes arrive
 
 	stall  time.Duration
-	sink   io.Writer // of what follows, unless the kernel moves that
+	sink   io.Writer // takes the rest of the file; nil if the kernel moves it
 	got    []byte
 	agreed bool
-	err    error // of check
+	err    error // the result of check
 }
 
-// expect has a job compare o before the rest goes to sink. In stream mode o is taken off the
-// connection, so that the kernel can move the rest; in other modes the bytes on the connection
-// are not those of the file.
+// expect makes a job compare o before the rest goes to sink. In stream mode o is read from the
+// connection first, so that the kernel can move the rest. In the other modes the bytes on the
+// connection are encoded, so the overlap is a writer in front of sink.
 func (c *Client) expect(j *job, sink io.Writer, o *overlap) {
 	if o.n == 0 {
 		o.agreed, j.sink = true, sink
@@ -47,7 +46,8 @@ func (c *Client) expect(j *job, sink io.Writer, o *overlap) {
 	o.sink, j.sink = sink, o
 }
 
-// settle corrects what came of the transfer.
+// settle adjusts the result of the transfer: it does not count the overlap, and a failed comparison
+// takes precedence.
 func (o *overlap) settle(res *Result, err error) error {
 	if o.sink != nil {
 		res.Bytes = max(0, res.Bytes-int64(o.n))
@@ -67,7 +67,7 @@ func (o *overlap) compare() error {
 	return o.err
 }
 
-// read takes the overlap off the data connection.
+// read reads the overlap from the data connection.
 func (o *overlap) read(ctx context.Context, conn *dtp.Conn, j *job) error {
 	if err := conn.SetReadDeadline(time.Now().Add(o.stall)); err != nil {
 		return &dtp.BrokenError{Err: err}
@@ -90,7 +90,7 @@ func (o *overlap) read(ctx context.Context, conn *dtp.Conn, j *job) error {
 	return o.compare()
 }
 
-// Write takes the overlap in the other modes.
+// Write compares the overlap in the modes other than stream, and passes on the rest.
 func (o *overlap) Write(b []byte) (int, error) {
 	n := min(len(b), o.n-len(o.got))
 	o.got = append(o.got, b[:n]...)
@@ -106,7 +106,7 @@ func (o *overlap) Write(b []byte) (int, error) {
 	return n + more, err
 }
 
-// lastBytes reads the bytes of a file before end that both ends have to agree on.
+// lastBytes reads the bytes before end that both sides must agree on.
 func lastBytes(f io.ReaderAt, end int64) ([]byte, error) {
 	b := make([]byte, min(end, maxOverlap))
 	if _, err := f.ReadAt(b, end-int64(len(b))); err != nil && !errors.Is(err, io.EOF) {

@@ -15,31 +15,37 @@ import (
 	"miniftp/internal/osfile"
 )
 
-// part is a local file that a download is written to until it is whole. It is created
-// exclusively or opened under a lock, so no two runs write to one part. It gets the final
-// name only while its own name still leads to it.
+// part is the local file that a download is written to until it is whole.
+//
+// Invariants: No two runs write to the same part, because it is created exclusively or opened under
+// a lock. It is renamed, changed or removed by name only while the name still refers to it (stillNamed),
+// so nothing that another program has put there is lost.
+//
+//	newPart, openPart → written → finish: renamed to final
+//	                            → keep: left for a resume
+//	                            → remove
 type part struct {
 	fsys  afero.Fs
-	name  string // now
+	name  string // current name
 	final string
 	f     afero.File   // nil after close
-	info  fs.FileInfo  // which file it is
+	info  fs.FileInfo  // identifies the file
 	old   fs.FileInfo  // the file that it replaces; nil if there was none
-	perms *fs.FileMode // the permissions that it gets; nil: those of old, or of a new file
-	free  func()       // ends the lock of this process
+	perms *fs.FileMode // the permissions to set; nil: those of old, or of a new file
+	free  func()       // releases the lock within this process
 }
 
 // errPartBusy is returned for a part that another run is writing to.
-var errPartBusy = errors.New("another run is writing to it; try again when that has ended")
+var errPartBusy = errors.New("another run of the program is writing to it; try again when it has ended")
 
-// newPart creates the part of the file final. An existing file is replaced only if its
-// name shows that this program made it, and if no other run is writing to it. tag is a part
-// of the name that tells the version of the file; "" is for a name as people read it.
+// newPart creates the part of the file final. An existing file with that name is replaced only if
+// the name shows that this program made it and no other run is writing to it. tag becomes part of
+// the name and identifies the version of the file; "" gives a name for people to read.
 func newPart(fsys afero.Fs, final, tag string, perms *fs.FileMode) (*part, error) {
 	return newPartNamed(fsys, final, final, tag, perms)
 }
 
-// newPartNamed is newPart with a name that is made of stem.
+// newPartNamed is like newPart with a name made from stem.
 func newPartNamed(fsys afero.Fs, final, stem, tag string, perms *fs.FileMode) (*part, error) {
 	p := &part{fsys: fsys, final: final, perms: perms}
 	if old, err := lstat(fsys, final); err == nil && old.Mode().IsRegular() {
@@ -65,8 +71,8 @@ func newPartNamed(fsys afero.Fs, final, stem, tag string, perms *fs.FileMode) (*
 	return p, p.ready(p.create(partName(stem, randomTag()), mode))
 }
 
-// ready gives a new part the attributes of the file that it replaces, before its first
-// byte.
+// ready gives a new part the attributes of the file that it replaces, before the first byte is
+// written: a file that others may not read must not be readable while it is downloaded.
 func (p *part) ready(err error) error {
 	if err == nil && p.old != nil {
 		err = p.inherit()
@@ -78,6 +84,8 @@ func (p *part) ready(err error) error {
 	return localError(err)
 }
 
+// create creates the file exclusively and locks it. Between these two steps another run may open it
+// in removeDead, to see whether it was abandoned. Then create fails as if the name were in use.
 func (p *part) create(name string, mode fs.FileMode) error {
 	free, ok := reserve(p.fsys, name)
 	if !ok {
@@ -89,19 +97,19 @@ func (p *part) create(name string, mode fs.FileMode) error {
 		return err
 	}
 	p.name, p.f, p.free = name, bare(f), free
-	if held, err := lockPart(p.f); err == nil && !held { // a run that looks whether it is dead
+	if held, err := lockPart(p.f); err == nil && !held { // another run checks whether it was abandoned
 		p.close()
 		return fs.ErrExist
 	}
-	if p.info, err = p.f.Stat(); err == nil && !p.stands() { // as that run has removed it
+	if p.info, err = p.f.Stat(); err == nil && !p.stillNamed() { // that run has removed it
 		p.close()
 		return fs.ErrExist
 	}
 	return err
 }
 
-// openPart opens a part that an earlier run or try has left. The error is errPartBusy if
-// another run is writing to it, and fs.ErrNotExist if there is no such regular file.
+// openPart opens a part that an earlier run or try has left. The error is errPartBusy if another run
+// is writing to it, and fs.ErrNotExist if there is no such regular file.
 func openPart(fsys afero.Fs, name, final string, perms *fs.FileMode) (*part, error) {
 	was, err := lstat(fsys, name)
 	if err == nil && !was.Mode().IsRegular() {
@@ -140,8 +148,8 @@ func openPart(fsys afero.Fs, name, final string, perms *fs.FileMode) (*part, err
 	return p, nil
 }
 
-// inherit gives the part what the file has that it replaces. Without the right to do so it
-// gets at least the permissions.
+// inherit gives the part the owner and permissions of the file that it replaces. If it may not
+// change the owner, it sets the permissions only.
 func (p *part) inherit() error {
 	mode := p.old.Mode().Perm()
 	to, ok := p.f.(*os.File)
@@ -156,7 +164,7 @@ func (p *part) inherit() error {
 			if mode&0o600 == 0o600 {
 				return nil
 			}
-			return to.Chmod(mode | 0o600) // until it is whole
+			return to.Chmod(mode | 0o600) // writable until it is whole; see setMode
 		}
 	}
 	return to.Chmod(mode | 0o600)
@@ -171,27 +179,28 @@ func (p *part) size() int64 {
 	return info.Size()
 }
 
-// syncFrom is the size from which a new file is written to the disk before it gets its
-// name. A file that replaces another one always is: a power failure must not leave neither.
+// syncFrom is the size from which a new file is synced to the disk before it gets its name. A file
+// that replaces another is always synced: after a power failure one of the two must exist.
 const syncFrom = 1 << 20
 
-// finish gives the whole file its time and its name, and closes it. A zero time leaves the
-// time as it is.
+// finish gives the whole file its time and its final name, and closes it. A zero time leaves the time
+// unchanged.
 func (p *part) finish(modified time.Time) error {
 	defer p.close()
 	size := p.size()
 	err := p.setMode()
+	// The final name comes last: a file that has it has everything else, too.
 	if err == nil && (p.old != nil || size >= syncFrom) {
 		err = p.f.Sync()
 	}
 	if _, onDisk := p.f.(*os.File); err == nil && (!onDisk || runtime.GOOS == "windows") {
-		err = p.f.Close() // which may set a time, or be what a rename waits for
+		err = p.f.Close() // closing may set the time, and some systems can't rename an open file
 		p.f = nil
 	}
 	if err == nil && !modified.IsZero() {
-		_ = p.fsys.Chtimes(p.name, time.Now(), modified) // the file is whole without it
+		_ = p.fsys.Chtimes(p.name, time.Now(), modified) // the file is complete without it
 	}
-	if err == nil && !p.stands() {
+	if err == nil && !p.stillNamed() {
 		err = &fs.PathError{Op: "rename", Path: p.name, Err: errReplaced}
 	}
 	if err == nil {
@@ -204,9 +213,9 @@ func (p *part) finish(modified time.Time) error {
 	return localError(err)
 }
 
-// rename gives the part another name, if its own still leads to it.
+// rename gives the part another name, if its present name still refers to it.
 func (p *part) rename(name string) error {
-	if !p.stands() {
+	if !p.stillNamed() {
 		return localError(&fs.PathError{Op: "rename", Path: p.name, Err: errReplaced})
 	}
 	if runtime.GOOS == "windows" { // open files can't be renamed there
@@ -227,10 +236,10 @@ func (p *part) rename(name string) error {
 	return localError(err)
 }
 
-// errReplaced is returned for a part whose name leads to another file by now.
-var errReplaced = errors.New("another program has put another file there")
+// errReplaced is returned for a part whose name refers to another file now.
+var errReplaced = errors.New("another program has replaced the file")
 
-// setMode gives the part its permissions, if it does not have them by now.
+// setMode gives the part its final permissions, if it does not have them already.
 func (p *part) setMode() error {
 	switch {
 	case p.perms != nil:
@@ -241,28 +250,28 @@ func (p *part) setMode() error {
 	return nil
 }
 
-// stands reports whether the name of the part still leads to it.
-func (p *part) stands() bool {
+// stillNamed reports whether the name of the part still refers to it.
+func (p *part) stillNamed() bool {
 	now, err := lstat(p.fsys, p.name)
 	return err == nil && sameFile(now, p.info)
 }
 
-// keep closes the part and leaves it for a resume. Its time tells the version that it is
-// of: a resume by a later run compares it.
+// keep closes the part and leaves it for a resume. Its time is set to that of the remote file, so
+// that a later run can compare the versions.
 func (p *part) keep(version time.Time) {
 	empty := p.size() == 0
 	p.close()
 	switch {
 	case empty:
 		p.remove()
-	case !version.IsZero() && p.stands():
+	case !version.IsZero() && p.stillNamed():
 		_ = p.fsys.Chtimes(p.name, time.Now(), version)
 	}
 }
 
-// remove removes the part, if its name still leads to it.
+// remove removes the part, if its name still refers to it.
 func (p *part) remove() {
-	if p.info != nil && p.name != p.final && p.stands() {
+	if p.info != nil && p.name != p.final && p.stillNamed() {
 		_ = p.fsys.Remove(p.name)
 	}
 }
@@ -278,9 +287,9 @@ func (p *part) close() {
 	}
 }
 
-// sweep removes what earlier runs have left of the file, which is whole now: parts of which
-// the name shows that this program made them, and a file with the plain name of a part if
-// the whole file begins with all that it holds.
+// sweep removes what earlier runs have left of the file, now that it is whole: the part whose name
+// shows that this program made it, and the part with the plain name if the whole file begins with
+// its contents.
 func (p *part) sweep(size int64) {
 	removeDead(p.fsys, partName(p.final, untagged))
 	plain := partName(p.final, "")
@@ -303,7 +312,7 @@ func (p *part) sweep(size int64) {
 	left.close()
 }
 
-// begins reports whether the file whole begins with all that head holds.
+// begins reports whether the file whole begins with the contents of head.
 func begins(whole, head io.Reader) (bool, error) {
 	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
 	for {
@@ -322,22 +331,22 @@ func begins(whole, head io.Reader) (bool, error) {
 	}
 }
 
-// removeDead removes a part whose name shows that this program made it, unless a run is
-// writing to it. It reports whether it is gone.
+// removeDead removes a part whose name shows that this program made it, unless a run is writing to
+// it. It reports whether it removed the file.
 func removeDead(fsys afero.Fs, name string) bool {
 	p, err := openPart(fsys, name, name, nil)
 	if err != nil {
 		return false
 	}
 	err = errPartBusy
-	if p.stands() {
+	if p.stillNamed() {
 		err = fsys.Remove(name)
 	}
 	p.close()
 	return err == nil
 }
 
-// PartBusy reports whether a run is writing to a part in fsys.
+// PartBusy reports whether a run of the program is writing to the part with that name in fsys.
 func PartBusy(fsys afero.Fs, name string) bool {
 	p, err := openPart(fsys, name, name, nil)
 	if err == nil {
@@ -346,8 +355,8 @@ func PartBusy(fsys afero.Fs, name string) bool {
 	return errors.Is(err, errPartBusy)
 }
 
-// lockPart locks an open part. The lock ends when it is closed. Where there are no locks
-// the error is errors.ErrUnsupported.
+// lockPart locks an open part, until it is closed. The error is errors.ErrUnsupported on file systems
+// without locks.
 func lockPart(f afero.File) (bool, error) {
 	if file, ok := f.(*os.File); ok {
 		return osfile.Lock(file)

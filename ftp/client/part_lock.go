@@ -11,7 +11,8 @@ import (
 	"github.com/spf13/afero/mem"
 )
 
-// reserved holds the parts that this process is writing to: not every filesystem has locks.
+// reserved holds the parts that this process is writing to. Locks alone would not do: not every
+// file system has them.
 var reserved = struct {
 	sync.Mutex
 	names map[reservation]struct{}
@@ -22,7 +23,7 @@ type reservation struct {
 	name string
 }
 
-// reserve notes that this process writes to a part. It reports false if it does so already.
+// reserve records that this process writes to a part. It reports false if it already does.
 func reserve(fsys afero.Fs, name string) (free func(), ok bool) {
 	if !reflect.ValueOf(fsys).Comparable() {
 		return func() {}, true
@@ -41,7 +42,7 @@ func reserve(fsys afero.Fs, name string) (free func(), ok bool) {
 	}, true
 }
 
-// lstat describes a name, and does not follow a link where the filesystem can tell.
+// lstat describes a name. It does not follow a link if the file system supports that.
 func lstat(fsys afero.Fs, name string) (fs.FileInfo, error) {
 	if l, ok := fsys.(afero.Lstater); ok {
 		info, _, err := l.LstatIfPossible(name)
@@ -50,8 +51,8 @@ func lstat(fsys afero.Fs, name string) (fs.FileInfo, error) {
 	return fsys.Stat(name)
 }
 
-// sameFile reports whether two descriptions are of one file. Where the filesystem has no
-// identities, two regular files are taken for one.
+// sameFile reports whether two descriptions are of the same file. If the file system can't tell, it
+// treats two regular files as the same.
 func sameFile(a, b fs.FileInfo) bool {
 	if os.SameFile(a, b) {
 		return true
@@ -63,7 +64,7 @@ func sameFile(a, b fs.FileInfo) bool {
 	return !known && a.Mode().Type() == b.Mode().Type()
 }
 
-// memData returns what identifies a file in memory; nil for any other.
+// memData returns the identity of an in-memory file; nil for any other.
 func memData(fi fs.FileInfo) *mem.FileData {
 	if m, ok := fi.(*mem.FileInfo); ok {
 		return m.FileData

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// longestName is how many bytes the name of a file may have.
+// longestName is the maximum length of a file name in bytes.
 const longestName = 255
 
-// untagged stands in the name of a part that tells no version.
+// untagged is the tag in the name of a part whose version is not known.
 const untagged = "00000000"
 
 func randomTag() string {
@@ -23,13 +23,13 @@ func randomTag() string {
 	return hex.EncodeToString(b[:])
 }
 
-// PartName returns a name in the directory of path for a file that is not whole yet. No other
-// run and no other program uses it, and IsPart knows it.
+// PartName returns a name for a partial file, in the directory of path. No other run and no other
+// program uses the name, and IsPart recognises it.
 func PartName(path string) string { return partName(path, randomTag()) }
 
-// partName returns the name of the part of a file, in the same directory: ".NAME.part", or
-// with a tag ".NAME.TAG" and a check over that, which no other program puts there. A name
-// that leaves no room for more is cut, and told apart by a sum.
+// partName returns the name of the part of a file, in the same directory. Without a tag it is
+// ".NAME.part". With a tag it is ".NAME.TAGCHECK.part", where CHECK is a checksum that no other
+// program is likely to use. A NAME that is too long is cut, and a checksum makes it unique.
 func partName(final, tag string) string {
 	dir, name := filepath.Split(final)
 	const suffix = len(".") + 2*len(untagged) + len(".part")
@@ -44,29 +44,29 @@ func partName(final, tag string) string {
 	return dir + name + nameCheck(name) + ".part"
 }
 
-// nameCheck is in the names of parts that can't be taken for other files.
+// nameCheck returns the checksum that marks the names of parts with a tag.
 func nameCheck(name string) string {
 	return fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte("miniftp part "+name)))
 }
 
-// partPattern is the form of a name that partName returns with a tag. Group 1 is what the
-// check in group 2 is over.
+// partPattern matches a name that partName returns with a tag. Group 2 is the checksum of group 1.
 var partPattern = regexp.MustCompile(`^(?s)(\..+\.[0-9a-f]{8})([0-9a-f]{8})\.part$`)
 
-// IsPart reports whether miniftp made a file of that name for one that is not whole.
+// IsPart reports whether name has the form that miniftp gives to partial files.
 func IsPart(name string) bool {
 	m := partPattern.FindStringSubmatch(name)
 	return m != nil && m[2] == nameCheck(m[1])
 }
 
-// PartNames returns the names that Downloads with a Tag give to what is not whole of a file, in its
+// PartNames returns the names that Downloads with a Tag give to the partial file of path, in its
 // directory.
 func PartNames(path, tag string) []string {
 	return []string{partName(path, tag), segmentsName(path, tag)}
 }
 
-// VersionTag returns a tag of a version of a file, for names of parts: what is left of another
-// version can't be taken for it, even where it may not be read.
+// VersionTag returns a tag that identifies a version of a file, for the names of parts. With it a
+// part of another version is not mistaken for this one, even on a server that does not let the part
+// be read.
 func VersionTag(size int64, modified time.Time) string {
 	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %d", size, modified.UnixNano())))
 }

@@ -16,9 +16,8 @@ import (
 	"miniftp/ftp/internal/transfertest"
 )
 
-// TestTwoDownloadsOneName: two runs that fetch the same file to the same place have a part
-// each. What the first one gives the final name is whole, while the second one has just
-// begun.
+// TestTwoDownloadsOneName checks that two runs which download the same file to the same place use different parts.
+// The file is whole when the first one has renamed its part, although the second has only begun.
 func TestTwoDownloadsOneName(t *testing.T) {
 	body := strings.Repeat("0123456789", 20_000)
 	for name, fsys := range map[string]afero.Fs{"disk": afero.NewBasePathFs(afero.NewOsFs(), t.TempDir()), "memory": afero.NewMemMapFs()} {
@@ -51,7 +50,7 @@ func TestTwoDownloadsOneName(t *testing.T) {
 				<-first
 				_, err := b.Download(t.Context(), "/f", "f", client.FileOptions{FS: fsys})
 				if err == nil {
-					t.Error("the second run does not notice that its file was cut short")
+					t.Error("the second run returned no error although its file was cut short")
 				}
 			})
 			_, err := a.Download(t.Context(), "/f", "f", client.FileOptions{FS: fsys})
@@ -67,7 +66,7 @@ func TestTwoDownloadsOneName(t *testing.T) {
 	}
 }
 
-// TestResumeOfARunningPart: a part that another run is writing to is not continued.
+// TestResumeOfARunningPart checks that a part which another run is writing to is not continued.
 func TestResumeOfARunningPart(t *testing.T) {
 	fsys := afero.NewBasePathFs(afero.NewOsFs(), t.TempDir())
 	begun, end := make(chan struct{}), make(chan struct{})
@@ -94,15 +93,14 @@ func TestResumeOfARunningPart(t *testing.T) {
 	<-begun
 	_, err := b.Download(t.Context(), "/f", "f", client.FileOptions{FS: fsys, Resume: true})
 	var local *client.LocalError
-	if !errors.As(err, &local) || !strings.Contains(err.Error(), "another run is writing to it") {
-		t.Errorf("%v", err)
+	if !errors.As(err, &local) || !strings.Contains(err.Error(), "another run of the program is writing to it") {
+		t.Errorf("resume of a part in use: %v", err)
 	}
 	close(end)
 	wg.Wait()
 }
 
-// TestDownloadBesideAUsersFile: a file that somebody has given the name of a part is not
-// overwritten.
+// TestDownloadBesideAUsersFile checks that a user's file that has the name of a part is not overwritten.
 func TestDownloadBesideAUsersFile(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/a"], f.Files["/.a.part"] = "the file", "a file of its own" })
 	here, c := afero.NewMemMapFs(), dial(t, f, nil)
@@ -119,8 +117,7 @@ func TestDownloadBesideAUsersFile(t *testing.T) {
 	}
 }
 
-// TestDownloadKeepsMode: a file that replaces another one has its permissions, and has them
-// before its first byte.
+// TestDownloadKeepsMode checks that a file that replaces another one gets its permissions, before its first byte.
 func TestDownloadKeepsMode(t *testing.T) {
 	get := func(f *fakeserver.Server, key string) error {
 		_, err := dial(t, f, nil).Download(t.Context(), "/d/key", key, client.FileOptions{})

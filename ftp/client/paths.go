@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp"
 )
 
-// Paths is a set of entries with their paths. It may be of any size: what does not fit in memory
-// is in a temporary file until Close. The zero value is empty. It is not safe for concurrent use.
+// Paths is a set of entries with their paths. It may be of any size: what does not fit in memory is in a
+// temporary file until Close. The zero value is empty. It is not safe for concurrent use.
 type Paths struct {
 	kept   kept.List
 	sorted bool
@@ -30,8 +30,8 @@ func (p *Paths) Add(e WalkEntry) error {
 // Len returns the number of entries.
 func (p *Paths) Len() int { return p.kept.Len() }
 
-// All yields the entries, sorted by path, so a directory comes before what is in it. Nothing can
-// be added from then on. An error is one of the temporary file, and the last.
+// All yields the entries, sorted by path, so that a directory comes before its contents. Add must not be
+// called after it. An error is one of the temporary file, and ends the sequence.
 func (p *Paths) All() iter.Seq2[WalkEntry, error] {
 	return func(yield func(WalkEntry, error) bool) {
 		if !p.sorted {
@@ -52,7 +52,7 @@ func (p *Paths) All() iter.Seq2[WalkEntry, error] {
 	}
 }
 
-// Close gives up the entries.
+// Close frees the entries.
 func (p *Paths) Close() {
 	if p.kept.Budget != nil {
 		p.kept.Drop()
@@ -60,8 +60,9 @@ func (p *Paths) Close() {
 	*p = Paths{}
 }
 
-// Match returns what matches a pattern of path.Match, component by component. Nothing that
-// matches is no error; path.ErrBadPattern is. The Paths have to be closed.
+// Match returns the entries that match a pattern of path.Match, component by component. It is no error if
+// nothing matches; path.ErrBadPattern is returned for a malformed pattern. The caller must close the
+// Paths.
 func (c *Client) Match(ctx context.Context, pattern string) (*Paths, error) {
 	if _, err := path.Match(pattern, ""); err != nil {
 		return nil, err
@@ -73,11 +74,11 @@ func (c *Client) Match(ctx context.Context, pattern string) (*Paths, error) {
 	return c.match(ctx, pattern, kept.MaxEntries, kept.NewBudget())
 }
 
-// maxMatchedDirs is how many directories the components before the last may match: each of them
-// is listed, and a tree may contain itself.
+// maxMatchedDirs is how many directories the components before the last may match: each of them is listed,
+// and a tree may contain itself.
 const maxMatchedDirs = 100_000
 
-// match is Match while the Client is taken. It returns ErrTooMany for more than most matches.
+// match is Match for a caller that holds the Client. It returns ErrTooMany for more than most matches.
 func (c *Client) match(ctx context.Context, pattern string, most int, b *kept.Budget) (found *Paths, err error) {
 	found = &Paths{kept: kept.List{Budget: b}}
 	defer func() {
@@ -122,8 +123,8 @@ func (c *Client) match(ctx context.Context, pattern string, most int, b *kept.Bu
 	return found, nil
 }
 
-// matchIn adds the names in a directory that match the last component of a pattern. A directory
-// that the server refuses to list has none.
+// matchIn adds the names in a directory that match the last component of a pattern. It adds none if the
+// server refuses to list the directory.
 func (c *Client) matchIn(ctx context.Context, dir, last string, found *Paths) error {
 	var bad error
 	err := c.list(ctx, dir, func(e ftp.Entry, err error) bool {
@@ -146,7 +147,8 @@ func (c *Client) matchIn(ctx context.Context, dir, last string, found *Paths) er
 	return err
 }
 
-// Glob is Match as a slice, sorted by path. It returns ErrTooMany for more than fits in 48 MiB.
+// Glob is like Match but returns a slice, sorted by path. It returns ErrTooMany if the slice
+// would need more than 48 MiB.
 func (c *Client) Glob(ctx context.Context, pattern string) (all []WalkEntry, err error) {
 	found, err := c.Match(ctx, pattern)
 	if err != nil {
@@ -162,7 +164,7 @@ func (c *Client) Glob(ctx context.Context, pattern string) (all []WalkEntry, err
 			return nil, err
 		}
 		if all == nil {
-			all = make([]WalkEntry, 0, found.Len()) // as a slice that grows takes twice its room
+			all = make([]WalkEntry, 0, found.Len()) // a slice that grows would need twice the memory
 		}
 		all = append(all, e)
 	}

@@ -10,13 +10,13 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// Any number of paths fits, and comes back sorted, a directory before what is in it.
+// Any number of paths fits. They are returned sorted, a directory before its contents.
 func TestPaths(t *testing.T) {
 	testutil.Long(t)
 	const n = 200_000
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var p client.Paths
-	for range 2 { // Close leaves it empty
+	for range 2 { // after Close it is empty and can be used again
 		for i := range n {
 			k := (i * 7) % n
 			e := client.WalkEntry{Path: fmt.Sprintf("/a long enough name/%06d", k), Entry: ftp.Entry{Type: ftp.FileEntry, Size: int64(k), Modified: at}}

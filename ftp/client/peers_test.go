@@ -9,15 +9,14 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestAgainstPeers does with the stock servers what TestAgainstOurServer does
-// with ours.
+// TestAgainstPeers does with the stock servers what TestAgainstOurServer does with ours.
 func TestAgainstPeers(t *testing.T) {
 	t.Parallel()
 	for _, name := range peers.Names() {
 		for _, ipv6 := range []bool{false, true} {
 			for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 				if ipv6 == (mode == ftp.Passive) && !testutil.Soaking {
-					continue // TestAgainstOurServer has all
+					continue // TestAgainstOurServer covers the rest
 				}
 				family := map[bool]string{false: "IPv4", true: "IPv6"}[ipv6]
 				t.Run(name+"/"+family+"/"+mode.String(), func(t *testing.T) {
@@ -32,7 +31,7 @@ func TestAgainstPeers(t *testing.T) {
 	}
 }
 
-// stumbles: names that a peer itself refuses or changes.
+// stumbles reports the names that a peer itself refuses or changes.
 func stumbles(peer, file string) bool {
 	switch peer {
 	case "proftpd":

@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// secured keeps what a Client tells of the TLS of its data connections.
+// secured records the TLS state of a Client's data connections.
 type secured struct {
 	mu  sync.Mutex
 	all []ftp.TLS
@@ -31,7 +31,7 @@ func (s *secured) Observe(e ftp.Event) {
 	}
 }
 
-// taken is what it has kept since the last call.
+// taken returns what was recorded since the last call.
 func (s *secured) taken() []ftp.TLS {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *secured) taken() []ftp.TLS {
 	return all
 }
 
-// securePeer starts a stock server and is the way to it.
+// securePeer starts a stock server and returns the peer for it.
 func securePeer(t *testing.T, name string, o peers.Options, mode ftp.DataMode) (peer, *peers.Server, *secured) {
 	t.Helper()
 	s := peers.Start(t, name, t.TempDir(), o)
@@ -55,11 +55,10 @@ func securePeer(t *testing.T, name string, o peers.Options, mode ftp.DataMode) (
 	}, s, seen
 }
 
-// eachSecurePeer calls f for what the stock servers can do: explicit and implicit,
-// both versions, both modes. A server that can require it requires that data
-// connections resume: a client that does shows it by being served. Implicit differs
-// at the start only: half leaves out every other of its ways. An ordinary run takes a
-// sample in which there is each of them, implicit TLS with one of the servers.
+// eachSecurePeer calls f for everything that the stock servers support: explicit and implicit TLS, both versions,
+// both modes. A server that can require it requires that data connections resume the session, so a client that does
+// not would fail. Implicit TLS differs only at the start, so half of its combinations are left out. An ordinary run
+// uses a sample that has each server, version and mode, and implicit TLS with one of the servers.
 func eachSecurePeer(t *testing.T, half bool, f func(t *testing.T, name string, o peers.Options, mode ftp.DataMode)) {
 	for _, name := range peers.Names() {
 		for _, how := range []peers.TLSMode{peers.Explicit, peers.Implicit} {
@@ -69,7 +68,7 @@ func eachSecurePeer(t *testing.T, half bool, f func(t *testing.T, name string, o
 					o.RequireReuse = false
 				}
 				if !peers.Can(name, o) {
-					continue // pure-ftpd is never implicit
+					continue // pure-ftpd does not support implicit TLS
 				}
 				for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 					if half && how == peers.Implicit && (mode == ftp.Active) == (version == tls.VersionTLS13) {
@@ -89,13 +88,13 @@ func eachSecurePeer(t *testing.T, half bool, f func(t *testing.T, name string, o
 	}
 }
 
-// resumesNothing: pure-ftpd takes no ticket of TLS 1.3 back.
+// resumesNothing reports whether the server resumes no session: pure-ftpd accepts no ticket of TLS 1.3.
 func resumesNothing(name string, version uint16) bool {
 	return name == "pure-ftpd" && version == tls.VersionTLS13
 }
 
-// TestAgainstPeersUnderTLS does under TLS what TestAgainstPeers does in the clear.
-// All data connections are under the version of TLS that the server is held to.
+// TestAgainstPeersUnderTLS does with TLS what TestAgainstPeers does without. All data connections use the version of
+// TLS that the server is limited to.
 func TestAgainstPeersUnderTLS(t *testing.T) {
 	t.Parallel()
 	eachSecurePeer(t, true, func(t *testing.T, name string, o peers.Options, mode ftp.DataMode) {
@@ -113,7 +112,7 @@ func TestAgainstPeersUnderTLS(t *testing.T) {
 	})
 }
 
-// The same over IPv6, once for each server, with what it does by itself.
+// The same over IPv6, once for each server, in its default configuration.
 func TestAgainstPeersUnderTLSOverIPv6(t *testing.T) {
 	t.Parallel()
 	for i, name := range peers.Names() {
@@ -126,7 +125,7 @@ func TestAgainstPeersUnderTLSOverIPv6(t *testing.T) {
 	}
 }
 
-// Uploads in a row arrive whole, by servers that send tickets on them too.
+// Many uploads in a row arrive whole at servers that also send session tickets on data connections.
 func TestUploadsToPeersArriveWhole(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1<<20 + 1}
@@ -146,8 +145,8 @@ func TestUploadsToPeersArriveWhole(t *testing.T) {
 	})
 }
 
-// A server whose certificate is not trusted, or is for another name, gets no
-// login; nor does one that is asked to be implicit and is not.
+// A server whose certificate is not trusted, or is for another name, gets no login. Nor does a server that does not
+// support the requested implicit TLS.
 func TestPeersWithWrongCertificates(t *testing.T) {
 	t.Parallel()
 	other := peers.NewCerts(t)
@@ -169,11 +168,11 @@ func TestPeersWithWrongCertificates(t *testing.T) {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
-			// In the clear they refuse the login, and a TLS client never tries that.
+			// Without TLS these servers refuse the login, and a client with TLS never tries that.
 			c, err := client.Dial(t.Context(), p.addr, &client.Options{User: p.user, Password: p.password})
 			if err == nil {
 				_ = c.Close()
-				t.Error("the server takes a login in the clear")
+				t.Error("the server accepted a login without TLS")
 			}
 		})
 	}

@@ -9,10 +9,10 @@ import (
 	"miniftp/ftp"
 )
 
-// Replace gives the whole file temp the name final. If a file has that name (old), it keeps it
-// until the new one gets it: where the server replaces nothing the old file is moved aside
-// first, and moved back if the new one does not get the name. The error is that of the first
-// rename where nothing came of it, or a *LeftError.
+// Replace renames the whole file temp to final. old reports whether a file with the name final
+// exists; it keeps its name until the new one takes it. If the server does not replace files by a
+// rename, the old file is first moved aside, and moved back if the new one can't be renamed. The
+// error is that of the first rename if nothing has changed, or a *LeftError.
 func (c *Client) Replace(ctx context.Context, temp, final string, old bool) error {
 	if err := c.begin(); err != nil {
 		return err
@@ -20,16 +20,21 @@ func (c *Client) Replace(ctx context.Context, temp, final string, old bool) erro
 	defer c.end()
 	err := c.place(ctx, temp, final, old, nil)
 	if refusedRename(err, "RNFR") {
-		c.history.noBeside.Store(true)
+		c.history.noHiddenNames.Store(true)
 	}
 	return err
 }
 
-// place gives the whole file temp on the server the name final. no is the refusal of a
-// rename that was tried already; nil if none was. A file that has the name keeps it until
-// the new one gets it: a server that replaces nothing has the old file moved aside first,
-// and moved back if the new one does not get the name. The error is that of the first
-// rename where nothing came of it, and names what is left under other names.
+// place renames the whole file temp on the server to final. no is the refusal of a rename that was
+// tried already, nil if none was. The steps, each only if the one before was refused:
+//
+//	RNFR temp, RNTO final           most servers replace the old file
+//	rename final to a hidden name,  for servers that do not; if the second rename fails,
+//	rename temp to final            the old file is renamed back
+//	DELE final, rename temp         only if the server says that final exists (placeAnew)
+//
+// The error is that of the first rename if nothing has changed. Otherwise it names what is left
+// under other names.
 func (c *Client) place(ctx context.Context, temp, final string, replaces bool, no error) error {
 	if no == nil {
 		if no = c.rename(ctx, temp, final); no == nil {
@@ -42,7 +47,7 @@ func (c *Client) place(ctx context.Context, temp, final string, replaces bool, n
 	if !replaces {
 		return no
 	}
-	if is, err := c.isDir(ctx, final); is || err != nil { // there are servers that tell the size of one
+	if is, err := c.isDir(ctx, final); is || err != nil { // some servers report a size for a directory
 		return firstOf(err, no)
 	}
 	old := partName(final, randomTag())
@@ -64,8 +69,8 @@ func (c *Client) place(ctx context.Context, temp, final string, replaces bool, n
 	return nil
 }
 
-// placeAnew is place where the old file can be removed only, as the server says that it is
-// in the way.
+// placeAnew removes the old file before the rename. It is for servers that can't move the old file
+// aside and say that it is in the way.
 func (c *Client) placeAnew(ctx context.Context, temp, final string, no error) error {
 	if _, err := c.do(ctx, "DELE", final); err != nil {
 		return firstOf(notReply(err), no)
@@ -76,22 +81,22 @@ func (c *Client) placeAnew(ctx context.Context, temp, final string, no error) er
 	return nil
 }
 
-// stillThere is the refusal of an RNFR. It is another error if temp is not there any more.
+// stillThere returns no, the refusal of an RNFR, or another error if temp does not exist any more.
 func (c *Client) stillThere(ctx context.Context, temp string, no error) error {
 	if !refusedRename(no, "RNFR") || !c.hasSize() {
 		return no
 	}
 	size, err := c.askSize(ctx, temp)
 	if err == nil && size < 0 && c.hasSize() && !says(no, fs.ErrPermission) {
-		err = &TruncatedError{Want: -1, Err: fmt.Errorf("%s is gone from the server: does another run use it, too?", ftp.Printable(temp))}
+		err = &TruncatedError{Want: -1, Err: fmt.Errorf("%s is gone from the server; another run may be using the same name", ftp.Printable(temp))}
 	}
 	return firstOf(err, no)
 }
 
-// LeftError is an error that leaves files on a server under other names, which it tells.
+// LeftError is returned when a failure has left files on a server under other names.
 type LeftError struct {
 	Err  error
-	Left string // what is left, and where, as a clause
+	Left string // the files that are left, and their names, as a clause
 }
 
 func (e *LeftError) Error() string { return e.Err.Error() + "; " + e.Left }
@@ -99,13 +104,12 @@ func (e *LeftError) Error() string { return e.Err.Error() + "; " + e.Left }
 // Unwrap returns the cause.
 func (e *LeftError) Unwrap() error { return e.Err }
 
-// LeftAs returns err as a *LeftError with the name of what was written.
+// LeftAs returns err as a *LeftError that names temp, the file that holds the uploaded data.
 func LeftAs(temp string, err error) error {
-	return &LeftError{err, "what was written is on the server as " + ftp.Printable(temp)}
+	return &LeftError{err, "the uploaded data is on the server as " + ftp.Printable(temp)}
 }
 
-// refusedRename reports whether err is the server's refusal of one of the two commands of a
-// rename; "" is either.
+// refusedRename reports whether err is the server's refusal of verb, RNFR or RNTO. "" means either.
 func refusedRename(err error, verb string) bool {
 	var no *ftp.Error
 	if !isReply(err) || !errors.As(err, &no) {
@@ -114,10 +118,10 @@ func refusedRename(err error, verb string) bool {
 	return no.Verb == verb || verb == "" && (no.Verb == "RNFR" || no.Verb == "RNTO")
 }
 
-// saysExists reports whether a refusal says that the name is taken.
+// saysExists reports whether a refusal says that the name exists already.
 func saysExists(err error) bool { return says(err, fs.ErrExist) }
 
-// notReply is err, nil if it is only the server's no.
+// notReply returns nil if err is a reply by the server, else err.
 func notReply(err error) error {
 	if isReply(err) {
 		return nil
@@ -125,9 +129,9 @@ func notReply(err error) error {
 	return err
 }
 
-// RefusedName reports whether the error of an upload may be about the name of a part: there are
-// servers that take no names that begin with a dot. If a file would be written over instead (old),
-// the server has to say that it is the name.
+// RefusedName reports whether an upload may have failed because of the hidden name it was sent to:
+// some servers accept no names that begin with a dot. The caller may then send it to its final name.
+// If that would overwrite a file (old), the reply must certainly be about the name.
 func RefusedName(err error, old bool) bool {
 	var no *ftp.Error
 	if !isReply(err) || !errors.As(err, &no) || no.Verb != "STOR" {
@@ -136,9 +140,9 @@ func RefusedName(err error, old bool) bool {
 	return no.Code == 553 || no.Code == 501 || no.Code == 550 && !old
 }
 
-// MayWriteOver reports whether a file may be written straight to its name after a Replace
-// that failed: the user may have no right to rename. Where a file has the name (old) it stays
-// if the refusal may be about anything else, such as a quota.
+// MayWriteOver reports whether a file may be sent directly to its final name after Replace has
+// failed: the user may have no permission to rename. If a file with that name exists (old), it is
+// not overwritten when the refusal may have another reason, such as a quota.
 func MayWriteOver(err error, old bool) bool {
 	var no *ftp.Error
 	var left *LeftError

@@ -14,8 +14,8 @@ import (
 	"miniftp/ftp/internal/transfertest"
 )
 
-// TestUploadOntoADirectory: a directory is not moved out of the way of a file, on a server
-// that tells the size of one, too.
+// TestUploadOntoADirectory checks that a directory is not moved aside for a file, even if the server reports a size
+// for it.
 func TestUploadOntoADirectory(t *testing.T) {
 	here := afero.NewMemMapFs()
 	testutil.Must(t, afero.WriteFile(here, "/f", []byte("text"), 0o600))
@@ -48,7 +48,7 @@ func TestUploadOntoADirectory(t *testing.T) {
 	}
 }
 
-// TestOldFileStays: whatever a server refuses, an upload leaves the old file or the new one.
+// TestOldFileStays checks that an upload leaves the old file or the new one, whatever the server refuses.
 func TestOldFileStays(t *testing.T) {
 	here := afero.NewMemMapFs()
 	transfertest.OldFileStays(t, func(f *fakeserver.Server, text string) error {

@@ -12,47 +12,56 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// Pool holds control connections to one server, as one user, for several
-// operations at once. Connections are made when they are needed and kept for the
-// next one. A server that lets in fewer than the Pool may have makes it smaller for a
-// minute.
-// Its methods are safe for concurrent use.
+// Pool holds control connections to one server, as one user, for several operations at once. It
+// dials when a connection is needed and keeps connections for later. If the server refuses a
+// connection because there are too many, the Pool stays at the present number for a minute. Its
+// methods are safe for concurrent use.
 type Pool struct {
+	// A connection is in one of three states, and open counts all of them:
+	//
+	//	dialing   next has reserved a place (open++)        → in use, or gone (open--)
+	//	in use    Get has returned it                       → idle by Put, or gone if it failed
+	//	idle      the last one that was used is used first  → in use, or gone if it failed or at Close
+	//
+	// A Get that finds no free connection waits in queue. Every change that may help wakes the first
+	// in the queue, which calls next again; another Get may have been faster. coming counts the calls
+	// of Get that were woken and have not called next yet.
+
 	addr string
 	opts Options
 	rate *rate.Limiter // of all connections together
 
-	turns    chan struct{} // one for each file that is not in the chain; see strategy.go
-	chaining chan struct{} // one for who uses chained
+	turns    chan struct{} // holds one value for each file outside of the chain; see strategy.go
+	chaining chan struct{} // a lock for chained that a context can interrupt
 	chained  struct {
-		asked bool   // the server has said whether there may be one
-		chain *chain // nil: the server may not have one, or was not asked yet
+		asked bool   // the server was asked whether it supports chains
+		chain *chain // nil: not supported, or not asked yet
 	}
 
-	mu      sync.Mutex
-	size    int // as NewPool was told
-	most    int // connections at once; never less than 1, less than size for a while after a 421
+	mu      sync.Mutex // guards the fields below
+	size    int        // the size given to NewPool
+	most    int        // maximum of open; at least 1, and below size for a while after a 421
 	grows   *time.Timer
-	open    int       // that stand, or are being made
-	idle    []waiting // the one that was used last at the end
+	open    int       // connections that exist or are being dialed
+	idle    []waiting // the last used one is last
 	queue   []chan struct{}
-	coming  int // that were in the queue, and have not looked yet
+	coming  int // woken from queue, but have not called next yet
 	closed  bool
-	nothing chan struct{} // closed when closed and none is open
+	nothing chan struct{} // closed when the Pool is closed and open is 0
 }
 
-// waiting is a connection that nobody uses.
+// waiting is an idle connection.
 type waiting struct {
 	c     *Client
 	since time.Time
 }
 
-// stale is how long a connection may wait before it is asked whether it still stands.
+// stale is how long a connection may be idle before it is tested by a NOOP.
 const stale = 15 * time.Second
 
-// NewPool makes a Pool of at most size connections (at least 1) to the server at
-// addr; of no more than there are ActivePorts in active mode. Nothing is dialed yet. Options are those of Dial; Rate limits all
-// connections together.
+// NewPool returns a Pool of at most size connections (at least 1) to the server at addr. In active
+// mode it has no more connections than ActivePorts. Nothing is dialed yet. o is as in Dial; its
+// Rate limits all connections together.
 func NewPool(addr string, size int, o *Options) *Pool {
 	p := &Pool{addr: addr, nothing: make(chan struct{})}
 	if o != nil {
@@ -67,21 +76,20 @@ func NewPool(addr string, size int, o *Options) *Pool {
 	p.rate = dtp.NewRate(p.opts.Rate)
 	p.opts.Rate = 0
 	p.opts.history = new(history)
-	p.opts.ports, _ = p.opts.activePorts() // Dial says what is wrong with them
+	p.opts.ports, _ = p.opts.activePorts() // Dial reports the error
 	return p
 }
 
-// Size is how many connections the Pool may have at once: as many as were asked
-// for, or fewer if the server said within the last minute that these were too many.
+// Size returns how many connections the Pool may have at once: as many as NewPool was given, or fewer
+// if the server has said within the last minute that these were too many.
 func (p *Pool) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.most
 }
 
-// Do runs f with a connection that nobody else uses meanwhile. It waits for one if
-// all are in use. f must not keep it. The error is f's, or why there is no
-// connection, as of Dial; ErrClosed after Close.
+// Do calls f with a connection that no other caller uses meanwhile. It waits for one if all are in
+// use. f must not keep it. The error is that of f, or that of Dial, or ErrClosed after Close.
 func (p *Pool) Do(ctx context.Context, f func(*Client) error) error {
 	c, err := p.Get(ctx)
 	if err != nil {
@@ -91,22 +99,22 @@ func (p *Pool) Do(ctx context.Context, f func(*Client) error) error {
 	return f(c)
 }
 
-// Get takes a connection out, dialing if need be; it must go back by Put. The Client is
-// good until then: each Get returns another one.
+// Get returns a connection, dialing if necessary. The caller must give it back by Put, and must not
+// use the Client after that.
 func (p *Pool) Get(ctx context.Context) (*Client, error) { return p.get(ctx, ctx) }
 
-// GetWithin is Get that waits no longer than that for a connection while all are in use, and
-// fails with ErrNoneFree then. To dial one may take the Timeout of the Options, not counted here.
+// GetWithin is like Get, but if all connections are in use it waits no longer than d and then returns
+// ErrNoneFree. Dialing may take the Timeout of the Options in addition.
 func (p *Pool) GetWithin(ctx context.Context, d time.Duration) (*Client, error) {
 	wait, cancel := context.WithTimeoutCause(ctx, d, ErrNoneFree)
 	defer cancel()
 	return p.get(wait, ctx)
 }
 
-// ErrNoneFree is returned when no connection of a Pool became free in time.
+// ErrNoneFree is returned by GetWithin if no connection became free in time.
 var ErrNoneFree = errors.New("all connections to the server are in use")
 
-// get is Get. wait bounds the wait for a connection that is in use, ctx the rest.
+// get implements Get. wait limits the wait for a connection that is in use, ctx everything else.
 func (p *Pool) get(wait, ctx context.Context) (*Client, error) {
 	woken := false
 	for {
@@ -115,7 +123,7 @@ func (p *Pool) get(wait, ctx context.Context) (*Client, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case c != nil && p.stands(ctx, c):
+		case c != nil && p.usable(ctx, c):
 			return &Client{connection: c.c.connection}, nil
 		case c != nil:
 			p.forget(c.c)
@@ -137,14 +145,14 @@ func (p *Pool) get(wait, ctx context.Context) (*Client, error) {
 	}
 }
 
-// wanted reports whether somebody waits for a connection.
+// wanted reports whether a caller is waiting for a connection.
 func (p *Pool) wanted() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.queue)+p.coming > 0
 }
 
-// letPass waits until those who wait for a connection now have had theirs.
+// letPass waits until the callers that are waiting for a connection now have had one.
 func (p *Pool) letPass(ctx context.Context) {
 	p.mu.Lock()
 	if len(p.queue)+p.coming == 0 || p.closed {
@@ -164,8 +172,8 @@ func (p *Pool) letPass(ctx context.Context) {
 	}
 }
 
-// next is what Get does next: use an idle connection, dial one, or wait for its turn.
-// woken: its turn has come.
+// next decides what Get does: use an idle connection, dial one, or wait for its turn. woken reports
+// that its turn has come.
 func (p *Pool) next(woken bool) (c *waiting, dial bool, turn chan struct{}, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -188,9 +196,9 @@ func (p *Pool) next(woken bool) (c *waiting, dial bool, turn chan struct{}, err 
 	return nil, false, turn, nil
 }
 
-// stands reports whether an idle connection can be used. One that waited long may
-// have been ended by the server without a word.
-func (p *Pool) stands(ctx context.Context, w *waiting) bool {
+// usable reports whether an idle connection can be used. One that was idle for long is tested by a
+// NOOP, because the server may have closed it without this side noticing.
+func (p *Pool) usable(ctx context.Context, w *waiting) bool {
 	if !w.c.Alive() {
 		return false
 	}
@@ -201,8 +209,8 @@ func (p *Pool) stands(ctx context.Context, w *waiting) bool {
 	return err == nil || isReply(err) && w.c.Alive()
 }
 
-// dial makes a connection. If the server has enough of them, another one that
-// stands is waited for instead: again.
+// dial opens a connection. If the server accepts no more of them while others are open, again reports
+// that the caller has to wait for one of those.
 func (p *Pool) dial(ctx context.Context) (c *Client, again bool, err error) {
 	c, err = Dial(ctx, p.addr, &p.opts)
 	if err == nil {
@@ -226,11 +234,11 @@ func (p *Pool) dial(ctx context.Context) (c *Client, again bool, err error) {
 	return nil, again, err
 }
 
-// shrinkFor is how long a Pool asks for no more connections after the server has refused
-// one: others may have gone by then.
+// shrinkFor is how long a Pool asks for no more connections after the server has refused one: by then
+// other users may have left.
 var shrinkFor = time.Minute
 
-// shrinkLocked leaves the Pool the connections that it has, for a while.
+// shrinkLocked limits the Pool to its present number of connections, for a while.
 func (p *Pool) shrinkLocked() {
 	p.most = p.open
 	if p.grows != nil {
@@ -246,14 +254,15 @@ func (p *Pool) shrinkLocked() {
 	})
 }
 
-// tooMany reports whether a refused login may have been one too many: servers say
-// 421 or 530 then. A wrong password is a 530, too, but not while others are inside.
+// tooMany reports whether a login may have been refused because there are too many: servers reply
+// 421 or 530 then. A wrong password is a 530 as well, but not while the same login works on other
+// connections.
 func tooMany(err error) bool {
 	var reply *ftp.Error
 	return errors.As(err, &reply) && (reply.Code == 421 || reply.Code == 530)
 }
 
-// Put gives a connection of Get back. One that died is replaced when it is needed. A
+// Put gives back a connection returned by Get. One that has failed is replaced when it is needed. A
 // second Put of the same Client does nothing.
 func (p *Pool) Put(c *Client) {
 	if !c.returned.CompareAndSwap(false, true) {
@@ -280,7 +289,7 @@ func (p *Pool) forget(c *Client) {
 	p.wakeLocked()
 }
 
-// wakeLocked lets the first who waits look again.
+// wakeLocked lets the first waiting Get look again, and signals Close when no connection is left.
 func (p *Pool) wakeLocked() {
 	if len(p.queue) > 0 {
 		close(p.queue[0])
@@ -296,7 +305,7 @@ func (p *Pool) wakeLocked() {
 	}
 }
 
-// leave takes a turn out of the queue, or passes it on if it came just now.
+// leave removes a turn from the queue. If it has just come, the next one gets it.
 func (p *Pool) leave(turn chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -310,8 +319,8 @@ func (p *Pool) leave(turn chan struct{}) {
 	p.wakeLocked()
 }
 
-// Close ends the connections that nobody uses, and waits for those that are in
-// use to come back. Get fails from then on.
+// Close closes the idle connections and waits for those in use to come back. Get returns ErrClosed
+// from then on.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	idle := p.idle
@@ -325,7 +334,7 @@ func (p *Pool) Close() error {
 	p.wakeLocked()
 	p.mu.Unlock()
 	for _, w := range idle {
-		go p.forget(w.c) // side by side, as each waits for its server's goodbye
+		go p.forget(w.c) // concurrently, because each waits for the reply to QUIT
 	}
 	<-p.nothing
 	return nil

@@ -19,7 +19,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// oneAtATime has a fake server refuse every login but the first, as long as closed is set.
+// oneAtATime makes a fake server refuse every login but the first while closed is set.
 func oneAtATime(f *fakeserver.Server, closed *atomic.Bool) {
 	var n atomic.Int32
 	f.On["USER"] = func(s *fakeserver.Session, _ string) {
@@ -31,7 +31,7 @@ func oneAtATime(f *fakeserver.Server, closed *atomic.Bool) {
 	}
 }
 
-// TestPoolGrowsAgain: a server that refused one connection is asked again after a while.
+// TestPoolGrowsAgain checks that a server that refused a connection is asked again after a while.
 func TestPoolGrowsAgain(t *testing.T) {
 	t.Parallel()
 	before := client.ShrinkFor(200 * time.Millisecond)
@@ -57,10 +57,10 @@ func TestPoolGrowsAgain(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	closed.Store(false)
-	select { // while the first connection stays away
+	select { // while the first connection is still in use
 	case err = <-got:
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody got a second connection")
+		t.Fatal("no second connection was opened")
 	}
 	if err != nil || p.Size() != 4 {
 		t.Errorf("size %d, %v", p.Size(), err)
@@ -68,8 +68,8 @@ func TestPoolGrowsAgain(t *testing.T) {
 	p.Put(a)
 }
 
-// TestPutTwice: a connection that is put back twice is lent to one only, and who put it
-// back can't use it any more.
+// TestPutTwice checks that a connection which is put back twice is lent only once, and that the former borrower can't
+// use it any more.
 func TestPutTwice(t *testing.T) {
 	f := fakeserver.New(t, nil)
 	p := client.NewPool(f.Addr, 2, nil)
@@ -86,10 +86,10 @@ func TestPutTwice(t *testing.T) {
 	p.Put(c)
 	p.Put(c)
 	x := get()
-	p.Put(c) // when it is another one's
+	p.Put(c) // while another caller has it
 	y := get()
 	if n := f.Count("USER"); n != 2 {
-		t.Errorf("two connections are lent, %d were made", n)
+		t.Errorf("two connections are in use, but %d were made", n)
 	}
 	if _, err := c.Pwd(t.Context()); !errors.Is(err, client.ErrClosed) {
 		t.Errorf("after Put: %v", err)
@@ -102,8 +102,8 @@ func TestPutTwice(t *testing.T) {
 	}
 }
 
-// TestFsCopyOnShrunkenPool: a copy within one Fs, whose reader has the only connection that
-// the server gives, fails and does not wait without end.
+// TestFsCopyOnShrunkenPool checks a copy within one Fs whose reader has the only connection that the server allows:
+// it fails instead of waiting forever.
 func TestFsCopyOnShrunkenPool(t *testing.T) {
 	var closed atomic.Bool
 	closed.Store(true)
@@ -139,9 +139,9 @@ func TestFsCopyOnShrunkenPool(t *testing.T) {
 	_ = r.Close()
 }
 
-// TestWorkTakesTime: a server may be silent for longer than Timeout while it works on a
-// file, and no upload is sent again because of that.
-func TestWorkTakesTime(t *testing.T) {
+// TestWorkTimeout checks that a server may be silent for longer than Timeout while it processes a file, and that no
+// upload is sent again because of that.
+func TestWorkTimeout(t *testing.T) {
 	testutil.Long(t)
 	const timeout = 200 * time.Millisecond
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -151,7 +151,7 @@ func TestWorkTakesTime(t *testing.T) {
 			data := s.Data()
 			b, _ := io.ReadAll(data)
 			_ = data.Close()
-			time.Sleep(2 * timeout) // it looks for viruses
+			time.Sleep(2 * timeout) // as a virus scan would
 			s.Server.SetFile(arg, string(b))
 			s.Say("226 got it")
 		}
@@ -177,7 +177,7 @@ func TestWorkTakesTime(t *testing.T) {
 	}
 }
 
-// TestPoolOfActivePorts: no more connections are made than there are ports for their data.
+// TestPoolOfActivePorts checks that a Pool has no more connections than ports for their data.
 func TestPoolOfActivePorts(t *testing.T) {
 	fsys := afero.NewMemMapFs()
 	if err := afero.WriteFile(fsys, "/f", testutil.Noise(100_000), 0o644); err != nil {

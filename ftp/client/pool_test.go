@@ -19,7 +19,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// many runs f n times at once and gathers the errors.
+// many runs f n times concurrently and joins the errors.
 func many(n int, f func(i int) error) error {
 	var wg sync.WaitGroup
 	errs := make([]error, n)
@@ -30,8 +30,8 @@ func many(n int, f func(i int) error) error {
 	return errors.Join(errs...)
 }
 
-// Many operations over few connections: all are done, none shares a connection with
-// another, and no more connections are made than there may be.
+// Many operations share few connections: all succeed, no two use a connection at the same time, and no more
+// connections are made than allowed.
 func TestPool(t *testing.T) {
 	fsys := afero.NewMemMapFs()
 	body := testutil.Noise(100_000)
@@ -57,7 +57,7 @@ func TestPool(t *testing.T) {
 		t.Error(err)
 	}
 	if most.Load() > 3 || p.Size() != 3 {
-		t.Errorf("%d were inside at once, the size is %d", most.Load(), p.Size())
+		t.Errorf("%d operations at once, but the size is %d", most.Load(), p.Size())
 	}
 	if n := opened(srv); n > 3 {
 		t.Errorf("%d connections were made", n)
@@ -70,7 +70,7 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// opened is how many control connections the server has seen.
+// opened returns how many control connections the server has seen.
 func opened(srv *ftptest.Server) (n int) {
 	for _, e := range srv.Events() {
 		if _, ok := e.What.(ftp.ControlOpened); ok {
@@ -80,7 +80,7 @@ func opened(srv *ftptest.Server) (n int) {
 	return n
 }
 
-// A server that lets in fewer makes the pool smaller, and nothing fails.
+// If a server accepts fewer connections, the Pool gets smaller and nothing fails.
 func TestPoolAdapts(t *testing.T) {
 	for name, limit := range map[string]func(o *server.Options){
 		"421 at the door": func(o *server.Options) { o.MaxSessions = 2 },
@@ -114,7 +114,7 @@ func limited() server.Authenticator {
 	})
 }
 
-// A refused login is an error, not a reason to wait for others.
+// A refused login is an error, not a reason to wait for other connections.
 func TestPoolRefused(t *testing.T) {
 	srv := ftptest.NewServer(t, nil, ftptest.WithUser("u", "p", server.ReadWrite))
 	p := client.NewPool(srv.Addr, 4, &client.Options{User: "u", Password: "wrong"})
@@ -126,7 +126,7 @@ func TestPoolRefused(t *testing.T) {
 	}
 }
 
-// A connection that died is replaced; who waits is served.
+// A connection that failed is replaced, and waiting callers are served.
 func TestPoolReplacesTheDead(t *testing.T) {
 	srv := ftptest.NewServer(t, nil)
 	p := client.NewPool(srv.Addr, 1, nil)
@@ -150,7 +150,7 @@ func TestPoolReplacesTheDead(t *testing.T) {
 	}
 }
 
-// A wait for a connection ends with its context, and the turn goes to the next.
+// A wait for a connection ends with its context, and the next caller gets its turn.
 func TestPoolWaitEnds(t *testing.T) {
 	srv := ftptest.NewServer(t, nil)
 	p := client.NewPool(srv.Addr, 1, nil)
@@ -182,9 +182,9 @@ func TestPoolWaitEnds(t *testing.T) {
 	}
 	go func() { defer close(closed); _ = p.Close() }()
 	if _, err := c.Retrieve(t.Context(), "/none", io.Discard); err == nil {
-		t.Error("a file that is not there was retrieved")
+		t.Error("Retrieve of a missing file returned no error")
 	}
 	p.Put(c)
 	<-closed
-	_ = p.Close() // twice is fine
+	_ = p.Close() // a second Close does no harm
 }

@@ -8,12 +8,12 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// This file is what other rooms need of a Client that a user of it seldom does: its control
-// connection, and files that are whole before they have their name.
+// This file holds what other packages need from a Client that its users seldom do: access to the control
+// connection, and information about the server.
 
-// Raw lends the control connection: as long as f runs the Client does nothing with it. f may
-// send any command, and has to leave no reply behind. What was agreed on for the next data
-// connection is dropped before; the transfer parameters are followed.
+// Raw calls f with the control connection, which the Client does not use meanwhile. f may send any command
+// and must read all replies. A data connection that was negotiated or kept is closed first. The Client
+// follows changes of the transfer parameters.
 func (c *Client) Raw(f func(conn *pi.Conn) error) error {
 	if err := c.begin(); err != nil {
 		return err
@@ -25,16 +25,15 @@ func (c *Client) Raw(f func(conn *pi.Conn) error) error {
 	return f(c.pi)
 }
 
-// Addr is the server as it was dialed, host and port.
+// Addr returns the address of the server as it was dialed, "host:port".
 func (c *Client) Addr() string { return c.pi.Addr() }
 
-// Options returns what the Client was made with.
+// Options returns the Options of the Client.
 func (c *Client) Options() Options { return c.opts }
 
-// Facts returns what the server tells of a file, and lists no directory for it: by MLST, or
-// else by SIZE and MDTM. It is cheaper than Stat. What the server does not tell is unknown
-// (Size -1, a zero Modified), which is no error; so nothing is known of a file that isn't
-// there.
+// Facts returns what the server reports about a file, by MLST or else by SIZE and MDTM, without listing a
+// directory. It is cheaper than Stat. What the server does not report is left unknown (Size -1, a zero
+// Modified) and is no error. So a file that does not exist gives an entry without any facts.
 func (c *Client) Facts(ctx context.Context, path string) (ftp.Entry, error) {
 	if err := sendable(path); err != nil {
 		return ftp.Entry{Size: -1}, err
@@ -51,18 +50,18 @@ func (c *Client) Facts(ctx context.Context, path string) (ftp.Entry, error) {
 	return e, err
 }
 
-// Renames reports whether the server may give whole files their names: not if it has refused to
-// rename, or a name of a part.
-func (p *Pool) Renames() bool { return !p.opts.history.noBeside.Load() }
+// Renames reports whether the server may be able to rename files that were uploaded under a hidden name. It
+// returns false after the server has refused a rename or a hidden name.
+func (p *Pool) Renames() bool { return !p.opts.history.noHiddenNames.Load() }
 
-// SetsTimes reports whether the server may set the times of files: not if it has said that it knows
-// no way.
+// SetsTimes reports whether the server may be able to set the times of files. It returns false after the
+// server has refused every command for that.
 func (p *Pool) SetsTimes() bool { return !p.opts.history.noTime.Load() }
 
-// Options returns what the Clients are made with.
+// Options returns the Options of the Pool's Clients.
 func (p *Pool) Options() Options { return p.opts }
 
-// CheckName returns why a name can't be that of a file on a server.
+// CheckName returns an error if name can't be the name of a file on a server.
 func CheckName(name string) error {
 	if !isName(name) {
 		return &NameError{Name: name}

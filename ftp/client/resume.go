@@ -12,8 +12,12 @@ import (
 	"miniftp/ftp"
 )
 
-// left opens what an earlier try or run has left of the file. It is nil if the file has to
-// be fetched from its beginning.
+// left opens the partial file of an earlier try or run. It returns nil if the file has to be
+// fetched from its beginning.
+//
+// The version of a part from an earlier try, or with a Tag, is known: continuing compares it. For a
+// part that an earlier run left for Resume only the size and time are known: resuming compares these.
+// In both cases proceed also compares the last bytes.
 func (d *download) left(ctx context.Context) (*part, error) {
 	if d.o.ASCII {
 		return nil, nil
@@ -46,8 +50,8 @@ func (d *download) left(ctx context.Context) (*part, error) {
 	return nil, nil
 }
 
-// continuing compares the version that a part is of with that of the remote file now. A
-// part of another version goes.
+// continuing compares the version of a part with that of the remote file now. A part of another
+// version is removed.
 func (d *download) continuing(ctx context.Context, p *part, of version) (*part, error) {
 	if !d.asked {
 		now, err := d.c.version(ctx, d.remote)
@@ -70,8 +74,8 @@ func (d *download) continuing(ctx context.Context, p *part, of version) (*part, 
 	return nil, nil
 }
 
-// resuming checks whether what an earlier run has left can be of the file as it is now. It
-// is nil if nothing is left.
+// resuming checks whether the part of an earlier run can belong to the file as it is now. It
+// returns nil if the part is empty.
 func (d *download) resuming(ctx context.Context, p *part) (*part, error) {
 	have := p.size()
 	if have == 0 {
@@ -91,7 +95,7 @@ func (d *download) resuming(ctx context.Context, p *part) (*part, error) {
 	case d.v.size >= 0 && have > d.v.size:
 		no.Why = fmt.Sprintf("the server's file has only %d bytes", d.v.size)
 	case now.modified.Truncate(time.Second).After(p.info.ModTime()):
-		no.Why = "the server's file was changed after that"
+		no.Why = "the server's file has been changed since"
 	default:
 		return p, nil
 	}
@@ -99,14 +103,15 @@ func (d *download) resuming(ctx context.Context, p *part) (*part, error) {
 	return nil, no
 }
 
-// proceed appends the rest to a part. again reports that the file has to be fetched from
-// its beginning.
+// proceed appends the rest of the file to a part. again reports that the file has to be fetched
+// from its beginning instead.
 func (d *download) proceed(ctx context.Context, p *part) (res Result, again bool, err error) {
 	tail, err := readTail(p)
 	if err != nil {
 		p.close()
 		return Result{}, false, err
 	}
+	// Without a size, nothing could show that the server has ignored REST.
 	if d.v.size < 0 && tail.ambiguous {
 		p.close()
 		return Result{}, true, nil
@@ -118,7 +123,8 @@ func (d *download) proceed(ctx context.Context, p *part) (res Result, again bool
 			return Result{}, false, err
 		}
 	}
-	res, agreed, err := d.goOn(ctx, p, tail)
+	res, agreed, err := d.appendRest(ctx, p, tail)
+	// The user's file was not touched: it gets its name back.
 	if !agreed && p.name != was {
 		err = errors.Join(err, p.rename(was))
 	}
@@ -143,7 +149,7 @@ func (d *download) proceed(ctx context.Context, p *part) (res Result, again bool
 	return res, false, d.end(ctx, p, err)
 }
 
-// changed reports whether the remote file has become another one while its rest came.
+// changed reports whether the remote file has changed since the transfer began.
 func (d *download) changed(ctx context.Context) (bool, error) {
 	now, err := d.c.version(ctx, d.remote)
 	if err != nil || !now.differs(d.v) {
@@ -155,7 +161,7 @@ func (d *download) changed(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// moveAside gives a file that is not whole the name of a part, if nothing has that.
+// moveAside renames a file that is not whole to the name of a part, if one is not in use.
 func (p *part) moveAside() error {
 	for _, name := range []string{partName(p.final, ""), partName(p.final, untagged), partName(p.final, randomTag())} {
 		if _, err := lstat(p.fsys, name); !errors.Is(err, fs.ErrNotExist) {
@@ -166,17 +172,17 @@ func (p *part) moveAside() error {
 	return localError(&fs.PathError{Op: "rename", Path: p.name, Err: fs.ErrExist})
 }
 
-// goOn appends the rest to the part. agreed: the overlap was the same, and the file may
-// have grown.
-func (d *download) goOn(ctx context.Context, p *part, tail tail) (res Result, agreed bool, err error) {
+// appendRest appends the rest of the file to the part. agreed reports that the overlap was the same, so
+// that the part may have grown.
+func (d *download) appendRest(ctx context.Context, p *part, tail tail) (res Result, agreed bool, err error) {
 	if _, err := p.f.Seek(tail.end, io.SeekStart); err != nil {
 		return Result{}, false, &LocalError{Err: err}
 	}
 	j := &job{offset: tail.end - int64(len(tail.bytes))}
-	o := &overlap{n: len(tail.bytes), short: d.cant(tail, notThere)}
+	o := &overlap{n: len(tail.bytes), short: d.resumeError(tail, notThere)}
 	o.check = func(got []byte) error {
 		if !bytes.Equal(got, tail.bytes) {
-			return d.cant(tail, notTheSame)
+			return d.resumeError(tail, notTheSame)
 		}
 		return nil
 	}
@@ -186,28 +192,28 @@ func (d *download) goOn(ctx context.Context, p *part, tail tail) (res Result, ag
 	if err != nil || d.v.size < 0 || tail.end+res.Bytes == d.v.size {
 		return res, agreed, err
 	}
-	// More came than was missing. The bytes before are still as they were.
+	// More bytes came than were missing. Those before them are unchanged.
 	if err := p.f.Truncate(tail.end); err != nil {
 		return res, agreed, &LocalError{Err: err}
 	}
-	return res, agreed, d.cant(tail, fmt.Sprintf("%d bytes came where %d were missing", res.Bytes, d.v.size-tail.end))
+	return res, agreed, d.resumeError(tail, fmt.Sprintf("the server sent %d bytes where %d were missing", res.Bytes, d.v.size-tail.end))
 }
 
 const (
-	notTheSame = "what is here is not what the server sends"
-	notThere   = "the server's file is shorter, or it did not come"
+	notTheSame = "the local part differs from what the server sends"
+	notThere   = "the server's file is shorter, or the server did not send it"
 )
 
-func (d *download) cant(tail tail, why string) error {
+func (d *download) resumeError(tail tail, why string) error {
 	return &ResumeError{Path: d.local, Offset: tail.end, Why: why}
 }
 
-// tail is the end of what is there of a file.
+// tail is the last bytes of a part.
 type tail struct {
 	bytes []byte
 	end   int64
-	// ambiguous: the file's beginning looks the same, so that the tail can't tell
-	// a server that ignores REST.
+	// ambiguous: the file begins with the same bytes, so comparing the tail can't detect a server
+	// that ignores REST.
 	ambiguous bool
 }
 

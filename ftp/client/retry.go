@@ -12,18 +12,17 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// Retry says how often something that broke is tried again. The zero value tries
-// once.
+// Retry configures how often a failed operation is tried again. The zero value tries once.
 type Retry struct {
 	Times int                                 // tries after the first
-	Wait  func(n int) time.Duration           // before the n-th retry, counted from 0; nil: 1 s, 2 s, 4 s … 30 s
+	Wait  func(n int) time.Duration           // pause before retry n, counted from 0; nil: 1 s, 2 s, 4 s … 30 s
 	Again func(err error) bool                // reports whether to try again; nil: Temporary
-	Told  func(err error, wait time.Duration) // before each wait; may be nil
+	Told  func(err error, wait time.Duration) // called before each pause; may be nil
 }
 
-// Do runs f until it succeeds, the tries are used up, or another one would end no
-// better. It gives f the number of earlier tries: those after the first go on where
-// the last one stopped. ctx ends the waits.
+// Do calls f until it succeeds, the tries are used up, or Again reports that another try would not
+// help. f gets the number of earlier tries. A try after the first should continue where the last
+// one stopped. ctx ends the pauses.
 func (r Retry) Do(ctx context.Context, f func(try int) error) error {
 	wait := r.Wait
 	if wait == nil {
@@ -55,11 +54,11 @@ func (r Retry) again(err error) bool {
 	return Temporary(err)
 }
 
-// Temporary reports whether another try may end better, over a new connection if need be:
-// the network failed, or the server says that it may work later. A refused connection is
-// temporary, too, as servers restart. What is decided is not: a refusal, a wrong password,
-// a certificate that is not trusted, servers that can't send to each other, a host name
-// that does not exist, or a failure of the local side.
+// Temporary reports whether another try may succeed, over a new connection if need be: the network
+// failed, or the server replied that the command may work later. A refused connection is temporary,
+// because servers restart. Decisions are not temporary: a refusal, a wrong password, an untrusted
+// certificate, servers that can't send to each other, a host name that does not exist, and a failure
+// of the local side.
 func Temporary(err error) bool {
 	var (
 		reply     *ftp.Error
@@ -89,7 +88,8 @@ func Temporary(err error) bool {
 		errors.Is(err, dtp.ErrStalled) || errors.Is(err, ErrTimeout) || errors.Is(err, ErrUnconfirmed)
 }
 
-// onWire reports whether the cause of err is the network, not what somebody decided.
+// onWire reports whether the cause of err is the network rather than a decision, such as that of a
+// local firewall (EACCES, EPERM).
 func onWire(err error) bool {
 	var code syscall.Errno
 	if errors.As(err, &code) {

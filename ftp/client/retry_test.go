@@ -16,8 +16,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestTemporary: what the network does to a connection may be over by the next try; what
-// somebody has decided is not.
+// TestTemporary checks that network failures are temporary, and decisions are not.
 func TestTemporary(t *testing.T) {
 	no := func(code ftp.Code) error { return &ftp.Error{Verb: "RETR", Reply: ftp.NewReply(code, "no")} }
 	reset := &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
@@ -65,7 +64,7 @@ func TestTemporary(t *testing.T) {
 	}
 }
 
-// TestRefusedConnectionIsTemporary: a server that does not listen now may be starting.
+// TestRefusedConnectionIsTemporary checks that a refused connection is temporary, because the server may be starting.
 func TestRefusedConnectionIsTemporary(t *testing.T) {
 	_, err := client.Dial(t.Context(), testutil.ClosedPort(t).String(), nil)
 	if !client.Temporary(err) {

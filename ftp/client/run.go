@@ -13,20 +13,24 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// run is a transfer under way: two connections, watched together. What has come over each of
-// them is its state, and every event is a method that changes it:
+// run is a transfer in progress. It watches two connections at once, control and data. Each has a
+// state, and each event is a method that changes it:
 //
-//	the control connection says …              the data connection …
-//	  nothing yet                                is being opened, or bytes come already
-//	  begun: a 150, or a 200 (weak) in its       moves bytes: an upload waits for begun
-//	    place                                      (goAhead), a download does not
-//	  answered: a final reply, or it is gone     done: it ended, well or not; or this end
-//	    (lost)                                     broke it off (stopped)
+//	control connection                         data connection
+//	  waiting for a reply                        opening, or already moving bytes
+//	  begun: a 150 was received, or a 200        moving bytes: an upload waits for begun
+//	    in its place (weak)                        (goAhead), a download does not
+//	  answered: a final reply was received,      done: it has ended, with or without an error,
+//	    or the connection failed (lost)            or this side closed it (stopped)
 //
-// begin, early, failing and losing are what replies lead to, dataEnded is the end of the bytes,
-// graceOver the end of a wait for the half that is missing. Either half may come first. The
-// transfer is over when it is answered and done, or when the data connection has failed. Then
-// settle brings both connections to rest, and verdict says what the transfer was worth.
+// begin, serverDone, serverFailed and controlLost handle what arrives on the control connection. dataEnded handles
+// the end of the bytes. graceEnded handles the end of a wait for the connection that is behind.
+// Either connection may finish first. The transfer has ended when it is both answered and done, or
+// when the data connection has failed. Then settle makes sure that neither connection has anything
+// of this transfer outstanding, and verdict decides whether the transfer was complete.
+//
+// The goroutine that runs watch owns all fields. The one that moves the bytes uses only ctx, conn,
+// came, goAhead and results, and reads c and j.
 type run struct {
 	c       *Client
 	j       *job
@@ -34,28 +38,30 @@ type run struct {
 	cancel  context.CancelCauseFunc
 	conn    atomic.Pointer[dtp.Conn]
 	viaEPSV bool
-	came    atomic.Int64 // bytes that went over the data connection so far
+	came    atomic.Int64 // bytes moved over the data connection so far
 
 	goAhead   chan struct{} // closed when an upload may send
 	results   chan dtp.Result
-	small     *dtp.Started     // a small file that waits for replies; nil: a goroutine moves the bytes
-	impatient <-chan time.Time // then a goroutine moves them
-	grace     <-chan time.Time // then stop waiting for the data, or for a better reply
+	small     *dtp.Started     // a small file not yet moved; nil: a goroutine moves the bytes
+	impatient <-chan time.Time // when it fires, a goroutine moves the small file
+	grace     <-chan time.Time // when it fires, stop waiting for the data or for a better reply
 
-	begun   bool      // a preliminary reply came
-	weak    ftp.Reply // a 200 in place of a preliminary reply
-	final   ftp.Reply
-	lost    error // the control connection died
-	data    dtp.Result
-	done    bool  // data is in
-	stopped error // why this end broke the data connection off
-	aborted bool  // the final reply may be no more than the echo of an ABOR
-	owed    int   // NOOPs that were not answered yet
-	doubt   bool  // a reply may have been a NOOP's or the transfer's
+	begun        bool      // a preliminary reply came
+	weak         ftp.Reply // a 200 in place of a preliminary reply
+	final        ftp.Reply
+	lost         error // why the control connection failed
+	data         dtp.Result
+	done         bool  // the data connection has ended, and data is set
+	stopped      error // why this side closed the data connection
+	aborted      bool  // ABOR was sent: the final reply may only confirm it
+	pendingNOOPs int   // NOOPs whose replies are pending
+	doubt        bool  // a reply (250) could answer either a NOOP or the transfer
 }
 
-// start lets the data connection come about, beside the control connection.
+// start begins to open the data connection while the caller sends the transfer command.
 func (c *Client) start(j *job, o *dtp.Opener) *run {
+	// With TLS the handshake comes first, and it waits for the command anyway (opened). In the other modes
+	// the server could take bytes of a refused file for those of the next.
 	j.early = j.early && c.pi.Security() == nil && c.pi.Params().Mode == ftp.Stream
 	r := &run{
 		c: c, j: j, viaEPSV: c.opts.Mode == ftp.Passive && c.opts.Verbs != ClassicVerbs && !c.history.noEPSV.Load(),
@@ -70,10 +76,11 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	if j.raw {
 		d.Type = ftp.Image
 	}
+	// A server must not fill the disk by sending more than it announced.
 	if j.dir == ftp.Retrieve && j.typ == ftp.Image && j.want >= j.offset && !j.unbounded {
 		d.Size, d.Bounded, d.Least = j.want-j.offset, true, j.least
 	}
-	told := j.told()
+	told := j.progressFunc()
 	d.Progress = func(n int64) {
 		r.came.Store(n)
 		if told != nil {
@@ -89,11 +96,11 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	return r
 }
 
-// A small file needs no goroutine on Linux if the server has answered the call at once: when the
-// server says that it begins, the goroutine that reads the replies moves the bytes itself. An early
-// upload goes before that.
+// On Linux a small file needs no goroutine of its own if the data connection was open at once: the
+// goroutine that reads the replies moves the bytes when the server says that it begins. An early
+// upload is sent before that.
 
-// moveSmall moves the bytes of a small file, if there is one.
+// moveSmall moves the bytes of a small file if they have not been moved yet.
 func (r *run) moveSmall() {
 	t := r.small
 	if t == nil {
@@ -107,22 +114,23 @@ func (r *run) moveSmall() {
 		r.small = nil
 		r.results <- res
 	} else {
-		r.besides()
+		r.moveInBackground()
 	}
 }
 
-// besides has a goroutine move the bytes that moveSmall left, or did not come to.
-func (r *run) besides() {
+// moveInBackground starts a goroutine for the bytes of a small file that moveSmall did not move.
+func (r *run) moveInBackground() {
 	if t := r.small; t != nil {
 		r.small = nil
 		go func() { r.results <- t.Rest(r.ctx) }()
 	}
 }
 
-// opened runs in the data connection's goroutine, before the first byte and the
-// TLS handshake. An upload waits for the server's 150, except for a small file to a server
-// that was measured to bear it. A handshake waits for the 150, too, since pyftpdlib hangs up
-// on one that comes before the command; the wait is limited, since some servers send no 150.
+// opened runs in the goroutine of the data connection, before the TLS handshake and the first
+// byte. An upload waits for the server's 150, except for a small file to a server that is known to
+// accept it early (batchers). A TLS handshake waits too: pyftpdlib closes a connection whose
+// handshake starts before the command arrives. For a download that wait is limited, because some
+// servers send no 150.
 func (r *run) opened(conn *dtp.Conn) error {
 	r.conn.Store(conn)
 	if r.j.dir == ftp.Store && !r.j.early || r.c.pi.Security() != nil {
@@ -143,8 +151,8 @@ func (r *run) opened(conn *dtp.Conn) error {
 	return nil
 }
 
-// watch waits for the end of the data and for the final reply, in any order. It
-// also ends when the data connection fails, and, with the cause, when ctx does.
+// watch waits for the end of the data and for the final reply, in any order. It returns early if
+// the data connection fails, and returns the cause if ctx ends.
 func (r *run) watch(ctx context.Context) error {
 	replies := r.c.pi.Replies()
 	p := r.c.pi.NewWait()
@@ -168,61 +176,63 @@ func (r *run) watch(ctx context.Context) error {
 				r.reply(reply)
 			} else {
 				replies = nil
-				r.losing(r.c.pi.Lost())
+				r.controlLost(r.c.pi.Lost())
 			}
 		case r.data = <-r.results:
 			r.dataEnded()
 			if r.j.dir == ftp.Store && r.data.Err == nil {
-				p.Allow(r.c.pi.WorkTimeout()) // to check the file, or to put it where it belongs
+				p.Allow(r.c.pi.WorkTimeout()) // the server may check the file or move it into place
 			}
 			p.Restart()
 			if r.data.Err != nil && ctx.Err() != nil {
-				return context.Cause(ctx) // the reason, not what came of it
+				return context.Cause(ctx) // the cause rather than its effect on the data
 			}
 		case <-r.grace:
-			r.graceOver()
+			r.graceEnded()
 		case <-r.impatient:
-			r.besides()
+			r.moveInBackground()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-p.C():
 			if !r.onlyReplyMissing() {
 				p.Restart()
 			} else if p.Over() {
-				r.losing(r.c.pi.Silent(r.j.verb, p.Limit()))
+				r.controlLost(r.c.pi.Silent(r.j.verb, p.Limit()))
 			}
 		}
 	}
 	return nil
 }
 
+// over reports whether nothing is left to wait for.
 func (r *run) over() bool { return r.done && (r.answered() || r.data.Err != nil) }
 
-// answered: there will be no better reply.
+// answered reports whether no better reply can come.
 func (r *run) answered() bool { return r.final.Code != 0 || r.lost != nil }
 
-// onlyReplyMissing: nothing can happen on the data connection before the server
-// has said something. Otherwise the data connection has its own time-out.
+// onlyReplyMissing reports whether only a reply can move the transfer forward. Otherwise the
+// time-out of the data connection applies.
 func (r *run) onlyReplyMissing() bool {
 	return !r.answered() && (r.done || r.j.dir == ftp.Store && !r.begun)
 }
 
-// reply takes one reply to the transfer command.
+// reply handles one reply to the transfer command. Its order matters: replies to NOOPs are sorted
+// out first, and a second final reply is ignored.
 func (r *run) reply(reply ftp.Reply) {
 	if err := r.c.pi.Take(r.command(), reply); err != nil {
-		r.losing(err)
+		r.controlLost(err)
 		return
 	}
 	switch class := reply.Code.Class(); {
-	case r.isOwed(reply):
-	case r.doubt && r.final.Code != 0: // what was taken for the final reply was a NOOP's
+	case r.takeNOOPReply(reply):
+	case r.doubt && r.final.Code != 0: // the earlier final reply was that of a NOOP
 		r.final = reply
-	case r.final.Code != 0: // a second final reply means nothing
+	case r.final.Code != 0: // ignore a second final reply
 	case class == ftp.Preliminary:
 		r.begin(reply)
 	case class == ftp.Completion && !pi.FitsLoosely(r.j.verb, reply.Code):
-		r.losing(r.c.pi.OutOfStep(r.j.verb, reply))
-	case reply.Code == 200 && !r.begun: // some servers say 200 before the 150
+		r.controlLost(r.c.pi.OutOfStep(r.j.verb, reply))
+	case reply.Code == 200 && !r.begun: // some servers send 200 before the 150, or in its place
 		r.weak = reply
 		r.begin(reply)
 		if r.done {
@@ -232,19 +242,19 @@ func (r *run) reply(reply ftp.Reply) {
 		r.final = reply
 		r.agreed()
 		r.moveSmall()
-		r.early()
+		r.serverDone()
 	default:
 		r.final = reply
-		r.failing()
+		r.serverFailed()
 	}
 }
 
-// early is called when the server calls the transfer done. A retrieve continues to its end,
-// which is that of the data connection, or its known size if that end does not come. An
-// upload has a moment to notice that it is over. Without a 150 before it, the reply may be the
-// only thing that comes: some servers say no more about an empty or unreadable directory, and
-// nobody closes the data connection.
-func (r *run) early() {
+// serverDone handles a final reply of success. A retrieve continues until the data connection ends. If
+// that does not happen, graceEnded checks whether the known size has arrived. An upload gets a
+// moment to notice that the server has closed the connection. If there was no 150, nothing else
+// may follow: for an empty or unreadable directory some servers send only a 226, and neither side
+// would ever close the data connection.
+func (r *run) serverDone() {
 	switch {
 	case r.done:
 	case r.j.dir == ftp.Retrieve && !r.begun:
@@ -261,6 +271,7 @@ func (r *run) early() {
 	}
 }
 
+// begin handles the reply that lets the transfer begin.
 func (r *run) begin(reply ftp.Reply) {
 	if r.begun {
 		return
@@ -272,6 +283,7 @@ func (r *run) begin(reply ftp.Reply) {
 	r.moveSmall()
 }
 
+// agreed runs the job's agreed function once.
 func (r *run) agreed() {
 	if r.j.agreed != nil {
 		r.j.agreed()
@@ -279,10 +291,9 @@ func (r *run) agreed() {
 	}
 }
 
-// failing: the server gave up. What it sent before may still be on its way, so a
-// file that has begun gets a moment to end by itself; the rest of it is worth
-// having for a resume.
-func (r *run) failing() {
+// serverFailed handles a final reply of failure. Bytes that the server sent before may still be on their
+// way, and a later resume can use them. So a download that has begun gets a moment to end by itself.
+func (r *run) serverFailed() {
 	if r.j.dir == ftp.Retrieve && r.begun && r.final.Code != 425 {
 		r.moveSmall()
 		r.grace = time.After(shortWait)
@@ -291,15 +302,15 @@ func (r *run) failing() {
 	r.stop(r.refusal())
 }
 
-// errAllCame stops a download when its size and the final reply agree, but the end of the
-// data connection does not come.
-var errAllCame = errors.New("all bytes came")
+// errAllCame stops a download whose size and final reply agree, but whose data connection does
+// not end. The verdict counts it as complete.
+var errAllCame = errors.New("all bytes have arrived")
 
-// errNothingCame stops a retrieve that the server calls done without having begun it.
-var errNothingCame = errors.New("the server ended the transfer without a reply that it begins, and nothing came")
+// errNothingCame stops a retrieve that the server reports as complete without having begun it.
+var errNothingCame = errors.New("the server reported the transfer as complete without a 150 reply, and sent no data")
 
-// refusal returns the error of the final reply if it is not one of success. A transfer has
-// no use for a 3xx, by which a server may ask for an account.
+// refusal returns the final reply as an error unless it reports success. A 3xx reply is an error
+// too: a server may ask for an account by 332.
 func (r *run) refusal() error {
 	if r.final.Code.Class() == ftp.Intermediate {
 		return &ftp.Error{Verb: r.j.verb, Reply: r.final}
@@ -307,11 +318,11 @@ func (r *run) refusal() error {
 	return refusal(r.j.verb, r.final)
 }
 
-// losing: the control connection is gone. A file that is coming may come to its
-// end all the same.
-func (r *run) losing(err error) {
+// controlLost handles the failure of the control connection. A download that has begun may still
+// arrive completely, so it continues.
+func (r *run) controlLost(err error) {
 	if r.final.Code != 0 && !errors.Is(err, ErrClosed) {
-		return // what comes after the final reply is not about this transfer
+		return // after the final reply the failure does not concern this transfer
 	}
 	r.lost = err
 	if r.j.dir == ftp.Store || !r.begun || errors.Is(err, ErrClosed) {
@@ -319,6 +330,8 @@ func (r *run) losing(err error) {
 	}
 }
 
+// dataEnded handles the end of the data connection. If only a 200 came so far, a real final reply
+// gets a moment to follow.
 func (r *run) dataEnded() {
 	r.done = true
 	r.grace = nil
@@ -332,7 +345,13 @@ func (r *run) dataEnded() {
 	}
 }
 
-func (r *run) graceOver() {
+// graceEnded handles the end of a wait for the connection that is behind. In this order:
+//
+//	the server reported success, sent no 150 and no byte    → stop, nothing came
+//	the server reported success, the data has not ended     → stop if all bytes came, else wait again
+//	the server reported failure, or success of an upload    → stop the data connection
+//	the data ended, and only a weak 200 came                → the 200 is the final reply
+func (r *run) graceEnded() {
 	r.grace = nil
 	if !r.done && r.j.dir == ftp.Retrieve && !r.begun && r.refusal() == nil && r.came.Load() == 0 && r.wants() != 0 {
 		r.stop(errNothingCame)
@@ -357,8 +376,9 @@ func (r *run) graceOver() {
 	}
 }
 
-// stop breaks the data connection off. A short upload must not look whole to the
-// server, whose only sign of the end is the close: so it is reset.
+// stop closes the data connection before its end. In stream mode the server takes the close for
+// the end of the file, so the connection of an upload is reset instead: a short upload must not
+// look complete.
 func (r *run) stop(why error) {
 	if r.stopped != nil || r.done {
 		return
@@ -374,15 +394,15 @@ func (r *run) stop(why error) {
 	}
 }
 
-// settle brings both connections to rest after watch: no goroutine and no reply
-// is left behind, or the Client is dead. why is set if the transfer was cancelled.
+// settle makes sure that no goroutine and no pending reply of this transfer is left after watch.
+// If that fails, the Client is dead. why is set if the transfer was cancelled.
 func (r *run) settle(ctx context.Context, why error) {
 	defer r.cancel(nil)
 	if why != nil {
 		r.stop(why)
 		defer r.join()
 	}
-	if r.final.Code != 0 && (r.owed > 0 || r.doubt) && r.lost == nil {
+	if r.final.Code != 0 && (r.pendingNOOPs > 0 || r.doubt) && r.lost == nil {
 		r.collect(ctx)
 	}
 	if r.answered() || r.c.dead() {
@@ -394,14 +414,14 @@ func (r *run) settle(ctx context.Context, why error) {
 		after, cancel := context.WithTimeout(ctx, shortWait)
 		defer cancel()
 		if r.finish(after) || r.lost != nil {
-			return // the server noticed, too, and said so
+			return // the server noticed as well and sent its final reply
 		}
 	}
 	r.abort(ctx)
 }
 
-// join waits for the data connection's goroutine. A source may block for ever:
-// it is left behind then, with its connection closed.
+// join waits for the goroutine of the data connection. A Read of a source may block forever, so
+// for an upload the wait is limited; the goroutine is then left behind with its connection closed.
 func (r *run) join() {
 	if r.done {
 		return
@@ -418,27 +438,27 @@ func (r *run) join() {
 	r.done = true
 }
 
-// command is the one that the transfer's replies answer.
+// command returns the command that the replies of the transfer answer.
 func (r *run) command() ftp.Command { return ftp.Command{Verb: r.j.verb, Arg: r.j.arg} }
 
-// abort ends the transfer by ABOR; see pi.Conn.Abort.
+// abort ends the transfer with ABOR; see pi.Conn.Abort.
 func (r *run) abort(ctx context.Context) {
 	r.aborted = true
-	r.final, r.lost = r.c.pi.Abort(ctx, r.command(), r.isNOOPs)
+	r.final, r.lost = r.c.pi.Abort(ctx, r.command(), r.noopReply)
 }
 
 // finish waits for the transfer's final reply.
 func (r *run) finish(ctx context.Context) bool {
-	final, _, err := r.c.pi.End(ctx, r.command(), r.isNOOPs)
+	final, _, err := r.c.pi.End(ctx, r.command(), r.noopReply)
 	if r.final = final; err != nil && r.c.dead() {
 		r.lost = err
 	}
 	return err == nil
 }
 
-// isNOOPs reports whether a reply is to a NOOP of stayAlive, or whether what it took for the
-// transfer's may have been one.
-func (r *run) isNOOPs(reply ftp.Reply) (is, doubt bool) {
-	is = r.isOwed(reply)
+// noopReply reports whether a reply answers a NOOP of stayAlive, and whether that is uncertain for
+// this or an earlier reply.
+func (r *run) noopReply(reply ftp.Reply) (is, doubt bool) {
+	is = r.takeNOOPReply(reply)
 	return is, r.doubt
 }

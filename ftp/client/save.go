@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Save copies an open file to final in fsys as a Download does: its name is that of a part until
-// it is whole. o.KeepTime, Perms and Progress count. What is not whole is removed. source: it is
-// in, or ctx, that failed.
+// Save copies an open file to final in fsys as Download does: under the name of a part until it is
+// whole. Of o it uses KeepTime, Perms and Progress. A partial copy is removed. source reports
+// whether the cause of an error is in, or the end of ctx, rather than the copy.
 func Save(ctx context.Context, in afero.File, fsys afero.Fs, final string, o FileOptions) (res Result, source bool, err error) {
 	info, err := in.Stat()
 	if err != nil {
@@ -45,8 +45,8 @@ func Save(ctx context.Context, in afero.File, fsys afero.Fs, final string, o Fil
 	return Result{Bytes: n, Took: time.Since(began), Verified: "size"}, source, err
 }
 
-// copyBytes is io.Copy that ctx can end between two chunks. Failures of the file are
-// local ones.
+// copyBytes is like io.Copy, but stops between two chunks if ctx ends. Errors of the files are
+// *LocalErrors.
 func copyBytes(ctx context.Context, dst io.Writer, src io.Reader, progress func(done int64)) (n int64, err error) {
 	const chunk = 4 << 20
 	for {

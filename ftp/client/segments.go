@@ -7,54 +7,55 @@ import (
 	"time"
 )
 
-// A download that takes long is helped by other connections of its Pool. It begins as any
-// other does, over one connection. When that has been measured and there is much left, another
-// connection is called; it cuts the segment that will take longest in two, and fetches the second
-// half (REST, RFC 3659 §5). If the file comes faster then, one more is called, and so on: where the
-// line is full, and another connection only costs round trips, there is one cut. What becomes
-// of a segment:
+// A download that takes long is fetched over several connections of its Pool. It begins like any
+// other, over one connection. When the speed of that has been measured and much is left, another
+// connection is added. It cuts the segment that will take longest in two and fetches the second half
+// (REST, RFC 3659 §5). If the file arrives faster then, one more is added, and so on. If the first cut
+// makes it no faster, the line is full, and more connections would only cost round trips.
 //
-//	is          and then              becomes
-//	running     another connection    shorter: its transfer ends where the other half begins
-//	            cuts it
-//	running     its transfer ends     whole, if all its bytes are here, else left
-//	running     the server does not   gone: the one before it gets its bytes back
-//	            restart where it is
-//	            told to
-//	left        a connection has      running
-//	            nothing else to do
+// The states of a segment:
 //
-// segmentState is that; segments (segments_fetch.go) runs the transfers.
+//	state       event                           new state
+//	running     another connection cuts it      running, but shorter: its transfer ends where the
+//	                                            other half begins
+//	running     its transfer ends               whole if all bytes arrived, else left
+//	running     the server does not restart     removed: its bytes go back to the segment before it
+//	            at the offset it was given
+//	left        a connection becomes free       running
+//
+// The segments are always in order, without gaps between them: each one's to is the next one's from.
+//
+// segmentState holds these; segments (segments_fetch.go) runs the transfers.
 type segmentState struct {
 	mu    sync.Mutex
-	ended *sync.Cond // a segment is not running any more
-	all   []*segment // in order; together they are what is to be fetched
+	ended *sync.Cond // signalled when a segment is no longer running
+	all   []*segment // in order; together they cover the bytes to fetch
 	pace  pace
-	over  bool // nothing is taken any more
+	over  bool // take returns no more segments
 }
 
-// segment is the bytes from from to to; those before pos are there.
+// segment is the bytes in [from, to). Those in [from, pos) have arrived.
 type segment struct {
 	from, to, pos int64
 	running       bool
-	began         int64        // pos at the begin of its transfer
-	least         atomic.Int64 // bytes that the transfer is to bring
-	first         time.Time    // when it brought some; zero: not yet
-	seam          []byte       // what the server has right before from
+	began         int64        // pos when its transfer began
+	least         atomic.Int64 // how many bytes the transfer must bring; a cut lowers it while it runs
+	first         time.Time    // when the transfer brought its first bytes; zero: not yet
+	seam          []byte       // the bytes that the server sent just before from; compared at the end
 }
 
-// cutting says when a download is cut up: a connection is measured for sample, and a segment
-// is cut if it takes longer than worth, as another connection has to log in first.
+// cutting decides when a download is cut: the speed is measured for sample, and a segment is cut
+// if it will take at least worth, because another connection has to log in first.
 var cutting = struct{ sample, worth time.Duration }{time.Second, 3 * time.Second}
 
-// minSegment is the smallest piece that is worth the round trips of a transfer of its own, and
-// gain is how many times faster one more connection has to make a file for yet another one.
+// minSegment is the smallest piece that is worth the round trips of its own transfer. gain is the
+// factor by which one more connection must speed up the file before yet another is added.
 const (
 	minSegment = 4 << 20
 	gain       = 1.15
 )
 
-// newSegments returns what is to be fetched, as one segment that is running.
+// newSegments returns the bytes to fetch as one running segment.
 func newSegments(from, to int64) *segmentState {
 	s := &segmentState{all: []*segment{{from: from, to: to, pos: from}}}
 	s.ended = sync.NewCond(&s.mu)
@@ -67,8 +68,8 @@ func (s *segmentState) beginLocked(g *segment) {
 	g.least.Store(g.to - g.began)
 }
 
-// moved notes that the bytes of a segment before pos are there, and reports how many there are
-// of all. more reports whether one more connection should come.
+// moved records that the bytes of a segment before pos have arrived, and returns the number of
+// bytes of all segments that have. more reports whether one more connection should be added.
 func (s *segmentState) moved(g *segment, pos int64, now time.Time) (done int64, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,9 +83,9 @@ func (s *segmentState) moved(g *segment, pos int64, now time.Time) (done int64, 
 	return done, more
 }
 
-// take returns the next segment to fetch: what another connection has left, or the second
-// half of the one that will take longest. If it waits, it waits for what others may leave. nil:
-// there is none.
+// take returns the next segment to fetch: one that another connection has left, or else the second
+// half of the one that will take longest. If wait is set it waits for others to end first. It
+// returns nil if there is nothing to fetch.
 func (s *segmentState) take(wait bool) *segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +106,7 @@ func (s *segmentState) take(wait bool) *segment {
 	return nil
 }
 
-// cutLocked cuts a segment and returns the place of its second half; -1 if g is nil.
+// cutLocked cuts a segment in two and returns the index of the second half, or -1 if g is nil.
 func (s *segmentState) cutLocked(g *segment) int {
 	if g == nil {
 		return -1
@@ -130,8 +131,8 @@ func (s *segmentState) longestLocked(now time.Time) (longest *segment) {
 	return longest
 }
 
-// leftLocked is how long the rest of a segment will take, as it goes now. One that has just begun
-// has its share of the whole.
+// leftLocked returns how long the rest of a segment will take at its present speed. A segment that
+// has just begun is assumed to get an equal share of the total speed.
 func (s *segmentState) leftLocked(g *segment, now time.Time) time.Duration {
 	speed := s.pace.speed / float64(max(s.runningLocked(), 1))
 	if took := now.Sub(g.first); !g.first.IsZero() && took >= cutting.sample {
@@ -140,9 +141,9 @@ func (s *segmentState) leftLocked(g *segment, now time.Time) time.Duration {
 	return time.Duration(float64(g.to-g.pos) / max(speed, 1) * float64(time.Second))
 }
 
-// end notes that the transfer of a segment has ended. What came last is not confirmed if it
-// ended badly: it has to come again. refused: the server does not restart where it is told to.
-// Then nothing is cut any more, and gone reports whether the segment before gets the bytes back.
+// end records that the transfer of a segment has ended. If it ended with an error, its last byte is
+// not confirmed and is fetched again. refused reports that the server does not restart at the given
+// offset: then no more cuts are made, and gone reports whether the segment before got the bytes back.
 func (s *segmentState) end(g *segment, err error, refused bool) (gone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,7 +163,7 @@ func (s *segmentState) end(g *segment, err error, refused bool) (gone bool) {
 	return gone
 }
 
-// giveUp has nothing taken any more, if that is certain or nothing is running.
+// giveUp makes take return nothing more if certain, or if no segment is running.
 func (s *segmentState) giveUp(certain bool) (over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,7 +172,7 @@ func (s *segmentState) giveUp(certain bool) (over bool) {
 	return s.over
 }
 
-// wholeLocked reports whether all is here, and confirmed.
+// wholeLocked reports whether all bytes have arrived and are confirmed.
 func (s *segmentState) wholeLocked() bool {
 	return s.runningLocked() == 0 && s.doneLocked() == s.all[len(s.all)-1].to
 }
@@ -185,7 +186,7 @@ func (s *segmentState) runningLocked() (n int) {
 	return n
 }
 
-// doneLocked is up to which byte the file would be there without its gaps.
+// doneLocked returns the position up to which the file would reach if it had no gaps.
 func (s *segmentState) doneLocked() (n int64) {
 	n = s.all[0].from
 	for _, g := range s.all {
@@ -194,8 +195,8 @@ func (s *segmentState) doneLocked() (n int64) {
 	return n
 }
 
-// state returns how many bytes were fetched, how far the file is there without a gap, and
-// whether all of it is.
+// state returns how many bytes were fetched, how far the file reaches without a gap, and whether it
+// is whole.
 func (s *segmentState) state() (fetched, head int64, whole bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,18 +209,17 @@ func (s *segmentState) state() (fetched, head int64, whole bool) {
 	return s.doneLocked() - s.all[0].from, head, s.wholeLocked()
 }
 
-// pace is how fast the file comes, and whether one more connection makes it faster.
+// pace measures how fast the file arrives, and whether one more connection made it faster.
 type pace struct {
-	from   time.Time // of the sample under way; zero: there is none
-	done   int64     // at its begin
-	speed  float64   // of the last sample, in bytes a second
-	coming bool      // a connection was called, and has brought nothing so far
-	helped bool      // one has come
-	full   bool      // the last one made it no faster, or there must be no more
+	from   time.Time // start of the current sample; zero: none
+	done   int64     // bytes at that time
+	speed  float64   // of the last sample, in bytes per second
+	coming bool      // a connection was added and has brought nothing so far
+	helped bool      // a connection has joined before the current sample
+	full   bool      // the last one made it no faster, or no more may be added
 }
 
-// note reports whether one more connection may make the file come faster, as far as that can be
-// said now.
+// note reports whether one more connection may speed up the file, as far as can be said now.
 func (p *pace) note(done int64, now time.Time) bool {
 	switch {
 	case p.coming, p.full, now.Before(p.from):
@@ -236,8 +236,8 @@ func (p *pace) note(done int64, now time.Time) bool {
 	return !p.full
 }
 
-// joined notes that a connection has brought its first bytes. It needs some time to reach its
-// speed.
+// joined records that an added connection has brought its first bytes. The next sample starts
+// later, because the connection needs some time to reach its speed.
 func (p *pace) joined(now time.Time) {
 	if p.coming {
 		p.coming, p.helped, p.from, p.done = false, true, now.Add(cutting.sample/2), 0

@@ -16,35 +16,37 @@ import (
 	"miniftp/ftp"
 )
 
-// segments fetches what is missing of a download, over one connection or several. While the file
-// has holes it has a name that no resume looks for; after a failure what has no gap is kept.
+// segments fetches the missing bytes of a download over one or several connections. While the file
+// has gaps, it has a name that no resume looks for. After a failure only the bytes before the first
+// gap are kept.
 type segments struct {
 	*segmentState
 	d    *download
 	out  *part
-	was  string // its name before it had holes; "" if it has none
+	was  string // the name of out before it had gaps; "" if it has none
 	ctx  context.Context
 	stop context.CancelCauseFunc
 
 	helpers sync.WaitGroup
-	called  int
+	added   int
 
-	rest sync.Mutex // guards what follows
-	told int64      // to Progress
-	err  error      // of a connection that broke
+	rest     sync.Mutex // guards reported and err
+	reported int64      // the last value given to Progress
+	err      error      // why a connection failed
 }
 
-// errOneConnection is returned if a file can't be put together from segments.
-var errOneConnection = errors.New("not to be fetched in segments")
+// errOneConnection is returned if a file can't be put together from segments, because the server
+// does not restart where it is asked to or the file has changed. It is then fetched whole.
+var errOneConnection = errors.New("the file can't be fetched in segments")
 
-// cuts reports whether a download may be worth several connections: it is large, and a change
-// of the file meanwhile would show.
+// cuts reports whether a download may use several connections: the file must be large, and a change
+// of it during the transfer must be detectable.
 func (d *download) cuts(j *job) bool {
 	return d.o.pool != nil && d.o.Connections > 1 && !d.o.ASCII && d.v.known() &&
 		d.v.size >= j.offset+2*minSegment && d.c.mode() == ftp.Stream
 }
 
-// run fetches all from at on. j is the transfer that begins.
+// run fetches everything from at on. j is the first transfer.
 func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
 	s.ctx, s.stop = context.WithCancelCause(ctx)
 	defer s.stop(nil)
@@ -53,6 +55,7 @@ func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
 	first := s.all[0]
 	res, err := s.transfer(s.d.c, first, j)
 	s.end(first, err, false)
+	// No other connection has joined: this was an ordinary transfer.
 	if s.was == "" {
 		return res, err
 	}
@@ -60,7 +63,7 @@ func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
 		err = s.work(s.d.c, true)
 	}
 	if err != nil {
-		s.broke(err)
+		s.noteFailure(err)
 	}
 	s.helpers.Wait()
 	fetched, head, whole := s.state()
@@ -68,6 +71,7 @@ func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
 	switch {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
+	// It does not matter then whether a connection has failed.
 	case whole:
 		err = s.check(ctx)
 	default:
@@ -79,14 +83,14 @@ func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
 	return res, err
 }
 
-// transfer fetches a segment by j.
+// transfer fetches a segment by running j.
 func (s *segments) transfer(c *Client, g *segment, j *job) (Result, error) {
 	j.least = &g.least
 	j.progress = func(pos, _ int64) {
 		done, more := s.moved(g, pos, time.Now())
 		s.progress(done)
-		if more && s.called < s.d.o.Connections-1 {
-			s.call()
+		if more && s.added < s.d.o.Connections-1 {
+			s.addConnection()
 		}
 	}
 	return c.transfer(s.ctx, j)
@@ -95,35 +99,35 @@ func (s *segments) transfer(c *Client, g *segment, j *job) (Result, error) {
 func (s *segments) progress(done int64) {
 	s.rest.Lock()
 	defer s.rest.Unlock()
-	if s.d.o.Progress != nil && done > s.told {
+	if s.d.o.Progress != nil && done > s.reported {
 		s.d.o.Progress(done, s.d.v.size)
-		s.told = done
+		s.reported = done
 	}
 }
 
-// call has one more connection help.
-func (s *segments) call() {
-	if s.called == 0 {
+// addConnection adds one more connection. The first call renames the file to its name for files with gaps.
+func (s *segments) addConnection() {
+	if s.added == 0 {
 		temp := segmentsName(s.out.final, s.d.o.Tag)
 		if _, err := lstat(s.out.fsys, temp); !errors.Is(err, fs.ErrNotExist) && !removeDead(s.out.fsys, temp) {
 			temp = segmentsName(s.out.final, randomTag())
 		}
 		was := s.out.name
-		if runtime.GOOS == "windows" || s.out.rename(temp) != nil { // there open files keep their names
+		if runtime.GOOS == "windows" || s.out.rename(temp) != nil { // Windows can't rename open files
 			return
 		}
 		s.was = was
 	}
-	s.called++
+	s.added++
 	s.helpers.Go(s.help)
 }
 
-// segmentsName returns the name of a file that has holes until all its segments are there.
+// segmentsName returns the name of a file while it has gaps.
 func segmentsName(final, tag string) string {
 	return partName(final+".segments", cmp.Or(tag, untagged))
 }
 
-// help fetches segments over another connection, and over yet another one if that breaks.
+// help fetches segments over another connection, and over a new one if that fails.
 func (s *segments) help() {
 	const tries = 3 // without a byte of progress
 	for left := tries; left > 0 && s.ctx.Err() == nil; left-- {
@@ -138,7 +142,7 @@ func (s *segments) help() {
 		if err == nil {
 			return
 		}
-		if s.broke(err); !Temporary(err) {
+		if s.noteFailure(err); !Temporary(err) {
 			return
 		}
 		if now, _, _ := s.state(); now > before {
@@ -147,8 +151,8 @@ func (s *segments) help() {
 	}
 }
 
-// broke notes why a connection helps no more. If nothing is under way, all is over.
-func (s *segments) broke(err error) {
+// noteFailure records why a connection has stopped helping. If nothing is running then, the fetch ends.
+func (s *segments) noteFailure(err error) {
 	s.rest.Lock()
 	if s.err == nil || errors.Is(err, errOneConnection) {
 		s.err = err
@@ -159,8 +163,8 @@ func (s *segments) broke(err error) {
 	}
 }
 
-// work fetches segments over a connection until there is nothing to do for it; to the end until
-// nothing is left.
+// work fetches segments over a connection until there are none to take. With toTheEnd it also
+// waits for those that other connections may leave.
 func (s *segments) work(c *Client, toTheEnd bool) error {
 	for g := s.take(toTheEnd); g != nil; g = s.take(toTheEnd) {
 		err := s.fetch(c, g)
@@ -175,13 +179,13 @@ func (s *segments) work(c *Client, toTheEnd bool) error {
 		}
 	}
 	if _, _, whole := s.state(); whole {
-		s.stop(nil) // who waits for a connection is not needed any more
+		s.stop(nil) // helpers that wait for a connection are not needed any more
 	}
 	return nil
 }
 
-// fetch gets what is missing of a segment. It begins some bytes earlier: those show
-// whether the server begins where it was told to.
+// fetch fetches the missing bytes of a segment. It begins some bytes earlier, and compares those:
+// they show whether the server begins at the given offset.
 func (s *segments) fetch(c *Client, g *segment) error {
 	f, err := s.out.fsys.OpenFile(s.out.name, os.O_RDWR, 0)
 	if err != nil {
@@ -207,9 +211,10 @@ func (s *segments) fetch(c *Client, g *segment) error {
 	return o.settle(&res, err)
 }
 
-// compare looks at the bytes before a segment's transfer. Those of a segment that was just cut
-// are not here yet: check compares them in the end. A server that sends the file from its
-// beginning is found out at once.
+// compare checks the bytes before a segment's transfer. If the segment was fetched in part before,
+// they must equal the bytes in f. If it was just cut (fresh), those have not been fetched yet: the
+// bytes are stored as its seam, which check compares at the end. But they must differ from the
+// beginning of the file, which a server that ignores REST sends.
 func (g *segment) compare(f io.ReaderAt, got []byte, fresh bool) error {
 	at := g.began - int64(len(got))
 	if fresh {
@@ -225,7 +230,7 @@ func (g *segment) compare(f io.ReaderAt, got []byte, fresh bool) error {
 	return nil
 }
 
-// keep leaves what has no gap for a resume.
+// keep keeps the bytes before the first gap for a resume.
 func (s *segments) keep(head int64) error {
 	err := localError(s.out.f.Truncate(head))
 	for _, name := range []string{s.was, partName(s.out.final, s.d.o.Tag), partName(s.out.final, untagged), partName(s.out.final, randomTag())} {
@@ -239,8 +244,7 @@ func (s *segments) keep(head int64) error {
 	return err
 }
 
-// check compares the seams, and makes sure that the file is still the one that was
-// cut up.
+// check compares the seams, and makes sure that the file is still the version that was cut.
 func (s *segments) check(ctx context.Context) error {
 	for _, g := range s.all[1:] {
 		here, err := lastBytes(s.out.f, g.from)

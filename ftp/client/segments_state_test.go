@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// TestPace: another connection is called when one has been measured, and yet another one only if
-// the last one has made the file come faster.
+// TestPace checks that another connection is added when one has been measured, and yet another one only if the last
+// one has made the file faster.
 func TestPace(t *testing.T) {
 	sample := cutting.sample
 	for _, tt := range []struct {
 		name   string
 		speeds []int64 // of all connections together, with one, two …
-		want   int     // connections in the end
+		want   int     // final number of connections
 	}{
 		{"the line is full", []int64{100, 100, 100}, 2},
 		{"each gets as much", []int64{100, 200, 300, 400, 500, 600}, 6},
@@ -27,7 +27,7 @@ func TestPace(t *testing.T) {
 			done += tt.speeds[n-1]
 			if p.note(done, now) && n < len(tt.speeds) {
 				if now.Sub(time.Unix(1000, 0)) < sample {
-					t.Errorf("%s: called at once", tt.name)
+					t.Errorf("%s: a connection was added at once", tt.name)
 				}
 				p.coming = true
 				p.joined(now)
@@ -40,7 +40,7 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestSegmentState goes through what becomes of segments.
+// TestSegmentState goes through the states of segments.
 func TestSegmentState(t *testing.T) {
 	const mib = 1 << 20
 	now := time.Now()
@@ -70,7 +70,7 @@ func TestSegmentState(t *testing.T) {
 	if g := s.take(false); g != half || g.began != 70*mib || g.least.Load() != 30*mib {
 		t.Errorf("what is left: %+v", g)
 	}
-	s.moved(first, 61*mib, now) // a chunk that was under way
+	s.moved(first, 61*mib, now) // a chunk that was already in progress
 	s.end(first, nil, false)
 	want("the first is whole", s, 70*mib, 70*mib, false)
 	s.moved(half, 100*mib, now)
@@ -84,25 +84,25 @@ func TestSegmentState(t *testing.T) {
 	s.end(half, nil, false)
 	want("all is whole", s, 100*mib, 100*mib, true)
 	if g := s.take(true); g != nil {
-		t.Errorf("%+v is taken of what is whole", g)
+		t.Errorf("a segment was taken although the file is whole: %+v", g)
 	}
 
 	s, first, half = begin()
 	if gone := s.end(half, broken, true); !gone || first.to != 100*mib || first.least.Load() != 100*mib || len(s.all) != 1 {
-		t.Errorf("it was refused: %v, %+v", gone, first)
+		t.Errorf("after a refusal: gone %v, %+v", gone, first)
 	}
 	if g := s.take(false); g != nil {
-		t.Errorf("%+v is cut although the server refuses", g)
+		t.Errorf("a segment was cut although the server refuses REST: %+v", g)
 	}
 
 	s, first, half = begin()
 	s.moved(first, 60*mib, now)
 	if s.end(half, broken, true) {
-		t.Error("bytes go back to a segment that is at its end")
+		t.Error("bytes went back to a segment that has ended")
 	}
 	s.end(first, nil, false)
 	if !s.giveUp(false) || s.take(true) != nil {
-		t.Error("nothing runs, and it is not over")
+		t.Error("nothing is running, but the download is not over")
 	}
 	want("only the beginning is there", s, 60*mib, 60*mib, false)
 }

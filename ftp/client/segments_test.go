@@ -21,14 +21,14 @@ import (
 	"miniftp/ftp/server"
 )
 
-// fetchSegments downloads /f over up to n connections and reports what is there then.
+// fetchSegments downloads /f over up to n connections and returns what is at the destination.
 func fetchSegments(t *testing.T, addr string, o *client.Options, here afero.Fs, fo client.FileOptions, n int) (client.Result, error) {
 	t.Helper()
 	slow := client.Options{}
 	if o != nil {
 		slow = *o
 	}
-	slow.Rate = 40 << 20 // else it is over before others come
+	slow.Rate = 40 << 20 // slow, so that others can join
 	fo.Connections = n
 	p := client.NewPool(addr, n, &slow)
 	defer p.Close()
@@ -45,11 +45,11 @@ func wantFile(t *testing.T, fsys afero.Fs, want []byte) {
 		t.Errorf("%d bytes, want %d: %v", len(got), len(want), err)
 	}
 	if all := testutil.NamesIn(t, fsys); !slices.Equal(all, []string{"f"}) {
-		t.Errorf("beside it: %q", all)
+		t.Errorf("other files: %q", all)
 	}
 }
 
-// TestSegmentsPeers: a large file over four connections, from every stock server.
+// TestSegmentsPeers downloads a large file over four connections, from every stock server.
 func TestSegmentsPeers(t *testing.T) {
 	t.Parallel()
 	body := testutil.Noise(40 << 20)
@@ -75,7 +75,7 @@ func TestSegmentsPeers(t *testing.T) {
 					mu.Lock()
 					defer mu.Unlock()
 					if done < last || total != int64(len(body)) {
-						t.Errorf("progress: %d of %d behind %d", done, total, last)
+						t.Errorf("progress: %d of %d after %d", done, total, last)
 					}
 					last = done
 				},
@@ -91,8 +91,8 @@ func TestSegmentsPeers(t *testing.T) {
 	}
 }
 
-// TestSegmentsFaults: what is no reason to fail ends in the right file, and what is
-// one leaves nothing under its name.
+// TestSegmentsFaults checks that faults which can be handled result in the right file, and that others leave nothing
+// under its name.
 func TestSegmentsFaults(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -139,8 +139,8 @@ func TestSegmentsFaults(t *testing.T) {
 	})
 }
 
-// TestSegmentsInterrupted: only the beginning without a gap is kept, and gone on with;
-// what is of another file is found out.
+// TestSegmentsInterrupted checks that only the beginning without a gap is kept and continued, and that a part of
+// another file is detected.
 func TestSegmentsInterrupted(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)

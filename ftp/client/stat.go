@@ -9,9 +9,9 @@ import (
 	"miniftp/ftp"
 )
 
-// Stat says what is at path: by MLST (RFC 3659 §7), or, where the server has
-// none, by SIZE and MDTM, by CWD, or by a look into the directory above. What is
-// not there is an *ftp.Error that is fs.ErrNotExist.
+// Stat returns the entry at path, by MLST (RFC 3659 §7) if the server supports it. Otherwise it uses
+// SIZE and MDTM, or CWD, or a listing of the parent directory. If path does not exist, the error is an
+// *ftp.Error that matches fs.ErrNotExist.
 func (c *Client) Stat(ctx context.Context, path string) (ftp.Entry, error) {
 	if err := c.begin(); err != nil {
 		return ftp.Entry{}, err
@@ -20,11 +20,11 @@ func (c *Client) Stat(ctx context.Context, path string) (ftp.Entry, error) {
 	return c.stat(ctx, path)
 }
 
-// hasMLST reports whether the server has MLST, as far as is known.
+// hasMLST reports whether the server supports MLST, as far as is known.
 func (c *Client) hasMLST() bool { return c.features.Has("MLST") && !c.history.noMLST.Load() }
 
 func (c *Client) stat(ctx context.Context, path string) (ftp.Entry, error) {
-	var no error // by MLST, which may be about the command
+	var no error // of MLST; it may concern the command rather than the path
 	if c.hasMLST() {
 		e, err := c.mlst(ctx, path)
 		switch {
@@ -50,7 +50,8 @@ func (c *Client) stat(ctx context.Context, path string) (ftp.Entry, error) {
 	return e, err
 }
 
-// statPlain is stat without MLST.
+// statPlain is stat without MLST. A path with a size is a file, and one that CWD accepts is a directory.
+// Any other path is looked up in a listing of its parent directory.
 func (c *Client) statPlain(ctx context.Context, path string) (ftp.Entry, error) {
 	e := ftp.Entry{Name: baseName(path), Type: ftp.FileEntry, Size: -1}
 	if c.batches() && c.cwd != "" && path != "" && !c.history.noSIZE.Load() {
@@ -78,8 +79,8 @@ func (c *Client) statPlain(ctx context.Context, path string) (ftp.Entry, error) 
 	return e, c.addTime(ctx, path, &e)
 }
 
-// sizeTellsFile reports whether SIZE has an answer for files only. There are servers that
-// tell the size of a directory: / is asked for, once.
+// sizeTellsFile reports whether the server answers SIZE only for files. Some servers report a size for
+// directories; to find out, the size of / is asked for once.
 func (c *Client) sizeTellsFile(ctx context.Context) (bool, error) {
 	h := c.history
 	if c.isMeasured() || h.sizeIsOfFile.Load() || h.sizeIsOfAny.Load() {
@@ -96,8 +97,8 @@ func (c *Client) sizeTellsFile(ctx context.Context) (bool, error) {
 	return !h.sizeIsOfAny.Load(), err
 }
 
-// statOther is stat for what has no size, as noSize says: a directory, a file that may not
-// be read, or any file of a server without SIZE.
+// statOther is stat for a path without a size (noSize says why): a directory, a file that may not be
+// read, or any file if the server does not support SIZE.
 func (c *Client) statOther(ctx context.Context, path string, noSize error) (ftp.Entry, error) {
 	e := ftp.Entry{Name: baseName(path), Type: ftp.DirEntry, Size: -1}
 	noDir := c.within(ctx, path, func() error { return nil })
@@ -107,8 +108,8 @@ func (c *Client) statOther(ctx context.Context, path string, noSize error) (ftp.
 	return c.statListed(ctx, path, noSize, noDir)
 }
 
-// statTogether is statPlain for servers that bear several commands in one write: a path that
-// has no size is a directory if CWD leads there, and a second CWD leads back.
+// statTogether is statPlain for servers that accept several commands in one write. A path without a size
+// is a directory if CWD accepts it; a second CWD changes back.
 func (c *Client) statTogether(ctx context.Context, path string) (ftp.Entry, error) {
 	if err := sendable(path); err != nil {
 		return ftp.Entry{}, err
@@ -149,7 +150,7 @@ func (c *Client) statTogether(ctx context.Context, path string) (ftp.Entry, erro
 	switch {
 	case noWay == nil || noDir != nil:
 		c.cwd = was
-	default: // relative paths depend on the way back
+	default: // later relative paths depend on the second CWD
 		return ftp.Entry{}, noWay
 	}
 	switch {
@@ -162,8 +163,8 @@ func (c *Client) statTogether(ctx context.Context, path string) (ftp.Entry, erro
 	return c.statListed(ctx, path, noSize, noDir)
 }
 
-// statListed is stat for what has no size and is no directory, as noSize and noDir say: the
-// directory above is listed.
+// statListed is stat for a path that has no size and is no directory (noSize and noDir say why). It looks
+// the name up in a listing of the parent directory.
 func (c *Client) statListed(ctx context.Context, path string, noSize, noDir error) (ftp.Entry, error) {
 	e := ftp.Entry{Name: baseName(path)}
 	if !isReply(noDir) || e.Name == "" || saysMissing(noSize) && !c.history.noSIZE.Load() {
@@ -186,7 +187,7 @@ func (c *Client) statListed(ctx context.Context, path string, noSize, noDir erro
 	return ftp.Entry{}, firstOf(bad, err)
 }
 
-// addTime asks for the time; a server that doesn't tell leaves it unknown.
+// addTime asks for the time. If the server does not report it, it stays unknown.
 func (c *Client) addTime(ctx context.Context, path string, e *ftp.Entry) error {
 	if c.history.noMDTM.Load() {
 		return nil
@@ -203,7 +204,7 @@ func (c *Client) addTime(ctx context.Context, path string, e *ftp.Entry) error {
 	return ctx.Err()
 }
 
-// mlst asks for the entry at path.
+// mlst returns the entry at path by MLST.
 func (c *Client) mlst(ctx context.Context, path string) (ftp.Entry, error) {
 	r, err := c.do(ctx, "MLST", path)
 	if err != nil {
@@ -212,8 +213,8 @@ func (c *Client) mlst(ctx context.Context, path string) (ftp.Entry, error) {
 	return entryIn(r, path)
 }
 
-// mlstAlong is mlst for the path that is transferred to next, in typ; see askAlong. A
-// refused TYPE is noticed by the transfer, which asks for it again.
+// mlstAlong is mlst for the path of the next transfer, whose type is typ; see askAlong. A refused TYPE is
+// not reported here: the transfer sends it again.
 func (c *Client) mlstAlong(ctx context.Context, path string, typ ftp.Type) (ftp.Entry, error) {
 	if !c.asksAlong() {
 		return c.mlst(ctx, path)
@@ -232,12 +233,12 @@ func (c *Client) mlstAlong(ctx context.Context, path string, typ ftp.Type) (ftp.
 	return entryIn(replies[0], path)
 }
 
-// entryIn reads the one entry of the answer to MLST about path: a line of its own between
-// the first and the last (RFC 3659 §7.2), or, from servers that know no better, one of these.
+// entryIn returns the entry in the reply to MLST for path. RFC 3659 §7.2 puts it on a line of its own
+// between the first and the last; some servers put it on one of these.
 func entryIn(r ftp.Reply, path string) (ftp.Entry, error) {
 	last := len(r.Lines) - 1
 	for i := 1; i <= last+1; i++ {
-		line := r.Lines[i%(last+1)] // the first comes last
+		line := r.Lines[i%(last+1)] // try the first line last
 		facts, _, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
 		if !strings.ContainsRune(line, '=') || (i >= last) && !strings.HasSuffix(facts, ";") {
 			continue
@@ -247,7 +248,7 @@ func entryIn(r ftp.Reply, path string) (ftp.Entry, error) {
 			continue
 		}
 		if name := baseName(path); name != "" {
-			e.Name = name // the server may say the whole path
+			e.Name = name // the server may send the whole path
 		}
 		if e.IsDir() {
 			e.Type = ftp.DirEntry
@@ -266,8 +267,8 @@ func (c *Client) IsDir(ctx context.Context, path string) (bool, error) {
 	return c.isDir(ctx, path)
 }
 
-// isDir reports whether path is a directory, or a link to one. CWD is the only
-// test that every server passes.
+// isDir reports whether path is a directory, or a link to one. CWD is the only test that works with
+// every server.
 func (c *Client) isDir(ctx context.Context, path string) (bool, error) {
 	if c.hasMLST() {
 		e, err := c.mlst(ctx, path)
@@ -290,7 +291,7 @@ func (c *Client) canEnter(ctx context.Context, path string) (bool, error) {
 	return err == nil, err
 }
 
-// baseName is the last component of a path, "" if it has no name of its own.
+// baseName returns the last component of a path, "" if the path does not end in a name.
 func baseName(p string) string {
 	switch name := path.Base(p); name {
 	case ".", "..", "/":
@@ -300,8 +301,8 @@ func baseName(p string) string {
 	}
 }
 
-// Resolve is Stat that follows a link, and finds out what the server's words leave open: the
-// Type is that of a file, of a directory or of something else. Of a directory the Size is 0.
+// Resolve is like Stat but follows a link, and finds out a type that the server does not report. The Type
+// of the result is that of a file, a directory or something else. The Size of a directory is 0.
 func (c *Client) Resolve(ctx context.Context, path string) (ftp.Entry, error) {
 	e, err := c.Stat(ctx, path)
 	if err != nil || e.Type != ftp.LinkEntry && e.Type != ftp.UnknownEntry {

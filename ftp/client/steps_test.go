@@ -134,7 +134,7 @@ func (p peer) tree(t *testing.T, c *client.Client, dir string) {
 	}
 }
 
-// cancel: a transfer that is broken off leaves a client that works.
+// cancel checks that the client can be used after a transfer was cancelled.
 func (p peer) cancel(t *testing.T, c *client.Client, dir string) {
 	name := dir + "/big"
 	if _, err := c.Store(t.Context(), name, bytes.NewReader(testutil.Noise(8<<20))); err != nil {
@@ -162,7 +162,7 @@ func (p peer) cancel(t *testing.T, c *client.Client, dir string) {
 		t.Fatal("dead after a cancelled Store")
 	}
 	if _, err := c.Stat(t.Context(), dir+"/cut"); p.all && !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a cut upload is there: %v", err)
+		t.Errorf("a cancelled upload was stored: %v", err)
 	}
 	mem := disk(t, map[string]string{"cut": string(data)})
 	res, err := c.Upload(t.Context(), "cut", dir+"/cut", client.FileOptions{FS: mem, Resume: true})
@@ -188,7 +188,7 @@ func (p peer) cancel(t *testing.T, c *client.Client, dir string) {
 // cancelling cancels as soon as it is read or written.
 type cancelling struct{ cancel context.CancelCauseFunc }
 
-// Write is that of a slow disk: a fast server could send the rest before the cancel is noticed.
+// Write is slow, because a fast server could send the rest before the cancel is noticed.
 func (c cancelling) Write(b []byte) (int, error) {
 	c.cancel(errEnough)
 	time.Sleep(5 * time.Millisecond)

@@ -7,23 +7,23 @@ import (
 
 // This file decides how a Pool moves a file:
 //
-//	chain            small files of which there are several: their size and time are known,
-//	                 nothing is resumed, and the server says MODE B AHEAD. A round trip
-//	                 serves as many files as are under way, where each would take three to five.
-//	                 What does not work goes over one connection.
-//	one connection   all others. The kernel moves the bytes.
-//	segments         a download that turns out to take long, while connections are free:
-//	                 others join the first one (segments.go). They fill a line with long round
-//	                 trips, or one of which each connection has a share. If they do not fit
-//	                 together, the file is fetched over one connection.
+//	chain            Several small files whose sizes and times are known, none of which is
+//	                 resumed, if the server has the feature MODE B AHEAD. All files under way
+//	                 share each round trip, where each alone would take three to five. A file
+//	                 that the chain can't move goes over one connection.
+//	one connection   All other files. The kernel moves the bytes.
+//	segments         A download that turns out to take long, while connections are free: other
+//	                 connections join the first one (segments.go). This helps if the round trips
+//	                 are long or each connection gets a share of the line. If the parts do not
+//	                 fit together, the file is fetched again over one connection.
 //
-// FileOptions.Retry is about one connection and its segments: each try continues what the one
-// before has left, if the file is still the same. A chain knows neither resuming nor retries; what
-// goes wrong in it has its first try afterwards. No more files are outside of the chain at once
-// than the Pool may have connections.
+// FileOptions.Retry applies to one connection and its segments: each try continues the partial file
+// of the one before, if the remote file has not changed. A chain neither resumes nor retries; a
+// file that fails in it gets its first try afterwards. Outside of the chain, no more files are
+// under way at once than the Pool may have connections.
 
-// Download is Client.Download over a connection of the Pool, over several for a large file if
-// o.Connections allows, or together with other small files if there are Several.
+// Download is like Client.Download over a connection of the Pool. A large file is fetched over
+// several connections if o.Connections allows, and small files share one if o.Several is set.
 func (p *Pool) Download(ctx context.Context, remote, local string, o FileOptions) (Result, error) {
 	if o.chainsDown() {
 		if ch := p.chain(ctx); ch != nil {
@@ -47,8 +47,8 @@ func (p *Pool) Download(ctx context.Context, remote, local string, o FileOptions
 	})
 }
 
-// Upload is Client.Upload over a connection of the Pool, or together with other small files if
-// there are Several.
+// Upload is like Client.Upload over a connection of the Pool. Small files share one connection if
+// o.Several is set.
 func (p *Pool) Upload(ctx context.Context, local, remote string, o FileOptions) (Result, error) {
 	if o.chainsUp() {
 		if ch := p.chain(ctx); ch != nil {
@@ -71,9 +71,9 @@ func (p *Pool) Upload(ctx context.Context, local, remote string, o FileOptions) 
 	})
 }
 
-// Parallel returns how many Downloads or Uploads should run at once: several hundred if small
-// files can share a connection to this server, which it is asked for, and otherwise as many as
-// the Pool may have connections. It pays from about eight small files on.
+// Parallel returns how many Downloads or Uploads should run at once. It is several hundred if
+// small files can share a connection to this server, which Parallel asks the server, and otherwise
+// the number of connections that the Pool may have. Sharing pays from about eight small files on.
 func (p *Pool) Parallel(ctx context.Context) int {
 	if p.chain(ctx) != nil {
 		return chainWindow
@@ -81,7 +81,7 @@ func (p *Pool) Parallel(ctx context.Context) int {
 	return p.Size()
 }
 
-// chain returns the chain for small files, nil if there is none. The server is asked once.
+// chain returns the chain for small files, nil if there is none. It asks the server once.
 func (p *Pool) chain(ctx context.Context) *chain {
 	select {
 	case p.chaining <- struct{}{}:
@@ -102,7 +102,7 @@ func (p *Pool) chain(ctx context.Context) *chain {
 	return nil
 }
 
-// turn waits until there may be a connection for one more file. done gives it back.
+// turn waits until one more file may use a connection. The caller must call done after it.
 func (p *Pool) turn(ctx context.Context) (done func(), err error) {
 	select {
 	case p.turns <- struct{}{}:
@@ -112,5 +112,5 @@ func (p *Pool) turn(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// spare returns how many connections no file has taken.
+// spare returns how many connections are not in use by a file.
 func (p *Pool) spare() int { return min(cap(p.turns), p.Size()) - len(p.turns) }

@@ -18,7 +18,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// healing tries again at once, three times, and has the server recover before that.
+// healing returns a Retry of three tries without a pause, before each of which the server recovers.
 func healing(srv *ftptest.Server) client.Retry {
 	return client.Retry{
 		Times: 3, Wait: func(int) time.Duration { return 0 },
@@ -26,8 +26,8 @@ func healing(srv *ftptest.Server) client.Retry {
 	}
 }
 
-// TestPoolTriesAgain: a transfer of a Pool that broke is tried again, and continues where it
-// stopped; without a Retry it is not.
+// TestPoolTriesAgain checks that a failed transfer of a Pool is tried again and continues where it stopped. Without a
+// Retry it is not.
 func TestPoolTriesAgain(t *testing.T) {
 	body := testutil.Noise(1 << 20)
 	for _, verb := range []string{"RETR", "STOR"} {
@@ -61,7 +61,7 @@ func TestPoolTriesAgain(t *testing.T) {
 	}
 }
 
-// TestClientTriesAgain: a Client tries again as long as its connection lasts.
+// TestClientTriesAgain checks that a Client tries again only while its connection is open.
 func TestClientTriesAgain(t *testing.T) {
 	for name, f := range map[string]ftptest.Fault{"": ftptest.Reply(450, "Not now."), "hangs up": ftptest.HangUp()} {
 		srv := ftptest.NewServer(t, nil)
@@ -82,8 +82,8 @@ func TestClientTriesAgain(t *testing.T) {
 	}
 }
 
-// TestSeveral: small files share a data connection. What the server can't give just now is tried
-// again, if it is to be.
+// TestSeveral checks that small files share a data connection. A file that the server refuses temporarily is tried
+// again if Retry says so.
 func TestSeveral(t *testing.T) {
 	const n = 40
 	for name, tt := range map[string]struct {
@@ -125,19 +125,19 @@ func TestSeveral(t *testing.T) {
 	}
 }
 
-// isNow reports whether err is the server's "not now".
+// isNow reports whether err is a temporary refusal.
 func isNow(err error) bool {
 	var no *ftp.Error
 	return errors.As(err, &no) && no.Code == 450
 }
 
-// TestTransferWaitsNoLongerThanItsContext: for its turn, or for the answer to whether small files
-// can share a connection.
-func TestTransferWaitsNoLongerThanItsContext(t *testing.T) {
+// TestTransferEndsWithContext checks that a transfer ends with its context while it waits for its turn,
+// or for the server's reply whether small files can share a connection.
+func TestTransferEndsWithContext(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/f"] = "text"
 		f.Feat = append(f.Feat, "MODE B AHEAD")
-		f.On["MODE"] = func(*fakeserver.Session, string) {} // it never answers
+		f.On["MODE"] = func(*fakeserver.Session, string) {} // the server never answers
 		f.On["RETR"] = func(*fakeserver.Session, string) {}
 	})
 	p := client.NewPool(f.Addr, 1, &client.Options{Timeout: time.Minute})

@@ -8,26 +8,26 @@ import (
 	"sync/atomic"
 )
 
-// errStopped ends a transfer that its reader has had enough of.
+// errStopped ends a transfer whose reader was closed early.
 var errStopped = errors.New("stopped before the end")
 
-// stream is a retrieve that is read as it comes.
+// stream is a retrieve whose caller reads the bytes as they arrive.
 type stream struct {
 	*io.PipeReader
 	cancel context.CancelCauseFunc
-	agreed chan struct{} // closed when the server began to send
-	ended  chan struct{} // closed when the transfer is over; err is set then
+	agreed chan struct{} // closed when the server begins to send
+	ended  chan struct{} // closed when the transfer has ended; err is set before
 	err    error
-	whole  atomic.Bool // every byte came; only the verdict is missing
+	whole  atomic.Bool // all bytes have arrived; only the verdict is missing
 }
 
-// stream runs a retrieve in a goroutine of its own and hands its bytes to a
-// pipe. The Client stays taken until the goroutine calls done.
+// stream runs a retrieve in its own goroutine, which writes the bytes to a pipe and calls done at
+// the end. The Client stays busy until then.
 func (c *Client) stream(ctx context.Context, run func(ctx context.Context, j *job) error, done func()) *stream {
 	ctx, cancel := context.WithCancelCause(ctx)
 	pr, pw := io.Pipe()
 	s := &stream{PipeReader: pr, cancel: cancel, agreed: make(chan struct{}), ended: make(chan struct{})}
-	// A reader that does not read must not keep a cancelled transfer waiting.
+	// A caller that has stopped reading must not keep a cancelled transfer waiting.
 	stop := context.AfterFunc(ctx, func() { _ = pw.CloseWithError(context.Cause(ctx)) })
 	go func() {
 		s.err = run(ctx, &job{sink: pw, agreed: func() { close(s.agreed) }})
@@ -40,7 +40,7 @@ func (c *Client) stream(ctx context.Context, run func(ctx context.Context, j *jo
 	return s
 }
 
-// Close ends the transfer and returns its verdict; nil if it was stopped early.
+// Close ends the transfer and returns its verdict, or nil if Close itself ended it early.
 func (s *stream) Close() error {
 	if !s.whole.Load() {
 		s.cancel(errStopped)
@@ -53,11 +53,10 @@ func (s *stream) Close() error {
 	return s.err
 }
 
-// Open reads the file at path from offset on. The Client is busy until the
-// transfer is over: at the end of the file, at an error, or when the reader is
-// closed, which has to happen in any case. Read gives io.EOF only when the file
-// came whole, else the verdict; Close returns the same. Closing early breaks the
-// transfer off and is no error. ctx bounds the whole transfer.
+// Open returns a reader of the file at path from offset on. The caller must close it. The Client
+// is busy until the transfer has ended: at the end of the file, at an error, or at Close. Read
+// returns io.EOF only if the file is whole; otherwise it returns the error, and so does Close.
+// Closing early aborts the transfer and is not an error. ctx limits the whole transfer.
 func (c *Client) Open(ctx context.Context, path string, offset int64) (io.ReadCloser, error) {
 	if err := c.begin(); err != nil {
 		return nil, err
@@ -84,11 +83,11 @@ func (c *Client) Open(ctx context.Context, path string, offset int64) (io.ReadCl
 	}
 }
 
-// Create writes the file at path from offset on, 0 for the whole; with one the bytes
-// before it stay as they are. The Client is busy until the writer is closed, which has
-// to happen in any case: Close gives the verdict, as of Store, and the file is there
-// when it is nil. A Write after the transfer has failed gives the reason. When ctx
-// ends, the transfer is broken off, and is no whole file to the server.
+// Create returns a writer to the file at path, from offset on. With offset 0 it replaces the file;
+// otherwise the server keeps the bytes before offset. The caller must close the writer, and the
+// Client is busy until then. The file is whole if Close returns nil; its errors are those of Store.
+// A Write after the transfer has failed returns the cause. If ctx ends, the transfer is aborted in
+// a way that the server does not mistake for the end of the file.
 func (c *Client) Create(ctx context.Context, path string, offset int64) (io.WriteCloser, error) {
 	if err := sendable(path); err != nil {
 		return nil, err
@@ -114,22 +113,22 @@ func (c *Client) Create(ctx context.Context, path string, offset int64) (io.Writ
 	}
 }
 
-// uploadStream is a store that is written as it goes.
+// uploadStream is a store whose caller writes the bytes.
 type uploadStream struct {
 	*io.PipeWriter
 	ctx   context.Context
-	ended chan struct{} // closed when the transfer is over; err is set then
+	ended chan struct{} // closed when the transfer has ended; err is set before
 	err   error
 }
 
-// Close ends the file and returns the verdict of the transfer.
+// Close ends the file and returns the result of the transfer.
 func (u *uploadStream) Close() error {
-	_ = u.PipeWriter.CloseWithError(context.Cause(u.ctx)) // which must not pass for the end
+	_ = u.PipeWriter.CloseWithError(context.Cause(u.ctx)) // a cancelled upload must not look like a whole file
 	<-u.ended
 	return u.err
 }
 
-// CloseWithError breaks the transfer off: what came is not a whole file.
+// CloseWithError aborts the transfer, so that the server does not take the file for whole.
 func (u *uploadStream) CloseWithError(err error) error {
 	_ = u.PipeWriter.CloseWithError(err)
 	<-u.ended

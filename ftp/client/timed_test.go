@@ -8,8 +8,8 @@ import (
 	"miniftp/ftp/internal/fakeserver"
 )
 
-// TestTimeWithoutSIZE: a copy gets the time of its original from servers that know MDTM but
-// not SIZE, whether they get one command at a time or several.
+// TestTimeWithoutSIZE checks that a copy gets the time of its original from servers that support MDTM but not SIZE,
+// whether they get one command at a time or several.
 func TestTimeWithoutSIZE(t *testing.T) {
 	for name, greeting := range map[string]string{"one at a time": "220 ready\r\n", "together": "220 (vsFTPd 3.0.5)\r\n"} {
 		for _, size := range []int{0, len(small(1))} {
@@ -29,7 +29,7 @@ func TestTimeWithoutSIZE(t *testing.T) {
 					t.Fatal(err)
 				}
 				if info, err := mem.Stat("/1"); err != nil || !info.ModTime().Equal(want) {
-					t.Errorf("the copy is of %v, %v, want %v", info.ModTime(), err, want)
+					t.Errorf("the time of the copy is %v, %v, want %v", info.ModTime(), err, want)
 				}
 			})
 		}

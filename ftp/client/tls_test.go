@@ -21,7 +21,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// certificate is one that nobody vouches for, and the roots that make it trusted.
+// certificate returns a self-signed certificate, and roots that trust it.
 func certificate(t *testing.T, hosts ...string) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	cert, err := server.SelfSigned(hosts...)
@@ -33,7 +33,7 @@ func certificate(t *testing.T, hosts ...string) (tls.Certificate, *x509.CertPool
 	return cert, roots
 }
 
-// secureFake starts a fake server that speaks TLS, and returns the options to reach it.
+// secureFake starts a fake server with TLS, and returns the options to connect to it.
 func secureFake(t *testing.T, change func(f *fakeserver.Server, cfg *tls.Config)) (*fakeserver.Server, *client.Options) {
 	t.Helper()
 	cert, roots := certificate(t)
@@ -47,8 +47,8 @@ func secureFake(t *testing.T, change func(f *fakeserver.Server, cfg *tls.Config)
 	return f, &client.Options{TLS: client.ExplicitTLS, TLSConfig: &tls.Config{RootCAs: roots}}
 }
 
-// Both versions, both modes, up and down; every data connection goes on with the
-// session of the control connection, and nothing is sent in the clear.
+// Both versions and both modes, up and down: every data connection resumes the session of the control connection, and
+// nothing is sent unprotected.
 func TestTLS(t *testing.T) {
 	body := testutil.Noise(1 << 20)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
@@ -94,15 +94,15 @@ func TestTLS(t *testing.T) {
 					t.Errorf("%d data connections were under TLS, want 5", len(seen))
 				}
 				if said := s.ClearCommands(); len(said) != 1 || said[0].Verb != "AUTH" {
-					t.Errorf("in the clear went %v", said)
+					t.Errorf("sent without TLS: %v", said)
 				}
 			})
 		}
 	}
 }
 
-// Whatever the server answers, nothing goes on in the clear (CVE-2021-22946).
-func TestNoFallBackToClear(t *testing.T) {
+// Whatever the server answers, the Client does not continue without TLS (CVE-2021-22946).
+func TestNoFallbackToPlaintext(t *testing.T) {
 	for name, change := range map[string]func(f *fakeserver.Server){
 		"AUTH 500": func(f *fakeserver.Server) {
 			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("500 what?") }
@@ -117,10 +117,10 @@ func TestNoFallBackToClear(t *testing.T) {
 			f.Greeting = "230 you are in\r\n"
 			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Say("503 no need") }
 		},
-		"a login behind the 234": func(f *fakeserver.Server) {
+		"a login after the 234": func(f *fakeserver.Server) {
 			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Raw("234 go\r\n230 you are in\r\n") }
 		},
-		"half a line behind the 234": func(f *fakeserver.Server) {
+		"half a line after the 234": func(f *fakeserver.Server) {
 			f.On["AUTH"] = func(s *fakeserver.Session, _ string) { s.Raw("234 go\r\n2") }
 		},
 		"no handshake": func(f *fakeserver.Server) {
@@ -139,7 +139,7 @@ func TestNoFallBackToClear(t *testing.T) {
 			c, err := client.Dial(t.Context(), f.Addr, o)
 			if err == nil {
 				_ = c.Close()
-				t.Fatal("Dial is content")
+				t.Fatal("Dial returned no error")
 			}
 			var noTLS *client.TLSError
 			var dead *client.DeadError
@@ -147,16 +147,16 @@ func TestNoFallBackToClear(t *testing.T) {
 				t.Errorf("the error is %T %v", err, err)
 			}
 			if change != nil && (f.Count("USER") > 0 || f.Count("PASS") > 0) {
-				t.Errorf("the login went over in the clear: %q", f.Commands())
+				t.Errorf("the login was sent without TLS: %q", f.Commands())
 			}
 			if f.Count("FEAT")+f.Count("EPSV") > 0 {
-				t.Errorf("it went on: %q", f.Commands())
+				t.Errorf("commands after the failure: %q", f.Commands())
 			}
 		})
 	}
 }
 
-// A certificate that is not trusted, or for another host, ends it before the login.
+// A certificate that is not trusted, or is for another host, ends the connection before the login.
 func TestCertificateIsChecked(t *testing.T) {
 	f, o := secureFake(t, nil)
 	var unknown x509.UnknownAuthorityError
@@ -176,12 +176,12 @@ func TestCertificateIsChecked(t *testing.T) {
 		}
 	}
 	if f.Count("USER") > 0 {
-		t.Errorf("a login went out: %q", f.Commands())
+		t.Errorf("a login was sent: %q", f.Commands())
 	}
 }
 
-// The data connection's server has to be the control connection's.
-func TestDataShowsTheSameCertificate(t *testing.T) {
+// The server on the data connection must have the certificate of the control connection.
+func TestDataConnectionNeedsSameCertificate(t *testing.T) {
 	other, otherRoots := certificate(t)
 	f, o := secureFake(t, func(f *fakeserver.Server, cfg *tls.Config) {
 		cfg.SessionTicketsDisabled = true
@@ -192,7 +192,7 @@ func TestDataShowsTheSameCertificate(t *testing.T) {
 		}
 	})
 	_ = otherRoots
-	o.TLSConfig.RootCAs.AddCert(other.Leaf) // trusted, and still another one
+	o.TLSConfig.RootCAs.AddCert(other.Leaf) // trusted, but a different one
 	c := dial(t, f, o)
 	_, err := c.Retrieve(t.Context(), "f", io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "not that of the control connection") {
@@ -200,8 +200,8 @@ func TestDataShowsTheSameCertificate(t *testing.T) {
 	}
 }
 
-// Without close_notify somebody may have cut the file short. The size tells;
-// without it nothing does.
+// Without close_notify an attacker may have cut the file. If the size is known it shows whether the file is whole;
+// otherwise the transfer fails.
 func TestRetrieveWithoutCloseNotify(t *testing.T) {
 	for name, x := range map[string]struct {
 		size bool
@@ -239,8 +239,7 @@ func TestRetrieveWithoutCloseNotify(t *testing.T) {
 	}
 }
 
-// Half a name is another name: a last line without its end that TLS does not end either
-// is no entry of a LIST.
+// A LIST without close_notify whose last line has no line end may have a cut name there: that entry is not used.
 func TestListHalfLineWithoutCloseNotify(t *testing.T) {
 	for _, whole := range []bool{true, false} {
 		f, o := secureFake(t, func(f *fakeserver.Server, _ *tls.Config) {
@@ -263,8 +262,8 @@ func TestListHalfLineWithoutCloseNotify(t *testing.T) {
 	}
 }
 
-// A server that sends tickets on uploads, and reads slowly: the close must not
-// become a reset that destroys what is on its way (0 of 15 uploads arrived at vsftpd).
+// The server sends session tickets on uploads, and reads slowly. The close of the data connection must not become a
+// reset, which would destroy what is on its way (0 of 15 uploads arrived at vsftpd).
 func TestUploadArrivesWhole(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -276,7 +275,7 @@ func TestUploadArrivesWhole(t *testing.T) {
 			d := s.Data().(*tls.Conn)
 			var got bytes.Buffer
 			_, err := io.Copy(&got, io.LimitReader(d, 64<<10))
-			if err == nil { // the rest once the client is done
+			if err == nil { // read the rest when the client has finished
 				_, err = io.Copy(&got, d)
 			}
 			_ = d.Close()
@@ -298,7 +297,7 @@ func TestUploadArrivesWhole(t *testing.T) {
 	}
 }
 
-// TLS first: servers may refuse what goes without saying there.
+// With implicit TLS, servers may refuse PBSZ and PROT, which are implied there.
 func TestImplicitTLS(t *testing.T) {
 	for _, refuses := range []bool{false, true} {
 		cert, roots := certificate(t)
@@ -319,13 +318,13 @@ func TestImplicitTLS(t *testing.T) {
 			t.Errorf("PROT refused %v: %q, %v", refuses, got.String(), err)
 		}
 		if f.Count("AUTH") > 0 {
-			t.Error("AUTH under TLS")
+			t.Error("AUTH was sent with implicit TLS")
 		}
 	}
 }
 
-// TLS first at a server that speaks it not, or second: a clear error, soon.
-func TestImplicitTLSAtAClearServer(t *testing.T) {
+// Implicit TLS to a server without TLS, or one that expects explicit TLS, soon fails with a clear error.
+func TestImplicitTLSWithPlaintextServer(t *testing.T) {
 	f := fakeserver.New(t, nil)
 	_, err := client.Dial(t.Context(), f.Addr, &client.Options{TLS: client.ImplicitTLS})
 	var noTLS *client.TLSError
@@ -339,8 +338,8 @@ func TestImplicitTLSAtAClearServer(t *testing.T) {
 	}
 }
 
-// A server that wants what we do: the data connection resumes. Where one refuses
-// all the same, the session goes on.
+// A server that requires data connections to resume the session is satisfied. If it refuses one anyway, the session
+// continues.
 func TestServerRefusesTLSOnData(t *testing.T) {
 	f, o := secureFake(t, func(f *fakeserver.Server, _ *tls.Config) {
 		f.SetFile("f", "content")
@@ -358,12 +357,11 @@ func TestServerRefusesTLSOnData(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 	if _, err := c.Command(t.Context(), "NOOP", ""); err != nil {
-		t.Errorf("the session did not go on: %v", err)
+		t.Errorf("the session did not continue: %v", err)
 	}
 }
 
-// Nothing of the password is in an event or an error under TLS either, and no
-// command was sent before its time.
+// No event or error contains the password, also with TLS, and no command is sent too early.
 func TestTLSOrder(t *testing.T) {
 	f, o := secureFake(t, nil)
 	o.User, o.Password = "u", "s3cr3t"

@@ -16,10 +16,10 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// storing is how long a lateFs needs to store a file that has arrived.
+// storing is how long a lateFs takes to store a file that has arrived.
 const storing = 60 * time.Millisecond
 
-// lateFs has files whose Close takes time, as on a slow disk.
+// lateFs has files whose Close takes a while, as on a slow disk.
 type lateFs struct{ afero.Fs }
 
 func (l lateFs) OpenFile(name string, flag int, perm os.FileMode) (afero.File, error) {
@@ -37,7 +37,7 @@ func (l lateFile) Close() error {
 	return l.File.Close()
 }
 
-// stores collects how long each STOR took.
+// stores records how long each STOR took.
 type stores struct {
 	mu   sync.Mutex
 	took []time.Duration
@@ -51,7 +51,7 @@ func (s *stores) Observe(e ftp.Event) {
 	}
 }
 
-// An upload takes until the final reply: its bytes are written to the socket before that.
+// The time of an upload includes the wait for the final reply: the bytes are written to the socket much earlier.
 func TestTookUntilFinalReply(t *testing.T) {
 	srv := ftptest.NewServer(t, lateFs{fsroot.NewMem()})
 	seen := new(stores)
@@ -65,11 +65,11 @@ func TestTookUntilFinalReply(t *testing.T) {
 		t.Errorf("%v, %v, %v", res.Took, seen.took, err)
 	}
 	if res, err := c.RetrieveWith(t.Context(), client.Transfer{Path: "a"}, new(strings.Builder)); err != nil || res.Took <= 0 {
-		t.Errorf("%v, %v", res.Took, err)
+		t.Errorf("Retrieve took %v, %v", res.Took, err)
 	}
 }
 
-// The files of a chain, too.
+// The same for the files of a chain.
 func TestTookOfChain(t *testing.T) {
 	srv := ftptest.NewServer(t, lateFs{fsroot.NewMem()})
 	seen := new(stores)
@@ -82,11 +82,11 @@ func TestTookOfChain(t *testing.T) {
 		return err
 	})
 	if err != nil || len(seen.took) != 3 {
-		t.Fatalf("%v, %v", seen.took, err)
+		t.Fatalf("the times are %v, %v; want three", seen.took, err)
 	}
 	for _, took := range seen.took {
 		if took < storing {
-			t.Errorf("%v", took)
+			t.Errorf("an upload took %v, less than storing it", took)
 		}
 	}
 }

@@ -56,11 +56,11 @@ func TestRetrieveAndStore(t *testing.T) {
 				t.Errorf("Store of nothing: %d, %v", n, err)
 			}
 			if _, ok := f.File("none"); !ok {
-				t.Error("the empty file was not made")
+				t.Error("the empty file was not created")
 			}
 			var reply *ftp.Error
 			if _, err := c.Retrieve(t.Context(), "nope", io.Discard); !errors.As(err, &reply) || !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("what is not there: %v", err)
+				t.Errorf("a missing file: %v", err)
 			}
 			if f.Count("TYPE") != 1 {
 				t.Errorf("commands %q", f.Commands())
@@ -83,7 +83,7 @@ func TestRetrieveFromOffset(t *testing.T) {
 	}
 }
 
-// A restart point must not outlive the transfer that it was for.
+// A restart point must not apply to a later transfer.
 func TestRestartPointIsTakenBack(t *testing.T) {
 	refuse := true
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -167,7 +167,7 @@ func (r *brokenReader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// An upload that fails here must not look whole to the server.
+// An upload whose source fails must not look whole to the server.
 func TestFailedUploadIsReset(t *testing.T) {
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		f := fakeserver.New(t, nil)
@@ -181,12 +181,12 @@ func TestFailedUploadIsReset(t *testing.T) {
 			t.Errorf("%v: Pwd: %v", mode, err)
 		}
 		if text, ok := f.File("up"); ok {
-			t.Errorf("%v: the server took %d bytes for the file", mode, len(text))
+			t.Errorf("%v: the server stored the %d bytes as a whole file", mode, len(text))
 		}
 	}
 }
 
-// fullWriter takes some bytes, as a full disk does.
+// fullWriter fails after some bytes, like a full disk.
 type fullWriter struct{ left int }
 
 func (w *fullWriter) Write(b []byte) (int, error) {
@@ -248,7 +248,7 @@ func TestRefusedUpload(t *testing.T) {
 	}
 }
 
-// No byte goes out before the server said that it will take it.
+// No byte is sent before the server says that it accepts the file.
 func TestUploadWaitsForTheReply(t *testing.T) {
 	early := make(chan int, 1)
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -268,6 +268,6 @@ func TestUploadWaitsForTheReply(t *testing.T) {
 		t.Errorf("Store: %d, %v", n, err)
 	}
 	if n := <-early; n != 0 {
-		t.Errorf("%d bytes came before the 150", n)
+		t.Errorf("%d bytes were sent before the 150", n)
 	}
 }

@@ -2,25 +2,26 @@ package client
 
 import "context"
 
-// tries is what several tries of one transfer share: which version of the file they move, and
-// what the last one has left. The zero value is ready for the first try. It is for one
-// transfer, and for one try at a time; nil remembers nothing.
+// tries is the state that the tries of one transfer share: the version of the file they move, and
+// what the last one left. The zero value is ready for the first try. Only one try may use it at a
+// time. A nil *tries remembers nothing.
 type tries struct {
 	begun   bool
 	version version
-	part    *part  // of a Download, closed
-	name    string // of what an Upload writes to on the server
-	bytes   int64  // that were sent there
+	part    *part  // the partial file of a Download, closed
+	name    string // the name on the server that an Upload writes to
+	bytes   int64  // bytes sent there
 }
 
-// left notes what a try has left.
+// left records what a try has left.
 func (t *tries) left(v version, p *part) {
 	if t != nil {
 		t.begun, t.version, t.part = true, v, p
 	}
 }
 
-// reopen opens what the last try of a Download has left; nil if there is nothing.
+// reopen opens the partial file that the last try of a Download left. It returns nil if there is
+// none, or if the file is not the same any more.
 func (t *tries) reopen() *part {
 	if t == nil || t.part == nil {
 		return nil
@@ -37,7 +38,7 @@ func (t *tries) reopen() *part {
 	return p
 }
 
-// sent notes what a try of an Upload has sent, and where to.
+// sent records how much a try of an Upload has sent, and to which name.
 func (t *tries) sent(name string, bytes int64, v version) {
 	if t == nil {
 		return
@@ -48,8 +49,7 @@ func (t *tries) sent(name string, bytes int64, v version) {
 	t.begun, t.name, t.version, t.bytes = true, name, v, max(t.bytes, bytes)
 }
 
-// before returns how many bytes of a file the tries before have sent to a name; -1 if none
-// was.
+// before returns how many bytes earlier tries have sent to a name, -1 if no try has used it.
 func (t *tries) before(name string) int64 {
 	if t == nil || !t.begun || t.name != name {
 		return -1
@@ -57,8 +57,8 @@ func (t *tries) before(name string) int64 {
 	return t.bytes
 }
 
-// tried runs a try of a transfer as often as o.Retry says. again may say more about that; nil:
-// nothing.
+// tried runs try until it succeeds or o.Retry gives up. again, if not nil, may rule out further
+// tries.
 func (o FileOptions) tried(ctx context.Context, again func(error) bool, try func(o FileOptions) (Result, error)) (res Result, err error) {
 	r := o.Retry
 	if again != nil {

@@ -14,11 +14,11 @@ import (
 	"miniftp/ftp"
 )
 
-// Upload copies the file local to remote. A file that is there keeps the name until
-// the new one is whole under another name, if the server lets it be renamed. Afterwards the
-// server's size of it is compared, where it tells. Resume continues where the server's file
-// ends, after a comparison of its last bytes if they may be read; one that differs or is
-// larger is a *ResumeError. A failure of this side is a *LocalError.
+// Upload copies the local file to remote. If remote exists, it is kept until the new file is whole
+// under another name, if the server allows renaming. Afterwards Upload compares the size that the
+// server reports, if it reports one. With Resume it continues the server's file after comparing its
+// last bytes, if they may be read; a file that differs or is larger is a *ResumeError. A failure of
+// the local side is a *LocalError.
 func (c *Client) Upload(ctx context.Context, local, remote string, o FileOptions) (Result, error) {
 	return o.tried(ctx, c.lasts, func(o FileOptions) (Result, error) {
 		return c.upload(ctx, o.fs(), local, remote, o)
@@ -53,19 +53,24 @@ func (c *Client) upload(ctx context.Context, fsys afero.Fs, local, remote string
 	return u.run(ctx)
 }
 
-// upload is one Upload under way.
+// upload is one Upload in progress. Its life, by method:
+//
+//	run     choose a name (choose), then whole
+//	whole   restart: find the offset; send; confirm: compare the size, set the time, RNFR;
+//	        finish: what confirm could not do, and the rename (place)
+//	run     if the server refuses the hidden name or the rename: whole again, to the final name
 type upload struct {
 	c             *Client
 	f             afero.File
 	local, remote string
-	to            string // that is written to, and renamed to o.rename if there is one
+	to            string // the name written to; renamed to o.rename unless that is empty
 	o             FileOptions
-	size          int64   // of the local file, -1 if it is no regular one
+	size          int64   // of the local file, -1 if it is not a regular file
 	v             version // of the local file
-	resumes       bool    // what is at to may be continued
+	resumes       bool    // the server's file at to may be continued
 }
 
-// whole sends the file to its place and gives it its time and its name.
+// whole sends the file, and gives it its time and its name.
 func (u *upload) whole(ctx context.Context) (Result, error) {
 	offset, err := u.restart(ctx)
 	var other *ResumeError
@@ -84,7 +89,9 @@ func (u *upload) whole(ctx context.Context) (Result, error) {
 		offset = 0
 		res, err = u.send(ctx, 0)
 	}
+	// Recorded before any check can fail, so that the next try recognises what this one has sent.
 	u.o.tries.sent(u.to, offset+res.Bytes, u.v)
+	// The beginning came from an earlier try. The local file must still be the same.
 	if err == nil && offset > 0 {
 		err = u.unchanged()
 	}
@@ -105,8 +112,7 @@ func (u *upload) whole(ctx context.Context) (Result, error) {
 	return res, u.finish(ctx, got)
 }
 
-// unchanged makes sure that a file of which an earlier try has sent the beginning is still
-// the same.
+// unchanged makes sure that a local file whose beginning was sent by an earlier try has not changed.
 func (u *upload) unchanged() error {
 	info, err := u.f.Stat()
 	if err != nil {
@@ -116,10 +122,10 @@ func (u *upload) unchanged() error {
 	return o.verdict()
 }
 
-// finish gives a file that is whole its time and its name, as far as that is not done.
+// finish sets the time and the name of a whole file, as far as confirm has not done so.
 func (u *upload) finish(ctx context.Context, got confirmed) error {
 	if u.keepsTime() && !got.timed {
-		got.from = ftp.Reply{} // RNFR is void by now
+		got.from = ftp.Reply{} // RNTO must follow RNFR immediately (RFC 959 §4.1.3)
 		err := u.c.setModTime(ctx, u.to, u.v.modified)
 		if err != nil && !isReply(err) && !u.wholeWithoutTime() {
 			return err
@@ -147,18 +153,18 @@ func (u *upload) finish(ctx context.Context, got confirmed) error {
 	return u.c.place(ctx, u.to, u.o.rename, u.o.Replaces != nil, no)
 }
 
-// usualMode is what servers give to new files. A file that replaces one of another mode is
-// given that.
+// usualMode is the mode that servers give to new files. If the replaced file has another mode, the
+// new one is given that.
 const usualMode = 0o644
 
 func (u *upload) keepsTime() bool { return u.o.KeepTime && !u.c.history.noTime.Load() }
 
-// wholeWithoutTime reports whether the file is as it should be even if the connection breaks
-// before it has its time. A mirror needs the time.
+// wholeWithoutTime reports whether the upload succeeds even if the connection fails before its time
+// is set. A mirror (Beside) needs the time.
 func (u *upload) wholeWithoutTime() bool { return u.o.rename == "" && !u.o.Beside }
 
-// learnTime notes what came of setting a time: it may be the one that the server does not
-// take, or that it knows no way at all.
+// learnTime records whether the server could set a time. A refusal may concern the given time, so it
+// counts only if the server has never set one.
 func (h *history) learnTime(err error) {
 	if err == nil {
 		h.setsTime.Store(true)
@@ -167,16 +173,16 @@ func (h *history) learnTime(err error) {
 	}
 }
 
-// confirmed is what a server says of a file that it has stored.
+// confirmed is what a server has replied about a file that it stored.
 type confirmed struct {
-	size  int64     // -1: it does not tell
+	size  int64     // -1: not reported
 	timed bool      // the time is set, or can't be
-	from  ftp.Reply // to RNFR
+	from  ftp.Reply // the reply to RNFR
 }
 
-// confirm asks for the size of what was stored, sets its time and says RNFR, in one write:
-// neither does harm to a file that is not whole. If only the size is wanted the final
-// reply stands without it, even if the server is gone by now.
+// confirm asks for the size of the stored file, sets its time and sends RNFR, in one write if the
+// server supports that. None of these does harm to a file that is not whole. If nothing but the size
+// is wanted, the final reply is enough, even if the connection has failed meanwhile.
 func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
 	c := u.c
 	var cmds []ftp.Command
@@ -210,9 +216,9 @@ func (u *upload) confirm(ctx context.Context) (got confirmed, err error) {
 	return got, err
 }
 
-// earlySize is how long a file may be that is sent to a server of the table of batchers
-// without a wait for its 150. It fits into the buffers of the sockets. If the server refuses
-// it, the bytes are lost, and read from the file again for the next try.
+// earlySize is the largest file that is sent to a server of the table of batchers without waiting
+// for the 150. It fits into the buffers of the sockets. If the server refuses it, the bytes are lost
+// and are read from the file again for the next try.
 const earlySize = 64 << 10
 
 func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
@@ -234,7 +240,9 @@ func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
 	return u.c.transfer(ctx, j)
 }
 
-// restart finds where to go on: 0 if the file has to be sent whole.
+// restart returns the offset at which to continue, 0 if the file must be sent whole. The size of the
+// server's file does not show that it is the beginning of this one, so its last bytes are compared.
+// If they may not be read, as in an upload-only directory, the size has to be sufficient.
 func (u *upload) restart(ctx context.Context) (int64, error) {
 	if !u.resumes || u.o.ASCII || u.size < 0 {
 		return 0, nil
@@ -244,10 +252,10 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	if !u.o.Resume && u.o.tries.before(u.to) >= 0 && there > u.o.tries.before(u.to) {
-		return 0, nil // not what an earlier try has left
+		return 0, nil // more than earlier tries have sent: another file
 	}
 	if there > u.size {
-		return 0, u.cant(there, fmt.Sprintf("the file here has only %d bytes", u.size))
+		return 0, u.resumeError(there, fmt.Sprintf("the local file has only %d bytes", u.size))
 	}
 	want, err := lastBytes(u.f, there)
 	if err != nil {
@@ -267,7 +275,7 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 	var no *ftp.Error
 	switch {
 	case errors.Is(err, errTooMuch):
-		return 0, u.cant(there, "the server does not go on where it is told to")
+		return 0, u.resumeError(there, "the server does not begin at the requested offset")
 	case isReply(err) && errors.As(err, &no) && no.Verb == "REST":
 		return 0, nil
 	case isReply(err):
@@ -275,18 +283,20 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 	case err != nil:
 		return 0, err
 	case !same:
-		return 0, u.cant(there, "what the server has is not what is here")
+		return 0, u.resumeError(there, "the server's file differs from the local one")
 	}
 	return there, nil
 }
 
-func (u *upload) cant(at int64, why string) error {
+func (u *upload) resumeError(at int64, why string) error {
 	return &ResumeError{Path: u.remote, Offset: at, Why: why}
 }
 
 var errTooMuch = errors.New("more bytes came than were asked for")
 
-// tooMuch is a writer that takes nothing.
+// errTooMuch is returned by tooMuch: only the overlap was requested.
+
+// tooMuch is a writer that accepts nothing.
 type tooMuch struct{}
 
 func (tooMuch) Write(b []byte) (int, error) { return 0, errTooMuch }

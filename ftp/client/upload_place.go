@@ -6,11 +6,12 @@ import (
 	"miniftp/ftp"
 )
 
-// resumable is from which size on it is worth asking for a part that a listing does
-// not show: there are servers that hide them.
+// resumable is the size from which it is worth asking for a partial upload that a listing does not
+// show, because some servers hide such names.
 const resumable = 256 << 10
 
-// run sends the file, and straight to its name where the server does not take it otherwise.
+// run sends the file under the name that choose selects. If the server refuses that name or the
+// rename, it sends the file directly to its final name.
 func (u *upload) run(ctx context.Context) (Result, error) {
 	if err := u.choose(ctx); err != nil {
 		return Result{}, err
@@ -41,18 +42,29 @@ func (u *upload) run(ctx context.Context) (Result, error) {
 		return res, err
 	}
 	if named || !renames {
-		u.c.history.noBeside.Store(true)
+		u.c.history.noHiddenNames.Store(true)
 	}
 	if !named {
 		if _, err = u.c.do(ctx, "DELE", beside); isReply(err) {
-			err = nil // it stays; the file is whole
+			err = nil // the partial upload remains, but the file is whole
 		}
 	}
 	return res, err
 }
 
-// choose finds the name that the file is sent to, and whether what is there may be
-// continued.
+// choose selects the name that the file is sent to, and whether a file with that name may be
+// continued. The first case that applies decides:
+//
+//	the caller renames, or the file is no regular one     the final name
+//	the server refuses hidden names or renames            the final name
+//	Beside, an earlier try has sent part of this version  the name of that try
+//	Beside and Continue                                   the hidden name of this version
+//	Beside                                                a random hidden name
+//	the server stores whole files itself (miniftp)        the final name
+//	an earlier try has sent part of this version          the name of that try
+//	Resume, and a part of this version exists             its hidden name
+//	Resume, or no file has the final name                 the final name
+//	a file would be replaced                              a hidden name
 func (u *upload) choose(ctx context.Context) error {
 	o, t := &u.o, u.o.tries
 	o.Continue = o.Beside && (o.Continue || u.size >= resumable)
@@ -62,7 +74,7 @@ func (u *upload) choose(ctx context.Context) error {
 	switch {
 	case o.rename != "" || u.size < 0:
 		return nil
-	case u.c.history.noBeside.Load():
+	case u.c.history.noHiddenNames.Load():
 		o.Continue, u.resumes = false, o.Resume || again
 		return nil
 	case o.Beside && again && t.name != u.remote:
@@ -71,7 +83,7 @@ func (u *upload) choose(ctx context.Context) error {
 	case o.Beside && o.Continue:
 		u.to, o.rename = beside, u.remote
 		return nil
-	case o.Beside: // no other run has that name
+	case o.Beside: // no other run uses that name
 		u.to, o.rename = partName(u.remote, randomTag()), u.remote
 		return nil
 	case u.c.storesWhole():
@@ -87,7 +99,7 @@ func (u *upload) choose(ctx context.Context) error {
 			u.to, o.rename = beside, u.remote
 			return err
 		}
-		return nil // what is there may be what an earlier run has left
+		return nil // the file with the final name may be a partial upload
 	}
 	typ := ftp.Image
 	if o.ASCII {
@@ -99,7 +111,7 @@ func (u *upload) choose(ctx context.Context) error {
 	}
 	u.to, o.rename, o.Replaces = beside, u.remote, old
 	taken := int64(0)
-	if u.size >= resumable { // what this run may leave is worth a name that the next one finds
+	if u.size >= resumable { // large enough that a later run should find the part by its name
 		if taken, err = u.c.askSize(ctx, beside); err != nil {
 			return err
 		}
@@ -110,12 +122,12 @@ func (u *upload) choose(ctx context.Context) error {
 	return nil
 }
 
-// storesWhole reports whether the server itself keeps the old file until the new one is
-// whole, and gives that the old one's owner and permissions: miniftp does (ftp.FeatureMiniftp).
+// storesWhole reports whether the server itself keeps the old file until the new one is whole, and
+// preserves owner and permissions, as miniftp does (ftp.FeatureMiniftp).
 func (c *Client) storesWhole() bool { return c.features.Has(ftp.FeatureMiniftp) }
 
-// there describes the file that has a name, to which one is to be sent next in typ; nil if
-// none is known to.
+// there returns the existing file with the name path, to which a file of type typ is about to be
+// sent. It returns nil if no such file is known.
 func (c *Client) there(ctx context.Context, path string, typ ftp.Type) (*ftp.Entry, error) {
 	if c.hasMLST() {
 		e, err := c.mlstAlong(ctx, path, typ)

@@ -6,11 +6,10 @@ import (
 	"miniftp/ftp"
 )
 
-// DialURL is Dial for the server that a URL names, such as
-// "ftps://alice:secret@ftp.example.com/pub": ftp, ftpes (TLS by AUTH) or ftps (TLS first). The
-// URL's user, password and TLS take the place of those of the Options; its path, if it has
-// one, becomes the current directory. For the rules see ftp.ParseURL; no error shows the
-// password.
+// DialURL is like Dial for the server in a URL such as "ftps://alice:secret@ftp.example.com/pub". The
+// schemes are ftp, ftpes (explicit TLS) and ftps (implicit TLS). User, password and TLS of the URL replace
+// those of the Options. Its path, if any, becomes the current directory. See ftp.ParseURL for the
+// syntax. No error shows the password.
 func DialURL(ctx context.Context, url string, o *Options) (*Client, error) {
 	u, err := ftp.ParseURL(url)
 	if err != nil {
@@ -27,8 +26,8 @@ func DialURL(ctx context.Context, url string, o *Options) (*Client, error) {
 	return c, nil
 }
 
-// For returns a copy of the Options, which may be nil, with the user, the password and the
-// TLS that a URL asks for: for a Pool, or a Dial that leaves the directory alone.
+// For returns a copy of the Options, which may be nil, with the user, password and TLS of a URL. It is for
+// a Pool, or a Dial that does not change the directory.
 func (o *Options) For(u *ftp.URL) *Options {
 	var of Options
 	if o != nil {

@@ -15,7 +15,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// TestDialURL: the URL says who logs in, how TLS begins and where the paths start.
+// TestDialURL checks that a URL selects the user, the TLS mode and the current directory.
 func TestDialURL(t *testing.T) {
 	files := afero.NewMemMapFs()
 	if err := files.MkdirAll("/a b/c", 0o755); err != nil {
@@ -28,7 +28,7 @@ func TestDialURL(t *testing.T) {
 		url  string
 		srv  *ftptest.Server
 		o    *client.Options
-		pwd  string // "": refused
+		pwd  string // "": DialURL must fail
 		tls  bool
 		want func(error) bool
 	}{
@@ -71,7 +71,7 @@ func TestDialURL(t *testing.T) {
 	}
 }
 
-// code is the code of the reply that refused.
+// code returns the code of the reply that refused.
 func code(err error) ftp.Code {
 	var e *ftp.Error
 	if errors.As(err, &e) {

@@ -9,33 +9,39 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// outcome is what is known of a transfer that is over. The size, the end of the data and the
-// final reply have to agree, then what the other end has of the file, then the versions of the
-// file before and after. What is not known, or not asked for, decides nothing.
+// outcome is what is known about a transfer that has ended. For a complete transfer three things
+// must agree: the size, the end of the data and the final reply. After that come the size of the
+// file at its destination, and its versions before and after. A field that is not known decides
+// nothing.
 type outcome struct {
 	verb      string
 	cancelled error // why ctx ended
-	data      error // how the data ended; nil: in good order
-	cutShort  bool  // without the end that TLS has for it
-	stopped   error // why this end broke the data connection off
+	data      error // how the data connection ended; nil: in order
+	cutShort  bool  // TLS ended without close_notify
+	stopped   error // why this side closed the data connection
 	lost      error // why there is no final reply
-	begun     bool  // the server said that the transfer begins
+	begun     bool  // the server announced the transfer by a 150, or a 200
 	final     ftp.Reply
-	refusal   error // of the final reply
-	echo      bool  // which may be no more than the answer to an ABOR
-	want, got int64 // bytes of the whole file, -1 if unknown, and those that are there
-	exact     bool  // there must not be more of them
+	refusal   error // the error of the final reply, if any
+	echo      bool  // the final reply may only confirm an ABOR
+	want, got int64 // size of the whole file in bytes, -1 if unknown; and bytes that arrived
+	exact     bool  // more bytes than want are an error
 
-	sent, there   int64 // bytes that the destination should have, and has; both 0 if nobody looked
+	sent, there   int64 // bytes that the destination should have, and has; both 0 if not checked
 	before, after version
 }
 
-// verdicts says when a transfer is whole, and what is wrong if it is not. The first row that
-// holds decides.
+// verdicts is a decision table: the first row that holds decides whether a transfer is complete, and
+// which error is returned if it is not.
+//
+// The order is: what this side decided, what the server decided, how the connections failed, the
+// sizes, and last the checks of the file. The two rows for ErrMore and errAllCame have to come before
+// those for failed connections: there the transfer is complete although the data connection did not
+// end in order.
 var verdicts = []struct {
 	name  string
 	holds func(o *outcome) bool
-	err   func(o *outcome) error // nil: it is whole
+	err   func(o *outcome) error // nil: the transfer is complete
 }{
 	{
 		"it was cancelled",
@@ -43,7 +49,7 @@ var verdicts = []struct {
 		func(o *outcome) error { return o.cancelled },
 	},
 	{
-		"this end failed, or did not want the bytes",
+		"the local side failed or rejected the bytes",
 		func(o *outcome) bool { return isLocalError(o.data) || errors.Is(o.data, dtp.ErrExpands) },
 		func(o *outcome) error { return o.data },
 	},
@@ -53,12 +59,12 @@ var verdicts = []struct {
 		func(o *outcome) error { return o.refusal },
 	},
 	{
-		"the file has grown: the bytes that were announced came",
+		"the file has grown, and all announced bytes arrived",
 		func(o *outcome) bool { return errors.Is(o.data, dtp.ErrMore) },
 		nil,
 	},
 	{
-		"only the end of the data connection is missing",
+		"everything arrived except the end of the data connection",
 		func(o *outcome) bool { return errors.Is(o.stopped, errAllCame) },
 		nil,
 	},
@@ -70,54 +76,54 @@ var verdicts = []struct {
 		func(o *outcome) error { return o.data },
 	},
 	{
-		"the control connection broke before it began",
+		"the control connection failed before the transfer began",
 		func(o *outcome) bool { return o.lost != nil && !o.begun && o.got == 0 },
 		func(o *outcome) error { return o.lost },
 	},
 	{
-		"the control connection broke in the middle",
+		"the control connection failed during the transfer",
 		func(o *outcome) bool {
 			return o.lost != nil && (o.stopped != nil || o.data != nil || o.got < o.want)
 		},
 		func(o *outcome) error { return o.cut(o.lost) },
 	},
 	{
-		"the control connection broke at the end",
+		"the control connection failed after all bytes",
 		func(o *outcome) bool { return o.lost != nil },
 		func(o *outcome) error { return fmt.Errorf("%w: %w", ErrUnconfirmed, o.lost) },
 	},
 	{
-		"there was no data connection",
+		"no data connection was opened",
 		func(o *outcome) bool { return isOpening(o.data) && o.stopped == nil },
 		func(o *outcome) error { return o.data },
 	},
 	{
-		"this end broke the data connection off",
+		"this side closed the data connection",
 		func(o *outcome) bool { return o.stopped != nil },
 		func(o *outcome) error { return o.cut(o.stopped) },
 	},
 	{
-		"the data connection broke",
+		"the data connection failed",
 		func(o *outcome) bool { return o.data != nil },
 		func(o *outcome) error { return o.cut(o.data) },
 	},
 	{
-		"the data ended too early, whatever the server says",
+		"the data ended too early, whatever the server reports",
 		func(o *outcome) bool { return o.want >= 0 && o.got < o.want },
 		func(o *outcome) error { return o.cut(nil) },
 	},
 	{
-		"more came than the file has",
+		"more bytes arrived than the file has",
 		func(o *outcome) bool { return o.exact && o.want >= 0 && o.got > o.want },
 		func(o *outcome) error { return o.cut(nil) },
 	},
 	{
-		"nothing but an end under TLS would tell that it is whole",
+		"the size is unknown and TLS ended without close_notify",
 		func(o *outcome) bool { return o.cutShort && o.verb == "RETR" && o.want < 0 },
 		func(o *outcome) error { return o.cut(errNoEnd) },
 	},
 	{
-		"neither a beginning nor a byte came: that was no transfer",
+		"the server sent neither a 150 nor a byte",
 		func(o *outcome) bool { return !o.begun && o.verb == "RETR" && o.got == 0 && o.want != 0 },
 		func(o *outcome) error { return o.cut(nil) },
 	},
@@ -127,18 +133,18 @@ var verdicts = []struct {
 		func(o *outcome) error { return &TruncatedError{Want: o.sent, Got: o.there, Final: o.final} },
 	},
 	{
-		"it is another file by now",
+		"the file has changed meanwhile",
 		func(o *outcome) bool { return o.before.differs(o.after) },
 		func(o *outcome) error { return &TruncatedError{Want: o.after.size, Err: errChanged} },
 	},
 	{
-		"it is whole",
+		"the transfer is complete",
 		func(*outcome) bool { return true },
 		nil,
 	},
 }
 
-// verdict returns nil if the transfer is whole.
+// verdict returns nil if the transfer is complete.
 func (o *outcome) verdict() error {
 	for _, v := range verdicts {
 		switch {
@@ -156,15 +162,15 @@ func (o *outcome) cut(err error) error {
 	return &TruncatedError{Want: o.want, Got: o.got, Final: o.final, Err: err}
 }
 
-// errChanged is inside the error of a transfer during which the file has changed.
-var errChanged = errors.New("the file has changed meanwhile")
+// errChanged is wrapped by the error of a transfer during which the file changed.
+var errChanged = errors.New("the file changed during the transfer")
 
 func isLocalError(err error) bool {
 	_, is := errors.AsType[*LocalError](err)
 	return is
 }
 
-// isOpening reports whether err is that the data connection did not come about.
+// isOpening reports whether err says that the data connection could not be opened.
 func isOpening(err error) bool {
 	_, is := errors.AsType[*dtp.OpenError](err)
 	return is
@@ -176,11 +182,11 @@ func isData(err error) bool {
 	return broken || errors.Is(err, dtp.ErrStalled)
 }
 
-// verdict judges the transfer; why is set if it was cancelled.
+// verdict judges the transfer. why is set if it was cancelled.
 func (r *run) verdict(why error) error {
 	no := r.refusal()
 	if isOpening(r.data.Err) && why == nil && r.viaEPSV && (no == nil || r.final.Code/10 == 42) {
-		// There are firewalls that read only the reply to PASV.
+		// Some firewalls open a port only if they read it in a reply to PASV. Use PASV next time.
 		r.c.history.noEPSV.Store(true)
 	}
 	o := outcome{
@@ -190,14 +196,14 @@ func (r *run) verdict(why error) error {
 	return o.verdict()
 }
 
-// isEcho reports whether a reply may say no more than that an ABOR ended the transfer.
+// isEcho reports whether a reply may only confirm that ABOR ended the transfer.
 func isEcho(r ftp.Reply) bool { return r.Code/10 == 42 || r.Code == 450 || r.Code == 451 }
 
-// got is how far the file is.
+// got returns how many bytes of the file are present.
 func (r *run) got() int64 { return r.j.offset + r.j.skipped + r.data.Bytes }
 
-// wants is the size of the whole file, or what the 150 reply said of it; -1 if
-// nobody knows.
+// wants returns the size of the whole file, if need be from the text of the 150 reply. It is -1
+// if unknown.
 func (r *run) wants() int64 {
 	if r.j.want < 0 && r.j.verb == "RETR" && r.j.typ == ftp.Image && r.j.offset == 0 {
 		if n, ok := ftp.SizeHint(r.j.began.Text()); ok {
@@ -217,8 +223,8 @@ func (r *run) verified() string {
 	return "reply"
 }
 
-// uniqueName finds the name that the server gave a file in the replies to STOU:
-// "150 FILE: name" as RFC 1123 §4.1.2.9 has it, or in the words of the final reply.
+// uniqueName finds the name that the server chose for a file in its replies to STOU: either
+// "150 FILE: name" (RFC 1123 §4.1.2.9), or a text in the final reply that some servers use.
 func uniqueName(began, final ftp.Reply) string {
 	text := began.Text()
 	if i := strings.Index(strings.ToUpper(text), "FILE: "); i >= 0 {

@@ -8,32 +8,30 @@ import (
 	"miniftp/ftp"
 )
 
-// version tells one version of a file from another. It is taken with the first byte that is
-// read of a file, and compared before a transfer is continued and at the end of one that
-// was put together from several tries.
+// version identifies a version of a file. It is taken when the first byte of a file is read. It is compared
+// before a transfer is continued, and at the end of one that consisted of several tries.
 type version struct {
 	size     int64         // -1: unknown
 	modified time.Time     // zero: unknown
-	precise  time.Duration // of modified; 0: to the second, as servers tell it
-	unique   string        // the fact of MLSx; "": unknown
-	info     fs.FileInfo   // of a local file; nil: it is remote
+	precise  time.Duration // precision of modified; 0: a second, as servers report it
+	unique   string        // the unique fact of MLSx; "": unknown
+	info     fs.FileInfo   // of a local file; nil: the file is remote
 }
 
-// localVersion is the version of an open local file.
+// localVersion returns the version of an open local file.
 func localVersion(info fs.FileInfo) version {
 	return version{size: info.Size(), modified: info.ModTime(), precise: time.Nanosecond, info: info}
 }
 
-// listedVersion is the version of a file in a listing.
+// listedVersion returns the version of a file in a listing.
 func listedVersion(e *ftp.Entry) version {
 	return version{size: e.Size, modified: e.Modified, precise: e.Precise, unique: e.Unique}
 }
 
-// known reports whether a change of the file shows in more than its size.
+// known reports whether a change of the file would show in more than its size.
 func (v version) known() bool { return v.size >= 0 && (!v.modified.IsZero() || v.unique != "") }
 
-// differs reports whether the two are certainly of different files, or of two versions of
-// one.
+// differs reports whether the two are certainly different files, or different versions of one file.
 func (v version) differs(w version) bool {
 	return v.info != nil && w.info != nil && !sameFile(v.info, w.info) || v.entry().Differs(w.entry())
 }
@@ -42,9 +40,9 @@ func (v version) entry() ftp.Entry {
 	return ftp.Entry{Size: v.size, Modified: v.modified, Precise: v.precise, Unique: v.unique}
 }
 
-// version asks for the version of a file. What the server does not tell is unknown.
+// version asks the server for the version of a file. What it does not report is unknown.
 func (c *Client) version(ctx context.Context, path string) (v version, err error) {
-	if err := c.setType(ctx, ftp.Image); err != nil { // a size is of a type
+	if err := c.setType(ctx, ftp.Image); err != nil { // SIZE depends on the type
 		return version{size: -1}, err
 	}
 	if c.hasMLST() {

@@ -21,8 +21,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// breaking is a fake server whose first RETR breaks half way; then the file is replaced by another
-// version.
+// breaking returns a fake server whose first RETR fails half way. Then the file is replaced by another version.
 func breaking(one, two string) func(f *fakeserver.Server) {
 	return func(f *fakeserver.Server) {
 		var changed atomic.Bool
@@ -50,8 +49,7 @@ func breaking(one, two string) func(f *fakeserver.Server) {
 	}
 }
 
-// TestDownloadOfAChangedFile: what an earlier try or run has left of another version is not
-// continued.
+// TestDownloadOfAChangedFile checks that a part of another version, from an earlier try or run, is not continued.
 func TestDownloadOfAChangedFile(t *testing.T) {
 	one, two := testutil.TwoVersions(1 << 20)
 	for _, keep := range []bool{false, true} {
@@ -81,8 +79,8 @@ func TestDownloadOfAChangedFile(t *testing.T) {
 	}
 }
 
-// TestDownloadThatChangesWhileItIsResumed: the version is compared once more at the end.
-func TestDownloadThatChangesWhileItIsResumed(t *testing.T) {
+// TestFileChangesDuringResume checks that the version is compared again at the end.
+func TestFileChangesDuringResume(t *testing.T) {
 	one, two := testutil.TwoVersions(1 << 20)
 	var changed atomic.Bool
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -117,8 +115,8 @@ func TestDownloadThatChangesWhileItIsResumed(t *testing.T) {
 	}
 }
 
-// TestNoSegmentsWithoutAVersion: where a server does not tell times, nothing shows that a
-// file is replaced while its segments come.
+// TestNoSegmentsWithoutAVersion checks that no segments are used if the server reports no times: nothing would show
+// that the file is replaced during the download.
 func TestNoSegmentsWithoutAVersion(t *testing.T) {
 	one, two := testutil.TwoVersions(9 << 20)
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -141,7 +139,7 @@ func TestNoSegmentsWithoutAVersion(t *testing.T) {
 	}
 }
 
-// TestResumeInModes: the overlap is compared whatever lies round it on the data connection.
+// TestResumeInModes checks that the overlap is compared in every transfer mode.
 func TestResumeInModes(t *testing.T) {
 	body := testutil.Noise(1 << 20)
 	for _, mode := range []client.TransferMode{client.StreamMode, client.BlockMode, client.DeflateMode} {
@@ -171,8 +169,8 @@ func TestResumeInModes(t *testing.T) {
 	}
 }
 
-// TestHashReplies: the sum is told from a path that looks like one, and a CRC may lack its
-// zeros.
+// TestHashReplies checks that the hash is distinguished from a path that looks like one, and that a CRC may lack
+// leading zeros.
 func TestHashReplies(t *testing.T) {
 	sum := strings.Repeat("ab", 16)
 	name := strings.Repeat("cd", 16)
@@ -195,7 +193,7 @@ func TestHashReplies(t *testing.T) {
 	}
 }
 
-// TestUploadOfAChangedFile: a file that changes between two tries is sent whole.
+// TestUploadOfAChangedFile checks that a file that changes between two tries is sent whole.
 func TestUploadOfAChangedFile(t *testing.T) {
 	transfertest.UploadOfAChangedFile(t, func(f *fakeserver.Server, dir string, failed func()) error {
 		o := client.Tried(client.FileOptions{}, new(client.Tries))

@@ -14,21 +14,20 @@ import (
 	"miniftp/ftp"
 )
 
-// maxDepth bounds a tree: a directory that lists itself ends there.
+// maxDepth is the maximum depth of a tree. It ends the walk of a directory that contains itself.
 const maxDepth = 100
 
-// WalkEntry is an entry and its path: the root as it was given, and the names below.
+// WalkEntry is an entry with its path: the root as it was given, followed by the names below it.
 type WalkEntry struct {
 	Path string
 	ftp.Entry
 }
 
-// Walk yields all that is below root, hidden names too, a directory before what is in
-// it, each directory sorted by name. Links are not followed. A directory that can't be
-// read is yielded as an error with its Path, and the walk goes on; so are a line of
-// it that can't be read, a name that is none, a listing that is not all (ErrPartial), and
-// a directory that contains itself (ErrTooDeep). In the loop the Client is free: each directory is
-// read whole before its entries are yielded.
+// Walk yields everything below root, including hidden names: a directory before its contents, each directory
+// sorted by name. It does not follow links. For a directory that can't be read it yields an error with the
+// Path, and continues. The same goes for a line that can't be parsed, an invalid name, an incomplete
+// listing (ErrPartial), and a directory that contains itself (ErrTooDeep). The loop body may use the
+// Client, because each directory is read completely before its entries are yielded.
 func (c *Client) Walk(ctx context.Context, root string) iter.Seq2[WalkEntry, error] {
 	return func(yield func(WalkEntry, error) bool) {
 		w := walker{c: c, ctx: ctx, yield: yield, Budget: kept.NewBudget()}
@@ -36,6 +35,7 @@ func (c *Client) Walk(ctx context.Context, root string) iter.Seq2[WalkEntry, err
 	}
 }
 
+// walker walks a tree. Its Budget limits the entries of all open directories together.
 type walker struct {
 	c     *Client
 	ctx   context.Context
@@ -44,8 +44,8 @@ type walker struct {
 	*kept.Budget
 }
 
-// dir yields what is below dir; above are the unique facts of the directories
-// that lead here. It reports whether to go on.
+// dir yields everything below dir. above holds the unique facts of the directories that lead here. dir
+// reports whether the walk continues.
 func (w *walker) dir(dir string, above []string) bool {
 	here := WalkEntry{Path: dir, Entry: ftp.Entry{Type: ftp.DirEntry, Size: -1}}
 	if len(above) >= maxDepth {
@@ -87,8 +87,8 @@ func (w *walker) dir(dir string, above []string) bool {
 	return true
 }
 
-// readDir reads a directory whole; odd are the first of the lines that can't be
-// read and of the names that are none.
+// readDir reads a directory completely. odd holds the first of the lines that can't be parsed and of the
+// invalid names.
 func (w *walker) readDir(dir string) (entries *kept.List, odd []error, err error) {
 	const enough = 20
 	entries = &kept.List{Budget: w.Budget}
@@ -112,8 +112,8 @@ func (w *walker) readDir(dir string) (entries *kept.List, odd []error, err error
 	return entries, odd, err
 }
 
-// firstOf is why a listing ended: what its reader found wrong comes before what
-// came of stopping it.
+// firstOf returns why a listing ended: the error found by its reader, or else err, which may only be the
+// consequence of stopping it.
 func firstOf(found, err error) error {
 	if found != nil {
 		return found
@@ -121,8 +121,8 @@ func firstOf(found, err error) error {
 	return err
 }
 
-// readDir reads a directory whole, if hidden by LIST -a and nothing else. A line that
-// can't be read fails it: who works on a whole tree must not miss part of it unknowingly.
+// readDir reads a directory completely. If hidden is set, it uses only LIST -a. It fails if a line can't be
+// parsed, because the caller works on a whole tree and must not miss a part of it.
 func (c *Client) readDir(ctx context.Context, dir string, w *listWays, b *kept.Budget, hidden bool) (*kept.List, error) {
 	entries := &kept.List{Budget: b}
 	var bad, err error
@@ -144,13 +144,12 @@ func (c *Client) readDir(ctx context.Context, dir string, w *listWays, b *kept.B
 	return entries, err
 }
 
-// entryBytes is about what a WalkEntry takes beside its names.
+// entryBytes is the approximate size of a WalkEntry without its names.
 const entryBytes = 300
 
-// LinkStaysInside reports whether a link with that target, in the directory dir of a tree,
-// certainly leads to a place in the tree, whatever other links are in it. dir is relative to
-// the root of the tree, which is "" or ".".
-// A ".." after a name might go up from where a link leads to.
+// LinkStaysInside reports whether a link with the given target, in the directory dir of a tree, certainly
+// points to a place in the tree, whatever other links the tree has. dir is relative to the root of the
+// tree, which is "" or ".". A target with ".." after a name is rejected, because that name may be a link.
 func LinkStaysInside(dir, target string) bool {
 	clean := strings.TrimSuffix(target, "/")
 	if clean == "" || path.IsAbs(clean) || strings.ContainsAny(clean, "\x00\r\n\\") || path.Clean(clean) != clean {

@@ -77,7 +77,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// A tree without end is left at a depth.
+// A tree that contains itself is given up at a maximum depth.
 func TestWalkDepth(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = fakeserver.MLST
@@ -116,7 +116,7 @@ func TestGlob(t *testing.T) {
 		for _, e := range found {
 			got = append(got, e.Path)
 		}
-		if pattern == "/b/?/[!f]*" { // path.Match has no '!'
+		if pattern == "/b/?/[!f]*" { // path.Match does not support '!'
 			want = nil
 		}
 		if err != nil || !slices.Equal(got, want) {
@@ -130,6 +130,6 @@ func TestGlob(t *testing.T) {
 		}
 	}
 	if len(f.Commands()) != before {
-		t.Error("a bad pattern reached the server")
+		t.Error("a malformed pattern caused commands")
 	}
 }

@@ -9,19 +9,19 @@ import (
 	"miniftp/ftp/client"
 )
 
-// errQuit is returned when a wait for a connection ended because the Fs's Quit did.
+// errQuit is returned when a wait for a connection ended because Fs.Quit ended.
 var errQuit = errors.New("the wait for a connection was ended")
 
-// streams counts the files of an Fs that are being read or written. Each has a connection
-// for as long as its reader or writer takes.
+// streams counts the files of an Fs that are being read or written. Each holds a connection while its transfer
+// runs.
 type streams struct {
 	mu    sync.Mutex
 	open  int
-	queue []chan struct{} // in order; closed when a stream has ended
+	queue []chan struct{} // waiting operations, in order; a channel is closed when a stream has ended
 }
 
-// wait returns the context of a new operation, until it has a connection, and when it stops to
-// wait for one that is in use.
+// wait returns the context with which a new operation waits for a connection, and until when it waits while
+// all are in use.
 func (f *Fs) wait() (ctx context.Context, until time.Time, cancel context.CancelFunc) {
 	d := f.Wait
 	if d <= 0 {
@@ -36,7 +36,7 @@ func (f *Fs) wait() (ctx context.Context, until time.Time, cancel context.Cancel
 	return ctx, until, func() { stop(); end(nil) }
 }
 
-// with runs an operation with a connection that nobody else uses meanwhile.
+// with calls run with a connection that no other operation uses meanwhile.
 func (f *Fs) with(run func(*client.Client) error) error {
 	c, err := f.get()
 	if err != nil {
@@ -62,7 +62,7 @@ func (f *Fs) withStream(run func(*client.Client) error) error {
 	return run(c)
 }
 
-// getStream is get for the transfer of a file; putStream must follow.
+// getStream is get for the transfer of a file. The caller must call putStream after it.
 func (f *Fs) getStream() (*client.Client, error) {
 	ctx, until, cancel := f.wait()
 	defer cancel()
@@ -81,7 +81,7 @@ func (f *Fs) putStream(c *client.Client) {
 	f.streams.leave()
 }
 
-// enter waits until there may be one more stream.
+// enter waits until one more stream is allowed.
 func (f *Fs) enter(ctx context.Context, until time.Time) error {
 	ctx, cancel := context.WithDeadlineCause(ctx, until, client.ErrNoneFree)
 	defer cancel()
@@ -119,7 +119,7 @@ func (s *streams) wakeLocked() {
 	}
 }
 
-// giveUp takes a turn out of the queue, or passes it on if it came just now.
+// giveUp removes a turn from the queue. If it has just come, the next one gets it.
 func (s *streams) giveUp(turn chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

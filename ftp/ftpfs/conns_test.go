@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// busyFs is a tree of which so many files are being read, by readers that stand still.
+// busyFs returns a tree with n files that are being read by idle readers.
 func busyFs(t *testing.T, size, reserve, readers int) (*ftpfs.Fs, []afero.File) {
 	t.Helper()
 	files := fsroot.NewMem()
@@ -36,7 +36,7 @@ func busyFs(t *testing.T, size, reserve, readers int) (*ftpfs.Fs, []afero.File) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = r.Close() }) // before the Pool
+		t.Cleanup(func() { _ = r.Close() }) // runs before the Pool is closed
 		if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
 			t.Fatal(err)
 		}
@@ -46,8 +46,8 @@ func busyFs(t *testing.T, size, reserve, readers int) (*ftpfs.Fs, []afero.File) 
 	return f, open
 }
 
-// Readers that stand still leave connections to other operations, and one more reader
-// waits for a while, not for ever, or until another one is closed.
+// Idle readers leave connections to other operations. One more reader waits, but not forever, until another one is
+// closed.
 func TestFsReserve(t *testing.T) {
 	t.Parallel()
 	f, open := busyFs(t, 4, 1, 3)
@@ -71,7 +71,7 @@ func TestFsReserve(t *testing.T) {
 	}
 }
 
-// Where all connections are taken, any operation waits no longer than Wait.
+// If all connections are in use, an operation waits no longer than Wait.
 func TestFsWait(t *testing.T) {
 	f, open := busyFs(t, 2, 0, 2)
 	if _, err := f.Stat("/big"); !errors.Is(err, client.ErrNoneFree) {
@@ -83,7 +83,7 @@ func TestFsWait(t *testing.T) {
 	}
 }
 
-// Wait bounds the wait for a connection that is in use, not the dialing of a new one.
+// Wait limits the wait for a connection that is in use, not the dialing of a new one.
 func TestFsWaitsForSlowDial(t *testing.T) {
 	files := fsroot.NewMem()
 	put(t, files, "/f", "x")

@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// A server's tree is a filesystem: for afero, and by it for all that takes an fs.FS.
+// The tree of a server as a file system of afero and, with NewIOFS, of io/fs.
 func Example() {
 	srv := ftptest.NewServer(nil, nil)
 	defer srv.Close()

@@ -12,9 +12,10 @@ import (
 	"miniftp/ftp/client"
 )
 
-// The three kinds of open files of an Fs: what each can't do is in notFile.
+// The three types of open files of an Fs are reader, writer and dir. Each embeds notFile for the methods that it
+// does not support.
 
-// notFile is what no file here can do.
+// notFile has the methods of afero.File that a file does not support.
 type notFile struct{}
 
 func (notFile) Read([]byte) (int, error)           { return 0, errors.ErrUnsupported }
@@ -28,9 +29,9 @@ func (notFile) Readdir(int) ([]fs.FileInfo, error) { return nil, errors.New("not
 func (notFile) Readdirnames(int) ([]string, error) { return nil, errors.New("not a directory") }
 func (notFile) Sync() error                        { return nil }
 
-// reader is a file that is read. It has one transfer at most, which goes on as long as each
-// read begins where the last one ended; another place takes a RETR of its own. It is safe for
-// concurrent use, one read after the other.
+// reader is a file that is open for reading. It has at most one transfer, which continues as long as each read
+// begins where the last one ended. A read at another offset starts a new RETR. It is safe for concurrent use;
+// reads are serialized.
 type reader struct {
 	notFile
 	fs   *Fs
@@ -38,10 +39,10 @@ type reader struct {
 	info fs.FileInfo
 
 	mu     sync.Mutex
-	pos    int64          // of Read and Seek
+	pos    int64          // position of Read and Seek
 	stream io.ReadCloser  // nil before the first read
-	place  int64          // in the file, of stream
-	conn   *client.Client // that it runs over
+	place  int64          // offset in the file of the next byte of stream
+	conn   *client.Client // the connection of stream
 	closed bool
 }
 
@@ -56,7 +57,7 @@ func (r *reader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadAt leaves the position of Read as it is.
+// ReadAt does not change the position of Read.
 func (r *reader) ReadAt(b []byte, offset int64) (n int, err error) {
 	if offset < 0 {
 		return 0, &fs.PathError{Op: "readat", Path: r.name, Err: fs.ErrInvalid}
@@ -74,10 +75,10 @@ func (r *reader) ReadAt(b []byte, offset int64) (n int, err error) {
 	return n, err
 }
 
-// readFrom reads some bytes at an offset.
+// readFrom reads some bytes at an offset, by a new transfer if the present one is at another.
 func (r *reader) readFrom(b []byte, offset int64) (int, error) {
 	if r.stream != nil && r.place != offset {
-		_ = r.stop() // what it would say is about bytes that nobody wants
+		_ = r.stop() // its error does not concern the bytes to be read now
 	}
 	switch {
 	case r.closed:
@@ -85,7 +86,7 @@ func (r *reader) readFrom(b []byte, offset int64) (int, error) {
 	case len(b) == 0:
 		return 0, nil
 	case r.stream == nil && r.info.Size() > 0 && offset >= r.info.Size():
-		return 0, io.EOF // REST beyond the end is an error of its own
+		return 0, io.EOF // servers refuse REST beyond the end of the file
 	}
 	if r.stream == nil {
 		if err := r.start(offset); err != nil {
@@ -114,7 +115,7 @@ func (r *reader) start(offset int64) error {
 	return nil
 }
 
-// stop ends the transfer, which may be in the middle of the file.
+// stop ends the transfer, possibly before the end of the file.
 func (r *reader) stop() error {
 	if r.stream == nil {
 		return nil
@@ -154,16 +155,16 @@ func (r *reader) Close() error {
 	return pathError("close", r.name, r.stop())
 }
 
-// writer is a file that is written: STOR or APPE begins with the first Write, and
-// Close says whether all of it arrived.
+// writer is a file that is open for writing. STOR or APPE begins with the first Write. Close reports whether
+// all of it arrived.
 type writer struct {
 	notFile
 	fs     *Fs
 	name   string
-	fresh  bool // the file is new, or was emptied
+	fresh  bool // the file is new or truncated
 	append bool
 	pos    int64
-	size   int64 // of what is there
+	size   int64 // size of the existing file
 	pipe   *io.PipeWriter
 	result chan error
 	closed bool
@@ -180,7 +181,7 @@ func (w *writer) Write(b []byte) (int, error) {
 	if w.closed {
 		return 0, fs.ErrClosed
 	}
-	if w.pipe == nil && !w.fresh && !w.append && w.pos == 0 && w.size > 0 { // STOR would cut the file
+	if w.pipe == nil && !w.fresh && !w.append && w.pos == 0 && w.size > 0 { // STOR would truncate the file
 		return 0, &fs.PathError{Op: "write", Path: w.name, Err: errors.ErrUnsupported}
 	}
 	w.start()
@@ -192,10 +193,10 @@ func (w *writer) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// WriteString is Write.
+// WriteString is like Write.
 func (w *writer) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
 
-// WriteAt writes at the position only: a transfer has one beginning and goes on.
+// WriteAt writes only at the current position, because a transfer can't move back or skip.
 func (w *writer) WriteAt(b []byte, offset int64) (int, error) {
 	if _, err := w.Seek(offset, io.SeekStart); err != nil {
 		return 0, err
@@ -203,7 +204,7 @@ func (w *writer) WriteAt(b []byte, offset int64) (int, error) {
 	return w.Write(b)
 }
 
-// start begins the transfer, beside the caller.
+// start begins the transfer in another goroutine.
 func (w *writer) start() {
 	if w.pipe != nil {
 		return
@@ -221,12 +222,12 @@ func (w *writer) start() {
 			_, err := c.StoreWith(w.fs.ctx, client.Transfer{Path: w.fs.at(w.name), Offset: offset}, pr)
 			return err
 		})
-		_ = pr.CloseWithError(err) // who still writes hears why
+		_ = pr.CloseWithError(err) // a later Write returns err
 		w.result <- err
 	}()
 }
 
-// Seek chooses where to begin; once bytes went it can only say where they are.
+// Seek sets where the transfer begins. After the first Write it can only return the current position.
 func (w *writer) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
@@ -241,14 +242,14 @@ func (w *writer) Seek(offset int64, whence int) (int64, error) {
 		return w.pos, nil
 	case offset < 0:
 		return 0, &fs.PathError{Op: "seek", Path: w.name, Err: fs.ErrInvalid}
-	case w.pipe != nil, w.append, offset > w.size: // no holes
+	case w.pipe != nil, w.append, offset > w.size: // no gaps
 		return 0, &fs.PathError{Op: "seek", Path: w.name, Err: errors.ErrUnsupported}
 	}
 	w.pos = offset
 	return offset, nil
 }
 
-// Truncate empties a file that is about to be written, or changes nothing.
+// Truncate empties a file before its first Write. Any other change of the size is unsupported.
 func (w *writer) Truncate(size int64) error {
 	switch {
 	case w.closed:
@@ -267,7 +268,7 @@ func (w *writer) Close() error {
 		return fs.ErrClosed
 	}
 	if w.fresh {
-		w.start() // a file without bytes is a file, too
+		w.start() // create an empty file
 	}
 	w.closed = true
 	if w.pipe == nil {
@@ -277,7 +278,7 @@ func (w *writer) Close() error {
 	return pathError("close", w.name, <-w.result)
 }
 
-// dir is a directory that is listed, once, with the first Readdir.
+// dir is an open directory. It is listed once, at the first Readdir.
 type dir struct {
 	notFile
 	fs   *Fs
@@ -297,7 +298,7 @@ func (d *dir) Close() error {
 	return nil
 }
 
-// Readdir is os.File's: sorted by name.
+// Readdir is like that of os.File, but sorted by name.
 func (d *dir) Readdir(n int) ([]fs.FileInfo, error) {
 	if d.all == nil {
 		err := d.fs.do("readdir", d.name, func(c *client.Client, p string) error { return d.list(d.fs.ctx, c, p) })

@@ -1,7 +1,7 @@
-// Package ftpfs is a tree of an FTP server as an afero filesystem, and by afero.NewIOFS as an
-// fs.FS: for programs that know files and need not know FTP.
+// Package ftpfs presents a tree of an FTP server as an afero file system and, by afero.NewIOFS, as an fs.FS. It is
+// for programs that work with files and need not know FTP.
 //
-// It stands on the public face of package client.
+// It uses only the public API of package client.
 package ftpfs
 
 import (
@@ -22,32 +22,34 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// Fs is a tree of an FTP server as an afero filesystem, over a Pool: each open
-// file that is read or written takes one connection until it is closed. Files are
-// read from any offset (REST), and written from one offset on. A file that is
-// written is there when Close has returned nil. For an io/fs.FS use
-// afero.NewIOFS. Its methods are safe for concurrent use; those of a file are for
-// one goroutine at a time.
+// Fs is a tree of an FTP server as an afero file system. It uses the connections of a Pool: each file that is
+// being read or written holds one until it is closed. Files can be read at any offset (REST). They are written
+// sequentially, from one offset on. A written file is complete only if Close returns nil. For an io/fs.FS use
+// afero.NewIOFS. The methods of Fs are safe for concurrent use; a file must be used by one goroutine at a
+// time.
 type Fs struct {
-	// Reserve is how many of the Pool's connections are kept for operations that are
-	// short: files that are read or written wait for another one to be closed. Wait is how
-	// long an operation waits for a connection while all are in use, after which it fails
-	// with client.ErrNoneFree; 0: client.DefaultTimeout. To dial one may take the Timeout of the Options,
-	// not counted here. Quit, if not nil, ends such waits when it ends, and lets what has a
-	// connection continue. They must not change once the Fs is in use.
+	// Reserve is how many of the Pool's connections are reserved for short operations: when all others are
+	// in use, reading or writing a file waits until another one is closed.
+	//
+	// Wait is how long an operation waits for a connection while all are in use, before it fails with
+	// client.ErrNoneFree. 0 means client.DefaultTimeout. Dialing may take the Timeout of the Options in
+	// addition.
+	//
+	// Quit, if not nil, ends these waits when it ends. Operations that have a connection continue.
+	//
+	// These fields must not change once the Fs is in use.
 	Reserve int
 	Wait    time.Duration
 	Quit    context.Context
 
-	ctx     context.Context // of all that it does
+	ctx     context.Context // limits everything it does
 	pool    *client.Pool
 	root    string // absolute
 	streams streams
 }
 
-// New is the tree below root, a path on the server; a relative one is taken from
-// the login directory. ctx bounds everything that the Fs will ever do. The Pool
-// stays the caller's to close.
+// New returns the tree below root, a path on the server. A relative path is relative to the login directory.
+// ctx limits everything that the Fs will ever do. The caller has to close the Pool.
 func New(ctx context.Context, p *client.Pool, root string) (*Fs, error) {
 	f := &Fs{ctx: ctx, pool: p, root: root}
 	if !strings.HasPrefix(root, "/") {
@@ -66,18 +68,18 @@ func New(ctx context.Context, p *client.Pool, root string) (*Fs, error) {
 // Name implements afero.Fs.
 func (f *Fs) Name() string { return "ftp" }
 
-// at is a name as the server knows it; nothing leads out of the root by "..".
+// at returns the server's path for a name. A ".." can't lead out of the root.
 func (f *Fs) at(name string) string {
 	return path.Join(f.root, path.Clean("/"+filepath.ToSlash(name)))
 }
 
-// do runs an operation on a name and makes its error one of package fs.
+// do runs an operation on a name and returns its error as one of package fs.
 func (f *Fs) do(op, name string, run func(c *client.Client, at string) error) error {
 	return pathError(op, name, f.with(func(c *client.Client) error { return run(c, f.at(name)) }))
 }
 
-// pathError is err as programs that know files expect it. os.IsNotExist and its
-// like look for the very values of package fs.
+// pathError returns err as an *fs.PathError. Its cause is one of the error values of package fs if possible,
+// because os.IsNotExist and similar functions compare with these values directly.
 func pathError(op, name string, err error) error {
 	if err == nil {
 		return nil
@@ -93,7 +95,7 @@ func pathError(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: name, Err: err}
 }
 
-// Stat implements afero.Fs. A link is followed.
+// Stat implements afero.Fs. It follows links.
 func (f *Fs) Stat(name string) (fi fs.FileInfo, err error) {
 	err = f.do("stat", name, func(c *client.Client, p string) (err error) {
 		e, err := c.Resolve(f.ctx, p)
@@ -105,7 +107,7 @@ func (f *Fs) Stat(name string) (fi fs.FileInfo, err error) {
 	return fi, err
 }
 
-// entryInfo is an Entry as a fs.FileInfo.
+// entryInfo is an Entry as an fs.FileInfo.
 type entryInfo struct{ e ftp.Entry }
 
 func (i entryInfo) Name() string       { return i.e.Name }
@@ -114,7 +116,7 @@ func (i entryInfo) ModTime() time.Time { return i.e.Modified }
 func (i entryInfo) IsDir() bool        { return i.e.IsDir() }
 func (i entryInfo) Sys() any           { return i.e }
 
-// Mode has the server's permission bits, or usual ones where it tells none.
+// Mode returns the permission bits that the server reports, or usual ones if it reports none.
 func (i entryInfo) Mode() fs.FileMode {
 	mode := fs.FileMode(0o644)
 	switch i.e.Type {
@@ -139,10 +141,9 @@ func (f *Fs) Create(name string) (afero.File, error) {
 	return f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0)
 }
 
-// OpenFile implements afero.Fs. A file is opened to read or to write, not for both;
-// perm is not passed on, as STOR has no place for it. Bytes in the middle of a file can't be
-// replaced: without O_TRUNC and O_APPEND, a Write at the beginning of a file that is not
-// empty gives errors.ErrUnsupported.
+// OpenFile implements afero.Fs. A file can be opened for reading or for writing, but not for both. perm is ignored,
+// because STOR can't express it. Bytes in the middle of a file can't be replaced: without O_TRUNC and O_APPEND,
+// a Write at the beginning of a file that is not empty returns errors.ErrUnsupported.
 func (f *Fs) OpenFile(name string, flag int, _ fs.FileMode) (afero.File, error) {
 	write := flag&(os.O_WRONLY|os.O_RDWR) != 0
 	if flag&os.O_RDWR != 0 {
@@ -173,12 +174,12 @@ func (f *Fs) OpenFile(name string, flag int, _ fs.FileMode) (afero.File, error) 
 	return w, nil
 }
 
-// isFree returns an error if there is a file of that name that Stat does not find, as far as
-// RNFR tells: it takes a name only if it is there, and changes nothing by itself.
+// isFree returns an error if a file exists that Stat does not find. It sends RNFR, which a server accepts only for
+// an existing name, and which by itself changes nothing.
 func (f *Fs) isFree(name string) error {
 	return f.do("open", name, func(c *client.Client, p string) error {
 		if c.Features().Has("MLST") {
-			return nil // which told Stat
+			return nil // Stat's answer by MLST is reliable
 		}
 		switch _, err := c.Command(f.ctx, "RNFR", p); {
 		case err == nil:
@@ -202,7 +203,7 @@ func (f *Fs) MkdirAll(name string, _ fs.FileMode) error {
 	return f.do("mkdir", name, func(c *client.Client, p string) error { return c.MakeDirAll(f.ctx, p) })
 }
 
-// Remove implements afero.Fs: a file, or a directory that is empty.
+// Remove implements afero.Fs. It removes a file or an empty directory.
 func (f *Fs) Remove(name string) error {
 	return f.do("remove", name, func(c *client.Client, p string) error {
 		err := c.Delete(f.ctx, p)
@@ -215,12 +216,12 @@ func (f *Fs) Remove(name string) error {
 	})
 }
 
-// thereError is a refusal about a file that is there: it is not fs.ErrNotExist, whatever the
-// reply says.
-type thereError struct{ err error }
+// existsError is a refusal that concerns an existing file. It does not match fs.ErrNotExist, whatever the reply
+// says.
+type existsError struct{ err error }
 
-func (e thereError) Error() string      { return e.err.Error() }
-func (e thereError) As(target any) bool { return errors.As(e.err, target) }
+func (e existsError) Error() string      { return e.err.Error() }
+func (e existsError) As(target any) bool { return errors.As(e.err, target) }
 
 // RemoveAll implements afero.Fs.
 func (f *Fs) RemoveAll(name string) error {
@@ -235,7 +236,7 @@ func (f *Fs) RemoveAll(name string) error {
 		if _, look := c.Stat(f.ctx, p); errors.Is(look, fs.ErrNotExist) {
 			return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 		}
-		return thereError{err} // something in it is missing, or was not removed
+		return existsError{err} // the reply concerns something in it
 	})
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, client.ErrIsLink) {
 		return nil
@@ -244,9 +245,9 @@ func (f *Fs) RemoveAll(name string) error {
 }
 
 // errNoName is returned by RemoveAll for a path such as "" or "..".
-var errNoName = errors.New("the path has no name of its own: name a file or directory")
+var errNoName = errors.New("the path does not end in a name: give that of a file or directory")
 
-// hasName reports whether RemoveAll takes a path: one that names something, or "/".
+// hasName reports whether RemoveAll accepts a path: one that ends in a name, or "/".
 func hasName(p string) bool {
 	switch path.Base(p) {
 	case ".", "..":
@@ -267,12 +268,12 @@ func (f *Fs) Chmod(name string, mode fs.FileMode) error {
 	return f.do("chmod", name, func(c *client.Client, p string) error { return c.Chmod(f.ctx, p, mode) })
 }
 
-// Chtimes implements afero.Fs; the time of access is not kept.
+// Chtimes implements afero.Fs. The access time is ignored.
 func (f *Fs) Chtimes(name string, _, modified time.Time) error {
 	return f.do("chtimes", name, func(c *client.Client, p string) error { return c.SetModTime(f.ctx, p, modified) })
 }
 
-// Chown implements afero.Fs; FTP has no such thing.
+// Chown implements afero.Fs. It is unsupported, because FTP has no command for it.
 func (f *Fs) Chown(name string, _, _ int) error {
 	return &fs.PathError{Op: "chown", Path: name, Err: errors.ErrUnsupported}
 }

@@ -25,7 +25,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// remoteFs is the tree of a test server as a filesystem, and what the server serves.
+// remoteFs returns the tree of a test server, and the file system that it serves.
 func remoteFs(t *testing.T, options ...ftptest.Option) (*ftpfs.Fs, afero.Fs) {
 	t.Helper()
 	files := fsroot.NewMem()
@@ -46,7 +46,7 @@ func put(t *testing.T, fsys afero.Fs, name, content string) {
 	}
 }
 
-// What package testing knows of filesystems holds for a server's tree.
+// The tree of a server passes the tests of testing/fstest.
 func TestFsIsAFileSystem(t *testing.T) {
 	t.Parallel()
 	f, files := remoteFs(t)
@@ -60,12 +60,12 @@ func TestFsIsAFileSystem(t *testing.T) {
 	}
 }
 
-// A file is read from anywhere, in any order; the connections go back.
+// A file can be read at any offset, in any order. The connections are given back.
 func TestFsReads(t *testing.T) {
 	f, files := remoteFs(t)
 	body := testutil.Noise(300_000)
 	put(t, files, "/f", string(body))
-	for range 5 { // more than there are connections
+	for range 5 { // more often than there are connections
 		r, err := f.Open("/f")
 		if err != nil {
 			t.Fatal(err)
@@ -86,7 +86,7 @@ func TestFsReads(t *testing.T) {
 			t.Errorf("beyond the end: %d bytes, %v", n, err)
 		}
 		if _, err := r.Write(part); err == nil {
-			t.Error("a file that is read took a Write")
+			t.Error("a file opened for reading accepted a Write")
 		}
 		if err := r.Close(); err != nil {
 			t.Error(err)
@@ -94,8 +94,7 @@ func TestFsReads(t *testing.T) {
 	}
 }
 
-// ReadAt is that of io.ReaderAt: it leaves the position alone, and may be called by several
-// goroutines at once.
+// ReadAt satisfies io.ReaderAt: it does not change the position, and several goroutines may call it at once.
 func TestFsReadAtLeavesThePosition(t *testing.T) {
 	f, files := remoteFs(t)
 	body := testutil.Noise(100_000)
@@ -120,14 +119,14 @@ func TestFsReadAtLeavesThePosition(t *testing.T) {
 	}
 	all.Wait()
 	if _, err := io.ReadFull(r, rest); err != nil || !bytes.Equal(rest, body[1000:2000]) {
-		t.Errorf("Read goes on somewhere else: %v", err)
+		t.Errorf("Read continues at the wrong position: %v", err)
 	}
 	if n, err := r.ReadAt(head, -1); n != 0 || err == nil {
 		t.Errorf("a negative offset: %d, %v", n, err)
 	}
 }
 
-// What is written is there when Close says so.
+// A written file is complete when Close has returned nil.
 func TestFsWrites(t *testing.T) {
 	f, files := remoteFs(t)
 	put(t, f, "/f", "first")
@@ -181,7 +180,7 @@ func TestFsWrites(t *testing.T) {
 	}
 }
 
-// Directories, names, times; and errors that programs know.
+// Directories, names and times, and errors of package fs.
 func TestFsTree(t *testing.T) {
 	f, files := remoteFs(t)
 	if err := f.MkdirAll("/a/b/c", 0o755); err != nil {
@@ -238,7 +237,7 @@ func TestFsTree(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// A root is the tree below it, and nothing leads out.
+// A root restricts the tree, and ".." can't lead out of it.
 func TestFsRoot(t *testing.T) {
 	_, files := remoteFs(t)
 	_ = files.MkdirAll("/pub/in", 0o755)
@@ -261,8 +260,8 @@ func TestFsRoot(t *testing.T) {
 	}
 }
 
-// A server in front of another one: TLS before an old one, say. Uploads keep their
-// manners through it: whole under their name, or not at all.
+// A server can serve the tree of another one, to add TLS for example. An upload through it is whole under its name,
+// or does not appear.
 func TestServeAnotherServer(t *testing.T) {
 	f, files := remoteFs(t)
 	put(t, files, "/old", "what was there")
@@ -278,7 +277,7 @@ func TestServeAnotherServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, _ := afero.ReadFile(files, "/"+name); !bytes.Equal(got, body) {
-			t.Errorf("%s: %d bytes arrived behind", name, len(got))
+			t.Errorf("%s: %d bytes arrived at the other server", name, len(got))
 		}
 		var back bytes.Buffer
 		if _, err := c.Retrieve(t.Context(), name, &back); err != nil || !bytes.Equal(back.Bytes(), body) {
@@ -306,7 +305,7 @@ func TestServeAnotherServer(t *testing.T) {
 
 func trusting(s *ftptest.Server) *tls.Config { return &tls.Config{RootCAs: s.CAs} }
 
-// Readdir gives the entries of a directory in parts, in order.
+// Readdir returns the entries of a directory in parts, in order.
 func TestReaddirParts(t *testing.T) {
 	tree, files := remoteFs(t)
 	if err := files.Mkdir("/d", 0o755); err != nil {
@@ -329,7 +328,7 @@ func TestReaddirParts(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	if rest, err := d.Readdirnames(-1); err != nil || len(rest) != 0 {
-		t.Errorf("behind the end: %q, %v", rest, err)
+		t.Errorf("after the end: %q, %v", rest, err)
 	}
 	if err := d.Close(); err != nil {
 		t.Error(err)

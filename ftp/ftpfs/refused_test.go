@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// A refusal without words about a file that is there is not fs.ErrNotExist.
+// A refusal without a stated cause, for an existing file, is not fs.ErrNotExist.
 func TestFsFileInUse(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/f"] = "x"
@@ -38,9 +38,9 @@ func TestFsFileInUse(t *testing.T) {
 	}
 }
 
-// What a refusal without words means depends on whether the file is there: outside of Fs nobody
-// looks, so it is not fs.ErrNotExist where something was to be changed.
-func TestRefusedWithoutWords(t *testing.T) {
+// The meaning of a refusal without a stated cause depends on whether the file exists. Only Fs finds that out, so the
+// error of a method that changes something is not fs.ErrNotExist.
+func TestRefusedWithoutCause(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/f"] = "x"
 		for _, verb := range []string{"DELE", "RMD", "RNFR", "MKD", "STOR", "CWD"} {
@@ -71,8 +71,8 @@ func TestRefusedWithoutWords(t *testing.T) {
 	}
 }
 
-// O_EXCL does not replace a file of which the server does not tell, and a Write in the
-// middle of a file does not cut it.
+// O_EXCL does not replace a file that the server does not show, and a Write in the middle of a file does not truncate
+// it.
 func TestFsOpenFlags(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/f"] = "precious"
@@ -118,7 +118,7 @@ func TestFsOpenFlags(t *testing.T) {
 	}
 }
 
-// remoteFiles is a fake's tree as a filesystem, over one connection.
+// remoteFiles returns the tree of a fake server, over one connection.
 func remoteFiles(t *testing.T, addr string) (*ftpfs.Fs, *client.Pool) {
 	t.Helper()
 	p := client.NewPool(addr, 1, nil)

@@ -12,16 +12,16 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// File is a file of a server, or the name that one is to have.
+// File is a file on a server, or the name for a new one.
 type File struct {
 	Pool *client.Pool
-	// Client is a connection of the caller's, in place of a Pool. It is busy during the copy,
-	// and at rest or dead afterwards; no other one is made.
+	// Client is a connection to use instead of one from a Pool. The Client is busy during the copy. After it,
+	// it is ready for other operations, or dead. No other connection is made.
 	Client *client.Client
 	Path   string
 }
 
-// get is a connection to the server, and what gives it back.
+// get returns a connection to the server, and the function that gives it back.
 func (f *File) get(ctx context.Context) (*client.Client, func(), error) {
 	if f.Client != nil {
 		return f.Client, func() {}, nil
@@ -30,48 +30,46 @@ func (f *File) get(ctx context.Context) (*client.Client, func(), error) {
 	return c, func() { f.Pool.Put(c) }, err
 }
 
-// Plan says what is copied, and how.
+// Plan describes what is copied, and how.
 type Plan struct {
-	// From and To may be on one server; one Pool for both needs two connections or more.
-	// Both use TLS, or neither, unless the copy goes Through.
+	// From and To may be on one server; a Pool that is used for both needs at least two connections.
+	// Either both use TLS or neither does, unless Through is set.
 	From, To File
-	// Through has the bytes come here and go on from here: nothing is kept but a buffer. It
-	// needs no more of the servers than a download and an upload do, and either of them may
-	// use TLS.
+	// Through has the bytes pass through this program, which only buffers them. It requires no more of
+	// the servers than a download and an upload, and either of them may use TLS.
 	Through bool
-	// KeepTime sets the copy's time to the file's, where the servers know times.
+	// KeepTime gives the copy the time of the file, if the servers support that.
 	KeepTime bool
-	// Retry says how often a copy that broke is tried again. Each try begins anew, with the
+	// Retry says how often a failed copy is tried again. Each try starts over, with the version of the
 	// file that the first one found.
 	Retry client.Retry
-	// Progress is told how far a copy Through is: bytes of the file done and in total, -1
-	// if unknown. It runs in another goroutine. Of another copy nobody sees the bytes.
+	// Progress is called with the progress of a copy Through: bytes of the file done and in total, -1 if
+	// unknown. It runs in another goroutine. In any other copy this program does not see the bytes.
 	Progress func(done, total int64)
 }
 
-// Result is how a copy went.
+// Result describes how a copy went.
 type Result struct {
-	Bytes         int64         // size of the file; -1 if no server tells
-	Took          time.Duration // from the transfer commands to their final replies
-	SourceListens bool          // the source listened and the destination dialed; else the other way round
+	Bytes         int64         // size of the file; -1 if no server reports it
+	Took          time.Duration // from the transfer commands to the final replies
+	SourceListens bool          // the source listened and the destination dialed; else the reverse
 	Protection    ftp.Protection
 	Verified      string // what agreed: "sizes and replies" or "replies"
 }
 
-// ErrSameFile is a copy of a file onto itself: most servers would empty it first.
-var ErrSameFile = errors.New("that is the file itself")
+// ErrSameFile is returned for a copy of a file onto itself, because most servers would truncate it first.
+var ErrSameFile = errors.New("source and destination are the same file")
 
-// Copy copies a file. Both ways round are tried, and under TLS each way to make one of the two
-// servers the TLS client (CPSV, SSCN).
+// Copy copies a file. It tries both directions in which one server may dial the other, and with TLS each way to
+// make one of the two the TLS client (CPSV, SSCN).
 //
-// A host that a 227 names is relayed only if it is the one that the Client is connected to,
-// unless its Options.TrustPassiveHost says otherwise. A file that is there already is replaced
-// by a rename, once the copy is whole. While the servers are at work there is no time-out but
-// theirs: ctx ends the copy.
+// The host in a 227 reply is passed on only if it is the one that the Client is connected to, unless
+// Options.TrustPassiveHost is set. An existing file is replaced by a rename once the copy is whole. While the
+// servers transfer, only their own time-outs apply; ctx ends the copy.
 //
-// What one of the servers refuses is an *Error that says which; where no way led to a data
-// connection, there is a *NoWayError with all of them, and a copy Through may do better. A copy
-// onto itself is ErrSameFile, and changes nothing. A copy that is not as large as the file is a
+// If a server refuses something, the error is an *Error that names the server. If no way led to a data
+// connection, it is a *NoWayError with the error of each; a copy with Through may still succeed. A copy onto
+// itself is ErrSameFile and changes nothing. A copy that is shorter than the file is a
 // *client.TruncatedError.
 func Copy(ctx context.Context, p Plan) (res Result, err error) {
 	if err := pi.Sendable(p.From.Path, p.To.Path); err != nil {
@@ -86,8 +84,8 @@ func Copy(ctx context.Context, p Plan) (res Result, err error) {
 	return res, err
 }
 
-// mayEndBetter reports whether another try may: not where no way was found, whatever again
-// says; nil is client.Temporary.
+// mayEndBetter reports whether another try may succeed. If no way was found it can't, whatever again reports.
+// A nil again is client.Temporary.
 func mayEndBetter(err error, again func(error) bool) bool {
 	if again == nil {
 		again = client.Temporary
@@ -109,9 +107,9 @@ func (p *Plan) try(ctx context.Context, t *tries) (Result, error) {
 	}
 	defer done()
 	if from == to {
-		return Result{}, errors.New("a copy takes two connections, also to one server")
+		return Result{}, errors.New("a copy needs two connections, even to one server")
 	}
-	if err := apart(ctx, from, p.From.Path, to, p.To.Path); err != nil {
+	if err := checkNames(ctx, from, p.From.Path, to, p.To.Path); err != nil {
 		return Result{}, err
 	}
 	both := pair{
@@ -125,16 +123,16 @@ func (p *Plan) try(ctx context.Context, t *tries) (Result, error) {
 	return (&direct{pair: both}).run(ctx)
 }
 
-// pair is one try of a copy under way, whichever way it goes.
+// pair is one try of a copy in progress, direct or through this program.
 type pair struct {
 	from, to *end
-	at       target    // where to.arg is
+	at       target    // the name that is written to, and the final one
 	v        ftp.Entry // the version of the file
 	keepTime bool
 	res      Result
 }
 
-// look finds out what there is at both ends, before anything is changed there.
+// look finds out what exists at both servers, before anything is changed.
 func (p *pair) look(ctx context.Context) error {
 	if err := p.at.choose(ctx); err != nil {
 		return p.to.failed(err)
@@ -155,7 +153,7 @@ func (p *pair) source(ctx context.Context) error {
 	if hasSize(c) {
 		_, err := c.Size(ctx, p.from.arg)
 		if is550(err) && pi.IsReply(err) || err != nil && !pi.IsReply(err) {
-			return p.from.failed(err) // a STOR in vain could leave an empty file
+			return p.from.failed(err) // stop here: STOR would leave an empty file at the destination
 		}
 	}
 	now, err := c.Facts(ctx, p.from.arg)
@@ -171,6 +169,7 @@ func (p *pair) source(ctx context.Context) error {
 // errShrunk is returned when a file has become shorter since the first try of its copy.
 var errShrunk = errors.New("the file has become shorter since the copy began")
 
+// sameFile returns ErrSameFile if the destination turns out to be the file that is copied.
 func (p *pair) sameFile(ctx context.Context) error {
 	same, err := p.at.isFile(ctx, p.from.c, p.from.arg, p.v)
 	switch {
@@ -182,7 +181,7 @@ func (p *pair) sameFile(ctx context.Context) error {
 	return nil
 }
 
-// setTime gives the copy the time of the file. It is whole without it.
+// setTime gives the copy the time of the file. The copy succeeds even if the server refuses.
 func (p *pair) setTime(ctx context.Context, name string) error {
 	if !p.keepTime || p.v.Modified.IsZero() {
 		return nil
@@ -193,8 +192,8 @@ func (p *pair) setTime(ctx context.Context, name string) error {
 	return nil
 }
 
-// place gives the copy its final name. again: it has to be copied once more, straight to that
-// name, as not every user may rename.
+// place gives the copy its final name. again reports that the file has to be copied once more, directly to that
+// name, because the user may not rename.
 func (p *pair) place(ctx context.Context) (again bool, err error) {
 	if p.at.name == p.at.dest {
 		return false, nil
@@ -206,7 +205,7 @@ func (p *pair) place(ctx context.Context) (again bool, err error) {
 	}
 	var left *client.LeftError
 	if errors.As(err, &left) {
-		p.at.made = false // it may be all that is left
+		p.at.made = false // it may be the only copy left: do not remove it
 	} else if p.at.made && p.at.mayWriteOver(err, p.v) {
 		p.at.writeOver()
 		p.to.arg = p.at.dest
@@ -215,7 +214,7 @@ func (p *pair) place(ctx context.Context) (again bool, err error) {
 	return false, p.to.failed(err)
 }
 
-// size asks for the size of a file; -1 where the server does not tell.
+// size asks for the size of a file. It returns -1 if the server does not report it.
 func size(ctx context.Context, c *client.Client, name string) (int64, error) {
 	if !hasSize(c) {
 		return -1, nil
@@ -227,7 +226,7 @@ func size(ctx context.Context, c *client.Client, name string) (int64, error) {
 	return n, err
 }
 
-// hasSize: the server knows SIZE, as far as is known. One without FEAT is asked.
+// hasSize reports whether the server supports SIZE, as far as is known. A server without FEAT is asked.
 func hasSize(c *client.Client) bool {
 	f := c.Features()
 	return len(f) == 0 || f.Has("SIZE")
@@ -238,9 +237,8 @@ func is550(err error) bool {
 	return errors.As(err, &no) && no.Code == 550
 }
 
-// apart is ErrSameFile if both names are of one file of one server, as far as names
-// tell.
-func apart(ctx context.Context, from *client.Client, file string, to *client.Client, dest string) error {
+// checkNames returns ErrSameFile if both names are of the same file on the same server, as far as the names show.
+func checkNames(ctx context.Context, from *client.Client, file string, to *client.Client, dest string) error {
 	if from.Addr() != to.Addr() || from.Options().User != to.Options().User {
 		return nil
 	}

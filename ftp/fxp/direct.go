@@ -9,7 +9,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-// direct is a copy that the two servers make between each other.
+// direct is a copy in which one server sends to the other.
 type direct struct{ pair }
 
 func (d *direct) ends() [2]*end { return [2]*end{d.from, d.to} }
@@ -30,7 +30,7 @@ func (d *direct) run(ctx context.Context) (Result, error) {
 	return d.res, d.at.remove(err)
 }
 
-// whole copies the file to to.arg, by the first way that works.
+// whole copies the file to to.arg by the first way that works.
 func (d *direct) whole(ctx context.Context, ways []way) error {
 	no := &NoWayError{}
 	for _, w := range ways {
@@ -39,24 +39,24 @@ func (d *direct) whole(ctx context.Context, ways []way) error {
 			return d.compare(ctx)
 		}
 		var one *Error
-		if !otherwise(err) || d.broke(err) || !errors.As(err, &one) {
+		if !mayTryNext(err) || d.dataBroke(err) || !errors.As(err, &one) {
 			return err
 		}
 		no.Tried = append(no.Tried, one)
-		if !d.from.c.Alive() || !d.to.c.Alive() { // it did not even stop waiting
+		if !d.from.c.Alive() || !d.to.c.Alive() { // a server did not react to ABOR
 			break
 		}
 	}
 	return no
 }
 
-// broke: the data connection stood, and nothing else could have been in the way.
-func (d *direct) broke(err error) bool {
+// dataBroke reports whether a data connection without TLS was open and then failed. Another way can't help then.
+func (d *direct) dataBroke(err error) bool {
 	var no *ftp.Error
 	return d.res.Protection == ftp.Clear && d.from.begun && d.to.begun && errors.As(err, &no) && no.Code == 426
 }
 
-// compare asks both servers for the size, once both are done.
+// compare asks both servers for the size after the transfer.
 func (d *direct) compare(ctx context.Context) error {
 	got, err := size(ctx, d.to.c, d.to.arg)
 	if err != nil {
@@ -69,7 +69,7 @@ func (d *direct) compare(ctx context.Context) error {
 	d.res.Bytes, d.res.Verified = max(got, now), "replies"
 	switch {
 	case got < 0 || now < 0:
-	case got < d.v.Size || got != now && got != d.v.Size: // it may have grown meanwhile
+	case got < d.v.Size || got != now && got != d.v.Size: // the source may have grown meanwhile
 		return d.to.failed(&client.TruncatedError{Want: max(now, d.v.Size), Got: got, Final: d.to.final})
 	default:
 		d.res.Bytes, d.res.Verified = got, "sizes and replies"
@@ -77,14 +77,14 @@ func (d *direct) compare(ctx context.Context) error {
 	return nil
 }
 
-// try copies the file one way, while nobody else uses the two Clients.
+// try copies the file one way. It holds both Clients meanwhile.
 func (d *direct) try(ctx context.Context, w way) error {
 	return d.from.raw(func() error {
 		return d.to.raw(func() error { return d.tryRaw(ctx, w) })
 	})
 }
 
-// ready makes both ends ready for a transfer.
+// ready prepares both servers for a transfer.
 func (d *direct) ready(ctx context.Context) error {
 	for _, e := range d.ends() {
 		if err := e.ready(ctx); err != nil {
@@ -94,8 +94,8 @@ func (d *direct) ready(ctx context.Context) error {
 	return nil
 }
 
-// rest brings what still runs at either end to an end: no reply is left behind, or
-// that connection is gone.
+// rest ends a transfer that is still running at either server. After it no reply is pending, or the connection
+// has failed.
 func (d *direct) rest(ctx context.Context) {
 	var both sync.WaitGroup
 	for _, e := range d.ends() {

@@ -1,8 +1,7 @@
-// Package fxp copies files from one server to another (FXP): the address that one of them
-// listens on is relayed to the other, so that the bytes never come here. It is the role
-// reversal of FTP seen from the third corner: to the server that listens, the other one is the
-// client that dials. Where the servers won't talk to each other, a copy can go through this
-// program instead.
+// Package fxp copies files directly from one server to another (FXP, RFC 959 §5.2). One of them is told to
+// listen, and its address is passed to the other, which dials it: to the server that listens, the other is
+// an ordinary client. The bytes do not pass through this program, unless the servers can't connect to each
+// other and the copy is made Through it.
 //
-// It stands on package client, and leads the two control connections by hand (client.Client.Raw).
+// It uses package client, and controls the two control connections itself (client.Client.Raw).
 package fxp

@@ -11,26 +11,33 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// end is one of the two servers of a copy.
+// end is one of the two servers of a copy. Its states, during a transfer:
+//
+//	ready      parameters are set, the address was exchanged
+//	sent       the transfer command was sent
+//	begun      a 150 was received, or a 200 in its place
+//	over       the final reply was received, or the connection failed (lost)
+//
+// A copy ends when both are over. watch waits for that, rest aborts what is not over, verdict judges.
 type end struct {
 	c         *client.Client
-	pi        *pi.Conn // within raw
+	pi        *pi.Conn // valid within raw
 	source    bool
-	verb, arg string // of the transfer
+	verb, arg string // the transfer command
 
 	sent    bool
-	begun   bool // a preliminary reply came
+	begun   bool // a preliminary reply was received
 	final   ftp.Reply
-	lost    error // the control connection died
-	aborted bool  // the final reply is no more than the echo of an ABOR
+	lost    error // why the control connection failed
+	aborted bool  // ABOR was sent: the final reply may only confirm it
 }
 
 func (e *end) over() bool { return e.final.Code != 0 || e.lost != nil }
 
-// good: this server has done its part, as far as it knows.
+// good reports whether this server has reported success.
 func (e *end) good() bool { return e.lost == nil && e.final.Code.Class() == ftp.Completion }
 
-// take takes one reply to the transfer command.
+// take handles one reply to the transfer command.
 func (e *end) take(r ftp.Reply, ok bool) {
 	if !ok {
 		e.lost = e.pi.Lost()
@@ -41,14 +48,14 @@ func (e *end) take(r ftp.Reply, ok bool) {
 		return
 	}
 	switch {
-	case r.Code.Class() == ftp.Preliminary, r.Code == 200 && !e.begun: // some servers say 200 before the 150
+	case r.Code.Class() == ftp.Preliminary, r.Code == 200 && !e.begun: // some servers send a 200 before the 150
 		e.begun = true
 	case e.final.Code == 0:
 		e.final = r
 	}
 }
 
-// replies is nil for a server from which no more is expected.
+// replies returns the replies of a server. It is nil if no more are expected.
 func (e *end) replies() <-chan ftp.Reply {
 	if e.over() {
 		return nil
@@ -56,23 +63,23 @@ func (e *end) replies() <-chan ftp.Reply {
 	return e.pi.Replies()
 }
 
-// start sends the transfer command, unless the server has said no by itself: some do
-// as soon as a stranger calls.
+// start sends the transfer command, unless the server has refused without being asked: some do so as soon as
+// an unknown host connects to their data port.
 func (e *end) start() {
 	select {
 	case r, ok := <-e.replies():
 		if e.take(r, ok); e.lost != nil || pi.Refusal(e.verb, e.final) != nil {
 			return
 		}
-		e.final, e.begun = ftp.Reply{}, false // it answers nothing that was asked
+		e.final, e.begun = ftp.Reply{}, false // ignore it: nothing had been asked
 	default:
 	}
 	e.lost = e.pi.Send(e.command())
 	e.sent = e.lost == nil
 }
 
-// untilReady waits for the first word of a server. One that listens may have none
-// before it is called.
+// untilReady waits for the first reply of a server. One that listens may send none before the other one
+// connects.
 func (e *end) untilReady(ctx context.Context, w way) error {
 	wait := pi.ShortWait
 	if w.listener == e {
@@ -93,8 +100,8 @@ func (e *end) untilReady(ctx context.Context, w way) error {
 	return nil
 }
 
-// backToServer undoes SSCN ON, which would hold for the transfers that come after.
-func (e *end) backToServer(ctx context.Context) {
+// sscnOff undoes SSCN ON, which would also apply to later transfers.
+func (e *end) sscnOff(ctx context.Context) {
 	if e.pi.Err() != nil {
 		return
 	}
@@ -105,7 +112,7 @@ func (e *end) backToServer(ctx context.Context) {
 	}
 }
 
-// listen asks the server for an address that the other one can call.
+// listen asks the server for an address that the other one can dial.
 func (e *end) listen(ctx context.Context, w way) (netip.AddrPort, error) {
 	o := e.c.Options()
 	host, other := e.address(), w.dialer.address()
@@ -145,7 +152,7 @@ func (e *end) listen(ctx context.Context, w way) (netip.AddrPort, error) {
 	return addr, nil
 }
 
-// epsv is false where PASV has to do.
+// epsv asks for the address by EPSV. ok is false if PASV has to be used.
 func (e *end) epsv(ctx context.Context, host netip.Addr) (addr netip.AddrPort, ok bool, err error) {
 	o := e.c.Options()
 	only := host.Is6() || o.Verbs == client.ExtendedVerbs
@@ -168,7 +175,7 @@ func (e *end) epsv(ctx context.Context, host netip.Addr) (addr netip.AddrPort, o
 	return addr, false, nil
 }
 
-// announce tells the server where the other one listens.
+// announce sends the server the address on which the other one listens.
 func (e *end) announce(ctx context.Context, addr netip.AddrPort) error {
 	verb, arg := "PORT", ""
 	if addr.Addr().Is6() || e.c.Options().Verbs == client.ExtendedVerbs {
@@ -180,23 +187,23 @@ func (e *end) announce(ctx context.Context, addr netip.AddrPort) error {
 	return err
 }
 
-// unusable is the error of a reply that refuses, or that makes no sense.
+// unusable returns the error for a reply that refuses the command or can't be parsed.
 func unusable(verb string, r ftp.Reply) error {
 	if err := pi.Refusal(verb, r); err != nil {
 		return err
 	}
-	return fmt.Errorf("the answer to %s makes no sense: %v", verb, r)
+	return fmt.Errorf("can't parse the reply to %s: %v", verb, r)
 }
 
-// failed is err as that of this server.
+// failed returns err as an error of this server.
 func (e *end) failed(err error) error {
 	return &Error{Source: e.source, Addr: e.c.Addr(), Greeting: e.c.Greeting(), Err: err}
 }
 
-// command is that of the transfer.
+// command returns the transfer command.
 func (e *end) command() ftp.Command { return ftp.Command{Verb: e.verb, Arg: e.arg} }
 
-// raw runs f with the control connection in hand, and nothing known of a transfer.
+// raw calls f while it holds the control connection, with the state of a new transfer.
 func (e *end) raw(f func() error) error {
 	entered := false
 	err := e.c.Raw(func(conn *pi.Conn) error {
@@ -210,8 +217,7 @@ func (e *end) raw(f func() error) error {
 	return err
 }
 
-// ready sets the transfer parameters, and takes back a restart point that an earlier transfer
-// has left.
+// ready sets the transfer parameters, and resets a restart point that an earlier transfer has left.
 func (e *end) ready(ctx context.Context) error {
 	if e.pi.Params().Mode != ftp.Stream {
 		if _, err := e.pi.Do(ctx, "MODE", ftp.Stream.String()); err != nil {
@@ -231,14 +237,14 @@ func (e *end) ready(ctx context.Context) error {
 	return nil
 }
 
-// isPrivate reports whether the control connection is under TLS.
+// isPrivate reports whether the control connection uses TLS.
 func (e *end) isPrivate() bool {
 	_, yes := e.c.TLS()
 	return yes
 }
 
-// address is the server's as far as it is known, else 0.0.0.0: a dialer of the Options may
-// lead through a proxy, and then the control connection has the proxy's.
+// address returns the server's address, or 0.0.0.0 if it is not known: with Options.Dial the connection may go
+// to a proxy, and its remote address is that of the proxy.
 func (e *end) address() netip.Addr {
 	remote := e.c.Control().Remote
 	if !remote.IsValid() || e.c.Options().Dial != nil && e.c.Addr() != remote.String() {

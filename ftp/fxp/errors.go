@@ -10,12 +10,12 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Error is what went wrong at one of the two servers of a copy. The cause is an
-// *ftp.Error if the server refused something.
+// Error is returned when one of the two servers of a copy failed. It wraps an *ftp.Error if the server refused
+// a command.
 type Error struct {
-	Source   bool      // at the server that has the file; else at the one that gets it
-	Addr     string    // of that server, host and port
-	Greeting ftp.Reply // of that server
+	Source   bool      // the source failed, else the destination
+	Addr     string    // host and port of that server
+	Greeting ftp.Reply // greeting of that server
 	Err      error
 }
 
@@ -26,7 +26,7 @@ func (e *Error) Error() string {
 	}
 	var no *ftp.Error
 	if errors.As(e.Err, &no) && no.Verb != "" && e.Err.Error() == no.Error() {
-		return fmt.Sprintf("the %s %s refuses %s: %v", which, e.Addr, no.Verb, no.Reply)
+		return fmt.Sprintf("the %s %s refused %s: %v", which, e.Addr, no.Verb, no.Reply)
 	}
 	return fmt.Sprintf("the %s %s: %v", which, e.Addr, e.Err)
 }
@@ -34,11 +34,11 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// NoWayError is a copy for which no data connection between the two servers came
-// about: they forbid it, or can't reach each other. One Through this program needs none.
+// NoWayError is returned when no data connection between the two servers could be opened: they forbid it, or
+// can't reach each other. A copy with Plan.Through needs none.
 type NoWayError struct {
-	Tried []*Error // what each way ended with
-	Why   error    // there was nothing to try
+	Tried []*Error // the error of each way
+	Why   error    // why there was no way to try; nil: Tried
 }
 
 func (e *NoWayError) Error() string {
@@ -53,14 +53,14 @@ func (e *NoWayError) Error() string {
 	return no + ": " + strings.Join(all, "; ")
 }
 
-// Causes is Tried without repetitions.
+// Causes returns Tried without repetitions.
 func (e *NoWayError) Causes() []*Error {
 	var all []*Error
 	seen := map[string]bool{}
 	for _, err := range e.Tried {
 		var open *client.OpenError
 		key := err.Error()
-		if errors.As(err, &open) { // the port differs each time
+		if errors.As(err, &open) { // ignore the port, which differs each time
 			key = fmt.Sprint(err.Source, open.Err)
 		}
 		if !seen[key] {
@@ -71,7 +71,7 @@ func (e *NoWayError) Causes() []*Error {
 	return all
 }
 
-// Unwrap returns what the ways ended with.
+// Unwrap returns the errors of all ways.
 func (e *NoWayError) Unwrap() []error {
 	if e.Why != nil {
 		return []error{e.Why}
@@ -83,9 +83,8 @@ func (e *NoWayError) Unwrap() []error {
 	return all
 }
 
-// otherwise reports whether another way may end better: this one brought no data
-// connection about.
-func otherwise(err error) bool {
+// mayTryNext reports whether another way may succeed, because this one led to no data connection.
+func mayTryNext(err error) bool {
 	var one *Error
 	var host *HostError
 	var open *client.OpenError
@@ -112,17 +111,17 @@ func otherwise(err error) bool {
 	return false
 }
 
-// Why the address that a server listens on is no use to the other one.
+// Reasons why the address of a server that listens is of no use to the other.
 var (
-	errProxied  = errors.New("behind a proxy nobody knows the address of a server: it would have to be trusted to tell its own")
-	errLoopback = errors.New("it is known here by a loopback address, which means another host to the other server")
-	errFamilies = errors.New("one server is reached by IPv4 and the other by IPv6: they can't call each other")
+	errProxied  = errors.New("its address is not known because it is reached through a proxy; it would have to be trusted to report its own")
+	errLoopback = errors.New("it is reached by a loopback address, which means another host to the other server")
+	errFamilies = errors.New("one server is reached by IPv4 and the other by IPv6, so they can't connect to each other")
 )
 
-// HostError is a 227 that names another host than the server's. A server that
-// lies there would make the other one call whom it likes (CVE-2026-8328).
+// HostError is returned for a 227 reply that names another host than the server's. A malicious server could use
+// this to make the other server connect anywhere (CVE-2026-8328).
 type HostError struct{ Named, Server netip.Addr }
 
 func (e *HostError) Error() string {
-	return "its answer to PASV names " + e.Named.String() + ", and it is known here as " + e.Server.String()
+	return "its reply to PASV names the host " + e.Named.String() + ", but its own address is " + e.Server.String()
 }

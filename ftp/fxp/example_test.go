@@ -10,7 +10,7 @@ import (
 	"miniftp/ftp/fxp"
 )
 
-// A copy that the two servers make, or, where they refuse, one through this program.
+// The two servers copy the file between them. If they refuse, it is copied through this program.
 func ExampleCopy() {
 	from := client.NewPool("old.example.com", 1, &client.Options{User: "anna", Password: "secret"})
 	to := client.NewPool("new.example.com", 1, &client.Options{User: "anna", Password: "secret"})

@@ -1,4 +1,4 @@
 package fxp
 
-// MayEndBetter is whether Copy tries again.
+// MayEndBetter reports whether Copy tries again.
 var MayEndBetter = mayEndBetter

@@ -19,7 +19,7 @@ import (
 	"miniftp/ftp/internal/transfertest"
 )
 
-// The other way round comes next: a source that can't listen dials.
+// If the source can't listen, it dials: that way is tried next.
 func TestCopyTheOtherWayRound(t *testing.T) {
 	var asked atomic.Int32
 	a := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -36,8 +36,8 @@ func TestCopyTheOtherWayRound(t *testing.T) {
 	b.Has(t, "/copy", "content")
 }
 
-// A 227 that names another host is not relayed (CVE-2026-8328): nobody is called
-// there, neither by us nor by the other server. Who trusts it has it relayed.
+// A 227 that names another host is not passed on (CVE-2026-8328): neither we nor the other server connects to that
+// host. With TrustPassiveHost it is passed on.
 func TestCopyWithALyingServer(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
@@ -79,7 +79,7 @@ func TestCopyWithALyingServer(t *testing.T) {
 	<-called
 }
 
-// What goes wrong at one end is told with that end; what came of it there is no file.
+// An error names the server where it occurred. The destination has no file after it.
 func TestCopyFails(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -91,14 +91,14 @@ func TestCopyFails(t *testing.T) {
 		want   string
 		source bool
 	}{
-		"not there":  {func(*fakeserver.Server) {}, "/none", "refuses SIZE: 550", true},
-		"no listing": {func(f *fakeserver.Server) { f.Feat = []string{"EPSV"} }, "/none", "refuses RETR: 550", true},
+		"not there":  {func(*fakeserver.Server) {}, "/none", "refused SIZE: 550", true},
+		"no listing": {func(f *fakeserver.Server) { f.Feat = []string{"EPSV"} }, "/none", "refused RETR: 550", true},
 		"short": {func(f *fakeserver.Server) {
 			f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 here"); s.Send("con"); s.Say("226 done") }
 		}, "/f", "cut short: 3 of 7 bytes", false},
 		"broken": {func(f *fakeserver.Server) {
 			f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 here"); s.Send("con"); s.Say("451 the disk") }
-		}, "/f", "refuses RETR: 451", true},
+		}, "/f", "refused RETR: 451", true},
 		"hung up": {func(f *fakeserver.Server) {
 			f.On["RETR"] = func(s *fakeserver.Session, _ string) { s.Say("150 here"); s.Send("con"); _ = s.Conn.Close() }
 		}, "/f", "the control connection is gone", true},
@@ -121,7 +121,7 @@ func TestCopyFails(t *testing.T) {
 	}
 	c := b.Dial(t)
 	if _, err := party.Between(t.Context(), c, "old", c, "new", fxp.Plan{}); err == nil {
-		t.Error("one connection is not two")
+		t.Error("a copy over one connection returned no error")
 	}
 	party.Usable(t, c)
 	s := party.OursTLS(t, "127.0.0.1", true)
@@ -140,7 +140,7 @@ func TestCopyFails(t *testing.T) {
 	}
 }
 
-// TestCopyOfAShrunkenFile: a later try does not copy less than the first one found.
+// TestCopyOfAShrunkenFile checks that a later try does not copy less than the first one found.
 func TestCopyOfAShrunkenFile(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -169,8 +169,7 @@ func TestCopyOfAShrunkenFile(t *testing.T) {
 	}
 }
 
-// TestCopyKeepsOldFile: whatever the destination refuses, a copy leaves the old file or the new
-// one.
+// TestCopyKeepsOldFile checks that a copy leaves the old file or the new one, whatever the destination refuses.
 func TestCopyKeepsOldFile(t *testing.T) {
 	for _, through := range []bool{true, false} {
 		t.Run(fmt.Sprint("through ", through), func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// TestCopy copies between two of our servers, in the clear and under TLS, each way
-// that makes one of them the TLS client; and through this program.
+// TestCopy copies between two of our servers, without TLS and with TLS in each way that makes one of them the TLS
+// client, and through this program.
 func TestCopy(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -50,7 +50,7 @@ func TestCopy(t *testing.T) {
 				break
 			}
 			ca, cb := a.Dial(t), b.Dial(t)
-			for name := range strings.FieldsSeq(less) { // without these another way is taken
+			for name := range strings.FieldsSeq(less) { // without these commands another way is used
 				if name != "-SSCN" {
 					delete(ca.Features(), name)
 				}
@@ -58,7 +58,7 @@ func TestCopy(t *testing.T) {
 					delete(cb.Features(), strings.TrimPrefix(name, "-"))
 				}
 			}
-			for _, name := range []string{"copy", "copy"} { // new, and in the place of the first
+			for _, name := range []string{"copy", "copy"} { // a new file, and then replacing it
 				check(t, a, b, ca, cb, name, func() (fxp.Result, error) {
 					return party.Between(t.Context(), ca, "f", cb, name, o)
 				})
@@ -75,8 +75,8 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// What forbids a copy is said with the server and its reply, nothing is changed, and
-// both connections go on.
+// If something forbids a copy, the error names the server and has its reply. Nothing is changed, and both
+// connections can be used.
 func TestCopyIsForbidden(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -85,22 +85,22 @@ func TestCopyIsForbidden(t *testing.T) {
 		from, to bool // FXP
 		want     []string
 	}{
-		{"by both", false, false, []string{"the destination", "refuses PORT", "the source", "fxp"}},
-		{"by the source", false, true, []string{"the source", "refuses PORT: 504", "was not taken"}},
-		{"by the destination", true, false, []string{"the destination", "refuses PORT: 504", "was not taken"}},
+		{"by both", false, false, []string{"the destination", "refused PORT", "the source", "fxp"}},
+		{"by the source", false, true, []string{"the source", "refused PORT: 504", "was not accepted"}},
+		{"by the destination", true, false, []string{"the destination", "refused PORT: 504", "was not accepted"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			a, b := party.Ours(t, "127.0.0.1", tc.from), party.Ours(t, "127.0.0.2", tc.to)
 			a.Write(t, "f", "content")
 			b.Write(t, "old", "what was there")
-			a.Timeout, b.Timeout = 2*time.Second, 2*time.Second // so long a server is waited for that does nothing
+			a.Timeout, b.Timeout = 2*time.Second, 2*time.Second // how long to wait for a server that does nothing
 			ca, cb := a.Dial(t), b.Dial(t)
 			for _, name := range []string{"old", "new"} {
 				_, err := party.Between(t.Context(), ca, "f", cb, name, fxp.Plan{})
 				var no *fxp.NoWayError
 				if !errors.As(err, &no) || len(no.Tried) != 2 {
-					t.Fatalf("%v", err)
+					t.Fatalf("got %v, want a NoWayError with two ways", err)
 				}
 				for _, word := range tc.want {
 					if !strings.Contains(err.Error(), word) {
@@ -123,7 +123,7 @@ func TestCopyIsForbidden(t *testing.T) {
 	}
 }
 
-// Cancelling a copy is prompt, leaves nothing behind, and both connections at rest.
+// Cancelling a copy is prompt, leaves no file behind, and both connections can be used.
 func TestCopyCancelled(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -144,7 +144,7 @@ func TestCopyCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-begun; cancel() }()
 		if _, err := party.Between(ctx, ca, "f", cb, "old", fxp.Plan{}); !errors.Is(err, context.Canceled) {
-			t.Errorf("%v", err)
+			t.Errorf("a cancelled copy: %v", err)
 		}
 		party.Usable(t, ca, cb)
 		b.Has(t, "old", "what was there")

@@ -10,5 +10,5 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testutil.Main(m)) }
 
-// dial logs in at a fake server.
+// dial logs in to a fake server.
 var dial = transfertest.Dial

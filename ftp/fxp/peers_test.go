@@ -40,9 +40,9 @@ func stockParty(t *testing.T, name, host string, o peers.Options) *party.Party {
 
 var allParties = append([]string{"miniftp"}, peers.Names()...)
 
-// TestCopyBetweenPeers copies from each server to each, with what each of them needs
-// switched on: in the clear always, under TLS where one of the two can be the TLS
-// client. Then nothing is left but the files, and both connections are at rest.
+// TestCopyBetweenPeers copies from each server to each, with the options that each needs: always without TLS, and
+// with TLS if one of the two can be the TLS client. After it only the files are left, and both connections can be
+// used.
 func TestCopyBetweenPeers(t *testing.T) {
 	t.Parallel()
 	body := string(testutil.Noise(1 << 20))
@@ -72,7 +72,7 @@ func TestCopyBetweenPeers(t *testing.T) {
 	}
 }
 
-// copyBetween copies twice: to a new file, and in the place of that one.
+// copyBetween copies twice: to a new file, and replacing that one.
 func copyBetween(t *testing.T, from, to string, a, b *party.Party, body string) {
 	ca, cb := a.Dial(t), b.Dial(t)
 	for range 2 {
@@ -84,8 +84,8 @@ func copyBetween(t *testing.T, from, to string, a, b *party.Party, body string) 
 			}
 			res, err = party.Through(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
 		case secure && from == "proftpd" && to != "miniftp" && err != nil:
-			// It sends without reading the session tickets of the other one, and what
-			// was on its way is lost. That has to be noticed.
+			// The source sends without reading the session tickets of the destination, and the last bytes
+			// are lost. That has to be detected.
 			if !testutil.IsA[*fxp.Error](err) {
 				t.Fatalf("a copy that was cut short: %v", err)
 			}
@@ -93,7 +93,7 @@ func copyBetween(t *testing.T, from, to string, a, b *party.Party, body string) 
 			res, err = party.Through(t.Context(), ca, "f", cb, "copy", fxp.Plan{KeepTime: true})
 		}
 		if err != nil || res.Bytes != int64(len(body)) || res.Verified != "sizes and replies" {
-			t.Fatalf("%+v, %v", res, err)
+			t.Fatalf("%+v, %v; want the whole file", res, err)
 		}
 	}
 	b.Has(t, "copy", body)
@@ -108,10 +108,10 @@ func copyBetween(t *testing.T, from, to string, a, b *party.Party, body string) 
 	}
 }
 
-// reverses: that server can be the TLS client of a data connection.
+// reverses reports whether that server can be the TLS client of a data connection.
 func reverses(name string) bool { return name == "miniftp" || name == "proftpd" }
 
-// As they come out of the box, the stock servers forbid it, and say so.
+// In their default configuration the stock servers forbid such copies, and reply so.
 func TestCopyForbiddenByPeers(t *testing.T) {
 	t.Parallel()
 	for _, name := range peers.Names() {
@@ -128,8 +128,8 @@ func TestCopyForbiddenByPeers(t *testing.T) {
 					t.Fatal(err)
 				}
 				res, err := party.Between(t.Context(), ca, "f", cb, "copy", fxp.Plan{})
-				if (err == nil) != (name == "proftpd") { // which takes the call of any host by itself
-					t.Errorf("%+v, %v", res, err)
+				if (err == nil) != (name == "proftpd") { // which accepts a data connection from any host
+					t.Errorf("%+v, %v; only proftpd allows it", res, err)
 				}
 				if err == nil {
 					return
@@ -141,8 +141,8 @@ func TestCopyForbiddenByPeers(t *testing.T) {
 					if exists, _ := afero.Exists(b.FS, "copy"); exists {
 						t.Error("a copy that failed left a file")
 					}
-				} else if name != "pure-ftpd" { // which can't be stopped while it waits for a call
-					t.Error("a connection is gone")
+				} else if name != "pure-ftpd" { // which can't be interrupted while it waits for a data connection
+					t.Error("a control connection was closed")
 				}
 				ca, cb = a.Dial(t), b.Dial(t)
 				if _, err := party.Through(t.Context(), ca, "f", cb, "copy", fxp.Plan{}); err != nil {

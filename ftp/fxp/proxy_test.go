@@ -13,9 +13,9 @@ import (
 	"miniftp/ftp/internal/party"
 )
 
-// TestProxyTellsNoAddress: a server that is reached through a proxy has an unknown address.
-// The other server is never told to call the proxy.
-func TestProxyTellsNoAddress(t *testing.T) {
+// TestProxiedServerHasNoAddress checks a server that is reached through a proxy, so that its address is unknown. The other
+// server must not be told to connect to the proxy.
+func TestProxiedServerHasNoAddress(t *testing.T) {
 	var mu sync.Mutex
 	var said []string
 	o := func(o *client.Options) {
@@ -37,17 +37,17 @@ func TestProxyTellsNoAddress(t *testing.T) {
 	})
 	near := b.Dial(t, o)
 	if _, err := party.Between(t.Context(), far, "/a", near, "/b", fxp.Plan{}); err == nil {
-		t.Error("it worked")
+		t.Error("a copy with an unknown address returned no error")
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	for _, line := range said {
 		if strings.HasPrefix(line, "PORT 127,0,0,2") || strings.Contains(line, "|127.0.0.2|") || strings.Contains(line, "0,0,0,0") {
-			t.Errorf("a server was told: %s", line)
+			t.Errorf("an address was announced: %s", line)
 		}
 	}
 	if len(said) == 0 {
-		t.Error("nothing was said")
+		t.Error("no command was sent")
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/internal/party"
 )
 
-// A file that is copied onto itself is still there.
+// A file that is copied onto itself is kept.
 func TestCopyOntoItself(t *testing.T) {
 	text := strings.Repeat("0123456789", 100)
 	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/a"] = text })
@@ -24,12 +24,12 @@ func TestCopyOntoItself(t *testing.T) {
 		}
 	}
 	if got, _ := f.File("/a"); got != text || f.Count("STOR") != 0 {
-		t.Error("it was written")
+		t.Error("the file was written")
 	}
 }
 
-// TestCopyOntoAnAlias: a copy onto the same file by another name of its server is refused,
-// and the file is whole.
+// TestCopyOntoAnAlias checks that a copy onto the same file, by another name of its server, is refused and leaves the
+// file whole.
 func TestCopyOntoAnAlias(t *testing.T) {
 	text := strings.Repeat("text", 1000)
 	f := fakeserver.New(t, func(f *fakeserver.Server) { f.Files["/f"] = text; fakeserver.Storing(f) })
@@ -37,7 +37,7 @@ func TestCopyOntoAnAlias(t *testing.T) {
 	other := dial(t, f, &client.Options{User: "somebody"})
 	_, err := party.Through(t.Context(), one, "/f", other, "/f", fxp.Plan{})
 	if !errors.Is(err, fxp.ErrSameFile) {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want ErrSameFile", err)
 	}
 	if got, _ := f.File("/f"); got != text || len(f.Names()) != 1 {
 		t.Errorf("%d bytes are left, %q", len(got), f.Names())

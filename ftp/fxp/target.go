@@ -9,16 +9,16 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// tries is what the tries of one copy share: which version of the file they move, and what
-// they have left at the destination.
+// tries is the state that the tries of one copy share: the version of the file that they copy, and what they
+// have left at the destination.
 type tries struct {
 	begun   bool
 	version ftp.Entry
-	name    string // that is written to
-	made    bool   // something is there, and nobody else's
+	name    string // the name that is written to
+	made    bool   // that file was made by an earlier try
 }
 
-// first notes the version of the first try, and returns it in all tries.
+// first records the version at the first try, and returns it at every try.
 func (t *tries) first(v ftp.Entry) ftp.Entry {
 	if !t.begun {
 		t.begun, t.version = true, v
@@ -26,22 +26,21 @@ func (t *tries) first(v ftp.Entry) ftp.Entry {
 	return t.version
 }
 
-// target is where a copy from server to server goes: to another name first, if a file has
-// the final one or may have it. In stream mode a server takes the end of its data connection
-// for the end of the file, whatever the other one says: what was there before must not be
-// lost to that.
+// target is the destination of a copy. If a file has the final name, or may have it, the copy first goes to
+// another name. In stream mode the receiving server takes the close of its data connection for the end of the
+// file, even if the sending server failed. The old file must not be lost to that.
 type target struct {
 	c          *client.Client
-	dest, name string // the final name, and the one that is written to
-	made       bool   // name was begun, and is nobody else's
+	dest, name string // the final name, and the name that is written to
+	made       bool   // the copy has begun to write name, so that it may be removed
 	replaces   bool   // a file has the final name, or may have
-	over       bool   // the final name is written to though a file had it
+	over       bool   // the final name is written to although a file has it
 	was        ftp.Entry
 	tries      *tries
 }
 
-// choose finds out whether a file has the final name. What is under the other name may be
-// what an earlier try has left.
+// choose finds out whether a file has the final name, and selects the name to write to. A later try uses the
+// same name, so that it replaces what an earlier one has left.
 func (t *target) choose(ctx context.Context) (err error) {
 	if t.was.Size = -1; t.tries.name != "" {
 		t.name, t.replaces, t.made = t.tries.name, t.tries.name != t.dest, t.tries.made
@@ -58,9 +57,9 @@ func (t *target) choose(ctx context.Context) (err error) {
 	return nil
 }
 
-// isFile reports whether the target is the file of that version at name on the server of
-// from: both are of one size and time, and the server calls them the same, or shows beside
-// the file what was written beside the target.
+// isFile reports whether the target is the same file as name on the server of from, of version v. Both must
+// have the same size and time, and either the same unique fact, or the part that was written beside the target
+// must be visible beside the source.
 func (t *target) isFile(ctx context.Context, from *client.Client, name string, v ftp.Entry) (bool, error) {
 	switch {
 	case t.was.Size < 0 || t.was.Differs(v):
@@ -74,20 +73,20 @@ func (t *target) isFile(ctx context.Context, from *client.Client, name string, v
 	return n >= 0, err
 }
 
-// mayWriteOver reports whether the copy may be written straight to its name after a rename
-// to that was refused. What may be the file that is copied, by another name, is not.
+// mayWriteOver reports whether the copy may be written directly to its final name after a rename was refused.
+// It may not if the target could be the source itself under another name.
 func (t *target) mayWriteOver(no error, v ftp.Entry) bool {
 	return client.MayWriteOver(no, t.replaces) && (t.was.Size < 0 || t.was.Differs(v))
 }
 
-// writeOver has the copy written straight to its name.
+// writeOver has the copy written directly to its final name.
 func (t *target) writeOver() {
 	_ = t.remove(nil)
 	t.name, t.made, t.over = t.dest, false, t.replaces
 }
 
-// remove takes back what a copy that failed has left. err is its error; it comes to name
-// what the server does not let go.
+// remove deletes what a failed copy has left. err is the error of the copy. If the file can't be deleted, the
+// returned error names it.
 func (t *target) remove(err error) error {
 	if !t.made || t.over {
 		return err
@@ -99,7 +98,7 @@ func (t *target) remove(err error) error {
 			return err
 		}
 	}
-	t.tries.made = true // the next try may remove it
+	t.tries.made = true // the next try may remove or replace it
 	if err == nil {
 		return nil
 	}

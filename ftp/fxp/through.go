@@ -9,7 +9,7 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// through is a copy whose bytes come here and go on from here.
+// through is a copy whose bytes pass through this program.
 type through struct {
 	pair
 	progress func(done, total int64)

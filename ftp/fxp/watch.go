@@ -12,9 +12,17 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// watch waits for both final replies. A server that fails, or that is done before
-// the other has even begun, leaves that one little time: then something is wrong, and
-// the other may not know. An error is ctx's.
+// watch waits for both final replies. If one server fails, or finishes before the other has begun, the other
+// gets little time: something is wrong, and it may not notice. watch returns an error only if ctx ends.
+//
+// How long it waits (patience) depends on the states of the two:
+//
+//	one failed                                          pi.ShortWait
+//	one is done, the other has not begun                aloneWait
+//	the destination is done, the source is not          aloneWait
+//	the source is done, the destination is not          its WorkTimeout: it may process the file
+//	neither is done, and one has not begun              the Timeout
+//	both are transferring                               no limit
 func (d *direct) watch(ctx context.Context) error {
 	a, b := d.from, d.to
 	silence := max(a.pi.Timeout(), b.pi.Timeout())
@@ -46,8 +54,7 @@ func (d *direct) watch(ctx context.Context) error {
 	return nil
 }
 
-// patience is how long the next reply may take; 0: while both servers are at work
-// that is up to them.
+// patience returns how long the next reply may take. 0 means no limit; see watch.
 func (d *direct) patience(silence time.Duration) time.Duration {
 	one, other := d.from, d.to
 	if !one.over() {
@@ -56,9 +63,9 @@ func (d *direct) patience(silence time.Duration) time.Duration {
 	switch {
 	case one.over() && !one.good():
 		return pi.ShortWait
-	case one.over() && (!other.begun || one == d.to): // which saw the end of what the source sent
+	case one.over() && (!other.begun || one == d.to): // the destination has seen the end of the data
 		return min(silence, aloneWait)
-	case one.over(): // the destination may have to work on the file
+	case one.over(): // the destination may have to process the file
 		return max(silence, other.pi.WorkTimeout())
 	case !one.begun, !other.begun:
 		return silence
@@ -66,7 +73,7 @@ func (d *direct) patience(silence time.Duration) time.Duration {
 	return 0
 }
 
-// lost is a control connection that is gone; nil while both stand.
+// lost returns the failure of a control connection, nil if there is none.
 func (d *direct) lost() error {
 	for _, e := range d.ends() {
 		if e.lost != nil {
@@ -76,14 +83,14 @@ func (d *direct) lost() error {
 	return nil
 }
 
-// verdict judges a try after which both control connections stood, until one of them
-// had to be given up, perhaps.
+// verdict judges a try. Neither control connection failed by itself, but one may have been closed because the
+// server did not react to ABOR.
 func (d *direct) verdict(w way, addr netip.AddrPort) error {
 	if d.from.good() && d.to.good() && !d.from.aborted && !d.to.aborted {
 		return nil
 	}
-	// What one server says by itself counts, and a reason more than that the
-	// connection is gone.
+	// A reply that a server sent by itself counts more than the consequence of an ABOR, and a stated
+	// reason more than the failure of the data connection (42x).
 	var broken *end
 	for _, e := range [...]*end{w.listener, w.dialer} {
 		no := pi.Refusal(e.verb, e.final)
@@ -96,11 +103,11 @@ func (d *direct) verdict(w way, addr netip.AddrPort) error {
 		}
 	}
 	l := w.listener
-	cutOff := d.to.good() && d.from.aborted                     // a source may say 150 before anybody calls
-	if (!l.begun || cutOff) && (broken == nil || broken != l) { // it took no call
+	cutOff := d.to.good() && d.from.aborted                     // a source may send 150 before the other connects
+	if (!l.begun || cutOff) && (broken == nil || broken != l) { // it accepted no connection
 		err := &client.OpenError{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Err: errNotTaken}
 		if broken != nil {
-			err.Err = fmt.Errorf("%w (and that one says %v)", errNotTaken, broken.final)
+			err.Err = fmt.Errorf("%w (and that one replied %v)", errNotTaken, broken.final)
 		}
 		return l.failed(err)
 	}
@@ -114,5 +121,5 @@ func (d *direct) verdict(w way, addr netip.AddrPort) error {
 	return late.failed(fmt.Errorf("%w to %s", client.ErrTimeout, late.verb))
 }
 
-// errNotTaken is a listener that may have hung up on the other server.
-var errNotTaken = errors.New("the other server's call was not taken")
+// errNotTaken is returned when the listener may have rejected the connection of the other server.
+var errNotTaken = errors.New("the connection from the other server was not accepted")

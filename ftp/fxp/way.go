@@ -10,20 +10,21 @@ import (
 	"miniftp/ftp/client"
 )
 
-// way is one way to let two servers talk to each other.
+// way is one way to connect the two servers. Exactly one of them listens. With TLS, exactly one is the TLS
+// client, by CPSV or SSCN; a server is the TLS server by default (RFC 4217 §7).
 type way struct {
 	listener, dialer *end
 	cpsv             bool // the listener is the TLS client, by CPSV
-	sscn             *end // that one is the TLS client, by SSCN
+	sscn             *end // this one is the TLS client, by SSCN; nil: none
 }
 
-// errOneTLS and errNoRole: a data connection has one TLS client and one TLS server.
+// A data connection needs one TLS client and one TLS server.
 var (
-	errOneTLS = errors.New("one of the two servers is asked to use TLS and the other is not")
-	errNoRole = errors.New("neither server can be the TLS client of the other: it takes one that has SSCN or CPSV")
+	errOneTLS = errors.New("only one of the two servers uses TLS")
+	errNoRole = errors.New("neither server can be the TLS client of the other, because neither supports SSCN or CPSV")
 )
 
-// ways are all that may work, in the order to try them.
+// ways returns all ways that may work, in the order in which to try them.
 func (d *direct) ways() ([]way, error) {
 	both := []way{{listener: d.from, dialer: d.to}, {listener: d.to, dialer: d.from}}
 	a, b := d.from.isPrivate(), d.to.isPrivate()
@@ -39,8 +40,8 @@ func (d *direct) ways() ([]way, error) {
 		if w.listener.c.Features().Has("CPSV") && !w.listener.address().Is6() {
 			all = append(all, way{listener: w.listener, dialer: w.dialer, cpsv: true})
 		}
-		// One that has CPSV, too, is the better client: proftpd looks for the certificate's
-		// authority, and its session dies of one that it does not know.
+		// A server that also supports CPSV is the better TLS client: proftpd verifies the certificate
+		// of the other server, and its session dies if it does not trust it.
 		ends := []*end{w.listener, w.dialer}
 		if !w.listener.c.Features().Has("CPSV") && w.dialer.c.Features().Has("CPSV") {
 			slices.Reverse(ends)
@@ -57,7 +58,7 @@ func (d *direct) ways() ([]way, error) {
 	return all, nil
 }
 
-// tryRaw is try with the control connections in hand.
+// tryRaw is try while both control connections are held.
 func (d *direct) tryRaw(ctx context.Context, w way) (err error) {
 	if err := d.ready(ctx); err != nil {
 		return err
@@ -66,7 +67,7 @@ func (d *direct) tryRaw(ctx context.Context, w way) (err error) {
 		if _, err := w.sscn.pi.Do(ctx, "SSCN", "ON"); err != nil {
 			return w.sscn.failed(err)
 		}
-		defer w.sscn.backToServer(ctx)
+		defer w.sscn.sscnOff(ctx)
 	}
 	addr, err := w.listener.listen(ctx, w)
 	if err != nil {
@@ -85,6 +86,8 @@ func (d *direct) tryRaw(ctx context.Context, w way) (err error) {
 	lost := d.lost()
 	d.rest(ctx)
 	d.res.Took, d.res.SourceListens = time.Since(start), w.listener.source
+	// The destination has probably created the file if it accepted STOR. A permanent refusal of STOR means
+	// that a file with that name is not of this copy, and must not be removed.
 	d.at.made = d.at.made || d.to.sent && (d.to.begun || d.to.aborted || d.to.final.Code.Class() == ftp.TransientFail)
 	if err == nil && lost != nil {
 		err = lost
@@ -110,10 +113,9 @@ func (d *direct) tryRaw(ctx context.Context, w way) (err error) {
 	return err
 }
 
-// order says whose transfer command comes first: that of the end to which the other
-// one will speak first on the data connection. In the clear it is the destination,
-// under TLS the TLS server. pyftpdlib's data connection stands before the command, and
-// what comes over it too early is lost on it.
+// order decides which server gets its transfer command first: the one that receives the first bytes on the data
+// connection. Without TLS that is the destination; with TLS it is the TLS server, which receives the
+// ClientHello. pyftpdlib accepts the data connection before the command, and loses what arrives too early.
 func (d *direct) order(w way) (first, second *end) {
 	client := w.sscn
 	if w.cpsv {

@@ -10,20 +10,20 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Action is one thing that Run does.
+// Action is one step of Run.
 type Action struct {
 	Kind   Kind
 	Stage  Stage
 	Path   string        // below the roots, with slashes; "" is the root itself
-	Dir    bool          // of Remove
-	Size   int64         // of CopyFile: bytes of the file, -1 if unknown
-	Why    string        // "new", "size", "time", "content", "newer" for CopyFile; a reason for LeaveOut
-	Target string        // of MakeLink
-	Result client.Result // of a CopyFile that is done
-	Err    error         // why it failed
+	Dir    bool          // for Remove: the name is a directory
+	Size   int64         // for CopyFile: size of the file in bytes, -1 if unknown
+	Why    string        // for CopyFile "new", "size", "time", "content" or "newer"; for LeaveOut the reason
+	Target string        // for MakeLink
+	Result client.Result // for a CopyFile that is done
+	Err    error         // nil: it succeeded
 }
 
-// Kind is what an Action does.
+// Kind is the type of an Action.
 type Kind uint8
 
 // The kinds.
@@ -34,8 +34,8 @@ const (
 	MakeLink
 	SetMode
 	SetTime
-	LeaveOut // what is left out, such as a link
-	ListDir  // reading a directory: told only when it fails
+	LeaveOut // something is skipped, such as a link
+	ListDir  // reading a directory; reported only if it fails
 )
 
 func (k Kind) String() string {
@@ -46,8 +46,8 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// Stage is how far an Action is. Each one is told as done once; a CopyFile also as
-// planned and, but for a dry run, as begun.
+// Stage is the progress of an Action. Every Action is reported once as Done. A CopyFile is also reported
+// as Planned and, except in a dry run, as Begun.
 type Stage uint8
 
 // The stages.
@@ -57,14 +57,14 @@ const (
 	Begun
 )
 
-// Result counts what Run did, or would have done.
+// Result counts what Run did, or would have done in a dry run.
 type Result struct {
 	Files     int64 // copied
-	Bytes     int64 // that went over; of a dry run: that are in those files
+	Bytes     int64 // transferred; in a dry run: the size of the files to be copied
 	Unchanged int64 // files that were the same
-	Dirs      int64 // made
-	Links     int64 // made
-	Changed   int64 // times and modes that were set, beside copies
+	Dirs      int64 // created
+	Links     int64 // created
+	Changed   int64 // times and modes that were set, other than those of copies
 	Deleted   int64
 	Skipped   int64
 	Failed    int64
@@ -72,12 +72,12 @@ type Result struct {
 }
 
 // ErrMaxDelete is returned if more than Plan.MaxDelete names would have been removed.
-var ErrMaxDelete = errors.New("more would have been deleted than is allowed; nothing more was")
+var ErrMaxDelete = errors.New("the limit of deletions was reached; nothing more was deleted")
 
-// errInWay is a directory where a file should be.
+// errInWay is returned for a directory with the name of a file or link to be made.
 var errInWay = errors.New("a directory of that name is in the way")
 
-// Error is an Action that failed.
+// Error is returned for an Action that failed.
 type Error struct {
 	Kind Kind
 	Path string
@@ -96,7 +96,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// failed returns the Error of err.
+// failed returns err as an *Error, and finds out which side failed.
 func (m *mirror) failed(kind Kind, rel string, err error) *Error {
 	e := &Error{Kind: kind, Path: rel, Err: err}
 	var there *dstError
@@ -112,7 +112,7 @@ func (m *mirror) failed(kind Kind, rel string, err error) *Error {
 	return e
 }
 
-// dstError marks an error of the destination where nothing else tells its side.
+// dstError marks an error of the destination if nothing else shows the side.
 type dstError struct{ err error }
 
 func (e *dstError) Error() string { return e.err.Error() }
@@ -125,10 +125,10 @@ func atDst(err error) error {
 	return &dstError{err}
 }
 
-// tell passes an Action on, and counts it when it is done.
-func (m *mirror) tell(ctx context.Context, a Action) {
+// report passes an Action to Observe, and counts it when it is done.
+func (m *mirror) report(ctx context.Context, a Action) {
 	if a.Err != nil && ctx.Err() != nil {
-		return // it is what came of stopping
+		return // the mirror was stopped, so this is only a consequence
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -148,7 +148,7 @@ func (m *mirror) count(a *Action) {
 			m.errs = append(m.errs, a.Err)
 		}
 		if hopeless(a.Err) {
-			m.cancel(a.Err) // what fails from now on fails because of this
+			m.cancel(a.Err) // all later failures are consequences of this one
 		}
 		return
 	}

@@ -14,8 +14,8 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestChainHostile: whatever one transfer of a chain does, no file gets another one's
-// bytes, and all of them come in the end.
+// TestChainHostile checks that no file gets the bytes of another one, whatever one transfer of a chain does,
+// and that all files arrive in the end.
 func TestChainHostile(t *testing.T) {
 	for name, third := range map[string]func(s *fakeserver.Session, data net.Conn, block string){
 		"no reply before the bytes": func(s *fakeserver.Session, data net.Conn, block string) {
@@ -32,24 +32,24 @@ func TestChainHostile(t *testing.T) {
 			_, _ = io.WriteString(data, "\x00"+block[1:8])
 			s.Say("451 sorry")
 		},
-		"refused, and whole": func(s *fakeserver.Session, data net.Conn, block string) {
+		"refused after all bytes": func(s *fakeserver.Session, data net.Conn, block string) {
 			s.Say("125 here it comes")
 			_, _ = io.WriteString(data, block)
 			s.Say("451 sorry")
 		},
-		"an answer to something else": func(s *fakeserver.Session, _ net.Conn, _ string) { s.Say("229 come (|||1|)") },
+		"a reply to another command": func(s *fakeserver.Session, _ net.Conn, _ string) { s.Say("229 come (|||1|)") },
 		"another size": func(s *fakeserver.Session, data net.Conn, block string) {
 			s.Say("125 here it comes")
 			_, _ = io.WriteString(data, "\x40\x00\x05"+block[3:8])
 			s.Say("226 done")
 		},
-		"no block at all": func(s *fakeserver.Session, data net.Conn, _ string) {
+		"not a block": func(s *fakeserver.Session, data net.Conn, _ string) {
 			s.Say("125 here it comes")
 			_, _ = io.WriteString(data, "\xff\xff\xff")
 			_ = data.Close()
 			s.Say("226 done")
 		},
-		"replies without end": func(s *fakeserver.Session, _ net.Conn, _ string) {
+		"endless replies": func(s *fakeserver.Session, _ net.Conn, _ string) {
 			for range 20_000 {
 				s.Say("150 here it comes")
 			}
@@ -62,7 +62,7 @@ func TestChainHostile(t *testing.T) {
 			here := fsroot.NewMem()
 			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/d"}, Retry: client.Retry{Times: 2}})
 			if err != nil || res.Files != 12 {
-				t.Errorf("%+v, %v", res, err)
+				t.Errorf("%+v, %v; want 12 files", res, err)
 			}
 			for i := range 12 {
 				if got := testutil.Contents(t, here, fmt.Sprintf("/d/f%02d", i)); got != fmt.Sprintf("%010d", i) {
@@ -73,7 +73,7 @@ func TestChainHostile(t *testing.T) {
 	}
 }
 
-// Bytes that never come although their reply did are waited for as long as for any.
+// If the reply to a transfer comes but its bytes do not, they are waited for as long as in any transfer.
 func TestChainBytesMissing(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -81,6 +81,6 @@ func TestChainBytesMissing(t *testing.T) {
 	tree, _ := remoteTree(t, f.Addr, &client.Options{Timeout: time.Second}, 1, "/d")
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: fsroot.NewMem(), Root: "/d"}})
 	if err != nil || res.Files != 12 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want 12 files", res, err)
 	}
 }

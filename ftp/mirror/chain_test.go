@@ -35,7 +35,7 @@ func costOf(srv *ftptest.Server) func() (commands map[string]int, opened int) {
 	}
 }
 
-// lockedFs has files that can't be read: those whose names end so.
+// lockedFs can't open files whose names end in end.
 type lockedFs struct {
 	afero.Fs
 	end string
@@ -48,8 +48,8 @@ func (l lockedFs) Open(name string) (afero.File, error) {
 	return l.Fs.Open(name)
 }
 
-// Small files go over one data connection, both ways, active and passive, and each has a
-// transfer command of its own.
+// Small files share one data connection, in both directions, active and passive, and each has its own transfer
+// command.
 func TestChain(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -94,7 +94,7 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// A server that does not have block mode is not asked for every file.
+// If a server does not support block mode, it is asked once, not for every file.
 func TestChainNotOffered(t *testing.T) {
 	testutil.Long(t)
 	for name, f := range map[string]ftptest.Fault{"504": ftptest.Reply(504, "Only MODE S."), "502": ftptest.Refuse()} {
@@ -111,8 +111,8 @@ func TestChainNotOffered(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong in a chain, the files come, or their own reasons are told; nothing
-// takes another one's place.
+// Whatever goes wrong in a chain, each file arrives or its error is reported, and no file gets the contents of
+// another.
 func TestChainFaults(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -120,17 +120,17 @@ func TestChainFaults(t *testing.T) {
 		verb  string
 		fault ftptest.Fault
 	}{
-		"RETR is refused":              {"RETR", ftptest.Reply(550, "No.")},
-		"RETR is refused for now":      {"RETR", ftptest.Reply(450, "Not now.")},
-		"RETR ends early":              {"RETR", ftptest.CutAfter(100)},
-		"RETR ends too early, quietly": {"RETR", ftptest.ShortAfter(100)},
-		"RETR hangs up":                {"RETR", ftptest.HangUp()},
-		"the reply is lost":            {"RETR", ftptest.LoseReply()},
-		"STOR is refused":              {"STOR", ftptest.Reply(553, "No.")},
-		"STOR ends early":              {"STOR", ftptest.CutAfter(100)},
-		"STOR hangs up":                {"STOR", ftptest.HangUp()},
-		"MFMT is refused":              {"MFMT", ftptest.Reply(550, "No.")},
-		"RNTO hangs up":                {"RNTO", ftptest.HangUp()},
+		"RETR is refused":                      {"RETR", ftptest.Reply(550, "No.")},
+		"RETR is refused for now":              {"RETR", ftptest.Reply(450, "Not now.")},
+		"RETR ends early":                      {"RETR", ftptest.CutAfter(100)},
+		"RETR ends too early without an error": {"RETR", ftptest.ShortAfter(100)},
+		"RETR hangs up":                        {"RETR", ftptest.HangUp()},
+		"the reply is lost":                    {"RETR", ftptest.LoseReply()},
+		"STOR is refused":                      {"STOR", ftptest.Reply(553, "No.")},
+		"STOR ends early":                      {"STOR", ftptest.CutAfter(100)},
+		"STOR hangs up":                        {"STOR", ftptest.HangUp()},
+		"MFMT is refused":                      {"MFMT", ftptest.Reply(550, "No.")},
+		"RNTO hangs up":                        {"RNTO", ftptest.HangUp()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			site, here := fsroot.NewMem(), fsroot.NewMem()
@@ -149,16 +149,16 @@ func TestChainFaults(t *testing.T) {
 			srv.Fail(f.verb, f.fault)
 			first, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to})
 			if err == nil && first.Files != 60 {
-				t.Errorf("%+v, and no error", first)
+				t.Errorf("%+v without an error", first)
 			}
 			for name, want := range files {
 				if ok, _ := afero.Exists(here, name); ok && testutil.Contents(t, here, name) != want {
-					t.Errorf("%s is another file: %q", name, testutil.Contents(t, here, name))
+					t.Errorf("%s has the wrong contents: %q", name, testutil.Contents(t, here, name))
 				}
 			}
 			srv.Heal()
 			if _, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: to}); err != nil {
-				t.Errorf("healed: %v", err)
+				t.Errorf("after the fault: %v", err)
 			}
 			for name, want := range files {
 				if got := testutil.Contents(t, here, name); got != want {
@@ -169,7 +169,7 @@ func TestChainFaults(t *testing.T) {
 	}
 }
 
-// Some of the files can't be had; the others can.
+// If some files are refused, the others are still copied.
 func TestChainSomeRefused(t *testing.T) {
 	site := fsroot.NewMem()
 	files := testutil.ManySmall(100)
@@ -180,11 +180,11 @@ func TestChainSomeRefused(t *testing.T) {
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/x"}})
 	var no *ftp.Error
 	if !errors.As(err, &no) || no.Code != 550 || res.Failed != 10 || res.Files != 90 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want 90 files and 10 failures with 550", res, err)
 	}
 }
 
-// A cancel in the middle ends it soon, and nothing that is not whole has its name.
+// A cancel ends a chain soon, and no partial file gets its final name.
 func TestChainCancel(t *testing.T) {
 	site, here := fsroot.NewMem(), fsroot.NewMem()
 	files := testutil.ManySmall(1500)
@@ -203,7 +203,7 @@ func TestChainCancel(t *testing.T) {
 	}})
 
 	if !errors.Is(err, why) {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want the cause of the cancel", err)
 	}
 	for name, want := range files {
 		if ok, _ := afero.Exists(here, name); ok && testutil.Contents(t, here, name) != want {

@@ -10,32 +10,32 @@ import (
 	"miniftp/ftp"
 )
 
-// This file is about local filesystems that keep times in coarse steps: 2 s on FAT, 1 s on
-// HFS+ and ext3, 10 ms on exFAT, 100 ns on NTFS. A copy there never has the exact time of its
-// source, so without this every run of a mirror would copy every file again.
+// This file handles local file systems that store times in coarse steps: 2 s on FAT, 1 s on HFS+ and
+// ext3, 10 ms on exFAT, 100 ns on NTFS. A copy there never has the exact time of its source, so without
+// this every run of a mirror would copy every file again.
 
-// timeSteps are the steps in which filesystems keep times, the longest first.
+// timeSteps are the steps in which file systems store times, the longest first.
 var timeSteps = [...]time.Duration{
 	2 * time.Second, time.Second, 100 * time.Millisecond, 10 * time.Millisecond, time.Millisecond, time.Microsecond, 100 * time.Nanosecond,
 }
 
-// isStep reports whether t is one of the times that a filesystem with that step can keep.
+// isStep reports whether a file system with the given step can store t exactly.
 func isStep(t time.Time, step time.Duration) bool {
 	return t.Sub(time.Unix(t.Unix()&^1, 0))%step == 0
 }
 
-// rounding is how a filesystem rounds a time to its step: the time that was set was at most
-// down later than the one that is kept, and at most up earlier.
+// rounding is how a file system rounds a time to its step. The time that was set was at most down later
+// than the stored one, and at most up earlier.
 type rounding struct{ step, down, up time.Duration }
 
-// coarseness is what is known of the rounding of a destination.
+// coarseness is what is known of the rounding at a destination.
 type coarseness struct {
 	ask  sync.Once
 	how  atomic.Pointer[rounding] // nil: not known to round
-	seen atomic.Int32             // of timeSteps, the first one of which all times in listings are multiples
+	seen atomic.Int32             // index of the longest step in timeSteps that all listed times allow
 }
 
-// see notes a time in a listing. A time between two steps shows that the steps are shorter.
+// see records a time in a listing. A time between two steps shows that the step is shorter.
 func (c *coarseness) see(t time.Time) {
 	for {
 		i := c.seen.Load()
@@ -46,7 +46,7 @@ func (c *coarseness) see(t time.Time) {
 	}
 }
 
-// widen returns the span in which the time lies that e was given.
+// widen returns the interval that contains the time which was set for e.
 func (c *coarseness) widen(e *ftp.Entry, from, to time.Time) (time.Time, time.Time) {
 	if how := c.how.Load(); how != nil && isStep(e.Modified, how.step) {
 		return from.Add(-how.up), to.Add(how.down)
@@ -54,9 +54,9 @@ func (c *coarseness) widen(e *ftp.Entry, from, to time.Time) (time.Time, time.Ti
 	return from, to
 }
 
-// orderThere is m.order for a file that a local destination may have given a rounded time.
-// How it rounds is found out once, when the times of a file differ by no more than the longest
-// step; from then on the span of each file there tells, and nothing is tried again.
+// orderThere is like m.order for a file whose time a local destination may have rounded. How it rounds is
+// found out once, when the times of a file first differ by no more than the longest step. After that the
+// span of each file includes the rounding.
 func (m *mirror) orderThere(ctx context.Context, t *task) int {
 	order := m.order(&t.src, &t.dst)
 	s, ok := m.dst.(*plainSide)
@@ -77,10 +77,10 @@ func (m *mirror) orderThere(ctx context.Context, t *task) int {
 	return m.order(&t.src, &t.dst)
 }
 
-// guess is for a dry run, which may not try: the step is the longest one that all times at the
-// destination allow. A filesystem with exact times shows that in the first directory, if only
-// by the time of the directory itself; so a guess that differs from what a run would find out
-// takes a destination that holds nothing but times of full even seconds.
+// guess estimates the step in a dry run, which may not write a probe. It takes the longest step that all
+// times at the destination allow. A file system with exact times shows that in the first directory, if
+// only by the time of the directory itself. So the guess is wrong only for a destination whose times are
+// all full even seconds.
 func (c *coarseness) guess() {
 	if i := int(c.seen.Load()); i < len(timeSteps) {
 		step := timeSteps[i]
@@ -88,16 +88,16 @@ func (c *coarseness) guess() {
 	}
 }
 
-// tryTimes finds out how the filesystem rounds, by a file beside rel. The file of the user is
-// not used for that: if it is another version, a run that is killed in between would leave it
-// with the time of the right one.
+// tryTimes finds out how the file system rounds, by setting times of a probe file in the directory of
+// rel. The user's file is not used: if it is a different version, and the run is killed, it would keep
+// the time of the right version, and no later run would copy it.
 func (s *plainSide) tryTimes(ctx context.Context, rel string, near time.Time) {
 	probe := below(path.Dir(rel), probeName())
 	if s.writeSmall(ctx, probe, nil) != nil {
 		return
 	}
 	defer func() { _ = s.remove(ctx, probe, false) }()
-	var off []time.Duration // by how much what is kept is later than what was set
+	var off []time.Duration // stored time minus set time
 	base := time.Unix(near.Unix()&^1, 0)
 	step := 0
 	for _, after := range [...]time.Duration{123_456_789, 623_456_789, 1_123_456_789, 1_623_456_789} {
@@ -119,8 +119,8 @@ func (s *plainSide) tryTimes(ctx context.Context, rel string, near time.Time) {
 	}
 }
 
-// roundingOf returns the rounding that made times later by off, or nil if that is no rounding:
-// there are filesystems that ignore the time that they are given.
+// roundingOf returns the rounding that explains the differences off, or nil if none does: some file
+// systems ignore the time that they are given.
 func roundingOf(step time.Duration, off []time.Duration) *rounding {
 	how := &rounding{step: step}
 	for _, d := range off {

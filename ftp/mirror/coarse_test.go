@@ -13,7 +13,7 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// coarseFs keeps times as round makes them, of directories, too.
+// coarseFs stores times, also of directories, as round returns them.
 type coarseFs struct {
 	afero.Fs
 	round func(time.Time) time.Time
@@ -32,8 +32,8 @@ func (f *coarseFs) Mkdir(name string, perm fs.FileMode) error {
 	return f.Fs.Chtimes(name, time.Now(), f.round(time.Now()))
 }
 
-// A mirror to a filesystem that rounds times copies a file once, and again when its source
-// changes; what a dry run says is what the run does, and it changes nothing.
+// A mirror to a file system that rounds times copies a file once, and again only when its source changes. A dry
+// run announces what the run does, and changes nothing.
 func TestMirrorCoarseTimes(t *testing.T) {
 	floor := func(step time.Duration) func(time.Time) time.Time {
 		return func(t time.Time) time.Time { return time.Unix(0, t.UnixNano()/int64(step)*int64(step)) }
@@ -74,13 +74,13 @@ func TestMirrorCoarseTimes(t *testing.T) {
 				run(o, n, "the first run")
 				again := int64(0)
 				if name == "ignored" && !o.Newer && !o.Checksum {
-					again = n // as no time shows that a file is the same
+					again = n // because no time shows that a file is the same
 				}
 				if name == "ignored" && o.Newer {
 					again = n
 				}
 				for range 2 {
-					testutil.Must(t, here.Chtimes("/d", time.Now(), round(time.Now()))) // as a real one keeps its own times
+					testutil.Must(t, here.Chtimes("/d", time.Now(), round(time.Now()))) // a real one rounds these, too
 					if dry := o; name != "ignored" {
 						dry.DryRun = true
 						to.set = 0
@@ -107,8 +107,8 @@ func TestMirrorCoarseTimes(t *testing.T) {
 	}
 }
 
-// A version that is a second newer is copied where times are exact, also when those at the
-// destination are of full even seconds.
+// A version that is one second newer is copied if times are exact, even if all times at the destination are full
+// even seconds.
 func TestMirrorSecondNewer(t *testing.T) {
 	from, to := fsroot.NewMem(), fsroot.NewMem()
 	at := time.Unix(1_600_000_000, 0)

@@ -8,17 +8,17 @@ import (
 	"miniftp/ftp"
 )
 
-// task is one file that is copied, or that may have to be.
+// task is a file that is copied, or may have to be.
 type task struct {
 	rel  string
 	src  ftp.Entry
-	dst  ftp.Entry // its Name is empty if the file is missing
-	part ftp.Entry // what an earlier run left; its Name is empty if that is nothing
-	tag  string    // in the name of the part, whose version it tells
-	why  string    // "": compare finds out
+	dst  ftp.Entry // the file at the destination; Name is empty if there is none
+	part ftp.Entry // the part that an earlier run left; Name is empty if there is none
+	tag  string    // the tag in the name of the part, which identifies the version
+	why  string    // why it is copied; "": compare finds out
 }
 
-// quick compares what the listings tell. sure is false if it takes a closer look.
+// quick compares the entries of the listings. sure is false if they are not sufficient.
 func (m *mirror) quick(src, dst *ftp.Entry) (why string, sure bool) {
 	if dst.Type == ftp.LinkEntry || dst.Type == ftp.OtherEntry {
 		return "type", true
@@ -35,8 +35,8 @@ func (m *mirror) quick(src, dst *ftp.Entry) (why string, sure bool) {
 	return "", false
 }
 
-// order is 1 if src was changed later than dst, -1 if earlier, and 0 if the times may
-// be the same, as exact as both sides know them.
+// order returns 1 if src was changed after dst, -1 if before, and 0 if the times may be equal, within the
+// precision that both sides report.
 func (m *mirror) order(src, dst *ftp.Entry) int {
 	if src.Modified.IsZero() || dst.Modified.IsZero() {
 		return 0
@@ -53,12 +53,12 @@ func (m *mirror) order(src, dst *ftp.Entry) int {
 	return 0
 }
 
-// inDoubt reports whether the listing does not show which number of e's date is the day,
-// the month or the year.
+// inDoubt reports whether the listing does not show which number of e's date is the day, the month or the
+// year.
 func inDoubt(e *ftp.Entry) bool { return e.Precise > 24*time.Hour }
 
-// earliest is from, or earlier if the date is in doubt: then the file may be older as
-// well as younger.
+// earliest returns the earliest time of e, which is before from if the date is in doubt: then the file may
+// be older as well as newer.
 func earliest(from time.Time, e *ftp.Entry) time.Time {
 	if inDoubt(e) {
 		return from.Add(-e.Precise)
@@ -66,7 +66,7 @@ func earliest(from time.Time, e *ftp.Entry) time.Time {
 	return from
 }
 
-// compare finds out why a file has to be copied; "" if it does not.
+// compare returns why a file has to be copied, "" if it does not.
 func (m *mirror) compare(ctx context.Context, t *task) (why string, err error) {
 	known := t.src.Size >= 0 && t.dst.Size >= 0
 	if err := m.src.exact(ctx, t.rel, &t.src); err != nil {
@@ -92,14 +92,14 @@ func (m *mirror) compare(ctx context.Context, t *task) (why string, err error) {
 	case order == 0:
 		return "", nil
 	case (order < 0 || t.src.Modified.After(time.Now())) && !m.canTouch(ctx, t):
-		return "", nil // the time there can only be that of the copying
+		return "", nil // dst has the time of its copying, because times can't be set there
 	}
 	return "time", nil
 }
 
-// canTouch reports whether a file at the destination can have the time that it has in
-// the source. A server is asked for a time just beside it: what fails now must not leave
-// another version with the right time. A dry run believes FEAT.
+// canTouch reports whether a file at the destination can be given the time of the source. At a server it
+// tries to set a time just beside the right one: if the run fails now, a different version must not have
+// the right time. A dry run relies on FEAT instead.
 func (m *mirror) canTouch(ctx context.Context, t *task) bool {
 	s, ok := m.dst.(*remoteSide)
 	if !ok {
@@ -115,7 +115,7 @@ func (m *mirror) canTouch(ctx context.Context, t *task) bool {
 	return s.setTime(ctx, t.rel, to.Add(second)) == nil
 }
 
-// touch gives a file whose content is right the right time.
+// touch sets the time of a file whose content is right already.
 func (m *mirror) touch(ctx context.Context, t *task, order int) {
 	if order == 0 || t.src.Modified.IsZero() || !m.canTouch(ctx, t) {
 		return
@@ -125,8 +125,8 @@ func (m *mirror) touch(ctx context.Context, t *task, order int) {
 	})
 }
 
-// sameSum compares the contents of a file on both sides, by a hash that a server has
-// if there is one.
+// sameSum compares the contents of a file on both sides. If a server can compute a hash, the other side
+// uses the same algorithm.
 func (m *mirror) sameSum(ctx context.Context, rel string) (bool, error) {
 	first, second := m.dst, m.src
 	if _, ok := m.src.(*remoteSide); ok {
@@ -143,8 +143,8 @@ func (m *mirror) sameSum(ctx context.Context, rel string) (bool, error) {
 	return a == b, err
 }
 
-// mode is the permissions that a copy of e gets. A directory stays one that its owner
-// can put files in.
+// mode returns the permissions that a copy of e gets. The owner of a directory must be able to create
+// files in it.
 func mode(e *ftp.Entry) (bits uint32) {
 	bits = uint32(e.Mode.Perm())
 	if e.IsDir() {

@@ -15,7 +15,7 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestMirrorCompares: contents, only newer files, permissions.
+// TestMirrorCompares checks the options Newer, Checksum and Perms.
 func TestMirrorCompares(t *testing.T) {
 	for _, hash := range []string{"", "HASH"} {
 		site, here := fsroot.NewMem(), fsroot.NewMem()
@@ -72,8 +72,8 @@ func TestMirrorCompares(t *testing.T) {
 	}
 }
 
-// TestMirrorRefusedTimes: a time that the server does not take is that of one file. A
-// second run transfers nothing, and one that differs in size is copied.
+// TestMirrorRefusedTimes checks that a time which the server refuses concerns only that file. A second run
+// transfers nothing, except a file whose size differs.
 func TestMirrorRefusedTimes(t *testing.T) {
 	site, here := fsroot.NewMem(), fsroot.NewMem()
 	srv := ftptest.NewServer(t, site)
@@ -106,8 +106,8 @@ func TestMirrorRefusedTimes(t *testing.T) {
 	}
 }
 
-// TestMirrorTimesPeers: odd times on the stock servers: the others keep theirs, and a
-// second run transfers nothing.
+// TestMirrorTimesPeers mirrors files with unusual times to the stock servers. The other files keep their times,
+// and a second run transfers nothing.
 func TestMirrorTimesPeers(t *testing.T) {
 	t.Parallel()
 	for _, name := range peers.Names() {
@@ -122,7 +122,7 @@ func TestMirrorTimesPeers(t *testing.T) {
 			tree, _ := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "up")
 			mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{})
 			if info, err := os.Stat(filepath.Join(dir, "up", "c")); err != nil || !info.ModTime().Equal(old) {
-				t.Errorf("%v, %v", info, err)
+				t.Errorf("file c: %v, %v; want its time", info, err)
 			}
 			if res, did := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{}); res.Files != 0 {
 				t.Errorf("again: %+v %q", res, did)
@@ -131,7 +131,7 @@ func TestMirrorTimesPeers(t *testing.T) {
 	}
 }
 
-// TestMirrorPermsRefused: the files are there, and it is told once.
+// TestMirrorPermsRefused checks that the files arrive if permissions are refused, and that this is reported once.
 func TestMirrorPermsRefused(t *testing.T) {
 	for _, code := range []string{"550", "502"} {
 		site, here := fsroot.NewMem(), fsroot.NewMem()

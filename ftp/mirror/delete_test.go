@@ -15,8 +15,8 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestMirrorDelete: no more than allowed, nothing that is excluded, and nothing in a
-// directory whose source could not be listed.
+// TestMirrorDelete checks that no more names are deleted than allowed, none that is excluded, and none in a
+// directory that could not be listed at the source.
 func TestMirrorDelete(t *testing.T) {
 	t.Parallel()
 	site, here := fsroot.NewMem(), fsroot.NewMem()
@@ -52,23 +52,22 @@ func TestMirrorDelete(t *testing.T) {
 	testutil.SameShape(t, testutil.Shape(t, here, "/"), map[string]string{"keep": "k", "dir/": "", "dir/save.me": "4", "sub/": "", "sub/f": "f"})
 }
 
-// TestMirrorInTheWay: what is of another kind is replaced; a directory only with Delete.
+// TestMirrorInTheWay checks that a name of another type is replaced; a directory only with Delete.
 func TestMirrorInTheWay(t *testing.T) {
 	a, b := fsroot.NewMem(), fsroot.NewMem()
 	testutil.Grow(t, a, map[string]string{"/file": "f", "/dir/x": "x"})
 	testutil.Grow(t, b, map[string]string{"/file/y": "y", "/dir": "d"})
 	_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: a, Root: "/"}, To: mirror.Tree{FS: b, Root: "/"}})
 	if err == nil || !strings.Contains(err.Error(), "in the way") {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want \"in the way\"", err)
 	}
 	testutil.SameShape(t, testutil.Shape(t, b, "/"), map[string]string{"file/": "", "file/y": "y", "dir/": "", "dir/x": "x"})
 	mustMirror(t, mirror.Tree{FS: b, Root: "/"}, mirror.Tree{FS: a, Root: "/"}, mirror.Plan{Delete: true})
 	testutil.SameShape(t, testutil.Shape(t, b, "/"), testutil.Shape(t, a, "/"))
 }
 
-// TestMirrorUnread: a directory that the server shows as empty because it can't read it
-// is no reason to delete.
-func TestMirrorUnread(t *testing.T) {
+// TestMirrorUnreadableDirectory checks that nothing is deleted because the server shows a directory as empty that it can't read.
+func TestMirrorUnreadableDirectory(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = nil
 		f.Dirs["-a /x"] = "drwxr-xr-x 1 o g 7 2024-01-02 05:04 .\r\ndrwx--x--x 1 o g 7 2024-01-02 05:04 d\r\n"
@@ -79,7 +78,7 @@ func TestMirrorUnread(t *testing.T) {
 	tree, _ := remoteTree(t, f.Addr, nil, 1, "/x")
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 	if err == nil || !strings.Contains(err.Error(), "readable") || res.Deleted != 1 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want \"readable\" and one deletion", res, err)
 	}
 	testutil.SameShape(t, testutil.Shape(t, here, "/"), map[string]string{"d/": "", "d/keep": "k"})
 }

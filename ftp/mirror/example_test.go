@@ -36,7 +36,7 @@ func ExampleRun() {
 	// 0 copied, 2 unchanged, <nil>
 }
 
-// A directory of one server becomes that of another one.
+// The second server gets a copy of a directory of the first.
 func ExampleRun_servers() {
 	first, second := ftptest.NewServer(nil, nil), ftptest.NewServer(nil, nil)
 	defer first.Close()

@@ -22,7 +22,7 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestMirrorFailures: one failing file does not stop the rest; a full disk does.
+// TestMirrorFailures checks that one failing file does not stop the rest, but a full disk does.
 func TestMirrorFailures(t *testing.T) {
 	site := fsroot.NewMem()
 	files := map[string]string{}
@@ -36,7 +36,7 @@ func TestMirrorFailures(t *testing.T) {
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Parallel: 2})
 	var m *mirror.Error
 	if !errors.As(err, &m) || m.Path != "07" || !errors.Is(err, fs.ErrPermission) || res.Files != 19 || res.Failed != 1 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want a failure of 07 only", res, err)
 	}
 	here = &picky{Fs: fsroot.NewMem(), fails: map[string]error{"/.05.": syscall.ENOSPC}}
 	res, err = mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}})
@@ -52,10 +52,10 @@ func TestMirrorFailures(t *testing.T) {
 	}
 }
 
-// picky fails to open some files to write.
+// picky fails to open some files for writing.
 type picky struct {
 	afero.Fs
-	fails map[string]error // by how names begin
+	fails map[string]error // by prefixes of names
 }
 
 func (p *picky) OpenFile(name string, flag int, mode fs.FileMode) (afero.File, error) {
@@ -67,8 +67,8 @@ func (p *picky) OpenFile(name string, flag int, mode fs.FileMode) (afero.File, e
 	return p.Fs.OpenFile(name, flag, mode)
 }
 
-// A directory that a listing hides, or that another program makes meanwhile, is refused by
-// MKD and is there all the same: what is below it is mirrored.
+// A listing may hide a directory, or another program may create it meanwhile. Then MKD is refused, but the
+// directory exists: its contents are mirrored.
 func TestMirrorDirectoryExists(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Dirs["/up"] = ""
@@ -87,11 +87,11 @@ func TestMirrorDirectoryExists(t *testing.T) {
 		t.Errorf("%q, %+v, %v", text, res, err)
 	}
 	if f.Count("LIST") < 3 {
-		t.Errorf("the directory that is there was not listed: %q", f.Commands())
+		t.Errorf("the existing directory was not listed: %q", f.Commands())
 	}
 }
 
-// TestMirrorWithoutDots: names with a dot in front are refused, and all files arrive.
+// TestMirrorWithoutDots checks that all files arrive if names with a leading dot are refused.
 func TestMirrorWithoutDots(t *testing.T) {
 	here := afero.NewMemMapFs()
 	testutil.Must(t, afero.WriteFile(here, "/s/a", []byte("1"), 0o600))
@@ -104,15 +104,15 @@ func TestMirrorWithoutDots(t *testing.T) {
 		if b, _ := f.File("/d/b"); err != nil || a != "1" || b != "22" {
 			t.Errorf("%s: %v, %q, %q", reply, err, a, b)
 		}
-		if n := f.Count("STOR"); n > 4 { // one may have gone out of turn
+		if n := f.Count("STOR"); n > 4 { // other files may have begun before the first refusal
 			t.Errorf("%s: %d times STOR: %q", reply, n, f.Commands())
 		}
 	}
 }
 
-// TestMirrorBetweenNamesWhatIsLeft: what a copy that broke has left at the other server is
-// told, as no run continues it; the old file is as it was.
-func TestMirrorBetweenNamesWhatIsLeft(t *testing.T) {
+// TestMirrorBetweenReportsLeftovers checks that the error names the file that a failed copy has left on the other
+// server, because no later run continues it. The old file is unchanged.
+func TestMirrorBetweenReportsLeftovers(t *testing.T) {
 	a := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["/s/f"] = strings.Repeat("text", 100_000)
 		f.Dirs["/s"] = "-rw-r--r-- 1 u u 400000 2024-03-02 10:00 f\r\n"
@@ -142,7 +142,7 @@ func TestMirrorBetweenNamesWhatIsLeft(t *testing.T) {
 	}
 }
 
-// TestMirrorOldFileStays: whatever a server refuses, a mirror leaves the old file or the new one.
+// TestMirrorOldFileStays checks that a mirror leaves the old file or the new one, whatever the server refuses.
 func TestMirrorOldFileStays(t *testing.T) {
 	here := afero.NewMemMapFs()
 	transfertest.OldFileStays(t, func(f *fakeserver.Server, text string) error {
@@ -154,7 +154,7 @@ func TestMirrorOldFileStays(t *testing.T) {
 	})
 }
 
-// TestMirrorOfAChangedFile: a file that changes between two tries is sent whole.
+// TestMirrorOfAChangedFile checks that a file that changes between two tries is sent whole.
 func TestMirrorOfAChangedFile(t *testing.T) {
 	transfertest.UploadOfAChangedFile(t, func(f *fakeserver.Server, dir string, failed func()) error {
 		dst, _ := remoteTree(t, f.Addr, nil, 1, "/d")

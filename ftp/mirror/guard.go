@@ -17,24 +17,34 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// This file decides what a mirror may delete. Nothing is deleted in a directory unless both
-// sides listed it completely, see visit.complete and listed; a server that may have listed
-// another directory gives ErrPartial, see Client.proving.
+// This file decides what a mirror may delete. Nothing is deleted in a directory unless both sides listed
+// it completely (visit.complete, listing.noDst). A server that may have listed another directory returns
+// ErrPartial (client/list_where.go).
+//
+// Other reasons not to delete or to visit a directory:
+//
+//	spellings      the source has the name in another spelling, such as other case
+//	isSource       a directory to delete is the source itself, under another name of the server
+//	isDestination  a directory of the source is the destination, and would be copied into itself
+//	unlink         a directory may be a link: it is removed as such, not emptied
+//
+// isSource and isDestination compare names first. Only if these agree they create a probe file on one side
+// and look for it on the other.
 
 var (
 	// errIsSource is returned for a directory at the destination that is the source.
 	errIsSource = errors.New("not deleted: it is the source of this mirror")
 	// errIsDestination is returned for a directory of the source that is the destination.
 	errIsDestination = errors.New("left out: it is the destination of this mirror")
-	// errLooksLikeDestination is returned by a dry run, which makes no file.
-	errLooksLikeDestination = errors.New("left out: by its names, sizes and times it may be the destination of this mirror; a run makes a file at the destination to find out")
-	// errMayBeSource is returned for one that may be the source.
-	errMayBeSource = errors.New("not deleted: it looks like the source of this mirror, and no file can be made in it to find out")
-	// errLooksLikeSource is returned by a dry run, which makes no file.
-	errLooksLikeSource = errors.New("not deleted: by its names, sizes and times it may be the source of this mirror; a run makes a file in it to find out")
+	// errLooksLikeDestination is returned by a dry run, which creates no probe file.
+	errLooksLikeDestination = errors.New("left out: by its names, sizes and times it may be the destination of this mirror; a real run creates a file at the destination to find out")
+	// errMayBeSource is returned for a directory at the destination that may be the source.
+	errMayBeSource = errors.New("not deleted: it looks like the source of this mirror, and no file can be created in it to find out")
+	// errLooksLikeSource is returned by a dry run, which creates no probe file.
+	errLooksLikeSource = errors.New("not deleted: by its names, sizes and times it may be the source of this mirror; a real run creates a file in it to find out")
 )
 
-// extraneous removes what the source does not have.
+// extraneous removes the names that the source does not have.
 func (v *visit) extraneous() {
 	var spelled *spellings
 	for i := range v.l.dst.Len() {
@@ -49,15 +59,15 @@ func (v *visit) extraneous() {
 			spelled = v.m.spellingsOf(v.l)
 		}
 		if spelled.has(e.Name) {
-			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: v.at(e.Name), Why: "the source has a name that only differs in its spelling"})
+			v.m.report(v.ctx, Action{Kind: LeaveOut, Path: v.at(e.Name), Why: "the source has a name that only differs in its spelling"})
 			continue
 		}
 		v.m.removeAll(v.ctx, v.at(e.Name), &e, 0)
 	}
 }
 
-// spellings are the names of a directory of the source that the destination does not have,
-// without what systems may change in a name.
+// spellings holds the names of a directory of the source that the destination does not have, folded: without
+// the differences that systems may introduce.
 type spellings struct {
 	seed   maphash.Seed
 	folded []uint64 // sorted
@@ -79,8 +89,8 @@ func (m *mirror) spellingsOf(l *listing) *spellings {
 
 func (s *spellings) of(name string) uint64 { return maphash.String(s.seed, fold(name)) }
 
-// has reports whether the source has a name that may be the same one: some systems change
-// case or the form of accents, and a listing that is misread may add blanks or a column.
+// has reports whether the source has a name that may be the same. Some systems change the case or the form
+// of accents, and a listing that is misread may add blanks or a column.
 func (s *spellings) has(name string) bool {
 	for _, name := range [...]string{name, withoutColumn(name)} {
 		if _, ok := slices.BinarySearch(s.folded, s.of(name)); ok {
@@ -90,14 +100,14 @@ func (s *spellings) has(name string) bool {
 	return false
 }
 
-// fold returns a name without the differences that systems ignore: case, the form of
-// accents (NFC or NFD), and blanks at either end.
+// fold returns a name without the differences that systems ignore: case, the form of accents (NFC or NFD),
+// and blanks at either end.
 func fold(name string) string {
 	return strings.ToLower(norm.NFC.String(strings.ToUpper(norm.NFC.String(strings.TrimSpace(name)))))
 }
 
-// withoutColumn returns a name without a year, a clock or another number before it, which
-// may be a column of a listing.
+// withoutColumn returns a name without a leading year, time or other number, which may be a column of the
+// listing.
 func withoutColumn(name string) string {
 	column, rest, ok := strings.Cut(strings.TrimSpace(name), " ")
 	if rest = strings.TrimSpace(rest); ok && rest != "" && strings.Trim(column, "0123456789:.") == "" {
@@ -106,9 +116,8 @@ func withoutColumn(name string) string {
 	return name
 }
 
-// sameName returns the entry at the destination that a name of the source leads to though
-// it is spelled otherwise there, if there is one: then the file system ignores the
-// difference.
+// sameName returns the entry at the destination that a name of the source refers to although it is spelled
+// differently there. That happens if the file system ignores the difference.
 func (v *visit) sameName(name string) (ftp.Entry, bool) {
 	if v.others == nil {
 		v.seed, v.others = maphash.MakeSeed(), map[uint64]int{}
@@ -133,11 +142,10 @@ func (v *visit) sameName(name string) (ftp.Entry, bool) {
 	return e, true
 }
 
-// unlink removes what is listed as a directory if that takes one command: a link to a
-// directory, as some servers list what links lead to; a junction; a directory that is empty.
-// DELE takes a link for what it is and does no harm to a directory, and RMD takes a junction,
-// not what it leads to. There are servers whose RMD removes all that is in a directory, so
-// RMD is not tried if part of that may have to be kept.
+// unlink removes a listed directory if one command is sufficient. It may be a link to a directory, which
+// some servers list as the directory itself, or a junction, or empty. DELE removes a link itself and does
+// no harm to a directory. RMD removes a junction, not its target. Some servers' RMD removes everything in
+// the directory, so RMD is not tried if part of the contents may have to be kept.
 func (m *mirror) unlink(ctx context.Context, rel string) bool {
 	s, ok := m.dst.(*remoteSide)
 	if !ok || m.o.DryRun {
@@ -155,11 +163,11 @@ func (m *mirror) unlink(ctx context.Context, rel string) bool {
 	if pi.IsReply(err) && m.o.Select == nil && most == 0 {
 		dir, err = true, s.remove(ctx, rel, true)
 	}
-	return err == nil && m.removeBy(ctx, rel, dir, func() error { return nil }) // it is done
+	return err == nil && m.removeBy(ctx, rel, dir, func() error { return nil }) // removed already; only count it
 }
 
-// noteRoot notes the names in the root of the source, by which the source is known if it
-// is found at the destination. The listing remains until the mirror ends.
+// noteRoot records the names in the root of the source, by which isSource recognises it at the destination.
+// The listing is kept until the mirror ends.
 func (m *mirror) noteRoot(names *kept.List) {
 	m.root = names
 	m.seed = maphash.MakeSeed()
@@ -170,10 +178,9 @@ func (m *mirror) noteRoot(names *kept.List) {
 	slices.Sort(m.rootNames)
 }
 
-// isSource returns an error if a directory at the destination, which is to be removed and
-// holds those names, is or may be the root of the source: both may be on one server that has
-// several names. If it has half of the source's names, a file is made in it and looked for in
-// the source.
+// isSource returns an error if a directory at the destination, which is to be removed and contains names, is
+// or may be the root of the source: both may be on one server that has several addresses. If it has half of
+// the source's names, a probe file is created in it and looked for in the source.
 func (m *mirror) isSource(ctx context.Context, rel string, names *kept.List) error {
 	same := 0
 	for i := range names.Len() {
@@ -198,7 +205,7 @@ func (m *mirror) isSource(ctx context.Context, rel string, names *kept.List) err
 	}
 	_, err := m.src.look(ctx, probe)
 	if gone := m.dst.remove(ctx, at, false); gone != nil {
-		return fmt.Errorf("not deleted: the file %s, made to find out whether it is the source of this mirror, remains in it: %w", probe, gone)
+		return fmt.Errorf("not deleted: the file %s, created to find out whether it is the source of this mirror, could not be removed: %w", probe, gone)
 	}
 	switch {
 	case err == nil:
@@ -206,11 +213,10 @@ func (m *mirror) isSource(ctx context.Context, rel string, names *kept.List) err
 	case isMissing(err):
 		return nil
 	}
-	return fmt.Errorf("not deleted, as it may be the source of this mirror: %w", err)
+	return fmt.Errorf("not deleted, because it may be the source of this mirror: %w", err)
 }
 
-// noteBranches keeps the names of the directories that the root of the destination has by
-// now.
+// noteBranches records the directories that the root of the destination now has.
 func (m *mirror) noteBranches(all []branch) {
 	const enough = 100
 	for _, b := range all[:min(len(all), enough)] {
@@ -218,10 +224,10 @@ func (m *mirror) noteBranches(all []branch) {
 	}
 }
 
-// isDestination returns an error if a directory of the source, which holds those names, is or
-// may be the root of the destination: one server may have both, or this host may be the server.
-// Its copy would be copied again, and so on. If it has all the directories of that root, a file
-// is made at the destination and looked for in it. Where none can be made, the answer is no.
+// isDestination returns an error if a directory of the source, which contains names, is or may be the root of
+// the destination: one server may have both, or this host may be the server. Its copy would be copied again,
+// without end. If it has all directories of that root, a probe file is created at the destination and
+// looked for in it. If no file can be created, the answer is no.
 func (m *mirror) isDestination(ctx context.Context, rel string, names *kept.List) error {
 	if rel == "" {
 		return nil
@@ -243,7 +249,7 @@ func (m *mirror) isDestination(ctx context.Context, rel string, names *kept.List
 	}
 	_, err := m.src.look(ctx, below(rel, probe))
 	if gone := m.dst.remove(ctx, probe, false); gone != nil {
-		m.tell(ctx, Action{Kind: Remove, Path: probe, Err: fmt.Errorf("the file, made to find out whether %s is the destination of this mirror, remains: %w", ftp.Printable(rel), gone)})
+		m.report(ctx, Action{Kind: Remove, Path: probe, Err: fmt.Errorf("the file, created to find out whether %s is the destination of this mirror, could not be removed: %w", ftp.Printable(rel), gone)})
 	}
 	if err != nil {
 		return nil
@@ -251,10 +257,10 @@ func (m *mirror) isDestination(ctx context.Context, rel string, names *kept.List
 	return errIsDestination
 }
 
-// looksLikeDestination is isDestination for a dry run, which can't make a file: a directory may
-// be the root of the destination, which a dry run leaves as it is, if both have the same names
-// with the same types, sizes and times. If that is empty, any empty directory has them, so the
-// answer is no, and the plan has one directory more than the run.
+// looksLikeDestination is isDestination for a dry run, which can't create a probe file. A directory may be the
+// root of the destination if both have the same names with the same types, sizes and times. If the root is
+// empty, that is true of any empty directory, so the answer is no, and the plan may have one directory
+// more than the run.
 func (m *mirror) looksLikeDestination(names *kept.List) error {
 	if m.dstRoot.Len() == 0 || m.dstRoot.Len() != names.Len() {
 		return nil
@@ -265,7 +271,7 @@ func (m *mirror) looksLikeDestination(names *kept.List) error {
 		switch {
 		case !ok:
 			return nil
-		case here.Type == ftp.LinkEntry || there.Type == ftp.LinkEntry: // servers differ in what they say of links
+		case here.Type == ftp.LinkEntry || there.Type == ftp.LinkEntry: // servers differ in how they list links
 		case here.Type != there.Type, here.Type == ftp.FileEntry && here.Size >= 0 && there.Size >= 0 && here.Size != there.Size,
 			m.order(&here, &there) != 0:
 			return nil
@@ -274,16 +280,16 @@ func (m *mirror) looksLikeDestination(names *kept.List) error {
 	return errLooksLikeDestination
 }
 
-// looksLikeSource is isSource for a dry run, which can't make a file: a directory is not the
-// source if a file has another size or time there. Where nothing differs, it may be a copy, which
-// a run would delete, and a dry run says that it can't tell. The error on the other side would be
-// a plan that promises to delete what the run refuses to.
+// looksLikeSource is isSource for a dry run, which can't create a probe file. A directory is not the source
+// if a file in it has another size or time. If nothing differs it may also be a copy, which a real run would
+// delete; the dry run reports that it can't tell. Otherwise it might announce a deletion that the run
+// then refuses.
 func (m *mirror) looksLikeSource(names *kept.List) error {
 	for i := range names.Len() {
 		there, _ := m.entry(names, i)
 		here, ok := m.find(m.root, there.Name)
 		if !ok || here.Type != ftp.FileEntry || there.Type != ftp.FileEntry {
-			continue // servers differ in what they say of links
+			continue // servers differ in how they list links
 		}
 		if here.Size >= 0 && there.Size >= 0 && here.Size != there.Size || m.order(&here, &there) != 0 {
 			return nil
@@ -292,5 +298,5 @@ func (m *mirror) looksLikeSource(names *kept.List) error {
 	return errLooksLikeSource
 }
 
-// probeName is the name of a file that nobody else has.
+// probeName returns a name for a probe file that no other file has.
 func probeName() string { return "miniftp-probe-" + strings.ToLower(rand.Text()[:12]) }

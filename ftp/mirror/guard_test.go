@@ -20,7 +20,7 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// folding is a filesystem that ignores case, and keeps names in small letters.
+// folding is a file system that ignores case and stores names in lower case.
 type folding struct{ afero.Fs }
 
 func (f folding) Open(n string) (afero.File, error) { return f.Fs.Open(strings.ToLower(n)) }
@@ -47,8 +47,7 @@ func (f folding) Chtimes(n string, a, m time.Time) error {
 	return f.Fs.Chtimes(strings.ToLower(n), a, m)
 }
 
-// A name that the destination spells otherwise is the same file: it is neither deleted nor
-// copied in each run.
+// A name that the destination spells differently is the same file: it is neither deleted nor copied in each run.
 func TestMirrorOtherSpelling(t *testing.T) {
 	src, dst := afero.NewMemMapFs(), folding{afero.NewMemMapFs()}
 	for _, name := range []string{"/s/README", "/s/Dir/File"} {
@@ -65,8 +64,7 @@ func TestMirrorOtherSpelling(t *testing.T) {
 	}
 }
 
-// Where both spellings may be, the one that the source does not have is deleted once the
-// other one is there.
+// If both spellings may exist, the one that the source does not have is deleted once the other one exists.
 func TestMirrorSpellings(t *testing.T) {
 	for name, x := range map[string]struct{ src, dst string }{
 		"case": {"README", "readme"}, "accents": {"\u00e9", "e\u0301"}, "blank": {"a", " a"}, "clock": {"12:30 a", "a"}, "year": {"a", "2024 a"},
@@ -89,8 +87,8 @@ func TestMirrorSpellings(t *testing.T) {
 	}
 }
 
-// A source that is in the destination, by another name of the server or of the directory, is
-// not deleted. A copy of it is.
+// A source that is inside the destination, under another name of the server or of the directory, is not deleted.
+// A copy of the source is.
 func TestMirrorSourceInDestination(t *testing.T) {
 	for _, local := range []bool{true, false} {
 		mem := afero.NewMemMapFs()
@@ -123,14 +121,13 @@ func TestMirrorSourceInDestination(t *testing.T) {
 		}
 		left, _ := afero.ReadDir(mem, "/all/site/pub")
 		if old, _ := afero.Exists(mem, "/all/old"); len(left) != 5 || old {
-			t.Errorf("local %v: %d files are left, the copy is there: %v", local, len(left), old)
+			t.Errorf("local %v: %d files are left in the source, want 5; the copy exists: %v, want false", local, len(left), old)
 		}
 	}
 }
 
-// A destination that is in the source, by another name of the server or of the directory, is
-// left out: its copy would be copied again without end. A directory that only looks like it is
-// copied.
+// A destination that is inside the source, under another name of the server or of the directory, is left out,
+// because its copy would be copied again without end. A directory that only looks like it is copied.
 func TestMirrorDestinationInSource(t *testing.T) {
 	for n := range 4 {
 		for _, where := range []string{"/all/to", "/all/a/new"} {
@@ -177,7 +174,7 @@ func TestMirrorDestinationInSource(t *testing.T) {
 				}
 				_ = afero.Walk(mem, "/all", func(name string, _ fs.FileInfo, _ error) error {
 					if strings.Contains(name, "probe") {
-						t.Errorf("%s remains", name)
+						t.Errorf("probe file %s was not removed", name)
 					}
 					return nil
 				})
@@ -186,8 +183,8 @@ func TestMirrorDestinationInSource(t *testing.T) {
 	}
 }
 
-// A dry run says the same of a destination in the source as the run, which finds it by a file
-// that it makes, and copies a directory that differs from it in anything.
+// A dry run reports the same for a destination inside the source as the run, which recognises it by a probe
+// file. Both copy a directory that differs from it in any way.
 func TestMirrorPlanOfDestinationInSource(t *testing.T) {
 	was := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 	for n := range 4 {
@@ -227,8 +224,7 @@ func TestMirrorPlanOfDestinationInSource(t *testing.T) {
 	}
 }
 
-// A junction is listed as a directory, and DELE refuses it. RMD takes it, and not what it
-// leads to.
+// A junction is listed as a directory. DELE is refused; RMD removes the junction and not its target.
 func TestMirrorJunction(t *testing.T) {
 	var mu sync.Mutex
 	var deleted []string

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { os.Exit(testutil.Main(m)) }
 
 var old = testutil.LongAgo
 
-// actions gathers what is told; key is "kind path why".
+// actions collects the Actions that are done, as "kind path why".
 type actions struct {
 	mu   sync.Mutex
 	done []string
@@ -47,7 +47,7 @@ func (a *actions) sorted() []string {
 	return a.done
 }
 
-// remoteTree is a tree on a server over a pool of n connections.
+// remoteTree returns a tree on a server, over a Pool of n connections.
 func remoteTree(t *testing.T, addr string, o *client.Options, n int, root string) (mirror.Tree, *client.Pool) {
 	t.Helper()
 	p := client.NewPool(addr, n, o)
@@ -66,7 +66,7 @@ func mustMirror(t *testing.T, dst, src mirror.Tree, o mirror.Plan) (mirror.Resul
 	return res, a.sorted()
 }
 
-// planned is o between two trees.
+// planned returns o with the two trees.
 func planned(from, to mirror.Tree, o mirror.Plan) mirror.Plan {
 	o.From, o.To = from, to
 	return o
@@ -87,10 +87,10 @@ func wholeShape(files map[string]string) map[string]string {
 	return all
 }
 
-// soon retries at once.
+// soon retries without a pause.
 var soon = client.Retry{Times: 50, Wait: func(int) time.Duration { return 0 }}
 
-// moved is how many bytes the server's transfers of that verb moved.
+// moved returns how many bytes the server's transfers by that verb moved.
 func moved(srv *ftptest.Server, verb string) (n int64) {
 	for _, e := range srv.Events() {
 		if d, ok := e.What.(ftp.TransferDone); ok && d.Verb == verb {

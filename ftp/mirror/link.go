@@ -10,24 +10,24 @@ import (
 	"miniftp/ftp/client"
 )
 
-// link deals with a link of the source that is not followed.
+// link handles a link of the source that is not followed.
 func (v *visit) link(rel string, e, dst *ftp.Entry) {
 	m := v.m
 	if m.o.Links != CopyLinks {
-		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a link"})
+		m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a link"})
 		return
 	}
 	target, err := m.src.readLink(rel, e)
 	if errors.Is(err, errNoTarget) {
-		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a link, and " + err.Error()})
+		m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a link, and " + err.Error()})
 		return
 	}
 	if err != nil {
-		m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
+		m.report(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
 		return
 	}
 	if !client.LinkStaysInside(v.b.rel, target) {
-		m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Target: target, Why: "it is a link that may lead out of the tree"})
+		m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Target: target, Why: "it is a link that may lead out of the tree"})
 		return
 	}
 	if dst.Type == ftp.LinkEntry {
@@ -37,13 +37,13 @@ func (v *visit) link(rel string, e, dst *ftp.Entry) {
 		}
 	}
 	if err := m.dst.canLink(v.ctx); err != nil {
-		m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
+		m.report(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
 		return
 	}
 	switch {
 	case dst.IsDir():
 		if err := v.clear(rel, dst); err != nil {
-			m.tell(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
+			m.report(v.ctx, Action{Kind: MakeLink, Path: rel, Err: err})
 			return
 		}
 	case dst.Name != "" && !m.remove(v.ctx, rel, false):
@@ -54,12 +54,12 @@ func (v *visit) link(rel string, e, dst *ftp.Entry) {
 	})
 }
 
-// follow puts what a link leads to in its place. It reports whether that can be done:
-// not if it leads nowhere, or to a directory that it is in.
+// follow replaces the entry of a link by that of its target. It reports false if the target does not exist, or
+// is a directory that contains the link.
 func (v *visit) follow(e *ftp.Entry, b *branch) bool {
 	to, err := v.m.src.look(v.ctx, b.rel)
 	if err != nil {
-		v.m.tell(v.ctx, Action{Kind: CopyFile, Path: b.rel, Err: err})
+		v.m.report(v.ctx, Action{Kind: CopyFile, Path: b.rel, Err: err})
 		return false
 	}
 	if to.IsDir() {
@@ -69,12 +69,12 @@ func (v *visit) follow(e *ftp.Entry, b *branch) bool {
 		} else if err == nil {
 			b.real = path.Join(v.b.real, target)
 		} else {
-			b.links += maxFollowed / 2 // it can't be told whether it leads back
+			b.links += maxFollowed / 2 // it is unknown whether it leads back
 		}
 		top := v.b.above[0]
-		unique := e.Unique != "" && slices.Contains(v.b.above, "unique "+e.Unique) // proftpd's is of what it leads to
+		unique := e.Unique != "" && slices.Contains(v.b.above, "unique "+e.Unique) // ProFTPD reports that of the target
 		if unique || holds(b.real, top) || b.links > maxFollowed || slices.Contains(v.b.above, b.real) {
-			v.m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
+			v.m.report(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
 			return false
 		}
 	}
@@ -84,13 +84,13 @@ func (v *visit) follow(e *ftp.Entry, b *branch) bool {
 	return true
 }
 
-// loopError is a link that is not followed, as that would not end; an ErrTooDeep.
+// loopError is returned for a link that is not followed because that would not end. It is an ErrTooDeep.
 type loopError struct{}
 
-func (loopError) Error() string        { return "the link leads back to a directory that it is in" }
+func (loopError) Error() string        { return "the link leads back to a directory that contains it" }
 func (loopError) Is(target error) bool { return target == client.ErrTooDeep }
 
-// holds reports whether the directory dir is top, or one of those above it.
+// holds reports whether the directory dir is top or one of its parents.
 func holds(dir, top string) bool {
 	return dir == "/" || dir == top || strings.HasPrefix(top, dir+"/")
 }

@@ -17,7 +17,8 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestMirrorLinks: left out, followed without end, or made if they stay inside.
+// TestMirrorLinks checks the policies: links are left out, followed but not without end, or made if they stay
+// inside the tree.
 func TestMirrorLinks(t *testing.T) {
 	dir := t.TempDir()
 	src, err := fsroot.OpenRoot(dir)
@@ -55,8 +56,8 @@ func TestMirrorLinks(t *testing.T) {
 	}
 }
 
-// TestMirrorLinksPeers: links of the stock servers, whether their MLSD tells of them or
-// not: made as links where they lead, and followed to an early end.
+// TestMirrorLinksPeers mirrors links of the stock servers, whether their MLSD reports links or not: they are made
+// as links with the same target, or followed and stopped early if they lead back.
 func TestMirrorLinksPeers(t *testing.T) {
 	t.Parallel()
 	for _, name := range peers.Names() {
@@ -82,7 +83,7 @@ func TestMirrorLinksPeers(t *testing.T) {
 			_, did := mustMirror(t, there, tree, mirror.Plan{Links: mirror.CopyLinks})
 			wants := map[string]string{"l": "f", "sub/self": ".", "sub/up": "..", "to-sub": "sub"}
 			skips := 0
-			if name == "proftpd" { // its LIST leaves out what leads to "." and ".."
+			if name == "proftpd" { // its LIST leaves out links to "." and ".."
 				delete(wants, "sub/self")
 				delete(wants, "sub/up")
 				skips = 2
@@ -105,8 +106,8 @@ func TestMirrorLinksPeers(t *testing.T) {
 	}
 }
 
-// TestMirrorNoSymlink: a server that makes no links is told of by the plan, too, and what
-// is in the way of one stays.
+// TestMirrorNoSymlink checks that the plan also reports a server that can't make links, and that a file with the
+// name of such a link is kept.
 func TestMirrorNoSymlink(t *testing.T) {
 	dir := t.TempDir()
 	here, err := fsroot.OpenRoot(dir)

@@ -25,8 +25,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// TestMirrorPartialListing: what a listing does not have that says that it is not all, or
-// that ends in half a line, is not deleted; what it has is copied.
+// TestMirrorPartialListing checks that nothing is deleted because of a listing that says it is incomplete, or that
+// ends within a line. The files that are listed are copied.
 func TestMirrorPartialListing(t *testing.T) {
 	const a = "type=file;size=7;modify=20240102030405; a\r\n"
 	const la = "-rw-r--r-- 1 o g 7 Jan  2 2024 a\r\n"
@@ -36,7 +36,7 @@ func TestMirrorPartialListing(t *testing.T) {
 	}{
 		"truncated":         {"MLST type*;", a, "226 Output truncated to 1 matches", 1},
 		"truncated LIST":    {"SIZE", la, "226-Output truncated to 1 matches\r\n226 done", 1},
-		"not opened":        {"SIZE", "", "226 Transfer done (but failed to open directory).", 0},
+		"unreadable":        {"SIZE", "", "226 Transfer done (but failed to open directory).", 0},
 		"half a line":       {"MLST type*;", a + "type=file;size=7; bb", "226 done", 0},
 		"half a LIST line":  {"SIZE", la + "-rw-r--r-- 1 o g 7 Jan  2 2024", "226 done", 1},
 		"only half of LIST": {"SIZE", "-rw-r--r-- 1 o g 7 Jan  2 20", "226 done", 0},
@@ -61,8 +61,8 @@ func TestMirrorPartialListing(t *testing.T) {
 			}
 		})
 	}
-	// A LIST may end without the end of its last line, and then its last name may be half
-	// of another one: nothing is deleted by it.
+	// A LIST may end without a line end, and its last name may then be cut: nothing is deleted because
+	// of it.
 	half := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = []string{"SIZE"}
 		f.Dirs["/x"], f.Files["/x/a"], f.Files["/x/bb"] = "", "seven!!", "seven!!"
@@ -76,9 +76,9 @@ func TestMirrorPartialListing(t *testing.T) {
 	whole := fsroot.NewMem()
 	testutil.Grow(t, whole, map[string]string{"/bbbb": "b"})
 	if res, err := mirror.Run(t.Context(), mirror.Plan{From: halves, To: mirror.Tree{FS: whole, Root: "/"}, Delete: true}); err != nil || res.Deleted != 0 || res.Files != 2 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want two files and no deletion", res, err)
 	}
-	// At the destination: nothing is copied again because it is not shown.
+	// The same at the destination: a file is not copied again because an incomplete listing lacks it.
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = []string{"MLST type*;"}
 		f.On["MLSD"] = func(s *fakeserver.Session, _ string) {
@@ -97,12 +97,12 @@ func TestMirrorPartialListing(t *testing.T) {
 	}
 }
 
-// TestMirrorClosed: under a directory that the server can't open nothing is deleted.
-func TestMirrorClosed(t *testing.T) {
+// TestMirrorNoPermissionToList checks that nothing is deleted below a directory that the server can't open.
+func TestMirrorNoPermissionToList(t *testing.T) {
 	for _, name := range peers.Names() {
 		t.Run(name, func(t *testing.T) {
 			if os.Getuid() == 0 && name != "pure-ftpd" {
-				t.Skip("it serves as root, who opens all")
+				t.Skip("the server runs as root and can open any directory")
 			}
 			dir := t.TempDir()
 			s := peers.Start(t, name, dir, peers.Options{})
@@ -114,7 +114,7 @@ func TestMirrorClosed(t *testing.T) {
 			tree, pool := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "")
 			res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 			if err == nil || res.Deleted != 0 {
-				t.Errorf("%+v, %v", res, err)
+				t.Errorf("%+v, %v; want an error and no deletion", res, err)
 			}
 			testutil.SameShape(t, testutil.Shape(t, here, "/"), map[string]string{"closed/": "", "closed/keep": "k", "closed/sub/": "", "closed/sub/keep": "k"})
 			err = pool.Do(t.Context(), func(c *client.Client) error {
@@ -132,9 +132,9 @@ func TestMirrorClosed(t *testing.T) {
 	}
 }
 
-// TestMirrorTenThousand: pure-ftpd lists no more names than that. What is not listed is
-// not deleted, and a directory of more is removed all the same.
-func TestMirrorTenThousand(t *testing.T) {
+// TestMirrorTruncatedListing uses pure-ftpd, which lists at most ten thousand names. The rest is not deleted, and a
+// directory with more names can still be removed.
+func TestMirrorTruncatedListing(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	dir := t.TempDir()
@@ -150,16 +150,17 @@ func TestMirrorTenThousand(t *testing.T) {
 	tree, pool := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "/")
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true, DryRun: true})
 	if !errors.Is(err, client.ErrPartial) || res.Deleted != 0 || res.Files == 0 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want ErrPartial, some files and no deletion", res, err)
 	}
-	_ = pool.Do(t.Context(), func(c *client.Client) error { return c.RemoveAll(t.Context(), "/") }) // all but "/" itself
+	// An error is expected: "/" itself can't be removed.
+	_ = pool.Do(t.Context(), func(c *client.Client) error { return c.RemoveAll(t.Context(), "/") })
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("%d are left, %v", len(left), err)
 	}
 }
 
-// TestMirrorPattern: a server like vsftpd, on which a directory that can't be opened is a
-// pattern unless a slash is behind it.
+// TestMirrorPattern uses a server like vsftpd, which treats the path of a directory that it can't open as a
+// pattern, unless a slash follows.
 func TestMirrorPattern(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Dirs["/x/d"] = ""
@@ -180,9 +181,9 @@ func TestMirrorPattern(t *testing.T) {
 	testutil.Grow(t, here, map[string]string{"/keep": "k"})
 	res, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: here, Root: "/"}, Delete: true})
 	if err == nil || !strings.Contains(err.Error(), "failed to open") || res.Deleted+res.Dirs != 0 {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want \"failed to open\" and no change", res, err)
 	}
-	_, p := remoteTree(t, f.Addr, nil, 1, "") // a connection that knows nothing of the server yet
+	_, p := remoteTree(t, f.Addr, nil, 1, "") // a new Pool, which knows nothing of the server yet
 	testutil.Must(t, p.Do(t.Context(), func(c *client.Client) error {
 		for e, err := range c.List(t.Context(), "/x/d") {
 			if err == nil {
@@ -193,7 +194,7 @@ func TestMirrorPattern(t *testing.T) {
 	}))
 }
 
-// TestMirrorWithoutTypes: where MLSD does not say what the names are, each is asked for.
+// TestMirrorWithoutTypes checks that each name is asked for if MLSD does not report types.
 func TestMirrorWithoutTypes(t *testing.T) {
 	const n = 30
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -222,12 +223,12 @@ func TestMirrorWithoutTypes(t *testing.T) {
 	}
 }
 
-// A listing that does not begin or end as it should is partial: what it does not name is
-// not deleted at the other side.
+// A listing that does not begin or end as it should is incomplete: names that it lacks are not deleted on the
+// other side.
 func TestPartialListingDeletesNothing(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
-	cut := func(s *fakeserver.Session, _ string) { // others may have cut it: TLS does not end, TCP does
+	cut := func(s *fakeserver.Session, _ string) { // no close_notify, as if an attacker had cut it
 		s.Say("150 here")
 		c := s.Data().(*tls.Conn)
 		_, _ = io.WriteString(c, "type=file;size=1;modify=20240102030405; a\r\n")
@@ -259,7 +260,7 @@ func TestPartialListingDeletesNothing(t *testing.T) {
 			dst := threeFiles(t)
 			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Delete: true})
 			if !errors.Is(err, client.ErrPartial) || res.Deleted != 0 {
-				t.Errorf("%+v, %v", res, err)
+				t.Errorf("%+v, %v; want ErrPartial and no deletion", res, err)
 			}
 			if _, err := dst.FS.Stat("/x/c"); err != nil {
 				t.Error(err)
@@ -268,8 +269,7 @@ func TestPartialListingDeletesNothing(t *testing.T) {
 	}
 }
 
-// threeFiles is a local tree /x with a, b and c, which have the time of the fake servers'
-// listings.
+// threeFiles returns a local tree /x with a, b and c, which have the times in the fake servers' listings.
 func threeFiles(t *testing.T) mirror.Tree {
 	t.Helper()
 	dst := afero.NewMemMapFs()
@@ -282,8 +282,8 @@ func threeFiles(t *testing.T) mirror.Tree {
 	return mirror.Tree{FS: dst, Root: "/x"}
 }
 
-// TestMirrorIgnoredPath: where a server lists the current directory whatever path it is given,
-// nothing is deleted by mistake.
+// TestMirrorIgnoredPath checks that nothing is deleted by mistake if a server lists the current directory whatever
+// path it is given.
 func TestMirrorIgnoredPath(t *testing.T) {
 	for _, verb := range []string{"MLSD", "LIST"} {
 		t.Run(verb, func(t *testing.T) {
@@ -295,7 +295,7 @@ func TestMirrorIgnoredPath(t *testing.T) {
 			}
 			res, err := mirror.Run(t.Context(), mirror.Plan{From: src, To: dst, Delete: true})
 			if err != nil || res.Deleted != 0 || res.Unchanged+res.Files != 3 {
-				t.Errorf("%+v, %v", res, err)
+				t.Errorf("%+v, %v; want three files and no deletion", res, err)
 			}
 		})
 	}

@@ -1,5 +1,5 @@
-// Package mirror makes one tree hold what another one holds: a directory of this host, or of a
-// server, from or to another one. It stands on the public face of client.
+// Package mirror makes one directory tree hold the same files as another. Each of the two may be on this host
+// or on a server. It uses only the public API of package client.
 package mirror
 
 import (
@@ -23,42 +23,48 @@ import (
 	"miniftp/ftp/internal/kept"
 )
 
-// mirror is one Run under way.
+// mirror is one Run in progress. Its parts, each in a file of its own:
+//
+//	walk, visit   list both sides, one directory after the other, and decide what to do with each name
+//	compare       decide whether a file has to be copied; coarse handles rounded times
+//	move          copy files, in several workers
+//	guard         decide what may be deleted
+//	side, remote  the two kinds of trees
 type mirror struct {
 	o        Plan
 	src, dst side
 	cancel   context.CancelCauseFunc
 	tasks    chan *task
 	parallel int
-	walked   atomic.Bool // there will be no more tasks
+	walked   atomic.Bool // no more tasks will be queued
 
 	seed      maphash.Seed
-	root      *kept.List // what is in the root of the source, if Delete is set
+	root      *kept.List // the root of the source, if Delete is set
 	rootNames []uint64   // hashes of its names, sorted
 	rootDirs  []string   // the first directories in both roots
-	dstRoot   *kept.List // what is in the root of the destination
+	dstRoot   *kept.List // the root of the destination
 
-	mu      sync.Mutex // guards what follows, and orders Observe
+	mu      sync.Mutex // guards the fields below, and serializes Observe
 	res     Result
 	errs    []error
-	budget  *kept.Budget // of all listings that are held
+	budget  *kept.Budget // of all listings in memory
 	deletes int
 	capped  bool // MaxDelete was reached
-	ahead   int  // listings that were begun before their turn
+	ahead   int  // listings that are read in advance
 }
 
-// maxMirror is how many bytes of listings a mirror holds in memory, and maxErrors how many
-// errors it returns.
+// maxMirror is how many bytes of listings a mirror keeps in memory. maxErrors is how many errors it
+// returns.
 const (
 	maxMirror = 16 << 20
 	maxErrors = 20
 )
 
-// Run makes the tree To hold what From holds: directories that are missing, and files that
-// are missing or differ. A file that is copied has another name (".NAME.part") until it is
-// whole; one that is left by an interrupted run is resumed. What fails does not stop the
-// rest, except for a destination that is full and a server that is gone: the error is that
-// failure then. Otherwise it joins the first ones. Each is an *Error.
+// Run makes the tree To hold the same files as From. It creates missing directories, and copies files that are
+// missing or differ. A file that is copied has another name (".NAME.part") until it is whole; a part left by
+// an interrupted run is resumed. A failure does not stop the rest, except if the destination is full or a
+// server is gone: then Run returns that error. Otherwise it returns the first errors, joined. Each is an
+// *Error.
 func Run(ctx context.Context, plan Plan) (Result, error) {
 	began := time.Now()
 	m := &mirror{o: plan, parallel: max(plan.Parallel, 1), budget: &kept.Budget{Entries: kept.MaxEntries, Room: maxMirror, Disk: kept.MaxDisk}}
@@ -74,7 +80,7 @@ func Run(ctx context.Context, plan Plan) (Result, error) {
 	}
 	a, isFs := m.src.(*remoteSide)
 	if b, alsoFs := m.dst.(*remoteSide); isFs && alsoFs && a.pool == b.pool {
-		return Result{}, errors.New("the two sides of a mirror need a Pool each")
+		return Result{}, errors.New("each side of a mirror needs its own Pool")
 	}
 	const waiting = 4096
 	m.tasks = make(chan *task, waiting)
@@ -90,7 +96,7 @@ func Run(ctx context.Context, plan Plan) (Result, error) {
 	if outer.Err() != nil {
 		return m.res, context.Cause(outer)
 	}
-	if cause := context.Cause(ctx); cause != nil { // the others failed before, or because of it
+	if cause := context.Cause(ctx); cause != nil { // it stopped the mirror; other errors came before it or from it
 		return m.res, cause
 	}
 	if n := m.res.Failed - int64(len(m.errs)); n > 0 && len(m.errs) == maxErrors {
@@ -99,7 +105,7 @@ func Run(ctx context.Context, plan Plan) (Result, error) {
 	return m.res, errors.Join(m.errs...)
 }
 
-// side makes a side of a Tree.
+// side returns the side for a Tree.
 func (m *mirror) side(ctx context.Context, t Tree) (side, error) {
 	root := t.Root
 	if t.Pool == nil {
@@ -124,7 +130,7 @@ func (m *mirror) side(ctx context.Context, t Tree) (side, error) {
 	})
 }
 
-// retry runs f until it works or there is no hope, and names what it is about.
+// retry runs f until it succeeds or Retry gives up. kind and rel describe f in errors.
 func (m *mirror) retry(ctx context.Context, kind Kind, rel string, f func(try int) error) error {
 	return m.retryOf(kind, rel).Do(ctx, f)
 }
@@ -137,17 +143,16 @@ func (m *mirror) retryOf(kind Kind, rel string) client.Retry {
 	return r
 }
 
-// do runs one thing that changes the destination, unless this is a dry run, and tells
-// how it went.
+// do runs f, one change of the destination, unless this is a dry run, and reports the Action.
 func (m *mirror) do(ctx context.Context, a Action, f func() error) error {
 	if !m.o.DryRun {
 		a.Err = m.retry(ctx, a.Kind, a.Path, func(int) error { return f() })
 	}
-	m.tell(ctx, a)
+	m.report(ctx, a)
 	return a.Err
 }
 
-// hopeless: everything else would fail in the same way.
+// hopeless reports whether everything else would fail in the same way.
 func hopeless(err error) bool {
 	const windowsDiskFull = syscall.Errno(112)
 	var reply *ftp.Error
@@ -160,7 +165,7 @@ func hopeless(err error) bool {
 		return true
 	case errors.As(err, &connect), errors.Is(err, client.ErrClosed):
 		return true
-	case errors.As(err, &noTLS): // the next file may fare better than one whose handshake was reset
+	case errors.As(err, &noTLS): // after a reset during a handshake the next file may succeed
 		return !client.Temporary(err)
 	case errors.As(err, &reply):
 		switch reply.Verb {
@@ -172,8 +177,8 @@ func hopeless(err error) bool {
 	return false
 }
 
-// below is a path below a root, for names that were checked.
+// below joins a path below a root. The names in rel have been checked.
 func below(root, rel string) string { return path.Join(root, rel) }
 
-// isMissing reports whether err means that there is nothing of that name.
+// isMissing reports whether err means that the name does not exist.
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -21,8 +21,8 @@ import (
 	"miniftp/ftp/server"
 )
 
-// TestMirrorPeers: with every stock server and our own, both ways: all comes over with
-// its time, a second run transfers nothing, one changed file is one transfer.
+// TestMirrorPeers mirrors to and from every stock server and our own: all files arrive with their times, a second
+// run transfers nothing, and one changed file is one transfer.
 func TestMirrorPeers(t *testing.T) {
 	t.Parallel()
 	for _, name := range append(peers.Names(), "miniftp") {
@@ -79,7 +79,7 @@ func TestMirrorPeers(t *testing.T) {
 			if second.Files != 0 || second.Unchanged != 8 || len(did) != 0 {
 				t.Errorf("down again: %+v %q", second, did)
 			}
-			// The way back has nothing to do, either.
+			// Nor has a mirror back anything to do.
 			back, did := mustMirror(t, up, mirror.Tree{FS: down, Root: "/"}, opts)
 			if back.Files != 0 || len(did) != 0 {
 				t.Errorf("back: %+v %q", back, did)
@@ -95,13 +95,13 @@ func TestMirrorPeers(t *testing.T) {
 	}
 }
 
-// TestMirrorOldServers: without MLSD, without a way to set times, without renames,
-// without EPSV, SIZE, MDTM: all comes over, and a second run transfers nothing.
+// TestMirrorOldServers mirrors to servers without MLSD, without a way to set times, without renames, or without
+// EPSV, SIZE and MDTM: all files arrive, and a second run transfers nothing.
 func TestMirrorOldServers(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	for name, without := range map[string][]string{
-		"all there": nil, "no FEAT": {"FEAT", "MLSD", "MLST", "EPSV"}, "LIST, no times": {"FEAT", "MLSD", "MLST", "MFMT", "SITE"},
+		"all commands": nil, "no FEAT": {"FEAT", "MLSD", "MLST", "EPSV"}, "LIST, no times": {"FEAT", "MLSD", "MLST", "MFMT", "SITE"},
 		"no MFMT": {"MFMT"}, "no times": {"MFMT", "SITE", "MDTM"}, "no rename": {"RNFR"}, "no replacing": {"RNTO"},
 		"nothing": {"FEAT", "MLSD", "MLST", "EPSV", "MFMT", "SITE", "MDTM", "SIZE", "RNFR", "REST", "HASH"},
 	} {
@@ -116,7 +116,7 @@ func TestMirrorOldServers(t *testing.T) {
 			tree, _ := remoteTree(t, srv.Addr, nil, 2, "/up")
 			first, _ := mustMirror(t, tree, mirror.Tree{FS: here, Root: "/"}, mirror.Plan{Parallel: 2})
 			if first.Files != 7 {
-				t.Errorf("%+v", first)
+				t.Errorf("first run: %+v, want 7 files", first)
 			}
 			want := wholeShape(someFiles)
 			if name == "no replacing" {
@@ -148,7 +148,7 @@ func TestMirrorOldServers(t *testing.T) {
 	}
 }
 
-// TestMirrorBetween: any two sides, two servers and two disks among them.
+// TestMirrorBetween mirrors between two servers and between two file systems.
 func TestMirrorBetween(t *testing.T) {
 	a, b := fsroot.NewMem(), fsroot.NewMem()
 	testutil.Grow(t, a, map[string]string{"/x/f": "one", "/x/g/h": string(testutil.Noise(100_000))})
@@ -165,7 +165,7 @@ func TestMirrorBetween(t *testing.T) {
 		}
 		res, _ := mustMirror(t, to, from, mirror.Plan{Parallel: 2})
 		if res.Files != 2 {
-			t.Errorf("%+v", res)
+			t.Errorf("first run: %+v, want 2 files", res)
 		}
 		testutil.SameShape(t, testutil.Shape(t, b, "/y"), testutil.Shape(t, a, "/x"))
 		res, did := mustMirror(t, to, from, mirror.Plan{Parallel: 2})
@@ -175,13 +175,13 @@ func TestMirrorBetween(t *testing.T) {
 	}
 	one := mirror.Tree{Pool: pool, Root: "/other"}
 	if _, err := mirror.Run(t.Context(), mirror.Plan{From: from, To: one}); err == nil {
-		t.Error("one pool for both sides was taken")
+		t.Error("one Pool for both sides was accepted")
 	}
 
 	c, d := fsroot.NewMem(), afero.NewMemMapFs()
 	testutil.Grow(t, c, map[string]string{"/f": "one", "/g/h": "two"})
 	if res, _ := mustMirror(t, mirror.Tree{FS: d, Root: "/n/m"}, mirror.Tree{FS: c, Root: "/"}, mirror.Plan{}); res.Files != 2 || res.Dirs != 2 {
-		t.Errorf("%+v", res)
+		t.Errorf("between file systems: %+v, want 2 files and 2 directories", res)
 	}
 	testutil.SameShape(t, testutil.Shape(t, d, "/n/m"), testutil.Shape(t, c, "/"))
 	if res, did := mustMirror(t, mirror.Tree{FS: d, Root: "/n/m"}, mirror.Tree{FS: c, Root: "/"}, mirror.Plan{}); res.Files != 0 {
@@ -191,11 +191,11 @@ func TestMirrorBetween(t *testing.T) {
 		t.Errorf("no source: %v", err)
 	}
 	if _, err := d.Stat("/new"); err == nil {
-		t.Error("the destination was made without a source")
+		t.Error("the destination was created although there is no source")
 	}
 }
 
-// TestMirrorFewConnections: a server that lets in fewer is no error.
+// TestMirrorFewConnections checks that a server that accepts fewer connections is no error.
 func TestMirrorFewConnections(t *testing.T) {
 	site := fsroot.NewMem()
 	files := map[string]string{}

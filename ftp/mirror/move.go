@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// work copies files until there are no more.
+// work copies files from the queue until it is closed.
 func (m *mirror) work(ctx context.Context) {
 	for t := range m.tasks {
 		if ctx.Err() == nil {
@@ -20,11 +20,12 @@ func (m *mirror) work(ctx context.Context) {
 	}
 }
 
-// plan tells that a file will be copied.
+// plan reports that a file will be copied.
 func (m *mirror) plan(ctx context.Context, t *task) {
-	m.tell(ctx, Action{Kind: CopyFile, Stage: Planned, Path: t.rel, Size: t.src.Size, Why: t.why})
+	m.report(ctx, Action{Kind: CopyFile, Stage: Planned, Path: t.rel, Size: t.src.Size, Why: t.why})
 }
 
+// task handles one file: it compares it if the listings were not sufficient, and copies it if it differs.
 func (m *mirror) task(ctx context.Context, t *task) {
 	if t.why == "" {
 		why, err := m.compare(ctx, t)
@@ -37,23 +38,23 @@ func (m *mirror) task(ctx context.Context, t *task) {
 		if err == nil {
 			m.plan(ctx, t)
 		} else {
-			m.tell(ctx, Action{Kind: CopyFile, Path: t.rel, Size: t.src.Size, Err: err})
+			m.report(ctx, Action{Kind: CopyFile, Path: t.rel, Size: t.src.Size, Err: err})
 			return
 		}
 	}
 	a := Action{Kind: CopyFile, Path: t.rel, Size: t.src.Size, Why: t.why}
 	if m.o.DryRun {
-		m.tell(ctx, a)
+		m.report(ctx, a)
 		return
 	}
 	a.Stage = Begun
-	m.tell(ctx, a)
+	m.report(ctx, a)
 	a.Stage = Done
 	a.Result, a.Err = m.move(ctx, t)
-	m.tell(ctx, a)
+	m.report(ctx, a)
 }
 
-// workers returns how many files are worked on at once.
+// workers returns how many files are handled at once.
 func (m *mirror) workers(ctx context.Context) int {
 	from, isRemote := m.src.(*remoteSide)
 	to, toRemote := m.dst.(*remoteSide)
@@ -66,7 +67,7 @@ func (m *mirror) workers(ctx context.Context) int {
 	return m.several(ctx, to.pool)
 }
 
-// several is more than Parallel where small files share a connection.
+// several returns more than Parallel if small files can share a connection.
 func (m *mirror) several(ctx context.Context, p *client.Pool) int {
 	if n := p.Parallel(ctx); n > p.Size() {
 		return n
@@ -95,7 +96,7 @@ func (m *mirror) move(ctx context.Context, t *task) (res client.Result, err erro
 	return res, err
 }
 
-// permsOf returns the permissions that a copy gets; nil if they are not copied.
+// permsOf returns the permissions for a copy, nil if they are not copied.
 func (m *mirror) permsOf(t *task) *fs.FileMode {
 	if !m.o.Perms || !t.src.HasMode {
 		return nil
@@ -129,8 +130,8 @@ func (m *mirror) get(ctx context.Context, src *remoteSide, dst *plainSide, t *ta
 	return src.pool.Download(ctx, src.at(t.rel), dst.at(t.rel), o)
 }
 
-// put uploads a file to another name and renames it, or straight to its name where
-// the server or the user can't rename.
+// put uploads a file under a hidden name and renames it, or directly to its name if the server or the user
+// can't rename.
 func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *task) (client.Result, error) {
 	o := client.FileOptions{
 		FS: src.fsys, Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Several: !m.o.Perms,
@@ -147,8 +148,8 @@ func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *ta
 	return res, err
 }
 
-// finishTime gives a file on a server its time. That it takes none is no error: the next
-// mirror knows what to make of it.
+// finishTime sets the time of a file on a server. It is no error if the server refuses: compare takes that
+// into account in the next run.
 func (s *remoteSide) finishTime(ctx context.Context, c *client.Client, to string, e *ftp.Entry) error {
 	if !s.pool.SetsTimes() || e.Modified.IsZero() {
 		return nil
@@ -160,8 +161,8 @@ func (s *remoteSide) finishTime(ctx context.Context, c *client.Client, to string
 	return err
 }
 
-// finishPerms gives a file that has its name its permissions. That a server takes none
-// is told once, and does not make the file one that failed.
+// finishPerms sets the permissions of a file that has its final name. If the server refuses, that is reported
+// once, and the copy does not fail.
 func (s *remoteSide) finishPerms(ctx context.Context, c *client.Client, t *task) error {
 	if !s.m.o.Perms || !t.src.HasMode || s.noMode.Load() {
 		return nil
@@ -170,21 +171,21 @@ func (s *remoteSide) finishPerms(ctx context.Context, c *client.Client, t *task)
 	if !pi.IsReply(err) {
 		return err
 	}
-	if s.tellsMode(err) {
-		s.m.tell(ctx, Action{Kind: SetMode, Path: t.rel, Err: err})
+	if s.reportsMode(err) {
+		s.m.report(ctx, Action{Kind: SetMode, Path: t.rel, Err: err})
 	}
 	return nil
 }
 
-// tellsMode reports whether it has to be told that the server has not set permissions.
-func (s *remoteSide) tellsMode(err error) bool {
+// reportsMode reports whether a failure to set permissions has to be reported, which is done once.
+func (s *remoteSide) reportsMode(err error) bool {
 	if client.Unsupported(err) {
 		s.noMode.Store(true)
 	}
-	return !s.toldMode.Swap(true)
+	return !s.reportedMode.Swap(true)
 }
 
-// across streams a file from one server to another; it is not resumed.
+// across streams a file from one server to another. It is not resumed.
 func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res client.Result, err error) {
 	if err := src.dated(ctx, t.rel, &t.src); err != nil {
 		return client.Result{}, err
@@ -201,24 +202,24 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 		case renamed != nil && !client.MayWriteOver(renamed, t.dst.Name != ""):
 			return res, client.LeftAs(part, err)
 		case renamed == nil && err != nil && res.Bytes > 0:
-			return res, client.LeftAs(part, err) // no run continues it
+			return res, client.LeftAs(part, err) // no later run continues it
 		case renamed == nil && !client.RefusedName(err, t.dst.Name != ""):
 			return res, err
 		}
 	}
 	return m.stream(ctx, src, dst, t, dst.at(t.rel), func(c *client.Client) error {
 		if part != "" {
-			_ = c.Delete(ctx, part) // the file is whole without it
+			_ = c.Delete(ctx, part) // the file is complete, even if this fails
 		}
 		return nil
 	})
 }
 
-// stream copies a file to another server, and does then when it is whole there.
+// stream copies a file to another server and calls then when it is whole there.
 func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name string, then func(c *client.Client) error) (res client.Result, err error) {
 	dated := t.src
 	if dated.Precise >= time.Minute {
-		dated.Modified, _ = src.span(&t.src) // without the zone of LIST
+		dated.Modified, _ = src.span(&t.src) // corrected by the zone of LIST
 	}
 	err = src.pool.Do(ctx, func(from *client.Client) error {
 		in, err := from.Open(ctx, src.at(t.rel), 0)
@@ -246,7 +247,7 @@ func (m *mirror) stream(ctx context.Context, src, dst *remoteSide, t *task, name
 	return res, err
 }
 
-// streamed is the error of a stream: what failed was the other server, not this host.
+// streamed returns the error of a stream: a LocalError from its reader is the failure of the other server.
 func streamed(err error) error {
 	var local *client.LocalError
 	if errors.As(err, &local) {
@@ -255,7 +256,7 @@ func streamed(err error) error {
 	return err
 }
 
-// local copies a file between two plain filesystems.
+// local copies a file between two local file systems.
 func (m *mirror) local(ctx context.Context, src, dst *plainSide, t *task) (client.Result, error) {
 	o := client.FileOptions{Progress: m.progress(t.rel), KeepTime: true, Perms: m.permsOf(t)}
 	in, err := src.fsys.Open(src.at(t.rel))

@@ -19,7 +19,7 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestMirrorNamesLikeParts: files of people that look like parts are files.
+// TestMirrorNamesLikeParts checks that users' files with names similar to those of parts are copied as files.
 func TestMirrorNamesLikeParts(t *testing.T) {
 	site, here := fsroot.NewMem(), fsroot.NewMem()
 	files := map[string]string{".foo.part": "1", "a.part": "2", ".x.upload": "3"}
@@ -31,8 +31,7 @@ func TestMirrorNamesLikeParts(t *testing.T) {
 	}
 }
 
-// TestMirrorHostileNames: nothing is written outside, through a link, or in place of
-// another name.
+// TestMirrorHostileNames checks that nothing is written outside of the tree, through a link, or to another name.
 func TestMirrorHostileNames(t *testing.T) {
 	var lines strings.Builder
 	for _, name := range []string{"..", "../x", "/abs", "a/b", "C:x", "good", "..\\x", "|cmd", "-rf", "nul\x00byte", strings.Repeat("n", 300)} {
@@ -71,7 +70,7 @@ func TestMirrorHostileNames(t *testing.T) {
 		_, err := mirror.Run(t.Context(), mirror.Plan{From: tree, To: mirror.Tree{FS: afero.NewOsFs(), Root: in}, Links: links, Delete: true})
 		var name *client.NameError
 		if !errors.As(err, &name) || !strings.Contains(err.Error(), "twice") {
-			t.Errorf("%v", err)
+			t.Errorf("got %v, want a NameError and \"twice\"", err)
 		}
 	}
 	if b, err := os.ReadFile(filepath.Join(in, "good")); err != nil || string(b) != "hostile" {
@@ -81,14 +80,15 @@ func TestMirrorHostileNames(t *testing.T) {
 		t.Errorf("written through a link: %v", names)
 	}
 	if names, _ := os.ReadDir(top); len(names) != 2 {
-		t.Errorf("outside: %v", names)
+		t.Errorf("written outside: %v", names)
 	}
 	if _, err := os.Lstat(filepath.Join(in, "loop", "again")); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestMirrorUploadNames: names like those of miniftp's own uploads are names on others.
+// TestMirrorUploadNames checks that names like those of miniftp's own partial uploads are ordinary names on other
+// servers.
 func TestMirrorUploadNames(t *testing.T) {
 	s := peers.Start(t, "vsftpd", t.TempDir(), peers.Options{})
 	site := afero.NewBasePathFs(afero.NewOsFs(), s.Root)

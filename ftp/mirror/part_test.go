@@ -18,8 +18,8 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestTwoMirrorsOnePlace: two mirrors of one tree to one place at the same time, down or
-// between two directories: each file that is told to be done is whole.
+// TestTwoMirrorsOnePlace runs two mirrors of one tree to one place at the same time, down or between two
+// directories. Each file that is reported as done is whole.
 func TestTwoMirrorsOnePlace(t *testing.T) {
 	mem := afero.NewMemMapFs()
 	want := map[string]string{}
@@ -45,7 +45,7 @@ func TestTwoMirrorsOnePlace(t *testing.T) {
 				o := mirror.Plan{Parallel: 2, Observe: func(a mirror.Action) {
 					if a.Kind == mirror.CopyFile && a.Stage == mirror.Done && a.Err == nil {
 						if b, _ := os.ReadFile(filepath.Join(dir, a.Path)); string(b) != want[a.Path] {
-							t.Errorf("%s: %s is told as done and has %d of %d bytes", name, a.Path, len(b), len(want[a.Path]))
+							t.Errorf("%s: %s is reported as done but has %d of %d bytes", name, a.Path, len(b), len(want[a.Path]))
 						}
 					}
 				}}
@@ -58,13 +58,13 @@ func TestTwoMirrorsOnePlace(t *testing.T) {
 		wg.Wait()
 		for file, text := range want {
 			if b, _ := os.ReadFile(filepath.Join(dir, file)); string(b) != text {
-				t.Errorf("%s: %s has %d of %d bytes, or others", name, file, len(b), len(text))
+				t.Errorf("%s: %s has %d of %d bytes, or wrong ones", name, file, len(b), len(text))
 			}
 		}
 	}
 }
 
-// TestMirrorPartIsNoLink: a link in the place of a part is not written through.
+// TestMirrorPartIsNoLink checks that nothing is written through a link with the name of a part.
 func TestMirrorPartIsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	at := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -88,7 +88,7 @@ func TestMirrorPartIsNoLink(t *testing.T) {
 	}
 }
 
-// TestOnlyOurParts: a file is taken for a part by a check over its name, not by its looks.
+// TestOnlyOurParts checks that a part is recognised by the checksum in its name, not by its form.
 func TestOnlyOurParts(t *testing.T) {
 	site, here := afero.NewMemMapFs(), afero.NewMemMapFs()
 	theirs := []string{".backup.20240102.part", ".a.part", ".a.segments.part", ".x.deadbeefdeadbeef.part", "a"}
@@ -108,8 +108,8 @@ func TestOnlyOurParts(t *testing.T) {
 	}
 }
 
-// TestMirrorLeavesARunningPart: --delete removes what dead runs have left, and not what
-// another run is writing to.
+// TestMirrorLeavesARunningPart checks that Delete removes abandoned parts, but not one that another run is writing
+// to.
 func TestMirrorLeavesARunningPart(t *testing.T) {
 	dir := t.TempDir()
 	to, empty := mirror.Tree{FS: afero.NewOsFs(), Root: dir}, afero.NewMemMapFs()
@@ -135,13 +135,13 @@ func TestMirrorLeavesARunningPart(t *testing.T) {
 	}
 }
 
-// partName returns the name of a file of that version until it is whole.
+// partName returns the name of the part of a file of that version.
 func partName(name string, size int64, at time.Time) string {
 	return client.PartNames(name, client.VersionTag(size, at))[0]
 }
 
-// TestMirrorKeepsMode: a file that replaces another one has its permissions, and has them before
-// its first byte; with Perms it is the owner's only until it is whole.
+// TestMirrorKeepsMode checks that a file that replaces another one gets its permissions, before its first byte.
+// With Perms only the owner may read it until it is whole.
 func TestMirrorKeepsMode(t *testing.T) {
 	get := func(perms bool) func(f *fakeserver.Server, key string) error {
 		return func(f *fakeserver.Server, key string) error {

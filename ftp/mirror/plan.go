@@ -6,55 +6,55 @@ import (
 	"miniftp/ftp/client"
 )
 
-// Tree is one side of a mirror: all that is below a directory, of a filesystem or of a server.
+// Tree is one side of a mirror: everything below a directory of a file system or of a server.
 type Tree struct {
-	FS   afero.Fs     // a filesystem; nil: the files of this host, or
-	Pool *client.Pool // a server
-	// Root is the directory: as FS names it, "" for "."; on a server a relative one is taken
-	// from the login directory.
+	FS   afero.Fs     // the file system; nil: that of this host. Not used with a Pool
+	Pool *client.Pool // the server; nil: the tree is local
+	// Root is the directory, by its name in FS; "" is ".". On a server, a relative path is relative
+	// to the login directory.
 	Root string
 }
 
-// Plan says what a mirror does: it makes To hold what From holds. Beyond that the zero value
-// changes and removes nothing, leaves links out, and copies one file at a time.
+// Plan configures a mirror, which makes To hold the same files as From. The zero value of the other fields
+// copies one file at a time, removes nothing, ignores permissions and skips links.
 type Plan struct {
 	From, To Tree
-	// Delete removes what the source does not have, in directories that both sides
-	// listed without an error.
+	// Delete removes names that the source does not have, in directories that both sides listed
+	// completely.
 	Delete bool
-	// MaxDelete is how many names Delete may remove; 0: any number, NoDeletion: none.
-	// At the first one too many no more is removed, and ErrMaxDelete is an error.
+	// MaxDelete limits how many names Delete may remove. 0 is no limit, NoDeletion forbids it. When
+	// the limit is reached nothing more is removed, and Run returns ErrMaxDelete.
 	MaxDelete int
-	DryRun    bool // change nothing; Observe is told the same as in a run
-	// Checksum compares contents, by the hash that a server offers (see Client.Hash),
-	// else by reading both; otherwise size and time tell whether files differ.
+	DryRun    bool // change nothing; Observe gets the same Actions as in a real run
+	// Checksum compares contents, by a hash that the server computes (see Client.Hash) or else by
+	// reading both files. Without it, files are compared by size and time.
 	Checksum bool
 	Newer    bool // copy only files that are missing or older at the destination
-	Perms    bool // permission bits, too
+	Perms    bool // also copy permission bits
 	Links    LinkPolicy
-	// Select says whether a name is in the mirror; path is the one below the root,
-	// with slashes. What is not is neither copied nor deleted. nil: all.
+	// Select reports whether a name belongs to the mirror. path is relative to the root, with slashes.
+	// Other names are neither copied nor deleted. nil selects all.
 	Select func(path string, dir bool) bool
-	// Parallel is how many files are copied at once; 0 is 1. A Pool should have as
-	// many connections. The last large files of a download are fetched in segments.
+	// Parallel is how many files are copied at once. 0 means 1. A Pool should have as many
+	// connections. The last large files of a download are fetched in segments.
 	Parallel int
-	Retry    client.Retry // of everything that breaks on the way; copies resume
-	// Observe is told what is found to be done, begun and done, one call at a time.
+	Retry    client.Retry // for every operation that fails; copies resume
+	// Observe is called for each Action that is planned, begun or done, one call at a time.
 	Observe func(Action)
-	// Progress is told how far the copy of a file is, as in Transfer; for several
-	// files at once it runs in several goroutines.
+	// Progress is called with the progress of the copy of a file, as in Transfer. Several goroutines
+	// may call it at once, each for another file.
 	Progress func(path string, done, total int64)
 }
 
-// NoDeletion is a MaxDelete of none: that something would be deleted is ErrMaxDelete.
+// NoDeletion is a MaxDelete that forbids deletion: Run returns ErrMaxDelete if anything would be deleted.
 const NoDeletion = -1
 
-// LinkPolicy is what becomes of symbolic links in the source.
+// LinkPolicy selects what is done with symbolic links in the source.
 type LinkPolicy uint8
 
 // The policies.
 const (
-	SkipLinks   LinkPolicy = iota // left out, and Observe is told
-	FollowLinks                   // what they lead to, as if it were there
-	CopyLinks                     // links, if relative and not leading out of the tree
+	SkipLinks   LinkPolicy = iota // leave them out, and report that to Observe
+	FollowLinks                   // copy their targets in their place
+	CopyLinks                     // make the same links, if they are relative and stay inside the tree
 )

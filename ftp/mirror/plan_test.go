@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestMirrorDryRun: a dry run changes nothing, and tells what the run then does.
+// TestMirrorDryRun checks that a dry run changes nothing, and reports what the run then does.
 func TestMirrorDryRun(t *testing.T) {
 	site, here := fsroot.NewMem(), afero.NewMemMapFs()
 	testutil.Grow(t, here, someFiles)
@@ -47,7 +47,7 @@ func TestMirrorDryRun(t *testing.T) {
 	}
 }
 
-// TestMirrorDryRunSendsNothing that changes the server.
+// TestMirrorDryRunSendsNothing checks that a dry run sends no command that changes the server.
 func TestMirrorDryRunSendsNothing(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = []string{"MLST type*;size*;modify*;", "MFMT"}

@@ -23,20 +23,20 @@ type remoteSide struct {
 	pool *client.Pool
 	root string // absolute
 
-	// What the server turned out not to do, for anything.
+	// What the server has turned out not to support, for any file.
 	noMode, noHash atomic.Bool
 
-	toldMode atomic.Bool // that it did not set permissions
-	dirs     client.DirReader
-	links    sync.Once // asks whether links can be made
-	noLinks  error     // its answer
+	reportedMode atomic.Bool // reported that it did not set permissions
+	dirs         client.DirReader
+	links        sync.Once // finds out whether links can be made
+	noLinks      error     // why not
 }
 
-var errNoTarget = errors.New("the server does not say where the link leads to")
+var errNoTarget = errors.New("the server does not report the target of the link")
 
 func (s *remoteSide) at(rel string) string { return path.Join(s.root, rel) }
 
-// do runs f with a connection, and again over another one if it breaks.
+// do calls f with a connection, and again with another one if that fails.
 func (s *remoteSide) do(ctx context.Context, kind Kind, rel string, f func(c *client.Client) error) error {
 	return s.m.retry(ctx, kind, rel, func(int) error {
 		err := s.pool.Do(ctx, f)
@@ -55,8 +55,8 @@ func (s *remoteSide) look(ctx context.Context, rel string) (e ftp.Entry, err err
 	return e, err
 }
 
-// dated finds out the time of a file that is about to be copied. The minute of LIST will do
-// where the zone is known; a day, or no time at all, will not.
+// dated finds out the time of a file that is about to be copied. A time to the minute from LIST is sufficient
+// if its zone is known; a date without a time of day is not.
 func (s *remoteSide) dated(ctx context.Context, rel string, e *ftp.Entry) error {
 	return s.sharpen(ctx, rel, e, true)
 }
@@ -83,8 +83,8 @@ func (s *remoteSide) readLink(_ string, e *ftp.Entry) (string, error) {
 	return e.Target, nil
 }
 
-// makeDir asks whether a directory that the server refuses to make is there: listings may
-// hide it, and others may have made it meanwhile.
+// makeDir creates a directory. If the server refuses, it checks whether the directory exists: a listing may
+// hide it, or another client may have created it.
 func (s *remoteSide) makeDir(ctx context.Context, rel string) (there bool, err error) {
 	err = s.pool.Do(ctx, func(c *client.Client) error {
 		if rel == "" {
@@ -127,7 +127,7 @@ func (s *remoteSide) setTime(ctx context.Context, rel string, t time.Time) error
 	return err
 }
 
-// offersTime reports whether the server says that it can set times.
+// offersTime reports whether the server announces a command that sets times.
 func (s *remoteSide) offersTime(ctx context.Context) (offers bool) {
 	_ = s.pool.Do(ctx, func(c *client.Client) error {
 		offers = c.Features().Has("MFMT") || c.Features().Has("MDTM")
@@ -142,13 +142,13 @@ func (s *remoteSide) setMode(ctx context.Context, rel string, mode fs.FileMode) 
 
 func (s *remoteSide) link(ctx context.Context, target, rel string) error {
 	if strings.ContainsRune(target, ' ') {
-		return client.ErrNoLinks // SITE SYMLINK has no way to write it
+		return client.ErrNoLinks // SITE SYMLINK can't express a space
 	}
 	return s.pool.Do(ctx, func(c *client.Client) error { return c.Symlink(ctx, target, s.at(rel)) })
 }
 
-// canLink asks once. SITE SYMLINK without its arguments changes nothing, and who knows
-// it says 501.
+// canLink asks the server once. SITE SYMLINK without arguments changes nothing; a server that supports it
+// replies 501.
 func (s *remoteSide) canLink(ctx context.Context) error {
 	s.links.Do(func() {
 		err := s.do(ctx, MakeLink, "", func(c *client.Client) error {
@@ -162,7 +162,8 @@ func (s *remoteSide) canLink(ctx context.Context) error {
 	return s.noLinks
 }
 
-// sum asks for a hash; "" gives the content's SHA-256, if the server has none.
+// sum asks the server for a hash. If it supports none, the file is downloaded and hashed here, by SHA-256
+// unless algo names another algorithm.
 func (s *remoteSide) sum(ctx context.Context, rel, algo string) (algorithm, sum string, err error) {
 	err = s.do(ctx, CopyFile, rel, func(c *client.Client) (err error) {
 		if s.noHash.Load() {

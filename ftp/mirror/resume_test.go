@@ -21,8 +21,8 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestMirrorResumes: whichever way it breaks, each try goes on where the last one
-// stopped; so does another run.
+// TestMirrorResumes checks that each try continues where the last one stopped, whichever way it failed, and so
+// does another run.
 func TestMirrorResumes(t *testing.T) {
 	big := string(testutil.Noise(1_000_000))
 	for _, up := range []bool{false, true} {
@@ -40,7 +40,7 @@ func TestMirrorResumes(t *testing.T) {
 			srv.Fail(verb, ftptest.CutAfter(300_000))
 			o := mirror.Plan{}
 			if _, err := mirror.Run(t.Context(), planned(src, dst, o)); err == nil {
-				t.Fatal("a cut transfer was no error")
+				t.Fatal("a cut transfer returned no error")
 			}
 			o.Retry = soon
 			_, err := mirror.Run(t.Context(), planned(src, dst, o))
@@ -49,7 +49,7 @@ func TestMirrorResumes(t *testing.T) {
 			}
 			testutil.SameShape(t, text(t, here, "/"), map[string]string{"big": big})
 			testutil.SameShape(t, text(t, site, "/x"), map[string]string{"big": big})
-			// What is left of a file that has changed since is not gone on with.
+			// A part of a file that has changed since is not continued.
 			other := strings.Repeat("other", 250_000)
 			from := here
 			if !up {
@@ -59,7 +59,7 @@ func TestMirrorResumes(t *testing.T) {
 			o.Retry = client.Retry{}
 			testutil.Plant(t, from, name, other, time.Now().Add(time.Hour))
 			if _, err := mirror.Run(t.Context(), planned(src, dst, o)); err == nil {
-				t.Fatal("a cut transfer was no error")
+				t.Fatal("a cut transfer returned no error")
 			}
 			third := strings.Repeat("third", 250_000)
 			testutil.Plant(t, from, name, third, time.Now().Add(2*time.Hour))
@@ -67,21 +67,21 @@ func TestMirrorResumes(t *testing.T) {
 			mustMirror(t, dst, src, mirror.Plan{Delete: true})
 			testutil.SameShape(t, text(t, here, "/"), map[string]string{"big": third})
 			if got := text(t, site, "/x")["big"]; got != third {
-				t.Errorf("%d bytes are at the server", len(got))
+				t.Errorf("the server has %d bytes, want the third version", len(got))
 			}
 		})
 	}
 }
 
-// TestMirrorBytesAgain: when every data connection is cut, what arrived is not sent
-// again, in either direction.
+// TestMirrorBytesAgain checks that bytes that arrived are not sent again if every data connection is cut, in
+// either direction.
 func TestMirrorBytesAgain(t *testing.T) {
 	const size, cut = 1_000_000, 300_000
 	for _, verb := range []string{"RETR", "STOR"} {
 		site, here := fsroot.NewMem(), fsroot.NewMem()
 		srv := ftptest.NewServer(t, site)
 		var mu sync.Mutex
-		var got int64 // by the client
+		var got int64 // bytes received by the client
 		seen := ftp.ObserverFunc(func(e ftp.Event) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -111,8 +111,7 @@ func TestMirrorBytesAgain(t *testing.T) {
 	}
 }
 
-// TestMirrorCancel: an end of the context ends it soon, and leaves what the next run
-// goes on with.
+// TestMirrorCancel checks that a mirror ends soon after its context, and leaves a part that the next run continues.
 func TestMirrorCancel(t *testing.T) {
 	site, here := fsroot.NewMem(), fsroot.NewMem()
 	big := string(testutil.Noise(3_000_000))
@@ -132,7 +131,7 @@ func TestMirrorCancel(t *testing.T) {
 	})
 
 	if !errors.Is(err, why) {
-		t.Fatalf("%v", err)
+		t.Fatalf("got %v, want the cause of the cancel", err)
 	}
 	if info := partOf(t, here, "big"); info == nil || info.Size() < 100_000 {
 		t.Fatalf("no part is left: %v", info)
@@ -142,11 +141,11 @@ func TestMirrorCancel(t *testing.T) {
 	mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Delete: true})
 	testutil.SameShape(t, testutil.Shape(t, here, "/"), map[string]string{"big": big, "z": "z"})
 	if n := moved(srv, "RETR") - from; n > 2_910_000 {
-		t.Errorf("%d bytes went over in the second run", n)
+		t.Errorf("the second run transferred %d bytes", n)
 	}
 }
 
-// partOf is the part of a file at the top of a tree; nil if there is none.
+// partOf returns the part of a file in the root of a tree, nil if there is none.
 func partOf(t *testing.T, fsys afero.Fs, name string) fs.FileInfo {
 	t.Helper()
 	infos, err := afero.ReadDir(fsys, "/")
@@ -161,9 +160,8 @@ func partOf(t *testing.T, fsys afero.Fs, name string) fs.FileInfo {
 	return nil
 }
 
-// TestMirrorPartOfAnotherVersion: what an interrupted run left of a file is not gone on
-// with when the file is another one by then, were it older, of the same size, and the
-// same where the part ends.
+// TestMirrorPartOfAnotherVersion checks that a part is not continued if the file has changed since, even if the
+// new version is older, has the same size, and is the same where the part ends.
 func TestMirrorPartOfAnotherVersion(t *testing.T) {
 	site, here := fsroot.NewMem(), fsroot.NewMem()
 	one := strings.Repeat("1", 1_000_000) + strings.Repeat("-", 1_000_000)
@@ -188,7 +186,7 @@ func TestMirrorPartOfAnotherVersion(t *testing.T) {
 	testutil.SameShape(t, testutil.Shape(t, here, "/"), map[string]string{"big": two})
 }
 
-// TestMirrorSegments: the last large file of a mirror comes over several connections.
+// TestMirrorSegments checks that the last large file of a mirror is fetched over several connections.
 func TestMirrorSegments(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -196,10 +194,10 @@ func TestMirrorSegments(t *testing.T) {
 	body := string(testutil.Noise(24 << 20))
 	testutil.Grow(t, site, map[string]string{"/x/f": body})
 	srv := ftptest.NewServer(t, site)
-	tree, _ := remoteTree(t, srv.Addr, &client.Options{Rate: 4 << 20}, 4, "/x") // else it is over before others come
+	tree, _ := remoteTree(t, srv.Addr, &client.Options{Rate: 4 << 20}, 4, "/x") // slow, so that others can join
 	res, _ := mustMirror(t, mirror.Tree{FS: here, Root: "/"}, tree, mirror.Plan{Parallel: 4})
 	if res.Files != 1 || res.Bytes != int64(len(body)) {
-		t.Errorf("%+v", res)
+		t.Errorf("%+v, want the whole file", res)
 	}
 	if !slices.ContainsFunc(srv.Commands(), func(c ftp.Command) bool { return c.Verb == "REST" && c.Arg != "0" }) {
 		t.Error("no segment began in the middle")

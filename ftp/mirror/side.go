@@ -16,43 +16,43 @@ import (
 	"miniftp/ftp/client"
 )
 
-// side is one of the two trees that a mirror compares. Names are relative to its
-// root, with slashes, "" the root itself.
+// side is one of the two trees that a mirror compares. Names are relative to its root, with slashes; "" is
+// the root itself.
 type side interface {
-	at(rel string) string // as the side itself names it
-	// look is what is there, links followed; what is not there is fs.ErrNotExist.
+	at(rel string) string // the name that the side itself uses
+	// look returns the entry, following links. The error matches fs.ErrNotExist if there is none.
 	look(ctx context.Context, rel string) (ftp.Entry, error)
-	// list gives all names of a directory to add, links as links; nil means that it
-	// begins anew.
+	// list passes all names of a directory to add; it does not follow links. add(nil) means that the
+	// listing starts over.
 	list(ctx context.Context, rel string, add func(*ftp.Entry) error) (client.DirRead, error)
 	readLink(rel string, e *ftp.Entry) (string, error)
-	// makeDir makes a directory, and those above it if it is the root. there reports whether
-	// it was there already.
+	// makeDir creates a directory, and its parents if it is the root. there reports that it existed
+	// already.
 	makeDir(ctx context.Context, rel string) (there bool, err error)
 	remove(ctx context.Context, rel string, dir bool) error
-	writeSmall(ctx context.Context, rel string, content []byte) error // a new file
+	writeSmall(ctx context.Context, rel string, content []byte) error // creates a file
 	setTime(ctx context.Context, rel string, t time.Time) error
 	setMode(ctx context.Context, rel string, mode fs.FileMode) error
 	link(ctx context.Context, target, rel string) error
-	canLink(ctx context.Context) error // why no links can be made there, without a change
-	// exact makes the time of an entry as exact as it can be had.
+	canLink(ctx context.Context) error // why no links can be made; it changes nothing
+	// exact makes the time of an entry as exact as possible.
 	exact(ctx context.Context, rel string, e *ftp.Entry) error
-	// span is when an entry was last changed: not before from, and before to.
+	// span returns when an entry was last changed: not before from, and before to.
 	span(e *ftp.Entry) (from, to time.Time)
-	// sum is the hash of a file; algo "" is the side's own choice. One that it has not
-	// is errors.ErrUnsupported.
+	// sum returns the hash of a file. algo "" lets the side choose. The error matches
+	// errors.ErrUnsupported if the side does not support algo.
 	sum(ctx context.Context, rel, algo string) (algorithm, sum string, err error)
-	badName(name string) error // it can't be a name there
-	// unsendable is why a name can't be sent there, as a clause that begins with "its name";
-	// "" if it can.
+	badName(name string) error // why it can't be a name there
+	// unsendable returns why a name can't be sent there, as a clause that begins with "its name", or ""
+	// if it can.
 	unsendable(name string) string
 }
 
-// plainSide is a filesystem that is no *Fs.
+// plainSide is a tree of a file system.
 type plainSide struct {
 	fsys   afero.Fs
 	root   string
-	coarse coarseness // of its times
+	coarse coarseness // how it rounds times
 }
 
 func (s *plainSide) at(rel string) string { return below(s.root, rel) }
@@ -66,7 +66,7 @@ func (s *plainSide) look(_ context.Context, rel string) (ftp.Entry, error) {
 	return plainEntry(info), nil
 }
 
-// plainEntry is a file of a filesystem as an Entry.
+// plainEntry returns a file of a file system as an Entry.
 func plainEntry(info fs.FileInfo) ftp.Entry {
 	e := ftp.Entry{
 		Name: info.Name(), Size: info.Size(), Modified: info.ModTime().UTC(), Precise: time.Nanosecond,
@@ -126,7 +126,7 @@ func (s *plainSide) makeDir(_ context.Context, rel string) (there bool, err erro
 		return false, asLocal(s.fsys.MkdirAll(s.at(rel), 0o777))
 	}
 	err = s.fsys.Mkdir(s.at(rel), 0o777)
-	if l, ok := s.fsys.(afero.Lstater); ok && errors.Is(err, fs.ErrExist) { // another program made it
+	if l, ok := s.fsys.(afero.Lstater); ok && errors.Is(err, fs.ErrExist) { // another program created it
 		if info, _, e := l.LstatIfPossible(s.at(rel)); e == nil && info.IsDir() {
 			return true, nil
 		}
@@ -204,14 +204,14 @@ func (s *plainSide) sum(ctx context.Context, rel, algo string) (algorithm, sum s
 
 func (s *plainSide) badName(name string) error {
 	if !filepath.IsLocal(name) || name != filepath.Base(name) {
-		return &client.LocalError{Err: errors.New("its name can't be a local file's name")}
+		return &client.LocalError{Err: errors.New("its name is not valid for a local file")}
 	}
 	return nil
 }
 
 func (s *plainSide) unsendable(string) string { return "" }
 
-// asLocal returns err as a failure of this host.
+// asLocal returns err as a failure of the local side.
 func asLocal(err error) error {
 	if err == nil {
 		return nil

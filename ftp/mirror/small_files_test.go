@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// transfers counts the transfers of all connections that share it.
+// transfers counts the transfers of all connections that share it as their Observer.
 type transfers struct{ done, failed atomic.Int64 }
 
 func (n *transfers) Observe(e ftp.Event) {
@@ -28,9 +28,9 @@ func (n *transfers) Observe(e ftp.Event) {
 	}
 }
 
-// TestManySmallFiles mirrors many small files to each stock server and back, over four
-// connections. Each file takes one transfer, and none fails on the way: ftp-srv answers
-// 551 to a client that sends EPSV before the transfer under way has ended.
+// TestManySmallFiles mirrors many small files to each stock server and back, over four connections. Each file
+// takes one transfer, and none fails. In particular, ftp-srv replies 551 to a client that sends EPSV before the
+// previous transfer has ended.
 func TestManySmallFiles(t *testing.T) {
 	t.Parallel()
 	files := int64(90)

@@ -20,30 +20,36 @@ var (
 	errNotDir = errors.New("not a directory")
 )
 
-// deepest bounds a tree: a directory that lists itself ends there.
+// deepest is the maximum depth of a tree. It ends the walk of a directory that contains itself.
 const deepest = 100
 
-// visit is what is done in one directory.
+// visit is the work in one directory, in this order:
+//
+//	sort        report names that the source lists twice
+//	parts       note the parts that earlier runs left at the destination
+//	extraneous  delete what the source does not have (guard.go), if both listings are complete
+//	entries     create directories and links, queue files
+//	stale       delete the parts that no file of the source can continue
 type visit struct {
 	m        *mirror
 	ctx      context.Context
 	b        branch
 	l        *listing
-	complete bool            // all that the source has is known
-	left     map[string]bool // parts of earlier runs at the destination: whether they are of use
+	complete bool            // the listing of the source is complete
+	left     map[string]bool // parts of earlier runs at the destination: whether a file continues it
 	dirs     []branch
 	seed     maphash.Seed
-	others   map[uint64]int // names at the destination that the source does not have, folded
+	others   map[uint64]int // hashes of folded names that only the destination has, and their indices
 }
 
 func (v *visit) at(name string) string { return below(v.b.rel, name) }
 
-// selected reports whether a name is in the mirror.
+// selected reports whether a name belongs to the mirror.
 func (m *mirror) selected(rel string, e *ftp.Entry) bool {
 	return m.o.Select == nil || m.o.Select(rel, e.IsDir())
 }
 
-// parts finds what earlier runs left at the destination.
+// parts notes the parts that earlier runs left at the destination.
 func (v *visit) parts() {
 	const most = 10_000
 	v.left = map[string]bool{}
@@ -54,7 +60,7 @@ func (v *visit) parts() {
 	}
 }
 
-// stale removes the parts that no file of the source can be made of.
+// stale removes the parts that no file of the source can continue.
 func (v *visit) stale() {
 	for _, name := range slices.Sorted(maps.Keys(v.left)) {
 		if s, ok := v.m.dst.(*plainSide); ok && client.PartBusy(s.fsys, s.at(v.at(name))) {
@@ -66,7 +72,7 @@ func (v *visit) stale() {
 	}
 }
 
-// entries goes through the names of the source.
+// entries handles the names of the source, in order.
 func (v *visit) entries() {
 	before := ""
 	for i := range v.l.src.Len() {
@@ -80,7 +86,7 @@ func (v *visit) entries() {
 		before = e.Name
 		rel := v.at(e.Name)
 		if client.IsPart(e.Name) {
-			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is part of a file that is not whole"})
+			v.m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is a partial file"})
 			continue
 		}
 		dst, ok := v.m.find(v.l.dst, e.Name)
@@ -95,11 +101,13 @@ func (v *visit) entries() {
 			continue
 		}
 		if why := v.m.dst.unsendable(e.Name); why != "" {
-			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: why})
+			v.m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: why})
 			continue
 		}
+		// A name that is harmless on the source may lead out of the tree at the destination, such as one with a
+		// backslash on Windows.
 		if err := v.m.dst.badName(e.Name); err != nil {
-			v.m.tell(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
+			v.m.report(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
 			continue
 		}
 		switch e.Type {
@@ -110,19 +118,19 @@ func (v *visit) entries() {
 		case ftp.LinkEntry:
 			v.link(rel, &e, &dst)
 		default:
-			v.m.tell(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is no regular file"})
+			v.m.report(v.ctx, Action{Kind: LeaveOut, Path: rel, Why: "it is not a regular file"})
 		}
 	}
 }
 
-// file queues a file if it has to be copied, or looked at.
+// file queues a file if it has to be copied, or compared more closely.
 func (v *visit) file(rel string, e, dst *ftp.Entry) {
 	m, t := v.m, &task{rel: rel, src: *e, dst: *dst, why: "new", tag: client.VersionTag(e.Size, e.Modified)}
 	switch {
 	case dst.Name == "":
 	case dst.IsDir():
 		if err := v.clear(rel, dst); err != nil {
-			m.tell(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
+			m.report(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
 			return
 		}
 		t.dst = ftp.Entry{}
@@ -151,7 +159,7 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 	}
 }
 
-// clear takes a directory away that is where a file should be.
+// clear removes a directory that has the name of a file or link to be made.
 func (v *visit) clear(rel string, dst *ftp.Entry) error {
 	if !v.m.o.Delete {
 		return atDst(errInWay)
@@ -162,17 +170,17 @@ func (v *visit) clear(rel string, dst *ftp.Entry) error {
 	return nil
 }
 
-// branch makes a directory, to be visited later.
+// branch creates a directory, and notes it to be visited later.
 func (v *visit) branch(b branch, e, dst *ftp.Entry) {
 	m := v.m
 	unique := "unique " + e.Unique
 	b.depth = v.b.depth + 1
 	switch {
 	case b.depth > deepest:
-		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: client.ErrTooDeep})
+		m.report(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: client.ErrTooDeep})
 		return
 	case e.Unique != "" && slices.Contains(v.b.above, unique):
-		m.tell(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
+		m.report(v.ctx, Action{Kind: ListDir, Path: b.rel, Err: loopError{}})
 		return
 	}
 	b.above = append(v.b.above[:len(v.b.above):len(v.b.above)], b.real)
@@ -195,8 +203,8 @@ func (v *visit) branch(b branch, e, dst *ftp.Entry) {
 	v.dirs = append(v.dirs, b)
 }
 
-// makeDir makes a directory, unless this is a dry run. there reports whether it was there,
-// though no listing had it; ok, whether it is there now.
+// makeDir creates a directory, unless this is a dry run. there reports that it existed although no listing had
+// it; ok, that it exists now.
 func (m *mirror) makeDir(ctx context.Context, rel string) (there, ok bool) {
 	a := Action{Kind: MakeDir, Path: rel, Dir: rel != ""}
 	if !m.o.DryRun {
@@ -206,19 +214,20 @@ func (m *mirror) makeDir(ctx context.Context, rel string) (there, ok bool) {
 		})
 	}
 	if a.Err != nil || !there {
-		m.tell(ctx, a)
+		m.report(ctx, a)
 	}
 	return there, a.Err == nil
 }
 
-// perms sets the permissions of a file that is the same but for them.
+// perms sets the permissions of a file if these are the only difference.
 func (m *mirror) perms(ctx context.Context, rel string, src, dst *ftp.Entry) {
 	if m.o.Perms && src.HasMode && dst.HasMode && mode(src) != mode(dst) {
 		m.chmod(ctx, rel, src.Mode.Perm(), true)
 	}
 }
 
-// chmod sets permissions; it is an Action of its own only for what was there before.
+// chmod sets permissions. That is reported as an Action only for a name that existed before (was), or if it
+// fails.
 func (m *mirror) chmod(ctx context.Context, rel string, mode fs.FileMode, was bool) {
 	if s, ok := m.dst.(*remoteSide); ok && s.noMode.Load() || !was && m.o.DryRun {
 		return
@@ -227,20 +236,20 @@ func (m *mirror) chmod(ctx context.Context, rel string, mode fs.FileMode, was bo
 	if !m.o.DryRun {
 		a.Err = m.retry(ctx, SetMode, rel, func(int) error { return m.dst.setMode(ctx, rel, mode) })
 	}
-	if s, ok := m.dst.(*remoteSide); ok && pi.IsReply(a.Err) && !s.tellsMode(a.Err) {
+	if s, ok := m.dst.(*remoteSide); ok && pi.IsReply(a.Err) && !s.reportsMode(a.Err) {
 		return
 	}
 	if was || a.Err != nil {
-		m.tell(ctx, a)
+		m.report(ctx, a)
 	}
 }
 
-// remove removes one name. It reports whether that is gone.
+// remove removes one name, if MaxDelete allows it. It reports whether the name is gone.
 func (m *mirror) remove(ctx context.Context, rel string, dir bool) bool {
 	return m.removeBy(ctx, rel, dir, func() error { return m.dst.remove(ctx, rel, dir) })
 }
 
-// removeBy is remove by f.
+// removeBy is like remove, but calls f to remove the name.
 func (m *mirror) removeBy(ctx context.Context, rel string, dir bool, f func() error) bool {
 	m.mu.Lock()
 	if most := m.o.MaxDelete; most < 0 || most > 0 && m.deletes >= most {
@@ -248,7 +257,7 @@ func (m *mirror) removeBy(ctx context.Context, rel string, dir bool, f func() er
 		m.capped = true
 		m.mu.Unlock()
 		if !told {
-			m.tell(ctx, Action{Kind: Remove, Path: rel, Dir: dir, Err: ErrMaxDelete})
+			m.report(ctx, Action{Kind: Remove, Path: rel, Dir: dir, Err: ErrMaxDelete})
 		}
 		return false
 	}
@@ -257,16 +266,17 @@ func (m *mirror) removeBy(ctx context.Context, rel string, dir bool, f func() er
 	return m.do(ctx, Action{Kind: Remove, Path: rel, Dir: dir}, f) == nil
 }
 
-// removeAll removes a name, and what is in it if it is a directory. Links are removed,
-// never followed; what is not in the mirror stays, and so does the directory then.
+// removeAll removes a name and, if it is a directory, its contents. Links are removed and never followed. Names
+// that do not belong to the mirror are kept, and so is a directory that contains some.
 func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth int) bool {
 	if !e.IsDir() {
 		return m.remove(ctx, rel, false)
 	}
 	if depth == deepest {
-		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(client.ErrTooDeep)})
+		m.report(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(client.ErrTooDeep)})
 		return false
 	}
+	// This must come before the contents are read: if rel is a link, they are not in this tree.
 	if m.unlink(ctx, rel) {
 		return true
 	}
@@ -281,11 +291,11 @@ func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth 
 		err = errors.Join(got.Odd...)
 	}
 	if err != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(err)})
+		m.report(ctx, Action{Kind: ListDir, Path: rel, Dir: true, Err: atDst(err)})
 		return false
 	}
 	if err := m.isSource(ctx, rel, inside); err != nil {
-		m.tell(ctx, Action{Kind: Remove, Path: rel, Dir: true, Err: err})
+		m.report(ctx, Action{Kind: Remove, Path: rel, Dir: true, Err: err})
 		return false
 	}
 	all := true

@@ -13,12 +13,13 @@ import (
 
 const second = time.Second
 
-// listing is what a directory holds on both sides.
+// listing holds the entries of a directory on both sides. ready is closed when both are read; until then only
+// the goroutines of list use the other fields.
 type listing struct {
 	ready    chan struct{}
-	ahead    bool
+	ahead    bool // it counts in mirror.ahead
 	src, dst *kept.List
-	from     client.DirRead // of the source
+	from     client.DirRead // how far src can be trusted
 	noSrc    error
 	noDst    error
 }
@@ -26,26 +27,25 @@ type listing struct {
 // branch is a directory that both sides are to have.
 type branch struct {
 	rel   string
-	there bool     // at the destination, too
-	real  string   // where it is in the source, links followed
-	above []string // the real names and unique facts of it and of the directories that lead here
+	there bool     // it exists at the destination
+	real  string   // its path in the source, with links resolved
+	above []string // the real paths and unique facts of it and of the directories that lead here
 	depth int
-	links int // that were followed on the way
+	links int // how many links were followed on the way
 }
 
-// maxFollowed is how many links may be followed on one path: trees behind links that
-// lead to each other grow without end.
+// maxFollowed is how many links may be followed on one path: trees with links to each other would grow without
+// end.
 const maxFollowed = 8
 
-// walk goes through all directories, one after the other. The next ones are listed
-// meanwhile.
+// walk visits all directories, one after the other. The next ones are listed in the meantime.
 func (m *mirror) walk(ctx context.Context) {
 	root, err := m.src.look(ctx, "")
 	if err == nil && !root.IsDir() {
 		err = &fs.PathError{Op: "mirror", Path: m.src.at(""), Err: errNotDir}
 	}
 	if err != nil {
-		m.tell(ctx, Action{Kind: ListDir, Err: err})
+		m.report(ctx, Action{Kind: ListDir, Err: err})
 		return
 	}
 	top := path.Join("/", m.src.at(""))
@@ -59,10 +59,10 @@ func (m *mirror) walk(ctx context.Context) {
 		b.there = true
 	case err == nil:
 		err = &fs.PathError{Op: "mirror", Path: m.dst.at(""), Err: errNotDir}
-		m.tell(ctx, Action{Kind: MakeDir, Err: err})
+		m.report(ctx, Action{Kind: MakeDir, Err: err})
 		return
 	case !isMissing(err):
-		m.tell(ctx, Action{Kind: MakeDir, Err: err})
+		m.report(ctx, Action{Kind: MakeDir, Err: err})
 		return
 	default:
 		var ok bool
@@ -73,7 +73,7 @@ func (m *mirror) walk(ctx context.Context) {
 	m.dir(ctx, b, m.list(ctx, b, false))
 }
 
-// list reads a directory on both sides, beside the caller.
+// list starts to read a directory on both sides.
 func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
 	l := &listing{ready: make(chan struct{}), ahead: ahead, src: &kept.List{Budget: m.budget}, dst: &kept.List{Budget: m.budget}}
 	other := make(chan struct{})
@@ -82,7 +82,7 @@ func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
 		if b.there {
 			var to client.DirRead
 			if to, l.noDst = m.read(ctx, m.dst, b.rel, l.dst); l.noDst == nil {
-				l.noDst = to.Partial // what is missing in it is not missing there
+				l.noDst = to.Partial // a name that it lacks may exist there
 			}
 		}
 	}()
@@ -94,7 +94,7 @@ func (m *mirror) list(ctx context.Context, b branch, ahead bool) *listing {
 	return l
 }
 
-// read reads one directory.
+// read reads one directory of one side, sorted.
 func (m *mirror) read(ctx context.Context, s side, rel string, into *kept.List) (client.DirRead, error) {
 	got, err := s.list(ctx, rel, func(e *ftp.Entry) error {
 		m.mu.Lock()
@@ -113,7 +113,7 @@ func (m *mirror) read(ctx context.Context, s side, rel string, into *kept.List) 
 	return got, err
 }
 
-// drop gives the room of a listing back.
+// drop frees a listing.
 func (m *mirror) drop(l *listing) {
 	<-l.ready
 	m.mu.Lock()
@@ -125,7 +125,7 @@ func (m *mirror) drop(l *listing) {
 	}
 }
 
-// dir makes one directory what it should be, and then those in it.
+// dir brings one directory up to date, and then those in it.
 func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 	defer m.drop(l)
 	<-l.ready
@@ -133,18 +133,18 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 		return
 	}
 	if l.noSrc != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: l.noSrc})
+		m.report(ctx, Action{Kind: ListDir, Path: b.rel, Err: l.noSrc})
 		return
 	}
 	for _, err := range l.from.Odd {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
+		m.report(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
 	}
 	if l.noDst != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: atDst(l.noDst)})
+		m.report(ctx, Action{Kind: ListDir, Path: b.rel, Err: atDst(l.noDst)})
 		return
 	}
 	if err := m.isDestination(ctx, b.rel, l.src); err != nil {
-		m.tell(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
+		m.report(ctx, Action{Kind: ListDir, Path: b.rel, Err: err})
 		return
 	}
 	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.Odd) == 0 && !l.from.Halves}
@@ -169,7 +169,7 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 	m.branches(ctx, v.dirs)
 }
 
-// branches goes through directories; while it is in one, the next ones are listed.
+// branches visits directories. While it visits one, the next ones are listed.
 func (m *mirror) branches(ctx context.Context, all []branch) {
 	coming := make([]*listing, len(all))
 	for i, b := range all {
@@ -191,7 +191,7 @@ func (m *mirror) branches(ctx context.Context, all []branch) {
 	}
 }
 
-// mayAhead bounds the listings that are held before their turn.
+// mayAhead reports whether one more listing may be read in advance, and counts it.
 func (m *mirror) mayAhead() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -202,8 +202,8 @@ func (m *mirror) mayAhead() bool {
 	return true
 }
 
-// sort tells of the names that come twice in the source. Of such a name, the second is not
-// taken: it may be a link first and then a directory (CVE-2014-4877).
+// sort reports the names that the source lists twice. Only the first entry of such a name is used: a malicious
+// server might list it first as a link and then as a directory (CVE-2014-4877).
 func (v *visit) sort() {
 	before := ""
 	for i := range v.l.src.Len() {
@@ -214,14 +214,14 @@ func (v *visit) sort() {
 		}
 		if i > 0 && string(name) == before {
 			v.complete = false
-			v.m.tell(v.ctx, Action{Kind: ListDir, Path: below(v.b.rel, before), Err: errTwice})
+			v.m.report(v.ctx, Action{Kind: ListDir, Path: below(v.b.rel, before), Err: errTwice})
 		}
 		before = string(name)
 	}
 }
 
-// entry returns an entry of a listing. ok is false if the listing can't be read any more:
-// then the mirror ends.
+// entry returns an entry of a listing. If the listing can't be read any more, it ends the mirror and ok is
+// false.
 func (m *mirror) entry(k *kept.List, i int) (e ftp.Entry, ok bool) {
 	e, err := k.Entry(i)
 	if err != nil {
@@ -230,8 +230,8 @@ func (m *mirror) entry(k *kept.List, i int) (e ftp.Entry, ok bool) {
 	return e, err == nil
 }
 
-// find returns the entry of that name. If the listing can't be read any more, the mirror
-// ends, and ok is true, so that nothing is taken for missing.
+// find returns the entry with the given name. If the listing can't be read any more, it ends the mirror and ok
+// is true, so that no name is mistaken for missing.
 func (m *mirror) find(k *kept.List, name string) (e ftp.Entry, ok bool) {
 	e, ok, err := k.Find(name)
 	if err != nil {

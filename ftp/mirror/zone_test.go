@@ -14,8 +14,8 @@ import (
 	"miniftp/ftp/mirror"
 )
 
-// TestMirrorZone: the zone of a server's LIST is learned by one MDTM, which the next mirror
-// over the same connections need not repeat.
+// TestMirrorZone checks that the zone of a server's LIST is learned by one MDTM, which the next mirror over the
+// same Pool need not repeat.
 func TestMirrorZone(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = nil
@@ -42,8 +42,8 @@ func TestMirrorZone(t *testing.T) {
 	}
 }
 
-// TestMirrorDateInDoubt: where nothing shows which number is the day, a file is not
-// copied again if its time is that of the other reading, and is if it is of neither.
+// TestMirrorDateInDoubt checks a listing that does not show which number is the day. A file is not copied again if
+// its time fits either reading, and is copied if it fits neither.
 func TestMirrorDateInDoubt(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = nil
@@ -72,8 +72,8 @@ func TestMirrorDateInDoubt(t *testing.T) {
 	}
 }
 
-// TestMirrorMinutes: the times of files are asked for only where the minute of LIST does not
-// decide: once for each week, as the server's zone may be another one in summer.
+// TestMirrorMinutes checks that MDTM is sent only if the minute of LIST is not sufficient: once for each week,
+// because the server's zone may be different in summer.
 func TestMirrorMinutes(t *testing.T) {
 	names := []string{"a", "b", "c", "p", "q", "r"}
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
@@ -121,7 +121,7 @@ func TestMirrorMinutes(t *testing.T) {
 	}
 }
 
-// The zone of the times in LIST is learned from another file if the time of one is refused.
+// If the server refuses the time of one file, another one is used to learn the zone of LIST.
 func TestMirrorZoneSampleRefused(t *testing.T) {
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = []string{"SIZE", "MDTM", "EPSV", "MFMT"}
@@ -155,8 +155,8 @@ func TestMirrorZoneSampleRefused(t *testing.T) {
 	}
 }
 
-// A file that goes from one server to another gets its time in UTC, also where LIST has local
-// times and another file has shown their zone.
+// A file that is copied from one server to another gets its time in UTC, also if LIST shows local times whose zone
+// another file has shown.
 func TestMirrorZoneAcross(t *testing.T) {
 	from := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Feat = nil
@@ -167,7 +167,7 @@ func TestMirrorZoneAcross(t *testing.T) {
 	src, _ := remoteTree(t, from.Addr, nil, 1, "/s")
 	dst, _ := remoteTree(t, to.Addr, nil, 1, "/d")
 	if res, _ := mustMirror(t, dst, src, mirror.Plan{}); res.Files != 2 {
-		t.Errorf("%+v", res)
+		t.Errorf("%+v, want 2 files", res)
 	}
 	n := 0
 	for _, line := range to.Commands() {
@@ -178,6 +178,6 @@ func TestMirrorZoneAcross(t *testing.T) {
 		}
 	}
 	if n != 2 {
-		t.Errorf("%d times were set", n)
+		t.Errorf("%d times were set, want 2", n)
 	}
 }

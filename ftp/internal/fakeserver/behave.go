@@ -102,7 +102,7 @@ func (s *Session) behaveFile(verb, arg string) {
 			arg = s.Dir
 		}
 		list, ok := s.Server.Dir(arg)
-		if !ok { // options and a slash at the end, as ls takes them
+		if !ok { // with options and a trailing slash, as ls accepts them
 			list, _ = s.Server.Dir(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(arg, "-a"), " "), "/"))
 		}
 		s.Send(list)
@@ -113,7 +113,7 @@ func (s *Session) behaveFile(verb, arg string) {
 	s.Offset = 0
 }
 
-// Take receives a file for STOR, APPE or STOU. before is the content that the file has.
+// Take receives a file for STOR, APPE or STOU. before is its previous content.
 func (s *Session) Take(verb, arg, before string) {
 	s.Say("150 give")
 	data := s.Data()

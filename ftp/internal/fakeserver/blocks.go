@@ -8,9 +8,8 @@ import (
 	"sync"
 )
 
-// Blocks makes a server with block mode and twelve files in /d. In block mode the third RETR of
-// them is left to third. All files have the same size, so that only the order of replies and
-// bytes tells them apart.
+// Blocks returns a change that gives a server block mode and twelve files in /d. In block mode the third RETR is
+// answered by third. All files have the same size, so that only the order of replies and bytes tells them apart.
 func Blocks(third func(s *Session, data net.Conn, block string)) func(f *Server) {
 	const files = 12
 	return func(f *Server) {
@@ -49,7 +48,7 @@ func Blocks(third func(s *Session, data net.Conn, block string)) func(f *Server)
 // blocks holds the data connections of sessions in block mode.
 type blocks struct {
 	mu   sync.Mutex
-	kept map[*Session]net.Conn // nil: block mode, and no data connection yet
+	kept map[*Session]net.Conn // in block mode; nil: no data connection yet
 }
 
 // mode answers MODE.
@@ -66,7 +65,7 @@ func (b *blocks) mode(s *Session, arg string) {
 	s.Say("200 mode " + arg)
 }
 
-// whenOn returns a handler that calls do in block mode, one call at a time.
+// whenOn returns a handler that calls do in block mode, one call at a time, and Behave in other modes.
 func (b *blocks) whenOn(verb string, do func(s *Session, data net.Conn, arg string)) func(*Session, string) {
 	return func(s *Session, arg string) {
 		b.mu.Lock()
@@ -84,7 +83,7 @@ func (b *blocks) whenOn(verb string, do func(s *Session, data net.Conn, arg stri
 	}
 }
 
-// IgnoringPaths makes a server that lists the current directory, whatever path verb is given.
+// IgnoringPaths returns a change that makes a server list the current directory for verb, whatever path it is given.
 // Its tree is /sub with the files a, deep/b and deep/c.
 func IgnoringPaths(verb string) func(f *Server) {
 	line := func(kind, name string) string {

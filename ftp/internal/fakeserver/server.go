@@ -17,25 +17,25 @@ import (
 	"testing"
 )
 
-// MLST lists the features of a server that has MLST and MLSD.
+// MLST is the FEAT lines of a server that supports MLST and MLSD.
 var MLST = []string{"SIZE", "MDTM", "MLST type*;size*;modify*;unique*;"}
 
 // Server is a fake server on loopback. A test sets its fields before the server listens.
 type Server struct {
 	Addr     string
-	Greeting string                            // with its line end; "": the server sends nothing at all
-	Implicit *tls.Config                       // nil: connections begin without TLS
-	Feat     []string                          // lines of FEAT; nil: 502
-	Folds    bool                              // names of files are compared without regard to case
+	Greeting string                            // with its line end; "": the server sends nothing
+	Implicit *tls.Config                       // for implicit TLS; nil: none
+	Feat     []string                          // lines of FEAT; nil: the reply is 502
+	Folds    bool                              // file names are compared without regard to case
 	Files    map[string]string                 // path → content
-	Dirs     map[string]string                 // path → what a listing of it sends
-	On       map[string]func(*Session, string) // verb → handler, which is given the argument
+	Dirs     map[string]string                 // path → the text of its listing
+	On       map[string]func(*Session, string) // verb → handler, which gets the argument
 
 	t  *testing.T
 	ln net.Listener
 	wg sync.WaitGroup
 
-	mu    sync.Mutex // guards Files and Dirs, too, once the server listens
+	mu    sync.Mutex // guards the fields below and, once the server listens, Files and Dirs
 	got   []string   // commands, in order
 	conns []io.Closer
 }
@@ -118,7 +118,7 @@ func (f *Server) Count(verb string) (n int) {
 	return n
 }
 
-// spelled returns name in the spelling of the file that it leads to. f.mu is held.
+// spelled returns the existing spelling of a name. The caller holds f.mu.
 func (f *Server) spelled(name string) string {
 	if f.Folds {
 		for other := range f.Files {
@@ -130,7 +130,7 @@ func (f *Server) spelled(name string) string {
 	return name
 }
 
-// File returns the content of a file, and whether it is there.
+// File returns the content of a file, and whether it exists.
 func (f *Server) File(name string) (string, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,14 +138,14 @@ func (f *Server) File(name string) (string, bool) {
 	return text, ok
 }
 
-// SetFile makes or replaces a file.
+// SetFile creates or replaces a file.
 func (f *Server) SetFile(name, text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.Files[f.spelled(name)] = text
 }
 
-// RemoveFile removes a file, if it is there.
+// RemoveFile removes a file, if it exists.
 func (f *Server) RemoveFile(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -162,7 +162,7 @@ func (f *Server) Names() (all []string) {
 	return all
 }
 
-// Dir returns what a listing of a directory sends, and whether the directory is there.
+// Dir returns the text of a directory's listing, and whether the directory exists.
 func (f *Server) Dir(name string) (string, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -170,7 +170,7 @@ func (f *Server) Dir(name string) (string, bool) {
 	return list, ok
 }
 
-// SetDir sets what a listing of a directory sends.
+// SetDir sets the text of a directory's listing.
 func (f *Server) SetDir(name, list string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

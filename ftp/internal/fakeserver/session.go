@@ -16,10 +16,10 @@ type Session struct {
 	In       *bufio.Reader
 	Listener net.Listener   // of EPSV or PASV; nil: none
 	Port     netip.AddrPort // of PORT or EPRT
-	Dir      string         // the current directory; "" is that of the login
+	Dir      string         // the current directory; "" is the login directory
 	Offset   int            // of REST
 	ASCII    bool
-	DataTLS  *tls.Config // of data connections; nil: they are clear
+	DataTLS  *tls.Config // for data connections; nil: no TLS
 
 	from string // of RNFR
 }
@@ -93,8 +93,7 @@ func (s *Session) DropData() {
 	s.Port = netip.AddrPort{}
 }
 
-// Data makes the data connection: it accepts one after EPSV or PASV, and dials after EPRT or
-// PORT.
+// Data opens the data connection: it accepts one after EPSV or PASV, and dials after EPRT or PORT.
 func (s *Session) Data() net.Conn {
 	defer s.DropData()
 	var c net.Conn
@@ -105,7 +104,7 @@ func (s *Session) Data() net.Conn {
 		c, err = net.Dial("tcp", s.Port.String())
 	}
 	if err != nil {
-		return Gone() // the handler runs to its end
+		return Gone() // let the handler run to its end
 	}
 	s.Server.closeLater(c)
 	if s.DataTLS != nil {
@@ -117,7 +116,7 @@ func (s *Session) Data() net.Conn {
 // Errorf reports an error of the test.
 func (s *Session) Errorf(format string, args ...any) { s.Server.t.Errorf(format, args...) }
 
-// Gone returns a closed connection, for handlers that need one where none was made.
+// Gone returns a closed connection, for handlers that need one although none could be made.
 func Gone() net.Conn {
 	a, b := net.Pipe()
 	_, _ = a.Close(), b.Close()

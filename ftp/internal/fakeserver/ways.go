@@ -24,8 +24,8 @@ func (f *Server) Secure(cfg *tls.Config) {
 	}
 }
 
-// Storing sets handlers that treat Files as a disk: RNFR and DELE refuse missing files, DELE
-// removes, and a file that is deleted during its upload stays deleted.
+// Storing sets handlers that treat Files as a disk: RNFR and DELE refuse missing files, DELE removes, and a file that
+// is deleted during its upload stays deleted.
 func Storing(f *Server) {
 	var from string
 	f.On["STOR"] = func(s *Session, arg string) {
@@ -63,7 +63,7 @@ func Storing(f *Server) {
 	}
 }
 
-// NoDots returns a change for a Storing server: uploads to names with a leading dot get reply.
+// NoDots returns a change for a Storing server: it answers uploads to names with a leading dot by reply.
 func NoDots(reply string) func(f *Server) {
 	return func(f *Server) {
 		stor := f.On["STOR"]

@@ -13,24 +13,25 @@ import (
 	"miniftp/ftp/dtp"
 )
 
-// diskKept is entries in a temporary file. First these are runs, each sorted by name; then
-// merge puts them all in order. An entry has its length before it.
+// diskKept holds entries in a temporary file. At first these are runs, each sorted by name; then merge writes them
+// all in order to a second file. Each entry is preceded by its length.
 type diskKept struct {
 	file   *os.File
 	size   int64
-	runs   []int64 // where each begins
-	n      int     // entries
-	sparse []int64 // where each 16th entry is, once they are in order
+	runs   []int64 // offset of each run
+	n      int     // number of entries
+	sparse []int64 // offset of every 16th entry, once they are in order
 
-	window []byte // of the file, read last
-	from   int64  // where that begins
-	next   int    // the entry behind the one that was read last
-	off    int64  // where it is
+	window []byte // the part of the file that was read last
+	from   int64  // its offset
+	next   int    // index of the entry after the one that was read last
+	off    int64  // offset of entry next
 }
 
-const eachOf = 16 // entries, of which the first has its place in sparse
+const eachOf = 16 // one in so many entries is in sparse
 
-// newDiskKept makes the file. Where the system allows that, it has no name any more.
+// newDiskKept creates the file. It removes its name at once if the system allows that, so that the file can't be
+// left behind.
 func newDiskKept() (*diskKept, error) {
 	f, err := os.CreateTemp("", "miniftp-listing-*")
 	if err != nil {
@@ -45,7 +46,7 @@ func (d *diskKept) close() {
 	_ = os.Remove(d.file.Name())
 }
 
-// spill writes what is in memory to the file, as a run.
+// spill writes the entries in memory to the file, as a sorted run.
 func (k *List) spill() (err error) {
 	if k.disk == nil {
 		if k.disk, err = newDiskKept(); err != nil {
@@ -67,7 +68,7 @@ func (k *List) spill() (err error) {
 	return diskError(w.Flush())
 }
 
-// packedLen is the length of the entry that b begins with.
+// packedLen returns the length of the packed entry at the beginning of b.
 func packedLen(b []byte) int {
 	rest := b
 	const words, numbers = 6, 8
@@ -93,7 +94,7 @@ func (d *diskKept) write(w *bufio.Writer, b []byte, room *Budget) error {
 	return diskError(err)
 }
 
-// diskError names what a failure of the file is about.
+// diskError adds to an error of the file what the file is for.
 func diskError(err error) error {
 	if err == nil {
 		return nil
@@ -101,7 +102,7 @@ func diskError(err error) error {
 	return &dtp.LocalError{Err: fmt.Errorf("the temporary file of a long listing: %w", err)}
 }
 
-// merge puts the runs in order, in another file.
+// merge merges the runs into another file, in order.
 func (k *List) merge() error {
 	if len(k.at) > 0 {
 		if err := k.spill(); err != nil {
@@ -151,14 +152,14 @@ func (k *List) merge() error {
 	return diskError(w.Flush())
 }
 
-// mergeRun is one sorted run that is read.
+// mergeRun is a sorted run that is being read.
 type mergeRun struct {
 	in    *bufio.Reader
 	entry []byte
 	name  []byte
 }
 
-// read reads the next entry; io.EOF at the end.
+// read reads the next entry. It returns io.EOF at the end.
 func (r *mergeRun) read() error {
 	n, err := binary.ReadUvarint(r.in)
 	if errors.Is(err, io.EOF) {
@@ -190,7 +191,8 @@ func (h *mergeHeap) Pop() any {
 	return last
 }
 
-// bytes returns entry i as it is packed, valid until the next call.
+// bytes returns packed entry i, which is valid until the next call. Reading entries in order is fast; otherwise up to
+// 15 entries are skipped.
 func (d *diskKept) bytes(i int) ([]byte, error) {
 	if first := i / eachOf * eachOf; i < d.next || first > d.next {
 		d.next, d.off = first, d.sparse[i/eachOf]
@@ -212,7 +214,7 @@ func (d *diskKept) bytes(i int) ([]byte, error) {
 	}
 }
 
-// read returns n bytes of the file, fewer at its end.
+// read returns n bytes at an offset of the file, or fewer at its end.
 func (d *diskKept) read(off int64, n int) ([]byte, error) {
 	n = int(min(int64(n), d.size-off))
 	if off < d.from || off+int64(n) > d.from+int64(len(d.window)) {

@@ -1,4 +1,4 @@
-// Package kept holds long listings: packed, sorted, and beyond a bound in a temporary file.
+// Package kept stores long listings: packed, sorted and, beyond a limit, in a temporary file.
 package kept
 
 import (
@@ -13,19 +13,20 @@ import (
 	"miniftp/ftp"
 )
 
-// Bounds on what a server may list. What does not fit in memory is kept in a temporary file.
+// Limits on what a server may list. What does not fit in memory is stored in a temporary file.
 const (
-	MaxEntries = 10_000_000 // of one listing, and of one walk
+	MaxEntries = 10_000_000 // entries of one listing, and of one walk
 	MaxListing = 256 << 20  // bytes of one listing
-	MaxMemory  = 4 << 20    // bytes of entries that are held in memory at once
-	MaxDisk    = 1 << 30    // bytes of entries that are held in files at once
-	minKept    = 64 << 10   // bytes that each listing may hold in memory in any case
+	MaxMemory  = 4 << 20    // bytes of all entries in memory
+	MaxDisk    = 1 << 30    // bytes of all entries in files
+	minKept    = 64 << 10   // bytes that each listing may have in memory in any case
 )
 
-// Budget is what one walk may still read, and hold at once.
+// Budget is what one walk may still use: Entries counts all that it reads, Room and Disk the bytes that it stores at
+// the same time, in memory and in files.
 type Budget struct{ Entries, Room, Disk int }
 
-// NewBudget returns what one walk has.
+// NewBudget returns the full Budget of a walk.
 func NewBudget() *Budget { return &Budget{MaxEntries, MaxMemory, MaxDisk} }
 
 // ErrTooMany is returned for a listing, or a tree of them, with too many entries.
@@ -41,17 +42,18 @@ func (b *Budget) Take(n int) error {
 	return nil
 }
 
-// List is the entries of a directory, packed: there may be very many of them, and packed
-// they take about what their lines took. Those for which the budget has no room are in a
-// temporary file.
+// List stores the entries of a directory. They are packed, because there may be very many: a packed entry takes about
+// as much memory as its line in the listing. When the Budget has no room left, entries go to a temporary file.
+//
+// A List is used in three steps: Add all entries, Sort, and then read them by Entry, Name and Find.
 type List struct {
 	Budget *Budget
-	took   int
+	took   int // bytes taken from Budget.Room
 	pages  [][]byte
-	at     []uint64 // of each entry: page<<16 + offset
+	at     []uint64 // position of each entry: page<<16 + offset
 	buf    []byte
-	disk   *diskKept // nil: all are in memory
-	hint   int       // about where find looks next
+	disk   *diskKept // nil: all entries are in memory
+	hint   int       // where Find begins to search
 }
 
 const pageSize = 1 << 16
@@ -73,7 +75,7 @@ func pack(b []byte, e *ftp.Entry) []byte {
 	return b
 }
 
-// Add adds an entry; ErrTooMany if the budget has no room for it.
+// Add adds an entry. It returns ErrTooMany if the Budget does not allow it.
 func (k *List) Add(e *ftp.Entry) error {
 	k.buf = pack(k.buf[:0], e)
 	if k.Budget.Entries--; k.Budget.Entries < 0 {
@@ -93,7 +95,7 @@ func (k *List) Add(e *ftp.Entry) error {
 
 // grow makes room for n more bytes on the last page.
 func (k *List) grow(n int) {
-	const index = 16 // of at, which grows ahead
+	const index = 16 // memory per element of at, which grows in advance
 	size := 512
 	if i := len(k.pages) - 1; i >= 0 {
 		if cap(k.pages[i])-len(k.pages[i]) >= n {
@@ -109,7 +111,7 @@ func (k *List) grow(n int) {
 	k.pages = append(k.pages, make([]byte, 0, size))
 }
 
-// Drop gives the room back, and removes the file.
+// Drop frees the memory and removes the file.
 func (k *List) Drop() {
 	k.release()
 	k.buf, k.hint = nil, 0
@@ -120,13 +122,13 @@ func (k *List) Drop() {
 	}
 }
 
-// release gives the room in memory back.
+// release frees the memory.
 func (k *List) release() {
 	k.Budget.Room += k.took
 	k.took, k.pages, k.at = 0, nil, nil
 }
 
-// Len is how many entries there are.
+// Len returns the number of entries.
 func (k *List) Len() int {
 	if k.disk != nil {
 		return k.disk.n + len(k.at)
@@ -134,13 +136,14 @@ func (k *List) Len() int {
 	return len(k.at)
 }
 
+// word splits a string with its length before it from the beginning of b.
 func word(b []byte) (s, rest []byte) {
 	n, size := binary.Uvarint(b)
 	b = b[size:]
 	return b[:n], b[n:]
 }
 
-// bytes returns one entry as it is packed. It is valid until the next call.
+// bytes returns packed entry i, which is valid until the next call. It may be followed by others.
 func (k *List) bytes(i int) ([]byte, error) {
 	if k.disk != nil {
 		return k.disk.bytes(i)
@@ -148,7 +151,7 @@ func (k *List) bytes(i int) ([]byte, error) {
 	return k.pages[k.at[i]>>16][k.at[i]&(pageSize-1):], nil
 }
 
-// Name returns the name of an entry, valid until the next call.
+// Name returns the name of entry i, which is valid until the next call.
 func (k *List) Name(i int) ([]byte, error) {
 	b, err := k.bytes(i)
 	if err != nil {
@@ -158,7 +161,7 @@ func (k *List) Name(i int) ([]byte, error) {
 	return name, nil
 }
 
-// Entry unpacks one. An error is one of the temporary file.
+// Entry returns entry i. An error is one of the temporary file.
 func (k *List) Entry(i int) (ftp.Entry, error) {
 	b, err := k.bytes(i)
 	if err != nil {
@@ -186,8 +189,7 @@ func unpack(b []byte) ftp.Entry {
 	return e
 }
 
-// Sort orders the entries by name. It is to be called once all were added, before any is
-// read.
+// Sort sorts the entries by name. It must be called after the last Add and before the first entry is read.
 func (k *List) Sort() error {
 	if k.disk != nil {
 		return k.merge()
@@ -196,7 +198,7 @@ func (k *List) Sort() error {
 	return nil
 }
 
-// sortPages orders those that are in memory.
+// sortPages sorts the entries in memory.
 func (k *List) sortPages() {
 	name := func(at uint64) []byte {
 		s, _ := word(k.pages[at>>16][at&(pageSize-1):])
@@ -205,7 +207,8 @@ func (k *List) sortPages() {
 	slices.SortFunc(k.at, func(a, b uint64) int { return slices.Compare(name(a), name(b)) })
 }
 
-// Find returns the entry of that name. It is quick if names are looked for in their order.
+// Find returns the entry with the given name. It is fast if names are looked up in order: it searches from where the
+// last call ended, in steps that double.
 func (k *List) Find(name string) (e ftp.Entry, ok bool, err error) {
 	compare := func(i int) int {
 		at, bad := k.Name(i)
@@ -232,8 +235,8 @@ func (k *List) Find(name string) (e ftp.Entry, ok bool, err error) {
 	return e, err == nil, err
 }
 
-// Unpinned is e without the line that it was cut from, if that is of a length that may
-// be much longer.
+// Unpinned returns e. If the line that e was parsed from is long, e gets copies of its strings, so that it does not
+// keep the whole line in memory. length is that of the longest such line.
 func Unpinned(e ftp.Entry, length int) ftp.Entry {
 	const short = 256
 	if length > short {

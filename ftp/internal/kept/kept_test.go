@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp"
 )
 
-// What was packed comes back as it was, sorted; the room is given back.
+// Packed entries are returned unchanged and sorted, and all memory is given back.
 func TestKept(t *testing.T) {
 	at := time.Date(2026, 2, 28, 23, 59, 58, 123, time.UTC)
 	all := []ftp.Entry{
@@ -53,20 +53,20 @@ func TestKept(t *testing.T) {
 				t.Errorf("find %q: %+v, %v, %v", all[i].Name, got, ok, err)
 			}
 			if _, ok, err := k.Find(all[i].Name + "\x00?"); ok || err != nil {
-				t.Errorf("find what is not there: %v, %v", ok, err)
+				t.Errorf("found a name that does not exist: %v, %v", ok, err)
 			}
 		}
 		if held := room - b.Room; held != k.took || room > 0 && held < 70_000 || held > 1<<20 {
-			t.Errorf("it says that it holds %d bytes, %d are taken", k.took, held)
+			t.Errorf("it counts %d bytes, but holds %d", k.took, held)
 		}
 		k.Drop()
 		if b.Room != room || b.Disk != MaxDisk || b.Entries != MaxEntries-len(all) {
-			t.Errorf("%+v is left", b)
+			t.Errorf("the budget at the end is %+v", b)
 		}
 	}
 }
 
-// A listing of any length fits: what has no room in memory is in a file. That has an end.
+// A listing of any length fits, up to a limit: what has no room in memory is in a file.
 func TestKeptEnds(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
@@ -78,7 +78,7 @@ func TestKeptEnds(t *testing.T) {
 	for ; err == nil; n++ {
 		err = k.Add(&ftp.Entry{Name: fmt.Sprintf("file-%07d.txt", n), Type: ftp.FileEntry, Size: 12345, Modified: time.Unix(1e9, 0), Precise: time.Second, Perm: "radfw", Unique: "fd01g1234567"})
 		if k.took > MaxMemory {
-			t.Fatalf("%d bytes are held in memory", k.took)
+			t.Fatalf("%d bytes are in memory", k.took)
 		}
 	}
 	if !errors.Is(err, ErrTooMany) || n < 400_000 {
@@ -86,6 +86,6 @@ func TestKeptEnds(t *testing.T) {
 	}
 	k.Drop()
 	if b.Disk != 32<<20 || b.Room != MaxMemory {
-		t.Errorf("%+v is left", b)
+		t.Errorf("the budget at the end is %+v", b)
 	}
 }

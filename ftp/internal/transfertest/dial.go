@@ -7,7 +7,7 @@ import (
 	"miniftp/ftp/internal/fakeserver"
 )
 
-// Dial logs in at a fake server. The Client is closed when the test ends.
+// Dial logs in to a fake server. The Client is closed when the test ends.
 func Dial(t *testing.T, f *fakeserver.Server, o *client.Options) *client.Client {
 	t.Helper()
 	c, err := client.Dial(t.Context(), f.Addr, o)

@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/afero"
 )
 
-// foldFS is a filesystem that ignores case and keeps the spelling of a name.
+// foldFS is a file system that ignores case but preserves the spelling of names.
 type foldFS struct{ afero.Fs }
 
-// at returns a path with the name as it is spelled on the disk.
+// at returns the path with its last name as it is spelled on the disk.
 func (f foldFS) at(name string) string {
 	if _, err := os.Lstat(name); err == nil {
 		return name

@@ -9,16 +9,15 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// cutListing says how one listing of a mirror breaks off.
+// cutListing describes how one listing of a mirror is cut short.
 type cutListing struct {
-	nth    int    // which LIST of the run it is
-	keeps  int    // bytes that come
-	ending string // the reply; "": the connection is closed
+	nth    int    // index of the LIST in the run
+	keeps  int    // bytes that are sent
+	ending string // the final reply; "": the connection is closed
 }
 
-// ModelListings drives a mirror that deletes. If one of its listings breaks off, whichever side
-// was listed, it removes nothing that the source has, and the next run makes the destination
-// whole.
+// ModelListings runs a mirror that deletes. If one of its listings is cut short, on either side, the run must not
+// remove anything that the source has, and the next run must complete the destination.
 func ModelListings(t *testing.T, mirror Run) {
 	testutil.Long(t)
 	for _, up := range []bool{false, true} {
@@ -42,7 +41,7 @@ func ModelListings(t *testing.T, mirror Run) {
 							before := w.fake.Count("RETR")
 							w.judge(way.Run(t.Context(), w))
 							if w.fake.Count("RETR") != before {
-								t.Error("a file that is the same was fetched again")
+								t.Error("an unchanged file was fetched again")
 							}
 						})
 					}
@@ -52,7 +51,7 @@ func ModelListings(t *testing.T, mirror Run) {
 	}
 }
 
-// list answers LIST. One that is to break off does.
+// list answers LIST, cut short if it is the one in w.cut.
 func (w *World) list(s *fakeserver.Session, arg string) {
 	w.mu.Lock()
 	cut := w.cut

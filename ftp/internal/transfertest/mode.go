@@ -12,20 +12,19 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// Mode is a way to fetch /d/key, whose permissions are 0640 at the server, and the permissions
-// that it has to lead to.
+// Mode is a way to fetch /d/key, whose permissions are 0640 on the server, with the permissions that the local file
+// must get.
 type Mode struct {
 	Name      string
-	Had       os.FileMode // of the file that is replaced; 0: there is none
+	Had       os.FileMode // of the file that is replaced; 0: none
 	Get       func(f *fakeserver.Server, key string) error
-	Want, Has os.FileMode // at the end; while the file comes
+	Want, Has os.FileMode // at the end, and during the transfer
 }
 
-// KeepsMode checks the permissions of local files that are replaced, also before their first
-// byte.
+// KeepsMode checks the permissions of local files that are replaced, at the end and before their first byte.
 func KeepsMode(t *testing.T, ways []Mode) {
 	if runtime.GOOS == "windows" {
-		t.Skip("no permissions here")
+		t.Skip("Windows has no permission bits")
 	}
 	dir := t.TempDir()
 	var seen []os.FileMode
@@ -56,7 +55,7 @@ func KeepsMode(t *testing.T, ways []Mode) {
 		info, err := os.Stat(key)
 		testutil.Must(t, err)
 		if info.Mode().Perm() != way.Want || len(seen) != 1 || seen[0].Perm() != way.Has {
-			t.Errorf("%s: %v, while it came %v", way.Name, info.Mode(), seen)
+			t.Errorf("%s: mode %v, during the transfer %v; want %v and %v", way.Name, info.Mode(), seen, way.Want, way.Has)
 		}
 	}
 }

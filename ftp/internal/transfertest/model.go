@@ -21,18 +21,16 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// World holds a model of what transfers may leave, and the server and the directory that it is
-// compared with. A run moves /s/f to /d/f, where an old file is. During that something else
-// happens; then the run ends in some way, and other runs follow. The last one is not disturbed.
-// Whatever the way, the moments and the ends:
+// World holds a model of what transfers may leave, together with the server and the directory that are compared with
+// it. A run moves /s/f to /d/f, where an old file exists. During the run something else happens; then the run ends in
+// some way, and other runs follow. The last one is not disturbed. For every way to move the file, every event, moment
+// and end:
 //
-//   - Under the final name is the old file or a version that the source had, whole.
-//   - After a run without an error it is a version that the source had since that run began,
-//     and not the old file.
+//   - The file with the final name is the old file, or a complete version that the source had.
+//   - After a run without an error it is a version that the source had since that run began, and not the old file.
 //   - A file of another program is unchanged, whatever its name.
-//   - Any other file has a name that only this program gives, or is ".f.part" and holds
-//     the beginning of a version. After the last run nothing is left that a run of "get"
-//     could still be asked to continue.
+//   - Any other file has a name that only this program uses, or is ".f.part" and holds the beginning of a version. After
+//     the last run no file is left that "get" could still be asked to continue.
 type World struct {
 	Way Way
 	Dir string // a directory of this host
@@ -40,17 +38,17 @@ type World struct {
 	t        *testing.T
 	fake     *fakeserver.Server
 	versions []string
-	now      int // index of the version that the source has
-	had      int // that it had when the run that is judged began
-	theirs   map[string]string
-	at       int // of a transfer, how many bytes have gone when something happens
-	do       func(w *World)
-	end      string
+	now      int               // index of the version that the source has
+	had      int               // index of the version that the source had when the run that is judged began
+	theirs   map[string]string // files of another program
+	at       int               // bytes of the transfer after which something happens
+	do       func(w *World)    // what happens
+	end      string            // how the transfer ends: "finish", "cut" or "cancel"
 	cancel   context.CancelFunc
 	mu       sync.Mutex
-	disturb  bool        // the next transfer is the one
-	cut      *cutListing // nil: all listings are whole
-	lists    int         // that were asked for
+	disturb  bool        // the next transfer is disturbed
+	cut      *cutListing // nil: all listings are complete
+	lists    int         // number of LIST commands received
 }
 
 // Run moves /s/f to /d/f. The one of the two that is local is below w.Dir.
@@ -62,8 +60,8 @@ type Way struct {
 	Up    bool       // /d is on the server; else /s is
 	Folds bool       // the destination ignores case, and has the old file as /d/F
 	Run   Run        // one transfer
-	Tries func() Run // returns a Run that may be called again after a failure, as a retry; nil: Run is one
-	Anew  Run        // begins from scratch if Run refuses to continue; nil: Run never refuses
+	Tries func() Run // returns a Run that may be called again after a failure, to retry; nil: Run itself may
+	Anew  Run        // starts over if Run refuses to continue; nil: Run never refuses
 }
 
 // tries returns a transfer that may be retried.
@@ -100,7 +98,7 @@ const (
 	modelOld  = "the old file"
 )
 
-// trial is one run that is disturbed, and the retry of it.
+// trial makes one run that is disturbed, and retries it.
 func (w *World) trial(at int, do func(*World), end string) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
@@ -114,7 +112,7 @@ func (w *World) trial(at int, do func(*World), end string) {
 	}
 }
 
-// last is a run that nothing disturbs. If it refuses to continue, another one begins anew.
+// last makes a run that is not disturbed. If it refuses to continue, another one starts over.
 func (w *World) last() {
 	w.mu.Lock()
 	w.disturb, w.had = false, w.now
@@ -125,12 +123,12 @@ func (w *World) last() {
 		err = w.Way.Anew(w.t.Context(), w)
 	}
 	if err != nil && !strings.Contains(err.Error(), "in the way") {
-		w.t.Errorf("the last run: %v", err)
+		w.t.Errorf("the last run failed: %v", err)
 	}
 	w.judge(err)
 }
 
-// judge compares the target with the model after a run.
+// judge compares the files at the destination with the model after a run.
 func (w *World) judge(err error) {
 	w.t.Helper()
 	files := w.target()
@@ -146,9 +144,9 @@ func (w *World) judge(err error) {
 	}
 	switch {
 	case known < 0 && (final != modelOld || err == nil):
-		w.t.Errorf("%v, and the file is no version: %d bytes, %.12q … %q", err, len(final), final, final[max(0, len(final)-2):])
+		w.t.Errorf("error %v, but the file is not a version of the source: %d bytes, %.12q … %q", err, len(final), final, final[max(0, len(final)-2):])
 	case err == nil && known < had:
-		w.t.Errorf("no error, and the file is version %d, which was gone before the run began (%d, now %d)", known, had, now)
+		w.t.Errorf("no error, but the file is version %d, which was replaced before the run began (%d, now %d)", known, had, now)
 	}
 	for name, text := range files {
 		want, theirs := all[name]
@@ -156,12 +154,12 @@ func (w *World) judge(err error) {
 		case name == "f" || theirs && text == want || client.IsPart(name):
 		case name == ".f.part" && !theirs && w.begins(text):
 		default:
-			w.t.Errorf("%s holds %d bytes: %.20q", name, len(text), text)
+			w.t.Errorf("unexpected file %s with %d bytes: %.20q", name, len(text), text)
 		}
 	}
 	for name := range all {
 		if _, ok := files[name]; !ok {
-			w.t.Errorf("%s of the user is gone", name)
+			w.t.Errorf("the user's file %s is gone", name)
 		}
 	}
 }
@@ -176,7 +174,7 @@ func (w *World) begins(text string) bool {
 	return false
 }
 
-// target returns the files beside the final name, and that. Folded names are in small letters.
+// target returns all files in the directory of the final name. Folded names are in lower case.
 func (w *World) target() map[string]string {
 	files := map[string]string{}
 	key := func(name string) string {

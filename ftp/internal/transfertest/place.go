@@ -8,13 +8,13 @@ import (
 	"miniftp/ftp/internal/fakeserver"
 )
 
-// refusals are what a server may refuse of an upload that replaces a file.
+// refusals are the commands that a server may refuse during an upload that replaces a file.
 var refusals = map[string]func(f *fakeserver.Server){
 	"nothing":     func(*fakeserver.Server) {},
 	"RNFR":        func(f *fakeserver.Server) { f.On["RNFR"] = fakeserver.Says("550 no") },
 	"RNTO":        func(f *fakeserver.Server) { f.On["RNTO"] = fakeserver.Says("553 no") },
 	"RNTO, quota": func(f *fakeserver.Server) { f.On["RNTO"] = fakeserver.Says("552 quota exceeded") },
-	"RNTO, RNFR and STOR behind": func(f *fakeserver.Server) {
+	"RNTO, RNFR and then STOR": func(f *fakeserver.Server) {
 		f.On["RNFR"] = fakeserver.Says("550 no")
 		stor := f.On["STOR"]
 		f.On["STOR"] = func(s *fakeserver.Session, arg string) {
@@ -25,7 +25,7 @@ var refusals = map[string]func(f *fakeserver.Server){
 			stor(s, arg)
 		}
 	},
-	"replacing": func(f *fakeserver.Server) { // only that: as on Windows
+	"replacing": func(f *fakeserver.Server) { // refuse only to replace a file by a rename, as on Windows
 		rnto := f.On["RNTO"]
 		f.On["RNTO"] = func(s *fakeserver.Session, arg string) {
 			if _, ok := s.Server.File(arg); ok {
@@ -57,9 +57,9 @@ var refusals = map[string]func(f *fakeserver.Server){
 	},
 }
 
-// OldFileStays checks put, which gives /d/f of a server the content text, where an old file is.
-// Whatever the server refuses, the old file or the new one is there under that name, and the
-// error names a file that is left under another name.
+// OldFileStays checks put, which gives /d/f of a server the content text, where an old file exists. Whatever the
+// server refuses, that name has the old file or the new one, and the error names a file that is left under another
+// name.
 func OldFileStays(t *testing.T, put func(f *fakeserver.Server, text string) error) {
 	const old, text = "the old file", "the new and longer file"
 	for what, change := range refusals {
@@ -72,19 +72,19 @@ func OldFileStays(t *testing.T, put func(f *fakeserver.Server, text string) erro
 		got, _ := f.File("/d/f")
 		switch {
 		case err == nil && got != text:
-			t.Errorf("%s refused: no error, and the file is %q", what, got)
+			t.Errorf("%s refused: no error, but the file is %q", what, got)
 		case err != nil && got != old && got != text && !toldOld(f, err, old):
-			t.Errorf("%s refused: %v, and the file is %q; %q", what, err, got, f.Commands())
+			t.Errorf("%s refused: error %v, but the file is %q; commands %q", what, err, got, f.Commands())
 		}
 		for _, name := range f.Names() {
 			if base := name[strings.LastIndex(name, "/")+1:]; base != "f" && (err == nil && what != "DELE" && what != "RNFR" || err != nil && !strings.Contains(err.Error(), base)) {
-				t.Errorf("%s refused: %v, and %s is left", what, err, name)
+				t.Errorf("%s refused: error %v, but %s is left", what, err, name)
 			}
 		}
 	}
 }
 
-// toldOld reports whether the old file is there under a name that the error tells.
+// toldOld reports whether the old file exists under a name that the error mentions.
 func toldOld(f *fakeserver.Server, err error, old string) bool {
 	for _, name := range f.Names() {
 		if text, _ := f.File(name); text == old && strings.Contains(err.Error(), name) {

@@ -10,7 +10,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// modelEvents are what happens in the middle of a run.
+// modelEvents are the events in the middle of a run.
 var modelEvents = map[string]func(w *World){
 	"nothing":         func(*World) {},
 	"another version": func(w *World) { w.change() },
@@ -25,7 +25,7 @@ var modelEvents = map[string]func(w *World){
 		w.at, w.do, w.end, w.disturb = 10_000, func(*World) {}, "cut", true
 		w.mu.Unlock()
 		if w.Way.tries()(w.t.Context(), w) == nil {
-			w.t.Error("a run that was cut off ended well")
+			w.t.Error("a run that was cut off returned no error")
 		}
 		w.mu.Lock()
 		w.at, w.do, w.end, w.disturb = at, do, end, false
@@ -34,8 +34,7 @@ var modelEvents = map[string]func(w *World){
 	"a file of the user's": func(w *World) { w.plant(".f.part") },
 }
 
-// Model drives the ways, and the same ways to a destination that ignores case, through all events
-// and ends.
+// Model runs all ways, to a destination with and without regard to case, with all events and ends.
 func Model(t *testing.T, ways []Way) {
 	testutil.Long(t)
 	moments := []int{5000, modelSize}
@@ -60,7 +59,7 @@ func Model(t *testing.T, ways []Way) {
 				}
 			}
 			w := newWorld(t, way)
-			w.plant(".f.part") // it is there before
+			w.plant(".f.part") // it exists before the run
 			w.trial(12_000, func(*World) {}, "cut")
 			w.last()
 		})
@@ -70,7 +69,7 @@ func Model(t *testing.T, ways []Way) {
 // ModelLong makes many runs in a row, each disturbed at random.
 func ModelLong(t *testing.T, ways []Way) {
 	if !testutil.Soaking {
-		t.Skip("MINIFTP_SOAK=1 runs it")
+		t.Skip("set MINIFTP_SOAK=1 to run this test")
 	}
 	var events []string
 	for name := range modelEvents {

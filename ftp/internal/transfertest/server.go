@@ -6,7 +6,7 @@ import (
 	"miniftp/ftp/internal/fakeserver"
 )
 
-// mine reports whether this transfer is the one in which something happens.
+// mine reports whether this transfer is the one to be disturbed, and how.
 func (w *World) mine() (at int, do func(*World), end string, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -20,7 +20,7 @@ func (w *World) retr(s *fakeserver.Session, arg string, _ func(*fakeserver.Sessi
 		s.Behave("RETR", arg)
 		return
 	}
-	text, _ := s.Server.File(arg) // the server holds it open
+	text, _ := s.Server.File(arg) // as if the server had opened it before the event
 	text, s.Offset = text[min(s.Offset, len(text)):], 0
 	at = min(at, len(text))
 	s.Say("150 here it comes")

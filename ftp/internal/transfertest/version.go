@@ -11,9 +11,8 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// UploadOfAChangedFile checks put, which gives /d/f of a server the content of f in a directory
-// of this host. Its first try fails. Then it calls failed and tries again. The file changes
-// between two tries, and is then sent whole.
+// UploadOfAChangedFile checks put, which gives /d/f of a server the content of f in a local directory. Its first try
+// fails. Then it calls failed and tries again. The file changes between the two tries, and must then be sent whole.
 func UploadOfAChangedFile(t *testing.T, put func(f *fakeserver.Server, dir string, failed func()) error) {
 	one, two := testutil.TwoVersions(1 << 20)
 	at := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -16,7 +16,7 @@ import (
 
 func newWorld(t *testing.T, way Way) *World {
 	w := &World{t: t, Way: way, Dir: t.TempDir(), theirs: map[string]string{}}
-	for i := range 8 { // of one size, and the same in the middle
+	for i := range 8 { // all of one size, and with the same middle
 		edge := strings.Repeat(string(rune('A'+i)), 4000)
 		w.versions = append(w.versions, edge+strings.Repeat(".", modelSize-len(edge)*2)+edge)
 	}
@@ -51,7 +51,7 @@ func (w *World) time() time.Time {
 	return time.Date(2024, 1, 1+w.now, 0, 0, 0, 0, time.UTC)
 }
 
-// change gives the source another version, by a rename.
+// change replaces the file at the source by another version, by a rename.
 func (w *World) change() {
 	w.mu.Lock()
 	w.now = min(w.now+1, len(w.versions)-1)
@@ -67,8 +67,8 @@ func (w *World) change() {
 	testutil.Must(w.t, os.Rename(w.Dir+"/new", w.Dir+"/s/f"))
 }
 
-// plant puts a file of somebody else beside the target, unless something has its name. Where
-// names are folded it is spelled otherwise than the client would.
+// plant creates a file of another program beside the target, unless the name exists. If names are folded it uses
+// another case than the client would.
 func (w *World) plant(name string) {
 	if _, there := w.target()[name]; there {
 		return
@@ -90,7 +90,7 @@ func (w *World) own(name string) {
 	w.theirs[name] = "mine"
 }
 
-// FS returns the filesystem for the destination on this host.
+// FS returns the file system of the local destination.
 func (w *World) FS() afero.Fs {
 	if w.Way.Folds {
 		return foldFS{afero.NewOsFs()}

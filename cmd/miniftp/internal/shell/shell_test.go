@@ -146,7 +146,7 @@ func TestShellScriptFailures(t *testing.T) {
 		{"get -j", verb.ExitUsage, "get: flag needs an argument: -j N (a whole number)\n"},
 		{"mget -jx a", verb.ExitUsage, "mget: -j \"x\": it takes a whole number\n"},
 		{"quote CWD x", verb.ExitUsage, "quote: CWD would affect only one of several connections: use cd\n"},
-		{"quote MODE B", verb.ExitFailure, "quote: MODE is not sent by hand: it would change what data connections mean\n"},
+		{"quote MODE B", verb.ExitFailure, "quote: MODE can't be sent as a plain command: it would change how data connections work\n"},
 		{"site nope", verb.ExitRefused, ""},
 		{"cd x &", verb.ExitUsage, "cd: it can't run in the background: only verbs that transfer or list can\n"},
 		{"kill 7", verb.ExitUsage, "kill: there is no job 7: jobs lists them\n"},
