@@ -39,10 +39,12 @@ func TestParallel(t *testing.T) {
 			if n := verbtest.Logins(s); n < tt.least || n > tt.most {
 				t.Errorf("get: %d logins", n)
 			}
+			verbtest.AwaitLeft(t, s)
 			if code, _, errs := try(t, "put", "-r", dir+"/copy", s.URL+"/back"); code != 0 || errs != "" {
 				t.Errorf("put: exit %d, %s", code, errs)
 			}
 			verbtest.HoldsAll(t, s.FS, "/back", want)
+			verbtest.AwaitLeft(t, s)
 			before := verbtest.Logins(s)
 			if code, _, errs := try(t, "mirror", "-q", "--mode", "stream", s.URL+"/tree", dir+"/mirrored"); code != 0 || errs != "" {
 				t.Errorf("mirror: exit %d, %s", code, errs)
@@ -51,6 +53,7 @@ func TestParallel(t *testing.T) {
 			if n := verbtest.Logins(s) - before; n < tt.least || n > tt.most {
 				t.Errorf("mirror: %d logins", n)
 			}
+			verbtest.AwaitLeft(t, s)
 			args := []string{"rm", "-j", "4"}
 			for name := range want {
 				args = append(args, s.URL+"/back/"+name)

@@ -121,6 +121,27 @@ func Logins(s *ftptest.Server) (n int) {
 	return n
 }
 
+// AwaitLeft waits until all sessions have ended at the server too, which may be a moment after the client
+// has gone: a server that admits one session would refuse the next one until then.
+func AwaitLeft(t *testing.T, s *ftptest.Server) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		open := 0
+		for _, e := range s.Events() {
+			switch e.What.(type) {
+			case ftp.ControlOpened:
+				open++
+			case ftp.ControlClosed:
+				open--
+			}
+		}
+		if open == 0 {
+			return
+		}
+	}
+	t.Error("sessions do not end at the server")
+}
+
 // MakeCert returns a certificate for a name, signed by parent or, if that is nil, by itself.
 func MakeCert(t *testing.T, name string, until time.Time, parent *tls.Certificate) tls.Certificate {
 	t.Helper()
