@@ -248,11 +248,11 @@ const (
 
 // EachURL runs f for each path that the URLs name. Consecutive URLs of one server share a connection.
 func EachURL(e *verb.Env, c *cli.Context, urls []string, f func(k *Link, r *ftp.URL, file Found) error) error {
-	return EachFound(e, c, urls, Glob, NewCrew(e, 1), f)
+	return EachFound(e, c, urls, Glob, NewWorkers(e, 1), f)
 }
 
-// EachFound is like EachURL, but f may hand work to a Crew. A Link is closed only when that work is done.
-func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Crew, f func(k *Link, r *ftp.URL, file Found) error) error {
+// EachFound is like EachURL, but f may hand work to Workers. A Link is closed only when that work is done.
+func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Workers, f func(k *Link, r *ftp.URL, file Found) error) error {
 	var k *Link
 	done := func() {
 		_ = work.Wait()

@@ -49,7 +49,7 @@ type copier struct {
 	viaClient bool
 	intoDir   bool // the second URL is a directory
 	meter     *meter.Meter
-	crew      *connect.Crew
+	workers   *connect.Workers
 	json      *meter.Results
 	left      *verb.Omissions
 }
@@ -60,7 +60,7 @@ func run(e *verb.Env, c *cli.Context) error {
 	}
 	p := &copier{
 		e: e, ctx: c.Context, recursive: c.Bool("recursive"), viaClient: c.Bool("via-client"),
-		json: meter.NewResults(e, c), left: e.NewOmissions(c), crew: connect.NewCrew(e, c.Int("parallel")),
+		json: meter.NewResults(e, c), left: e.NewOmissions(c), workers: connect.NewWorkers(e, c.Int("parallel")),
 	}
 	for i, k := range []**connect.Link{&p.from, &p.to} {
 		l, r, err := connect.OpenURL(e, c, c.Args().Get(i))
@@ -119,13 +119,13 @@ func (p *copier) run() error {
 			err = p.one(f)
 		}
 		if err != nil {
-			p.crew.Judge(err)
-			if p.crew.Ended() != nil {
+			p.workers.Judge(err)
+			if p.workers.Ended() != nil {
 				break
 			}
 		}
 	}
-	return p.crew.Wait()
+	return p.workers.Wait()
 }
 
 // one copies the file that the first URL names, or one of those that it matches.
@@ -146,7 +146,7 @@ func (p *copier) one(f client.WalkEntry) error {
 	case f.IsDir():
 		return verb.At(p.from.Remote.Join(f.Path), errors.New("is a directory: use -r to copy it"))
 	}
-	return p.crew.Do(func() error { return p.file(f.Path, to) })
+	return p.workers.Do(func() error { return p.file(f.Path, to) })
 }
 
 // tree copies a directory: into the target if that exists, otherwise as the target.
@@ -175,7 +175,7 @@ func (p *copier) tree(from, to string) error {
 		case f.Type == ftp.OtherEntry:
 			p.left.Add(p.from.Remote.Join(f.Path), "it is not a regular file")
 		default:
-			err = p.crew.Do(func() error { return p.file(f.Path, below) })
+			err = p.workers.Do(func() error { return p.file(f.Path, below) })
 		}
 		if err != nil {
 			return err
@@ -198,7 +198,7 @@ func (p *copier) list(dir string) (*client.Paths, error) {
 			case !cl.Alive() || p.ctx.Err() != nil:
 				return err
 			default:
-				p.crew.Judge(verb.At(p.from.Remote.Join(f.Path), err))
+				p.workers.Judge(verb.At(p.from.Remote.Join(f.Path), err))
 			}
 		}
 		return nil

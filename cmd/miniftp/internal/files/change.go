@@ -79,7 +79,7 @@ func fileMode(s string) (fs.FileMode, error) {
 func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *connect.Link, *client.Client, connect.Found) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		lines := e.NewJSONLines(c)
-		work := connect.NewCrew(e, connect.Parallel(c))
+		work := connect.NewWorkers(e, connect.Parallel(c))
 		err := connect.EachFound(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *ftp.URL, file connect.Found) error {
 			return work.Do(func() error {
 				err := verb.At(r.Join(file.Path), k.Do(func(cl *client.Client) error { return f(c, k, cl, file) }))

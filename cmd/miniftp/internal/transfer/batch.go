@@ -33,7 +33,7 @@ type batch struct {
 	choice
 	intoDir bool            // the target is a directory
 	taken   connect.Targets // the names in use, so that no two files of a run get the same one
-	crew    *connect.Crew
+	workers *connect.Workers
 	meter   *meter.Meter
 	results *meter.Results
 	left    *verb.Omissions

@@ -79,12 +79,12 @@ func runGet(e *verb.Env, c *cli.Context) error {
 	if f.local == "-" && term.IsTerminal(e.Out) {
 		f.meter.Hide() // progress bars would mix with the text
 	}
-	f.crew = connect.NewCrew(e, connect.Parallel(c))
+	f.workers = connect.NewWorkers(e, connect.Parallel(c))
 	if f.local == "-" {
-		f.crew = connect.NewCrew(e, 1) // in the order of the arguments
-		e.Resume = ""                  // -c can't be combined with -
+		f.workers = connect.NewWorkers(e, 1) // in the order of the arguments
+		e.Resume = ""                        // -c can't be combined with -
 	}
-	err = connect.EachFound(e, c, args, connect.Glob, f.crew, f.fetch)
+	err = connect.EachFound(e, c, args, connect.Glob, f.workers, f.fetch)
 	return f.results.End(err, f.left, f.meter, "fetched")
 }
 
@@ -145,7 +145,7 @@ func (f *fetcher) fetchPath(k *connect.Link, r *ftp.URL, file connect.Found) err
 	}
 	f.meter.Expect(file.Size())
 	f.announce(k, file)
-	return f.crew.Do(func() error {
+	return f.workers.Do(func() error {
 		err := f.named(k, r, file)
 		return f.results.AddFailure(meter.Result{URL: r.Join(file.Path)}, err)
 	})
@@ -190,7 +190,7 @@ func (f *fetcher) file(k *connect.Link, r *ftp.URL, file connect.Found, local st
 		}
 		if o.Listed, err = f.withTime(k, file); err == nil {
 			res, err = k.Move(func(p *client.Pool) (client.Result, error) {
-				return p.Download(f.crew.Ctx, file.Path, local, o)
+				return p.Download(f.workers.Ctx, file.Path, local, o)
 			})
 		}
 	}
@@ -227,7 +227,7 @@ func modified(e ftp.Entry) time.Time {
 // other small files.
 func (f *fetcher) announce(k *connect.Link, file connect.Found) {
 	if !f.resume && !f.ascii && !f.skipsExisting() && file.Entry.Type == ftp.FileEntry && !modified(file.Entry).IsZero() {
-		k.Expect(file.Entry.Size, f.crew)
+		k.Expect(file.Entry.Size, f.workers)
 	}
 }
 

@@ -196,7 +196,7 @@ func (t *tree) entry(in treeDir, e ftp.Entry) error {
 	e.Modified = e.Modified.Truncate(time.Second)
 	file := connect.Found{Path: below.path, Entry: e}
 	t.announce(t.k, file)
-	return t.crew.Do(func() error { return t.file(t.k, t.r, file, below.local) })
+	return t.workers.Do(func() error { return t.file(t.k, t.r, file, below.local) })
 }
 
 // maxFollowed is how many links get -r follows on one path. Without a limit, links to each other's

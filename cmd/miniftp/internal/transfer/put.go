@@ -69,7 +69,7 @@ func runPut(e *verb.Env, c *cli.Context) error {
 	defer k.Close()
 	s := &sender{batch: b, k: k, remote: r, times: !c.Bool("no-times")}
 	s.ascii = s.ascii || r.ASCII
-	s.crew = connect.NewCrew(e, connect.Parallel(c))
+	s.workers = connect.NewWorkers(e, connect.Parallel(c))
 	s.report(c, func(local string) meter.Result { return meter.Result{Local: local} })
 	s.intoDir = r.Path == "" || strings.HasSuffix(r.Path, "/") || len(locals) > 1
 	s.meter = meter.New(e, c)
@@ -101,7 +101,7 @@ func (s *sender) all(locals []string) error {
 		}
 		return s.results.AddFailure(meter.Result{URL: s.remote.Join(s.target(local)), Local: local}, err)
 	})
-	return verb.FirstError(s.crew.Wait(), err)
+	return verb.FirstError(s.workers.Wait(), err)
 }
 
 // stdin sends standard input. It does not retry, because standard input can't be read twice.
@@ -147,7 +147,7 @@ func (s *sender) send(local string) error {
 	}
 	s.meter.Expect(info.Size())
 	s.announce(info.Size())
-	return s.crew.Do(func() error { return s.file(localFile{local, info}, s.target(local), s.intoDir) })
+	return s.workers.Do(func() error { return s.file(localFile{local, info}, s.target(local), s.intoDir) })
 }
 
 // target returns the remote path for a local file.
@@ -200,7 +200,7 @@ func (s *sender) parent() string {
 // with other small files.
 func (s *sender) announce(size int64) {
 	if !s.resume && !s.ascii && !s.skipsExisting() {
-		s.k.Expect(size, s.crew)
+		s.k.Expect(size, s.workers)
 	}
 }
 
@@ -214,6 +214,6 @@ func (s *sender) upload(local, to string) (res client.Result, err error) {
 		Several: k.Many(), Retry: k.Retry(),
 	}
 	return k.Move(func(p *client.Pool) (client.Result, error) {
-		return p.Upload(s.crew.Ctx, local, to, o)
+		return p.Upload(s.workers.Ctx, local, to, o)
 	})
 }

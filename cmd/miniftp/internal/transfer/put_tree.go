@@ -41,7 +41,7 @@ func (s *sender) tree(local string) error {
 	}
 	return verb.FirstError(w.first, verb.Each(s.e, w.files, func(f treeFile) error {
 		s.announce(f.info.Size())
-		return s.crew.Do(func() error { return s.file(f.localFile, f.to, true) })
+		return s.workers.Do(func() error { return s.file(f.localFile, f.to, true) })
 	}))
 }
 

@@ -11,10 +11,10 @@ import (
 	"miniftp/ftp"
 )
 
-// Crew runs several functions at once, as many as --parallel allows. Like verb.Each it reports every
+// Workers run several functions at once, as many as --parallel allows. Like verb.Each it reports every
 // failure, and the first one decides the exit code. A failure that all other functions would have as well
 // is reported once and ends the work.
-type Crew struct {
+type Workers struct {
 	Ctx   context.Context // ends when the work ends: after such a failure, or an interrupt
 	e     *verb.Env
 	end   context.CancelCauseFunc
@@ -26,9 +26,9 @@ type Crew struct {
 	over  bool  // a failure has ended the work
 }
 
-// NewCrew returns a Crew that runs up to size functions at once.
-func NewCrew(e *verb.Env, size int) *Crew {
-	c := &Crew{e: e}
+// NewWorkers returns Workers that run up to size functions at once.
+func NewWorkers(e *verb.Env, size int) *Workers {
+	c := &Workers{e: e}
 	c.Ctx, c.end = context.WithCancelCause(e.Ctx)
 	if size > 1 {
 		c.slots = make(chan struct{}, size)
@@ -37,11 +37,11 @@ func NewCrew(e *verb.Env, size int) *Crew {
 }
 
 // widen sets the number of functions that run at once. Only the goroutine that calls Do may call it.
-func (c *Crew) widen(size int) { c.slots = make(chan struct{}, size) }
+func (c *Workers) widen(size int) { c.slots = make(chan struct{}, size) }
 
-// Do runs f: in the caller's goroutine if the Crew runs one function at a time, else in a new goroutine as soon
+// Do runs f: in the caller's goroutine if they run one function at a time, else in a new goroutine as soon
 // as fewer functions run than may. Failures of f go to Judge; Do returns an error only if the work has ended.
-func (c *Crew) Do(f func() error) error {
+func (c *Workers) Do(f func() error) error {
 	if c.slots == nil {
 		c.Judge(f())
 		return c.Ended()
@@ -65,7 +65,7 @@ func (c *Crew) Do(f func() error) error {
 }
 
 // Judge reports err, if non-nil, and ends the work if the other functions would fail for the same reason.
-func (c *Crew) Judge(err error) {
+func (c *Workers) Judge(err error) {
 	if err == nil {
 		return
 	}
@@ -85,10 +85,10 @@ func (c *Crew) Judge(err error) {
 }
 
 // Ended returns why the work has ended, or nil if it has not.
-func (c *Crew) Ended() error { return context.Cause(c.Ctx) }
+func (c *Workers) Ended() error { return context.Cause(c.Ctx) }
 
 // Wait waits for all functions to return, and returns the first error.
-func (c *Crew) Wait() error {
+func (c *Workers) Wait() error {
 	c.all.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,7 +124,7 @@ const (
 )
 
 // Expect counts a file that is about to be handed to work. All calls must come from one goroutine.
-func (k *Link) Expect(size int64, work *Crew) {
+func (k *Link) Expect(size int64, work *Workers) {
 	if k.Several.Drawn || size < 0 || size > smallFile {
 		return
 	}
