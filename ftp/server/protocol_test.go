@@ -37,8 +37,8 @@ const differences = `
 
 What this server does where the RFCs leave a choice, or other servers choose otherwise:
 
-- **X-MINIFTP** in FEAT identifies this server, whatever its greeting says. It promises that several commands in one write are
-  answered in order, and that LIST -a shows partial uploads, which other listings hide.
+- **X-MINIFTP** in FEAT identifies this server, whatever its greeting says. Clients that see it may send several
+  commands in one write, which are answered in order, and need not upload to a temporary name.
 - **REST and RANG** count bytes of the file. In TYPE A other bytes are sent, so an offset in TYPE A is refused (504), in whichever
   order TYPE, REST and the transfer come. REST works with RETR and STOR, RANG with RETR and HASH. Before other commands they are refused
   (503), since a client could take the part for the whole file.
@@ -50,7 +50,8 @@ What this server does where the RFCs leave a choice, or other servers choose oth
   whole, whatever the control connection does next. In the clear, a client that hangs up before the 226 may have been killed, so its
   upload counts as cut; so does an upload under TLS without close_notify. ` + "`--accept-upload`" + ` accepts such uploads, for all users or for one.
 - **A half-closed control connection**: if a client closes its side of the connection, the commands that came before are carried out and
-  answered, then the session ends. A running transfer is aborted, unless QUIT came too. A login may take 5 s from then on.
+  answered, then the session ends. A running transfer is aborted, unless QUIT came too, it is a download or listing behind which
+  more commands wait, or it is an upload that may be complete. A login may take 5 s from then on.
 - **Times and modes** (MFMT, MDTM with a time, MFF, SITE UTIME, SITE CHMOD) are read back after they were set. If the storage did not keep
   them, the change is undone and refused (504). MFF sets all facts or none. Times before 1678 and after 2262 are refused (501).
 - **SITE CHMOD and MFF** can't remove the owner's rights from a directory that is the root or the home of a user (550), because
