@@ -10,9 +10,8 @@ import (
 // with their parameters (RFC 2389 §3.2).
 type Features map[string]string
 
-// FeatureMiniftp is the feature by which our server makes itself known. It promises what
-// clients can't ask for: commands that come in one write are answered in their turn, and
-// LIST -a names the partial uploads, which other listings hide.
+// FeatureMiniftp is the feature that identifies our server. A client that sees it may send several
+// commands in one write, which are answered in order, and need not upload to a temporary name.
 const FeatureMiniftp = "X-MINIFTP"
 
 // ParseFeatures reads the answer to FEAT. A refusal has no features. Verbs that

@@ -144,7 +144,7 @@ const maxLinks = 10_000
 func (r *reading) take(e ftp.Entry, err error) bool {
 	r.entries++
 	if err == nil && r.ours && strings.HasPrefix(e.Name, ".") && strings.HasSuffix(e.Name, ".upload") {
-		return true // a partial upload of miniftp serve, which only LIST -a shows
+		return true // a partial upload of miniftp serve, if a server shows it
 	}
 	if target, ok := r.links[e.Name]; ok && err == nil {
 		e.Type, e.Target = ftp.LinkEntry, target

@@ -37,46 +37,48 @@ const differences = `
 
 What this server does where the RFCs leave a choice, or other servers choose otherwise:
 
-- **X-MINIFTP** in FEAT names this server, whatever its greeting says. It promises that commands that come in one write are
-  answered in their turn, and that LIST -a names partial uploads, which other listings hide.
-- **REST and RANG** count bytes of the file. In TYPE A other bytes are sent, so an offset is refused there (504), by
-  whichever command completes the combination. REST works with RETR and STOR, RANG with RETR and HASH; with others they are refused
-  (503), as a tail would be stored as a whole file.
+- **X-MINIFTP** in FEAT identifies this server, whatever its greeting says. Clients that see it may send several
+  commands in one write, which are answered in order, and need not upload to a temporary name.
+- **REST and RANG** count bytes of the file. In TYPE A other bytes are sent, so an offset in TYPE A is refused (504), in whichever
+  order TYPE, REST and the transfer come. REST works with RETR and STOR, RANG with RETR and HASH. Before other commands they are refused
+  (503), since a client could take the part for the whole file.
 - **NLST DIR** writes ` + "`DIR/`" + ` before each name, as the client wrote it, so that each line is a pathname that RETR takes
-  (RFC 1123 §4.1.2.7). NLST without an argument, and of ` + "`.`" + `, gives bare names.
+  (RFC 1123 §4.1.2.7). NLST without an argument, or of ` + "`.`" + `, gives bare names.
 - **AUTH TLS-P and AUTH SSL** protect data connections without PROT, as in the drafts before RFC 4217 and in vsftpd and ProFTPD.
-  Behind AUTH TLS they are clear until PROT P. FEAT lists AUTH TLS only.
+  After AUTH TLS, data connections are unprotected until PROT P. FEAT lists AUTH TLS only.
 - **The end of an upload** in stream mode is the end of its data connection. Under TLS, close_notify proves that the file is
   whole, whatever the control connection does next. In the clear, a client that hangs up before the 226 may have been killed, so its
-  upload counts as cut; so does an upload under TLS without close_notify. ` + "`--accept-upload`" + ` changes either, for all users or for one.
-- **A half-closed control connection**: the commands that came before are carried out and answered, then the session ends. Only a
-  transfer that runs is aborted, unless QUIT came, too; a login takes 5 s at most from then on.
-- **Times and modes** (MFMT, MDTM with a time, MFF, SITE UTIME, SITE CHMOD) are read back: what the storage does not hold is
-  undone and refused (504), and MFF sets all facts or none. Times before 1678 and after 2262 are refused (501).
-- **SITE CHMOD and MFF** do not take rights of its owner away from a directory that is the root or the home of any user (550):
-  no user could log in there, and no FTP command could undo it. Any other file or directory may get any mode.
-- **SITE UMASK** takes bits away from what the session creates, beside those of the server's own umask.
-- **SITE IDLE** takes times up to ` + "`--idle-timeout`" + `. The time counts from the last whole command line.
+  upload counts as cut; so does an upload under TLS without close_notify. ` + "`--accept-upload`" + ` accepts such uploads, for all users or for one.
+- **A half-closed control connection**: if a client closes its side of the connection, the commands that came before are carried out and
+  answered, then the session ends. A running transfer is aborted, unless QUIT came too, it is a download or listing behind which
+  more commands wait, or it is an upload that may be complete. A login may take 5 s from then on.
+- **Times and modes** (MFMT, MDTM with a time, MFF, SITE UTIME, SITE CHMOD) are read back after they were set. If the storage did not keep
+  them, the change is undone and refused (504). MFF sets all facts or none. Times before 1678 and after 2262 are refused (501).
+- **SITE CHMOD and MFF** can't remove the owner's rights from a directory that is the root or the home of a user (550), because
+  that user could no longer log in, and no FTP command could undo it. Any other file or directory may get any mode.
+- **SITE UMASK** removes permission bits from the files and directories that the session creates, in addition to the server's own umask.
+- **SITE IDLE** accepts times up to ` + "`--idle-timeout`" + `. The time counts from the last complete command line.
 - **Paths** have at most 4096 bytes and 256 levels (553).
-- **An entry that can't be looked at**, such as a mount point whose server is gone, is listed all the same: MLSD leaves its facts
-  out, LIST shows no rights, and NLST never looks.
+- **An entry whose attributes can't be read**, such as a mount point whose server is gone, is listed nevertheless: MLSD leaves out its
+  facts, LIST shows no rights, and NLST never needs them.
 - **Lines** may end in CR LF, LF or CR CR LF.
-- **Required TLS session reuse** (` + "`--tls-session-reuse require`" + `) means session tickets, or TLS 1.3: the session IDs of TLS 1.2 are
-  not kept here, and a client that knows nothing else gets 522.
+- **Required TLS session reuse** (` + "`--tls-session-reuse require`" + `) requires TLS 1.3 or session tickets. The server does not
+  keep session IDs of TLS 1.2, so a client that supports nothing else gets 522.
 `
 
 func protocolDoc() []byte {
 	var b bytes.Buffer
 	b.WriteString(`# The commands of the server
 
-Made from the command table in ftp/server by ` + "`make golden`" + `; a test keeps it current.
+For people who want to know which FTP commands this server supports, and what it does where the RFCs leave a choice. The table is made
+from the one in ftp/server by ` + "`make golden`" + `.
 
 A command is judged in this order: is it known (500)? is the user logged in (530)? does its argument parse (501)? may
-the account do it (550)? Then its row runs, and says itself what is out of sequence (503).
+the account do it (550)? Then it is carried out, or refused because it is out of sequence (503).
 
 - *before login*: works before USER and PASS.
-- *at once*: is answered while a transfer runs. All others wait for its end, in order; ABOR stops it.
-- *needs*: what the account must be allowed (` + "`server.Perm`" + `).
+- *at once*: answered while a transfer runs. All others wait for its end, in order; ABOR stops it.
+- *needs*: the permission that the account needs (` + "`server.Perm`" + `).
 
 | command | argument | what it does | before login | at once | needs | RFC |
 |---|---|---|---|---|---|---|

@@ -82,9 +82,9 @@ func Command(e *verb.Env) *cli.Command {
 			&cli.IntFlag{Name: "server-pid", Usage: "measure the processor time and the memory of process `PID` and its children, on this machine (Linux)", DefaultText: "none"},
 			&cli.BoolFlag{Name: "yes", Usage: "allow a server on another host; use it only for servers of your own"},
 		),
-		Description: flags.Examples("Puts load on any FTP server, one row after the other: "+rowNames()+". "+
+		Description: flags.Examples("Puts load on any FTP server, one row after the other: "+rowNames()+". In the row many, several files are downloaded at once. "+
 			"It uploads the files that it needs to a new directory below that of the URL, and deletes them at the end. If it may not upload, it reads existing files. "+
-			"A row fails if it has not ended --timeout after its time. Servers on other hosts are refused without --yes.\n"+
+			"A row fails if its last operation has not ended --timeout after the row's time. Servers on other hosts are refused without --yes.\n"+
 			"--json prints one object: url, greeting, protection, mode and rows. A row has name, n (operations), seconds, bytes, rate and its unit; "+
 			"p50_us, p99_us and max_us (time of an operation; in many, until the 150); first_us (median time until the first byte of a listing); "+
 			"finish_p50_us and finish_p99_us (many); entries (of one listing); server_cpu_s, server_cpu_us_each (per operation, in listings per entry) or server_cpu_s_per_gib; "+

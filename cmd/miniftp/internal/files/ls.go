@@ -37,7 +37,7 @@ func Ls(e *verb.Env) *cli.Command {
 			&cli.BoolFlag{Name: "by-size", Aliases: []string{"S"}, Usage: "short for --sort size"},
 			&cli.BoolFlag{Name: "reverse", Aliases: []string{"r"}, Usage: "reverse the order"},
 			&cli.BoolFlag{Name: "names", Aliases: []string{"1"}, Usage: "print only names, one a line", DefaultText: "true, unless --long is given"}),
-		Description: flags.Examples("Prints one name a line; the name of a directory ends in /. --json prints an array of objects, one a line, in the order of the server unless a flag sorts them.",
+		Description: flags.Examples("Prints one name a line; the name of a directory ends in /. Without a URL, -h means --help; with one, --human. --json prints an array of objects, one a line, in the order of the server unless a flag sorts them.",
 			"miniftp ls ftp://127.0.0.1:2121/",
 			"miniftp ls -lh --sort time ftp://127.0.0.1:2121/docs",
 			"miniftp ls --json 'ftp://127.0.0.1:2121/*.md'"),

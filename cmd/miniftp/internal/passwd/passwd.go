@@ -29,8 +29,8 @@ func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "passwd", Usage: "make the hash of a password, or set it in a users file", ArgsUsage: "NAME",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "file", EnvVars: flags.NoVariable, Usage: "set the password in `FILE`, which is for --users-file of serve; create it if it does not exist", DefaultText: "none: print the line"},
-			&cli.StringFlag{Name: "perm", Usage: "what the user may do, `PERM`: ro, rw or drop (upload only)", DefaultText: "unchanged; rw for a new user"},
+			&cli.StringFlag{Name: "file", EnvVars: flags.NoVariable, Usage: "set the password in `FILE`, a users file of serve; create it if it does not exist", DefaultText: "none: print the line"},
+			&cli.StringFlag{Name: "perm", Usage: "give the user the permission `PERM`: ro, rw or drop (upload only)", DefaultText: "unchanged; rw for a new user"},
 			&cli.BoolFlag{Name: "delete", EnvVars: flags.NoVariable, Usage: "with --file: delete the user"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only errors"},
 		},
