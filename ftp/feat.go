@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// Features is what a server says it can do beyond RFC 959: verbs in upper case
-// with their parameters (RFC 2389 §3.2).
+// Features holds the extensions that a server announces in its reply to FEAT:
+// verbs in upper case, with their parameters (RFC 2389 §3.2).
 type Features map[string]string
 
-// FeatureMiniftp is the feature by which our server makes itself known. It promises what
-// clients can't ask for: commands that come in one write are answered in their turn, and
-// LIST -a names the partial uploads, which other listings hide.
+// FeatureMiniftp is a feature that only miniftp's server announces. It promises two things that
+// no other feature stands for: a client may send several commands in one write and gets their
+// replies in order, and LIST -a shows partial uploads, which other listings hide.
 const FeatureMiniftp = "X-MINIFTP"
 
-// ParseFeatures reads the answer to FEAT. A refusal has no features. Verbs that
-// stand on several lines have their parameters joined by ';'.
+// ParseFeatures parses the reply to FEAT. If the server refused FEAT, the result
+// is empty. If a verb is on several lines, its parameters are joined by ';'.
 func ParseFeatures(r Reply) Features {
 	f := Features{}
 	if r.Code.Class() != Completion || len(r.Lines) < 3 {
@@ -41,14 +41,14 @@ func ParseFeatures(r Reply) Features {
 	return f
 }
 
-// Has reports whether the server named verb, in upper case.
+// Has reports whether the server announced verb, which must be in upper case.
 func (f Features) Has(verb string) bool {
 	_, ok := f[verb]
 	return ok
 }
 
-// FormatReply is the answer to FEAT, the verbs in order of the alphabet, each
-// on a line with one blank before it (RFC 2389 §3.2).
+// FormatReply returns the reply to FEAT. The verbs are in alphabetical order,
+// each on a line that begins with one blank (RFC 2389 §3.2).
 func (f Features) FormatReply() Reply {
 	if len(f) == 0 {
 		return NewReply(211, "No features")
