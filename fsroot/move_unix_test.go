@@ -84,11 +84,11 @@ func TestMoveUpIsBounded(t *testing.T) {
 		check(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o600))
 	}
 	left := 300
-	if _, err := linksStay(root, ".", &left); err != nil || left != 0 {
+	if _, err := checkLinks(root, ".", &left); err != nil || left != 0 {
 		t.Errorf("%v, %d left", err, left)
 	}
 	left = 299
-	if _, err := linksStay(root, ".", &left); !errors.Is(err, errMoved) {
+	if _, err := checkLinks(root, ".", &left); !errors.Is(err, errMoved) {
 		t.Errorf("one entry too many: %v", err)
 	}
 }

@@ -26,7 +26,7 @@ func TestOpen(t *testing.T) {
 		{"sub", "Root", ""},
 		{"mem://", "Mem", ""},
 		{"MEM://", "Mem", ""},
-		{"mem://x", "", "takes no path"},
+		{"mem://x", "", "has no path"},
 		{"s3://bucket", "", `unknown storage "s3://bucket": want a directory or mem://`},
 		{odd, "", "no such file"},
 		{"missing", "", "missing"},
