@@ -55,7 +55,7 @@ func TestDeflateReceives(t *testing.T) {
 	})
 }
 
-// What python3 -c 'import zlib; print(zlib.compress(b"hello\n", 9).hex())' prints.
+// The output of python3 -c 'import zlib; print(zlib.compress(b"hello\n", 9).hex())'.
 const hello = "78dacb48cdc9c9e70200084b021f"
 
 func TestDeflateOfOthers(t *testing.T) {
