@@ -17,8 +17,8 @@ import (
 // copy of attributes from a file to its replacement, and the sync of a directory.
 
 // RenameNew moves oldname to newname. If newname exists, the error is fs.ErrExist and nothing
-// has changed. The check and the move are one atomic step: if several callers want the same
-// name, one of them gets it. Symlinks are moved, not followed.
+// has changed. The check and the move are one atomic step, so if several callers want the same
+// name, only one of them gets it. Symlinks are moved, not followed.
 func (r *Root) RenameNew(oldname, newname string) error {
 	return r.move(oldname, newname, r.renameNew)
 }
@@ -90,8 +90,8 @@ func closeAll(files []*os.File) {
 // that is written to: the set-user-ID bit, the set-group-ID bit of a program, and file
 // capabilities.
 //
-// Inherit returns an error if this process lacks the permission, or the filesystem the support,
-// for one of them. dst must then not replace src.
+// Inherit returns an error if this process may not set one of them, or if the filesystem does not
+// support it. dst must then not replace src.
 func (r *Root) Inherit(dst, src afero.File) error {
 	to, okTo := dst.(*os.File)
 	from, okFrom := src.(*os.File)

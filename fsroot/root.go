@@ -152,7 +152,8 @@ func (r *Root) RemoveAll(name string) error {
 //
 // The error is also fs.ErrPermission if a symlink with ".." in its target could lead out of
 // the tree after the move: if oldname is such a symlink and is moved to another directory,
-// or if it is a directory that contains such symlinks and is moved to a higher level.
+// or if it is a directory that contains such symlinks, or too many entries to check for them,
+// and is moved to a higher level.
 func (r *Root) Rename(oldname, newname string) error {
 	return r.move(oldname, newname, r.root.Rename)
 }
@@ -266,8 +267,8 @@ func (r *Root) Free(name string) (int64, error) {
 }
 
 // Sys holds attributes of a file that fs.FileInfo does not have. It is an alias of an
-// unnamed struct, so that packages that do not import this one can declare an interface
-// with the method Sys.
+// unnamed struct, so that other packages can declare an interface with the method Sys
+// without importing this one.
 type Sys = struct {
 	UID, GID uint32
 	Links    uint64 // hard links

@@ -13,7 +13,7 @@ type Command struct {
 	Arg  string // unchanged: leading and trailing blanks are part of a name
 }
 
-// Errors of the command codec.
+// Errors for malformed commands, replies and arguments.
 var (
 	// ErrLineBreak is returned for an argument that contains a CR, LF or NUL.
 	// It would end the line early, and the server would run the rest of the

@@ -46,8 +46,8 @@ type Entry struct {
 
 // Differs reports whether e and f certainly describe different files, or different versions of
 // one file. It compares sizes, unique facts and times. Times are compared with the lower
-// precision of the two (Precise, of which 0 means a second). What one of the two does not know
-// is not compared.
+// precision of the two; a Precise of 0 means a second. Attributes that are unknown in one of
+// them are not compared.
 func (e Entry) Differs(f Entry) bool {
 	switch {
 	case e.Size >= 0 && f.Size >= 0 && e.Size != f.Size, e.Unique != "" && f.Unique != "" && e.Unique != f.Unique:

@@ -139,8 +139,8 @@ type (
 	// LoggedInAs is emitted when a user has logged in.
 	LoggedInAs struct{ User string }
 
-	// ControlClosed is emitted when the control connection is closed. Err is nil after QUIT, and
-	// else the cause.
+	// ControlClosed is emitted when the control connection is closed. Err is nil after QUIT;
+	// otherwise it is the cause.
 	ControlClosed struct{ Err error }
 )
 

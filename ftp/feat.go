@@ -10,9 +10,9 @@ import (
 // verbs in upper case, with their parameters (RFC 2389 §3.2).
 type Features map[string]string
 
-// FeatureMiniftp is a feature that only miniftp's server announces. It promises two things that
-// no other feature stands for: a client may send several commands in one write and gets their
-// replies in order, and LIST -a shows partial uploads, which other listings hide.
+// FeatureMiniftp is a feature that only miniftp's server announces. It promises two things for
+// which no other feature exists. If a client sends several commands in one write, it gets their
+// replies in order. LIST -a shows partial uploads, which other listings hide.
 const FeatureMiniftp = "X-MINIFTP"
 
 // ParseFeatures parses the reply to FEAT. If the server refused FEAT, the result

@@ -18,8 +18,8 @@ func ParseHostPort(arg string) (netip.AddrPort, error) {
 	return a, nil
 }
 
-// FormatHostPort returns the argument of PORT for an IPv4 address, also for one
-// mapped into IPv6, or "" for any other address.
+// FormatHostPort returns the argument of PORT for an IPv4 address, including one
+// mapped into IPv6. It returns "" for any other address.
 func FormatHostPort(a netip.AddrPort) string {
 	ip := a.Addr().Unmap()
 	if !ip.Is4() {

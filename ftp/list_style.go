@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// A listing may leave it open which number of a date is the month, or whether a blank fills a
-// column or begins a name. A server writes all lines alike, so one line can answer the question
-// for all. Each line adds what it shows, its evidence, to the style of the listing. An entry that
-// depends on it is finished with the style: at once by Parse, and by Entries when the style is
-// settled.
+// A line may not show which number of a date is the month, or whether a blank fills a column or
+// begins the name. A server writes all lines in the same style, so another line may show it. Each
+// line adds its evidence to the style of the listing. The style then completes the entries that
+// depend on it: Parse uses the lines so far, and Entries waits until the style is settled.
 
 // order is an order of year, month and day, or a set of orders.
 type order uint8
@@ -111,7 +110,7 @@ func (p *ListParser) finish(e *Entry, v *evidence) {
 }
 
 // choose returns the time of an ambiguous date. If the listing leaves several orders, it is the
-// preferred one, and the precision is reduced by the distance to the others.
+// preferred one, and the result is less precise by its distance to the others.
 func (d *ordered) choose(s *style) (time.Time, time.Duration) {
 	left := d.orders
 	if both := left & s.orders; both != 0 && !s.mixed {
@@ -136,7 +135,7 @@ type holder struct {
 	p     *ListParser
 	yield func(Entry, error) bool
 	held  []heldEntry
-	size  int      // the memory that held takes, about
+	size  int      // the approximate memory of held, in bytes
 	doubt evidence // the union of what is open in the held entries
 	full  bool     // the limit was reached; entries are not held back any longer
 }

@@ -28,7 +28,8 @@ func (l Login) String() string {
 	return pick(l, "fresh", "need password", "need account", "logged in", "closing")
 }
 
-// Pending shows whether the last command was the first of a sequence of two.
+// Pending shows whether a sequence of two commands has begun: RNFR and RNTO, or REST and a
+// transfer.
 type Pending uint8
 
 // The states of a sequence of two commands.

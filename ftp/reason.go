@@ -20,7 +20,7 @@ const (
 	ReasonClientCertificate         // TLS without a certificate that the server accepts
 	ReasonLoginTimeout              // no login in time
 	ReasonIdleTimeout               // no command for too long
-	ReasonCommandRate               // commands come too fast
+	ReasonCommandRate               // commands arrive too fast
 	ReasonPermission                // the account lacks the permission
 	ReasonFXP                       // the account may not copy from server to server
 	ReasonTLSRequired               // the command, or PROT C, needs TLS
@@ -30,7 +30,7 @@ const (
 	// The following reasons do not occur in Refused. They are for Observers that classify
 	// DataFailed and StrangerRefused.
 
-	ReasonForeignHost // a data connection with another host than the client
+	ReasonForeignHost // a data connection with a host other than the client
 	ReasonLowPort     // a data connection to a port below 1024
 	ReasonNotResumed  // a data connection that does not resume the TLS session
 )

@@ -11,7 +11,7 @@ import (
 // Code is a reply code (RFC 959 §4.2). Its first digit is its Class.
 type Code int
 
-// Class is the first digit of a reply code. It shows how the command fared.
+// Class is the first digit of a reply code. It shows whether the command succeeded.
 type Class uint8
 
 // The five classes (RFC 959 §4.2).

@@ -37,7 +37,7 @@ const (
 
 func (s Stance) String() string { return pick(s, "listens", "dials") }
 
-// Stance returns whether side s listens or dials in mode m. Only this depends on
+// Stance returns whether side s listens or dials in mode m. Nothing else depends on
 // the mode: the direction of a transfer and the TLS roles are the same in both.
 func (s Side) Stance(m DataMode) Stance {
 	if (s == ServerPI) == (m == Passive) {

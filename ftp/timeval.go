@@ -7,8 +7,8 @@ import (
 )
 
 // ParseTime parses a time-val, YYYYMMDDHHMMSS with an optional fraction, in UTC
-// (RFC 3659 §2.3). precise is the precision of t: a second, or the last digit of
-// the fraction. A leap second becomes the first second of the next minute. Some
+// (RFC 3659 §2.3). precise is the precision of t: a second, or the unit of the last
+// digit of the fraction. A leap second becomes the first second of the next minute. Some
 // servers write 19 and then the number of years since 1900 ("19125…" for 2025);
 // ParseTime accepts that.
 func ParseTime(s string) (t time.Time, precise time.Duration, err error) {

@@ -8,9 +8,9 @@ import (
 	"miniftp/ftp"
 )
 
-// Fault is an error that a Server makes on purpose. The functions of this package that return a
-// Fault define what happens. The methods of Fault limit the commands to which it happens. The
-// zero Fault does nothing.
+// Fault is a failure of the server or the network that a Server simulates. The functions of this
+// package that return a Fault define what happens. The methods of Fault limit the commands to
+// which it happens. The zero Fault does nothing.
 //
 //	srv.Fail("RETR", ftptest.CutAfter(1000).Times(2))      // the first two downloads
 //	srv.Fail("STOR", ftptest.Reply(452, "Disk full.").Skip(9)) // all but the first nine uploads
@@ -74,8 +74,8 @@ type armed struct {
 
 // Fail makes commands with the given verb fail, until Heal or another call of Fail for the verb.
 // With several faults, each begins when the one before it is used up, so all but the last need
-// Times. Faults of the data connection are set for the verb of the transfer, such as RETR, STOR
-// or LIST. Lie is set for PASV or EPSV. The verb may also be Any or Greeting.
+// Times. For faults of the data connection, verb is that of the transfer, such as RETR, STOR or
+// LIST. For Lie it is PASV or EPSV. The verb may also be Any or Greeting.
 func (s *Server) Fail(verb string, faults ...Fault) {
 	list := make([]armed, len(faults))
 	for i, f := range faults {
@@ -171,9 +171,10 @@ func EarlyReply() Fault { return Fault{early: true} }
 // sending the final reply.
 func LoseReply() Fault { return Fault{drop: true} }
 
-// Lie replaces the address in a 227 reply, or the port in a 229 reply. It is set for PASV or EPSV.
+// Lie replaces the address in a 227 reply, or the port in a 229 reply. Use it with the verb PASV or
+// EPSV.
 func Lie(addr netip.AddrPort) Fault { return Fault{addr: addr} }
 
 // IgnoreREST replies 350 to REST, but the transfer starts at the first byte of the
-// file. It is set for REST.
+// file. Use it with the verb REST.
 func IgnoreREST() Fault { return Fault{ignore: true} }

@@ -178,16 +178,17 @@ func (c *farConn) push() {
 }
 
 // Announce replaces the host in the 227 reply and keeps the port, like a server
-// behind NAT that announces its private address. It is set for PASV.
+// behind NAT that announces its private address. Use it with the verb PASV.
 func Announce(host netip.Addr) Fault { return Fault{host: host} }
 
 // SwallowCalls announces a port at which connections are neither accepted nor
-// refused, as behind a firewall that drops packets. It is set for PASV or EPSV. On
-// systems other than Linux, connections are refused.
+// refused, as behind a firewall that drops packets. Use it with the verb PASV or EPSV.
+// On systems other than Linux, connections are refused.
 func SwallowCalls() Fault { return Fault{swallow: true} }
 
 // NoCall replies 200 to PORT or EPRT, but the server never opens the data connection.
-// The transfer fails with 425 after the given time; with 0, no final reply is sent.
+// The transfer fails with 425 after the given time; with 0, no final reply is sent. Use
+// it with the verb PORT or EPRT.
 func NoCall(after time.Duration) Fault { return Fault{noCall: true, after425: after} }
 
 // uncalled replies to PORT with the fault NoCall, and to the transfer after it. It reports

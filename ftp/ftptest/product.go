@@ -46,10 +46,10 @@ type Product struct {
 // Arguments may follow the verb: "MODE B" or "SITE CHMOD". "#" matches an argument that is a time
 // (20060102150405), "_" one that is not an option, and {user} the name of the user.
 //
-// If that is all, the command is not passed to the server, and Say is the reply. If a reply code
-// follows, as in "DELE 550", the command is passed to the server, and Say replaces a reply with
-// that code. Words after the code must be in the text of the reply, in upper or lower case: "RMD
-// 550 not empty".
+// Without a reply code, the command is not passed to the server, and Say is the reply. With a reply
+// code at the end, as in "DELE 550", the command is passed to the server, and Say replaces a reply
+// with that code. Words after the code must be in the text of the reply, in upper or lower case:
+// "RMD 550 not empty".
 //
 // Say is the reply with its codes. Its lines are separated by \n. It may be more than one reply: a
 // 150 and a 226 instead of the 550 of a transfer make an empty transfer. The following words are

@@ -256,8 +256,9 @@ func (x *session) inTurn(reply []byte) {
 	_, _ = x.client.Write(reply)
 }
 
-// next removes the first command from waiting, when its final reply was sent. It then sends the
-// replies to the following commands that were not passed to the server. x.mu must be held.
+// next is called after the final reply to the first command of waiting, and removes that command. It
+// then sends the replies to the following commands that were not passed to the server. x.mu must be
+// held.
 func (x *session) next() {
 	x.waiting = x.waiting[1:]
 	for len(x.waiting) > 0 && x.waiting[0].reply != nil {

@@ -10,7 +10,7 @@ import (
 // Inherit copies the owner, the group, the mode, the access control list and the extended
 // attributes of from to to. It omits what the kernel removes from a file that is written to: the
 // set-user-ID bit, the set-group-ID bit of a program, and file capabilities. It returns an error
-// if this process lacks the permission, or the filesystem the support, for one of them.
+// if this process may not set one of them, or if the filesystem does not support it.
 func Inherit(to, from *os.File) error {
 	fi, err := from.Stat()
 	if err != nil {
