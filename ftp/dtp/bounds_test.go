@@ -169,7 +169,7 @@ func TestBlockModeHoldsLittle(t *testing.T) {
 	check(t, ours.Close())
 }
 
-// The zone of an address is kept by AddrPort.
+// AddrPort keeps the zone of an address.
 func TestZone(t *testing.T) {
 	lo, err := net.InterfaceByIndex(1)
 	if err != nil {

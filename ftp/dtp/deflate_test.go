@@ -17,7 +17,7 @@ import (
 func TestDeflateSends(t *testing.T) {
 	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
 		if size > 1<<20 {
-			return // deflating takes its time under the race detector
+			return // deflate is slow with the race detector
 		}
 		data := bytes.Repeat([]byte("compress me "), size/12+1)[:size]
 		done := run(context.Background(), ours, Job{Source: file(data), Type: ftp.Image, Mode: ftp.Deflate, Level: size % 10})
@@ -36,7 +36,7 @@ func TestDeflateReceives(t *testing.T) {
 	testutil.Long(t)
 	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
 		if size > 1<<20 {
-			return // deflating takes its time under the race detector
+			return // deflate is slow with the race detector
 		}
 		data := random(size)
 		f := file(nil)

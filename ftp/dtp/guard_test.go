@@ -94,7 +94,7 @@ func TestGuardsFourCorners(t *testing.T) {
 // strangerCalls checks that a connection from a stranger is closed, and that the wait for the peer
 // continues.
 func strangerCalls(t *testing.T, side ftp.Side) {
-	m, e := manage(t, &Config{Side: side, Guard: Guard{DialAnyHost: true}}) // it does not concern accepting
+	m, e := manage(t, &Config{Side: side, Guard: Guard{DialAnyHost: true}}) // it concerns only dialing
 	o, addr := listening(t, m)
 	thieves := []*net.TCPConn{call(t, stranger, addr), call(t, stranger, addr)}
 	peer := call(t, home, addr)

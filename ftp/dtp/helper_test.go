@@ -173,7 +173,7 @@ func pair(t testing.TB) (ours, theirs *net.TCPConn) {
 	return ours, theirs
 }
 
-// call dials to from the address from.
+// call dials the address to, from the local address from.
 func call(t testing.TB, from netip.Addr, to netip.AddrPort) *net.TCPConn {
 	t.Helper()
 	if from != home && runtime.GOOS != "linux" {

@@ -75,7 +75,7 @@ func TestCallNowFetches(t *testing.T) {
 				res = tr.Rest(context.Background())
 			}
 			var broken *BrokenError
-			if res.Bytes != tt.bytes || !res.Opened || !tt.reset && res.Err != tt.err || errors.As(res.Err, &broken) != tt.reset {
+			if res.Bytes != tt.bytes || !res.Opened || !tt.reset && !errors.Is(res.Err, tt.err) || errors.As(res.Err, &broken) != tt.reset {
 				t.Errorf("%+v", res)
 			}
 			got, err := os.ReadFile(sink.Name())

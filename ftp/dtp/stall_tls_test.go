@@ -40,7 +40,8 @@ func newConfig(t testing.TB) *tls.Config {
 // handshakes is the limit for the duration of a handshake in these tests.
 const handshakes = 7 * time.Second
 
-// line is a connection that can be slow: every such time, it moves at most atOnce bytes.
+// line is a connection that can be slow. If every is not 0, each read or write waits that long and
+// moves at most atOnce bytes.
 type line struct {
 	net.Conn
 	every  atomic.Int64
@@ -102,7 +103,7 @@ func eachPrivate(t *testing.T, f func(t *testing.T, side ftp.Side, version uint1
 	}
 }
 
-// If the peer stalls after the handshake, the connection is cut after exactly the time Stall.
+// If the peer stalls after the handshake, the connection is cut after exactly Job.Stall.
 func TestTLSStall(t *testing.T) {
 	const stall = 10 * time.Second
 	for name, job := range map[string]Job{
@@ -126,8 +127,8 @@ func TestTLSStall(t *testing.T) {
 	}
 }
 
-// The same in the middle of a large file, where records are collected: bytes that the peer has not
-// received must not count as sent.
+// If the peer stalls in the middle of a large file, where records are collected, the bytes that it has
+// not received must not count as sent.
 func TestTLSStallLate(t *testing.T) {
 	const stall = 10 * time.Second
 	for _, taken := range []int{1, 100 << 10, 1 << 20, 1<<20 + 77} {
@@ -194,8 +195,8 @@ func TestTLSSlowIsNotStill(t *testing.T) {
 	})
 }
 
-// After half a record and then nothing, the connection is cut when the time Stall has passed
-// since the last byte. The bytes of the half record do not count as received.
+// If the peer stalls in the middle of a record, the connection is cut Job.Stall after its last byte.
+// The bytes of the incomplete record do not count as received.
 func TestTLSHalfARecord(t *testing.T) {
 	const stall = 10 * time.Second
 	eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {

@@ -32,7 +32,7 @@ func (t *target) url(path string) string {
 	return fmt.Sprintf("%s://%s:%s@%s/%s", scheme, t.user, t.password, t.addr, path)
 }
 
-// build builds the program like a user would. BENCH_MINIFTP may name another build to measure.
+// build builds the program as a user would. BENCH_MINIFTP may name another build to measure.
 func build(tb testing.TB) string {
 	tb.Helper()
 	if bin := os.Getenv("BENCH_MINIFTP"); bin != "" {

@@ -61,7 +61,7 @@ func certsFor(tb testing.TB, key crypto.Signer) *Certs {
 	tb.Helper()
 	dir := tb.TempDir()
 	c := &Certs{CA: x509.NewCertPool(), CAFile: filepath.Join(dir, "ca.pem")}
-	if err := c.found(); err != nil {
+	if err := c.createAuthority(); err != nil {
 		tb.Fatalf("peers: the test's certificate authority: %v", err)
 	}
 	var err error
@@ -95,8 +95,8 @@ func (c *Certs) Client(tb testing.TB, commonName string) (cert tls.Certificate, 
 	return cert, certFile, keyFile
 }
 
-// found creates the authority and writes its file.
-func (c *Certs) found() (err error) {
+// createAuthority creates the authority and writes its file.
+func (c *Certs) createAuthority() (err error) {
 	if c.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func TestOnePerHost(t *testing.T) {
 					{[]string{"put", "-r", filepath.Join(here, "up"), at.String()}, filepath.Join(root, "up")},
 					{[]string{"mirror", filepath.Join(here, "up"), at.String() + "m"}, filepath.Join(root, "m")},
 				} {
-					awaitNobody(t, s)
+					awaitNoSessions(t, s)
 					began := time.Now()
 					said := p.verbose(t, run.do...)
 					if took := time.Since(began); took > 20*time.Second {
@@ -79,9 +79,9 @@ var (
 	loggedIn = regexp.MustCompile(`(?m)^(\[\d+\] )?< 230`)
 )
 
-// awaitNobody waits until all sessions of a server that forks have ended. The server counts a session
+// awaitNoSessions waits until all sessions of a server that forks have ended. The server counts a session
 // until its process has ended, which may be after the client has received the 221.
-func awaitNobody(t *testing.T, s *Server) {
+func awaitNoSessions(t *testing.T, s *Server) {
 	t.Helper()
 	for end := time.Now().Add(startTimeout); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.PID, s.PID))
