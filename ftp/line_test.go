@@ -31,7 +31,7 @@ var lineTests = []struct {
 	{"bare LF", "USER a\nPASS b\n", []string{"USER a", "PASS b"}},
 	{"empty lines", "\r\n\n\r\n", []string{"", "", ""}},
 	{"blanks stay", " a \r\n\ta\t\r\n", []string{" a ", "\ta\t"}},
-	{"every CR at the end goes", "a\rb\r\r\n", []string{"a\rb"}},
+	{"all CRs at the end are removed", "a\rb\r\r\n", []string{"a\rb"}},
 	{"an unfinished line is dropped", "a\r\nb", []string{"a"}},
 	{"ABOR after a Synch", "\xff\xf4\xff\xf2ABOR\r\n", []string{"ABOR"}},
 	{"its Data Mark went out of band", "\xff\xf4\xffABOR\r\n", []string{"ABOR"}},

@@ -104,13 +104,13 @@ func TestBlocksReceiveFilesOverOneConnection(t *testing.T) {
 
 func TestMalformedBlocks(t *testing.T) {
 	for name, wire := range map[string]string{
-		"nothing":          "",
-		"half a header":    "\x40\x00",
-		"half a block":     block(64, "whole")[:5],
-		"no end":           block(0, "whole"),
-		"a damaged part":   block(32, "bad") + block(64, ""),
-		"a monster marker": block(16, strings.Repeat("9", 65)) + block(64, ""),
-		"half a marker":    block(16, "123")[:4],
+		"nothing":        "",
+		"half a header":  "\x40\x00",
+		"half a block":   block(64, "whole")[:5],
+		"no end":         block(0, "whole"),
+		"a damaged part": block(32, "bad") + block(64, ""),
+		"a long marker":  block(16, strings.Repeat("9", 65)) + block(64, ""),
+		"half a marker":  block(16, "123")[:4],
 	} {
 		noLeaks(t)
 		ours, theirs := pair(t)

@@ -83,7 +83,7 @@ func TestDeflateOfOthers(t *testing.T) {
 		{"half a header", good[:1], 0, io.ErrUnexpectedEOF},
 		{"no zlib", []byte("hello, this is no zlib"), 0, zlib.ErrHeader},
 		{"another sum", bad, 6, zlib.ErrChecksum},
-		{"more behind", append(bytes.Clone(good), 'x'), 6, errAfterEnd},
+		{"data after the end", append(bytes.Clone(good), 'x'), 6, errAfterEnd},
 		{"zeros, not too many", bomb(maxEasy - 1), maxEasy - 1, nil},
 		{"zeros beyond measure", bomb(maxEasy + 1<<20), -1, ErrExpands},
 	} {

@@ -32,7 +32,7 @@ func refused(t *testing.T, addr netip.AddrPort) {
 func TestUncalledPortCloses(t *testing.T) {
 	drains(t)
 	for name, end := range map[string]func(m *Manager){
-		"the offer is taken back":   func(m *Manager) { m.Close() },
+		"the offer is withdrawn":    func(m *Manager) { m.Close() },
 		"another offer replaces it": func(m *Manager) { check(t, m.Dial(netip.AddrPortFrom(home, 40000))) },
 		"the Opener is closed": func(m *Manager) {
 			o, err := m.Take()

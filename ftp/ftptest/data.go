@@ -234,7 +234,7 @@ func (x *session) copy(p *dataPort, dst, src end, down bool) {
 		}
 		if f.data != noDataFault && (n > 0 || ended) && moved+int64(len(part)) >= f.after {
 			_, _ = dst.Write(part[:max(0, f.after-moved)])
-			x.spoil(f.data, dst, src)
+			x.applyFault(f.data, dst, src)
 			return
 		}
 		if len(part) > 0 {
@@ -270,8 +270,8 @@ func (x *session) trickle(dst io.Writer, b []byte, rate int64) (n int, err error
 	return n, err
 }
 
-// spoil applies a fault after the bytes that it lets through were written.
-func (x *session) spoil(f dataFault, dst, src end) {
+// applyFault applies a fault after the bytes that it lets through were written.
+func (x *session) applyFault(f dataFault, dst, src end) {
 	switch f {
 	case cutData:
 		dst.raw.flush()
@@ -281,16 +281,16 @@ func (x *session) spoil(f dataFault, dst, src end) {
 	case shortData:
 		dst.finish(true)
 		_, _ = io.Copy(io.Discard, src)
-	case stillData:
-		_, _ = io.Copy(io.Discard, stillReader{src.raw.tcp()}) // until one side closes the connection
+	case stallData:
+		_, _ = io.Copy(io.Discard, stallReader{src.raw.tcp()}) // until one side closes the connection
 	}
 }
 
-// stillReader waits for the end of a connection without reading from it, so that
+// stallReader waits for the end of a connection without reading from it, so that
 // its sender stalls too.
-type stillReader struct{ c *net.TCPConn }
+type stallReader struct{ c *net.TCPConn }
 
-func (s stillReader) Read([]byte) (int, error) {
+func (s stallReader) Read([]byte) (int, error) {
 	raw, err := s.c.SyscallConn()
 	if err != nil {
 		return 0, err
@@ -302,5 +302,5 @@ func (s stillReader) Read([]byte) (int, error) {
 	return 0, err
 }
 
-// pour copies between connections whose content the relay cannot read, because of TLS.
-func pour(dst, src net.Conn) { _, _ = io.Copy(dst, src) }
+// copyOpaque copies between connections whose content the relay cannot read, because of TLS.
+func copyOpaque(dst, src net.Conn) { _, _ = io.Copy(dst, src) }

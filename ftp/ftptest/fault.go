@@ -63,7 +63,7 @@ const (
 	noDataFault dataFault = iota
 	cutData               // it is reset on both sides
 	shortData             // it ends normally for the client, and the server notices nothing
-	stillData             // no more data is copied
+	stallData             // no more data is copied
 )
 
 // armed is a Fault that was given to Fail. Its counters change with each command.
@@ -159,7 +159,7 @@ func CutAfter(n int64) Fault { return Fault{data: cutData, after: n} }
 func ShortAfter(n int64) Fault { return Fault{data: shortData, after: n} }
 
 // StallAfter lets n bytes through and then no more. The connection stays open.
-func StallAfter(n int64) Fault { return Fault{data: stillData, after: n} }
+func StallAfter(n int64) Fault { return Fault{data: stallData, after: n} }
 
 // Slow limits the transfer to the given number of bytes per second.
 func Slow(bytesPerSecond int64) Fault { return Fault{rate: bytesPerSecond} }

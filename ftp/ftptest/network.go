@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"miniftp/ftp"
@@ -30,15 +29,15 @@ func (s *Server) wrap(c *net.TCPConn) rawConn {
 	if s.net == (network{}) {
 		return plainConn{c}
 	}
-	far := &farConn{plainConn: plainConn{c}, s: s, in: make(chan chunk, 64), out: make(chan chunk, 64), gone: make(chan struct{})}
+	far := &delayedConn{plainConn: plainConn{c}, s: s, in: make(chan chunk, 64), out: make(chan chunk, 64), gone: make(chan struct{})}
 	s.work.Go(far.pull)
 	s.work.Go(far.push)
 	return far
 }
 
-// farConn is a connection over the simulated network. The goroutine pull reads chunks from the
+// delayedConn is a connection over the simulated network. The goroutine pull reads chunks from the
 // TCP connection, and push writes them; each chunk is passed on when it is due.
-type farConn struct {
+type delayedConn struct {
 	plainConn
 	s       *Server
 	in, out chan chunk
@@ -71,7 +70,7 @@ func (n network) due(next *time.Time, bytes int) time.Time {
 	return next.Add(n.latency)
 }
 
-func (c *farConn) pull() {
+func (c *delayedConn) pull() {
 	var next time.Time
 	for {
 		b := make([]byte, 4<<10)
@@ -87,7 +86,7 @@ func (c *farConn) pull() {
 	}
 }
 
-func (c *farConn) Read(b []byte) (int, error) {
+func (c *delayedConn) Read(b []byte) (int, error) {
 	for len(c.rest) == 0 {
 		if c.failed != nil {
 			return 0, c.failed
@@ -105,7 +104,7 @@ func (c *farConn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (c *farConn) Write(b []byte) (n int, err error) {
+func (c *delayedConn) Write(b []byte) (n int, err error) {
 	for len(b) > 0 {
 		part := b[:min(len(b), 4<<10)]
 		if !c.send(chunk{b: append([]byte(nil), part...)}) {
@@ -119,24 +118,24 @@ func (c *farConn) Write(b []byte) (n int, err error) {
 
 // SetWriteDeadline does nothing. Package tls sets a deadline in the past after its last write,
 // and that write may still be delayed here.
-func (c *farConn) SetWriteDeadline(time.Time) error { return nil }
+func (c *delayedConn) SetWriteDeadline(time.Time) error { return nil }
 
 // flush does nothing, because Close waits until everything was written.
-func (c *farConn) flush() {}
+func (c *delayedConn) flush() {}
 
 // CloseWrite closes the connection for writing once everything written has arrived.
-func (c *farConn) CloseWrite() error {
+func (c *delayedConn) CloseWrite() error {
 	c.send(chunk{})
 	return nil
 }
 
 // Close closes the connection once everything written has arrived.
-func (c *farConn) Close() error {
+func (c *delayedConn) Close() error {
 	c.send(chunk{close: true})
 	return nil
 }
 
-func (c *farConn) send(k chunk) bool {
+func (c *delayedConn) send(k chunk) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.shut {
@@ -152,7 +151,7 @@ func (c *farConn) send(k chunk) bool {
 	}
 }
 
-func (c *farConn) push() {
+func (c *delayedConn) push() {
 	defer close(c.gone)
 	defer func() { _ = c.plainConn.Close() }()
 	for {
@@ -191,9 +190,9 @@ func SwallowCalls() Fault { return Fault{swallow: true} }
 // it with the verb PORT or EPRT.
 func NoCall(after time.Duration) Fault { return Fault{noCall: true, after425: after} }
 
-// uncalled replies to PORT with the fault NoCall, and to the transfer after it. It reports
+// answerNoCall replies to PORT with the fault NoCall, and to the transfer after it. It reports
 // whether the command was one of these.
-func (x *session) uncalled(cmd ftp.Command, f Fault) bool {
+func (x *session) answerNoCall(cmd ftp.Command, f Fault) bool {
 	switch {
 	case f.noCall:
 		x.lost.Store(&f)
@@ -215,11 +214,8 @@ func (x *session) uncalled(cmd ftp.Command, f Fault) bool {
 	return false
 }
 
-// nowhere holds the fault NoCall of a session's last PORT; nil if it had none.
-type nowhere = atomic.Pointer[Fault]
-
-// deafPort listens on a port that never accepts a connection, with a full backlog.
-func (x *session) deafPort() (netip.AddrPort, bool) {
+// silentPort listens on a port that never accepts a connection, with a full backlog.
+func (x *session) silentPort() (netip.AddrPort, bool) {
 	host, _, _ := net.SplitHostPort(x.s.Addr)
 	l, err := listenTCP(host)
 	if err != nil {

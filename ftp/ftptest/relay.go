@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"miniftp/ftp"
 )
@@ -55,10 +56,10 @@ type session struct {
 	waiting []asked // commands whose final reply was not sent yet
 	seen    seen
 
-	tls     *security     // nil if the relay does not decrypt TLS
-	secured chan bool     // receives whether the server accepted AUTH
-	lost    nowhere       // set by a PORT with the fault NoCall
-	done    chan struct{} // closed when the session ends
+	tls     *security             // nil if the relay does not decrypt TLS
+	secured chan bool             // receives whether the server accepted AUTH
+	lost    atomic.Pointer[Fault] // the fault NoCall of the last PORT; nil if it had none
+	done    chan struct{}         // closed when the session ends
 
 	portMu sync.Mutex
 	port   *dataPort // the relay's port for the next data connection
@@ -142,7 +143,7 @@ func (x *session) commands() {
 			continue
 		}
 		if x.tls == nil { // from here on, only client and server can decrypt
-			pour(x.server, x.client)
+			copyOpaque(x.server, x.client)
 			return
 		}
 		if x.secureClient() != nil {
@@ -178,7 +179,7 @@ func (x *session) command(cmd ftp.Command) bool {
 	case f.hangUp:
 		_ = x.client.Close()
 		return false
-	case x.uncalled(cmd, f):
+	case x.answerNoCall(cmd, f):
 		return true
 	}
 	x.mu.Lock()
@@ -286,7 +287,7 @@ func (x *session) replies() {
 			return
 		}
 		if r.Code == 234 && x.tls == nil {
-			pour(x.client, x.server)
+			copyOpaque(x.client, x.server)
 			return
 		}
 	}
@@ -361,7 +362,7 @@ func (x *session) readdress(r ftp.Reply, f Fault) ftp.Reply {
 	}
 	here := f.addr
 	if f.swallow {
-		here, _ = x.deafPort()
+		here, _ = x.silentPort()
 	}
 	if !here.IsValid() {
 		var ok bool

@@ -198,7 +198,7 @@ func (s *Server) Close() {
 	close(s.ended)
 	_ = s.front.Close()
 	for c := range s.open {
-		if far, ok := c.(*farConn); ok {
+		if far, ok := c.(*delayedConn); ok {
 			c = far.TCPConn
 		}
 		_ = c.Close()
